@@ -1,0 +1,136 @@
+package provision
+
+import (
+	"iter"
+	"net/netip"
+	"time"
+
+	"plugtone/dhcp"
+	"plugtone/provision/pack"
+	"plugtone/provision/setting"
+)
+
+// MAC is a phone's address, as DHCP knows it.
+type MAC = dhcp.MAC
+
+// Secret is text that never shows in logs; see pack.Secret.
+type Secret = pack.Secret
+
+// Key is one key of a device or profile.
+type Key struct {
+	Area  string `json:"area"` // "line" when left out
+	Slot  int    `json:"slot"`
+	Type  string `json:"type"`
+	Value string `json:"value,omitempty"`
+	Label string `json:"label,omitempty"`
+	Line  int    `json:"line,omitempty"`
+}
+
+// Line binds a line position of a device to an extension.
+type Line struct {
+	Position  int    `json:"position"`
+	Extension string `json:"extension"`           // number
+	Registrar string `json:"registrar,omitempty"` // name; filled in when the record is saved
+}
+
+// Device is the record of a physical phone.
+type Device struct {
+	MAC            MAC                          `json:"mac"`
+	OtherMACs      []MAC                        `json:"other_macs,omitempty"`
+	Vendor         string                       `json:"vendor,omitempty"` // vendor id; "" : only its address is kept
+	Model          string                       `json:"model,omitempty"`
+	Label          string                       `json:"label,omitempty"`
+	Profile        string                       `json:"profile,omitempty"`
+	Enabled        bool                         `json:"enabled"`
+	ReservedIP     netip.Addr                   `json:"reserved_ip,omitzero"`
+	Notes          string                       `json:"notes,omitempty"`
+	Lines          []Line                       `json:"lines"`
+	Keys           []Key                        `json:"keys"`
+	Settings       setting.Values               `json:"settings,omitempty"`
+	VendorSettings map[string]map[string]string `json:"vendor_settings,omitempty"`
+	Revision       uint64                       `json:"revision"`
+	CreatedAt      time.Time                    `json:"created_at,omitzero"`
+	UpdatedAt      time.Time                    `json:"updated_at,omitzero"`
+}
+
+// Profile is keys and settings shared by many devices.
+type Profile struct {
+	Name           string                       `json:"name"`
+	Parent         string                       `json:"parent,omitempty"`
+	Keys           []Key                        `json:"keys"`
+	Settings       setting.Values               `json:"settings,omitempty"`
+	VendorSettings map[string]map[string]string `json:"vendor_settings,omitempty"`
+	Revision       uint64                       `json:"revision"`
+	CreatedAt      time.Time                    `json:"created_at,omitzero"`
+	UpdatedAt      time.Time                    `json:"updated_at,omitzero"`
+}
+
+// Extension is an account on a registrar. (Number, Registrar) is its key.
+type Extension struct {
+	Number      string    `json:"number"`
+	Registrar   string    `json:"registrar"`
+	DisplayName string    `json:"display_name,omitempty"`
+	AuthUser    string    `json:"auth_user,omitempty"` // default: the number
+	Password    Secret    `json:"password,omitempty"`
+	Voicemail   string    `json:"voicemail,omitempty"`
+	Revision    uint64    `json:"revision"`
+	CreatedAt   time.Time `json:"created_at,omitzero"`
+	UpdatedAt   time.Time `json:"updated_at,omitzero"`
+}
+
+// Registrar is the SIP server that phones register with.
+type Registrar struct {
+	Name            string         `json:"name"`
+	Host            string         `json:"host"`
+	Port            int            `json:"port"`      // default 5060, with tls 5061
+	Transport       string         `json:"transport"` // udp, tcp, tls
+	OutboundProxy   string         `json:"outbound_proxy,omitempty"`
+	BackupHost      string         `json:"backup_host,omitempty"`
+	RegisterExpires Duration       `json:"register_expires"` // default 1h
+	Settings        setting.Values `json:"settings,omitempty"`
+	Revision        uint64         `json:"revision"`
+	CreatedAt       time.Time      `json:"created_at,omitzero"`
+	UpdatedAt       time.Time      `json:"updated_at,omitzero"`
+}
+
+// Duration is a time.Duration that reads and prints as "1h" or "8d" in JSON and YAML.
+type Duration = setting.Duration
+
+// Fleet reads what operators entered, as of one revision. Values that it returns are the caller's own.
+// A record that isn't there is an error that wraps ErrNotFound and names it.
+type Fleet interface {
+	Revision() uint64
+	Device(mac MAC) (*Device, error)        // by its own MAC
+	DeviceByAny(mac MAC) (*Device, error)   // by its own MAC or one of its other_macs
+	DeviceByIP(ip netip.Addr) (MAC, error)  // the device that has ip reserved
+	Extension(number, registrar string) (*Extension, error)
+	ExtensionsNumbered(number string) ([]*Extension, error) // on every registrar
+	Registrar(name string) (*Registrar, error)
+	Profile(name string) (*Profile, error)
+	Devices(after MAC) iter.Seq2[*Device, error] // in MAC order, those greater than after
+	Extensions() iter.Seq2[*Extension, error]
+	Registrars() iter.Seq2[*Registrar, error]
+	Profiles() iter.Seq2[*Profile, error]
+	DevicesWith(number, registrar string) ([]MAC, error) // devices that have a line bound to the extension
+}
+
+// Edit is a Fleet that can be changed. All changes of one Edit are kept together or not at all.
+// Put sets Revision, CreatedAt and UpdatedAt of the record it is given.
+type Edit interface {
+	Fleet
+	PutDevice(d *Device) error
+	DeleteDevice(mac MAC) error
+	PutExtension(e *Extension) error
+	DeleteExtension(number, registrar string) error
+	PutRegistrar(r *Registrar) error
+	DeleteRegistrar(name string) error
+	PutProfile(p *Profile) error
+	DeleteProfile(name string) error
+}
+
+// Records gives access to the fleet. store implements it.
+type Records interface {
+	View(f func(Fleet) error) error
+	// Edit runs f in one transaction with one revision and one audit entry in the name of actor. An error of f undoes all.
+	Edit(actor, action string, f func(Edit) error) error
+}

@@ -1,0 +1,64 @@
+package provision
+
+import (
+	"io"
+	"net/netip"
+	"time"
+)
+
+// Transport is the way a request came.
+type Transport string
+
+// The transports. Preview is device files and explain: proof is assumed, nothing is recorded.
+const (
+	TFTP    Transport = "tftp"
+	HTTP    Transport = "http"
+	HTTPS   Transport = "https"
+	Preview Transport = "preview"
+)
+
+// Request is one file asked for. The zero values mean "not known".
+type Request struct {
+	Time      time.Time
+	Transport Transport
+	Method    string // GET, HEAD, PUT; TFTP: GET for RRQ, PUT for WRQ
+	Name      string // as the phone asked: unescaped, before any cleaning
+	From      netip.Addr
+	Local     netip.AddrPort // the address of ours that was asked
+	UserAgent string
+	As        MAC          // Preview only: answer as this phone would be answered
+	Subnet    netip.Prefix // Preview only: as in this subnet; zero: the phone's own
+}
+
+// Outcome is what became of a request. The words are metric labels and verdicts of the timeline.
+type Outcome string
+
+// The outcomes.
+const (
+	Served      Outcome = "served"
+	NotModified Outcome = "not_modified" // set by httpprov
+	NotFound    Outcome = "not_found"    // nobody knows the name, or it is not for this requester to know
+	Expected404 Outcome = "expected"     // asked for in vain by design; never counted as a failure
+	Refused     Outcome = "refused"      // no proof: the requester sees the same as NotFound
+	Fault       Outcome = "fault"        // ours: HTTP 503, TFTP silence
+)
+
+// Answer is the answer to a request, with the verdict that goes to timeline, log and metrics.
+type Answer struct {
+	Outcome   Outcome
+	Reason    string // one plain sentence, for the operator; never sent to the requester
+	MAC       MAC    // the phone this is about; zero when unknown
+	Vendor    string
+	Model     string
+	Firmware  string // from the user agent
+	Kind      string // device, private, common, firmware, static, none, upload
+	Name      string // cleaned name
+	Body      []byte // rendered bytes; shared, never to be changed
+	Content   io.ReadSeekCloser // static files: instead of Body; the caller closes it
+	Size      int64
+	MediaType string
+	ETag      string // strong, with quotes
+	Digest    string // SHA-256 of Body, hex
+	Status    int    // HTTP status for an unproven or failed request: 404, 401, 503; 0 when Served
+	Err       error  // behind Fault
+}
