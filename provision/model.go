@@ -100,9 +100,9 @@ type Duration = setting.Duration
 // A record that isn't there is an error that wraps ErrNotFound and names it.
 type Fleet interface {
 	Revision() uint64
-	Device(mac MAC) (*Device, error)        // by its own MAC
-	DeviceByAny(mac MAC) (*Device, error)   // by its own MAC or one of its other_macs
-	DeviceByIP(ip netip.Addr) (MAC, error)  // the device that has ip reserved
+	Device(mac MAC) (*Device, error)       // by its own MAC
+	DeviceByAny(mac MAC) (*Device, error)  // by its own MAC or one of its other_macs
+	DeviceByIP(ip netip.Addr) (MAC, error) // the device that has ip reserved
 	Extension(number, registrar string) (*Extension, error)
 	ExtensionsNumbered(number string) ([]*Extension, error) // on every registrar
 	Registrar(name string) (*Registrar, error)

@@ -50,10 +50,10 @@ type Answer struct {
 	MAC       MAC    // the phone this is about; zero when unknown
 	Vendor    string
 	Model     string
-	Firmware  string // from the user agent
-	Kind      string // device, private, common, firmware, static, none, upload
-	Name      string // cleaned name
-	Body      []byte // rendered bytes; shared, never to be changed
+	Firmware  string            // from the user agent
+	Kind      string            // device, private, common, firmware, static, none, upload
+	Name      string            // cleaned name
+	Body      []byte            // rendered bytes; shared, never to be changed
 	Content   io.ReadSeekCloser // static files: instead of Body; the caller closes it
 	Size      int64
 	MediaType string
