@@ -71,3 +71,6 @@ func (s Secret) String() string {
 
 // GoString hides the secret from %#v.
 func (s Secret) GoString() string { return s.String() }
+
+// Reveal gives the secret itself. Only what goes to a proven phone or to an operator who may see it calls this.
+func (s Secret) Reveal() string { return string(s) }

@@ -1,0 +1,10 @@
+// Package vendors holds the vendor packs that are built in: one folder of data each, no Go. README.md is the manual of
+// the format.
+package vendors
+
+import "embed"
+
+// FS holds the packs, one folder per vendor.
+//
+//go:embed README.md
+var FS embed.FS
