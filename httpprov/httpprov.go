@@ -1,0 +1,131 @@
+// Package httpprov serves phones' files over HTTP and HTTPS. It knows no files: every name goes to an Answerer, and what
+// comes back is sent whole, in ranges, as "not modified", refused or put off.
+//
+// There is no ServeMux here, because it redirects what it thinks unclean, and phones don't follow. A path reaches the
+// Answerer as the phone meant it: unescaped, with its double slashes, backslashes and dots.
+//
+// Refused by net/http before this package sees the request, with a short fixed text that never repeats it, and unseen by
+// the Observer:
+//   - a request line that is not METHOD SP TARGET SP HTTP/x.y, so also a path with a bare space: 400
+//   - a target that is neither a path that begins with a slash nor an absolute URL, so also one that begins with a
+//     backslash; a control character in it; an escape that isn't % and two hex digits: 400
+//   - HTTP/1.1 without a Host header or with two, a malformed Host, header name or value: 400
+//   - headers beyond the limit (Config.HeaderBytes): 431
+//   - HTTP versions other than 1.x: 505; a Transfer-Encoding other than chunked: 501; an Expect other than
+//     100-continue: 417
+//   - a plain HTTP request on an HTTPS listener: 400
+package httpprov
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"plugtone/provision"
+)
+
+// Answerer says what is to be sent for a name. provision.Service is one.
+type Answerer interface {
+	Answer(ctx context.Context, r provision.Request) provision.Answer
+}
+
+// Observer is told of each request once, when it has ended. sent counts bytes of the body that were written, took the time
+// from the handler's start. err is nil when everything asked for was written. Observers are called from many goroutines
+// and must not wait.
+type Observer func(r provision.Request, a provision.Answer, sent int64, took time.Duration, err error)
+
+// ErrNoUpload is what Observer is told of PUT, POST and other methods that carry something here.
+var ErrNoUpload = errors.New("uploads are not taken")
+
+// Config is what a Server needs. Zero values of numbers and durations mean the default named beside them.
+type Config struct {
+	Listen    []string         // TCP addresses, ":80"; IPv4 only
+	Listeners []net.Listener   // sockets already open, used beside Listen and closed by Run
+	TLS       *tls.Config      // not nil: HTTPS on all of them
+	Now       func() time.Time // the clock; must be given
+	Log       *slog.Logger     // nil: no log
+
+	MaxConns      int           // 4096: connections in all
+	MaxPerAddress int           // 256: of which one address may hold; a whole site can be one address
+	HeaderBytes   int           // 16 KiB: request line and headers
+	HeaderTime    time.Duration // 10s: to send them
+	ReadTime      time.Duration // 30s: to send the whole request
+	WriteTime     time.Duration // 1m: to take a rendered file, or each MiB of a streamed one
+	IdleTime      time.Duration // 30s: a kept connection without a request
+	RetryAfter    time.Duration // 30s: what a phone is told when the fault is ours
+	Grace         time.Duration // 5s: how long running answers are let go on at shutdown
+}
+
+func (c *Config) setDefaults() {
+	def := func(p *int, v int) {
+		if *p == 0 {
+			*p = v
+		}
+	}
+	dur := func(p *time.Duration, v time.Duration) {
+		if *p == 0 {
+			*p = v
+		}
+	}
+	def(&c.MaxConns, 4096)
+	def(&c.MaxPerAddress, 256)
+	def(&c.HeaderBytes, 16<<10)
+	dur(&c.HeaderTime, 10*time.Second)
+	dur(&c.ReadTime, 30*time.Second)
+	dur(&c.WriteTime, time.Minute)
+	dur(&c.IdleTime, 30*time.Second)
+	dur(&c.RetryAfter, 30*time.Second)
+	dur(&c.Grace, 5*time.Second)
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+}
+
+// check returns all faults of the configuration at once.
+func (c *Config) check() error {
+	var faults []error
+	fault := func(format string, args ...any) {
+		faults = append(faults, fmt.Errorf(c.name()+": "+format, args...))
+	}
+	if len(c.Listen)+len(c.Listeners) == 0 {
+		fault("no address to listen on")
+	}
+	for _, l := range c.Listen {
+		if _, err := net.ResolveTCPAddr("tcp4", l); err != nil {
+			fault("listen address %q is not an IPv4 address and port: %w", l, err)
+		}
+	}
+	if c.Now == nil {
+		fault("no clock")
+	}
+	if c.TLS != nil && len(c.TLS.Certificates) == 0 && c.TLS.GetCertificate == nil && c.TLS.GetConfigForClient == nil {
+		fault("no certificate")
+	}
+	if c.HeaderBytes < 8<<10 {
+		fault("header limit of %d bytes is below 8192", c.HeaderBytes)
+	}
+	for name, n := range map[string]int{"max connections": c.MaxConns, "max per address": c.MaxPerAddress} {
+		if n < 1 {
+			fault("%s %d is less than 1", name, n)
+		}
+	}
+	for name, d := range map[string]time.Duration{"header": c.HeaderTime, "read": c.ReadTime, "write": c.WriteTime,
+		"idle": c.IdleTime, "retry after": c.RetryAfter, "grace": c.Grace} {
+		if d < 0 {
+			fault("%s time %v is negative", name, d)
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// name is how errors and metrics call this server.
+func (c *Config) name() string {
+	if c.TLS != nil {
+		return string(provision.HTTPS)
+	}
+	return string(provision.HTTP)
+}
