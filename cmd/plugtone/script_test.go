@@ -1,0 +1,397 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"plugtone/cmd/plugtone/netlab"
+)
+
+func TestMain(m *testing.M) {
+	if status, ran := netlab.Enter(); ran {
+		os.Exit(status)
+	}
+	testscript.Main(m, map[string]func(){"plugtone": main})
+}
+
+// TestStories plays testdata/script: a daemon in one network namespace, foreign clients as phones in others, all on one
+// switch. The commands that stories have beside testscript's own are the methods of story that commands() lists.
+func TestStories(t *testing.T) {
+	lab := netlab.Require(t, "udhcpc", "dhclient=isc-dhcp-client", "tftp=tftp-hpa", "atftp", "curl", "ip=iproute2")
+	if err := lab.Close(); err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(e *testscript.Env) error {
+			s := &story{work: e.WorkDir, hosts: map[string]*host{}}
+			e.Values[storyKey{}] = s
+			e.Setenv("PLUGTONE_ADMIN", "unix:"+filepath.Join(e.WorkDir, "admin.sock"))
+			e.Defer(func() { s.end() })
+			return s.begin()
+		},
+		Cmds:                commands(),
+		RequireExplicitExec: false,
+	})
+}
+
+type storyKey struct{}
+
+// story is the network and the daemon of one script.
+type story struct {
+	work  string
+	lab   *netlab.Lab
+	bench *netlab.Bridge
+	hosts map[string]*host
+
+	daemon *exec.Cmd
+	ended  chan error // what Wait of the daemon returned
+	log    *os.File
+}
+
+// host is one namespace on the switch, with an interface eth0 and perhaps a DHCP client.
+type host struct {
+	ns     *netlab.Namespace
+	client *exec.Cmd
+	events *bufio.Reader
+}
+
+// begin makes the switch and the daemon's host, pbx, with voice0 at 10.20.0.2/22.
+func (s *story) begin() (err error) {
+	if s.lab, err = netlab.New(); err != nil {
+		return err
+	}
+	if s.bench, err = s.lab.Bridge("voice"); err != nil {
+		return err
+	}
+	return s.attach("pbx", "voice0", "02:00:00:00:00:02", netip.MustParsePrefix("10.20.0.2/22"))
+}
+
+func (s *story) attach(name, iface, mac string, addrs ...netip.Prefix) error {
+	ns, err := s.lab.Namespace(name)
+	if err != nil {
+		return err
+	}
+	s.hosts[name] = &host{ns: ns}
+	return s.bench.Attach(netlab.Port{Namespace: ns, Name: iface, MAC: mac, Addrs: addrs})
+}
+
+func (s *story) end() {
+	if s.daemon != nil {
+		_ = s.daemon.Process.Kill()
+		<-s.ended
+	}
+	_ = s.lab.Close()
+}
+
+func commands() map[string]func(*testscript.TestScript, bool, []string) {
+	cmds := map[string]func(*story, *testscript.TestScript, bool, []string) error{
+		"phone":      (*story).phone,
+		"boot":       (*story).boot,
+		"renew":      (*story).renew,
+		"in":         (*story).in,
+		"serve":      (*story).serve,
+		"stop":       (*story).stop,
+		"kill9":      (*story).kill9,
+		"hangup":     (*story).hangup,
+		"envsubst":   (*story).envsubst,
+		"logged":     (*story).logged,
+		"eventually": (*story).eventually,
+	}
+	out := map[string]func(*testscript.TestScript, bool, []string){}
+	for name, f := range cmds {
+		out[name] = func(ts *testscript.TestScript, neg bool, args []string) {
+			err := f(ts.Value(storyKey{}).(*story), ts, neg, args)
+			switch {
+			case err != nil && !neg:
+				ts.Fatalf("%s: %v", name, err)
+			case err == nil && neg:
+				ts.Fatalf("%s succeeded, which it should not", name)
+			case err != nil:
+				ts.Logf("[%v]", err)
+			}
+		}
+	}
+	return out
+}
+
+// phone NAME MAC [ADDR/BITS] plugs a host into the switch, without an address unless one is named.
+func (s *story) phone(_ *testscript.TestScript, _ bool, args []string) error {
+	if len(args) < 2 {
+		return errors.New("usage: phone NAME MAC [ADDR/BITS]")
+	}
+	var addrs []netip.Prefix
+	for _, a := range args[2:] {
+		addrs = append(addrs, netip.MustParsePrefix(a))
+	}
+	return s.attach(args[0], "eth0", args[1], addrs...)
+}
+
+// dhcpScript is what udhcpc runs at each event. It sets the address and writes the event as one line.
+const dhcpScript = `#!/bin/sh
+case $1 in
+bound|renew)
+	ip addr flush dev $interface
+	ip addr add $ip/$mask dev $interface
+	[ -n "$router" ] && ip route replace default via ${router%% *}
+	;;
+esac
+echo "$1 ip=$ip mask=$mask router=$router dns=$dns ntp=$ntpsrv lease=$lease server=$serverid tftp=$tftp next=$siaddr opt43=$opt43 opt132=$opt132 opt150=$opt150 opt160=$opt160 $message" >>$EVENTS
+`
+
+// boot NAME [UDHCPC-ARGS] starts udhcpc on a host, waits until it has a lease or gives up, and prints the event.
+func (s *story) boot(ts *testscript.TestScript, _ bool, args []string) error {
+	h := s.hosts[args[0]]
+	if h.client != nil {
+		_ = h.client.Process.Kill()
+		_ = h.client.Wait()
+	}
+	script := filepath.Join(s.work, "udhcpc.sh")
+	if err := os.WriteFile(script, []byte(dhcpScript), 0o755); err != nil {
+		return err
+	}
+	pipe := filepath.Join(s.work, args[0]+".events")
+	_ = os.Remove(pipe)
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		return err
+	}
+	events, err := os.OpenFile(pipe, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	h.events = bufio.NewReader(events)
+	h.client = h.ns.Command(context.Background(), "udhcpc", append([]string{"-i", "eth0", "-f", "-n", "-t", "4", "-T", "1", "-s", script, "-O", "tftp", "-O", "ntpsrv"}, args[1:]...)...)
+	h.client.Env = append(os.Environ(), "EVENTS="+pipe)
+	if err := h.client.Start(); err != nil {
+		return err
+	}
+	return h.await(ts, "bound")
+}
+
+// await reads the client's events up to the one wanted, which is printed. Giving up is an error.
+func (h *host) await(ts *testscript.TestScript, want string) error {
+	for {
+		line, err := h.events.ReadString('\n')
+		if err != nil {
+			return err
+		}
+		switch event, _, _ := strings.Cut(line, " "); event {
+		case want:
+			fmt.Fprint(ts.Stdout(), line)
+			return nil
+		case "leasefail", "nak":
+			return fmt.Errorf("the client says: %s", line)
+		}
+	}
+}
+
+// renew NAME makes the host's client ask for its address again by unicast.
+func (s *story) renew(ts *testscript.TestScript, _ bool, args []string) error {
+	h := s.hosts[args[0]]
+	if err := h.client.Process.Signal(syscall.SIGUSR1); err != nil {
+		return err
+	}
+	return h.await(ts, "renew")
+}
+
+// in NAME PROGRAM [ARGS] runs a program on a host.
+func (s *story) in(ts *testscript.TestScript, _ bool, args []string) error {
+	h := s.hosts[args[0]]
+	if h == nil {
+		return fmt.Errorf("no host %q", args[0])
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	program := args[1]
+	if program == "plugtone" {
+		program = s.self(ts)
+	}
+	cmd := h.ns.Command(ctx, program, args[2:]...)
+	cmd.Dir, cmd.Env = ts.MkAbs("."), s.environ(ts)
+	cmd.Stdout, cmd.Stderr = ts.Stdout(), ts.Stderr()
+	return cmd.Run()
+}
+
+// self is the plugtone program that stories run: this test binary under that name.
+func (s *story) self(ts *testscript.TestScript) string {
+	for _, dir := range filepath.SplitList(ts.Getenv("PATH")) {
+		if p := filepath.Join(dir, "plugtone"); fileExists(p) {
+			return p
+		}
+	}
+	ts.Fatalf("no plugtone on PATH %s", ts.Getenv("PATH"))
+	return ""
+}
+
+func fileExists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+func (s *story) environ(ts *testscript.TestScript) []string {
+	env := os.Environ()
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "PLUGTONE_ADMIN", "WORK"} {
+		env = append(env, name+"="+ts.Getenv(name))
+	}
+	return env
+}
+
+// serve [ARGS] starts the daemon on host pbx and waits until it says READY=1, as systemd would. With "!" it must end by
+// itself instead; its messages are then the command's output.
+func (s *story) serve(ts *testscript.TestScript, neg bool, args []string) error {
+	if s.daemon != nil {
+		return errors.New("the daemon runs already")
+	}
+	notify := filepath.Join(s.work, "notify.sock")
+	_ = os.Remove(notify)
+	sock, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: notify, Net: "unixgram"})
+	if err != nil {
+		return err
+	}
+	defer sock.Close()
+	if s.log, err = os.OpenFile(filepath.Join(s.work, "daemon.log"), os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600); err != nil {
+		return err
+	}
+	cmd := s.hosts["pbx"].ns.Command(context.Background(), s.self(ts), append([]string{"serve"}, args...)...)
+	cmd.Dir, cmd.Env = ts.MkAbs("."), append(s.environ(ts), "NOTIFY_SOCKET="+notify)
+	cmd.Stdout, cmd.Stderr = s.log, s.log
+	if neg {
+		cmd.Stdout, cmd.Stderr = ts.Stdout(), ts.Stderr()
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	ready := make(chan error, 1)
+	go func() { ready <- awaitReady(sock) }()
+	select {
+	case err := <-ended:
+		if err == nil {
+			err = errors.New("exit status 0")
+		}
+		return fmt.Errorf("ended before it was ready: %w\n%s", err, ts.ReadFile("daemon.log"))
+	case err := <-ready:
+		if err != nil {
+			return err
+		}
+	}
+	s.daemon, s.ended = cmd, ended
+	return nil
+}
+
+func awaitReady(sock *net.UnixConn) error {
+	if err := sock.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+		return err
+	}
+	buf := make([]byte, 4096)
+	for {
+		n, err := sock.Read(buf)
+		if err != nil {
+			return fmt.Errorf("no READY=1 from the daemon: %w", err)
+		}
+		if strings.Contains(string(buf[:n]), "READY=1") {
+			return nil
+		}
+	}
+}
+
+// stop ends the daemon with SIGTERM and waits for exit status 0.
+func (s *story) stop(_ *testscript.TestScript, _ bool, _ []string) error {
+	return s.halt(syscall.SIGTERM)
+}
+
+// kill9 ends the daemon as a power cut would.
+func (s *story) kill9(_ *testscript.TestScript, _ bool, _ []string) error {
+	var exit *exec.ExitError
+	if err := s.halt(syscall.SIGKILL); !errors.As(err, &exit) {
+		return fmt.Errorf("killed daemon ended with %v", err)
+	}
+	return nil
+}
+
+func (s *story) halt(sig syscall.Signal) error {
+	if s.daemon == nil {
+		return errors.New("no daemon runs")
+	}
+	if err := s.daemon.Process.Signal(sig); err != nil {
+		return err
+	}
+	err := <-s.ended
+	s.daemon = nil
+	return err
+}
+
+// hangup sends the daemon SIGHUP.
+func (s *story) hangup(_ *testscript.TestScript, _ bool, _ []string) error {
+	return s.daemon.Process.Signal(syscall.SIGHUP)
+}
+
+// envsubst FILE... puts the values of $WORK and the like into files of the story.
+func (s *story) envsubst(ts *testscript.TestScript, _ bool, args []string) error {
+	for _, name := range args {
+		text := os.Expand(ts.ReadFile(name), ts.Getenv)
+		if err := os.WriteFile(ts.MkAbs(name), []byte(text), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// logged TEXT waits until the daemon's log has TEXT.
+func (s *story) logged(ts *testscript.TestScript, neg bool, args []string) error {
+	return s.poll(neg, func() error {
+		if text := ts.ReadFile("daemon.log"); !strings.Contains(text, args[0]) {
+			return fmt.Errorf("not in the daemon's log: %q", args[0])
+		}
+		return nil
+	})
+}
+
+// eventually HAS PROGRAM [ARGS] runs a program until its output has the text HAS: for what the daemon does soon after.
+func (s *story) eventually(ts *testscript.TestScript, neg bool, args []string) error {
+	return s.poll(neg, func() error {
+		program := args[1]
+		if program == "plugtone" {
+			program = s.self(ts)
+		}
+		cmd := exec.Command(program, args[2:]...)
+		cmd.Dir, cmd.Env = ts.MkAbs("."), s.environ(ts)
+		out, err := cmd.CombinedOutput()
+		if err == nil && !strings.Contains(string(out), args[0]) {
+			err = fmt.Errorf("%q is not in its output:\n%s", args[0], out)
+		}
+		return err
+	})
+}
+
+// poll tries again until f has no error, at most ten seconds. A negated command looks once.
+func (s *story) poll(neg bool, f func() error) error {
+	limit := time.After(10 * time.Second)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := f()
+		if err == nil || neg {
+			return err
+		}
+		select {
+		case <-limit:
+			return err
+		case <-tick.C:
+		}
+	}
+}
