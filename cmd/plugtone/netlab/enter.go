@@ -1,0 +1,111 @@
+package netlab
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// entered marks the second run of the same program, so that a kernel that refuses can't make us start ourselves for ever.
+const entered = "PLUGTONE_NETLAB_ENTERED"
+
+// Enter makes sure that namespaces can be made, if there is any way. Where they can be already (root) it does nothing
+// and reports ran false. Else it runs the same program with the same arguments once more, as root of a user namespace
+// with a network of its own, waits for it and reports ran true with its exit status: the caller should exit with it.
+// Where that is refused too ran is false, and Available and New tell why. Call it first thing in main or TestMain:
+//
+//	if status, ran := netlab.Enter(); ran {
+//		os.Exit(status)
+//	}
+func Enter() (status int, ran bool) {
+	if os.Getenv(entered) != "" || Available() == nil {
+		return 0, false
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return 0, false
+	}
+	cmd := exec.Command(self, os.Args[1:]...)
+	cmd.Args[0] = os.Args[0]
+	cmd.Env = append(os.Environ(), entered+"=1")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNET | unix.CLONE_NEWNS,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}},
+		Pdeathsig:   syscall.SIGKILL,
+		// A process group of its own: a Ctrl-C reaches it once, through us.
+		Setpgid: true,
+	}
+	// Pdeathsig follows the thread that starts the child, so that thread must stay.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
+	defer signal.Stop(signals)
+	if err := cmd.Start(); err != nil {
+		return 0, false
+	}
+	return wait(cmd, signals), true
+}
+
+// wait hands signals on until the child ends, and returns its status as a shell would.
+func wait(cmd *exec.Cmd, signals <-chan os.Signal) int {
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	for {
+		select {
+		case s := <-signals:
+			// An error means that the child is gone, which the next turn sees.
+			_ = cmd.Process.Signal(s)
+		case err := <-ended:
+			var exit *exec.ExitError
+			if !errors.As(err, &exit) {
+				return cmd.ProcessState.ExitCode()
+			}
+			if ws, ok := exit.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+				return 128 + int(ws.Signal())
+			}
+			return exit.ExitCode()
+		}
+	}
+}
+
+// TB is the part of testing.TB that Require needs; testing itself stays out of the program.
+type TB interface {
+	Helper()
+	Skipf(format string, args ...any)
+	Fatalf(format string, args ...any)
+	Cleanup(func())
+	Errorf(format string, args ...any)
+}
+
+// Require gives a test its lab, closed when the test ends. Where namespaces can't be had the test is skipped, and says
+// so; with PLUGTONE_REQUIRE_E2E=1 it fails. Programs named are looked for too, with the Debian package that has them
+// ("udhcpc" or "dhclient=isc-dhcp-client").
+func Require(t TB, programs ...string) *Lab {
+	t.Helper()
+	lab, err := New()
+	if err == nil {
+		err = lookFor(programs)
+	}
+	if err != nil {
+		if os.Getenv("PLUGTONE_REQUIRE_E2E") == "1" {
+			t.Fatalf("PLUGTONE_REQUIRE_E2E=1: %v", err)
+		} else {
+			t.Skipf("SKIPPED: %v", err)
+		}
+		return nil
+	}
+	t.Cleanup(func() {
+		if err := lab.Close(); err != nil {
+			t.Errorf("close lab: %v", err)
+		}
+	})
+	return lab
+}

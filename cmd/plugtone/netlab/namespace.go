@@ -1,0 +1,149 @@
+package netlab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"runtime"
+	"sync"
+	"syscall"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// Namespace is one host of the lab.
+type Namespace struct {
+	name string
+	fd   int
+	nl   *netlink.Handle
+
+	mu       sync.Mutex
+	commands []*exec.Cmd
+}
+
+// Name is what the namespace was called when it was made.
+func (n *Namespace) Name() string { return n.name }
+
+// Path names the namespace for other programs (nsenter --net=PATH) while this process lives.
+func (n *Namespace) Path() string { return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), n.fd) }
+
+// Do runs f in the namespace, on the caller's goroutine. Sockets that f opens itself stay there for good; goroutines
+// that f starts are elsewhere. A panic or runtime.Goexit in f leaves the thread where it was before.
+func (n *Namespace) Do(f func() error) (err error) {
+	runtime.LockOSThread()
+	home, err := threadNetns()
+	if err != nil {
+		runtime.UnlockOSThread()
+		return err
+	}
+	defer func() {
+		defer unix.Close(home)
+		if back := unix.Setns(home, unix.CLONE_NEWNET); back != nil {
+			// The thread stays locked and dies with its goroutine: nothing else may run in the wrong network.
+			err = errors.Join(err, fmt.Errorf("leave namespace %s: %w", n.name, back))
+			return
+		}
+		runtime.UnlockOSThread()
+	}()
+	if err := unix.Setns(n.fd, unix.CLONE_NEWNET); err != nil {
+		return fmt.Errorf("enter namespace %s: %w", n.name, err)
+	}
+	return f()
+}
+
+// Command prepares a program that will run in the namespace (through nsenter, whose process it takes over, so that its
+// id is that of the program). It is killed when the lab closes or this process dies. Change no more than Env, Dir, the
+// standard streams and Cancel of what is returned.
+func (n *Namespace) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "nsenter", append([]string{"--net=" + n.Path(), "--", name}, args...)...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.commands = append(n.commands, cmd)
+	return cmd
+}
+
+// DialContext connects from the namespace. The address must be an IP address and port: names are looked up by threads
+// that are elsewhere. It fits http.Transport.
+func (n *Namespace) DialContext(ctx context.Context, network, address string) (conn net.Conn, err error) {
+	if _, err := netip.ParseAddrPort(address); err != nil {
+		return nil, fmt.Errorf("dial from namespace %s: %w", n.name, err)
+	}
+	err = n.Do(func() error {
+		conn, err = new(net.Dialer).DialContext(ctx, network, address)
+		return err
+	})
+	return conn, err
+}
+
+// AddAddr puts an address on an interface.
+func (n *Namespace) AddAddr(iface string, addr netip.Prefix) error {
+	return n.withLink(iface, "add "+addr.String(), func(l netlink.Link) error { return n.nl.AddrAdd(l, address(addr)) })
+}
+
+// DelAddr takes an address off an interface.
+func (n *Namespace) DelAddr(iface string, addr netip.Prefix) error {
+	return n.withLink(iface, "remove "+addr.String(), func(l netlink.Link) error { return n.nl.AddrDel(l, address(addr)) })
+}
+
+// AddRoute adds a route by a gateway; 0.0.0.0/0 is the default route.
+func (n *Namespace) AddRoute(to netip.Prefix, via netip.Addr) error {
+	route := &netlink.Route{Dst: ipnet(to), Gw: via.AsSlice()}
+	if err := n.nl.RouteAdd(route); err != nil {
+		return fmt.Errorf("namespace %s: route %s via %s: %w", n.name, to, via, err)
+	}
+	return nil
+}
+
+// Up raises an interface.
+func (n *Namespace) Up(iface string) error { return n.withLink(iface, "raise", n.nl.LinkSetUp) }
+
+// Down lowers an interface.
+func (n *Namespace) Down(iface string) error { return n.withLink(iface, "lower", n.nl.LinkSetDown) }
+
+// Remove pulls the cable: the interface and its peer are gone.
+func (n *Namespace) Remove(iface string) error { return n.withLink(iface, "remove", n.nl.LinkDel) }
+
+func (n *Namespace) withLink(iface, what string, f func(netlink.Link) error) error {
+	link, err := n.nl.LinkByName(iface)
+	if err == nil {
+		err = f(link)
+	}
+	if err != nil {
+		return fmt.Errorf("namespace %s: interface %s: %s: %w", n.name, iface, what, err)
+	}
+	return nil
+}
+
+// close kills what runs here and lets go of the namespace.
+func (n *Namespace) close() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, c := range n.commands {
+		if c.Process != nil {
+			// An error means that it has ended already: whoever waits for it knows how.
+			_ = c.Process.Kill()
+		}
+	}
+	n.nl.Close()
+	return unix.Close(n.fd)
+}
+
+func address(p netip.Prefix) *netlink.Addr {
+	return &netlink.Addr{IPNet: &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}}
+}
+
+func ipnet(p netip.Prefix) *net.IPNet {
+	p = p.Masked()
+	return address(p).IPNet
+}
+
+// Forward makes a router of the namespace.
+func (n *Namespace) Forward() error {
+	return n.Do(func() error { return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0o644) })
+}

@@ -1,0 +1,226 @@
+// Package netlab builds small networks out of network namespaces, veth pairs and bridges: for tests that need foreign
+// clients, and for the demo. Everything lives in anonymous namespaces that the process holds by file descriptor, so that
+// nothing can be left behind: when the process ends, however it ends, the kernel takes the namespaces, the interfaces in
+// them and (by PR_SET_PDEATHSIG) the programs started in them.
+//
+// It works as root. Without root a program or a test calls Enter first, which runs it once more in user, network and
+// mount namespaces of its own where the kernel lets users make these.
+package netlab
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"sync"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+)
+
+// Lab is a set of namespaces and the links between them.
+type Lab struct {
+	mu    sync.Mutex
+	names map[string]bool
+	spots []*Namespace
+	shut  bool
+}
+
+// Port is one end of a link: an interface in a namespace. Only Namespace and Name are needed.
+type Port struct {
+	Namespace *Namespace
+	Name      string         // interface name there, at most 15 characters
+	MAC       string         // "" lets the kernel choose
+	Addrs     []netip.Prefix // addresses with their prefix length
+	MTU       int            // 0: 1500
+	Down      bool           // leave the interface down; Namespace.Up raises it
+}
+
+// Bridge is a switch. It stands in a namespace of its own, so that its ports disturb nobody.
+type Bridge struct {
+	lab   *Lab
+	ns    *Namespace
+	index int
+	ports int
+}
+
+// New makes an empty lab. The error is that of Available.
+func New() (*Lab, error) {
+	if err := Available(); err != nil {
+		return nil, err
+	}
+	return &Lab{names: map[string]bool{}}, nil
+}
+
+// Available tells why namespaces can't be had here; nil when they can.
+func Available() error {
+	if _, err := exec.LookPath("nsenter"); err != nil {
+		return errors.New("no network namespaces here: nsenter (Debian package util-linux) is missing")
+	}
+	fd, err := newNetns()
+	if err != nil {
+		return fmt.Errorf("no network namespaces here: %w (needs root with CAP_SYS_ADMIN and CAP_NET_ADMIN, or a kernel that lets users "+
+			"make user namespaces: sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0)", err)
+	}
+	defer unix.Close(fd)
+	h, err := netlink.NewHandleAt(netns.NsHandle(fd), unix.NETLINK_ROUTE)
+	if err != nil {
+		return fmt.Errorf("no network namespaces here: open netlink: %w", err)
+	}
+	defer h.Close()
+	if err := h.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "a0"}, PeerName: "a1"}); err != nil {
+		return fmt.Errorf("no network namespaces here: add a veth pair: %w", err)
+	}
+	return nil
+}
+
+// Namespace makes a network namespace with its loopback up. The name is for messages and must be new in this lab.
+func (l *Lab) Namespace(name string) (*Namespace, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.shut:
+		return nil, fmt.Errorf("namespace %s: the lab is closed", name)
+	case name == "" || l.names[name]:
+		return nil, fmt.Errorf("namespace %q: the name is empty or taken in this lab", name)
+	}
+	fd, err := newNetns()
+	if err != nil {
+		return nil, fmt.Errorf("namespace %s: %w", name, err)
+	}
+	h, err := netlink.NewHandleAt(netns.NsHandle(fd), unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("namespace %s: open netlink: %w", name, err), unix.Close(fd))
+	}
+	ns := &Namespace{name: name, fd: fd, nl: h}
+	if err := ns.Up("lo"); err != nil {
+		return nil, errors.Join(err, ns.close())
+	}
+	l.names[name] = true
+	l.spots = append(l.spots, ns)
+	return ns, nil
+}
+
+// Link joins two ports by a cable (a veth pair).
+func (l *Lab) Link(a, b Port) error {
+	veth := netlink.NewVeth(netlink.LinkAttrs{Name: a.Name, TxQLen: -1, MTU: a.MTU})
+	veth.PeerName, veth.PeerNamespace, veth.PeerMTU = b.Name, netlink.NsFd(b.Namespace.fd), uint32(b.MTU)
+	var err error
+	if veth.HardwareAddr, err = hardware(a.MAC); err != nil {
+		return fmt.Errorf("port %s of %s: %w", a.Name, a.Namespace.name, err)
+	}
+	if veth.PeerHardwareAddr, err = hardware(b.MAC); err != nil {
+		return fmt.Errorf("port %s of %s: %w", b.Name, b.Namespace.name, err)
+	}
+	if err := a.Namespace.nl.LinkAdd(veth); err != nil {
+		return fmt.Errorf("link %s of %s to %s of %s: %w", a.Name, a.Namespace.name, b.Name, b.Namespace.name, err)
+	}
+	return errors.Join(a.settle(), b.settle())
+}
+
+// settle gives a new port its addresses and raises it.
+func (p Port) settle() error {
+	for _, a := range p.Addrs {
+		if err := p.Namespace.AddAddr(p.Name, a); err != nil {
+			return err
+		}
+	}
+	if p.Down {
+		return nil
+	}
+	return p.Namespace.Up(p.Name)
+}
+
+func hardware(mac string) (net.HardwareAddr, error) {
+	if mac == "" {
+		return nil, nil
+	}
+	return net.ParseMAC(mac)
+}
+
+// Bridge makes a switch without ports.
+func (l *Lab) Bridge(name string) (*Bridge, error) {
+	ns, err := l.Namespace("bridge " + name)
+	if err != nil {
+		return nil, err
+	}
+	br := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "br0", TxQLen: -1}}
+	if err := ns.nl.LinkAdd(br); err != nil {
+		return nil, fmt.Errorf("bridge %s: %w", name, err)
+	}
+	if err := ns.Up("br0"); err != nil {
+		return nil, err
+	}
+	link, err := ns.nl.LinkByName("br0")
+	if err != nil {
+		return nil, fmt.Errorf("bridge %s: %w", name, err)
+	}
+	return &Bridge{lab: l, ns: ns, index: link.Attrs().Index}, nil
+}
+
+// Attach plugs a port into the switch. The switch port forwards at once: there is no spanning tree.
+func (b *Bridge) Attach(p Port) error {
+	b.lab.mu.Lock()
+	b.ports++
+	own := fmt.Sprintf("p%d", b.ports)
+	b.lab.mu.Unlock()
+	if err := b.lab.Link(p, Port{Namespace: b.ns, Name: own, MTU: p.MTU, Down: true}); err != nil {
+		return err
+	}
+	link, err := b.ns.nl.LinkByName(own)
+	if err != nil {
+		return fmt.Errorf("%s: port %s: %w", b.ns.name, own, err)
+	}
+	if err := b.ns.nl.LinkSetMasterByIndex(link, b.index); err != nil {
+		return fmt.Errorf("%s: port %s: %w", b.ns.name, own, err)
+	}
+	return b.ns.Up(own)
+}
+
+// Close kills the programs that run in the lab and lets go of its namespaces.
+func (l *Lab) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var errs []error
+	for _, ns := range slices.Backward(l.spots) {
+		errs = append(errs, ns.close())
+	}
+	l.spots, l.shut = nil, true
+	return errors.Join(errs...)
+}
+
+// newNetns makes a network namespace and returns the descriptor that keeps it alive. The calling thread is back in its
+// own namespace afterwards, or is never used again.
+func newNetns() (fd int, err error) {
+	runtime.LockOSThread()
+	home, err := threadNetns()
+	if err != nil {
+		runtime.UnlockOSThread()
+		return -1, err
+	}
+	defer unix.Close(home)
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		runtime.UnlockOSThread()
+		return -1, os.NewSyscallError("unshare", err)
+	}
+	fd, err = threadNetns()
+	if back := unix.Setns(home, unix.CLONE_NEWNET); back != nil {
+		return -1, errors.Join(err, os.NewSyscallError("setns", back))
+	}
+	runtime.UnlockOSThread()
+	return fd, err
+}
+
+// threadNetns opens the namespace of the calling thread.
+func threadNetns() (int, error) {
+	fd, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, &os.PathError{Op: "open", Path: "/proc/thread-self/ns/net", Err: err}
+	}
+	return fd, nil
+}
