@@ -1,0 +1,110 @@
+package setting
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Fault says what is wrong with one setting.
+type Fault struct {
+	Name    string
+	Value   string // as given; "" for secrets
+	Message string
+}
+
+// Check turns every value into its canonical form and reports all that can't be. A nil value removes the setting.
+// v itself is not changed.
+func (v Values) Check() (Values, []Fault) {
+	var faults []Fault
+	out := make(Values, len(v))
+	for _, name := range slices.Sorted(maps.Keys(v)) {
+		raw := v[name]
+		if raw == nil {
+			continue
+		}
+		d, ok := Lookup(name)
+		if !ok {
+			faults = append(faults, Fault{Name: name, Message: strings.TrimPrefix(Unknown(name).Error(), fmt.Sprintf("setting %.60q ", name))})
+			continue
+		}
+		c, err := d.Canonical(raw)
+		if err != nil {
+			f := Fault{Name: name, Message: "allowed is " + d.Allowed()}
+			if !d.IsSecret() {
+				f.Value = fmt.Sprint(raw)
+			}
+			faults = append(faults, f)
+			continue
+		}
+		out[name] = c
+	}
+	if len(out) == 0 {
+		out = nil
+	}
+	return out, faults
+}
+
+// UnmarshalJSON gives every known setting its canonical type. What the catalogue doesn't take is kept as it was read, so
+// that Check can name it and a record written by another version still opens.
+func (v *Values) UnmarshalJSON(b []byte) error {
+	var raw map[string]any
+	dec := json.NewDecoder(bytes.NewReader(b))
+	if err := dec.Decode(&raw); err != nil {
+		return err
+	}
+	if raw == nil {
+		*v = nil
+		return nil
+	}
+	out := make(Values, len(raw))
+	for name, x := range raw {
+		out[name] = x
+		if c, err := Canonical(name, x); err == nil {
+			out[name] = c
+		}
+	}
+	*v = out
+	return nil
+}
+
+// Clone copies v and the lists in it.
+func (v Values) Clone() Values {
+	if v == nil {
+		return nil
+	}
+	out := make(Values, len(v))
+	for name, x := range v {
+		if l, ok := x.([]string); ok {
+			x = slices.Clone(l)
+		}
+		out[name] = x
+	}
+	return out
+}
+
+// Public returns v without its secrets.
+func (v Values) Public() Values {
+	out := v.Clone()
+	for name, x := range out {
+		d, ok := Lookup(name)
+		if _, secret := x.(Secret); secret || ok && d.IsSecret() {
+			delete(out, name)
+		}
+	}
+	return out
+}
+
+// Print writes a canonical value as Parse reads it.
+func Print(v any) string {
+	switch v := v.(type) {
+	case []string:
+		return strings.Join(v, ",")
+	case Secret:
+		return string(v)
+	}
+	return fmt.Sprint(v)
+}
