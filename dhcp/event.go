@@ -1,0 +1,65 @@
+package dhcp
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Verdict is what was decided about a message: a closed set of words, used in timelines and as a metric label.
+type Verdict string
+
+// The verdicts. The sentence that explains one is Event.Reason.
+const (
+	VerdictOffered     Verdict = "offered"      // OFFER sent
+	VerdictAcked       Verdict = "acked"        // ACK sent, lease on disk
+	VerdictInformed    Verdict = "informed"     // ACK to an INFORM sent
+	VerdictNak         Verdict = "nak"          // NAK sent
+	VerdictProbing     Verdict = "probing"      // the address is being probed before it is offered
+	VerdictReleased    Verdict = "released"     // lease given back
+	VerdictDeclined    Verdict = "declined"     // address in quarantine
+	VerdictSilent      Verdict = "silent"       // understood, and the rules say not to answer
+	VerdictOtherServer Verdict = "other_server" // the client took another server's offer
+	VerdictExhausted   Verdict = "exhausted"    // no address is free for this client
+	VerdictIgnored     Verdict = "ignored"      // not for us: type, subnet or sender that we don't serve
+	VerdictMalformed   Verdict = "malformed"    // refused by Decode
+	VerdictFault       Verdict = "fault"        // a fault of ours, such as a full disk: silent, so that the client tries again
+	VerdictConflict    Verdict = "conflict"     // a probe was answered: the address is in use by somebody else
+)
+
+// Verdicts lists all verdicts, for metrics that want every label from the start.
+func Verdicts() []Verdict {
+	return []Verdict{
+		VerdictOffered, VerdictAcked, VerdictInformed, VerdictNak, VerdictProbing, VerdictReleased, VerdictDeclined, VerdictSilent,
+		VerdictOtherServer, VerdictExhausted, VerdictIgnored, VerdictMalformed, VerdictFault, VerdictConflict,
+	}
+}
+
+// Event is one decision, told to the observer of the server.
+type Event struct {
+	Time      time.Time
+	MAC       MAC // zero when the packet could not be decoded
+	XID       [4]byte
+	Type      MessageType // of the client's message
+	Interface string
+	Subnet    netip.Prefix
+	Addr      netip.Addr // offered, leased, refused, released or probed
+	Verdict   Verdict
+	Reason    string     // one plain sentence
+	Server    netip.Addr // other_server: the server that the client named; else zero
+	Vendor    string
+	Model     string
+	Phone     bool
+	Recorded  bool
+	NewLease  bool    // acked: this MAC had no lease in this subnet before
+	Client    Client  // what the packet said of its sender
+	Reply     *Reply  // what is sent; nil when silent
+	Dropped   []uint8 // options that did not fit, filled in after Encode
+}
+
+// Options prints the options that were sent in short form, for example "1 3 6 51 54 66=http://10.20.0.2/".
+func (e *Event) Options() string {
+	if e.Reply == nil {
+		return ""
+	}
+	return e.Reply.Summary(e.Dropped)
+}

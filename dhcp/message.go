@@ -1,0 +1,116 @@
+package dhcp
+
+import (
+	"fmt"
+	"net/netip"
+)
+
+// MessageType is the value of option 53.
+type MessageType uint8
+
+// The message types of RFC 2132, 9.6. Others are counted and ignored.
+const (
+	Discover MessageType = 1
+	Offer    MessageType = 2
+	Ask      MessageType = 3 // DHCPREQUEST; Request is the decoded message
+	Decline  MessageType = 4
+	Ack      MessageType = 5
+	Nak      MessageType = 6
+	Release  MessageType = 7
+	Inform   MessageType = 8
+)
+
+// String prints the type as it stands in logs, metrics and timelines: a closed set of words.
+func (t MessageType) String() string {
+	switch t {
+	case 0:
+		return "bootp"
+	case Discover:
+		return "discover"
+	case Offer:
+		return "offer"
+	case Ask:
+		return "request"
+	case Decline:
+		return "decline"
+	case Ack:
+		return "ack"
+	case Nak:
+		return "nak"
+	case Release:
+		return "release"
+	case Inform:
+		return "inform"
+	}
+	return "other"
+}
+
+// Request is a decoded client message. It is a plain value: nothing in it aliases the receive buffer. An address that
+// is absent or 0.0.0.0 is the zero netip.Addr.
+type Request struct {
+	Type      MessageType // 0: no option 53, plain BOOTP
+	XID       [4]byte
+	Flags     uint16   // as received; the reply repeats it
+	CHAddr    [16]byte // with its padding; the reply repeats it
+	MAC       MAC
+	Hops      uint8
+	CIAddr    netip.Addr
+	GIAddr    netip.Addr
+	Requested netip.Addr // option 50
+	ServerID  netip.Addr // option 54
+	LeaseTime uint32     // option 51 in seconds; 0: not asked
+	MaxSize   int        // option 57; 0: not said
+
+	SubnetSelection netip.Addr // option 118, RFC 3011
+	RelayInfo       string     // option 82 as received, "" when absent or empty
+	LinkSelection   netip.Addr // 82.5, RFC 3527
+	ServerOverride  netip.Addr // 82.11, RFC 5107
+	RelayPort       bool       // 82.19, RFC 8357: the relay wants the reply on its source port
+
+	RapidCommit bool   // option 80
+	HasParams   bool   // option 55 was there, even if empty
+	Message     string // option 56, printable
+	Client      Client // the evidence from which a phone is recognised; Client.MAC is MAC
+}
+
+// broadcastFlag is the B bit of RFC 2131, 2, figure 2.
+const broadcastFlag = 0x8000
+
+// Broadcast tells whether the client can only take broadcasts before it has its address.
+func (r *Request) Broadcast() bool { return r.Flags&broadcastFlag != 0 }
+
+// Reply is a server message, ready to be encoded. Options are in the order they are to be sent, option 82 not among them.
+type Reply struct {
+	Type      MessageType
+	XID       [4]byte
+	Flags     uint16
+	CHAddr    [16]byte
+	CIAddr    netip.Addr
+	YIAddr    netip.Addr
+	SIAddr    netip.Addr
+	GIAddr    netip.Addr
+	ServerID  netip.Addr // option 54; differs from From when a relay overrides it (RFC 5107)
+	From      netip.Addr // the source address the packet must leave with
+	Options   []Option
+	RelayInfo string // option 82, echoed verbatim and last
+	MaxSize   int    // option 57 of the request; 0: not said
+	Overload  bool   // the client sent a parameter list, so sname and file may carry options
+}
+
+// Foreign is a message of another server, as far as it matters for finding rogues.
+type Foreign struct {
+	Type     MessageType
+	XID      [4]byte
+	MAC      MAC // the client it is meant for
+	YIAddr   netip.Addr
+	ServerID netip.Addr
+}
+
+// MalformedError says why a packet was refused before any decision.
+type MalformedError struct{ Reason string }
+
+func (e *MalformedError) Error() string { return "malformed packet: " + e.Reason }
+
+func malformed(format string, args ...any) error {
+	return &MalformedError{Reason: fmt.Sprintf(format, args...)}
+}
