@@ -1,0 +1,88 @@
+package provision
+
+import (
+	"errors"
+	"io"
+	"net/netip"
+	"os"
+	"time"
+
+	"plugtone/dhcp"
+	"plugtone/provision/pack"
+)
+
+// Leases is what provisioning asks of the lease table. Both calls must be quick and must not wait for a disk.
+type Leases interface {
+	LeaseAt(addr netip.Addr) (dhcp.Lease, bool) // confirmed leases only
+	LeasesOf(mac dhcp.MAC) []dhcp.Lease
+}
+
+// Config is everything that a Service needs.
+type Config struct {
+	Records Records
+	Leases  Leases                         // nil: no leases, no proof by them
+	Packs   func() *pack.Set               // the packs in force
+	Site    func() *Site                   // the configuration in force
+	Fetches func(mac MAC) ([]Fetch, error) // last fetches; nil: never fetched
+	Files   *os.Root                       // data_dir/files; nil: no static files
+	Now     func() time.Time
+	Cache   int64 // bytes of rendered files kept; 0: 32 MiB
+}
+
+// Service answers file requests and tells what it would answer. It is safe for concurrent use.
+type Service struct {
+	c     Config
+	cache *cache
+}
+
+// New checks the configuration and joins all its faults.
+func New(c Config) (*Service, error) {
+	var errs []error
+	need := func(ok bool, what string) {
+		if !ok {
+			errs = append(errs, errors.New("provision: no "+what))
+		}
+	}
+	need(c.Records != nil, "records")
+	need(c.Packs != nil, "packs")
+	need(c.Site != nil, "site")
+	need(c.Now != nil, "clock")
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	if c.Leases == nil {
+		c.Leases = noLeases{}
+	}
+	if c.Fetches == nil {
+		c.Fetches = func(MAC) ([]Fetch, error) { return nil, nil }
+	}
+	if c.Cache == 0 {
+		c.Cache = 32 << 20
+	}
+	return &Service{c: c, cache: newCache(c.Cache)}, nil
+}
+
+// noLeases stands for a daemon that leases nothing.
+type noLeases struct{}
+
+func (noLeases) LeaseAt(netip.Addr) (dhcp.Lease, bool) { return dhcp.Lease{}, false }
+func (noLeases) LeasesOf(dhcp.MAC) []dhcp.Lease        { return nil }
+
+// FileInfo is one file that a phone would be given.
+type FileInfo struct {
+	Name      string `json:"name"`
+	Kind      string `json:"kind"`
+	Size      int64  `json:"size"`
+	MediaType string `json:"media_type,omitempty"`
+	Digest    string `json:"digest,omitempty"` // SHA-256, hex; "" for what is asked for in vain
+	Outcome   string `json:"outcome"`          // served, expected, not_found, fault
+	Reason    string `json:"reason,omitempty"` // why it is not served
+}
+
+// FileContent is one file as an operator may see it. Size and Digest are the real file's, also when Body is masked.
+type FileContent struct {
+	FileInfo
+	Body    []byte        // rendered bytes; nil for static files
+	Content io.ReadCloser // static files; the caller closes it
+	Masked  bool          // Body has *** for secrets
+}
