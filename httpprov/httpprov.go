@@ -108,15 +108,20 @@ func (c *Config) check() error {
 	if c.HeaderBytes < 8<<10 {
 		fault("header limit of %d bytes is below 8192", c.HeaderBytes)
 	}
-	for name, n := range map[string]int{"max connections": c.MaxConns, "max per address": c.MaxPerAddress} {
-		if n < 1 {
-			fault("%s %d is less than 1", name, n)
+	for _, n := range []struct {
+		name string
+		n    int
+	}{{"max connections", c.MaxConns}, {"max per address", c.MaxPerAddress}} {
+		if n.n < 1 {
+			fault("%s %d is less than 1", n.name, n.n)
 		}
 	}
-	for name, d := range map[string]time.Duration{"header": c.HeaderTime, "read": c.ReadTime, "write": c.WriteTime,
-		"idle": c.IdleTime, "retry after": c.RetryAfter, "grace": c.Grace} {
-		if d < 0 {
-			fault("%s time %v is negative", name, d)
+	for _, d := range []struct {
+		name string
+		d    time.Duration
+	}{{"header", c.HeaderTime}, {"read", c.ReadTime}, {"write", c.WriteTime}, {"idle", c.IdleTime}, {"retry after", c.RetryAfter}, {"grace", c.Grace}} {
+		if d.d < 0 {
+			fault("%s time %v is negative", d.name, d.d)
 		}
 	}
 	return errors.Join(faults...)

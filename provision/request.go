@@ -60,5 +60,6 @@ type Answer struct {
 	ETag      string // strong, with quotes
 	Digest    string // SHA-256 of Body, hex
 	Status    int    // HTTP status for an unproven or failed request: 404, 401, 503; 0 when Served
+	Challenge string // WWW-Authenticate for Status 401; without one httpprov answers 404
 	Err       error  // behind Fault
 }

@@ -3,6 +3,16 @@ package tftp
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	pin "github.com/pin/tftp/v3"
+
+	"plugtone/provision"
 )
 
 // Server serves files over TFTP.
@@ -10,15 +20,43 @@ type Server struct {
 	cfg     Config
 	answer  Answerer
 	observe Observer
+
+	queue    chan *transfer // admitted, waiting for a worker; never full, since admission counts those in it
+	hand     *handoff
+	stopping atomic.Bool    // the grace time is over
+	reports  sync.WaitGroup // observers being told
+
+	mu      sync.Mutex
+	lastID  uint64
+	byID    map[uint64]*transfer
+	byKey   map[key]*transfer
+	perAddr map[netip.Addr]int
+
+	duplicates, foreign, broadcast, limited, malformed atomic.Uint64
 }
 
-// New makes a Server. All faults of the configuration are reported at once. Nothing is opened before Run.
+// New makes a Server. All faults of the configuration are reported at once. Nothing is opened before Run, which may be
+// called once.
 func New(cfg Config, a Answerer, o Observer) (*Server, error) {
 	cfg.setDefaults()
-	if err := cfg.check(); err != nil {
+	err := cfg.check()
+	if a == nil {
+		err = errors.Join(err, errors.New("tftp: nobody to answer"))
+	}
+	if err != nil {
 		return nil, err
 	}
-	return &Server{cfg: cfg, answer: a, observe: o}, nil
+	if o == nil {
+		o = func(provision.Request, provision.Answer, int64, time.Duration, error) {}
+	}
+	return &Server{
+		cfg: cfg, answer: a, observe: o,
+		queue:   make(chan *transfer, cfg.MaxTransfers),
+		hand:    newHandoff(&net.UDPAddr{IP: net.IPv4zero, Port: 69}),
+		byID:    map[uint64]*transfer{},
+		byKey:   map[key]*transfer{},
+		perAddr: map[netip.Addr]int{},
+	}, nil
 }
 
 // Stats are counts since the start, of what the Observer isn't told.
@@ -32,10 +70,223 @@ type Stats struct {
 }
 
 // Stats returns the counts.
-func (s *Server) Stats() Stats { return Stats{} }
+func (s *Server) Stats() Stats {
+	s.mu.Lock()
+	active := len(s.byID)
+	s.mu.Unlock()
+	return Stats{
+		Active: active, Duplicates: s.duplicates.Load(), Foreign: s.foreign.Load(),
+		Broadcast: s.broadcast.Load(), Limited: s.limited.Load(), Malformed: s.malformed.Load(),
+	}
+}
 
 // Run opens the sockets, calls ready once, and serves until ctx ends. Then it reads no more, lets transfers go on for
 // Config.Grace, and returns nil. The Observer isn't called after Run has returned.
 func (s *Server) Run(ctx context.Context, ready func()) error {
-	return errors.New("tftp: not written yet")
+	fronts, err := s.open(ctx)
+	defer func() {
+		for _, f := range fronts {
+			f.conn.Close()
+		}
+	}()
+	if err != nil {
+		return err
+	}
+	answering, giveUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer giveUp()
+	lib := s.library()
+	go lib.Serve(s.hand)
+	var workers, readers sync.WaitGroup
+	for range s.cfg.Workers {
+		workers.Go(func() {
+			for t := range s.queue {
+				s.serve(answering, t)
+			}
+		})
+	}
+	failed := make(chan error, len(fronts))
+	for _, f := range fronts {
+		readers.Go(func() {
+			if err := s.read(f); err != nil {
+				failed <- err
+			}
+		})
+	}
+	ready()
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	for _, f := range fronts {
+		f.interrupt()
+	}
+	readers.Wait()
+	close(s.queue)
+	done := make(chan struct{})
+	go func() {
+		workers.Wait()
+		lib.Shutdown()
+		close(done)
+	}()
+	s.drain(done, func() {
+		giveUp()
+		go lib.Shutdown()
+	})
+	return err
+}
+
+// drain waits for the transfers, and after the grace time reports the rest as stopped.
+func (s *Server) drain(done <-chan struct{}, giveUp func()) {
+	grace := time.NewTimer(s.cfg.Grace)
+	defer grace.Stop()
+	select {
+	case <-done:
+	case <-grace.C:
+		s.stopping.Store(true)
+		giveUp()
+		s.mu.Lock()
+		rest := make([]*transfer, 0, len(s.byID))
+		for _, t := range s.byID {
+			rest = append(rest, t)
+		}
+		s.mu.Unlock()
+		for _, t := range rest {
+			s.finish(t, ErrStopped)
+		}
+	}
+	s.reports.Wait()
+}
+
+// open takes the given sockets and opens the others. What it returns is to be closed, also beside an error.
+func (s *Server) open(ctx context.Context) (fronts []*front, err error) {
+	for _, c := range s.cfg.Conns {
+		fronts = append(fronts, newFront(c))
+	}
+	for _, addr := range s.cfg.Listen {
+		var lc net.ListenConfig
+		c, err := lc.ListenPacket(ctx, "udp4", addr)
+		if err != nil {
+			return fronts, fmt.Errorf("tftp %s: %w", addr, err)
+		}
+		fronts = append(fronts, newFront(c))
+	}
+	return fronts, nil
+}
+
+// library sets up pin/tftp as its facts ask for: no backoff (it would sleep before each resend), our block size in place
+// of the one it finds out for sockets that it knows.
+func (s *Server) library() *pin.Server {
+	lib := pin.NewServer(s.transfer, nil)
+	lib.SetTimeout(s.cfg.Resend)
+	lib.SetRetries(s.cfg.Retries)
+	lib.SetBackoff(func(int) time.Duration { return 0 })
+	lib.SetBlockSizeNegotiation(false)
+	lib.SetBlockSize(s.cfg.BlockSize)
+	lib.SetHook(hook{s})
+	return lib
+}
+
+// read is the loop of one socket. It never waits for anything but packets.
+func (s *Server) read(f *front) error {
+	const patience = 100 // errors in a row: the socket is dead, and reading on would spin
+	for bad := 0; ; {
+		p, from, local, unicast, err := f.read()
+		switch {
+		case err != nil && ended(err):
+			return nil
+		case err != nil:
+			if bad++; bad == patience {
+				return fmt.Errorf("tftp %s: %w", f.local, err)
+			}
+		default:
+			bad = 0
+			s.receive(f, p, from, local, unicast)
+		}
+	}
+}
+
+// receive looks at one packet: refuse it, drop it, or let it wait for a worker.
+func (s *Server) receive(f *front, p []byte, from, local netip.AddrPort, unicast bool) {
+	switch {
+	case !unicast: // RFC 1123, 4.2.3.4
+		s.broadcast.Add(1)
+		return
+	case from.Port() == 0 || !s.cfg.Allow(from.Addr()):
+		s.foreign.Add(1)
+		return
+	}
+	r, refused, ok := parse(p)
+	if !ok {
+		s.malformed.Add(1)
+		if refused.code != 0 {
+			f.write(refused.packet(), local, from)
+		}
+		return
+	}
+	if t := s.admit(key{from, r.name}, r); t != nil {
+		t.front, t.local = f, local
+		t.req = provision.Request{Time: s.cfg.Now(), Transport: provision.TFTP, Method: "GET", Name: r.name, From: from.Addr(), Local: local}
+		if r.write {
+			t.req.Method = "PUT"
+		}
+		s.queue <- t
+	}
+}
+
+// serve asks for the answer and sees that it is sent.
+func (s *Server) serve(ctx context.Context, t *transfer) {
+	var a provision.Answer
+	if why := badName(t.asked.name); why != "" {
+		a = provision.Answer{Outcome: provision.NotFound, Reason: why, Status: 404}
+	} else {
+		a = s.ask(ctx, t.req)
+	}
+	s.mu.Lock()
+	t.answer = a // finish may be called from drain meanwhile
+	s.mu.Unlock()
+	switch {
+	case t.asked.write:
+		t.closeContent()
+		s.refuse(t, refuseUpload, ErrNoUpload)
+	case a.Outcome == provision.Served:
+		t.size, t.deadline = int64(len(a.Body)), t.req.Time.Add(s.cfg.TransferTime)
+		if a.Content != nil {
+			t.size, t.deadline = a.Size, t.req.Time.Add(s.cfg.StaticTime)
+		}
+		packet := t.asked.forLibrary(t.id, t.size)
+		if !s.hand.give(handed{t.id, packet, net.UDPAddrFromAddrPort(t.from)}) {
+			t.closeContent()
+			s.finish(t, ErrStopped)
+		}
+	case a.Outcome == provision.Fault:
+		s.finish(t, a.Err) // silence: the phone asks again
+	default:
+		s.refuse(t, refuseNotFound, nil)
+	}
+}
+
+func (s *Server) refuse(t *transfer, r refusal, err error) {
+	t.front.write(r.packet(), t.local, t.from)
+	s.finish(t, err)
+}
+
+// ask is Answer, proof against panics and against answers that say nothing.
+func (s *Server) ask(ctx context.Context, r provision.Request) (a provision.Answer) {
+	defer func() {
+		if v := recover(); v != nil {
+			a = fault(fmt.Errorf("panic: %v", v))
+			s.cfg.Log.Error("tftp: panic in answer", "file", r.Name, "addr", r.From, "panic", v)
+		}
+	}()
+	a = s.answer.Answer(ctx, r)
+	switch a.Outcome {
+	case provision.Served, provision.NotFound, provision.Expected404, provision.Refused, provision.Fault:
+	default:
+		return fault(fmt.Errorf("answer without an outcome (%q)", a.Outcome))
+	}
+	return a
+}
+
+func fault(err error) provision.Answer {
+	return provision.Answer{Outcome: provision.Fault, Reason: err.Error(), Status: 503, Err: err}
 }

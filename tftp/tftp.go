@@ -123,14 +123,20 @@ func (c *Config) check() error {
 	if c.BlockSize < 512 || c.BlockSize > 65464 {
 		fault("block size %d is not within 512 to 65464", c.BlockSize)
 	}
-	for name, n := range map[string]int{"max transfers": c.MaxTransfers, "max per address": c.MaxPerAddress, "workers": c.Workers, "retries": c.Retries} {
-		if n < 1 {
-			fault("%s %d is less than 1", name, n)
+	for _, n := range []struct {
+		name string
+		n    int
+	}{{"max transfers", c.MaxTransfers}, {"max per address", c.MaxPerAddress}, {"workers", c.Workers}, {"retries", c.Retries}} {
+		if n.n < 1 {
+			fault("%s %d is less than 1", n.name, n.n)
 		}
 	}
-	for name, d := range map[string]time.Duration{"resend": c.Resend, "transfer time": c.TransferTime, "static time": c.StaticTime, "grace": c.Grace} {
-		if d < 0 {
-			fault("%s time %v is negative", name, d)
+	for _, d := range []struct {
+		name string
+		d    time.Duration
+	}{{"resend", c.Resend}, {"transfer time", c.TransferTime}, {"static time", c.StaticTime}, {"grace", c.Grace}} {
+		if d.d < 0 {
+			fault("%s time %v is negative", d.name, d.d)
 		}
 	}
 	return errors.Join(faults...)

@@ -1,0 +1,189 @@
+package httpprov
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"plugtone/provision"
+)
+
+// Longer than this no name of a file is, and no user agent is worth keeping.
+const (
+	maxName      = 1024
+	maxUserAgent = 512
+)
+
+// The bodies of refusals. They hold nothing of the request, and nothing that depends on a phone's record.
+const (
+	bodyNotFound = "not found\n"
+	bodyLogin    = "login required\n"
+	bodyMethod   = "method not allowed\n"
+	bodyUnknown  = "method not implemented\n"
+	bodyFault    = "try again later\n"
+)
+
+// handle answers one request.
+func (s *Server) handle(rw http.ResponseWriter, r *http.Request) {
+	e, _ := r.Context().Value(endsKey{}).(ends)
+	req := provision.Request{
+		Time: s.cfg.Now(), Transport: provision.Transport(s.cfg.name()), Method: r.Method, Name: r.URL.Path,
+		From: e.from.Addr(), Local: e.local, UserAgent: clip(r.UserAgent(), maxUserAgent),
+	}
+	w := meter{rw: rw, s: s}
+	a := s.ask(r, req)
+	err := s.respond(&w, r, &a)
+	if a.Content != nil {
+		a.Content.Close()
+	}
+	s.report(req, a, w.sent, err)
+}
+
+// ask is Answer, proof against panics, against names that no file has, and against answers that say nothing.
+func (s *Server) ask(r *http.Request, req provision.Request) (a provision.Answer) {
+	defer func() {
+		if v := recover(); v != nil {
+			a = fault(fmt.Errorf("panic: %v", v))
+			s.cfg.Log.Error(s.cfg.name()+": panic in answer", "file", req.Name, "addr", req.From, "panic", v)
+		}
+	}()
+	if why := badName(req.Name); why != "" {
+		return provision.Answer{Outcome: provision.NotFound, Reason: why, Status: http.StatusNotFound}
+	}
+	a = s.answer.Answer(r.Context(), req)
+	switch a.Outcome {
+	case provision.Served, provision.NotFound, provision.Expected404, provision.Refused, provision.Fault:
+	default:
+		return fault(fmt.Errorf("answer without an outcome (%q)", a.Outcome))
+	}
+	return a
+}
+
+func fault(err error) provision.Answer {
+	return provision.Answer{Outcome: provision.Fault, Reason: err.Error(), Status: http.StatusServiceUnavailable, Err: err}
+}
+
+// badName says why a path can't be that of a file, "" when it can.
+func badName(name string) string {
+	if len(name) > maxName {
+		return "the name is longer than " + strconv.Itoa(maxName) + " bytes"
+	}
+	for i := range len(name) {
+		if name[i] < ' ' || name[i] == 0x7f {
+			return "the name holds a control character"
+		}
+	}
+	return ""
+}
+
+// respond writes the answer. A panic in the middle ends the connection, so that the phone doesn't take half a file for a
+// whole one.
+func (s *Server) respond(w *meter, r *http.Request, a *provision.Answer) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.cfg.Log.Error(s.cfg.name()+": panic in response", "file", a.Name, "panic", v)
+			err = fmt.Errorf("panic: %v", v)
+			w.cut()
+		}
+	}()
+	h := w.Header()
+	switch {
+	case r.Method == http.MethodPut || r.Method == http.MethodPost || r.Method == http.MethodDelete || r.Method == http.MethodPatch:
+		h.Set("Allow", "GET, HEAD")
+		h.Set("Connection", "close") // else net/http reads what was to be uploaded
+		return orErr(w.refuse(http.StatusMethodNotAllowed, bodyMethod), ErrNoUpload)
+	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+		h.Set("Connection", "close")
+		return w.refuse(http.StatusNotImplemented, bodyUnknown)
+	case a.Outcome == provision.Served:
+		return s.file(w, r, a)
+	case a.Outcome == provision.Fault:
+		h.Set("Retry-After", strconv.Itoa(int(s.cfg.RetryAfter/time.Second)))
+		return orErr(w.refuse(http.StatusServiceUnavailable, bodyFault), a.Err)
+	case a.Status == http.StatusUnauthorized && a.Challenge != "":
+		h.Set("WWW-Authenticate", a.Challenge)
+		return w.refuse(http.StatusUnauthorized, bodyLogin)
+	}
+	return w.refuse(http.StatusNotFound, bodyNotFound)
+}
+
+// file sends what was asked for. The plain case, a whole rendered file, is short; conditions, ranges and streams are left
+// to http.ServeContent, which neither redirects nor guesses the type once it is set.
+func (s *Server) file(w *meter, r *http.Request, a *provision.Answer) error {
+	h := w.Header()
+	mediaType := a.MediaType
+	if mediaType == "" {
+		mediaType = "application/octet-stream"
+	}
+	h["Content-Type"] = []string{mediaType}
+	h["Accept-Ranges"] = []string{"bytes"}
+	h["Cache-Control"] = []string{"private, no-cache"} // no proxy may keep what only this phone may have
+	if a.ETag != "" {
+		h["Etag"] = []string{a.ETag}
+	}
+	if a.Content == nil && !conditional(r.Header) {
+		h["Content-Length"] = []string{strconv.Itoa(len(a.Body))}
+		w.WriteHeader(http.StatusOK)
+		if r.Method == http.MethodHead {
+			return nil
+		}
+		_, err := w.Write(a.Body)
+		return err
+	}
+	var content io.ReadSeeker = bytes.NewReader(a.Body)
+	if a.Content != nil {
+		content = a.Content
+	}
+	http.ServeContent(w, r, "", time.Time{}, content)
+	if w.status == http.StatusNotModified {
+		a.Outcome = provision.NotModified
+	}
+	return w.short(r.Method)
+}
+
+// conditional tells whether a request asks for something else than the whole file as it is.
+func conditional(h http.Header) bool {
+	for _, name := range []string{"If-None-Match", "Range", "If-Match", "If-Modified-Since", "If-Unmodified-Since"} {
+		if _, ok := h[name]; ok {
+			return true
+		}
+	}
+	return false
+}
+
+// report tells the observer, unless Run has ended.
+func (s *Server) report(req provision.Request, a provision.Answer, sent int64, err error) {
+	s.mu.Lock()
+	if s.stopped {
+		s.mu.Unlock()
+		return
+	}
+	s.reports.Add(1)
+	s.mu.Unlock()
+	defer s.reports.Done()
+	defer func() {
+		if v := recover(); v != nil {
+			s.cfg.Log.Error(s.cfg.name()+": panic in observer", "panic", v)
+		}
+	}()
+	s.observe(req, a, sent, s.cfg.Now().Sub(req.Time), err)
+}
+
+func clip(s string, n int) string {
+	if len(s) > n {
+		s = s[:n]
+	}
+	return strings.Clone(s) // not the whole header block, which the substring would keep
+}
+
+// orErr is the first of two errors that isn't nil.
+func orErr(a, b error) error {
+	if a != nil {
+		return a
+	}
+	return b
+}
