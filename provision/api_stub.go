@@ -110,50 +110,7 @@ func Phone(f Fleet, packs *pack.Set, site *Site, subnet netip.Prefix, d *Device)
 	return pack.Phone{}, nil, errStub
 }
 
-// CheckDevice fills in defaults, brings the record into its canonical form and reports every fault as Invalid.
-func CheckDevice(f Fleet, packs *pack.Set, d *Device) error { return errStub }
-
-// CheckProfile is CheckDevice for a profile.
-func CheckProfile(f Fleet, packs *pack.Set, p *Profile) error { return errStub }
-
-// CheckExtension is CheckDevice for an extension. A registrar may be left out while there is exactly one.
-func CheckExtension(f Fleet, e *Extension) error { return errStub }
-
-// CheckRegistrar is CheckDevice for a registrar.
-func CheckRegistrar(r *Registrar) error { return errStub }
-
-// ParseExtension reads NUMBER or NUMBER@REGISTRAR.
-func ParseExtension(ref string) (number, registrar string) { return "", "" }
-
-// FindExtension finds NUMBER or NUMBER@REGISTRAR; a number that two registrars have is refused with both.
-func FindExtension(f Fleet, ref string) (*Extension, error) { return nil, errStub }
-
-// InUse is the error for a record that others depend on. It wraps ErrInUse.
-type InUse struct {
-	What  string
-	Users []string
-}
-
-func (e *InUse) Error() string { return e.What }
-
-// RemoveExtension deletes an extension. While devices have lines on it, it is refused with them unless force is set,
-// which takes those lines away.
-func RemoveExtension(e Edit, number, registrar string, force bool) error { return errStub }
-
-// RemoveRegistrar deletes a registrar. While extensions are on it, it is refused with them unless force is set, which
-// leaves them without a registrar.
-func RemoveRegistrar(e Edit, name string, force bool) error { return errStub }
-
-// RemoveProfile deletes a profile. While devices or profiles name it, it is refused with them unless force is set, which
-// leaves them without it.
-func RemoveProfile(e Edit, name string, force bool) error { return errStub }
-
-// ParseKey reads [AREA:]SLOT=TYPE[:VALUE][,label=TEXT][,line=N]; AREA:SLOT= alone gives a key without a type, which stands for removal.
-func ParseKey(spec string) (Key, error) { return Key{}, errStub }
-
-// String prints the key as ParseKey reads it.
-func (k Key) String() string { return "" }
-
 type cache struct{}
 
 func newCache(int64) *cache { return &cache{} }
+func packValue(v any) any   { return v }

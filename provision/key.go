@@ -1,0 +1,177 @@
+package provision
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"plugtone/provision/setting"
+)
+
+// Limits of keys that hold for every vendor; a pack's models have narrower ones.
+const (
+	maxSlot  = 999
+	maxLine  = 255
+	maxLabel = 128
+	maxValue = 255
+)
+
+// KeyTypes lists the types of keys.
+func KeyTypes() []string {
+	return []string{"line", "shared_line", "blf", "speed_dial", "intercom", "park", "pickup", "group_pickup", "voicemail",
+		"dtmf", "url", "dnd", "forward", "transfer", "conference", "hold", "redial", "directory", "history", "multicast",
+		"prefix", "none"}
+}
+
+// KeyAreas lists the areas that keys are in.
+func KeyAreas() []string {
+	return []string{"line", "memory", "programmable", "expansion1", "expansion2", "expansion3", "expansion4", "expansion5", "expansion6"}
+}
+
+// needsValue are the types that do nothing without one.
+func needsValue(keyType string) bool {
+	switch keyType {
+	case "blf", "speed_dial", "intercom", "dtmf", "url", "multicast", "prefix":
+		return true
+	}
+	return false
+}
+
+// ParseKey reads [AREA:]SLOT=TYPE[:VALUE][,label=TEXT][,line=N]. A comma that begins ",label=" or ",line=" within a text
+// is written "\,". [AREA:]SLOT= alone gives a key without a type, which stands for its removal.
+func ParseKey(spec string) (Key, error) {
+	place, what, ok := strings.Cut(spec, "=")
+	if !ok {
+		return Key{}, fmt.Errorf("key %.60q is not [AREA:]SLOT=TYPE[:VALUE][,label=TEXT][,line=N]", spec)
+	}
+	k := Key{Area: "line"}
+	slot := place
+	if area, rest, found := strings.Cut(place, ":"); found {
+		k.Area, slot = area, rest
+	}
+	n, err := strconv.Atoi(slot)
+	if err != nil || strconv.Itoa(n) != slot {
+		return Key{}, fmt.Errorf("key %.60q: slot %.20q is not a number from 1 to %d", spec, slot, maxSlot)
+	}
+	k.Slot = n
+	if what != "" {
+		if err := k.parseWhat(what); err != nil {
+			return Key{}, fmt.Errorf("key %.60q: %w", spec, err)
+		}
+	}
+	if faults := k.faults(what != ""); len(faults) > 0 {
+		return Key{}, fmt.Errorf("key %.60q: %w", spec, Invalid(faults))
+	}
+	return k, nil
+}
+
+// parseWhat reads TYPE[:VALUE] and what follows it.
+func (k *Key) parseWhat(what string) error {
+	parts := splitKey(what)
+	keyType, value, _ := strings.Cut(parts[0], ":")
+	k.Type, k.Value = keyType, unescapeKey(value)
+	for _, p := range parts[1:] {
+		name, text, _ := strings.Cut(p, "=")
+		switch {
+		case name == "label" && k.Label == "":
+			k.Label = unescapeKey(text)
+		case name == "line" && k.Line == 0:
+			n, err := strconv.Atoi(text)
+			if err != nil || n < 1 || n > maxLine {
+				return fmt.Errorf("line %.20q is not a number from 1 to %d", text, maxLine)
+			}
+			k.Line = n
+		default:
+			return fmt.Errorf("%s is said twice", name)
+		}
+	}
+	return nil
+}
+
+// splitKey splits at each comma, not escaped, that begins ",label=" or ",line=".
+func splitKey(s string) []string {
+	var parts []string
+	start := 0
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '\\' && i+1 < len(s) && (s[i+1] == '\\' || s[i+1] == ','):
+			i++
+		case s[i] == ',' && (strings.HasPrefix(s[i+1:], "label=") || strings.HasPrefix(s[i+1:], "line=")):
+			parts = append(parts, s[start:i])
+			start = i + 1
+		}
+	}
+	return append(parts, s[start:])
+}
+
+func unescapeKey(s string) string {
+	return strings.NewReplacer(`\\`, `\`, `\,`, `,`).Replace(s)
+}
+
+func escapeKey(s string) string {
+	return strings.NewReplacer(`\`, `\\`, `,`, `\,`).Replace(s)
+}
+
+// String prints the key as ParseKey reads it.
+func (k Key) String() string {
+	var b strings.Builder
+	if k.Area != "" && k.Area != "line" {
+		b.WriteString(k.Area + ":")
+	}
+	b.WriteString(strconv.Itoa(k.Slot) + "=" + k.Type)
+	if k.Value != "" {
+		b.WriteString(":" + escapeKey(k.Value))
+	}
+	if k.Label != "" {
+		b.WriteString(",label=" + escapeKey(k.Label))
+	}
+	if k.Line != 0 {
+		b.WriteString(",line=" + strconv.Itoa(k.Line))
+	}
+	return b.String()
+}
+
+// faults reports what no vendor's key can be. A key without a type is right where it stands for removal.
+func (k Key) faults(typed bool) []FieldError {
+	var out []FieldError
+	bad := func(field, value, message string) { out = append(out, FieldError{field, value, message}) }
+	if !slices.Contains(KeyAreas(), k.Area) {
+		bad("area", k.Area, "is not a key area"+nearest(k.Area, KeyAreas())+"; allowed is line, memory, programmable, expansion1 to expansion6")
+	}
+	if k.Slot < 1 || k.Slot > maxSlot {
+		bad("slot", strconv.Itoa(k.Slot), fmt.Sprintf("allowed is 1 to %d", maxSlot))
+	}
+	if k.Line < 0 || k.Line > maxLine {
+		bad("line", strconv.Itoa(k.Line), fmt.Sprintf("allowed is 1 to %d, or 0 for the phone's first line", maxLine))
+	}
+	if !typed {
+		return out
+	}
+	switch {
+	case !slices.Contains(KeyTypes(), k.Type):
+		bad("type", k.Type, "is not a key type"+nearest(k.Type, KeyTypes())+"; allowed is "+strings.Join(KeyTypes(), " "))
+	case needsValue(k.Type) && k.Value == "":
+		bad("value", "", "a "+k.Type+" key needs a value")
+	}
+	out = append(out, textFault("value", k.Value, maxValue)...)
+	return append(out, textFault("label", k.Label, maxLabel)...)
+}
+
+// SortKeys puts keys in the order of areas and slots.
+func SortKeys(keys []Key) {
+	areas := KeyAreas()
+	slices.SortStableFunc(keys, func(a, b Key) int {
+		return cmp.Or(cmp.Compare(slices.Index(areas, a.Area), slices.Index(areas, b.Area)), cmp.Compare(a.Slot, b.Slot))
+	})
+}
+
+// nearest says which of names look like s: `; near: blf`. It is empty when none does.
+func nearest(s string, names []string) string {
+	near := setting.Nearest(s, names)
+	if len(near) == 0 {
+		return ""
+	}
+	return "; near: " + strings.Join(near, ", ")
+}
