@@ -1,0 +1,229 @@
+package config
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+
+	"plugtone/dhcp"
+)
+
+// subnetPlaces remembers where the ranges of a subnet were written.
+type subnetPlaces struct {
+	at             string
+	pools, exclude []string
+}
+
+// check is everything that more than one key decides.
+func (r *reader) check(c *Config, places map[int]*subnetPlaces) {
+	for i := range c.DHCP.Subnets {
+		s, p := &c.DHCP.Subnets[i], places[i]
+		if !s.Prefix.IsValid() {
+			if !r.written(p.at + ".subnet") {
+				r.faultPath(p.at, "", "has no subnet: write subnet: 10.20.0.0/22")
+			}
+			continue
+		}
+		r.checkSubnet(s, p)
+		for j := range i {
+			if o := c.DHCP.Subnets[j]; o.Prefix.IsValid() && o.Prefix.Overlaps(s.Prefix) {
+				r.faultPath(p.at+".subnet", s.Prefix.String(), "overlaps %s of dhcp.subnets[%d]", o.Prefix, j)
+			}
+		}
+	}
+	r.checkListeners(c)
+	r.checkCertificates(c)
+	r.checkFiles(c)
+}
+
+func (r *reader) checkSubnet(s *Subnet, p *subnetPlaces) {
+	r.checkRanges(s, s.Pools, p.pools, true)
+	r.checkRanges(s, s.Exclude, p.exclude, false)
+	for i, a := range s.Routers {
+		if at := fmt.Sprintf("%s.routers[%d]", p.at, i); !s.Prefix.Contains(a) {
+			r.faultPath(at, a.String(), "lies outside %s: a phone can't reach a router that is not on its own network", s.Prefix)
+		}
+	}
+	if at := p.at + ".next_server"; s.NextServer.IsValid() && s.NextServer.IsUnspecified() {
+		r.faultPath(at, s.NextServer.String(), "leave it out for this host's own address")
+	}
+	if s.Phones == dhcp.PhonesMove && s.VoiceVLAN == 0 && !r.written(p.at+".voice_vlan") {
+		r.faultPath(p.at+".phones", s.Phones, "move sends phones to the voice VLAN: voice_vlan must be set")
+	}
+}
+
+// checkRanges holds ranges to their subnet. Pools must also leave out its first and last address, and each other.
+func (r *reader) checkRanges(s *Subnet, ranges []dhcp.Range, at []string, pool bool) {
+	first, last := Hosts(s.Prefix)
+	for i, v := range ranges {
+		switch {
+		case !s.Prefix.Contains(v.First) || !s.Prefix.Contains(v.Last):
+			r.faultPath(at[i], v.String(), "lies outside %s", s.Prefix)
+		case pool && (v.First.Less(first) || last.Less(v.Last)):
+			r.faultPath(at[i], v.String(), "takes in the network or broadcast address: %s has the host addresses %s-%s", s.Prefix, first, last)
+		}
+		for j := range i {
+			if o := ranges[j]; pool && v.First.Compare(o.Last) <= 0 && o.First.Compare(v.Last) <= 0 {
+				r.faultPath(at[i], v.String(), "overlaps %s of the same subnet", o)
+			}
+		}
+	}
+}
+
+// Hosts is the first and last address of p that a host may have.
+func Hosts(p netip.Prefix) (first, last netip.Addr) {
+	p = p.Masked()
+	b := p.Addr().As4()
+	n := binary.BigEndian.Uint32(b[:])
+	end := n | uint32(uint64(1)<<(32-p.Bits())-1)
+	if p.Bits() < 31 {
+		n, end = n+1, end-1
+	}
+	var f, l [4]byte
+	binary.BigEndian.PutUint32(f[:], n)
+	binary.BigEndian.PutUint32(l[:], end)
+	return netip.AddrFrom4(f), netip.AddrFrom4(l)
+}
+
+// checkListeners finds servers that would take each other's TCP address.
+func (r *reader) checkListeners(c *Config) {
+	type server struct {
+		path  string
+		on    bool
+		addrs []netip.AddrPort
+	}
+	var admin []netip.AddrPort
+	for _, a := range c.Admin.Listen {
+		admin = append(admin, a.TCP) // the zero AddrPort, of a unix socket, overlaps nothing
+	}
+	servers := []server{
+		{"http", c.HTTP.Enabled, c.HTTP.Listen}, {"https", c.HTTPS.Enabled, c.HTTPS.Listen},
+		{"admin", true, admin}, {"metrics", true, c.Metrics.Listen},
+	}
+	type taken struct {
+		path string
+		addr netip.AddrPort
+	}
+	var all []taken
+	for _, s := range servers {
+		if !s.on {
+			continue
+		}
+		for i, a := range s.addrs {
+			at := fmt.Sprintf("%s.listen[%d]", s.path, i)
+			for _, o := range all {
+				if a.IsValid() && o.addr.IsValid() && overlap(a, o.addr) {
+					r.faultPath(at, shownListen(a), "is the TCP address of %s", o.path)
+					break
+				}
+			}
+			all = append(all, taken{at, a})
+		}
+	}
+	for _, s := range []server{{"tftp", c.TFTP.Enabled, c.TFTP.Listen}, servers[0], servers[1]} {
+		if s.on && len(s.addrs) == 0 && !r.broken(s.path+".listen") {
+			r.faultPath(s.path+".listen", "", "is empty: name an address such as \":69\", or set %s.enabled: false", s.path)
+		}
+	}
+	if len(c.Admin.Listen) == 0 && !r.broken("admin.listen") {
+		r.faultPath("admin.listen", "", "is empty: no command could reach the daemon; keep \"unix:/run/plugtone/admin.sock\"")
+	}
+	if seen := c.Admin.Listen; len(seen) > 1 {
+		for i, a := range seen {
+			if a.Unix != "" && slices.Contains(seen[:i], a) {
+				r.faultPath(fmt.Sprintf("admin.listen[%d]", i), a.String(), "stands in the list twice")
+			}
+		}
+	}
+}
+
+// broken tells whether a fault of path, or of something in it, has been reported already.
+func (r *reader) broken(path string) bool {
+	return slices.ContainsFunc(r.faults, func(f Fault) bool { return strings.HasPrefix(f.Key, path) })
+}
+
+func shownListen(a netip.AddrPort) string {
+	if a.Addr().IsUnspecified() {
+		return fmt.Sprintf(":%d", a.Port())
+	}
+	return a.String()
+}
+
+func (r *reader) checkCertificates(c *Config) {
+	pair := func(path, cert, key, certName, keyName string, needed bool, why string) {
+		for name, missing := range map[string]bool{certName: cert == "", keyName: key == ""} {
+			if missing && (needed || cert != key) && !r.broken(path+"."+name) {
+				at := path + "." + name
+				if !r.written(at) {
+					r.where[at] = r.where[path]
+				}
+				r.faultPath(at, "", "is missing: %s", why)
+			}
+		}
+	}
+	pair("https", c.HTTPS.CertFile, c.HTTPS.KeyFile, "cert_file", "key_file", c.HTTPS.Enabled, "https needs both cert_file and key_file")
+	tls := c.Admin.TLSCertFile != "" && c.Admin.TLSKeyFile != ""
+	pair("admin", c.Admin.TLSCertFile, c.Admin.TLSKeyFile, "tls_cert_file", "tls_key_file", false, "a certificate and its key go together")
+	for i, a := range c.Admin.Listen {
+		if a.Unix == "" && !a.TCP.Addr().IsLoopback() && !tls {
+			r.faultPath(fmt.Sprintf("admin.listen[%d]", i), shownListen(a.TCP),
+				"anything but a unix socket and 127.0.0.1 needs admin.tls_cert_file and admin.tls_key_file, for tokens travel there")
+		}
+	}
+}
+
+// checkFiles looks whether the files and folders that are named are there.
+func (r *reader) checkFiles(c *Config) {
+	file := func(path, name string, dir bool) {
+		if name == "" || dir && name == DefaultVendorDir {
+			return
+		}
+		info, err := os.Stat(name)
+		switch {
+		case err != nil:
+			r.faultPath(path, name, "%v", reason(err))
+		case info.IsDir() != dir && dir:
+			r.faultPath(path, name, "is no folder")
+		case info.IsDir() != dir:
+			r.faultPath(path, name, "is a folder, not a file")
+		}
+	}
+	for i, d := range c.Provisioning.VendorDirs {
+		file(fmt.Sprintf("provisioning.vendor_dirs[%d]", i), d, true)
+	}
+	file("https.cert_file", c.HTTPS.CertFile, false)
+	file("https.key_file", c.HTTPS.KeyFile, false)
+	file("admin.tls_cert_file", c.Admin.TLSCertFile, false)
+	file("admin.tls_key_file", c.Admin.TLSKeyFile, false)
+	for vendor, f := range c.HTTPS.ClientCAFiles {
+		file(join("https.client_ca_files", vendor), f, false)
+	}
+}
+
+// reason is the last part of a path error: the path itself has been said.
+func reason(err error) error {
+	if pe, ok := err.(*os.PathError); ok {
+		return pe.Err
+	}
+	return err
+}
+
+// look adds warnings that depend on the machine.
+func (r *reader) look(c *Config) {
+	r.warnSite(c)
+	if c.DHCP.Mode == dhcp.ModeOff {
+		return
+	}
+	for i, s := range c.DHCP.Subnets {
+		if s.Interface == "" {
+			continue
+		}
+		if _, err := net.InterfaceByName(s.Interface); err != nil {
+			r.warn(fmt.Sprintf("dhcp.subnets[%d].interface", i), s.Interface, "this host has no such interface now; it is served as soon as there is one")
+		}
+	}
+}

@@ -1,0 +1,233 @@
+// Package config reads plugtone's configuration file into typed values: strictly, every fault at once with file, line
+// and column, and with warnings for what is allowed and will hurt all the same.
+//
+// It opens no sockets and starts nothing; daemon does. What only the vendor packs can say (is this a vendor id?) is
+// asked of them by daemon, which reports it through Fault so that it looks the same.
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"plugtone/dhcp"
+	"plugtone/provision/setting"
+)
+
+// DefaultPath is where the configuration file is looked for.
+const DefaultPath = "/etc/plugtone/plugtone.yaml"
+
+// DefaultVendorDir holds the packs of this machine's operator. It is the only vendor directory that may be missing.
+const DefaultVendorDir = "/etc/plugtone/vendors"
+
+// Config is the whole configuration. Every value is checked and every default filled in.
+type Config struct {
+	Path         string // the file it was read from; "" when there is none
+	DataDir      string
+	DHCP         DHCP
+	Provisioning Provisioning
+	TFTP         Listener
+	HTTP         Listener
+	HTTPS        HTTPS
+	Admin        Admin
+	Metrics      Metrics
+	Log          Log
+
+	where map[string]position // the place of each key that was written
+}
+
+// DHCP is the part about leases.
+type DHCP struct {
+	Mode          string // serve, inform or off
+	Authoritative bool
+	ConflictCheck bool
+	Subnets       []Subnet
+}
+
+// Subnet is a network that we lease in, attached or behind relays.
+type Subnet struct {
+	Prefix          netip.Prefix // masked
+	Interface       string       // "" for a subnet that only relays reach
+	Phones          string       // provision, move or none
+	Pools           []dhcp.Range
+	Exclude         []dhcp.Range
+	Trust           []string // nil: provisioning.trust
+	Routers         []netip.Addr
+	DNSServers      []netip.Addr
+	NTPServers      []netip.Addr
+	DomainName      string
+	LeaseTime       time.Duration
+	OtherLeaseTime  time.Duration
+	VoiceVLAN       int
+	TrustOption82   bool
+	NextServer      netip.Addr // zero: this host's address that the client would reach
+	ProvisioningURL string     // ends in "/"; "" for http://<next_server>/
+	Settings        setting.Values
+	Options         []dhcp.Option // by code
+}
+
+// Provisioning is the part about what phones are given.
+type Provisioning struct {
+	Trust             []string
+	Networks          []Network
+	NewPhones         NewPhones
+	UnknownPhones     string // list, hold or ignore
+	TimeZone          string // IANA name
+	ExternalURL       string // ends in "/"; "" for that of DHCP
+	VendorDirs        []string
+	ExperimentalPacks []string
+	Settings          setting.Values
+}
+
+// Network says which proofs count for requesters from somewhere we don't lease.
+type Network struct {
+	From  netip.Prefix
+	Trust []string
+}
+
+// NewPhones bounds how many never-seen MACs may be bound before the lease proof is frozen for new ones.
+type NewPhones struct{ Burst, PerMinute int }
+
+// Listener is a plain file server.
+type Listener struct {
+	Enabled bool
+	Listen  []netip.AddrPort // the zero address means all
+}
+
+// HTTPS is the file server with certificates.
+type HTTPS struct {
+	Enabled       bool
+	Listen        []netip.AddrPort
+	CertFile      string
+	KeyFile       string
+	ClientCAFiles map[string]string // vendor id to file; no empty files
+}
+
+// Admin is where the API and its socket listen.
+type Admin struct {
+	Listen      []AdminAddr
+	TLSCertFile string
+	TLSKeyFile  string
+}
+
+// AdminAddr is a unix socket or a TCP address.
+type AdminAddr struct {
+	Unix string // path; "" for TCP
+	TCP  netip.AddrPort
+}
+
+// String prints a as it is written in the file.
+func (a AdminAddr) String() string {
+	if a.Unix != "" {
+		return "unix:" + a.Unix
+	}
+	return a.TCP.String()
+}
+
+// Metrics is where /metrics stands alone.
+type Metrics struct{ Listen []netip.AddrPort }
+
+// Log says how much is logged, and how.
+type Log struct{ Level, Format string }
+
+// Default is the configuration of an empty file.
+func Default() *Config {
+	any4 := netip.IPv4Unspecified()
+	return &Config{
+		DataDir: "/var/lib/plugtone",
+		DHCP:    DHCP{Mode: dhcp.ModeServe, Authoritative: true, ConflictCheck: true},
+		Provisioning: Provisioning{
+			Trust:         []string{"lease", "credentials", "certificate"},
+			NewPhones:     NewPhones{Burst: 200, PerMinute: 20},
+			UnknownPhones: "list",
+			TimeZone:      "UTC",
+			VendorDirs:    []string{DefaultVendorDir},
+			Settings:      setting.Values{},
+		},
+		TFTP:  Listener{Enabled: true, Listen: []netip.AddrPort{netip.AddrPortFrom(any4, 69)}},
+		HTTP:  Listener{Enabled: true, Listen: []netip.AddrPort{netip.AddrPortFrom(any4, 80)}},
+		HTTPS: HTTPS{Listen: []netip.AddrPort{netip.AddrPortFrom(any4, 443)}, ClientCAFiles: map[string]string{}},
+		Admin: Admin{Listen: []AdminAddr{
+			{Unix: "/run/plugtone/admin.sock"},
+			{TCP: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 8067)},
+		}},
+		Log: Log{Level: "info", Format: "text"},
+	}
+}
+
+// defaultSubnet is a subnet of which only the prefix is written.
+func defaultSubnet() Subnet {
+	return Subnet{Phones: "provision", LeaseTime: 8 * 24 * time.Hour, Settings: setting.Values{}}
+}
+
+// Fault is one thing wrong with the configuration.
+type Fault struct {
+	File         string
+	Line, Column int    // 0 when the place is not known
+	Key          string // dhcp.subnets[0].pools[1]
+	Text         string // what was written; "" when nothing was
+	Allowed      string // what is wrong with it and what is allowed
+}
+
+// Error prints file:line:column: key: "text": what is allowed.
+func (f Fault) Error() string {
+	var b strings.Builder
+	if f.File != "" {
+		b.WriteString(f.File + ":")
+	}
+	if f.Line > 0 {
+		fmt.Fprintf(&b, "%d:%d:", f.Line, f.Column)
+	}
+	if b.Len() > 0 {
+		b.WriteByte(' ')
+	}
+	if f.Key != "" {
+		b.WriteString(f.Key + ": ")
+	}
+	if f.Text != "" {
+		fmt.Fprintf(&b, "%.80q: ", f.Text)
+	}
+	return b.String() + f.Allowed
+}
+
+// Faults is everything wrong with the configuration, in the order of the file.
+type Faults []Fault
+
+func (f Faults) Error() string {
+	lines := make([]string, len(f))
+	for i, x := range f {
+		lines[i] = x.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// sort puts faults into the order of the file.
+func (f Faults) sort() {
+	slices.SortStableFunc(f, func(a, b Fault) int {
+		if a.Line != b.Line {
+			return a.Line - b.Line
+		}
+		return a.Column - b.Column
+	})
+}
+
+// Warning is something that is allowed and will hurt. It prints as a Fault does.
+type Warning Fault
+
+func (w Warning) String() string { return Fault(w).Error() }
+
+type position struct {
+	line, column int
+	text         string
+}
+
+// Fault is a fault of the key at path, at the place where it was written, for checks that are made elsewhere.
+func (c *Config) Fault(path, allowed string) Fault {
+	p := c.where[path]
+	return Fault{File: c.Path, Line: p.line, Column: p.column, Key: path, Text: p.text, Allowed: allowed}
+}
+
+// Written tells whether the key at path stands in the file.
+func (c *Config) Written(path string) bool { _, ok := c.where[path]; return ok }

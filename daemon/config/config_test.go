@@ -1,0 +1,270 @@
+package config
+
+import (
+	"errors"
+	"flag"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"plugtone/dhcp"
+	"plugtone/provision/setting"
+)
+
+var update = flag.Bool("update", false, "rewrite goldens")
+
+// golden runs f over each NAME.yaml of a txtar file and compares with its NAME.want.
+func golden(t *testing.T, path string, f func(name string, data []byte) string) {
+	t.Helper()
+	a, err := txtar.ParseFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{}
+	var out txtar.Archive
+	out.Comment = a.Comment
+	for _, x := range a.Files {
+		if name, ok := strings.CutSuffix(x.Name, ".want"); ok {
+			want[name] = string(x.Data)
+		}
+	}
+	for _, x := range a.Files {
+		name, ok := strings.CutSuffix(x.Name, ".yaml")
+		if !ok {
+			continue
+		}
+		got := f(x.Name, x.Data)
+		out.Files = append(out.Files, x, txtar.File{Name: name + ".want", Data: []byte(got)})
+		if diff := cmp.Diff(want[name], got); diff != "" && !*update {
+			t.Errorf("%s: %s (-want +got)", x.Name, diff)
+		}
+	}
+	if *update {
+		if err := os.WriteFile(path, txtar.Format(&out), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestFaults(t *testing.T) {
+	golden(t, "testdata/faults.txtar", func(name string, data []byte) string {
+		c, _, err := Parse(name, data)
+		if err == nil || c != nil {
+			t.Errorf("%s: got a configuration and error %v, want faults alone", name, err)
+			return ""
+		}
+		var all Faults
+		if !errors.As(err, &all) {
+			t.Errorf("%s: error is %T, want Faults", name, err)
+		}
+		return err.Error() + "\n"
+	})
+}
+
+func TestWarnings(t *testing.T) {
+	golden(t, "testdata/warnings.txtar", func(name string, data []byte) string {
+		_, warnings, err := Parse(name, data)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		var b strings.Builder
+		for _, w := range warnings {
+			b.WriteString(w.String() + "\n")
+		}
+		return b.String()
+	})
+}
+
+func TestEmptyFileIsTheDefault(t *testing.T) {
+	for _, text := range []string{"", "\n# nothing\n", "---\n", "{}\n", "dhcp:\n"} {
+		c, _, err := Parse("x.yaml", []byte(text))
+		if err != nil {
+			t.Fatalf("%q: %v", text, err)
+		}
+		want := Default()
+		want.Path = "x.yaml"
+		if diff := cmp.Diff(want, c, compare); diff != "" {
+			t.Errorf("%q: %s", text, diff)
+		}
+	}
+}
+
+var compare = cmp.Options{cmpopts.IgnoreUnexported(Config{}), cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{}, netip.AddrPort{}, dhcp.Range{}, AdminAddr{})}
+
+// TestContractExample holds the whole example of the manual: every key with a value that differs from its default
+// where it can.
+func TestContractExample(t *testing.T) {
+	dir := t.TempDir()
+	for _, f := range []string{"cert", "key", "ca"} {
+		if err := os.WriteFile(dir+"/"+f, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text := strings.ReplaceAll(`
+data_dir: /srv/plugtone
+dhcp:
+  mode: inform
+  authoritative: false
+  conflict_check: false
+  subnets:
+    - subnet: 10.20.0.0/22
+      interface: voice0
+      phones: move
+      pools: [10.20.1.0-10.20.3.250, 10.20.0.77]
+      exclude: [10.20.2.1, 10.20.2.8-10.20.2.9]
+      trust: [neighbor]
+      routers: [10.20.0.1]
+      dns_servers: [10.20.0.1, 9.9.9.9]
+      ntp_servers: [10.20.0.1]
+      domain_name: voice.example.net
+      lease_time: 2d
+      other_lease_time: 30m
+      voice_vlan: 20
+      trust_option82: true
+      next_server: 10.20.0.2
+      provisioning_url: http://prov.example.net
+      settings: {time_zone: Europe/Berlin, admin_password: 4711}
+      options: {"150": "ips 10.20.0.2", "42": "ips 10.20.0.1"}
+    - {subnet: 10.30.0.0/24, lease_time: 5m}
+provisioning:
+  trust: [certificate]
+  networks: [{from: 192.0.2.0/24, trust: [credentials]}, {from: 0.0.0.0/0, trust: []}]
+  new_phones: {burst: 7, per_minute: 0}
+  unknown_phones: hold
+  time_zone: America/New_York
+  external_url: https://prov.example.net/p/
+  vendor_dirs: ["DIR"]
+  experimental_packs: [avaya]
+  settings: {ntp_servers: [pool.ntp.org]}
+tftp: {enabled: false, listen: ["10.20.0.2:69"]}
+http: {enabled: false, listen: [":80", ":6970"]}
+https: {enabled: true, listen: [":8443"], cert_file: DIR/cert, key_file: DIR/key, client_ca_files: {yealink: DIR/ca, snom: ""}}
+admin: {listen: ["unix:/tmp/a.sock", "10.20.0.2:8067"], tls_cert_file: DIR/cert, tls_key_file: DIR/key}
+metrics: {listen: [":9100"]}
+log: {level: debug, format: json}
+`, "DIR", dir)
+	got, _, err := Parse("x.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ip, port := netip.MustParseAddr, netip.MustParseAddrPort
+	want := &Config{
+		Path: "x.yaml", DataDir: "/srv/plugtone",
+		DHCP: DHCP{Mode: "inform", Subnets: []Subnet{{
+			Prefix: netip.MustParsePrefix("10.20.0.0/22"), Interface: "voice0", Phones: "move",
+			Pools:   []dhcp.Range{{First: ip("10.20.1.0"), Last: ip("10.20.3.250")}, {First: ip("10.20.0.77"), Last: ip("10.20.0.77")}},
+			Exclude: []dhcp.Range{{First: ip("10.20.2.1"), Last: ip("10.20.2.1")}, {First: ip("10.20.2.8"), Last: ip("10.20.2.9")}},
+			Trust:   []string{"neighbor"}, Routers: []netip.Addr{ip("10.20.0.1")},
+			DNSServers: []netip.Addr{ip("10.20.0.1"), ip("9.9.9.9")}, NTPServers: []netip.Addr{ip("10.20.0.1")},
+			DomainName: "voice.example.net", LeaseTime: 48 * time.Hour, OtherLeaseTime: 30 * time.Minute, VoiceVLAN: 20,
+			TrustOption82: true, NextServer: ip("10.20.0.2"), ProvisioningURL: "http://prov.example.net/",
+			Settings: setting.Values{"time_zone": "Europe/Berlin", "admin_password": setting.Secret("4711")},
+			Options:  []dhcp.Option{{Code: 42, Data: []byte{10, 20, 0, 1}}, {Code: 150, Data: []byte{10, 20, 0, 2}}},
+		}, {
+			Prefix: netip.MustParsePrefix("10.30.0.0/24"), Phones: "provision", LeaseTime: 5 * time.Minute, OtherLeaseTime: 5 * time.Minute,
+			Settings: setting.Values{},
+		}}},
+		Provisioning: Provisioning{
+			Trust:     []string{"certificate"},
+			Networks:  []Network{{netip.MustParsePrefix("192.0.2.0/24"), []string{"credentials"}}, {netip.MustParsePrefix("0.0.0.0/0"), []string{}}},
+			NewPhones: NewPhones{7, 0}, UnknownPhones: "hold", TimeZone: "America/New_York", ExternalURL: "https://prov.example.net/p/",
+			VendorDirs: []string{dir}, ExperimentalPacks: []string{"avaya"}, Settings: setting.Values{"ntp_servers": []string{"pool.ntp.org"}},
+		},
+		TFTP: Listener{false, []netip.AddrPort{port("10.20.0.2:69")}},
+		HTTP: Listener{false, []netip.AddrPort{port("0.0.0.0:80"), port("0.0.0.0:6970")}},
+		HTTPS: HTTPS{true, []netip.AddrPort{port("0.0.0.0:8443")}, dir + "/cert", dir + "/key",
+			map[string]string{"yealink": dir + "/ca"}},
+		Admin:   Admin{[]AdminAddr{{Unix: "/tmp/a.sock"}, {TCP: port("10.20.0.2:8067")}}, dir + "/cert", dir + "/key"},
+		Metrics: Metrics{[]netip.AddrPort{port("0.0.0.0:9100")}},
+		Log:     Log{"debug", "json"},
+	}
+	if diff := cmp.Diff(want, got, compare); diff != "" {
+		t.Error(diff)
+	}
+	f := got.Fault("provisioning.experimental_packs[0]", "no pack")
+	if want := `x.yaml:34:24: provisioning.experimental_packs[0]: "avaya": no pack`; f.Error() != want {
+		t.Errorf("got %s, want %s", f.Error(), want)
+	}
+}
+
+func TestSecretsAreNotRepeated(t *testing.T) {
+	_, _, err := Parse("x", []byte("provisioning: {settings: {admin_password: \""+strings.Repeat("geheim", 99)+"\"}}"))
+	if err == nil || strings.Contains(err.Error(), "geheim") {
+		t.Errorf("got %v, want a fault without the password", err)
+	}
+}
+
+func TestForAddresses(t *testing.T) {
+	p, a := netip.MustParsePrefix, netip.MustParseAddr
+	s, err := forAddresses("voice0", []netip.Prefix{p("10.20.0.2/22"), p("10.20.1.1/22"), p("192.0.2.1/24")}, []netip.Addr{a("192.168.1.1"), a("10.20.0.1")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := defaultSubnet()
+	want.Prefix, want.Interface, want.NextServer, want.OtherLeaseTime = p("10.20.0.0/22"), "voice0", a("10.20.0.2"), time.Hour
+	want.Routers = []netip.Addr{a("10.20.0.1")}
+	want.Pools = []dhcp.Range{{First: a("10.20.0.1"), Last: a("10.20.3.254")}}
+	for _, x := range []string{"10.20.0.2", "10.20.1.1", "10.20.0.1"} {
+		want.Exclude = append(want.Exclude, dhcp.Range{First: a(x), Last: a(x)})
+	}
+	if diff := cmp.Diff(want, s, compare); diff != "" {
+		t.Error(diff)
+	}
+	for _, own := range [][]netip.Prefix{nil, {p("10.0.0.1/8")}, {p("10.0.0.1/32")}} {
+		if _, err := forAddresses("voice0", own, nil); err == nil || !strings.Contains(err.Error(), "voice0") {
+			t.Errorf("%v: got error %v, want one that names voice0", own, err)
+		}
+	}
+}
+
+func TestForInterface(t *testing.T) {
+	for _, name := range []string{"nosuchif0", "a/b", "lo"} { // lo is a /8
+		if _, err := ForInterface(name); err == nil {
+			t.Errorf("%s: got no error", name)
+		}
+	}
+}
+
+func TestHosts(t *testing.T) {
+	for prefix, want := range map[string]string{
+		"10.0.0.0/24": "10.0.0.1-10.0.0.254", "10.0.0.4/30": "10.0.0.5-10.0.0.6", "10.0.0.4/31": "10.0.0.4-10.0.0.5",
+		"10.0.0.4/32": "10.0.0.4-10.0.0.4", "0.0.0.0/0": "0.0.0.1-255.255.255.254",
+	} {
+		first, last := Hosts(netip.MustParsePrefix(prefix))
+		if got := first.String() + "-" + last.String(); got != want {
+			t.Errorf("%s: got %s, want %s", prefix, got, want)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	a, err := txtar.ParseFile("testdata/faults.txtar")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, x := range a.Files {
+		f.Add(x.Data)
+	}
+	f.Add([]byte("a: &a [*a]\ndhcp: &d {subnets: [*d, *d]}\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, _, err := Parse("f", data)
+		if (c == nil) == (err == nil) {
+			t.Fatalf("got %v and error %v", c, err)
+		}
+		var faults Faults
+		if err != nil && (!errors.As(err, &faults) || len(faults) == 0) {
+			t.Fatalf("error is %T: %v", err, err)
+		}
+		for _, x := range faults {
+			if x.Allowed == "" || x.Line < 0 || len(x.Error()) > 3000 && len(data) < 1000 {
+				t.Fatalf("fault %+v", x)
+			}
+		}
+	})
+}

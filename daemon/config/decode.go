@@ -1,0 +1,308 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+
+	"plugtone/dhcp"
+	"plugtone/provision/setting"
+)
+
+const (
+	day = 24 * time.Hour
+	// minLease keeps phones from asking for their address more often than they are used.
+	minLease = time.Minute
+	// maxLease keeps clear of 0xffffffff seconds, which DHCP reads as "for ever" (RFC 2131, 3.3).
+	maxLease = 3650 * day
+	// unsetLease stands for "not written", whose default depends on lease_time.
+	unsetLease = time.Duration(0)
+	// defaultOtherLease is what a client that is no phone gets at most.
+	defaultOtherLease = time.Hour
+)
+
+// proofs are the words of a trust list.
+var proofs = [...]string{"lease", "credentials", "certificate", "neighbor", "address", "open"}
+
+// Load reads and checks the file at path. The error is Faults when the file could be read at all.
+func Load(path string) (*Config, []Warning, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	return Parse(path, data)
+}
+
+// Parse reads and checks what is written in data; path only names it. Files and folders that it names are looked at.
+func Parse(path string, data []byte) (*Config, []Warning, error) {
+	r := &reader{file: path, where: map[string]position{}}
+	c := Default()
+	c.Path, c.where = path, r.where
+	ranges := map[int]*subnetPlaces{}
+	if root := r.parse(data); root != nil && !isNull(root) {
+		r.root(root, c, ranges)
+	}
+	r.check(c, ranges)
+	if len(r.faults) > 0 {
+		r.faults.sort()
+		return nil, nil, r.faults
+	}
+	r.look(c)
+	return c, r.warnings, nil
+}
+
+func (r *reader) root(n *yaml.Node, c *Config, ranges map[int]*subnetPlaces) {
+	r.mapping(n, "", map[string]field{
+		"data_dir":     r.toPath(&c.DataDir, false),
+		"dhcp":         func(n *yaml.Node, at string) { r.dhcp(n, at, &c.DHCP, ranges) },
+		"provisioning": func(n *yaml.Node, at string) { r.provisioning(n, at, &c.Provisioning) },
+		"tftp":         func(n *yaml.Node, at string) { r.listener(n, at, &c.TFTP) },
+		"http":         func(n *yaml.Node, at string) { r.listener(n, at, &c.HTTP) },
+		"https": func(n *yaml.Node, at string) {
+			r.mapping(n, at, map[string]field{
+				"enabled":         r.toBool(&c.HTTPS.Enabled),
+				"listen":          r.toListen(&c.HTTPS.Listen),
+				"cert_file":       r.toPath(&c.HTTPS.CertFile, true),
+				"key_file":        r.toPath(&c.HTTPS.KeyFile, true),
+				"client_ca_files": func(n *yaml.Node, at string) { r.clientCAs(n, at, c.HTTPS.ClientCAFiles) },
+			})
+		},
+		"admin": func(n *yaml.Node, at string) {
+			r.mapping(n, at, map[string]field{
+				"listen":        r.toAdminListen(&c.Admin.Listen),
+				"tls_cert_file": r.toPath(&c.Admin.TLSCertFile, true),
+				"tls_key_file":  r.toPath(&c.Admin.TLSKeyFile, true),
+			})
+		},
+		"metrics": func(n *yaml.Node, at string) {
+			r.mapping(n, at, map[string]field{"listen": r.toListen(&c.Metrics.Listen)})
+		},
+		"log": func(n *yaml.Node, at string) {
+			r.mapping(n, at, map[string]field{
+				"level":  r.toWord(&c.Log.Level, "debug", "info", "warn", "error"),
+				"format": r.toWord(&c.Log.Format, "text", "json"),
+			})
+		},
+	})
+}
+
+func (r *reader) listener(n *yaml.Node, path string, l *Listener) {
+	r.mapping(n, path, map[string]field{"enabled": r.toBool(&l.Enabled), "listen": r.toListen(&l.Listen)})
+}
+
+// clientCAs reads vendor id to file. Which vendor ids there are is for the packs to say.
+func (r *reader) clientCAs(n *yaml.Node, path string, dst map[string]string) {
+	r.pairs(n, path, func(key, value *yaml.Node, at string) {
+		var file string
+		if r.toPath(&file, true)(value, at); file != "" {
+			dst[key.Value] = file
+		}
+	})
+}
+
+func (r *reader) dhcp(n *yaml.Node, path string, d *DHCP, ranges map[int]*subnetPlaces) {
+	r.mapping(n, path, map[string]field{
+		"mode":           r.toWord(&d.Mode, dhcp.ModeServe, dhcp.ModeInform, dhcp.ModeOff),
+		"authoritative":  r.toBool(&d.Authoritative),
+		"conflict_check": r.toBool(&d.ConflictCheck),
+		"subnets": func(n *yaml.Node, at string) {
+			r.list(n, at, func(n *yaml.Node, at string) {
+				s, places := defaultSubnet(), &subnetPlaces{at: at}
+				r.subnet(n, at, &s, places)
+				ranges[len(d.Subnets)] = places
+				d.Subnets = append(d.Subnets, s)
+			})
+		},
+	})
+}
+
+func (r *reader) subnet(n *yaml.Node, path string, s *Subnet, p *subnetPlaces) {
+	r.mapping(n, path, map[string]field{
+		"subnet":           r.toPrefix(&s.Prefix, 8),
+		"interface":        r.toInterface(&s.Interface),
+		"phones":           r.toWord(&s.Phones, dhcp.PhonesProvision, dhcp.PhonesMove, dhcp.PhonesNone),
+		"pools":            r.toRanges(&s.Pools, &p.pools),
+		"exclude":          r.toRanges(&s.Exclude, &p.exclude),
+		"trust":            r.toTrust(&s.Trust),
+		"routers":          r.toAddrs(&s.Routers),
+		"dns_servers":      r.toAddrs(&s.DNSServers),
+		"ntp_servers":      r.toAddrs(&s.NTPServers),
+		"domain_name":      r.toDomain(&s.DomainName),
+		"lease_time":       r.toDuration(&s.LeaseTime, minLease, maxLease),
+		"other_lease_time": r.toDuration(&s.OtherLeaseTime, minLease, maxLease),
+		"voice_vlan":       r.toInt(&s.VoiceVLAN, 0, 4094),
+		"trust_option82":   r.toBool(&s.TrustOption82),
+		"next_server":      r.toAddr(&s.NextServer),
+		"provisioning_url": r.toURL(&s.ProvisioningURL),
+		"settings":         func(n *yaml.Node, at string) { r.settings(n, at, s.Settings) },
+		"options":          func(n *yaml.Node, at string) { r.options(n, at, s) },
+	})
+	if s.OtherLeaseTime == unsetLease {
+		s.OtherLeaseTime = min(defaultOtherLease, s.LeaseTime)
+	}
+}
+
+func (r *reader) provisioning(n *yaml.Node, path string, p *Provisioning) {
+	r.mapping(n, path, map[string]field{
+		"trust": r.toTrust(&p.Trust),
+		"networks": func(n *yaml.Node, at string) {
+			r.list(n, at, func(n *yaml.Node, at string) {
+				var w Network
+				r.mapping(n, at, map[string]field{"from": r.toPrefix(&w.From, 0), "trust": r.toTrust(&w.Trust)})
+				for key, missing := range map[string]bool{"from": !w.From.IsValid(), "trust": w.Trust == nil} {
+					if missing && !r.written(at+"."+key) {
+						r.faultPath(at, "", "has no %s: a network is {from: 192.0.2.0/24, trust: [credentials]}", key)
+					}
+				}
+				p.Networks = append(p.Networks, w)
+			})
+		},
+		"new_phones": func(n *yaml.Node, at string) {
+			r.mapping(n, at, map[string]field{
+				"burst":      r.toInt(&p.NewPhones.Burst, 1, 1_000_000),
+				"per_minute": r.toInt(&p.NewPhones.PerMinute, 0, 1_000_000),
+			})
+		},
+		"unknown_phones":     r.toWord(&p.UnknownPhones, "list", "hold", "ignore"),
+		"time_zone":          r.toTimeZone(&p.TimeZone),
+		"external_url":       r.toURL(&p.ExternalURL),
+		"vendor_dirs":        r.toPaths(&p.VendorDirs),
+		"experimental_packs": r.toIDs(&p.ExperimentalPacks),
+		"settings":           func(n *yaml.Node, at string) { r.settings(n, at, p.Settings) },
+	})
+}
+
+func (r *reader) written(path string) bool { _, ok := r.where[path]; return ok }
+
+func (r *reader) toTrust(dst *[]string) field { return r.toWords(dst, proofs[:]...) }
+
+func (r *reader) toPaths(dst *[]string) field {
+	return func(n *yaml.Node, path string) {
+		out := []string{}
+		r.list(n, path, func(n *yaml.Node, at string) {
+			var s string
+			if r.toPath(&s, false)(n, at); s != "" {
+				out = append(out, s)
+			}
+		})
+		*dst = out
+	}
+}
+
+// toIDs reads a list of vendor ids. Which there are is for the packs to say.
+func (r *reader) toIDs(dst *[]string) field {
+	return func(n *yaml.Node, path string) {
+		var out []string
+		r.list(n, path, func(n *yaml.Node, at string) {
+			if s, ok := r.text(n, at); ok && slices.Contains(out, s) {
+				r.fault(n, at, "stands in the list twice")
+			} else if ok {
+				out = append(out, s)
+			}
+		})
+		*dst = out
+	}
+}
+
+// toInterface reads a name as the kernel takes it (dev_valid_name).
+func (r *reader) toInterface(dst *string) field {
+	return func(n *yaml.Node, path string) {
+		s, ok := r.text(n, path)
+		if !ok {
+			return
+		}
+		if !validInterface(s) {
+			r.fault(n, path, "an interface name: 1 to 15 characters without spaces, slashes and colons")
+			return
+		}
+		*dst = s
+	}
+}
+
+func validInterface(s string) bool {
+	return s != "" && len(s) <= 15 && s != "." && s != ".." && printable(s) && !strings.ContainsAny(s, "/:")
+}
+
+func (r *reader) toDomain(dst *string) field {
+	return func(n *yaml.Node, path string) {
+		s, ok := r.text(n, path)
+		if !ok || s == "" {
+			return
+		}
+		if !setting.IsHost(s) || len(s) > 253 {
+			r.fault(n, path, "a domain name such as voice.example.net")
+			return
+		}
+		*dst = s
+	}
+}
+
+// settings reads values of the catalogue.
+func (r *reader) settings(n *yaml.Node, path string, dst setting.Values) {
+	names := make([]string, 0, 64)
+	for _, d := range setting.All() {
+		names = append(names, d.Name)
+	}
+	r.pairs(n, path, func(key, value *yaml.Node, at string) {
+		d, known := setting.Lookup(key.Value)
+		if !known {
+			r.faultAt(key, at, "", "unknown setting"+nearest(key.Value, names))
+			return
+		}
+		if isNull(value) {
+			return
+		}
+		var raw any
+		err := value.Decode(&raw)
+		if err == nil {
+			raw, err = d.Canonical(raw)
+		}
+		if err != nil {
+			text := shown(value)
+			if d.IsSecret() {
+				text = ""
+				r.where[at] = position{value.Line, value.Column, ""}
+			}
+			r.faultAt(value, at, text, d.Allowed())
+			return
+		}
+		dst[key.Value] = raw
+	})
+}
+
+// options reads CODE: "TYPE VALUE".
+func (r *reader) options(n *yaml.Node, path string, s *Subnet) {
+	const types = "TYPE VALUE with one of the types ip, ips, text, hex, u8, u16, u32, bool, such as \"ips 10.20.0.1\""
+	r.pairs(n, path, func(key, value *yaml.Node, at string) {
+		code, err := strconv.Atoi(key.Value)
+		if err != nil || code < 1 || code > 254 {
+			r.faultAt(key, at, "", "an option code is a number from 1 to 254")
+			return
+		}
+		text, ok := r.text(value, at)
+		if !ok {
+			return
+		}
+		// "text \"x\"" in the file would put the quotes into the phone.
+		if word, rest, _ := strings.Cut(text, " "); word == "text" && quoted(strings.TrimSpace(rest)) {
+			r.fault(value, at, "the inner quotes would be sent to the phones: write text VALUE without them")
+			return
+		}
+		o, err := dhcp.ParseOption(uint8(code), text)
+		if err != nil {
+			r.fault(value, at, "%s; write %s", strings.TrimPrefix(err.Error(), fmt.Sprintf("option %d: ", code)), types)
+			return
+		}
+		s.Options = append(s.Options, o)
+	})
+	slices.SortFunc(s.Options, func(a, b dhcp.Option) int { return int(a.Code) - int(b.Code) })
+}
+
+func quoted(s string) bool {
+	return len(s) > 1 && (s[0] == '"' || s[0] == '\'') && s[len(s)-1] == s[0]
+}

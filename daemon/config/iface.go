@@ -1,0 +1,102 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+
+	"github.com/vishvananda/netlink"
+
+	"plugtone/dhcp"
+)
+
+// AddInterfaces adds the own subnet of each named interface to c, unless c has a subnet there already.
+func AddInterfaces(c *Config, names []string) error {
+	for _, name := range names {
+		if slices.ContainsFunc(c.DHCP.Subnets, func(s Subnet) bool { return s.Interface == name }) {
+			continue
+		}
+		s, err := ForInterface(name)
+		if err != nil {
+			return err
+		}
+		for _, o := range c.DHCP.Subnets {
+			if o.Prefix.Overlaps(s.Prefix) {
+				return fmt.Errorf("interface %s: its subnet %s overlaps %s, which is served already", name, s.Prefix, o.Prefix)
+			}
+		}
+		c.DHCP.Subnets = append(c.DHCP.Subnets, s)
+	}
+	return nil
+}
+
+// ForInterface is the subnet that an interface is in: the host's gateway as router if it lies in it, all the rest as pool.
+func ForInterface(name string) (Subnet, error) {
+	if !validInterface(name) {
+		return Subnet{}, fmt.Errorf("interface %.40q is no interface name: 1 to 15 characters without spaces, slashes and colons", name)
+	}
+	link, err := net.InterfaceByName(name)
+	if err != nil {
+		return Subnet{}, fmt.Errorf("interface %s: this host has none of that name", name)
+	}
+	addrs, err := link.Addrs()
+	if err != nil {
+		return Subnet{}, fmt.Errorf("interface %s: read its addresses: %w", name, err)
+	}
+	var own []netip.Prefix
+	for _, a := range addrs {
+		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().Is4() && !p.Addr().IsLinkLocalUnicast() {
+			own = append(own, p)
+		}
+	}
+	return forAddresses(name, own, gateways())
+}
+
+// forAddresses is ForInterface once the machine has been asked.
+func forAddresses(name string, own []netip.Prefix, gateways []netip.Addr) (Subnet, error) {
+	if len(own) == 0 {
+		return Subnet{}, fmt.Errorf("interface %s has no IPv4 address: give it one first, as in: ip addr add 10.20.0.2/22 dev %s", name, name)
+	}
+	s := defaultSubnet()
+	s.Prefix, s.Interface, s.NextServer = own[0].Masked(), name, own[0].Addr()
+	s.OtherLeaseTime = min(defaultOtherLease, s.LeaseTime)
+	if s.Prefix.Bits() > 30 || s.Prefix.Bits() < 16 {
+		return Subnet{}, fmt.Errorf("interface %s: its subnet %s is none from /16 to /30: write a configuration file with a pool of your own", name, s.Prefix)
+	}
+	for _, p := range own {
+		if s.Prefix.Contains(p.Addr()) {
+			s.Exclude = append(s.Exclude, dhcp.Range{First: p.Addr(), Last: p.Addr()})
+		}
+	}
+	for _, g := range gateways {
+		if s.Prefix.Contains(g) && !slices.Contains(s.Routers, g) {
+			s.Routers = append(s.Routers, g)
+			s.Exclude = append(s.Exclude, dhcp.Range{First: g, Last: g})
+		}
+	}
+	first, last := Hosts(s.Prefix)
+	s.Pools = []dhcp.Range{{First: first, Last: last}}
+	return s, nil
+}
+
+// gateways of the default routes, best metric first.
+func gateways() []netip.Addr {
+	routes, err := netlink.RouteList(nil, netlink.FAMILY_V4)
+	if err != nil {
+		return nil
+	}
+	slices.SortStableFunc(routes, func(a, b netlink.Route) int { return a.Priority - b.Priority })
+	var out []netip.Addr
+	for _, rt := range routes {
+		isDefault := rt.Dst == nil
+		if rt.Dst != nil {
+			ones, _ := rt.Dst.Mask.Size()
+			isDefault = ones == 0
+		}
+		if a, ok := netip.AddrFromSlice(rt.Gw.To4()); ok && isDefault {
+			out = append(out, a)
+		}
+	}
+	return out
+}

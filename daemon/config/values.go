@@ -1,0 +1,252 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+
+	"plugtone/dhcp"
+	"plugtone/provision/setting"
+)
+
+func (r *reader) toDuration(dst *time.Duration, low, high time.Duration) field {
+	return func(n *yaml.Node, path string) {
+		d, err := setting.ParseDuration(shown(n))
+		if n.Kind != yaml.ScalarNode || err != nil {
+			r.fault(n, path, "a duration such as 90s, 15m, 1h30m or 8d")
+			return
+		}
+		if v := time.Duration(d); v < low || v > high {
+			r.fault(n, path, "a duration from %s to %s", setting.Duration(low), setting.Duration(high))
+			return
+		}
+		*dst = time.Duration(d)
+	}
+}
+
+func (r *reader) toAddr(dst *netip.Addr) field {
+	return func(n *yaml.Node, path string) {
+		if a, ok := r.addr(n, path); ok {
+			*dst = a
+		}
+	}
+}
+
+func (r *reader) addr(n *yaml.Node, path string) (netip.Addr, bool) {
+	a, err := netip.ParseAddr(shown(n))
+	if n.Kind != yaml.ScalarNode || err != nil || !a.Is4() {
+		r.fault(n, path, "an IPv4 address such as 10.20.0.1")
+		return netip.Addr{}, false
+	}
+	return a, true
+}
+
+func (r *reader) toAddrs(dst *[]netip.Addr) field {
+	return func(n *yaml.Node, path string) {
+		var out []netip.Addr
+		r.list(n, path, func(n *yaml.Node, at string) {
+			if a, ok := r.addr(n, at); ok {
+				out = append(out, a)
+			}
+		})
+		*dst = out
+	}
+}
+
+// toPrefix reads a network. Host bits are refused: they are more often a slip than a wish.
+func (r *reader) toPrefix(dst *netip.Prefix, minBits int) field {
+	return func(n *yaml.Node, path string) {
+		p, err := netip.ParsePrefix(shown(n))
+		switch {
+		case n.Kind != yaml.ScalarNode || err != nil || !p.Addr().Is4():
+			r.fault(n, path, "an IPv4 network such as 10.20.0.0/22")
+		case p != p.Masked():
+			r.fault(n, path, "has host bits: the network is %s", p.Masked())
+		case p.Bits() < minBits || p.Bits() > 32:
+			r.fault(n, path, "a network from /%d to /32", minBits)
+		default:
+			*dst = p
+		}
+	}
+}
+
+// toRanges reads addresses and ranges, and notes at dst's side where each was written.
+func (r *reader) toRanges(dst *[]dhcp.Range, paths *[]string) field {
+	return func(n *yaml.Node, path string) {
+		var out []dhcp.Range
+		r.list(n, path, func(n *yaml.Node, at string) {
+			v, err := dhcp.ParseRange(shown(n))
+			if n.Kind != yaml.ScalarNode || err != nil {
+				r.fault(n, at, "an address or a range such as 10.20.1.0-10.20.3.250, lower address first")
+				return
+			}
+			out = append(out, v)
+			*paths = append(*paths, at)
+		})
+		*dst = out
+	}
+}
+
+// toListen reads ":69", "10.20.0.2:69" or "127.0.0.1:8080".
+func (r *reader) toListen(dst *[]netip.AddrPort) field {
+	return func(n *yaml.Node, path string) {
+		var out []netip.AddrPort
+		r.list(n, path, func(n *yaml.Node, at string) {
+			a, err := parseListen(shown(n))
+			switch {
+			case n.Kind != yaml.ScalarNode || err != nil:
+				r.fault(n, at, "\":PORT\" or \"ADDRESS:PORT\" with an IPv4 address of this host, such as \":69\" or \"10.20.0.2:69\"")
+			case contains(out, a):
+				r.fault(n, at, "listens on the same address and port as another entry of the list")
+			default:
+				out = append(out, a)
+			}
+		})
+		*dst = out
+	}
+}
+
+func contains(all []netip.AddrPort, a netip.AddrPort) bool {
+	for _, x := range all {
+		if overlap(x, a) {
+			return true
+		}
+	}
+	return false
+}
+
+// overlap tells whether two sockets can't both be opened. Port 0 is any free port.
+func overlap(a, b netip.AddrPort) bool {
+	return a.Port() == b.Port() && a.Port() != 0 && (a.Addr() == b.Addr() || a.Addr().IsUnspecified() || b.Addr().IsUnspecified())
+}
+
+func parseListen(s string) (netip.AddrPort, error) {
+	host, port, ok := strings.Cut(s, ":")
+	n, err := strconv.ParseUint(port, 10, 16)
+	if !ok || err != nil {
+		return netip.AddrPort{}, fmt.Errorf("no port")
+	}
+	if host == "" {
+		return netip.AddrPortFrom(netip.IPv4Unspecified(), uint16(n)), nil
+	}
+	a, err := netip.ParseAddr(host)
+	if err != nil || !a.Is4() {
+		return netip.AddrPort{}, fmt.Errorf("no IPv4 address")
+	}
+	return netip.AddrPortFrom(a, uint16(n)), nil
+}
+
+func (r *reader) toAdminListen(dst *[]AdminAddr) field {
+	return func(n *yaml.Node, path string) {
+		var out []AdminAddr
+		r.list(n, path, func(n *yaml.Node, at string) {
+			s := shown(n)
+			if p, isUnix := strings.CutPrefix(s, "unix:"); isUnix && n.Kind == yaml.ScalarNode {
+				// A longer path doesn't fit into the kernel's sockaddr_un.
+				if !filepath.IsAbs(p) || len(p) > 107 {
+					r.fault(n, at, "unix: and an absolute path of at most 107 characters")
+					return
+				}
+				out = append(out, AdminAddr{Unix: p})
+				return
+			}
+			a, err := parseListen(s)
+			if n.Kind != yaml.ScalarNode || err != nil {
+				r.fault(n, at, "\"unix:/PATH\" or \"ADDRESS:PORT\" with an IPv4 address of this host, such as \"127.0.0.1:8067\"")
+				return
+			}
+			out = append(out, AdminAddr{TCP: a})
+		})
+		*dst = out
+	}
+}
+
+// toPath reads an absolute path. The file itself is looked at later, once all faults of form are known.
+func (r *reader) toPath(dst *string, mayBeEmpty bool) field {
+	return func(n *yaml.Node, path string) {
+		s, ok := r.text(n, path)
+		if !ok {
+			return
+		}
+		if !(s == "" && mayBeEmpty) && !filepath.IsAbs(s) {
+			r.fault(n, path, "an absolute path, such as /var/lib/plugtone")
+			return
+		}
+		*dst = s
+	}
+}
+
+// toURL reads the base that file names are appended to; the slash at its end is added when it is missing.
+func (r *reader) toURL(dst *string) field {
+	return func(n *yaml.Node, path string) {
+		s, ok := r.text(n, path)
+		if !ok || s == "" {
+			return
+		}
+		if why := badURL(s); why != "" {
+			r.fault(n, path, "%s; a base such as http://10.20.0.2/ or https://prov.example.net/", why)
+			return
+		}
+		*dst = strings.TrimSuffix(s, "/") + "/"
+	}
+}
+
+func badURL(s string) string {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil:
+		return "not a URL"
+	case u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "tftp":
+		return "begins with none of http://, https://, tftp://"
+	case u.Host == "" || u.Hostname() == "":
+		return "names no host"
+	case u.User != nil:
+		return "carries a user or password, which DHCP would tell everybody"
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return "has a query or fragment, but file names are appended to it"
+	case strings.ContainsAny(s, " \t\"'<>\\") || !printable(s):
+		return "has a space, quote, backslash or control character"
+	case len(s) > 200:
+		return "is longer than 200 characters, which a DHCP reply has no room for"
+	case strings.Contains(u.Host, ":") && u.Port() == "":
+		return "has an empty port"
+	case u.Port() != "" && !isPort(u.Port()):
+		return "has a port outside 1-65535"
+	}
+	return ""
+}
+
+func isPort(s string) bool {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return err == nil && n > 0
+}
+
+func printable(s string) bool {
+	for _, c := range []byte(s) {
+		if c < 0x21 || c > 0x7e {
+			return false
+		}
+	}
+	return true
+}
+
+// toTimeZone reads an IANA name that Go's tables know.
+func (r *reader) toTimeZone(dst *string) field {
+	return func(n *yaml.Node, path string) {
+		s, ok := r.text(n, path)
+		if !ok {
+			return
+		}
+		if _, err := time.LoadLocation(s); err != nil || s == "" || s == "Local" {
+			r.fault(n, path, "an IANA time zone such as Europe/Berlin, America/New_York or UTC")
+			return
+		}
+		*dst = s
+	}
+}

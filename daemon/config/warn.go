@@ -1,0 +1,131 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"plugtone/dhcp"
+)
+
+// warnSite tells what is allowed and will hurt.
+func (r *reader) warnSite(c *Config) {
+	p := c.Provisioning
+	if c.DHCP.Mode == dhcp.ModeServe && len(c.DHCP.Subnets) == 0 {
+		r.warn("dhcp.subnets", "", "no subnets: no DHCP client is answered until one is written, or set dhcp.mode: off")
+	}
+	for i := range c.DHCP.Subnets {
+		r.warnSubnet(c, &c.DHCP.Subnets[i], fmt.Sprintf("dhcp.subnets[%d]", i))
+	}
+	if c.DHCP.Mode == dhcp.ModeServe && !c.DHCP.ConflictCheck {
+		r.warn("dhcp.conflict_check", "false", "an address that somebody set by hand is handed out a second time: keep it true, or exclude such addresses")
+	}
+	r.warnTrust("provisioning.trust", p.Trust)
+	for i, n := range p.Networks {
+		r.warnTrust(fmt.Sprintf("provisioning.networks[%d].trust", i), n.Trust)
+	}
+	phones := c.phoneSubnets()
+	if p.Settings["admin_password"] == nil && !all(phones, func(s *Subnet) bool { return s.Settings["admin_password"] != nil }) {
+		r.warn("provisioning.settings.admin_password", "", "not set: phones keep the password of their factory, which everybody knows, unless their device or profile sets one")
+	}
+	if !c.Written("provisioning.time_zone") && p.Settings["time_zone"] == nil && !all(phones, func(s *Subnet) bool { return s.Settings["time_zone"] != nil }) {
+		r.warn("provisioning.time_zone", "", "not set: phones show UTC")
+	}
+	if !c.TFTP.Enabled && !c.HTTP.Enabled && !c.HTTPS.Enabled {
+		r.warn("tftp.enabled", "false", "tftp, http and https are all off: no phone can fetch anything")
+	}
+}
+
+func (c *Config) phoneSubnets() []*Subnet {
+	var out []*Subnet
+	for i := range c.DHCP.Subnets {
+		if s := &c.DHCP.Subnets[i]; s.Phones == dhcp.PhonesProvision {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// all is false for no subnets: then nobody has set it.
+func all(subnets []*Subnet, f func(*Subnet) bool) bool {
+	return len(subnets) > 0 && !slices.ContainsFunc(subnets, func(s *Subnet) bool { return !f(s) })
+}
+
+func (r *reader) warnTrust(path string, trust []string) {
+	switch {
+	case slices.Contains(trust, "open"):
+		r.warn(path, "open", "everybody who can send a packet gets the passwords of every phone")
+	case slices.Contains(trust, "address"):
+		r.warn(path, "address", "whoever takes a phone's address gets its passwords")
+	case trust != nil && len(trust) == 0:
+		r.warn(path, "", "empty: no phone here can prove itself, so none is given a configuration")
+	}
+}
+
+func (r *reader) warnSubnet(c *Config, s *Subnet, at string) {
+	r.warnTrust(at+".trust", s.Trust)
+	serve := c.DHCP.Mode == dhcp.ModeServe
+	if serve && len(s.Pools) == 0 {
+		r.warn(at, "", "%s has no pools: only devices with a reserved address get one", s.Prefix)
+	}
+	if serve && len(s.Routers) == 0 {
+		r.warn(at, "", "%s has no routers: phones there reach nothing outside their own network", s.Prefix)
+	}
+	for _, pool := range s.Pools {
+		for _, a := range slices.Concat(s.Routers, s.DNSServers, s.NTPServers, []netip.Addr{s.NextServer}) {
+			if a.IsValid() && pool.Contains(a) && !slices.ContainsFunc(s.Exclude, func(x dhcp.Range) bool { return x.Contains(a) }) {
+				r.warn(at+".pools", pool.String(), "takes in %s, which is a server: add it to exclude", a)
+			}
+		}
+	}
+	if s.Phones == dhcp.PhonesNone {
+		return
+	}
+	r.warnURL(c, s, at)
+	if size, room := replySize(s), 548; size > room {
+		r.warn(at+".options", "", "an ACK with everything in it has %d bytes, but phones that don't say what they can take get at most %d: the last options are left out", size, room)
+	}
+}
+
+// warnURL compares what phones are told with what is served.
+func (r *reader) warnURL(c *Config, s *Subnet, at string) {
+	if s.ProvisioningURL == "" {
+		port80 := func(l Listener) bool {
+			return l.Enabled && slices.ContainsFunc(l.Listen, func(a netip.AddrPort) bool { return a.Port() == 80 })
+		}
+		if !port80(c.HTTP) {
+			r.warn(at, "", "phones are told http://<next_server>/, but http does not listen on port 80: set provisioning_url")
+		}
+		return
+	}
+	r.warn(at+".provisioning_url", s.ProvisioningURL, "phones that read only an address (Cisco's option 150, older firmware) are sent to next_server over TFTP instead")
+	if strings.HasPrefix(s.ProvisioningURL, "tftp:") && !c.TFTP.Enabled {
+		r.warn(at+".provisioning_url", s.ProvisioningURL, "tftp.enabled is false")
+	}
+}
+
+// replySize is what an ACK with all options would have, in bytes of UDP payload (RFC 2131, 2: 576 bytes of IP datagram
+// leave 548).
+func replySize(s *Subnet) int {
+	const fixed = 240                   // header and cookie
+	size := fixed + 3 + 6 + 3*6 + 6 + 1 // 53, 54, 51 58 59, 1, END
+	add := func(n int) {
+		if n > 0 {
+			size += n + 2*((n+254)/255) // longer ones are split (RFC 3396)
+		}
+	}
+	codes := map[uint8]bool{}
+	for _, o := range s.Options {
+		codes[o.Code] = true
+		add(len(o.Data))
+	}
+	own := map[uint8]int{3: 4 * len(s.Routers), 6: 4 * len(s.DNSServers), 42: 4 * len(s.NTPServers), 15: len(s.DomainName),
+		66: max(len(s.ProvisioningURL), len("http://255.255.255.255/"))}
+	for code, n := range own {
+		if !codes[code] {
+			add(n)
+		}
+	}
+	return size
+}
