@@ -36,11 +36,15 @@ func (s *Server) handle(rw http.ResponseWriter, r *http.Request) {
 	}
 	w := meter{rw: rw, s: s}
 	a := s.ask(r, req)
+	content := a.Content
 	err := s.respond(&w, r, &a)
-	if a.Content != nil {
-		a.Content.Close()
+	if content != nil {
+		content.Close()
 	}
 	s.report(req, a, w.sent, err)
+	if w.broken {
+		panic(http.ErrAbortHandler) // ends the connection, so that half a file isn't taken for a whole one
+	}
 }
 
 // ask is Answer, proof against panics, against names that no file has, and against answers that say nothing.
@@ -80,14 +84,13 @@ func badName(name string) string {
 	return ""
 }
 
-// respond writes the answer. A panic in the middle ends the connection, so that the phone doesn't take half a file for a
-// whole one.
+// respond writes the answer.
 func (s *Server) respond(w *meter, r *http.Request, a *provision.Answer) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			s.cfg.Log.Error(s.cfg.name()+": panic in response", "file", a.Name, "panic", v)
 			err = fmt.Errorf("panic: %v", v)
-			w.cut()
+			w.broken = true
 		}
 	}()
 	h := w.Header()
@@ -102,8 +105,7 @@ func (s *Server) respond(w *meter, r *http.Request, a *provision.Answer) (err er
 	case a.Outcome == provision.Served:
 		return s.file(w, r, a)
 	case a.Outcome == provision.Fault:
-		h.Set("Retry-After", strconv.Itoa(int(s.cfg.RetryAfter/time.Second)))
-		return orErr(w.refuse(http.StatusServiceUnavailable, bodyFault), a.Err)
+		return s.fault(w, a)
 	case a.Status == http.StatusUnauthorized && a.Challenge != "":
 		h.Set("WWW-Authenticate", a.Challenge)
 		return w.refuse(http.StatusUnauthorized, bodyLogin)
@@ -137,6 +139,10 @@ func (s *Server) file(w *meter, r *http.Request, a *provision.Answer) error {
 	var content io.ReadSeeker = bytes.NewReader(a.Body)
 	if a.Content != nil {
 		content = a.Content
+		if _, err := content.Seek(0, io.SeekEnd); err != nil {
+			*a = fault(fmt.Errorf("read %.80q: %w", a.Name, err))
+			return s.fault(w, a)
+		}
 	}
 	http.ServeContent(w, r, "", time.Time{}, content)
 	if w.status == http.StatusNotModified {
@@ -145,9 +151,15 @@ func (s *Server) file(w *meter, r *http.Request, a *provision.Answer) error {
 	return w.short(r.Method)
 }
 
+// fault tells the phone to come again, because the fault is ours.
+func (s *Server) fault(w *meter, a *provision.Answer) error {
+	w.Header().Set("Retry-After", strconv.Itoa(int(s.cfg.RetryAfter/time.Second)))
+	return orErr(w.refuse(http.StatusServiceUnavailable, bodyFault), a.Err)
+}
+
 // conditional tells whether a request asks for something else than the whole file as it is.
 func conditional(h http.Header) bool {
-	for _, name := range []string{"If-None-Match", "Range", "If-Match", "If-Modified-Since", "If-Unmodified-Since"} {
+	for _, name := range []string{"If-None-Match", "Range", "If-Match"} {
 		if _, ok := h[name]; ok {
 			return true
 		}

@@ -19,6 +19,7 @@ type meter struct {
 	sent   int64
 	want   int64 // Content-Length of a response that has one
 	err    error // the first of the writes
+	broken bool  // a panic in the middle
 }
 
 // Header is the response's.
@@ -71,6 +72,8 @@ func (m *meter) ReadFrom(r io.Reader) (total int64, err error) {
 // refuse writes a whole answer that is no file: the same headers and body whatever was asked for.
 func (m *meter) refuse(status int, body string) error {
 	h := m.Header()
+	h.Del("Etag") // of the file that couldn't be read
+	h.Del("Accept-Ranges")
 	h.Set("Content-Type", "text/plain; charset=utf-8")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set("Cache-Control", "private, no-cache")
@@ -91,9 +94,4 @@ func (m *meter) short(method string) error {
 		return nil
 	}
 	return fmt.Errorf("%d of %d bytes were sent", m.sent, m.want)
-}
-
-// cut makes the connection useless for a next request: its deadline is over.
-func (m *meter) cut() {
-	_ = http.NewResponseController(m.rw).SetWriteDeadline(m.s.cfg.Now().Add(-1))
 }

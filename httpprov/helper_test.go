@@ -1,0 +1,141 @@
+package httpprov
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"plugtone/provision"
+)
+
+// answers is an Answerer made of a function, that remembers what it was asked.
+type answers struct {
+	f func(provision.Request) provision.Answer
+
+	mu    sync.Mutex
+	asked []provision.Request
+}
+
+func (a *answers) Answer(_ context.Context, r provision.Request) provision.Answer {
+	a.mu.Lock()
+	a.asked = append(a.asked, r)
+	a.mu.Unlock()
+	return a.f(r)
+}
+
+func (a *answers) last() provision.Request {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.asked) == 0 {
+		return provision.Request{}
+	}
+	return a.asked[len(a.asked)-1]
+}
+
+// report is what an Observer was told.
+type report struct {
+	req  provision.Request
+	ans  provision.Answer
+	sent int64
+	err  error
+}
+
+// running is a server under test.
+type running struct {
+	*Server
+	addr    string
+	reports chan report
+	stop    context.CancelFunc
+	ended   chan error
+}
+
+// start runs a server on a loopback port until the test ends.
+func start(t testing.TB, cfg Config, a Answerer) *running {
+	t.Helper()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Listeners = append(cfg.Listeners, l)
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	r := &running{addr: l.Addr().String(), reports: make(chan report, 10000), ended: make(chan error, 1)}
+	r.Server, err = New(cfg, a, func(q provision.Request, a provision.Answer, sent int64, _ time.Duration, err error) {
+		select {
+		case r.reports <- report{q, a, sent, err}:
+		default:
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ctx context.Context
+	ctx, r.stop = context.WithCancel(t.Context())
+	ready := make(chan struct{})
+	go func() { r.ended <- r.Run(ctx, func() { close(ready) }) }()
+	<-ready
+	t.Cleanup(func() {
+		r.stop()
+		select {
+		case err, ok := <-r.ended:
+			if ok && err != nil {
+				t.Errorf("Run: %v", err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Error("Run did not end")
+		}
+	})
+	return r
+}
+
+// raw sends bytes as they are and reads one response. method is the request's, for the body.
+func raw(t testing.TB, addr, method, text string) (*http.Response, string) {
+	t.Helper()
+	c, err := net.Dial("tcp4", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	if _, err := io.WriteString(c, text); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(c), &http.Request{Method: method})
+	if err != nil {
+		t.Fatalf("%.60q: %v", text, err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatalf("%.60q: body: %v", text, err)
+	}
+	return resp, string(body)
+}
+
+// get asks for a target with further header lines.
+func get(t testing.TB, addr, target string, headers ...string) (*http.Response, string) {
+	t.Helper()
+	return ask(t, addr, "GET", target, headers...)
+}
+
+func ask(t testing.TB, addr, method, target string, headers ...string) (*http.Response, string) {
+	t.Helper()
+	text := method + " " + target + " HTTP/1.1\r\nHost: x\r\n"
+	for _, h := range headers {
+		text += h + "\r\n"
+	}
+	return raw(t, addr, method, text+"\r\n")
+}
+
+const config = "account.1.password = secret\n"
+
+// served is an answer with a rendered file.
+func served(provision.Request) provision.Answer {
+	return provision.Answer{Outcome: provision.Served, Kind: "device", Name: "001565123456.cfg", Body: []byte(config),
+		Size: int64(len(config)), MediaType: "text/plain", ETag: `"abc"`}
+}
