@@ -1,0 +1,73 @@
+package tz
+
+import (
+	"fmt"
+	"strings"
+)
+
+// POSIX prints the zone as in the environment variable TZ (POSIX 1003.1, 8.3), as short as it may be:
+// CET-1CEST,M3.5.0,M10.5.0/3.
+func (z Zone) POSIX() string {
+	s := quote(z.Std) + shortTime(-z.Offset)
+	if !z.DST {
+		return s
+	}
+	s += quote(z.Summer)
+	if z.Save != 60 {
+		s += shortTime(-z.Offset - z.Save)
+	}
+	return s + "," + z.Start.posix() + "," + z.End.posix()
+}
+
+// POSIXLong prints the zone with nothing left out and letters only in its abbreviations, for phones that read no other
+// form: CET-1CEST-2,M3.5.0/02:00:00,M10.5.0/03:00:00.
+func (z Zone) POSIXLong() string {
+	s := letters(z.Std, "STD") + shortTime(-z.Offset)
+	if !z.DST {
+		return s
+	}
+	return s + letters(z.Summer, "DST") + shortTime(-z.Offset-z.Save) + "," + z.Start.long() + "," + z.End.long()
+}
+
+func (r Rule) posix() string {
+	s := fmt.Sprintf("M%d.%d.%d", r.Month, r.Week, r.Weekday)
+	if r.Minutes != 120 {
+		s += "/" + shortTime(r.Minutes)
+	}
+	return s
+}
+
+func (r Rule) long() string {
+	return fmt.Sprintf("M%d.%d.%d/%02d:%02d:00", r.Month, r.Week, r.Weekday, r.Hour(), r.Minute())
+}
+
+// shortTime prints minutes as h or h:mm.
+func shortTime(minutes int) string {
+	sign := ""
+	if minutes < 0 {
+		sign, minutes = "-", -minutes
+	}
+	if minutes%60 == 0 {
+		return fmt.Sprintf("%s%d", sign, minutes/60)
+	}
+	return fmt.Sprintf("%s%d:%02d", sign, minutes/60, minutes%60)
+}
+
+// quote puts abbreviations that aren't letters only in angle brackets, as POSIX wants.
+func quote(abbr string) string {
+	if isLetters(abbr) {
+		return abbr
+	}
+	return "<" + abbr + ">"
+}
+
+func letters(abbr, otherwise string) string {
+	if isLetters(abbr) {
+		return abbr
+	}
+	return otherwise
+}
+
+func isLetters(s string) bool {
+	return len(s) >= 3 && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") == ""
+}
