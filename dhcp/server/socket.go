@@ -1,0 +1,157 @@
+package server
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"golang.org/x/net/ipv4"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	packetSize = 2048 // no DHCP packet comes near; what is longer is cut off by the kernel and dropped
+	batchSize  = 32
+	socketRoom = 4 << 20 // bytes of packets that may wait in the kernel, as far as it allows
+	ancillary  = 128
+)
+
+// packet is one datagram and how it came in. It is used again after its request was decoded.
+type packet struct {
+	buf     [packetSize]byte
+	n       int
+	ifindex int
+	src     netip.AddrPort
+	dst     netip.Addr
+	at      time.Time
+}
+
+// socket is the UDP socket of all interfaces.
+type socket struct {
+	conn  *net.UDPConn
+	batch *ipv4.PacketConn
+}
+
+// openSocket binds 0.0.0.0:port. Neither SO_REUSEPORT nor SO_REUSEADDR is set: with them two servers could share the
+// port, and each would get some of the packets.
+func openSocket(port int) (*socket, error) {
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{Port: port})
+	if err != nil {
+		return nil, ListenError("dhcp", "udp", port, err)
+	}
+	s := &socket{conn: conn, batch: ipv4.NewPacketConn(conn)}
+	if err := s.options(); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("dhcp: port %d/udp: %w", port, err)
+	}
+	return s, nil
+}
+
+func (s *socket) options() error {
+	if err := s.batch.SetControlMessage(ipv4.FlagInterface|ipv4.FlagDst, true); err != nil {
+		return err
+	}
+	if err := s.conn.SetReadBuffer(socketRoom); err != nil {
+		return err
+	}
+	raw, err := s.conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var set error
+	err = raw.Control(func(fd uintptr) {
+		set = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1)
+	})
+	return errors.Join(err, set)
+}
+
+// interrupt ends a waiting read; replies can still be sent.
+func (s *socket) interrupt() {
+	// The error means that the socket is closed: then nobody waits.
+	_ = s.conn.SetReadDeadline(time.Unix(1, 0))
+}
+
+func (s *socket) close() error { return s.conn.Close() }
+
+// read reads packets in batches and hands them to the workers, until ctx ends. It returns an error only when the socket
+// is of no use any more.
+func (s *Server) read(ctx context.Context) error {
+	msgs := make([]ipv4.Message, batchSize)
+	packets := make([]*packet, batchSize)
+	for i := range msgs {
+		packets[i] = new(packet)
+		msgs[i] = ipv4.Message{Buffers: [][]byte{packets[i].buf[:]}, OOB: make([]byte, ancillary)}
+	}
+	lost, faults := uint32(0), 0
+	for ctx.Err() == nil {
+		n, err := s.sock.batch.ReadBatch(msgs, 0)
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			// ICMP errors for replies of ours and the like come up here; a socket that fails on and on is gone.
+			if faults++; faults > 100 || errors.Is(err, os.ErrClosed) {
+				return fmt.Errorf("dhcp server: read: %w", err)
+			}
+			s.cfg.Log.Debug("dhcp read", "err", err)
+			continue
+		}
+		faults = 0
+		at := s.cfg.Now()
+		for i := range msgs[:n] {
+			m, p := &msgs[i], packets[i]
+			if over := p.take(m, at); over != lost {
+				s.cfg.Observer.dropped(DropKernel, int(over-lost))
+				lost = over
+			}
+			if m.Flags&unix.MSG_TRUNC != 0 {
+				s.cfg.Observer.dropped(DropTruncated, 1)
+				continue
+			}
+			if s.enqueue(p) {
+				packets[i] = s.spare()
+				m.Buffers[0] = packets[i].buf[:]
+			}
+		}
+	}
+	return nil
+}
+
+// take fills in what the kernel tells about a packet, and returns how many it has lost so far.
+func (p *packet) take(m *ipv4.Message, at time.Time) (lost uint32) {
+	p.n, p.at, p.ifindex, p.src, p.dst = m.N, at, 0, netip.AddrPort{}, netip.Addr{}
+	if a, ok := m.Addr.(*net.UDPAddr); ok {
+		src := a.AddrPort()
+		p.src = netip.AddrPortFrom(src.Addr().Unmap(), src.Port())
+	}
+	for oob := m.OOB[:m.NN]; len(oob) >= unix.SizeofCmsghdr; {
+		h, data, rest, err := unix.ParseOneSocketControlMessage(oob)
+		if err != nil {
+			return lost
+		}
+		oob = rest
+		switch {
+		case h.Level == unix.IPPROTO_IP && h.Type == unix.IP_PKTINFO && len(data) >= unix.SizeofInet4Pktinfo:
+			p.ifindex = int(int32(binary.NativeEndian.Uint32(data)))
+			p.dst = netip.AddrFrom4([4]byte(data[8:12]))
+		case h.Level == unix.SOL_SOCKET && h.Type == unix.SO_RXQ_OVFL && len(data) >= 4:
+			lost = binary.NativeEndian.Uint32(data)
+		}
+	}
+	return lost
+}
+
+// pktinfo tells the kernel with which source address and, unless ifindex is 0, out of which interface a datagram goes.
+func pktinfo(ifindex int, from netip.Addr) []byte {
+	b := make([]byte, unix.CmsgSpace(unix.SizeofInet4Pktinfo))
+	cm := ipv4.ControlMessage{IfIndex: ifindex}
+	if from.IsValid() {
+		cm.Src = from.AsSlice()
+	}
+	return append(b[:0], cm.Marshal()...)
+}

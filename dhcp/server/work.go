@@ -1,0 +1,247 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"hash/maphash"
+	"net/netip"
+	"runtime/debug"
+	"time"
+
+	"plugtone/dhcp"
+)
+
+// work is what a worker has to do: a new packet, or a job to go on with after a probe.
+type work struct {
+	packet *packet
+	job    *job
+}
+
+// job is a request on its way to a decision.
+type job struct {
+	use  *inUse
+	req  *dhcp.Request
+	link *dhcp.Link
+	in   *iface
+	at   time.Time
+}
+
+// Offsets in a BOOTP packet (RFC 951).
+const (
+	offXID    = 4
+	offCIAddr = 12
+	offGIAddr = 24
+	offCHAddr = 28
+)
+
+// probeTime is how long after a packet came in a probe may still begin, so that all of them together end within 500 ms.
+const probeTime = 50 * time.Millisecond
+
+// enqueue hands a packet to its client's worker. It reports whether the packet is the worker's now.
+func (s *Server) enqueue(p *packet) bool {
+	if !s.wanted(p) {
+		s.cfg.Observer.dropped(DropInterface, 1)
+		return false
+	}
+	select {
+	case s.lane(macOf(p.buf[:p.n])) <- work{packet: p}:
+		return true
+	default:
+		s.cfg.Observer.dropped(DropQueue, 1)
+		return false
+	}
+}
+
+// lane chooses the worker by chaddr, so that the packets of one client stay in order.
+func (s *Server) lane(mac dhcp.MAC) chan work {
+	return s.queues[maphash.Comparable(s.seed, mac)%uint64(len(s.queues))]
+}
+
+// wanted tells whether a packet is ours to answer: from a link that is served, from a relay, or from a client behind a
+// router that knows us already.
+func (s *Server) wanted(p *packet) bool {
+	now := s.links.now.Load()
+	if now.byIndex[p.ifindex] == nil {
+		now = s.rescan("packet from a new interface") // its link was made a moment ago
+	}
+	link := now.byIndex[p.ifindex]
+	b := p.buf[:p.n]
+	if link == nil || len(b) >= offCHAddr && s.ours([4]byte(b[offXID:])) && now.ownsMAC(macOf(b)) {
+		return false
+	}
+	if s.use.Load().names[link.name] || len(b) < offCHAddr {
+		return true
+	}
+	relayed := [4]byte(b[offGIAddr:]) != [4]byte{}
+	return relayed || [4]byte(b[offCIAddr:]) != [4]byte{} && now.owns(p.dst)
+}
+
+func (s *Server) ours(xid [4]byte) bool {
+	_, ok := s.asking.Load(xid)
+	return ok
+}
+
+func macOf(b []byte) (m dhcp.MAC) {
+	if len(b) >= offCHAddr+len(m) {
+		m = dhcp.MAC(b[offCHAddr:])
+	}
+	return m
+}
+
+// spare returns a packet buffer that nobody uses.
+func (s *Server) spare() *packet {
+	if p, ok := s.pool.Get().(*packet); ok {
+		return p
+	}
+	return new(packet)
+}
+
+// work is one worker: it serves until its queue is closed.
+func (s *Server) work(ctx context.Context, queue <-chan work) {
+	for w := range queue {
+		busy := len(queue) > cap(queue)/2
+		func() {
+			defer s.recover()
+			if w.packet == nil {
+				s.decide(ctx, w.job)
+				return
+			}
+			j := s.decode(w.packet, busy)
+			s.pool.Put(w.packet)
+			if j != nil {
+				s.decide(ctx, j)
+			}
+		}()
+	}
+}
+
+// recover keeps a fault of ours to one packet.
+func (s *Server) recover() {
+	if r := recover(); r != nil {
+		s.cfg.Observer.dropped(DropPanic, 1)
+		s.cfg.Log.Error("dhcp packet: panic", "err", fmt.Sprint(r), "stack", string(debug.Stack()))
+	}
+}
+
+// decode reads a packet; nil when there is nothing to decide.
+func (s *Server) decode(p *packet, busy bool) *job {
+	now := s.links.now.Load()
+	in := now.byIndex[p.ifindex]
+	if in == nil {
+		return nil // its interface is gone
+	}
+	req, err := dhcp.Decode(p.buf[:p.n])
+	if err != nil {
+		ev := &dhcp.Event{Time: p.at, Interface: in.name, Verdict: dhcp.VerdictMalformed, Reason: err.Error()}
+		s.cfg.Observer.decided(ev, s.cfg.Now().Sub(p.at))
+		return nil
+	}
+	link := &dhcp.Link{
+		Interface: in.name, Addrs: in.addrs, Host: now.host, Source: p.src, Dest: p.dst, MTU: in.mtu,
+		Reach: s.reach(in, req, p.src.Addr()), NoProbe: busy || s.probes.busy(),
+	}
+	return &job{use: s.use.Load(), req: req, link: link, in: in, at: p.at}
+}
+
+// reach is our address as the relay or a routed client sees it; the link's own address for others.
+func (s *Server) reach(in *iface, req *dhcp.Request, src netip.Addr) netip.Addr {
+	to := req.GIAddr
+	if !to.IsValid() {
+		to = req.CIAddr
+	}
+	if !to.IsValid() {
+		to = src
+	}
+	if !to.IsValid() || to.IsUnspecified() {
+		return netip.Addr{}
+	}
+	for _, p := range in.addrs {
+		if p.Contains(to) {
+			return p.Addr()
+		}
+	}
+	return s.routes.towards(to)
+}
+
+// decide has a request decided and its reply sent, at once or when its lease is on disk.
+func (s *Server) decide(ctx context.Context, j *job) {
+	s.late.Add(1)
+	s.leases.Serve(j.use.engine, j.req, j.link, func(d *dhcp.Decision, err error) {
+		defer s.late.Done()
+		defer s.recover()
+		switch {
+		case err == nil && d.Probe.IsValid():
+			s.probe(ctx, j, d)
+		default:
+			s.answer(j, d, err)
+		}
+	})
+}
+
+// answer sends the reply of a decision, if it has one, and tells the observer.
+func (s *Server) answer(j *job, d *dhcp.Decision, err error) {
+	ev := &d.Event
+	if err != nil {
+		// Never a NAK for a fault of ours: the client tries again.
+		ev.Verdict, ev.Reason, ev.Reply = dhcp.VerdictFault, "nothing sent: "+err.Error(), nil
+	} else if d.Reply != nil {
+		payload, dropped := d.Reply.Encode(make([]byte, 0, 576), j.link.MTU)
+		ev.Dropped = dropped
+		if err := s.send(dhcp.To(j.req, d.Reply, j.link), payload, j.in); err != nil {
+			s.cfg.Observer.dropped(DropSend, 1)
+			ev.Verdict, ev.Reason = dhcp.VerdictFault, ev.Reason+"; reply not sent: "+err.Error()
+		}
+	}
+	s.cfg.Observer.decided(ev, s.cfg.Now().Sub(j.at))
+}
+
+// probe asks aside whether the address is in use, and lets the same worker go on with the request afterwards.
+func (s *Server) probe(ctx context.Context, j *job, d *dhcp.Decision) {
+	addr := d.Probe
+	told := func(used bool, err error) {
+		if ctx.Err() != nil {
+			return // cut short: nothing was learned
+		}
+		if err != nil {
+			s.cfg.Log.Warn("dhcp conflict probe", "addr", addr, "iface", j.in.name, "err", err)
+		}
+		s.leases.Probed(addr, used)
+	}
+	// The queues stay open until all probes have ended.
+	again := func() {
+		select {
+		case s.lane(j.req.MAC) <- work{job: j.again(s.cfg.Now().Sub(j.at) > probeTime)}:
+		default:
+			s.cfg.Observer.dropped(DropQueue, 1)
+		}
+	}
+	switch {
+	case s.probes.start(ctx, addr, s.probeLink(j, addr), j.req.MAC, told, again):
+		s.cfg.Observer.decided(&d.Event, s.cfg.Now().Sub(j.at))
+	case j.link.NoProbe:
+		s.answer(j, d, fmt.Errorf("%s should be probed once more, which there is no time for", addr))
+	default: // a rush has begun since the packet came in: nobody waits for a probe then
+		s.decide(ctx, j.again(true))
+	}
+}
+
+// again is the same request to be decided once more.
+func (j *job) again(noProbe bool) *job {
+	next, link := *j, *j.link
+	link.NoProbe = link.NoProbe || noProbe
+	next.link = &link
+	return &next
+}
+
+// probeLink is where to ask by ARP for addr; nil when it is behind a relay.
+func (s *Server) probeLink(j *job, addr netip.Addr) *iface {
+	if j.req.GIAddr.IsValid() || j.in.mac.IsZero() {
+		return nil
+	}
+	for _, p := range j.in.addrs {
+		if p.Contains(addr) {
+			return j.in
+		}
+	}
+	return nil
+}
