@@ -1,0 +1,63 @@
+package store
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"plugtone/provision"
+)
+
+// stamps are the members that Put sets.
+type stamps struct {
+	revision         *uint64
+	created, updated *time.Time
+}
+
+// set gives the record other stamps and returns those that it had.
+func (s stamps) set(to stampValues) stampValues {
+	had := s.values()
+	*s.revision, *s.created, *s.updated = to.revision, to.created, to.updated
+	return had
+}
+
+func (s stamps) values() stampValues { return stampValues{*s.revision, *s.created, *s.updated} }
+
+type stampValues struct {
+	revision         uint64
+	created, updated time.Time
+}
+
+// The kinds of record that operators enter.
+var (
+	deviceKind = kind[provision.Device]{"device", bucketDevices, macName, decodeDevice, encodeDevice,
+		func(d *provision.Device) stamps { return stamps{&d.Revision, &d.CreatedAt, &d.UpdatedAt} }}
+	extensionKind = kind[provision.Extension]{"extension", bucketExtensions, accountName, decodeExtension, encodeExtension,
+		func(e *provision.Extension) stamps { return stamps{&e.Revision, &e.CreatedAt, &e.UpdatedAt} }}
+	registrarKind = kind[provision.Registrar]{"registrar", bucketRegistrars, plainName, decodeRegistrar, encodeRegistrar,
+		func(r *provision.Registrar) stamps { return stamps{&r.Revision, &r.CreatedAt, &r.UpdatedAt} }}
+	profileKind = kind[provision.Profile]{"profile", bucketProfiles, plainName, decodeProfile, encodeProfile,
+		func(p *provision.Profile) stamps { return stamps{&p.Revision, &p.CreatedAt, &p.UpdatedAt} }}
+)
+
+// maxName bounds what becomes part of a key.
+const maxName = 255
+
+// checkName refuses what can't be part of a key.
+func checkName(field, name string) error {
+	switch {
+	case len(name) > maxName:
+		return provision.Invalid{{Field: field, Value: name, Message: fmt.Sprintf("is %d bytes long; at most %d are allowed", len(name), maxName)}}
+	case strings.ContainsRune(name, 0):
+		return provision.Invalid{{Field: field, Value: name, Message: "has a NUL character in it"}}
+	}
+	return nil
+}
+
+// checkKey is checkName for names that must not be empty.
+func checkKey(field, name string) error {
+	if name == "" {
+		return provision.Invalid{{Field: field, Message: "must not be empty"}}
+	}
+	return checkName(field, name)
+}

@@ -1,0 +1,169 @@
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"plugtone/dhcp"
+)
+
+// leaseVersion is the first byte of every lease. Leases are written for each ACK and read all at once, so they are kept
+// in a form of their own: numbers as varints, texts with their length before them.
+const leaseVersion = 1
+
+const leasePhone = 0x01
+
+// WriteLeases writes all changes in one durable transaction: when it returns nil they survive the loss of power.
+func (s *Store) WriteLeases(changes []dhcp.Change) error {
+	if len(changes) == 0 {
+		return nil
+	}
+	return s.leases.update(func(tx *bolt.Tx) error {
+		b := tx.Bucket(bucketLeases)
+		var buf []byte // values must stay as they are until the commit, so it only grows
+		for _, c := range changes {
+			if !c.Lease.Addr.IsValid() {
+				return fmt.Errorf("lease of %s has no address", c.Lease.MAC)
+			}
+			if c.Delete {
+				if err := b.Delete(addrKey(c.Lease.Addr)); err != nil {
+					return err
+				}
+				continue
+			}
+			at := len(buf)
+			buf = appendLease(buf, c.Lease)
+			if err := b.Put(addrKey(c.Lease.Addr), buf[at:len(buf):len(buf)]); err != nil {
+				return fmt.Errorf("lease %s: %w", c.Lease.Addr, err)
+			}
+		}
+		return nil
+	})
+}
+
+// LoadLeases calls f for each lease in order of address. One that can't be read is left out and said: its client renews
+// it, and one bad record must not keep every other phone from its address. A lease written by a newer plugtone is an error.
+func (s *Store) LoadLeases(f func(dhcp.Lease) error) error {
+	return s.leases.view(func(tx *bolt.Tx) error {
+		return tx.Bucket(bucketLeases).ForEach(func(k, v []byte) error {
+			addr, ok := netip.AddrFromSlice(k)
+			l, err := readLease(v)
+			l.Addr = addr
+			switch {
+			case errors.Is(err, errNewerRecord):
+				return fmt.Errorf("lease %s in %s: %w", addr, leaseFile, err)
+			case err != nil || !ok:
+				s.cfg.Log.Error("lease left out", "addr", addr, "key", fmt.Sprintf("%x", k), "err", err)
+				return nil
+			}
+			return f(l)
+		})
+	})
+}
+
+func appendLease(b []byte, l dhcp.Lease) []byte {
+	var flags byte
+	if l.Phone {
+		flags |= leasePhone
+	}
+	b = append(b, leaseVersion, flags)
+	b = append(b, l.MAC[:]...)
+	for _, t := range []time.Time{l.FirstSeen, l.Starts, l.Expires} {
+		b = binary.AppendVarint(b, t.Unix())
+		b = binary.AppendUvarint(b, uint64(t.Nanosecond()))
+	}
+	subnet := ""
+	if l.Subnet.IsValid() {
+		subnet = string(append(l.Subnet.Addr().AsSlice(), byte(l.Subnet.Bits())))
+	}
+	for _, s := range []string{string(l.State), subnet, l.ClientID, l.Hostname, l.VendorClass, l.Vendor, l.CircuitID, l.RemoteID} {
+		b = binary.AppendUvarint(b, uint64(len(s)))
+		b = append(b, s...)
+	}
+	return b
+}
+
+// readLease reads all of a lease but its address. Nothing of it points into b. What follows the texts that are known here
+// is left alone.
+func readLease(b []byte) (dhcp.Lease, error) {
+	var l dhcp.Lease
+	switch {
+	case len(b) < 8 || b[0] < leaseVersion:
+		return l, damagedf("lease of %d bytes", len(b))
+	case b[0] > leaseVersion:
+		return l, fmt.Errorf("version %d: %w", b[0], errNewerRecord)
+	}
+	l.Phone = b[1]&leasePhone != 0
+	l.MAC = dhcp.MAC(b[2:8])
+	r := leaseReader{b: b[8:]}
+	l.FirstSeen, l.Starts, l.Expires = r.time(), r.time(), r.time()
+	l.State = r.state()
+	l.Subnet = r.prefix()
+	l.ClientID, l.Hostname, l.VendorClass = r.text(), r.text(), r.text()
+	l.Vendor, l.CircuitID, l.RemoteID = r.text(), r.text(), r.text()
+	if r.bad {
+		return l, damagedf("lease cut short")
+	}
+	return l, nil
+}
+
+// leaseReader reads one member after the other and remembers when there were not enough bytes.
+type leaseReader struct {
+	b   []byte
+	bad bool
+}
+
+func (r *leaseReader) bytes() []byte {
+	n, used := binary.Uvarint(r.b)
+	if used <= 0 || n > uint64(len(r.b)-used) {
+		r.b, r.bad = nil, true
+		return nil
+	}
+	v := r.b[used : used+int(n)]
+	r.b = r.b[used+int(n):]
+	return v
+}
+
+func (r *leaseReader) text() string { return string(r.bytes()) }
+
+// state spares a copy for each lease of a word that they share.
+func (r *leaseReader) state() dhcp.LeaseState {
+	b := r.bytes()
+	for _, s := range []dhcp.LeaseState{dhcp.LeaseActive, dhcp.LeaseReleased, dhcp.LeaseExpired, dhcp.LeaseDeclined} {
+		if string(b) == string(s) {
+			return s
+		}
+	}
+	return dhcp.LeaseState(b)
+}
+
+func (r *leaseReader) prefix() netip.Prefix {
+	b := r.bytes()
+	if len(b) == 0 {
+		return netip.Prefix{}
+	}
+	addr, ok := netip.AddrFromSlice(b[:len(b)-1])
+	p := netip.PrefixFrom(addr, int(b[len(b)-1]))
+	r.bad = r.bad || !ok || !p.IsValid()
+	return p
+}
+
+func (r *leaseReader) time() time.Time {
+	sec, n := binary.Varint(r.b)
+	if n <= 0 {
+		r.b, r.bad = nil, true
+		return time.Time{}
+	}
+	nsec, m := binary.Uvarint(r.b[n:])
+	if m <= 0 || nsec >= uint64(time.Second) {
+		r.b, r.bad = nil, true
+		return time.Time{}
+	}
+	r.b = r.b[n+m:]
+	return time.Unix(sec, int64(nsec)).UTC()
+}

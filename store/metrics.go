@@ -1,0 +1,50 @@
+package store
+
+import (
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+type metrics struct {
+	commits *prometheus.HistogramVec
+	dropped prometheus.Counter
+	all     []prometheus.Collector
+}
+
+func newMetrics() *metrics {
+	return &metrics{
+		commits: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "plugtone_store_commit_seconds",
+			Help:    "Time of a transaction until it is kept, by file.",
+			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5},
+		}, []string{"file"}),
+		dropped: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "plugtone_store_events_dropped_total",
+			Help: "Timeline entries, fetches and discovered phones that were dropped because events.db could not be written in time.",
+		}),
+	}
+}
+
+func (m *metrics) register(r prometheus.Registerer, s *Store) error {
+	m.all = []prometheus.Collector{m.commits, m.dropped}
+	for _, f := range s.files() {
+		m.all = append(m.all, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name:        "plugtone_store_bytes",
+			Help:        "Size of a file of the store.",
+			ConstLabels: prometheus.Labels{"file": f.name},
+		}, func() float64 { return float64(f.size()) }))
+	}
+	var errs []error
+	for _, c := range m.all {
+		errs = append(errs, r.Register(c))
+	}
+	return errors.Join(errs...)
+}
+
+// unregister lets another Store take the names, as a test or a restart within one process does.
+func (m *metrics) unregister(r prometheus.Registerer) {
+	for _, c := range m.all {
+		r.Unregister(c)
+	}
+}

@@ -1,0 +1,182 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	bolt "go.etcd.io/bbolt"
+)
+
+// The names of the three files.
+const (
+	fleetFile = "plugtone.db"
+	leaseFile = "leases.db"
+	eventFile = "events.db"
+)
+
+// Config is what a Store needs. All members but the limits must be set.
+type Config struct {
+	Dir        string // data directory; made when missing
+	Now        func() time.Time
+	Log        *slog.Logger
+	Registerer prometheus.Registerer
+
+	TimelineEntries int // kept for each phone; 0: 200
+	TimelinePhones  int // phones that have a timeline; 0: 100,000
+	DiscoveredMax   int // length of the discovered list; 0: 5,000
+}
+
+func (c Config) check() error {
+	var errs []error
+	if c.Dir == "" {
+		errs = append(errs, errors.New("store: no directory"))
+	}
+	if c.Now == nil || c.Log == nil || c.Registerer == nil {
+		errs = append(errs, errors.New("store: clock, log and registerer must be given"))
+	}
+	if c.TimelineEntries < 0 || c.TimelinePhones < 0 || c.DiscoveredMax < 0 {
+		errs = append(errs, errors.New("store: a limit is negative"))
+	}
+	return errors.Join(errs...)
+}
+
+// Store keeps what operators enter, leases and events. Its methods may be called from any goroutine.
+type Store struct {
+	cfg     Config
+	metrics *metrics
+
+	fleet, leases, events *file
+
+	notices []string
+
+	editMu   sync.Mutex // one Edit at a time, from its first read to the last notification
+	revision atomic.Uint64
+	onChange []func(uint64)
+
+	reserved *reservations
+	happened *events
+}
+
+// Open opens or makes the three files in c.Dir, mends what can be mended and says so in the log.
+func Open(c Config) (*Store, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	c.TimelineEntries = orDefault(c.TimelineEntries, 200)
+	c.TimelinePhones = orDefault(c.TimelinePhones, 100_000)
+	c.DiscoveredMax = orDefault(c.DiscoveredMax, 5_000)
+	return open(c, map[string]int{})
+}
+
+func orDefault(n, d int) int {
+	if n == 0 {
+		return d
+	}
+	return n
+}
+
+// open is Open with the size that each file may reach; tests fill a disk with it.
+func open(c Config, maxSize map[string]int) (*Store, error) {
+	s := &Store{cfg: c, reserved: newReservations(), metrics: newMetrics()}
+	if err := os.MkdirAll(s.backups(), 0o700); err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	var errs []error
+	for _, one := range []struct {
+		spec
+		to **file
+	}{
+		{spec{name: fleetFile, schema: fleetSchema(), snapshots: true,
+			lost: "no good snapshot was found: it starts empty; restore a backup"}, &s.fleet},
+		{spec{name: leaseFile, schema: leaseSchema(),
+			lost: "it starts empty: phones keep their addresses and are learned again as they renew"}, &s.leases},
+		{spec{name: eventFile, schema: eventSchema(), noSync: true,
+			lost: "it starts empty: timelines begin anew"}, &s.events},
+	} {
+		one.maxSize = maxSize[one.name]
+		f, err := s.openFile(one.spec)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		*one.to = f
+	}
+	if len(errs) == 0 {
+		errs = append(errs, s.load(), s.metrics.register(c.Registerer, s))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, errors.Join(err, s.closeFiles())
+	}
+	return s, nil
+}
+
+// load fills what is kept in memory.
+func (s *Store) load() error {
+	err := s.fleet.view(func(tx *bolt.Tx) error {
+		s.revision.Store(metaNumber(tx, keyRevision))
+		return s.reserved.load(tx)
+	})
+	if err != nil {
+		return err
+	}
+	s.happened, err = loadEvents(s)
+	return err
+}
+
+func (s *Store) backups() string { return filepath.Join(s.cfg.Dir, "backups") }
+
+func (s *Store) notice(msg string) {
+	s.notices = append(s.notices, msg)
+	s.cfg.Log.Error("store mended a file", "notice", msg)
+}
+
+// Notices says what Open found wrong and mended: files set aside, snapshots used.
+func (s *Store) Notices() []string { return append([]string(nil), s.notices...) }
+
+// Health is nil while the last write of each file succeeded, else the errors, which name the files.
+func (s *Store) Health() error {
+	return errors.Join(s.fleet.health(), s.leases.health(), s.events.health())
+}
+
+// Sizes returns the size of each file in bytes, by name.
+func (s *Store) Sizes() map[string]int64 {
+	sizes := make(map[string]int64, 3)
+	for _, f := range s.files() {
+		sizes[f.name] = f.size()
+	}
+	return sizes
+}
+
+func (s *Store) files() []*file { return []*file{s.fleet, s.leases, s.events} }
+
+// Run writes buffered events at most once a second until ctx ends, and then what is left. It is a task of the daemon.
+func (s *Store) Run(ctx context.Context, ready func()) error {
+	ready()
+	s.happened.run(ctx)
+	return nil
+}
+
+// Close writes what is buffered and closes the files. It waits for readers and writers; call it last.
+func (s *Store) Close() error {
+	err := errors.Join(s.happened.flush(), s.events.db.Sync())
+	s.metrics.unregister(s.cfg.Registerer)
+	return errors.Join(err, s.closeFiles())
+}
+
+func (s *Store) closeFiles() error {
+	var errs []error
+	for _, f := range s.files() {
+		if f != nil {
+			errs = append(errs, f.db.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
