@@ -62,6 +62,9 @@ func (f *front) asked(oob []byte) (netip.AddrPort, bool) {
 	for _, m := range msgs {
 		if m.Header.Level == unix.IPPROTO_IP && m.Header.Type == unix.IP_PKTINFO && len(m.Data) >= 12 {
 			ours, header := netip.AddrFrom4([4]byte(m.Data[4:8])), netip.AddrFrom4([4]byte(m.Data[8:12]))
+			if ours.IsUnspecified() { // the datagram was queued before the socket was asked to note this
+				ours = header
+			}
 			return netip.AddrPortFrom(ours, f.local.Port()), ours == header
 		}
 	}

@@ -345,4 +345,5 @@ func TestF14WindowSizeIsLeftOut(t *testing.T) {
 	if o := p.oack(); len(o) != 1 || o["blksize"] != "1024" {
 		t.Error(o)
 	}
+	p.fail(0, "enough")
 }

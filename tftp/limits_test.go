@@ -1,0 +1,326 @@
+package tftp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"plugtone/provision"
+)
+
+func TestF15DuplicateWhileRendering(t *testing.T) {
+	goOn := make(chan struct{})
+	a := &answers{f: func(provision.Request) provision.Answer {
+		<-goOn
+		return provision.Answer{Outcome: provision.Served, Body: []byte("hello")}
+	}}
+	s := start(t, Config{}, a)
+	p := newPhone(t, "127.0.0.1")
+	for range 3 {
+		p.send(s.addr, rrq("f", "octet"))
+	}
+	other := newPhone(t, "127.0.0.1") // another phone, the same file: no duplicate
+	other.send(s.addr, rrq("f", "octet"))
+	waitFor(t, func() bool { return s.Stats().Duplicates == 2 && s.Stats().Active == 2 })
+	close(goOn)
+	for _, q := range []*phone{p, other} {
+		if got, _ := q.rest(512); got != "hello" {
+			t.Errorf("%q", got)
+		}
+		q.silent(50 * time.Millisecond)
+	}
+	s.reported(t)
+	s.reported(t)
+	if n := len(a.all()); n != 2 {
+		t.Errorf("answered %d times", n)
+	}
+	// The key is dropped with the end of its transfer: the same port may ask again.
+	p.send(s.addr, rrq("f", "octet"))
+	if got, _ := p.rest(512); got != "hello" {
+		t.Errorf("%q", got)
+	}
+}
+
+// A phone that got its last block may ask again from the same port before its ACK has arrived, or without having sent one.
+func TestF15NewRequestBeforeLastAck(t *testing.T) {
+	s := start(t, Config{}, file(strings.Repeat("x", 700)))
+	p := newPhone(t, "127.0.0.1")
+	p.send(s.addr, rrq("f", "octet"))
+	p.must(3)
+	p.ack(1)
+	p.must(3)
+	old := p.peer
+	p.send(s.addr, rrq("f", "octet"))
+	if b := p.must(3); b[3] != 1 || p.peer == old {
+		t.Errorf("block %d from %v", b[3], p.peer)
+	}
+	p.fail(0, "enough")
+	p.peer = old
+	p.fail(0, "enough")
+}
+
+func TestF16OnePacketAndItsResends(t *testing.T) {
+	s := start(t, Config{Resend: 20 * time.Millisecond}, file(strings.Repeat("x", 100_000)))
+	p := newPhone(t, "127.0.0.1")
+	p.send(s.addr, rrq("f", "octet"))
+	n := 0
+	for p.recv(300*time.Millisecond) != nil {
+		n++
+	}
+	if n != 6 {
+		t.Errorf("%d packets to somebody who never answers, want 1 and 5 resends", n)
+	}
+	if r := s.reported(t); !errors.Is(r.err, ErrTimeout) {
+		t.Error(r.err)
+	}
+}
+
+// A flood of idle requests from one address takes what it may take, and the others are served beside it.
+func TestF16Flood(t *testing.T) {
+	s := start(t, Config{Resend: time.Minute, Grace: time.Millisecond}, file("hello"))
+	flood := newPhone(t, "127.0.0.2")
+	for i := range 5000 {
+		flood.send(s.addr, rrq(fmt.Sprint("f", i), "octet"))
+		if i%100 == 99 { // the kernel's buffer is not what is tested
+			n := uint64(i + 1)
+			waitFor(t, func() bool { st := s.Stats(); return uint64(st.Active)+st.Limited == n })
+		}
+	}
+	if st := s.Stats(); st.Active != 512 || st.Limited != 5000-512 {
+		t.Errorf("%+v", st)
+	}
+	p := newPhone(t, "127.0.0.3")
+	p.send(s.addr, rrq("f", "octet"))
+	if got, _ := p.rest(512); got != "hello" {
+		t.Errorf("%q", got)
+	}
+	second := newPhone(t, "127.0.0.4")
+	for i := range 600 {
+		second.send(s.addr, rrq(fmt.Sprint("g", i), "octet"))
+		if i%100 == 99 {
+			n := uint64(5000 + i + 1)
+			waitFor(t, func() bool { st := s.Stats(); return uint64(st.Active)+st.Limited == n })
+		}
+	}
+	waitFor(t, func() bool { return s.Stats().Active == 1024 })
+}
+
+func TestF16Allow(t *testing.T) {
+	a := file("hello")
+	s := start(t, Config{Allow: func(a netip.Addr) bool { return a.String() == "127.0.0.1" }}, a)
+	foreign := newPhone(t, "127.0.0.2")
+	foreign.send(s.addr, rrq("f", "octet"))
+	foreign.send(s.addr, []byte("\x00\x09junk"))
+	p := newPhone(t, "127.0.0.1")
+	p.send(s.addr, rrq("f", "octet"))
+	p.rest(512)
+	foreign.silent(20 * time.Millisecond)
+	if n, st := len(a.all()), s.Stats(); n != 1 || st.Foreign != 2 {
+		t.Errorf("%d answers, %+v", n, st)
+	}
+}
+
+func TestF17Malformed(t *testing.T) {
+	s := start(t, Config{}, file("hello"))
+	for _, packet := range []string{
+		"\x00\x01", "\x00\x01\x00", "\x00\x01\x00octet\x00", "\x00\x01name", "\x00\x01name\x00", "\x00\x00", "\x00\x07x\x00octet\x00", "\x00\x01\x00\x00\x00",
+		"\x00\x01f\x00octet\x00" + strings.Repeat("a\x001\x00", 200),
+	} {
+		p := newPhone(t, "127.0.0.1")
+		p.send(s.addr, []byte(packet))
+		p.refused(s, 4)
+	}
+	for _, packet := range []string{"\x00\x01f\x00octet", "\x00\x01f\x00octet\x00tsize", "\x00\x01f\x00octet\x00\x00"} { // unterminated
+		p := newPhone(t, "127.0.0.1")
+		p.send(s.addr, []byte(packet))
+		if got, _ := p.rest(512); got != "hello" {
+			t.Errorf("%q: %q", packet, got)
+		}
+	}
+}
+
+func TestF18HardCap(t *testing.T) {
+	for _, static := range []bool{false, true} {
+		var late atomic.Int64
+		at := time.Now()
+		content := &stream{Reader: zeros{}}
+		a := &answers{f: func(provision.Request) provision.Answer {
+			if static {
+				return provision.Answer{Outcome: provision.Served, Content: content, Size: 1 << 40}
+			}
+			return provision.Answer{Outcome: provision.Served, Body: make([]byte, 1<<20)}
+		}}
+		s := start(t, Config{Now: func() time.Time { return at.Add(time.Duration(late.Load())) }}, a)
+		p := newPhone(t, "127.0.0.1")
+		p.send(s.addr, rrq("f", "octet"))
+		p.must(3)
+		late.Store(int64(119 * time.Second))
+		p.ack(1)
+		p.must(3)
+		late.Store(int64(121 * time.Second))
+		p.ack(2)
+		if static {
+			p.must(3)
+			late.Store(int64(31 * time.Minute))
+			p.ack(3)
+		}
+		if r := s.reported(t); !errors.Is(r.err, ErrTooLong) {
+			t.Errorf("static %v: %v", static, r.err)
+		}
+		p.silent(20 * time.Millisecond)
+		if static && content.closed.Load() != 1 {
+			t.Error("the file was not closed")
+		}
+	}
+}
+
+func TestF19Broadcast(t *testing.T) {
+	a := file("hello")
+	s := start(t, Config{}, a)
+	p := newPhone(t, "127.0.0.1")
+	p.send(netip.AddrPortFrom(netip.MustParseAddr("127.255.255.255"), s.addr.Port()), rrq("f", "octet"))
+	waitFor(t, func() bool { return s.Stats().Broadcast == 1 })
+	p.silent(20 * time.Millisecond)
+	if len(a.all()) != 0 {
+		t.Error("answered")
+	}
+}
+
+func TestPanics(t *testing.T) {
+	s := start(t, Config{}, &answers{f: func(r provision.Request) provision.Answer {
+		switch r.Name {
+		case "answer":
+			panic("oops")
+		case "empty":
+			return provision.Answer{}
+		case "read":
+			return provision.Answer{Outcome: provision.Served, Content: &stream{Reader: broken{}}, Size: 1000}
+		}
+		return provision.Answer{Outcome: provision.Served, Body: []byte("hello")}
+	}})
+	for _, name := range []string{"answer", "empty", "read"} {
+		p := newPhone(t, "127.0.0.1")
+		p.send(s.addr, rrq(name, "octet"))
+		if r := s.reported(t); r.err == nil {
+			t.Errorf("%s: %+v", name, r)
+		}
+		p.silent(20 * time.Millisecond)
+	}
+	p := newPhone(t, "127.0.0.1")
+	p.send(s.addr, rrq("f", "octet"))
+	if got, _ := p.rest(512); got != "hello" {
+		t.Errorf("%q", got)
+	}
+}
+
+type broken struct{}
+
+func (broken) Read([]byte) (int, error) { panic("disk") }
+
+func TestObserverMayPanic(t *testing.T) {
+	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := New(Config{Conns: []net.PacketConn{c}, Now: time.Now}, file("hello"),
+		func(provision.Request, provision.Answer, int64, time.Duration, error) { panic("observer") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- s.Run(ctx, func() {}) }()
+	p := newPhone(t, "127.0.0.1")
+	for range 2 {
+		p.send(c.LocalAddr().(*net.UDPAddr).AddrPort(), rrq("f", "octet"))
+		p.rest(512)
+		waitFor(t, func() bool { return s.Stats().Active == 0 })
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestShutdownLetsTransfersEnd(t *testing.T) {
+	s := start(t, Config{}, file(strings.Repeat("x", 2000)))
+	p := newPhone(t, "127.0.0.1")
+	p.send(s.addr, rrq("f", "octet"))
+	p.must(3)
+	s.stop()
+	p.ack(1)
+	if got, _ := p.rest(512); len(got) != 1488 {
+		t.Errorf("%d bytes", len(got))
+	}
+	if err := <-s.ended; err != nil {
+		t.Error(err)
+	}
+	close(s.ended)
+	if r := s.reported(t); r.err != nil {
+		t.Error(r.err)
+	}
+}
+
+func TestShutdownHasAnEnd(t *testing.T) {
+	hang := make(chan struct{})
+	defer close(hang)
+	s := start(t, Config{Grace: 20 * time.Millisecond}, &answers{f: func(r provision.Request) provision.Answer {
+		if r.Name == "hang" {
+			<-hang
+		}
+		return provision.Answer{Outcome: provision.Served, Body: []byte("hello")}
+	}})
+	p := newPhone(t, "127.0.0.1")
+	p.send(s.addr, rrq("hang", "octet"))
+	p.send(s.addr, rrq("idle", "octet"))
+	p.must(3)
+	s.stop()
+	if err := <-s.ended; err != nil {
+		t.Error(err)
+	}
+	close(s.ended)
+	for range 2 {
+		if r := s.reported(t); !errors.Is(r.err, ErrStopped) {
+			t.Errorf("%s: %v", r.req.Name, r.err)
+		}
+	}
+}
+
+func TestNewReportsAllFaults(t *testing.T) {
+	_, err := New(Config{Listen: []string{"nowhere"}, BlockSize: 9, Workers: -1, Resend: -1}, nil, nil)
+	for _, want := range []string{`"nowhere"`, "no clock", "block size 9", "workers -1", "resend time", "nobody to answer"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("no %q in %v", want, err)
+		}
+	}
+}
+
+func TestTakenPort(t *testing.T) {
+	p := newPhone(t, "127.0.0.1")
+	s, err := New(Config{Listen: []string{p.c.LocalAddr().String()}, Now: time.Now}, file(""), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.Run(t.Context(), func() { t.Error("ready") })
+	if err == nil || !strings.HasPrefix(err.Error(), "tftp 127.0.0.1:") || !strings.Contains(err.Error(), "in use") {
+		t.Error(err)
+	}
+}
+
+// waitFor polls, since what is waited for happens in other goroutines behind a socket.
+func waitFor(t testing.TB, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(5 * time.Second); !ok(); <-tick.C {
+		if time.Now().After(end) {
+			t.Fatal("not within 5 s")
+		}
+	}
+}
