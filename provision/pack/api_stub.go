@@ -7,7 +7,6 @@ import (
 )
 
 type (
-	document struct{}
 	compiled struct{}
 	keyType  struct{}
 	pattern  struct{}
