@@ -9,6 +9,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision/pack"
+	"plugtone/provision/timeline"
 )
 
 // Leases is what provisioning asks of the lease table. Both calls must be quick and must not wait for a disk.
@@ -24,15 +25,19 @@ type Config struct {
 	Packs   func() *pack.Set               // the packs in force
 	Site    func() *Site                   // the configuration in force
 	Fetches func(mac MAC) ([]Fetch, error) // last fetches; nil: never fetched
-	Files   *os.Root                       // data_dir/files; nil: no static files
-	Now     func() time.Time
-	Cache   int64 // bytes of rendered files kept; 0: 32 MiB
+	// Timeline gives a phone's last entries, oldest first; nil: no device is shown as refused.
+	Timeline func(mac MAC, limit int) ([]timeline.Entry, error)
+	Files    *os.Root // data_dir/files; nil: no static files
+	Now      func() time.Time
+	Cache    int64 // bytes of rendered files kept; 0: 32 MiB
 }
 
 // Service answers file requests and tells what it would answer. It is safe for concurrent use.
 type Service struct {
-	c     Config
-	cache *cache
+	c       Config
+	files   *lru[fileKey, rendered]
+	devices *lru[deviceKey, *Device]
+	agents  *lru[agentKey, pack.Identity]
 }
 
 // New checks the configuration and joins all its faults.
@@ -59,7 +64,12 @@ func New(c Config) (*Service, error) {
 	if c.Cache == 0 {
 		c.Cache = 32 << 20
 	}
-	return &Service{c: c, cache: newCache(c.Cache)}, nil
+	return &Service{
+		c:       c,
+		files:   newLRU[fileKey, rendered](c.Cache),
+		devices: newLRU[deviceKey, *Device](8192),
+		agents:  newLRU[agentKey, pack.Identity](8192),
+	}, nil
 }
 
 // noLeases stands for a daemon that leases nothing.

@@ -43,6 +43,7 @@ type Subnet struct {
 	NextServer      netip.Addr // this host's address as phones there reach it
 	ProvisioningURL string     // "": http://NextServer/
 	NTPServers      []netip.Addr
+	VoiceVLAN       int            // 0: none
 	Settings        setting.Values // canonical
 }
 

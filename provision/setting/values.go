@@ -48,8 +48,8 @@ func (v Values) Check() (Values, []Fault) {
 	return out, faults
 }
 
-// UnmarshalJSON gives every known setting its canonical type. What the catalogue doesn't take is kept as it was read, so
-// that Check can name it and a record written by another version still opens.
+// UnmarshalJSON gives every known setting its canonical type. It does not check values: what the catalogue doesn't take
+// is kept as it was read, so that Check can name it and a record written by another version still opens.
 func (v *Values) UnmarshalJSON(b []byte) error {
 	var raw map[string]any
 	dec := json.NewDecoder(bytes.NewReader(b))
@@ -62,13 +62,61 @@ func (v *Values) UnmarshalJSON(b []byte) error {
 	}
 	out := make(Values, len(raw))
 	for name, x := range raw {
-		out[name] = x
-		if c, err := Canonical(name, x); err == nil {
-			out[name] = c
-		}
+		out[name] = retype(name, x)
 	}
 	*v = out
 	return nil
+}
+
+// retype turns what JSON gave into the Go type of the setting, where it can be.
+func retype(name string, x any) any {
+	d, ok := Lookup(name)
+	if !ok {
+		return x
+	}
+	switch d.Type {
+	case Hidden:
+		if s, ok := x.(string); ok {
+			return Secret(s)
+		}
+	case Time:
+		if s, ok := x.(string); ok {
+			if t, err := ParseDuration(s); err == nil {
+				return t
+			}
+		}
+	case Int:
+		if n, ok := wholeNumber(x); ok {
+			return n
+		}
+	case List, Choices:
+		if l, ok := x.([]any); ok {
+			if items, ok := texts(l); ok {
+				return items
+			}
+		}
+	}
+	return x
+}
+
+// Typed tells whether v has the Go type of the setting's canonical values.
+func (d Def) Typed(v any) bool {
+	ok := false
+	switch d.Type {
+	case Bool:
+		_, ok = v.(bool)
+	case Int:
+		_, ok = v.(int)
+	case Time:
+		_, ok = v.(Duration)
+	case Hidden:
+		_, ok = v.(Secret)
+	case List, Choices:
+		_, ok = v.([]string)
+	default:
+		_, ok = v.(string)
+	}
+	return ok
 }
 
 // Clone copies v and the lists in it.

@@ -1,0 +1,116 @@
+package provision
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"plugtone/dhcp"
+	"plugtone/provision/pack"
+)
+
+// Advise tells DHCP what a client is and which options its vendor wants. What the record says of the vendor beats what
+// the packet looks like. It implements dhcp.Adviser: no I/O beyond a read of the record.
+func (s *Service) Advise(c dhcp.Client, site dhcp.Site) dhcp.Advice {
+	packs := s.c.Packs()
+	id := packs.Identify(evidenceOf(c))
+	a := dhcp.Advice{Vendor: id.Vendor, Model: id.Model, Phone: id.Vendor != "", Reason: id.Reason}
+	if a.Reason == "" {
+		a.Reason = "not recognised as a phone"
+	}
+	var d *Device
+	err := s.c.Records.View(func(f Fleet) error {
+		var err error
+		d, err = s.recorded(f, c.MAC)
+		return err
+	})
+	switch {
+	case err != nil:
+		// The address and what can be recognised are worth more than silence.
+		a.Reason += "; its record could not be read: " + err.Error()
+	case d != nil:
+		a = recordedAdvice(a, d, id)
+	}
+	if said := conflicts(id); said != "" {
+		a.Reason += "; " + said
+	}
+	if a.Vendor == "" || site.Phones == PhonesNone {
+		return a
+	}
+	vendor, ok := packs.Vendor(a.Vendor)
+	if !ok {
+		a.Reason += fmt.Sprintf("; there is no vendor pack %q", a.Vendor)
+		return a
+	}
+	opts, err := vendorOptions(vendor, a.Model, c.MAC, site)
+	if err != nil {
+		a.Reason += "; no options: " + err.Error()
+		return a
+	}
+	a.Options = opts.List
+	a.NULTerminate, a.NoClientIDEcho = opts.Quirks.NULTerminate, opts.Quirks.NoClientIDEcho
+	return a
+}
+
+// evidenceOf is what a DHCP client says of itself.
+func evidenceOf(c dhcp.Client) pack.Evidence {
+	return pack.Evidence{
+		MAC: c.MAC, VendorClass: c.VendorClass, UserClass: c.UserClass, Hostname: c.Hostname,
+		VIVC: c.VIVC, VendorInfo: c.VendorInfo, VIVSO: c.VIVSO, Params: c.Params,
+	}
+}
+
+// recordedAdvice lets the record win over recognition, and says where they differ.
+func recordedAdvice(a dhcp.Advice, d *Device, id pack.Identity) dhcp.Advice {
+	a.Recorded, a.Phone = true, true
+	a.Vendor = d.Vendor
+	what := strings.TrimSpace(d.Vendor + " " + d.Model)
+	switch {
+	case d.Vendor == "":
+		a.Model = ""
+		a.Reason = "recorded without a vendor: only its address is kept"
+		return a
+	case id.Vendor == "":
+		a.Reason = "recorded as " + what
+	case id.Vendor != d.Vendor:
+		a.Reason = fmt.Sprintf("recorded as %s, but %s", what, id.Reason)
+	case d.Model != "" && id.Model != "" && id.Model != d.Model:
+		a.Reason = fmt.Sprintf("recorded as %s, but it says it is a %s; %s", what, id.Model, id.Reason)
+	default:
+		a.Reason = fmt.Sprintf("recorded as %s; %s", what, id.Reason)
+	}
+	if d.Model != "" || id.Vendor != d.Vendor {
+		a.Model = d.Model
+	}
+	return a
+}
+
+// conflicts says in words which evidence contradicts the identity.
+func conflicts(id pack.Identity) string {
+	parts := make([]string, 0, len(id.Conflicts))
+	for _, c := range id.Conflicts {
+		parts = append(parts, fmt.Sprintf("%s %q says %s", c.Kind, c.Value, strings.TrimSpace(c.Vendor+" "+c.Model)))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "but " + strings.Join(parts, ", ")
+}
+
+// vendorOptions are the vendor's options for the site. Where phones are only to be moved to their voice VLAN, they are
+// those that tell the VLAN: the ones that would not be there without it.
+func vendorOptions(v *pack.Vendor, model string, mac MAC, site dhcp.Site) (pack.Options, error) {
+	opts, err := v.Options(model, mac, site)
+	if err != nil || site.Phones != PhonesMove {
+		return opts, err
+	}
+	site.VoiceVLAN = 0
+	without, err := v.Options(model, mac, site)
+	if err != nil {
+		return pack.Options{}, err
+	}
+	opts.List = slices.DeleteFunc(slices.Clone(opts.List), func(o dhcp.Option) bool {
+		return slices.ContainsFunc(without.List, func(w dhcp.Option) bool { return w.Code == o.Code && slices.Equal(w.Data, o.Data) })
+	})
+	return opts, nil
+}

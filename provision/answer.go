@@ -1,0 +1,293 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"plugtone/dhcp"
+	"plugtone/provision/pack"
+)
+
+// inquiry is one request on its way to its answer.
+type inquiry struct {
+	s        *Service
+	r        Request
+	packs    *pack.Set
+	site     *Site
+	now      time.Time
+	revision uint64
+
+	matches []pack.Match
+	agent   pack.Identity // what the user agent alone tells
+	lease   *dhcp.Lease
+	verdict Verdict
+	device  *Device // of the proven phone; nil when it has no record
+	match   *pack.Match
+	subnet  Subnet
+	answer  Answer
+	made    *made // what was rendered, for those who want to render it again
+}
+
+// Answer answers one file request. It is the one call behind every file that leaves.
+//
+// Who asks is found out first, from the requester's own address; what it asks for is only compared with that. So the
+// record of a phone that didn't prove itself is never looked at, and no answer can tell whether there is one.
+func (s *Service) Answer(ctx context.Context, r Request) Answer {
+	return s.inquire(ctx, r).answer
+}
+
+func (s *Service) inquire(ctx context.Context, r Request) *inquiry {
+	if r.Time.IsZero() {
+		r.Time = s.c.Now()
+	}
+	q := &inquiry{s: s, r: r, packs: s.c.Packs(), site: s.c.Site(), now: r.Time}
+	q.answer.Name = shownName(r.Name)
+	if err := ctx.Err(); err != nil {
+		q.fault(err)
+		return q
+	}
+	name, err := cleanName(r.Name)
+	if err != nil {
+		q.notFound("%s", err)
+		return q
+	}
+	q.answer.Name = name
+	q.matches = q.packs.Resolve(name)
+	q.agent = s.identifyAgent(q.packs, r.UserAgent)
+	q.answer.Firmware = q.agent.Firmware
+	if err := q.authorize(); err != nil {
+		q.fault(err)
+		return q
+	}
+	q.choose()
+	q.decide()
+	return q
+}
+
+// named is the MAC in the file name. Packs that claim the same name read the same MAC in it.
+func (q *inquiry) named() MAC {
+	for _, m := range q.matches {
+		if !m.MAC.IsZero() {
+			return m.MAC
+		}
+	}
+	return MAC{}
+}
+
+// authorize gathers the evidence and decides who asks.
+func (q *inquiry) authorize() error {
+	e := Evidence{Time: q.now, From: q.r.From.Unmap(), Named: q.named(), Said: q.agent.MAC}
+	if q.r.Transport == Preview {
+		e.Preview = q.r.As
+	}
+	e.Trust, e.Place = q.site.TrustAt(e.From)
+	if e.Preview.IsZero() {
+		if l, ok := q.s.c.Leases.LeaseAt(e.From); ok {
+			q.lease, e.Lease = &l, &l
+		}
+	}
+	return q.s.c.Records.View(func(f Fleet) error {
+		q.revision = f.Revision()
+		if e.Lease != nil {
+			d, err := q.s.recorded(f, e.Lease.MAC)
+			if err != nil {
+				return err
+			}
+			e.Holder = macsOf(e.Lease.MAC, d)
+		}
+		if slices.Contains(e.Trust, ProofAddress) {
+			reserved, err := reservedFor(f, e.From)
+			if err != nil {
+				return err
+			}
+			e.Reserved = reserved
+		}
+		q.verdict = Authorize(e)
+		q.answer.MAC = e.Named
+		if !q.verdict.Proven {
+			if e.Named.IsZero() && e.Lease != nil {
+				q.answer.MAC = e.Lease.MAC
+			}
+			return nil
+		}
+		d, err := q.s.recorded(f, q.verdict.MAC)
+		if err != nil {
+			return err
+		}
+		q.device = d
+		q.answer.MAC = macsOf(q.verdict.MAC, d)[0]
+		return nil
+	})
+}
+
+// recorded is the record of the device that has mac, or nil. It is shared: nobody may change it.
+func (s *Service) recorded(f Fleet, mac MAC) (*Device, error) {
+	key := deviceKey{mac, f.Revision()}
+	if d, ok := s.devices.get(key); ok {
+		return d, nil
+	}
+	d, err := f.DeviceByAny(mac)
+	if errors.Is(err, ErrNotFound) {
+		d, err = nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.devices.put(key, d, 1)
+	return d, nil
+}
+
+// macsOf lists the device's MACs, its own first; without a record there is the one.
+func macsOf(mac MAC, d *Device) []MAC {
+	if d == nil {
+		return []MAC{mac}
+	}
+	return append([]MAC{d.MAC}, d.OtherMACs...)
+}
+
+func reservedFor(f Fleet, addr netip.Addr) ([]MAC, error) {
+	mac, err := f.DeviceByIP(addr)
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	d, err := f.Device(mac)
+	if err != nil {
+		return nil, err
+	}
+	return macsOf(mac, d), nil
+}
+
+// decide turns the chosen reading of the name into the answer.
+func (q *inquiry) decide() {
+	if q.r.Method != "" && q.r.Method != http.MethodGet && q.r.Method != http.MethodHead {
+		q.notFound("%s: uploads are not taken", q.r.Method)
+		return
+	}
+	if q.match == nil {
+		q.unmatched()
+		return
+	}
+	switch q.match.Kind {
+	case pack.KindNone, pack.KindUpload:
+		q.answer.Outcome, q.answer.Status = Expected404, http.StatusNotFound
+		q.answer.Reason = "phones ask for it in vain: " + q.because()
+	case pack.KindCommon:
+		q.common()
+	case pack.KindDevice, pack.KindPrivate:
+		q.personal()
+	case pack.KindFirmware:
+		q.firmware()
+	case pack.KindStatic:
+		q.static(q.match.Name)
+	default:
+		q.fault(fmt.Errorf("file %s of pack %s has the unknown kind %q", q.match.File.Name, q.match.Vendor, q.match.Kind))
+	}
+}
+
+// because says which vendor's file this is and, where the pack tells, what it is for.
+func (q *inquiry) because() string {
+	text := q.match.File.Name + " of " + q.match.Vendor
+	if q.match.File.Missing != "" {
+		text += " (" + q.match.File.Missing + ")"
+	}
+	return text
+}
+
+// unmatched answers a name that no pack claims, or that several do and nothing tells which is meant.
+func (q *inquiry) unmatched() {
+	if len(q.matches) == 0 {
+		q.static(q.answer.Name)
+		return
+	}
+	vendors := make([]string, 0, len(q.matches))
+	guarded, inVain := false, true
+	for _, m := range q.matches {
+		vendors = append(vendors, m.Vendor)
+		guarded = guarded || m.Kind == pack.KindDevice || m.Kind == pack.KindPrivate
+		inVain = inVain && m.Kind == pack.KindNone
+	}
+	names := strings.Join(slices.Compact(vendors), ", ")
+	switch {
+	case q.verdict.Proven && q.device != nil && q.device.Vendor != "":
+		q.notFound("%s is a file of %s, but the device's vendor is %s", q.answer.Name, names, q.device.Vendor)
+	case inVain:
+		q.answer.Outcome, q.answer.Status = Expected404, http.StatusNotFound
+		q.answer.Reason = "phones ask for it in vain: " + q.answer.Name + " of " + names
+	case guarded && !q.verdict.Proven:
+		q.refuse()
+	default:
+		q.notFound("%s is a file of %s, and nothing tells which vendor's phone asks", q.answer.Name, names)
+	}
+}
+
+// common serves a file that everybody may have. Only a phone that proved itself gets it with its own settings.
+func (q *inquiry) common() {
+	if q.match.File.Template == "" {
+		q.static(q.match.Name)
+		return
+	}
+	own := q.verdict.Proven && q.device != nil && q.device.Vendor == q.match.Vendor
+	q.serve(!own, "common file "+q.because())
+	if own && q.answer.Outcome == Served && q.otherModel() {
+		q.answer.Reason += fmt.Sprintf("; it is the file of %s, but the device's model is %s", strings.Join(q.match.Models, ", "), q.device.Model)
+	}
+}
+
+// otherModel tells whether the file is asked for by other models than the device's record says.
+func (q *inquiry) otherModel() bool {
+	return q.device.Model != "" && len(q.match.Models) > 0 && !slices.Contains(q.match.Models, q.device.Model)
+}
+
+// personal serves a file that may hold secrets.
+func (q *inquiry) personal() {
+	switch {
+	case !q.verdict.Proven:
+		q.refuse()
+	case q.device == nil:
+		q.unassigned()
+	case q.device.Vendor == "":
+		q.notFound("the device has no vendor: only its address is kept")
+	case q.device.Vendor != q.match.Vendor:
+		q.notFound("%s is a file of %s, but the device's vendor is %s", q.answer.Name, q.match.Vendor, q.device.Vendor)
+	case q.match.File.Template == "":
+		q.notFound("%s has no contents yet", q.because())
+	case !q.device.Enabled:
+		q.serve(false, "the device is disabled: accounts and keys are cleared; "+q.verdict.Reason)
+	default:
+		q.serve(false, q.verdict.Reason)
+	}
+}
+
+// unassigned answers a phone that proved who it is and has no record.
+func (q *inquiry) unassigned() {
+	if q.site.UnknownPhones != UnknownHold || q.match.File.Template == "" || q.match.Kind != pack.KindDevice {
+		q.notFound("there is no device record for %s", q.verdict.MAC)
+		return
+	}
+	q.serve(true, "there is no device record: the waiting configuration; "+q.verdict.Reason)
+}
+
+// refuse is the answer to a requester without proof: the same for phones that exist, are disabled or were never heard of.
+func (q *inquiry) refuse() {
+	q.answer.Outcome, q.answer.Status, q.answer.Reason = Refused, http.StatusNotFound, q.verdict.Reason
+}
+
+func (q *inquiry) notFound(format string, args ...any) {
+	q.answer.Outcome, q.answer.Status, q.answer.Reason = NotFound, http.StatusNotFound, fmt.Sprintf(format, args...)
+}
+
+// fault is the answer when something of ours went wrong: the phone shall try again.
+func (q *inquiry) fault(err error) {
+	q.answer.Outcome, q.answer.Status, q.answer.Err = Fault, http.StatusServiceUnavailable, err
+	q.answer.Reason = "fault: " + err.Error()
+	q.answer.Body, q.answer.Size, q.answer.ETag, q.answer.Digest = nil, 0, "", ""
+}

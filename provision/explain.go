@@ -1,0 +1,185 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"plugtone/dhcp"
+	"plugtone/provision/pack"
+)
+
+// Question is what explain is asked: a phone, or a file name from an address.
+type Question struct {
+	MAC       MAC    // a phone
+	Path      string // or a file, asked for from From
+	From      netip.Addr
+	UserAgent string
+	Subnet    netip.Prefix // zero: the phone's own
+}
+
+// Explanation is the dry run of what a phone would be told, with the reasons.
+type Explanation struct {
+	MAC      MAC          `json:"mac,omitzero"`
+	Recorded bool         `json:"recorded"`
+	Enabled  bool         `json:"enabled"`
+	Vendor   string       `json:"vendor,omitempty"`
+	Model    string       `json:"model,omitempty"`
+	Identity string       `json:"identity,omitempty"` // how it was recognised
+	Subnet   netip.Prefix `json:"subnet,omitzero"`
+	SubnetBy string       `json:"subnet_by,omitempty"` // lease, reservation, last fetch, first provisioning subnet, asked for
+	URL      string       `json:"url,omitempty"`
+	Trust    string       `json:"trust,omitempty"`
+	Options  []OptionInfo `json:"options,omitempty"` // what provisioning adds to DHCP's own
+	Settings []Origin     `json:"settings,omitempty"`
+	LeftOut  []string     `json:"left_out,omitempty"` // keys and lines that the phone does not get, with the reason
+	Files    []FileInfo   `json:"files,omitempty"`
+	Answer   *FileVerdict `json:"answer,omitempty"` // when a path was asked for
+}
+
+// OptionInfo is one DHCP option in words.
+type OptionInfo struct {
+	Code  uint8  `json:"code"`
+	Value string `json:"value"`
+	Force bool   `json:"force,omitempty"` // sent also when not asked for
+}
+
+// FileVerdict is the answer to a file request without its bytes.
+type FileVerdict struct {
+	Outcome Outcome `json:"outcome"`
+	Reason  string  `json:"reason"`
+	Name    string  `json:"name"`
+	Kind    string  `json:"kind,omitempty"`
+	MAC     MAC     `json:"mac,omitzero"`
+	Vendor  string  `json:"vendor,omitempty"`
+	Model   string  `json:"model,omitempty"`
+	Size    int64   `json:"size,omitempty"`
+	Digest  string  `json:"digest,omitempty"`
+	Status  int     `json:"status,omitempty"` // HTTP status when not served
+}
+
+// Explain tells what a phone, or a requester, would be given and why. It changes nothing.
+func (s *Service) Explain(ctx context.Context, question Question) (Explanation, error) {
+	if question.Path == "" {
+		return s.explainPhone(ctx, question)
+	}
+	q := s.inquire(ctx, Request{Transport: HTTP, Name: question.Path, From: question.From, UserAgent: question.UserAgent})
+	q.close()
+	a := q.answer
+	_, place := s.c.Site().TrustAt(question.From)
+	return Explanation{
+		MAC: a.MAC, Recorded: q.device != nil, Enabled: q.device != nil && q.device.Enabled,
+		Vendor: a.Vendor, Model: a.Model, Subnet: q.subnet.Prefix, Trust: s.trustWords(question.From) + " in " + place,
+		Answer: &FileVerdict{
+			Outcome: a.Outcome, Reason: a.Reason, Name: a.Name, Kind: a.Kind, MAC: a.MAC, Vendor: a.Vendor,
+			Model: a.Model, Size: a.Size, Digest: a.Digest, Status: a.Status,
+		},
+	}, nil
+}
+
+// explainPhone tells everything that one phone would be given.
+func (s *Service) explainPhone(ctx context.Context, question Question) (Explanation, error) {
+	site, packs := s.c.Site(), s.c.Packs()
+	x := Explanation{MAC: question.MAC}
+	var d *Device
+	err := s.c.Records.View(func(f Fleet) error {
+		var err error
+		d, err = f.DeviceByAny(question.MAC)
+		if errors.Is(err, ErrNotFound) {
+			d, err = nil, nil
+		}
+		if err != nil {
+			return err
+		}
+		subnet, by := s.subnetFor(site, question.MAC, d)
+		if question.Subnet.IsValid() {
+			asked, ok := site.subnet(question.Subnet)
+			if !ok {
+				return Invalid{{"subnet", question.Subnet.String(), "is not one of the subnets"}}
+			}
+			subnet, by = asked, "asked for"
+		}
+		x.Subnet, x.SubnetBy, x.URL = subnet.Prefix, by, sitePhone(site, subnet, s.c.Now()).ServerURL
+		if d == nil {
+			return nil
+		}
+		return s.explainDevice(f, packs, site, subnet, d, &x)
+	})
+	if err != nil {
+		return Explanation{}, err
+	}
+	s.explainDHCP(site, question.MAC, &x)
+	if d != nil {
+		x.Files, err = s.Files(ctx, d.MAC, question.Subnet)
+	}
+	return x, err
+}
+
+// explainDevice adds what the record gives.
+func (s *Service) explainDevice(f Fleet, packs *pack.Set, site *Site, subnet Subnet, d *Device, x *Explanation) error {
+	x.MAC, x.Recorded, x.Enabled = d.MAC, true, d.Enabled
+	r, err := resolve(f, site, subnet, d)
+	if err != nil {
+		return fmt.Errorf("device %s: %w", d.MAC, err)
+	}
+	x.Settings = origins(r.layers)
+	for i := range x.Settings {
+		if x.Settings[i].Secret {
+			x.Settings[i].Value = nil
+		}
+	}
+	if d.Vendor == "" {
+		return nil
+	}
+	_, x.LeftOut, err = Phone(f, packs, site, subnet.Prefix, d, s.c.Now())
+	return err
+}
+
+// explainDHCP adds what DHCP would be advised, as far as it is known from leases without a packet at hand.
+func (s *Service) explainDHCP(site *Site, mac MAC, x *Explanation) {
+	subnet, _ := site.subnet(x.Subnet)
+	client := dhcp.Client{MAC: mac}
+	for _, l := range s.c.Leases.LeasesOf(mac) {
+		client.VendorClass, client.Hostname = l.VendorClass, l.Hostname
+		if isActive(l, s.c.Now()) {
+			x.Trust = s.trustWords(l.Addr)
+			break
+		}
+	}
+	if x.Trust == "" && x.Subnet.IsValid() {
+		x.Trust = s.trustWords(x.Subnet.Addr())
+	}
+	a := s.Advise(client, dhcp.Site{
+		Subnet: x.Subnet, Phones: subnet.Phones, NextServer: subnet.NextServer, ProvisioningURL: subnet.url(), VoiceVLAN: subnet.VoiceVLAN,
+	})
+	x.Vendor, x.Model, x.Identity = a.Vendor, a.Model, a.Reason
+	for _, o := range a.Options {
+		x.Options = append(x.Options, OptionInfo{Code: o.Code, Value: optionText(o.Data), Force: o.Force})
+	}
+}
+
+// trustWords lists the proofs that count at an address.
+func (s *Service) trustWords(addr netip.Addr) string {
+	trust, place := s.c.Site().TrustAt(addr)
+	if len(trust) == 0 {
+		return "nothing is proof in " + place
+	}
+	words := make([]string, len(trust))
+	for i, t := range trust {
+		words[i] = string(t)
+	}
+	return strings.Join(words, ", ")
+}
+
+// optionText shows an option's bytes as text where they are, else in hexadecimal.
+func optionText(b []byte) string {
+	text := strings.TrimRight(string(b), "\x00")
+	if text == "" || strings.IndexFunc(text, func(r rune) bool { return r == unicode.ReplacementChar || !unicode.IsPrint(r) }) >= 0 {
+		return fmt.Sprintf("%x", b)
+	}
+	return strconv.Quote(text)
+}

@@ -1,0 +1,105 @@
+package provision
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+
+	"plugtone/provision/pack"
+)
+
+// Files lists what the phone would be given, in the order it asks. A zero subnet means the phone's own.
+func (s *Service) Files(ctx context.Context, mac MAC, subnet netip.Prefix) ([]FileInfo, error) {
+	d, p, err := s.preview(mac, subnet)
+	if err != nil {
+		return nil, err
+	}
+	if d.Vendor == "" {
+		return nil, nil
+	}
+	vendor, ok := s.c.Packs().Vendor(d.Vendor)
+	if !ok {
+		return nil, fmt.Errorf("%w: device %s: there is no vendor pack %q", ErrFault, d.MAC, d.Vendor)
+	}
+	out := []FileInfo{}
+	for _, f := range vendor.Files(p) {
+		q := s.inquire(ctx, Request{Transport: Preview, Name: f.Name, As: d.MAC, Subnet: subnet})
+		q.close()
+		out = append(out, q.info())
+	}
+	return out, nil
+}
+
+// preview reads the device and builds its phone.
+func (s *Service) preview(mac MAC, subnet netip.Prefix) (*Device, pack.Phone, error) {
+	var d *Device
+	var p pack.Phone
+	site := s.c.Site()
+	err := s.c.Records.View(func(f Fleet) error {
+		var err error
+		if d, err = f.DeviceByAny(mac); err != nil || d.Vendor == "" {
+			return err
+		}
+		net := subnet
+		if !net.IsValid() {
+			own, _ := s.subnetFor(site, mac, d)
+			net = own.Prefix
+		} else if _, ok := site.subnet(net); !ok {
+			return Invalid{{"subnet", net.String(), "is not one of the subnets"}}
+		}
+		p, _, err = Phone(f, s.c.Packs(), site, net, d, s.c.Now())
+		return err
+	})
+	return d, p, err
+}
+
+// File gives one file of a phone, byte for byte what the phone gets when reveal is set, else with secrets masked.
+// A name that is known and answered in vain gives no bytes and the reason in FileInfo.
+func (s *Service) File(ctx context.Context, mac MAC, name string, subnet netip.Prefix, reveal bool) (FileContent, error) {
+	d, _, err := s.preview(mac, subnet)
+	if err != nil {
+		return FileContent{}, err
+	}
+	q := s.inquire(ctx, Request{Transport: Preview, Name: name, As: d.MAC, Subnet: subnet})
+	a := q.answer
+	switch {
+	case a.Outcome == Fault:
+		return FileContent{}, fmt.Errorf("device %s: file %s: %w", d.MAC, a.Name, a.Err)
+	case len(q.matches) == 0 && a.Outcome != Served:
+		return FileContent{}, fmt.Errorf("file %s: %s: %w", a.Name, a.Reason, ErrNotFound)
+	}
+	out := FileContent{FileInfo: q.info(), Body: a.Body}
+	if a.Content != nil {
+		out.Content = a.Content
+	}
+	if reveal || q.made == nil {
+		return out, nil
+	}
+	p, err := q.made.phone()
+	if err != nil {
+		return FileContent{}, err
+	}
+	if out.Body, err = q.made.vendor.Render(q.made.file.Name, masked(p)); err != nil {
+		return FileContent{}, fmt.Errorf("%w: %s: render %s: %w", ErrFault, d.MAC, a.Name, err)
+	}
+	out.Masked = digestOf(out.Body) != a.Digest
+	return out, nil
+}
+
+// info is the answer without its bytes.
+func (q *inquiry) info() FileInfo {
+	a := q.answer
+	return FileInfo{
+		Name: a.Name, Kind: a.Kind, Size: a.Size, MediaType: a.MediaType, Digest: a.Digest,
+		Outcome: string(a.Outcome), Reason: a.Reason,
+	}
+}
+
+// close lets go of a static file that nobody will read.
+func (q *inquiry) close() {
+	if q.answer.Content != nil {
+		// It was only read from: nothing can be lost.
+		_ = q.answer.Content.Close()
+		q.answer.Content = nil
+	}
+}

@@ -1,0 +1,216 @@
+package provision
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"plugtone/provision/pack"
+)
+
+// deviceKey is what a record depends on.
+type deviceKey struct {
+	mac      MAC
+	revision uint64
+}
+
+// fileKey is everything that rendered bytes depend on. Packs and site never change: a reload makes new ones, so their
+// addresses stand for their contents; the revision stands for every record.
+type fileKey struct {
+	packs     *pack.Set
+	site      *Site
+	revision  uint64
+	vendor    string
+	file      string
+	name      string
+	mac       MAC // zero: nobody's own
+	model     string
+	subnet    netip.Prefix
+	anonymous bool
+	year      int
+}
+
+// rendered is a file as it leaves.
+type rendered struct {
+	body   []byte
+	digest string
+}
+
+// made is how the answer's bytes were made.
+type made struct {
+	vendor *pack.Vendor
+	file   *pack.File
+	phone  func() (pack.Phone, error)
+}
+
+// serve renders the chosen file. An anonymous phone gets nothing of any record.
+func (q *inquiry) serve(anonymous bool, reason string) {
+	vendor, ok := q.packs.Vendor(q.match.Vendor)
+	if !ok {
+		q.fault(fmt.Errorf("%w: there is no vendor pack %q", ErrFault, q.match.Vendor))
+		return
+	}
+	if err := q.locate(anonymous); err != nil {
+		q.fault(err)
+		return
+	}
+	public := anonymous || q.match.Kind == pack.KindCommon
+	q.made = &made{vendor: vendor, file: q.match.File, phone: func() (pack.Phone, error) {
+		p, err := q.phone(anonymous)
+		if public {
+			p = withoutSecrets(p)
+		}
+		return p, err
+	}}
+	out, err := q.render(anonymous)
+	if err != nil {
+		q.fault(err)
+		return
+	}
+	a := &q.answer
+	a.Outcome, a.Reason = Served, reason
+	a.Body, a.Size, a.Digest = out.body, int64(len(out.body)), out.digest
+	a.ETag, a.MediaType = etag(out.digest), q.match.File.MediaType
+	if a.MediaType == "" {
+		a.MediaType = "application/octet-stream"
+	}
+}
+
+// etag is the strong ETag of bytes with this digest.
+func etag(digest string) string { return `"` + digest[:32] + `"` }
+
+func digestOf(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// locate finds the subnet that the file is rendered for: the requester's, else the phone's own.
+func (q *inquiry) locate(anonymous bool) error {
+	if q.r.Subnet.IsValid() {
+		net, ok := q.site.subnet(q.r.Subnet)
+		if !ok {
+			return fmt.Errorf("%s is not one of the subnets", q.r.Subnet)
+		}
+		q.subnet = net
+		return nil
+	}
+	if net, ok := q.site.SubnetOf(q.r.From.Unmap()); ok {
+		q.subnet = net
+		return nil
+	}
+	device := q.device
+	if anonymous && q.r.Transport != Preview {
+		device = nil
+	}
+	q.subnet, _ = q.s.subnetFor(q.site, q.r.As, device)
+	return nil
+}
+
+// render gives the bytes, from the cache when they have been rendered before.
+func (q *inquiry) render(anonymous bool) (rendered, error) {
+	key := fileKey{
+		packs: q.packs, site: q.site, revision: q.revision,
+		vendor: q.match.Vendor, file: q.match.File.Name, name: q.match.Name,
+		model: q.answer.Model, subnet: q.subnet.Prefix, anonymous: anonymous, year: q.now.UTC().Year(),
+	}
+	switch {
+	case !anonymous:
+		key.mac = q.device.MAC
+	case q.verdict.Proven:
+		key.mac = q.verdict.MAC
+	default:
+		key.mac = q.match.MAC
+	}
+	// Names with somebody's MAC in them, asked for without proof, could fill the cache with what nobody needs again.
+	keep := q.verdict.Proven || key.mac.IsZero()
+	if keep {
+		if out, ok := q.s.files.get(key); ok {
+			return out, nil
+		}
+	}
+	p, err := q.made.phone()
+	if err != nil {
+		return rendered{}, err
+	}
+	body, err := q.made.vendor.Render(q.made.file.Name, p)
+	if err != nil {
+		return rendered{}, fmt.Errorf("%w: %s: render %s: %w", ErrFault, q.answer.MAC, q.answer.Name, err)
+	}
+	out := rendered{body: body, digest: digestOf(body)}
+	if keep {
+		q.s.files.put(key, out, int64(len(body))+512)
+	}
+	return out, nil
+}
+
+// phone builds what the templates print.
+func (q *inquiry) phone(anonymous bool) (pack.Phone, error) {
+	if anonymous {
+		p := sitePhone(q.site, q.subnet, q.now)
+		p.Vendor, p.Model, p.MAC = q.match.Vendor, q.answer.Model, q.match.MAC
+		if p.MAC.IsZero() && q.verdict.Proven {
+			p.MAC = q.verdict.MAC
+		}
+		return p, nil
+	}
+	var p pack.Phone
+	err := q.s.c.Records.View(func(f Fleet) error {
+		var err error
+		p, _, err = Phone(f, q.packs, q.site, q.subnet.Prefix, q.device, q.now)
+		// A line or profile that isn't there is a fault of the records, not of the phone.
+		if err != nil && !errors.Is(err, ErrFault) {
+			err = fmt.Errorf("%w: %w", ErrFault, err)
+		}
+		return err
+	})
+	return p, err
+}
+
+// subnetFor is the subnet that a phone's files are rendered for when the request doesn't tell, and why that one: of its
+// lease, of its reservation, of its last fetch, or the first that provisions.
+func (s *Service) subnetFor(site *Site, mac MAC, d *Device) (Subnet, string) {
+	for _, m := range macsOf(mac, d) {
+		for _, l := range s.c.Leases.LeasesOf(m) {
+			if n, ok := site.SubnetOf(l.Addr); ok && isActive(l, s.c.Now()) {
+				return n, "lease"
+			}
+		}
+	}
+	if d != nil && d.ReservedIP.IsValid() {
+		if n, ok := site.SubnetOf(d.ReservedIP); ok {
+			return n, "reservation"
+		}
+	}
+	if d != nil {
+		if last, ok := lastFetch(s.c.Fetches, d.MAC); ok {
+			if n, ok := site.SubnetOf(last.From); ok {
+				return n, "last fetch"
+			}
+		}
+	}
+	for _, n := range site.Subnets {
+		if n.Phones == "" || n.Phones == PhonesProvision {
+			return n, "first provisioning subnet"
+		}
+	}
+	return Subnet{}, "no subnet"
+}
+
+// lastFetch is the latest fetch of a phone. A fault of the store only costs the hint.
+func lastFetch(fetches func(MAC) ([]Fetch, error), mac MAC) (Fetch, bool) {
+	all, err := fetches(mac)
+	if err != nil {
+		return Fetch{}, false
+	}
+	var last Fetch
+	var at time.Time
+	for _, f := range all {
+		if f.Time.After(at) {
+			last, at = f, f.Time
+		}
+	}
+	return last, !at.IsZero()
+}

@@ -1,0 +1,158 @@
+package provision
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"plugtone/provision/pack"
+)
+
+// static serves what lies in the files folder: the vendor's own folder first, then the name as it is. The name's last
+// part keeps the kind that a pack gives it wherever the bytes lie, so that an old tftpboot tree that somebody copied
+// there doesn't hand out configurations or firmware.
+func (q *inquiry) static(name string) {
+	q.answer.Kind = string(pack.KindStatic)
+	if i := strings.LastIndexByte(name, '/'); i >= 0 && q.match == nil {
+		for _, m := range q.packs.Resolve(name[i+1:]) {
+			if m.Kind == pack.KindDevice || m.Kind == pack.KindPrivate || m.Kind == pack.KindUpload {
+				q.answer.Kind = string(m.Kind)
+				q.notFound("%s is a %s file of %s and never served from a folder", name, m.Kind, m.Vendor)
+				return
+			}
+			if m.Kind == pack.KindFirmware {
+				q.match = &m
+				q.firmware()
+				return
+			}
+		}
+	}
+	q.open(name)
+}
+
+// firmware serves what a phone would install on sight, when its own settings name the file.
+func (q *inquiry) firmware() {
+	q.answer.Kind = string(pack.KindFirmware)
+	name := q.answer.Name
+	if !q.verdict.Proven || q.device == nil {
+		q.notFound("firmware %s is only for devices whose firmware setting names it; %s", name, q.verdict.Reason)
+		return
+	}
+	var named []string
+	err := q.s.c.Records.View(func(f Fleet) error {
+		subnet, _ := q.s.subnetFor(q.site, q.device.MAC, q.device)
+		r, err := resolve(f, q.site, subnet, q.device)
+		if err == nil {
+			named, _ = packSettings(r.layers)["firmware"].([]string)
+		}
+		return err
+	})
+	if err != nil {
+		q.fault(err)
+		return
+	}
+	if !slices.Contains(named, path.Base(name)) {
+		q.notFound("the device's firmware setting does not name %s", path.Base(name))
+		return
+	}
+	q.open(name)
+}
+
+// open looks a file up and answers with it.
+func (q *inquiry) open(name string) {
+	root := q.s.c.Files
+	if root == nil {
+		q.notFound("no pack knows %s, and there is no files folder", name)
+		return
+	}
+	places := []string{name}
+	if v := q.answer.Vendor; v != "" {
+		places = []string{v + "/" + name, name}
+	}
+	for _, place := range places {
+		f, info, err := openRegular(root, place)
+		switch {
+		case err == nil:
+			q.serveFile(f, info, place)
+			return
+		case !absent(err):
+			q.fault(fmt.Errorf("%w: files/%s: %w", ErrFault, place, err))
+			return
+		}
+	}
+	q.notFound("no pack knows %s, and it is not in the files folder", name)
+}
+
+// serveFile answers with an open file. Its bytes aren't read for the ETag: a large file has a name, a size and a time.
+func (q *inquiry) serveFile(f *os.File, info fs.FileInfo, place string) {
+	a := &q.answer
+	a.Outcome, a.Reason = Served, "files/"+place
+	a.Content, a.Size, a.MediaType = f, info.Size(), mediaType(place)
+	a.ETag = etag(digestOf(fmt.Appendf(nil, "%s\x00%d\x00%d", place, info.Size(), info.ModTime().UnixNano())))
+}
+
+var errNotRegular = errors.New("not a regular file")
+
+func openRegular(root *os.Root, name string) (*os.File, fs.FileInfo, error) {
+	// Looked at before it is opened: opening a pipe would wait for its other end.
+	info, err := root.Stat(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, nil, errNotRegular
+	}
+	f, err := root.Open(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	return f, info, nil
+}
+
+// absent tells errors that mean "no such file for anybody" from those that are our fault. What os.Root refuses, such as
+// a link that leads out of the folder, isn't there.
+func absent(err error) bool {
+	var p *fs.PathError
+	if errors.Is(err, fs.ErrPermission) {
+		return false
+	}
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNotRegular) || errors.As(err, &p) && isEscape(p)
+}
+
+// isEscape tells whether the error is about the name itself: it leads out of the folder, through a file, or is too long.
+func isEscape(p *fs.PathError) bool {
+	text := p.Err.Error()
+	for _, s := range []string{"escapes", "not a directory", "name too long", "too many levels", "invalid"} {
+		if strings.Contains(text, s) {
+			return true
+		}
+	}
+	return false
+}
+
+// mediaType goes by the name alone: the machine's own table would make the answer depend on the machine.
+func mediaType(name string) string {
+	switch strings.ToLower(path.Ext(name)) {
+	case ".xml":
+		return "application/xml"
+	case ".txt", ".cfg", ".conf", ".ini", ".lang":
+		return "text/plain; charset=utf-8"
+	case ".htm", ".html":
+		return "text/html; charset=utf-8"
+	case ".json":
+		return "application/json"
+	case ".jpg", ".jpeg":
+		return "image/jpeg"
+	case ".png":
+		return "image/png"
+	case ".bmp":
+		return "image/bmp"
+	case ".wav":
+		return "audio/wav"
+	}
+	return "application/octet-stream"
+}

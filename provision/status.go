@@ -1,0 +1,152 @@
+package provision
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"plugtone/dhcp"
+	"plugtone/provision/pack"
+	"plugtone/provision/timeline"
+)
+
+// The states of a device.
+const (
+	StateNeverSeen    = "never_seen"
+	StateNeverFetched = "never_fetched"
+	StateInSync       = "in_sync"
+	StateStale        = "stale"
+	StateRefused      = "refused"
+	StateDisabled     = "disabled"
+)
+
+// Status says how a device stands.
+type Status struct {
+	State     string     `json:"state"` // never_seen, never_fetched, in_sync, stale, refused, disabled
+	IP        netip.Addr `json:"ip,omitzero"`
+	LastSeen  time.Time  `json:"last_seen,omitzero"`
+	LastFetch time.Time  `json:"last_fetch,omitzero"`
+	Firmware  string     `json:"firmware,omitempty"`
+}
+
+// recentEntries is how much of a timeline the status looks at.
+const recentEntries = 20
+
+// Status compares what the device fetched last with what it would get now.
+func (s *Service) Status(ctx context.Context, mac MAC) (Status, error) {
+	var d *Device
+	err := s.c.Records.View(func(f Fleet) error {
+		var err error
+		d, err = f.DeviceByAny(mac)
+		return err
+	})
+	if err != nil {
+		return Status{}, err
+	}
+	return s.StatusOf(ctx, d)
+}
+
+// StatusOf is Status for a record that is at hand.
+func (s *Service) StatusOf(ctx context.Context, d *Device) (Status, error) {
+	var st Status
+	s.seen(&st, d)
+	fetches, err := s.c.Fetches(d.MAC)
+	if err != nil {
+		return Status{}, err
+	}
+	var own Fetch // the latest of its own files
+	for _, f := range fetches {
+		if f.Time.After(st.LastFetch) {
+			st.LastFetch = f.Time
+			if f.Firmware != "" {
+				st.Firmware = f.Firmware
+			}
+		}
+		if f.Kind == string(pack.KindDevice) && f.Time.After(own.Time) {
+			own = f
+		}
+	}
+	if st.LastFetch.After(st.LastSeen) {
+		st.LastSeen = st.LastFetch
+	}
+	refused, err := s.refusedSince(d.MAC, st.LastFetch)
+	if err != nil {
+		return Status{}, err
+	}
+	switch {
+	case !d.Enabled:
+		st.State = StateDisabled
+	case refused:
+		st.State = StateRefused
+	case own.Time.IsZero() && st.LastSeen.IsZero():
+		st.State = StateNeverSeen
+	case own.Time.IsZero():
+		st.State = StateNeverFetched
+	case s.same(ctx, d, own, fetches):
+		st.State = StateInSync
+	default:
+		st.State = StateStale
+	}
+	return st, nil
+}
+
+// seen fills in what the leases tell.
+func (s *Service) seen(st *Status, d *Device) {
+	now := s.c.Now()
+	for _, mac := range macsOf(d.MAC, d) {
+		for _, l := range s.c.Leases.LeasesOf(mac) {
+			if l.State == dhcp.LeaseDeclined {
+				continue
+			}
+			if l.Starts.After(st.LastSeen) {
+				st.LastSeen = l.Starts
+			}
+			if isActive(l, now) {
+				st.IP = l.Addr
+			}
+		}
+	}
+}
+
+func isActive(l dhcp.Lease, now time.Time) bool {
+	return l.State == dhcp.LeaseActive && l.Expires.After(now)
+}
+
+// refusedSince tells whether the last thing that happened to the device's files was a refusal.
+func (s *Service) refusedSince(mac MAC, fetched time.Time) (bool, error) {
+	if s.c.Timeline == nil {
+		return false, nil
+	}
+	entries, err := s.c.Timeline(mac, recentEntries)
+	if err != nil {
+		return false, err
+	}
+	refused := false
+	for _, e := range entries {
+		if timeline.IsFile(e.Source) && e.Time.After(fetched) {
+			switch e.Verdict {
+			case string(Refused):
+				refused = true
+			case string(Served), string(NotModified):
+				refused = false
+			}
+		}
+	}
+	return refused, nil
+}
+
+// same tells whether everything that the device fetched is what it would get now.
+func (s *Service) same(ctx context.Context, d *Device, own Fetch, fetches []Fetch) bool {
+	for _, f := range fetches {
+		q := s.inquire(ctx, Request{Transport: Preview, Name: f.File, As: d.MAC})
+		q.close()
+		served := q.answer.Outcome == Served
+		switch {
+		case f.File == own.File && (!served || q.answer.Digest != f.Digest):
+			return false
+		case served && q.answer.Digest != "" && f.Digest != "" && q.answer.Digest != f.Digest:
+			return false
+		}
+	}
+	return true
+}
