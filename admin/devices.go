@@ -1,0 +1,305 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"reflect"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"plugtone/admin/client"
+	"plugtone/dhcp"
+	"plugtone/provision"
+)
+
+// scanned bounds how many devices one page of a filtered list looks at: a state is rendered to be known. A page that
+// ends there is short, and its cursor leads on.
+const scanned = 5000
+
+type macInput struct {
+	MAC string `path:"mac" doc:"the phone's MAC, in any form"`
+}
+
+func (in macInput) parse() (dhcp.MAC, error) { return parseMAC("path.mac", in.MAC) }
+
+func (s *Server) deviceRoutes() {
+	const path = "/devices/{mac}"
+	huma.Register(s.api, op(http.MethodGet, "/devices", "list-devices", "devices", "List devices", viewer), s.listDevices)
+	create := op(http.MethodPost, "/devices", "post-device", "devices", "Create a device; 409 when its MAC has one", operator)
+	create.DefaultStatus = http.StatusCreated
+	huma.Register(s.api, create, func(ctx context.Context, in *bodyInput) (*recordOutput[client.Device], error) {
+		return s.createDevice(ctx, in)
+	})
+	documentBody[client.Device](s, http.MethodPost, "/devices")
+	huma.Register(s.api, op(http.MethodGet, path, "get-device", "devices", "Read a device", viewer),
+		func(ctx context.Context, in *struct {
+			macInput
+			revealInput
+		}) (*recordOutput[client.Device], error) {
+			mac, err := in.parse()
+			if err != nil {
+				return nil, err
+			}
+			return s.readDevice(ctx, mac, in.Reveal)
+		})
+	for _, method := range [...]string{http.MethodPut, http.MethodPatch} {
+		huma.Register(s.api, op(method, path, writeVerb(method)+"-device", "devices", writeSummary(method, "a device"), operator),
+			func(ctx context.Context, in *struct {
+				macInput
+				precondition
+				bodyInput
+			}) (*recordOutput[client.Device], error) {
+				mac, err := in.parse()
+				if err != nil {
+					return nil, err
+				}
+				doc, err := in.document()
+				if err != nil {
+					return nil, err
+				}
+				return s.writeDevice(ctx, mac, in.precondition, doc, method == http.MethodPatch)
+			})
+		documentBody[client.Device](s, method, path)
+	}
+	huma.Register(s.api, op(http.MethodDelete, path, "delete-device", "devices", "Delete a device", operator),
+		func(ctx context.Context, in *struct {
+			macInput
+			deleteInput
+		}) (*struct{}, error) {
+			mac, err := in.parse()
+			if err != nil {
+				return nil, err
+			}
+			return nil, s.remove(ctx, "device "+mac.String(), in.deleteInput,
+				func(f provision.Fleet) (uint64, error) { return revisionOf(f.Device(mac)) },
+				func(e provision.Edit) error { return e.DeleteDevice(mac) })
+		})
+	s.deviceHistoryRoutes()
+}
+
+// publicDevice is a device without secrets; see publicProfile.
+func publicDevice(d provision.Device, c caller) client.Device {
+	d.Settings = d.Settings.Public()
+	d.VendorSettings = publicExtras(d.VendorSettings, c)
+	return client.Device{Device: withLists(d)}
+}
+
+// withLists makes lists of what JSON would show as null.
+func withLists(d provision.Device) provision.Device {
+	if d.Lines == nil {
+		d.Lines = []provision.Line{}
+	}
+	if d.Keys == nil {
+		d.Keys = []provision.Key{}
+	}
+	return d
+}
+
+type deviceListInput struct {
+	listInput
+	State   string `query:"state" enum:"never_seen,never_fetched,in_sync,stale,refused,disabled"`
+	Vendor  string `query:"vendor" doc:"vendor id or alias"`
+	Profile string `query:"profile"`
+}
+
+func (s *Server) listDevices(ctx context.Context, in *deviceListInput) (*listOutput[client.Device], error) {
+	if in.Vendor != "" {
+		v, err := s.cfg.Packs().FindVendor(in.Vendor)
+		if err != nil {
+			return nil, invalidField("query.vendor", in.Vendor, err.Error())
+		}
+		in.Vendor = v.ID
+	}
+	var after dhcp.MAC
+	if in.Cursor != "" {
+		text, err := readCursor(in.Cursor)
+		if err == nil {
+			after, err = dhcp.ParseMAC(text)
+		}
+		if err != nil {
+			return nil, invalidField("query.cursor", in.Cursor, "is no next_cursor of a page")
+		}
+	}
+	out := &listOutput[client.Device]{}
+	out.Body.Items = []client.Device{}
+	found, last, err := s.scanDevices(in, after)
+	if err != nil {
+		return nil, err
+	}
+	for i, d := range found {
+		dev := publicDevice(d, callerOf(ctx))
+		if err := s.addStatus(ctx, &dev); err != nil {
+			return nil, err
+		}
+		if in.State != "" && dev.Status.State != in.State {
+			continue
+		}
+		if out.Body.Items = append(out.Body.Items, dev); len(out.Body.Items) == in.Limit {
+			if i < len(found)-1 || last != (dhcp.MAC{}) {
+				out.Body.NextCursor = writeCursor(d.MAC.String())
+			}
+			return out, nil
+		}
+	}
+	if last != (dhcp.MAC{}) {
+		out.Body.NextCursor = writeCursor(last.String())
+	}
+	return out, nil
+}
+
+// scanDevices collects what matches by record alone. last is where the scan ended before the end of the fleet.
+func (s *Server) scanDevices(in *deviceListInput, after dhcp.MAC) (found []provision.Device, last dhcp.MAC, err error) {
+	enough := in.Limit
+	if in.State != "" {
+		enough = scanned
+	}
+	err = s.view(func(f provision.Fleet) error {
+		looked := 0
+		var at dhcp.MAC
+		for d, err := range f.Devices(after) {
+			if err != nil {
+				return err
+			}
+			if len(found) == enough || looked == scanned {
+				last = at
+				return nil
+			}
+			looked++
+			at = d.MAC
+			if in.matches(d) {
+				found = append(found, *d)
+			}
+		}
+		return nil
+	})
+	return found, last, err
+}
+
+func (in *deviceListInput) matches(d *provision.Device) bool {
+	if in.Vendor != "" && d.Vendor != in.Vendor || in.Profile != "" && d.Profile != in.Profile {
+		return false
+	}
+	q := lowerTrim(in.Q)
+	if q == "" || contains(q, d.Label, d.Model, d.Vendor, d.Profile, d.Notes) || containsMAC(q, d.MAC) || containsMAC(q, d.OtherMACs...) {
+		return true
+	}
+	if d.ReservedIP.IsValid() && contains(q, d.ReservedIP.String()) {
+		return true
+	}
+	for _, l := range d.Lines {
+		if contains(q, l.Extension) {
+			return true
+		}
+	}
+	return false
+}
+
+// addStatus says how the phone stands. A phone whose files can't be rendered is still shown, with the reason.
+func (s *Server) addStatus(ctx context.Context, d *client.Device) error {
+	st, err := s.cfg.Phones.Status(ctx, d.MAC)
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
+		return problem(ctx.Err())
+	default:
+		s.cfg.Log.Warn("device status", "mac", d.MAC, "err", err)
+		return problem(fmt.Errorf("status of device %s: %w", d.MAC, err))
+	}
+	d.Status = &st
+	return nil
+}
+
+func (s *Server) readDevice(ctx context.Context, mac dhcp.MAC, reveal bool) (*recordOutput[client.Device], error) {
+	if err := mayReveal(ctx, reveal); err != nil {
+		return nil, err
+	}
+	var rec provision.Device
+	err := s.view(func(f provision.Fleet) error {
+		d, err := f.Device(mac)
+		if err == nil {
+			rec = *d
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	dev := client.Device{Device: withLists(rec)}
+	if !reveal {
+		dev = publicDevice(rec, callerOf(ctx))
+	} else if err := s.revealed(ctx, "device", mac.String()); err != nil {
+		return nil, problem(err)
+	}
+	if err := s.addStatus(ctx, &dev); err != nil {
+		return nil, err
+	}
+	return recordAnswer(dev, rec.Revision, false), nil
+}
+
+func (s *Server) createDevice(ctx context.Context, in *bodyInput) (*recordOutput[client.Device], error) {
+	doc, err := in.document()
+	if err != nil {
+		return nil, err
+	}
+	text, ok := doc["mac"].(string)
+	if !ok {
+		return nil, invalidField("body.mac", "", "is needed, as text")
+	}
+	mac, err := parseMAC("body.mac", text)
+	if err != nil {
+		return nil, err
+	}
+	out, err := s.writeDevice(ctx, mac, precondition{IfNoneMatch: "*"}, doc, false)
+	var status huma.StatusError
+	if errors.As(err, &status) && status.GetStatus() == http.StatusPreconditionFailed {
+		return nil, huma.Error409Conflict(fmt.Sprintf("device %s exists already; change it with PATCH or PUT", mac))
+	}
+	return out, err
+}
+
+func (s *Server) writeDevice(ctx context.Context, mac dhcp.MAC, pre precondition, doc document, patch bool) (*recordOutput[client.Device], error) {
+	rec, created, err := write[provision.Device]{
+		noun: "device " + mac.String(), pre: pre, body: doc, patch: patch, wire: reflect.TypeFor[client.Device](),
+		key:     map[string]string{"mac": mac.String()},
+		find:    func(f provision.Fleet) (*provision.Device, error) { return f.Device(mac) },
+		prepare: prepareDevice,
+		check: func(f provision.Fleet, d *provision.Device) error {
+			return provision.CheckDevice(f, s.cfg.Packs(), d)
+		},
+		put:  func(e provision.Edit, d *provision.Device) error { return e.PutDevice(d) },
+		meta: func(d *provision.Device) *uint64 { return &d.Revision },
+	}.run(ctx, s)
+	if err != nil {
+		return nil, problem(err)
+	}
+	if created {
+		// What has a record is no discovery any more. The record is kept already, so this may fail.
+		if err := s.cfg.Discovered.ForgetPhone(mac); err != nil && !errors.Is(err, provision.ErrNotFound) {
+			s.cfg.Log.Warn("forget discovered phone", "mac", mac, "err", err)
+		}
+	}
+	dev := publicDevice(*rec, callerOf(ctx))
+	// The change is made: a status that can't be told doesn't take it back.
+	if st, err := s.cfg.Phones.Status(ctx, mac); err == nil {
+		dev.Status = &st
+	}
+	return recordAnswer(dev, rec.Revision, created), nil
+}
+
+// prepareDevice fills in what an absent or empty member stands for.
+func prepareDevice(_ provision.Fleet, doc document) error {
+	if doc["enabled"] == nil {
+		doc["enabled"] = true
+	}
+	if ip, ok := doc["reserved_ip"].(string); ok && ip == "" {
+		delete(doc, "reserved_ip")
+	} else if ok {
+		if _, err := netip.ParseAddr(ip); err != nil {
+			return invalidField("body.reserved_ip", ip, "is no IPv4 address")
+		}
+	}
+	return nil
+}

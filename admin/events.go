@@ -1,0 +1,110 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"reflect"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"plugtone/admin/client"
+	"plugtone/dhcp"
+	"plugtone/provision/timeline"
+)
+
+const (
+	heartbeat    = 15 * time.Second // a comment this often shows both ends that the other is there
+)
+
+type eventsInput struct {
+	MAC string `query:"mac" doc:"only this phone's"`
+	mac dhcp.MAC
+}
+
+// Resolve reads the MAC before the stream begins, while an error can still be told.
+func (in *eventsInput) Resolve(huma.Context) []error {
+	if in.MAC == "" {
+		return nil
+	}
+	var err error
+	if in.mac, err = dhcp.ParseMAC(in.MAC); err != nil {
+		return []error{&huma.ErrorDetail{Location: "query.mac", Value: in.MAC, Message: macForms}}
+	}
+	return nil
+}
+
+func (s *Server) eventRoutes() {
+	o := op(http.MethodGet, "/events", "follow-events", "operation", "Follow timeline entries as they happen (server-sent events)", viewer)
+	o.Description += " The event \"entry\" has a timeline entry as data; \"lost\" tells how many entries a follower missed that did not keep up."
+	reg := s.api.OpenAPI().Components.Schemas
+	reg.Schema(reflect.TypeFor[client.Lost](), true, "Lost")
+	o.Responses = map[string]*huma.Response{"200": {Description: "The stream", Content: map[string]*huma.MediaType{
+		"text/event-stream": {Schema: reg.Schema(reflect.TypeFor[timeline.Entry](), true, "Entry")}}}}
+	huma.Register(s.api, o, func(_ context.Context, in *eventsInput) (*huma.StreamResponse, error) {
+		return &huma.StreamResponse{Body: func(c huma.Context) {
+			r, w := humago.Unwrap(c)
+			f, stop := s.cfg.Feed.follow()
+			defer stop()
+			// A stream that can't be written to has no reader: nobody is left to be told.
+			_ = in.stream(r.Context(), w, f)
+		}}, nil
+	})
+}
+
+// stream sends entries until the reader goes away or the daemon stops. The header leaves at once: a reader then knows that
+// nothing from now on escapes it.
+func (in *eventsInput) stream(ctx context.Context, w http.ResponseWriter, f *follower) error {
+	w.Header().Set("Content-Type", "text/event-stream")
+	out := &eventWriter{w: w, rc: http.NewResponseController(w)}
+	if err := out.write(": following\n\n"); err != nil {
+		return err
+	}
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-beat.C:
+			if err := out.write(": still here\n\n"); err != nil {
+				return err
+			}
+		case e := <-f.entries:
+			if lost := f.lost.Swap(0); lost > 0 {
+				if err := out.event("lost", client.Lost{Entries: lost}); err != nil {
+					return err
+				}
+			}
+			if in.MAC != "" && e.MAC != in.mac {
+				continue
+			}
+			if err := out.event("entry", e); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+type eventWriter struct {
+	w  http.ResponseWriter
+	rc *http.ResponseController
+}
+
+func (o *eventWriter) event(name string, data any) error {
+	b, err := json.Marshal(data)
+	if err != nil {
+		return err
+	}
+	return o.write(fmt.Sprintf("event: %s\ndata: %s\n\n", name, b))
+}
+
+func (o *eventWriter) write(text string) error {
+	if _, err := o.w.Write([]byte(text)); err != nil {
+		return err
+	}
+	return o.rc.Flush()
+}

@@ -1,0 +1,273 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"plugtone/admin/client"
+	"plugtone/provision"
+	"plugtone/provision/timeline"
+)
+
+// deviceHistoryRoutes are the looks at one phone beside its record: what it gets, what it fetched, what it was, what happened.
+func (s *Server) deviceHistoryRoutes() {
+	huma.Register(s.api, op(http.MethodGet, "/devices/{mac}/files", "list-device-files", "devices", "List the files that a phone would be given", viewer), s.listFiles)
+	get := op(http.MethodGet, "/devices/{mac}/files/{name...}", "get-device-file", "devices", "Read one file as the phone would be given it", viewer)
+	get.Responses = map[string]*huma.Response{"200": {Description: "The file, with *** for secrets unless revealed",
+		Content: map[string]*huma.MediaType{"application/octet-stream": {}}}}
+	huma.Register(s.api, get, s.readFile)
+	huma.Register(s.api, op(http.MethodGet, "/devices/{mac}/diff", "get-device-diff", "devices", "Compare what a phone fetched last with what it would get now", viewer), s.diff)
+	huma.Register(s.api, op(http.MethodGet, "/devices/{mac}/history", "get-device-history", "devices", "List the revisions of a device, newest first", viewer), s.history)
+	huma.Register(s.api, op(http.MethodPost, "/devices/{mac}/rollback", "post-device-rollback", "devices", "Make a device what it was at a revision", operator), s.rollback)
+	huma.Register(s.api, op(http.MethodGet, "/devices/{mac}/timeline", "get-device-timeline", "devices", "Read what happened to a phone, newest last", viewer), s.timeline)
+}
+
+type filesInput struct {
+	macInput
+	Subnet string `query:"subnet" doc:"as in this subnet; the phone's own when left out"`
+}
+
+func (s *Server) listFiles(ctx context.Context, in *filesInput) (*struct{ Body client.Files }, error) {
+	mac, err := in.parse()
+	if err != nil {
+		return nil, err
+	}
+	subnet, err := parsePrefix("query.subnet", in.Subnet)
+	if err != nil {
+		return nil, err
+	}
+	files, err := s.cfg.Phones.Files(ctx, mac, subnet)
+	if err != nil {
+		return nil, problem(err)
+	}
+	if files == nil {
+		files = []provision.FileInfo{}
+	}
+	return &struct{ Body client.Files }{client.Files{MAC: mac, Items: files}}, nil
+}
+
+type fileInput struct {
+	filesInput
+	revealInput
+	Name string `path:"name" doc:"the file, as the phone asks for it"`
+}
+
+// Headers of a file's answer that say what its body may not: the body of a masked file is not the file.
+const (
+	headerDigest  = "Plugtone-Digest"  // SHA-256 of the real file, hexadecimal
+	headerSize    = "Plugtone-Size"    // bytes of the real file
+	headerOutcome = "Plugtone-Outcome" // served, expected, not_found, fault
+	headerReason  = "Plugtone-Reason"  // why there is no file
+	headerMasked  = "Plugtone-Masked"  // true: the body has *** for secrets
+)
+
+func (s *Server) readFile(ctx context.Context, in *fileInput) (*huma.StreamResponse, error) {
+	mac, err := in.parse()
+	if err != nil {
+		return nil, err
+	}
+	subnet, err := parsePrefix("query.subnet", in.Subnet)
+	if err != nil {
+		return nil, err
+	}
+	if err := mayReveal(ctx, in.Reveal); err != nil {
+		return nil, err
+	}
+	file, err := s.cfg.Phones.File(ctx, mac, in.Name, subnet, in.Reveal)
+	if err != nil {
+		return nil, problem(err)
+	}
+	closeFile := func() {
+		if file.Content != nil {
+			file.Content.Close()
+		}
+	}
+	if in.Reveal {
+		if err := s.revealed(ctx, "device", mac.String()); err != nil {
+			closeFile()
+			return nil, problem(err)
+		}
+	}
+	return &huma.StreamResponse{Body: func(c huma.Context) {
+		defer closeFile()
+		for name, value := range map[string]string{
+			headerOutcome: file.Outcome, headerReason: file.Reason, headerDigest: file.Digest,
+			headerSize: fmt.Sprint(file.Size), headerMasked: fmt.Sprint(file.Masked),
+		} {
+			if value != "" {
+				c.SetHeader(name, value)
+			}
+		}
+		if file.Outcome != string(provision.Served) {
+			// Asked for in vain by design: an answer without a body, not an error.
+			c.SetStatus(http.StatusNoContent)
+			return
+		}
+		// The bytes are a phone's, not a browser's: never to be run as what they say they are.
+		c.SetHeader("Content-Type", "application/octet-stream")
+		c.SetHeader("Plugtone-Media-Type", file.MediaType)
+		c.SetStatus(http.StatusOK)
+		var err error
+		if file.Content != nil {
+			_, err = io.Copy(c.BodyWriter(), file.Content)
+		} else {
+			_, err = c.BodyWriter().Write(file.Body)
+		}
+		if err != nil && c.Context().Err() == nil {
+			s.cfg.Log.Warn("send file", "mac", mac, "file", file.Name, "err", err)
+		}
+	}}, nil
+}
+
+func (s *Server) diff(ctx context.Context, in *macInput) (*struct{ Body client.Diff }, error) {
+	mac, err := in.parse()
+	if err != nil {
+		return nil, err
+	}
+	fetches, err := s.cfg.Events.Fetches(mac)
+	if err != nil {
+		return nil, problem(err)
+	}
+	files, err := s.cfg.Phones.Files(ctx, mac, noPrefix)
+	if err != nil {
+		return nil, problem(err)
+	}
+	return &struct{ Body client.Diff }{client.Diff{MAC: mac, Items: compare(fetches, files)}}, nil
+}
+
+// compare puts the last fetch of each file beside what the phone would get now.
+func compare(fetches []provision.Fetch, files []provision.FileInfo) []client.FileDiff {
+	out := []client.FileDiff{}
+	last := make(map[string]provision.Fetch, len(fetches))
+	for _, f := range fetches {
+		last[f.File] = f
+	}
+	for _, f := range files {
+		if f.Outcome != string(provision.Served) {
+			continue
+		}
+		d := client.FileDiff{Name: f.Name, Change: "never_fetched", Digest: f.Digest, Size: f.Size}
+		if was, ok := last[f.Name]; ok {
+			d.FetchedDigest, d.FetchedSize, d.FetchedAt = was.Digest, was.Size, was.Time
+			d.Change = "changed"
+			if was.Digest == f.Digest {
+				d.Change = "same"
+			}
+			delete(last, f.Name)
+		}
+		out = append(out, d)
+	}
+	for _, name := range slices.Sorted(maps.Keys(last)) {
+		was := last[name]
+		out = append(out, client.FileDiff{Name: name, Change: "gone", FetchedDigest: was.Digest, FetchedSize: was.Size, FetchedAt: was.Time})
+	}
+	return out
+}
+
+func (s *Server) history(ctx context.Context, in *macInput) (*struct{ Body client.History }, error) {
+	mac, err := in.parse()
+	if err != nil {
+		return nil, err
+	}
+	revisions, err := s.cfg.Audit.History(mac)
+	if err != nil {
+		return nil, problem(err)
+	}
+	if len(revisions) == 0 {
+		return nil, huma.Error404NotFound(fmt.Sprintf("device %s: no such device, now or before", mac))
+	}
+	out := client.History{MAC: mac, Items: []client.Revision{}}
+	for _, r := range revisions {
+		rev := client.Revision{Revision: r.Revision, Time: r.Time, Actor: r.Actor, Action: r.Action, Deleted: r.Deleted}
+		if r.Device != nil {
+			d := publicDevice(*r.Device, callerOf(ctx))
+			rev.Device = &d
+		}
+		out.Items = append(out.Items, rev)
+	}
+	return &struct{ Body client.History }{out}, nil
+}
+
+// rollback writes an old revision as a new one. It is checked as if it were typed in now: an extension may be gone since.
+func (s *Server) rollback(ctx context.Context, in *struct {
+	macInput
+	precondition
+	Body client.RollbackRequest
+}) (*recordOutput[client.Device], error) {
+	mac, err := in.parse()
+	if err != nil {
+		return nil, err
+	}
+	revisions, err := s.cfg.Audit.History(mac)
+	if err != nil {
+		return nil, problem(err)
+	}
+	i := slices.IndexFunc(revisions, func(r provision.DeviceRevision) bool { return r.Revision == in.Body.Revision && r.Device != nil })
+	if i < 0 {
+		return nil, huma.Error404NotFound(fmt.Sprintf("device %s has no revision %d that is kept", mac, in.Body.Revision))
+	}
+	var rec *provision.Device
+	action := fmt.Sprintf("roll device %s back to revision %d", mac, in.Body.Revision)
+	err = s.cfg.Records.Edit(callerOf(ctx).name, action, func(e provision.Edit) error {
+		old, err := e.Device(mac)
+		if err != nil && !errors.Is(err, provision.ErrNotFound) {
+			return err
+		}
+		var rev uint64
+		if err == nil {
+			rev = old.Revision
+		}
+		if err := in.met("device "+mac.String(), rev); err != nil {
+			return err
+		}
+		if rec, err = clone(revisions[i].Device); err != nil {
+			return err
+		}
+		if err := provision.CheckDevice(e, s.cfg.Packs(), rec); err != nil {
+			return err
+		}
+		return e.PutDevice(rec)
+	})
+	if err != nil {
+		return nil, problem(err)
+	}
+	return recordAnswer(publicDevice(*rec, callerOf(ctx)), rec.Revision, false), nil
+}
+
+// clone copies a device: checking changes it.
+func clone(d *provision.Device) (*provision.Device, error) {
+	b, err := json.Marshal(d)
+	if err != nil {
+		return nil, err
+	}
+	out := new(provision.Device)
+	return out, json.Unmarshal(b, out)
+}
+
+func (s *Server) timeline(ctx context.Context, in *struct {
+	macInput
+	Limit int `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"the newest so many entries"`
+}) (*struct{ Body client.Timeline }, error) {
+	mac, err := in.parse()
+	if err != nil {
+		return nil, err
+	}
+	entries, err := s.cfg.Events.Timeline(mac, in.Limit)
+	if err != nil {
+		return nil, problem(err)
+	}
+	return &struct{ Body client.Timeline }{s.diagnosed(ctx, mac, entries)}, nil
+}
+
+// diagnosed puts beside the entries what can be concluded from them.
+func (s *Server) diagnosed(_ context.Context, mac provision.MAC, entries []timeline.Entry) client.Timeline {
+	return client.Timeline{MAC: mac, Items: append([]timeline.Entry{}, entries...), Diagnosis: []string{}}
+}

@@ -1,0 +1,125 @@
+package admin
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"plugtone/admin/client"
+	"plugtone/dhcp"
+	"plugtone/provision"
+)
+
+// noPrefix stands for the phone's own subnet.
+var noPrefix netip.Prefix
+
+// itemsOutput is a list that isn't paged.
+type itemsOutput[T any] struct {
+	Body struct {
+		Items []T `json:"items"`
+	}
+}
+
+func items[T any](list []T) *itemsOutput[T] {
+	out := &itemsOutput[T]{}
+	out.Body.Items = list
+	if list == nil {
+		out.Body.Items = []T{}
+	}
+	return out
+}
+
+type leaseListInput struct {
+	listInput
+	Subnet string `query:"subnet" doc:"only leases in this subnet"`
+	State  string `query:"state" enum:"active,released,expired,declined"`
+}
+
+func (s *Server) networkRoutes() {
+	huma.Register(s.api, op(http.MethodGet, "/leases", "list-leases", "network", "List leases", viewer), s.listLeases)
+	huma.Register(s.api, op(http.MethodDelete, "/leases/{ip}", "delete-lease", "network", "Forget a lease; its client keeps using the address until it asks again", operator),
+		func(ctx context.Context, in *struct {
+			IP string `path:"ip"`
+		}) (*struct{}, error) {
+			return nil, s.deleteLease(ctx, in.IP)
+		})
+	huma.Register(s.api, op(http.MethodGet, "/subnets", "list-subnets", "network", "List subnets, their pools and how full they are", viewer),
+		func(context.Context, *struct{}) (*itemsOutput[client.Subnet], error) {
+			return items(s.cfg.Subnets()), nil
+		})
+}
+
+func (s *Server) listLeases(_ context.Context, in *leaseListInput) (*listOutput[client.Lease], error) {
+	subnet, err := parsePrefix("query.subnet", in.Subnet)
+	if err != nil {
+		return nil, err
+	}
+	all := slices.DeleteFunc(slices.Clone(s.cfg.Leases.All()), func(l dhcp.Lease) bool {
+		return subnet.IsValid() && l.Subnet != subnet || in.State != "" && string(l.State) != in.State
+	})
+	slices.SortFunc(all, func(a, b dhcp.Lease) int { return a.Addr.Compare(b.Addr) })
+	// As the key of a page an address must sort as text as it does as a number.
+	key := func(l dhcp.Lease) string { b := l.Addr.As16(); return hex.EncodeToString(b[:]) }
+	leases, err := page(in.listInput, values(all), key, func(l dhcp.Lease, q string) bool {
+		return contains(q, l.Addr.String(), l.Hostname, l.Vendor, l.VendorClass) || containsMAC(q, l.MAC)
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := &listOutput[client.Lease]{}
+	out.Body.NextCursor = leases.NextCursor
+	out.Body.Items, err = s.shown(leases.Items)
+	return out, err
+}
+
+// shown turns leases into what operators see of them.
+func (s *Server) shown(leases []dhcp.Lease) ([]client.Lease, error) {
+	out := make([]client.Lease, 0, len(leases))
+	err := s.view(func(f provision.Fleet) error {
+		for _, l := range leases {
+			_, err := f.DeviceByAny(l.MAC)
+			if err != nil && !errors.Is(err, provision.ErrNotFound) {
+				return err
+			}
+			out = append(out, client.Lease{
+				IP: l.Addr, MAC: l.MAC, Subnet: l.Subnet, State: l.State, Device: err == nil, Vendor: l.Vendor, Hostname: l.Hostname,
+				StartsAt: l.Starts, ExpiresAt: l.Expires, VendorClass: printable(l.VendorClass),
+				CircuitID: printable(l.CircuitID), RemoteID: printable(l.RemoteID),
+			})
+		}
+		return nil
+	})
+	return out, err
+}
+
+// printable shows bytes from the network: text as it is, anything else in hexadecimal.
+func printable(s string) string {
+	text := utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
+	if text {
+		return s
+	}
+	return "0x" + hex.EncodeToString([]byte(s))
+}
+
+func (s *Server) deleteLease(ctx context.Context, text string) error {
+	addr, err := parseIP("path.ip", text)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(s.cfg.Leases.All(), func(l dhcp.Lease) bool { return l.Addr == addr }) {
+		return huma.Error404NotFound(fmt.Sprintf("lease %s: %v", addr, provision.ErrNotFound))
+	}
+	if err := s.cfg.Leases.Delete(ctx, addr); err != nil {
+		return problem(err)
+	}
+	return problem(s.note(ctx, "delete lease "+addr.String(), "lease", addr.String(), "deleted"))
+}

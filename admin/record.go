@@ -1,0 +1,354 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"plugtone/provision"
+	"plugtone/provision/setting"
+)
+
+// document is a record as JSON objects.
+type document map[string]any
+
+// readOnly are members that a read returns and a write ignores, so that what was read can be written back.
+var readOnly = [...]string{"revision", "created_at", "updated_at", "status"}
+
+// precondition is what a write says about the record it expects.
+type precondition struct {
+	IfMatch     string `header:"If-Match" doc:"the ETag of the record that is to be changed; 412 when it has moved on"`
+	IfNoneMatch string `header:"If-None-Match" doc:"* : only if there is no such record yet"`
+}
+
+// met checks the precondition against the record's revision; 0 stands for no record.
+func (p precondition) met(noun string, rev uint64) error {
+	if p.IfNoneMatch == "*" && rev != 0 {
+		return huma.Error412PreconditionFailed(noun + " exists already")
+	}
+	switch {
+	case p.IfMatch == "":
+		return nil
+	case rev == 0:
+		return huma.Error412PreconditionFailed(noun + " is not there (any more)")
+	case p.IfMatch == "*":
+		return nil
+	}
+	for tag := range strings.SplitSeq(p.IfMatch, ",") {
+		if strings.TrimSpace(tag) == revisionTag(rev) {
+			return nil
+		}
+	}
+	return huma.Error412PreconditionFailed(fmt.Sprintf("%s has moved on to revision %d; read it again", noun, rev))
+}
+
+// write is one PUT or PATCH of a record of type T.
+type write[T any] struct {
+	noun    string // extension 1001@main, for messages and the audit log
+	pre     precondition
+	body    document
+	patch   bool                              // body is a JSON merge patch (RFC 7396)
+	wire    reflect.Type                      // what the API shows of T: gives the schema
+	key     map[string]string                 // members that the path names
+	find    func(provision.Fleet) (*T, error) // the record as it is
+	check   func(provision.Fleet, *T) error
+	put     func(provision.Edit, *T) error
+	meta    func(*T) *uint64 // its revision
+	prepare func(provision.Fleet, document) error
+}
+
+// errUnchanged ends an edit that would change nothing: a repeated PUT makes no new revision.
+var errUnchanged = errors.New("unchanged")
+
+// run makes the change in one edit. It returns the record as kept, and whether it is new.
+func (w write[T]) run(ctx context.Context, s *Server) (rec *T, created bool, err error) {
+	verb := "set "
+	if w.patch {
+		verb = "change "
+	}
+	err = s.cfg.Records.Edit(callerOf(ctx).name, verb+w.noun, func(e provision.Edit) error {
+		old, err := w.find(e)
+		if err != nil && !errors.Is(err, provision.ErrNotFound) {
+			return err
+		}
+		if err != nil {
+			old = nil
+			if w.patch {
+				return err
+			}
+		}
+		created = old == nil
+		var rev uint64
+		if old != nil {
+			rev = *w.meta(old)
+		}
+		if err := w.pre.met(w.noun, rev); err != nil {
+			return err
+		}
+		rec, err = w.build(s, e, old)
+		if err != nil {
+			return err
+		}
+		if old != nil && same(old, rec) {
+			rec = old
+			return errUnchanged
+		}
+		return w.put(e, rec)
+	})
+	if err != nil && !errors.Is(err, errUnchanged) {
+		return nil, false, err
+	}
+	return rec, created, nil
+}
+
+// build makes the new record from the old one and the body.
+func (w write[T]) build(s *Server, f provision.Fleet, old *T) (*T, error) {
+	doc := maps.Clone(w.body)
+	for _, name := range readOnly {
+		delete(doc, name)
+	}
+	was := document{}
+	if old != nil {
+		var err error
+		if was, err = toDocument(old); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.conforms(w.wire, doc); err != nil {
+		return nil, err
+	}
+	if w.patch {
+		doc = merged(was, doc)
+		for _, name := range readOnly {
+			delete(doc, name)
+		}
+	} else {
+		keepSecrets(doc, was)
+	}
+	for name, value := range w.key {
+		if got, ok := doc[name].(string); ok && got != value && !sameKey(name, got, value) {
+			return nil, invalidField("body."+name, got, "differs from the one in the path, "+value)
+		}
+		doc[name] = value
+	}
+	if w.prepare != nil {
+		if err := w.prepare(f, doc); err != nil {
+			return nil, err
+		}
+	}
+	rec := new(T)
+	if err := fromDocument(doc, rec); err != nil {
+		return nil, err
+	}
+	if old != nil {
+		*w.meta(rec) = *w.meta(old)
+	}
+	return rec, w.check(f, rec)
+}
+
+// sameKey tells whether two spellings name one thing: MACs have several.
+func sameKey(name, a, b string) bool {
+	if name != "mac" {
+		return false
+	}
+	m, err := parseMAC("body.mac", a)
+	return err == nil && m.String() == b
+}
+
+// conforms checks names and types of a body's members against the schema of t and names every fault.
+func (s *Server) conforms(t reflect.Type, doc document) error {
+	reg := s.api.OpenAPI().Components.Schemas
+	schema := reg.Schema(t, false, t.Name())
+	res := &huma.ValidateResult{}
+	path := huma.NewPathBuffer([]byte{}, 0)
+	path.Push("body")
+	huma.Validate(reg, schema, path, huma.ModeWriteToServer, map[string]any(doc), res)
+	// The schema check takes names in any case; here a name is what it is, or two spellings of one member could meet.
+	for name := range doc {
+		if _, ok := schema.Properties[name]; ok {
+			continue
+		}
+		for known := range schema.Properties {
+			if strings.EqualFold(name, known) {
+				res.Errors = append(res.Errors, &huma.ErrorDetail{Location: "body." + name, Message: "unexpected property; it is written " + known})
+			}
+		}
+	}
+	if len(res.Errors) > 0 {
+		return huma.Error422UnprocessableEntity(countFaults(len(res.Errors)), tidy(res.Errors)...)
+	}
+	return nil
+}
+
+// merged applies a JSON merge patch (RFC 7396, 2).
+func merged(target, patch document) document {
+	out := maps.Clone(target)
+	if out == nil {
+		out = document{}
+	}
+	for name, v := range patch {
+		switch v := v.(type) {
+		case nil:
+			delete(out, name)
+		case map[string]any:
+			was, _ := out[name].(map[string]any)
+			out[name] = map[string]any(merged(was, v))
+		default:
+			out[name] = v
+		}
+	}
+	return out
+}
+
+// keepSecrets fills in secrets that the body doesn't mention: who could not read them must not lose them by writing back.
+// A secret that is null is cleared.
+func keepSecrets(doc, was document) {
+	if old, ok := was["password"]; ok {
+		if _, said := doc["password"]; !said {
+			doc["password"] = old
+		}
+	}
+	old, _ := was["settings"].(map[string]any)
+	given, said := doc["settings"]
+	if said && given == nil {
+		return
+	}
+	settings, _ := given.(map[string]any)
+	settings = maps.Clone(settings)
+	for name, v := range old {
+		if d, ok := setting.Lookup(name); !ok || !d.IsSecret() {
+			continue
+		}
+		if settings == nil {
+			settings = map[string]any{}
+		}
+		if _, said := settings[name]; !said {
+			settings[name] = v
+		}
+	}
+	if settings != nil {
+		doc["settings"] = settings
+	}
+}
+
+// same tells whether two records say the same, their times aside.
+func same[T any](a, b *T) bool {
+	da, errA := toDocument(a)
+	db, errB := toDocument(b)
+	if errA != nil || errB != nil {
+		return false
+	}
+	for _, name := range readOnly {
+		delete(da, name)
+		delete(db, name)
+	}
+	return reflect.DeepEqual(da, db)
+}
+
+func toDocument(v any) (document, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("%w: record can't be written as JSON: %w", provision.ErrFault, err)
+	}
+	var doc document
+	return doc, json.Unmarshal(b, &doc)
+}
+
+// fromDocument reads a record whose names and types were checked; what is left are texts that mean nothing.
+func fromDocument(doc document, rec any) error {
+	for name, v := range doc {
+		if v == nil {
+			delete(doc, name)
+		}
+	}
+	if err := texts(doc); err != nil {
+		return err
+	}
+	b, err := json.Marshal(doc)
+	if err != nil {
+		return err
+	}
+	dec := json.NewDecoder(bytes.NewReader(b))
+	if err := dec.Decode(rec); err != nil {
+		return invalidField("body", "", strings.TrimPrefix(err.Error(), "json: "))
+	}
+	return nil
+}
+
+// texts checks the members whose text is parsed when the record is read, so that the fault has a name.
+func texts(doc document) error {
+	var faults provision.Invalid
+	if s, ok := doc["register_expires"].(string); ok {
+		if _, err := setting.ParseDuration(s); err != nil {
+			faults = append(faults, provision.FieldError{Field: "register_expires", Value: s, Message: "is none of 90s, 15m, 1h30m, 8d and the like"})
+		}
+	}
+	macs, _ := doc["other_macs"].([]any)
+	for i, m := range macs {
+		text, _ := m.(string)
+		if _, err := parseMAC("", text); err != nil {
+			faults = append(faults, provision.FieldError{Field: fmt.Sprintf("other_macs[%d]", i), Value: text, Message: macForms})
+		}
+	}
+	if len(faults) > 0 {
+		return faults
+	}
+	return nil
+}
+
+// readBody reads a JSON object.
+func readBody(contentType string, raw []byte) (document, error) {
+	ct, _, _ := strings.Cut(contentType, ";")
+	switch strings.ToLower(strings.TrimSpace(ct)) {
+	case "", "application/json", "application/merge-patch+json":
+	default:
+		return nil, huma.Error415UnsupportedMediaType(fmt.Sprintf("content type %.60q: send application/json", ct))
+	}
+	var doc document
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	if err := dec.Decode(&doc); err != nil {
+		return nil, huma.Error400BadRequest("the body is not a JSON object: " + strings.TrimPrefix(err.Error(), "json: "))
+	}
+	if doc == nil || dec.More() {
+		return nil, huma.Error400BadRequest("the body is not one JSON object")
+	}
+	return doc, nil
+}
+
+// bodyInput is the body of a write. It is read here and not by huma: whether a member is null or absent matters.
+type bodyInput struct {
+	ContentType string `header:"Content-Type" hidden:"true"`
+	RawBody     []byte
+}
+
+func (b *bodyInput) document() (document, error) { return readBody(b.ContentType, b.RawBody) }
+
+// documentBody says in the OpenAPI document what a bodyInput holds. Call it after the operation is registered.
+func documentBody[T any](s *Server, method, path string) {
+	item := s.api.OpenAPI().Paths["/api/v1"+path]
+	operation := item.Put
+	media := []string{"application/json"}
+	switch method {
+	case http.MethodPost:
+		operation = item.Post
+	case http.MethodPatch:
+		operation = item.Patch
+		media = []string{"application/merge-patch+json", "application/json"}
+	}
+	t := reflect.TypeFor[T]()
+	schema := s.api.OpenAPI().Components.Schemas.Schema(t, true, t.Name())
+	operation.RequestBody.Content = map[string]*huma.MediaType{}
+	for _, m := range media {
+		operation.RequestBody.Content[m] = &huma.MediaType{Schema: schema}
+	}
+	operation.Parameters = slices.DeleteFunc(operation.Parameters, func(p *huma.Param) bool { return p.Name == "Content-Type" })
+}
