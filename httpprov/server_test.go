@@ -335,6 +335,7 @@ func TestShutdownHasAnEnd(t *testing.T) {
 	close(s.ended)
 }
 
+// answererFunc is an Answerer that gets the context.
 type answererFunc func(context.Context, provision.Request) provision.Answer
 
 func (f answererFunc) Answer(ctx context.Context, r provision.Request) provision.Answer {

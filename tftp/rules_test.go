@@ -277,7 +277,7 @@ func TestF11Codes(t *testing.T) {
 		"\x00\x01f\x00mail\x00":                                      4,
 		"\x00\x01f\x00octet\x00blksize\x00600\x00BlkSize\x00700\x00": 8,
 		"\x00\x01f\x00octet\x00tsize\x000\x00tsize\x000\x00":         8,
-		"\x00\x09":                                                   4,
+		"\x00\x09": 4,
 	} {
 		p := newPhone(t, "127.0.0.1")
 		p.send(s.addr, []byte(packet))

@@ -1,0 +1,239 @@
+package httpprov
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"plugtone/provision"
+)
+
+// fixed is a clock that stands still.
+func fixed() time.Time { return time.Unix(1_700_000_000, 0) }
+
+// recorder is a response writer without a connection.
+type recorder struct {
+	h      http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (r *recorder) Header() http.Header         { return r.h }
+func (r *recorder) WriteHeader(status int)      { r.status = status }
+func (r *recorder) Write(p []byte) (int, error) { return r.body.Write(p) }
+
+func dial(t *testing.T, s *running, from string) net.Conn {
+	t.Helper()
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+	c, err := d.Dial("tcp4", s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	return c
+}
+
+// turned tells whether the server closes a connection without a word.
+func turned(c net.Conn) bool {
+	n, err := c.Read(make([]byte, 1))
+	nerr, ok := err.(net.Error)
+	return n == 0 && err != nil && !(ok && nerr.Timeout())
+}
+
+func works(t *testing.T, c net.Conn) {
+	t.Helper()
+	fmt.Fprint(c, "GET /f HTTP/1.1\r\nHost: x\r\n\r\n")
+	b := make([]byte, len("HTTP/1.1 200 OK"))
+	if _, err := io.ReadFull(c, b); err != nil || string(b) != "HTTP/1.1 200 OK" {
+		t.Errorf("%q %v", b, err)
+	}
+}
+
+func TestConnectionsPerAddress(t *testing.T) {
+	s := start(t, Config{MaxPerAddress: 3}, &answers{f: served})
+	var held []net.Conn
+	for range 3 {
+		held = append(held, dial(t, s, "127.0.0.2"))
+	}
+	works(t, held[2])
+	if !turned(dial(t, s, "127.0.0.2")) {
+		t.Error("a fourth connection is served")
+	}
+	works(t, dial(t, s, "127.0.0.3")) // others are not in the way
+	held[0].Close()
+	waitFor(t, func() bool { return s.Stats().Conns == 3 }) // two of .2, one of .3
+	works(t, dial(t, s, "127.0.0.2"))
+	if st := s.Stats(); st.TurnedAway != 1 {
+		t.Errorf("%+v", st)
+	}
+}
+
+func TestConnectionsInAll(t *testing.T) {
+	s := start(t, Config{MaxConns: 2}, &answers{f: served})
+	works(t, dial(t, s, "127.0.0.2"))
+	works(t, dial(t, s, "127.0.0.3"))
+	if !turned(dial(t, s, "127.0.0.4")) {
+		t.Error("a third connection is served")
+	}
+}
+
+// A slow-loris, one header byte at a time, is cut off, and holds up nobody meanwhile.
+func TestSlowLoris(t *testing.T) {
+	s := start(t, Config{HeaderTime: 200 * time.Millisecond}, &answers{f: served})
+	var slow []net.Conn
+	for range 50 {
+		c := dial(t, s, "127.0.0.2")
+		fmt.Fprint(c, "GET /f HTTP/1.1\r\nX")
+		slow = append(slow, c)
+	}
+	works(t, dial(t, s, "127.0.0.3"))
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	begin := time.Now()
+	for s.Stats().Conns > 1 { // the one that works is kept
+		for _, c := range slow {
+			c.Write([]byte("x"))
+		}
+		if <-tick.C; time.Since(begin) > 5*time.Second {
+			t.Fatalf("%d connections are still held", s.Stats().Conns)
+		}
+	}
+}
+
+// A kept connection without a request ends by itself.
+func TestIdleConnectionsEnd(t *testing.T) {
+	s := start(t, Config{IdleTime: 50 * time.Millisecond}, &answers{f: served})
+	works(t, dial(t, s, "127.0.0.2"))
+	waitFor(t, func() bool { return s.Stats().Conns == 0 })
+}
+
+// A phone that doesn't take its file is given up.
+func TestSlowReader(t *testing.T) {
+	big := make([]byte, 32<<20)
+	s := start(t, Config{WriteTime: 200 * time.Millisecond}, &answers{f: func(provision.Request) provision.Answer {
+		return provision.Answer{Outcome: provision.Served, Body: big}
+	}})
+	c := dial(t, s, "127.0.0.2")
+	fmt.Fprint(c, "GET /f HTTP/1.1\r\nHost: x\r\n\r\n")
+	if r := <-s.reports; r.err == nil {
+		t.Errorf("%d bytes sent to nobody", r.sent)
+	}
+}
+
+func TestObserverMayPanic(t *testing.T) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv, err := New(Config{Listeners: []net.Listener{l}, Now: time.Now}, &answers{f: served},
+		func(provision.Request, provision.Answer, int64, time.Duration, error) { panic("observer") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	go srv.Run(t.Context(), func() {})
+	for range 2 {
+		if resp, _ := get(t, l.Addr().String(), "/f"); resp.StatusCode != 200 {
+			t.Error(resp.StatusCode)
+		}
+	}
+}
+
+func waitFor(t testing.TB, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(5 * time.Second); !ok(); <-tick.C {
+		if time.Now().After(end) {
+			t.Fatal("not within 5 s")
+		}
+	}
+}
+
+// curl as the phone.
+func TestCurl(t *testing.T) {
+	if _, err := exec.LookPath("curl"); err != nil {
+		if os.Getenv("PLUGTONE_REQUIRE_E2E") == "1" {
+			t.Fatal("curl is missing: apt-get install curl")
+		}
+		t.Skip("SKIPPED: curl is missing: apt-get install curl")
+	}
+	s := start(t, Config{}, &answers{f: func(r provision.Request) provision.Answer {
+		if strings.Contains(r.Name, "secret") {
+			return provision.Answer{Outcome: provision.Refused, Status: 404}
+		}
+		return served(r)
+	}})
+	for _, c := range []struct {
+		args, body, code string
+	}{
+		{"/001565123456.cfg", config, "200"},
+		{"-0 /f", config, "200"},
+		{"--path-as-is //a/../f", config, "200"},
+		{"-r 0-6 /f", config[:7], "206"},
+		{"-H If-None-Match:\"abc\" /f", "", "304"},
+		{"-I /f", "", "200"},
+		{"-T /etc/hostname /up", bodyMethod, "405"},
+		{"-d x=y /up", bodyMethod, "405"},
+		{"/secret", bodyNotFound, "404"},
+		{"-L --max-redirs 0 /dir", config, "200"},
+	} {
+		args := strings.Fields(c.args)
+		args[len(args)-1] = "http://" + s.addr + args[len(args)-1]
+		out := filepath.Join(t.TempDir(), "out")
+		code, err := exec.CommandContext(t.Context(), "curl", append(args, "-s", "-o", out, "-w", "%{http_code}")...).CombinedOutput()
+		body, _ := os.ReadFile(out)
+		if err != nil || string(code) != c.code || !strings.HasPrefix(c.args, "-I") && string(body) != c.body {
+			t.Errorf("curl %s: %v %s %q", c.args, err, code, body)
+		}
+	}
+}
+
+// BenchmarkHTTP: 10 kB files over kept connections, 50 at a time. The client is net/http's in the same process.
+func BenchmarkHTTP(b *testing.B) {
+	body := bytes.Repeat([]byte("x"), 10_000)
+	s := start(b, Config{}, &answers{f: func(provision.Request) provision.Answer {
+		return provision.Answer{Outcome: provision.Served, Body: body, MediaType: "text/plain", ETag: `"abc"`}
+	}})
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 50}}
+	b.SetBytes(int64(len(body)))
+	b.SetParallelism(25)
+	b.RunParallel(func(p *testing.PB) {
+		for p.Next() {
+			resp, err := client.Get("http://" + s.addr + "/001565123456.cfg")
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			if n, err := io.Copy(io.Discard, resp.Body); err != nil || n != int64(len(body)) {
+				b.Error(n, err)
+			}
+			resp.Body.Close()
+		}
+	})
+}
+
+// BenchmarkHandle: our own part of a request, without net/http's.
+func BenchmarkHandle(b *testing.B) {
+	srv, err := New(Config{Listen: []string{":0"}, Now: fixed}, answererFunc(func(_ context.Context, r provision.Request) provision.Answer { return served(r) }), nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(b.Context(), "GET", "/001565123456.cfg", nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		w := &recorder{h: http.Header{}}
+		srv.handle(w, req)
+	}
+}

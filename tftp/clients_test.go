@@ -1,0 +1,98 @@
+package tftp
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"plugtone/provision"
+)
+
+// foreign finds a client that isn't ours. Without it the test is skipped, unless the run demands all.
+func foreign(t *testing.T, name, debian string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	switch {
+	case err == nil:
+		return path
+	case os.Getenv("PLUGTONE_REQUIRE_E2E") == "1":
+		t.Fatalf("%s is missing: apt-get install %s", name, debian)
+	}
+	t.Skipf("SKIPPED: %s is missing: apt-get install %s", name, debian)
+	return ""
+}
+
+// fetch runs tftp-hpa or atftp and returns what it saved and said.
+func fetch(t *testing.T, s *running, client, name string, opts ...string) ([]byte, string, error) {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "got")
+	port := fmt.Sprint(s.addr.Port())
+	var cmd *exec.Cmd
+	if client == "tftp" {
+		cmd = exec.CommandContext(t.Context(), client, append(opts, "127.0.0.1", port, "-c", "get", name, out)...)
+	} else {
+		cmd = exec.CommandContext(t.Context(), client, append(opts, "-g", "-r", name, "-l", out, "127.0.0.1", port)...)
+	}
+	said, err := cmd.CombinedOutput()
+	got, _ := os.ReadFile(out)
+	return got, string(said), err
+}
+
+func TestForeignClients(t *testing.T) {
+	big := bytes.Repeat([]byte("0123456789abcde\n"), 640) // 10 kB
+	for _, c := range []struct {
+		client, debian string
+		opts           []string
+		body, want     []byte
+	}{
+		{"tftp", "tftp-hpa", []string{"-m", "octet"}, big, big},
+		{"tftp", "tftp-hpa", []string{"-m", "octet"}, nil, nil},
+		{"tftp", "tftp-hpa", []string{"-m", "netascii"}, big, big}, // sent with CR LF, saved as it was
+		{"atftp", "atftp", nil, big, big},
+		{"atftp", "atftp", []string{"--option", "blksize 1428", "--option", "tsize 0"}, big, big},
+		{"atftp", "atftp", []string{"--option", "blksize 8192", "--option", "windowsize 8", "--option", "timeout 2"}, big, big},
+	} {
+		t.Run(c.client+" "+strings.Join(c.opts, " "), func(t *testing.T) {
+			foreign(t, c.client, c.debian)
+			a := file(string(c.body))
+			s := start(t, Config{}, a)
+			got, said, err := fetch(t, s, c.client, "001565123456.cfg", c.opts...)
+			if err != nil || !bytes.Equal(got, c.want) {
+				t.Errorf("%v %q, %d bytes, want %d", err, said, len(got), len(c.want))
+			}
+			if r := s.reported(t); r.err != nil || r.req.Name != "001565123456.cfg" || r.sent != int64(len(c.body)) {
+				t.Errorf("%+v", r)
+			}
+		})
+	}
+}
+
+func TestForeignClientsRefused(t *testing.T) {
+	for client, debian := range map[string]string{"tftp": "tftp-hpa", "atftp": "atftp"} {
+		t.Run(client, func(t *testing.T) {
+			foreign(t, client, debian)
+			s := start(t, Config{}, outcome(provision.Refused))
+			got, said, _ := fetch(t, s, client, "001565123456.cfg")
+			if len(got) != 0 || !strings.Contains(strings.ToLower(said), "file not found") {
+				t.Errorf("%q, saved %q", said, got)
+			}
+		})
+	}
+}
+
+func TestForeignClientUploads(t *testing.T) {
+	foreign(t, "tftp", "tftp-hpa")
+	s := start(t, Config{}, file("secret"))
+	from := filepath.Join(t.TempDir(), "log")
+	if err := os.WriteFile(from, []byte("log"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	said, _ := exec.CommandContext(t.Context(), "tftp", "127.0.0.1", fmt.Sprint(s.addr.Port()), "-c", "put", from, "x.log").CombinedOutput()
+	if !strings.Contains(string(said), "uploads are not taken") {
+		t.Errorf("%q", said)
+	}
+}
