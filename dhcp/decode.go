@@ -1,7 +1,315 @@
 package dhcp
 
+import (
+	"net"
+	"net/netip"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
+)
+
+// Options that are read or written by name here. All are of RFC 2132 unless said otherwise.
+const (
+	optSubnetMask      = 1
+	optRouter          = 3
+	optDNS             = 6
+	optHostname        = 12
+	optDomainName      = 15
+	optBroadcast       = 28
+	optNTP             = 42
+	optVendorInfo      = 43
+	optRequestedAddr   = 50
+	optLeaseTime       = 51
+	optOverload        = 52
+	optMessageType     = 53
+	optServerID        = 54
+	optParams          = 55
+	optMessage         = 56
+	optMaxSize         = 57
+	optT1              = 58
+	optT2              = 59
+	optVendorClass     = 60
+	optClientID        = 61
+	optTFTPServer      = 66
+	optBootFile        = 67
+	optUserClass       = 77 // RFC 3004
+	optRapidCommit     = 80 // RFC 4039
+	optRelayInfo       = 82 // RFC 3046
+	optAuthentication  = 90 // RFC 3118: neither read nor answered
+	optSubnetSelection = 118
+	optVIVC            = 124 // RFC 3925
+	optVIVSO           = 125 // RFC 3925
+	optPad             = 0
+	optEnd             = 255
+)
+
+// Where the fields of RFC 2131, 2, figure 1 begin.
+const (
+	offCHAddr  = 28
+	offSName   = 44
+	offFile    = 108
+	offCookie  = 236
+	offOptions = 240
+	opRequest  = 1
+	opReply    = 2
+	maxPacket  = 2048 // no client sends more; what is longer was cut by the receive buffer anyway
+)
+
 // Decode reads a client's message. The result holds no part of buf. The error is a *MalformedError.
-func Decode(buf []byte) (*Request, error) { return nil, malformed("not yet") }
+func Decode(buf []byte) (*Request, error) {
+	m, err := parse(buf, opRequest)
+	if err != nil {
+		return nil, err
+	}
+	r := &Request{
+		XID:    m.TransactionID,
+		Flags:  m.Flags,
+		CHAddr: [16]byte(buf[offCHAddr:offSName]),
+		Hops:   m.HopCount,
+		CIAddr: fromIP(m.ClientIPAddr),
+		GIAddr: fromIP(m.GatewayIPAddr),
+	}
+	r.MAC = MAC(r.CHAddr[:6])
+	if r.MAC.IsZero() || r.MAC[0]&1 != 0 {
+		return nil, malformed("chaddr %s belongs to no client (zero or multicast)", r.MAC)
+	}
+	if err := r.readOptions(m.Options); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
 
 // DecodeForeign reads a server's message (op 2), to learn of other servers on the link.
-func DecodeForeign(buf []byte) (*Foreign, error) { return nil, malformed("not yet") }
+func DecodeForeign(buf []byte) (*Foreign, error) {
+	m, err := parse(buf, opReply)
+	if err != nil {
+		return nil, err
+	}
+	f := &Foreign{XID: m.TransactionID, MAC: MAC(buf[offCHAddr : offCHAddr+6]), YIAddr: fromIP(m.YourIPAddr)}
+	o := optionReader{opts: m.Options}
+	f.Type = MessageType(o.u8(optMessageType))
+	f.ServerID = o.addr(optServerID)
+	return f, o.err
+}
+
+// parse mends what the codec is too strict about, a missing END, and too lenient about: op, htype, hlen and options in
+// sname and file.
+func parse(buf []byte, op byte) (*dhcpv4.DHCPv4, error) {
+	switch {
+	case len(buf) < offOptions:
+		return nil, malformed("%d bytes, at least %d needed", len(buf), offOptions)
+	case len(buf) > maxPacket:
+		return nil, malformed("%d bytes, at most %d taken", len(buf), maxPacket)
+	case buf[0] != op:
+		return nil, malformed("op %d, not %d", buf[0], op)
+	case buf[1] != 1 || buf[2] != 6:
+		return nil, malformed("hardware type %d with address length %d, only Ethernet is served", buf[1], buf[2])
+	}
+	var room [maxPacket + 1]byte
+	n := copy(room[:], buf)
+	room[n] = optEnd // harmless after an END, and many a boot ROM sends none
+	m, err := dhcpv4.FromBytes(room[:n+1])
+	if err != nil {
+		return nil, malformed("%v", err)
+	}
+	return m, readOverload(m.Options, buf)
+}
+
+// readOverload appends the options kept in file and sname, in that order (RFC 2131, 4.1; RFC 3396, 5).
+func readOverload(opts dhcpv4.Options, buf []byte) error {
+	where, ok := opts[optOverload]
+	if !ok {
+		return nil
+	}
+	if len(where) != 1 || where[0] < 1 || where[0] > 3 {
+		return malformed("option 52 is % x, not 1, 2 or 3", where)
+	}
+	if where[0]&1 != 0 {
+		if err := opts.FromBytes(buf[offFile:offCookie]); err != nil {
+			return malformed("options in file: %v", err)
+		}
+	}
+	if where[0]&2 != 0 {
+		if err := opts.FromBytes(buf[offSName:offFile]); err != nil {
+			return malformed("options in sname: %v", err)
+		}
+	}
+	return nil
+}
+
+// readOptions takes what the server knows of the options. An option that decides something must have the length that
+// its RFC gives it: to take it for absent would be to answer another question than the client's (C09).
+func (r *Request) readOptions(opts dhcpv4.Options) error {
+	o := optionReader{opts: opts}
+	r.Type = MessageType(o.u8(optMessageType))
+	r.Requested = o.addr(optRequestedAddr)
+	r.ServerID = o.addr(optServerID)
+	r.LeaseTime = o.u32(optLeaseTime)
+	r.MaxSize = int(o.u16(optMaxSize))
+	r.SubnetSelection = o.addr(optSubnetSelection)
+	_, r.RapidCommit = opts[optRapidCommit]
+	params, hasParams := opts[optParams]
+	r.HasParams = hasParams
+	r.Message = printable(string(opts[optMessage]), 255)
+	r.Client = Client{
+		MAC:         r.MAC,
+		ClientID:    string(opts[optClientID]),
+		VendorClass: string(opts[optVendorClass]),
+		Hostname:    hostname(opts[optHostname]),
+		UserClass:   string(opts[optUserClass]),
+		VIVC:        string(opts[optVIVC]),
+		VendorInfo:  string(opts[optVendorInfo]),
+		VIVSO:       string(opts[optVIVSO]),
+		Params:      unique(params),
+	}
+	if o.err != nil {
+		return o.err
+	}
+	return r.readRelayInfo(opts[optRelayInfo])
+}
+
+// readRelayInfo reads the sub-options of option 82. What can't be walked is echoed all the same, and nothing of it used.
+func (r *Request) readRelayInfo(info []byte) error {
+	r.RelayInfo = string(info)
+	for rest := info; len(rest) > 0; {
+		if len(rest) < 2 || len(rest) < 2+int(rest[1]) {
+			r.Client.CircuitID, r.Client.RemoteID = "", ""
+			r.LinkSelection, r.ServerOverride, r.RelayPort = netip.Addr{}, netip.Addr{}, false
+			return nil
+		}
+		code, data := rest[0], rest[2:2+int(rest[1])]
+		rest = rest[2+len(data):]
+		switch code {
+		case 1:
+			r.Client.CircuitID = string(data)
+		case 2:
+			r.Client.RemoteID = string(data)
+		case 5, 11:
+			if len(data) != 4 {
+				return malformed("option 82.%d has %d bytes, not 4", code, len(data))
+			}
+			if a := nonZero(netip.AddrFrom4([4]byte(data))); code == 5 {
+				r.LinkSelection = a
+			} else {
+				r.ServerOverride = a
+			}
+		case 19:
+			r.RelayPort = true
+		}
+	}
+	return nil
+}
+
+// optionReader reads options of fixed length and keeps the first fault.
+type optionReader struct {
+	opts dhcpv4.Options
+	err  error
+}
+
+func (o *optionReader) fixed(code uint8, n int) []byte {
+	b, ok := o.opts[code]
+	if !ok {
+		return nil
+	}
+	if len(b) != n {
+		if o.err == nil {
+			o.err = malformed("option %d has %d bytes, not %d", code, len(b), n)
+		}
+		return nil
+	}
+	return b
+}
+
+func (o *optionReader) u8(code uint8) uint8 {
+	if b := o.fixed(code, 1); b != nil {
+		return b[0]
+	}
+	return 0
+}
+
+func (o *optionReader) u16(code uint8) uint16 {
+	if b := o.fixed(code, 2); b != nil {
+		return uint16(b[0])<<8 | uint16(b[1])
+	}
+	return 0
+}
+
+func (o *optionReader) u32(code uint8) uint32 {
+	if b := o.fixed(code, 4); b != nil {
+		return uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
+	}
+	return 0
+}
+
+func (o *optionReader) addr(code uint8) netip.Addr {
+	if b := o.fixed(code, 4); b != nil {
+		return nonZero(netip.AddrFrom4([4]byte(b)))
+	}
+	return netip.Addr{}
+}
+
+// fromIP is the only place where a net.IP is seen: 4 and 16 byte forms become one value.
+func fromIP(ip net.IP) netip.Addr {
+	a, ok := netip.AddrFromSlice(ip)
+	if !ok {
+		return netip.Addr{}
+	}
+	return nonZero(a.Unmap())
+}
+
+func nonZero(a netip.Addr) netip.Addr {
+	if a.IsUnspecified() {
+		return netip.Addr{}
+	}
+	return a
+}
+
+// unique copies a parameter list without its duplicates and without pad and end (C23).
+func unique(params []byte) []uint8 {
+	if len(params) == 0 {
+		return nil
+	}
+	var seen [256]bool
+	seen[optPad], seen[optEnd] = true, true
+	out := make([]uint8, 0, min(len(params), 254))
+	for _, p := range params {
+		if !seen[p] {
+			seen[p] = true
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// hostname cleans option 12: phones send names with NULs at the end, in Latin-1, or with control characters.
+func hostname(b []byte) string {
+	return printable(strings.TrimRight(string(b), "\x00"), 63)
+}
+
+// printable replaces what is not printable UTF-8 and cuts at limit bytes, never inside a character.
+func printable(s string, limit int) string {
+	if len(s) <= limit && isPlain(s) {
+		return s
+	}
+	var b strings.Builder
+	for _, c := range strings.ToValidUTF8(s, "?") {
+		if c < ' ' || c == 0x7f || (c >= 0x80 && c < 0xa0) || c == '\u2028' || c == '\u2029' {
+			c = '?'
+		}
+		if b.Len()+utf8.RuneLen(c) > limit {
+			break
+		}
+		b.WriteRune(c)
+	}
+	return b.String()
+}
+
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}

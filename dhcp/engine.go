@@ -1,6 +1,7 @@
 package dhcp
 
 import (
+	"fmt"
 	"net/netip"
 	"time"
 )
@@ -17,26 +18,255 @@ type Decision struct {
 	Changes []Change   // must be durable before the reply leaves
 	Probe   netip.Addr // valid: probe this address, tell the table, then decide again; nothing is sent meanwhile
 	Hold    netip.Addr // valid: remember this address as offered to the client
-	Unhold  bool       // forget what was offered to the client
+	Unhold  bool       // forget what was offered to the client; comes before Hold
 	Event   Event
 }
 
 // Engine decides. It holds the configuration and nothing that changes; a reload makes a new one.
 type Engine struct {
 	cfg     Config
+	plans   []plan
 	reserve Reservations
 	adviser Adviser
 }
 
-// NewEngine checks cfg and returns an engine, or all faults of cfg joined.
+// NewEngine checks cfg and returns an engine, or all faults of cfg joined. r and a may be nil.
 func NewEngine(cfg Config, r Reservations, a Adviser) (*Engine, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return &Engine{cfg: cfg.withDefaults(), reserve: r, adviser: a}, nil
+	e := &Engine{cfg: cfg.withDefaults(), reserve: r, adviser: a}
+	for i := range e.cfg.Subnets {
+		e.plans = append(e.plans, newPlan(&e.cfg.Subnets[i]))
+	}
+	return e, nil
 }
+
+// query is one message while it is decided about.
+type query struct {
+	e    *Engine
+	now  time.Time
+	req  *Request
+	link *Link
+	v    *View
+
+	sub      *plan
+	site     Site
+	self     netip.Addr // our address towards the client
+	serverID netip.Addr // option 54: self unless a relay overrides it
+	advice   Advice
+	phone    bool       // recognised or recorded, where phones count
+	reserved netip.Addr // this client's reservation, in whatever subnet
+	d        Decision
+}
+
+func (q *query) mac() MAC { return q.req.MAC }
 
 // Decide says what is to be done about req. It does no I/O, takes no lock and reads no clock.
 func (e *Engine) Decide(now time.Time, req *Request, link *Link, v *View) Decision {
-	return Decision{}
+	q := &query{e: e, now: now, req: req, link: link, v: v}
+	q.d.Event = Event{Time: now, MAC: req.MAC, XID: req.XID, Type: req.Type, Interface: link.Interface, Client: req.Client}
+	if why := q.refuse(); why != "" {
+		return q.silent(VerdictIgnored, why)
+	}
+	q.sub = e.planFor(req, link, v)
+	if q.sub == nil {
+		return q.silent(VerdictIgnored, "no subnet of the configuration is where this message comes from")
+	}
+	if q.self = q.ownAddr(); !q.self.Is4() {
+		return q.silent(VerdictIgnored, "this host has no IPv4 address on "+link.Interface)
+	}
+	q.meet()
+	switch req.Type {
+	case Discover:
+		return q.discover()
+	case Ask:
+		return q.request()
+	case Decline:
+		return q.decline()
+	case Release:
+		return q.release()
+	default:
+		return q.inform()
+	}
+}
+
+// refuse says why a message is none of ours, whatever it asks.
+func (q *query) refuse() string {
+	switch q.req.Type {
+	case Discover, Ask, Decline, Release, Inform:
+	case 0:
+		return "plain BOOTP, without a message type" // C47
+	default:
+		return "message type " + q.req.Type.String() + " is no client's request" // C47, C52
+	}
+	if q.e.cfg.Mode == ModeOff || q.e.cfg.Mode == ModeInform && q.req.Type != Inform {
+		return "dhcp.mode " + q.e.cfg.Mode + " doesn't answer it"
+	}
+	if g := q.req.GIAddr; g.IsValid() && (bogus(g) || q.link.owns(g)) { // C18
+		return "relay address " + g.String() + " can't be a relay's"
+	}
+	if c := q.req.CIAddr; c.IsValid() && (bogus(c) || q.link.owns(c)) {
+		return "client address " + c.String() + " can't be a client's"
+	}
+	return ""
+}
+
+// bogus tells whether a can't be the address of a host.
+func bogus(a netip.Addr) bool {
+	b := a.As4()
+	return b[0] == 0 || b[0] == 127 || b[0] >= 224
+}
+
+// planFor finds the subnet: by link selection, subnet selection, relay address, then by the link itself (C30).
+func (e *Engine) planFor(req *Request, link *Link, v *View) *plan {
+	if req.GIAddr.IsValid() {
+		switch {
+		case req.LinkSelection.IsValid():
+			return e.planOf(req.LinkSelection)
+		case req.SubnetSelection.IsValid():
+			return e.planOf(req.SubnetSelection)
+		}
+		return e.planOf(req.GIAddr)
+	}
+	here := func(p *plan) bool { return p != nil && p.Interface != "" && p.Interface == link.Interface }
+	if a := req.SubnetSelection; a.IsValid() {
+		if p := e.planOf(a); here(p) { // elsewhere it would let any client reach into any subnet
+			return p
+		}
+	}
+	from := req.CIAddr
+	if req.Type == Inform && !from.IsValid() {
+		from = nonZero(link.Source.Addr())
+	}
+	if from.IsValid() {
+		if p := e.planOf(from); here(p) || p != nil && link.unicast() { // a routed client writes to us directly
+			return p
+		}
+	}
+	if p := e.attachedPlan(req, here, v); p != nil || req.Type != Inform || e.cfg.Mode != ModeInform {
+		return p
+	}
+	return informPlan(from) // mode inform needs no subnets
+}
+
+func (e *Engine) planOf(a netip.Addr) *plan {
+	for i := range e.plans {
+		if e.plans[i].Prefix.Contains(a) {
+			return &e.plans[i]
+		}
+	}
+	return nil
+}
+
+// attachedPlan chooses among the subnets of one link: where the client has a reservation, a lease, or asks for an address.
+func (e *Engine) attachedPlan(req *Request, here func(*plan) bool, v *View) *plan {
+	var first *plan
+	several := false
+	for i := range e.plans {
+		if here(&e.plans[i]) {
+			if first != nil {
+				several = true
+				break
+			}
+			first = &e.plans[i]
+		}
+	}
+	if !several {
+		return first
+	}
+	if e.reserve != nil {
+		if r, ok := e.reserve.Reserved(req.MAC); ok {
+			if p := e.planOf(r); here(p) {
+				return p
+			}
+		}
+	}
+	for i := range e.plans {
+		if p := &e.plans[i]; here(p) {
+			if l, ok := v.Of(p.Prefix, req.MAC); ok && l.State == LeaseActive {
+				return p
+			}
+		}
+	}
+	if p := e.planOf(req.Requested); here(p) {
+		return p
+	}
+	return first
+}
+
+// meet finds out who asks and what this host is called there.
+func (q *query) meet() {
+	q.serverID = q.self
+	trusted := q.req.GIAddr.IsValid() || q.sub.TrustOption82
+	if trusted && q.req.ServerOverride.IsValid() {
+		q.serverID = q.req.ServerOverride // RFC 5107, 4
+	}
+	client := q.req.Client
+	if !trusted { // C29: anybody could have written it
+		client.CircuitID, client.RemoteID = "", ""
+	}
+	q.site = Site{Subnet: q.sub.Prefix, Phones: q.sub.Phones, NextServer: q.sub.NextServer, ProvisioningURL: q.sub.ProvisioningURL, VoiceVLAN: q.sub.VoiceVLAN}
+	if !q.site.NextServer.IsValid() {
+		q.site.NextServer = q.self
+	}
+	if q.site.ProvisioningURL == "" {
+		q.site.ProvisioningURL = "http://" + q.site.NextServer.String() + "/"
+	}
+	if q.e.adviser != nil {
+		q.advice = q.e.adviser.Advise(client, q.site)
+	}
+	q.phone = q.advice.Phone && q.sub.Phones != PhonesNone
+	if q.e.reserve != nil {
+		if r, ok := q.e.reserve.Reserved(q.mac()); ok {
+			q.reserved = r
+		}
+	}
+	ev := &q.d.Event
+	ev.Subnet, ev.Client = q.sub.Prefix, client
+	ev.Vendor, ev.Model, ev.Phone, ev.Recorded = q.advice.Vendor, q.advice.Model, q.advice.Phone, q.advice.Recorded
+}
+
+// ownAddr is the address of this host that the client or its relay would use: on the link the one in the client's subnet (C16).
+func (q *query) ownAddr() netip.Addr {
+	if q.req.GIAddr.IsValid() || q.link.unicast() && q.req.CIAddr.IsValid() && !q.link.attached(q.req.CIAddr) {
+		if q.link.Reach.IsValid() {
+			return q.link.Reach
+		}
+		if q.link.unicast() {
+			return q.link.Dest
+		}
+	}
+	for _, p := range q.link.Addrs {
+		if q.sub.Prefix.Contains(p.Addr()) {
+			return p.Addr()
+		}
+	}
+	if len(q.link.Addrs) > 0 {
+		return q.link.Addrs[0].Addr()
+	}
+	if q.link.unicast() {
+		return q.link.Dest
+	}
+	return netip.Addr{}
+}
+
+// ours tells whether a server identifier names this server.
+func (q *query) ours(id netip.Addr) bool { return id == q.serverID || q.link.owns(id) }
+
+// silent ends a decision without a reply.
+func (q *query) silent(v Verdict, reason string) Decision {
+	q.d.Event.Verdict, q.d.Event.Reason = v, reason
+	return q.d
+}
+
+func (q *query) silentf(v Verdict, format string, args ...any) Decision {
+	return q.silent(v, fmt.Sprintf(format, args...))
+}
+
+// answer ends a decision with r.
+func (q *query) answer(r *Reply, v Verdict, reason string) Decision {
+	q.d.Reply, q.d.Event.Reply = r, r
+	q.d.Event.Verdict, q.d.Event.Reason = v, reason
+	return q.d
 }

@@ -1,8 +1,14 @@
 package dhcp
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -11,12 +17,40 @@ type Writer interface {
 	WriteLeases([]Change) error
 }
 
+// ErrClosed is what a commit gets after Run has ended.
+var ErrClosed = errors.New("lease table is closed")
+
+// clockStep is by how much wall clock and monotonic clock may drift apart between two messages before it counts as a step.
+const clockStep = 5 * time.Second
+
 // Table owns all leases of the daemon: in memory, written by group commit. All methods may be called at any time from
 // any goroutine.
-type Table struct{}
+//
+// A change is seen by the next decision at once, and is pending until it is on disk; when the disk refuses, it is withdrawn.
+//
+// Leases are kept in wall-clock time, but age by the monotonic clock (C36): when the two drift apart by more than five
+// seconds, the wall clock was set, and every lease is moved by the same step and written again. A clock that is behind the
+// newest lease at start (no battery, no NTP yet) is treated the same way.
+type Table struct {
+	writer Writer
+	clock  func() time.Time
+	since  func(now, before time.Time) time.Duration // monotonic; replaced in tests
 
-// View is what an engine sees of the leases: everything that was decided so far, whether or not it is on disk yet.
-type View struct{}
+	mu     sync.Mutex
+	view   *View
+	last   atomic.Pointer[time.Time] // when the clock was read last; written under mu
+	queue  []job
+	closed bool
+	wake   chan struct{}
+
+	durable sync.Map // uint32 address to *Lease: what is on disk, read without mu
+}
+
+// job is one commit on its way to the disk.
+type job struct {
+	changes []Change
+	done    func(error)
+}
 
 // Stats counts one subnet's addresses.
 type Stats struct {
@@ -29,44 +63,309 @@ type Stats struct {
 	Free     int // of the pool
 }
 
-// NewTable returns a table for the subnets of cfg that reads the time from clock and writes through w.
-func NewTable(cfg Config, w Writer, clock func() time.Time) *Table { return &Table{} }
+// NewTable returns a table for the subnets of cfg that reads the time from clock and writes through w. The clock's times
+// must carry a monotonic reading, as those of time.Now do.
+func NewTable(cfg Config, w Writer, clock func() time.Time) *Table {
+	t := &Table{
+		writer: w, clock: clock, since: func(now, before time.Time) time.Duration { return now.Sub(before) },
+		view: NewView(cfg), wake: make(chan struct{}, 1),
+	}
+	now := clock()
+	t.last.Store(&now)
+	t.view.Advance(now)
+	return t
+}
 
 // Load fills the table at start from what store kept. load calls its argument for each lease.
-func (t *Table) Load(load func(func(Lease) error) error) error { return nil }
+func (t *Table) Load(load func(func(Lease) error) error) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var all []Lease
+	err := load(func(l Lease) error {
+		if !l.Addr.Is4() {
+			return fmt.Errorf("lease of %s: address %q is no IPv4 address", l.MAC, l.Addr)
+		}
+		all = append(all, l)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	// In this order the lists of free addresses begin with the one that was given up longest ago.
+	slices.SortFunc(all, func(a, b Lease) int { return cmp.Or(a.Expires.Compare(b.Expires), a.Addr.Compare(b.Addr)) })
+	now := t.tick()
+	var newest time.Time
+	for _, l := range all {
+		t.durable.Store(u32(l.Addr), t.view.load(l))
+		if l.Starts.After(newest) {
+			newest = l.Starts
+		}
+	}
+	if behind := newest.Sub(now); behind > clockStep {
+		t.step(-behind, now)
+	}
+	return nil
+}
 
 // Configure changes the subnets after a reload; leases stay.
-func (t *Table) Configure(cfg Config) {}
+func (t *Table) Configure(cfg Config) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.tick()
+	t.view.Configure(cfg)
+}
 
-// Run writes what is committed until ctx ends and everything queued before is written.
-func (t *Table) Run(ctx context.Context) error { <-ctx.Done(); return nil }
+// tick reads the clock and lets the view know. The caller holds mu.
+func (t *Table) tick() time.Time {
+	now := t.clock()
+	before := *t.last.Load()
+	step := now.Round(0).Sub(before.Round(0)) - t.since(now, before)
+	if step > clockStep || step < -clockStep {
+		t.step(step, now)
+	}
+	t.last.Store(&now)
+	t.view.Advance(now)
+	return now
+}
+
+// step moves all leases along with the wall clock. The caller holds mu.
+func (t *Table) step(d time.Duration, now time.Time) {
+	t.enqueue(t.view.shift(d, now, func(l *Lease) { t.durable.Store(u32(l.Addr), l) }), nil)
+}
+
+// steady is the time in which the durable leases are kept: a step of the wall clock doesn't show in it before they are
+// moved too.
+func (t *Table) steady() time.Time {
+	before := *t.last.Load()
+	return before.Round(0).Add(t.since(t.clock(), before))
+}
+
+// Run writes what is committed until ctx ends and everything queued before is written. It never waits for a batch to grow:
+// what arrives during one write makes the next.
+func (t *Table) Run(ctx context.Context) error {
+	for {
+		select {
+		case <-t.wake:
+			t.flush()
+		case <-ctx.Done():
+			t.mu.Lock()
+			t.closed = true
+			t.mu.Unlock()
+			t.flush()
+			return nil
+		}
+	}
+}
+
+// flush writes the whole queue in one transaction and settles it.
+func (t *Table) flush() {
+	t.mu.Lock()
+	jobs := t.queue
+	t.queue = nil
+	t.mu.Unlock()
+	if len(jobs) == 0 {
+		return
+	}
+	changes := jobs[0].changes
+	if len(jobs) > 1 {
+		changes = nil
+		for _, j := range jobs {
+			changes = append(changes, j.changes...)
+		}
+	}
+	err := t.write(changes)
+	t.mu.Lock()
+	for _, c := range changes {
+		if l := t.view.settle(c, err == nil); l != nil {
+			t.durable.Store(u32(c.Lease.Addr), l)
+		} else {
+			t.durable.Delete(u32(c.Lease.Addr))
+		}
+	}
+	t.mu.Unlock()
+	for _, j := range jobs {
+		if j.done != nil {
+			j.done(err)
+		}
+	}
+}
+
+func (t *Table) write(changes []Change) error {
+	if len(changes) == 0 {
+		return nil
+	}
+	if err := t.writer.WriteLeases(changes); err != nil {
+		return fmt.Errorf("commit lease %s: %w", changes[0].Lease.Addr, err)
+	}
+	return nil
+}
+
+// enqueue makes changes pending and queues them. The caller holds mu.
+func (t *Table) enqueue(changes []Change, done func(error)) {
+	for _, c := range changes {
+		t.view.apply(c)
+	}
+	t.queue = append(t.queue, job{changes, done})
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+}
 
 // Serve lets e decide about req and calls done exactly once: when Decision.Changes is on disk, at once if there are none.
 // With an error nothing was written: the decision's reply must not be sent. done runs without locks, on the caller's
 // goroutine or on the writer's: it must not block for long. When Decision.Probe is valid, the caller probes aside, reports by
-// Probed and calls Serve again.
-func (t *Table) Serve(e *Engine, req *Request, link *Link, done func(*Decision, error)) {}
+// Probed and calls Serve again; the address is held for the client meanwhile.
+func (t *Table) Serve(e *Engine, req *Request, link *Link, done func(*Decision, error)) {
+	d, queued, err := t.decide(e, req, link, done)
+	if !queued {
+		done(d, err)
+	}
+}
 
-// Commit queues changes and calls done when they are on disk, or with the error that kept them from it.
-func (t *Table) Commit(changes []Change, done func(error)) {}
+// decide is the part of Serve that holds mu, also when a decision panics.
+func (t *Table) decide(e *Engine, req *Request, link *Link, done func(*Decision, error)) (d *Decision, queued bool, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	decision := e.Decide(t.tick(), req, link, t.view)
+	d = &decision
+	if d.Unhold {
+		t.view.unhold(req.MAC)
+	}
+	if d.Hold.IsValid() {
+		t.view.hold(req.MAC, d.Hold, d.Event.Phone)
+	}
+	switch {
+	case len(d.Changes) == 0:
+		return d, false, nil
+	case t.closed:
+		return d, false, ErrClosed
+	}
+	t.enqueue(d.Changes, func(err error) { done(d, err) })
+	return d, true, nil
+}
+
+// Commit queues changes and calls done, if there is one, when they are on disk, or with the error that kept them from it.
+func (t *Table) Commit(changes []Change, done func(error)) {
+	t.mu.Lock()
+	if !t.closed {
+		t.tick()
+		t.enqueue(changes, done)
+		t.mu.Unlock()
+		return
+	}
+	t.mu.Unlock()
+	if done != nil {
+		done(ErrClosed)
+	}
+}
 
 // Probed reports the result of a probe: free addresses are known to be so for 30 s, used ones go into quarantine.
-func (t *Table) Probed(addr netip.Addr, inUse bool) {}
+func (t *Table) Probed(addr netip.Addr, inUse bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := t.tick().UTC().Truncate(time.Second)
+	if !inUse {
+		t.view.probed(addr)
+		return
+	}
+	b := t.view.find(addr)
+	if b == nil {
+		return
+	}
+	e := b.get(addr)
+	if e.active(now) {
+		return // somebody was given it meanwhile, and answers
+	}
+	b.drop(e, now)
+	l := Lease{Addr: addr, Subnet: b.prefix, State: LeaseDeclined, FirstSeen: now, Starts: now, Expires: now.Add(quarantine)}
+	if !t.closed {
+		t.enqueue([]Change{{Lease: l}}, nil)
+	}
+}
 
 // Read runs f on the leases as decisions see them, for dry runs. Nothing else is decided meanwhile: f must be quick.
-func (t *Table) Read(f func(v *View)) {}
+func (t *Table) Read(f func(v *View)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.tick()
+	f(t.view)
+}
 
-// LeaseAt returns the acknowledged, unexpired lease on addr that is safe on disk.
-func (t *Table) LeaseAt(addr netip.Addr) (Lease, bool) { return Lease{}, false }
+// LeaseAt returns the acknowledged, unexpired lease on addr that is safe on disk. It waits for no decision and no disk.
+func (t *Table) LeaseAt(addr netip.Addr) (Lease, bool) {
+	if !addr.Is4() {
+		return Lease{}, false
+	}
+	v, ok := t.durable.Load(u32(addr))
+	if !ok {
+		return Lease{}, false
+	}
+	l := v.(*Lease)
+	if l.State != LeaseActive || !l.Expires.After(t.steady()) {
+		return Lease{}, false
+	}
+	return *l, true
+}
 
-// LeasesOf returns the durable lease records of mac, newest first, whatever their state.
-func (t *Table) LeasesOf(mac MAC) []Lease { return nil }
+// LeasesOf returns the durable lease records of mac, newest first, whatever their state: one for each subnet it was seen in.
+func (t *Table) LeasesOf(mac MAC) []Lease {
+	var out []Lease
+	t.mu.Lock()
+	now := t.tick()
+	for _, b := range t.view.books {
+		if e := b.byMAC[mac]; e != nil && e.durable != nil && e.durable.MAC == mac {
+			out = append(out, e.durable.at(now))
+		}
+	}
+	t.mu.Unlock()
+	slices.SortStableFunc(out, func(a, b Lease) int { return b.Starts.Compare(a.Starts) })
+	return out
+}
+
+// at is l with the state it has at the time now.
+func (l *Lease) at(now time.Time) Lease {
+	c := *l
+	if c.State == LeaseActive && !c.Expires.After(now) {
+		c.State = LeaseExpired
+	}
+	return c
+}
 
 // All returns all durable lease records in address order.
-func (t *Table) All() []Lease { return nil }
+func (t *Table) All() []Lease {
+	var out []Lease
+	now := t.steady()
+	t.durable.Range(func(_, v any) bool {
+		out = append(out, v.(*Lease).at(now))
+		return true
+	})
+	slices.SortFunc(out, func(a, b Lease) int { return a.Addr.Compare(b.Addr) })
+	return out
+}
 
-// Delete forgets the record of addr and returns when that is durable.
-func (t *Table) Delete(ctx context.Context, addr netip.Addr) error { return nil }
+// Delete forgets the record of addr and returns when that is durable. An address without one is an error.
+func (t *Table) Delete(ctx context.Context, addr netip.Addr) error {
+	if !addr.Is4() {
+		return fmt.Errorf("%q is no IPv4 address", addr)
+	}
+	if _, ok := t.durable.Load(u32(addr)); !ok {
+		return fmt.Errorf("address %s has no lease", addr)
+	}
+	done := make(chan error, 1)
+	t.Commit([]Change{{Lease: Lease{Addr: addr}, Delete: true}}, func(err error) { done <- err })
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
 
 // Stats counts the addresses of each subnet, in the order of the configuration.
-func (t *Table) Stats() []Stats { return nil }
+func (t *Table) Stats() []Stats {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.tick()
+	return t.view.Stats()
+}

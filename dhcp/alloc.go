@@ -1,0 +1,153 @@
+package dhcp
+
+import (
+	"net/netip"
+)
+
+// choice is an address for a client and why it is this one.
+type choice struct {
+	addr   netip.Addr
+	reason string
+}
+
+// choose picks the address to offer, in the order of C37 (RFC 2131, 4.3.1).
+func (q *query) choose() (choice, bool) {
+	note := ""
+	if r, ok := q.reservedHere(); ok {
+		if q.takeable(r) {
+			return choice{r, "reserved for it"}, true
+		}
+		note = ", for its reserved address is in use by another"
+	}
+	last, known := q.v.Of(q.sub.Prefix, q.mac())
+	if known && q.live(last) && q.fits(last.Addr) {
+		return choice{last.Addr, "its current lease" + note}, true
+	}
+	if a, ok := q.v.Offered(q.sub.Prefix, q.mac()); ok && q.takeable(a) {
+		return choice{a, "offered to it before" + note}, true
+	}
+	if known && q.takeable(last.Addr) {
+		return choice{last.Addr, "it had this address before" + note}, true
+	}
+	if a := q.req.Requested; a.IsValid() && q.sub.Prefix.Contains(a) && q.takeable(a) {
+		return choice{a, "it asked for this address" + note}, true
+	}
+	a, ok := q.v.free(q.sub.Prefix, q.phone, q.probing(), q.unclaimed)
+	return choice{a, "a free address" + note}, ok
+}
+
+// reservedHere is the client's reservation if it lies in this subnet.
+func (q *query) reservedHere() (netip.Addr, bool) {
+	if q.reserved.IsValid() && q.sub.Prefix.Contains(q.reserved) {
+		return q.reserved, true
+	}
+	return netip.Addr{}, false
+}
+
+// live tells whether l is the client's own and in force.
+func (q *query) live(l Lease) bool {
+	return l.MAC == q.mac() && l.State == LeaseActive && l.Expires.After(q.now)
+}
+
+// fits tells whether the configuration lets this client have a: from a pool or by reservation, claimed by nobody else.
+func (q *query) fits(a netip.Addr) bool {
+	if !q.sub.Prefix.Contains(a) || !q.unclaimed(a) {
+		return false
+	}
+	b := q.v.find(a) // nil for a moment while a reload changes engine and table
+	return b != nil && (a == q.reserved || b.pooled(u32(a)))
+}
+
+// unclaimed tells whether a is neither reserved for another client nor an address that can't be leased at all (C40).
+func (q *query) unclaimed(a netip.Addr) bool {
+	if a == q.sub.Prefix.Addr() || a == last(q.sub.Prefix) || q.link.owns(a) || a == q.site.NextServer {
+		return false
+	}
+	if q.e.reserve == nil {
+		return true
+	}
+	holder, ok := q.e.reserve.HolderOf(a)
+	return !ok || holder == q.mac()
+}
+
+// takeable tells whether the client can have a now: it fits, nobody else has it, and the shares are kept.
+func (q *query) takeable(a netip.Addr) bool {
+	if !q.fits(a) {
+		return false
+	}
+	b := q.v.find(a)
+	e := b.entries[u32(a)]
+	if e == nil {
+		return q.phone || a == q.reserved || !b.strangersFull()
+	}
+	if e.offered(q.now) && e.offeredTo != q.mac() {
+		return false
+	}
+	if e.declined(q.now) && !(e.offered(q.now) && q.v.ProbedFree(a)) {
+		return false // the last resort of free: only after a probe that nobody answered
+	}
+	mine := e.lease != nil && e.lease.MAC == q.mac()
+	if e.active(q.now) && !mine {
+		return false
+	}
+	if q.phone || a == q.reserved || e.active(q.now) || e.offered(q.now) {
+		return true
+	}
+	return !b.strangersFull() && (mine || !e.keptForPhone(q.now.UnixNano()))
+}
+
+// strangersFull tells whether others than phones hold all that they may: nine tenths of the pool.
+func (b *book) strangersFull() bool { return b.strangers >= b.size-b.reserve }
+
+// keptForPhone tells whether e is a phone's last address, not long enough ago to be given to a stranger.
+func (e *entry) keptForPhone(now int64) bool {
+	return e.lease != nil && e.lease.Phone && now-e.lease.Expires.UnixNano() < int64(phoneAffinity)
+}
+
+// free finds an address nobody has: never used before, then the one that was given up longest ago, those of phones after all
+// others; at last, with probes to protect us, one that somebody declined.
+func (v *View) free(subnet netip.Prefix, phone, probing bool, suits func(netip.Addr) bool) (netip.Addr, bool) {
+	b := v.find(subnet.Addr())
+	if b == nil || !phone && b.strangersFull() {
+		return netip.Addr{}, false
+	}
+	if a, ok := b.nextFresh(suits); ok {
+		return a, true
+	}
+	now := v.now.UnixNano()
+	for e := b.lists[freeOthers].front; e != nil; e = e.next {
+		if a := addr4(e.addr); suits(a) {
+			return a, true
+		}
+	}
+	for e := b.lists[freePhones].front; e != nil; e = e.next {
+		if !phone && e.keptForPhone(now) {
+			break // the rest was given up later still
+		}
+		if a := addr4(e.addr); suits(a) {
+			return a, true
+		}
+	}
+	for e := b.lists[worn].front; e != nil; e = e.next {
+		a := addr4(e.addr)
+		if e.offered(v.now) || e.declined(v.now) && !probing {
+			continue
+		}
+		if suits(a) {
+			return a, true
+		}
+	}
+	return netip.Addr{}, false
+}
+
+// probing tells whether new addresses are probed at the moment.
+func (q *query) probing() bool { return q.e.cfg.ConflictCheck && !q.link.NoProbe }
+
+// needsProbe tells whether a must be probed before it is offered: C41.
+func (q *query) needsProbe(a netip.Addr) bool {
+	if !q.probing() || q.v.ProbedFree(a) {
+		return false
+	}
+	l, ok := q.v.At(a)
+	return !ok || l.MAC != q.mac() || l.State == LeaseDeclined
+}

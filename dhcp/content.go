@@ -1,0 +1,230 @@
+package dhcp
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// plan is a subnet with its options encoded once.
+type plan struct {
+	Subnet
+	opts []Option
+	at   [256]uint8 // index into opts plus one, by code
+}
+
+func newPlan(s *Subnet) plan {
+	p := plan{Subnet: *s}
+	mask := addr4(^uint32(0) << (32 - s.Prefix.Bits()))
+	p.set(optSubnetMask, []netip.Addr{mask})
+	p.set(optRouter, s.Routers)
+	p.set(optDNS, s.DNSServers)
+	if s.DomainName != "" {
+		p.put(Option{Code: optDomainName, Data: []byte(s.DomainName)})
+	}
+	p.set(optBroadcast, []netip.Addr{last(s.Prefix)})
+	p.set(optNTP, s.NTPServers)
+	for _, o := range s.Options {
+		p.put(o)
+	}
+	return p
+}
+
+func (p *plan) set(code uint8, addrs []netip.Addr) {
+	var data []byte
+	for _, a := range addrs {
+		b := a.As4()
+		data = append(data, b[:]...)
+	}
+	if len(data) > 0 {
+		p.put(Option{Code: code, Data: data})
+	}
+}
+
+// put adds an option; one that is there already gives way to it.
+func (p *plan) put(o Option) {
+	if i := p.at[o.Code]; i > 0 {
+		p.opts[i-1] = o
+		return
+	}
+	p.opts = append(p.opts, o)
+	p.at[o.Code] = uint8(len(p.opts))
+}
+
+// informPlan stands in for a subnet that is not configured, where only INFORMs are answered.
+func informPlan(from netip.Addr) *plan {
+	prefix := netip.PrefixFrom(netip.AddrFrom4([4]byte{}), 0)
+	if from.Is4() {
+		prefix = netip.PrefixFrom(from, 32)
+	}
+	return &plan{Subnet: Subnet{Prefix: prefix, Phones: PhonesProvision}}
+}
+
+// newReply starts a reply with what is copied from the request (RFC 2131, table 3; C19).
+func (q *query) newReply(t MessageType) *Reply {
+	return &Reply{
+		Type: t, XID: q.req.XID, Flags: q.req.Flags, CHAddr: q.req.CHAddr, GIAddr: q.req.GIAddr,
+		ServerID: q.serverID, From: q.self, RelayInfo: q.req.RelayInfo, MaxSize: q.req.MaxSize, Overload: q.req.HasParams,
+	}
+}
+
+// nak tells the client to start again (C20).
+func (q *query) nak(addr netip.Addr, why string) Decision {
+	q.d.Event.Addr = addr
+	q.d.Unhold = true
+	r := q.newReply(Nak)
+	id := q.serverID.As4()
+	r.Options = []Option{{Code: optMessageType, Data: []byte{byte(Nak)}}, {Code: optServerID, Data: id[:]}, {Code: optMessage, Data: []byte(why)}}
+	q.echoClientID(r)
+	return q.answer(r, VerdictNak, why)
+}
+
+// leaseTime is the time the client is given, in seconds: C35.
+func (q *query) leaseTime() uint32 {
+	d := q.sub.OtherLeaseTime
+	if q.phone {
+		d = q.sub.LeaseTime
+		if q.sub.Phones == PhonesMove {
+			d = moveLease
+		}
+	}
+	most := uint32(d / time.Second)
+	if asked := q.req.LeaseTime; asked > 0 && asked < most {
+		return max(asked, min(most, uint32(minLease/time.Second)))
+	}
+	return most
+}
+
+// renewalTimes are T1 and T2: half and seven eighths of the lease, moved down by up to an eighth by a hash of the MAC, so that
+// phones that booted together don't renew together (C34).
+func renewalTimes(secs uint32, mac MAC) (t1, t2 uint32) {
+	h := uint32(2166136261)
+	for _, b := range mac {
+		h = (h ^ uint32(b)) * 16777619
+	}
+	h ^= h >> 15
+	part := func(t, n uint32) uint32 { return t - uint32(uint64(t/n)*uint64(h%1024)/1024) }
+	t1, t2 = secs/2, uint32(uint64(secs)*7/8)
+	return part(t1, 8), part(t2, 16)
+}
+
+// fill writes the options in the order of C22: message type, server, what the client asked for in its order with the
+// mask before the router, times, what is forced, the client's id. secs is 0 for an INFORM.
+func (q *query) fill(r *Reply, secs uint32) {
+	if q.sub.Phones == PhonesProvision {
+		r.SIAddr = q.site.NextServer
+	}
+	f := filler{q: q, out: make([]Option, 0, 16)}
+	fixed := make([]byte, 17)
+	fixed[0] = byte(r.Type)
+	id := q.serverID.As4()
+	copy(fixed[1:], id[:])
+	f.out = append(f.out, Option{Code: optMessageType, Data: fixed[:1:1]}, Option{Code: optServerID, Data: fixed[1:5:5]})
+	if r.Type == Ack && q.req.Type == Discover {
+		f.out = append(f.out, Option{Code: optRapidCommit})
+	}
+	f.asked()
+	if secs > 0 {
+		binary.BigEndian.PutUint32(fixed[5:], secs)
+		f.out = append(f.out, Option{Code: optLeaseTime, Data: fixed[5:9:9]})
+		if secs != infinite {
+			t1, t2 := renewalTimes(secs, q.mac())
+			binary.BigEndian.PutUint32(fixed[9:], t1)
+			binary.BigEndian.PutUint32(fixed[13:], t2)
+			f.out = append(f.out, Option{Code: optT1, Data: fixed[9:13:13]}, Option{Code: optT2, Data: fixed[13:17:17]})
+		}
+	}
+	for i := range q.advice.Options {
+		if o := &q.advice.Options[i]; o.Force {
+			f.add(o.Code)
+		}
+	}
+	if s := q.req.SubnetSelection; s.IsValid() && q.sub.Prefix.Contains(s) { // RFC 3011, 3
+		b := s.As4()
+		f.out = append(f.out, Option{Code: optSubnetSelection, Data: b[:]})
+	}
+	r.Options = f.out
+	q.echoClientID(r)
+}
+
+// echoClientID repeats option 61 (RFC 6842, 3), except for phones that reject it.
+func (q *query) echoClientID(r *Reply) {
+	if id := q.req.Client.ClientID; id != "" && !q.advice.NoClientIDEcho {
+		r.Options = append(r.Options, Option{Code: optClientID, Data: []byte(id)})
+	}
+}
+
+// filler collects options, each once.
+type filler struct {
+	q    *query
+	out  []Option
+	sent [4]uint64
+}
+
+// asked adds what the parameter request list names; everything there is for a client that sent none.
+func (f *filler) asked() {
+	q := f.q
+	if !q.req.HasParams {
+		for i := range q.sub.opts {
+			if q.sub.opts[i].Code != optBroadcast {
+				f.add(q.sub.opts[i].Code)
+			}
+		}
+		for i := range q.advice.Options {
+			f.add(q.advice.Options[i].Code)
+		}
+		return
+	}
+	params := q.req.Client.Params
+	if !slices.Contains(params, optSubnetMask) {
+		f.add(optSubnetMask) // never harmful, and who doesn't ask guesses the mask from the address's class
+	}
+	for _, p := range params {
+		if p == optRouter {
+			f.add(optSubnetMask) // RFC 2132, 3.3; C21
+		}
+		f.add(p)
+	}
+}
+
+// add adds the option code if there is one and it is not there yet.
+func (f *filler) add(code uint8) {
+	if f.sent[code/64]&(1<<(code%64)) != 0 {
+		return
+	}
+	if o, ok := f.q.option(code); ok {
+		f.sent[code/64] |= 1 << (code % 64)
+		f.out = append(f.out, o)
+	}
+}
+
+// option finds the option code: the vendor's own beats the subnet's.
+func (q *query) option(code uint8) (Option, bool) {
+	for _, o := range q.advice.Options {
+		if o.Code == code && settable(code) == nil {
+			return q.terminate(o), true
+		}
+	}
+	if i := q.sub.at[code]; i > 0 {
+		return q.terminate(q.sub.opts[i-1]), true
+	}
+	if code == optTFTPServer && q.sub.Phones == PhonesProvision { // whoever asks for it can have the plain URL
+		return q.terminate(Option{Code: code, Data: []byte(q.site.ProvisioningURL)}), true
+	}
+	return Option{}, false
+}
+
+// terminate appends the NUL that some phones want in texts (C31).
+func (q *query) terminate(o Option) Option {
+	if !q.advice.NULTerminate {
+		return o
+	}
+	switch o.Code {
+	case optHostname, optDomainName, optTFTPServer, optBootFile:
+		if n := len(o.Data); n > 0 && o.Data[n-1] != 0 {
+			o.Data = append(slices.Clip(o.Data), 0)
+		}
+	}
+	return o
+}

@@ -1,0 +1,22 @@
+package dhcp
+
+import (
+	"testing"
+)
+
+// The four-way exchange of RFC 2131, 3.1, and the records it leaves.
+func TestExchange(t *testing.T) {
+	g := newRig(t, config(voice()), nil, phones{})
+	o := g.want(VerdictOffered, discoverOf(1, asPhone))
+	if o.Reply.Type != Offer || o.Reply.YIAddr != ip("10.20.0.100") || len(o.Changes) != 0 {
+		t.Fatalf("offer %+v", o)
+	}
+	a := g.want(VerdictAcked, selectingOf(1, o.Reply.YIAddr, asPhone))
+	l := a.Changes[0].Lease
+	if l.Addr != o.Reply.YIAddr || l.MAC != mac(1) || l.State != LeaseActive || !l.Phone || l.Expires.Sub(start) != defaultLease+1e9 {
+		t.Fatalf("lease %+v", l)
+	}
+	if !a.Event.NewLease {
+		t.Error("the first lease of a client is not told to be new")
+	}
+}

@@ -1,0 +1,356 @@
+package dhcp
+
+import (
+	"container/heap"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// How long things are remembered.
+const (
+	offerHold       = time.Minute         // C38: an offer belongs to its client for this time
+	quarantine      = 24 * time.Hour      // C45: a declined address
+	shortQuarantine = 10 * time.Minute    // a declined address that is reserved: its phone wants it back
+	probeFresh      = 30 * time.Second    // C41: a probe without an answer is believed for this time
+	phoneAffinity   = 30 * 24 * time.Hour // strangers don't get a phone's last address before
+	declineWindow   = time.Hour           // C45: declines are counted over this time
+	maxDeclines     = 5                   // of one client in the window; more are ignored
+)
+
+// View is what an engine sees of the leases: everything that was decided so far, whether or not it is on disk yet. It is
+// not safe for use by several goroutines; Table guards the one of the daemon.
+type View struct {
+	now      time.Time
+	books    []*book // configured subnets first
+	wanted   int     // how many of books are configured
+	probes   map[uint32]time.Time
+	swept    time.Time // when probes was cleaned
+	declines map[MAC]declineCount
+}
+
+type declineCount struct {
+	n     int
+	since time.Time
+}
+
+// NewView returns a view of the subnets of cfg without any lease.
+func NewView(cfg Config) *View {
+	v := &View{probes: map[uint32]time.Time{}, declines: map[MAC]declineCount{}}
+	v.Configure(cfg)
+	return v
+}
+
+// Configure changes the subnets; leases stay, and go with the subnet that holds their address now.
+func (v *View) Configure(cfg Config) {
+	cfg = cfg.withDefaults()
+	old := v.books
+	v.books = nil
+	for i := range cfg.Subnets {
+		v.books = append(v.books, newBook(&cfg.Subnets[i]))
+	}
+	v.wanted = len(v.books)
+	var kept []*entry
+	for _, b := range old {
+		for _, e := range b.entries {
+			kept = append(kept, e)
+		}
+	}
+	slices.SortFunc(kept, func(a, b *entry) int { return a.lastUse().Compare(b.lastUse()) })
+	for _, e := range kept {
+		prefix := netip.PrefixFrom(addr4(e.addr), 32)
+		if e.lease != nil {
+			prefix = e.lease.Subnet
+		}
+		v.bookOf(addr4(e.addr), prefix).adopt(e, v.now)
+	}
+}
+
+// lastUse orders entries for the lists of free addresses.
+func (e *entry) lastUse() time.Time {
+	if e.lease == nil {
+		return time.Time{}
+	}
+	return e.lease.Expires
+}
+
+// bookOf finds the book that holds addr; leases of a subnet that is configured no more get a book of their own.
+func (v *View) bookOf(addr netip.Addr, prefix netip.Prefix) *book {
+	if b := v.find(addr); b != nil {
+		return b
+	}
+	if !prefix.Contains(addr) {
+		prefix = netip.PrefixFrom(addr, 32)
+	}
+	b := newBook(&Subnet{Prefix: prefix})
+	v.books = append(v.books, b)
+	return b
+}
+
+func (v *View) find(addr netip.Addr) *book {
+	for _, b := range v.books {
+		if b.prefix.Contains(addr) {
+			return b
+		}
+	}
+	return nil
+}
+
+// Advance tells the view the time: offers and leases that ended are free from now on. The owner calls it before Decide.
+func (v *View) Advance(now time.Time) {
+	v.now = now
+	for _, b := range v.books {
+		for len(b.busy) > 0 && b.busy[0].until <= now.UnixNano() {
+			e := b.busy[0]
+			b.unindex(e)
+			b.index(e, now)
+		}
+	}
+	if now.Sub(v.swept) > probeFresh {
+		v.swept = now
+		for a, t := range v.probes {
+			if now.Sub(t) > probeFresh {
+				delete(v.probes, a)
+			}
+		}
+	}
+}
+
+// At returns the lease record of addr, if there is one.
+func (v *View) At(addr netip.Addr) (Lease, bool) {
+	if e := v.entry(addr); e != nil && e.lease != nil {
+		return *e.lease, true
+	}
+	return Lease{}, false
+}
+
+func (v *View) entry(addr netip.Addr) *entry {
+	if b := v.find(addr); b != nil {
+		return b.entries[u32(addr)]
+	}
+	return nil
+}
+
+// Of returns what mac was bound to last in the subnet, whatever became of it.
+func (v *View) Of(subnet netip.Prefix, mac MAC) (Lease, bool) {
+	if b := v.find(subnet.Addr()); b != nil {
+		if e := b.byMAC[mac]; e != nil {
+			return *e.lease, true
+		}
+	}
+	return Lease{}, false
+}
+
+// Offered returns the address that is held for mac in the subnet.
+func (v *View) Offered(subnet netip.Prefix, mac MAC) (netip.Addr, bool) {
+	if b := v.find(subnet.Addr()); b != nil {
+		if e := b.offers[mac]; e != nil && e.offeredUntil.After(v.now) {
+			return addr4(e.addr), true
+		}
+	}
+	return netip.Addr{}, false
+}
+
+// Pending tells whether a change of addr is on its way to the disk.
+func (v *View) Pending(addr netip.Addr) bool {
+	e := v.entry(addr)
+	return e != nil && e.pending > 0
+}
+
+// ProbedFree tells whether a probe of addr was not answered a moment ago.
+func (v *View) ProbedFree(addr netip.Addr) bool {
+	t, ok := v.probes[u32(addr)]
+	return ok && v.now.Sub(t) <= probeFresh
+}
+
+// Declines counts the declines of mac in the last hour.
+func (v *View) Declines(mac MAC) int {
+	if d, ok := v.declines[mac]; ok && v.now.Sub(d.since) < declineWindow {
+		return d.n
+	}
+	return 0
+}
+
+func (v *View) countDecline(mac MAC) {
+	d := v.declines[mac]
+	if v.now.Sub(d.since) >= declineWindow {
+		d = declineCount{since: v.now}
+	}
+	d.n++
+	if len(v.declines) > 4096 { // only clients that held a lease get here: this is far more than one hour brings
+		for m, c := range v.declines {
+			if v.now.Sub(c.since) >= declineWindow {
+				delete(v.declines, m)
+			}
+		}
+	}
+	v.declines[mac] = d
+}
+
+// hold remembers addr as offered to mac, and nothing else.
+func (v *View) hold(mac MAC, addr netip.Addr, phone bool) {
+	b := v.find(addr)
+	if b == nil {
+		return
+	}
+	if old := b.offers[mac]; old != nil && old.addr != u32(addr) {
+		b.drop(old, v.now)
+	}
+	e := b.get(addr)
+	b.unindex(e)
+	e.offeredTo, e.offeredPhone, e.offeredUntil = mac, phone, v.now.Add(offerHold)
+	b.index(e, v.now)
+}
+
+// unhold forgets what is offered to mac, everywhere.
+func (v *View) unhold(mac MAC) {
+	for _, b := range v.books {
+		if e := b.offers[mac]; e != nil {
+			b.drop(e, v.now)
+		}
+	}
+}
+
+// apply makes a change seen by the next decision. It is pending until settle.
+func (v *View) apply(c Change) {
+	l := c.Lease
+	b := v.bookOf(l.Addr, l.Subnet)
+	e := b.get(l.Addr)
+	b.unindex(e)
+	e.pending++
+	if c.Delete {
+		e.lease = nil
+	} else {
+		e.lease = &l
+		if l.State == LeaseDeclined && !l.MAC.IsZero() {
+			v.countDecline(l.MAC)
+		}
+	}
+	if l.State == LeaseActive && e.offeredTo == l.MAC {
+		e.unoffer()
+	}
+	b.index(e, v.now)
+}
+
+// settle ends a pending change: it is on disk, or it is withdrawn unless a later one waits. It returns the durable record.
+func (v *View) settle(c Change, written bool) (durable *Lease) {
+	b := v.bookOf(c.Lease.Addr, c.Lease.Subnet)
+	e := b.get(c.Lease.Addr)
+	e.pending--
+	if written {
+		if c.Delete {
+			e.durable = nil
+		} else {
+			l := c.Lease
+			if e.lease != nil && *e.lease == l {
+				e.durable = e.lease
+			} else {
+				e.durable = &l
+			}
+		}
+	}
+	durable = e.durable
+	b.unindex(e)
+	if !written && e.pending == 0 {
+		e.lease = e.durable
+	}
+	b.index(e, v.now)
+	return durable
+}
+
+// load takes in a lease that is on disk.
+func (v *View) load(l Lease) *Lease {
+	b := v.bookOf(l.Addr, l.Subnet)
+	e := b.get(l.Addr)
+	b.unindex(e)
+	e.lease = &l
+	e.durable = e.lease
+	b.index(e, v.now)
+	return e.lease
+}
+
+// shift moves every time by d, after a step of the wall clock, tells each durable record in its new form and returns what has
+// to be written again.
+func (v *View) shift(d time.Duration, now time.Time, moved func(*Lease)) []Change {
+	var out []Change
+	v.now = now
+	for _, b := range v.books {
+		for _, e := range b.entries {
+			b.unindex(e)
+			if !e.offeredUntil.IsZero() {
+				e.offeredUntil = e.offeredUntil.Add(d)
+			}
+			if e.lease != nil {
+				was := e.lease
+				e.lease = was.shifted(d)
+				if e.durable == was {
+					e.durable = e.lease
+				}
+				out = append(out, Change{Lease: *e.lease})
+			}
+			if e.durable != nil {
+				if e.durable != e.lease {
+					e.durable = e.durable.shifted(d)
+				}
+				moved(e.durable)
+			}
+			b.index(e, now)
+		}
+	}
+	for m, c := range v.declines {
+		c.since = c.since.Add(d)
+		v.declines[m] = c
+	}
+	clear(v.probes)
+	return out
+}
+
+func (l *Lease) shifted(d time.Duration) *Lease {
+	c := *l
+	c.Starts, c.Expires = c.Starts.Add(d).Truncate(time.Second), c.Expires.Add(d).Truncate(time.Second)
+	return &c
+}
+
+// probed notes a probe that nobody answered.
+func (v *View) probed(addr netip.Addr) { v.probes[u32(addr)] = v.now }
+
+// Stats counts the addresses of each configured subnet.
+func (v *View) Stats() []Stats {
+	out := make([]Stats, 0, v.wanted)
+	for _, b := range v.books[:v.wanted] {
+		s := b.stats
+		s.Subnet, s.Pool = b.prefix, b.size
+		s.Free = b.freshCount + b.lists[freeOthers].n + b.lists[freePhones].n
+		out = append(out, s)
+	}
+	return out
+}
+
+// busyHeap orders what is taken by the time it ends.
+type busyHeap []*entry
+
+func (h busyHeap) Len() int           { return len(h) }
+func (h busyHeap) Less(i, j int) bool { return h[i].until < h[j].until }
+func (h busyHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].heapAt, h[j].heapAt = i, j
+}
+
+// Push is for container/heap.
+func (h *busyHeap) Push(x any) {
+	e := x.(*entry)
+	e.heapAt = len(*h)
+	*h = append(*h, e)
+}
+
+// Pop is for container/heap.
+func (h *busyHeap) Pop() any {
+	old := *h
+	e := old[len(old)-1]
+	old[len(old)-1] = nil
+	*h = old[:len(old)-1]
+	e.heapAt = -1
+	return e
+}
+
+var _ heap.Interface = (*busyHeap)(nil)
