@@ -27,7 +27,10 @@ type Server struct {
 	seed   maphash.Seed // clients must not be able to choose their worker
 	pool   sync.Pool    // of *packet
 	asking sync.Map     // transaction ids of our own DISCOVERs
-	late   sync.WaitGroup
+
+	// deliver sends a reply: send, unless a fuzz test must not talk to the world.
+	deliver func(to dhcp.Destination, payload []byte, in *iface) error
+	late    sync.WaitGroup
 }
 
 // inUse is what a reload changes.
@@ -46,6 +49,7 @@ func New(cfg Config, e *dhcp.Engine, leases Leases) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{cfg: cfg, leases: leases, probes: newProber(cfg.Within), seed: maphash.MakeSeed()}
+	s.deliver = s.send
 	s.Use(e, cfg.Interfaces)
 	for range cfg.Workers {
 		s.queues = append(s.queues, make(chan work, cfg.Queue))

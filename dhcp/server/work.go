@@ -187,7 +187,7 @@ func (s *Server) answer(j *job, d *dhcp.Decision, err error) {
 	} else if d.Reply != nil {
 		payload, dropped := d.Reply.Encode(make([]byte, 0, 576), j.link.MTU)
 		ev.Dropped = dropped
-		if err := s.send(dhcp.To(j.req, d.Reply, j.link), payload, j.in); err != nil {
+		if err := s.deliver(dhcp.To(j.req, d.Reply, j.link), payload, j.in); err != nil {
 			s.cfg.Observer.dropped(DropSend, 1)
 			ev.Verdict, ev.Reason = dhcp.VerdictFault, ev.Reason+"; reply not sent: "+err.Error()
 		}

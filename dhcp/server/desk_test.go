@@ -1,0 +1,173 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"plugtone/dhcp"
+)
+
+// desk is a Leases that decides in the plainest way, so that these tests are about packets: the nth client gets the nth
+// address of the network that it asks from, beginning with .100.
+type desk struct {
+	mu     sync.Mutex
+	given  map[dhcp.MAC]netip.Addr
+	seen   []seen              // every request, in order
+	probed map[netip.Addr]bool // result of each probe
+	probe  bool                // have each new address probed
+	fail   error               // what the disk says
+	crash  bool                // panic once
+	hold   chan struct{}       // Serve waits for it when it is not nil
+}
+
+// seen is one request that came to the desk.
+type seen struct {
+	req  dhcp.Request
+	link dhcp.Link
+}
+
+func newDesk() *desk { return &desk{given: map[dhcp.MAC]netip.Addr{}, probed: map[netip.Addr]bool{}} }
+
+func (d *desk) Probed(addr netip.Addr, inUse bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.probed[addr] = inUse
+}
+
+func (d *desk) Serve(_ *dhcp.Engine, req *dhcp.Request, link *dhcp.Link, done func(*dhcp.Decision, error)) {
+	d.mu.Lock()
+	d.seen = append(d.seen, seen{*req, *link})
+	crash, hold := d.crash, d.hold
+	d.crash = false
+	dec, err := d.decide(req, link), d.fail
+	d.mu.Unlock()
+	if hold != nil {
+		<-hold
+	}
+	if crash {
+		panic("desk fell over")
+	}
+	done(dec, err)
+}
+
+func (d *desk) decide(req *dhcp.Request, link *dhcp.Link) *dhcp.Decision {
+	dec := &dhcp.Decision{Event: dhcp.Event{MAC: req.MAC, Type: req.Type, Interface: link.Interface, Verdict: dhcp.VerdictSilent}}
+	from := link.Reach
+	for _, p := range link.Addrs {
+		if !from.IsValid() || p.Addr() == link.Dest {
+			from = p.Addr()
+		}
+	}
+	net := req.GIAddr
+	if !net.IsValid() {
+		net = from
+	}
+	if req.Type != dhcp.Discover && req.Type != dhcp.Ask || !net.IsValid() {
+		return dec
+	}
+	addr := d.address(req.MAC, net)
+	if used, known := d.probed[addr]; d.probe && !link.NoProbe && req.Type == dhcp.Discover {
+		if known && used {
+			d.given[dhcp.MAC{byte(len(d.given))}] = addr // taken by somebody
+			delete(d.given, req.MAC)
+			addr = d.address(req.MAC, net)
+			_, known = d.probed[addr]
+		}
+		if !known {
+			dec.Probe, dec.Event.Verdict = addr, dhcp.VerdictProbing
+			return dec
+		}
+	}
+	r := &dhcp.Reply{Type: dhcp.Offer, XID: req.XID, Flags: req.Flags, CHAddr: req.CHAddr, CIAddr: req.CIAddr, YIAddr: addr,
+		GIAddr: req.GIAddr, ServerID: from, From: from, RelayInfo: req.RelayInfo}
+	dec.Event.Verdict = dhcp.VerdictOffered
+	if req.Type == dhcp.Ask {
+		r.Type, dec.Event.Verdict = dhcp.Ack, dhcp.VerdictAcked
+	}
+	id := from.As4()
+	r.Options = []dhcp.Option{{Code: 53, Data: []byte{byte(r.Type)}}, {Code: 54, Data: id[:]}, {Code: 1, Data: []byte{255, 255, 255, 0}},
+		{Code: 51, Data: []byte{0, 0, 0x0e, 0x10}}}
+	dec.Reply, dec.Event.Reply, dec.Event.Addr = r, r, addr
+	return dec
+}
+
+// address is the first free one from .100 on in the /24 of net.
+func (d *desk) address(mac dhcp.MAC, net netip.Addr) netip.Addr {
+	if a, ok := d.given[mac]; ok {
+		return a
+	}
+	b := net.As4()
+	var used []netip.Addr
+	for _, a := range d.given {
+		used = append(used, a)
+	}
+	for b[3] = 100; slices.Contains(used, netip.AddrFrom4(b)); b[3]++ {
+	}
+	d.given[mac] = netip.AddrFrom4(b)
+	return d.given[mac]
+}
+
+// requests returns what has come so far.
+func (d *desk) requests() []seen {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.seen)
+}
+
+// journal collects what a server tells its observer.
+type journal struct {
+	decided  chan dhcp.Event
+	dropped  chan Drop
+	fallback chan error
+	foreign  chan Offer
+}
+
+func newJournal() *journal {
+	return &journal{make(chan dhcp.Event, 1000), make(chan Drop, 1000), make(chan error, 1000), make(chan Offer, 1000)}
+}
+
+func (j *journal) observer() Observer {
+	return Observer{
+		Decided:  func(ev *dhcp.Event, _ time.Duration) { j.decided <- *ev },
+		Dropped:  func(why Drop, n int) { j.dropped <- why },
+		Fallback: func(err error) { j.fallback <- err },
+		Foreign:  func(o Offer) { j.foreign <- o },
+	}
+}
+
+// next waits for the next decision with that verdict.
+func (j *journal) next(t *testing.T, want dhcp.Verdict) dhcp.Event {
+	t.Helper()
+	for {
+		select {
+		case ev := <-j.decided:
+			if ev.Verdict == want {
+				return ev
+			}
+		case <-t.Context().Done():
+			t.Fatalf("no %s before the test ended", want)
+		case <-time.After(20 * time.Second):
+			t.Fatalf("no %s in 20 s", want)
+		}
+	}
+}
+
+// logTo writes a server's log to the test's.
+func logTo(t testing.TB) *slog.Logger {
+	return slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+type testWriter struct{ t testing.TB }
+
+func (w testWriter) Write(b []byte) (int, error) {
+	fmt.Fprint(w.t.Output(), string(b))
+	return len(b), nil
+}
+
+var errDisk = errors.New("write leases.db: no space left on device")

@@ -1,0 +1,269 @@
+package server
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
+
+	"plugtone/dhcp"
+)
+
+var (
+	voice0 = &iface{index: 7, name: "voice0", mac: dhcp.MAC{2, 0, 0, 0, 0, 1}, mtu: 1500, up: true,
+		addrs: []netip.Prefix{netip.MustParsePrefix("10.20.0.2/24")}}
+	uplink = &iface{index: 8, name: "uplink", mac: dhcp.MAC{2, 0, 0, 0, 0, 2}, mtu: 1500, up: true,
+		addrs: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}}
+)
+
+// sent is a reply that left a bench.
+type sent struct {
+	to     dhcp.Destination
+	packet []byte
+	in     *iface
+}
+
+// bench is a server without sockets: packets go in by put and come out on out.
+type bench struct {
+	*Server
+	*journal
+	desk *desk
+	out  chan sent
+}
+
+func newBench(t testing.TB, change func(*Config)) *bench {
+	t.Helper()
+	b := &bench{journal: newJournal(), desk: newDesk(), out: make(chan sent, 1000)}
+	cfg := Config{Interfaces: []string{"voice0"}, Now: time.Now, Log: logTo(t), Observer: b.observer(), Workers: 2, Queue: 8}
+	if change != nil {
+		change(&cfg)
+	}
+	s, err := New(cfg, nil, b.desk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.links = &links{}
+	s.links.now.Store(&snapshot{
+		byIndex: map[int]*iface{7: voice0, 8: uplink}, byName: map[string]*iface{"voice0": voice0, "uplink": uplink},
+		host: []netip.Addr{voice0.addrs[0].Addr(), uplink.addrs[0].Addr()},
+	})
+	s.routes = newRoutes(func(func() error) error { return errDisk })
+	s.deliver = func(to dhcp.Destination, packet []byte, in *iface) error {
+		b.out <- sent{to, packet, in}
+		return nil
+	}
+	b.Server = s
+	return b
+}
+
+// run starts the workers; the result ends them when all is worked off.
+func (b *bench) run(ctx context.Context) (finish func()) {
+	var wg sync.WaitGroup
+	for _, q := range b.queues {
+		wg.Go(func() { b.work(ctx, q) })
+	}
+	return func() {
+		for _, q := range b.queues {
+			close(q)
+		}
+		wg.Wait()
+	}
+}
+
+// put lets a packet come in on the interface with that index.
+func (b *bench) put(ifindex int, dst string, payload []byte) bool {
+	p := b.spare()
+	p.n, p.ifindex, p.at = copy(p.buf[:], payload), ifindex, time.Now()
+	p.src, p.dst = netip.MustParseAddrPort("0.0.0.0:68"), netip.MustParseAddr(dst)
+	return b.enqueue(p)
+}
+
+// message makes a client's message.
+func message(t testing.TB, mac byte, kind dhcpv4.MessageType, mods ...dhcpv4.Modifier) []byte {
+	t.Helper()
+	m, err := dhcpv4.New(append([]dhcpv4.Modifier{dhcpv4.WithMessageType(kind), dhcpv4.WithHwAddr([]byte{0, 0x15, 0x65, 0, 0, mac}),
+		dhcpv4.WithTransactionID(dhcpv4.TransactionID{1, 2, 3, mac})}, mods...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m.ToBytes()
+}
+
+func ip(s string) []byte { return netip.MustParseAddr(s).AsSlice() }
+
+// TestWhichPacketsAreWanted: links that are served; relays and renewals through routers on any.
+func TestWhichPacketsAreWanted(t *testing.T) {
+	discover := message(t, 1, dhcpv4.MessageTypeDiscover)
+	renew := message(t, 1, dhcpv4.MessageTypeRequest, dhcpv4.WithClientIP(ip("10.40.0.9")))
+	for _, c := range []struct {
+		name    string
+		ifindex int
+		dst     string
+		packet  []byte
+		want    bool
+	}{
+		{"broadcast on a served link", 7, "255.255.255.255", discover, true},
+		{"broadcast on another link", 8, "255.255.255.255", discover, false},
+		{"relayed on another link", 8, "192.0.2.1", message(t, 1, dhcpv4.MessageTypeDiscover, dhcpv4.WithGatewayIP(ip("10.40.0.1"))), true},
+		{"renewal through a router", 8, "192.0.2.1", renew, true},
+		{"renewal by broadcast on another link", 8, "255.255.255.255", renew, false},
+		{"without ciaddr to our address on another link", 8, "192.0.2.1", discover, false},
+		{"a packet too short to tell, on another link", 8, "192.0.2.1", []byte{1, 1, 6, 0}, true},
+	} {
+		b := newBench(t, nil)
+		if got := b.put(c.ifindex, c.dst, c.packet); got != c.want {
+			t.Errorf("%s: wanted %v", c.name, got)
+		}
+		if c.want != (len(b.dropped) == 0) {
+			t.Errorf("%s: %d drops counted", c.name, len(b.dropped))
+		}
+	}
+}
+
+func TestOwnDiscoverIsNotAnswered(t *testing.T) {
+	b := newBench(t, nil)
+	own, err := discoverFrame(uplink.mac, [4]byte{9, 9, 9, 9})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, ok := parseFrame(own)
+	if !ok {
+		t.Fatal("our own discover does not parse")
+	}
+	b.asking.Store([4]byte{9, 9, 9, 9}, true)
+	if b.put(7, "255.255.255.255", f.payload) {
+		t.Error("our own DISCOVER, heard on a second interface, is taken for a client's")
+	}
+	b.asking.Delete([4]byte{9, 9, 9, 9})
+	if !b.put(7, "255.255.255.255", f.payload) {
+		t.Error("a DHCP client on this host is not served")
+	}
+}
+
+// TestOneClientStaysInOrder sends many messages of a few clients through all workers.
+func TestOneClientStaysInOrder(t *testing.T) {
+	b := newBench(t, func(c *Config) { c.Queue = 1000 })
+	for n := range 50 {
+		for mac := range byte(8) {
+			xid := dhcpv4.WithTransactionID(dhcpv4.TransactionID{byte(n), 0, 0, mac})
+			if !b.put(7, "255.255.255.255", message(t, mac, dhcpv4.MessageTypeDiscover, xid)) {
+				t.Fatal("dropped")
+			}
+		}
+	}
+	b.run(t.Context())()
+	last := map[byte]int{}
+	for _, s := range b.desk.requests() {
+		mac, n := s.req.XID[3], int(s.req.XID[0])
+		if n != last[mac] {
+			t.Fatalf("client %d: message %d when %d was due", mac, n, last[mac])
+		}
+		last[mac]++
+	}
+	if len(b.out) != 400 || last[3] != 50 {
+		t.Errorf("%d replies, want 400", len(b.out))
+	}
+}
+
+func TestFullQueueDropsAndCounts(t *testing.T) {
+	b := newBench(t, func(c *Config) { c.Workers, c.Queue = 1, 3 })
+	for range 5 {
+		b.put(7, "255.255.255.255", message(t, 1, dhcpv4.MessageTypeDiscover))
+	}
+	if len(b.dropped) != 2 || <-b.dropped != DropQueue {
+		t.Errorf("%d drops of five packets at a queue of three", len(b.dropped))
+	}
+	b.run(t.Context())()
+	if len(b.out) != 3 {
+		t.Errorf("%d replies, want three", len(b.out))
+	}
+}
+
+func TestPanicCostsOnePacket(t *testing.T) {
+	b := newBench(t, func(c *Config) { c.Workers = 1 })
+	b.desk.crash = true
+	for range 2 {
+		b.put(7, "255.255.255.255", message(t, 1, dhcpv4.MessageTypeDiscover))
+	}
+	b.run(t.Context())()
+	if len(b.out) != 1 || len(b.dropped) != 1 || <-b.dropped != DropPanic {
+		t.Errorf("%d replies and %d drops, want one of each", len(b.out), len(b.dropped))
+	}
+}
+
+// TestDiskFaultIsSilence: never a NAK because our disk is full.
+func TestDiskFaultIsSilence(t *testing.T) {
+	b := newBench(t, nil)
+	b.desk.fail = errDisk
+	b.put(7, "255.255.255.255", message(t, 1, dhcpv4.MessageTypeRequest))
+	b.run(t.Context())()
+	ev := b.next(t, dhcp.VerdictFault)
+	if len(b.out) != 0 || !strings.Contains(ev.Reason, "no space left on device") || ev.Reply != nil {
+		t.Errorf("%d replies, reason %q, reply %v", len(b.out), ev.Reason, ev.Reply)
+	}
+}
+
+func TestMalformedIsTold(t *testing.T) {
+	b := newBench(t, nil)
+	b.put(7, "255.255.255.255", []byte("GET / HTTP/1.1"))
+	b.run(t.Context())()
+	if ev := b.next(t, dhcp.VerdictMalformed); ev.Interface != "voice0" || !strings.HasPrefix(ev.Reason, "malformed packet") {
+		t.Errorf("%+v", ev)
+	}
+}
+
+// TestBusyProbesAreSkipped (C41): in a rush, clients get their address without a probe.
+func TestBusyProbesAreSkipped(t *testing.T) {
+	b := newBench(t, nil)
+	b.desk.probe = true
+	for i := range maxProbes {
+		b.probes.flying[netip.AddrFrom4([4]byte{10, 9, 9, byte(i)})] = nil
+	}
+	b.put(7, "255.255.255.255", message(t, 1, dhcpv4.MessageTypeDiscover))
+	b.run(t.Context())()
+	if got := b.desk.requests(); len(got) != 1 || !got[0].link.NoProbe || len(b.out) != 1 {
+		t.Errorf("%d requests, %d replies, no probe %v", len(got), len(b.out), got[0].link.NoProbe)
+	}
+}
+
+func TestConfigFaultsAreToldTogether(t *testing.T) {
+	_, err := New(Config{Workers: -1, Interfaces: []string{""}}, nil, nil)
+	for _, want := range []string{"no clock", "no logger", "-1 workers", "interface without a name", "no lease table"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v lacks %q", err, want)
+		}
+	}
+}
+
+// FuzzReceive throws bytes at the whole way of a packet: no panic, and whatever leaves goes where it may.
+func FuzzReceive(f *testing.F) {
+	f.Add(message(f, 1, dhcpv4.MessageTypeDiscover), uint8(7))
+	f.Add(message(f, 1, dhcpv4.MessageTypeRequest, dhcpv4.WithClientIP(ip("10.20.0.9"))), uint8(8))
+	f.Add(message(f, 1, dhcpv4.MessageTypeDiscover, dhcpv4.WithGatewayIP(ip("10.40.0.1"))), uint8(8))
+	f.Add([]byte{1, 1, 6}, uint8(7))
+	f.Fuzz(func(t *testing.T, packet []byte, ifindex uint8) {
+		if ifindex = 7 + ifindex%2; len(packet) > packetSize {
+			return
+		}
+		b := newBench(t, nil)
+		b.put(int(ifindex), "255.255.255.255", packet)
+		b.run(t.Context())()
+		if len(b.dropped) > 0 && <-b.dropped == DropPanic {
+			t.Fatal("panic")
+		}
+		for len(b.out) > 0 {
+			s := <-b.out
+			relayed := [4]byte(packet[offGIAddr:]) != [4]byte{}
+			if !relayed && ifindex != 7 {
+				t.Errorf("answered on a link that is not served: %+v", s.to)
+			}
+			if s.in.index != int(ifindex) || !s.to.Addr.IsValid() || len(s.packet) < 240 {
+				t.Errorf("reply of %d bytes to %+v", len(s.packet), s.to)
+			}
+		}
+	})
+}
