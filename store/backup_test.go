@@ -1,0 +1,230 @@
+package store
+
+import (
+	"archive/tar"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"plugtone/dhcp"
+	"plugtone/provision"
+	"plugtone/provision/timeline"
+)
+
+// backupOf is a backup with something in each file.
+func backupOf(t *testing.T) []byte {
+	s := newHouse(t).open()
+	putDevices(t, s, &provision.Device{MAC: mac(1), Label: "from the backup", ReservedIP: addr(1)})
+	must(t, s.WriteLeases([]dhcp.Change{{Lease: lease(1)}}))
+	s.AppendTimeline([]timeline.Entry{entry(mac(1), 1)}) // still buffered
+	var b bytes.Buffer
+	must(t, s.Backup(&b))
+	if left, _ := filepath.Glob(filepath.Join(s.backups(), ".*")); len(left) != 0 {
+		t.Errorf("the backup left %v", left)
+	}
+	return b.Bytes()
+}
+
+func TestBackupAndRestore(t *testing.T) {
+	b := backupOf(t)
+	h := fullHouse(t)
+	must(t, Restore(bytes.NewReader(b), h.cfg.Dir, h.now))
+	s := h.open()
+	must(t, s.View(func(f provision.Fleet) error {
+		if d, err := f.Device(mac(1)); err != nil || d.Label != "from the backup" {
+			t.Errorf("%+v, %v", d, err)
+		}
+		return nil
+	}))
+	line, err := s.Timeline(mac(1), 10)
+	if l := leasesOf(t, s); h.devices(s) != 1 || len(l) != 1 || l[addr(1)] != lease(1) || err != nil || len(line) != 1 {
+		t.Errorf("%d devices, %d leases, %d entries, %v", h.devices(s), len(l), len(line), err)
+	}
+	for _, name := range []string{fleetFile, leaseFile, eventFile} {
+		if aside, _ := filepath.Glob(h.path(name + ".before-restore-*")); len(aside) != 1 {
+			t.Errorf("%s was not set aside: %v", name, aside)
+		}
+	}
+}
+
+func TestRestoreIntoAnEmptyDirectory(t *testing.T) {
+	h := newHouse(t)
+	h.cfg.Dir = h.path("new/plugtone")
+	must(t, Restore(bytes.NewReader(backupOf(t)), h.cfg.Dir, h.now))
+	if s := h.open(); h.devices(s) != 1 {
+		t.Error("nothing was restored")
+	}
+}
+
+// tarOf is a tar stream of these files; a name may come twice.
+func tarOf(t *testing.T, pairs ...any) []byte {
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for i := 0; i < len(pairs); i += 2 {
+		body := pairs[i+1].([]byte)
+		must(t, w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: pairs[i].(string), Size: int64(len(body)), Mode: 0o644}))
+		_, err := w.Write(body)
+		must(t, err)
+	}
+	must(t, w.Close())
+	return b.Bytes()
+}
+
+func TestABadBackupTouchesNothing(t *testing.T) {
+	good := backupOf(t)
+	member := map[string][]byte{}
+	for r := tar.NewReader(bytes.NewReader(good)); ; {
+		h, err := r.Next()
+		if err == io.EOF {
+			break
+		}
+		must(t, err)
+		member[h.Name], err = io.ReadAll(r)
+		must(t, err)
+	}
+	newer := filepath.Join(t.TempDir(), "x.db")
+	must(t, os.WriteFile(newer, member[fleetFile], 0o600))
+	db, err := openBolt(newer, false, 0)
+	must(t, err)
+	must(t, db.Update(func(tx *bolt.Tx) error { return setMetaNumber(tx, keySchema, 9) }))
+	must(t, db.Close())
+	fromFuture, err := os.ReadFile(newer)
+	must(t, err)
+
+	for name, c := range map[string]struct {
+		tar  []byte
+		want string
+	}{
+		"no tar":        {[]byte(strings.Repeat("hello", 1000)), "no backup of plugtone"},
+		"empty":         {nil, "it has no plugtone.db"},
+		"cut short":     {good[:len(good)/3], "unexpected EOF"},
+		"leases only":   {tarOf(t, leaseFile, member[leaseFile]), "it has no plugtone.db"},
+		"garbage":       {tarOf(t, fleetFile, []byte("garbage")), "plugtone.db in the backup: damaged"},
+		"empty file":    {tarOf(t, fleetFile, []byte{}), "damaged: empty"},
+		"one bad":       {tarOf(t, fleetFile, member[fleetFile], leaseFile, member[leaseFile][:5000]), "leases.db in the backup: damaged"},
+		"elsewhere":     {tarOf(t, "../../etc/passwd", []byte("x")), `"../../etc/passwd" is not part of a backup`},
+		"twice":         {tarOf(t, fleetFile, member[fleetFile], fleetFile, member[fleetFile]), "in it twice"},
+		"from a newer":  {tarOf(t, fleetFile, fromFuture), "schema 9"},
+		"a file beside": {tarOf(t, fleetFile, member[fleetFile], "notes.txt", []byte("x")), `"notes.txt" is not part`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := fullHouse(t)
+			before, _ := os.ReadDir(h.cfg.Dir)
+			err := Restore(bytes.NewReader(c.tar), h.cfg.Dir, h.now)
+			if err == nil || !strings.HasPrefix(err.Error(), "restore: ") || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want %s", err, c.want)
+			}
+			after, _ := os.ReadDir(h.cfg.Dir)
+			if fmt.Sprint(before) != fmt.Sprint(after) {
+				t.Errorf("%v became %v", before, after)
+			}
+			if s := h.open(); h.devices(s) != 201 || len(leasesOf(t, s)) != 2 {
+				t.Error("what was there is not there any more")
+			}
+		})
+	}
+}
+
+// stuckWriter takes the first bytes and then waits, as a slow client of the API does.
+type stuckWriter struct {
+	stuck, on chan struct{}
+	once      bool
+}
+
+func (w *stuckWriter) Write(p []byte) (int, error) {
+	if !w.once {
+		w.once = true
+		close(w.stuck)
+		<-w.on
+	}
+	return len(p), nil
+}
+
+func TestASlowBackupHoldsUpNobody(t *testing.T) {
+	s := newHouse(t).open()
+	w := &stuckWriter{stuck: make(chan struct{}), on: make(chan struct{})}
+	done := make(chan error)
+	go func() { done <- s.Backup(w) }()
+	<-w.stuck
+	putDevices(t, s, &provision.Device{MAC: mac(1)})
+	must(t, s.WriteLeases([]dhcp.Change{{Lease: lease(1)}}))
+	must(t, s.fleet.view(func(tx *bolt.Tx) error {
+		if n := tx.DB().Stats().OpenTxN; n > 1 {
+			t.Errorf("%d readers are open besides this one", n-1)
+		}
+		return nil
+	}))
+	close(w.on)
+	must(t, <-done)
+}
+
+type brokenWriter struct{}
+
+func (brokenWriter) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
+
+func TestABrokenBackupIsAnError(t *testing.T) {
+	s := newHouse(t).open()
+	if err := s.Backup(brokenWriter{}); !errors.Is(err, io.ErrClosedPipe) {
+		t.Errorf("got %v", err)
+	}
+	if left, _ := os.ReadDir(s.backups()); len(left) != 0 {
+		t.Errorf("it left %v", left)
+	}
+}
+
+func TestSnapshotsRotate(t *testing.T) {
+	h := newHouse(t)
+	s := h.open()
+	putDevices(t, s, &provision.Device{MAC: mac(1)})
+	must(t, s.Snapshot())
+	h.now = h.now.Add(time.Hour)
+	must(t, s.Snapshot())
+	if n := len(s.snapshots()); n != 1 {
+		t.Errorf("%d snapshots though nothing changed", n)
+	}
+	must(t, s.Close())
+	s = h.open()
+	must(t, s.Snapshot())
+	if n := len(s.snapshots()); n != 1 {
+		t.Errorf("%d snapshots after opening again", n)
+	}
+	for n := range 30 {
+		h.now = h.now.Add(time.Hour)
+		putDevices(t, s, &provision.Device{MAC: mac(n + 2)})
+		must(t, s.Snapshot())
+	}
+	snaps := s.snapshots()
+	if len(snaps) != 24 || !strings.HasSuffix(snaps[0], "plugtone-20261123T150000.000Z.db") {
+		t.Errorf("%d snapshots: %v", len(snaps), snaps)
+	}
+}
+
+func TestWhichSnapshotsAreTooOld(t *testing.T) {
+	var paths []string
+	for n := range 24 * 40 {
+		paths = append(paths, "/b/plugtone-"+stamp(startOfTime.Add(-time.Duration(n)*time.Hour))+".db")
+	}
+	old := tooOld(paths)
+	var kept []string
+	for _, p := range paths {
+		if !slices.Contains(old, p) {
+			kept = append(kept, p)
+		}
+	}
+	// Of today and yesterday, which the newest 24 reach into, no further one; then one of each of 12 days.
+	if len(kept) != 24+12 || kept[24] != "/b/plugtone-20261120T230000.000Z.db" || kept[35] != "/b/plugtone-20261109T230000.000Z.db" {
+		t.Errorf("%d kept: %v", len(kept), kept[24:])
+	}
+	if left := tooOld(kept); len(left) != 0 {
+		t.Errorf("a second look removes %v", left)
+	}
+}
