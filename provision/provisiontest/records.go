@@ -1,0 +1,265 @@
+// Package provisiontest has stand-ins for what provisioning needs, for tests of the packages that use it.
+package provisiontest
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"plugtone/provision"
+)
+
+// ErrBroken is what broken records answer.
+var ErrBroken = errors.New("disk on fire")
+
+// Records keeps a fleet in memory. The zero value is empty and ready.
+type Records struct {
+	mu     sync.RWMutex
+	fleet  fleet
+	broken bool
+	views  int
+}
+
+// Break makes every later call fail, as a damaged store does.
+func (r *Records) Break(broken bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.broken = broken
+}
+
+// Views tells how often the fleet was read.
+func (r *Records) Views() int {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.views
+}
+
+// View implements provision.Records.
+func (r *Records) View(f func(provision.Fleet) error) error {
+	r.mu.Lock()
+	r.views++
+	broken, fleet := r.broken, r.fleet
+	r.mu.Unlock()
+	if broken {
+		return ErrBroken
+	}
+	return f(&fleet)
+}
+
+// Edit implements provision.Records.
+func (r *Records) Edit(_, _ string, f func(provision.Edit) error) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.broken {
+		return ErrBroken
+	}
+	next := r.fleet.clone()
+	next.revision++
+	if err := f(&next); err != nil {
+		return err
+	}
+	r.fleet = next
+	return nil
+}
+
+// extensionKey names an extension.
+type extensionKey struct{ number, registrar string }
+
+// fleet is one revision. Records are kept as JSON, as a store does, so that nobody shares memory with it and what
+// doesn't survive JSON is found.
+type fleet struct {
+	revision   uint64
+	devices    map[provision.MAC][]byte
+	extensions map[extensionKey][]byte
+	registrars map[string][]byte
+	profiles   map[string][]byte
+}
+
+func (f *fleet) clone() fleet {
+	c := fleet{f.revision, maps.Clone(f.devices), maps.Clone(f.extensions), maps.Clone(f.registrars), maps.Clone(f.profiles)}
+	if c.devices == nil {
+		c.devices, c.extensions = map[provision.MAC][]byte{}, map[extensionKey][]byte{}
+		c.registrars, c.profiles = map[string][]byte{}, map[string][]byte{}
+	}
+	return c
+}
+
+func decode[T any](b []byte) (*T, error) {
+	var v T
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields()
+	return &v, dec.Decode(&v)
+}
+
+func find[K comparable, T any](m map[K][]byte, k K, what string) (*T, error) {
+	b, ok := m[k]
+	if !ok {
+		return nil, fmt.Errorf("%s: %w", what, provision.ErrNotFound)
+	}
+	return decode[T](b)
+}
+
+func all[K comparable, T any](m map[K][]byte, order func(a, b K) int) iter.Seq2[*T, error] {
+	return func(yield func(*T, error) bool) {
+		for _, k := range slices.SortedFunc(maps.Keys(m), order) {
+			if !yield(decode[T](m[k])) {
+				return
+			}
+		}
+	}
+}
+
+func (f *fleet) Revision() uint64 { return f.revision }
+
+func (f *fleet) Device(mac provision.MAC) (*provision.Device, error) {
+	return find[provision.MAC, provision.Device](f.devices, mac, "device "+mac.String())
+}
+
+func (f *fleet) DeviceByAny(mac provision.MAC) (*provision.Device, error) {
+	if d, err := f.Device(mac); err == nil {
+		return d, nil
+	}
+	for d, err := range f.Devices(provision.MAC{}) {
+		if err != nil || slices.Contains(d.OtherMACs, mac) {
+			return d, err
+		}
+	}
+	return nil, fmt.Errorf("device %s: %w", mac, provision.ErrNotFound)
+}
+
+func (f *fleet) DeviceByIP(ip netip.Addr) (provision.MAC, error) {
+	for d, err := range f.Devices(provision.MAC{}) {
+		if err != nil || d.ReservedIP == ip {
+			return d.MAC, err
+		}
+	}
+	return provision.MAC{}, fmt.Errorf("device with %s: %w", ip, provision.ErrNotFound)
+}
+
+func (f *fleet) Extension(number, registrar string) (*provision.Extension, error) {
+	return find[extensionKey, provision.Extension](f.extensions, extensionKey{number, registrar}, "extension "+number+"@"+registrar)
+}
+
+func (f *fleet) ExtensionsNumbered(number string) ([]*provision.Extension, error) {
+	var out []*provision.Extension
+	for e, err := range f.Extensions() {
+		if err != nil {
+			return nil, err
+		}
+		if e.Number == number {
+			out = append(out, e)
+		}
+	}
+	return out, nil
+}
+
+func (f *fleet) Registrar(name string) (*provision.Registrar, error) {
+	return find[string, provision.Registrar](f.registrars, name, "registrar "+name)
+}
+
+func (f *fleet) Profile(name string) (*provision.Profile, error) {
+	return find[string, provision.Profile](f.profiles, name, "profile "+name)
+}
+
+func (f *fleet) Devices(after provision.MAC) iter.Seq2[*provision.Device, error] {
+	return func(yield func(*provision.Device, error) bool) {
+		byMAC := func(a, b provision.MAC) int { return bytes.Compare(a[:], b[:]) }
+		for d, err := range all[provision.MAC, provision.Device](f.devices, byMAC) {
+			if (err != nil || byMAC(d.MAC, after) > 0) && !yield(d, err) {
+				return
+			}
+		}
+	}
+}
+
+func (f *fleet) Extensions() iter.Seq2[*provision.Extension, error] {
+	return all[extensionKey, provision.Extension](f.extensions, func(a, b extensionKey) int {
+		return cmp.Or(cmp.Compare(a.number, b.number), cmp.Compare(a.registrar, b.registrar))
+	})
+}
+
+func (f *fleet) Registrars() iter.Seq2[*provision.Registrar, error] {
+	return all[string, provision.Registrar](f.registrars, cmp.Compare[string])
+}
+
+func (f *fleet) Profiles() iter.Seq2[*provision.Profile, error] {
+	return all[string, provision.Profile](f.profiles, cmp.Compare[string])
+}
+
+func (f *fleet) DevicesWith(number, registrar string) ([]provision.MAC, error) {
+	var out []provision.MAC
+	for d, err := range f.Devices(provision.MAC{}) {
+		if err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(d.Lines, func(l provision.Line) bool { return l.Extension == number && l.Registrar == registrar }) {
+			out = append(out, d.MAC)
+		}
+	}
+	return out, nil
+}
+
+// stamp sets what Put sets.
+func stamp(revision uint64, rev *uint64, created, updated *time.Time) {
+	now := time.Unix(int64(1_700_000_000+revision), 0).UTC()
+	*rev, *updated = revision, now
+	if created.IsZero() {
+		*created = now
+	}
+}
+
+func put[K comparable](m map[K][]byte, k K, v any) error {
+	b, err := json.Marshal(v)
+	m[k] = b
+	return err
+}
+
+func remove[K comparable](m map[K][]byte, k K, what string) error {
+	if _, ok := m[k]; !ok {
+		return fmt.Errorf("%s: %w", what, provision.ErrNotFound)
+	}
+	delete(m, k)
+	return nil
+}
+
+func (f *fleet) PutDevice(d *provision.Device) error {
+	stamp(f.revision, &d.Revision, &d.CreatedAt, &d.UpdatedAt)
+	return put(f.devices, d.MAC, d)
+}
+
+func (f *fleet) DeleteDevice(mac provision.MAC) error {
+	return remove(f.devices, mac, "device "+mac.String())
+}
+
+func (f *fleet) PutExtension(e *provision.Extension) error {
+	stamp(f.revision, &e.Revision, &e.CreatedAt, &e.UpdatedAt)
+	return put(f.extensions, extensionKey{e.Number, e.Registrar}, e)
+}
+
+func (f *fleet) DeleteExtension(number, registrar string) error {
+	return remove(f.extensions, extensionKey{number, registrar}, "extension "+number+"@"+registrar)
+}
+
+func (f *fleet) PutRegistrar(r *provision.Registrar) error {
+	stamp(f.revision, &r.Revision, &r.CreatedAt, &r.UpdatedAt)
+	return put(f.registrars, r.Name, r)
+}
+
+func (f *fleet) DeleteRegistrar(name string) error {
+	return remove(f.registrars, name, "registrar "+name)
+}
+
+func (f *fleet) PutProfile(p *provision.Profile) error {
+	stamp(f.revision, &p.Revision, &p.CreatedAt, &p.UpdatedAt)
+	return put(f.profiles, p.Name, p)
+}
+
+func (f *fleet) DeleteProfile(name string) error { return remove(f.profiles, name, "profile "+name) }
