@@ -44,7 +44,7 @@ func (r *reader) checkSubnet(s *Subnet, p *subnetPlaces) {
 	r.checkRanges(s, s.Pools, p.pools, true)
 	r.checkRanges(s, s.Exclude, p.exclude, false)
 	for i, a := range s.Routers {
-		if at := fmt.Sprintf("%s.routers[%d]", p.at, i); !s.Prefix.Contains(a) {
+		if at := fmt.Sprintf("%s.routers[%d]", p.at, i); a.IsValid() && !s.Prefix.Contains(a) {
 			r.faultPath(at, a.String(), "lies outside %s: a phone can't reach a router that is not on its own network", s.Prefix)
 		}
 	}
@@ -169,7 +169,7 @@ func (r *reader) checkCertificates(c *Config) {
 	tls := c.Admin.TLSCertFile != "" && c.Admin.TLSKeyFile != ""
 	pair("admin", c.Admin.TLSCertFile, c.Admin.TLSKeyFile, "tls_cert_file", "tls_key_file", false, "a certificate and its key go together")
 	for i, a := range c.Admin.Listen {
-		if a.Unix == "" && !a.TCP.Addr().IsLoopback() && !tls {
+		if a.TCP.IsValid() && !a.TCP.Addr().IsLoopback() && !tls {
 			r.faultPath(fmt.Sprintf("admin.listen[%d]", i), shownListen(a.TCP),
 				"anything but a unix socket and 127.0.0.1 needs admin.tls_cert_file and admin.tls_key_file, for tokens travel there")
 		}

@@ -188,7 +188,7 @@ log: {level: debug, format: json}
 		t.Error(diff)
 	}
 	f := got.Fault("provisioning.experimental_packs[0]", "no pack")
-	if want := `x.yaml:34:24: provisioning.experimental_packs[0]: "avaya": no pack`; f.Error() != want {
+	if want := `x.yaml:35:24: provisioning.experimental_packs[0]: "avaya": no pack`; f.Error() != want {
 		t.Errorf("got %s, want %s", f.Error(), want)
 	}
 }

@@ -186,9 +186,8 @@ func (r *reader) toPaths(dst *[]string) field {
 		out := []string{}
 		r.list(n, path, func(n *yaml.Node, at string) {
 			var s string
-			if r.toPath(&s, false)(n, at); s != "" {
-				out = append(out, s)
-			}
+			r.toPath(&s, false)(n, at)
+			out = append(out, s) // also after a fault, or the next would stand at another's place
 		})
 		*dst = out
 	}
@@ -257,8 +256,7 @@ func (r *reader) settings(n *yaml.Node, path string, dst setting.Values) {
 		if isNull(value) {
 			return
 		}
-		var raw any
-		err := value.Decode(&raw)
+		raw, err := asWritten(value, d)
 		if err == nil {
 			raw, err = d.Canonical(raw)
 		}
@@ -275,9 +273,27 @@ func (r *reader) settings(n *yaml.Node, path string, dst setting.Values) {
 	})
 }
 
+// asWritten gives texts as they stand in the file: a password of digits is no number, and "off" is no boolean.
+func asWritten(n *yaml.Node, d setting.Def) (any, error) {
+	var raw any
+	switch {
+	case d.Type == setting.Bool || d.Type == setting.Int:
+		err := n.Decode(&raw)
+		return raw, err
+	case n.Kind == yaml.ScalarNode:
+		return n.Value, nil
+	case n.Kind == yaml.SequenceNode && !slices.ContainsFunc(n.Content, func(x *yaml.Node) bool { return deref(x).Kind != yaml.ScalarNode }):
+		texts := make([]string, len(n.Content))
+		for i, x := range n.Content {
+			texts[i] = deref(x).Value
+		}
+		return texts, nil
+	}
+	return nil, fmt.Errorf("no value")
+}
+
 // options reads CODE: "TYPE VALUE".
 func (r *reader) options(n *yaml.Node, path string, s *Subnet) {
-	const types = "TYPE VALUE with one of the types ip, ips, text, hex, u8, u16, u32, bool, such as \"ips 10.20.0.1\""
 	r.pairs(n, path, func(key, value *yaml.Node, at string) {
 		code, err := strconv.Atoi(key.Value)
 		if err != nil || code < 1 || code > 254 {
@@ -295,7 +311,7 @@ func (r *reader) options(n *yaml.Node, path string, s *Subnet) {
 		}
 		o, err := dhcp.ParseOption(uint8(code), text)
 		if err != nil {
-			r.fault(value, at, "%s; write %s", strings.TrimPrefix(err.Error(), fmt.Sprintf("option %d: ", code)), types)
+			r.fault(value, at, "%s", strings.TrimPrefix(err.Error(), fmt.Sprintf("option %d: ", code)))
 			return
 		}
 		s.Options = append(s.Options, o)

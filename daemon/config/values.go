@@ -51,9 +51,8 @@ func (r *reader) toAddrs(dst *[]netip.Addr) field {
 	return func(n *yaml.Node, path string) {
 		var out []netip.Addr
 		r.list(n, path, func(n *yaml.Node, at string) {
-			if a, ok := r.addr(n, at); ok {
-				out = append(out, a)
-			}
+			a, _ := r.addr(n, at)
+			out = append(out, a) // the zero address after a fault, or the next would stand at another's place
 		})
 		*dst = out
 	}
@@ -102,8 +101,10 @@ func (r *reader) toListen(dst *[]netip.AddrPort) field {
 			switch {
 			case n.Kind != yaml.ScalarNode || err != nil:
 				r.fault(n, at, "\":PORT\" or \"ADDRESS:PORT\" with an IPv4 address of this host, such as \":69\" or \"10.20.0.2:69\"")
+				out = append(out, netip.AddrPort{})
 			case contains(out, a):
 				r.fault(n, at, "listens on the same address and port as another entry of the list")
+				out = append(out, netip.AddrPort{})
 			default:
 				out = append(out, a)
 			}
@@ -151,6 +152,7 @@ func (r *reader) toAdminListen(dst *[]AdminAddr) field {
 				// A longer path doesn't fit into the kernel's sockaddr_un.
 				if !filepath.IsAbs(p) || len(p) > 107 {
 					r.fault(n, at, "unix: and an absolute path of at most 107 characters")
+					out = append(out, AdminAddr{})
 					return
 				}
 				out = append(out, AdminAddr{Unix: p})
@@ -159,6 +161,7 @@ func (r *reader) toAdminListen(dst *[]AdminAddr) field {
 			a, err := parseListen(s)
 			if n.Kind != yaml.ScalarNode || err != nil {
 				r.fault(n, at, "\"unix:/PATH\" or \"ADDRESS:PORT\" with an IPv4 address of this host, such as \"127.0.0.1:8067\"")
+				out = append(out, AdminAddr{})
 				return
 			}
 			out = append(out, AdminAddr{TCP: a})

@@ -1,0 +1,304 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	systemd "github.com/coreos/go-systemd/v22/daemon"
+
+	"plugtone/admin"
+	"plugtone/dhcp"
+	"plugtone/dhcp/server"
+	"plugtone/provision"
+	"plugtone/provision/pack"
+	"plugtone/store"
+	"plugtone/tftp"
+)
+
+// Options is what a daemon is started with. The functions default to the real thing.
+type Options struct {
+	Config     string   // configuration file; "" for none
+	Interfaces []string // serve the own subnets of these too
+	DataDir    string   // instead of data_dir
+	Version    string
+	Log        io.Writer // standard error
+	Within     func(func() error) error
+
+	Now      func() time.Time
+	Notify   func(state string) (bool, error)                                 // sd_notify
+	Watchdog func() (time.Duration, error)                                    // WATCHDOG_USEC
+	Discover func(ctx context.Context, ifname string) ([]server.Offer, error) // our own DISCOVER
+}
+
+func (o *Options) defaults() {
+	if o.Log == nil {
+		o.Log = os.Stderr
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Notify == nil {
+		o.Notify = systemdNotify
+	}
+	if o.Watchdog == nil {
+		o.Watchdog = systemdWatchdog
+	}
+	if o.Discover == nil {
+		o.Discover = server.Discover
+	}
+}
+
+// Daemon is everything that serves phones on this host.
+type Daemon struct {
+	opts    Options
+	log     *slog.Logger
+	level   *slog.LevelVar
+	started time.Time
+	metrics *metrics
+	observe *observer
+	certs   *certificates
+
+	store   *store.Store
+	files   *os.Root
+	table   *dhcp.Table
+	service *provision.Service
+	dhcp    *server.Server // nil with dhcp.mode off
+	feed    admin.Feed
+
+	plan   atomic.Pointer[plan]
+	first  *plan // what was started with: listeners can't change later
+	reload sync.Mutex
+
+	up        atomic.Bool
+	tftp      atomic.Pointer[tftp.Server]
+	mu        sync.Mutex
+	listening []string
+	tasks     []string
+}
+
+// New reads the configuration, opens the data directory and joins all parts. Nothing listens before Run. What New opened
+// is closed by Run, or by Close when Run is never called.
+func New(o Options) (*Daemon, error) {
+	o.defaults()
+	p, err := makePlan(o)
+	if err != nil {
+		return nil, err
+	}
+	d := &Daemon{opts: o, level: new(slog.LevelVar), started: o.Now(), first: p}
+	d.level.Set(levelOf(p.cfg))
+	d.log = newLog(o.Log, p.cfg.Log.Format, d.level)
+	d.plan.Store(p)
+	if err := d.join(p); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	for _, w := range p.warnings {
+		d.log.Warn("configuration", "warning", w.String())
+	}
+	d.metrics.reloaded(true, o.Now())
+	return d, nil
+}
+
+// join builds the parts from the bottom up.
+func (d *Daemon) join(p *plan) (err error) {
+	if d.metrics, err = newMetrics(d.opts.Version); err != nil {
+		return err
+	}
+	if d.certs, err = loadCertificates(p.cfg); err != nil {
+		return err
+	}
+	d.store, err = store.Open(store.Config{Dir: p.cfg.DataDir, Now: d.opts.Now, Log: d.log, Registerer: d.metrics.registry})
+	if err != nil {
+		return err
+	}
+	if d.files, err = openFiles(filepath.Join(p.cfg.DataDir, "files")); err != nil {
+		return err
+	}
+	d.table = dhcp.NewTable(p.dhcp, d.store, d.opts.Now)
+	if err := d.table.Load(d.store.LoadLeases); err != nil {
+		return fmt.Errorf("load leases: %w", err)
+	}
+	d.service, err = provision.New(provision.Config{
+		Records: d.store, Leases: d.table, Packs: d.packs, Site: d.site, Fetches: d.store.Fetches, Files: d.files, Now: d.opts.Now,
+	})
+	if err != nil {
+		return err
+	}
+	d.observe = &observer{
+		keep: d.store, others: &ring{}, feed: &d.feed, metrics: d.metrics, log: &limited{log: d.log, now: d.opts.Now},
+		recorded: d.recorded, site: d.site, now: d.opts.Now,
+	}
+	count := census{records: d.store}
+	if err := d.metrics.registry.Register(newGauges(d.table.Stats, d.transfers, d.store.DiscoveredCount, count.count)); err != nil {
+		return err
+	}
+	if p.cfg.DHCP.Mode == dhcp.ModeOff {
+		return nil
+	}
+	return d.joinDHCP(p)
+}
+
+func (d *Daemon) joinDHCP(p *plan) error {
+	engine, err := dhcp.NewEngine(p.dhcp, d.store, d.service)
+	if err != nil {
+		return err
+	}
+	d.dhcp, err = server.New(server.Config{
+		Interfaces: p.interfaces(), Now: d.opts.Now, Log: d.log, Within: d.opts.Within,
+		Observer: server.Observer{Decided: d.observe.decided, Dropped: d.observe.dropped, Fallback: d.observe.fallback, Foreign: d.observe.foreign},
+	}, engine, d.table)
+	return err
+}
+
+// openFiles makes and opens the folder of static files. Nothing outside of it can be reached through it.
+func openFiles(dir string) (*os.Root, error) {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return nil, err
+	}
+	return os.OpenRoot(dir)
+}
+
+func (d *Daemon) packs() *pack.Set      { return d.plan.Load().packs }
+func (d *Daemon) site() *provision.Site { return d.plan.Load().site }
+
+// recorded tells whether a device has mac as its own or another of its MACs.
+func (d *Daemon) recorded(mac dhcp.MAC) bool {
+	err := d.store.View(func(f provision.Fleet) error {
+		_, err := f.DeviceByAny(mac)
+		return err
+	})
+	return err == nil
+}
+
+func (d *Daemon) transfers() int {
+	if s := d.tftp.Load(); s != nil {
+		return s.Stats().Active
+	}
+	return 0
+}
+
+// Close closes what New opened. Run does it by itself.
+func (d *Daemon) Close() error {
+	var errs []error
+	if d.files != nil {
+		errs = append(errs, d.files.Close())
+		d.files = nil
+	}
+	if d.store != nil {
+		errs = append(errs, d.store.Close())
+		d.store = nil
+	}
+	return errors.Join(errs...)
+}
+
+// Run serves until ctx ends: then it stops reading, lets transfers end for at most five seconds, and closes the store
+// last. The first part that fails stops the others and is returned.
+func (d *Daemon) Run(ctx context.Context) error {
+	err := d.lookForOthers(ctx)
+	if err == nil && ctx.Err() == nil {
+		err = runStages(ctx, d.stages(), d.ready)
+	}
+	d.up.Store(false)
+	closed := d.Close()
+	if err == nil {
+		d.log.Info("stopped")
+	}
+	return errors.Join(err, closed)
+}
+
+// ready tells everybody that all parts run.
+func (d *Daemon) ready() {
+	d.up.Store(true)
+	d.mu.Lock()
+	listening := slices.Clone(d.listening)
+	d.mu.Unlock()
+	d.log.Info("ready", "version", d.opts.Version, "listening", listening)
+	d.notify(systemd.SdNotifyReady)
+}
+
+// Ready is nil when all parts run and the disk takes what is written.
+func (d *Daemon) Ready() error {
+	if !d.up.Load() {
+		return errors.New("not all parts run")
+	}
+	return d.store.Health()
+}
+
+// Listening names the sockets that are open: tftp 127.0.0.1:69.
+func (d *Daemon) Listening() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.listening)
+}
+
+// Reload reads configuration and packs again. When they have faults everything stays as it is and the faults are
+// returned. What can't change while the daemon runs is said in the log and keeps its value.
+func (d *Daemon) Reload(context.Context) error {
+	d.reload.Lock()
+	defer d.reload.Unlock()
+	d.notify(systemd.SdNotifyReloading + "\n" + monotonic())
+	defer d.notify(systemd.SdNotifyReady)
+	err := d.take()
+	d.metrics.reloaded(err == nil, d.opts.Now())
+	if err != nil {
+		d.log.Error("configuration kept as it was: the new one has faults", "err", err)
+		return err
+	}
+	d.log.Info("configuration reloaded")
+	return nil
+}
+
+// take puts a new plan into force, or nothing of it.
+func (d *Daemon) take() error {
+	p, err := makePlan(d.opts)
+	if err != nil {
+		return err
+	}
+	certs, err := loadCertificates(p.cfg)
+	if err != nil {
+		return err
+	}
+	if d.dhcp != nil && p.cfg.DHCP.Mode != dhcp.ModeOff {
+		engine, err := dhcp.NewEngine(p.dhcp, d.store, d.service)
+		if err != nil {
+			return err
+		}
+		d.table.Configure(p.dhcp)
+		d.plan.Store(p)
+		d.dhcp.Use(engine, p.interfaces())
+	}
+	d.plan.Store(p)
+	d.certs.take(certs)
+	d.level.Set(levelOf(p.cfg))
+	for _, w := range p.warnings {
+		d.log.Warn("configuration", "warning", w.String())
+	}
+	if keys := d.first.needsRestart(p); len(keys) > 0 {
+		d.log.Warn("some of the new configuration counts only after a restart", "keys", keys)
+	}
+	return nil
+}
+
+// warnings are those of the configuration in force and what the store mended at start.
+func (d *Daemon) warnings() []string {
+	p := d.plan.Load()
+	var out []string
+	for _, w := range p.warnings {
+		out = append(out, w.String())
+	}
+	if keys := d.first.needsRestart(p); len(keys) > 0 {
+		out = append(out, fmt.Sprintf("restart to apply the changes of %v", keys))
+	}
+	if f := d.observe.foreignSeen.Load(); f != nil {
+		out = append(out, fmt.Sprintf("another DHCP server answers on %s: %s (%s)", f.Interface, f.Server, f.MAC))
+	}
+	return append(out, d.store.Notices()...)
+}

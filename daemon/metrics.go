@@ -1,0 +1,221 @@
+package daemon
+
+import (
+	"errors"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"plugtone/dhcp"
+	"plugtone/dhcp/server"
+	"plugtone/provision"
+)
+
+// metrics are moved once for each decision. Their labels are closed sets: nothing that a packet says can make a new one.
+type metrics struct {
+	registry *prometheus.Registry
+
+	messages, verdicts, dropped *prometheus.CounterVec
+	replySeconds                *prometheus.HistogramVec
+	files, fileBytes            *prometheus.CounterVec
+	fileSeconds                 *prometheus.HistogramVec
+	foreign                     prometheus.Counter
+	broadcasts                  prometheus.Counter
+	reloadOK, reloadTime        prometheus.Gauge
+}
+
+func newMetrics(version string) (*metrics, error) {
+	counters := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	}
+	seconds := func(name, help, label string) *prometheus.HistogramVec {
+		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help,
+			Buckets: []float64{.0001, .0003, .001, .003, .01, .03, .1, .3, 1, 3, 10}}, []string{label})
+	}
+	gauge := func(name, help string) prometheus.Gauge {
+		return prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
+	}
+	m := &metrics{
+		registry:     prometheus.NewPedanticRegistry(),
+		messages:     counters("plugtone_dhcp_messages_total", "DHCP messages that were decided about, by the client's message type.", "type"),
+		verdicts:     counters("plugtone_dhcp_verdicts_total", "DHCP decisions.", "verdict"),
+		dropped:      counters("plugtone_dhcp_dropped_total", "DHCP packets without a decision, and replies that could not leave.", "reason"),
+		replySeconds: seconds("plugtone_dhcp_reply_seconds", "Time from reading a DHCP message until its reply has left.", "type"),
+		files:        counters("plugtone_files_total", "File requests, by what became of them.", "transport", "outcome"),
+		fileBytes:    counters("plugtone_file_bytes_total", "Bytes of files sent.", "transport"),
+		fileSeconds:  seconds("plugtone_file_seconds", "Time from a file request until its last byte.", "transport"),
+		foreign: prometheus.NewCounter(prometheus.CounterOpts{Name: "plugtone_rogue_dhcp_offers_total",
+			Help: "OFFERs and ACKs of other DHCP servers that were seen on our links."}),
+		broadcasts: prometheus.NewCounter(prometheus.CounterOpts{Name: "plugtone_dhcp_broadcast_fallbacks_total",
+			Help: "Replies that went by broadcast because no raw frame could be sent."}),
+		reloadOK:   gauge("plugtone_config_reload_success", "1 when the last reload of the configuration was accepted, else 0."),
+		reloadTime: gauge("plugtone_config_reload_success_timestamp_seconds", "When a configuration was last accepted."),
+	}
+	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "plugtone_build_info", Help: "1, with the version as label.",
+		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()}})
+	build.Set(1)
+	m.fill()
+	var errs []error
+	for _, c := range []prometheus.Collector{build, m.messages, m.verdicts, m.dropped, m.replySeconds, m.files, m.fileBytes, m.fileSeconds,
+		m.foreign, m.broadcasts, m.reloadOK, m.reloadTime, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})} {
+		errs = append(errs, m.registry.Register(c))
+	}
+	return m, errors.Join(errs...)
+}
+
+// messageTypes are those that clients send; anything else is counted as other.
+var messageTypes = [...]dhcp.MessageType{dhcp.Discover, dhcp.Ask, dhcp.Decline, dhcp.Release, dhcp.Inform}
+
+func typeLabel(t dhcp.MessageType) string {
+	for _, known := range messageTypes {
+		if t == known {
+			return strings.ToLower(t.String())
+		}
+	}
+	return "other"
+}
+
+// transports and outcomes are all that a file request can be counted under.
+var (
+	transports = [...]provision.Transport{provision.TFTP, provision.HTTP, provision.HTTPS}
+	outcomes   = [...]provision.Outcome{provision.Served, provision.NotModified, provision.NotFound, provision.Expected404, provision.Refused, provision.Fault}
+)
+
+// fill makes every label exist from the start, so that a rate over them is never missing.
+func (m *metrics) fill() {
+	for _, t := range messageTypes {
+		m.messages.WithLabelValues(typeLabel(t))
+	}
+	m.messages.WithLabelValues("other")
+	for _, v := range dhcp.Verdicts() {
+		m.verdicts.WithLabelValues(string(v))
+	}
+	for _, why := range server.Drops() {
+		m.dropped.WithLabelValues(string(why))
+	}
+	for _, t := range transports {
+		for _, o := range outcomes {
+			m.files.WithLabelValues(string(t), string(o))
+		}
+		m.fileBytes.WithLabelValues(string(t))
+	}
+}
+
+func (m *metrics) decided(ev *dhcp.Event, took time.Duration) {
+	label := typeLabel(ev.Type)
+	m.messages.WithLabelValues(label).Inc()
+	m.verdicts.WithLabelValues(string(ev.Verdict)).Inc()
+	if ev.Reply != nil {
+		m.replySeconds.WithLabelValues(label).Observe(took.Seconds())
+	}
+}
+
+func (m *metrics) answered(r provision.Request, a provision.Answer, sent int64, took time.Duration) {
+	t := string(r.Transport)
+	m.files.WithLabelValues(t, string(a.Outcome)).Inc()
+	m.fileBytes.WithLabelValues(t).Add(float64(max(sent, 0)))
+	m.fileSeconds.WithLabelValues(t).Observe(took.Seconds())
+}
+
+// reloaded notes what became of a configuration.
+func (m *metrics) reloaded(ok bool, now time.Time) {
+	if !ok {
+		m.reloadOK.Set(0)
+		return
+	}
+	m.reloadOK.Set(1)
+	m.reloadTime.Set(float64(now.Unix()))
+}
+
+// gauges reads what is counted elsewhere, when it is asked for.
+type gauges struct {
+	table      func() []dhcp.Stats
+	transfers  func() int
+	discovered func() int
+	devices    func() map[deviceLabel]int
+
+	leases, pool, active, found, kept *prometheus.Desc
+}
+
+// deviceLabel is one time series of plugtone_devices.
+type deviceLabel struct{ vendor, state string }
+
+func newGauges(table func() []dhcp.Stats, transfers, discovered func() int, devices func() map[deviceLabel]int) *gauges {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc(name, help, labels, nil)
+	}
+	return &gauges{
+		table: table, transfers: transfers, discovered: discovered, devices: devices,
+		leases: desc("plugtone_dhcp_leases", "Addresses that are not free, by what holds them.", "subnet", "state"),
+		pool:   desc("plugtone_dhcp_pool_addresses", "Addresses that may be handed out.", "subnet"),
+		active: desc("plugtone_tftp_transfers_active", "TFTP transfers and waiting requests."),
+		found:  desc("plugtone_discovered_phones", "Phones that asked for something and have no device record."),
+		kept:   desc("plugtone_devices", "Device records.", "vendor", "state"),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (g *gauges) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{g.leases, g.pool, g.active, g.found, g.kept} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (g *gauges) Collect(ch chan<- prometheus.Metric) {
+	set := func(d *prometheus.Desc, v int, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(v), labels...)
+	}
+	for _, s := range g.table() {
+		subnet := s.Subnet.String()
+		set(g.pool, s.Pool, subnet)
+		set(g.leases, s.Active, subnet, "active")
+		set(g.leases, s.Offered, subnet, "offered")
+		set(g.leases, s.Declined, subnet, "declined")
+	}
+	set(g.active, g.transfers())
+	set(g.found, g.discovered())
+	for l, n := range g.devices() {
+		set(g.kept, n, l.vendor, l.state)
+	}
+}
+
+// census counts devices, and counts again only when a record has changed.
+type census struct {
+	records provision.Records
+
+	mu       sync.Mutex
+	revision uint64
+	counts   map[deviceLabel]int
+}
+
+func (c *census) count() map[deviceLabel]int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	err := c.records.View(func(f provision.Fleet) error {
+		if c.counts != nil && f.Revision() == c.revision {
+			return nil
+		}
+		counts := map[deviceLabel]int{}
+		for d, err := range f.Devices(provision.MAC{}) {
+			if err != nil {
+				return err
+			}
+			state := "enabled"
+			if !d.Enabled {
+				state = "disabled"
+			}
+			counts[deviceLabel{d.Vendor, state}]++
+		}
+		c.counts, c.revision = counts, f.Revision()
+		return nil
+	})
+	if err != nil {
+		return nil // a missing series is seen; a wrong one is believed
+	}
+	return c.counts
+}

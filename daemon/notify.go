@@ -1,0 +1,71 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	systemd "github.com/coreos/go-systemd/v22/daemon"
+	"golang.org/x/sys/unix"
+)
+
+// notify tells the service manager how we are. Without one it does nothing.
+func (d *Daemon) notify(state string) {
+	if _, err := d.opts.Notify(state); err != nil {
+		d.log.Warn("service manager not told", "state", state, "err", err)
+	}
+}
+
+func systemdNotify(state string) (bool, error) { return systemd.SdNotify(false, state) }
+
+// watchdog tells the service manager that the daemon lives, for as long as healthy says so: twice in each interval.
+func (d *Daemon) watchdog(ctx context.Context, ready func()) error {
+	ready()
+	every, err := d.opts.Watchdog()
+	if err != nil || every == 0 {
+		<-ctx.Done()
+		return nil
+	}
+	tick := time.NewTicker(every / 2)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			if d.alive(every / 4) {
+				d.notify(systemd.SdNotifyWatchdog)
+			} else {
+				d.log.Error("the lease table does not answer; the service manager will restart the daemon")
+			}
+		}
+	}
+}
+
+// alive asks the lease table for something, because a daemon whose table is stuck answers no phone, whatever else runs.
+func (d *Daemon) alive(within time.Duration) bool {
+	done := make(chan struct{})
+	go func() {
+		d.table.Stats()
+		close(done)
+	}()
+	timeout := time.NewTimer(within)
+	defer timeout.Stop()
+	select {
+	case <-done:
+		return true
+	case <-timeout.C:
+		return false
+	}
+}
+
+func systemdWatchdog() (time.Duration, error) { return systemd.SdWatchdogEnabled(false) }
+
+// monotonic is what a reload must tell beside RELOADING=1 (sd_notify(3)).
+func monotonic() string {
+	var ts unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts) != nil {
+		return ""
+	}
+	return fmt.Sprintf("MONOTONIC_USEC=%d", ts.Nano()/1000)
+}

@@ -1,0 +1,197 @@
+package daemon
+
+import (
+	"log/slog"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"plugtone/admin"
+	"plugtone/dhcp"
+	"plugtone/dhcp/server"
+	"plugtone/provision"
+	"plugtone/provision/timeline"
+)
+
+// keeper is where what happened to phones is kept. store.Store is one.
+type keeper interface {
+	AppendTimeline([]timeline.Entry)
+	SeePhone(provision.Discovered)
+	RecordFetch(provision.Fetch)
+}
+
+// observer turns each decision into one timeline entry, one log line and one step of the metrics. It is called from many
+// goroutines and waits for nobody: the keeper buffers.
+type observer struct {
+	keep     keeper
+	others   *ring
+	feed     *admin.Feed
+	metrics  *metrics
+	log      *limited
+	recorded func(dhcp.MAC) bool
+	site     func() *provision.Site
+	now      func() time.Time
+
+	foreignSeen atomic.Pointer[server.Offer]
+}
+
+// decided is told each DHCP decision.
+func (o *observer) decided(ev *dhcp.Event, took time.Duration) {
+	o.metrics.decided(ev, took)
+	o.logDecision(ev, took)
+	if ev.MAC.IsZero() {
+		return
+	}
+	e := timeline.Entry{
+		Time: ev.Time, MAC: ev.MAC, Source: "dhcp", Event: typeLabel(ev.Type), Verdict: string(ev.Verdict), Reason: ev.Reason,
+		Addr: ev.Addr, Interface: ev.Interface, Vendor: ev.Vendor, Model: ev.Model, Options: ev.Options(), Duration: took,
+	}
+	o.record(e, ev.Recorded || ev.Vendor != "")
+	if ev.Vendor != "" && !ev.Recorded {
+		o.discover(provision.Discovered{
+			MAC: ev.MAC, Vendor: ev.Vendor, Model: ev.Model, Hostname: cleaned(ev.Client.Hostname, 63), IP: ev.Addr, Subnet: ev.Subnet,
+			CircuitID: ev.Client.CircuitID, RemoteID: ev.Client.RemoteID, FirstSeen: ev.Time, LastSeen: ev.Time,
+		})
+	}
+}
+
+// answered is told each file request.
+func (o *observer) answered(r provision.Request, a provision.Answer, sent int64, took time.Duration, err error) {
+	o.metrics.answered(r, a, sent, took)
+	o.logAnswer(r, a, sent, took, err)
+	if a.MAC.IsZero() {
+		return
+	}
+	e := timeline.Entry{
+		Time: r.Time, MAC: a.MAC, Source: string(r.Transport), Event: strings.ToLower(r.Method), Verdict: string(a.Outcome), Reason: a.Reason,
+		Addr: r.From, File: cleaned(r.Name, 255), Kind: a.Kind, Bytes: sent, Digest: a.Digest, Vendor: a.Vendor, Model: a.Model,
+		Firmware: a.Firmware, Duration: took,
+	}
+	if err != nil {
+		e.Reason = strings.TrimPrefix(e.Reason+"; "+err.Error(), "; ")
+	}
+	recorded := o.recorded(a.MAC)
+	o.record(e, recorded || a.Vendor != "")
+	whole := err == nil && (a.Outcome == provision.Served && r.Method == "GET" || a.Outcome == provision.NotModified)
+	if recorded && whole && a.Digest != "" {
+		o.keep.RecordFetch(provision.Fetch{
+			MAC: a.MAC, File: a.Name, Kind: a.Kind, Digest: a.Digest, Size: a.Size, Time: r.Time, From: r.From, Transport: r.Transport,
+			UserAgent: cleaned(r.UserAgent, 255), Vendor: a.Vendor, Model: a.Model, Firmware: a.Firmware,
+		})
+	}
+	if !recorded && a.Vendor != "" {
+		d := provision.Discovered{MAC: a.MAC, Vendor: a.Vendor, Model: a.Model, Firmware: a.Firmware, IP: r.From, FirstSeen: r.Time, LastSeen: r.Time}
+		if s, ok := o.site().SubnetOf(r.From); ok {
+			d.Subnet = s.Prefix
+		}
+		o.discover(d)
+	}
+}
+
+// record keeps an entry about a phone and remembers one about anybody else. Both are told to those who follow.
+func (o *observer) record(e timeline.Entry, phone bool) {
+	if phone {
+		o.keep.AppendTimeline([]timeline.Entry{e})
+	} else {
+		o.others.add(e)
+	}
+	o.feed.Publish(e)
+}
+
+func (o *observer) discover(d provision.Discovered) {
+	if o.site().UnknownPhones != provision.UnknownIgnore {
+		o.keep.SeePhone(d)
+	}
+}
+
+// dropped is told of packets that got no decision.
+func (o *observer) dropped(why server.Drop, n int) {
+	o.metrics.dropped.WithLabelValues(string(why)).Add(float64(n))
+	o.log.say(slog.LevelWarn, "dhcp packets dropped", "", string(why), slog.String("verdict", string(why)), slog.Int("packets", n))
+}
+
+func (o *observer) fallback(err error) {
+	o.metrics.broadcasts.Inc()
+	o.log.say(slog.LevelWarn, "dhcp reply sent by broadcast", "", "", slog.Any("err", err))
+}
+
+// foreign is told of other DHCP servers.
+func (o *observer) foreign(f server.Offer) {
+	o.metrics.foreign.Inc()
+	o.foreignSeen.Store(&f)
+	o.log.say(slog.LevelWarn, "another dhcp server answers", f.Server.String(), f.Interface, slog.Any("addr", f.Server),
+		slog.Any("mac", f.MAC), slog.String("iface", f.Interface))
+}
+
+// decisionLevel keeps what goes well and often out of the log: it is in the timeline.
+func decisionLevel(ev *dhcp.Event) slog.Level {
+	switch ev.Verdict {
+	case dhcp.VerdictFault:
+		return slog.LevelError
+	case dhcp.VerdictExhausted, dhcp.VerdictConflict, dhcp.VerdictDeclined:
+		return slog.LevelWarn
+	case dhcp.VerdictAcked, dhcp.VerdictNak:
+		if ev.Phone || ev.NewLease {
+			return slog.LevelInfo
+		}
+	}
+	return slog.LevelDebug
+}
+
+func (o *observer) logDecision(ev *dhcp.Event, took time.Duration) {
+	o.log.say(decisionLevel(ev), "dhcp "+typeLabel(ev.Type), ev.MAC.String(), string(ev.Verdict), attrs(ev.MAC, ev.Addr, ev.Vendor, string(ev.Verdict), took,
+		slog.String("iface", ev.Interface), slog.String("reason", ev.Reason))...)
+}
+
+func (o *observer) logAnswer(r provision.Request, a provision.Answer, sent int64, took time.Duration, err error) {
+	level := slog.LevelInfo
+	switch a.Outcome {
+	case provision.Fault:
+		level = slog.LevelError
+	case provision.NotFound, provision.Expected404, provision.NotModified:
+		level = slog.LevelDebug
+	}
+	more := []slog.Attr{slog.String("file", cleaned(r.Name, 255)), slog.Int64("bytes", sent), slog.String("reason", a.Reason)}
+	if err == nil {
+		err = a.Err
+	}
+	if err != nil {
+		more = append(more, slog.Any("err", err))
+	}
+	what := string(a.Outcome) + a.Kind
+	if a.Outcome == provision.Served {
+		what = a.Name // of others, whoever varies the name fills one line a minute, not a line for each
+	}
+	o.log.say(level, string(r.Transport)+" file", r.From.String(), what, attrs(a.MAC, r.From, a.Vendor, string(a.Outcome), took, more...)...)
+}
+
+// attrs are the keys that every line about a client has.
+func attrs(mac dhcp.MAC, addr netip.Addr, vendor, verdict string, took time.Duration, more ...slog.Attr) []slog.Attr {
+	var out []slog.Attr
+	if !mac.IsZero() {
+		out = append(out, slog.String("mac", mac.String()))
+	}
+	if addr.IsValid() {
+		out = append(out, slog.String("addr", addr.String()))
+	}
+	if vendor != "" {
+		out = append(out, slog.String("vendor", vendor))
+	}
+	out = append(out, slog.String("verdict", verdict), slog.Duration("dur", took))
+	return append(out, more...)
+}
+
+// cleaned makes text from the network fit for a log or a page: no control characters, valid UTF-8, bounded.
+func cleaned(s string, most int) string {
+	s = strings.Map(func(r rune) rune {
+		if r < 0x20 || r == 0x7f || r == '\uFFFD' {
+			return '?'
+		}
+		return r
+	}, strings.ToValidUTF8(s, "?"))
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "")
+	}
+	return s
+}

@@ -1,0 +1,191 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"plugtone/daemon/config"
+	"plugtone/dhcp"
+	"plugtone/provision"
+	"plugtone/provision/pack"
+	"plugtone/provision/setting"
+	"plugtone/provision/vendors"
+)
+
+// plan is a configuration that has been checked with everything that follows from it. It never changes: a reload makes
+// a new one.
+type plan struct {
+	cfg      *config.Config
+	warnings []config.Warning
+	packs    *pack.Set
+	site     *provision.Site
+	dhcp     dhcp.Config
+}
+
+// makePlan reads configuration and packs and reports the faults of both at once.
+func makePlan(o Options) (*plan, error) {
+	c, warnings, err := readConfig(o)
+	if err != nil {
+		// The packs are looked at all the same, so that one look tells everything.
+		fallback := config.Default()
+		if o.Config == "" {
+			return nil, err
+		}
+		_, packErr := loadPacks(fallback)
+		return nil, errors.Join(err, packErr)
+	}
+	packs, err := loadPacks(c)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkPackNames(c, packs); err != nil {
+		return nil, err
+	}
+	p := &plan{cfg: c, warnings: warnings, packs: packs, site: siteOf(c), dhcp: dhcpOf(c)}
+	return p, p.dhcp.Validate()
+}
+
+// readConfig reads the file, if there is one, and lets the command line have its say.
+func readConfig(o Options) (*config.Config, []config.Warning, error) {
+	c := config.Default()
+	var warnings []config.Warning
+	if o.Config != "" {
+		var err error
+		if c, warnings, err = config.Load(o.Config); err != nil {
+			return nil, nil, err
+		}
+	}
+	if err := config.AddInterfaces(c, o.Interfaces); err != nil {
+		return nil, nil, err
+	}
+	if o.DataDir != "" {
+		c.DataDir = o.DataDir
+	}
+	return c, warnings, nil
+}
+
+func loadPacks(c *config.Config) (*pack.Set, error) {
+	return pack.Load(pack.Config{Builtin: vendors.FS, Dirs: c.Provisioning.VendorDirs, Experimental: c.Provisioning.ExperimentalPacks})
+}
+
+// checkPackNames holds the vendor ids of the configuration against the packs that there are.
+func checkPackNames(c *config.Config, packs *pack.Set) error {
+	var faults config.Faults
+	ids := vendorIDs(packs)
+	check := func(path, id string) {
+		if slices.Contains(ids, id) {
+			return
+		}
+		allowed := "no pack has this vendor id"
+		if near := setting.Nearest(id, ids); len(near) > 0 {
+			allowed += ": did you mean " + strings.Join(near, " or ") + "?"
+		}
+		faults = append(faults, c.Fault(path, allowed))
+	}
+	for i, id := range c.Provisioning.ExperimentalPacks {
+		check(fmt.Sprintf("provisioning.experimental_packs[%d]", i), id)
+	}
+	for _, id := range slices.Sorted(maps.Keys(c.HTTPS.ClientCAFiles)) {
+		check("https.client_ca_files."+id, id)
+	}
+	if len(faults) == 0 {
+		return nil
+	}
+	return faults
+}
+
+func vendorIDs(packs *pack.Set) []string {
+	var ids []string
+	for _, v := range packs.Vendors() {
+		ids = append(ids, v.ID)
+	}
+	return ids
+}
+
+func dhcpOf(c *config.Config) dhcp.Config {
+	d := dhcp.Config{Mode: c.DHCP.Mode, Authoritative: c.DHCP.Authoritative, ConflictCheck: c.DHCP.ConflictCheck}
+	for _, s := range c.DHCP.Subnets {
+		d.Subnets = append(d.Subnets, dhcp.Subnet{
+			Prefix: s.Prefix, Interface: s.Interface, Phones: s.Phones, Pools: s.Pools, Exclude: s.Exclude, Routers: s.Routers,
+			DNSServers: s.DNSServers, NTPServers: s.NTPServers, DomainName: s.DomainName, LeaseTime: s.LeaseTime,
+			OtherLeaseTime: s.OtherLeaseTime, VoiceVLAN: s.VoiceVLAN, TrustOption82: s.TrustOption82, NextServer: s.NextServer,
+			ProvisioningURL: s.ProvisioningURL, Options: s.Options,
+		})
+	}
+	return d
+}
+
+func siteOf(c *config.Config) *provision.Site {
+	p := c.Provisioning
+	site := &provision.Site{
+		Trust: proofs(p.Trust), UnknownPhones: p.UnknownPhones, TimeZone: p.TimeZone, ExternalURL: p.ExternalURL, Settings: p.Settings,
+	}
+	for _, s := range c.DHCP.Subnets {
+		site.Subnets = append(site.Subnets, provision.Subnet{
+			Prefix: s.Prefix, Phones: s.Phones, Trust: proofs(s.Trust), NextServer: nextServer(s), ProvisioningURL: s.ProvisioningURL,
+			NTPServers: s.NTPServers, Settings: s.Settings,
+		})
+	}
+	for _, n := range p.Networks {
+		site.Networks = append(site.Networks, provision.Network{From: n.From, Trust: proofs(n.Trust)})
+	}
+	return site
+}
+
+// proofs keeps nil, which means the site's, apart from an empty list, which means none.
+func proofs(words []string) []provision.Proof {
+	if words == nil {
+		return nil
+	}
+	out := make([]provision.Proof, len(words))
+	for i, w := range words {
+		out[i] = provision.Proof(w)
+	}
+	return out
+}
+
+// nextServer is the address of ours that phones in the subnet are told, as far as it is known before a packet comes.
+func nextServer(s config.Subnet) netip.Addr {
+	if s.NextServer.IsValid() {
+		return s.NextServer
+	}
+	if s.Interface != "" {
+		return addressOn(s.Interface, s.Prefix)
+	}
+	return addressTowards(s.Prefix)
+}
+
+// interfaces that are attached and served.
+func (p *plan) interfaces() []string {
+	var out []string
+	for _, s := range p.cfg.DHCP.Subnets {
+		if s.Interface != "" && !slices.Contains(out, s.Interface) {
+			out = append(out, s.Interface)
+		}
+	}
+	return out
+}
+
+// needsRestart names what differs in new and can't change while the daemon runs.
+func (p *plan) needsRestart(new *plan) []string {
+	a, b := p.cfg, new.cfg
+	var keys []string
+	differs := func(key string, same bool) {
+		if !same {
+			keys = append(keys, key)
+		}
+	}
+	differs("data_dir", a.DataDir == b.DataDir)
+	differs("dhcp.mode", (a.DHCP.Mode == dhcp.ModeOff) == (b.DHCP.Mode == dhcp.ModeOff))
+	differs("tftp", a.TFTP.Enabled == b.TFTP.Enabled && slices.Equal(a.TFTP.Listen, b.TFTP.Listen))
+	differs("http", a.HTTP.Enabled == b.HTTP.Enabled && slices.Equal(a.HTTP.Listen, b.HTTP.Listen))
+	differs("https.listen", a.HTTPS.Enabled == b.HTTPS.Enabled && slices.Equal(a.HTTPS.Listen, b.HTTPS.Listen))
+	differs("admin.listen", slices.Equal(a.Admin.Listen, b.Admin.Listen))
+	differs("metrics.listen", slices.Equal(a.Metrics.Listen, b.Metrics.Listen))
+	differs("log.format", a.Log.Format == b.Log.Format)
+	return keys
+}
