@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	heartbeat    = 15 * time.Second // a comment this often shows both ends that the other is there
+	heartbeat = 15 * time.Second // a comment this often shows both ends that the other is there
 )
 
 type eventsInput struct {

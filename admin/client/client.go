@@ -1,0 +1,195 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// DefaultAddr is where a daemon listens that was not told otherwise.
+const DefaultAddr = "unix:/run/plugtone/admin.sock"
+
+// answerTime is how long the daemon may take to begin an answer.
+const answerTime = 60 * time.Second
+
+// Client speaks to one daemon.
+type Client struct {
+	addr  string // as given, for messages
+	base  string // http://host
+	token string
+	http  *http.Client
+}
+
+// Unreachable says that nobody answers at the daemon's address.
+type Unreachable struct {
+	Addr string
+	Err  error
+}
+
+func (e *Unreachable) Error() string { return "no daemon answers at " + e.Addr + ": " + e.Err.Error() }
+func (e *Unreachable) Unwrap() error { return e.Err }
+
+// New returns a client for unix:PATH, HOST:PORT (http on this machine, https elsewhere) or a URL. A token is needed over
+// TCP only.
+func New(addr, token string) (*Client, error) {
+	c := &Client{addr: addr, token: token}
+	transport := &http.Transport{ResponseHeaderTimeout: answerTime, MaxIdleConnsPerHost: 4}
+	c.http = &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	path, unix := strings.CutPrefix(addr, "unix:")
+	switch {
+	case unix && path == "":
+		return nil, fmt.Errorf("admin address %q: no path after unix:", addr)
+	case unix:
+		c.base = "http://plugtone"
+		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", path)
+		}
+		return c, nil
+	case strings.HasPrefix(addr, "/"):
+		return New("unix:"+addr, token)
+	case strings.HasPrefix(addr, "http://"), strings.HasPrefix(addr, "https://"):
+		c.base = strings.TrimRight(addr, "/")
+	default:
+		host, _, err := net.SplitHostPort(addr)
+		if err != nil {
+			return nil, fmt.Errorf("admin address %q is none of unix:PATH, HOST:PORT, https://HOST:PORT", addr)
+		}
+		c.base = "https://" + addr
+		if local(host) {
+			c.base = "http://" + addr
+		}
+	}
+	u, err := url.Parse(c.base)
+	if err != nil || u.Host == "" {
+		return nil, fmt.Errorf("admin address %q is none of unix:PATH, HOST:PORT, https://HOST:PORT", addr)
+	}
+	if u.Scheme == "http" && token != "" && !local(u.Hostname()) {
+		return nil, fmt.Errorf("admin address %q: a token is not sent in clear to another machine; use https://", addr)
+	}
+	return c, nil
+}
+
+func local(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+// call is one request.
+type call struct {
+	method string
+	path   string // below /api/v1, already escaped
+	query  url.Values
+	header http.Header
+	body   any // marshalled to JSON; nil: none
+}
+
+// send makes the request and turns a problem document into an error. The caller closes the body.
+func (c *Client) send(ctx context.Context, q call) (*http.Response, error) {
+	var body io.Reader
+	if q.body != nil {
+		b, err := json.Marshal(q.body)
+		if err != nil {
+			return nil, err
+		}
+		body = bytes.NewReader(b)
+	}
+	target := c.base + "/api/v1" + q.path
+	if len(q.query) > 0 {
+		target += "?" + q.query.Encode()
+	}
+	req, err := http.NewRequestWithContext(ctx, q.method, target, body)
+	if err != nil {
+		return nil, err
+	}
+	for name, values := range q.header {
+		req.Header[name] = values
+	}
+	if body != nil && req.Header.Get("Content-Type") == "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		var u *url.Error
+		if errors.As(err, &u) {
+			err = u.Err
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, &Unreachable{Addr: c.addr, Err: err}
+	}
+	if res.StatusCode >= 300 {
+		defer res.Body.Close()
+		return nil, readProblem(res)
+	}
+	return res, nil
+}
+
+// readProblem makes an error of an answer that is none we want.
+func readProblem(res *http.Response) error {
+	p := &Problem{Status: res.StatusCode, Title: http.StatusText(res.StatusCode)}
+	b, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
+	if err != nil {
+		return fmt.Errorf("read the daemon's answer: %w", err)
+	}
+	if ct, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); ct != "application/problem+json" {
+		p.Detail = fmt.Sprintf("the answer is %s and not plugtone's: is something else listening there?", res.Status)
+		return p
+	}
+	if err := json.Unmarshal(b, p); err != nil {
+		return fmt.Errorf("the daemon's answer can't be read: %w", err)
+	}
+	return p
+}
+
+// do makes the request and reads the answer's JSON into out, which may be nil.
+func (c *Client) do(ctx context.Context, q call, out any) (http.Header, error) {
+	res, err := c.send(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	if out == nil {
+		return res.Header, nil
+	}
+	if err := json.NewDecoder(res.Body).Decode(out); err != nil {
+		return nil, fmt.Errorf("the daemon's answer can't be read: %w", err)
+	}
+	return res.Header, nil
+}
+
+// pageSize is what a client asks for that wants everything.
+const pageSize = "1000"
+
+// all reads every page of a list.
+func all[T any](ctx context.Context, c *Client, path string, query url.Values) ([]T, error) {
+	q := url.Values{"limit": {pageSize}}
+	for k, v := range query {
+		q[k] = v
+	}
+	out := []T{}
+	for {
+		var page Page[T]
+		if _, err := c.do(ctx, call{method: http.MethodGet, path: path, query: q}, &page); err != nil {
+			return nil, err
+		}
+		out = append(out, page.Items...)
+		if page.NextCursor == "" {
+			return out, nil
+		}
+		q.Set("cursor", page.NextCursor)
+	}
+}

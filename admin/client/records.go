@@ -1,0 +1,114 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+
+	"plugtone/provision"
+)
+
+// Collection is the records of one kind.
+type Collection[T any] struct {
+	c    *Client
+	path string
+}
+
+// Registrars are the SIP servers that phones register with.
+func (c *Client) Registrars() Collection[provision.Registrar] {
+	return Collection[provision.Registrar]{c, "/registrars"}
+}
+
+// Extensions are the accounts; an id is NUMBER or NUMBER@REGISTRAR.
+func (c *Client) Extensions() Collection[provision.Extension] {
+	return Collection[provision.Extension]{c, "/extensions"}
+}
+
+// Devices are the phones; an id is a MAC in any form.
+func (c *Client) Devices() Collection[Device] { return Collection[Device]{c, "/devices"} }
+
+// Profiles are keys and settings that devices share.
+func (c *Client) Profiles() Collection[provision.Profile] {
+	return Collection[provision.Profile]{c, "/profiles"}
+}
+
+func (x Collection[T]) at(id string) string { return x.path + "/" + url.PathEscape(id) }
+
+// All reads the whole list; query narrows it.
+func (x Collection[T]) All(ctx context.Context, query url.Values) ([]T, error) {
+	return all[T](ctx, x.c, x.path, query)
+}
+
+// Get reads one record and its ETag, with secrets only if reveal is set.
+func (x Collection[T]) Get(ctx context.Context, id string, reveal bool) (T, string, error) {
+	var out T
+	q := call{method: http.MethodGet, path: x.at(id)}
+	if reveal {
+		q.query = url.Values{"reveal": {"true"}}
+	}
+	h, err := x.c.do(ctx, q, &out)
+	if err != nil {
+		return out, "", err
+	}
+	return out, h.Get("ETag"), nil
+}
+
+// Create makes a record that must not exist yet, under the id that it names itself.
+func (x Collection[T]) Create(ctx context.Context, record any) (T, error) {
+	var out T
+	_, err := x.c.do(ctx, call{method: http.MethodPost, path: x.path, body: record}, &out)
+	return out, err
+}
+
+// Put creates or replaces a record. etag may be "", the one that was read, or "new": then the record must not exist.
+func (x Collection[T]) Put(ctx context.Context, id string, record any, etag string) (T, error) {
+	var out T
+	_, err := x.c.do(ctx, call{method: http.MethodPut, path: x.at(id), header: condition(etag), body: record}, &out)
+	return out, err
+}
+
+// Patch changes the members that it is given; nil clears one. etag may be "" or the one that was read.
+func (x Collection[T]) Patch(ctx context.Context, id string, members map[string]any, etag string) (T, error) {
+	var out T
+	h := condition(etag)
+	h.Set("Content-Type", "application/merge-patch+json")
+	_, err := x.c.do(ctx, call{method: http.MethodPatch, path: x.at(id), header: h, body: members}, &out)
+	return out, err
+}
+
+// Set creates a record or changes only the members it is given.
+func (x Collection[T]) Set(ctx context.Context, id string, members map[string]any) (rec T, created bool, err error) {
+	rec, err = x.Patch(ctx, id, members, "")
+	if !IsNotFound(err) {
+		return rec, false, err
+	}
+	rec, err = x.Put(ctx, id, members, "new")
+	if IsPrecondition(err) {
+		// Somebody made it meanwhile.
+		rec, err = x.Patch(ctx, id, members, "")
+		return rec, false, err
+	}
+	return rec, err == nil, err
+}
+
+// Delete removes a record. While others depend on it, that is a conflict unless force is set.
+func (x Collection[T]) Delete(ctx context.Context, id string, force bool) error {
+	q := call{method: http.MethodDelete, path: x.at(id)}
+	if force {
+		q.query = url.Values{"force": {"true"}}
+	}
+	_, err := x.c.do(ctx, q, nil)
+	return err
+}
+
+func condition(etag string) http.Header {
+	h := http.Header{}
+	switch etag {
+	case "":
+	case "new":
+		h.Set("If-None-Match", "*")
+	default:
+		h.Set("If-Match", etag)
+	}
+	return h
+}
