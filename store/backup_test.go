@@ -228,3 +228,15 @@ func TestWhichSnapshotsAreTooOld(t *testing.T) {
 		t.Errorf("a second look removes %v", left)
 	}
 }
+
+func TestUnfinishedCopiesAreSweptAway(t *testing.T) {
+	h := newHouse(t)
+	must(t, os.MkdirAll(h.path("backups/.backup-1"), 0o700))
+	for _, name := range []string{".backup-1/plugtone.db", ".tmp-2", "plugtone-x.db"} {
+		must(t, os.WriteFile(h.path("backups/"+name), []byte("x"), 0o600))
+	}
+	h.open()
+	if left, _ := os.ReadDir(h.path("backups")); len(left) != 1 || left[0].Name() != "plugtone-x.db" {
+		t.Errorf("left: %v", left)
+	}
+}

@@ -110,7 +110,7 @@ func open(c Config, maxSize map[string]int) (*Store, error) {
 		*one.to = f
 	}
 	if len(errs) == 0 {
-		errs = append(errs, s.load(), s.metrics.register(c.Registerer, s))
+		errs = append(errs, s.load(), s.sweep(), s.metrics.register(c.Registerer, s))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, errors.Join(err, s.closeFiles())
@@ -129,6 +129,19 @@ func (s *Store) load() error {
 	}
 	s.happened, err = loadEvents(s)
 	return err
+}
+
+// sweep removes copies that a killed process left unfinished. The locks are held by now: nobody else is making one.
+func (s *Store) sweep() error {
+	var errs []error
+	for _, pattern := range []string{".tmp-*", ".backup-*"} {
+		left, err := filepath.Glob(filepath.Join(s.backups(), pattern))
+		errs = append(errs, err)
+		for _, path := range left {
+			errs = append(errs, os.RemoveAll(path))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func (s *Store) backups() string { return filepath.Join(s.cfg.Dir, "backups") }
