@@ -68,12 +68,16 @@ func TestKill(t *testing.T) {
 	for round := range 6 {
 		cmd, out, _ := startChild(t, "write", h.cfg.Dir)
 		acked := -1
-		for lines := 0; lines < 15+7*round && out.Scan(); lines++ {
+		lines := 0
+		for ; lines < 15+7*round && out.Scan(); lines++ {
 			n, err := strconv.Atoi(out.Text())
 			if err != nil {
 				t.Fatalf("round %d: child says %q", round, out.Text())
 			}
 			acked = n
+		}
+		if lines != 15+7*round {
+			t.Fatalf("round %d: the child ended after %d acknowledgements", round, lines)
 		}
 		must(t, cmd.Process.Signal(syscall.SIGKILL))
 		for out.Scan() { // acknowledged before the kill reached it
