@@ -56,8 +56,6 @@ func benchStore(b *testing.B) *Store {
 	return s
 }
 
-func addr(n int) netip.Addr {
-	return netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)})
 }
 
 func benchDevice(n int) *provision.Device {

@@ -83,7 +83,9 @@ func must(t *testing.T, err error) {
 
 func mac(n int) dhcp.MAC { return dhcp.MAC{0x00, 0x15, 0x65, byte(n >> 16), byte(n >> 8), byte(n)} }
 
-func addr(n int) netip.Addr { return netip.AddrFrom4([4]byte{10, 20 + byte(n>>16), byte(n >> 8), byte(n)}) }
+func addr(n int) netip.Addr {
+	return netip.AddrFrom4([4]byte{10, 20 + byte(n>>16), byte(n >> 8), byte(n)})
+}
 
 func putDevices(t *testing.T, s *Store, devices ...*provision.Device) {
 	t.Helper()
