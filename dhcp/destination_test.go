@@ -1,0 +1,107 @@
+package dhcp
+
+import (
+	"net/netip"
+	"testing"
+)
+
+// The send rule of RFC 2131, 4.1: C11 to C17.
+func TestDestination(t *testing.T) {
+	yi, routed := ip("10.20.0.100"), ip("10.40.0.9")
+	bcast := func(r *Request) { r.Flags = 0x8000 }
+	relay := func(r *Request) { r.GIAddr = ip("10.30.0.1") }
+	ci := func(a netip.Addr) func(*Request) { return func(r *Request) { r.CIAddr = a } }
+	tests := []struct {
+		name      string
+		opts      []func(*Request)
+		reply     Reply
+		src, dst  string
+		addr      string
+		raw, bcst bool
+	}{
+		{"C11 offer through a relay", []func(*Request){relay, bcast}, Reply{Type: Offer, YIAddr: yi}, "10.30.0.1:67", "10.20.0.2", "10.30.0.1:67", false, false},
+		{"C11 ack of a renewal through a relay", []func(*Request){relay, ci(yi)}, Reply{Type: Ack, YIAddr: yi, CIAddr: yi}, "10.30.0.1:67", "10.20.0.2", "10.30.0.1:67", false, false},
+		{"C11 nak through a relay", []func(*Request){relay}, Reply{Type: Nak}, "10.30.0.1:67", "10.20.0.2", "10.30.0.1:67", false, false},
+		{"C11 relay's own port (RFC 8357)", []func(*Request){relay, func(r *Request) { r.RelayPort = true }}, Reply{Type: Offer, YIAddr: yi}, "10.30.0.1:6767", "10.20.0.2", "10.30.0.1:6767", false, false},
+		{"C11 another port without 82.19", []func(*Request){relay}, Reply{Type: Offer, YIAddr: yi}, "10.30.0.1:6767", "10.20.0.2", "10.30.0.1:67", false, false},
+		{"C12 nak", nil, Reply{Type: Nak}, "0.0.0.0:68", "255.255.255.255", "255.255.255.255:68", false, true},
+		{"C12 KeaNakWithCiaddr: nak of a renewal on the link", []func(*Request){ci(yi)}, Reply{Type: Nak}, "10.20.0.100:68", "10.20.0.2", "255.255.255.255:68", false, true},
+		{"C12 nak of a routed renewal", []func(*Request){ci(routed)}, Reply{Type: Nak}, "10.40.0.9:68", "10.20.0.2", "10.40.0.9:68", false, false},
+		{"C12 nak of a rebinding from elsewhere", []func(*Request){ci(routed)}, Reply{Type: Nak}, "10.40.0.9:68", "255.255.255.255", "255.255.255.255:68", false, true},
+		{"C13 ack of a renewal", []func(*Request){ci(yi)}, Reply{Type: Ack, YIAddr: yi, CIAddr: yi}, "10.20.0.100:1068", "10.20.0.2", "10.20.0.100:68", false, false},
+		{"C13 broadcast flag does not matter then", []func(*Request){ci(yi), bcast}, Reply{Type: Ack, YIAddr: yi, CIAddr: yi}, "10.20.0.100:68", "255.255.255.255", "10.20.0.100:68", false, false},
+		{"C14 broadcast flag (router7, Kea 2211)", []func(*Request){bcast}, Reply{Type: Offer, YIAddr: yi}, "0.0.0.0:68", "255.255.255.255", "255.255.255.255:68", false, true},
+		{"C15 no broadcast flag", nil, Reply{Type: Offer, YIAddr: yi}, "0.0.0.0:68", "255.255.255.255", "10.20.0.100:68", true, false},
+		{"C16 stale source address", nil, Reply{Type: Offer, YIAddr: yi}, "192.168.1.9:68", "255.255.255.255", "10.20.0.100:68", true, false},
+	}
+	for _, tc := range tests {
+		t.Run(tc.name, func(t *testing.T) {
+			g := newRig(t, config(voice()), nil, nil)
+			g.link.Source, g.link.Dest = netip.MustParseAddrPort(tc.src), ip(tc.dst)
+			tc.reply.From = ip("10.20.0.2")
+			d := To(request(1, Ask, tc.opts...), &tc.reply, &g.link)
+			if d.Addr.String() != tc.addr || d.Raw != tc.raw || d.Broadcast != tc.bcst || d.From != ip("10.20.0.2") {
+				t.Errorf("%+v", d)
+			}
+			if d.Raw && d.MAC != mac(1) || d.Broadcast && d.MAC != (MAC{255, 255, 255, 255, 255, 255}) {
+				t.Errorf("frame goes to %s", d.MAC)
+			}
+		})
+	}
+}
+
+// C17: an INFORM is answered at ciaddr, else where it came from, else through its relay as a broadcast. It gets no address, no
+// times, and changes nothing; also from an address that we don't manage.
+func TestInformC17(t *testing.T) {
+	tests := []struct {
+		name, src string
+		opts      []func(*Request)
+		addr      string
+	}{
+		{"ciaddr", "10.20.0.77:68", []func(*Request){func(r *Request) { r.CIAddr = ip("10.20.0.77") }}, "10.20.0.77:68"},
+		{"no ciaddr", "10.20.0.77:68", nil, "10.20.0.77:68"},
+		{"foreign address", "192.168.7.7:68", []func(*Request){func(r *Request) { r.CIAddr = ip("192.168.7.7") }}, "192.168.7.7:68"},
+		{"relayed without ciaddr", "10.30.0.1:67", []func(*Request){func(r *Request) { r.GIAddr = ip("10.20.0.1") }}, "10.20.0.1:67"},
+	}
+	for _, tc := range tests {
+		t.Run(tc.name, func(t *testing.T) {
+			g := newRig(t, config(voice()), nil, nil)
+			g.link.Source = netip.MustParseAddrPort(tc.src)
+			req := request(1, Inform, append(tc.opts, params(1, 3, 51, 58, 66))...)
+			d := g.want(VerdictInformed, req)
+			r := d.Reply
+			if r.Type != Ack || r.YIAddr.IsValid() || r.CIAddr != req.CIAddr || len(d.Changes) > 0 {
+				t.Errorf("%+v", d)
+			}
+			for _, code := range []uint8{51, 58, 59} {
+				if optionOf(r, code) != nil {
+					t.Errorf("option %d in the answer", code)
+				}
+			}
+			if string(optionOf(r, 66)) != "http://10.20.0.2/" {
+				t.Errorf("options %v", codes(r))
+			}
+			if to := To(req, r, &g.link); to.Addr.String() != tc.addr {
+				t.Errorf("sent to %s", to.Addr)
+			}
+			if relayed := req.GIAddr.IsValid(); relayed != (r.Flags&0x8000 != 0) {
+				t.Errorf("flags %x", r.Flags)
+			}
+		})
+	}
+	g := newRig(t, config(voice()), nil, nil)
+	g.want(VerdictIgnored, request(1, Inform)) // from 0.0.0.0 without ciaddr: nobody to answer
+}
+
+// Mode inform needs no subnets, and answers nothing else.
+func TestModeInform(t *testing.T) {
+	g := newRig(t, Config{Mode: ModeInform}, nil, nil)
+	g.link.Source = netip.MustParseAddrPort("10.20.0.77:68")
+	d := g.want(VerdictInformed, request(1, Inform, params(66)))
+	if string(optionOf(d.Reply, 66)) != "http://10.20.0.2/" || optionOf(d.Reply, 1) != nil {
+		t.Errorf("options %v", codes(d.Reply))
+	}
+	g.want(VerdictIgnored, discoverOf(1))
+	off := newRig(t, Config{Mode: ModeOff, Subnets: []Subnet{voice()}}, nil, nil)
+	off.want(VerdictIgnored, discoverOf(1))
+}

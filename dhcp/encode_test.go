@@ -1,0 +1,162 @@
+package dhcp
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
+)
+
+func reply(opts ...Option) *Reply {
+	id := []byte{10, 20, 0, 2}
+	all := append([]Option{{Code: 53, Data: []byte{2}}, {Code: 54, Data: id}}, opts...)
+	return &Reply{Type: Offer, XID: [4]byte{1, 2, 3, 4}, YIAddr: ip("10.20.0.7"), ServerID: ip("10.20.0.2"), Options: all}
+}
+
+func opt(code uint8, size int) Option { return Option{Code: code, Data: bytes.Repeat([]byte{'x'}, size)} }
+
+// parsed reads a packet with the library, as a client would.
+func parsed(t *testing.T, p []byte) *dhcpv4.DHCPv4 {
+	t.Helper()
+	m, err := dhcpv4.FromBytes(p)
+	if err != nil {
+		t.Fatalf("a client can't read it: %v", err)
+	}
+	return m
+}
+
+// order walks the options of a packet as they stand.
+func order(p []byte) []uint8 {
+	var out []uint8
+	for p = p[240:]; len(p) > 0 && p[0] != 255; {
+		if p[0] == 0 {
+			p = p[1:]
+			continue
+		}
+		out = append(out, p[0])
+		p = p[2+int(p[1]):]
+	}
+	return out
+}
+
+// C19, C22, C27, C29: header copied, options in the order given, 82 last, padded to 300.
+func TestEncode(t *testing.T) {
+	r := reply(opt(3, 4), opt(1, 4))
+	r.Flags, r.CHAddr, r.GIAddr, r.SIAddr, r.RelayInfo = 0x8000, [16]byte{1, 2, 3, 4, 5, 6, 7}, ip("10.30.0.1"), ip("10.20.0.2"), "\x01\x01a"
+	p, dropped := r.Encode(nil, 1500)
+	if len(p) != 300 || len(dropped) != 0 {
+		t.Errorf("%d bytes, dropped %v", len(p), dropped)
+	}
+	if got := order(p); !slices.Equal(got, []uint8{53, 54, 3, 1, 82}) {
+		t.Errorf("order %v", got)
+	}
+	m := parsed(t, p)
+	if m.TransactionID != [4]byte{1, 2, 3, 4} || !m.IsBroadcast() || !bytes.Equal(p[28:44], r.CHAddr[:]) || fromIP(m.YourIPAddr) != r.YIAddr ||
+		fromIP(m.GatewayIPAddr) != r.GIAddr || fromIP(m.ServerIPAddr) != r.SIAddr || m.ClientIPAddr.String() != "0.0.0.0" || m.HopCount != 0 || m.NumSeconds != 0 {
+		t.Errorf("%+v", m)
+	}
+	if prefix, _ := r.Encode([]byte("head"), 1500); string(prefix[:4]) != "head" || !bytes.Equal(prefix[4:], p) {
+		t.Error("Encode does not append")
+	}
+}
+
+// C24: the datagram never exceeds max(576, min(option 57, MTU)), and what is dropped is said.
+func TestEncodeMaxSizeC24(t *testing.T) {
+	for _, tc := range []struct {
+		name          string
+		size, mtu, of int
+		want          int // payload bytes at most
+	}{
+		{"nothing said", 0, 1500, 800, 548},
+		{"less than the minimum", 300, 1500, 800, 548},
+		{"more", 1000, 1500, 690, 972},
+		{"more than the MTU", 9000, 1400, 2000, 1372},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := reply(opt(1, 4), opt(43, tc.of-10), opt(15, 10), opt(51, 4))
+			r.MaxSize = tc.size
+			p, dropped := r.Encode(nil, tc.mtu)
+			if len(p) > tc.want {
+				t.Errorf("%d bytes, at most %d", len(p), tc.want)
+			}
+			if fits := 240+3+6+6+6+12+optionSize(tc.of-10)+1 <= tc.want; fits == slices.Contains(dropped, 43) {
+				t.Errorf("dropped %v though fits is %v", dropped, fits)
+			}
+			if tc.size == 1000 && len(p) < 950 {
+				t.Errorf("%d bytes: the room that the client gave is not used", len(p))
+			}
+		})
+	}
+}
+
+// C24: first what was asked for last, forced options after that, what the client can't do without never.
+func TestEncodeDroppingOrderC24(t *testing.T) {
+	forced := opt(66, 200)
+	forced.Force = true
+	r := reply(opt(1, 4), forced, opt(6, 40), opt(43, 100), opt(15, 100), opt(51, 4))
+	_, dropped := r.Encode(nil, 1500)
+	if !slices.Equal(dropped, []uint8{15, 43}) && !slices.Equal(dropped, []uint8{15}) {
+		t.Errorf("dropped %v, want from the end", dropped)
+	}
+	forced.Data = bytes.Repeat([]byte{'x'}, 270)
+	other := opt(43, 200)
+	other.Force = true
+	r = reply(opt(1, 4), opt(6, 40), forced, other, opt(51, 4))
+	p, dropped := r.Encode(nil, 1500)
+	if !slices.Equal(dropped, []uint8{6, 43}) || !slices.Equal(order(p), []uint8{53, 54, 1, 66, 66, 51}) {
+		t.Errorf("dropped %v, sent %v", dropped, order(p))
+	}
+}
+
+// C25: file and sname take what does not fit, only for clients that sent a parameter list.
+func TestEncodeOverloadC25(t *testing.T) {
+	r := reply(opt(1, 4), opt(43, 255), opt(66, 20), opt(15, 50), opt(67, 100), opt(51, 4))
+	if _, dropped := r.Encode(nil, 1500); len(dropped) == 0 {
+		t.Error("nothing dropped without option 55")
+	}
+	r.Overload = true
+	p, dropped := r.Encode(nil, 1500)
+	if len(dropped) != 0 || len(p) > 548 {
+		t.Fatalf("dropped %v, %d bytes", dropped, len(p))
+	}
+	p[0] = 1 // read back as a request: our decoder knows overload
+	p[28] = 2
+	m, err := parse(p, opRequest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for code, size := range map[uint8]int{43: 255, 66: 20, 15: 50, 67: 100, 51: 4} {
+		if len(m.Options[code]) != size {
+			t.Errorf("option %d arrives with %d bytes, want %d", code, len(m.Options[code]), size)
+		}
+	}
+	if o := order(p); o[0] != 53 || o[1] != 54 || o[2] != 52 {
+		t.Errorf("order %v", o)
+	}
+}
+
+// C26: only what is longer than 255 bytes is split.
+func TestEncodeLongOptionC26(t *testing.T) {
+	r := reply(opt(43, 255), opt(125, 256))
+	r.MaxSize = 1500
+	p, _ := r.Encode(nil, 1500)
+	if got := order(p); !slices.Equal(got, []uint8{53, 54, 43, 125, 125}) {
+		t.Errorf("order %v", got)
+	}
+	if m := parsed(t, p); len(m.Options[125]) != 256 {
+		t.Errorf("option 125 has %d bytes", len(m.Options[125]))
+	}
+}
+
+func TestSummary(t *testing.T) {
+	r := reply(opt(1, 4), Option{Code: 66, Data: []byte("http://10.20.0.2/\x00")}, Option{Code: 150, Data: []byte{10, 20, 0, 2}}, Option{Code: 43, Data: []byte{1, 2}}, opt(15, 3))
+	r.RelayInfo = "x"
+	if got, want := r.Summary([]uint8{15}), "53 54 1 66=http://10.20.0.2/ 150=10.20.0.2 43=0x0102 82"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if strings.Contains(r.Summary(nil), "\x00") {
+		t.Error("a NUL in the summary")
+	}
+}
