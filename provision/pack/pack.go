@@ -5,9 +5,11 @@ package pack
 
 import (
 	"io/fs"
+	"text/template"
 	"time"
 
 	"plugtone/dhcp"
+	"plugtone/provision/render"
 )
 
 // Set is all packs that are in force. It never changes; a reload makes a new one.
@@ -38,9 +40,14 @@ type Vendor struct {
 	models    []*Model
 	byModel   map[string]*Model
 	files     []*File
-	templates map[string]*compiled
-	unsure    []Fact
-	sources   []Fact
+	templates map[string]*render.Template
+	source    map[string]string // template name to text
+	texts     map[*keyDoc]*template.Template
+	shapes    map[*settingDoc]*template.Template
+	zones     *zoneCache
+	facts     []Fact
+	faults    []error // found while reading notes
+	cues      []cue
 	generic   *Model
 }
 
@@ -54,7 +61,7 @@ type Model struct {
 	Expansion Expansion
 	Vars      map[string]string
 	Note      string
-	types     map[string]*keyType
+	types     map[string]*keyDoc
 }
 
 // Expansion says which expansion modules a model takes.
@@ -93,6 +100,9 @@ type File struct {
 	For       []string
 	Note      string
 	patterns  []pattern
+	fixed     bool // Settings was said in the pack
+	compiled  *render.Template
+	settings  []string // settings that the template prints itself
 }
 
 // Match is one reading of a file name.

@@ -279,7 +279,9 @@ func collectBranch(b *parse.BranchNode, seen map[string]bool) {
 }
 
 func collectCommand(c *parse.CommandNode, seen map[string]bool) {
-	if id, ok := c.Args[0].(*parse.IdentifierNode); ok && len(c.Args) > 1 {
+	if id, ok := c.Args[0].(*parse.IdentifierNode); ok && len(c.Args) == 1 {
+		seen[id.Ident] = true
+	} else if ok {
 		if s, ok := c.Args[1].(*parse.StringNode); ok {
 			seen[id.Ident+" "+s.Text] = true
 		}
@@ -287,4 +289,13 @@ func collectCommand(c *parse.CommandNode, seen map[string]bool) {
 	for _, a := range c.Args {
 		collect(a, seen)
 	}
+}
+
+// With gives the template with other functions of the same names, those of one phone. t itself is not changed.
+func (t *Template) With(funcs template.FuncMap) (*Template, error) {
+	c, err := t.t.Clone()
+	if err != nil {
+		return nil, err
+	}
+	return &Template{Name: t.Name, Format: t.Format, t: c.Funcs(funcs)}, nil
 }

@@ -1,0 +1,172 @@
+package pack
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"plugtone/dhcp"
+	"plugtone/provision/setting"
+)
+
+// Check renders every file of every model for sample phones and parses the results. Its error joins every fault.
+func (v *Vendor) Check() error {
+	var errs []error
+	for _, m := range append(slices.Clone(v.models), v.generic) {
+		for _, s := range v.Samples(m) {
+			if err := v.checkPhone(m, s.Phone); err != nil {
+				errs = append(errs, fmt.Errorf("%s: model %s, sample phone %q: %w", path.Join(v.Dir, "vendor.yaml"), m.Name, s.Name, err))
+				break // the next sample would mostly tell the same
+			}
+		}
+		if len(errs) > 20 {
+			break
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (v *Vendor) checkPhone(m *Model, p Phone) error {
+	for _, f := range v.Files(p) {
+		if f.File.compiled == nil {
+			continue
+		}
+		out, params, err := v.renderFile(f.File, m, p)
+		if err != nil {
+			return fmt.Errorf("%s: %w", f.Name, err)
+		}
+		if err := f.File.compiled.Format.Verify(out, params); err != nil {
+			return fmt.Errorf("%s: %w", f.Name, err)
+		}
+	}
+	site := dhcp.Site{NextServer: netip.AddrFrom4([4]byte{10, 20, 0, 2}), ProvisioningURL: p.ServerURL, VoiceVLAN: 20}
+	_, err := v.Options(m.Name, p.MAC, site)
+	return err
+}
+
+// Sample is a phone made up for trying a pack.
+type Sample struct {
+	Name  string
+	Phone Phone
+}
+
+// Samples makes phones that try a model's files: the least, everything at once, disabled, and waiting for a record.
+func (v *Vendor) Samples(m *Model) []Sample {
+	least := Phone{MAC: dhcp.MAC{0x02, 0, 0x5e, 0x10, 0, 1}, Vendor: v.ID, Model: m.Name, Label: "Phone", Enabled: true, Assigned: true,
+		ServerURL: "http://10.20.0.2/", Server: "10.20.0.2", Lines: []Line{sampleLine(1, "udp")}, Now: referenceTime()}
+	full := least
+	full.Label = `Front "Desk" & <Süd> 'B' 電話 😀`
+	full.ServerURL, full.Server = "https://pbx.example.com:8443/prov/", "pbx.example.com"
+	full.Lines = nil
+	for n := range m.Lines {
+		l := sampleLine(n+1, []string{"udp", "tcp", "tls"}[n%3])
+		l.DisplayName, l.Password = `Ann "O'Neil" & Söhne <1>`, `p&a<s>s"w'o;r=d#1\`
+		l.Label, l.Voicemail, l.Shared = "Büro & Co", "*97", n%2 == 1
+		l.Registrar.OutboundProxy, l.Registrar.BackupHost = "proxy.example.com:5070", "backup.example.com"
+		full.Lines = append(full.Lines, l)
+	}
+	full.Keys = v.sampleKeys(m)
+	full.Settings = v.sampleSettings(m)
+	tls := full
+	tls.Keys = nil
+	tls.Settings = maps.Clone(full.Settings)
+	tls.Settings["time_zone"] = "Asia/Kolkata"
+	disabled, hold := full, least
+	disabled.Enabled = false
+	hold.Assigned, hold.Lines = false, nil
+	return []Sample{{"least", least}, {"full", full}, {"no daylight saving", tls}, {"disabled", disabled}, {"on hold", hold}}
+}
+
+func sampleLine(n int, transport string) Line {
+	number := fmt.Sprint(1000 + n)
+	return Line{Position: n, Number: number, AuthUser: number, Password: "secret", Label: number,
+		Registrar: Registrar{Name: "main", Host: "pbx.example.com", Port: 5060, Transport: transport, RegisterExpires: time.Hour}}
+}
+
+// sampleKeys fills the model's areas with its key types in turn.
+func (v *Vendor) sampleKeys(m *Model) []Key {
+	var out []Key
+	types := m.KeyTypes()
+	next := 0
+	areas := m.Areas()
+	for _, area := range slices.Sorted(maps.Keys(areas)) {
+		for slot := range min(areas[area], len(types)+2) {
+			for range types {
+				k := Key{Area: area, Slot: slot + 1, Type: types[next%len(types)], Value: "1234", Label: "Key"}
+				next++
+				if t := m.types[k.Type]; t != nil && !strings.ContainsAny("&<ü", t.Refuse) {
+					k.Label = "K & <ü>"
+				}
+				if k.Type == "url" {
+					k.Value = "http://example.com/a?b=c"
+				}
+				if k.Type == "line" || k.Type == "shared_line" {
+					k.Line = slot%m.Lines + 1
+				}
+				if v.CheckKey(m.Name, k) == nil {
+					out = append(out, k)
+					break
+				}
+			}
+		}
+	}
+	return out
+}
+
+// sampleSettings gives every setting of the catalogue a value that the vendor takes.
+func (v *Vendor) sampleSettings(m *Model) map[string]any {
+	out := make(map[string]any)
+	for _, def := range setting.All() {
+		for _, val := range sampleValues(def) {
+			if v.CheckSetting(m.Name, def.Name, val) == nil {
+				out[def.Name] = val
+				break
+			}
+		}
+	}
+	return out
+}
+
+func sampleValues(def setting.Def) []any {
+	switch def.Type {
+	case setting.Bool:
+		return []any{true}
+	case setting.Int:
+		return []any{max(def.Min, 1)}
+	case setting.Time:
+		return []any{max(def.Least, time.Hour)}
+	case setting.Hidden:
+		return []any{Secret(`s3cr<&>et`), Secret("s3cret")}
+	case setting.Choice:
+		out := make([]any, len(def.Choices))
+		for i, c := range def.Choices {
+			out[i] = c
+		}
+		return out
+	case setting.Choices:
+		return []any{def.Choices, def.Choices[:max(def.Min, 2)], def.Choices[:1]}
+	case setting.List:
+		texts := map[string]string{"dns_servers": "10.20.0.1", "multicast_listen": "239.1.1.1:5004", "firmware": "fw.rom"}
+		item := texts[def.Name]
+		if item == "" {
+			item = "time.example.com"
+		}
+		return []any{[]string{item}}
+	}
+	switch def.Name {
+	case "time_zone":
+		return []any{"Europe/Berlin"}
+	case "language":
+		return []any{"de", "en"}
+	case "phonebook_url":
+		return []any{"http://10.20.0.2/book.xml?a=1&b=2"}
+	case "syslog_server":
+		return []any{"10.20.0.3:514", "10.20.0.3"}
+	}
+	return []any{"x"}
+}

@@ -1,0 +1,104 @@
+package pack
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Describe gives what `vendor show` prints.
+func (v *Vendor) Describe() Description {
+	d := Description{Vendor: v.ID, Name: v.Name, Aliases: v.Aliases, Experimental: v.Experimental, Recognises: v.Recognises, Dir: v.Dir,
+		KeyTypes: v.generic.KeyTypes(), Settings: v.SettingNames(), Resync: v.resyncWords()}
+	for _, m := range v.models {
+		md := ModelDescription{Model: m.Name, Aliases: m.Aliases, Lines: m.Lines, Keys: m.Keys, Note: m.Note}
+		if e := m.Expansion; e.Modules > 0 {
+			md.Expansion = strings.TrimSpace(fmt.Sprintf("%d x %s, %d keys each", e.Modules, e.Name, e.Keys))
+		}
+		d.Models = append(d.Models, md)
+	}
+	for _, f := range v.files {
+		d.Files = append(d.Files, FileDescription{Name: f.Name, Kind: f.Kind, Models: strings.Join(f.For, ", "), Missing: f.Missing,
+			Challenge: f.Challenge, Note: f.Note})
+	}
+	for i := range v.doc.DHCP {
+		d.DHCP = append(d.DHCP, v.doc.DHCP[i].words())
+	}
+	for _, c := range v.cues {
+		if c.re != nil {
+			d.Recognise = append(d.Recognise, c.kind+" "+c.re.String())
+		} else {
+			d.Recognise = append(d.Recognise, c.kind+" "+c.prefix)
+		}
+	}
+	for _, f := range v.facts {
+		if f.Confidence == "low" {
+			d.Unconfirmed = append(d.Unconfirmed, f)
+		} else {
+			d.Sources = append(d.Sources, f)
+		}
+	}
+	return d
+}
+
+// SettingNames lists the settings that some model's files carry.
+func (v *Vendor) SettingNames() []string {
+	names := make(map[string]bool)
+	for name := range v.doc.Settings {
+		names[name] = true
+	}
+	for _, f := range v.files {
+		for _, name := range f.settings {
+			names[name] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+func (v *Vendor) resyncWords() string {
+	r := v.doc.Resync
+	if r.Event == "" {
+		return ""
+	}
+	words := "NOTIFY " + r.Event
+	if r.Plain != "" {
+		words += ";" + r.Plain
+	}
+	if r.Challenges {
+		words += ", answered with a challenge"
+	}
+	return words
+}
+
+func (d *optionDoc) words() string {
+	s := fmt.Sprintf("%d", d.Option)
+	if d.Enterprise != 0 {
+		s += fmt.Sprintf(" enterprise %d", d.Enterprise)
+	}
+	for _, t := range []*string{d.Text, d.Hex, d.U8, d.U16, d.U32} {
+		if t != nil {
+			s += " " + *t
+		}
+	}
+	s += strings.TrimRight(" "+strings.Join(d.IPs, " "), " ")
+	for _, t := range d.TLV {
+		s += fmt.Sprintf(" [%d", t.Code)
+		for _, x := range []*string{t.Text, t.Hex, t.U8, t.U16, t.U32} {
+			if x != nil {
+				s += " " + *x
+			}
+		}
+		s += "]"
+	}
+	if d.Force {
+		s += ", forced"
+	}
+	if d.When != "" {
+		s += ", with " + d.When
+	}
+	if len(d.For) > 0 {
+		s += ", for " + strings.Join(d.For, ", ")
+	}
+	return s
+}

@@ -1,0 +1,403 @@
+package pack
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"plugtone/dhcp"
+	"plugtone/provision/render"
+)
+
+// pattern is one spelling of a file's name.
+type pattern struct {
+	text string
+	re   *regexp.Regexp
+	vars []string // placeholders in order
+}
+
+var placeholder = regexp.MustCompile(`\{([A-Za-z0-9_]+)\}`)
+
+// compilePattern makes the expression that names as phones ask for them are matched with.
+func (v *Vendor) compilePattern(text string) (pattern, error) {
+	p := pattern{text: text}
+	if text == "" || strings.HasPrefix(text, "/") || strings.Contains(text, "//") || strings.ContainsRune(text, '\\') {
+		return p, fmt.Errorf("file name %q is empty, begins with a slash, or holds // or a backslash", text)
+	}
+	var b strings.Builder
+	rest := 0
+	for _, m := range placeholder.FindAllStringSubmatchIndex(text, -1) {
+		b.WriteString(regexp.QuoteMeta(text[rest:m[0]]))
+		rest = m[1]
+		name := text[m[2]:m[3]]
+		expr := v.doc.Variables[name]
+		switch name {
+		case "mac", "MAC":
+			expr = "[0-9a-f]{12}"
+		case "model":
+			expr = `[^/]+?`
+		case "any":
+			expr = `[^/]+`
+		case "path":
+			expr = `.+`
+		default:
+			if expr == "" {
+				return p, fmt.Errorf("file name %q: {%s} is none of mac, MAC, model, any, path and the pack's variables", text, name)
+			}
+		}
+		p.vars = append(p.vars, name)
+		b.WriteString("((?:" + expr + "))")
+	}
+	b.WriteString(regexp.QuoteMeta(text[rest:]))
+	re, err := regexp.Compile("(?i)^" + b.String() + "$")
+	if err != nil {
+		return p, fmt.Errorf("file name %q: %w", text, err)
+	}
+	if re.NumSubexp() != len(p.vars) {
+		return p, fmt.Errorf("file name %q: the expression of a variable holds a group, write (?:...)", text)
+	}
+	p.re = re
+	return p, nil
+}
+
+func (v *Vendor) compileFiles() []error {
+	var errs []error
+	for _, d := range v.doc.Files {
+		f, err := v.compileFile(d)
+		if err != nil {
+			errs = append(errs, &lineError{d.line, err.Error()})
+			continue
+		}
+		v.files = append(v.files, f)
+		v.note(d.line, "file "+f.Name, d.Note, d.Source, d.Confidence)
+	}
+	return append(errs, v.chooseSettingsFiles()...)
+}
+
+func (v *Vendor) compileFile(d fileDoc) (*File, error) {
+	f := &File{Name: d.Name, Also: d.Also, Kind: d.Kind, Template: d.Template, Format: d.Format, MediaType: d.MediaType,
+		Missing: d.Missing, Challenge: d.Challenge, For: d.For, Note: d.Note}
+	switch f.Kind {
+	case KindDevice, KindPrivate, KindCommon:
+		if f.Template == "" || f.Format == "" {
+			return nil, fmt.Errorf("file %s: kind %s needs a template and a format", d.Name, d.Kind)
+		}
+	case KindFirmware, KindStatic, KindNone, KindUpload:
+		if f.Template != "" || f.Format != "" {
+			return nil, fmt.Errorf("file %s: kind %s has no template and no format", d.Name, d.Kind)
+		}
+	default:
+		return nil, fmt.Errorf("file %s: kind %q is none of device, private, common, firmware, static, none, upload", d.Name, d.Kind)
+	}
+	if f.Challenge == "" {
+		f.Challenge = v.doc.Challenge
+	}
+	switch f.Challenge {
+	case "":
+		f.Challenge = "none"
+	case "digest", "basic", "none":
+	default:
+		return nil, fmt.Errorf("challenge %q is none of digest, basic, none", f.Challenge)
+	}
+	if err := v.checkFor(f.For); err != nil {
+		return nil, err
+	}
+	var err error
+	if f.Max, err = parseSize(d.Max); err != nil {
+		return nil, err
+	}
+	if f.Kind == KindUpload && f.Max == 0 {
+		return nil, fmt.Errorf("file %s: an upload needs max, such as 256KiB", d.Name)
+	}
+	for _, name := range append([]string{d.Name}, d.Also...) {
+		p, err := v.compilePattern(name)
+		if err != nil {
+			return nil, err
+		}
+		f.patterns = append(f.patterns, p)
+	}
+	if (f.Kind == KindDevice) && !slices.ContainsFunc(f.patterns, func(p pattern) bool { return slices.Contains(p.vars, "mac") || slices.Contains(p.vars, "MAC") }) {
+		f.Note = strings.TrimSpace(f.Note + " (its name has no MAC: it belongs to who asks)")
+	}
+	if f.Template != "" {
+		if err := v.compileTemplate(f, d.Settings); err != nil {
+			return nil, err
+		}
+	}
+	return f, nil
+}
+
+func (v *Vendor) compileTemplate(f *File, settings *bool) error {
+	format, ok := v.doc.Formats[f.Format]
+	if !ok {
+		if format, ok = render.Document(f.Format); !ok {
+			return fmt.Errorf("file %s: format %q is none of xml, json, text and the pack's own", f.Name, f.Format)
+		}
+	}
+	if f.MediaType == "" {
+		f.MediaType = format.MediaType
+	}
+	if settings != nil {
+		f.Settings = *settings
+		f.fixed = true
+		if f.Settings && (f.Kind != KindDevice || !format.HasParams()) {
+			return fmt.Errorf("file %s: settings go into a device file of a parameter format", f.Name)
+		}
+	}
+	key := f.Template + "\x00" + f.Format + "\x00" + string(f.Kind)
+	if f.compiled = v.templates[key]; f.compiled != nil {
+		f.settings = templateSettings(f.compiled)
+		return nil
+	}
+	text, ok := v.source[f.Template]
+	if !ok {
+		return fmt.Errorf("file %s: there is no template %s", f.Name, f.Template)
+	}
+	t, err := render.Compile(render.Source{Name: f.Template, Text: text}, v.partials(), format, v.funcs(), f.Kind != KindCommon)
+	if err != nil {
+		return err
+	}
+	if f.Kind == KindCommon {
+		for _, field := range t.Fields() {
+			if slices.Contains(deviceFields(), field) {
+				return fmt.Errorf("%s: %s is not for a file that anybody may fetch", f.Template, field)
+			}
+		}
+	}
+	f.compiled = t
+	f.settings = templateSettings(t)
+	v.templates[key] = t
+	return nil
+}
+
+// templateSettings lists the settings that a template prints itself.
+func templateSettings(t *render.Template) []string {
+	var out []string
+	for _, field := range t.Fields() {
+		for _, f := range []string{"setting ", "settingOr "} {
+			if name, ok := strings.CutPrefix(field, f); ok {
+				out = append(out, name)
+			}
+		}
+		switch field {
+		case ".TZ":
+			out = append(out, "time_zone")
+		case "language":
+			out = append(out, "language")
+		}
+	}
+	return out
+}
+
+// deviceFields are what a common file can't print: it is the same for all phones of a model.
+func deviceFields() []string {
+	return []string{".MAC", ".MACUpper", ".MACColon", ".Label", ".Lines", ".AllLines", ".Line", ".Keys", ".Slots", ".Expansions", ".Password", ".AuthUser"}
+}
+
+func (v *Vendor) partials() []render.Source {
+	var out []render.Source
+	for _, name := range slices.Sorted(maps.Keys(v.source)) {
+		if strings.HasPrefix(name, "_") {
+			out = append(out, render.Source{Name: name, Text: v.source[name]})
+		}
+	}
+	return out
+}
+
+// chooseSettingsFiles marks the first device file of parameters, and checks that each model has one at most.
+func (v *Vendor) chooseSettingsFiles() []error {
+	var errs []error
+	for _, m := range v.models {
+		var chosen []string
+		var first *File
+		for _, f := range v.files {
+			if !m.isAny(f.For) || f.Kind != KindDevice || f.compiled == nil || !f.compiled.Format.HasParams() {
+				continue
+			}
+			if f.fixed && f.Settings {
+				chosen = append(chosen, f.Name)
+			} else if first == nil && !f.fixed {
+				first = f
+			}
+		}
+		switch {
+		case len(chosen) > 1:
+			errs = append(errs, fmt.Errorf("model %s: settings are to go into %s: say settings: true only once", m.Name, strings.Join(chosen, " and ")))
+		case len(chosen) == 0 && first != nil:
+			first.Settings = true
+		}
+	}
+	return errs
+}
+
+func parseSize(s string) (int64, error) {
+	if s == "" {
+		return 0, nil
+	}
+	unit := int64(1)
+	digits := s
+	for suffix, n := range map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20} {
+		if d, ok := strings.CutSuffix(s, suffix); ok {
+			digits, unit = d, n
+		}
+	}
+	n, err := strconv.ParseInt(strings.TrimSpace(digits), 10, 32)
+	if err != nil || n <= 0 {
+		return 0, fmt.Errorf("max %q is no size such as 256KiB", s)
+	}
+	return n * unit, nil
+}
+
+// CleanName takes off what doesn't count in a file name: leading and doubled slashes; backslashes become slashes.
+func CleanName(name string) string {
+	name = strings.ReplaceAll(name, `\`, "/")
+	for strings.Contains(name, "//") {
+		name = strings.ReplaceAll(name, "//", "/")
+	}
+	return strings.TrimLeft(name, "/")
+}
+
+// Resolve reads a file name in every way that a pack knows, sorted by vendor. It is pure; the caller chooses.
+func (s *Set) Resolve(name string) []Match {
+	name = CleanName(name)
+	if name == "" || len(name) > 512 {
+		return nil
+	}
+	var out []Match
+	for _, v := range s.vendors {
+		if m, ok := v.Resolve(name); ok {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// Resolve reads a file name as this vendor's phones mean it: the first of the pack's files that it fits.
+func (v *Vendor) Resolve(name string) (Match, bool) {
+	name = CleanName(name)
+	for _, f := range v.files {
+		for _, p := range f.patterns {
+			if m, ok := v.match(f, p, name); ok {
+				return m, true
+			}
+		}
+	}
+	return Match{}, false
+}
+
+func (v *Vendor) match(f *File, p pattern, name string) (Match, bool) {
+	sub := p.re.FindStringSubmatch(name)
+	if sub == nil {
+		return Match{}, false
+	}
+	m := Match{Vendor: v.ID, Kind: f.Kind, File: f, Name: name, Vars: make(map[string]string)}
+	models := v.models
+	narrowed := len(f.For) > 0
+	if narrowed {
+		models = slices.DeleteFunc(slices.Clone(models), func(m *Model) bool { return !m.isAny(f.For) })
+	}
+	for i, key := range p.vars {
+		got := sub[i+1]
+		m.Vars[key] = got
+		switch key {
+		case "mac", "MAC":
+			mac, err := dhcp.ParseMAC(got)
+			if err != nil {
+				return Match{}, false
+			}
+			m.MAC = mac
+		case "model":
+			model, ok := v.Model(got)
+			if !ok || !slices.Contains(models, model) {
+				return Match{}, false
+			}
+			models, narrowed = []*Model{model}, true
+		case "any", "path":
+		default:
+			models = slices.DeleteFunc(slices.Clone(models), func(m *Model) bool { return !strings.EqualFold(m.Vars[key], got) })
+			narrowed = true
+		}
+	}
+	if len(models) == 0 {
+		return Match{}, false
+	}
+	if narrowed {
+		for _, model := range models {
+			m.Models = append(m.Models, model.Name)
+		}
+		if len(models) == 1 {
+			m.Model = models[0].Name
+		}
+	}
+	return m, true
+}
+
+// Files lists what a phone asks for, in its order. Names that need something unknown of the phone are left out.
+func (v *Vendor) Files(p Phone) []FileName {
+	m := v.model(p.Model)
+	var out []FileName
+	for _, f := range v.files {
+		if m != v.generic && !m.isAny(f.For) || m == v.generic && len(f.For) > 0 {
+			continue
+		}
+		if name, ok := fillName(f.Name, p, m); ok {
+			out = append(out, FileName{Name: name, File: f})
+		}
+	}
+	return out
+}
+
+func fillName(pattern string, p Phone, m *Model) (string, bool) {
+	known := true
+	name := placeholder.ReplaceAllStringFunc(pattern, func(s string) string {
+		var val string
+		switch key := s[1 : len(s)-1]; key {
+		case "mac":
+			val = macText(p.MAC)
+		case "MAC":
+			val = strings.ToUpper(macText(p.MAC))
+		case "model":
+			val = m.Name
+		default:
+			val = m.Vars[key]
+		}
+		known = known && val != ""
+		return val
+	})
+	return name, known
+}
+
+func macText(m dhcp.MAC) string {
+	if m.IsZero() {
+		return ""
+	}
+	return m.Hex()
+}
+
+// file finds one of the pack's files by its pattern, or by a name as a phone asks for it.
+func (v *Vendor) file(name string, m *Model) (*File, error) {
+	for _, f := range v.files {
+		if f.Name == name && (m == v.generic || m.isAny(f.For)) {
+			return f, nil
+		}
+	}
+	clean := CleanName(name)
+	for _, f := range v.files {
+		if m != v.generic && !m.isAny(f.For) {
+			continue
+		}
+		for _, p := range f.patterns {
+			if _, ok := v.match(f, p, clean); ok {
+				return f, nil
+			}
+		}
+	}
+	return nil, fmt.Errorf("%s %s: file %.80q: %w", v.ID, m.Name, name, ErrUnknownFile)
+}
+
+// ErrUnknownFile is wrapped by Render's error about a name that the pack doesn't know.
+var ErrUnknownFile = errors.New("the pack knows no such file")

@@ -1,0 +1,224 @@
+package pack
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"plugtone/dhcp"
+)
+
+// cue is one recogniser, compiled.
+type cue struct {
+	vendor     *Vendor
+	kind       string
+	rank       Rank
+	re         *regexp.Regexp // nil under oui
+	prefix     string         // oui: hex digits
+	model      string
+	confidence string
+}
+
+// cueKinds are the kinds of evidence in the order of recognise.
+var cueKinds = []struct {
+	name string
+	rank Rank
+	of   func(Evidence) string
+	docs func(recogniseDoc) []cueDoc
+}{
+	{"user_agent", RankUserAgent, func(e Evidence) string { return e.UserAgent }, func(r recogniseDoc) []cueDoc { return r.UserAgent }},
+	{"option60", RankOption60, func(e Evidence) string { return strings.TrimRight(e.VendorClass, "\x00") }, func(r recogniseDoc) []cueDoc { return r.Option60 }},
+	{"option43", RankClass, func(e Evidence) string { return e.VendorInfo }, func(r recogniseDoc) []cueDoc { return r.Option43 }},
+	{"option77", RankClass, func(e Evidence) string { return e.UserClass }, func(r recogniseDoc) []cueDoc { return r.Option77 }},
+	{"option124", RankClass, func(e Evidence) string { return e.VIVC }, func(r recogniseDoc) []cueDoc { return r.Option124 }},
+	{"option125", RankClass, func(e Evidence) string { return e.VIVSO }, func(r recogniseDoc) []cueDoc { return r.Option125 }},
+	{"hostname", RankHostname, func(e Evidence) string { return strings.TrimRight(e.Hostname, "\x00") }, func(r recogniseDoc) []cueDoc { return r.Hostname }},
+	{"filename", RankFileName, func(e Evidence) string { return CleanName(e.FileName) }, func(r recogniseDoc) []cueDoc { return r.FileName }},
+	{"option55", RankParams, func(e Evidence) string { return paramList(e.Params) }, func(r recogniseDoc) []cueDoc { return r.Option55 }},
+	{"oui", RankOUI, func(e Evidence) string { return macText(e.MAC) }, func(r recogniseDoc) []cueDoc { return r.OUI }},
+}
+
+func paramList(params []uint8) string {
+	words := make([]string, len(params))
+	for i, p := range params {
+		words[i] = strconv.Itoa(int(p))
+	}
+	return strings.Join(words, ",")
+}
+
+var ouiRE = regexp.MustCompile(`^[0-9a-f]{6,11}$`)
+
+// compileCues makes the vendor's recognisers.
+func (v *Vendor) compileCues() []error {
+	var errs []error
+	for _, k := range cueKinds {
+		for _, d := range k.docs(v.doc.Recognise) {
+			c := cue{vendor: v, kind: k.name, rank: k.rank, model: d.Model, confidence: d.Confidence}
+			v.note(d.line, k.name+" "+d.Match, d.Note, d.Source, d.Confidence)
+			if k.name == "oui" {
+				c.prefix = strings.ToLower(strings.NewReplacer(":", "", "-", "").Replace(d.Match))
+				if !ouiRE.MatchString(c.prefix) {
+					errs = append(errs, &lineError{d.line, fmt.Sprintf("oui %q is no prefix such as 00:15:65", d.Match)})
+				}
+				v.cues = append(v.cues, c)
+				continue
+			}
+			re, err := regexp.Compile(d.Match)
+			if err != nil || d.Match == "" {
+				errs = append(errs, &lineError{d.line, fmt.Sprintf("%s %q is no regular expression: %v", k.name, d.Match, err)})
+				continue
+			}
+			c.re = re
+			v.cues = append(v.cues, c)
+		}
+	}
+	return errs
+}
+
+// Identify weighs evidence. The best clue names the vendor; among its clues the best that tells a model or a firmware
+// tells it. Clues that contradict are kept as conflicts.
+func (s *Set) Identify(e Evidence) Identity {
+	clues := s.clues(e)
+	if len(clues) == 0 {
+		return Identity{}
+	}
+	best := clues[0]
+	id := Identity{Vendor: best.Vendor, Rank: best.Rank, Clues: clues, Reason: fmt.Sprintf("recognised as %s by %s %q", best.Vendor, best.Kind, best.Value)}
+	for _, c := range clues {
+		if c.Vendor != id.Vendor {
+			continue
+		}
+		if id.Said == "" && c.Model != "" {
+			id.Said = c.Model
+		}
+		if id.Model == "" && c.Known {
+			id.Model = c.Model
+		}
+		if id.Firmware == "" {
+			id.Firmware = c.Firmware
+		}
+		if id.MAC.IsZero() {
+			id.MAC = c.MAC
+		}
+	}
+	for _, c := range clues {
+		switch {
+		case c.Vendor != id.Vendor:
+			// Several vendors share a name such as {mac}.cfg and an OUI tells only who made the chip: neither contradicts better evidence.
+			if c.Rank > RankFileName {
+				id.Conflicts = append(id.Conflicts, c)
+			}
+		case c.Known && c.Model != id.Model, !c.MAC.IsZero() && !e.MAC.IsZero() && c.MAC != e.MAC:
+			id.Conflicts = append(id.Conflicts, c)
+		}
+	}
+	return id
+}
+
+// clues finds everything that packs understand, the best first.
+func (s *Set) clues(e Evidence) []Clue {
+	var out []Clue
+	for _, k := range cueKinds {
+		val := k.of(e)
+		if val == "" {
+			continue
+		}
+		found := len(out)
+		for _, c := range s.cues {
+			if c.kind != k.name {
+				continue
+			}
+			if clue, ok := c.match(val); ok && !hasVendor(out[found:], clue.Vendor) {
+				out = append(out, clue)
+			}
+		}
+		if k.name == "filename" {
+			for _, m := range s.Resolve(val) {
+				v := s.byName[m.Vendor]
+				if v.Recognises && telling(m) && !hasVendor(out[found:], m.Vendor) {
+					out = append(out, Clue{Rank: RankFileName, Kind: "filename", Value: show(val), Vendor: m.Vendor, Model: m.Model, Known: m.Model != "", MAC: m.MAC})
+				}
+			}
+		}
+	}
+	// Names that several vendors share don't tell which: where another clue of any rank names one of them, it decides.
+	slices.SortStableFunc(out, func(a, b Clue) int { return int(b.Rank - a.Rank) })
+	return s.settleShared(out)
+}
+
+// telling leaves out names that any phone might ask for.
+func telling(m Match) bool {
+	return m.File.Kind != KindStatic && m.File.Kind != KindFirmware
+}
+
+// settleShared orders clues of a shared file name by what else is known of the vendors.
+func (s *Set) settleShared(clues []Clue) []Clue {
+	weight := make(map[string]int)
+	for _, c := range clues {
+		if c.Kind != "filename" {
+			weight[c.Vendor] += 1 << (2 * int(c.Rank))
+		}
+	}
+	slices.SortStableFunc(clues, func(a, b Clue) int {
+		if a.Rank != b.Rank {
+			return int(b.Rank - a.Rank)
+		}
+		return weight[b.Vendor] - weight[a.Vendor]
+	})
+	shared := 0
+	for _, c := range clues {
+		if c.Kind == "filename" {
+			shared++
+		}
+	}
+	if shared > 1 && len(clues) > 0 && clues[0].Kind == "filename" && weight[clues[0].Vendor] == 0 {
+		// Nothing chooses among them: better no vendor than a wrong one.
+		return slices.DeleteFunc(clues, func(c Clue) bool { return c.Kind == "filename" })
+	}
+	return clues
+}
+
+func hasVendor(clues []Clue, vendor string) bool {
+	return slices.ContainsFunc(clues, func(c Clue) bool { return c.Vendor == vendor })
+}
+
+func (c cue) match(val string) (Clue, bool) {
+	out := Clue{Rank: c.rank, Kind: c.kind, Value: show(val), Vendor: c.vendor.ID, Model: c.model, Confidence: c.confidence}
+	if c.re == nil {
+		return out, strings.HasPrefix(val, c.prefix)
+	}
+	m := c.re.FindStringSubmatch(val)
+	if m == nil {
+		return out, false
+	}
+	for i, name := range c.re.SubexpNames() {
+		switch {
+		case m[i] == "":
+		case name == "model" && out.Model == "":
+			out.Model = m[i]
+		case name == "firmware":
+			out.Firmware = m[i]
+		case name == "mac":
+			if mac, err := parseMAC(m[i]); err == nil {
+				out.MAC = mac
+			}
+		}
+	}
+	if model, ok := c.vendor.Model(out.Model); ok {
+		out.Model, out.Known = model.Name, true
+	}
+	return out, true
+}
+
+// parseMAC reads a MAC in any mixture of separators, as phones put it into user agents.
+func parseMAC(s string) (dhcp.MAC, error) {
+	return dhcp.ParseMAC(strings.NewReplacer(":", "", "-", "", ".", "").Replace(s))
+}
+
+// show makes what the network sent fit for a log line.
+func show(s string) string {
+	s = strconv.QuoteToASCII(s[:min(len(s), 200)])
+	return strings.ReplaceAll(s[1:len(s)-1], `\"`, `"`)
+}

@@ -1,0 +1,391 @@
+package pack
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"text/template"
+
+	"plugtone/provision/render"
+	"plugtone/provision/setting"
+)
+
+var vendorID = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+
+// Load reads, checks and joins all packs. Its error joins every fault, each with file and line. Packs of Dirs, and
+// built-in ones that they extend, are also rendered for sample phones.
+func Load(c Config) (*Set, error) {
+	folders, errs := readBuiltin(c.Builtin)
+	fresh := make(map[string]bool)
+	for _, dir := range c.Dirs {
+		errs = append(errs, readDir(dir, folders, fresh)...)
+	}
+	s := &Set{byName: make(map[string]*Vendor)}
+	zones := &zoneCache{}
+	for _, id := range slices.Sorted(maps.Keys(folders)) {
+		v, err := compile(folders[id], zones)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		v.Recognises = !v.Experimental || slices.Contains(c.Experimental, v.ID)
+		if fresh[id] || c.CheckBuiltin {
+			errs = append(errs, v.Check())
+		}
+		s.vendors = append(s.vendors, v)
+	}
+	errs = append(errs, s.join(c)...)
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func readBuiltin(builtin fs.FS) (map[string]*folder, []error) {
+	folders := make(map[string]*folder)
+	if builtin == nil {
+		return folders, nil
+	}
+	entries, err := fs.ReadDir(builtin, ".")
+	errs := []error{err}
+	for _, e := range entries {
+		if !e.IsDir() {
+			continue
+		}
+		sub, err := fs.Sub(builtin, e.Name())
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		f, err := readFolder(sub, e.Name())
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if f.base != "" {
+			errs = append(errs, fmt.Errorf("%s/vendor.yaml: extends is for packs outside the program", e.Name()))
+		}
+		folders[f.id] = f
+		if f.id != e.Name() {
+			errs = append(errs, fmt.Errorf("%s/vendor.yaml: vendor %q is not the folder's name", e.Name(), f.id))
+		}
+	}
+	return folders, errs
+}
+
+// readDir adds the packs of one of the operator's folders; dir may also be a single pack.
+func readDir(dir string, folders map[string]*folder, fresh map[string]bool) []error {
+	if _, err := os.Stat(filepath.Join(dir, "vendor.yaml")); err == nil {
+		return readOwn(dir, folders, fresh)
+	}
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return []error{fmt.Errorf("vendor packs: %w", err)}
+	}
+	var errs []error
+	for _, e := range entries {
+		if e.IsDir() && !strings.HasPrefix(e.Name(), ".") {
+			errs = append(errs, readOwn(filepath.Join(dir, e.Name()), folders, fresh)...)
+		}
+	}
+	return errs
+}
+
+func readOwn(dir string, folders map[string]*folder, fresh map[string]bool) []error {
+	f, err := readFolder(os.DirFS(dir), dir)
+	if err != nil {
+		return []error{err}
+	}
+	if !vendorID.MatchString(f.id) {
+		return []error{fmt.Errorf("%s/vendor.yaml: vendor %q is not made of lower case letters, digits and dashes", dir, f.id)}
+	}
+	if f.base != "" {
+		base, ok := folders[f.base]
+		if !ok {
+			return []error{fmt.Errorf("%s/vendor.yaml: extends %q, which is none of %s", dir, f.base, strings.Join(slices.Sorted(maps.Keys(folders)), ", "))}
+		}
+		f = f.extend(base)
+	}
+	folders[f.id] = f
+	fresh[f.id] = true
+	return nil
+}
+
+// compile turns a folder into a vendor.
+func compile(f *folder, zones *zoneCache) (*Vendor, error) {
+	doc, err := f.decode()
+	if err != nil {
+		return nil, err
+	}
+	v := &Vendor{ID: doc.Vendor, Name: doc.Name, Aliases: doc.Aliases, Experimental: doc.Experimental, Dir: f.name, doc: doc,
+		templates: make(map[string]*render.Template), source: f.source, zones: zones,
+		texts: make(map[*keyDoc]*template.Template), shapes: make(map[*settingDoc]*template.Template)}
+	var errs []error
+	if !vendorID.MatchString(v.ID) {
+		errs = append(errs, fmt.Errorf("vendor %q is not made of lower case letters, digits and dashes", v.ID))
+	}
+	if v.Name == "" {
+		errs = append(errs, errors.New("name is missing"))
+	}
+	for _, name := range slices.Sorted(maps.Keys(doc.Formats)) {
+		if doc.Formats[name] == nil {
+			errs = append(errs, fmt.Errorf("format %s is empty", name))
+			continue
+		}
+		if err := doc.Formats[name].Check(); err != nil {
+			errs = append(errs, fmt.Errorf("format %s: %w", name, err))
+		}
+	}
+	for i, fact := range doc.Facts {
+		if fact.What == "" {
+			errs = append(errs, fmt.Errorf("facts: number %d says nothing", i+1))
+		}
+		v.addFact(fact.What, fact.Source, cmp.Or(fact.Confidence, "high"))
+	}
+	if len(errs) > 0 {
+		return nil, f.located(errs)
+	}
+	errs = append(errs, v.compileModels()...)
+	v.makeGeneric()
+	errs = append(errs, v.compileTexts()...)
+	errs = append(errs, v.checkSettings()...)
+	errs = append(errs, v.compileFiles()...)
+	errs = append(errs, v.compileCues()...)
+	errs = append(errs, v.checkOptions()...)
+	errs = append(errs, v.faults...)
+	v.note(0, "resync", doc.Resync.Note, doc.Resync.Source, doc.Resync.Confidence)
+	return v, f.located(errs)
+}
+
+// note keeps what an entry says of itself: its source, and its confidence when that isn't high.
+func (v *Vendor) note(line int, what, note, source, confidence string) {
+	switch confidence {
+	case "", "high", "medium", "low":
+	default:
+		v.faults = append(v.faults, &lineError{line, fmt.Sprintf("confidence %q is none of high, medium, low", confidence)})
+	}
+	if note != "" {
+		what += ": " + note
+	}
+	if confidence != "" && confidence != "high" || source != "" {
+		v.addFact(what, source, cmp.Or(confidence, "high"))
+	}
+}
+
+func (v *Vendor) addFact(what, source, confidence string) {
+	if full, ok := v.doc.Sources[source]; ok {
+		source = full
+	}
+	fact := Fact{What: what, Source: source, Confidence: confidence}
+	if slices.Contains(v.facts, fact) {
+		return
+	}
+	v.facts = append(v.facts, fact)
+}
+
+// compileTexts parses the short templates of key types and settings.
+func (v *Vendor) compileTexts() []error {
+	var errs []error
+	parse := func(name, text string) *template.Template {
+		t, err := template.New(name).Option("missingkey=error").Funcs(render.Funcs()).Funcs(v.funcs()).Parse(text)
+		if err != nil {
+			errs = append(errs, errors.New(strings.TrimPrefix(err.Error(), "template: ")))
+		}
+		return t
+	}
+	add := func(types map[string]*keyDoc) {
+		for _, name := range slices.Sorted(maps.Keys(types)) {
+			if k := types[name]; k != nil && k.Text != "" {
+				v.texts[k] = parse("text of key type "+name, k.Text)
+			}
+		}
+	}
+	add(v.doc.KeyTypes)
+	for _, d := range v.doc.Families {
+		add(d.KeyTypes)
+	}
+	for _, d := range v.doc.Models {
+		add(d.KeyTypes)
+	}
+	for _, name := range slices.Sorted(maps.Keys(v.doc.Settings)) {
+		for i := range v.doc.Settings[name] {
+			if d := &v.doc.Settings[name][i]; d.Text != "" {
+				v.shapes[d] = parse("text of setting "+name, d.Text)
+			}
+		}
+	}
+	return errs
+}
+
+// checkSettings compares the settings map with the catalogue.
+func (v *Vendor) checkSettings() []error {
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(v.doc.Settings)) {
+		def, ok := setting.Lookup(name)
+		for i := range v.doc.Settings[name] {
+			d := &v.doc.Settings[name][i]
+			bad := func(format string, args ...any) {
+				errs = append(errs, &lineError{d.line, "setting " + name + ": " + fmt.Sprintf(format, args...)})
+			}
+			if !ok {
+				bad("there is no such setting in the catalogue")
+				continue
+			}
+			if d.Param == "" && len(d.Params) == 0 {
+				bad("needs param or params")
+			}
+			if err := v.checkFor(d.For); err != nil {
+				bad("%v", err)
+			}
+			if d.Values.Name != "" && v.doc.Maps[d.Values.Name] == nil {
+				bad("values: there is no map %q under maps", d.Values.Name)
+			}
+			if def.Type == setting.Time && d.Text == "" && !slices.Contains([]string{"s", "m", "h"}, d.Unit) {
+				bad("is a duration and needs unit s, m or h, or a text")
+			}
+			if (def.Type == setting.List || def.Type == setting.Choices) && d.Text == "" && d.Join == "" && len(d.Params) == 0 {
+				bad("is a list and needs params, join or a text")
+			}
+			v.note(d.line, "setting "+name, d.Note, d.Source, d.Confidence)
+		}
+	}
+	return errs
+}
+
+// join makes the set of all vendors and finds names that two of them claim.
+func (s *Set) join(c Config) []error {
+	var errs []error
+	for _, v := range s.vendors {
+		for _, name := range append([]string{v.ID}, v.Aliases...) {
+			if other := s.byName[name]; other != nil && other != v {
+				errs = append(errs, fmt.Errorf("%s: the name %s is also that of %s", path.Join(v.Dir, "vendor.yaml"), name, other.ID))
+			}
+			s.byName[name] = v
+		}
+		if v.Recognises {
+			s.cues = append(s.cues, v.cues...)
+		}
+	}
+	for _, id := range c.Experimental {
+		if len(s.vendors) > 0 && s.byName[id] == nil {
+			errs = append(errs, fmt.Errorf("experimental_packs: there is no vendor %q", id))
+		}
+	}
+	return errs
+}
+
+// Vendors lists the packs by ID.
+func (s *Set) Vendors() []*Vendor { return s.vendors }
+
+// Vendor finds a pack by its ID or an alias.
+func (s *Set) Vendor(name string) (*Vendor, bool) {
+	v, ok := s.byName[strings.ToLower(name)]
+	return v, ok
+}
+
+// FindVendor finds a pack by its ID or an alias; its error names the nearest ones.
+func (s *Set) FindVendor(name string) (*Vendor, error) {
+	if v, ok := s.Vendor(name); ok {
+		return v, nil
+	}
+	return nil, fmt.Errorf("vendor %.40q is not known%s", name, near(name, slices.Sorted(maps.Keys(s.byName))))
+}
+
+// FindModel finds a model: "T46U" of a vendor, or of any when vendor is "", or "yealink/T46U". Its error names the
+// nearest ones, or all vendors that have a model of this name.
+func (s *Set) FindModel(vendor, model string) (*Vendor, *Model, error) {
+	if before, after, ok := strings.Cut(model, "/"); ok {
+		if vendor != "" {
+			a, err := s.FindVendor(vendor)
+			if err != nil {
+				return nil, nil, err
+			}
+			if b, ok := s.Vendor(before); ok && a != b {
+				return nil, nil, fmt.Errorf("model %.60q is not of vendor %s", model, a.ID)
+			}
+		}
+		vendor, model = before, after
+	}
+	if vendor != "" {
+		v, err := s.FindVendor(vendor)
+		if err != nil {
+			return nil, nil, err
+		}
+		m, ok := v.Model(model)
+		if !ok {
+			return nil, nil, fmt.Errorf("model %.40q is none of %s%s", model, v.ID, near(model, v.modelNames()))
+		}
+		return v, m, nil
+	}
+	var found []string
+	var names []string
+	var fv *Vendor
+	var fm *Model
+	for _, v := range s.vendors {
+		for _, n := range v.modelNames() {
+			names = append(names, v.ID+"/"+n)
+		}
+		if m, ok := v.Model(model); ok {
+			found = append(found, v.ID+"/"+m.Name)
+			fv, fm = v, m
+		}
+	}
+	switch len(found) {
+	case 1:
+		return fv, fm, nil
+	case 0:
+		return nil, nil, fmt.Errorf("model %.40q is not known%s", model, nearModel(model, names))
+	}
+	return nil, nil, fmt.Errorf("model %.40q is one of %s: say which", model, strings.Join(found, ", "))
+}
+
+func (v *Vendor) modelNames() []string {
+	names := make([]string, len(v.models))
+	for i, m := range v.models {
+		names[i] = m.Name
+	}
+	return names
+}
+
+func near(name string, names []string) string {
+	if n := setting.Nearest(name, names); len(n) > 0 {
+		return ", nearest are " + strings.Join(n, ", ")
+	}
+	if len(names) <= 40 {
+		return ", known are " + strings.Join(names, ", ")
+	}
+	return ""
+}
+
+// nearModel compares with the part after the vendor.
+func nearModel(name string, names []string) string {
+	full := make(map[string]string)
+	var short []string
+	for _, n := range names {
+		_, m, _ := strings.Cut(n, "/")
+		full[m] = n
+		short = append(short, m)
+	}
+	var out []string
+	for _, n := range setting.Nearest(name, short) {
+		out = append(out, full[n])
+	}
+	if len(out) == 0 {
+		return ""
+	}
+	return ", nearest are " + strings.Join(out, ", ")
+}
+
+// Resync says how phones of this vendor are told to fetch again.
+func (v *Vendor) Resync() Resync { return v.doc.Resync }

@@ -1,0 +1,360 @@
+package pack
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"text/template"
+	"time"
+
+	"plugtone/provision/render"
+)
+
+// ErrNoContent is wrapped by Render's error about a file that isn't rendered.
+var ErrNoContent = errors.New("nothing is rendered for this file")
+
+// Render gives the bytes of one file for a phone; file is File.Name or a name as the phone asks for it. Equal phones
+// get equal bytes. A file without a template (none, static, firmware, upload) is an error that wraps ErrNoContent.
+func (v *Vendor) Render(file string, p Phone) ([]byte, error) {
+	out, _, err := v.render(file, p)
+	return out, err
+}
+
+// render also gives the parameters that the bytes were written from, for reading back.
+func (v *Vendor) render(file string, p Phone) ([]byte, []render.Param, error) {
+	m := v.model(p.Model)
+	f, err := v.file(file, m)
+	if err != nil {
+		return nil, nil, err
+	}
+	out, params, err := v.renderFile(f, m, p)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s %s: %s: %w", v.ID, phoneName(p, m), f.Name, err)
+	}
+	return out, params, nil
+}
+
+func phoneName(p Phone, m *Model) string {
+	if p.MAC.IsZero() {
+		return m.Name
+	}
+	return strings.TrimSpace(m.Name + " " + p.MAC.String())
+}
+
+func (v *Vendor) renderFile(f *File, m *Model, p Phone) ([]byte, []render.Param, error) {
+	if f.compiled == nil {
+		return nil, nil, ErrNoContent
+	}
+	view, err := v.newView(p, m, f.Kind == KindCommon)
+	if err != nil {
+		return nil, nil, err
+	}
+	t, err := v.bound(f, view)
+	if err != nil {
+		return nil, nil, err
+	}
+	format := f.compiled.Format
+	if !format.HasParams() {
+		out, err := t.Document(view)
+		return out, nil, err
+	}
+	params, err := t.Params(view)
+	if err != nil {
+		return nil, nil, err
+	}
+	var settings []render.Param
+	var extra map[string]string
+	if f.Kind == KindDevice {
+		extra = p.Extra
+	}
+	if f.Settings {
+		if settings, err = view.settingParams(format); err != nil {
+			return nil, nil, err
+		}
+	}
+	if params, err = format.Merge(params, settings, extra, f.Settings); err != nil {
+		return nil, nil, err
+	}
+	out, err := format.Write(params)
+	return out, params, err
+}
+
+// bound gives the file's template with the functions that depend on the phone.
+func (v *Vendor) bound(f *File, view *view) (*render.Template, error) {
+	return f.compiled.With(view.funcs())
+}
+
+// funcs are the functions of the pack's templates; without a phone they only name themselves to the parser.
+func (v *Vendor) funcs() template.FuncMap { return (&view{vendor: v}).funcs() }
+
+func (v *view) funcs() template.FuncMap {
+	return template.FuncMap{
+		"setting":   func(name string) any { return v.settings[name] },
+		"settingOr": v.settingOr,
+		"map":       v.mapValue,
+		"lookup": func(name string, key, otherwise any) (any, error) {
+			m, ok := v.vendor.doc.Maps[name]
+			if !ok {
+				return nil, fmt.Errorf("the pack has no map %q", name)
+			}
+			if x, ok := m[keyText(key)]; ok {
+				return string(x), nil
+			}
+			return otherwise, nil
+		},
+		"language": func() string {
+			s, _ := v.settings["language"].(string)
+			x, _ := byLanguage(v.vendor.doc.Maps["languages"], s)
+			return x
+		},
+	}
+}
+
+func (v *view) settingOr(name string, otherwise any) any {
+	if x, ok := v.settings[name]; ok && x != nil {
+		return x
+	}
+	return otherwise
+}
+
+func (v *view) mapValue(name string, key any) (string, error) {
+	m, ok := v.vendor.doc.Maps[name]
+	if !ok {
+		return "", fmt.Errorf("the pack has no map %q", name)
+	}
+	x, ok := m[keyText(key)]
+	if !ok {
+		return "", fmt.Errorf("map %s has no entry for %.60q, it has %s", name, keyText(key), strings.Join(slices.Sorted(maps.Keys(m)), ", "))
+	}
+	return string(x), nil
+}
+
+func keyText(key any) string { return fmt.Sprint(key) }
+
+// byLanguage finds de-AT, else de.
+func byLanguage(m map[string]value, lang string) (string, bool) {
+	for k, x := range m {
+		if strings.EqualFold(k, lang) {
+			return string(x), true
+		}
+	}
+	if short, _, ok := strings.Cut(lang, "-"); ok {
+		return byLanguage(m, short)
+	}
+	return "", false
+}
+
+// expand runs one of the pack's short templates: the text of a key, the text of a setting. What it makes stands in
+// device and private files only, so that secrets are plain to it.
+func (v *view) expand(t *template.Template, data any) (string, error) {
+	c, err := t.Clone()
+	if err != nil {
+		return "", err
+	}
+	funcs := v.funcs()
+	funcs["setting"] = func(name string) any { return reveal(v.settings[name]) }
+	funcs["settingOr"] = func(name string, otherwise any) any { return reveal(v.settingOr(name, otherwise)) }
+	var b strings.Builder
+	if err := c.Funcs(funcs).Execute(&b, reveal(data)); err != nil {
+		return "", errors.New(strings.TrimPrefix(err.Error(), "template: "))
+	}
+	return b.String(), nil
+}
+
+func reveal(x any) any {
+	if s, ok := x.(render.Sensitive); ok {
+		return s.Reveal()
+	}
+	return x
+}
+
+// settingParams gives the parameters of the settings map, in the order of the settings' names.
+func (v *view) settingParams(f *render.Format) ([]render.Param, error) {
+	var out []render.Param
+	for _, name := range slices.Sorted(maps.Keys(v.vendor.doc.Settings)) {
+		val, ok := v.settings[name]
+		if !ok || val == nil {
+			continue
+		}
+		docs := v.vendor.doc.Settings[name]
+		for i := range docs {
+			if !v.model.isAny(docs[i].For) {
+				continue
+			}
+			params, err := v.settingParam(name, val, &docs[i], f)
+			if err != nil {
+				return nil, fmt.Errorf("setting %s: %w", name, err)
+			}
+			out = append(out, params...)
+		}
+	}
+	return out, nil
+}
+
+func (v *view) settingParam(name string, val any, d *settingDoc, f *render.Format) ([]render.Param, error) {
+	var out []render.Param
+	if len(d.Params) > 0 && d.Text == "" {
+		items, ok := val.([]string)
+		if !ok {
+			items = []string{fmt.Sprint(val)}
+		}
+		for i, param := range d.Params {
+			text := ""
+			if i < len(items) {
+				text = items[i]
+			}
+			out = append(out, v.perLine(param, text)...)
+		}
+	} else {
+		text, err := v.vendor.settingText(v, name, val, d, f.Words())
+		if err != nil {
+			return nil, err
+		}
+		for _, param := range append(slices.Clone(d.Params), d.Param) {
+			if param != "" {
+				out = append(out, v.perLine(param, text)...)
+			}
+		}
+	}
+	for _, param := range slices.Sorted(maps.Keys(d.Also)) {
+		out = append(out, v.perLine(param, string(d.Also[param]))...)
+	}
+	return out, nil
+}
+
+// perLine gives one parameter, or with {n} in its name one for each bound line.
+func (v *view) perLine(param, text string) []render.Param {
+	if !strings.Contains(param, "{n}") {
+		return []render.Param{{Name: param, Value: text}}
+	}
+	var out []render.Param
+	for _, l := range v.Lines {
+		out = append(out, render.Param{Name: strings.ReplaceAll(param, "{n}", fmt.Sprint(l.N)), Value: text})
+	}
+	return out
+}
+
+// settingText gives a setting's value as the phone writes it.
+func (v *Vendor) settingText(w *view, name string, val any, d *settingDoc, words [2]string) (string, error) {
+	if d.Text != "" {
+		return w.expand(v.shapes[d], val)
+	}
+	if items, ok := val.([]string); ok {
+		mapped := make([]string, len(items))
+		for i, item := range items {
+			x, err := v.settingValue(name, item, d)
+			if err != nil {
+				return "", err
+			}
+			mapped[i] = x
+		}
+		return strings.Join(mapped, d.Join), nil
+	}
+	if dur, ok := val.(time.Duration); ok {
+		unit, ok := map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour}[d.Unit]
+		if !ok {
+			return "", fmt.Errorf("%s is a duration: the pack must say its unit s, m or h", name)
+		}
+		n, err := render.Whole(dur, unit)
+		return fmt.Sprint(n), err
+	}
+	if d.Values.Name != "" || d.Values.Map != nil {
+		return v.settingValue(name, fmt.Sprint(val), d)
+	}
+	text, _, err := render.Plain(val, words)
+	return text, err
+}
+
+// settingValue translates one word.
+func (v *Vendor) settingValue(name, word string, d *settingDoc) (string, error) {
+	m := d.Values.Map
+	if d.Values.Name != "" {
+		m = v.doc.Maps[d.Values.Name]
+	}
+	if m == nil {
+		return word, nil
+	}
+	if x, ok := m[word]; ok {
+		return string(x), nil
+	}
+	if name == "language" {
+		if x, ok := byLanguage(m, word); ok {
+			return x, nil
+		}
+	}
+	return "", fmt.Errorf("%s has no %s %.60q, it has %s", v.Name, name, word, strings.Join(slices.Sorted(maps.Keys(m)), ", "))
+}
+
+// Supports tells whether the vendor's files carry a setting for this model.
+func (v *Vendor) Supports(model, setting string) bool {
+	m := v.model(model)
+	for _, d := range v.doc.Settings[setting] {
+		if m == v.generic || m.isAny(d.For) {
+			return true
+		}
+	}
+	for _, f := range v.files {
+		if f.compiled != nil && (m == v.generic || m.isAny(f.For)) && slices.Contains(f.settings, setting) {
+			return true
+		}
+	}
+	return false
+}
+
+// CheckSetting tells why a vendor can't have this value of a setting; nil when it can, or when it ignores the setting.
+func (v *Vendor) CheckSetting(model, name string, val any) error {
+	m := v.model(model)
+	val = normal(val)
+	if name == "language" {
+		if langs := v.doc.Maps["languages"]; langs != nil {
+			if _, ok := byLanguage(langs, fmt.Sprint(val)); !ok {
+				return fmt.Errorf("%s has no language %.20q, it has %s", v.Name, fmt.Sprint(val), strings.Join(slices.Sorted(maps.Keys(langs)), ", "))
+			}
+		}
+	}
+	w := &view{vendor: v, model: m, settings: map[string]any{name: val}}
+	format := v.settingsFormat(m)
+	docs := v.doc.Settings[name]
+	for i := range docs {
+		if m != v.generic && !m.isAny(docs[i].For) || format == nil {
+			continue
+		}
+		params, err := w.settingParam(name, val, &docs[i], format)
+		if err != nil {
+			return err
+		}
+		for _, p := range params {
+			if err := format.CheckValue(p.Value); err != nil {
+				return fmt.Errorf("setting %s: its value %w", name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// CheckExtra tells why a vendor's files can't carry this parameter of vendor_settings; nil when they can.
+func (v *Vendor) CheckExtra(model, name, val string) error {
+	format := v.settingsFormat(v.model(model))
+	if format == nil {
+		return fmt.Errorf("%s takes no parameters of its own", v.Name)
+	}
+	if err := format.CheckName(name); err != nil {
+		return err
+	}
+	if err := format.CheckValue(val); err != nil {
+		return fmt.Errorf("parameter %s: its value %w", name, err)
+	}
+	return nil
+}
+
+// settingsFormat is the format of the file that takes a model's settings.
+func (v *Vendor) settingsFormat(m *Model) *render.Format {
+	for _, f := range v.files {
+		if f.Settings && (m == v.generic || m.isAny(f.For)) {
+			return f.compiled.Format
+		}
+	}
+	return nil
+}

@@ -1,0 +1,327 @@
+package pack
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"plugtone/provision/setting"
+	"plugtone/provision/tz"
+)
+
+// view is what templates see as their dot. provision/vendors/README.md lists its fields.
+type view struct {
+	MAC, MACUpper, MACColon      string
+	Vendor, Model, Label         string
+	Enabled, Assigned            bool
+	URL, URLBare, Scheme, Server string
+	Host                         string
+	Port                         int
+	Path                         string
+	Vars                         map[string]string
+	Lines, AllLines              []*lineView
+	Keys                         []*keyView
+	Expansions                   []expansionView
+	TZ                           *tz.Zone
+
+	model    *Model
+	slots    map[string][]*keyView
+	settings map[string]any
+	vendor   *Vendor
+}
+
+type lineView struct {
+	N                             int
+	Bound                         bool
+	Number, DisplayName, AuthUser string
+	Password                      Secret
+	Label, Voicemail              string
+	Shared                        bool
+	Registrar, Host, Transport    string
+	Port                          int
+	OutboundProxy, OutboundHost   string
+	OutboundPort                  int
+	BackupHost                    string
+	BackupPort                    int
+	Expires                       int
+}
+
+type keyView struct {
+	Area               string
+	Slot               int
+	Type, Value, Label string
+	Line               int
+	Code, Text         string
+	Module, Index      int
+	Account            *lineView
+}
+
+type expansionView struct {
+	N     int
+	Area  string
+	Slots []*keyView
+}
+
+// Is tells whether the model is called so or belongs to a family called so.
+func (v *view) Is(name string) bool { return v.model.is(name) }
+
+// Line gives one line position.
+func (v *view) Line(n int) (*lineView, error) {
+	if n < 1 || n > len(v.AllLines) {
+		return nil, fmt.Errorf("line %d: %s has lines 1 to %d", n, v.Model, len(v.AllLines))
+	}
+	return v.AllLines[n-1], nil
+}
+
+// Slots gives every key of an area, set or not.
+func (v *view) Slots(area string) []*keyView { return v.slots[area] }
+
+// newView resolves everything that templates may print. With common set nothing of the single phone is in it.
+func (v *Vendor) newView(p Phone, m *Model, common bool) (*view, error) {
+	out := &view{Vendor: v.ID, Model: m.Name, Vars: m.Vars, Enabled: p.Enabled, Assigned: p.Assigned, model: m, vendor: v,
+		slots: make(map[string][]*keyView), settings: make(map[string]any, len(p.Settings))}
+	if err := out.setServer(p.ServerURL); err != nil {
+		return nil, err
+	}
+	for name, val := range p.Settings {
+		out.settings[name] = normal(val)
+	}
+	if name, ok := out.settings["time_zone"].(string); ok && name != "" {
+		zone, err := v.zones.load(name)
+		if err != nil {
+			return nil, err
+		}
+		out.TZ = &zone
+	}
+	if common {
+		return out, nil
+	}
+	out.Label = p.Label
+	if !p.MAC.IsZero() {
+		out.MAC, out.MACUpper, out.MACColon = p.MAC.Hex(), strings.ToUpper(p.MAC.Hex()), p.MAC.String()
+	}
+	if err := out.setLines(p); err != nil {
+		return nil, err
+	}
+	return out, out.setKeys(p)
+}
+
+// normal turns the catalogue's types into those that templates know.
+func normal(val any) any {
+	switch x := val.(type) {
+	case setting.Secret:
+		return Secret(x)
+	case setting.Duration:
+		return time.Duration(x)
+	}
+	return val
+}
+
+func (v *view) setServer(raw string) error {
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" || u.Scheme == "" {
+		return fmt.Errorf("provisioning URL %.100q is no URL such as http://10.20.0.2/", raw)
+	}
+	v.URLBare = strings.TrimRight(raw, "/")
+	v.URL = v.URLBare + "/"
+	v.Scheme, v.Host, v.Path = u.Scheme, u.Hostname(), strings.Trim(u.Path, "/")
+	usual := map[string]int{"http": 80, "https": 443, "tftp": 69, "ftp": 21}[u.Scheme]
+	v.Port = usual
+	if u.Port() != "" {
+		v.Port, _ = strconv.Atoi(u.Port())
+	}
+	v.Server = v.Host
+	if v.Port != usual {
+		v.Server = net.JoinHostPort(v.Host, strconv.Itoa(v.Port))
+	}
+	return nil
+}
+
+func (v *view) setLines(p Phone) error {
+	for n := range v.model.Lines {
+		v.AllLines = append(v.AllLines, &lineView{N: n + 1})
+	}
+	if !p.Enabled || !p.Assigned {
+		return nil
+	}
+	for _, l := range p.Lines {
+		if l.Position < 1 || l.Position > len(v.AllLines) {
+			return fmt.Errorf("line %d: %s has lines 1 to %d", l.Position, v.modelName(), len(v.AllLines))
+		}
+		r := l.Registrar
+		into := v.AllLines[l.Position-1]
+		if into.Bound {
+			return fmt.Errorf("line %d stands twice", l.Position)
+		}
+		*into = lineView{N: l.Position, Bound: true, Number: l.Number, DisplayName: l.DisplayName, AuthUser: l.AuthUser,
+			Password: l.Password, Label: l.Label, Voicemail: l.Voicemail, Shared: l.Shared, Registrar: r.Name, Host: r.Host,
+			Port: r.Port, Transport: r.Transport, OutboundProxy: r.OutboundProxy, BackupHost: r.BackupHost, BackupPort: r.Port,
+			Expires: int(r.RegisterExpires / time.Second)}
+		into.OutboundHost, into.OutboundPort = hostPort(r.OutboundProxy)
+		if host, port := hostPort(r.BackupHost); port != 0 {
+			into.BackupHost, into.BackupPort = host, port
+		}
+	}
+	for _, l := range v.AllLines {
+		if l.Bound {
+			v.Lines = append(v.Lines, l)
+		}
+	}
+	return nil
+}
+
+func hostPort(s string) (string, int) {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return s, 0
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		return s, 0
+	}
+	return host, n
+}
+
+// setKeys makes every slot of every area, puts the keys in, and fills empty line keys with the lines that have no key.
+func (v *view) setKeys(p Phone) error {
+	index := 0
+	add := func(area string, count, module int) {
+		for n := range count {
+			k := &keyView{Area: area, Slot: n + 1, Type: "none", Module: module}
+			if area == "line" || module > 0 {
+				index++
+				k.Index = index
+			} else {
+				k.Index = n + 1
+			}
+			v.slots[area] = append(v.slots[area], k)
+		}
+	}
+	for _, area := range keyAreas() {
+		add(area, v.model.Keys[area], 0)
+	}
+	for i := range v.model.Expansion.Modules {
+		area := fmt.Sprintf("expansion%d", i+1)
+		add(area, v.model.Expansion.Keys, i+1)
+		v.Expansions = append(v.Expansions, expansionView{N: i + 1, Area: area, Slots: v.slots[area]})
+	}
+	if p.Enabled && p.Assigned {
+		if err := v.placeKeys(p.Keys); err != nil {
+			return err
+		}
+	}
+	for _, area := range append(keyAreas(), expansionAreas(v.model)...) {
+		for _, k := range v.slots[area] {
+			if err := v.finishKey(k); err != nil {
+				return err
+			}
+			if k.Type != "none" {
+				v.Keys = append(v.Keys, k)
+			}
+		}
+	}
+	return nil
+}
+
+func expansionAreas(m *Model) []string {
+	var out []string
+	for i := range m.Expansion.Modules {
+		out = append(out, fmt.Sprintf("expansion%d", i+1))
+	}
+	return out
+}
+
+func (v *view) placeKeys(keys []Key) error {
+	own := make(map[int]bool) // lines that have a key of their own
+	taken := make(map[int]bool)
+	for _, k := range keys {
+		if err := v.vendor.CheckKey(v.model.Name, k); err != nil {
+			return err
+		}
+		into := v.slots[k.Area][k.Slot-1]
+		into.Type, into.Value, into.Label, into.Line = k.Type, k.Value, k.Label, k.Line
+		if k.Area == "line" {
+			taken[k.Slot] = true
+		}
+		if k.Type == "line" || k.Type == "shared_line" {
+			if into.Line == 0 {
+				into.Line = 1
+			}
+			own[into.Line] = true
+		}
+	}
+	if v.model.types["line"] == nil {
+		return nil
+	}
+	free := v.slots["line"]
+	for _, l := range v.Lines {
+		if own[l.N] {
+			continue
+		}
+		for len(free) > 0 && taken[free[0].Slot] {
+			free = free[1:]
+		}
+		if len(free) == 0 {
+			break
+		}
+		free[0].Type, free[0].Line, free[0].Label = "line", l.N, l.Label
+		free = free[1:]
+	}
+	return nil
+}
+
+// finishKey fills in what the pack says of the key's type.
+func (v *view) finishKey(k *keyView) error {
+	if k.Line == 0 && k.Type != "none" {
+		k.Line = 1
+	}
+	if k.Line >= 1 && k.Line <= len(v.AllLines) {
+		k.Account = v.AllLines[k.Line-1]
+	} else {
+		k.Account = &lineView{}
+	}
+	t := v.model.types[k.Type]
+	if t == nil {
+		return nil
+	}
+	k.Code = t.Code
+	for _, area := range []string{areaClass(k.Area), k.Area} {
+		if c, ok := t.By[area]; ok {
+			k.Code = c
+		}
+	}
+	if t.Text == "" {
+		return nil
+	}
+	text, err := v.expand(v.vendor.texts[t], k)
+	if err != nil {
+		return fmt.Errorf("key %s:%d: %w", k.Area, k.Slot, err)
+	}
+	k.Text = text
+	return nil
+}
+
+func (v *view) modelName() string {
+	if v.Model == "" {
+		return v.vendor.Name
+	}
+	return v.Model
+}
+
+// zoneCache keeps zones once computed: reading one costs more than rendering a file.
+type zoneCache struct{ m sync.Map }
+
+func (c *zoneCache) load(name string) (tz.Zone, error) {
+	if z, ok := c.m.Load(name); ok {
+		return z.(tz.Zone), nil
+	}
+	z, err := tz.Load(name)
+	if err == nil {
+		c.m.Store(name, z)
+	}
+	return z, err
+}
