@@ -56,8 +56,6 @@ func benchStore(b *testing.B) *Store {
 	return s
 }
 
-}
-
 func benchDevice(n int) *provision.Device {
 	d := &provision.Device{MAC: mac(n + 1), Vendor: "yealink", Model: "T46U", Label: fmt.Sprint("phone ", n), Enabled: true,
 		Lines: []provision.Line{{Position: 1, Extension: fmt.Sprint(n), Registrar: "main"}}}
