@@ -97,7 +97,7 @@ func (q *query) takeable(a netip.Addr) bool {
 }
 
 // strangersFull tells whether others than phones hold all that they may: nine tenths of the pool.
-func (b *book) strangersFull() bool { return b.strangers >= b.size-b.reserve }
+func (b *book) strangersFull() bool { return b.reserve > 0 && b.strangers >= b.size-b.reserve }
 
 // keptForPhone tells whether e is a phone's last address, not long enough ago to be given to a stranger.
 func (e *entry) keptForPhone(now int64) bool {

@@ -238,15 +238,15 @@ func (q *query) grant(addr netip.Addr, reason string) Decision {
 	l := q.lease(addr, time.Duration(secs)*time.Second)
 	old, had := q.v.At(addr)
 	had = had && q.live(old)
-	if had && sameButTimes(old, l) && q.now.Sub(old.Starts) < retransmitted && old.Expires.After(q.now.Add(time.Minute)) {
+	vacated := q.vacated(addr)
+	if had && len(vacated) == 0 && sameButTimes(old, l) && q.now.Sub(old.Starts) < retransmitted && old.Expires.After(q.now.Add(time.Minute)) {
 		if q.v.Pending(addr) { // C49
 			return q.silent(VerdictSilent, "sent again while the answer is being written")
 		}
 		secs = uint32(old.Expires.Sub(q.now) / time.Second)
 		reason += ", sent again"
 	} else {
-		q.d.Changes = append(q.d.Changes, Change{Lease: l})
-		q.d.Changes = append(q.d.Changes, q.vacated(addr)...)
+		q.d.Changes = append([]Change{{Lease: l}}, vacated...)
 		_, seen := q.v.Of(q.sub.Prefix, q.mac())
 		q.d.Event.NewLease = !seen
 	}

@@ -1,0 +1,238 @@
+package dhcp
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+)
+
+// C37: the order in which an address is chosen.
+func TestOrderOfChoiceC37(t *testing.T) {
+	s := voice()
+	s.Phones = PhonesNone
+	s.OtherLeaseTime = 10 * time.Minute
+	res := fakeReservations{}
+	g := newRig(t, config(s), res, nil)
+	offered := func(n int, opts ...func(*Request)) netip.Addr {
+		t.Helper()
+		return g.want(VerdictOffered, discoverOf(n, opts...)).Reply.YIAddr
+	}
+	asking := func(a string) func(*Request) { return func(r *Request) { r.Requested = ip(a) } }
+
+	a := g.bind(1)
+	if got := offered(1, asking("10.20.0.109")); got != a {
+		t.Errorf("current lease: %s, not %s", got, a)
+	}
+	if got := offered(2, asking("10.20.0.109")); got != ip("10.20.0.109") {
+		t.Errorf("wish: %s", got)
+	}
+	if got := offered(3, asking("10.20.0.109")); got == ip("10.20.0.109") {
+		t.Error("wish for what is offered to another")
+	}
+	g.now = g.now.Add(time.Hour) // everything has ended
+	if got := offered(1, asking("10.20.0.108")); got != a {
+		t.Errorf("previous lease: %s, not %s", got, a)
+	}
+	if got := offered(4); got == a {
+		t.Error("another's previous lease before one never used")
+	}
+	res[mac(5)] = ip("10.20.0.7")
+	if got := offered(5, asking("10.20.0.108")); got != ip("10.20.0.7") {
+		t.Errorf("reservation: %s", got)
+	}
+}
+
+// Router7 offered expired or just released addresses while others were free; ISC's order is longest ago first. C37.
+func TestRouter7LongestAgoFirstC37(t *testing.T) {
+	s := voice()
+	s.Phones, s.OtherLeaseTime = PhonesNone, time.Minute
+	g := newRig(t, config(s), nil, nil)
+	var order []netip.Addr
+	for n := range 10 {
+		order = append(order, g.bind(n))
+		g.now = g.now.Add(time.Second)
+	}
+	g.now = g.now.Add(30 * time.Second)
+	g.want(VerdictAcked, renewOf(0, order[0])) // the first one ends last now
+	g.want(VerdictExhausted, discoverOf(100))
+	g.now = g.now.Add(5 * time.Minute)
+	for i, want := range append(order[1:], order[0]) {
+		if got := g.bind(200 + i); got != want {
+			t.Fatalf("%d: got %s, want %s", i, got, want)
+		}
+	}
+}
+
+// C37: a declined address is the last resort, after all others, and only after a probe.
+func TestDeclinedIsLastResortC37(t *testing.T) {
+	s := voice()
+	s.Pools, s.Phones = []Range{{ip("10.20.0.100"), ip("10.20.0.101")}}, PhonesNone
+	g := newRig(t, config(s), nil, nil)
+	a := g.bind(1)
+	g.want(VerdictDeclined, request(1, Decline, func(r *Request) { r.Requested = a }))
+	if b := g.bind(1); b == a {
+		t.Fatal("declined address first")
+	}
+	g.want(VerdictExhausted, discoverOf(2))
+	g.engine.cfg.ConflictCheck = true
+	if d := g.want(VerdictProbing, discoverOf(2)); d.Probe != a {
+		t.Errorf("probes %s", d.Probe)
+	}
+	g.view.probed(a)
+	g.want(VerdictOffered, discoverOf(2))
+	g.want(VerdictAcked, selectingOf(2, a))
+}
+
+// C38 and metal3 ironic-image 195: an offered address is nobody else's for a minute, and the same client gets the same again.
+func TestOfferIsHeldC38(t *testing.T) {
+	g := newRig(t, config(voice()), nil, phones{})
+	a := g.want(VerdictOffered, discoverOf(1, asPhone)).Reply.YIAddr
+	seen := map[netip.Addr]bool{a: true}
+	for n := 2; n <= 10; n++ {
+		b := g.want(VerdictOffered, discoverOf(n, asPhone)).Reply.YIAddr
+		if seen[b] {
+			t.Fatalf("%s is offered twice", b)
+		}
+		seen[b] = true
+	}
+	g.want(VerdictNak, selectingOf(11, a, asPhone))
+	g.want(VerdictExhausted, discoverOf(11, asPhone))
+	g.now = g.now.Add(50 * time.Second)
+	if b := g.want(VerdictOffered, discoverOf(1, asPhone)).Reply.YIAddr; b != a {
+		t.Errorf("offered %s, then %s", a, b)
+	}
+	g.now = g.now.Add(15 * time.Second)
+	if b := g.want(VerdictOffered, discoverOf(11, asPhone)).Reply.YIAddr; b == a {
+		t.Error("an offer that was repeated ended early")
+	}
+	if s := g.view.Stats()[0]; s.Offered != 2 || s.Free != 8 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// C40: what a pool may hold and is never leased.
+func TestNeverAllocatedC40(t *testing.T) {
+	s := voice()
+	s.Prefix = netip.MustParsePrefix("10.20.0.0/28")
+	s.Pools = []Range{{ip("10.20.0.0"), ip("10.20.0.15")}}
+	s.Exclude = []Range{{ip("10.20.0.10"), ip("10.20.0.12")}}
+	s.NextServer, s.Phones = ip("10.20.0.5"), PhonesNone
+	g := newRig(t, config(s), fakeReservations{mac(99): ip("10.20.0.6")}, nil)
+	never := map[string]string{"10.20.0.0": "network", "10.20.0.15": "broadcast", "10.20.0.1": "router", "10.20.0.2": "our own", "10.20.0.5": "next server", "10.20.0.6": "reserved", "10.20.0.11": "excluded"}
+	count := 0
+	for n := range 30 {
+		d := g.do(discoverOf(n))
+		if d.Reply == nil {
+			continue
+		}
+		count++
+		if what := never[d.Reply.YIAddr.String()]; what != "" {
+			t.Errorf("offered the %s address", what)
+		}
+	}
+	if count != 16-2-3-2-2 { // network and broadcast, excluded, router and next server, own and reserved
+		t.Errorf("%d addresses offered", count)
+	}
+	for a := range never {
+		g.want(VerdictNak, initRebootOf(50, ip(a)))
+	}
+	if d := g.want(VerdictOffered, discoverOf(99)); d.Reply.YIAddr != ip("10.20.0.6") {
+		t.Errorf("its reservation: %s", d.Reply.YIAddr)
+	}
+}
+
+// C41: only an address that is new to the client is probed, once, and not when probes are off.
+func TestConflictCheckC41(t *testing.T) {
+	cfg := config(voice())
+	cfg.ConflictCheck = true
+	g := newRig(t, cfg, nil, nil)
+	d := g.want(VerdictProbing, discoverOf(1))
+	if d.Reply != nil || !d.Probe.IsValid() {
+		t.Fatalf("%+v", d)
+	}
+	if other := g.want(VerdictProbing, discoverOf(2)); other.Probe == d.Probe {
+		t.Error("two clients wait for the probe of one address")
+	}
+	g.view.probed(d.Probe)
+	if o := g.want(VerdictOffered, discoverOf(1)); o.Reply.YIAddr != d.Probe {
+		t.Errorf("probed %s, offered %s", d.Probe, o.Reply.YIAddr)
+	}
+	g.want(VerdictAcked, selectingOf(1, d.Probe))
+	g.now = g.now.Add(24 * time.Hour)
+	g.want(VerdictOffered, discoverOf(1)) // it had it before
+	g.want(VerdictProbing, discoverOf(3))
+	g.link.NoProbe = true
+	g.want(VerdictOffered, discoverOf(3))
+}
+
+// C42: nothing is free: silence, and never a NAK.
+func TestExhaustedC42(t *testing.T) {
+	s := voice()
+	s.Phones = PhonesNone
+	g := newRig(t, config(s), nil, nil)
+	for n := range 10 {
+		g.bind(n)
+	}
+	if d := g.want(VerdictExhausted, discoverOf(10)); d.Reply != nil {
+		t.Errorf("%+v", d.Reply)
+	}
+}
+
+// C43: a reserved address that another client holds: another one for now, the right one as soon as it is free.
+func TestReservationInUseC43(t *testing.T) {
+	res := fakeReservations{}
+	g := newRig(t, config(voice()), res, nil)
+	a := g.bind(1)
+	res[mac(2)] = a
+	b := g.bind(2)
+	if b == a {
+		t.Fatal("one address for two")
+	}
+	g.now = g.now.Add(10 * time.Minute)
+	g.want(VerdictAcked, renewOf(2, b))
+	g.want(VerdictNak, renewOf(1, a)) // it must leave what is another's now
+	g.now = g.now.Add(2 * time.Hour)
+	g.want(VerdictNak, renewOf(2, b))
+	if c := g.bind(2); c != a {
+		t.Errorf("ends with %s", c)
+	}
+}
+
+// A tenth of the pool is for phones, however many strangers come; and they keep their last addresses.
+func TestShareOfPhones(t *testing.T) {
+	g := newRig(t, config(voice()), nil, phones{})
+	phone := g.bind(1, asPhone)
+	for n := 2; n < 50; n++ {
+		d := g.do(discoverOf(n))
+		if d.Reply != nil {
+			g.want(VerdictAcked, selectingOf(n, d.Reply.YIAddr))
+		}
+	}
+	if s := g.view.Stats()[0]; s.Active != 10 || s.Phones != 1 {
+		t.Errorf("%+v", s)
+	}
+	g.now = g.now.Add(9 * 24 * time.Hour) // all leases have ended
+	for n := 100; n < 150; n++ {
+		if d := g.do(discoverOf(n)); d.Reply != nil && d.Reply.YIAddr == phone {
+			t.Fatal("a stranger gets the last address of a phone")
+		}
+	}
+	g.want(VerdictNak, initRebootOf(200, phone))
+	if a := g.bind(1, asPhone); a != phone {
+		t.Errorf("the phone gets %s, had %s", a, phone)
+	}
+	if s := g.view.Stats()[0]; s.Offered != 9 {
+		t.Errorf("strangers were offered %d addresses, at most 9 are for them", s.Offered)
+	}
+}
+
+// The tenth alone: with strangers first, phones still find room.
+func TestStrangersLeaveATenth(t *testing.T) {
+	g := newRig(t, config(voice()), nil, phones{})
+	for n := range 9 {
+		g.bind(100 + n)
+	}
+	g.want(VerdictExhausted, discoverOf(200))
+	g.bind(1, asPhone)
+	g.want(VerdictExhausted, discoverOf(2, asPhone))
+}

@@ -1,0 +1,146 @@
+package dhcp
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+)
+
+func relayed() Subnet {
+	return Subnet{Prefix: netip.MustParsePrefix("10.30.0.0/24"), Pools: []Range{{ip("10.30.0.100"), ip("10.30.0.109")}}, Routers: []netip.Addr{ip("10.30.0.1")}}
+}
+
+func data(kind string) Subnet {
+	return Subnet{Prefix: netip.MustParsePrefix("10.40.0.0/24"), Interface: "data0", Phones: kind, VoiceVLAN: 20, Pools: []Range{{ip("10.40.0.100"), ip("10.40.0.109")}}}
+}
+
+// C30: link selection beats subnet selection beats relay address beats the link.
+func TestSubnetChoiceC30(t *testing.T) {
+	gi := func(a string) func(*Request) { return func(r *Request) { r.GIAddr = ip(a) } }
+	link := func(a string) func(*Request) { return func(r *Request) { r.LinkSelection = ip(a) } }
+	sel := func(a string) func(*Request) { return func(r *Request) { r.SubnetSelection = ip(a) } }
+	for _, tc := range []struct {
+		name string
+		opts []func(*Request)
+		want string // subnet, "" for ignored
+	}{
+		{"link", nil, "10.20.0.0/24"},
+		{"giaddr", []func(*Request){gi("10.30.0.1")}, "10.30.0.0/24"},
+		{"giaddr of no subnet", []func(*Request){gi("10.99.0.1")}, ""},
+		{"82.5 before giaddr", []func(*Request){gi("10.99.0.1"), link("10.30.0.0")}, "10.30.0.0/24"},
+		{"82.5 before 118", []func(*Request){gi("10.99.0.1"), link("10.30.0.0"), sel("10.40.0.0")}, "10.30.0.0/24"},
+		{"82.5 of no subnet", []func(*Request){gi("10.30.0.1"), link("10.99.0.0")}, ""},
+		{"118 before giaddr", []func(*Request){gi("10.99.0.1"), sel("10.30.0.0")}, "10.30.0.0/24"},
+		{"118 can't reach from one link into another", []func(*Request){sel("10.30.0.0")}, "10.20.0.0/24"},
+		{"82.5 from no relay", []func(*Request){link("10.30.0.0")}, "10.20.0.0/24"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			g := newRig(t, config(voice(), relayed(), data(PhonesNone)), nil, nil)
+			g.link.Reach = ip("192.0.2.2")
+			d := g.do(discoverOf(1, tc.opts...))
+			if tc.want == "" {
+				if d.Event.Verdict != VerdictIgnored {
+					t.Fatalf("%+v", d.Event)
+				}
+				return
+			}
+			if d.Reply == nil || d.Event.Subnet.String() != tc.want || !d.Event.Subnet.Contains(d.Reply.YIAddr) {
+				t.Fatalf("%+v", d.Event)
+			}
+			req := discoverOf(1, tc.opts...)
+			if echo := optionOf(d.Reply, 118) != nil; echo != (req.SubnetSelection.IsValid() && d.Event.Subnet.Contains(req.SubnetSelection)) {
+				t.Errorf("118 echoed: %v", echo)
+			}
+			if req.GIAddr.IsValid() && To(req, d.Reply, &g.link).Addr.Addr() != req.GIAddr {
+				t.Error("not sent to the relay")
+			}
+		})
+	}
+}
+
+// C30, RFC 5107: the relay's override becomes our server id, and is accepted back.
+func TestServerOverrideC30(t *testing.T) {
+	g := newRig(t, config(relayed()), nil, nil)
+	g.link.Reach = ip("192.0.2.2")
+	over := func(r *Request) { r.GIAddr, r.ServerOverride = ip("10.30.0.1"), ip("10.30.0.1") }
+	d := g.want(VerdictOffered, discoverOf(1, over))
+	if netip.AddrFrom4([4]byte(optionOf(d.Reply, 54))) != ip("10.30.0.1") || d.Reply.From != ip("192.0.2.2") {
+		t.Errorf("%+v", d.Reply)
+	}
+	a := d.Reply.YIAddr
+	g.want(VerdictAcked, request(1, Ask, over, func(r *Request) { r.Requested, r.ServerID = a, ip("10.30.0.1") }))
+	g.want(VerdictOtherServer, request(1, Ask, func(r *Request) { r.GIAddr, r.Requested, r.ServerID = ip("10.30.0.1"), a, ip("10.30.0.1") }))
+}
+
+// The provisioning address of a relayed subnet is the one the kernel would use towards it.
+func TestRelayedNextServer(t *testing.T) {
+	g := newRig(t, config(voice(), relayed()), nil, nil)
+	g.link.Reach = ip("192.0.2.2")
+	d := g.want(VerdictOffered, discoverOf(1, func(r *Request) { r.GIAddr = ip("10.30.0.1") }, params(66)))
+	if d.Reply.SIAddr != ip("192.0.2.2") || string(optionOf(d.Reply, 66)) != "http://192.0.2.2/" || d.Reply.ServerID != ip("192.0.2.2") {
+		t.Errorf("%+v", d.Reply)
+	}
+	a := d.Reply.YIAddr
+	g.want(VerdictAcked, request(1, Ask, func(r *Request) { r.GIAddr, r.Requested, r.ServerID = ip("10.30.0.1"), a, ip("192.0.2.2") }))
+	g.now = g.now.Add(time.Hour / 2)
+	g.unicast(a.String(), func() { // renewals come past the relay
+		d := g.want(VerdictAcked, renewOf(1, a))
+		if To(renewOf(1, a), d.Reply, &g.link).Addr.Addr() != a || d.Reply.ServerID != ip("192.0.2.2") {
+			t.Errorf("%+v", d.Reply)
+		}
+	})
+}
+
+// C16: two addresses on one link answer each from its own, and a client stays in its subnet.
+func TestTwoSubnetsOnOneLinkC16(t *testing.T) {
+	second := data(PhonesProvision)
+	second.Interface = "voice0"
+	g := newRig(t, config(voice(), second), fakeReservations{mac(2): ip("10.40.0.7")}, nil)
+	g.link.Addrs = append(g.link.Addrs, netip.MustParsePrefix("10.40.0.2/24"))
+	if d := g.want(VerdictOffered, discoverOf(1)); d.Reply.From != ip("10.20.0.2") || d.Reply.ServerID != ip("10.20.0.2") {
+		t.Errorf("%+v", d.Reply)
+	}
+	d := g.want(VerdictOffered, discoverOf(2))
+	if d.Reply.From != ip("10.40.0.2") || d.Reply.YIAddr != ip("10.40.0.7") {
+		t.Errorf("%+v", d.Reply)
+	}
+	g.want(VerdictAcked, request(2, Ask, func(r *Request) { r.Requested, r.ServerID = ip("10.40.0.7"), ip("10.40.0.2") }))
+	g.want(VerdictAcked, initRebootOf(3, ip("10.40.0.105")))
+}
+
+// C44: a client that moved leaves its old lease behind; but an ordinary network can't take a phone's lease away.
+func TestMovedC44(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		kind string
+		want LeaseState // of the lease in the voice subnet
+	}{{"to another network of phones", PhonesProvision, LeaseReleased}, {"to the network that moves phones", PhonesMove, LeaseActive}, {"to an ordinary network", PhonesNone, LeaseActive}} {
+		t.Run(tc.name, func(t *testing.T) {
+			g := newRig(t, config(voice(), data(tc.kind)), nil, phones{})
+			a := g.bind(1, asPhone)
+			home := g.link
+			g.link.Interface, g.link.Addrs = "data0", []netip.Prefix{netip.MustParsePrefix("10.40.0.2/24")}
+			g.want(VerdictNak, initRebootOf(1, a, asPhone))
+			o := g.want(VerdictOffered, discoverOf(1, asPhone))
+			g.want(VerdictAcked, request(1, Ask, asPhone, func(r *Request) { r.Requested, r.ServerID = o.Reply.YIAddr, ip("10.40.0.2") }))
+			if l, _ := g.view.At(a); l.State != tc.want {
+				t.Errorf("the old lease is %s, want %s", l.State, tc.want)
+			}
+			g.link = home
+			if back := g.bind(1, asPhone); back != a {
+				t.Errorf("back home it gets %s, had %s", back, a)
+			}
+			if l, _ := g.view.At(o.Reply.YIAddr); l.State != LeaseReleased {
+				t.Errorf("the lease it came from is %s", l.State)
+			}
+		})
+	}
+}
+
+func TestUnknownLink(t *testing.T) {
+	g := newRig(t, config(voice()), nil, nil)
+	g.link.Interface = "eth7"
+	g.want(VerdictIgnored, discoverOf(1))
+	g.link.Interface, g.link.Addrs = "voice0", nil
+	g.want(VerdictIgnored, discoverOf(1))
+}
