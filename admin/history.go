@@ -13,6 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"plugtone/admin/client"
+	"plugtone/dhcp"
 	"plugtone/provision"
 	"plugtone/provision/timeline"
 )
@@ -64,7 +65,7 @@ type fileInput struct {
 const (
 	headerDigest  = "Plugtone-Digest"  // SHA-256 of the real file, hexadecimal
 	headerSize    = "Plugtone-Size"    // bytes of the real file
-	headerOutcome = "Plugtone-Outcome" // served, expected, not_found, fault
+	headerOutcome = "Plugtone-Outcome" // served or expected
 	headerReason  = "Plugtone-Reason"  // why there is no file
 	headerMasked  = "Plugtone-Masked"  // true: the body has *** for secrets
 )
@@ -89,6 +90,14 @@ func (s *Server) readFile(ctx context.Context, in *fileInput) (*huma.StreamRespo
 		if file.Content != nil {
 			file.Content.Close()
 		}
+	}
+	switch provision.Outcome(file.Outcome) {
+	case provision.NotFound:
+		closeFile()
+		return nil, huma.Error404NotFound(fmt.Sprintf("file %.100q of device %s: %s", in.Name, mac, file.Reason))
+	case provision.Fault:
+		closeFile()
+		return nil, problem(fmt.Errorf("file %.100q of device %s: %s: %w", in.Name, mac, file.Reason, provision.ErrFault))
 	}
 	if in.Reveal {
 		if err := s.revealed(ctx, "device", mac.String()); err != nil {
@@ -264,10 +273,56 @@ func (s *Server) timeline(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, problem(err)
 	}
-	return &struct{ Body client.Timeline }{s.diagnosed(ctx, mac, entries)}, nil
+	out, err := s.diagnosed(ctx, mac, entries)
+	if err != nil {
+		return nil, err
+	}
+	return &struct{ Body client.Timeline }{out}, nil
 }
 
-// diagnosed puts beside the entries what can be concluded from them.
-func (s *Server) diagnosed(_ context.Context, mac provision.MAC, entries []timeline.Entry) client.Timeline {
-	return client.Timeline{MAC: mac, Items: append([]timeline.Entry{}, entries...), Diagnosis: []string{}}
+// diagnosed puts beside the entries what can be concluded from them and from what is known of the phone.
+func (s *Server) diagnosed(ctx context.Context, mac provision.MAC, entries []timeline.Entry) (client.Timeline, error) {
+	out := client.Timeline{MAC: mac, Items: append([]timeline.Entry{}, entries...)}
+	facts := timeline.Facts{Now: s.cfg.Now(), MAC: mac}
+	err := s.view(func(f provision.Fleet) error {
+		d, err := f.DeviceByAny(mac)
+		if errors.Is(err, provision.ErrNotFound) {
+			return nil
+		}
+		if err == nil {
+			facts.Recorded, facts.Enabled, facts.Vendor, facts.Model = true, d.Enabled, d.Vendor, d.Model
+		}
+		return err
+	})
+	if err != nil {
+		return out, err
+	}
+	if facts.Recorded {
+		// Without its state the phone's story is still worth telling.
+		if st, err := s.cfg.Phones.Status(ctx, mac); err == nil {
+			facts.State = st.State
+		}
+	}
+	for _, l := range s.cfg.Leases.LeasesOf(mac) {
+		if l.State == dhcp.LeaseActive && l.Expires.After(facts.Expires) {
+			facts.Addr, facts.Expires = l.Addr, l.Expires
+		}
+	}
+	facts.Models = func(file string) []string { return s.modelsOf(file, facts.Vendor) }
+	out.Diagnosis = append([]timeline.Finding{}, timeline.Diagnose(entries, facts)...)
+	return out, nil
+}
+
+// modelsOf lists the models of a vendor that ask for a file; nil when any may, or none is known.
+func (s *Server) modelsOf(file, vendor string) []string {
+	for _, m := range s.cfg.Packs().Resolve(file) {
+		if m.Vendor != vendor {
+			continue
+		}
+		if m.Models == nil && m.Model != "" {
+			return []string{m.Model}
+		}
+		return m.Models
+	}
+	return nil
 }

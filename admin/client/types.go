@@ -96,9 +96,9 @@ type History struct {
 
 // Timeline is what happened to one phone, newest last, and what can be concluded from it.
 type Timeline struct {
-	MAC       dhcp.MAC         `json:"mac"`
-	Items     []timeline.Entry `json:"items"`
-	Diagnosis []string         `json:"diagnosis"`
+	MAC       dhcp.MAC           `json:"mac"`
+	Items     []timeline.Entry   `json:"items"`
+	Diagnosis []timeline.Finding `json:"diagnosis"`
 }
 
 // ExplainRequest asks what would be answered: about a phone, or about a file asked for from an address.

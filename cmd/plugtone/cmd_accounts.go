@@ -1,0 +1,356 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"plugtone/admin/client"
+	"plugtone/provision"
+	"plugtone/provision/setting"
+)
+
+func registrarCommand(a *app) *cobra.Command {
+	c := &cobra.Command{Use: "registrar", Short: "The SIP servers that phones register with"}
+	c.AddCommand(registrarSet(a), listCommand(a, "List registrars", (*client.Client).Registrars, printRegistrars),
+		showCommand(a, "NAME", "Show a registrar", (*client.Client).Registrars, printRegistrar),
+		removeCommand(a, "registrar", "NAME", "its extensions are kept without a registrar, and phones get no account for them", (*client.Client).Registrars))
+	return c
+}
+
+func registrarSet(a *app) *cobra.Command {
+	var host, transport, proxy, backup, expires string
+	var port int
+	var settings []string
+	c := &cobra.Command{
+		Use: "set NAME", Args: cobra.ExactArgs(1), Short: "Create a registrar, or change only what is named",
+		Example: `  plugtone registrar set main --host pbx.example.com
+  plugtone registrar set main --transport tls --register-expires 30m
+  plugtone registrar set main --outbound-proxy ""          # remove it`,
+		RunE: func(c *cobra.Command, args []string) error {
+			m := members{c: c, doc: map[string]any{}}
+			m.text("host", "host", host)
+			m.number("port", "port", port)
+			m.text("transport", "transport", transport)
+			m.text("outbound-proxy", "outbound_proxy", proxy)
+			m.text("backup-host", "backup_host", backup)
+			m.text("register-expires", "register_expires", expires)
+			if err := m.settings(settings); err != nil {
+				return err
+			}
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			r, created, err := cl.Registrars().Set(c.Context(), args[0], m.doc)
+			if err != nil {
+				return err
+			}
+			return a.done(c, r, "registrar %s %s: %s:%d %s", r.Name, made(created), r.Host, r.Port, r.Transport)
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&host, "host", "", "name or address of the SIP server")
+	f.IntVar(&port, "port", 0, "port (default 5060, with tls 5061)")
+	f.StringVar(&transport, "transport", "", "udp, tcp or tls (default udp)")
+	f.StringVar(&proxy, "outbound-proxy", "", "HOST or HOST:PORT that all requests go through")
+	f.StringVar(&backup, "backup-host", "", "a second server, for phones that know what to do with it")
+	f.StringVar(&expires, "register-expires", "", "how long a registration lasts (default 1h)")
+	f.StringArrayVar(&settings, "set", nil, "NAME=VALUE of a setting for all phones with a line there; NAME= removes it (repeatable)")
+	return c
+}
+
+func made(created bool) string {
+	if created {
+		return "created"
+	}
+	return "changed"
+}
+
+func printRegistrars(c *cobra.Command, list []provision.Registrar) error {
+	t := newTable("NAME", "HOST", "PORT", "TRANSPORT", "OUTBOUND PROXY", "BACKUP", "EXPIRES")
+	for _, r := range list {
+		t.add(r.Name, r.Host, strconv.Itoa(r.Port), r.Transport, dash(r.OutboundProxy), dash(r.BackupHost), r.RegisterExpires.String())
+	}
+	return t.print(c.OutOrStdout())
+}
+
+func printRegistrar(_ *app, c *cobra.Command, r provision.Registrar) error {
+	var f fields
+	f.add("registrar", r.Name)
+	f.add("host", r.Host)
+	f.add("port", strconv.Itoa(r.Port))
+	f.add("transport", r.Transport)
+	f.add("outbound proxy", r.OutboundProxy)
+	f.add("backup host", r.BackupHost)
+	f.add("register expires", r.RegisterExpires.String())
+	addSettings(&f, r.Settings)
+	f.add("changed", at(r.UpdatedAt)+", revision "+strconv.FormatUint(r.Revision, 10))
+	return f.print(c.OutOrStdout())
+}
+
+func extensionCommand(a *app) *cobra.Command {
+	c := &cobra.Command{Use: "extension", Aliases: []string{"ext"}, Short: "The accounts that phones register"}
+	c.AddCommand(extensionSet(a), listCommand(a, "List extensions", (*client.Client).Extensions, printExtensions),
+		showCommand(a, "NUMBER", "Show an extension", (*client.Client).Extensions, printExtension),
+		removeCommand(a, "extension", "NUMBER", "its lines are taken off the devices", (*client.Client).Extensions))
+	return c
+}
+
+func extensionSet(a *app) *cobra.Command {
+	var registrar, name, user, password, file, voicemail string
+	c := &cobra.Command{
+		Use: "set NUMBER", Args: cobra.ExactArgs(1), Short: "Create an extension, or change only what is named",
+		Long: "Create an extension, or change only what is named.\n\n" +
+			"A password on the command line can be seen by other users of this machine while the command runs, and stays in the\n" +
+			"shell's history: --password-file keeps it out of both.",
+		Example: `  plugtone extension set 1001 --display-name "Front Desk" --password-file secret.txt
+  pass show pbx/1001 | plugtone extension set 1001 --password-file -
+  plugtone extension set 1001@branch --voicemail '*97'     # when two registrars have it`,
+		RunE: func(c *cobra.Command, args []string) error {
+			m := members{c: c, doc: map[string]any{}}
+			m.text("display-name", "display_name", name)
+			m.text("auth-user", "auth_user", user)
+			m.text("password", "password", password)
+			m.text("voicemail", "voicemail", voicemail)
+			if file != "" {
+				secret, err := readSecret(c, file)
+				if err != nil {
+					return err
+				}
+				m.doc["password"] = secret
+			}
+			ref, err := extensionRef(args[0], registrar)
+			if err != nil {
+				return err
+			}
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			x, created, err := cl.Extensions().Set(c.Context(), ref, m.doc)
+			if err != nil {
+				return err
+			}
+			if created && m.doc["password"] == nil {
+				say(c, "extension %s has no password yet: phones can't register it", x.Number)
+			}
+			return a.done(c, x, "extension %s@%s %s", x.Number, x.Registrar, made(created))
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&registrar, "registrar", "", "the registrar it is on; may be left out while there is one")
+	f.StringVar(&name, "display-name", "", "the name that others see")
+	f.StringVar(&user, "auth-user", "", "authentication user (default: the number)")
+	f.StringVar(&password, "password", "", "SIP password")
+	f.StringVar(&file, "password-file", "", "file with the SIP password; - reads it from standard input")
+	f.StringVar(&voicemail, "voicemail", "", "number that the message key dials")
+	c.MarkFlagsMutuallyExclusive("password", "password-file")
+	return c
+}
+
+// extensionRef joins NUMBER[@REGISTRAR] and --registrar.
+func extensionRef(ref, registrar string) (string, error) {
+	number, on := provision.ParseExtension(ref)
+	switch {
+	case number == "":
+		return "", usagef("extension %q has no number", ref)
+	case registrar == "":
+		return ref, nil
+	case on != "" && on != registrar:
+		return "", usagef("extension %s and --registrar %s contradict each other", ref, registrar)
+	}
+	return number + "@" + registrar, nil
+}
+
+// readSecret reads a file or standard input, without the line break at its end.
+func readSecret(c *cobra.Command, file string) (string, error) {
+	in := c.InOrStdin()
+	if file != "-" {
+		f, err := os.Open(file)
+		if err != nil {
+			return "", err
+		}
+		defer f.Close()
+		in = f
+	}
+	b, err := io.ReadAll(io.LimitReader(in, 64<<10))
+	if err != nil {
+		return "", fmt.Errorf("read password: %w", err)
+	}
+	secret := strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")
+	if secret == "" {
+		return "", fmt.Errorf("password file %s is empty", file)
+	}
+	return secret, nil
+}
+
+func printExtensions(c *cobra.Command, list []provision.Extension) error {
+	t := newTable("NUMBER", "REGISTRAR", "DISPLAY NAME", "AUTH USER", "VOICEMAIL")
+	for _, x := range list {
+		t.add(x.Number, dash(x.Registrar), dash(x.DisplayName), x.AuthUser, dash(x.Voicemail))
+	}
+	return t.print(c.OutOrStdout())
+}
+
+func printExtension(_ *app, c *cobra.Command, x provision.Extension) error {
+	var f fields
+	f.add("extension", x.Number)
+	f.add("registrar", dash(x.Registrar))
+	f.add("display name", x.DisplayName)
+	f.add("auth user", x.AuthUser)
+	f.add("password", string(x.Password))
+	f.add("voicemail", x.Voicemail)
+	f.add("changed", at(x.UpdatedAt)+", revision "+strconv.FormatUint(x.Revision, 10))
+	return f.print(c.OutOrStdout())
+}
+
+// members collects what a set command was told to change.
+type members struct {
+	c   *cobra.Command
+	doc map[string]any
+}
+
+// text takes a flag that was given; empty text clears the member.
+func (m members) text(flag, member, value string) {
+	if !m.c.Flags().Changed(flag) {
+		return
+	}
+	m.doc[member] = value
+	if value == "" {
+		m.doc[member] = nil
+	}
+}
+
+func (m members) number(flag, member string, value int) {
+	if !m.c.Flags().Changed(flag) {
+		return
+	}
+	m.doc[member] = value
+	if value == 0 {
+		m.doc[member] = nil
+	}
+}
+
+// settings takes NAME=VALUE of the catalogue, and VENDOR/PARAMETER=VALUE for what a vendor calls by its own name.
+func (m members) settings(assignments []string) error {
+	plain, extras := map[string]any{}, map[string]any{}
+	for _, s := range assignments {
+		left, value, ok := strings.Cut(s, "=")
+		if vendor, param, own := strings.Cut(left, "/"); own && ok && vendor != "" && param != "" {
+			params, _ := extras[vendor].(map[string]any)
+			if params == nil {
+				params = map[string]any{}
+				extras[vendor] = params
+			}
+			params[param] = value
+			if value == "" {
+				params[param] = nil
+			}
+			continue
+		}
+		name, v, err := setting.ParseAssignment(s)
+		if err != nil {
+			return usageError{err}
+		}
+		plain[name] = v
+	}
+	if len(plain) > 0 {
+		m.doc["settings"] = plain
+	}
+	if len(extras) > 0 {
+		m.doc["vendor_settings"] = extras
+	}
+	return nil
+}
+
+func addSettings(f *fields, v setting.Values) {
+	for i, name := range sortedKeys(v) {
+		head := ""
+		if i == 0 {
+			head = "settings"
+		}
+		*f = append(*f, [2]string{head, name + " = " + setting.Print(v[name])})
+	}
+}
+
+// listCommand, showCommand and removeCommand are the same for all records.
+func listCommand[T any](a *app, short string, of func(*client.Client) client.Collection[T], print func(*cobra.Command, []T) error) *cobra.Command {
+	var search string
+	c := &cobra.Command{
+		Use: "list", Aliases: []string{"ls"}, Args: cobra.NoArgs, Short: short,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			q := url.Values{}
+			if search != "" {
+				q.Set("q", search)
+			}
+			list, err := of(cl).All(c.Context(), q)
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return printJSON(c, list)
+			}
+			return print(c, list)
+		},
+	}
+	c.Flags().StringVar(&search, "search", "", "only those that have this text in them")
+	return c
+}
+
+func showCommand[T any](a *app, arg, short string, of func(*client.Client) client.Collection[T], print func(*app, *cobra.Command, T) error) *cobra.Command {
+	var reveal bool
+	c := &cobra.Command{
+		Use: "show " + arg, Args: cobra.ExactArgs(1), Short: short,
+		RunE: func(c *cobra.Command, args []string) error {
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			rec, _, err := of(cl).Get(c.Context(), args[0], reveal)
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return printJSON(c, rec)
+			}
+			return print(a, c, rec)
+		},
+	}
+	c.Flags().BoolVar(&reveal, "reveal", false, "with secrets in clear; noted in the audit log")
+	return c
+}
+
+func removeCommand[T any](a *app, noun, arg, unbinds string, of func(*client.Client) client.Collection[T]) *cobra.Command {
+	var force bool
+	c := &cobra.Command{
+		Use: "rm " + arg, Args: cobra.ExactArgs(1), Short: "Remove a " + noun + " that nothing uses",
+		RunE: func(c *cobra.Command, args []string) error {
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			err = of(cl).Delete(c.Context(), args[0], force)
+			if client.IsConflict(err) && !force {
+				return fmt.Errorf("%w\nhint: --force removes it all the same: %s", err, unbinds)
+			}
+			if err != nil {
+				return err
+			}
+			return a.done(c, nil, "%s %s removed", noun, args[0])
+		},
+	}
+	if unbinds != "" {
+		c.Flags().BoolVar(&force, "force", false, "also when it is in use: "+unbinds)
+	}
+	return c
+}

@@ -1,0 +1,403 @@
+package main
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"plugtone/admin/client"
+	"plugtone/dhcp"
+	"plugtone/provision"
+)
+
+func deviceCommand(a *app) *cobra.Command {
+	c := &cobra.Command{Use: "device", Aliases: []string{"dev"}, Short: "The phones",
+		Long: "The phones, each known by its MAC. A MAC may be written as 001565123456, 00:15:65:12:34:56, 00-15-65-12-34-56 or\n" +
+			"0015.6512.3456, in either case."}
+	remove := removeCommand(a, "device", "MAC", "", (*client.Client).Devices)
+	remove.Short = "Remove a device; the phone keeps its address and is a discovered one again"
+	for _, sub := range []*cobra.Command{
+		deviceAdd(a), deviceSet(a), deviceList(a),
+		showCommand(a, "MAC", "Show a device and how it stands", (*client.Client).Devices, printDevice),
+		remove, deviceSwitch(a, "enable", true, "Give a device its accounts again"),
+		deviceSwitch(a, "disable", false, "Give a device a configuration without accounts and keys"),
+		deviceFiles(a), deviceDiff(a), deviceHistory(a), deviceRollback(a),
+	} {
+		checkMAC(sub)
+		c.AddCommand(sub)
+	}
+	return c
+}
+
+// checkMAC finds a mistyped MAC before the daemon is asked.
+func checkMAC(c *cobra.Command) {
+	if !strings.Contains(c.Use, " MAC") {
+		return
+	}
+	args := c.Args
+	c.Args = func(c *cobra.Command, given []string) error {
+		if err := args(c, given); err != nil {
+			return usageError{err}
+		}
+		if _, err := dhcp.ParseMAC(given[0]); err != nil {
+			return usageError{err}
+		}
+		return nil
+	}
+}
+
+// deviceFlags are those of device add and device set.
+type deviceFlags struct {
+	vendor, model, label, profile, notes, reserve string
+	lines, keys, settings, others                 []string
+}
+
+func (d *deviceFlags) define(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&d.vendor, "vendor", "", "vendor id: plugtone vendor list")
+	f.StringVar(&d.model, "model", "", "model, as T46U or yealink/T46U")
+	f.StringVar(&d.label, "label", "", "what people call this phone")
+	f.StringArrayVar(&d.lines, "line", nil, "extension of the next line, NUMBER or NUMBER@REGISTRAR (repeatable, in order)")
+	f.StringVar(&d.profile, "profile", "", "profile whose keys and settings it shares")
+	f.StringArrayVar(&d.keys, "key", nil, "a key, [AREA:]SLOT=TYPE[:VALUE][,label=TEXT][,line=N] (repeatable)")
+	f.StringArrayVar(&d.settings, "set", nil, "NAME=VALUE of a setting, or VENDOR/PARAMETER=VALUE in the vendor's own words (repeatable)")
+	f.StringVar(&d.reserve, "reserve-ip", "", "address that only this phone is given")
+	f.StringVar(&d.notes, "notes", "", "notes for operators")
+	f.StringArrayVar(&d.others, "other-mac", nil, "a further MAC of the same phone, as of its Wi-Fi (repeatable)")
+}
+
+const keyHelp = `A key is [AREA:]SLOT=TYPE[:VALUE][,label=TEXT][,line=N], for example 2=blf:1002,label=Bob or expansion1:5=park:701.
+AREA is line (the default), memory, programmable, or expansion1 to expansion6. TYPE is one of: `
+
+func keyTypes() string { return keyHelp + strings.Join(provision.KeyTypes(), " ") + "." }
+
+// members turns the flags that were given into members of a device. Keys are left to the caller.
+func (d *deviceFlags) members(c *cobra.Command) (members, error) {
+	m := members{c: c, doc: map[string]any{}}
+	m.text("vendor", "vendor", d.vendor)
+	m.text("model", "model", d.model)
+	m.text("label", "label", d.label)
+	m.text("profile", "profile", d.profile)
+	m.text("notes", "notes", d.notes)
+	m.text("reserve-ip", "reserved_ip", d.reserve)
+	if c.Flags().Changed("line") {
+		lines, err := parseLines(d.lines)
+		if err != nil {
+			return m, err
+		}
+		m.doc["lines"] = lines
+	}
+	if c.Flags().Changed("other-mac") {
+		macs := []string{}
+		for _, text := range d.others {
+			if text == "" {
+				continue
+			}
+			mac, err := dhcp.ParseMAC(text)
+			if err != nil {
+				return m, usageError{err}
+			}
+			macs = append(macs, mac.String())
+		}
+		m.doc["other_macs"] = macs
+	}
+	return m, m.settings(d.settings)
+}
+
+// parseLines gives the extensions positions from 1 on. A single "" means no lines.
+func parseLines(refs []string) ([]provision.Line, error) {
+	lines := []provision.Line{}
+	if len(refs) == 1 && refs[0] == "" {
+		return lines, nil
+	}
+	for i, ref := range refs {
+		number, registrar := provision.ParseExtension(ref)
+		if number == "" {
+			return nil, usagef("--line %q names no extension", ref)
+		}
+		lines = append(lines, provision.Line{Position: i + 1, Extension: number, Registrar: registrar})
+	}
+	return lines, nil
+}
+
+func parseKeys(specs []string) ([]provision.Key, error) {
+	out := make([]provision.Key, 0, len(specs))
+	for _, spec := range specs {
+		k, err := provision.ParseKey(spec)
+		if err != nil {
+			return nil, usageError{err}
+		}
+		out = append(out, k)
+	}
+	return out, nil
+}
+
+func deviceAdd(a *app) *cobra.Command {
+	var d deviceFlags
+	c := &cobra.Command{
+		Use: "add MAC", Args: cobra.ExactArgs(1), Short: "Enter a phone",
+		Long: "Enter a phone. Without --vendor and --model it takes what the phone was recognised as, and says so; a device that\n" +
+			"is no phone (a printer) keeps neither, only its address.\n\n" + keyTypes(),
+		Example: `  plugtone device add 00:15:65:12:34:56 --model yealink/T46U --label "Front Desk Phone" --line 1001
+  plugtone device add 001565123456 --line 1001 --key 2=blf:1002,label=Bob --key 3=park:701
+  plugtone device add 0015.6512.3456 --profile reception --set time_zone=Europe/Berlin
+  plugtone device add 3c:2a:f4:00:00:01 --label Printer --reserve-ip 10.20.0.60`,
+		RunE: func(c *cobra.Command, args []string) error {
+			m, err := d.members(c)
+			if err != nil {
+				return err
+			}
+			keys, err := parseKeys(d.keys)
+			if err != nil {
+				return err
+			}
+			m.doc["mac"] = args[0]
+			m.doc["keys"] = slices.DeleteFunc(keys, func(k provision.Key) bool { return k.Type == "" })
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			if d.vendor == "" && d.model == "" {
+				if err := recognise(c, cl, args[0], m.doc); err != nil {
+					return err
+				}
+			}
+			dev, err := cl.Devices().Create(c.Context(), m.doc)
+			if client.IsConflict(err) {
+				return fmt.Errorf("%w\nhint: plugtone device set %s changes it", err, args[0])
+			}
+			if err != nil {
+				return err
+			}
+			return a.done(c, dev, "device %s created%s", dev.MAC, what(dev))
+		},
+	}
+	d.define(c)
+	return c
+}
+
+// recognise asks the daemon what it holds the phone to be, and says what it took from where.
+func recognise(c *cobra.Command, cl *client.Client, mac string, doc map[string]any) error {
+	x, err := cl.Explain(c.Context(), client.ExplainRequest{MAC: mac})
+	if err != nil {
+		return err
+	}
+	if x.Vendor == "" {
+		say(c, "nothing is known of this device yet: only its address is kept")
+		say(c, "hint: --model names what it is; plugtone vendor list shows the vendors")
+		return nil
+	}
+	doc["vendor"] = x.Vendor
+	took := "vendor " + x.Vendor
+	if x.Model != "" {
+		doc["model"] = x.Model
+		took += ", model " + x.Model
+	}
+	say(c, "took %s: %s", took, x.Identity)
+	if x.Model == "" {
+		say(c, "hint: the model is not known yet; plugtone device set %s --model MODEL names it", mac)
+	}
+	return nil
+}
+
+// what says in brackets what a device is.
+func what(d client.Device) string {
+	switch {
+	case d.Vendor == "":
+		return ""
+	case d.Model == "":
+		return " (" + d.Vendor + ")"
+	}
+	return " (" + d.Vendor + "/" + d.Model + ")"
+}
+
+func deviceSet(a *app) *cobra.Command {
+	var d deviceFlags
+	c := &cobra.Command{
+		Use: "set MAC", Args: cobra.ExactArgs(1), Short: "Change only what is named",
+		Long: "Change only what is named. --line names all lines in order; --key and --set touch only what they name:\n" +
+			"--key 5= and --set NAME= remove, and so does an empty value of the other flags.\n\n" + keyTypes(),
+		Example: `  plugtone device set 00:15:65:12:34:56 --label "Reception" --key 5=speed_dial:0800123456
+  plugtone device set 00:15:65:12:34:56 --line 1001 --line 1002   # both lines, in this order
+  plugtone device set 00:15:65:12:34:56 --key 5= --set ring_volume=  # remove both`,
+		RunE: func(c *cobra.Command, args []string) error {
+			m, err := d.members(c)
+			if err != nil {
+				return err
+			}
+			keys, err := parseKeys(d.keys)
+			if err != nil {
+				return err
+			}
+			if len(m.doc) == 0 && len(keys) == 0 {
+				return usagef("nothing to change was named")
+			}
+			if m.doc["model"] != nil && strings.Contains(d.model, "/") && d.vendor == "" {
+				m.doc["vendor"] = nil // yealink/T46U says the vendor too
+			}
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			dev, err := changeDevice(c, cl, args[0], m.doc, keys)
+			if err != nil {
+				return err
+			}
+			return a.done(c, dev, "device %s changed%s", dev.MAC, what(dev))
+		},
+	}
+	d.define(c)
+	return c
+}
+
+// changeDevice patches a device. Keys are one list, so they are merged here into the ones it has; when somebody else
+// changes the device meanwhile, that is done again.
+func changeDevice(c *cobra.Command, cl *client.Client, mac string, doc map[string]any, keys []provision.Key) (client.Device, error) {
+	if len(keys) == 0 {
+		return cl.Devices().Patch(c.Context(), mac, doc, "")
+	}
+	const tries = 5
+	for i := 1; ; i++ {
+		dev, etag, err := cl.Devices().Get(c.Context(), mac, false)
+		if err != nil {
+			return dev, err
+		}
+		doc["keys"] = mergeKeys(dev.Keys, keys)
+		dev, err = cl.Devices().Patch(c.Context(), mac, doc, etag)
+		if !client.IsPrecondition(err) || i == tries {
+			return dev, err
+		}
+	}
+}
+
+// mergeKeys puts each change into its place; a change without a type takes the key away.
+func mergeKeys(have, changes []provision.Key) []provision.Key {
+	out := slices.Clone(have)
+	for _, k := range changes {
+		out = slices.DeleteFunc(out, func(o provision.Key) bool { return o.Area == k.Area && o.Slot == k.Slot })
+		if k.Type != "" {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+func deviceList(a *app) *cobra.Command {
+	var search, state, vendor, profile string
+	c := &cobra.Command{
+		Use: "list", Aliases: []string{"ls"}, Args: cobra.NoArgs, Short: "List devices",
+		Example: `  plugtone device list --state stale
+  plugtone device list --vendor yealink --search reception`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			q := url.Values{}
+			for name, v := range map[string]string{"q": search, "state": state, "vendor": vendor, "profile": profile} {
+				if v != "" {
+					q.Set(name, v)
+				}
+			}
+			list, err := cl.Devices().All(c.Context(), q)
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return printJSON(c, list)
+			}
+			t := newTable("MAC", "VENDOR", "MODEL", "LINES", "STATE", "IP", "LABEL")
+			for _, d := range list {
+				st := statusOf(d)
+				ip := "-"
+				if st.IP.IsValid() {
+					ip = st.IP.String()
+				}
+				t.add(d.MAC.String(), dash(d.Vendor), dash(d.Model), dash(linesOf(d.Lines)), dash(st.State), ip, d.Label)
+			}
+			return t.print(c.OutOrStdout())
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&search, "search", "", "only those with this text in MAC, label, model, lines, notes ...")
+	f.StringVar(&state, "state", "", "never_seen, never_fetched, in_sync, stale, refused or disabled")
+	f.StringVar(&vendor, "vendor", "", "only this vendor's")
+	f.StringVar(&profile, "profile", "", "only those that name this profile")
+	return c
+}
+
+func statusOf(d client.Device) provision.Status {
+	if d.Status == nil {
+		return provision.Status{}
+	}
+	return *d.Status
+}
+
+func deviceSwitch(a *app, verb string, on bool, short string) *cobra.Command {
+	return &cobra.Command{
+		Use: verb + " MAC", Args: cobra.ExactArgs(1), Short: short,
+		RunE: func(c *cobra.Command, args []string) error {
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			dev, err := cl.Devices().Patch(c.Context(), args[0], map[string]any{"enabled": on}, "")
+			if err != nil {
+				return err
+			}
+			return a.done(c, dev, "device %s %sd; the phone learns it with its next fetch", dev.MAC, verb)
+		},
+	}
+}
+
+// printDevice shows a phone as one looks at it: what it is, how it stands, then what it is given.
+func printDevice(a *app, c *cobra.Command, d client.Device) error {
+	var f fields
+	f.add("device", d.MAC.String())
+	f.add("label", d.Label)
+	model := strings.TrimSuffix(d.Vendor+"/"+d.Model, "/")
+	f.add("model", model)
+	if d.Vendor == "" {
+		f.add("model", "none: only its address is kept")
+	}
+	if st := d.Status; st != nil {
+		f.add("state", st.State)
+		if st.IP.IsValid() {
+			f.add("address", st.IP.String())
+		}
+		f.add("last seen", ago(st.LastSeen, a.now()))
+		f.add("last fetch", ago(st.LastFetch, a.now()))
+		f.add("firmware", st.Firmware)
+	}
+	if !d.Enabled {
+		f.add("enabled", "no: the phone is given a configuration without accounts")
+	}
+	if d.ReservedIP.IsValid() {
+		f.add("reserved", d.ReservedIP.String())
+	}
+	for _, m := range d.OtherMACs {
+		f.add("other mac", m.String())
+	}
+	f.add("profile", d.Profile)
+	for _, l := range d.Lines {
+		f.add("line "+strconv.Itoa(l.Position), strings.TrimSuffix(l.Extension+"@"+l.Registrar, "@"))
+	}
+	for _, k := range d.Keys {
+		spec := k.String()
+		place, rest, _ := strings.Cut(spec, "=")
+		f.add("key "+place, rest)
+	}
+	addSettings(&f, d.Settings)
+	for _, vendor := range sortedKeys(d.VendorSettings) {
+		for _, name := range sortedKeys(d.VendorSettings[vendor]) {
+			f.add(vendor, name+" = "+d.VendorSettings[vendor][name])
+		}
+	}
+	f.add("notes", d.Notes)
+	f.add("changed", at(d.UpdatedAt)+", revision "+strconv.FormatUint(d.Revision, 10))
+	return f.print(c.OutOrStdout())
+}

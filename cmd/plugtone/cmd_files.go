@@ -1,0 +1,175 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"plugtone/provision"
+)
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+func deviceFiles(a *app) *cobra.Command {
+	var subnet string
+	var reveal bool
+	c := &cobra.Command{
+		Use: "files MAC [NAME]", Args: cobra.RangeArgs(1, 2), Short: "Show the files that a phone would be given",
+		Long: "Show the files that a phone would be given, in the order it asks for them, or the bytes of one of them.\n" +
+			"Secrets are masked unless --reveal is given; size and digest are always the real file's. Files are rendered for the\n" +
+			"subnet of the phone's lease, else of its reservation, else of its last fetch.",
+		Example: `  plugtone device files 00:15:65:12:34:56
+  plugtone device files 00:15:65:12:34:56 001565123456.cfg
+  plugtone device files 00:15:65:12:34:56 001565123456.cfg --reveal | sha256sum`,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 2 {
+				return a.oneFile(c, args[0], args[1], subnet, reveal)
+			}
+			if reveal {
+				return usagef("--reveal needs the NAME of a file")
+			}
+			return a.allFiles(c, args[0], subnet)
+		},
+	}
+	c.Flags().StringVar(&subnet, "subnet", "", "as in this subnet: PREFIX")
+	c.Flags().BoolVar(&reveal, "reveal", false, "byte for byte, with secrets; noted in the audit log")
+	return c
+}
+
+func (a *app) allFiles(c *cobra.Command, mac, subnet string) error {
+	cl, err := a.client()
+	if err != nil {
+		return err
+	}
+	files, err := cl.Files(c.Context(), mac, subnet)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return printJSON(c, files)
+	}
+	t := newTable("NAME", "KIND", "OUTCOME", "SIZE", "SHA-256", "")
+	for _, f := range files.Items {
+		size := "-"
+		if f.Outcome == string(provision.Served) {
+			size = strconv.FormatInt(f.Size, 10)
+		}
+		t.add(f.Name, f.Kind, f.Outcome, size, dash(short(f.Digest)), f.Reason)
+	}
+	return t.print(c.OutOrStdout())
+}
+
+func (a *app) oneFile(c *cobra.Command, mac, name, subnet string, reveal bool) error {
+	if a.json {
+		return usagef("a file is printed as it is: --json goes with the list")
+	}
+	cl, err := a.client()
+	if err != nil {
+		return err
+	}
+	f, err := cl.File(c.Context(), mac, name, subnet, reveal)
+	if err != nil {
+		return err
+	}
+	n, err := io.Copy(c.OutOrStdout(), f.Body)
+	if err := errors.Join(err, f.Body.Close()); err != nil {
+		return fmt.Errorf("file %s broke off after %d bytes: %w", name, n, err)
+	}
+	switch {
+	case f.Outcome != string(provision.Served):
+		say(c, "%s: %s", name, f.Reason)
+	case f.Masked:
+		say(c, "secrets are masked; --reveal shows the file as the phone is given it (%d bytes, SHA-256 %s)", f.Size, f.Digest)
+	}
+	return nil
+}
+
+func deviceDiff(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "diff MAC", Args: cobra.ExactArgs(1), Short: "Compare what a phone fetched last with what it would get now",
+		RunE: func(c *cobra.Command, args []string) error {
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			d, err := cl.Diff(c.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return printJSON(c, d)
+			}
+			t := newTable("NAME", "CHANGE", "FETCHED", "SIZE", "SHA-256", "NOW: SIZE", "SHA-256")
+			for _, f := range d.Items {
+				t.add(f.Name, f.Change, dash(at(f.FetchedAt)), sizeOrDash(f.FetchedSize, f.FetchedDigest), dash(short(f.FetchedDigest)),
+					sizeOrDash(f.Size, f.Digest), dash(short(f.Digest)))
+			}
+			return t.print(c.OutOrStdout())
+		},
+	}
+}
+
+func sizeOrDash(n int64, digest string) string {
+	if digest == "" {
+		return "-"
+	}
+	return strconv.FormatInt(n, 10)
+}
+
+func deviceHistory(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "history MAC", Args: cobra.ExactArgs(1), Short: "List the revisions of a device, newest first",
+		RunE: func(c *cobra.Command, args []string) error {
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			h, err := cl.History(c.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return printJSON(c, h)
+			}
+			t := newTable("REVISION", "TIME", "BY", "DID", "LINES", "LABEL")
+			for _, r := range h.Items {
+				lines, label := "-", ""
+				if r.Device != nil {
+					lines, label = dash(linesOf(r.Device.Lines)), r.Device.Label
+				}
+				t.add(strconv.FormatUint(r.Revision, 10), at(r.Time), r.Actor, r.Action, lines, label)
+			}
+			return t.print(c.OutOrStdout())
+		},
+	}
+}
+
+func deviceRollback(a *app) *cobra.Command {
+	var to uint64
+	c := &cobra.Command{
+		Use: "rollback MAC --to REVISION", Args: cobra.ExactArgs(1), Short: "Make a device what it was at a revision",
+		Long:    "Make a device what it was at a revision that device history shows. This makes a new revision: it can be undone the same way.",
+		Example: `  plugtone device rollback 00:15:65:12:34:56 --to 17`,
+		RunE: func(c *cobra.Command, args []string) error {
+			if to == 0 {
+				return usagef("--to REVISION is needed")
+			}
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			d, err := cl.Rollback(c.Context(), args[0], to)
+			if err != nil {
+				return err
+			}
+			return a.done(c, d, "device %s is as it was at revision %d; that is revision %d", d.MAC, to, d.Revision)
+		},
+	}
+	c.Flags().Uint64Var(&to, "to", 0, "the revision")
+	return c
+}

@@ -1,0 +1,215 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v4"
+
+	"plugtone/admin/client"
+	"plugtone/provision"
+)
+
+func profileCommand(a *app) *cobra.Command {
+	c := &cobra.Command{Use: "profile", Short: "Keys and settings that many phones share"}
+	c.AddCommand(profileSet(a), listCommand(a, "List profiles", (*client.Client).Profiles, printProfiles),
+		showCommand(a, "NAME", "Show a profile", (*client.Client).Profiles, printProfile),
+		removeCommand(a, "profile", "NAME", "devices and profiles that name it go without it", (*client.Client).Profiles))
+	return c
+}
+
+func profileSet(a *app) *cobra.Command {
+	var file string
+	c := &cobra.Command{
+		Use: "set NAME -f FILE", Args: cobra.ExactArgs(1), Short: "Create a profile, or change only what the file names",
+		Long: "Create a profile, or change only what the file names. The file is YAML or JSON with the members parent, keys,\n" +
+			"settings and vendor_settings; - reads standard input. Keys may be written as specifications, and the list replaces\n" +
+			"the one before; null clears a setting. " + keyTypes(),
+		Example: `  plugtone profile set reception -f - <<END
+  settings: {time_zone: Europe/Berlin}
+  keys: ["2=blf:1002,label=Bob", "3=park:701"]
+  vendor_settings: {yealink: {phone_setting.backlight_time: "60"}}
+  END`,
+		RunE: func(c *cobra.Command, args []string) error {
+			if file == "" {
+				return usagef("-f FILE is needed")
+			}
+			doc, err := readProfile(c, file)
+			if err != nil {
+				return err
+			}
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			p, created, err := cl.Profiles().Set(c.Context(), args[0], doc)
+			if err != nil {
+				return err
+			}
+			return a.done(c, p, "profile %s %s", p.Name, made(created))
+		},
+	}
+	c.Flags().StringVarP(&file, "file", "f", "", "YAML or JSON file; - reads standard input")
+	return c
+}
+
+// readProfile reads the members of a profile from YAML, of which JSON is a part.
+func readProfile(c *cobra.Command, file string) (map[string]any, error) {
+	in := c.InOrStdin()
+	if file != "-" {
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		in = f
+	}
+	b, err := io.ReadAll(io.LimitReader(in, 1<<20))
+	if err != nil {
+		return nil, fmt.Errorf("read profile: %w", err)
+	}
+	var doc map[string]any
+	if err := yaml.Unmarshal(b, &doc); err != nil {
+		return nil, fmt.Errorf("profile %s: %w", file, err)
+	}
+	if doc == nil {
+		return nil, fmt.Errorf("profile %s is empty", file)
+	}
+	keys, ok := doc["keys"].([]any)
+	if !ok {
+		return doc, nil
+	}
+	for i, k := range keys {
+		spec, ok := k.(string)
+		if !ok {
+			continue
+		}
+		key, err := provision.ParseKey(spec)
+		if err == nil && key.Type == "" {
+			err = errors.New("key " + strconv.Quote(spec) + " has no type; leave it out of the list to remove it")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("profile %s: keys[%d]: %w", file, i, err)
+		}
+		keys[i] = key
+	}
+	return doc, nil
+}
+
+func printProfiles(c *cobra.Command, list []provision.Profile) error {
+	t := newTable("NAME", "PARENT", "KEYS", "SETTINGS")
+	for _, p := range list {
+		n := len(p.Settings)
+		for _, params := range p.VendorSettings {
+			n += len(params)
+		}
+		t.add(p.Name, dash(p.Parent), strconv.Itoa(len(p.Keys)), strconv.Itoa(n))
+	}
+	return t.print(c.OutOrStdout())
+}
+
+func printProfile(_ *app, c *cobra.Command, p provision.Profile) error {
+	var f fields
+	f.add("profile", p.Name)
+	f.add("parent", p.Parent)
+	for _, k := range p.Keys {
+		place, rest, _ := strings.Cut(k.String(), "=")
+		f.add("key "+place, rest)
+	}
+	addSettings(&f, p.Settings)
+	for _, vendor := range sortedKeys(p.VendorSettings) {
+		for _, name := range sortedKeys(p.VendorSettings[vendor]) {
+			f.add(vendor, name+" = "+p.VendorSettings[vendor][name])
+		}
+	}
+	f.add("changed", at(p.UpdatedAt)+", revision "+strconv.FormatUint(p.Revision, 10))
+	return f.print(c.OutOrStdout())
+}
+
+func discoveredCommand(a *app) *cobra.Command {
+	c := &cobra.Command{Use: "discovered", Short: "Phones that asked for something and have no record"}
+	for _, sub := range []*cobra.Command{discoveredList(a), discoveredAdopt(a), discoveredForget(a)} {
+		checkMAC(sub)
+		c.AddCommand(sub)
+	}
+	return c
+}
+
+func discoveredList(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Aliases: []string{"ls"}, Args: cobra.NoArgs, Short: "List discovered phones",
+		RunE: func(c *cobra.Command, _ []string) error {
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			list, err := cl.Discovered(c.Context(), nil)
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return printJSON(c, list)
+			}
+			t := newTable("MAC", "VENDOR", "MODEL", "IP", "LAST SEEN", "HOSTNAME", "RECOGNISED")
+			for _, d := range list {
+				ip := "-"
+				if d.IP.IsValid() {
+					ip = d.IP.String()
+				}
+				t.add(d.MAC.String(), dash(d.Vendor), dash(d.Model), ip, ago(d.LastSeen, a.now()), dash(d.Hostname), d.Reason)
+			}
+			return t.print(c.OutOrStdout())
+		},
+	}
+}
+
+func discoveredAdopt(a *app) *cobra.Command {
+	var lines []string
+	var in client.AdoptRequest
+	c := &cobra.Command{
+		Use: "adopt MAC", Args: cobra.ExactArgs(1), Short: "Make a discovered phone a device",
+		Example: `  plugtone discovered adopt 80:5e:c0:01:02:03 --line 1001 --label "Meeting room"`,
+		RunE: func(c *cobra.Command, args []string) (err error) {
+			if in.Lines, err = parseLines(lines); err != nil {
+				return err
+			}
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			d, err := cl.Adopt(c.Context(), args[0], in)
+			if err != nil {
+				return err
+			}
+			if d.Vendor != "" && d.Model == "" {
+				say(c, "hint: the model is not known yet; plugtone device set %s --model MODEL names it", d.MAC)
+			}
+			return a.done(c, d, "device %s created%s", d.MAC, what(d))
+		},
+	}
+	c.Flags().StringArrayVar(&lines, "line", nil, "extension of the next line, NUMBER or NUMBER@REGISTRAR (repeatable, in order)")
+	c.Flags().StringVar(&in.Profile, "profile", "", "profile whose keys and settings it shares")
+	c.Flags().StringVar(&in.Label, "label", "", "what people call this phone")
+	return c
+}
+
+func discoveredForget(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "forget MAC", Args: cobra.ExactArgs(1), Short: "Take a phone off the list, until it asks again",
+		RunE: func(c *cobra.Command, args []string) error {
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			if err := cl.Forget(c.Context(), args[0]); err != nil {
+				return err
+			}
+			return a.done(c, nil, "phone %s forgotten", args[0])
+		},
+	}
+}

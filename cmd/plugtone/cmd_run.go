@@ -1,0 +1,136 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"plugtone/admin/client"
+)
+
+func tokenCommand(a *app) *cobra.Command {
+	c := &cobra.Command{Use: "token", Short: "Tokens for the admin API over TCP",
+		Long: "Tokens for the admin API over TCP; the socket needs none. A viewer reads without secrets, an operator also changes,\n" +
+			"an admin also reveals secrets and manages tokens."}
+	c.AddCommand(tokenAdd(a), &cobra.Command{
+		Use: "list", Aliases: []string{"ls"}, Args: cobra.NoArgs, Short: "List tokens, without their secrets",
+		RunE: func(c *cobra.Command, _ []string) error {
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			list, err := cl.Tokens(c.Context())
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return printJSON(c, list)
+			}
+			t := newTable("NAME", "ROLE", "CREATED", "BY")
+			for _, k := range list {
+				t.add(k.Name, k.Role, at(k.CreatedAt), k.CreatedBy)
+			}
+			return t.print(c.OutOrStdout())
+		},
+	}, &cobra.Command{
+		Use: "rm NAME", Args: cobra.ExactArgs(1), Short: "Revoke a token",
+		RunE: func(c *cobra.Command, args []string) error {
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			if err := cl.DeleteToken(c.Context(), args[0]); err != nil {
+				return err
+			}
+			return a.done(c, nil, "token %s revoked", args[0])
+		},
+	})
+	return c
+}
+
+func tokenAdd(a *app) *cobra.Command {
+	in := client.TokenRequest{}
+	c := &cobra.Command{
+		Use: "add NAME --role ROLE", Args: cobra.ExactArgs(1), Short: "Make a token",
+		Long: "Make a token and print it: this once, for only its digest is kept.",
+		Example: `  plugtone token add monitoring --role viewer
+  curl -H "Authorization: Bearer $TOKEN" http://127.0.0.1:8067/api/v1/status`,
+		RunE: func(c *cobra.Command, args []string) error {
+			switch in.Role {
+			case "admin", "operator", "viewer":
+			default:
+				return usagef("--role %q is none of admin, operator, viewer", in.Role)
+			}
+			in.Name = args[0]
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			t, err := cl.AddToken(c.Context(), in)
+			if err != nil {
+				return err
+			}
+			if !a.json {
+				say(c, "token %s with the role %s; it is shown this once:", t.Name, t.Role)
+			}
+			return a.done(c, t, "%s", t.Token)
+		},
+	}
+	c.Flags().StringVar(&in.Role, "role", "", "admin, operator or viewer")
+	return c
+}
+
+func backupCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "backup FILE", Args: cobra.ExactArgs(1), Short: "Write a backup of everything, secrets included",
+		Long: "Write a backup of everything the daemon keeps, as of now, while it runs: records, leases and timelines. It holds the\n" +
+			"SIP passwords: the file is made readable for you alone. - writes to standard output.",
+		Example: `  plugtone backup /root/plugtone-$(date +%F).tar
+  plugtone backup - | ssh backup 'cat > plugtone.tar'`,
+		RunE: func(c *cobra.Command, args []string) error {
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			if args[0] == "-" {
+				_, err := cl.Backup(c.Context(), c.OutOrStdout())
+				return err
+			}
+			n, err := writeNew(args[0], func(w io.Writer) (int64, error) { return cl.Backup(c.Context(), w) })
+			if err != nil {
+				return err
+			}
+			return a.done(c, map[string]any{"file": args[0], "size": n}, "%s written, %s", args[0], bytesOf(n))
+		},
+	}
+}
+
+// writeNew writes a file that must not be there yet, whole or not at all.
+func writeNew(path string, write func(io.Writer) (int64, error)) (n int64, err error) {
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		if err != nil {
+			return 0, err
+		}
+		return 0, fmt.Errorf("%s exists already; a backup overwrites nothing", path)
+	}
+	part := path + ".part"
+	f, err := os.OpenFile(part, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return 0, err
+	}
+	defer func() {
+		if err != nil {
+			// The error to tell is the one that brought us here.
+			_ = os.Remove(part)
+		}
+	}()
+	n, err = write(f)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return n, err
+	}
+	return n, os.Rename(part, path)
+}

@@ -1,0 +1,290 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"plugtone/admin/client"
+	"plugtone/dhcp"
+	"plugtone/provision/timeline"
+)
+
+func traceCommand(a *app) *cobra.Command {
+	var follow bool
+	var limit int
+	c := &cobra.Command{
+		Use: "trace MAC", Args: cobra.ExactArgs(1), Short: "Show what happened to a phone, with a diagnosis",
+		Long: "Show what happened to a phone over DHCP, TFTP and HTTP, oldest first, and below it what can be concluded.\n" +
+			"With --follow, go on as things happen until Ctrl-C: plug the phone in and watch it boot.",
+		Example: `  plugtone trace 00:15:65:12:34:56
+  plugtone trace 00:15:65:12:34:56 --follow`,
+		RunE: func(c *cobra.Command, args []string) error {
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			if follow {
+				return a.follow(c, cl, args[0], limit)
+			}
+			t, err := cl.Timeline(c.Context(), args[0], limit)
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return printJSON(c, t)
+			}
+			return printTimeline(c, t)
+		},
+	}
+	checkMAC(c)
+	c.Flags().BoolVarP(&follow, "follow", "f", false, "go on as things happen")
+	c.Flags().IntVar(&limit, "limit", 100, "the newest so many entries, 1000 at most")
+	return c
+}
+
+func printTimeline(c *cobra.Command, t client.Timeline) error {
+	if len(t.Items) == 0 {
+		say(c, "nothing was heard of %s yet", t.MAC)
+	}
+	for _, e := range t.Items {
+		if _, err := fmt.Fprintln(c.OutOrStdout(), entryLine(e)); err != nil {
+			return err
+		}
+	}
+	return printDiagnosis(c, t.Diagnosis)
+}
+
+// printDiagnosis says below the entries what they mean, and what to do about it.
+func printDiagnosis(c *cobra.Command, findings []timeline.Finding) error {
+	if len(findings) == 0 {
+		return nil
+	}
+	var b strings.Builder
+	b.WriteString("\ndiagnosis:\n")
+	for _, f := range findings {
+		fmt.Fprintf(&b, "  %-8s %s\n", string(f.Severity)+":", clean(f.Text))
+		if f.Hint != "" {
+			b.WriteString("           hint: " + clean(f.Hint) + "\n")
+		}
+	}
+	_, err := io.WriteString(c.OutOrStdout(), b.String())
+	return err
+}
+
+// entryLine prints one entry: when, over what, what was asked, what was decided, and then what there is to say.
+func entryLine(e timeline.Entry) string {
+	addr := "-"
+	if e.Addr.IsValid() {
+		addr = e.Addr.String()
+	}
+	head := fmt.Sprintf("%s  %-5s  %-9s  %-12s  %-15s", at(e.Time), e.Source, e.Event, e.Verdict, addr)
+	var rest []string
+	add := func(text string) {
+		if text != "" {
+			rest = append(rest, clean(text))
+		}
+	}
+	add(e.File)
+	if e.Bytes > 0 {
+		add(strconv.FormatInt(e.Bytes, 10) + " bytes")
+	}
+	add(e.Reason)
+	if e.Options != "" {
+		add("options " + e.Options)
+	}
+	if e.Firmware != "" {
+		add("firmware " + e.Firmware)
+	}
+	if e.Repeat > 0 {
+		add(fmt.Sprintf("(and %d times more)", e.Repeat))
+	}
+	return strings.TrimRight(head+"  "+strings.Join(rest, "; "), " ")
+}
+
+// follow prints the timeline as it is and goes on with what happens. It listens before it reads, so that nothing is
+// missed; what is in both is printed once.
+func (a *app) follow(c *cobra.Command, cl *client.Client, mac string, limit int) error {
+	ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt)
+	defer stop()
+	printed := map[string]bool{}
+	show := func(e timeline.Entry) error {
+		b, err := json.Marshal(e)
+		if err != nil || printed[string(b)] {
+			return err
+		}
+		line := entryLine(e)
+		if a.json {
+			line = string(b)
+		}
+		_, err = fmt.Fprintln(c.OutOrStdout(), line)
+		return err
+	}
+	begin := func() error {
+		t, err := cl.Timeline(ctx, mac, limit)
+		if err != nil {
+			return err
+		}
+		for _, e := range t.Items {
+			if err := show(e); err != nil {
+				return err
+			}
+			b, err := json.Marshal(e)
+			if err != nil {
+				return err
+			}
+			printed[string(b)] = true
+		}
+		return nil
+	}
+	lost := func(n uint64) error {
+		say(c, "%d entries came faster than they could be shown: plugtone trace %s has them", n, mac)
+		return nil
+	}
+	err := cl.Follow(ctx, mac, begin, show, lost)
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+func explainCommand(a *app) *cobra.Command {
+	var q client.ExplainRequest
+	c := &cobra.Command{
+		Use: "explain MAC | explain PATH --ip ADDR", Args: cobra.ExactArgs(1), Short: "Tell what a phone would be answered, and why",
+		Long: "Tell what DHCP and the file servers would answer, and why: to a phone by its MAC, or to whoever asks for PATH from\n" +
+			"an address. It is a dry run: nothing changes, and nothing is added to any timeline.",
+		Example: `  plugtone explain 00:15:65:12:34:56
+  plugtone explain 001565123456.cfg --ip 10.20.1.7
+  plugtone explain 001565123456.cfg --ip 192.0.2.9 --user-agent 'Yealink SIP-T46U 108.86.0.90 00:15:65:12:34:56'`,
+		RunE: func(c *cobra.Command, args []string) error {
+			q.Path = args[0]
+			if _, err := dhcp.ParseMAC(args[0]); err == nil && q.IP == "" {
+				q.MAC, q.Path = args[0], ""
+			} else if q.IP == "" {
+				return usagef("%q is no MAC; for a file say who asks, with --ip ADDR", args[0])
+			}
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			x, err := cl.Explain(c.Context(), q)
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return printJSON(c, x)
+			}
+			return printExplanation(c, x)
+		},
+	}
+	c.Flags().StringVar(&q.IP, "ip", "", "the address that asks for PATH")
+	c.Flags().StringVar(&q.UserAgent, "user-agent", "", "the HTTP user agent that asks")
+	c.Flags().StringVar(&q.Subnet, "subnet", "", "as in this subnet: PREFIX")
+	return c
+}
+
+func printExplanation(c *cobra.Command, x client.Explanation) error {
+	var f fields
+	if !x.MAC.IsZero() {
+		f.add("phone", x.MAC.String())
+		f.add("record", yesNo(x.Recorded))
+	}
+	if x.Recorded && !x.Enabled {
+		f.add("enabled", "no")
+	}
+	f.add("model", strings.Trim(x.Vendor+"/"+x.Model, "/"))
+	f.add("identity", x.Identity)
+	if x.Subnet.IsValid() {
+		f.add("subnet", x.Subnet.String()+" (from its "+x.SubnetBy+")")
+	}
+	f.add("url", x.URL)
+	f.add("trust", x.Trust)
+	for _, l := range x.Leases {
+		f.add("lease", fmt.Sprintf("%s %s until %s", l.IP, l.State, at(l.ExpiresAt)))
+	}
+	for _, o := range x.Options {
+		forced := ""
+		if o.Force {
+			forced = " (also when not asked for)"
+		}
+		f.add("option "+strconv.Itoa(int(o.Code)), o.Value+forced)
+	}
+	for _, s := range x.Settings {
+		value := "***"
+		if s.Value != nil {
+			value = fmt.Sprint(s.Value)
+		}
+		f.add("setting", s.Name+" = "+value+" (from "+s.From+")")
+	}
+	for _, t := range x.LeftOut {
+		f.add("left out", t)
+	}
+	for _, file := range x.Files {
+		f.add("file", strings.TrimSuffix(fmt.Sprintf("%s %s %s; %s", file.Name, file.Kind, file.Outcome, file.Reason), "; "))
+	}
+	if v := x.Answer; v != nil {
+		f.add("answer", string(v.Outcome))
+		f.add("reason", v.Reason)
+		f.add("file", strings.TrimSpace(v.Name+" "+v.Kind))
+		if !v.MAC.IsZero() {
+			f.add("about", v.MAC.String())
+		}
+		if v.Status != 0 {
+			f.add("http status", strconv.Itoa(v.Status))
+		}
+		if v.Digest != "" {
+			f.add("bytes", fmt.Sprintf("%d, SHA-256 %s", v.Size, v.Digest))
+		}
+	}
+	for _, n := range x.Notes {
+		f.add("note", n)
+	}
+	return f.print(c.OutOrStdout())
+}
+
+func leasesCommand(a *app) *cobra.Command {
+	var subnet, search, state string
+	c := &cobra.Command{
+		Use: "leases", Args: cobra.NoArgs, Short: "List leases",
+		Example: `  plugtone leases --subnet 10.20.0.0/22
+  plugtone leases --state active --search yealink`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			q := url.Values{}
+			for name, v := range map[string]string{"subnet": subnet, "q": search, "state": state} {
+				if v != "" {
+					q.Set(name, v)
+				}
+			}
+			list, err := cl.Leases(c.Context(), q)
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return printJSON(c, list)
+			}
+			t := newTable("IP", "MAC", "STATE", "DEVICE", "VENDOR", "EXPIRES", "HOSTNAME")
+			for _, l := range list {
+				t.add(l.IP.String(), l.MAC.String(), string(l.State), yesNo(l.Device), dash(l.Vendor), ago(l.ExpiresAt, a.now()), l.Hostname)
+			}
+			return t.print(c.OutOrStdout())
+		},
+	}
+	c.Flags().StringVar(&subnet, "subnet", "", "only leases in this subnet: PREFIX")
+	c.Flags().StringVar(&search, "search", "", "only those with this text in address, MAC, host name or vendor")
+	c.Flags().StringVar(&state, "state", "", "active, released, expired or declined")
+	return c
+}

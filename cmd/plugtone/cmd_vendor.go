@@ -1,0 +1,140 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"plugtone/provision/pack"
+)
+
+func vendorCommand(a *app) *cobra.Command {
+	c := &cobra.Command{Use: "vendor", Short: "The vendor packs: what plugtone knows of each make of phone"}
+	c.AddCommand(&cobra.Command{
+		Use: "list", Aliases: []string{"ls"}, Args: cobra.NoArgs, Short: "List vendors",
+		RunE: func(c *cobra.Command, _ []string) error {
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			list, err := cl.Vendors(c.Context())
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return printJSON(c, list)
+			}
+			t := newTable("VENDOR", "NAME", "MODELS", "ALIASES", "")
+			for _, v := range list {
+				t.add(v.Vendor, v.Name, strconv.Itoa(len(v.Models)), dash(strings.Join(v.Aliases, ",")), footing(v.Experimental, v.Recognises))
+			}
+			return t.print(c.OutOrStdout())
+		},
+	}, &cobra.Command{
+		Use: "show VENDOR", Args: cobra.ExactArgs(1), Short: "Show a vendor's models, key types, settings, files and DHCP options",
+		Example: `  plugtone vendor show yealink`,
+		RunE: func(c *cobra.Command, args []string) error {
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			v, err := cl.Vendor(c.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return printJSON(c, v)
+			}
+			return printVendor(c, v)
+		},
+	})
+	return c
+}
+
+// footing says what an experimental pack does and doesn't.
+func footing(experimental, recognises bool) string {
+	switch {
+	case experimental && recognises:
+		return "experimental, switched on"
+	case experimental:
+		return "experimental: serves devices that name it, recognises none"
+	}
+	return ""
+}
+
+func printVendor(c *cobra.Command, v pack.Description) error {
+	out := c.OutOrStdout()
+	var f fields
+	f.add("vendor", v.Vendor)
+	f.add("name", v.Name)
+	f.add("aliases", strings.Join(v.Aliases, ", "))
+	f.add("footing", footing(v.Experimental, v.Recognises))
+	f.add("key types", strings.Join(v.KeyTypes, " "))
+	f.add("settings", strings.Join(v.Settings, " "))
+	f.add("resync", v.Resync)
+	if err := f.print(out); err != nil {
+		return err
+	}
+	models := newTable("MODEL", "LINES", "KEYS", "EXPANSION", "NOTE")
+	for _, m := range v.Models {
+		var keys []string
+		for _, area := range sortedKeys(m.Keys) {
+			keys = append(keys, fmt.Sprintf("%s %d", area, m.Keys[area]))
+		}
+		name := m.Model
+		if len(m.Aliases) > 0 {
+			name += " (" + strings.Join(m.Aliases, ", ") + ")"
+		}
+		models.add(name, strconv.Itoa(m.Lines), dash(strings.Join(keys, ", ")), dash(m.Expansion), m.Note)
+	}
+	files := newTable("FILE, IN THE ORDER ASKED", "KIND", "WHEN MISSING", "NOTE")
+	for _, x := range v.Files {
+		files.add(x.Name, string(x.Kind), dash(x.Missing), strings.TrimSpace(x.Models+" "+x.Note))
+	}
+	for _, t := range []*table{models, files} {
+		if _, err := fmt.Fprintln(out); err != nil {
+			return err
+		}
+		if err := t.print(out); err != nil {
+			return err
+		}
+	}
+	return printFacts(c, v)
+}
+
+func printFacts(c *cobra.Command, v pack.Description) error {
+	for _, part := range []struct {
+		head  string
+		lines []string
+	}{
+		{"DHCP options", v.DHCP}, {"recognised by", v.Recognise}, {"not confirmed on a phone", factLines(v.Unconfirmed)},
+		{"sources", factLines(v.Sources)},
+	} {
+		if len(part.lines) == 0 {
+			continue
+		}
+		if _, err := fmt.Fprintln(c.OutOrStdout(), "\n"+part.head+":"); err != nil {
+			return err
+		}
+		for _, l := range part.lines {
+			if _, err := fmt.Fprintln(c.OutOrStdout(), "  "+clean(l)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func factLines(facts []pack.Fact) []string {
+	var out []string
+	for _, f := range facts {
+		line := f.What
+		if f.Source != "" {
+			line += " (" + f.Source + ", " + f.Confidence + " confidence)"
+		}
+		out = append(out, line)
+	}
+	return out
+}

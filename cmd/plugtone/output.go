@@ -1,0 +1,190 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"plugtone/provision"
+)
+
+// printJSON prints a result for programs.
+func printJSON(c *cobra.Command, v any) error {
+	enc := json.NewEncoder(c.OutOrStdout())
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+// table prints rows under a head, in columns as wide as they need to be. The last column is as long as it is.
+type table struct {
+	head []string
+	rows [][]string
+}
+
+func newTable(head ...string) *table { return &table{head: head} }
+
+func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
+
+func (t *table) print(w io.Writer) error {
+	widths := make([]int, len(t.head))
+	all := append([][]string{t.head}, t.rows...)
+	for _, row := range all {
+		for i := range row {
+			row[i] = clean(row[i])
+			widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
+		}
+	}
+	var b strings.Builder
+	for _, row := range all {
+		line := ""
+		for i, cell := range row {
+			line += cell
+			if i < len(row)-1 {
+				line += strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)+2)
+			}
+		}
+		b.WriteString(strings.TrimRight(line, " ") + "\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// fields prints one thing as name and value. Those without a value are left out.
+type fields [][2]string
+
+func (f *fields) add(name, value string) {
+	if value != "" {
+		*f = append(*f, [2]string{name, value})
+	}
+}
+
+func (f fields) print(w io.Writer) error {
+	wide := 0
+	for _, x := range f {
+		wide = max(wide, len(x[0]))
+	}
+	for _, x := range f {
+		if _, err := fmt.Fprintf(w, "%-*s  %s\n", wide, x[0], clean(x[1])); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// clean keeps what came from the network from moving the cursor or breaking lines.
+func clean(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if unicode.IsPrint(r) && r != utf8.RuneError {
+			b.WriteRune(r)
+		} else {
+			b.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
+		}
+	}
+	return b.String()
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+// at prints a time in the local zone, to the second.
+func at(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Local().Format("2006-01-02 15:04:05")
+}
+
+// ago prints how long something is past, or still to come.
+func ago(t, now time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	d := now.Sub(t)
+	if d < 0 {
+		return "in " + span(-d)
+	}
+	return span(d) + " ago"
+}
+
+// span prints a duration in its largest unit that is worth saying.
+func span(d time.Duration) string {
+	switch {
+	case d < 2*time.Minute:
+		return strconv.Itoa(int(d/time.Second)) + " s"
+	case d < 2*time.Hour:
+		return strconv.Itoa(int(d/time.Minute)) + " min"
+	case d < 48*time.Hour:
+		return strconv.Itoa(int(d/time.Hour)) + " h"
+	}
+	return strconv.Itoa(int(d/(24*time.Hour))) + " days"
+}
+
+// bytesOf prints a size as people say it.
+func bytesOf(n int64) string {
+	const k = 1024
+	switch {
+	case n < 10*k:
+		return strconv.FormatInt(n, 10) + " B"
+	case n < 10*k*k:
+		return strconv.FormatInt(n/k, 10) + " KiB"
+	}
+	return strconv.FormatInt(n/(k*k), 10) + " MiB"
+}
+
+// linesOf prints a device's lines in one cell.
+func linesOf(lines []provision.Line) string {
+	out := make([]string, len(lines))
+	for i, l := range lines {
+		out[i] = l.Extension
+	}
+	return strings.Join(out, ",")
+}
+
+// short is the beginning of a digest: enough to compare by eye.
+func short(digest string) string {
+	if len(digest) > 12 {
+		return digest[:12]
+	}
+	return digest
+}
+
+// say prints a message for people: on standard error, out of the way of results.
+func say(c *cobra.Command, format string, args ...any) {
+	// What goes wrong with standard error can be told nowhere.
+	fmt.Fprintf(c.ErrOrStderr(), format+"\n", args...)
+}
+
+// done tells in one line that something was done; with --json, rec is printed instead.
+func (a *app) done(c *cobra.Command, rec any, format string, args ...any) error {
+	if a.json {
+		if rec == nil {
+			return nil
+		}
+		return printJSON(c, rec)
+	}
+	_, err := fmt.Fprintf(c.OutOrStdout(), format+"\n", args...)
+	return err
+}

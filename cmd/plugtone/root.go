@@ -1,0 +1,210 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"plugtone/admin/client"
+)
+
+// Exit statuses of every command.
+const (
+	statusDone   = 0
+	statusFailed = 1
+	statusUsage  = 2
+)
+
+// usageError is a wrong command line, as opposed to something that went wrong.
+type usageError struct{ err error }
+
+func (e usageError) Error() string { return e.err.Error() }
+func (e usageError) Unwrap() error { return e.err }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// newRoot builds the command tree: those that talk to a running daemon, and others that need none.
+func newRoot(others ...*cobra.Command) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "plugtone",
+		Short: "DHCP, TFTP and HTTP provisioning for desk phones",
+		Long: "plugtone leases addresses to phones, tells each one where its configuration is, and hands it out.\n\n" +
+			"plugtone serve is the daemon. The other commands talk to it over its admin socket.",
+		Example: `  plugtone registrar set main --host pbx.example.com
+  plugtone extension set 1001 --display-name "Front Desk" --password-file secret.txt
+  plugtone device add 00:15:65:12:34:56 --model yealink/T46U --line 1001
+  plugtone trace 00:15:65:12:34:56 --follow`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.AddGroup(&cobra.Group{ID: groupRecords, Title: "What phones get:"}, &cobra.Group{ID: groupLook, Title: "Looking:"},
+		&cobra.Group{ID: groupRun, Title: "Running it:"})
+	for _, c := range clientCommands() {
+		root.AddCommand(c)
+	}
+	for _, c := range others {
+		if c.GroupID == "" {
+			c.GroupID = groupRun
+		}
+		root.AddCommand(c)
+	}
+	root.SetHelpCommandGroupID(groupRun)
+	root.SetCompletionCommandGroupID(groupRun)
+	strict(root)
+	return root
+}
+
+const (
+	groupRecords = "records"
+	groupLook    = "look"
+	groupRun     = "run"
+)
+
+// clientCommands are the commands that talk to a running daemon.
+func clientCommands() []*cobra.Command {
+	var out []*cobra.Command
+	for _, g := range []struct {
+		id    string
+		makes []func(*app) *cobra.Command
+	}{
+		{groupRecords, []func(*app) *cobra.Command{registrarCommand, extensionCommand, deviceCommand, profileCommand, discoveredCommand}},
+		{groupLook, []func(*app) *cobra.Command{traceCommand, explainCommand, leasesCommand, vendorCommand}},
+		{groupRun, []func(*app) *cobra.Command{tokenCommand, backupCommand}},
+	} {
+		for _, make := range g.makes {
+			a := &app{now: time.Now, getenv: os.Getenv}
+			c := make(a)
+			c.GroupID = g.id
+			a.flags(c)
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// strict turns every mistake on the command line into a usageError, and makes groups of commands refuse what isn't one.
+func strict(c *cobra.Command) {
+	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	if args := c.Args; args != nil {
+		c.Args = func(c *cobra.Command, given []string) error {
+			if err := args(c, given); err != nil {
+				var usage usageError
+				if errors.As(err, &usage) {
+					return err
+				}
+				return usageError{err}
+			}
+			return nil
+		}
+	}
+	if c.HasSubCommands() && !c.Runnable() {
+		c.Args = func(c *cobra.Command, given []string) error {
+			if len(given) == 0 {
+				return nil
+			}
+			if near := c.SuggestionsFor(given[0]); len(near) > 0 {
+				return usagef("%s has no command %q; near: %s", c.CommandPath(), given[0], strings.Join(near, ", "))
+			}
+			return usagef("%s has no command %q", c.CommandPath(), given[0])
+		}
+		c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+	}
+	for _, sub := range c.Commands() {
+		strict(sub)
+	}
+}
+
+// execute runs the command line and returns the exit status. Results go to out, everything else to errs.
+func execute(ctx context.Context, root *cobra.Command, args []string, in io.Reader, out, errs io.Writer) int {
+	root.SetArgs(args)
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errs)
+	ran, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return statusDone
+	}
+	// What goes wrong with standard error can be told nowhere.
+	fmt.Fprintln(errs, "plugtone: "+strings.TrimRight(err.Error(), "\n"))
+	var usage usageError
+	if errors.As(err, &usage) {
+		fmt.Fprintf(errs, "hint: %s --help shows what it takes\n", ran.CommandPath())
+		return statusUsage
+	}
+	if hint := hintFor(err); hint != "" {
+		fmt.Fprintln(errs, "hint: "+hint)
+	}
+	return statusFailed
+}
+
+// hintFor tells what to do about an error that has a usual cause.
+func hintFor(err error) string {
+	var away *client.Unreachable
+	var p *client.Problem
+	switch {
+	case strings.Contains(err.Error(), "\nhint: "):
+		return ""
+	case errors.As(err, &away):
+		return unreachableHint(away)
+	case errors.As(err, &p) && p.Status == 401:
+		return "give a token with --token or $PLUGTONE_TOKEN; plugtone token add makes one, on the daemon's machine"
+	case errors.As(err, &p) && p.Status == 412:
+		return "somebody changed it meanwhile; look at it again and repeat the command"
+	case errors.As(err, &p) && p.Status == 503:
+		return "the daemon's log says more: journalctl -u plugtone"
+	}
+	return ""
+}
+
+func unreachableHint(e *client.Unreachable) string {
+	switch {
+	case errors.Is(e.Err, fs.ErrPermission):
+		return "its socket is for root and the group plugtone: use sudo, or join the group"
+	case errors.Is(e.Err, fs.ErrNotExist), errors.Is(e.Err, syscall.ECONNREFUSED):
+		return "is the daemon running? systemctl start plugtone, or plugtone serve; if it listens elsewhere, name it with --admin or $PLUGTONE_ADMIN"
+	}
+	return "--admin or $PLUGTONE_ADMIN names the daemon's address"
+}
+
+// app is what the commands that talk to a daemon share.
+type app struct {
+	admin  string
+	token  string
+	json   bool
+	now    func() time.Time
+	getenv func(string) string
+}
+
+func (a *app) flags(c *cobra.Command) {
+	f := c.PersistentFlags()
+	f.StringVar(&a.admin, "admin", "", "the daemon's address: unix:PATH, HOST:PORT or a URL (default $PLUGTONE_ADMIN or "+client.DefaultAddr+")")
+	f.StringVar(&a.token, "token", "", "token for an address that is no socket (default $PLUGTONE_TOKEN)")
+	f.BoolVar(&a.json, "json", false, "print the result as JSON")
+}
+
+// client connects to the daemon that the flags, the environment or the default name.
+func (a *app) client() (*client.Client, error) {
+	addr, token := a.admin, a.token
+	if addr == "" {
+		addr = a.getenv("PLUGTONE_ADMIN")
+	}
+	if addr == "" {
+		addr = client.DefaultAddr
+	}
+	if token == "" {
+		token = a.getenv("PLUGTONE_TOKEN")
+	}
+	c, err := client.New(addr, token)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return c, nil
+}
