@@ -133,7 +133,7 @@ func (d *Daemon) join(p *plan) (err error) {
 		return err
 	}
 	d.observe = &observer{
-		keep: d.store, others: &ring{}, feed: &d.feed, metrics: d.metrics, log: &limited{log: d.log, now: d.opts.Now},
+		keep: d.store, others: newOthers(), feed: &d.feed, metrics: d.metrics, log: &limited{log: d.log, now: d.opts.Now},
 		recorded: d.recorded, site: d.site, now: d.opts.Now,
 	}
 	count := census{records: d.store}

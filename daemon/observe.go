@@ -25,7 +25,7 @@ type keeper interface {
 // goroutines and waits for nobody: the keeper buffers.
 type observer struct {
 	keep     keeper
-	others   *ring
+	others   *others
 	feed     *admin.Feed
 	metrics  *metrics
 	log      *limited

@@ -10,56 +10,43 @@ import (
 	"plugtone/store"
 )
 
-const ringSize = 4096
+const othersKept = 4096
 
-// ring remembers what clients did that are no phones, so that "trace" has an answer while somebody finds out why a phone
-// isn't recognised. It is memory only and forgets the oldest.
-type ring struct {
-	mu      sync.Mutex
-	entries []timeline.Entry
-	next    int
+// others remembers what clients did that are no phones, so that "trace" has an answer while somebody finds out why a
+// phone isn't recognised. It is memory only and forgets the oldest.
+type others struct {
+	mu   sync.Mutex
+	ring *timeline.Ring
 }
 
-func (r *ring) add(e timeline.Entry) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.entries) < ringSize {
-		r.entries = append(r.entries, e)
-		return
-	}
-	r.entries[r.next] = e
-	r.next = (r.next + 1) % ringSize
+func newOthers() *others { return &others{ring: timeline.NewRing(othersKept)} }
+
+func (o *others) add(e timeline.Entry) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.ring.Add(e)
 }
 
-// of returns the last entries of mac, oldest first.
-func (r *ring) of(mac dhcp.MAC, limit int) []timeline.Entry {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var out []timeline.Entry
-	for i := range r.entries {
-		if e := r.entries[(r.next+i)%len(r.entries)]; e.MAC == mac {
-			out = append(out, e)
-		}
-	}
-	if limit > 0 && len(out) > limit {
-		out = out[len(out)-limit:]
-	}
-	return out
+// of returns the entries of mac, oldest first.
+func (o *others) of(mac dhcp.MAC) []timeline.Entry {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.DeleteFunc(o.ring.Entries(), func(e timeline.Entry) bool { return e.MAC != mac })
 }
 
 // events joins what is kept of phones and what is remembered of others.
 type events struct {
-	store *store.Store
-	ring  *ring
+	store  *store.Store
+	others *others
 }
 
-// Timeline is what happened to mac, oldest first.
+// Timeline is what happened to mac, oldest first: the last limit entries, or all for 0.
 func (e events) Timeline(mac dhcp.MAC, limit int) ([]timeline.Entry, error) {
 	kept, err := e.store.Timeline(mac, limit)
 	if err != nil {
 		return nil, err
 	}
-	all := append(kept, e.ring.of(mac, limit)...)
+	all := append(kept, e.others.of(mac)...)
 	slices.SortStableFunc(all, func(a, b timeline.Entry) int { return a.Time.Compare(b.Time) })
 	if limit > 0 && len(all) > limit {
 		all = all[len(all)-limit:]
