@@ -1,0 +1,223 @@
+package provision_test
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"plugtone/provision"
+	"plugtone/provision/provisiontest"
+	"plugtone/provision/setting"
+)
+
+func mac(s string) provision.MAC {
+	var m provision.MAC
+	if err := m.UnmarshalText([]byte(s)); err != nil {
+		panic(err)
+	}
+	return m
+}
+
+var front = mac("00:15:65:12:34:56")
+
+// edit makes changes that must work.
+func edit(t testing.TB, r *provisiontest.Records, f func(provision.Edit) error) {
+	t.Helper()
+	if err := r.Edit("test", "test", f); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// office is a fleet with two registrars, some extensions, a profile with a parent, and one device.
+func office(t testing.TB) *provisiontest.Records {
+	r := &provisiontest.Records{}
+	edit(t, r, func(e provision.Edit) error {
+		return errors.Join(
+			e.PutRegistrar(&provision.Registrar{Name: "main", Host: "pbx.example.com", Port: 5060, Transport: "udp", Settings: setting.Values{"srtp": "off"}}),
+			e.PutRegistrar(&provision.Registrar{Name: "branch", Host: "10.9.9.9", Port: 5061, Transport: "tls"}),
+			e.PutExtension(&provision.Extension{Number: "1001", Registrar: "main", DisplayName: "Front Desk", Password: "s3cret&<>"}),
+			e.PutExtension(&provision.Extension{Number: "1002", Registrar: "main", AuthUser: "u1002", Password: "pw1002"}),
+			e.PutExtension(&provision.Extension{Number: "1003", Registrar: "main"}),
+			e.PutExtension(&provision.Extension{Number: "1003", Registrar: "branch"}),
+			e.PutProfile(&provision.Profile{Name: "base", Settings: setting.Values{"srtp": "optional", "voice_vlan": 20}}),
+			e.PutProfile(&provision.Profile{Name: "reception", Parent: "base", Settings: setting.Values{"voice_vlan": 30},
+				Keys: []provision.Key{{Area: "line", Slot: 2, Type: "blf", Value: "1009"}, {Area: "line", Slot: 3, Type: "blf", Value: "1008"}, {Area: "expansion1", Slot: 1, Type: "blf", Value: "1007"}}}),
+			e.PutDevice(&provision.Device{MAC: front, Vendor: "acme", Model: "A4", Label: "Front Desk Phone", Enabled: true, Profile: "reception",
+				OtherMACs:  []provision.MAC{mac("00:15:65:12:34:57")},
+				ReservedIP: netip.MustParseAddr("10.20.0.50"),
+				Lines:      []provision.Line{{Position: 1, Extension: "1001", Registrar: "main"}},
+				Keys:       []provision.Key{{Area: "line", Slot: 2, Type: "blf", Value: "1002", Label: "Bob", Line: 1}}}),
+		)
+	})
+	return r
+}
+
+// fields lists the paths of an Invalid.
+func fields(err error) []string {
+	var bad provision.Invalid
+	errors.As(err, &bad)
+	var out []string
+	for _, f := range bad {
+		out = append(out, f.Field)
+	}
+	return out
+}
+
+func checkDevice(t *testing.T, r *provisiontest.Records, d *provision.Device) error {
+	t.Helper()
+	packs := provisiontest.Packs(t)
+	var out error
+	if err := r.View(func(f provision.Fleet) error { out = provision.CheckDevice(f, packs, d); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func TestCheckDeviceFillsIn(t *testing.T) {
+	d := &provision.Device{MAC: mac("001565000001"), Model: "acmecorp/a-4", Lines: []provision.Line{{Extension: "1003@branch"}, {Extension: "1001"}},
+		Keys:           []provision.Key{{Area: "expansion1", Slot: 1, Type: "blf", Value: "1"}, {Slot: 2, Type: "blf", Value: "2"}},
+		Settings:       setting.Values{"codecs": []any{"G722"}, "dnd": nil, "voice_vlan": float64(7)},
+		VendorSettings: map[string]map[string]string{"acmecorp": {"x.y": "1"}}}
+	if err := checkDevice(t, office(t), d); err != nil {
+		t.Fatal(err)
+	}
+	want := &provision.Device{MAC: d.MAC, Vendor: "acme", Model: "A4",
+		Lines:          []provision.Line{{Position: 1, Extension: "1003", Registrar: "branch"}, {Position: 2, Extension: "1001", Registrar: "main"}},
+		Keys:           []provision.Key{{Area: "line", Slot: 2, Type: "blf", Value: "2"}, {Area: "expansion1", Slot: 1, Type: "blf", Value: "1"}},
+		Settings:       setting.Values{"codecs": []string{"g722"}, "voice_vlan": 7},
+		VendorSettings: map[string]map[string]string{"acme": {"x.y": "1"}}}
+	if !reflect.DeepEqual(d, want) {
+		t.Errorf("canonical device is\n%+v, want\n%+v", d, want)
+	}
+	before := fmt.Sprintf("%+v", d)
+	if err := checkDevice(t, office(t), d); err != nil || fmt.Sprintf("%+v", d) != before {
+		t.Errorf("a second check changes the device: %v\n%+v", err, d)
+	}
+}
+
+func TestCheckDeviceNamesEveryFault(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*provision.Device)
+		field  string
+		want   string
+	}{
+		{"zero MAC", func(d *provision.Device) { d.MAC = provision.MAC{} }, "mac", "belongs to no device"},
+		{"MAC is another's second", func(d *provision.Device) { d.MAC = mac("001565123457") }, "mac", "device 00:15:65:12:34:56 already"},
+		{"other MAC is another's", func(d *provision.Device) { d.OtherMACs = []provision.MAC{front} }, "other_macs[0]", "device 00:15:65:12:34:56 already"},
+		{"other MAC twice", func(d *provision.Device) { d.OtherMACs = []provision.MAC{d.MAC} }, "other_macs[0]", "twice"},
+		{"unknown vendor", func(d *provision.Device) { d.Vendor = "acmee" }, "vendor", "acme"},
+		{"unknown vendor, no model", func(d *provision.Device) { d.Vendor, d.Model = "boltt", "" }, "vendor", "bolt"},
+		{"unknown model", func(d *provision.Device) { d.Model = "A5" }, "model", "A4"},
+		{"unknown model of a vendor", func(d *provision.Device) { d.Vendor, d.Model = "", "acme/B1" }, "model", "acme"},
+		{"vendor and model disagree", func(d *provision.Device) { d.Vendor, d.Model = "bolt", "acme/A4" }, "model", "contradicts vendor"},
+		{"label with a line break", func(d *provision.Device) { d.Label = "a\nb" }, "label", "line break"},
+		{"label with a control character", func(d *provision.Device) { d.Label = "a\x07b" }, "label", "U+0007"},
+		{"long label", func(d *provision.Device) { d.Label = strings.Repeat("ä", 129) }, "label", "129 characters; allowed are 128"},
+		{"long notes", func(d *provision.Device) { d.Notes = strings.Repeat("x", 5000) }, "notes", "4096"},
+		{"no such extension", func(d *provision.Device) { d.Lines[0].Extension = "1004" }, "lines[0].extension", "near: 100"},
+		{"no such extension there", func(d *provision.Device) { d.Lines[0].Registrar = "branch" }, "lines[0].extension", "there is 1001@main"},
+		{"number on two registrars", func(d *provision.Device) { d.Lines[0].Extension = "1003" }, "lines[0].extension", "1003@branch or 1003@main"},
+		{"position twice", func(d *provision.Device) {
+			d.Lines = append(d.Lines, provision.Line{Position: 1, Extension: "1002"})
+		}, "lines[1].position", "lines[0] has this position already"},
+		{"position beyond the model", func(d *provision.Device) { d.Lines[0].Position = 5 }, "lines[0].position", "4"},
+		{"negative position", func(d *provision.Device) { d.Lines[0].Position = -1 }, "lines[0].position", "1 to 255"},
+		{"key that the model can't have", func(d *provision.Device) { d.Keys = []provision.Key{{Slot: 7, Type: "blf", Value: "1"}} }, "keys[0]", "6"},
+		{"key type that the vendor lacks", func(d *provision.Device) { d.Keys = []provision.Key{{Slot: 1, Type: "dnd"}} }, "keys[0]", "dnd"},
+		{"key slot twice", func(d *provision.Device) {
+			d.Keys = []provision.Key{{Slot: 1, Type: "blf", Value: "1"}, {Area: "line", Slot: 1, Type: "blf", Value: "2"}}
+		}, "keys[1].slot", "already in keys[0]"},
+		{"unknown key type", func(d *provision.Device) { d.Keys = []provision.Key{{Slot: 1, Type: "bfl", Value: "1"}} }, "keys[0].type", "near: blf"},
+		{"key label with a line break", func(d *provision.Device) {
+			d.Keys = []provision.Key{{Slot: 1, Type: "blf", Value: "1", Label: "a\rb"}}
+		}, "keys[0].label", "line break"},
+		{"reserved address taken", func(d *provision.Device) { d.ReservedIP = netip.MustParseAddr("10.20.0.50") }, "reserved_ip", "device 00:15:65:12:34:56 already"},
+		{"reserved IPv6", func(d *provision.Device) { d.ReservedIP = netip.MustParseAddr("fe80::1") }, "reserved_ip", "IPv4 address of a host"},
+		{"reserved multicast", func(d *provision.Device) { d.ReservedIP = netip.MustParseAddr("224.0.0.1") }, "reserved_ip", "IPv4 address of a host"},
+		{"no such profile", func(d *provision.Device) { d.Profile = "receptoin" }, "profile", "near: reception"},
+		{"unknown setting", func(d *provision.Device) { d.Settings = setting.Values{"timezone": "x"} }, "settings.timezone", "time_zone"},
+		{"setting of a wrong type", func(d *provision.Device) { d.Settings = setting.Values{"voice_vlan": "ten"} }, "settings.voice_vlan", "0 to 4094"},
+		{"vendor settings of no vendor", func(d *provision.Device) {
+			d.VendorSettings = map[string]map[string]string{"acmee": {"a": "b"}}
+		}, "vendor_settings.acmee", "acme"},
+		{"vendor setting with a line break", func(d *provision.Device) {
+			d.VendorSettings = map[string]map[string]string{"acme": {"a": "b\nc"}}
+		}, `vendor_settings.acme["a"]`, "line break"},
+	}
+	r := office(t)
+	good := func() *provision.Device {
+		return &provision.Device{MAC: mac("001565000001"), Vendor: "acme", Model: "A4", Lines: []provision.Line{{Position: 1, Extension: "1001"}}}
+	}
+	if err := checkDevice(t, r, good()); err != nil {
+		t.Fatalf("the good device: %v", err)
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			d := good()
+			tt.change(d)
+			err := checkDevice(t, r, d)
+			var bad provision.Invalid
+			if !errors.As(err, &bad) || len(bad) != 1 || bad[0].Field != tt.field || !strings.Contains(bad[0].Message, tt.want) {
+				t.Errorf("got %v, want one fault of %s with %q", err, tt.field, tt.want)
+			}
+		})
+	}
+	all := good()
+	all.Label, all.Lines[0].Extension, all.Profile, all.Settings = "a\nb", "9", "x", setting.Values{"dnd": 1}
+	if got := fields(checkDevice(t, r, all)); !slices.Equal(got, []string{"label", "profile", "lines[0].extension", "settings.dnd"}) {
+		t.Errorf("faults %v", got)
+	}
+}
+
+func TestCheckDeviceWithoutVendor(t *testing.T) {
+	d := &provision.Device{MAC: mac("001122334455"), Label: "Printer", ReservedIP: netip.MustParseAddr("10.20.0.60")}
+	if err := checkDevice(t, office(t), d); err != nil || d.Vendor != "" {
+		t.Errorf("%v, vendor %q", err, d.Vendor)
+	}
+}
+
+func TestCheckDeviceFaultOfStore(t *testing.T) {
+	r := office(t)
+	r.Break(true)
+	if err := r.View(func(provision.Fleet) error { return nil }); !errors.Is(err, provisiontest.ErrBroken) {
+		t.Errorf("broken records answer %v", err)
+	}
+}
+
+func TestCheckProfile(t *testing.T) {
+	r, packs := office(t), provisiontest.Packs(t)
+	check := func(p *provision.Profile) (err error) {
+		_ = r.View(func(f provision.Fleet) error { err = provision.CheckProfile(f, packs, p); return nil })
+		return err
+	}
+	// A key for models that are larger than any one device is right in a profile.
+	if err := check(&provision.Profile{Name: "big", Parent: "reception", Keys: []provision.Key{{Slot: 99, Type: "dnd"}}}); err != nil {
+		t.Error(err)
+	}
+	tests := []struct {
+		p     provision.Profile
+		field string
+		want  string
+	}{
+		{provision.Profile{Name: ""}, "name", "needed"},
+		{provision.Profile{Name: "a b"}, "name", "letters"},
+		{provision.Profile{Name: strings.Repeat("x", 65)}, "name", "allowed are 64"},
+		{provision.Profile{Name: "x", Parent: "x"}, "parent", "itself"},
+		{provision.Profile{Name: "x", Parent: "bas"}, "parent", "near: base"},
+		{provision.Profile{Name: "base", Parent: "reception"}, "parent", "base > reception > base"},
+		{provision.Profile{Name: "x", Keys: []provision.Key{{Slot: 1}}}, "keys[0].type", "allowed is line"},
+		{provision.Profile{Name: "x", Settings: setting.Values{"x": 1}}, "settings.x", "unknown"},
+	}
+	for _, tt := range tests {
+		err := check(&tt.p)
+		var bad provision.Invalid
+		if !errors.As(err, &bad) || len(bad) != 1 || bad[0].Field != tt.field || !strings.Contains(bad[0].Message, tt.want) {
+			t.Errorf("%+v: %v, want one fault of %s with %q", tt.p, err, tt.field, tt.want)
+		}
+	}
+}
