@@ -31,6 +31,7 @@ func (s *Service) identifyAgent(packs *pack.Set, agent string) pack.Identity {
 // a function of what is asked for and not of who is known.
 func (q *inquiry) choose() {
 	if len(q.matches) == 0 {
+		q.recognise()
 		return
 	}
 	if q.verdict.Proven && q.device != nil && q.device.Vendor != "" {
@@ -58,6 +59,16 @@ func (q *inquiry) choose() {
 	if q.answer.Model == "" && id.Vendor == q.match.Vendor {
 		q.answer.Model = id.Model
 	}
+}
+
+// recognise says whose phone asks for a name that no pack claims: such a file may lie in its vendor's folder.
+func (q *inquiry) recognise() {
+	if q.verdict.Proven && q.device != nil {
+		q.answer.Vendor, q.answer.Model = q.device.Vendor, q.device.Model
+		return
+	}
+	id := q.identity()
+	q.answer.Vendor, q.answer.Model = id.Vendor, id.Model
 }
 
 // identity is what the requester is held to be, from the evidence that may count.
