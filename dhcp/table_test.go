@@ -1,0 +1,401 @@
+package dhcp
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// disk is a Writer that keeps what it is given, slowly or not at all.
+type disk struct {
+	mu      sync.Mutex
+	leases  map[netip.Addr]Lease
+	batches []int
+	delay   time.Duration
+	err     error
+}
+
+func newDisk() *disk { return &disk{leases: map[netip.Addr]Lease{}} }
+
+func (d *disk) WriteLeases(changes []Change) error {
+	time.Sleep(d.delay)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.err != nil {
+		return d.err
+	}
+	d.batches = append(d.batches, len(changes))
+	for _, c := range changes {
+		if c.Delete {
+			delete(d.leases, c.Lease.Addr)
+		} else {
+			d.leases[c.Lease.Addr] = c.Lease
+		}
+	}
+	return nil
+}
+
+func (d *disk) fail(err error) { d.mu.Lock(); d.err = err; d.mu.Unlock() }
+
+func (d *disk) load(f func(Lease) error) error {
+	for _, l := range d.leases {
+		if err := f(l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bench is a running table in a synctest bubble.
+type bench struct {
+	*Table
+	t      *testing.T
+	engine *Engine
+	link   Link
+}
+
+func newBench(t *testing.T, cfg Config, d *disk, clock func() time.Time) *bench {
+	t.Helper()
+	g := newRig(t, cfg, nil, phones{})
+	b := &bench{Table: NewTable(cfg, d, clock), t: t, engine: g.engine, link: g.link}
+	if err := b.Load(d.load); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { defer close(ended); _ = b.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-ended })
+	return b
+}
+
+// serve waits for the answer.
+func (b *bench) serve(r *Request) (*Decision, error) {
+	type answer struct {
+		d   *Decision
+		err error
+	}
+	c := make(chan answer, 1)
+	b.Serve(b.engine, r, &b.link, func(d *Decision, err error) { c <- answer{d, err} })
+	a := <-c
+	return a.d, a.err
+}
+
+func (b *bench) want(v Verdict, r *Request) *Decision {
+	b.t.Helper()
+	d, err := b.serve(r)
+	if err != nil || d.Event.Verdict != v {
+		b.t.Fatalf("%s: %s (%s), %v; want %s", r.Type, d.Event.Verdict, d.Event.Reason, err, v)
+	}
+	return d
+}
+
+// An ACK waits for its lease to be on disk; then, and not before, the lease proves something.
+func TestTableAckAfterCommit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk()
+		d.delay = time.Second
+		b := newBench(t, config(voice()), d, time.Now)
+		a := b.want(VerdictOffered, discoverOf(1)).Reply.YIAddr
+		var acked time.Time
+		b.Serve(b.engine, selectingOf(1, a), &b.link, func(*Decision, error) { acked = time.Now() })
+		began := time.Now()
+		synctest.Wait()
+		if _, ok := b.LeaseAt(a); ok || !acked.IsZero() || len(b.All()) != 0 {
+			t.Fatal("acknowledged or readable before it was written")
+		}
+		b.Read(func(v *View) {
+			if !v.Pending(a) {
+				t.Error("not pending")
+			}
+		})
+		if got := b.want(VerdictOffered, discoverOf(2)).Reply.YIAddr; got == a {
+			t.Error("the pending address is offered to another")
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if l, ok := b.LeaseAt(a); !ok || l.MAC != mac(1) || acked.Sub(began) != time.Second {
+			t.Errorf("lease %+v, acknowledged after %s", l, acked.Sub(began))
+		}
+		if got := b.LeasesOf(mac(1)); len(got) != 1 || got[0].Addr != a {
+			t.Errorf("LeasesOf: %v", got)
+		}
+		if got := b.LeasesOf(mac(2)); len(got) != 0 {
+			t.Errorf("an offer is no lease: %v", got)
+		}
+	})
+}
+
+// What arrives during a write makes the next batch; nothing lingers for company.
+func TestTableGroupCommit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk()
+		d.delay = 10 * time.Millisecond
+		s := voice()
+		s.Pools = []Range{{ip("10.20.0.10"), ip("10.20.0.250")}}
+		b := newBench(t, config(s), d, time.Now)
+		began := time.Now()
+		var slowest time.Duration
+		var mu sync.Mutex
+		for n := range 100 {
+			b.Serve(b.engine, selectingOf(n, addr4(u32(ip("10.20.0.20"))+uint32(n))), &b.link, func(dec *Decision, err error) {
+				mu.Lock()
+				defer mu.Unlock()
+				if err != nil || dec.Event.Verdict != VerdictAcked {
+					t.Errorf("%v %v", dec.Event, err)
+				}
+				slowest = max(slowest, time.Since(began))
+			})
+			if n == 0 {
+				synctest.Wait() // the writer has begun
+			}
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if !slices.Equal(d.batches, []int{1, 99}) || slowest != 20*time.Millisecond {
+			t.Errorf("batches %v, slowest after %s", d.batches, slowest)
+		}
+	})
+}
+
+// When the disk refuses we are silent, never NAK, and what was on disk goes on; when it recovers, so do we.
+func TestTableDiskFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk()
+		b := newBench(t, config(voice()), d, time.Now)
+		a := b.want(VerdictOffered, discoverOf(1)).Reply.YIAddr
+		b.want(VerdictAcked, selectingOf(1, a))
+		full := errors.New("no space left on device")
+		d.fail(full)
+		c := b.want(VerdictOffered, discoverOf(2)).Reply.YIAddr
+		if dec, err := b.serve(selectingOf(2, c)); !errors.Is(err, full) || dec.Reply.Type == Nak {
+			t.Errorf("%v %v", dec.Event, err)
+		}
+		if _, ok := b.LeaseAt(c); ok {
+			t.Error("a withdrawn lease can be read")
+		}
+		if _, ok := b.LeaseAt(a); !ok {
+			t.Error("the lease on disk is gone")
+		}
+		time.Sleep(2 * time.Minute)
+		if _, err := b.serve(renewOf(1, a)); !errors.Is(err, full) {
+			t.Errorf("renewal: %v", err)
+		}
+		if l, ok := b.LeaseAt(a); !ok || l != d.leases[a] {
+			t.Error("a failed renewal changed the lease")
+		}
+		if s := b.Stats()[0]; s.Active != 1 || s.Offered != 0 || s.Free != 9 {
+			t.Errorf("%+v", s)
+		}
+		d.fail(nil)
+		b.want(VerdictAcked, selectingOf(2, c))
+	})
+}
+
+// A restart knows what was acknowledged; a renewal is acknowledged; expired leases keep their affinity.
+func TestTableRestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk()
+		b := newBench(t, config(voice()), d, time.Now)
+		b.want(VerdictAcked, selectingOf(1, ip("10.20.0.105"), asPhone))
+		b.want(VerdictAcked, selectingOf(2, ip("10.20.0.106")))
+		time.Sleep(2 * time.Hour) // the second has ended
+		again := newBench(t, config(voice()), d, time.Now)
+		if l, ok := again.LeaseAt(ip("10.20.0.105")); !ok || !l.Phone {
+			t.Errorf("%+v %v", l, ok)
+		}
+		if _, ok := again.LeaseAt(ip("10.20.0.106")); ok {
+			t.Error("an expired lease is a proof")
+		}
+		if all := again.All(); len(all) != 2 || all[0].State != LeaseActive || all[1].State != LeaseExpired {
+			t.Errorf("%+v", all)
+		}
+		again.want(VerdictAcked, renewOf(1, ip("10.20.0.105"), asPhone))
+		if a := again.want(VerdictOffered, discoverOf(2)).Reply.YIAddr; a != ip("10.20.0.106") {
+			t.Errorf("offered %s", a)
+		}
+	})
+}
+
+// steppingClock is a wall clock that can be set, with the monotonic time behind each reading.
+type steppingClock struct {
+	mu     sync.Mutex
+	offset time.Duration
+	truth  map[int64]time.Time
+}
+
+func (c *steppingClock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	wall := now.Round(0).Add(c.offset)
+	c.truth[wall.UnixNano()] = now
+	return wall
+}
+
+func (c *steppingClock) since(now, before time.Time) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.truth[now.UnixNano()].Sub(c.truth[before.UnixNano()])
+}
+
+func (c *steppingClock) step(d time.Duration) { c.mu.Lock(); c.offset += d; c.mu.Unlock() }
+
+// C36: a step of the wall clock, either way, ends no lease early and keeps none too long; what is on disk follows.
+func TestClockStepC36(t *testing.T) {
+	for name, step := range map[string]time.Duration{"a year ahead": 365 * 24 * time.Hour, "a year back": -365 * 24 * time.Hour, "slewed": 3 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := &steppingClock{truth: map[int64]time.Time{}}
+				d := newDisk()
+				b := newBench(t, config(voice()), d, c.now)
+				b.since = c.since
+				a := ip("10.20.0.105")
+				b.want(VerdictAcked, selectingOf(1, a))
+				time.Sleep(30 * time.Minute)
+				c.step(step)
+				if _, ok := b.LeaseAt(a); !ok {
+					t.Error("gone right after the step")
+				}
+				b.want(VerdictNak, selectingOf(2, a))
+				synctest.Wait()
+				if _, ok := b.LeaseAt(a); !ok {
+					t.Error("gone after the next message")
+				}
+				if left := d.leases[a].Expires.Sub(c.now()); left < 29*time.Minute || left > 31*time.Minute {
+					t.Errorf("on disk %s are left of half an hour", left)
+				}
+				time.Sleep(31 * time.Minute)
+				if _, ok := b.LeaseAt(a); ok {
+					t.Error("still there after its time")
+				}
+				b.want(VerdictAcked, selectingOf(2, a))
+			})
+		})
+	}
+}
+
+// C36: a host that boots without knowing the time keeps its leases for the time they had left.
+func TestClockBehindAtStartC36(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk()
+		b := newBench(t, config(voice()), d, func() time.Time { return time.Now().Add(50 * 365 * 24 * time.Hour) })
+		b.want(VerdictAcked, selectingOf(1, ip("10.20.0.105")))
+		again := newBench(t, config(voice()), d, time.Now)
+		synctest.Wait()
+		l, ok := again.LeaseAt(ip("10.20.0.105"))
+		if left := l.Expires.Sub(time.Now()); !ok || left > 61*time.Minute || left < 59*time.Minute {
+			t.Errorf("%s left of an hour", left)
+		}
+	})
+}
+
+// A reload changes pools and subnets; leases stay, and their addresses are free when they end.
+func TestTableConfigure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk()
+		b := newBench(t, config(voice()), d, time.Now)
+		b.want(VerdictAcked, selectingOf(1, ip("10.20.0.105")))
+		b.want(VerdictAcked, selectingOf(2, ip("10.20.0.106")))
+		b.want(VerdictOffered, discoverOf(3))
+		s := voice()
+		s.Prefix, s.Pools = netip.MustParsePrefix("10.20.0.0/22"), []Range{{ip("10.20.0.105"), ip("10.20.0.105")}, {ip("10.20.1.1"), ip("10.20.1.3")}}
+		b.Configure(config(s))
+		g := newRig(t, config(s), nil, phones{})
+		b.engine = g.engine
+		if st := b.Stats(); len(st) != 1 || st[0].Pool != 4 || st[0].Active != 2 || st[0].Offered != 1 || st[0].Free != 3 {
+			t.Errorf("%+v", st)
+		}
+		if l, ok := b.LeaseAt(ip("10.20.0.106")); !ok || l.MAC != mac(2) {
+			t.Error("a lease outside the new pools is forgotten")
+		}
+		time.Sleep(time.Minute)
+		b.want(VerdictAcked, renewOf(1, ip("10.20.0.105")))
+		b.want(VerdictNak, renewOf(2, ip("10.20.0.106"))) // in no pool any more
+		if a := b.want(VerdictOffered, discoverOf(2)).Reply.YIAddr; a != ip("10.20.1.1") {
+			t.Errorf("offered %s", a)
+		}
+		b.Configure(config(relayed()))
+		if all := b.All(); len(all) != 2 {
+			t.Errorf("after the subnet is gone: %v", all)
+		}
+		b.Configure(config(voice()))
+		if st := b.Stats(); st[0].Active != 2 {
+			t.Errorf("%+v", st)
+		}
+	})
+}
+
+func TestTableDelete(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk()
+		b := newBench(t, config(voice()), d, time.Now)
+		a := ip("10.20.0.105")
+		b.want(VerdictAcked, selectingOf(1, a))
+		if err := b.Delete(t.Context(), a); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Delete(t.Context(), a); err == nil {
+			t.Error("deleted twice")
+		}
+		if _, ok := b.LeaseAt(a); ok || len(d.leases) != 0 || len(b.LeasesOf(mac(1))) != 0 || b.Stats()[0].Free != 10 {
+			t.Error("still there")
+		}
+		b.want(VerdictAcked, selectingOf(2, a))
+	})
+}
+
+// C41: a probe that is answered puts the address into quarantine, on disk, and the client gets another one.
+func TestTableProbe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := config(voice())
+		cfg.ConflictCheck = true
+		d := newDisk()
+		b := newBench(t, cfg, d, time.Now)
+		first := b.want(VerdictProbing, discoverOf(1)).Probe
+		b.Probed(first, true)
+		second := b.want(VerdictProbing, discoverOf(1)).Probe
+		b.Probed(second, false)
+		if a := b.want(VerdictOffered, discoverOf(1)).Reply.YIAddr; a != second || first == second {
+			t.Errorf("offered %s after probes of %s and %s", a, first, second)
+		}
+		synctest.Wait()
+		if d.leases[first].State != LeaseDeclined || b.Stats()[0].Declined != 1 {
+			t.Errorf("%+v", d.leases)
+		}
+		b.want(VerdictAcked, selectingOf(1, second))
+		b.Probed(second, true) // late, and it is the client itself that answered
+		if _, ok := b.LeaseAt(second); !ok {
+			t.Error("a lease ended by its own holder's answer")
+		}
+	})
+}
+
+// At the end everything queued is written, and what comes later is refused.
+func TestTableClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk()
+		table := NewTable(config(voice()), d, time.Now)
+		g := newRig(t, config(voice()), nil, nil)
+		var err error = errors.New("never called")
+		table.Serve(g.engine, selectingOf(1, ip("10.20.0.105")), &g.link, func(_ *Decision, e error) { err = e })
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_ = table.Run(ctx)
+		if err != nil || len(d.leases) != 1 {
+			t.Errorf("%v, %d leases", err, len(d.leases))
+		}
+		table.Serve(g.engine, selectingOf(2, ip("10.20.0.106")), &g.link, func(_ *Decision, e error) { err = e })
+		if !errors.Is(err, ErrClosed) {
+			t.Error(err)
+		}
+		table.Serve(g.engine, discoverOf(3), &g.link, func(_ *Decision, e error) { err = e })
+		if err != nil {
+			t.Error("offers need no disk:", err)
+		}
+	})
+}
