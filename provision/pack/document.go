@@ -32,6 +32,7 @@ type document struct {
 	Maps         map[string]map[string]value `yaml:"maps"`
 	Settings     map[string]settingDocs      `yaml:"settings"`
 	Resync       Resync                      `yaml:"resync"`
+	Boot         []bootDoc                   `yaml:"boot"`
 }
 
 type factDoc struct {
