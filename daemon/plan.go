@@ -31,16 +31,12 @@ func makePlan(o Options) (*plan, error) {
 	c, warnings, err := readConfig(o)
 	if err != nil {
 		// The packs are looked at all the same, so that one look tells everything.
-		fallback := config.Default()
-		if o.Config == "" {
-			return nil, err
-		}
-		_, packErr := loadPacks(fallback)
+		_, packErr := loadPacks(config.Default())
 		return nil, errors.Join(err, packErr)
 	}
 	packs, err := loadPacks(c)
 	if err != nil {
-		return nil, err
+		return nil, placed(c, err)
 	}
 	if err := checkPackNames(c, packs); err != nil {
 		return nil, err
@@ -70,6 +66,20 @@ func readConfig(o Options) (*config.Config, []config.Warning, error) {
 
 func loadPacks(c *config.Config) (*pack.Set, error) {
 	return pack.Load(pack.Config{Builtin: vendors.FS, Dirs: c.Provisioning.VendorDirs, Experimental: c.Provisioning.ExperimentalPacks})
+}
+
+// placed is err, or where in the file the vendor ids stand that are to blame for it.
+func placed(c *config.Config, err error) error {
+	without := *c
+	without.Provisioning.ExperimentalPacks = nil
+	packs, plainErr := loadPacks(&without)
+	if plainErr != nil {
+		return err
+	}
+	if faults := checkPackNames(c, packs); faults != nil {
+		return faults
+	}
+	return err
 }
 
 // checkPackNames holds the vendor ids of the configuration against the packs that there are.

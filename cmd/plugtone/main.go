@@ -1,3 +1,14 @@
+// Plugtone boots desk phones: it leases addresses, tells each phone where to fetch its configuration, renders it, and
+// can say afterwards what happened. plugtone help shows its commands.
 package main
 
-func main() {}
+import (
+	"context"
+	"os"
+	_ "time/tzdata" // time zones are the same on every machine, also on one without /usr/share/zoneinfo
+)
+
+func main() {
+	root := newRoot(serveCommand(), checkCommand(), versionCommand())
+	os.Exit(execute(context.Background(), root, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
