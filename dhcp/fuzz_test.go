@@ -1,0 +1,113 @@
+package dhcp
+
+import (
+	"bytes"
+	"net/netip"
+	"reflect"
+	"testing"
+)
+
+// seeds are packets of every kind; relays, overloads and faults among them.
+func seeds() [][]byte {
+	relay := packet(Discover, 82, 14, 1, 2, 'g', '7', 5, 4, 10, 30, 0, 0, 19, 0, 1, 0, 55, 3, 3, 1, 66, 255)
+	copy(relay[24:], []byte{10, 30, 0, 1})
+	renew := packet(Ask, 61, 7, 1, 0, 21, 101, 18, 52, 86, 255)
+	copy(renew[12:], []byte{10, 20, 0, 100})
+	over := packet(Discover, 52, 1, 3, 255)
+	copy(over[108:], []byte{12, 1, 'b', 60, 2, 'p', 'h', 255})
+	return [][]byte{
+		packet(Discover, 255), packet(Discover, 57, 2, 1, 0, 55, 2, 66, 43, 60, 1, 'x', 255), relay, renew, over,
+		packet(Ask, 50, 4, 10, 20, 0, 101, 54, 4, 10, 20, 0, 2, 255), packet(Ask, 50, 4, 10, 20, 0, 101, 255), packet(Ask, 50, 4, 192, 168, 1, 1),
+		packet(Decline, 50, 4, 10, 20, 0, 100, 255), packet(Release, 255), packet(Inform, 255), packet(13, 255), packet(Discover, 118, 4, 10, 30, 0, 0, 80, 0, 255), {},
+	}
+}
+
+// FuzzDecode: never a panic, no part of the buffer kept, errors of one kind.
+func FuzzDecode(f *testing.F) {
+	for _, s := range seeds() {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		_, _ = DecodeForeign(b)
+		r, err := Decode(b)
+		if (r == nil) == (err == nil) {
+			t.Fatalf("%v and %v", r, err)
+		}
+		if err != nil {
+			return
+		}
+		twin, _ := Decode(bytes.Clone(b))
+		for i := range b {
+			b[i] ^= 0xff
+		}
+		if !reflect.DeepEqual(r, twin) {
+			t.Fatal("the request holds a part of the buffer")
+		}
+	})
+}
+
+// FuzzDecide: decoding, decision, encoding and send rule together. Whatever comes in, an answer can be read by a client, fits, goes
+// where the rules allow, and offers nothing that may not be had.
+func FuzzDecide(f *testing.F) {
+	for i, s := range seeds() {
+		f.Add(s, i%2 == 0)
+	}
+	cfg := config(voice(), relayed(), data(PhonesMove))
+	cfg.RapidCommit = true
+	reserved := fakeReservations{mac(9): ip("10.20.0.105")}
+	e, err := NewEngine(cfg, reserved, phones{Advice{Options: []Option{{Code: 66, Data: bytes.Repeat([]byte("u"), 200), Force: true}, {Code: 43, Data: bytes.Repeat([]byte("v"), 300)}}}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, b []byte, unicast bool) {
+		req, err := Decode(b)
+		if err != nil {
+			return
+		}
+		g := &rig{t: t, engine: e, view: NewView(cfg), now: start}
+		g.link = Link{Interface: "voice0", Addrs: []netip.Prefix{netip.MustParsePrefix("10.20.0.2/24")}, Reach: ip("192.0.2.2"), Source: netip.AddrPortFrom(req.CIAddr, 68), Dest: limitedBroadcast}
+		if unicast {
+			g.link.Dest = ip("10.20.0.2")
+		}
+		g.bind(1)
+		for range 2 {
+			checkAnswer(t, g, req, g.do(req))
+		}
+	})
+}
+
+// checkAnswer holds for every decision about whatever message.
+func checkAnswer(t *testing.T, g *rig, req *Request, d Decision) {
+	t.Helper()
+	r := d.Reply
+	if r == nil {
+		return
+	}
+	p, dropped := r.Encode(nil, 1500)
+	if limit := max(576, min(max(req.MaxSize, 576), 1500)) - 28; len(p) > limit || len(p) < 300 {
+		// The echo of a huge option 82 or 61 is the client's own doing.
+		if len(req.RelayInfo)+len(req.Client.ClientID) < 100 {
+			t.Fatalf("%d bytes, at most %d; dropped %v", len(p), limit, dropped)
+		}
+	}
+	m := parsed(t, p)
+	if typ := m.Options[53]; len(typ) != 1 || typ[0] != byte(r.Type) {
+		t.Fatalf("option 53 is %v", typ)
+	}
+	_ = d.Event.Options()
+	to := To(req, r, &g.link)
+	if !to.Addr.IsValid() || !to.From.IsValid() {
+		t.Fatalf("sent to %v from %v", to.Addr, to.From)
+	}
+	if req.GIAddr.IsValid() && (to.Addr.Addr() != req.GIAddr || to.Raw || to.Broadcast) {
+		t.Fatalf("not sent to the relay: %+v", to)
+	}
+	if r.Type == Nak && (r.YIAddr.IsValid() || len(d.Changes) > 0) || r.Type == Nak && req.Type != Ask {
+		t.Fatalf("NAK %+v", r)
+	}
+	if y := r.YIAddr; y.IsValid() {
+		if holder, ok := g.engine.reserve.HolderOf(y); ok && holder != req.MAC || y == ip("10.20.0.100") && req.MAC != mac(1) || !d.Event.Subnet.Contains(y) {
+			t.Fatalf("%s given to %s", y, req.MAC)
+		}
+	}
+}

@@ -1,0 +1,254 @@
+package dhcp
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// simClient is a client written from RFC 2131, 4.4, not from the server's code.
+type simClient struct {
+	n       int
+	state   string // init, selecting, requesting, bound
+	xid     uint32
+	addr    netip.Addr // wanted or held
+	sent    time.Time  // when the request under way was sent first: the lease counts from there
+	expires time.Time
+}
+
+func (c *simClient) live(now time.Time) bool { return c.state == "bound" && now.Before(c.expires) }
+
+// message is on its way, to the server or to client to.
+type message struct {
+	req   *Request
+	reply *Reply
+	to    int
+	xid   uint32
+}
+
+// promise is what the server acknowledged to a client.
+type promise struct {
+	addr    netip.Addr
+	expires time.Time
+}
+
+// sim is a server that crashes, a disk that fails, a network that loses, doubles and delays, and clients.
+type sim struct {
+	cfg      Config
+	engine   *Engine
+	table    *Table
+	disk     *disk
+	now      time.Time
+	link     Link
+	clients  []*simClient
+	net      []message
+	promises map[MAC]promise
+	life     int // counts restarts: answers of a former life never leave
+	xid      uint32
+}
+
+func newSim(t *rapid.T) *sim {
+	s := voice()
+	s.Phones, s.OtherLeaseTime = PhonesNone, 10*time.Minute
+	s.Pools = []Range{{ip("10.20.0.100"), ip("10.20.0.103")}}
+	m := &sim{cfg: config(s), disk: newDisk(), now: start, promises: map[MAC]promise{}}
+	m.engine, _ = NewEngine(m.cfg, nil, nil)
+	m.link = Link{Interface: "voice0", Addrs: []netip.Prefix{netip.MustParsePrefix("10.20.0.2/24")}, Dest: limitedBroadcast, Source: netip.MustParseAddrPort("0.0.0.0:68")}
+	for n := range rapid.IntRange(2, 6).Draw(t, "clients") {
+		m.clients = append(m.clients, &simClient{n: n, state: "init"})
+	}
+	m.boot(t)
+	return m
+}
+
+// boot starts a server from what is on disk.
+func (m *sim) boot(t *rapid.T) {
+	m.life++
+	m.table = NewTable(m.cfg, m.disk, func() time.Time { return m.now })
+	if err := m.table.Load(m.disk.load); err != nil {
+		t.Fatal(err)
+	}
+	for mac, p := range m.promises {
+		if m.now.Before(p.expires) {
+			if l, ok := m.table.LeaseAt(p.addr); !ok || l.MAC != mac || l.Expires.Before(p.expires) {
+				t.Fatalf("%s was acknowledged to %s until %s; after a restart there is %+v", p.addr, mac, p.expires, l)
+			}
+		}
+	}
+}
+
+func (m *sim) send(c *simClient, typ MessageType, set func(*Request)) {
+	m.xid++
+	c.xid, c.sent = m.xid, m.now
+	m.net = append(m.net, message{req: request(c.n, typ, set), xid: c.xid})
+}
+
+// act is what a client does when its timer fires.
+func (m *sim) act(c *simClient, whim int) {
+	if c.state == "bound" && !c.live(m.now) {
+		c.state = "init"
+	}
+	switch {
+	case c.state == "bound" && whim == 0: // power cut; it remembers its address
+		c.state = "requesting"
+		m.send(c, Ask, func(r *Request) { r.Requested = c.addr })
+	case c.state == "bound" && whim == 1:
+		c.state = "init"
+		m.send(c, Release, func(r *Request) { r.CIAddr = c.addr })
+	case c.state == "bound":
+		m.send(c, Ask, func(r *Request) { r.CIAddr = c.addr })
+	default:
+		c.state = "selecting"
+		m.send(c, Discover, func(*Request) {})
+	}
+}
+
+// deliver hands over a message, which may have been delivered before.
+func (m *sim) deliver(t *rapid.T, msg message) {
+	if msg.req == nil {
+		m.receive(t, m.clients[msg.to], msg)
+		return
+	}
+	life := m.life
+	m.table.Serve(m.engine, msg.req, &m.link, func(d *Decision, err error) {
+		if err != nil || m.life != life || d.Reply == nil {
+			return
+		}
+		if d.Reply.Type == Ack {
+			secs := time.Duration(seconds(optionOf(d.Reply, 51))) * time.Second
+			m.promises[msg.req.MAC] = promise{d.Reply.YIAddr, d.Event.Time.Add(secs)}
+			if l, ok := m.disk.leases[d.Reply.YIAddr]; !ok || l.MAC != msg.req.MAC {
+				t.Fatalf("%s acknowledged to %s, on disk is %+v", d.Reply.YIAddr, msg.req.MAC, l)
+			}
+		}
+		n := int(msg.req.MAC[5])
+		m.net = append(m.net, message{reply: d.Reply, to: n, xid: msg.xid})
+	})
+	if msg.req.Type == Release {
+		if l, ok := m.table.view.At(msg.req.CIAddr); ok && l.MAC == msg.req.MAC && l.State == LeaseReleased {
+			delete(m.promises, msg.req.MAC)
+		}
+	}
+}
+
+// receive is the client's side of RFC 2131, figure 5.
+func (m *sim) receive(t *rapid.T, c *simClient, msg message) {
+	if msg.xid != c.xid {
+		return
+	}
+	switch r := msg.reply; {
+	case r.Type == Offer && c.state == "selecting":
+		c.state, c.addr = "requesting", r.YIAddr
+		m.send(c, Ask, func(q *Request) { q.Requested, q.ServerID = r.YIAddr, r.ServerID })
+	case r.Type == Ack && (c.state == "requesting" || c.state == "bound"):
+		c.state, c.addr = "bound", r.YIAddr
+		c.expires = c.sent.Add(time.Duration(seconds(optionOf(r, 51))) * time.Second)
+		m.check(t)
+	case r.Type == Nak && c.state != "selecting":
+		c.state = "init"
+	}
+}
+
+// check: no address has two living holders.
+func (m *sim) check(t *rapid.T) {
+	held := map[netip.Addr]int{}
+	for _, c := range m.clients {
+		if c.live(m.now) {
+			if other, twice := held[c.addr]; twice {
+				t.Fatalf("%s is held by clients %d and %d", c.addr, other, c.n)
+			}
+			held[c.addr] = c.n
+		}
+	}
+}
+
+var errDisk = errors.New("disk full")
+
+// No address is acknowledged to two living clients; what was acknowledged is there after a crash at any moment; and every client
+// that keeps trying ends with an address while one is free.
+func TestModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m := newSim(t)
+		pick := func() (message, bool) {
+			if len(m.net) == 0 {
+				return message{}, false
+			}
+			i := rapid.IntRange(0, len(m.net)-1).Draw(t, "message")
+			msg := m.net[i]
+			m.net = append(m.net[:i:i], m.net[i+1:]...)
+			return msg, true
+		}
+		t.Repeat(map[string]func(*rapid.T){
+			"": m.check,
+			"client acts": func(t *rapid.T) {
+				c := rapid.SampledFrom(m.clients).Draw(t, "client")
+				m.act(c, rapid.IntRange(0, 5).Draw(t, "whim"))
+			},
+			"deliver": func(t *rapid.T) {
+				if msg, ok := pick(); ok {
+					m.deliver(t, msg)
+				}
+			},
+			"deliver too": func(t *rapid.T) {
+				if msg, ok := pick(); ok {
+					m.deliver(t, msg)
+				}
+			},
+			"double": func(t *rapid.T) {
+				if msg, ok := pick(); ok {
+					m.net = append(m.net, msg, msg)
+				}
+			},
+			"lose":        func(t *rapid.T) { pick() },
+			"write":       func(t *rapid.T) { m.table.flush() },
+			"write fails": func(t *rapid.T) { m.disk.err = errDisk; m.table.flush(); m.disk.err = nil },
+			"crash":       func(t *rapid.T) { m.boot(t) },
+			"crash after the write": func(t *rapid.T) {
+				m.life++ // the answers never leave
+				m.table.flush()
+				m.boot(t)
+			},
+			"time passes": func(t *rapid.T) {
+				m.now = m.now.Add(time.Duration(rapid.SampledFrom([]int{1, 20, 70, 290, 590}).Draw(t, "seconds")) * time.Second)
+			},
+		})
+		m.settle(t)
+	})
+}
+
+// settle lets a quiet network finish the work: four addresses for at most four clients that keep trying.
+func (m *sim) settle(t *rapid.T) {
+	m.net = nil
+	m.clients = m.clients[:min(4, len(m.clients))]
+	m.table.flush()
+	m.now = m.now.Add(30 * time.Minute) // what others held has ended
+	for range 4 {
+		for _, c := range m.clients {
+			if !c.live(m.now) {
+				c.state = "init"
+				m.act(c, 5)
+			}
+			for len(m.net) > 0 {
+				msg := m.net[0]
+				m.net = m.net[1:]
+				if msg.req == nil && msg.to >= len(m.clients) {
+					continue
+				}
+				m.deliver(t, msg)
+				m.table.flush()
+			}
+		}
+		m.check(t)
+	}
+	for _, c := range m.clients {
+		if !c.live(m.now) {
+			t.Fatalf("client %d ends in %s without an address; %s", c.n, c.state, m.describe())
+		}
+	}
+}
+
+func (m *sim) describe() string { return fmt.Sprintf("%+v, disk %+v", m.table.Stats(), m.disk.leases) }
