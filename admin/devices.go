@@ -131,10 +131,8 @@ func (s *Server) listDevices(ctx context.Context, in *deviceListInput) (*listOut
 	}
 	for i, d := range found {
 		dev := publicDevice(d, callerOf(ctx))
-		if err := s.addStatus(ctx, &dev); err != nil {
-			return nil, err
-		}
-		if in.State != "" && dev.Status.State != in.State {
+		s.addStatus(ctx, &dev)
+		if in.State != "" && (dev.Status == nil || dev.Status.State != in.State) {
 			continue
 		}
 		if out.Body.Items = append(out.Body.Items, dev); len(out.Body.Items) == in.Limit {
@@ -197,19 +195,15 @@ func (in *deviceListInput) matches(d *provision.Device) bool {
 	return false
 }
 
-// addStatus says how the phone stands. A phone whose files can't be rendered is still shown, with the reason.
-func (s *Server) addStatus(ctx context.Context, d *client.Device) error {
+// addStatus says how the phone stands. A phone of which that can't be told (its files can't be rendered, say) is still
+// shown: one bad record must not hide the others.
+func (s *Server) addStatus(ctx context.Context, d *client.Device) {
 	st, err := s.cfg.Phones.Status(ctx, d.MAC)
-	switch {
-	case err == nil:
-	case ctx.Err() != nil:
-		return problem(ctx.Err())
-	default:
+	if err != nil {
 		s.cfg.Log.Warn("device status", "mac", d.MAC, "err", err)
-		return problem(fmt.Errorf("status of device %s: %w", d.MAC, err))
+		return
 	}
 	d.Status = &st
-	return nil
 }
 
 func (s *Server) readDevice(ctx context.Context, mac dhcp.MAC, reveal bool) (*recordOutput[client.Device], error) {
@@ -233,9 +227,7 @@ func (s *Server) readDevice(ctx context.Context, mac dhcp.MAC, reveal bool) (*re
 	} else if err := s.revealed(ctx, "device", mac.String()); err != nil {
 		return nil, problem(err)
 	}
-	if err := s.addStatus(ctx, &dev); err != nil {
-		return nil, err
-	}
+	s.addStatus(ctx, &dev)
 	return recordAnswer(dev, rec.Revision, false), nil
 }
 
@@ -282,10 +274,7 @@ func (s *Server) writeDevice(ctx context.Context, mac dhcp.MAC, pre precondition
 		}
 	}
 	dev := publicDevice(*rec, callerOf(ctx))
-	// The change is made: a status that can't be told doesn't take it back.
-	if st, err := s.cfg.Phones.Status(ctx, mac); err == nil {
-		dev.Status = &st
-	}
+	s.addStatus(ctx, &dev)
 	return recordAnswer(dev, rec.Revision, created), nil
 }
 

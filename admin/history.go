@@ -65,7 +65,7 @@ type fileInput struct {
 const (
 	headerDigest  = "Plugtone-Digest"  // SHA-256 of the real file, hexadecimal
 	headerSize    = "Plugtone-Size"    // bytes of the real file
-	headerOutcome = "Plugtone-Outcome" // served or expected
+	headerOutcome = "Plugtone-Outcome" // served, expected, not_found
 	headerReason  = "Plugtone-Reason"  // why there is no file
 	headerMasked  = "Plugtone-Masked"  // true: the body has *** for secrets
 )
@@ -91,11 +91,7 @@ func (s *Server) readFile(ctx context.Context, in *fileInput) (*huma.StreamRespo
 			file.Content.Close()
 		}
 	}
-	switch provision.Outcome(file.Outcome) {
-	case provision.NotFound:
-		closeFile()
-		return nil, huma.Error404NotFound(fmt.Sprintf("file %.100q of device %s: %s", in.Name, mac, file.Reason))
-	case provision.Fault:
+	if provision.Outcome(file.Outcome) == provision.Fault {
 		closeFile()
 		return nil, problem(fmt.Errorf("file %.100q of device %s: %s: %w", in.Name, mac, file.Reason, provision.ErrFault))
 	}
@@ -116,7 +112,7 @@ func (s *Server) readFile(ctx context.Context, in *fileInput) (*huma.StreamRespo
 			}
 		}
 		if file.Outcome != string(provision.Served) {
-			// Asked for in vain by design: an answer without a body, not an error.
+			// A name that the pack knows and answers in vain: an answer without a body, not an error.
 			c.SetStatus(http.StatusNoContent)
 			return
 		}

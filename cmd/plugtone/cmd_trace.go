@@ -246,9 +246,6 @@ func printExplanation(c *cobra.Command, x client.Explanation) error {
 			f.add("bytes", fmt.Sprintf("%d, SHA-256 %s", v.Size, v.Digest))
 		}
 	}
-	for _, n := range x.Notes {
-		f.add("note", n)
-	}
 	return f.print(c.OutOrStdout())
 }
 
