@@ -145,17 +145,21 @@ func (j *journal) observer() Observer {
 func (j *journal) next(t *testing.T, want dhcp.Verdict) dhcp.Event {
 	t.Helper()
 	for {
-		select {
-		case ev := <-j.decided:
-			if ev.Verdict == want {
-				return ev
-			}
-		case <-t.Context().Done():
-			t.Fatalf("no %s before the test ended", want)
-		case <-time.After(20 * time.Second):
-			t.Fatalf("no %s in 20 s", want)
+		if ev := receive(t, j.decided); ev.Verdict == want {
+			return ev
 		}
 	}
+}
+
+// receive waits for a value, but not for ever.
+func receive[T any](t *testing.T, ch <-chan T) (v T) {
+	t.Helper()
+	select {
+	case v = <-ch:
+	case <-time.After(20 * time.Second):
+		t.Fatalf("no %T in 20 s", v)
+	}
+	return v
 }
 
 // logTo writes a server's log to the test's.

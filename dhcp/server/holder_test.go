@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -20,14 +21,10 @@ func TestHolderFindsThisProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	comm, err := os.ReadFile("/proc/self/comm")
-	if err != nil {
-		t.Fatal(err)
-	}
 	port := udp.LocalAddr().(*net.UDPAddr).Port
 	for network, port := range map[string]int{"udp": port, "udp4": port, "tcp": tcp.Addr().(*net.TCPAddr).Port} {
 		pid, name, ok := Holder(network, port)
-		if !ok || pid != os.Getpid() || name != strings.TrimSpace(string(comm)) {
+		if !ok || pid != os.Getpid() || name != self(t) {
 			t.Errorf("Holder(%s, %d) = %d %q %v, want this process", network, port, pid, name, ok)
 		}
 	}
@@ -75,7 +72,7 @@ func TestListenErrorTellsWhoAndHow(t *testing.T) {
 		err  error
 		want string
 	}{
-		{syscall.EADDRINUSE, "/udp is taken by server.test (process "},
+		{syscall.EADDRINUSE, fmt.Sprintf("/udp is taken by %s (process %d)", self(t), os.Getpid())},
 		{syscall.EACCES, "\nhint: CAP_NET_BIND_SERVICE is missing: setcap cap_net_bind_service,cap_net_raw=+ep "},
 		{syscall.EACCES, "AmbientCapabilities=CAP_NET_BIND_SERVICE CAP_NET_RAW"},
 		{syscall.EINVAL, "/udp: listen: bind: invalid argument"},
@@ -85,4 +82,14 @@ func TestListenErrorTellsWhoAndHow(t *testing.T) {
 			t.Errorf("%v: %q lacks %q", c.err, got, c.want)
 		}
 	}
+}
+
+// self is the name of this process.
+func self(t *testing.T) string {
+	t.Helper()
+	comm, err := os.ReadFile("/proc/self/comm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(comm))
 }

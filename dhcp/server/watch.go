@@ -22,6 +22,7 @@ func (s *Server) watch(ctx context.Context) {
 	bell := make(chan struct{}, 1)
 	hear := &listeners{server: s, open: map[string]*listener{}}
 	defer hear.close()
+	hear.follow(ctx) // before anybody asks: it is the listeners who tell of the answers
 	tasks.Go(func() { s.ring(ctx, bell) })
 	if s.cfg.WatchEvery > 0 {
 		tasks.Go(func() { s.patrol(ctx) })
@@ -29,7 +30,6 @@ func (s *Server) watch(ctx context.Context) {
 	poll := time.NewTicker(pollEvery)
 	defer poll.Stop()
 	for {
-		hear.follow(ctx)
 		select {
 		case <-ctx.Done():
 			return
@@ -39,6 +39,7 @@ func (s *Server) watch(ctx context.Context) {
 			s.routes.forget()
 			s.rescan("poll")
 		}
+		hear.follow(ctx)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -118,6 +119,24 @@ func (n *Namespace) withLink(iface, what string, f func(netlink.Link) error) err
 		return fmt.Errorf("namespace %s: interface %s: %s: %w", n.name, iface, what, err)
 	}
 	return nil
+}
+
+// awaitCarrier waits until the kernel has taken note, in its own time, that an interface and its peer are up: before that
+// it drops what is sent, and a bridge does not forward.
+func (n *Namespace) awaitCarrier(iface string) error {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for range 3000 {
+		link, err := n.nl.LinkByName(iface)
+		if err != nil {
+			return fmt.Errorf("namespace %s: interface %s: %w", n.name, iface, err)
+		}
+		if link.Attrs().OperState == netlink.OperUp {
+			return nil
+		}
+		<-tick.C
+	}
+	return fmt.Errorf("namespace %s: interface %s is up but has no carrier after three seconds", n.name, iface)
 }
 
 // close kills what runs here and lets go of the namespace.

@@ -120,7 +120,10 @@ func (l *Lab) Link(a, b Port) error {
 	if err := a.Namespace.nl.LinkAdd(veth); err != nil {
 		return fmt.Errorf("link %s of %s to %s of %s: %w", a.Name, a.Namespace.name, b.Name, b.Namespace.name, err)
 	}
-	return errors.Join(a.settle(), b.settle())
+	if err := errors.Join(a.settle(), b.settle()); err != nil || a.Down || b.Down {
+		return err
+	}
+	return errors.Join(a.Namespace.awaitCarrier(a.Name), b.Namespace.awaitCarrier(b.Name))
 }
 
 // settle gives a new port its addresses and raises it.
@@ -179,7 +182,10 @@ func (b *Bridge) Attach(p Port) error {
 	if err := b.ns.nl.LinkSetMasterByIndex(link, b.index); err != nil {
 		return fmt.Errorf("%s: port %s: %w", b.ns.name, own, err)
 	}
-	return b.ns.Up(own)
+	if err := b.ns.Up(own); err != nil || p.Down {
+		return err
+	}
+	return errors.Join(b.ns.awaitCarrier(own), p.Namespace.awaitCarrier(p.Name))
 }
 
 // Close kills the programs that run in the lab and lets go of its namespaces.

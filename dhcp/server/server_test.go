@@ -1,0 +1,384 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
+	"golang.org/x/sys/unix"
+
+	"plugtone/cmd/plugtone/netlab"
+	"plugtone/dhcp"
+)
+
+// TestUdhcpc boots busybox's client with the broadcast flag (C14) and without it, when the reply is a frame of ours (C15),
+// then has it renew, by unicast and with the kernel's own sending (C13).
+func TestUdhcpc(t *testing.T) {
+	for name, args := range map[string][]string{"broadcast": {"-B"}, "unicast": nil} {
+		t.Run(name, func(t *testing.T) {
+			s, d := newStage(t, "udhcpc"), newDesk()
+			j := s.serve(d, nil)
+			c := s.udhcpc(s.host("phone", "eth0", "00:15:65:12:34:56"), args...)
+			if got := c.next("bound"); got != "10.20.0.100 10.20.0.2" {
+				t.Errorf("bound to %q", got)
+			}
+			last := s.renew(c, d)
+			first := d.requests()[0]
+			if got := first.req.Broadcast(); got != (name == "broadcast") {
+				t.Errorf("the client's broadcast flag is %v", got)
+			}
+			if first.link.Dest != broadcastAddr || first.link.Interface != "voice0" || first.link.MTU != 1500 {
+				t.Errorf("the DISCOVER came with %+v", first.link)
+			}
+			if last.link.Dest.String() != "10.20.0.2" || last.req.CIAddr.String() != "10.20.0.100" || last.link.Reach.String() != "10.20.0.2" {
+				t.Errorf("the renewal came with %+v", last.link)
+			}
+			if len(j.fallback)+len(j.dropped) != 0 {
+				t.Errorf("%d fallbacks, %d drops", len(j.fallback), len(j.dropped))
+			}
+		})
+	}
+}
+
+// renew has udhcpc renew its lease and returns the request that came by unicast. The client opens the socket for the answer
+// only after it has asked: often we are faster, the answer meets a closed port, and the client asks once more by broadcast.
+func (s *stage) renew(c *client, d *desk) seen {
+	s.t.Helper()
+	before := len(d.requests())
+	s.ok(c.cmd.Process.Signal(syscall.SIGUSR1))
+	if got := c.next("renew"); got != "10.20.0.100 10.20.0.2" {
+		s.t.Errorf("renewed %q", got)
+	}
+	return d.requests()[before]
+}
+
+func TestDhclient(t *testing.T) {
+	s := newStage(t, "dhclient=isc-dhcp-client")
+	j := s.serve(newDesk(), nil)
+	c := s.dhclient(s.host("phone", "eth0", "00:15:65:12:34:56"))
+	if got := c.next("BOUND"); got != "10.20.0.100 10.20.0.2" {
+		t.Errorf("bound to %q", got)
+	}
+	if len(j.fallback)+len(j.dropped) != 0 {
+		t.Errorf("%d fallbacks, %d drops", len(j.fallback), len(j.dropped))
+	}
+}
+
+func TestTwoClientsAtOnce(t *testing.T) {
+	s := newStage(t, "udhcpc")
+	s.serve(newDesk(), nil)
+	a := s.udhcpc(s.host("phone1", "eth0", "00:15:65:00:00:01"))
+	b := s.udhcpc(s.host("phone2", "eth0", "00:15:65:00:00:02"))
+	got := map[string]bool{a.next("bound"): true, b.next("bound"): true}
+	if !got["10.20.0.100 10.20.0.2"] || !got["10.20.0.101 10.20.0.2"] {
+		t.Errorf("two clients got %v", got)
+	}
+}
+
+// TestWithoutNetRaw: the capability is missing, the reply goes by broadcast, and both are told.
+func TestWithoutNetRaw(t *testing.T) {
+	s := newStage(t, "udhcpc")
+	j := s.serve(newDesk(), func(c *Config) {
+		c.Within = func(f func() error) error { return s.pbx.Do(func() error { return withoutNetRaw(f) }) }
+	})
+	if got := s.udhcpc(s.host("phone", "eth0", "00:15:65:12:34:56")).next("bound"); got != "10.20.0.100 10.20.0.2" {
+		t.Errorf("bound to %q", got)
+	}
+	if err := receive(t, j.fallback); !errors.Is(err, errNoFrame) {
+		t.Errorf("fallback because of %v", err)
+	}
+}
+
+// withoutNetRaw runs f on a thread that lacks CAP_NET_RAW for the time.
+func withoutNetRaw(f func() error) error {
+	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&head, &data[0]); err != nil {
+		return err
+	}
+	less := data
+	less[0].Effective &^= 1 << unix.CAP_NET_RAW
+	if err := unix.Capset(&head, &less[0]); err != nil {
+		return err
+	}
+	return errors.Join(f(), unix.Capset(&head, &data[0]))
+}
+
+func TestMissingCapabilityIsNamed(t *testing.T) {
+	s := newStage(t)
+	err := s.pbx.Do(func() error {
+		return withoutNetRaw(func() error {
+			_, err := openRaw()
+			return err
+		})
+	})
+	if err == nil || !errors.Is(err, syscall.EPERM) || !strings.Contains(err.Error(), "\nhint: CAP_NET_RAW is missing: setcap ") {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestConflict (C41): the first address is in use by a host that never asked; the probe finds it, and another is offered.
+func TestConflict(t *testing.T) {
+	s, d := newStage(t, "udhcpc"), newDesk()
+	d.probe = true
+	s.host("squatter", "eth0", "02:00:00:00:00:99", "10.20.0.100/24")
+	j := s.serve(d, nil)
+	if got := s.udhcpc(s.host("phone", "eth0", "00:15:65:12:34:56")).next("bound"); got != "10.20.0.101 10.20.0.2" {
+		t.Errorf("bound to %q, want the address beside the squatter's", got)
+	}
+	if ev := j.next(t, dhcp.VerdictProbing); ev.MAC.String() != "00:15:65:12:34:56" {
+		t.Errorf("probing for %s", ev.MAC)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if used, known := d.probed[netip.MustParseAddr("10.20.0.100")]; !used || !known {
+		t.Errorf("probes: %v", d.probed)
+	}
+	if used, known := d.probed[netip.MustParseAddr("10.20.0.101")]; used || !known {
+		t.Errorf("probes: %v", d.probed)
+	}
+}
+
+// TestProbeHoldsNobodyUp (C41): a client whose address is known is answered while another's is being probed, although
+// there is one worker for both.
+func TestProbeHoldsNobodyUp(t *testing.T) {
+	s, d := newStage(t, "udhcpc"), newDesk()
+	d.probe = true
+	d.given[dhcp.MAC{0, 0x15, 0x65, 0, 0, 2}] = netip.MustParseAddr("10.20.0.50")
+	d.probed[netip.MustParseAddr("10.20.0.50")] = false
+	j := s.serve(d, func(c *Config) { c.Workers = 1 })
+	phone := s.host("phone", "eth0", "02:00:00:00:00:03", "10.20.0.9/24")
+	conn := s.udp(phone, "10.20.0.9:68")
+	for _, mac := range []byte{1, 2} {
+		_, err := conn.WriteTo(message(t, mac, dhcpv4.MessageTypeDiscover), &net.UDPAddr{IP: ip("10.20.0.2"), Port: 67})
+		s.ok(err)
+	}
+	probing, first, second := j.next(t, dhcp.VerdictProbing), j.next(t, dhcp.VerdictOffered), j.next(t, dhcp.VerdictOffered)
+	if probing.MAC[5] != 1 || first.MAC[5] != 2 || second.MAC[5] != 1 {
+		t.Errorf("probing for %s, offers to %s and %s", probing.MAC, first.MAC, second.MAC)
+	}
+}
+
+// TestOwnerMayKeepItsAddress: a phone that answers for the address itself has no conflict with itself.
+func TestOwnerMayKeepItsAddress(t *testing.T) {
+	s := newStage(t)
+	s.host("phone", "eth0", "00:15:65:12:34:56", "10.20.0.100/24")
+	p := newProber(s.pbx.Do)
+	defer p.close()
+	var link *iface
+	s.ok(s.pbx.Do(func() error {
+		l, err := openLinks()
+		if err == nil {
+			link = l.now.Load().byName["voice0"]
+			l.close()
+		}
+		return err
+	}))
+	for mac, want := range map[dhcp.MAC]bool{{0, 0x15, 0x65, 0x12, 0x34, 0x56}: false, {0, 0x15, 0x65, 0, 0, 1}: true} {
+		type answer struct {
+			used bool
+			err  error
+		}
+		got, done := make(chan answer, 1), make(chan bool, 1)
+		started := p.start(t.Context(), netip.MustParseAddr("10.20.0.100"), link, mac,
+			func(used bool, err error) { got <- answer{used, err} }, func() { done <- true })
+		if a := <-got; !started || a.used != want || a.err != nil {
+			t.Errorf("probe for %s: %+v, want in use %v", mac, a, want)
+		}
+		<-done
+	}
+}
+
+// TestICMPProbe asks for addresses that ARP does not reach.
+func TestICMPProbe(t *testing.T) {
+	s := newStage(t)
+	s.host("phone", "eth0", "00:15:65:12:34:56", "10.20.0.100/24")
+	p := newProber(s.pbx.Do)
+	defer p.close()
+	for addr, want := range map[string]bool{"10.20.0.100": true, "10.20.0.101": false} {
+		got := make(chan bool, 1)
+		p.start(t.Context(), netip.MustParseAddr(addr), nil, dhcp.MAC{1}, func(used bool, err error) {
+			if err != nil {
+				t.Error(err)
+			}
+			got <- used
+		}, func() {})
+		if used := <-got; used != want {
+			t.Errorf("%s in use: %v, want %v", addr, used, want)
+		}
+	}
+}
+
+// TestRelay has ISC's relay between client and server: packets come by unicast on a link without a subnet of the client.
+func TestRelay(t *testing.T) {
+	s, d := newStage(t, "udhcpc", "dhcrelay=isc-dhcp-relay"), newDesk()
+	relay := s.host("relay", "up0", "02:00:00:00:00:05", "10.20.0.5/24")
+	phone, err := s.lab.Namespace("phone")
+	s.ok(err)
+	s.ok(s.lab.Link(netlab.Port{Namespace: phone, Name: "eth0", MAC: "00:15:65:12:34:56"},
+		netlab.Port{Namespace: relay, Name: "down0", Addrs: []netip.Prefix{netip.MustParsePrefix("10.40.0.1/24")}}))
+	s.ok(s.pbx.AddRoute(netip.MustParsePrefix("10.40.0.0/24"), netip.MustParseAddr("10.20.0.5")))
+	j := s.serve(d, func(c *Config) { c.Interfaces = nil })
+	agent := relay.Command(context.Background(), "dhcrelay", "-4", "-d", "-a", "-iu", "up0", "-id", "down0", "10.20.0.2")
+	agent.Stdout, agent.Stderr = testWriter{t}, testWriter{t}
+	s.ok(agent.Start())
+	defer func() {
+		_ = agent.Process.Kill()
+		_ = agent.Wait()
+	}()
+	if got := s.udhcpc(phone).next("bound"); got != "10.40.0.100 10.20.0.2" {
+		t.Errorf("bound to %q", got)
+	}
+	j.next(t, dhcp.VerdictAcked)
+	first := d.requests()[0]
+	if first.req.GIAddr.String() != "10.40.0.1" || first.link.Interface != "voice0" || first.link.Reach.String() != "10.20.0.2" || first.req.RelayInfo == "" {
+		t.Errorf("relayed request %+v on %+v", first.req, first.link)
+	}
+}
+
+// TestLinkThatComesLater: the interface is plugged in after the server is ready, goes, and comes back as another one.
+func TestLinkThatComesLater(t *testing.T) {
+	s := newStage(t, "udhcpc")
+	j := s.serve(newDesk(), func(c *Config) { c.Interfaces = []string{"late0"} })
+	for i, mac := range []string{"00:15:65:00:00:01", "00:15:65:00:00:02"} {
+		s.plug(s.pbx, "late0", "", "10.50.0.2/24")
+		want := netip.AddrFrom4([4]byte{10, 50, 0, byte(100 + i)}).String() + " 10.50.0.2"
+		c := s.udhcpc(s.host("phone"+mac[16:], "eth0", mac))
+		if got := c.next("bound"); got != want {
+			t.Errorf("bound to %q, want %q", got, want)
+		}
+		j.next(t, dhcp.VerdictAcked)
+		s.ok(c.cmd.Process.Kill())
+		s.ok(s.pbx.Remove("late0"))
+	}
+}
+
+// TestTwoAddressesOnALink (C16): each client is answered from the address that it asked.
+func TestTwoAddressesOnALink(t *testing.T) {
+	s, d := newStage(t), newDesk()
+	s.serve(d, nil)
+	s.ok(s.pbx.AddAddr("voice0", netip.MustParsePrefix("10.30.0.2/24")))
+	phone := s.host("phone", "eth0", "00:15:65:00:00:01", "10.20.0.9/24", "10.30.0.9/24")
+	for _, c := range []struct{ from, to string }{{"10.20.0.9", "10.20.0.2"}, {"10.30.0.9", "10.30.0.2"}} {
+		conn := s.udp(phone, c.from+":68")
+		_, err := conn.WriteTo(message(t, 1, dhcpv4.MessageTypeRequest, dhcpv4.WithClientIP(ip(c.from))), &net.UDPAddr{IP: ip(c.to), Port: 67})
+		s.ok(err)
+		buf := make([]byte, packetSize)
+		_, from, err := conn.ReadFrom(buf)
+		s.ok(errors.Join(err, conn.Close()))
+		if from.String() != c.to+":67" {
+			t.Errorf("%s asked %s and was answered by %s", c.from, c.to, from)
+		}
+	}
+}
+
+// udp opens a socket in a namespace that gives up reading after a while.
+func (s *stage) udp(ns *netlab.Namespace, addr string) *net.UDPConn {
+	s.t.Helper()
+	var conn *net.UDPConn
+	s.ok(ns.Do(func() (err error) {
+		conn, err = net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.MustParseAddrPort(addr)))
+		return err
+	}))
+	s.ok(conn.SetDeadline(time.Now().Add(10 * time.Second)))
+	s.t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+func TestSecondServerIsRefused(t *testing.T) {
+	s := newStage(t)
+	s.serve(newDesk(), nil)
+	srv, err := New(Config{Now: time.Now, Log: logTo(t), Within: s.pbx.Do}, nil, newDesk())
+	s.ok(err)
+	want := fmt.Sprintf("dhcp: port 67/udp is taken by %s (process %d)", self(t), os.Getpid())
+	err = srv.Run(t.Context(), func() { t.Error("a second server on the same port is ready") })
+	if err == nil || !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestForeignServerIsSeen: its OFFER to somebody else (by broadcast) and its answer to our own DISCOVER.
+func TestForeignServerIsSeen(t *testing.T) {
+	s, d := newStage(t, "udhcpc"), newDesk()
+	d.fail = errDisk // ours stays silent
+	rogue := s.host("rogue", "lan0", "02:00:00:00:00:66", "10.20.0.66/24")
+	s.serveOn(rogue, newDesk(), func(c *Config) { c.Interfaces = []string{"lan0"} })
+	check := func(o Offer, client string) {
+		t.Helper()
+		if o.Interface != "voice0" || o.Server.String() != "10.20.0.66" || o.MAC.String() != "02:00:00:00:00:66" || o.Client.String() != client || o.Type != dhcp.Offer {
+			t.Errorf("seen: %+v", o)
+		}
+	}
+	var offers []Offer
+	s.ok(s.pbx.Do(func() (err error) {
+		offers, err = Discover(t.Context(), "voice0")
+		return err
+	}))
+	if len(offers) != 1 {
+		t.Fatalf("%d offers: %+v", len(offers), offers)
+	}
+	check(offers[0], "02:00:00:00:00:02")
+
+	j := s.serve(d, func(c *Config) { c.WatchEvery = time.Hour })
+	check(receive(t, j.foreign), "02:00:00:00:00:02")
+	s.udhcpc(s.host("phone", "eth0", "00:15:65:12:34:56"), "-B").next("bound")
+	for {
+		if o := receive(t, j.foreign); o.Client.String() == "00:15:65:12:34:56" {
+			check(o, "00:15:65:12:34:56")
+			break
+		}
+	}
+}
+
+func TestDiscoverWithoutServers(t *testing.T) {
+	s := newStage(t)
+	ctx, stop := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer stop()
+	err := s.pbx.Do(func() error {
+		offers, err := Discover(ctx, "voice0")
+		if len(offers) != 0 {
+			t.Errorf("offers out of nowhere: %v", offers)
+		}
+		return err
+	})
+	s.ok(err)
+	err = s.pbx.Do(func() error { _, err := Discover(t.Context(), "none0"); return err })
+	if err == nil || !strings.HasPrefix(err.Error(), "discover on none0: ") {
+		t.Errorf("unknown interface: %v", err)
+	}
+	err = s.pbx.Do(func() error { _, err := Discover(t.Context(), "lo"); return err })
+	if err == nil || !strings.Contains(err.Error(), "no Ethernet address") {
+		t.Errorf("loopback: %v", err)
+	}
+}
+
+// TestTruncatedPacketIsDropped: nothing of 2,049 bytes is DHCP.
+func TestTruncatedPacketIsDropped(t *testing.T) {
+	s := newStage(t)
+	j := s.serve(newDesk(), nil)
+	conn := s.udp(s.host("phone", "eth0", "", "10.20.0.9/24"), "10.20.0.9:68")
+	_, err := conn.WriteTo(make([]byte, packetSize+1), &net.UDPAddr{IP: ip("10.20.0.2"), Port: 67})
+	s.ok(err)
+	if why := receive(t, j.dropped); why != DropTruncated {
+		t.Errorf("dropped because of %s", why)
+	}
+}
+
+func TestHolderLooksIntoTheThreadsNamespace(t *testing.T) {
+	s := newStage(t)
+	s.udp(s.pbx, "10.20.0.2:67")
+	s.ok(s.pbx.Do(func() error {
+		if pid, _, ok := Holder("udp", 67); !ok || pid != os.Getpid() {
+			t.Errorf("process %d, found %v", pid, ok)
+		}
+		return nil
+	}))
+}
