@@ -104,3 +104,18 @@ func (v *Vendor) checkBoot() []error {
 func (v *Vendor) forces(code int) bool {
 	return slices.ContainsFunc(v.doc.DHCP, func(d optionDoc) bool { return d.Option == code && d.Force })
 }
+
+// SampleMAC is a MAC with the first of the vendor's prefixes, for simulated phones; ok is false when the pack has none.
+func (v *Vendor) SampleMAC() (m dhcp.MAC, ok bool) {
+	for _, c := range v.doc.Recognise.OUI {
+		digits := strings.NewReplacer(":", "", "-", "", ".", "").Replace(c.Match)
+		if len(digits) > 12 {
+			continue
+		}
+		mac, err := dhcp.ParseMAC(digits + "000000000001"[len(digits):])
+		if err == nil {
+			return mac, true
+		}
+	}
+	return dhcp.MAC{}, false
+}

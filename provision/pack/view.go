@@ -58,6 +58,7 @@ type keyView struct {
 	Code, Text         string
 	Module, Index      int
 	Account            *lineView
+	model              *Model
 }
 
 type expansionView struct {
@@ -191,7 +192,7 @@ func (v *view) setKeys(p Phone) error {
 	index := 0
 	add := func(area string, count, module int) {
 		for n := range count {
-			k := &keyView{Area: area, Slot: n + 1, Type: "none", Module: module}
+			k := &keyView{Area: area, Slot: n + 1, Type: "none", Module: module, model: v.model}
 			if area == "line" || module > 0 {
 				index++
 				k.Index = index
@@ -325,3 +326,6 @@ func (c *zoneCache) load(name string) (tz.Zone, error) {
 	}
 	return z, err
 }
+
+// Is tells of a key's phone whether its model is called so or belongs to a family called so.
+func (k *keyView) Is(name string) bool { return k.model.is(name) }

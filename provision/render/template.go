@@ -223,12 +223,23 @@ func (t *Template) run(data any) (string, error) {
 // ".Password", "setting admin_password". It is how a pack tells what its templates need.
 func (t *Template) Fields() []string {
 	seen := make(map[string]bool)
-	for _, tt := range t.t.Templates() {
-		if tt.Tree != nil {
-			collect(tt.Tree.Root, seen)
+	t.collect(t.Name, seen, make(map[string]bool))
+	return slices.Sorted(maps.Keys(seen))
+}
+
+// collect reads one template and those that it calls.
+func (t *Template) collect(name string, seen, visited map[string]bool) {
+	tt := t.t.Lookup(name)
+	if tt == nil || tt.Tree == nil || visited[name] {
+		return
+	}
+	visited[name] = true
+	collect(tt.Tree.Root, seen)
+	for called := range seen {
+		if sub, ok := strings.CutPrefix(called, "template "); ok {
+			t.collect(sub, seen, visited)
 		}
 	}
-	return slices.Sorted(maps.Keys(seen))
 }
 
 func collect(n parse.Node, seen map[string]bool) {
@@ -248,6 +259,7 @@ func collect(n parse.Node, seen map[string]bool) {
 	case *parse.WithNode:
 		collectBranch(&x.BranchNode, seen)
 	case *parse.TemplateNode:
+		seen["template "+x.Name] = true
 		collect(x.Pipe, seen)
 	case *parse.PipeNode:
 		if x == nil {

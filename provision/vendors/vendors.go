@@ -6,5 +6,5 @@ import "embed"
 
 // FS holds the packs, one folder per vendor.
 //
-//go:embed README.md
+//go:embed */vendor.yaml */*.tmpl
 var FS embed.FS
