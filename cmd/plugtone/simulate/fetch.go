@@ -1,0 +1,109 @@
+package simulate
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/pin/tftp/v3"
+
+	"plugtone/cmd/plugtone/netlab"
+)
+
+// fileLimit is more than any configuration file has; a phone's flash would not take it either.
+const fileLimit = 8 << 20
+
+// fetcher gets files over the transport that the base URL names.
+type fetcher struct {
+	host      Host
+	base      *url.URL
+	userAgent string
+	web       *http.Client
+}
+
+func newFetcher(host Host, base *url.URL, userAgent string) *fetcher {
+	transport := &http.Transport{DialContext: host.Namespace.DialContext}
+	return &fetcher{host: host, base: base, userAgent: userAgent, web: &http.Client{
+		Transport: transport,
+		Timeout:   20 * time.Second,
+		CheckRedirect: func(*http.Request, []*http.Request) error {
+			return errors.New("redirected, which many phones don't follow")
+		},
+	}}
+}
+
+func (f *fetcher) close() { f.web.CloseIdleConnections() }
+
+// get returns the size of a file.
+func (f *fetcher) get(ctx context.Context, name string) (int, error) {
+	switch f.base.Scheme {
+	case "http":
+		return f.overHTTP(ctx, name)
+	case "tftp":
+		return f.overTFTP(name)
+	}
+	return 0, fmt.Errorf("server URL %s: scheme %q can't be played", f.base, f.base.Scheme)
+}
+
+func (f *fetcher) overHTTP(ctx context.Context, name string) (int, error) {
+	u := *f.base
+	u.Path += strings.TrimPrefix(name, "/")
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return 0, err
+	}
+	req.Header.Set("User-Agent", f.userAgent)
+	resp, err := f.web.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	n, err := io.Copy(io.Discard, io.LimitReader(resp.Body, fileLimit))
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = errors.New("HTTP " + resp.Status)
+	}
+	return int(n), err
+}
+
+func (f *fetcher) overTFTP(name string) (int, error) {
+	var got bytes.Buffer
+	// The client opens its sockets on this goroutine, so they stand in the phone's namespace.
+	err := f.host.Namespace.Do(func() error {
+		port := f.base.Port()
+		if port == "" {
+			port = "69"
+		}
+		client, err := tftp.NewClient(net.JoinHostPort(f.base.Hostname(), port))
+		if err != nil {
+			return err
+		}
+		client.SetTimeout(2 * time.Second)
+		client.SetRetries(3)
+		client.SetBlockSize(1428)
+		transfer, err := client.Receive(strings.TrimPrefix(f.base.Path, "/")+name, "octet")
+		if err != nil {
+			return err
+		}
+		_, err = transfer.WriteTo(&got)
+		return err
+	})
+	return got.Len(), err
+}
+
+// Fetch asks for one file from a namespace, as whoever stands there, and returns its size.
+func Fetch(ctx context.Context, ns *netlab.Namespace, base, name, userAgent string) (int, error) {
+	u, err := url.Parse(base)
+	if err != nil {
+		return 0, err
+	}
+	f := newFetcher(Host{Namespace: ns}, u, userAgent)
+	defer f.close()
+	return f.get(ctx, name)
+}

@@ -1,0 +1,128 @@
+package simulate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
+	"github.com/insomniacslk/dhcp/dhcpv4/nclient4"
+
+	"plugtone/dhcp"
+	"plugtone/provision/pack"
+)
+
+// A phone asks again after two seconds, five times in all.
+const (
+	dhcpPatience = 2 * time.Second
+	dhcpTries    = 5
+)
+
+// leased is what a phone learns from an ACK.
+type leased struct {
+	addr   netip.Prefix
+	router netip.Addr
+	server netip.Addr
+	ack    *dhcpv4.DHCPv4
+}
+
+// obtain gets a lease by DISCOVER and REQUEST from the host's interface.
+func obtain(ctx context.Context, host Host, mac dhcp.MAC, manner pack.Boot) (leased, error) {
+	var client *nclient4.Client
+	err := host.Namespace.Do(func() (err error) {
+		client, err = nclient4.New(host.Interface, nclient4.WithHWAddr(mac[:]), nclient4.WithTimeout(dhcpPatience), nclient4.WithRetry(dhcpTries))
+		return err
+	})
+	if err != nil {
+		return leased{}, fmt.Errorf("open %s for DHCP: %w", host.Interface, err)
+	}
+	defer client.Close()
+	got, err := client.Request(ctx, modifiers(manner)...)
+	if err != nil {
+		return leased{}, fmt.Errorf("no lease: %w", err)
+	}
+	return readLease(got.ACK)
+}
+
+func modifiers(m pack.Boot) []dhcpv4.Modifier {
+	mods := []dhcpv4.Modifier{func(d *dhcpv4.DHCPv4) {
+		// The client library's own list would hide what this vendor asks for.
+		codes := make(dhcpv4.OptionCodeList, len(m.Params))
+		for i, c := range m.Params {
+			codes[i] = dhcpv4.GenericOptionCode(c)
+		}
+		d.UpdateOption(dhcpv4.OptParameterRequestList(codes...))
+	}}
+	if m.Option60 != "" {
+		mods = append(mods, dhcpv4.WithOption(dhcpv4.OptClassIdentifier(m.Option60)))
+	}
+	if m.Hostname != "" {
+		mods = append(mods, dhcpv4.WithOption(dhcpv4.OptHostName(m.Hostname)))
+	}
+	return mods
+}
+
+func readLease(ack *dhcpv4.DHCPv4) (leased, error) {
+	addr, ok := netip.AddrFromSlice(ack.YourIPAddr.To4())
+	if !ok || addr.IsUnspecified() {
+		return leased{}, errors.New("the ACK has no address")
+	}
+	ones, bits := ack.SubnetMask().Size()
+	if bits != 32 {
+		return leased{}, errors.New("the ACK has no subnet mask")
+	}
+	l := leased{addr: netip.PrefixFrom(addr, ones), ack: ack}
+	l.server, _ = netip.AddrFromSlice(ack.ServerIdentifier().To4())
+	if routers := ack.Router(); len(routers) > 0 {
+		l.router, _ = netip.AddrFromSlice(routers[0].To4())
+	}
+	return l, nil
+}
+
+// configure gives the host its address and default route.
+func (h Host) configure(l leased) error {
+	if err := h.Namespace.AddAddr(h.Interface, l.addr); err != nil {
+		return err
+	}
+	if !l.router.IsValid() {
+		return nil
+	}
+	return h.Namespace.AddRoute(netip.MustParsePrefix("0.0.0.0/0"), l.router)
+}
+
+// provisioning reads the base URL from the first of the options that the ACK has, and names the option. Text without a
+// scheme, and an address, mean TFTP.
+func (l leased) provisioning(options []uint8) (*url.URL, uint8, error) {
+	for _, code := range options {
+		data := l.ack.Options.Get(dhcpv4.GenericOptionCode(code))
+		if len(data) == 0 {
+			continue
+		}
+		text := strings.TrimRight(string(data), "\x00")
+		if code == 150 {
+			addr, ok := netip.AddrFromSlice(data[:min(4, len(data))])
+			if !ok {
+				return nil, code, fmt.Errorf("option 150 holds %d bytes, which is no address", len(data))
+			}
+			text = addr.String()
+		}
+		if !strings.Contains(text, "://") {
+			text = "tftp://" + text
+		}
+		u, err := url.Parse(text)
+		if err != nil {
+			return nil, code, fmt.Errorf("option %d: %w", code, err)
+		}
+		// A URL may name the first file itself; the others are beside it.
+		u.Path = u.Path[:strings.LastIndexByte(u.Path, '/')+1]
+		if u.Path == "" {
+			u.Path = "/"
+		}
+		return u, code, nil
+	}
+	return nil, 0, fmt.Errorf("the ACK has none of the options %v, from which this phone takes its provisioning server", options)
+}
