@@ -364,8 +364,9 @@ func TestTakenPortNamesTheProcess(t *testing.T) {
 	}
 	defer udp.Close()
 	for what, text := range map[string]string{
-		"http": strings.Replace(testConfig, `http: {listen: ["127.0.0.1:0"]}`, fmt.Sprintf(`http: {listen: [%q]}`, tcp.Addr()), 1),
-		"tftp": strings.Replace(testConfig, `tftp: {listen: ["127.0.0.1:0"]}`, fmt.Sprintf(`tftp: {listen: [%q]}`, udp.LocalAddr()), 1),
+		"http":  strings.Replace(testConfig, `http: {listen: ["127.0.0.1:0"]}`, fmt.Sprintf(`http: {listen: [%q]}`, tcp.Addr()), 1),
+		"admin": strings.Replace(testConfig, `admin: {listen: ["unix:DIR/admin.sock"]}`, fmt.Sprintf(`admin: {listen: [%q]}`, tcp.Addr()), 1),
+		"tftp":  strings.Replace(testConfig, `tftp: {listen: ["127.0.0.1:0"]}`, fmt.Sprintf(`tftp: {listen: [%q]}`, udp.LocalAddr()), 1),
 	} {
 		err := run(t, Options{Config: writeConfig(t, t.TempDir(), text)})
 		if want := fmt.Sprintf("(process %d)", os.Getpid()); !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), what) || !strings.Contains(err.Error(), "is taken") {

@@ -89,6 +89,7 @@ var (
 func (m *metrics) fill() {
 	for _, t := range messageTypes {
 		m.messages.WithLabelValues(typeLabel(t))
+		m.replySeconds.WithLabelValues(typeLabel(t))
 	}
 	m.messages.WithLabelValues("other")
 	for _, v := range dhcp.Verdicts() {
@@ -102,6 +103,7 @@ func (m *metrics) fill() {
 			m.files.WithLabelValues(string(t), string(o))
 		}
 		m.fileBytes.WithLabelValues(string(t))
+		m.fileSeconds.WithLabelValues(string(t))
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	systemd "github.com/coreos/go-systemd/v22/daemon"
@@ -207,12 +208,18 @@ func (d *Daemon) runAdmin(ctx context.Context, ready func()) error {
 	if err != nil {
 		return err
 	}
-	return s.Run(ctx, func() {
+	err = s.Run(ctx, func() {
 		for _, l := range listen {
 			d.listens("admin", l)
 		}
 		ready()
 	})
+	for _, a := range c.Admin.Listen {
+		if errors.Is(err, syscall.EADDRINUSE) && a.TCP.IsValid() && strings.Contains(err.Error(), a.String()) {
+			return server.ListenError("admin", "tcp", int(a.TCP.Port()), err)
+		}
+	}
+	return err
 }
 
 // subnets for the API, in the order of the configuration.

@@ -1,0 +1,243 @@
+package daemon
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"plugtone/admin"
+	"plugtone/dhcp"
+	"plugtone/dhcp/server"
+	"plugtone/provision"
+	"plugtone/provision/timeline"
+)
+
+var update = flag.Bool("update", false, "rewrite goldens")
+
+// kept is a keeper that remembers.
+type kept struct {
+	entries []timeline.Entry
+	seen    []provision.Discovered
+	fetches []provision.Fetch
+}
+
+func (k *kept) AppendTimeline(e []timeline.Entry) { k.entries = append(k.entries, e...) }
+func (k *kept) SeePhone(d provision.Discovered)   { k.seen = append(k.seen, d) }
+func (k *kept) RecordFetch(f provision.Fetch)     { k.fetches = append(k.fetches, f) }
+
+var (
+	phoneMAC = dhcp.MAC{0x00, 0x15, 0x65, 0x12, 0x34, 0x56}
+	otherMAC = dhcp.MAC{0x02, 0, 0, 0, 0, 1}
+	noon     = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	leased   = netip.MustParseAddr("10.20.1.7")
+)
+
+type bench struct {
+	*observer
+	kept *kept
+	log  *logBuffer
+	site *provision.Site
+	time time.Time
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	m, err := newMetrics("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{kept: &kept{}, log: &logBuffer{}, site: &provision.Site{UnknownPhones: provision.UnknownList}, time: noon}
+	now := func() time.Time { return b.time }
+	b.observer = &observer{
+		keep: b.kept, others: newOthers(), feed: &admin.Feed{}, metrics: m, now: now,
+		log:      &limited{log: slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})), now: now},
+		recorded: func(m dhcp.MAC) bool { return m == phoneMAC }, site: func() *provision.Site { return b.site },
+	}
+	return b
+}
+
+func TestDecisionOfAPhoneIsKept(t *testing.T) {
+	b := newBench(t)
+	b.decided(&dhcp.Event{Time: noon, MAC: phoneMAC, Type: dhcp.Ask, Interface: "voice0", Addr: leased, Verdict: dhcp.VerdictAcked,
+		Reason: "renewed", Vendor: "yealink", Model: "T46U", Phone: true, Recorded: true}, time.Millisecond)
+	want := []timeline.Entry{{Time: noon, MAC: phoneMAC, Source: "dhcp", Event: "request", Verdict: "acked", Reason: "renewed", Addr: leased,
+		Interface: "voice0", Vendor: "yealink", Model: "T46U", Duration: time.Millisecond}}
+	if diff := cmp.Diff(want, b.kept.entries, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
+		t.Error(diff)
+	}
+	if len(b.kept.seen) != 0 {
+		t.Errorf("a recorded phone was discovered: %+v", b.kept.seen)
+	}
+	for _, part := range []string{`msg="dhcp request"`, "mac=00:15:65:12:34:56", "addr=10.20.1.7", "vendor=yealink", "verdict=acked", "dur=1ms", "iface=voice0"} {
+		if !strings.Contains(b.log.String(), part) {
+			t.Errorf("log lacks %s: %s", part, b.log)
+		}
+	}
+	if n := testutil.ToFloat64(b.metrics.messages.WithLabelValues("request")); n != 1 {
+		t.Errorf("counted %v requests", n)
+	}
+	if n := testutil.ToFloat64(b.metrics.verdicts.WithLabelValues("acked")); n != 1 {
+		t.Errorf("counted %v acked", n)
+	}
+}
+
+func TestStrangersAreOnlyRemembered(t *testing.T) {
+	b := newBench(t)
+	b.decided(&dhcp.Event{Time: noon, MAC: otherMAC, Type: dhcp.Discover, Verdict: dhcp.VerdictOffered}, 0)
+	b.decided(&dhcp.Event{Time: noon, Type: 77, Verdict: dhcp.VerdictMalformed}, 0) // no MAC, a type that nobody knows
+	b.answered(provision.Request{Time: noon, Transport: provision.HTTP, Method: "GET", Name: "favicon.ico", From: leased},
+		provision.Answer{Outcome: provision.NotFound, MAC: otherMAC}, 0, 0, nil)
+	if len(b.kept.entries)+len(b.kept.seen)+len(b.kept.fetches) != 0 {
+		t.Errorf("kept %+v", b.kept)
+	}
+	if got := b.others.of(otherMAC); len(got) != 2 || got[0].Event != "discover" || got[1].File != "favicon.ico" {
+		t.Errorf("remembered %+v, want discover and get", got)
+	}
+	if n := testutil.ToFloat64(b.metrics.messages.WithLabelValues("other")); n != 1 {
+		t.Errorf("counted %v others", n)
+	}
+}
+
+func TestPhonesWithoutRecordAreDiscovered(t *testing.T) {
+	b := newBench(t)
+	subnet := netip.MustParsePrefix("10.20.0.0/22")
+	b.site.Subnets = []provision.Subnet{{Prefix: subnet}}
+	ev := &dhcp.Event{Time: noon, MAC: otherMAC, Type: dhcp.Discover, Verdict: dhcp.VerdictOffered, Vendor: "snom", Addr: leased, Subnet: subnet,
+		Client: dhcp.Client{Hostname: "snom\x1b[2J", CircuitID: "port 7"}}
+	b.decided(ev, 0)
+	b.answered(provision.Request{Time: noon, Transport: provision.TFTP, Method: "GET", From: leased},
+		provision.Answer{Outcome: provision.Refused, MAC: otherMAC, Vendor: "snom", Firmware: "10.1"}, 0, 0, nil)
+	if len(b.kept.seen) != 2 || b.kept.seen[0].Hostname != "snom?[2J" || b.kept.seen[0].CircuitID != "port 7" || b.kept.seen[1].Firmware != "10.1" || b.kept.seen[1].Subnet != subnet {
+		t.Errorf("got %+v", b.kept.seen)
+	}
+	b.site.UnknownPhones = provision.UnknownIgnore
+	if b.decided(ev, 0); len(b.kept.seen) != 2 {
+		t.Error("unknown_phones: ignore lists it all the same")
+	}
+}
+
+func TestFetchesThatArrivedWholeAreRemembered(t *testing.T) {
+	b := newBench(t)
+	get := provision.Request{Time: noon, Transport: provision.HTTP, Method: "GET", Name: "/001565123456.cfg", From: leased, UserAgent: "Yealink"}
+	full := provision.Answer{Outcome: provision.Served, MAC: phoneMAC, Name: "001565123456.cfg", Kind: "device", Digest: "ab", Size: 10, Vendor: "yealink"}
+	head, refused := get, full
+	head.Method, refused.Outcome = "HEAD", provision.Refused
+	b.answered(get, full, 4, time.Second, errors.New("connection reset"))
+	b.answered(head, full, 0, 0, nil)
+	b.answered(get, refused, 0, 0, nil)
+	if len(b.kept.fetches) != 0 {
+		t.Fatalf("remembered %+v", b.kept.fetches)
+	}
+	b.answered(get, full, 10, time.Second, nil)
+	want := []provision.Fetch{{MAC: phoneMAC, File: "001565123456.cfg", Kind: "device", Digest: "ab", Size: 10, Time: noon, From: leased,
+		Transport: provision.HTTP, UserAgent: "Yealink", Vendor: "yealink"}}
+	if diff := cmp.Diff(want, b.kept.fetches, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
+		t.Error(diff)
+	}
+	if e := b.kept.entries[0]; e.Reason != "connection reset" || e.Bytes != 4 {
+		t.Errorf("the broken transfer is told as %+v", e)
+	}
+	if n := testutil.ToFloat64(b.metrics.files.WithLabelValues("http", "served")); n != 3 {
+		t.Errorf("counted %v served", n)
+	}
+	if n := testutil.ToFloat64(b.metrics.fileBytes.WithLabelValues("http")); n != 14 {
+		t.Errorf("counted %v bytes", n)
+	}
+}
+
+func TestRepeatsAreLoggedOnceAMinute(t *testing.T) {
+	b := newBench(t)
+	say := func() { b.foreign(server.Offer{Server: leased, Interface: "voice0"}) }
+	for range 5 {
+		say()
+	}
+	if n := strings.Count(b.log.String(), "another dhcp server"); n != 1 {
+		t.Errorf("logged %d times, want once", n)
+	}
+	b.time = noon.Add(repeatWindow)
+	say()
+	if !strings.Contains(b.log.String(), "repeat=4") {
+		t.Errorf("those left out are not counted: %s", b.log)
+	}
+	if n := testutil.ToFloat64(b.metrics.foreign); n != 6 {
+		t.Errorf("counted %v, want each", n)
+	}
+	for i := range 3 * repeatKeys {
+		b.log2(i)
+	}
+	if n := len(b.observer.log.r.seen); n > repeatKeys {
+		t.Errorf("remembers %d lines, want at most %d", n, repeatKeys)
+	}
+}
+
+func (b *bench) log2(i int) {
+	b.observer.log.say(slog.LevelDebug, "x", fmt.Sprint(i), "")
+}
+
+func TestSecretsStayOutOfTheLog(t *testing.T) {
+	b := newBench(t)
+	b.answered(provision.Request{Transport: provision.HTTP, Method: "GET", Name: "a\nlevel=ERROR msg=forged", From: leased},
+		provision.Answer{Outcome: provision.Served, MAC: phoneMAC, Name: "a", Body: []byte("pa55w0rd")}, 8, 0, nil)
+	if text := b.log.String(); strings.Contains(text, "pa55w0rd") || strings.Count(text, "\n") != 1 {
+		t.Errorf("log is %q", text)
+	}
+}
+
+// TestMetricNames holds names and labels, which dashboards and alerts are built on.
+func TestMetricNames(t *testing.T) {
+	r := start(t, strings.Replace(testConfig, "{mode: off}", "{mode: off, subnets: [{subnet: 10.20.0.0/22, pools: [10.20.1.0-10.20.1.9]}]}", 1))
+	if err := r.store.Edit("test", "add a device", func(e provision.Edit) error {
+		return e.PutDevice(&provision.Device{MAC: phoneMAC, Vendor: "yealink", Enabled: true})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	families, err := r.metrics.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for _, f := range families {
+		if !strings.HasPrefix(f.GetName(), "plugtone_") {
+			continue
+		}
+		labels := map[string]bool{}
+		for _, m := range f.GetMetric() {
+			for _, l := range m.GetLabel() {
+				labels[l.GetName()] = true
+			}
+		}
+		var names []string
+		for l := range labels {
+			names = append(names, l)
+		}
+		slices.Sort(names)
+		lines = append(lines, fmt.Sprintf("%s{%s} %s\n", f.GetName(), strings.Join(names, ","), strings.ToLower(f.GetType().String())))
+		if problems, err := testutil.GatherAndLint(r.metrics.registry, f.GetName()); err != nil || len(problems) > 0 {
+			t.Errorf("%s: %v %v", f.GetName(), problems, err)
+		}
+	}
+	got := strings.Join(lines, "")
+	if *update {
+		if err := os.WriteFile("testdata/metrics.txt", []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile("testdata/metrics.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("metrics changed (-want +got): %s", diff)
+	}
+}
