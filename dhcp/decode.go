@@ -106,10 +106,9 @@ func parse(buf []byte, op byte) (*dhcpv4.DHCPv4, error) {
 	case buf[1] != 1 || buf[2] != 6:
 		return nil, malformed("hardware type %d with address length %d, only Ethernet is served", buf[1], buf[2])
 	}
-	var room [maxPacket + 1]byte
-	n := copy(room[:], buf)
-	room[n] = optEnd // harmless after an END, and many a boot ROM sends none
-	m, err := dhcpv4.FromBytes(room[:n+1])
+	mended := make([]byte, len(buf)+1)
+	mended[copy(mended, buf)] = optEnd // harmless after an END, and many a boot ROM sends none
+	m, err := dhcpv4.FromBytes(mended)
 	if err != nil {
 		return nil, malformed("%v", err)
 	}

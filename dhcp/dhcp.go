@@ -1,3 +1,40 @@
 // Package dhcp decides what a DHCPv4 client is told: leases, offers, reservations, options and where a reply goes.
-// Decisions are pure functions from request, state and time. It knows no phones, no vendors and no disk.
+//
+// It is four things. Decode and Reply.Encode translate between packets and plain values; the codec is
+// github.com/insomniacslk/dhcp/dhcpv4, mended where it is too strict (a missing END) or doesn't look (op, hlen, option 52,
+// the lengths of options that decide something, order and size of what is sent). Engine.Decide is a pure function from
+// a request, the time and a View of the leases to a Decision: the reply, what must be on disk before it leaves, and a verdict
+// with its reason. To is the send rule. Table owns the leases of the daemon, writes them by group commit and answers who holds
+// an address.
+//
+// It opens no socket, knows no phones or vendors (Adviser does) and no disk (Writer does), starts no goroutine and reads no
+// clock but the one it is given. Package dhcp/server is the loop around it.
+//
+// Rules are cited as C01 to C52, this project's own numbers for the behaviour of a DHCP server; each has a test that names it.
+//
+// # Deliberate deviations
+//
+// From RFC 2131 and its kin, and why:
+//
+//   - A client is its MAC. Option 61 is kept and echoed, but the same hardware with another client id gets the same
+//     address (4.2 would have it be another client): boot ROM and firmware of one phone disagree about it.
+//   - INIT-REBOOT, RENEWING and REBINDING for an address that we know nothing of create the lease when the address is free
+//     and allowed (4.3.2 asks for silence, or leaves it open): a lost lease file heals so, and no call is cut.
+//   - INIT-REBOOT on the wrong network by a client that we don't know is refused only if authoritative (4.3.2: SHOULD be
+//     refused): without it another server may own that network on the same link.
+//   - The subnet mask is sent also when it was not asked for, and the options that a vendor's phones need although they don't ask.
+//   - A REQUEST with neither option 50 nor ciaddr is acknowledged if its sender has a lease, else ignored.
+//   - A RELEASE of a reserved address is ignored; more than five DECLINEs of one client within an hour are ignored.
+//   - A declined address is in quarantine for 24 hours, one that is reserved for ten minutes; when nothing else is free it
+//     is tried again earlier, after a probe that nobody answered.
+//   - Subnet selection (RFC 3011) from a client on an attached link chooses among the subnets of that link only.
+//   - A ciaddr in a DISCOVER is ignored: its OFFER goes to the hardware address or is broadcast (4.1 would unicast to ciaddr).
+//   - LEASEQUERY (RFC 4388), BOOTP, authentication (RFC 3118) and relay flags (RFC 5010) are not served: ignored, and not echoed
+//     except inside option 82.
+//   - T1 is moved down by up to an eighth, T2 by up to a sixteenth, fixed for each MAC.
+//
+// # Sharing a pool
+//
+// In subnets with phones: provision a tenth of the pool is left for recognised phones, however many strangers come, and a
+// phone's last address isn't given to a stranger for 30 days.
 package dhcp
