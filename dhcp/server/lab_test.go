@@ -82,6 +82,13 @@ func (s *stage) serveOn(ns *netlab.Namespace, d *desk, change func(*Config)) *jo
 	}
 	srv, err := New(cfg, nil, d)
 	s.ok(err)
+	s.run(ns, srv)
+	return j
+}
+
+// run runs a server until the test ends, and returns when it is ready.
+func (s *stage) run(ns *netlab.Namespace, srv *Server) {
+	s.t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	ready, ended := make(chan struct{}), make(chan error, 1)
 	go func() { ended <- srv.Run(ctx, func() { close(ready) }) }()
@@ -97,7 +104,6 @@ func (s *stage) serveOn(ns *netlab.Namespace, d *desk, change func(*Config)) *jo
 		ended <- nil
 		s.t.Fatalf("server on %s: %v", ns.Name(), err)
 	}
-	return j
 }
 
 // client is a foreign DHCP client at work.

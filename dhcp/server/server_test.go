@@ -220,20 +220,8 @@ func TestICMPProbe(t *testing.T) {
 // TestRelay has ISC's relay between client and server: packets come by unicast on a link without a subnet of the client.
 func TestRelay(t *testing.T) {
 	s, d := newStage(t, "udhcpc", "dhcrelay=isc-dhcp-relay"), newDesk()
-	relay := s.host("relay", "up0", "02:00:00:00:00:05", "10.20.0.5/24")
-	phone, err := s.lab.Namespace("phone")
-	s.ok(err)
-	s.ok(s.lab.Link(netlab.Port{Namespace: phone, Name: "eth0", MAC: "00:15:65:12:34:56"},
-		netlab.Port{Namespace: relay, Name: "down0", Addrs: []netip.Prefix{netip.MustParsePrefix("10.40.0.1/24")}}))
-	s.ok(s.pbx.AddRoute(netip.MustParsePrefix("10.40.0.0/24"), netip.MustParseAddr("10.20.0.5")))
+	phone := s.relayed()
 	j := s.serve(d, func(c *Config) { c.Interfaces = nil })
-	agent := relay.Command(context.Background(), "dhcrelay", "-4", "-d", "-a", "-iu", "up0", "-id", "down0", "10.20.0.2")
-	agent.Stdout, agent.Stderr = testWriter{t}, testWriter{t}
-	s.ok(agent.Start())
-	defer func() {
-		_ = agent.Process.Kill()
-		_ = agent.Wait()
-	}()
 	if got := s.udhcpc(phone).next("bound"); got != "10.40.0.100 10.20.0.2" {
 		t.Errorf("bound to %q", got)
 	}
