@@ -42,7 +42,7 @@ func Authorize(e Evidence) Verdict {
 	// Evidence that contradicts itself is refused before any proof is looked at: a lease that says one phone and a name
 	// that says another are not outweighed by anything.
 	if leased {
-		if v := e.contradicts(e.Holder, fmt.Sprintf("%s is leased to %s", e.From, e.Lease.MAC)); v != nil {
+		if v := e.contradicts(e.Holder, "leased to", e.Lease.MAC); v != nil {
 			return *v
 		}
 	}
@@ -53,7 +53,7 @@ func Authorize(e Evidence) Verdict {
 	case leased && e.counts(ProofLease):
 		return Verdict{Proven: true, Proof: ProofLease, MAC: e.Lease.MAC, Reason: fmt.Sprintf("%s is leased to %s", e.From, e.Lease.MAC)}
 	case len(e.Reserved) > 0 && e.counts(ProofAddress):
-		if v := e.contradicts(e.Reserved, fmt.Sprintf("%s is reserved for %s", e.From, e.Reserved[0])); v != nil {
+		if v := e.contradicts(e.Reserved, "reserved for", e.Reserved[0]); v != nil {
 			return *v
 		}
 		return Verdict{Proven: true, Proof: ProofAddress, MAC: e.Reserved[0], Reason: fmt.Sprintf("%s is reserved for %s", e.From, e.Reserved[0])}
@@ -81,13 +81,13 @@ func (e Evidence) leased() (bool, string) {
 	return true, ""
 }
 
-// contradicts tells whether name or user agent speak of a phone that is none of owner.
-func (e Evidence) contradicts(owner []MAC, because string) *Verdict {
-	if !e.Named.IsZero() && !slices.Contains(owner, e.Named) {
-		return &Verdict{Contradiction: true, Reason: fmt.Sprintf("%s, but the file is %s's", because, e.Named)}
-	}
-	if !e.Said.IsZero() && !slices.Contains(owner, e.Said) {
-		return &Verdict{Contradiction: true, Reason: fmt.Sprintf("%s, but the user agent says %s", because, e.Said)}
+// contradicts tells whether name or user agent speak of a phone that is none of owner, whose From is by what bond says.
+func (e Evidence) contradicts(owner []MAC, bond string, mac MAC) *Verdict {
+	switch {
+	case !e.Named.IsZero() && !slices.Contains(owner, e.Named):
+		return &Verdict{Contradiction: true, Reason: fmt.Sprintf("%s is %s %s, but the file is %s's", e.From, bond, mac, e.Named)}
+	case !e.Said.IsZero() && !slices.Contains(owner, e.Said):
+		return &Verdict{Contradiction: true, Reason: fmt.Sprintf("%s is %s %s, but the user agent says %s", e.From, bond, mac, e.Said)}
 	}
 	return nil
 }

@@ -71,9 +71,10 @@ func (q *inquiry) recognise() {
 	q.answer.Vendor, q.answer.Model = id.Vendor, id.Model
 }
 
-// identity is what the requester is held to be, from the evidence that may count.
+// identity is what the requester is held to be, from the evidence that may count. The name itself is left out: it is
+// what has to be read.
 func (q *inquiry) identity() pack.Identity {
-	e := pack.Evidence{MAC: q.named(), FileName: q.answer.Name}
+	e := pack.Evidence{MAC: q.named()}
 	guarded := slices.ContainsFunc(q.matches, func(m pack.Match) bool {
 		return m.Kind == pack.KindDevice || m.Kind == pack.KindPrivate
 	})

@@ -1,0 +1,402 @@
+package provision_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"plugtone/dhcp"
+	"plugtone/provision"
+	"plugtone/provision/pack"
+	"plugtone/provision/setting"
+	"plugtone/provision/timeline"
+)
+
+func TestNewNamesAllThatIsMissing(t *testing.T) {
+	_, err := provision.New(provision.Config{})
+	for _, what := range []string{"records", "packs", "site", "clock"} {
+		if err == nil || !strings.Contains(err.Error(), "no "+what) {
+			t.Errorf("%v does not say that there is no %s", err, what)
+		}
+	}
+}
+
+func adviceSite(h *house) dhcp.Site {
+	return dhcp.Site{Subnet: netip.MustParsePrefix(voice), Phones: provision.PhonesProvision, NextServer: netip.MustParseAddr("10.20.0.2"), ProvisioningURL: "http://10.20.0.2/", VoiceVLAN: 20}
+}
+
+func options(a dhcp.Advice) string {
+	var out []string
+	for _, o := range a.Options {
+		text := string(o.Data)
+		if o.Force {
+			text += "!"
+		}
+		out = append(out, text)
+	}
+	return strings.Join(out, " ")
+}
+
+func TestAdvise(t *testing.T) {
+	h := newHouse(t)
+	disguised, printer := mac("001565000071"), mac("001565000072")
+	edit(t, h.records, func(e provision.Edit) error {
+		return errors.Join(e.PutDevice(&provision.Device{MAC: disguised, Vendor: "bolt", Model: "B1", Enabled: true}), e.PutDevice(&provision.Device{MAC: printer, Enabled: true}))
+	})
+	tests := []struct {
+		name            string
+		c               dhcp.Client
+		change          func(*dhcp.Site)
+		vendor, model   string
+		phone, recorded bool
+		options         string
+		reason          string
+	}{
+		{"recorded", dhcp.Client{MAC: front, VendorClass: "acme"}, nil, "acme", "A4", true, true, "http://10.20.0.2/! 20", "recorded as acme A4; recognised as acme"},
+		{"recorded, by its other MAC", dhcp.Client{MAC: mac("001565123457")}, nil, "acme", "A4", true, true, "http://10.20.0.2/! 20", "recorded as acme A4"},
+		{"recorded, says another model", dhcp.Client{MAC: front, VendorClass: "acme A1"}, nil, "acme", "A4", true, true, "http://10.20.0.2/! 20", "but it says it is a A1"},
+		{"record against packet", dhcp.Client{MAC: disguised, VendorClass: "acme A1"}, nil, "bolt", "B1", true, true, "http://10.20.0.2", "recorded as bolt B1, but recognised as acme"},
+		{"recorded without vendor", dhcp.Client{MAC: printer}, nil, "", "", true, true, "", "only its address is kept"},
+		{"recognised", dhcp.Client{MAC: mac("aabbccddee01"), VendorClass: "acme A1"}, nil, "acme", "A1", true, false, "http://10.20.0.2/! 20", "recognised as acme"},
+		{"evidence at odds", dhcp.Client{MAC: mac("aabbccddee03"), VendorClass: "acme", Hostname: "bolt-1"}, nil, "acme", "", true, false, "http://10.20.0.2/! 20", `but hostname "bolt-1" says bolt`},
+		{"laptop", dhcp.Client{MAC: mac("aabbccddee02"), VendorClass: "MSFT 5.0"}, nil, "", "", false, false, "", "not recognised"},
+		{"ordinary subnet", dhcp.Client{MAC: front, VendorClass: "acme"}, func(s *dhcp.Site) { s.Phones = provision.PhonesNone }, "acme", "A4", true, true, "", "recorded"},
+		{"to be moved", dhcp.Client{MAC: front, VendorClass: "acme"}, func(s *dhcp.Site) { s.Phones = provision.PhonesMove }, "acme", "A4", true, true, "20", "recorded"},
+		{"no voice VLAN", dhcp.Client{MAC: front}, func(s *dhcp.Site) { s.VoiceVLAN = 0 }, "acme", "A4", true, true, "http://10.20.0.2/!", "recorded"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			site := adviceSite(h)
+			if tt.change != nil {
+				tt.change(&site)
+			}
+			a := h.Advise(tt.c, site)
+			if a.Vendor != tt.vendor || a.Model != tt.model || a.Phone != tt.phone || a.Recorded != tt.recorded || options(a) != tt.options || !strings.Contains(a.Reason, tt.reason) {
+				t.Errorf("advice %+v with options %q", a, options(a))
+			}
+		})
+	}
+}
+
+func TestAdviseWithoutStore(t *testing.T) {
+	h := newHouse(t)
+	h.records.Break(true)
+	a := h.Advise(dhcp.Client{MAC: front, VendorClass: "acme"}, adviceSite(h))
+	if a.Vendor != "acme" || a.Recorded || options(a) == "" || !strings.Contains(a.Reason, "could not be read") {
+		t.Errorf("a broken store takes the options along: %+v", a)
+	}
+}
+
+func TestFiles(t *testing.T) {
+	h := newHouse(t)
+	got, err := h.Files(context.Background(), front, netip.Prefix{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for _, f := range got {
+		lines = append(lines, f.Name+" "+f.Kind+" "+f.Outcome)
+	}
+	want := []string{"001565123456.boot none expected", "common004.cfg common served", "001565123456.cfg device served", "001565123456-book.xml private served", "001565123456-local.cfg upload expected"}
+	if !slices.Equal(lines, want) {
+		t.Errorf("files\n%s\nwant\n%s", strings.Join(lines, "\n"), strings.Join(want, "\n"))
+	}
+	live := h.get("001565123456.cfg", "10.20.1.7")
+	if got[2].Digest != live.Digest || got[2].Size != live.Size {
+		t.Errorf("the preview is not the real answer: %+v, %+v", got[2], live)
+	}
+	other, err := h.Files(context.Background(), front, netip.MustParsePrefix("10.40.0.0/24"))
+	if err != nil || other[2].Digest == live.Digest {
+		t.Errorf("another subnet gives the same bytes: %v", err)
+	}
+	if _, err := h.Files(context.Background(), mac("001565ffffff"), netip.Prefix{}); !errors.Is(err, provision.ErrNotFound) {
+		t.Errorf("an unknown phone: %v", err)
+	}
+	var bad provision.Invalid
+	if _, err := h.Files(context.Background(), front, netip.MustParsePrefix("10.99.0.0/24")); !errors.As(err, &bad) || bad[0].Field != "subnet" {
+		t.Errorf("an unknown subnet: %v", err)
+	}
+}
+
+func TestFileMasksSecrets(t *testing.T) {
+	h := newHouse(t)
+	edit(t, h.records, func(e provision.Edit) error {
+		d, err := e.Device(front)
+		if err == nil {
+			d.VendorSettings = map[string]map[string]string{"acme": {"wifi.password": "wlan-key", "lcd.contrast": "5"}}
+			err = e.PutDevice(d)
+		}
+		return err
+	})
+	ctx := context.Background()
+	clear, err := h.File(ctx, front, "001565123456.cfg", netip.Prefix{}, true)
+	if err != nil || clear.Masked {
+		t.Fatalf("%+v, %v", clear, err)
+	}
+	contains(t, string(clear.Body), "s3cret&<>", "site-admin", "wlan-key", "lcd.contrast = 5")
+	hidden, err := h.File(ctx, front, "001565123456.cfg", netip.Prefix{}, false)
+	if err != nil || !hidden.Masked || hidden.Digest != clear.Digest || hidden.Size != clear.Size {
+		t.Fatalf("masked file: %+v, %v", hidden, err)
+	}
+	contains(t, string(hidden.Body), "account.1.password = ***", "security.admin = ***", "wifi.password = ***", "lcd.contrast = 5", "account.1.user = 1001")
+	for _, secret := range []string{"s3cret", "site-admin", "wlan-key"} {
+		if strings.Contains(string(hidden.Body), secret) {
+			t.Errorf("the masked file shows %s", secret)
+		}
+	}
+	if live := h.get("001565123456.cfg", "10.20.1.7"); string(live.Body) != string(clear.Body) {
+		t.Error("masking changed what the phone gets, or reveal is not what it gets")
+	}
+	common, err := h.File(ctx, front, "common004.cfg", netip.Prefix{}, false)
+	if err != nil || common.Masked {
+		t.Errorf("a file without secrets counts as masked: %v", err)
+	}
+	vain, err := h.File(ctx, front, "001565123456.boot", netip.Prefix{}, false)
+	if err != nil || vain.Body != nil || vain.Reason == "" || vain.Outcome != "expected" {
+		t.Errorf("a file asked for in vain: %+v, %v", vain, err)
+	}
+	if _, err := h.File(ctx, front, "nothing.xyz", netip.Prefix{}, false); !errors.Is(err, provision.ErrNotFound) {
+		t.Errorf("a name that nobody knows: %v", err)
+	}
+}
+
+func TestStatus(t *testing.T) {
+	h := newHouse(t)
+	ctx := context.Background()
+	state := func() provision.Status {
+		t.Helper()
+		st, err := h.Status(ctx, front)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return st
+	}
+	if st := state(); st.State != "never_fetched" || st.IP != netip.MustParseAddr("10.20.1.7") || !st.LastSeen.Equal(noon) {
+		t.Errorf("with a lease: %+v", st)
+	}
+	a := h.get("001565123456.cfg", "10.20.1.7")
+	b := h.get("common004.cfg", "10.20.1.7")
+	at := noon.Add(time.Minute)
+	h.fetches = []provision.Fetch{
+		{MAC: front, File: "001565123456.cfg", Kind: "device", Digest: a.Digest, Time: at, From: netip.MustParseAddr("10.20.1.7"), Firmware: "1.2.3"},
+		{MAC: front, File: "common004.cfg", Kind: "common", Digest: b.Digest, Time: noon, From: netip.MustParseAddr("10.20.1.7")},
+	}
+	if st := state(); st.State != "in_sync" || !st.LastFetch.Equal(at) || !st.LastSeen.Equal(at) || st.Firmware != "1.2.3" {
+		t.Errorf("after its fetch: %+v", st)
+	}
+	h.fetches[1].Digest = strings.Repeat("0", 64)
+	if st := state(); st.State != "stale" {
+		t.Errorf("with an old common file: %+v", st)
+	}
+	h.fetches[1].Digest = b.Digest
+	edit(t, h.records, func(e provision.Edit) error {
+		return e.PutExtension(&provision.Extension{Number: "1001", Registrar: "main", Password: "new"})
+	})
+	if st := state(); st.State != "stale" {
+		t.Errorf("after a new password: %+v", st)
+	}
+	f, err := h.Facts(ctx, mac("001565123457"))
+	if err != nil || f.State != "stale" || f.MAC != front || f.Addr != netip.MustParseAddr("10.20.1.7") || !slices.Equal(f.Models("common001.cfg"), []string{"A1"}) {
+		t.Errorf("facts %+v, %v", f, err)
+	}
+	edit(t, h.records, func(e provision.Edit) error {
+		d, err := e.Device(front)
+		if err == nil {
+			d.Enabled = false
+			err = e.PutDevice(d)
+		}
+		return err
+	})
+	if st := state(); st.State != "disabled" {
+		t.Errorf("disabled: %+v", st)
+	}
+	if st, err := h.StatusOf(ctx, &provision.Device{MAC: mac("001565000099"), Enabled: true}); err != nil || st.State != "stale" && st.State != "never_seen" {
+		t.Errorf("another: %+v, %v", st, err)
+	}
+	h.fetches = nil
+	if st, err := h.StatusOf(ctx, &provision.Device{MAC: mac("001565000099"), Enabled: true}); err != nil || st.State != "never_seen" {
+		t.Errorf("never seen: %+v, %v", st, err)
+	}
+	if _, err := h.Status(ctx, mac("001565000099")); !errors.Is(err, provision.ErrNotFound) {
+		t.Errorf("no record: %v", err)
+	}
+}
+
+func TestStatusRefused(t *testing.T) {
+	h := newHouse(t)
+	entries := []timeline.Entry{}
+	s, err := provision.New(provision.Config{
+		Records: h.records, Leases: h.leases, Packs: func() *pack.Set { return h.packs }, Site: func() *provision.Site { return h.site }, Now: func() time.Time { return h.now },
+		Fetches:  func(provision.MAC) ([]provision.Fetch, error) { return h.fetches, nil },
+		Timeline: func(provision.MAC, int) ([]timeline.Entry, error) { return entries, nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		verdicts []string
+		want     string
+	}{{nil, "never_fetched"}, {[]string{"refused"}, "refused"}, {[]string{"refused", "not_found"}, "refused"}, {[]string{"refused", "served"}, "never_fetched"}} {
+		entries = entries[:0]
+		for i, v := range tt.verdicts {
+			entries = append(entries, timeline.Entry{Time: noon.Add(time.Duration(i) * time.Second), Source: "http", Verdict: v})
+		}
+		if st, err := s.Status(context.Background(), front); err != nil || st.State != tt.want {
+			t.Errorf("%v: %s, %v; want %s", tt.verdicts, st.State, err, tt.want)
+		}
+	}
+}
+
+func TestExplainPhone(t *testing.T) {
+	h := newHouse(t)
+	x, err := h.Explain(context.Background(), provision.Question{MAC: front})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !x.Recorded || !x.Enabled || x.Vendor != "acme" || x.Subnet != netip.MustParsePrefix(voice) || x.SubnetBy != "lease" || x.URL != "http://10.20.0.2/" ||
+		x.Trust != "lease, credentials, certificate" || len(x.Files) != 5 || len(x.Options) != 1 || x.Options[0].Value != `"http://10.20.0.2/"` {
+		t.Errorf("%+v", x)
+	}
+	from := map[string]string{}
+	for _, o := range x.Settings {
+		from[o.Name] = o.From
+	}
+	want := map[string]string{"language": "subnet 10.20.0.0/22", "srtp": "profile base", "voice_vlan": "profile reception", "time_zone": "default", "ntp_servers": "default", "admin_password": "site"}
+	for name, place := range want {
+		if from[name] != place {
+			t.Errorf("%s comes from %q, want %q", name, from[name], place)
+		}
+	}
+	b, err := json.Marshal(x)
+	if err != nil || strings.Contains(string(b), "site-admin") || strings.Contains(string(b), "s3cret") {
+		t.Errorf("the explanation shows a secret: %s, %v", b, err)
+	}
+	y, err := h.Explain(context.Background(), provision.Question{MAC: mac("0004f2000001")})
+	if err != nil || y.Recorded || y.Vendor != "bolt" || y.SubnetBy != "first provisioning subnet" {
+		t.Errorf("a phone without a record: %+v, %v", y, err)
+	}
+}
+
+func TestExplainFile(t *testing.T) {
+	h := newHouse(t)
+	ask := func(path, from string) provision.Explanation {
+		t.Helper()
+		x, err := h.Explain(context.Background(), provision.Question{Path: path, From: netip.MustParseAddr(from)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return x
+	}
+	if x := ask("/001565123456.cfg", "10.20.1.7"); x.Answer.Outcome != provision.Served || x.Answer.Digest == "" || !x.Recorded {
+		t.Errorf("%+v", x.Answer)
+	}
+	if x := ask("/001565123456.cfg", "192.0.2.1"); x.Answer.Outcome != provision.Refused || !strings.Contains(x.Answer.Reason, "192.0.2.1 is not leased by us") || x.Recorded {
+		t.Errorf("%+v", x.Answer)
+	}
+}
+
+func TestPrecedence(t *testing.T) {
+	h := newHouse(t)
+	value := func() any {
+		t.Helper()
+		x, err := h.Explain(context.Background(), provision.Question{MAC: front})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, o := range x.Settings {
+			if o.Name == "time_zone" {
+				return o.Value
+			}
+		}
+		return nil
+	}
+	zone := func(name string) setting.Values { return setting.Values{"time_zone": name} }
+	steps := []struct {
+		name string
+		set  func(string)
+	}{
+		{"default", func(z string) { s := *h.site; s.TimeZone = z; h.site = &s }},
+		{"site", func(z string) { s := *h.site; s.Settings = zone(z); h.site = &s }},
+		{"subnet", func(z string) {
+			s := *h.site
+			s.Subnets = slices.Clone(s.Subnets)
+			s.Subnets[1].Settings = zone(z)
+			h.site = &s
+		}},
+		{"registrar", func(z string) {
+			edit(t, h.records, func(e provision.Edit) error {
+				return e.PutRegistrar(&provision.Registrar{Name: "main", Host: "h", Port: 1, Transport: "udp", Settings: zone(z)})
+			})
+		}},
+		{"parent", func(z string) {
+			edit(t, h.records, func(e provision.Edit) error { return e.PutProfile(&provision.Profile{Name: "base", Settings: zone(z)}) })
+		}},
+		{"profile", func(z string) {
+			edit(t, h.records, func(e provision.Edit) error {
+				return e.PutProfile(&provision.Profile{Name: "reception", Parent: "base", Settings: zone(z)})
+			})
+		}},
+		{"device", func(z string) {
+			edit(t, h.records, func(e provision.Edit) error {
+				d, err := e.Device(front)
+				if err == nil {
+					d.Settings = zone(z)
+					err = e.PutDevice(d)
+				}
+				return err
+			})
+		}},
+	}
+	zones := []string{"Europe/Paris", "Europe/Rome", "Europe/Oslo", "Europe/Kyiv", "Europe/Riga", "Europe/Malta", "Europe/Minsk"}
+	for i, s := range steps {
+		s.set(zones[i])
+		if got := value(); got != zones[i] {
+			t.Errorf("with %s set the zone is %v, want %s", s.name, got, zones[i])
+		}
+	}
+}
+
+func TestKeysOfProfileThatDoNotFit(t *testing.T) {
+	h := newHouse(t)
+	edit(t, h.records, func(e provision.Edit) error {
+		d, err := e.Device(front)
+		if err == nil {
+			d.Model = "A1" // two keys, no expansion module
+			err = e.PutDevice(d)
+		}
+		return err
+	})
+	body := h.served(h.get("001565123456.cfg", "10.20.1.7"))
+	contains(t, body, "key.2.value = 1002")
+	x, err := h.Explain(context.Background(), provision.Question{MAC: front})
+	if err != nil || len(x.LeftOut) != 2 {
+		t.Fatalf("left out %q, %v", x.LeftOut, err)
+	}
+	contains(t, x.LeftOut[0], "key 3=blf:1008 of profile reception: ")
+	contains(t, x.LeftOut[1], "key expansion1:1=blf:1007 of profile reception: ")
+}
+
+func TestLineWithoutRegistrarIsLeftOut(t *testing.T) {
+	h := newHouse(t)
+	edit(t, h.records, func(e provision.Edit) error { return provision.RemoveRegistrar(e, "main", true) })
+	contains(t, h.served(h.get("001565123456.cfg", "10.20.1.7")), "account.1.enable = 0")
+	x, err := h.Explain(context.Background(), provision.Question{MAC: front})
+	if err != nil || len(x.LeftOut) == 0 || !strings.Contains(x.LeftOut[0], "extension 1001 has no registrar") {
+		t.Errorf("left out %q, %v", x.LeftOut, err)
+	}
+}
+
+func BenchmarkAnswer(b *testing.B) {
+	h := newHouse(b)
+	r := provision.Request{Time: noon, Transport: provision.HTTP, Name: "001565123456.cfg", From: netip.MustParseAddr("10.20.1.7"), UserAgent: "Acme A4 1.2.3 00:15:65:12:34:56"}
+	for b.Loop() {
+		if a := h.Answer(b.Context(), r); a.Outcome != provision.Served {
+			b.Fatal(a.Reason)
+		}
+	}
+}
