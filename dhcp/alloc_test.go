@@ -236,3 +236,27 @@ func TestStrangersLeaveATenth(t *testing.T) {
 	g.bind(1, asPhone)
 	g.want(VerdictExhausted, discoverOf(2, asPhone))
 }
+
+// Phones keep their last addresses for thirty days, though all of them are off; then strangers may have them.
+func TestPhonesKeepLastAddress(t *testing.T) {
+	g := newRig(t, config(voice()), nil, phones{})
+	kept := map[netip.Addr]bool{}
+	for n := range 6 {
+		kept[g.bind(n, asPhone)] = true
+	}
+	g.now = g.now.Add(defaultLease + 20*24*time.Hour)
+	for n := 100; n < 104; n++ {
+		if a := g.want(VerdictOffered, discoverOf(n)).Reply.YIAddr; kept[a] {
+			t.Fatalf("%s was a phone's 20 days ago", a)
+		}
+	}
+	g.want(VerdictExhausted, discoverOf(104))
+	for a := range kept {
+		g.want(VerdictNak, initRebootOf(105, a))
+	}
+	g.want(VerdictOffered, discoverOf(50, asPhone)) // a new phone may have it
+	g.now = g.now.Add(11 * 24 * time.Hour)
+	for n := range 9 {
+		g.want(VerdictOffered, discoverOf(200+n))
+	}
+}

@@ -15,7 +15,9 @@ func reply(opts ...Option) *Reply {
 	return &Reply{Type: Offer, XID: [4]byte{1, 2, 3, 4}, YIAddr: ip("10.20.0.7"), ServerID: ip("10.20.0.2"), Options: all}
 }
 
-func opt(code uint8, size int) Option { return Option{Code: code, Data: bytes.Repeat([]byte{'x'}, size)} }
+func opt(code uint8, size int) Option {
+	return Option{Code: code, Data: bytes.Repeat([]byte{'x'}, size)}
+}
 
 // parsed reads a packet with the library, as a client would.
 func parsed(t *testing.T, p []byte) *dhcpv4.DHCPv4 {
