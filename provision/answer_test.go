@@ -3,128 +3,15 @@ package provision_test
 import (
 	"context"
 	"errors"
-	"io"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"plugtone/dhcp"
 	"plugtone/provision"
-	"plugtone/provision/pack"
 	"plugtone/provision/provisiontest"
-	"plugtone/provision/setting"
 )
-
-var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-
-// house is a Service with everything around it.
-type house struct {
-	*provision.Service
-	t       testing.TB
-	records *provisiontest.Records
-	leases  *provisiontest.Leases
-	packs   *pack.Set
-	site    *provision.Site
-	fetches []provision.Fetch
-	now     time.Time
-	files   string
-}
-
-const voice = "10.20.0.0/22"
-
-func newHouse(t testing.TB) *house {
-	t.Helper()
-	h := &house{t: t, records: office(t), leases: &provisiontest.Leases{}, packs: provisiontest.Packs(t), now: noon, files: t.TempDir()}
-	h.site = &provision.Site{
-		Subnets: []provision.Subnet{
-			{Prefix: netip.MustParsePrefix("10.30.0.0/24"), Phones: provision.PhonesNone},
-			{Prefix: netip.MustParsePrefix(voice), NextServer: netip.MustParseAddr("10.20.0.2"), NTPServers: []netip.Addr{netip.MustParseAddr("10.20.0.1")},
-				Settings: setting.Values{"language": "de"}},
-			{Prefix: netip.MustParsePrefix("10.40.0.0/24"), NextServer: netip.MustParseAddr("10.40.0.2")},
-		},
-		TimeZone: "Europe/Berlin",
-		Settings: setting.Values{"admin_password": setting.Secret("site-admin"), "language": "en"},
-	}
-	root, err := os.OpenRoot(h.files)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = root.Close() })
-	h.Service, err = provision.New(provision.Config{
-		Records: h.records, Leases: h.leases, Files: root,
-		Packs:   func() *pack.Set { return h.packs },
-		Site:    func() *provision.Site { return h.site },
-		Fetches: func(provision.MAC) ([]provision.Fetch, error) { return h.fetches, nil },
-		Now:     func() time.Time { return h.now },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.leases.Lease("10.20.1.7", front, voice, noon)
-	return h
-}
-
-// get asks as a phone does.
-func (h *house) get(name, from string) provision.Answer {
-	h.t.Helper()
-	return h.ask(provision.Request{Transport: provision.HTTP, Method: "GET", Name: name, From: netip.MustParseAddr(from)})
-}
-
-func (h *house) ask(r provision.Request) provision.Answer {
-	h.t.Helper()
-	r.Time = h.now
-	a := h.Answer(context.Background(), r)
-	if a.Reason == "" || a.Outcome == "" || a.Name == "" && r.Name != "" {
-		h.t.Errorf("%s from %s: an answer without a reason, an outcome or a name: %+v", r.Name, r.From, a)
-	}
-	if (a.Outcome == provision.Served) != (a.Status == 0) || (a.Outcome == provision.Fault) != (a.Err != nil) {
-		h.t.Errorf("%s from %s: outcome %s with status %d and error %v", r.Name, r.From, a.Outcome, a.Status, a.Err)
-	}
-	if a.Content != nil {
-		h.t.Cleanup(func() { _ = a.Content.Close() })
-	}
-	return a
-}
-
-// served is the body of an answer that must be served.
-func (h *house) served(a provision.Answer) string {
-	h.t.Helper()
-	if a.Outcome != provision.Served {
-		h.t.Fatalf("%s is %s: %s (%v)", a.Name, a.Outcome, a.Reason, a.Err)
-	}
-	if a.Content != nil {
-		b, err := io.ReadAll(a.Content)
-		if err != nil {
-			h.t.Fatal(err)
-		}
-		return string(b)
-	}
-	if a.Size != int64(len(a.Body)) || len(a.Digest) != 64 || a.ETag != `"`+a.Digest[:32]+`"` || a.MediaType == "" {
-		h.t.Errorf("%s: size %d of %d, digest %s, etag %s, type %s", a.Name, a.Size, len(a.Body), a.Digest, a.ETag, a.MediaType)
-	}
-	return string(a.Body)
-}
-
-func contains(t testing.TB, text string, wants ...string) {
-	t.Helper()
-	for _, want := range wants {
-		if !strings.Contains(text, want) {
-			t.Errorf("no %q in\n%s", want, text)
-		}
-	}
-}
-
-func (h *house) write(name, body string) {
-	h.t.Helper()
-	path := filepath.Join(h.files, name)
-	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(body), 0o644)); err != nil {
-		h.t.Fatal(err)
-	}
-}
 
 func TestOwnFileOverItsLease(t *testing.T) {
 	h := newHouse(t)
@@ -358,70 +245,6 @@ func TestNoProvisioningInOrdinarySubnets(t *testing.T) {
 	}
 }
 
-func TestStaticFiles(t *testing.T) {
-	h := newHouse(t)
-	h.write("logo.png", "plain")
-	h.write("acme/logo.png", "acme's")
-	h.write("acme/ring.wav", "ring")
-	h.write("old/001565123456.cfg", "an old secret")
-	h.write("001565123456.cfg", "an old secret")
-	h.write("x.rom", "firmware")
-	if err := os.Symlink("/etc/passwd", filepath.Join(h.files, "escape")); err != nil {
-		t.Fatal(err)
-	}
-	if a := h.get("logo.png", "10.20.1.7"); h.served(a) != "acme's" || a.Kind != "static" || a.MediaType != "image/png" || a.ETag == "" {
-		t.Errorf("for an acme phone: %+v", a)
-	}
-	if got := h.served(h.get("logo.png", "192.0.2.1")); got != "plain" {
-		t.Errorf("for anybody: %q", got)
-	}
-	if got := h.served(h.get("acme/ring.wav", "192.0.2.1")); got != "ring" {
-		t.Errorf("by its path: %q", got)
-	}
-	for _, name := range []string{"old/001565123456.cfg", "escape", "acme", "logo.png/x", strings.Repeat("a", 250)} {
-		if a := h.get(name, "10.20.1.7"); a.Outcome != provision.NotFound {
-			t.Errorf("%.20s: %s, %s", name, a.Outcome, a.Reason)
-		}
-	}
-	if a := h.get("001565123456.cfg", "192.0.2.1"); a.Outcome != provision.Refused {
-		t.Errorf("a device file in the folder: %s", a.Outcome)
-	}
-	first := h.get("logo.png", "192.0.2.1").ETag
-	if again := h.get("logo.png", "192.0.2.1").ETag; again != first {
-		t.Errorf("the same file has the ETags %s and %s", first, again)
-	}
-	h.write("logo.png", "longer than before")
-	if again := h.get("logo.png", "192.0.2.1").ETag; again == first {
-		t.Error("a changed file keeps its ETag")
-	}
-}
-
-func TestFirmwareOnlyWhenNamed(t *testing.T) {
-	h := newHouse(t)
-	h.write("x.rom", "firmware")
-	for _, from := range []string{"10.20.1.7", "192.0.2.1"} {
-		for _, name := range []string{"x.rom", "old/x.rom"} {
-			if a := h.get(name, from); a.Outcome != provision.NotFound || a.Kind != "firmware" {
-				t.Errorf("%s from %s: %s, %s", name, from, a.Outcome, a.Reason)
-			}
-		}
-	}
-	edit(t, h.records, func(e provision.Edit) error {
-		d, err := e.Device(front)
-		if err == nil {
-			d.Settings = setting.Values{"firmware": []string{"x.rom"}}
-			err = e.PutDevice(d)
-		}
-		return err
-	})
-	if got := h.served(h.get("x.rom", "10.20.1.7")); got != "firmware" {
-		t.Errorf("named: %q", got)
-	}
-	if a := h.get("x.rom", "10.20.1.200"); a.Outcome != provision.NotFound {
-		t.Errorf("named, without proof: %s", a.Outcome)
-	}
-}
-
 func TestFaultsAreFaults(t *testing.T) {
 	h := newHouse(t)
 	h.records.Break(true)
@@ -446,69 +269,6 @@ func TestFaultsAreFaults(t *testing.T) {
 	if a := h.Answer(ctx, provision.Request{Name: "x", From: netip.MustParseAddr("10.20.1.7")}); a.Outcome != provision.Fault {
 		t.Errorf("after the end: %s", a.Outcome)
 	}
-}
-
-func TestSameBytesUntilSomethingChanges(t *testing.T) {
-	h := newHouse(t)
-	get := func() string { h.t.Helper(); a := h.get("001565123456.cfg", "10.20.1.7"); h.served(a); return a.ETag }
-	first := get()
-	h.now = h.now.Add(3 * time.Hour)
-	if get() != first {
-		t.Error("time alone changes the file")
-	}
-	last := first
-	changes := map[string]func(){
-		"password": func() {
-			edit(t, h.records, func(e provision.Edit) error {
-				return e.PutExtension(&provision.Extension{Number: "1001", Registrar: "main", Password: "new"})
-			})
-		},
-		"profile": func() {
-			edit(t, h.records, func(e provision.Edit) error {
-				return e.PutProfile(&provision.Profile{Name: "base", Settings: setting.Values{"srtp": "required"}})
-			})
-		},
-		"registrar": func() {
-			edit(t, h.records, func(e provision.Edit) error {
-				return e.PutRegistrar(&provision.Registrar{Name: "main", Host: "new.example.com", Port: 5060, Transport: "udp"})
-			})
-		},
-		"site": func() {
-			site := *h.site
-			site.ExternalURL = "https://phones.example.com/p"
-			h.site = &site
-		},
-	}
-	for name, change := range changes {
-		change()
-		if now := get(); now == last {
-			t.Errorf("a change of the %s does not show", name)
-		} else {
-			last = now
-		}
-	}
-	contains(t, h.served(h.get("001565123456.cfg", "10.20.1.7")), "server.url = https://phones.example.com/p/", "account.1.password = new", "pbx.example.com"[0:0]+"new.example.com")
-	h.packs = provisiontest.Packs(t)
-	if get() != last {
-		t.Error("the same packs, loaded again, give other bytes")
-	}
-}
-
-func TestAnswersAtOnce(t *testing.T) {
-	h := newHouse(t)
-	want := h.get("001565123456.cfg", "10.20.1.7").Digest
-	var wg sync.WaitGroup
-	for range 8 {
-		wg.Go(func() {
-			for range 20 {
-				if got := h.Answer(context.Background(), provision.Request{Time: noon, Name: "001565123456.cfg", From: netip.MustParseAddr("10.20.1.7")}).Digest; got != want {
-					t.Errorf("digest %s, want %s", got, want)
-				}
-				edit(t, h.records, func(e provision.Edit) error { return e.PutProfile(&provision.Profile{Name: "other"}) })
-			}
-		})
-	}
-	wg.Wait()
 }
 
 func TestExpiredLeaseIsNoProof(t *testing.T) {

@@ -60,12 +60,3 @@ func (c *lru[K, V]) remove(e *list.Element) {
 	delete(c.entries, x.key)
 	c.cost -= x.cost
 }
-
-// drop forgets everything.
-func (c *lru[K, V]) drop() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.order.Init()
-	clear(c.entries)
-	c.cost = 0
-}

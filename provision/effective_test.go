@@ -1,0 +1,102 @@
+package provision_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+
+	"plugtone/provision"
+	"plugtone/provision/setting"
+)
+
+func TestPrecedence(t *testing.T) {
+	h := newHouse(t)
+	value := func() any {
+		t.Helper()
+		x, err := h.Explain(context.Background(), provision.Question{MAC: front})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, o := range x.Settings {
+			if o.Name == "time_zone" {
+				return o.Value
+			}
+		}
+		return nil
+	}
+	zone := func(name string) setting.Values { return setting.Values{"time_zone": name} }
+	steps := []struct {
+		name string
+		set  func(string)
+	}{
+		{"default", func(z string) { s := *h.site; s.TimeZone = z; h.site = &s }},
+		{"site", func(z string) { s := *h.site; s.Settings = zone(z); h.site = &s }},
+		{"subnet", func(z string) {
+			s := *h.site
+			s.Subnets = slices.Clone(s.Subnets)
+			s.Subnets[1].Settings = zone(z)
+			h.site = &s
+		}},
+		{"registrar", func(z string) {
+			edit(t, h.records, func(e provision.Edit) error {
+				return e.PutRegistrar(&provision.Registrar{Name: "main", Host: "h", Port: 1, Transport: "udp", Settings: zone(z)})
+			})
+		}},
+		{"parent", func(z string) {
+			edit(t, h.records, func(e provision.Edit) error { return e.PutProfile(&provision.Profile{Name: "base", Settings: zone(z)}) })
+		}},
+		{"profile", func(z string) {
+			edit(t, h.records, func(e provision.Edit) error {
+				return e.PutProfile(&provision.Profile{Name: "reception", Parent: "base", Settings: zone(z)})
+			})
+		}},
+		{"device", func(z string) {
+			edit(t, h.records, func(e provision.Edit) error {
+				d, err := e.Device(front)
+				if err == nil {
+					d.Settings = zone(z)
+					err = e.PutDevice(d)
+				}
+				return err
+			})
+		}},
+	}
+	zones := []string{"Europe/Paris", "Europe/Rome", "Europe/Oslo", "Europe/Kyiv", "Europe/Riga", "Europe/Malta", "Europe/Minsk"}
+	for i, s := range steps {
+		s.set(zones[i])
+		if got := value(); got != zones[i] {
+			t.Errorf("with %s set the zone is %v, want %s", s.name, got, zones[i])
+		}
+	}
+}
+
+func TestKeysOfProfileThatDoNotFit(t *testing.T) {
+	h := newHouse(t)
+	edit(t, h.records, func(e provision.Edit) error {
+		d, err := e.Device(front)
+		if err == nil {
+			d.Model = "A1" // two keys, no expansion module
+			err = e.PutDevice(d)
+		}
+		return err
+	})
+	body := h.served(h.get("001565123456.cfg", "10.20.1.7"))
+	contains(t, body, "key.2.value = 1002")
+	x, err := h.Explain(context.Background(), provision.Question{MAC: front})
+	if err != nil || len(x.LeftOut) != 2 {
+		t.Fatalf("left out %q, %v", x.LeftOut, err)
+	}
+	contains(t, x.LeftOut[0], "key 3=blf:1008 of profile reception: ")
+	contains(t, x.LeftOut[1], "key expansion1:1=blf:1007 of profile reception: ")
+}
+
+func TestLineWithoutRegistrarIsLeftOut(t *testing.T) {
+	h := newHouse(t)
+	edit(t, h.records, func(e provision.Edit) error { return provision.RemoveRegistrar(e, "main", true) })
+	contains(t, h.served(h.get("001565123456.cfg", "10.20.1.7")), "account.1.enable = 0")
+	x, err := h.Explain(context.Background(), provision.Question{MAC: front})
+	if err != nil || len(x.LeftOut) == 0 || !strings.Contains(x.LeftOut[0], "extension 1001 has no registrar") {
+		t.Errorf("left out %q, %v", x.LeftOut, err)
+	}
+}

@@ -1,0 +1,125 @@
+package provision_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"plugtone/provision"
+	"plugtone/provision/pack"
+	"plugtone/provision/provisiontest"
+	"plugtone/provision/setting"
+)
+
+var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+// house is a Service with everything around it.
+type house struct {
+	*provision.Service
+	t       testing.TB
+	records *provisiontest.Records
+	leases  *provisiontest.Leases
+	packs   *pack.Set
+	site    *provision.Site
+	fetches []provision.Fetch
+	now     time.Time
+	files   string
+}
+
+const voice = "10.20.0.0/22"
+
+func newHouse(t testing.TB) *house {
+	t.Helper()
+	h := &house{t: t, records: office(t), leases: &provisiontest.Leases{}, packs: provisiontest.Packs(t), now: noon, files: t.TempDir()}
+	h.site = &provision.Site{
+		Subnets: []provision.Subnet{
+			{Prefix: netip.MustParsePrefix("10.30.0.0/24"), Phones: provision.PhonesNone},
+			{Prefix: netip.MustParsePrefix(voice), NextServer: netip.MustParseAddr("10.20.0.2"), NTPServers: []netip.Addr{netip.MustParseAddr("10.20.0.1")},
+				Settings: setting.Values{"language": "de"}},
+			{Prefix: netip.MustParsePrefix("10.40.0.0/24"), NextServer: netip.MustParseAddr("10.40.0.2")},
+		},
+		TimeZone: "Europe/Berlin",
+		Settings: setting.Values{"admin_password": setting.Secret("site-admin"), "language": "en"},
+	}
+	root, err := os.OpenRoot(h.files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = root.Close() })
+	h.Service, err = provision.New(provision.Config{
+		Records: h.records, Leases: h.leases, Files: root,
+		Packs:   func() *pack.Set { return h.packs },
+		Site:    func() *provision.Site { return h.site },
+		Fetches: func(provision.MAC) ([]provision.Fetch, error) { return h.fetches, nil },
+		Now:     func() time.Time { return h.now },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.leases.Lease("10.20.1.7", front, voice, noon)
+	return h
+}
+
+// get asks as a phone does.
+func (h *house) get(name, from string) provision.Answer {
+	h.t.Helper()
+	return h.ask(provision.Request{Transport: provision.HTTP, Method: "GET", Name: name, From: netip.MustParseAddr(from)})
+}
+
+func (h *house) ask(r provision.Request) provision.Answer {
+	h.t.Helper()
+	r.Time = h.now
+	a := h.Answer(context.Background(), r)
+	if a.Reason == "" || a.Outcome == "" || a.Name == "" && r.Name != "" {
+		h.t.Errorf("%s from %s: an answer without a reason, an outcome or a name: %+v", r.Name, r.From, a)
+	}
+	if (a.Outcome == provision.Served) != (a.Status == 0) || (a.Outcome == provision.Fault) != (a.Err != nil) {
+		h.t.Errorf("%s from %s: outcome %s with status %d and error %v", r.Name, r.From, a.Outcome, a.Status, a.Err)
+	}
+	if a.Content != nil {
+		h.t.Cleanup(func() { _ = a.Content.Close() })
+	}
+	return a
+}
+
+// served is the body of an answer that must be served.
+func (h *house) served(a provision.Answer) string {
+	h.t.Helper()
+	if a.Outcome != provision.Served {
+		h.t.Fatalf("%s is %s: %s (%v)", a.Name, a.Outcome, a.Reason, a.Err)
+	}
+	if a.Content != nil {
+		b, err := io.ReadAll(a.Content)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		return string(b)
+	}
+	if a.Size != int64(len(a.Body)) || len(a.Digest) != 64 || a.ETag != `"`+a.Digest[:32]+`"` || a.MediaType == "" {
+		h.t.Errorf("%s: size %d of %d, digest %s, etag %s, type %s", a.Name, a.Size, len(a.Body), a.Digest, a.ETag, a.MediaType)
+	}
+	return string(a.Body)
+}
+
+func contains(t testing.TB, text string, wants ...string) {
+	t.Helper()
+	for _, want := range wants {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+}
+
+func (h *house) write(name, body string) {
+	h.t.Helper()
+	path := filepath.Join(h.files, name)
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(body), 0o644)); err != nil {
+		h.t.Fatal(err)
+	}
+}
