@@ -99,19 +99,21 @@ func (s *Server) spare() *packet {
 // work is one worker: it serves until its queue is closed.
 func (s *Server) work(ctx context.Context, queue <-chan work) {
 	for w := range queue {
-		busy := len(queue) > cap(queue)/2
-		func() {
-			defer s.recover()
-			if w.packet == nil {
-				s.decide(ctx, w.job)
-				return
-			}
-			j := s.decode(w.packet, busy)
-			s.pool.Put(w.packet)
-			if j != nil {
-				s.decide(ctx, j)
-			}
-		}()
+		s.step(ctx, w, len(queue) > cap(queue)/2)
+	}
+}
+
+// step does one piece of work.
+func (s *Server) step(ctx context.Context, w work, busy bool) {
+	defer s.recover()
+	if w.packet == nil {
+		s.decide(ctx, w.job)
+		return
+	}
+	j := s.decode(w.packet, busy)
+	s.pool.Put(w.packet)
+	if j != nil {
+		s.decide(ctx, j)
 	}
 }
 

@@ -245,15 +245,24 @@ func FuzzReceive(f *testing.F) {
 	f.Add(message(f, 1, dhcpv4.MessageTypeRequest, dhcpv4.WithClientIP(ip("10.20.0.9"))), uint8(8))
 	f.Add(message(f, 1, dhcpv4.MessageTypeDiscover, dhcpv4.WithGatewayIP(ip("10.40.0.1"))), uint8(8))
 	f.Add([]byte{1, 1, 6}, uint8(7))
+	// One goroutine and one bench for all, or coverage would differ from run to run.
+	b := newBench(f, func(c *Config) { c.Workers = 1 })
 	f.Fuzz(func(t *testing.T, packet []byte, ifindex uint8) {
 		if ifindex = 7 + ifindex%2; len(packet) > packetSize {
 			return
 		}
-		b := newBench(t, nil)
-		b.put(int(ifindex), "255.255.255.255", packet)
-		b.run(t.Context())()
-		if len(b.dropped) > 0 && <-b.dropped == DropPanic {
-			t.Fatal("panic")
+		clear(b.desk.given)
+		b.desk.seen = nil
+		if b.put(int(ifindex), "255.255.255.255", packet) {
+			b.step(t.Context(), <-b.queues[0], false)
+		}
+		for len(b.decided) > 0 {
+			<-b.decided
+		}
+		for len(b.dropped) > 0 {
+			if <-b.dropped == DropPanic {
+				t.Fatal("panic")
+			}
 		}
 		for len(b.out) > 0 {
 			s := <-b.out
