@@ -181,11 +181,61 @@ func TestCheckDeviceWithoutVendor(t *testing.T) {
 	}
 }
 
-func TestCheckDeviceFaultOfStore(t *testing.T) {
-	r := office(t)
-	r.Break(true)
-	if err := r.View(func(provision.Fleet) error { return nil }); !errors.Is(err, provisiontest.ErrBroken) {
-		t.Errorf("broken records answer %v", err)
+// brokenFleet fails in one call, as a damaged store does in the middle of a check.
+type brokenFleet struct {
+	provision.Fleet
+	call string
+}
+
+func (f brokenFleet) broken(call string) error {
+	if f.call == call {
+		return provisiontest.ErrBroken
+	}
+	return nil
+}
+
+func (f brokenFleet) DeviceByAny(m provision.MAC) (*provision.Device, error) {
+	if err := f.broken("DeviceByAny"); err != nil {
+		return nil, err
+	}
+	return f.Fleet.DeviceByAny(m)
+}
+
+func (f brokenFleet) DeviceByIP(ip netip.Addr) (provision.MAC, error) {
+	if err := f.broken("DeviceByIP"); err != nil {
+		return provision.MAC{}, err
+	}
+	return f.Fleet.DeviceByIP(ip)
+}
+
+func (f brokenFleet) Profile(name string) (*provision.Profile, error) {
+	if err := f.broken("Profile"); err != nil {
+		return nil, err
+	}
+	return f.Fleet.Profile(name)
+}
+
+func (f brokenFleet) ExtensionsNumbered(number string) ([]*provision.Extension, error) {
+	if err := f.broken("ExtensionsNumbered"); err != nil {
+		return nil, err
+	}
+	return f.Fleet.ExtensionsNumbered(number)
+}
+
+// A fault of the store is not a fault of the record: nobody should be told to correct what is right.
+func TestCheckDeviceTellsFaultsOfTheStore(t *testing.T) {
+	r, packs := office(t), provisiontest.Packs(t)
+	for _, call := range []string{"DeviceByAny", "DeviceByIP", "Profile", "ExtensionsNumbered"} {
+		d := &provision.Device{MAC: mac("001565000001"), Vendor: "acme", Profile: "base", ReservedIP: netip.MustParseAddr("10.20.0.61"),
+			Lines: []provision.Line{{Position: 1, Extension: "1001"}}}
+		_ = r.View(func(f provision.Fleet) error {
+			err := provision.CheckDevice(brokenFleet{f, call}, packs, d)
+			var bad provision.Invalid
+			if !errors.Is(err, provisiontest.ErrBroken) || errors.As(err, &bad) {
+				t.Errorf("%s broken: %v", call, err)
+			}
+			return nil
+		})
 	}
 }
 
