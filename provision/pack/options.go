@@ -26,6 +26,9 @@ func (v *Vendor) Options(model string, mac dhcp.MAC, site dhcp.Site) (Options, e
 		if m == v.generic && len(d.For) > 0 || m != v.generic && !m.isAny(d.For) || d.When == "voice_vlan" && site.VoiceVLAN == 0 {
 			continue
 		}
+		if slices.ContainsFunc(out.List, func(o dhcp.Option) bool { return int(o.Code) == d.Option }) {
+			continue // the first that fits the phone counts
+		}
 		data, known, err := d.encode(vars, site.VoiceVLAN)
 		if err != nil {
 			return out, fmt.Errorf("%s: DHCP option %d: %w", v.ID, d.Option, err)

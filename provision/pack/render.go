@@ -203,7 +203,10 @@ func (v *view) settingParam(name string, val any, d *settingDoc, f *render.Forma
 		for i, param := range d.Params {
 			text := ""
 			if i < len(items) {
-				text = items[i]
+				var err error
+				if text, err = v.vendor.settingValue(name, items[i], d); err != nil {
+					return nil, err
+				}
 			}
 			out = append(out, v.perLine(param, text)...)
 		}

@@ -81,8 +81,37 @@ func (v *view) Line(n int) (*lineView, error) {
 // Slots gives every key of an area, set or not.
 func (v *view) Slots(area string) []*keyView { return v.slots[area] }
 
+// sized gives the model that stands for a phone of unknown model the lines and keys that the phone uses, and no more:
+// clearing what the largest model has would fill the file with parameters that the phone doesn't know.
+func (m *Model) sized(p Phone) *Model {
+	out := *m
+	out.Lines, out.Keys = 0, make(map[string]int)
+	for _, l := range p.Lines {
+		out.Lines = max(out.Lines, min(l.Position, m.Lines))
+	}
+	modules := 0
+	for _, k := range p.Keys {
+		out.Lines = max(out.Lines, min(k.Line, m.Lines))
+		if n, ok := strings.CutPrefix(k.Area, "expansion"); ok {
+			module, _ := strconv.Atoi(n)
+			modules = max(modules, min(module, m.Expansion.Modules))
+			continue
+		}
+		out.Keys[k.Area] = max(out.Keys[k.Area], min(k.Slot, m.Keys[k.Area]))
+	}
+	out.Keys["line"] = max(out.Keys["line"], min(out.Lines, m.Keys["line"]))
+	out.Expansion.Modules = modules
+	if modules == 0 {
+		out.Expansion = Expansion{}
+	}
+	return &out
+}
+
 // newView resolves everything that templates may print. With common set nothing of the single phone is in it.
 func (v *Vendor) newView(p Phone, m *Model, common bool) (*view, error) {
+	if m == v.generic {
+		m = m.sized(p)
+	}
 	out := &view{Vendor: v.ID, Model: m.Name, Vars: m.Vars, Enabled: p.Enabled, Assigned: p.Assigned, model: m, vendor: v,
 		slots: make(map[string][]*keyView), settings: make(map[string]any, len(p.Settings))}
 	if err := out.setServer(p.ServerURL); err != nil {
