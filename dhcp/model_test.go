@@ -49,13 +49,15 @@ type sim struct {
 	promises map[MAC]promise
 	life     int // counts restarts: answers of a former life never leave
 	xid      uint32
+	served   int         // counts messages
+	released map[MAC]int // when, by that count, a client gave its lease back
 }
 
 func newSim(t *rapid.T) *sim {
 	s := voice()
 	s.Phones, s.OtherLeaseTime = PhonesNone, 10*time.Minute
 	s.Pools = []Range{{ip("10.20.0.100"), ip("10.20.0.103")}}
-	m := &sim{cfg: config(s), disk: newDisk(), now: start, promises: map[MAC]promise{}}
+	m := &sim{cfg: config(s), disk: newDisk(), now: start, promises: map[MAC]promise{}, released: map[MAC]int{}}
 	m.engine, _ = NewEngine(m.cfg, nil, nil)
 	m.link = Link{Interface: "voice0", Addrs: []netip.Prefix{netip.MustParsePrefix("10.20.0.2/24")}, Dest: limitedBroadcast, Source: netip.MustParseAddrPort("0.0.0.0:68")}
 	for n := range rapid.IntRange(2, 6).Draw(t, "clients") {
@@ -113,12 +115,13 @@ func (m *sim) deliver(t *rapid.T, msg message) {
 		m.receive(t, m.clients[msg.to], msg)
 		return
 	}
-	life := m.life
+	m.served++
+	life, served := m.life, m.served
 	m.table.Serve(m.engine, msg.req, &m.link, func(d *Decision, err error) {
 		if err != nil || m.life != life || d.Reply == nil {
 			return
 		}
-		if d.Reply.Type == Ack {
+		if d.Reply.Type == Ack && m.released[msg.req.MAC] < served { // else the client gave it back while this was being written
 			secs := time.Duration(seconds(optionOf(d.Reply, 51))) * time.Second
 			m.promises[msg.req.MAC] = promise{d.Reply.YIAddr, d.Event.Time.Add(secs)}
 			if l, ok := m.disk.leases[d.Reply.YIAddr]; !ok || l.MAC != msg.req.MAC {
@@ -131,6 +134,7 @@ func (m *sim) deliver(t *rapid.T, msg message) {
 	if msg.req.Type == Release {
 		if l, ok := m.table.view.At(msg.req.CIAddr); ok && l.MAC == msg.req.MAC && l.State == LeaseReleased {
 			delete(m.promises, msg.req.MAC)
+			m.released[msg.req.MAC] = m.served
 		}
 	}
 }
@@ -196,6 +200,16 @@ func TestModel(t *testing.T) {
 			"deliver too": func(t *rapid.T) {
 				if msg, ok := pick(); ok {
 					m.deliver(t, msg)
+				}
+			},
+			"a quiet moment": func(t *rapid.T) {
+				for range 6 {
+					sent := m.net
+					m.net = nil
+					for _, msg := range sent {
+						m.deliver(t, msg)
+					}
+					m.table.flush()
 				}
 			},
 			"double": func(t *rapid.T) {
