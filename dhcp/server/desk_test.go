@@ -23,7 +23,7 @@ type desk struct {
 	probe  bool                // have each new address probed
 	fail   error               // what the disk says
 	crash  bool                // panic once
-	hold   chan struct{}       // Serve waits for it when it is not nil
+	hold   chan struct{}       // unless nil: each lease waits for two exchanges on it, when it came and when it may go on
 }
 
 // seen is one request that came to the desk.
@@ -47,11 +47,16 @@ func (d *desk) Serve(_ *dhcp.Engine, req *dhcp.Request, link *dhcp.Link, done fu
 	d.crash = false
 	dec, err := d.decide(req, link), d.fail
 	d.mu.Unlock()
-	if hold != nil {
-		<-hold
-	}
 	if crash {
 		panic("desk fell over")
+	}
+	if hold != nil {
+		go func() {
+			hold <- struct{}{} // the request is here
+			<-hold             // and may go on
+			done(dec, err)
+		}()
+		return
 	}
 	done(dec, err)
 }
