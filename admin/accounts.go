@@ -31,16 +31,19 @@ func recordAnswer[T any](body T, rev uint64, created bool) *recordOutput[T] {
 
 type listOutput[T any] struct{ Body client.Page[T] }
 
-type deleteInput struct {
-	precondition
+// DeleteInput is what a DELETE takes. Like the other inputs it is exported because huma reads embedded types only then.
+type DeleteInput struct {
+	Precondition
 	Force bool `query:"force" doc:"also when others depend on it: they are changed so that they no longer do"`
 }
 
-type revealInput struct {
+// RevealInput asks for secrets.
+type RevealInput struct {
 	Reveal bool `query:"reveal" doc:"with secrets in clear; for the role admin, and noted in the audit log"`
 }
 
-type nameInput struct {
+// NameInput is a record's name in a path.
+type NameInput struct {
 	Name string `path:"name"`
 }
 
@@ -48,7 +51,7 @@ type nameInput struct {
 func (s *Server) view(f func(provision.Fleet) error) error { return problem(s.cfg.Records.View(f)) }
 
 // remove deletes a record in one edit.
-func (s *Server) remove(ctx context.Context, noun string, in deleteInput, rev func(provision.Fleet) (uint64, error), del func(provision.Edit) error) error {
+func (s *Server) remove(ctx context.Context, noun string, in DeleteInput, rev func(provision.Fleet) (uint64, error), del func(provision.Edit) error) error {
 	action := "remove " + noun
 	if in.Force {
 		action += " by force"
@@ -73,7 +76,7 @@ func publicRegistrar(r provision.Registrar) provision.Registrar {
 func (s *Server) registrarRoutes() {
 	const path = "/registrars/{name}"
 	huma.Register(s.api, op(http.MethodGet, "/registrars", "list-registrars", "registrars", "List registrars", viewer),
-		func(_ context.Context, in *listInput) (*listOutput[provision.Registrar], error) {
+		func(_ context.Context, in *ListInput) (*listOutput[provision.Registrar], error) {
 			out := &listOutput[provision.Registrar]{}
 			return out, s.view(func(f provision.Fleet) (err error) {
 				all := mapped(f.Registrars(), func(r *provision.Registrar) provision.Registrar { return publicRegistrar(*r) })
@@ -84,28 +87,28 @@ func (s *Server) registrarRoutes() {
 		})
 	huma.Register(s.api, op(http.MethodGet, path, "get-registrar", "registrars", "Read a registrar", viewer),
 		func(ctx context.Context, in *struct {
-			nameInput
-			revealInput
+			NameInput
+			RevealInput
 		}) (*recordOutput[provision.Registrar], error) {
 			return s.readRegistrar(ctx, in.Name, in.Reveal)
 		})
 	for _, method := range [...]string{http.MethodPut, http.MethodPatch} {
 		huma.Register(s.api, op(method, path, writeVerb(method)+"-registrar", "registrars", writeSummary(method, "a registrar"), operator),
 			func(ctx context.Context, in *struct {
-				nameInput
-				precondition
-				bodyInput
+				NameInput
+				Precondition
+				BodyInput
 			}) (*recordOutput[provision.Registrar], error) {
-				return s.writeRegistrar(ctx, in.Name, in.precondition, &in.bodyInput, method == http.MethodPatch)
+				return s.writeRegistrar(ctx, in.Name, in.Precondition, &in.BodyInput, method == http.MethodPatch)
 			})
 		documentBody[provision.Registrar](s, method, path)
 	}
 	huma.Register(s.api, op(http.MethodDelete, path, "delete-registrar", "registrars", "Delete a registrar", operator),
 		func(ctx context.Context, in *struct {
-			nameInput
-			deleteInput
+			NameInput
+			DeleteInput
 		}) (*struct{}, error) {
-			return nil, s.remove(ctx, "registrar "+in.Name, in.deleteInput,
+			return nil, s.remove(ctx, "registrar "+in.Name, in.DeleteInput,
 				func(f provision.Fleet) (uint64, error) { return revisionOf(f.Registrar(in.Name)) },
 				func(e provision.Edit) error { return provision.RemoveRegistrar(e, in.Name, in.Force) })
 		})
@@ -134,7 +137,7 @@ func (s *Server) readRegistrar(ctx context.Context, name string, reveal bool) (*
 	return recordAnswer(rec, rec.Revision, false), nil
 }
 
-func (s *Server) writeRegistrar(ctx context.Context, name string, pre precondition, body *bodyInput, patch bool) (*recordOutput[provision.Registrar], error) {
+func (s *Server) writeRegistrar(ctx context.Context, name string, pre Precondition, body *BodyInput, patch bool) (*recordOutput[provision.Registrar], error) {
 	doc, err := body.document()
 	if err != nil {
 		return nil, err
@@ -160,7 +163,8 @@ func publicExtension(e provision.Extension) provision.Extension {
 
 func extensionName(e *provision.Extension) string { return e.Number + "@" + e.Registrar }
 
-type extensionInput struct {
+// ExtensionInput is an extension in a path.
+type ExtensionInput struct {
 	Number string `path:"number" doc:"NUMBER, or NUMBER@REGISTRAR when two registrars have the number"`
 }
 
@@ -168,14 +172,14 @@ func (s *Server) extensionRoutes() {
 	const path = "/extensions/{number}"
 	huma.Register(s.api, op(http.MethodGet, "/extensions", "list-extensions", "extensions", "List extensions", viewer),
 		func(_ context.Context, in *struct {
-			listInput
+			ListInput
 			Registrar string `query:"registrar" doc:"only those on this registrar"`
 		}) (*listOutput[provision.Extension], error) {
 			out := &listOutput[provision.Extension]{}
 			return out, s.view(func(f provision.Fleet) (err error) {
 				all := mapped(f.Extensions(), func(e *provision.Extension) provision.Extension { return publicExtension(*e) })
 				all = only(all, func(e provision.Extension) bool { return in.Registrar == "" || e.Registrar == in.Registrar })
-				out.Body, err = page(in.listInput, all, func(e provision.Extension) string { return e.Number + "\x00" + e.Registrar },
+				out.Body, err = page(in.ListInput, all, func(e provision.Extension) string { return e.Number + "\x00" + e.Registrar },
 					func(e provision.Extension, q string) bool {
 						return contains(q, e.Number, e.DisplayName, e.AuthUser, e.Registrar)
 					})
@@ -184,29 +188,29 @@ func (s *Server) extensionRoutes() {
 		})
 	huma.Register(s.api, op(http.MethodGet, path, "get-extension", "extensions", "Read an extension", viewer),
 		func(ctx context.Context, in *struct {
-			extensionInput
-			revealInput
+			ExtensionInput
+			RevealInput
 		}) (*recordOutput[provision.Extension], error) {
 			return s.readExtension(ctx, in.Number, in.Reveal)
 		})
 	for _, method := range [...]string{http.MethodPut, http.MethodPatch} {
 		huma.Register(s.api, op(method, path, writeVerb(method)+"-extension", "extensions", writeSummary(method, "an extension"), operator),
 			func(ctx context.Context, in *struct {
-				extensionInput
-				precondition
-				bodyInput
+				ExtensionInput
+				Precondition
+				BodyInput
 			}) (*recordOutput[provision.Extension], error) {
-				return s.writeExtension(ctx, in.Number, in.precondition, &in.bodyInput, method == http.MethodPatch)
+				return s.writeExtension(ctx, in.Number, in.Precondition, &in.BodyInput, method == http.MethodPatch)
 			})
 		documentBody[provision.Extension](s, method, path)
 	}
 	huma.Register(s.api, op(http.MethodDelete, path, "delete-extension", "extensions", "Delete an extension", operator),
 		func(ctx context.Context, in *struct {
-			extensionInput
-			deleteInput
+			ExtensionInput
+			DeleteInput
 		}) (*struct{}, error) {
 			var found *provision.Extension
-			return nil, s.remove(ctx, "extension "+in.Number, in.deleteInput,
+			return nil, s.remove(ctx, "extension "+in.Number, in.DeleteInput,
 				func(f provision.Fleet) (rev uint64, err error) {
 					if found, err = findExtension(f, in.Number); err != nil {
 						return 0, err
@@ -264,7 +268,7 @@ func (s *Server) readExtension(ctx context.Context, ref string, reveal bool) (*r
 // writeExtension finds out on which registrar the extension is: the path says it, or the body, or there is one extension
 // of this number, or (in CheckExtension) one registrar. A registrar that differs from the record's moves the extension,
 // and the lines that are bound to it.
-func (s *Server) writeExtension(ctx context.Context, ref string, pre precondition, body *bodyInput, patch bool) (*recordOutput[provision.Extension], error) {
+func (s *Server) writeExtension(ctx context.Context, ref string, pre Precondition, body *BodyInput, patch bool) (*recordOutput[provision.Extension], error) {
 	doc, err := body.document()
 	if err != nil {
 		return nil, err

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"reflect"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -19,25 +18,26 @@ import (
 // ends there is short, and its cursor leads on.
 const scanned = 5000
 
-type macInput struct {
+// MACInput is a phone in a path.
+type MACInput struct {
 	MAC string `path:"mac" doc:"the phone's MAC, in any form"`
 }
 
-func (in macInput) parse() (dhcp.MAC, error) { return parseMAC("path.mac", in.MAC) }
+func (in MACInput) parse() (dhcp.MAC, error) { return parseMAC("path.mac", in.MAC) }
 
 func (s *Server) deviceRoutes() {
 	const path = "/devices/{mac}"
 	huma.Register(s.api, op(http.MethodGet, "/devices", "list-devices", "devices", "List devices", viewer), s.listDevices)
 	create := op(http.MethodPost, "/devices", "post-device", "devices", "Create a device; 409 when its MAC has one", operator)
 	create.DefaultStatus = http.StatusCreated
-	huma.Register(s.api, create, func(ctx context.Context, in *bodyInput) (*recordOutput[client.Device], error) {
+	huma.Register(s.api, create, func(ctx context.Context, in *BodyInput) (*recordOutput[client.Device], error) {
 		return s.createDevice(ctx, in)
 	})
 	documentBody[client.Device](s, http.MethodPost, "/devices")
 	huma.Register(s.api, op(http.MethodGet, path, "get-device", "devices", "Read a device", viewer),
 		func(ctx context.Context, in *struct {
-			macInput
-			revealInput
+			MACInput
+			RevealInput
 		}) (*recordOutput[client.Device], error) {
 			mac, err := in.parse()
 			if err != nil {
@@ -48,9 +48,9 @@ func (s *Server) deviceRoutes() {
 	for _, method := range [...]string{http.MethodPut, http.MethodPatch} {
 		huma.Register(s.api, op(method, path, writeVerb(method)+"-device", "devices", writeSummary(method, "a device"), operator),
 			func(ctx context.Context, in *struct {
-				macInput
-				precondition
-				bodyInput
+				MACInput
+				Precondition
+				BodyInput
 			}) (*recordOutput[client.Device], error) {
 				mac, err := in.parse()
 				if err != nil {
@@ -60,20 +60,20 @@ func (s *Server) deviceRoutes() {
 				if err != nil {
 					return nil, err
 				}
-				return s.writeDevice(ctx, mac, in.precondition, doc, method == http.MethodPatch)
+				return s.writeDevice(ctx, mac, in.Precondition, doc, method == http.MethodPatch)
 			})
 		documentBody[client.Device](s, method, path)
 	}
 	huma.Register(s.api, op(http.MethodDelete, path, "delete-device", "devices", "Delete a device", operator),
 		func(ctx context.Context, in *struct {
-			macInput
-			deleteInput
+			MACInput
+			DeleteInput
 		}) (*struct{}, error) {
 			mac, err := in.parse()
 			if err != nil {
 				return nil, err
 			}
-			return nil, s.remove(ctx, "device "+mac.String(), in.deleteInput,
+			return nil, s.remove(ctx, "device "+mac.String(), in.DeleteInput,
 				func(f provision.Fleet) (uint64, error) { return revisionOf(f.Device(mac)) },
 				func(e provision.Edit) error { return e.DeleteDevice(mac) })
 		})
@@ -99,7 +99,7 @@ func withLists(d provision.Device) provision.Device {
 }
 
 type deviceListInput struct {
-	listInput
+	ListInput
 	State   string `query:"state" enum:"never_seen,never_fetched,in_sync,stale,refused,disabled"`
 	Vendor  string `query:"vendor" doc:"vendor id or alias"`
 	Profile string `query:"profile"`
@@ -231,7 +231,7 @@ func (s *Server) readDevice(ctx context.Context, mac dhcp.MAC, reveal bool) (*re
 	return recordAnswer(dev, rec.Revision, false), nil
 }
 
-func (s *Server) createDevice(ctx context.Context, in *bodyInput) (*recordOutput[client.Device], error) {
+func (s *Server) createDevice(ctx context.Context, in *BodyInput) (*recordOutput[client.Device], error) {
 	doc, err := in.document()
 	if err != nil {
 		return nil, err
@@ -244,7 +244,7 @@ func (s *Server) createDevice(ctx context.Context, in *bodyInput) (*recordOutput
 	if err != nil {
 		return nil, err
 	}
-	out, err := s.writeDevice(ctx, mac, precondition{IfNoneMatch: "*"}, doc, false)
+	out, err := s.writeDevice(ctx, mac, Precondition{IfNoneMatch: "*"}, doc, false)
 	var status huma.StatusError
 	if errors.As(err, &status) && status.GetStatus() == http.StatusPreconditionFailed {
 		return nil, huma.Error409Conflict(fmt.Sprintf("device %s exists already; change it with PATCH or PUT", mac))
@@ -252,7 +252,7 @@ func (s *Server) createDevice(ctx context.Context, in *bodyInput) (*recordOutput
 	return out, err
 }
 
-func (s *Server) writeDevice(ctx context.Context, mac dhcp.MAC, pre precondition, doc document, patch bool) (*recordOutput[client.Device], error) {
+func (s *Server) writeDevice(ctx context.Context, mac dhcp.MAC, pre Precondition, doc document, patch bool) (*recordOutput[client.Device], error) {
 	rec, created, err := write[provision.Device]{
 		noun: "device " + mac.String(), pre: pre, body: doc, patch: patch, wire: reflect.TypeFor[client.Device](),
 		key:     map[string]string{"mac": mac.String()},
@@ -283,12 +283,8 @@ func prepareDevice(_ provision.Fleet, doc document) error {
 	if doc["enabled"] == nil {
 		doc["enabled"] = true
 	}
-	if ip, ok := doc["reserved_ip"].(string); ok && ip == "" {
+	if doc["reserved_ip"] == "" {
 		delete(doc, "reserved_ip")
-	} else if ok {
-		if _, err := netip.ParseAddr(ip); err != nil {
-			return invalidField("body.reserved_ip", ip, "is no IPv4 address")
-		}
 	}
 	return nil
 }

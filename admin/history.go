@@ -25,18 +25,23 @@ func (s *Server) deviceHistoryRoutes() {
 	get.Responses = map[string]*huma.Response{"200": {Description: "The file, with *** for secrets unless revealed",
 		Content: map[string]*huma.MediaType{"application/octet-stream": {}}}}
 	huma.Register(s.api, get, s.readFile)
+	// net/http's way to say "the rest of the path" is none of OpenAPI's.
+	paths := s.api.OpenAPI().Paths
+	paths["/api/v1/devices/{mac}/files/{name}"] = paths[get.Path]
+	delete(paths, get.Path)
 	huma.Register(s.api, op(http.MethodGet, "/devices/{mac}/diff", "get-device-diff", "devices", "Compare what a phone fetched last with what it would get now", viewer), s.diff)
 	huma.Register(s.api, op(http.MethodGet, "/devices/{mac}/history", "get-device-history", "devices", "List the revisions of a device, newest first", viewer), s.history)
 	huma.Register(s.api, op(http.MethodPost, "/devices/{mac}/rollback", "post-device-rollback", "devices", "Make a device what it was at a revision", operator), s.rollback)
 	huma.Register(s.api, op(http.MethodGet, "/devices/{mac}/timeline", "get-device-timeline", "devices", "Read what happened to a phone, newest last", viewer), s.timeline)
 }
 
-type filesInput struct {
-	macInput
+// FilesInput names a phone and, perhaps, a subnet.
+type FilesInput struct {
+	MACInput
 	Subnet string `query:"subnet" doc:"as in this subnet; the phone's own when left out"`
 }
 
-func (s *Server) listFiles(ctx context.Context, in *filesInput) (*struct{ Body client.Files }, error) {
+func (s *Server) listFiles(ctx context.Context, in *FilesInput) (*struct{ Body client.Files }, error) {
 	mac, err := in.parse()
 	if err != nil {
 		return nil, err
@@ -56,8 +61,8 @@ func (s *Server) listFiles(ctx context.Context, in *filesInput) (*struct{ Body c
 }
 
 type fileInput struct {
-	filesInput
-	revealInput
+	FilesInput
+	RevealInput
 	Name string `path:"name" doc:"the file, as the phone asks for it"`
 }
 
@@ -132,7 +137,7 @@ func (s *Server) readFile(ctx context.Context, in *fileInput) (*huma.StreamRespo
 	}}, nil
 }
 
-func (s *Server) diff(ctx context.Context, in *macInput) (*struct{ Body client.Diff }, error) {
+func (s *Server) diff(ctx context.Context, in *MACInput) (*struct{ Body client.Diff }, error) {
 	mac, err := in.parse()
 	if err != nil {
 		return nil, err
@@ -177,7 +182,7 @@ func compare(fetches []provision.Fetch, files []provision.FileInfo) []client.Fil
 	return out
 }
 
-func (s *Server) history(ctx context.Context, in *macInput) (*struct{ Body client.History }, error) {
+func (s *Server) history(ctx context.Context, in *MACInput) (*struct{ Body client.History }, error) {
 	mac, err := in.parse()
 	if err != nil {
 		return nil, err
@@ -203,8 +208,8 @@ func (s *Server) history(ctx context.Context, in *macInput) (*struct{ Body clien
 
 // rollback writes an old revision as a new one. It is checked as if it were typed in now: an extension may be gone since.
 func (s *Server) rollback(ctx context.Context, in *struct {
-	macInput
-	precondition
+	MACInput
+	Precondition
 	Body client.RollbackRequest
 }) (*recordOutput[client.Device], error) {
 	mac, err := in.parse()
@@ -258,7 +263,7 @@ func clone(d *provision.Device) (*provision.Device, error) {
 }
 
 func (s *Server) timeline(ctx context.Context, in *struct {
-	macInput
+	MACInput
 	Limit int `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"the newest so many entries"`
 }) (*struct{ Body client.Timeline }, error) {
 	mac, err := in.parse()

@@ -11,15 +11,15 @@ import (
 	"plugtone/dhcp"
 )
 
-// listInput is what every paged list takes.
-type listInput struct {
+// ListInput is what every paged list takes.
+type ListInput struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"items a page"`
 	Cursor string `query:"cursor" doc:"next_cursor of the page before"`
 	Q      string `query:"q" maxLength:"100" doc:"only items that have this text in them, in any case"`
 }
 
 // page collects one page of what seq yields, which is in the order of key, from after the cursor on.
-func page[T any](in listInput, seq iter.Seq2[T, error], key func(T) string, match func(T, string) bool) (client.Page[T], error) {
+func page[T any](in ListInput, seq iter.Seq2[T, error], key func(T) string, match func(T, string) bool) (client.Page[T], error) {
 	out := client.Page[T]{Items: []T{}}
 	after, err := readCursor(in.Cursor)
 	if err != nil {

@@ -49,7 +49,7 @@ func (s *Server) operationRoutes() {
 	add.DefaultStatus = http.StatusCreated
 	huma.Register(s.api, add, s.addToken)
 	huma.Register(s.api, op(http.MethodDelete, "/tokens/{name}", "delete-token", "tokens", "Revoke a token", admin),
-		func(ctx context.Context, in *nameInput) (*struct{}, error) {
+		func(ctx context.Context, in *NameInput) (*struct{}, error) {
 			return nil, problem(s.cfg.Tokens.DeleteToken(callerOf(ctx).name, in.Name))
 		})
 	huma.Register(s.api, op(http.MethodPost, "/reload", "reload", "operation", "Read the configuration and the vendor packs again", admin),

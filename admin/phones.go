@@ -16,7 +16,7 @@ import (
 // phoneRoutes are about phones that have no record, or need none: discovered ones, and dry runs.
 func (s *Server) phoneRoutes() {
 	huma.Register(s.api, op(http.MethodGet, "/discovered", "list-discovered", "discovered", "List phones without a record", viewer),
-		func(_ context.Context, in *listInput) (*listOutput[provision.Discovered], error) {
+		func(_ context.Context, in *ListInput) (*listOutput[provision.Discovered], error) {
 			found, err := s.cfg.Discovered.DiscoveredPhones()
 			if err != nil {
 				return nil, problem(err)
@@ -29,7 +29,7 @@ func (s *Server) phoneRoutes() {
 			return out, err
 		})
 	huma.Register(s.api, op(http.MethodGet, "/discovered/{mac}", "get-discovered", "discovered", "Read a discovered phone", viewer),
-		func(_ context.Context, in *macInput) (*struct{ Body provision.Discovered }, error) {
+		func(_ context.Context, in *MACInput) (*struct{ Body provision.Discovered }, error) {
 			mac, err := in.parse()
 			if err != nil {
 				return nil, err
@@ -44,7 +44,7 @@ func (s *Server) phoneRoutes() {
 	adopt.DefaultStatus = http.StatusCreated
 	huma.Register(s.api, adopt, s.adopt)
 	huma.Register(s.api, op(http.MethodDelete, "/discovered/{mac}", "forget-discovered", "discovered", "Take a phone off the discovered list", operator),
-		func(ctx context.Context, in *macInput) (*struct{}, error) {
+		func(ctx context.Context, in *MACInput) (*struct{}, error) {
 			mac, err := in.parse()
 			if err != nil {
 				return nil, err
@@ -82,7 +82,7 @@ func (s *Server) note(ctx context.Context, action, kind, name, change string) er
 }
 
 func (s *Server) adopt(ctx context.Context, in *struct {
-	macInput
+	MACInput
 	Body *client.AdoptRequest
 }) (*recordOutput[client.Device], error) {
 	mac, err := in.parse()

@@ -38,7 +38,7 @@ func publicExtras(in map[string]map[string]string, c caller) map[string]map[stri
 func (s *Server) profileRoutes() {
 	const path = "/profiles/{name}"
 	huma.Register(s.api, op(http.MethodGet, "/profiles", "list-profiles", "profiles", "List profiles", viewer),
-		func(ctx context.Context, in *listInput) (*listOutput[provision.Profile], error) {
+		func(ctx context.Context, in *ListInput) (*listOutput[provision.Profile], error) {
 			out := &listOutput[provision.Profile]{}
 			return out, s.view(func(f provision.Fleet) (err error) {
 				all := mapped(f.Profiles(), func(p *provision.Profile) provision.Profile { return publicProfile(*p, callerOf(ctx)) })
@@ -49,28 +49,28 @@ func (s *Server) profileRoutes() {
 		})
 	huma.Register(s.api, op(http.MethodGet, path, "get-profile", "profiles", "Read a profile", viewer),
 		func(ctx context.Context, in *struct {
-			nameInput
-			revealInput
+			NameInput
+			RevealInput
 		}) (*recordOutput[provision.Profile], error) {
 			return s.readProfile(ctx, in.Name, in.Reveal)
 		})
 	for _, method := range [...]string{http.MethodPut, http.MethodPatch} {
 		huma.Register(s.api, op(method, path, writeVerb(method)+"-profile", "profiles", writeSummary(method, "a profile"), operator),
 			func(ctx context.Context, in *struct {
-				nameInput
-				precondition
-				bodyInput
+				NameInput
+				Precondition
+				BodyInput
 			}) (*recordOutput[provision.Profile], error) {
-				return s.writeProfile(ctx, in.Name, in.precondition, &in.bodyInput, method == http.MethodPatch)
+				return s.writeProfile(ctx, in.Name, in.Precondition, &in.BodyInput, method == http.MethodPatch)
 			})
 		documentBody[provision.Profile](s, method, path)
 	}
 	huma.Register(s.api, op(http.MethodDelete, path, "delete-profile", "profiles", "Delete a profile", operator),
 		func(ctx context.Context, in *struct {
-			nameInput
-			deleteInput
+			NameInput
+			DeleteInput
 		}) (*struct{}, error) {
-			return nil, s.remove(ctx, "profile "+in.Name, in.deleteInput,
+			return nil, s.remove(ctx, "profile "+in.Name, in.DeleteInput,
 				func(f provision.Fleet) (uint64, error) { return revisionOf(f.Profile(in.Name)) },
 				func(e provision.Edit) error { return provision.RemoveProfile(e, in.Name, in.Force) })
 		})
@@ -99,7 +99,7 @@ func (s *Server) readProfile(ctx context.Context, name string, reveal bool) (*re
 	return recordAnswer(rec, rec.Revision, false), nil
 }
 
-func (s *Server) writeProfile(ctx context.Context, name string, pre precondition, body *bodyInput, patch bool) (*recordOutput[provision.Profile], error) {
+func (s *Server) writeProfile(ctx context.Context, name string, pre Precondition, body *BodyInput, patch bool) (*recordOutput[provision.Profile], error) {
 	doc, err := body.document()
 	if err != nil {
 		return nil, err

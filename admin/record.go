@@ -24,14 +24,14 @@ type document map[string]any
 // readOnly are members that a read returns and a write ignores, so that what was read can be written back.
 var readOnly = [...]string{"revision", "created_at", "updated_at", "status"}
 
-// precondition is what a write says about the record it expects.
-type precondition struct {
+// Precondition is what a write says about the record it expects.
+type Precondition struct {
 	IfMatch     string `header:"If-Match" doc:"the ETag of the record that is to be changed; 412 when it has moved on"`
 	IfNoneMatch string `header:"If-None-Match" doc:"* : only if there is no such record yet"`
 }
 
 // met checks the precondition against the record's revision; 0 stands for no record.
-func (p precondition) met(noun string, rev uint64) error {
+func (p Precondition) met(noun string, rev uint64) error {
 	if p.IfNoneMatch == "*" && rev != 0 {
 		return huma.Error412PreconditionFailed(noun + " exists already")
 	}
@@ -54,7 +54,7 @@ func (p precondition) met(noun string, rev uint64) error {
 // write is one PUT or PATCH of a record of type T.
 type write[T any] struct {
 	noun    string // extension 1001@main, for messages and the audit log
-	pre     precondition
+	pre     Precondition
 	body    document
 	patch   bool                              // body is a JSON merge patch (RFC 7396)
 	wire    reflect.Type                      // what the API shows of T: gives the schema
@@ -123,7 +123,7 @@ func (w write[T]) build(s *Server, f provision.Fleet, old *T) (*T, error) {
 			return nil, err
 		}
 	}
-	if err := s.conforms(w.wire, doc); err != nil {
+	if err := s.conforms(w.wire, withoutNulls(doc)); err != nil {
 		return nil, err
 	}
 	if w.patch {
@@ -133,6 +133,7 @@ func (w write[T]) build(s *Server, f provision.Fleet, old *T) (*T, error) {
 		}
 	} else {
 		keepSecrets(doc, was)
+		doc = withoutNulls(doc)
 	}
 	for name, value := range w.key {
 		if got, ok := doc[name].(string); ok && got != value && !sameKey(name, got, value) {
@@ -144,6 +145,9 @@ func (w write[T]) build(s *Server, f provision.Fleet, old *T) (*T, error) {
 		if err := w.prepare(f, doc); err != nil {
 			return nil, err
 		}
+	}
+	if made, ok := was["created_at"]; ok {
+		doc["created_at"] = made
 	}
 	rec := new(T)
 	if err := fromDocument(doc, rec); err != nil {
@@ -209,6 +213,24 @@ func merged(target, patch document) document {
 	return out
 }
 
+// withoutNulls copies a document without its members that are null: in a record they mean the same as absent ones. So does
+// an empty reserved_ip, which is no address.
+func withoutNulls(doc document) document {
+	out := document{}
+	for name, v := range doc {
+		switch v := v.(type) {
+		case nil:
+		case map[string]any:
+			out[name] = map[string]any(withoutNulls(v))
+		default:
+			if name != "reserved_ip" || v != "" {
+				out[name] = v
+			}
+		}
+	}
+	return out
+}
+
 // keepSecrets fills in secrets that the body doesn't mention: who could not read them must not lose them by writing back.
 // A secret that is null is cleared.
 func keepSecrets(doc, was document) {
@@ -265,11 +287,6 @@ func toDocument(v any) (document, error) {
 
 // fromDocument reads a record whose names and types were checked; what is left are texts that mean nothing.
 func fromDocument(doc document, rec any) error {
-	for name, v := range doc {
-		if v == nil {
-			delete(doc, name)
-		}
-	}
 	if err := texts(doc); err != nil {
 		return err
 	}
@@ -324,15 +341,15 @@ func readBody(contentType string, raw []byte) (document, error) {
 	return doc, nil
 }
 
-// bodyInput is the body of a write. It is read here and not by huma: whether a member is null or absent matters.
-type bodyInput struct {
+// BodyInput is the body of a write. It is read here and not by huma: whether a member is null or absent matters.
+type BodyInput struct {
 	ContentType string `header:"Content-Type" hidden:"true"`
 	RawBody     []byte
 }
 
-func (b *bodyInput) document() (document, error) { return readBody(b.ContentType, b.RawBody) }
+func (b *BodyInput) document() (document, error) { return readBody(b.ContentType, b.RawBody) }
 
-// documentBody says in the OpenAPI document what a bodyInput holds. Call it after the operation is registered.
+// documentBody says in the OpenAPI document what a BodyInput holds. Call it after the operation is registered.
 func documentBody[T any](s *Server, method, path string) {
 	item := s.api.OpenAPI().Paths["/api/v1"+path]
 	operation := item.Put

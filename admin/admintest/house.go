@@ -1,0 +1,380 @@
+// Package admintest has a whole admin API in memory, for tests of the API and of the commands that use it.
+package admintest
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net/netip"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"plugtone/admin"
+	"plugtone/admin/client"
+	"plugtone/dhcp"
+	"plugtone/provision"
+	"plugtone/provision/pack"
+	"plugtone/provision/provisiontest"
+	"plugtone/provision/setting"
+	"plugtone/provision/timeline"
+)
+
+// Noon is what the clock shows.
+var Noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+// ErrBroken is what a broken House answers.
+var ErrBroken = errors.New("disk on fire")
+
+// House is an admin API with everything around it in memory. Set Broken and everything that is kept fails.
+type House struct {
+	Records *provisiontest.Records
+	Packs   *pack.Set
+	Service *provision.Service
+	Feed    admin.Feed
+	Config  admin.Config
+
+	mu       sync.Mutex
+	broken   bool
+	leases   map[netip.Addr]dhcp.Lease
+	entries  map[dhcp.MAC][]timeline.Entry
+	fetches  map[dhcp.MAC][]provision.Fetch
+	found    map[dhcp.MAC]provision.Discovered
+	audit    []provision.AuditEntry
+	history  map[dhcp.MAC][]provision.DeviceRevision
+	tokens   map[string]provision.Token
+	Reloads  int   // how often the configuration was read again
+	ReloadAs error // what a reload answers
+	NotReady error // what readyz answers
+}
+
+// New builds a House over the test packs (acme, bolt) with one subnet, 10.20.0.0/22.
+func New(t testing.TB) *House {
+	t.Helper()
+	h := &House{
+		Records: &provisiontest.Records{}, Packs: provisiontest.Packs(t), leases: map[netip.Addr]dhcp.Lease{},
+		entries: map[dhcp.MAC][]timeline.Entry{}, fetches: map[dhcp.MAC][]provision.Fetch{},
+		found: map[dhcp.MAC]provision.Discovered{}, history: map[dhcp.MAC][]provision.DeviceRevision{}, tokens: map[string]provision.Token{},
+	}
+	site := &provision.Site{
+		Subnets:  []provision.Subnet{{Prefix: netip.MustParsePrefix("10.20.0.0/22"), NextServer: netip.MustParseAddr("10.20.0.2")}},
+		TimeZone: "Europe/Berlin",
+		Settings: setting.Values{"admin_password": setting.Secret("site-admin")},
+	}
+	var err error
+	h.Service, err = provision.New(provision.Config{
+		Records: h.Records, Leases: h, Packs: func() *pack.Set { return h.Packs }, Site: func() *provision.Site { return site },
+		Fetches: h.Fetches, Now: clock,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	reg := prometheus.NewRegistry()
+	info := prometheus.NewGauge(prometheus.GaugeOpts{Name: "plugtone_build_info", Help: "Always 1."})
+	info.Set(1)
+	reg.MustRegister(info)
+	h.Config = admin.Config{
+		Listen: []string{"unix:/nowhere"}, Now: clock, Log: slog.New(slog.DiscardHandler), Version: "test",
+		Records: records{h}, Phones: h.Service, Packs: func() *pack.Set { return h.Packs }, Leases: h, Events: h,
+		Discovered: h, Audit: h, Tokens: h, Feed: &h.Feed,
+		Subnets: func() []client.Subnet {
+			return []client.Subnet{{Subnet: netip.MustParsePrefix("10.20.0.0/22"), Interface: "voice0", Phones: "provision",
+				Pools: []string{"10.20.1.0-10.20.3.250"}, Addresses: 763, Active: len(h.All()), Free: 763 - len(h.All())}}
+		},
+		Status: func() client.DaemonStatus { return client.DaemonStatus{Version: "test", StartedAt: Noon} },
+		Ready:  func() error { return h.NotReady },
+		Reload: func(context.Context) error { h.Reloads++; return h.ReloadAs },
+		Backup: func(w io.Writer) error {
+			if h.isBroken() {
+				return ErrBroken
+			}
+			_, err := io.WriteString(w, "a whole backup")
+			return err
+		},
+		Metrics: reg,
+	}
+	return h
+}
+
+func clock() time.Time { return Noon }
+
+// Server builds the API.
+func (h *House) Server(t testing.TB) *admin.Server {
+	t.Helper()
+	s, err := admin.New(h.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// Serve runs the API on these addresses until the test ends.
+func (h *House) Serve(t testing.TB, tlsConfig *tls.Config, listen ...string) {
+	t.Helper()
+	h.Config.Listen, h.Config.TLS = listen, tlsConfig
+	s := h.Server(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	ready, ended := make(chan struct{}), make(chan error, 1)
+	go func() { ended <- s.Run(ctx, func() { close(ready) }) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	select {
+	case <-ready:
+	case err := <-ended:
+		ended <- nil
+		t.Fatalf("Run: %v", err)
+	}
+}
+
+// Break makes everything that is kept fail, as on a full or failing disk.
+func (h *House) Break(broken bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.broken = broken
+	h.Records.Break(broken)
+}
+
+func (h *House) isBroken() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.broken
+}
+
+// records are h.Records with an audit log and history, as a store has.
+type records struct{ h *House }
+
+// View implements provision.Records.
+func (r records) View(f func(provision.Fleet) error) error { return r.h.Records.View(f) }
+
+// Edit implements provision.Records.
+func (r records) Edit(actor, action string, f func(provision.Edit) error) error {
+	var touched []provision.DeviceRevision
+	err := r.h.Records.Edit(actor, action, func(e provision.Edit) error { return f(watched{e, &touched}) })
+	if err != nil {
+		return err
+	}
+	r.h.mu.Lock()
+	defer r.h.mu.Unlock()
+	entry := provision.AuditEntry{ID: uint64(len(r.h.audit) + 1), Time: Noon, Actor: actor, Action: action}
+	for _, d := range touched {
+		d.Actor, d.Action, d.Time = actor, action, Noon
+		r.h.history[d.Device.MAC] = append([]provision.DeviceRevision{d}, r.h.history[d.Device.MAC]...)
+		entry.Revision = d.Revision
+		entry.Records = append(entry.Records, provision.AuditRecord{Kind: "device", Name: d.Device.MAC.String(), Change: "changed"})
+	}
+	r.h.audit = append(r.h.audit, entry)
+	return nil
+}
+
+// watched is an edit of which the devices are remembered.
+type watched struct {
+	provision.Edit
+	touched *[]provision.DeviceRevision
+}
+
+// PutDevice implements provision.Edit.
+func (w watched) PutDevice(d *provision.Device) error {
+	if err := w.Edit.PutDevice(d); err != nil {
+		return err
+	}
+	kept := *d
+	*w.touched = append(*w.touched, provision.DeviceRevision{Revision: d.Revision, Device: &kept})
+	return nil
+}
+
+// PutLease adds an active lease of a day.
+func (h *House) PutLease(addr string, mac dhcp.MAC) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	a := netip.MustParseAddr(addr)
+	h.leases[a] = dhcp.Lease{Addr: a, MAC: mac, Subnet: netip.MustParsePrefix("10.20.0.0/22"), State: dhcp.LeaseActive,
+		Starts: Noon.Add(-time.Hour), Expires: Noon.Add(23 * time.Hour), Vendor: "acme", Hostname: "phone\x1b[2J", CircuitID: "\x00\x01"}
+}
+
+// LeaseAt implements provision.Leases.
+func (h *House) LeaseAt(addr netip.Addr) (dhcp.Lease, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	l, ok := h.leases[addr]
+	return l, ok
+}
+
+// LeasesOf implements provision.Leases and admin.Leases.
+func (h *House) LeasesOf(mac dhcp.MAC) []dhcp.Lease {
+	return slices.DeleteFunc(h.All(), func(l dhcp.Lease) bool { return l.MAC != mac })
+}
+
+// All implements admin.Leases.
+func (h *House) All() []dhcp.Lease {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.SortedFunc(maps.Values(h.leases), func(a, b dhcp.Lease) int { return a.Addr.Compare(b.Addr) })
+}
+
+// Delete implements admin.Leases.
+func (h *House) Delete(_ context.Context, addr netip.Addr) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.broken {
+		return ErrBroken
+	}
+	delete(h.leases, addr)
+	return nil
+}
+
+// Happened adds an entry to a phone's timeline.
+func (h *House) Happened(e timeline.Entry) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.entries[e.MAC] = append(h.entries[e.MAC], e)
+}
+
+// Timeline implements admin.Events.
+func (h *House) Timeline(mac dhcp.MAC, limit int) ([]timeline.Entry, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	list := h.entries[mac]
+	if h.broken {
+		return nil, ErrBroken
+	}
+	return slices.Clone(list[max(0, len(list)-limit):]), nil
+}
+
+// Fetched remembers the last fetch of a file.
+func (h *House) Fetched(f provision.Fetch) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.fetches[f.MAC] = append(h.fetches[f.MAC], f)
+}
+
+// Fetches implements admin.Events.
+func (h *House) Fetches(mac dhcp.MAC) ([]provision.Fetch, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.broken {
+		return nil, ErrBroken
+	}
+	return slices.Clone(h.fetches[mac]), nil
+}
+
+// Discover puts a phone on the discovered list.
+func (h *House) Discover(d provision.Discovered) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.found[d.MAC] = d
+}
+
+// DiscoveredPhones implements admin.Discovered.
+func (h *House) DiscoveredPhones() ([]provision.Discovered, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.broken {
+		return nil, ErrBroken
+	}
+	return slices.SortedFunc(maps.Values(h.found), func(a, b provision.Discovered) int { return slices.Compare(a.MAC[:], b.MAC[:]) }), nil
+}
+
+// ForgetPhone implements admin.Discovered.
+func (h *House) ForgetPhone(mac dhcp.MAC) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.broken {
+		return ErrBroken
+	}
+	delete(h.found, mac)
+	return nil
+}
+
+// Audit implements admin.Audit.
+func (h *House) Audit(after uint64, limit int) ([]provision.AuditEntry, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.broken {
+		return nil, ErrBroken
+	}
+	list := h.audit[min(int(after), len(h.audit)):]
+	return slices.Clone(list[:min(limit, len(list))]), nil
+}
+
+// RecordAudit implements admin.Audit.
+func (h *House) RecordAudit(e provision.AuditEntry) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.broken {
+		return ErrBroken
+	}
+	e.ID = uint64(len(h.audit) + 1)
+	h.audit = append(h.audit, e)
+	return nil
+}
+
+// History implements admin.Audit.
+func (h *House) History(mac dhcp.MAC) ([]provision.DeviceRevision, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.broken {
+		return nil, ErrBroken
+	}
+	return slices.Clone(h.history[mac]), nil
+}
+
+// Tokens implements admin.Tokens.
+func (h *House) Tokens() ([]provision.Token, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.broken {
+		return nil, ErrBroken
+	}
+	return slices.SortedFunc(maps.Values(h.tokens), func(a, b provision.Token) int { return slices.Compare([]byte(a.Name), []byte(b.Name)) }), nil
+}
+
+// PutToken implements admin.Tokens.
+func (h *House) PutToken(_ string, t provision.Token) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.broken {
+		return ErrBroken
+	}
+	h.tokens[t.Name] = t
+	return nil
+}
+
+// DeleteToken implements admin.Tokens.
+func (h *House) DeleteToken(_, name string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.broken {
+		return ErrBroken
+	}
+	if _, ok := h.tokens[name]; !ok {
+		return fmt.Errorf("token %s: %w", name, provision.ErrNotFound)
+	}
+	delete(h.tokens, name)
+	return nil
+}
+
+// TokenByHash implements admin.Tokens.
+func (h *House) TokenByHash(hash string) (provision.Token, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.broken {
+		return provision.Token{}, ErrBroken
+	}
+	for _, t := range h.tokens {
+		if t.Hash == hash {
+			return t, nil
+		}
+	}
+	return provision.Token{}, fmt.Errorf("token: %w", provision.ErrNotFound)
+}

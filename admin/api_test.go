@@ -1,0 +1,417 @@
+package admin_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"plugtone/admin/admintest"
+	"plugtone/dhcp"
+	"plugtone/provision"
+)
+
+const phone = "00:15:65:12:34:56"
+
+// api is a House behind HTTP, with a token of each role; the token's text is the role's name.
+type api struct {
+	*admintest.House
+	t   testing.TB
+	url string
+}
+
+func newAPI(t testing.TB) *api {
+	t.Helper()
+	h := admintest.New(t)
+	for _, role := range []string{"admin", "operator", "viewer"} {
+		sum := sha256.Sum256([]byte(role))
+		if err := h.PutToken("test", provision.Token{Name: role, Role: role, Hash: hex.EncodeToString(sum[:])}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	srv := httptest.NewServer(h.Server(t).Handler())
+	t.Cleanup(srv.Close)
+	return &api{h, t, srv.URL}
+}
+
+// reply is an answer of the API.
+type reply struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// as sends METHOD PATH, perhaps with a body and headers (Name: value), in the name of a role.
+func (a *api) as(role, request, body string, headers ...string) reply {
+	a.t.Helper()
+	method, path, _ := strings.Cut(request, " ")
+	if !strings.HasPrefix(path, "/") {
+		a.t.Fatalf("request %q", request)
+	}
+	req, err := http.NewRequest(method, a.url+path, strings.NewReader(body))
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	if role != "" {
+		req.Header.Set("Authorization", "Bearer "+role)
+	}
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		req.Header.Set(name, value)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return reply{res.StatusCode, res.Header, string(b)}
+}
+
+// do is as for an operator, whose answer must have this status.
+func (a *api) do(request, body string, status int, headers ...string) reply {
+	a.t.Helper()
+	r := a.as("operator", request, body, headers...)
+	a.want(r, request, status)
+	return r
+}
+
+func (a *api) want(r reply, request string, status int) {
+	a.t.Helper()
+	if r.status != status {
+		a.t.Fatalf("%s: status %d, want %d\n%s", request, r.status, status, r.body)
+	}
+	if status >= 400 && r.header.Get("Content-Type") != "application/problem+json" {
+		a.t.Errorf("%s: an error as %q", request, r.header.Get("Content-Type"))
+	}
+}
+
+// get reads members of an answer: "a.b.0".
+func (r reply) get(t testing.TB, path string) string {
+	t.Helper()
+	var v any
+	if err := json.Unmarshal([]byte(r.body), &v); err != nil {
+		t.Fatalf("%v in %s", err, r.body)
+	}
+	for part := range strings.SplitSeq(path, ".") {
+		switch x := v.(type) {
+		case map[string]any:
+			v = x[part]
+		case []any:
+			var i int
+			if _, err := fmt.Sscan(part, &i); err != nil || i >= len(x) {
+				return ""
+			}
+			v = x[i]
+		default:
+			return ""
+		}
+	}
+	if v == nil {
+		return ""
+	}
+	return fmt.Sprint(v)
+}
+
+// office makes a registrar, two extensions and a phone.
+func (a *api) office() {
+	a.t.Helper()
+	a.do("PUT /api/v1/registrars/main", `{"host":"pbx.example.com"}`, 201)
+	a.do("PUT /api/v1/extensions/1001", `{"display_name":"Front Desk","password":"s3cret"}`, 201)
+	a.do("PUT /api/v1/extensions/1002", `{}`, 201)
+	a.do("POST /api/v1/devices", `{"mac":"0015.6512.3456","model":"acme/A4","label":"Front Desk Phone","lines":[{"extension":"1001"}],
+		"keys":[{"slot":2,"type":"blf","value":"1002","label":"Bob"}],"settings":{"admin_password":"topsecret","language":"de"}}`, 201)
+}
+
+func TestRecordsDefaults(t *testing.T) {
+	a := newAPI(t)
+	a.office()
+	r := a.do("GET /api/v1/registrars/main", "", 200)
+	for path, want := range map[string]string{"name": "main", "host": "pbx.example.com", "port": "5060", "transport": "udp", "register_expires": "1h", "revision": "1"} {
+		if got := r.get(t, path); got != want {
+			t.Errorf("registrar: %s is %q, want %q", path, got, want)
+		}
+	}
+	r = a.do("GET /api/v1/extensions/1001", "", 200)
+	for path, want := range map[string]string{"registrar": "main", "auth_user": "1001", "display_name": "Front Desk", "password": ""} {
+		if got := r.get(t, path); got != want {
+			t.Errorf("extension: %s is %q, want %q", path, got, want)
+		}
+	}
+	r = a.do("GET /api/v1/devices/00-15-65-12-34-56", "", 200)
+	for path, want := range map[string]string{"mac": phone, "vendor": "acme", "model": "A4", "enabled": "true", "lines.0.position": "1",
+		"lines.0.registrar": "main", "keys.0.area": "line", "settings.language": "de", "settings.admin_password": "", "status.state": "never_seen"} {
+		if got := r.get(t, path); got != want {
+			t.Errorf("device: %s is %q, want %q", path, got, want)
+		}
+	}
+}
+
+func TestFaultsAreNamedAllAtOnce(t *testing.T) {
+	a := newAPI(t)
+	a.office()
+	for _, c := range []struct{ name, request, body, locations string }{
+		{"types and unknown members", "PUT /api/v1/registrars/x", `{"hots":"a","port":"5060","host":"b"}`, "body.hots body.port"},
+		{"another spelling of a member", "PUT /api/v1/extensions/1001", `{"Password":"x"}`, "body.Password"},
+		{"values", "PUT /api/v1/registrars/x", `{"host":"a b","transport":"sctp","port":70000}`, "body.host body.transport body.port"},
+		{"an extension that is not there", "POST /api/v1/devices", `{"mac":"001565000001","model":"A4","lines":[{"extension":"1001"},{"extension":"9999"}]}`, "body.lines[1].extension"},
+		{"a line position twice", "POST /api/v1/devices", `{"mac":"001565000001","model":"A4","lines":[{"position":1,"extension":"1001"},{"position":1,"extension":"1002"}]}`, "body.lines[1].position"},
+		{"a label with a line break", "POST /api/v1/devices", `{"mac":"001565000001","label":"a\nb"}`, "body.label"},
+		{"a 10 kB name", "PUT /api/v1/extensions/1003", `{"display_name":"` + strings.Repeat("x", 10_000) + `"}`, "body.display_name"},
+		{"an unknown vendor", "POST /api/v1/devices", `{"mac":"001565000001","vendor":"acmee"}`, "body.vendor"},
+		{"an unknown model", "POST /api/v1/devices", `{"mac":"001565000001","model":"acme/A9"}`, "body.model"},
+		{"a MAC of no form", "POST /api/v1/devices", `{"mac":"00:15"}`, "body.mac"},
+		{"a MAC of no form in the path", "GET /api/v1/devices/00:15", "", "path.mac"},
+		{"other MACs", "PATCH /api/v1/devices/001565123456", `{"other_macs":["zz"]}`, "body.other_macs[0]"},
+		{"an address that is none", "PATCH /api/v1/devices/001565123456", `{"reserved_ip":"10.20.0"}`, "body.reserved_ip"},
+		{"a setting", "PATCH /api/v1/devices/001565123456", `{"settings":{"time_zone":"Mars/Base"}}`, "body.settings.time_zone"},
+		{"a name in the path", "PUT /api/v1/registrars/a%20b", `{"host":"h"}`, "body.name"},
+		{"another name in the body", "PUT /api/v1/registrars/main", `{"name":"other","host":"h"}`, "body.name"},
+		{"an unknown query parameter", "GET /api/v1/devices?lmit=1", "", "query.lmit"},
+		{"a limit", "GET /api/v1/devices?limit=1001", "", "query.limit"},
+		{"a cursor", "GET /api/v1/devices?cursor=zz", "", "query.cursor"},
+		{"a duration", "PUT /api/v1/registrars/x", `{"host":"h","register_expires":"soon"}`, "body.register_expires"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a := &api{a.House, t, a.url}
+			r := a.do(c.request, c.body, 422)
+			var got []string
+			for i := 0; r.get(t, fmt.Sprintf("errors.%d.message", i)) != ""; i++ {
+				got = append(got, r.get(t, fmt.Sprintf("errors.%d.location", i)))
+			}
+			if strings.Join(got, " ") != c.locations {
+				t.Errorf("faults at %q, want %q\n%s", strings.Join(got, " "), c.locations, r.body)
+			}
+		})
+	}
+	if r := a.do("GET /api/v1/devices", "", 200); r.get(t, "items.1.mac") != "" {
+		t.Errorf("a faulty device was kept: %s", r.body)
+	}
+}
+
+func TestBadBodies(t *testing.T) {
+	a := newAPI(t)
+	a.do("PUT /api/v1/registrars/x", "", 400)
+	a.do("PUT /api/v1/registrars/x", "{", 400)
+	a.do("PUT /api/v1/registrars/x", "[]", 400)
+	a.do("PUT /api/v1/registrars/x", "null", 400)
+	a.do("PUT /api/v1/registrars/x", "{} {}", 400)
+	a.do("PUT /api/v1/registrars/x", "host=a", 415, "Content-Type: application/x-www-form-urlencoded")
+	a.do("PUT /api/v1/registrars/x", `{"host":"`+strings.Repeat("x", 2<<20)+`"}`, 413)
+	a.do("GET /api/v1/nothing", "", 404)
+	if r := a.do("POST /api/v1/registrars/x", "{}", 405); !strings.Contains(r.header.Get("Allow"), "PUT") {
+		t.Errorf("405 with Allow %q", r.header.Get("Allow"))
+	}
+}
+
+func TestSecretsStayWhenAbsent(t *testing.T) {
+	a := newAPI(t)
+	a.office()
+	password := func() string {
+		r := a.as("admin", "GET /api/v1/extensions/1001?reveal=true", "")
+		a.want(r, "reveal", 200)
+		return r.get(t, "password")
+	}
+	setting := func() string {
+		r := a.as("admin", "GET /api/v1/devices/"+phone+"?reveal=true", "")
+		a.want(r, "reveal", 200)
+		return r.get(t, "settings.admin_password")
+	}
+	for _, c := range []struct{ request, body, password, setting string }{
+		{"PUT /api/v1/extensions/1001", `{"display_name":"A"}`, "s3cret", "topsecret"},
+		{"PATCH /api/v1/extensions/1001", `{"display_name":"B"}`, "s3cret", "topsecret"},
+		{"PUT /api/v1/devices/" + phone, `{"model":"acme/A4","settings":{"language":"en"}}`, "s3cret", "topsecret"},
+		{"PUT /api/v1/devices/" + phone, `{"model":"acme/A4"}`, "s3cret", "topsecret"},
+		{"PATCH /api/v1/devices/" + phone, `{"settings":{"language":null}}`, "s3cret", "topsecret"},
+		{"PATCH /api/v1/extensions/1001", `{"password":null}`, "", "topsecret"},
+		{"PATCH /api/v1/extensions/1001", `{"password":"new"}`, "new", "topsecret"},
+		{"PUT /api/v1/extensions/1001", `{"password":null}`, "", "topsecret"},
+		{"PUT /api/v1/devices/" + phone, `{"model":"acme/A4","settings":{"admin_password":null}}`, "", ""},
+	} {
+		r := a.do(c.request, c.body, 200)
+		if strings.Contains(r.body, "s3cret") || strings.Contains(r.body, "topsecret") {
+			t.Errorf("%s %s: a secret in the answer: %s", c.request, c.body, r.body)
+		}
+		if got := password(); got != c.password {
+			t.Errorf("%s %s: password %q, want %q", c.request, c.body, got, c.password)
+		}
+		if got := setting(); got != c.setting {
+			t.Errorf("%s %s: admin_password %q, want %q", c.request, c.body, got, c.setting)
+		}
+	}
+}
+
+func TestWhatWasReadCanBeWrittenBack(t *testing.T) {
+	a := newAPI(t)
+	a.office()
+	for _, path := range []string{"/api/v1/registrars/main", "/api/v1/extensions/1001", "/api/v1/devices/" + phone} {
+		was := a.do("GET "+path, "", 200)
+		now := a.do("PUT "+path, was.body, 200, "If-Match: "+was.header.Get("ETag"))
+		if now.header.Get("ETag") != was.header.Get("ETag") {
+			t.Errorf("%s: writing back made revision %s of %s", path, now.header.Get("ETag"), was.header.Get("ETag"))
+		}
+		if was.body != now.body {
+			t.Errorf("%s: written back\n%s became\n%s", path, was.body, now.body)
+		}
+	}
+}
+
+func TestPreconditions(t *testing.T) {
+	a := newAPI(t)
+	a.office()
+	first := a.do("GET /api/v1/extensions/1001", "", 200)
+	tag := "If-Match: " + first.header.Get("ETag")
+	next := a.do("PATCH /api/v1/extensions/1001", `{"voicemail":"*97"}`, 200, tag)
+	if next.header.Get("ETag") == first.header.Get("ETag") {
+		t.Error("a change kept the ETag")
+	}
+	if next.get(t, "created_at") != first.get(t, "created_at") {
+		t.Errorf("a change made created_at %s of %s", next.get(t, "created_at"), first.get(t, "created_at"))
+	}
+	a.do("PATCH /api/v1/extensions/1001", `{"voicemail":"*98"}`, 412, tag)
+	a.do("PUT /api/v1/extensions/1001", `{}`, 412, tag)
+	a.do("DELETE /api/v1/extensions/1002", "", 412, tag)
+	a.do("PUT /api/v1/extensions/1001", `{}`, 412, "If-None-Match: *")
+	a.do("PUT /api/v1/extensions/1777", `{}`, 412, "If-Match: *")
+	a.do("PUT /api/v1/extensions/1777", `{}`, 201, "If-None-Match: *")
+	a.do("PATCH /api/v1/extensions/1778", `{}`, 404)
+	a.do("DELETE /api/v1/extensions/1777", "", 204, "If-Match: *")
+	a.do("GET /api/v1/extensions/1777", "", 404)
+	a.do("POST /api/v1/devices", `{"mac":"00:15:65:12:34:56"}`, 409)
+}
+
+func TestMergePatch(t *testing.T) {
+	a := newAPI(t)
+	a.office()
+	r := a.do("PATCH /api/v1/devices/"+phone, `{"label":null,"enabled":false,"reserved_ip":"10.20.0.50","vendor_settings":{"acme":{"x":"1","y":"2"}}}`, 200,
+		"Content-Type: application/merge-patch+json")
+	for path, want := range map[string]string{"label": "", "enabled": "false", "reserved_ip": "10.20.0.50", "vendor_settings.acme.y": "2", "keys.0.value": "1002"} {
+		if got := r.get(t, path); got != want {
+			t.Errorf("%s is %q, want %q", path, got, want)
+		}
+	}
+	r = a.do("PATCH /api/v1/devices/"+phone, `{"vendor_settings":{"acme":{"x":null}},"reserved_ip":"","enabled":null}`, 200)
+	for path, want := range map[string]string{"vendor_settings.acme.x": "", "vendor_settings.acme.y": "2", "reserved_ip": "", "enabled": "true"} {
+		if got := r.get(t, path); got != want {
+			t.Errorf("%s is %q, want %q", path, got, want)
+		}
+	}
+}
+
+func TestExtensionOnTwoRegistrars(t *testing.T) {
+	a := newAPI(t)
+	a.office()
+	a.do("PUT /api/v1/registrars/branch", `{"host":"pbx2.example.com"}`, 201)
+	a.do("PUT /api/v1/extensions/1003", `{}`, 422) // which registrar?
+	a.do("PUT /api/v1/extensions/1001@branch", `{"password":"other"}`, 201)
+	r := a.do("GET /api/v1/extensions/1001", "", 409)
+	if d := r.get(t, "detail"); !strings.Contains(d, "1001@main") || !strings.Contains(d, "1001@branch") {
+		t.Errorf("not both are named: %s", d)
+	}
+	a.do("PATCH /api/v1/extensions/1001", `{}`, 409)
+	a.do("DELETE /api/v1/extensions/1001", "", 409)
+	if got := a.do("GET /api/v1/extensions/1001%40branch", "", 200).get(t, "registrar"); got != "branch" {
+		t.Errorf("registrar is %q", got)
+	}
+	a.do("PUT /api/v1/extensions/1002", `{"display_name":"kept where it is"}`, 200)
+	a.do("PUT /api/v1/extensions/1002@main", `{"registrar":"branch"}`, 422)
+	if got := a.do("PATCH /api/v1/extensions/1002", `{"registrar":"branch"}`, 200).get(t, "registrar"); got != "branch" {
+		t.Errorf("the extension is on %q", got)
+	}
+	a.do("GET /api/v1/extensions/1002@main", "", 404)
+}
+
+func TestInUse(t *testing.T) {
+	a := newAPI(t)
+	a.office()
+	a.do("PUT /api/v1/profiles/desk", `{"settings":{"language":"fr"}}`, 201)
+	a.do("PATCH /api/v1/devices/"+phone, `{"profile":"desk"}`, 200)
+	for path, user := range map[string]string{"/api/v1/extensions/1001": "device " + phone, "/api/v1/registrars/main": "extension 1001", "/api/v1/profiles/desk": "device " + phone} {
+		r := a.do("DELETE "+path, "", 409)
+		if got := r.get(t, "errors.0.message"); got != user {
+			t.Errorf("%s is used by %q, want %q", path, got, user)
+		}
+	}
+	a.do("DELETE /api/v1/extensions/1001?force=true", "", 204)
+	a.do("DELETE /api/v1/profiles/desk?force=true", "", 204)
+	r := a.do("GET /api/v1/devices/"+phone, "", 200)
+	if r.get(t, "lines.0.extension") != "" || r.get(t, "profile") != "" {
+		t.Errorf("still bound: %s", r.body)
+	}
+	a.do("DELETE /api/v1/registrars/main?force=true", "", 204)
+	if got := a.do("GET /api/v1/extensions/1002", "", 200).get(t, "registrar"); got != "" {
+		t.Errorf("extension 1002 is on %q", got)
+	}
+	a.do("PUT /api/v1/registrars/second", `{"host":"pbx"}`, 201)
+	if got := a.do("PUT /api/v1/extensions/1002", `{"registrar":"second"}`, 200).get(t, "registrar"); got != "second" {
+		t.Errorf("extension 1002 was not taken over: %q", got)
+	}
+	a.do("DELETE /api/v1/devices/"+phone, "", 204)
+	a.do("GET /api/v1/devices/"+phone, "", 404)
+}
+
+func TestLists(t *testing.T) {
+	a := newAPI(t)
+	a.office()
+	for i := range 150 {
+		a.do(fmt.Sprintf("PUT /api/v1/extensions/2%03d", i), `{}`, 201)
+		a.do("POST /api/v1/devices", fmt.Sprintf(`{"mac":"02000000%04x","label":"room %d","model":"bolt/B1"}`, i, i), 201)
+	}
+	for path, want := range map[string]int{"/api/v1/extensions?": 152, "/api/v1/devices?": 151, "/api/v1/devices?vendor=bolt&": 150,
+		"/api/v1/devices?q=room%201&": 61, "/api/v1/devices?q=0200.0000.0001&": 1, "/api/v1/devices?q=1001&": 1, "/api/v1/extensions?q=Desk&": 1,
+		"/api/v1/devices?state=never_seen&": 151, "/api/v1/devices?state=in_sync&": 0, "/api/v1/registrars?": 1, "/api/v1/profiles?": 0,
+		"/api/v1/extensions?registrar=other&": 0} {
+		for _, limit := range []string{"", "limit=7&", "limit=1000&"} {
+			seen, cursor, pages := map[string]bool{}, "", 0
+			for {
+				r := a.do("GET "+path+limit+"cursor="+cursor, "", 200)
+				if r.get(t, "items") == "" {
+					t.Fatalf("%s: no list of items: %s", path, r.body)
+				}
+				var page struct{ Items []json.RawMessage }
+				if err := json.Unmarshal([]byte(r.body), &page); err != nil {
+					t.Fatal(err)
+				}
+				for _, item := range page.Items {
+					seen[string(item)] = true
+				}
+				if limit == "" && len(page.Items) > 100 || limit == "limit=7&" && len(page.Items) > 7 {
+					t.Errorf("%s%s: a page of %d", path, limit, len(page.Items))
+				}
+				pages++
+				if cursor = r.get(t, "next_cursor"); cursor == "" {
+					break
+				}
+			}
+			if len(seen) != want {
+				t.Errorf("%s%s: %d items on %d pages, want %d", path, limit, len(seen), pages, want)
+			}
+		}
+	}
+}
+
+// mustMAC reads a MAC of a test.
+func mustMAC(t testing.TB, s string) dhcp.MAC {
+	t.Helper()
+	m, err := dhcp.ParseMAC(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func equalBytes(t testing.TB, what string, got, want []byte) {
+	t.Helper()
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s: got %q, want %q", what, got, want)
+	}
+}
