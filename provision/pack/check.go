@@ -63,9 +63,10 @@ func (v *Vendor) Samples(m *Model) []Sample {
 	full.Label = `Front "Desk" & <Süd> 'B' 電話 😀`
 	full.ServerURL, full.Server = "https://pbx.example.com:8443/prov/", "pbx.example.com"
 	full.Lines = nil
+	password := Secret(v.tame(`p&a<s>s"w'o;r=d#1\`))
 	for n := range m.Lines {
 		l := sampleLine(n+1, []string{"udp", "tcp", "tls"}[n%3])
-		l.DisplayName, l.Password = `Ann "O'Neil" & Söhne <1>`, `p&a<s>s"w'o;r=d#1\`
+		l.DisplayName, l.Password = `Ann "O'Neil" & Söhne <1>`, password
 		l.Label, l.Voicemail, l.Shared = "Büro & Co", "*97", n%2 == 1
 		l.Registrar.OutboundProxy, l.Registrar.BackupHost = "proxy.example.com:5070", "backup.example.com"
 		full.Lines = append(full.Lines, l)
@@ -80,6 +81,20 @@ func (v *Vendor) Samples(m *Model) []Sample {
 	disabled.Enabled = false
 	hold.Assigned, hold.Lines = false, nil
 	return []Sample{{"least", least}, {"full", full}, {"no daylight saving", tls}, {"disabled", disabled}, {"on hold", hold}}
+}
+
+// tame takes out of a password what some format of the pack refuses: there the operator is told so. Texts for the
+// display stay wild, templates have to cope with them.
+func (v *Vendor) tame(s string) string {
+	for _, f := range v.doc.Formats {
+		s = strings.Map(func(r rune) rune {
+			if strings.ContainsRune(f.Refuse, r) {
+				return -1
+			}
+			return r
+		}, s)
+	}
+	return s
 }
 
 func sampleLine(n int, transport string) Line {

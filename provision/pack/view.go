@@ -63,8 +63,10 @@ type keyView struct {
 
 type expansionView struct {
 	N     int
+	Name  string // of the module, as the pack calls it
 	Area  string
 	Slots []*keyView
+	Used  bool // a key is set
 }
 
 // Is tells whether the model is called so or belongs to a family called so.
@@ -237,7 +239,7 @@ func (v *view) setKeys(p Phone) error {
 	for i := range v.model.Expansion.Modules {
 		area := fmt.Sprintf("expansion%d", i+1)
 		add(area, v.model.Expansion.Keys, i+1)
-		v.Expansions = append(v.Expansions, expansionView{N: i + 1, Area: area, Slots: v.slots[area]})
+		v.Expansions = append(v.Expansions, expansionView{N: i + 1, Name: v.model.Expansion.Name, Area: area, Slots: v.slots[area]})
 	}
 	if p.Enabled && p.Assigned {
 		if err := v.placeKeys(p.Keys); err != nil {
@@ -251,6 +253,9 @@ func (v *view) setKeys(p Phone) error {
 			}
 			if k.Type != "none" {
 				v.Keys = append(v.Keys, k)
+				if k.Module > 0 {
+					v.Expansions[k.Module-1].Used = true
+				}
 			}
 		}
 	}

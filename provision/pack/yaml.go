@@ -180,7 +180,7 @@ func unknownMembers(n *yaml.Node) []error {
 		}
 	}
 	for _, f := range values(member(n, "formats")) {
-		check(f, "a format", "kind media_type bool empty repeat value header footer line newline escape refuse max_line root path index")
+		check(f, "a format", "kind media_type bool empty repeat value header footer line newline escape refuse max_line spaces quote_when root path index")
 	}
 	for _, group := range []string{"models", "families"} {
 		for _, m := range values(member(n, group)) {

@@ -29,6 +29,8 @@ type Format struct {
 	Escape    map[string]string `yaml:"escape"`     // lines: what stands for a character
 	Refuse    string            `yaml:"refuse"`     // characters that a value can't hold
 	MaxLine   int               `yaml:"max_line"`   // lines: longest line in bytes
+	Spaces    bool              `yaml:"spaces"`     // lines: names of parameters may hold spaces
+	QuoteWhen string            `yaml:"quote_when"` // lines: a value that holds one of these stands in double quotes
 	Root      string            `yaml:"root"`       // tree: name and attributes of the root element
 	Path      string            `yaml:"path"`       // tree: where a parameter without a slash goes, default {name}
 	Index     string            `yaml:"index"`      // tree: the attribute that [3] stands for
@@ -80,8 +82,8 @@ func (f *Format) Check() error {
 	}
 	if f.Kind == "lines" {
 		errs = append(errs, f.checkLines())
-	} else if f.Line != "" || f.Newline != "" || len(f.Header)+len(f.Footer)+len(f.Escape)+f.MaxLine > 0 {
-		fault("line, newline, header, footer, escape and max_line belong to kind lines only")
+	} else if f.Line != "" || f.Newline != "" || len(f.Header)+len(f.Footer)+len(f.Escape)+f.MaxLine > 0 || f.Spaces || f.QuoteWhen != "" {
+		fault("line, newline, header, footer, escape, max_line, spaces and quote_when belong to kind lines only")
 	}
 	if f.Kind == "tree" {
 		errs = append(errs, f.checkTree())
@@ -114,10 +116,21 @@ func (f *Format) checkLines() error {
 			return fmt.Errorf("escape %q is not one character", from)
 		}
 	}
+	if f.QuoteWhen != "" && !strings.Contains(f.Refuse, `"`) {
+		return errors.New(`quote_when needs a double quote in refuse, for a value can't hold what ends it`)
+	}
+	name := `(\S+?)`
+	if f.Spaces {
+		name = `(\S.*?)`
+	}
 	vb, va, _ := strings.Cut(f.Value, "{value}")
+	// The space before an empty value at the end of a line is not written, and so need not be read.
+	value := regexp.QuoteMeta(between+vb) + "(.*)" + regexp.QuoteMeta(va+after)
+	if trimmed := strings.TrimRight(between, " "); vb+va+after == "" {
+		value = regexp.QuoteMeta(trimmed) + "(?:" + regexp.QuoteMeta(between[len(trimmed):]) + "(.*))?"
+	}
 	var err error
-	f.line, err = regexp.Compile("^" + regexp.QuoteMeta(before) + `(\S+?)` + regexp.QuoteMeta(strings.TrimRight(between, " ")) + " *" +
-		regexp.QuoteMeta(vb) + "(.*)" + regexp.QuoteMeta(va) + regexp.QuoteMeta(after) + "$")
+	f.line, err = regexp.Compile("^" + regexp.QuoteMeta(before) + name + value + "$")
 	return err
 }
 
@@ -130,7 +143,11 @@ func (f *Format) CheckName(name string) error {
 		_, err := parsePath(f.fullPath(name))
 		return err
 	}
-	if len(name) > 200 || !plainName.MatchString(name) {
+	plain := plainName
+	if f.Spaces {
+		plain = spacedName
+	}
+	if len(name) > 200 || !plain.MatchString(name) {
 		return fmt.Errorf("parameter name %.60q is not made of letters, digits and . _ - : / %% $ @ + [ ]", name)
 	}
 	return nil
@@ -161,7 +178,7 @@ func (f *Format) CheckValue(value string) error {
 // quoted tells whether something stands around every value, so that spaces at its ends are kept.
 func (f *Format) quoted() bool {
 	_, after, _ := strings.Cut(f.Line, "{value}")
-	return after != "" || f.Value != "{value}"
+	return after != "" || f.Value != "{value}" || strings.Contains(f.QuoteWhen, " ")
 }
 
 // Write gives the bytes of a file with these parameters.
@@ -210,6 +227,9 @@ func (f *Format) escapeValue(value string) string {
 			pairs = append(pairs, from, f.Escape[from])
 		}
 		value = strings.NewReplacer(pairs...).Replace(value)
+	}
+	if f.QuoteWhen != "" && strings.ContainsAny(value, f.QuoteWhen) {
+		value = `"` + value + `"`
 	}
 	return strings.Replace(f.Value, "{value}", value, 1)
 }
@@ -273,6 +293,9 @@ func (f *Format) ParseLines(data []byte) ([]Param, error) {
 func (f *Format) unescapeValue(v string) string {
 	if f.Empty != nil && v == *f.Empty {
 		return ""
+	}
+	if inner, ok := strings.CutPrefix(v, `"`); ok && f.QuoteWhen != "" {
+		v = strings.TrimSuffix(inner, `"`)
 	}
 	var b strings.Builder
 next:

@@ -106,3 +106,6 @@ func (f *Format) identity(name string) string {
 
 // plainName is what a parameter of a lines format may be called.
 var plainName = regexp.MustCompile(`^[A-Za-z0-9_%$.][A-Za-z0-9_.%$@:/\[\]+-]*$`)
+
+// spacedName is what it may be called where the format says spaces.
+var spacedName = regexp.MustCompile(`^[A-Za-z0-9_.-]+( [A-Za-z0-9_.-]+)*$`)
