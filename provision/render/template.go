@@ -293,7 +293,7 @@ func collectBranch(b *parse.BranchNode, seen map[string]bool) {
 func collectCommand(c *parse.CommandNode, seen map[string]bool) {
 	if id, ok := c.Args[0].(*parse.IdentifierNode); ok && len(c.Args) == 1 {
 		seen[id.Ident] = true
-	} else if ok {
+	} else if ok && id.Ident != escapeFunc {
 		if s, ok := c.Args[1].(*parse.StringNode); ok {
 			seen[id.Ident+" "+s.Text] = true
 		}
