@@ -120,11 +120,10 @@ func (h *House) Serve(t testing.TB, tlsConfig *tls.Config, listen ...string) {
 	t.Helper()
 	h.Config.Listen, h.Config.TLS = listen, tlsConfig
 	s := h.Server(t)
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx := t.Context() // ends before the test's clean-up runs
 	ready, ended := make(chan struct{}), make(chan error, 1)
 	go func() { ended <- s.Run(ctx, func() { close(ready) }) }()
 	t.Cleanup(func() {
-		cancel()
 		if err := <-ended; err != nil {
 			t.Errorf("Run: %v", err)
 		}

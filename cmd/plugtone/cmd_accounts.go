@@ -55,13 +55,13 @@ func registrarSet(a *app) *cobra.Command {
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&host, "host", "", "name or address of the SIP server")
-	f.IntVar(&port, "port", 0, "port (default 5060, with tls 5061)")
-	f.StringVar(&transport, "transport", "", "udp, tcp or tls (default udp)")
-	f.StringVar(&proxy, "outbound-proxy", "", "HOST or HOST:PORT that all requests go through")
-	f.StringVar(&backup, "backup-host", "", "a second server, for phones that know what to do with it")
-	f.StringVar(&expires, "register-expires", "", "how long a registration lasts (default 1h)")
-	f.StringArrayVar(&settings, "set", nil, "NAME=VALUE of a setting for all phones with a line there; NAME= removes it (repeatable)")
+	f.StringVar(&host, "host", "", "`HOST` name or address of the SIP server")
+	f.IntVar(&port, "port", 0, "`PORT` (default 5060, with tls 5061)")
+	f.StringVar(&transport, "transport", "", "`PROTOCOL` udp, tcp or tls (default udp)")
+	f.StringVar(&proxy, "outbound-proxy", "", "`HOST` or HOST:PORT that all requests go through")
+	f.StringVar(&backup, "backup-host", "", "a second server `HOST`, for phones that know what to do with it")
+	f.StringVar(&expires, "register-expires", "", "how long a registration lasts: `DURATION` (default 1h)")
+	f.StringArrayVar(&settings, "set", nil, "`NAME=VALUE` of a setting for all phones with a line there; NAME= removes it (repeatable)")
 	return c
 }
 
@@ -118,6 +118,9 @@ func extensionSet(a *app) *cobra.Command {
 			m.text("auth-user", "auth_user", user)
 			m.text("password", "password", password)
 			m.text("voicemail", "voicemail", voicemail)
+			if file != "" && c.Flags().Changed("password") {
+				return usagef("--password and --password-file both give a password; name one")
+			}
 			if file != "" {
 				secret, err := readSecret(c, file)
 				if err != nil {
@@ -144,13 +147,12 @@ func extensionSet(a *app) *cobra.Command {
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&registrar, "registrar", "", "the registrar it is on; may be left out while there is one")
-	f.StringVar(&name, "display-name", "", "the name that others see")
-	f.StringVar(&user, "auth-user", "", "authentication user (default: the number)")
-	f.StringVar(&password, "password", "", "SIP password")
-	f.StringVar(&file, "password-file", "", "file with the SIP password; - reads it from standard input")
-	f.StringVar(&voicemail, "voicemail", "", "number that the message key dials")
-	c.MarkFlagsMutuallyExclusive("password", "password-file")
+	f.StringVar(&registrar, "registrar", "", "the registrar it is on, `NAME`; may be left out while there is one")
+	f.StringVar(&name, "display-name", "", "the `NAME` that others see")
+	f.StringVar(&user, "auth-user", "", "authentication `USER` (default: the number)")
+	f.StringVar(&password, "password", "", "SIP `PASSWORD`")
+	f.StringVar(&file, "password-file", "", "`FILE` with the SIP password; - reads it from standard input")
+	f.StringVar(&voicemail, "voicemail", "", "`NUMBER` that the message key dials")
 	return c
 }
 
@@ -303,7 +305,7 @@ func listCommand[T any](a *app, short string, of func(*client.Client) client.Col
 			return print(c, list)
 		},
 	}
-	c.Flags().StringVar(&search, "search", "", "only those that have this text in them")
+	c.Flags().StringVar(&search, "search", "", "only those that have this `TEXT` in them")
 	return c
 }
 

@@ -58,22 +58,27 @@ type deviceFlags struct {
 
 func (d *deviceFlags) define(c *cobra.Command) {
 	f := c.Flags()
-	f.StringVar(&d.vendor, "vendor", "", "vendor id: plugtone vendor list")
-	f.StringVar(&d.model, "model", "", "model, as T46U or yealink/T46U")
-	f.StringVar(&d.label, "label", "", "what people call this phone")
-	f.StringArrayVar(&d.lines, "line", nil, "extension of the next line, NUMBER or NUMBER@REGISTRAR (repeatable, in order)")
-	f.StringVar(&d.profile, "profile", "", "profile whose keys and settings it shares")
-	f.StringArrayVar(&d.keys, "key", nil, "a key, [AREA:]SLOT=TYPE[:VALUE][,label=TEXT][,line=N] (repeatable)")
-	f.StringArrayVar(&d.settings, "set", nil, "NAME=VALUE of a setting, or VENDOR/PARAMETER=VALUE in the vendor's own words (repeatable)")
-	f.StringVar(&d.reserve, "reserve-ip", "", "address that only this phone is given")
-	f.StringVar(&d.notes, "notes", "", "notes for operators")
-	f.StringArrayVar(&d.others, "other-mac", nil, "a further MAC of the same phone, as of its Wi-Fi (repeatable)")
+	f.StringVar(&d.vendor, "vendor", "", "id of the `VENDOR`: plugtone vendor list")
+	f.StringVar(&d.model, "model", "", "`MODEL`, as T46U or yealink/T46U")
+	f.StringVar(&d.label, "label", "", "`TEXT` that people call this phone by")
+	f.StringArrayVar(&d.lines, "line", nil, "extension `EXT` of the next line, NUMBER or NUMBER@REGISTRAR (repeatable, in order)")
+	f.StringVar(&d.profile, "profile", "", "`PROFILE` whose keys and settings it shares")
+	f.StringArrayVar(&d.keys, "key", nil, "a key by its `SPEC`, [AREA:]SLOT=TYPE[:VALUE][,label=TEXT][,line=N] (repeatable)")
+	f.StringArrayVar(&d.settings, "set", nil, "`NAME=VALUE` of a setting, or VENDOR/PARAMETER=VALUE in the vendor's own words (repeatable)")
+	f.StringVar(&d.reserve, "reserve-ip", "", "address `ADDR` that only this phone is given")
+	f.StringVar(&d.notes, "notes", "", "notes for operators: `TEXT`")
+	f.StringArrayVar(&d.others, "other-mac", nil, "a further `MAC` of the same phone, as of its Wi-Fi (repeatable)")
 }
 
 const keyHelp = `A key is [AREA:]SLOT=TYPE[:VALUE][,label=TEXT][,line=N], for example 2=blf:1002,label=Bob or expansion1:5=park:701.
-AREA is line (the default), memory, programmable, or expansion1 to expansion6. TYPE is one of: `
+AREA is line (the default), memory, programmable, or expansion1 to expansion6. TYPE is one of:
+`
 
-func keyTypes() string { return keyHelp + strings.Join(provision.KeyTypes(), " ") + "." }
+func keyTypes() string {
+	types := provision.KeyTypes()
+	half := len(types) / 2
+	return keyHelp + "  " + strings.Join(types[:half], " ") + "\n  " + strings.Join(types[half:], " ")
+}
 
 // members turns the flags that were given into members of a device. Keys are left to the caller.
 func (d *deviceFlags) members(c *cobra.Command) (members, error) {
@@ -323,10 +328,10 @@ func deviceList(a *app) *cobra.Command {
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&search, "search", "", "only those with this text in MAC, label, model, lines, notes ...")
-	f.StringVar(&state, "state", "", "never_seen, never_fetched, in_sync, stale, refused or disabled")
-	f.StringVar(&vendor, "vendor", "", "only this vendor's")
-	f.StringVar(&profile, "profile", "", "only those that name this profile")
+	f.StringVar(&search, "search", "", "only those with this `TEXT` in MAC, label, model, lines, notes ...")
+	f.StringVar(&state, "state", "", "only those in `STATE`: never_seen, never_fetched, in_sync, stale, refused or disabled")
+	f.StringVar(&vendor, "vendor", "", "only this `VENDOR`'s")
+	f.StringVar(&profile, "profile", "", "only those that name this `PROFILE`")
 	return c
 }
 

@@ -36,7 +36,7 @@ func deviceFiles(a *app) *cobra.Command {
 			return a.allFiles(c, args[0], subnet)
 		},
 	}
-	c.Flags().StringVar(&subnet, "subnet", "", "as in this subnet: PREFIX")
+	c.Flags().StringVar(&subnet, "subnet", "", "as in this subnet: `PREFIX`")
 	c.Flags().BoolVar(&reveal, "reveal", false, "byte for byte, with secrets; noted in the audit log")
 	return c
 }
@@ -170,6 +170,6 @@ func deviceRollback(a *app) *cobra.Command {
 			return a.done(c, d, "device %s is as it was at revision %d; that is revision %d", d.MAC, to, d.Revision)
 		},
 	}
-	c.Flags().Uint64Var(&to, "to", 0, "the revision")
+	c.Flags().Uint64Var(&to, "to", 0, "the `REVISION`")
 	return c
 }

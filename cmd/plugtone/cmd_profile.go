@@ -54,7 +54,7 @@ func profileSet(a *app) *cobra.Command {
 			return a.done(c, p, "profile %s %s", p.Name, made(created))
 		},
 	}
-	c.Flags().StringVarP(&file, "file", "f", "", "YAML or JSON file; - reads standard input")
+	c.Flags().StringVarP(&file, "file", "f", "", "YAML or JSON `FILE`; - reads standard input")
 	return c
 }
 
@@ -192,9 +192,9 @@ func discoveredAdopt(a *app) *cobra.Command {
 			return a.done(c, d, "device %s created%s", d.MAC, what(d))
 		},
 	}
-	c.Flags().StringArrayVar(&lines, "line", nil, "extension of the next line, NUMBER or NUMBER@REGISTRAR (repeatable, in order)")
-	c.Flags().StringVar(&in.Profile, "profile", "", "profile whose keys and settings it shares")
-	c.Flags().StringVar(&in.Label, "label", "", "what people call this phone")
+	c.Flags().StringArrayVar(&lines, "line", nil, "extension `EXT` of the next line, NUMBER or NUMBER@REGISTRAR (repeatable, in order)")
+	c.Flags().StringVar(&in.Profile, "profile", "", "`PROFILE` whose keys and settings it shares")
+	c.Flags().StringVar(&in.Label, "label", "", "`TEXT` that people call this phone by")
 	return c
 }
 

@@ -80,7 +80,7 @@ func tokenAdd(a *app) *cobra.Command {
 			return a.done(c, t, "%s", t.Token)
 		},
 	}
-	c.Flags().StringVar(&in.Role, "role", "", "admin, operator or viewer")
+	c.Flags().StringVar(&in.Role, "role", "", "`ROLE`: admin, operator or viewer")
 	return c
 }
 

@@ -48,7 +48,7 @@ func traceCommand(a *app) *cobra.Command {
 	}
 	checkMAC(c)
 	c.Flags().BoolVarP(&follow, "follow", "f", false, "go on as things happen")
-	c.Flags().IntVar(&limit, "limit", 100, "the newest so many entries, 1000 at most")
+	c.Flags().IntVar(&limit, "limit", 100, "the newest `N` entries, 1000 at most")
 	return c
 }
 
@@ -187,9 +187,9 @@ func explainCommand(a *app) *cobra.Command {
 			return printExplanation(c, x)
 		},
 	}
-	c.Flags().StringVar(&q.IP, "ip", "", "the address that asks for PATH")
-	c.Flags().StringVar(&q.UserAgent, "user-agent", "", "the HTTP user agent that asks")
-	c.Flags().StringVar(&q.Subnet, "subnet", "", "as in this subnet: PREFIX")
+	c.Flags().StringVar(&q.IP, "ip", "", "the address `ADDR` that asks for PATH")
+	c.Flags().StringVar(&q.UserAgent, "user-agent", "", "the HTTP user agent `UA` that asks")
+	c.Flags().StringVar(&q.Subnet, "subnet", "", "as in this subnet: `PREFIX`")
 	return c
 }
 
@@ -280,8 +280,8 @@ func leasesCommand(a *app) *cobra.Command {
 			return t.print(c.OutOrStdout())
 		},
 	}
-	c.Flags().StringVar(&subnet, "subnet", "", "only leases in this subnet: PREFIX")
-	c.Flags().StringVar(&search, "search", "", "only those with this text in address, MAC, host name or vendor")
-	c.Flags().StringVar(&state, "state", "", "active, released, expired or declined")
+	c.Flags().StringVar(&subnet, "subnet", "", "only leases in this subnet: `PREFIX`")
+	c.Flags().StringVar(&search, "search", "", "only those with this `TEXT` in address, MAC, host name or vendor")
+	c.Flags().StringVar(&state, "state", "", "only those in `STATE`: active, released, expired or declined")
 	return c
 }

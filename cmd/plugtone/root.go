@@ -50,7 +50,7 @@ func newRoot(others ...*cobra.Command) *cobra.Command {
 	for _, c := range clientCommands() {
 		root.AddCommand(c)
 	}
-	for _, c := range others {
+	for _, c := range append(others, restoreCommand()) {
 		if c.GroupID == "" {
 			c.GroupID = groupRun
 		}
@@ -110,12 +110,14 @@ func strict(c *cobra.Command) {
 			if len(given) == 0 {
 				return nil
 			}
+			c.SuggestionsMinimumDistance = 2
 			if near := c.SuggestionsFor(given[0]); len(near) > 0 {
 				return usagef("%s has no command %q; near: %s", c.CommandPath(), given[0], strings.Join(near, ", "))
 			}
 			return usagef("%s has no command %q", c.CommandPath(), given[0])
 		}
 		c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+		c.DisableFlagsInUseLine = true
 	}
 	for _, sub := range c.Commands() {
 		strict(sub)
@@ -185,8 +187,8 @@ type app struct {
 
 func (a *app) flags(c *cobra.Command) {
 	f := c.PersistentFlags()
-	f.StringVar(&a.admin, "admin", "", "the daemon's address: unix:PATH, HOST:PORT or a URL (default $PLUGTONE_ADMIN or "+client.DefaultAddr+")")
-	f.StringVar(&a.token, "token", "", "token for an address that is no socket (default $PLUGTONE_TOKEN)")
+	f.StringVar(&a.admin, "admin", "", "the daemon's address `ADDR`: unix:PATH, HOST:PORT or a URL (default $PLUGTONE_ADMIN or "+client.DefaultAddr+")")
+	f.StringVar(&a.token, "token", "", "`TOKEN` for an address that is no socket (default $PLUGTONE_TOKEN)")
 	f.BoolVar(&a.json, "json", false, "print the result as JSON")
 }
 
