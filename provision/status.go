@@ -3,6 +3,8 @@ package provision
 import (
 	"context"
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 
 	"plugtone/dhcp"
@@ -69,7 +71,7 @@ func (s *Service) StatusOf(ctx context.Context, d *Device) (Status, error) {
 	if st.LastFetch.After(st.LastSeen) {
 		st.LastSeen = st.LastFetch
 	}
-	refused, err := s.refusedSince(d.MAC, st.LastFetch)
+	refused, err := s.refusedSince(d, st.LastFetch)
 	if err != nil {
 		return Status{}, err
 	}
@@ -113,17 +115,17 @@ func isActive(l dhcp.Lease, now time.Time) bool {
 }
 
 // refusedSince tells whether the last thing that happened to the device's files was a refusal.
-func (s *Service) refusedSince(mac MAC, fetched time.Time) (bool, error) {
+func (s *Service) refusedSince(d *Device, fetched time.Time) (bool, error) {
 	if s.c.Timeline == nil {
 		return false, nil
 	}
-	entries, err := s.c.Timeline(mac, recentEntries)
+	entries, err := s.c.Timeline(d.MAC, recentEntries)
 	if err != nil {
 		return false, err
 	}
 	refused := false
 	for _, e := range entries {
-		if timeline.IsFile(e.Source) && e.Time.After(fetched) {
+		if timeline.IsFile(e.Source) && e.Time.After(fetched) && !s.elsewhere(d, e.Addr) {
 			switch e.Verdict {
 			case string(Refused):
 				refused = true
@@ -135,9 +137,23 @@ func (s *Service) refusedSince(mac MAC, fetched time.Time) (bool, error) {
 	return refused, nil
 }
 
-// same tells whether everything that the device fetched is what it would get now.
+// elsewhere tells whether an address is leased to somebody else than the device: what was refused there says nothing of it.
+func (s *Service) elsewhere(d *Device, addr netip.Addr) bool {
+	l, ok := s.c.Leases.LeaseAt(addr)
+	return ok && !slices.Contains(macsOf(d.MAC, d), l.MAC)
+}
+
+// same tells whether everything that the device fetched is what it would get now. Of a file that was asked for by several
+// names (phones differ in case between firmwares) only the last fetch counts.
 func (s *Service) same(ctx context.Context, d *Device, own Fetch, fetches []Fetch) bool {
-	for _, f := range fetches {
+	latest := slices.SortedFunc(slices.Values(fetches), func(a, b Fetch) int { return b.Time.Compare(a.Time) })
+	seen := make(map[string]bool, len(latest))
+	for _, f := range latest {
+		if name := strings.ToLower(f.File); seen[name] {
+			continue
+		} else {
+			seen[name] = true
+		}
 		q := s.inquire(ctx, Request{Transport: Preview, Name: f.File, As: d.MAC})
 		q.close()
 		served := q.answer.Outcome == Served
