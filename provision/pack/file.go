@@ -381,7 +381,7 @@ func macText(m dhcp.MAC) string {
 // file finds one of the pack's files by its pattern, or by a name as a phone asks for it.
 func (v *Vendor) file(name string, m *Model) (*File, error) {
 	for _, f := range v.files {
-		if f.Name == name && (m == v.generic || m.isAny(f.For)) {
+		if (f.Name == name || slices.Contains(f.Also, name)) && (m == v.generic || m.isAny(f.For)) {
 			return f, nil
 		}
 	}
