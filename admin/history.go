@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -158,29 +159,34 @@ func compare(fetches []provision.Fetch, files []provision.FileInfo) []client.Fil
 	out := []client.FileDiff{}
 	last := make(map[string]provision.Fetch, len(fetches))
 	for _, f := range fetches {
-		last[f.File] = f
+		if name := fileKey(f.File); f.Time.After(last[name].Time) {
+			last[name] = f
+		}
 	}
 	for _, f := range files {
 		if f.Outcome != string(provision.Served) {
 			continue
 		}
 		d := client.FileDiff{Name: f.Name, Change: "never_fetched", Digest: f.Digest, Size: f.Size}
-		if was, ok := last[f.Name]; ok {
+		if was, ok := last[fileKey(f.Name)]; ok {
 			d.FetchedDigest, d.FetchedSize, d.FetchedAt = was.Digest, was.Size, was.Time
 			d.Change = "changed"
 			if was.Digest == f.Digest {
 				d.Change = "same"
 			}
-			delete(last, f.Name)
+			delete(last, fileKey(f.Name))
 		}
 		out = append(out, d)
 	}
 	for _, name := range slices.Sorted(maps.Keys(last)) {
 		was := last[name]
-		out = append(out, client.FileDiff{Name: name, Change: "gone", FetchedDigest: was.Digest, FetchedSize: was.Size, FetchedAt: was.Time})
+		out = append(out, client.FileDiff{Name: was.File, Change: "gone", FetchedDigest: was.Digest, FetchedSize: was.Size, FetchedAt: was.Time})
 	}
 	return out
 }
+
+// fileKey makes one of the spellings in which phones ask for a file.
+func fileKey(name string) string { return strings.ToLower(strings.TrimLeft(name, "/")) }
 
 func (s *Server) history(ctx context.Context, in *MACInput) (*struct{ Body client.History }, error) {
 	mac, err := in.parse()

@@ -72,7 +72,7 @@ func TestDiffHistoryRollback(t *testing.T) {
 			digest = list.get(t, itemPath(i, "digest"))
 		}
 	}
-	a.Fetched(provision.Fetch{MAC: mac, File: "001565123456.cfg", Digest: digest, Time: admintest.Noon, Size: 10, Transport: provision.HTTP, Kind: "device"})
+	a.Fetched(provision.Fetch{MAC: mac, File: "/001565123456.CFG", Digest: digest, Time: admintest.Noon, Size: 10, Transport: provision.HTTP, Kind: "device"})
 	a.Fetched(provision.Fetch{MAC: mac, File: "gone.cfg", Digest: "00", Time: admintest.Noon, Transport: provision.HTTP})
 	change := func() string {
 		r := a.do("GET /api/v1/devices/"+phone+"/diff", "", 200)

@@ -347,7 +347,11 @@ func TestExamples(t *testing.T) {
 	walk = func(c *cobra.Command) {
 		for line := range strings.Lines(c.Example) {
 			line = strings.ReplaceAll(line, `"`, "'")
-			_, line, found := strings.Cut(line, "plugtone ")
+			line = strings.TrimSpace(line)
+			if before, after, found := strings.Cut(line, " | "); found && strings.HasPrefix(after, "plugtone ") && !strings.HasPrefix(before, "plugtone ") {
+				line = after
+			}
+			line, found := strings.CutPrefix(line, "plugtone ")
 			if !found || strings.Contains(line, "$(") || strings.Contains(line, "curl") {
 				continue
 			}
