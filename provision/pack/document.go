@@ -25,6 +25,7 @@ type document struct {
 	Areas        []string                    `yaml:"areas"`
 	Families     map[string]modelDoc         `yaml:"families"`
 	Models       map[string]modelDoc         `yaml:"models"`
+	Unknown      string                      `yaml:"unknown_model"`
 	Formats      map[string]*render.Format   `yaml:"formats"`
 	Files        []fileDoc                   `yaml:"files"`
 	Challenge    string                      `yaml:"challenge"`

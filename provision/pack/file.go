@@ -341,7 +341,7 @@ func (v *Vendor) Files(p Phone) []FileName {
 	m := v.model(p.Model)
 	var out []FileName
 	for _, f := range v.files {
-		if m != v.generic && !m.isAny(f.For) || m == v.generic && len(f.For) > 0 {
+		if !m.isAny(f.For) {
 			continue
 		}
 		if name, ok := fillName(f.Name, p, m); ok {

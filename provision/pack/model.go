@@ -76,6 +76,9 @@ func (v *Vendor) compileModels() []error {
 	if len(v.models) == 0 {
 		errs = append(errs, fmt.Errorf("the pack has no models"))
 	}
+	if _, ok := v.doc.Families[v.doc.Unknown]; !ok && v.doc.Unknown != "" {
+		errs = append(errs, fmt.Errorf("unknown_model: there is no family %q", v.doc.Unknown))
+	}
 	errs = append(errs, v.checkKeyTypes()...)
 	return errs
 }
@@ -290,8 +293,15 @@ func areaWords(areas map[string]int) string {
 // makeGeneric makes the model that stands for a phone of which only the vendor is known: everything that some model has.
 func (v *Vendor) makeGeneric() {
 	g := &Model{Keys: make(map[string]int), Vars: make(map[string]string), types: make(map[string]*keyDoc)}
+	models := v.models
+	if v.doc.Unknown != "" {
+		models = slices.DeleteFunc(slices.Clone(models), func(m *Model) bool { return !m.is(v.doc.Unknown) })
+		for name := v.doc.Unknown; name != "" && !slices.Contains(g.Families, name); name = v.doc.Families[name].Family {
+			g.Families = append(g.Families, name)
+		}
+	}
 	fill(g.types, v.doc.KeyTypes)
-	for _, m := range v.models {
+	for _, m := range models {
 		g.Lines = max(g.Lines, m.Lines)
 		for a, n := range m.Keys {
 			g.Keys[a] = max(g.Keys[a], n)

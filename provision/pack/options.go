@@ -23,7 +23,7 @@ func (v *Vendor) Options(model string, mac dhcp.MAC, site dhcp.Site) (Options, e
 	}
 	for i := range v.doc.DHCP {
 		d := &v.doc.DHCP[i]
-		if m == v.generic && len(d.For) > 0 || m != v.generic && !m.isAny(d.For) || d.When == "voice_vlan" && site.VoiceVLAN == 0 {
+		if !m.isAny(d.For) || d.When == "voice_vlan" && site.VoiceVLAN == 0 {
 			continue
 		}
 		if slices.ContainsFunc(out.List, func(o dhcp.Option) bool { return int(o.Code) == d.Option }) {
