@@ -108,7 +108,11 @@ func (o *observer) discover(d provision.Discovered) {
 // dropped is told of packets that got no decision.
 func (o *observer) dropped(why server.Drop, n int) {
 	o.metrics.dropped.WithLabelValues(string(why)).Add(float64(n))
-	o.log.say(slog.LevelWarn, "dhcp packets dropped", "", string(why), slog.String("verdict", string(why)), slog.Int("packets", n))
+	level := slog.LevelWarn
+	if why == server.DropInterface {
+		level = slog.LevelDebug // other links' broadcasts: nothing is wrong
+	}
+	o.log.say(level, "dhcp packets dropped", "", string(why), slog.String("verdict", string(why)), slog.Int("packets", n))
 }
 
 func (o *observer) fallback(err error) {

@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -198,6 +200,13 @@ func (d *Daemon) runAdmin(ctx context.Context, ready func()) error {
 	var listen []string
 	for _, a := range c.Admin.Listen {
 		listen = append(listen, a.String())
+		// systemd makes /run/plugtone; started by hand there is none.
+		if a.Unix == "" {
+			continue
+		}
+		if err := os.MkdirAll(filepath.Dir(a.Unix), 0o755); err != nil {
+			return fmt.Errorf("folder of the admin socket: %w\nhint: make it for this user, or name another place in admin.listen", err)
+		}
 	}
 	s, err := admin.New(admin.Config{
 		Listen: listen, TLS: d.certs.admin(), Now: d.opts.Now, Log: d.log, Version: d.opts.Version,

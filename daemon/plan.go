@@ -28,7 +28,7 @@ type plan struct {
 
 // makePlan reads configuration and packs and reports the faults of both at once.
 func makePlan(o Options) (*plan, error) {
-	c, warnings, err := readConfig(o)
+	c, err := readConfig(o)
 	if err != nil {
 		// The packs are looked at all the same, so that one look tells everything.
 		_, packErr := loadPacks(config.Default())
@@ -41,27 +41,26 @@ func makePlan(o Options) (*plan, error) {
 	if err := checkPackNames(c, packs); err != nil {
 		return nil, err
 	}
-	p := &plan{cfg: c, warnings: warnings, packs: packs, site: siteOf(c), dhcp: dhcpOf(c)}
+	p := &plan{cfg: c, warnings: c.Warnings(), packs: packs, site: siteOf(c), dhcp: dhcpOf(c)}
 	return p, p.dhcp.Validate()
 }
 
 // readConfig reads the file, if there is one, and lets the command line have its say.
-func readConfig(o Options) (*config.Config, []config.Warning, error) {
+func readConfig(o Options) (*config.Config, error) {
 	c := config.Default()
-	var warnings []config.Warning
 	if o.Config != "" {
 		var err error
-		if c, warnings, err = config.Load(o.Config); err != nil {
-			return nil, nil, err
+		if c, _, err = config.Load(o.Config); err != nil {
+			return nil, err
 		}
 	}
 	if err := config.AddInterfaces(c, o.Interfaces); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if o.DataDir != "" {
 		c.DataDir = o.DataDir
 	}
-	return c, warnings, nil
+	return c, nil
 }
 
 func loadPacks(c *config.Config) (*pack.Set, error) {

@@ -3,7 +3,6 @@ package config
 import (
 	"encoding/binary"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -210,20 +209,4 @@ func reason(err error) error {
 		return pe.Err
 	}
 	return err
-}
-
-// look adds warnings that depend on the machine.
-func (r *reader) look(c *Config) {
-	r.warnSite(c)
-	if c.DHCP.Mode == dhcp.ModeOff {
-		return
-	}
-	for i, s := range c.DHCP.Subnets {
-		if s.Interface == "" {
-			continue
-		}
-		if _, err := net.InterfaceByName(s.Interface); err != nil {
-			r.warn(fmt.Sprintf("dhcp.subnets[%d].interface", i), s.Interface, "this host has no such interface now; it is served as soon as there is one")
-		}
-	}
 }

@@ -52,8 +52,7 @@ func Parse(path string, data []byte) (*Config, []Warning, error) {
 		r.faults.sort()
 		return nil, nil, r.faults
 	}
-	r.look(c)
-	return c, r.warnings, nil
+	return c, c.Warnings(), nil
 }
 
 func (r *reader) root(n *yaml.Node, c *Config, ranges map[int]*subnetPlaces) {

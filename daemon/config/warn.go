@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -9,7 +10,24 @@ import (
 	"plugtone/dhcp"
 )
 
-// warnSite tells what is allowed and will hurt.
+// Warnings is what is allowed and will hurt, here and on this machine.
+func (c *Config) Warnings() []Warning {
+	r := &reader{file: c.Path, where: c.where}
+	r.warnSite(c)
+	if c.DHCP.Mode == dhcp.ModeOff {
+		return r.warnings
+	}
+	for i, s := range c.DHCP.Subnets {
+		if s.Interface == "" {
+			continue
+		}
+		if _, err := net.InterfaceByName(s.Interface); err != nil {
+			r.warn(fmt.Sprintf("dhcp.subnets[%d].interface", i), s.Interface, "this host has no such interface now; it is served as soon as there is one")
+		}
+	}
+	return r.warnings
+}
+
 func (r *reader) warnSite(c *Config) {
 	p := c.Provisioning
 	if c.DHCP.Mode == dhcp.ModeServe && len(c.DHCP.Subnets) == 0 {
@@ -68,6 +86,9 @@ func (r *reader) warnSubnet(c *Config, s *Subnet, at string) {
 	serve := c.DHCP.Mode == dhcp.ModeServe
 	if serve && len(s.Pools) == 0 {
 		r.warn(at, "", "%s has no pools: only devices with a reserved address get one", s.Prefix)
+	}
+	if serve && len(s.DNSServers) == 0 && s.Phones == dhcp.PhonesProvision {
+		r.warn(at, "", "%s has no dns_servers: phones there find a registrar only by its address", s.Prefix)
 	}
 	if serve && len(s.Routers) == 0 {
 		r.warn(at, "", "%s has no routers: phones there reach nothing outside their own network", s.Prefix)
