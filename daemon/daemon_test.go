@@ -29,6 +29,7 @@ provisioning:
   networks: [{from: 127.0.0.0/8, trust: [open]}]
   settings: {admin_password: s3cret}
   time_zone: Europe/Berlin
+  external_url: http://127.0.0.1/
   vendor_dirs: []
 tftp: {listen: ["127.0.0.1:0"]}
 http: {listen: ["127.0.0.1:0"]}

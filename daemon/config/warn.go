@@ -50,6 +50,9 @@ func (r *reader) warnSite(c *Config) {
 	if !c.Written("provisioning.time_zone") && p.Settings["time_zone"] == nil && !all(phones, func(s *Subnet) bool { return s.Settings["time_zone"] != nil }) {
 		r.warn("provisioning.time_zone", "", "not set: phones show UTC")
 	}
+	if len(phones) == 0 && p.ExternalURL == "" {
+		r.warn("provisioning.external_url", "", "not set, and no subnet has phones: provision: there is no server address to write into phones, so none is given a configuration")
+	}
 	if !c.TFTP.Enabled && !c.HTTP.Enabled && !c.HTTPS.Enabled {
 		r.warn("tftp.enabled", "false", "tftp, http and https are all off: no phone can fetch anything")
 	}
