@@ -35,8 +35,10 @@ type Format struct {
 	Path      string            `yaml:"path"`       // tree: where a parameter without a slash goes, default {name}
 	Index     string            `yaml:"index"`      // tree: the attribute that [3] stands for
 
-	line *regexp.Regexp
-	root step
+	line    *regexp.Regexp
+	parts   [3]string // what stands before the name, between name and value, and after the value
+	escaper *strings.Replacer
+	root    step
 }
 
 // Document gives the built-in format of this name: xml, json or text.
@@ -115,6 +117,14 @@ func (f *Format) checkLines() error {
 		if len([]rune(from)) != 1 {
 			return fmt.Errorf("escape %q is not one character", from)
 		}
+	}
+	f.parts = [3]string{before, between, after}
+	if len(f.Escape) > 0 {
+		var pairs []string
+		for _, from := range sortedKeys(f.Escape) {
+			pairs = append(pairs, from, f.Escape[from])
+		}
+		f.escaper = strings.NewReplacer(pairs...)
 	}
 	if f.QuoteWhen != "" && !strings.Contains(f.Refuse, `"`) {
 		return errors.New(`quote_when needs a double quote in refuse, for a value can't hold what ends it`)
@@ -196,8 +206,7 @@ func (f *Format) Write(params []Param) ([]byte, error) {
 		b.WriteString(h + f.Newline)
 	}
 	for _, p := range params {
-		line := strings.NewReplacer("{name}", p.Name, "{value}", f.escapeValue(p.Value)).Replace(f.Line)
-		line = strings.TrimRight(line, " ")
+		line := strings.TrimRight(f.parts[0]+p.Name+f.parts[1]+f.escapeValue(p.Value)+f.parts[2], " ")
 		if f.MaxLine > 0 && len(line)+len(f.Newline) > f.MaxLine {
 			return nil, fmt.Errorf("parameter %s: its line is %d bytes long, allowed are %d", p.Name, len(line), f.MaxLine)
 		}
@@ -221,15 +230,14 @@ func (f *Format) escapeValue(value string) string {
 	if value == "" && f.Empty != nil {
 		return *f.Empty
 	}
-	if len(f.Escape) > 0 {
-		var pairs []string
-		for _, from := range sortedKeys(f.Escape) {
-			pairs = append(pairs, from, f.Escape[from])
-		}
-		value = strings.NewReplacer(pairs...).Replace(value)
+	if f.escaper != nil {
+		value = f.escaper.Replace(value)
 	}
 	if f.QuoteWhen != "" && strings.ContainsAny(value, f.QuoteWhen) {
 		value = `"` + value + `"`
+	}
+	if f.Value == "{value}" {
+		return value
 	}
 	return strings.Replace(f.Value, "{value}", value, 1)
 }

@@ -22,8 +22,14 @@ var packing = strings.NewReplacer(packed, packed+"z", "\n", packed+"n", "\r", pa
 var unpacking = strings.NewReplacer(packed+"z", packed, packed+"n", "\n", packed+"r", "\r", packed+"t", "\t",
 	packed+"e", "=", packed+"h", "#", packed+"s", " ")
 
-func pack(s string) string   { return packing.Replace(s) }
-func unpack(s string) string { return unpacking.Replace(s) }
+func pack(s string) string { return packing.Replace(s) }
+
+func unpack(s string) string {
+	if !strings.Contains(s, packed) {
+		return s
+	}
+	return unpacking.Replace(s)
+}
 
 // readSheet reads the lines of a sheet. Blank lines and lines that begin with # are left out.
 func readSheet(text string) ([]Param, error) {
