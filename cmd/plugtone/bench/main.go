@@ -1,0 +1,202 @@
+// Command bench measures plugtone's DHCP beside Kea and dnsmasq (make bench-dhcp). Each server in turn runs in a network
+// namespace of its own and is asked by perfdhcp (of Kea) from another one, as by a relay: nothing of this machine's network is
+// touched. What counts first is the server's CPU time for each four-way exchange, from the operating system's accounting:
+// on a small machine the rate is as much the load generator's as the server's.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"plugtone/cmd/plugtone/netlab"
+)
+
+func main() {
+	if status, ran := netlab.Enter(); ran {
+		os.Exit(status)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// options of the command line.
+type options struct {
+	servers  []string
+	program  string        // plugtone
+	dir      string        // on the disk to be measured
+	period   time.Duration // of one run
+	rate     int           // at which CPU is compared
+	most     int           // rate that is tried at most
+	leases   int           // in the table, for the second half
+	class    string        // option 60 of the clients
+	keepRate bool          // only the run at that rate
+}
+
+func run(ctx context.Context) error {
+	var o options
+	servers := flag.String("servers", "plugtone,kea,dnsmasq", "which to measure, in this order")
+	flag.StringVar(&o.program, "plugtone", "bin/plugtone", "the program to measure")
+	flag.StringVar(&o.dir, "dir", "bin", "folder on the disk to measure with")
+	flag.DurationVar(&o.period, "period", 6*time.Second, "of each run")
+	flag.IntVar(&o.rate, "rate", 400, "exchanges a second at which CPU is compared, once more ten times as fast where the server can")
+	flag.IntVar(&o.most, "most", 20000, "highest rate to try")
+	flag.IntVar(&o.leases, "leases", 100_000, "leases of others in the table, for the second half")
+	flag.StringVar(&o.class, "class", "", "option 60 of the clients: yealink makes phones of them, whose timelines are kept")
+	flag.BoolVar(&o.keepRate, "quick", false, "only CPU at the one rate")
+	flag.Parse()
+	o.servers = strings.Split(*servers, ",")
+	for _, s := range o.servers {
+		if makers[s] == nil {
+			return fmt.Errorf("server %q is none of plugtone, kea, dnsmasq", s)
+		}
+	}
+	work, err := os.MkdirTemp(o.dir, "bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(work)
+	if o.dir, err = filepath.Abs(work); err != nil {
+		return err
+	}
+	if o.program, err = exec.LookPath(o.program); err == nil {
+		o.program, err = filepath.Abs(o.program)
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Print(machine())
+	var all []result
+	for _, held := range slices.Compact([]int{0, o.leases}) {
+		for _, s := range o.servers {
+			if s == "dnsmasq" && held > 0 {
+				continue // it walks its list for each packet: a quarter of the rate is left at 2,500
+			}
+			r, err := measure(ctx, o, s, held)
+			if err != nil {
+				return fmt.Errorf("%s with %d leases: %w", s, held, err)
+			}
+			fmt.Println(r)
+			all = append(all, r)
+		}
+	}
+	compare(all)
+	return nil
+}
+
+// result is what was measured of one server with a number of leases in its table.
+type result struct {
+	server string
+	held   int
+	start  time.Duration // from its start until it answered
+	memory int           // kB, resident, after all runs
+	slow   sample        // at the rate given
+	fast   sample        // at ten times that, zero when it could not
+	top    sample        // the highest rate with under 1 % lost
+	half   sample        // at half of that
+}
+
+// measure runs one server and asks it.
+func measure(ctx context.Context, o options, name string, held int) (result, error) {
+	r := result{server: name, held: held}
+	b, err := newBenchmark(ctx, o, name, held)
+	if err != nil {
+		return r, err
+	}
+	defer b.close()
+	r.start = b.started
+	if r.slow, err = b.ask(o.rate); err != nil || o.keepRate {
+		return r, err
+	}
+	if r.top, err = b.climb(o.rate); err != nil {
+		return r, err
+	}
+	if r.top.rate >= float64(10*o.rate) {
+		if r.fast, err = b.ask(10 * o.rate); err != nil {
+			return r, err
+		}
+	}
+	if r.half, err = b.ask(int(r.top.rate / 2)); err != nil {
+		return r, err
+	}
+	r.memory, err = residentKB(b.pid)
+	return r, err
+}
+
+// climb finds the highest rate with under 1 % lost: in steps of a quarter upwards, then between the last two.
+func (b *benchmark) climb(from int) (best sample, err error) {
+	good, bad := from, 0
+	for step := 0; step < 24; step++ {
+		next := good * 5 / 4
+		if bad > 0 {
+			if next = (good + bad) / 2; next-good < good/20 {
+				return best, nil
+			}
+		}
+		if next > b.o.most {
+			return best, nil
+		}
+		s, err := b.ask(next)
+		if err != nil {
+			return best, err
+		}
+		if s.lost < 0.01 && s.rate > best.rate {
+			best = s
+		}
+		if s.lost < 0.01 && s.rate > 0.97*float64(next) {
+			good = next
+		} else {
+			bad = next // also when perfdhcp itself can't go faster
+		}
+	}
+	return best, nil
+}
+
+func (r result) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%-9s %6d leases  start-up %4d ms  memory %d MB\n", r.server, r.held, r.start.Milliseconds(), r.memory/1024)
+	for _, l := range []struct {
+		what string
+		s    sample
+	}{{"compared", r.slow}, {"tenfold", r.fast}, {"top", r.top}, {"half of it", r.half}} {
+		if l.s.done > 0 {
+			fmt.Fprintf(&b, "  %-10s %s\n", l.what, l.s)
+		}
+	}
+	return strings.TrimRight(b.String(), "\n")
+}
+
+// compare prints the ratios of the first server to the others.
+func compare(all []result) {
+	for _, a := range all {
+		for _, b := range all {
+			if a.server != "plugtone" || b.server == "plugtone" || a.held != b.held {
+				continue
+			}
+			fmt.Printf("plugtone/%s, %d leases: CPU an exchange %.2f", b.server, a.held, a.slow.cpu()/b.slow.cpu())
+			if a.fast.done > 0 && b.fast.done > 0 {
+				fmt.Printf(", at the tenfold rate %.2f", a.fast.cpu()/b.fast.cpu())
+			}
+			if b.top.rate > 0 {
+				fmt.Printf(", rate %.2f, p99 %.2f", a.top.rate/b.top.rate, float64(a.half.p99)/float64(b.half.p99))
+			}
+			fmt.Println()
+		}
+		for _, b := range all {
+			if a.server == b.server && b.held == 0 && a.held > 0 && b.top.rate > 0 {
+				fmt.Printf("%s with %d leases / with none: rate %.2f, CPU %.2f\n", a.server, a.held, a.top.rate/b.top.rate, a.slow.cpu()/b.slow.cpu())
+			}
+		}
+	}
+}

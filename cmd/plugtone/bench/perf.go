@@ -1,0 +1,229 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"plugtone/cmd/plugtone/netlab"
+)
+
+// The addresses of the two namespaces, and what is handed out. Leases that are there before lie behind what is handed out
+// new, so that no server has to walk over them first.
+var (
+	network    = netip.MustParsePrefix("10.0.0.0/12")
+	serverAddr = netip.MustParseAddr("10.0.0.2")
+	clientAddr = netip.MustParseAddr("10.0.0.3")
+	firstNew   = netip.MustParseAddr("10.1.0.1")
+	firstHeld  = netip.MustParseAddr("10.10.0.1")
+	lastOfPool = netip.MustParseAddr("10.14.255.254")
+)
+
+// benchmark is one server that runs, and where it is asked from.
+type benchmark struct {
+	ctx     context.Context
+	o       options
+	lab     *netlab.Lab
+	clients *netlab.Namespace
+	cmd     *exec.Cmd
+	pid     int
+	started time.Duration
+	runs    int
+}
+
+func newBenchmark(ctx context.Context, o options, name string, held int) (*benchmark, error) {
+	lab, err := netlab.New()
+	if err != nil {
+		return nil, err
+	}
+	b := &benchmark{ctx: ctx, o: o, lab: lab}
+	if err := b.begin(name, held); err != nil {
+		b.close()
+		return nil, err
+	}
+	return b, nil
+}
+
+func (b *benchmark) begin(name string, held int) error {
+	host, err := b.lab.Namespace("server")
+	if err != nil {
+		return err
+	}
+	if b.clients, err = b.lab.Namespace("clients"); err != nil {
+		return err
+	}
+	err = b.lab.Link(
+		netlab.Port{Namespace: host, Name: "eth0", Addrs: []netip.Prefix{netip.PrefixFrom(serverAddr, network.Bits())}},
+		netlab.Port{Namespace: b.clients, Name: "eth0", Addrs: []netip.Prefix{netip.PrefixFrom(clientAddr, network.Bits())}})
+	if err != nil {
+		return err
+	}
+	dir := filepath.Join(b.o.dir, fmt.Sprintf("%s-%d", name, held))
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return err
+	}
+	args, env, err := makers[name](b.o, dir, held)
+	if err != nil {
+		return err
+	}
+	log, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	b.cmd = host.Command(b.ctx, args[0], args[1:]...)
+	b.cmd.Env, b.cmd.Stdout, b.cmd.Stderr = append(os.Environ(), env...), log, log
+	begun := time.Now()
+	if err := b.cmd.Start(); err != nil {
+		return err
+	}
+	b.pid = b.cmd.Process.Pid
+	if err := awaitOffer(b.ctx, b.clients); err != nil {
+		said, _ := os.ReadFile(log.Name())
+		return fmt.Errorf("%w\n%s", err, said)
+	}
+	b.started = time.Since(begun)
+	return nil
+}
+
+func (b *benchmark) close() {
+	_ = b.lab.Close()
+	if b.cmd != nil && b.cmd.Process != nil {
+		_ = b.cmd.Wait()
+	}
+}
+
+// sample is one run of perfdhcp.
+type sample struct {
+	rate float64 // exchanges a second that were begun
+	done int     // ended by an ACK
+	lost float64 // part of what was begun
+	used time.Duration
+	p50  time.Duration // of all replies
+	p99  time.Duration
+}
+
+// cpu is the server's time for one exchange, in microseconds.
+func (s sample) cpu() float64 { return float64(s.used.Microseconds()) / float64(max(s.done, 1)) }
+
+func (s sample) String() string {
+	return fmt.Sprintf("%6.0f exchanges/s  %4.1f %% lost  CPU %4.0f µs an exchange  reply p50 %6.2f ms  p99 %6.2f ms",
+		s.rate, 100*s.lost, s.cpu(), float64(s.p50.Microseconds())/1000, float64(s.p99.Microseconds())/1000)
+}
+
+// ask begins rate exchanges a second, each of a client that was never seen.
+func (b *benchmark) ask(rate int) (sample, error) {
+	b.runs++
+	args := []string{"-4", "-r", strconv.Itoa(rate), "-R", "1000000", "-p", strconv.Itoa(int(b.o.period.Seconds())), "-W", "1000000",
+		"-b", fmt.Sprintf("mac=00:0c:%02x:00:00:00", b.runs), "-x", "t", "-l", clientAddr.String()}
+	if b.o.class != "" {
+		args = append(args, "-o", fmt.Sprintf("60,%x", b.o.class))
+	}
+	before, err := processTime(b.pid)
+	if err != nil {
+		return sample{}, err
+	}
+	cmd := b.clients.Command(b.ctx, "perfdhcp", append(args, serverAddr.String())...)
+	var out, faults bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &faults
+	// Status 3 says that some were lost, which is what we look for.
+	if err := cmd.Run(); err != nil && cmd.ProcessState.ExitCode() != 3 {
+		return sample{}, fmt.Errorf("perfdhcp: %w\n%s", err, faults.String())
+	}
+	after, err := processTime(b.pid)
+	if err != nil {
+		return sample{}, err
+	}
+	s, err := parse(out.String(), b.o.period)
+	s.used = after - before
+	return s, err
+}
+
+var (
+	sentLine     = regexp.MustCompile(`(?m)^sent packets: (\d+)`)
+	receivedLine = regexp.MustCompile(`(?m)^received packets: (\d+)`)
+	stampLine    = regexp.MustCompile(`(?m)^(\d{4}-\w{3}-\d\d) (\d\d:\d\d:\d\d\.\d+)\s+\d{4}-\w{3}-\d\d (\d\d:\d\d:\d\d\.\d+)`)
+)
+
+// parse reads what perfdhcp prints: for DISCOVER-OFFER, then for REQUEST-ACK, packets sent and received, and when.
+func parse(out string, period time.Duration) (sample, error) {
+	sent, received := sentLine.FindAllStringSubmatch(out, -1), receivedLine.FindAllStringSubmatch(out, -1)
+	if len(sent) < 2 || len(received) < 2 {
+		return sample{}, fmt.Errorf("perfdhcp printed no statistics:\n%.2000s", out)
+	}
+	number := func(m []string) int { n, _ := strconv.Atoi(m[1]); return n }
+	begun := number(sent[0])
+	s := sample{rate: float64(begun) / period.Seconds(), done: number(received[1])}
+	s.lost = 1 - float64(s.done)/float64(max(begun, 1))
+	var took []time.Duration
+	for _, m := range stampLine.FindAllStringSubmatch(out, -1) {
+		a, err1 := time.Parse("15:04:05.999999999", m[2])
+		b, err2 := time.Parse("15:04:05.999999999", m[3])
+		if err1 == nil && err2 == nil && !b.Before(a) {
+			took = append(took, b.Sub(a))
+		}
+	}
+	if len(took) > 0 {
+		slices.Sort(took)
+		s.p50, s.p99 = took[len(took)/2], took[len(took)*99/100]
+	}
+	return s, nil
+}
+
+// processTime is the CPU time that a process has used, with the kernel's on its behalf (proc(5)).
+func processTime(pid int) (time.Duration, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(b), ") ") // the name in brackets may hold anything
+	f := strings.Fields(rest)
+	if len(f) < 13 {
+		return 0, fmt.Errorf("/proc/%d/stat: %q", pid, b)
+	}
+	user, err1 := strconv.Atoi(f[11])
+	kernel, err2 := strconv.Atoi(f[12])
+	if err1 != nil || err2 != nil {
+		return 0, fmt.Errorf("/proc/%d/stat: %q", pid, b)
+	}
+	return time.Duration(user+kernel) * time.Second / 100, nil // USER_HZ is 100 everywhere
+}
+
+// residentKB is the memory that a process has in RAM.
+func residentKB(pid int) (int, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(b), "VmRSS:")
+	f := strings.Fields(rest)
+	if len(f) == 0 {
+		return 0, fmt.Errorf("/proc/%d/status has no VmRSS", pid)
+	}
+	return strconv.Atoi(f[0])
+}
+
+// machine says what was measured on.
+func machine() string {
+	cpu := "unknown processor"
+	if b, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		if _, rest, ok := strings.Cut(string(b), "model name"); ok {
+			line, _, _ := strings.Cut(rest, "\n")
+			cpu = strings.TrimLeft(line, "\t: ")
+		}
+	}
+	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease")
+	load, _ := os.ReadFile("/proc/loadavg")
+	return fmt.Sprintf("%d × %s, Linux %s, %s, load before %s\n\n", runtime.NumCPU(), cpu, strings.TrimSpace(string(kernel)), runtime.Version(),
+		strings.TrimSpace(string(load)))
+}
