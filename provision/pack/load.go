@@ -151,6 +151,7 @@ func compile(f *folder, zones *zoneCache) (*Vendor, error) {
 		if fact.What == "" {
 			errs = append(errs, fmt.Errorf("facts: number %d says nothing", i+1))
 		}
+		v.checkConfidence(0, fact.What, fact.Confidence)
 		v.addFact(fact.What, fact.Source, cmp.Or(fact.Confidence, "high"))
 	}
 	if len(errs) > 0 {
@@ -169,19 +170,32 @@ func compile(f *folder, zones *zoneCache) (*Vendor, error) {
 	return v, f.located(errs)
 }
 
-// note keeps what an entry says of itself: its source, and its confidence when that isn't high.
-func (v *Vendor) note(line int, what, note, source, confidence string) {
+// checkConfidence tells of a word that is none of those that confidence knows.
+func (v *Vendor) checkConfidence(line int, what, confidence string) {
 	switch confidence {
 	case "", "high", "medium", "low":
 	default:
-		v.faults = append(v.faults, &lineError{line, fmt.Sprintf("confidence %q is none of high, medium, low", confidence)})
+		v.faults = append(v.faults, atLine(line, "%s: confidence %q is none of high, medium, low", what, confidence))
 	}
+}
+
+// note keeps what an entry says of itself: its source, and its confidence when that isn't high.
+func (v *Vendor) note(line int, what, note, source, confidence string) {
+	v.checkConfidence(line, what, confidence)
 	if note != "" {
 		what += ": " + note
 	}
 	if confidence != "" && confidence != "high" || source != "" {
 		v.addFact(what, source, cmp.Or(confidence, "high"))
 	}
+}
+
+// atLine makes an error with its line, where the line is known.
+func atLine(line int, format string, args ...any) error {
+	if line == 0 {
+		return fmt.Errorf(format, args...)
+	}
+	return &lineError{line, fmt.Sprintf(format, args...)}
 }
 
 func (v *Vendor) addFact(what, source, confidence string) {
