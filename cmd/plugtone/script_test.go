@@ -39,6 +39,8 @@ func TestStories(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			s := &story{work: e.WorkDir, hosts: map[string]*host{}}
 			e.Values[storyKey{}] = s
+			e.Setenv("BROKEN", "two\nlines")
+			e.Setenv("LONG", strings.Repeat("long ", 2000))
 			e.Setenv("PLUGTONE_ADMIN", "unix:"+filepath.Join(e.WorkDir, "admin.sock"))
 			e.Defer(func() { s.end() })
 			return s.begin()
