@@ -168,8 +168,13 @@ func reservedFor(f Fleet, addr netip.Addr) ([]MAC, error) {
 
 // decide turns the chosen reading of the name into the answer.
 func (q *inquiry) decide() {
+	if writes(q.r.Method) {
+		q.upload()
+		return
+	}
 	if q.r.Method != "" && q.r.Method != http.MethodGet && q.r.Method != http.MethodHead {
-		q.notFound("%s: uploads are not taken", q.r.Method)
+		q.notFound("%s is not a method that files have", q.r.Method)
+		q.answer.Status = http.StatusMethodNotAllowed
 		return
 	}
 	if q.match == nil {
@@ -177,9 +182,10 @@ func (q *inquiry) decide() {
 		return
 	}
 	switch q.match.Kind {
-	case pack.KindNone, pack.KindUpload:
-		q.answer.Outcome, q.answer.Status = Expected404, http.StatusNotFound
-		q.answer.Reason = "phones ask for it in vain: " + q.because()
+	case pack.KindNone:
+		q.inVain()
+	case pack.KindUpload:
+		q.uploaded()
 	case pack.KindCommon:
 		q.common()
 	case pack.KindDevice, pack.KindPrivate:

@@ -227,7 +227,7 @@ func TestAskedInVain(t *testing.T) {
 			}
 		}
 	}
-	if a := h.ask(provision.Request{Transport: provision.HTTP, Method: "PUT", Name: "001565123456-local.cfg", From: netip.MustParseAddr("10.20.1.7")}); a.Outcome != provision.NotFound {
+	if a := h.ask(provision.Request{Transport: provision.HTTP, Method: "PUT", Name: "001565123456.cfg", From: netip.MustParseAddr("10.20.1.7")}); a.Outcome != provision.NotFound {
 		t.Errorf("an upload: %s", a.Outcome)
 	}
 	for _, name := range []string{"", "nothing.xyz", "../../etc/passwd", strings.Repeat("a", 10_000), "a\x00b", "\xff"} {

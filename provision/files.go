@@ -69,6 +69,12 @@ func (s *Service) File(ctx context.Context, mac MAC, name string, subnet netip.P
 		return FileContent{}, fmt.Errorf("file %s: %s: %w", a.Name, a.Reason, ErrNotFound)
 	}
 	out := FileContent{FileInfo: q.info(), Body: a.Body}
+	if a.Kind == string(pack.KindUpload) && a.Content != nil && !reveal {
+		// Nobody knows which parts of what a phone wrote are secret.
+		q.close()
+		out.Body, out.Masked = []byte("***\n"), true
+		return out, nil
+	}
 	if a.Content != nil {
 		out.Content = a.Content
 	}

@@ -30,13 +30,14 @@ type house struct {
 	fetches []provision.Fetch
 	now     time.Time
 	files   string
+	uploads string
 }
 
 const voice = "10.20.0.0/22"
 
 func newHouse(t testing.TB) *house {
 	t.Helper()
-	h := &house{t: t, records: office(t), leases: &provisiontest.Leases{}, packs: provisiontest.Packs(t), now: noon, files: t.TempDir()}
+	h := &house{t: t, records: office(t), leases: &provisiontest.Leases{}, packs: provisiontest.Packs(t), now: noon, files: t.TempDir(), uploads: t.TempDir()}
 	h.site = &provision.Site{
 		Subnets: []provision.Subnet{
 			{Prefix: netip.MustParsePrefix("10.30.0.0/24"), Phones: provision.PhonesNone},
@@ -52,8 +53,13 @@ func newHouse(t testing.TB) *house {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = root.Close() })
+	uploads, err := os.OpenRoot(h.uploads)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = uploads.Close() })
 	h.Service, err = provision.New(provision.Config{
-		Records: h.records, Leases: h.leases, Files: root,
+		Records: h.records, Leases: h.leases, Files: root, Uploads: uploads,
 		Packs:   func() *pack.Set { return h.packs },
 		Site:    func() *provision.Site { return h.site },
 		Fetches: func(provision.MAC) ([]provision.Fetch, error) { return h.fetches, nil },
@@ -79,7 +85,7 @@ func (h *house) ask(r provision.Request) provision.Answer {
 	if a.Reason == "" || a.Outcome == "" || a.Name == "" && r.Name != "" {
 		h.t.Errorf("%s from %s: an answer without a reason, an outcome or a name: %+v", r.Name, r.From, a)
 	}
-	if (a.Outcome == provision.Served) != (a.Status == 0) || (a.Outcome == provision.Fault) != (a.Err != nil) {
+	if (a.Outcome == provision.Served || a.Outcome == provision.Received) != (a.Status == 0) || (a.Outcome == provision.Fault) != (a.Err != nil) {
 		h.t.Errorf("%s from %s: outcome %s with status %d and error %v", r.Name, r.From, a.Outcome, a.Status, a.Err)
 	}
 	if a.Content != nil {

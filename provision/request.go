@@ -21,13 +21,16 @@ const (
 type Request struct {
 	Time      time.Time
 	Transport Transport
-	Method    string // GET, HEAD, PUT; TFTP: GET for RRQ, PUT for WRQ
+	Method    string // GET, HEAD, PUT, POST; TFTP: GET for RRQ, PUT for WRQ
 	Name      string // as the phone asked: unescaped, before any cleaning
 	From      netip.Addr
 	Local     netip.AddrPort // the address of ours that was asked
 	UserAgent string
-	As        MAC          // Preview only: answer as this phone would be answered
-	Subnet    netip.Prefix // Preview only: as in this subnet; zero: the phone's own
+	Size      int64 // PUT, POST: what is announced; 0 or less: not said
+	// Certificate is the client certificate that has been verified; nil without one.
+	Certificate *Certificate
+	As          MAC          // Preview only: answer as this phone would be answered
+	Subnet      netip.Prefix // Preview only: as in this subnet; zero: the phone's own
 }
 
 // Outcome is what became of a request. The words are metric labels and verdicts of the timeline.
@@ -41,6 +44,8 @@ const (
 	Expected404 Outcome = "expected"     // asked for in vain by design; never counted as a failure
 	Refused     Outcome = "refused"      // no proof: the requester sees the same as NotFound
 	Fault       Outcome = "fault"        // ours: HTTP 503, TFTP silence
+	Received    Outcome = "received"     // an upload is taken
+	Rejected    Outcome = "rejected"     // an upload of a proven phone isn't kept: too large, or it ended early
 )
 
 // Answer is the answer to a request, with the verdict that goes to timeline, log and metrics.
@@ -56,6 +61,7 @@ type Answer struct {
 	Body      []byte            // rendered bytes; shared, never to be changed
 	Content   io.ReadSeekCloser // static files: instead of Body; the caller closes it
 	Size      int64
+	Upload    *Upload // Received: where the bytes go; the caller ends it with Receive
 	MediaType string
 	ETag      string // strong, with quotes
 	Digest    string // SHA-256 of Body, hex

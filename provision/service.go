@@ -28,6 +28,7 @@ type Config struct {
 	// Timeline gives a phone's last entries, oldest first; nil: no device is shown as refused.
 	Timeline func(mac MAC, limit int) ([]timeline.Entry, error)
 	Files    *os.Root // data_dir/files; nil: no static files
+	Uploads  *os.Root // data_dir/uploads; nil: no uploads are taken
 	Now      func() time.Time
 	Cache    int64 // bytes of rendered files kept; 0: 32 MiB
 }
@@ -35,6 +36,7 @@ type Config struct {
 // Service answers file requests and tells what it would answer. It is safe for concurrent use.
 type Service struct {
 	c       Config
+	shelf   *Shelf // nil: no uploads
 	files   *lru[fileKey, rendered]
 	devices *lru[deviceKey, *Device]
 	agents  *lru[agentKey, pack.Identity]
@@ -64,8 +66,13 @@ func New(c Config) (*Service, error) {
 	if c.Cache == 0 {
 		c.Cache = 32 << 20
 	}
+	var shelf *Shelf
+	if c.Uploads != nil {
+		shelf = NewShelf(c.Uploads)
+	}
 	return &Service{
 		c:       c,
+		shelf:   shelf,
 		files:   newLRU[fileKey, rendered](c.Cache),
 		devices: newLRU[deviceKey, *Device](8192),
 		agents:  newLRU[agentKey, pack.Identity](8192),
