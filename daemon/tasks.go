@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"strings"
 	"time"
 )
 
@@ -116,6 +117,9 @@ func runTask(ctx context.Context, t task, ready func()) (err error) {
 		return nil
 	case err == nil:
 		return fmt.Errorf("%s: %w", t.name, errEnded)
+	}
+	if strings.HasPrefix(err.Error(), t.name+": ") {
+		return err // it has said who it is
 	}
 	return fmt.Errorf("%s: %w", t.name, err)
 }
