@@ -282,11 +282,37 @@ func (v *Vendor) Resolve(name string) (Match, bool) {
 	for _, f := range v.files {
 		for _, p := range f.patterns {
 			if m, ok := v.match(f, p, name); ok {
-				return m, true
+				return v.widen(m), true
 			}
 		}
 	}
 	return Match{}, false
+}
+
+// widen adds the models whose own entry under files has the same name: families may have one name for files of
+// different formats, and which one a phone gets depends on its model.
+func (v *Vendor) widen(m Match) Match {
+	for _, f := range v.files {
+		if f == m.File || f.Name != m.File.Name || len(m.Models) == 0 {
+			continue
+		}
+		for _, p := range f.patterns {
+			other, ok := v.match(f, p, m.Name)
+			if !ok {
+				continue
+			}
+			if m.Models = append(m.Models, other.Models...); len(other.Models) == 0 {
+				m.Models = nil
+			}
+			slices.Sort(m.Models)
+			m.Models = slices.Compact(m.Models)
+			break
+		}
+	}
+	if len(m.Models) != 1 {
+		m.Model = ""
+	}
+	return m
 }
 
 func (v *Vendor) match(f *File, p pattern, name string) (Match, bool) {

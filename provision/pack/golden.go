@@ -10,6 +10,7 @@ import (
 	"path"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"time"
 
@@ -254,9 +255,57 @@ func (v *Vendor) Unasked(asked []string) []string {
 	return out
 }
 
-// Goldens lists the goldens of a pack's folder.
-func Goldens(fsys fs.FS) ([]string, error) {
+// Goldens runs every golden of a pack's folder and checks that together they ask for every file of the pack. With
+// rewrite set, goldens that differ are handed to it instead of being faults. Its error joins every fault.
+func (v *Vendor) Goldens(fsys fs.FS, rewrite func(name string, data []byte) error) error {
 	names, err := fs.Glob(fsys, path.Join("testdata", "*.txtar"))
-	slices.Sort(names)
-	return names, err
+	if err != nil {
+		return err
+	}
+	if len(names) == 0 {
+		return fmt.Errorf("%s: the pack has no goldens in testdata", v.Dir)
+	}
+	var errs []error
+	var asked []string
+	for _, name := range names {
+		file := path.Join(v.Dir, name)
+		have, err := fs.ReadFile(fsys, name)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		want, patterns, err := v.Golden(have)
+		asked = append(asked, patterns...)
+		switch {
+		case err != nil:
+			errs = append(errs, fmt.Errorf("%s: %w", file, err))
+		case bytes.Equal(have, want):
+		case rewrite != nil:
+			errs = append(errs, rewrite(name, want))
+		default:
+			errs = append(errs, fmt.Errorf("%s:%s", file, firstDifference(string(have), string(want))))
+		}
+	}
+	if left := v.Unasked(asked); len(left) > 0 {
+		errs = append(errs, fmt.Errorf("%s: no golden asks for %s", v.Dir, strings.Join(left, ", ")))
+	}
+	return errors.Join(errs...)
+}
+
+// firstDifference tells the line where a golden and the truth part.
+func firstDifference(have, want string) string {
+	a, b := strings.Split(have, "\n"), strings.Split(want, "\n")
+	for i := range max(len(a), len(b)) {
+		x, y := "the end", "the end"
+		if i < len(a) {
+			x = strconv.Quote(a[i])
+		}
+		if i < len(b) {
+			y = strconv.Quote(b[i])
+		}
+		if x != y {
+			return fmt.Sprintf("%d: the golden has %s, the pack gives %s", i+1, x, y)
+		}
+	}
+	return ""
 }
