@@ -1,0 +1,235 @@
+// Package httpauth makes the challenges that phones are given over HTTP and checks what they answer: Digest as of RFC
+// 7616, 2617 and 2069, and Basic (RFC 7617). It knows no phones and keeps no state: a nonce carries its own time, signed.
+//
+// It is tolerant of what old stacks do: answers without qop (RFC 2069), a nonce count that stays at 1, an absolute URL
+// as uri, parameters in any case and order, quoted or not. A nonce count isn't checked at all: that would need a memory
+// of every nonce, and a nonce lives for minutes and only for the address that it was given to.
+package httpauth
+
+import (
+	"crypto/hmac"
+	"crypto/md5"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"hash"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Realm is what phones are asked to log in to. It is part of what a digest is made of, so it never changes.
+const Realm = "plugtone"
+
+// Lifetime is how long a nonce counts.
+const Lifetime = 5 * time.Minute
+
+// skew is by how much a nonce may come from the future, after the clock was set back.
+const skew = 5 * time.Second
+
+// The schemes that a pack may name.
+const (
+	Digest       = "digest"        // with MD5, which all phones know that know Digest
+	DigestSHA256 = "digest-sha256" // SHA-256 and MD5: for phones that pick from several challenges
+	Basic        = "basic"         // knows nothing else
+	None         = "none"          // answers no challenge
+)
+
+// Issuer makes challenges and knows its own nonces again.
+type Issuer struct{ key []byte }
+
+// NewIssuer returns an issuer whose nonces are signed with key, which nobody else may know.
+func NewIssuer(key []byte) *Issuer { return &Issuer{append([]byte(nil), key...)} }
+
+const (
+	stampSize = 8
+	macSize   = 16
+)
+
+// Nonce makes a nonce for a requester.
+func (i *Issuer) Nonce(now time.Time, from netip.Addr) string {
+	b := make([]byte, stampSize, stampSize+macSize)
+	binary.BigEndian.PutUint64(b, uint64(now.Unix()))
+	return hex.EncodeToString(append(b, i.sign(b, from)...))
+}
+
+func (i *Issuer) sign(stamp []byte, from netip.Addr) []byte {
+	h := hmac.New(sha256.New, i.key)
+	h.Write(stamp)
+	a := from.As16()
+	h.Write(a[:])
+	return h.Sum(nil)[:macSize]
+}
+
+// Fresh tells whether nonce was made here, for this requester, not long ago.
+func (i *Issuer) Fresh(nonce string, now time.Time, from netip.Addr) bool {
+	b, err := hex.DecodeString(nonce)
+	if err != nil || len(b) != stampSize+macSize || !hmac.Equal(b[stampSize:], i.sign(b[:stampSize], from)) {
+		return false
+	}
+	age := now.Sub(time.Unix(int64(binary.BigEndian.Uint64(b)), 0))
+	return age >= -skew && age < Lifetime
+}
+
+// Challenge is the WWW-Authenticate headers of a scheme, one a line; "" for None. stale says that the phone's last nonce
+// was too old, so that it tries again with the same password; phones that don't know the word try again all the same.
+func (i *Issuer) Challenge(scheme string, now time.Time, from netip.Addr, stale bool) string {
+	digest := func(algorithm string) string {
+		s := `Digest realm="` + Realm + `", nonce="` + i.Nonce(now, from) + `", qop="auth", algorithm=` + algorithm
+		if stale {
+			s += ", stale=true"
+		}
+		return s
+	}
+	switch scheme {
+	case Digest:
+		return digest("MD5")
+	case DigestSHA256:
+		return digest("SHA-256") + "\n" + digest("MD5")
+	case Basic:
+		return `Basic realm="` + Realm + `"`
+	}
+	return ""
+}
+
+// Answer is what a phone answered to a challenge. User is as it said.
+type Answer struct {
+	Scheme string // Digest or Basic
+	User   string
+
+	password string            // Basic
+	params   map[string]string // Digest
+}
+
+// most is what an answer may be long; the longest that phones send is a quarter of it.
+const most = 2048
+
+// Parse reads an Authorization header. What isn't Basic or Digest, or can't be read, is no answer.
+func Parse(header string) (Answer, bool) {
+	if len(header) > most {
+		return Answer{}, false
+	}
+	scheme, rest, _ := strings.Cut(strings.TrimSpace(header), " ")
+	switch strings.ToLower(scheme) {
+	case Basic:
+		b, err := base64.StdEncoding.DecodeString(strings.TrimSpace(rest))
+		user, password, found := strings.Cut(string(b), ":")
+		return Answer{Scheme: Basic, User: user, password: password}, err == nil && found
+	case Digest:
+		p, ok := parameters(rest)
+		a := Answer{Scheme: Digest, User: p["username"], params: p}
+		return a, ok && a.User != "" && p["nonce"] != "" && p["response"] != "" && p["uri"] != ""
+	}
+	return Answer{}, false
+}
+
+// parameters reads name=value, name="value" and so on. The first of a name counts.
+func parameters(s string) (map[string]string, bool) {
+	out := map[string]string{}
+	for {
+		s = strings.TrimLeft(s, ", \t")
+		if s == "" {
+			return out, true
+		}
+		name, rest, found := strings.Cut(s, "=")
+		if !found {
+			return nil, false
+		}
+		name, rest = strings.ToLower(strings.TrimSpace(name)), strings.TrimLeft(rest, " \t")
+		var value string
+		if strings.HasPrefix(rest, `"`) {
+			if value, rest, found = quoted(rest[1:]); !found {
+				return nil, false
+			}
+		} else {
+			value, rest, _ = strings.Cut(rest, ",")
+			value = strings.TrimSpace(value)
+		}
+		if _, twice := out[name]; !twice {
+			out[name] = value
+		}
+		s = rest
+	}
+}
+
+// quoted reads up to the closing quote.
+func quoted(s string) (value, rest string, ok bool) {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '"':
+			return b.String(), s[i+1:], true
+		case c == '\\' && i+1 < len(s):
+			i++
+			b.WriteByte(s[i])
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return "", "", false
+}
+
+// Fresh tells whether the answer is to a challenge that still counts. Basic answers none.
+func (a Answer) Fresh(i *Issuer, now time.Time, from netip.Addr) bool {
+	return a.Scheme == Basic || i.Fresh(a.params["nonce"], now, from)
+}
+
+// Path is the path that a digest was made for, unescaped; "" for Basic, which is for any.
+func (a Answer) Path() (string, bool) {
+	if a.Scheme == Basic {
+		return "", false
+	}
+	raw := a.params["uri"]
+	if u, err := url.Parse(raw); err == nil && u.Path != "" {
+		return u.Path, true
+	}
+	return raw, true
+}
+
+// Proves tells whether who answered knows the password. The time it takes doesn't depend on how much of it is right.
+func (a Answer) Proves(password, method string) bool {
+	if a.Scheme == Basic {
+		x, y := sha256.Sum256([]byte(a.password)), sha256.Sum256([]byte(password))
+		return subtle.ConstantTimeCompare(x[:], y[:]) == 1
+	}
+	newHash, session, ok := algorithm(a.params["algorithm"])
+	if !ok || a.params["realm"] != "" && a.params["realm"] != Realm {
+		return false
+	}
+	h := func(parts ...string) string {
+		x := newHash()
+		x.Write([]byte(strings.Join(parts, ":")))
+		return hex.EncodeToString(x.Sum(nil))
+	}
+	ha1 := h(a.User, Realm, password)
+	if session {
+		ha1 = h(ha1, a.params["nonce"], a.params["cnonce"])
+	}
+	ha2 := h(method, a.params["uri"])
+	want := h(ha1, a.params["nonce"], ha2) // RFC 2069
+	switch strings.ToLower(a.params["qop"]) {
+	case "":
+	case "auth":
+		want = h(ha1, a.params["nonce"], a.params["nc"], a.params["cnonce"], a.params["qop"], ha2)
+	default:
+		return false
+	}
+	return subtle.ConstantTimeCompare([]byte(strings.ToLower(a.params["response"])), []byte(want)) == 1
+}
+
+func algorithm(name string) (newHash func() hash.Hash, session, ok bool) {
+	switch strings.ToUpper(name) {
+	case "", "MD5":
+		return md5.New, false, true
+	case "MD5-SESS":
+		return md5.New, true, true
+	case "SHA-256":
+		return sha256.New, false, true
+	case "SHA-256-SESS":
+		return sha256.New, true, true
+	}
+	return nil, false, false
+}
