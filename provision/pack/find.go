@@ -1,0 +1,115 @@
+package pack
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"plugtone/provision/setting"
+)
+
+// Vendors lists the packs by ID.
+func (s *Set) Vendors() []*Vendor { return s.vendors }
+
+// Vendor finds a pack by its ID or an alias.
+func (s *Set) Vendor(name string) (*Vendor, bool) {
+	v, ok := s.byName[strings.ToLower(name)]
+	return v, ok
+}
+
+// FindVendor finds a pack by its ID or an alias; its error names the nearest ones.
+func (s *Set) FindVendor(name string) (*Vendor, error) {
+	if v, ok := s.Vendor(name); ok {
+		return v, nil
+	}
+	return nil, fmt.Errorf("vendor %.40q is not known%s", name, near(name, slices.Sorted(maps.Keys(s.byName))))
+}
+
+// FindModel finds a model: "T46U" of a vendor, or of any when vendor is "", or "yealink/T46U". Its error names the
+// nearest ones, or all vendors that have a model of this name.
+func (s *Set) FindModel(vendor, model string) (*Vendor, *Model, error) {
+	if before, after, ok := strings.Cut(model, "/"); ok {
+		if vendor != "" {
+			a, err := s.FindVendor(vendor)
+			if err != nil {
+				return nil, nil, err
+			}
+			if b, ok := s.Vendor(before); ok && a != b {
+				return nil, nil, fmt.Errorf("model %.60q is not of vendor %s", model, a.ID)
+			}
+		}
+		vendor, model = before, after
+	}
+	if vendor != "" {
+		v, err := s.FindVendor(vendor)
+		if err != nil {
+			return nil, nil, err
+		}
+		m, ok := v.Model(model)
+		if !ok {
+			return nil, nil, fmt.Errorf("model %.40q is none of %s%s", model, v.ID, near(model, v.modelNames()))
+		}
+		return v, m, nil
+	}
+	var found []string
+	var names []string
+	var fv *Vendor
+	var fm *Model
+	for _, v := range s.vendors {
+		for _, n := range v.modelNames() {
+			names = append(names, v.ID+"/"+n)
+		}
+		if m, ok := v.Model(model); ok {
+			found = append(found, v.ID+"/"+m.Name)
+			fv, fm = v, m
+		}
+	}
+	switch len(found) {
+	case 1:
+		return fv, fm, nil
+	case 0:
+		return nil, nil, fmt.Errorf("model %.40q is not known%s", model, nearModel(model, names))
+	}
+	return nil, nil, fmt.Errorf("model %.40q is one of %s: say which", model, strings.Join(found, ", "))
+}
+
+func (v *Vendor) modelNames() []string {
+	names := make([]string, len(v.models))
+	for i, m := range v.models {
+		names[i] = m.Name
+	}
+	return names
+}
+
+func near(name string, names []string) string {
+	if n := setting.Nearest(name, names); len(n) > 0 {
+		return ", nearest are " + strings.Join(n, ", ")
+	}
+	if len(names) <= 40 {
+		return ", known are " + strings.Join(names, ", ")
+	}
+	return ""
+}
+
+// nearModel compares with the part after the vendor.
+func nearModel(name string, names []string) string {
+	full := make(map[string]string)
+	var short []string
+	for _, n := range names {
+		_, m, _ := strings.Cut(n, "/")
+		full[m] = n
+		short = append(short, m)
+	}
+	var out []string
+	for _, n := range setting.Nearest(name, short) {
+		out = append(out, full[n])
+	}
+	if len(out) == 0 {
+		return ""
+	}
+	return ", nearest are " + strings.Join(out, ", ")
+}
+
+// Resync says how phones of this vendor are told to fetch again.
+func (v *Vendor) Resync() Resync { return v.doc.Resync }

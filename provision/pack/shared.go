@@ -1,0 +1,29 @@
+package pack
+
+import "slices"
+
+// widen adds the models whose own entry under files has the same name: families may have one name for files of
+// different formats, and which one a phone gets depends on its model.
+func (v *Vendor) widen(m Match) Match {
+	for _, f := range v.files {
+		if f == m.File || f.Name != m.File.Name || len(m.Models) == 0 {
+			continue
+		}
+		for _, p := range f.patterns {
+			other, ok := v.match(f, p, m.Name)
+			if !ok {
+				continue
+			}
+			if m.Models = append(m.Models, other.Models...); len(other.Models) == 0 {
+				m.Models = nil
+			}
+			slices.Sort(m.Models)
+			m.Models = slices.Compact(m.Models)
+			break
+		}
+	}
+	if len(m.Models) != 1 {
+		m.Model = ""
+	}
+	return m
+}
