@@ -137,16 +137,14 @@ func macText(m dhcp.MAC) string {
 
 // file finds one of the pack's files by its pattern, or by a name as a phone asks for it.
 func (v *Vendor) file(name string, m *Model) (*File, error) {
-	for _, f := range v.files {
-		if (f.Name == name || slices.Contains(f.Also, name)) && m.isAny(f.For) {
+	files := v.filesOf(m)
+	for _, f := range files {
+		if f.Name == name || slices.Contains(f.Also, name) {
 			return f, nil
 		}
 	}
 	clean := CleanName(name)
-	for _, f := range v.files {
-		if m != v.generic && !m.isAny(f.For) {
-			continue
-		}
+	for _, f := range files {
 		for _, p := range f.patterns {
 			if _, ok := v.match(f, p, clean); ok {
 				return f, nil

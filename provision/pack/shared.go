@@ -27,3 +27,13 @@ func (v *Vendor) widen(m Match) Match {
 	}
 	return m
 }
+
+// filesOf gives the files of a model; for a phone of unknown model all of them, those that belong to no family first.
+func (v *Vendor) filesOf(m *Model) []*File {
+	files := slices.Clone(v.files)
+	if m != v.generic {
+		return slices.DeleteFunc(files, func(f *File) bool { return !m.isAny(f.For) })
+	}
+	slices.SortStableFunc(files, func(a, b *File) int { return min(len(a.For), 1) - min(len(b.For), 1) })
+	return files
+}

@@ -1,0 +1,51 @@
+package pack
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"plugtone/dhcp"
+)
+
+// Two families whose phones ask for one name and read different formats; models of neither read the second.
+func TestSharedName(t *testing.T) {
+	s, err := Load(Config{Builtin: fstest.MapFS{
+		"two/vendor.yaml": {Data: []byte(`vendor: two
+name: Two
+families: {new: {lines: 1}, old: {lines: 1}}
+models: {N1: {family: new}, N2: {family: new}, O1: {family: old}, X1: {lines: 1}}
+formats: {words: {kind: lines}, codes: {kind: lines, line: "{name}:{value}"}}
+files:
+  - {name: "{mac}.cfg", kind: device, template: words.tmpl, format: words, for: new}
+  - {name: "{mac}.cfg", kind: device, template: codes.tmpl, format: codes, for: [old]}
+  - {name: "{model}-only.cfg", kind: none, for: new}
+`)},
+		"two/words.tmpl": {Data: []byte("name = words\n")},
+		"two/codes.tmpl": {Data: []byte("P1 = codes\n")},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := s.Resolve("020000000001.cfg")
+	if len(found) != 1 || !slices.Equal(found[0].Models, []string{"N1", "N2", "O1"}) || found[0].Model != "" {
+		t.Fatalf("resolved as %+v", found)
+	}
+	if only := s.Resolve("n1-only.cfg"); len(only) != 1 || only[0].Model != "N1" {
+		t.Errorf("a name of its own resolved as %+v", only)
+	}
+	v, _ := s.Vendor("two")
+	for model, want := range map[string]string{"N2": "name = words", "O1": "P1:codes", "": "name = words"} {
+		p := Phone{MAC: dhcp.MAC{2, 0, 0, 0, 0, 1}, Model: model, Enabled: true, Assigned: true, ServerURL: "http://10.20.0.2/"}
+		for _, name := range []string{"{mac}.cfg", "020000000001.cfg"} {
+			got, err := v.Render(name, p)
+			if err != nil || strings.TrimSpace(string(got)) != want {
+				t.Errorf("model %q, %s: %q, %v; want %q", model, name, got, err, want)
+			}
+		}
+	}
+	if _, err := v.Render("{mac}.cfg", Phone{Model: "X1", ServerURL: "http://10.20.0.2/"}); err == nil {
+		t.Error("X1 has no such file, and got one")
+	}
+}
