@@ -51,3 +51,17 @@ tools:
 	  echo "installing:$$missing"; \
 	  $(SUDO) apt-get update -qq && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
 	fi
+
+# The unit runs plugtone as a user of its own; systemd-sysusers and systemd-tmpfiles make user and folders.
+install: build
+	install -D -m 0755 $(BIN) $(DESTDIR)$(PREFIX)/bin/plugtone
+	install -D -m 0644 packaging/plugtone.service $(DESTDIR)$(PREFIX)/lib/systemd/system/plugtone.service
+	install -D -m 0644 packaging/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/plugtone.conf
+	install -D -m 0644 packaging/tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/plugtone.conf
+	install -d -m 0755 $(DESTDIR)/etc/plugtone/vendors
+	[ -e $(DESTDIR)/etc/plugtone/plugtone.yaml ] || install -D -m 0640 packaging/plugtone.yaml $(DESTDIR)/etc/plugtone/plugtone.yaml
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || date +%s) $(BIN) man $(DESTDIR)$(PREFIX)/share/man/man1
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	$(BIN) completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/plugtone
+	@if [ -z "$(DESTDIR)" ] && command -v systemctl >/dev/null; then \
+	  systemd-sysusers; systemd-tmpfiles --create; chgrp plugtone /etc/plugtone/plugtone.yaml; systemctl daemon-reload; fi

@@ -9,6 +9,6 @@ import (
 )
 
 func main() {
-	root := newRoot(serveCommand(), checkCommand(), demoCommand(), simulateCommand(), versionCommand())
+	root := newRoot(serveCommand(), checkCommand(), demoCommand(), simulateCommand(), manCommand(), versionCommand())
 	os.Exit(execute(context.Background(), root, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
