@@ -25,27 +25,50 @@ const (
 	bodyMethod   = "method not allowed\n"
 	bodyUnknown  = "method not implemented\n"
 	bodyFault    = "try again later\n"
+	bodyLarge    = "too large\n"
 )
 
 // handle answers one request.
 func (s *Server) handle(rw http.ResponseWriter, r *http.Request) {
-	e, _ := r.Context().Value(endsKey{}).(ends)
+	e, known := r.Context().Value(endsKey{}).(*ends)
+	if !known {
+		e = &ends{}
+	}
 	req := provision.Request{
 		Time: s.cfg.Now(), Transport: provision.Transport(s.cfg.name()), Method: r.Method, Name: r.URL.Path,
 		From: e.from.Addr(), Local: e.local, UserAgent: clip(r.UserAgent(), maxUserAgent),
+		Certificate: s.certificate(r, e),
+	}
+	if writes(r) {
+		req.Size = r.ContentLength
 	}
 	w := meter{rw: rw, s: s}
 	a := s.ask(r, req)
-	content := a.Content
+	content, upload := a.Content, a.Upload
 	err := s.respond(&w, r, &a)
 	if content != nil {
 		content.Close()
+	}
+	if upload != nil {
+		upload.Abort() // nothing, when it has been kept
 	}
 	s.report(req, a, w.sent, err)
 	if w.broken {
 		panic(http.ErrAbortHandler) // ends the connection, so that half a file isn't taken for a whole one
 	}
 }
+
+// certificate is what the client's certificate proves, nil without one.
+func (s *Server) certificate(r *http.Request, e *ends) *provision.Certificate {
+	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 || s.cfg.ClientCAs == nil {
+		return nil
+	}
+	e.once.Do(func() { e.certificate = s.cfg.ClientCAs().Verify(r.TLS.PeerCertificates, s.cfg.Now()) })
+	return e.certificate
+}
+
+// writes tells whether a request carries a file.
+func writes(r *http.Request) bool { return r.Method == http.MethodPut || r.Method == http.MethodPost }
 
 // ask is Answer, proof against panics, against names that no file has, and against answers that say nothing.
 func (s *Server) ask(r *http.Request, req provision.Request) (a provision.Answer) {
@@ -60,7 +83,11 @@ func (s *Server) ask(r *http.Request, req provision.Request) (a provision.Answer
 	}
 	a = s.answer.Answer(r.Context(), req)
 	switch a.Outcome {
-	case provision.Served, provision.NotFound, provision.Expected404, provision.Refused, provision.Fault:
+	case provision.Served, provision.NotFound, provision.Expected404, provision.Refused, provision.Rejected, provision.Fault:
+	case provision.Received:
+		if !writes(r) || a.Upload == nil {
+			return fault(fmt.Errorf("an upload in answer to %s", r.Method))
+		}
 	default:
 		return fault(fmt.Errorf("answer without an outcome (%q)", a.Outcome))
 	}
@@ -95,9 +122,13 @@ func (s *Server) respond(w *meter, r *http.Request, a *provision.Answer) (err er
 	}()
 	h := w.Header()
 	switch {
-	case r.Method == http.MethodPut || r.Method == http.MethodPost || r.Method == http.MethodDelete || r.Method == http.MethodPatch:
+	case a.Outcome == provision.Received:
+		return s.receive(w, r, a)
+	case writes(r):
+		return s.noUpload(w, a)
+	case r.Method == http.MethodDelete || r.Method == http.MethodPatch:
 		h.Set("Allow", "GET, HEAD")
-		h.Set("Connection", "close") // else net/http reads what was to be uploaded
+		h.Set("Connection", "close") // else net/http reads what may come with it
 		return orErr(w.refuse(http.StatusMethodNotAllowed, bodyMethod), ErrNoUpload)
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		h.Set("Connection", "close")

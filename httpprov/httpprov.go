@@ -14,6 +14,9 @@
 //   - HTTP versions other than 1.x: 505; a Transfer-Encoding other than chunked: 501; an Expect other than
 //     100-continue: 417
 //   - a plain HTTP request on an HTTPS listener: 400
+//
+// Over HTTPS a phone may show its factory's certificate; it is never demanded, and what it proves goes with the request
+// (ClientCAs.Verify). A certificate that crypto/tls can't even read, such as one with a DSA key, ends the handshake.
 package httpprov
 
 import (
@@ -38,14 +41,17 @@ type Answerer interface {
 // and must not wait.
 type Observer func(r provision.Request, a provision.Answer, sent int64, took time.Duration, err error)
 
-// ErrNoUpload is what Observer is told of PUT, POST and other methods that carry something here.
+// ErrNoUpload is what Observer is told of PUT, POST and other methods that carry something here which is not taken.
 var ErrNoUpload = errors.New("uploads are not taken")
 
 // Config is what a Server needs. Zero values of numbers and durations mean the default named beside them.
 type Config struct {
-	Listen    []string         // TCP addresses, ":80"; IPv4 only
-	Listeners []net.Listener   // sockets already open, used beside Listen and closed by Run
-	TLS       *tls.Config      // not nil: HTTPS on all of them
+	Listen    []string       // TCP addresses, ":80"; IPv4 only
+	Listeners []net.Listener // sockets already open, used beside Listen and closed by Run
+	TLS       *tls.Config    // not nil: HTTPS on all of them
+	// ClientCAs gives the authorities of phones' own certificates, which are asked for when TLS.ClientAuth says so; nil: none
+	// proves anything.
+	ClientCAs func() *ClientCAs
 	Now       func() time.Time // the clock; must be given
 	Log       *slog.Logger     // nil: no log
 

@@ -166,13 +166,18 @@ func (s *Server) connState(c net.Conn, state http.ConnState) {
 	}
 }
 
-// ends are the two ends of a connection, kept in its context so that they are read once.
-type ends struct{ from, local netip.AddrPort }
+// ends are the two ends of a connection, kept in its context so that they are read once, and what the client's certificate
+// proves, which is looked at once, after the handshake.
+type ends struct {
+	from, local netip.AddrPort
+	once        sync.Once
+	certificate *provision.Certificate
+}
 
 type endsKey struct{}
 
 func withEnds(ctx context.Context, c net.Conn) context.Context {
-	return context.WithValue(ctx, endsKey{}, ends{addrPort(c.RemoteAddr()), addrPort(c.LocalAddr())})
+	return context.WithValue(ctx, endsKey{}, &ends{from: addrPort(c.RemoteAddr()), local: addrPort(c.LocalAddr())})
 }
 
 func addrPort(a net.Addr) netip.AddrPort {
