@@ -77,9 +77,10 @@ type limited struct {
 	r   repeats
 }
 
+func (l *limited) enabled(level slog.Level) bool { return l.log.Enabled(context.Background(), level) }
+
 func (l *limited) say(level slog.Level, msg, who, verdict string, attrs ...slog.Attr) {
-	ctx := context.Background()
-	if !l.log.Enabled(ctx, level) {
+	if !l.enabled(level) {
 		return
 	}
 	left, ok := l.r.admit(repeatKey{msg, who, verdict}, l.now())
@@ -89,5 +90,5 @@ func (l *limited) say(level slog.Level, msg, who, verdict string, attrs ...slog.
 	if left > 0 {
 		attrs = append(attrs, slog.Int("repeat", left))
 	}
-	l.log.LogAttrs(ctx, level, msg, attrs...)
+	l.log.LogAttrs(context.Background(), level, msg, attrs...)
 }

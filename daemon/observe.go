@@ -144,7 +144,11 @@ func decisionLevel(ev *dhcp.Event) slog.Level {
 }
 
 func (o *observer) logDecision(ev *dhcp.Event, took time.Duration) {
-	o.log.say(decisionLevel(ev), "dhcp "+typeLabel(ev.Type), ev.MAC.String(), string(ev.Verdict), attrs(ev.MAC, ev.Addr, ev.Vendor, string(ev.Verdict), took,
+	level := decisionLevel(ev)
+	if !o.log.enabled(level) {
+		return // most are, and to spell them out costs more than the decision
+	}
+	o.log.say(level, "dhcp "+typeLabel(ev.Type), ev.MAC.String(), string(ev.Verdict), attrs(ev.MAC, ev.Addr, ev.Vendor, string(ev.Verdict), took,
 		slog.String("iface", ev.Interface), slog.String("reason", ev.Reason))...)
 }
 

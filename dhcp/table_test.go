@@ -156,7 +156,7 @@ func TestTableGroupCommit(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if !slices.Equal(d.batches, []int{1, 99}) || slowest != 20*time.Millisecond {
+		if !slices.Equal(d.batches, []int{1, 99}) || slowest != 20*time.Millisecond+commitPause {
 			t.Errorf("batches %v, slowest after %s", d.batches, slowest)
 		}
 	})

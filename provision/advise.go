@@ -18,12 +18,7 @@ func (s *Service) Advise(c dhcp.Client, site dhcp.Site) dhcp.Advice {
 	if a.Reason == "" {
 		a.Reason = "not recognised as a phone"
 	}
-	var d *Device
-	err := s.c.Records.View(func(f Fleet) error {
-		var err error
-		d, err = s.recorded(f, c.MAC)
-		return err
-	})
+	d, err := s.recordOf(c.MAC)
 	switch {
 	case err != nil:
 		// The address and what can be recognised are worth more than silence.
@@ -50,6 +45,22 @@ func (s *Service) Advise(c dhcp.Client, site dhcp.Site) dhcp.Advice {
 	a.Options = opts.List
 	a.NULTerminate, a.NoClientIDEcho = opts.Quirks.NULTerminate, opts.Quirks.NoClientIDEcho
 	return a
+}
+
+// recordOf is the device that has mac, nil without one. DHCP asks for every packet, mostly about a MAC that it asked about a
+// moment ago: then records that can tell their revision aside aren't opened.
+func (s *Service) recordOf(mac MAC) (*Device, error) {
+	if r, ok := s.c.Records.(interface{ Revision() uint64 }); ok {
+		if d, ok := s.devices.get(deviceKey{mac, r.Revision()}); ok {
+			return d, nil
+		}
+	}
+	var d *Device
+	err := s.c.Records.View(func(f Fleet) (err error) {
+		d, err = s.recorded(f, mac)
+		return err
+	})
+	return d, err
 }
 
 // evidenceOf is what a DHCP client says of itself.

@@ -126,7 +126,8 @@ func (s *Set) clues(e Evidence) []Clue {
 			continue
 		}
 		found := len(out)
-		for _, c := range s.cues {
+		for i := range s.cues {
+			c := &s.cues[i]
 			if c.kind != k.name {
 				continue
 			}
@@ -155,6 +156,9 @@ func telling(m Match) bool {
 
 // settleShared orders clues of a shared file name by what else is known of the vendors.
 func (s *Set) settleShared(clues []Clue) []Clue {
+	if len(clues) == 0 {
+		return nil
+	}
 	weight := make(map[string]int)
 	for _, c := range clues {
 		if c.Kind != "filename" {
@@ -184,14 +188,19 @@ func hasVendor(clues []Clue, vendor string) bool {
 	return slices.ContainsFunc(clues, func(c Clue) bool { return c.Vendor == vendor })
 }
 
-func (c cue) match(val string) (Clue, bool) {
+// match is called for every cue with every packet: nothing is made before it fits.
+func (c *cue) match(val string) (Clue, bool) {
+	var m []string
+	if c.re == nil {
+		if !strings.HasPrefix(val, c.prefix) {
+			return Clue{}, false
+		}
+	} else if m = c.re.FindStringSubmatch(val); m == nil {
+		return Clue{}, false
+	}
 	out := Clue{Rank: c.rank, Kind: c.kind, Value: show(val), Vendor: c.vendor.ID, Model: c.model, Confidence: c.confidence}
 	if c.re == nil {
-		return out, strings.HasPrefix(val, c.prefix)
-	}
-	m := c.re.FindStringSubmatch(val)
-	if m == nil {
-		return out, false
+		return out, true
 	}
 	for i, name := range c.re.SubexpNames() {
 		switch {

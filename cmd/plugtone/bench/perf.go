@@ -152,7 +152,7 @@ func (b *benchmark) ask(rate int) (sample, error) {
 var (
 	sentLine     = regexp.MustCompile(`(?m)^sent packets: (\d+)`)
 	receivedLine = regexp.MustCompile(`(?m)^received packets: (\d+)`)
-	stampLine    = regexp.MustCompile(`(?m)^(\d{4}-\w{3}-\d\d) (\d\d:\d\d:\d\d\.\d+)\s+\d{4}-\w{3}-\d\d (\d\d:\d\d:\d\d\.\d+)`)
+	stampLine    = regexp.MustCompile(`(?m)^sent / received: (\d+\.\d+) / (\d+\.\d+)`) // in seconds
 )
 
 // parse reads what perfdhcp prints: for DISCOVER-OFFER, then for REQUEST-ACK, packets sent and received, and when.
@@ -167,10 +167,10 @@ func parse(out string, period time.Duration) (sample, error) {
 	s.lost = 1 - float64(s.done)/float64(max(begun, 1))
 	var took []time.Duration
 	for _, m := range stampLine.FindAllStringSubmatch(out, -1) {
-		a, err1 := time.Parse("15:04:05.999999999", m[2])
-		b, err2 := time.Parse("15:04:05.999999999", m[3])
-		if err1 == nil && err2 == nil && !b.Before(a) {
-			took = append(took, b.Sub(a))
+		a, err1 := strconv.ParseFloat(m[1], 64)
+		b, err2 := strconv.ParseFloat(m[2], 64)
+		if err1 == nil && err2 == nil && b >= a {
+			took = append(took, time.Duration((b-a)*1e9))
 		}
 	}
 	if len(took) > 0 {
