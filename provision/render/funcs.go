@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"text/template"
 	"time"
@@ -49,6 +50,7 @@ func Funcs() template.FuncMap {
 		},
 		"list": func(v ...string) []string { return v },
 		"seq":  seq,
+		"int":  integer,
 		"add":  func(a, b int) int { return a + b },
 		"sub":  func(a, b int) int { return a - b },
 		"mul":  func(a, b int) int { return a * b },
@@ -80,6 +82,15 @@ func printf(format string, args ...any) (any, error) {
 		}
 		return s, nil
 	}, args...)
+}
+
+// integer reads a number that a pack holds as text, such as a variable of a model.
+func integer(v any) (int, error) {
+	n, err := strconv.Atoi(fmt.Sprint(v))
+	if err != nil {
+		return 0, fmt.Errorf("%.40q is not a whole number", fmt.Sprint(v))
+	}
+	return n, nil
 }
 
 func divide(a, b int) (int, error) {
