@@ -298,6 +298,7 @@ func (v *Vendor) makeGeneric() {
 		models = slices.DeleteFunc(slices.Clone(models), func(m *Model) bool { return !m.is(v.doc.Unknown) })
 		for name := v.doc.Unknown; name != "" && !slices.Contains(g.Families, name); name = v.doc.Families[name].Family {
 			g.Families = append(g.Families, name)
+			fill(g.Vars, v.doc.Families[name].Vars)
 		}
 	}
 	fill(g.types, v.doc.KeyTypes)
