@@ -28,10 +28,14 @@ type refusal struct {
 var (
 	refuseNotFound = refusal{1, "file not found"}
 	refuseUpload   = refusal{2, "uploads are not taken"}
+	refuseLarge    = refusal{3, textLarge}
 	refuseIllegal  = refusal{4, "illegal request"}
 	refuseMode     = refusal{4, "mode is neither octet nor netascii"}
 	refuseOptions  = refusal{8, "option given twice"}
 )
+
+// textLarge is also what the library sends when an upload turns out too large on the way.
+const textLarge = "the file is too large"
 
 // packet is the refusal as it goes onto the wire.
 func (r refusal) packet() []byte {
@@ -45,8 +49,9 @@ type request struct {
 	write    bool
 	name     string
 	netascii bool
-	blksize  int  // 0: not asked for, or not a number that RFC 2348 allows
-	tsize    bool // asked for
+	blksize  int   // 0: not asked for, or not a number that RFC 2348 allows
+	tsize    bool  // asked for
+	size     int64 // of an upload, as tsize announces it; 0: not said
 }
 
 // parse reads a packet that came to port 69. ok means a request; else refused says what to send back, nothing for the
@@ -106,6 +111,9 @@ func (r *request) options(fields [][]byte) bool {
 				return false
 			}
 			r.tsize = true
+			if n, err := strconv.ParseInt(value, 10, 64); err == nil && r.write {
+				r.size = n
+			}
 		}
 	}
 	return true
@@ -127,7 +135,11 @@ func badName(name string) string {
 // forLibrary prints the request as the library handles it well: id instead of the name, mode and options in lower case,
 // only options that will be agreed to, and the true size as tsize, which the library repeats.
 func (r *request) forLibrary(id uint64, size int64) []byte {
-	b := binary.BigEndian.AppendUint16(make([]byte, 0, 80), opRRQ)
+	op := uint16(opRRQ)
+	if r.write {
+		op = opWRQ
+	}
+	b := binary.BigEndian.AppendUint16(make([]byte, 0, 80), op)
 	b = append(strconv.AppendUint(b, id, 10), 0)
 	if r.netascii {
 		b = append(b, "netascii\x00"...)
@@ -149,7 +161,7 @@ func (r *request) forLibrary(id uint64, size int64) []byte {
 
 // The options that the library agrees to, given the size of the file.
 func (r *request) agreesBlksize() bool         { return r.blksize >= 512 }
-func (r *request) agreesTsize(size int64) bool { return r.tsize && size > 0 && !r.netascii }
+func (r *request) agreesTsize(size int64) bool { return r.tsize && size > 0 && !r.netascii && !r.write }
 
 // negotiated tells whether an OACK will go before the first block.
 func (r *request) negotiated(size int64) bool { return r.agreesBlksize() || r.agreesTsize(size) }

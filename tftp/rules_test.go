@@ -321,7 +321,7 @@ func TestF12Names(t *testing.T) {
 		ask(name)
 	}
 	if got := a.all(); len(got) != n {
-		t.Errorf("asked for %q", got[n:])
+		t.Errorf("asked for %+v", got[n:])
 	}
 }
 

@@ -176,7 +176,7 @@ func (s *Server) open(ctx context.Context) (fronts []*front, err error) {
 // library sets up pin/tftp as its facts ask for: no backoff (it would sleep before each resend), our block size in place
 // of the one it finds out for sockets that it knows.
 func (s *Server) library() *pin.Server {
-	lib := pin.NewServer(s.transfer, nil)
+	lib := pin.NewServer(s.transfer, s.upload)
 	lib.SetTimeout(s.cfg.Resend)
 	lib.SetRetries(s.cfg.Retries)
 	lib.SetBackoff(func(int) time.Duration { return 0 })
@@ -227,7 +227,7 @@ func (s *Server) receive(f *front, p []byte, from, local netip.AddrPort, unicast
 		t.front, t.local = f, local
 		t.req = provision.Request{Time: s.cfg.Now(), Transport: provision.TFTP, Method: "GET", Name: r.name, From: from.Addr(), Local: local}
 		if r.write {
-			t.req.Method = "PUT"
+			t.req.Method, t.req.Size = "PUT", r.size
 		}
 		s.queue <- t
 	}
@@ -245,23 +245,35 @@ func (s *Server) serve(ctx context.Context, t *transfer) {
 	t.answer = a // finish may be called from drain meanwhile
 	s.mu.Unlock()
 	switch {
+	case a.Outcome == provision.Fault:
+		s.finish(t, a.Err) // silence: the phone asks again
+	case t.asked.write && a.Outcome == provision.Received:
+		t.deadline = t.req.Time.Add(s.cfg.TransferTime)
+		s.start(t)
 	case t.asked.write:
 		t.closeContent()
-		s.refuse(t, refuseUpload, ErrNoUpload)
+		why := refuseUpload
+		if a.Outcome == provision.Rejected {
+			why = refuseLarge
+		}
+		s.refuse(t, why, ErrNoUpload)
 	case a.Outcome == provision.Served:
 		t.size, t.deadline = int64(len(a.Body)), t.req.Time.Add(s.cfg.TransferTime)
 		if a.Content != nil {
 			t.size, t.deadline = a.Size, t.req.Time.Add(s.cfg.StaticTime)
 		}
-		packet := t.asked.forLibrary(t.id, t.size)
-		if !s.hand.give(handed{t.id, packet, net.UDPAddrFromAddrPort(t.from)}) {
-			t.closeContent()
-			s.finish(t, ErrStopped)
-		}
-	case a.Outcome == provision.Fault:
-		s.finish(t, a.Err) // silence: the phone asks again
+		s.start(t)
 	default:
 		s.refuse(t, refuseNotFound, nil)
+	}
+}
+
+// start hands a transfer to the library.
+func (s *Server) start(t *transfer) {
+	packet := t.asked.forLibrary(t.id, t.size)
+	if !s.hand.give(handed{t.id, packet, net.UDPAddrFromAddrPort(t.from)}) {
+		t.closeContent()
+		s.finish(t, ErrStopped)
 	}
 }
 
@@ -280,7 +292,11 @@ func (s *Server) ask(ctx context.Context, r provision.Request) (a provision.Answ
 	}()
 	a = s.answer.Answer(ctx, r)
 	switch a.Outcome {
-	case provision.Served, provision.NotFound, provision.Expected404, provision.Refused, provision.Fault:
+	case provision.Served, provision.NotFound, provision.Expected404, provision.Refused, provision.Rejected, provision.Fault:
+	case provision.Received:
+		if a.Upload == nil || r.Method != "PUT" {
+			return fault(fmt.Errorf("an upload in answer to %s", r.Method))
+		}
 	default:
 		return fault(fmt.Errorf("answer without an outcome (%q)", a.Outcome))
 	}

@@ -15,6 +15,8 @@
 //   - Packets from a foreign port within a transfer are ignored, not answered with error 5 (F08).
 //   - Resends come each second, without growing distances (F05); the phone's patience is shorter than any backoff.
 //   - A transfer that fails halfway, by our fault or by the phone's silence, ends without an ERROR packet.
+//   - The last ACK of an upload isn't repeated when it is lost: the phone may report a failure, but its file is kept.
+//   - An upload's port is learnt from its first DATA, from the address that asked; RFC 1350 would hold it to the port that asked.
 //   - A file of one block that is never acknowledged counts as failed even when only its ACK was lost, because nothing tells
 //     it from a forged request (F09).
 package tftp
@@ -47,7 +49,7 @@ var (
 	ErrTimeout  = errors.New("the phone stopped answering")        // after all resends
 	ErrTooLong  = errors.New("the transfer took too long")         // Config.TransferTime or Config.StaticTime
 	ErrStopped  = errors.New("the server stopped during transfer") // the grace time of the shutdown is over
-	ErrNoUpload = errors.New("uploads over TFTP are not taken")    // a WRQ
+	ErrNoUpload = errors.New("the upload is not taken")            // a WRQ that was refused
 )
 
 // Config is what a Server needs. Zero values of numbers and durations mean the default named beside them.

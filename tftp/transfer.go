@@ -126,7 +126,11 @@ func (s *Server) send(t *transfer, rf io.ReaderFrom) (err error) {
 	return err
 }
 
+// closeContent lets go of what the transfer reads from or writes to.
 func (t *transfer) closeContent() {
+	if t.answer.Upload != nil {
+		t.answer.Upload.Abort() // nothing, when it has been kept
+	}
 	if t.answer.Content != nil {
 		t.answer.Content.Close()
 	}
@@ -176,6 +180,9 @@ func (h hook) OnFailure(stats pin.TransferStats, err error) {
 	if stats.Filename == "" {
 		h.s.unstarted(err)
 		return
+	}
+	if errors.As(err, new(told)) {
+		return // the library shall say it
 	}
 	panic(quit{why(err), stats.DatagramsAcked})
 }

@@ -1,0 +1,204 @@
+package tftp
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"plugtone/provision"
+)
+
+var device = provision.MAC{0, 0x15, 0x65, 0x12, 0x34, 0x56}
+
+// shelf answers each WRQ with room for most bytes of the file.
+func shelf(t *testing.T, most int64) (*answers, string) {
+	t.Helper()
+	dir := t.TempDir()
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = root.Close() })
+	s := provision.NewShelf(root)
+	return &answers{f: func(r provision.Request) provision.Answer {
+		if r.Size > most {
+			return provision.Answer{Outcome: provision.Rejected}
+		}
+		u, err := s.Begin(device, r.Name, most)
+		if err != nil {
+			return fault(err)
+		}
+		return provision.Answer{Outcome: provision.Received, Kind: "upload", Upload: u}
+	}}, filepath.Join(dir, device.Hex())
+}
+
+func kept(t *testing.T, dir string) string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, e := range entries {
+		b, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, fmt.Sprintf("%s=%d", e.Name(), len(b)))
+	}
+	return strings.Join(out, " ")
+}
+
+// wrq wants to write a name; strs are mode, then options.
+func wrq(name string, strs ...string) []byte {
+	return []byte("\x00\x02" + name + "\x00" + strings.Join(strs, "\x00") + "\x00")
+}
+
+// data sends a block and waits for its ACK.
+func (p *phone) data(block uint16, body string) {
+	p.t.Helper()
+	p.send(p.peer, append(binary.BigEndian.AppendUint16([]byte{0, 3}, block), body...))
+	if b := p.must(4); binary.BigEndian.Uint16(b[2:]) != block {
+		p.t.Errorf("ACK %q for block %d", b, block)
+	}
+}
+
+func TestUpload(t *testing.T) {
+	for _, size := range []int{0, 1, 511, 512, 513, 1024} {
+		a, dir := shelf(t, 1024)
+		s := start(t, Config{}, a)
+		p := newPhone(t, "127.0.0.1")
+		p.send(s.addr, wrq("a.log", "octet"))
+		p.must(4)
+		rest, block := strings.Repeat("x", size), uint16(1)
+		for ; len(rest) >= 512; block++ {
+			p.data(block, rest[:512])
+			rest = rest[512:]
+		}
+		p.data(block, rest)
+		// The last ACK means that the file is kept.
+		if got := kept(t, dir); got != fmt.Sprintf("a.log=%d", size) {
+			t.Errorf("%d bytes: kept %q", size, got)
+		}
+		if r := s.reported(t); r.err != nil || r.sent != int64(size) || r.req.Method != "PUT" || r.ans.Outcome != provision.Received || r.ans.Size != int64(size) {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
+func TestUploadWithOptions(t *testing.T) {
+	a, dir := shelf(t, 5000)
+	s := start(t, Config{}, a)
+	p := newPhone(t, "127.0.0.1")
+	p.send(s.addr, wrq("a.log", "octet", "BLKSIZE", "1428", "tsize", "1500", "timeout", "2"))
+	if o := p.oack(); o["blksize"] != "1428" || o["timeout"] != "" {
+		t.Errorf("%v", o)
+	}
+	p.data(1, strings.Repeat("x", 1428))
+	p.data(2, strings.Repeat("x", 72))
+	if got := kept(t, dir); got != "a.log=1500" {
+		t.Errorf("kept %q", got)
+	}
+	if r := s.reported(t); r.req.Size != 1500 {
+		t.Errorf("announced %d", r.req.Size)
+	}
+	q := newPhone(t, "127.0.0.1")
+	q.send(s.addr, wrq("b.log", "octet", "tsize", "5001"))
+	q.refused(s, 3)
+	if r := s.reported(t); !errors.Is(r.err, ErrNoUpload) {
+		t.Errorf("%+v", r)
+	}
+}
+
+// A file that grows beyond what it may have ends with an error that says so, and is not kept.
+func TestUploadTooLarge(t *testing.T) {
+	a, dir := shelf(t, 600)
+	s := start(t, Config{}, a)
+	p := newPhone(t, "127.0.0.1")
+	p.send(s.addr, wrq("a.log", "octet"))
+	p.must(4)
+	p.data(1, strings.Repeat("x", 512))
+	p.send(p.peer, append([]byte{0, 3, 0, 2}, strings.Repeat("x", 512)...))
+	if b := p.must(5); !strings.Contains(string(b), textLarge) {
+		t.Errorf("%q", b)
+	}
+	if r := s.reported(t); r.ans.Outcome != provision.Rejected || !errors.Is(r.err, provision.ErrTooLarge) {
+		t.Errorf("%+v", r)
+	}
+	if got := kept(t, dir); got != "" {
+		t.Errorf("kept %q", got)
+	}
+}
+
+// A phone that loses its power, or gives up, in the middle leaves nothing behind.
+func TestUploadThatEndsEarly(t *testing.T) {
+	for name, want := range map[string]error{"silent": ErrTimeout, "gives up": ErrAborted} {
+		a, dir := shelf(t, 5000)
+		s := start(t, Config{Resend: 5 * time.Millisecond, Retries: 2}, a)
+		p := newPhone(t, "127.0.0.1")
+		p.send(s.addr, wrq("a.log", "octet"))
+		p.must(4)
+		p.send(p.peer, append([]byte{0, 3, 0, 1}, strings.Repeat("x", 512)...))
+		if name != "silent" {
+			p.fail(0, "no")
+		}
+		r := s.reported(t)
+		if !errors.Is(r.err, want) && name == "silent" || r.ans.Outcome != provision.Rejected || r.err == nil {
+			t.Errorf("%s: %+v", name, r)
+		}
+		if got := kept(t, dir); got != "" {
+			t.Errorf("%s: kept %q", name, got)
+		}
+	}
+}
+
+func TestUploadRepeated(t *testing.T) {
+	a, dir := shelf(t, 5000)
+	s := start(t, Config{}, a)
+	p := newPhone(t, "127.0.0.1")
+	p.send(s.addr, wrq("a.log", "octet"))
+	p.must(4)
+	p.send(s.addr, wrq("a.log", "octet")) // its ACK was lost
+	p.send(p.peer, append([]byte{0, 3, 0, 1}, "x"...))
+	p.must(4)
+	s.reported(t)
+	if got := kept(t, dir); got != "a.log=1" || len(a.all()) > 2 {
+		t.Errorf("kept %q after %d requests", got, len(a.all()))
+	}
+}
+
+func TestForeignClientsUpload(t *testing.T) {
+	from := filepath.Join(t.TempDir(), "log")
+	if err := os.WriteFile(from, []byte(strings.Repeat("log\n", 2500)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		client, debian string
+		args           func(port string) []string
+	}{
+		{"tftp", "tftp-hpa", func(port string) []string { return []string{"-m", "octet", "127.0.0.1", port, "-c", "put", from, "x.log"} }},
+		{"tftp", "tftp-hpa", func(port string) []string {
+			return []string{"-m", "netascii", "127.0.0.1", port, "-c", "put", from, "x.log"}
+		}},
+		{"atftp", "atftp", func(port string) []string {
+			return []string{"-p", "-l", from, "-r", "x.log", "--option", "blksize 1428", "--option", "tsize 0", "127.0.0.1", port}
+		}},
+	} {
+		foreign(t, c.client, c.debian)
+		a, dir := shelf(t, 1<<20)
+		s := start(t, Config{}, a)
+		said, err := exec.CommandContext(t.Context(), c.client, c.args(fmt.Sprint(s.addr.Port()))...).CombinedOutput()
+		if got := kept(t, dir); err != nil || got != "x.log=10000" {
+			t.Errorf("%s: %v %q, kept %q", c.client, err, said, got)
+		}
+		if r := s.reported(t); r.err != nil || r.ans.Outcome != provision.Received {
+			t.Errorf("%s: %+v", c.client, r)
+		}
+	}
+}
