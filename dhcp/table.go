@@ -142,7 +142,7 @@ func (t *Table) steady() time.Time {
 
 // commitPause is how long the writer rests after each write. A commit after a quiet moment is written at once; in a rush the
 // rest lets a batch grow, for what a write costs hardly depends on how much is in it. An ACK waits for so long at most.
-const commitPause = 6 * time.Millisecond
+const commitPause = 8 * time.Millisecond
 
 // Run writes what is committed until ctx ends and everything queued before is written. What arrives during a write and
 // the rest after it makes the next.

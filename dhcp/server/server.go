@@ -18,15 +18,16 @@ type Server struct {
 	leases Leases
 	use    atomic.Pointer[inUse]
 
-	links  *links
-	sock   *socket
-	raw    *rawSender // nil without CAP_NET_RAW
-	probes *prober
-	routes *routes
-	queues []chan work
-	seed   maphash.Seed // clients must not be able to choose their worker
-	pool   sync.Pool    // of *packet
-	asking sync.Map     // transaction ids of our own DISCOVERs
+	links   *links
+	sock    *socket
+	raw     *rawSender // nil without CAP_NET_RAW
+	probes  *prober
+	routes  *routes
+	queues  []chan work
+	waiting atomic.Int64 // work that was queued and is not done
+	seed    maphash.Seed // clients must not be able to choose their worker
+	pool    sync.Pool    // of *packet
+	asking  sync.Map     // transaction ids of our own DISCOVERs
 
 	// deliver sends a reply: send, unless a fuzz test must not talk to the world.
 	deliver func(to dhcp.Destination, payload []byte, in *iface) error

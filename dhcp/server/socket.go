@@ -17,6 +17,7 @@ import (
 const (
 	packetSize = 2048 // no DHCP packet comes near; what is longer is cut off by the kernel and dropped
 	batchSize  = 32
+	fewPackets = 4       // so many at once are served by the reader itself, when no worker has anything to do
 	socketRoom = 4 << 20 // bytes of packets that may wait in the kernel, as far as it allows
 	ancillary  = 128
 )
@@ -103,6 +104,7 @@ func (s *Server) read(ctx context.Context) error {
 		}
 		faults = 0
 		at := s.cfg.Now()
+		few := n <= fewPackets && s.waiting.Load() == 0
 		for i := range msgs[:n] {
 			m, p := &msgs[i], packets[i]
 			if over := p.take(m, at); over != lost {
@@ -113,7 +115,7 @@ func (s *Server) read(ctx context.Context) error {
 				s.cfg.Observer.dropped(DropTruncated, 1)
 				continue
 			}
-			if s.enqueue(p) {
+			if s.accept(ctx, p, few) {
 				packets[i] = s.spare()
 				m.Buffers[0] = packets[i].buf[:]
 			}

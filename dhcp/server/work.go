@@ -37,16 +37,28 @@ const (
 // probeTime is how long after a packet came in a probe may still begin, so that all of them together end within 500 ms.
 const probeTime = 50 * time.Millisecond
 
-// enqueue hands a packet to its client's worker. It reports whether the packet is the worker's now.
-func (s *Server) enqueue(p *packet) bool {
+// accept takes a packet if it is ours, and reports whether it did. When there are few, waking a worker would cost more than
+// the work; no step waits for anything, and as long as no worker has work a client's packets stay in order.
+func (s *Server) accept(ctx context.Context, p *packet, few bool) bool {
 	if !s.wanted(p) {
 		s.cfg.Observer.dropped(DropInterface, 1)
 		return false
 	}
+	if few && s.waiting.Load() == 0 {
+		s.step(ctx, work{packet: p}, false)
+		return true
+	}
+	return s.enqueue(macOf(p.buf[:p.n]), work{packet: p})
+}
+
+// enqueue hands work to its client's worker, unless that has too much already.
+func (s *Server) enqueue(mac dhcp.MAC, w work) bool {
+	s.waiting.Add(1)
 	select {
-	case s.lane(macOf(p.buf[:p.n])) <- work{packet: p}:
+	case s.lane(mac) <- w:
 		return true
 	default:
+		s.waiting.Add(-1)
 		s.cfg.Observer.dropped(DropQueue, 1)
 		return false
 	}
@@ -100,6 +112,7 @@ func (s *Server) spare() *packet {
 func (s *Server) work(ctx context.Context, queue <-chan work) {
 	for w := range queue {
 		s.step(ctx, w, len(queue) > cap(queue)/2)
+		s.waiting.Add(-1)
 	}
 }
 
@@ -210,13 +223,7 @@ func (s *Server) probe(ctx context.Context, j *job, d *dhcp.Decision) {
 		s.leases.Probed(addr, used)
 	}
 	// The queues stay open until all probes have ended.
-	again := func() {
-		select {
-		case s.lane(j.req.MAC) <- work{job: j.again(s.cfg.Now().Sub(j.at) > probeTime)}:
-		default:
-			s.cfg.Observer.dropped(DropQueue, 1)
-		}
-	}
+	again := func() { s.enqueue(j.req.MAC, work{job: j.again(s.cfg.Now().Sub(j.at) > probeTime)}) }
 	switch {
 	case s.probes.start(ctx, addr, s.probeLink(j, addr), j.req.MAC, told, again):
 		s.cfg.Observer.decided(&d.Event, s.cfg.Now().Sub(j.at))

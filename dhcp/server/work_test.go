@@ -79,7 +79,7 @@ func (b *bench) put(ifindex int, dst string, payload []byte) bool {
 	p := b.spare()
 	p.n, p.ifindex, p.at = copy(p.buf[:], payload), ifindex, time.Now()
 	p.src, p.dst = netip.MustParseAddrPort("0.0.0.0:68"), netip.MustParseAddr(dst)
-	return b.enqueue(p)
+	return b.accept(context.Background(), p, false)
 }
 
 // message makes a client's message.

@@ -62,6 +62,9 @@ func run(ctx context.Context) error {
 			return fmt.Errorf("server %q is none of plugtone, kea, dnsmasq", s)
 		}
 	}
+	if err := os.MkdirAll(o.dir, 0o755); err != nil {
+		return err
+	}
 	work, err := os.MkdirTemp(o.dir, "bench-")
 	if err != nil {
 		return err
