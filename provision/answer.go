@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
 	"plugtone/dhcp"
+	"plugtone/provision/httpauth"
 	"plugtone/provision/pack"
 )
 
@@ -26,6 +26,10 @@ type inquiry struct {
 	matches []pack.Match
 	agent   pack.Identity // what the user agent alone tells
 	lease   *dhcp.Lease
+	trust   []Proof          // that count where the requester is
+	sent    *httpauth.Answer // credentials that came along; nil without
+	stale   bool             // they answer a challenge of long ago
+	retire  bool             // the phone has used its new password
 	verdict Verdict
 	device  *Device // of the proven phone; nil when it has no record
 	match   *pack.Match
@@ -39,9 +43,12 @@ type inquiry struct {
 // Who asks is found out first, from the requester's own address; what it asks for is only compared with that. So the
 // record of a phone that didn't prove itself is never looked at, and no answer can tell whether there is one.
 func (s *Service) Answer(ctx context.Context, r Request) Answer {
-	return s.inquire(ctx, r).answer
+	q := s.inquire(ctx, r)
+	s.settle(q)
+	return q.answer
 }
 
+// inquire finds the answer and changes nothing.
 func (s *Service) inquire(ctx context.Context, r Request) *inquiry {
 	if r.Time.IsZero() {
 		r.Time = s.c.Now()
@@ -67,63 +74,8 @@ func (s *Service) inquire(ctx context.Context, r Request) *inquiry {
 	}
 	q.choose()
 	q.decide()
+	q.limit()
 	return q
-}
-
-// named is the MAC in the file name. Packs that claim the same name read the same MAC in it.
-func (q *inquiry) named() MAC {
-	for _, m := range q.matches {
-		if !m.MAC.IsZero() {
-			return m.MAC
-		}
-	}
-	return MAC{}
-}
-
-// authorize gathers the evidence and decides who asks.
-func (q *inquiry) authorize() error {
-	e := Evidence{Time: q.now, From: q.r.From.Unmap(), Named: q.named(), Said: q.agent.MAC}
-	if q.r.Transport == Preview {
-		e.Preview = q.r.As
-	}
-	e.Trust, e.Place = q.site.TrustAt(e.From)
-	if e.Preview.IsZero() {
-		if l, ok := q.s.c.Leases.LeaseAt(e.From); ok {
-			q.lease, e.Lease = &l, &l
-		}
-	}
-	return q.s.c.Records.View(func(f Fleet) error {
-		q.revision = f.Revision()
-		if e.Lease != nil {
-			d, err := q.s.recorded(f, e.Lease.MAC)
-			if err != nil {
-				return err
-			}
-			e.Holder = macsOf(e.Lease.MAC, d)
-		}
-		if slices.Contains(e.Trust, ProofAddress) {
-			reserved, err := reservedFor(f, e.From)
-			if err != nil {
-				return err
-			}
-			e.Reserved = reserved
-		}
-		q.verdict = Authorize(e)
-		q.answer.MAC = e.Named
-		if !q.verdict.Proven {
-			if e.Named.IsZero() && e.Lease != nil {
-				q.answer.MAC = e.Lease.MAC
-			}
-			return nil
-		}
-		d, err := q.s.recorded(f, q.verdict.MAC)
-		if err != nil {
-			return err
-		}
-		q.device = d
-		q.answer.MAC = macsOf(q.verdict.MAC, d)[0]
-		return nil
-	})
 }
 
 // recorded is the record of the device that has mac, or nil. It is shared: nobody may change it.
@@ -149,21 +101,6 @@ func macsOf(mac MAC, d *Device) []MAC {
 		return []MAC{mac}
 	}
 	return append([]MAC{d.MAC}, d.OtherMACs...)
-}
-
-func reservedFor(f Fleet, addr netip.Addr) ([]MAC, error) {
-	mac, err := f.DeviceByIP(addr)
-	if errors.Is(err, ErrNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	d, err := f.Device(mac)
-	if err != nil {
-		return nil, err
-	}
-	return macsOf(mac, d), nil
 }
 
 // decide turns the chosen reading of the name into the answer.
@@ -199,7 +136,7 @@ func (q *inquiry) decide() {
 	}
 }
 
-// because says which vendor's file this is and, where the pack tells, what it is for.
+// because says which vendor's file this is and, where the pack tells, what it means to the phone not to get it.
 func (q *inquiry) because() string {
 	text := q.match.File.Name + " of " + q.match.Vendor
 	if q.match.File.Missing != "" {
@@ -242,7 +179,7 @@ func (q *inquiry) common() {
 		return
 	}
 	own := q.verdict.Proven && q.device != nil && q.device.Vendor == q.match.Vendor
-	q.serve(!own, "common file "+q.because())
+	q.serve(!own, "common file of "+q.match.Vendor)
 	if own && q.answer.Outcome == Served && q.otherModel() {
 		q.answer.Reason += fmt.Sprintf("; it is the file of %s, but the device's model is %s", strings.Join(q.match.Models, ", "), q.device.Model)
 	}
@@ -283,8 +220,13 @@ func (q *inquiry) unassigned() {
 }
 
 // refuse is the answer to a requester without proof: the same for phones that exist, are disabled or were never heard of.
+// Whether it is asked to log in follows from where it is, how it asks, and the pack that the name and its OUI choose.
 func (q *inquiry) refuse() {
 	q.answer.Outcome, q.answer.Status, q.answer.Reason = Refused, http.StatusNotFound, q.verdict.Reason
+	if scheme := q.scheme(); scheme != httpauth.None && slices.Contains(q.trust, ProofCredentials) {
+		q.answer.Status = http.StatusUnauthorized
+		q.answer.Challenge = q.s.issuer.Challenge(scheme, q.now, q.r.From.Unmap(), q.stale)
+	}
 }
 
 func (q *inquiry) notFound(format string, args ...any) {

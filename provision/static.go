@@ -66,7 +66,7 @@ func (q *inquiry) firmware() {
 func (q *inquiry) open(name string) {
 	root := q.s.c.Files
 	if root == nil {
-		q.notFound("no pack knows %s, and there is no files folder", name)
+		q.absent(name)
 		return
 	}
 	places := []string{name}
@@ -84,7 +84,20 @@ func (q *inquiry) open(name string) {
 			return
 		}
 	}
-	q.notFound("no pack knows %s, and it is not in the files folder", name)
+	q.absent(name)
+}
+
+// absent answers a name that nothing lies under. What a pack says its phones ask for on the chance that it is there is
+// asked for in vain by design.
+func (q *inquiry) absent(name string) {
+	if q.match == nil {
+		q.notFound("no pack knows %s, and it is not in the files folder", name)
+		return
+	}
+	q.notFound("%s is not in the files folder; phones ask for it as %s", name, q.because())
+	if q.match.Kind == pack.KindStatic {
+		q.answer.Outcome = Expected404
+	}
 }
 
 // serveFile answers with an open file. Its bytes aren't read for the ETag: a large file has a name, a size and a time.
