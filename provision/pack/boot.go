@@ -31,7 +31,7 @@ type bootDoc struct {
 }
 
 // bootPlaceholders may stand in the texts of boot, beside the pack's variables.
-func bootPlaceholders() []string { return []string{"model", "mac", "MAC", "mac_colon"} }
+func bootPlaceholders() []string { return []string{"model", "mac", "MAC", "mac_colon", "MAC_dash"} }
 
 // Boot tells how a model presents itself. A pack that doesn't say so is an error.
 func (v *Vendor) Boot(model string, mac dhcp.MAC) (Boot, error) {
@@ -41,7 +41,8 @@ func (v *Vendor) Boot(model string, mac dhcp.MAC) (Boot, error) {
 		if len(d.For) > 0 && !m.isAny(d.For) {
 			continue
 		}
-		vars := map[string]string{"model": m.Name, "mac": mac.Hex(), "MAC": strings.ToUpper(mac.Hex()), "mac_colon": mac.String()}
+		vars := map[string]string{"model": m.Name, "mac": mac.Hex(), "MAC": strings.ToUpper(mac.Hex()), "mac_colon": mac.String(),
+			"MAC_dash": strings.ToUpper(strings.ReplaceAll(mac.String(), ":", "-"))}
 		for name, value := range m.Vars {
 			vars[name] = value
 		}

@@ -26,6 +26,7 @@ type document struct {
 	Families     map[string]modelDoc         `yaml:"families"`
 	Models       map[string]modelDoc         `yaml:"models"`
 	Unknown      string                      `yaml:"unknown_model"`
+	FillLines    *bool                       `yaml:"fill_lines"`
 	Formats      map[string]*render.Format   `yaml:"formats"`
 	Files        []fileDoc                   `yaml:"files"`
 	Challenge    string                      `yaml:"challenge"`

@@ -289,7 +289,7 @@ func (v *view) placeKeys(keys []Key) error {
 			own[into.Line] = true
 		}
 	}
-	if v.model.types["line"] == nil {
+	if fill := v.vendor.doc.FillLines; v.model.types["line"] == nil || fill != nil && !*fill {
 		return nil
 	}
 	free := v.slots["line"]

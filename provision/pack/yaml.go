@@ -162,7 +162,7 @@ func unknownMembers(n *yaml.Node) []error {
 			}
 		}
 	}
-	check(n, "the pack", "vendor name extends aliases experimental sources facts recognise quirks dhcp variables areas families models unknown_model"+
+	check(n, "the pack", "vendor name extends aliases experimental sources facts recognise quirks dhcp variables areas families models unknown_model fill_lines"+
 		" formats files challenge key_types maps settings resync boot")
 	check(member(n, "recognise"), "recognise", "option60 user_agent hostname filename option43 option55 option77 option124 option125 oui")
 	check(member(n, "quirks"), "quirks", "nul_terminate no_client_id_echo")

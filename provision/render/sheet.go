@@ -114,4 +114,4 @@ func (f *Format) identity(name string) string {
 var plainName = regexp.MustCompile(`^[A-Za-z0-9_%$.][A-Za-z0-9_.%$@:/\[\]+-]*$`)
 
 // spacedName is what it may be called where the format says spaces.
-var spacedName = regexp.MustCompile(`^[A-Za-z0-9_.-]+( [A-Za-z0-9_.-]+)*$`)
+var spacedName = regexp.MustCompile(`^[A-Za-z0-9_.\[\]|-]+( [A-Za-z0-9_.\[\]|-]+)*$`)
