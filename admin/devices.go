@@ -84,6 +84,9 @@ func (s *Server) deviceRoutes() {
 func publicDevice(d provision.Device, c caller) client.Device {
 	d.Settings = d.Settings.Public()
 	d.VendorSettings = publicExtras(d.VendorSettings, c)
+	if d.Credentials != nil {
+		d.Credentials = &provision.Credentials{User: d.Credentials.User, ChangedAt: d.Credentials.ChangedAt}
+	}
 	return client.Device{Device: withLists(d)}
 }
 

@@ -14,8 +14,9 @@ import (
 
 // Longer than this no name of a file is, and no user agent is worth keeping.
 const (
-	maxName      = 1024
-	maxUserAgent = 512
+	maxName          = 1024
+	maxUserAgent     = 512
+	maxAuthorization = 2049 // one more than an answer to a challenge may be long: what is cut off is no answer
 )
 
 // The bodies of refusals. They hold nothing of the request, and nothing that depends on a phone's record.
@@ -37,7 +38,8 @@ func (s *Server) handle(rw http.ResponseWriter, r *http.Request) {
 	req := provision.Request{
 		Time: s.cfg.Now(), Transport: provision.Transport(s.cfg.name()), Method: r.Method, Name: r.URL.Path,
 		From: e.from.Addr(), Local: e.local, UserAgent: clip(r.UserAgent(), maxUserAgent),
-		Certificate: s.certificate(r, e),
+		Authorization: clip(r.Header.Get("Authorization"), maxAuthorization),
+		Certificate:   s.certificate(r, e),
 	}
 	if writes(r) {
 		req.Size = r.ContentLength
@@ -125,7 +127,7 @@ func (s *Server) respond(w *meter, r *http.Request, a *provision.Answer) (err er
 	case a.Outcome == provision.Received:
 		return s.receive(w, r, a)
 	case writes(r):
-		return s.noUpload(w, a)
+		return s.noUpload(w, r, a)
 	case r.Method == http.MethodDelete || r.Method == http.MethodPatch:
 		h.Set("Allow", "GET, HEAD")
 		h.Set("Connection", "close") // else net/http reads what may come with it
@@ -137,8 +139,27 @@ func (s *Server) respond(w *meter, r *http.Request, a *provision.Answer) (err er
 		return s.file(w, r, a)
 	case a.Outcome == provision.Fault:
 		return s.fault(w, a)
-	case a.Status == http.StatusUnauthorized && a.Challenge != "":
-		h.Set("WWW-Authenticate", a.Challenge)
+	}
+	return s.refuse(w, r, a)
+}
+
+// refuse answers a requester that may not have the file, or for whom there is none: late or not at all, when it guesses.
+func (s *Server) refuse(w *meter, r *http.Request, a *provision.Answer) error {
+	if a.Delay > 0 {
+		late := time.NewTimer(a.Delay)
+		defer late.Stop()
+		select {
+		case <-late.C:
+		case <-r.Context().Done():
+			a.Silent = true
+		}
+	}
+	if a.Silent {
+		w.broken = true
+		return nil
+	}
+	if a.Status == http.StatusUnauthorized && a.Challenge != "" {
+		w.Header()["Www-Authenticate"] = strings.Split(a.Challenge, "\n")
 		return w.refuse(http.StatusUnauthorized, bodyLogin)
 	}
 	return w.refuse(http.StatusNotFound, bodyNotFound)

@@ -47,17 +47,14 @@ func (s *source) Read(p []byte) (int, error) {
 }
 
 // noUpload answers a PUT or POST that is not taken. The connection ends, because what was to be uploaded is not read.
-func (s *Server) noUpload(w *meter, a *provision.Answer) error {
+func (s *Server) noUpload(w *meter, r *http.Request, a *provision.Answer) error {
 	h := w.Header()
 	h.Set("Connection", "close")
 	switch {
 	case a.Outcome == provision.Fault:
 		return s.fault(w, a)
-	case a.Status == http.StatusUnauthorized && a.Challenge != "":
-		h.Set("WWW-Authenticate", a.Challenge)
-		return orErr(w.refuse(http.StatusUnauthorized, bodyLogin), ErrNoUpload)
 	case a.Outcome == provision.Refused:
-		return orErr(w.refuse(http.StatusNotFound, bodyNotFound), ErrNoUpload)
+		return orErr(s.refuse(w, r, a), ErrNoUpload)
 	case a.Status == http.StatusRequestEntityTooLarge:
 		return orErr(w.refuse(http.StatusRequestEntityTooLarge, bodyLarge), ErrNoUpload)
 	}

@@ -22,6 +22,9 @@ func CheckDevice(fleet Fleet, packs *pack.Set, d *Device) error {
 		return err
 	}
 	vendor := f.model(packs, d)
+	if err := f.credentials(fleet, d); err != nil {
+		return err
+	}
 	if err := f.reserved(fleet, d); err != nil {
 		return err
 	}

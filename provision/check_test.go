@@ -90,6 +90,10 @@ func TestCheckDeviceFillsIn(t *testing.T) {
 		Keys:           []provision.Key{{Area: "line", Slot: 2, Type: "blf", Value: "2"}, {Area: "expansion1", Slot: 1, Type: "blf", Value: "1"}},
 		Settings:       setting.Values{"codecs": []string{"g722"}, "voice_vlan": 7},
 		VendorSettings: map[string]map[string]string{"acme": {"x.y": "1"}}}
+	if d.Credentials == nil || d.Credentials.User != "001565000001" || len(d.Credentials.Password) != 20 {
+		t.Errorf("credentials %v", d.Credentials)
+	}
+	want.Credentials = d.Credentials
 	if !reflect.DeepEqual(d, want) {
 		t.Errorf("canonical device is\n%+v, want\n%+v", d, want)
 	}

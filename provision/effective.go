@@ -60,6 +60,10 @@ func siteLayers(site *Site, subnet Subnet) []layer {
 // resolve reads what the device's files depend on.
 func resolve(f Fleet, site *Site, subnet Subnet, d *Device) (*resolved, error) {
 	r := &resolved{device: d, layers: siteLayers(site, subnet)}
+	// The phone will be served from elsewhere, where no lease proves anything. What somebody sets by hand wins.
+	if site.ExternalURL != "" && d.Credentials != nil {
+		r.layers = slices.Insert(r.layers, 1, d.Credentials.layer())
+	}
 	registrar, err := r.readLines(f)
 	if err != nil {
 		return nil, err

@@ -47,6 +47,7 @@ type Fetch struct {
 	Vendor    string     `json:"vendor,omitempty"`
 	Model     string     `json:"model,omitempty"`
 	Firmware  string     `json:"firmware,omitempty"`
+	Port      string     `json:"port,omitempty"` // switch port (option 82) that the phone was behind
 }
 
 // Discovered is a phone that asked for something and has no device record. When the same phone is seen again its

@@ -48,6 +48,7 @@ type Device struct {
 	Keys           []Key                        `json:"keys"`
 	Settings       setting.Values               `json:"settings,omitempty"`
 	VendorSettings map[string]map[string]string `json:"vendor_settings,omitempty"`
+	Credentials    *Credentials                 `json:"credentials,omitempty"` // its own HTTP user and password; made by CheckDevice
 	Revision       uint64                       `json:"revision"`
 	CreatedAt      time.Time                    `json:"created_at,omitzero"`
 	UpdatedAt      time.Time                    `json:"updated_at,omitzero"`

@@ -131,6 +131,23 @@ func (q *inquiry) render(anonymous bool) (rendered, error) {
 			return out, nil
 		}
 	}
+	if !keep {
+		return q.renderNow()
+	}
+	return q.s.flights.do(key, func() (rendered, error) {
+		// Somebody may have been faster between the look and the flight.
+		if out, ok := q.s.files.get(key); ok {
+			return out, nil
+		}
+		out, err := q.renderNow()
+		if err == nil {
+			q.s.files.put(key, out, int64(len(out.body))+512)
+		}
+		return out, err
+	})
+}
+
+func (q *inquiry) renderNow() (rendered, error) {
 	p, err := q.made.phone()
 	if err != nil {
 		return rendered{}, err
@@ -139,11 +156,7 @@ func (q *inquiry) render(anonymous bool) (rendered, error) {
 	if err != nil {
 		return rendered{}, fmt.Errorf("%w: %s: render %s: %w", ErrFault, q.answer.MAC, q.answer.Name, err)
 	}
-	out := rendered{body: body, digest: digestOf(body)}
-	if keep {
-		q.s.files.put(key, out, int64(len(body))+512)
-	}
-	return out, nil
+	return rendered{body: body, digest: digestOf(body)}, nil
 }
 
 // phone builds what the templates print.

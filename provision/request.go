@@ -29,8 +29,10 @@ type Request struct {
 	Size      int64 // PUT, POST: what is announced; 0 or less: not said
 	// Certificate is the client certificate that has been verified; nil without one.
 	Certificate *Certificate
-	As          MAC          // Preview only: answer as this phone would be answered
-	Subnet      netip.Prefix // Preview only: as in this subnet; zero: the phone's own
+	// Authorization is the header of that name as it came. Its digest may be for another spelling of the same path.
+	Authorization string
+	As            MAC          // Preview only: answer as this phone would be answered
+	Subnet        netip.Prefix // Preview only: as in this subnet; zero: the phone's own
 }
 
 // Outcome is what became of a request. The words are metric labels and verdicts of the timeline.
@@ -63,9 +65,13 @@ type Answer struct {
 	Size      int64
 	Upload    *Upload // Received: where the bytes go; the caller ends it with Receive
 	MediaType string
-	ETag      string // strong, with quotes
-	Digest    string // SHA-256 of Body, hex
-	Status    int    // HTTP status for an unproven or failed request: 404, 401, 503; 0 when Served
-	Challenge string // WWW-Authenticate for Status 401; without one httpprov answers 404
-	Err       error  // behind Fault
+	ETag      string        // strong, with quotes
+	Digest    string        // SHA-256 of Body, hex
+	Status    int           // HTTP status for an unproven or failed request: 404, 401, 503; 0 when Served
+	Challenge string        // WWW-Authenticate for Status 401, one a line; without one httpprov answers 404
+	Delay     time.Duration // the refusal is to be sent only then: who asks for too many phones' files is slowed
+	Silent    bool          // nothing is to be sent at all: TFTP says nothing, HTTP ends the connection
+	Proof     Proof         // by which the requester proved itself; "" when it didn't
+	Port      string        // switch port (option 82) of the proven phone's lease; "" when none is known
+	Err       error         // behind Fault
 }

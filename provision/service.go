@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"crypto/rand"
 	"errors"
 	"io"
 	"net/netip"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"plugtone/dhcp"
+	"plugtone/provision/httpauth"
 	"plugtone/provision/pack"
 	"plugtone/provision/timeline"
 )
@@ -27,10 +29,14 @@ type Config struct {
 	Fetches func(mac MAC) ([]Fetch, error) // last fetches; nil: never fetched
 	// Timeline gives a phone's last entries, oldest first; nil: no device is shown as refused.
 	Timeline func(mac MAC, limit int) ([]timeline.Entry, error)
-	Files    *os.Root // data_dir/files; nil: no static files
-	Uploads  *os.Root // data_dir/uploads; nil: no uploads are taken
-	Now      func() time.Time
-	Cache    int64 // bytes of rendered files kept; 0: 32 MiB
+	Files    *os.Root                          // data_dir/files; nil: no static files
+	Uploads  *os.Root                          // data_dir/uploads; nil: no uploads are taken
+	Neighbor func(addr netip.Addr) (MAC, bool) // the kernel's neighbour table; nil: never known
+	Alarm    func(Alarm)                       // told what an operator should know; it must not wait. nil: nobody
+	// Used is told of each phone that has used its new password: RetirePasswords ends the old one's time. It must not wait.
+	Used  func(mac MAC)
+	Now   func() time.Time
+	Cache int64 // bytes of rendered files kept; 0: 32 MiB
 }
 
 // Service answers file requests and tells what it would answer. It is safe for concurrent use.
@@ -40,6 +46,13 @@ type Service struct {
 	files   *lru[fileKey, rendered]
 	devices *lru[deviceKey, *Device]
 	agents  *lru[agentKey, pack.Identity]
+	flights flights
+	issuer  *httpauth.Issuer
+	freeze  freeze
+	guesses *guesses
+	windows windows
+	ports   *lru[MAC, string]    // port of a phone as last seen
+	bound   *lru[MAC, time.Time] // new phones by when they were first seen
 }
 
 // New checks the configuration and joins all its faults.
@@ -63,6 +76,15 @@ func New(c Config) (*Service, error) {
 	if c.Fetches == nil {
 		c.Fetches = func(MAC) ([]Fetch, error) { return nil, nil }
 	}
+	if c.Neighbor == nil {
+		c.Neighbor = func(netip.Addr) (MAC, bool) { return MAC{}, false }
+	}
+	if c.Alarm == nil {
+		c.Alarm = func(Alarm) {}
+	}
+	if c.Used == nil {
+		c.Used = func(MAC) {}
+	}
 	if c.Cache == 0 {
 		c.Cache = 32 << 20
 	}
@@ -76,6 +98,10 @@ func New(c Config) (*Service, error) {
 		files:   newLRU[fileKey, rendered](c.Cache),
 		devices: newLRU[deviceKey, *Device](8192),
 		agents:  newLRU[agentKey, pack.Identity](8192),
+		issuer:  httpauth.NewIssuer([]byte(rand.Text())),
+		guesses: newGuesses(),
+		ports:   newLRU[MAC, string](8192),
+		bound:   newLRU[MAC, time.Time](8192),
 	}, nil
 }
 

@@ -57,10 +57,11 @@ type Network struct {
 type Site struct {
 	Subnets       []Subnet
 	Networks      []Network
-	Trust         []Proof // nil: lease, credentials, certificate
-	UnknownPhones string  // list, hold or ignore; "" is list
-	TimeZone      string  // IANA name, "" for none
-	ExternalURL   string  // written into phones as their server instead of the subnet's; "" for none
+	Trust         []Proof    // nil: lease, credentials, certificate
+	NewPhones     *NewPhones // nil: any number of them
+	UnknownPhones string     // list, hold or ignore; "" is list
+	TimeZone      string     // IANA name, "" for none
+	ExternalURL   string     // written into phones as their server instead of the subnet's; "" for none
 	Settings      setting.Values
 }
 
@@ -103,6 +104,12 @@ func (s *Site) TrustAt(addr netip.Addr) (trust []Proof, place string) {
 		}
 	}
 	return s.trust(), "outside the leased subnets and networks"
+}
+
+// isOurs tells whether addr is in a subnet that we lease.
+func (s *Site) isOurs(addr netip.Addr) bool {
+	_, ok := s.SubnetOf(addr)
+	return ok
 }
 
 func (s *Site) trust() []Proof {

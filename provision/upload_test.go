@@ -73,9 +73,9 @@ func TestUploadsThatAreNotTaken(t *testing.T) {
 		{"a name of nobody", "logo.png", "10.20.1.7", "x", provision.NotFound, 405},
 		{"a path", "../" + overrides, "10.20.1.7", "x", provision.NotFound, 404},
 		{"too large", overrides, "10.20.1.7", strings.Repeat("x", 256<<10+1), provision.Rejected, 413},
-		{"no proof", overrides, "192.0.2.1", "x", provision.Refused, 404},
-		{"no proof, of an unknown phone", "001565999999-local.cfg", "192.0.2.1", "x", provision.Refused, 404},
-		{"another's", overrides, "10.20.1.88", "x", provision.Refused, 404},
+		{"no proof", overrides, "192.0.2.1", "x", provision.Refused, 401},
+		{"no proof, of an unknown phone", "001565999999-local.cfg", "192.0.2.1", "x", provision.Refused, 401},
+		{"another's", overrides, "10.20.1.88", "x", provision.Refused, 401},
 		{"no record", "001565000088-local.cfg", "10.20.1.88", "x", provision.NotFound, 405},
 		{"disabled", "001565000089-local.cfg", "10.20.1.89", "x", provision.NotFound, 405},
 	} {

@@ -47,6 +47,9 @@ func fill(t *rapid.T, v reflect.Value, path string) {
 		for i := range v.NumField() {
 			fill(t, v.Field(i), path+"."+v.Type().Field(i).Name)
 		}
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fill(t, v.Elem(), path)
 	case reflect.String:
 		v.SetString(rapid.StringN(1, 20, 60).Draw(t, path))
 	case reflect.Bool:

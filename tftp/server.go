@@ -247,6 +247,8 @@ func (s *Server) serve(ctx context.Context, t *transfer) {
 	switch {
 	case a.Outcome == provision.Fault:
 		s.finish(t, a.Err) // silence: the phone asks again
+	case a.Silent:
+		s.finish(t, nil)
 	case t.asked.write && a.Outcome == provision.Received:
 		t.deadline = t.req.Time.Add(s.cfg.TransferTime)
 		s.start(t)

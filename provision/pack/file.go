@@ -97,9 +97,9 @@ func (v *Vendor) compileFile(d fileDoc) (*File, error) {
 	switch f.Challenge {
 	case "":
 		f.Challenge = "none"
-	case "digest", "basic", "none":
+	case "digest", "digest-sha256", "basic", "none":
 	default:
-		return nil, fmt.Errorf("challenge %q is none of digest, basic, none", f.Challenge)
+		return nil, fmt.Errorf("challenge %q is none of digest, digest-sha256, basic, none", f.Challenge)
 	}
 	if err := v.checkFor(f.For); err != nil {
 		return nil, err

@@ -1,0 +1,215 @@
+package provision
+
+import (
+	"errors"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"plugtone/dhcp"
+	"plugtone/provision/httpauth"
+	"plugtone/provision/pack"
+)
+
+// named is the MAC in the file name. Packs that claim the same name read the same MAC in it.
+func (q *inquiry) named() MAC {
+	for _, m := range q.matches {
+		if !m.MAC.IsZero() {
+			return m.MAC
+		}
+	}
+	return MAC{}
+}
+
+// authorize gathers the evidence and decides who asks.
+func (q *inquiry) authorize() error {
+	e := Evidence{Time: q.now, From: q.r.From.Unmap(), Named: q.named(), Said: q.agent.MAC}
+	e.Trust, e.Place = q.site.TrustAt(e.From)
+	q.trust = e.Trust
+	if q.r.Transport == Preview {
+		e.Preview = q.r.As
+	}
+	if e.Preview.IsZero() {
+		q.look(&e)
+	}
+	return q.s.c.Records.View(func(f Fleet) error {
+		q.revision = f.Revision()
+		if e.Preview.IsZero() {
+			if err := q.gather(f, &e); err != nil {
+				return err
+			}
+		}
+		q.verdict = Authorize(e)
+		q.answer.MAC = e.Named
+		if !q.verdict.Proven {
+			if e.Named.IsZero() && e.Lease != nil {
+				q.answer.MAC = e.Lease.MAC
+			}
+			return nil
+		}
+		d, err := q.s.recorded(f, q.verdict.MAC)
+		if err != nil {
+			return err
+		}
+		q.device, q.answer.Proof = d, q.verdict.Proof
+		q.answer.MAC = macsOf(q.verdict.MAC, d)[0]
+		return nil
+	})
+}
+
+// look finds the evidence that needs no record.
+func (q *inquiry) look(e *Evidence) {
+	if l, ok := q.s.c.Leases.LeaseAt(e.From); ok {
+		q.lease, e.Lease = &l, &l
+		e.Frozen = e.counts(ProofLease) && q.s.frozen(q.site, l)
+	}
+	who := e.Named
+	if who.IsZero() {
+		who = e.Said
+	}
+	if !who.IsZero() && q.s.windows.covers(who, e.From, q.now) {
+		e.Enrolled = who
+	}
+	if q.r.Authorization != "" {
+		if a, ok := httpauth.Parse(q.r.Authorization); ok {
+			q.sent = &a
+		} else {
+			e.Flaw = "the Authorization header is neither basic nor digest"
+		}
+	}
+}
+
+// gather reads the records of the phones that the evidence speaks of, never that of the named one: what is read for a
+// requester without proof must not depend on whether there is a record.
+func (q *inquiry) gather(f Fleet, e *Evidence) error {
+	var errs []error
+	macs := func(mac MAC) []MAC {
+		d, err := q.s.recorded(f, mac)
+		errs = append(errs, err)
+		return own(mac, macsOf(mac, d))
+	}
+	if e.Lease != nil {
+		e.Holder = macs(e.Lease.MAC)
+	}
+	if e.counts(ProofNeighbor) {
+		if mac, ok := q.s.c.Neighbor(e.From); ok && !mac.IsZero() {
+			e.Neighbor = macs(mac)
+		}
+	}
+	if e.counts(ProofAddress) {
+		reserved, err := reservedFor(f, e.From)
+		errs = append(errs, err)
+		e.Reserved = reserved
+	}
+	if c := q.r.Certificate; c != nil && !c.MAC.IsZero() && e.counts(ProofCertificate) {
+		d, err := q.s.recorded(f, c.MAC)
+		errs = append(errs, err)
+		if d == nil || d.Vendor == c.Vendor || slices.Contains(c.Also, d.Vendor) {
+			e.Certified = own(c.MAC, macsOf(c.MAC, d))
+		} else {
+			e.Flaw = "the client certificate is one of " + c.Vendor + ", but the device is one of " + d.Vendor
+		}
+	}
+	if q.sent != nil && e.counts(ProofCredentials) {
+		errs = append(errs, q.logIn(f, e))
+	}
+	return errors.Join(errs...)
+}
+
+// logIn checks the user and password that came along. It does the same work for phones that there are and that there
+// aren't: one record is read and decoded, and two passwords are tried.
+func (q *inquiry) logIn(f Fleet, e *Evidence) error {
+	mac, err := dhcp.ParseMAC(q.sent.User)
+	if err != nil {
+		mac = e.Named
+	}
+	d, err := candidate(f, mac)
+	if err != nil {
+		return err
+	}
+	c := decoy()
+	known := d != nil && d.Credentials != nil && d.Credentials.Password != ""
+	if known {
+		c = d.Credentials
+	}
+	previous := c.Previous
+	if previous == "" {
+		previous = decoy().Previous
+	}
+	now, before := q.sent.Proves(c.Password.Reveal(), q.r.Method), q.sent.Proves(previous.Reveal(), q.r.Method)
+	q.stale = !q.sent.Fresh(q.s.issuer, q.now, e.From)
+	switch {
+	case q.sent.Scheme == httpauth.Basic && q.r.Transport != HTTPS && q.scheme() != httpauth.Basic:
+		e.Flaw = "a password in clear is taken over HTTPS only"
+	case q.stale:
+		e.Flaw = "the credentials answer a challenge of too long ago"
+	case !q.samePath():
+		e.Flaw = "the credentials were made for another file"
+	case !known || q.sent.User != c.User || !now && !(before && c.Previous != ""):
+		e.Flaw = "user or password are wrong"
+	default:
+		e.LoggedIn = own(d.MAC, macsOf(d.MAC, d))
+		q.retire = now && c.Previous != ""
+	}
+	return nil
+}
+
+// candidate is the record of mac, or nil. When there is none another one is read in its stead.
+func candidate(f Fleet, mac MAC) (*Device, error) {
+	d, err := f.DeviceByAny(mac)
+	if !errors.Is(err, ErrNotFound) {
+		return d, err
+	}
+	for _, err := range f.Devices(mac) {
+		return nil, err
+	}
+	return nil, nil
+}
+
+// samePath tells whether a digest was made for the file that is asked for.
+func (q *inquiry) samePath() bool {
+	path, bound := q.sent.Path()
+	if !bound {
+		return true
+	}
+	name, err := cleanName(path)
+	return err == nil && strings.EqualFold(name, q.answer.Name)
+}
+
+// scheme is how the phone that may have this name can be asked to log in: by what name and OUI alone tell.
+func (q *inquiry) scheme() string {
+	if q.r.Transport != HTTP && q.r.Transport != HTTPS {
+		return httpauth.None
+	}
+	id := q.packs.Identify(pack.Evidence{MAC: q.named()})
+	if m := q.pick(id.Vendor, id.Model); m != nil {
+		return m.File.Challenge
+	}
+	// Several vendors have the name, and nothing tells which: all of them know what most of them know.
+	scheme := httpauth.None
+	for i := range q.matches {
+		c := q.matches[i].File.Challenge
+		switch {
+		case c == httpauth.Digest || c == httpauth.DigestSHA256:
+			return httpauth.Digest
+		case c != httpauth.None:
+			scheme = c
+		}
+	}
+	return scheme
+}
+
+func reservedFor(f Fleet, addr netip.Addr) ([]MAC, error) {
+	mac, err := f.DeviceByIP(addr)
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	d, err := f.Device(mac)
+	if err != nil {
+		return nil, err
+	}
+	return macsOf(mac, d), nil
+}
