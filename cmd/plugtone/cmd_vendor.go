@@ -49,7 +49,7 @@ func vendorCommand(a *app) *cobra.Command {
 			}
 			return printVendor(c, v)
 		},
-	})
+	}, vendorCheckCommand(a))
 	return c
 }
 

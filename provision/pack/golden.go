@@ -244,13 +244,38 @@ func (r Recognition) Evidence() (Evidence, error) {
 	return e, fmt.Errorf("kind %q is none of option60, user_agent, hostname, filename, oui", r.Kind)
 }
 
-// Unasked lists the file patterns of the pack that are not among those asked for.
-func (v *Vendor) Unasked(asked []string) []string {
+// Recognise tells in which way a row is not recognised as it says; nil when it is.
+func (s *Set) Recognise(vendor string, r Recognition) error {
+	e, err := r.Evidence()
+	if err != nil {
+		return err
+	}
+	if r.Kind == "filename" {
+		for _, m := range s.Resolve(r.Value) {
+			if m.Vendor == vendor && (r.Model == "" || m.Model == r.Model) && (r.MAC == "" || m.MAC.String() == r.MAC) {
+				return nil
+			}
+		}
+	}
+	id := s.Identify(e)
+	if id.Vendor != vendor || id.Said != r.Model && id.Model != r.Model || id.Firmware != r.Firmware {
+		return fmt.Errorf("%s %q: recognised as %s %q firmware %q, want %s %q firmware %q", r.Kind, r.Value, id.Vendor, id.Said, id.Firmware, vendor, r.Model, r.Firmware)
+	}
+	if r.MAC == "" {
+		return nil
+	}
+	want, err := dhcp.ParseMAC(r.MAC)
+	if err == nil && id.MAC != want {
+		err = fmt.Errorf("%s %q: MAC %s, want %s", r.Kind, r.Value, id.MAC, r.MAC)
+	}
+	return err
+}
+
+// patterns lists the names of the pack's files as they are declared.
+func (v *Vendor) patterns() []string {
 	var out []string
 	for _, f := range v.files {
-		if !slices.Contains(asked, f.Name) {
-			out = append(out, f.Name)
-		}
+		out = append(out, f.Name)
 	}
 	return out
 }
@@ -258,17 +283,22 @@ func (v *Vendor) Unasked(asked []string) []string {
 // Goldens runs every golden of a pack's folder and checks that together they ask for every file of the pack. With
 // rewrite set, goldens that differ are handed to it instead of being faults. Its error joins every fault.
 func (v *Vendor) Goldens(fsys fs.FS, rewrite func(name string, data []byte) error) error {
+	return v.goldens(fsys, rewrite, v.Dir, v.patterns())
+}
+
+// goldens runs the goldens of the folder shown as dir; together they must ask for every pattern of must.
+func (v *Vendor) goldens(fsys fs.FS, rewrite func(name string, data []byte) error, dir string, must []string) error {
 	names, err := fs.Glob(fsys, path.Join("testdata", "*.txtar"))
 	if err != nil {
 		return err
 	}
 	if len(names) == 0 {
-		return fmt.Errorf("%s: the pack has no goldens in testdata", v.Dir)
+		return fmt.Errorf("%s: the pack has no goldens in testdata", dir)
 	}
 	var errs []error
 	var asked []string
 	for _, name := range names {
-		file := path.Join(v.Dir, name)
+		file := path.Join(dir, name)
 		have, err := fs.ReadFile(fsys, name)
 		if err != nil {
 			errs = append(errs, err)
@@ -286,8 +316,9 @@ func (v *Vendor) Goldens(fsys fs.FS, rewrite func(name string, data []byte) erro
 			errs = append(errs, fmt.Errorf("%s:%s", file, firstDifference(string(have), string(want))))
 		}
 	}
-	if left := v.Unasked(asked); len(left) > 0 {
-		errs = append(errs, fmt.Errorf("%s: no golden asks for %s", v.Dir, strings.Join(left, ", ")))
+	left := slices.DeleteFunc(slices.Clone(must), func(name string) bool { return slices.Contains(asked, name) })
+	if len(left) > 0 {
+		errs = append(errs, fmt.Errorf("%s: no golden asks for %s", dir, strings.Join(left, ", ")))
 	}
 	return errors.Join(errs...)
 }

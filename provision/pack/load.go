@@ -8,7 +8,6 @@ import (
 	"maps"
 	"os"
 	"path"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -42,7 +41,7 @@ func Load(c Config) (*Set, error) {
 		}
 		s.vendors = append(s.vendors, v)
 	}
-	errs = append(errs, s.join(c)...)
+	errs = append(errs, s.join(c, folders)...)
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
@@ -83,21 +82,16 @@ func readBuiltin(builtin fs.FS) (map[string]*folder, []error) {
 
 // readDir adds the packs of one of the operator's folders; dir may also be a single pack.
 func readDir(dir string, folders map[string]*folder, fresh map[string]bool) []error {
-	if _, err := os.Stat(filepath.Join(dir, "vendor.yaml")); err == nil {
-		return readOwn(dir, folders, fresh)
-	}
-	entries, err := os.ReadDir(dir)
+	dirs, err := packDirs(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
-		return []error{fmt.Errorf("vendor packs: %w", err)}
+		return []error{err}
 	}
 	var errs []error
-	for _, e := range entries {
-		if e.IsDir() && !strings.HasPrefix(e.Name(), ".") {
-			errs = append(errs, readOwn(filepath.Join(dir, e.Name()), folders, fresh)...)
-		}
+	for _, d := range dirs {
+		errs = append(errs, readOwn(d, folders, fresh)...)
 	}
 	return errs
 }
@@ -279,7 +273,7 @@ func (v *Vendor) checkSettings() []error {
 }
 
 // join makes the set of all vendors and finds names that two of them claim.
-func (s *Set) join(c Config) []error {
+func (s *Set) join(c Config, folders map[string]*folder) []error {
 	var errs []error
 	for _, v := range s.vendors {
 		for _, name := range append([]string{v.ID}, v.Aliases...) {
@@ -293,7 +287,7 @@ func (s *Set) join(c Config) []error {
 		}
 	}
 	for _, id := range c.Experimental {
-		if len(s.vendors) > 0 && s.byName[id] == nil {
+		if len(s.vendors) > 0 && s.byName[id] == nil && folders[id] == nil {
 			errs = append(errs, fmt.Errorf("experimental_packs: there is no vendor %q", id))
 		}
 	}

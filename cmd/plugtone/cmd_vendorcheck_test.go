@@ -1,0 +1,159 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/txtar"
+)
+
+// unpack writes an archive's files into a new folder.
+func unpack(t *testing.T, archive string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, f := range txtar.Parse([]byte(archive)).Files {
+		path := filepath.Join(dir, f.Name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, f.Data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// command runs a command that needs no daemon.
+func command(t *testing.T, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	status = execute(context.Background(), newRoot(), args, strings.NewReader(""), &out, &errs)
+	return status, out.String(), errs.String()
+}
+
+const twoPacks = `
+-- mine/vendor.yaml --
+vendor: mine
+name: My Phones
+models: {M1: {lines: 2, keys: {line: 2}}, M2: {lines: 1}}
+formats: {cfg: {kind: lines}}
+files:
+  - {name: "{mac}.boot", kind: none}
+  - {name: "{mac}.cfg", kind: device, template: device.tmpl, format: cfg, for: M1}
+  - {name: "{mac}.txt", kind: device, template: device.tmpl, format: cfg, for: M2}
+  - {name: "{any}.rom", kind: firmware}
+-- mine/device.tmpl --
+{{range .AllLines}}
+user{{.N}} = {{.Number}}
+{{end}}
+-- more/vendor.yaml --
+vendor: yealink
+extends: yealink
+models:
+  T99X: {family: exp43, lines: 4, file_number: "199"}
+-- notes.txt --
+no pack
+`
+
+func TestVendorCheck(t *testing.T) {
+	dir := unpack(t, twoPacks)
+	status, out, errs := command(t, "vendor", "check", dir)
+	if status != 0 || !matches(`(?s)mine: mine: no faults; 2 models, 10 files rendered for 10 sample phones and read back, 0 goldens\n.*more: yealink, extending yealink: no faults; \d{2,} models`, out) ||
+		!matches(`mine: there are no goldens in testdata; --update writes the first ones\n`, errs) {
+		t.Fatalf("status %d\n%s%s", status, out, errs)
+	}
+	// The first goldens ask for every file, and hold from then on.
+	status, out, errs = command(t, "vendor", "check", "--update", filepath.Join(dir, "mine"))
+	if status != 0 || strings.Count(errs, "txtar written: read it before you keep it") != 2 {
+		t.Fatalf("status %d\n%s%s", status, out, errs)
+	}
+	golden := filepath.Join(dir, "mine", "testdata", "m1.txtar")
+	text, err := os.ReadFile(golden)
+	if err != nil || !strings.Contains(string(text), "-- 001565123456.cfg --\nuser1 = 1001\nuser2 =\n") || !strings.Contains(string(text), "firmware example.rom\n") {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	if status, out, errs = command(t, "vendor", "check", filepath.Join(dir, "mine")); status != 0 || errs != "" || !strings.Contains(out, "2 goldens") {
+		t.Fatalf("status %d\n%s%s", status, out, errs)
+	}
+	// What a change of the pack changes is shown by the line; --update takes it.
+	if err := os.WriteFile(golden, []byte(strings.Replace(string(text), "user1 = 1001", "user1 = 1002", 1)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	status, out, errs = command(t, "vendor", "check", dir)
+	if status != 1 || out != "" || !matches(`testdata/m1.txtar:\d+: the golden has "user1 = 1002", the pack gives "user1 = 1001"`, errs) {
+		t.Fatalf("status %d\n%s%s", status, out, errs)
+	}
+	if status, _, errs = command(t, "vendor", "check", "--update", dir); status != 0 || !strings.Contains(errs, "m1.txtar written") {
+		t.Fatalf("status %d\n%s", status, errs)
+	}
+	if again, err := os.ReadFile(golden); err != nil || string(again) != string(text) {
+		t.Errorf("%v\n%s", err, again)
+	}
+}
+
+func TestVendorCheckFaults(t *testing.T) {
+	for _, tt := range []struct{ from, to, want string }{
+		{"lines: 2", "lnes: 2", `mine/vendor.yaml:\d+: model M1.*lnes`},
+		{"M2: {lines: 1}", "M2: {lines: 0}", `mine/vendor.yaml:\d+: model M2 has no lines`},
+		{"kind: none", "kind: nothing", `mine/vendor.yaml:\d+: .*kind "nothing"`},
+		{"user{{.N}} = {{.Number}}", "user = {{.Number}}", `mine/vendor.yaml: model M1.*parameter user stands twice`},
+		{"user{{.N}} = {{.Number}}", "user{{.N}} = {{.Nmber}}", `device.tmpl:2:.*Nmber`},
+		{"file_number: \"199\"", "file_number: abc", `more/vendor.yaml:\d+: model T99X: file_number "abc"`},
+		{"extends: yealink", "extends: yealnk", `more/vendor.yaml: extends "yealnk"`},
+		{"vendor: mine", "vendor: Mine", `mine/vendor.yaml: vendor "Mine"`},
+		{"{name: \"{mac}.boot\", kind: none}", "{name: \"{mac}.{any}\", kind: none}", `model M1 asks for 02005e100001.cfg \(\{mac\}.cfg\), which is taken for another`},
+	} {
+		if !strings.Contains(twoPacks, tt.from) {
+			t.Errorf("%q is not in the packs", tt.from)
+		}
+		dir := unpack(t, strings.Replace(twoPacks, tt.from, tt.to, 1))
+		status, out, errs := command(t, "vendor", "check", dir)
+		if status != 1 || out != "" || !matches(tt.want, errs) {
+			t.Errorf("%s: status %d\n%s%swant %s", tt.to, status, out, errs, tt.want)
+		}
+	}
+	for want, args := range map[string][]string{
+		`no such file`:                   {"vendor", "check", "/nowhere"},
+		`neither a pack .* nor a folder`: {"vendor", "check", t.TempDir()},
+	} {
+		if status, _, errs := command(t, args...); status != 1 || !matches(want, errs) {
+			t.Errorf("%v: status %d\n%s", args, status, errs)
+		}
+	}
+	if status, _, errs := command(t, "vendor", "check"); status != 2 || !strings.Contains(errs, "accepts 1 arg") {
+		t.Errorf("status %d\n%s", status, errs)
+	}
+}
+
+// A golden that asks too little, and a row that isn't recognised, are faults of the pack.
+func TestVendorCheckTestdata(t *testing.T) {
+	dir := unpack(t, twoPacks+`
+-- mine/testdata/one.txtar --
+no phone
+-- mine/testdata/recognise.csv --
+kind,value,model,firmware,mac,origin
+option60,mine M1,M1,,,synthetic
+`)
+	status, _, errs := command(t, "vendor", "check", dir, "--json")
+	if status != 1 {
+		t.Errorf("status %d", status)
+	}
+	for _, want := range []string{"no golden asks for {mac}.boot, {mac}.cfg, {mac}.txt, {any}.rom", "mine/testdata/one.txtar: the first file of a golden is phone.yaml", `recognise.csv:2: option60 "mine M1": recognised as  ""`} {
+		if !strings.Contains(errs, want) {
+			t.Errorf("no %q in\n%s", want, errs)
+		}
+	}
+	_, out, _ := command(t, "vendor", "check", dir, "--json")
+	var got struct {
+		Packs  []struct{ Vendor string }
+		Faults []string
+	}
+	if err := json.Unmarshal([]byte(out), &got); err != nil || len(got.Packs) != 2 || len(got.Faults) != 3 {
+		t.Errorf("%v\n%s", err, out)
+	}
+}

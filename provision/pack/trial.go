@@ -1,0 +1,231 @@
+package pack
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Trial is what trying one pack gave.
+type Trial struct {
+	Vendor   string   `json:"vendor"`
+	Dir      string   `json:"dir"`
+	Extends  string   `json:"extends,omitempty"`
+	Models   int      `json:"models"`
+	Phones   int      `json:"phones"`   // sample phones
+	Rendered int      `json:"rendered"` // files made for them, each read back
+	Goldens  int      `json:"goldens"`
+	Rows     int      `json:"recognised"`      // rows of testdata/recognise.csv
+	Wrote    []string `json:"wrote,omitempty"` // goldens that were rewritten or made
+	Notes    []string `json:"notes,omitempty"` // worth telling, no faults
+}
+
+// Try checks a pack, or a folder of packs, as a daemon with c would take it, and more: every file of every model is
+// rendered for sample phones and read back, every file pattern is asked for, the goldens run, and what
+// testdata/recognise.csv says is recognised. With rewrite set, goldens that differ are handed to it, and a pack without
+// any is given its first ones. The error joins every fault, each with file and line where it has one.
+func Try(c Config, dir string, rewrite func(path string, data []byte) error) ([]Trial, error) {
+	dirs, err := packDirs(dir)
+	if err != nil {
+		return nil, err
+	}
+	if len(dirs) == 0 {
+		return nil, fmt.Errorf("%s: neither a pack (it has no vendor.yaml) nor a folder of packs", dir)
+	}
+	c.Dirs = append(slices.Clone(c.Dirs), dir)
+	var heads []*folder
+	for _, d := range dirs {
+		f, err := readFolder(os.DirFS(d), d)
+		if err != nil {
+			return nil, err
+		}
+		heads = append(heads, f)
+		c.Experimental = append(slices.Clone(c.Experimental), f.id)
+	}
+	s, err := Load(c)
+	if err != nil {
+		return nil, err
+	}
+	var out []Trial
+	var errs []error
+	for _, f := range heads {
+		v, ok := s.Vendor(f.id)
+		if !ok {
+			continue // Load has said why
+		}
+		t := trying{set: s, vendor: v, head: f, rewrite: rewrite, out: Trial{Vendor: v.ID, Dir: f.name, Extends: f.base, Models: len(v.models)}}
+		errs = append(errs, t.names()...)
+		errs = append(errs, t.goldens()...)
+		errs = append(errs, t.recognitions()...)
+		out = append(out, t.out)
+	}
+	return out, errors.Join(errs...)
+}
+
+// packDirs lists the packs in dir, which may also be one itself.
+func packDirs(dir string) ([]string, error) {
+	if _, err := os.Stat(filepath.Join(dir, "vendor.yaml")); err == nil {
+		return []string{dir}, nil
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("vendor packs: %w", err)
+	}
+	var out []string
+	for _, e := range entries {
+		if e.IsDir() && !strings.HasPrefix(e.Name(), ".") {
+			out = append(out, filepath.Join(dir, e.Name()))
+		}
+	}
+	return out, nil
+}
+
+// trying is one pack under trial.
+type trying struct {
+	set     *Set
+	vendor  *Vendor
+	head    *folder // the folder itself, without what it extends
+	rewrite func(string, []byte) error
+	out     Trial
+}
+
+// names asks for every file of every sample phone by the name that the phone would use. That they can be rendered has
+// been found when the pack was loaded; here each name must lead back to its file, also beside all other vendors.
+func (t *trying) names() []error {
+	var errs []error
+	v := t.vendor
+	asked := make(map[string]bool)
+	for _, m := range v.models {
+		for i, s := range v.Samples(m) {
+			t.out.Phones++
+			for _, n := range v.Files(s.Phone) {
+				asked[n.File.Name] = true
+				if n.File.compiled != nil {
+					t.out.Rendered++
+				}
+				if i == 0 && !t.leadsBack(n, m) {
+					errs = append(errs, fmt.Errorf("%s: model %s asks for %s (%s), which is taken for another of the pack's files", t.file("vendor.yaml"), m.Name, n.Name, n.File.Name))
+				}
+			}
+		}
+	}
+	for _, f := range v.files {
+		if !asked[f.Name] && !open(f.Name) {
+			t.out.Notes = append(t.out.Notes, "no model asks for "+f.Name)
+		}
+	}
+	return errs
+}
+
+// open tells of a pattern that stands for any number of names, so that no phone's own name can be made of it.
+func open(pattern string) bool {
+	return strings.Contains(pattern, "{any}") || strings.Contains(pattern, "{path}")
+}
+
+func (t *trying) leadsBack(n FileName, m *Model) bool {
+	match, ok := t.vendor.Resolve(n.Name)
+	return ok && match.Kind == n.File.Kind && (match.Models == nil || slices.Contains(match.Models, m.Name))
+}
+
+func (t *trying) file(name string) string { return filepath.ToSlash(filepath.Join(t.head.name, name)) }
+
+// own are the patterns that the folder itself declares; what it extends has been tried where it comes from.
+func (t *trying) own() []string {
+	var out []string
+	for _, n := range items(member(t.head.node, "files")) {
+		out = append(out, scalar(n, "name"))
+	}
+	return out
+}
+
+func (t *trying) goldens() []error {
+	names, err := fs.Glob(t.head.fsys, "testdata/*.txtar")
+	if err != nil {
+		return []error{err}
+	}
+	keep := func(name string, data []byte) error {
+		t.out.Wrote = append(t.out.Wrote, t.file(name))
+		return t.rewrite(filepath.Join(t.head.name, name), data)
+	}
+	if len(names) == 0 {
+		if t.rewrite == nil {
+			t.out.Notes = append(t.out.Notes, "there are no goldens in testdata; --update writes the first ones")
+			return nil
+		}
+		return t.first(keep)
+	}
+	t.out.Goldens = len(names)
+	var rewrite func(string, []byte) error
+	if t.rewrite != nil {
+		rewrite = keep
+	}
+	if err := t.vendor.goldens(t.head.fsys, rewrite, t.head.name, t.own()); err != nil {
+		return []error{err}
+	}
+	return nil
+}
+
+// first makes goldens that together ask for every file: one for each model that asks for something new.
+func (t *trying) first(keep func(string, []byte) error) []error {
+	left := make(map[string]bool)
+	for _, name := range t.own() {
+		left[name] = true
+	}
+	var errs []error
+	for i, m := range t.vendor.models {
+		useful := i == 0
+		for _, f := range t.vendor.filesOf(m) {
+			useful = useful || left[f.Name]
+		}
+		if !useful {
+			continue
+		}
+		var ask []string
+		for _, f := range t.vendor.filesOf(m) {
+			if left[f.Name] && open(f.Name) {
+				ask = append(ask, fmt.Sprintf("%q", exampleName(f.Name)))
+			}
+			delete(left, f.Name)
+		}
+		text := fmt.Sprintf("-- phone.yaml --\nmodel: %q\nlabel: Front Desk\nlines: [{number: \"1001\", display_name: Front Desk, password: s3cret}]\nsettings: {time_zone: Europe/Berlin}\n", m.Name)
+		if len(ask) > 0 {
+			text += "ask: [" + strings.Join(ask, ", ") + "]\n"
+		}
+		whole, _, err := t.vendor.Golden([]byte(text))
+		if err == nil {
+			err = keep("testdata/"+fold(strings.ReplaceAll(m.Name, "/", ""))+".txtar", whole)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: first golden of model %s: %w", t.head.name, m.Name, err))
+		}
+		t.out.Goldens++
+	}
+	return errs
+}
+
+// exampleName fills in a pattern that stands for any name.
+func exampleName(pattern string) string {
+	return strings.NewReplacer("{any}", "example", "{path}", "example", "{mac}", "001565123456", "{MAC}", "001565123456").Replace(pattern)
+}
+
+func (t *trying) recognitions() []error {
+	if _, err := fs.Stat(t.head.fsys, "testdata/recognise.csv"); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	rows, err := Recognitions(t.head.fsys)
+	if err != nil {
+		return []error{fmt.Errorf("%s: %w", t.head.name, err)}
+	}
+	var errs []error
+	for i, r := range rows {
+		if err := t.set.Recognise(t.vendor.ID, r); err != nil {
+			errs = append(errs, fmt.Errorf("%s:%d: %w", t.file("testdata/recognise.csv"), i+2, err))
+		}
+	}
+	t.out.Rows = len(rows)
+	return errs
+}
