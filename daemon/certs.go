@@ -1,20 +1,33 @@
 package daemon
 
 import (
+	"bytes"
 	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
 	"sync/atomic"
 
 	"plugtone/daemon/config"
+	"plugtone/httpprov"
 	"plugtone/provision"
 )
 
-// certificates are those that our servers show. A reload reads them anew without closing a connection.
+// certificates are those that our servers show, and the authorities of those that phones show. A reload reads them anew
+// without closing a connection.
 type certificates struct {
 	https, api atomic.Pointer[tls.Certificate]
+	phones     atomic.Pointer[httpprov.ClientCAs] // nil: phones are asked for none
+	own        atomic.Pointer[ownCert]            // nil: https shows what the configuration names
 }
 
-func loadCertificates(c *config.Config) (*certificates, error) {
+// loadCertificates reads what the configuration names, and makes for https what it doesn't. names are those under which
+// phones reach us.
+func loadCertificates(c *config.Config, names []string) (*certificates, error) {
 	out := &certificates{}
 	load := func(to *atomic.Pointer[tls.Certificate], cert, key, what string) error {
 		if cert == "" || key == "" {
@@ -27,23 +40,72 @@ func loadCertificates(c *config.Config) (*certificates, error) {
 		to.Store(&pair)
 		return nil
 	}
-	if c.HTTPS.Enabled {
-		if err := load(&out.https, c.HTTPS.CertFile, c.HTTPS.KeyFile, "https"); err != nil {
-			return nil, err
+	err := load(&out.api, c.Admin.TLSCertFile, c.Admin.TLSKeyFile, "admin")
+	if !c.HTTPS.Enabled {
+		return out, err
+	}
+	err = errors.Join(err, load(&out.https, c.HTTPS.CertFile, c.HTTPS.KeyFile, "https"), out.readPhones(c))
+	if err == nil && c.HTTPS.CertFile == "" {
+		var own *ownCert
+		if own, err = ownCertificate(ownDir(c), names); err == nil {
+			out.own.Store(own)
+			out.https.Store(&own.server)
 		}
 	}
-	return out, load(&out.api, c.Admin.TLSCertFile, c.Admin.TLSKeyFile, "admin")
+	return out, err
+}
+
+func ownDir(c *config.Config) string { return filepath.Join(c.DataDir, "tls") }
+
+func (c *certificates) readPhones(cfg *config.Config) error {
+	files := map[string][]byte{}
+	for vendor, path := range cfg.HTTPS.ClientCAFiles {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return fmt.Errorf("https.client_ca_files.%s: %w", vendor, err)
+		}
+		files[vendor] = text
+	}
+	if len(files) == 0 {
+		return nil
+	}
+	cas, err := httpprov.ParseClientCAs(files)
+	if err != nil {
+		return fmt.Errorf("https.client_ca_files: %w", err)
+	}
+	c.phones.Store(cas)
+	return nil
 }
 
 // take puts the certificates of n in the place of those in c.
 func (c *certificates) take(n *certificates) {
 	c.https.Store(n.https.Load())
 	c.api.Store(n.api.Load())
+	c.phones.Store(n.phones.Load())
+	c.own.Store(n.own.Load())
 }
 
-// files is for phones, of which some know nothing newer than TLS 1.0.
+// files is for phones, of which some know nothing newer than TLS 1.0 and no key exchange but RSA's. A phone's own
+// certificate is asked for, but never demanded, where there is an authority to hold it against; some phones give up when
+// they are asked and have none.
 func (c *certificates) files() *tls.Config {
-	return &tls.Config{MinVersion: tls.VersionTLS10, GetCertificate: shown(&c.https)}
+	var suites []uint16
+	for _, s := range slices.Concat(tls.CipherSuites(), tls.InsecureCipherSuites()) {
+		if s.ID != tls.TLS_RSA_WITH_RC4_128_SHA && s.ID != tls.TLS_ECDHE_RSA_WITH_RC4_128_SHA && s.ID != tls.TLS_ECDHE_ECDSA_WITH_RC4_128_SHA {
+			suites = append(suites, s.ID)
+		}
+	}
+	plain := &tls.Config{MinVersion: tls.VersionTLS10, CipherSuites: suites, GetCertificate: shown(&c.https)}
+	asking := plain.Clone()
+	asking.ClientAuth = tls.RequestClientCert
+	outer := plain.Clone()
+	outer.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		if c.phones.Load() != nil {
+			return asking, nil
+		}
+		return plain, nil
+	}
+	return outer
 }
 
 // admin is for operators; nil without a certificate.
@@ -61,6 +123,60 @@ func shown(p *atomic.Pointer[tls.Certificate]) func(*tls.ClientHelloInfo) (*tls.
 		}
 		return nil, fmt.Errorf("no certificate")
 	}
+}
+
+// ownNames are the names under which phones may reach us: what they are told, then every address of this host.
+func ownNames(p *plan, h host) []string {
+	var names []string
+	add := func(name string) {
+		if name != "" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	for _, s := range p.site.Subnets {
+		if s.NextServer.IsValid() {
+			add(s.NextServer.String())
+		}
+		add(hostOf(s.ProvisioningURL))
+	}
+	add(hostOf(p.site.ExternalURL))
+	for _, a := range h.addrs() {
+		add(a.String())
+	}
+	add(h.name)
+	return names
+}
+
+func hostOf(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return ""
+	}
+	return u.Hostname()
+}
+
+// publish puts our own authority's certificate where phones can fetch it.
+func (c *certificates) publish(filesDir string) error {
+	own := c.own.Load()
+	if own == nil {
+		return nil
+	}
+	path, text := filepath.Join(filesDir, caName), certPEM(own.ca)
+	if now, err := os.ReadFile(path); err == nil && bytes.Equal(now, text) {
+		return nil
+	}
+	return writeWhole(path, text, 0o644)
+}
+
+// describe says what https shows, for the log and for check: the fingerprint is what an operator compares.
+func (c *certificates) describe() (what string, cert *x509.Certificate) {
+	if own := c.own.Load(); own != nil {
+		return "own authority", own.ca
+	}
+	if pair := c.https.Load(); pair != nil {
+		return "configured certificate", pair.Leaf
+	}
+	return "", nil
 }
 
 // told is the URL that phones in a subnet are given.

@@ -1,8 +1,13 @@
 package daemon
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
 	"net/netip"
+	"time"
 
+	"plugtone/daemon/config"
 	"plugtone/dhcp"
 )
 
@@ -12,6 +17,7 @@ type Report struct {
 	Warnings []string       `json:"warnings"`
 	Vendors  []string       `json:"vendors"`
 	Subnets  []SubnetReport `json:"subnets"`
+	HTTPS    string         `json:"https,omitempty"` // what it shows, with its SHA-256; "" when it is off
 }
 
 // SubnetReport says what phones in a subnet will be told.
@@ -34,6 +40,9 @@ func Check(o Options) (*Report, error) {
 	for _, w := range p.warnings {
 		r.Warnings = append(r.Warnings, w.String())
 	}
+	if r.HTTPS, err = checkHTTPS(p.cfg); err != nil {
+		return nil, err
+	}
 	for i, s := range p.cfg.DHCP.Subnets {
 		n := SubnetReport{Subnet: s.Prefix, Interface: s.Interface, Phones: s.Phones, NextServer: p.site.Subnets[i].NextServer}
 		for _, pool := range s.Pools {
@@ -45,4 +54,30 @@ func Check(o Options) (*Report, error) {
 		r.Subnets = append(r.Subnets, n)
 	}
 	return r, nil
+}
+
+// checkHTTPS reads the certificates as serve would, and makes none.
+func checkHTTPS(c *config.Config) (string, error) {
+	if !c.HTTPS.Enabled {
+		return "", nil
+	}
+	if c.HTTPS.CertFile != "" {
+		certs, err := loadCertificates(c, nil)
+		if err != nil {
+			return "", err
+		}
+		what, cert := certs.describe()
+		return fmt.Sprintf("%s %s, valid until %s, SHA-256 %s", what, c.HTTPS.CertFile, cert.NotAfter.UTC().Format(time.DateOnly), fingerprint(cert)), nil
+	}
+	if err := new(certificates).readPhones(c); err != nil {
+		return "", err
+	}
+	ca, _, err := readPair(ownDir(c), "ca")
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "an authority of its own, made at the first start", nil
+	case err != nil:
+		return "", fmt.Errorf("own certificate authority: %w", err)
+	}
+	return fmt.Sprintf("an authority of its own, served as /%s, SHA-256 %s", caName, fingerprint(ca)), nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	systemd "github.com/coreos/go-systemd/v22/daemon"
 
 	"plugtone/admin"
+	"plugtone/daemon/config"
 	"plugtone/dhcp"
 	"plugtone/dhcp/server"
 	"plugtone/provision"
@@ -69,6 +71,8 @@ type Daemon struct {
 
 	store   *store.Store
 	files   *os.Root
+	uploads *os.Root
+	links   atomic.Pointer[[]netip.Prefix] // attached to this host
 	table   *dhcp.Table
 	service *provision.Service
 	dhcp    *server.Server // nil with dhcp.mode off
@@ -116,22 +120,28 @@ func (d *Daemon) join(p *plan) (err error) {
 	if d.metrics, err = newMetrics(d.opts.Version); err != nil {
 		return err
 	}
-	if d.certs, err = loadCertificates(p.cfg); err != nil {
+	certs, err := loadCertificates(p.cfg, ownNames(p, d.host()))
+	if err != nil {
 		return err
 	}
 	d.store, err = store.Open(store.Config{Dir: p.cfg.DataDir, Now: d.opts.Now, Log: d.log, Registerer: d.metrics.registry})
 	if err != nil {
 		return err
 	}
-	if d.files, err = openFiles(filepath.Join(p.cfg.DataDir, "files")); err != nil {
+	if d.files, err = openFiles(filesDir(p.cfg)); err != nil {
 		return err
 	}
+	if d.uploads, err = openFiles(filepath.Join(p.cfg.DataDir, "uploads")); err != nil {
+		return err
+	}
+	d.certs = &certificates{}
+	d.takeCertificates(certs, p)
 	d.table = dhcp.NewTable(p.dhcp, d.store, d.opts.Now)
 	if err := d.table.Load(d.store.LoadLeases); err != nil {
 		return fmt.Errorf("load leases: %w", err)
 	}
 	d.service, err = provision.New(provision.Config{
-		Records: d.store, Leases: d.table, Packs: d.packs, Site: d.site, Fetches: d.store.Fetches, Files: d.files, Now: d.opts.Now,
+		Records: d.store, Leases: d.table, Packs: d.packs, Site: d.site, Fetches: d.store.Fetches, Files: d.files, Uploads: d.uploads, Now: d.opts.Now,
 	})
 	if err != nil {
 		return err
@@ -162,7 +172,9 @@ func (d *Daemon) joinDHCP(p *plan) error {
 	return err
 }
 
-// openFiles makes and opens the folder of static files. Nothing outside of it can be reached through it.
+func filesDir(c *config.Config) string { return filepath.Join(c.DataDir, "files") }
+
+// openFiles makes and opens a folder of files. Nothing outside of it can be reached through it.
 func openFiles(dir string) (*os.Root, error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, err
@@ -195,6 +207,10 @@ func (d *Daemon) Close() error {
 	if d.files != nil {
 		errs = append(errs, d.files.Close())
 		d.files = nil
+	}
+	if d.uploads != nil {
+		errs = append(errs, d.uploads.Close())
+		d.uploads = nil
 	}
 	if d.store != nil {
 		errs = append(errs, d.store.Close())
@@ -266,7 +282,7 @@ func (d *Daemon) take() error {
 	if err != nil {
 		return err
 	}
-	certs, err := loadCertificates(p.cfg)
+	certs, err := loadCertificates(p.cfg, ownNames(p, d.host()))
 	if err != nil {
 		return err
 	}
@@ -280,7 +296,7 @@ func (d *Daemon) take() error {
 		d.dhcp.Use(engine, p.interfaces())
 	}
 	d.plan.Store(p)
-	d.certs.take(certs)
+	d.takeCertificates(certs, p)
 	d.level.Set(levelOf(p.cfg))
 	for _, w := range p.warnings {
 		d.log.Warn("configuration", "warning", w.String())

@@ -82,7 +82,7 @@ func typeLabel(t dhcp.MessageType) string {
 // transports and outcomes are all that a file request can be counted under.
 var (
 	transports = [...]provision.Transport{provision.TFTP, provision.HTTP, provision.HTTPS}
-	outcomes   = [...]provision.Outcome{provision.Served, provision.NotModified, provision.NotFound, provision.Expected404, provision.Refused, provision.Fault}
+	outcomes   = [...]provision.Outcome{provision.Served, provision.NotModified, provision.NotFound, provision.Expected404, provision.Refused, provision.Fault, provision.Received, provision.Rejected}
 )
 
 // fill makes every label exist from the start, so that a rate over them is never missing.

@@ -38,6 +38,7 @@ func (d *Daemon) stages() []stage {
 	servers := []task{
 		{"admin", d.runAdmin},
 		{"snapshots", d.runSnapshots},
+		{"watch", d.watch},
 		{"watchdog", d.watchdog},
 		{"farewell", d.farewell},
 	}
@@ -109,7 +110,7 @@ func (d *Daemon) runTFTP(ctx context.Context, ready func()) error {
 			return errors.Join(err, closeAll(conns))
 		}
 	}
-	s, err := tftp.New(tftp.Config{Conns: conns, Now: d.opts.Now, Log: d.log, Grace: transferGrace}, d.service, d.observe.answered)
+	s, err := tftp.New(tftp.Config{Conns: conns, Now: d.opts.Now, Log: d.log, Allow: d.serves, Grace: transferGrace}, d.service, d.observe.answered)
 	if err != nil {
 		return errors.Join(err, closeAll(conns))
 	}
@@ -150,7 +151,7 @@ func (d *Daemon) runFiles(ctx context.Context, ready func(), what string, addrs 
 	if err != nil {
 		return err
 	}
-	s, err := httpprov.New(httpprov.Config{Listeners: listeners, TLS: t, Now: d.opts.Now, Log: d.log, Grace: transferGrace}, d.service, d.observe.answered)
+	s, err := httpprov.New(httpprov.Config{Listeners: listeners, TLS: t, ClientCAs: d.certs.phones.Load, Now: d.opts.Now, Log: d.log, Grace: transferGrace}, d.service, d.observe.answered)
 	if err != nil {
 		return errors.Join(err, closeAll(listeners))
 	}

@@ -46,8 +46,16 @@ Nothing is started or changed.`,
 }
 
 func report(w io.Writer, r *daemon.Report) error {
-	if _, err := fmt.Fprintf(w, "%s has no faults; %d vendor packs\n", r.Config, len(r.Vendors)); err != nil || len(r.Subnets) == 0 {
+	if _, err := fmt.Fprintf(w, "%s has no faults; %d vendor packs\n", r.Config, len(r.Vendors)); err != nil {
 		return err
+	}
+	if r.HTTPS != "" {
+		if _, err := fmt.Fprintf(w, "https shows %s\n", r.HTTPS); err != nil {
+			return err
+		}
+	}
+	if len(r.Subnets) == 0 {
+		return nil
 	}
 	t := newTable("SUBNET", "REACHED BY", "PHONES", "ADDRESSES", "PROVISIONING ADDRESS")
 	for _, s := range r.Subnets {

@@ -153,20 +153,20 @@ func shownListen(a netip.AddrPort) string {
 }
 
 func (r *reader) checkCertificates(c *Config) {
-	pair := func(path, cert, key, certName, keyName string, needed bool, why string) {
+	pair := func(path, cert, key, certName, keyName string) {
 		for name, missing := range map[string]bool{certName: cert == "", keyName: key == ""} {
-			if missing && (needed || cert != key) && !r.broken(path+"."+name) {
+			if missing && cert != key && !r.broken(path+"."+name) {
 				at := path + "." + name
 				if !r.written(at) {
 					r.where[at] = r.where[path]
 				}
-				r.faultPath(at, "", "is missing: %s", why)
+				r.faultPath(at, "", "is missing: a certificate and its key go together")
 			}
 		}
 	}
-	pair("https", c.HTTPS.CertFile, c.HTTPS.KeyFile, "cert_file", "key_file", c.HTTPS.Enabled, "https needs both cert_file and key_file")
+	pair("https", c.HTTPS.CertFile, c.HTTPS.KeyFile, "cert_file", "key_file")
 	tls := c.Admin.TLSCertFile != "" && c.Admin.TLSKeyFile != ""
-	pair("admin", c.Admin.TLSCertFile, c.Admin.TLSKeyFile, "tls_cert_file", "tls_key_file", false, "a certificate and its key go together")
+	pair("admin", c.Admin.TLSCertFile, c.Admin.TLSKeyFile, "tls_cert_file", "tls_key_file")
 	for i, a := range c.Admin.Listen {
 		if a.TCP.IsValid() && !a.TCP.Addr().IsLoopback() && !tls {
 			r.faultPath(fmt.Sprintf("admin.listen[%d]", i), shownListen(a.TCP),

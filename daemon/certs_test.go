@@ -1,0 +1,191 @@
+package daemon
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"io"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestOwnCertificate(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "tls")
+	first, err := ownCertificate(dir, []string{"10.20.0.2", "pbx.example.net"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(first.ca)
+	verify := func(c *ownCert, name string, at time.Time) error {
+		_, err := c.server.Leaf.Verify(x509.VerifyOptions{Roots: roots, DNSName: name, CurrentTime: at})
+		return err
+	}
+	for _, at := range []time.Time{time.Unix(60, 0), time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2037, 12, 31, 0, 0, 0, 0, time.UTC)} {
+		for _, name := range []string{"10.20.0.2", "pbx.example.net"} {
+			if err := verify(first, name, at); err != nil {
+				t.Errorf("%s in %d: %v", name, at.Year(), err)
+			}
+		}
+	}
+	if first.server.Leaf.Subject.CommonName != "10.20.0.2" || !first.issued {
+		t.Errorf("%s, issued %v", first.server.Leaf.Subject, first.issued)
+	}
+	for _, name := range []string{"ca.key", "server.key"} {
+		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", name, info, err)
+		}
+	}
+	again, err := ownCertificate(dir, []string{"10.20.0.2"})
+	if err != nil || again.issued || !again.server.Leaf.Equal(first.server.Leaf) {
+		t.Errorf("made anew without need: %v", err)
+	}
+	moved, err := ownCertificate(dir, []string{"10.20.0.3"})
+	if err != nil || !moved.issued || !moved.ca.Equal(first.ca) || verify(moved, "10.20.0.3", time.Now()) != nil {
+		t.Errorf("another address: issued %v, the same authority %v, %v", moved.issued, moved.ca.Equal(first.ca), err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "ca.key"), []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// Phones trust the authority: it is never replaced without a word.
+	if _, err := ownCertificate(dir, nil); err == nil || !strings.Contains(err.Error(), "own certificate authority") {
+		t.Errorf("a damaged key: %v", err)
+	}
+}
+
+const httpsConfig = testConfig + `
+https: {enabled: true, listen: ["127.0.0.1:0"]}
+`
+
+// over fetches by https, trusting ca alone.
+func (r *running) over(ca []byte, path string) (string, *x509.Certificate, error) {
+	r.t.Helper()
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(ca) {
+		r.t.Fatalf("no certificate in %q", ca)
+	}
+	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: roots}}}
+	resp, err := c.Get("https://" + r.address("https") + path)
+	if err != nil {
+		return "", nil, err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	return string(b), resp.TLS.PeerCertificates[0], err
+}
+
+func TestHTTPSWithItsOwnAuthority(t *testing.T) {
+	r := start(t, httpsConfig)
+	r.addPhone()
+	status, ca := r.get("http://" + r.address("http") + "/" + caName)
+	if status != 200 {
+		t.Fatalf("the authority's certificate: status %d", status)
+	}
+	body, _, err := r.over([]byte(ca), "/001565123456.cfg")
+	if err != nil || !strings.Contains(body, "pa55w0rd") {
+		t.Errorf("%v %.200q", err, body)
+	}
+	block, _ := pem.Decode([]byte(ca))
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := Check(Options{Config: filepath.Join(r.dir, "plugtone.yaml")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, text := range map[string]string{"the log": r.log.String(), "check": report.HTTPS} {
+		if !strings.Contains(text, fingerprint(cert)) {
+			t.Errorf("%s doesn't show %s: %s", what, fingerprint(cert), text)
+		}
+	}
+}
+
+// Certificate files that are replaced count without a restart, and a bad one leaves the old in force.
+func TestCertificatesAreFollowed(t *testing.T) {
+	dir := t.TempDir()
+	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	replace := func() []byte {
+		key, err := rsa.GenerateKey(rand.Reader, 2048)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := template("site")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.IPAddresses = append(c.IPAddresses, []byte{127, 0, 0, 1})
+		c.IsCA = true
+		der, err := x509.CreateCertificate(rand.Reader, c, c, &key.PublicKey, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cert, err := x509.ParseCertificate(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for path, text := range map[string][]byte{certFile: certPEM(cert), keyFile: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})} {
+			if err := os.WriteFile(path, text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return certPEM(cert)
+	}
+	first := replace()
+	r := start(t, testConfig+`https: {enabled: true, listen: ["127.0.0.1:0"], cert_file: `+certFile+`, key_file: `+keyFile+"}\n")
+	if _, _, err := r.over(first, "/x"); err != nil {
+		t.Fatal(err)
+	}
+	before := r.surroundings()
+	second := replace()
+	if r.surroundings() == before {
+		t.Error("the new file is not noticed")
+	}
+	r.renew()
+	if _, _, err := r.over(second, "/x"); err != nil {
+		t.Errorf("the new certificate: %v", err)
+	}
+	if err := os.WriteFile(certFile, []byte("half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.renew()
+	if _, _, err := r.over(second, "/x"); err != nil {
+		t.Errorf("after a bad file: %v", err)
+	}
+	if !strings.Contains(r.log.String(), "certificates kept as they were") {
+		t.Error("the bad file is not in the log")
+	}
+}
+
+func TestWhoIsServedOverTFTP(t *testing.T) {
+	d, err := New(Options{Log: io.Discard, Config: writeConfig(t, t.TempDir(), `
+data_dir: DIR/data
+dhcp: {mode: off, subnets: [{subnet: 10.20.0.0/22, next_server: 10.20.0.2}]}
+provisioning: {vendor_dirs: [], networks: [{from: 192.0.2.0/24, trust: [credentials]}]}
+admin: {listen: ["unix:DIR/admin.sock"]}
+`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	links := []netip.Prefix{netip.MustParsePrefix("172.16.5.1/24")}
+	d.links.Store(&links)
+	for addr, want := range map[string]bool{
+		"10.20.3.9": true, "10.20.4.1": false, "192.0.2.7": true, "172.16.5.77": true, "172.16.6.1": false, "127.0.0.5": true, "203.0.113.1": false,
+	} {
+		if got := d.serves(netip.MustParseAddr(addr)); got != want {
+			t.Errorf("%s: %v", addr, got)
+		}
+	}
+}

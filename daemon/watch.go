@@ -1,0 +1,149 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"plugtone/daemon/config"
+	"plugtone/provision"
+)
+
+// watchEvery is how often the host's addresses and the certificate files are looked at.
+const watchEvery = 10 * time.Second
+
+// host is what is asked of the machine: its name and its addresses with their networks.
+type host struct {
+	name  string
+	links []netip.Prefix // IPv4, unmasked: the address is the host's own
+}
+
+// lookAtHost reads the addresses; what can't be read isn't there.
+func lookAtHost() host {
+	var h host
+	h.name, _ = os.Hostname()
+	addrs, _ := net.InterfaceAddrs()
+	for _, a := range addrs {
+		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().Is4() {
+			h.links = append(h.links, p)
+		}
+	}
+	return h
+}
+
+// addrs are the host's own, those that others can reach first.
+func (h host) addrs() []netip.Addr {
+	var out, loop []netip.Addr
+	for _, p := range h.links {
+		if p.Addr().IsLoopback() {
+			loop = append(loop, p.Addr())
+		} else {
+			out = append(out, p.Addr())
+		}
+	}
+	return append(out, loop...)
+}
+
+// host reads the addresses where the daemon's sockets are.
+func (d *Daemon) host() host {
+	var h host
+	if err := d.within(func() error { h = lookAtHost(); return nil }); err != nil {
+		d.log.Warn("addresses of this host", "err", err)
+	}
+	return h
+}
+
+// serves tells whether TFTP requests from an address are looked at: from leased subnets, attached links and
+// provisioning.networks. Elsewhere nobody is; a forged source address there would only be flooded with our answers (F16).
+func (d *Daemon) serves(a netip.Addr) bool {
+	site := d.site()
+	if _, ok := site.SubnetOf(a); ok || a.IsLoopback() {
+		return true
+	}
+	if slices.ContainsFunc(site.Networks, func(n provision.Network) bool { return n.From.Contains(a) }) {
+		return true
+	}
+	links := d.links.Load()
+	return links != nil && slices.ContainsFunc(*links, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+// watch follows what changes under a running daemon without anybody telling it: the host's addresses, and certificate
+// files that were replaced.
+func (d *Daemon) watch(ctx context.Context, ready func()) error {
+	seen := d.surroundings()
+	ready()
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if now := d.surroundings(); now != seen {
+			seen = now
+			d.renew()
+		}
+	}
+}
+
+// surroundings is a text that changes when certificates are to be read again. It notes the attached links on the way.
+func (d *Daemon) surroundings() string {
+	h, c := d.host(), d.plan.Load().cfg
+	d.links.Store(&h.links)
+	var b strings.Builder
+	for _, path := range certificateFiles(c) {
+		if info, err := os.Stat(path); err == nil {
+			fmt.Fprintf(&b, "%s %d %d\n", path, info.Size(), info.ModTime().UnixNano())
+		}
+	}
+	if c.HTTPS.Enabled && c.HTTPS.CertFile == "" {
+		fmt.Fprintln(&b, ownNames(d.plan.Load(), h))
+	}
+	return b.String()
+}
+
+func certificateFiles(c *config.Config) []string {
+	files := []string{c.Admin.TLSCertFile, c.Admin.TLSKeyFile}
+	if c.HTTPS.Enabled {
+		files = append(files, c.HTTPS.CertFile, c.HTTPS.KeyFile)
+		for _, f := range c.HTTPS.ClientCAFiles {
+			files = append(files, f)
+		}
+	}
+	slices.Sort(files)
+	return files
+}
+
+// renew reads the certificates again. Those in force stay when the new ones can't be read: a file may be half written.
+func (d *Daemon) renew() {
+	d.reload.Lock()
+	defer d.reload.Unlock()
+	p := d.plan.Load()
+	n, err := loadCertificates(p.cfg, ownNames(p, d.host()))
+	if err != nil {
+		d.log.Error("certificates kept as they were", "err", err)
+		return
+	}
+	d.takeCertificates(n, p)
+}
+
+// takeCertificates puts certificates into force and says what phones and operators will see.
+func (d *Daemon) takeCertificates(n *certificates, p *plan) {
+	d.certs.take(n)
+	if err := d.certs.publish(filesDir(p.cfg)); err != nil {
+		d.log.Error("certificate of the own authority is not published", "err", err)
+	}
+	what, cert := d.certs.describe()
+	if cert == nil {
+		return
+	}
+	own := n.own.Load()
+	issued := own != nil && own.issued
+	d.log.Info("https certificate", "from", what, "sha256", fingerprint(cert), "until", cert.NotAfter.UTC().Format(time.DateOnly), "issued", issued)
+}
