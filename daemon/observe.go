@@ -40,6 +40,9 @@ type observer struct {
 func (o *observer) decided(ev *dhcp.Event, took time.Duration) {
 	o.metrics.decided(ev, took)
 	o.logDecision(ev, took)
+	if ev.Verdict == dhcp.VerdictOtherServer {
+		o.foreign(server.Offer{Interface: ev.Interface, Server: ev.Server, Type: ev.Type, Client: ev.MAC})
+	}
 	if ev.MAC.IsZero() {
 		return
 	}
@@ -120,12 +123,27 @@ func (o *observer) fallback(err error) {
 	o.log.say(slog.LevelWarn, "dhcp reply sent by broadcast", "", "", slog.Any("err", err))
 }
 
-// foreign is told of other DHCP servers.
+// foreign is told of other DHCP servers: of what they send, and of clients that took the offer of one. The server's own
+// timeline and its client's have it.
 func (o *observer) foreign(f server.Offer) {
 	o.metrics.foreign.Inc()
-	o.foreignSeen.Store(&f)
-	o.log.say(slog.LevelWarn, "another dhcp server answers", f.Server.String(), f.Interface, slog.Any("addr", f.Server),
-		slog.Any("mac", f.MAC), slog.String("iface", f.Interface))
+	if before := o.foreignSeen.Load(); !f.MAC.IsZero() || before == nil || before.Server != f.Server {
+		o.foreignSeen.Store(&f)
+	}
+	attrs := []slog.Attr{slog.Any("addr", f.Server), slog.String("iface", f.Interface)}
+	e := timeline.Entry{Time: o.now(), Source: "dhcp", Verdict: "other_server", Addr: f.Server, Interface: f.Interface}
+	if f.MAC.IsZero() {
+		o.log.say(slog.LevelWarn, "another dhcp server is taken", f.Server.String(), f.Interface, append(attrs, slog.Any("client", f.Client))...)
+		return // the client's own decision is in its timeline
+	}
+	o.log.say(slog.LevelWarn, "another dhcp server answers", f.Server.String(), f.Interface, append(attrs, slog.Any("mac", f.MAC))...)
+	e.MAC, e.Event = f.MAC, strings.ToLower(f.Type.String())
+	e.Reason = "another DHCP server, " + f.Server.String() + ", gave " + f.Addr.String() + " to " + f.Client.String()
+	o.record(e, false)
+	if o.recorded(f.Client) {
+		e.MAC = f.Client
+		o.record(e, true)
+	}
 }
 
 // decisionLevel keeps what goes well and often out of the log: it is in the timeline.
@@ -148,7 +166,11 @@ func (o *observer) logDecision(ev *dhcp.Event, took time.Duration) {
 	if !o.log.enabled(level) {
 		return // most are, and to spell them out costs more than the decision
 	}
-	o.log.say(level, "dhcp "+typeLabel(ev.Type), ev.MAC.String(), string(ev.Verdict), attrs(ev.MAC, ev.Addr, ev.Vendor, string(ev.Verdict), took,
+	who := ev.MAC.String()
+	if ev.Verdict == dhcp.VerdictExhausted {
+		who = ev.Subnet.String() // a full pool is said once a minute, however many ask
+	}
+	o.log.say(level, "dhcp "+typeLabel(ev.Type), who, string(ev.Verdict), attrs(ev.MAC, ev.Addr, ev.Vendor, string(ev.Verdict), took,
 		slog.String("iface", ev.Interface), slog.String("reason", ev.Reason))...)
 }
 

@@ -156,6 +156,56 @@ func TestFetchesThatArrivedWholeAreRemembered(t *testing.T) {
 	}
 }
 
+// C42: a full pool is said once a minute, however many clients it leaves without an address, and each is counted.
+func TestFullPoolIsSaidOnceAMinute(t *testing.T) {
+	b := newBench(t)
+	ev := dhcp.Event{Time: noon, Type: dhcp.Discover, Interface: "voice0", Subnet: netip.MustParsePrefix("10.20.0.0/22"),
+		Verdict: dhcp.VerdictExhausted, Reason: "no address is free for it"}
+	for i := range 300 {
+		one := ev
+		one.MAC = dhcp.MAC{2, 0, 0, 0, byte(i >> 8), byte(i)}
+		b.decided(&one, 0)
+	}
+	if n := strings.Count(b.log.String(), "no address is free"); n != 1 || !strings.Contains(b.log.String(), "level=WARN") {
+		t.Errorf("said %d times in a minute: %s", n, b.log)
+	}
+	other := ev
+	other.MAC, other.Subnet = otherMAC, netip.MustParsePrefix("10.30.0.0/24")
+	b.decided(&other, 0)
+	if n := strings.Count(b.log.String(), "no address is free"); n != 2 {
+		t.Errorf("another subnet's full pool is left out: %s", b.log)
+	}
+	if n := testutil.ToFloat64(b.metrics.verdicts.WithLabelValues("exhausted")); n != 301 {
+		t.Errorf("counted %v, want each", n)
+	}
+}
+
+// Another server is in the log, the metric, the warnings, its own timeline and that of the phone it answered.
+func TestAnotherServerIsTold(t *testing.T) {
+	b := newBench(t)
+	rogue, at := dhcp.MAC{2, 0x66, 0, 0, 0, 1}, netip.MustParseAddr("10.20.0.66")
+	b.foreign(server.Offer{Interface: "voice0", Server: at, MAC: rogue, Type: dhcp.Offer, Addr: leased, Client: phoneMAC})
+	if got := b.others.of(rogue); len(got) != 1 || got[0].Verdict != "other_server" || got[0].Addr != at || got[0].Event != "offer" {
+		t.Errorf("its own timeline has %+v", got)
+	}
+	if len(b.kept.entries) != 1 || b.kept.entries[0].MAC != phoneMAC || !strings.Contains(b.kept.entries[0].Reason, "10.20.0.66, gave 10.20.1.7") {
+		t.Errorf("the phone's timeline has %+v", b.kept.entries)
+	}
+	// A client that takes its offer names its address; what is known of its MAC stays.
+	b.decided(&dhcp.Event{Time: noon, MAC: otherMAC, Type: dhcp.Ask, Interface: "voice0", Verdict: dhcp.VerdictOtherServer, Server: at}, 0)
+	if f := b.foreignSeen.Load(); f == nil || f.Server != at || f.MAC != rogue {
+		t.Errorf("the warning is about %+v", f)
+	}
+	if n := testutil.ToFloat64(b.metrics.foreign); n != 2 {
+		t.Errorf("counted %v, want 2", n)
+	}
+	for _, part := range []string{"another dhcp server answers", "mac=02:66:00:00:00:01", "another dhcp server is taken", "addr=10.20.0.66"} {
+		if !strings.Contains(b.log.String(), part) {
+			t.Errorf("log lacks %s: %s", part, b.log)
+		}
+	}
+}
+
 func TestRepeatsAreLoggedOnceAMinute(t *testing.T) {
 	b := newBench(t)
 	say := func() { b.foreign(server.Offer{Server: leased, Interface: "voice0"}) }

@@ -110,6 +110,31 @@ func TestOfferIsHeldC38(t *testing.T) {
 	}
 }
 
+// C40: where the network is wider than /24, addresses that end in 0 or 255 go only to whom they are reserved for.
+func TestAwkwardAddressesC40(t *testing.T) {
+	for bits, want := range map[int]int{22: 2, 24: 3} {
+		s := voice()
+		s.Prefix = netip.PrefixFrom(ip("10.20.0.0"), bits)
+		s.Pools, s.Phones = []Range{{ip("10.20.0.253"), ip("10.20.0.254")}}, PhonesNone
+		if bits < 24 {
+			s.Pools = []Range{{ip("10.20.0.254"), ip("10.20.1.1")}}
+		} else {
+			s.Prefix, s.Pools = netip.MustParsePrefix("10.20.1.0/24"), []Range{{ip("10.20.1.253"), ip("10.20.1.255")}, {ip("10.20.1.9"), ip("10.20.1.9")}}
+		}
+		s.Routers = nil
+		g := newRig(t, config(s), fakeReservations{mac(99): ip("10.20.1.0")}, nil)
+		if got := g.view.Stats()[0].Pool; got != want {
+			t.Errorf("/%d: %d addresses may be handed out, want %d", bits, got, want)
+		}
+		if bits == 22 {
+			g.want(VerdictNak, initRebootOf(50, ip("10.20.0.255")))
+			if d := g.want(VerdictOffered, discoverOf(99)); d.Reply.YIAddr != ip("10.20.1.0") {
+				t.Errorf("its reservation: %s", d.Reply.YIAddr)
+			}
+		}
+	}
+}
+
 // C40: what a pool may hold and is never leased.
 func TestNeverAllocatedC40(t *testing.T) {
 	s := voice()

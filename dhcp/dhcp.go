@@ -31,6 +31,8 @@
 //   - A ciaddr in a DISCOVER is ignored: its OFFER goes to the hardware address or is broadcast (4.1 would unicast to ciaddr).
 //   - LEASEQUERY (RFC 4388), BOOTP, authentication (RFC 3118) and relay flags (RFC 5010) are not served: ignored, and not echoed
 //     except inside option 82.
+//   - Addresses that end in 0 or 255 are handed out only by reservation, also where the network is wider than /24 and they are
+//     addresses like any other: some devices refuse them.
 //   - T1 is moved down by up to an eighth, T2 by up to a sixteenth, fixed for each MAC.
 //
 // # Sharing a pool

@@ -56,11 +56,12 @@ const (
 	DropKernel    Drop = "kernel"     // the socket's buffer was full
 	DropPanic     Drop = "panic"      // a fault of ours
 	DropSend      Drop = "send"       // the reply was refused by the kernel
+	DropRepeated  Drop = "repeated"   // a DISCOVER on the heels of the same client's last one
 )
 
 // Drops lists all reasons, for metrics that want every label from the start.
 func Drops() []Drop {
-	return []Drop{DropQueue, DropTruncated, DropInterface, DropKernel, DropPanic, DropSend}
+	return []Drop{DropQueue, DropTruncated, DropInterface, DropKernel, DropPanic, DropSend, DropRepeated}
 }
 
 func (o *Observer) decided(ev *dhcp.Event, took time.Duration) {

@@ -28,6 +28,8 @@ type Server struct {
 	seed    maphash.Seed // clients must not be able to choose their worker
 	pool    sync.Pool    // of *packet
 	asking  sync.Map     // transaction ids of our own DISCOVERs
+	echoes  echoes
+	look    chan struct{} // holds a token when the interfaces to be listened on may have changed
 
 	// deliver sends a reply: send, unless a fuzz test must not talk to the world.
 	deliver func(to dhcp.Destination, payload []byte, in *iface) error
@@ -49,7 +51,8 @@ func New(cfg Config, e *dhcp.Engine, leases Leases) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, leases: leases, probes: newProber(cfg.Within), seed: maphash.MakeSeed()}
+	s := &Server{cfg: cfg, leases: leases, probes: newProber(cfg.Within), seed: maphash.MakeSeed(), look: make(chan struct{}, 1)}
+	s.echoes.seed = s.seed
 	s.deliver = s.send
 	s.Use(e, cfg.Interfaces)
 	for range cfg.Workers {
@@ -65,6 +68,10 @@ func (s *Server) Use(e *dhcp.Engine, interfaces []string) {
 		names[n] = true
 	}
 	s.use.Store(&inUse{engine: e, names: names})
+	select {
+	case s.look <- struct{}{}:
+	default:
+	}
 }
 
 // Run serves until ctx ends, and calls ready when it does. It opens its sockets itself; the errors of that say who has

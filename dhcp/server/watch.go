@@ -33,6 +33,7 @@ func (s *Server) watch(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-s.look: // a reload may name other interfaces: their listeners begin at once
 		case <-bell:
 			s.rescan("the kernel told of a change")
 		case <-poll.C:

@@ -151,6 +151,10 @@ func (s *Server) decode(p *packet, busy bool) *job {
 		s.cfg.Observer.decided(ev, s.cfg.Now().Sub(p.at))
 		return nil
 	}
+	if req.Type == dhcp.Discover && s.echoes.again(req, in.index, p.at) {
+		s.cfg.Observer.dropped(DropRepeated, 1)
+		return nil
+	}
 	link := &dhcp.Link{
 		Interface: in.name, Addrs: in.addrs, Host: now.host, Source: p.src, Dest: p.dst, MTU: in.mtu,
 		Reach: s.reach(in, req, p.src.Addr()), NoProbe: busy || s.probes.busy(),

@@ -150,7 +150,7 @@ func TestOneClientStaysInOrder(t *testing.T) {
 	for n := range 50 {
 		for mac := range byte(8) {
 			xid := dhcpv4.WithTransactionID(dhcpv4.TransactionID{byte(n), 0, 0, mac})
-			if !b.put(7, "255.255.255.255", message(t, mac, dhcpv4.MessageTypeDiscover, xid)) {
+			if !b.put(7, "255.255.255.255", message(t, mac, dhcpv4.MessageTypeRequest, xid)) {
 				t.Fatal("dropped")
 			}
 		}
@@ -172,7 +172,7 @@ func TestOneClientStaysInOrder(t *testing.T) {
 func TestFullQueueDropsAndCounts(t *testing.T) {
 	b := newBench(t, func(c *Config) { c.Workers, c.Queue = 1, 3 })
 	for range 5 {
-		b.put(7, "255.255.255.255", message(t, 1, dhcpv4.MessageTypeDiscover))
+		b.put(7, "255.255.255.255", message(t, 1, dhcpv4.MessageTypeRequest))
 	}
 	if len(b.dropped) != 2 || <-b.dropped != DropQueue {
 		t.Errorf("%d drops of five packets at a queue of three", len(b.dropped))
@@ -187,7 +187,7 @@ func TestPanicCostsOnePacket(t *testing.T) {
 	b := newBench(t, func(c *Config) { c.Workers = 1 })
 	b.desk.crash = true
 	for range 2 {
-		b.put(7, "255.255.255.255", message(t, 1, dhcpv4.MessageTypeDiscover))
+		b.put(7, "255.255.255.255", message(t, 1, dhcpv4.MessageTypeRequest))
 	}
 	b.run(t.Context())()
 	if len(b.out) != 1 || len(b.dropped) != 1 || <-b.dropped != DropPanic {
