@@ -16,7 +16,7 @@ SUDO     := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 # Programs that the tests boot phones with, and the Debian package each comes from.
 TEST_TOOLS := udhcpc:udhcpc dhclient:isc-dhcp-client dhcrelay:isc-dhcp-relay tftp:tftp-hpa atftp:atftp curl:curl \
-              ip:iproute2 ping:iputils-ping systemd-analyze:systemd
+              ip:iproute2 ping:iputils-ping openssl:openssl systemd-analyze:systemd
 
 .PHONY: demo test bench fuzz build lint install tools
 
