@@ -122,12 +122,12 @@ func (e Evidence) contradiction(bonds []bond) string {
 	known := false
 	for i, b := range bonds {
 		switch {
+		case i > 0 && !slices.Contains(bonds[0].macs, b.macs[0]):
+			return fmt.Sprintf("%s, but %s", bonds[0].says, b.says)
 		case !e.Named.IsZero() && !slices.Contains(b.macs, e.Named):
 			return fmt.Sprintf("%s, but the file is %s's", b.says, e.Named)
 		case !e.Said.IsZero() && !slices.Contains(b.macs, e.Said):
 			return fmt.Sprintf("%s, but the user agent says %s", b.says, e.Said)
-		case i > 0 && !slices.Contains(bonds[0].macs, b.macs[0]):
-			return fmt.Sprintf("%s, but %s", bonds[0].says, b.says)
 		}
 		known = known || slices.Contains(b.macs, e.Said)
 	}

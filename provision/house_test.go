@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,6 +30,10 @@ type house struct {
 	site    *provision.Site
 	fetches []provision.Fetch
 	now     time.Time
+	told    []provision.Alarm
+	used    []provision.MAC
+	beside  map[netip.Addr]provision.MAC // the neighbour table
+	telling sync.Mutex
 	files   string
 	uploads string
 }
@@ -64,6 +69,12 @@ func newHouse(t testing.TB) *house {
 		Site:    func() *provision.Site { return h.site },
 		Fetches: func(provision.MAC) ([]provision.Fetch, error) { return h.fetches, nil },
 		Now:     func() time.Time { return h.now },
+		Alarm:   func(a provision.Alarm) { h.telling.Lock(); defer h.telling.Unlock(); h.told = append(h.told, a) },
+		Used:    func(m provision.MAC) { h.used = append(h.used, m) },
+		Neighbor: func(a netip.Addr) (provision.MAC, bool) {
+			m, ok := h.beside[a]
+			return m, ok
+		},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -82,7 +82,9 @@ func (s *Service) settle(q *inquiry) {
 		}
 		what = q.sent.User
 	}
-	if began := s.guesses.failed(q.source(), what, q.answer.Challenge != "" && q.sent == nil, q.now); began {
+	// A challenge without an answer isn't counted at once: the answer may be on its way. It would not help a contradiction.
+	challenged := q.answer.Challenge != "" && q.sent == nil && !q.verdict.Contradiction
+	if began := s.guesses.failed(q.source(), what, challenged, q.now); began {
 		a := Alarm{Time: q.now, Kind: AlarmShutOut, Addr: q.source().addr}
 		how := "is shut out"
 		if q.site.isOurs(a.Addr) {
@@ -166,7 +168,7 @@ func (s *Service) Replay(leases []dhcp.Lease) {
 
 func (s *Service) count(l dhcp.Lease, now time.Time) {
 	site := s.c.Site()
-	if site.NewPhones == nil || !countsAt(site, l) || s.windows.all(l.Addr, now) || s.seenBefore(site, l) {
+	if site.NewPhones == nil || !countsAt(site, l) || s.windows.all(l.Addr, now) || s.seenBefore(site, l, now) {
 		return
 	}
 	if at, twice := s.bound.get(l.MAC); twice && at.Equal(l.FirstSeen) {
@@ -176,7 +178,8 @@ func (s *Service) count(l dhcp.Lease, now time.Time) {
 	frozen, thawed := s.freeze.bound(*site.NewPhones, l.MAC, l.FirstSeen, now)
 	s.say(frozen, thawed, now)
 	if frozen {
-		s.alarm(Alarm{Time: now, Kind: AlarmFrozen, Addr: l.Addr, MAC: l.MAC, Reason: s.Freeze().String()})
+		st, _ := s.freeze.status(*site.NewPhones, now)
+		s.alarm(Alarm{Time: now, Kind: AlarmFrozen, Addr: l.Addr, MAC: l.MAC, Reason: st.String()})
 	}
 }
 
@@ -194,18 +197,17 @@ func countsAt(site *Site, l dhcp.Lease) bool {
 
 // seenBefore tells whether the phone has had a lease elsewhere before, where a lease is a proof too: a phone that moves is
 // no new one.
-func (s *Service) seenBefore(site *Site, l dhcp.Lease) bool {
+func (s *Service) seenBefore(site *Site, l dhcp.Lease, now time.Time) bool {
 	for _, o := range s.c.Leases.LeasesOf(l.MAC) {
 		if o.Addr != l.Addr && o.State != dhcp.LeaseDeclined && o.FirstSeen.Before(l.FirstSeen) && countsAt(site, o) &&
-			!s.freezes(site, o) {
+			!s.freezes(site, o, now) {
 			return true
 		}
 	}
 	return false
 }
 
-func (s *Service) freezes(site *Site, l dhcp.Lease) bool {
-	now := s.c.Now()
+func (s *Service) freezes(site *Site, l dhcp.Lease, now time.Time) bool {
 	held, thawed := s.freeze.holds(*site.NewPhones, l.MAC, l.FirstSeen, now)
 	s.say(false, thawed, now)
 	return held
@@ -213,7 +215,8 @@ func (s *Service) freezes(site *Site, l dhcp.Lease) bool {
 
 // frozen tells whether a lease is that of a new phone of which there were too many.
 func (s *Service) frozen(site *Site, l dhcp.Lease) bool {
-	return site.NewPhones != nil && s.freezes(site, l) && !s.seenBefore(site, l)
+	now := s.c.Now()
+	return site.NewPhones != nil && s.freezes(site, l, now) && !s.seenBefore(site, l, now)
 }
 
 // Freeze tells how the lease proof of new phones stands.

@@ -45,8 +45,11 @@ func (f *freeze) pass(limit NewPhones, now time.Time) (thawed bool) {
 	if f.at.IsZero() {
 		f.tokens, f.at = float64(limit.Burst), now
 	}
-	f.tokens += max(now.Sub(f.at), 0).Minutes() * float64(limit.PerMinute)
-	f.at = now // also when the clock was set back
+	// Requests come a little out of order, which must not make time count twice; a clock that was set back is another thing.
+	if passed := now.Sub(f.at); passed > 0 || passed < -time.Minute {
+		f.tokens += max(passed, 0).Minutes() * float64(limit.PerMinute)
+		f.at = now
+	}
 	waited := len(f.queue) > 0
 	for len(f.queue) > 0 && f.tokens > 0 {
 		paid := min(f.tokens, f.queue[0].n)

@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"plugtone/provision"
@@ -26,6 +27,8 @@ type Records struct {
 	fleet  fleet
 	broken bool
 	views  int
+
+	decoded atomic.Int64
 }
 
 // Break makes every later call fail, as a damaged store does.
@@ -42,11 +45,19 @@ func (r *Records) Views() int {
 	return r.views
 }
 
+// Reads tells how many records were looked up or decoded for a View. It goes on for as long as the records live.
+func (r *Records) Reads() int {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.views + int(r.decoded.Load())
+}
+
 // View implements provision.Records.
 func (r *Records) View(f func(provision.Fleet) error) error {
 	r.mu.Lock()
 	r.views++
 	broken, fleet := r.broken, r.fleet
+	fleet.decoded = &r.decoded
 	r.mu.Unlock()
 	if broken {
 		return ErrBroken
@@ -81,10 +92,11 @@ type fleet struct {
 	extensions map[extensionKey][]byte
 	registrars map[string][]byte
 	profiles   map[string][]byte
+	decoded    *atomic.Int64 // devices read by their own MAC or in order
 }
 
 func (f *fleet) clone() fleet {
-	c := fleet{f.revision, maps.Clone(f.devices), maps.Clone(f.extensions), maps.Clone(f.registrars), maps.Clone(f.profiles)}
+	c := fleet{f.revision, maps.Clone(f.devices), maps.Clone(f.extensions), maps.Clone(f.registrars), maps.Clone(f.profiles), f.decoded}
 	if c.devices == nil {
 		c.devices, c.extensions = map[provision.MAC][]byte{}, map[extensionKey][]byte{}
 		c.registrars, c.profiles = map[string][]byte{}, map[string][]byte{}
@@ -119,7 +131,17 @@ func all[K comparable, T any](m map[K][]byte, order func(a, b K) int) iter.Seq2[
 
 func (f *fleet) Revision() uint64 { return f.revision }
 
+// count notes that a device was read. An index that a store has needs no reading.
+func (f *fleet) count() {
+	if f.decoded != nil {
+		f.decoded.Add(1)
+	}
+}
+
 func (f *fleet) Device(mac provision.MAC) (*provision.Device, error) {
+	if _, ok := f.devices[mac]; ok {
+		f.count()
+	}
 	return find[provision.MAC, provision.Device](f.devices, mac, "device "+mac.String())
 }
 
@@ -127,8 +149,9 @@ func (f *fleet) DeviceByAny(mac provision.MAC) (*provision.Device, error) {
 	if d, err := f.Device(mac); err == nil {
 		return d, nil
 	}
-	for d, err := range f.Devices(provision.MAC{}) {
+	for d, err := range f.each(provision.MAC{}) {
 		if err != nil || slices.Contains(d.OtherMACs, mac) {
+			f.count()
 			return d, err
 		}
 	}
@@ -136,7 +159,7 @@ func (f *fleet) DeviceByAny(mac provision.MAC) (*provision.Device, error) {
 }
 
 func (f *fleet) DeviceByIP(ip netip.Addr) (provision.MAC, error) {
-	for d, err := range f.Devices(provision.MAC{}) {
+	for d, err := range f.each(provision.MAC{}) {
 		if err != nil || d.ReservedIP == ip {
 			return d.MAC, err
 		}
@@ -170,6 +193,16 @@ func (f *fleet) Profile(name string) (*provision.Profile, error) {
 }
 
 func (f *fleet) Devices(after provision.MAC) iter.Seq2[*provision.Device, error] {
+	return func(yield func(*provision.Device, error) bool) {
+		for d, err := range f.each(after) {
+			if f.count(); !yield(d, err) {
+				return
+			}
+		}
+	}
+}
+
+func (f *fleet) each(after provision.MAC) iter.Seq2[*provision.Device, error] {
 	return func(yield func(*provision.Device, error) bool) {
 		byMAC := func(a, b provision.MAC) int { return bytes.Compare(a[:], b[:]) }
 		for d, err := range all[provision.MAC, provision.Device](f.devices, byMAC) {

@@ -1,0 +1,4 @@
+package provision
+
+// Sources tells how many requesters without proof are remembered.
+func (s *Service) Sources() int { return len(s.guesses.sources.entries) }

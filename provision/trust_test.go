@@ -1,0 +1,651 @@
+package provision_test
+
+import (
+	"context"
+	"crypto/md5"
+	"encoding/base64"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"plugtone/dhcp"
+	"plugtone/provision"
+)
+
+const away = "192.0.2.1"
+
+// request asks for a file over HTTPS from elsewhere.
+func request(name string) provision.Request {
+	return provision.Request{Transport: provision.HTTPS, Method: "GET", Name: name, From: netip.MustParseAddr(away)}
+}
+
+// logIn answers the challenge of a as a phone does.
+func logIn(a provision.Answer, user, password, uri string) string {
+	_, nonce, _ := strings.Cut(a.Challenge, `nonce="`)
+	nonce, _, _ = strings.Cut(nonce, `"`)
+	md := func(s string) string { return fmt.Sprintf("%x", md5.Sum([]byte(s))) }
+	response := md(md(user+":plugtone:"+password) + ":" + nonce + ":00000001:abc:auth:" + md("GET:"+uri))
+	return fmt.Sprintf(`Digest username="%s", realm="plugtone", nonce="%s", uri="%s", qop=auth, nc=00000001, cnonce="abc", response="%s"`, user, nonce, uri, response)
+}
+
+// withCredentials gives the front phone and returns its credentials.
+func (h *house) withCredentials() *provision.Credentials {
+	h.t.Helper()
+	var c *provision.Credentials
+	edit(h.t, h.records, func(e provision.Edit) error {
+		d, err := e.Device(front)
+		if err != nil {
+			return err
+		}
+		d.Credentials = provision.NewCredentials(front)
+		c = d.Credentials
+		return e.PutDevice(d)
+	})
+	return c
+}
+
+func (h *house) kinds() []provision.AlarmKind {
+	h.telling.Lock()
+	defer h.telling.Unlock()
+	var out []provision.AlarmKind
+	for _, a := range h.told {
+		out = append(out, a.Kind)
+	}
+	return out
+}
+
+func TestLogIn(t *testing.T) {
+	h := newHouse(t)
+	c := h.withCredentials()
+	name := "001565123456.cfg"
+	r := request(name)
+	first := h.ask(r)
+	if first.Outcome != provision.Refused || first.Status != 401 || !strings.HasPrefix(first.Challenge, "Digest ") {
+		t.Fatalf("without credentials: %+v", first)
+	}
+	good := logIn(first, c.User, c.Password.Reveal(), "/"+name)
+	r.Authorization = good
+	a := h.ask(r)
+	h.served(a)
+	if a.Proof != provision.ProofCredentials || a.MAC != front {
+		t.Errorf("proof %s of %s", a.Proof, a.MAC)
+	}
+	r.Name = "001565123456-book.xml"
+	if a := h.ask(r); a.Outcome != provision.Refused || !strings.Contains(a.Reason, "made for another file") {
+		t.Errorf("a digest for another file: %s, %s", a.Outcome, a.Reason)
+	}
+	r.Name, r.From = name, netip.MustParseAddr("192.0.2.2")
+	if a := h.ask(r); a.Outcome != provision.Refused || !strings.Contains(a.Challenge, "stale=true") {
+		t.Errorf("replayed from elsewhere: %s, %s", a.Outcome, a.Challenge)
+	}
+	r.From = netip.MustParseAddr(away)
+	r.Authorization = logIn(first, c.User, "wrong", "/"+name)
+	if a := h.ask(r); a.Outcome != provision.Refused || a.Status != 401 || !strings.Contains(a.Reason, "user or password are wrong") {
+		t.Errorf("wrong password: %s, %s", a.Outcome, a.Reason)
+	}
+	r.Authorization, h.now = good, noon.Add(6*time.Minute)
+	if a := h.ask(r); a.Outcome != provision.Refused || !strings.Contains(a.Challenge, "stale=true") {
+		t.Errorf("an old nonce: %s, %s", a.Outcome, a.Challenge)
+	}
+	h.site.Networks = []provision.Network{{From: netip.MustParsePrefix("192.0.2.0/24"), Trust: []provision.Proof{provision.ProofCertificate}}}
+	h.now, r.Authorization = noon, logIn(first, c.User, c.Password.Reveal(), "/"+name)
+	if a := h.ask(r); a.Outcome != provision.Refused || a.Status != 404 || a.Challenge != "" {
+		t.Errorf("where credentials don't count: %s %d", a.Outcome, a.Status)
+	}
+}
+
+func TestBasicInClear(t *testing.T) {
+	h := newHouse(t)
+	c := h.withCredentials()
+	r := request("001565123456.cfg")
+	r.Authorization = "Basic " + base64.StdEncoding.EncodeToString([]byte(c.User+":"+c.Password.Reveal()))
+	h.served(h.ask(r))
+	r.Transport = provision.HTTP
+	if a := h.ask(r); a.Outcome != provision.Refused || !strings.Contains(a.Reason, "over HTTPS only") {
+		t.Errorf("over HTTP: %s, %s", a.Outcome, a.Reason)
+	}
+}
+
+func TestOthersCredentialsAreAContradiction(t *testing.T) {
+	h := newHouse(t)
+	c := h.withCredentials()
+	r := request("001565000009.cfg")
+	r.Authorization = logIn(h.ask(r), c.User, c.Password.Reveal(), "/001565000009.cfg")
+	if a := h.ask(r); a.Outcome != provision.Refused || !slices.Contains(h.kinds(), provision.AlarmContradiction) {
+		t.Errorf("%s: %s, alarms %v", a.Outcome, a.Reason, h.kinds())
+	}
+}
+
+func TestRotation(t *testing.T) {
+	h := newHouse(t)
+	old := h.withCredentials().Password.Reveal()
+	d, err := provision.RotateCredentials(h.records, "test", front, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unused := d.Credentials.Password
+	if d, err = provision.RotateCredentials(h.records, "test", front, noon); err != nil || d.Credentials.Previous.Reveal() != old || d.Credentials.Password == unused {
+		t.Fatalf("twice: %v, previous %s", err, d.Credentials.Previous.Reveal())
+	}
+	try := func(password string) provision.Outcome {
+		r := request("001565123456.cfg")
+		r.Authorization = logIn(h.ask(r), front.Hex(), password, "/001565123456.cfg")
+		return h.ask(r).Outcome
+	}
+	if got := try(unused.Reveal()); got != provision.Refused {
+		t.Errorf("a password that was replaced before it was used: %s", got)
+	}
+	if got := try(old); got != provision.Served || len(h.used) != 0 {
+		t.Errorf("the old one: %s, used %v", got, h.used)
+	}
+	if got := try(d.Credentials.Password.Reveal()); got != provision.Served || !slices.Equal(h.used, []provision.MAC{front}) {
+		t.Errorf("the new one: %s, used %v", got, h.used)
+	}
+	if err := provision.RetirePasswords(h.records, "test", append(h.used, mac("001565000077"))); err != nil {
+		t.Fatal(err)
+	}
+	if got := try(old); got != provision.Refused {
+		t.Errorf("the old one afterwards: %s", got)
+	}
+	if got := try(d.Credentials.Password.Reveal()); got != provision.Served {
+		t.Errorf("the new one afterwards: %s", got)
+	}
+}
+
+func TestCredentialsGoIntoThePhoneWithTheExternalURL(t *testing.T) {
+	h := newHouse(t)
+	c := h.withCredentials()
+	if body := h.served(h.get("001565123456.cfg", "10.20.1.7")); strings.Contains(body, c.Password.Reveal()) {
+		t.Error("they are there without an external URL")
+	}
+	site := *h.site
+	site.ExternalURL = "https://phones.example.com/"
+	h.site = &site
+	contains(t, h.served(h.get("001565123456.cfg", "10.20.1.7")), "server.user = 001565123456", "server.password = "+c.Password.Reveal(), "server.url = https://phones.example.com/")
+	f, err := h.File(context.Background(), front, "001565123456.cfg", netip.Prefix{}, false)
+	if err != nil || !strings.Contains(string(f.Body), "server.password = ***") {
+		t.Errorf("the preview shows the password: %v", err)
+	}
+	if body := h.served(h.get("common004.cfg", "10.20.1.7")); strings.Contains(body, c.Password.Reveal()) {
+		t.Error("a common file holds the password")
+	}
+}
+
+// What a record write brings along never replaces credentials; a new record may bring its own.
+func TestCredentialsStayThroughWrites(t *testing.T) {
+	h := newHouse(t)
+	c := h.withCredentials()
+	d := &provision.Device{MAC: front, Vendor: "acme", Model: "A4", Credentials: &provision.Credentials{User: "x", Password: "chosen-by-hand"}}
+	if err := checkDevice(t, h.records, d); err != nil || d.Credentials.Password != c.Password {
+		t.Errorf("%v, %v", d.Credentials, err)
+	}
+	d = &provision.Device{MAC: mac("001565000044"), Vendor: "acme", Credentials: &provision.Credentials{Password: "from-a-backup-2345"}}
+	if err := checkDevice(t, h.records, d); err != nil || d.Credentials.Password != "from-a-backup-2345" || d.Credentials.User != "001565000044" {
+		t.Errorf("%v, %v", d.Credentials, err)
+	}
+	d.Credentials = &provision.Credentials{Password: "short"}
+	if err := checkDevice(t, h.records, d); err == nil || !slices.Contains(fields(err), "credentials.password") {
+		t.Errorf("a short password: %v", err)
+	}
+	edit(t, h.records, func(e provision.Edit) error {
+		return e.PutDevice(&provision.Device{MAC: mac("001565000045"), Vendor: "acme", Label: "=cmd"})
+	})
+	if n, err := provision.FillCredentials(h.records, "test"); n != 1 || err != nil {
+		t.Errorf("%d filled, %v", n, err)
+	}
+	var b strings.Builder
+	if err := h.records.View(func(f provision.Fleet) error { return provision.WriteCredentials(&b, f, "https://x/") }); err != nil {
+		t.Fatal(err)
+	}
+	contains(t, b.String(), "mac,vendor,model,label,url,user,password\n", "00:15:65:12:34:56,acme,A4,Front Desk Phone,https://x/,001565123456,"+c.Password.Reveal(), ",'=cmd,")
+}
+
+// Whatever comes along, an unknown, a disabled and an existing phone can't be told apart: not by the answer, and not by
+// how often records are read for it.
+func TestCredentialsTellNothing(t *testing.T) {
+	h := newHouse(t)
+	h.withCredentials()
+	disabled, unknown := mac("001565000002"), mac("001565000003")
+	edit(t, h.records, func(e provision.Edit) error {
+		return e.PutDevice(&provision.Device{MAC: disabled, Vendor: "acme", Model: "A4", Credentials: provision.NewCredentials(disabled)})
+	})
+	for _, header := range []string{"", "Basic " + base64.StdEncoding.EncodeToString([]byte("%:wrong")), "digest", "Bearer x", "Digest nonsense"} {
+		for _, transport := range []provision.Transport{provision.HTTP, provision.HTTPS, provision.TFTP} {
+			for _, pattern := range []string{"%.cfg", "%-book.xml", "%-local.cfg", "%.boot", "x/%.cfg"} {
+				var first provision.Answer
+				reads := -1
+				for i, m := range []provision.MAC{unknown, disabled, front} {
+					r := request(strings.ReplaceAll(pattern, "%", m.Hex()))
+					r.Transport = transport
+					r.Authorization = strings.ReplaceAll(header, "%", m.Hex())
+					if header == "digest" {
+						r.Authorization = logIn(h.ask(r), m.Hex(), "wrong", "/"+r.Name)
+					}
+					if strings.HasPrefix(header, "Basic") {
+						r.Authorization = "Basic " + base64.StdEncoding.EncodeToString([]byte(m.Hex()+":wrong"))
+					}
+					before := h.records.Reads()
+					a := h.ask(r)
+					n := h.records.Reads() - before
+					a.Reason, a.MAC, a.Name = strings.NewReplacer(m.String(), "%", m.Hex(), "%").Replace(a.Reason), provision.MAC{}, strings.ReplaceAll(a.Name, m.Hex(), "%")
+					if i == 0 {
+						first, reads = a, n
+						continue
+					}
+					if !sameAnswer(a, first) || a.Challenge != first.Challenge || a.Reason != first.Reason || a.Silent != first.Silent || a.Delay != first.Delay {
+						t.Errorf("%q over %s for %s: %+v, but for an unknown phone %+v", header, transport, r.Name, a, first)
+					}
+					if n != reads {
+						t.Errorf("%q over %s for %s: %d reads, but for an unknown phone %d", header, transport, r.Name, n, reads)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestCertificate(t *testing.T) {
+	h := newHouse(t)
+	r := request("001565123456.cfg")
+	r.Certificate = &provision.Certificate{Vendor: "acme", MAC: front}
+	if a := h.ask(r); a.Outcome != provision.Served || a.Proof != provision.ProofCertificate {
+		t.Errorf("%s: %s", a.Outcome, a.Reason)
+	}
+	r.Certificate = &provision.Certificate{Vendor: "bolt", MAC: front}
+	if a := h.ask(r); a.Outcome != provision.Refused || !strings.Contains(a.Reason, "one of bolt, but the device is one of acme") {
+		t.Errorf("another vendor's: %s, %s", a.Outcome, a.Reason)
+	}
+	r.Certificate = &provision.Certificate{Vendor: "bolt", Also: []string{"acme"}, MAC: front}
+	h.served(h.ask(r))
+	r.Certificate = &provision.Certificate{Vendor: "acme", MAC: mac("001565000009")}
+	if a := h.ask(r); a.Outcome != provision.Refused || !slices.Contains(h.kinds(), provision.AlarmContradiction) {
+		t.Errorf("another phone's: %s, %s", a.Outcome, a.Reason)
+	}
+	h.site.Trust = []provision.Proof{provision.ProofLease}
+	r.Certificate = &provision.Certificate{Vendor: "acme", MAC: front}
+	if a := h.ask(r); a.Outcome != provision.Refused {
+		t.Errorf("where certificates don't count: %s", a.Outcome)
+	}
+}
+
+func TestNeighbor(t *testing.T) {
+	h := newHouse(t)
+	h.beside = map[netip.Addr]provision.MAC{netip.MustParseAddr(away): mac("001565123457"), netip.MustParseAddr("10.20.1.7"): mac("001565000009")}
+	r := request("001565123456.cfg")
+	if a := h.ask(r); a.Outcome != provision.Refused {
+		t.Errorf("where it does not count: %s", a.Outcome)
+	}
+	h.site.Trust = []provision.Proof{provision.ProofLease, provision.ProofNeighbor}
+	if a := h.ask(r); a.Outcome != provision.Served || a.Proof != provision.ProofNeighbor || a.MAC != front {
+		t.Errorf("%s: %s", a.Outcome, a.Reason)
+	}
+	if a := h.get("001565123456.cfg", "10.20.1.7"); a.Outcome != provision.Refused || !strings.Contains(a.Reason, "but the neighbour table has 00:15:65:00:00:09") {
+		t.Errorf("against the lease: %s, %s", a.Outcome, a.Reason)
+	}
+}
+
+func TestEnroll(t *testing.T) {
+	h := newHouse(t)
+	r := request("001565123456.cfg")
+	if _, err := h.Enroll(mac("001565123457"), netip.MustParsePrefix("192.0.2.0/28"), 30*time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if a := h.ask(r); a.Outcome != provision.Served || a.Proof != provision.ProofEnroll {
+		t.Errorf("%s: %s", a.Outcome, a.Reason)
+	}
+	other := r
+	other.From = netip.MustParseAddr("192.0.2.99")
+	if a := h.ask(other); a.Outcome != provision.Refused {
+		t.Errorf("from elsewhere: %s", a.Outcome)
+	}
+	if w := h.Windows(); len(w) != 1 || w[0].MAC != front {
+		t.Errorf("windows %v", w)
+	}
+	h.now = noon.Add(31 * time.Minute)
+	if a := h.ask(r); a.Outcome != provision.Refused || len(h.Windows()) != 0 {
+		t.Errorf("afterwards: %s", a.Outcome)
+	}
+	if _, err := h.Enroll(provision.MAC{}, netip.Prefix{}, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	h.served(h.ask(other))
+	if _, err := h.Enroll(provision.MAC{}, netip.Prefix{}, 0); err != nil || len(h.Windows()) != 0 {
+		t.Errorf("closed: %v %v", h.Windows(), err)
+	}
+	if _, err := h.Enroll(mac("001565ffffff"), netip.Prefix{}, time.Hour); err == nil {
+		t.Error("a phone without a record can be enrolled")
+	}
+	if _, err := h.Enroll(front, netip.Prefix{}, 48*time.Hour); err == nil {
+		t.Error("a window of two days")
+	}
+}
+
+func TestSwitchPort(t *testing.T) {
+	h := newHouse(t)
+	plug := func(port string) {
+		l := h.leases.Lease("10.20.1.7", front, voice, noon)
+		l.CircuitID, l.RemoteID = port, "sw1"
+		h.leases.Put(l)
+		h.served(h.get("001565123456.cfg", "10.20.1.7"))
+	}
+	plug("gi1/0/3")
+	plug("gi1/0/3")
+	if len(h.told) != 0 {
+		t.Errorf("alarms %v", h.told)
+	}
+	plug("gi1/0/7")
+	if !slices.Equal(h.kinds(), []provision.AlarmKind{provision.AlarmPort}) || !strings.Contains(h.told[0].Reason, `"sw1 gi1/0/7" now; before it was behind "sw1 gi1/0/3"`) {
+		t.Errorf("alarms %v", h.told)
+	}
+	// After a restart the last fetch tells.
+	h = newHouse(t)
+	h.fetches = []provision.Fetch{{MAC: front, Time: noon, Port: "sw1 gi1/0/3"}}
+	plug("gi1/0/9")
+	if !slices.Equal(h.kinds(), []provision.AlarmKind{provision.AlarmPort}) {
+		t.Errorf("after a restart: alarms %v", h.told)
+	}
+}
+
+// A storm of requests for files that nobody has rendered yet renders each once.
+func TestStormRendersOnce(t *testing.T) {
+	h := newHouse(t)
+	bodies := map[*byte]bool{}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	start := make(chan struct{})
+	for range 64 {
+		wg.Go(func() {
+			<-start
+			a := h.Answer(context.Background(), provision.Request{Time: noon, Transport: provision.HTTP, Method: "GET", Name: "001565123456.cfg", From: netip.MustParseAddr("10.20.1.7")})
+			mu.Lock()
+			defer mu.Unlock()
+			bodies[&a.Body[0]] = true
+		})
+	}
+	close(start)
+	wg.Wait()
+	if len(bodies) != 1 {
+		t.Errorf("rendered %d times", len(bodies))
+	}
+}
+
+// bind makes a phone's first lease, as the table does.
+func (h *house) bind(i int) (provision.MAC, string) {
+	m := provision.MAC{0x00, 0x15, 0x65, 0x20, byte(i >> 8), byte(i)}
+	addr := netip.AddrFrom4([4]byte{10, 20, byte(i >> 8 & 3), byte(i)}).String()
+	now := h.now.Truncate(time.Second)
+	l := dhcp.Lease{Addr: netip.MustParseAddr(addr), MAC: m, Subnet: netip.MustParsePrefix(voice), State: dhcp.LeaseActive, FirstSeen: now, Starts: now, Expires: now.Add(24 * time.Hour)}
+	h.leases.Put(l)
+	h.Bound(l)
+	return m, addr
+}
+
+func (h *house) provenBy(m provision.MAC, addr string) bool {
+	return h.get(m.Hex()+".cfg", addr).Proof == provision.ProofLease
+}
+
+// The walk: somebody on the link takes leases for MAC after MAC, as fast as DHCP goes, and fetches each one's file.
+func TestWalk(t *testing.T) {
+	h := newHouse(t)
+	h.site.NewPhones = &provision.NewPhones{Burst: 20, PerMinute: 6}
+	h.leases.Lease("10.20.1.7", front, voice, noon.Add(-time.Hour))
+	type phone struct {
+		mac  provision.MAC
+		addr string
+	}
+	var walked []phone
+	proven := 0
+	for i := range 744 { // at 300 a second, each fetched at once
+		h.now = noon.Add(time.Duration(i) * time.Second / 300)
+		m, addr := h.bind(i + 512)
+		walked = append(walked, phone{m, addr})
+		if h.provenBy(m, addr) {
+			proven++
+		}
+	}
+	if proven != 20 {
+		t.Errorf("%d of 744 were proven, want the burst of 20", proven)
+	}
+	if got := h.kinds(); !slices.Equal(got, []provision.AlarmKind{provision.AlarmFrozen}) {
+		t.Errorf("alarms %v", got)
+	}
+	if f := h.Freeze(); !f.Frozen || f.Waiting < 720 || f.Until.IsZero() || !strings.Contains(f.String(), "device enroll --all") {
+		t.Errorf("%+v: %s", f, f)
+	}
+	if !h.provenBy(front, "10.20.1.7") {
+		t.Error("an old phone is in the way of the freeze")
+	}
+	if a := h.get(walked[743].mac.Hex()+".cfg", walked[743].addr); a.Outcome != provision.Refused || !strings.Contains(a.Reason, "more new phones came than provisioning.new_phones allows") {
+		t.Errorf("%s: %s", a.Outcome, a.Reason)
+	}
+	// Those that were lucky go on, and time lets in as many as it may: never more.
+	count := func() (n int) {
+		for _, p := range walked {
+			if h.provenBy(p.mac, p.addr) {
+				n++
+			}
+		}
+		return n
+	}
+	if n := count(); n != 20 {
+		t.Errorf("%d are proven, want those that were", n)
+	}
+	h.now = h.now.Add(10 * time.Minute)
+	if n := count(); n > 20+60 || n < 20 {
+		t.Errorf("after ten minutes %d are proven", n)
+	}
+	h.now = h.now.Add(3 * time.Hour)
+	if n := count(); n != 744 || h.Freeze().Frozen || !slices.Contains(h.kinds(), provision.AlarmThawed) {
+		t.Errorf("after three hours %d are proven, alarms %v", n, h.kinds())
+	}
+}
+
+// A building full of phones that were here before comes back after a power cut.
+func TestBootStormDoesNotFreeze(t *testing.T) {
+	h := newHouse(t)
+	h.site.NewPhones = &provision.NewPhones{Burst: 20, PerMinute: 6}
+	h.now = noon.Add(24 * time.Hour)
+	for i := range 700 {
+		m := provision.MAC{0x00, 0x15, 0x65, 0x30, byte(i >> 8), byte(i)}
+		addr := netip.AddrFrom4([4]byte{10, 20, byte(i >> 8 & 3), byte(i)}).String()
+		l := h.leases.Lease(addr, m, voice, h.now)
+		l.FirstSeen = noon
+		h.leases.Put(l)
+		h.Bound(l)
+		if !h.provenBy(m, addr) {
+			t.Fatalf("phone %d is not proven", i)
+		}
+	}
+	// One of them moves to another of our subnets: it is no new phone there.
+	h.now = h.now.Add(time.Second)
+	for range 40 {
+		h.bind(901)
+	}
+	if h.Freeze().Frozen {
+		t.Error("one phone that asks again and again froze the others")
+	}
+}
+
+func TestEnrollAllLiftsTheFreeze(t *testing.T) {
+	h := newHouse(t)
+	h.site.NewPhones = &provision.NewPhones{Burst: 2, PerMinute: 0}
+	var last provision.MAC
+	var addr string
+	for i := range 5 {
+		last, addr = h.bind(i + 300)
+	}
+	if h.provenBy(last, addr) || !h.Freeze().Until.IsZero() {
+		t.Fatalf("not frozen: %+v", h.Freeze())
+	}
+	if _, err := h.Enroll(provision.MAC{}, netip.MustParsePrefix("198.51.100.0/24"), time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if !h.provenBy(last, addr) || h.Freeze().Frozen || !slices.Contains(h.kinds(), provision.AlarmThawed) {
+		t.Errorf("still frozen: %+v, %v", h.Freeze(), h.kinds())
+	}
+}
+
+func TestRestartDoesNotEndAFreeze(t *testing.T) {
+	h := newHouse(t)
+	h.site.NewPhones = &provision.NewPhones{Burst: 20, PerMinute: 6}
+	var all []dhcp.Lease
+	for i := range 200 {
+		m := provision.MAC{0x00, 0x15, 0x65, 0x30, 0, byte(i)}
+		l := h.leases.Lease(netip.AddrFrom4([4]byte{10, 20, 2, byte(i)}).String(), m, voice, noon.Add(time.Duration(i)*time.Second))
+		all = append(all, l)
+	}
+	h.now = noon.Add(5 * time.Minute)
+	h.Replay(all)
+	if f := h.Freeze(); !f.Frozen || f.Waiting != 200-20-30 {
+		t.Errorf("%+v", f)
+	}
+	if !h.provenBy(all[0].MAC, all[0].Addr.String()) || h.provenBy(all[199].MAC, all[199].Addr.String()) {
+		t.Error("the first waits, or the last doesn't")
+	}
+}
+
+func guess(i int) string { return fmt.Sprintf("001565%06x.cfg", 0x400000+i) }
+
+func TestGuessing(t *testing.T) {
+	h := newHouse(t)
+	c := h.withCredentials()
+	// Elsewhere, with a password for each: shut out.
+	r := request("")
+	wrong := "Basic " + base64.StdEncoding.EncodeToString([]byte("x:y"))
+	for i := range 40 {
+		r.Name, r.Authorization = guess(i), wrong
+		h.ask(r)
+	}
+	if got := h.kinds(); !slices.Equal(got, []provision.AlarmKind{provision.AlarmShutOut}) {
+		t.Fatalf("alarms %v", got)
+	}
+	if a := h.ask(r); !a.Silent || a.Outcome != provision.Refused || !strings.Contains(a.Reason, "shut out until") {
+		t.Errorf("%+v", a)
+	}
+	r.Name, r.Authorization = "common004.cfg", ""
+	if a := h.ask(r); !a.Silent || a.Body != nil || a.Status == 0 {
+		t.Errorf("a common file: %+v", a)
+	}
+	x, err := h.Explain(context.Background(), provision.Question{Path: guess(1), From: r.From})
+	if err != nil || !strings.Contains(x.Answer.Reason, "no proof") {
+		t.Errorf("explain: %+v, %v", x.Answer, err)
+	}
+	// A phone there that can prove itself goes on: it is challenged, and served.
+	r.Name = "001565123456.cfg"
+	first := h.ask(r)
+	if first.Status != 401 || first.Silent {
+		t.Fatalf("no challenge: %+v", first)
+	}
+	r.Authorization = logIn(first, c.User, c.Password.Reveal(), "/001565123456.cfg")
+	h.served(h.ask(r))
+	r.Authorization, h.now = wrong, noon.Add(11*time.Minute)
+	if a := h.ask(r); a.Silent {
+		t.Error("for ever")
+	}
+}
+
+func TestGuessingAtHomeIsSlowed(t *testing.T) {
+	h := newHouse(t)
+	h.leases.Lease("10.20.1.9", mac("001565000009"), voice, noon)
+	for i := range 40 {
+		if a := h.get(guess(i), "10.20.1.9"); (a.Delay > 0) != (i > 17) && i != 17 {
+			t.Errorf("request %d: delay %v", i, a.Delay)
+		}
+	}
+	if a := h.get("common004.cfg", "10.20.1.9"); a.Outcome != provision.Served || a.Delay != 0 {
+		t.Errorf("a common file: %s %v", a.Outcome, a.Delay)
+	}
+	if a := h.get("001565000009.cfg", "10.20.1.9"); a.Delay != 0 || a.Outcome == provision.Refused {
+		t.Errorf("its own: %s %v", a.Outcome, a.Delay)
+	}
+	if !slices.Contains(h.kinds(), provision.AlarmSlowed) || slices.Contains(h.kinds(), provision.AlarmShutOut) {
+		t.Errorf("alarms %v", h.kinds())
+	}
+}
+
+// Known phones and unknown ones count alike, files asked for in vain don't count, and the source of a datagram, which can
+// be forged, says nothing about who connects.
+func TestWhatCountsAsGuessing(t *testing.T) {
+	h := newHouse(t)
+	for i := range 60 {
+		h.get(strings.ReplaceAll(guess(i), ".cfg", ".boot"), away)
+		h.get(strings.ReplaceAll(guess(i), ".cfg", "-local.cfg"), away)
+		h.get("001565123456.cfg", away) // one phone, again and again
+		h.get(fmt.Sprintf("nothing%d.txt", i), away)
+	}
+	h.now = noon.Add(5 * time.Minute)
+	if a := h.get("common004.cfg", away); a.Silent || len(h.told) != 0 {
+		t.Errorf("limited for what doesn't count: %s, %v", a.Reason, h.told)
+	}
+	for i := range 60 {
+		r := request(guess(i))
+		r.Transport = provision.TFTP
+		h.ask(r)
+	}
+	r := request("common004.cfg")
+	r.Transport = provision.TFTP
+	if a := h.ask(r); !a.Silent {
+		t.Error("TFTP is not limited")
+	}
+	if a := h.get("common004.cfg", away); a.Silent {
+		t.Error("forged datagrams shut out who connects")
+	}
+}
+
+// A whole site behind one address reboots: each phone is challenged, then proves itself. A few never can.
+func TestSiteBehindOneAddress(t *testing.T) {
+	h := newHouse(t)
+	const phones = 400
+	macs := make([]provision.MAC, phones)
+	edit(t, h.records, func(e provision.Edit) error {
+		for i := range macs {
+			macs[i] = provision.MAC{0x00, 0x15, 0x65, 0x50, byte(i >> 8), byte(i)}
+			if err := e.PutDevice(&provision.Device{MAC: macs[i], Vendor: "acme", Model: "A4", Enabled: true,
+				Credentials: &provision.Credentials{User: macs[i].Hex(), Password: "the-same-for-all"}}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	for round := range 3 {
+		answers := make([]provision.Answer, phones)
+		for i, m := range macs {
+			h.served(h.ask(request("common004.cfg")))
+			answers[i] = h.ask(request(m.Hex() + ".cfg"))
+		}
+		for i, m := range macs {
+			h.now = h.now.Add(100 * time.Millisecond)
+			r := request(m.Hex() + ".cfg")
+			password := "the-same-for-all"
+			if i%20 == 7 {
+				password = "forgotten"
+			}
+			r.Authorization = logIn(answers[i], m.Hex(), password, "/"+r.Name)
+			if a := h.ask(r); (a.Outcome == provision.Served) != (i%20 != 7) {
+				t.Fatalf("round %d, phone %d: %s, %s", round, i, a.Outcome, a.Reason)
+			}
+		}
+		h.now = h.now.Add(3 * time.Minute)
+	}
+	h.served(h.ask(request("common004.cfg")))
+	if len(h.told) != 0 {
+		t.Errorf("alarms %v", h.told)
+	}
+}
+
+// Whoever comes from ever new addresses fills no memory: the sources that were quiet longest are forgotten.
+func TestGuessersAreForgotten(t *testing.T) {
+	h := newHouse(t)
+	for i := range 20000 {
+		r := request(guess(i))
+		r.From = netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)})
+		h.ask(r)
+	}
+	if n := h.Sources(); n > 8192 {
+		t.Errorf("%d sources are remembered", n)
+	}
+}
