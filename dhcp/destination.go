@@ -12,6 +12,7 @@ type Link struct {
 	Reach     netip.Addr     // our address that the kernel would use towards the relay or the routed client; needed when there is one
 	MTU       int            // of the interface; 0: 1500
 	NoProbe   bool           // conflict probes are off for the moment (load)
+	NoWrite   bool           // the disk has just refused: only what is written already can be acknowledged
 }
 
 // owns tells whether a is an address of this host.

@@ -239,6 +239,9 @@ func (q *query) grant(addr netip.Addr, reason string) Decision {
 	old, had := q.v.At(addr)
 	had = had && q.live(old)
 	vacated := q.vacated(addr)
+	if q.link.NoWrite {
+		return q.grantWritten(old, had && len(vacated) == 0, reason)
+	}
 	if had && len(vacated) == 0 && sameButTimes(old, l) && q.now.Sub(old.Starts) < retransmitted && old.Expires.After(q.now.Add(time.Minute)) {
 		if q.v.Pending(addr) { // C49
 			return q.silent(VerdictSilent, "sent again while the answer is being written")
@@ -250,6 +253,21 @@ func (q *query) grant(addr netip.Addr, reason string) Decision {
 		_, seen := q.v.Of(q.sub.Prefix, q.mac())
 		q.d.Event.NewLease = !seen
 	}
+	return q.acknowledge(addr, secs, reason)
+}
+
+// grantWritten acknowledges a lease of the client's for the time that it is on disk for (4.3.1 allows what remains): when
+// nothing can be written, who has an address shall keep it.
+func (q *query) grantWritten(l Lease, its bool, reason string) Decision {
+	left := l.Expires.Sub(q.now)
+	if !its || q.v.Pending(l.Addr) || left < minLease {
+		return q.silent(VerdictFault, "its lease can't be written")
+	}
+	return q.acknowledge(l.Addr, min(uint32(left/time.Second), q.leaseTime()), reason+", for the time that is left: nothing can be written")
+}
+
+// acknowledge makes the ACK.
+func (q *query) acknowledge(addr netip.Addr, secs uint32, reason string) Decision {
 	q.d.Unhold = true
 	r := q.newReply(Ack)
 	r.YIAddr = addr

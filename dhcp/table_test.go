@@ -2,6 +2,7 @@ package dhcp
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"net/netip"
 	"slices"
@@ -188,6 +189,15 @@ func TestTableDiskFull(t *testing.T) {
 		if l, ok := b.LeaseAt(a); !ok || l != d.leases[a] {
 			t.Error("a failed renewal changed the lease")
 		}
+		// What is on disk is acknowledged for as long as it is there; nothing else is.
+		b.link.NoWrite = true
+		left := d.leases[a].Expires.Sub(time.Now())
+		if r := b.want(VerdictAcked, renewOf(1, a)).Reply; binary.BigEndian.Uint32(optionOf(r, optLeaseTime)) != uint32(left/time.Second) || r.YIAddr != a {
+			t.Errorf("renewed for % x s of %s", optionOf(r, optLeaseTime), left)
+		}
+		b.want(VerdictFault, selectingOf(2, c))
+		b.want(VerdictNak, selectingOf(3, a))
+		b.link.NoWrite = false
 		if s := b.Stats()[0]; s.Active != 1 || s.Offered != 0 || s.Free != 9 {
 			t.Errorf("%+v", s)
 		}

@@ -24,6 +24,7 @@ type job struct {
 	link *dhcp.Link
 	in   *iface
 	at   time.Time
+	err  error // of the disk, when it refused this request's lease
 }
 
 // Offsets in a BOOTP packet (RFC 951).
@@ -191,6 +192,8 @@ func (s *Server) decide(ctx context.Context, j *job) {
 		switch {
 		case err == nil && d.Probe.IsValid():
 			s.probe(ctx, j, d)
+		case err != nil && !j.link.NoWrite && d.Reply != nil:
+			s.decide(ctx, j.unwritten(err)) // perhaps what is on disk already will do
 		default:
 			s.answer(j, d, err)
 		}
@@ -203,6 +206,8 @@ func (s *Server) answer(j *job, d *dhcp.Decision, err error) {
 	if err != nil {
 		// Never a NAK for a fault of ours: the client tries again.
 		ev.Verdict, ev.Reason, ev.Reply = dhcp.VerdictFault, "nothing sent: "+err.Error(), nil
+	} else if j.err != nil && d.Reply == nil {
+		ev.Verdict, ev.Reason = dhcp.VerdictFault, "nothing sent: "+j.err.Error()
 	} else if d.Reply != nil {
 		payload, dropped := d.Reply.Encode(make([]byte, 0, 576), j.link.MTU)
 		ev.Dropped = dropped
@@ -243,6 +248,14 @@ func (j *job) again(noProbe bool) *job {
 	next, link := *j, *j.link
 	link.NoProbe = link.NoProbe || noProbe
 	next.link = &link
+	return &next
+}
+
+// unwritten is the same request to be decided once more, without anything to be written.
+func (j *job) unwritten(err error) *job {
+	next, link := *j, *j.link
+	link.NoWrite = true
+	next.link, next.err = &link, err
 	return &next
 }
 

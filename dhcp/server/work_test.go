@@ -205,6 +205,11 @@ func TestDiskFaultIsSilence(t *testing.T) {
 	if len(b.out) != 0 || !strings.Contains(ev.Reason, "no space left on device") || ev.Reply != nil {
 		t.Errorf("%d replies, reason %q, reply %v", len(b.out), ev.Reason, ev.Reply)
 	}
+	// It is tried once more without a write, and no more than once.
+	asked := b.desk.requests()
+	if len(asked) != 2 || asked[0].link.NoWrite || !asked[1].link.NoWrite {
+		t.Errorf("%d decisions: %+v", len(asked), asked)
+	}
 }
 
 func TestMalformedIsTold(t *testing.T) {
