@@ -147,6 +147,7 @@ func (v *Vendor) compileTemplate(f *File, settings *bool) error {
 		}
 	}
 	key := f.Template + "\x00" + f.Format + "\x00" + string(f.Kind)
+	f.pool = &pool{}
 	if f.compiled = v.templates[key]; f.compiled != nil {
 		f.settings = templateSettings(f.compiled)
 		return nil

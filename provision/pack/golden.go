@@ -65,17 +65,9 @@ type goldenKey struct {
 // Golden runs one golden: the phone in its first file, then the DHCP options and every file that the phone is given. It
 // gives the archive as it should be, and the patterns that were asked for.
 func (v *Vendor) Golden(data []byte) (want []byte, asked []string, err error) {
-	in := txtar.Parse(data)
-	if len(in.Files) == 0 || in.Files[0].Name != "phone.yaml" {
-		return nil, nil, errors.New("the first file of a golden is phone.yaml")
-	}
-	var doc goldenDoc
-	if err := parseYAML(in.Files[0].Data, &doc); err != nil {
-		return nil, nil, fmt.Errorf("phone.yaml: %s", cleanYAML(err))
-	}
-	p, err := v.goldenPhone(doc)
+	in, doc, p, err := v.readGolden(data)
 	if err != nil {
-		return nil, nil, fmt.Errorf("phone.yaml: %w", err)
+		return nil, nil, err
 	}
 	out := txtar.Archive{Comment: in.Comment, Files: in.Files[:1]}
 	site := dhcp.Site{NextServer: netip.AddrFrom4([4]byte{10, 20, 0, 2}), ProvisioningURL: p.ServerURL, VoiceVLAN: doc.VoiceVLAN, Phones: "provision"}
@@ -112,6 +104,26 @@ func (v *Vendor) Golden(data []byte) (want []byte, asked []string, err error) {
 		out.Files = append(out.Files, txtar.File{Name: n.Name, Data: bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n"))})
 	}
 	return txtar.Format(&out), asked, nil
+}
+
+// GoldenPhone is the phone that a golden describes.
+func (v *Vendor) GoldenPhone(data []byte) (Phone, error) {
+	_, _, p, err := v.readGolden(data)
+	return p, err
+}
+
+func (v *Vendor) readGolden(data []byte) (in *txtar.Archive, doc goldenDoc, p Phone, err error) {
+	in = txtar.Parse(data)
+	if len(in.Files) == 0 || in.Files[0].Name != "phone.yaml" {
+		return nil, doc, p, errors.New("the first file of a golden is phone.yaml")
+	}
+	if err := parseYAML(in.Files[0].Data, &doc); err != nil {
+		return nil, doc, p, fmt.Errorf("phone.yaml: %s", cleanYAML(err))
+	}
+	if p, err = v.goldenPhone(doc); err != nil {
+		return nil, doc, p, fmt.Errorf("phone.yaml: %w", err)
+	}
+	return in, doc, p, nil
 }
 
 func showOptions(o Options) []byte {

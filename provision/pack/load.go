@@ -124,7 +124,7 @@ func compile(f *folder, zones *zoneCache) (*Vendor, error) {
 	}
 	v := &Vendor{ID: doc.Vendor, Name: doc.Name, Aliases: doc.Aliases, Experimental: doc.Experimental, Dir: f.name, doc: doc,
 		templates: make(map[string]*render.Template), source: f.source, zones: zones,
-		texts: make(map[*keyDoc]*template.Template), shapes: make(map[*settingDoc]*template.Template)}
+		texts: make(map[*keyDoc]*short), shapes: make(map[*settingDoc]*short)}
 	var errs []error
 	if !vendorID.MatchString(v.ID) {
 		errs = append(errs, fmt.Errorf("vendor %q is not made of lower case letters, digits and dashes", v.ID))
@@ -206,12 +206,12 @@ func (v *Vendor) addFact(what, source, confidence string) {
 // compileTexts parses the short templates of key types and settings.
 func (v *Vendor) compileTexts() []error {
 	var errs []error
-	parse := func(name, text string) *template.Template {
+	parse := func(name, text string) *short {
 		t, err := template.New(name).Option("missingkey=error").Funcs(render.Funcs()).Funcs(v.funcs()).Parse(text)
 		if err != nil {
 			errs = append(errs, errors.New(strings.TrimPrefix(err.Error(), "template: ")))
 		}
-		return t
+		return &short{t: t}
 	}
 	add := func(types map[string]*keyDoc) {
 		for _, name := range slices.Sorted(maps.Keys(types)) {

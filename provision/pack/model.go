@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // keyTypes are the contract's words.
@@ -19,7 +20,19 @@ func keyAreas() []string { return []string{"line", "memory", "programmable"} }
 
 // fold makes names comparable: T46U, t46u and SIP-T46U aren't the same, SPA-942, spa942 and SPA 942 are.
 func fold(name string) string {
-	return strings.ToLower(strings.NewReplacer("-", "", "_", "", " ", "").Replace(name))
+	out := make([]byte, 0, len(name))
+	for i := range len(name) {
+		switch c := name[i]; {
+		case c == '-' || c == '_' || c == ' ':
+		case c >= 'A' && c <= 'Z':
+			out = append(out, c+'a'-'A')
+		case c >= 0x80: // no model is called so, but a phone may say anything
+			return strings.ToLower(strings.NewReplacer("-", "", "_", "", " ", "").Replace(name))
+		default:
+			out = append(out, c)
+		}
+	}
+	return string(out)
 }
 
 // compileModels resolves inheritance and checks what came of it.
@@ -80,6 +93,9 @@ func (v *Vendor) compileModels() []error {
 		errs = append(errs, fmt.Errorf("unknown_model: there is no family %q", v.doc.Unknown))
 	}
 	errs = append(errs, v.checkKeyTypes()...)
+	for _, m := range v.models {
+		m.empty = sync.OnceValue(m.emptySlots)
+	}
 	return errs
 }
 

@@ -5,7 +5,6 @@ package pack
 
 import (
 	"io/fs"
-	"text/template"
 	"time"
 
 	"plugtone/dhcp"
@@ -42,8 +41,8 @@ type Vendor struct {
 	files     []*File
 	templates map[string]*render.Template
 	source    map[string]string // template name to text
-	texts     map[*keyDoc]*template.Template
-	shapes    map[*settingDoc]*template.Template
+	texts     map[*keyDoc]*short
+	shapes    map[*settingDoc]*short
 	zones     *zoneCache
 	facts     []Fact
 	faults    []error // found while reading notes
@@ -62,6 +61,8 @@ type Model struct {
 	Vars      map[string]string
 	Note      string
 	types     map[string]*keyDoc
+	passing   bool                         // made for one phone
+	empty     func() map[string][]*keyView // every slot of every area with nothing set; shared by all phones
 }
 
 // Expansion says which expansion modules a model takes.
@@ -102,6 +103,7 @@ type File struct {
 	patterns  []pattern
 	fixed     bool // Settings was said in the pack
 	compiled  *render.Template
+	pool      *pool
 	settings  []string // settings that the template prints itself
 }
 

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"text/template"
 	"time"
 
 	"plugtone/provision/render"
@@ -51,10 +50,12 @@ func (v *Vendor) renderFile(f *File, m *Model, p Phone) ([]byte, []render.Param,
 	if err != nil {
 		return nil, nil, err
 	}
-	t, err := v.bound(f, view)
+	desk, err := f.pool.get(v, f.compiled)
 	if err != nil {
 		return nil, nil, err
 	}
+	defer f.pool.put(desk)
+	t := desk.seat(view)
 	format := f.compiled.Format
 	if !format.HasParams() {
 		out, err := t.Document(view)
@@ -81,37 +82,6 @@ func (v *Vendor) renderFile(f *File, m *Model, p Phone) ([]byte, []render.Param,
 	return out, params, err
 }
 
-// bound gives the file's template with the functions that depend on the phone.
-func (v *Vendor) bound(f *File, view *view) (*render.Template, error) {
-	return f.compiled.With(view.funcs())
-}
-
-// funcs are the functions of the pack's templates; without a phone they only name themselves to the parser.
-func (v *Vendor) funcs() template.FuncMap { return (&view{vendor: v}).funcs() }
-
-func (v *view) funcs() template.FuncMap {
-	return template.FuncMap{
-		"setting":   func(name string) any { return v.settings[name] },
-		"settingOr": v.settingOr,
-		"map":       v.mapValue,
-		"lookup": func(name string, key, otherwise any) (any, error) {
-			m, ok := v.vendor.doc.Maps[name]
-			if !ok {
-				return nil, fmt.Errorf("the pack has no map %q", name)
-			}
-			if x, ok := m[keyText(key)]; ok {
-				return string(x), nil
-			}
-			return otherwise, nil
-		},
-		"language": func() string {
-			s, _ := v.settings["language"].(string)
-			x, _ := byLanguage(v.vendor.doc.Maps["languages"], s)
-			return x
-		},
-	}
-}
-
 func (v *view) settingOr(name string, otherwise any) any {
 	if x, ok := v.settings[name]; ok && x != nil {
 		return x
@@ -119,8 +89,8 @@ func (v *view) settingOr(name string, otherwise any) any {
 	return otherwise
 }
 
-func (v *view) mapValue(name string, key any) (string, error) {
-	m, ok := v.vendor.doc.Maps[name]
+func (v *Vendor) mapValue(name string, key any) (string, error) {
+	m, ok := v.doc.Maps[name]
 	if !ok {
 		return "", fmt.Errorf("the pack has no map %q", name)
 	}
@@ -144,30 +114,6 @@ func byLanguage(m map[string]value, lang string) (string, bool) {
 		return byLanguage(m, short)
 	}
 	return "", false
-}
-
-// expand runs one of the pack's short templates: the text of a key, the text of a setting. What it makes stands in
-// device and private files only, so that secrets are plain to it.
-func (v *view) expand(t *template.Template, data any) (string, error) {
-	c, err := t.Clone()
-	if err != nil {
-		return "", err
-	}
-	funcs := v.funcs()
-	funcs["setting"] = func(name string) any { return reveal(v.settings[name]) }
-	funcs["settingOr"] = func(name string, otherwise any) any { return reveal(v.settingOr(name, otherwise)) }
-	var b strings.Builder
-	if err := c.Funcs(funcs).Execute(&b, reveal(data)); err != nil {
-		return "", errors.New(strings.TrimPrefix(err.Error(), "template: "))
-	}
-	return b.String(), nil
-}
-
-func reveal(x any) any {
-	if s, ok := x.(render.Sensitive); ok {
-		return s.Reveal()
-	}
-	return x
 }
 
 // settingParams gives the parameters of the settings map, in the order of the settings' names.

@@ -30,6 +30,7 @@ type view struct {
 
 	model    *Model
 	slots    map[string][]*keyView
+	mine     map[string]bool // areas with slots of this phone's own
 	settings map[string]any
 	vendor   *Vendor
 }
@@ -48,6 +49,7 @@ type lineView struct {
 	BackupHost                    string
 	BackupPort                    int
 	Expires                       int
+	model                         *Model // of a line that isn't bound, unless the model is made for one phone
 }
 
 type keyView struct {
@@ -67,6 +69,8 @@ type expansionView struct {
 	Area  string
 	Slots []*keyView
 	Used  bool // a key is set
+	model *Model
+	plain bool // no slot holds anything, and the model is not made for one phone
 }
 
 // Is tells whether the model is called so or belongs to a family called so.
@@ -87,6 +91,7 @@ func (v *view) Slots(area string) []*keyView { return v.slots[area] }
 // clearing what the largest model has would fill the file with parameters that the phone doesn't know.
 func (m *Model) sized(p Phone) *Model {
 	out := *m
+	out.passing, out.empty = true, nil
 	out.Lines, out.Keys = 0, make(map[string]int)
 	for _, l := range p.Lines {
 		out.Lines = max(out.Lines, min(l.Position, m.Lines))
@@ -115,7 +120,7 @@ func (v *Vendor) newView(p Phone, m *Model, common bool) (*view, error) {
 		m = m.sized(p)
 	}
 	out := &view{Vendor: v.ID, Model: m.Name, Vars: m.Vars, Enabled: p.Enabled, Assigned: p.Assigned, model: m, vendor: v,
-		slots: make(map[string][]*keyView), settings: make(map[string]any, len(p.Settings))}
+		settings: make(map[string]any, len(p.Settings))}
 	if err := out.setServer(p.ServerURL); err != nil {
 		return nil, err
 	}
@@ -174,8 +179,14 @@ func (v *view) setServer(raw string) error {
 }
 
 func (v *view) setLines(p Phone) error {
-	for n := range v.model.Lines {
-		v.AllLines = append(v.AllLines, &lineView{N: n + 1})
+	all := make([]lineView, v.model.Lines)
+	v.AllLines = make([]*lineView, len(all))
+	for i := range all {
+		all[i].N = i + 1
+		if !v.model.passing {
+			all[i].model = v.model
+		}
+		v.AllLines[i] = &all[i]
 	}
 	if !p.Enabled || !p.Assigned {
 		return nil
@@ -216,128 +227,6 @@ func hostPort(s string) (string, int) {
 		return s, 0
 	}
 	return host, n
-}
-
-// setKeys makes every slot of every area, puts the keys in, and fills empty line keys with the lines that have no key.
-func (v *view) setKeys(p Phone) error {
-	index := 0
-	add := func(area string, count, module int) {
-		for n := range count {
-			k := &keyView{Area: area, Slot: n + 1, Type: "none", Module: module, model: v.model}
-			if area == "line" || module > 0 {
-				index++
-				k.Index = index
-			} else {
-				k.Index = n + 1
-			}
-			v.slots[area] = append(v.slots[area], k)
-		}
-	}
-	for _, area := range keyAreas() {
-		add(area, v.model.Keys[area], 0)
-	}
-	for i := range v.model.Expansion.Modules {
-		area := fmt.Sprintf("expansion%d", i+1)
-		add(area, v.model.Expansion.Keys, i+1)
-		v.Expansions = append(v.Expansions, expansionView{N: i + 1, Name: v.model.Expansion.Name, Area: area, Slots: v.slots[area]})
-	}
-	if p.Enabled && p.Assigned {
-		if err := v.placeKeys(p.Keys); err != nil {
-			return err
-		}
-	}
-	for _, area := range append(keyAreas(), expansionAreas(v.model)...) {
-		for _, k := range v.slots[area] {
-			if err := v.finishKey(k); err != nil {
-				return err
-			}
-			if k.Type != "none" {
-				v.Keys = append(v.Keys, k)
-				if k.Module > 0 {
-					v.Expansions[k.Module-1].Used = true
-				}
-			}
-		}
-	}
-	return nil
-}
-
-func expansionAreas(m *Model) []string {
-	var out []string
-	for i := range m.Expansion.Modules {
-		out = append(out, fmt.Sprintf("expansion%d", i+1))
-	}
-	return out
-}
-
-func (v *view) placeKeys(keys []Key) error {
-	own := make(map[int]bool) // lines that have a key of their own
-	taken := make(map[int]bool)
-	for _, k := range keys {
-		if err := v.vendor.CheckKey(v.model.Name, k); err != nil {
-			return err
-		}
-		into := v.slots[k.Area][k.Slot-1]
-		into.Type, into.Value, into.Label, into.Line = k.Type, k.Value, k.Label, k.Line
-		if k.Area == "line" {
-			taken[k.Slot] = true
-		}
-		if k.Type == "line" || k.Type == "shared_line" {
-			if into.Line == 0 {
-				into.Line = 1
-			}
-			own[into.Line] = true
-		}
-	}
-	if fill := v.vendor.doc.FillLines; v.model.types["line"] == nil || fill != nil && !*fill {
-		return nil
-	}
-	free := v.slots["line"]
-	for _, l := range v.Lines {
-		if own[l.N] {
-			continue
-		}
-		for len(free) > 0 && taken[free[0].Slot] {
-			free = free[1:]
-		}
-		if len(free) == 0 {
-			break
-		}
-		free[0].Type, free[0].Line, free[0].Label = "line", l.N, l.Label
-		free = free[1:]
-	}
-	return nil
-}
-
-// finishKey fills in what the pack says of the key's type.
-func (v *view) finishKey(k *keyView) error {
-	if k.Line == 0 && k.Type != "none" {
-		k.Line = 1
-	}
-	if k.Line >= 1 && k.Line <= len(v.AllLines) {
-		k.Account = v.AllLines[k.Line-1]
-	} else {
-		k.Account = &lineView{}
-	}
-	t := v.model.types[k.Type]
-	if t == nil {
-		return nil
-	}
-	k.Code = t.Code
-	for _, area := range []string{areaClass(k.Area), k.Area} {
-		if c, ok := t.By[area]; ok {
-			k.Code = c
-		}
-	}
-	if t.Text == "" {
-		return nil
-	}
-	text, err := v.expand(v.vendor.texts[t], k)
-	if err != nil {
-		return fmt.Errorf("key %s:%d: %w", k.Area, k.Slot, err)
-	}
-	k.Text = text
-	return nil
 }
 
 func (v *view) modelName() string {

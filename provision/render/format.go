@@ -39,6 +39,7 @@ type Format struct {
 	parts   [3]string // what stands before the name, between name and value, and after the value
 	escaper *strings.Replacer
 	root    step
+	names   *names
 }
 
 // Document gives the built-in format of this name: xml, json or text.
@@ -63,6 +64,7 @@ func (f *Format) Check() error {
 	if media[f.Kind] == "" {
 		return fmt.Errorf("kind %q is none of lines, tree, xml, json, text", f.Kind)
 	}
+	f.names = &names{}
 	if f.MediaType == "" {
 		f.MediaType = media[f.Kind]
 	}
@@ -148,11 +150,9 @@ func (f *Format) checkLines() error {
 func (f *Format) Words() [2]string { return [2]string{f.Bool[0], f.Bool[1]} }
 
 // CheckName tells why a parameter can't have this name.
-func (f *Format) CheckName(name string) error {
-	if f.Kind == "tree" {
-		_, err := parsePath(f.fullPath(name))
-		return err
-	}
+func (f *Format) CheckName(name string) error { return f.name(name).err }
+
+func (f *Format) checkPlainName(name string) error {
 	plain := plainName
 	if f.Spaces {
 		plain = spacedName
@@ -174,9 +174,11 @@ func (f *Format) CheckValue(value string) error {
 	if f.Kind != "lines" {
 		return nil
 	}
-	for _, c := range []struct{ char, name string }{{"\n", "a line break"}, {"\r", "a line break"}, {"\t", "a tab"}} {
-		if strings.Contains(value, c.char) && f.Escape[c.char] == "" {
-			return fmt.Errorf("holds %s, which this file can't carry", c.name)
+	if strings.ContainsAny(value, "\n\r\t") {
+		for _, c := range []struct{ char, name string }{{"\n", "a line break"}, {"\r", "a line break"}, {"\t", "a tab"}} {
+			if strings.Contains(value, c.char) && f.Escape[c.char] == "" {
+				return fmt.Errorf("holds %s, which this file can't carry", c.name)
+			}
 		}
 	}
 	if value != strings.TrimSpace(value) && !f.quoted() {
@@ -201,27 +203,39 @@ func (f *Format) Write(params []Param) ([]byte, error) {
 	if f.Kind == "tree" {
 		return f.writeTree(params)
 	}
-	var b bytes.Buffer
+	size := 256
+	for _, p := range params {
+		size += len(p.Name) + len(p.Value) + len(f.Line) + 2
+	}
+	b := make([]byte, 0, size)
 	for _, h := range f.Header {
-		b.WriteString(h + f.Newline)
+		b = append(append(b, h...), f.Newline...)
 	}
 	for _, p := range params {
-		line := strings.TrimRight(f.parts[0]+p.Name+f.parts[1]+f.escapeValue(p.Value)+f.parts[2], " ")
-		if f.MaxLine > 0 && len(line)+len(f.Newline) > f.MaxLine {
-			return nil, fmt.Errorf("parameter %s: its line is %d bytes long, allowed are %d", p.Name, len(line), f.MaxLine)
+		start := len(b)
+		b = append(append(append(b, f.parts[0]...), p.Name...), f.parts[1]...)
+		b = append(append(b, f.escapeValue(p.Value)...), f.parts[2]...)
+		for len(b) > start && b[len(b)-1] == ' ' {
+			b = b[:len(b)-1]
 		}
-		b.WriteString(line + f.Newline)
+		if n := len(b) - start; f.MaxLine > 0 && n+len(f.Newline) > f.MaxLine {
+			return nil, fmt.Errorf("parameter %s: its line is %d bytes long, allowed are %d", p.Name, n, f.MaxLine)
+		}
+		b = append(b, f.Newline...)
 	}
 	for _, h := range f.Footer {
-		b.WriteString(h + f.Newline)
+		b = append(append(b, h...), f.Newline...)
 	}
-	return b.Bytes(), nil
+	return b, nil
 }
 
 // shape gives the value as it stands before escaping.
 func (f *Format) shape(value string) string {
 	if value == "" && f.Empty != nil {
 		return *f.Empty
+	}
+	if f.Value == "{value}" {
+		return value
 	}
 	return strings.Replace(f.Value, "{value}", value, 1)
 }

@@ -3,6 +3,7 @@ package render
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -22,7 +23,15 @@ var packing = strings.NewReplacer(packed, packed+"z", "\n", packed+"n", "\r", pa
 var unpacking = strings.NewReplacer(packed+"z", packed, packed+"n", "\n", packed+"r", "\r", packed+"t", "\t",
 	packed+"e", "=", packed+"h", "#", packed+"s", " ")
 
-func pack(s string) string { return packing.Replace(s) }
+func pack(s string) string {
+	for i := range len(s) {
+		switch s[i] {
+		case packed[0], '\n', '\r', '\t', '=', '#', ' ':
+			return packing.Replace(s)
+		}
+	}
+	return s
+}
 
 func unpack(s string) string {
 	if !strings.Contains(s, packed) {
@@ -33,7 +42,7 @@ func unpack(s string) string {
 
 // readSheet reads the lines of a sheet. Blank lines and lines that begin with # are left out.
 func readSheet(text string) ([]Param, error) {
-	var out []Param
+	out := make([]Param, 0, strings.Count(text, " = ")+8)
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
 		if line == "" || strings.HasPrefix(line, "#") {
@@ -55,42 +64,52 @@ func readSheet(text string) ([]Param, error) {
 // the template set: two places would claim one truth. The operator's own parameters win over both: they replace a
 // parameter where it stands, and those that are new are appended in the order of their names when add is set.
 func (f *Format) Merge(params, settings []Param, extra map[string]string, add bool) ([]Param, error) {
-	at := make(map[string][]int, len(params)+len(settings))
-	params = append(params[:len(params):len(params)], settings...)
-	for i, p := range params {
-		if err := f.CheckName(p.Name); err != nil {
-			return nil, err
+	all := append(params[:len(params):len(params)], settings...)
+	if len(settings) == 0 && len(extra) > 0 {
+		all = slices.Clone(params)
+	}
+	at := f.borrow() // where a parameter first stands
+	defer f.giveBack(at)
+	for i, p := range all {
+		known := f.name(p.Name)
+		if known.err != nil {
+			return nil, known.err
 		}
-		id := f.identity(p.Name)
-		if len(at[id]) > 0 && !f.repeats(p.Name) {
+		if _, twice := at[known.full]; !twice {
+			at[known.full] = i
+		} else if !f.repeats(p.Name) {
 			return nil, fmt.Errorf("parameter %s stands twice", p.Name)
 		}
-		at[id] = append(at[id], i)
 	}
 	drop := make(map[int]bool)
-	var more []Param
 	for _, name := range sortedKeys(extra) {
-		if err := f.CheckName(name); err != nil {
-			return nil, fmt.Errorf("vendor setting: %w", err)
+		known := f.name(name)
+		if known.err != nil {
+			return nil, fmt.Errorf("vendor setting: %w", known.err)
 		}
-		found := at[f.identity(name)]
+		first, found := at[known.full]
 		switch {
-		case len(found) > 0:
-			params[found[0]].Value = extra[name]
-			for _, i := range found[1:] {
-				drop[i] = true
+		case found:
+			all[first].Value = extra[name]
+			for i := first + 1; i < len(params)+len(settings) && f.repeats(all[first].Name); i++ {
+				if f.name(all[i].Name).full == known.full {
+					drop[i] = true
+				}
 			}
 		case add:
-			more = append(more, Param{Name: name, Value: extra[name]})
+			all = append(all, Param{Name: name, Value: extra[name]})
 		}
 	}
-	out := make([]Param, 0, len(params)+len(more))
-	for i, p := range params {
+	if len(drop) == 0 {
+		return all, nil
+	}
+	out := make([]Param, 0, len(all))
+	for i, p := range all {
 		if !drop[i] {
 			out = append(out, p)
 		}
 	}
-	return append(out, more...), nil
+	return out, nil
 }
 
 func (f *Format) repeats(name string) bool {
@@ -100,14 +119,6 @@ func (f *Format) repeats(name string) bool {
 		}
 	}
 	return false
-}
-
-// identity is equal for two spellings of the same parameter.
-func (f *Format) identity(name string) string {
-	if f.Kind != "tree" {
-		return name
-	}
-	return f.fullPath(name)
 }
 
 // plainName is what a parameter of a lines format may be called.

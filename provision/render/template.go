@@ -21,6 +21,8 @@ type Template struct {
 	Name   string
 	Format *Format
 	t      *template.Template
+	fields []string
+	memory *memory
 }
 
 // Source is one template file.
@@ -48,7 +50,8 @@ func Compile(main Source, partials []Source, f *Format, funcs template.FuncMap, 
 			return nil, errors.New(strings.TrimPrefix(err.Error(), "template: "))
 		}
 	}
-	out := &Template{Name: main.Name, Format: f, t: t}
+	out := &Template{Name: main.Name, Format: f, t: t, memory: &memory{}}
+	t.Funcs(template.FuncMap{rangeFunc: out.ranger(&Phone{Same: func(any) (any, bool) { return nil, false }})})
 	var errs []error
 	for _, tt := range t.Templates() {
 		if tt.Tree == nil {
@@ -58,7 +61,11 @@ func Compile(main Source, partials []Source, f *Format, funcs template.FuncMap, 
 		w.list(tt.Tree.Root)
 		errs = append(errs, w.errs...)
 	}
-	return out, errors.Join(errs...)
+	out.fields = out.findFields()
+	if err := errors.Join(errs...); err != nil {
+		return out, err
+	}
+	return out, splitRanges(t)
 }
 
 // FieldError is a value that can't be printed where the template wants it.
@@ -163,7 +170,7 @@ func (w *walker) pipe(p *parse.PipeNode) {
 		for _, a := range c.Args {
 			switch x := a.(type) {
 			case *parse.IdentifierNode:
-				if x.Ident == escapeFunc || !builtins[x.Ident] && w.funcs[x.Ident] == nil {
+				if x.Ident == escapeFunc || x.Ident == rangeFunc || !builtins[x.Ident] && w.funcs[x.Ident] == nil {
 					w.fault(x, "function %s is not among those that templates have", x.Ident)
 				}
 			case *parse.PipeNode:
@@ -206,10 +213,13 @@ func (t *Template) Document(data any) ([]byte, error) {
 
 func (t *Template) run(data any) (string, error) {
 	var b strings.Builder
+	b.Grow(int(t.memory.usual.Load()))
 	err := t.t.Execute(&b, data)
 	if err == nil {
+		t.memory.usual.Store(int64(b.Len() + 64))
 		return b.String(), nil
 	}
+	err = innermost(err)
 	msg := strings.TrimPrefix(err.Error(), "template: ")
 	var fe *FieldError
 	if errors.As(err, &fe) {
@@ -221,7 +231,9 @@ func (t *Template) run(data any) (string, error) {
 
 // Fields lists the fields and the constant first arguments of functions that the template and its partials use:
 // ".Password", "setting admin_password". It is how a pack tells what its templates need.
-func (t *Template) Fields() []string {
+func (t *Template) Fields() []string { return t.fields }
+
+func (t *Template) findFields() []string {
 	seen := make(map[string]bool)
 	t.collect(t.Name, seen, make(map[string]bool))
 	return slices.Sorted(maps.Keys(seen))
@@ -303,11 +315,14 @@ func collectCommand(c *parse.CommandNode, seen map[string]bool) {
 	}
 }
 
-// With gives the template with other functions of the same names, those of one phone. t itself is not changed.
-func (t *Template) With(funcs template.FuncMap) (*Template, error) {
+// With gives the template with other functions of the same names, those of one phone, for one run at a time. t itself is
+// not changed.
+func (t *Template) With(funcs template.FuncMap, p *Phone) (*Template, error) {
 	c, err := t.t.Clone()
 	if err != nil {
 		return nil, err
 	}
-	return &Template{Name: t.Name, Format: t.Format, t: c.Funcs(funcs)}, nil
+	out := &Template{Name: t.Name, Format: t.Format, t: c.Funcs(funcs), fields: t.fields, memory: t.memory}
+	c.Funcs(template.FuncMap{rangeFunc: out.ranger(p)})
+	return out, nil
 }

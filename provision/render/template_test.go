@@ -245,7 +245,7 @@ func TestWith(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	one, err := base.With(template.FuncMap{"f": func() string { return "one" }})
+	one, err := base.With(template.FuncMap{"f": func() string { return "one" }}, &Phone{})
 	if err != nil {
 		t.Fatal(err)
 	}

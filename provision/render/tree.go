@@ -125,7 +125,7 @@ type node struct {
 }
 
 func newNode(s step) *node {
-	n := &node{name: s.name, attrs: append([]Param(nil), s.attrs...), byKey: make(map[string]*node)}
+	n := &node{name: s.name, attrs: append([]Param(nil), s.attrs...)}
 	for _, k := range s.kids {
 		n.kids = append(n.kids, &node{name: k.Name, text: k.Value})
 	}
@@ -137,6 +137,9 @@ func (n *node) child(s step) *node {
 	if c == nil {
 		c = newNode(s)
 		n.kids = append(n.kids, c)
+		if n.byKey == nil {
+			n.byKey = make(map[string]*node)
+		}
 		n.byKey[s.key] = c
 	}
 	return c
@@ -155,10 +158,11 @@ func (n *node) setAttr(name, value string) error {
 func (f *Format) writeTree(params []Param) ([]byte, error) {
 	root := newNode(f.root)
 	for _, p := range params {
-		steps, err := parsePath(f.fullPath(p.Name))
-		if err != nil {
-			return nil, err
+		known := f.name(p.Name)
+		if known.err != nil {
+			return nil, known.err
 		}
+		steps := known.steps
 		n := root
 		for _, s := range steps {
 			if s.attr {
@@ -180,25 +184,30 @@ func (f *Format) writeTree(params []Param) ([]byte, error) {
 }
 
 func (n *node) write(b *bytes.Buffer, indent string) {
-	b.WriteString(indent + "<" + n.name)
+	put := func(parts ...string) {
+		for _, p := range parts {
+			b.WriteString(p)
+		}
+	}
+	put(indent, "<", n.name)
 	sep := " "
 	if len(n.attrs) > 4 {
 		sep = "\n" + indent + "  "
 	}
 	for _, a := range n.attrs {
-		b.WriteString(sep + a.Name + `="` + escapeXML(a.Value) + `"`)
+		put(sep, a.Name, `="`, escapeXML(a.Value), `"`)
 	}
 	switch {
 	case len(n.kids) == 0 && n.text == "":
-		b.WriteString("/>\n")
+		put("/>\n")
 	case len(n.kids) == 0:
-		b.WriteString(">" + escapeXML(n.text) + "</" + n.name + ">\n")
+		put(">", escapeXML(n.text), "</", n.name, ">\n")
 	default:
-		b.WriteString(">" + escapeXML(n.text) + "\n")
+		put(">", escapeXML(n.text), "\n")
 		for _, k := range n.kids {
 			k.write(b, indent+" ")
 		}
-		b.WriteString(indent + "</" + n.name + ">\n")
+		put(indent, "</", n.name, ">\n")
 	}
 }
 
@@ -311,11 +320,11 @@ func (f *Format) verifyTree(data []byte, params []Param) error {
 }
 
 func (f *Format) lookup(n *node, name string) (string, error) {
-	steps, err := parsePath(f.fullPath(name))
-	if err != nil {
-		return "", err
+	known := f.name(name)
+	if known.err != nil {
+		return "", known.err
 	}
-	for _, s := range steps {
+	for _, s := range known.steps {
 		if s.attr {
 			v, ok := n.attr(s.name)
 			if !ok {

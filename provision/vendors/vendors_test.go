@@ -16,7 +16,7 @@ import (
 var update = flag.Bool("update", false, "rewrite the goldens")
 
 // load loads the packs as the program does, the experimental ones with them.
-func load(t *testing.T) *pack.Set {
+func load(t testing.TB) *pack.Set {
 	t.Helper()
 	dirs, err := fs.ReadDir(vendors.FS, ".")
 	if err != nil || len(dirs) == 0 {

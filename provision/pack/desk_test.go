@@ -1,0 +1,37 @@
+package pack
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+)
+
+// After a power cut all phones come at once: what is shared between their files is nobody's own.
+func TestRenderAtTheSameTime(t *testing.T) {
+	v := acmeVendor(t)
+	phone := func(i int) Phone {
+		p := acmePhone("A2")
+		p.Lines[0].Number = fmt.Sprint(1000 + i)
+		p.Settings = map[string]any{"time_zone": []string{"Asia/Tokyo", "Europe/Berlin"}[i%2]}
+		return p
+	}
+	want := make([]string, 20)
+	for i := range want {
+		b, err := v.Render("{mac}.cfg", phone(i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want[i] = string(b)
+	}
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for i := range want {
+				if b, err := v.Render("{mac}.cfg", phone(i)); err != nil || string(b) != want[i] {
+					t.Errorf("phone %d: %v\n%s\nwant\n%s", i, err, b, want[i])
+				}
+			}
+		})
+	}
+	all.Wait()
+}

@@ -1,0 +1,196 @@
+package pack
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// emptySlots makes every slot of every area of a model, with nothing set.
+func (m *Model) emptySlots() map[string][]*keyView {
+	out := make(map[string][]*keyView)
+	nobody := &lineView{}
+	index := 0
+	add := func(area string, count, module int) {
+		all := make([]keyView, count)
+		slots := make([]*keyView, count)
+		for n := range count {
+			all[n] = keyView{Area: area, Slot: n + 1, Type: "none", Module: module, Index: n + 1, Account: nobody, model: m}
+			if area == "line" || module > 0 {
+				index++
+				all[n].Index = index
+			}
+			if t := m.types["none"]; t != nil {
+				all[n].Code = t.code(area)
+			}
+			slots[n] = &all[n]
+		}
+		out[area] = slots
+	}
+	for _, area := range keyAreas() {
+		add(area, m.Keys[area], 0)
+	}
+	for i := range m.Expansion.Modules {
+		add(fmt.Sprintf("expansion%d", i+1), m.Expansion.Keys, i+1)
+	}
+	return out
+}
+
+// code is what the phone calls the type in an area.
+func (t *keyDoc) code(area string) string {
+	if c, ok := t.By[area]; ok {
+		return c
+	}
+	if c, ok := t.By[areaClass(area)]; ok {
+		return c
+	}
+	return t.Code
+}
+
+// setKeys takes the empty slots of every area, which all phones of a model share, puts the keys in, and fills empty line
+// keys with the lines that have no key.
+func (v *view) setKeys(p Phone) error {
+	if v.model.empty != nil {
+		v.slots = maps.Clone(v.model.empty())
+	} else {
+		v.slots = v.model.emptySlots()
+	}
+	v.mine = make(map[string]bool)
+	if t := v.model.types["none"]; t != nil && t.Text != "" { // what an empty slot prints depends on the phone
+		for area, slots := range v.slots {
+			for _, k := range slots {
+				v.own(area, k.Slot)
+			}
+		}
+	}
+	if p.Enabled && p.Assigned {
+		if err := v.placeKeys(p.Keys); err != nil {
+			return err
+		}
+	}
+	for _, area := range keyAreas() {
+		if _, err := v.finishArea(area); err != nil {
+			return err
+		}
+	}
+	for i, area := range expansionAreas(v.model) {
+		x := expansionView{N: i + 1, Name: v.model.Expansion.Name, Area: area, model: v.model, plain: !v.model.passing}
+		var err error
+		if x.Used, err = v.finishArea(area); err != nil {
+			return err
+		}
+		x.plain = x.plain && !v.mine[area]
+		x.Slots = v.slots[area]
+		v.Expansions = append(v.Expansions, x)
+	}
+	return nil
+}
+
+// own gives a slot that is this phone's alone.
+func (v *view) own(area string, slot int) *keyView {
+	if !v.mine[area] {
+		v.mine[area] = true
+		v.slots[area] = slices.Clone(v.slots[area])
+	}
+	k := *v.slots[area][slot-1]
+	v.slots[area][slot-1] = &k
+	return &k
+}
+
+// finishArea fills in what the pack says of the keys in an area, and tells whether there are any.
+func (v *view) finishArea(area string) (used bool, err error) {
+	if !v.mine[area] {
+		return false, nil
+	}
+	for _, k := range v.slots[area] {
+		if err := v.finishKey(k); err != nil {
+			return false, err
+		}
+		if k.Type != "none" {
+			v.Keys = append(v.Keys, k)
+			used = true
+		}
+	}
+	return used, nil
+}
+
+// isEmpty tells of a slot that nothing is set for.
+func (k *keyView) isEmpty() bool {
+	return k.Type == "none" && k.Line == 0 && k.Value == "" && k.Label == "" && k.Text == "" && !k.model.passing
+}
+
+func expansionAreas(m *Model) []string {
+	var out []string
+	for i := range m.Expansion.Modules {
+		out = append(out, fmt.Sprintf("expansion%d", i+1))
+	}
+	return out
+}
+
+func (v *view) placeKeys(keys []Key) error {
+	own := make(map[int]bool) // lines that have a key of their own
+	taken := make(map[int]bool)
+	for _, k := range keys {
+		if err := v.vendor.CheckKey(v.model.Name, k); err != nil {
+			return err
+		}
+		into := v.own(k.Area, k.Slot)
+		into.Type, into.Value, into.Label, into.Line = k.Type, k.Value, k.Label, k.Line
+		if k.Area == "line" {
+			taken[k.Slot] = true
+		}
+		if k.Type == "line" || k.Type == "shared_line" {
+			if into.Line == 0 {
+				into.Line = 1
+			}
+			own[into.Line] = true
+		}
+	}
+	if fill := v.vendor.doc.FillLines; v.model.types["line"] == nil || fill != nil && !*fill {
+		return nil
+	}
+	slot, most := 1, len(v.slots["line"])
+	for _, l := range v.Lines {
+		if own[l.N] {
+			continue
+		}
+		for slot <= most && taken[slot] {
+			slot++
+		}
+		if slot > most {
+			break
+		}
+		k := v.own("line", slot)
+		k.Type, k.Line, k.Label = "line", l.N, l.Label
+		slot++
+	}
+	return nil
+}
+
+// finishKey fills in what the pack says of the key's type.
+func (v *view) finishKey(k *keyView) error {
+	t := v.model.types[k.Type]
+	if k.isEmpty() && (t == nil || t.Text == "") {
+		return nil // one of those that phones share
+	}
+	if k.Line == 0 && k.Type != "none" {
+		k.Line = 1
+	}
+	k.Account = &lineView{}
+	if k.Line >= 1 && k.Line <= len(v.AllLines) {
+		k.Account = v.AllLines[k.Line-1]
+	}
+	if t == nil {
+		return nil
+	}
+	k.Code = t.code(k.Area)
+	if t.Text == "" {
+		return nil
+	}
+	text, err := v.expand(v.vendor.texts[t], k)
+	if err != nil {
+		return fmt.Errorf("key %s:%d: %w", k.Area, k.Slot, err)
+	}
+	k.Text = text
+	return nil
+}

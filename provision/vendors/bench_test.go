@@ -1,0 +1,47 @@
+package vendors_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"plugtone/provision/pack"
+)
+
+// BenchmarkRender makes every file of a phone as it is after a power cut: nothing is cached. The phones are those of the
+// goldens, one with a single line and one with everything at once.
+func BenchmarkRender(b *testing.B) {
+	s := load(b)
+	for _, v := range s.Vendors() {
+		for _, golden := range []string{"one-line", "everything"} {
+			data, err := os.ReadFile(filepath.Join(v.ID, "testdata", golden+".txtar"))
+			if err != nil {
+				continue
+			}
+			p, err := v.GoldenPhone(data)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.Run(v.ID+"/"+golden, func(b *testing.B) { renderAll(b, v, p) })
+		}
+	}
+}
+
+func renderAll(b *testing.B, v *pack.Vendor, p pack.Phone) {
+	b.ReportAllocs()
+	names := v.Files(p)
+	for b.Loop() {
+		size := 0
+		for _, n := range names {
+			if n.File.Template == "" {
+				continue
+			}
+			out, err := v.Render(n.Name, p)
+			if err != nil {
+				b.Fatal(err)
+			}
+			size += len(out)
+		}
+		b.ReportMetric(float64(size), "bytes")
+	}
+}
