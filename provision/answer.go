@@ -65,17 +65,42 @@ func (s *Service) inquire(ctx context.Context, r Request) *inquiry {
 		return q
 	}
 	q.answer.Name = name
-	q.matches = q.packs.Resolve(name)
+	readings, read := s.names.get(nameKey{q.packs, name})
+	if !read {
+		readings = q.packs.Resolve(name)
+	}
+	q.matches = readings
 	q.agent = s.identifyAgent(q.packs, r.UserAgent)
 	q.answer.Firmware = q.agent.Firmware
 	if err := q.authorize(); err != nil {
 		q.fault(err)
 		return q
 	}
+	// Names that nobody proven asks for could push out those that a whole site asks for each day.
+	if q.verdict.Proven && !read {
+		s.names.put(nameKey{q.packs, name}, readings, 1)
+	}
 	q.choose()
 	q.decide()
 	q.limit()
 	return q
+}
+
+// nameKey is what the readings of a name depend on. The readings are shared: nobody may change them.
+type nameKey struct {
+	packs *pack.Set
+	name  string
+}
+
+// Recorded tells whether a device has mac as its own or another of its MACs; not when the records can't be read.
+func (s *Service) Recorded(mac MAC) bool {
+	var d *Device
+	err := s.c.Records.View(func(f Fleet) error {
+		var err error
+		d, err = s.recorded(f, mac)
+		return err
+	})
+	return err == nil && d != nil
 }
 
 // recorded is the record of the device that has mac, or nil. It is shared: nobody may change it.

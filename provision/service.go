@@ -46,6 +46,7 @@ type Service struct {
 	files   *lru[fileKey, rendered]
 	devices *lru[deviceKey, *Device]
 	agents  *lru[agentKey, pack.Identity]
+	names   *lru[nameKey, []pack.Match]
 	flights flights
 	issuer  *httpauth.Issuer
 	freeze  freeze
@@ -98,6 +99,7 @@ func New(c Config) (*Service, error) {
 		files:   newLRU[fileKey, rendered](c.Cache),
 		devices: newLRU[deviceKey, *Device](8192),
 		agents:  newLRU[agentKey, pack.Identity](8192),
+		names:   newLRU[nameKey, []pack.Match](16384),
 		issuer:  httpauth.NewIssuer([]byte(rand.Text())),
 		guesses: newGuesses(),
 		ports:   newLRU[MAC, string](8192),
