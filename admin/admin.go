@@ -83,6 +83,7 @@ type Config struct {
 	Discovered Discovered
 	Audit      Audit
 	Tokens     Tokens
+	Trust      Trust
 	Feed       *Feed // timeline entries as they happen
 
 	Subnets func() []client.Subnet // in the order of the configuration

@@ -49,6 +49,7 @@ func (s *Server) routes() error {
 	s.networkRoutes()
 	s.vendorRoutes()
 	s.operationRoutes()
+	s.trustRoutes()
 	return s.pages()
 }
 

@@ -215,7 +215,7 @@ func (c Config) missing() error {
 	}{
 		{"Now", c.Now != nil}, {"Log", c.Log != nil}, {"Records", c.Records != nil}, {"Phones", c.Phones != nil},
 		{"Packs", c.Packs != nil}, {"Leases", c.Leases != nil}, {"Events", c.Events != nil},
-		{"Discovered", c.Discovered != nil}, {"Audit", c.Audit != nil}, {"Tokens", c.Tokens != nil}, {"Feed", c.Feed != nil},
+		{"Discovered", c.Discovered != nil}, {"Audit", c.Audit != nil}, {"Tokens", c.Tokens != nil}, {"Trust", c.Trust != nil}, {"Feed", c.Feed != nil},
 		{"Subnets", c.Subnets != nil}, {"Status", c.Status != nil}, {"Ready", c.Ready != nil},
 		{"Reload", c.Reload != nil}, {"Backup", c.Backup != nil}, {"Metrics", c.Metrics != nil},
 	} {

@@ -408,7 +408,7 @@ func TestBrokenStore(t *testing.T) {
 	h.Config.Log = quiet()
 	h.Serve(t, nil, "unix:"+sock)
 	c := overSocket(sock)
-	sound := []string{"/subnets GET", "/vendors GET", "/vendors/{vendor} GET", "/status GET", "/events GET"}
+	sound := []string{"/subnets GET", "/vendors GET", "/vendors/{vendor} GET", "/status GET", "/events GET", "/enroll GET"}
 	for line := range strings.Lines(string(list)) {
 		path, method, _ := strings.Cut(strings.TrimSpace(line), " ")
 		if slices.Contains(sound, strings.TrimPrefix(path, "/api/v1")+" "+method) {
@@ -416,7 +416,8 @@ func TestBrokenStore(t *testing.T) {
 		}
 		path = strings.NewReplacer("files/{name}", "files/001565123456.cfg", "{name}", "main", "{number}", "1001", "{mac}", phone, "{ip}", "10.20.1.7").Replace(path)
 		body := map[string]string{"POST /api/v1/devices": `{"mac":"001565000001"}`, "POST /api/v1/tokens": `{"name":"x","role":"viewer"}`,
-			"POST /api/v1/devices/" + phone + "/rollback": `{"revision":4}`, "POST /api/v1/explain": `{"mac":"001565123456"}`}[method+" "+path]
+			"POST /api/v1/devices/" + phone + "/rollback": `{"revision":4}`, "POST /api/v1/explain": `{"mac":"001565123456"}`,
+			"POST /api/v1/enroll": `{"for":"30m"}`, "POST /api/v1/devices/" + phone + "/enroll": `{"for":"30m"}`}[method+" "+path]
 		if body == "" && method != "GET" {
 			body = "{}"
 		}

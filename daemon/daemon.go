@@ -77,6 +77,7 @@ type Daemon struct {
 	service *provision.Service
 	dhcp    *server.Server // nil with dhcp.mode off
 	feed    admin.Feed
+	used    usedPasswords
 
 	plan   atomic.Pointer[plan]
 	first  *plan // what was started with: listeners can't change later
@@ -136,12 +137,13 @@ func (d *Daemon) join(p *plan) (err error) {
 	}
 	d.certs = &certificates{}
 	d.takeCertificates(certs, p)
-	d.table = dhcp.NewTable(p.dhcp, d.store, d.opts.Now)
+	d.table = dhcp.NewTable(p.dhcp, leaseWriter{d}, d.opts.Now)
 	if err := d.table.Load(d.store.LoadLeases); err != nil {
 		return fmt.Errorf("load leases: %w", err)
 	}
 	d.service, err = provision.New(provision.Config{
 		Records: d.store, Leases: d.table, Packs: d.packs, Site: d.site, Fetches: d.store.Fetches, Files: d.files, Uploads: d.uploads, Now: d.opts.Now,
+		Neighbor: d.neighbors().of, Alarm: func(a provision.Alarm) { d.observe.alarm(a) }, Used: d.used.add,
 	})
 	if err != nil {
 		return err
@@ -149,6 +151,9 @@ func (d *Daemon) join(p *plan) (err error) {
 	d.observe = &observer{
 		keep: d.store, others: newOthers(), feed: &d.feed, metrics: d.metrics, log: &limited{log: d.log, now: d.opts.Now},
 		recorded: d.recorded, site: d.site, now: d.opts.Now,
+	}
+	if err := d.joinTrust(); err != nil {
+		return err
 	}
 	count := census{records: d.store}
 	if err := d.metrics.registry.Register(newGauges(d.table.Stats, d.transfers, d.store.DiscoveredCount, count.count)); err != nil {
@@ -319,6 +324,12 @@ func (d *Daemon) warnings() []string {
 	}
 	if f := d.observe.foreignSeen.Load(); f != nil {
 		out = append(out, fmt.Sprintf("another DHCP server answers on %s: %s (%s)", f.Interface, f.Server, f.MAC))
+	}
+	if f := d.service.Freeze(); f.Frozen {
+		out = append(out, f.String())
+	}
+	for _, w := range d.service.Windows() {
+		out = append(out, w.String())
 	}
 	return append(out, d.store.Notices()...)
 }

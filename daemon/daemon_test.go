@@ -41,7 +41,7 @@ log: {level: debug}
 // running is a daemon in this process.
 type running struct {
 	*Daemon
-	t      *testing.T
+	t      testing.TB
 	dir    string
 	log    *logBuffer
 	states chan string // what the service manager was told
@@ -66,7 +66,7 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
-func writeConfig(t *testing.T, dir, text string) string {
+func writeConfig(t testing.TB, dir, text string) string {
 	t.Helper()
 	path := filepath.Join(dir, "plugtone.yaml")
 	if err := os.WriteFile(path, []byte(strings.ReplaceAll(text, "DIR", dir)), 0o600); err != nil {
@@ -76,7 +76,7 @@ func writeConfig(t *testing.T, dir, text string) string {
 }
 
 // start runs a daemon until it is ready.
-func start(t *testing.T, text string) *running {
+func start(t testing.TB, text string) *running {
 	t.Helper()
 	r := &running{t: t, dir: t.TempDir(), log: &logBuffer{}, states: make(chan string, 100), ended: make(chan error, 1)}
 	d, err := New(Options{
@@ -250,7 +250,7 @@ func TestStatusAndHealth(t *testing.T) {
 	if err := json.Unmarshal([]byte(r.must("GET", "/api/v1/status", "")), &s); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"store", "leases", "admin", "snapshots", "watch", "watchdog", "farewell", "tftp", "http", "metrics"}
+	want := []string{"store", "leases", "admin", "snapshots", "credentials", "watch", "watchdog", "farewell", "tftp", "http", "metrics"}
 	if !s.Ready || s.Version != "test" || !slices.Equal(s.Tasks, want) || s.Config != filepath.Join(r.dir, "plugtone.yaml") {
 		t.Errorf("got %+v, want ready and tasks %v", s, want)
 	}

@@ -26,6 +26,7 @@ type metrics struct {
 	foreign                     prometheus.Counter
 	broadcasts                  prometheus.Counter
 	reloadOK, reloadTime        prometheus.Gauge
+	alarms                      *prometheus.CounterVec
 }
 
 func newMetrics(version string) (*metrics, error) {
@@ -43,6 +44,7 @@ func newMetrics(version string) (*metrics, error) {
 		registry:     prometheus.NewPedanticRegistry(),
 		messages:     counters("plugtone_dhcp_messages_total", "DHCP messages that were decided about, by the client's message type.", "type"),
 		verdicts:     counters("plugtone_dhcp_verdicts_total", "DHCP decisions.", "verdict"),
+		alarms:       counters("plugtone_security_events_total", "What an operator should know about trust.", "event"),
 		dropped:      counters("plugtone_dhcp_dropped_total", "DHCP packets without a decision, and replies that could not leave.", "reason"),
 		replySeconds: seconds("plugtone_dhcp_reply_seconds", "Time from reading a DHCP message until its reply has left.", "type"),
 		files:        counters("plugtone_files_total", "File requests, by what became of them.", "transport", "outcome"),
@@ -61,7 +63,7 @@ func newMetrics(version string) (*metrics, error) {
 	m.fill()
 	var errs []error
 	for _, c := range []prometheus.Collector{build, m.messages, m.verdicts, m.dropped, m.replySeconds, m.files, m.fileBytes, m.fileSeconds,
-		m.foreign, m.broadcasts, m.reloadOK, m.reloadTime, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})} {
+		m.foreign, m.broadcasts, m.reloadOK, m.reloadTime, m.alarms, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})} {
 		errs = append(errs, m.registry.Register(c))
 	}
 	return m, errors.Join(errs...)
@@ -92,6 +94,9 @@ func (m *metrics) fill() {
 		m.replySeconds.WithLabelValues(typeLabel(t))
 	}
 	m.messages.WithLabelValues("other")
+	for _, k := range provision.AlarmKinds() {
+		m.alarms.WithLabelValues(string(k))
+	}
 	for _, v := range dhcp.Verdicts() {
 		m.verdicts.WithLabelValues(string(v))
 	}

@@ -80,7 +80,7 @@ func (o *observer) answered(r provision.Request, a provision.Answer, sent int64,
 	if recorded && whole && a.Digest != "" {
 		o.keep.RecordFetch(provision.Fetch{
 			MAC: a.MAC, File: a.Name, Kind: a.Kind, Digest: a.Digest, Size: a.Size, Time: r.Time, From: r.From, Transport: r.Transport,
-			UserAgent: cleaned(r.UserAgent, 255), Vendor: a.Vendor, Model: a.Model, Firmware: a.Firmware,
+			UserAgent: cleaned(r.UserAgent, 255), Vendor: a.Vendor, Model: a.Model, Firmware: a.Firmware, Port: a.Port,
 		})
 	}
 	if !recorded && a.Vendor != "" {

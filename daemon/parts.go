@@ -38,6 +38,7 @@ func (d *Daemon) stages() []stage {
 	servers := []task{
 		{"admin", d.runAdmin},
 		{"snapshots", d.runSnapshots},
+		{"credentials", d.runCredentials},
 		{"watch", d.watch},
 		{"watchdog", d.watchdog},
 		{"farewell", d.farewell},
@@ -212,7 +213,7 @@ func (d *Daemon) runAdmin(ctx context.Context, ready func()) error {
 	s, err := admin.New(admin.Config{
 		Listen: listen, TLS: d.certs.admin(), Now: d.opts.Now, Log: d.log, Version: d.opts.Version,
 		Records: d.store, Phones: d.service, Packs: d.packs, Leases: d.table, Events: events{d.store, d.observe.others},
-		Discovered: d.store, Audit: d.store, Tokens: d.store, Feed: &d.feed,
+		Discovered: d.store, Audit: d.store, Tokens: d.store, Trust: d.service, Feed: &d.feed,
 		Subnets: d.subnets, Status: d.status, Ready: d.Ready, Reload: d.Reload, Backup: d.store.Backup, Metrics: d.metrics.registry,
 	})
 	if err != nil {

@@ -131,7 +131,7 @@ func dhcpOf(c *config.Config) dhcp.Config {
 func siteOf(c *config.Config) *provision.Site {
 	p := c.Provisioning
 	site := &provision.Site{
-		Trust: proofs(p.Trust), UnknownPhones: p.UnknownPhones, TimeZone: p.TimeZone, ExternalURL: p.ExternalURL, Settings: p.Settings,
+		Trust: proofs(p.Trust), NewPhones: &provision.NewPhones{Burst: p.NewPhones.Burst, PerMinute: p.NewPhones.PerMinute}, UnknownPhones: p.UnknownPhones, TimeZone: p.TimeZone, ExternalURL: p.ExternalURL, Settings: p.Settings,
 	}
 	for _, s := range c.DHCP.Subnets {
 		site.Subnets = append(site.Subnets, provision.Subnet{

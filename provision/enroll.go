@@ -15,6 +15,25 @@ type Window struct {
 	Until time.Time    `json:"until"`
 }
 
+// String says it in one sentence.
+func (w Window) String() string {
+	return fmt.Sprintf("files of %s need no proof from %s until %s", w.who(), w.where(), w.Until.UTC().Format(time.RFC3339))
+}
+
+func (w Window) who() string {
+	if w.MAC.IsZero() {
+		return "all phones"
+	}
+	return w.MAC.String()
+}
+
+func (w Window) where() string {
+	if !w.From.IsValid() {
+		return "anywhere"
+	}
+	return w.From.String()
+}
+
 // maxWindow is the longest time that a window stays open: whoever wants more wants another trust.
 const maxWindow = 24 * time.Hour
 
@@ -70,6 +89,20 @@ func (s *Service) Windows() []Window {
 	return out
 }
 
+// ServerURL is where phones go for their files: the external URL, else that of the first subnet that provisions.
+func (s *Service) ServerURL() string {
+	site := s.c.Site()
+	if site.ExternalURL != "" {
+		return slashed(site.ExternalURL)
+	}
+	for _, n := range site.Subnets {
+		if n.Phones == "" || n.Phones == PhonesProvision {
+			return n.url()
+		}
+	}
+	return ""
+}
+
 // Enroll opens a window for the phone with mac, or for all phones when mac is zero, from the addresses of from, or from
 // anywhere when it is zero. A time of 0 closes it. For all phones it also lifts the freeze of new phones' leases.
 func (s *Service) Enroll(mac MAC, from netip.Prefix, length time.Duration) (Window, error) {
@@ -78,7 +111,6 @@ func (s *Service) Enroll(mac MAC, from netip.Prefix, length time.Duration) (Wind
 	}
 	now := s.c.Now()
 	x := window{Window: Window{MAC: mac, From: from.Masked(), Until: now.Add(length).UTC()}}
-	who := "all phones"
 	if !mac.IsZero() {
 		err := s.c.Records.View(func(f Fleet) error {
 			d, err := f.DeviceByAny(mac)
@@ -90,16 +122,11 @@ func (s *Service) Enroll(mac MAC, from netip.Prefix, length time.Duration) (Wind
 		if err != nil {
 			return Window{}, err
 		}
-		who = x.MAC.String()
 	}
 	s.windows.put(x, now)
-	where := "anywhere"
-	if from.IsValid() {
-		where = x.From.String()
-	}
-	reason := fmt.Sprintf("files of %s need no proof from %s until %s", who, where, x.Until.Format(time.RFC3339))
+	reason := x.String()
 	if length == 0 {
-		reason = fmt.Sprintf("files of %s need a proof again from %s", who, where)
+		reason = fmt.Sprintf("files of %s need a proof again from %s", x.who(), x.where())
 	}
 	s.alarm(Alarm{Time: now, Kind: AlarmEnroll, MAC: x.MAC, Reason: reason})
 	if limit := s.c.Site().NewPhones; mac.IsZero() && length > 0 && limit != nil {

@@ -82,7 +82,7 @@ func New(t testing.TB) *House {
 	reg.MustRegister(info)
 	h.Config = admin.Config{
 		Listen: []string{"unix:/nowhere"}, Now: clock, Log: slog.New(slog.DiscardHandler), Version: "test",
-		Records: records{h}, Phones: h.Service, Packs: func() *pack.Set { return h.Packs }, Leases: h, Events: h,
+		Records: records{h}, Phones: h.Service, Trust: h.Service, Packs: func() *pack.Set { return h.Packs }, Leases: h, Events: h,
 		Discovered: h, Audit: h, Tokens: h, Feed: &h.Feed,
 		Subnets: func() []client.Subnet {
 			return []client.Subnet{{Subnet: netip.MustParsePrefix("10.20.0.0/22"), Interface: "voice0", Phones: "provision",

@@ -154,6 +154,47 @@ func dispatch(kind string, data []byte, entry func(timeline.Entry) error, lost f
 	return nil // a newer daemon may have more to tell
 }
 
+// Enroll opens a window for a phone, or for all when mac is "". from may be "".
+func (c *Client) Enroll(ctx context.Context, mac, length, from string) (out provision.Window, err error) {
+	path := "/enroll"
+	if mac != "" {
+		path = device(mac) + path
+	}
+	return out, c.post(ctx, path, EnrollRequest{For: length, From: from}, &out)
+}
+
+// Windows lists the windows that are open.
+func (c *Client) Windows(ctx context.Context) ([]provision.Window, error) {
+	var out itemList[provision.Window]
+	err := c.get(ctx, "/enroll", nil, &out)
+	return out.Items, err
+}
+
+// Credentials reads a phone's own user and, with reveal, password.
+func (c *Client) Credentials(ctx context.Context, mac string, reveal bool) (out Login, err error) {
+	q := url.Values{}
+	if reveal {
+		q.Set("reveal", "true")
+	}
+	return out, c.get(ctx, device(mac)+"/credentials", q, &out)
+}
+
+// RotateCredentials gives a phone a new password.
+func (c *Client) RotateCredentials(ctx context.Context, mac string) (out Login, err error) {
+	return out, c.post(ctx, device(mac)+"/credentials/rotate", nil, &out)
+}
+
+// ExportCredentials copies the credentials of all phones to w, as CSV.
+func (c *Client) ExportCredentials(ctx context.Context, w io.Writer) error {
+	res, err := c.send(ctx, call{method: http.MethodGet, path: "/credentials"})
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	_, err = io.Copy(w, res.Body)
+	return err
+}
+
 // Explain tells what would be answered, and why.
 func (c *Client) Explain(ctx context.Context, q ExplainRequest) (out Explanation, err error) {
 	return out, c.post(ctx, "/explain", q, &out)

@@ -123,6 +123,22 @@ type AdoptRequest struct {
 	Label   string           `json:"label,omitempty"`
 }
 
+// EnrollRequest opens a window in which files need no proof.
+type EnrollRequest struct {
+	For  string `json:"for" required:"true" doc:"how long, as 30m; 0s closes the window"`
+	From string `json:"from,omitempty" doc:"only for requests from these addresses, as 198.51.100.0/24; anywhere when left out"`
+}
+
+// Login is a phone's own HTTP user and password, and where it uses them.
+type Login struct {
+	MAC       dhcp.MAC  `json:"mac"`
+	URL       string    `json:"url,omitempty"`
+	User      string    `json:"user,omitempty" doc:"absent while the phone has none"`
+	Password  string    `json:"password,omitempty" doc:"with reveal only"`
+	Changing  bool      `json:"changing" doc:"the password before counts too, until this one is used"`
+	ChangedAt time.Time `json:"changed_at,omitzero"`
+}
+
 // RollbackRequest names the revision that a device goes back to.
 type RollbackRequest struct {
 	Revision uint64 `json:"revision" required:"true"`

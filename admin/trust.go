@@ -1,0 +1,145 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"plugtone/admin/client"
+	"plugtone/dhcp"
+	"plugtone/provision"
+	"plugtone/provision/setting"
+)
+
+// Trust opens windows in which phones need no proof. provision.Service is one.
+type Trust interface {
+	Enroll(mac provision.MAC, from netip.Prefix, length time.Duration) (provision.Window, error)
+	Windows() []provision.Window
+	ServerURL() string // where phones go for their files
+}
+
+type windowOutput struct{ Body provision.Window }
+
+func (s *Server) trustRoutes() {
+	huma.Register(s.api, op(http.MethodGet, "/enroll", "list-windows", "trust", "List the windows in which files need no proof", viewer),
+		func(context.Context, *struct{}) (*itemsOutput[provision.Window], error) {
+			return items(s.cfg.Trust.Windows()), nil
+		})
+	huma.Register(s.api, op(http.MethodPost, "/enroll", "enroll-all", "trust",
+		"For this time files need no proof; leases of new phones that wait are proof again", operator),
+		func(ctx context.Context, in *struct{ Body client.EnrollRequest }) (*windowOutput, error) {
+			return s.enroll(ctx, dhcp.MAC{}, in.Body)
+		})
+	huma.Register(s.api, op(http.MethodPost, "/devices/{mac}/enroll", "enroll-device", "trust", "For this time the phone's files need no proof", operator),
+		func(ctx context.Context, in *struct {
+			MACInput
+			Body client.EnrollRequest
+		}) (*windowOutput, error) {
+			mac, err := in.parse()
+			if err != nil {
+				return nil, err
+			}
+			return s.enroll(ctx, mac, in.Body)
+		})
+	huma.Register(s.api, op(http.MethodGet, "/devices/{mac}/credentials", "get-credentials", "trust", "Read a phone's own HTTP user and password", viewer), s.credentials)
+	huma.Register(s.api, op(http.MethodPost, "/devices/{mac}/credentials/rotate", "rotate-credentials", "trust",
+		"Give a phone a new password; the old one counts until the new one is used", operator),
+		func(ctx context.Context, in *MACInput) (*struct{ Body client.Login }, error) {
+			mac, err := in.parse()
+			if err != nil {
+				return nil, err
+			}
+			d, err := provision.RotateCredentials(s.cfg.Records, callerOf(ctx).name, mac, s.cfg.Now())
+			if err != nil {
+				return nil, problem(err)
+			}
+			return &struct{ Body client.Login }{s.shownCredentials(d, false)}, nil
+		})
+	export := op(http.MethodGet, "/credentials", "export-credentials", "trust", "Read all phones' users and passwords as CSV, for vendors' redirect services", admin)
+	export.Responses = map[string]*huma.Response{"200": {Description: "mac,vendor,model,label,url,user,password", Content: map[string]*huma.MediaType{"text/csv": {}}}}
+	huma.Register(s.api, export, s.exportCredentials)
+}
+
+func (s *Server) enroll(ctx context.Context, mac dhcp.MAC, in client.EnrollRequest) (*windowOutput, error) {
+	length, err := setting.ParseDuration(in.For)
+	if err != nil {
+		return nil, invalidField("body.for", in.For, err.Error())
+	}
+	from, err := parsePrefix("body.from", in.From)
+	if err != nil {
+		return nil, err
+	}
+	who := "all"
+	if !mac.IsZero() {
+		who = mac.String()
+	}
+	// What can't be noted is not opened.
+	if err := s.note(ctx, "enroll "+who+" for "+in.For, "window", who, "changed"); err != nil {
+		return nil, problem(err)
+	}
+	w, err := s.cfg.Trust.Enroll(mac, from, time.Duration(length))
+	if err != nil {
+		return nil, problem(err)
+	}
+	return &windowOutput{w}, nil
+}
+
+func (s *Server) credentials(ctx context.Context, in *struct {
+	MACInput
+	RevealInput
+}) (*struct{ Body client.Login }, error) {
+	mac, err := in.parse()
+	if err != nil {
+		return nil, err
+	}
+	if err := mayReveal(ctx, in.Reveal); err != nil {
+		return nil, err
+	}
+	var d *provision.Device
+	err = s.view(func(f provision.Fleet) error {
+		var err error
+		d, err = f.DeviceByAny(mac)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if in.Reveal {
+		if err := s.revealed(ctx, "device", d.MAC.String()); err != nil {
+			return nil, problem(err)
+		}
+	}
+	return &struct{ Body client.Login }{s.shownCredentials(d, in.Reveal)}, nil
+}
+
+func (s *Server) shownCredentials(d *provision.Device, reveal bool) client.Login {
+	out := client.Login{MAC: d.MAC, URL: s.cfg.Trust.ServerURL()}
+	if c := d.Credentials; c != nil {
+		out.User, out.ChangedAt, out.Changing = c.User, c.ChangedAt, c.Previous != ""
+		if reveal {
+			out.Password = c.Password.Reveal()
+		}
+	}
+	return out
+}
+
+func (s *Server) exportCredentials(ctx context.Context, _ *struct{}) (*struct {
+	ContentType string `header:"Content-Type"`
+	Body        []byte
+}, error) {
+	if err := s.revealed(ctx, "credentials", "all"); err != nil {
+		return nil, problem(err)
+	}
+	var b bytes.Buffer
+	if err := s.view(func(f provision.Fleet) error { return provision.WriteCredentials(&b, f, s.cfg.Trust.ServerURL()) }); err != nil {
+		return nil, err
+	}
+	return &struct {
+		ContentType string `header:"Content-Type"`
+		Body        []byte
+	}{"text/csv; charset=utf-8", b.Bytes()}, nil
+}

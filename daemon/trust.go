@@ -1,0 +1,214 @@
+package daemon
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/vishvananda/netlink"
+
+	"plugtone/dhcp"
+	"plugtone/provision"
+	"plugtone/provision/timeline"
+)
+
+// ourselves is who the audit log says did what nobody asked for.
+const ourselves = "plugtone"
+
+// leaseWriter writes leases, and lets trust know of each new one before its ACK leaves: who is bound and asks for a file
+// at once is counted already.
+type leaseWriter struct{ d *Daemon }
+
+// WriteLeases implements dhcp.Writer.
+func (w leaseWriter) WriteLeases(changes []dhcp.Change) error {
+	if err := w.d.store.WriteLeases(changes); err != nil {
+		return err
+	}
+	for i := range changes {
+		if !changes[i].Delete {
+			w.d.service.Bound(changes[i].Lease)
+		}
+	}
+	return nil
+}
+
+// joinTrust lets a restart neither end a freeze nor hide how trust stands.
+func (d *Daemon) joinTrust() error {
+	d.service.Replay(slices.DeleteFunc(d.table.All(), func(l dhcp.Lease) bool { return l.State != dhcp.LeaseActive }))
+	gauge := func(name, help string, f func() int) error {
+		return d.metrics.registry.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(f()) }))
+	}
+	if err := gauge("plugtone_new_phones_waiting", "New phones whose leases are no proof yet, because more came than provisioning.new_phones allows.",
+		func() int { return d.service.Freeze().Waiting }); err != nil {
+		return err
+	}
+	return gauge("plugtone_open_places", "Subnets and networks where files need no proof (trust: open).", func() int { return openPlaces(d.site()) })
+}
+
+// openPlaces counts the places where nobody has to prove anything.
+func openPlaces(s *provision.Site) (n int) {
+	isOpen := func(trust []provision.Proof) bool { return slices.Contains(trust, provision.ProofOpen) }
+	for _, sub := range s.Subnets {
+		if trust, _ := s.TrustAt(sub.Prefix.Addr()); isOpen(trust) {
+			n++
+		}
+	}
+	for _, net := range s.Networks {
+		if isOpen(net.Trust) {
+			n++
+		}
+	}
+	if isOpen(s.Trust) {
+		n++ // everywhere else
+	}
+	return n
+}
+
+// alarm is told what an operator should know about trust.
+func (o *observer) alarm(a provision.Alarm) {
+	o.metrics.alarms.WithLabelValues(string(a.Kind)).Inc()
+	level, source := slog.LevelWarn, "trust"
+	if a.Kind == provision.AlarmEnroll || a.Kind == provision.AlarmThawed {
+		level = slog.LevelInfo
+	}
+	if a.Kind == provision.AlarmEnroll {
+		source = "admin"
+	}
+	// Repeats of the same requester are put together; the mac is in the line that is shown.
+	o.log.say(level, "trust: "+string(a.Kind), a.Addr.String(), string(a.Kind), attrs(a.MAC, a.Addr, "", string(a.Kind), 0, slog.String("reason", a.Reason))...)
+	if a.MAC.IsZero() {
+		return
+	}
+	o.record(timeline.Entry{Time: a.Time, MAC: a.MAC, Source: source, Event: "trust", Verdict: string(a.Kind), Reason: a.Reason, Addr: a.Addr}, o.recorded(a.MAC))
+}
+
+// usedPasswords collects the phones that have used their new password.
+type usedPasswords struct {
+	mu   sync.Mutex
+	macs map[dhcp.MAC]struct{}
+}
+
+func (u *usedPasswords) add(mac dhcp.MAC) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.macs == nil {
+		u.macs = map[dhcp.MAC]struct{}{}
+	}
+	u.macs[mac] = struct{}{}
+}
+
+func (u *usedPasswords) take() []dhcp.MAC {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	var out []dhcp.MAC
+	for mac := range u.macs {
+		out = append(out, mac)
+	}
+	u.macs = nil
+	return out
+}
+
+// retireEvery is how often old passwords are retired, all in one edit.
+const retireEvery = 10 * time.Second
+
+// runCredentials makes the credentials that are missing, and retires old passwords when the new ones have been used.
+func (d *Daemon) runCredentials(ctx context.Context, ready func()) error {
+	ready()
+	if d.site().ExternalURL != "" {
+		if n, err := provision.FillCredentials(d.store, ourselves); err != nil {
+			d.log.Error("credentials of phones that have none", "err", err)
+		} else if n > 0 {
+			d.log.Info("credentials made", "phones", n)
+		}
+	}
+	tick := time.NewTicker(retireEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			d.retire()
+			return nil
+		case <-tick.C:
+			d.retire()
+		}
+	}
+}
+
+func (d *Daemon) retire() {
+	macs := d.used.take()
+	if len(macs) == 0 {
+		return
+	}
+	if err := provision.RetirePasswords(d.store, ourselves, macs); err != nil {
+		d.log.Error("retire old passwords", "err", err)
+		for _, mac := range macs {
+			d.used.add(mac)
+		}
+	}
+}
+
+// How old the copy of the neighbour table may be: a phone that has just spoken to us must be in it.
+const (
+	neighborsAge  = time.Second
+	neighborsMiss = 100 * time.Millisecond
+)
+
+// neighbors is the kernel's neighbour table, read at most so often.
+type neighbors struct {
+	now  func() time.Time
+	read func() (map[netip.Addr]dhcp.MAC, error)
+
+	mu    sync.Mutex
+	table map[netip.Addr]dhcp.MAC
+	at    time.Time
+}
+
+// of finds who is at addr. A table that can't be read proves nothing.
+func (n *neighbors) of(addr netip.Addr) (dhcp.MAC, bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	now := n.now()
+	mac, ok := n.table[addr]
+	age := now.Sub(n.at)
+	if n.at.IsZero() || age < 0 || age >= neighborsAge || !ok && age >= neighborsMiss {
+		table, err := n.read()
+		if err != nil {
+			table = nil
+		}
+		n.table, n.at = table, now
+		mac, ok = n.table[addr]
+	}
+	return mac, ok
+}
+
+// readNeighbors asks the kernel. Only what it has seen an answer from counts.
+func readNeighbors() (map[netip.Addr]dhcp.MAC, error) {
+	list, err := netlink.NeighList(0, netlink.FAMILY_V4)
+	if err != nil {
+		return nil, err
+	}
+	const seen = netlink.NUD_REACHABLE | netlink.NUD_STALE | netlink.NUD_DELAY | netlink.NUD_PROBE | netlink.NUD_PERMANENT
+	out := map[netip.Addr]dhcp.MAC{}
+	for _, x := range list {
+		addr, ok := netip.AddrFromSlice(x.IP.To4())
+		if ok && x.State&seen != 0 && len(x.HardwareAddr) == len(dhcp.MAC{}) {
+			out[addr] = dhcp.MAC(x.HardwareAddr)
+		}
+	}
+	return out, nil
+}
+
+// neighbors reads the table where the sockets are.
+func (d *Daemon) neighbors() *neighbors {
+	return &neighbors{now: d.opts.Now, read: func() (out map[netip.Addr]dhcp.MAC, err error) {
+		err = d.within(func() error {
+			out, err = readNeighbors()
+			return err
+		})
+		return out, err
+	}}
+}

@@ -1,0 +1,146 @@
+package daemon
+
+import (
+	"errors"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"plugtone/dhcp"
+	"plugtone/provision"
+)
+
+func TestNeighborTableIsReadSeldom(t *testing.T) {
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	a, b := netip.MustParseAddr("10.20.1.7"), netip.MustParseAddr("10.20.1.8")
+	mac := dhcp.MAC{0, 0x15, 0x65, 0, 0, 1}
+	table, reads := map[netip.Addr]dhcp.MAC{a: mac}, 0
+	var broken error
+	n := &neighbors{now: func() time.Time { return now }, read: func() (map[netip.Addr]dhcp.MAC, error) { reads++; return maps.Clone(table), broken }}
+	for range 100 {
+		if got, ok := n.of(a); got != mac || !ok {
+			t.Fatalf("%s %v", got, ok)
+		}
+		if _, ok := n.of(b); ok {
+			t.Fatal("somebody is at the other address")
+		}
+	}
+	if reads != 1 {
+		t.Errorf("read %d times", reads)
+	}
+	table[b] = mac
+	now = now.Add(neighborsMiss)
+	if _, ok := n.of(b); !ok || reads != 2 {
+		t.Errorf("a new neighbour is not seen after %d reads", reads)
+	}
+	now, broken = now.Add(neighborsAge), errors.New("no netlink")
+	if _, ok := n.of(a); ok {
+		t.Error("a table that can't be read proves something")
+	}
+}
+
+func TestNeighborsOfTheKernel(t *testing.T) {
+	if _, err := readNeighbors(); err != nil {
+		t.Skipf("SKIPPED: the kernel's table can't be read here: %v", err)
+	}
+}
+
+func TestOpenPlaces(t *testing.T) {
+	open := []provision.Proof{provision.ProofLease, provision.ProofOpen}
+	s := &provision.Site{
+		Subnets:  []provision.Subnet{{Prefix: netip.MustParsePrefix("10.0.0.0/24"), Trust: open}, {Prefix: netip.MustParsePrefix("10.0.1.0/24")}, {Prefix: netip.MustParsePrefix("10.0.2.0/24"), Trust: open, Phones: "none"}},
+		Networks: []provision.Network{{From: netip.MustParsePrefix("192.0.2.0/24"), Trust: open}},
+	}
+	if n := openPlaces(s); n != 2 {
+		t.Errorf("%d places", n)
+	}
+	s.Trust = open
+	if n := openPlaces(s); n != 4 {
+		t.Errorf("%d places, with the default open", n)
+	}
+}
+
+func TestUsedPasswords(t *testing.T) {
+	var u usedPasswords
+	a, b := dhcp.MAC{1: 1}, dhcp.MAC{1: 2}
+	u.add(a)
+	u.add(b)
+	u.add(a)
+	if got := u.take(); len(got) != 2 || !slices.Contains(got, a) || !slices.Contains(got, b) {
+		t.Errorf("%v", got)
+	}
+	if got := u.take(); got != nil {
+		t.Errorf("taken twice: %v", got)
+	}
+}
+
+func TestAlarmsAreSaidKeptAndCounted(t *testing.T) {
+	b := newBench(t)
+	b.alarm(provision.Alarm{Time: noon, Kind: provision.AlarmContradiction, MAC: phoneMAC, Addr: leased, Reason: "the lease says another"})
+	b.alarm(provision.Alarm{Time: noon, Kind: provision.AlarmShutOut, Addr: leased, Reason: "too many phones' files"})
+	if len(b.kept.entries) != 1 || b.kept.entries[0].Verdict != "contradiction" || b.kept.entries[0].Source != "trust" || b.kept.entries[0].Reason != "the lease says another" {
+		t.Errorf("timeline %+v", b.kept.entries)
+	}
+	for _, part := range []string{"level=WARN", `msg="trust: contradiction"`, "mac=00:15:65:12:34:56", "addr=10.20.1.7", `msg="trust: shut_out"`, `reason="too many phones' files"`} {
+		if !strings.Contains(b.log.String(), part) {
+			t.Errorf("log lacks %s: %s", part, b.log)
+		}
+	}
+	if n := testutil.ToFloat64(b.metrics.alarms.WithLabelValues("contradiction")); n != 1 {
+		t.Errorf("counted %v", n)
+	}
+}
+
+// Each lease is counted when it is on disk and before anybody knows of it; the operator sees the freeze in the status.
+func TestLeasesOfNewPhonesAreCounted(t *testing.T) {
+	r := start(t, `
+data_dir: DIR/data
+dhcp: {mode: off, subnets: [{subnet: 10.20.0.0/22, provisioning_url: "http://10.20.0.2/"}]}
+provisioning: {new_phones: {burst: 1, per_minute: 0}, external_url: "https://phones.example.com/"}
+tftp: {enabled: false}
+http: {enabled: false}
+admin: {listen: ["unix:DIR/admin.sock"]}
+`)
+	now := time.Now().UTC().Truncate(time.Second)
+	var changes []dhcp.Change
+	for i := range 3 {
+		changes = append(changes, dhcp.Change{Lease: dhcp.Lease{Addr: netip.AddrFrom4([4]byte{10, 20, 1, byte(i + 1)}), MAC: dhcp.MAC{0, 0x15, 0x65, 0, 0, byte(i + 1)},
+			Subnet: netip.MustParsePrefix("10.20.0.0/22"), State: dhcp.LeaseActive, FirstSeen: now, Starts: now, Expires: now.Add(time.Hour)}})
+	}
+	if err := (leaseWriter{r.Daemon}).WriteLeases(changes); err != nil {
+		t.Fatal(err)
+	}
+	if f := r.service.Freeze(); !f.Frozen || f.Waiting != 2 {
+		t.Errorf("%+v", f)
+	}
+	if w := strings.Join(r.warnings(), "\n"); !strings.Contains(w, "2 new phones came faster") {
+		t.Errorf("the status doesn't say it: %s", w)
+	}
+	// A phone has used its new password: the old one's time ends.
+	mac := dhcp.MAC{0, 0x15, 0x65, 0, 0, 9}
+	err := r.store.Edit("test", "add", func(e provision.Edit) error {
+		d := &provision.Device{MAC: mac, Vendor: "yealink", Enabled: true, Credentials: provision.NewCredentials(mac)}
+		d.Credentials.Rotate(now)
+		return e.PutDevice(d)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.used.add(mac)
+	r.retire()
+	err = r.store.View(func(f provision.Fleet) error {
+		d, err := f.Device(mac)
+		if err == nil && (d.Credentials.Previous != "" || d.Credentials.Password == "") {
+			t.Errorf("credentials %+v", d.Credentials)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
