@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"strings"
@@ -50,6 +51,9 @@ func (o *observer) decided(ev *dhcp.Event, took time.Duration) {
 		Time: ev.Time, MAC: ev.MAC, Source: "dhcp", Event: typeLabel(ev.Type), Verdict: string(ev.Verdict), Reason: ev.Reason,
 		Addr: ev.Addr, Interface: ev.Interface, Vendor: ev.Vendor, Model: ev.Model, Options: ev.Options(), Duration: took,
 	}
+	if port := portOf(&ev.Client); port != "" {
+		e.Reason += "; on " + port
+	}
 	o.record(e, ev.Recorded || ev.Vendor != "")
 	if ev.Vendor != "" && !ev.Recorded {
 		o.discover(provision.Discovered{
@@ -57,6 +61,22 @@ func (o *observer) decided(ev *dhcp.Event, took time.Duration) {
 			CircuitID: ev.Client.CircuitID, RemoteID: ev.Client.RemoteID, FirstSeen: ev.Time, LastSeen: ev.Time,
 		})
 	}
+}
+
+// portOf names the port that option 82 tells, as its switch or relay calls it: words as they are, anything else in hex.
+func portOf(c *dhcp.Client) string {
+	words := make([]string, 0, 2)
+	for _, part := range [2]struct{ name, id string }{{"circuit", c.CircuitID}, {"remote", c.RemoteID}} {
+		id := part.id
+		if id == "" {
+			continue
+		}
+		if strings.ContainsFunc(id, func(r rune) bool { return r < ' ' || r > '~' }) {
+			id = fmt.Sprintf("0x%x", id)
+		}
+		words = append(words, part.name+" "+cleaned(id, 80))
+	}
+	return strings.Join(words, " ")
 }
 
 // answered is told each file request.

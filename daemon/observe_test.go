@@ -180,6 +180,22 @@ func TestFullPoolIsSaidOnceAMinute(t *testing.T) {
 	}
 }
 
+// The port that a relay or switch tells is in the timeline, readable whatever it is made of.
+func TestPortIsInTheTimeline(t *testing.T) {
+	b := newBench(t)
+	for _, c := range []dhcp.Client{{CircuitID: "eth1"}, {CircuitID: "\x00\x04\x00\x14\x01\x07", RemoteID: "sw-2 floor 3"}, {}} {
+		b.decided(&dhcp.Event{Time: noon, MAC: phoneMAC, Type: dhcp.Ask, Verdict: dhcp.VerdictAcked, Reason: "renewed", Recorded: true, Client: c}, 0)
+	}
+	var got []string
+	for _, e := range b.kept.entries {
+		got = append(got, e.Reason)
+	}
+	want := []string{"renewed; on circuit eth1", "renewed; on circuit 0x000400140107 remote sw-2 floor 3", "renewed"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // Another server is in the log, the metric, the warnings, its own timeline and that of the phone it answered.
 func TestAnotherServerIsTold(t *testing.T) {
 	b := newBench(t)

@@ -318,6 +318,9 @@ func (q *query) lease(addr netip.Addr, d time.Duration) Lease {
 	}
 	if old, ok := q.v.Of(q.sub.Prefix, q.mac()); ok {
 		l.FirstSeen = old.FirstSeen
+		if old.Addr == addr && l.CircuitID == "" && l.RemoteID == "" { // a renewal goes past the relay that knows the port
+			l.CircuitID, l.RemoteID = old.CircuitID, old.RemoteID
+		}
 	}
 	return l
 }

@@ -5,11 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -30,7 +32,7 @@ func TestMain(m *testing.M) {
 // TestStories plays testdata/script: a daemon in one network namespace, foreign clients as phones in others, all on one
 // switch. The commands that stories have beside testscript's own are the methods of story that commands() lists.
 func TestStories(t *testing.T) {
-	lab := netlab.Require(t, "udhcpc", "dhclient=isc-dhcp-client", "tftp=tftp-hpa", "atftp", "curl", "ip=iproute2")
+	lab := netlab.Require(t, "udhcpc", "dhclient=isc-dhcp-client", "tftp=tftp-hpa", "atftp", "curl", "ip=iproute2", "dhcrelay=isc-dhcp-relay")
 	if err := lab.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -58,6 +60,9 @@ type story struct {
 	lab   *netlab.Lab
 	bench *netlab.Bridge
 	hosts map[string]*host
+
+	switches map[string]*netlab.Bridge // beside bench
+	wrap     []string                  // what the daemon is started by
 
 	daemon *exec.Cmd
 	ended  chan error // what Wait of the daemon returned
@@ -113,6 +118,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"logged":     (*story).logged,
 		"eventually": (*story).eventually,
 	}
+	maps.Copy(cmds, network)
 	out := map[string]func(*testscript.TestScript, bool, []string){}
 	for name, f := range cmds {
 		out[name] = func(ts *testscript.TestScript, neg bool, args []string) {
@@ -267,7 +273,8 @@ func (s *story) serve(ts *testscript.TestScript, neg bool, args []string) error 
 	if s.log, err = os.OpenFile(filepath.Join(s.work, "daemon.log"), os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600); err != nil {
 		return err
 	}
-	cmd := s.hosts["pbx"].ns.Command(context.Background(), s.self(ts), append([]string{"serve"}, args...)...)
+	line := append(slices.Clone(s.wrap), append([]string{s.self(ts), "serve"}, args...)...)
+	cmd := s.hosts["pbx"].ns.Command(context.Background(), line[0], line[1:]...)
 	cmd.Dir, cmd.Env = ts.MkAbs("."), append(s.environ(ts), "NOTIFY_SOCKET="+notify)
 	cmd.Stdout, cmd.Stderr = s.log, s.log
 	if neg {

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"plugtone/cmd/plugtone/netlab"
+)
+
+// network is what stories build beyond the one switch: other switches, programs that go on running, a small disk.
+var network = map[string]func(*story, *testscript.TestScript, bool, []string) error{
+	"plug":   (*story).plug,
+	"spawn":  (*story).spawn,
+	"small":  (*story).small,
+	"ondisk": (*story).ondisk,
+	"inform": (*story).inform,
+}
+
+// plug HOST SWITCH IFACE [ADDR/BITS] gives a host, made if there is none, an interface on another switch, made likewise.
+func (s *story) plug(_ *testscript.TestScript, _ bool, args []string) error {
+	if len(args) < 3 {
+		return errors.New("usage: plug HOST SWITCH IFACE [MAC] [ADDR/BITS]")
+	}
+	var err error
+	sw := s.switches[args[1]]
+	if sw == nil {
+		if sw, err = s.lab.Bridge(args[1]); err != nil {
+			return err
+		}
+		if s.switches == nil {
+			s.switches = map[string]*netlab.Bridge{}
+		}
+		s.switches[args[1]] = sw
+	}
+	h := s.hosts[args[0]]
+	if h == nil {
+		ns, err := s.lab.Namespace(args[0])
+		if err != nil {
+			return err
+		}
+		h = &host{ns: ns}
+		s.hosts[args[0]] = h
+	}
+	port := netlab.Port{Namespace: h.ns, Name: args[2]}
+	for _, a := range args[3:] {
+		if strings.Contains(a, "/") {
+			port.Addrs = append(port.Addrs, netip.MustParsePrefix(a))
+		} else {
+			port.MAC = a
+		}
+	}
+	return sw.Attach(port)
+}
+
+// spawn HOST PROGRAM [ARGS] starts a program that runs until the story ends. What it says is in HOST.log.
+func (s *story) spawn(ts *testscript.TestScript, _ bool, args []string) error {
+	h := s.hosts[args[0]]
+	if h == nil {
+		return fmt.Errorf("no host %q", args[0])
+	}
+	log, err := os.OpenFile(filepath.Join(s.work, args[0]+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	program := args[1]
+	if program == "plugtone" {
+		program = s.self(ts)
+	}
+	cmd := h.ns.Command(context.Background(), program, args[2:]...)
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = ts.MkAbs("."), s.environ(ts), log, log
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	go func() { _ = cmd.Wait() }() // it is killed with the lab
+	return nil
+}
+
+// small SIZE makes the daemon's next start see $WORK/data on a disk of that size, which only it sees.
+func (s *story) small(ts *testscript.TestScript, _ bool, args []string) error {
+	s.wrap = []string{"unshare", "--mount", "--", "sh", "-ec",
+		fmt.Sprintf(`mount -t tmpfs -o size=%s tmpfs "$0"; exec "$@"`, args[0]), filepath.Join(s.work, "data")}
+	return os.MkdirAll(filepath.Join(s.work, "data"), 0o755)
+}
+
+// ondisk PROGRAM [ARGS] runs a program where the daemon's disk is to be seen.
+func (s *story) ondisk(ts *testscript.TestScript, _ bool, args []string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "nsenter", append([]string{fmt.Sprintf("--mount=/proc/%d/ns/mnt", s.daemon.Process.Pid), "--"}, args...)...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.Env, cmd.Stdout, cmd.Stderr = s.environ(ts), ts.Stdout(), ts.Stderr()
+	return cmd.Run()
+}
+
+// inform HOST ADDR SERVER has a host that set its address by itself ask a server for the rest, as a Yealink phone would, and
+// prints the options of the answer.
+func (s *story) inform(ts *testscript.TestScript, _ bool, args []string) error {
+	h := s.hosts[args[0]]
+	var conn *net.UDPConn
+	var mac net.HardwareAddr
+	err := h.ns.Do(func() error {
+		link, err := net.InterfaceByName("eth0")
+		if err != nil {
+			return err
+		}
+		mac = link.HardwareAddr
+		conn, err = net.ListenUDP("udp4", &net.UDPAddr{IP: net.ParseIP(args[1]), Port: 68})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	ask, err := dhcpv4.NewInform(mac, net.ParseIP(args[1]), dhcpv4.WithOption(dhcpv4.OptClassIdentifier("yealink")),
+		dhcpv4.WithRequestedOptions(dhcpv4.OptionSubnetMask, dhcpv4.OptionTFTPServerName))
+	if err != nil {
+		return err
+	}
+	if _, err := conn.WriteTo(ask.ToBytes(), &net.UDPAddr{IP: net.ParseIP(args[2]), Port: 67}); err != nil {
+		return err
+	}
+	if err := conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		return err
+	}
+	buf := make([]byte, 1500)
+	n, err := conn.Read(buf)
+	if err != nil {
+		return err
+	}
+	m, err := dhcpv4.FromBytes(buf[:n])
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(ts.Stdout(), "%s yiaddr=%s lease=%t tftp=%s\n", m.MessageType(), m.YourIPAddr, m.Options.Has(dhcpv4.OptionIPAddressLeaseTime), m.TFTPServerName())
+	return nil
+}
