@@ -1,6 +1,7 @@
 # make demo    phones of five vendors boot against a daemon in network namespaces; ARGS=--once ends by itself
 # make test    installs what the tests need, then runs everything
 # make bench   the benchmarks
+# make bench-dhcp    DHCP beside Kea and dnsmasq in network namespaces, with the ratios; installs both (ARGS=-quick, -help)
 # make fuzz    every fuzz target, one after the other (FUZZTIME=60s)
 # make build   bin/plugtone
 # make lint    gofmt, vet, staticcheck
@@ -18,7 +19,7 @@ SUDO     := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 TEST_TOOLS := udhcpc:udhcpc dhclient:isc-dhcp-client dhcrelay:isc-dhcp-relay tftp:tftp-hpa atftp:atftp curl:curl \
               ip:iproute2 ping:iputils-ping openssl:openssl systemd-analyze:systemd
 
-.PHONY: demo test bench fuzz build lint install tools
+.PHONY: demo test bench bench-dhcp fuzz build lint install tools
 
 demo: build
 	$(BIN) demo $(ARGS)
@@ -42,6 +43,13 @@ lint:
 	@test -z "$$(gofmt -l . | tee /dev/stderr)"
 	$(GO) vet ./...
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+
+# The servers that plugtone is measured beside. Debian's kea-dhcp4-server starts when it is installed, with no interface to answer on.
+BENCH_TOOLS := kea-dhcp4:kea-dhcp4-server perfdhcp:kea-admin dnsmasq:dnsmasq-base ip:iproute2
+
+bench-dhcp: build
+	@$(MAKE) --no-print-directory tools TEST_TOOLS='$(BENCH_TOOLS)'
+	PATH="$$PATH:/sbin:/usr/sbin" $(GO) run ./cmd/plugtone/bench $(ARGS)
 
 # Installs the packages of missing programs only; /sbin is where Debian keeps some of them.
 tools:

@@ -29,6 +29,7 @@
 //     is tried again earlier, after a probe that nobody answered.
 //   - Subnet selection (RFC 3011) from a client on an attached link chooses among the subnets of that link only.
 //   - A ciaddr in a DISCOVER is ignored: its OFFER goes to the hardware address or is broadcast (4.1 would unicast to ciaddr).
+//   - A client whose DISCOVERs come less than 100 ms apart is answered ten times a second (dhcp/server; 4.1 asks clients to wait).
 //   - LEASEQUERY (RFC 4388), BOOTP, authentication (RFC 3118) and relay flags (RFC 5010) are not served: ignored, and not echoed
 //     except inside option 82.
 //   - Addresses that end in 0 or 255 are handed out only by reservation, also where the network is wider than /24 and they are

@@ -107,6 +107,7 @@ func (r *reader) warnSubnet(c *Config, s *Subnet, at string) {
 		return
 	}
 	r.warnURL(c, s, at)
+	r.warnOptions(s, at)
 	if size, room := replySize(s), 548; size > room {
 		r.warn(at+".options", "", "an ACK with everything in it has %d bytes, but phones that don't say what they can take get at most %d: the last options are left out", size, room)
 	}
@@ -126,6 +127,22 @@ func (r *reader) warnURL(c *Config, s *Subnet, at string) {
 	r.warn(at+".provisioning_url", s.ProvisioningURL, "phones that read only an address (Cisco's option 150, older firmware) are sent to next_server over TFTP instead")
 	if strings.HasPrefix(s.ProvisioningURL, "tftp:") && !c.TFTP.Enabled {
 		r.warn(at+".provisioning_url", s.ProvisioningURL, "tftp.enabled is false")
+	}
+}
+
+// warnOptions finds values in a form that phones can't read.
+func (r *reader) warnOptions(s *Subnet, at string) {
+	for _, o := range s.Options {
+		path, text := fmt.Sprintf("%s.options.%d", at, o.Code), string(o.Data)
+		printable := !strings.ContainsFunc(text, func(c rune) bool { return c < ' ' || c > '~' })
+		switch {
+		case o.Code == 150 && (len(o.Data)%4 != 0 || printable):
+			r.warn(path, text, "phones read option 150 as addresses, not as text: write ips 10.20.0.2")
+		case (o.Code == 66 || o.Code == 160) && !printable:
+			r.warn(path, "", "phones read option %d as text: write text http://10.20.0.2/ or text 10.20.0.2", o.Code)
+		case o.Code == 66 && strings.Contains(text, "://"):
+			r.warn(path, text, "phones of vendors that have an option 66 of their own get that one; those that read only an address (Cisco's enterprise phones) would not understand a URL")
+		}
 	}
 }
 
