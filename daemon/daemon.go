@@ -191,13 +191,7 @@ func (d *Daemon) packs() *pack.Set      { return d.plan.Load().packs }
 func (d *Daemon) site() *provision.Site { return d.plan.Load().site }
 
 // recorded tells whether a device has mac as its own or another of its MACs.
-func (d *Daemon) recorded(mac dhcp.MAC) bool {
-	err := d.store.View(func(f provision.Fleet) error {
-		_, err := f.DeviceByAny(mac)
-		return err
-	})
-	return err == nil
-}
+func (d *Daemon) recorded(mac dhcp.MAC) bool { return d.service.Recorded(mac) }
 
 func (d *Daemon) transfers() int {
 	if s := d.tftp.Load(); s != nil {
