@@ -21,6 +21,20 @@ func (v *Vendor) Render(file string, p Phone) ([]byte, error) {
 	return out, err
 }
 
+// Prove renders one file like Render and reads it back in its format. Tests and checks call it.
+func (v *Vendor) Prove(file string, p Phone) ([]byte, error) {
+	m := v.model(p.Model)
+	f, err := v.file(file, m)
+	if err != nil {
+		return nil, err
+	}
+	out, params, err := v.render(file, p)
+	if err == nil {
+		err = f.compiled.Format.Verify(out, params)
+	}
+	return out, err
+}
+
 // render also gives the parameters that the bytes were written from, for reading back.
 func (v *Vendor) render(file string, p Phone) ([]byte, []render.Param, error) {
 	m := v.model(p.Model)

@@ -168,6 +168,9 @@ func (f *Format) CheckValue(value string) error {
 	if err := checkText(value); err != nil {
 		return err
 	}
+	if f.Empty != nil && *f.Empty != "" && value == *f.Empty {
+		return fmt.Errorf("is %q, the word for nothing, which this file can't carry: leave it empty instead", value)
+	}
 	if i := strings.IndexAny(value, f.Refuse); f.Refuse != "" && i >= 0 {
 		return fmt.Errorf("holds %q, which this file can't carry", value[i:i+1])
 	}

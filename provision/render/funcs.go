@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"text/template"
@@ -76,11 +77,17 @@ func Funcs() template.FuncMap {
 
 func printf(format string, args ...any) (any, error) {
 	return taint(func(a []any) (string, error) {
-		s := fmt.Sprintf(format, a...)
-		if strings.Contains(s, "%!") && !strings.Contains(format, "%!") {
+		// Whether the format fits is tried with texts of no meaning: what operators type may look like fmt's complaint.
+		try := slices.Clone(a)
+		for i := range try {
+			if _, ok := try[i].(string); ok {
+				try[i] = "x"
+			}
+		}
+		if s := fmt.Sprintf(format, try...); strings.Contains(s, "%!") && !strings.Contains(format, "%!") {
 			return "", fmt.Errorf("format %q does not fit its arguments", format)
 		}
-		return s, nil
+		return fmt.Sprintf(format, a...), nil
 	}, args...)
 }
 

@@ -255,3 +255,25 @@ func TestWith(t *testing.T) {
 		t.Errorf("%s %s", a, b)
 	}
 }
+
+// What an operator types may look like the complaint of a formatting function, or like a format's word for nothing.
+func TestTextsThatLookLikeOurs(t *testing.T) {
+	nothing := "%NULL%"
+	f := &Format{Kind: "lines", Empty: &nothing}
+	if err := f.Check(); err != nil {
+		t.Fatal(err)
+	}
+	params, err := mustCompile(t, "a = {{printf \"admin:%s\" .}}\n", f, true).Params(word("%!s(x)"))
+	if err != nil || params[0].Value != "admin:%!s(x)" {
+		t.Errorf("%v %v", params, err)
+	}
+	if _, err := mustCompile(t, "a = {{printf \"%d\" .}}\n", f, true).Params("x"); err == nil || !strings.Contains(err.Error(), "does not fit its arguments") {
+		t.Errorf("%v", err)
+	}
+	if _, err := f.Write([]Param{{"a", nothing}}); err == nil || !strings.Contains(err.Error(), `parameter a: its value is "%NULL%", the word for nothing`) {
+		t.Errorf("%v", err)
+	}
+	if b, err := f.Write([]Param{{"a", ""}}); err != nil || string(b) != "a = %NULL%\n" {
+		t.Errorf("%s %v", b, err)
+	}
+}

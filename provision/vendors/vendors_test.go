@@ -2,6 +2,7 @@ package vendors_test
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"io/fs"
 	"os"
@@ -14,6 +15,21 @@ import (
 )
 
 var update = flag.Bool("update", false, "rewrite the goldens")
+
+// TestMain lets property tests try a few devices for each of many vendors; -rapid.checks asks for more.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	asked := false
+	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "rapid.checks" })
+	var err error
+	if !asked {
+		err = flag.Set("rapid.checks", "20")
+	}
+	if err = errors.Join(err, flag.Set("rapid.nofailfile", "true")); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
 
 // load loads the packs as the program does, the experimental ones with them.
 func load(t testing.TB) *pack.Set {
