@@ -305,6 +305,9 @@ func (s *Server) writeExtension(ctx context.Context, ref string, pre Preconditio
 			return e.PutExtension(x)
 		},
 		meta: func(x *provision.Extension) *uint64 { return &x.Revision },
+		affects: func(f provision.Fleet, x *provision.Extension) ([]provision.MAC, error) {
+			return f.DevicesWith(x.Number, x.Registrar)
+		},
 	}.run(ctx, s)
 	if err != nil {
 		return nil, problem(err)

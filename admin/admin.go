@@ -31,6 +31,7 @@ type Phones interface {
 	File(ctx context.Context, mac provision.MAC, name string, subnet netip.Prefix, reveal bool) (provision.FileContent, error)
 	Status(ctx context.Context, mac provision.MAC) (provision.Status, error)
 	Explain(ctx context.Context, q provision.Question) (provision.Explanation, error)
+	Renders(f provision.Fleet, macs []provision.MAC) error // whether their files can be written as f has them
 }
 
 // Leases is the lease table. dhcp.Table is one.

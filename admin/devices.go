@@ -264,8 +264,9 @@ func (s *Server) writeDevice(ctx context.Context, mac dhcp.MAC, pre Precondition
 		check: func(f provision.Fleet, d *provision.Device) error {
 			return provision.CheckDevice(f, s.cfg.Packs(), d)
 		},
-		put:  func(e provision.Edit, d *provision.Device) error { return e.PutDevice(d) },
-		meta: func(d *provision.Device) *uint64 { return &d.Revision },
+		put:     func(e provision.Edit, d *provision.Device) error { return e.PutDevice(d) },
+		meta:    func(d *provision.Device) *uint64 { return &d.Revision },
+		affects: func(_ provision.Fleet, d *provision.Device) ([]dhcp.MAC, error) { return []dhcp.MAC{d.MAC}, nil },
 	}.run(ctx, s)
 	if err != nil {
 		return nil, problem(err)

@@ -250,7 +250,10 @@ func (s *Server) rollback(ctx context.Context, in *struct {
 		if err := provision.CheckDevice(e, s.cfg.Packs(), rec); err != nil {
 			return err
 		}
-		return e.PutDevice(rec)
+		if err := e.PutDevice(rec); err != nil {
+			return err
+		}
+		return s.cfg.Phones.Renders(e, []provision.MAC{mac})
 	})
 	if err != nil {
 		return nil, problem(err)

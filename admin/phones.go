@@ -114,7 +114,10 @@ func (s *Server) adopt(ctx context.Context, in *struct {
 		if err := provision.CheckDevice(e, s.cfg.Packs(), &d); err != nil {
 			return err
 		}
-		return e.PutDevice(&d)
+		if err := e.PutDevice(&d); err != nil {
+			return err
+		}
+		return s.cfg.Phones.Renders(e, []provision.MAC{mac})
 	})
 	if err != nil {
 		return nil, problem(err)

@@ -113,6 +113,9 @@ func (s *Server) writeProfile(ctx context.Context, name string, pre Precondition
 		},
 		put:  func(e provision.Edit, p *provision.Profile) error { return e.PutProfile(p) },
 		meta: func(p *provision.Profile) *uint64 { return &p.Revision },
+		affects: func(f provision.Fleet, p *provision.Profile) ([]provision.MAC, error) {
+			return provision.DevicesUsing(f, p.Name)
+		},
 	}.run(ctx, s)
 	if err != nil {
 		return nil, problem(err)

@@ -64,6 +64,7 @@ type write[T any] struct {
 	put     func(provision.Edit, *T) error
 	meta    func(*T) *uint64 // its revision
 	prepare func(provision.Fleet, document) error
+	affects func(provision.Fleet, *T) ([]provision.MAC, error) // devices whose files it has a part in; nil: none
 }
 
 // errUnchanged ends an edit that would change nothing: a repeated PUT makes no new revision.
@@ -102,7 +103,14 @@ func (w write[T]) run(ctx context.Context, s *Server) (rec *T, created bool, err
 			rec = old
 			return errUnchanged
 		}
-		return w.put(e, rec)
+		if err := w.put(e, rec); err != nil || w.affects == nil {
+			return err
+		}
+		macs, err := w.affects(e, rec)
+		if err != nil {
+			return err
+		}
+		return s.cfg.Phones.Renders(e, macs)
 	})
 	if err != nil && !errors.Is(err, errUnchanged) {
 		return nil, false, err
