@@ -89,7 +89,7 @@ func TestHTTPSWithItsOwnAuthority(t *testing.T) {
 		t.Fatalf("the authority's certificate: status %d", status)
 	}
 	body, _, err := r.over([]byte(ca), "/001565123456.cfg")
-	if err != nil || !strings.Contains(body, "pa55w0rd") {
+	if err != nil || !strings.Contains(body, "pa55w0rd") || !strings.Contains(body, "trusted_certificates.url = http://127.0.0.1/"+caName) {
 		t.Errorf("%v %.200q", err, body)
 	}
 	block, _ := pem.Decode([]byte(ca))

@@ -133,6 +133,9 @@ func siteOf(c *config.Config) *provision.Site {
 	site := &provision.Site{
 		Trust: proofs(p.Trust), NewPhones: &provision.NewPhones{Burst: p.NewPhones.Burst, PerMinute: p.NewPhones.PerMinute}, UnknownPhones: p.UnknownPhones, TimeZone: p.TimeZone, ExternalURL: p.ExternalURL, Settings: p.Settings,
 	}
+	if c.HTTPS.Enabled && c.HTTPS.CertFile == "" {
+		site.CAFile = caName
+	}
 	for _, s := range c.DHCP.Subnets {
 		site.Subnets = append(site.Subnets, provision.Subnet{
 			Prefix: s.Prefix, Phones: s.Phones, Trust: proofs(s.Trust), NextServer: nextServer(s), ProvisioningURL: s.ProvisioningURL,

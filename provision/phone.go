@@ -62,6 +62,9 @@ func sitePhone(site *Site, subnet Subnet, now time.Time) pack.Phone {
 	if u, err := url.Parse(p.ServerURL); err == nil {
 		p.Server = u.Hostname()
 	}
+	if site.CAFile != "" && p.ServerURL != "" {
+		p.CAURL = p.ServerURL + site.CAFile
+	}
 	return p
 }
 

@@ -62,6 +62,7 @@ type Site struct {
 	UnknownPhones string     // list, hold or ignore; "" is list
 	TimeZone      string     // IANA name, "" for none
 	ExternalURL   string     // written into phones as their server instead of the subnet's; "" for none
+	CAFile        string     // the certificate of our own authority, below the server's URL; "" when https has none
 	Settings      setting.Values
 }
 

@@ -21,6 +21,7 @@ type Phone struct {
 	Extra     map[string]string // vendor_settings of this vendor: the phone's own parameter to value
 	ServerURL string            // where the phone fetches from, ends in "/"
 	Server    string            // host of ServerURL
+	CAURL     string            // where the certificate of our own authority lies; "" when https has none
 	Now       time.Time         // never printed; the year from which time zone rules are computed
 }
 

@@ -19,6 +19,7 @@ type view struct {
 	Vendor, Model, Label         string
 	Enabled, Assigned            bool
 	URL, URLBare, Scheme, Server string
+	CAURL                        string
 	Host                         string
 	Port                         int
 	Path                         string
@@ -124,6 +125,7 @@ func (v *Vendor) newView(p Phone, m *Model, common bool) (*view, error) {
 	if err := out.setServer(p.ServerURL); err != nil {
 		return nil, err
 	}
+	out.CAURL = p.CAURL
 	for name, val := range p.Settings {
 		out.settings[name] = normal(val)
 	}
