@@ -71,14 +71,35 @@ func (s *Service) Explain(ctx context.Context, question Question) (Explanation, 
 	q.close()
 	a := q.answer
 	_, place := s.c.Site().TrustAt(question.From)
+	// The answer itself never reads the record of a phone that did not prove itself; the operator may know.
+	d, err := s.recordOf(a.MAC)
+	if err != nil {
+		return Explanation{}, err
+	}
 	return Explanation{
-		MAC: a.MAC, Recorded: q.device != nil, Enabled: q.device != nil && q.device.Enabled,
+		MAC: a.MAC, Recorded: d != nil, Enabled: d != nil && d.Enabled,
 		Vendor: a.Vendor, Model: a.Model, Subnet: q.subnet.Prefix, Trust: s.trustWords(question.From) + " in " + place,
 		Answer: &FileVerdict{
 			Outcome: a.Outcome, Reason: a.Reason, Name: a.Name, Kind: a.Kind, MAC: a.MAC, Vendor: a.Vendor,
 			Model: a.Model, Size: a.Size, Digest: a.Digest, Status: a.Status,
 		},
 	}, nil
+}
+
+// recordOf is the record of a phone, nil when there is none.
+func (s *Service) recordOf(mac MAC) (*Device, error) {
+	if mac.IsZero() {
+		return nil, nil
+	}
+	var d *Device
+	err := s.c.Records.View(func(f Fleet) (err error) {
+		d, err = f.DeviceByAny(mac)
+		return err
+	})
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
+	}
+	return d, err
 }
 
 // explainPhone tells everything that one phone would be given.
