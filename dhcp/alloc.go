@@ -111,7 +111,7 @@ func (v *View) free(subnet netip.Prefix, phone, probing bool, suits func(netip.A
 	if b == nil || !phone && b.strangersFull() {
 		return netip.Addr{}, false
 	}
-	if a, ok := b.nextFresh(suits); ok {
+	if a, ok := b.nextFresh(v.now, suits); ok {
 		return a, true
 	}
 	now := v.now.UnixNano()

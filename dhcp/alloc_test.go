@@ -135,6 +135,45 @@ func TestAwkwardAddressesC40(t *testing.T) {
 	}
 }
 
+// countingReservations tells how often it was asked.
+type countingReservations struct {
+	fakeReservations
+	asked *int
+}
+
+func (c countingReservations) HolderOf(a netip.Addr) (MAC, bool) {
+	*c.asked++
+	return c.fakeReservations.HolderOf(a)
+}
+
+// Where only reserved addresses are left, the search for another isn't made again for each client that asks.
+func TestReservedAddressesAreNotWalkedEachTime(t *testing.T) {
+	s := voice()
+	s.Prefix, s.Phones = netip.MustParsePrefix("10.20.0.0/22"), PhonesNone
+	s.Pools = []Range{{ip("10.20.1.1"), ip("10.20.2.200")}}
+	asked := 0
+	all := countingReservations{fakeReservations{}, &asked}
+	for a := ip("10.20.1.1"); a != ip("10.20.2.200"); a = a.Next() {
+		all.fakeReservations[mac(int(u32(a)))] = a
+	}
+	g := newRig(t, config(s), all, nil)
+	if d := g.want(VerdictOffered, discoverOf(1)); d.Reply.YIAddr != ip("10.20.2.200") {
+		t.Fatalf("offered %s", d.Reply.YIAddr)
+	}
+	g.want(VerdictExhausted, discoverOf(2))
+	asked = 0
+	for n := range 100 {
+		g.want(VerdictExhausted, discoverOf(10+n))
+	}
+	if asked > 100 {
+		t.Errorf("%d look-ups for a hundred clients", asked)
+	}
+	g.now = g.now.Add(2 * time.Minute) // the offer has ended
+	if d := g.want(VerdictOffered, discoverOf(3)); d.Reply.YIAddr != ip("10.20.2.200") {
+		t.Errorf("offered %s", d.Reply.YIAddr)
+	}
+}
+
 // C40: what a pool may hold and is never leased.
 func TestNeverAllocatedC40(t *testing.T) {
 	s := voice()

@@ -99,7 +99,8 @@ type book struct {
 	busy       busyHeap
 	lists      [listCount]list
 	freshCount int
-	strangers  int // pooled addresses that others than phones hold, are offered, or declined
+	barren     time.Time // until when none of the fresh ones is looked at: all were found to be reserved
+	strangers  int       // pooled addresses that others than phones hold, are offered, or declined
 	stats      Stats
 }
 
@@ -239,6 +240,7 @@ func (b *book) index(e *entry, now time.Time) {
 		p, i := b.poolAt(e.addr)
 		p.fresh[i/64] |= 1 << (i % 64)
 		b.freshCount++
+		b.barren = time.Time{}
 		b.forget(e)
 	case e.lease == nil:
 		e.where = nowhere
@@ -365,9 +367,12 @@ func (b *book) drop(e *entry, now time.Time) {
 	b.index(e, now)
 }
 
+// barrenRest is how long a search that met only reserved addresses, perhaps thousands, is not repeated.
+const barrenRest = time.Second
+
 // nextFresh finds a never-leased address that suits, going on where the last one was found.
-func (b *book) nextFresh(suits func(netip.Addr) bool) (netip.Addr, bool) {
-	if b.freshCount == 0 {
+func (b *book) nextFresh(now time.Time, suits func(netip.Addr) bool) (netip.Addr, bool) {
+	if b.freshCount == 0 || now.Before(b.barren) {
 		return netip.Addr{}, false
 	}
 	for i := range b.pools {
@@ -387,5 +392,6 @@ func (b *book) nextFresh(suits func(netip.Addr) bool) (netip.Addr, bool) {
 			}
 		}
 	}
+	b.barren = now.Add(barrenRest)
 	return netip.Addr{}, false
 }

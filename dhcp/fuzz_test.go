@@ -73,6 +73,12 @@ func FuzzDecide(f *testing.F) {
 		for range 2 {
 			checkAnswer(t, g, req, g.do(req))
 		}
+		g.link.NoWrite = true
+		d := g.do(req)
+		checkAnswer(t, g, req, d)
+		if d.Reply != nil && len(d.Changes) > 0 {
+			t.Fatalf("%s needs %d changes although nothing can be written", d.Reply.Type, len(d.Changes))
+		}
 	})
 }
 

@@ -17,7 +17,7 @@ import (
 const (
 	packetSize = 2048 // no DHCP packet comes near; what is longer is cut off by the kernel and dropped
 	batchSize  = 32
-	fewPackets = 4       // so many at once are served by the reader itself, when no worker has anything to do
+	fewPackets = 16      // so many at once are served by the reader itself, when no worker has anything to do
 	socketRoom = 4 << 20 // bytes of packets that may wait in the kernel, as far as it allows
 	ancillary  = 128
 )

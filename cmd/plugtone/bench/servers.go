@@ -37,6 +37,7 @@ dhcp:
   conflict_check: false
   subnets:
     - {subnet: %s, interface: eth0, pools: [%s-%s], routers: [10.0.0.1], dns_servers: [10.0.0.1], lease_time: 1h}
+log: {level: warn} # the others are as quiet
 provisioning: {settings: {admin_password: b3nchmark}}
 admin: {listen: ["unix:%s/admin.sock"]}
 `, data, network, firstNew, lastOfPool, dir)
