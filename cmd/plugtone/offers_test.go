@@ -40,7 +40,9 @@ func TestOffers(t *testing.T) {
 	}
 	var ids []string
 	for _, d := range dirs {
-		ids = append(ids, d.Name())
+		if d.IsDir() {
+			ids = append(ids, d.Name())
+		}
 	}
 	packs, err := pack.Load(pack.Config{Builtin: vendors.FS, Experimental: ids})
 	if err != nil {

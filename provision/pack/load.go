@@ -42,6 +42,9 @@ func Load(c Config) (*Set, error) {
 		s.vendors = append(s.vendors, v)
 	}
 	errs = append(errs, s.join(c, folders)...)
+	prefixes, err := readOUI(c.Builtin)
+	errs = append(errs, err)
+	s.addOUI(prefixes)
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}

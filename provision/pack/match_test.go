@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"plugtone/dhcp"
 )
@@ -159,5 +160,30 @@ func TestOptions(t *testing.T) {
 	}
 	if got := show("A1", dhcp.Site{ProvisioningURL: "http://" + strings.Repeat("x", 250) + "/"}); !strings.Contains(got, "at most 255") {
 		t.Error(got)
+	}
+}
+
+// The table of prefixes is asked last, knows only vendors that have a pack, and is read strictly.
+func TestOUITable(t *testing.T) {
+	files := acmeFS()
+	files["oui.csv"] = &fstest.MapFile{Data: []byte("# of a day\n0a0b0c,acme\n0a0b0d,nobody\n0a0b0c1,other\n")}
+	s, err := Load(Config{Builtin: files})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for mac, want := range map[string]string{"0a:0b:0c:00:00:01": "acme", "0a:0b:0d:00:00:01": "", "0a:0b:0e:00:00:01": ""} {
+		m, err := dhcp.ParseMAC(mac)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if id := s.Identify(Evidence{MAC: m}); id.Vendor != want || want != "" && (id.Rank != RankOUI || id.Clues[0].Confidence != "medium") {
+			t.Errorf("%s: %+v", mac, id)
+		}
+	}
+	for text, want := range map[string]string{"0a0b,acme\n": `row 1: "0a0b" is no prefix`, "0a0b0c\n": "oui.csv: "} {
+		files["oui.csv"] = &fstest.MapFile{Data: []byte(text)}
+		if _, err := Load(Config{Builtin: files}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", text, err)
+		}
 	}
 }

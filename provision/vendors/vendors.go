@@ -4,7 +4,8 @@ package vendors
 
 import "embed"
 
-// FS holds the packs, one folder per vendor.
+// FS holds the packs, one folder per vendor, and oui.csv, the MAC prefixes of makers of phones.
 //
-//go:embed */vendor.yaml */*.tmpl
+//go:generate go run ./ouigen
+//go:embed */vendor.yaml */*.tmpl oui.csv
 var FS embed.FS

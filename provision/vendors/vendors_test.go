@@ -40,7 +40,9 @@ func load(t testing.TB) *pack.Set {
 	}
 	var ids []string
 	for _, d := range dirs {
-		ids = append(ids, d.Name())
+		if d.IsDir() {
+			ids = append(ids, d.Name())
+		}
 	}
 	s, err := pack.Load(pack.Config{Builtin: vendors.FS, Experimental: ids})
 	if err != nil {
