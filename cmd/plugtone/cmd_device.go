@@ -25,7 +25,7 @@ func deviceCommand(a *app) *cobra.Command {
 		showCommand(a, "MAC", "Show a device and how it stands", (*client.Client).Devices, printDevice),
 		remove, deviceSwitch(a, "enable", true, "Give a device its accounts again"),
 		deviceSwitch(a, "disable", false, "Give a device a configuration without accounts and keys"),
-		deviceFiles(a), deviceDiff(a), deviceHistory(a), deviceRollback(a),
+		deviceFiles(a), deviceDiff(a), deviceHistory(a), deviceRollback(a), deviceEnroll(a), deviceCredentials(a),
 	} {
 		checkMAC(sub)
 		c.AddCommand(sub)

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"plugtone/admin/client"
+	"plugtone/dhcp"
+	"plugtone/provision/setting"
+)
+
+func deviceEnroll(a *app) *cobra.Command {
+	var all bool
+	var length, from string
+	c := &cobra.Command{
+		Use: "enroll [MAC]", Args: cobra.MaximumNArgs(1), Short: "For a time, let a phone have its files without a proof",
+		Long: "For a time, let a phone have its files without any other proof: for its first boot away from the networks that are leased\n" +
+			"here. With --all it holds for every phone, and leases of new phones that came too fast are proof again at once.\n" +
+			"Whoever asks from there meanwhile gets the passwords: keep it short, and name the place with --from.",
+		Example: `  plugtone device enroll 00:15:65:12:34:56 --for 30m --from 198.51.100.0/24
+  plugtone device enroll --all --for 30m
+  plugtone device enroll --all --for 0s   # closes it`,
+		RunE: func(c *cobra.Command, args []string) error {
+			mac := ""
+			switch {
+			case all == (len(args) == 1):
+				return usagef("name one phone, or --all")
+			case length == "":
+				return usagef("--for is needed: how long, such as 30m")
+			case !all:
+				m, err := dhcp.ParseMAC(args[0])
+				if err != nil {
+					return usageError{err}
+				}
+				mac = m.String()
+			}
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			w, err := cl.Enroll(c.Context(), mac, length, from)
+			if err != nil {
+				return err
+			}
+			if d, err := setting.ParseDuration(length); err == nil && d == 0 {
+				return a.done(c, w, "closed")
+			}
+			return a.done(c, w, "%s", w)
+		},
+	}
+	f := c.Flags()
+	f.BoolVar(&all, "all", false, "every phone; lifts the freeze of new phones too")
+	f.StringVar(&length, "for", "", "how long, such as 30m; 0s closes the window")
+	f.StringVar(&from, "from", "", "only for requests from these addresses, such as 198.51.100.0/24")
+	return c
+}
+
+func deviceCredentials(a *app) *cobra.Command {
+	var reveal, rotate, all bool
+	c := &cobra.Command{
+		Use: "credentials [MAC]", Args: cobra.MaximumNArgs(1), Short: "A phone's own user and password at this server",
+		Long: "Each phone has a user and a password of its own, with which it is served where no lease proves who it is. They are written\n" +
+			"into the phone's configuration together with provisioning.external_url. --rotate makes a new password; the old one counts\n" +
+			"until the phone has used the new one. --csv prints those of all phones, for the redirect services of vendors.",
+		Example: `  plugtone device credentials 00:15:65:12:34:56 --reveal
+  plugtone device credentials 00:15:65:12:34:56 --rotate
+  plugtone device credentials --csv`,
+		RunE: func(c *cobra.Command, args []string) error {
+			if all == (len(args) == 1) {
+				return usagef("name one phone, or --csv for all")
+			}
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			if all {
+				return cl.ExportCredentials(c.Context(), c.OutOrStdout())
+			}
+			mac, err := dhcp.ParseMAC(args[0])
+			if err != nil {
+				return usageError{err}
+			}
+			if rotate {
+				if _, err := cl.RotateCredentials(c.Context(), mac.String()); err != nil {
+					return err
+				}
+				say(c, "device %s has a new password; it learns it with its next fetch", mac)
+			}
+			l, err := cl.Credentials(c.Context(), mac.String(), reveal)
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return printJSON(c, l)
+			}
+			return printLogin(c, l, reveal)
+		},
+	}
+	f := c.Flags()
+	f.BoolVar(&reveal, "reveal", false, "show the password")
+	f.BoolVar(&rotate, "rotate", false, "make a new password")
+	f.BoolVar(&all, "csv", false, "all phones, with passwords, as CSV")
+	c.MarkFlagsMutuallyExclusive("csv", "rotate")
+	return c
+}
+
+func printLogin(c *cobra.Command, l client.Login, reveal bool) error {
+	var f fields
+	f.add("device", l.MAC.String())
+	if l.User == "" {
+		return fmt.Errorf("device %s has no credentials yet\nhint: plugtone device credentials %s --rotate makes them", l.MAC, l.MAC)
+	}
+	f.add("user", l.User)
+	switch {
+	case reveal:
+		f.add("password", l.Password)
+	default:
+		f.add("password", "***")
+	}
+	if l.Changing {
+		f.add("changing", "the password before counts too, until the phone has used this one")
+	}
+	f.add("url", l.URL)
+	return f.print(c.OutOrStdout())
+}

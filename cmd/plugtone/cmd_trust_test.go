@@ -1,0 +1,41 @@
+package main
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func TestTrustCommands(t *testing.T) {
+	s := newShell(t)
+	s.office()
+	for _, tt := range []struct {
+		line     string
+		status   int
+		out, err string
+	}{
+		{"device enroll " + desk + " --for 30m --from 198.51.100.0/24", 0, `files of ` + desk + ` need no proof from 198\.51\.100\.0/24 until `, ""},
+		{"device enroll --all --for 30m --json", 0, `"until"`, ""},
+		{"device enroll --for 30m", 2, "", `name one phone, or --all`},
+		{"device enroll " + desk + " --all --for 30m", 2, "", `name one phone, or --all`},
+		{"device enroll " + desk, 2, "", `--for is needed`},
+		{"device enroll 00:15:65 --for 30m", 2, "", `none of 001565123456`},
+		{"device enroll 00:15:65:99:99:99 --for 30m", 1, "", `not found`},
+		{"device enroll --all --for soon", 1, "", `soon`},
+		{"device enroll --all --for 3d", 1, "", `allowed is 0s`},
+		{"device credentials " + desk, 0, `(?s)user +001565123456\npassword +\*\*\*\nurl +http://10\.20\.0\.2/`, ""},
+		{"device credentials " + desk + " --reveal", 0, `password +[a-z2-9]{20}\n`, ""},
+		{"device credentials " + desk + " --rotate", 0, `changing +the password before counts too`, `has a new password`},
+		{"device credentials --csv", 0, `(?m)^mac,vendor,model,label,url,user,password\n` + desk + `,acme,A4,Front Desk Phone,http://10\.20\.0\.2/,001565123456,[a-z2-9]{20}$`, ""},
+		{"device credentials", 2, "", `name one phone`},
+		{"device credentials 00:15:65:99:99:99", 1, "", `not found`},
+	} {
+		status, out, errs := s.run(tt.line)
+		if status != tt.status || !regexp.MustCompile(tt.out).MatchString(out) || !regexp.MustCompile(tt.err).MatchString(errs) {
+			t.Errorf("plugtone %s: status %d\n%s%s", tt.line, status, out, errs)
+		}
+	}
+	if before, after := s.ok("device credentials "+desk+" --reveal"), s.ok("device show "+desk); strings.Contains(after, strings.Fields(before)[5]) {
+		t.Error("device show prints the password")
+	}
+}
