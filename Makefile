@@ -2,6 +2,7 @@
 # make test    installs what the tests need, then runs everything
 # make bench   the benchmarks
 # make bench-dhcp    DHCP beside Kea and dnsmasq in network namespaces, with the ratios; installs both (ARGS=-quick, -help)
+# make bench-files   TFTP and HTTP beside dnsmasq, atftpd and nginx in network namespaces, with the ratios; installs them (ARGS='-only http', -help)
 # make fuzz    every fuzz target, one after the other (FUZZTIME=60s)
 # make build   bin/plugtone
 # make lint    gofmt, vet, staticcheck
@@ -19,7 +20,7 @@ SUDO     := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 TEST_TOOLS := udhcpc:udhcpc dhclient:isc-dhcp-client dhcrelay:isc-dhcp-relay tftp:tftp-hpa atftp:atftp curl:curl \
               ip:iproute2 ping:iputils-ping openssl:openssl systemd-analyze:systemd
 
-.PHONY: demo test bench bench-dhcp fuzz build lint install tools
+.PHONY: demo test bench bench-dhcp bench-files fuzz build lint install tools
 
 demo: build
 	$(BIN) demo $(ARGS)
@@ -50,6 +51,13 @@ BENCH_TOOLS := kea-dhcp4:kea-dhcp4-server perfdhcp:kea-admin dnsmasq:dnsmasq-bas
 bench-dhcp: build
 	@$(MAKE) --no-print-directory tools TEST_TOOLS='$(BENCH_TOOLS)'
 	PATH="$$PATH:/sbin:/usr/sbin" $(GO) run ./cmd/plugtone/bench $(ARGS)
+
+# Debian's atftpd and nginx-light may start when they are installed; what is measured are processes of the benchmark's own.
+BENCH_FILES_TOOLS := dnsmasq:dnsmasq-base atftpd:atftpd nginx:nginx-light ip:iproute2
+
+bench-files: build
+	@$(MAKE) --no-print-directory tools TEST_TOOLS='$(BENCH_FILES_TOOLS)'
+	PATH="$$PATH:/sbin:/usr/sbin" $(GO) run ./cmd/plugtone/benchfiles $(ARGS)
 
 # Installs the packages of missing programs only; /sbin is where Debian keeps some of them.
 tools:

@@ -1,0 +1,238 @@
+// Command benchfiles measures plugtone's file servers beside dnsmasq, atftpd and nginx (make bench-files): the same bytes, in
+// the same run, each server in a network namespace of its own, asked from another one by the phones' own addresses. What
+// plugtone serves is what it serves every day: rendered from records, on proof by lease; the others read files from disk.
+//
+// Two things are printed: files a second, which on a small machine is as much the load generator's figure as the server's, and
+// the server's CPU time for each file from the operating system's accounting, which is not. Nothing is asserted.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"plugtone/cmd/plugtone/netlab"
+)
+
+func main() {
+	if len(os.Args) == 3 && os.Args[1] == "load" {
+		if err := generate(os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, "benchfiles: load:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	if status, ran := netlab.Enter(); ran {
+		os.Exit(status)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "benchfiles:", err)
+		os.Exit(1)
+	}
+}
+
+// workload is one thing that is measured, of plugtone and of the program beside it.
+type workload struct {
+	name   string
+	beside string
+	goal   string
+	load   load
+}
+
+// workloads are those of the project's aims.
+var workloads = []workload{
+	{"tftp, 10 kB, 50 clients, no options", "dnsmasq", "0.9, aim 1.5", load{Kind: "tftp", Clients: 50}},
+	{"tftp, 10 kB, 50 clients, blksize 1428", "dnsmasq", "0.9, aim 1.5", load{Kind: "tftp", Clients: 50, Blksize: 1428}},
+	{"tftp, 50 MB, 1 client, blksize 1428", "atftpd", "0.9", load{Kind: "tftp", Clients: 1, Blksize: 1428, File: bigFile}},
+	{"tftp, 50 MB, 20 clients, blksize 1428", "atftpd", "0.9", load{Kind: "tftp", Clients: 20, Blksize: 1428, File: bigFile}},
+	{"http, 10 kB, 50 clients, kept alive", "nginx", "0.6, aim 0.75", load{Kind: "http", Clients: 50, Keep: true}},
+	{"http, 10 kB, 50 clients, a connection each", "nginx", "0.5, aim 0.65", load{Kind: "http", Clients: 50}},
+	{"http, 50 MB, 4 clients", "nginx", "-", load{Kind: "http", Clients: 4, Keep: true, File: bigFile}},
+}
+
+// options of the command line.
+type options struct {
+	program string
+	dir     string
+	period  time.Duration
+	rounds  int
+	only    string
+	devices int
+}
+
+func run(ctx context.Context) error {
+	var o options
+	flag.StringVar(&o.program, "plugtone", "bin/plugtone", "the program to measure")
+	flag.StringVar(&o.dir, "dir", "bin", "folder on the disk to measure with")
+	flag.DurationVar(&o.period, "period", 4*time.Second, "of each run")
+	flag.IntVar(&o.rounds, "rounds", 3, "runs of each, in turn; the median counts")
+	flag.StringVar(&o.only, "only", "", "only workloads with this in their name")
+	flag.IntVar(&o.devices, "devices", 100_000, "devices on record, for the comparison with 100")
+	flag.Parse()
+	work, err := os.MkdirTemp(o.dir, "benchfiles-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(work)
+	if o.dir, err = filepath.Abs(work); err != nil {
+		return err
+	}
+	if o.program, err = exec.LookPath(o.program); err == nil {
+		o.program, err = filepath.Abs(o.program)
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Println(machine())
+	for _, w := range workloads {
+		if strings.Contains(w.name, o.only) {
+			if err := compare(ctx, o, w); err != nil {
+				return fmt.Errorf("%s: %w", w.name, err)
+			}
+		}
+	}
+	if strings.Contains("devices", o.only) {
+		return manyDevices(ctx, o)
+	}
+	return nil
+}
+
+// compare measures plugtone and the program beside it in turn.
+func compare(ctx context.Context, o options, w workload) error {
+	ours, err := start(ctx, o, "plugtone", phones)
+	if err != nil {
+		return err
+	}
+	defer ours.close()
+	theirs, err := startBeside(ctx, o, w.beside, ours)
+	if err != nil {
+		return err
+	}
+	defer theirs.close()
+	a, b, err := inTurn(o, w.load, ours, theirs)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("\n%s\n  %-9s %s\n  %-9s %s\n", w.name, ours.name, a, theirs.name, b)
+	fmt.Printf("  plugtone/%s: rate %.2f (reach %s), CPU a file %.2f\n", w.beside, a.rate()/b.rate(), w.goal, a.cpu()/b.cpu())
+	return nil
+}
+
+// inTurn runs the same load against two servers, one after the other, and again.
+func inTurn(o options, l load, a, b *server) (sample, sample, error) {
+	var of [2][]sample
+	for range o.rounds {
+		for i, s := range []*server{a, b} {
+			got, err := s.ask(l, o.period)
+			if err != nil {
+				return sample{}, sample{}, fmt.Errorf("%s: %w", s.name, err)
+			}
+			of[i] = append(of[i], got)
+		}
+	}
+	return median(of[0]), median(of[1]), nil
+}
+
+func median(all []sample) sample {
+	slices.SortFunc(all, func(a, b sample) int { return int(a.rate() - b.rate()) })
+	return all[len(all)/2]
+}
+
+// manyDevices compares a daemon with few devices on record with one that has very many.
+func manyDevices(ctx context.Context, o options) error {
+	few, err := start(ctx, o, "plugtone", phones)
+	if err != nil {
+		return err
+	}
+	defer few.close()
+	many, err := start(ctx, o, "plugtone", o.devices)
+	if err != nil {
+		return err
+	}
+	defer many.close()
+	for _, l := range []load{{Kind: "http", Clients: 50, Keep: true}, {Kind: "tftp", Clients: 50, Blksize: 1428}} {
+		a, b, err := inTurn(o, l, many, few)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("\n%s, %d devices on record beside %d\n  %-9d %s\n  %-9d %s\n", l.Kind, o.devices, phones, o.devices, a, phones, b)
+		fmt.Printf("  CPU a file %.2f (reach 1.2)\n", a.cpu()/b.cpu())
+	}
+	return nil
+}
+
+// sample is one run.
+type sample struct {
+	loaded
+	used time.Duration // CPU of the server
+}
+
+func (s sample) rate() float64 { return float64(s.Files) / s.Took.Seconds() }
+func (s sample) cpu() float64  { return float64(s.used.Microseconds()) / float64(max(s.Files, 1)) }
+
+func (s sample) String() string {
+	text := fmt.Sprintf("%8.1f files/s  %7.1f MB/s  CPU %8.0f µs a file  p50 %7.2f ms  p99 %7.2f ms", s.rate(), float64(s.Bytes)/1e6/s.Took.Seconds(), s.cpu(),
+		float64(s.P50.Microseconds())/1000, float64(s.P99.Microseconds())/1000)
+	if s.Failed > 0 {
+		text += fmt.Sprintf("  %d FAILED: %s", s.Failed, s.Why)
+	}
+	return text
+}
+
+// ask has the phones' namespace ask a server for so long.
+func (s *server) ask(l load, period time.Duration) (sample, error) {
+	l.Server, l.Period, l.Phones = serverAddr.String(), period, phones
+	spec, err := json.Marshal(l)
+	if err != nil {
+		return sample{}, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return sample{}, err
+	}
+	before, err := treeTime(s.cmd.Process.Pid)
+	if err != nil {
+		return sample{}, err
+	}
+	cmd := s.clients.Command(s.ctx, self, "load", string(spec))
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return sample{}, err
+	}
+	after, err := treeTime(s.cmd.Process.Pid)
+	if err != nil {
+		return sample{}, err
+	}
+	var got sample
+	if err := json.Unmarshal(out, &got.loaded); err != nil {
+		return sample{}, err
+	}
+	got.used = after - before
+	return got, nil
+}
+
+func machine() string {
+	model := "unknown processor"
+	text, err := os.ReadFile("/proc/cpuinfo")
+	if err == nil {
+		for line := range strings.Lines(string(text)) {
+			if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+				model = strings.TrimSpace(value)
+				break
+			}
+		}
+	}
+	return fmt.Sprintf("%s, %d CPUs, %s", model, runtime.NumCPU(), runtime.Version())
+}

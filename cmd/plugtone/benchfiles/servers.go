@@ -1,0 +1,318 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"plugtone/cmd/plugtone/netlab"
+	"plugtone/dhcp"
+	"plugtone/provision"
+	"plugtone/store"
+)
+
+// phones ask; there may be more devices on record.
+const phones = 100
+
+// bigFile has the size of firmware, and a name that no pack knows: firmware is only for devices that name it.
+const (
+	bigFile = "bench.dat"
+	bigSize = 50_000_000
+)
+
+var (
+	serverAddr = netip.MustParseAddr("10.0.0.2")
+	network    = netip.MustParsePrefix("10.0.0.0/16")
+)
+
+// server is one program that runs, and where it is asked from.
+type server struct {
+	ctx     context.Context
+	name    string
+	dir     string
+	lab     *netlab.Lab
+	host    *netlab.Namespace
+	clients *netlab.Namespace
+	cmd     *exec.Cmd
+}
+
+// newServer makes two namespaces with a cable between them. All phones live in one of them.
+func newServer(ctx context.Context, o options, name string) (*server, error) {
+	lab, err := netlab.New()
+	if err != nil {
+		return nil, err
+	}
+	s := &server{ctx: ctx, name: name, lab: lab}
+	if s.dir, err = os.MkdirTemp(o.dir, name+"-"); err == nil {
+		err = os.Chmod(s.dir, 0o755)
+	}
+	if err == nil {
+		s.host, err = lab.Namespace("server")
+	}
+	if err == nil {
+		s.clients, err = lab.Namespace("phones")
+	}
+	if err != nil {
+		return s, err
+	}
+	var addrs []netip.Prefix
+	for n := range phones {
+		addrs = append(addrs, netip.PrefixFrom(phoneAddr(n), network.Bits()))
+	}
+	return s, lab.Link(netlab.Port{Namespace: s.host, Name: "eth0", Addrs: []netip.Prefix{netip.PrefixFrom(serverAddr, network.Bits())}},
+		netlab.Port{Namespace: s.clients, Name: "eth0", Addrs: addrs})
+}
+
+func (s *server) close() {
+	if s == nil {
+		return
+	}
+	_ = s.lab.Close()
+	if s.cmd != nil && s.cmd.Process != nil {
+		_ = s.cmd.Wait()
+	}
+}
+
+// launch starts a program and waits until phone 0 gets its file.
+func (s *server) launch(kind string, args ...string) error {
+	log, err := os.Create(filepath.Join(s.dir, "log"))
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	s.cmd = s.host.Command(s.ctx, args[0], args[1:]...)
+	s.cmd.Stdout, s.cmd.Stderr = log, log
+	if err := s.cmd.Start(); err != nil {
+		return err
+	}
+	for range 300 {
+		if _, err = s.fetch(kind, 0); err == nil {
+			return nil
+		}
+		select {
+		case <-s.ctx.Done():
+			return s.ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	said, _ := os.ReadFile(log.Name())
+	return fmt.Errorf("%s does not answer: %w\n%s", s.name, err, said)
+}
+
+// fetch gets a phone's own file, as that phone.
+func (s *server) fetch(kind string, n int) (body []byte, err error) {
+	if kind == "tftp" {
+		err = s.clients.Do(func() error {
+			l := load{Server: serverAddr.String()}
+			_, err := l.tftp(phoneAddr(n))(phoneFile(n))
+			return err
+		})
+		return nil, err
+	}
+	c := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, addr string) (conn net.Conn, err error) {
+		err = s.clients.Do(func() error {
+			conn, err = (&net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(phoneAddr(n), 0))}).DialContext(ctx, network, addr)
+			return err
+		})
+		return conn, err
+	}}}
+	resp, err := c.Get("http://" + serverAddr.String() + "/" + phoneFile(n))
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, errors.New(resp.Status)
+	}
+	return io.ReadAll(resp.Body)
+}
+
+// start starts plugtone as it is installed: log, timelines, metrics and all.
+func start(ctx context.Context, o options, name string, devices int) (*server, error) {
+	s, err := newServer(ctx, o, name)
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	data := filepath.Join(s.dir, "data")
+	if err := seed(data, devices); err != nil {
+		s.close()
+		return nil, err
+	}
+	config := filepath.Join(s.dir, "plugtone.yaml")
+	text := fmt.Sprintf(`data_dir: %s
+dhcp:
+  conflict_check: false
+  subnets:
+    - {subnet: %s, interface: eth0, pools: [10.0.1.0-10.0.9.255], routers: [10.0.0.1], lease_time: 8d}
+provisioning: {settings: {admin_password: b3nchmark}}
+admin: {listen: ["unix:%s/admin.sock"]}
+`, data, network, s.dir)
+	err = os.WriteFile(config, []byte(text), 0o644)
+	if err == nil {
+		err = s.launch("http", o.program, "serve", "--config", config)
+	}
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// seed writes what an operator would have entered and what DHCP would have leased.
+func seed(dir string, devices int) (err error) {
+	s, err := store.Open(store.Config{Dir: dir, Now: time.Now, Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	now := time.Now().UTC().Truncate(time.Second)
+	var leases []dhcp.Change
+	for n := range phones {
+		leases = append(leases, dhcp.Change{Lease: dhcp.Lease{Addr: phoneAddr(n), MAC: phoneMAC(n), Subnet: network, State: dhcp.LeaseActive,
+			FirstSeen: now, Starts: now, Expires: now.Add(24 * time.Hour), VendorClass: "yealink"}})
+	}
+	if err := s.WriteLeases(leases); err != nil {
+		return err
+	}
+	// Parameters of the operator's own, for a file of 10 kB.
+	extra := map[string]string{}
+	for i := range 12 {
+		extra[fmt.Sprintf("bench.parameter.%03d", i)] = strings.Repeat("x", 32)
+	}
+	const batch = 5000
+	for from := 0; from < devices; from += batch {
+		err := s.Edit("bench", "seed", func(e provision.Edit) error {
+			if from == 0 {
+				err := e.PutRegistrar(&provision.Registrar{Name: "main", Host: "pbx.example.com", Port: 5060, Transport: "udp", RegisterExpires: provision.Duration(time.Hour)})
+				if err != nil {
+					return err
+				}
+			}
+			for n := from; n < min(from+batch, devices); n++ {
+				number := strconv.Itoa(100_000 + n)
+				d := &provision.Device{MAC: phoneMAC(n), Vendor: "yealink", Model: "T46U", Enabled: true,
+					Lines: []provision.Line{{Position: 1, Extension: number, Registrar: "main"}}}
+				if n < phones {
+					d.VendorSettings = map[string]map[string]string{"yealink": extra}
+				}
+				if err := errors.Join(e.PutExtension(&provision.Extension{Number: number, Registrar: "main", Password: "s3cret"}), e.PutDevice(d)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	files := filepath.Join(dir, "files")
+	return errors.Join(os.MkdirAll(files, 0o755), os.WriteFile(filepath.Join(files, bigFile), big(), 0o644))
+}
+
+func big() []byte {
+	b := make([]byte, bigSize)
+	for i := range b {
+		b[i] = byte(i * 7)
+	}
+	return b
+}
+
+// startBeside starts the other program with the very bytes that ours gives.
+func startBeside(ctx context.Context, o options, name string, ours *server) (*server, error) {
+	s, err := newServer(ctx, o, name)
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	files := filepath.Join(s.dir, "files")
+	if err = os.Mkdir(files, 0o755); err == nil {
+		err = os.WriteFile(filepath.Join(files, bigFile), big(), 0o644)
+	}
+	for n := 0; n < phones && err == nil; n++ {
+		var body []byte
+		if body, err = ours.fetch("http", n); err == nil {
+			err = os.WriteFile(filepath.Join(files, phoneFile(n)), body, 0o644)
+		}
+	}
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	switch name {
+	case "dnsmasq":
+		err = s.launch("tftp", "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--enable-tftp", "--tftp-root="+files, "--tftp-max=1000", "--user=root", "--log-facility=-", "--quiet-tftp")
+	case "atftpd":
+		err = s.launch("tftp", "atftpd", "--daemon", "--no-fork", "--user=root", "--group=root", "--maxthread=1000", "--logfile="+filepath.Join(s.dir, "atftpd.log"), files)
+	case "nginx":
+		conf := filepath.Join(s.dir, "nginx.conf")
+		text := fmt.Sprintf(`daemon off; user root; worker_processes auto; pid %[1]s/nginx.pid; error_log %[1]s/error.log;
+events { worker_connections 2048; }
+http { access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000000; default_type text/plain; server { listen 80; root %[2]s; } }
+`, s.dir, files)
+		if err = os.WriteFile(conf, []byte(text), 0o644); err == nil {
+			err = s.launch("http", "nginx", "-c", conf, "-p", s.dir)
+		}
+	default:
+		err = fmt.Errorf("no program %q to compare with", name)
+	}
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// treeTime is the CPU time of a process and its children, in user and kernel, also of threads that have ended.
+func treeTime(pid int) (time.Duration, error) {
+	all, err := os.ReadDir("/proc")
+	if err != nil {
+		return 0, err
+	}
+	parents, times := map[int]int{}, map[int]time.Duration{}
+	for _, e := range all {
+		id, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		text, err := os.ReadFile("/proc/" + e.Name() + "/stat")
+		if err != nil {
+			continue // it has ended
+		}
+		// The name in parentheses may hold anything; what follows it are numbers (proc_pid_stat(5)).
+		f := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+		if len(f) < 13 {
+			continue
+		}
+		parent, _ := strconv.Atoi(f[1])
+		user, _ := strconv.Atoi(f[11])
+		kernel, _ := strconv.Atoi(f[12])
+		parents[id], times[id] = parent, time.Duration(user+kernel)*time.Second/100 // USER_HZ is 100 on Linux
+	}
+	if _, ok := times[pid]; !ok {
+		return 0, fmt.Errorf("process %d has ended", pid)
+	}
+	var sum time.Duration
+	for id, t := range times {
+		for up := id; up > 1; up = parents[up] {
+			if up == pid {
+				sum += t
+				break
+			}
+		}
+	}
+	return sum, nil
+}
