@@ -18,7 +18,7 @@ func (s *Service) Advise(c dhcp.Client, site dhcp.Site) dhcp.Advice {
 	if a.Reason == "" {
 		a.Reason = "not recognised as a phone"
 	}
-	d, err := s.recordOf(c.MAC)
+	d, err := s.knownDevice(c.MAC)
 	switch {
 	case err != nil:
 		// The address and what can be recognised are worth more than silence.
@@ -47,9 +47,9 @@ func (s *Service) Advise(c dhcp.Client, site dhcp.Site) dhcp.Advice {
 	return a
 }
 
-// recordOf is the device that has mac, nil without one. DHCP asks for every packet, mostly about a MAC that it asked about a
+// knownDevice is the device that has mac, nil without one. DHCP asks for every packet, mostly about a MAC that it asked about a
 // moment ago: then records that can tell their revision aside aren't opened.
-func (s *Service) recordOf(mac MAC) (*Device, error) {
+func (s *Service) knownDevice(mac MAC) (*Device, error) {
 	if r, ok := s.c.Records.(interface{ Revision() uint64 }); ok {
 		if d, ok := s.devices.get(deviceKey{mac, r.Revision()}); ok {
 			return d, nil
