@@ -291,7 +291,7 @@ func TestExplainFile(t *testing.T) {
 	if x := ask("/001565123456.cfg", "10.20.1.7"); x.Answer.Outcome != provision.Served || x.Answer.Digest == "" || !x.Recorded {
 		t.Errorf("%+v", x.Answer)
 	}
-	if x := ask("/001565123456.cfg", "192.0.2.1"); x.Answer.Outcome != provision.Refused || !strings.Contains(x.Answer.Reason, "192.0.2.1 is not leased by us") || x.Recorded {
+	if x := ask("/001565123456.cfg", "192.0.2.1"); x.Answer.Outcome != provision.Refused || !strings.Contains(x.Answer.Reason, "192.0.2.1 is not leased by us") || !x.Recorded {
 		t.Errorf("%+v", x.Answer)
 	}
 }

@@ -44,6 +44,7 @@ func (q *inquiry) limit() {
 			q.answer.Reason += "; slowed until " + when + ": it asked for the files of too many phones"
 		}
 	case q.answer.Challenge != "" && q.sent == nil:
+		q.answer.Reason += "; unless it logs in it is shut out until " + when + ": it asked for the files of too many phones"
 	default:
 		q.close()
 		a := &q.answer

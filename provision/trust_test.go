@@ -531,7 +531,7 @@ func TestGuessing(t *testing.T) {
 		t.Errorf("a common file: %+v", a)
 	}
 	x, err := h.Explain(context.Background(), provision.Question{Path: guess(1), From: r.From})
-	if err != nil || !strings.Contains(x.Answer.Reason, "no proof") {
+	if err != nil || !strings.Contains(x.Answer.Reason, "unless it logs in it is shut out until 2026-11-22T12:10:00Z") {
 		t.Errorf("explain: %+v, %v", x.Answer, err)
 	}
 	// A phone there that can prove itself goes on: it is challenged, and served.

@@ -324,3 +324,16 @@ func waitFor(t testing.TB, ok func() bool) {
 		}
 	}
 }
+
+// Who guesses gets no answer, and is told of all the same.
+func TestSilentRefusal(t *testing.T) {
+	s := start(t, Config{}, &answers{f: func(provision.Request) provision.Answer {
+		return provision.Answer{Outcome: provision.Refused, Status: 404, Reason: "too many", Silent: true}
+	}})
+	p := newPhone(t, "127.0.0.1")
+	p.send(s.addr, rrq("001565123456.cfg", "octet"))
+	if r := s.reported(t); r.err != nil || r.ans.Outcome != provision.Refused {
+		t.Errorf("%+v", r)
+	}
+	p.silent(50 * time.Millisecond)
+}
