@@ -157,3 +157,33 @@ option60,mine M1,M1,,,synthetic
 		t.Errorf("%v\n%s", err, out)
 	}
 }
+
+// The packs of the page "a new phone in ten minutes" are what it says they are: whole, as they stand there.
+func TestTenMinutes(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join(root, "provision/vendors/TEN-MINUTES.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var blocks []string
+	for i, part := range strings.Split(string(page), "\n```") {
+		if i%2 == 1 {
+			_, text, _ := strings.Cut(part, "\n")
+			blocks = append(blocks, text+"\n")
+		}
+	}
+	if len(blocks) < 3 {
+		t.Fatalf("the page has %d blocks", len(blocks))
+	}
+	dir := unpack(t, "-- digium-own/vendor.yaml --\n"+blocks[0]+"-- zephyr/vendor.yaml --\n"+blocks[1]+"-- zephyr/device.tmpl --\n"+blocks[2])
+	status, out, errs := command(t, "vendor", "check", "--update", dir)
+	if status != 0 || !strings.Contains(errs, "zephyr/testdata/z100.txtar written") || !strings.Contains(out, "extending digium: no faults") {
+		t.Errorf("status %d\n%s%s", status, out, errs)
+	}
+	story, err := os.ReadFile("testdata/script/vendor_packs.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(story), "-- vendors/zephyr/device.tmpl --\n"+blocks[2]) || !strings.Contains(string(story), "-- vendors/digium-own/vendor.yaml --\n"+blocks[0][:40]) {
+		t.Error("the story does not try the page's packs")
+	}
+}
