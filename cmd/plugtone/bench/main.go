@@ -103,7 +103,7 @@ type result struct {
 	server string
 	held   int
 	start  time.Duration // from its start until it answered
-	memory int           // kB, resident, after all runs
+	memory int           // kB, resident, after the last run
 	slow   sample        // at the rate given
 	fast   sample        // at ten times that, zero when it could not
 	top    sample        // the highest rate with under 1 % lost
@@ -119,7 +119,11 @@ func measure(ctx context.Context, o options, name string, held int) (result, err
 	}
 	defer b.close()
 	r.start = b.started
-	if r.slow, err = b.ask(o.rate); err != nil || o.keepRate {
+	r.slow, err = b.ask(o.rate)
+	if err != nil {
+		return r, err
+	}
+	if r.memory, err = residentKB(b.pid); err != nil || o.keepRate {
 		return r, err
 	}
 	if r.top, err = b.climb(o.rate); err != nil {
