@@ -182,7 +182,9 @@ func TestForeignClientsUpload(t *testing.T) {
 		client, debian string
 		args           func(port string) []string
 	}{
-		{"tftp", "tftp-hpa", func(port string) []string { return []string{"-m", "octet", "127.0.0.1", port, "-c", "put", from, "x.log"} }},
+		{"tftp", "tftp-hpa", func(port string) []string {
+			return []string{"-m", "octet", "127.0.0.1", port, "-c", "put", from, "x.log"}
+		}},
 		{"tftp", "tftp-hpa", func(port string) []string {
 			return []string{"-m", "netascii", "127.0.0.1", port, "-c", "put", from, "x.log"}
 		}},
