@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -83,8 +84,8 @@ type Daemon struct {
 	first  *plan // what was started with: listeners can't change later
 	reload sync.Mutex
 
-	// room is never touched, so it costs no memory. The collector counts it as used and lets twice its size grow before it
-	// looks for garbage: a small heap would be collected many times a second in a rush.
+	// room is never touched, so it costs no memory. The collector counts it as used, and waits for half of what is used to
+	// come on top (cmd/plugtone): a small heap alone would be collected many times a second in a rush.
 	room []byte
 
 	up        atomic.Bool
@@ -102,7 +103,7 @@ func New(o Options) (*Daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Daemon{opts: o, level: new(slog.LevelVar), started: o.Now(), first: p, room: make([]byte, 24<<20)}
+	d := &Daemon{opts: o, level: new(slog.LevelVar), started: o.Now(), first: p, room: make([]byte, 32<<20)}
 	d.level.Set(levelOf(p.cfg))
 	d.log = newLog(o.Log, p.cfg.Log.Format, d.level)
 	d.plan.Store(p)
@@ -141,6 +142,7 @@ func (d *Daemon) join(p *plan) (err error) {
 	if err := d.table.Load(d.store.LoadLeases); err != nil {
 		return fmt.Errorf("load leases: %w", err)
 	}
+	debug.FreeOSMemory() // reading them leaves as much garbage as there are leases
 	d.service, err = provision.New(provision.Config{
 		Records: d.store, Leases: d.table, Packs: d.packs, Site: d.site, Fetches: d.store.Fetches, Files: d.files, Uploads: d.uploads, Now: d.opts.Now,
 		Neighbor: d.neighbors().of, Alarm: func(a provision.Alarm) { d.observe.alarm(a) }, Used: d.used.add,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -37,6 +38,9 @@ SIGHUP reads the file again, SIGTERM ends the daemon.`,
 				return err
 			}
 			o.Log = c.ErrOrStderr()
+			if os.Getenv("GOGC") == "" {
+				debug.SetGCPercent(50) // a hundred thousand leases shall not need twice their memory
+			}
 			return serve(c.Context(), o)
 		},
 	}
