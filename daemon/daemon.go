@@ -84,7 +84,7 @@ type Daemon struct {
 	first  *plan // what was started with: listeners can't change later
 	reload sync.Mutex
 
-	// room is never touched, so it costs no memory. The collector counts it as used, and waits for half of what is used to
+	// room is never touched, so it costs no memory. The collector counts it as used, and waits for a part of what is used to
 	// come on top (cmd/plugtone): a small heap alone would be collected many times a second in a rush.
 	room []byte
 
@@ -142,7 +142,6 @@ func (d *Daemon) join(p *plan) (err error) {
 	if err := d.table.Load(d.store.LoadLeases); err != nil {
 		return fmt.Errorf("load leases: %w", err)
 	}
-	debug.FreeOSMemory() // reading them leaves as much garbage as there are leases
 	d.service, err = provision.New(provision.Config{
 		Records: d.store, Leases: d.table, Packs: d.packs, Site: d.site, Fetches: d.store.Fetches, Files: d.files, Uploads: d.uploads, Now: d.opts.Now,
 		Neighbor: d.neighbors().of, Alarm: func(a provision.Alarm) { d.observe.alarm(a) }, Used: d.used.add,
@@ -243,6 +242,7 @@ func (d *Daemon) ready() {
 	d.mu.Unlock()
 	d.log.Info("ready", "version", d.opts.Version, "listening", listening)
 	d.notify(systemd.SdNotifyReady)
+	debug.FreeOSMemory() // reading the leases left as much garbage as there are leases
 }
 
 // Ready is nil when all parts run and the disk takes what is written.
