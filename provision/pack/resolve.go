@@ -143,6 +143,11 @@ func (v *Vendor) file(name string, m *Model) (*File, error) {
 			return f, nil
 		}
 	}
+	for _, f := range files { // families may write one name in different cases: {mac}.xml, {MAC}.xml
+		if strings.EqualFold(f.Name, name) {
+			return f, nil
+		}
+	}
 	clean := CleanName(name)
 	for _, f := range files {
 		for _, p := range f.patterns {

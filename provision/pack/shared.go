@@ -1,12 +1,15 @@
 package pack
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
-// widen adds the models whose own entry under files has the same name: families may have one name for files of
+// widen adds the models whose own entry under files has the same name, in whatever case: families may have one name for files of
 // different formats, and which one a phone gets depends on its model.
 func (v *Vendor) widen(m Match) Match {
 	for _, f := range v.files {
-		if f == m.File || f.Name != m.File.Name || len(m.Models) == 0 {
+		if f == m.File || !strings.EqualFold(f.Name, m.File.Name) || len(m.Models) == 0 {
 			continue
 		}
 		for _, p := range f.patterns {

@@ -49,3 +49,32 @@ files:
 		t.Error("X1 has no such file, and got one")
 	}
 }
+
+// Families may write one name in different cases; whoever asks gets its own family's file.
+func TestSharedNameInTwoCases(t *testing.T) {
+	s, err := Load(Config{CheckBuiltin: true, Builtin: fstest.MapFS{
+		"two/vendor.yaml": {Data: []byte(`vendor: two
+name: Two
+families: {new: {lines: 1}, old: {lines: 1}}
+models: {N1: {family: new}, O1: {family: old}}
+formats: {words: {kind: lines}, codes: {kind: lines, line: "{name}:{value}"}}
+files:
+  - {name: "{mac}.cfg", kind: device, template: words.tmpl, format: words, for: new}
+  - {name: "{MAC}.cfg", kind: device, template: codes.tmpl, format: codes, for: old}
+`)},
+		"two/words.tmpl": {Data: []byte("name = words\n")},
+		"two/codes.tmpl": {Data: []byte("P1 = codes\n")},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, _ := s.Vendor("two")
+	m, ok := v.Resolve("02000000000A.cfg")
+	if !ok || !slices.Equal(m.Models, []string{"N1", "O1"}) || m.Model != "" {
+		t.Fatalf("resolved as %+v", m)
+	}
+	p := Phone{MAC: dhcp.MAC{2, 0, 0, 0, 0, 10}, Model: "O1", Enabled: true, Assigned: true, ServerURL: "http://10.20.0.2/"}
+	if got, err := v.Render(m.File.Name, p); err != nil || string(got) != "P1:codes\n" {
+		t.Errorf("%q %v", got, err)
+	}
+}

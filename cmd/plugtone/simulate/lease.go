@@ -102,13 +102,9 @@ func (l leased) provisioning(options []uint8) (*url.URL, uint8, error) {
 		if len(data) == 0 {
 			continue
 		}
-		text := strings.TrimRight(string(data), "\x00")
-		if code == 150 {
-			addr, ok := netip.AddrFromSlice(data[:min(4, len(data))])
-			if !ok {
-				return nil, code, fmt.Errorf("option 150 holds %d bytes, which is no address", len(data))
-			}
-			text = addr.String()
+		text, err := ServerText(code, data)
+		if err != nil {
+			return nil, code, err
 		}
 		if !strings.Contains(text, "://") {
 			text = "tftp://" + text
@@ -125,4 +121,27 @@ func (l leased) provisioning(options []uint8) (*url.URL, uint8, error) {
 		return u, code, nil
 	}
 	return nil, 0, fmt.Errorf("the ACK has none of the options %v, from which this phone takes its provisioning server", options)
+}
+
+// ServerText reads what an option says of the provisioning server. Vendor options (43, 125) may hold it as the value of a
+// sub-option; option 150 holds addresses.
+func ServerText(code uint8, data []byte) (string, error) {
+	switch {
+	case code == 150:
+		addr, ok := netip.AddrFromSlice(data[:min(4, len(data))])
+		if !ok {
+			return "", fmt.Errorf("option 150 holds %d bytes, which is no address", len(data))
+		}
+		return addr.String(), nil
+	case code == 125 && len(data) > 5: // RFC 3925, 4: enterprise number and length before the sub-options
+		data = data[5:]
+	case code != 43:
+		return strings.TrimRight(string(data), "\x00"), nil
+	}
+	for rest := data; len(rest) >= 2 && int(rest[1]) <= len(rest)-2; rest = rest[2+int(rest[1]):] {
+		if text := string(rest[2 : 2+int(rest[1])]); strings.Contains(text, "://") {
+			return strings.TrimRight(text, "\x00"), nil
+		}
+	}
+	return strings.TrimRight(string(data), "\x00"), nil
 }

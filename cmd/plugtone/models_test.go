@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"plugtone/cmd/plugtone/simulate"
+	"plugtone/dhcp"
+	"plugtone/provision"
+	"plugtone/provision/pack"
+	"plugtone/provision/provisiontest"
+	"plugtone/provision/vendors"
+)
+
+// TestEveryModelBoots plays every model of every pack as plugtone simulate does, but without a network: what the phone
+// says of itself is put before DHCP's adviser, its server is read from the option that it reads, and every file that it
+// asks for is asked of the one function that both file servers call. None of them may be a surprise.
+func TestEveryModelBoots(t *testing.T) {
+	dirs, err := fs.ReadDir(vendors.FS, ".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ids []string
+	for _, d := range dirs {
+		if d.IsDir() {
+			ids = append(ids, d.Name())
+		}
+	}
+	packs, err := pack.Load(pack.Config{Builtin: vendors.FS, Experimental: ids})
+	if err != nil {
+		t.Fatal(err)
+	}
+	models := 0
+	for _, v := range packs.Vendors() {
+		t.Run(v.ID, func(t *testing.T) {
+			for _, m := range v.Models() {
+				models++
+				bootModel(t, packs, v, m)
+			}
+		})
+	}
+	t.Logf("%d models of %d vendors", models, len(packs.Vendors()))
+}
+
+func bootModel(t *testing.T, packs *pack.Set, v *pack.Vendor, m *pack.Model) {
+	mac, ok := v.SampleMAC()
+	if !ok {
+		mac = dhcp.MAC{2, 0, 0, 0, 0, 1}
+	}
+	manner, err := v.Boot(m.Name, mac)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	service := standing(t, packs, v, m, mac)
+	site := dhcp.Site{Subnet: netip.MustParsePrefix("10.20.0.0/22"), Phones: dhcp.PhonesProvision, NextServer: netip.MustParseAddr("10.20.0.2"), ProvisioningURL: "http://10.20.0.2/"}
+	advice := service.Advise(dhcp.Client{MAC: mac, VendorClass: manner.Option60, Hostname: manner.Hostname, Params: manner.Params}, site)
+	if advice.Vendor != v.ID || advice.Model != m.Name || strings.Contains(advice.Reason, "but") {
+		t.Errorf("%s: taken for %s %s: %s", m.Name, advice.Vendor, advice.Model, advice.Reason)
+	}
+	base, ok := serverPath(advice.Options, manner)
+	if !ok && len(v.Describe().DHCP) > 0 { // a client that DHCP tells nothing is told its server by hand
+		t.Errorf("%s: none of the options %v, which it reads its server from, is sent", m.Name, manner.Server)
+		return
+	}
+	files := 0
+	for _, f := range v.Files(pack.Phone{MAC: mac, Vendor: v.ID, Model: m.Name, Enabled: true, Assigned: true}) {
+		if f.File.Kind == pack.KindUpload || f.File.Kind == pack.KindFirmware {
+			continue
+		}
+		files++
+		a := service.Answer(context.Background(), provision.Request{Time: bootDay, Transport: provision.HTTP, Method: "GET", Name: base + f.Name,
+			From: netip.MustParseAddr("10.20.1.7"), UserAgent: manner.UserAgent})
+		wanted := f.File.Kind == pack.KindDevice || f.File.Kind == pack.KindPrivate || f.File.Kind == pack.KindCommon
+		switch {
+		case wanted && (a.Outcome != provision.Served || a.Size == 0):
+			t.Errorf("%s asks for %s (%s): %s, %s %v", m.Name, base+f.Name, f.File.Kind, a.Outcome, a.Reason, a.Err)
+		case !wanted && a.Outcome != provision.Expected404:
+			t.Errorf("%s asks for %s (%s) in vain: %s, %s, which is a surprise", m.Name, base+f.Name, f.File.Kind, a.Outcome, a.Reason)
+		case a.Vendor != v.ID:
+			t.Errorf("%s asks for %s and is answered as %s", m.Name, base+f.Name, a.Vendor)
+		}
+	}
+	if files == 0 {
+		t.Errorf("%s asks for nothing", m.Name)
+	}
+}
+
+var bootDay = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+// standing is a service with one phone of the model, which has a lease.
+func standing(t *testing.T, packs *pack.Set, v *pack.Vendor, m *pack.Model, mac dhcp.MAC) *provision.Service {
+	t.Helper()
+	records, leases := &provisiontest.Records{}, &provisiontest.Leases{}
+	err := records.Edit("test", "test", func(e provision.Edit) error {
+		return errors.Join(e.PutRegistrar(&provision.Registrar{Name: "main", Host: "pbx.example.com", Transport: "udp"}),
+			e.PutExtension(&provision.Extension{Number: "1001", Registrar: "main", Password: "s3cret"}),
+			e.PutDevice(&provision.Device{MAC: mac, Vendor: v.ID, Model: m.Name, Label: "Desk", Enabled: true,
+				Lines: []provision.Line{{Position: 1, Extension: "1001", Registrar: "main"}}}))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	leases.Lease("10.20.1.7", mac, "10.20.0.0/22", bootDay)
+	site := &provision.Site{Trust: []provision.Proof{"lease"}, UnknownPhones: provision.UnknownList, TimeZone: "Europe/Berlin",
+		Subnets: []provision.Subnet{{Prefix: netip.MustParsePrefix("10.20.0.0/22"), Phones: dhcp.PhonesProvision, NextServer: netip.MustParseAddr("10.20.0.2")}}}
+	s, err := provision.New(provision.Config{Records: records, Leases: leases, Packs: func() *pack.Set { return packs },
+		Site: func() *provision.Site { return site }, Now: func() time.Time { return bootDay }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// serverPath reads the server's path from the first option that the phone looks at and is sent.
+func serverPath(options []dhcp.Option, manner pack.Boot) (path string, ok bool) {
+	for _, code := range manner.Server {
+		for _, o := range options {
+			if o.Code != code || !o.Force && !slices.Contains(manner.Params, code) {
+				continue
+			}
+			text, err := simulate.ServerText(code, o.Data)
+			if err != nil {
+				return "", false
+			}
+			if !strings.Contains(text, "://") {
+				return "", true
+			}
+			u, err := url.Parse(text)
+			if err != nil {
+				return "", false
+			}
+			return strings.TrimPrefix(u.Path[:strings.LastIndexByte(u.Path, '/')+1], "/"), true
+		}
+	}
+	return "", false
+}
