@@ -22,7 +22,8 @@ const (
 	Choices Type = "choices"  // []string, each one of Choices, none twice, in order of preference
 )
 
-// Secret is the value of a setting that must not show in logs, error messages or files that everybody may fetch.
+// Secret is text that must not show in logs, error messages or files that everybody may fetch: passwords, and settings of
+// type Hidden.
 type Secret string
 
 // String hides the secret.
@@ -35,6 +36,9 @@ func (s Secret) String() string {
 
 // GoString hides the secret from %#v.
 func (s Secret) GoString() string { return s.String() }
+
+// Reveal gives the secret itself. Only what goes to a proven phone or to an operator who may see it calls this.
+func (s Secret) Reveal() string { return string(s) }
 
 // Def defines one vendor-neutral setting.
 type Def struct {
@@ -75,6 +79,10 @@ func definitions() []Def {
 		{Name: "intercom", Type: Bool, Help: "accept intercom calls: answer when the caller asks for it"},
 		{Name: "keep_alive", Type: Time, Least: 5 * time.Second, Most: time.Hour, Off: true, Help: "interval of packets that keep a NAT binding open; 0s sends none"},
 		{Name: "language", Type: Text, Form: Language, Max: 5, Help: "language of display and web page: de, en, en-GB, fr-CA and the like"},
+		{Name: "ldap_base", Type: Text, Max: 255, Help: "where in the LDAP directory the phone searches: ou=people,dc=example,dc=com"},
+		{Name: "ldap_password", Type: Hidden, Max: 64, Help: "password of ldap_user"},
+		{Name: "ldap_server", Type: Text, Form: HostOptPort, Max: 255, Help: "LDAP directory that the phone searches"},
+		{Name: "ldap_user", Type: Text, Max: 255, Help: "name that the phone binds to the LDAP directory with; without one it binds to none"},
 		{Name: "lldp", Type: Bool, Help: "learn the voice VLAN by LLDP-MED"},
 		{Name: "multicast_listen", Type: List, Form: HostPort, Min: 1, Max: 10, Help: "multicast paging addresses to listen to, in order of priority: 239.1.1.1:5004"},
 		{Name: "ntp_servers", Type: List, Form: Host, Min: 1, Max: 2, Help: "time servers"},
