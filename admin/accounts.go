@@ -144,8 +144,11 @@ func (s *Server) writeRegistrar(ctx context.Context, name string, pre Preconditi
 	}
 	rec, created, err := write[provision.Registrar]{
 		noun: "registrar " + name, pre: pre, body: doc, patch: patch, wire: reflect.TypeFor[provision.Registrar](),
-		key:   map[string]string{"name": name},
-		find:  func(f provision.Fleet) (*provision.Registrar, error) { return f.Registrar(name) },
+		key:  map[string]string{"name": name},
+		find: func(f provision.Fleet) (*provision.Registrar, error) { return f.Registrar(name) },
+		prepare: func(f provision.Fleet, merged document) error {
+			return portFollows(f, name, doc, merged)
+		},
 		check: func(_ provision.Fleet, r *provision.Registrar) error { return provision.CheckRegistrar(r) },
 		put:   func(e provision.Edit, r *provision.Registrar) error { return e.PutRegistrar(r) },
 		meta:  func(r *provision.Registrar) *uint64 { return &r.Revision },
@@ -154,6 +157,21 @@ func (s *Server) writeRegistrar(ctx context.Context, name string, pre Preconditi
 		return nil, problem(err)
 	}
 	return recordAnswer(publicRegistrar(*rec), rec.Revision, created), nil
+}
+
+// portFollows lets a port that was never chosen go with the transport: who changes udp to tls does not mean TLS on 5060.
+func portFollows(f provision.Fleet, name string, body, merged document) error {
+	old, err := f.Registrar(name)
+	if errors.Is(err, provision.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if _, said := body["port"]; !said && old.Port == provision.DefaultPort(old.Transport) {
+		delete(merged, "port")
+	}
+	return nil
 }
 
 func publicExtension(e provision.Extension) provision.Extension {

@@ -103,9 +103,10 @@ func (o *observer) answered(r provision.Request, a provision.Answer, sent int64,
 			UserAgent: cleaned(r.UserAgent, 255), Vendor: a.Vendor, Model: a.Model, Firmware: a.Firmware, Port: a.Port,
 		})
 	}
-	if !recorded && a.Vendor != "" {
+	if s, ours := o.site().SubnetOf(r.From); !recorded && a.Vendor != "" && (a.Proof != "" || !ours) {
+		// On our own subnets the lease tells who asks; a MAC that a name alone claims is hearsay.
 		d := provision.Discovered{MAC: a.MAC, Vendor: a.Vendor, Model: a.Model, Firmware: a.Firmware, IP: r.From, FirstSeen: r.Time, LastSeen: r.Time}
-		if s, ok := o.site().SubnetOf(r.From); ok {
+		if ours {
 			d.Subnet = s.Prefix
 		}
 		o.discover(d)

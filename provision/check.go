@@ -204,6 +204,7 @@ func CheckProfile(fleet Fleet, packs *pack.Set, p *Profile) error {
 			return err
 		}
 	}
+	trimKeys(p.Keys)
 	f.keys(p.Keys)
 	p.Settings = f.settings(p.Settings, nil, "")
 	p.VendorSettings = f.extras(p.VendorSettings, packs, "", "")

@@ -85,6 +85,7 @@ func CheckExtension(fleet Fleet, e *Extension) error {
 	if err := f.registrar(fleet, e); err != nil {
 		return err
 	}
+	e.DisplayName = strings.Trim(e.DisplayName, " ")
 	f.text("display_name", e.DisplayName, maxDisplay)
 	if e.AuthUser == "" {
 		e.AuthUser = e.Number
@@ -128,6 +129,14 @@ func (f *faults) registrar(fleet Fleet, e *Extension) error {
 // Transports lists the transports of a registrar.
 func Transports() []string { return []string{"udp", "tcp", "tls"} }
 
+// DefaultPort is the port of a registrar that names none (RFC 3261, 18.2.1 and 19.1.2).
+func DefaultPort(transport string) int {
+	if transport == "tls" {
+		return 5061
+	}
+	return 5060
+}
+
 // CheckRegistrar fills in the registrar's defaults and reports every fault as Invalid.
 func CheckRegistrar(r *Registrar) error {
 	var f faults
@@ -146,10 +155,7 @@ func CheckRegistrar(r *Registrar) error {
 		f.add("transport", r.Transport, "allowed is udp, tcp, tls")
 	}
 	if r.Port == 0 {
-		r.Port = 5060
-		if r.Transport == "tls" {
-			r.Port = 5061
-		}
+		r.Port = DefaultPort(r.Transport)
 	}
 	if r.Port < 1 || r.Port > 65535 {
 		f.add("port", fmt.Sprint(r.Port), "allowed is 1 to 65535")

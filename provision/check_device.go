@@ -14,6 +14,8 @@ import (
 // Any other error is the fleet's.
 func CheckDevice(fleet Fleet, packs *pack.Set, d *Device) error {
 	var f faults
+	d.Label = strings.Trim(d.Label, " ")
+	trimKeys(d.Keys)
 	f.text("label", d.Label, maxLabel)
 	if len([]rune(d.Notes)) > maxNotes {
 		f.add("notes", "", "has %d characters; allowed are %d", len([]rune(d.Notes)), maxNotes)
@@ -57,6 +59,13 @@ func CheckDevice(fleet Fleet, packs *pack.Set, d *Device) error {
 }
 
 func packKey(k Key) pack.Key { return pack.Key(k) }
+
+// trimKeys takes spaces off the ends of texts: nobody sees them, and some phones' files can't hold them.
+func trimKeys(keys []Key) {
+	for i := range keys {
+		keys[i].Value, keys[i].Label = strings.Trim(keys[i].Value, " "), strings.Trim(keys[i].Label, " ")
+	}
+}
 
 // macs reports a MAC that is none, or that another device has.
 func (f *faults) macs(fleet Fleet, d *Device) error {

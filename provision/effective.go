@@ -204,8 +204,6 @@ func packValue(v any) any {
 	switch v := v.(type) {
 	case setting.Duration:
 		return time.Duration(v)
-	case setting.Secret:
-		return pack.Secret(v)
 	case []string:
 		return slices.Clone(v)
 	}

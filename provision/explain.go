@@ -11,6 +11,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision/pack"
+	"plugtone/provision/tz"
 )
 
 // Question is what explain is asked: a phone, or a file name from an address.
@@ -156,7 +157,8 @@ func (s *Service) explainDevice(f Fleet, packs *pack.Set, site *Site, subnet Sub
 	if d.Vendor == "" {
 		return nil
 	}
-	_, x.LeftOut, err = Phone(f, packs, site, subnet.Prefix, d, s.c.Now())
+	p, left, err := Phone(f, packs, site, subnet.Prefix, d, s.c.Now())
+	x.LeftOut = append(left, zoneLeftOut(p.Settings["time_zone"])...)
 	return err
 }
 
@@ -203,4 +205,26 @@ func optionText(b []byte) string {
 		return fmt.Sprintf("%x", b)
 	}
 	return strconv.Quote(text)
+}
+
+// zoneLeftOut tells of a time zone that no phone can be told: its clock changes, but by no rule.
+func zoneLeftOut(zone any) []string {
+	name, ok := zone.(string)
+	if !ok {
+		return nil
+	}
+	z, err := tz.Load(name)
+	if err != nil || !z.Irregular {
+		return nil
+	}
+	return []string{fmt.Sprintf("daylight saving of %s: its clock changes by no fixed rule, so the phone keeps %s all year", name, offsetText(z.Offset))}
+}
+
+// offsetText prints minutes east of Greenwich as +05:30.
+func offsetText(minutes int) string {
+	sign := '+'
+	if minutes < 0 {
+		sign, minutes = '-', -minutes
+	}
+	return fmt.Sprintf("UTC%c%02d:%02d", sign, minutes/60, minutes%60)
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"plugtone/dhcp"
+	"plugtone/provision/setting"
 )
 
 // Phone is everything a template may print: one device with its extensions, registrars, profile and settings already
@@ -60,18 +61,4 @@ type Key struct {
 }
 
 // Secret is text that never shows in logs or error messages.
-type Secret string
-
-// String hides the secret.
-func (s Secret) String() string {
-	if s == "" {
-		return ""
-	}
-	return "***"
-}
-
-// GoString hides the secret from %#v.
-func (s Secret) GoString() string { return s.String() }
-
-// Reveal gives the secret itself. Only what goes to a proven phone or to an operator who may see it calls this.
-func (s Secret) Reveal() string { return string(s) }
+type Secret = setting.Secret

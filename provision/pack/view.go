@@ -152,8 +152,6 @@ func (v *Vendor) newView(p Phone, m *Model, common bool) (*view, error) {
 // normal turns the catalogue's types into those that templates know.
 func normal(val any) any {
 	switch x := val.(type) {
-	case setting.Secret:
-		return Secret(x)
 	case setting.Duration:
 		return time.Duration(x)
 	}
