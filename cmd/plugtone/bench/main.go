@@ -134,8 +134,10 @@ func measure(ctx context.Context, o options, name string, held int) (result, err
 			return r, err
 		}
 	}
-	if r.half, err = b.ask(int(r.top.rate / 2)); err != nil {
-		return r, err
+	if r.top.rate >= 2 {
+		if r.half, err = b.ask(int(r.top.rate / 2)); err != nil {
+			return r, err
+		}
 	}
 	r.memory, err = residentKB(b.pid)
 	return r, err
@@ -143,20 +145,16 @@ func measure(ctx context.Context, o options, name string, held int) (result, err
 
 // climb finds the highest rate with under 1 % lost: in steps of a quarter upwards, then between the last two.
 func (b *benchmark) climb(from int) (best sample, err error) {
-	good, bad := from, 0
-	for step := 0; step < 24; step++ {
-		next := good * 5 / 4
-		if bad > 0 {
-			if next = (good + bad) / 2; next-good < good/20 {
-				return best, nil
-			}
-		}
-		if next > b.o.most {
-			return best, nil
-		}
+	good, bad := from/8, 0
+	for next, step := from, 0; step < 24; step++ {
 		s, err := b.ask(next)
 		if err != nil {
 			return best, err
+		}
+		if s.lost >= 0.01 || s.rate < 0.97*float64(next) { // once more, for it may have been this machine's doing
+			if s, err = b.ask(next); err != nil {
+				return best, err
+			}
 		}
 		if s.lost < 0.01 && s.rate > best.rate {
 			best = s
@@ -165,6 +163,12 @@ func (b *benchmark) climb(from int) (best sample, err error) {
 			good = next
 		} else {
 			bad = next // also when perfdhcp itself can't go faster
+		}
+		if next = good * 5 / 4; bad > 0 {
+			next = (good + bad) / 2
+		}
+		if next > b.o.most || next-good < good/20 || next < 8 {
+			break
 		}
 	}
 	return best, nil
