@@ -40,7 +40,7 @@ func runStages(ctx context.Context, stages []stage, up func()) error {
 	for _, t := range first.tasks {
 		go func() { ended <- runTask(inner, t, func() { ready <- struct{}{} }) }()
 	}
-	failed, running := waitReady(ctx, ready, ended, len(first.tasks))
+	running, failed := waitReady(ctx, ready, ended, len(first.tasks))
 	if failed == nil && ctx.Err() == nil {
 		rest, cancel := context.WithCancelCause(ctx)
 		later := make(chan error, 1)
@@ -59,18 +59,18 @@ func runStages(ctx context.Context, stages []stage, up func()) error {
 }
 
 // waitReady waits until all n are ready, one has ended, or ctx has.
-func waitReady(ctx context.Context, ready <-chan struct{}, ended <-chan error, n int) (failed error, running int) {
+func waitReady(ctx context.Context, ready <-chan struct{}, ended <-chan error, n int) (running int, failed error) {
 	for got := 0; got < n; {
 		select {
 		case <-ready:
 			got++
 		case err := <-ended:
-			return err, n - 1
+			return n - 1, err
 		case <-ctx.Done():
-			return nil, n
+			return n, nil
 		}
 	}
-	return nil, n
+	return n, nil
 }
 
 // waitEnd waits for n tasks that have been told to stop. What they say while stopping is only told when nothing else is.

@@ -29,7 +29,6 @@ func (r *Reply) Encode(buf []byte, mtu int) (packet []byte, dropped []uint8) {
 	plan := r.layOut(r.room(mtu))
 	start := len(buf)
 	buf = r.appendHeader(buf)
-	packet = buf[start:]
 	for _, o := range plan.main {
 		buf = appendOption(buf, o.Code, o.Data)
 	}

@@ -191,14 +191,6 @@ func (r *reader) text(n *yaml.Node, path string) (string, bool) {
 	return n.Value, true
 }
 
-func (r *reader) toText(dst *string) field {
-	return func(n *yaml.Node, path string) {
-		if s, ok := r.text(n, path); ok {
-			*dst = s
-		}
-	}
-}
-
 func (r *reader) toBool(dst *bool) field {
 	return func(n *yaml.Node, path string) {
 		switch s := shown(n); {
