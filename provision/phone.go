@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
-	"strings"
 	"time"
 
 	"plugtone/provision/pack"
@@ -105,22 +104,11 @@ func masked(p pack.Phone) pack.Phone {
 	p.Settings = settings
 	extra := make(map[string]string, len(p.Extra))
 	for name, v := range p.Extra {
-		if looksSecret(name) && v != "" {
+		if LooksSecret(name) && v != "" {
 			v = mask
 		}
 		extra[name] = v
 	}
 	p.Extra = extra
 	return p
-}
-
-// looksSecret tells whether a vendor's parameter is one that holds a secret, by its name.
-func looksSecret(param string) bool {
-	param = strings.ToLower(param)
-	for _, word := range []string{"password", "passwd", "secret", "_pwd", ".pwd", "passphrase", "token", "psk", ".pw", "_pin", ".pin"} {
-		if strings.Contains(param, word) {
-			return true
-		}
-	}
-	return false
 }
