@@ -167,6 +167,13 @@ func TestFaultsAreNamedAllAtOnce(t *testing.T) {
 		{"a line position twice", "POST /api/v1/devices", `{"mac":"001565000001","model":"A4","lines":[{"position":1,"extension":"1001"},{"position":1,"extension":"1002"}]}`, "body.lines[1].position"},
 		{"a label with a line break", "POST /api/v1/devices", `{"mac":"001565000001","label":"a\nb"}`, "body.label"},
 		{"a 10 kB name", "PUT /api/v1/extensions/1003", `{"display_name":"` + strings.Repeat("x", 10_000) + `"}`, "body.display_name"},
+		{"what can't be read beside what is wrong", "POST /api/v1/devices", `{"mac":"001565000001","label":"a\nb","reserved_ip":"::1","other_macs":["zz","00156500000a"],"profile":5,
+			"model":"acme/A4","lines":[{"extension":7},{"extension":"9999"}],"vendor_settings":{"acme":{"a.b":1}},"settings":{"time_zone":"Mars/Base"}}`,
+			"body.reserved_ip body.other_macs[0] body.lines[0].extension body.profile body.vendor_settings.acme.a.b body.label body.lines[1].extension body.settings.time_zone"},
+		{"a MAC of no form beside what is wrong", "POST /api/v1/devices", `{"mac":"00:15","label":"a\nb"}`, "body.mac body.label"},
+		{"another name and a faulty value", "PUT /api/v1/registrars/x", `{"name":"y","register_expires":"soon","transport":"sctp"}`, "body.register_expires body.name body.host body.transport"},
+		{"a member of a patch", "PATCH /api/v1/registrars/main", `{"register_expires":"soon","host":"a b","port":"x"}`, "body.register_expires body.port body.host"},
+		{"a mask of nothing", "PATCH /api/v1/devices/001565123456", `{"label":"a\nb","vendor_settings":{"acme":{"sip.secret":"***"}}}`, "body.vendor_settings.acme[\"sip.secret\"] body.label"},
 		{"an unknown vendor", "POST /api/v1/devices", `{"mac":"001565000001","vendor":"acmee"}`, "body.vendor"},
 		{"an unknown model", "POST /api/v1/devices", `{"mac":"001565000001","model":"acme/A9"}`, "body.model"},
 		{"a MAC of no form", "POST /api/v1/devices", `{"mac":"00:15"}`, "body.mac"},
@@ -190,6 +197,9 @@ func TestFaultsAreNamedAllAtOnce(t *testing.T) {
 			}
 			if strings.Join(got, " ") != c.locations {
 				t.Errorf("faults at %q, want %q\n%s", strings.Join(got, " "), c.locations, r.body)
+			}
+			if len(r.body) > 4000 || strings.Contains(r.body, "RFC 2673") {
+				t.Errorf("the answer is %d bytes: %.4000s", len(r.body), r.body)
 			}
 		})
 	}

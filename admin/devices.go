@@ -245,7 +245,7 @@ func (s *Server) createDevice(ctx context.Context, in *BodyInput) (*recordOutput
 	}
 	mac, err := parseMAC("body.mac", text)
 	if err != nil {
-		return nil, err
+		return nil, s.faultyDevice(doc, text)
 	}
 	out, err := s.writeDevice(ctx, mac, Precondition{IfNoneMatch: "*"}, doc, false)
 	var status huma.StatusError
@@ -255,8 +255,20 @@ func (s *Server) createDevice(ctx context.Context, in *BodyInput) (*recordOutput
 	return out, err
 }
 
-func (s *Server) writeDevice(ctx context.Context, mac dhcp.MAC, pre Precondition, doc document, patch bool) (*recordOutput[client.Device], error) {
-	rec, created, err := write[provision.Device]{
+// faultyDevice names what is wrong with a new device beside its MAC, which is none.
+func (s *Server) faultyDevice(doc document, text string) error {
+	w := s.deviceWrite(dhcp.MAC{}, Precondition{}, doc, false)
+	w.bad.add("mac", text, macForms)
+	w.key = nil
+	delete(doc, "mac")
+	return s.view(func(f provision.Fleet) error {
+		_, err := w.build(s, f, nil)
+		return err
+	})
+}
+
+func (s *Server) deviceWrite(mac dhcp.MAC, pre Precondition, doc document, patch bool) write[provision.Device] {
+	return write[provision.Device]{
 		noun: "device " + mac.String(), pre: pre, body: doc, patch: patch, wire: reflect.TypeFor[client.Device](),
 		key:     map[string]string{"mac": mac.String()},
 		find:    func(f provision.Fleet) (*provision.Device, error) { return f.Device(mac) },
@@ -267,7 +279,11 @@ func (s *Server) writeDevice(ctx context.Context, mac dhcp.MAC, pre Precondition
 		put:     func(e provision.Edit, d *provision.Device) error { return e.PutDevice(d) },
 		meta:    func(d *provision.Device) *uint64 { return &d.Revision },
 		affects: func(_ provision.Fleet, d *provision.Device) ([]dhcp.MAC, error) { return []dhcp.MAC{d.MAC}, nil },
-	}.run(ctx, s)
+	}
+}
+
+func (s *Server) writeDevice(ctx context.Context, mac dhcp.MAC, pre Precondition, doc document, patch bool) (*recordOutput[client.Device], error) {
+	rec, created, err := s.deviceWrite(mac, pre, doc, patch).run(ctx, s)
 	if err != nil {
 		return nil, problem(err)
 	}

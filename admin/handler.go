@@ -35,6 +35,7 @@ func (s *Server) routes() error {
 	// These three would load scripts from elsewhere, add $schema members, and build the document at the first request.
 	c.DocsPath, c.SchemasPath, c.OpenAPIPath = "", "", ""
 	c.CreateHooks = nil
+	c.Transformers = []huma.Transformer{shortened}
 	c.RejectUnknownQueryParameters = true
 	c.FieldsOptionalByDefault = true // what a record needs is provision's to say, by name
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer"}}

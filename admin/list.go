@@ -126,10 +126,12 @@ func parsePrefix(location, s string) (netip.Prefix, error) {
 	return p.Masked(), nil
 }
 
+const ipForm = "is no IPv4 address"
+
 func parseIP(location, s string) (netip.Addr, error) {
 	a, err := netip.ParseAddr(s)
 	if err != nil || !a.Is4() {
-		return a, invalidField(location, s, "is no IPv4 address")
+		return a, invalidField(location, s, ipForm)
 	}
 	return a, nil
 }

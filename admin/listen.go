@@ -48,7 +48,7 @@ func parseListen(list []string, hasTLS bool) ([]listenAddr, []error) {
 	for _, s := range list {
 		if path, ok := strings.CutPrefix(s, "unix:"); ok {
 			if path == "" {
-				errs = append(errs, fmt.Errorf("admin listener %q: no path after unix:", s))
+				errs = append(errs, fmt.Errorf("admin listener %q: no path is named", s))
 				continue
 			}
 			out = append(out, listenAddr{unix: path})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"plugtone/admin/client"
 	"plugtone/provision"
 )
 
@@ -42,16 +43,12 @@ func problem(err error) error {
 	return huma.Error500InternalServerError(err.Error())
 }
 
-func invalidProblem(faults provision.Invalid) error {
-	details := make([]error, len(faults))
-	for i, f := range faults {
-		d := &huma.ErrorDetail{Message: f.Message, Location: "body." + f.Field}
-		if f.Value != "" {
-			d.Value = f.Value
-		}
-		details[i] = d
+func invalidProblem(invalid provision.Invalid) error {
+	var all faults
+	for _, f := range invalid {
+		all.add(f.Field, f.Value, f.Message)
 	}
-	return huma.Error422UnprocessableEntity(countFaults(len(faults)), details...)
+	return all.err()
 }
 
 func countFaults(n int) string {
@@ -71,20 +68,17 @@ func inUseProblem(err error, use *provision.InUse) error {
 
 // invalidField is the answer to one invalid member, parameter or path element.
 func invalidField(location, value, message string) error {
-	d := &huma.ErrorDetail{Message: message, Location: location}
-	if value != "" {
-		d.Value = value
-	}
-	return huma.Error422UnprocessableEntity(countFaults(1), d)
+	return huma.Error422UnprocessableEntity(countFaults(1), faultAt(location, value, message))
 }
 
 // tidy puts the faults that a schema check found into a fixed order and takes objects and secrets out of them: an answer must
 // not repeat what was sent in confidence.
-func tidy(errs []error) []error {
+func tidy(errs []error) []*huma.ErrorDetail {
+	var out []*huma.ErrorDetail
 	for _, e := range errs {
 		d, ok := e.(*huma.ErrorDetail)
 		if !ok {
-			continue
+			d = &huma.ErrorDetail{Location: "body", Message: e.Error()}
 		}
 		switch d.Value.(type) {
 		case map[string]any, []any:
@@ -93,18 +87,26 @@ func tidy(errs []error) []error {
 		if strings.Contains(d.Location, "password") || strings.Contains(d.Location, "settings") {
 			d.Value = nil
 		}
+		out = append(out, d)
 	}
-	slices.SortStableFunc(errs, func(a, b error) int {
-		return strings.Compare(location(a), location(b))
-	})
-	return errs
+	slices.SortStableFunc(out, func(a, b *huma.ErrorDetail) int { return strings.Compare(a.Location, b.Location) })
+	return out
 }
 
-func location(err error) string {
-	if d, ok := err.(*huma.ErrorDetail); ok {
-		return d.Location
+// shortened is the last step of every answer: a problem doesn't repeat a long value, wherever it comes from.
+func shortened(_ huma.Context, _ string, v any) (any, error) {
+	p, ok := v.(*huma.ErrorModel)
+	if !ok {
+		return v, nil
 	}
-	return ""
+	p.Detail = client.ShortenText(p.Detail)
+	for _, d := range p.Errors {
+		d.Message, d.Location = client.ShortenText(d.Message), client.ShortenText(d.Location)
+		if text, ok := d.Value.(string); ok {
+			d.Value = client.Shorten(text)
+		}
+	}
+	return p, nil
 }
 
 // writeProblem answers outside of an operation: no such path, no token.

@@ -10,8 +10,7 @@ import (
 	"plugtone/provision"
 )
 
-// publicProfile leaves out secrets. Parameters in the vendor's own words may be secrets too, which nobody can tell from
-// their names: a viewer sees that they are set, not to what.
+// publicProfile leaves out secrets, and masks what may be one; see publicExtras.
 func publicProfile(p provision.Profile, c caller) provision.Profile {
 	p.Settings = p.Settings.Public()
 	p.VendorSettings = publicExtras(p.VendorSettings, c)
@@ -19,20 +18,6 @@ func publicProfile(p provision.Profile, c caller) provision.Profile {
 		p.Keys = []provision.Key{}
 	}
 	return p
-}
-
-func publicExtras(in map[string]map[string]string, c caller) map[string]map[string]string {
-	if c.role >= operator || in == nil {
-		return in
-	}
-	out := make(map[string]map[string]string, len(in))
-	for vendor, params := range in {
-		out[vendor] = make(map[string]string, len(params))
-		for name := range params {
-			out[vendor][name] = "***"
-		}
-	}
-	return out
 }
 
 func (s *Server) profileRoutes() {

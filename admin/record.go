@@ -64,6 +64,7 @@ type write[T any] struct {
 	put     func(provision.Edit, *T) error
 	meta    func(*T) *uint64 // its revision
 	prepare func(provision.Fleet, document) error
+	bad     faults                                             // found before the body was looked at
 	affects func(provision.Fleet, *T) ([]provision.MAC, error) // devices whose files it has a part in; nil: none
 }
 
@@ -118,9 +119,10 @@ func (w write[T]) run(ctx context.Context, s *Server) (rec *T, created bool, err
 	return rec, created, nil
 }
 
-// build makes the new record from the old one and the body.
+// build makes the new record from the old one and the body, or names every fault of the body.
 func (w write[T]) build(s *Server, f provision.Fleet, old *T) (*T, error) {
-	doc := maps.Clone(w.body)
+	bad := faults{slices.Clone(w.bad.found)}
+	doc := copied(w.body)
 	for _, name := range readOnly {
 		delete(doc, name)
 	}
@@ -131,21 +133,13 @@ func (w write[T]) build(s *Server, f provision.Fleet, old *T) (*T, error) {
 			return nil, err
 		}
 	}
-	if err := s.conforms(w.wire, withoutNulls(doc)); err != nil {
-		return nil, err
-	}
-	if w.patch {
-		doc = merged(was, doc)
-		for _, name := range readOnly {
-			delete(doc, name)
-		}
-	} else {
-		keepSecrets(doc, was)
-		doc = withoutNulls(doc)
-	}
+	texts(doc, &bad)
+	s.conforms(w.wire, doc, &bad)
+	unmask(doc, was, s.cfg.Packs(), &bad)
+	doc = w.joined(was, doc)
 	for name, value := range w.key {
 		if got, ok := doc[name].(string); ok && got != value && !sameKey(name, got, value) {
-			return nil, invalidField("body."+name, got, "differs from the one in the path, "+value)
+			bad.add(name, got, "differs from the one in the path, "+value)
 		}
 		doc[name] = value
 	}
@@ -159,12 +153,29 @@ func (w write[T]) build(s *Server, f provision.Fleet, old *T) (*T, error) {
 	}
 	rec := new(T)
 	if err := fromDocument(doc, rec); err != nil {
-		return nil, err
+		bad.add("", "", err.Error())
+		return nil, bad.err()
 	}
 	if old != nil {
 		*w.meta(rec) = *w.meta(old)
 	}
-	return rec, w.check(f, rec)
+	if err := bad.domain(w.check(f, rec)); err != nil {
+		return nil, err
+	}
+	return rec, bad.err()
+}
+
+// joined puts the body onto the record as it was.
+func (w write[T]) joined(was, doc document) document {
+	if !w.patch {
+		keepSecrets(doc, was)
+		return withoutNulls(doc)
+	}
+	doc = merged(was, doc)
+	for _, name := range readOnly {
+		delete(doc, name)
+	}
+	return doc
 }
 
 // sameKey tells whether two spellings name one thing: MACs have several.
@@ -176,14 +187,14 @@ func sameKey(name, a, b string) bool {
 	return err == nil && m.String() == b
 }
 
-// conforms checks names and types of a body's members against the schema of t and names every fault.
-func (s *Server) conforms(t reflect.Type, doc document) error {
+// conforms checks names and types of a body's members against the schema of t. What is faulty it cuts out.
+func (s *Server) conforms(t reflect.Type, doc document, bad *faults) {
 	reg := s.api.OpenAPI().Components.Schemas
 	schema := reg.Schema(t, false, t.Name())
 	res := &huma.ValidateResult{}
 	path := huma.NewPathBuffer([]byte{}, 0)
 	path.Push("body")
-	huma.Validate(reg, schema, path, huma.ModeWriteToServer, map[string]any(doc), res)
+	huma.Validate(reg, schema, path, huma.ModeWriteToServer, map[string]any(withoutNulls(doc)), res)
 	// The schema check takes names in any case; here a name is what it is, or two spellings of one member could meet.
 	for name := range doc {
 		if _, ok := schema.Properties[name]; ok {
@@ -195,10 +206,12 @@ func (s *Server) conforms(t reflect.Type, doc document) error {
 			}
 		}
 	}
-	if len(res.Errors) > 0 {
-		return huma.Error422UnprocessableEntity(countFaults(len(res.Errors)), tidy(res.Errors)...)
+	for _, d := range tidy(res.Errors) {
+		bad.detail(d)
+		if member, ok := strings.CutPrefix(d.Location, "body."); ok {
+			cut(doc, member)
+		}
 	}
-	return nil
 }
 
 // merged applies a JSON merge patch (RFC 7396, 2).
@@ -277,9 +290,15 @@ func same[T any](a, b *T) bool {
 	if errA != nil || errB != nil {
 		return false
 	}
-	for _, name := range readOnly {
-		delete(da, name)
-		delete(db, name)
+	for _, doc := range []document{da, db} {
+		for _, name := range readOnly {
+			delete(doc, name)
+		}
+		// An empty list and none are one.
+		maps.DeleteFunc(doc, func(_ string, v any) bool {
+			list, ok := v.([]any)
+			return v == nil || ok && len(list) == 0
+		})
 	}
 	return reflect.DeepEqual(da, db)
 }
@@ -293,41 +312,42 @@ func toDocument(v any) (document, error) {
 	return doc, json.Unmarshal(b, &doc)
 }
 
-// fromDocument reads a record whose names and types were checked; what is left are texts that mean nothing.
+// fromDocument reads a record whose names, types and texts were checked.
 func fromDocument(doc document, rec any) error {
-	if err := texts(doc); err != nil {
-		return err
-	}
 	b, err := json.Marshal(doc)
 	if err != nil {
 		return err
 	}
-	dec := json.NewDecoder(bytes.NewReader(b))
-	if err := dec.Decode(rec); err != nil {
-		return invalidField("body", "", strings.TrimPrefix(err.Error(), "json: "))
+	if err := json.Unmarshal(b, rec); err != nil {
+		return errors.New(strings.TrimPrefix(err.Error(), "json: "))
 	}
 	return nil
 }
 
-// texts checks the members whose text is parsed when the record is read, so that the fault has a name.
-func texts(doc document) error {
-	var faults provision.Invalid
+// texts checks the members whose text is parsed when the record is read, so that the fault has a name. What is faulty it
+// cuts out.
+func texts(doc document, bad *faults) {
 	if s, ok := doc["register_expires"].(string); ok {
 		if _, err := setting.ParseDuration(s); err != nil {
-			faults = append(faults, provision.FieldError{Field: "register_expires", Value: s, Message: "is none of 90s, 15m, 1h30m, 8d and the like"})
+			bad.add("register_expires", s, "is none of 90s, 15m, 1h30m, 8d and the like")
+			delete(doc, "register_expires")
+		}
+	}
+	if s, ok := doc["reserved_ip"].(string); ok && s != "" {
+		if _, err := parseIP("", s); err != nil {
+			bad.add("reserved_ip", s, ipForm)
+			delete(doc, "reserved_ip")
 		}
 	}
 	macs, _ := doc["other_macs"].([]any)
 	for i, m := range macs {
-		text, _ := m.(string)
-		if _, err := parseMAC("", text); err != nil {
-			faults = append(faults, provision.FieldError{Field: fmt.Sprintf("other_macs[%d]", i), Value: text, Message: macForms})
+		if text, ok := m.(string); ok {
+			if _, err := parseMAC("", text); err != nil {
+				bad.add(fmt.Sprintf("other_macs[%d]", i), text, macForms)
+				macs[i] = nil
+			}
 		}
 	}
-	if len(faults) > 0 {
-		return faults
-	}
-	return nil
 }
 
 // readBody reads a JSON object.

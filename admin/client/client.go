@@ -48,7 +48,7 @@ func New(addr, token string) (*Client, error) {
 	path, unix := strings.CutPrefix(addr, "unix:")
 	switch {
 	case unix && path == "":
-		return nil, fmt.Errorf("admin address %q: no path after unix:", addr)
+		return nil, fmt.Errorf("admin address %q: no path is named", addr)
 	case unix:
 		c.base = "http://plugtone"
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {

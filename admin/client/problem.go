@@ -42,7 +42,7 @@ func (d Detail) String() string {
 	switch v := d.Value.(type) {
 	case string:
 		if v != "" && field != "" {
-			return fmt.Sprintf("%s %q: %s", field, v, d.Message)
+			return fmt.Sprintf("%s %q: %s", field, Shorten(v), d.Message)
 		}
 	case float64, bool:
 		if field != "" {
