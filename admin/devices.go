@@ -12,6 +12,7 @@ import (
 	"plugtone/admin/client"
 	"plugtone/dhcp"
 	"plugtone/provision"
+	"plugtone/provision/pack"
 )
 
 // scanned bounds how many devices one page of a filtered list looks at: a state is rendered to be known. A page that
@@ -112,7 +113,7 @@ func (s *Server) listDevices(ctx context.Context, in *deviceListInput) (*listOut
 	if in.Vendor != "" {
 		v, err := s.cfg.Packs().FindVendor(in.Vendor)
 		if err != nil {
-			return nil, invalidField("query.vendor", in.Vendor, err.Error())
+			return nil, invalidField("query.vendor", in.Vendor, unknownMessage(err))
 		}
 		in.Vendor = v.ID
 	}
@@ -149,6 +150,15 @@ func (s *Server) listDevices(ctx context.Context, in *deviceListInput) (*listOut
 		out.Body.NextCursor = writeCursor(last.String())
 	}
 	return out, nil
+}
+
+// unknownMessage is what is wrong with a vendor, apart from its name, which the fault says already.
+func unknownMessage(err error) string {
+	var u *pack.Unknown
+	if errors.As(err, &u) {
+		return u.Message
+	}
+	return err.Error()
 }
 
 // scanDevices collects what matches by record alone. last is where the scan ended before the end of the fleet.

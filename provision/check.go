@@ -33,6 +33,16 @@ func (f *faults) add(field, value, format string, args ...any) {
 	f.list = append(f.list, FieldError{Field: field, Value: value, Message: fmt.Sprintf(format, args...)})
 }
 
+// unknown reports a vendor or model that no pack knows. The fault says the name already.
+func (f *faults) unknown(field, value string, err error) {
+	message := err.Error()
+	var u *pack.Unknown
+	if errors.As(err, &u) && u.Name == value {
+		message = u.Message
+	}
+	f.add(field, value, "%s", message)
+}
+
 // within adds the faults of a part of the record under its path.
 func (f *faults) within(path string, part []FieldError) {
 	for _, e := range part {
@@ -157,7 +167,7 @@ func (f *faults) extras(in map[string]map[string]string, packs *pack.Set, vendor
 		path := "vendor_settings." + name
 		v, err := packs.FindVendor(name)
 		if err != nil {
-			f.add(path, name, "%s", err)
+			f.unknown(path, name, err)
 			continue
 		}
 		if out[v.ID] == nil {

@@ -123,7 +123,7 @@ func (f *faults) model(packs *pack.Set, d *Device) *pack.Vendor {
 	case d.Model == "":
 		v, err := packs.FindVendor(d.Vendor)
 		if err != nil {
-			f.add("vendor", d.Vendor, "%s", err)
+			f.unknown("vendor", d.Vendor, err)
 			return nil
 		}
 		d.Vendor = v.ID
@@ -131,13 +131,13 @@ func (f *faults) model(packs *pack.Set, d *Device) *pack.Vendor {
 	}
 	if d.Vendor != "" {
 		if _, err := packs.FindVendor(d.Vendor); err != nil {
-			f.add("vendor", d.Vendor, "%s", err)
+			f.unknown("vendor", d.Vendor, err)
 			return nil
 		}
 	}
 	v, m, err := packs.FindModel(d.Vendor, d.Model)
 	if err != nil {
-		f.add("model", d.Model, "%s", err)
+		f.unknown("model", d.Model, err)
 		return nil
 	}
 	d.Vendor, d.Model = v.ID, m.Name

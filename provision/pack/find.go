@@ -9,6 +9,12 @@ import (
 	"plugtone/provision/setting"
 )
 
+// Unknown is the error about a vendor or model that no pack has, or more than one. Message is what is wrong apart from the
+// name, for a message that says the name already.
+type Unknown struct{ Kind, Name, Message string }
+
+func (e *Unknown) Error() string { return fmt.Sprintf("%s %.60q %s", e.Kind, e.Name, e.Message) }
+
 // Vendors lists the packs by ID.
 func (s *Set) Vendors() []*Vendor { return s.vendors }
 
@@ -23,7 +29,7 @@ func (s *Set) FindVendor(name string) (*Vendor, error) {
 	if v, ok := s.Vendor(name); ok {
 		return v, nil
 	}
-	return nil, fmt.Errorf("vendor %.40q is not known%s", name, near(name, slices.Sorted(maps.Keys(s.byName))))
+	return nil, &Unknown{"vendor", name, "is not known" + near(name, slices.Sorted(maps.Keys(s.byName)))}
 }
 
 // FindModel finds a model: "T46U" of a vendor, or of any when vendor is "", or "yealink/T46U". Its error names the
@@ -36,7 +42,7 @@ func (s *Set) FindModel(vendor, model string) (*Vendor, *Model, error) {
 				return nil, nil, err
 			}
 			if b, ok := s.Vendor(before); ok && a != b {
-				return nil, nil, fmt.Errorf("model %.60q is not of vendor %s", model, a.ID)
+				return nil, nil, &Unknown{"model", model, "is not of vendor " + a.ID}
 			}
 		}
 		vendor, model = before, after
@@ -48,7 +54,7 @@ func (s *Set) FindModel(vendor, model string) (*Vendor, *Model, error) {
 		}
 		m, ok := v.Model(model)
 		if !ok {
-			return nil, nil, fmt.Errorf("model %.40q is none of %s%s", model, v.ID, near(model, v.modelNames()))
+			return nil, nil, &Unknown{"model", model, "is none of " + v.ID + near(model, v.modelNames())}
 		}
 		return v, m, nil
 	}
@@ -69,9 +75,9 @@ func (s *Set) FindModel(vendor, model string) (*Vendor, *Model, error) {
 	case 1:
 		return fv, fm, nil
 	case 0:
-		return nil, nil, fmt.Errorf("model %.40q is not known%s", model, nearModel(model, names))
+		return nil, nil, &Unknown{"model", model, "is not known" + nearModel(model, names)}
 	}
-	return nil, nil, fmt.Errorf("model %.40q is one of %s: say which", model, strings.Join(found, ", "))
+	return nil, nil, &Unknown{"model", model, "is one of " + strings.Join(found, ", ") + ": say which"}
 }
 
 func (v *Vendor) modelNames() []string {
