@@ -109,33 +109,38 @@ func (s *Server) readFile(ctx context.Context, in *fileInput) (*huma.StreamRespo
 	}
 	return &huma.StreamResponse{Body: func(c huma.Context) {
 		defer closeFile()
-		for name, value := range map[string]string{
-			headerOutcome: file.Outcome, headerReason: file.Reason, headerDigest: file.Digest,
-			headerSize: fmt.Sprint(file.Size), headerMasked: fmt.Sprint(file.Masked),
-		} {
-			if value != "" {
-				c.SetHeader(name, value)
-			}
-		}
-		if file.Outcome != string(provision.Served) {
-			// A name that the pack knows and answers in vain: an answer without a body, not an error.
-			c.SetStatus(http.StatusNoContent)
-			return
-		}
-		// The bytes are a phone's, not a browser's: never to be run as what they say they are.
-		c.SetHeader("Content-Type", "application/octet-stream")
-		c.SetHeader("Plugtone-Media-Type", file.MediaType)
-		c.SetStatus(http.StatusOK)
-		var err error
-		if file.Content != nil {
-			_, err = io.Copy(c.BodyWriter(), file.Content)
-		} else {
-			_, err = c.BodyWriter().Write(file.Body)
-		}
-		if err != nil && c.Context().Err() == nil {
+		if err := sendFile(c, file); err != nil && c.Context().Err() == nil {
 			s.cfg.Log.Warn("send file", "mac", mac, "file", file.Name, "err", err)
 		}
 	}}, nil
+}
+
+// sendFile answers with a file, or with why there is none.
+func sendFile(c huma.Context, file provision.FileContent) error {
+	for name, value := range map[string]string{
+		headerOutcome: file.Outcome, headerReason: file.Reason, headerDigest: file.Digest,
+		headerSize: fmt.Sprint(file.Size), headerMasked: fmt.Sprint(file.Masked),
+	} {
+		if value != "" {
+			c.SetHeader(name, value)
+		}
+	}
+	if file.Outcome != string(provision.Served) {
+		// A name that the pack knows and answers in vain: an answer without a body, not an error.
+		c.SetStatus(http.StatusNoContent)
+		return nil
+	}
+	// The bytes are a phone's, not a browser's: never to be run as what they say they are.
+	c.SetHeader("Content-Type", "application/octet-stream")
+	c.SetHeader("Plugtone-Media-Type", file.MediaType)
+	c.SetStatus(http.StatusOK)
+	var err error
+	if file.Content != nil {
+		_, err = io.Copy(c.BodyWriter(), file.Content)
+	} else {
+		_, err = c.BodyWriter().Write(file.Body)
+	}
+	return err
 }
 
 func (s *Server) diff(ctx context.Context, in *MACInput) (*struct{ Body client.Diff }, error) {

@@ -2,6 +2,7 @@ package client
 
 import (
 	"regexp"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -19,12 +20,22 @@ func Shorten(s string) string {
 // long finds what is too long within a message: something in quotes, or a word of no ordinary length.
 var long = regexp.MustCompile(`"(?:[^"\\]|\\.){100,}"|\S{200,}`)
 
+// longLine is how long a line of a message may be; of a longer one both ends are kept.
+const longLine = 1000
+
 // ShortenText cuts long values that stand within a message.
 func ShortenText(s string) string {
-	return long.ReplaceAllStringFunc(s, func(part string) string {
+	s = long.ReplaceAllStringFunc(s, func(part string) string {
 		if part[0] == '"' && part[len(part)-1] == '"' {
 			return Shorten(part) + `"`
 		}
 		return Shorten(part)
 	})
+	lines := strings.Split(s, "\n")
+	for i, line := range lines {
+		if runes := []rune(line); len(runes) > longLine {
+			lines[i] = string(runes[:longLine/5]) + "…" + string(runes[len(runes)-longLine/5:])
+		}
+	}
+	return strings.Join(lines, "\n")
 }

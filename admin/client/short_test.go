@@ -22,6 +22,9 @@ func TestShorten(t *testing.T) {
 	if got := ShortenText("registrar " + strings.Repeat("x", 10_000) + ": not found"); len(got) > 100 {
 		t.Errorf("%q", got)
 	}
+	if got := ShortenText("registrar " + strings.Repeat("x y", 3000) + ": not found\nhint: look"); len(got) > 500 || !strings.HasSuffix(got, ": not found\nhint: look") {
+		t.Errorf("%q", got)
+	}
 	if e := (&Problem{Errors: []Detail{{Location: "body.host", Value: strings.Repeat("x", 10_000), Message: "bad"}}}).Error(); len(e) > 130 {
 		t.Errorf("%d bytes", len(e))
 	}

@@ -161,11 +161,11 @@ func extensionRef(ref, registrar string) (string, error) {
 	number, on := provision.ParseExtension(ref)
 	switch {
 	case number == "":
-		return "", usagef("extension %q has no number", ref)
+		return "", usagef("extension %.60q has no number", ref)
 	case registrar == "":
 		return ref, nil
 	case on != "" && on != registrar:
-		return "", usagef("extension %s and --registrar %s contradict each other", ref, registrar)
+		return "", usagef("extension %.60s and --registrar %.60s contradict each other", ref, registrar)
 	}
 	return number + "@" + registrar, nil
 }
@@ -335,7 +335,7 @@ func showCommand[T any](a *app, arg, short string, of func(*client.Client) clien
 func removeCommand[T any](a *app, noun, arg, unbinds string, of func(*client.Client) client.Collection[T]) *cobra.Command {
 	var force bool
 	c := &cobra.Command{
-		Use: "rm " + arg, Args: cobra.ExactArgs(1), Short: "Remove a " + noun + " that nothing uses",
+		Use: "rm " + arg, Args: cobra.ExactArgs(1), Short: "Remove " + article(noun) + " " + noun + " that nothing uses",
 		RunE: func(c *cobra.Command, args []string) error {
 			cl, err := a.client()
 			if err != nil {
@@ -348,7 +348,11 @@ func removeCommand[T any](a *app, noun, arg, unbinds string, of func(*client.Cli
 			if err != nil {
 				return err
 			}
-			return a.done(c, nil, "%s %s removed", noun, args[0])
+			name := args[0]
+			if noun == "device" {
+				name = macText(name)
+			}
+			return a.done(c, gone{noun, name, "removed"}, "%s %s removed", noun, name)
 		},
 	}
 	if unbinds != "" {

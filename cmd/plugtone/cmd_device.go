@@ -2,9 +2,7 @@ package main
 
 import (
 	"fmt"
-	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -122,7 +120,7 @@ func parseLines(refs []string) ([]provision.Line, error) {
 	for i, ref := range refs {
 		number, registrar := provision.ParseExtension(ref)
 		if number == "" {
-			return nil, usagef("--line %q names no extension", ref)
+			return nil, usagef("--line %.60q names no extension", ref)
 		}
 		lines = append(lines, provision.Line{Position: i + 1, Extension: number, Registrar: registrar})
 	}
@@ -248,9 +246,12 @@ func deviceSet(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			dev, err := changeDevice(c, cl, args[0], m.doc, keys)
+			dev, changed, err := changeDevice(c, cl, args[0], m.doc, keys)
 			if err != nil {
 				return err
+			}
+			if !changed {
+				return a.done(c, dev, "device %s unchanged: it is so already", dev.MAC)
 			}
 			return a.done(c, dev, "device %s changed%s", dev.MAC, what(dev))
 		},
@@ -259,87 +260,54 @@ func deviceSet(a *app) *cobra.Command {
 	return c
 }
 
-// changeDevice patches a device. Keys are one list, so they are merged here into the ones it has; when somebody else
-// changes the device meanwhile, that is done again.
-func changeDevice(c *cobra.Command, cl *client.Client, mac string, doc map[string]any, keys []provision.Key) (client.Device, error) {
-	if len(keys) == 0 {
-		return cl.Devices().Patch(c.Context(), mac, doc, "")
-	}
+// changeDevice patches a device and tells whether that changed anything. Keys are one list, so they are merged here into the
+// ones it has; when somebody else changes the device meanwhile, that is done again.
+func changeDevice(c *cobra.Command, cl *client.Client, mac string, doc map[string]any, keys []provision.Key) (client.Device, bool, error) {
 	const tries = 5
 	for i := 1; ; i++ {
-		dev, etag, err := cl.Devices().Get(c.Context(), mac, false)
+		was, etag, err := cl.Devices().Get(c.Context(), mac, false)
 		if err != nil {
-			return dev, err
+			return was, false, err
 		}
-		doc["keys"] = mergeKeys(dev.Keys, keys)
-		dev, err = cl.Devices().Patch(c.Context(), mac, doc, etag)
-		if !client.IsPrecondition(err) || i == tries {
-			return dev, err
+		var absent []provision.Key
+		if len(keys) > 0 {
+			doc["keys"], absent = mergeKeys(was.Keys, keys)
+		} else {
+			etag = ""
 		}
+		dev, err := cl.Devices().Patch(c.Context(), mac, doc, etag)
+		if client.IsPrecondition(err) && i < tries {
+			continue
+		}
+		if err != nil {
+			return dev, false, err
+		}
+		for _, k := range absent {
+			say(c, "key %s: nothing to remove", placeOf(k))
+		}
+		return dev, dev.Revision != was.Revision, nil
 	}
 }
 
-// mergeKeys puts each change into its place; a change without a type takes the key away.
-func mergeKeys(have, changes []provision.Key) []provision.Key {
-	out := slices.Clone(have)
+// placeOf is where a key is, as it is written on the command line.
+func placeOf(k provision.Key) string {
+	place, _, _ := strings.Cut(k.String(), "=")
+	return place
+}
+
+// mergeKeys puts each change into its place; a change without a type takes the key away, or is absent when there is none.
+func mergeKeys(have, changes []provision.Key) (out, absent []provision.Key) {
+	out = slices.Clone(have)
 	for _, k := range changes {
+		n := len(out)
 		out = slices.DeleteFunc(out, func(o provision.Key) bool { return o.Area == k.Area && o.Slot == k.Slot })
 		if k.Type != "" {
 			out = append(out, k)
+		} else if len(out) == n {
+			absent = append(absent, k)
 		}
 	}
-	return out
-}
-
-func deviceList(a *app) *cobra.Command {
-	var search, state, vendor, profile string
-	c := &cobra.Command{
-		Use: "list", Aliases: []string{"ls"}, Args: cobra.NoArgs, Short: "List devices",
-		Example: `  plugtone device list --state stale
-  plugtone device list --vendor yealink --search reception`,
-		RunE: func(c *cobra.Command, _ []string) error {
-			cl, err := a.client()
-			if err != nil {
-				return err
-			}
-			q := url.Values{}
-			for name, v := range map[string]string{"q": search, "state": state, "vendor": vendor, "profile": profile} {
-				if v != "" {
-					q.Set(name, v)
-				}
-			}
-			list, err := cl.Devices().All(c.Context(), q)
-			if err != nil {
-				return err
-			}
-			if a.json {
-				return printJSON(c, list)
-			}
-			t := newTable("MAC", "VENDOR", "MODEL", "LINES", "STATE", "IP", "LABEL")
-			for _, d := range list {
-				st := statusOf(d)
-				ip := "-"
-				if st.IP.IsValid() {
-					ip = st.IP.String()
-				}
-				t.add(d.MAC.String(), dash(d.Vendor), dash(d.Model), dash(linesOf(d.Lines)), dash(st.State), ip, d.Label)
-			}
-			return t.print(c.OutOrStdout())
-		},
-	}
-	f := c.Flags()
-	f.StringVar(&search, "search", "", "only those with this `TEXT` in MAC, label, model, lines, notes ...")
-	f.StringVar(&state, "state", "", "only those in `STATE`: never_seen, never_fetched, in_sync, stale, refused or disabled")
-	f.StringVar(&vendor, "vendor", "", "only this `VENDOR`'s")
-	f.StringVar(&profile, "profile", "", "only those that name this `PROFILE`")
-	return c
-}
-
-func statusOf(d client.Device) provision.Status {
-	if d.Status == nil {
-		return provision.Status{}
-	}
-	return *d.Status
+	return out, absent
 }
 
 func deviceSwitch(a *app, verb string, on bool, short string) *cobra.Command {
@@ -357,52 +325,4 @@ func deviceSwitch(a *app, verb string, on bool, short string) *cobra.Command {
 			return a.done(c, dev, "device %s %sd; the phone learns it with its next fetch", dev.MAC, verb)
 		},
 	}
-}
-
-// printDevice shows a phone as one looks at it: what it is, how it stands, then what it is given.
-func printDevice(a *app, c *cobra.Command, d client.Device) error {
-	var f fields
-	f.add("device", d.MAC.String())
-	f.add("label", d.Label)
-	model := strings.TrimSuffix(d.Vendor+"/"+d.Model, "/")
-	f.add("model", model)
-	if d.Vendor == "" {
-		f.add("model", "none: only its address is kept")
-	}
-	if st := d.Status; st != nil {
-		f.add("state", st.State)
-		if st.IP.IsValid() {
-			f.add("address", st.IP.String())
-		}
-		f.add("last seen", ago(st.LastSeen, a.now()))
-		f.add("last fetch", ago(st.LastFetch, a.now()))
-		f.add("firmware", st.Firmware)
-	}
-	if !d.Enabled {
-		f.add("enabled", "no: the phone is given a configuration without accounts")
-	}
-	if d.ReservedIP.IsValid() {
-		f.add("reserved", d.ReservedIP.String())
-	}
-	for _, m := range d.OtherMACs {
-		f.add("other mac", m.String())
-	}
-	f.add("profile", d.Profile)
-	for _, l := range d.Lines {
-		f.add("line "+strconv.Itoa(l.Position), strings.TrimSuffix(l.Extension+"@"+l.Registrar, "@"))
-	}
-	for _, k := range d.Keys {
-		spec := k.String()
-		place, rest, _ := strings.Cut(spec, "=")
-		f.add("key "+place, rest)
-	}
-	addSettings(&f, d.Settings)
-	for _, vendor := range sortedKeys(d.VendorSettings) {
-		for _, name := range sortedKeys(d.VendorSettings[vendor]) {
-			f.add(vendor, name+" = "+d.VendorSettings[vendor][name])
-		}
-	}
-	f.add("notes", d.Notes)
-	f.add("changed", at(d.UpdatedAt)+", revision "+strconv.FormatUint(d.Revision, 10))
-	return f.print(c.OutOrStdout())
 }

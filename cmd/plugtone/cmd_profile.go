@@ -209,7 +209,7 @@ func discoveredForget(a *app) *cobra.Command {
 			if err := cl.Forget(c.Context(), args[0]); err != nil {
 				return err
 			}
-			return a.done(c, nil, "phone %s forgotten", args[0])
+			return a.done(c, gone{"discovered", macText(args[0]), "forgotten"}, "phone %s forgotten", macText(args[0]))
 		},
 	}
 }

@@ -46,7 +46,7 @@ func tokenCommand(a *app) *cobra.Command {
 			if err := cl.DeleteToken(c.Context(), args[0]); err != nil {
 				return err
 			}
-			return a.done(c, nil, "token %s revoked", args[0])
+			return a.done(c, gone{"token", args[0], "revoked"}, "token %s revoked", args[0])
 		},
 	})
 	return c
@@ -60,10 +60,11 @@ func tokenAdd(a *app) *cobra.Command {
 		Example: `  plugtone token add monitoring --role viewer
   curl -H "Authorization: Bearer $TOKEN" http://127.0.0.1:8067/api/v1/status`,
 		RunE: func(c *cobra.Command, args []string) error {
-			switch in.Role {
-			case "admin", "operator", "viewer":
-			default:
-				return usagef("--role %q is none of admin, operator, viewer", in.Role)
+			if in.Role == "" {
+				return usagef("--role is needed: admin, operator or viewer")
+			}
+			if err := oneOf("role", in.Role, "admin", "operator", "viewer"); err != nil {
+				return err
 			}
 			in.Name = args[0]
 			cl, err := a.client()

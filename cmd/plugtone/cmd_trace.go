@@ -171,7 +171,7 @@ func explainCommand(a *app) *cobra.Command {
 			if _, err := dhcp.ParseMAC(args[0]); err == nil && q.IP == "" {
 				q.MAC, q.Path = args[0], ""
 			} else if q.IP == "" {
-				return usagef("%q is no MAC; for a file say who asks, with --ip ADDR", args[0])
+				return usagef("%.60q is no MAC; for a file say who asks, with --ip ADDR", args[0])
 			}
 			cl, err := a.client()
 			if err != nil {
@@ -256,6 +256,9 @@ func leasesCommand(a *app) *cobra.Command {
 		Example: `  plugtone leases --subnet 10.20.0.0/22
   plugtone leases --state active --search yealink`,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := oneOf("state", state, "active", "released", "expired", "declined"); err != nil {
+				return err
+			}
 			cl, err := a.client()
 			if err != nil {
 				return err

@@ -113,7 +113,10 @@ func TestCommands(t *testing.T) {
 		{"extension rm 1001", 1, "", `in use by device ` + desk},
 		{"device add 001565123456", 1, "", `(?s)exists already.*hint: plugtone device set`},
 		{"device add 00:15:65:12:34", 2, "", `none of 001565123456, 00:15:65:12:34:56`},
-		{"device add 0015.6500.0001 --model acme/A9", 1, "", `model "A9"`},
+		{"device add 0015.6500.0001 --model acme/A9", 1, "", `model "A9": is none of acme, `},
+		{"device add 0015.6500.0001 --model A9", 1, "", `model "A9": is not known, nearest are acme/A`},
+		{"device add 0015.6500.0001 --vendor acmee", 1, "", `vendor "acmee": is not known, nearest are acme`},
+		{"device set " + desk + " --set acmee/x=1", 1, "", `vendor_settings.acmee "acmee": is not known`},
 		{"device add 0015.6500.0001 --model acme/A1 --line 9999", 1, "", `lines\[0\].extension "9999": no such extension`},
 		{"device add 0015.6500.0001 --model acme/A1 --key 2=blfx:1", 2, "", `blfx`},
 		{"device add 0015.6500.0001 --model acme/A1 --key 5=blf:1", 1, "", `keys\[0\]`},
@@ -125,8 +128,14 @@ func TestCommands(t *testing.T) {
 		{"device show " + desk, 0, `(?s)device +` + desk + `\nlabel +Front Desk Phone\nmodel +acme/A4\nstate +never_fetched\naddress +10.20.1.7.*line 1 +1001@main\nkey 3 +park:701\nsettings +language = de\nacme +sip.x = 1\n`, ""},
 		{"device set " + desk + " --set language= --set acme/sip.x= --label '' --line 1002 --line 1001", 0, `.`, ""},
 		{"device list --vendor acme", 0, `(?m)^MAC .*\n00:15:65:00:00:01 +acme +- +1002 +never_seen +- *\n` + desk + ` +acme +A4 +1002,1001 +never_fetched +10.20.1.7$`, ""},
+		{"device list --vendor acmee", 1, "", `vendor "acmee": is not known, nearest are acme`},
 		{"device list --state in_sync", 0, `^MAC[^\n]*\n$`, ""},
-		{"device list --state odd", 1, "", `state`},
+		{"device list --state odd", 2, "", `--state "odd" is none of never_seen, never_fetched`},
+		{"leases --state odd", 2, "", `--state "odd" is none of active, released`},
+		{"device set " + desk + " --key 45=", 0, `^device ` + desk + ` unchanged: it is so already\n$`, `^key 45: nothing to remove\n$`},
+		{"device set " + desk + " --key 45= --label Desk", 0, `changed`, `key 45: nothing to remove`},
+		{"device set " + desk + " --label Desk", 0, `unchanged`, ""},
+		{"device set " + desk + " --label ''", 0, `changed`, ""},
 		{"device disable " + desk, 0, `disabled`, ""},
 		{"device show " + desk, 0, `state +disabled`, ""},
 		{"device enable " + desk, 0, `enabled`, ""},
@@ -228,7 +237,7 @@ func TestJSON(t *testing.T) {
 		"extension set 1001 --voicemail 99", "device list", "device show " + desk, "device set " + desk + " --label x", "device files " + desk,
 		"device diff " + desk, "device history " + desk, "device disable " + desk, "profile list", "discovered list",
 		"discovered adopt 00:15:65:00:00:09", "leases", "trace " + desk, "explain " + desk, "vendor list", "vendor show acme", "token list",
-		"token add x --role viewer", "backup " + filepath.Join(t.TempDir(), "b.tar")} {
+		"token add x --role viewer", "token rm x", "backup " + filepath.Join(t.TempDir(), "b.tar")} {
 		out := s.ok(line + " --json")
 		var v any
 		if err := json.Unmarshal([]byte(out), &v); err != nil {

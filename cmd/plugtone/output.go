@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"plugtone/dhcp"
 	"plugtone/provision"
 )
 
@@ -180,11 +182,38 @@ func say(c *cobra.Command, format string, args ...any) {
 // done tells in one line that something was done; with --json, rec is printed instead.
 func (a *app) done(c *cobra.Command, rec any, format string, args ...any) error {
 	if a.json {
-		if rec == nil {
-			return nil
-		}
 		return printJSON(c, rec)
 	}
 	_, err := fmt.Fprintf(c.OutOrStdout(), format+"\n", args...)
 	return err
+}
+
+// gone is what --json tells of something that is no more.
+type gone struct {
+	Kind   string `json:"kind"` // device, extension ...
+	Name   string `json:"name"`
+	Change string `json:"change"` // removed, revoked, forgotten
+}
+
+// macText prints a MAC in the form that everything else has.
+func macText(name string) string {
+	if mac, err := dhcp.ParseMAC(name); err == nil {
+		return mac.String()
+	}
+	return name
+}
+
+// oneOf holds a flag to the values that it may have; "" is a flag that was not given.
+func oneOf(flag, value string, allowed ...string) error {
+	if value == "" || slices.Contains(allowed, value) {
+		return nil
+	}
+	return usagef("--%s %.60q is none of %s", flag, value, strings.Join(allowed, ", "))
+}
+
+func article(noun string) string {
+	if strings.ContainsRune("aeiou", rune(noun[0])) {
+		return "an"
+	}
+	return "a"
 }

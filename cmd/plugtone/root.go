@@ -135,7 +135,7 @@ func execute(ctx context.Context, root *cobra.Command, args []string, in io.Read
 		return statusDone
 	}
 	// What goes wrong with standard error can be told nowhere.
-	fmt.Fprintln(errs, "plugtone: "+strings.TrimRight(err.Error(), "\n"))
+	fmt.Fprintln(errs, "plugtone: "+client.ShortenText(strings.TrimRight(err.Error(), "\n")))
 	var usage usageError
 	if errors.As(err, &usage) {
 		fmt.Fprintf(errs, "hint: %s --help shows what it takes\n", ran.CommandPath())

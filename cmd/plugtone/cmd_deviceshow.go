@@ -1,0 +1,114 @@
+package main
+
+import (
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"plugtone/admin/client"
+	"plugtone/provision"
+)
+
+func deviceList(a *app) *cobra.Command {
+	var search, state, vendor, profile string
+	c := &cobra.Command{
+		Use: "list", Aliases: []string{"ls"}, Args: cobra.NoArgs, Short: "List devices",
+		Example: `  plugtone device list --state stale
+  plugtone device list --vendor yealink --search reception`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := oneOf("state", state, "never_seen", "never_fetched", "in_sync", "stale", "refused", "disabled"); err != nil {
+				return err
+			}
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			q := url.Values{}
+			for name, v := range map[string]string{"q": search, "state": state, "vendor": vendor, "profile": profile} {
+				if v != "" {
+					q.Set(name, v)
+				}
+			}
+			list, err := cl.Devices().All(c.Context(), q)
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return printJSON(c, list)
+			}
+			t := newTable("MAC", "VENDOR", "MODEL", "LINES", "STATE", "IP", "LABEL")
+			for _, d := range list {
+				st := statusOf(d)
+				ip := "-"
+				if st.IP.IsValid() {
+					ip = st.IP.String()
+				}
+				t.add(d.MAC.String(), dash(d.Vendor), dash(d.Model), dash(linesOf(d.Lines)), dash(st.State), ip, d.Label)
+			}
+			return t.print(c.OutOrStdout())
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&search, "search", "", "only those with this `TEXT` in MAC, label, model, lines, notes ...")
+	f.StringVar(&state, "state", "", "only those in `STATE`: never_seen, never_fetched, in_sync, stale, refused or disabled")
+	f.StringVar(&vendor, "vendor", "", "only this `VENDOR`'s")
+	f.StringVar(&profile, "profile", "", "only those that name this `PROFILE`")
+	return c
+}
+
+func statusOf(d client.Device) provision.Status {
+	if d.Status == nil {
+		return provision.Status{}
+	}
+	return *d.Status
+}
+
+// printDevice shows a phone as one looks at it: what it is, how it stands, then what it is given.
+func printDevice(a *app, c *cobra.Command, d client.Device) error {
+	var f fields
+	f.add("device", d.MAC.String())
+	f.add("label", d.Label)
+	model := strings.TrimSuffix(d.Vendor+"/"+d.Model, "/")
+	f.add("model", model)
+	if d.Vendor == "" {
+		f.add("model", "none: only its address is kept")
+	}
+	if st := d.Status; st != nil {
+		f.add("state", st.State)
+		if st.IP.IsValid() {
+			f.add("address", st.IP.String())
+		}
+		f.add("last seen", ago(st.LastSeen, a.now()))
+		f.add("last fetch", ago(st.LastFetch, a.now()))
+		f.add("firmware", st.Firmware)
+	}
+	if !d.Enabled {
+		f.add("enabled", "no: the phone is given a configuration without accounts")
+	}
+	if d.ReservedIP.IsValid() {
+		f.add("reserved", d.ReservedIP.String())
+	}
+	for _, m := range d.OtherMACs {
+		f.add("other mac", m.String())
+	}
+	f.add("profile", d.Profile)
+	for _, l := range d.Lines {
+		f.add("line "+strconv.Itoa(l.Position), strings.TrimSuffix(l.Extension+"@"+l.Registrar, "@"))
+	}
+	for _, k := range d.Keys {
+		spec := k.String()
+		place, rest, _ := strings.Cut(spec, "=")
+		f.add("key "+place, rest)
+	}
+	addSettings(&f, d.Settings)
+	for _, vendor := range sortedKeys(d.VendorSettings) {
+		for _, name := range sortedKeys(d.VendorSettings[vendor]) {
+			f.add(vendor, name+" = "+d.VendorSettings[vendor][name])
+		}
+	}
+	f.add("notes", d.Notes)
+	f.add("changed", at(d.UpdatedAt)+", revision "+strconv.FormatUint(d.Revision, 10))
+	return f.print(c.OutOrStdout())
+}
