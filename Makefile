@@ -3,6 +3,7 @@
 # make bench   the benchmarks
 # make bench-dhcp    DHCP beside Kea and dnsmasq in network namespaces, with the ratios; installs both (ARGS=-quick, -help)
 # make bench-files   TFTP and HTTP beside dnsmasq, atftpd and nginx in network namespaces, with the ratios; installs them (ARGS='-only http', -help)
+# make bench-storm   the last part of bench-files alone: 1,000 phones that boot at the same moment
 # make fuzz    every fuzz target, one after the other (FUZZTIME=60s)
 # make build   bin/plugtone
 # make lint    gofmt, vet, staticcheck
@@ -20,7 +21,7 @@ SUDO     := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 TEST_TOOLS := udhcpc:udhcpc dhclient:isc-dhcp-client dhcrelay:isc-dhcp-relay tftp:tftp-hpa atftp:atftp curl:curl \
               ip:iproute2 ping:iputils-ping openssl:openssl systemd-analyze:systemd
 
-.PHONY: demo test bench bench-dhcp bench-files fuzz build lint install tools
+.PHONY: demo test bench bench-dhcp bench-files bench-storm fuzz build lint install tools
 
 demo: build
 	$(BIN) demo $(ARGS)
@@ -58,6 +59,10 @@ BENCH_FILES_TOOLS := dnsmasq:dnsmasq-base atftpd:atftpd nginx:nginx-light ip:ipr
 bench-files: build
 	@$(MAKE) --no-print-directory tools TEST_TOOLS='$(BENCH_FILES_TOOLS)'
 	PATH="$$PATH:/sbin:/usr/sbin" $(GO) run ./cmd/plugtone/benchfiles $(ARGS)
+
+bench-storm: build
+	@$(MAKE) --no-print-directory tools TEST_TOOLS='ip:iproute2'
+	PATH="$$PATH:/sbin:/usr/sbin" $(GO) run ./cmd/plugtone/benchfiles -only storm $(ARGS)
 
 # Installs the packages of missing programs only; /sbin is where Debian keeps some of them.
 tools:

@@ -193,7 +193,7 @@ func (l *load) http(from netip.Addr) func(string) (int64, error) {
 		if _, err := io.WriteString(conn, "GET /"+file+" HTTP/1.1\r\nHost: "+l.Server+end); err != nil {
 			return 0, err
 		}
-		return response(r)
+		return response(r, "200")
 	}
 	return func(file string) (int64, error) {
 		n, err := fetch(file)
@@ -205,13 +205,13 @@ func (l *load) http(from netip.Addr) func(string) (int64, error) {
 	}
 }
 
-// response reads one whole answer, which must be 200 with a length.
-func response(r *bufio.Reader) (int64, error) {
+// response reads one whole answer, which must have a length and a status that begins as given.
+func response(r *bufio.Reader, status string) (int64, error) {
 	line, err := r.ReadString('\n')
 	if err != nil {
 		return 0, err
 	}
-	if !strings.Contains(line, " 200 ") {
+	if _, rest, _ := strings.Cut(line, " "); !strings.HasPrefix(rest, status) {
 		return 0, fmt.Errorf("answer %q", line)
 	}
 	length := -1

@@ -24,9 +24,9 @@ import (
 )
 
 func main() {
-	if len(os.Args) == 3 && os.Args[1] == "load" {
-		if err := generate(os.Args[2]); err != nil {
-			fmt.Fprintln(os.Stderr, "benchfiles: load:", err)
+	if len(os.Args) == 3 && inside[os.Args[1]] != nil {
+		if err := inside[os.Args[1]](os.Args[2]); err != nil {
+			fmt.Fprintf(os.Stderr, "benchfiles: %s: %v\n", os.Args[1], err)
 			os.Exit(1)
 		}
 		return
@@ -41,6 +41,9 @@ func main() {
 		os.Exit(1)
 	}
 }
+
+// inside are the parts that the program runs of itself in the phones' namespace.
+var inside = map[string]func(spec string) error{"load": generate, "boot": boot}
 
 // workload is one thing that is measured, of plugtone and of the program beside it.
 type workload struct {
@@ -103,14 +106,19 @@ func run(ctx context.Context) error {
 		}
 	}
 	if strings.Contains("devices", o.only) {
-		return manyDevices(ctx, o)
+		if err := manyDevices(ctx, o); err != nil {
+			return err
+		}
+	}
+	if strings.Contains("storm", o.only) {
+		return storm(ctx, o)
 	}
 	return nil
 }
 
 // compare measures plugtone and the program beside it in turn.
 func compare(ctx context.Context, o options, w workload) error {
-	ours, err := start(ctx, o, "plugtone", phones)
+	ours, err := start(ctx, o, "plugtone", phones, phones)
 	if err != nil {
 		return err
 	}
@@ -151,12 +159,12 @@ func median(all []sample) sample {
 
 // manyDevices compares a daemon with few devices on record with one that has very many.
 func manyDevices(ctx context.Context, o options) error {
-	few, err := start(ctx, o, "plugtone", phones)
+	few, err := start(ctx, o, "plugtone", phones, phones)
 	if err != nil {
 		return err
 	}
 	defer few.close()
-	many, err := start(ctx, o, "plugtone", o.devices)
+	many, err := start(ctx, o, "plugtone", phones, o.devices)
 	if err != nil {
 		return err
 	}
@@ -191,36 +199,37 @@ func (s sample) String() string {
 }
 
 // ask has the phones' namespace ask a server for so long.
-func (s *server) ask(l load, period time.Duration) (sample, error) {
+func (s *server) ask(l load, period time.Duration) (got sample, err error) {
 	l.Server, l.Period, l.Phones = serverAddr.String(), period, phones
-	spec, err := json.Marshal(l)
+	got.used, _, err = s.measure("load", l, &got.loaded)
+	return got, err
+}
+
+// measure runs a part of this program in the phones' namespace, and returns the CPU time that the server and the phones used.
+func (s *server) measure(part string, spec, result any) (used, theirs time.Duration, err error) {
+	text, err := json.Marshal(spec)
 	if err != nil {
-		return sample{}, err
+		return 0, 0, err
 	}
 	self, err := os.Executable()
 	if err != nil {
-		return sample{}, err
+		return 0, 0, err
 	}
 	before, err := treeTime(s.cmd.Process.Pid)
 	if err != nil {
-		return sample{}, err
+		return 0, 0, err
 	}
-	cmd := s.clients.Command(s.ctx, self, "load", string(spec))
+	cmd := s.clients.Command(s.ctx, self, part, string(text))
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return sample{}, err
+		return 0, 0, err
 	}
 	after, err := treeTime(s.cmd.Process.Pid)
 	if err != nil {
-		return sample{}, err
+		return 0, 0, err
 	}
-	var got sample
-	if err := json.Unmarshal(out, &got.loaded); err != nil {
-		return sample{}, err
-	}
-	got.used = after - before
-	return got, nil
+	return after - before, cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), json.Unmarshal(out, result)
 }
 
 func machine() string {

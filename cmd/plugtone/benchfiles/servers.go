@@ -24,8 +24,11 @@ import (
 	"plugtone/store"
 )
 
-// phones ask; there may be more devices on record.
-const phones = 100
+// phones ask; there may be more devices on record. When all boot at once there are more of them too.
+const (
+	phones      = 100
+	stormPhones = 1000
+)
 
 // bigFile has the size of firmware, and a name that no pack knows: firmware is only for devices that name it.
 const (
@@ -47,10 +50,11 @@ type server struct {
 	host    *netlab.Namespace
 	clients *netlab.Namespace
 	cmd     *exec.Cmd
+	again   []string // how it was started
 }
 
 // newServer makes two namespaces with a cable between them. All phones live in one of them.
-func newServer(ctx context.Context, o options, name string) (*server, error) {
+func newServer(ctx context.Context, o options, name string, phones int) (*server, error) {
 	lab, err := netlab.New()
 	if err != nil {
 		return nil, err
@@ -141,14 +145,14 @@ func (s *server) fetch(kind string, n int) (body []byte, err error) {
 }
 
 // start starts plugtone as it is installed: log, timelines, metrics and all.
-func start(ctx context.Context, o options, name string, devices int) (*server, error) {
-	s, err := newServer(ctx, o, name)
+func start(ctx context.Context, o options, name string, phones, devices int) (*server, error) {
+	s, err := newServer(ctx, o, name, phones)
 	if err != nil {
 		s.close()
 		return nil, err
 	}
 	data := filepath.Join(s.dir, "data")
-	if err := seed(data, devices); err != nil {
+	if err := seed(data, phones, devices); err != nil {
 		s.close()
 		return nil, err
 	}
@@ -163,7 +167,8 @@ admin: {listen: ["unix:%s/admin.sock"]}
 `, data, network, s.dir)
 	err = os.WriteFile(config, []byte(text), 0o644)
 	if err == nil {
-		err = s.launch("http", o.program, "serve", "--config", config)
+		s.again = []string{o.program, "serve", "--config", config}
+		err = s.launch("http", s.again...)
 	}
 	if err != nil {
 		s.close()
@@ -173,7 +178,7 @@ admin: {listen: ["unix:%s/admin.sock"]}
 }
 
 // seed writes what an operator would have entered and what DHCP would have leased.
-func seed(dir string, devices int) (err error) {
+func seed(dir string, phones, devices int) (err error) {
 	s, err := store.Open(store.Config{Dir: dir, Now: time.Now, Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()})
 	if err != nil {
 		return err
@@ -183,7 +188,7 @@ func seed(dir string, devices int) (err error) {
 	var leases []dhcp.Change
 	for n := range phones {
 		leases = append(leases, dhcp.Change{Lease: dhcp.Lease{Addr: phoneAddr(n), MAC: phoneMAC(n), Subnet: network, State: dhcp.LeaseActive,
-			FirstSeen: now, Starts: now, Expires: now.Add(24 * time.Hour), VendorClass: "yealink"}})
+			FirstSeen: now.AddDate(0, -1, 0), Starts: now, Expires: now.Add(24 * time.Hour), VendorClass: "yealink"}})
 	}
 	if err := s.WriteLeases(leases); err != nil {
 		return err
@@ -233,7 +238,7 @@ func big() []byte {
 
 // startBeside starts the other program with the very bytes that ours gives.
 func startBeside(ctx context.Context, o options, name string, ours *server) (*server, error) {
-	s, err := newServer(ctx, o, name)
+	s, err := newServer(ctx, o, name, phones)
 	if err != nil {
 		s.close()
 		return nil, err
