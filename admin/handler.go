@@ -31,7 +31,8 @@ const (
 // routes builds the API and the pages beside it.
 func (s *Server) routes() error {
 	c := huma.DefaultConfig("plugtone", s.cfg.Version)
-	c.Info.Description = "Devices, extensions, leases and what happened to each phone. Errors are RFC 9457 problem documents."
+	c.Info.Description = "Devices, extensions, leases and what happened to each phone. Errors are RFC 9457 problem documents. " +
+		"Secrets are left out, and *** stands for vendor settings that may be secrets: written back, it keeps the value."
 	// These three would load scripts from elsewhere, add $schema members, and build the document at the first request.
 	c.DocsPath, c.SchemasPath, c.OpenAPIPath = "", "", ""
 	c.CreateHooks = nil

@@ -17,16 +17,22 @@ func Shorten(s string) string {
 	return string([]rune(s)[:shownValue]) + "…"
 }
 
-// long finds what is too long within a message: something in quotes, or a word of no ordinary length.
-var long = regexp.MustCompile(`"(?:[^"\\]|\\.){100,}"|\S{200,}`)
+// values finds what may be a value within a message: something in quotes, or a word of no ordinary length.
+var values = regexp.MustCompile(`"(?:[^"\\\n]|\\.)*"|\S{200,}`)
+
+// longValue is how many bytes within a message are too many for something in quotes.
+const longValue = 200
 
 // longLine is how long a line of a message may be; of a longer one both ends are kept.
 const longLine = 1000
 
 // ShortenText cuts long values that stand within a message.
 func ShortenText(s string) string {
-	s = long.ReplaceAllStringFunc(s, func(part string) string {
-		if part[0] == '"' && part[len(part)-1] == '"' {
+	s = values.ReplaceAllStringFunc(s, func(part string) string {
+		switch {
+		case len(part) < longValue:
+			return part
+		case part[0] == '"' && part[len(part)-1] == '"':
 			return Shorten(part) + `"`
 		}
 		return Shorten(part)
