@@ -33,7 +33,8 @@ type rushed struct {
 	Last         time.Duration // from the first DISCOVER until the last phone had its last file
 	P50, P99     time.Duration // of a phone, from its DISCOVER to its last file
 	Leased       time.Duration // until the last phone had its lease
-	DHCPAgain    int           // DISCOVERs and REQUESTs that had to be said once more
+	DHCPAgain    int           // DISCOVERs and REQUESTs that were said once more
+	DHCPLost     int           // DISCOVERs and REQUESTs that were never answered; the others were answered late
 	FilesAgain   int           // fetches that had to be done once more
 	TCPAgain     int           // segments that the phones' kernel had to send once more
 }
@@ -91,6 +92,12 @@ func boot(spec string) error {
 	close(start)
 	phones.Wait()
 	out := sum(all, begun)
+	for range 100 { // what comes late still counts as an answer
+		if out.DHCPLost = int(w.owed.Load()); out.DHCPLost <= 0 {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 	after, err := counter("/proc/self/net/snmp", "Tcp:", "RetransSegs")
 	out.TCPAgain = after - before
 	return errors.Join(err, json.NewEncoder(os.Stdout).Encode(out))

@@ -4,9 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // storm has all phones boot at the same moment, as after a power cut: phones on record that had leases before, each from its
@@ -17,6 +23,9 @@ func storm(ctx context.Context, o options) error {
 		return err
 	}
 	defer s.close()
+	if err := s.ready(); err != nil {
+		return err
+	}
 	var kept rushed
 	if _, _, err := s.measure("boot", rush{Server: serverAddr.String(), Phones: stormPhones, Upload: true}, &kept); err != nil {
 		return err
@@ -60,7 +69,7 @@ func (s *server) storm(r rush) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	before, err := s.kernelLost()
+	before, err := s.lost()
 	if err != nil {
 		return "", err
 	}
@@ -69,18 +78,18 @@ func (s *server) storm(r rush) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	after, err := s.kernelLost()
+	after, err := s.lost()
 	if err != nil {
 		return "", err
 	}
-	now, most, err := s.resident()
+	memory, err := s.memory()
 	if err != nil {
 		return "", err
 	}
-	text := fmt.Sprintf("%5.2f s (leases %5.2f s)  p50 %5.2f s  p99 %5.2f s  again: DHCP %d, fetches %d, TCP %d+%d segments; dropped in the server's kernel %d  "+
-		"CPU %.2f s, phones %.2f s  memory %d MB, at most %d  load before %.4s",
-		got.Last.Seconds(), got.Leased.Seconds(), got.P50.Seconds(), got.P99.Seconds(), got.DHCPAgain, got.FilesAgain, got.TCPAgain, after[0]-before[0], after[1]-before[1],
-		used.Seconds(), theirs.Seconds(), now/1024, most/1024, busy)
+	text := fmt.Sprintf("%5.2f s (leases %5.2f s)  p50 %5.2f s  p99 %5.2f s  lost: DHCP %d  again: DHCP %d, fetches %d, TCP %d+%d segments; dropped by its kernel %d, by itself %d  "+
+		"CPU %.2f s, phones' %.2f s  memory %s  load before %.4s",
+		got.Last.Seconds(), got.Leased.Seconds(), got.P50.Seconds(), got.P99.Seconds(), got.DHCPLost, got.DHCPAgain, got.FilesAgain, got.TCPAgain, after.again-before.again,
+		after.kernel-before.kernel, after.itself-before.itself, used.Seconds(), theirs.Seconds(), memory, busy)
 	if got.Failed > 0 {
 		text += fmt.Sprintf("  %d FAILED: %s", got.Failed, got.Why)
 	}
@@ -95,41 +104,104 @@ func (s *server) restart() error {
 	if err := s.cmd.Wait(); err != nil {
 		return fmt.Errorf("%s stopped: %w", s.name, err)
 	}
-	return s.launch("http", s.again...)
+	if err := s.launch("http", s.again...); err != nil {
+		return err
+	}
+	return s.ready()
 }
 
-// kernelLost returns how many TCP segments the server's kernel has sent once more, and how many datagrams and connections it
-// had no room for.
-func (s *server) kernelLost() (n [2]int, err error) {
+// ready waits until the server says that all of it is up: files are there before DHCP is.
+func (s *server) ready() (err error) {
+	for range 300 {
+		if _, err = s.tell("/readyz"); err == nil {
+			return nil
+		}
+		select {
+		case <-s.ctx.Done():
+			return s.ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	return err
+}
+
+// losses counts what had to be sent once more or was thrown away where the server is.
+type losses struct {
+	again  int // TCP segments, by its kernel
+	kernel int // datagrams and connections that its kernel had no room for
+	itself int // DHCP packets, by the server
+}
+
+func (s *server) lost() (n losses, err error) {
 	dir := fmt.Sprintf("/proc/%d/net/", s.cmd.Process.Pid)
 	for _, c := range []struct {
-		of                int
+		to                *int
 		file, group, name string
-	}{{0, "snmp", "Tcp:", "RetransSegs"}, {1, "snmp", "Udp:", "RcvbufErrors"}, {1, "netstat", "TcpExt:", "ListenDrops"}} {
+	}{{&n.again, "snmp", "Tcp:", "RetransSegs"}, {&n.kernel, "snmp", "Udp:", "RcvbufErrors"}, {&n.kernel, "netstat", "TcpExt:", "ListenDrops"}} {
 		v, errOne := counter(dir+c.file, c.group, c.name)
-		n[c.of] += v
+		*c.to += v
 		err = errors.Join(err, errOne)
 	}
-	return n, err
+	itself, errOne := s.metric("plugtone_dhcp_dropped_total")
+	n.itself = int(itself)
+	return n, errors.Join(err, errOne)
 }
 
-// resident is the memory in kB that the server has in RAM, and the most it ever had (proc_pid_status(5)).
-func (s *server) resident() (now, most int, err error) {
+// tell asks the server's admin API for something that needs no token.
+func (s *server) tell(path string) ([]byte, error) {
+	c := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(s.dir, "admin.sock"))
+	}}}
+	resp, err := c.Get("http://plugtone" + path)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s: %s", path, resp.Status)
+	}
+	return io.ReadAll(resp.Body)
+}
+
+// metric adds up all of a name that the server tells of itself.
+func (s *server) metric(name string) (sum float64, err error) {
+	body, err := s.tell("/metrics")
+	if err != nil {
+		return 0, err
+	}
+	found := false
+	for line := range strings.Lines(string(body)) {
+		f := strings.Fields(line)
+		if len(f) != 2 || f[0] != name && !strings.HasPrefix(f[0], name+"{") {
+			continue
+		}
+		v, err := strconv.ParseFloat(f[1], 64)
+		if err != nil {
+			return 0, err
+		}
+		sum, found = sum+v, true
+	}
+	if !found {
+		return 0, fmt.Errorf("/metrics has no %s", name)
+	}
+	return sum, nil
+}
+
+// memory is what the server has in RAM: of its own, and of files that are mapped, which the kernel takes back when it needs the
+// room (proc_pid_status(5)).
+func (s *server) memory() (string, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
 	if err != nil {
-		return 0, 0, err
+		return "", err
 	}
+	kB := map[string]int{}
 	for line := range strings.Lines(string(text)) {
 		name, value, _ := strings.Cut(line, ":")
-		switch name {
-		case "VmRSS":
-			_, err = fmt.Sscan(value, &now)
-		case "VmHWM":
-			_, err = fmt.Sscan(value, &most)
-		}
-		if err != nil {
-			return 0, 0, err
+		if value, ok := strings.CutSuffix(strings.TrimSpace(value), " kB"); ok {
+			if kB[name], err = strconv.Atoi(value); err != nil {
+				return "", err
+			}
 		}
 	}
-	return now, most, nil
+	return fmt.Sprintf("%d MB and %d MB of files", kB["RssAnon"]/1024, kB["RssFile"]/1024), nil
 }

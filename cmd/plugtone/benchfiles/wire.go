@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"sync/atomic"
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
@@ -21,6 +22,7 @@ type wire struct {
 	fd    int
 	index int
 	heard []chan heard // of each phone
+	owed  atomic.Int64 // what was said and has no answer yet
 }
 
 // heard is what a phone is told by DHCP.
@@ -89,6 +91,7 @@ func (w *wire) listen() error {
 		if !ok || phone >= len(w.heard) {
 			continue
 		}
+		w.owed.Add(-1)
 		select {
 		case w.heard[phone] <- h:
 		default: // a phone that hears the same again and again misses nothing
@@ -158,6 +161,7 @@ func (w *wire) say(phone int, kind byte, xid uint32, chosen heard) error {
 	f = binary.BigEndian.AppendUint16(f, serverPort)
 	f = binary.BigEndian.AppendUint16(f, uint16(8+len(p)))
 	f = append(append(f, 0, 0), p...) // a UDP checksum of 0 is none (RFC 768)
+	w.owed.Add(1)
 	return unix.Sendto(w.fd, f, 0, &unix.SockaddrLinklayer{Ifindex: w.index, Halen: 6, Addr: [8]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}})
 }
 
