@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"reflect"
@@ -60,6 +61,8 @@ func (s *Server) eventRoutes() {
 func (in *eventsInput) stream(ctx context.Context, w http.ResponseWriter, f *follower) error {
 	w.Header().Set("Content-Type", "text/event-stream")
 	out := &eventWriter{w: w, rc: http.NewResponseController(w)}
+	// The listener's bounds are for requests that end. Where a connection knows no deadlines it has none to lift.
+	_ = errors.Join(out.rc.SetReadDeadline(time.Time{}), out.rc.SetWriteDeadline(time.Time{}))
 	if err := out.write(": following\n\n"); err != nil {
 		return err
 	}
@@ -102,7 +105,12 @@ func (o *eventWriter) event(name string, data any) error {
 	return o.write(fmt.Sprintf("event: %s\ndata: %s\n\n", name, b))
 }
 
+// followerPatience is how long a follower may take to read what it is sent.
+const followerPatience = 30 * time.Second
+
 func (o *eventWriter) write(text string) error {
+	stalled := time.AfterFunc(followerPatience, func() { _ = o.rc.SetWriteDeadline(time.Unix(1, 0)) })
+	defer stalled.Stop()
 	if _, err := o.w.Write([]byte(text)); err != nil {
 		return err
 	}

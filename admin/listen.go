@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/net/netutil"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -113,8 +114,18 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 	return nil
 }
 
+// Bounds on what a peer may hold: it need not have a token to open connections. Following events has bounds of its own.
+const (
+	readTime  = 30 * time.Second // for a whole request
+	writeTime = 10 * time.Minute // for a whole answer: a backup may be large
+	mostConns = 512              // at a time on one TCP listener; more wait
+)
+
 // serve answers on one listener until ctx ends, then lets requests under way end.
 func (s *Server) serve(ctx context.Context, l net.Listener, local bool) error {
+	if !local {
+		l = netutil.LimitListener(l, mostConns)
+	}
 	// Requests that never end by themselves (events) watch base, which ends with ctx.
 	base := context.WithValue(ctx, localKey{}, local)
 	srv := &http.Server{
@@ -122,6 +133,8 @@ func (s *Server) serve(ctx context.Context, l net.Listener, local bool) error {
 		BaseContext:       func(net.Listener) context.Context { return base },
 		ConnContext:       connContext,
 		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       readTime,
+		WriteTimeout:      writeTime,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
 		TLSConfig:         s.cfg.TLS,

@@ -143,7 +143,7 @@ func (d *Daemon) join(p *plan) (err error) {
 		return fmt.Errorf("load leases: %w", err)
 	}
 	d.service, err = provision.New(provision.Config{
-		Records: d.store, Leases: d.table, Packs: d.packs, Site: d.site, Fetches: d.store.Fetches, Files: d.files, Uploads: d.uploads, Now: d.opts.Now,
+		Records: d.store, Leases: d.table, Packs: d.packs, Site: d.site, Fetches: d.store.Fetches, Timeline: d.store.Timeline, Files: d.files, Uploads: d.uploads, Now: d.opts.Now,
 		Neighbor: d.neighbors().of, Alarm: func(a provision.Alarm) { d.observe.alarm(a) }, Used: d.used.add,
 	})
 	if err != nil {

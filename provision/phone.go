@@ -104,7 +104,8 @@ func masked(p pack.Phone) pack.Phone {
 	p.Settings = settings
 	extra := make(map[string]string, len(p.Extra))
 	for name, v := range p.Extra {
-		if LooksSecret(name) && v != "" {
+		// Which of a vendor's own parameters are secret nobody can tell: P34 is one vendor's password.
+		if v != "" {
 			v = mask
 		}
 		extra[name] = v

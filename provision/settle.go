@@ -68,7 +68,7 @@ func (s *Service) settle(q *inquiry) {
 	if q.verdict.Proven {
 		s.guesses.proved(q.source(), macsOf(q.verdict.MAC, q.device), q.now)
 		s.rememberPort(q)
-		if q.retire && q.verdict.Proof == ProofCredentials {
+		if q.retire {
 			s.c.Used(q.device.MAC)
 		}
 		return

@@ -17,7 +17,7 @@ import (
 // there doesn't hand out configurations or firmware.
 func (q *inquiry) static(name string) {
 	q.answer.Kind = string(pack.KindStatic)
-	if i := strings.LastIndexByte(name, '/'); i >= 0 && q.match == nil {
+	if i := strings.LastIndexByte(name, '/'); i >= 0 && (q.match == nil || q.match.Kind == pack.KindStatic) {
 		for _, m := range q.packs.Resolve(name[i+1:]) {
 			if m.Kind == pack.KindDevice || m.Kind == pack.KindPrivate || m.Kind == pack.KindUpload {
 				q.answer.Kind = string(m.Kind)
