@@ -156,6 +156,29 @@ func TestRotation(t *testing.T) {
 	}
 }
 
+// A phone on a leased address that logs in all the same has shown that it has the new password.
+func TestRotationBesideALease(t *testing.T) {
+	h := newHouse(t)
+	h.withCredentials()
+	d, err := provision.RotateCredentials(h.records, "test", front, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := request("001565123456.cfg")
+	r.From, r.Transport = netip.MustParseAddr("10.20.1.7"), provision.HTTPS
+	basic := func(password string) string {
+		return "Basic " + base64.StdEncoding.EncodeToString([]byte(front.Hex()+":"+password))
+	}
+	r.Authorization = basic(d.Credentials.Previous.Reveal())
+	if a := h.ask(r); a.Outcome != provision.Served || len(h.used) != 0 {
+		t.Errorf("the old one: %s %s, used %v", a.Outcome, a.Reason, h.used)
+	}
+	r.Authorization = basic(d.Credentials.Password.Reveal())
+	if a := h.ask(r); a.Outcome != provision.Served || !slices.Equal(h.used, []provision.MAC{front}) {
+		t.Errorf("the new one: %s %s, used %v", a.Outcome, a.Reason, h.used)
+	}
+}
+
 func TestCredentialsGoIntoThePhoneWithTheExternalURL(t *testing.T) {
 	h := newHouse(t)
 	c := h.withCredentials()
