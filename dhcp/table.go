@@ -140,28 +140,16 @@ func (t *Table) steady() time.Time {
 	return before.Round(0).Add(t.since(t.clock(), before))
 }
 
-// commitPause is how long the writer rests after each write. A commit after a quiet moment is written at once; in a rush the
-// rest lets a batch grow, for what a write costs hardly depends on how much is in it. An ACK waits for so long at most.
-const commitPause = 8 * time.Millisecond
-
-// Run writes what is committed until ctx ends and everything queued before is written. What arrives during a write and
-// the rest after it makes the next.
+// Run writes what is committed until ctx ends and everything queued before is written. What arrives during a write makes
+// the next: the writer never waits for more.
 func (t *Table) Run(ctx context.Context) error {
-	rest := time.NewTimer(0)
-	defer rest.Stop()
 	for {
-		select {
-		case <-rest.C:
-		case <-ctx.Done():
-			return t.end()
-		}
 		select {
 		case <-t.wake:
 		case <-ctx.Done():
 			return t.end()
 		}
 		t.flush()
-		rest.Reset(commitPause)
 	}
 }
 
