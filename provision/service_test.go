@@ -236,11 +236,18 @@ func TestStatusRefused(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		verdicts []string
+		from     string
 		want     string
-	}{{nil, "never_fetched"}, {[]string{"refused"}, "refused"}, {[]string{"refused", "not_found"}, "refused"}, {[]string{"refused", "served"}, "never_fetched"}} {
+	}{
+		{nil, "10.20.1.7", "never_fetched"},
+		{[]string{"refused"}, "10.20.1.7", "refused"},
+		{[]string{"refused", "not_found"}, "10.20.1.7", "refused"},
+		{[]string{"refused", "served"}, "10.20.1.7", "never_fetched"},
+		{[]string{"refused"}, "192.0.2.66", "never_fetched"}, // somebody else: the phone has a lease on 10.20.1.7
+	} {
 		entries = entries[:0]
 		for i, v := range tt.verdicts {
-			entries = append(entries, timeline.Entry{Time: noon.Add(time.Duration(i) * time.Second), Source: "http", Verdict: v})
+			entries = append(entries, timeline.Entry{Time: noon.Add(time.Duration(i) * time.Second), Source: "http", Verdict: v, Addr: netip.MustParseAddr(tt.from)})
 		}
 		if st, err := s.Status(context.Background(), front); err != nil || st.State != tt.want {
 			t.Errorf("%v: %s, %v; want %s", tt.verdicts, st.State, err, tt.want)

@@ -137,10 +137,16 @@ func (s *Service) refusedSince(d *Device, fetched time.Time) (bool, error) {
 	return refused, nil
 }
 
-// elsewhere tells whether an address is leased to somebody else than the device: what was refused there says nothing of it.
+// elsewhere tells whether the device is not at an address, which is leased to somebody else or differs from the one that
+// the device has a lease on: what was refused there says nothing of it.
 func (s *Service) elsewhere(d *Device, addr netip.Addr) bool {
-	l, ok := s.c.Leases.LeaseAt(addr)
-	return ok && !slices.Contains(macsOf(d.MAC, d), l.MAC)
+	own := macsOf(d.MAC, d)
+	if l, ok := s.c.Leases.LeaseAt(addr); ok {
+		return !slices.Contains(own, l.MAC)
+	}
+	return slices.ContainsFunc(own, func(mac MAC) bool {
+		return slices.ContainsFunc(s.c.Leases.LeasesOf(mac), func(l dhcp.Lease) bool { return isActive(l, s.c.Now()) })
+	})
 }
 
 // same tells whether everything that the device fetched is what it would get now. Of a file that was asked for by several
