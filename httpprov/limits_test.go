@@ -159,14 +159,20 @@ func waitFor(t testing.TB, ok func() bool) {
 	}
 }
 
-// curl as the phone.
-func TestCurl(t *testing.T) {
+// needCurl skips a test without curl, or fails it where nothing may be skipped.
+func needCurl(t *testing.T) {
+	t.Helper()
 	if _, err := exec.LookPath("curl"); err != nil {
 		if os.Getenv("PLUGTONE_REQUIRE_E2E") == "1" {
 			t.Fatal("curl is missing: apt-get install curl")
 		}
 		t.Skip("SKIPPED: curl is missing: apt-get install curl")
 	}
+}
+
+// curl as the phone.
+func TestCurl(t *testing.T) {
+	needCurl(t)
 	s := start(t, Config{}, &answers{f: func(r provision.Request) provision.Answer {
 		if strings.Contains(r.Name, "secret") {
 			return provision.Answer{Outcome: provision.Refused, Status: 404}

@@ -146,9 +146,7 @@ func TestUploadsNotTaken(t *testing.T) {
 }
 
 func TestCurlUploads(t *testing.T) {
-	if _, err := exec.LookPath("curl"); err != nil {
-		t.Skip("SKIPPED: curl is missing: apt-get install curl")
-	}
+	needCurl(t)
 	a, dir := shelf(t, 1<<20)
 	s := start(t, Config{}, a)
 	file := filepath.Join(t.TempDir(), "f")
