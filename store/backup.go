@@ -27,7 +27,9 @@ func (s *Store) Backup(w io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("backup: %w", err)
 	}
-	err = s.backupFrom(dir, w)
+	if err = s.pending.settleAll(); err == nil {
+		err = s.backupFrom(dir, w)
+	}
 	return errors.Join(err, os.RemoveAll(dir))
 }
 
@@ -146,12 +148,17 @@ func checkRestored(path string, want schema) error {
 	return errors.Join(err, db.Close())
 }
 
+func fileExists(path string) bool {
+	_, err := os.Stat(path)
+	return !errors.Is(err, os.ErrNotExist)
+}
+
 // putInPlace moves files into dir while it holds the locks of those that are there.
 func putInPlace(from, dir string, names []string, now time.Time) error {
 	var there []string
 	for name := range restorable() {
 		path := filepath.Join(dir, name)
-		if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		if !fileExists(path) {
 			continue
 		}
 		lock, err := lockFile(path)
@@ -159,6 +166,10 @@ func putInPlace(from, dir string, names []string, now time.Time) error {
 			return err
 		}
 		defer lock.Close()
+		there = append(there, path)
+	}
+	// A journal goes with the lease file that it belongs to.
+	if path := filepath.Join(dir, journalFile); fileExists(path) {
 		there = append(there, path)
 	}
 	for _, path := range there {

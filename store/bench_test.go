@@ -33,7 +33,7 @@ func TestMetrics(t *testing.T) {
 		}
 		names[f.GetName()] = strings.Join(files, " ")
 	}
-	all := "file=events.db file=leases.db file=plugtone.db"
+	all := "file=events.db file=leases.db file=leases.journal file=plugtone.db"
 	if fmt.Sprint(names) != fmt.Sprint(map[string]string{"plugtone_store_bytes": all, "plugtone_store_commit_seconds": all, "plugtone_store_events_dropped_total": ""}) {
 		t.Errorf("metrics: %v", names)
 	}

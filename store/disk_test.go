@@ -13,6 +13,7 @@ import (
 	"plugtone/dhcp"
 	"plugtone/provision"
 	"plugtone/provision/timeline"
+	"plugtone/store/journal"
 )
 
 // fillUp writes leases until the disk refuses and returns how many were acknowledged.
@@ -56,6 +57,9 @@ func survivesFullDisk(t *testing.T, h *house, s *Store, relieve func()) {
 	}
 	relieve()
 	must(t, s.WriteLeases([]dhcp.Change{{Lease: lease(64_999)}}))
+	h.now = h.now.Add(settleAgain)
+	must(t, s.WriteLeases([]dhcp.Change{{Lease: lease(64_999)}}))
+	s.pending.aside.Wait()
 	if s.Health() != nil {
 		t.Errorf("health after recovery: %v", s.Health())
 	}
@@ -77,27 +81,47 @@ func TestFullDisk(t *testing.T) {
 	t.Cleanup(func() { _ = unix.Unmount(h.cfg.Dir, unix.MNT_DETACH) })
 	ballast := filepath.Join(h.cfg.Dir, "ballast")
 	must(t, os.WriteFile(ballast, make([]byte, 512<<10), 0o600))
-	s := h.open()
+	s, err := open(h.cfg, limits{side: journal.MinSide})
+	must(t, err)
 	survivesFullDisk(t, h, s, func() { must(t, os.Remove(ballast)) })
 }
 
-// TestFullFile limits the file instead: bbolt refuses to grow it. Deleting makes room.
+// TestFullFile limits the file instead: bbolt refuses to grow it.
 func TestFullFile(t *testing.T) {
 	h := newHouse(t)
-	s, err := open(h.cfg, map[string]int{leaseFile: 1 << 20})
+	s, err := open(h.cfg, limits{most: map[string]int{leaseFile: 1 << 20}, side: journal.MinSide})
 	must(t, err)
-	survivesFullDisk(t, h, s, func() {
-		var gone []dhcp.Change
-		for n := range 1000 {
-			gone = append(gone, dhcp.Change{Lease: dhcp.Lease{Addr: addr(n)}, Delete: true})
+	survivesFullDisk(t, h, s, func() { s.leases.db.MaxSize = 0 })
+}
+
+// TestAFullDiskKeepsWhatTheJournalTook: leases.db refuses for good, and what was acknowledged is there after a start on the
+// same disk, and after a crash on it.
+func TestAFullDiskKeepsWhatTheJournalTook(t *testing.T) {
+	h := newHouse(t)
+	small := limits{most: map[string]int{leaseFile: 1 << 20}, side: journal.MinSide}
+	s, err := open(h.cfg, small)
+	must(t, err)
+	acked, err := fillUp(t, s)
+	if !errors.Is(err, provision.ErrFault) {
+		t.Fatal(err)
+	}
+	for range 2 {
+		must(t, s.Close())
+		s, err = open(h.cfg, small)
+		must(t, err)
+		if got := leasesOf(t, s); len(got) != acked || len(s.Notices()) != 0 {
+			t.Errorf("%d leases are there, %d were acknowledged, notices %q", len(got), acked, s.Notices())
 		}
-		must(t, s.WriteLeases(gone))
-	})
+		if err := s.WriteLeases([]dhcp.Change{{Lease: lease(64_999)}}); err == nil {
+			t.Error("it takes more")
+		}
+	}
+	must(t, s.Close())
 }
 
 func TestAFullDiskUndoesAnEdit(t *testing.T) {
 	h := newHouse(t)
-	s, err := open(h.cfg, map[string]int{fleetFile: 1 << 20})
+	s, err := open(h.cfg, limits{most: map[string]int{fleetFile: 1 << 20}})
 	must(t, err)
 	t.Cleanup(func() { s.Close() })
 	putDevices(t, s, &provision.Device{MAC: mac(1), ReservedIP: addr(1)})
@@ -116,7 +140,7 @@ func TestAFullDiskUndoesAnEdit(t *testing.T) {
 // TestEventsOnAFullDisk: what waits is bounded, the oldest goes, and what waits is written when there is room again.
 func TestEventsOnAFullDisk(t *testing.T) {
 	h := newHouse(t)
-	s, err := open(h.cfg, map[string]int{eventFile: 1 << 20})
+	s, err := open(h.cfg, limits{most: map[string]int{eventFile: 1 << 20}})
 	must(t, err)
 	var many []timeline.Entry
 	for n := range queueMax + 10 {

@@ -18,53 +18,92 @@ const leaseVersion = 1
 
 const leasePhone = 0x01
 
-// WriteLeases writes all changes in one durable transaction: when it returns nil they survive the loss of power.
+// WriteLeases makes all changes durable, or none: when it returns nil they survive the loss of power.
 func (s *Store) WriteLeases(changes []dhcp.Change) error {
 	if len(changes) == 0 {
 		return nil
 	}
-	return s.leases.update(func(tx *bolt.Tx) error {
-		b := tx.Bucket(bucketLeases)
-		var buf []byte // values must stay as they are until the commit, so it only grows
-		for _, c := range changes {
-			if !c.Lease.Addr.IsValid() {
-				return fmt.Errorf("lease of %s has no address", c.Lease.MAC)
-			}
-			if c.Delete {
-				if err := b.Delete(addrKey(c.Lease.Addr)); err != nil {
-					return err
-				}
-				continue
-			}
-			at := len(buf)
-			buf = appendLease(buf, c.Lease)
-			if err := b.Put(addrKey(c.Lease.Addr), buf[at:len(buf):len(buf)]); err != nil {
-				return fmt.Errorf("lease %s: %w", c.Lease.Addr, err)
-			}
+	for _, c := range changes {
+		if !c.Lease.Addr.IsValid() {
+			return fmt.Errorf("lease of %s has no address", c.Lease.MAC)
 		}
-		return nil
-	})
+	}
+	return s.pending.write(appendChanges(nil, changes))
 }
 
-// LoadLeases calls f for each lease in order of address. One that can't be read is left out and said: its client renews
-// it, and one bad record must not keep every other phone from its address. A lease written by a newer plugtone is an error.
+// LoadLeases calls f for each lease. One that can't be read is left out and said: its client renews it, and one bad record
+// must not keep every other phone from its address. A lease written by a newer plugtone is an error.
 func (s *Store) LoadLeases(f func(dhcp.Lease) error) error {
-	return s.leases.view(func(tx *bolt.Tx) error {
+	newer, err := s.pending.newest()
+	if err != nil {
+		return err
+	}
+	each := func(k, v []byte) error {
+		addr, ok := netip.AddrFromSlice(k)
+		l, err := readLease(v)
+		l.Addr = addr
+		switch {
+		case errors.Is(err, errNewerRecord):
+			return fmt.Errorf("lease %s in %s: %w", addr, leaseFile, err)
+		case err != nil || !ok:
+			s.cfg.Log.Error("lease left out", "addr", addr, "key", fmt.Sprintf("%x", k), "err", err)
+			return nil
+		}
+		return f(l)
+	}
+	err = s.leases.view(func(tx *bolt.Tx) error {
 		return tx.Bucket(bucketLeases).ForEach(func(k, v []byte) error {
-			addr, ok := netip.AddrFromSlice(k)
-			l, err := readLease(v)
-			l.Addr = addr
-			switch {
-			case errors.Is(err, errNewerRecord):
-				return fmt.Errorf("lease %s in %s: %w", addr, leaseFile, err)
-			case err != nil || !ok:
-				s.cfg.Log.Error("lease left out", "addr", addr, "key", fmt.Sprintf("%x", k), "err", err)
+			if _, again := newer[string(k)]; again {
 				return nil
 			}
-			return f(l)
+			return each(k, v)
 		})
 	})
+	for k, v := range newer {
+		if err == nil && v != nil {
+			err = each([]byte(k), v)
+		}
+	}
+	return err
 }
+
+// appendChanges prints changes as a batch of the journal has them: the length of the key and the key, then the length of
+// the lease plus one and the lease, or 0 where it is deleted.
+func appendChanges(b []byte, changes []dhcp.Change) []byte {
+	var record []byte
+	for _, c := range changes {
+		b = appendBytes(b, addrKey(c.Lease.Addr))
+		if c.Delete {
+			b = append(b, 0)
+			continue
+		}
+		record = appendLease(record[:0], c.Lease)
+		b = binary.AppendUvarint(b, uint64(len(record))+1)
+		b = append(b, record...)
+	}
+	return b
+}
+
+// readChanges puts the changes of a batch into records, by key; nil where one was deleted. What it puts there points into b.
+func readChanges(b []byte, records map[string][]byte) error {
+	for r := (leaseReader{b: b}); len(r.b) > 0; {
+		key := r.bytes()
+		n, used := binary.Uvarint(r.b)
+		if r.bad || used <= 0 || n > uint64(len(r.b)-used)+1 {
+			return damagedf("changes cut short")
+		}
+		r.b = r.b[used:]
+		if n == 0 {
+			records[string(key)] = nil
+			continue
+		}
+		records[string(key)] = r.b[: n-1 : n-1]
+		r.b = r.b[n-1:]
+	}
+	return nil
+}
+
+func appendBytes(b, v []byte) []byte { return append(binary.AppendUvarint(b, uint64(len(v))), v...) }
 
 func appendLease(b []byte, l dhcp.Lease) []byte {
 	var flags byte

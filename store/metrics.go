@@ -28,12 +28,16 @@ func newMetrics() *metrics {
 
 func (m *metrics) register(r prometheus.Registerer, s *Store) error {
 	m.all = []prometheus.Collector{m.commits, m.dropped}
+	sizes := map[string]func() int64{journalFile: s.pending.size}
 	for _, f := range s.files() {
+		sizes[f.name] = f.size
+	}
+	for name, size := range sizes {
 		m.all = append(m.all, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name:        "plugtone_store_bytes",
 			Help:        "Size of a file of the store.",
-			ConstLabels: prometheus.Labels{"file": f.name},
-		}, func() float64 { return float64(f.size()) }))
+			ConstLabels: prometheus.Labels{"file": name},
+		}, func() float64 { return float64(size()) }))
 	}
 	var errs []error
 	for _, c := range m.all {

@@ -20,6 +20,7 @@ var (
 	keySchema   = []byte("schema")
 	keyRevision = []byte("revision") // of the fleet
 	keyFlushed  = []byte("flushed")  // number of the last timeline entry written
+	keySettled  = []byte("settled")  // number of the journal's last batch that is in leases.db
 )
 
 // The buckets of plugtone.db.
@@ -52,7 +53,10 @@ func fleetSchema() schema {
 		bucketByExt, bucketByProfile, bucketHistory, bucketAudit, bucketTokens)}
 }
 
-func leaseSchema() schema { return schema{makeBuckets(bucketLeases)} }
+// leaseSchema: since 2 there is a journal beside the file, without which it may be minutes old.
+func leaseSchema() schema {
+	return schema{makeBuckets(bucketLeases), func(*bolt.Tx) error { return nil }}
+}
 
 func eventSchema() schema { return schema{makeBuckets(bucketTimeline, bucketFetches, bucketSeen)} }
 

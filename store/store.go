@@ -13,6 +13,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	bolt "go.etcd.io/bbolt"
+
+	"plugtone/store/journal"
 )
 
 // The names of the three files.
@@ -54,6 +56,7 @@ type Store struct {
 	metrics *metrics
 
 	fleet, leases, events *file
+	pending               *pending // before leases
 
 	notices []string
 
@@ -73,7 +76,7 @@ func Open(c Config) (*Store, error) {
 	c.TimelineEntries = orDefault(c.TimelineEntries, 200)
 	c.TimelinePhones = orDefault(c.TimelinePhones, 100_000)
 	c.DiscoveredMax = orDefault(c.DiscoveredMax, 5_000)
-	return open(c, map[string]int{})
+	return open(c, limits{})
 }
 
 func orDefault(n, d int) int {
@@ -83,12 +86,20 @@ func orDefault(n, d int) int {
 	return n
 }
 
-// open is Open with the size that each file may reach; tests fill a disk with it.
-func open(c Config, maxSize map[string]int) (*Store, error) {
+// limits are for tests that fill a disk.
+type limits struct {
+	most map[string]int // bytes that a file may reach
+	side int            // of the journal; 0: journal.DefaultSide
+}
+
+// open is Open with limits.
+func open(c Config, most limits) (*Store, error) {
 	s := &Store{cfg: c, reserved: newReservations(), metrics: newMetrics()}
 	if err := os.MkdirAll(s.backups(), 0o700); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
+	_, err := os.Stat(filepath.Join(c.Dir, leaseFile))
+	fresh := errors.Is(err, os.ErrNotExist)
 	var errs []error
 	for _, one := range []struct {
 		spec
@@ -97,11 +108,11 @@ func open(c Config, maxSize map[string]int) (*Store, error) {
 		{spec{name: fleetFile, schema: fleetSchema(), snapshots: true,
 			lost: "no good snapshot was found: it starts empty; restore a backup"}, &s.fleet},
 		{spec{name: leaseFile, schema: leaseSchema(),
-			lost: "it starts empty: phones keep their addresses and are learned again as they renew"}, &s.leases},
+			lost: "it starts with what its journal still has: other phones keep their addresses and are learned again as they renew"}, &s.leases},
 		{spec{name: eventFile, schema: eventSchema(), noSync: true,
 			lost: "it starts empty: timelines begin anew"}, &s.events},
 	} {
-		one.maxSize = maxSize[one.name]
+		one.maxSize = most.most[one.name]
 		f, err := s.openFile(one.spec)
 		if err != nil {
 			errs = append(errs, err)
@@ -110,6 +121,9 @@ func open(c Config, maxSize map[string]int) (*Store, error) {
 		*one.to = f
 	}
 	if len(errs) == 0 {
+		errs = append(errs, s.openPending(orDefault(most.side, journal.DefaultSide), fresh))
+	}
+	if len(errs) == 1 && errs[0] == nil {
 		errs = append(errs, s.load(), s.sweep(), s.metrics.register(c.Registerer, s))
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -156,15 +170,16 @@ func (s *Store) Notices() []string { return append([]string(nil), s.notices...) 
 
 // Health is nil while the last write of each file succeeded, else the errors, which name the files.
 func (s *Store) Health() error {
-	return errors.Join(s.fleet.health(), s.leases.health(), s.events.health())
+	return errors.Join(s.fleet.health(), s.leases.health(), s.pending.health(), s.events.health())
 }
 
 // Sizes returns the size of each file in bytes, by name.
 func (s *Store) Sizes() map[string]int64 {
-	sizes := make(map[string]int64, 3)
+	sizes := make(map[string]int64, 4)
 	for _, f := range s.files() {
 		sizes[f.name] = f.size()
 	}
+	sizes[journalFile] = s.pending.size()
 	return sizes
 }
 
@@ -186,6 +201,9 @@ func (s *Store) Close() error {
 
 func (s *Store) closeFiles() error {
 	var errs []error
+	if s.pending != nil {
+		errs = append(errs, s.pending.close())
+	}
 	for _, f := range s.files() {
 		if f != nil {
 			errs = append(errs, f.db.Close())
