@@ -2,6 +2,7 @@ package dhcp
 
 import (
 	"net/netip"
+	"slices"
 )
 
 // choice is an address for a client and why it is this one.
@@ -49,6 +50,10 @@ func (q *query) live(l Lease) bool {
 	return l.MAC == q.mac() && l.State == LeaseActive && l.Expires.After(q.now)
 }
 
+// liveHere tells whether l is that in the subnet where the message comes from. What another network says of it is not
+// believed: anybody there may have borrowed the MAC.
+func (q *query) liveHere(l Lease) bool { return q.live(l) && q.sub.Prefix.Contains(l.Addr) }
+
 // fits tells whether the configuration lets this client have a: from a pool or by reservation, claimed by nobody else.
 func (q *query) fits(a netip.Addr) bool {
 	if !q.sub.Prefix.Contains(a) || !q.unclaimed(a) {
@@ -60,7 +65,7 @@ func (q *query) fits(a netip.Addr) bool {
 
 // unclaimed tells whether a is neither reserved for another client nor an address that can't be leased at all (C40).
 func (q *query) unclaimed(a netip.Addr) bool {
-	if a == q.sub.Prefix.Addr() || a == last(q.sub.Prefix) || q.link.owns(a) || a == q.site.NextServer {
+	if a == q.sub.Prefix.Addr() || a == last(q.sub.Prefix) || q.link.owns(a) || a == q.site.NextServer || slices.Contains(q.sub.Routers, a) {
 		return false
 	}
 	if q.e.reserve == nil {

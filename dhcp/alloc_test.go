@@ -181,7 +181,7 @@ func TestNeverAllocatedC40(t *testing.T) {
 	s.Pools = []Range{{ip("10.20.0.0"), ip("10.20.0.15")}}
 	s.Exclude = []Range{{ip("10.20.0.10"), ip("10.20.0.12")}}
 	s.NextServer, s.Phones = ip("10.20.0.5"), PhonesNone
-	g := newRig(t, config(s), fakeReservations{mac(99): ip("10.20.0.6")}, nil)
+	g := newRig(t, config(s), fakeReservations{mac(99): ip("10.20.0.6"), mac(98): ip("10.20.0.1")}, nil)
 	never := map[string]string{"10.20.0.0": "network", "10.20.0.15": "broadcast", "10.20.0.1": "router", "10.20.0.2": "our own", "10.20.0.5": "next server", "10.20.0.6": "reserved", "10.20.0.11": "excluded"}
 	count := 0
 	for n := range 30 {
@@ -202,6 +202,9 @@ func TestNeverAllocatedC40(t *testing.T) {
 	}
 	if d := g.want(VerdictOffered, discoverOf(99)); d.Reply.YIAddr != ip("10.20.0.6") {
 		t.Errorf("its reservation: %s", d.Reply.YIAddr)
+	}
+	if d := g.do(discoverOf(98)); d.Reply != nil && d.Reply.YIAddr == ip("10.20.0.1") {
+		t.Error("a reservation of the router's address is offered")
 	}
 }
 

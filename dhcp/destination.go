@@ -25,6 +25,11 @@ func (l *Link) owns(a netip.Addr) bool {
 			return true
 		}
 	}
+	return l.has(a)
+}
+
+// has tells whether a is an address of this host on the receiving link.
+func (l *Link) has(a netip.Addr) bool {
 	for _, p := range l.Addrs {
 		if p.Addr() == a {
 			return true
@@ -73,6 +78,8 @@ var (
 func To(req *Request, reply *Reply, link *Link) Destination {
 	d := Destination{From: reply.From}
 	switch {
+	case req.Type == Inform && reply.CIAddr.IsValid(): // C17: directly, even past a relay (RFC 2131, 4.3.5)
+		d.Addr = netip.AddrPortFrom(reply.CIAddr, ClientPort)
 	case req.GIAddr.IsValid(): // C11: always to the relay, NAKs too
 		port := uint16(ServerPort)
 		if req.RelayPort && link.Source.Port() != 0 { // RFC 8357, 5.2
@@ -87,7 +94,7 @@ func To(req *Request, reply *Reply, link *Link) Destination {
 			return d
 		}
 		return d.broadcast()
-	case req.Type == Inform && !reply.CIAddr.IsValid():
+	case req.Type == Inform:
 		d.Addr = netip.AddrPortFrom(link.Source.Addr(), ClientPort) // C17
 	case reply.CIAddr.IsValid(): // C13
 		d.Addr = netip.AddrPortFrom(reply.CIAddr, ClientPort)

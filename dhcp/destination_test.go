@@ -61,6 +61,10 @@ func TestInformC17(t *testing.T) {
 		{"ciaddr", "10.20.0.77:68", []func(*Request){func(r *Request) { r.CIAddr = ip("10.20.0.77") }}, "10.20.0.77:68"},
 		{"no ciaddr", "10.20.0.77:68", nil, "10.20.0.77:68"},
 		{"foreign address", "192.168.7.7:68", []func(*Request){func(r *Request) { r.CIAddr = ip("192.168.7.7") }}, "192.168.7.7:68"},
+		{"routed, in no subnet of ours", "172.16.7.7:68", []func(*Request){func(r *Request) { r.CIAddr = ip("172.16.7.7") }}, "172.16.7.7:68"},
+		{"relayed", "10.20.0.1:67", []func(*Request){func(r *Request) { r.CIAddr, r.GIAddr = ip("10.20.0.77"), ip("10.20.0.1") }}, "10.20.0.77:68"},
+		{"relayed from a network that isn't ours", "172.16.0.1:67", []func(*Request){func(r *Request) { r.CIAddr, r.GIAddr = ip("172.16.7.7"), ip("172.16.0.1") }}, "172.16.7.7:68"},
+		{"relayed without ciaddr from there", "172.16.0.1:67", []func(*Request){func(r *Request) { r.GIAddr = ip("172.16.0.1") }}, "172.16.0.1:67"},
 		{"relayed without ciaddr", "10.30.0.1:67", []func(*Request){func(r *Request) { r.GIAddr = ip("10.20.0.1") }}, "10.20.0.1:67"},
 	}
 	for _, tc := range tests {
@@ -84,7 +88,7 @@ func TestInformC17(t *testing.T) {
 			if to := To(req, r, &g.link); to.Addr.String() != tc.addr {
 				t.Errorf("sent to %s", to.Addr)
 			}
-			if relayed := req.GIAddr.IsValid(); relayed != (r.Flags&0x8000 != 0) {
+			if relay := req.GIAddr.IsValid() && !req.CIAddr.IsValid(); relay != (r.Flags&0x8000 != 0) {
 				t.Errorf("flags %x", r.Flags)
 			}
 		})
@@ -101,7 +105,15 @@ func TestModeInform(t *testing.T) {
 	if string(optionOf(d.Reply, 66)) != "http://10.20.0.2/" || optionOf(d.Reply, 1) != nil {
 		t.Errorf("options %v", codes(d.Reply))
 	}
-	g.want(VerdictIgnored, discoverOf(1))
+	g.link.Source, g.link.Reach = netip.MustParseAddrPort("172.16.0.1:67"), ip("10.20.0.2")
+	relay := func(r *Request) { r.GIAddr = ip("172.16.0.1") }
+	d = g.want(VerdictInformed, request(1, Inform, relay, params(66), func(r *Request) { r.CIAddr = ip("172.16.7.7") }))
+	if string(optionOf(d.Reply, 66)) != "http://10.20.0.2/" {
+		t.Errorf("relayed: options %v", codes(d.Reply))
+	}
+	for _, r := range []*Request{discoverOf(1), discoverOf(1, relay), initRebootOf(1, ip("10.20.0.9")), renewOf(1, ip("10.20.0.77")), request(1, Release, func(r *Request) { r.CIAddr = ip("10.20.0.77") })} {
+		g.want(VerdictIgnored, r)
+	}
 	off := newRig(t, Config{Mode: ModeOff, Subnets: []Subnet{voice()}}, nil, nil)
 	off.want(VerdictIgnored, discoverOf(1))
 }

@@ -52,7 +52,7 @@ type query struct {
 
 	sub      *plan
 	site     Site
-	self     netip.Addr // our address towards the client
+	self     netip.Addr // our address that the client or its relay wrote to, else the one towards it: replies come from it
 	serverID netip.Addr // option 54: self unless a relay overrides it
 	advice   Advice
 	phone    bool       // recognised or recorded, where phones count
@@ -73,10 +73,17 @@ func (e *Engine) Decide(now time.Time, req *Request, link *Link, v *View) Decisi
 	if q.sub == nil {
 		return q.silent(VerdictIgnored, "no subnet of the configuration is where this message comes from")
 	}
-	if q.self = q.ownAddr(); !q.self.Is4() {
+	if e.strays(q.sub, link) {
+		return q.silent(VerdictIgnored, "it came in on "+link.Interface+", which is not the way to subnet "+q.sub.Prefix.String())
+	}
+	near := q.ownAddr()
+	if q.self = near; link.unicast() {
+		q.self = link.Dest // C16: a client, or a firewall on its way, expects the answer from there
+	}
+	if !q.self.Is4() || !near.Is4() {
 		return q.silent(VerdictIgnored, "this host has no IPv4 address on "+link.Interface)
 	}
-	q.meet()
+	q.meet(near)
 	switch req.Type {
 	case Discover:
 		return q.discover()
@@ -118,16 +125,44 @@ func bogus(a netip.Addr) bool {
 	return b[0] == 0 || b[0] == 127 || b[0] >= 224
 }
 
+// strays tells whether a message about p came in on a link that has nothing to do with p but serves clients that may
+// borrow a phone's MAC: by a forged relay or client address one of them could free the lease of a phone elsewhere.
+func (e *Engine) strays(p *plan, link *Link) bool {
+	if p.Phones != PhonesProvision || p.Interface == link.Interface || !link.Reach.IsValid() || link.has(link.Reach) {
+		return false
+	}
+	for i := range e.plans {
+		if o := &e.plans[i]; o.Interface == link.Interface && o.Interface != "" && o.Phones != PhonesProvision {
+			return true
+		}
+	}
+	return false
+}
+
 // planFor finds the subnet: by link selection, subnet selection, relay address, then by the link itself (C30).
 func (e *Engine) planFor(req *Request, link *Link, v *View) *plan {
+	from := req.CIAddr
+	if req.Type == Inform && !from.IsValid() {
+		from = nonZero(link.Source.Addr())
+	}
+	p := e.servedPlan(req, link, v, from)
+	if p == nil && req.Type == Inform && from.IsValid() { // C17: whoever leased it its address, we know of its provisioning
+		return informPlan(from)
+	}
+	return p
+}
+
+// servedPlan finds the subnet among those of the configuration. from is the address that the client has, if it has one.
+func (e *Engine) servedPlan(req *Request, link *Link, v *View, from netip.Addr) *plan {
 	if req.GIAddr.IsValid() {
+		at := req.GIAddr
 		switch {
 		case req.LinkSelection.IsValid():
-			return e.planOf(req.LinkSelection)
+			at = req.LinkSelection
 		case req.SubnetSelection.IsValid():
-			return e.planOf(req.SubnetSelection)
+			at = req.SubnetSelection
 		}
-		return e.planOf(req.GIAddr)
+		return e.planOf(at)
 	}
 	here := func(p *plan) bool { return p != nil && p.Interface != "" && p.Interface == link.Interface }
 	if a := req.SubnetSelection; a.IsValid() {
@@ -135,19 +170,12 @@ func (e *Engine) planFor(req *Request, link *Link, v *View) *plan {
 			return p
 		}
 	}
-	from := req.CIAddr
-	if req.Type == Inform && !from.IsValid() {
-		from = nonZero(link.Source.Addr())
-	}
 	if from.IsValid() {
 		if p := e.planOf(from); here(p) || p != nil && link.unicast() { // a routed client writes to us directly
 			return p
 		}
 	}
-	if p := e.attachedPlan(req, here, v); p != nil || req.Type != Inform || e.cfg.Mode != ModeInform {
-		return p
-	}
-	return informPlan(from) // mode inform needs no subnets
+	return e.attachedPlan(req, here, v)
 }
 
 func (e *Engine) planOf(a netip.Addr) *plan {
@@ -195,8 +223,8 @@ func (e *Engine) attachedPlan(req *Request, here func(*plan) bool, v *View) *pla
 	return first
 }
 
-// meet finds out who asks and what this host is called there.
-func (q *query) meet() {
+// meet finds out who asks and what this host, whose address there is near, is called.
+func (q *query) meet(near netip.Addr) {
 	q.serverID = q.self
 	trusted := q.req.GIAddr.IsValid() || q.sub.TrustOption82
 	if trusted && q.req.ServerOverride.IsValid() {
@@ -208,7 +236,7 @@ func (q *query) meet() {
 	}
 	q.site = Site{Subnet: q.sub.Prefix, Phones: q.sub.Phones, NextServer: q.sub.NextServer, ProvisioningURL: q.sub.ProvisioningURL, VoiceVLAN: q.sub.VoiceVLAN}
 	if !q.site.NextServer.IsValid() {
-		q.site.NextServer = q.self
+		q.site.NextServer = near
 	}
 	if q.site.ProvisioningURL == "" {
 		q.site.ProvisioningURL = "http://" + q.site.NextServer.String() + "/"
@@ -227,7 +255,8 @@ func (q *query) meet() {
 	ev.Vendor, ev.Model, ev.Phone, ev.Recorded = q.advice.Vendor, q.advice.Model, q.advice.Phone, q.advice.Recorded
 }
 
-// ownAddr is the address of this host that the client or its relay would use: on the link the one in the client's subnet (C16).
+// ownAddr is the address of this host that the kernel uses towards the client or its relay: on the link the one in the
+// client's subnet (C16).
 func (q *query) ownAddr() netip.Addr {
 	if q.req.GIAddr.IsValid() || q.link.unicast() && q.req.CIAddr.IsValid() && !q.link.attached(q.req.CIAddr) {
 		if q.link.Reach.IsValid() {

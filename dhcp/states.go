@@ -171,8 +171,8 @@ func (q *query) decline() Decision {
 	}
 	l, ok := q.v.At(addr)
 	held, offered := q.v.Offered(q.sub.Prefix, q.mac())
-	if !(ok && q.live(l)) && !(offered && held == addr) {
-		return q.silent(VerdictIgnored, "the declined address is not its own")
+	if !(ok && q.liveHere(l)) && !(offered && held == addr) {
+		return q.silent(VerdictIgnored, "the declined address is not its own here")
 	}
 	for_ := quarantine
 	if addr == q.reserved {
@@ -200,8 +200,8 @@ func (q *query) release() Decision {
 		return q.silent(VerdictIgnored, "the release is for server "+q.req.ServerID.String())
 	}
 	l, ok := q.v.At(addr)
-	if !ok || !q.live(l) {
-		return q.silent(VerdictIgnored, "the released address is not its own")
+	if !ok || !q.liveHere(l) {
+		return q.silent(VerdictIgnored, "the released address is not its own here")
 	}
 	if addr == q.reserved { // C46: a release is easily forged, and the address is nobody else's anyway
 		return q.silent(VerdictSilent, "the address is reserved for it and stays its own")
@@ -287,7 +287,7 @@ func sameButTimes(a, b Lease) bool {
 }
 
 // vacated lists the leases that the client leaves behind (C44). A client in an ordinary network never frees the lease of
-// a phone: it may only have borrowed its MAC.
+// a phone elsewhere, nor one where phones are provisioned: it may only have borrowed the MAC.
 func (q *query) vacated(addr netip.Addr) []Change {
 	var out []Change
 	for _, b := range q.v.books {
@@ -295,7 +295,9 @@ func (q *query) vacated(addr netip.Addr) []Change {
 		if e == nil || e.addr == u32(addr) || !e.active(q.now) {
 			continue
 		}
-		if p := q.e.planOf(b.prefix.Addr()); b.prefix != q.sub.Prefix && q.sub.Phones != PhonesProvision && p != nil && p.Phones == PhonesProvision {
+		p := q.e.planOf(b.prefix.Addr())
+		provisioned := p != nil && p.Phones == PhonesProvision
+		if b.prefix != q.sub.Prefix && q.sub.Phones != PhonesProvision && (provisioned || e.lease.Phone && q.sub.Phones == PhonesNone) {
 			continue
 		}
 		l := *e.lease

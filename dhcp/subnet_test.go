@@ -84,6 +84,7 @@ func TestRelayedNextServer(t *testing.T) {
 	g.want(VerdictAcked, request(1, Ask, func(r *Request) { r.GIAddr, r.Requested, r.ServerID = ip("10.30.0.1"), a, ip("192.0.2.2") }))
 	g.now = g.now.Add(time.Hour / 2)
 	g.unicast(a.String(), func() { // renewals come past the relay
+		g.link.Dest = ip("192.0.2.2")
 		d := g.want(VerdictAcked, renewOf(1, a))
 		if To(renewOf(1, a), d.Reply, &g.link).Addr.Addr() != a || d.Reply.ServerID != ip("192.0.2.2") {
 			t.Errorf("%+v", d.Reply)
@@ -106,6 +107,120 @@ func TestTwoSubnetsOnOneLinkC16(t *testing.T) {
 	}
 	g.want(VerdictAcked, request(2, Ask, func(r *Request) { r.Requested, r.ServerID = ip("10.40.0.7"), ip("10.40.0.2") }))
 	g.want(VerdictAcked, initRebootOf(3, ip("10.40.0.105")))
+}
+
+// C16: of two addresses in one subnet, the one that was asked answers; phones are sent to the same one whoever asks which.
+func TestAskedAddressAnswersC16(t *testing.T) {
+	g := newRig(t, config(voice()), nil, nil)
+	g.link.Addrs = append(g.link.Addrs, netip.MustParsePrefix("10.20.0.3/24"))
+	a := g.bind(1)
+	g.now = g.now.Add(time.Minute)
+	for _, asked := range []string{"10.20.0.3", "10.20.0.2"} {
+		g.link.Source, g.link.Dest = netip.AddrPortFrom(a, 68), ip(asked)
+		r := g.want(VerdictAcked, renewOf(1, a, params(66))).Reply
+		if r.From != ip(asked) || r.ServerID != ip(asked) || r.SIAddr != ip("10.20.0.2") || string(optionOf(r, 66)) != "http://10.20.0.2/" {
+			t.Errorf("asked %s: from %s, server %s, siaddr %s, 66 %q", asked, r.From, r.ServerID, r.SIAddr, optionOf(r, 66))
+		}
+	}
+}
+
+// C16: a relay hears from the address that it sent to, though the kernel would use another towards it; phones are sent to
+// that other one.
+func TestRelayHearsFromWhomItAskedC16(t *testing.T) {
+	g := newRig(t, config(relayed()), nil, nil)
+	g.link.Reach, g.link.Dest = ip("192.0.2.2"), ip("10.20.0.2")
+	relay := func(r *Request) { r.GIAddr = ip("10.30.0.1") }
+	r := g.want(VerdictOffered, discoverOf(1, relay)).Reply
+	if r.From != ip("10.20.0.2") || r.ServerID != ip("10.20.0.2") || r.SIAddr != ip("192.0.2.2") {
+		t.Errorf("%+v", r)
+	}
+	g.want(VerdictAcked, request(1, Ask, relay, func(q *Request) { q.Requested, q.ServerID = r.YIAddr, r.ServerID }))
+}
+
+// An ordinary network is no way to a phone's lease: neither for messages that name its address, nor for a forged relay or
+// client address.
+func TestBorrowedMACElsewhere(t *testing.T) {
+	far := relayed()
+	g := newRig(t, config(voice(), far, data(PhonesNone)), nil, phones{})
+	g.link.Reach = ip("10.20.0.2")
+	a := g.bind(1, asPhone)
+	g.link.Reach = ip("192.0.2.2")
+	viaRelay := func(r *Request) { asPhone(r); r.GIAddr = ip("10.30.0.1") }
+	b := g.bind(2, viaRelay)
+
+	guest := func(src, dst, reach string) {
+		g.link.Interface, g.link.Addrs = "data0", []netip.Prefix{netip.MustParsePrefix("10.40.0.2/24")}
+		g.link.Host = append(g.link.Host, ip("10.40.0.2"))
+		g.link.Source, g.link.Dest, g.link.Reach = netip.AddrPortFrom(ip(src), 68), ip(dst), netip.Addr{}
+		if reach != "" {
+			g.link.Reach = ip(reach)
+		}
+	}
+	named := func(n int, typ MessageType, addr netip.Addr, opts ...func(*Request)) *Request {
+		return request(n, typ, append([]func(*Request){asPhone, func(r *Request) {
+			if typ == Decline {
+				r.Requested = addr
+			} else {
+				r.CIAddr = addr
+			}
+		}}, opts...)...)
+	}
+	free, freeFar := ip("10.20.0.108"), ip("10.30.0.108")
+	gi := func(s string) func(*Request) { return func(r *Request) { r.GIAddr = ip(s) } }
+	for _, tc := range []struct {
+		name            string
+		src, dst, reach string
+		req             *Request
+	}{
+		{"decline by broadcast", "0.0.0.0", "255.255.255.255", "", named(1, Decline, a)},
+		{"release by broadcast", "10.40.0.100", "255.255.255.255", "", named(1, Release, a)},
+		{"release from its address", a.String(), "10.40.0.2", "10.20.0.2", named(1, Release, a)},
+		{"renewal of a free address", free.String(), "10.40.0.2", "10.20.0.2", named(1, Ask, free)},
+		{"renewal by broadcast", "10.40.0.100", "255.255.255.255", "", named(1, Ask, free)},
+		{"a relay on the phones' link", "10.40.0.100", "10.40.0.2", "10.20.0.2", request(1, Discover, asPhone, gi("10.20.0.77"))},
+		{"its release", "10.40.0.100", "10.40.0.2", "10.20.0.2", named(1, Release, a, gi("10.20.0.77"))},
+		{"a relay elsewhere", "10.40.0.100", "10.40.0.2", "192.0.2.2", request(2, Ask, asPhone, gi("10.30.0.1"), func(r *Request) { r.Requested = freeFar })},
+		{"its decline", "10.40.0.100", "10.40.0.2", "192.0.2.2", named(2, Decline, b, gi("10.30.0.1"))},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			guest(tc.src, tc.dst, tc.reach)
+			if d := g.do(tc.req); len(d.Changes) > 0 || d.Hold.IsValid() {
+				t.Errorf("%s (%s) changes %+v, holds %s", d.Event.Verdict, d.Event.Reason, d.Changes, d.Hold)
+			}
+		})
+	}
+	// What it gets where it is leaves those leases alone, also the short one that moves a phone.
+	guest("0.0.0.0", "255.255.255.255", "")
+	o := g.want(VerdictOffered, discoverOf(1, asPhone))
+	d := g.want(VerdictAcked, request(1, Ask, asPhone, func(r *Request) { r.Requested, r.ServerID = o.Reply.YIAddr, ip("10.40.0.2") }))
+	if len(d.Changes) != 1 {
+		t.Errorf("changes %+v", d.Changes)
+	}
+	for _, addr := range []netip.Addr{a, b} {
+		if l, _ := g.view.At(addr); l.State != LeaseActive {
+			t.Errorf("%s is %s", addr, l.State)
+		}
+	}
+}
+
+// A client of an ordinary network with a phone's MAC doesn't end the short lease that moves the phone, either.
+func TestBorrowedMACAndMovingPhone(t *testing.T) {
+	moving := voice()
+	moving.Phones, moving.VoiceVLAN = PhonesMove, 20
+	g := newRig(t, config(moving, data(PhonesNone)), nil, phones{})
+	a := g.bind(1, asPhone)
+	pc := g.bind(2)
+	g.link.Interface, g.link.Addrs = "data0", []netip.Prefix{netip.MustParsePrefix("10.40.0.2/24")}
+	for n := 1; n <= 2; n++ {
+		o := g.want(VerdictOffered, discoverOf(n, asPhone))
+		g.want(VerdictAcked, request(n, Ask, asPhone, func(r *Request) { r.Requested, r.ServerID = o.Reply.YIAddr, ip("10.40.0.2") }))
+	}
+	if l, _ := g.view.At(a); l.State != LeaseActive {
+		t.Errorf("the phone's lease is %s", l.State)
+	}
+	if l, _ := g.view.At(pc); l.State != LeaseReleased { // C44
+		t.Errorf("the PC's lease is %s", l.State)
+	}
 }
 
 // C44: a client that moved leaves its old lease behind; but an ordinary network can't take a phone's lease away.
