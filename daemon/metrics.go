@@ -114,7 +114,9 @@ func (m *metrics) fill() {
 
 func (m *metrics) decided(ev *dhcp.Event, took time.Duration) {
 	label := typeLabel(ev.Type)
-	m.messages.WithLabelValues(label).Inc()
+	if ev.Verdict != dhcp.VerdictProbing && ev.Verdict != dhcp.VerdictConflict { // there is another decision about the message
+		m.messages.WithLabelValues(label).Inc()
+	}
 	m.verdicts.WithLabelValues(string(ev.Verdict)).Inc()
 	if ev.Reply != nil {
 		m.replySeconds.WithLabelValues(label).Observe(took.Seconds())

@@ -41,9 +41,6 @@ type observer struct {
 func (o *observer) decided(ev *dhcp.Event, took time.Duration) {
 	o.metrics.decided(ev, took)
 	o.logDecision(ev, took)
-	if ev.Verdict == dhcp.VerdictOtherServer {
-		o.foreign(server.Offer{Interface: ev.Interface, Server: ev.Server, Type: ev.Type, Client: ev.MAC})
-	}
 	if ev.MAC.IsZero() {
 		return
 	}
@@ -152,16 +149,24 @@ func (o *observer) foreign(f server.Offer) {
 		o.foreignSeen.Store(&f)
 	}
 	attrs := []slog.Attr{slog.Any("addr", f.Server), slog.String("iface", f.Interface)}
-	e := timeline.Entry{Time: o.now(), Source: "dhcp", Verdict: "other_server", Addr: f.Server, Interface: f.Interface}
-	if f.MAC.IsZero() {
-		o.log.say(slog.LevelWarn, "another dhcp server is taken", f.Server.String(), f.Interface, append(attrs, slog.Any("client", f.Client))...)
-		return // the client's own decision is in its timeline
+	if !f.MAC.IsZero() {
+		attrs = append(attrs, slog.Any("mac", f.MAC))
 	}
-	o.log.say(slog.LevelWarn, "another dhcp server answers", f.Server.String(), f.Interface, append(attrs, slog.Any("mac", f.MAC))...)
-	e.MAC, e.Event = f.MAC, strings.ToLower(f.Type.String())
+	taken := f.Type == dhcp.Ask
+	message := "another dhcp server answers"
+	if taken {
+		message, attrs = "another dhcp server is taken", append(attrs, slog.Any("client", f.Client))
+	}
+	o.log.say(slog.LevelWarn, message, f.Server.String(), f.Interface, attrs...)
+	e := timeline.Entry{Time: o.now(), MAC: f.MAC, Source: "dhcp", Event: f.Type.String(), Verdict: "other_server", Addr: f.Server, Interface: f.Interface}
 	e.Reason = "another DHCP server, " + f.Server.String() + ", gave " + f.Addr.String() + " to " + f.Client.String()
-	o.record(e, false)
-	if o.recorded(f.Client) {
+	if taken {
+		e.Reason = "a client, " + f.Client.String() + ", took an offer of this other DHCP server, " + f.Server.String()
+	}
+	if !f.MAC.IsZero() {
+		o.record(e, false)
+	}
+	if !taken && o.recorded(f.Client) { // one that takes an offer has the decision about that in its timeline
 		e.MAC = f.Client
 		o.record(e, true)
 	}
@@ -183,6 +188,10 @@ func decisionLevel(ev *dhcp.Event) slog.Level {
 }
 
 func (o *observer) logDecision(ev *dhcp.Event, took time.Duration) {
+	if len(ev.Dropped) > 0 { // C24
+		o.log.say(slog.LevelWarn, "dhcp options left out", ev.MAC.String(), string(ev.Verdict), slog.String("mac", ev.MAC.String()), slog.String("iface", ev.Interface),
+			slog.String("vendor", ev.Vendor), slog.String("options", fmt.Sprint(ev.Dropped)), slog.Int("most", ev.Reply.MaxSize))
+	}
 	level := decisionLevel(ev)
 	if !o.log.enabled(level) {
 		return // most are, and to spell them out costs more than the decision

@@ -209,18 +209,56 @@ func TestAnotherServerIsTold(t *testing.T) {
 	if len(b.kept.entries) != 1 || b.kept.entries[0].MAC != phoneMAC || !strings.Contains(b.kept.entries[0].Reason, "10.20.0.66, gave 10.20.1.7") {
 		t.Errorf("the phone's timeline has %+v", b.kept.entries)
 	}
-	// A client that takes its offer names its address; what is known of its MAC stays.
-	b.decided(&dhcp.Event{Time: noon, MAC: otherMAC, Type: dhcp.Ask, Interface: "voice0", Verdict: dhcp.VerdictOtherServer, Server: at}, 0)
+	// A client that takes its offer names its address; what is known of its MAC stays where ARP doesn't tell it.
+	b.foreign(server.Offer{Interface: "voice0", Server: at, Type: dhcp.Ask, Addr: leased, Client: otherMAC})
 	if f := b.foreignSeen.Load(); f == nil || f.Server != at || f.MAC != rogue {
 		t.Errorf("the warning is about %+v", f)
 	}
 	if n := testutil.ToFloat64(b.metrics.foreign); n != 2 {
 		t.Errorf("counted %v, want 2", n)
 	}
+	b.foreign(server.Offer{Interface: "voice0", Server: at, MAC: rogue, Type: dhcp.Ask, Addr: leased, Client: otherMAC})
+	if got := b.others.of(rogue); len(got) != 2 || got[1].Event != "request" || !strings.Contains(got[1].Reason, otherMAC.String()+", took an offer") {
+		t.Errorf("its own timeline has %+v", got)
+	}
 	for _, part := range []string{"another dhcp server answers", "mac=02:66:00:00:00:01", "another dhcp server is taken", "addr=10.20.0.66"} {
 		if !strings.Contains(b.log.String(), part) {
 			t.Errorf("log lacks %s: %s", part, b.log)
 		}
+	}
+}
+
+// C24: options that found no room are named in the log and in the timeline.
+func TestOptionsLeftOutAreSaid(t *testing.T) {
+	b := newBench(t)
+	ev := dhcp.Event{Time: noon, MAC: phoneMAC, Type: dhcp.Discover, Interface: "voice0", Verdict: dhcp.VerdictOffered, Reason: "a free address; no room for the options [43 15]",
+		Recorded: true, Reply: &dhcp.Reply{MaxSize: 576}, Dropped: []uint8{43, 15}}
+	b.decided(&ev, 0)
+	if !strings.Contains(b.log.String(), "level=WARN") || !strings.Contains(b.log.String(), `options="[43 15]"`) || !strings.Contains(b.log.String(), phoneMAC.String()) {
+		t.Errorf("log: %s", b.log)
+	}
+	if len(b.kept.entries) != 1 || !strings.Contains(b.kept.entries[0].Reason, "no room for the options [43 15]") {
+		t.Errorf("timeline: %+v", b.kept.entries)
+	}
+}
+
+// A probe and its result are no messages: each DISCOVER counts once, each verdict too.
+func TestConflictIsToldAndCounted(t *testing.T) {
+	b := newBench(t)
+	ev := dhcp.Event{Time: noon, MAC: phoneMAC, Type: dhcp.Discover, Interface: "voice0", Addr: leased, Recorded: true, Reason: "because"}
+	for _, v := range []dhcp.Verdict{dhcp.VerdictProbing, dhcp.VerdictConflict, dhcp.VerdictProbing, dhcp.VerdictOffered} {
+		one := ev
+		one.Verdict = v
+		b.decided(&one, 0)
+	}
+	if n := testutil.ToFloat64(b.metrics.messages.WithLabelValues("discover")); n != 1 {
+		t.Errorf("%v DISCOVERs counted", n)
+	}
+	if n := testutil.ToFloat64(b.metrics.verdicts.WithLabelValues("conflict")); n != 1 {
+		t.Errorf("%v conflicts counted", n)
+	}
+	if !strings.Contains(b.log.String(), "verdict=conflict") || !strings.Contains(b.log.String(), "level=WARN") {
+		t.Errorf("log: %s", b.log)
 	}
 }
 

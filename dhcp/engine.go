@@ -42,6 +42,9 @@ func NewEngine(cfg Config, r Reservations, a Adviser) (*Engine, error) {
 	return e, nil
 }
 
+// Leases tells whether the engine hands out addresses: where it doesn't, another server is no rogue.
+func (e *Engine) Leases() bool { return e.cfg.Mode == ModeServe }
+
 // query is one message while it is decided about.
 type query struct {
 	e    *Engine

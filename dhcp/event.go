@@ -14,7 +14,7 @@ const (
 	VerdictAcked       Verdict = "acked"        // ACK sent, lease on disk
 	VerdictInformed    Verdict = "informed"     // ACK to an INFORM sent
 	VerdictNak         Verdict = "nak"          // NAK sent
-	VerdictProbing     Verdict = "probing"      // the address is being probed before it is offered
+	VerdictProbing     Verdict = "probing"      // the address is being probed before it is offered; another decision follows
 	VerdictReleased    Verdict = "released"     // lease given back
 	VerdictDeclined    Verdict = "declined"     // address in quarantine
 	VerdictSilent      Verdict = "silent"       // understood, and the rules say not to answer
@@ -23,7 +23,7 @@ const (
 	VerdictIgnored     Verdict = "ignored"      // not for us: type, subnet or sender that we don't serve
 	VerdictMalformed   Verdict = "malformed"    // refused by Decode
 	VerdictFault       Verdict = "fault"        // a fault of ours, such as a full disk: silent, so that the client tries again
-	VerdictConflict    Verdict = "conflict"     // a probe was answered: the address is in use by somebody else
+	VerdictConflict    Verdict = "conflict"     // the address is in use by somebody else, who answered a probe; no message of its own
 )
 
 // Verdicts lists all verdicts, for metrics that want every label from the start.
@@ -46,6 +46,7 @@ type Event struct {
 	Verdict   Verdict
 	Reason    string     // one plain sentence
 	Server    netip.Addr // other_server: the server that the client named; else zero
+	Holder    MAC        // conflict: the hardware address that answers for Addr; zero when it can't be seen
 	Vendor    string
 	Model     string
 	Phone     bool

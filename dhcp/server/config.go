@@ -41,7 +41,7 @@ type Observer struct {
 	Dropped func(why Drop, n int)
 	// Fallback is told when a reply went by broadcast because a frame of our own could not be sent.
 	Fallback func(err error)
-	// Foreign is told each OFFER or ACK of another server that was seen.
+	// Foreign is told each OFFER or ACK of another server that was seen, and each REQUEST that takes another server's offer.
 	Foreign func(Offer)
 }
 

@@ -17,12 +17,12 @@ import (
 	"plugtone/dhcp"
 )
 
-// Offer is what another DHCP server said.
+// Offer is what another DHCP server said, or what a client said to it.
 type Offer struct {
 	Interface string // where it was heard
 	Server    netip.Addr
-	MAC       dhcp.MAC         // hardware address that the packet came from: the server's, or its relay's
-	Type      dhcp.MessageType // Offer or Ack
+	MAC       dhcp.MAC         // hardware address that the packet came from: the server's, or its relay's; zero when it can't be seen
+	Type      dhcp.MessageType // Offer or Ack; Ask: a client takes its offer
 	Addr      netip.Addr       // what it gave
 	Client    dhcp.MAC         // to whom
 }

@@ -118,7 +118,7 @@ func TestEngineFindsConflict(t *testing.T) {
 // TestEngineBehindRelay: a subnet without an interface, reached through ISC's relay, its addresses probed by echo request.
 func TestEngineBehindRelay(t *testing.T) {
 	s := newStage(t, "udhcpc", "dhcrelay=isc-dhcp-relay")
-	phone := s.relayed()
+	phone, _ := s.relayed()
 	cfg := dhcp.Config{Authoritative: true, ConflictCheck: true, Subnets: []dhcp.Subnet{subnet("10.40.0.0/24", "", "10.40.0.100", "10.40.0.109")}}
 	j, d := s.serveReal(cfg)
 	got := s.udhcpc(phone).next("bound")
@@ -132,9 +132,9 @@ func TestEngineBehindRelay(t *testing.T) {
 }
 
 // relayed puts a phone behind a relay at 10.40.0.1 whose other foot is on the switch.
-func (s *stage) relayed() (phone *netlab.Namespace) {
+func (s *stage) relayed() (phone, relay *netlab.Namespace) {
 	s.t.Helper()
-	relay := s.host("relay", "up0", "02:00:00:00:00:05", "10.20.0.5/24")
+	relay = s.host("relay", "up0", "02:00:00:00:00:05", "10.20.0.5/24")
 	phone, err := s.lab.Namespace("phone")
 	s.ok(err)
 	s.ok(s.lab.Link(netlab.Port{Namespace: phone, Name: "eth0", MAC: "00:15:65:12:34:56"},
@@ -148,5 +148,5 @@ func (s *stage) relayed() (phone *netlab.Namespace) {
 		_ = agent.Process.Kill()
 		_ = agent.Wait()
 	})
-	return phone
+	return phone, relay
 }

@@ -16,15 +16,26 @@ type prober struct {
 	within func(func() error) error
 
 	mu     sync.Mutex
-	flying map[netip.Addr][]func() // who waits for the probe of this address
-	arp    map[int]*arpAsker       // by interface index
+	flying map[netip.Addr][]func(answer) // who waits for the probe of this address
+	arp    map[int]*arpAsker             // by interface index
 	icmp   *icmpAsker
 	shut   bool
 	wg     sync.WaitGroup
 }
 
+// answer is what came of a probe. who is zero where the hardware address can't be seen, behind a relay.
+type answer struct {
+	who   dhcp.MAC
+	inUse bool
+	err   error
+}
+
+// by tells whether somebody else than client uses the address. A client that answers for it itself is welcome to it:
+// phones keep theirs through a reboot.
+func (a answer) by(client dhcp.MAC) bool { return a.inUse && (a.who.IsZero() || a.who != client) }
+
 func newProber(within func(func() error) error) *prober {
-	return &prober{within: within, flying: map[netip.Addr][]func(){}, arp: map[int]*arpAsker{}}
+	return &prober{within: within, flying: map[netip.Addr][]func(answer){}, arp: map[int]*arpAsker{}}
 }
 
 // busy tells whether there are too many probes under way to begin another.
@@ -34,10 +45,9 @@ func (p *prober) busy() bool {
 	return len(p.flying) >= maxProbes
 }
 
-// start probes addr for client and calls done when the answer is there, after told was told the answer. link is the
-// attached interface, nil when the address is behind a relay. It reports false, and calls nobody, when it is too busy.
-// Where addr is being probed already, done waits for that.
-func (p *prober) start(ctx context.Context, addr netip.Addr, link *iface, client dhcp.MAC, told func(inUse bool, err error), done func()) bool {
+// start probes addr and calls done with the answer. link is the attached interface, nil when the address is behind a
+// relay. It reports false, and calls nobody, when it is too busy. Where addr is being probed already, done waits for that.
+func (p *prober) start(ctx context.Context, addr netip.Addr, link *iface, done func(answer)) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	waiting, flying := p.flying[addr]
@@ -49,15 +59,14 @@ func (p *prober) start(ctx context.Context, addr netip.Addr, link *iface, client
 		return true
 	}
 	p.wg.Go(func() {
-		who, inUse, err := p.ask(ctx, addr, link)
-		// A client that answers for the address itself is welcome to it: phones keep theirs through a reboot.
-		told(inUse && (who.IsZero() || who != client), err)
+		var a answer
+		a.who, a.inUse, a.err = p.ask(ctx, addr, link)
 		p.mu.Lock()
 		waiting := p.flying[addr]
 		delete(p.flying, addr)
 		p.mu.Unlock()
 		for _, done := range waiting {
-			done()
+			done(a)
 		}
 	})
 	return true

@@ -3,6 +3,7 @@ package server
 import (
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
@@ -21,6 +22,9 @@ func TestConflict(t *testing.T) {
 	}
 	if ev := j.next(t, dhcp.VerdictProbing); ev.MAC.String() != "00:15:65:12:34:56" {
 		t.Errorf("probing for %s", ev.MAC)
+	}
+	if ev := j.next(t, dhcp.VerdictConflict); ev.Addr.String() != "10.20.0.100" || ev.Holder.String() != "02:00:00:00:00:99" || !strings.Contains(ev.Reason, "02:00:00:00:00:99") {
+		t.Errorf("conflict told as %+v", ev)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -68,17 +72,11 @@ func TestOwnerMayKeepItsAddress(t *testing.T) {
 		return err
 	}))
 	for mac, want := range map[dhcp.MAC]bool{{0, 0x15, 0x65, 0x12, 0x34, 0x56}: false, {0, 0x15, 0x65, 0, 0, 1}: true} {
-		type answer struct {
-			used bool
-			err  error
+		got := make(chan answer, 1)
+		started := p.start(t.Context(), netip.MustParseAddr("10.20.0.100"), link, func(a answer) { got <- a })
+		if a := <-got; !started || a.by(mac) != want || a.err != nil || a.who.String() != "00:15:65:12:34:56" {
+			t.Errorf("probe for %s: %+v, want in use by another %v", mac, a, want)
 		}
-		got, done := make(chan answer, 1), make(chan bool, 1)
-		started := p.start(t.Context(), netip.MustParseAddr("10.20.0.100"), link, mac,
-			func(used bool, err error) { got <- answer{used, err} }, func() { done <- true })
-		if a := <-got; !started || a.used != want || a.err != nil {
-			t.Errorf("probe for %s: %+v, want in use %v", mac, a, want)
-		}
-		<-done
 	}
 }
 
@@ -89,15 +87,25 @@ func TestICMPProbe(t *testing.T) {
 	p := newProber(s.pbx.Do)
 	defer p.close()
 	for addr, want := range map[string]bool{"10.20.0.100": true, "10.20.0.101": false} {
-		got := make(chan bool, 1)
-		p.start(t.Context(), netip.MustParseAddr(addr), nil, dhcp.MAC{1}, func(used bool, err error) {
-			if err != nil {
-				t.Error(err)
-			}
-			got <- used
-		}, func() {})
-		if used := <-got; used != want {
-			t.Errorf("%s in use: %v, want %v", addr, used, want)
+		got := make(chan answer, 1)
+		p.start(t.Context(), netip.MustParseAddr(addr), nil, func(a answer) { got <- a })
+		if a := <-got; a.by(dhcp.MAC{1}) != want || a.err != nil {
+			t.Errorf("%s: %+v, want in use %v", addr, a, want)
 		}
+	}
+}
+
+// TestConflictBehindRelay (C41): behind a relay a squatter is found by echo request.
+func TestConflictBehindRelay(t *testing.T) {
+	s, d := newStage(t, "udhcpc", "dhcrelay=isc-dhcp-relay"), newDesk()
+	d.probe = true
+	phone, relay := s.relayed()
+	s.ok(relay.AddAddr("down0", netip.MustParsePrefix("10.40.0.100/24")))
+	j := s.serve(d, func(c *Config) { c.Interfaces = nil })
+	if got := s.udhcpc(phone).next("bound"); got != "10.40.0.101 10.20.0.2" {
+		t.Errorf("bound to %q, want the address beside the squatter's", got)
+	}
+	if ev := j.next(t, dhcp.VerdictConflict); ev.Addr.String() != "10.40.0.100" || !ev.Holder.IsZero() {
+		t.Errorf("conflict told as %+v", ev)
 	}
 }

@@ -128,7 +128,7 @@ func TestMissingCapabilityIsNamed(t *testing.T) {
 // TestRelay has ISC's relay between client and server: packets come by unicast on a link without a subnet of the client.
 func TestRelay(t *testing.T) {
 	s, d := newStage(t, "udhcpc", "dhcrelay=isc-dhcp-relay"), newDesk()
-	phone := s.relayed()
+	phone, _ := s.relayed()
 	j := s.serve(d, func(c *Config) { c.Interfaces = nil })
 	if got := s.udhcpc(phone).next("bound"); got != "10.40.0.100 10.20.0.2" {
 		t.Errorf("bound to %q", got)
@@ -274,6 +274,41 @@ func TestForeignServerIsSeen(t *testing.T) {
 			check(o, "00:15:65:12:34:56")
 			break
 		}
+	}
+}
+
+// TestServerThatComesLaterIsFound: it is silent until somebody asks, and the question is repeated (every ten minutes).
+func TestServerThatComesLaterIsFound(t *testing.T) {
+	if c := (Config{Now: time.Now, Log: logTo(t)}); c.check() != nil || c.WatchEvery != 10*time.Minute {
+		t.Errorf("other servers are looked for every %s", c.WatchEvery)
+	}
+	s := newStage(t)
+	j := s.serve(newDesk(), func(c *Config) { c.WatchEvery = 200 * time.Millisecond })
+	rogue := s.host("rogue", "lan0", "02:00:00:00:00:66", "10.20.0.66/24")
+	d := newDesk()
+	s.serveOn(rogue, d, func(c *Config) { c.Interfaces = []string{"lan0"} })
+	if o := receive(t, j.foreign); o.Server.String() != "10.20.0.66" || o.MAC.String() != "02:00:00:00:00:66" || o.Client.String() != "02:00:00:00:00:02" {
+		t.Errorf("seen: %+v", o)
+	}
+	if len(d.requests()) == 0 || d.requests()[0].req.Type != dhcp.Discover {
+		t.Errorf("it was asked %+v", d.requests())
+	}
+}
+
+// TestOtherServerIsNoRogueWhereItLeases: with mode inform the network keeps its own server; it is neither asked nor told of.
+func TestOtherServerIsNoRogueWhereItLeases(t *testing.T) {
+	s, d := newStage(t, "udhcpc"), newDesk()
+	s.serveOn(s.host("lan", "lan0", "02:00:00:00:00:66", "10.20.0.66/24"), d, func(c *Config) { c.Interfaces = []string{"lan0"} })
+	e, table, _ := s.realThing(dhcp.Config{Mode: dhcp.ModeInform})
+	j := newJournal()
+	srv, err := New(Config{Interfaces: []string{"voice0"}, Now: time.Now, Log: logTo(t), Observer: j.observer(), Within: s.pbx.Do}, e, table)
+	s.ok(err)
+	s.run(s.pbx, srv)
+	s.udhcpc(s.host("phone", "eth0", "00:15:65:12:34:56"), "-B").next("bound")
+	j.next(t, dhcp.VerdictIgnored) // its DISCOVER; the answers to it were broadcast, too
+	j.next(t, dhcp.VerdictIgnored) // its REQUEST
+	if len(j.foreign) > 0 || len(d.requests()) != 2 {
+		t.Errorf("told of %d answers; the other server was asked %d times", len(j.foreign), len(d.requests()))
 	}
 }
 

@@ -87,6 +87,14 @@ func (s *Server) rescan(why string) *snapshot {
 	return s.links.now.Load()
 }
 
+// guarded are the interfaces on which another server would be a rogue: none where we leave the leases to others.
+func (u *inUse) guarded() map[string]bool {
+	if u.engine != nil && !u.engine.Leases() {
+		return nil
+	}
+	return u.names
+}
+
 // patrol asks on each link that is served whether other DHCP servers answer: once at start, then at intervals.
 func (s *Server) patrol(ctx context.Context) {
 	tick := time.NewTicker(s.cfg.WatchEvery)
@@ -94,7 +102,7 @@ func (s *Server) patrol(ctx context.Context) {
 	for {
 		var links sync.WaitGroup
 		now := s.links.now.Load()
-		for name := range s.use.Load().names {
+		for name := range s.use.Load().guarded() {
 			if link := now.byName[name]; link != nil && link.up && !link.mac.IsZero() {
 				links.Go(func() { s.lookAround(ctx, link) })
 			}
@@ -142,7 +150,7 @@ type listener struct {
 // follow opens listeners on links that are new and closes those on links that are gone.
 func (l *listeners) follow(ctx context.Context) {
 	s := l.server
-	names, now := s.use.Load().names, s.links.now.Load()
+	names, now := s.use.Load().guarded(), s.links.now.Load()
 	for name, a := range l.open {
 		if link := now.byName[name]; !names[name] || link == nil || link.index != a.sock.ifindex || a.ended() {
 			a.close()

@@ -196,6 +196,7 @@ func (s *Server) decide(ctx context.Context, j *job) {
 			s.decide(ctx, j.unwritten(err)) // perhaps what is on disk already will do
 		default:
 			s.answer(j, d, err)
+			s.inquire(ctx, j, &d.Event)
 		}
 	})
 }
@@ -210,7 +211,9 @@ func (s *Server) answer(j *job, d *dhcp.Decision, err error) {
 		ev.Verdict, ev.Reason = dhcp.VerdictFault, "nothing sent: "+j.err.Error()
 	} else if d.Reply != nil {
 		payload, dropped := d.Reply.Encode(make([]byte, 0, 576), j.link.MTU)
-		ev.Dropped = dropped
+		if ev.Dropped = dropped; len(dropped) > 0 {
+			ev.Reason += fmt.Sprintf("; no room for the options %d", dropped)
+		}
 		if err := s.deliver(dhcp.To(j.req, d.Reply, j.link), payload, j.in); err != nil {
 			s.cfg.Observer.dropped(DropSend, 1)
 			ev.Verdict, ev.Reason = dhcp.VerdictFault, ev.Reason+"; reply not sent: "+err.Error()
@@ -222,19 +225,15 @@ func (s *Server) answer(j *job, d *dhcp.Decision, err error) {
 // probe asks aside whether the address is in use, and lets the same worker go on with the request afterwards.
 func (s *Server) probe(ctx context.Context, j *job, d *dhcp.Decision) {
 	addr := d.Probe
-	told := func(used bool, err error) {
-		if ctx.Err() != nil {
-			return // cut short: nothing was learned
+	done := func(a answer) {
+		if ctx.Err() == nil { // else it was cut short: nothing was learned
+			s.probed(j, d, a)
 		}
-		if err != nil {
-			s.cfg.Log.Warn("dhcp conflict probe", "addr", addr, "iface", j.in.name, "err", err)
-		}
-		s.leases.Probed(addr, used)
+		// The queues stay open until all probes have ended.
+		s.enqueue(j.req.MAC, work{job: j.again(s.cfg.Now().Sub(j.at) > probeTime)})
 	}
-	// The queues stay open until all probes have ended.
-	again := func() { s.enqueue(j.req.MAC, work{job: j.again(s.cfg.Now().Sub(j.at) > probeTime)}) }
 	switch {
-	case s.probes.start(ctx, addr, s.probeLink(j, addr), j.req.MAC, told, again):
+	case s.probes.start(ctx, addr, s.probeLink(j, addr), done):
 		s.cfg.Observer.decided(&d.Event, s.cfg.Now().Sub(j.at))
 	case j.link.NoProbe:
 		s.answer(j, d, fmt.Errorf("%s should be probed once more, which there is no time for", addr))

@@ -1,0 +1,58 @@
+package server
+
+import (
+	"net"
+	"net/netip"
+	"testing"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
+
+	"plugtone/dhcp"
+)
+
+// ask lets a client's message in on voice0, from an address that the phone has.
+func (s *stage) ask(conn *net.UDPConn, packet []byte) {
+	s.t.Helper()
+	_, err := conn.WriteTo(packet, &net.UDPAddr{IP: ip("10.20.0.2"), Port: 67})
+	s.ok(err)
+}
+
+// A client that takes another server's offer (C01) gives that server away: its address is in the REQUEST, its hardware
+// address is found by ARP. One that doesn't answer there is told all the same.
+func TestServerThatAClientNamesIsFound(t *testing.T) {
+	s := newStage(t)
+	s.host("rogue", "lan0", "02:00:00:00:00:66", "10.20.0.66/24")
+	cfg := dhcp.Config{Subnets: []dhcp.Subnet{subnet("10.20.0.0/24", "voice0", "10.20.0.100", "10.20.0.109")}}
+	j, _ := s.serveReal(cfg, "voice0")
+	conn := s.udp(s.host("phone", "eth0", "02:00:00:00:00:03", "10.20.0.9/24"), "10.20.0.9:68")
+	for server, mac := range map[string]string{"10.20.0.66": "02:00:00:00:00:66", "10.20.0.67": "", "192.0.2.67": ""} {
+		s.ask(conn, message(t, 1, dhcpv4.MessageTypeRequest, dhcpv4.WithOption(dhcpv4.OptServerIdentifier(ip(server))),
+			dhcpv4.WithOption(dhcpv4.OptRequestedIPAddress(ip("10.20.0.200")))))
+		want := Offer{Interface: "voice0", Server: netip.MustParseAddr(server), Type: dhcp.Ask, Addr: netip.MustParseAddr("10.20.0.200"), Client: dhcp.MAC{0, 0x15, 0x65, 0, 0, 1}}
+		if mac != "" {
+			s.ok(want.MAC.UnmarshalText([]byte(mac)))
+		}
+		if got := receive(t, j.foreign); got != want {
+			t.Errorf("told %+v, want %+v", got, want)
+		}
+	}
+}
+
+// C45: who has the address that a client declined is found by ARP and told, after the decline itself.
+func TestDeclinedAddressHasItsHolderToldC45(t *testing.T) {
+	s := newStage(t)
+	s.host("squatter", "eth0", "02:00:00:00:00:99", "10.20.0.100/24")
+	cfg := dhcp.Config{Subnets: []dhcp.Subnet{subnet("10.20.0.0/24", "voice0", "10.20.0.100", "10.20.0.109")}}
+	j, _ := s.serveReal(cfg, "voice0")
+	conn := s.udp(s.host("phone", "eth0", "02:00:00:00:00:03", "10.20.0.9/24"), "10.20.0.9:68")
+	named := dhcpv4.WithOption(dhcpv4.OptRequestedIPAddress(ip("10.20.0.100")))
+	ours := dhcpv4.WithOption(dhcpv4.OptServerIdentifier(ip("10.20.0.2")))
+	s.ask(conn, message(t, 1, dhcpv4.MessageTypeRequest, named, ours))
+	j.next(t, dhcp.VerdictAcked)
+	s.ask(conn, message(t, 1, dhcpv4.MessageTypeDecline, named, ours))
+	j.next(t, dhcp.VerdictDeclined)
+	ev := j.next(t, dhcp.VerdictConflict)
+	if ev.Holder.String() != "02:00:00:00:00:99" || ev.Addr.String() != "10.20.0.100" || ev.MAC != (dhcp.MAC{0, 0x15, 0x65, 0, 0, 1}) || ev.Reply != nil {
+		t.Errorf("told %+v", ev)
+	}
+}
