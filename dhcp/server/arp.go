@@ -44,12 +44,12 @@ func parseARP(b []byte) (mac dhcp.MAC, addr netip.Addr, ok bool) {
 
 // arpReplies lets only answers through: the rest of a network's ARP shall not wake us.
 func arpReplies() []bpf.Instruction {
-	return []bpf.Instruction{
+	return append(notForUs(3),
 		bpf.LoadAbsolute{Off: 6, Size: 2},
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: arpReply, SkipFalse: 1},
 		bpf.RetConstant{Val: arpLen},
 		bpf.RetConstant{Val: 0},
-	}
+	)
 }
 
 // arpAsker asks by ARP on one interface. It is made when the first address is probed there, and stays.

@@ -178,7 +178,7 @@ func parseForeign(b []byte, ifname string) (o Offer, xid [4]byte, ok bool) {
 
 // serverReplies lets only datagrams from port 67 to port 68 through: frames with an Ethernet header, no fragments.
 func serverReplies() []bpf.Instruction {
-	return []bpf.Instruction{
+	return append(notForUs(12),
 		bpf.LoadAbsolute{Off: 12, Size: 2},
 		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: etherIPv4, SkipTrue: 10},
 		bpf.LoadAbsolute{Off: 23, Size: 1},
@@ -192,5 +192,5 @@ func serverReplies() []bpf.Instruction {
 		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: dhcp.ClientPort, SkipTrue: 1},
 		bpf.RetConstant{Val: packetSize},
 		bpf.RetConstant{Val: 0},
-	}
+	)
 }

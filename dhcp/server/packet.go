@@ -2,8 +2,10 @@ package server
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
+	"sync"
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
@@ -11,30 +13,94 @@ import (
 	"plugtone/dhcp"
 )
 
-// rawSender sends Ethernet frames. One socket serves all interfaces: it is bound to none and has no protocol, so that it
-// receives nothing and knows of no interface that might go.
-type rawSender struct{ fd int }
+// rawSender sends Ethernet frames, with one socket for each interface: what one link can't get rid of must not fill the
+// send buffer of another. Its sockets receive nothing.
+type rawSender struct {
+	within func(func() error) error
+	mu     sync.RWMutex
+	socks  map[int]int // interface index to descriptor
+}
 
-// openRaw opens the socket; without CAP_NET_RAW the error says how to grant it.
-func openRaw() (*rawSender, error) {
+// openRaw tells by its error whether frames can be sent at all; without CAP_NET_RAW it says how to grant it. The sockets are
+// opened, by within, when they are first needed.
+func openRaw(within func(func() error) error) (*rawSender, error) {
+	fd, err := rawSocket()
+	if err != nil {
+		return nil, err
+	}
+	return &rawSender{within: within, socks: map[int]int{}}, unix.Close(fd)
+}
+
+// rawSocket has no protocol, so that no packet comes in by it.
+func rawSocket() (int, error) {
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
-		return nil, packetError(err)
+		return -1, packetError(err)
 	}
-	return &rawSender{fd: fd}, nil
+	return fd, nil
 }
 
 // send lets a frame out of the interface with that index.
 func (r *rawSender) send(ifindex int, frame []byte) error {
+	r.mu.RLock()
+	fd, ok := r.socks[ifindex]
+	if !ok {
+		r.mu.RUnlock()
+		if err := r.open(ifindex); err != nil {
+			return err
+		}
+		r.mu.RLock()
+		if fd, ok = r.socks[ifindex]; !ok {
+			r.mu.RUnlock()
+			return unix.ENODEV // gone again
+		}
+	}
+	defer r.mu.RUnlock()
 	to := &unix.SockaddrLinklayer{Ifindex: ifindex, Protocol: swap16(etherIPv4), Halen: 6}
 	copy(to.Addr[:], frame[:6])
-	if err := unix.Sendto(r.fd, frame, 0, to); err != nil {
+	if err := unix.Sendto(fd, frame, 0, to); err != nil {
 		return os.NewSyscallError("sendto", err)
 	}
 	return nil
 }
 
-func (r *rawSender) close() error { return unix.Close(r.fd) }
+func (r *rawSender) open(ifindex int) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, ok := r.socks[ifindex]; ok || r.socks == nil {
+		return nil
+	}
+	return r.within(func() error {
+		fd, err := rawSocket()
+		if err == nil {
+			r.socks[ifindex] = fd
+		}
+		return err
+	})
+}
+
+// keep closes the sockets of interfaces that are gone.
+func (r *rawSender) keep(now *snapshot) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for ifindex, fd := range r.socks {
+		if now.byIndex[ifindex] == nil {
+			_ = unix.Close(fd) // nothing waits in it that could still be sent
+			delete(r.socks, ifindex)
+		}
+	}
+}
+
+func (r *rawSender) close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var errs []error
+	for _, fd := range r.socks {
+		errs = append(errs, unix.Close(fd))
+	}
+	r.socks = nil
+	return errors.Join(errs...)
+}
 
 // packetError explains why a packet socket could not be had.
 func packetError(err error) error {
@@ -79,6 +145,15 @@ func setFilter(fd int, code []bpf.RawInstruction) error {
 		f[i] = unix.SockFilter{Code: c.Op, Jt: c.Jt, Jf: c.Jf, K: c.K}
 	}
 	return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: uint16(len(f)), Filter: &f[0]})
+}
+
+// notForUs begins a filter: frames that the kernel wouldn't take for this host itself end at the instruction skip after it.
+// Frames of a VLAN that has no sub-interface here come up so, with their tag taken off.
+func notForUs(skip uint8) []bpf.Instruction {
+	return []bpf.Instruction{
+		bpf.LoadExtension{Num: bpf.ExtType},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.PACKET_OTHERHOST, SkipTrue: skip},
+	}
 }
 
 // sendTo sends a packet (SOCK_DGRAM) or frame (SOCK_RAW) to mac.

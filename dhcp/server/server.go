@@ -115,7 +115,7 @@ func (s *Server) open() error {
 		if s.links, err = openLinks(); err != nil {
 			return errors.Join(fmt.Errorf("dhcp server: %w", err), s.sock.close())
 		}
-		if s.raw, err = openRaw(); err != nil {
+		if s.raw, err = openRaw(s.cfg.Within); err != nil {
 			s.cfg.Log.Warn("dhcp replies go by broadcast: frames of our own can't be sent", "err", err)
 			s.raw = nil
 		}

@@ -116,7 +116,7 @@ func TestMissingCapabilityIsNamed(t *testing.T) {
 	s := newStage(t)
 	err := s.pbx.Do(func() error {
 		return withoutNetRaw(func() error {
-			_, err := openRaw()
+			_, err := openRaw(s.pbx.Do)
 			return err
 		})
 	})

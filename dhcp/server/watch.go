@@ -40,6 +40,9 @@ func (s *Server) watch(ctx context.Context) {
 			s.routes.forget()
 			s.rescan("poll")
 		}
+		if s.raw != nil {
+			s.raw.keep(s.links.now.Load())
+		}
 		hear.follow(ctx)
 	}
 }

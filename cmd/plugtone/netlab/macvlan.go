@@ -1,9 +1,12 @@
 package netlab
 
 import (
+	"errors"
 	"fmt"
+	"net/netip"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // Plug gives a namespace an interface with a MAC of its own on an interface of this machine (a macvlan in bridge mode):
@@ -22,4 +25,23 @@ func (l *Lab) Plug(parent string, p Port) error {
 		return fmt.Errorf("macvlan %s of %s on %s: %w", p.Name, p.Namespace.name, parent, err)
 	}
 	return p.settle()
+}
+
+// SubLink gives a namespace an interface on top of one that it has: for a VLAN where the kernel can do that (8021q), else a
+// macvlan, which is like it in all but the tag. It tells which of the two came of it.
+func (n *Namespace) SubLink(parent, name string, vlan int, addrs ...netip.Prefix) (kind string, err error) {
+	err = n.withLink(parent, "build on", func(up netlink.Link) error {
+		attrs := netlink.LinkAttrs{Name: name, ParentIndex: up.Attrs().Index, TxQLen: -1}
+		kind = "vlan"
+		err := n.nl.LinkAdd(&netlink.Vlan{LinkAttrs: attrs, VlanId: vlan, VlanProtocol: netlink.VLAN_PROTOCOL_8021Q})
+		if errors.Is(err, unix.EOPNOTSUPP) {
+			kind = "macvlan"
+			err = n.nl.LinkAdd(&netlink.Macvlan{LinkAttrs: attrs, Mode: netlink.MACVLAN_MODE_BRIDGE})
+		}
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	return kind, Port{Namespace: n, Name: name, Addrs: addrs}.settle()
 }

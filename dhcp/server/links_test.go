@@ -1,0 +1,198 @@
+package server
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"plugtone/cmd/plugtone/netlab"
+	"plugtone/dhcp"
+)
+
+// TestSubInterface: a link on top of another, as the voice VLAN is on a trunk, has clients of its own; the link below isn't
+// served. The frame to a client without an address goes out of the upper one. Both sides carry VLAN tags where the kernel knows
+// them; else they are macvlans, and the tag alone is left untried.
+func TestSubInterface(t *testing.T) {
+	for name, args := range map[string][]string{"broadcast": {"-B"}, "unicast": nil} {
+		t.Run(name, func(t *testing.T) {
+			s, d := newStage(t, "udhcpc"), newDesk()
+			kind, err := s.pbx.SubLink("voice0", "voice0.20", 20, netip.MustParsePrefix("10.70.0.2/24"))
+			s.ok(err)
+			t.Log("the kernel made a", kind)
+			j := s.serve(d, func(c *Config) { c.Interfaces = []string{"voice0.20"} })
+			phone := s.host("phone", "cable0", "")
+			_, err = phone.SubLink("cable0", "eth0", 20)
+			s.ok(err)
+			if got := s.udhcpc(phone, args...).next("bound"); got != "10.70.0.100 10.70.0.2" {
+				t.Errorf("bound to %q", got)
+			}
+			j.next(t, dhcp.VerdictAcked)
+			if l := d.requests()[0].link; l.Interface != "voice0.20" || l.Addrs[0].Addr().String() != "10.70.0.2" {
+				t.Errorf("the DISCOVER came with %+v", l)
+			}
+			if len(j.fallback) > 0 {
+				t.Errorf("sent by broadcast: %v", <-j.fallback)
+			}
+		})
+	}
+}
+
+// TestAddressThatChanges: the server's own address goes, another comes; the next client is answered from that.
+func TestAddressThatChanges(t *testing.T) {
+	s := newStage(t, "udhcpc")
+	cfg := dhcp.Config{Authoritative: true, Subnets: []dhcp.Subnet{subnet("10.20.0.0/24", "voice0", "10.20.0.100", "10.20.0.109")}}
+	j, _ := s.serveReal(cfg, "voice0")
+	for i, own := range []string{"10.20.0.2/24", "10.20.0.3/24"} {
+		if i > 0 {
+			s.ok(s.pbx.DelAddr("voice0", netip.MustParsePrefix("10.20.0.2/24"))) // the kernel takes secondary ones with it
+			s.ok(s.pbx.AddAddr("voice0", netip.MustParsePrefix(own)))
+		}
+		want := strings.TrimSuffix(own, "/24")
+		c := s.udhcpc(s.host("phone"+want[len(want)-1:], "eth0", ""))
+		// Its DISCOVER may come before the kernel's message about the address; the next one does not.
+		if got := c.next("bound"); !strings.HasSuffix(got, " "+want) {
+			t.Errorf("bound to %q, want server %s", got, want)
+		}
+		if ev := j.next(t, dhcp.VerdictAcked); ev.Reply.From.String() != want || ev.Reply.SIAddr.String() != want {
+			t.Errorf("answered from %s, siaddr %s", ev.Reply.From, ev.Reply.SIAddr)
+		}
+	}
+}
+
+// TestLinkDownAndUp: a cable is pulled and plugged in again; clients, and other servers, are heard afterwards.
+func TestLinkDownAndUp(t *testing.T) {
+	s, d := newStage(t, "udhcpc"), newDesk()
+	j := s.serve(d, nil)
+	s.ok(s.pbx.Down("voice0"))
+	s.ok(s.pbx.Up("voice0"))
+	if got := s.udhcpc(s.host("phone", "eth0", "")).next("bound"); got != "10.20.0.100 10.20.0.2" {
+		t.Errorf("bound to %q", got)
+	}
+	rogue := s.host("rogue", "lan0", "02:00:00:00:00:66", "10.20.0.66/24")
+	s.serveOn(rogue, newDesk(), func(c *Config) { c.Interfaces = []string{"lan0"} })
+	s.udhcpc(s.host("other", "eth0", ""), "-B").next("bound")
+	if o := receive(t, j.foreign); o.Server.String() != "10.20.0.66" {
+		t.Errorf("seen: %+v", o)
+	}
+}
+
+// TestFramesOfOtherVLANs: frames with the tag of a VLAN that has no sub-interface here are other networks' business, though the
+// kernel shows them to packet sockets without their tag: a server there is no rogue here, and a host no conflict.
+func TestFramesOfOtherVLANs(t *testing.T) {
+	s := newStage(t)
+	j := s.serve(newDesk(), nil)
+	rogue := s.host("rogue", "lan0", "02:00:00:00:00:66", "10.20.0.66/24")
+	var raw *rawSender
+	var port *iface
+	s.ok(rogue.Do(func() error {
+		l, err := openLinks()
+		if err != nil {
+			return err
+		}
+		port = l.now.Load().byName["lan0"]
+		l.close()
+		raw, err = openRaw(rogue.Do)
+		return err
+	}))
+	defer raw.close()
+	offer := frame{src: endpoint{port.mac, netip.MustParseAddr("10.30.0.66"), 67}, dst: endpoint{broadcastMAC, broadcastAddr, 68}, payload: offerOf("10.30.0.66")}
+	s.ok(raw.send(port.index, tagged(offer.appendTo(nil), 30)))
+	offer.payload = offerOf("10.20.0.66")
+	s.ok(raw.send(port.index, offer.appendTo(nil)))
+	if o := receive(t, j.foreign); o.Server.String() != "10.20.0.66" {
+		t.Errorf("heard of %s, in another VLAN", o.Server)
+	}
+
+	var asker *arpAsker
+	s.ok(s.pbx.Do(func() error {
+		l, err := openLinks()
+		if err != nil {
+			return err
+		}
+		defer l.close()
+		asker, err = openARP(l.now.Load().byName["voice0"])
+		return err
+	}))
+	defer asker.close()
+	there := make(chan dhcp.MAC, 2)
+	asker.mu.Lock()
+	for _, a := range []string{"10.20.0.130", "10.20.0.120"} {
+		asker.waiting[netip.MustParseAddr(a)] = there
+	}
+	asker.mu.Unlock()
+	s.ok(raw.send(port.index, tagged(arpAnswer(dhcp.MAC{2, 0, 0, 0, 0, 0x30}, asker.mac, "10.20.0.130"), 30)))
+	s.ok(raw.send(port.index, arpAnswer(dhcp.MAC{2, 0, 0, 0, 0, 0x20}, asker.mac, "10.20.0.120")))
+	if who := receive(t, there); who[5] != 0x20 {
+		t.Errorf("%s, in another VLAN, answers for an address", who)
+	}
+}
+
+// offerOf is the least that can be taken for a server's OFFER, from the figures of RFC 2131.
+func offerOf(server string) []byte {
+	p := make([]byte, 240, 300)
+	p[0], p[1], p[2] = 2, 1, 6
+	copy(p[236:], []byte{99, 130, 83, 99})
+	p = append(p, 53, 1, 2, 54, 4)
+	p = append(p, ip(server)...)
+	return append(p, 255)
+}
+
+// arpAnswer is a frame that says that mac has addr.
+func arpAnswer(mac, to dhcp.MAC, addr string) []byte {
+	b := append(append(append([]byte{}, to[:]...), mac[:]...), 8, 6)
+	b = append(b, 0, 1, 8, 0, 6, 4, 0, 2)
+	b = append(append(b, mac[:]...), ip(addr)...)
+	return append(append(b, to[:]...), 0, 0, 0, 0)
+}
+
+// tagged puts a VLAN's tag into a frame (IEEE 802.1Q).
+func tagged(frame []byte, vlan uint16) []byte {
+	b := append([]byte{}, frame[:12]...)
+	b = binary.BigEndian.AppendUint16(b, 0x8100)
+	b = binary.BigEndian.AppendUint16(b, vlan)
+	return append(b, frame[12:]...)
+}
+
+// TestOneSocketForEachLink: frames of each interface leave by a socket of its own, which ends with the interface.
+func TestOneSocketForEachLink(t *testing.T) {
+	s := newStage(t)
+	other, err := s.lab.Namespace("other")
+	s.ok(err)
+	s.ok(s.lab.Link(netlab.Port{Namespace: s.pbx, Name: "voice1"}, netlab.Port{Namespace: other, Name: "eth0"}))
+	s.ok(s.pbx.Do(func() error {
+		l, err := openLinks()
+		if err != nil {
+			return err
+		}
+		defer l.close()
+		raw, err := openRaw(s.pbx.Do)
+		if err != nil {
+			return err
+		}
+		now := l.now.Load()
+		a, b := now.byName["voice0"].index, now.byName["voice1"].index
+		for range 2 {
+			for _, index := range []int{a, b} {
+				s.ok(raw.send(index, frame{src: endpoint{addr: broadcastAddr}, dst: endpoint{addr: broadcastAddr}}.appendTo(nil)))
+			}
+		}
+		if len(raw.socks) != 2 || raw.socks[a] == raw.socks[b] {
+			t.Errorf("sockets %v", raw.socks)
+		}
+		s.ok(s.pbx.Remove("voice1"))
+		_, err = l.scan()
+		s.ok(err)
+		raw.keep(l.now.Load())
+		if _, there := raw.socks[b]; there || len(raw.socks) != 1 {
+			t.Errorf("sockets %v after the link is gone", raw.socks)
+		}
+		s.ok(raw.close())
+		if err := raw.send(a, make([]byte, etherLen)); err != unix.ENODEV {
+			t.Errorf("after the end: %v", err)
+		}
+		return nil
+	}))
+}
