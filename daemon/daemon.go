@@ -74,6 +74,7 @@ type Daemon struct {
 	files   *os.Root
 	uploads *os.Root
 	links   atomic.Pointer[[]netip.Prefix] // attached to this host
+	moved   chan struct{}                  // holds a token when links, addresses or routes may have changed
 	table   *dhcp.Table
 	service *provision.Service
 	dhcp    *server.Server // nil with dhcp.mode off
@@ -103,7 +104,7 @@ func New(o Options) (*Daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Daemon{opts: o, level: new(slog.LevelVar), started: o.Now(), first: p, room: make([]byte, 32<<20)}
+	d := &Daemon{opts: o, level: new(slog.LevelVar), started: o.Now(), first: p, moved: make(chan struct{}, 1), room: make([]byte, 32<<20)}
 	d.level.Set(levelOf(p.cfg))
 	d.log = newLog(o.Log, p.cfg.Log.Format, d.level)
 	d.plan.Store(p)
@@ -173,7 +174,7 @@ func (d *Daemon) joinDHCP(p *plan) error {
 	}
 	d.dhcp, err = server.New(server.Config{
 		Interfaces: p.interfaces(), Now: d.opts.Now, Log: d.log, Within: d.opts.Within,
-		Observer: server.Observer{Decided: d.observe.decided, Dropped: d.observe.dropped, Fallback: d.observe.fallback, Foreign: d.observe.foreign},
+		Observer: server.Observer{Decided: d.observe.decided, Dropped: d.observe.dropped, Fallback: d.observe.fallback, Foreign: d.observe.foreign, Links: d.lookAgain},
 	}, engine, d.table)
 	return err
 }

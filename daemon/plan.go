@@ -41,7 +41,7 @@ func makePlan(o Options) (*plan, error) {
 	if err := checkPackNames(c, packs); err != nil {
 		return nil, err
 	}
-	p := &plan{cfg: c, warnings: c.Warnings(), packs: packs, site: siteOf(c), dhcp: dhcpOf(c)}
+	p := &plan{cfg: c, warnings: c.Warnings(), packs: packs, site: siteOf(c, o.Within), dhcp: dhcpOf(c)}
 	return p, p.dhcp.Validate()
 }
 
@@ -128,7 +128,9 @@ func dhcpOf(c *config.Config) dhcp.Config {
 	return d
 }
 
-func siteOf(c *config.Config) *provision.Site {
+// siteOf is what provisioning has to know of the configuration. The addresses of this host are looked up by within, if there is
+// one.
+func siteOf(c *config.Config, within func(func() error) error) *provision.Site {
 	p := c.Provisioning
 	site := &provision.Site{
 		Trust: proofs(p.Trust), NewPhones: &provision.NewPhones{Burst: p.NewPhones.Burst, PerMinute: p.NewPhones.PerMinute}, UnknownPhones: p.UnknownPhones, TimeZone: p.TimeZone, ExternalURL: p.ExternalURL, Settings: p.Settings,
@@ -138,7 +140,7 @@ func siteOf(c *config.Config) *provision.Site {
 	}
 	for _, s := range c.DHCP.Subnets {
 		site.Subnets = append(site.Subnets, provision.Subnet{
-			Prefix: s.Prefix, Phones: s.Phones, Trust: proofs(s.Trust), NextServer: nextServer(s), ProvisioningURL: s.ProvisioningURL,
+			Prefix: s.Prefix, Phones: s.Phones, Trust: proofs(s.Trust), NextServer: nextServer(s, within), ProvisioningURL: s.ProvisioningURL,
 			NTPServers: s.NTPServers, Settings: s.Settings,
 		})
 	}
@@ -161,14 +163,23 @@ func proofs(words []string) []provision.Proof {
 }
 
 // nextServer is the address of ours that phones in the subnet are told, as far as it is known before a packet comes.
-func nextServer(s config.Subnet) netip.Addr {
+func nextServer(s config.Subnet, within func(func() error) error) (a netip.Addr) {
 	if s.NextServer.IsValid() {
 		return s.NextServer
 	}
-	if s.Interface != "" {
-		return addressOn(s.Interface, s.Prefix)
+	if within == nil {
+		within = func(f func() error) error { return f() }
 	}
-	return addressTowards(s.Prefix)
+	// Where the host can't be looked at, the address isn't known.
+	_ = within(func() error {
+		if s.Interface != "" {
+			a = addressOn(s.Interface, s.Prefix)
+		} else {
+			a = addressTowards(s.Prefix)
+		}
+		return nil
+	})
+	return a
 }
 
 // interfaces that are attached and served.

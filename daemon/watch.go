@@ -75,6 +75,7 @@ func (d *Daemon) serves(a netip.Addr) bool {
 // watch follows what changes under a running daemon without anybody telling it: the host's addresses, and certificate
 // files that were replaced.
 func (d *Daemon) watch(ctx context.Context, ready func()) error {
+	d.relocate() // a moment has passed since the plan was made
 	seen := d.surroundings()
 	ready()
 	tick := time.NewTicker(watchEvery)
@@ -84,11 +85,44 @@ func (d *Daemon) watch(ctx context.Context, ready func()) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+		case <-d.moved:
 		}
+		d.relocate()
 		if now := d.surroundings(); now != seen {
 			seen = now
 			d.renew()
 		}
+	}
+}
+
+// lookAgain lets watch look at this host now. It waits for nobody.
+func (d *Daemon) lookAgain() {
+	select {
+	case d.moved <- struct{}{}:
+	default: // it will
+	}
+}
+
+// relocate lets what phones are told follow the addresses of this host, which may come after the daemon is up, and change.
+func (d *Daemon) relocate() {
+	d.reload.Lock()
+	defer d.reload.Unlock()
+	p := *d.plan.Load()
+	site := siteOf(p.cfg, d.opts.Within)
+	changed := false
+	for i := range site.Subnets {
+		now, before := &site.Subnets[i].NextServer, p.site.Subnets[i].NextServer
+		if !now.IsValid() {
+			*now = before // nobody can be sent anywhere else
+		}
+		if *now != before {
+			changed = true
+			d.log.Info("phones are sent to another address of this host", "subnet", site.Subnets[i].Prefix, "addr", *now)
+		}
+	}
+	if changed {
+		p.site = site
+		d.plan.Store(&p)
 	}
 }
 

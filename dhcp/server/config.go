@@ -41,6 +41,8 @@ type Observer struct {
 	Dropped func(why Drop, n int)
 	// Fallback is told when a reply went by broadcast because a frame of our own could not be sent.
 	Fallback func(err error)
+	// Links is told that links, addresses or routes of this host may have changed.
+	Links func()
 	// Foreign is told each OFFER or ACK of another server that was seen, and each REQUEST that takes another server's offer.
 	Foreign func(Offer)
 }
@@ -79,6 +81,12 @@ func (o *Observer) dropped(why Drop, n int) {
 func (o *Observer) fallback(err error) {
 	if o.Fallback != nil {
 		o.Fallback(err)
+	}
+}
+
+func (o *Observer) links() {
+	if o.Links != nil {
+		o.Links()
 	}
 }
 

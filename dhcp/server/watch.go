@@ -36,9 +36,11 @@ func (s *Server) watch(ctx context.Context) {
 		case <-s.look: // a reload may name other interfaces: their listeners begin at once
 		case <-bell:
 			s.rescan("the kernel told of a change")
+			s.cfg.Observer.links()
 		case <-poll.C:
 			s.routes.forget()
 			s.rescan("poll")
+			s.cfg.Observer.links()
 		}
 		if s.raw != nil {
 			s.raw.keep(s.links.now.Load())
