@@ -131,6 +131,7 @@ func (t *Table) tick() time.Time {
 // step moves all leases along with the wall clock. The caller holds mu.
 func (t *Table) step(d time.Duration, now time.Time) {
 	t.enqueue(t.view.shift(d, now, func(l *Lease) { t.durable.Store(u32(l.Addr), l) }), nil)
+	t.Flush()
 }
 
 // steady is the time in which the durable leases are kept: a step of the wall clock doesn't show in it before they are
@@ -205,12 +206,16 @@ func (t *Table) write(changes []Change) error {
 	return nil
 }
 
-// enqueue makes changes pending and queues them. The caller holds mu.
+// enqueue makes changes pending and queues them; Flush lets them be written. The caller holds mu.
 func (t *Table) enqueue(changes []Change, done func(error)) {
 	for _, c := range changes {
 		t.view.apply(c)
 	}
 	t.queue = append(t.queue, job{changes, done})
+}
+
+// Flush lets the writer write what is queued. It waits for nothing.
+func (t *Table) Flush() {
 	select {
 	case t.wake <- struct{}{}:
 	default:
@@ -221,6 +226,8 @@ func (t *Table) enqueue(changes []Change, done func(error)) {
 // With an error nothing was written: the decision's reply must not be sent. done runs without locks, on the caller's
 // goroutine or on the writer's: it must not block for long. When Decision.Probe is valid, the caller probes aside, reports by
 // Probed and calls Serve again; the address is held for the client meanwhile.
+//
+// What Serve queues is written after the next Flush: who serves several requests at once has all of them written at once.
 func (t *Table) Serve(e *Engine, req *Request, link *Link, done func(*Decision, error)) {
 	d, queued, err := t.decide(e, req, link, done)
 	if !queued {
@@ -257,6 +264,7 @@ func (t *Table) Commit(changes []Change, done func(error)) {
 		t.tick()
 		t.enqueue(changes, done)
 		t.mu.Unlock()
+		t.Flush()
 		return
 	}
 	t.mu.Unlock()
@@ -286,6 +294,7 @@ func (t *Table) Probed(addr netip.Addr, inUse bool) {
 	l := Lease{Addr: addr, Subnet: b.prefix, State: LeaseDeclined, FirstSeen: now, Starts: now, Expires: now.Add(quarantine)}
 	if !t.closed {
 		t.enqueue([]Change{{Lease: l}}, nil)
+		t.Flush()
 	}
 }
 

@@ -82,6 +82,7 @@ func (b *bench) serve(r *Request) (*Decision, error) {
 	}
 	c := make(chan answer, 1)
 	b.Serve(b.engine, r, &b.link, func(d *Decision, err error) { c <- answer{d, err} })
+	b.Flush()
 	a := <-c
 	return a.d, a.err
 }
@@ -104,6 +105,7 @@ func TestTableAckAfterCommit(t *testing.T) {
 		a := b.want(VerdictOffered, discoverOf(1)).Reply.YIAddr
 		var acked time.Time
 		b.Serve(b.engine, selectingOf(1, a), &b.link, func(*Decision, error) { acked = time.Now() })
+		b.Flush()
 		began := time.Now()
 		synctest.Wait()
 		if _, ok := b.LeaseAt(a); ok || !acked.IsZero() || len(b.All()) != 0 {
@@ -151,7 +153,7 @@ func TestTableGroupCommit(t *testing.T) {
 				}
 				slowest = max(slowest, time.Since(began))
 			})
-			if n == 0 {
+			if b.Flush(); n == 0 {
 				synctest.Wait() // the writer has begun
 			}
 		}
@@ -381,6 +383,27 @@ func TestTableProbe(t *testing.T) {
 		b.Probed(second, true) // late, and it is the client itself that answered
 		if _, ok := b.LeaseAt(second); !ok {
 			t.Error("a lease ended by its own holder's answer")
+		}
+	})
+}
+
+// What several requests queue before a Flush is one write.
+func TestTableWritesWhatWasServedTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk()
+		b := newBench(t, config(voice()), d, time.Now)
+		acked := 0
+		for n := range 5 {
+			b.Serve(b.engine, selectingOf(n, addr4(u32(ip("10.20.0.105"))+uint32(n))), &b.link, func(*Decision, error) { acked++ })
+			synctest.Wait()
+		}
+		if acked != 0 || len(d.batches) != 0 {
+			t.Errorf("%d acknowledged, batches %v before Flush", acked, d.batches)
+		}
+		b.Flush()
+		synctest.Wait()
+		if acked != 5 || !slices.Equal(d.batches, []int{5}) {
+			t.Errorf("%d acknowledged, batches %v", acked, d.batches)
 		}
 	})
 }

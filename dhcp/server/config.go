@@ -30,6 +30,7 @@ type Config struct {
 type Leases interface {
 	Serve(e *dhcp.Engine, req *dhcp.Request, link *dhcp.Link, done func(*dhcp.Decision, error))
 	Probed(addr netip.Addr, inUse bool)
+	Flush() // lets be written what Serve has queued
 }
 
 // Observer is told what happens, for timeline, log and metrics. Any function may be nil. They are called from many

@@ -34,6 +34,9 @@ type seen struct {
 
 func newDesk() *desk { return &desk{given: map[dhcp.MAC]netip.Addr{}, probed: map[netip.Addr]bool{}} }
 
+// Flush does nothing: a desk writes at once.
+func (d *desk) Flush() {}
+
 func (d *desk) Probed(addr netip.Addr, inUse bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -16,18 +16,29 @@ import (
 
 const (
 	packetSize = 2048 // no DHCP packet comes near; what is longer is cut off by the kernel and dropped
-	batchSize  = 32
+	batchSize  = 64
 	fewPackets = 16      // so many at once are served by the reader itself, when no worker has anything to do
 	socketRoom = 4 << 20 // bytes of packets that may wait in the kernel, as far as it allows
 	ancillary  = 128
 )
 
-// In a rush, that is when packets come less than rushGap apart, the reader rests for a moment before it looks again: to be
-// woken for each packet would cost more than to serve it, and nobody minds two milliseconds.
+// In a rush, that is when packets come less than rushGap apart, the reader rests until about rushBatch of them are there:
+// to be woken for each would cost more than to serve it, and a lease is written with those that came with it. A client
+// waits for seconds, and does not mind rushRest.
 const (
-	rushGap  = 4 * time.Millisecond
-	rushRest = 2 * time.Millisecond
+	rushGap   = 4 * time.Millisecond
+	rushRest  = 12 * time.Millisecond
+	rushBatch = batchSize / 2
 )
+
+// restAfter is how long to rest after n packets that came within gap.
+func restAfter(n int, gap time.Duration) time.Duration {
+	each := gap / time.Duration(n)
+	if n >= batchSize || each < 0 || each >= rushGap {
+		return 0 // there are more already, the clock was set, or there is no rush
+	}
+	return min(rushRest, rushBatch*each)
+}
 
 // packet is one datagram and how it came in. It is used again after its request was decoded.
 type packet struct {
@@ -127,8 +138,9 @@ func (s *Server) read(ctx context.Context) error {
 				m.Buffers[0] = packets[i].buf[:]
 			}
 		}
-		if gap := at.Sub(last); n < batchSize && gap >= 0 && gap < rushGap {
-			time.Sleep(rushRest)
+		s.leases.Flush()
+		if rest := restAfter(n, at.Sub(last)); rest > 0 {
+			time.Sleep(rest)
 		}
 		last = at
 	}

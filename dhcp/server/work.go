@@ -111,9 +111,15 @@ func (s *Server) spare() *packet {
 
 // work is one worker: it serves until its queue is closed.
 func (s *Server) work(ctx context.Context, queue <-chan work) {
-	for w := range queue {
+	for n := 1; ; n++ {
+		w, more := <-queue
+		if !more {
+			return
+		}
 		s.step(ctx, w, len(queue) > cap(queue)/2)
-		s.waiting.Add(-1)
+		if s.waiting.Add(-1); len(queue) == 0 || n%batchSize == 0 {
+			s.leases.Flush()
+		}
 	}
 }
 

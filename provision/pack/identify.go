@@ -48,6 +48,9 @@ func paramList(params []uint8) string {
 	return strings.Join(words, ",")
 }
 
+// ouiDigits is how many digits every prefix has; some, of small blocks, have more.
+const ouiDigits = 6
+
 var ouiRE = regexp.MustCompile(`^[0-9a-f]{6,11}$`)
 
 // compileCues makes the vendor's recognisers.
@@ -61,6 +64,7 @@ func (v *Vendor) compileCues() []error {
 				c.prefix = strings.ToLower(strings.NewReplacer(":", "", "-", "").Replace(d.Match))
 				if !ouiRE.MatchString(c.prefix) {
 					errs = append(errs, &lineError{d.line, fmt.Sprintf("oui %q is no prefix such as 00:15:65", d.Match)})
+					continue
 				}
 				v.cues = append(v.cues, c)
 				continue
@@ -75,6 +79,17 @@ func (v *Vendor) compileCues() []error {
 		}
 	}
 	return errs
+}
+
+// take adds recognisers to those of the set.
+func (s *Set) take(cues []cue) {
+	for _, c := range cues {
+		if c.kind == "oui" {
+			s.ouis[c.prefix[:ouiDigits]] = append(s.ouis[c.prefix[:ouiDigits]], c)
+		} else {
+			s.cues[c.kind] = append(s.cues[c.kind], c)
+		}
+	}
 }
 
 // Identify weighs evidence. The best clue names the vendor; among its clues the best that tells a model or a firmware
@@ -126,11 +141,12 @@ func (s *Set) clues(e Evidence) []Clue {
 			continue
 		}
 		found := len(out)
-		for i := range s.cues {
-			c := &s.cues[i]
-			if c.kind != k.name {
-				continue
-			}
+		cues := s.cues[k.name]
+		if k.name == "oui" {
+			cues = s.ouis[val[:ouiDigits]]
+		}
+		for i := range cues {
+			c := &cues[i]
 			if clue, ok := c.match(val); ok && !hasVendor(out[found:], clue.Vendor) {
 				out = append(out, clue)
 			}

@@ -27,7 +27,7 @@ func Load(c Config) (*Set, error) {
 	for _, dir := range c.Dirs {
 		errs = append(errs, readDir(dir, folders, fresh)...)
 	}
-	s := &Set{byName: make(map[string]*Vendor)}
+	s := &Set{byName: make(map[string]*Vendor), cues: make(map[string][]cue), ouis: make(map[string][]cue)}
 	zones := &zoneCache{}
 	for _, id := range slices.Sorted(maps.Keys(folders)) {
 		v, err := compile(folders[id], zones)
@@ -286,7 +286,7 @@ func (s *Set) join(c Config, folders map[string]*folder) []error {
 			s.byName[name] = v
 		}
 		if v.Recognises {
-			s.cues = append(s.cues, v.cues...)
+			s.take(v.cues)
 		}
 	}
 	for _, id := range c.Experimental {

@@ -15,7 +15,8 @@ import (
 type Set struct {
 	vendors []*Vendor // sorted by ID
 	byName  map[string]*Vendor
-	cues    []cue
+	cues    map[string][]cue // by kind, all but oui
+	ouis    map[string][]cue // by their first ouiDigits
 }
 
 // Config says where packs come from.

@@ -33,7 +33,7 @@ const first = 4096
 // Sizes of a side, in bytes.
 const (
 	MinSide     = 64 << 10
-	DefaultSide = 2 << 20 // 4,096 batches of one sector
+	DefaultSide = 256 << 10 // 512 batches of one sector
 )
 
 const (

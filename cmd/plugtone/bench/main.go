@@ -103,7 +103,9 @@ type result struct {
 	server string
 	held   int
 	start  time.Duration // from its start until it answered
-	memory int           // kB, resident, after the last run
+	memory int           // kB, resident, after the first run, with little more than the leases that were held before
+	after  int           // kB, resident, after the last run
+	added  int           // leases that the runs added
 	slow   sample        // at the rate given
 	fast   sample        // at ten times that, zero when it could not
 	top    sample        // the highest rate with under 1 % lost
@@ -111,8 +113,8 @@ type result struct {
 }
 
 // measure runs one server and asks it.
-func measure(ctx context.Context, o options, name string, held int) (result, error) {
-	r := result{server: name, held: held}
+func measure(ctx context.Context, o options, name string, held int) (r result, err error) {
+	r = result{server: name, held: held}
 	b, err := newBenchmark(ctx, o, name, held)
 	if err != nil {
 		return r, err
@@ -126,6 +128,7 @@ func measure(ctx context.Context, o options, name string, held int) (result, err
 	if r.memory, err = residentKB(b.pid); err != nil || o.keepRate {
 		return r, err
 	}
+	defer func() { r.added = b.acked }()
 	if r.top, err = b.climb(o.rate); err != nil {
 		return r, err
 	}
@@ -139,7 +142,7 @@ func measure(ctx context.Context, o options, name string, held int) (result, err
 			return r, err
 		}
 	}
-	r.memory, err = residentKB(b.pid)
+	r.after, err = residentKB(b.pid)
 	return r, err
 }
 
@@ -176,7 +179,11 @@ func (b *benchmark) climb(from int) (best sample, err error) {
 
 func (r result) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%-9s %6d leases  start-up %4d ms  memory %d MB\n", r.server, r.held, r.start.Milliseconds(), r.memory/1024)
+	fmt.Fprintf(&b, "%-9s %6d leases  start-up %4d ms  memory %d MB", r.server, r.held, r.start.Milliseconds(), r.memory/1024)
+	if r.after > 0 {
+		fmt.Fprintf(&b, ", after the runs %d MB with %d leases more", r.after/1024, r.added)
+	}
+	b.WriteByte('\n')
 	for _, l := range []struct {
 		what string
 		s    sample

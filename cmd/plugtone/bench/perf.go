@@ -39,6 +39,7 @@ type benchmark struct {
 	pid     int
 	started time.Duration
 	runs    int
+	acked   int // leases that were given in them
 }
 
 func newBenchmark(ctx context.Context, o options, name string, held int) (*benchmark, error) {
@@ -146,6 +147,7 @@ func (b *benchmark) ask(rate int) (sample, error) {
 	}
 	s, err := parse(out.String(), b.o.period)
 	s.used = after - before
+	b.acked += s.done
 	return s, err
 }
 
