@@ -88,6 +88,7 @@ func definitions() []Def {
 		{Name: "ntp_servers", Type: List, Form: Host, Min: 1, Max: 2, Help: "time servers"},
 		{Name: "pc_vlan", Type: Int, Min: 0, Max: 4094, Help: "VLAN of the phone's PC port; 0 for untagged"},
 		{Name: "phonebook_url", Type: Text, Form: URL, Max: 255, Help: "remote phonebook"},
+		{Name: "pickup_code", Type: Text, Max: 32, Help: "dialled before a number whose ringing call is to be taken, as a busy lamp key does: *8 or **"},
 		{Name: "provisioning_password", Type: Hidden, Max: 64, Help: "password of the phone at its provisioning server; filled in with external_url"},
 		{Name: "provisioning_user", Type: Text, Max: 64, Help: "user name of the phone at its provisioning server; filled in with external_url"},
 		{Name: "qos_rtp", Type: Int, Min: 0, Max: 63, Help: "DSCP of audio packets"},

@@ -49,6 +49,7 @@ func samples() map[string]struct {
 		"ntp_servers":           {"ntp.example.net", []string{"ntp.example.net"}},
 		"pc_vlan":               {"20", 20},
 		"phonebook_url":         {"http://10.0.0.1:8080/book.xml", "http://10.0.0.1:8080/book.xml"},
+		"pickup_code":           {"*8", "*8"},
 		"provisioning_password": {"k7mq2w", Secret("k7mq2w")},
 		"provisioning_user":     {"001565123456", "001565123456"},
 		"qos_rtp":               {"46", 46},
