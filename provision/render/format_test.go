@@ -20,6 +20,7 @@ func formats(t testing.TB) map[string]*Format {
 		"attribute": {Kind: "tree", Root: "CONFIG", Path: "ALL/@{name}"},
 		"item":      {Kind: "tree", Root: "gs[@version=1]", Path: "config[@version=2]/item[@name={name}]"},
 		"index":     {Kind: "tree", Root: "settings", Index: "idx", Path: "phone[@e=2]/{name}[@perm=R]"},
+		"kept":      {Kind: "tree", Root: "Frame", Path: "Provider/ITEM[@ID='{name}'][@class=item]/@value"},
 		"pair":      {Kind: "tree", Root: "ParameterList", Path: "O[N={name}]/V", Value: `"{value}"`},
 	}
 	for name, f := range out {
@@ -118,7 +119,8 @@ func TestNames(t *testing.T) {
 		{"ini", strings.Repeat("a", 201), false},
 		{"flat", "P271", true}, {"flat", "1P", false}, {"flat", "a b", false}, {"flat", "a><b", false}, {"flat", "a/b", true}, {"flat", "a/", false},
 		{"flat", "a/@b", true}, {"flat", "@a/b", false}, {"flat", "a[@b=c]", true}, {"flat", "a[b", false}, {"flat", "a[b]", false}, {"flat", "a[#2]/b", true},
-		{"item", "a.b", true}, {"attribute", "a b", false},
+		{"item", "a.b", true}, {"item", "a[0].b[%]", false}, {"kept", "a[0].b[%]", true}, {"kept", "a[0].b[1].c", true}, {"kept", "a'b", false},
+		{"flat", "a[@b='c[1]']/d", true}, {"flat", "a[@b='c]/d", false}, {"flat", "a[@b=c'd]", false}, {"attribute", "a b", false},
 	} {
 		if err := f[tt.format].CheckName(tt.name); (err == nil) != tt.ok {
 			t.Errorf("%s %q: %v", tt.format, tt.name, err)

@@ -24,7 +24,7 @@ type step struct {
 
 var (
 	xmlName   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*$`)
-	predicate = regexp.MustCompile(`^\[(?:(@?[A-Za-z_][A-Za-z0-9_.-]*)=([^\]]*)|#([0-9]+))\]`)
+	predicate = regexp.MustCompile(`^\[(?:(@?[A-Za-z_][A-Za-z0-9_.-]*)=(?:'([^']*)'|([^\]']*))|#([0-9]+))\]`)
 	shorthand = regexp.MustCompile(`\[([0-9]+)\]`)
 )
 
@@ -100,9 +100,9 @@ func parsePath(path string) ([]step, error) {
 			rest = rest[len(m[0]):]
 			s.key += m[0]
 			if attr, ok := strings.CutPrefix(m[1], "@"); ok {
-				s.attrs = append(s.attrs, Param{attr, m[2]})
+				s.attrs = append(s.attrs, Param{attr, m[2] + m[3]})
 			} else if m[1] != "" {
-				s.kids = append(s.kids, Param{m[1], m[2]})
+				s.kids = append(s.kids, Param{m[1], m[2] + m[3]})
 			}
 		}
 		out = append(out, s)
