@@ -1,0 +1,134 @@
+package store
+
+import (
+	"bytes"
+	"maps"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"plugtone/dhcp"
+	"plugtone/store/journal"
+)
+
+// disk is what is in the files at one moment.
+type disk map[string][]byte
+
+func (h *house) disk() disk {
+	h.t.Helper()
+	d := disk{}
+	for _, name := range []string{journalFile, leaseFile} {
+		b, err := os.ReadFile(h.path(name))
+		must(h.t, err)
+		d[name] = b
+	}
+	return d
+}
+
+// torn is the disk when the power went in the middle of the write from d to after: one sector was written, others were not.
+// false when all of the write was one sector, which is written or not.
+func (d disk) torn(after disk, last bool) (disk, bool) {
+	const sector = 512
+	old, now := d[journalFile], after[journalFile]
+	var changed []int
+	for at := 0; at < len(now); at += sector {
+		if !bytes.Equal(old[at:at+sector], now[at:at+sector]) {
+			changed = append(changed, at)
+		}
+	}
+	if len(changed) < 2 {
+		return nil, false
+	}
+	at := changed[0]
+	if last {
+		at = changed[len(changed)-1]
+	}
+	mixed := bytes.Clone(old)
+	copy(mixed[at:at+sector], now[at:at+sector])
+	t := maps.Clone(d)
+	t[journalFile] = mixed
+	return t, true
+}
+
+// holds starts a store on the files as they are and compares its leases.
+func (d disk) holds(t *testing.T, h *house, when string, want map[netip.Addr]dhcp.Lease) {
+	t.Helper()
+	cfg := h.cfg
+	cfg.Dir, cfg.Registerer = t.TempDir(), prometheus.NewRegistry()
+	for name, b := range d {
+		must(t, os.WriteFile(filepath.Join(cfg.Dir, name), b, 0o600))
+	}
+	s, err := Open(cfg)
+	must(t, err)
+	if got := leasesOf(t, s); !maps.Equal(got, want) {
+		t.Fatalf("%s: %d leases, want %d, or one is another", when, len(got), len(want))
+	}
+	if n := s.Notices(); len(n) != 0 {
+		t.Fatalf("%s: %q", when, n)
+	}
+	must(t, s.Close())
+}
+
+// TestCrashAtEveryStepOfACommit starts on the files as a crash leaves them: before a write, in the middle of it, after it, before
+// leases.db has taken a full side of the journal, and when it has. What was acknowledged is there each time, and nothing
+// that was overtaken comes back.
+func TestCrashAtEveryStepOfACommit(t *testing.T) {
+	h := newHouse(t)
+	s, err := open(h.cfg, limits{side: journal.MinSide})
+	must(t, err)
+	t.Cleanup(func() { s.Close() })
+	r := rand.New(rand.NewPCG(3, 14))
+	want := map[netip.Addr]dhcp.Lease{}
+	write := func(n int) {
+		var changes []dhcp.Change
+		for range 1 + n%12 {
+			l := lease(r.IntN(200))
+			l.RemoteID += string(rune('a' + r.IntN(26)))
+			changes = append(changes, dhcp.Change{Lease: l, Delete: r.IntN(4) == 0})
+		}
+		must(t, s.WriteLeases(changes))
+		for _, c := range changes {
+			if c.Delete {
+				delete(want, c.Lease.Addr)
+			} else {
+				want[c.Lease.Addr] = c.Lease
+			}
+		}
+	}
+	tears := 0
+	for n := range 610 {
+		if n%61 != 0 {
+			write(n)
+			continue
+		}
+		s.pending.aside.Wait()
+		before, wanted := h.disk(), maps.Clone(want)
+		before.holds(t, h, "before a write", wanted)
+		write(n)
+		after := h.disk()
+		after.holds(t, h, "after a write", want)
+		for _, last := range []bool{false, true} {
+			if torn, ok := before.torn(after, last); ok {
+				tears++
+				torn.holds(t, h, "in the middle of a write", wanted)
+			}
+		}
+	}
+	if tears < 4 {
+		t.Errorf("only %d writes were torn", tears)
+	}
+	// A side that is full, leases.db before and after it takes it.
+	old := h.disk()[leaseFile]
+	must(t, s.pending.settleAll())
+	d := h.disk()
+	if bytes.Equal(old, d[leaseFile]) {
+		t.Error("leases.db had nothing to take")
+	}
+	d.holds(t, h, "when leases.db has taken everything", want)
+	d[leaseFile] = old
+	d.holds(t, h, "before leases.db has taken anything of it", want)
+}
