@@ -417,6 +417,38 @@ func TestFaultsOfConfigurationAndPacks(t *testing.T) {
 	}
 }
 
+// The classics, as a user writes them: a URL for phones that read only an address, and more options than fit, for whom.
+func TestVendorsOptionsAreTriedOut(t *testing.T) {
+	path := strings.Repeat("deep/", 30)
+	text := strings.Replace(testConfig, "dhcp: {mode: off}", `dhcp:
+  subnets:
+    - {subnet: 10.20.0.0/22, interface: lo, next_server: 10.20.0.2, voice_vlan: 20, pools: [10.20.1.0-10.20.1.9], provisioning_url: "http://prov.example.net/`+path+`"}
+    - {subnet: 10.30.0.0/24, pools: [10.30.0.100-10.30.0.199]}
+    - {subnet: 10.40.0.0/24, phones: none, provisioning_url: "http://prov.example.net/"}`, 1)
+	r, err := Check(Options{Config: writeConfig(t, t.TempDir(), text)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := func(parts ...string) bool {
+		return slices.ContainsFunc(r.Warnings, func(w string) bool {
+			return !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(w, part) })
+		})
+	}
+	for _, want := range [][]string{
+		{":5:", "subnets[0].provisioning_url", "over TFTP instead: ", "cisco-cucm", "cisco-3pcc (ATA191"},
+		{"subnets[0]", "no room for all options", "polycom: 66 128", "mitel: 43 132"},
+	} {
+		if !said(want...) {
+			t.Errorf("nothing says %q in\n%s", want, strings.Join(r.Warnings, "\n"))
+		}
+	}
+	for _, not := range [][]string{{"subnets[1]", "over TFTP"}, {"subnets[1]", "no room"}, {"subnets[2]", "over TFTP"}, {"over TFTP", "yealink"}, {"over TFTP", "avaya"}} {
+		if said(not...) {
+			t.Errorf("%q is said in\n%s", not, strings.Join(r.Warnings, "\n"))
+		}
+	}
+}
+
 func TestCheckTellsWhatPhonesAreTold(t *testing.T) {
 	text := strings.Replace(testConfig, "dhcp: {mode: off}", `dhcp:
   mode: off

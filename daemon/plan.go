@@ -41,8 +41,12 @@ func makePlan(o Options) (*plan, error) {
 	if err := checkPackNames(c, packs); err != nil {
 		return nil, err
 	}
-	p := &plan{cfg: c, warnings: c.Warnings(), packs: packs, site: siteOf(c, o.Within), dhcp: dhcpOf(c)}
-	return p, p.dhcp.Validate()
+	p := &plan{cfg: c, packs: packs, site: siteOf(c, o.Within), dhcp: dhcpOf(c)}
+	if err := p.dhcp.Validate(); err != nil {
+		return nil, err
+	}
+	p.warnings = append(c.Warnings(), vendorWarnings(c, packs, p.site)...)
+	return p, nil
 }
 
 // readConfig reads the file, if there is one, and lets the command line have its say.

@@ -30,6 +30,9 @@ func (c *Config) Warnings() []Warning {
 
 func (r *reader) warnSite(c *Config) {
 	p := c.Provisioning
+	if c.DHCP.Mode == dhcp.ModeInform && !slices.ContainsFunc(c.DHCP.Subnets, func(s Subnet) bool { return s.Interface != "" }) {
+		r.warn("dhcp.mode", c.DHCP.Mode, "no subnet names an interface: only phones that ask this host's address, or through a relay, are answered")
+	}
 	if c.DHCP.Mode == dhcp.ModeServe && len(c.DHCP.Subnets) == 0 {
 		r.warn("dhcp.subnets", "", "no subnets: no DHCP client is answered until one is written, or set dhcp.mode: off")
 	}
@@ -124,7 +127,6 @@ func (r *reader) warnURL(c *Config, s *Subnet, at string) {
 		}
 		return
 	}
-	r.warn(at+".provisioning_url", s.ProvisioningURL, "phones that read only an address (Cisco's option 150, older firmware) are sent to next_server over TFTP instead")
 	if strings.HasPrefix(s.ProvisioningURL, "tftp:") && !c.TFTP.Enabled {
 		r.warn(at+".provisioning_url", s.ProvisioningURL, "tftp.enabled is false")
 	}

@@ -1,0 +1,163 @@
+package daemon
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"plugtone/daemon/config"
+	"plugtone/dhcp"
+	"plugtone/provision"
+	"plugtone/provision/pack"
+)
+
+// sample stands for a phone whose answer is tried out: its options are settled, and its address is reserved.
+type sample struct {
+	advice dhcp.Advice
+	addr   netip.Addr
+}
+
+func (s *sample) Advise(dhcp.Client, dhcp.Site) dhcp.Advice      { return s.advice }
+func (s *sample) Reserved(dhcp.MAC) (netip.Addr, bool)           { return s.addr, true }
+func (s *sample) HolderOf(netip.Addr) (mac dhcp.MAC, taken bool) { return mac, false }
+
+// sampleMAC is as long as any other.
+var sampleMAC = dhcp.MAC{2, 0, 0, 0, 0, 1}
+
+// vendorWarnings finds what the configuration does to phones of the vendors that are recognised: options that find no room
+// in the 576 bytes that every phone takes, options that can't be written at all, and a URL for phones that read only an address.
+func vendorWarnings(c *config.Config, packs *pack.Set, site *provision.Site) []config.Warning {
+	var out []config.Warning
+	for i := range c.DHCP.Subnets {
+		s := &c.DHCP.Subnets[i]
+		if c.DHCP.Mode == dhcp.ModeOff || s.Phones != dhcp.PhonesProvision {
+			continue
+		}
+		at := fmt.Sprintf("dhcp.subnets[%d]", i)
+		where := func(keys ...string) string {
+			for _, k := range keys {
+				if c.Written(at + "." + k) {
+					return at + "." + k
+				}
+			}
+			return at
+		}
+		t := tryout{subnet: dhcpOf(c).Subnets[i], next: site.Subnets[i].NextServer}
+		t.run(packs)
+		for _, fault := range t.faults {
+			out = append(out, config.Warning(c.Fault(where("provisioning_url"), fault)))
+		}
+		if len(t.dropped) > 0 {
+			out = append(out, config.Warning(c.Fault(where("options", "provisioning_url"),
+				"an ACK has no room for all options of phones that don't say that they take more than 576 bytes: left out are "+strings.Join(t.dropped, ", "))))
+		}
+		if len(t.addressOnly) > 0 && s.ProvisioningURL != "" {
+			out = append(out, config.Warning(c.Fault(where("provisioning_url"),
+				"phones that read only an address, no URL, are sent to its host, or to next_server where the host is a name, over TFTP instead: "+strings.Join(t.addressOnly, ", "))))
+		}
+	}
+	return out
+}
+
+// tryout answers one phone of each kind in a subnet.
+type tryout struct {
+	subnet dhcp.Subnet
+	next   netip.Addr // what phones there are sent to, as far as it is known
+
+	faults, dropped, addressOnly []string
+}
+
+func (t *tryout) run(packs *pack.Set) {
+	first, last := config.Hosts(t.subnet.Prefix)
+	phone := &sample{addr: last}
+	own := t.next
+	if !t.subnet.Prefix.Contains(own) {
+		own = first
+	}
+	if own == last || slices.Contains(t.subnet.Routers, last) {
+		phone.addr = last.Prev()
+	}
+	t.subnet.Interface, t.subnet.Pools, t.subnet.Exclude = "tryout", nil, nil
+	cfg := dhcp.Config{Subnets: []dhcp.Subnet{t.subnet}}
+	e, err := dhcp.NewEngine(cfg, phone, phone)
+	if err != nil {
+		return // told elsewhere, as a fault
+	}
+	link := &dhcp.Link{Interface: "tryout", Addrs: []netip.Prefix{netip.PrefixFrom(own, t.subnet.Prefix.Bits())}}
+	req := &dhcp.Request{Type: dhcp.Discover, MAC: sampleMAC, Client: dhcp.Client{MAC: sampleMAC, ClientID: "\x01" + string(sampleMAC[:])}}
+	site := t.site(own)
+	for _, v := range packs.Vendors() {
+		if !v.Recognises {
+			continue
+		}
+		var dropped, bare []string
+		for _, m := range v.Models() {
+			opts, err := v.Options(m.Name, sampleMAC, site)
+			if err != nil {
+				if fault := fmt.Sprintf("%v: these phones get none of their options", err); !slices.Contains(t.faults, fault) {
+					t.faults = append(t.faults, fault)
+				}
+				continue
+			}
+			phone.advice = dhcp.Advice{Vendor: v.ID, Phone: true, Options: opts.List, NULTerminate: opts.Quirks.NULTerminate}
+			if d := e.Decide(time.Time{}, req, link, dhcp.NewView(cfg)); d.Reply != nil {
+				if _, left := d.Reply.Encode(nil, 0); len(left) > 0 {
+					dropped = append(dropped, fmt.Sprintf("%s: %s", v.ID, codes(left)))
+				}
+			}
+			if readsAddress(opts.List, site) {
+				bare = append(bare, m.Name)
+			}
+		}
+		slices.Sort(dropped)
+		t.dropped = append(t.dropped, slices.Compact(dropped)...)
+		switch {
+		case len(bare) == 0:
+		case len(bare) == len(v.Models()):
+			t.addressOnly = append(t.addressOnly, v.ID)
+		default:
+			t.addressOnly = append(t.addressOnly, fmt.Sprintf("%s (%s)", v.ID, strings.Join(bare, ", ")))
+		}
+	}
+}
+
+// site is what the subnet's phones are told of it, own being our address there.
+func (t *tryout) site(own netip.Addr) dhcp.Site {
+	s := dhcp.Site{Subnet: t.subnet.Prefix, Phones: t.subnet.Phones, NextServer: own, ProvisioningURL: t.subnet.ProvisioningURL, VoiceVLAN: t.subnet.VoiceVLAN}
+	if t.next.IsValid() {
+		s.NextServer = t.next
+	}
+	if s.ProvisioningURL == "" {
+		s.ProvisioningURL = "http://" + s.NextServer.String() + "/"
+	}
+	return s
+}
+
+// readsAddress tells whether all that these options say of the server is its name or address.
+func readsAddress(options []dhcp.Option, site dhcp.Site) bool {
+	u, err := url.Parse(site.ProvisioningURL)
+	if err != nil {
+		return false
+	}
+	bare := false
+	for _, o := range options {
+		if strings.Contains(string(o.Data), "://") {
+			return false
+		}
+		text := strings.TrimRight(string(o.Data), "\x00")
+		bare = bare || text == u.Hostname() || o.Code == 150 && len(o.Data)%4 == 0
+	}
+	return bare
+}
+
+func codes(options []uint8) string {
+	slices.Sort(options)
+	var out []string
+	for _, c := range options {
+		out = append(out, fmt.Sprint(c))
+	}
+	return strings.Join(out, " ")
+}
