@@ -61,7 +61,11 @@ func (s *Service) rendersOne(f Fleet, packs *pack.Set, site *Site, d *Device) *F
 		if name.File.Template == "" {
 			continue
 		}
-		if _, err := vendor.Render(name.Name, p); err != nil && !errors.Is(err, pack.ErrNoContent) {
+		_, err := vendor.Render(name.Name, p)
+		if pack.IsRefusal(err) {
+			return &FieldError{Field: "model", Value: d.Model, Message: err.Error()}
+		}
+		if err != nil && !errors.Is(err, pack.ErrNoContent) {
 			return &FieldError{Field: "files", Value: name.Name, Message: fmt.Sprintf("can't be written: %v", err)}
 		}
 	}

@@ -53,22 +53,10 @@ func (v *Vendor) SettingNames() []string {
 			names[name] = true
 		}
 	}
+	if _, ok := v.HasPhonebook(""); ok {
+		names["phonebook"] = true
+	}
 	return slices.Sorted(maps.Keys(names))
-}
-
-func (v *Vendor) resyncWords() string {
-	r := v.doc.Resync
-	if r.Event == "" {
-		return ""
-	}
-	words := "NOTIFY " + r.Event
-	if r.Plain != "" {
-		words += ";" + r.Plain
-	}
-	if r.Challenges {
-		words += ", answered with a challenge"
-	}
-	return words
 }
 
 func (d *optionDoc) words() string {

@@ -65,6 +65,10 @@ func (v *view) expand(s *short, data any) (string, error) {
 	d.view = v
 	var b strings.Builder
 	if err := d.text.Execute(&b, reveal(data)); err != nil {
+		var r *render.Refusal
+		if errors.As(err, &r) {
+			return "", r
+		}
 		return "", errors.New(strings.TrimPrefix(err.Error(), "template: "))
 	}
 	return b.String(), nil

@@ -33,7 +33,7 @@ type document struct {
 	KeyTypes     map[string]*keyDoc          `yaml:"key_types"`
 	Maps         map[string]map[string]value `yaml:"maps"`
 	Settings     map[string]settingDocs      `yaml:"settings"`
-	Resync       Resync                      `yaml:"resync"`
+	Resync       resyncDocs                  `yaml:"resync"`
 	Boot         []bootDoc                   `yaml:"boot"`
 }
 
@@ -180,6 +180,10 @@ type fileDoc struct {
 	Missing    string    `yaml:"missing"`
 	Challenge  string    `yaml:"challenge"`
 	Settings   *bool     `yaml:"settings"`
+	Of         string    `yaml:"of"`     // checksum: the file that it is the checksum of
+	Digest     string    `yaml:"digest"` // checksum: md5 (default), sha1, sha256
+	When       string    `yaml:"when"`
+	Most       int       `yaml:"most"`
 	For        listOrOne `yaml:"for"`
 	Source     string    `yaml:"source"`
 	Confidence string    `yaml:"confidence"`
@@ -190,7 +194,7 @@ type fileDoc struct {
 func (f *fileDoc) UnmarshalYAML(n *yaml.Node) error {
 	type plain fileDoc
 	err := decodeStrict(n, (*plain)(f), "name", "also", "kind", "template", "format", "media_type", "max", "missing", "challenge",
-		"settings", "for", "source", "confidence", "note")
+		"settings", "of", "digest", "when", "most", "for", "source", "confidence", "note")
 	f.line = n.Line
 	return err
 }

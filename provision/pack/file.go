@@ -73,12 +73,14 @@ func (v *Vendor) compileFiles() []error {
 		v.files = append(v.files, f)
 		v.note(d.line, "file "+f.Name, d.Note, d.Source, d.Confidence)
 	}
+	errs = append(errs, v.compileChecksums()...)
+	v.joinBooks()
 	return append(errs, v.chooseSettingsFiles()...)
 }
 
 func (v *Vendor) compileFile(d fileDoc) (*File, error) {
 	f := &File{Name: d.Name, Also: d.Also, Kind: d.Kind, Template: d.Template, Format: d.Format, MediaType: d.MediaType,
-		Missing: d.Missing, Challenge: d.Challenge, For: d.For, Note: d.Note}
+		Missing: d.Missing, Challenge: d.Challenge, For: d.For, Note: d.Note, Of: d.Of, Most: d.Most, digest: d.Digest, line: d.line}
 	switch f.Kind {
 	case KindDevice, KindPrivate, KindCommon:
 		if f.Template == "" || f.Format == "" {
@@ -88,8 +90,21 @@ func (v *Vendor) compileFile(d fileDoc) (*File, error) {
 		if f.Template != "" || f.Format != "" {
 			return nil, fmt.Errorf("file %s: kind %s has no template and no format", d.Name, d.Kind)
 		}
+	case kindChecksum:
+		if err := f.checkChecksum(); err != nil {
+			return nil, err
+		}
 	default:
-		return nil, fmt.Errorf("file %s: kind %q is none of device, private, common, firmware, static, none, upload", d.Name, d.Kind)
+		return nil, fmt.Errorf("file %s: kind %q is none of device, private, common, firmware, static, none, upload, checksum", d.Name, d.Kind)
+	}
+	if d.Of != "" && f.Kind != kindChecksum {
+		return nil, fmt.Errorf("file %s: of belongs to kind checksum", d.Name)
+	}
+	switch {
+	case d.When == "phonebook" && f.Kind == KindPrivate:
+		f.Phonebook = true
+	case d.When != "":
+		return nil, fmt.Errorf("file %s: when %q: only phonebook is known, for kind private", d.Name, d.When)
 	}
 	if f.Challenge == "" {
 		f.Challenge = v.doc.Challenge
@@ -150,7 +165,7 @@ func (v *Vendor) compileTemplate(f *File, settings *bool) error {
 	f.pool = &pool{}
 	if f.compiled = v.templates[key]; f.compiled != nil {
 		f.settings = templateSettings(f.compiled)
-		return nil
+		return f.checkContacts()
 	}
 	text, ok := v.source[f.Template]
 	if !ok {
@@ -170,7 +185,7 @@ func (v *Vendor) compileTemplate(f *File, settings *bool) error {
 	f.compiled = t
 	f.settings = templateSettings(t)
 	v.templates[key] = t
-	return nil
+	return f.checkContacts()
 }
 
 // templateSettings lists the settings that a template prints itself.
@@ -194,7 +209,7 @@ func templateSettings(t *render.Template) []string {
 
 // deviceFields are what a common file can't print: it is the same for all phones of a model.
 func deviceFields() []string {
-	return []string{".MAC", ".MACUpper", ".MACColon", ".Label", ".Lines", ".AllLines", ".Line", ".Keys", ".Slots", ".Expansions", ".Password", ".AuthUser"}
+	return []string{".MAC", ".MACUpper", ".MACColon", ".Label", ".Lines", ".AllLines", ".Line", ".Keys", ".Slots", ".Expansions", ".Password", ".AuthUser", ".Contacts"}
 }
 
 func (v *Vendor) partials() []render.Source {

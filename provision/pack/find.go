@@ -116,6 +116,3 @@ func nearModel(name string, names []string) string {
 	}
 	return ", nearest are " + strings.Join(out, ", ")
 }
-
-// Resync says how phones of this vendor are told to fetch again.
-func (v *Vendor) Resync() Resync { return v.doc.Resync }

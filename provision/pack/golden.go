@@ -33,6 +33,7 @@ type goldenDoc struct {
 	Keys           []goldenKey       `yaml:"keys"`
 	Settings       map[string]any    `yaml:"settings"`
 	VendorSettings map[string]string `yaml:"vendor_settings"`
+	Contacts       []goldenContact   `yaml:"contacts"`
 	Ask            []string          `yaml:"ask"`
 }
 
@@ -60,6 +61,14 @@ type goldenKey struct {
 	Value string `yaml:"value"`
 	Label string `yaml:"label"`
 	Line  int    `yaml:"line"`
+}
+
+type goldenContact struct {
+	Name   string `yaml:"name"`
+	Number string `yaml:"number"`
+	Mobile string `yaml:"mobile"`
+	Home   string `yaml:"home"`
+	Group  string `yaml:"group"`
 }
 
 // Golden runs one golden: the phone in its first file, then the DHCP options and every file that the phone is given. It
@@ -168,6 +177,9 @@ func (v *Vendor) goldenPhone(doc goldenDoc) (Phone, error) {
 			k.Area = "line"
 		}
 		p.Keys = append(p.Keys, Key(k))
+	}
+	for _, c := range doc.Contacts {
+		p.Contacts = append(p.Contacts, Contact(c))
 	}
 	sort.SliceStable(p.Keys, func(i, j int) bool {
 		a, b := p.Keys[i], p.Keys[j]

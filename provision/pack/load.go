@@ -162,8 +162,8 @@ func compile(f *folder, zones *zoneCache) (*Vendor, error) {
 	errs = append(errs, v.compileCues()...)
 	errs = append(errs, v.checkOptions()...)
 	errs = append(errs, v.checkBoot()...)
+	errs = append(errs, v.checkResync()...)
 	errs = append(errs, v.faults...)
-	v.note(0, "resync", doc.Resync.Note, doc.Resync.Source, doc.Resync.Confidence)
 	return v, f.located(errs)
 }
 

@@ -306,6 +306,12 @@ func areaWords(areas map[string]int) string {
 	return strings.Join(out, ", ")
 }
 
+// least is how many lines and keys all models of a vendor have.
+type least struct {
+	lines int
+	keys  map[string]int // by area
+}
+
 // makeGeneric makes the model that stands for a phone of which only the vendor is known: everything that some model has.
 func (v *Vendor) makeGeneric() {
 	g := &Model{Keys: make(map[string]int), Vars: make(map[string]string), types: make(map[string]*keyDoc)}
@@ -318,7 +324,14 @@ func (v *Vendor) makeGeneric() {
 		}
 	}
 	fill(g.types, v.doc.KeyTypes)
-	for _, m := range models {
+	for i, m := range models {
+		if i == 0 {
+			g.least = least{m.Lines, maps.Clone(m.Keys)}
+		}
+		g.least.lines = min(g.least.lines, m.Lines)
+		for a := range g.least.keys {
+			g.least.keys[a] = min(g.least.keys[a], m.Keys[a])
+		}
 		g.Lines = max(g.Lines, m.Lines)
 		for a, n := range m.Keys {
 			g.Keys[a] = max(g.Keys[a], n)

@@ -63,6 +63,7 @@ type Model struct {
 	Note      string
 	types     map[string]*keyDoc
 	passing   bool                         // made for one phone
+	least     least                        // of the model that stands for any: what every model has
 	empty     func() map[string][]*keyView // every slot of every area with nothing set; shared by all phones
 }
 
@@ -85,6 +86,9 @@ const (
 	KindStatic   Kind = "static"   // from the files folder
 	KindNone     Kind = "none"     // asked for in vain by design
 	KindUpload   Kind = "upload"   // written by the phone
+
+	// kindChecksum stands in packs only: such a file has the kind of the file that it is the checksum of.
+	kindChecksum Kind = "checksum"
 )
 
 // File is one file that phones of a vendor ask for.
@@ -102,7 +106,13 @@ type File struct {
 	For       []string
 	Note      string
 	patterns  []pattern
-	fixed     bool // Settings was said in the pack
+	Of        string // of a checksum: the pattern of the file that it is the checksum of
+	Most      int    // largest number of contacts in it; 0 when it holds none
+	Book      *File  // of an upload: what the phone gets under this name instead while its phonebook is on
+	Phonebook bool   // asked for only by phones whose phonebook is on; other phones ask for it in vain
+	digest    string // of a checksum: md5, sha1 or sha256
+	line      int    // in vendor.yaml
+	fixed     bool   // Settings was said in the pack
 	compiled  *render.Template
 	pool      *pool
 	settings  []string // settings that the template prints itself
@@ -191,9 +201,6 @@ type Resync struct {
 	Body        string `yaml:"body"`
 	RebootBody  string `yaml:"reboot_body"`
 	Challenges  bool   `yaml:"challenges"` // the phone answers with a digest challenge
-	Note        string `yaml:"note"`
-	Source      string `yaml:"source"`
-	Confidence  string `yaml:"confidence"`
 }
 
 // Quirks are a vendor's demands on DHCP replies.

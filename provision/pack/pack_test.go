@@ -247,7 +247,7 @@ func TestUnknownModel(t *testing.T) {
 	v := acmeVendor(t)
 	p := acmePhone("")
 	got, err := v.Render("{mac}.cfg", p)
-	if want := "# acme\nlabel = Desk\nuser.1 = 1001\npass.1 = s3cret\ntr.1 = 2\nuser.2 = 1002\npass.2 = s4cret\ntr.2 = 0\nkey.1 = 1\nkey.2 = 1\n"; err != nil || string(got) != want {
+	if want := "# acme\nlabel = Desk\nuser.1 = 1001\npass.1 = s3cret\ntr.1 = 2\nuser.2 = 1002\npass.2 = s4cret\ntr.2 = 0\nkey.1 = 1\nkey.2 = 1\nkey.3 =\nkey.4 =\n"; err != nil || string(got) != want {
 		t.Errorf("%v\n%s", err, got)
 	}
 	var names []string

@@ -18,6 +18,7 @@ type Phone struct {
 	Assigned  bool // false: a phone without a record on hold ("unassigned" configuration)
 	Lines     []Line
 	Keys      []Key             // validated against the model, sorted by area and slot
+	Contacts  []Contact         // the phonebook, sorted; only needed for files with File.Most
 	Settings  map[string]any    // typed by the settings catalogue: string, bool, int, time.Duration, []string, Secret
 	Extra     map[string]string // vendor_settings of this vendor: the phone's own parameter to value
 	ServerURL string            // where the phone fetches from, ends in "/"
@@ -58,6 +59,15 @@ type Key struct {
 	Value string
 	Label string
 	Line  int // 0: the phone's first line
+}
+
+// Contact is one entry of a phonebook. One of the numbers at least is set.
+type Contact struct {
+	Name   string
+	Number string // at work; of an extension its number
+	Mobile string
+	Home   string
+	Group  string
 }
 
 // Secret is text that never shows in logs or error messages.

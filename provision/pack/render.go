@@ -30,7 +30,7 @@ func (v *Vendor) Prove(file string, p Phone) ([]byte, error) {
 	}
 	out, params, err := v.render(file, p)
 	if err == nil {
-		err = f.compiled.Format.Verify(out, params)
+		err = f.verify(out, params)
 	}
 	return out, err
 }
@@ -49,6 +49,12 @@ func (v *Vendor) render(file string, p Phone) ([]byte, []render.Param, error) {
 	return out, params, nil
 }
 
+// IsRefusal tells whether a template refused the phone itself: no record like this can have the file, whatever we mend.
+func IsRefusal(err error) bool {
+	var r *render.Refusal
+	return errors.As(err, &r)
+}
+
 func phoneName(p Phone, m *Model) string {
 	if p.MAC.IsZero() {
 		return m.Name
@@ -57,6 +63,9 @@ func phoneName(p Phone, m *Model) string {
 }
 
 func (v *Vendor) renderFile(f *File, m *Model, p Phone) ([]byte, []render.Param, error) {
+	if f.Of != "" {
+		return v.renderChecksum(f, m, p)
+	}
 	if f.compiled == nil {
 		return nil, nil, ErrNoContent
 	}
@@ -64,6 +73,7 @@ func (v *Vendor) renderFile(f *File, m *Model, p Phone) ([]byte, []render.Param,
 	if err != nil {
 		return nil, nil, err
 	}
+	view.setContacts(f, p)
 	desk, err := f.pool.get(v, f.compiled)
 	if err != nil {
 		return nil, nil, err
@@ -253,6 +263,10 @@ func (v *Vendor) settingValue(name, word string, d *settingDoc) (string, error) 
 // Supports tells whether the vendor's files carry a setting for this model.
 func (v *Vendor) Supports(model, setting string) bool {
 	m := v.model(model)
+	if setting == "phonebook" {
+		_, ok := v.HasPhonebook(model)
+		return ok
+	}
 	for _, d := range v.doc.Settings[setting] {
 		if m == v.generic || m.isAny(d.For) {
 			return true

@@ -98,7 +98,7 @@ func (v *Vendor) Files(p Phone) []FileName {
 	m := v.model(p.Model)
 	var out []FileName
 	for _, f := range v.files {
-		if !m.isAny(f.For) {
+		if !m.isAny(f.For) || !f.asks(BookOn(p.Settings), v) {
 			continue
 		}
 		if name, ok := fillName(f.Name, p, m); ok {
@@ -137,6 +137,14 @@ func macText(m dhcp.MAC) string {
 
 // file finds one of the pack's files by its pattern, or by a name as a phone asks for it.
 func (v *Vendor) file(name string, m *Model) (*File, error) {
+	f, err := v.declared(name, m)
+	if err == nil && f.Book != nil {
+		f = f.Book
+	}
+	return f, err
+}
+
+func (v *Vendor) declared(name string, m *Model) (*File, error) {
 	files := v.filesOf(m)
 	for _, f := range files {
 		if f.Name == name || slices.Contains(f.Also, name) {

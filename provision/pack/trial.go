@@ -104,7 +104,7 @@ func (t *trying) names() []error {
 			t.out.Phones++
 			for _, n := range v.Files(s.Phone) {
 				asked[n.File.Name] = true
-				if n.File.compiled != nil {
+				if n.File.renders() {
 					t.out.Rendered++
 				}
 				if i == 0 && !t.leadsBack(n, m) {

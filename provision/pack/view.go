@@ -2,6 +2,7 @@ package pack
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
 	"strconv"
@@ -28,6 +29,8 @@ type view struct {
 	Keys                         []*keyView
 	Expansions                   []expansionView
 	TZ                           *tz.Zone
+	Phonebook                    string // its name; "" while it is off
+	Contacts                     []contactView
 
 	model    *Model
 	slots    map[string][]*keyView
@@ -88,12 +91,14 @@ func (v *view) Line(n int) (*lineView, error) {
 // Slots gives every key of an area, set or not.
 func (v *view) Slots(area string) []*keyView { return v.slots[area] }
 
-// sized gives the model that stands for a phone of unknown model the lines and keys that the phone uses, and no more:
-// clearing what the largest model has would fill the file with parameters that the phone doesn't know.
+// sized gives the model that stands for a phone of unknown model the lines and keys that every model has, and those
+// that the phone uses, and no more: clearing what the largest model has would fill the file with parameters that the
+// phone doesn't know.
 func (m *Model) sized(p Phone) *Model {
 	out := *m
 	out.passing, out.empty = true, nil
-	out.Lines, out.Keys = 0, make(map[string]int)
+	out.Lines, out.Keys = m.least.lines, make(map[string]int)
+	maps.Copy(out.Keys, m.least.keys)
 	for _, l := range p.Lines {
 		out.Lines = max(out.Lines, min(l.Position, m.Lines))
 	}
@@ -129,6 +134,7 @@ func (v *Vendor) newView(p Phone, m *Model, common bool) (*view, error) {
 	for name, val := range p.Settings {
 		out.settings[name] = normal(val)
 	}
+	out.setBook(p, common)
 	if name, ok := out.settings["time_zone"].(string); ok && name != "" {
 		zone, err := v.zones.load(name)
 		if err != nil {

@@ -166,7 +166,6 @@ func unknownMembers(n *yaml.Node) []error {
 		" formats files challenge key_types maps settings resync boot")
 	check(member(n, "recognise"), "recognise", "option60 user_agent hostname filename option43 option55 option77 option124 option125 oui")
 	check(member(n, "quirks"), "quirks", "nul_terminate no_client_id_echo")
-	check(member(n, "resync"), "resync", "event plain reboot reboot_event content_type body reboot_body challenges note source confidence")
 	for _, b := range items(member(n, "boot")) {
 		check(b, "boot", "option60 hostname params server user_agent for source confidence note")
 	}

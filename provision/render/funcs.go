@@ -69,6 +69,7 @@ func Funcs() template.FuncMap {
 			}
 			return no
 		},
+		"refuse":  refuse,
 		"seconds": func(v any) (int, error) { return whole(v, time.Second) },
 		"minutes": func(v any) (int, error) { return whole(v, time.Minute) },
 		"hours":   func(v any) (int, error) { return whole(v, time.Hour) },

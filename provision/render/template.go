@@ -220,6 +220,9 @@ func (t *Template) run(data any) (string, error) {
 		return b.String(), nil
 	}
 	err = innermost(err)
+	if r := refusal(err); r != nil {
+		return "", r
+	}
 	msg := strings.TrimPrefix(err.Error(), "template: ")
 	var fe *FieldError
 	if errors.As(err, &fe) {

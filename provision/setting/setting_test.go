@@ -48,6 +48,8 @@ func samples() map[string]struct {
 		"multicast_listen":      {"239.1.1.1:5004", []string{"239.1.1.1:5004"}},
 		"ntp_servers":           {"ntp.example.net", []string{"ntp.example.net"}},
 		"pc_vlan":               {"20", 20},
+		"phonebook":             {"all", "all"},
+		"phonebook_name":        {"Team", "Team"},
 		"phonebook_url":         {"http://10.0.0.1:8080/book.xml", "http://10.0.0.1:8080/book.xml"},
 		"pickup_code":           {"*8", "*8"},
 		"provisioning_password": {"k7mq2w", Secret("k7mq2w")},
