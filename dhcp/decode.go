@@ -1,6 +1,7 @@
 package dhcp
 
 import (
+	"bytes"
 	"net"
 	"net/netip"
 	"strings"
@@ -124,13 +125,14 @@ func readOverload(opts dhcpv4.Options, buf []byte) error {
 	if len(where) != 1 || where[0] < 1 || where[0] > 3 {
 		return malformed("option 52 is % x, not 1, 2 or 3", where)
 	}
+	ended := func(field []byte) []byte { return append(bytes.Clone(field), optEnd) } // as with the options themselves
 	if where[0]&1 != 0 {
-		if err := opts.FromBytes(buf[offFile:offCookie]); err != nil {
+		if err := opts.FromBytes(ended(buf[offFile:offCookie])); err != nil {
 			return malformed("options in file: %v", err)
 		}
 	}
 	if where[0]&2 != 0 {
-		if err := opts.FromBytes(buf[offSName:offFile]); err != nil {
+		if err := opts.FromBytes(ended(buf[offSName:offFile])); err != nil {
 			return malformed("options in sname: %v", err)
 		}
 	}

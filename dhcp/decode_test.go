@@ -94,6 +94,11 @@ func TestDecodeOverload(t *testing.T) {
 	if r.Client.Hostname != "abc" || r.Client.VendorClass != "ph" {
 		t.Errorf("host name %q, vendor class %q", r.Client.Hostname, r.Client.VendorClass)
 	}
+	full := packet(Discover, 52, 1, 2, 255) // C51: no END there either
+	copy(full[44:], append([]byte{12, 62}, strings.Repeat("d", 62)...))
+	if r, err = Decode(full); err != nil || r.Client.Hostname != strings.Repeat("d", 62) {
+		t.Errorf("a full sname: %+v %v", r, err)
+	}
 	p[240+3] = 12 // option 52 becomes a host name
 	if r, err = Decode(p); err != nil || r.Client.VendorClass != "" {
 		t.Errorf("file was read without option 52: %v %v", r, err)

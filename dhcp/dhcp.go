@@ -14,7 +14,7 @@
 //
 // # Deliberate deviations
 //
-// From RFC 2131 and its kin, and why:
+// From RFC 2131 and its kin, and why. The README has the same list, held to this one by a test:
 //
 //   - A client is its MAC. Option 61 is kept and echoed, but the same hardware with another client id gets the same
 //     address (4.2 would have it be another client): boot ROM and firmware of one phone disagree about it.
@@ -23,10 +23,13 @@
 //   - INIT-REBOOT on the wrong network by a client that we don't know is refused only if authoritative (4.3.2: SHOULD be
 //     refused): without it another server may own that network on the same link.
 //   - The subnet mask is sent also when it was not asked for, and the options that a vendor's phones need although they don't ask.
+//   - Option 61 is not sent back (RFC 6842, 3: MUST be) to phones whose vendor pack says that they reject it.
 //   - A REQUEST with neither option 50 nor ciaddr is acknowledged if its sender has a lease, else ignored.
-//   - A RELEASE of a reserved address is ignored; more than five DECLINEs of one client within an hour are ignored.
+//   - A RELEASE of a reserved address is ignored: it is easily forged, and the address is nobody else's anyway.
+//   - More than five DECLINEs of one client within an hour are ignored.
 //   - A declined address is in quarantine for 24 hours, one that is reserved for ten minutes; when nothing else is free it
 //     is tried again earlier, after a probe that nobody answered.
+//   - Addresses are offered without a probe in a rush (2.2 and 4.3.1: SHOULD be probed): a phone that boots late is worse.
 //   - Subnet selection (RFC 3011) from a client on an attached link chooses among the subnets of that link only.
 //   - A relayed or routed message about a subnet of phones is ignored when it comes in on the link of another kind of network and
 //     the kernel's way back is a different one: a client there could borrow a phone's MAC to end its lease.
@@ -36,10 +39,9 @@
 //     except inside option 82.
 //   - Addresses that end in 0 or 255 are handed out only by reservation, also where the network is wider than /24 and they are
 //     addresses like any other: some devices refuse them.
-//   - T1 is moved down by up to an eighth, T2 by up to a sixteenth, fixed for each MAC.
-//
-// # Sharing a pool
-//
-// In subnets with phones: provision a tenth of the pool is left for recognised phones, however many strangers come, and a
-// phone's last address isn't given to a stranger for 30 days.
+//   - T1 is moved down by up to an eighth, T2 by up to a sixteenth, fixed for each MAC, so that phones that booted together don't
+//     renew together.
+//   - In subnets with phones: provision a tenth of the pool is left for recognised phones, however many strangers come, and a
+//     phone's last address isn't given to a stranger for 30 days.
+//   - When the disk refuses, a client with a lease on it is acknowledged for the time that is left, and anybody else hears nothing.
 package dhcp

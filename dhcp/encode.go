@@ -23,8 +23,9 @@ const (
 //
 // Options that don't fit are moved to file and sname when the client sent a parameter list (such a client is no BOOTP relic
 // and must read option 52). What doesn't fit there either is dropped, least important first: options that the client
-// asked for, from the end of its list; then forced ones, from the last. Mask, router, message type, server, message, times, client
-// id and relay information are never dropped.
+// asked for, from the end of its list; then forced ones, from the last; then what only repeats the client's own words, its id and
+// its choice of a subnet. Mask, router, message type, server, message, times and relay information are never dropped: the last is
+// taken out by the relay, so that the client's limit holds for the rest whatever it is.
 func (r *Reply) Encode(buf []byte, mtu int) (packet []byte, dropped []uint8) {
 	plan := r.layOut(r.room(mtu))
 	start := len(buf)
@@ -137,7 +138,7 @@ func leastImportant(opts []Option) int {
 			}
 		}
 	}
-	return -1
+	return slices.IndexFunc(opts, func(o Option) bool { return o.Code == optClientID || o.Code == optSubnetSelection })
 }
 
 func vital(code uint8) bool {

@@ -112,6 +112,48 @@ func TestEncodeDroppingOrderC24(t *testing.T) {
 	}
 }
 
+// C24: whatever a client sends to be repeated, its datagram stays within what it takes; so does a NAK.
+func TestEncodeHardLimitC24(t *testing.T) {
+	for name, r := range map[string]*Reply{
+		"offer": reply(opt(1, 4), opt(3, 4), opt(66, 30), opt(51, 4), opt(58, 4), opt(59, 4), opt(61, 400)),
+		"nak":   {Type: Nak, Options: []Option{{Code: 53, Data: []byte{6}}, {Code: 54, Data: []byte{10, 20, 0, 2}}, opt(56, 60), opt(61, 600)}},
+	} {
+		p, dropped := r.Encode(nil, 1500)
+		if len(p) > 548 || !slices.Contains(dropped, 61) {
+			t.Errorf("%s: %d bytes, dropped %v", name, len(p), dropped)
+		}
+		if got := order(p); got[0] != 53 || got[1] != 54 {
+			t.Errorf("%s: order %v", name, got)
+		}
+	}
+}
+
+// C29: an empty option 82 is none, and isn't sent back.
+func TestEmptyRelayInfoC29(t *testing.T) {
+	req, err := Decode(packet(Discover, 82, 0, 255))
+	if err != nil || req.RelayInfo != "" {
+		t.Fatalf("%+v %v", req, err)
+	}
+	g := newRig(t, config(voice()), nil, nil)
+	p, _ := g.want(VerdictOffered, req).Reply.Encode(nil, 1500)
+	if got := order(p); slices.Contains(got, 82) {
+		t.Errorf("sent back: %v", got)
+	}
+}
+
+// C48: an authentication (RFC 3118) is neither looked at nor sent back, also when it is asked for.
+func TestAuthenticationC48(t *testing.T) {
+	req, err := Decode(packet(Discover, 90, 3, 1, 2, 3, 55, 2, 1, 90, 255))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := newRig(t, config(voice()), nil, nil)
+	p, _ := g.want(VerdictOffered, req).Reply.Encode(nil, 1500)
+	if got := order(p); slices.Contains(got, 90) {
+		t.Errorf("sent back: %v", got)
+	}
+}
+
 // C25: file and sname take what does not fit, only for clients that sent a parameter list.
 func TestEncodeOverloadC25(t *testing.T) {
 	r := reply(opt(1, 4), opt(43, 255), opt(66, 20), opt(15, 50), opt(67, 100), opt(51, 4))

@@ -20,6 +20,9 @@ func ParseOption(code uint8, value string) (Option, error) {
 	kind, rest, _ := strings.Cut(strings.TrimSpace(value), " ")
 	rest = strings.TrimSpace(rest)
 	data, err := parseTyped(kind, rest)
+	if err == nil && kind == "text" {
+		err = checkServerText(code, rest)
+	}
 	if err != nil {
 		return Option{}, fmt.Errorf("option %d: %w", code, err)
 	}
@@ -93,6 +96,21 @@ func checkText(s string) error {
 			return fmt.Errorf("text %.60q has a quote in it; the value is sent as it stands, without quotes", s)
 		case c < ' ' || c == 0x7f:
 			return fmt.Errorf("text %.60q has a control character in it", s)
+		}
+	}
+	return nil
+}
+
+// checkServerText refuses what no name, address or URL has in it, in the options by which phones find their files: C32.
+func checkServerText(code uint8, s string) error {
+	switch code {
+	case optTFTPServer, optBootFile, 114, 159, 160:
+	default:
+		return nil
+	}
+	for _, c := range s {
+		if c <= ' ' || c > '~' {
+			return fmt.Errorf("text %.60q has %q in it, which no name or URL has", s, c)
 		}
 	}
 	return nil

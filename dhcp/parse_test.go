@@ -32,6 +32,16 @@ func TestParseOption(t *testing.T) {
 			t.Errorf("%q: error %v does not name %q", in, err, word)
 		}
 	}
+	for _, code := range []uint8{66, 67, 114, 159, 160} { // C32
+		for _, in := range []string{"text http://x/ y", "text “http://x/”", "text x\u00a0y"} {
+			if _, err := ParseOption(code, in); err == nil {
+				t.Errorf("option %d takes %q", code, in)
+			}
+		}
+		if _, err := ParseOption(code, "text http://x/$mac.cfg"); err != nil {
+			t.Error(err)
+		}
+	}
 	for _, code := range []uint8{0, 1, 50, 51, 53, 54, 82, 255} {
 		if _, err := ParseOption(code, "u8 1"); err == nil {
 			t.Errorf("option %d can be set", code)

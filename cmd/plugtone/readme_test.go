@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -58,6 +60,58 @@ func TestReadmeTargetsExist(t *testing.T) {
 	for _, m := range regexp.MustCompile("(?m)(?:`|^|&& |sudo )make ([a-z-]+)").FindAllStringSubmatch(readRoot(t, "README.md"), -1) {
 		if !regexp.MustCompile("(?m)^" + m[1] + ":").MatchString(makefile) {
 			t.Errorf("README says make %s, which the Makefile does not have", m[1])
+		}
+	}
+}
+
+// TestDeviationsAgree holds the README's list of where our DHCP deviates to that of the package comment: the same ones, in the
+// same order, known by a word that no other has.
+func TestDeviationsAgree(t *testing.T) {
+	list := func(text, from, to, bullet string) []string {
+		_, text, found := strings.Cut(text, from)
+		text, _, ended := strings.Cut(text, to)
+		if !found || !ended {
+			t.Fatalf("no list between %q and %q", from, to)
+		}
+		return strings.Split(text, bullet)[1:]
+	}
+	comment := list(readRoot(t, "dhcp/dhcp.go"), "# Deliberate deviations", "package dhcp", "\n//   - ")
+	readme := list(readRoot(t, "README.md"), "## Where our DHCP deviates", "\n## ", "\n- ")
+	known := []string{"is its MAC", "know nothing of", "authoritative", "subnet mask", "(?i)not sent back", "neither option 50", "RELEASE", "DECLINEs", "quarantine|rests",
+		"offered without a probe", "RFC 3011", "borrow", "ciaddr in a DISCOVER", "100 ms", "LEASEQUERY", "0 or\\s+(// )?255", "T1", "(?i)a tenth", "disk refuses"}
+	for name, got := range map[string][]string{"dhcp/dhcp.go": comment, "README.md": readme} {
+		if len(got) != len(known) {
+			t.Errorf("%s lists %d deviations, this test knows %d", name, len(got), len(known))
+			continue
+		}
+		for i, word := range known {
+			if !regexp.MustCompile(word).MatchString(got[i]) {
+				t.Errorf("%s: deviation %d says nothing of %q: %s", name, i+1, word, got[i])
+			}
+		}
+	}
+}
+
+// TestEveryRuleHasATest: the rules of DHCP have numbers, C01 to C52, and tests name them.
+func TestEveryRuleHasATest(t *testing.T) {
+	named := map[string]bool{}
+	number := regexp.MustCompile(`C\d\d\b`)
+	err := filepath.WalkDir(filepath.Join(root, "dhcp"), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		for _, c := range number.FindAllString(string(data), -1) {
+			named[c] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := 1; n <= 52; n++ {
+		if c := fmt.Sprintf("C%02d", n); !named[c] {
+			t.Errorf("no test names %s", c)
 		}
 	}
 }
