@@ -85,6 +85,8 @@ type Daemon struct {
 	first  *plan // what was started with: listeners can't change later
 	reload sync.Mutex
 
+	reloaded chan struct{} // holds a token after a reload, for runCredentials
+
 	// room is never touched, so it costs no memory. The collector counts it as used, and waits for a part of what is used to
 	// come on top (cmd/plugtone): a small heap alone would be collected many times a second in a rush.
 	room []byte
@@ -104,7 +106,7 @@ func New(o Options) (*Daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Daemon{opts: o, level: new(slog.LevelVar), started: o.Now(), first: p, moved: make(chan struct{}, 1), room: make([]byte, 32<<20)}
+	d := &Daemon{opts: o, reloaded: make(chan struct{}, 1), level: new(slog.LevelVar), started: o.Now(), first: p, moved: make(chan struct{}, 1), room: make([]byte, 32<<20)}
 	d.level.Set(levelOf(p.cfg))
 	d.log = newLog(o.Log, p.cfg.Log.Format, d.level)
 	d.plan.Store(p)
@@ -275,6 +277,10 @@ func (d *Daemon) Reload(context.Context) error {
 		return err
 	}
 	d.log.Info("configuration reloaded")
+	select {
+	case d.reloaded <- struct{}{}:
+	default:
+	}
 	return nil
 }
 

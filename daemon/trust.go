@@ -118,13 +118,7 @@ const retireEvery = 10 * time.Second
 // runCredentials makes the credentials that are missing, and retires old passwords when the new ones have been used.
 func (d *Daemon) runCredentials(ctx context.Context, ready func()) error {
 	ready()
-	if d.site().ExternalURL != "" {
-		if n, err := provision.FillCredentials(d.store, ourselves); err != nil {
-			d.log.Error("credentials of phones that have none", "err", err)
-		} else if n > 0 {
-			d.log.Info("credentials made", "phones", n)
-		}
-	}
+	d.fillCredentials()
 	tick := time.NewTicker(retireEvery)
 	defer tick.Stop()
 	for {
@@ -132,9 +126,23 @@ func (d *Daemon) runCredentials(ctx context.Context, ready func()) error {
 		case <-ctx.Done():
 			d.retire()
 			return nil
+		case <-d.reloaded:
+			d.fillCredentials()
 		case <-tick.C:
 			d.retire()
 		}
+	}
+}
+
+// fillCredentials makes the credentials of records from before there was a URL to use them at.
+func (d *Daemon) fillCredentials() {
+	if d.site().ExternalURL == "" {
+		return
+	}
+	if n, err := provision.FillCredentials(d.store, ourselves); err != nil {
+		d.log.Error("credentials of phones that have none", "err", err)
+	} else if n > 0 {
+		d.log.Info("credentials made", "phones", n)
 	}
 }
 

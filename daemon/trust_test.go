@@ -144,3 +144,37 @@ admin: {listen: ["unix:DIR/admin.sock"]}
 		t.Error(err)
 	}
 }
+
+// Records from before there was an external_url get their credentials when a reload brings one.
+func TestReloadMakesCredentials(t *testing.T) {
+	without := strings.Replace(testConfig, "  external_url: http://127.0.0.1/\n", "", 1)
+	r := start(t, without)
+	bare := &provision.Device{MAC: dhcp.MAC{0, 0x15, 0x65, 0, 0, 9}, Vendor: "yealink", Model: "T46U", Enabled: true}
+	if err := r.store.Edit("test", "put", func(e provision.Edit) error { return e.PutDevice(bare) }); err != nil {
+		t.Fatal(err)
+	}
+	has := func() bool {
+		var d *provision.Device
+		err := r.store.View(func(f provision.Fleet) (err error) { d, err = f.Device(bare.MAC); return err })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d.Credentials != nil
+	}
+	if has() {
+		t.Fatal("credentials without a URL to use them at")
+	}
+	changed := make(chan struct{}, 1)
+	r.store.OnChange(func(uint64) { changed <- struct{}{} })
+	writeConfig(t, r.dir, testConfig)
+	if status, text := r.api("POST", "/api/v1/reload", ""); status >= 300 {
+		t.Fatal(text)
+	}
+	select {
+	case <-changed:
+	case <-time.After(10 * time.Second):
+	}
+	if !has() {
+		t.Error("no credentials after the reload")
+	}
+}

@@ -132,6 +132,19 @@ func TestClientCertificates(t *testing.T) {
 	}
 }
 
+// A connection that is kept open proves no more than the authorities of now say.
+func TestAuthorityThatIsTakenAway(t *testing.T) {
+	root := (*authority)(nil).certify(t, cn("Root"), isCA)
+	peer := []*x509.Certificate{root.certify(t, cn("001565123456"), nil).cert}
+	cas := roots(t, map[string][]byte{"yealink": root.pem()})
+	e := &ends{}
+	for _, now := range []*ClientCAs{cas, cas, nil, cas} {
+		if got := e.proves(peer, now, noon); (got != nil) != (now != nil) {
+			t.Errorf("authorities %p: %+v", now, got)
+		}
+	}
+}
+
 func TestClientCAFiles(t *testing.T) {
 	phone := (*authority)(nil).certify(t, cn("001565123456"), nil)
 	for name, tt := range map[string]struct{ text, want string }{

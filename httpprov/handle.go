@@ -65,8 +65,7 @@ func (s *Server) certificate(r *http.Request, e *ends) *provision.Certificate {
 	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 || s.cfg.ClientCAs == nil {
 		return nil
 	}
-	e.once.Do(func() { e.certificate = s.cfg.ClientCAs().Verify(r.TLS.PeerCertificates, s.cfg.Now()) })
-	return e.certificate
+	return e.proves(r.TLS.PeerCertificates, s.cfg.ClientCAs(), s.cfg.Now())
 }
 
 // writes tells whether a request carries a file.

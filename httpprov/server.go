@@ -2,6 +2,7 @@ package httpprov
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -167,11 +168,23 @@ func (s *Server) connState(c net.Conn, state http.ConnState) {
 }
 
 // ends are the two ends of a connection, kept in its context so that they are read once, and what the client's certificate
-// proves, which is looked at once, after the handshake.
+// proves, which is looked at once for all requests, and again when the authorities have changed.
 type ends struct {
 	from, local netip.AddrPort
-	once        sync.Once
+
+	mu          sync.Mutex
+	cas         *ClientCAs
 	certificate *provision.Certificate
+}
+
+// proves is what a client's certificates prove by these authorities.
+func (e *ends) proves(peer []*x509.Certificate, cas *ClientCAs, now time.Time) *provision.Certificate {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.cas != cas {
+		e.cas, e.certificate = cas, cas.Verify(peer, now)
+	}
+	return e.certificate
 }
 
 type endsKey struct{}

@@ -57,6 +57,18 @@ func (c *Credentials) Rotate(now time.Time) {
 	c.Password, c.ChangedAt = newPassword(), now.UTC()
 }
 
+// loginKey is one password of a phone.
+type loginKey struct {
+	mac      MAC
+	password Secret
+}
+
+// hasUsed tells whether a phone has used its newest password: the one before is at its end, also while the record still has it.
+func (s *Service) hasUsed(d *Device) bool {
+	_, used := s.used.get(loginKey{d.MAC, d.Credentials.Password})
+	return used
+}
+
 // credentials keeps those of the record that d replaces: they change by Rotate alone. A new record may bring its own, as
 // from an export; else they are made.
 func (f *faults) credentials(fleet Fleet, d *Device) error {

@@ -54,6 +54,7 @@ type Service struct {
 	windows windows
 	ports   *lru[MAC, string]    // port of a phone as last seen
 	bound   *lru[MAC, time.Time] // new phones by when they were first seen
+	used    *lru[loginKey, struct{}]
 }
 
 // New checks the configuration and joins all its faults.
@@ -104,6 +105,7 @@ func New(c Config) (*Service, error) {
 		guesses: newGuesses(),
 		ports:   newLRU[MAC, string](8192),
 		bound:   newLRU[MAC, time.Time](8192),
+		used:    newLRU[loginKey, struct{}](8192),
 	}, nil
 }
 

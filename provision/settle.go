@@ -69,6 +69,7 @@ func (s *Service) settle(q *inquiry) {
 		s.guesses.proved(q.source(), macsOf(q.verdict.MAC, q.device), q.now)
 		s.rememberPort(q)
 		if q.retire {
+			s.used.put(loginKey{q.device.MAC, q.device.Credentials.Password}, struct{}{}, 1)
 			s.c.Used(q.device.MAC)
 		}
 		return

@@ -145,6 +145,9 @@ func TestRotation(t *testing.T) {
 	if got := try(d.Credentials.Password.Reveal()); got != provision.Served || !slices.Equal(h.used, []provision.MAC{front}) {
 		t.Errorf("the new one: %s, used %v", got, h.used)
 	}
+	if got := try(old); got != provision.Refused {
+		t.Errorf("the old one before the record knows: %s", got)
+	}
 	if err := provision.RetirePasswords(h.records, "test", append(h.used, mac("001565000077"))); err != nil {
 		t.Fatal(err)
 	}

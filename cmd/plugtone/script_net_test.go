@@ -27,6 +27,7 @@ var network = map[string]func(*story, *testscript.TestScript, bool, []string) er
 	"ondisk": (*story).ondisk,
 	"inform": (*story).inform,
 	"crowd":  (*story).crowd,
+	"walk":   (*story).walk,
 }
 
 // plug HOST SWITCH IFACE [ADDR/BITS] gives a host, made if there is none, an interface on another switch, made likewise.
@@ -104,49 +105,6 @@ func (s *story) ondisk(ts *testscript.TestScript, _ bool, args []string) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	cmd.Env, cmd.Stdout, cmd.Stderr = s.environ(ts), ts.Stdout(), ts.Stderr()
 	return cmd.Run()
-}
-
-// crowd HOST ADDR SERVER FIRST has a host relay the requests of one client after the other, each for the next address from
-// FIRST on and with much to say, until one gets no answer. It fails when all are answered.
-func (s *story) crowd(ts *testscript.TestScript, _ bool, args []string) error {
-	relay, server, next := netip.MustParseAddr(args[1]), netip.MustParseAddr(args[2]), netip.MustParseAddr(args[3])
-	var conn *net.UDPConn
-	err := s.hosts[args[0]].ns.Do(func() (err error) {
-		conn, err = net.ListenUDP("udp4", &net.UDPAddr{IP: relay.AsSlice(), Port: 67})
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	long := strings.Repeat("7", 250)
-	reply := make([]byte, 2048)
-	for n := range 2000 {
-		ask := make([]byte, 240)
-		copy(ask, []byte{1, 1, 6, 1, 'c', 'r', byte(n >> 8), byte(n)})
-		copy(ask[24:], relay.AsSlice())                           // giaddr
-		copy(ask[28:], []byte{2, 0, 0, 0, byte(n >> 8), byte(n)}) // chaddr
-		copy(ask[236:], []byte{0x63, 0x82, 0x53, 0x63})
-		ask = append(ask, 53, 1, 3, 54, 4)
-		ask = append(ask, server.AsSlice()...)
-		ask = append(append(ask, 50, 4), next.AsSlice()...)
-		ask = append(append(ask, 60, 250), long...)
-		ask = append(append(ask, 61, 250), long...)
-		if _, err := conn.WriteToUDPAddrPort(append(ask, 255), netip.AddrPortFrom(server, 67)); err != nil {
-			return err
-		}
-		if err := conn.SetReadDeadline(time.Now().Add(2 * time.Second)); err != nil {
-			return err
-		}
-		if _, err := conn.Read(reply); errors.Is(err, os.ErrDeadlineExceeded) {
-			fmt.Fprintf(ts.Stdout(), "%d clients were answered\n", n)
-			return nil
-		} else if err != nil {
-			return err
-		}
-		next = next.Next()
-	}
-	return errors.New("every client was answered")
 }
 
 // inform HOST ADDR SERVER has a host that set its address by itself ask a server for the rest, as a Yealink phone would, and

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// asker asks for leases of many clients, one after the other, as their relay would. It is written from RFC 2131 and 3046.
+type asker struct {
+	conn   *net.UDPConn
+	relay  netip.Addr
+	server netip.Addr
+	xid    byte
+}
+
+func (h *host) asker(relay, server string) (*asker, error) {
+	a := &asker{relay: netip.MustParseAddr(relay), server: netip.MustParseAddr(server)}
+	err := h.ns.Do(func() (err error) {
+		a.conn, err = net.ListenUDP("udp4", &net.UDPAddr{IP: a.relay.AsSlice(), Port: 67})
+		return err
+	})
+	return a, err
+}
+
+// request has a client choose addr, and returns the address that was acknowledged: 0.0.0.0 by a NAK, none without an answer.
+func (a *asker) request(mac [6]byte, addr netip.Addr, options ...byte) (given netip.Addr, err error) {
+	a.xid++
+	p := make([]byte, 240)
+	copy(p, []byte{1, 1, 6, 1, 'm', 'a', mac[5], a.xid})
+	copy(p[24:], a.relay.AsSlice()) // giaddr
+	copy(p[28:], mac[:])            // chaddr
+	copy(p[236:], []byte{0x63, 0x82, 0x53, 0x63})
+	p = append(append(p, 53, 1, 3, 54, 4), a.server.AsSlice()...)
+	p = append(append(p, 50, 4), addr.AsSlice()...)
+	p = append(append(p, options...), 255)
+	if _, err := a.conn.WriteToUDPAddrPort(p, netip.AddrPortFrom(a.server, 67)); err != nil {
+		return given, err
+	}
+	if err := a.conn.SetReadDeadline(time.Now().Add(2 * time.Second)); err != nil {
+		return given, err
+	}
+	reply := make([]byte, 2048)
+	n, err := a.conn.Read(reply)
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return given, nil
+	case err == nil && n > 240:
+		given = netip.AddrFrom4([4]byte(reply[16:]))
+	}
+	return given, err
+}
+
+// crowd HOST ADDR SERVER FIRST has a host relay the requests of one client after the other, each for the next address from
+// FIRST on and with much to say, until one gets no answer. It fails when all are answered.
+func (s *story) crowd(ts *testscript.TestScript, _ bool, args []string) error {
+	a, err := s.hosts[args[0]].asker(args[1], args[2])
+	if err != nil {
+		return err
+	}
+	defer a.conn.Close()
+	long := strings.Repeat("7", 250)
+	next := netip.MustParseAddr(args[3])
+	for n := range 2000 {
+		options := append(append(append([]byte{60, 250}, long...), 61, 250), long...)
+		given, err := a.request([6]byte{2, 0, 0, 0, byte(n >> 8), byte(n)}, next, options...)
+		if err != nil {
+			return err
+		}
+		if !given.IsValid() {
+			fmt.Fprintf(ts.Stdout(), "%d clients were answered\n", n)
+			return nil
+		}
+		next = next.Next()
+	}
+	return errors.New("every client was answered")
+}
+
+// walk HOST ADDR SERVER FIRST COUNT is an attacker: for one MAC after the other, from 00:15:65:00:00:03 on, it takes a lease, goes to
+// that address and asks for that phone's file, as fast as it can. It prints how many leases and how many secrets it got.
+func (s *story) walk(ts *testscript.TestScript, _ bool, args []string) error {
+	h := s.hosts[args[0]]
+	a, err := h.asker(args[1], args[2])
+	if err != nil {
+		return err
+	}
+	defer a.conn.Close()
+	var count, leases, secrets int
+	if _, err := fmt.Sscan(args[4], &count); err != nil {
+		return err
+	}
+	addr := netip.MustParseAddr(args[3])
+	for n := 3; n < count+3; n++ {
+		mac := [6]byte{0, 0x15, 0x65, 0, byte(n >> 8), byte(n)}
+		given, err := a.request(mac, addr, append([]byte{60, 7}, "yealink"...)...)
+		if err != nil {
+			return err
+		}
+		if given == addr {
+			leases++
+			if err := h.ns.AddAddr("eth0", netip.PrefixFrom(addr, 22)); err != nil {
+				return err
+			}
+			body, err := h.fetch(addr, fmt.Sprintf("http://%s/%x.cfg", args[2], mac))
+			if err != nil {
+				return err
+			}
+			if strings.Contains(body, "s3cret") {
+				secrets++
+			}
+		}
+		addr = addr.Next()
+	}
+	fmt.Fprintf(ts.Stdout(), "walked: %d leases, %d secrets\n", leases, secrets)
+	return nil
+}
+
+// fetch asks for a file from one of the host's addresses.
+func (h *host) fetch(from netip.Addr, url string) (string, error) {
+	var body string
+	err := h.ns.Do(func() error {
+		conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: from.AsSlice()}, Timeout: 5 * time.Second}).Dial("tcp4", strings.Split(url, "/")[2]+":80")
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		req, err := http.NewRequest(http.MethodGet, url, nil)
+		if err != nil {
+			return err
+		}
+		req.Close = true
+		if err := req.Write(conn); err != nil {
+			return err
+		}
+		b, err := io.ReadAll(conn)
+		body = string(b)
+		return err
+	})
+	return body, err
+}
