@@ -2,6 +2,7 @@ package dhcp
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 )
@@ -221,6 +222,12 @@ func TestConflictCheckC41(t *testing.T) {
 		t.Error("two clients wait for the probe of one address")
 	}
 	g.view.probed(d.Probe)
+	g.now = g.now.Add(probeFresh + second) // what was found out is believed for 30 s
+	if again := g.want(VerdictProbing, discoverOf(1)); again.Probe != d.Probe {
+		t.Errorf("probed %s, then %s", d.Probe, again.Probe)
+	}
+	g.view.probed(d.Probe)
+	g.now = g.now.Add(probeFresh - second)
 	if o := g.want(VerdictOffered, discoverOf(1)); o.Reply.YIAddr != d.Probe {
 		t.Errorf("probed %s, offered %s", d.Probe, o.Reply.YIAddr)
 	}
@@ -251,10 +258,12 @@ func TestReservationInUseC43(t *testing.T) {
 	g := newRig(t, config(voice()), res, nil)
 	a := g.bind(1)
 	res[mac(2)] = a
-	b := g.bind(2)
-	if b == a {
-		t.Fatal("one address for two")
+	o := g.want(VerdictOffered, discoverOf(2))
+	b := o.Reply.YIAddr
+	if b == a || !strings.Contains(o.Event.Reason, "its reserved address is in use by another") {
+		t.Fatalf("offered %s: %s", b, o.Event.Reason)
 	}
+	g.want(VerdictAcked, selectingOf(2, b))
 	g.now = g.now.Add(10 * time.Minute)
 	g.want(VerdictAcked, renewOf(2, b))
 	g.want(VerdictNak, renewOf(1, a)) // it must leave what is another's now

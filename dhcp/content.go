@@ -74,6 +74,7 @@ func (q *query) nak(addr netip.Addr, why string) Decision {
 	q.d.Event.Addr = addr
 	q.d.Unhold = true
 	r := q.newReply(Nak)
+	r.Overload = false // C20: sname and file stay empty
 	id := q.serverID.As4()
 	r.Options = []Option{{Code: optMessageType, Data: []byte{byte(Nak)}}, {Code: optServerID, Data: id[:]}, {Code: optMessage, Data: []byte(why)}}
 	q.echoClientID(r)

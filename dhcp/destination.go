@@ -10,6 +10,7 @@ type Link struct {
 	Source    netip.AddrPort // where the packet came from
 	Dest      netip.Addr     // where it was sent to; broadcast or ours
 	Reach     netip.Addr     // our address that the kernel would use towards the relay or the routed client; needed when there is one
+	Elsewhere bool           // the kernel's way to the relay or the routed client is another link than the receiving one
 	MTU       int            // of the interface; 0: 1500
 	NoProbe   bool           // conflict probes are off for the moment (load)
 	NoWrite   bool           // the disk has just refused: only what is written already can be acknowledged
@@ -25,11 +26,6 @@ func (l *Link) owns(a netip.Addr) bool {
 			return true
 		}
 	}
-	return l.has(a)
-}
-
-// has tells whether a is an address of this host on the receiving link.
-func (l *Link) has(a netip.Addr) bool {
 	for _, p := range l.Addrs {
 		if p.Addr() == a {
 			return true

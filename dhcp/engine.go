@@ -76,7 +76,7 @@ func (e *Engine) Decide(now time.Time, req *Request, link *Link, v *View) Decisi
 	if q.sub == nil {
 		return q.silent(VerdictIgnored, "no subnet of the configuration is where this message comes from")
 	}
-	if e.strays(q.sub, link) {
+	if e.strays(q.sub, req, link) {
 		return q.silent(VerdictIgnored, "it came in on "+link.Interface+", which is not the way to subnet "+q.sub.Prefix.String())
 	}
 	near := q.ownAddr()
@@ -128,14 +128,16 @@ func bogus(a netip.Addr) bool {
 	return b[0] == 0 || b[0] == 127 || b[0] >= 224
 }
 
-// strays tells whether a message about p came in on a link that has nothing to do with p but serves clients that may
-// borrow a phone's MAC: by a forged relay or client address one of them could free the lease of a phone elsewhere.
-func (e *Engine) strays(p *plan, link *Link) bool {
-	if p.Phones != PhonesProvision || p.Interface == link.Interface || !link.Reach.IsValid() || link.has(link.Reach) {
+// strays tells whether a message about p, a subnet of phones, came in on the link of another kind of network though its relay or
+// sender is reached by a different one, or is from a relay in that other network. A client there may have borrowed a phone's MAC,
+// and could end its lease by a forged relay or client address.
+func (e *Engine) strays(p *plan, req *Request, link *Link) bool {
+	if p.Phones != PhonesProvision || p.Interface == link.Interface {
 		return false
 	}
 	for i := range e.plans {
-		if o := &e.plans[i]; o.Interface == link.Interface && o.Interface != "" && o.Phones != PhonesProvision {
+		o := &e.plans[i]
+		if o.Interface == link.Interface && o.Phones != PhonesProvision && (link.Elsewhere || o.Prefix.Contains(req.GIAddr)) {
 			return true
 		}
 	}

@@ -151,9 +151,9 @@ func TestBorrowedMACElsewhere(t *testing.T) {
 	guest := func(src, dst, reach string) {
 		g.link.Interface, g.link.Addrs = "data0", []netip.Prefix{netip.MustParsePrefix("10.40.0.2/24")}
 		g.link.Host = append(g.link.Host, ip("10.40.0.2"))
-		g.link.Source, g.link.Dest, g.link.Reach = netip.AddrPortFrom(ip(src), 68), ip(dst), netip.Addr{}
+		g.link.Source, g.link.Dest, g.link.Reach, g.link.Elsewhere = netip.AddrPortFrom(ip(src), 68), ip(dst), netip.Addr{}, false
 		if reach != "" {
-			g.link.Reach = ip(reach)
+			g.link.Reach, g.link.Elsewhere = ip(reach), ip(reach) != ip("10.40.0.2")
 		}
 	}
 	named := func(n int, typ MessageType, addr netip.Addr, opts ...func(*Request)) *Request {
@@ -180,6 +180,8 @@ func TestBorrowedMACElsewhere(t *testing.T) {
 		{"a relay on the phones' link", "10.40.0.100", "10.40.0.2", "10.20.0.2", request(1, Discover, asPhone, gi("10.20.0.77"))},
 		{"its release", "10.40.0.100", "10.40.0.2", "10.20.0.2", named(1, Release, a, gi("10.20.0.77"))},
 		{"a relay elsewhere", "10.40.0.100", "10.40.0.2", "192.0.2.2", request(2, Ask, asPhone, gi("10.30.0.1"), func(r *Request) { r.Requested = freeFar })},
+		{"a relay in the guests' network that selects the phones' link", "10.40.0.100", "10.40.0.2", "10.40.0.2",
+			request(1, Discover, asPhone, gi("10.40.0.77"), func(r *Request) { r.LinkSelection = ip("10.20.0.0") })},
 		{"its decline", "10.40.0.100", "10.40.0.2", "192.0.2.2", named(2, Decline, b, gi("10.30.0.1"))},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
@@ -54,6 +56,22 @@ func TestProbeHoldsNobodyUp(t *testing.T) {
 	if probing.MAC[5] != 1 || first.MAC[5] != 2 || second.MAC[5] != 1 {
 		t.Errorf("probing for %s, offers to %s and %s", probing.MAC, first.MAC, second.MAC)
 	}
+}
+
+// TestProbeEndsWithinHalfASecond (C41): with no answer it is over after 450 ms and three questions, with one at once.
+func TestProbeEndsWithinHalfASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked, answers, began := 0, make(chan dhcp.MAC, 1), time.Now()
+		_, used, err := repeat(t.Context(), answers, func() error { asked++; return nil })
+		if took := time.Since(began); used || err != nil || asked != 3 || took != 450*time.Millisecond {
+			t.Errorf("in use %v, asked %d times in %s (%v)", used, asked, took, err)
+		}
+		began = time.Now()
+		who, used, err := repeat(t.Context(), answers, func() error { answers <- dhcp.MAC{2}; return nil })
+		if took := time.Since(began); !used || who != (dhcp.MAC{2}) || err != nil || took != 0 {
+			t.Errorf("%s in use %v after %s (%v)", who, used, took, err)
+		}
+	})
 }
 
 // TestOwnerMayKeepItsAddress: a phone that answers for the address itself has no conflict with itself.

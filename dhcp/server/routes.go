@@ -1,11 +1,10 @@
 package server
 
 import (
-	"net"
 	"net/netip"
 	"sync"
 
-	"plugtone/dhcp"
+	"github.com/vishvananda/netlink"
 )
 
 // maxRoutes bounds what is remembered: there are not many relays, and anybody may claim to be one.
@@ -15,40 +14,48 @@ const maxRoutes = 1024
 type routes struct {
 	within func(func() error) error
 	mu     sync.Mutex
-	known  map[netip.Addr]netip.Addr
+	known  map[netip.Addr]way
+}
+
+// way is how the kernel would send to somebody: from which address of ours, out of which interface. The zero way is none.
+type way struct {
+	from    netip.Addr
+	ifindex int
 }
 
 func newRoutes(within func(func() error) error) *routes {
-	return &routes{within: within, known: map[netip.Addr]netip.Addr{}}
+	return &routes{within: within, known: map[netip.Addr]way{}}
 }
 
-// towards asks the kernel; the zero Addr when it knows no way.
-func (r *routes) towards(to netip.Addr) netip.Addr {
+// towards asks the kernel; the zero way when it knows none.
+func (r *routes) towards(to netip.Addr) way {
 	r.mu.Lock()
-	from, ok := r.known[to]
+	w, ok := r.known[to]
 	r.mu.Unlock()
 	if ok {
-		return from
+		return w
 	}
-	// Connecting a UDP socket sends nothing: it is the kernel's own answer to "from where?".
 	err := r.within(func() error {
-		conn, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(to, dhcp.ServerPort)))
-		if err != nil {
+		found, err := netlink.RouteGet(to.AsSlice())
+		if err != nil || len(found) == 0 {
 			return err
 		}
-		from = conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap()
-		return conn.Close()
+		w.ifindex = found[0].LinkIndex
+		if from, ok := netip.AddrFromSlice(found[0].Src); ok {
+			w.from = from.Unmap()
+		}
+		return nil
 	})
-	if err != nil {
-		return netip.Addr{}
+	if err != nil || !w.from.IsValid() {
+		return way{}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.known) >= maxRoutes {
 		clear(r.known)
 	}
-	r.known[to] = from
-	return from
+	r.known[to] = w
+	return w
 }
 
 // forget is called when links, addresses or routes may have changed.

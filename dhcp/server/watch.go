@@ -213,6 +213,9 @@ func (s *Server) hear(sock *packetSocket, name string) {
 	buf := make([]byte, packetSize)
 	for {
 		n, err := sock.Read(buf)
+		if errors.Is(err, unix.ENETDOWN) {
+			continue // said once when a link goes down; it hears again when it comes up
+		}
 		if err != nil {
 			return
 		}

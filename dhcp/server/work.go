@@ -164,13 +164,15 @@ func (s *Server) decode(p *packet, busy bool) *job {
 	}
 	link := &dhcp.Link{
 		Interface: in.name, Addrs: in.addrs, Host: now.host, Source: p.src, Dest: p.dst, MTU: in.mtu,
-		Reach: s.reach(in, req, p.src.Addr()), NoProbe: busy || s.probes.busy(),
+		NoProbe: busy || s.probes.busy(),
 	}
+	link.Reach, link.Elsewhere = s.reach(in, req, p.src.Addr())
 	return &job{use: s.use.Load(), req: req, link: link, in: in, at: p.at}
 }
 
-// reach is our address as the relay or a routed client sees it; the link's own address for others.
-func (s *Server) reach(in *iface, req *dhcp.Request, src netip.Addr) netip.Addr {
+// reach is our address as the relay or a routed client sees it, the link's own address for others; and whether it is another link
+// that leads there.
+func (s *Server) reach(in *iface, req *dhcp.Request, src netip.Addr) (own netip.Addr, elsewhere bool) {
 	to := req.GIAddr
 	if !to.IsValid() {
 		to = req.CIAddr
@@ -179,14 +181,15 @@ func (s *Server) reach(in *iface, req *dhcp.Request, src netip.Addr) netip.Addr 
 		to = src
 	}
 	if !to.IsValid() || to.IsUnspecified() {
-		return netip.Addr{}
+		return netip.Addr{}, false
 	}
 	for _, p := range in.addrs {
 		if p.Contains(to) {
-			return p.Addr()
+			return p.Addr(), false
 		}
 	}
-	return s.routes.towards(to)
+	w := s.routes.towards(to)
+	return w.from, w.from.IsValid() && w.ifindex != in.index
 }
 
 // decide has a request decided and its reply sent, at once or when its lease is on disk.
