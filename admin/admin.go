@@ -7,6 +7,7 @@ package admin
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -102,6 +103,7 @@ type Server struct {
 	mux     *http.ServeMux
 	openapi []byte
 	listen  []listenAddr
+	salt    string // of digests for those who may not see secrets
 }
 
 // New checks c and builds the API. Nothing listens before Run.
@@ -113,7 +115,7 @@ func New(c Config) (*Server, error) {
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
-	s := &Server{cfg: c, mux: http.NewServeMux(), listen: listen}
+	s := &Server{cfg: c, mux: http.NewServeMux(), listen: listen, salt: rand.Text()}
 	if err := s.routes(); err != nil {
 		return nil, err
 	}

@@ -45,20 +45,20 @@ func (s *Server) eventRoutes() {
 	reg.Schema(reflect.TypeFor[client.Lost](), true, "Lost")
 	o.Responses = map[string]*huma.Response{"200": {Description: "The stream", Content: map[string]*huma.MediaType{
 		"text/event-stream": {Schema: reg.Schema(reflect.TypeFor[timeline.Entry](), true, "Entry")}}}}
-	huma.Register(s.api, o, func(_ context.Context, in *eventsInput) (*huma.StreamResponse, error) {
+	huma.Register(s.api, o, func(ctx context.Context, in *eventsInput) (*huma.StreamResponse, error) {
 		return &huma.StreamResponse{Body: func(c huma.Context) {
 			r, w := humago.Unwrap(c)
 			f, stop := s.cfg.Feed.follow()
 			defer stop()
 			// A stream that can't be written to has no reader: nobody is left to be told.
-			_ = in.stream(r.Context(), w, f)
+			_ = in.stream(r.Context(), w, f, func(e timeline.Entry) timeline.Entry { return s.entry(ctx, e) })
 		}}, nil
 	})
 }
 
 // stream sends entries until the reader goes away or the daemon stops. The header leaves at once: a reader then knows that
 // nothing from now on escapes it.
-func (in *eventsInput) stream(ctx context.Context, w http.ResponseWriter, f *follower) error {
+func (in *eventsInput) stream(ctx context.Context, w http.ResponseWriter, f *follower, show func(timeline.Entry) timeline.Entry) error {
 	w.Header().Set("Content-Type", "text/event-stream")
 	out := &eventWriter{w: w, rc: http.NewResponseController(w)}
 	// The listener's bounds are for requests that end. Where a connection knows no deadlines it has none to lift.
@@ -85,7 +85,7 @@ func (in *eventsInput) stream(ctx context.Context, w http.ResponseWriter, f *fol
 			if in.MAC != "" && e.MAC != in.mac {
 				continue
 			}
-			if err := out.event("entry", e); err != nil {
+			if err := out.event("entry", show(e)); err != nil {
 				return err
 			}
 		}

@@ -58,6 +58,9 @@ func (s *Server) listFiles(ctx context.Context, in *FilesInput) (*struct{ Body c
 	if files == nil {
 		files = []provision.FileInfo{}
 	}
+	for i := range files {
+		files[i].Digest = s.digest(ctx, files[i].Digest)
+	}
 	return &struct{ Body client.Files }{client.Files{MAC: mac, Items: files}}, nil
 }
 
@@ -69,7 +72,7 @@ type fileInput struct {
 
 // Headers of a file's answer that say what its body may not: the body of a masked file is not the file.
 const (
-	headerDigest  = "Plugtone-Digest"  // SHA-256 of the real file, hexadecimal
+	headerDigest  = "Plugtone-Digest"  // SHA-256 of the real file, hexadecimal; for others than admins a stand-in
 	headerSize    = "Plugtone-Size"    // bytes of the real file
 	headerOutcome = "Plugtone-Outcome" // served, expected, not_found
 	headerReason  = "Plugtone-Reason"  // why there is no file
@@ -101,6 +104,7 @@ func (s *Server) readFile(ctx context.Context, in *fileInput) (*huma.StreamRespo
 		closeFile()
 		return nil, problem(fmt.Errorf("file %.100q of device %s: %s: %w", in.Name, mac, file.Reason, provision.ErrFault))
 	}
+	file.Digest = s.digest(ctx, file.Digest)
 	if in.Reveal {
 		if err := s.revealed(ctx, "device", mac.String()); err != nil {
 			closeFile()
@@ -156,7 +160,11 @@ func (s *Server) diff(ctx context.Context, in *MACInput) (*struct{ Body client.D
 	if err != nil {
 		return nil, problem(err)
 	}
-	return &struct{ Body client.Diff }{client.Diff{MAC: mac, Items: compare(fetches, files)}}, nil
+	items := compare(fetches, files)
+	for i := range items {
+		items[i].Digest, items[i].FetchedDigest = s.digest(ctx, items[i].Digest), s.digest(ctx, items[i].FetchedDigest)
+	}
+	return &struct{ Body client.Diff }{client.Diff{MAC: mac, Items: items}}, nil
 }
 
 // compare puts the last fetch of each file beside what the phone would get now.
@@ -297,7 +305,10 @@ func (s *Server) timeline(ctx context.Context, in *struct {
 
 // diagnosed puts beside the entries what can be concluded from them and from what is known of the phone.
 func (s *Server) diagnosed(ctx context.Context, mac provision.MAC, entries []timeline.Entry) (client.Timeline, error) {
-	out := client.Timeline{MAC: mac, Items: append([]timeline.Entry{}, entries...)}
+	out := client.Timeline{MAC: mac, Items: make([]timeline.Entry, 0, len(entries))}
+	for _, e := range entries {
+		out.Items = append(out.Items, s.entry(ctx, e))
+	}
 	facts := timeline.Facts{Now: s.cfg.Now(), MAC: mac}
 	err := s.view(func(f provision.Fleet) error {
 		d, err := f.DeviceByAny(mac)

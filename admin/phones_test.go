@@ -22,7 +22,7 @@ func TestFilesOfADevice(t *testing.T) {
 	a := newAPI(t)
 	a.office()
 	a.PutLease("10.20.1.7", mustMAC(t, phone))
-	list := a.do("GET /api/v1/devices/"+phone+"/files", "", 200)
+	list := a.as("admin", "GET /api/v1/devices/"+phone+"/files", "")
 	if got := list.get(t, "items.0.name"); got != "001565123456.boot" {
 		t.Errorf("the first file is %q", got)
 	}
@@ -33,7 +33,7 @@ func TestFilesOfADevice(t *testing.T) {
 	digest, size := list.get(t, itemPath(i, "digest")), list.get(t, itemPath(i, "size"))
 
 	const path = "/api/v1/devices/" + phone + "/files/001565123456.cfg"
-	masked := a.do("GET "+path, "", 200)
+	masked := a.as("admin", "GET "+path, "")
 	if strings.Contains(masked.body, "s3cret") || strings.Contains(masked.body, "topsecret") {
 		t.Errorf("secrets in a masked file:\n%s", masked.body)
 	}
@@ -45,6 +45,16 @@ func TestFilesOfADevice(t *testing.T) {
 	for _, r := range []reply{masked, clear} {
 		if r.header.Get("Plugtone-Digest") != digest || r.header.Get("Plugtone-Size") != size {
 			t.Errorf("digest and size are %s, %s; the list says %s, %s", r.header.Get("Plugtone-Digest"), r.header.Get("Plugtone-Size"), digest, size)
+		}
+	}
+	// Who may not see secrets sees a digest that tells whether files are the same, not one to try passwords with.
+	for _, role := range []string{"viewer", "operator"} {
+		file, again := a.as(role, "GET "+path, ""), a.as(role, "GET /api/v1/devices/"+phone+"/files", "")
+		if d := file.header.Get("Plugtone-Digest"); len(d) != 64 || d == digest || again.get(t, itemPath(i, "digest")) != d || strings.Contains(again.body, digest) {
+			t.Errorf("%s: digest %s, real %s; %s", role, d, digest, again.body)
+		}
+		if r := a.as(role, "GET /api/v1/devices/"+phone+"/diff", ""); strings.Contains(r.body, digest) {
+			t.Errorf("%s: %s", role, r.body)
 		}
 	}
 	log := a.as("admin", "GET /api/v1/audit?limit=1000", "")
@@ -66,7 +76,7 @@ func TestDiffHistoryRollback(t *testing.T) {
 	a.office()
 	mac := mustMAC(t, phone)
 	digest := ""
-	list := a.do("GET /api/v1/devices/"+phone+"/files", "", 200)
+	list := a.as("admin", "GET /api/v1/devices/"+phone+"/files", "")
 	for i := range 6 {
 		if list.get(t, itemPath(i, "name")) == "001565123456.cfg" {
 			digest = list.get(t, itemPath(i, "digest"))

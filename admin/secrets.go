@@ -1,15 +1,37 @@
 package admin
 
 import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"strconv"
 
 	"plugtone/provision"
 	"plugtone/provision/pack"
+	"plugtone/provision/timeline"
 )
 
 // mask stands in answers for a value that is not shown. Written back, it means the value that is kept.
 const mask = "***"
+
+// digest is what the caller sees of a file's digest. Who may not see secrets could find a short one, a PIN, by trying which
+// one makes the file that has this digest; so he sees another value, which is as good for telling whether files are the same.
+func (s *Server) digest(ctx context.Context, real string) string {
+	if real == "" || callerOf(ctx).role >= admin {
+		return real
+	}
+	h := hmac.New(sha256.New, []byte(s.salt))
+	h.Write([]byte(real))
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// entry is what the caller sees of an entry.
+func (s *Server) entry(ctx context.Context, e timeline.Entry) timeline.Entry {
+	e.Digest = s.digest(ctx, e.Digest)
+	return e
+}
 
 // publicExtras masks parameters in the vendor's own words. Which of them are secrets, nobody can tell for sure: those whose
 // names look like it are masked for everybody, and for a viewer all are, who sees that they are set, not to what.
