@@ -24,6 +24,8 @@ const (
 	maxLines   = 255 // lines of one device
 	maxKeys    = 512 // keys of one device or profile
 	maxExtra   = 512 // vendor_settings of one record
+
+	maxContacts = 1000 // contacts of one device or profile
 )
 
 // faults collects what is wrong with a record.
@@ -216,6 +218,7 @@ func CheckProfile(fleet Fleet, packs *pack.Set, p *Profile) error {
 	}
 	trimKeys(p.Keys)
 	f.keys(p.Keys)
+	f.contacts(p.Contacts)
 	p.Settings = f.settings(p.Settings, nil, "")
 	p.VendorSettings = f.extras(p.VendorSettings, packs, "", "")
 	SortKeys(p.Keys)

@@ -41,6 +41,7 @@ func CheckDevice(fleet Fleet, packs *pack.Set, d *Device) error {
 		return err
 	}
 	f.keys(d.Keys)
+	f.contacts(d.Contacts)
 	if vendor != nil && len(d.Keys) <= maxKeys {
 		for i, k := range d.Keys {
 			if k.faults(true) != nil {

@@ -199,6 +199,24 @@ func packSettings(layers []layer) map[string]any {
 	return out
 }
 
+// fitSettings is the effective settings that a vendor's phones can have. What the device itself says has been checked when
+// it was saved; of what it shares with others, phones of other vendors too, the values that it can't have are left out and
+// named with the reason.
+func fitSettings(vendor *pack.Vendor, model string, layers []layer) (fit map[string]any, left []string) {
+	fit = packSettings(layers)
+	for _, o := range origins(layers) {
+		v, ok := fit[o.Name]
+		if !ok || o.From == "device" {
+			continue
+		}
+		if err := vendor.FitsSetting(model, o.Name, v); err != nil {
+			delete(fit, o.Name)
+			left = append(left, fmt.Sprintf("setting %s of %s: %s", o.Name, o.From, err))
+		}
+	}
+	return fit, left
+}
+
 // packValue turns a canonical value into the type that templates know.
 func packValue(v any) any {
 	switch v := v.(type) {

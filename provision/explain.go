@@ -159,6 +159,12 @@ func (s *Service) explainDevice(f Fleet, packs *pack.Set, site *Site, subnet Sub
 	}
 	p, left, err := Phone(f, packs, site, subnet.Prefix, d, s.c.Now())
 	x.LeftOut = append(left, zoneLeftOut(p.Settings["time_zone"])...)
+	if err != nil {
+		return err
+	}
+	vendor, _ := packs.Vendor(d.Vendor)
+	left, err = addBook(f, vendor, d, &p)
+	x.LeftOut = append(x.LeftOut, left...)
 	return err
 }
 

@@ -33,6 +33,15 @@ type Line struct {
 	Registrar string `json:"registrar,omitempty"` // name; filled in when the record is saved
 }
 
+// Contact is one entry of the phonebook of a device or profile. It has a name and one number at least.
+type Contact struct {
+	Name   string `json:"name"`
+	Number string `json:"number,omitempty"` // at work
+	Mobile string `json:"mobile,omitempty"`
+	Home   string `json:"home,omitempty"`
+	Group  string `json:"group,omitempty"`
+}
+
 // Device is the record of a physical phone.
 type Device struct {
 	MAC            MAC                          `json:"mac"`
@@ -46,6 +55,7 @@ type Device struct {
 	Notes          string                       `json:"notes,omitempty"`
 	Lines          []Line                       `json:"lines"`
 	Keys           []Key                        `json:"keys"`
+	Contacts       []Contact                    `json:"contacts,omitempty"` // of its phonebook, when the setting phonebook is on
 	Settings       setting.Values               `json:"settings,omitempty"`
 	VendorSettings map[string]map[string]string `json:"vendor_settings,omitempty"`
 	Credentials    *Credentials                 `json:"credentials,omitempty"` // its own HTTP user and password; made by CheckDevice
@@ -59,6 +69,7 @@ type Profile struct {
 	Name           string                       `json:"name"`
 	Parent         string                       `json:"parent,omitempty"`
 	Keys           []Key                        `json:"keys"`
+	Contacts       []Contact                    `json:"contacts,omitempty"` // of the phonebooks of its devices
 	Settings       setting.Values               `json:"settings,omitempty"`
 	VendorSettings map[string]map[string]string `json:"vendor_settings,omitempty"`
 	Revision       uint64                       `json:"revision"`

@@ -24,7 +24,8 @@ func Phone(f Fleet, packs *pack.Set, site *Site, subnet netip.Prefix, d *Device,
 	p := sitePhone(site, net, now)
 	p.MAC, p.Vendor, p.Model, p.Label = d.MAC, vendor.ID, d.Model, d.Label
 	p.Enabled, p.Assigned = d.Enabled, true
-	p.Settings = packSettings(r.layers)
+	settings, unfit := fitSettings(vendor, d.Model, r.layers)
+	p.Settings, r.leftOut = settings, append(r.leftOut, unfit...)
 	p.Extra = r.extra(vendor.ID)
 	if d.Enabled {
 		p.Lines = r.fitLines(vendor)

@@ -164,6 +164,7 @@ func (q *inquiry) phone(anonymous bool) (pack.Phone, error) {
 	if anonymous {
 		p := sitePhone(q.site, q.subnet, q.now)
 		p.Vendor, p.Model, p.MAC = q.match.Vendor, q.answer.Model, q.match.MAC
+		p.Settings, _ = fitSettings(q.made.vendor, p.Model, siteLayers(q.site, q.subnet))
 		if p.MAC.IsZero() && q.verdict.Proven {
 			p.MAC = q.verdict.MAC
 		}
@@ -173,6 +174,9 @@ func (q *inquiry) phone(anonymous bool) (pack.Phone, error) {
 	err := q.s.c.Records.View(func(f Fleet) error {
 		var err error
 		p, _, err = Phone(f, q.packs, q.site, q.subnet.Prefix, q.device, q.now)
+		if err == nil && q.made.file.Most > 0 {
+			_, err = addBook(f, q.made.vendor, q.device, &p)
+		}
 		// A line or profile that isn't there is a fault of the records, not of the phone.
 		if err != nil && !errors.Is(err, ErrFault) {
 			err = fmt.Errorf("%w: %w", ErrFault, err)

@@ -53,6 +53,9 @@ func (s *Service) rendersOne(f Fleet, packs *pack.Set, site *Site, d *Device) *F
 	if err != nil {
 		return nil // a line or profile that isn't there is told by the checks of records
 	}
+	if _, err := addBook(f, vendor, d, &p); err != nil {
+		return nil
+	}
 	if p.ServerURL == "" {
 		p.ServerURL = placeholderURL
 		p.Server = netip.MustParseAddr("192.0.2.1").String()

@@ -29,6 +29,7 @@ type Status struct {
 	LastSeen  time.Time  `json:"last_seen,omitzero"`
 	LastFetch time.Time  `json:"last_fetch,omitzero"`
 	Firmware  string     `json:"firmware,omitempty"`
+	LeftOut   []string   `json:"left_out,omitempty"` // keys, lines and settings that the phone does not get, with the reason
 }
 
 // recentEntries is how much of a timeline the status looks at.
@@ -75,6 +76,7 @@ func (s *Service) StatusOf(ctx context.Context, d *Device) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
+	st.LeftOut = s.leftOut(d)
 	switch {
 	case !d.Enabled:
 		st.State = StateDisabled
@@ -90,6 +92,20 @@ func (s *Service) StatusOf(ctx context.Context, d *Device) (Status, error) {
 		st.State = StateStale
 	}
 	return st, nil
+}
+
+// leftOut is what of its record and profiles the device does not get. That it can't be told is told by its files.
+func (s *Service) leftOut(d *Device) (left []string) {
+	if d.Vendor == "" {
+		return nil
+	}
+	site := s.c.Site()
+	subnet, _ := s.subnetFor(site, d.MAC, d)
+	_ = s.c.Records.View(func(f Fleet) (err error) {
+		_, left, err = Phone(f, s.c.Packs(), site, subnet.Prefix, d, s.c.Now())
+		return err
+	})
+	return left
 }
 
 // seen fills in what the leases tell.

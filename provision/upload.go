@@ -87,7 +87,21 @@ func (q *inquiry) reject(err error) {
 // uploaded gives a phone back what it uploaded. Most phones ask before they have uploaded anything, so that to anybody
 // else the answer is what such a phone gets, and doesn't count as a refusal.
 func (q *inquiry) uploaded() {
-	if !q.verdict.Proven || q.device == nil || !q.device.Enabled || q.device.Vendor != q.match.Vendor || q.s.shelf == nil {
+	if !q.verdict.Proven || q.device == nil || !q.device.Enabled || q.device.Vendor != q.match.Vendor {
+		q.inVain()
+		return
+	}
+	if book := q.match.File.Book; book != nil && q.bookOn() {
+		m := *q.match
+		m.File, m.Kind = book, book.Kind
+		q.match, q.answer.Kind = &m, string(book.Kind)
+		q.serve(false, "the phonebook, instead of what the phone uploaded; "+q.verdict.Reason)
+		return
+	}
+	switch {
+	case q.answer.Err != nil:
+		return
+	case q.s.shelf == nil:
 		q.inVain()
 		return
 	}

@@ -51,7 +51,7 @@ func checkMAC(c *cobra.Command) {
 // deviceFlags are those of device add and device set.
 type deviceFlags struct {
 	vendor, model, label, profile, notes, reserve string
-	lines, keys, settings, others                 []string
+	lines, keys, settings, others, contacts       []string
 }
 
 func (d *deviceFlags) define(c *cobra.Command) {
@@ -62,6 +62,7 @@ func (d *deviceFlags) define(c *cobra.Command) {
 	f.StringArrayVar(&d.lines, "line", nil, "extension `EXT` of the next line, NUMBER or NUMBER@REGISTRAR (repeatable, in order)")
 	f.StringVar(&d.profile, "profile", "", "`PROFILE` whose keys and settings it shares")
 	f.StringArrayVar(&d.keys, "key", nil, "a key by its `SPEC`, [AREA:]SLOT=TYPE[:VALUE][,label=TEXT][,line=N] (repeatable)")
+	f.StringArrayVar(&d.contacts, "contact", nil, "`NAME=NUMBER` of the phonebook (repeatable; they replace all contacts)")
 	f.StringArrayVar(&d.settings, "set", nil, "`NAME=VALUE` of a setting, or VENDOR/PARAMETER=VALUE in the vendor's own words (repeatable)")
 	f.StringVar(&d.reserve, "reserve-ip", "", "address `ADDR` that only this phone is given")
 	f.StringVar(&d.notes, "notes", "", "notes for operators: `TEXT`")
@@ -94,6 +95,13 @@ func (d *deviceFlags) members(c *cobra.Command) (members, error) {
 		}
 		m.doc["lines"] = lines
 	}
+	if c.Flags().Changed("contact") {
+		contacts, err := parseContacts(d.contacts)
+		if err != nil {
+			return m, err
+		}
+		m.doc["contacts"] = contacts
+	}
 	if c.Flags().Changed("other-mac") {
 		macs := []string{}
 		for _, text := range d.others {
@@ -125,6 +133,22 @@ func parseLines(refs []string) ([]provision.Line, error) {
 		lines = append(lines, provision.Line{Position: i + 1, Extension: number, Registrar: registrar})
 	}
 	return lines, nil
+}
+
+// parseContacts reads NAME=NUMBER. A single "" means no contacts.
+func parseContacts(texts []string) ([]provision.Contact, error) {
+	contacts := []provision.Contact{}
+	for _, text := range texts {
+		if text == "" && len(texts) == 1 {
+			break
+		}
+		name, number, ok := strings.Cut(text, "=")
+		if !ok {
+			return nil, usagef("--contact %.60q is not NAME=NUMBER", text)
+		}
+		contacts = append(contacts, provision.Contact{Name: name, Number: number})
+	}
+	return contacts, nil
 }
 
 func parseKeys(specs []string) ([]provision.Key, error) {

@@ -102,11 +102,15 @@ func printDevice(a *app, c *cobra.Command, d client.Device) error {
 		place, rest, _ := strings.Cut(spec, "=")
 		f.add("key "+place, rest)
 	}
+	addContacts(&f, d.Contacts)
 	addSettings(&f, d.Settings)
 	for _, vendor := range sortedKeys(d.VendorSettings) {
 		for _, name := range sortedKeys(d.VendorSettings[vendor]) {
 			f.add(vendor, name+" = "+d.VendorSettings[vendor][name])
 		}
+	}
+	for _, text := range statusOf(d).LeftOut {
+		f.add("left out", text)
 	}
 	f.add("notes", d.Notes)
 	f.add("changed", at(d.UpdatedAt)+", revision "+strconv.FormatUint(d.Revision, 10))

@@ -28,11 +28,12 @@ func profileSet(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use: "set NAME -f FILE", Args: cobra.ExactArgs(1), Short: "Create a profile, or change only what the file names",
 		Long: "Create a profile, or change only what the file names. The file is YAML or JSON with the members parent, keys,\n" +
-			"settings and vendor_settings; - reads standard input. Keys may be written as specifications, and the list replaces\n" +
+			"contacts, settings and vendor_settings; - reads standard input. Keys may be written as specifications, and the list replaces\n" +
 			"the one before; null clears a setting. " + keyTypes(),
 		Example: `  plugtone profile set reception -f - <<END
   settings: {time_zone: Europe/Berlin}
   keys: ["2=blf:1002,label=Bob", "3=park:701"]
+  contacts: [{name: Taxi, number: "030202020", group: Travel}]
   vendor_settings: {yealink: {phone_setting.backlight_time: "60"}}
   END`,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -121,6 +122,7 @@ func printProfile(_ *app, c *cobra.Command, p provision.Profile) error {
 		place, rest, _ := strings.Cut(k.String(), "=")
 		f.add("key "+place, rest)
 	}
+	addContacts(&f, p.Contacts)
 	addSettings(&f, p.Settings)
 	for _, vendor := range sortedKeys(p.VendorSettings) {
 		for _, name := range sortedKeys(p.VendorSettings[vendor]) {
@@ -211,5 +213,21 @@ func discoveredForget(a *app) *cobra.Command {
 			}
 			return a.done(c, gone{"discovered", macText(args[0]), "forgotten"}, "phone %s forgotten", macText(args[0]))
 		},
+	}
+}
+
+// addContacts shows a phonebook's entries, with the numbers in the order work, mobile, home.
+func addContacts(f *fields, contacts []provision.Contact) {
+	for _, c := range contacts {
+		text := c.Name + ":"
+		for _, n := range []struct{ what, number string }{{"", c.Number}, {"mobile ", c.Mobile}, {"home ", c.Home}} {
+			if n.number != "" {
+				text += " " + n.what + n.number
+			}
+		}
+		if c.Group != "" {
+			text += " (" + c.Group + ")"
+		}
+		f.add("contact", text)
 	}
 }

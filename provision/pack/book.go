@@ -60,7 +60,7 @@ func BookOn(settings map[string]any) bool {
 // setBook fills in what the settings mean for the phonebook: its name, and where the phone fetches it unless the operator
 // named another place.
 func (v *view) setBook(p Phone, common bool) {
-	if BookOn(v.settings) && !common {
+	if BookOn(v.settings) && p.Assigned && !common {
 		if name, ok := v.vendor.bookName(p, v.model); ok {
 			v.Phonebook = defaultBook
 			if _, ok := v.settings["phonebook_url"]; !ok {

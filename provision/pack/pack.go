@@ -5,6 +5,8 @@ package pack
 
 import (
 	"io/fs"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"plugtone/dhcp"
@@ -45,6 +47,8 @@ type Vendor struct {
 	texts     map[*keyDoc]*short
 	shapes    map[*settingDoc]*short
 	zones     *zoneCache
+	fits      sync.Map // [3]string{model, setting, value} to the error of CheckSetting, or to false
+	fitCount  atomic.Int64
 	facts     []Fact
 	faults    []error // found while reading notes
 	cues      []cue

@@ -280,6 +280,27 @@ func (v *Vendor) Supports(model, setting string) bool {
 	return false
 }
 
+// FitsSetting is CheckSetting for every phone that is served: what it found is remembered.
+func (v *Vendor) FitsSetting(model, name string, val any) error {
+	key := [3]string{model, name, keyText(reveal(normal(val)))}
+	if known, ok := v.fits.Load(key); ok {
+		err, _ := known.(error)
+		return err
+	}
+	err := v.CheckSetting(model, name, val)
+	if v.fitCount.Add(1) <= mostFits {
+		if err == nil {
+			v.fits.Store(key, false)
+		} else {
+			v.fits.Store(key, err)
+		}
+	}
+	return err
+}
+
+// mostFits bounds what is remembered of settings: a few values for each model.
+const mostFits = 1 << 15
+
 // CheckSetting tells why a vendor can't have this value of a setting; nil when it can, or when it ignores the setting.
 func (v *Vendor) CheckSetting(model, name string, val any) error {
 	m := v.model(model)

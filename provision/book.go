@@ -1,0 +1,139 @@
+package provision
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"plugtone/provision/pack"
+)
+
+// maxBook bounds the phonebook of one phone, whatever its pack allows: it is made anew for each phone after every change.
+const maxBook = 5000
+
+// contacts brings contacts into canonical form and reports what no phonebook could hold.
+func (f *faults) contacts(list []Contact) {
+	if len(list) > maxContacts {
+		f.add("contacts", "", "there are %d; allowed are %d", len(list), maxContacts)
+		return
+	}
+	for i := range list {
+		c := &list[i]
+		path := fmt.Sprintf("contacts[%d]", i)
+		c.Name, c.Group = strings.TrimSpace(c.Name), strings.TrimSpace(c.Group)
+		if c.Name == "" {
+			f.add(path+".name", "", "is needed")
+		}
+		f.text(path+".name", c.Name, maxDisplay)
+		f.text(path+".group", c.Group, maxDisplay)
+		some := false
+		for name, number := range map[string]*string{"number": &c.Number, "mobile": &c.Mobile, "home": &c.Home} {
+			*number = strings.TrimSpace(*number)
+			if *number != "" {
+				f.number(path+"."+name, *number)
+				some = true
+			}
+		}
+		if !some {
+			f.add(path+".number", "", "is needed, or mobile or home")
+		}
+	}
+}
+
+// addBook fills in the phonebook of a device whose settings ask for one: its own contacts, those of its profiles, and the
+// extensions of the registrars that its lines are on. What the phone has no room for is named.
+func addBook(f Fleet, vendor *pack.Vendor, d *Device, p *pack.Phone) (left []string, err error) {
+	if !pack.BookOn(p.Settings) || !d.Enabled {
+		return nil, nil
+	}
+	most, ok := vendor.HasPhonebook(d.Model)
+	if !ok {
+		return []string{fmt.Sprintf("phonebook: %s has none that plugtone could fill", vendor.Name)}, nil
+	}
+	most = min(most, maxBook)
+	b := book{most: most, seen: make(map[Contact]bool)}
+	what := p.Settings["phonebook"]
+	if what != "extensions" {
+		profiles, err := profilesOf(f, d.Profile)
+		if err != nil {
+			return nil, err
+		}
+		b.add(d.Contacts)
+		for _, profile := range slices.Backward(profiles) {
+			b.add(profile.Contacts)
+		}
+	}
+	if what != "contacts" {
+		if err := b.extensions(f, p.Lines); err != nil {
+			return nil, err
+		}
+	}
+	p.Contacts = b.sorted()
+	if b.over > 0 {
+		left = append(left, fmt.Sprintf("phonebook: %d contacts beyond the %d that the phone takes", b.over, most))
+	}
+	return left, nil
+}
+
+// book collects contacts up to a number of them.
+type book struct {
+	list []pack.Contact
+	seen map[Contact]bool
+	most int
+	over int // those for which there was no room
+}
+
+func (b *book) add(list []Contact) {
+	for _, c := range list {
+		switch {
+		case b.seen[c]:
+		case len(b.list) >= b.most:
+			b.over++
+		default:
+			b.seen[c] = true
+			b.list = append(b.list, pack.Contact(c))
+		}
+	}
+}
+
+// extensions adds those on the registrars of the phone's lines: what another registrar's people are called is none of its
+// business.
+func (b *book) extensions(f Fleet, lines []pack.Line) error {
+	registrars := make(map[string]bool)
+	for _, l := range lines {
+		registrars[l.Registrar.Name] = true
+	}
+	if len(registrars) == 0 {
+		return nil
+	}
+	for e, err := range f.Extensions() {
+		if err != nil {
+			return err
+		}
+		if registrars[e.Registrar] {
+			b.add([]Contact{{Name: cmp.Or(e.DisplayName, e.Number), Number: e.Number}})
+		}
+	}
+	return nil
+}
+
+// sorted gives the contacts by name, as people look for them.
+func (b *book) sorted() []pack.Contact {
+	type entry struct {
+		key string
+		c   pack.Contact
+	}
+	entries := make([]entry, len(b.list))
+	for i, c := range b.list {
+		entries[i] = entry{strings.ToLower(c.Name), c}
+	}
+	slices.SortStableFunc(entries, func(x, y entry) int {
+		return cmp.Or(cmp.Compare(x.key, y.key), cmp.Compare(x.c.Name, y.c.Name), cmp.Compare(x.c.Number, y.c.Number))
+	})
+	out := make([]pack.Contact, len(entries))
+	for i, e := range entries {
+		out[i] = e.c
+	}
+	return out
+}
