@@ -71,27 +71,29 @@ func addBook(f Fleet, vendor *pack.Vendor, d *Device, p *pack.Phone) (left []str
 	}
 	p.Contacts = b.sorted()
 	if b.over > 0 {
-		left = append(left, fmt.Sprintf("phonebook: %d contacts beyond the %d that the phone takes", b.over, most))
+		left = append(left, fmt.Sprintf("phonebook: %d contacts beyond the %d numbers that the phone takes", b.over, most))
 	}
 	return left, nil
 }
 
-// book collects contacts up to a number of them.
+// book collects contacts up to a number of numbers.
 type book struct {
-	list []pack.Contact
-	seen map[Contact]bool
-	most int
-	over int // those for which there was no room
+	list    []pack.Contact
+	seen    map[Contact]bool
+	numbers int
+	most    int
+	over    int // contacts for which there was no room
 }
 
 func (b *book) add(list []Contact) {
 	for _, c := range list {
 		switch {
 		case b.seen[c]:
-		case len(b.list) >= b.most:
+		case b.numbers+pack.Contact(c).Numbers() > b.most:
 			b.over++
 		default:
 			b.seen[c] = true
+			b.numbers += pack.Contact(c).Numbers()
 			b.list = append(b.list, pack.Contact(c))
 		}
 	}

@@ -18,7 +18,7 @@ func (f *File) checkContacts() error {
 	case uses && f.Kind != KindPrivate:
 		return fmt.Errorf("%s: .Contacts is for files of kind private", f.Template)
 	case uses && (f.Most < 1 || f.Most > mostContacts):
-		return fmt.Errorf("file %s: a phonebook says with most how many contacts the phone takes, from 1 to %d", f.Name, mostContacts)
+		return fmt.Errorf("file %s: a phonebook says with most how many numbers the phone takes, from 1 to %d", f.Name, mostContacts)
 	case !uses && (f.Most != 0 || f.Phonebook):
 		return fmt.Errorf("file %s: most and when: phonebook are for templates that print .Contacts", f.Name)
 	}
@@ -40,7 +40,7 @@ func (v *Vendor) joinBooks() {
 	}
 }
 
-// HasPhonebook tells whether phones of the model can be given a phonebook, and how many contacts at most.
+// HasPhonebook tells whether phones of the model can be given a phonebook, and with how many numbers at most.
 func (v *Vendor) HasPhonebook(model string) (most int, ok bool) {
 	m := v.model(model)
 	for _, f := range v.files {
@@ -89,15 +89,29 @@ func (v *Vendor) bookName(p Phone, m *Model) (string, bool) {
 	return "", false
 }
 
-// setContacts gives a phonebook's template as many contacts as the phone takes.
+// setContacts gives a phonebook's template as many contacts as the phone takes, counted by their numbers.
 func (v *view) setContacts(f *File, p Phone) {
 	if f.Most == 0 || v.Phonebook == "" {
 		return
 	}
-	v.Contacts = make([]contactView, min(len(p.Contacts), f.Most))
-	for i := range v.Contacts {
-		v.Contacts[i] = contactView{N: i + 1, Contact: p.Contacts[i]}
+	room := f.Most
+	for _, c := range p.Contacts {
+		if room -= c.Numbers(); room < 0 {
+			break
+		}
+		v.Contacts = append(v.Contacts, contactView{N: len(v.Contacts) + 1, Contact: c})
 	}
+}
+
+// Numbers is how many numbers a contact has: many phones know only entries with one.
+func (c Contact) Numbers() int {
+	n := 0
+	for _, number := range []string{c.Number, c.Mobile, c.Home} {
+		if number != "" {
+			n++
+		}
+	}
+	return n
 }
 
 // contactView is a contact as templates see it.

@@ -38,7 +38,7 @@ func (v *Vendor) checkPhone(m *Model, p Phone, least bool) error {
 			continue
 		}
 		out, params, err := v.renderFile(f.File, m, p)
-		if IsRefusal(err) && !least {
+		if IsRefusal(err) && !least || errors.Is(err, ErrNoContent) {
 			continue // the template says what a phone can't be; it must be able to be something
 		}
 		if err != nil {

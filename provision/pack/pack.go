@@ -111,7 +111,7 @@ type File struct {
 	Note      string
 	patterns  []pattern
 	Of        string // of a checksum: the pattern of the file that it is the checksum of
-	Most      int    // largest number of contacts in it; 0 when it holds none
+	Most      int    // largest number of contacts' numbers in it; 0 when it is no phonebook
 	Book      *File  // of an upload: what the phone gets under this name instead while its phonebook is on
 	Phonebook bool   // asked for only by phones whose phonebook is on; other phones ask for it in vain
 	digest    string // of a checksum: md5, sha1 or sha256

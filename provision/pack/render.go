@@ -15,7 +15,8 @@ import (
 var ErrNoContent = errors.New("nothing is rendered for this file")
 
 // Render gives the bytes of one file for a phone; file is File.Name or a name as the phone asks for it. Equal phones
-// get equal bytes. A file without a template (none, static, firmware, upload) is an error that wraps ErrNoContent.
+// get equal bytes. A file without a template (none, static, firmware, upload) is an error that wraps ErrNoContent,
+// as is a phonebook of a phone without one.
 func (v *Vendor) Render(file string, p Phone) ([]byte, error) {
 	out, _, err := v.render(file, p)
 	return out, err
@@ -72,6 +73,9 @@ func (v *Vendor) renderFile(f *File, m *Model, p Phone) ([]byte, []render.Param,
 	view, err := v.newView(p, m, f.Kind == KindCommon)
 	if err != nil {
 		return nil, nil, err
+	}
+	if f.Most > 0 && view.Phonebook == "" {
+		return nil, nil, ErrNoContent
 	}
 	view.setContacts(f, p)
 	desk, err := f.pool.get(v, f.compiled)
@@ -355,4 +359,31 @@ func (v *Vendor) settingsFormat(m *Model) *render.Format {
 		}
 	}
 	return nil
+}
+
+// Parameters lists the names of the parameters in all device files of a phone, in the files' order: what an operator's own
+// parameters replace.
+func (v *Vendor) Parameters(p Phone) []string {
+	var out []string
+	for _, n := range v.Files(p) {
+		if n.File.Kind != KindDevice || !n.File.Settings {
+			continue
+		}
+		if _, params, err := v.render(n.Name, p); err == nil {
+			for _, param := range params {
+				out = append(out, param.Name)
+			}
+		}
+	}
+	return out
+}
+
+// Repeats tells of a parameter that may stand more than once in a file.
+func (v *Vendor) Repeats(name string) bool {
+	for _, f := range v.doc.Formats {
+		if slices.Contains(f.Repeat, name) {
+			return true
+		}
+	}
+	return false
 }
