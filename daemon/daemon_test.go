@@ -436,7 +436,7 @@ func TestVendorsOptionsAreTriedOut(t *testing.T) {
 	}
 	for _, want := range [][]string{
 		{":5:", "subnets[0].provisioning_url", "over TFTP instead: ", "cisco-cucm", "cisco-3pcc (ATA191"},
-		{"subnets[0]", "no room for all options", "polycom: 66 128", "mitel: 43 132"},
+		{"subnets[0]", "no room for all options", "option 52", "polycom: 66 128", "mitel: 43 132"},
 	} {
 		if !said(want...) {
 			t.Errorf("nothing says %q in\n%s", want, strings.Join(r.Warnings, "\n"))

@@ -52,7 +52,7 @@ func vendorWarnings(c *config.Config, packs *pack.Set, site *provision.Site) []c
 		}
 		if len(t.dropped) > 0 {
 			out = append(out, config.Warning(c.Fault(where("options", "provisioning_url"),
-				"an ACK has no room for all options of phones that don't say that they take more than 576 bytes: left out are "+strings.Join(t.dropped, ", "))))
+				"an ACK of 576 bytes, which is what phones take that say nothing else, has no room for all options; left out, or moved to where not every phone looks (option 52), are "+strings.Join(t.dropped, ", "))))
 		}
 		if len(t.addressOnly) > 0 && s.ProvisioningURL != "" {
 			out = append(out, config.Warning(c.Fault(where("provisioning_url"),
