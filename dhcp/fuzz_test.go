@@ -18,8 +18,15 @@ func seeds() [][]byte {
 	return [][]byte{
 		packet(Discover, 255), packet(Discover, 57, 2, 1, 0, 55, 2, 66, 43, 60, 1, 'x', 255), relay, renew, over,
 		packet(Ask, 50, 4, 10, 20, 0, 101, 54, 4, 10, 20, 0, 2, 255), packet(Ask, 50, 4, 10, 20, 0, 101, 255), packet(Ask, 50, 4, 192, 168, 1, 1),
-		packet(Decline, 50, 4, 10, 20, 0, 100, 255), packet(Release, 255), packet(Inform, 255), packet(13, 255), packet(Discover, 118, 4, 10, 30, 0, 0, 80, 0, 255), {},
+		relayedInform(), packet(Decline, 50, 4, 10, 20, 0, 100, 255), packet(Release, 255), packet(Inform, 255), packet(13, 255), packet(Discover, 118, 4, 10, 30, 0, 0, 80, 0, 255), {},
 	}
+}
+
+func relayedInform() []byte {
+	p := packet(Inform, 55, 1, 66, 255)
+	copy(p[12:], []byte{172, 16, 7, 7})
+	copy(p[24:], []byte{172, 16, 0, 1})
+	return p
 }
 
 // FuzzDecode: never a panic, no part of the buffer kept, errors of one kind.
@@ -91,8 +98,8 @@ func checkAnswer(t *testing.T, g *rig, req *Request, d Decision) {
 	}
 	p, dropped := r.Encode(nil, 1500)
 	if limit := max(576, min(max(req.MaxSize, 576), 1500)) - 28; len(p) > limit || len(p) < 300 {
-		// The echo of a huge option 82 or 61 is the client's own doing.
-		if len(req.RelayInfo)+len(req.Client.ClientID) < 100 {
+		// The echo of a huge option 82 is the relay's own doing, and the relay takes it out again.
+		if len(req.RelayInfo) < 100 || len(p)-len(req.RelayInfo) > limit {
 			t.Fatalf("%d bytes, at most %d; dropped %v", len(p), limit, dropped)
 		}
 	}
@@ -105,7 +112,11 @@ func checkAnswer(t *testing.T, g *rig, req *Request, d Decision) {
 	if !to.Addr.IsValid() || !to.From.IsValid() {
 		t.Fatalf("sent to %v from %v", to.Addr, to.From)
 	}
-	if req.GIAddr.IsValid() && (to.Addr.Addr() != req.GIAddr || to.Raw || to.Broadcast) {
+	if req.Type == Inform && req.CIAddr.IsValid() {
+		if to.Addr.Addr() != req.CIAddr || to.Raw || to.Broadcast { // C17: also past a relay
+			t.Fatalf("not sent to the client that has its address: %+v", to)
+		}
+	} else if req.GIAddr.IsValid() && (to.Addr.Addr() != req.GIAddr || to.Raw || to.Broadcast) {
 		t.Fatalf("not sent to the relay: %+v", to)
 	}
 	if r.Type == Nak && (r.YIAddr.IsValid() || len(d.Changes) > 0) || r.Type == Nak && req.Type != Ask {
