@@ -34,9 +34,10 @@ type Config struct {
 	Neighbor func(addr netip.Addr) (MAC, bool) // the kernel's neighbour table; nil: never known
 	Alarm    func(Alarm)                       // told what an operator should know; it must not wait. nil: nobody
 	// Used is told of each phone that has used its new password: RetirePasswords ends the old one's time. It must not wait.
-	Used  func(mac MAC)
-	Now   func() time.Time
-	Cache int64 // bytes of rendered files kept; 0: 32 MiB
+	Used    func(mac MAC)
+	Windows WindowKeeper // nil: windows of enrollment end with the service
+	Now     func() time.Time
+	Cache   int64 // bytes of rendered files kept; 0: 32 MiB
 }
 
 // Service answers file requests and tells what it would answer. It is safe for concurrent use.
@@ -51,7 +52,7 @@ type Service struct {
 	issuer  *httpauth.Issuer
 	freeze  freeze
 	guesses *guesses
-	windows windows
+	windows *windows
 	ports   *lru[MAC, string]    // port of a phone as last seen
 	bound   *lru[MAC, time.Time] // new phones by when they were first seen
 	used    *lru[loginKey, struct{}]
@@ -94,7 +95,12 @@ func New(c Config) (*Service, error) {
 	if c.Uploads != nil {
 		shelf = NewShelf(c.Uploads)
 	}
+	open, err := newWindows(c.Windows, c.Now())
+	if err != nil {
+		return nil, err
+	}
 	return &Service{
+		windows: open,
 		c:       c,
 		shelf:   shelf,
 		files:   newLRU[fileKey, rendered](c.Cache),

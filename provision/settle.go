@@ -156,11 +156,14 @@ func (s *Service) Bound(l dhcp.Lease) {
 }
 
 // Replay counts the new phones among leases that were there at start, as if they came again, so that a restart doesn't
-// end a freeze.
+// end a freeze. Those for which it was lifted by hand stay out of it.
 func (s *Service) Replay(leases []dhcp.Lease) {
 	leases = slices.Clone(leases)
 	slices.SortFunc(leases, func(a, b dhcp.Lease) int { return a.FirstSeen.Compare(b.FirstSeen) })
 	horizon := s.c.Now().Add(-24 * time.Hour)
+	if at := s.windows.lifted(); at.After(horizon) {
+		horizon = at
+	}
 	for _, l := range leases {
 		if l.FirstSeen.After(horizon) {
 			s.count(l, l.FirstSeen)
@@ -170,7 +173,7 @@ func (s *Service) Replay(leases []dhcp.Lease) {
 
 func (s *Service) count(l dhcp.Lease, now time.Time) {
 	site := s.c.Site()
-	if site.NewPhones == nil || !countsAt(site, l) || s.windows.all(l.Addr, now) || s.seenBefore(site, l, now) {
+	if site.NewPhones == nil || !countsAt(site, l) || s.windows.forAll(l.Addr, now) || s.seenBefore(site, l, now) {
 		return
 	}
 	if at, twice := s.bound.get(l.MAC); twice && at.Equal(l.FirstSeen) {

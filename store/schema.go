@@ -20,6 +20,7 @@ var (
 	keySchema   = []byte("schema")
 	keyRevision = []byte("revision") // of the fleet
 	keyFlushed  = []byte("flushed")  // number of the last timeline entry written
+	keyWindows  = []byte("windows")  // of enrollment, one record
 	keySettled  = []byte("settled")  // number of the journal's last batch that is in leases.db
 )
 
