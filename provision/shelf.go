@@ -175,6 +175,9 @@ func (u *Upload) Write(p []byte) (int, error) {
 // Size is how much has been written.
 func (u *Upload) Size() int64 { return u.size }
 
+// Left is how many more bytes may be written.
+func (u *Upload) Left() int64 { return u.left }
+
 // Abort forgets what was written. After Commit it does nothing.
 func (u *Upload) Abort() {
 	if u.ended {

@@ -2,17 +2,20 @@ package tftp
 
 import (
 	"bytes"
-	"strconv"
+	"encoding/binary"
 	"strings"
 	"testing"
+
+	"plugtone/provision"
 )
 
-// FuzzGuard: what the library is handed is well-formed whatever came, holds nothing of the name, and reads back as the
-// same request; nothing of the receive buffer is kept.
+// FuzzGuard: nothing of the receive buffer is kept, a refusal is short and well-formed, and what is agreed to is what was
+// asked for, or less.
 func FuzzGuard(f *testing.F) {
 	for _, s := range []string{
 		"\x00\x01f\x00octet\x00", "\x00\x01f\x00octet", "\x00\x02f\x00NetASCII\x00BLKSIZE\x001428\x00tsize\x000\x00", "\x00\x01\x00octet\x00",
 		"\x00\x01f\x00octet\x00blksize\x00-1\x00", "\x00\x05\x00\x01no\x00", "\x00\x00", "", "\x00\x01f\x00octet\x00tsize\x000\x00tsize\x000\x00",
+		"\x00\x02f\x00octet\x00tsize\x00-5\x00", "\x00\x01f\x00octet\x00blksize\x008\x00windowsize\x0016\x00timeout\x003\x00",
 	} {
 		f.Add([]byte(s), int64(1000))
 	}
@@ -34,16 +37,65 @@ func FuzzGuard(f *testing.F) {
 		if r.name != name {
 			t.Fatal("the name is part of the receive buffer")
 		}
-		out := r.forLibrary(7, size)
-		again, _, ok := parse(out)
-		if !ok || again.name != "7" || again.netascii != r.netascii || len(out) > 128 || bytes.Count(out, []byte{0})%2 != 1 {
-			t.Fatalf("%q from %+v", out, r)
+		if n := r.agreed(1468); n < 8 || n > 1468 || r.blksize != 0 && n > r.blksize {
+			t.Fatalf("blocks of %d agreed to, %d asked for", n, r.blksize)
 		}
-		if again.blksize != 0 && again.blksize != r.blksize || again.tsize && (!r.tsize || !bytes.Contains(out, []byte(strconv.FormatInt(size, 10)))) {
+		out := r.oack(nil, 1468, size)
+		if len(out) > 64 || len(out) > 0 && (out[1] != opOACK || bytes.Count(out[2:], []byte{0})%2 != 0) {
 			t.Fatalf("%q from %+v", out, r)
-		}
-		if r.negotiated(size) != (again.blksize != 0 || again.tsize) {
-			t.Fatalf("negotiated %v, %q", r.negotiated(size), out)
 		}
 	})
+}
+
+// FuzzTransfer: whatever comes to a transfer's port, a sender never sends more than it has nor anything but blocks of the
+// agreed size in their order, and a receiver never takes more than it may.
+func FuzzTransfer(f *testing.F) {
+	f.Add([]byte("\x00\x04\x00\x00|\x00\x04\x00\x01|\x00\x04\x00\x01|\x00\x05\x00\x01x"), uint16(512), false)
+	f.Add([]byte("\x00\x03\x00\x01hello|\x00\x03\x00\x01hello|\x00\x03\x00\x02|\x00\x03"), uint16(8), true)
+	f.Fuzz(func(t *testing.T, script []byte, blksize uint16, ascii bool) {
+		asked := request{name: "f", netascii: ascii, blksize: max(8, int(blksize))}
+		body := bytes.Repeat([]byte("line\n"), 500)
+		from := newSender(asked, nil, bytes.NewReader(body), int64(len(body)), 1468)
+		file := &room{left: 100}
+		to := newReceiver(asked, file, 1468)
+		if err := from.begin(); err != nil {
+			t.Fatal(err)
+		}
+		for p := range bytes.SplitSeq(script, []byte("|")) {
+			if len(p) < 2 {
+				continue
+			}
+			block := from.block
+			switch n, _ := from.hear(p); n {
+			case toil:
+				if err := from.work(); err != nil {
+					t.Fatal(err)
+				}
+				fallthrough
+			case say:
+				if out := from.packet(); from.block != block+1 || len(out) > 4+from.size || binary.BigEndian.Uint16(out[2:]) != from.block || from.sent > int64(len(body)) {
+					t.Fatalf("block %d after %d, %d bytes, %d in all", from.block, block, len(out), from.sent)
+				}
+			}
+			if n, err := to.hear(p); n == toil && err == nil {
+				_ = to.work()
+			}
+			if file.left < 0 {
+				t.Fatal("more was written than fits")
+			}
+		}
+		from.free()
+	})
+}
+
+// room is a file of limited size.
+type room struct{ left int64 }
+
+func (r *room) Left() int64 { return r.left }
+
+func (r *room) Write(p []byte) (int, error) {
+	if r.left -= int64(len(p)); r.left < 0 {
+		return 0, provision.ErrTooLarge
+	}
+	return len(p), nil
 }

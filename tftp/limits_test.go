@@ -81,34 +81,115 @@ func TestF16OnePacketAndItsResends(t *testing.T) {
 	}
 }
 
-// A flood of idle requests from one address takes what it may take, and the others are served beside it.
-func TestF16Flood(t *testing.T) {
-	s := start(t, Config{Resend: time.Minute, Grace: time.Millisecond}, file("hello"))
-	flood := newPhone(t, "127.0.0.2")
-	for i := range 5000 {
-		flood.send(s.addr, rrq(fmt.Sprint("f", i), "octet"))
-		if i%100 == 99 { // the kernel's buffer is not what is tested
-			n := uint64(i + 1)
-			waitFor(t, func() bool { st := s.Stats(); return uint64(st.Active)+st.Limited == n })
+// flood sends n requests of which none will ever be acknowledged.
+func (p *phone) flood(s *running, n int) {
+	p.t.Helper()
+	before := s.Stats()
+	for i := range n {
+		p.send(s.addr, rrq(fmt.Sprint("f", i), "octet"))
+		if sent := uint64(i + 1); sent%100 == 0 || i+1 == n { // the kernel's buffer is not what is tested
+			waitFor(p.t, func() bool {
+				st := s.Stats()
+				return uint64(st.Active-before.Active)+st.Limited-before.Limited == sent
+			})
 		}
 	}
+}
+
+// proven answers everything with the same bytes to somebody who has proved who they are.
+func proven(body string) *answers {
+	return &answers{f: func(provision.Request) provision.Answer {
+		return provision.Answer{Outcome: provision.Served, Kind: "device", Body: []byte(body), Size: int64(len(body)), Proof: provision.ProofLease}
+	}}
+}
+
+// hello takes a file in one block.
+func (p *phone) hello(s *running) {
+	p.t.Helper()
+	p.send(s.addr, rrq("own", "octet"))
+	if got, _ := p.rest(512); got != "hello" {
+		p.t.Errorf("%q", got)
+	}
+	for r := s.reported(p.t); r.req.Name != "own"; r = s.reported(p.t) {
+		if !errors.Is(r.err, ErrCrowded) {
+			p.t.Errorf("%s: %v", r.req.Name, r.err)
+		}
+	}
+}
+
+// A flood of idle requests takes what an address may take, and what all may take, and phones are served beside it: those of
+// other addresses, and of its own.
+func TestF16Flood(t *testing.T) {
+	s := start(t, Config{Resend: time.Minute, Grace: time.Millisecond}, proven("hello"))
+	newPhone(t, "127.0.0.2").flood(s, 5000)
 	if st := s.Stats(); st.Active != 512 || st.Limited != 5000-512 {
 		t.Errorf("%+v", st)
 	}
-	p := newPhone(t, "127.0.0.3")
-	p.send(s.addr, rrq("f", "octet"))
-	if got, _ := p.rest(512); got != "hello" {
-		t.Errorf("%q", got)
+	newPhone(t, "127.0.0.3").hello(s)
+	newPhone(t, "127.0.0.2").hello(s)
+	newPhone(t, "127.0.0.4").flood(s, 600)
+	newPhone(t, "127.0.0.5").flood(s, 600)
+	if st := s.Stats(); st.Active != 1024 {
+		t.Errorf("%+v", st)
 	}
-	second := newPhone(t, "127.0.0.4")
-	for i := range 600 {
-		second.send(s.addr, rrq(fmt.Sprint("g", i), "octet"))
-		if i%100 == 99 {
-			n := uint64(5000 + i + 1)
-			waitFor(t, func() bool { st := s.Stats(); return uint64(st.Active)+st.Limited == n })
+	newPhone(t, "127.0.0.6").hello(s)
+	newPhone(t, "127.0.0.2").hello(s)
+}
+
+// Files that anybody gets can't take the places of phones that have proved who they are.
+func TestF16Unproven(t *testing.T) {
+	s := start(t, Config{Resend: time.Minute, Grace: time.Millisecond}, &answers{f: func(r provision.Request) provision.Answer {
+		if r.Name == "own" {
+			return proven("hello").f(r)
+		}
+		return file(strings.Repeat("x", 1000)).f(r)
+	}})
+	var all []*phone
+	for i := range 600 { // alive: each has acknowledged a block, and could go on for half an hour
+		p := newPhone(t, fmt.Sprint("127.0.0.", 2+i%2))
+		p.send(s.addr, rrq("ringtone.wav", "octet"))
+		if i < 512 {
+			p.must(3)
+			p.ack(1)
+			p.must(3)
+			all = append(all, p)
 		}
 	}
-	waitFor(t, func() bool { return s.Stats().Active == 1024 })
+	waitFor(t, func() bool { st := s.Stats(); return st.Limited == 600-512 && st.Active == 512 })
+	newPhone(t, "127.0.0.2").hello(s)
+	newPhone(t, "127.0.0.9").hello(s)
+	for _, p := range all {
+		p.ack(2)
+	}
+	waitFor(t, func() bool { return s.Stats().Active == 0 })
+}
+
+// When all transfers are alive a further request is dropped silently, and none of them is harmed.
+func TestF16AllAlive(t *testing.T) {
+	s := start(t, Config{MaxTransfers: 4, MaxPerAddress: 2, MaxUnproven: 4}, file(strings.Repeat("x", 1000)))
+	var all []*phone
+	for _, ip := range []string{"127.0.0.2", "127.0.0.2", "127.0.0.3", "127.0.0.4"} {
+		p := newPhone(t, ip)
+		p.send(s.addr, rrq("f", "octet"))
+		p.must(3)
+		p.ack(1)
+		p.must(3)
+		all = append(all, p)
+	}
+	for _, ip := range []string{"127.0.0.2", "127.0.0.5"} {
+		p := newPhone(t, ip)
+		p.send(s.addr, rrq("f", "octet"))
+		p.silent(50 * time.Millisecond)
+	}
+	if st := s.Stats(); st.Limited != 2 || st.Active != 4 {
+		t.Errorf("%+v", st)
+	}
+	for _, p := range all {
+		p.ack(2)
+		if r := s.reported(t); r.err != nil {
+			t.Error(r.err)
+		}
+	}
 }
 
 func TestF16Allow(t *testing.T) {

@@ -28,14 +28,13 @@ type refusal struct {
 var (
 	refuseNotFound = refusal{1, "file not found"}
 	refuseUpload   = refusal{2, "uploads are not taken"}
-	refuseLarge    = refusal{3, textLarge}
+	refuseRoom     = refusal{3, "there is no room for the file"}
+	refuseLarge    = refusal{3, "the file is too large"}
 	refuseIllegal  = refusal{4, "illegal request"}
 	refuseMode     = refusal{4, "mode is neither octet nor netascii"}
+	refuseStranger = refusal{5, "unknown transfer"}
 	refuseOptions  = refusal{8, "option given twice"}
 )
-
-// textLarge is also what the library sends when an upload turns out too large on the way.
-const textLarge = "the file is too large"
 
 // packet is the refusal as it goes onto the wire.
 func (r refusal) packet() []byte {
@@ -94,7 +93,7 @@ func parse(p []byte) (r request, refused refusal, ok bool) {
 // options reads names and values. Unknown options and values out of range are as good as not given (RFC 2347). It is
 // false for an option given twice, which RFC 2347 forbids.
 func (r *request) options(fields [][]byte) bool {
-	var blksize bool
+	var blksize, tsize bool
 	for ; len(fields) >= 2; fields = fields[2:] {
 		value := string(fields[1])
 		switch strings.ToLower(string(fields[0])) {
@@ -107,11 +106,12 @@ func (r *request) options(fields [][]byte) bool {
 				r.blksize = n
 			}
 		case "tsize":
-			if r.tsize {
+			if tsize {
 				return false
 			}
-			r.tsize = true
-			if n, err := strconv.ParseInt(value, 10, 64); err == nil && r.write {
+			tsize = true
+			n, err := strconv.ParseInt(value, 10, 64)
+			if r.tsize = !r.write || err == nil && n >= 0; r.tsize && r.write { // of a read it only says that it is asked for
 				r.size = n
 			}
 		}
@@ -132,36 +132,29 @@ func badName(name string) string {
 	return ""
 }
 
-// forLibrary prints the request as the library handles it well: id instead of the name, mode and options in lower case,
-// only options that will be agreed to, and the true size as tsize, which the library repeats.
-func (r *request) forLibrary(id uint64, size int64) []byte {
-	op := uint16(opRRQ)
-	if r.write {
-		op = opWRQ
+// agreed is the size of the blocks, of which the largest that may be agreed to is most.
+func (r *request) agreed(most int) int {
+	if r.blksize == 0 {
+		return 512
 	}
-	b := binary.BigEndian.AppendUint16(make([]byte, 0, 80), op)
-	b = append(strconv.AppendUint(b, id, 10), 0)
-	if r.netascii {
-		b = append(b, "netascii\x00"...)
-	} else {
-		b = append(b, "octet\x00"...)
+	return min(r.blksize, most)
+}
+
+// oack appends the OACK that agrees to what was asked, in a fixed order, or nothing when there is nothing to agree to
+// (F03). size is the file's; with netascii, where more bytes than that are sent, it stays unsaid.
+func (r *request) oack(b []byte, most int, size int64) []byte {
+	tsize := r.tsize && (r.write || !r.netascii)
+	if r.blksize == 0 && !tsize {
+		return b
 	}
-	opt := func(name string, v int64) {
-		b = append(append(b, name...), 0)
-		b = append(strconv.AppendInt(b, v, 10), 0)
+	b = binary.BigEndian.AppendUint16(b, opOACK)
+	if r.blksize != 0 {
+		b = append(b, "blksize\x00"...)
+		b = append(strconv.AppendInt(b, int64(r.agreed(most)), 10), 0)
 	}
-	if r.agreesBlksize() {
-		opt("blksize", int64(r.blksize))
-	}
-	if r.agreesTsize(size) {
-		opt("tsize", size)
+	if tsize {
+		b = append(b, "tsize\x00"...)
+		b = append(strconv.AppendInt(b, size, 10), 0)
 	}
 	return b
 }
-
-// The options that the library agrees to, given the size of the file.
-func (r *request) agreesBlksize() bool         { return r.blksize >= 512 }
-func (r *request) agreesTsize(size int64) bool { return r.tsize && size > 0 && !r.netascii && !r.write }
-
-// negotiated tells whether an OACK will go before the first block.
-func (r *request) negotiated(size int64) bool { return r.agreesBlksize() || r.agreesTsize(size) }

@@ -24,7 +24,15 @@ func TestF01NewPort(t *testing.T) {
 		}
 		p.fail(0, "enough")
 	}
-	// A refusal comes from the very address that was asked, although the route would give another.
+	// A file comes from the very address that was asked, although the route would give another; so does a refusal.
+	for _, opts := range [][]string{{"octet"}, {"octet", "blksize", "1024"}} {
+		p := newPhone(t, "127.0.0.1")
+		p.send(netip.AddrPortFrom(netip.MustParseAddr("127.0.0.9"), s.addr.Port()), rrq("f", opts...))
+		if p.recv(5*time.Second) == nil || p.peer.Port() == s.addr.Port() || p.peer.Addr().String() != "127.0.0.9" {
+			t.Errorf("%v: answered by %v", opts, p.peer)
+		}
+		p.fail(0, "enough")
+	}
 	n := start(t, Config{}, outcome(provision.NotFound))
 	p := newPhone(t, "127.0.0.1")
 	p.send(netip.AddrPortFrom(netip.MustParseAddr("127.0.0.9"), n.addr.Port()), rrq("f", "octet"))
@@ -79,7 +87,8 @@ func TestF03Options(t *testing.T) {
 		{[]string{"tsize", "77"}, map[string]string{"tsize": "2000"}},
 		{[]string{"tsize", "0", "timeout", "3", "x", "y"}, map[string]string{"tsize": "2000"}},
 		{[]string{"tsize", "0", "blksize", "ten"}, map[string]string{"tsize": "2000"}},
-		{[]string{"tsize", "0", "blksize", "100"}, map[string]string{"tsize": "2000"}},
+		{[]string{"tsize", "0", "blksize", "7"}, map[string]string{"tsize": "2000"}},
+		{[]string{"tsize", "0", "blksize", "100"}, map[string]string{"tsize": "2000", "blksize": "100"}},
 		{[]string{"tsize", "0", "blksize", "99999"}, map[string]string{"tsize": "2000"}},
 		{[]string{"tsize", "0", "blksize"}, map[string]string{"tsize": "2000"}},
 	} {
@@ -99,7 +108,7 @@ func TestF03Options(t *testing.T) {
 	// Nothing to agree to: no OACK at all.
 	s := start(t, Config{}, file("hello"))
 	p := newPhone(t, "127.0.0.1")
-	p.send(s.addr, rrq("f", "octet", "timeout", "3", "blksize", "100"))
+	p.send(s.addr, rrq("f", "octet", "timeout", "3", "blksize", "7"))
 	if got, _ := p.rest(512); got != "hello" {
 		t.Errorf("%q", got)
 	}
@@ -206,12 +215,18 @@ func TestF08ForeignPort(t *testing.T) {
 	p.must(3)
 	stranger.send(p.peer, []byte("\x00\x04\x00\x01"))
 	stranger.send(p.peer, []byte("\x00\x05\x00\x00die\x00"))
-	p.silent(100 * time.Millisecond)
+	if b := stranger.must(5); b[3] != 5 { // to the ACK; an ERROR is never answered
+		t.Errorf("a stranger got %q", b)
+	}
+	stranger.silent(50 * time.Millisecond)
+	p.silent(50 * time.Millisecond)
 	p.ack(1)
 	if got, _ := p.rest(512); len(got) != 488 {
 		t.Errorf("%d bytes", len(got))
 	}
-	stranger.silent(10 * time.Millisecond)
+	if r := s.reported(t); r.err != nil {
+		t.Error(r.err)
+	}
 }
 
 func TestF09LastAckLost(t *testing.T) {

@@ -1,16 +1,17 @@
 package tftp
 
 import (
+	"container/list"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	pin "github.com/pin/tftp/v3"
 
 	"plugtone/provision"
 )
@@ -21,16 +22,17 @@ type Server struct {
 	answer  Answerer
 	observe Observer
 
-	queue    chan *transfer // admitted, waiting for a worker; never full, since admission counts those in it
-	hand     *handoff
-	stopping atomic.Bool    // the grace time is over
-	reports  sync.WaitGroup // observers being told
+	queue     chan *transfer // what workers are to do; its room is that of all transfers, so that hardly anybody waits
+	quit      chan struct{}  // closed when they are to do no more
+	loop      *loop
+	transfers sync.WaitGroup // admitted and not yet reported
 
-	mu      sync.Mutex
-	lastID  uint64
-	byID    map[uint64]*transfer
-	byKey   map[key]*transfer
-	perAddr map[netip.Addr]int
+	mu       sync.Mutex
+	active   map[*transfer]bool
+	byKey    map[key]*transfer
+	perAddr  map[netip.Addr]int
+	idle     *list.List // transfers whose phone hasn't been heard of, the oldest first
+	unproven int        // transfers of requesters who have proved nothing
 
 	duplicates, foreign, broadcast, limited, malformed atomic.Uint64
 }
@@ -51,11 +53,8 @@ func New(cfg Config, a Answerer, o Observer) (*Server, error) {
 	}
 	return &Server{
 		cfg: cfg, answer: a, observe: o,
-		queue:   make(chan *transfer, cfg.MaxTransfers),
-		hand:    newHandoff(&net.UDPAddr{IP: net.IPv4zero, Port: 69}),
-		byID:    map[uint64]*transfer{},
-		byKey:   map[key]*transfer{},
-		perAddr: map[netip.Addr]int{},
+		queue: make(chan *transfer, 2*cfg.MaxTransfers), quit: make(chan struct{}),
+		active: map[*transfer]bool{}, byKey: map[key]*transfer{}, perAddr: map[netip.Addr]int{}, idle: list.New(),
 	}, nil
 }
 
@@ -65,14 +64,14 @@ type Stats struct {
 	Duplicates uint64 // requests that repeat one that is being served
 	Foreign    uint64 // requests from addresses that Config.Allow refuses
 	Broadcast  uint64 // requests sent to a broadcast or multicast address
-	Limited    uint64 // requests beyond MaxTransfers or MaxPerAddress
+	Limited    uint64 // requests beyond MaxTransfers, MaxPerAddress or MaxUnproven, whether they found a place or not
 	Malformed  uint64 // packets that are no request
 }
 
 // Stats returns the counts.
 func (s *Server) Stats() Stats {
 	s.mu.Lock()
-	active := len(s.byID)
+	active := len(s.active)
 	s.mu.Unlock()
 	return Stats{
 		Active: active, Duplicates: s.duplicates.Load(), Foreign: s.foreign.Load(),
@@ -92,18 +91,15 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 	if err != nil {
 		return err
 	}
+	if s.loop, err = newLoop(s); err != nil {
+		return err
+	}
 	answering, giveUp := context.WithCancel(context.WithoutCancel(ctx))
 	defer giveUp()
-	lib := s.library()
-	go lib.Serve(s.hand)
-	var workers, readers sync.WaitGroup
 	for range s.cfg.Workers {
-		workers.Go(func() {
-			for t := range s.queue {
-				s.serve(answering, t)
-			}
-		})
+		go s.worker(answering)
 	}
+	var readers sync.WaitGroup
 	failed := make(chan error, len(fronts))
 	for _, f := range fronts {
 		readers.Go(func() {
@@ -121,40 +117,39 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 		f.interrupt()
 	}
 	readers.Wait()
-	close(s.queue)
-	done := make(chan struct{})
-	go func() {
-		workers.Wait()
-		lib.Shutdown()
-		close(done)
-	}()
-	s.drain(done, func() {
-		giveUp()
-		go lib.Shutdown()
-	})
+	s.drain(giveUp)
 	return err
 }
 
 // drain waits for the transfers, and after the grace time reports the rest as stopped.
-func (s *Server) drain(done <-chan struct{}, giveUp func()) {
+func (s *Server) drain(giveUp func()) {
 	grace := time.NewTimer(s.cfg.Grace)
 	defer grace.Stop()
+	done := make(chan struct{})
+	go func() {
+		s.transfers.Wait()
+		close(done)
+	}()
 	select {
 	case <-done:
 	case <-grace.C:
-		s.stopping.Store(true)
 		giveUp()
-		s.mu.Lock()
-		rest := make([]*transfer, 0, len(s.byID))
-		for _, t := range s.byID {
-			rest = append(rest, t)
-		}
-		s.mu.Unlock()
-		for _, t := range rest {
-			s.finish(t, ErrStopped)
-		}
 	}
-	s.reports.Wait()
+	s.loop.close()
+	close(s.quit)
+	for len(s.queue) > 0 {
+		t := <-s.queue
+		t.letGo()
+		s.finish(t, ErrStopped)
+	}
+	// What is left is in the hands of workers that wait for an answer: whatever it will be, the transfer is over.
+	s.mu.Lock()
+	rest := slices.Collect(maps.Keys(s.active))
+	s.mu.Unlock()
+	for _, t := range rest {
+		s.finish(t, ErrStopped)
+	}
+	<-done
 }
 
 // open takes the given sockets and opens the others. What it returns is to be closed, also beside an error.
@@ -173,20 +168,7 @@ func (s *Server) open(ctx context.Context) (fronts []*front, err error) {
 	return fronts, nil
 }
 
-// library sets up pin/tftp as its facts ask for: no backoff (it would sleep before each resend), our block size in place
-// of the one it finds out for sockets that it knows.
-func (s *Server) library() *pin.Server {
-	lib := pin.NewServer(s.transfer, s.upload)
-	lib.SetTimeout(s.cfg.Resend)
-	lib.SetRetries(s.cfg.Retries)
-	lib.SetBackoff(func(int) time.Duration { return 0 })
-	lib.SetBlockSizeNegotiation(false)
-	lib.SetBlockSize(s.cfg.BlockSize)
-	lib.SetHook(hook{s})
-	return lib
-}
-
-// read is the loop of one socket. It never waits for anything but packets.
+// read is the loop of one socket.
 func (s *Server) read(f *front) error {
 	const patience = 100 // errors in a row: the socket is dead, and reading on would spin
 	for bad := 0; ; {
@@ -233,6 +215,37 @@ func (s *Server) receive(f *front, p []byte, from, local netip.AddrPort, unicast
 	}
 }
 
+// worker does what may take time.
+func (s *Server) worker(ctx context.Context) {
+	for {
+		select {
+		case t := <-s.queue:
+			s.handle(ctx, t)
+		case <-s.quit:
+			return
+		}
+	}
+}
+
+// handle takes a transfer one step further, proof against what panics in files and folders.
+func (s *Server) handle(ctx context.Context, t *transfer) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.cfg.Log.Error("tftp: panic in transfer", "file", t.asked.name, "addr", t.key.from, "panic", v)
+			t.close()
+			s.finish(t, fmt.Errorf("panic: %v", v))
+		}
+	}()
+	switch t.stage {
+	case stageAsked:
+		s.serve(ctx, t)
+	case stageWork:
+		s.work(t)
+	case stageOver:
+		s.over(t, t.err)
+	}
+}
+
 // serve asks for the answer and sees that it is sent.
 func (s *Server) serve(ctx context.Context, t *transfer) {
 	var a provision.Answer
@@ -249,38 +262,28 @@ func (s *Server) serve(ctx context.Context, t *transfer) {
 		s.finish(t, a.Err) // silence: the phone asks again
 	case a.Silent:
 		s.finish(t, nil)
-	case t.asked.write && a.Outcome == provision.Received:
-		t.deadline = t.req.Time.Add(s.cfg.TransferTime)
-		s.start(t)
+	case a.Outcome == provision.Received, a.Outcome == provision.Served && !t.asked.write:
+		err := ErrCrowded
+		if s.begun(t) {
+			err = s.start(t, a)
+		}
+		if err != nil {
+			s.over(t, err)
+		}
 	case t.asked.write:
-		t.closeContent()
+		t.letGo()
 		why := refuseUpload
 		if a.Outcome == provision.Rejected {
 			why = refuseLarge
 		}
 		s.refuse(t, why, ErrNoUpload)
-	case a.Outcome == provision.Served:
-		t.size, t.deadline = int64(len(a.Body)), t.req.Time.Add(s.cfg.TransferTime)
-		if a.Content != nil {
-			t.size, t.deadline = a.Size, t.req.Time.Add(s.cfg.StaticTime)
-		}
-		s.start(t)
 	default:
 		s.refuse(t, refuseNotFound, nil)
 	}
 }
 
-// start hands a transfer to the library.
-func (s *Server) start(t *transfer) {
-	packet := t.asked.forLibrary(t.id, t.size)
-	if !s.hand.give(handed{t.id, packet, net.UDPAddrFromAddrPort(t.from)}) {
-		t.closeContent()
-		s.finish(t, ErrStopped)
-	}
-}
-
 func (s *Server) refuse(t *transfer, r refusal, err error) {
-	t.front.write(r.packet(), t.local, t.from)
+	t.front.write(r.packet(), t.local, t.key.from)
 	s.finish(t, err)
 }
 

@@ -1,24 +1,25 @@
 // Package tftp serves phones' files over TFTP (RFC 1350, 2347, 2348, 2349). It knows no files: every name goes to an
 // Answerer, and what comes back is sent, refused or met with silence.
 //
-// Transfers are carried by github.com/pin/tftp/v3 in multi-port mode. In front of it stands a guard that owns port 69: it
-// reads the requests, drops what is forged, doubled or too much, asks the Answerer, sends refusals itself, and hands the
-// library only requests that have bytes, rewritten so that the library meets nothing but what it handles well.
+// A guard reads the requests on port 69: it drops what is forged, doubled or too much, asks the Answerer, and sends refusals
+// itself. Transfers have a socket each and are carried by one thread that waits for all of them (loop), because the boot of a
+// whole site is many short transfers at once: a packet costs two system calls and wakes nobody. Whatever might have to wait,
+// for the disk or an observer, is done by workers meanwhile, so that no transfer holds up another.
 //
-// What differs from the RFCs, or from what one might expect, because the library is as it is:
-//   - The source address of a transfer is the one that the kernel's route to the phone gives, not the one the phone asked
-//     (F01). They differ only on a host with several addresses in the phone's subnet. Refusals do come from the asked address.
+// github.com/pin/tftp/v3 carried them before. It gives each transfer a goroutine, which is parked and woken for each packet
+// under a deadline of its own; measured, it needed twice dnsmasq's CPU time for a file of 10 kB, nearly all of it out of our
+// reach, and it can't give an error code, choose its source address or answer strangers. Its netascii is still used here,
+// and all of it as the client in tests and simulated phones.
+//
+// What differs from the RFCs, or from what one might expect:
 //   - The options timeout (RFC 2349) and windowsize (RFC 7440) are never accepted: they are missing from the OACK (F14).
-//   - A blksize below 512 is left out of the OACK, so that 512 is used; RFC 2348 would allow to accept it.
-//   - tsize is left out for an empty file, and with netascii, where the size on the wire isn't the size of the file.
-//   - The options of an OACK come in random order (F03).
-//   - Packets from a foreign port within a transfer are ignored, not answered with error 5 (F08).
-//   - Resends come each second, without growing distances (F05); the phone's patience is shorter than any backoff.
+//   - tsize is left out with netascii, where the size on the wire isn't the size of the file.
+//   - Packets are sent again after 1, 1, 2, 2 and 3 s (F05): a backoff that stays within the 2 to 4 s that phones wait.
 //   - A transfer that fails halfway, by our fault or by the phone's silence, ends without an ERROR packet.
-//   - The last ACK of an upload isn't repeated when it is lost: the phone may report a failure, but its file is kept.
-//   - An upload's port is learnt from its first DATA, from the address that asked; RFC 1350 would hold it to the port that asked.
 //   - A file of one block that is never acknowledged counts as failed even when only its ACK was lost, because nothing tells
-//     it from a forged request (F09).
+//     it from a forged request (F09). With options there is an ACK of the OACK before it, and it counts as fetched.
+//   - Requests beyond the limits of F16 take the places of those that have waited longest for a first sign of life, so that
+//     forged ones can't keep phones out; only when all that are left are alive is a request dropped.
 package tftp
 
 import (
@@ -49,6 +50,7 @@ var (
 	ErrTimeout  = errors.New("the phone stopped answering")        // after all resends
 	ErrTooLong  = errors.New("the transfer took too long")         // Config.TransferTime or Config.StaticTime
 	ErrStopped  = errors.New("the server stopped during transfer") // the grace time of the shutdown is over
+	ErrCrowded  = errors.New("too many transfers at once")         // the phone had given no sign of life, or proved nothing
 	ErrNoUpload = errors.New("the upload is not taken")            // a WRQ that was refused
 )
 
@@ -64,9 +66,10 @@ type Config struct {
 
 	MaxTransfers  int           // 1024: transfers and waiting requests in all
 	MaxPerAddress int           // 512: of which one address may hold; a whole site can be one address
-	Workers       int           // 16: requests answered at the same time
-	BlockSize     int           // 1468: largest blksize agreed to, fits Ethernet without fragments
-	Resend        time.Duration // 1s: silence after which a packet is sent again
+	MaxUnproven   int           // half of MaxTransfers: of which those may hold who have proved nothing, for files that anybody gets
+	Workers       int           // 16: requests answered, and disks waited for, at the same time
+	BlockSize     int           // 1468: largest blksize agreed to, fits Ethernet without fragments; at most 32768
+	Resend        time.Duration // 1s: silence after which a packet is sent again the first time
 	Retries       int           // 5: how often
 	TransferTime  time.Duration // 2m: the longest a rendered file may take
 	StaticTime    time.Duration // 30m: the longest a streamed file (firmware) may take
@@ -92,6 +95,7 @@ func (c *Config) setDefaults() {
 	}
 	def(&c.MaxTransfers, 1024)
 	def(&c.MaxPerAddress, 512)
+	def(&c.MaxUnproven, (c.MaxTransfers+1)/2)
 	def(&c.Workers, 16)
 	def(&c.BlockSize, 1468)
 	def(&c.Retries, 5)
@@ -122,13 +126,13 @@ func (c *Config) check() error {
 	if c.Now == nil {
 		fault("no clock")
 	}
-	if c.BlockSize < 512 || c.BlockSize > 65464 {
-		fault("block size %d is not within 512 to 65464", c.BlockSize)
+	if c.BlockSize < 512 || c.BlockSize > chunkSize {
+		fault("block size %d is not within 512 to %d", c.BlockSize, chunkSize)
 	}
 	for _, n := range []struct {
 		name string
 		n    int
-	}{{"max transfers", c.MaxTransfers}, {"max per address", c.MaxPerAddress}, {"workers", c.Workers}, {"retries", c.Retries}} {
+	}{{"max transfers", c.MaxTransfers}, {"max per address", c.MaxPerAddress}, {"max unproven", c.MaxUnproven}, {"workers", c.Workers}, {"retries", c.Retries}} {
 		if n.n < 1 {
 			fault("%s %d is less than 1", n.name, n.n)
 		}

@@ -1,18 +1,14 @@
 package tftp
 
 import (
-	"bufio"
-	"bytes"
+	"container/list"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/netip"
-	"strconv"
 	"sync/atomic"
 	"time"
 
-	pin "github.com/pin/tftp/v3"
+	"golang.org/x/sys/unix"
 
 	"plugtone/provision"
 )
@@ -23,21 +19,98 @@ type key struct {
 	name string
 }
 
-// transfer is a request from its admission to its end.
+// stage is what a worker has to do for a transfer.
+type stage uint8
+
+const (
+	stageAsked stage = iota // find the answer
+	stageWork               // read from or write to the disk
+	stageOver               // let go of what it holds and report it
+)
+
+// transfer is a request from its admission to its end. Whoever has it in hand, a worker or the loop, may change it; what
+// others look at is marked.
 type transfer struct {
-	id       uint64
 	key      key
-	from     netip.AddrPort
 	asked    request
 	front    *front
 	local    netip.AddrPort
 	req      provision.Request
-	answer   provision.Answer // written by the worker under Server.mu
-	size     int64
+	stage    stage
 	deadline time.Time
-	sent     atomic.Int64
-	ending   atomic.Bool // the last block is on its way to a phone that has acknowledged something
-	done     bool        // reported; guarded by Server.mu
+	side     side
+	err      error // why it is over
+
+	fd      int                // the socket, which is the transfer's alone (F01); 0: none
+	to      unix.SockaddrInet4 // the phone
+	tries   int                // how often the packet has been sent again
+	again   time.Time          // when it will be, or when the dallying ends
+	alive   bool               // the phone has answered from where it says that it is
+	dallies bool               // reported; only a repeated last block is answered
+	unsent  error              // the last packet that the kernel refused
+
+	answer  provision.Answer // changed under Server.mu
+	idle    *list.Element    // in Server.idle; guarded by Server.mu
+	proven  bool             // not among Server.unproven; guarded by Server.mu
+	counted bool             // among the transfers; guarded by Server.mu
+	done    bool             // reported; guarded by Server.mu
+
+	sent    atomic.Int64
+	ending  atomic.Bool // the last block is on its way to a phone that has acknowledged something
+	crowded atomic.Bool // its place has been given away
+}
+
+// open gives a transfer its socket: a new port, of the address that was asked (F01).
+func (t *transfer) open() error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return fmt.Errorf("socket: %w", err)
+	}
+	t.fd = fd
+	var here unix.SockaddrInet4
+	if a := t.local.Addr(); a.Is4() {
+		here.Addr = a.As4()
+	}
+	if err := unix.Bind(fd, &here); err != nil {
+		t.close()
+		return fmt.Errorf("bind %s: %w", t.local.Addr(), err)
+	}
+	t.to = unix.SockaddrInet4{Port: int(t.key.from.Port()), Addr: t.key.from.Addr().As4()}
+	return nil
+}
+
+// send sends the packet that is due. What the kernel doesn't take is as good as lost on the way: it will be sent again.
+func (t *transfer) send() { t.unsent = unix.Sendto(t.fd, t.side.packet(), unix.MSG_DONTWAIT, &t.to) }
+
+func (t *transfer) close() {
+	if t.fd > 0 {
+		unix.Close(t.fd)
+		t.fd = 0
+	}
+}
+
+// hear is the protocol's, proof against panics: no packet may end the loop.
+func (t *transfer) hear(p []byte) (next next, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			next, err = end, fmt.Errorf("panic: %v", v)
+		}
+	}()
+	return t.side.hear(p)
+}
+
+// letGo gives back what the transfer holds.
+func (t *transfer) letGo() {
+	t.close()
+	if t.side != nil {
+		t.side.free()
+	}
+	if t.answer.Upload != nil {
+		t.answer.Upload.Abort() // nothing, when it has been kept
+	}
+	if t.answer.Content != nil {
+		t.answer.Content.Close()
+	}
 }
 
 // admit counts a request in, or says nil when it is a repetition or too much.
@@ -49,38 +122,112 @@ func (s *Server) admit(k key, r request) *transfer {
 		s.duplicates.Add(1)
 		return nil
 	}
-	if len(s.byID) >= s.cfg.MaxTransfers || s.perAddr[k.from.Addr()] >= s.cfg.MaxPerAddress {
-		s.limited.Add(1)
+	if !s.room(k.from.Addr()) {
 		return nil
 	}
-	s.lastID++
-	t := &transfer{id: s.lastID, key: k, from: k.from, asked: r}
-	s.byID[t.id], s.byKey[k] = t, t
+	t := &transfer{key: k, asked: r, counted: true, proven: true}
+	s.active[t], s.byKey[k] = true, t
 	s.perAddr[k.from.Addr()]++
+	s.transfers.Add(1)
 	return t
+}
+
+// room tells whether one more request of an address has its place (F16). When there is none, the transfer that has waited
+// longest for a phone's first sign of life gives up its own: it is forged, or its phone is gone. Server.mu is held.
+func (s *Server) room(a netip.Addr) bool {
+	own := s.perAddr[a] >= s.cfg.MaxPerAddress
+	if !own && len(s.active) < s.cfg.MaxTransfers {
+		return true
+	}
+	return s.crowd(func(t *transfer) bool { return !own || t.key.from.Addr() == a })
+}
+
+// crowd takes the place of the transfer that has waited longest, of those that may be taken. Server.mu is held.
+func (s *Server) crowd(may func(*transfer) bool) bool {
+	s.limited.Add(1)
+	for e := s.idle.Front(); e != nil; e = e.Next() {
+		if t := e.Value.(*transfer); may(t) {
+			t.crowded.Store(true) // the loop ends it
+			s.discount(t)
+			return true
+		}
+	}
+	return false
+}
+
+// begun counts a transfer among those that wait for their phone. It is false when the requester has proved nothing and
+// those who haven't have all places that they may have: a file that anybody gets must not keep phones from their own.
+func (s *Server) begun(t *transfer) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t.done {
+		return false
+	}
+	if t.answer.Proof == "" {
+		if s.unproven >= s.cfg.MaxUnproven && !s.crowd(func(t *transfer) bool { return !t.proven }) {
+			return false
+		}
+		t.proven = false
+		s.unproven++
+	}
+	t.idle = s.idle.PushBack(t)
+	return true
+}
+
+// heard notes that a phone is where it says.
+func (s *Server) heard(t *transfer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unlist(t)
+}
+
+func (s *Server) unlist(t *transfer) {
+	if t.idle != nil {
+		s.idle.Remove(t.idle)
+		t.idle = nil
+	}
+}
+
+// release gives up a transfer's place, before it is reported.
+func (s *Server) release(t *transfer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.discount(t)
+}
+
+// discount counts a transfer out. Server.mu is held.
+func (s *Server) discount(t *transfer) {
+	if !t.counted {
+		return
+	}
+	t.counted = false
+	s.unlist(t)
+	delete(s.active, t)
+	if s.byKey[t.key] == t {
+		delete(s.byKey, t.key)
+	}
+	if a := t.key.from.Addr(); s.perAddr[a] > 1 {
+		s.perAddr[a]--
+	} else {
+		delete(s.perAddr, a)
+	}
+	if !t.proven {
+		s.unproven--
+	}
 }
 
 // finish counts a transfer out and reports it; only the first call does.
 func (s *Server) finish(t *transfer, err error) {
 	s.mu.Lock()
+	s.discount(t)
 	if t.done {
 		s.mu.Unlock()
 		return
 	}
 	t.done = true
-	delete(s.byID, t.id)
-	if s.byKey[t.key] == t {
-		delete(s.byKey, t.key)
-	}
-	if a := t.from.Addr(); s.perAddr[a] > 1 {
-		s.perAddr[a]--
-	} else {
-		delete(s.perAddr, a)
-	}
 	answer := t.answer
-	s.reports.Add(1)
 	s.mu.Unlock()
-	defer s.reports.Done()
+	defer s.transfers.Done()
 	defer func() {
 		if v := recover(); v != nil {
 			s.cfg.Log.Error("tftp: panic in observer", "panic", v)
@@ -89,126 +236,92 @@ func (s *Server) finish(t *transfer, err error) {
 	s.observe(t.req, answer, t.sent.Load(), s.cfg.Now().Sub(t.req.Time), err)
 }
 
-// transfer is the library's read handler. It returns nil always: an error would be sent to the phone in words.
-func (s *Server) transfer(name string, rf io.ReaderFrom) error {
-	id, _ := strconv.ParseUint(name, 10, 64) // our own, see forLibrary
-	s.mu.Lock()
-	t := s.byID[id]
-	s.mu.Unlock()
-	if t != nil { // nil: the shutdown was faster
-		s.finish(t, s.send(t, rf))
+// start opens a transfer's socket, sends the first packet and gives it to the loop.
+func (s *Server) start(t *transfer, a provision.Answer) error {
+	t.deadline = t.req.Time.Add(s.cfg.TransferTime)
+	if t.asked.write {
+		t.side = newReceiver(t.asked, a.Upload, s.cfg.BlockSize)
+	} else {
+		size := int64(len(a.Body))
+		if a.Content != nil {
+			size, t.deadline = a.Size, t.req.Time.Add(s.cfg.StaticTime)
+		}
+		from := newSender(t.asked, a.Body, a.Content, size, s.cfg.BlockSize)
+		t.side = from
+		if err := from.begin(); err != nil {
+			return err
+		}
 	}
-	return nil
+	if err := t.open(); err != nil {
+		return err
+	}
+	return s.goOn(t, s.cfg.Resend)
 }
 
-// send lets the library carry the file, and says how it ended.
-func (s *Server) send(t *transfer, rf io.ReaderFrom) (err error) {
-	defer t.closeContent()
-	r := &reader{s: s, t: t, oack: t.asked.negotiated(t.size)}
-	if t.answer.Content != nil {
-		r.src = bufio.NewReaderSize(t.answer.Content, 32<<10)
-	} else {
-		r.src = bytes.NewReader(t.answer.Body)
-	}
-	defer func() {
-		switch v := recover().(type) {
-		case nil:
-		case quit:
-			if err = v.err; errors.Is(err, ErrTimeout) && r.eof && v.acked > 0 {
-				err = nil // everything was sent and only the last ACK is missing (F09)
+// goOn sends the packet that is due and lets the loop wait for what the phone says to it.
+func (s *Server) goOn(t *transfer, wait time.Duration) error {
+	t.send()
+	t.tries, t.again = 0, s.cfg.Now().Add(wait)
+	return s.loop.add(t)
+}
+
+// work is the slow part of a transfer. The last ACK of an upload leaves only when its file is kept, so that a phone which
+// believes that it is, is right; should that ACK be lost, the socket lingers to repeat it (RFC 1350, 6).
+func (s *Server) work(t *transfer) {
+	err := t.side.work()
+	if err == nil && t.asked.write && t.side.whole() {
+		if err = s.keep(t, nil); err == nil {
+			t.dallies = true
+			s.finish(t, nil)
+			if s.goOn(t, s.cfg.Resend*time.Duration(s.cfg.Retries)) != nil {
+				t.close()
 			}
-		default:
-			s.cfg.Log.Error("tftp: panic in transfer", "file", t.asked.name, "addr", t.from, "panic", v)
-			err = fmt.Errorf("panic: %v", v)
+			return
 		}
-	}()
-	_, err = rf.ReadFrom(r)
+	}
+	if err == nil {
+		t.sent.Store(t.side.bytes())
+		t.ending.Store(t.side.whole())
+		err = s.goOn(t, s.cfg.Resend)
+	}
+	if err != nil {
+		s.over(t, err)
+	}
+}
+
+// keep ends an upload, well or with err.
+func (s *Server) keep(t *transfer, err error) error {
+	a := t.answer
+	err = a.Receive(err)
+	t.sent.Store(a.Size)
+	s.mu.Lock()
+	t.answer = a
+	s.mu.Unlock()
 	return err
 }
 
-// closeContent lets go of what the transfer reads from or writes to.
-func (t *transfer) closeContent() {
-	if t.answer.Upload != nil {
-		t.answer.Upload.Abort() // nothing, when it has been kept
+// over ends a transfer.
+func (s *Server) over(t *transfer, err error) {
+	if t.answer.Upload != nil && err != nil {
+		err = s.keep(t, err)
 	}
-	if t.answer.Content != nil {
-		t.answer.Content.Close()
-	}
+	t.tell(err)
+	t.letGo()
+	s.finish(t, err)
 }
 
-// reader gives the library its bytes, and ends transfers that are too long or outlive the server.
-type reader struct {
-	s    *Server
-	t    *transfer
-	src  io.Reader
-	oack bool // an OACK precedes the first block, so the first read means that the phone lives
-	eof  bool
-}
-
-func (r *reader) Read(p []byte) (int, error) {
-	if r.s.stopping.Load() {
-		return 0, ErrStopped
-	}
-	if r.s.cfg.Now().After(r.t.deadline) { // F18
-		return 0, ErrTooLong
-	}
-	n, err := r.src.Read(p)
-	sent := r.t.sent.Add(int64(n))
-	if err == io.EOF {
-		r.eof = true
-		r.t.ending.Store(r.oack || sent >= 512)
-	}
-	return n, err
-}
-
-// quit is what the hook panics with, so that the library sends no ERROR of its own (F02): it calls the hook first, and
-// closes its socket on the way up to send, which recovers.
-type quit struct {
-	err   error
-	acked int
-}
-
-// hook is told by the library how transfers end.
-type hook struct{ s *Server }
-
-// OnSuccess has nothing to do: send sees ReadFrom return.
-func (hook) OnSuccess(pin.TransferStats) {}
-
-// OnFailure runs inside of send, but for one case: a request that the library couldn't start, because there was no socket
-// for it. Then the statistics are empty and we are in its accept loop.
-func (h hook) OnFailure(stats pin.TransferStats, err error) {
-	if stats.Filename == "" {
-		h.s.unstarted(err)
+// tell sends the phone an ERROR when it is its own file that is the matter. Faults of ours are silence.
+func (t *transfer) tell(err error) {
+	var r refusal
+	switch {
+	case t.fd == 0:
+		return
+	case errors.Is(err, provision.ErrTooLarge):
+		r = refuseLarge
+	case errors.Is(err, provision.ErrUploadRoom):
+		r = refuseRoom
+	default:
 		return
 	}
-	if errors.As(err, new(told)) {
-		return // the library shall say it
-	}
-	panic(quit{why(err), stats.DatagramsAcked})
-}
-
-// unstarted ends the request that the library took last.
-func (s *Server) unstarted(err error) {
-	s.mu.Lock()
-	t := s.byID[s.hand.last]
-	s.mu.Unlock()
-	if t != nil {
-		t.closeContent()
-		s.finish(t, fmt.Errorf("start transfer: %w", err))
-	}
-}
-
-// why sorts the library's errors: ours come back as they are, the network's are of package net, and the rest is an ERROR
-// packet of the phone, in whose text anything may stand.
-func why(err error) error {
-	var op *net.OpError
-	switch {
-	case errors.Is(err, ErrStopped), errors.Is(err, ErrTooLong):
-		return err
-	case errors.As(err, &op) && op.Timeout():
-		return ErrTimeout
-	case errors.As(err, &op):
-		return err
-	}
-	return fmt.Errorf("%w: %.80q", ErrAborted, err.Error())
+	_ = unix.Sendto(t.fd, r.packet(), unix.MSG_DONTWAIT, &t.to)
 }

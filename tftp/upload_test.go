@@ -125,7 +125,7 @@ func TestUploadTooLarge(t *testing.T) {
 	p.must(4)
 	p.data(1, strings.Repeat("x", 512))
 	p.send(p.peer, append([]byte{0, 3, 0, 2}, strings.Repeat("x", 512)...))
-	if b := p.must(5); !strings.Contains(string(b), textLarge) {
+	if b := p.must(5); !strings.Contains(string(b), refuseLarge.text) {
 		t.Errorf("%q", b)
 	}
 	if r := s.reported(t); r.ans.Outcome != provision.Rejected || !errors.Is(r.err, provision.ErrTooLarge) {
