@@ -42,7 +42,7 @@ func (l *loop) add(t *transfer) error {
 	if l.stopped {
 		return ErrStopped
 	}
-	if err := unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, t.fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(t.fd)}); err != nil {
+	if err := unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, t.sock.fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(t.sock.fd)}); err != nil {
 		return fmt.Errorf("epoll: %w", err)
 	}
 	l.coming = append(l.coming, t)
@@ -92,7 +92,7 @@ func (l *loop) collect() (stop, idle bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, t := range l.coming {
-		l.mine[int32(t.fd)] = t
+		l.mine[int32(t.sock.fd)] = t
 	}
 	clear(l.coming)
 	l.coming = l.coming[:0]
@@ -103,7 +103,7 @@ func (l *loop) collect() (stop, idle bool) {
 
 // read takes one packet of a transfer's.
 func (l *loop) read(t *transfer, now time.Time) {
-	n, from, err := unix.Recvfrom(t.fd, l.buf, unix.MSG_DONTWAIT)
+	n, from, err := t.sock.recv(l.buf)
 	switch {
 	case err == unix.EAGAIN || err == unix.EINTR:
 		return
@@ -118,9 +118,9 @@ func (l *loop) read(t *transfer, now time.Time) {
 		return
 	}
 	p := l.buf[:n]
-	if a, ok := from.(*unix.SockaddrInet4); !ok || a.Addr != t.to.Addr || a.Port != t.to.Port {
-		if ok && binary.BigEndian.Uint16(p) != opERROR { // F08
-			_ = unix.Sendto(t.fd, refuseStranger.packet(), unix.MSG_DONTWAIT, a)
+	if from.Addr != t.sock.to.Addr || from.Port != t.sock.to.Port {
+		if binary.BigEndian.Uint16(p) != opERROR { // F08
+			_ = t.sock.sendTo(refuseStranger.packet(), &from)
 		}
 		return
 	}
@@ -146,7 +146,7 @@ func (l *loop) read(t *transfer, now time.Time) {
 		l.say(t, now)
 	case toil:
 		l.leave(t)
-		if err := unix.EpollCtl(l.epoll, unix.EPOLL_CTL_DEL, t.fd, nil); err != nil {
+		if err := unix.EpollCtl(l.epoll, unix.EPOLL_CTL_DEL, t.sock.fd, nil); err != nil {
 			l.s.cfg.Log.Error("tftp: epoll", "err", err)
 		}
 		t.stage = stageWork
@@ -170,7 +170,7 @@ func (l *loop) sweep(now time.Time, stop bool) {
 		case t.dallies:
 			if late || stop {
 				l.leave(t)
-				t.close()
+				t.sock.close()
 			}
 		case stop:
 			l.end(t, ErrStopped)
@@ -195,10 +195,10 @@ func (l *loop) sweep(now time.Time, stop bool) {
 func (l *loop) end(t *transfer, err error) {
 	l.leave(t)
 	t.tell(err)
-	t.close()
+	t.sock.close()
 	t.stage, t.err = stageOver, err
 	l.s.release(t)
 	l.s.queue <- t
 }
 
-func (l *loop) leave(t *transfer) { delete(l.mine, int32(t.fd)) }
+func (l *loop) leave(t *transfer) { delete(l.mine, int32(t.sock.fd)) }

@@ -232,7 +232,7 @@ func (s *Server) handle(ctx context.Context, t *transfer) {
 	defer func() {
 		if v := recover(); v != nil {
 			s.cfg.Log.Error("tftp: panic in transfer", "file", t.asked.name, "addr", t.key.from, "panic", v)
-			t.close()
+			t.sock.close()
 			s.finish(t, fmt.Errorf("panic: %v", v))
 		}
 	}()

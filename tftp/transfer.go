@@ -8,8 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"plugtone/provision"
 )
 
@@ -41,13 +39,12 @@ type transfer struct {
 	side     side
 	err      error // why it is over
 
-	fd      int                // the socket, which is the transfer's alone (F01); 0: none
-	to      unix.SockaddrInet4 // the phone
-	tries   int                // how often the packet has been sent again
-	again   time.Time          // when it will be, or when the dallying ends
-	alive   bool               // the phone has answered from where it says that it is
-	dallies bool               // reported; only a repeated last block is answered
-	unsent  error              // the last packet that the kernel refused
+	sock    socket    // the transfer's alone, on a new port of the address that was asked (F01)
+	tries   int       // how often the packet has been sent again
+	again   time.Time // when it will be, or when the dallying ends
+	alive   bool      // the phone has answered from where it says that it is
+	dallies bool      // reported; only a repeated last block is answered
+	unsent  error     // of the last packet, when the kernel refused it
 
 	answer  provision.Answer // changed under Server.mu
 	idle    *list.Element    // in Server.idle; guarded by Server.mu
@@ -60,34 +57,8 @@ type transfer struct {
 	crowded atomic.Bool // its place has been given away
 }
 
-// open gives a transfer its socket: a new port, of the address that was asked (F01).
-func (t *transfer) open() error {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
-	if err != nil {
-		return fmt.Errorf("socket: %w", err)
-	}
-	t.fd = fd
-	var here unix.SockaddrInet4
-	if a := t.local.Addr(); a.Is4() {
-		here.Addr = a.As4()
-	}
-	if err := unix.Bind(fd, &here); err != nil {
-		t.close()
-		return fmt.Errorf("bind %s: %w", t.local.Addr(), err)
-	}
-	t.to = unix.SockaddrInet4{Port: int(t.key.from.Port()), Addr: t.key.from.Addr().As4()}
-	return nil
-}
-
 // send sends the packet that is due. What the kernel doesn't take is as good as lost on the way: it will be sent again.
-func (t *transfer) send() { t.unsent = unix.Sendto(t.fd, t.side.packet(), unix.MSG_DONTWAIT, &t.to) }
-
-func (t *transfer) close() {
-	if t.fd > 0 {
-		unix.Close(t.fd)
-		t.fd = 0
-	}
-}
+func (t *transfer) send() { t.unsent = t.sock.send(t.side.packet()) }
 
 // hear is the protocol's, proof against panics: no packet may end the loop.
 func (t *transfer) hear(p []byte) (next next, err error) {
@@ -101,7 +72,7 @@ func (t *transfer) hear(p []byte) (next next, err error) {
 
 // letGo gives back what the transfer holds.
 func (t *transfer) letGo() {
-	t.close()
+	t.sock.close()
 	if t.side != nil {
 		t.side.free()
 	}
@@ -252,7 +223,8 @@ func (s *Server) start(t *transfer, a provision.Answer) error {
 			return err
 		}
 	}
-	if err := t.open(); err != nil {
+	var err error
+	if t.sock, err = openSocket(t.local.Addr(), t.key.from); err != nil {
 		return err
 	}
 	return s.goOn(t, s.cfg.Resend)
@@ -274,7 +246,7 @@ func (s *Server) work(t *transfer) {
 			t.dallies = true
 			s.finish(t, nil)
 			if s.goOn(t, s.cfg.Resend*time.Duration(s.cfg.Retries)) != nil {
-				t.close()
+				t.sock.close()
 			}
 			return
 		}
@@ -314,7 +286,7 @@ func (s *Server) over(t *transfer, err error) {
 func (t *transfer) tell(err error) {
 	var r refusal
 	switch {
-	case t.fd == 0:
+	case t.sock.fd == 0:
 		return
 	case errors.Is(err, provision.ErrTooLarge):
 		r = refuseLarge
@@ -323,5 +295,5 @@ func (t *transfer) tell(err error) {
 	default:
 		return
 	}
-	_ = unix.Sendto(t.fd, r.packet(), unix.MSG_DONTWAIT, &t.to)
+	_ = t.sock.send(r.packet())
 }
