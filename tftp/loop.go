@@ -10,14 +10,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// loop waits for the packets of all transfers at once, in one thread: a packet that has come is read and answered without
+// loop waits for the packets of many transfers at once, in one goroutine: a packet that has come is read and answered without
 // waking anybody. Whatever might wait, the disk and the observer, goes to a worker, which puts the transfer back.
 type loop struct {
-	s     *Server
-	epoll int
-	tick  time.Duration // between looks at what hasn't been heard of
-	buf   []byte
-	mine  map[int32]*transfer // by socket
+	s    *Server
+	poll *poller
+	buf  []byte
+	mine map[int32]*transfer // by socket
 
 	mu      sync.Mutex
 	coming  []*transfer
@@ -27,12 +26,11 @@ type loop struct {
 }
 
 func newLoop(s *Server) (*loop, error) {
-	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	p, err := newPoller(min(max(s.cfg.Resend/8, time.Millisecond), 100*time.Millisecond))
 	if err != nil {
-		return nil, fmt.Errorf("tftp: epoll: %w", err)
+		return nil, err
 	}
-	tick := min(max(s.cfg.Resend/8, time.Millisecond), 100*time.Millisecond)
-	return &loop{s: s, epoll: fd, tick: tick, buf: make([]byte, chunkSize+5), mine: map[int32]*transfer{}}, nil
+	return &loop{s: s, poll: p, buf: make([]byte, chunkSize+5), mine: map[int32]*transfer{}}, nil
 }
 
 // add gives a transfer to the loop, which runs for as long as it has any.
@@ -42,53 +40,51 @@ func (l *loop) add(t *transfer) error {
 	if l.stopped {
 		return ErrStopped
 	}
-	if err := unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, t.sock.fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(t.sock.fd)}); err != nil {
-		return fmt.Errorf("epoll: %w", err)
-	}
-	l.coming = append(l.coming, t)
 	if !l.running {
+		if err := l.poll.tickOn(true); err != nil {
+			return err
+		}
 		l.running = true
 		l.done.Go(l.run)
+	}
+	l.coming = append(l.coming, t) // before there can be an event for it
+	if err := l.poll.add(t.sock.fd); err != nil {
+		l.coming = l.coming[:len(l.coming)-1]
+		return err
 	}
 	return nil
 }
 
 // close ends all transfers that the loop still has, and waits until it has let go of them.
-func (l *loop) close() {
+func (l *loop) close() error {
 	l.mu.Lock()
 	l.stopped = true
 	l.mu.Unlock()
 	l.done.Wait()
-	unix.Close(l.epoll)
+	return l.poll.close()
 }
 
 func (l *loop) run() {
-	events := make([]unix.EpollEvent, 64)
-	swept := l.s.cfg.Now()
 	for {
-		n, err := unix.EpollWait(l.epoll, events, int(max(l.tick.Milliseconds(), 1)))
-		if err != nil && err != unix.EINTR { // can't be: the descriptor is ours, and so is the memory
-			l.s.cfg.Log.Error("tftp: epoll", "err", err)
-		}
-		stop, idle := l.collect()
-		if idle {
-			return
-		}
+		ready, tick := l.poll.wait(len(l.mine) == 1)
+		stop := l.collect()
 		now := l.s.cfg.Now()
-		for _, e := range events[:max(n, 0)] {
+		for _, e := range ready {
 			if t := l.mine[e.Fd]; t != nil {
 				l.read(t, now)
 			}
 		}
-		if n <= 0 || stop || now.Sub(swept) >= l.tick {
+		if tick {
 			l.sweep(now, stop)
-			swept = now
+			if l.idle() {
+				return
+			}
 		}
 	}
 }
 
-// collect takes what has been added. idle means that there is nothing left to wait for, and that the loop has ended.
-func (l *loop) collect() (stop, idle bool) {
+// collect takes what has been added.
+func (l *loop) collect() (stop bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, t := range l.coming {
@@ -96,9 +92,21 @@ func (l *loop) collect() (stop, idle bool) {
 	}
 	clear(l.coming)
 	l.coming = l.coming[:0]
-	idle = len(l.mine) == 0
-	l.running = !idle
-	return l.stopped, idle
+	return l.stopped
+}
+
+// idle tells whether there is nothing left to wait for. Then the loop ends.
+func (l *loop) idle() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.mine)+len(l.coming) > 0 {
+		return false
+	}
+	if err := l.poll.tickOn(false); err != nil {
+		l.s.cfg.Log.Error("tftp: loop", "err", err)
+	}
+	l.running = false
+	return true
 }
 
 // read takes one packet of a transfer's.
@@ -146,9 +154,7 @@ func (l *loop) read(t *transfer, now time.Time) {
 		l.say(t, now)
 	case toil:
 		l.leave(t)
-		if err := unix.EpollCtl(l.epoll, unix.EPOLL_CTL_DEL, t.sock.fd, nil); err != nil {
-			l.s.cfg.Log.Error("tftp: epoll", "err", err)
-		}
+		l.poll.remove(t.sock.fd)
 		t.stage = stageWork
 		l.s.queue <- t
 	case end:

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -24,7 +25,8 @@ type Server struct {
 
 	queue     chan *transfer // what workers are to do; its room is that of all transfers, so that hardly anybody waits
 	quit      chan struct{}  // closed when they are to do no more
-	loop      *loop
+	loops     []*loop
+	turn      atomic.Uint32  // of the loops, for the next file from the disk
 	transfers sync.WaitGroup // admitted and not yet reported
 
 	mu       sync.Mutex
@@ -91,7 +93,7 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 	if err != nil {
 		return err
 	}
-	if s.loop, err = newLoop(s); err != nil {
+	if err := s.makeLoops(); err != nil {
 		return err
 	}
 	answering, giveUp := context.WithCancel(context.WithoutCancel(ctx))
@@ -117,12 +119,31 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 		f.interrupt()
 	}
 	readers.Wait()
-	s.drain(giveUp)
-	return err
+	return errors.Join(err, s.drain(giveUp))
+}
+
+// makeLoops makes a loop for each processor, up to a few: one does what a gigabit link can carry.
+func (s *Server) makeLoops() error {
+	for range min(runtime.GOMAXPROCS(0), 4) {
+		l, err := newLoop(s)
+		if err != nil {
+			return errors.Join(err, s.closeLoops())
+		}
+		s.loops = append(s.loops, l)
+	}
+	return nil
+}
+
+func (s *Server) closeLoops() error {
+	var errs []error
+	for _, l := range s.loops {
+		errs = append(errs, l.close())
+	}
+	return errors.Join(errs...)
 }
 
 // drain waits for the transfers, and after the grace time reports the rest as stopped.
-func (s *Server) drain(giveUp func()) {
+func (s *Server) drain(giveUp func()) error {
 	grace := time.NewTimer(s.cfg.Grace)
 	defer grace.Stop()
 	done := make(chan struct{})
@@ -135,7 +156,7 @@ func (s *Server) drain(giveUp func()) {
 	case <-grace.C:
 		giveUp()
 	}
-	s.loop.close()
+	err := s.closeLoops()
 	close(s.quit)
 	for len(s.queue) > 0 {
 		t := <-s.queue
@@ -150,6 +171,7 @@ func (s *Server) drain(giveUp func()) {
 		s.finish(t, ErrStopped)
 	}
 	<-done
+	return err
 }
 
 // open takes the given sockets and opens the others. What it returns is to be closed, also beside an error.

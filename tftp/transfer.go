@@ -39,6 +39,7 @@ type transfer struct {
 	side     side
 	err      error // why it is over
 
+	loop    *loop     // which carries it
 	sock    socket    // the transfer's alone, on a new port of the address that was asked (F01)
 	tries   int       // how often the packet has been sent again
 	again   time.Time // when it will be, or when the dallying ends
@@ -224,6 +225,10 @@ func (s *Server) start(t *transfer, a provision.Answer) error {
 		}
 	}
 	var err error
+	t.loop = s.loops[0] // what is rendered is short and in memory: one loop finds more to do at once than two would
+	if a.Content != nil {
+		t.loop = s.loops[int(s.turn.Add(1))%len(s.loops)]
+	}
 	if t.sock, err = openSocket(t.local.Addr(), t.key.from); err != nil {
 		return err
 	}
@@ -234,7 +239,7 @@ func (s *Server) start(t *transfer, a provision.Answer) error {
 func (s *Server) goOn(t *transfer, wait time.Duration) error {
 	t.send()
 	t.tries, t.again = 0, s.cfg.Now().Add(wait)
-	return s.loop.add(t)
+	return t.loop.add(t)
 }
 
 // work is the slow part of a transfer. The last ACK of an upload leaves only when its file is kept, so that a phone which
