@@ -111,7 +111,7 @@ func (v *Vendor) compileFile(d fileDoc) (*File, error) {
 	}
 	switch f.Challenge {
 	case "":
-		f.Challenge = "none"
+		f.Challenge = "digest" // what most phones know; a pack says so when its phones know another, or none
 	case "digest", "digest-sha256", "basic", "none":
 	default:
 		return nil, fmt.Errorf("challenge %q is none of digest, digest-sha256, basic, none", f.Challenge)
