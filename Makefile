@@ -19,7 +19,7 @@ SUDO     := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 # Programs that the tests boot phones with, and the Debian package each comes from.
 TEST_TOOLS := udhcpc:udhcpc dhclient:isc-dhcp-client dhcrelay:isc-dhcp-relay tftp:tftp-hpa atftp:atftp curl:curl \
-              ip:iproute2 ping:iputils-ping openssl:openssl systemd-analyze:systemd
+              ip:iproute2 ping:iputils-ping openssl:openssl systemd-analyze:systemd linphonec:linphone-cli
 
 .PHONY: demo test bench bench-dhcp bench-files bench-storm fuzz build lint install tools
 

@@ -21,13 +21,14 @@ import (
 
 // network is what stories build beyond the one switch: other switches, programs that go on running, a small disk.
 var network = map[string]func(*story, *testscript.TestScript, bool, []string) error{
-	"plug":   (*story).plug,
-	"spawn":  (*story).spawn,
-	"small":  (*story).small,
-	"ondisk": (*story).ondisk,
-	"inform": (*story).inform,
-	"crowd":  (*story).crowd,
-	"walk":   (*story).walk,
+	"plug":      (*story).plug,
+	"spawn":     (*story).spawn,
+	"small":     (*story).small,
+	"ondisk":    (*story).ondisk,
+	"inform":    (*story).inform,
+	"crowd":     (*story).crowd,
+	"walk":      (*story).walk,
+	"registrar": (*story).registrar,
 }
 
 // plug HOST SWITCH IFACE [ADDR/BITS] gives a host, made if there is none, an interface on another switch, made likewise.

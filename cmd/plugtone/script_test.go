@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 // TestStories plays testdata/script: a daemon in one network namespace, foreign clients as phones in others, all on one
 // switch. The commands that stories have beside testscript's own are the methods of story that commands() lists.
 func TestStories(t *testing.T) {
-	lab := netlab.Require(t, "udhcpc", "dhclient=isc-dhcp-client", "tftp=tftp-hpa", "atftp", "curl", "ip=iproute2", "dhcrelay=isc-dhcp-relay")
+	lab := netlab.Require(t, "udhcpc", "dhclient=isc-dhcp-client", "tftp=tftp-hpa", "atftp", "curl", "ip=iproute2", "dhcrelay=isc-dhcp-relay", "linphonec=linphone-cli")
 	if err := lab.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"crypto/md5"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// registrar HOST ADDR is a SIP registrar on a host, which the story's phones register with: it reads its accounts, a line
+// "NUMBER PASSWORD" each, from $WORK/accounts at each request, and writes who registered into $WORK/registrar.log. It knows of SIP what
+// RFC 3261, 10.3 and 22.4, asks of a registrar over UDP, and no more.
+func (s *story) registrar(ts *testscript.TestScript, _ bool, args []string) error {
+	if len(args) != 2 {
+		return errors.New("usage: registrar HOST ADDR")
+	}
+	var conn *net.UDPConn
+	err := s.hosts[args[0]].ns.Do(func() (err error) {
+		conn, err = net.ListenUDP("udp4", &net.UDPAddr{IP: netip.MustParseAddr(args[1]).AsSlice(), Port: 5060})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	ts.Defer(func() { conn.Close() })
+	go s.register(conn)
+	return nil
+}
+
+func (s *story) register(conn *net.UDPConn) {
+	buf := make([]byte, 8192)
+	for {
+		n, from, err := conn.ReadFromUDPAddrPort(buf)
+		if err != nil {
+			return // closed with the story
+		}
+		reply, note := s.answerREGISTER(string(buf[:n]))
+		if note != "" {
+			f, err := os.OpenFile(filepath.Join(s.work, "registrar.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+			if err != nil {
+				return
+			}
+			fmt.Fprintln(f, note, "from", from.Addr())
+			f.Close()
+		}
+		if reply != "" {
+			// A lost answer is asked for again.
+			_, _ = conn.WriteToUDPAddrPort([]byte(reply), from)
+		}
+	}
+}
+
+var (
+	sipHeader = regexp.MustCompile(`(?m)^(Via|From|To|Call-ID|CSeq|Contact|Expires|Authorization): (.*?)\r?$`)
+	sipParam  = regexp.MustCompile(`(\w+)="?([^",]*)"?`)
+	sipUser   = regexp.MustCompile(`<sip:([^@>]+)@`)
+)
+
+// answerREGISTER challenges a request, or checks what it answers to the challenge; note is what to remember of it.
+func (s *story) answerREGISTER(request string) (reply, note string) {
+	if !strings.HasPrefix(request, "REGISTER ") {
+		return "", ""
+	}
+	header := map[string]string{}
+	for _, m := range sipHeader.FindAllStringSubmatch(request, -1) {
+		header[m[1]] = m[2]
+	}
+	number := ""
+	if m := sipUser.FindStringSubmatch(header["To"]); m != nil {
+		number = m[1]
+	}
+	const nonce = "8a1f0c"
+	status, more := "401 Unauthorized", `WWW-Authenticate: Digest realm="pbx", nonce="`+nonce+`", algorithm=MD5`+"\r\n"
+	if sent := header["Authorization"]; sent != "" {
+		p := map[string]string{}
+		for _, m := range sipParam.FindAllStringSubmatch(sent, -1) {
+			p[m[1]] = m[2]
+		}
+		sum := func(text string) string { h := md5.Sum([]byte(text)); return hex.EncodeToString(h[:]) }
+		want := sum(sum(p["username"]+":pbx:"+s.sipPassword(number)) + ":" + nonce + ":" + sum("REGISTER:"+p["uri"]))
+		if p["username"] == number && p["response"] == want {
+			status, more, note = "200 OK", "Contact: "+header["Contact"]+";expires=3600\r\n", "registered "+number
+		} else {
+			status, more, note = "403 Forbidden", "", "refused "+number
+		}
+	}
+	return "SIP/2.0 " + status + "\r\nVia: " + header["Via"] + "\r\nFrom: " + header["From"] + "\r\nTo: " + header["To"] + ";tag=r\r\nCall-ID: " + header["Call-ID"] +
+		"\r\nCSeq: " + header["CSeq"] + "\r\n" + more + "Content-Length: 0\r\n\r\n", note
+}
+
+// sipPassword is the account's; one that nobody has for a number that there isn't.
+func (s *story) sipPassword(number string) string {
+	b, err := os.ReadFile(filepath.Join(s.work, "accounts"))
+	if err != nil {
+		return "no accounts"
+	}
+	for line := range strings.Lines(string(b)) {
+		if n, password, ok := strings.Cut(strings.TrimSpace(line), " "); ok && n == number {
+			return password
+		}
+	}
+	return "no such account"
+}
