@@ -76,9 +76,13 @@ func (s *Service) inquire(ctx context.Context, r Request) *inquiry {
 		q.fault(err)
 		return q
 	}
-	// Names that nobody proven asks for could push out those that a whole site asks for each day.
-	if q.verdict.Proven && !read {
+	switch {
+	case q.verdict.Proven && !read:
+		// Names that nobody proven asks for could push out those that a whole site asks for each day.
 		s.names.put(nameKey{q.packs, name}, readings, 1)
+	case !q.verdict.Proven && read:
+		// A phone has asked for it before, which shall not be seen by how quick the refusal is.
+		q.matches = q.packs.Resolve(name)
 	}
 	q.choose()
 	q.decide()
@@ -92,12 +96,13 @@ type nameKey struct {
 	name  string
 }
 
-// Recorded tells whether a device has mac as its own or another of its MACs; not when the records can't be read.
+// Recorded tells whether a device has mac as its own or another of its MACs; not when the records can't be read. It takes
+// as long for one that none has: what is noted of a refusal may stand before the requester's next answer.
 func (s *Service) Recorded(mac MAC) bool {
 	var d *Device
 	err := s.c.Records.View(func(f Fleet) error {
 		var err error
-		d, err = s.recorded(f, mac)
+		d, err = s.keep(f, mac, candidate)
 		return err
 	})
 	return err == nil && d != nil
@@ -105,14 +110,22 @@ func (s *Service) Recorded(mac MAC) bool {
 
 // recorded is the record of the device that has mac, or nil. It is shared: nobody may change it.
 func (s *Service) recorded(f Fleet, mac MAC) (*Device, error) {
+	return s.keep(f, mac, func(f Fleet, mac MAC) (*Device, error) {
+		d, err := f.DeviceByAny(mac)
+		if errors.Is(err, ErrNotFound) {
+			return nil, nil
+		}
+		return d, err
+	})
+}
+
+// keep reads a record that isn't at hand.
+func (s *Service) keep(f Fleet, mac MAC, read func(Fleet, MAC) (*Device, error)) (*Device, error) {
 	key := deviceKey{mac, f.Revision()}
 	if d, ok := s.devices.get(key); ok {
 		return d, nil
 	}
-	d, err := f.DeviceByAny(mac)
-	if errors.Is(err, ErrNotFound) {
-		d, err = nil, nil
-	}
+	d, err := read(f, mac)
 	if err != nil {
 		return nil, err
 	}

@@ -160,8 +160,11 @@ func candidate(f Fleet, mac MAC) (*Device, error) {
 	if !errors.Is(err, ErrNotFound) {
 		return d, err
 	}
-	for _, err := range f.Devices(mac) {
-		return nil, err
+	// The next one, or after the last the first.
+	for _, after := range []MAC{mac, {}} {
+		for _, err := range f.Devices(after) {
+			return nil, err
+		}
 	}
 	return nil, nil
 }

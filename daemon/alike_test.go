@@ -1,0 +1,193 @@
+package daemon
+
+import (
+	"encoding/base64"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"plugtone/dhcp"
+	"plugtone/provision"
+	"plugtone/provision/pack"
+	"plugtone/provision/provisiontest"
+	"plugtone/store"
+)
+
+// outsider asks for phones' files without a proof, of a service that has its records on disk as the daemon has.
+type outsider struct {
+	*provision.Service
+	t       *testing.T
+	now     time.Time
+	clients [3][]dhcp.MAC // with a record, with a disabled one, without any
+}
+
+// The ways in which an outsider may ask.
+var asks = []struct {
+	what, from string
+	transport  provision.Transport
+	header     func(o *outsider, m dhcp.MAC) string
+}{
+	{"over tftp", "192.0.2.1", provision.TFTP, nil},
+	{"over http", "192.0.2.1", provision.HTTP, nil},
+	{"from an address that is leased to another", "10.20.1.9", provision.HTTP, nil},
+	{"with a wrong password", "192.0.2.1", provision.HTTPS, func(_ *outsider, m dhcp.MAC) string {
+		return "Basic " + base64.StdEncoding.EncodeToString([]byte(m.Hex()+":wrong"))
+	}},
+	{"with a wrong digest", "192.0.2.1", provision.HTTPS, func(o *outsider, m dhcp.MAC) string {
+		_, nonce, _ := strings.Cut(o.ask(m, "192.0.2.1", provision.HTTPS, "").Challenge, `nonce="`)
+		nonce, _, _ = strings.Cut(nonce, `"`)
+		return fmt.Sprintf(`Digest username="%s", realm="plugtone", nonce="%s", uri="/%s.cfg", response="%s"`, m.Hex(), nonce, m.Hex(), strings.Repeat("0", 32))
+	}},
+}
+
+// newOutsider makes n phones of each sort. The recorded ones have fetched their files, as phones do.
+func newOutsider(t *testing.T, n int) *outsider {
+	t.Helper()
+	o := &outsider{t: t, now: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}
+	now := func() time.Time { return o.now }
+	st, err := store.Open(store.Config{Dir: t.TempDir(), Now: now, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Registerer: prometheus.NewRegistry()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = st.Close() })
+	voice := netip.MustParsePrefix("10.20.0.0/22")
+	site := &provision.Site{
+		Subnets: []provision.Subnet{{Prefix: voice, NextServer: netip.MustParseAddr("10.20.0.2")}},
+		Trust:   []provision.Proof{provision.ProofLease, provision.ProofCredentials},
+	}
+	leases, packs := &provisiontest.Leases{}, provisiontest.Packs(t)
+	o.Service, err = provision.New(provision.Config{
+		Records: st, Leases: leases, Packs: func() *pack.Set { return packs }, Site: func() *provision.Site { return site }, Now: now,
+		Alarm: func(a provision.Alarm) { o.Recorded(a.MAC) }, // as the observer does, before the answer leaves
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = st.Edit("test", "phones", func(e provision.Edit) error {
+		for i := range 3 * n {
+			m := dhcp.MAC{0x00, 0x15, 0x65, 0x50, byte(i >> 8), byte(i)}
+			o.clients[i%3] = append(o.clients[i%3], m)
+			if i%3 == 2 {
+				continue
+			}
+			if err := e.PutDevice(&provision.Device{MAC: m, Vendor: "acme", Model: "A4", Label: "Desk", Enabled: i%3 == 0, Credentials: provision.NewCredentials(m)}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for s := range 2 {
+		for i, m := range o.clients[s] {
+			addr := netip.AddrFrom4([4]byte{10, 20, byte(2 + s), byte(i)}).String()
+			leases.Lease(addr, m, voice.String(), o.now)
+			if a := o.ask(m, addr, provision.HTTP, ""); a.Outcome != provision.Served {
+				t.Fatalf("%s: %s, %s", m, a.Outcome, a.Reason)
+			}
+		}
+	}
+	// The records are changed once more: nothing of them is at hand.
+	if err := st.Edit("test", "another", func(e provision.Edit) error {
+		return e.PutDevice(&provision.Device{MAC: dhcp.MAC{0x00, 0x15, 0x65, 0, 0, 1}, Vendor: "acme"})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	leases.Lease("10.20.1.9", dhcp.MAC{0x00, 0x15, 0x65, 0, 0, 9}, voice.String(), o.now)
+	return o
+}
+
+func (o *outsider) ask(m dhcp.MAC, from string, transport provision.Transport, header string) provision.Answer {
+	o.t.Helper()
+	return o.Answer(o.t.Context(), provision.Request{
+		Time: o.now, Transport: transport, Method: "GET", Name: m.Hex() + ".cfg", From: netip.MustParseAddr(from), Authorization: header,
+	})
+}
+
+// slower tells how often a phone of sort a took longer to be refused than one of sort b, each asked for once, in any order.
+// Half of the time is what can't be told apart. again makes those of sort a be asked for twice.
+func (o *outsider) slower(i, a, b int, again bool) float64 {
+	ask := asks[i]
+	took := func(m dhcp.MAC, n int) time.Duration {
+		header := ""
+		if ask.header != nil {
+			header = ask.header(o, m)
+		}
+		began := time.Now()
+		for range n {
+			o.ask(m, ask.from, ask.transport, header)
+		}
+		return time.Since(began)
+	}
+	times, longer := 1, 0
+	if again {
+		times = 2
+	}
+	for k := range o.clients[a] {
+		var x, y time.Duration
+		if rand.IntN(2) == 0 {
+			x, y = took(o.clients[a][k], times), took(o.clients[b][k], 1)
+		} else {
+			y, x = took(o.clients[b][k], 1), took(o.clients[a][k], times)
+		}
+		if x > y {
+			longer++
+		}
+	}
+	return float64(longer) / float64(len(o.clients[a]))
+}
+
+// Nobody can tell by time whether a phone has a record. Each is asked for once, so that what is at hand for some would show.
+// One look at a machine that does other things may deceive, so it takes many that all say the same to fail; and phones that
+// take twice the work are there to show that the test sees such a thing.
+func TestRefusalsTakeAsLong(t *testing.T) {
+	const phones, looks = 120, 12
+	for i, ask := range asks {
+		var fair [2]bool
+		var seen bool
+		var last [3]float64
+		for look := 0; look < looks && !(fair[0] && fair[1] && seen); look++ {
+			for s := range fair {
+				last[s] = newOutsider(t, phones).slower(i, s, 2, false)
+				fair[s] = fair[s] || last[s] > .2 && last[s] < .8
+			}
+			last[2] = newOutsider(t, phones).slower(i, 0, 2, true)
+			seen = seen || last[2] > .8
+		}
+		if !fair[0] || !fair[1] || !seen {
+			t.Errorf("%s: slower than unknown phones are %.2f of the recorded and %.2f of the disabled ones; of those with twice the work %.2f", ask.what, last[0], last[1], last[2])
+		}
+	}
+}
+
+// The work is much the same, too: as much memory is asked for.
+func TestRefusalsTakeTheSameWork(t *testing.T) {
+	for _, ask := range asks {
+		o := newOutsider(t, 4)
+		var work [3]float64
+		for s := range work {
+			m, header := o.clients[s][1], ""
+			if ask.header != nil {
+				header = ask.header(o, m)
+			}
+			if a := o.ask(m, ask.from, ask.transport, header); a.Outcome != provision.Refused {
+				t.Fatalf("%s: %s, %s", ask.what, a.Outcome, a.Reason)
+			}
+			work[s] = testing.AllocsPerRun(300, func() { o.ask(m, ask.from, ask.transport, header) })
+		}
+		for s := range 2 {
+			// That there is none is found by two look-ups more, which is a few allocations; a record that isn't decoded is many.
+			if d := work[s] - work[2]; d < -20 || d > 20 {
+				t.Errorf("%s: %.0f allocations, and %.0f for an unknown phone", ask.what, work[s], work[2])
+			}
+		}
+	}
+}
