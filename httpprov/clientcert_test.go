@@ -184,7 +184,7 @@ func TestFactoryCertificateInAHandshake(t *testing.T) {
 		t.Fatal(err)
 	}
 	forged := (*authority)(nil).certify(t, cn("001565123456"), nil)
-	a := &answers{f: served}
+	a := &answers{F: served}
 	s := secure(t, a, roots(t, map[string][]byte{"yealink": root}))
 	for name, tt := range map[string]struct {
 		certs   []tls.Certificate
@@ -203,12 +203,12 @@ func TestFactoryCertificateInAHandshake(t *testing.T) {
 		}
 		_, _ = io.Copy(io.Discard, resp.Body)
 		_ = resp.Body.Close()
-		got := a.last().Certificate
+		got := a.Last().Certificate
 		if (got != nil) != tt.want || tt.want && (got.Vendor != "yealink" || got.MAC.String() != "00:15:65:12:34:56") {
 			t.Errorf("%s: %+v", name, got)
 		}
-		if a.last().Transport != provision.HTTPS || resp.StatusCode != 200 {
-			t.Errorf("%s: %s, status %d", name, a.last().Transport, resp.StatusCode)
+		if a.Last().Transport != provision.HTTPS || resp.StatusCode != 200 {
+			t.Errorf("%s: %s, status %d", name, a.Last().Transport, resp.StatusCode)
 		}
 	}
 }

@@ -6,36 +6,14 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"sync"
 	"testing"
 	"time"
 
 	"plugtone/provision"
+	"plugtone/provision/provisiontest"
 )
 
-// answers is an Answerer made of a function, that remembers what it was asked.
-type answers struct {
-	f func(provision.Request) provision.Answer
-
-	mu    sync.Mutex
-	asked []provision.Request
-}
-
-func (a *answers) Answer(_ context.Context, r provision.Request) provision.Answer {
-	a.mu.Lock()
-	a.asked = append(a.asked, r)
-	a.mu.Unlock()
-	return a.f(r)
-}
-
-func (a *answers) last() provision.Request {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if len(a.asked) == 0 {
-		return provision.Request{}
-	}
-	return a.asked[len(a.asked)-1]
-}
+type answers = provisiontest.Answers
 
 // report is what an Observer was told.
 type report struct {

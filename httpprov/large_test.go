@@ -26,7 +26,7 @@ func sparse(t *testing.T, size int64) *answers {
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return &answers{f: func(provision.Request) provision.Answer {
+	return &answers{F: func(provision.Request) provision.Answer {
 		f, err := os.Open(path)
 		if err != nil {
 			return fault(err)

@@ -60,7 +60,7 @@ func works(t *testing.T, c net.Conn) {
 }
 
 func TestConnectionsPerAddress(t *testing.T) {
-	s := start(t, Config{MaxPerAddress: 3}, &answers{f: served})
+	s := start(t, Config{MaxPerAddress: 3}, &answers{F: served})
 	var held []net.Conn
 	for range 3 {
 		held = append(held, dial(t, s, "127.0.0.2"))
@@ -79,7 +79,7 @@ func TestConnectionsPerAddress(t *testing.T) {
 }
 
 func TestConnectionsInAll(t *testing.T) {
-	s := start(t, Config{MaxConns: 2}, &answers{f: served})
+	s := start(t, Config{MaxConns: 2}, &answers{F: served})
 	works(t, dial(t, s, "127.0.0.2"))
 	works(t, dial(t, s, "127.0.0.3"))
 	if !turned(dial(t, s, "127.0.0.4")) {
@@ -89,7 +89,7 @@ func TestConnectionsInAll(t *testing.T) {
 
 // A slow-loris, one header byte at a time, is cut off, and holds up nobody meanwhile.
 func TestSlowLoris(t *testing.T) {
-	s := start(t, Config{HeaderTime: 200 * time.Millisecond}, &answers{f: served})
+	s := start(t, Config{HeaderTime: 200 * time.Millisecond}, &answers{F: served})
 	var slow []net.Conn
 	for range 50 {
 		c := dial(t, s, "127.0.0.2")
@@ -112,7 +112,7 @@ func TestSlowLoris(t *testing.T) {
 
 // A kept connection without a request ends by itself.
 func TestIdleConnectionsEnd(t *testing.T) {
-	s := start(t, Config{IdleTime: 50 * time.Millisecond}, &answers{f: served})
+	s := start(t, Config{IdleTime: 50 * time.Millisecond}, &answers{F: served})
 	works(t, dial(t, s, "127.0.0.2"))
 	waitFor(t, func() bool { return s.Stats().Conns == 0 })
 }
@@ -120,7 +120,7 @@ func TestIdleConnectionsEnd(t *testing.T) {
 // A phone that doesn't take its file is given up.
 func TestSlowReader(t *testing.T) {
 	big := make([]byte, 32<<20)
-	s := start(t, Config{WriteTime: 200 * time.Millisecond}, &answers{f: func(provision.Request) provision.Answer {
+	s := start(t, Config{WriteTime: 200 * time.Millisecond}, &answers{F: func(provision.Request) provision.Answer {
 		return provision.Answer{Outcome: provision.Served, Body: big}
 	}})
 	c := dial(t, s, "127.0.0.2")
@@ -135,7 +135,7 @@ func TestObserverMayPanic(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv, err := New(Config{Listeners: []net.Listener{l}, Now: time.Now}, &answers{f: served},
+	srv, err := New(Config{Listeners: []net.Listener{l}, Now: time.Now}, &answers{F: served},
 		func(provision.Request, provision.Answer, int64, time.Duration, error) { panic("observer") })
 	if err != nil {
 		t.Fatal(err)
@@ -173,7 +173,7 @@ func needCurl(t *testing.T) {
 // curl as the phone.
 func TestCurl(t *testing.T) {
 	needCurl(t)
-	s := start(t, Config{}, &answers{f: func(r provision.Request) provision.Answer {
+	s := start(t, Config{}, &answers{F: func(r provision.Request) provision.Answer {
 		if strings.Contains(r.Name, "secret") {
 			return provision.Answer{Outcome: provision.Refused, Status: 404}
 		}
@@ -207,7 +207,7 @@ func TestCurl(t *testing.T) {
 // BenchmarkHTTP: 10 kB files over kept connections, 50 at a time. The client is net/http's in the same process.
 func BenchmarkHTTP(b *testing.B) {
 	body := bytes.Repeat([]byte("x"), 10_000)
-	s := start(b, Config{}, &answers{f: func(provision.Request) provision.Answer {
+	s := start(b, Config{}, &answers{F: func(provision.Request) provision.Answer {
 		return provision.Answer{Outcome: provision.Served, Body: body, MediaType: "text/plain", ETag: `"abc"`}
 	}})
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 50}}

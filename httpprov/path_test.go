@@ -30,17 +30,17 @@ func TestPaths(t *testing.T) {
 		"/\xff\xfe":                   "/\xff\xfe",
 		"http://10.0.0.1/abs.cfg":     "/abs.cfg",
 	} {
-		a := &answers{f: served}
+		a := &answers{F: served}
 		s := start(t, Config{}, a)
 		resp, body := get(t, s.addr, target)
-		if resp.StatusCode != 200 || body != config || a.last().Name != want {
-			t.Errorf("%q: %d, asked for %q, want %q", target, resp.StatusCode, a.last().Name, want)
+		if resp.StatusCode != 200 || body != config || a.Last().Name != want {
+			t.Errorf("%q: %d, asked for %q, want %q", target, resp.StatusCode, a.Last().Name, want)
 		}
 	}
 }
 
 func TestBadNames(t *testing.T) {
-	a := &answers{f: served}
+	a := &answers{F: served}
 	s := start(t, Config{}, a)
 	for _, target := range []string{"/a%00b", "/a%0d%0aX:y", "/%7f", "/" + strings.Repeat("x", 10_000)} {
 		if resp, body := get(t, s.addr, target); resp.StatusCode != 404 || body != bodyNotFound {
@@ -50,14 +50,14 @@ func TestBadNames(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 	}
-	if a.last().Name != "" {
-		t.Errorf("asked for %q", a.last().Name)
+	if a.Last().Name != "" {
+		t.Errorf("asked for %q", a.Last().Name)
 	}
 }
 
 // What the package comment says of net/http.
 func TestRefusedByNetHTTP(t *testing.T) {
-	a := &answers{f: served}
+	a := &answers{F: served}
 	s := start(t, Config{}, a)
 	for text, want := range map[string]int{
 		"GET /with space.cfg HTTP/1.1\r\nHost: x\r\n\r\n":                                       400,
@@ -82,13 +82,13 @@ func TestRefusedByNetHTTP(t *testing.T) {
 			t.Errorf("%.60q: %d %q, want %d", text, resp.StatusCode, body, want)
 		}
 	}
-	if got := a.last().UserAgent; len(a.asked) != 1 || len(got) != maxUserAgent {
-		t.Errorf("asked %d times, user agent of %d bytes", len(a.asked), len(got))
+	if got := a.Last().UserAgent; len(a.All()) != 1 || len(got) != maxUserAgent {
+		t.Errorf("asked %d times, user agent of %d bytes", len(a.All()), len(got))
 	}
 }
 
 func TestOldAndTersePhones(t *testing.T) {
-	s := start(t, Config{}, &answers{f: served})
+	s := start(t, Config{}, &answers{F: served})
 	for text, closes := range map[string]bool{
 		"GET /f HTTP/1.0\r\n\r\n":                                     true,
 		"GET /f HTTP/1.0\r\nConnection: keep-alive\r\n\r\n":           false,
@@ -111,7 +111,7 @@ func FuzzPath(f *testing.F) {
 		f.Add(s)
 	}
 	a := &answers{}
-	a.f = func(provision.Request) provision.Answer { return provision.Answer{Outcome: provision.NotFound} }
+	a.F = func(provision.Request) provision.Answer { return provision.Answer{Outcome: provision.NotFound} }
 	srv, err := New(Config{Listen: []string{":0"}, Now: fixed}, a, nil)
 	if err != nil {
 		f.Fatal(err)
@@ -122,12 +122,12 @@ func FuzzPath(f *testing.F) {
 			return // net/http's own refusal
 		}
 		w := &recorder{h: http.Header{}}
-		a.asked = nil
+		a.Forget()
 		srv.handle(w, req)
 		if w.status != 404 || w.body.String() != bodyNotFound || w.h.Get("Location") != "" {
 			t.Fatalf("%q: %d %v %q", target, w.status, w.h, w.body.String())
 		}
-		if name := a.last().Name; badName(name) != "" {
+		if name := a.Last().Name; badName(name) != "" {
 			t.Fatalf("asked for %q", name)
 		}
 	})

@@ -13,7 +13,7 @@ import (
 )
 
 func refused(change func(*provision.Answer)) *answers {
-	return &answers{f: func(provision.Request) provision.Answer {
+	return &answers{F: func(provision.Request) provision.Answer {
 		a := provision.Answer{Outcome: provision.Refused, Status: 404, Reason: "no proof"}
 		change(&a)
 		return a
@@ -27,11 +27,11 @@ func TestChallenges(t *testing.T) {
 	if resp.StatusCode != 401 || body != bodyLogin || strings.Join(resp.Header.Values("WWW-Authenticate"), "|") != "Digest one|Digest two" {
 		t.Errorf("%d %q %v", resp.StatusCode, body, resp.Header)
 	}
-	if n := len(a.last().Authorization); n != maxAuthorization {
+	if n := len(a.Last().Authorization); n != maxAuthorization {
 		t.Errorf("%d bytes of the header are kept", n)
 	}
-	if resp, _ := get(t, s.addr, "/x", "Authorization: Digest a=b"); resp.StatusCode != 401 || a.last().Authorization != "Digest a=b" {
-		t.Errorf("%d %q", resp.StatusCode, a.last().Authorization)
+	if resp, _ := get(t, s.addr, "/x", "Authorization: Digest a=b"); resp.StatusCode != 401 || a.Last().Authorization != "Digest a=b" {
+		t.Errorf("%d %q", resp.StatusCode, a.Last().Authorization)
 	}
 	if resp, body := ask(t, s.addr, "PUT", "/x", "Content-Length: 0"); resp.StatusCode != 401 || body != bodyLogin || len(resp.Header.Values("WWW-Authenticate")) != 2 {
 		t.Errorf("PUT: %d %q %v", resp.StatusCode, body, resp.Header)

@@ -38,7 +38,7 @@ func TestTakenPort(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	s, err := New(Config{Listen: []string{l.Addr().String()}, Now: time.Now}, &answers{f: served}, nil)
+	s, err := New(Config{Listen: []string{l.Addr().String()}, Now: time.Now}, &answers{F: served}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +49,7 @@ func TestTakenPort(t *testing.T) {
 }
 
 func TestServed(t *testing.T) {
-	a := &answers{f: served}
+	a := &answers{F: served}
 	s := start(t, Config{}, a)
 	resp, body := get(t, s.addr, "/001565123456.cfg", "User-Agent: Yealink SIP-T46U 108.86.0.90 00:15:65:12:34:56")
 	if resp.StatusCode != 200 || body != config {
@@ -61,7 +61,7 @@ func TestServed(t *testing.T) {
 			t.Errorf("%s: %q, want %q", h, got, want)
 		}
 	}
-	q := a.last()
+	q := a.Last()
 	if q.Name != "/001565123456.cfg" || q.Method != "GET" || q.Transport != provision.HTTP || q.From.String() != "127.0.0.1" ||
 		q.Local.String() != s.addr || !strings.HasPrefix(q.UserAgent, "Yealink") || q.Time.IsZero() {
 		t.Errorf("%+v", q)
@@ -72,7 +72,7 @@ func TestServed(t *testing.T) {
 }
 
 func TestHead(t *testing.T) {
-	s := start(t, Config{}, &answers{f: served})
+	s := start(t, Config{}, &answers{F: served})
 	resp, body := ask(t, s.addr, "HEAD", "/f")
 	if resp.StatusCode != 200 || body != "" || resp.ContentLength != int64(len(config)) || resp.Header.Get("Etag") != `"abc"` {
 		t.Errorf("%+v %q", resp, body)
@@ -103,7 +103,7 @@ func TestConditionsAndRanges(t *testing.T) {
 		{`Range: bytes=900-`, "", 416, provision.Served},
 	} {
 		t.Run(c.header, func(t *testing.T) {
-			s := start(t, Config{}, &answers{f: served})
+			s := start(t, Config{}, &answers{F: served})
 			resp, body := get(t, s.addr, "/f", c.header)
 			if resp.StatusCode != c.status {
 				t.Fatalf("%d, want %d", resp.StatusCode, c.status)
@@ -126,7 +126,7 @@ func TestRefusalsLookTheSame(t *testing.T) {
 	var seen string
 	for _, o := range []provision.Outcome{provision.NotFound, provision.Refused, provision.Expected404} {
 		for _, name := range []string{"/001565123456.cfg", "/nobody-knows-this"} {
-			s := start(t, Config{}, &answers{f: func(provision.Request) provision.Answer {
+			s := start(t, Config{}, &answers{F: func(provision.Request) provision.Answer {
 				return provision.Answer{Outcome: o, Reason: "disabled", ETag: `"x"`, MediaType: "text/xml", Vendor: "yealink", Status: 404}
 			}})
 			resp, body := get(t, s.addr, name)
@@ -144,7 +144,7 @@ func TestRefusalsLookTheSame(t *testing.T) {
 
 func TestChallenge(t *testing.T) {
 	a := provision.Answer{Outcome: provision.Refused, Status: 401, Challenge: `Basic realm="phones"`}
-	s := start(t, Config{}, &answers{f: func(provision.Request) provision.Answer { return a }})
+	s := start(t, Config{}, &answers{F: func(provision.Request) provision.Answer { return a }})
 	if resp, body := get(t, s.addr, "/f"); resp.StatusCode != 401 || resp.Header.Get("WWW-Authenticate") != a.Challenge || body != bodyLogin {
 		t.Errorf("%+v %q", resp, body)
 	}
@@ -165,7 +165,7 @@ func TestFaults(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := start(t, Config{}, &answers{f: f})
+			s := start(t, Config{}, &answers{F: f})
 			resp, body := get(t, s.addr, "/f")
 			if resp.StatusCode != 503 || resp.Header.Get("Retry-After") != "30" || body != bodyFault || resp.Header.Get("Etag") != "" {
 				t.Errorf("%+v %q", resp, body)
@@ -179,7 +179,7 @@ func TestFaults(t *testing.T) {
 
 func TestMethods(t *testing.T) {
 	for method, want := range map[string]int{"PUT": 405, "POST": 405, "DELETE": 405, "PATCH": 405, "OPTIONS": 501, "TRACE": 501, "BREW": 501, "PROPFIND": 501} {
-		s := start(t, Config{}, &answers{f: served})
+		s := start(t, Config{}, &answers{F: served})
 		resp, body := ask(t, s.addr, method, "/f", "Content-Length: 0")
 		if resp.StatusCode != want || strings.Contains(body, "secret") || resp.ContentLength < 0 {
 			t.Errorf("%s: %d %q", method, resp.StatusCode, body)
@@ -188,7 +188,7 @@ func TestMethods(t *testing.T) {
 			t.Errorf("%s: Allow %q", method, resp.Header.Get("Allow"))
 		}
 	}
-	s := start(t, Config{}, &answers{f: served})
+	s := start(t, Config{}, &answers{F: served})
 	if resp, _ := raw(t, s.addr, "OPTIONS", "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n"); resp.StatusCode != 501 {
 		t.Error(resp.StatusCode)
 	}
@@ -196,7 +196,7 @@ func TestMethods(t *testing.T) {
 
 // An upload that is refused is not read, however long it says it is.
 func TestUploadIsNotRead(t *testing.T) {
-	s := start(t, Config{}, &answers{f: served})
+	s := start(t, Config{}, &answers{F: served})
 	resp, _ := ask(t, s.addr, "PUT", "/log", "Content-Length: 99999999999")
 	if resp.StatusCode != 405 || !resp.Close {
 		t.Errorf("%+v", resp)
@@ -233,7 +233,7 @@ func TestStream(t *testing.T) {
 	if err := os.WriteFile(path, want, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := start(t, Config{}, &answers{f: func(provision.Request) provision.Answer {
+	s := start(t, Config{}, &answers{F: func(provision.Request) provision.Answer {
 		f, err := os.Open(path)
 		return provision.Answer{Outcome: provision.Served, Kind: "firmware", Content: f, Size: int64(len(want)), ETag: `"fw"`, Err: err}
 	}})
@@ -252,7 +252,7 @@ func TestStream(t *testing.T) {
 func TestStreamIsClosed(t *testing.T) {
 	for _, method := range []string{"GET", "HEAD", "PUT"} {
 		c := &content{Reader: strings.NewReader("x"), closed: make(chan struct{})}
-		s := start(t, Config{}, &answers{f: func(provision.Request) provision.Answer {
+		s := start(t, Config{}, &answers{F: func(provision.Request) provision.Answer {
 			return provision.Answer{Outcome: provision.Served, Content: c, Size: 1}
 		}})
 		ask(t, s.addr, method, "/f")
@@ -262,7 +262,7 @@ func TestStreamIsClosed(t *testing.T) {
 
 // A file that shrinks while it is sent ends the connection, so that the phone sees that it is cut.
 func TestShortStream(t *testing.T) {
-	s := start(t, Config{}, &answers{f: func(provision.Request) provision.Answer {
+	s := start(t, Config{}, &answers{F: func(provision.Request) provision.Answer {
 		return provision.Answer{Outcome: provision.Served, Content: shrinking{&content{Reader: strings.NewReader("0123456789")}}, Size: 20}
 	}})
 	resp, err := http.Get("http://" + s.addr + "/f")
@@ -289,7 +289,7 @@ func (s shrinking) Seek(off int64, whence int) (int64, error) {
 
 func TestShutdownLetsAnswersEnd(t *testing.T) {
 	asked, goOn := make(chan struct{}), make(chan struct{})
-	s := start(t, Config{}, &answers{f: func(r provision.Request) provision.Answer {
+	s := start(t, Config{}, &answers{F: func(r provision.Request) provision.Answer {
 		close(asked)
 		<-goOn
 		return served(r)
@@ -353,7 +353,7 @@ func TestHTTPS(t *testing.T) {
 		t.Fatal(err)
 	}
 	leaf, _ := x509.ParseCertificate(der)
-	a := &answers{f: served}
+	a := &answers{F: served}
 	s := start(t, Config{TLS: &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: k}}}}, a)
 	pool := x509.NewCertPool()
 	pool.AddCert(leaf)
@@ -363,7 +363,7 @@ func TestHTTPS(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	if b, _ := io.ReadAll(resp.Body); string(b) != config || resp.ProtoMajor != 1 || a.last().Transport != provision.HTTPS {
-		t.Errorf("%q %s %+v", b, resp.Proto, a.last())
+	if b, _ := io.ReadAll(resp.Body); string(b) != config || resp.ProtoMajor != 1 || a.Last().Transport != provision.HTTPS {
+		t.Errorf("%q %s %+v", b, resp.Proto, a.Last())
 	}
 }

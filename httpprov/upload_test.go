@@ -27,7 +27,7 @@ func shelf(t *testing.T, most int64) (*answers, string) {
 	}
 	t.Cleanup(func() { _ = root.Close() })
 	s := provision.NewShelf(root)
-	return &answers{f: func(r provision.Request) provision.Answer {
+	return &answers{F: func(r provision.Request) provision.Answer {
 		u, err := s.Begin(phone, strings.TrimLeft(r.Name, "/"), most)
 		if err != nil {
 			return fault(err)
@@ -137,7 +137,7 @@ func TestUploadsNotTaken(t *testing.T) {
 		{provision.Answer{Outcome: provision.Received}, 503}, // without a place for it
 		{fault(errors.New("disk")), 503},
 	} {
-		s := start(t, Config{}, &answers{f: func(provision.Request) provision.Answer { return tt.a }})
+		s := start(t, Config{}, &answers{F: func(provision.Request) provision.Answer { return tt.a }})
 		resp, _ := ask(t, s.addr, "PUT", "/a.log", "Content-Length: 99999999")
 		if resp.StatusCode != tt.status || !resp.Close || (resp.Header.Get("Retry-After") != "") != (tt.status == 503) {
 			t.Errorf("%s: %+v", tt.a.Outcome, resp)

@@ -8,43 +8,24 @@ import (
 	"net/netip"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"plugtone/provision"
+	"plugtone/provision/provisiontest"
 )
 
-// answers is an Answerer made of a function, that remembers what it was asked.
-type answers struct {
-	f func(provision.Request) provision.Answer
-
-	mu    sync.Mutex
-	asked []provision.Request
-}
-
-func (a *answers) Answer(_ context.Context, r provision.Request) provision.Answer {
-	a.mu.Lock()
-	a.asked = append(a.asked, r)
-	a.mu.Unlock()
-	return a.f(r)
-}
-
-func (a *answers) all() []provision.Request {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return append([]provision.Request(nil), a.asked...)
-}
+type answers = provisiontest.Answers
 
 // file answers everything with the same bytes.
 func file(body string) *answers {
-	return &answers{f: func(provision.Request) provision.Answer {
+	return &answers{F: func(provision.Request) provision.Answer {
 		return provision.Answer{Outcome: provision.Served, Kind: "device", Body: []byte(body), Size: int64(len(body))}
 	}}
 }
 
 func outcome(o provision.Outcome) *answers {
-	return &answers{f: func(provision.Request) provision.Answer {
+	return &answers{F: func(provision.Request) provision.Answer {
 		return provision.Answer{Outcome: o, Reason: "because /etc/passwd", Name: "001565123456.cfg"}
 	}}
 }

@@ -16,7 +16,7 @@ import (
 
 func TestF15DuplicateWhileRendering(t *testing.T) {
 	goOn := make(chan struct{})
-	a := &answers{f: func(provision.Request) provision.Answer {
+	a := &answers{F: func(provision.Request) provision.Answer {
 		<-goOn
 		return provision.Answer{Outcome: provision.Served, Body: []byte("hello")}
 	}}
@@ -37,7 +37,7 @@ func TestF15DuplicateWhileRendering(t *testing.T) {
 	}
 	s.reported(t)
 	s.reported(t)
-	if n := len(a.all()); n != 2 {
+	if n := len(a.All()); n != 2 {
 		t.Errorf("answered %d times", n)
 	}
 	// The key is dropped with the end of its transfer: the same port may ask again.
@@ -98,7 +98,7 @@ func (p *phone) flood(s *running, n int) {
 
 // proven answers everything with the same bytes to somebody who has proved who they are.
 func proven(body string) *answers {
-	return &answers{f: func(provision.Request) provision.Answer {
+	return &answers{F: func(provision.Request) provision.Answer {
 		return provision.Answer{Outcome: provision.Served, Kind: "device", Body: []byte(body), Size: int64(len(body)), Proof: provision.ProofLease}
 	}}
 }
@@ -138,11 +138,11 @@ func TestF16Flood(t *testing.T) {
 
 // Files that anybody gets can't take the places of phones that have proved who they are.
 func TestF16Unproven(t *testing.T) {
-	s := start(t, Config{Resend: time.Minute, Grace: time.Millisecond}, &answers{f: func(r provision.Request) provision.Answer {
+	s := start(t, Config{Resend: time.Minute, Grace: time.Millisecond}, &answers{F: func(r provision.Request) provision.Answer {
 		if r.Name == "own" {
-			return proven("hello").f(r)
+			return proven("hello").F(r)
 		}
-		return file(strings.Repeat("x", 1000)).f(r)
+		return file(strings.Repeat("x", 1000)).F(r)
 	}})
 	var all []*phone
 	for i := range 600 { // alive: each has acknowledged a block, and could go on for half an hour
@@ -202,7 +202,7 @@ func TestF16Allow(t *testing.T) {
 	p.send(s.addr, rrq("f", "octet"))
 	p.rest(512)
 	foreign.silent(20 * time.Millisecond)
-	if n, st := len(a.all()), s.Stats(); n != 1 || st.Foreign != 2 {
+	if n, st := len(a.All()), s.Stats(); n != 1 || st.Foreign != 2 {
 		t.Errorf("%d answers, %+v", n, st)
 	}
 }
@@ -231,7 +231,7 @@ func TestF18HardCap(t *testing.T) {
 		var late atomic.Int64
 		at := time.Now()
 		content := &stream{Reader: zeros{}}
-		a := &answers{f: func(provision.Request) provision.Answer {
+		a := &answers{F: func(provision.Request) provision.Answer {
 			if static {
 				return provision.Answer{Outcome: provision.Served, Content: content, Size: 1 << 40}
 			}
@@ -268,13 +268,13 @@ func TestF19Broadcast(t *testing.T) {
 	p.send(netip.AddrPortFrom(netip.MustParseAddr("127.255.255.255"), s.addr.Port()), rrq("f", "octet"))
 	waitFor(t, func() bool { return s.Stats().Broadcast == 1 })
 	p.silent(20 * time.Millisecond)
-	if len(a.all()) != 0 {
+	if len(a.All()) != 0 {
 		t.Error("answered")
 	}
 }
 
 func TestPanics(t *testing.T) {
-	s := start(t, Config{}, &answers{f: func(r provision.Request) provision.Answer {
+	s := start(t, Config{}, &answers{F: func(r provision.Request) provision.Answer {
 		switch r.Name {
 		case "answer":
 			panic("oops")
@@ -351,7 +351,7 @@ func TestShutdownLetsTransfersEnd(t *testing.T) {
 func TestShutdownHasAnEnd(t *testing.T) {
 	hang := make(chan struct{})
 	defer close(hang)
-	s := start(t, Config{Grace: 20 * time.Millisecond}, &answers{f: func(r provision.Request) provision.Answer {
+	s := start(t, Config{Grace: 20 * time.Millisecond}, &answers{F: func(r provision.Request) provision.Answer {
 		if r.Name == "hang" {
 			<-hang
 		}
@@ -408,7 +408,7 @@ func waitFor(t testing.TB, ok func() bool) {
 
 // Who guesses gets no answer, and is told of all the same.
 func TestSilentRefusal(t *testing.T) {
-	s := start(t, Config{}, &answers{f: func(provision.Request) provision.Answer {
+	s := start(t, Config{}, &answers{F: func(provision.Request) provision.Answer {
 		return provision.Answer{Outcome: provision.Refused, Status: 404, Reason: "too many", Silent: true}
 	}})
 	p := newPhone(t, "127.0.0.1")

@@ -176,7 +176,7 @@ func TestF06Sizes(t *testing.T) {
 func TestF07BlockNumbersWrapToZero(t *testing.T) {
 	const blocks = 65540
 	// The phone here takes each block as a new one: a busy machine must not make the server send one twice.
-	s := start(t, Config{Resend: 20 * time.Second}, &answers{f: func(provision.Request) provision.Answer {
+	s := start(t, Config{Resend: 20 * time.Second}, &answers{F: func(provision.Request) provision.Answer {
 		c := &stream{Reader: io.LimitReader(zeros{}, blocks*512+7)}
 		return provision.Answer{Outcome: provision.Served, Kind: "firmware", Content: c, Size: blocks*512 + 7}
 	}})
@@ -328,15 +328,15 @@ func TestF12Names(t *testing.T) {
 	for _, name := range []string{"/etc/passwd", "../../etc/passwd", `..\..\boot.ini`, "//a//b", "./x", "a/../../b", `Communicator\x.xml`,
 		"%2e%2e/x", "C:/x", " ", "\xff\xfe", strings.Repeat("x", 128)} {
 		ask(name)
-		if got := a.all(); got[len(got)-1].Name != name {
+		if got := a.All(); got[len(got)-1].Name != name {
 			t.Errorf("%q arrived as %q", name, got[len(got)-1].Name)
 		}
 	}
-	n := len(a.all())
+	n := len(a.All())
 	for _, name := range []string{strings.Repeat("x", 129), "a\nb", "a\x7f", "\x1b[2J"} {
 		ask(name)
 	}
-	if got := a.all(); len(got) != n {
+	if got := a.All(); len(got) != n {
 		t.Errorf("asked for %+v", got[n:])
 	}
 }
@@ -348,7 +348,7 @@ func TestF13CaseIsKept(t *testing.T) { // the Answerer matches MACs in either ca
 		p := newPhone(t, "127.0.0.1")
 		p.send(s.addr, rrq(name, "octet"))
 		p.rest(512)
-		if got := a.all(); got[len(got)-1].Name != name {
+		if got := a.All(); got[len(got)-1].Name != name {
 			t.Errorf("%q", got[len(got)-1].Name)
 		}
 	}

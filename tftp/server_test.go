@@ -17,7 +17,7 @@ func TestNoSocketForTransfer(t *testing.T) {
 	p := &pipe{in: make(chan []byte), closed: make(chan struct{}), from: &net.UDPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 5},
 		local: &net.UDPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 69}} // none of this machine's
 	content := &stream{Reader: zeros{}}
-	s := start(t, Config{Conns: []net.PacketConn{p}}, &answers{f: func(provision.Request) provision.Answer {
+	s := start(t, Config{Conns: []net.PacketConn{p}}, &answers{F: func(provision.Request) provision.Answer {
 		return provision.Answer{Outcome: provision.Served, Content: content}
 	}})
 	p.in <- rrq("f", "octet")
@@ -73,7 +73,7 @@ func TestAnySocket(t *testing.T) {
 	if got := <-p.out; !strings.HasPrefix(string(got), "\x00\x05\x00\x01") {
 		t.Errorf("%q", got)
 	}
-	if q := a.all()[0]; q.From.String() != "10.0.0.1" || q.Local.String() != "10.0.0.2:69" || q.Transport != provision.TFTP {
+	if q := a.All()[0]; q.From.String() != "10.0.0.1" || q.Local.String() != "10.0.0.2:69" || q.Transport != provision.TFTP {
 		t.Errorf("%+v", q)
 	}
 }

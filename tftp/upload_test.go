@@ -26,7 +26,7 @@ func shelf(t *testing.T, most int64) (*answers, string) {
 	}
 	t.Cleanup(func() { _ = root.Close() })
 	s := provision.NewShelf(root)
-	return &answers{f: func(r provision.Request) provision.Answer {
+	return &answers{F: func(r provision.Request) provision.Answer {
 		if r.Size > most {
 			return provision.Answer{Outcome: provision.Rejected}
 		}
@@ -168,8 +168,8 @@ func TestUploadRepeated(t *testing.T) {
 	p.send(p.peer, append([]byte{0, 3, 0, 1}, "x"...))
 	p.must(4)
 	s.reported(t)
-	if got := kept(t, dir); got != "a.log=1" || len(a.all()) > 2 {
-		t.Errorf("kept %q after %d requests", got, len(a.all()))
+	if got := kept(t, dir); got != "a.log=1" || len(a.All()) > 2 {
+		t.Errorf("kept %q after %d requests", got, len(a.All()))
 	}
 }
 
