@@ -16,6 +16,7 @@ import (
 	"plugtone/provision"
 	"plugtone/provision/pack"
 	"plugtone/provision/provisiontest"
+	"plugtone/provision/setting"
 	"plugtone/provision/vendors"
 )
 
@@ -42,14 +43,17 @@ func TestEveryModelBoots(t *testing.T) {
 		t.Run(v.ID, func(t *testing.T) {
 			for _, m := range v.Models() {
 				models++
-				bootModel(t, packs, v, m)
+				bootModel(t, packs, v, m, "off")
+				if _, ok := v.HasPhonebook(m.Name); ok {
+					bootModel(t, packs, v, m, "all")
+				}
 			}
 		})
 	}
 	t.Logf("%d models of %d vendors", models, len(packs.Vendors()))
 }
 
-func bootModel(t *testing.T, packs *pack.Set, v *pack.Vendor, m *pack.Model) {
+func bootModel(t *testing.T, packs *pack.Set, v *pack.Vendor, m *pack.Model, phonebook string) {
 	mac, ok := v.SampleMAC()
 	if !ok {
 		mac = dhcp.MAC{2, 0, 0, 0, 0, 1}
@@ -59,7 +63,7 @@ func bootModel(t *testing.T, packs *pack.Set, v *pack.Vendor, m *pack.Model) {
 		t.Error(err)
 		return
 	}
-	service := standing(t, packs, v, m, mac)
+	service := standing(t, packs, v, m, mac, phonebook)
 	site := dhcp.Site{Subnet: netip.MustParsePrefix("10.20.0.0/22"), Phones: dhcp.PhonesProvision, NextServer: netip.MustParseAddr("10.20.0.2"), ProvisioningURL: "http://10.20.0.2/"}
 	advice := service.Advise(dhcp.Client{MAC: mac, VendorClass: manner.Option60, Hostname: manner.Hostname, Params: manner.Params}, site)
 	if advice.Vendor != v.ID || advice.Model != m.Name || strings.Contains(advice.Reason, "but") {
@@ -71,7 +75,8 @@ func bootModel(t *testing.T, packs *pack.Set, v *pack.Vendor, m *pack.Model) {
 		return
 	}
 	files := 0
-	for _, f := range v.Files(pack.Phone{MAC: mac, Vendor: v.ID, Model: m.Name, Enabled: true, Assigned: true}) {
+	for _, f := range v.Files(pack.Phone{MAC: mac, Vendor: v.ID, Model: m.Name, Enabled: true, Assigned: true,
+		Settings: map[string]any{"phonebook": phonebook}}) {
 		if f.File.Kind == pack.KindUpload || f.File.Kind == pack.KindFirmware {
 			continue
 		}
@@ -79,6 +84,7 @@ func bootModel(t *testing.T, packs *pack.Set, v *pack.Vendor, m *pack.Model) {
 		a := service.Answer(context.Background(), provision.Request{Time: bootDay, Transport: provision.HTTP, Method: "GET", Name: base + f.Name,
 			From: netip.MustParseAddr("10.20.1.7"), UserAgent: manner.UserAgent})
 		wanted := f.File.Kind == pack.KindDevice || f.File.Kind == pack.KindPrivate || f.File.Kind == pack.KindCommon
+		wanted = wanted && (f.File.Most == 0 || phonebook != "off")
 		switch {
 		case wanted && (a.Outcome != provision.Served || a.Size == 0):
 			t.Errorf("%s asks for %s (%s): %s, %s %v", m.Name, base+f.Name, f.File.Kind, a.Outcome, a.Reason, a.Err)
@@ -96,13 +102,13 @@ func bootModel(t *testing.T, packs *pack.Set, v *pack.Vendor, m *pack.Model) {
 var bootDay = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
 // standing is a service with one phone of the model, which has a lease.
-func standing(t *testing.T, packs *pack.Set, v *pack.Vendor, m *pack.Model, mac dhcp.MAC) *provision.Service {
+func standing(t *testing.T, packs *pack.Set, v *pack.Vendor, m *pack.Model, mac dhcp.MAC, phonebook string) *provision.Service {
 	t.Helper()
 	records, leases := &provisiontest.Records{}, &provisiontest.Leases{}
 	err := records.Edit("test", "test", func(e provision.Edit) error {
 		return errors.Join(e.PutRegistrar(&provision.Registrar{Name: "main", Host: "pbx.example.com", Transport: "udp"}),
 			e.PutExtension(&provision.Extension{Number: "1001", Registrar: "main", Password: "s3cret"}),
-			e.PutDevice(&provision.Device{MAC: mac, Vendor: v.ID, Model: m.Name, Label: "Desk", Enabled: true,
+			e.PutDevice(&provision.Device{MAC: mac, Vendor: v.ID, Model: m.Name, Label: "Desk", Enabled: true, Settings: setting.Values{"phonebook": phonebook},
 				Lines: []provision.Line{{Position: 1, Extension: "1001", Registrar: "main"}}}))
 	})
 	if err != nil {

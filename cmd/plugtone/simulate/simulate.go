@@ -43,13 +43,14 @@ type Step struct {
 type Fetched struct {
 	Name  string
 	Kind  pack.Kind
+	Book  bool // a phonebook, which is there while it is switched on
 	Bytes int
 	Err   error // nil: it got the file
 }
 
 // Wanted tells whether a phone that boots needs the file: others are asked for in vain by design.
 func (f Fetched) Wanted() bool {
-	return f.Kind == pack.KindDevice || f.Kind == pack.KindCommon || f.Kind == pack.KindPrivate
+	return !f.Book && (f.Kind == pack.KindDevice || f.Kind == pack.KindCommon || f.Kind == pack.KindPrivate)
 }
 
 // Result is how a boot ended.
@@ -106,7 +107,7 @@ func boot(ctx context.Context, host Host, r *Result, say func(string, ...any)) e
 		if file.File.Kind == pack.KindUpload || file.File.Kind == pack.KindFirmware {
 			continue
 		}
-		got := Fetched{Name: file.Name, Kind: file.File.Kind}
+		got := Fetched{Name: file.Name, Kind: file.File.Kind, Book: file.File.Most > 0}
 		got.Bytes, got.Err = f.get(ctx, file.Name)
 		r.Files = append(r.Files, got)
 		switch {
