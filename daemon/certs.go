@@ -155,6 +155,14 @@ func hostOf(text string) string {
 	return u.Hostname()
 }
 
+// authority is our own authority's certificate as PEM; "" while https shows another's.
+func (c *certificates) authority() string {
+	if own := c.own.Load(); own != nil {
+		return string(certPEM(own.ca))
+	}
+	return ""
+}
+
 // publish puts our own authority's certificate where phones can fetch it.
 func (c *certificates) publish(filesDir string) error {
 	own := c.own.Load()

@@ -92,6 +92,9 @@ func TestHTTPSWithItsOwnAuthority(t *testing.T) {
 	if err != nil || !strings.Contains(body, "pa55w0rd") || !strings.Contains(body, "trusted_certificates.url = http://127.0.0.1/"+caName) {
 		t.Errorf("%v %.200q", err, body)
 	}
+	if got := r.site().CACert; got != ca {
+		t.Errorf("phones that take it in their files are told of another authority: %.60q", got)
+	}
 	block, _ := pem.Decode([]byte(ca))
 	cert, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {

@@ -129,6 +129,7 @@ func (d *Daemon) join(p *plan) (err error) {
 	if err != nil {
 		return err
 	}
+	p.site.CACert = certs.authority()
 	d.store, err = store.Open(store.Config{Dir: p.cfg.DataDir, Now: d.opts.Now, Log: d.log, Registerer: d.metrics.registry})
 	if err != nil {
 		return err
@@ -294,6 +295,7 @@ func (d *Daemon) take() error {
 	if err != nil {
 		return err
 	}
+	p.site.CACert = certs.authority()
 	if d.dhcp != nil && p.cfg.DHCP.Mode != dhcp.ModeOff {
 		engine, err := dhcp.NewEngine(p.dhcp, d.store, d.service)
 		if err != nil {

@@ -109,6 +109,7 @@ func (d *Daemon) relocate() {
 	defer d.reload.Unlock()
 	p := *d.plan.Load()
 	site := siteOf(p.cfg, d.opts.Within)
+	site.CACert = p.site.CACert
 	changed := false
 	for i := range site.Subnets {
 		now, before := &site.Subnets[i].NextServer, p.site.Subnets[i].NextServer
@@ -163,6 +164,11 @@ func (d *Daemon) renew() {
 	if err != nil {
 		d.log.Error("certificates kept as they were", "err", err)
 		return
+	}
+	if ca := n.authority(); ca != p.site.CACert {
+		site, with := *p.site, *p
+		site.CACert, with.site = ca, &site
+		d.plan.Store(&with)
 	}
 	d.takeCertificates(n, p)
 }

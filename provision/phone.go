@@ -63,7 +63,7 @@ func sitePhone(site *Site, subnet Subnet, now time.Time) pack.Phone {
 		p.Server = u.Hostname()
 	}
 	if site.CAFile != "" && p.ServerURL != "" {
-		p.CAURL = p.ServerURL + site.CAFile
+		p.CAURL, p.CACert = p.ServerURL+site.CAFile, site.CACert
 	}
 	return p
 }

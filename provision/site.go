@@ -63,6 +63,7 @@ type Site struct {
 	TimeZone      string     // IANA name, "" for none
 	ExternalURL   string     // written into phones as their server instead of the subnet's; "" for none
 	CAFile        string     // the certificate of our own authority, below the server's URL; "" when https has none
+	CACert        string     // that certificate itself as PEM
 	Settings      setting.Values
 }
 

@@ -24,6 +24,7 @@ type Phone struct {
 	ServerURL string            // where the phone fetches from, ends in "/"
 	Server    string            // host of ServerURL
 	CAURL     string            // where the certificate of our own authority lies; "" when https has none
+	CACert    string            // that certificate itself as PEM, lines ending in LF; "" with CAURL
 	Now       time.Time         // never printed; the year from which time zone rules are computed
 }
 

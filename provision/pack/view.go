@@ -20,7 +20,7 @@ type view struct {
 	Vendor, Model, Label         string
 	Enabled, Assigned            bool
 	URL, URLBare, Scheme, Server string
-	CAURL                        string
+	CAURL, CACert                string
 	Host                         string
 	Port                         int
 	Path                         string
@@ -130,7 +130,7 @@ func (v *Vendor) newView(p Phone, m *Model, common bool) (*view, error) {
 	if err := out.setServer(p.ServerURL); err != nil {
 		return nil, err
 	}
-	out.CAURL = p.CAURL
+	out.CAURL, out.CACert = p.CAURL, strings.TrimSpace(p.CACert)
 	for name, val := range p.Settings {
 		out.settings[name] = normal(val)
 	}

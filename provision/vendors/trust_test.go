@@ -2,18 +2,24 @@ package vendors_test
 
 import (
 	"bytes"
+	"encoding/xml"
 	"errors"
+	"io"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"plugtone/provision/pack"
 )
 
+// authority has the lines of a certificate; packs only carry them.
+const authority = "-----BEGIN CERTIFICATE-----\nMIIBcTCCARegAwIBAgIUQhx\nAQAB\n-----END CERTIFICATE-----\n"
+
 // away is a phone that is told where it goes for its files from elsewhere, and as whom.
 func away(v *pack.Vendor, model string) pack.Phone {
 	return fitted(v, model, pack.Phone{
-		Enabled: true, MAC: [6]byte{0, 0x15, 0x65, 0x12, 0x34, 0x56}, Server: "prov.example.net", ServerURL: "https://prov.example.net/", CAURL: "https://prov.example.net/plugtone-ca.crt",
+		Enabled: true, MAC: [6]byte{0, 0x15, 0x65, 0x12, 0x34, 0x56}, Server: "prov.example.net", ServerURL: "https://prov.example.net/", CAURL: "https://prov.example.net/plugtone-ca.crt", CACert: authority,
 		Now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Extra: map[string]string{},
 		Settings: map[string]any{"provisioning_user": "user-of-this-phone", "provisioning_password": pack.Secret("gkbe2ayef7n7mawgqvx7")},
 	})
@@ -79,7 +85,7 @@ func TestCredentialsAreMapped(t *testing.T) {
 // The certificate of our own authority is pushed to phones that take one from a URL.
 func TestAuthorityIsPushed(t *testing.T) {
 	s := load(t)
-	for vendor, model := range map[string]string{"yealink": "T46U", "htek": "UC926", "mitel": "6869i", "panasonic": "KX-UT123", "cisco-3pcc": "8861"} {
+	for vendor, model := range map[string]string{"yealink": "T46U", "snom": "D785", "htek": "UC926", "mitel": "6869i", "panasonic": "KX-UT123", "cisco-3pcc": "8861"} {
 		v, ok := s.Vendor(vendor)
 		if !ok {
 			t.Fatalf("no pack %s", vendor)
@@ -91,6 +97,53 @@ func TestAuthorityIsPushed(t *testing.T) {
 		p.CAURL = ""
 		if kinds, _ := found(t, v, p, "plugtone-ca.crt"); len(kinds) != 0 {
 			t.Errorf("%s: an authority that isn't there", vendor)
+		}
+	}
+}
+
+// Phones that take the certificate of our own authority inside their file get it with its line breaks.
+func TestAuthorityStandsInTheFile(t *testing.T) {
+	s := load(t)
+	for _, c := range []struct{ vendor, model, file string }{
+		{"polycom", "VVX411", "001565123456-user.cfg"}, {"polycom", "SPIP335", "001565123456-user.cfg"}, {"grandstream", "GXP1628", "cfg001565123456.xml"}, {"grandstream", "HT802", "cfg001565123456.xml"},
+	} {
+		v, ok := s.Vendor(c.vendor)
+		if !ok {
+			t.Fatalf("no pack %s", c.vendor)
+		}
+		p := away(v, c.model)
+		for _, want := range []bool{true, false} {
+			body, err := v.Prove(c.file, p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := slices.Contains(values(t, body), strings.TrimSpace(authority)); got != want {
+				t.Errorf("%s %s: the authority stands in %s: %v, want %v", c.vendor, c.model, c.file, got, want)
+			}
+			p.CAURL, p.CACert = "", ""
+		}
+	}
+}
+
+// values are the texts and the attributes of an XML file.
+func values(t *testing.T, body []byte) (out []string) {
+	t.Helper()
+	d := xml.NewDecoder(bytes.NewReader(body))
+	for {
+		token, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			return out
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch x := token.(type) {
+		case xml.StartElement:
+			for _, a := range x.Attr {
+				out = append(out, a.Value)
+			}
+		case xml.CharData:
+			out = append(out, string(x))
 		}
 	}
 }
