@@ -116,7 +116,7 @@ func (q *query) fill(r *Reply, secs uint32) {
 	if q.sub.Phones == PhonesProvision {
 		r.SIAddr = q.site.NextServer
 	}
-	f := filler{q: q, out: make([]Option, 0, 16)}
+	f := filler{q: q, out: make([]Option, 0, 12)}
 	fixed := make([]byte, 17)
 	fixed[0] = byte(r.Type)
 	id := q.serverID.As4()

@@ -107,13 +107,32 @@ func parse(buf []byte, op byte) (*dhcpv4.DHCPv4, error) {
 	case buf[1] != 1 || buf[2] != 6:
 		return nil, malformed("hardware type %d with address length %d, only Ethernet is served", buf[1], buf[2])
 	}
-	mended := make([]byte, len(buf)+1)
-	mended[copy(mended, buf)] = optEnd // harmless after an END, and many a boot ROM sends none
+	mended := buf
+	if !ends(buf[offOptions:]) { // many a boot ROM sends no END
+		mended = append(buf[:len(buf):len(buf)], optEnd)
+	}
 	m, err := dhcpv4.FromBytes(mended)
 	if err != nil {
 		return nil, malformed("%v", err)
 	}
 	return m, readOverload(m.Options, buf)
+}
+
+// ends tells whether options have their END.
+func ends(opts []byte) bool {
+	for len(opts) > 0 {
+		switch {
+		case opts[0] == optEnd:
+			return true
+		case opts[0] == optPad:
+			opts = opts[1:]
+		case len(opts) < 2 || len(opts) < 2+int(opts[1]):
+			return false
+		default:
+			opts = opts[2+int(opts[1]):]
+		}
+	}
+	return false
 }
 
 // readOverload appends the options kept in file and sname, in that order (RFC 2131, 4.1; RFC 3396, 5).

@@ -3,6 +3,7 @@ package dhcp
 import (
 	"fmt"
 	"net/netip"
+	"sync"
 	"time"
 )
 
@@ -28,6 +29,7 @@ type Engine struct {
 	plans   []plan
 	reserve Reservations
 	adviser Adviser
+	queries sync.Pool // of *query: one is a kilobyte, and there is one for each packet
 }
 
 // NewEngine checks cfg and returns an engine, or all faults of cfg joined. r and a may be nil.
@@ -67,12 +69,24 @@ func (q *query) mac() MAC { return q.req.MAC }
 
 // Decide says what is to be done about req. It does no I/O, takes no lock and reads no clock.
 func (e *Engine) Decide(now time.Time, req *Request, link *Link, v *View) Decision {
-	q := &query{e: e, now: now, req: req, link: link, v: v}
-	q.d.Event = Event{Time: now, MAC: req.MAC, XID: req.XID, Type: req.Type, Interface: link.Interface, Client: req.Client}
+	q, ok := e.queries.Get().(*query)
+	if !ok {
+		q = new(query)
+	}
+	*q = query{e: e, now: now, req: req, link: link, v: v}
+	d := q.decide()
+	*q = query{} // it keeps nothing of the client's
+	e.queries.Put(q)
+	return d
+}
+
+func (q *query) decide() Decision {
+	e, req, link := q.e, q.req, q.link
+	q.d.Event = Event{Time: q.now, MAC: req.MAC, XID: req.XID, Type: req.Type, Interface: link.Interface, Client: req.Client}
 	if why := q.refuse(); why != "" {
 		return q.silent(VerdictIgnored, why)
 	}
-	q.sub = e.planFor(req, link, v)
+	q.sub = e.planFor(req, link, q.v)
 	if q.sub == nil {
 		return q.silent(VerdictIgnored, "no subnet of the configuration is where this message comes from")
 	}

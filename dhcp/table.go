@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -12,10 +13,13 @@ import (
 	"time"
 )
 
-// Writer makes changes durable: all of them in one transaction, or none.
+// Writer makes changes durable: all of them in one transaction, or none. It keeps nothing of the slice.
 type Writer interface {
 	WriteLeases([]Change) error
 }
+
+// batchKept is up to how many changes the room for a write is used again.
+const batchKept = 512
 
 // ErrClosed is what a commit gets after Run has ended.
 var ErrClosed = errors.New("lease table is closed")
@@ -43,7 +47,37 @@ type Table struct {
 	closed bool
 	wake   chan struct{}
 
-	durable sync.Map // uint32 address to *Lease: what is on disk, read without mu
+	durable onDisk   // read without mu
+	batch   []Change // of the last write, to be used again
+}
+
+// onDisk are the durable leases by address. Its lock is held for a moment only.
+type onDisk struct {
+	mu     sync.RWMutex
+	leases map[uint32]*Lease
+}
+
+func (o *onDisk) get(addr netip.Addr) *Lease {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	return o.leases[u32(addr)]
+}
+
+// put takes l in; nil takes out what is there.
+func (o *onDisk) put(addr netip.Addr, l *Lease) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if l == nil {
+		delete(o.leases, u32(addr))
+	} else {
+		o.leases[u32(addr)] = l
+	}
+}
+
+func (o *onDisk) all() []*Lease {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	return slices.Collect(maps.Values(o.leases))
 }
 
 // job is one commit on its way to the disk.
@@ -69,6 +103,7 @@ func NewTable(cfg Config, w Writer, clock func() time.Time) *Table {
 	t := &Table{
 		writer: w, clock: clock, since: func(now, before time.Time) time.Duration { return now.Sub(before) },
 		view: NewView(cfg), wake: make(chan struct{}, 1),
+		durable: onDisk{leases: map[uint32]*Lease{}},
 	}
 	now := clock()
 	t.last.Store(&now)
@@ -96,7 +131,7 @@ func (t *Table) Load(load func(func(Lease) error) error) error {
 	now := t.tick()
 	var newest time.Time
 	for _, l := range all {
-		t.durable.Store(u32(l.Addr), t.view.load(l))
+		t.durable.put(l.Addr, t.view.load(l))
 		if l.Starts.After(newest) {
 			newest = l.Starts
 		}
@@ -130,7 +165,7 @@ func (t *Table) tick() time.Time {
 
 // step moves all leases along with the wall clock. The caller holds mu.
 func (t *Table) step(d time.Duration, now time.Time) {
-	t.enqueue(t.view.shift(d, now, func(l *Lease) { t.durable.Store(u32(l.Addr), l) }), nil)
+	t.enqueue(t.view.shift(d, now, func(l *Lease) { t.durable.put(l.Addr, l) }), nil)
 	t.Flush()
 }
 
@@ -172,23 +207,19 @@ func (t *Table) flush() {
 	if len(jobs) == 0 {
 		return
 	}
-	changes := jobs[0].changes
-	if len(jobs) > 1 {
-		changes = nil
-		for _, j := range jobs {
-			changes = append(changes, j.changes...)
-		}
+	changes := t.batch[:0]
+	for _, j := range jobs {
+		changes = append(changes, j.changes...)
 	}
 	err := t.write(changes)
 	t.mu.Lock()
 	for _, c := range changes {
-		if l := t.view.settle(c, err == nil); l != nil {
-			t.durable.Store(u32(c.Lease.Addr), l)
-		} else {
-			t.durable.Delete(u32(c.Lease.Addr))
-		}
+		t.durable.put(c.Lease.Addr, t.view.settle(c, err == nil))
 	}
 	t.mu.Unlock()
+	if t.batch = changes[:0]; cap(changes) > batchKept {
+		t.batch = nil
+	}
 	for _, j := range jobs {
 		if j.done != nil {
 			j.done(err)
@@ -311,12 +342,8 @@ func (t *Table) LeaseAt(addr netip.Addr) (Lease, bool) {
 	if !addr.Is4() {
 		return Lease{}, false
 	}
-	v, ok := t.durable.Load(u32(addr))
-	if !ok {
-		return Lease{}, false
-	}
-	l := v.(*Lease)
-	if l.State != LeaseActive || !l.Expires.After(t.steady()) {
+	l := t.durable.get(addr)
+	if l == nil || l.State != LeaseActive || !l.Expires.After(t.steady()) {
 		return Lease{}, false
 	}
 	return *l, true
@@ -348,12 +375,11 @@ func (l *Lease) at(now time.Time) Lease {
 
 // All returns all durable lease records in address order.
 func (t *Table) All() []Lease {
-	var out []Lease
-	now := t.steady()
-	t.durable.Range(func(_, v any) bool {
-		out = append(out, v.(*Lease).at(now))
-		return true
-	})
+	now, all := t.steady(), t.durable.all()
+	out := make([]Lease, 0, len(all))
+	for _, l := range all {
+		out = append(out, l.at(now))
+	}
 	slices.SortFunc(out, func(a, b Lease) int { return a.Addr.Compare(b.Addr) })
 	return out
 }
@@ -363,7 +389,7 @@ func (t *Table) Delete(ctx context.Context, addr netip.Addr) error {
 	if !addr.Is4() {
 		return fmt.Errorf("%q is no IPv4 address", addr)
 	}
-	if _, ok := t.durable.Load(u32(addr)); !ok {
+	if t.durable.get(addr) == nil {
 		return fmt.Errorf("address %s has no lease", addr)
 	}
 	done := make(chan error, 1)

@@ -241,11 +241,8 @@ func (v *View) settle(c Change, written bool) (durable *Lease) {
 		if c.Delete {
 			e.durable = nil
 		} else {
-			l := c.Lease
-			if e.lease != nil && *e.lease == l {
-				e.durable = e.lease
-			} else {
-				e.durable = &l
+			if e.durable = e.lease; e.lease == nil || *e.lease != c.Lease {
+				e.durable = new(c.Lease)
 			}
 		}
 	}

@@ -31,7 +31,7 @@ type Server struct {
 	echoes  echoes
 	look    chan struct{} // holds a token when the interfaces to be listened on may have changed
 
-	// deliver sends a reply: send, unless a fuzz test must not talk to the world.
+	// deliver sends a reply and keeps nothing of it: send, unless a fuzz test must not talk to the world.
 	deliver func(to dhcp.Destination, payload []byte, in *iface) error
 	late    sync.WaitGroup
 }

@@ -219,7 +219,9 @@ func (s *Server) answer(j *job, d *dhcp.Decision, err error) {
 	} else if j.err != nil && d.Reply == nil {
 		ev.Verdict, ev.Reason = dhcp.VerdictFault, "nothing sent: "+j.err.Error()
 	} else if d.Reply != nil {
-		payload, dropped := d.Reply.Encode(make([]byte, 0, 576), j.link.MTU)
+		room := s.spare()
+		defer s.pool.Put(room)
+		payload, dropped := d.Reply.Encode(room.buf[:0], j.link.MTU)
 		if ev.Dropped = dropped; len(dropped) > 0 {
 			ev.Reason += fmt.Sprintf("; no room for the options %d", dropped)
 		}

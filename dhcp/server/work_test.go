@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"net/netip"
 	"strings"
@@ -53,7 +54,7 @@ func newBench(t testing.TB, change func(*Config)) *bench {
 	})
 	s.routes = newRoutes(func(func() error) error { return errDisk })
 	s.deliver = func(to dhcp.Destination, packet []byte, in *iface) error {
-		b.out <- sent{to, packet, in}
+		b.out <- sent{to, bytes.Clone(packet), in}
 		return nil
 	}
 	b.Server = s
