@@ -3,6 +3,7 @@ package dhcp
 import (
 	"net/netip"
 	"slices"
+	"time"
 )
 
 // choice is an address for a client and why it is this one.
@@ -91,22 +92,22 @@ func (q *query) takeable(a netip.Addr) bool {
 	if e.declined(q.now) && !(e.offered(q.now) && q.v.ProbedFree(a)) {
 		return false // the last resort of free: only after a probe that nobody answered
 	}
-	mine := e.lease != nil && e.lease.MAC == q.mac()
+	mine := e.lease != nil && e.lease.mac == q.mac()
 	if e.active(q.now) && !mine {
 		return false
 	}
 	if q.phone || a == q.reserved || e.active(q.now) || e.offered(q.now) {
 		return true
 	}
-	return !b.strangersFull() && (mine || !e.keptForPhone(q.now.UnixNano()))
+	return !b.strangersFull() && (mine || !e.keptForPhone(q.now))
 }
 
 // strangersFull tells whether others than phones hold all that they may: nine tenths of the pool.
 func (b *book) strangersFull() bool { return b.reserve > 0 && b.strangers >= b.size-b.reserve }
 
 // keptForPhone tells whether e is a phone's last address, not long enough ago to be given to a stranger.
-func (e *entry) keptForPhone(now int64) bool {
-	return e.lease != nil && e.lease.Phone && now-e.lease.Expires.UnixNano() < int64(phoneAffinity)
+func (e *entry) keptForPhone(now time.Time) bool {
+	return e.lease != nil && e.lease.phone && now.Unix()-e.lease.expires < int64(phoneAffinity/time.Second)
 }
 
 // free finds an address nobody has: never used before, then the one that was given up longest ago, those of phones after all
@@ -119,14 +120,13 @@ func (v *View) free(subnet netip.Prefix, phone, probing bool, suits func(netip.A
 	if a, ok := b.nextFresh(v.now, suits); ok {
 		return a, true
 	}
-	now := v.now.UnixNano()
 	for e := b.lists[freeOthers].front; e != nil; e = e.next {
 		if a := addr4(e.addr); suits(a) {
 			return a, true
 		}
 	}
 	for e := b.lists[freePhones].front; e != nil; e = e.next {
-		if !phone && e.keptForPhone(now) {
+		if !phone && e.keptForPhone(v.now) {
 			break // the rest was given up later still
 		}
 		if a := addr4(e.addr); suits(a) {

@@ -25,7 +25,7 @@ func BenchmarkDecide(b *testing.B) {
 			now := start
 			v.Advance(now)
 			for n := range held {
-				v.load(Lease{Addr: addr4(u32(ip("10.1.0.1")) + uint32(n)), MAC: mac(n + 1<<20), Subnet: s.Prefix, State: LeaseActive, Phone: true, Starts: now, Expires: now.Add(time.Hour + time.Duration(n)*time.Millisecond)})
+				v.load(new(keep(&Lease{Addr: addr4(u32(ip("10.1.0.1")) + uint32(n)), MAC: mac(n + 1<<20), Subnet: s.Prefix, State: LeaseActive, Phone: true, Starts: now, Expires: now.Add(time.Hour + time.Duration(n)*time.Millisecond)})))
 			}
 			link := Link{Interface: "voice0", Addrs: []netip.Prefix{netip.MustParsePrefix("10.0.0.2/8")}, Dest: limitedBroadcast, MTU: 1500}
 			discover := packet(Discover, 60, 7, 'y', 'e', 'a', 'l', 'i', 'n', 'k', 61, 7, 1, 0, 21, 101, 0, 0, 0, 55, 6, 1, 3, 6, 15, 42, 66, 12, 4, 's', 'i', 'p', 't', 255)

@@ -32,16 +32,16 @@ type entry struct {
 	where        place
 	list         uint8
 	pending      int32
-	heapAt       int
+	heapAt       int32
 	until        int64 // unix nanoseconds: key in the busy heap
 	prev, next   *entry
-	lease        *Lease // as decided; never changed in place
-	durable      *Lease // as on disk
+	lease        *kept  // as decided
+	durable      *kept  // as on disk
 	counted      counts // what this entry adds to the book's counters
 	offeredTo    MAC
-	offeredPhone bool // offeredTo is a phone
-	listed       bool // in lists[list]
-	offeredUntil time.Time
+	offeredPhone bool  // offeredTo is a phone
+	listed       bool  // in lists[list]
+	offeredUntil int64 // unix nanoseconds; 0: never
 }
 
 // counts are the things an entry is counted as.
@@ -191,9 +191,9 @@ func (b *book) adopt(e *entry, now time.Time) {
 	if e.pooled = b.pooled(e.addr); e.pooled {
 		e.where = inFresh
 	}
-	if e.lease != nil && e.lease.Subnet != b.prefix {
+	if e.lease != nil && e.lease.prefix() != b.prefix {
 		l := *e.lease
-		l.Subnet = b.prefix
+		l.subnet, l.bits = u32(b.prefix.Addr()), int8(b.prefix.Bits())
 		if e.durable == e.lease {
 			e.durable = &l
 		}
@@ -204,20 +204,16 @@ func (b *book) adopt(e *entry, now time.Time) {
 }
 
 // active, declined and offered tell what takes e at the time now.
-func (e *entry) active(now time.Time) bool {
-	return e.lease != nil && e.lease.State == LeaseActive && e.lease.Expires.After(now)
-}
+func (e *entry) active(now time.Time) bool { return e.lease.endsAfter(now, keptActive) }
 
-func (e *entry) declined(now time.Time) bool {
-	return e.lease != nil && e.lease.State == LeaseDeclined && e.lease.Expires.After(now)
-}
+func (e *entry) declined(now time.Time) bool { return e.lease.endsAfter(now, keptDeclined) }
 
-func (e *entry) offered(now time.Time) bool { return e.offeredUntil.After(now) }
+func (e *entry) offered(now time.Time) bool { return e.offeredUntil > now.UnixNano() }
 
 // index puts e where it belongs at the time now. Whoever changes an entry takes it out first and puts it back afterwards.
 func (b *book) index(e *entry, now time.Time) {
-	if e.lease != nil && e.lease.State != LeaseDeclined && b.isLast(e, now) {
-		b.byMAC[e.lease.MAC] = e
+	if e.lease != nil && e.lease.state != keptDeclined && b.isLast(e, now) {
+		b.byMAC[e.lease.mac] = e
 	}
 	if !e.offered(now) {
 		e.unoffer()
@@ -225,7 +221,7 @@ func (b *book) index(e *entry, now time.Time) {
 		b.offers[e.offeredTo] = e
 	}
 	b.count(e, now)
-	if e.lease != nil && e.lease.State == LeaseDeclined && e.pooled {
+	if e.lease != nil && e.lease.state == keptDeclined && e.pooled {
 		b.enlist(e, worn)
 	}
 	if e.active(now) || e.declined(now) || e.offered(now) {
@@ -245,11 +241,11 @@ func (b *book) index(e *entry, now time.Time) {
 	case e.lease == nil:
 		e.where = nowhere
 		b.forget(e)
-	case e.lease.State == LeaseDeclined:
+	case e.lease.state == keptDeclined:
 		e.where = nowhere // found through worn
 	case e.pooled:
 		e.where = inFree
-		if e.lease.Phone {
+		if e.lease.phone {
 			b.enlist(e, freePhones)
 		} else {
 			b.enlist(e, freeOthers)
@@ -268,21 +264,21 @@ func (b *book) forget(e *entry) {
 
 // isLast tells whether e is what its client was bound to last, as far as is known.
 func (b *book) isLast(e *entry, now time.Time) bool {
-	o := b.byMAC[e.lease.MAC]
-	return o == nil || o == e || e.active(now) || !o.active(now) && !o.lease.Starts.After(e.lease.Starts)
+	o := b.byMAC[e.lease.mac]
+	return o == nil || o == e || e.active(now) || !o.active(now) && o.lease.starts <= e.lease.starts
 }
 
 // end is when something about e ends next: its lease or its offer.
 func (e *entry) end(now time.Time) int64 {
 	held := e.active(now) || e.declined(now)
-	if e.offered(now) && (!held || e.offeredUntil.Before(e.lease.Expires)) {
-		return e.offeredUntil.UnixNano()
+	if e.offered(now) && (!held || e.offeredUntil < e.lease.expires*int64(time.Second)) {
+		return e.offeredUntil
 	}
-	return e.lease.Expires.UnixNano()
+	return e.lease.expires * int64(time.Second)
 }
 
 // unoffer forgets to whom e was offered.
-func (e *entry) unoffer() { e.offeredTo, e.offeredPhone, e.offeredUntil = MAC{}, false, time.Time{} }
+func (e *entry) unoffer() { e.offeredTo, e.offeredPhone, e.offeredUntil = MAC{}, false, 0 }
 
 func (b *book) enlist(e *entry, which uint8) {
 	e.list, e.listed = which, true
@@ -294,7 +290,7 @@ func (b *book) count(e *entry, now time.Time) {
 	var c counts
 	if e.active(now) {
 		c |= countActive
-		if e.lease.Phone {
+		if e.lease.phone {
 			c |= countPhone
 		}
 	}
@@ -304,7 +300,7 @@ func (b *book) count(e *entry, now time.Time) {
 	if e.offered(now) {
 		c |= countOffered
 	}
-	held := c&(countActive|countDeclined) != 0 && !e.lease.Phone
+	held := c&(countActive|countDeclined) != 0 && !e.lease.phone
 	if e.pooled && (held || c&countOffered != 0 && !e.offeredPhone) {
 		c |= countStranger
 	}
@@ -333,8 +329,8 @@ func (b *book) tally(c counts, d int) {
 // unindex takes e out of everything that index put it into.
 func (b *book) unindex(e *entry) {
 	b.entries[e.addr] = e
-	if e.lease != nil && b.byMAC[e.lease.MAC] == e {
-		delete(b.byMAC, e.lease.MAC)
+	if e.lease != nil && b.byMAC[e.lease.mac] == e {
+		delete(b.byMAC, e.lease.mac)
 	}
 	if b.offers[e.offeredTo] == e {
 		delete(b.offers, e.offeredTo)
@@ -347,7 +343,7 @@ func (b *book) unindex(e *entry) {
 	}
 	switch e.where {
 	case inBusy:
-		heap.Remove(&b.busy, e.heapAt)
+		heap.Remove(&b.busy, int(e.heapAt))
 	case inFresh:
 		p, i := b.poolAt(e.addr)
 		if bit := uint64(1) << (i % 64); p.fresh[i/64]&bit != 0 {

@@ -146,7 +146,7 @@ func (q *query) whyNot(a netip.Addr) string {
 	}
 	if e := q.v.entry(a); e != nil {
 		switch {
-		case e.active(q.now) && e.lease.MAC != q.mac():
+		case e.active(q.now) && e.lease.mac != q.mac():
 			return "address is leased to another client"
 		case e.offered(q.now) && e.offeredTo != q.mac():
 			return "address is offered to another client"
@@ -297,10 +297,10 @@ func (q *query) vacated(addr netip.Addr) []Change {
 		}
 		p := q.e.planOf(b.prefix.Addr())
 		provisioned := p != nil && p.Phones == PhonesProvision
-		if b.prefix != q.sub.Prefix && q.sub.Phones != PhonesProvision && (provisioned || e.lease.Phone && q.sub.Phones == PhonesNone) {
+		if b.prefix != q.sub.Prefix && q.sub.Phones != PhonesProvision && (provisioned || e.lease.phone && q.sub.Phones == PhonesNone) {
 			continue
 		}
-		l := *e.lease
+		l := e.lease.lease()
 		l.State, l.Expires = LeaseReleased, q.now.UTC().Truncate(time.Second)
 		out = append(out, Change{Lease: l})
 	}

@@ -54,27 +54,27 @@ type Table struct {
 // onDisk are the durable leases by address. Its lock is held for a moment only.
 type onDisk struct {
 	mu     sync.RWMutex
-	leases map[uint32]*Lease
+	leases map[uint32]*kept
 }
 
-func (o *onDisk) get(addr netip.Addr) *Lease {
+func (o *onDisk) get(addr netip.Addr) *kept {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
 	return o.leases[u32(addr)]
 }
 
-// put takes l in; nil takes out what is there.
-func (o *onDisk) put(addr netip.Addr, l *Lease) {
+// put takes k in; nil takes out what is there.
+func (o *onDisk) put(addr uint32, k *kept) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if l == nil {
-		delete(o.leases, u32(addr))
+	if k == nil {
+		delete(o.leases, addr)
 	} else {
-		o.leases[u32(addr)] = l
+		o.leases[addr] = k
 	}
 }
 
-func (o *onDisk) all() []*Lease {
+func (o *onDisk) all() []*kept {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
 	return slices.Collect(maps.Values(o.leases))
@@ -103,7 +103,7 @@ func NewTable(cfg Config, w Writer, clock func() time.Time) *Table {
 	t := &Table{
 		writer: w, clock: clock, since: func(now, before time.Time) time.Duration { return now.Sub(before) },
 		view: NewView(cfg), wake: make(chan struct{}, 1),
-		durable: onDisk{leases: map[uint32]*Lease{}},
+		durable: onDisk{leases: map[uint32]*kept{}},
 	}
 	now := clock()
 	t.last.Store(&now)
@@ -115,28 +115,27 @@ func NewTable(cfg Config, w Writer, clock func() time.Time) *Table {
 func (t *Table) Load(load func(func(Lease) error) error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var all []Lease
+	var all []*kept
 	err := load(func(l Lease) error {
 		if !l.Addr.Is4() {
 			return fmt.Errorf("lease of %s: address %q is no IPv4 address", l.MAC, l.Addr)
 		}
-		all = append(all, l)
+		all = append(all, new(keep(&l)))
 		return nil
 	})
 	if err != nil {
 		return err
 	}
 	// In this order the lists of free addresses begin with the one that was given up longest ago.
-	slices.SortFunc(all, func(a, b Lease) int { return cmp.Or(a.Expires.Compare(b.Expires), a.Addr.Compare(b.Addr)) })
+	slices.SortFunc(all, func(a, b *kept) int { return cmp.Or(cmp.Compare(a.expires, b.expires), cmp.Compare(a.addr, b.addr)) })
 	now := t.tick()
-	var newest time.Time
-	for _, l := range all {
-		t.durable.put(l.Addr, t.view.load(l))
-		if l.Starts.After(newest) {
-			newest = l.Starts
-		}
+	newest := int64(0)
+	for _, k := range all {
+		t.view.load(k)
+		t.durable.put(k.addr, k)
+		newest = max(newest, k.starts)
 	}
-	if behind := newest.Sub(now); behind > clockStep {
+	if behind := time.Unix(newest, 0).Sub(now); behind > clockStep {
 		t.step(-behind, now)
 	}
 	return nil
@@ -165,7 +164,7 @@ func (t *Table) tick() time.Time {
 
 // step moves all leases along with the wall clock. The caller holds mu.
 func (t *Table) step(d time.Duration, now time.Time) {
-	t.enqueue(t.view.shift(d, now, func(l *Lease) { t.durable.put(l.Addr, l) }), nil)
+	t.enqueue(t.view.shift(d, now, func(k *kept) { t.durable.put(k.addr, k) }), nil)
 	t.Flush()
 }
 
@@ -214,7 +213,7 @@ func (t *Table) flush() {
 	err := t.write(changes)
 	t.mu.Lock()
 	for _, c := range changes {
-		t.durable.put(c.Lease.Addr, t.view.settle(c, err == nil))
+		t.durable.put(u32(c.Lease.Addr), t.view.settle(c, err == nil))
 	}
 	t.mu.Unlock()
 	if t.batch = changes[:0]; cap(changes) > batchKept {
@@ -342,11 +341,11 @@ func (t *Table) LeaseAt(addr netip.Addr) (Lease, bool) {
 	if !addr.Is4() {
 		return Lease{}, false
 	}
-	l := t.durable.get(addr)
-	if l == nil || l.State != LeaseActive || !l.Expires.After(t.steady()) {
+	k := t.durable.get(addr)
+	if !k.endsAfter(t.steady(), keptActive) {
 		return Lease{}, false
 	}
-	return *l, true
+	return k.lease(), true
 }
 
 // LeasesOf returns the durable lease records of mac, newest first, whatever their state: one for each subnet it was seen in.
@@ -355,7 +354,7 @@ func (t *Table) LeasesOf(mac MAC) []Lease {
 	t.mu.Lock()
 	now := t.tick()
 	for _, b := range t.view.books {
-		if e := b.byMAC[mac]; e != nil && e.durable != nil && e.durable.MAC == mac {
+		if e := b.byMAC[mac]; e != nil && e.durable != nil && e.durable.mac == mac {
 			out = append(out, e.durable.at(now))
 		}
 	}
@@ -364,21 +363,21 @@ func (t *Table) LeasesOf(mac MAC) []Lease {
 	return out
 }
 
-// at is l with the state it has at the time now.
-func (l *Lease) at(now time.Time) Lease {
-	c := *l
-	if c.State == LeaseActive && !c.Expires.After(now) {
-		c.State = LeaseExpired
+// at is the lease with the state it has at the time now.
+func (k *kept) at(now time.Time) Lease {
+	l := k.lease()
+	if l.State == LeaseActive && !l.Expires.After(now) {
+		l.State = LeaseExpired
 	}
-	return c
+	return l
 }
 
 // All returns all durable lease records in address order.
 func (t *Table) All() []Lease {
 	now, all := t.steady(), t.durable.all()
 	out := make([]Lease, 0, len(all))
-	for _, l := range all {
-		out = append(out, l.at(now))
+	for _, k := range all {
+		out = append(out, k.at(now))
 	}
 	slices.SortFunc(out, func(a, b Lease) int { return a.Addr.Compare(b.Addr) })
 	return out

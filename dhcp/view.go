@@ -1,6 +1,7 @@
 package dhcp
 
 import (
+	"cmp"
 	"container/heap"
 	"net/netip"
 	"slices"
@@ -50,28 +51,28 @@ func (v *View) Configure(cfg Config) {
 		v.books = append(v.books, newBook(&cfg.Subnets[i]))
 	}
 	v.wanted = len(v.books)
-	var kept []*entry
+	var all []*entry
 	for _, b := range old {
 		for _, e := range b.entries {
-			kept = append(kept, e)
+			all = append(all, e)
 		}
 	}
-	slices.SortFunc(kept, func(a, b *entry) int { return a.lastUse().Compare(b.lastUse()) })
-	for _, e := range kept {
+	slices.SortFunc(all, func(a, b *entry) int { return cmp.Compare(a.lastUse(), b.lastUse()) })
+	for _, e := range all {
 		prefix := netip.PrefixFrom(addr4(e.addr), 32)
 		if e.lease != nil {
-			prefix = e.lease.Subnet
+			prefix = e.lease.prefix()
 		}
 		v.bookOf(addr4(e.addr), prefix).adopt(e, v.now)
 	}
 }
 
 // lastUse orders entries for the lists of free addresses.
-func (e *entry) lastUse() time.Time {
+func (e *entry) lastUse() int64 {
 	if e.lease == nil {
-		return time.Time{}
+		return 0
 	}
-	return e.lease.Expires
+	return e.lease.expires
 }
 
 // bookOf finds the book that holds addr; leases of a subnet that is configured no more get a book of their own.
@@ -119,7 +120,7 @@ func (v *View) Advance(now time.Time) {
 // At returns the lease record of addr, if there is one.
 func (v *View) At(addr netip.Addr) (Lease, bool) {
 	if e := v.entry(addr); e != nil && e.lease != nil {
-		return *e.lease, true
+		return e.lease.lease(), true
 	}
 	return Lease{}, false
 }
@@ -135,7 +136,7 @@ func (v *View) entry(addr netip.Addr) *entry {
 func (v *View) Of(subnet netip.Prefix, mac MAC) (Lease, bool) {
 	if b := v.find(subnet.Addr()); b != nil {
 		if e := b.byMAC[mac]; e != nil {
-			return *e.lease, true
+			return e.lease.lease(), true
 		}
 	}
 	return Lease{}, false
@@ -144,7 +145,7 @@ func (v *View) Of(subnet netip.Prefix, mac MAC) (Lease, bool) {
 // Offered returns the address that is held for mac in the subnet.
 func (v *View) Offered(subnet netip.Prefix, mac MAC) (netip.Addr, bool) {
 	if b := v.find(subnet.Addr()); b != nil {
-		if e := b.offers[mac]; e != nil && e.offeredUntil.After(v.now) {
+		if e := b.offers[mac]; e != nil && e.offered(v.now) {
 			return addr4(e.addr), true
 		}
 	}
@@ -198,7 +199,7 @@ func (v *View) hold(mac MAC, addr netip.Addr, phone bool) {
 	}
 	e := b.get(addr)
 	b.unindex(e)
-	e.offeredTo, e.offeredPhone, e.offeredUntil = mac, phone, v.now.Add(offerHold)
+	e.offeredTo, e.offeredPhone, e.offeredUntil = mac, phone, v.now.Add(offerHold).UnixNano()
 	b.index(e, v.now)
 }
 
@@ -213,7 +214,7 @@ func (v *View) unhold(mac MAC) {
 
 // apply makes a change seen by the next decision. It is pending until settle.
 func (v *View) apply(c Change) {
-	l := c.Lease
+	l := &c.Lease
 	b := v.bookOf(l.Addr, l.Subnet)
 	e := b.get(l.Addr)
 	b.unindex(e)
@@ -221,7 +222,7 @@ func (v *View) apply(c Change) {
 	if c.Delete {
 		e.lease = nil
 	} else {
-		e.lease = &l
+		e.lease = new(keep(l))
 		if l.State == LeaseDeclined && !l.MAC.IsZero() {
 			v.countDecline(l.MAC)
 		}
@@ -233,7 +234,7 @@ func (v *View) apply(c Change) {
 }
 
 // settle ends a pending change: it is on disk, or it is withdrawn unless a later one waits. It returns the durable record.
-func (v *View) settle(c Change, written bool) (durable *Lease) {
+func (v *View) settle(c Change, written bool) (durable *kept) {
 	b := v.bookOf(c.Lease.Addr, c.Lease.Subnet)
 	e := b.get(c.Lease.Addr)
 	e.pending--
@@ -241,8 +242,9 @@ func (v *View) settle(c Change, written bool) (durable *Lease) {
 		if c.Delete {
 			e.durable = nil
 		} else {
-			if e.durable = e.lease; e.lease == nil || *e.lease != c.Lease {
-				e.durable = new(c.Lease)
+			k := keep(&c.Lease)
+			if e.durable = e.lease; e.lease == nil || *e.lease != k {
+				e.durable = new(k)
 			}
 		}
 	}
@@ -256,26 +258,25 @@ func (v *View) settle(c Change, written bool) (durable *Lease) {
 }
 
 // load takes in a lease that is on disk.
-func (v *View) load(l Lease) *Lease {
-	b := v.bookOf(l.Addr, l.Subnet)
-	e := b.get(l.Addr)
+func (v *View) load(k *kept) {
+	addr := addr4(k.addr)
+	b := v.bookOf(addr, k.prefix())
+	e := b.get(addr)
 	b.unindex(e)
-	e.lease = &l
-	e.durable = e.lease
+	e.lease, e.durable = k, k
 	b.index(e, v.now)
-	return e.lease
 }
 
 // shift moves every time by d, after a step of the wall clock, tells each durable record in its new form and returns what has
 // to be written again.
-func (v *View) shift(d time.Duration, now time.Time, moved func(*Lease)) []Change {
+func (v *View) shift(d time.Duration, now time.Time, moved func(*kept)) []Change {
 	var out []Change
 	v.now = now
 	for _, b := range v.books {
 		for _, e := range b.entries {
 			b.unindex(e)
-			if !e.offeredUntil.IsZero() {
-				e.offeredUntil = e.offeredUntil.Add(d)
+			if e.offeredUntil != 0 {
+				e.offeredUntil += int64(d)
 			}
 			if e.lease != nil {
 				was := e.lease
@@ -283,7 +284,7 @@ func (v *View) shift(d time.Duration, now time.Time, moved func(*Lease)) []Chang
 				if e.durable == was {
 					e.durable = e.lease
 				}
-				out = append(out, Change{Lease: *e.lease})
+				out = append(out, Change{Lease: e.lease.lease()})
 			}
 			if e.durable != nil {
 				if e.durable != e.lease {
@@ -300,12 +301,6 @@ func (v *View) shift(d time.Duration, now time.Time, moved func(*Lease)) []Chang
 	}
 	clear(v.probes)
 	return out
-}
-
-func (l *Lease) shifted(d time.Duration) *Lease {
-	c := *l
-	c.Starts, c.Expires = c.Starts.Add(d).Truncate(time.Second), c.Expires.Add(d).Truncate(time.Second)
-	return &c
 }
 
 // probed notes a probe that nobody answered.
@@ -330,13 +325,13 @@ func (h busyHeap) Len() int           { return len(h) }
 func (h busyHeap) Less(i, j int) bool { return h[i].until < h[j].until }
 func (h busyHeap) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
-	h[i].heapAt, h[j].heapAt = i, j
+	h[i].heapAt, h[j].heapAt = int32(i), int32(j)
 }
 
 // Push is for container/heap.
 func (h *busyHeap) Push(x any) {
 	e := x.(*entry)
-	e.heapAt = len(*h)
+	e.heapAt = int32(len(*h))
 	*h = append(*h, e)
 }
 

@@ -1,0 +1,103 @@
+package dhcp
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// kept is a Lease in the form in which a table holds a hundred thousand of them: a quarter of the size, with one pointer for the
+// garbage collector to follow instead of a dozen. It never changes.
+type kept struct {
+	addr                       uint32
+	subnet                     uint32
+	firstSeen, starts, expires int64 // Unix seconds
+	mac                        MAC
+	bits                       int8  // of the subnet; -1: none
+	state                      uint8 // in leaseStates
+	phone                      bool
+	texts                      string // each with its length before it, a uvarint; "" when all are empty
+}
+
+var leaseStates = [...]LeaseState{LeaseReleased, LeaseActive, LeaseExpired, LeaseDeclined}
+
+// The states that decisions ask for, as kept has them.
+const (
+	keptActive   = 1
+	keptDeclined = 3
+)
+
+// keep packs l. A state that nobody knows binds nobody: it becomes LeaseReleased.
+func keep(l *Lease) kept {
+	k := kept{
+		addr: u32(l.Addr), bits: -1, firstSeen: l.FirstSeen.Unix(), starts: l.Starts.Unix(), expires: l.Expires.Unix(), mac: l.MAC, phone: l.Phone,
+		state: uint8(max(0, slices.Index(leaseStates[:], l.State))),
+	}
+	if p := l.Subnet; p.IsValid() && p.Addr().Is4() {
+		k.subnet, k.bits = u32(p.Addr()), int8(p.Bits())
+	}
+	all := [...]string{l.ClientID, l.Hostname, l.VendorClass, l.Vendor, l.CircuitID, l.RemoteID}
+	size := 0
+	for _, s := range all {
+		size += len(s)
+	}
+	if size > 0 {
+		b := make([]byte, 0, size+len(all)*2)
+		for _, s := range all {
+			b = append(binary.AppendUvarint(b, uint64(len(s))), s...)
+		}
+		k.texts = string(b)
+	}
+	return k
+}
+
+// lease unpacks k.
+func (k *kept) lease() Lease {
+	l := Lease{
+		Addr: addr4(k.addr), MAC: k.mac, Subnet: k.prefix(), State: leaseStates[k.state], Phone: k.phone,
+		FirstSeen: time.Unix(k.firstSeen, 0).UTC(), Starts: time.Unix(k.starts, 0).UTC(), Expires: time.Unix(k.expires, 0).UTC(),
+	}
+	rest := k.texts
+	for _, s := range [...]*string{&l.ClientID, &l.Hostname, &l.VendorClass, &l.Vendor, &l.CircuitID, &l.RemoteID} {
+		if rest == "" {
+			break
+		}
+		*s, rest = nextText(rest)
+	}
+	return l
+}
+
+// nextText reads one text of kept.texts; the result shares its bytes.
+func nextText(s string) (text, rest string) {
+	n, used := 0, 0
+	for shift := 0; ; shift += 7 {
+		c := s[used]
+		used++
+		n |= int(c&0x7f) << shift
+		if c < 0x80 {
+			break
+		}
+	}
+	return s[used : used+n], s[used+n:]
+}
+
+func (k *kept) prefix() netip.Prefix {
+	if k.bits < 0 {
+		return netip.Prefix{}
+	}
+	return netip.PrefixFrom(addr4(k.subnet), int(k.bits))
+}
+
+// endsAfter tells whether k is in that state and ends later than now. Leases end at whole seconds.
+func (k *kept) endsAfter(now time.Time, state uint8) bool {
+	return k != nil && k.state == state && k.expires > now.Unix()
+}
+
+// shifted is k with its times moved by d, in whole seconds.
+func (k *kept) shifted(d time.Duration) *kept {
+	c := *k
+	move := func(secs int64) int64 { return time.Unix(secs, 0).Add(d).Unix() }
+	c.starts, c.expires = move(k.starts), move(k.expires)
+	return &c
+}

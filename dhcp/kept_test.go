@@ -1,0 +1,48 @@
+package dhcp
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+	"unsafe"
+
+	"pgregory.net/rapid"
+)
+
+// What a table keeps of a lease is the whole lease.
+func TestKeptIsTheLease(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := func(name string) string {
+			s := rapid.String().Draw(t, name)
+			if rapid.Bool().Draw(t, name+" is long") {
+				s = strings.Repeat("x", rapid.IntRange(100, 300).Draw(t, name+" length")) + s
+			}
+			return s
+		}
+		moment := func(name string) time.Time {
+			return time.Unix(rapid.Int64Range(0, 1<<33).Draw(t, name), 0).UTC()
+		}
+		l := Lease{
+			Addr:     addr4(rapid.Uint32().Draw(t, "address")),
+			ClientID: text("client id"), Hostname: text("hostname"), VendorClass: text("class"), Vendor: text("vendor"),
+			CircuitID: text("circuit"), RemoteID: text("remote"),
+			State: rapid.SampledFrom(leaseStates[:]).Draw(t, "state"), Phone: rapid.Bool().Draw(t, "phone"),
+			FirstSeen: moment("first seen"), Starts: moment("starts"), Expires: moment("expires"),
+		}
+		copy(l.MAC[:], rapid.SliceOfN(rapid.Byte(), 6, 6).Draw(t, "mac"))
+		if rapid.Bool().Draw(t, "has subnet") {
+			l.Subnet = netip.PrefixFrom(l.Addr, rapid.IntRange(0, 32).Draw(t, "bits"))
+		}
+		k := keep(&l)
+		if got := k.lease(); got != l {
+			t.Errorf("kept %+v, got back %+v", l, got)
+		}
+	})
+	if k := keep(&Lease{Addr: addr4(1), State: "borrowed"}); k.lease().State != LeaseReleased || !k.lease().Expires.IsZero() {
+		t.Errorf("an unknown state is kept as %+v", k.lease())
+	}
+	if n := unsafe.Sizeof(kept{}); n > 64 {
+		t.Errorf("a lease takes %d bytes", n)
+	}
+}
