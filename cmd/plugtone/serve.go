@@ -39,7 +39,7 @@ SIGHUP reads the file again, SIGTERM ends the daemon.`,
 			}
 			o.Log = c.ErrOrStderr()
 			if os.Getenv("GOGC") == "" {
-				debug.SetGCPercent(35) // a hundred thousand leases shall not need twice their memory
+				debug.SetGCPercent(60) // a hundred thousand leases shall not need twice their memory
 			}
 			return serve(c.Context(), o)
 		},

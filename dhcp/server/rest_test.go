@@ -14,8 +14,8 @@ func TestRest(t *testing.T) {
 	}{
 		{1, time.Hour, 0},                     // a phone on its own
 		{1, 5 * ms, 0},                        // its next packet
-		{1, 1250 * time.Microsecond, 12 * ms}, // 400 exchanges a second
-		{10, 12 * ms, 12 * ms},                // the same after a rest
+		{1, 1250 * time.Microsecond, 16 * ms}, // 400 exchanges a second
+		{13, 16 * ms, 16 * ms},                // the same after a rest
 		{32, 4 * ms, 4 * ms},                  // 4,000 a second
 		{batchSize, 4 * ms, 0},                // more are waiting
 		{3, -ms, 0},                           // the clock was set

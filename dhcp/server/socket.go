@@ -27,7 +27,7 @@ const (
 // waits for seconds, and does not mind rushRest.
 const (
 	rushGap   = 4 * time.Millisecond
-	rushRest  = 12 * time.Millisecond
+	rushRest  = 16 * time.Millisecond
 	rushBatch = batchSize / 2
 )
 

@@ -102,60 +102,43 @@ func run(ctx context.Context) error {
 type result struct {
 	server string
 	held   int
-	start  time.Duration // from its start until it answered
-	memory int           // kB, resident, after the first run, with little more than the leases that were held before
-	after  int           // kB, resident, after the last run
-	added  int           // leases that the runs added
-	slow   sample        // at the rate given
-	fast   sample        // at ten times that, zero when it could not
-	top    sample        // the highest rate with under 1 % lost
-	half   sample        // at half of that
+	slow   sample // at the rate given
+	fast   sample // at ten times that, zero when it could not
+	top    sample // the highest rate with under 1 % lost
+	half   sample // at half of that
 }
 
-// measure runs one server and asks it.
+// measure asks one server. Each run has a process of its own, with just the leases that were held before in its table.
 func measure(ctx context.Context, o options, name string, held int) (r result, err error) {
 	r = result{server: name, held: held}
-	b, err := newBenchmark(ctx, o, name, held)
-	if err != nil {
+	ask := func(rate int) (sample, error) { return askFresh(ctx, o, name, held, rate) }
+	if r.slow, err = ask(o.rate); err != nil || o.keepRate {
 		return r, err
 	}
-	defer b.close()
-	r.start = b.started
-	r.slow, err = b.ask(o.rate)
-	if err != nil {
-		return r, err
-	}
-	if r.memory, err = residentKB(b.pid); err != nil || o.keepRate {
-		return r, err
-	}
-	defer func() { r.added = b.acked }()
-	if r.top, err = b.climb(o.rate); err != nil {
+	if r.top, err = climb(ask, o.rate, o.most); err != nil {
 		return r, err
 	}
 	if r.top.rate >= float64(10*o.rate) {
-		if r.fast, err = b.ask(10 * o.rate); err != nil {
+		if r.fast, err = ask(10 * o.rate); err != nil {
 			return r, err
 		}
 	}
 	if r.top.rate >= 2 {
-		if r.half, err = b.ask(int(r.top.rate / 2)); err != nil {
-			return r, err
-		}
+		r.half, err = ask(int(r.top.rate / 2))
 	}
-	r.after, err = residentKB(b.pid)
 	return r, err
 }
 
 // climb finds the highest rate with under 1 % lost: in steps of a quarter upwards, then between the last two.
-func (b *benchmark) climb(from int) (best sample, err error) {
+func climb(ask func(rate int) (sample, error), from, most int) (best sample, err error) {
 	good, bad := from/8, 0
 	for next, step := from, 0; step < 24; step++ {
-		s, err := b.ask(next)
+		s, err := ask(next)
 		if err != nil {
 			return best, err
 		}
 		if s.lost >= 0.01 || s.rate < 0.97*float64(next) { // once more, for it may have been this machine's doing
-			if s, err = b.ask(next); err != nil {
+			if s, err = ask(next); err != nil {
 				return best, err
 			}
 		}
@@ -170,7 +153,7 @@ func (b *benchmark) climb(from int) (best sample, err error) {
 		if next = good * 5 / 4; bad > 0 {
 			next = (good + bad) / 2
 		}
-		if next > b.o.most || next-good < good/20 || next < 8 {
+		if next > most || next-good < good/20 || next < 8 {
 			break
 		}
 	}
@@ -179,9 +162,9 @@ func (b *benchmark) climb(from int) (best sample, err error) {
 
 func (r result) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%-9s %6d leases  start-up %4d ms  memory %d MB", r.server, r.held, r.start.Milliseconds(), r.memory/1024)
-	if r.after > 0 {
-		fmt.Fprintf(&b, ", after the runs %d MB with %d leases more", r.after/1024, r.added)
+	fmt.Fprintf(&b, "%-9s %6d leases  start-up %4d ms  memory %d MB", r.server, r.held, r.slow.started.Milliseconds(), r.slow.memory/1024)
+	if r.top.done > 0 {
+		fmt.Fprintf(&b, ", after the run at the highest rate %d MB with %d leases more", r.top.memory/1024, r.top.done)
 	}
 	b.WriteByte('\n')
 	for _, l := range []struct {

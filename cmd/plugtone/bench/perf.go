@@ -37,9 +37,23 @@ type benchmark struct {
 	clients *netlab.Namespace
 	cmd     *exec.Cmd
 	pid     int
+	dir     string
 	started time.Duration
-	runs    int
-	acked   int // leases that were given in them
+}
+
+// askFresh is one run against a server of its own.
+func askFresh(ctx context.Context, o options, name string, held, rate int) (s sample, err error) {
+	b, err := newBenchmark(ctx, o, name, held)
+	if err != nil {
+		return s, err
+	}
+	defer b.close()
+	if s, err = b.ask(rate); err != nil {
+		return s, err
+	}
+	s.started = b.started
+	s.memory, err = residentKB(b.pid)
+	return s, err
 }
 
 func newBenchmark(ctx context.Context, o options, name string, held int) (*benchmark, error) {
@@ -69,10 +83,11 @@ func (b *benchmark) begin(name string, held int) error {
 	if err != nil {
 		return err
 	}
-	dir := filepath.Join(b.o.dir, fmt.Sprintf("%s-%d", name, held))
-	if err := os.Mkdir(dir, 0o755); err != nil {
+	dir, err := os.MkdirTemp(b.o.dir, name+"-")
+	if err != nil {
 		return err
 	}
+	b.dir = dir
 	args, env, err := makers[name](b.o, dir, held)
 	if err != nil {
 		return err
@@ -102,16 +117,20 @@ func (b *benchmark) close() {
 	if b.cmd != nil && b.cmd.Process != nil {
 		_ = b.cmd.Wait()
 	}
+	_ = os.RemoveAll(b.dir)
 }
 
 // sample is one run of perfdhcp.
 type sample struct {
-	rate float64 // exchanges a second that were begun
-	done int     // ended by an ACK
-	lost float64 // part of what was begun
-	used time.Duration
+	rate float64       // exchanges a second that were begun
+	done int           // ended by an ACK
+	lost float64       // part of what was begun
 	p50  time.Duration // of all replies
 	p99  time.Duration
+	// Of the server itself.
+	used    time.Duration // CPU time
+	started time.Duration // from its start until it answered
+	memory  int           // kB, resident, at the end of the run
 }
 
 // cpu is the server's time for one exchange, in microseconds.
@@ -124,9 +143,8 @@ func (s sample) String() string {
 
 // ask begins rate exchanges a second, each of a client that was never seen.
 func (b *benchmark) ask(rate int) (sample, error) {
-	b.runs++
 	args := []string{"-4", "-r", strconv.Itoa(rate), "-R", "1000000", "-p", strconv.Itoa(int(b.o.period.Seconds())), "-W", "1000000",
-		"-b", fmt.Sprintf("mac=00:0c:%02x:00:00:00", b.runs), "-x", "t", "-l", clientAddr.String()}
+		"-b", "mac=00:0c:01:00:00:00", "-x", "t", "-l", clientAddr.String()}
 	if b.o.class != "" {
 		args = append(args, "-o", fmt.Sprintf("60,%x", b.o.class))
 	}
@@ -147,7 +165,6 @@ func (b *benchmark) ask(rate int) (sample, error) {
 	}
 	s, err := parse(out.String(), b.o.period)
 	s.used = after - before
-	b.acked += s.done
 	return s, err
 }
 
