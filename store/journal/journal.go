@@ -33,7 +33,7 @@ const first = 4096
 // Sizes of a side, in bytes.
 const (
 	MinSide     = 64 << 10
-	DefaultSide = 256 << 10 // 512 batches of one sector
+	DefaultSide = 4 << 20 // 8192 batches of one sector: settling is rare, for it holds up the disk
 )
 
 const (
