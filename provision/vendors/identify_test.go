@@ -81,7 +81,6 @@ var otherwise = map[string]string{
 	"option60 C590_IP":                                                                             "a home base, which takes its configuration from its maker's server alone",
 	"filename ATA002699EF0F1A.cnf.xml":                                                             "the ATA 190 of the enterprise line, which no pack serves",
 	"filename SIP001765FDBF1D.cfg":                                                                 "the former Nortel 12x0, which no pack serves",
-	"filename MN_08000F123456.cfg":                                                                 "a MiNET phone's name: known, so that it isn't a surprise, and nothing is served by it",
 	"oui 64167f123456":                                                                             "a prefix that Polycom registered and Obihai's later devices bear too",
 	"oui 482567123456":                                                                             "a prefix that Polycom registered and Obihai's later devices bear too",
 	"oui 0001e3123456":                                                                             "a prefix of Siemens, which bears much that is no phone",
