@@ -22,7 +22,7 @@ import (
 // durable, and leases.db takes thousands of changes at once.
 const journalFile = "leases.journal"
 
-// settleAgain is how long to wait after leases.db refused to take what is in the journal.
+// settleAgain is how long to wait when leases.db refused to take what is in the journal.
 const settleAgain = 5 * time.Second
 
 // pending is the journal before leases.db.
@@ -33,10 +33,14 @@ type pending struct {
 	commits prometheus.Observer
 
 	mu      sync.Mutex
-	lastErr error     // of the last write into the journal
-	tried   time.Time // when leases.db was last asked to take the changes
+	lastErr error       // of the last write into the journal
+	again   *time.Timer // set while leases.db is to be asked again
+	closed  bool
 	aside   sync.WaitGroup
 }
+
+// errUnsettled says why a change found no room.
+var errUnsettled = errors.New("journal is full and leases.db takes nothing")
 
 // openPending opens the journal that belongs to the open s.leases. fresh tells that leases.db was missing: then what an
 // old journal holds are nobody's leases.
@@ -80,13 +84,16 @@ func (p *pending) write(batch []byte) error {
 	turned, err := p.journal.Append(batch)
 	switch {
 	case errors.Is(err, journal.ErrFull):
-		if err = p.settle(); err == nil {
+		if err = p.journal.Settle(p.take); err == nil {
 			_, err = p.journal.Append(batch)
+		} else {
+			p.askAgain()
+			err = fmt.Errorf("%w: %w", errUnsettled, err)
 		}
 	case errors.Is(err, journal.ErrTooLong):
 		err = p.writeThrough(batch)
-	case turned || p.overdue():
-		p.aside.Go(p.settleOrGrumble)
+	case turned:
+		p.aside.Go(p.settle)
 	}
 	switch {
 	case err == nil:
@@ -100,39 +107,39 @@ func (p *pending) write(batch []byte) error {
 	return err
 }
 
-// overdue tells whether leases.db refused a while ago and may be asked again.
-func (p *pending) overdue() bool {
-	if p.store.leases.health() == nil {
-		return false
+// settle lets leases.db take the side of the journal that is full. While it refuses it is asked again from time to time,
+// whether or not a client comes.
+func (p *pending) settle() {
+	err := p.journal.Settle(p.take)
+	if err != nil {
+		p.store.cfg.Log.Error("leases stay in the journal", "file", p.path, "err", err)
+		p.askAgain()
+		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.store.cfg.Now().Sub(p.tried) >= settleAgain
+	if errors.Is(p.lastErr, errUnsettled) {
+		p.lastErr = nil // there is room now
+	}
 }
 
-// settle lets leases.db take the side of the journal that is full.
-func (p *pending) settle() error {
-	p.try()
-	return p.journal.Settle(p.take)
+func (p *pending) askAgain() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.again != nil || p.closed {
+		return
+	}
+	p.again = time.AfterFunc(settleAgain, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.again = nil; !p.closed {
+			p.aside.Go(p.settle)
+		}
+	})
 }
 
 // settleAll lets leases.db take everything.
-func (p *pending) settleAll() error {
-	p.try()
-	return p.journal.SettleAll(p.take)
-}
-
-func (p *pending) try() {
-	p.mu.Lock()
-	p.tried = p.store.cfg.Now()
-	p.mu.Unlock()
-}
-
-func (p *pending) settleOrGrumble() {
-	if err := p.settle(); err != nil {
-		p.store.cfg.Log.Error("leases stay in the journal", "file", p.path, "err", err)
-	}
-}
+func (p *pending) settleAll() error { return p.journal.SettleAll(p.take) }
 
 // writeThrough is for more changes at once than the journal has room for.
 func (p *pending) writeThrough(batch []byte) error {
@@ -209,6 +216,12 @@ func (p *pending) size() int64 { return p.journal.Size() }
 
 // close leaves nothing in the journal if leases.db takes it.
 func (p *pending) close() error {
+	p.mu.Lock()
+	p.closed = true
+	if p.again != nil {
+		p.again.Stop()
+	}
+	p.mu.Unlock()
 	p.aside.Wait()
 	if err := p.settleAll(); err != nil {
 		p.store.cfg.Log.Error("leases stay in the journal", "file", p.path, "err", err)
