@@ -46,6 +46,10 @@ func (s *Server) handle(rw http.ResponseWriter, r *http.Request) {
 	}
 	w := meter{rw: rw, s: s}
 	a := s.ask(r, req)
+	if a.Known {
+		s.crowd.keep(e)
+	}
+	defer s.crowd.answered(e)
 	content, upload := a.Content, a.Upload
 	err := s.respond(&w, r, &a)
 	if content != nil {

@@ -15,6 +15,9 @@
 //     100-continue: 417
 //   - a plain HTTP request on an HTTPS listener: 400
 //
+// When there are too many connections, one that has waited for a while goes, the longest first; never one in which a known
+// phone (provision.Answer.Known) is being answered. So a slow or hostile client holds up nobody.
+//
 // Over HTTPS a phone may show its factory's certificate; it is never demanded, and what it proves goes with the request
 // (ClientCAs.Verify). A certificate that crypto/tls can't even read, such as one with a DSA key, ends the handshake.
 package httpprov
@@ -57,6 +60,7 @@ type Config struct {
 
 	MaxConns      int           // 4096: connections in all
 	MaxPerAddress int           // 256: of which one address may hold; a whole site can be one address
+	Patience      time.Duration // 1s: how long a connection may wait, also in an unproven answer, before its place goes to another when there are too many
 	HeaderBytes   int           // 16 KiB: request line and headers
 	HeaderTime    time.Duration // 10s: to send them
 	ReadTime      time.Duration // 30s: to send the whole request
@@ -80,6 +84,7 @@ func (c *Config) setDefaults() {
 	def(&c.MaxConns, 4096)
 	def(&c.MaxPerAddress, 256)
 	def(&c.HeaderBytes, 16<<10)
+	dur(&c.Patience, time.Second)
 	dur(&c.HeaderTime, 10*time.Second)
 	dur(&c.ReadTime, 30*time.Second)
 	dur(&c.WriteTime, time.Minute)
@@ -125,7 +130,7 @@ func (c *Config) check() error {
 	for _, d := range []struct {
 		name string
 		d    time.Duration
-	}{{"header", c.HeaderTime}, {"read", c.ReadTime}, {"write", c.WriteTime}, {"idle", c.IdleTime}, {"retry after", c.RetryAfter}, {"grace", c.Grace}} {
+	}{{"patience", c.Patience}, {"header", c.HeaderTime}, {"read", c.ReadTime}, {"write", c.WriteTime}, {"idle", c.IdleTime}, {"retry after", c.RetryAfter}, {"grace", c.Grace}} {
 		if d.d < 0 {
 			fault("%s time %v is negative", d.name, d.d)
 		}

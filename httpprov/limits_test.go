@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -59,31 +60,106 @@ func works(t *testing.T, c net.Conn) {
 	}
 }
 
+// slow answers each request when goOn is closed, and counts those under way; names that begin with "own" are a known phone's.
+func slow(goOn chan struct{}, under *atomic.Int32) *answers {
+	return &answers{F: func(r provision.Request) provision.Answer {
+		a := served(r)
+		a.Known = strings.HasPrefix(r.Name, "/own")
+		if r.Name != "/f" {
+			a.Content = &waiting{goOn: goOn, under: under, Reader: strings.NewReader(config)}
+		}
+		return a
+	}}
+}
+
+// waiting is a file that comes late.
+type waiting struct {
+	goOn  chan struct{}
+	under *atomic.Int32
+	*strings.Reader
+}
+
+func (w *waiting) Read(p []byte) (int, error) {
+	w.under.Add(1)
+	<-w.goOn
+	return w.Reader.Read(p)
+}
+
+func (*waiting) Close() error { return nil }
+
+// send asks for a file without waiting for it.
+func send(c net.Conn, path string) { fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path) }
+
 func TestConnectionsPerAddress(t *testing.T) {
-	s := start(t, Config{MaxPerAddress: 3}, &answers{F: served})
+	goOn, under := make(chan struct{}), &atomic.Int32{}
+	s := start(t, Config{MaxPerAddress: 3, Patience: time.Nanosecond}, slow(goOn, under))
 	var held []net.Conn
 	for range 3 {
-		held = append(held, dial(t, s, "127.0.0.2"))
+		c := dial(t, s, "127.0.0.2")
+		send(c, "/own")
+		held = append(held, c)
 	}
-	works(t, held[2])
+	waitFor(t, func() bool { return under.Load() == 3 })
 	if !turned(dial(t, s, "127.0.0.2")) {
-		t.Error("a fourth connection is served")
+		t.Error("a fourth connection is served while three known phones are answered")
 	}
 	works(t, dial(t, s, "127.0.0.3")) // others are not in the way
-	held[0].Close()
-	waitFor(t, func() bool { return s.Stats().Conns == 3 }) // two of .2, one of .3
-	works(t, dial(t, s, "127.0.0.2"))
-	if st := s.Stats(); st.TurnedAway != 1 {
+	close(goOn)
+	for _, c := range held {
+		if b, _ := io.ReadAll(io.LimitReader(c, 15)); string(b) != "HTTP/1.1 200 OK" {
+			t.Errorf("%q", b)
+		}
+	}
+	waitFor(t, func() bool { return len(s.reports) == 4 })
+	works(t, dial(t, s, "127.0.0.2")) // in the place of the first, which only waits now
+	if st := s.Stats(); st.TurnedAway != 2 || st.Conns != 4 {
 		t.Errorf("%+v", st)
 	}
 }
 
 func TestConnectionsInAll(t *testing.T) {
-	s := start(t, Config{MaxConns: 2}, &answers{F: served})
-	works(t, dial(t, s, "127.0.0.2"))
-	works(t, dial(t, s, "127.0.0.3"))
+	goOn, under := make(chan struct{}), &atomic.Int32{}
+	s := start(t, Config{MaxConns: 2, Patience: time.Nanosecond}, slow(goOn, under))
+	first, second := dial(t, s, "127.0.0.2"), dial(t, s, "127.0.0.3")
+	send(first, "/own")
+	send(second, "/anybodys")
+	waitFor(t, func() bool { return under.Load() == 2 })
+	works(t, dial(t, s, "127.0.0.4")) // a known phone's stays, the other's place is taken though its answer is under way
+	close(goOn)
+	if b, _ := io.ReadAll(io.LimitReader(first, 15)); string(b) != "HTTP/1.1 200 OK" {
+		t.Errorf("%q", b)
+	}
+	if b, _ := io.ReadAll(second); len(b) != 0 {
+		t.Errorf("%q", b)
+	}
+	if st := s.Stats(); st.TurnedAway != 1 || st.Conns != 2 {
+		t.Errorf("%+v", st)
+	}
+}
+
+// Who has just come is left alone: its request is on the way.
+func TestConnectionsThatHaveJustCome(t *testing.T) {
+	s := start(t, Config{MaxConns: 2, Patience: time.Hour}, &answers{F: served})
+	first, second := dial(t, s, "127.0.0.2"), dial(t, s, "127.0.0.3")
+	waitFor(t, func() bool { return s.Stats().Conns == 2 })
 	if !turned(dial(t, s, "127.0.0.4")) {
 		t.Error("a third connection is served")
+	}
+	works(t, first)
+	works(t, second)
+}
+
+// Somebody who holds all connections that there may be, over plain HTTP or in the middle of a TLS handshake, holds up nobody:
+// neither phones elsewhere nor those behind the same address.
+func TestSlowLorisOnAllConnections(t *testing.T) {
+	s := start(t, Config{MaxConns: 40, MaxPerAddress: 10, Patience: time.Nanosecond}, &answers{F: served})
+	for i := range 60 {
+		c := dial(t, s, fmt.Sprint("127.0.0.", 2+i%6))
+		fmt.Fprint(c, "GET /f HTTP/1.1\r\nX")
+	}
+	waitFor(t, func() bool { st := s.Stats(); return st.Conns == 40 && st.TurnedAway == 20 })
+	for _, from := range []string{"127.0.0.2", "127.0.0.9"} {
+		works(t, dial(t, s, from))
 	}
 }
 

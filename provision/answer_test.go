@@ -35,6 +35,26 @@ func TestOwnFileOverItsLease(t *testing.T) {
 	}
 }
 
+// Known is who has proved to be a phone with a record: such phones come first where there isn't room for all.
+func TestKnown(t *testing.T) {
+	h := newHouse(t)
+	h.leases.Lease("10.20.1.9", mac("001565000003"), voice, noon)
+	h.write("logo.png", "logo")
+	for _, from := range []string{"10.20.1.7", "10.20.1.9", "10.20.1.200"} {
+		a := h.get("logo.png", from)
+		h.served(a)
+		if want := from == "10.20.1.7"; a.Known != want {
+			t.Errorf("from %s: %v", from, a.Known)
+		}
+	}
+	site := *h.site
+	site.Trust = []provision.Proof{provision.ProofOpen}
+	h.site = &site
+	if a := h.get("001565123456.cfg", "10.20.1.200"); a.Outcome != provision.Served || a.Known {
+		t.Errorf("where all is open: %s, %v", a.Outcome, a.Known)
+	}
+}
+
 // The requester learns the same of phones that exist, are disabled, or were never heard of.
 func TestRefusalsAreAlike(t *testing.T) {
 	h := newHouse(t)

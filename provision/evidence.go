@@ -52,6 +52,7 @@ func (q *inquiry) authorize() error {
 			return err
 		}
 		q.device, q.answer.Proof = d, q.verdict.Proof
+		q.answer.Known = d != nil && q.verdict.Proof != ProofOpen // where all is open a name is enough
 		q.answer.MAC = macsOf(q.verdict.MAC, d)[0]
 		return nil
 	})

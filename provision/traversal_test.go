@@ -20,7 +20,7 @@ var outside = []string{
 	"../secret\x00.cfg", "secret\x00", "../secret ", "../secret.", "..//secret", "..///secret", "../files/../secret", "../files-beside/secret", "files/../../secret",
 	"C:\\secret", "C:/secret", "c:secret", "\\\\127.0.0.1\\c$\\secret", "file:///etc/passwd", "/etc/passwd", "//etc/passwd", "etc/passwd", "/proc/self/environ", "proc/self/root/etc/passwd",
 	"link", "link/secret", "dirlink/secret", "dirlink/../secret", "absolute", "old", "old/", ".", "..", "/", "//", "", "~/secret", "~root/secret", "$HOME/secret", "`id`", "old/001565123456.cfg",
-	"old//001565123456.cfg", "old/./001565123456.cfg", "old/../old/001565123456.cfg", "OLD/001565123456.CFG", "old\\001565123456.cfg", "old/00-15-65-12-34-56.cfg", "pipe",
+	"old//001565123456.cfg", "old/./001565123456.cfg", "old/../old/001565123456.cfg", "OLD/001565123456.CFG", "old\\001565123456.cfg", "old/00-15-65-12-34-56.cfg", "old/00:15:65:12:34:56.cfg", "pipe",
 	strings.Repeat("../", 40) + "secret", strings.Repeat("a/", 60) + strings.Repeat("../", 61) + "secret", strings.Repeat("x", 300),
 }
 
@@ -38,7 +38,9 @@ func TestTraversal(t *testing.T) {
 		}
 		t.Cleanup(func() { _ = os.Remove(place) })
 	}
-	h.write("old/001565123456.cfg", secret)
+	for _, name := range []string{"old/001565123456.cfg", "old/00-15-65-12-34-56.cfg", "old/00:15:65:12:34:56.cfg"} {
+		h.write(name, secret)
+	}
 	for name, to := range map[string]string{"link": "../secret", "dirlink": "..", "absolute": "/etc/passwd"} {
 		if err := os.Symlink(to, filepath.Join(h.files, name)); err != nil {
 			t.Fatal(err)

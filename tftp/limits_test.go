@@ -96,10 +96,10 @@ func (p *phone) flood(s *running, n int) {
 	}
 }
 
-// proven answers everything with the same bytes to somebody who has proved who they are.
-func proven(body string) *answers {
+// known answers everything with the same bytes to a phone that has proved who it is and has a record.
+func known(body string) *answers {
 	return &answers{F: func(provision.Request) provision.Answer {
-		return provision.Answer{Outcome: provision.Served, Kind: "device", Body: []byte(body), Size: int64(len(body)), Proof: provision.ProofLease}
+		return provision.Answer{Outcome: provision.Served, Kind: "device", Body: []byte(body), Size: int64(len(body)), Proof: provision.ProofLease, Known: true}
 	}}
 }
 
@@ -120,7 +120,7 @@ func (p *phone) hello(s *running) {
 // A flood of idle requests takes what an address may take, and what all may take, and phones are served beside it: those of
 // other addresses, and of its own.
 func TestF16Flood(t *testing.T) {
-	s := start(t, Config{Resend: time.Minute, Grace: time.Millisecond}, proven("hello"))
+	s := start(t, Config{Resend: time.Minute, Grace: time.Millisecond}, known("hello"))
 	newPhone(t, "127.0.0.2").flood(s, 5000)
 	if st := s.Stats(); st.Active != 512 || st.Limited != 5000-512 {
 		t.Errorf("%+v", st)
@@ -136,14 +136,21 @@ func TestF16Flood(t *testing.T) {
 	newPhone(t, "127.0.0.2").hello(s)
 }
 
-// Files that anybody gets can't take the places of phones that have proved who they are.
-func TestF16Unproven(t *testing.T) {
-	s := start(t, Config{Resend: time.Minute, Grace: time.Millisecond}, &answers{F: func(r provision.Request) provision.Answer {
+// mixed answers to "own" as known, and gives anybody everything else.
+func mixed() *answers {
+	own, others := known("hello"), file(strings.Repeat("x", 1000))
+	return &answers{F: func(r provision.Request) provision.Answer {
 		if r.Name == "own" {
-			return proven("hello").F(r)
+			return own.F(r)
 		}
-		return file(strings.Repeat("x", 1000)).F(r)
-	}})
+		return others.F(r)
+	}}
+}
+
+// Files that anybody gets can't take the places of phones that have proved who they are, not even of those behind the same
+// address.
+func TestF16Unknown(t *testing.T) {
+	s := start(t, Config{Resend: time.Minute, Grace: time.Millisecond}, mixed())
 	var all []*phone
 	for i := range 600 { // alive: each has acknowledged a block, and could go on for half an hour
 		p := newPhone(t, fmt.Sprint("127.0.0.", 2+i%2))
@@ -164,9 +171,24 @@ func TestF16Unproven(t *testing.T) {
 	waitFor(t, func() bool { return s.Stats().Active == 0 })
 }
 
+func TestF16UnknownBehindOneAddress(t *testing.T) {
+	s := start(t, Config{Resend: time.Minute, Grace: time.Millisecond}, mixed())
+	for i := range 300 {
+		p := newPhone(t, "127.0.0.7")
+		p.send(s.addr, rrq("ringtone.wav", "octet"))
+		if i < 256 {
+			p.must(3)
+			p.ack(1)
+			p.must(3)
+		}
+	}
+	waitFor(t, func() bool { st := s.Stats(); return st.Limited == 300-256 && st.Active == 256 })
+	newPhone(t, "127.0.0.7").hello(s)
+}
+
 // When all transfers are alive a further request is dropped silently, and none of them is harmed.
 func TestF16AllAlive(t *testing.T) {
-	s := start(t, Config{MaxTransfers: 4, MaxPerAddress: 2, MaxUnproven: 4}, file(strings.Repeat("x", 1000)))
+	s := start(t, Config{MaxTransfers: 4, MaxPerAddress: 2, MaxUnknown: 4}, known(strings.Repeat("x", 1000)))
 	var all []*phone
 	for _, ip := range []string{"127.0.0.2", "127.0.0.2", "127.0.0.3", "127.0.0.4"} {
 		p := newPhone(t, ip)

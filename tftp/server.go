@@ -29,12 +29,12 @@ type Server struct {
 	turn      atomic.Uint32  // of the loops, for the next file from the disk
 	transfers sync.WaitGroup // admitted and not yet reported
 
-	mu       sync.Mutex
-	active   map[*transfer]bool
-	byKey    map[key]*transfer
-	perAddr  map[netip.Addr]int
-	idle     *list.List // transfers whose phone hasn't been heard of, the oldest first
-	unproven int        // transfers of requesters who have proved nothing
+	mu      sync.Mutex
+	active  map[*transfer]bool
+	byKey   map[key]*transfer
+	perAddr map[netip.Addr]held
+	idle    *list.List // transfers whose phone hasn't been heard of, the oldest first
+	unknown int        // transfers of requesters who aren't known to be phones with a record
 
 	duplicates, foreign, broadcast, limited, malformed atomic.Uint64
 }
@@ -56,7 +56,7 @@ func New(cfg Config, a Answerer, o Observer) (*Server, error) {
 	return &Server{
 		cfg: cfg, answer: a, observe: o,
 		queue: make(chan *transfer, 2*cfg.MaxTransfers), quit: make(chan struct{}),
-		active: map[*transfer]bool{}, byKey: map[key]*transfer{}, perAddr: map[netip.Addr]int{}, idle: list.New(),
+		active: map[*transfer]bool{}, byKey: map[key]*transfer{}, perAddr: map[netip.Addr]held{}, idle: list.New(),
 	}, nil
 }
 
@@ -66,7 +66,7 @@ type Stats struct {
 	Duplicates uint64 // requests that repeat one that is being served
 	Foreign    uint64 // requests from addresses that Config.Allow refuses
 	Broadcast  uint64 // requests sent to a broadcast or multicast address
-	Limited    uint64 // requests beyond MaxTransfers, MaxPerAddress or MaxUnproven, whether they found a place or not
+	Limited    uint64 // requests beyond MaxTransfers, MaxPerAddress or MaxUnknown, whether they found a place or not
 	Malformed  uint64 // packets that are no request
 }
 

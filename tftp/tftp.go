@@ -66,7 +66,7 @@ type Config struct {
 
 	MaxTransfers  int           // 1024: transfers and waiting requests in all
 	MaxPerAddress int           // 512: of which one address may hold; a whole site can be one address
-	MaxUnproven   int           // half of MaxTransfers: of which those may hold who have proved nothing, for files that anybody gets
+	MaxUnknown    int           // half of MaxTransfers: of which those may hold who aren't known to be phones with a record, and of each address half of its own
 	Workers       int           // 16: requests answered, and disks waited for, at the same time
 	BlockSize     int           // 1468: largest blksize agreed to, fits Ethernet without fragments; at most 32768
 	Resend        time.Duration // 1s: silence after which a packet is sent again the first time
@@ -95,7 +95,7 @@ func (c *Config) setDefaults() {
 	}
 	def(&c.MaxTransfers, 1024)
 	def(&c.MaxPerAddress, 512)
-	def(&c.MaxUnproven, (c.MaxTransfers+1)/2)
+	def(&c.MaxUnknown, (c.MaxTransfers+1)/2)
 	def(&c.Workers, 16)
 	def(&c.BlockSize, 1468)
 	def(&c.Retries, 5)
@@ -132,7 +132,7 @@ func (c *Config) check() error {
 	for _, n := range []struct {
 		name string
 		n    int
-	}{{"max transfers", c.MaxTransfers}, {"max per address", c.MaxPerAddress}, {"max unproven", c.MaxUnproven}, {"workers", c.Workers}, {"retries", c.Retries}} {
+	}{{"max transfers", c.MaxTransfers}, {"max per address", c.MaxPerAddress}, {"max unknown", c.MaxUnknown}, {"workers", c.Workers}, {"retries", c.Retries}} {
 		if n.n < 1 {
 			fault("%s %d is less than 1", n.name, n.n)
 		}

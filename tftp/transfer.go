@@ -17,6 +17,9 @@ type key struct {
 	name string
 }
 
+// held is how many transfers one address has.
+type held struct{ all, unknown int }
+
 // stage is what a worker has to do for a transfer.
 type stage uint8
 
@@ -49,7 +52,7 @@ type transfer struct {
 
 	answer  provision.Answer // changed under Server.mu
 	idle    *list.Element    // in Server.idle; guarded by Server.mu
-	proven  bool             // not among Server.unproven; guarded by Server.mu
+	known   bool             // not among Server.unknown; guarded by Server.mu
 	counted bool             // among the transfers; guarded by Server.mu
 	done    bool             // reported; guarded by Server.mu
 
@@ -97,9 +100,9 @@ func (s *Server) admit(k key, r request) *transfer {
 	if !s.room(k.from.Addr()) {
 		return nil
 	}
-	t := &transfer{key: k, asked: r, counted: true, proven: true}
+	t := &transfer{key: k, asked: r, counted: true, known: true}
 	s.active[t], s.byKey[k] = true, t
-	s.perAddr[k.from.Addr()]++
+	s.count(t, 1, 0)
 	s.transfers.Add(1)
 	return t
 }
@@ -107,7 +110,7 @@ func (s *Server) admit(k key, r request) *transfer {
 // room tells whether one more request of an address has its place (F16). When there is none, the transfer that has waited
 // longest for a phone's first sign of life gives up its own: it is forged, or its phone is gone. Server.mu is held.
 func (s *Server) room(a netip.Addr) bool {
-	own := s.perAddr[a] >= s.cfg.MaxPerAddress
+	own := s.perAddr[a].all >= s.cfg.MaxPerAddress
 	if !own && len(s.active) < s.cfg.MaxTransfers {
 		return true
 	}
@@ -127,23 +130,38 @@ func (s *Server) crowd(may func(*transfer) bool) bool {
 	return false
 }
 
-// begun counts a transfer among those that wait for their phone. It is false when the requester has proved nothing and
-// those who haven't have all places that they may have: a file that anybody gets must not keep phones from their own.
+// begun counts a transfer among those that wait for their phone. It is false when the requester isn't known, and those who
+// aren't have all places that they may have: a file that anybody gets must not keep phones from their own.
 func (s *Server) begun(t *transfer) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if t.done {
 		return false
 	}
-	if t.answer.Proof == "" {
-		if s.unproven >= s.cfg.MaxUnproven && !s.crowd(func(t *transfer) bool { return !t.proven }) {
+	if !t.answer.Known {
+		a := t.key.from.Addr()
+		own := s.perAddr[a].unknown >= (s.cfg.MaxPerAddress+1)/2
+		if (own || s.unknown >= s.cfg.MaxUnknown) &&
+			!s.crowd(func(t *transfer) bool { return !t.known && (!own || t.key.from.Addr() == a) }) {
 			return false
 		}
-		t.proven = false
-		s.unproven++
+		t.known = false
+		s.unknown++
+		s.count(t, 0, 1)
 	}
 	t.idle = s.idle.PushBack(t)
 	return true
+}
+
+// count changes how many transfers the requester's address has. Server.mu is held.
+func (s *Server) count(t *transfer, all, unknown int) {
+	a := t.key.from.Addr()
+	h := s.perAddr[a]
+	h.all += all
+	h.unknown += unknown
+	if s.perAddr[a] = h; h == (held{}) {
+		delete(s.perAddr, a)
+	}
 }
 
 // heard notes that a phone is where it says.
@@ -178,13 +196,10 @@ func (s *Server) discount(t *transfer) {
 	if s.byKey[t.key] == t {
 		delete(s.byKey, t.key)
 	}
-	if a := t.key.from.Addr(); s.perAddr[a] > 1 {
-		s.perAddr[a]--
-	} else {
-		delete(s.perAddr, a)
-	}
-	if !t.proven {
-		s.unproven--
+	s.count(t, -1, 0)
+	if !t.known {
+		s.unknown--
+		s.count(t, 0, -1)
 	}
 }
 

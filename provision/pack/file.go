@@ -35,7 +35,7 @@ func (v *Vendor) compilePattern(text string) (pattern, error) {
 		expr := v.doc.Variables[name]
 		switch name {
 		case "mac", "MAC":
-			expr = "[0-9a-f]{12}"
+			expr = "[0-9a-f]{12}|[0-9a-f]{2}(?:-[0-9a-f]{2}){5}|[0-9a-f]{2}(?::[0-9a-f]{2}){5}" // as phones of all times write it
 		case "model":
 			expr = `[^/]+?`
 		case "any":
