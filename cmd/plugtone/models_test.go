@@ -102,7 +102,7 @@ func bootModel(t *testing.T, packs *pack.Set, v *pack.Vendor, m *pack.Model, pho
 var bootDay = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
 // standing is a service with one phone of the model, which has a lease.
-func standing(t *testing.T, packs *pack.Set, v *pack.Vendor, m *pack.Model, mac dhcp.MAC, phonebook string) *provision.Service {
+func standing(t *testing.T, packs *pack.Set, v *pack.Vendor, m *pack.Model, mac dhcp.MAC, phonebook string, with ...func(*provision.Config)) *provision.Service {
 	t.Helper()
 	records, leases := &provisiontest.Records{}, &provisiontest.Leases{}
 	err := records.Edit("test", "test", func(e provision.Edit) error {
@@ -117,8 +117,12 @@ func standing(t *testing.T, packs *pack.Set, v *pack.Vendor, m *pack.Model, mac 
 	leases.Lease("10.20.1.7", mac, "10.20.0.0/22", bootDay)
 	site := &provision.Site{Trust: []provision.Proof{"lease"}, UnknownPhones: provision.UnknownList, TimeZone: "Europe/Berlin",
 		Subnets: []provision.Subnet{{Prefix: netip.MustParsePrefix("10.20.0.0/22"), Phones: dhcp.PhonesProvision, NextServer: netip.MustParseAddr("10.20.0.2")}}}
-	s, err := provision.New(provision.Config{Records: records, Leases: leases, Packs: func() *pack.Set { return packs },
-		Site: func() *provision.Site { return site }, Now: func() time.Time { return bootDay }})
+	c := provision.Config{Records: records, Leases: leases, Packs: func() *pack.Set { return packs },
+		Site: func() *provision.Site { return site }, Now: func() time.Time { return bootDay }}
+	for _, f := range with {
+		f(&c)
+	}
+	s, err := provision.New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
