@@ -193,7 +193,7 @@ func TestTableDiskFull(t *testing.T) {
 		}
 		// What is on disk is acknowledged for as long as it is there; nothing else is.
 		b.link.NoWrite = true
-		left := d.leases[a].Expires.Sub(time.Now())
+		left := time.Until(d.leases[a].Expires)
 		if r := b.want(VerdictAcked, renewOf(1, a)).Reply; binary.BigEndian.Uint32(optionOf(r, optLeaseTime)) != uint32(left/time.Second) || r.YIAddr != a {
 			t.Errorf("renewed for % x s of %s", optionOf(r, optLeaseTime), left)
 		}
@@ -300,7 +300,7 @@ func TestClockBehindAtStartC36(t *testing.T) {
 		again := newBench(t, config(voice()), d, time.Now)
 		synctest.Wait()
 		l, ok := again.LeaseAt(ip("10.20.0.105"))
-		if left := l.Expires.Sub(time.Now()); !ok || left > 61*time.Minute || left < 59*time.Minute {
+		if left := time.Until(l.Expires); !ok || left > 61*time.Minute || left < 59*time.Minute {
 			t.Errorf("%s left of an hour", left)
 		}
 	})
