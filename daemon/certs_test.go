@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -190,5 +191,31 @@ admin: {listen: ["unix:DIR/admin.sock"]}
 		if got := d.serves(netip.MustParseAddr(addr)); got != want {
 			t.Errorf("%s: %v", addr, got)
 		}
+	}
+}
+
+// Phones that take our authority inside their files get the one in force: it outlives a change of addresses, and a new one
+// takes its place.
+func TestAuthorityInFilesIsFollowed(t *testing.T) {
+	r := start(t, strings.Replace(httpsConfig, "{mode: off}", "{mode: off, subnets: [{subnet: 10.20.0.0/22, next_server: 10.20.0.2}]}", 1))
+	before := r.site().CACert
+	moved, site := *r.plan.Load(), *r.site()
+	site.Subnets = slices.Clone(site.Subnets)
+	for i := range site.Subnets {
+		site.Subnets[i].NextServer = netip.MustParseAddr("192.0.2.1")
+	}
+	moved.site = &site
+	r.plan.Store(&moved)
+	r.relocate()
+	if r.site() == &site || r.site().CACert != before {
+		t.Errorf("after a move: the same site (%v), authority %.60q", r.site() == &site, r.site().CACert)
+	}
+	if err := os.RemoveAll(ownDir(r.plan.Load().cfg)); err != nil {
+		t.Fatal(err)
+	}
+	r.renew()
+	_, published := r.get("http://" + r.address("http") + "/" + caName)
+	if got := r.site().CACert; got == before || got != published {
+		t.Errorf("a new authority is published and not put into files: %.60q", got)
 	}
 }
