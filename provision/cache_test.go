@@ -58,6 +58,30 @@ func TestSameBytesUntilSomethingChanges(t *testing.T) {
 	}
 }
 
+// Whatever changes, what was made before it is dropped from memory at once, not only never given again.
+func TestChangesDropWhatWasRendered(t *testing.T) {
+	h := newHouse(t)
+	get := func() { h.t.Helper(); h.served(h.get("001565123456.cfg", "10.20.1.7")) }
+	get()
+	if files, records := h.Cached(); files != 1 || records == 0 {
+		t.Errorf("%d files and %d records are kept", files, records)
+	}
+	for what, change := range map[string]func(){
+		"records": func() {
+			edit(t, h.records, func(e provision.Edit) error { return e.PutProfile(&provision.Profile{Name: "other"}) })
+		},
+		"site":  func() { site := *h.site; h.site = &site },
+		"packs": func() { h.packs = provisiontest.Packs(t) },
+	} {
+		change()
+		h.get("nothing", "192.0.2.1")
+		if files, records := h.Cached(); files != 0 || records != 0 {
+			t.Errorf("%s: %d files and %d records of before are kept", what, files, records)
+		}
+		get()
+	}
+}
+
 func TestAnswersAtOnce(t *testing.T) {
 	h := newHouse(t)
 	want := h.get("001565123456.cfg", "10.20.1.7").Digest

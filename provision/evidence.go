@@ -34,6 +34,7 @@ func (q *inquiry) authorize() error {
 	}
 	return q.s.c.Records.View(func(f Fleet) error {
 		q.revision = f.Revision()
+		q.s.renew(epoch{q.packs, q.site, q.revision})
 		if e.Preview.IsZero() {
 			if err := q.gather(f, &e); err != nil {
 				return err

@@ -6,7 +6,7 @@ import (
 )
 
 // lru keeps the values used last, bounded by their cost. Keys hold everything that a value depends on, so a value is
-// never wrong; those of the past just fall out at the end.
+// never wrong.
 type lru[K comparable, V any] struct {
 	mu      sync.Mutex
 	most    int64
@@ -53,6 +53,15 @@ func (c *lru[K, V]) put(k K, v V, cost int64) {
 	for c.cost > c.most {
 		c.remove(c.order.Back())
 	}
+}
+
+// clear drops all values.
+func (c *lru[K, V]) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.entries)
+	c.order.Init()
+	c.cost = 0
 }
 
 func (c *lru[K, V]) remove(e *list.Element) {

@@ -33,6 +33,27 @@ type fileKey struct {
 	year      int
 }
 
+// epoch is what all rendered files and records at hand depend on.
+type epoch struct {
+	packs    *pack.Set
+	site     *Site
+	revision uint64
+}
+
+// renew drops what was rendered and read before the last change, which nobody will be given again: memory holds no passwords
+// of the past.
+func (s *Service) renew(now epoch) {
+	s.epochs.Lock()
+	defer s.epochs.Unlock()
+	was := s.epoch
+	if now == was || now.packs == was.packs && now.site == was.site && now.revision < was.revision { // a request from before the change
+		return
+	}
+	s.epoch = now
+	s.files.clear()
+	s.devices.clear()
+}
+
 // rendered is a file as it leaves.
 type rendered struct {
 	body   []byte

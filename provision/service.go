@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"sync"
 	"time"
 
 	"plugtone/dhcp"
@@ -48,6 +49,8 @@ type Service struct {
 	devices *lru[deviceKey, *Device]
 	agents  *lru[agentKey, pack.Identity]
 	names   *lru[nameKey, []pack.Match]
+	epochs  sync.Mutex
+	epoch   epoch // guarded by epochs
 	flights flights
 	issuer  *httpauth.Issuer
 	freeze  freeze
