@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -43,6 +44,21 @@ func (s *snapshot) ownsMAC(m dhcp.MAC) bool {
 func (s *snapshot) owns(a netip.Addr) bool {
 	for _, h := range s.host {
 		if h == a {
+			return true
+		}
+	}
+	return false
+}
+
+// attached tells whether a is on the link of i.
+func (i *iface) attached(a netip.Addr) bool {
+	return slices.ContainsFunc(i.addrs, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+// attached tells whether a is on any link of this host.
+func (s *snapshot) attached(a netip.Addr) bool {
+	for _, i := range s.byIndex {
+		if i.attached(a) {
 			return true
 		}
 	}

@@ -2,8 +2,9 @@ package server
 
 import (
 	"errors"
-	"net"
 	"net/netip"
+
+	"golang.org/x/sys/unix"
 
 	"plugtone/dhcp"
 )
@@ -26,10 +27,13 @@ func (s *Server) send(to dhcp.Destination, payload []byte, in *iface) error {
 		return s.sendUDP(to.Addr, to.From, in.index, payload) // C14, C16: out of the link it came from, to everybody
 	}
 	index := 0
-	for _, p := range in.addrs {
-		if p.Contains(to.Addr.Addr()) {
-			index = in.index // two interfaces may be on one network: answer on the one that was asked
-		}
+	if in.attached(to.Addr.Addr()) {
+		index = in.index // two interfaces may be on one network: answer on the one that was asked
+	}
+	if s.near != nil && to.From.Is4() && s.links.now.Load().attached(to.Addr.Addr()) {
+		if err := s.near.send(to.Addr, to.From, index, payload); !errors.Is(err, unix.EMSGSIZE) {
+			return err
+		} // which the kernel takes apart only for a UDP socket
 	}
 	return s.sendUDP(to.Addr, to.From, index, payload)
 }
@@ -47,11 +51,15 @@ func (s *Server) sendFrame(to dhcp.Destination, payload []byte, in *iface) error
 	return s.raw.send(in.index, f.appendTo(make([]byte, 0, etherLen+ipLen+udpLen+len(payload))))
 }
 
+// sendUDP sends at once or not at all: who waited for room in the buffer would hold up all that is to be read and decided.
 func (s *Server) sendUDP(to netip.AddrPort, from netip.Addr, index int, payload []byte) error {
-	_, _, err := s.sock.conn.WriteMsgUDPAddrPort(payload, pktinfo(index, from), to)
-	var op *net.OpError
-	if errors.As(err, &op) {
-		return op.Err // the addresses in it say nothing new
+	var sent error
+	err := s.sock.raw.Write(func(fd uintptr) bool {
+		sent = sendNow(int(fd), payload, pktinfo(index, from), to)
+		return true
+	})
+	if err != nil {
+		return err
 	}
-	return err
+	return sent
 }

@@ -20,7 +20,8 @@ type Server struct {
 
 	links   *links
 	sock    *socket
-	raw     *rawSender // nil without CAP_NET_RAW
+	raw     *rawSender  // nil without CAP_NET_RAW
+	near    *nearSender // nil likewise
 	probes  *prober
 	routes  *routes
 	queues  []chan work
@@ -118,6 +119,10 @@ func (s *Server) open() error {
 		if s.raw, err = openRaw(s.cfg.Within); err != nil {
 			s.cfg.Log.Warn("dhcp replies go by broadcast: frames of our own can't be sent", "err", err)
 			s.raw = nil
+			return nil
+		}
+		if s.near, err = openNear(); err != nil {
+			s.cfg.Log.Warn("dhcp replies to attached hosts share the socket of all others", "err", err)
 		}
 		return nil
 	})
@@ -154,6 +159,9 @@ func (s *Server) close() error {
 	err := s.sock.close()
 	if s.raw != nil {
 		err = errors.Join(err, s.raw.close())
+	}
+	if s.near != nil {
+		err = errors.Join(err, s.near.close())
 	}
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"syscall"
 	"time"
 
 	"golang.org/x/net/ipv4"
@@ -54,6 +55,7 @@ type packet struct {
 type socket struct {
 	conn  *net.UDPConn
 	batch *ipv4.PacketConn
+	raw   syscall.RawConn // of conn, to send
 }
 
 // openSocket binds 0.0.0.0:port. Neither SO_REUSEPORT nor SO_REUSEADDR is set: with them two servers could share the
@@ -78,12 +80,12 @@ func (s *socket) options() error {
 	if err := s.conn.SetReadBuffer(socketRoom); err != nil {
 		return err
 	}
-	raw, err := s.conn.SyscallConn()
-	if err != nil {
+	var err error
+	if s.raw, err = s.conn.SyscallConn(); err != nil {
 		return err
 	}
 	var set error
-	err = raw.Control(func(fd uintptr) {
+	err = s.raw.Control(func(fd uintptr) {
 		set = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1)
 	})
 	return errors.Join(err, set)

@@ -274,10 +274,8 @@ func (s *Server) probeLink(j *job, addr netip.Addr) *iface {
 	if j.req.GIAddr.IsValid() || j.in.mac.IsZero() {
 		return nil
 	}
-	for _, p := range j.in.addrs {
-		if p.Contains(addr) {
-			return j.in
-		}
+	if !j.in.attached(addr) {
+		return nil
 	}
-	return nil
+	return j.in
 }
