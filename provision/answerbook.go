@@ -8,19 +8,12 @@ import (
 
 // bookOn tells whether the device's settings give it a phonebook. When that can't be told the answer is a fault already.
 func (q *inquiry) bookOn() bool {
-	on := false
-	err := q.s.c.Records.View(func(f Fleet) error {
-		subnet, _ := q.s.subnetFor(q.site, q.device.MAC, q.device)
-		r, err := resolve(f, q.site, subnet, q.device)
-		if err == nil {
-			on = pack.BookOn(packSettings(r.layers))
-		}
-		return err
-	})
+	settings, err := q.settings()
 	if err != nil {
 		q.fault(fmt.Errorf("%w: %w", ErrFault, err))
+		return false
 	}
-	return on
+	return pack.BookOn(settings)
 }
 
 // noBook answers a phone that asks for a phonebook while it has none: with the operator's own file of that name, or in vain.

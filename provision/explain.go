@@ -107,30 +107,22 @@ func (s *Service) recordOf(mac MAC) (*Device, error) {
 func (s *Service) explainPhone(ctx context.Context, question Question) (Explanation, error) {
 	site, packs := s.c.Site(), s.c.Packs()
 	x := Explanation{MAC: question.MAC}
-	var d *Device
-	err := s.c.Records.View(func(f Fleet) error {
-		var err error
-		d, err = f.DeviceByAny(question.MAC)
-		if errors.Is(err, ErrNotFound) {
-			d, err = nil, nil
+	d, err := s.recordOf(question.MAC)
+	if err != nil {
+		return Explanation{}, err
+	}
+	subnet, by := s.subnetFor(site, question.MAC, d)
+	if question.Subnet.IsValid() {
+		asked, ok := site.subnet(question.Subnet)
+		if !ok {
+			return Explanation{}, Invalid{{"subnet", question.Subnet.String(), "is not one of the subnets"}}
 		}
-		if err != nil {
-			return err
-		}
-		subnet, by := s.subnetFor(site, question.MAC, d)
-		if question.Subnet.IsValid() {
-			asked, ok := site.subnet(question.Subnet)
-			if !ok {
-				return Invalid{{"subnet", question.Subnet.String(), "is not one of the subnets"}}
-			}
-			subnet, by = asked, "asked for"
-		}
-		x.Subnet, x.SubnetBy, x.URL = subnet.Prefix, by, sitePhone(site, subnet, s.c.Now()).ServerURL
-		if d == nil {
-			return nil
-		}
-		return s.explainDevice(f, packs, site, subnet, d, &x)
-	})
+		subnet, by = asked, "asked for"
+	}
+	x.Subnet, x.SubnetBy, x.URL = subnet.Prefix, by, sitePhone(site, subnet, s.c.Now()).ServerURL
+	if d != nil {
+		err = s.c.Records.View(func(f Fleet) error { return s.explainDevice(f, packs, site, subnet, d, &x) })
+	}
 	if err != nil {
 		return Explanation{}, err
 	}

@@ -35,18 +35,22 @@ func (s *Service) preview(mac MAC, subnet netip.Prefix) (*Device, pack.Phone, er
 	var d *Device
 	var p pack.Phone
 	site := s.c.Site()
-	err := s.c.Records.View(func(f Fleet) error {
-		var err error
-		if d, err = f.DeviceByAny(mac); err != nil || d.Vendor == "" {
-			return err
-		}
-		net := subnet
-		if !net.IsValid() {
-			own, _ := s.subnetFor(site, mac, d)
-			net = own.Prefix
-		} else if _, ok := site.subnet(net); !ok {
-			return Invalid{{"subnet", net.String(), "is not one of the subnets"}}
-		}
+	err := s.c.Records.View(func(f Fleet) (err error) {
+		d, err = f.DeviceByAny(mac)
+		return err
+	})
+	if err != nil || d.Vendor == "" {
+		return d, p, err
+	}
+	// Leases are asked for between two Views, never inside one: their table reads records under its own lock.
+	net := subnet
+	if !net.IsValid() {
+		own, _ := s.subnetFor(site, mac, d)
+		net = own.Prefix
+	} else if _, ok := site.subnet(net); !ok {
+		return d, p, Invalid{{"subnet", net.String(), "is not one of the subnets"}}
+	}
+	err = s.c.Records.View(func(f Fleet) (err error) {
 		p, _, err = Phone(f, s.c.Packs(), site, net, d, s.c.Now())
 		return err
 	})

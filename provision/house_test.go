@@ -7,11 +7,13 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"plugtone/dhcp"
 	"plugtone/provision"
 	"plugtone/provision/pack"
 	"plugtone/provision/provisiontest"
@@ -64,7 +66,7 @@ func newHouse(t testing.TB) *house {
 	}
 	t.Cleanup(func() { _ = uploads.Close() })
 	h.Service, err = provision.New(provision.Config{
-		Records: h.records, Leases: h.leases, Files: root, Uploads: uploads,
+		Records: h.records, Leases: orderly{h.leases, h.records, t}, Files: root, Uploads: uploads,
 		Packs:   func() *pack.Set { return h.packs },
 		Site:    func() *provision.Site { return h.site },
 		Fetches: func(provision.MAC) ([]provision.Fetch, error) { return h.fetches, nil },
@@ -81,6 +83,21 @@ func newHouse(t testing.TB) *house {
 	}
 	h.leases.Lease("10.20.1.7", front, voice, noon)
 	return h
+}
+
+// orderly holds every test to the order of locks: the lease table asks the records under its own lock, so whoever reads
+// records may not wait for that lock.
+type orderly struct {
+	*provisiontest.Leases
+	records *provisiontest.Records
+	t       testing.TB
+}
+
+func (o orderly) LeasesOf(mac provision.MAC) []dhcp.Lease {
+	if o.records.Open() {
+		o.t.Errorf("the leases of %s are asked for inside a View:\n%s", mac, debug.Stack())
+	}
+	return o.Leases.LeasesOf(mac)
 }
 
 // get asks as a phone does.

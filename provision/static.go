@@ -42,24 +42,31 @@ func (q *inquiry) firmware() {
 		q.notFound("firmware %s is only for devices whose firmware setting names it; %s", name, q.verdict.Reason)
 		return
 	}
-	var named []string
-	err := q.s.c.Records.View(func(f Fleet) error {
-		subnet, _ := q.s.subnetFor(q.site, q.device.MAC, q.device)
-		r, err := resolve(f, q.site, subnet, q.device)
-		if err == nil {
-			named, _ = packSettings(r.layers)["firmware"].([]string)
-		}
-		return err
-	})
+	settings, err := q.settings()
 	if err != nil {
 		q.fault(err)
 		return
 	}
+	named, _ := settings["firmware"].([]string)
 	if !slices.Contains(named, path.Base(name)) {
 		q.notFound("the device's firmware setting does not name %s", path.Base(name))
 		return
 	}
 	q.open(name)
+}
+
+// settings are what the device's file would be rendered from, of all settings. The leases are asked before the records are opened,
+// never meanwhile: their table reads records under its own lock.
+func (q *inquiry) settings() (settings map[string]any, err error) {
+	subnet, _ := q.s.subnetFor(q.site, q.device.MAC, q.device)
+	err = q.s.c.Records.View(func(f Fleet) error {
+		r, err := resolve(f, q.site, subnet, q.device)
+		if err == nil {
+			settings = packSettings(r.layers)
+		}
+		return err
+	})
+	return settings, err
 }
 
 // open looks a file up and answers with it.

@@ -29,6 +29,7 @@ type Records struct {
 	views  int
 
 	decoded atomic.Int64
+	open    atomic.Int64 // Views going on
 }
 
 // Break makes every later call fail, as a damaged store does.
@@ -62,8 +63,13 @@ func (r *Records) View(f func(provision.Fleet) error) error {
 	if broken {
 		return ErrBroken
 	}
+	r.open.Add(1)
+	defer r.open.Add(-1)
 	return f(&fleet)
 }
+
+// Open tells whether a View is going on.
+func (r *Records) Open() bool { return r.open.Load() > 0 }
 
 // Edit implements provision.Records.
 func (r *Records) Edit(_, _ string, f func(provision.Edit) error) error {
