@@ -121,21 +121,11 @@ func unpack(r io.Reader, dir string) ([]string, error) {
 
 // checkRestored refuses what Open would not read.
 func checkRestored(path string, want schema) error {
-	f, err := os.Open(path)
+	f, err := openSound(path)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if info.Size() == 0 {
-		return damagedf("empty")
-	}
-	if err := checkPages(f, info.Size()); err != nil {
-		return err
-	}
 	db, err := openBolt(path, false, 0)
 	if err != nil {
 		return err

@@ -79,22 +79,32 @@ func (s *Store) mend(p spec, path string) error {
 	return nil
 }
 
+// openSound opens a copy of a file of ours whose pages are all there.
+func openSound(path string) (*os.File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+	case info.Size() == 0:
+		err = damagedf("empty")
+	default:
+		err = checkPages(f, info.Size())
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
 // takeSnapshot puts a copy of a good snapshot at path.
 func takeSnapshot(snap, path string) error {
-	f, err := os.Open(snap)
+	f, err := openSound(snap)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if info.Size() == 0 {
-		return damagedf("empty")
-	}
-	if err := checkPages(f, info.Size()); err != nil {
-		return err
-	}
 	return copyDurably(path, func(w io.Writer) error { _, err := io.Copy(w, f); return err })
 }
