@@ -2,8 +2,10 @@ package dhcp
 
 import (
 	"encoding/binary"
+	"maps"
 	"net/netip"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -100,4 +102,33 @@ func (k *kept) shifted(d time.Duration) *kept {
 	move := func(secs int64) int64 { return time.Unix(secs, 0).Add(d).Unix() }
 	c.starts, c.expires = move(k.starts), move(k.expires)
 	return &c
+}
+
+// onDisk are the durable leases by address. Its lock is held for a moment only.
+type onDisk struct {
+	mu     sync.RWMutex
+	leases map[uint32]*kept
+}
+
+func (o *onDisk) get(addr netip.Addr) *kept {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	return o.leases[u32(addr)]
+}
+
+// put takes k in; nil takes out what is there.
+func (o *onDisk) put(addr uint32, k *kept) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if k == nil {
+		delete(o.leases, addr)
+	} else {
+		o.leases[addr] = k
+	}
+}
+
+func (o *onDisk) all() []*kept {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	return slices.Collect(maps.Values(o.leases))
 }

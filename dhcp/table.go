@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -49,35 +48,6 @@ type Table struct {
 
 	durable onDisk   // read without mu
 	batch   []Change // of the last write, to be used again
-}
-
-// onDisk are the durable leases by address. Its lock is held for a moment only.
-type onDisk struct {
-	mu     sync.RWMutex
-	leases map[uint32]*kept
-}
-
-func (o *onDisk) get(addr netip.Addr) *kept {
-	o.mu.RLock()
-	defer o.mu.RUnlock()
-	return o.leases[u32(addr)]
-}
-
-// put takes k in; nil takes out what is there.
-func (o *onDisk) put(addr uint32, k *kept) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if k == nil {
-		delete(o.leases, addr)
-	} else {
-		o.leases[addr] = k
-	}
-}
-
-func (o *onDisk) all() []*kept {
-	o.mu.RLock()
-	defer o.mu.RUnlock()
-	return slices.Collect(maps.Values(o.leases))
 }
 
 // job is one commit on its way to the disk.
