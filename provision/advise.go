@@ -50,10 +50,8 @@ func (s *Service) Advise(c dhcp.Client, site dhcp.Site) dhcp.Advice {
 // knownDevice is the device that has mac, nil without one. DHCP asks for every packet, mostly about a MAC that it asked about a
 // moment ago: then records that can tell their revision aside aren't opened.
 func (s *Service) knownDevice(mac MAC) (*Device, error) {
-	if r, ok := s.c.Records.(interface{ Revision() uint64 }); ok {
-		if d, ok := s.devices.get(deviceKey{mac, r.Revision()}); ok {
-			return d, nil
-		}
+	if d, _, ok := s.atHand(mac); ok {
+		return d, nil
 	}
 	var d *Device
 	err := s.c.Records.View(func(f Fleet) (err error) {
@@ -61,6 +59,17 @@ func (s *Service) knownDevice(mac MAC) (*Device, error) {
 		return err
 	})
 	return d, err
+}
+
+// atHand is the device that has mac, nil without one, at the records' revision: ok only if it was read before at that very revision.
+func (s *Service) atHand(mac MAC) (d *Device, revision uint64, ok bool) {
+	r, tells := s.c.Records.(interface{ Revision() uint64 })
+	if !tells {
+		return nil, 0, false
+	}
+	revision = r.Revision()
+	d, ok = s.devices.get(deviceKey{mac, revision})
+	return d, revision, ok
 }
 
 // evidenceOf is what a DHCP client says of itself.

@@ -99,6 +99,9 @@ type nameKey struct {
 // Recorded tells whether a device has mac as its own or another of its MACs; not when the records can't be read. It takes
 // as long for one that none has: what is noted of a refusal may stand before the requester's next answer.
 func (s *Service) Recorded(mac MAC) bool {
+	if d, _, ok := s.atHand(mac); ok {
+		return d != nil
+	}
 	var d *Device
 	err := s.c.Records.View(func(f Fleet) error {
 		var err error

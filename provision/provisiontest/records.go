@@ -71,6 +71,13 @@ func (r *Records) View(f func(provision.Fleet) error) error {
 // Open tells whether a View is going on.
 func (r *Records) Open() bool { return r.open.Load() > 0 }
 
+// Revision is that of the last Edit.
+func (r *Records) Revision() uint64 {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.fleet.revision
+}
+
 // Edit implements provision.Records.
 func (r *Records) Edit(_, _ string, f func(provision.Edit) error) error {
 	r.mu.Lock()
