@@ -9,13 +9,12 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
+	"plugtone/cmd/plugtone/bench/rig"
 	"plugtone/cmd/plugtone/netlab"
 )
 
@@ -62,24 +61,13 @@ func run(ctx context.Context) error {
 			return fmt.Errorf("server %q is none of plugtone, kea, dnsmasq", s)
 		}
 	}
-	if err := os.MkdirAll(o.dir, 0o755); err != nil {
+	var remove func() error
+	var err error
+	if o.dir, o.program, remove, err = rig.Workplace(o.dir, o.program); err != nil {
 		return err
 	}
-	work, err := os.MkdirTemp(o.dir, "bench-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(work)
-	if o.dir, err = filepath.Abs(work); err != nil {
-		return err
-	}
-	if o.program, err = exec.LookPath(o.program); err == nil {
-		o.program, err = filepath.Abs(o.program)
-	}
-	if err != nil {
-		return err
-	}
-	fmt.Print(machine())
+	defer remove()
+	fmt.Printf("%s\n\n", rig.Machine())
 	var all []result
 	for _, held := range slices.Compact([]int{0, o.leases}) {
 		for _, s := range o.servers {

@@ -9,12 +9,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
+	"plugtone/cmd/plugtone/bench/rig"
 	"plugtone/cmd/plugtone/netlab"
 )
 
@@ -52,7 +51,8 @@ func askFresh(ctx context.Context, o options, name string, held, rate int) (s sa
 		return s, err
 	}
 	s.started = b.started
-	s.memory, err = residentKB(b.pid)
+	m, err := rig.MemoryOf(b.pid)
+	s.memory = m.All
 	return s, err
 }
 
@@ -148,7 +148,7 @@ func (b *benchmark) ask(rate int) (sample, error) {
 	if b.o.class != "" {
 		args = append(args, "-o", fmt.Sprintf("60,%x", b.o.class))
 	}
-	before, err := processTime(b.pid)
+	before, err := rig.CPUTime(b.pid)
 	if err != nil {
 		return sample{}, err
 	}
@@ -159,7 +159,7 @@ func (b *benchmark) ask(rate int) (sample, error) {
 	if err := cmd.Run(); err != nil && cmd.ProcessState.ExitCode() != 3 {
 		return sample{}, fmt.Errorf("perfdhcp: %w\n%s", err, faults.String())
 	}
-	after, err := processTime(b.pid)
+	after, err := rig.CPUTime(b.pid)
 	if err != nil {
 		return sample{}, err
 	}
@@ -197,52 +197,4 @@ func parse(out string, period time.Duration) (sample, error) {
 		s.p50, s.p99 = took[len(took)/2], took[len(took)*99/100]
 	}
 	return s, nil
-}
-
-// processTime is the CPU time that a process has used, with the kernel's on its behalf (proc(5)).
-func processTime(pid int) (time.Duration, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, err
-	}
-	_, rest, _ := strings.Cut(string(b), ") ") // the name in brackets may hold anything
-	f := strings.Fields(rest)
-	if len(f) < 13 {
-		return 0, fmt.Errorf("/proc/%d/stat: %q", pid, b)
-	}
-	user, err1 := strconv.Atoi(f[11])
-	kernel, err2 := strconv.Atoi(f[12])
-	if err1 != nil || err2 != nil {
-		return 0, fmt.Errorf("/proc/%d/stat: %q", pid, b)
-	}
-	return time.Duration(user+kernel) * time.Second / 100, nil // USER_HZ is 100 everywhere
-}
-
-// residentKB is the memory that a process has in RAM.
-func residentKB(pid int) (int, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, err
-	}
-	_, rest, _ := strings.Cut(string(b), "VmRSS:")
-	f := strings.Fields(rest)
-	if len(f) == 0 {
-		return 0, fmt.Errorf("/proc/%d/status has no VmRSS", pid)
-	}
-	return strconv.Atoi(f[0])
-}
-
-// machine says what was measured on.
-func machine() string {
-	cpu := "unknown processor"
-	if b, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		if _, rest, ok := strings.Cut(string(b), "model name"); ok {
-			line, _, _ := strings.Cut(rest, "\n")
-			cpu = strings.TrimLeft(line, "\t: ")
-		}
-	}
-	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease")
-	load, _ := os.ReadFile("/proc/loadavg")
-	return fmt.Sprintf("%d × %s, Linux %s, %s, load before %s\n\n", runtime.NumCPU(), cpu, strings.TrimSpace(string(kernel)), runtime.Version(),
-		strings.TrimSpace(string(load)))
 }

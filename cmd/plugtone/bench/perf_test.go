@@ -1,7 +1,6 @@
 package main
 
 import (
-	"os"
 	"testing"
 	"time"
 )
@@ -36,15 +35,5 @@ func TestParse(t *testing.T) {
 	}
 	if _, err := parse("perfdhcp: no such interface\n", time.Second); err == nil {
 		t.Error("nothing was measured, and nothing said of it")
-	}
-}
-
-// The accounting of the kernel can be read for this very process.
-func TestAccounting(t *testing.T) {
-	if _, err := processTime(os.Getpid()); err != nil {
-		t.Error(err)
-	}
-	if kb, err := residentKB(os.Getpid()); err != nil || kb < 1000 {
-		t.Errorf("%d kB, %v", kb, err)
 	}
 }

@@ -12,14 +12,12 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
-	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
 
+	"plugtone/cmd/plugtone/bench/rig"
 	"plugtone/cmd/plugtone/netlab"
 )
 
@@ -83,21 +81,13 @@ func run(ctx context.Context) error {
 	flag.StringVar(&o.only, "only", "", "only workloads with this in their name")
 	flag.IntVar(&o.devices, "devices", 100_000, "devices on record, for the comparison with 100")
 	flag.Parse()
-	work, err := os.MkdirTemp(o.dir, "benchfiles-")
-	if err != nil {
+	var remove func() error
+	var err error
+	if o.dir, o.program, remove, err = rig.Workplace(o.dir, o.program); err != nil {
 		return err
 	}
-	defer os.RemoveAll(work)
-	if o.dir, err = filepath.Abs(work); err != nil {
-		return err
-	}
-	if o.program, err = exec.LookPath(o.program); err == nil {
-		o.program, err = filepath.Abs(o.program)
-	}
-	if err != nil {
-		return err
-	}
-	fmt.Println(machine())
+	defer remove()
+	fmt.Println(rig.Machine())
 	for _, w := range workloads {
 		if strings.Contains(w.name, o.only) {
 			if err := compare(ctx, o, w); err != nil {
@@ -215,7 +205,7 @@ func (s *server) measure(part string, spec, result any) (used, theirs time.Durat
 	if err != nil {
 		return 0, 0, err
 	}
-	before, err := treeTime(s.cmd.Process.Pid)
+	before, err := rig.CPUTime(s.cmd.Process.Pid)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -225,23 +215,9 @@ func (s *server) measure(part string, spec, result any) (used, theirs time.Durat
 	if err != nil {
 		return 0, 0, err
 	}
-	after, err := treeTime(s.cmd.Process.Pid)
+	after, err := rig.CPUTime(s.cmd.Process.Pid)
 	if err != nil {
 		return 0, 0, err
 	}
 	return after - before, cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), json.Unmarshal(out, result)
-}
-
-func machine() string {
-	model := "unknown processor"
-	text, err := os.ReadFile("/proc/cpuinfo")
-	if err == nil {
-		for line := range strings.Lines(string(text)) {
-			if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
-				model = strings.TrimSpace(value)
-				break
-			}
-		}
-	}
-	return fmt.Sprintf("%s, %d CPUs, %s", model, runtime.NumCPU(), runtime.Version())
 }

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"plugtone/cmd/plugtone/bench/rig"
 )
 
 // storm has all phones boot at the same moment, as after a power cut: phones on record that had leases before, each from its
@@ -187,21 +189,8 @@ func (s *server) metric(name string) (sum float64, err error) {
 	return sum, nil
 }
 
-// memory is what the server has in RAM: of its own, and of files that are mapped, which the kernel takes back when it needs the
-// room (proc_pid_status(5)).
+// memory is what the server has in RAM.
 func (s *server) memory() (string, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
-	if err != nil {
-		return "", err
-	}
-	kB := map[string]int{}
-	for line := range strings.Lines(string(text)) {
-		name, value, _ := strings.Cut(line, ":")
-		if value, ok := strings.CutSuffix(strings.TrimSpace(value), " kB"); ok {
-			if kB[name], err = strconv.Atoi(value); err != nil {
-				return "", err
-			}
-		}
-	}
-	return fmt.Sprintf("%d MB and %d MB of files", kB["RssAnon"]/1024, kB["RssFile"]/1024), nil
+	m, err := rig.MemoryOf(s.cmd.Process.Pid)
+	return fmt.Sprintf("%d MB and %d MB of files", m.Own/1024, m.Files/1024), err
 }
