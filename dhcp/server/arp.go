@@ -4,8 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"net/netip"
-	"sync"
-	"time"
+	"sync/atomic"
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
@@ -57,9 +56,8 @@ type arpAsker struct {
 	sock *packetSocket
 	mac  dhcp.MAC
 
-	mu      sync.Mutex
-	waiting map[netip.Addr]chan dhcp.MAC
-	broken  bool // the socket is gone, with the interface perhaps
+	questions
+	broken atomic.Bool // the socket is gone, with the interface perhaps
 }
 
 func openARP(link *iface) (*arpAsker, error) {
@@ -67,7 +65,7 @@ func openARP(link *iface) (*arpAsker, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &arpAsker{sock: sock, mac: link.mac, waiting: map[netip.Addr]chan dhcp.MAC{}}
+	a := &arpAsker{sock: sock, mac: link.mac}
 	go a.read()
 	return a, nil
 }
@@ -82,69 +80,21 @@ func (a *arpAsker) read() {
 			return
 		}
 		mac, addr, ok := parseARP(buf[:n])
-		if !ok {
-			continue
+		if ok {
+			a.answered(addr, mac)
 		}
-		a.mu.Lock()
-		if ch := a.waiting[addr]; ch != nil {
-			select {
-			case ch <- mac:
-			default: // somebody has answered before
-			}
-		}
-		a.mu.Unlock()
 	}
 }
 
 // ask tells who has addr. One address is asked for by one caller at a time.
 func (a *arpAsker) ask(ctx context.Context, addr netip.Addr) (who dhcp.MAC, inUse bool, err error) {
-	ch := make(chan dhcp.MAC, 1)
-	a.mu.Lock()
-	a.waiting[addr] = ch
-	a.mu.Unlock()
-	defer func() {
-		a.mu.Lock()
-		delete(a.waiting, addr)
-		a.mu.Unlock()
-	}()
 	question := arpProbe(a.mac, addr)
-	return repeat(ctx, ch, func() error { return a.sock.sendTo(broadcastMAC, question) })
+	return a.repeat(ctx, addr, func() error { return a.sock.sendTo(broadcastMAC, question) })
 }
 
 func (a *arpAsker) close() {
-	a.mu.Lock()
-	a.broken = true
-	a.mu.Unlock()
+	a.broken.Store(true)
 	a.sock.Close()
 }
 
-func (a *arpAsker) usable() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return !a.broken
-}
-
-// A probe asks three times and ends 450 ms after the first: within the 500 ms of rule C41.
-const (
-	probeTimes = 3
-	probeEvery = 150 * time.Millisecond
-)
-
-// repeat asks until an answer comes or the time is up.
-func repeat(ctx context.Context, answers <-chan dhcp.MAC, ask func() error) (who dhcp.MAC, inUse bool, err error) {
-	tick := time.NewTicker(probeEvery)
-	defer tick.Stop()
-	for range probeTimes {
-		if err := ask(); err != nil {
-			return who, false, err
-		}
-		select {
-		case who = <-answers:
-			return who, true, nil
-		case <-ctx.Done():
-			return who, false, ctx.Err()
-		case <-tick.C:
-		}
-	}
-	return who, false, nil
-}
+func (a *arpAsker) usable() bool { return !a.broken.Load() }

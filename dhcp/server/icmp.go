@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -24,8 +23,7 @@ type icmpAsker struct {
 	conn *net.IPConn
 	id   uint16
 
-	mu      sync.Mutex
-	waiting map[netip.Addr]chan dhcp.MAC
+	questions
 }
 
 func openICMP() (*icmpAsker, error) {
@@ -45,7 +43,7 @@ func openICMP() (*icmpAsker, error) {
 		return nil, fmt.Errorf("open ICMP socket: %w", err)
 	}
 	xid := newXID()
-	p := &icmpAsker{conn: conn, id: binary.BigEndian.Uint16(xid[:]), waiting: map[netip.Addr]chan dhcp.MAC{}}
+	p := &icmpAsker{conn: conn, id: binary.BigEndian.Uint16(xid[:])}
 	go p.read()
 	return p, nil
 }
@@ -61,30 +59,14 @@ func (p *icmpAsker) read() {
 		if !ok || n < icmpLen || buf[0] != icmpEchoReply || binary.BigEndian.Uint16(buf[4:]) != p.id {
 			continue
 		}
-		p.mu.Lock()
-		if ch := p.waiting[addr.Unmap()]; ch != nil {
-			select {
-			case ch <- dhcp.MAC{}:
-			default: // it has answered before
-			}
-		}
-		p.mu.Unlock()
+		p.answered(addr.Unmap(), dhcp.MAC{})
 	}
 }
 
 // ask tells whether anybody answers at addr. Who that is can't be seen from here.
 func (p *icmpAsker) ask(ctx context.Context, addr netip.Addr) (who dhcp.MAC, inUse bool, err error) {
-	ch := make(chan dhcp.MAC, 1)
-	p.mu.Lock()
-	p.waiting[addr] = ch
-	p.mu.Unlock()
-	defer func() {
-		p.mu.Lock()
-		delete(p.waiting, addr)
-		p.mu.Unlock()
-	}()
 	to, seq := &net.IPAddr{IP: addr.AsSlice()}, uint16(0)
-	return repeat(ctx, ch, func() error {
+	return p.repeat(ctx, addr, func() error {
 		seq++
 		_, err := p.conn.WriteToIP(p.echo(seq), to)
 		return err

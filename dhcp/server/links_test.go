@@ -119,9 +119,7 @@ func TestFramesOfOtherVLANs(t *testing.T) {
 	defer asker.close()
 	there := make(chan dhcp.MAC, 2)
 	asker.mu.Lock()
-	for _, a := range []string{"10.20.0.130", "10.20.0.120"} {
-		asker.waiting[netip.MustParseAddr(a)] = there
-	}
+	asker.waiting = map[netip.Addr]chan dhcp.MAC{netip.MustParseAddr("10.20.0.130"): there, netip.MustParseAddr("10.20.0.120"): there}
 	asker.mu.Unlock()
 	s.ok(raw.send(port.index, tagged(arpAnswer(dhcp.MAC{2, 0, 0, 0, 0, 0x30}, asker.mac, "10.20.0.130"), 30)))
 	s.ok(raw.send(port.index, arpAnswer(dhcp.MAC{2, 0, 0, 0, 0, 0x20}, asker.mac, "10.20.0.120")))

@@ -58,16 +58,18 @@ func TestProbeHoldsNobodyUp(t *testing.T) {
 	}
 }
 
-// TestProbeEndsWithinHalfASecond (C41): with no answer it is over after 450 ms and three questions, with one at once.
+// TestProbeEndsWithinHalfASecond (C41): with no answer, or with one for another address, it is over after
+// 450 ms and three questions, with one at once, the first of them.
 func TestProbeEndsWithinHalfASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		asked, answers, began := 0, make(chan dhcp.MAC, 1), time.Now()
-		_, used, err := repeat(t.Context(), answers, func() error { asked++; return nil })
+		var q questions
+		addr, asked, began := netip.MustParseAddr("10.20.0.9"), 0, time.Now()
+		_, used, err := q.repeat(t.Context(), addr, func() error { asked++; q.answered(addr.Next(), dhcp.MAC{3}); return nil })
 		if took := time.Since(began); used || err != nil || asked != 3 || took != 450*time.Millisecond {
 			t.Errorf("in use %v, asked %d times in %s (%v)", used, asked, took, err)
 		}
 		began = time.Now()
-		who, used, err := repeat(t.Context(), answers, func() error { answers <- dhcp.MAC{2}; return nil })
+		who, used, err := q.repeat(t.Context(), addr, func() error { q.answered(addr, dhcp.MAC{2}); q.answered(addr, dhcp.MAC{4}); return nil })
 		if took := time.Since(began); !used || who != (dhcp.MAC{2}) || err != nil || took != 0 {
 			t.Errorf("%s in use %v after %s (%v)", who, used, took, err)
 		}

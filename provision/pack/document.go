@@ -67,13 +67,8 @@ type cueDoc struct {
 }
 
 func (c *cueDoc) UnmarshalYAML(n *yaml.Node) error {
-	c.line = n.Line
-	if n.Kind == yaml.ScalarNode {
-		c.Match = n.Value
-		return nil
-	}
 	type plain cueDoc
-	err := decodeStrict(n, (*plain)(c), "match", "model", "source", "confidence", "note")
+	err := decodeShort(n, &c.Match, (*plain)(c), "match", "model", "source", "confidence", "note")
 	c.line = n.Line
 	return err
 }
@@ -214,13 +209,8 @@ type keyDoc struct {
 }
 
 func (k *keyDoc) UnmarshalYAML(n *yaml.Node) error {
-	k.line = n.Line
-	if n.Kind == yaml.ScalarNode {
-		k.Code = n.Value
-		return nil
-	}
 	type plain keyDoc
-	err := decodeStrict(n, (*plain)(k), "code", "text", "areas", "by_area", "needs", "refuse", "source", "confidence", "note")
+	err := decodeShort(n, &k.Code, (*plain)(k), "code", "text", "areas", "by_area", "needs", "refuse", "source", "confidence", "note")
 	k.line = n.Line
 	return err
 }
@@ -320,6 +310,15 @@ func (e *lineError) Error() string { return fmt.Sprintf("line %d: %s", e.line, e
 
 func fault(n *yaml.Node, format string, args ...any) error {
 	return &lineError{n.Line, fmt.Sprintf(format, args...)}
+}
+
+// decodeShort decodes what may be written as its most important member alone.
+func decodeShort(n *yaml.Node, alone *string, into any, members ...string) error {
+	if n.Kind == yaml.ScalarNode {
+		*alone = n.Value
+		return nil
+	}
+	return decodeStrict(n, into, members...)
 }
 
 // decodeStrict decodes a map whose type has a decoder of its own, where the reader's own check for unknown members
