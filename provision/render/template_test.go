@@ -1,8 +1,10 @@
 package render
 
 import (
+	"bytes"
 	"encoding/json"
 	"encoding/xml"
+	"regexp"
 	"strings"
 	"testing"
 	"text/template"
@@ -64,6 +66,23 @@ func TestSheetRefusesWhatIsNoParameter(t *testing.T) {
 	f := formats(t)["ini"]
 	if _, err := mustCompile(t, "a = 1\nnonsense\n", f, true).Params(nil); err == nil || !strings.Contains(err.Error(), `x.tmpl: line "nonsense" is no parameter`) {
 		t.Error(err)
+	}
+}
+
+// A digest changes with its text alone, and what is made of a secret stays one.
+func TestDigest(t *testing.T) {
+	x := mustCompile(t, `<a b="{{digest .V}}"/>`, document(t, "xml"), false)
+	one, err := x.Document(map[string]any{"V": "1002 Bob"})
+	if err != nil || !regexp.MustCompile(`^<a b="[0-9a-f]{12}"/>\n?$`).Match(one) {
+		t.Fatalf("%s %v", one, err)
+	}
+	again, _ := x.Document(map[string]any{"V": "1002 Bob"})
+	other, _ := x.Document(map[string]any{"V": "1002 Rob"})
+	if !bytes.Equal(one, again) || bytes.Equal(one, other) {
+		t.Errorf("%s %s %s", one, again, other)
+	}
+	if out, err := x.Document(map[string]any{"V": word("p")}); err == nil {
+		t.Errorf("%s", out)
 	}
 }
 
