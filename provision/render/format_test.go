@@ -230,6 +230,11 @@ func FuzzParseLines(f *testing.F) {
 
 func FuzzPath(f *testing.F) {
 	f.Add("sip/line[@index=1]/@x")
+	f.Add("p[x=\xaf]/n")
+	f.Add("p[@x=\x01]/n")
+	f.Add("A[@x=][@x=]")
+	f.Add("A[@x=1]/@x")
+	f.Add("A[x=1][x=2]/x")
 	format := formats(f)["flat"]
 	f.Fuzz(func(t *testing.T, s string) {
 		if format.CheckName(s) != nil {

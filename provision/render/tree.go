@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -97,8 +98,14 @@ func parsePath(path string) ([]step, error) {
 			if m == nil {
 				return nil, bad
 			}
+			if err := checkText(m[2] + m[3]); err != nil {
+				return nil, fmt.Errorf("parameter name %.80q: %w", path, err)
+			}
 			rest = rest[len(m[0]):]
 			s.key += m[0]
+			if m[1] != "" && s.has(m[1]) {
+				return nil, fmt.Errorf("parameter name %.80q: %s is chosen by %s twice", path, s.name, m[1])
+			}
 			if attr, ok := strings.CutPrefix(m[1], "@"); ok {
 				s.attrs = append(s.attrs, Param{attr, m[2] + m[3]})
 			} else if m[1] != "" {
@@ -113,6 +120,15 @@ func parsePath(path string) ([]step, error) {
 			return nil, bad
 		}
 	}
+}
+
+// has tells whether an element is chosen by this attribute (@name) or child already.
+func (s *step) has(name string) bool {
+	among := s.kids
+	if attr, ok := strings.CutPrefix(name, "@"); ok {
+		name, among = attr, s.attrs
+	}
+	return slices.ContainsFunc(among, func(p Param) bool { return p.Name == name })
 }
 
 // node is an element, while it is written or after it was read.
