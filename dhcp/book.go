@@ -191,16 +191,25 @@ func (b *book) adopt(e *entry, now time.Time) {
 	if e.pooled = b.pooled(e.addr); e.pooled {
 		e.where = inFresh
 	}
-	if e.lease != nil && e.lease.prefix() != b.prefix {
-		l := *e.lease
-		l.subnet, l.bits = u32(b.prefix.Addr()), int8(b.prefix.Bits())
-		if e.durable == e.lease {
-			e.durable = &l
-		}
-		e.lease = &l
+	was := e.lease
+	e.lease = b.own(was)
+	if e.durable == was {
+		e.durable = e.lease
+	} else {
+		e.durable = b.own(e.durable)
 	}
 	b.unindex(e)
 	b.index(e, now)
+}
+
+// own is k as a lease of this subnet, whose prefix may be another than when k was written.
+func (b *book) own(k *kept) *kept {
+	if k == nil || k.prefix() == b.prefix {
+		return k
+	}
+	l := *k
+	l.subnet, l.bits = u32(b.prefix.Addr()), int8(b.prefix.Bits())
+	return &l
 }
 
 // active, declined and offered tell what takes e at the time now.

@@ -164,6 +164,9 @@ func (m *sim) receive(t *rapid.T, c *simClient, msg message) {
 
 // check: no address has two living holders.
 func (m *sim) check(t *rapid.T) {
+	if why := inconsistent(m.table.view); why != "" {
+		t.Fatal(why)
+	}
 	held := map[netip.Addr]int{}
 	for _, c := range m.clients {
 		if c.live(m.now) {

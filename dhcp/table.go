@@ -101,8 +101,7 @@ func (t *Table) Load(load func(func(Lease) error) error) error {
 	now := t.tick()
 	newest := int64(0)
 	for _, k := range all {
-		t.view.load(k)
-		t.durable.put(k.addr, k)
+		t.durable.put(k.addr, t.view.load(k))
 		newest = max(newest, k.starts)
 	}
 	if behind := time.Unix(newest, 0).Sub(now); behind > clockStep {
@@ -116,7 +115,7 @@ func (t *Table) Configure(cfg Config) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.tick()
-	t.view.Configure(cfg)
+	t.view.configure(cfg, func(k *kept) { t.durable.put(k.addr, k) })
 }
 
 // tick reads the clock and lets the view know. The caller holds mu.

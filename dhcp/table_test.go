@@ -325,6 +325,13 @@ func TestTableConfigure(t *testing.T) {
 		if l, ok := b.LeaseAt(ip("10.20.0.106")); !ok || l.MAC != mac(2) {
 			t.Error("a lease outside the new pools is forgotten")
 		}
+		for what, table := range map[string]*Table{"a reload": b.Table, "a restart": newBench(t, config(s), d, time.Now).Table} {
+			for _, l := range append(table.All(), table.LeasesOf(mac(1))...) {
+				if l.Subnet != s.Prefix {
+					t.Errorf("after %s: %s says that it is of %s, which grew to %s", what, l.Addr, l.Subnet, s.Prefix)
+				}
+			}
+		}
 		time.Sleep(time.Minute)
 		b.want(VerdictAcked, renewOf(1, ip("10.20.0.105")))
 		b.want(VerdictNak, renewOf(2, ip("10.20.0.106"))) // in no pool any more

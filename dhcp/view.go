@@ -38,12 +38,13 @@ type declineCount struct {
 // NewView returns a view of the subnets of cfg without any lease.
 func NewView(cfg Config) *View {
 	v := &View{probes: map[uint32]time.Time{}, declines: map[MAC]declineCount{}}
-	v.Configure(cfg)
+	v.configure(cfg, func(*kept) {})
 	return v
 }
 
-// Configure changes the subnets; leases stay, and go with the subnet that holds their address now.
-func (v *View) Configure(cfg Config) {
+// configure changes the subnets; leases stay, and go with the subnet that holds their address now. It tells each durable record
+// that does.
+func (v *View) configure(cfg Config, moved func(*kept)) {
 	cfg = cfg.withDefaults()
 	old := v.books
 	v.books = nil
@@ -63,7 +64,10 @@ func (v *View) Configure(cfg Config) {
 		if e.lease != nil {
 			prefix = e.lease.prefix()
 		}
-		v.bookOf(addr4(e.addr), prefix).adopt(e, v.now)
+		was := e.durable
+		if v.bookOf(addr4(e.addr), prefix).adopt(e, v.now); e.durable != was {
+			moved(e.durable)
+		}
 	}
 }
 
@@ -222,7 +226,7 @@ func (v *View) apply(c Change) {
 	if c.Delete {
 		e.lease = nil
 	} else {
-		e.lease = new(keep(l))
+		e.lease = b.own(new(keep(l)))
 		if l.State == LeaseDeclined && !l.MAC.IsZero() {
 			v.countDecline(l.MAC)
 		}
@@ -242,9 +246,9 @@ func (v *View) settle(c Change, written bool) (durable *kept) {
 		if c.Delete {
 			e.durable = nil
 		} else {
-			k := keep(&c.Lease)
-			if e.durable = e.lease; e.lease == nil || *e.lease != k {
-				e.durable = new(k)
+			k := b.own(new(keep(&c.Lease)))
+			if e.durable = e.lease; e.lease == nil || *e.lease != *k {
+				e.durable = k
 			}
 		}
 	}
@@ -257,14 +261,16 @@ func (v *View) settle(c Change, written bool) (durable *kept) {
 	return durable
 }
 
-// load takes in a lease that is on disk.
-func (v *View) load(k *kept) {
+// load takes in a lease that is on disk and returns the durable record.
+func (v *View) load(k *kept) (durable *kept) {
 	addr := addr4(k.addr)
 	b := v.bookOf(addr, k.prefix())
 	e := b.get(addr)
 	b.unindex(e)
-	e.lease, e.durable = k, k
+	e.durable = b.own(k)
+	e.lease = e.durable
 	b.index(e, v.now)
+	return e.durable
 }
 
 // shift moves every time by d, after a step of the wall clock, tells each durable record in its new form and returns what has

@@ -1,0 +1,114 @@
+package dhcp
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// What TestModel shows holds too where clients move, addresses are taken, reserved, declined and deleted, the clock is set and
+// the configuration changes; and a client of an ordinary network ends nobody's lease elsewhere.
+func TestTown(t *testing.T) {
+	for range 30 {
+		rapid.Check(t, townsDay)
+	}
+}
+
+func townsDay(t *rapid.T) {
+	m := newTown(t)
+	pick := func() (letter, bool) {
+		if len(m.net) == 0 {
+			return letter{}, false
+		}
+		i := rapid.IntRange(0, len(m.net)-1).Draw(t, "letter")
+		l := m.net[i]
+		m.net = append(m.net[:i:i], m.net[i+1:]...)
+		return l, true
+	}
+	someone := func() *resident { return rapid.SampledFrom(m.clients).Draw(t, "client") }
+	deliver := func(t *rapid.T) {
+		if l, ok := pick(); ok {
+			m.deliver(t, l, nil)
+		}
+	}
+	t.Repeat(map[string]func(*rapid.T){
+		"":              m.check,
+		"client acts":   func(t *rapid.T) { m.act(someone(), rapid.IntRange(0, 8).Draw(t, "whim")) },
+		"client boots":  func(t *rapid.T) { c := someone(); c.state = "init"; m.act(c, 9); m.quiet(t) },
+		"deliver":       deliver,
+		"deliver too":   deliver,
+		"quiet":         m.quiet,
+		"lose":          func(t *rapid.T) { pick() },
+		"write":         func(t *rapid.T) { m.table.flush() },
+		"write fails":   func(t *rapid.T) { m.disk.err = errDisk; m.table.flush(); m.disk.err = nil },
+		"crash":         func(t *rapid.T) { m.boot(t) },
+		"borrows a MAC": func(t *rapid.T) { m.borrow(someone(), rapid.IntRange(0, 6).Draw(t, "what")) },
+		"double": func(t *rapid.T) {
+			if l, ok := pick(); ok {
+				m.net = append(m.net, l, l)
+			}
+		},
+		"client moves": func(t *rapid.T) {
+			m.move(someone(), rapid.IntRange(0, sites-1).Draw(t, "site"), rapid.Bool().Draw(t, "remembers"))
+		},
+		"probe ends": func(t *rapid.T) {
+			if len(m.probes) > 0 {
+				p := m.probes[0]
+				m.probes = m.probes[1:]
+				m.probed(t, p)
+			}
+		},
+		"reserve": func(t *rapid.T) {
+			c := m.clients[rapid.IntRange(0, 1).Draw(t, "client")]
+			delete(m.reserved, c.mac())
+			a := addr4(u32(ip("10.20.0.98")) + rapid.Uint32Range(0, 12).Draw(t, "address"))
+			if _, taken := m.reserved.HolderOf(a); !taken && rapid.Bool().Draw(t, "again") {
+				m.reserved[c.mac()] = a
+			}
+		},
+		"reload": func(t *rapid.T) { m.cfg = 1 - m.cfg; m.reload(t) },
+		"delete": func(t *rapid.T) {
+			if all := m.table.All(); len(all) > 0 {
+				l := rapid.SampledFrom(all).Draw(t, "lease")
+				m.table.Commit([]Change{{Lease: Lease{Addr: l.Addr}, Delete: true}}, nil)
+				for _, c := range m.clients {
+					m.lost(c.mac(), l.Addr)
+				}
+			}
+		},
+		"the clock is set": func(t *rapid.T) {
+			m.steps++ // no two times look alike
+			m.offset += time.Duration(rapid.SampledFrom([]int{-3000, -60, 60, 3000}).Draw(t, "seconds"))*time.Second + m.steps
+			m.table.Stats()
+			m.table.flush()
+		},
+		"time passes": func(t *rapid.T) {
+			m.now = m.now.Add(time.Duration(rapid.SampledFrom([]int{1, 5, 20, 70, 290, 590}).Draw(t, "seconds")) * time.Second)
+			m.table.Stats()
+		},
+	})
+	m.settle(t)
+}
+
+// settle lets a quiet network finish the work.
+func (m *town) settle(t *rapid.T) {
+	m.net, m.probes = nil, nil
+	m.table.flush()
+	m.now = m.now.Add(time.Hour)
+	m.table.Stats()
+	for range 4 {
+		for _, c := range m.clients {
+			if !c.live(m.now) {
+				c.state = "init"
+				m.act(c, 9)
+			}
+			m.quiet(t)
+		}
+	}
+	for _, c := range m.clients {
+		if !c.live(m.now) && (c.phone || c.site == atData) {
+			t.Fatalf("client %d, at %d, ends in %s without an address; %+v", c.n, c.site, c.state, m.table.Stats())
+		}
+	}
+}

@@ -1,0 +1,341 @@
+package dhcp
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// A town has three networks, of which clients move from one to another: phones' own link, an ordinary or moving network, and
+// phones behind a relay.
+const (
+	atVoice = iota
+	atData
+	atRelay
+	sites
+)
+
+// resident is a client of the town.
+type resident struct {
+	simClient
+	site  int
+	phone bool
+}
+
+func (r *resident) mac() MAC { return mac(r.n) }
+
+// town is a sim whose clients move and find addresses taken, whose operator reserves, deletes and reloads, whose clock is set,
+// and where a guest in the ordinary network borrows the MACs of others.
+type town struct {
+	cfgs     [2]Config // a reload changes from one to the other
+	cfg      int
+	reserved fakeReservations
+	engine   *Engine
+	table    *Table
+	disk     *disk
+	now      time.Time
+	offset   time.Duration // of the wall clock
+	steps    time.Duration // how often it was set
+	truth    map[int64]time.Time
+	clients  []*resident
+	net      []letter
+	probes   []probing
+	squatted netip.Addr // an address that somebody uses who never asks
+	life     int
+	xid      uint32
+	declined int
+}
+
+// letter is on its way to the server, from a site, or to a client.
+type letter struct {
+	req   *Request
+	site  int
+	reply *Reply
+	to    int
+	xid   uint32
+	guest bool
+}
+
+type probing struct {
+	letter
+	addr netip.Addr
+	life int
+}
+
+func newTown(t *rapid.T) *town {
+	kind := rapid.SampledFrom([]string{PhonesNone, PhonesMove}).Draw(t, "data network")
+	m := &town{disk: newDisk(), now: start, reserved: fakeReservations{}, truth: map[int64]time.Time{}, squatted: ip("10.20.0.103")}
+	for i := range m.cfgs {
+		v, r := voice(), relayed()
+		v.LeaseTime, v.OtherLeaseTime = 20*time.Minute, 10*time.Minute
+		r.LeaseTime, r.OtherLeaseTime = v.LeaseTime, v.OtherLeaseTime
+		if i == 1 {
+			v.Prefix, v.Pools = netip.MustParsePrefix("10.20.0.0/23"), []Range{{ip("10.20.0.102"), ip("10.20.0.113")}}
+		}
+		m.cfgs[i] = config(v, data(kind), r)
+		m.cfgs[i].ConflictCheck = true
+	}
+	for n := range rapid.IntRange(2, 4).Draw(t, "clients") {
+		r := &resident{phone: rapid.Bool().Draw(t, "phone"), site: rapid.IntRange(0, sites-1).Draw(t, "site")}
+		r.n, r.state = n, "init"
+		m.clients = append(m.clients, r)
+	}
+	m.reload(t)
+	m.boot(t)
+	return m
+}
+
+func (m *town) wall() time.Time {
+	w := m.now.Add(m.offset)
+	m.truth[w.UnixNano()] = m.now
+	return w
+}
+
+func (m *town) since(now, before time.Time) time.Duration {
+	return m.truth[now.UnixNano()].Sub(m.truth[before.UnixNano()])
+}
+
+func (m *town) reload(t *rapid.T) {
+	var err error
+	if m.engine, err = NewEngine(m.cfgs[m.cfg], m.reserved, phones{}); err != nil {
+		t.Fatal(err)
+	}
+	if m.table != nil {
+		m.table.Configure(m.cfgs[m.cfg])
+	}
+}
+
+func (m *town) boot(t *rapid.T) {
+	m.life++
+	m.table = NewTable(m.cfgs[m.cfg], m.disk, m.wall)
+	m.table.since = m.since
+	if err := m.table.Load(m.disk.load); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (m *town) link(site int, unicast bool) *Link {
+	l := &Link{Interface: "voice0", Addrs: []netip.Prefix{netip.MustParsePrefix("10.20.0.2/23")}, Dest: limitedBroadcast, Source: netip.MustParseAddrPort("0.0.0.0:68"),
+		Host: []netip.Addr{ip("10.20.0.2"), ip("10.40.0.2"), ip("192.0.2.2")}}
+	switch site {
+	case atData:
+		l.Interface, l.Addrs = "data0", []netip.Prefix{netip.MustParsePrefix("10.40.0.2/24")}
+	case atRelay:
+		l.Interface, l.Addrs, l.Reach, l.Dest = "up0", []netip.Prefix{netip.MustParsePrefix("192.0.2.2/24")}, ip("192.0.2.2"), ip("192.0.2.2")
+		return l
+	}
+	if unicast {
+		l.Dest = l.Addrs[0].Addr()
+	}
+	return l
+}
+
+func (m *town) send(c *resident, typ MessageType, set func(*Request)) {
+	m.xid++
+	c.xid, c.sent = m.xid, m.now
+	m.net = append(m.net, m.letter(c, c.site, typ, set))
+}
+
+func (m *town) letter(c *resident, site int, typ MessageType, set func(*Request)) letter {
+	r := request(c.n, typ, set)
+	if c.phone {
+		asPhone(r)
+	}
+	if site == atRelay && !r.CIAddr.IsValid() {
+		r.GIAddr = ip("10.30.0.1")
+	}
+	return letter{req: r, site: site, xid: m.xid}
+}
+
+func (m *town) act(c *resident, whim int) {
+	if c.state == "bound" && !c.live(m.now) {
+		c.state = "init"
+	}
+	bound := c.state == "bound"
+	switch {
+	case bound && whim == 0:
+		c.state = "requesting"
+		m.send(c, Ask, func(r *Request) { r.Requested = c.addr })
+	case bound && whim == 1:
+		c.state = "init"
+		m.send(c, Release, func(r *Request) { r.CIAddr = c.addr })
+	case bound && whim == 2 && m.declined < 3:
+		m.declined++
+		c.state = "init"
+		m.send(c, Decline, func(r *Request) { r.Requested = c.addr })
+	case bound:
+		m.send(c, Ask, func(r *Request) { r.CIAddr = c.addr })
+	default:
+		c.state = "selecting"
+		m.send(c, Discover, func(*Request) {})
+	}
+}
+
+// move takes a client to another network, where it may remember its address.
+func (m *town) move(c *resident, site int, remembers bool) {
+	m.net = slices.DeleteFunc(m.net, func(l letter) bool { return l.req != nil && l.req.MAC == c.mac() || l.req == nil && l.to == c.n })
+	was := c.state
+	c.state, c.site = "init", site
+	if was == "bound" && remembers {
+		c.state = "requesting"
+		m.send(c, Ask, func(r *Request) { r.Requested = c.addr })
+	}
+}
+
+// borrow sends something in the name of another from the ordinary network.
+func (m *town) borrow(c *resident, what int) {
+	if c.site == atData || !c.addr.IsValid() {
+		return
+	}
+	m.xid++
+	typ, set := Discover, func(r *Request) {}
+	switch what {
+	case 0:
+		typ, set = Release, func(r *Request) { r.CIAddr = c.addr }
+	case 1:
+		typ, set = Decline, func(r *Request) { r.Requested = c.addr }
+	case 2:
+		typ, set = Ask, func(r *Request) { r.CIAddr = c.addr }
+	case 3:
+		typ, set = Ask, func(r *Request) { r.Requested = c.addr }
+	case 4:
+		typ, set = Ask, func(r *Request) { r.Requested, r.ServerID = ip("10.40.0.105"), ip("10.40.0.2") }
+	case 5:
+		typ, set = Release, func(r *Request) { r.CIAddr, r.GIAddr = c.addr, ip("10.40.0.77") }
+	}
+	l := m.letter(c, atData, typ, set)
+	l.guest = true
+	m.net = append(m.net, l)
+}
+
+// lost makes a client forget a lease that was taken from it by right: by an operator, or by a message of its own that came late.
+func (m *town) lost(who MAC, addr netip.Addr) {
+	for _, c := range m.clients {
+		if c.mac() == who && c.addr == addr {
+			c.state, c.xid = "init", 0
+		}
+	}
+}
+
+func (m *town) deliver(t *rapid.T, l letter, link *Link) {
+	if l.req == nil {
+		m.receive(m.clients[l.to], l)
+		m.check(t)
+		return
+	}
+	c := m.clients[l.req.MAC[5]]
+	if l.req.Type == Ask && !l.guest && l.xid != c.xid {
+		return // the network keeps nothing for so long that its client has gone on
+	}
+	if link == nil {
+		link = m.link(l.site, l.req.CIAddr.IsValid() && !l.guest)
+	}
+	life := m.life
+	reserved := m.reserved[l.req.MAC]
+	m.table.Serve(m.engine, l.req, link, func(d *Decision, err error) {
+		switch {
+		case m.life != life:
+		case err == nil && d.Probe.IsValid():
+			m.probes = append(m.probes, probing{l, d.Probe, life})
+		case err != nil && d.Reply != nil && !link.NoWrite:
+			again := *link
+			again.NoWrite = true
+			m.deliver(t, l, &again)
+		case err == nil && d.Reply != nil:
+			if y := d.Reply.YIAddr; y.IsValid() {
+				if h, ok := m.reserved.HolderOf(y); ok && h != l.req.MAC && y != reserved && len(d.Changes) == 0 {
+					t.Fatalf("%s given to %s, reserved for %s", y, l.req.MAC, h)
+				}
+			}
+			if !l.guest {
+				m.net = append(m.net, letter{reply: d.Reply, to: int(l.req.MAC[5]), xid: l.xid})
+			}
+		}
+	})
+	ended := func(addr netip.Addr, state LeaseState) {
+		if x, ok := m.table.view.At(addr); ok && x.MAC == l.req.MAC && x.State == state && !l.guest {
+			m.lost(l.req.MAC, addr)
+		}
+	}
+	switch l.req.Type {
+	case Release:
+		ended(l.req.CIAddr, LeaseReleased)
+	case Decline:
+		ended(l.req.Requested, LeaseDeclined)
+	}
+	m.check(t)
+}
+
+func (m *town) receive(c *resident, l letter) {
+	if l.xid != c.xid {
+		return
+	}
+	switch r := l.reply; {
+	case r.Type == Offer && c.state == "selecting":
+		c.state, c.addr = "requesting", r.YIAddr
+		m.send(c, Ask, func(q *Request) { q.Requested, q.ServerID = r.YIAddr, r.ServerID })
+	case r.Type == Ack && (c.state == "requesting" || c.state == "bound"):
+		c.state, c.addr = "bound", r.YIAddr
+		c.expires = c.sent.Add(time.Duration(seconds(optionOf(r, 51))) * time.Second)
+	case r.Type == Nak && c.state != "selecting":
+		c.state = "init"
+	}
+}
+
+func (m *town) probed(t *rapid.T, p probing) {
+	if p.life != m.life {
+		return
+	}
+	used := p.addr == m.squatted
+	for _, c := range m.clients {
+		used = used || c.live(m.now) && c.addr == p.addr && c.mac() != p.req.MAC
+	}
+	m.table.Probed(p.addr, used)
+	m.deliver(t, p.letter, nil)
+}
+
+// check: each living client has its lease, as decided and on disk; no two have one address; nothing contradicts itself.
+func (m *town) check(t *rapid.T) {
+	if why := inconsistent(m.table.view); why != "" {
+		t.Fatal(why)
+	}
+	held := map[netip.Addr]int{}
+	for _, c := range m.clients {
+		if !c.live(m.now) {
+			continue
+		}
+		if other, twice := held[c.addr]; twice {
+			t.Fatalf("%s is held by clients %d and %d", c.addr, other, c.n)
+		}
+		held[c.addr] = c.n
+		until := c.expires.Add(m.offset - m.steps*second) // leases are moved by whole seconds
+		if l, ok := m.table.view.At(c.addr); !ok || l.MAC != c.mac() || l.State != LeaseActive || l.Expires.Before(until) {
+			t.Fatalf("client %d has %s until %s, decided is %+v", c.n, c.addr, until, l)
+		}
+		if l, ok := m.table.LeaseAt(c.addr); !ok || l.MAC != c.mac() || l.Expires.Before(until) {
+			t.Fatalf("client %d has %s until %s, to be read is %+v", c.n, c.addr, until, l)
+		}
+		if l := m.disk.leases[c.addr]; l.MAC != c.mac() || l.State != LeaseActive || l.Expires.Before(until) {
+			t.Fatalf("client %d has %s until %s, on disk is %+v", c.n, c.addr, until, l)
+		}
+	}
+}
+
+func (m *town) quiet(t *rapid.T) {
+	for range 8 {
+		sent := m.net
+		m.net = nil
+		for _, l := range sent {
+			m.deliver(t, l, nil)
+		}
+		waiting := m.probes
+		m.probes = nil
+		for _, p := range waiting {
+			m.probed(t, p)
+		}
+		m.table.flush()
+		m.check(t)
+	}
+}
