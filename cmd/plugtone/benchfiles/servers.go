@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -84,10 +85,14 @@ func (s *server) close() {
 	if s == nil {
 		return
 	}
-	_ = s.lab.Close()
 	if s.cmd != nil && s.cmd.Process != nil {
+		// It is asked first: nginx's workers would outlive a master that was killed.
+		_ = s.cmd.Process.Signal(syscall.SIGTERM)
+		kill := time.AfterFunc(10*time.Second, func() { _ = s.cmd.Process.Kill() })
 		_ = s.cmd.Wait()
+		kill.Stop()
 	}
+	_ = s.lab.Close()
 }
 
 // launch starts a program and waits until phone 0 gets its file.
