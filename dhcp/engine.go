@@ -3,6 +3,7 @@ package dhcp
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 )
@@ -90,8 +91,8 @@ func (q *query) decide() Decision {
 	if q.sub == nil {
 		return q.silent(VerdictIgnored, "no subnet of the configuration is where this message comes from")
 	}
-	if e.strays(q.sub, req, link) {
-		return q.silent(VerdictIgnored, "it came in on "+link.Interface+", which is not the way to subnet "+q.sub.Prefix.String())
+	if why := e.strays(q.sub, req, link); why != "" {
+		return q.silent(VerdictIgnored, why)
 	}
 	near := q.ownAddr()
 	if q.self = near; link.unicast() {
@@ -142,20 +143,34 @@ func bogus(a netip.Addr) bool {
 	return b[0] == 0 || b[0] == 127 || b[0] >= 224
 }
 
-// strays tells whether a message about p, a subnet of phones, came in on the link of another kind of network though its relay or
-// sender is reached by a different one, or is from a relay in that other network. A client there may have borrowed a phone's MAC,
-// and could end its lease by a forged relay or client address.
-func (e *Engine) strays(p *plan, req *Request, link *Link) bool {
-	if p.Phones != PhonesProvision || p.Interface == link.Interface {
-		return false
+// strays says why a message about p, a subnet of phones, is not believed where it came in; "" when it is. A client of another kind
+// of network may have borrowed a phone's MAC, and could end its lease by a forged relay or client address.
+func (e *Engine) strays(p *plan, req *Request, link *Link) string {
+	if p.Phones != PhonesProvision {
+		return ""
 	}
-	for i := range e.plans {
-		o := &e.plans[i]
-		if o.Interface == link.Interface && o.Phones != PhonesProvision && (link.Elsewhere || o.Prefix.Contains(req.GIAddr)) {
-			return true
+	relayed := req.GIAddr.IsValid()
+	if p.Interface != link.Interface {
+		stray := !relayed && p.Interface != "" && link.Elsewhere
+		for i := range e.plans {
+			o := &e.plans[i]
+			stray = stray || o.Interface == link.Interface && o.Phones != PhonesProvision && (link.Elsewhere || o.Prefix.Contains(req.GIAddr))
+		}
+		if stray {
+			return "it came in on " + link.Interface + ", which is not the way to subnet " + p.Prefix.String()
 		}
 	}
-	return false
+	src := link.Source.Addr()
+	o := e.planOf(src)
+	switch {
+	case o == nil || o.Phones == PhonesProvision:
+		return ""
+	case !relayed && link.unicast(): // a router leaves a client's own address as it is
+		return "its sender " + src.String() + " is in " + o.Prefix.String() + ", not in subnet " + p.Prefix.String()
+	case relayed && o.Interface != link.Interface && !slices.Contains(o.Routers, src):
+		return "its sender " + src.String() + " is in " + o.Prefix.String() + " and none of the routers there"
+	}
+	return ""
 }
 
 // planFor finds the subnet: by link selection, subnet selection, relay address, then by the link itself (C30).

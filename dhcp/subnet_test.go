@@ -2,6 +2,7 @@ package dhcp
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 )
@@ -140,8 +141,9 @@ func TestRelayHearsFromWhomItAskedC16(t *testing.T) {
 // An ordinary network is no way to a phone's lease: neither for messages that name its address, nor for a forged relay or
 // client address.
 func TestBorrowedMACElsewhere(t *testing.T) {
-	far := relayed()
-	g := newRig(t, config(voice(), far, data(PhonesNone)), nil, phones{})
+	guests := data(PhonesNone) // behind a relay
+	guests.Prefix, guests.Interface, guests.Pools, guests.Routers = netip.MustParsePrefix("10.50.0.0/24"), "", nil, []netip.Addr{ip("10.50.0.1")}
+	g := newRig(t, config(voice(), relayed(), data(PhonesNone), guests), nil, phones{})
 	g.link.Reach = ip("10.20.0.2")
 	a := g.bind(1, asPhone)
 	g.link.Reach = ip("192.0.2.2")
@@ -165,6 +167,15 @@ func TestBorrowedMACElsewhere(t *testing.T) {
 			}
 		}}, opts...)...)
 	}
+	home := g.link
+	routed := func(src, dst, reach string) { // by a router on the phones' link, or by a link that isn't configured
+		g.link = home
+		g.link.Source, g.link.Dest, g.link.Reach = netip.AddrPortFrom(ip(src), 68), ip("10.20.0.2"), ip(reach)
+		if dst == "mgmt0" {
+			g.link.Interface, g.link.Addrs, g.link.Dest = dst, []netip.Prefix{netip.MustParsePrefix("192.0.2.2/24")}, ip("192.0.2.2")
+			g.link.Elsewhere = true
+		}
+	}
 	free, freeFar := ip("10.20.0.108"), ip("10.30.0.108")
 	gi := func(s string) func(*Request) { return func(r *Request) { r.GIAddr = ip(s) } }
 	for _, tc := range []struct {
@@ -172,6 +183,11 @@ func TestBorrowedMACElsewhere(t *testing.T) {
 		src, dst, reach string
 		req             *Request
 	}{
+		{"release by a guest behind a router", "10.50.0.100", "voice0", "10.20.0.2", named(1, Release, a)},
+		{"a relay that a guest behind a router claims to be", "10.50.0.100", "voice0", "10.20.0.2", named(2, Release, b, gi("10.30.0.1"))},
+		{"the same on the phones' own link", "10.50.0.100", "voice0", "10.20.0.2", named(1, Release, a, gi("10.20.0.77"))},
+		{"release by a link that serves nobody", "192.0.2.100", "mgmt0", "10.20.0.2", named(1, Release, a)},
+		{"release by a guest where the server is itself", "10.40.0.100", "10.40.0.2", "10.40.0.2", named(2, Release, b)},
 		{"decline by broadcast", "0.0.0.0", "255.255.255.255", "", named(1, Decline, a)},
 		{"release by broadcast", "10.40.0.100", "255.255.255.255", "", named(1, Release, a)},
 		{"release from its address", a.String(), "10.40.0.2", "10.20.0.2", named(1, Release, a)},
@@ -185,12 +201,22 @@ func TestBorrowedMACElsewhere(t *testing.T) {
 		{"its decline", "10.40.0.100", "10.40.0.2", "192.0.2.2", named(2, Decline, b, gi("10.30.0.1"))},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			guest(tc.src, tc.dst, tc.reach)
+			if strings.HasSuffix(tc.dst, "0") {
+				routed(tc.src, tc.dst, tc.reach)
+			} else {
+				guest(tc.src, tc.dst, tc.reach)
+			}
 			if d := g.do(tc.req); len(d.Changes) > 0 || d.Hold.IsValid() {
 				t.Errorf("%s (%s) changes %+v, holds %s", d.Event.Verdict, d.Event.Reason, d.Changes, d.Hold)
 			}
 		})
 	}
+	// Relays do come by way of such networks.
+	relay := func(n int) *Request { return request(n, Discover, asPhone, gi("10.30.0.1")) }
+	guest("10.40.0.3", "10.40.0.2", "10.40.0.2")
+	g.want(VerdictOffered, relay(3))
+	routed("10.50.0.1", "voice0", "10.20.0.2")
+	g.want(VerdictOffered, relay(4))
 	// What it gets where it is leaves those leases alone, also the short one that moves a phone.
 	guest("0.0.0.0", "255.255.255.255", "")
 	o := g.want(VerdictOffered, discoverOf(1, asPhone))

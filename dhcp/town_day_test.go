@@ -43,7 +43,7 @@ func townsDay(t *rapid.T) {
 		"write":         func(t *rapid.T) { m.table.flush() },
 		"write fails":   func(t *rapid.T) { m.disk.err = errDisk; m.table.flush(); m.disk.err = nil },
 		"crash":         func(t *rapid.T) { m.boot(t) },
-		"borrows a MAC": func(t *rapid.T) { m.borrow(someone(), rapid.IntRange(0, 6).Draw(t, "what")) },
+		"borrows a MAC": func(t *rapid.T) { m.borrow(someone(), rapid.IntRange(0, 8).Draw(t, "what")) },
 		"double": func(t *rapid.T) {
 			if l, ok := pick(); ok {
 				m.net = append(m.net, l, l)

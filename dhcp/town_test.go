@@ -56,6 +56,8 @@ type letter struct {
 	to    int
 	xid   uint32
 	guest bool
+
+	direct, elsewhere bool // a guest's own
 }
 
 type probing struct {
@@ -204,9 +206,11 @@ func (m *town) borrow(c *resident, what int) {
 		typ, set = Ask, func(r *Request) { r.Requested, r.ServerID = ip("10.40.0.105"), ip("10.40.0.2") }
 	case 5:
 		typ, set = Release, func(r *Request) { r.CIAddr, r.GIAddr = c.addr, ip("10.40.0.77") }
+	case 6, 7:
+		typ, set = Release, func(r *Request) { r.CIAddr = c.addr }
 	}
 	l := m.letter(c, atData, typ, set)
-	l.guest = true
+	l.guest, l.direct, l.elsewhere = true, what >= 6, what == 6
 	m.net = append(m.net, l)
 }
 
@@ -230,7 +234,10 @@ func (m *town) deliver(t *rapid.T, l letter, link *Link) {
 		return // the network keeps nothing for so long that its client has gone on
 	}
 	if link == nil {
-		link = m.link(l.site, l.req.CIAddr.IsValid() && !l.guest)
+		link = m.link(l.site, l.req.CIAddr.IsValid() && !l.guest || l.direct)
+		if link.Elsewhere = l.elsewhere; l.direct {
+			link.Source = netip.MustParseAddrPort("10.40.0.100:68")
+		}
 	}
 	life := m.life
 	reserved := m.reserved[l.req.MAC]
