@@ -82,8 +82,8 @@ func (d *optionDoc) words() string {
 	if d.Force {
 		s += ", forced"
 	}
-	if d.When != "" {
-		s += ", with " + d.When
+	if len(d.When) > 0 {
+		s += ", with " + strings.Join(d.When, " and ")
 	}
 	if len(d.For) > 0 {
 		s += ", for " + strings.Join(d.For, ", ")

@@ -86,7 +86,7 @@ type optionDoc struct {
 	NUL        bool      `yaml:"nul"`
 	Enterprise int       `yaml:"enterprise"`
 	Force      bool      `yaml:"force"`
-	When       string    `yaml:"when"`
+	When       listOrOne `yaml:"when"`
 	For        listOrOne `yaml:"for"`
 	Source     string    `yaml:"source"`
 	Confidence string    `yaml:"confidence"`
@@ -94,15 +94,15 @@ type optionDoc struct {
 }
 
 type tlvDoc struct {
-	Code int      `yaml:"code"`
-	Text *string  `yaml:"text"`
-	IPs  []string `yaml:"ips"`
-	Hex  *string  `yaml:"hex"`
-	U8   *string  `yaml:"u8"`
-	U16  *string  `yaml:"u16"`
-	U32  *string  `yaml:"u32"`
-	NUL  bool     `yaml:"nul"`
-	When string   `yaml:"when"`
+	Code int       `yaml:"code"`
+	Text *string   `yaml:"text"`
+	IPs  []string  `yaml:"ips"`
+	Hex  *string   `yaml:"hex"`
+	U8   *string   `yaml:"u8"`
+	U16  *string   `yaml:"u16"`
+	U32  *string   `yaml:"u32"`
+	NUL  bool      `yaml:"nul"`
+	When listOrOne `yaml:"when"`
 }
 
 // modelDoc is a family or a model. Members that are the pack's own variables are collected in Vars.

@@ -13,7 +13,7 @@ func TestLoadFaults(t *testing.T) {
 		{"name: Acme\n", "name: Acme\nname: Acme2\n", `acme/vendor.yaml:3: member "name" stands twice, first at line 2`},
 		{"name: Acme\n", "", "acme/vendor.yaml: name is missing"},
 		{"name: Acme\n", "name: [Acme\n", "acme/vendor.yaml"},
-		{"when: voice_vlan, confidence: low}\n  - {option: 43", "when: dinner, confidence: low}\n  - {option: 43", `when: "dinner" is not voice_vlan`},
+		{"when: voice_vlan, confidence: low}\n  - {option: 43", "when: dinner, confidence: low}\n  - {option: 43", `when: "dinner" is none of voice_vlan, http, https, tftp`},
 		{"{option: 67, text: \"cfg/{MAC}\", nul: true}", "{option: 67}", "option 67: needs one of text, ips"},
 		{"{option: 67,", "{option: 53,", "option 53: is DHCP's own"},
 		{"cfg/{MAC}\", nul", "cfg/{MAG}\", nul", "{MAG} is none of url"},

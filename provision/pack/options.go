@@ -23,7 +23,7 @@ func (v *Vendor) Options(model string, mac dhcp.MAC, site dhcp.Site) (Options, e
 	}
 	for i := range v.doc.DHCP {
 		d := &v.doc.DHCP[i]
-		if !m.isAny(d.For) || d.When == "voice_vlan" && site.VoiceVLAN == 0 {
+		if !m.isAny(d.For) || !holds(d.When, vars, site.VoiceVLAN) {
 			continue
 		}
 		if slices.ContainsFunc(out.List, func(o dhcp.Option) bool { return int(o.Code) == d.Option }) {
@@ -74,19 +74,32 @@ func substitute(text string, vars map[string]string) (out string, known bool) {
 	return out, known
 }
 
+// whens are the conditions of options: a voice VLAN is set, or the provisioning URL has this scheme.
+func whens() []string { return []string{"voice_vlan", "http", "https", "tftp"} }
+
+// holds tells whether every condition is met.
+func holds(when []string, vars map[string]string, vlan int) bool {
+	return !slices.ContainsFunc(when, func(w string) bool {
+		if w == "voice_vlan" {
+			return vlan == 0
+		}
+		return vars["scheme"] != w
+	})
+}
+
 func (d *optionDoc) encode(vars map[string]string, vlan int) (data []byte, known bool, err error) {
 	if d.TLV == nil {
 		return encodeValue(d.Text, d.IPs, d.Hex, d.U8, d.U16, d.U32, d.NUL, vars)
 	}
 	for _, t := range d.TLV {
-		if t.When == "voice_vlan" && vlan == 0 {
+		if !holds(t.When, vars, vlan) {
 			continue
 		}
 		val, ok, err := encodeValue(t.Text, t.IPs, t.Hex, t.U8, t.U16, t.U32, t.NUL, vars)
 		if err != nil {
 			return nil, false, fmt.Errorf("code %d: %w", t.Code, err)
 		}
-		if !ok {
+		if !ok || len(val) == 0 {
 			continue
 		}
 		if len(val) > 255 {
@@ -181,7 +194,7 @@ func (v *Vendor) checkOptions() []error {
 			bad("%v", err)
 		}
 		texts := []*string{d.Text, d.Hex, d.U8, d.U16, d.U32}
-		whens := []string{d.When}
+		conditions := slices.Clone(d.When)
 		ips := slices.Clone(d.IPs)
 		for _, t := range d.TLV {
 			if t.Code < 0 || t.Code > 254 {
@@ -191,12 +204,12 @@ func (v *Vendor) checkOptions() []error {
 				bad("code %d needs one of text, ips, hex, u8, u16, u32, and has %d", t.Code, n)
 			}
 			texts = append(texts, t.Text, t.Hex, t.U8, t.U16, t.U32)
-			whens = append(whens, t.When)
+			conditions = append(conditions, t.When...)
 			ips = append(ips, t.IPs...)
 		}
-		for _, w := range whens {
-			if w != "" && w != "voice_vlan" {
-				bad("when: %q is not voice_vlan", w)
+		for _, w := range conditions {
+			if !slices.Contains(whens(), w) {
+				bad("when: %q is none of %s", w, strings.Join(whens(), ", "))
 			}
 		}
 		for _, t := range texts {

@@ -1,8 +1,11 @@
 package pack
 
 import (
+	"slices"
 	"strings"
 	"testing"
+
+	"plugtone/dhcp"
 )
 
 // acmeWith loads the pack of the tests with one place changed.
@@ -36,6 +39,28 @@ func TestUnknownModelIsOfAFamily(t *testing.T) {
 	}
 	if _, err := acmeWith("families:\n", "unknown_model: huge\nfamilies:\n"); err == nil || !strings.Contains(err.Error(), `unknown_model: there is no family "huge"`) {
 		t.Error(err)
+	}
+}
+
+// Options can depend on the URL's scheme; of several conditions all must hold.
+func TestOptionConditions(t *testing.T) {
+	s, err := acmeWith("when: voice_vlan, confidence: low}\n", "when: [https, voice_vlan], confidence: low}\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, _ := s.Vendor("acme")
+	for _, tt := range []struct {
+		url  string
+		vlan int
+		want bool
+	}{{"https://pbx/", 20, true}, {"https://pbx/", 0, false}, {"http://pbx/", 20, false}} {
+		o, err := v.Options("A1", testMAC, dhcp.Site{ProvisioningURL: tt.url, VoiceVLAN: tt.vlan})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := slices.ContainsFunc(o.List, func(o dhcp.Option) bool { return o.Code == 132 }); got != tt.want {
+			t.Errorf("%s with VLAN %d: option 132 %v", tt.url, tt.vlan, got)
+		}
 	}
 }
 
