@@ -1,6 +1,7 @@
 package pack
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -15,20 +16,64 @@ import (
 )
 
 // Check renders every file of every model for sample phones and parses the results. Its error joins every fault.
+// A fault that several models have is told once.
 func (v *Vendor) Check() error {
-	var errs []error
+	type finding struct {
+		what, sample string
+		models       []string
+	}
+	var found []*finding
 	for _, m := range append(slices.Clone(v.models), v.generic) {
 		for _, s := range v.Samples(m) {
-			if err := v.checkPhone(m, s.Phone, s.Name == "least"); err != nil {
-				errs = append(errs, fmt.Errorf("%s: model %s, sample phone %q: %w", path.Join(v.Dir, "vendor.yaml"), m.Name, s.Name, err))
-				break // the next sample would mostly tell the same
+			err := v.checkPhone(m, s.Phone, s.Name == "least")
+			if err == nil {
+				continue
 			}
-		}
-		if len(errs) > 20 {
-			break
+			name := cmp.Or(m.Name, "unknown")
+			what := v.faultText(err)
+			i := slices.IndexFunc(found, func(f *finding) bool { return f.what == what && f.sample == s.Name })
+			if i >= 0 {
+				found[i].models = append(found[i].models, name)
+			} else if len(found) < 20 {
+				found = append(found, &finding{what, s.Name, []string{name}})
+			}
+			break // the next sample would mostly tell the same
 		}
 	}
+	var errs []error
+	for _, f := range found {
+		models := "model " + f.models[0]
+		if n := len(f.models) - 1; n > 0 {
+			models += fmt.Sprintf(" and %d more", n)
+		}
+		errs = append(errs, fmt.Errorf("%s (%s, sample phone %q)", f.what, models, f.sample))
+	}
 	return errors.Join(errs...)
+}
+
+// fileFault is a fault in rendering one file of a pack.
+type fileFault struct {
+	file *File
+	err  error
+}
+
+func (e *fileFault) Error() string { return "file " + e.file.Name + ": " + e.err.Error() }
+func (e *fileFault) Unwrap() error { return e.err }
+
+// faultText puts the file and the line before what is wrong: of the template where it is known, else of vendor.yaml.
+func (v *Vendor) faultText(err error) string {
+	yaml := path.Join(v.Dir, "vendor.yaml")
+	var f *fileFault
+	if !errors.As(err, &f) {
+		return yaml + ": " + err.Error()
+	}
+	if placed, ok := place(v.origin, f.err.Error()); ok {
+		return placed
+	}
+	if f.file.line == 0 {
+		return yaml + ": " + f.Error()
+	}
+	return fmt.Sprintf("%s:%d: %s", yaml, f.file.line, f.Error())
 }
 
 // checkPhone renders all files of a phone. The least phone must not be refused by a template.
@@ -42,10 +87,10 @@ func (v *Vendor) checkPhone(m *Model, p Phone, least bool) error {
 			continue // the template says what a phone can't be; it must be able to be something
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", f.Name, err)
+			return &fileFault{f.File, err}
 		}
 		if err := f.File.verify(out, params); err != nil {
-			return fmt.Errorf("%s: %w", f.Name, err)
+			return &fileFault{f.File, err}
 		}
 	}
 	site := dhcp.Site{NextServer: netip.AddrFrom4([4]byte{10, 20, 0, 2}), ProvisioningURL: p.ServerURL, VoiceVLAN: 20}

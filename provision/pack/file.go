@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"plugtone/provision/render"
+	"plugtone/provision/setting"
 )
 
 // pattern is one spelling of a file's name.
@@ -67,7 +68,10 @@ func (v *Vendor) compileFiles() []error {
 	for _, d := range v.doc.Files {
 		f, err := v.compileFile(d)
 		if err != nil {
-			errs = append(errs, &lineError{d.line, err.Error()})
+			if !inTemplate.MatchString(err.Error()) {
+				err = &lineError{d.line, err.Error()}
+			}
+			errs = append(errs, err)
 			continue
 		}
 		v.files = append(v.files, f)
@@ -184,8 +188,26 @@ func (v *Vendor) compileTemplate(f *File, settings *bool) error {
 	}
 	f.compiled = t
 	f.settings = templateSettings(t)
+	if err := v.checkNames(f.settings); err != nil {
+		return err
+	}
 	v.templates[key] = t
 	return f.checkContacts()
+}
+
+// checkNames finds a setting that a template asks for and that there isn't: it would always be unset.
+func (v *Vendor) checkNames(names []string) error {
+	for _, name := range names {
+		if _, ok := setting.Lookup(name); ok {
+			continue
+		}
+		for _, t := range slices.Sorted(maps.Keys(v.source)) {
+			if before, _, ok := strings.Cut(v.source[t], strconv.Quote(name)); ok {
+				return fmt.Errorf("%s:%d: there is no setting %q%s", t, strings.Count(before, "\n")+1, name, nearSetting(name))
+			}
+		}
+	}
+	return nil
 }
 
 // templateSettings lists the settings that a template prints itself.
@@ -227,6 +249,7 @@ func (v *Vendor) chooseSettingsFiles() []error {
 	var errs []error
 	for _, m := range v.models {
 		var chosen []string
+		line := 0
 		var first *File
 		for _, f := range v.files {
 			if !m.isAny(f.For) || f.Kind != KindDevice || f.compiled == nil || !f.compiled.Format.HasParams() {
@@ -234,13 +257,14 @@ func (v *Vendor) chooseSettingsFiles() []error {
 			}
 			if f.fixed && f.Settings {
 				chosen = append(chosen, f.Name)
+				line = f.line
 			} else if first == nil && !f.fixed {
 				first = f
 			}
 		}
 		switch {
 		case len(chosen) > 1:
-			errs = append(errs, fmt.Errorf("model %s: settings are to go into %s: say settings: true only once", m.Name, strings.Join(chosen, " and ")))
+			errs = append(errs, atLine(line, "model %s: settings are to go into %s: say settings: true only once", m.Name, strings.Join(chosen, " and ")))
 		case len(chosen) == 0 && first != nil:
 			first.Settings = true
 		}

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"text/template"
 
+	"go.yaml.in/yaml/v4"
+
 	"plugtone/provision/render"
 	"plugtone/provision/setting"
 )
@@ -35,7 +37,7 @@ func Load(c Config) (*Set, error) {
 			errs = append(errs, err)
 			continue
 		}
-		v.Recognises = !v.Experimental || slices.Contains(c.Experimental, v.ID)
+		v.Recognises = !v.Experimental || slices.Contains(c.Experimental, v.ID) || slices.Contains(c.trying, v.ID)
 		if fresh[id] || c.CheckBuiltin {
 			errs = append(errs, v.Check())
 		}
@@ -104,13 +106,17 @@ func readOwn(dir string, folders map[string]*folder, fresh map[string]bool) []er
 	if err != nil {
 		return []error{err}
 	}
+	if f.id == "" {
+		_, err := f.decode() // a misspelt member, or what else is wrong with it
+		return []error{f.located([]error{errors.New("vendor is missing")}), err}
+	}
 	if !vendorID.MatchString(f.id) {
-		return []error{fmt.Errorf("%s/vendor.yaml: vendor %q is not made of lower case letters, digits and dashes", dir, f.id)}
+		return []error{f.located([]error{f.faultAt("vendor", "vendor %q is not made of lower case letters, digits and dashes", f.id)})}
 	}
 	if f.base != "" {
 		base, ok := folders[f.base]
 		if !ok {
-			return []error{fmt.Errorf("%s/vendor.yaml: extends %q, which is none of %s", dir, f.base, strings.Join(slices.Sorted(maps.Keys(folders)), ", "))}
+			return []error{f.located([]error{f.faultAt("extends", "extends %q, which is none of %s", f.base, strings.Join(slices.Sorted(maps.Keys(folders)), ", "))})}
 		}
 		f = f.extend(base)
 	}
@@ -126,29 +132,30 @@ func compile(f *folder, zones *zoneCache) (*Vendor, error) {
 		return nil, err
 	}
 	v := &Vendor{ID: doc.Vendor, Name: doc.Name, Aliases: doc.Aliases, Experimental: doc.Experimental, Dir: f.name, doc: doc,
-		templates: make(map[string]*render.Template), source: f.source, zones: zones,
+		templates: make(map[string]*render.Template), source: f.source, origin: f.origin, node: f.node, zones: zones,
 		texts: make(map[*keyDoc]*short), shapes: make(map[*settingDoc]*short)}
+	defer func() { v.node = nil }()
 	var errs []error
 	if !vendorID.MatchString(v.ID) {
-		errs = append(errs, fmt.Errorf("vendor %q is not made of lower case letters, digits and dashes", v.ID))
+		errs = append(errs, f.faultAt("vendor", "vendor %q is not made of lower case letters, digits and dashes", v.ID))
 	}
 	if v.Name == "" {
 		errs = append(errs, errors.New("name is missing"))
 	}
 	for _, name := range slices.Sorted(maps.Keys(doc.Formats)) {
 		if doc.Formats[name] == nil {
-			errs = append(errs, fmt.Errorf("format %s is empty", name))
+			errs = append(errs, v.fault("formats", name, "format %s is empty", name))
 			continue
 		}
 		if err := doc.Formats[name].Check(); err != nil {
-			errs = append(errs, fmt.Errorf("format %s: %w", name, err))
+			errs = append(errs, v.fault("formats", name, "format %s: %v", name, err))
 		}
 	}
 	for i, fact := range doc.Facts {
 		if fact.What == "" {
-			errs = append(errs, fmt.Errorf("facts: number %d says nothing", i+1))
+			errs = append(errs, atLine(items(member(f.node, "facts"))[i].Line, "facts: number %d says nothing", i+1))
 		}
-		v.checkConfidence(0, fact.What, fact.Confidence)
+		v.checkConfidence(items(member(f.node, "facts"))[i].Line, fact.What, fact.Confidence)
 		v.addFact(fact.What, fact.Source, cmp.Or(fact.Confidence, "high"))
 	}
 	if len(errs) > 0 {
@@ -195,6 +202,38 @@ func atLine(line int, format string, args ...any) error {
 	return &lineError{line, fmt.Sprintf(format, args...)}
 }
 
+// fault makes an error about one member of a map of the pack.
+func (v *Vendor) fault(group, name, format string, args ...any) error {
+	return atLine(lineOf(member(v.node, group), name), format, args...)
+}
+
+// faultAt makes an error about a member of the pack itself.
+func (f *folder) faultAt(name, format string, args ...any) error {
+	return atLine(lineOf(f.node, name), format, args...)
+}
+
+// lineOf is the line that a member of a map stands at, 0 when there is none.
+func lineOf(m *yaml.Node, name string) int {
+	if m != nil && m.Kind == yaml.MappingNode {
+		if i := indexOf(m.Content, name); i >= 0 {
+			return m.Content[i].Line
+		}
+	}
+	return 0
+}
+
+// nearSetting names the settings that were probably meant.
+func nearSetting(name string) string {
+	var names []string
+	for _, def := range setting.All() {
+		names = append(names, def.Name)
+	}
+	if near := setting.Nearest(name, names); len(near) > 0 {
+		return "; near: " + strings.Join(near, ", ")
+	}
+	return ""
+}
+
 func (v *Vendor) addFact(what, source, confidence string) {
 	if full, ok := v.doc.Sources[source]; ok {
 		source = full
@@ -209,17 +248,18 @@ func (v *Vendor) addFact(what, source, confidence string) {
 // compileTexts parses the short templates of key types and settings.
 func (v *Vendor) compileTexts() []error {
 	var errs []error
-	parse := func(name, text string) *short {
+	parse := func(line int, name, text string) *short {
 		t, err := template.New(name).Option("missingkey=error").Funcs(render.Funcs()).Funcs(v.funcs()).Parse(text)
 		if err != nil {
-			errs = append(errs, errors.New(strings.TrimPrefix(err.Error(), "template: ")))
+			_, fault, _ := strings.Cut(strings.TrimPrefix(err.Error(), "template: "), name+":1: ") // a text of one line
+			errs = append(errs, atLine(line, "%s: %s", name, cmp.Or(fault, err.Error())))
 		}
 		return &short{t: t}
 	}
 	add := func(types map[string]*keyDoc) {
 		for _, name := range slices.Sorted(maps.Keys(types)) {
 			if k := types[name]; k != nil && k.Text != "" {
-				v.texts[k] = parse("text of key type "+name, k.Text)
+				v.texts[k] = parse(k.line, "text of key type "+name, k.Text)
 			}
 		}
 	}
@@ -233,7 +273,7 @@ func (v *Vendor) compileTexts() []error {
 	for _, name := range slices.Sorted(maps.Keys(v.doc.Settings)) {
 		for i := range v.doc.Settings[name] {
 			if d := &v.doc.Settings[name][i]; d.Text != "" {
-				v.shapes[d] = parse("text of setting "+name, d.Text)
+				v.shapes[d] = parse(d.line, "text of setting "+name, d.Text)
 			}
 		}
 	}
@@ -251,7 +291,7 @@ func (v *Vendor) checkSettings() []error {
 				errs = append(errs, &lineError{d.line, "setting " + name + ": " + fmt.Sprintf(format, args...)})
 			}
 			if !ok {
-				bad("there is no such setting in the catalogue")
+				bad("there is no such setting%s", nearSetting(name))
 				continue
 			}
 			if d.Param == "" && len(d.Params) == 0 {
@@ -268,6 +308,11 @@ func (v *Vendor) checkSettings() []error {
 			}
 			if (def.Type == setting.List || def.Type == setting.Choices) && d.Text == "" && d.Join == "" && len(d.Params) == 0 {
 				bad("is a list and needs params, join or a text")
+			}
+			for _, word := range slices.Sorted(maps.Keys(d.Values.Map)) {
+				if def.Type == setting.Choice && !slices.Contains(def.Choices, word) {
+					bad("values: %q is none of %s", word, strings.Join(def.Choices, ", "))
+				}
 			}
 			v.note(d.line, "setting "+name, d.Note, d.Source, d.Confidence)
 		}

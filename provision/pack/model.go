@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"go.yaml.in/yaml/v4"
 )
 
 // keyTypes are the contract's words.
@@ -45,7 +47,7 @@ func (v *Vendor) compileModels() []error {
 	for name, expr := range v.doc.Variables {
 		re, err := regexp.Compile("(?i)^(?:" + expr + ")$")
 		if err != nil {
-			errs = append(errs, fmt.Errorf("variable %s: %w", name, err))
+			errs = append(errs, v.fault("variables", name, "variable %s: %v", name, err))
 			continue
 		}
 		vars[name] = re
@@ -60,11 +62,6 @@ func (v *Vendor) compileModels() []error {
 		}
 		if m.Lines < 1 {
 			bad(doc.line, "model %s has no lines", name)
-		}
-		for _, area := range slices.Sorted(maps.Keys(m.Keys)) {
-			if !slices.Contains(keyAreas(), area) {
-				bad(doc.line, "model %s: key area %q is none of %s", name, area, strings.Join(keyAreas(), ", "))
-			}
 		}
 		if e := m.Expansion; e.Modules < 0 || e.Modules > 6 || (e.Modules == 0) != (e.Keys == 0) {
 			bad(doc.line, "model %s: an expansion has 1 to 6 modules and a number of keys", name)
@@ -86,17 +83,30 @@ func (v *Vendor) compileModels() []error {
 			v.byModel[fold(n)] = m
 		}
 	}
+	v.checkAreas("model", v.doc.Models, bad)
+	v.checkAreas("family", v.doc.Families, bad)
 	if len(v.models) == 0 {
 		errs = append(errs, fmt.Errorf("the pack has no models"))
 	}
 	if _, ok := v.doc.Families[v.doc.Unknown]; !ok && v.doc.Unknown != "" {
-		errs = append(errs, fmt.Errorf("unknown_model: there is no family %q", v.doc.Unknown))
+		bad(lineOf(v.node, "unknown_model"), "unknown_model: there is no family %q", v.doc.Unknown)
 	}
 	errs = append(errs, v.checkKeyTypes()...)
 	for _, m := range v.models {
 		m.empty = sync.OnceValue(m.emptySlots)
 	}
 	return errs
+}
+
+// checkAreas finds key areas that there aren't, where they are written and not in every model that inherits them.
+func (v *Vendor) checkAreas(what string, docs map[string]modelDoc, bad func(line int, format string, args ...any)) {
+	for _, name := range slices.Sorted(maps.Keys(docs)) {
+		for _, area := range slices.Sorted(maps.Keys(docs[name].Keys)) {
+			if !slices.Contains(keyAreas(), area) {
+				bad(docs[name].line, "%s %s: key area %q is none of %s", what, name, area, strings.Join(keyAreas(), ", "))
+			}
+		}
+	}
 }
 
 // inherit fills m with what doc says, then with what its family says, and so on.
@@ -140,11 +150,11 @@ func fill[T any](into, from map[string]T) {
 
 func (v *Vendor) checkKeyTypes() []error {
 	var errs []error
-	check := func(where string, types map[string]*keyDoc) {
+	check := func(group *yaml.Node, types map[string]*keyDoc) {
 		for _, name := range slices.Sorted(maps.Keys(types)) {
 			k := types[name]
 			if !slices.Contains(keyTypeNames(), name) {
-				errs = append(errs, fmt.Errorf("%s: key type %q is none of %s", where, name, strings.Join(keyTypeNames(), ", ")))
+				errs = append(errs, atLine(lineOf(group, name), "key type %q is none of %s", name, strings.Join(keyTypeNames(), ", ")))
 			}
 			if k == nil {
 				continue
@@ -162,12 +172,12 @@ func (v *Vendor) checkKeyTypes() []error {
 			v.note(k.line, "key type "+name, k.Note, k.Source, k.Confidence)
 		}
 	}
-	check("key_types", v.doc.KeyTypes)
+	check(member(v.node, "key_types"), v.doc.KeyTypes)
 	for _, name := range slices.Sorted(maps.Keys(v.doc.Families)) {
-		check("family "+name, v.doc.Families[name].KeyTypes)
+		check(member(member(member(v.node, "families"), name), "key_types"), v.doc.Families[name].KeyTypes)
 	}
 	for _, name := range slices.Sorted(maps.Keys(v.doc.Models)) {
-		check("model "+name, v.doc.Models[name].KeyTypes)
+		check(member(member(member(v.node, "models"), name), "key_types"), v.doc.Models[name].KeyTypes)
 	}
 	return errs
 }

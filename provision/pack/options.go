@@ -175,8 +175,9 @@ func (v *Vendor) checkOptions() []error {
 	var errs []error
 	for i := range v.doc.DHCP {
 		d := &v.doc.DHCP[i]
+		line := items(member(v.node, "dhcp"))[i].Line
 		bad := func(format string, args ...any) {
-			errs = append(errs, fmt.Errorf("dhcp: option %d: %s", d.Option, fmt.Sprintf(format, args...)))
+			errs = append(errs, atLine(line, "dhcp: option %d: %s", d.Option, fmt.Sprintf(format, args...)))
 		}
 		if d.Option < 1 || d.Option > 254 {
 			bad("is none of 1 to 254")
@@ -222,7 +223,7 @@ func (v *Vendor) checkOptions() []error {
 				bad("{%s} is none of %s and the pack's variables", name, strings.Join(optionPlaceholders(), ", "))
 			}
 		}
-		v.note(0, fmt.Sprintf("DHCP option %d", d.Option), d.Note, d.Source, d.Confidence)
+		v.note(line, fmt.Sprintf("DHCP option %d", d.Option), d.Note, d.Source, d.Confidence)
 	}
 	return errs
 }

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.yaml.in/yaml/v4"
+
 	"plugtone/dhcp"
 	"plugtone/provision/render"
 )
@@ -26,6 +28,7 @@ type Config struct {
 	Builtin      fs.FS    // one folder per vendor
 	Dirs         []string // operators' folders of packs: replace or extend the built-in ones, later ones win
 	Experimental []string // experimental packs that may recognise phones
+	trying       []string // packs under trial, which recognise phones whatever they are
 	CheckBuiltin bool     // also render the built-in packs against sample phones; their tests have done so already
 }
 
@@ -44,6 +47,8 @@ type Vendor struct {
 	files     []*File
 	templates map[string]*render.Template
 	source    map[string]string // template name to text
+	origin    map[string]string // template name to its folder
+	node      *yaml.Node        // vendor.yaml, while it is being understood
 	texts     map[*keyDoc]*short
 	shapes    map[*settingDoc]*short
 	zones     *zoneCache

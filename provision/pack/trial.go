@@ -44,7 +44,7 @@ func Try(c Config, dir string, rewrite func(path string, data []byte) error) ([]
 			return nil, err
 		}
 		heads = append(heads, f)
-		c.Experimental = append(slices.Clone(c.Experimental), f.id)
+		c.trying = append(c.trying, f.id)
 	}
 	s, err := Load(c)
 	if err != nil {

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"net"
 	"net/url"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -89,7 +91,14 @@ func (v *view) Line(n int) (*lineView, error) {
 }
 
 // Slots gives every key of an area, set or not.
-func (v *view) Slots(area string) []*keyView { return v.slots[area] }
+func (v *view) Slots(area string) ([]*keyView, error) {
+	if !slices.Contains(keyAreas(), area) && !expansionArea.MatchString(area) {
+		return nil, fmt.Errorf("key area %q is none of %s, expansion1 to expansion6", area, strings.Join(keyAreas(), ", "))
+	}
+	return v.slots[area], nil
+}
+
+var expansionArea = regexp.MustCompile(`^expansion[1-6]$`)
 
 // sized gives the model that stands for a phone of unknown model the lines and keys that every model has, and those
 // that the phone uses, and no more: clearing what the largest model has would fill the file with parameters that the

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -20,6 +21,7 @@ type folder struct {
 	name   string // as shown in faults
 	node   *yaml.Node
 	source map[string]string // template name to text
+	origin map[string]string // template name to the folder it lies in, as shown in faults
 	dirs   []string          // the folders that it was made from
 	id     string
 	base   string // extends
@@ -28,14 +30,18 @@ type folder struct {
 
 // readFolder reads vendor.yaml, the templates and the goldens of one pack.
 func readFolder(fsys fs.FS, name string) (*folder, error) {
-	f := &folder{fsys: fsys, name: name, source: make(map[string]string), golden: make(map[string][]byte), dirs: []string{name}}
+	f := &folder{fsys: fsys, name: name, source: make(map[string]string), origin: make(map[string]string), golden: make(map[string][]byte), dirs: []string{name}}
 	data, err := fs.ReadFile(fsys, "vendor.yaml")
 	if err != nil {
+		var pe *fs.PathError
+		if errors.As(err, &pe) {
+			err = pe.Err
+		}
 		return nil, fmt.Errorf("%s: %w", path.Join(name, "vendor.yaml"), err)
 	}
 	var doc yaml.Node
 	if err := yaml.Unmarshal(data, &doc); err != nil {
-		return nil, fmt.Errorf("%s: %s", path.Join(name, "vendor.yaml"), cleanYAML(err))
+		return nil, f.located([]error{notYAML(err)})
 	}
 	if doc.Kind != yaml.DocumentNode || len(doc.Content) != 1 || doc.Content[0].Kind != yaml.MappingNode {
 		return nil, fmt.Errorf("%s: is not a map", path.Join(name, "vendor.yaml"))
@@ -51,7 +57,7 @@ func readFolder(fsys fs.FS, name string) (*folder, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path.Join(name, t), err)
 		}
-		f.source[t] = string(text)
+		f.source[t], f.origin[t] = string(text), name
 	}
 	return f, nil
 }
@@ -76,7 +82,28 @@ func (f *folder) decode() (*document, error) {
 	return &d, f.located(errs)
 }
 
-// located puts the name of vendor.yaml before each fault.
+// notYAML tells where a file stops being YAML.
+func notYAML(err error) error {
+	var le *yaml.LoadError
+	if errors.As(err, &le) {
+		return &lineError{max(le.Mark.Line, 1), "not YAML: " + le.Message}
+	}
+	return errors.New("not YAML: " + cleanYAML(err))
+}
+
+// inTemplate is the beginning of a fault in a template.
+var inTemplate = regexp.MustCompile(`^([\w.-]+\.tmpl):\d+`)
+
+// place puts the folder that a template lies in before a fault in that template; ok is false for other faults.
+func place(origin map[string]string, msg string) (out string, ok bool) {
+	m := inTemplate.FindStringSubmatch(msg)
+	if m == nil {
+		return "", false
+	}
+	return path.Join(origin[m[1]], msg), true
+}
+
+// located puts the name of vendor.yaml, or of the template, before each fault.
 func (f *folder) located(errs []error) error {
 	if len(errs) == 0 {
 		return nil
@@ -86,7 +113,11 @@ func (f *folder) located(errs []error) error {
 	seen := make(map[string]bool)
 	for _, e := range errs {
 		msg := cleanYAML(e)
-		if line, rest, ok := cutLine(msg); ok {
+		if placed, ok := place(f.origin, msg); ok {
+			msg = placed
+		} else if line, rest, ok := cutLine(msg); ok && line == 0 {
+			msg = file + ": " + rest
+		} else if ok {
 			msg = fmt.Sprintf("%s:%d: %s", file, line, rest)
 		} else {
 			msg = file + ": " + msg
@@ -112,18 +143,46 @@ func cutLine(msg string) (line int, rest string, ok bool) {
 
 // cleanYAML takes the library's wording off an error.
 func cleanYAML(err error) string {
-	s := err.Error()
-	s = strings.TrimPrefix(s, "yaml: ")
-	s = strings.TrimPrefix(s, "construct errors:\n")
-	s = strings.TrimPrefix(s, "unmarshal errors:\n")
-	return strings.TrimSpace(strings.ReplaceAll(s, "!!", ""))
+	s := strings.TrimPrefix(err.Error(), "yaml: ")
+	s = strings.TrimSpace(strings.TrimPrefix(strings.TrimPrefix(s, "construct errors:"), "unmarshal errors:"))
+	s = wrongType.ReplaceAllStringFunc(strings.ReplaceAll(s, "!!", ""), func(found string) string {
+		m := wrongType.FindStringSubmatch(found)
+		return wrongKind(m[1], m[2], m[3])
+	})
+	return s
+}
+
+// wrongType is how the library says that one thing stands where another belongs.
+var wrongType = regexp.MustCompile("cannot construct (\\w+)(?: `(.*)`)? into (.+)")
+
+// wrongKind says in the words of the README what stands where what belongs.
+func wrongKind(is, text, want string) string {
+	wants := "a map"
+	switch {
+	case want == "bool":
+		wants = "true or false"
+	case strings.HasPrefix(want, "int") || strings.HasPrefix(want, "uint"):
+		wants = "a whole number"
+	case want == "string":
+		wants = "text"
+	case strings.HasPrefix(want, "[]"):
+		wants = "a list"
+	}
+	if text == "" {
+		have := map[string]string{"seq": "a list", "map": "a map"}[is]
+		if have == "" {
+			have = "something else"
+		}
+		return have + " stands where " + wants + " belongs"
+	}
+	return fmt.Sprintf("%q is not %s", text, wants)
 }
 
 // splitYAML gives one error for each line of a joined one.
 func splitYAML(err error) []error {
 	var out []error
 	for line := range strings.Lines(cleanYAML(err)) {
-		if line = strings.TrimSpace(line); line != "" {
+		if line = strings.TrimSpace(line); line != "" && !strings.Contains(line, "already defined at line") { // duplicates tells it
 			out = append(out, errors.New(line))
 		}
 	}
@@ -221,15 +280,23 @@ func values(n *yaml.Node) []*yaml.Node {
 
 // extend lays a pack over another: what it says replaces, what it doesn't say stays.
 func (f *folder) extend(base *folder) *folder {
-	out := &folder{fsys: f.fsys, name: f.name, id: f.id, source: make(map[string]string), dirs: append(slices.Clone(base.dirs), f.name)}
-	for name, text := range base.source {
-		out.source[name] = text
-	}
-	for name, text := range f.source {
-		out.source[name] = text
-	}
-	out.node = overlay(base.node, f.node, "")
+	out := &folder{fsys: f.fsys, name: f.name, id: f.id, source: maps.Clone(base.source), origin: maps.Clone(base.origin),
+		dirs: append(slices.Clone(base.dirs), f.name)}
+	maps.Copy(out.source, f.source)
+	maps.Copy(out.origin, f.origin)
+	out.node = overlay(unlined(base.node), f.node, "")
 	return out
+}
+
+// unlined is a copy that stands at no line: lines of the pack that is extended are not lines of the one that extends it.
+func unlined(n *yaml.Node) *yaml.Node {
+	out := *n
+	out.Line = 0
+	out.Content = make([]*yaml.Node, len(n.Content))
+	for i, c := range n.Content {
+		out.Content[i] = unlined(c)
+	}
+	return &out
 }
 
 // overlay joins two nodes. Lists of things that have a name are joined by that name.

@@ -53,11 +53,33 @@ func readSheet(text string) ([]Param, error) {
 			name, ok = strings.CutSuffix(line, " =")
 		}
 		if !ok {
-			return nil, fmt.Errorf("line %.60q is no parameter: write NAME = VALUE, with a space on both sides", unpack(line))
+			return nil, &sheetError{line: unpack(line)}
 		}
 		out = append(out, Param{Name: unpack(strings.TrimSpace(name)), Value: unpack(strings.TrimSpace(value))})
 	}
 	return out, nil
+}
+
+// sheetError is a line that a template printed and that is no parameter.
+type sheetError struct{ line string }
+
+func (e *sheetError) Error() string {
+	return fmt.Sprintf("line %.60q is no parameter: write NAME = VALUE, with a space on both sides", e.line)
+}
+
+// printedBy guesses which line of a template printed a line: the one with the longest beginning in common. 0: none.
+func printedBy(source, line string) int {
+	best, longest := 0, 0
+	n := 0
+	for text := range strings.Lines(source) {
+		n++
+		text = strings.TrimSpace(text)
+		fixed, _, _ := strings.Cut(text, "{{")
+		if len(fixed) > longest && strings.HasPrefix(line, fixed) {
+			best, longest = n, len(fixed)
+		}
+	}
+	return best
 }
 
 // Merge joins the parameters of a template with those of the settings and of the operator. Settings may not name what
@@ -78,7 +100,7 @@ func (f *Format) Merge(params, settings []Param, extra map[string]string, add bo
 		if _, twice := at[known.full]; !twice {
 			at[known.full] = i
 		} else if !f.repeats(p.Name) {
-			return nil, fmt.Errorf("parameter %s stands twice", p.Name)
+			return nil, fmt.Errorf("parameter %s stands twice: %s", p.Name, claims(slices.IndexFunc(all, func(q Param) bool { return f.name(q.Name).full == known.full }), i, len(params)))
 		}
 	}
 	drop := make(map[int]bool)
@@ -110,6 +132,17 @@ func (f *Format) Merge(params, settings []Param, extra map[string]string, add bo
 		}
 	}
 	return out, nil
+}
+
+// claims says who sets a parameter that stands at two places, of which the first n are the template's.
+func claims(first, second, n int) string {
+	switch {
+	case second < n:
+		return "the template prints both"
+	case first < n:
+		return "the template prints it, and a setting sets it"
+	}
+	return "two settings set it"
 }
 
 func (f *Format) repeats(name string) bool {

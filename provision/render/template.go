@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,6 +24,7 @@ type Template struct {
 	t      *template.Template
 	fields []string
 	memory *memory
+	source string
 }
 
 // Source is one template file.
@@ -50,7 +52,7 @@ func Compile(main Source, partials []Source, f *Format, funcs template.FuncMap, 
 			return nil, errors.New(strings.TrimPrefix(err.Error(), "template: "))
 		}
 	}
-	out := &Template{Name: main.Name, Format: f, t: t, memory: &memory{}}
+	out := &Template{Name: main.Name, Format: f, t: t, memory: &memory{}, source: main.Text}
 	t.Funcs(template.FuncMap{rangeFunc: out.ranger(&Phone{Same: func(any) (any, bool) { return nil, false }})})
 	var errs []error
 	for _, tt := range t.Templates() {
@@ -199,6 +201,12 @@ func (t *Template) Params(data any) ([]Param, error) {
 		return nil, err
 	}
 	params, err := readSheet(text)
+	var bad *sheetError
+	if errors.As(err, &bad) {
+		if n := printedBy(t.source, bad.line); n > 0 {
+			return nil, fmt.Errorf("%s:%d: %w", t.Name, n, err)
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", t.Name, err)
 	}
@@ -229,7 +237,17 @@ func (t *Template) run(data any) (string, error) {
 		where, _, _ := strings.Cut(msg, ": executing ")
 		return "", fmt.Errorf("%s: %w", where, fe)
 	}
-	return "", errors.New(msg)
+	return "", errors.New(plainFault(msg))
+}
+
+var (
+	executing = regexp.MustCompile(`: executing "[^"]*" at <(.*?)>: `)
+	noField   = regexp.MustCompile(`can't evaluate field (\w+)(?: in type \S+)?$`)
+)
+
+// plainFault takes the words of Go's template package off a fault: what runs where is told by file and line.
+func plainFault(msg string) string {
+	return noField.ReplaceAllString(executing.ReplaceAllString(msg, ": $1: "), "there is no $1 here")
 }
 
 // Fields lists the fields and the constant first arguments of functions that the template and its partials use:
@@ -325,7 +343,7 @@ func (t *Template) With(funcs template.FuncMap, p *Phone) (*Template, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &Template{Name: t.Name, Format: t.Format, t: c.Funcs(funcs), fields: t.fields, memory: t.memory}
+	out := &Template{Name: t.Name, Format: t.Format, t: c.Funcs(funcs), fields: t.fields, memory: t.memory, source: t.source}
 	c.Funcs(template.FuncMap{rangeFunc: out.ranger(p)})
 	return out, nil
 }
