@@ -45,5 +45,6 @@
 //     renew together.
 //   - In subnets with phones: provision a tenth of the pool is left for recognised phones, however many strangers come, and a
 //     phone's last address isn't given to a stranger for 30 days.
-//   - When the disk refuses, a client with a lease on it is acknowledged for the time that is left, and anybody else hears nothing.
+//   - When the disk refuses, or has not come back for three seconds, a client with a lease on it is acknowledged for the time that is
+//     left, and anybody else hears nothing.
 package dhcp

@@ -240,7 +240,7 @@ func (q *query) grant(addr netip.Addr, reason string) Decision {
 	had = had && q.live(old)
 	vacated := q.vacated(addr)
 	if q.link.NoWrite {
-		return q.grantWritten(old, had && len(vacated) == 0, reason)
+		return q.grantWritten(addr, len(vacated) == 0, reason)
 	}
 	if had && len(vacated) == 0 && sameButTimes(old, l) && q.now.Sub(old.Starts) < retransmitted && old.Expires.After(q.now.Add(time.Minute)) {
 		if q.v.Pending(addr) { // C49
@@ -258,12 +258,13 @@ func (q *query) grant(addr netip.Addr, reason string) Decision {
 
 // grantWritten acknowledges a lease of the client's for the time that it is on disk for (4.3.1 allows what remains): when
 // nothing can be written, who has an address shall keep it.
-func (q *query) grantWritten(l Lease, its bool, reason string) Decision {
+func (q *query) grantWritten(addr netip.Addr, stays bool, reason string) Decision {
+	l, ok := q.v.Written(addr)
 	left := l.Expires.Sub(q.now)
-	if !its || q.v.Pending(l.Addr) || left < minLease {
+	if !ok || !stays || !q.live(l) || left < minLease {
 		return q.silent(VerdictFault, "its lease can't be written")
 	}
-	return q.acknowledge(l.Addr, min(uint32(left/time.Second), q.leaseTime()), reason+", for the time that is left: nothing can be written")
+	return q.acknowledge(addr, min(uint32(left/time.Second), q.leaseTime()), reason+", for the time that is left: nothing can be written")
 }
 
 // acknowledge makes the ACK.

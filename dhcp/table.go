@@ -20,8 +20,18 @@ type Writer interface {
 // batchKept is up to how many changes the room for a write is used again.
 const batchKept = 512
 
+// A disk is behind when a write takes longer than slowWrite, which is before clients ask again, or maxQueued decisions wait for one:
+// to wait would be silence for those whose lease is written already, and memory without end.
+const (
+	slowWrite = 3 * time.Second
+	maxQueued = 8192
+)
+
 // ErrClosed is what a commit gets after Run has ended.
 var ErrClosed = errors.New("lease table is closed")
+
+// ErrBehind is what a decision gets when the disk hangs, or can't keep up.
+var ErrBehind = errors.New("the disk is behind: leases that were given earlier are still being written")
 
 // clockStep is by how much wall clock and monotonic clock may drift apart between two messages before it counts as a step.
 const clockStep = 5 * time.Second
@@ -43,6 +53,7 @@ type Table struct {
 	view   *View
 	last   atomic.Pointer[time.Time] // when the clock was read last; written under mu
 	queue  []job
+	began  time.Time // when the write under way began; zero: there is none
 	closed bool
 	wake   chan struct{}
 
@@ -171,16 +182,19 @@ func (t *Table) flush() {
 	t.mu.Lock()
 	jobs := t.queue
 	t.queue = nil
-	t.mu.Unlock()
 	if len(jobs) == 0 {
+		t.mu.Unlock()
 		return
 	}
+	t.began = t.tick()
+	t.mu.Unlock()
 	changes := t.batch[:0]
 	for _, j := range jobs {
 		changes = append(changes, j.changes...)
 	}
 	err := t.write(changes)
 	t.mu.Lock()
+	t.began = time.Time{}
 	for _, c := range changes {
 		t.durable.put(u32(c.Lease.Addr), t.view.settle(c, err == nil))
 	}
@@ -193,6 +207,11 @@ func (t *Table) flush() {
 			j.done(err)
 		}
 	}
+}
+
+// behind tells whether a decision had better not wait for the disk. The caller holds mu.
+func (t *Table) behind(now time.Time) bool {
+	return len(t.queue) >= maxQueued || !t.began.IsZero() && t.since(now, t.began) > slowWrite
 }
 
 func (t *Table) write(changes []Change) error {
@@ -251,6 +270,8 @@ func (t *Table) decide(e *Engine, req *Request, link *Link, done func(*Decision,
 		return d, false, nil
 	case t.closed:
 		return d, false, ErrClosed
+	case t.behind(*t.last.Load()):
+		return d, false, ErrBehind
 	}
 	t.enqueue(d.Changes, func(err error) { done(d, err) })
 	return d, true, nil
@@ -276,7 +297,7 @@ func (t *Table) Commit(changes []Change, done func(error)) {
 func (t *Table) Probed(addr netip.Addr, inUse bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	now := t.tick().UTC().Truncate(time.Second)
+	now := t.tick()
 	if !inUse {
 		t.view.probed(addr)
 		return
@@ -290,8 +311,9 @@ func (t *Table) Probed(addr netip.Addr, inUse bool) {
 		return // somebody was given it meanwhile, and answers
 	}
 	b.drop(e, now)
-	l := Lease{Addr: addr, Subnet: b.prefix, State: LeaseDeclined, FirstSeen: now, Starts: now, Expires: now.Add(quarantine)}
-	if !t.closed {
+	starts := now.UTC().Truncate(time.Second)
+	l := Lease{Addr: addr, Subnet: b.prefix, State: LeaseDeclined, FirstSeen: starts, Starts: starts, Expires: starts.Add(quarantine)}
+	if !t.closed && !t.behind(now) {
 		t.enqueue([]Change{{Lease: l}}, nil)
 		t.Flush()
 	}
@@ -335,8 +357,8 @@ func (t *Table) LeasesOf(mac MAC) []Lease {
 // at is the lease with the state it has at the time now.
 func (k *kept) at(now time.Time) Lease {
 	l := k.lease()
-	if l.State == LeaseActive && !l.Expires.After(now) {
-		l.State = LeaseExpired
+	if (l.State == LeaseActive || l.State == LeaseDeclined) && !l.Expires.After(now) {
+		l.State = LeaseExpired // or its quarantine
 	}
 	return l
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"sync"
@@ -289,6 +290,126 @@ func TestClockStepC36(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A step of the clock writes every record again; a client's declines aren't counted again for that, and what is in quarantine
+// stays there for as long as it would have.
+func TestClockStepIsNoDecline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &steppingClock{truth: map[int64]time.Time{}}
+		b := newBench(t, config(voice()), newDisk(), c.now)
+		b.since = c.since
+		for range maxDeclines - 1 {
+			a := b.want(VerdictOffered, discoverOf(1)).Reply.YIAddr
+			b.want(VerdictAcked, selectingOf(1, a))
+			b.want(VerdictDeclined, request(1, Decline, func(r *Request) { r.Requested = a }))
+		}
+		c.step(-time.Hour)
+		a := b.want(VerdictOffered, discoverOf(1)).Reply.YIAddr
+		b.want(VerdictAcked, selectingOf(1, a))
+		b.want(VerdictDeclined, request(1, Decline, func(r *Request) { r.Requested = a }))
+		states := func(want LeaseState) {
+			t.Helper()
+			for _, l := range b.All() {
+				if l.State != want {
+					t.Errorf("%s is %s, want %s", l.Addr, l.State, want)
+				}
+			}
+		}
+		states(LeaseDeclined)
+		time.Sleep(quarantine + 2*second)
+		states(LeaseExpired)
+		if s := b.Stats()[0]; s.Declined != 0 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+// A disk that hangs costs no memory, however many ask for something that would have to be written; who has a lease on it keeps it.
+func TestHangingDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk()
+		b := newBench(t, config(voice()), d, time.Now)
+		a := b.want(VerdictOffered, discoverOf(1)).Reply.YIAddr
+		b.want(VerdictAcked, selectingOf(1, a))
+		c := b.want(VerdictOffered, discoverOf(2)).Reply.YIAddr
+		d.delay = time.Hour
+		var refused, acked int
+		named := func(n int) func(*Request) {
+			return func(r *Request) { r.Client.Hostname = fmt.Sprint("host", n) }
+		}
+		for n := range maxQueued + 100 {
+			b.Serve(b.engine, selectingOf(2, c, named(n)), &b.link, func(d *Decision, err error) {
+				switch {
+				case errors.Is(err, ErrBehind):
+					refused++
+				case err == nil:
+					acked++
+				}
+			})
+			if b.Flush(); n == 0 {
+				synctest.Wait() // the writer has begun
+			}
+		}
+		if refused != 99 || acked != 0 || len(b.queue) != maxQueued {
+			t.Errorf("%d refused, %d acknowledged, %d wait", refused, acked, len(b.queue))
+		}
+		b.link.NoWrite = true
+		b.want(VerdictAcked, renewOf(1, a))
+		time.Sleep(3 * time.Hour)
+		synctest.Wait()
+		if acked != maxQueued+1 || len(b.queue) != 0 || d.leases[c].Hostname != fmt.Sprint("host", maxQueued) {
+			t.Errorf("%d acknowledged, %d wait, on disk is %+v", acked, len(b.queue), d.leases[c])
+		}
+	})
+}
+
+// While a disk hangs nobody waits for it longer than for a moment: what is on it already is acknowledged for the time that is left.
+func TestSlowDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk()
+		b := newBench(t, config(voice()), d, time.Now)
+		given := map[int]netip.Addr{}
+		for n := range 3 {
+			given[n] = b.want(VerdictOffered, discoverOf(n)).Reply.YIAddr
+			b.want(VerdictAcked, selectingOf(n, given[n]))
+		}
+		time.Sleep(time.Minute)
+		d.delay = 20 * time.Minute
+		late := 0
+		for n := range 2 { // these are on their way to the disk
+			b.Serve(b.engine, renewOf(n, given[n]), &b.link, func(*Decision, error) { late++ })
+			b.Flush()
+			synctest.Wait()
+		}
+		left := func(n int) {
+			t.Helper()
+			if _, err := b.serve(renewOf(n, given[n])); !errors.Is(err, ErrBehind) {
+				t.Errorf("client %d: %v", n, err)
+			}
+			b.link.NoWrite = true
+			secs := seconds(optionOf(b.want(VerdictAcked, renewOf(n, given[n])).Reply, 51))
+			if most := int(time.Until(d.leases[given[n]].Expires) / time.Second); secs > most || secs < most-1 {
+				t.Errorf("client %d is told %d seconds, on disk are %d", n, secs, most)
+			}
+			b.link.NoWrite = false
+		}
+		time.Sleep(slowWrite + second)
+		left(2)
+		time.Sleep(retransmitted)
+		for n := range 3 {
+			left(n)
+		}
+		if _, err := b.serve(selectingOf(9, ip("10.20.0.109"))); !errors.Is(err, ErrBehind) {
+			t.Error(err)
+		}
+		d.delay = 0
+		time.Sleep(time.Hour / 2)
+		if late != 2 {
+			t.Errorf("%d of 2 were written", late)
+		}
+		b.want(VerdictAcked, selectingOf(9, ip("10.20.0.109")))
+	})
 }
 
 // C36: a host that boots without knowing the time keeps its leases for the time they had left.

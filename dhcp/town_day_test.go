@@ -33,12 +33,18 @@ func townsDay(t *rapid.T) {
 		}
 	}
 	t.Repeat(map[string]func(*rapid.T){
-		"":              m.check,
-		"client acts":   func(t *rapid.T) { m.act(someone(), rapid.IntRange(0, 8).Draw(t, "whim")) },
-		"client boots":  func(t *rapid.T) { c := someone(); c.state = "init"; m.act(c, 9); m.quiet(t) },
-		"deliver":       deliver,
-		"deliver too":   deliver,
-		"quiet":         m.quiet,
+		"":             m.check,
+		"client acts":  func(t *rapid.T) { m.act(someone(), rapid.IntRange(0, 8).Draw(t, "whim")) },
+		"client boots": func(t *rapid.T) { c := someone(); c.state = "init"; m.act(c, 9); m.quiet(t, true) },
+		"deliver":      deliver,
+		"deliver too":  deliver,
+		"quiet":        func(t *rapid.T) { m.quiet(t, true) },
+		"the disk is behind": func(t *rapid.T) {
+			if rapid.Bool().Draw(t, "acts") {
+				m.act(someone(), rapid.IntRange(0, 8).Draw(t, "whim"))
+			}
+			m.quiet(t, false)
+		},
 		"lose":          func(t *rapid.T) { pick() },
 		"write":         func(t *rapid.T) { m.table.flush() },
 		"write fails":   func(t *rapid.T) { m.disk.err = errDisk; m.table.flush(); m.disk.err = nil },
@@ -103,7 +109,7 @@ func (m *town) settle(t *rapid.T) {
 				c.state = "init"
 				m.act(c, 9)
 			}
-			m.quiet(t)
+			m.quiet(t, true)
 		}
 	}
 	for _, c := range m.clients {

@@ -134,6 +134,14 @@ func (m *town) link(site int, unicast bool) *Link {
 	return l
 }
 
+func (m *town) linkOf(l letter) *Link {
+	link := m.link(l.site, l.req.CIAddr.IsValid() && !l.guest || l.direct)
+	if link.Elsewhere = l.elsewhere; l.direct {
+		link.Source = netip.MustParseAddrPort("10.40.0.100:68")
+	}
+	return link
+}
+
 func (m *town) send(c *resident, typ MessageType, set func(*Request)) {
 	m.xid++
 	c.xid, c.sent = m.xid, m.now
@@ -234,10 +242,7 @@ func (m *town) deliver(t *rapid.T, l letter, link *Link) {
 		return // the network keeps nothing for so long that its client has gone on
 	}
 	if link == nil {
-		link = m.link(l.site, l.req.CIAddr.IsValid() && !l.guest || l.direct)
-		if link.Elsewhere = l.elsewhere; l.direct {
-			link.Source = netip.MustParseAddrPort("10.40.0.100:68")
-		}
+		link = m.linkOf(l)
 	}
 	life := m.life
 	reserved := m.reserved[l.req.MAC]
@@ -330,19 +335,27 @@ func (m *town) check(t *rapid.T) {
 	}
 }
 
-func (m *town) quiet(t *rapid.T) {
+// quiet is a while in which every letter arrives; written tells whether the disk takes anything.
+func (m *town) quiet(t *rapid.T, written bool) {
 	for range 8 {
 		sent := m.net
 		m.net = nil
 		for _, l := range sent {
-			m.deliver(t, l, nil)
+			var link *Link
+			if l.req != nil {
+				link = m.linkOf(l)
+				link.NoWrite = !written
+			}
+			m.deliver(t, l, link)
 		}
 		waiting := m.probes
 		m.probes = nil
 		for _, p := range waiting {
 			m.probed(t, p)
 		}
-		m.table.flush()
+		if written {
+			m.table.flush()
+		}
 		m.check(t)
 	}
 }

@@ -162,6 +162,15 @@ func (v *View) Pending(addr netip.Addr) bool {
 	return e != nil && e.pending > 0
 }
 
+// Written returns the lease record of addr that is on disk, unless it is about to become somebody else's.
+func (v *View) Written(addr netip.Addr) (Lease, bool) {
+	e := v.entry(addr)
+	if e == nil || e.lease == nil || e.durable == nil || e.pending > 1 || e.lease.mac != e.durable.mac || e.lease.state != e.durable.state {
+		return Lease{}, false
+	}
+	return e.durable.lease(), true
+}
+
 // ProbedFree tells whether a probe of addr was not answered a moment ago.
 func (v *View) ProbedFree(addr netip.Addr) bool {
 	t, ok := v.probes[u32(addr)]
@@ -223,13 +232,13 @@ func (v *View) apply(c Change) {
 	e := b.get(l.Addr)
 	b.unindex(e)
 	e.pending++
-	if c.Delete {
-		e.lease = nil
-	} else {
+	was := e.lease
+	if e.lease = nil; !c.Delete {
 		e.lease = b.own(new(keep(l)))
-		if l.State == LeaseDeclined && !l.MAC.IsZero() {
-			v.countDecline(l.MAC)
-		}
+	}
+	// After a step of the clock what is there is written once more.
+	if again := was != nil && e.lease != nil && *was == *e.lease; l.State == LeaseDeclined && !l.MAC.IsZero() && !again {
+		v.countDecline(l.MAC)
 	}
 	if l.State == LeaseActive && e.offeredTo == l.MAC {
 		e.unoffer()
