@@ -80,7 +80,6 @@ var otherwise = map[string]string{
 	"user_agent Algo-8301/5.5":                                                                     "a guess: no source shows this user agent",
 	"option60 C590_IP":                                                                             "a home base, which takes its configuration from its maker's server alone",
 	"filename ATA002699EF0F1A.cnf.xml":                                                             "the ATA 190 of the enterprise line, which no pack serves",
-	"filename SIP001765FDBF1D.cfg":                                                                 "the former Nortel 12x0, which no pack serves",
 	"oui 64167f123456":                                                                             "a prefix that Polycom registered and Obihai's later devices bear too",
 	"oui 482567123456":                                                                             "a prefix that Polycom registered and Obihai's later devices bear too",
 	"oui 0001e3123456":                                                                             "a prefix of Siemens, which bears much that is no phone",
