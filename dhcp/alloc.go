@@ -89,7 +89,7 @@ func (q *query) takeable(a netip.Addr) bool {
 	if e.offered(q.now) && e.offeredTo != q.mac() {
 		return false
 	}
-	if e.declined(q.now) && !(e.offered(q.now) && q.v.ProbedFree(a)) {
+	if e.declined(q.now) && !(e.offered(q.now) && q.v.ProbedFree(a)) && !(a == q.reserved && e.rested(q.now)) {
 		return false // the last resort of free: only after a probe that nobody answered
 	}
 	mine := e.lease != nil && e.lease.mac == q.mac()
@@ -100,6 +100,17 @@ func (q *query) takeable(a netip.Addr) bool {
 		return true
 	}
 	return !b.strangersFull() && (mine || !e.keptForPhone(q.now))
+}
+
+// sure tells whether the client would really get its reservation r: nobody has it, or was found to use it a while ago.
+func (q *query) sure(r netip.Addr) bool {
+	e := q.v.entry(r)
+	return q.takeable(r) && (e == nil || !e.declined(q.now))
+}
+
+// rested tells whether e is in quarantine for so long that the client it is reserved for may try again.
+func (e *entry) rested(now time.Time) bool {
+	return now.Unix()-e.lease.starts > int64(shortQuarantine/time.Second)
 }
 
 // strangersFull tells whether others than phones hold all that they may: nine tenths of the pool.
@@ -154,5 +165,5 @@ func (q *query) needsProbe(a netip.Addr) bool {
 		return false
 	}
 	l, ok := q.v.At(a)
-	return !ok || l.MAC != q.mac() || l.State == LeaseDeclined
+	return !ok || l.MAC != q.mac() || l.State == LeaseDeclined || q.now.Sub(l.Expires) > recently
 }

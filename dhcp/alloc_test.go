@@ -233,7 +233,11 @@ func TestConflictCheckC41(t *testing.T) {
 	}
 	g.want(VerdictAcked, selectingOf(1, d.Probe))
 	g.now = g.now.Add(24 * time.Hour)
-	g.want(VerdictOffered, discoverOf(1)) // it had it before
+	g.want(VerdictOffered, discoverOf(1)) // it had it until a day ago
+	g.now = g.now.Add(2 * time.Hour)
+	if own := g.want(VerdictProbing, discoverOf(1)); own.Probe != d.Probe {
+		t.Errorf("probed %s, had %s", own.Probe, d.Probe)
+	}
 	g.want(VerdictProbing, discoverOf(3))
 	g.link.NoProbe = true
 	g.want(VerdictOffered, discoverOf(3))

@@ -87,7 +87,7 @@ func (q *query) initReboot() Decision {
 			return q.silent(VerdictSilent, "it remembers an address that we know nothing of, and we are not authoritative")
 		}
 	}
-	if r, ok := q.reservedHere(); ok && r != addr && q.takeable(r) {
+	if r, ok := q.reservedHere(); ok && r != addr && q.sure(r) {
 		return q.nak(addr, "address "+r.String()+" is reserved for it")
 	}
 	if known && last.Addr != addr && q.fits(last.Addr) {
@@ -122,7 +122,7 @@ func (q *query) extend(word string, mayRefuse bool) Decision {
 	l, ok := q.v.At(addr)
 	mine := ok && q.live(l)
 	mayRefuse = mayRefuse || mine
-	if r, ok := q.reservedHere(); ok && r != addr && q.takeable(r) { // C06: only when it would really get it
+	if r, ok := q.reservedHere(); ok && r != addr && q.sure(r) { // C06: only when it would really get it
 		return refuse("address " + r.String() + " is reserved for it")
 	}
 	if !q.takeable(addr) {
@@ -174,11 +174,7 @@ func (q *query) decline() Decision {
 	if !(ok && q.liveHere(l)) && !(offered && held == addr) {
 		return q.silent(VerdictIgnored, "the declined address is not its own here")
 	}
-	for_ := quarantine
-	if addr == q.reserved {
-		for_ = shortQuarantine
-	}
-	l = q.lease(addr, for_)
+	l = q.lease(addr, quarantine)
 	l.State = LeaseDeclined
 	q.d.Unhold = true
 	q.d.Changes = []Change{{Lease: l}}

@@ -515,6 +515,33 @@ func TestTableProbe(t *testing.T) {
 	})
 }
 
+// C41, C45: a probe takes an address away from the phone that it is reserved for no longer than its own DECLINE does.
+func TestProbedReservationIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := config(voice())
+		cfg.ConflictCheck = true
+		b := newBench(t, cfg, newDisk(), time.Now)
+		b.engine.reserve = fakeReservations{mac(1): ip("10.20.0.50")}
+		for range 3 {
+			if p := b.want(VerdictProbing, discoverOf(1)).Probe; p != ip("10.20.0.50") {
+				t.Fatalf("probed %s", p)
+			}
+			b.Probed(ip("10.20.0.50"), true)
+			other := b.want(VerdictProbing, discoverOf(1)).Probe
+			b.Probed(other, false)
+			if a := b.want(VerdictOffered, discoverOf(1)).Reply.YIAddr; a != other || a == ip("10.20.0.50") {
+				t.Fatalf("offered %s", a)
+			}
+			time.Sleep(shortQuarantine + 2*second)
+		}
+		b.Probed(b.want(VerdictProbing, discoverOf(1)).Probe, false)
+		a := b.want(VerdictOffered, discoverOf(1)).Reply.YIAddr
+		if b.want(VerdictAcked, selectingOf(1, a)); a != ip("10.20.0.50") {
+			t.Errorf("offered %s", a)
+		}
+	})
+}
+
 // What several requests queue before a Flush is one write.
 func TestTableWritesWhatWasServedTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -12,8 +12,9 @@ import (
 const (
 	offerHold       = time.Minute         // C38: an offer belongs to its client for this time
 	quarantine      = 24 * time.Hour      // C45: a declined address
-	shortQuarantine = 10 * time.Minute    // a declined address that is reserved: its phone wants it back
+	shortQuarantine = 10 * time.Minute    // of it, before the phone that it is reserved for may try again
 	probeFresh      = 30 * time.Second    // C41: a probe without an answer is believed for this time
+	recently        = 24 * time.Hour      // C41: an address that was the client's own is not probed for this time after
 	phoneAffinity   = 30 * 24 * time.Hour // strangers don't get a phone's last address before
 	declineWindow   = time.Hour           // C45: declines are counted over this time
 	maxDeclines     = 5                   // of one client in the window; more are ignored

@@ -243,14 +243,11 @@ func (s *Server) probe(ctx context.Context, j *job, d *dhcp.Decision) {
 		// The queues stay open until all probes have ended.
 		s.enqueue(j.req.MAC, work{job: j.again(s.cfg.Now().Sub(j.at) > probeTime)})
 	}
-	switch {
-	case s.probes.start(ctx, addr, s.probeLink(j, addr), done):
+	if s.probes.start(ctx, addr, s.probeLink(j, addr), done) {
 		s.cfg.Observer.decided(&d.Event, s.cfg.Now().Sub(j.at))
-	case j.link.NoProbe:
-		s.answer(j, d, fmt.Errorf("%s should be probed once more, which there is no time for", addr))
-	default: // a rush has begun since the packet came in: nobody waits for a probe then
-		s.decide(ctx, j.again(true))
+		return
 	}
+	s.decide(ctx, j.again(true)) // a rush has begun since the packet came in: nobody waits for a probe then
 }
 
 // again is the same request to be decided once more.
