@@ -4,14 +4,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/validation"
 
 	"plugtone/admin/client"
 	"plugtone/provision"
+	"plugtone/provision/setting"
 )
 
 // retryAfter is how many seconds a client should wait after a fault of ours.
@@ -71,6 +74,53 @@ func invalidField(location, value, message string) error {
 	return huma.Error422UnprocessableEntity(countFaults(1), faultAt(location, value, message))
 }
 
+// unknownMember is what is said of a member that there isn't.
+const unknownMember = "is unknown"
+
+// plainly says what a schema check found in words that are also right for a YAML file.
+func plainly(message string) string {
+	switch message {
+	case validation.MsgUnexpectedProperty:
+		return unknownMember
+	case validation.MsgExpectedString:
+		return "is no text: write it in quotes"
+	case validation.MsgExpectedArray:
+		return "is no list: write it as [A, B]"
+	case validation.MsgExpectedObject:
+		return "is no map of names and values: write it as {NAME: VALUE}"
+	case validation.MsgExpectedInteger:
+		return "is no whole number"
+	case validation.MsgExpectedBoolean:
+		return "is neither true nor false"
+	}
+	return message
+}
+
+// nearMember names the members that were probably meant by the unknown one at location, such as body.keys[0].typ.
+func nearMember(reg huma.Registry, s *huma.Schema, location string) string {
+	steps := strings.FieldsFunc(strings.TrimPrefix(location, "body"), func(r rune) bool { return r == '.' || r == '[' || r == ']' })
+	for i, step := range steps {
+		for s != nil && s.Ref != "" {
+			s = reg.SchemaFromRef(s.Ref)
+		}
+		switch {
+		case s == nil:
+			return ""
+		case i == len(steps)-1:
+			near := setting.Nearest(step, slices.Sorted(maps.Keys(s.Properties)))
+			if len(near) == 0 {
+				return ""
+			}
+			return "; near: " + strings.Join(near, ", ")
+		case s.Items != nil:
+			s = s.Items
+		default:
+			s = s.Properties[step]
+		}
+	}
+	return ""
+}
+
 // tidy puts the faults that a schema check found into a fixed order and takes objects and secrets out of them: an answer must
 // not repeat what was sent in confidence.
 func tidy(errs []error) []*huma.ErrorDetail {
@@ -87,6 +137,7 @@ func tidy(errs []error) []*huma.ErrorDetail {
 		if strings.Contains(d.Location, "password") || strings.Contains(d.Location, "settings") {
 			d.Value = nil
 		}
+		d.Message = plainly(d.Message)
 		out = append(out, d)
 	}
 	slices.SortStableFunc(out, func(a, b *huma.ErrorDetail) int { return strings.Compare(a.Location, b.Location) })

@@ -202,11 +202,14 @@ func (s *Server) conforms(t reflect.Type, doc document, bad *faults) {
 		}
 		for known := range schema.Properties {
 			if strings.EqualFold(name, known) {
-				res.Errors = append(res.Errors, &huma.ErrorDetail{Location: "body." + name, Message: "unexpected property; it is written " + known})
+				res.Errors = append(res.Errors, &huma.ErrorDetail{Location: "body." + name, Message: unknownMember + "; it is written " + known})
 			}
 		}
 	}
 	for _, d := range tidy(res.Errors) {
+		if d.Message == unknownMember {
+			d.Message += nearMember(reg, schema, d.Location)
+		}
 		bad.detail(d)
 		if member, ok := strings.CutPrefix(d.Location, "body."); ok {
 			cut(doc, member)

@@ -50,7 +50,7 @@ func siteLayers(site *Site, subnet Subnet) []layer {
 		}
 		builtin["ntp_servers"] = servers
 	}
-	layers := []layer{{"default", builtin}, {"site", site.Settings}}
+	layers := []layer{{"default", builtin}, {"provisioning.settings", site.Settings}}
 	if subnet.Prefix.IsValid() {
 		layers = append(layers, layer{"subnet " + subnet.Prefix.String(), subnet.Settings})
 	}

@@ -17,7 +17,7 @@ type Window struct {
 
 // String says it in one sentence.
 func (w Window) String() string {
-	return fmt.Sprintf("files of %s need no proof from %s until %s", w.who(), w.where(), w.Until.UTC().Format(time.RFC3339))
+	return fmt.Sprintf("files of %s need no proof from %s until %s", w.who(), w.where(), w.Until.UTC().Format("2006-01-02 15:04:05 MST"))
 }
 
 func (w Window) who() string {

@@ -3,6 +3,7 @@ package provision
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,7 +41,7 @@ func needsValue(keyType string) bool {
 }
 
 // ParseKey reads [AREA:]SLOT=TYPE[:VALUE][,label=TEXT][,line=N]. A comma that begins ",label=" or ",line=" within a text
-// is written "\,". [AREA:]SLOT= alone gives a key without a type, which stands for its removal.
+// is written "\,", and so is any comma before a word and an equals sign, but for url and dtmf. [AREA:]SLOT= alone gives a key without a type, which stands for its removal.
 func ParseKey(spec string) (Key, error) {
 	place, what, ok := strings.Cut(spec, "=")
 	if !ok {
@@ -72,6 +73,13 @@ func (k *Key) parseWhat(what string) error {
 	parts := splitKey(what)
 	keyType, value, _ := strings.Cut(parts[0], ":")
 	k.Type, k.Value = keyType, unescapeKey(value)
+	for i, part := range parts {
+		m := unknownPart.FindStringSubmatch(part)
+		if m == nil || i == 0 && (keyType == "url" || keyType == "dtmf") {
+			continue
+		}
+		return fmt.Errorf("%q is neither label= nor line=%s; a comma within a text is written \\,", m[1], nearest(strings.TrimSuffix(m[1], "="), []string{"label", "line"}))
+	}
 	for _, p := range parts[1:] {
 		name, text, _ := strings.Cut(p, "=")
 		switch {
@@ -89,6 +97,9 @@ func (k *Key) parseWhat(what string) error {
 	}
 	return nil
 }
+
+// unknownPart is what looks like a part of a specification and is none.
+var unknownPart = regexp.MustCompile(`[^\\],([a-z_]+=)`)
 
 // splitKey splits at each comma, not escaped, that begins ",label=" or ",line=".
 func splitKey(s string) []string {

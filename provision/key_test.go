@@ -81,6 +81,19 @@ func TestSortKeys(t *testing.T) {
 	}
 }
 
+func TestKeyWithAnUnknownPart(t *testing.T) {
+	for _, spec := range []string{"2=blf:1002,lable=Bob", "2=blf:1002,label=Bob,lin=3", "2=park:1,x=2"} {
+		if k, err := ParseKey(spec); err == nil || !strings.Contains(err.Error(), "neither label= nor line=") {
+			t.Errorf("%s: %+v, %v", spec, k, err)
+		}
+	}
+	for spec, value := range map[string]string{"2=url:http://h/?a=1,b=2": "http://h/?a=1,b=2", `2=blf:1002\,lable=Bob`: "1002,lable=Bob"} {
+		if k, err := ParseKey(spec); err != nil || value != k.Value {
+			t.Errorf("%s: %+v, %v", spec, k, err)
+		}
+	}
+}
+
 func FuzzParseKey(f *testing.F) {
 	for _, s := range []string{"2=blf:1002,label=Bob", "expansion1:5=park:701", `3=dtmf:1\,2,line=3,label=\\`, "5=", "1=url:http://a,b", "7=blf:1,label=,line=2"} {
 		f.Add(s)

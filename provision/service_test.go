@@ -269,7 +269,7 @@ func TestExplainPhone(t *testing.T) {
 	for _, o := range x.Settings {
 		from[o.Name] = o.From
 	}
-	want := map[string]string{"language": "subnet 10.20.0.0/22", "srtp": "profile base", "voice_vlan": "profile reception", "time_zone": "default", "ntp_servers": "default", "admin_password": "site"}
+	want := map[string]string{"language": "subnet 10.20.0.0/22", "srtp": "profile base", "voice_vlan": "profile reception", "time_zone": "default", "ntp_servers": "default", "admin_password": "provisioning.settings"}
 	for name, place := range want {
 		if from[name] != place {
 			t.Errorf("%s comes from %q, want %q", name, from[name], place)

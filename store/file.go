@@ -128,6 +128,9 @@ func (f *file) size() int64 {
 // process uses it.
 func lockFile(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, fileMode)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("%w\nhint: the data directory is another user's: run this as that user, or as root", err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -145,12 +148,15 @@ func lockFile(path string) (*os.File, error) {
 	case err == nil:
 		return f, nil
 	case errors.Is(err, syscall.EWOULDBLOCK):
-		err = fmt.Errorf("%s is in use by %s\nhint: only one plugtone can use a data directory; stop the other or choose another --data-dir", path, lockHolder(f))
+		err = fmt.Errorf("%s %w by %s\nhint: only one plugtone can use a data directory; stop the other or choose another --data-dir", path, errBusy, lockHolder(f))
 	default:
 		err = fmt.Errorf("lock %s: %w", path, err)
 	}
 	return nil, errors.Join(err, f.Close())
 }
+
+// errBusy is the error of a file that another process has open.
+var errBusy = errors.New("is in use")
 
 // lockHolder names the process that has f locked, as far as the kernel says.
 func lockHolder(f *os.File) string {

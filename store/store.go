@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -116,6 +117,9 @@ func open(c Config, most limits) (*Store, error) {
 		f, err := s.openFile(one.spec)
 		if err != nil {
 			errs = append(errs, err)
+			if errors.Is(err, errBusy) || errors.Is(err, fs.ErrPermission) {
+				break // it is the same for the others
+			}
 			continue
 		}
 		*one.to = f

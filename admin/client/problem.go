@@ -38,7 +38,7 @@ func (p *Problem) Error() string {
 
 // String prints the detail with its field in front.
 func (d Detail) String() string {
-	field := strings.TrimPrefix(d.Location, "body.")
+	field := strings.TrimPrefix(strings.TrimPrefix(d.Location, "body."), "query.")
 	switch v := d.Value.(type) {
 	case string:
 		if v != "" && field != "" {

@@ -1,15 +1,10 @@
 package main
 
 import (
-	"errors"
-	"fmt"
-	"io"
-	"os"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"go.yaml.in/yaml/v4"
 
 	"plugtone/admin/client"
 	"plugtone/provision"
@@ -42,64 +37,21 @@ func profileSet(a *app) *cobra.Command {
 			}
 			doc, err := readProfile(c, file)
 			if err != nil {
-				return err
+				return counted(file, err)
 			}
 			cl, err := a.client()
 			if err != nil {
 				return err
 			}
-			p, created, err := cl.Profiles().Set(c.Context(), args[0], doc)
+			p, created, err := cl.Profiles().Set(c.Context(), args[0], doc.members)
 			if err != nil {
-				return err
+				return counted(file, doc.placed(err))
 			}
 			return a.done(c, p, "profile %s %s", p.Name, made(created))
 		},
 	}
 	c.Flags().StringVarP(&file, "file", "f", "", "YAML or JSON `FILE`; - reads standard input")
 	return c
-}
-
-// readProfile reads the members of a profile from YAML, of which JSON is a part.
-func readProfile(c *cobra.Command, file string) (map[string]any, error) {
-	in := c.InOrStdin()
-	if file != "-" {
-		f, err := os.Open(file)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		in = f
-	}
-	b, err := io.ReadAll(io.LimitReader(in, 1<<20))
-	if err != nil {
-		return nil, fmt.Errorf("read profile: %w", err)
-	}
-	var doc map[string]any
-	if err := yaml.Unmarshal(b, &doc); err != nil {
-		return nil, fmt.Errorf("profile %s: %w", file, err)
-	}
-	if doc == nil {
-		return nil, fmt.Errorf("profile %s is empty", file)
-	}
-	keys, ok := doc["keys"].([]any)
-	if !ok {
-		return doc, nil
-	}
-	for i, k := range keys {
-		spec, ok := k.(string)
-		if !ok {
-			continue
-		}
-		key, err := provision.ParseKey(spec)
-		if err == nil && key.Type == "" {
-			err = errors.New("key " + strconv.Quote(spec) + " has no type; leave it out of the list to remove it")
-		}
-		if err != nil {
-			return nil, fmt.Errorf("profile %s: keys[%d]: %w", file, i, err)
-		}
-		keys[i] = key
-	}
-	return doc, nil
 }
 
 func printProfiles(c *cobra.Command, list []provision.Profile) error {

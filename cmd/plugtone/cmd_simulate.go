@@ -94,14 +94,14 @@ plugtone demo, which has a network of its own.`,
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&p.vendor, "vendor", "", "vendor id (plugtone vendor list shows them)")
-	f.StringVar(&p.model, "model", "", "model, or VENDOR/MODEL")
-	f.StringVar(&p.mac, "mac", "", "MAC of the first phone, the others count on from it (default: one of the vendor's)")
-	f.StringVar(&p.iface, "interface", "", "network to stand on (default: the only one that is up)")
-	f.IntVar(&p.count, "count", 1, "how many phones")
-	f.IntVar(&p.concurrency, "concurrency", 1, "how many boot at the same time")
-	f.StringVar(&p.transport, "transport", "", "tftp: fetch by TFTP whatever the server's URL says")
-	f.StringArrayVar(&p.vendorDirs, "vendor-dir", nil, "folder of further vendor packs; may be given again")
+	f.StringVar(&p.vendor, "vendor", "", "vendor id `VENDOR` (plugtone vendor list shows them)")
+	f.StringVar(&p.model, "model", "", "`MODEL`, or VENDOR/MODEL")
+	f.StringVar(&p.mac, "mac", "", "`MAC` of the first phone, the others count on from it (default: one of the vendor's)")
+	f.StringVar(&p.iface, "interface", "", "interface `NAME` whose network to stand on (default: the only one that is up)")
+	f.IntVar(&p.count, "count", 1, "`N` phones")
+	f.IntVar(&p.concurrency, "concurrency", 1, "`N` boot at the same time")
+	f.StringVar(&p.transport, "transport", "", "`PROTOCOL`; tftp: fetch by TFTP whatever the server's URL says")
+	f.StringArrayVar(&p.vendorDirs, "vendor-dir", nil, "`DIR` of further vendor packs; may be given again")
 	f.BoolVar(&p.json, "json", false, "print the results as JSON")
 	return c
 }
@@ -115,6 +115,8 @@ func (p *player) run(ctx context.Context, out, errs io.Writer) error {
 		if p.iface, err = onlyInterface(); err != nil {
 			return err
 		}
+	} else if _, err := net.InterfaceByName(p.iface); err != nil {
+		return usagef("--interface %q: this host has none of that name; it has %s", p.iface, strings.Join(interfaces(0), ", "))
 	}
 	lab, err := netlab.New()
 	if err != nil {
@@ -135,7 +137,7 @@ func (p *player) specs() ([]simulate.Spec, error) {
 	case p.concurrency < 1 || p.concurrency > p.count:
 		return nil, usagef("--concurrency %d is none of 1 to --count %d", p.concurrency, p.count)
 	case p.transport != "" && p.transport != "tftp":
-		return nil, usagef("--transport %q is not tftp", p.transport)
+		return nil, usagef("--transport %q: allowed is tftp", p.transport)
 	}
 	set, err := pack.Load(pack.Config{Builtin: vendors.FS, Dirs: p.vendorDirs})
 	if err != nil {
@@ -184,20 +186,23 @@ func next(m dhcp.MAC) dhcp.MAC {
 
 // onlyInterface is the one interface that phones could be meant to stand on.
 func onlyInterface() (string, error) {
-	all, err := net.Interfaces()
-	if err != nil {
-		return "", err
-	}
-	var names []string
-	for _, i := range all {
-		if i.Flags&net.FlagUp != 0 && i.Flags&net.FlagLoopback == 0 && len(i.HardwareAddr) == 6 {
-			names = append(names, i.Name)
-		}
-	}
+	names := interfaces(net.FlagUp)
 	if len(names) == 1 {
 		return names[0], nil
 	}
 	return "", usagef("--interface is missing: there is not one network interface but %d (%s)", len(names), strings.Join(names, ", "))
+}
+
+// interfaces are those with all these flags that phones can stand on.
+func interfaces(flags net.Flags) []string {
+	all, err := net.Interfaces()
+	var names []string
+	for _, i := range all {
+		if err == nil && i.Flags&flags == flags && i.Flags&net.FlagLoopback == 0 && len(i.HardwareAddr) == 6 {
+			names = append(names, i.Name)
+		}
+	}
+	return names
 }
 
 // play boots the phones, so many at a time, and tells how far it is.

@@ -205,7 +205,7 @@ func printExplanation(c *cobra.Command, x client.Explanation) error {
 	f.add("model", strings.Trim(x.Vendor+"/"+x.Model, "/"))
 	f.add("identity", x.Identity)
 	if x.Subnet.IsValid() {
-		f.add("subnet", x.Subnet.String()+" (from its "+x.SubnetBy+")")
+		f.add("subnet", x.Subnet.String()+bracketed(x.SubnetBy))
 	}
 	f.add("url", x.URL)
 	f.add("trust", x.Trust)
@@ -247,6 +247,19 @@ func printExplanation(c *cobra.Command, x client.Explanation) error {
 		}
 	}
 	return f.print(c.OutOrStdout())
+}
+
+// bracketed says where a subnet was taken from, when there was a choice.
+func bracketed(by string) string {
+	switch by {
+	case "":
+		return ""
+	case "first provisioning subnet":
+		return " (the first with phones: provision)"
+	case "asked for":
+		return " (asked for)"
+	}
+	return " (of its " + by + ")"
 }
 
 func leasesCommand(a *app) *cobra.Command {

@@ -51,8 +51,8 @@ func deviceEnroll(a *app) *cobra.Command {
 	}
 	f := c.Flags()
 	f.BoolVar(&all, "all", false, "every phone; lifts the freeze of new phones too")
-	f.StringVar(&length, "for", "", "how long, such as 30m; 0s closes the window")
-	f.StringVar(&from, "from", "", "only for requests from these addresses, such as 198.51.100.0/24")
+	f.StringVar(&length, "for", "", "how long, a `DURATION` such as 30m; 0s closes the window")
+	f.StringVar(&from, "from", "", "only for requests from these addresses, a `PREFIX` such as 198.51.100.0/24")
 	return c
 }
 

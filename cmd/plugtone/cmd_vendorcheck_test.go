@@ -135,7 +135,7 @@ func TestVendorCheckFaults(t *testing.T) {
 			t.Errorf("%v: status %d\n%s", args, status, errs)
 		}
 	}
-	if status, _, errs := command(t, "vendor", "check"); status != 2 || !strings.Contains(errs, "accepts 1 arg") {
+	if status, _, errs := command(t, "vendor", "check"); status != 2 || !strings.Contains(errs, "usage: plugtone vendor check DIR") {
 		t.Errorf("status %d\n%s", status, errs)
 	}
 }

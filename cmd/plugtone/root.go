@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"plugtone/admin/client"
+	"plugtone/provision/setting"
 )
 
 // Exit statuses of every command.
@@ -58,6 +60,8 @@ func newRoot(others ...*cobra.Command) *cobra.Command {
 	}
 	root.SetHelpCommandGroupID(groupRun)
 	root.SetCompletionCommandGroupID(groupRun)
+	// Commands that only group others are not run themselves.
+	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), "{{if .Runnable}}", "{{if not .HasAvailableSubCommands}}", 1))
 	strict(root)
 	return root
 }
@@ -92,7 +96,7 @@ func clientCommands() []*cobra.Command {
 
 // strict turns every mistake on the command line into a usageError, and makes groups of commands refuse what isn't one.
 func strict(c *cobra.Command) {
-	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	c.SetFlagErrorFunc(flagFault)
 	if args := c.Args; args != nil {
 		c.Args = func(c *cobra.Command, given []string) error {
 			if err := args(c, given); err != nil {
@@ -100,7 +104,7 @@ func strict(c *cobra.Command) {
 				if errors.As(err, &usage) {
 					return err
 				}
-				return usageError{err}
+				return usagef("%s, usage: %s", excess(given), c.UseLine())
 			}
 			return nil
 		}
@@ -124,6 +128,47 @@ func strict(c *cobra.Command) {
 	}
 }
 
+func excess(given []string) string {
+	switch len(given) {
+	case 0:
+		return "nothing was named"
+	case 1:
+		return fmt.Sprintf("%q is too much", given[0])
+	}
+	return fmt.Sprintf("%d arguments were given", len(given))
+}
+
+// flagName is a flag where its usage begins.
+var flagName = regexp.MustCompile(`(?m)^\s+(?:-\w, )?--([\w-]+)`)
+
+// badValue is how the flag package says that a value can't be read.
+var badValue = regexp.MustCompile(`^invalid argument "(.*)" for "(.*)" flag: (.*)$`)
+
+// flagFault says what is wrong with a flag in plain words, and what was probably meant.
+func flagFault(c *cobra.Command, err error) error {
+	if name, ok := strings.CutPrefix(err.Error(), "unknown flag: --"); ok {
+		var names []string
+		for _, m := range flagName.FindAllStringSubmatch(c.Flags().FlagUsages(), -1) {
+			names = append(names, m[1])
+		}
+		if near := setting.Nearest(name, names); len(near) > 0 {
+			return usagef("unknown flag: --%s; near: --%s", name, strings.Join(near, ", --"))
+		}
+	}
+	m := badValue.FindStringSubmatch(err.Error())
+	switch {
+	case m == nil:
+		return usageError{err}
+	case strings.Contains(m[3], "strconv.ParseBool"):
+		return usagef("%s %q is neither true nor false", m[2], m[1])
+	case strings.Contains(m[3], "value out of range"):
+		return usagef("%s %q is too large", m[2], m[1])
+	case strings.Contains(m[3], "strconv."):
+		return usagef("%s %q is no whole number", m[2], m[1])
+	}
+	return usagef("%s %q: %s", m[2], m[1], m[3])
+}
+
 // execute runs the command line and returns the exit status. Results go to out, everything else to errs.
 func execute(ctx context.Context, root *cobra.Command, args []string, in io.Reader, out, errs io.Writer) int {
 	root.SetArgs(args)
@@ -141,7 +186,11 @@ func execute(ctx context.Context, root *cobra.Command, args []string, in io.Read
 		fmt.Fprintf(errs, "hint: %s --help shows what it takes\n", ran.CommandPath())
 		return statusUsage
 	}
-	if hint := hintFor(err); hint != "" {
+	hint := hintFor(err)
+	if hint == "" && client.IsNotFound(err) {
+		hint = listHint(ran, err)
+	}
+	if hint != "" {
 		fmt.Fprintln(errs, "hint: "+hint)
 	}
 	return statusFailed
@@ -162,6 +211,20 @@ func hintFor(err error) string {
 		return "somebody changed it meanwhile; look at it again and repeat the command"
 	case errors.As(err, &p) && p.Status == 503:
 		return "the daemon's log says more: journalctl -u plugtone"
+	}
+	return ""
+}
+
+// listHint names the command that lists what the missing thing would be among.
+func listHint(ran *cobra.Command, err error) string {
+	group := ran.Parent()
+	if group == nil || !strings.HasPrefix(err.Error(), group.Name()+" ") {
+		return ""
+	}
+	for _, c := range group.Commands() {
+		if c.Name() == "list" {
+			return c.CommandPath() + " shows those that there are"
+		}
 	}
 	return ""
 }

@@ -45,7 +45,7 @@ SIGHUP reads the file again, SIGTERM ends the daemon.`,
 		},
 	}
 	c.Flags().StringVar(&o.Config, "config", config.DefaultPath, "configuration `FILE`")
-	c.Flags().StringArrayVar(&o.Interfaces, "interface", nil, "serve the own subnet of this interface; may be given again (`NAME`)")
+	c.Flags().StringArrayVar(&o.Interfaces, "interface", nil, "serve the own subnet of interface `NAME`; may be given again")
 	c.Flags().StringVar(&o.DataDir, "data-dir", "", "keep data in `DIR` instead of the configuration's data_dir")
 	return c
 }
@@ -90,7 +90,7 @@ func serve(ctx context.Context, o daemon.Options) error {
 // counted puts a line before several faults that says how many there are.
 func counted(path string, err error) error {
 	n := strings.Count(err.Error(), "\n") + 1
-	if n == 1 || strings.Contains(err.Error(), "\nhint: ") {
+	if n == 1 || path == "" || strings.Contains(err.Error(), "\nhint: ") {
 		return err
 	}
 	return fmt.Errorf("%s can't be used: %d faults\n%w", path, n, err)

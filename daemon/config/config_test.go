@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"net/netip"
 	"os"
 	"strings"
@@ -220,6 +221,13 @@ func TestForAddresses(t *testing.T) {
 		if _, err := forAddresses("voice0", own, nil); err == nil || !strings.Contains(err.Error(), "voice0") {
 			t.Errorf("%v: got error %v, want one that names voice0", own, err)
 		}
+	}
+}
+
+func TestNameservers(t *testing.T) {
+	got := nameservers("# 1.1.1.1\nsearch example.com\nnameserver 127.0.0.53\nnameserver 10.0.0.53\nnameserver 10.0.0.53\nnameserver fe80::1%eth0\nnameserver\nnameserver 9.9.9.9 # x\nnameserver 8.8.8.8\nnameserver 8.8.4.4\n")
+	if fmt.Sprint(got) != "[10.0.0.53 9.9.9.9 8.8.8.8]" {
+		t.Errorf("%v", got)
 	}
 }
 

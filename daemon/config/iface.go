@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
+	"strings"
 
 	"github.com/vishvananda/netlink"
 
@@ -38,7 +40,7 @@ func ForInterface(name string) (Subnet, error) {
 	}
 	link, err := net.InterfaceByName(name)
 	if err != nil {
-		return Subnet{}, fmt.Errorf("interface %s: this host has none of that name", name)
+		return Subnet{}, fmt.Errorf("interface %s: this host has none of that name\nhint: it has %s", name, interfaceNames())
 	}
 	addrs, err := link.Addrs()
 	if err != nil {
@@ -50,7 +52,55 @@ func ForInterface(name string) (Subnet, error) {
 			own = append(own, p)
 		}
 	}
-	return forAddresses(name, own, gateways())
+	s, err := forAddresses(name, own, gateways())
+	if err == nil {
+		s.DNSServers = hostNameservers()
+	}
+	return s, err
+}
+
+// interfaceNames lists what there is beside the loopback.
+func interfaceNames() string {
+	links, err := net.Interfaces()
+	var names []string
+	for _, l := range links {
+		if err == nil && l.Flags&net.FlagLoopback == 0 {
+			names = append(names, l.Name)
+		}
+	}
+	if len(names) == 0 {
+		return "no interface but the loopback"
+	}
+	return strings.Join(names, ", ")
+}
+
+// resolvers are where a host keeps its DNS servers; the second is systemd-resolved's, behind a stub in the first.
+var resolvers = [...]string{"/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"}
+
+// hostNameservers are the DNS servers of this host that phones can ask too.
+func hostNameservers() []netip.Addr {
+	for _, file := range resolvers {
+		text, err := os.ReadFile(file)
+		if found := nameservers(string(text)); err == nil && len(found) > 0 {
+			return found
+		}
+	}
+	return nil
+}
+
+// nameservers reads resolv.conf(5): three at most count, and none that is this host alone.
+func nameservers(text string) []netip.Addr {
+	var out []netip.Addr
+	for line := range strings.Lines(text) {
+		f := strings.Fields(line)
+		if len(f) < 2 || f[0] != "nameserver" || len(out) == 3 {
+			continue
+		}
+		if a, err := netip.ParseAddr(f[1]); err == nil && a.Is4() && !a.IsLoopback() && !a.IsUnspecified() && !slices.Contains(out, a) {
+			out = append(out, a)
+		}
+	}
+	return out
 }
 
 // forAddresses is ForInterface once the machine has been asked.

@@ -29,7 +29,15 @@ func (s *Set) FindVendor(name string) (*Vendor, error) {
 	if v, ok := s.Vendor(name); ok {
 		return v, nil
 	}
-	return nil, &Unknown{"vendor", name, "is not known" + near(name, slices.Sorted(maps.Keys(s.byName)))}
+	words := near(name, slices.Sorted(maps.Keys(s.byName)))
+	if words == "" {
+		var ids []string
+		for _, v := range s.vendors {
+			ids = append(ids, v.ID)
+		}
+		words = ", known are " + strings.Join(ids, ", ")
+	}
+	return nil, &Unknown{"vendor", name, "is not known" + words}
 }
 
 // FindModel finds a model: "T46U" of a vendor, or of any when vendor is "", or "yealink/T46U". Its error names the
