@@ -81,6 +81,14 @@ func TestDeclinedIsLastResortC37(t *testing.T) {
 	}
 	g.view.probed(a)
 	g.want(VerdictOffered, discoverOf(2))
+	// What the probe said is refuted by another DECLINE.
+	g.want(VerdictDeclined, request(2, Decline, func(r *Request) { r.Requested = a }))
+	g.want(VerdictNak, selectingOf(2, a))
+	if d := g.want(VerdictProbing, discoverOf(2)); d.Probe != a {
+		t.Errorf("probes %s", d.Probe)
+	}
+	g.view.probed(a)
+	g.want(VerdictOffered, discoverOf(2))
 	g.want(VerdictAcked, selectingOf(2, a))
 }
 

@@ -18,6 +18,7 @@ const (
 	phoneAffinity   = 30 * 24 * time.Hour // strangers don't get a phone's last address before
 	declineWindow   = time.Hour           // C45: declines are counted over this time
 	maxDeclines     = 5                   // of one client in the window; more are ignored
+	maxDecliners    = 4096                // clients that are counted at a time
 )
 
 // View is what an engine sees of the leases: everything that was decided so far, whether or not it is on disk yet. It is
@@ -192,12 +193,8 @@ func (v *View) countDecline(mac MAC) {
 		d = declineCount{since: v.now}
 	}
 	d.n++
-	if len(v.declines) > 4096 { // only clients that held a lease get here: this is far more than one hour brings
-		for m, c := range v.declines {
-			if v.now.Sub(c.since) >= declineWindow {
-				delete(v.declines, m)
-			}
-		}
+	if len(v.declines) >= maxDecliners {
+		clear(v.declines) // who has so many MACs is not held back by a count for each
 	}
 	v.declines[mac] = d
 }
@@ -236,6 +233,9 @@ func (v *View) apply(c Change) {
 	was := e.lease
 	if e.lease = nil; !c.Delete {
 		e.lease = b.own(new(keep(l)))
+	}
+	if l.State == LeaseDeclined {
+		delete(v.probes, u32(l.Addr)) // what they said before is refuted
 	}
 	// After a step of the clock what is there is written once more.
 	if again := was != nil && e.lease != nil && *was == *e.lease; l.State == LeaseDeclined && !l.MAC.IsZero() && !again {
