@@ -96,6 +96,8 @@ type Journal struct {
 	number uint64 // of the last batch
 	now    int    // the side that is written
 	used   [2]int64
+	torn   int64                                       // where a write has failed that may be on the disk all the same; 0: nowhere
+	write  func(b []byte, at int64) (n int, err error) // to file; replaced in tests
 
 	settling sync.Mutex // one Settle at a time
 }
@@ -122,6 +124,7 @@ func Open(path string, side int) (*Journal, error) {
 	if j.file, err = os.OpenFile(path, flags, 0); err != nil {
 		return nil, errors.Join(err, read.Close())
 	}
+	j.write = j.file.WriteAt
 	return j, nil
 }
 
@@ -254,7 +257,7 @@ func (j *Journal) check(head, data []byte) uint64 {
 }
 
 // Append makes one batch durable: when it returns nil, the batch survives the loss of power. turned is true when the other
-// side is to be settled from now on. After an error the batch counts as never written.
+// side is to be settled from now on. After an error the batch counts as never written, but for a crash before the next is.
 func (j *Journal) Append(data []byte) (turned bool, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -268,6 +271,12 @@ func (j *Journal) Append(data []byte) (turned bool, err error) {
 		}
 		j.now, turned = 1-j.now, true
 	}
+	at := first + int64(j.now)*j.side + j.used[j.now]
+	if j.torn != at {
+		if err := j.mend(); err != nil {
+			return turned, err
+		}
+	}
 	b := j.aligned(int(size))
 	binary.BigEndian.PutUint32(b, batchMagic)
 	binary.BigEndian.PutUint32(b[4:], uint32(len(data)))
@@ -275,12 +284,28 @@ func (j *Journal) Append(data []byte) (turned bool, err error) {
 	copy(b[headLen:], data)
 	clear(b[headLen+len(data):])
 	binary.BigEndian.PutUint64(b[16:], j.check(b[:16], data))
-	if _, err := j.file.WriteAt(b, first+int64(j.now)*j.side+j.used[j.now]); err != nil {
-		return turned, err // the next batch takes the same place
+	if _, err := j.write(b, at); err != nil {
+		j.torn = at // the next batch that fits takes the same place
+		return turned, err
 	}
+	j.torn = 0
 	j.number++
 	j.used[j.now] += size
 	return turned, nil
+}
+
+// mend makes sure that a batch whose write has failed is not found some day beside the one that got its number.
+func (j *Journal) mend() error {
+	if j.torn == 0 {
+		return nil
+	}
+	b := j.aligned(roundUp(headLen, j.step))
+	clear(b)
+	if _, err := j.write(b, j.torn); err != nil {
+		return err
+	}
+	j.torn = 0
+	return nil
 }
 
 // aligned returns size bytes whose address suits direct writes.

@@ -169,6 +169,57 @@ func TestATornBatchIsNotThere(t *testing.T) {
 	}
 }
 
+// A disk that says that a write has failed may have done it all the same: the batch that gets its number, wherever there was
+// room for it, is the only one that has it.
+func TestAFailedBatchIsNotThereBesideTheNext(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "j")
+	for _, settled := range []bool{false, true} {
+		must(t, os.RemoveAll(path))
+		j := open(t, path)
+		left(t, j, 0)
+		n := 0
+		for j.used[0] < j.side-4*sector {
+			n++
+			_, err := j.Append(text(1))
+			must(t, err)
+		}
+		after := uint64(0)
+		if settled {
+			must(t, j.SettleAll(func(b Batches) error { after = b.Last(); return nil }))
+			for range 20 { // the failed one will stand behind where the next begins
+				n++
+				_, err := j.Append(text(1))
+				must(t, err)
+			}
+		}
+		write := j.write
+		fail := func(b []byte, at int64) (int, error) {
+			_, err := write(b, at)
+			return 0, errors.Join(os.ErrInvalid, err)
+		}
+		j.write = fail
+		failed := bytes.Repeat([]byte("failed "), 20)
+		if _, err := j.Append(failed); !errors.Is(err, os.ErrInvalid) {
+			t.Fatal(err)
+		}
+		if settled {
+			must(t, j.SettleAll(func(b Batches) error { after = b.Last(); return nil }))
+		}
+		long := bytes.Repeat([]byte("x"), 6*sector) // has no room where the failed one stands, or goes to the beginning
+		if _, err := j.Append(long); !errors.Is(err, os.ErrInvalid) {
+			t.Fatalf("written beside the failed one: %v", err)
+		}
+		j.write = write
+		_, err := j.Append(long)
+		must(t, err)
+		must(t, j.Close())
+		got := left(t, open(t, path), after)
+		if len(got) != n+1-int(after) || !got.Whole() || got.Last() != uint64(n+1) || !bytes.Equal(got[len(got)-1].Data, long) {
+			t.Errorf("settled %v: %d batches up to number %d, whole %v, the last of %d bytes", settled, len(got), got.Last(), got.Whole(), len(got[len(got)-1].Data))
+		}
+	}
+}
+
 // When nobody knows what was settled, what lies before a gap is not taken: it may have been overtaken by what was in the gap.
 func TestWithoutANumberOnlyTheNewestCount(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "j")
