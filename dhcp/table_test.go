@@ -325,6 +325,19 @@ func TestClockStepIsNoDecline(t *testing.T) {
 	})
 }
 
+// What a step of the wall clock moves must not have a monotonic reading, which that would move too: declines would count for as
+// long as the step.
+func TestWhatAClockStepMovesIsWallClock(t *testing.T) {
+	g := newRig(t, config(voice()), nil, nil)
+	g.now = time.Now()
+	a := g.bind(1)
+	g.want(VerdictDeclined, request(1, Decline, func(r *Request) { r.Requested = a }))
+	g.view.shift(24*time.Hour, time.Now(), func(*kept) {})
+	if c := g.view.declines[mac(1)]; c.n != 1 || c.since != c.since.Round(0) {
+		t.Errorf("counted since %s", c.since)
+	}
+}
+
 // A disk that hangs costs no memory, however many ask for something that would have to be written; who has a lease on it keeps it.
 func TestHangingDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -34,7 +34,7 @@ type View struct {
 
 type declineCount struct {
 	n     int
-	since time.Time
+	since time.Time // by the wall clock alone, whose steps shift follows
 }
 
 // NewView returns a view of the subnets of cfg without any lease.
@@ -190,7 +190,7 @@ func (v *View) Declines(mac MAC) int {
 func (v *View) countDecline(mac MAC) {
 	d := v.declines[mac]
 	if v.now.Sub(d.since) >= declineWindow {
-		d = declineCount{since: v.now}
+		d = declineCount{since: v.now.Round(0)}
 	}
 	d.n++
 	if len(v.declines) >= maxDecliners {
