@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"plugtone/provision/setting"
 )
 
 // Window is a time in which files of a phone, or of all phones, need no other proof.
@@ -183,7 +185,7 @@ func (s *Service) ServerURL() string {
 // disk when Enroll returns.
 func (s *Service) Enroll(mac MAC, from netip.Prefix, length time.Duration) (Window, error) {
 	if length < 0 || length > maxWindow {
-		return Window{}, Invalid{{"for", length.String(), "allowed is 0s (closes it) to " + maxWindow.String()}}
+		return Window{}, Invalid{{"for", setting.Duration(length).String(), "allowed is 0s (closes it) to " + setting.Duration(maxWindow).String()}}
 	}
 	now := s.c.Now()
 	x := KeptWindow{Window: Window{MAC: mac, From: from.Masked(), Until: now.Add(length).UTC()}, Opened: now.UTC()}

@@ -79,7 +79,7 @@ func (s *Service) Explain(ctx context.Context, question Question) (Explanation, 
 	}
 	return Explanation{
 		MAC: a.MAC, Recorded: d != nil, Enabled: d != nil && d.Enabled,
-		Vendor: a.Vendor, Model: a.Model, Subnet: q.subnet.Prefix, Trust: s.trustWords(question.From) + ", " + place,
+		Vendor: a.Vendor, Model: a.Model, Subnet: q.subnet.Prefix, Trust: s.trustWords(question.From) + " (" + place + ")",
 		Answer: &FileVerdict{
 			Outcome: a.Outcome, Reason: a.Reason, Name: a.Name, Kind: a.Kind, MAC: a.MAC, Vendor: a.Vendor,
 			Model: a.Model, Size: a.Size, Digest: a.Digest, Status: a.Status,

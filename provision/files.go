@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"plugtone/provision/pack"
 )
@@ -66,6 +67,10 @@ func (s *Service) File(ctx context.Context, mac MAC, name string, subnet netip.P
 	}
 	q := s.inquire(ctx, Request{Transport: Preview, Name: name, As: d.MAC, Subnet: subnet})
 	a := q.answer
+	if other := q.another(d); !other.IsZero() {
+		q.close()
+		return FileContent{}, fmt.Errorf("file %s: this is the name of a file of %s, another phone: %w", a.Name, other, ErrNotFound)
+	}
 	switch {
 	case a.Outcome == Fault:
 		return FileContent{}, fmt.Errorf("device %s: file %s: %w", d.MAC, a.Name, a.Err)
@@ -94,6 +99,18 @@ func (s *Service) File(ctx context.Context, mac MAC, name string, subnet netip.P
 	}
 	out.Masked = digestOf(out.Body) != a.Digest
 	return out, nil
+}
+
+// another is the phone that a name belongs to by its MAC when that is not d; zero when it may be d's.
+func (q *inquiry) another(d *Device) MAC {
+	var other MAC
+	for _, m := range q.matches {
+		if m.MAC.IsZero() || m.MAC == d.MAC || slices.Contains(d.OtherMACs, m.MAC) {
+			return MAC{}
+		}
+		other = m.MAC
+	}
+	return other
 }
 
 // info is the answer without its bytes.

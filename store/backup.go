@@ -105,7 +105,11 @@ func unpack(r io.Reader, dir string) ([]string, error) {
 		}
 		delete(known, h.Name)
 		path := filepath.Join(dir, h.Name)
-		if err := copyDurably(path, func(w io.Writer) error { _, err := io.Copy(w, t); return err }); err != nil {
+		err = copyDurably(path, func(w io.Writer) error { _, err := io.Copy(w, t); return err })
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			return nil, fmt.Errorf("this is not all of a backup: it ends within %s", h.Name)
+		}
+		if err != nil {
 			return nil, err
 		}
 		if err := checkRestored(path, want); err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -200,11 +201,25 @@ func deviceAdd(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			d.reserved(c, cl)
 			return a.done(c, dev, "device %s created%s", dev.MAC, what(dev))
 		},
 	}
 	d.define(c)
 	return c
+}
+
+// reserved tells of an address that no subnet has. It may be meant: of a subnet to come, or of one where somebody else leases.
+func (d *deviceFlags) reserved(c *cobra.Command, cl *client.Client) {
+	ip, err := netip.ParseAddr(d.reserve)
+	if err != nil {
+		return
+	}
+	subnets, err := cl.Subnets(c.Context())
+	if err != nil || slices.ContainsFunc(subnets, func(s client.Subnet) bool { return s.Subnet.Contains(ip) }) {
+		return // the record is written: what can't be asked now is not worth a fault
+	}
+	say(c, "no subnet here has %s: it is kept, and nobody is given it", ip)
 }
 
 // recognise asks the daemon what it holds the phone to be, and says what it took from where.
@@ -277,6 +292,7 @@ func deviceSet(a *app) *cobra.Command {
 			if !changed {
 				return a.done(c, dev, "device %s unchanged: it is so already", dev.MAC)
 			}
+			d.reserved(c, cl)
 			return a.done(c, dev, "device %s changed%s", dev.MAC, what(dev))
 		},
 	}

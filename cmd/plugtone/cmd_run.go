@@ -88,7 +88,8 @@ func tokenAdd(a *app) *cobra.Command {
 func backupCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "backup FILE", Args: cobra.ExactArgs(1), Short: "Write a backup of everything, secrets included",
-		Long: "Write a backup of everything the daemon keeps, as of now, while it runs: records, leases and timelines. It holds the\n" +
+		Long: "Write a backup of everything the daemon keeps, as of now, while it runs: records, leases and timelines. The folders\n" +
+			"files and uploads of the data directory hold plain files and are not in it. A backup holds the\n" +
 			"SIP passwords: the file is made readable for you alone. - writes to standard output.",
 		Example: `  plugtone backup /root/plugtone-$(date +%F).tar
   plugtone backup - | ssh backup 'cat > plugtone.tar'`,

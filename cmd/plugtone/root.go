@@ -80,7 +80,7 @@ func clientCommands() []*cobra.Command {
 		makes []func(*app) *cobra.Command
 	}{
 		{groupRecords, []func(*app) *cobra.Command{registrarCommand, extensionCommand, deviceCommand, profileCommand, discoveredCommand}},
-		{groupLook, []func(*app) *cobra.Command{traceCommand, explainCommand, leasesCommand, vendorCommand}},
+		{groupLook, []func(*app) *cobra.Command{traceCommand, explainCommand, leasesCommand, statusCommand, vendorCommand}},
 		{groupRun, []func(*app) *cobra.Command{tokenCommand, backupCommand}},
 	} {
 		for _, make := range g.makes {

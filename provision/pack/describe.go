@@ -25,12 +25,16 @@ func (v *Vendor) Describe() Description {
 	for i := range v.doc.DHCP {
 		d.DHCP = append(d.DHCP, v.doc.DHCP[i].words())
 	}
+	var prefixes []string
 	for _, c := range v.cues {
 		if c.re != nil {
 			d.Recognise = append(d.Recognise, c.kind+" "+c.re.String())
 		} else {
-			d.Recognise = append(d.Recognise, c.kind+" "+c.prefix)
+			prefixes = append(prefixes, c.shown)
 		}
+	}
+	if len(prefixes) > 0 {
+		d.Recognise = append(d.Recognise, "oui "+strings.Join(prefixes, " "))
 	}
 	for _, f := range v.facts {
 		if f.Confidence == "low" {
@@ -40,6 +44,18 @@ func (v *Vendor) Describe() Description {
 		}
 	}
 	return d
+}
+
+// colons writes the hexadecimal digits of a MAC, or of its beginning, as 00:15:65.
+func colons(digits string) string {
+	var b strings.Builder
+	for i, r := range digits {
+		if i > 0 && i%2 == 0 {
+			b.WriteByte(':')
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
 }
 
 // SettingNames lists the settings that some model's files carry.

@@ -17,6 +17,7 @@ type cue struct {
 	rank       Rank
 	re         *regexp.Regexp // nil under oui
 	prefix     string         // oui: hex digits
+	shown      string         // the prefix as people write it
 	model      string
 	confidence string
 }
@@ -66,6 +67,7 @@ func (v *Vendor) compileCues() []error {
 					errs = append(errs, &lineError{d.line, fmt.Sprintf("oui %q is no prefix such as 00:15:65", d.Match)})
 					continue
 				}
+				c.shown = colons(c.prefix)
 				v.cues = append(v.cues, c)
 				continue
 			}
@@ -214,10 +216,11 @@ func (c *cue) match(val string) (Clue, bool) {
 	} else if m = c.re.FindStringSubmatch(val); m == nil {
 		return Clue{}, false
 	}
-	out := Clue{Rank: c.rank, Kind: c.kind, Value: show(val), Vendor: c.vendor.ID, Model: c.model, Confidence: c.confidence}
+	out := Clue{Rank: c.rank, Kind: c.kind, Value: c.shown, Vendor: c.vendor.ID, Model: c.model, Confidence: c.confidence}
 	if c.re == nil {
 		return out, true
 	}
+	out.Value = show(val)
 	for i, name := range c.re.SubexpNames() {
 		switch {
 		case m[i] == "":

@@ -87,7 +87,7 @@ func TestIdentify(t *testing.T) {
 		{"models differ", Evidence{VendorClass: "Acme A-2", UserAgent: "Acme A1 1.2.3 02:ac:3e:00:00:1f"}, "acme", "A1", "A1", "1.2.3", 1, ""},
 		{"MACs differ", Evidence{MAC: dhcp.MAC{2, 0xac, 0x3e, 9, 9, 9}, UserAgent: "Acme A1 1.2.3 02:ac:3e:00:00:1f"}, "acme", "A1", "A1", "1.2.3", 1, ""},
 		{"vendors differ", Evidence{VendorClass: "other", UserAgent: "Acme A1 1.2.3 02:ac:3e:00:00:1f"}, "acme", "A1", "A1", "1.2.3", 1, ""},
-		{"OUI alone", Evidence{MAC: testMAC}, "acme", "", "", "", 0, `by oui "02ac3e00001f"`},
+		{"OUI alone", Evidence{MAC: testMAC}, "acme", "", "", "", 0, `by oui "02:ac:3e"`},
 		{"half byte OUI", Evidence{MAC: dhcp.MAC{2, 0xac, 0x3f, 0x0f, 0, 1}}, "acme", "", "", "", 0, ""},
 		{"other half", Evidence{MAC: dhcp.MAC{2, 0xac, 0x3f, 0x1f, 0, 1}}, "", "", "", "", 0, ""},
 		{"OUI of another", Evidence{MAC: testMAC, VendorClass: "other"}, "other", "", "", "", 0, ""},

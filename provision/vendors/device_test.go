@@ -163,7 +163,7 @@ func TestAnyDeviceAsEveryModel(t *testing.T) {
 	for _, v := range load(t).Vendors() {
 		t.Run(v.ID, func(t *testing.T) {
 			for seed := range 3 {
-				device := rapid.Custom(func(t *rapid.T) pack.Phone { return drawDevice(t, plainText()) }).Example(seed)
+				device := rapid.Custom(func(t *rapid.T) pack.Phone { return plainAccounts(drawDevice(t, plainText())) }).Example(seed)
 				for _, m := range v.Models() {
 					if err := proveAll(v, fitted(v, m.Name, device)); err != nil {
 						t.Errorf("device %d: %v", seed, err)
@@ -174,12 +174,22 @@ func TestAnyDeviceAsEveryModel(t *testing.T) {
 	}
 }
 
+// plainAccounts takes spaces out of what proves an account: some formats end a value at one, and say so when it is saved.
+func plainAccounts(p pack.Phone) pack.Phone {
+	for i := range p.Lines {
+		l := &p.Lines[i]
+		l.AuthUser = strings.ReplaceAll(l.AuthUser, " ", "_")
+		l.Password = pack.Secret(strings.ReplaceAll(l.Password.Reveal(), " ", "_"))
+	}
+	return p
+}
+
 func TestAnyDevice(t *testing.T) {
 	for _, v := range load(t).Vendors() {
 		t.Run(v.ID, func(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {
 				m := rapid.SampledFrom(v.Models()).Draw(t, "model")
-				if err := proveAll(v, fitted(v, m.Name, drawDevice(t, plainText()))); err != nil {
+				if err := proveAll(v, fitted(v, m.Name, plainAccounts(drawDevice(t, plainText())))); err != nil {
 					t.Fatal(err)
 				}
 			})

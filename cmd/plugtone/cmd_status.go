@@ -1,0 +1,67 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"plugtone/admin/client"
+)
+
+// statusCommand tells how the daemon is, and what it warns of.
+func statusCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "status", Args: cobra.NoArgs, Short: "Show how the daemon is, how full its subnets are, and what it warns of",
+		RunE: func(c *cobra.Command, _ []string) error {
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			s, err := cl.Status(c.Context())
+			if err != nil {
+				return err
+			}
+			subnets, err := cl.Subnets(c.Context())
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return printJSON(c, struct {
+					client.DaemonStatus
+					Subnets []client.Subnet `json:"subnets"`
+				}{s, subnets})
+			}
+			return printStatus(a, c, s, subnets)
+		},
+	}
+}
+
+func printStatus(a *app, c *cobra.Command, s client.DaemonStatus, subnets []client.Subnet) error {
+	var f fields
+	f.add("version", s.Version)
+	f.add("running", "since "+at(s.StartedAt)+", "+span(a.now().Sub(s.StartedAt)))
+	f.add("ready", yesNo(s.Ready))
+	f.add("configuration", s.Config)
+	f.add("data", s.DataDir)
+	f.add("listening", strings.Join(s.Listening, ", "))
+	for _, x := range s.Faults {
+		f.add("fault", x)
+	}
+	for _, x := range s.Warnings {
+		f.add("warning", x)
+	}
+	if err := f.print(c.OutOrStdout()); err != nil || len(subnets) == 0 {
+		return err
+	}
+	t := newTable("SUBNET", "INTERFACE", "PHONES", "ADDRESSES", "LEASED", "DECLINED", "FREE", "PROVISIONING ADDRESS")
+	for _, n := range subnets {
+		t.add(n.Subnet.String(), dash(n.Interface), n.Phones, strconv.Itoa(n.Addresses), strconv.Itoa(n.Active), strconv.Itoa(n.Declined),
+			strconv.Itoa(n.Free), dash(n.ProvisioningURL))
+	}
+	if _, err := fmt.Fprintln(c.OutOrStdout()); err != nil {
+		return err
+	}
+	return t.print(c.OutOrStdout())
+}
