@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"plugtone/dhcp"
 )
@@ -132,16 +134,44 @@ func (r *reader) warnURL(c *Config, s *Subnet, at string) {
 	}
 }
 
+// isAddresses and isText tell what the values of options are: RFC 2132, and 100, 101 (RFC 4833), 114 (RFC 8910), 150 (RFC 5859), 160
+// as phones read it.
+func isAddresses(code uint8) bool {
+	switch code {
+	case 21, 28, 32, 33, 41, 42, 44, 45, 48, 49, 65, 150:
+		return true
+	}
+	return code >= 3 && code <= 11 || code >= 68 && code <= 76
+}
+
+func isText(code uint8) bool {
+	switch code {
+	case 12, 14, 15, 17, 18, 40, 47, 64, 66, 67, 100, 101, 114, 160:
+		return true
+	}
+	return false
+}
+
 // warnOptions finds values in a form that phones can't read.
 func (r *reader) warnOptions(s *Subnet, at string) {
 	for _, o := range s.Options {
 		path, text := fmt.Sprintf("%s.options.%d", at, o.Code), string(o.Data)
 		printable := !strings.ContainsFunc(text, func(c rune) bool { return c < ' ' || c > '~' })
 		switch {
-		case o.Code == 150 && (len(o.Data)%4 != 0 || printable):
-			r.warn(path, text, "phones read option 150 as addresses, not as text: write ips 10.20.0.2")
+		case isAddresses(o.Code) && (len(o.Data)%4 != 0 || printable && len(o.Data) > 4): // four bytes may be 45.33.50.60
+			shown := text
+			if !printable {
+				shown = ""
+			}
+			r.warn(path, shown, "phones read option %d as addresses: write ips 10.20.0.2", o.Code)
 		case (o.Code == 66 || o.Code == 160) && !printable:
 			r.warn(path, "", "phones read option %d as text: write text http://10.20.0.2/ or text 10.20.0.2", o.Code)
+		case isText(o.Code) && (!utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl)):
+			r.warn(path, "", "clients read option %d as text: write text VALUE", o.Code)
+		case o.Code == 2 && len(o.Data) != 4:
+			r.warn(path, "", "clients read option 2 as a number of 32 bits: write u32 SECONDS")
+		case o.Code == 26 && len(o.Data) != 2:
+			r.warn(path, "", "clients read option 26 as a number of 16 bits: write u16 1500")
 		case o.Code == 66 && strings.Contains(text, "://"):
 			r.warn(path, text, "phones of vendors that have an option 66 of their own get that one; those that read only an address (Cisco's enterprise phones) would not understand a URL")
 		}
