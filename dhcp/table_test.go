@@ -25,7 +25,10 @@ type disk struct {
 func newDisk() *disk { return &disk{leases: map[netip.Addr]Lease{}} }
 
 func (d *disk) WriteLeases(changes []Change) error {
-	time.Sleep(d.delay)
+	d.mu.Lock()
+	delay := d.delay
+	d.mu.Unlock()
+	time.Sleep(delay)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.err != nil {
@@ -41,6 +44,8 @@ func (d *disk) WriteLeases(changes []Change) error {
 	}
 	return nil
 }
+
+func (d *disk) slow(delay time.Duration) { d.mu.Lock(); d.delay = delay; d.mu.Unlock() }
 
 func (d *disk) fail(err error) { d.mu.Lock(); d.err = err; d.mu.Unlock() }
 
@@ -101,7 +106,7 @@ func (b *bench) want(v Verdict, r *Request) *Decision {
 func TestTableAckAfterCommit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
-		d.delay = time.Second
+		d.slow(time.Second)
 		b := newBench(t, config(voice()), d, time.Now)
 		a := b.want(VerdictOffered, discoverOf(1)).Reply.YIAddr
 		var acked time.Time
@@ -138,7 +143,7 @@ func TestTableAckAfterCommit(t *testing.T) {
 func TestTableGroupCommit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
-		d.delay = 10 * time.Millisecond
+		d.slow(10 * time.Millisecond)
 		s := voice()
 		s.Pools = []Range{{ip("10.20.0.10"), ip("10.20.0.250")}}
 		b := newBench(t, config(s), d, time.Now)
@@ -346,7 +351,7 @@ func TestHangingDisk(t *testing.T) {
 		a := b.want(VerdictOffered, discoverOf(1)).Reply.YIAddr
 		b.want(VerdictAcked, selectingOf(1, a))
 		c := b.want(VerdictOffered, discoverOf(2)).Reply.YIAddr
-		d.delay = time.Hour
+		d.slow(time.Hour)
 		var refused, acked int
 		named := func(n int) func(*Request) {
 			return func(r *Request) { r.Client.Hostname = fmt.Sprint("host", n) }
@@ -388,7 +393,7 @@ func TestSlowDisk(t *testing.T) {
 			b.want(VerdictAcked, selectingOf(n, given[n]))
 		}
 		time.Sleep(time.Minute)
-		d.delay = 20 * time.Minute
+		d.slow(20 * time.Minute)
 		late := 0
 		for n := range 2 { // these are on their way to the disk
 			b.Serve(b.engine, renewOf(n, given[n]), &b.link, func(*Decision, error) { late++ })
@@ -416,8 +421,9 @@ func TestSlowDisk(t *testing.T) {
 		if _, err := b.serve(selectingOf(9, ip("10.20.0.109"))); !errors.Is(err, ErrBehind) {
 			t.Error(err)
 		}
-		d.delay = 0
+		d.slow(0)
 		time.Sleep(time.Hour / 2)
+		synctest.Wait()
 		if late != 2 {
 			t.Errorf("%d of 2 were written", late)
 		}
