@@ -1,10 +1,12 @@
 package provision
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"plugtone/provision/pack"
@@ -206,7 +208,14 @@ func fitSettings(vendor *pack.Vendor, model string, layers []layer) (fit map[str
 	fit = packSettings(layers)
 	for _, o := range origins(layers) {
 		v, ok := fit[o.Name]
-		if !ok || o.From == "device" {
+		if !ok {
+			continue
+		}
+		// What holds for a whole site is for those who have it; what is said of this phone, or of some like it, was meant for it.
+		if own := o.From == "device" || strings.HasPrefix(o.From, "profile "); own && o.Name != "firmware" && !vendor.Supports(model, o.Name) {
+			left = append(left, fmt.Sprintf("setting %s of %s: no way is known to set it on %s; vendor_settings may have one", o.Name, ofWhom(o.From), cmp.Or(model, vendor.Name)))
+		}
+		if o.From == "device" {
 			continue
 		}
 		if err := vendor.FitsSetting(model, o.Name, v); err != nil {
@@ -215,6 +224,13 @@ func fitSettings(vendor *pack.Vendor, model string, layers []layer) (fit map[str
 		}
 	}
 	return fit, left
+}
+
+func ofWhom(from string) string {
+	if from == "device" {
+		return "the device"
+	}
+	return from
 }
 
 // packValue turns a canonical value into the type that templates know.

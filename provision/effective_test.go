@@ -2,6 +2,7 @@ package provision_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -89,6 +90,34 @@ func TestKeysOfProfileThatDoNotFit(t *testing.T) {
 	}
 	contains(t, x.LeftOut[0], "key 3=blf:1008 of profile reception: ")
 	contains(t, x.LeftOut[1], "key expansion1:1=blf:1007 of profile reception: ")
+}
+
+// A setting that the model's files have no place for is kept for the next phone, and said to have no effect on this one.
+func TestSettingsWithoutAPlaceAreTold(t *testing.T) {
+	h := newHouse(t)
+	edit(t, h.records, func(e provision.Edit) error {
+		d, err := e.Device(front)
+		if err != nil {
+			return err
+		}
+		d.Settings = setting.Values{"wallpaper": "logo.png", "firmware": []string{"fw.rom"}}
+		p, err := e.Profile("reception")
+		if err != nil {
+			return err
+		}
+		p.Settings["session_timers"] = true
+		return errors.Join(e.PutDevice(d), e.PutProfile(p))
+	})
+	x, err := h.Explain(context.Background(), provision.Question{MAC: front})
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := strings.Join(x.LeftOut, "\n")
+	contains(t, told, "setting wallpaper of the device: no way is known to set it on A4")
+	contains(t, told, "setting session_timers of profile reception: no way")
+	if strings.Contains(told, "firmware") {
+		t.Errorf("left out %q", told)
+	}
 }
 
 func TestLineWithoutRegistrarIsLeftOut(t *testing.T) {

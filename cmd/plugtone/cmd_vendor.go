@@ -2,12 +2,14 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"plugtone/provision/pack"
+	"plugtone/provision/setting"
 )
 
 func vendorCommand(a *app) *cobra.Command {
@@ -34,15 +36,22 @@ func vendorCommand(a *app) *cobra.Command {
 		},
 	}, &cobra.Command{
 		Use: "show VENDOR", Args: cobra.ExactArgs(1), Short: "Show a vendor's models, key types, settings, files and DHCP options",
-		Example: `  plugtone vendor show yealink`,
+		Long: "Show a vendor's models, key types, settings, files and DHCP options. Behind a key type or setting that not every model has\n" +
+			"stands how many have it; VENDOR/MODEL shows what one model has.",
+		Example: `  plugtone vendor show yealink
+  plugtone vendor show yealink/T46U`,
 		RunE: func(c *cobra.Command, args []string) error {
 			cl, err := a.client()
 			if err != nil {
 				return err
 			}
-			v, err := cl.Vendor(c.Context(), args[0])
+			vendor, model, single := strings.Cut(args[0], "/")
+			v, err := cl.Vendor(c.Context(), vendor)
 			if err != nil {
 				return err
+			}
+			if single {
+				return a.showModel(c, v, model)
 			}
 			if a.json {
 				return printJSON(c, v)
@@ -51,6 +60,63 @@ func vendorCommand(a *app) *cobra.Command {
 		},
 	}, vendorCheckCommand(a))
 	return c
+}
+
+// showModel shows what one model has.
+func (a *app) showModel(c *cobra.Command, v pack.Description, name string) error {
+	var names []string
+	for _, m := range v.Models {
+		names = append(names, m.Model)
+		if !slices.ContainsFunc(append(m.Aliases, m.Model), func(n string) bool { return strings.EqualFold(n, name) }) {
+			continue
+		}
+		if a.json {
+			return printJSON(c, m)
+		}
+		var f fields
+		f.add("model", v.Vendor+"/"+m.Model)
+		f.add("aliases", strings.Join(m.Aliases, ", "))
+		f.add("lines", strconv.Itoa(m.Lines))
+		f.add("keys", keysOf(m))
+		f.add("expansion", m.Expansion)
+		has := func(all, lacks []string) string {
+			return strings.Join(slices.DeleteFunc(slices.Clone(all), func(s string) bool { return slices.Contains(lacks, s) }), " ")
+		}
+		f.add("key types", has(v.KeyTypes, m.LacksKeyTypes))
+		f.add("settings", has(v.Settings, m.LacksSettings))
+		f.add("note", m.Note)
+		return f.print(c.OutOrStdout())
+	}
+	near := setting.Nearest(name, names)
+	if len(near) == 0 {
+		near = names
+	}
+	return fmt.Errorf("model %q is none of %s; near: %s", name, v.Vendor, strings.Join(near, ", "))
+}
+
+func keysOf(m pack.ModelDescription) string {
+	var keys []string
+	for _, area := range sortedKeys(m.Keys) {
+		keys = append(keys, fmt.Sprintf("%s %d", area, m.Keys[area]))
+	}
+	return strings.Join(keys, ", ")
+}
+
+// shares says behind each word how many models have it, where not all do.
+func shares(words []string, models []pack.ModelDescription, lacks func(pack.ModelDescription) []string) string {
+	out := slices.Clone(words)
+	for i, w := range words {
+		n := len(models)
+		for _, m := range models {
+			if slices.Contains(lacks(m), w) {
+				n--
+			}
+		}
+		if n < len(models) {
+			out[i] = fmt.Sprintf("%s (%d of %d models)", w, n, len(models))
+		}
+	}
+	return strings.Join(out, ", ")
 }
 
 // footing says what an experimental pack does and doesn't.
@@ -71,23 +137,19 @@ func printVendor(c *cobra.Command, v pack.Description) error {
 	f.add("name", v.Name)
 	f.add("aliases", strings.Join(v.Aliases, ", "))
 	f.add("footing", footing(v.Experimental, v.Recognises))
-	f.add("key types", strings.Join(v.KeyTypes, " "))
-	f.add("settings", strings.Join(v.Settings, " "))
+	f.add("key types", shares(v.KeyTypes, v.Models, func(m pack.ModelDescription) []string { return m.LacksKeyTypes }))
+	f.add("settings", shares(v.Settings, v.Models, func(m pack.ModelDescription) []string { return m.LacksSettings }))
 	f.add("resync", v.Resync)
 	if err := f.print(out); err != nil {
 		return err
 	}
 	models := newTable("MODEL", "LINES", "KEYS", "EXPANSION", "NOTE")
 	for _, m := range v.Models {
-		var keys []string
-		for _, area := range sortedKeys(m.Keys) {
-			keys = append(keys, fmt.Sprintf("%s %d", area, m.Keys[area]))
-		}
 		name := m.Model
 		if len(m.Aliases) > 0 {
 			name += " (" + strings.Join(m.Aliases, ", ") + ")"
 		}
-		models.add(name, strconv.Itoa(m.Lines), dash(strings.Join(keys, ", ")), dash(m.Expansion), m.Note)
+		models.add(name, strconv.Itoa(m.Lines), dash(keysOf(m)), dash(m.Expansion), m.Note)
 	}
 	files := newTable("FILE, IN THE ORDER ASKED", "KIND", "WHEN MISSING", "NOTE")
 	for _, x := range v.Files {

@@ -16,6 +16,8 @@ func (v *Vendor) Describe() Description {
 		if e := m.Expansion; e.Modules > 0 {
 			md.Expansion = strings.TrimSpace(fmt.Sprintf("%d x %s, %d keys each", e.Modules, e.Name, e.Keys))
 		}
+		md.LacksKeyTypes = slices.DeleteFunc(slices.Clone(d.KeyTypes), func(t string) bool { return slices.Contains(m.KeyTypes(), t) })
+		md.LacksSettings = slices.DeleteFunc(slices.Clone(d.Settings), func(s string) bool { return v.Supports(m.Name, s) })
 		d.Models = append(d.Models, md)
 	}
 	for _, f := range v.files {

@@ -258,6 +258,9 @@ type ModelDescription struct {
 	Keys      map[string]int `json:"keys,omitempty"`
 	Expansion string         `json:"expansion,omitempty"`
 	Note      string         `json:"note,omitempty"`
+
+	LacksKeyTypes []string `json:"lacks_key_types,omitempty"` // of those that some model of the vendor has
+	LacksSettings []string `json:"lacks_settings,omitempty"`
 }
 
 // FileDescription is one file in a Description, in the order asked for.

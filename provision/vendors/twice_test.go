@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"plugtone/provision/pack"
+	"plugtone/provision/setting"
 )
 
 // Whatever parameters an operator adds, no file of any pack has a parameter twice: what a file has already is replaced.
@@ -55,6 +56,22 @@ func TestNoParameterTwice(t *testing.T) {
 				t.Error("no parameter of its own was ever in a file")
 			}
 		})
+	}
+}
+
+// Each setting of the catalogue has a place in the files of several vendors.
+func TestEverySettingIsUsed(t *testing.T) {
+	const few = 6
+	have := make(map[string][]string)
+	for _, v := range load(t).Vendors() {
+		for _, name := range v.SettingNames() {
+			have[name] = append(have[name], v.ID)
+		}
+	}
+	for _, d := range setting.All() {
+		if len(have[d.Name]) < few {
+			t.Errorf("%s: only %v", d.Name, have[d.Name])
+		}
 	}
 }
 
