@@ -174,3 +174,30 @@ func TestEventsOnAFullDisk(t *testing.T) {
 		t.Errorf("the newest entry after opening again: %v, %v", last, err)
 	}
 }
+
+// TestASideThatWasTurnedToLateIsSettledToo: when leases.db was behind once, and the writer had to wait for it, the other side of
+// the journal is taken aside again from then on.
+func TestASideThatWasTurnedToLateIsSettledToo(t *testing.T) {
+	h := newHouse(t)
+	s, err := open(h.cfg, limits{side: journal.MinSide})
+	must(t, err)
+	n := 0
+	next := func() []dhcp.Change { n++; return []dhcp.Change{{Lease: lease(n)}} }
+	for err == nil { // as if leases.db took nothing meanwhile
+		_, err = s.pending.journal.Append(appendChanges(nil, next()))
+	}
+	if !errors.Is(err, journal.ErrFull) {
+		t.Fatal(err)
+	}
+	n--
+	must(t, s.WriteLeases(next()))
+	s.pending.aside.Wait()
+	left, err := s.pending.journal.Unsettled()
+	if err != nil || len(left) != 1 {
+		t.Errorf("%d batches are in the journal, the last of them must be; %v", len(left), err)
+	}
+	must(t, s.Close())
+	if got := leasesOf(t, h.open()); len(got) != n {
+		t.Errorf("%d leases of %d", len(got), n)
+	}
+}

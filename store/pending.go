@@ -82,18 +82,19 @@ func (s *Store) openPending(side int, fresh bool) error {
 func (p *pending) write(batch []byte) error {
 	start := p.store.cfg.Now()
 	turned, err := p.journal.Append(batch)
-	switch {
-	case errors.Is(err, journal.ErrFull):
+	if errors.Is(err, journal.ErrFull) {
 		if err = p.journal.Settle(p.take); err == nil {
-			_, err = p.journal.Append(batch)
+			turned, err = p.journal.Append(batch)
 		} else {
 			p.askAgain()
 			err = fmt.Errorf("%w: %w", errUnsettled, err)
 		}
-	case errors.Is(err, journal.ErrTooLong):
-		err = p.writeThrough(batch)
-	case turned:
+	}
+	if turned {
 		p.aside.Go(p.settle)
+	}
+	if errors.Is(err, journal.ErrTooLong) {
+		err = p.writeThrough(batch)
 	}
 	switch {
 	case err == nil:
