@@ -89,6 +89,11 @@ func TestDeclinedIsLastResortC37(t *testing.T) {
 	}
 	g.view.probed(a)
 	g.want(VerdictOffered, discoverOf(2))
+	g.now = g.now.Add(probeFresh + second) // and what it said is believed for so long only
+	g.want(VerdictNak, selectingOf(2, a))
+	g.want(VerdictProbing, discoverOf(2))
+	g.view.probed(a)
+	g.want(VerdictOffered, discoverOf(2))
 	g.want(VerdictAcked, selectingOf(2, a))
 }
 
@@ -215,6 +220,39 @@ func TestNeverAllocatedC40(t *testing.T) {
 	if d := g.do(discoverOf(98)); d.Reply != nil && d.Reply.YIAddr == ip("10.20.0.1") {
 		t.Error("a reservation of the router's address is offered")
 	}
+}
+
+// C40: no device record can reserve an address that nobody can have; one in another subnet says nothing here.
+func TestReservationOfWhatCannotBeLeasedC40(t *testing.T) {
+	s := voice()
+	s.NextServer = ip("10.20.0.5")
+	for _, a := range []string{"10.20.0.0", "10.20.0.255", "10.20.0.1", "10.20.0.2", "10.20.0.5", "10.21.0.7"} {
+		g := newRig(t, config(s), fakeReservations{mac(1): ip(a)}, nil)
+		d := g.want(VerdictOffered, discoverOf(1))
+		if d.Reply.YIAddr != ip("10.20.0.100") {
+			t.Errorf("%s is reserved, offered is %s", a, d.Reply.YIAddr)
+		}
+		if said := strings.Contains(d.Event.Reason, "reserved"); said != (a != "10.21.0.7") {
+			t.Errorf("%s is reserved: %q", a, d.Event.Reason)
+		}
+		g.want(VerdictNak, initRebootOf(1, ip(a)))
+	}
+}
+
+// Strangers beyond their share get no address that they remember, either; phones and those who have a reservation do.
+func TestShareHoldsForWhatIsRemembered(t *testing.T) {
+	g := newRig(t, config(voice()), fakeReservations{mac(2): ip("10.20.0.109"), mac(3): ip("10.20.0.50")}, phones{})
+	for n := range 9 {
+		g.bind(100 + n)
+	}
+	g.want(VerdictNak, initRebootOf(1, ip("10.20.0.109")))
+	g.want(VerdictAcked, initRebootOf(2, ip("10.20.0.109")))
+	g.want(VerdictAcked, initRebootOf(3, ip("10.20.0.50")))
+	g = newRig(t, config(voice()), nil, phones{})
+	for n := range 9 {
+		g.bind(100 + n)
+	}
+	g.want(VerdictAcked, initRebootOf(1, ip("10.20.0.109"), asPhone))
 }
 
 // C41: only an address that is new to the client is probed, once, and not when probes are off.

@@ -259,19 +259,21 @@ func (t *Table) decide(e *Engine, req *Request, link *Link, done func(*Decision,
 	defer t.mu.Unlock()
 	decision := e.Decide(t.tick(), req, link, t.view)
 	d = &decision
+	switch {
+	case len(d.Changes) == 0:
+	case t.closed:
+		return d, false, ErrClosed
+	case t.behind(*t.last.Load()):
+		return d, false, ErrBehind // and what is offered to it stays so
+	}
 	if d.Unhold {
 		t.view.unhold(req.MAC)
 	}
 	if d.Hold.IsValid() {
 		t.view.hold(req.MAC, d.Hold, d.Event.Phone)
 	}
-	switch {
-	case len(d.Changes) == 0:
+	if len(d.Changes) == 0 {
 		return d, false, nil
-	case t.closed:
-		return d, false, ErrClosed
-	case t.behind(*t.last.Load()):
-		return d, false, ErrBehind
 	}
 	t.enqueue(d.Changes, func(err error) { done(d, err) })
 	return d, true, nil

@@ -418,9 +418,15 @@ func TestSlowDisk(t *testing.T) {
 		for n := range 3 {
 			left(n)
 		}
-		if _, err := b.serve(selectingOf(9, ip("10.20.0.109"))); !errors.Is(err, ErrBehind) {
+		offered := b.want(VerdictOffered, discoverOf(9)).Reply.YIAddr
+		if _, err := b.serve(selectingOf(9, offered)); !errors.Is(err, ErrBehind) {
 			t.Error(err)
 		}
+		b.Read(func(v *View) {
+			if held, ok := v.Offered(b.engine.cfg.Subnets[0].Prefix, mac(9)); !ok || held != offered {
+				t.Errorf("offered %s, held is %s: the client will ask for it again", offered, held)
+			}
+		})
 		d.slow(0)
 		time.Sleep(time.Hour / 2)
 		synctest.Wait()
