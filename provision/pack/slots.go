@@ -144,6 +144,9 @@ func (v *view) placeKeys(keys []Key) error {
 				into.Line = 1
 			}
 			own[into.Line] = true
+			if into.Label == "" && into.Line <= len(v.AllLines) {
+				into.Label = v.AllLines[into.Line-1].Label // as it would be without a key of its own
+			}
 		}
 	}
 	if fill := v.vendor.doc.FillLines; v.model.types["line"] == nil || fill != nil && !*fill {

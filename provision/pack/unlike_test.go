@@ -65,6 +65,21 @@ func TestOptionConditions(t *testing.T) {
 }
 
 // Where the phone has line buttons of its own, lines don't take empty line keys.
+// A line key without a label of its own has the line's, as a line has that fills an empty key.
+func TestLineKeyHasTheLinesLabel(t *testing.T) {
+	v := acmeVendor(t)
+	p := acmePhone("A1")
+	p.Lines[0].Label = "Front"
+	p.Keys = []Key{{Area: "line", Slot: 2, Type: "line", Line: 1}, {Area: "line", Slot: 3, Type: "line", Line: 1, Label: "Mine"}}
+	w, err := v.newView(p, v.model("A1"), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := w.slots["line"]; got[1].Label != "Front" || got[2].Label != "Mine" {
+		t.Errorf("%q, %q", got[1].Label, got[2].Label)
+	}
+}
+
 func TestLinesDontFillKeys(t *testing.T) {
 	s, err := acmeWith("families:\n", "fill_lines: false\nfamilies:\n")
 	if err != nil {

@@ -234,7 +234,17 @@ func TestEveryCharacterInEveryField(t *testing.T) {
 		"password":     func(p *pack.Phone, s string) { p.Lines[0].Password = pack.Secret(s) },
 		"voicemail":    func(p *pack.Phone, s string) { p.Lines[0].Voicemail = s },
 		"key":          func(p *pack.Phone, s string) { p.Keys[0].Value, p.Keys[0].Label = s, s },
-		"setting":      func(p *pack.Phone, s string) { p.Settings = map[string]any{"admin_password": pack.Secret(s)} },
+		"setting": func(p *pack.Phone, s string) {
+			p.Settings = make(map[string]any)
+			for _, d := range setting.All() {
+				switch {
+				case d.Type == setting.Hidden:
+					p.Settings[d.Name] = pack.Secret(s)
+				case d.Type == setting.Text && d.Form == "":
+					p.Settings[d.Name] = s
+				}
+			}
+		},
 		"contact": func(p *pack.Phone, s string) {
 			p.Settings = map[string]any{"phonebook": "all", "phonebook_name": s}
 			p.Contacts = []pack.Contact{{Name: s, Number: "1", Group: s}}
@@ -243,31 +253,56 @@ func TestEveryCharacterInEveryField(t *testing.T) {
 	}
 	for _, v := range load(t).Vendors() {
 		t.Run(v.ID, func(t *testing.T) {
-			m := v.Models()[len(v.Models())/2].Name
-			for name, set := range fields {
-				taken := 0
-				for _, text := range texts {
-					p := pack.Phone{MAC: dhcp.MAC{2, 0, 0, 0, 0, 1}, Label: "x", Enabled: true, Assigned: true, ServerURL: "http://10.20.0.2/",
-						Lines: []pack.Line{{Position: 1, Number: "1001", AuthUser: "1001", Password: "x", Label: "x", Registrar: pack.Registrar{Host: "h", Port: 5060, Transport: "udp", RegisterExpires: time.Hour}}},
-						Keys:  []pack.Key{{Area: "line", Slot: 1, Type: "blf", Value: "1", Label: "l"}}}
-					set(&p, text)
-					if name == "parameter" && v.CheckExtra(m, "x.y", text) != nil {
-						p.Extra = nil
-					}
-					err := proveAll(v, fitted(v, m, p))
-					switch {
-					case err == nil:
-						taken++
-					case !refusal(err) && !strings.Contains(err.Error(), "control character") && !strings.Contains(err.Error(), "not valid UTF-8"):
-						t.Errorf("%s %q: %v", name, text, err)
-					case strings.Contains(err.Error(), "secret") && name == "password":
-						t.Errorf("%s %q: the error shows it: %v", name, text, err)
-					}
-				}
-				if taken < len(texts)/3 {
-					t.Errorf("%s: only %d of %d texts are taken", name, taken, len(texts))
-				}
+			for _, m := range tellingModels(v) {
+				everyCharacter(t, v, m, texts, fields)
 			}
 		})
+	}
+}
+
+// tellingModels are models that together have every template and format of a pack.
+func tellingModels(v *pack.Vendor) []string {
+	var out []string
+	seen := make(map[string]bool)
+	for _, m := range v.Models() {
+		p := pack.Phone{MAC: dhcp.MAC{2, 0, 0, 0, 0, 1}, Vendor: v.ID, Model: m.Name, Enabled: true, Assigned: true, ServerURL: "http://10.20.0.2/",
+			Settings: map[string]any{"phonebook": "all"}}
+		fresh := false
+		for _, n := range v.Files(p) {
+			key := n.File.Template + " " + n.File.Format
+			fresh = fresh || n.File.Template != "" && !seen[key]
+			seen[key] = true
+		}
+		if fresh {
+			out = append(out, m.Name)
+		}
+	}
+	return out
+}
+
+func everyCharacter(t *testing.T, v *pack.Vendor, m string, texts []string, fields map[string]func(*pack.Phone, string)) {
+	for name, set := range fields {
+		taken := 0
+		for _, text := range texts {
+			p := pack.Phone{MAC: dhcp.MAC{2, 0, 0, 0, 0, 1}, Label: "x", Enabled: true, Assigned: true, ServerURL: "http://10.20.0.2/",
+				Lines: []pack.Line{{Position: 1, Number: "1001", AuthUser: "1001", Password: "x", Label: "x", Registrar: pack.Registrar{Host: "h", Port: 5060, Transport: "udp", RegisterExpires: time.Hour}}},
+				Keys:  []pack.Key{{Area: "line", Slot: 1, Type: "blf", Value: "1", Label: "l"}}}
+			set(&p, text)
+			if name == "parameter" && v.CheckExtra(m, "x.y", text) != nil {
+				p.Extra = nil
+			}
+			err := proveAll(v, fitted(v, m, p))
+			switch {
+			case err == nil:
+				taken++
+			case !refusal(err) && !strings.Contains(err.Error(), "control character") && !strings.Contains(err.Error(), "not valid UTF-8"):
+				t.Errorf("%s %q: %v", name, text, err)
+			case strings.Contains(err.Error(), "secret") && name == "password":
+				t.Errorf("%s %q: the error shows it: %v", name, text, err)
+			}
+		}
+		if taken < len(texts)/3 {
+			t.Errorf("%s: %s: only %d of %d texts are taken", m, name, taken, len(texts))
+		}
 	}
 }
