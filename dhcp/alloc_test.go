@@ -287,6 +287,16 @@ func TestConflictCheckC41(t *testing.T) {
 	g.want(VerdictProbing, discoverOf(3))
 	g.link.NoProbe = true
 	g.want(VerdictOffered, discoverOf(3))
+
+	s := voice() // what was another's a moment ago is new to the client
+	s.Pools, s.Phones, s.OtherLeaseTime = []Range{{ip("10.20.0.100"), ip("10.20.0.100")}}, PhonesNone, time.Minute
+	g = newRig(t, config(s), nil, nil)
+	a := g.bind(1)
+	g.engine.cfg.ConflictCheck = true
+	g.now = g.now.Add(2 * time.Minute)
+	if d := g.want(VerdictProbing, discoverOf(2)); d.Probe != a {
+		t.Errorf("probes %s", d.Probe)
+	}
 }
 
 // C42: nothing is free: silence, and never a NAK.
