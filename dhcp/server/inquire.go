@@ -27,6 +27,7 @@ func (s *Server) inquire(ctx context.Context, j *job, ev *dhcp.Event) {
 	case dhcp.VerdictOtherServer:
 		offer := Offer{Interface: ev.Interface, Server: ev.Server, Type: ev.Type, Addr: j.req.Requested, Client: ev.MAC}
 		told := func(a answer) {
+			defer s.recover()
 			offer.MAC = a.who
 			s.cfg.Observer.foreign(offer)
 		}
@@ -37,6 +38,7 @@ func (s *Server) inquire(ctx context.Context, j *job, ev *dhcp.Event) {
 		found := *ev
 		if link := s.probeLink(j, ev.Addr); link != nil {
 			s.probes.start(ctx, ev.Addr, link, func(a answer) {
+				defer s.recover()
 				if a.by(found.MAC) {
 					s.conflict(&found, a.who)
 				}

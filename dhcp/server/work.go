@@ -237,6 +237,7 @@ func (s *Server) answer(j *job, d *dhcp.Decision, err error) {
 func (s *Server) probe(ctx context.Context, j *job, d *dhcp.Decision) {
 	addr := d.Probe
 	done := func(a answer) {
+		defer s.recover()
 		if ctx.Err() == nil { // else it was cut short: nothing was learned
 			s.probed(j, d, a)
 		}

@@ -196,6 +196,38 @@ func TestPanicCostsOnePacket(t *testing.T) {
 	}
 }
 
+// TestPanicAfterAProbeCostsOneAnswer: who hears of a conflict, of a declined address or of another server, and falls over it, doesn't
+// take the daemon along.
+func TestPanicAfterAProbeCostsOneAnswer(t *testing.T) {
+	b := newBench(t, nil)
+	o := &b.Server.cfg.Observer
+	o.Decided = func(ev *dhcp.Event, _ time.Duration) {
+		if ev.Verdict == dhcp.VerdictConflict {
+			panic("observer fell over")
+		}
+	}
+	o.Foreign = func(Offer) { panic("observer fell over") }
+	addr, client := netip.MustParseAddr("10.20.0.9"), dhcp.MAC{0, 0x15, 0x65, 0, 0, 1}
+	j := &job{use: b.use.Load(), req: &dhcp.Request{MAC: client}, link: &dhcp.Link{}, in: voice0, at: time.Now()}
+	ev := func(v dhcp.Verdict) *dhcp.Event {
+		return &dhcp.Event{Verdict: v, MAC: client, Addr: addr, Server: addr}
+	}
+	for what, ask := range map[string]func(){
+		"a probe":      func() { b.probe(t.Context(), j, &dhcp.Decision{Probe: addr, Event: *ev(dhcp.VerdictProbing)}) },
+		"a decline":    func() { b.inquire(t.Context(), j, ev(dhcp.VerdictDeclined)) },
+		"other server": func() { b.inquire(t.Context(), j, ev(dhcp.VerdictOtherServer)) },
+	} {
+		b.probes.flying[addr] = []func(answer){}
+		ask()
+		for _, done := range b.probes.flying[addr] {
+			done(answer{who: dhcp.MAC{2}, inUse: true})
+		}
+		if len(b.dropped) != 1 || <-b.dropped != DropPanic {
+			t.Errorf("%s: not told as a panic", what)
+		}
+	}
+}
+
 // TestDiskFaultIsSilence: never a NAK because our disk is full.
 func TestDiskFaultIsSilence(t *testing.T) {
 	b := newBench(t, nil)
