@@ -189,6 +189,11 @@ func TestTenMinutes(t *testing.T) {
 	if status != 0 || !strings.Contains(errs, "zephyr/testdata/z100.txtar written") || !strings.Contains(out, "extending digium: no faults") {
 		t.Errorf("status %d\n%s%s", status, out, errs)
 	}
+	// A key type more and a setting more are a line each, as the page says.
+	dir = unpack(t, "-- digium-own/vendor.yaml --\n"+blocks[0]+"settings: {dnd: own_dnd}\nkey_types: {park: 10}\n")
+	if status, out, errs := command(t, "vendor", "check", dir); status != 0 || !strings.Contains(string(page), "`settings: {dnd: own_dnd}`") || !strings.Contains(string(page), "`key_types: {park: 10}`") {
+		t.Errorf("status %d\n%s%s", status, out, errs)
+	}
 	story, err := os.ReadFile("testdata/script/vendor_packs.txtar")
 	if err != nil {
 		t.Fatal(err)

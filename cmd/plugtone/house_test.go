@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -116,6 +117,31 @@ func TestForbiddenCalls(t *testing.T) {
 				if n.Name.Name == "init" && n.Recv == nil {
 					t.Errorf("%s: func init: what is needed is passed in", path)
 				}
+			}
+			return true
+		})
+	})
+}
+
+// What makes a vendor is data: below cmd no text in the code names one. A sentence for people may, with a capital letter.
+func TestNoVendorInTheCode(t *testing.T) {
+	dirs, err := filepath.Glob(filepath.Join(root, "provision/vendors/*/vendor.yaml"))
+	if err != nil || len(dirs) < 25 {
+		t.Fatalf("%d packs, %v", len(dirs), err)
+	}
+	var ids []string
+	for _, d := range dirs {
+		ids = append(ids, regexp.QuoteMeta(filepath.Base(filepath.Dir(d))))
+	}
+	named := regexp.MustCompile(`\b(` + strings.Join(ids, "|") + `|cisco|poly|aastra|ale)\b`)
+	eachSource(t, func(path string, f *ast.File) {
+		// The generator of oui.csv reads the names of companies, and is no part of the program.
+		if strings.HasPrefix(path, "cmd/") || strings.HasPrefix(path, "provision/vendors/ouigen/") {
+			return
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING && named.MatchString(lit.Value) {
+				t.Errorf("%s: %s", path, lit.Value)
 			}
 			return true
 		})
