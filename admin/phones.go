@@ -139,6 +139,12 @@ func (s *Server) explain(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, problem(err)
 	}
+	for i := range x.Files {
+		x.Files[i].Digest = s.digest(ctx, x.Files[i].Digest)
+	}
+	if x.Answer != nil {
+		x.Answer.Digest = s.digest(ctx, x.Answer.Digest)
+	}
 	out := client.Explanation{Explanation: x}
 	if !x.MAC.IsZero() {
 		leases, err := s.shown(s.cfg.Leases.LeasesOf(x.MAC))

@@ -50,8 +50,14 @@ func TestFilesOfADevice(t *testing.T) {
 	// Who may not see secrets sees a digest that tells whether files are the same, not one to try passwords with.
 	for _, role := range []string{"viewer", "operator"} {
 		file, again := a.as(role, "GET "+path, ""), a.as(role, "GET /api/v1/devices/"+phone+"/files", "")
-		if d := file.header.Get("Plugtone-Digest"); len(d) != 64 || d == digest || again.get(t, itemPath(i, "digest")) != d || strings.Contains(again.body, digest) {
+		d := file.header.Get("Plugtone-Digest")
+		if len(d) != 64 || d == digest || again.get(t, itemPath(i, "digest")) != d || strings.Contains(again.body, digest) {
 			t.Errorf("%s: digest %s, real %s; %s", role, d, digest, again.body)
+		}
+		for _, question := range []string{`{"mac":"001565123456"}`, `{"path":"001565123456.cfg","ip":"10.20.1.7"}`} {
+			if r := a.as(role, "POST /api/v1/explain", question); r.status != 200 || strings.Contains(r.body, digest) || !strings.Contains(r.body, d) {
+				t.Errorf("explain %s for %s: %s", question, role, r.body)
+			}
 		}
 		if r := a.as(role, "GET /api/v1/devices/"+phone+"/diff", ""); strings.Contains(r.body, digest) {
 			t.Errorf("%s: %s", role, r.body)
