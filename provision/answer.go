@@ -29,6 +29,7 @@ type inquiry struct {
 	trust   []Proof          // that count where the requester is
 	sent    *httpauth.Answer // credentials that came along; nil without
 	stale   bool             // they answer a challenge of long ago
+	tried   bool             // they are such that a password was compared
 	retire  bool             // the phone has used its new password
 	verdict Verdict
 	device  *Device // of the proven phone; nil when it has no record
@@ -266,10 +267,16 @@ func (q *inquiry) unassigned() {
 // Whether it is asked to log in follows from where it is, how it asks, and the pack that the name and its OUI choose.
 func (q *inquiry) refuse() {
 	q.answer.Outcome, q.answer.Status, q.answer.Reason = Refused, http.StatusNotFound, q.verdict.Reason
-	if scheme := q.scheme(); scheme != httpauth.None && slices.Contains(q.trust, ProofCredentials) {
-		q.answer.Status = http.StatusUnauthorized
-		q.answer.Challenge = q.s.issuer.Challenge(scheme, q.now, q.r.From.Unmap(), q.stale)
+	q.challenge(q.scheme())
+}
+
+// challenge asks the requester to log in, where that is a proof.
+func (q *inquiry) challenge(scheme string) {
+	if scheme == httpauth.None || !slices.Contains(q.trust, ProofCredentials) {
+		return
 	}
+	q.answer.Status = http.StatusUnauthorized
+	q.answer.Challenge = q.s.issuer.Challenge(scheme, q.now, q.r.From.Unmap(), q.stale)
 }
 
 func (q *inquiry) notFound(format string, args ...any) {

@@ -179,6 +179,11 @@ func (q *inquiry) logIn(f Fleet, e *Evidence) error {
 		e.Flaw = "the credentials answer a challenge of too long ago"
 	case !q.samePath():
 		e.Flaw = "the credentials were made for another file"
+	default:
+		q.tried = true
+	}
+	switch {
+	case !q.tried:
 	case !known || q.sent.User != c.User || !now && !(before && c.Previous != "" && !q.s.hasUsed(d)):
 		e.Flaw = "user or password are wrong"
 	default:

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 
 	"plugtone/dhcp"
@@ -71,6 +72,9 @@ func (s *Service) Explain(ctx context.Context, question Question) (Explanation, 
 	q := s.inquire(ctx, Request{Transport: HTTP, Name: question.Path, From: question.From, UserAgent: question.UserAgent})
 	q.close()
 	a := q.answer
+	if until := s.guesses.limited(sourceKey{question.From.Unmap(), true}, q.now); !q.verdict.Proven && !until.IsZero() {
+		a.Reason += fmt.Sprintf("; over tftp it is limited until %s: it asked for the files of too many phones", until.UTC().Format(time.RFC3339))
+	}
 	_, place := s.c.Site().TrustAt(question.From)
 	// The answer itself never reads the record of a phone that did not prove itself; the operator may know.
 	d, err := s.recordOf(a.MAC)

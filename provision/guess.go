@@ -14,9 +14,10 @@ const (
 	guessesFree   = 16               // different phones asked for in vain
 	guessesWindow = 10 * time.Minute // within this time
 	guessesGrace  = 2 * time.Minute  // to answer a challenge
+	guessesOpen   = 512              // challenges that may wait for their answers; no site has so many phones between two messages
 	guessesPause  = 10 * time.Minute // how long a limit holds
 	guessesDelay  = 2 * time.Second  // each refusal takes this long on our own subnets
-	guessesKept   = 8192             // sources remembered, half a KiB each
+	guessesKept   = 8192             // sources remembered of either sort, half a KiB each
 )
 
 // sourceKey is who asks. The source of a datagram can be forged, that of a connection can't: what comes over TFTP never
@@ -59,14 +60,28 @@ type source struct {
 }
 
 // guesses counts what requesters without proof ask for, in bounded memory: sources that were quiet longest are forgotten.
+// Forged ones push out none that are connected: each sort has its own room.
 type guesses struct {
-	seed    maphash.Seed
-	mu      sync.Mutex
-	sources *lru[sourceKey, *source]
+	seed                 maphash.Seed
+	mu                   sync.Mutex
+	connected, datagrams *lru[netip.Addr, *source]
 }
 
 func newGuesses() *guesses {
-	return &guesses{seed: maphash.MakeSeed(), sources: newLRU[sourceKey, *source](guessesKept)}
+	return &guesses{seed: maphash.MakeSeed(), connected: newLRU[netip.Addr, *source](guessesKept), datagrams: newLRU[netip.Addr, *source](guessesKept)}
+}
+
+// of finds what is remembered of a requester, nil when nothing is. The caller holds mu.
+func (g *guesses) of(k sourceKey) *source {
+	s, _ := g.room(k).get(k.addr)
+	return s
+}
+
+func (g *guesses) room(k sourceKey) *lru[netip.Addr, *source] {
+	if k.datagram {
+		return g.datagrams
+	}
+	return g.connected
 }
 
 func (g *guesses) hash(what string) uint64 { return maphash.String(g.seed, what) }
@@ -75,8 +90,8 @@ func (g *guesses) hash(what string) uint64 { return maphash.String(g.seed, what)
 func (g *guesses) limited(k sourceKey, now time.Time) time.Time {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	s, ok := g.sources.get(k)
-	if !ok || !s.until.After(now) {
+	s := g.of(k)
+	if s == nil || !s.until.After(now) {
 		return time.Time{}
 	}
 	return s.until
@@ -88,10 +103,10 @@ func (g *guesses) failed(k sourceKey, what string, challenged bool, now time.Tim
 	h := g.hash(what)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	s, ok := g.sources.get(k)
-	if !ok {
+	s := g.of(k)
+	if s == nil {
 		s = &source{began: now, turned: now}
-		g.sources.put(k, s, 1)
+		g.room(k).put(k.addr, s, 1)
 	}
 	s.age(now)
 	if challenged {
@@ -99,7 +114,8 @@ func (g *guesses) failed(k sourceKey, what string, challenged bool, now time.Tim
 	} else {
 		s.failed.add(h)
 	}
-	if s.until.After(now) || s.failed.count() <= guessesFree+s.proved.count() {
+	proved := s.proved.count()
+	if s.until.After(now) || s.failed.count() <= guessesFree+proved && s.asked.count()+s.before.count() <= guessesOpen+proved {
 		return false
 	}
 	s.until = now.Add(guessesPause)
@@ -110,8 +126,8 @@ func (g *guesses) failed(k sourceKey, what string, challenged bool, now time.Tim
 func (g *guesses) proved(k sourceKey, whats []MAC, now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	s, ok := g.sources.get(k)
-	if !ok {
+	s := g.of(k)
+	if s == nil {
 		return
 	}
 	s.age(now)

@@ -3,11 +3,13 @@ package provision
 import (
 	"cmp"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
 
 	"plugtone/dhcp"
+	"plugtone/provision/httpauth"
 	"plugtone/provision/pack"
 )
 
@@ -37,24 +39,40 @@ func (q *inquiry) limit() {
 		return
 	}
 	when := until.UTC().Format(time.RFC3339)
-	switch {
-	case q.site.isOurs(q.source().addr):
+	if q.site.isOurs(q.source().addr) {
 		if q.answer.Outcome == Refused {
 			q.answer.Delay, q.answer.Silent = guessesDelay, q.r.Transport == TFTP
 			q.answer.Reason += "; slowed until " + when + ": it asked for the files of too many phones"
 		}
-	case q.answer.Challenge != "" && q.sent == nil:
-		q.answer.Reason += "; unless it logs in it is shut out until " + when + ": it asked for the files of too many phones"
-	default:
-		q.close()
-		a := &q.answer
-		if a.Outcome == Served {
-			a.Status = 404
-		}
-		a.Outcome, a.Silent = Refused, true
-		a.Body, a.Size, a.ETag, a.Digest, a.MediaType = nil, 0, "", "", ""
-		a.Reason = fmt.Sprintf("%s is shut out until %s: it asked for the files of too many phones", q.source().addr, when)
+		return
 	}
+	if q.answer.Outcome != Refused {
+		q.shutOut()
+	}
+	if q.firstStep() {
+		q.answer.Reason += "; unless it logs in it is shut out until " + when + ": it asked for the files of too many phones"
+		return
+	}
+	q.answer.Silent = true
+	q.answer.Reason = fmt.Sprintf("%s is shut out until %s: it asked for the files of too many phones", q.source().addr, when)
+}
+
+// firstStep tells whether the requester is asked to log in and has not tried a password yet: what it may have answered to an
+// older challenge, or for another file, was not looked at.
+func (q *inquiry) firstStep() bool { return q.answer.Challenge != "" && !q.tried }
+
+// shutOut takes back what anybody else may have. A phone behind the same address that can log in is asked to, also for a file
+// that needs no proof: else it could not show that it isn't who guesses.
+func (q *inquiry) shutOut() {
+	q.close()
+	a := &q.answer
+	a.Outcome, a.Status = Refused, http.StatusNotFound
+	a.Body, a.Size, a.ETag, a.Digest, a.MediaType = nil, 0, "", "", ""
+	scheme := q.scheme()
+	if len(q.matches) == 0 && (q.r.Transport == HTTP || q.r.Transport == HTTPS) {
+		scheme = httpauth.Digest // nothing tells whose file it is: most know that
+	}
+	q.challenge(scheme)
 }
 
 // settle remembers what an answered request tells of its sender, and raises the alarms. Only real requests come here.
@@ -74,28 +92,47 @@ func (s *Service) settle(q *inquiry) {
 		}
 		return
 	}
-	if !q.guarded() {
-		return
-	}
-	what := q.named().Hex()
-	if q.named().IsZero() {
-		if q.sent == nil {
-			return
-		}
-		what = q.sent.User
-	}
 	// A challenge without an answer isn't counted at once: the answer may be on its way. It would not help a contradiction.
-	challenged := q.answer.Challenge != "" && q.sent == nil && !q.verdict.Contradiction
-	if began := s.guesses.failed(q.source(), what, challenged, q.now); began {
-		a := Alarm{Time: q.now, Kind: AlarmShutOut, Addr: q.source().addr}
-		how := "is shut out"
-		if q.site.isOurs(a.Addr) {
-			a.Kind, how = AlarmSlowed, "is answered slowly"
+	challenged := q.firstStep() && !q.verdict.Contradiction
+	for _, what := range q.guessed() {
+		if began := s.guesses.failed(q.source(), what, challenged, q.now); began {
+			s.alarm(q.guessing())
 		}
-		a.Reason = fmt.Sprintf("%s asked over %s for the files of more than %d phones without a proof: it %s for %s",
-			a.Addr, q.r.Transport, guessesFree, how, guessesPause)
-		s.alarm(a)
 	}
+}
+
+// guessed lists the phones that a requester without proof has asked for: by the name of a file that only the phone may have, and
+// as whom it tried to log in, whatever the file.
+func (q *inquiry) guessed() []string {
+	var out []string
+	if named := q.named(); q.guarded() && !named.IsZero() {
+		out = append(out, named.Hex())
+	}
+	if q.tried || q.guarded() && q.sent != nil && len(out) == 0 {
+		user := q.sent.User
+		if mac, err := dhcp.ParseMAC(user); err == nil {
+			user = mac.Hex()
+		}
+		if !slices.Contains(out, user) {
+			out = append(out, user)
+		}
+	}
+	return out
+}
+
+// guessing is the alarm about a requester that is limited from now on.
+func (q *inquiry) guessing() Alarm {
+	a := Alarm{Time: q.now, Kind: AlarmShutOut, Addr: q.source().addr}
+	how := "is shut out"
+	if q.site.isOurs(a.Addr) {
+		a.Kind, how = AlarmSlowed, "is answered slowly"
+	}
+	if q.lease != nil {
+		a.MAC = q.lease.MAC
+	}
+	a.Reason = fmt.Sprintf("%s asked over %s for the files of more than %d phones without a proof: it %s for %s",
+		a.Addr, q.r.Transport, guessesFree, how, guessesPause)
+	return a
 }
 
 // portOf is the switch port that a relay or switch put into option 82, in words; "" when none did.

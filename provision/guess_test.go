@@ -1,0 +1,375 @@
+package provision_test
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"plugtone/provision"
+)
+
+func guess(i int) string { return fmt.Sprintf("001565%06x.cfg", 0x400000+i) }
+
+func basic(user, password string) string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
+}
+
+// guesses asks for the files of n phones as r does.
+func (h *house) guesses(r provision.Request, n int) {
+	h.t.Helper()
+	for i := range n {
+		r.Name = guess(i)
+		h.ask(r)
+	}
+}
+
+// fleet makes n phones that all have the same password.
+func (h *house) fleet(n int, password provision.Secret) []provision.MAC {
+	h.t.Helper()
+	macs := make([]provision.MAC, n)
+	edit(h.t, h.records, func(e provision.Edit) error {
+		for i := range macs {
+			macs[i] = provision.MAC{0x00, 0x15, 0x65, 0x50, byte(i >> 8), byte(i)}
+			if err := e.PutDevice(&provision.Device{MAC: macs[i], Vendor: "acme", Model: "A4", Enabled: true,
+				Credentials: &provision.Credentials{User: macs[i].Hex(), Password: password}}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return macs
+}
+
+func TestGuessingIsShutOutElsewhere(t *testing.T) {
+	for _, known := range []bool{false, true} {
+		h := newHouse(t)
+		macs := h.fleet(40, "the-same-for-all")
+		r := request("")
+		for i := range 40 {
+			r.Name, r.Authorization = guess(i), basic("x", "y")
+			if known {
+				r.Name = macs[i].Hex() + ".cfg"
+			}
+			if a := h.ask(r); a.Silent != (i > 20) && (i < 14 || i > 20) {
+				t.Fatalf("known %t, request %d: %s", known, i, a.Reason)
+			}
+		}
+		if got := h.kinds(); !slices.Equal(got, []provision.AlarmKind{provision.AlarmShutOut}) {
+			t.Errorf("alarms %v", got)
+		}
+		// From there nothing at all is had any more without a proof, whatever it is.
+		for _, name := range []string{"common004.cfg", guess(1), "x/y.png", "001565123456-local.cfg", "001565123456.boot"} {
+			r.Name = name
+			if a := h.ask(r); !a.Silent || a.Body != nil || a.Status == 0 {
+				t.Errorf("%s: %+v", name, a)
+			}
+			over := r
+			over.Transport, over.Authorization = provision.HTTP, ""
+			if a := h.ask(over); a.Outcome == provision.Served || a.Status != 401 || a.Body != nil {
+				t.Errorf("%s without a password: %+v", name, a)
+			}
+		}
+		h.served(h.get("common004.cfg", "192.0.2.2"))
+		h.now = noon.Add(11 * time.Minute)
+		r.Name, r.Authorization = "common004.cfg", ""
+		h.served(h.ask(r))
+	}
+}
+
+// Where nobody logs in, a proof comes along with the request or not at all.
+func TestGuessingIsShutOutWhereNobodyLogsIn(t *testing.T) {
+	h := newHouse(t)
+	h.site.Networks = []provision.Network{{From: netip.MustParsePrefix("192.0.2.0/24"), Trust: []provision.Proof{provision.ProofCertificate}}}
+	h.guesses(request(""), 20)
+	for _, name := range []string{"common004.cfg", guess(1)} {
+		if a := h.ask(request(name)); !a.Silent || a.Challenge != "" || a.Body != nil {
+			t.Errorf("%s: %+v", name, a)
+		}
+	}
+}
+
+func TestGuessingIsSlowedOnOwnSubnets(t *testing.T) {
+	h := newHouse(t)
+	h.leases.Lease("10.20.1.9", mac("001565000009"), voice, noon)
+	for _, over := range []provision.Transport{provision.HTTP, provision.TFTP} {
+		for i := range 40 {
+			r := provision.Request{Transport: over, Method: "GET", Name: guess(i), From: netip.MustParseAddr("10.20.1.9")}
+			limited := i > 20
+			if a := h.ask(r); (i < 14 || limited) && ((a.Delay > 0) != limited || a.Silent != (limited && over == provision.TFTP)) {
+				t.Errorf("%s, request %d: delay %v, silent %t", over, i, a.Delay, a.Silent)
+			}
+		}
+	}
+	if a := h.get("common004.cfg", "10.20.1.9"); a.Outcome != provision.Served || a.Delay != 0 {
+		t.Errorf("a common file: %s %v", a.Outcome, a.Delay)
+	}
+	if a := h.get("001565000009.cfg", "10.20.1.9"); a.Delay != 0 || a.Outcome == provision.Refused {
+		t.Errorf("its own: %s %v", a.Outcome, a.Delay)
+	}
+	if !slices.Contains(h.kinds(), provision.AlarmSlowed) || slices.Contains(h.kinds(), provision.AlarmShutOut) {
+		t.Errorf("alarms %v", h.kinds())
+	}
+}
+
+// The operator sees it: in the alarm, which goes to log and metrics, in what the timelines of the phones asked for get, and when
+// explain is asked about the address.
+func TestGuessingIsSeen(t *testing.T) {
+	h := newHouse(t)
+	h.leases.Lease("10.20.1.9", mac("001565000009"), voice, noon)
+	for _, place := range []struct {
+		from string
+		over provision.Transport
+		kind provision.AlarmKind
+		mac  provision.MAC
+		says string
+	}{
+		{"10.20.1.9", provision.HTTP, provision.AlarmSlowed, mac("001565000009"), "slowed until 2026-11-22T12:10:00Z"},
+		{away, provision.HTTP, provision.AlarmShutOut, provision.MAC{}, "unless it logs in it is shut out until 2026-11-22T12:10:00Z"},
+		{"192.0.2.2", provision.TFTP, provision.AlarmShutOut, provision.MAC{}, "is shut out until 2026-11-22T12:10:00Z"},
+	} {
+		h.told = nil
+		r := provision.Request{Transport: place.over, Method: "GET", From: netip.MustParseAddr(place.from)}
+		if place.over == provision.HTTP {
+			r.Authorization = basic("x", "y")
+			r.Transport = provision.HTTPS
+		}
+		h.guesses(r, 20)
+		if i := slices.IndexFunc(h.told, func(a provision.Alarm) bool { return a.Kind == place.kind }); i < 0 || h.told[i].MAC != place.mac || h.told[i].Addr != r.From ||
+			!strings.Contains(h.told[i].Reason, "the files of more than 16 phones without a proof") {
+			t.Errorf("%s: alarms %+v", place.from, h.told)
+		}
+		r.Name, r.Authorization = guess(3), ""
+		if a := h.ask(r); a.MAC.IsZero() || !strings.Contains(a.Reason, place.says) {
+			t.Errorf("%s: the timeline of %s gets %q", place.from, a.MAC, a.Reason)
+		}
+		want := place.says
+		if place.over == provision.TFTP {
+			want = "over tftp it is limited until 2026-11-22T12:10:00Z"
+		}
+		told := len(h.told)
+		x, err := h.Explain(context.Background(), provision.Question{Path: guess(1), From: r.From})
+		if err != nil || !strings.Contains(x.Answer.Reason, want) || len(h.told) != told {
+			t.Errorf("%s: explain: %+v, %v", place.from, x.Answer, err)
+		}
+	}
+}
+
+// Whatever an address has done, a phone there that proves itself is served, at once, and may have all that it might before.
+func TestProofComesBeforeLimits(t *testing.T) {
+	prefix := netip.MustParsePrefix("192.0.2.0/24")
+	for _, proof := range []provision.Proof{provision.ProofLease, provision.ProofCredentials, provision.ProofCertificate, provision.ProofNeighbor, provision.ProofAddress, provision.ProofEnroll} {
+		h := newHouse(t)
+		c := h.withCredentials()
+		h.site.Networks = []provision.Network{{From: prefix, Trust: []provision.Proof{proof}}}
+		r := request("001565123456.cfg")
+		switch proof {
+		case provision.ProofLease:
+			r.From = netip.MustParseAddr("10.20.1.7")
+		case provision.ProofCertificate:
+			r.Certificate = &provision.Certificate{Vendor: "acme", MAC: front}
+		case provision.ProofNeighbor:
+			h.beside = map[netip.Addr]provision.MAC{r.From: front}
+		case provision.ProofAddress:
+			edit(t, h.records, func(e provision.Edit) error {
+				d, err := e.Device(front)
+				if err == nil {
+					d.ReservedIP = r.From
+					err = e.PutDevice(d)
+				}
+				return err
+			})
+		case provision.ProofEnroll:
+			if _, err := h.Enroll(front, netip.Prefix{}, time.Hour); err != nil {
+				t.Fatal(err)
+			}
+		}
+		guesser := r
+		guesser.Certificate, guesser.Authorization = nil, basic("x", "y")
+		h.guesses(guesser, 40)
+		if !slices.Contains(h.kinds(), provision.AlarmShutOut) && !slices.Contains(h.kinds(), provision.AlarmSlowed) {
+			t.Fatalf("%s: nobody is limited: %v", proof, h.kinds())
+		}
+		for _, name := range []string{"common004.cfg", "001565123456.cfg", "001565123456-book.xml"} {
+			r.Name = name
+			if proof == provision.ProofCredentials {
+				r.Authorization = ""
+				first := h.ask(r)
+				if first.Status != 401 || first.Silent {
+					t.Fatalf("%s: no challenge: %+v", name, first)
+				}
+				r.Authorization = logIn(first, c.User, c.Password.Reveal(), "/"+name)
+			}
+			if proof == provision.ProofEnroll && name == "common004.cfg" {
+				continue // it names no phone, so nobody can tell that one of the window asks
+			}
+			if a := h.ask(r); a.Outcome != provision.Served || a.Proof != proof || a.Delay != 0 || a.Silent {
+				t.Errorf("%s by %s: %s, %s, delay %v", name, proof, a.Outcome, a.Reason, a.Delay)
+			}
+		}
+	}
+}
+
+func TestFilesAskedForInVainNeverCount(t *testing.T) {
+	h := newHouse(t)
+	for _, over := range []provision.Transport{provision.TFTP, provision.HTTP, provision.HTTPS} {
+		for i := range 60 {
+			r := request("")
+			r.Transport = over
+			for _, name := range []string{strings.ReplaceAll(guess(i), ".cfg", ".boot"), strings.ReplaceAll(guess(i), ".cfg", "-local.cfg"),
+				"001565123456.cfg" /* one phone, again and again */, fmt.Sprintf("nothing%d.txt", i)} {
+				r.Name = name
+				h.ask(r)
+			}
+		}
+		h.now = h.now.Add(5 * time.Minute)
+		r := request("common004.cfg")
+		r.Transport = over
+		if a := h.ask(r); a.Outcome != provision.Served || len(h.told) != 0 {
+			t.Errorf("limited over %s for what doesn't count: %s, %v", over, a.Reason, h.told)
+		}
+	}
+}
+
+// The source of a datagram can be forged, so it says nothing about who connects; nor do ever so many sources let one be
+// forgotten that did connect.
+func TestForgedDatagramsNeverShutOutHTTP(t *testing.T) {
+	h := newHouse(t)
+	r := request("")
+	r.Transport = provision.TFTP
+	h.guesses(r, 60)
+	r.Name = "common004.cfg"
+	if a := h.ask(r); !a.Silent {
+		t.Error("TFTP is not limited")
+	}
+	h.served(h.get("common004.cfg", away))
+
+	guesser := request("")
+	guesser.From, guesser.Authorization = netip.MustParseAddr("192.0.2.66"), basic("x", "y")
+	h.guesses(guesser, 20)
+	for i := range 10000 {
+		r.Name, r.From = guess(i), netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)})
+		h.ask(r)
+	}
+	guesser.Name = guess(1)
+	if a := h.ask(guesser); !a.Silent {
+		t.Error("a flood of forged datagrams lets a guesser in again")
+	}
+}
+
+// A whole site behind one address reboots: each phone is challenged, then proves itself. A few never can. Some answer the
+// challenge of the last time first, and some send a password in clear before they are asked.
+func TestSiteBehindOneAddress(t *testing.T) {
+	h := newHouse(t)
+	const phones, password = 400, "the-same-for-all"
+	macs := h.fleet(phones, password)
+	answers := make([]provision.Answer, phones)
+	for round := range 3 {
+		for i, m := range macs {
+			h.served(h.ask(request("common004.cfg")))
+			r := request(m.Hex() + ".cfg")
+			r.Transport = provision.HTTP
+			switch {
+			case i%3 == 1 && round > 0:
+				r.Authorization = logIn(answers[i], m.Hex(), password, "/"+r.Name)
+			case i%3 == 2:
+				r.Authorization = basic(m.Hex(), password)
+			}
+			answers[i] = h.ask(r)
+		}
+		for i, m := range macs {
+			h.now = h.now.Add(100 * time.Millisecond)
+			r := request(m.Hex() + ".cfg")
+			secret := password
+			if i%20 == 7 {
+				secret = "forgotten"
+			}
+			r.Authorization = logIn(answers[i], m.Hex(), secret, "/"+r.Name)
+			if a := h.ask(r); (a.Outcome == provision.Served) != (i%20 != 7) {
+				t.Fatalf("round %d, phone %d: %s, %s", round, i, a.Outcome, a.Reason)
+			}
+		}
+		h.now = h.now.Add(5 * time.Minute)
+	}
+	h.served(h.ask(request("common004.cfg")))
+	if len(h.told) != 0 {
+		t.Errorf("alarms %v", h.told)
+	}
+}
+
+// Somebody guesses from the address of a whole site. Its phones go on, also those that first answer an old challenge, send a
+// password in clear, or begin with a file that needs no proof.
+func TestGuesserBehindTheAddressOfASite(t *testing.T) {
+	h := newHouse(t)
+	const password = "the-same-for-all"
+	macs := h.fleet(30, password)
+	old := h.ask(request(macs[0].Hex() + ".cfg"))
+	h.now = noon.Add(6 * time.Minute)
+	guesser := request("")
+	guesser.Authorization = basic("x", "y")
+	h.guesses(guesser, 40)
+	if !slices.Contains(h.kinds(), provision.AlarmShutOut) {
+		t.Fatalf("alarms %v", h.kinds())
+	}
+	for i, m := range macs {
+		for _, name := range []string{"common004.cfg", m.Hex() + ".cfg"} {
+			r := request(name)
+			r.Transport = provision.HTTP
+			switch i % 3 {
+			case 0:
+				r.Authorization = logIn(old, m.Hex(), password, "/"+name)
+			case 1:
+				r.Authorization = basic(m.Hex(), password)
+			}
+			first := h.ask(r)
+			if first.Status != 401 || first.Silent {
+				t.Fatalf("phone %d is not challenged for %s: %s", i, name, first.Reason)
+			}
+			r.Authorization = logIn(first, m.Hex(), password, "/"+name)
+			h.served(h.ask(r))
+		}
+	}
+}
+
+// Whoever only collects challenges, for more phones than any site has, is seen at once and not only when the phones had time to
+// answer.
+func TestBurstOfChallenges(t *testing.T) {
+	h := newHouse(t)
+	h.guesses(request(""), 1200)
+	if got := h.kinds(); !slices.Equal(got, []provision.AlarmKind{provision.AlarmShutOut}) {
+		t.Errorf("alarms %v", got)
+	}
+}
+
+// Passwords that are tried on a file that anybody may have are tries all the same.
+func TestPasswordsTriedOnCommonFiles(t *testing.T) {
+	for _, name := range []string{"common004.cfg", "001565123456.boot", "001565123456.cfg", "none.png"} {
+		h := newHouse(t)
+		macs := h.fleet(40, "the-same-for-all")
+		r := request(name)
+		for _, m := range macs {
+			r.Authorization = basic(m.Hex(), "wrong")
+			h.ask(r)
+		}
+		if got := h.kinds(); !slices.Contains(got, provision.AlarmShutOut) {
+			t.Errorf("%s: alarms %v", name, got)
+		}
+	}
+}
+
+// Whoever comes from ever new addresses fills no memory: the sources that were quiet longest are forgotten.
+func TestGuessersAreForgotten(t *testing.T) {
+	h := newHouse(t)
+	for i := range 20000 {
+		r := request(guess(i))
+		r.From = netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)})
+		h.ask(r)
+	}
+	if n := h.Sources(); n > 8192 {
+		t.Errorf("%d sources are remembered", n)
+	}
+}
