@@ -121,6 +121,16 @@ admin: {listen: ["unix:DIR/admin.sock"]}
 	if w := strings.Join(r.warnings(), "\n"); !strings.Contains(w, "2 new phones came faster") {
 		t.Errorf("the status doesn't say it: %s", w)
 	}
+	for i := range changes { // the clock is set: nobody is new by that
+		l := &changes[i].Lease
+		l.FirstSeen, l.Starts, changes[i].Moved = l.FirstSeen.Add(time.Minute), l.Starts.Add(time.Minute), true
+	}
+	if err := (leaseWriter{r.Daemon}).WriteLeases(changes); err != nil {
+		t.Fatal(err)
+	}
+	if f := r.service.Freeze(); f.Waiting != 2 {
+		t.Errorf("after a step of the clock: %+v", f)
+	}
 	// A phone has used its new password: the old one's time ends.
 	mac := dhcp.MAC{0, 0x15, 0x65, 0, 0, 9}
 	err := r.store.Edit("test", "add", func(e provision.Edit) error {

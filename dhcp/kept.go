@@ -100,7 +100,7 @@ func (k *kept) endsAfter(now time.Time, state uint8) bool {
 func (k *kept) shifted(d time.Duration) *kept {
 	c := *k
 	move := func(secs int64) int64 { return time.Unix(secs, 0).Add(d).Unix() }
-	c.starts, c.expires = move(k.starts), move(k.expires)
+	c.firstSeen, c.starts, c.expires = move(k.firstSeen), move(k.starts), move(k.expires)
 	return &c
 }
 

@@ -39,4 +39,5 @@ type Lease struct {
 type Change struct {
 	Lease  Lease
 	Delete bool // only Lease.Addr counts
+	Moved  bool // nothing happened: its times were moved along with a step of the clock
 }

@@ -449,6 +449,9 @@ func TestClockBehindAtStartC36(t *testing.T) {
 		if left := time.Until(l.Expires); !ok || left > 61*time.Minute || left < 59*time.Minute {
 			t.Errorf("%s left of an hour", left)
 		}
+		if age := time.Since(l.FirstSeen); age < 0 || age > time.Minute {
+			t.Errorf("first seen %s ago: it is new for as long as it was before", age)
+		}
 	})
 }
 

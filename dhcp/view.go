@@ -230,16 +230,14 @@ func (v *View) apply(c Change) {
 	e := b.get(l.Addr)
 	b.unindex(e)
 	e.pending++
-	was := e.lease
 	if e.lease = nil; !c.Delete {
 		e.lease = b.own(new(keep(l)))
 	}
-	if l.State == LeaseDeclined {
+	if l.State == LeaseDeclined && !c.Moved {
 		delete(v.probes, u32(l.Addr)) // what they said before is refuted
-	}
-	// After a step of the clock what is there is written once more.
-	if again := was != nil && e.lease != nil && *was == *e.lease; l.State == LeaseDeclined && !l.MAC.IsZero() && !again {
-		v.countDecline(l.MAC)
+		if !l.MAC.IsZero() {
+			v.countDecline(l.MAC)
+		}
 	}
 	if l.State == LeaseActive && e.offeredTo == l.MAC {
 		e.unoffer()
@@ -300,7 +298,7 @@ func (v *View) shift(d time.Duration, now time.Time, moved func(*kept)) []Change
 				if e.durable == was {
 					e.durable = e.lease
 				}
-				out = append(out, Change{Lease: e.lease.lease()})
+				out = append(out, Change{Lease: e.lease.lease(), Moved: true})
 			}
 			if e.durable != nil {
 				if e.durable != e.lease {
