@@ -273,13 +273,16 @@ func (r *resolved) effectiveKeys(vendor *pack.Vendor) []pack.Key {
 	SortKeys(keys)
 	var out []pack.Key
 	for _, k := range keys {
+		whose := "the device"
+		if name := from[slot{k.Area, k.Slot}]; name != "" {
+			whose = "profile " + name
+		}
 		if err := vendor.CheckKey(r.device.Model, packKey(k)); err != nil {
-			whose := "the device"
-			if name := from[slot{k.Area, k.Slot}]; name != "" {
-				whose = "profile " + name
-			}
 			r.leftOut = append(r.leftOut, fmt.Sprintf("key %s of %s: %s", k, whose, err))
 			continue
+		}
+		if k.Line > 0 && !slices.ContainsFunc(r.lines, func(l pack.Line) bool { return l.Position == k.Line }) {
+			r.leftOut = append(r.leftOut, fmt.Sprintf("key %s of %s: the phone has it, but no account on line %d to use it with", k, whose, k.Line))
 		}
 		out = append(out, packKey(k))
 	}

@@ -120,6 +120,22 @@ func TestSettingsWithoutAPlaceAreTold(t *testing.T) {
 	}
 }
 
+func TestKeyOfALineWithoutAccountIsTold(t *testing.T) {
+	h := newHouse(t)
+	edit(t, h.records, func(e provision.Edit) error {
+		d, err := e.Device(front)
+		if err == nil {
+			d.Keys = []provision.Key{{Area: "line", Slot: 2, Type: "blf", Value: "1002", Line: 1}, {Area: "line", Slot: 3, Type: "blf", Value: "1002", Line: 4}}
+			err = e.PutDevice(d)
+		}
+		return err
+	})
+	x, err := h.Explain(context.Background(), provision.Question{MAC: front})
+	if told := strings.Join(x.LeftOut, "\n"); err != nil || strings.Count(told, "no account on line") != 1 || !strings.Contains(told, "key 3=blf:1002,line=4 of the device: ") {
+		t.Errorf("left out %q, %v", told, err)
+	}
+}
+
 func TestLineWithoutRegistrarIsLeftOut(t *testing.T) {
 	h := newHouse(t)
 	edit(t, h.records, func(e provision.Edit) error { return provision.RemoveRegistrar(e, "main", true) })

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -175,7 +176,12 @@ func execute(ctx context.Context, root *cobra.Command, args []string, in io.Read
 	root.SetIn(in)
 	root.SetOut(out)
 	root.SetErr(errs)
-	ran, err := root.ExecuteContextC(ctx)
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd(args...)
+	ran, err := helpOfNothing(root, args)
+	if err == nil {
+		ran, err = root.ExecuteContextC(ctx)
+	}
 	if err == nil {
 		return statusDone
 	}
@@ -194,6 +200,18 @@ func execute(ctx context.Context, root *cobra.Command, args []string, in io.Read
 		fmt.Fprintln(errs, "hint: "+hint)
 	}
 	return statusFailed
+}
+
+// helpOfNothing refuses to show the help of a group of commands for one that isn't in it.
+func helpOfNothing(root *cobra.Command, args []string) (*cobra.Command, error) {
+	if !slices.Contains(args, "--help") && !slices.Contains(args, "-h") {
+		return root, nil
+	}
+	c, rest, err := root.Find(args)
+	if err != nil || !c.HasSubCommands() || c.Args == nil || len(rest) == 0 || strings.HasPrefix(rest[0], "-") {
+		return root, nil
+	}
+	return c, c.Args(c, rest[:1])
 }
 
 // hintFor tells what to do about an error that has a usual cause.

@@ -194,6 +194,9 @@ func (r *reader) checkFiles(c *Config) {
 	for i, d := range c.Provisioning.VendorDirs {
 		file(fmt.Sprintf("provisioning.vendor_dirs[%d]", i), d, true)
 	}
+	if info, err := os.Stat(c.DataDir); err == nil && !info.IsDir() {
+		r.faultPath("data_dir", c.DataDir, "is no folder")
+	}
 	file("https.cert_file", c.HTTPS.CertFile, false)
 	file("https.key_file", c.HTTPS.KeyFile, false)
 	file("admin.tls_cert_file", c.Admin.TLSCertFile, false)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -220,6 +221,21 @@ func TestForAddresses(t *testing.T) {
 	for _, own := range [][]netip.Prefix{nil, {p("10.0.0.1/8")}, {p("10.0.0.1/32")}} {
 		if _, err := forAddresses("voice0", own, nil); err == nil || !strings.Contains(err.Error(), "voice0") {
 			t.Errorf("%v: got error %v, want one that names voice0", own, err)
+		}
+	}
+}
+
+func TestFilesThatAreNone(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]string{
+		"# ä\n# caf\xe9\ndata_dir: /x\n": "x.yaml:2:6: not UTF-8 text",
+		"\ndata_dir: " + file + "\n":     "x.yaml:2:11: data_dir: ",
+	} {
+		if _, _, err := Parse("x.yaml", []byte(text)); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%q: got %v, want %s", text, err, want)
 		}
 	}
 }

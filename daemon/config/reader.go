@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
 
@@ -29,6 +30,12 @@ func (r *reader) parse(data []byte) *yaml.Node {
 		r.faults = append(r.faults, Fault{File: r.file, Allowed: fmt.Sprintf("%d bytes: at most %d", len(data), maxFile)})
 		return nil
 	}
+	if !utf8.Valid(data) {
+		before := validPart(data)
+		column := utf8.RuneCountInString(before[strings.LastIndexByte(before, '\n')+1:]) + 1
+		r.faults = append(r.faults, Fault{File: r.file, Line: strings.Count(before, "\n") + 1, Column: column, Allowed: "not UTF-8 text: save the file as UTF-8"})
+		return nil
+	}
 	var doc yaml.Node
 	var next yaml.Node
 	dec := yaml.NewDecoder(strings.NewReader(string(data)))
@@ -43,6 +50,18 @@ func (r *reader) parse(data []byte) *yaml.Node {
 		return nil
 	}
 	return deref(doc.Content[0])
+}
+
+// validPart is the text before the first byte that is not UTF-8.
+func validPart(data []byte) string {
+	for i := 0; i < len(data); {
+		c, n := utf8.DecodeRune(data[i:])
+		if c == utf8.RuneError && n == 1 {
+			return string(data[:i])
+		}
+		i += n
+	}
+	return string(data)
 }
 
 // syntax reports what the YAML parser refused. The parser stops at the first such place.

@@ -62,6 +62,9 @@ func (s *Set) FindModel(vendor, model string) (*Vendor, *Model, error) {
 		}
 		m, ok := v.Model(model)
 		if !ok {
+			if other, of, err := s.FindModel("", model); err == nil {
+				return nil, nil, &Unknown{"model", model, "is none of " + v.ID + ", but " + other.ID + "/" + of.Name + " is one"}
+			}
 			return nil, nil, &Unknown{"model", model, "is none of " + v.ID + near(model, v.modelNames())}
 		}
 		return v, m, nil
