@@ -108,6 +108,12 @@ func TestTwoSubnetsOnOneLinkC16(t *testing.T) {
 	}
 	g.want(VerdictAcked, request(2, Ask, func(r *Request) { r.Requested, r.ServerID = ip("10.40.0.7"), ip("10.40.0.2") }))
 	g.want(VerdictAcked, initRebootOf(3, ip("10.40.0.105")))
+	for sel, want := range map[string]string{"10.40.0.0": "10.40.0.0/24", "10.20.0.0": "10.20.0.0/24", "10.99.0.0": "10.20.0.0/24"} { // RFC 3011
+		d := g.want(VerdictOffered, discoverOf(4, func(r *Request) { r.SubnetSelection = ip(sel) }))
+		if d.Event.Subnet.String() != want || !d.Event.Subnet.Contains(d.Reply.YIAddr) {
+			t.Errorf("118 selects %s: offered %s in %s", sel, d.Reply.YIAddr, d.Event.Subnet)
+		}
+	}
 }
 
 // C16: of two addresses in one subnet, the one that was asked answers; phones are sent to the same one whoever asks which.
