@@ -221,17 +221,18 @@ func (e *Engine) planOf(a netip.Addr) *plan {
 	return nil
 }
 
-// attachedPlan chooses among the subnets of one link: where the client has a reservation, a lease, or asks for an address.
+// attachedPlan chooses among the subnets of one link: where the client has a reservation, a lease, asks for an address, or had
+// a lease before.
 func (e *Engine) attachedPlan(req *Request, here func(*plan) bool, v *View) *plan {
 	var first *plan
 	several := false
 	for i := range e.plans {
-		if here(&e.plans[i]) {
-			if first != nil {
-				several = true
+		if p := &e.plans[i]; here(p) {
+			several = first != nil
+			if several {
 				break
 			}
-			first = &e.plans[i]
+			first = p
 		}
 	}
 	if !several {
@@ -244,15 +245,25 @@ func (e *Engine) attachedPlan(req *Request, here func(*plan) bool, v *View) *pla
 			}
 		}
 	}
+	var before *plan
 	for i := range e.plans {
-		if p := &e.plans[i]; here(p) {
-			if l, ok := v.Of(p.Prefix, req.MAC); ok && l.State == LeaseActive {
-				return p
-			}
+		p := &e.plans[i]
+		if !here(p) {
+			continue
+		}
+		l, ok := v.Of(p.Prefix, req.MAC)
+		if ok && l.State == LeaseActive && l.Expires.After(v.now) {
+			return p
+		}
+		if ok && before == nil {
+			before = p
 		}
 	}
 	if p := e.planOf(req.Requested); here(p) {
 		return p
+	}
+	if before != nil {
+		return before
 	}
 	return first
 }

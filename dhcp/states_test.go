@@ -140,7 +140,8 @@ func TestDiscoverC10(t *testing.T) {
 func TestBogusRelayC18(t *testing.T) {
 	g := newRig(t, config(voice()), nil, nil)
 	for _, gi := range []string{"0.1.2.3", "127.0.0.1", "224.0.0.1", "255.255.255.255", "10.20.0.2", "192.0.2.2"} {
-		g.want(VerdictIgnored, discoverOf(1, func(r *Request) { r.GIAddr = ip(gi) }))
+		g.because(VerdictIgnored, "can't be a relay's", discoverOf(1, func(r *Request) { r.GIAddr = ip(gi) }))
+		g.because(VerdictIgnored, "can't be a client's", renewOf(1, ip(gi)))
 	}
 	g.want(VerdictOffered, discoverOf(1, func(r *Request) { r.GIAddr, r.Hops = ip("10.20.0.1"), 16 }))
 }

@@ -108,6 +108,26 @@ func TestTwoSubnetsOnOneLinkC16(t *testing.T) {
 	}
 	g.want(VerdictAcked, request(2, Ask, func(r *Request) { r.Requested, r.ServerID = ip("10.40.0.7"), ip("10.40.0.2") }))
 	g.want(VerdictAcked, initRebootOf(3, ip("10.40.0.105")))
+	// It stays where its lease is, and where it had one; where a packet came from says nothing.
+	if d := g.want(VerdictOffered, discoverOf(3)); d.Reply.YIAddr != ip("10.40.0.105") {
+		t.Errorf("offered %s", d.Reply.YIAddr)
+	}
+	g.want(VerdictAcked, initRebootOf(5, ip("10.20.0.107")))
+	g.now = g.now.Add(2 * time.Hour)
+	if d := g.want(VerdictOffered, discoverOf(3)); d.Reply.YIAddr != ip("10.40.0.105") {
+		t.Errorf("offered %s", d.Reply.YIAddr)
+	}
+	g.link.Source = netip.MustParseAddrPort("10.40.0.105:68")
+	if d := g.want(VerdictOffered, discoverOf(6)); d.Event.Subnet.String() != "10.20.0.0/24" {
+		t.Errorf("offered %s", d.Reply.YIAddr)
+	}
+	// A lease in force counts for more than one that has ended, whatever the order of the subnets.
+	g.want(VerdictAcked, initRebootOf(5, ip("10.40.0.107")))
+	g.now = g.now.Add(time.Minute)
+	g.want(VerdictAcked, initRebootOf(5, ip("10.40.0.107")))
+	if d := g.want(VerdictOffered, discoverOf(5)); d.Reply.YIAddr != ip("10.40.0.107") {
+		t.Errorf("offered %s", d.Reply.YIAddr)
+	}
 	for sel, want := range map[string]string{"10.40.0.0": "10.40.0.0/24", "10.20.0.0": "10.20.0.0/24", "10.99.0.0": "10.20.0.0/24"} { // RFC 3011
 		d := g.want(VerdictOffered, discoverOf(4, func(r *Request) { r.SubnetSelection = ip(sel) }))
 		if d.Event.Subnet.String() != want || !d.Event.Subnet.Contains(d.Reply.YIAddr) {
@@ -223,6 +243,9 @@ func TestBorrowedMACElsewhere(t *testing.T) {
 	g.want(VerdictOffered, relay(3))
 	routed("10.50.0.1", "voice0", "10.20.0.2")
 	g.want(VerdictOffered, relay(4))
+	home.Source, home.Dest, home.Reach, home.Elsewhere = netip.MustParseAddrPort("10.30.0.1:67"), ip("10.20.0.2"), ip("192.0.2.2"), true
+	g.link = home // its way back is another link than it came by
+	g.want(VerdictOffered, relay(5))
 	// What it gets where it is leaves those leases alone, also the short one that moves a phone.
 	guest("0.0.0.0", "255.255.255.255", "")
 	o := g.want(VerdictOffered, discoverOf(1, asPhone))
