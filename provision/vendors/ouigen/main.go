@@ -1,5 +1,5 @@
 // Command ouigen writes oui.csv, the MAC prefixes of those who make phones, from the IEEE's lists as Debian packages them
-// (ieee-data). It is run by go generate in the folder above.
+// (ieee-data); whose they are is said by makers.csv. It is run by go generate in the folder above.
 package main
 
 import (
@@ -13,40 +13,25 @@ import (
 	"strings"
 )
 
-// makers are the organisations that make little else than phones. Cisco, Panasonic and Alcatel-Lucent's carrier branches
-// are left out: most of what bears their prefixes is no phone, and a prefix alone must not make one of it.
-var makers = []struct{ vendor, organisation string }{
-	{"alcatel", `^ALE International$|^Alcatel-Lucent Enterprise( \(China\))?$|^Alcatel-Lucent IPD$`},
-	{"algo", `^Algo Communication Products`},
-	{"atcom", `^ATCOM Technology`},
-	{"audiocodes", `^Audiocodes`},
-	{"avaya", `^Avaya( Inc\.?| ECS Ltd)?$`},
-	{"digium", `^Digium`},
-	{"dinstar", `^Dinstar|^Shenzhen Dinstar`},
-	{"escene", `^Guangzhou Escene`},
-	{"fanvil", `^Fanvil`},
-	{"flyingvoice", `Flyingvoice|^Flying Voice`},
-	{"gigaset", `^Gigaset`},
-	{"grandstream", `^Grandstream`},
-	{"htek", `^Hanlong Technology|^Nanjing Hanlong`},
-	{"mitel", `^Mitel |^MITEL CORPORATION$|^Aastra`},
-	{"obihai", `^Obihai`},
-	{"polycom", `^Polycom`},
-	{"sangoma", `^Sangoma`},
-	{"snom", `^snom `},
-	{"vtech", `^VTech (Telecommunications|Communications)|^Vtech Innovation LP`},
-	{"yealink", `YEALINK`},
-	{"yeastar", `Yeastar`},
-}
-
 func main() {
-	if err := run("/usr/share/ieee-data", "oui.csv"); err != nil {
+	if err := run("/usr/share/ieee-data", "."); err != nil {
 		fmt.Fprintln(os.Stderr, "ouigen:", err)
 		os.Exit(1)
 	}
 }
 
-func run(from, to string) error {
+// maker is a row of makers.csv.
+type maker struct {
+	vendor       string
+	organisation *regexp.Regexp
+}
+
+// run reads makers.csv in dir, and the lists in from, and writes oui.csv in dir.
+func run(from, dir string) error {
+	makers, err := readMakers(filepath.Join(dir, "makers.csv"))
+	if err != nil {
+		return err
+	}
 	date := ""
 	found := make(map[string]string)
 	for _, name := range []string{"oui.csv", "mam.csv", "oui36.csv"} {
@@ -60,7 +45,7 @@ func run(from, to string) error {
 		if err != nil {
 			return err
 		}
-		if err := collect(data, found); err != nil {
+		if err := collect(data, makers, found); err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
 	}
@@ -72,22 +57,41 @@ func run(from, to string) error {
 	}
 	slices.Sort(lines)
 	out.WriteString(strings.Join(lines, ""))
-	return os.WriteFile(to, out.Bytes(), 0o644)
+	return os.WriteFile(filepath.Join(dir, "oui.csv"), out.Bytes(), 0o644)
+}
+
+func readMakers(path string) ([]maker, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	r := csv.NewReader(f)
+	r.Comment, r.FieldsPerRecord = '#', 2
+	rows, err := r.ReadAll()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	var out []maker
+	for _, row := range rows[min(1, len(rows)):] {
+		re, err := regexp.Compile("(?i)" + row[1])
+		if err != nil {
+			return nil, fmt.Errorf("%s: %s: %w", path, row[0], err)
+		}
+		out = append(out, maker{row[0], re})
+	}
+	return out, nil
 }
 
 // collect reads one of the lists: registry, assignment, organisation, address.
-func collect(data []byte, found map[string]string) error {
+func collect(data []byte, makers []maker, found map[string]string) error {
 	rows, err := csv.NewReader(bytes.NewReader(data)).ReadAll()
 	if err != nil {
 		return err
 	}
 	for _, m := range makers {
-		re, err := regexp.Compile("(?i)" + m.organisation)
-		if err != nil {
-			return err
-		}
-		for _, r := range rows[1:] {
-			if re.MatchString(strings.TrimSpace(r[2])) {
+		for _, r := range rows[min(1, len(rows)):] {
+			if len(r) > 2 && m.organisation.MatchString(strings.TrimSpace(r[2])) {
 				found[strings.ToLower(r[1])] = m.vendor
 			}
 		}
