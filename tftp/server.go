@@ -158,11 +158,7 @@ func (s *Server) drain(giveUp func()) error {
 	}
 	err := s.closeLoops()
 	close(s.quit)
-	for len(s.queue) > 0 {
-		t := <-s.queue
-		t.letGo()
-		s.finish(t, ErrStopped)
-	}
+	s.empty()
 	// What is left is in the hands of workers that wait for an answer: whatever it will be, the transfer is over.
 	s.mu.Lock()
 	rest := slices.Collect(maps.Keys(s.active))
@@ -172,6 +168,21 @@ func (s *Server) drain(giveUp func()) error {
 	}
 	<-done
 	return err
+}
+
+// empty ends what no worker has taken. Workers may still take some of it meanwhile, so it must not wait for any.
+func (s *Server) empty() {
+	for {
+		select {
+		case t := <-s.queue:
+			if t.stage != stageOver {
+				t.err = ErrStopped
+			}
+			s.over(t, t.err)
+		default:
+			return
+		}
+	}
 }
 
 // open takes the given sockets and opens the others. What it returns is to be closed, also beside an error.

@@ -5,6 +5,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -122,5 +123,41 @@ func TestManyPhones(t *testing.T) {
 	}
 	if st := s.Stats(); st != (Stats{}) {
 		t.Errorf("%+v", st)
+	}
+}
+
+// The end of a shutdown doesn't wait for what a worker has taken from the queue meanwhile; and what had ended well is reported
+// so.
+func TestShutdownBesideWorkers(t *testing.T) {
+	for i := range 3000 {
+		var reported, ended atomic.Int64
+		s, err := New(Config{Conns: []net.PacketConn{nil}, Now: time.Now, Grace: time.Nanosecond}, file(""),
+			func(_ provision.Request, _ provision.Answer, _ int64, _ time.Duration, err error) {
+				reported.Add(1)
+				if err == nil {
+					ended.Add(1)
+				}
+			})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 1 + i%24
+		for range n {
+			s.transfers.Add(1)
+			s.queue <- &transfer{stage: stageOver}
+		}
+		for range 4 {
+			go s.worker(t.Context())
+		}
+		done := make(chan error)
+		go func() { done <- s.drain(func() {}) }()
+		select {
+		case err := <-done:
+			if got := [2]int64{reported.Load(), ended.Load()}; err != nil || got != [2]int64{int64(n), int64(n)} {
+				t.Fatalf("%v, reported and ended %v of %d", err, got, n)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("round %d: the server does not end", i)
+		}
 	}
 }
