@@ -65,6 +65,47 @@ func TestF15NewRequestBeforeLastAck(t *testing.T) {
 	p.fail(0, "enough")
 }
 
+// A boot ROM tries one block size after the other from the same port, and asks for the size before it asks for the file: each
+// is answered at once, and what it has turned away from is not sent again.
+func TestF15OtherOptionsAreANewRequest(t *testing.T) {
+	s := start(t, Config{Resend: 100 * time.Millisecond}, file(strings.Repeat("x", 700)))
+	p := newPhone(t, "127.0.0.1")
+	p.send(s.addr, rrq("f", "octet", "tsize", "0", "blksize", "4096"))
+	p.oack()
+	first := p.peer
+	for _, size := range []string{"2048", "1024"} {
+		p.send(s.addr, rrq("f", "octet", "blksize", size))
+		for p.oack(); p.peer == first; p.oack() { // sent again before the new request was read
+		}
+		if r := s.reported(t); !errors.Is(r.err, ErrAnew) || r.sent != 0 {
+			t.Errorf("%+v", r)
+		}
+		first = p.peer
+	}
+	p.ack(0)
+	p.must(3)
+	p.send(s.addr, rrq("f", "octet")) // one that is alive goes on
+	b := p.must(3)
+	for p.peer == first {
+		b = p.must(3)
+	}
+	if len(b) != 4+512 {
+		t.Errorf("a block of %d bytes", len(b)-4)
+	}
+	p.fail(0, "enough")
+	p.peer = first
+	p.ack(1)
+	for want := 2; want > 0; want-- {
+		r := s.reported(t)
+		if done := r.sent == 700; done != (r.err == nil) || !done && !errors.Is(r.err, ErrAborted) {
+			t.Errorf("%+v", r)
+		}
+	}
+	if st := s.Stats(); st.Active != 0 || st.Duplicates != 0 {
+		t.Errorf("%+v", st)
+	}
+}
+
 func TestF16OnePacketAndItsResends(t *testing.T) {
 	s := start(t, Config{Resend: 20 * time.Millisecond}, file(strings.Repeat("x", 100_000)))
 	p := newPhone(t, "127.0.0.1")

@@ -118,8 +118,8 @@ func (l *loop) read(t *transfer, now time.Time) {
 	case err != nil:
 		l.end(t, fmt.Errorf("receive: %w", err))
 		return
-	case t.crowded.Load():
-		l.end(t, ErrCrowded)
+	case t.ousted.Load() != nil:
+		l.end(t, *t.ousted.Load())
 		return
 	}
 	if n < 2 {
@@ -180,8 +180,8 @@ func (l *loop) sweep(now time.Time, stop bool) {
 			}
 		case stop:
 			l.end(t, ErrStopped)
-		case t.crowded.Load():
-			l.end(t, ErrCrowded)
+		case t.ousted.Load() != nil:
+			l.end(t, *t.ousted.Load())
 		case now.After(t.deadline): // F18
 			l.end(t, ErrTooLong)
 		case !late:

@@ -51,7 +51,8 @@ var (
 	ErrTooLong  = errors.New("the transfer took too long")         // Config.TransferTime or Config.StaticTime
 	ErrStopped  = errors.New("the server stopped during transfer") // the grace time of the shutdown is over
 	ErrCrowded  = errors.New("too many transfers at once")         // the phone had given no sign of life, or proved nothing
-	ErrNoUpload = errors.New("the upload is not taken")            // a WRQ that was refused
+	ErrAnew     = errors.New("the phone asked anew with other options")
+	ErrNoUpload = errors.New("the upload is not taken") // a WRQ that was refused
 )
 
 // Config is what a Server needs. Zero values of numbers and durations mean the default named beside them.

@@ -56,9 +56,9 @@ type transfer struct {
 	counted bool             // among the transfers; guarded by Server.mu
 	done    bool             // reported; guarded by Server.mu
 
-	sent    atomic.Int64
-	ending  atomic.Bool // the last block is on its way to a phone that has acknowledged something
-	crowded atomic.Bool // its place has been given away
+	sent   atomic.Int64
+	ending atomic.Bool           // the last block is on its way to a phone that has acknowledged something
+	ousted atomic.Pointer[error] // why its place has been given away; nil: it hasn't
 }
 
 // send sends the packet that is due. What the kernel doesn't take is as good as lost on the way: it will be sent again.
@@ -88,14 +88,20 @@ func (t *transfer) letGo() {
 	}
 }
 
-// admit counts a request in, or says nil when it is a repetition or too much.
+// admit counts a request in, or says nil when it is a repetition or too much. With other options it is a new request: some
+// boot ROMs try one block size after the other, or ask for the size first, all from one port (F15).
 func (s *Server) admit(k key, r request) *transfer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	// A phone that reuses its port may ask again before we have seen its last ACK: that is a new request (F15).
 	if old := s.byKey[k]; old != nil && !old.ending.Load() {
-		s.duplicates.Add(1)
-		return nil
+		if old.asked == r {
+			s.duplicates.Add(1)
+			return nil
+		}
+		if old.idle != nil { // else it goes on as long as it is alive: nobody may end it by a forged request
+			s.oust(old, &ErrAnew)
+		}
 	}
 	if !s.room(k.from.Addr()) {
 		return nil
@@ -122,12 +128,17 @@ func (s *Server) crowd(may func(*transfer) bool) bool {
 	s.limited.Add(1)
 	for e := s.idle.Front(); e != nil; e = e.Next() {
 		if t := e.Value.(*transfer); may(t) {
-			t.crowded.Store(true) // the loop ends it
-			s.discount(t)
+			s.oust(t, &ErrCrowded)
 			return true
 		}
 	}
 	return false
+}
+
+// oust gives a transfer's place away. The loop ends it. Server.mu is held.
+func (s *Server) oust(t *transfer, why *error) {
+	t.ousted.Store(why)
+	s.discount(t)
 }
 
 // begun counts a transfer among those that wait for their phone. It is false when the requester isn't known, and those who
