@@ -115,6 +115,10 @@ func (l *loop) read(t *transfer, now time.Time) {
 	switch {
 	case err == unix.EAGAIN || err == unix.EINTR:
 		return
+	case err != nil && t.dallies:
+		l.leave(t)
+		l.s.depart(t)
+		return
 	case err != nil:
 		l.end(t, fmt.Errorf("receive: %w", err))
 		return
@@ -176,7 +180,7 @@ func (l *loop) sweep(now time.Time, stop bool) {
 		case t.dallies:
 			if late || stop {
 				l.leave(t)
-				t.sock.close()
+				l.s.depart(t)
 			}
 		case stop:
 			l.end(t, ErrStopped)

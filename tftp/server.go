@@ -28,6 +28,7 @@ type Server struct {
 	loops     []*loop
 	turn      atomic.Uint32  // of the loops, for the next file from the disk
 	transfers sync.WaitGroup // admitted and not yet reported
+	dallying  atomic.Int64   // sockets that only repeat the last ACK of an upload
 
 	mu      sync.Mutex
 	active  map[*transfer]bool

@@ -274,11 +274,7 @@ func (s *Server) work(t *transfer) {
 	err := t.side.work()
 	if err == nil && t.asked.write && t.side.whole() {
 		if err = s.keep(t, nil); err == nil {
-			t.dallies = true
-			s.finish(t, nil)
-			if s.goOn(t, s.cfg.Resend*time.Duration(s.cfg.Retries)) != nil {
-				t.sock.close()
-			}
+			s.dally(t)
 			return
 		}
 	}
@@ -290,6 +286,27 @@ func (s *Server) work(t *transfer) {
 	if err != nil {
 		s.over(t, err)
 	}
+}
+
+// dally acknowledges the last block of an upload, and again for a while. These sockets have no place among the transfers, so
+// there are at most a quarter as many: whoever uploads without a pause must not take all sockets that there are.
+func (s *Server) dally(t *transfer) {
+	t.dallies = true
+	s.finish(t, nil)
+	if s.dallying.Add(1) > max(int64(s.cfg.MaxTransfers)/4, 1) {
+		t.send()
+		s.depart(t)
+		return
+	}
+	if s.goOn(t, s.cfg.Resend*time.Duration(s.cfg.Retries)) != nil {
+		s.depart(t)
+	}
+}
+
+// depart ends the dallying.
+func (s *Server) depart(t *transfer) {
+	t.sock.close()
+	s.dallying.Add(-1)
 }
 
 // keep ends an upload, well or with err.

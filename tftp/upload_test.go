@@ -158,6 +158,30 @@ func TestUploadThatEndsEarly(t *testing.T) {
 	}
 }
 
+// The last ACK is sent again when it was lost. Who uploads without a pause gets no further sockets for that.
+func TestUploadsDallyInBoundedRoom(t *testing.T) {
+	a, dir := shelf(t, 5000)
+	s := start(t, Config{MaxTransfers: 40, Resend: time.Minute}, a)
+	p := newPhone(t, "127.0.0.1")
+	for i := range 30 {
+		p.send(s.addr, wrq("a.log", "octet"))
+		p.must(4)
+		p.data(1, fmt.Sprint("x", i))
+		if i == 0 {
+			p.data(1, "x0")
+		}
+		if r := s.reported(t); r.err != nil {
+			t.Fatal(r.err)
+		}
+	}
+	waitFor(t, func() bool { return s.dallying.Load() == 10 })
+	if got := kept(t, dir); !strings.HasPrefix(got, "a.log=3 ") {
+		t.Errorf("kept %q", got)
+	}
+	s.stop()
+	waitFor(t, func() bool { return s.dallying.Load() == 0 })
+}
+
 func TestUploadRepeated(t *testing.T) {
 	a, dir := shelf(t, 5000)
 	s := start(t, Config{}, a)
