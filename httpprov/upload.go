@@ -13,11 +13,15 @@ import (
 func (s *Server) receive(w *meter, r *http.Request, a *provision.Answer) error {
 	// Config.ReadTime is meant for requests without a body.
 	wait := s.cfg.WriteTime * time.Duration(1+max(r.ContentLength, 0)/stretch)
-	_ = http.NewResponseController(w.rw).SetReadDeadline(s.cfg.Now().Add(wait))
+	control := http.NewResponseController(w.rw)
+	_ = control.SetReadDeadline(s.cfg.Now().Add(wait))
 	body := &source{r: r.Body}
 	_, err := io.Copy(struct{ io.Writer }{a.Upload}, body)
 	w.sent = a.Upload.Size()
-	if err = a.Receive(err); err != nil {
+	err = a.Receive(err)
+	// That for the answer has run since the headers came, and a phone that isn't told sends its file once more.
+	_ = control.SetWriteDeadline(s.cfg.Now().Add(s.cfg.WriteTime))
+	if err != nil {
 		w.Header().Set("Connection", "close") // else net/http reads the rest of what is not wanted
 	}
 	switch {

@@ -125,6 +125,30 @@ func TestSlowUploadEnds(t *testing.T) {
 	}
 }
 
+// An upload may take longer than an answer, and is answered all the same.
+func TestLongUploadIsAnswered(t *testing.T) {
+	const limit = 100 * time.Millisecond
+	a, _ := shelf(t, 8<<20)
+	s := start(t, Config{WriteTime: limit}, a)
+	c := dial(t, s, "127.0.0.1")
+	body := make([]byte, 8<<20)
+	begin := time.Now()
+	fmt.Fprintf(c, "PUT /a.log HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", len(body))
+	if _, err := c.Write(body[1:]); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, func() bool { return time.Since(begin) > 2*limit })
+	if _, err := c.Write(body[:1]); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := io.ReadAll(io.LimitReader(c, 15)); string(b) != "HTTP/1.1 200 OK" {
+		t.Errorf("%q %v", b, err)
+	}
+	if r := <-s.reports; r.err != nil || r.ans.Outcome != provision.Received {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestUploadsNotTaken(t *testing.T) {
 	for _, tt := range []struct {
 		a      provision.Answer
