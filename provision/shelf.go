@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // What a phone may keep here. A Polycom's overrides, contacts, call lists and logs are about 2 MiB.
@@ -34,15 +35,21 @@ var (
 // Shelf keeps what phones upload: a folder for each phone, in it the newest version of each file under the file's own
 // name in lower case, and the older ones as NAME~1 (the last but one), NAME~2 and so on. It is safe for concurrent use.
 type Shelf struct {
-	root *os.Root
+	root   *os.Root
+	serial atomic.Uint64
 
 	mu     sync.Mutex
-	coming map[MAC]int // uploads under way
-	serial uint64
+	coming map[MAC]*folder // of those with uploads under way
+}
+
+// folder is what phones have of their own, so that none waits for the disk of another's.
+type folder struct {
+	mu      sync.Mutex // held while files come, go or are counted
+	uploads int        // under way; guarded by Shelf.mu
 }
 
 // NewShelf makes a shelf of a folder.
-func NewShelf(root *os.Root) *Shelf { return &Shelf{root: root, coming: map[MAC]int{}} }
+func NewShelf(root *os.Root) *Shelf { return &Shelf{root: root, coming: map[MAC]*folder{}} }
 
 // shelfKey is a file's name on disk: no slashes, not hidden, no "~".
 func shelfKey(name string) (string, error) {
@@ -68,29 +75,61 @@ func (s *Shelf) Begin(mac MAC, name string, most int64) (*Upload, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	dir := mac.Hex()
-	if s.coming[mac] >= uploadsAtOnce {
+	own := s.enter(mac)
+	if own == nil {
 		return nil, fmt.Errorf("%w: %w", ErrFault, errUploadBusy)
 	}
-	if err := s.root.Mkdir(dir, 0o750); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("%w: %w", ErrFault, err)
+	u := &Upload{shelf: s, mac: mac, own: own, dir: mac.Hex(), key: key, left: most, sum: sha256.New()}
+	if err := u.begin(); err != nil {
+		u.release()
+		return nil, err
 	}
-	kept, err := s.look(dir, s.coming[mac] == 0)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrFault, err)
-	}
-	if _, known := kept.newest[key]; !known && len(kept.newest) >= uploadNames {
-		return nil, fmt.Errorf("%w: it keeps %d files", ErrUploadRoom, len(kept.newest))
-	}
-	s.serial++
-	u := &Upload{shelf: s, mac: mac, dir: dir, key: key, left: most, temp: path.Join(dir, fmt.Sprintf(".coming-%d", s.serial)), sum: sha256.New()}
-	if u.file, err = s.root.OpenFile(u.temp, os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o640); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrFault, err)
-	}
-	s.coming[mac]++
 	return u, nil
+}
+
+// enter counts an upload in. It is nil when the phone has too many under way.
+func (s *Shelf) enter(mac MAC) *folder {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	own := s.coming[mac]
+	if own == nil {
+		own = &folder{}
+		s.coming[mac] = own
+	}
+	if own.uploads >= uploadsAtOnce {
+		return nil
+	}
+	own.uploads++
+	return own
+}
+
+// alone tells whether no other upload of the phone's is under way.
+func (s *Shelf) alone(own *folder) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return own.uploads == 1
+}
+
+// begin makes the file that is written to.
+func (u *Upload) begin() error {
+	s := u.shelf
+	u.own.mu.Lock()
+	defer u.own.mu.Unlock()
+	if err := s.root.Mkdir(u.dir, 0o750); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%w: %w", ErrFault, err)
+	}
+	kept, err := s.look(u.dir, s.alone(u.own)) // who has entered later has no file yet
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrFault, err)
+	}
+	if _, known := kept.newest[u.key]; !known && len(kept.newest) >= uploadNames {
+		return fmt.Errorf("%w: it keeps %d files", ErrUploadRoom, len(kept.newest))
+	}
+	u.temp = path.Join(u.dir, fmt.Sprintf(".coming-%d", s.serial.Add(1)))
+	if u.file, err = s.root.OpenFile(u.temp, os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o640); err != nil {
+		return fmt.Errorf("%w: %w", ErrFault, err)
+	}
+	return nil
 }
 
 // shelved is what a phone has on its shelf.
@@ -145,6 +184,7 @@ func (s *Shelf) look(dir string, sweep bool) (shelved, error) {
 type Upload struct {
 	shelf          *Shelf
 	mac            MAC
+	own            *folder
 	dir, key, temp string
 	file           *os.File
 	sum            hash.Hash
@@ -187,13 +227,14 @@ func (u *Upload) Abort() {
 	// What can't be removed now is swept before the phone's next upload.
 	_ = u.file.Close()
 	_ = u.shelf.root.Remove(u.temp)
-	u.shelf.mu.Lock()
-	defer u.shelf.mu.Unlock()
 	u.release()
 }
 
+// release counts the upload out.
 func (u *Upload) release() {
-	if u.shelf.coming[u.mac]--; u.shelf.coming[u.mac] <= 0 {
+	u.shelf.mu.Lock()
+	defer u.shelf.mu.Unlock()
+	if u.own.uploads--; u.own.uploads == 0 {
 		delete(u.shelf.coming, u.mac)
 	}
 }
@@ -215,17 +256,16 @@ func (u *Upload) Commit() error {
 		return err
 	}
 	u.ended = true
-	s := u.shelf
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	defer u.release()
+	u.own.mu.Lock()
+	defer u.own.mu.Unlock()
 	if err := u.put(); err != nil {
-		return errors.Join(err, s.root.Remove(u.temp))
+		return errors.Join(err, u.shelf.root.Remove(u.temp))
 	}
 	return nil
 }
 
-// put moves the file to its place; Shelf.mu is held. There is a newest version at every moment.
+// put moves the file to its place; folder.mu is held. There is a newest version at every moment.
 func (u *Upload) put() error {
 	s, place := u.shelf, path.Join(u.dir, u.key)
 	kept, err := s.look(u.dir, false)

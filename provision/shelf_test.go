@@ -1,0 +1,83 @@
+package provision
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+func newShelf(t *testing.T) (*Shelf, string) {
+	t.Helper()
+	dir := t.TempDir()
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = root.Close() })
+	return NewShelf(root), dir
+}
+
+func shelve(s *Shelf, mac MAC, name, body string) error {
+	u, err := s.Begin(mac, name, 100)
+	if err != nil {
+		return err
+	}
+	if _, err := u.Write([]byte(body)); err != nil {
+		u.Abort()
+		return err
+	}
+	return u.Commit()
+}
+
+// While the disk is slow for one phone, the others' files are taken.
+func TestShelfOfOnePhoneHoldsUpNoOther(t *testing.T) {
+	s, _ := newShelf(t)
+	slow := s.enter(MAC{1})
+	slow.mu.Lock()
+	defer slow.mu.Unlock()
+	if err := shelve(s, MAC{2}, "a.log", "x"); err != nil {
+		t.Error(err)
+	}
+}
+
+// As many uploads at once as a phone may have: each is kept whole or refused, none sweeps away another that is under way, and
+// nothing is left in memory.
+func TestShelfAtOnce(t *testing.T) {
+	s, dir := newShelf(t)
+	var all sync.WaitGroup
+	for phone := range 4 {
+		for n := range uploadsAtOnce {
+			all.Go(func() {
+				for i := range 10 {
+					name := fmt.Sprint(n, "-", i%3)
+					if err := shelve(s, MAC{byte(phone + 1)}, name, strings.Repeat(name, i)); err != nil {
+						t.Errorf("phone %d, %s: %v", phone, name, err)
+					}
+				}
+			})
+		}
+	}
+	all.Wait()
+	if len(s.coming) != 0 {
+		t.Errorf("%d phones are still counted", len(s.coming))
+	}
+	for phone := range 4 {
+		entries, err := os.ReadDir(filepath.Join(dir, MAC{byte(phone + 1)}.Hex()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			b, err := os.ReadFile(filepath.Join(dir, MAC{byte(phone + 1)}.Hex(), e.Name()))
+			name, _, _ := strings.Cut(e.Name(), "~")
+			if err != nil || len(b)%len(name) != 0 || strings.Trim(string(b), name) != "" || name[0] == '.' {
+				t.Errorf("%s holds %q, %v", e.Name(), b, err)
+			}
+		}
+		if len(entries) < 3*uploadsAtOnce {
+			t.Errorf("%d files", len(entries))
+		}
+	}
+}
