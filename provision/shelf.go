@@ -283,11 +283,16 @@ func (u *Upload) put() error {
 	} else if len(kept.newest) >= uploadNames {
 		return fmt.Errorf("%w: it keeps %d files", ErrUploadRoom, len(kept.newest))
 	}
-	if err := s.clear(u.dir, &kept, u.size); err != nil {
+	err = s.clear(u.dir, &kept, u.size)
+	switch {
+	case errors.Is(err, ErrUploadRoom) && kept.total-kept.newest[u.key]+u.size <= uploadBytes:
+		// There is room for it in the place of the version before it, not beside it.
+	case err != nil:
 		return err
-	}
-	if err := s.age(place); err != nil {
-		return fmt.Errorf("%w: %w", ErrFault, err)
+	default:
+		if err := s.age(place); err != nil {
+			return fmt.Errorf("%w: %w", ErrFault, err)
+		}
 	}
 	if err := s.root.Rename(u.temp, place); err != nil {
 		return fmt.Errorf("%w: %w", ErrFault, err)

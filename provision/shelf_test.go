@@ -1,6 +1,8 @@
 package provision
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -79,5 +81,38 @@ func TestShelfAtOnce(t *testing.T) {
 		if len(entries) < 3*uploadsAtOnce {
 			t.Errorf("%d files", len(entries))
 		}
+	}
+}
+
+// A phone whose room is full of different files can still send each of them anew.
+func TestShelfFullOfFilesTakesThemAnew(t *testing.T) {
+	s, dir := newShelf(t)
+	const most = uploadBytes / 4
+	send := func(name string, fill byte, size int) error {
+		u, err := s.Begin(MAC{1}, name, most)
+		if err != nil {
+			return err
+		}
+		if _, err := u.Write(bytes.Repeat([]byte{fill}, size)); err != nil {
+			t.Fatal(err)
+		}
+		return u.Commit()
+	}
+	names := []string{"a", "b", "c", "d"}
+	for _, fill := range []byte("xyz") {
+		for _, name := range names {
+			if err := send(name, fill, most); err != nil {
+				t.Fatalf("%s %c: %v", name, fill, err)
+			}
+			if b, err := os.ReadFile(filepath.Join(dir, MAC{1}.Hex(), name)); err != nil || len(b) != most || b[0] != fill {
+				t.Errorf("%s %c: %d bytes, %v", name, fill, len(b), err)
+			}
+		}
+	}
+	if err := send("e", 'x', 1); !errors.Is(err, ErrUploadRoom) {
+		t.Errorf("a fifth file: %v", err)
+	}
+	if entries, _ := os.ReadDir(filepath.Join(dir, MAC{1}.Hex())); len(entries) != len(names) {
+		t.Errorf("%v", entries)
 	}
 }
