@@ -57,6 +57,7 @@ type query struct {
 	v    *View
 
 	sub      *plan
+	tried    []*plan // subnets of the link without an address for it
 	site     Site
 	self     netip.Addr // our address that the client or its relay wrote to, else the one towards it: replies come from it
 	serverID netip.Addr // option 54: self unless a relay overrides it
@@ -94,17 +95,16 @@ func (q *query) decide() Decision {
 	if why := e.strays(q.sub, req, link); why != "" {
 		return q.silent(VerdictIgnored, why)
 	}
-	near := q.ownAddr()
-	if q.self = near; link.unicast() {
-		q.self = link.Dest // C16: a client, or a firewall on its way, expects the answer from there
-	}
-	if !q.self.Is4() || !near.Is4() {
+	if !q.enter() {
 		return q.silent(VerdictIgnored, "this host has no IPv4 address on "+link.Interface)
 	}
-	q.meet(near)
 	switch req.Type {
 	case Discover:
-		return q.discover()
+		d := q.discover()
+		for d.Event.Verdict == VerdictExhausted && q.nextSubnet() {
+			d = q.discover()
+		}
+		return d
 	case Ask:
 		return q.request()
 	case Decline:
@@ -114,6 +114,36 @@ func (q *query) decide() Decision {
 	default:
 		return q.inform()
 	}
+}
+
+// enter finds out who we are in the subnet, and who asks; false when we are nobody.
+func (q *query) enter() bool {
+	near := q.ownAddr()
+	if q.self = near; q.link.unicast() {
+		q.self = q.link.Dest // C16: a client, or a firewall on its way, expects the answer from there
+	}
+	if !q.self.Is4() || !near.Is4() {
+		return false
+	}
+	q.meet(near)
+	return true
+}
+
+// nextSubnet goes on to another subnet of the link that the client is on: where one has no address for it, another may have.
+func (q *query) nextSubnet() bool {
+	if q.req.GIAddr.IsValid() || q.req.SubnetSelection.IsValid() || q.sub.Interface == "" {
+		return false
+	}
+	q.tried = append(q.tried, q.sub)
+	for i := range q.e.plans {
+		p := &q.e.plans[i]
+		fits := p.Phones == q.sub.Phones || !q.advice.Phone // a phone is none in an ordinary network
+		if fits && p.Interface == q.sub.Interface && !slices.Contains(q.tried, p) {
+			q.sub, q.d = p, Decision{Event: Event{Time: q.now, MAC: q.req.MAC, XID: q.req.XID, Type: q.req.Type, Interface: q.link.Interface}}
+			return q.enter()
+		}
+	}
+	return false
 }
 
 // refuse says why a message is none of ours, whatever it asks.
@@ -206,6 +236,11 @@ func (e *Engine) servedPlan(req *Request, link *Link, v *View, from netip.Addr) 
 	}
 	if from.IsValid() {
 		if p := e.planOf(from); here(p) || p != nil && link.unicast() { // a routed client writes to us directly
+			return p
+		}
+	}
+	if req.ServerID.IsValid() { // what it was offered may be where it has nothing yet
+		if p := e.planOf(req.Requested); here(p) {
 			return p
 		}
 	}

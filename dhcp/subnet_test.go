@@ -136,6 +136,53 @@ func TestTwoSubnetsOnOneLinkC16(t *testing.T) {
 	}
 }
 
+// Where one subnet of a link has no address for a client, another has; a reservation that is in use doesn't stand in the way of that.
+func TestSubnetsOfOneLinkShareTheirClients(t *testing.T) {
+	none, one, two := data(PhonesProvision), voice(), data(PhonesProvision)
+	none.Prefix, none.Interface, none.Pools = netip.MustParsePrefix("10.10.0.0/24"), "voice0", nil
+	one.Pools = []Range{{ip("10.20.0.100"), ip("10.20.0.101")}}
+	two.Interface = "voice0"
+	g := newRig(t, config(none, one, two), fakeReservations{mac(1): ip("10.20.0.100"), mac(9): ip("10.10.0.7")}, phones{})
+	g.link.Addrs = append(g.link.Addrs, netip.MustParsePrefix("10.10.0.2/24"), netip.MustParsePrefix("10.40.0.2/24"))
+	bind := func(n int) netip.Addr {
+		t.Helper()
+		r := g.want(VerdictOffered, discoverOf(n, asPhone)).Reply
+		if r.From != r.ServerID || !netip.PrefixFrom(r.From, 24).Masked().Contains(r.YIAddr) {
+			t.Errorf("%s offered by %s", r.YIAddr, r.From)
+		}
+		d := g.want(VerdictAcked, request(n, Ask, asPhone, func(q *Request) { q.Requested, q.ServerID = r.YIAddr, r.ServerID }))
+		return d.Reply.YIAddr
+	}
+	for n, want := range []string{"10.20.0.101", "10.20.0.100", "10.40.0.100", "10.40.0.101"} {
+		if got := bind(n); got != ip(want) {
+			t.Errorf("client %d has %s, want %s", n, got, want)
+		}
+	}
+	squatted := request(1, Decline, asPhone, func(r *Request) { r.Requested = ip("10.20.0.100") })
+	g.want(VerdictDeclined, squatted)
+	if got := bind(1); got != ip("10.40.0.102") {
+		t.Errorf("client 1 has %s", got)
+	}
+	if got := bind(9); got != ip("10.10.0.7") {
+		t.Errorf("client 9 has %s", got)
+	}
+	for n := 20; n < 27; n++ {
+		bind(n)
+	}
+	g.want(VerdictExhausted, discoverOf(30, asPhone))
+	// A network that is no phone's takes in others only.
+	ordinary := data(PhonesNone)
+	ordinary.Interface = "voice0"
+	one.Pools = []Range{{ip("10.20.0.100"), ip("10.20.0.100")}}
+	g = newRig(t, config(one, ordinary), nil, phones{})
+	g.link.Addrs = append(g.link.Addrs, netip.MustParsePrefix("10.40.0.2/24"))
+	g.want(VerdictOffered, discoverOf(1, asPhone))
+	g.want(VerdictExhausted, discoverOf(2, asPhone))
+	if d := g.want(VerdictOffered, discoverOf(3)); d.Reply.YIAddr != ip("10.40.0.100") {
+		t.Errorf("offered %s", d.Reply.YIAddr)
+	}
+}
+
 // C16: of two addresses in one subnet, the one that was asked answers; phones are sent to the same one whoever asks which.
 func TestAskedAddressAnswersC16(t *testing.T) {
 	g := newRig(t, config(voice()), nil, nil)
