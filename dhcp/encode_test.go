@@ -75,6 +75,8 @@ func TestEncodeMaxSizeC24(t *testing.T) {
 		{"less than the minimum", 300, 1500, 800, 548},
 		{"more", 1000, 1500, 690, 972},
 		{"more than the MTU", 9000, 1400, 2000, 1372},
+		{"more than a tunnel's MTU", 1500, 1280, 1100, 1252},
+		{"no MTU known", 1500, 0, 1100, 1472},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r := reply(opt(1, 4), opt(43, tc.of-10), opt(15, 10), opt(51, 4))
@@ -90,6 +92,36 @@ func TestEncodeMaxSizeC24(t *testing.T) {
 				t.Errorf("%d bytes: the room that the client gave is not used", len(p))
 			}
 		})
+	}
+}
+
+// C24, C29: what a relay added counts, so that the datagram that goes to it stays within the limit, too.
+func TestEncodeRelayInfoNeedsRoomC24(t *testing.T) {
+	r := reply(opt(1, 4), opt(6, 200), opt(15, 50), opt(51, 4))
+	if _, dropped := r.Encode(nil, 1500); len(dropped) != 0 {
+		t.Fatalf("dropped %v without a relay", dropped)
+	}
+	r.RelayInfo = string(append([]byte{1, 40}, make([]byte, 40)...))
+	p, dropped := r.Encode(nil, 1500)
+	if len(p) > 548 || !slices.Equal(dropped, []uint8{15}) || order(p)[len(order(p))-1] != 82 {
+		t.Errorf("%d bytes, dropped %v, sent %v", len(p), dropped, order(p))
+	}
+}
+
+// C11, C19: the broadcast flag is the client's own but in a NAK through a relay.
+func TestEncodeBroadcastFlagC11(t *testing.T) {
+	for _, tc := range []struct {
+		typ   MessageType
+		relay string
+		flag  bool
+	}{{Nak, "10.30.0.1", true}, {Nak, "", false}, {Offer, "10.30.0.1", false}, {Ack, "", false}} {
+		r := reply(opt(1, 4))
+		if r.Type = tc.typ; tc.relay != "" {
+			r.GIAddr = ip(tc.relay)
+		}
+		if p, _ := r.Encode(nil, 1500); (p[10]&0x80 != 0) != tc.flag {
+			t.Errorf("%s through %q: flags %x", tc.typ, tc.relay, p[10:12])
+		}
 	}
 }
 
