@@ -591,6 +591,21 @@ func TestTableWritesWhatWasServedTogether(t *testing.T) {
 	})
 }
 
+// C01: what was held for a client that took another's offer is free; what was not taken by anybody stays held.
+func TestTableForgetsOffersC01(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, config(voice()), newDisk(), time.Now)
+		b.want(VerdictOffered, discoverOf(1))
+		held := b.want(VerdictOffered, discoverOf(2)).Reply.YIAddr
+		b.want(VerdictOtherServer, request(1, Ask, func(r *Request) { r.Requested, r.ServerID = ip("10.20.0.100"), ip("10.20.0.9") }))
+		if s := b.Stats()[0]; s.Offered != 1 {
+			t.Errorf("%+v", s)
+		}
+		b.want(VerdictIgnored, discoverOf(2, func(r *Request) { r.ServerID = ip("10.20.0.2") }))
+		b.want(VerdictNak, selectingOf(3, held))
+	})
+}
+
 // At the end everything queued is written, and what comes later is refused.
 func TestTableClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
