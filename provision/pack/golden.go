@@ -2,7 +2,6 @@ package pack
 
 import (
 	"bytes"
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/txtar"
+	"go.yaml.in/yaml/v4"
 
 	"plugtone/dhcp"
 	"plugtone/provision/setting"
@@ -52,6 +52,15 @@ type goldenLine struct {
 	OutboundProxy string `yaml:"outbound_proxy"`
 	BackupHost    string `yaml:"backup_host"`
 	Expires       string `yaml:"expires"`
+	line          int
+}
+
+func (l *goldenLine) UnmarshalYAML(n *yaml.Node) error {
+	type plain goldenLine
+	err := decodeStrict(n, (*plain)(l), "position", "number", "display_name", "auth_user", "password", "label", "voicemail", "shared", "host",
+		"port", "transport", "outbound_proxy", "backup_host", "expires")
+	l.line = n.Line
+	return err
 }
 
 type goldenKey struct {
@@ -61,6 +70,14 @@ type goldenKey struct {
 	Value string `yaml:"value"`
 	Label string `yaml:"label"`
 	Line  int    `yaml:"line"`
+	line  int
+}
+
+func (k *goldenKey) UnmarshalYAML(n *yaml.Node) error {
+	type plain goldenKey
+	err := decodeStrict(n, (*plain)(k), "area", "slot", "type", "value", "label", "line")
+	k.line = n.Line
+	return err
 }
 
 type goldenContact struct {
@@ -123,13 +140,35 @@ func (v *Vendor) readGolden(data []byte) (in *txtar.Archive, doc goldenDoc, p Ph
 	if len(in.Files) == 0 || in.Files[0].Name != "phone.yaml" {
 		return nil, doc, p, errors.New("the first file of a golden is phone.yaml")
 	}
-	if err := parseYAML(in.Files[0].Data, &doc); err != nil {
-		return nil, doc, p, fmt.Errorf("phone.yaml: %s", cleanYAML(err))
+	var node yaml.Node
+	if err := yaml.Unmarshal(in.Files[0].Data, &node); err != nil {
+		return nil, doc, p, atGolden(in, notYAML(err))
 	}
-	if p, err = v.goldenPhone(doc); err != nil {
-		return nil, doc, p, fmt.Errorf("phone.yaml: %w", err)
+	if err := parseYAML(in.Files[0].Data, &doc); err != nil {
+		return nil, doc, p, atGolden(in, splitYAML(err)...)
+	}
+	if p, err = v.goldenPhone(doc, node.Content[0]); err != nil {
+		return nil, doc, p, atGolden(in, err)
 	}
 	return in, doc, p, nil
+}
+
+// goldenFault is what is wrong with phone.yaml, at a line of the golden.
+type goldenFault struct {
+	line int // 0: unknown
+	msg  string
+}
+
+func (e *goldenFault) Error() string { return e.msg }
+
+// atGolden tells where in the golden the first fault of its phone.yaml is.
+func atGolden(in *txtar.Archive, errs ...error) error {
+	msg := cleanYAML(errs[0])
+	line, rest, ok := cutLine(msg)
+	if !ok || line == 0 {
+		return &goldenFault{0, "phone.yaml: " + msg}
+	}
+	return &goldenFault{bytes.Count(in.Comment, []byte("\n")) + 1 + line, "phone.yaml: " + rest}
 }
 
 func showOptions(o Options) []byte {
@@ -144,7 +183,7 @@ func showOptions(o Options) []byte {
 	return b.Bytes()
 }
 
-func (v *Vendor) goldenPhone(doc goldenDoc) (Phone, error) {
+func (v *Vendor) goldenPhone(doc goldenDoc, node *yaml.Node) (Phone, error) {
 	p := Phone{Vendor: v.ID, Label: doc.Label, Enabled: doc.Enabled == nil || *doc.Enabled, Assigned: doc.Assigned == nil || *doc.Assigned,
 		Extra: doc.VendorSettings, ServerURL: doc.URL, Now: referenceTime()}
 	if p.ServerURL == "" {
@@ -156,19 +195,19 @@ func (v *Vendor) goldenPhone(doc goldenDoc) (Phone, error) {
 	}
 	var err error
 	if p.MAC, err = dhcp.ParseMAC(mac); err != nil {
-		return p, err
+		return p, atLine(lineOf(node, "mac"), "%v", err)
 	}
 	if doc.Model != "" {
 		m, ok := v.Model(doc.Model)
 		if !ok {
-			return p, fmt.Errorf("model %q is none of %s%s", doc.Model, v.ID, near(doc.Model, v.modelNames()))
+			return p, atLine(lineOf(node, "model"), "model %q is none of %s%s", doc.Model, v.ID, near(doc.Model, v.modelNames()))
 		}
 		p.Model = m.Name
 	}
 	for i, l := range doc.Lines {
 		line, err := goldenToLine(l, i)
 		if err != nil {
-			return p, err
+			return p, atLine(l.line, "%v", err)
 		}
 		p.Lines = append(p.Lines, line)
 	}
@@ -176,7 +215,11 @@ func (v *Vendor) goldenPhone(doc goldenDoc) (Phone, error) {
 		if k.Area == "" {
 			k.Area = "line"
 		}
-		p.Keys = append(p.Keys, Key(k))
+		key := Key{Area: k.Area, Slot: k.Slot, Type: k.Type, Value: k.Value, Label: k.Label, Line: k.Line}
+		if err := v.CheckKey(p.Model, key); err != nil {
+			return p, atLine(k.line, "%v", err)
+		}
+		p.Keys = append(p.Keys, key)
 	}
 	for _, c := range doc.Contacts {
 		p.Contacts = append(p.Contacts, Contact(c))
@@ -187,7 +230,11 @@ func (v *Vendor) goldenPhone(doc goldenDoc) (Phone, error) {
 	})
 	vals, faults := setting.Values(doc.Settings).Check()
 	if len(faults) > 0 {
-		return p, fmt.Errorf("settings: %s %q: %s", faults[0].Name, faults[0].Value, faults[0].Message)
+		what := faults[0].Name
+		if faults[0].Value != "" {
+			what += fmt.Sprintf(" %q", faults[0].Value)
+		}
+		return p, atLine(lineOf(member(node, "settings"), faults[0].Name), "setting %s: %s", what, faults[0].Message)
 	}
 	p.Settings = vals
 	return p, nil
@@ -204,7 +251,7 @@ func goldenToLine(l goldenLine, i int) (Line, error) {
 	if l.Expires != "" {
 		d, err := time.ParseDuration(l.Expires)
 		if err != nil {
-			return Line{}, fmt.Errorf("expires: %w", err)
+			return Line{}, fmt.Errorf("expires %q is no duration such as 30m", l.Expires)
 		}
 		expires = d
 	}
@@ -221,75 +268,6 @@ func goldenToLine(l goldenLine, i int) (Line, error) {
 		Label: or(l.Label, l.Number), Voicemail: l.Voicemail, Shared: l.Shared,
 		Registrar: Registrar{Name: "main", Host: or(l.Host, "pbx.example.com"), Port: l.Port, Transport: or(l.Transport, "udp"),
 			OutboundProxy: l.OutboundProxy, BackupHost: l.BackupHost, RegisterExpires: expires}}, nil
-}
-
-// Recognition is one row of testdata/recognise.csv.
-type Recognition struct {
-	Kind, Value, Model, Firmware, MAC, Origin string
-}
-
-// Recognitions reads testdata/recognise.csv of a pack's folder.
-func Recognitions(fsys fs.FS) ([]Recognition, error) {
-	data, err := fs.ReadFile(fsys, "testdata/recognise.csv")
-	if err != nil {
-		return nil, err
-	}
-	rows, err := csv.NewReader(bytes.NewReader(data)).ReadAll()
-	if err != nil {
-		return nil, err
-	}
-	if len(rows) == 0 || strings.Join(rows[0], ",") != "kind,value,model,firmware,mac,origin" {
-		return nil, errors.New("testdata/recognise.csv begins with kind,value,model,firmware,mac,origin")
-	}
-	var out []Recognition
-	for _, r := range rows[1:] {
-		out = append(out, Recognition{r[0], strings.ReplaceAll(r[1], `\x00`, "\x00"), r[2], r[3], r[4], r[5]})
-	}
-	return out, nil
-}
-
-// Evidence makes the evidence that a row stands for.
-func (r Recognition) Evidence() (Evidence, error) {
-	var e Evidence
-	into := map[string]*string{"option60": &e.VendorClass, "user_agent": &e.UserAgent, "hostname": &e.Hostname, "filename": &e.FileName,
-		"option43": &e.VendorInfo, "option77": &e.UserClass, "option124": &e.VIVC, "option125": &e.VIVSO}[r.Kind]
-	if into != nil {
-		*into = r.Value
-		return e, nil
-	}
-	if r.Kind == "oui" {
-		mac, err := dhcp.ParseMAC(r.Value)
-		e.MAC = mac
-		return e, err
-	}
-	return e, fmt.Errorf("kind %q is none of option60, user_agent, hostname, filename, oui", r.Kind)
-}
-
-// Recognise tells in which way a row is not recognised as it says; nil when it is.
-func (s *Set) Recognise(vendor string, r Recognition) error {
-	e, err := r.Evidence()
-	if err != nil {
-		return err
-	}
-	if r.Kind == "filename" {
-		for _, m := range s.Resolve(r.Value) {
-			if m.Vendor == vendor && (r.Model == "" || m.Model == r.Model) && (r.MAC == "" || m.MAC.String() == r.MAC) {
-				return nil
-			}
-		}
-	}
-	id := s.Identify(e)
-	if id.Vendor != vendor || id.Said != r.Model && id.Model != r.Model || id.Firmware != r.Firmware {
-		return fmt.Errorf("%s %q: recognised as %s %q firmware %q, want %s %q firmware %q", r.Kind, r.Value, id.Vendor, id.Said, id.Firmware, vendor, r.Model, r.Firmware)
-	}
-	if r.MAC == "" {
-		return nil
-	}
-	want, err := dhcp.ParseMAC(r.MAC)
-	if err == nil && id.MAC != want {
-		err = fmt.Errorf("%s %q: MAC %s, want %s", r.Kind, r.Value, id.MAC, r.MAC)
-	}
-	return err
 }
 
 // patterns lists the names of the pack's files as they are declared.
@@ -318,6 +296,7 @@ func (v *Vendor) goldens(fsys fs.FS, rewrite func(name string, data []byte) erro
 	}
 	var errs []error
 	var asked []string
+	unread := false
 	for _, name := range names {
 		file := path.Join(dir, name)
 		have, err := fs.ReadFile(fsys, name)
@@ -327,7 +306,11 @@ func (v *Vendor) goldens(fsys fs.FS, rewrite func(name string, data []byte) erro
 		}
 		want, patterns, err := v.Golden(have)
 		asked = append(asked, patterns...)
+		unread = unread || err != nil
+		var fault *goldenFault
 		switch {
+		case errors.As(err, &fault) && fault.line > 0:
+			errs = append(errs, fmt.Errorf("%s:%d: %w", file, fault.line, err))
 		case err != nil:
 			errs = append(errs, fmt.Errorf("%s: %w", file, err))
 		case bytes.Equal(have, want):
@@ -338,7 +321,7 @@ func (v *Vendor) goldens(fsys fs.FS, rewrite func(name string, data []byte) erro
 		}
 	}
 	left := slices.DeleteFunc(slices.Clone(must), func(name string) bool { return slices.Contains(asked, name) })
-	if len(left) > 0 {
+	if len(left) > 0 && !unread { // one that can't be read may be the one that asks
 		errs = append(errs, fmt.Errorf("%s: no golden asks for %s", dir, strings.Join(left, ", ")))
 	}
 	return errors.Join(errs...)

@@ -50,7 +50,7 @@ func TestGoldens(t *testing.T) {
 	}
 	for from, to := range map[string]string{"model: A-2": "model: B7", "lines:": "lnes:", "Asia/Tokyo": "Tokyo!", "ask: [pictures/logo.png]": "ask: [nope]", "phone.yaml": "other.yaml"} {
 		bad := fstest.MapFS{"testdata/one.txtar": {Data: []byte(strings.Replace(goldenPhone, from, to, 1))}}
-		if err := v.Goldens(bad, nil); err == nil || !strings.Contains(err.Error(), "acme/testdata/one.txtar: ") {
+		if err := v.Goldens(bad, nil); err == nil || !strings.Contains(err.Error(), "acme/testdata/one.txtar:") {
 			t.Errorf("%s: %v", to, err)
 		}
 	}

@@ -218,7 +218,7 @@ func (t *trying) recognitions() []error {
 	}
 	rows, err := Recognitions(t.head.fsys)
 	if err != nil {
-		return []error{fmt.Errorf("%s: %w", t.head.name, err)}
+		return []error{fmt.Errorf("%s/%w", t.head.name, err)}
 	}
 	var errs []error
 	for i, r := range rows {

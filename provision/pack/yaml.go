@@ -137,6 +137,9 @@ func cutLine(msg string) (line int, rest string, ok bool) {
 	if m == nil {
 		return 0, "", false
 	}
+	if line, rest, ok := cutLine(m[2]); ok {
+		return line, rest, true // a decoder of ours said it already
+	}
 	line, _ = strconv.Atoi(m[1])
 	return line, m[2], true
 }
@@ -149,8 +152,11 @@ func cleanYAML(err error) string {
 		m := wrongType.FindStringSubmatch(found)
 		return wrongKind(m[1], m[2], m[3])
 	})
-	return s
+	return unknownField.ReplaceAllString(s, `unknown member "$1"`)
 }
+
+// unknownField is how the library says that a member is unknown.
+var unknownField = regexp.MustCompile(`field (\S+) not found in type \S+`)
 
 // wrongType is how the library says that one thing stands where another belongs.
 var wrongType = regexp.MustCompile("cannot construct (\\w+)(?: `(.*)`)? into (.+)")
