@@ -1,0 +1,130 @@
+package dhcp
+
+import (
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// steppingClock is a wall clock that can be set, with the monotonic time behind each reading.
+type steppingClock struct {
+	mu     sync.Mutex
+	offset time.Duration
+	truth  map[int64]time.Time
+}
+
+func (c *steppingClock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	wall := now.Round(0).Add(c.offset)
+	c.truth[wall.UnixNano()] = now
+	return wall
+}
+
+func (c *steppingClock) since(now, before time.Time) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.truth[now.UnixNano()].Sub(c.truth[before.UnixNano()])
+}
+
+func (c *steppingClock) step(d time.Duration) { c.mu.Lock(); c.offset += d; c.mu.Unlock() }
+
+// C36: a step of the wall clock, either way, ends no lease early and keeps none too long; what is on disk follows.
+func TestClockStepC36(t *testing.T) {
+	for name, step := range map[string]time.Duration{"a year ahead": 365 * 24 * time.Hour, "a year back": -365 * 24 * time.Hour, "slewed": 3 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := &steppingClock{truth: map[int64]time.Time{}}
+				d := newDisk()
+				b := newBench(t, config(voice()), d, c.now)
+				b.since = c.since
+				a := ip("10.20.0.105")
+				b.want(VerdictAcked, selectingOf(1, a))
+				time.Sleep(30 * time.Minute)
+				c.step(step)
+				if _, ok := b.LeaseAt(a); !ok {
+					t.Error("gone right after the step")
+				}
+				b.want(VerdictNak, selectingOf(2, a))
+				synctest.Wait()
+				if _, ok := b.LeaseAt(a); !ok {
+					t.Error("gone after the next message")
+				}
+				if left := d.leases[a].Expires.Sub(c.now()); left < 29*time.Minute || left > 31*time.Minute {
+					t.Errorf("on disk %s are left of half an hour", left)
+				}
+				time.Sleep(31 * time.Minute)
+				if _, ok := b.LeaseAt(a); ok {
+					t.Error("still there after its time")
+				}
+				b.want(VerdictAcked, selectingOf(2, a))
+			})
+		})
+	}
+}
+
+// A step of the clock writes every record again; a client's declines aren't counted again for that, and what is in quarantine
+// stays there for as long as it would have.
+func TestClockStepIsNoDecline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &steppingClock{truth: map[int64]time.Time{}}
+		b := newBench(t, config(voice()), newDisk(), c.now)
+		b.since = c.since
+		for range maxDeclines - 1 {
+			a := b.want(VerdictOffered, discoverOf(1)).Reply.YIAddr
+			b.want(VerdictAcked, selectingOf(1, a))
+			b.want(VerdictDeclined, request(1, Decline, func(r *Request) { r.Requested = a }))
+		}
+		c.step(-time.Hour)
+		a := b.want(VerdictOffered, discoverOf(1)).Reply.YIAddr
+		b.want(VerdictAcked, selectingOf(1, a))
+		b.want(VerdictDeclined, request(1, Decline, func(r *Request) { r.Requested = a }))
+		states := func(want LeaseState) {
+			t.Helper()
+			for _, l := range b.All() {
+				if l.State != want {
+					t.Errorf("%s is %s, want %s", l.Addr, l.State, want)
+				}
+			}
+		}
+		states(LeaseDeclined)
+		time.Sleep(quarantine + 2*second)
+		states(LeaseExpired)
+		if s := b.Stats()[0]; s.Declined != 0 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+// What a step of the wall clock moves must not have a monotonic reading, which that would move too: declines would count for as
+// long as the step.
+func TestWhatAClockStepMovesIsWallClock(t *testing.T) {
+	g := newRig(t, config(voice()), nil, nil)
+	g.now = time.Now()
+	a := g.bind(1)
+	g.want(VerdictDeclined, request(1, Decline, func(r *Request) { r.Requested = a }))
+	g.view.shift(24*time.Hour, time.Now(), func(*kept) {})
+	if c := g.view.declines[mac(1)]; c.n != 1 || c.since != c.since.Round(0) {
+		t.Errorf("counted since %s", c.since)
+	}
+}
+
+// C36: a host that boots without knowing the time keeps its leases for the time they had left.
+func TestClockBehindAtStartC36(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk()
+		b := newBench(t, config(voice()), d, func() time.Time { return time.Now().Add(50 * 365 * 24 * time.Hour) })
+		b.want(VerdictAcked, selectingOf(1, ip("10.20.0.105")))
+		again := newBench(t, config(voice()), d, time.Now)
+		synctest.Wait()
+		l, ok := again.LeaseAt(ip("10.20.0.105"))
+		if left := time.Until(l.Expires); !ok || left > 61*time.Minute || left < 59*time.Minute {
+			t.Errorf("%s left of an hour", left)
+		}
+		if age := time.Since(l.FirstSeen); age < 0 || age > time.Minute {
+			t.Errorf("first seen %s ago: it is new for as long as it was before", age)
+		}
+	})
+}

@@ -1,0 +1,148 @@
+package dhcp
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// When the disk refuses we are silent, never NAK, and what was on disk goes on; when it recovers, so do we.
+func TestTableDiskFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk()
+		b := newBench(t, config(voice()), d, time.Now)
+		a := b.want(VerdictOffered, discoverOf(1)).Reply.YIAddr
+		b.want(VerdictAcked, selectingOf(1, a))
+		full := errors.New("no space left on device")
+		d.fail(full)
+		c := b.want(VerdictOffered, discoverOf(2)).Reply.YIAddr
+		if dec, err := b.serve(selectingOf(2, c)); !errors.Is(err, full) || dec.Reply.Type == Nak {
+			t.Errorf("%v %v", dec.Event, err)
+		}
+		if _, ok := b.LeaseAt(c); ok {
+			t.Error("a withdrawn lease can be read")
+		}
+		if _, ok := b.LeaseAt(a); !ok {
+			t.Error("the lease on disk is gone")
+		}
+		time.Sleep(2 * time.Minute)
+		if _, err := b.serve(renewOf(1, a)); !errors.Is(err, full) {
+			t.Errorf("renewal: %v", err)
+		}
+		if l, ok := b.LeaseAt(a); !ok || l != d.leases[a] {
+			t.Error("a failed renewal changed the lease")
+		}
+		// What is on disk is acknowledged for as long as it is there; nothing else is.
+		b.link.NoWrite = true
+		left := time.Until(d.leases[a].Expires)
+		if r := b.want(VerdictAcked, renewOf(1, a)).Reply; binary.BigEndian.Uint32(optionOf(r, optLeaseTime)) != uint32(left/time.Second) || r.YIAddr != a {
+			t.Errorf("renewed for % x s of %s", optionOf(r, optLeaseTime), left)
+		}
+		b.want(VerdictFault, selectingOf(2, c))
+		b.want(VerdictNak, selectingOf(3, a))
+		b.link.NoWrite = false
+		if s := b.Stats()[0]; s.Active != 1 || s.Offered != 0 || s.Free != 9 {
+			t.Errorf("%+v", s)
+		}
+		d.fail(nil)
+		b.want(VerdictAcked, selectingOf(2, c))
+	})
+}
+
+// A disk that hangs costs no memory, however many ask for something that would have to be written; who has a lease on it keeps it.
+func TestHangingDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk()
+		b := newBench(t, config(voice()), d, time.Now)
+		a := b.want(VerdictOffered, discoverOf(1)).Reply.YIAddr
+		b.want(VerdictAcked, selectingOf(1, a))
+		c := b.want(VerdictOffered, discoverOf(2)).Reply.YIAddr
+		d.slow(time.Hour)
+		var refused, acked int
+		named := func(n int) func(*Request) {
+			return func(r *Request) { r.Client.Hostname = fmt.Sprint("host", n) }
+		}
+		for n := range maxQueued + 100 {
+			b.Serve(b.engine, selectingOf(2, c, named(n)), &b.link, func(d *Decision, err error) {
+				switch {
+				case errors.Is(err, ErrBehind):
+					refused++
+				case err == nil:
+					acked++
+				}
+			})
+			if b.Flush(); n == 0 {
+				synctest.Wait() // the writer has begun
+			}
+		}
+		if refused != 99 || acked != 0 || len(b.queue) != maxQueued {
+			t.Errorf("%d refused, %d acknowledged, %d wait", refused, acked, len(b.queue))
+		}
+		b.link.NoWrite = true
+		b.want(VerdictAcked, renewOf(1, a))
+		time.Sleep(3 * time.Hour)
+		synctest.Wait()
+		if acked != maxQueued+1 || len(b.queue) != 0 || d.leases[c].Hostname != fmt.Sprint("host", maxQueued) {
+			t.Errorf("%d acknowledged, %d wait, on disk is %+v", acked, len(b.queue), d.leases[c])
+		}
+	})
+}
+
+// While a disk hangs nobody waits for it longer than for a moment: what is on it already is acknowledged for the time that is left.
+func TestSlowDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk()
+		b := newBench(t, config(voice()), d, time.Now)
+		given := map[int]netip.Addr{}
+		for n := range 3 {
+			given[n] = b.want(VerdictOffered, discoverOf(n)).Reply.YIAddr
+			b.want(VerdictAcked, selectingOf(n, given[n]))
+		}
+		time.Sleep(time.Minute)
+		d.slow(20 * time.Minute)
+		late := 0
+		for n := range 2 { // these are on their way to the disk
+			b.Serve(b.engine, renewOf(n, given[n]), &b.link, func(*Decision, error) { late++ })
+			b.Flush()
+			synctest.Wait()
+		}
+		left := func(n int) {
+			t.Helper()
+			if _, err := b.serve(renewOf(n, given[n])); !errors.Is(err, ErrBehind) {
+				t.Errorf("client %d: %v", n, err)
+			}
+			b.link.NoWrite = true
+			secs := seconds(optionOf(b.want(VerdictAcked, renewOf(n, given[n])).Reply, 51))
+			if most := int(time.Until(d.leases[given[n]].Expires) / time.Second); secs > most || secs < most-1 {
+				t.Errorf("client %d is told %d seconds, on disk are %d", n, secs, most)
+			}
+			b.link.NoWrite = false
+		}
+		time.Sleep(slowWrite + second)
+		left(2)
+		time.Sleep(retransmitted)
+		for n := range 3 {
+			left(n)
+		}
+		offered := b.want(VerdictOffered, discoverOf(9)).Reply.YIAddr
+		if _, err := b.serve(selectingOf(9, offered)); !errors.Is(err, ErrBehind) {
+			t.Error(err)
+		}
+		b.Read(func(v *View) {
+			if held, ok := v.Offered(b.engine.cfg.Subnets[0].Prefix, mac(9)); !ok || held != offered {
+				t.Errorf("offered %s, held is %s: the client will ask for it again", offered, held)
+			}
+		})
+		d.slow(0)
+		time.Sleep(time.Hour / 2)
+		synctest.Wait()
+		if late != 2 {
+			t.Errorf("%d of 2 were written", late)
+		}
+		b.want(VerdictAcked, selectingOf(9, ip("10.20.0.109")))
+	})
+}
