@@ -27,6 +27,13 @@ const (
 	maxQueued = 8192
 )
 
+// What was written together is answered in groups: a relay agent's socket has room for some 250 messages, by Linux's default, and
+// loses what a slow write has held up if it comes all at once.
+const (
+	togetherMost  = 64
+	togetherPause = time.Millisecond
+)
+
 // ErrClosed is what a commit gets after Run has ended.
 var ErrClosed = errors.New("lease table is closed")
 
@@ -202,7 +209,10 @@ func (t *Table) flush() {
 	if t.batch = changes[:0]; cap(changes) > batchKept {
 		t.batch = nil
 	}
-	for _, j := range jobs {
+	for i, j := range jobs {
+		if i > 0 && i%togetherMost == 0 {
+			time.Sleep(togetherPause)
+		}
 		if j.done != nil {
 			j.done(err)
 		}

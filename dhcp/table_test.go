@@ -3,6 +3,7 @@ package dhcp
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -163,8 +164,26 @@ func TestTableGroupCommit(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if !slices.Equal(d.batches, []int{1, 99}) || slowest != 20*time.Millisecond {
+		if !slices.Equal(d.batches, []int{1, 99}) || slowest != 20*time.Millisecond+togetherPause {
 			t.Errorf("batches %v, slowest after %s", d.batches, slowest)
+		}
+	})
+}
+
+// What a slow write has held up is not answered all at once: a relay could not take so much.
+func TestTableAnswersInGroups(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, config(voice()), newDisk(), time.Now)
+		at := map[time.Duration]int{}
+		began := time.Now()
+		for range 200 {
+			b.Commit(nil, func(error) { at[time.Since(began)]++ })
+		}
+		b.Flush()
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if want := map[time.Duration]int{0: 64, togetherPause: 64, 2 * togetherPause: 64, 3 * togetherPause: 8}; !maps.Equal(at, want) {
+			t.Errorf("answered %v, want %v", at, want)
 		}
 	})
 }
