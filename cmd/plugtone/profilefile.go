@@ -82,7 +82,7 @@ func (p *profileFile) readKeys() error {
 
 var (
 	yamlTwice = regexp.MustCompile(`line (\d+): mapping key (".*") already defined at line (\d+)`)
-	yamlKind  = regexp.MustCompile("line (\\d+): cannot construct")
+	yamlKind  = regexp.MustCompile(`line (\d+): cannot construct`)
 )
 
 // syntax says what is wrong with the YAML itself.
