@@ -3,7 +3,6 @@ package dhcp
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -11,34 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 )
-
-// Writer makes changes durable: all of them in one transaction, or none. It keeps nothing of the slice.
-type Writer interface {
-	WriteLeases([]Change) error
-}
-
-// batchKept is up to how many changes the room for a write is used again.
-const batchKept = 512
-
-// A disk is behind when a write takes longer than slowWrite, which is before clients ask again, or maxQueued decisions wait for one:
-// to wait would be silence for those whose lease is written already, and memory without end.
-const (
-	slowWrite = 3 * time.Second
-	maxQueued = 8192
-)
-
-// What was written together is answered in groups: a relay agent's socket has room for some 250 messages, by Linux's default, and
-// loses what a slow write has held up if it comes all at once.
-const (
-	togetherMost  = 64
-	togetherPause = time.Millisecond
-)
-
-// ErrClosed is what a commit gets after Run has ended.
-var ErrClosed = errors.New("lease table is closed")
-
-// ErrBehind is what a decision gets when the disk hangs, or can't keep up.
-var ErrBehind = errors.New("the disk is behind: leases that were given earlier are still being written")
 
 // clockStep is by how much wall clock and monotonic clock may drift apart between two messages before it counts as a step.
 const clockStep = 5 * time.Second
@@ -66,12 +37,6 @@ type Table struct {
 
 	durable onDisk   // read without mu
 	batch   []Change // of the last write, to be used again
-}
-
-// job is one commit on its way to the disk.
-type job struct {
-	changes []Change
-	done    func(error)
 }
 
 // Stats counts one subnet's addresses.
@@ -160,94 +125,6 @@ func (t *Table) step(d time.Duration, now time.Time) {
 func (t *Table) steady() time.Time {
 	before := *t.last.Load()
 	return before.Round(0).Add(t.since(t.clock(), before))
-}
-
-// Run writes what is committed until ctx ends and everything queued before is written. What arrives during a write makes
-// the next: the writer never waits for more.
-func (t *Table) Run(ctx context.Context) error {
-	for {
-		select {
-		case <-t.wake:
-		case <-ctx.Done():
-			return t.end()
-		}
-		t.flush()
-	}
-}
-
-// end writes what is queued and lets nothing more in.
-func (t *Table) end() error {
-	t.mu.Lock()
-	t.closed = true
-	t.mu.Unlock()
-	t.flush()
-	return nil
-}
-
-// flush writes the whole queue in one transaction and settles it.
-func (t *Table) flush() {
-	t.mu.Lock()
-	jobs := t.queue
-	t.queue = nil
-	if len(jobs) == 0 {
-		t.mu.Unlock()
-		return
-	}
-	t.began = t.tick()
-	t.mu.Unlock()
-	changes := t.batch[:0]
-	for _, j := range jobs {
-		changes = append(changes, j.changes...)
-	}
-	err := t.write(changes)
-	t.mu.Lock()
-	t.began = time.Time{}
-	for _, c := range changes {
-		t.durable.put(u32(c.Lease.Addr), t.view.settle(c, err == nil))
-	}
-	t.mu.Unlock()
-	if t.batch = changes[:0]; cap(changes) > batchKept {
-		t.batch = nil
-	}
-	for i, j := range jobs {
-		if i > 0 && i%togetherMost == 0 {
-			time.Sleep(togetherPause)
-		}
-		if j.done != nil {
-			j.done(err)
-		}
-	}
-}
-
-// behind tells whether a decision had better not wait for the disk. The caller holds mu.
-func (t *Table) behind(now time.Time) bool {
-	return len(t.queue) >= maxQueued || !t.began.IsZero() && t.since(now, t.began) > slowWrite
-}
-
-func (t *Table) write(changes []Change) error {
-	if len(changes) == 0 {
-		return nil
-	}
-	if err := t.writer.WriteLeases(changes); err != nil {
-		return fmt.Errorf("commit lease %s: %w", changes[0].Lease.Addr, err)
-	}
-	return nil
-}
-
-// enqueue makes changes pending and queues them; Flush lets them be written. The caller holds mu.
-func (t *Table) enqueue(changes []Change, done func(error)) {
-	for _, c := range changes {
-		t.view.apply(c)
-	}
-	t.queue = append(t.queue, job{changes, done})
-}
-
-// Flush lets the writer write what is queued. It waits for nothing.
-func (t *Table) Flush() {
-	select {
-	case t.wake <- struct{}{}:
-	default:
-	}
 }
 
 // Serve lets e decide about req and calls done exactly once: when Decision.Changes is on disk, at once if there are none.
