@@ -32,13 +32,18 @@ const (
 	rushBatch = batchSize / 2
 )
 
-// restAfter is how long to rest after n packets that came within gap.
-func restAfter(n int, gap time.Duration) time.Duration {
-	each := gap / time.Duration(n)
-	if n >= batchSize || each < 0 || each >= rushGap {
-		return 0 // there are more already, the clock was set, or there is no rush
+// rest is how long the reader rests, from one batch to the next. It grows slowly: when packets stay away for a moment in the
+// middle of a rush, what comes at once after it must not wait for long and be answered all together, which a relay agent's
+// socket would have no room for.
+type rest time.Duration
+
+// after returns the rest after n packets that came within gap.
+func (r *rest) after(n int, gap time.Duration) time.Duration {
+	most, each := max(2*time.Duration(*r), time.Millisecond), gap/time.Duration(n)
+	if *r = 0; n < batchSize && each >= 0 && each < rushGap { // else there are more already, the clock was set, or there is no rush
+		*r = rest(min(rushRest, rushBatch*each, most))
 	}
-	return min(rushRest, rushBatch*each)
+	return time.Duration(*r)
 }
 
 // packet is one datagram and how it came in. It is used again after its request was decoded.
@@ -108,7 +113,7 @@ func (s *Server) read(ctx context.Context) error {
 		packets[i] = new(packet)
 		msgs[i] = ipv4.Message{Buffers: [][]byte{packets[i].buf[:]}, OOB: make([]byte, ancillary)}
 	}
-	lost, faults, last := uint32(0), 0, time.Time{}
+	lost, faults, last, pause := uint32(0), 0, time.Time{}, rest(0)
 	for ctx.Err() == nil {
 		n, err := s.sock.batch.ReadBatch(msgs, 0)
 		if err != nil {
@@ -141,8 +146,8 @@ func (s *Server) read(ctx context.Context) error {
 			}
 		}
 		s.leases.Flush()
-		if rest := restAfter(n, at.Sub(last)); rest > 0 {
-			time.Sleep(rest)
+		if d := pause.after(n, at.Sub(last)); d > 0 {
+			time.Sleep(d)
 		}
 		last = at
 	}
