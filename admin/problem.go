@@ -36,7 +36,7 @@ func problem(err error) error {
 		return invalidProblem(invalid)
 	case errors.As(err, &use):
 		return inUseProblem(err, use)
-	case errors.Is(err, provision.ErrInUse):
+	case errors.Is(err, provision.ErrInUse), errors.Is(err, provision.ErrPending):
 		return huma.Error409Conflict(err.Error())
 	case errors.Is(err, provision.ErrNotFound):
 		return huma.Error404NotFound(err.Error())

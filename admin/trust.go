@@ -47,13 +47,16 @@ func (s *Server) trustRoutes() {
 		})
 	huma.Register(s.api, op(http.MethodGet, "/devices/{mac}/credentials", "get-credentials", "trust", "Read a phone's own HTTP user and password", viewer), s.credentials)
 	huma.Register(s.api, op(http.MethodPost, "/devices/{mac}/credentials/rotate", "rotate-credentials", "trust",
-		"Give a phone a new password; the old one counts until the new one is used", operator),
-		func(ctx context.Context, in *MACInput) (*struct{ Body client.Login }, error) {
+		"Give a phone a new password; the old one counts until the new one is used, and 409 is the answer until then", operator),
+		func(ctx context.Context, in *struct {
+			MACInput
+			Force bool `query:"force" doc:"also before the phone has used the last one, which then counts no more"`
+		}) (*struct{ Body client.Login }, error) {
 			mac, err := in.parse()
 			if err != nil {
 				return nil, err
 			}
-			d, err := provision.RotateCredentials(s.cfg.Records, callerOf(ctx).name, mac, s.cfg.Now())
+			d, err := provision.RotateCredentials(s.cfg.Records, callerOf(ctx).name, mac, in.Force, s.cfg.Now())
 			if err != nil {
 				return nil, problem(err)
 			}

@@ -86,29 +86,26 @@ func (o *observer) alarm(a provision.Alarm) {
 	o.record(timeline.Entry{Time: a.Time, MAC: a.MAC, Source: source, Event: "trust", Verdict: string(a.Kind), Reason: a.Reason, Addr: a.Addr}, o.recorded(a.MAC))
 }
 
-// usedPasswords collects the phones that have used their new password.
+// usedPasswords collects the new passwords that phones have used.
 type usedPasswords struct {
 	mu   sync.Mutex
-	macs map[dhcp.MAC]struct{}
+	last map[dhcp.MAC]provision.Secret
 }
 
-func (u *usedPasswords) add(mac dhcp.MAC) {
+func (u *usedPasswords) add(mac dhcp.MAC, password provision.Secret) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.macs == nil {
-		u.macs = map[dhcp.MAC]struct{}{}
+	if u.last == nil {
+		u.last = map[dhcp.MAC]provision.Secret{}
 	}
-	u.macs[mac] = struct{}{}
+	u.last[mac] = password
 }
 
-func (u *usedPasswords) take() []dhcp.MAC {
+func (u *usedPasswords) take() map[dhcp.MAC]provision.Secret {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	var out []dhcp.MAC
-	for mac := range u.macs {
-		out = append(out, mac)
-	}
-	u.macs = nil
+	out := u.last
+	u.last = nil
 	return out
 }
 
@@ -147,14 +144,14 @@ func (d *Daemon) fillCredentials() {
 }
 
 func (d *Daemon) retire() {
-	macs := d.used.take()
-	if len(macs) == 0 {
+	used := d.used.take()
+	if len(used) == 0 {
 		return
 	}
-	if err := provision.RetirePasswords(d.store, ourselves, macs); err != nil {
+	if err := provision.RetirePasswords(d.store, ourselves, used); err != nil {
 		d.log.Error("retire old passwords", "err", err)
-		for _, mac := range macs {
-			d.used.add(mac)
+		for mac, password := range used {
+			d.used.add(mac, password) // one that is used meanwhile is the same, or is used again
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"maps"
 	"net/netip"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -68,10 +67,10 @@ func TestOpenPlaces(t *testing.T) {
 func TestUsedPasswords(t *testing.T) {
 	var u usedPasswords
 	a, b := dhcp.MAC{1: 1}, dhcp.MAC{1: 2}
-	u.add(a)
-	u.add(b)
-	u.add(a)
-	if got := u.take(); len(got) != 2 || !slices.Contains(got, a) || !slices.Contains(got, b) {
+	u.add(a, "first")
+	u.add(b, "other")
+	u.add(a, "second")
+	if got := u.take(); !maps.Equal(got, map[dhcp.MAC]provision.Secret{a: "second", b: "other"}) {
 		t.Errorf("%v", got)
 	}
 	if got := u.take(); got != nil {
@@ -133,15 +132,15 @@ admin: {listen: ["unix:DIR/admin.sock"]}
 	}
 	// A phone has used its new password: the old one's time ends.
 	mac := dhcp.MAC{0, 0x15, 0x65, 0, 0, 9}
+	d := &provision.Device{MAC: mac, Vendor: "yealink", Enabled: true, Credentials: provision.NewCredentials(mac)}
 	err := r.store.Edit("test", "add", func(e provision.Edit) error {
-		d := &provision.Device{MAC: mac, Vendor: "yealink", Enabled: true, Credentials: provision.NewCredentials(mac)}
 		d.Credentials.Rotate(now)
 		return e.PutDevice(d)
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.used.add(mac)
+	r.used.add(mac, d.Credentials.Password)
 	r.retire()
 	err = r.store.View(func(f provision.Fleet) error {
 		d, err := f.Device(mac)

@@ -50,7 +50,7 @@ func NewCredentials(mac MAC) *Credentials {
 
 // Rotate gives the phone a new password. The one that it has used last goes on until the new one is used.
 func (c *Credentials) Rotate(now time.Time) {
-	// A password that was never used is known to nobody: then the one before is what the phone has.
+	// Whether the phone has a password that it hasn't used yet isn't known: the one before it has.
 	if c.Previous == "" {
 		c.Previous = c.Password
 	}
@@ -99,31 +99,38 @@ func (f *faults) credentials(fleet Fleet, d *Device) error {
 	return nil
 }
 
-// RotateCredentials gives one phone a new password in one edit, and returns its record.
-func RotateCredentials(records Records, actor string, mac MAC, now time.Time) (*Device, error) {
+// RotateCredentials gives one phone a new password in one edit, and returns its record. While the phone has not used the last
+// one it is ErrPending, unless force says that this one is to count no more: the phone may have fetched it already, and two are
+// all that count, so that away from our leases it could be left with none.
+func RotateCredentials(records Records, actor string, mac MAC, force bool, now time.Time) (*Device, error) {
 	var d *Device
 	err := records.Edit(actor, "rotate credentials of "+mac.String(), func(e Edit) error {
 		var err error
 		if d, err = e.DeviceByAny(mac); err != nil {
 			return err
 		}
-		if d.Credentials == nil {
+		switch c := d.Credentials; {
+		case c == nil:
 			d.Credentials = NewCredentials(d.MAC)
-		} else {
-			d.Credentials.Rotate(now)
+		case c.Previous != "" && !force:
+			return fmt.Errorf("device %s: %w: that of %s and the one before it both count until then\nhint: force replaces it all the same; a phone that has fetched it, and is away from our leases, must be enrolled then",
+				d.MAC, ErrPending, c.ChangedAt.Format(time.RFC3339))
+		default:
+			c.Rotate(now)
 		}
 		return e.PutDevice(d)
 	})
 	return d, err
 }
 
-// RetirePasswords ends the time of the old passwords of phones that have used their new ones, in one edit.
-func RetirePasswords(records Records, actor string, macs []MAC) error {
+// RetirePasswords ends the time of the old passwords of phones that have used their new ones, in one edit. What was used says
+// nothing once there's a newer one.
+func RetirePasswords(records Records, actor string, used map[MAC]Secret) error {
 	return records.Edit(actor, "retire old passwords of phones that have used their new ones", func(e Edit) error {
-		for _, mac := range macs {
+		for mac, password := range used {
 			d, err := e.Device(mac)
-			if err != nil || d.Credentials == nil || d.Credentials.Previous == "" {
-				continue // removed meanwhile: nothing is left to retire
+			if err != nil || d.Credentials == nil || d.Credentials.Previous == "" || d.Credentials.Password != password {
+				continue // removed or changed meanwhile: nothing is left to retire
 			}
 			d.Credentials.Previous = ""
 			if err := e.PutDevice(d); err != nil {

@@ -9,6 +9,9 @@ import (
 // ErrNotFound is wrapped by every error about a record that isn't there.
 var ErrNotFound = errors.New("not found")
 
+// ErrPending is wrapped by the error about a password that is to be changed once more before the phone has used it.
+var ErrPending = errors.New("the phone has not used its new password yet")
+
 // ErrInUse is wrapped by an error about a record that others depend on.
 var ErrInUse = errors.New("in use")
 

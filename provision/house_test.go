@@ -33,7 +33,7 @@ type house struct {
 	fetches []provision.Fetch
 	now     time.Time
 	told    []provision.Alarm
-	used    []provision.MAC
+	used    map[provision.MAC]provision.Secret
 	beside  map[netip.Addr]provision.MAC // the neighbour table
 	telling sync.Mutex
 	files   string
@@ -44,7 +44,7 @@ const voice = "10.20.0.0/22"
 
 func newHouse(t testing.TB) *house {
 	t.Helper()
-	h := &house{t: t, records: office(t), leases: &provisiontest.Leases{}, packs: provisiontest.Packs(t), now: noon, files: t.TempDir(), uploads: t.TempDir()}
+	h := &house{t: t, used: map[provision.MAC]provision.Secret{}, records: office(t), leases: &provisiontest.Leases{}, packs: provisiontest.Packs(t), now: noon, files: t.TempDir(), uploads: t.TempDir()}
 	h.site = &provision.Site{
 		Subnets: []provision.Subnet{
 			{Prefix: netip.MustParsePrefix("10.30.0.0/24"), Phones: provision.PhonesNone},
@@ -72,7 +72,7 @@ func newHouse(t testing.TB) *house {
 		Fetches: func(provision.MAC) ([]provision.Fetch, error) { return h.fetches, nil },
 		Now:     func() time.Time { return h.now },
 		Alarm:   func(a provision.Alarm) { h.telling.Lock(); defer h.telling.Unlock(); h.told = append(h.told, a) },
-		Used:    func(m provision.MAC) { h.used = append(h.used, m) },
+		Used:    func(m provision.MAC, p provision.Secret) { h.used[m] = p },
 		Neighbor: func(a netip.Addr) (provision.MAC, bool) {
 			m, ok := h.beside[a]
 			return m, ok

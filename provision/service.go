@@ -35,7 +35,7 @@ type Config struct {
 	Neighbor func(addr netip.Addr) (MAC, bool) // the kernel's neighbour table; nil: never known
 	Alarm    func(Alarm)                       // told what an operator should know; it must not wait. nil: nobody
 	// Used is told of each phone that has used its new password: RetirePasswords ends the old one's time. It must not wait.
-	Used    func(mac MAC)
+	Used    func(mac MAC, password Secret)
 	Windows WindowKeeper // nil: windows of enrollment end with the service
 	Now     func() time.Time
 	Cache   int64 // bytes of rendered files kept; 0: 32 MiB
@@ -89,7 +89,7 @@ func New(c Config) (*Service, error) {
 		c.Alarm = func(Alarm) {}
 	}
 	if c.Used == nil {
-		c.Used = func(MAC) {}
+		c.Used = func(MAC, Secret) {}
 	}
 	if c.Cache == 0 {
 		c.Cache = 32 << 20

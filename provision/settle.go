@@ -88,7 +88,7 @@ func (s *Service) settle(q *inquiry) {
 		s.rememberPort(q)
 		if q.retire {
 			s.used.put(loginKey{q.device.MAC, q.device.Credentials.Password}, struct{}{}, 1)
-			s.c.Used(q.device.MAC)
+			s.c.Used(q.device.MAC, q.device.Credentials.Password)
 		}
 		return
 	}

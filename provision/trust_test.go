@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/md5"
 	"encoding/base64"
+	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -123,47 +125,68 @@ func TestOthersCredentialsAreAContradiction(t *testing.T) {
 func TestRotation(t *testing.T) {
 	h := newHouse(t)
 	old := h.withCredentials().Password.Reveal()
-	d, err := provision.RotateCredentials(h.records, "test", front, noon)
-	if err != nil {
-		t.Fatal(err)
+	rotate := func(force bool) provision.Credentials {
+		t.Helper()
+		d, err := provision.RotateCredentials(h.records, "test", front, force, noon)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return *d.Credentials
 	}
-	unused := d.Credentials.Password
-	if d, err = provision.RotateCredentials(h.records, "test", front, noon); err != nil || d.Credentials.Previous.Reveal() != old || d.Credentials.Password == unused {
-		t.Fatalf("twice: %v, previous %s", err, d.Credentials.Previous.Reveal())
-	}
-	try := func(password string) provision.Outcome {
+	try := func(what string, password provision.Secret, want provision.Outcome) {
+		t.Helper()
 		r := request("001565123456.cfg")
-		r.Authorization = logIn(h.ask(r), front.Hex(), password, "/001565123456.cfg")
-		return h.ask(r).Outcome
+		r.Authorization = logIn(h.ask(r), front.Hex(), password.Reveal(), "/001565123456.cfg")
+		if got := h.ask(r).Outcome; got != want {
+			t.Errorf("%s: %s, want %s", what, got, want)
+		}
 	}
-	if got := try(unused.Reveal()); got != provision.Refused {
-		t.Errorf("a password that was replaced before it was used: %s", got)
+	retire := func(used map[provision.MAC]provision.Secret) {
+		t.Helper()
+		if err := provision.RetirePasswords(h.records, "test", used); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if got := try(old); got != provision.Served || len(h.used) != 0 {
-		t.Errorf("the old one: %s, used %v", got, h.used)
+	first := rotate(false)
+	if first.Previous.Reveal() != old {
+		t.Fatalf("the previous one is %s", first.Previous.Reveal())
 	}
-	if got := try(d.Credentials.Password.Reveal()); got != provision.Served || !slices.Equal(h.used, []provision.MAC{front}) {
-		t.Errorf("the new one: %s, used %v", got, h.used)
+	// The phone may have fetched the new one with the old one: to put a third in its place could leave it with none.
+	if _, err := provision.RotateCredentials(h.records, "test", front, false, noon); !errors.Is(err, provision.ErrPending) {
+		t.Errorf("again before it was used: %v", err)
 	}
-	if got := try(old); got != provision.Refused {
-		t.Errorf("the old one before the record knows: %s", got)
+	try("the old one", provision.Secret(old), provision.Served)
+	if len(h.used) != 0 {
+		t.Errorf("used %v", h.used)
 	}
-	if err := provision.RetirePasswords(h.records, "test", append(h.used, mac("001565000077"))); err != nil {
-		t.Fatal(err)
+	second := rotate(true)
+	if second.Previous.Reveal() != old || second.Password == first.Password {
+		t.Errorf("by force: previous %s", second.Previous.Reveal())
 	}
-	if got := try(old); got != provision.Refused {
-		t.Errorf("the old one afterwards: %s", got)
+	try("one that was replaced by force", first.Password, provision.Refused)
+	try("the new one", second.Password, provision.Served)
+	if !maps.Equal(h.used, map[provision.MAC]provision.Secret{front: second.Password}) {
+		t.Errorf("used %v", h.used)
 	}
-	if got := try(d.Credentials.Password.Reveal()); got != provision.Served {
-		t.Errorf("the new one afterwards: %s", got)
+	try("the old one before the record knows", provision.Secret(old), provision.Refused)
+	// What was used of an older password ends nobody's time.
+	retire(map[provision.MAC]provision.Secret{front: first.Password, mac("001565000077"): first.Password})
+	if _, err := provision.RotateCredentials(h.records, "test", front, false, noon); !errors.Is(err, provision.ErrPending) {
+		t.Errorf("retired by a password that counts no more: %v", err)
 	}
+	retire(h.used)
+	try("the old one afterwards", provision.Secret(old), provision.Refused)
+	try("the new one afterwards", second.Password, provision.Served)
+	third := rotate(false)
+	try("the one that was used last", second.Password, provision.Served)
+	try("the third", third.Password, provision.Served)
 }
 
 // A phone on a leased address that logs in all the same has shown that it has the new password.
 func TestRotationBesideALease(t *testing.T) {
 	h := newHouse(t)
 	h.withCredentials()
-	d, err := provision.RotateCredentials(h.records, "test", front, noon)
+	d, err := provision.RotateCredentials(h.records, "test", front, false, noon)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +200,7 @@ func TestRotationBesideALease(t *testing.T) {
 		t.Errorf("the old one: %s %s, used %v", a.Outcome, a.Reason, h.used)
 	}
 	r.Authorization = basic(d.Credentials.Password.Reveal())
-	if a := h.ask(r); a.Outcome != provision.Served || !slices.Equal(h.used, []provision.MAC{front}) {
+	if a := h.ask(r); a.Outcome != provision.Served || !maps.Equal(h.used, map[provision.MAC]provision.Secret{front: d.Credentials.Password}) {
 		t.Errorf("the new one: %s %s, used %v", a.Outcome, a.Reason, h.used)
 	}
 }

@@ -28,6 +28,13 @@ func (c *Client) post(ctx context.Context, path string, in, out any) error {
 	return err
 }
 
+func forceQuery(force bool) url.Values {
+	if !force {
+		return nil
+	}
+	return url.Values{"force": {"true"}}
+}
+
 func subnetQuery(subnet string) url.Values {
 	if subnet == "" {
 		return nil
@@ -179,9 +186,10 @@ func (c *Client) Credentials(ctx context.Context, mac string, reveal bool) (out 
 	return out, c.get(ctx, device(mac)+"/credentials", q, &out)
 }
 
-// RotateCredentials gives a phone a new password.
-func (c *Client) RotateCredentials(ctx context.Context, mac string) (out Login, err error) {
-	return out, c.post(ctx, device(mac)+"/credentials/rotate", nil, &out)
+// RotateCredentials gives a phone a new password; with force also before it has used the last one.
+func (c *Client) RotateCredentials(ctx context.Context, mac string, force bool) (out Login, err error) {
+	_, err = c.do(ctx, call{method: http.MethodPost, path: device(mac) + "/credentials/rotate", query: forceQuery(force)}, &out)
+	return out, err
 }
 
 // ExportCredentials copies the credentials of all phones to w, as CSV.

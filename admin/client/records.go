@@ -93,11 +93,7 @@ func (x Collection[T]) Set(ctx context.Context, id string, members map[string]an
 
 // Delete removes a record. While others depend on it, that is a conflict unless force is set.
 func (x Collection[T]) Delete(ctx context.Context, id string, force bool) error {
-	q := call{method: http.MethodDelete, path: x.at(id)}
-	if force {
-		q.query = url.Values{"force": {"true"}}
-	}
-	_, err := x.c.do(ctx, q, nil)
+	_, err := x.c.do(ctx, call{method: http.MethodDelete, path: x.at(id), query: forceQuery(force)}, nil)
 	return err
 }
 

@@ -57,12 +57,12 @@ func deviceEnroll(a *app) *cobra.Command {
 }
 
 func deviceCredentials(a *app) *cobra.Command {
-	var reveal, rotate, all bool
+	var reveal, rotate, force, all bool
 	c := &cobra.Command{
 		Use: "credentials [MAC]", Args: cobra.MaximumNArgs(1), Short: "A phone's own user and password at this server",
 		Long: "Each phone has a user and a password of its own, with which it is served where no lease proves who it is. They are written\n" +
 			"into the phone's configuration together with provisioning.external_url. --rotate makes a new password; the old one counts\n" +
-			"until the phone has used the new one. --csv prints those of all phones, for the redirect services of vendors.",
+			"until the phone has used the new one, and there is no third before that without --force. --csv prints those of all phones, for the redirect services of vendors.",
 		Example: `  plugtone device credentials 00:15:65:12:34:56 --reveal
   plugtone device credentials 00:15:65:12:34:56 --rotate
   plugtone device credentials --csv`,
@@ -82,7 +82,7 @@ func deviceCredentials(a *app) *cobra.Command {
 				return usageError{err}
 			}
 			if rotate {
-				if _, err := cl.RotateCredentials(c.Context(), mac.String()); err != nil {
+				if _, err := cl.RotateCredentials(c.Context(), mac.String(), force); err != nil {
 					return err
 				}
 				say(c, "device %s has a new password; it learns it with its next fetch", mac)
@@ -100,6 +100,7 @@ func deviceCredentials(a *app) *cobra.Command {
 	f := c.Flags()
 	f.BoolVar(&reveal, "reveal", false, "show the password")
 	f.BoolVar(&rotate, "rotate", false, "make a new password")
+	f.BoolVar(&force, "force", false, "with --rotate: also before the phone has used the last password, which then counts no more;\na phone that has fetched that one and is away from our leases must be enrolled")
 	f.BoolVar(&all, "csv", false, "all phones, with passwords, as CSV")
 	c.MarkFlagsMutuallyExclusive("csv", "rotate")
 	return c

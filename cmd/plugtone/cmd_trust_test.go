@@ -26,6 +26,8 @@ func TestTrustCommands(t *testing.T) {
 		{"device credentials " + desk, 0, `(?s)user +001565123456\npassword +\*\*\*\nurl +http://10\.20\.0\.2/`, ""},
 		{"device credentials " + desk + " --reveal", 0, `password +[a-z2-9]{20}\n`, ""},
 		{"device credentials " + desk + " --rotate", 0, `changing +the password before counts too`, `has a new password`},
+		{"device credentials " + desk + " --rotate", 1, "", `has not used its new password yet.*\nhint: force replaces it`},
+		{"device credentials " + desk + " --rotate --force", 0, `changing +the password before counts too`, `has a new password`},
 		{"device credentials --csv", 0, `(?m)^mac,vendor,model,label,url,user,password\n` + desk + `,acme,A4,Front Desk Phone,http://10\.20\.0\.2/,001565123456,[a-z2-9]{20}$`, ""},
 		{"device credentials", 2, "", `name one phone`},
 		{"device credentials 00:15:65:99:99:99", 1, "", `not found`},
