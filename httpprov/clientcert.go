@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -151,9 +150,35 @@ func signed(cert, issuer *x509.Certificate) bool {
 	return issuer.CheckSignature(cert.SignatureAlgorithm, cert.RawTBSCertificate, cert.Signature) == nil
 }
 
-// macIn finds a MAC as factories write it: alone (Yealink, Polycom), after a model and SEP (Cisco: CP-8841-SEP001122334455),
-// or after the model (Cisco SPA). The sources are public collections of certificate subjects; none is a vendor's promise.
-var macIn = regexp.MustCompile(`(?i)(?:^|[^0-9a-z]|SEP|MAC)([0-9a-f]{12}|(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2})(?:$|[^0-9a-z:])`)
+// macsIn finds MACs as factories write them: alone (Yealink, Polycom), after a model and SEP (Cisco: CP-8841-SEP001122334455),
+// or after the model (Cisco SPA), with or without separators. What is longer than a MAC holds none. The sources are public
+// collections of certificate subjects; none is a vendor's promise.
+func macsIn(text string) (out []string) {
+	for _, name := range strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return !strings.ContainsRune(alphanumeric+":-", r) }) {
+		var pairs []string
+		for _, part := range append(strings.FieldsFunc(name, func(r rune) bool { return r == ':' || r == '-' }), "") {
+			for _, word := range []string{"sep", "mac"} {
+				if i := strings.LastIndex(part, word); i >= 0 {
+					part = part[i+len(word):]
+				}
+			}
+			hex := strings.Trim(part, "0123456789abcdef") == ""
+			if hex && len(part) == 2 {
+				pairs = append(pairs, part)
+				continue
+			}
+			if len(pairs) == 6 {
+				out = append(out, strings.Join(pairs, ""))
+			}
+			if pairs = nil; hex && len(part) == 12 {
+				out = append(out, part)
+			}
+		}
+	}
+	return out
+}
+
+const alphanumeric = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 // subjectMAC is the one MAC that a certificate's common names and serial number name. Two different ones name nobody.
 func subjectMAC(c *x509.Certificate) (provision.MAC, bool) {
@@ -165,9 +190,9 @@ func subjectMAC(c *x509.Certificate) (provision.MAC, bool) {
 			continue
 		}
 		text, _ := name.Value.(string)
-		for _, m := range macIn.FindAllStringSubmatch(text, -1) {
+		for _, m := range macsIn(text) {
 			var mac provision.MAC
-			if mac.UnmarshalText([]byte(strings.ToLower(m[1]))) != nil {
+			if mac.UnmarshalText([]byte(m)) != nil {
 				continue // zero or multicast
 			}
 			if !found.IsZero() && found != mac {
