@@ -43,7 +43,7 @@ func start(t testing.TB, cfg Config, a Answerer) *running {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	r := &running{addr: l.Addr().String(), reports: make(chan report, 10000), ended: make(chan error, 1)}
+	r := &running{addr: l.Addr().String(), reports: make(chan report, 10000)}
 	r.Server, err = New(cfg, a, func(q provision.Request, a provision.Answer, sent int64, _ time.Duration, err error) {
 		select {
 		case r.reports <- report{q, a, sent, err}:
@@ -53,22 +53,7 @@ func start(t testing.TB, cfg Config, a Answerer) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var ctx context.Context
-	ctx, r.stop = context.WithCancel(t.Context())
-	ready := make(chan struct{})
-	go func() { r.ended <- r.Run(ctx, func() { close(ready) }) }()
-	<-ready
-	t.Cleanup(func() {
-		r.stop()
-		select {
-		case err, ok := <-r.ended:
-			if ok && err != nil {
-				t.Errorf("Run: %v", err)
-			}
-		case <-time.After(10 * time.Second):
-			t.Error("Run did not end")
-		}
-	})
+	r.stop, r.ended = provisiontest.Run(t, r.Run)
 	return r
 }
 

@@ -56,7 +56,7 @@ func start(t testing.TB, cfg Config, a Answerer) *running {
 	}
 	port := c.LocalAddr().(*net.UDPAddr).AddrPort().Port()
 	r := &running{addr: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port),
-		reports: make(chan report, 10000), ended: make(chan error, 1)}
+		reports: make(chan report, 10000)}
 	cfg.Conns = append(cfg.Conns, c)
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -70,22 +70,7 @@ func start(t testing.TB, cfg Config, a Answerer) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var ctx context.Context
-	ctx, r.stop = context.WithCancel(t.Context())
-	ready := make(chan struct{})
-	go func() { r.ended <- r.Run(ctx, func() { close(ready) }) }()
-	<-ready
-	t.Cleanup(func() {
-		r.stop()
-		select {
-		case err, ok := <-r.ended:
-			if ok && err != nil {
-				t.Errorf("Run: %v", err)
-			}
-		case <-time.After(10 * time.Second):
-			t.Error("Run did not end")
-		}
-	})
+	r.stop, r.ended = provisiontest.Run(t, r.Run)
 	return r
 }
 

@@ -337,6 +337,7 @@ func TestF19Broadcast(t *testing.T) {
 }
 
 func TestPanics(t *testing.T) {
+	content := &stream{Reader: broken{}}
 	s := start(t, Config{}, &answers{F: func(r provision.Request) provision.Answer {
 		switch r.Name {
 		case "answer":
@@ -344,11 +345,13 @@ func TestPanics(t *testing.T) {
 		case "empty":
 			return provision.Answer{}
 		case "read":
-			return provision.Answer{Outcome: provision.Served, Content: &stream{Reader: broken{}}, Size: 1000}
+			return provision.Answer{Outcome: provision.Served, Content: content, Size: 1000}
+		case "close":
+			return provision.Answer{Outcome: provision.Served, Content: worse{content}, Size: 1000}
 		}
 		return provision.Answer{Outcome: provision.Served, Body: []byte("hello")}
 	}})
-	for _, name := range []string{"answer", "empty", "read"} {
+	for _, name := range []string{"answer", "empty", "read", "close"} {
 		p := newPhone(t, "127.0.0.1")
 		p.send(s.addr, rrq(name, "octet"))
 		if r := s.reported(t); r.err == nil {
@@ -356,12 +359,20 @@ func TestPanics(t *testing.T) {
 		}
 		p.silent(20 * time.Millisecond)
 	}
+	if n := content.closed.Load(); n != 1 {
+		t.Errorf("the file whose reading panicked was closed %d times", n)
+	}
 	p := newPhone(t, "127.0.0.1")
 	p.send(s.addr, rrq("f", "octet"))
 	if got, _ := p.rest(512); got != "hello" {
 		t.Errorf("%q", got)
 	}
 }
+
+// worse panics when it is closed, too.
+type worse struct{ *stream }
+
+func (worse) Close() error { panic("closing") }
 
 type broken struct{}
 

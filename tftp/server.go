@@ -266,8 +266,9 @@ func (s *Server) handle(ctx context.Context, t *transfer) {
 	defer func() {
 		if v := recover(); v != nil {
 			s.cfg.Log.Error("tftp: panic in transfer", "file", t.asked.name, "addr", t.key.from, "panic", v)
-			t.sock.close()
-			s.finish(t, fmt.Errorf("panic: %v", v))
+			defer s.finish(t, fmt.Errorf("panic: %v", v))
+			defer func() { _ = recover() }() // what has panicked may do so again when it is closed
+			t.letGo()
 		}
 	}()
 	switch t.stage {
