@@ -17,9 +17,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"plugtone/cmd/plugtone/demo"
-	"plugtone/cmd/plugtone/netlab"
 	"plugtone/cmd/plugtone/simulate"
 	"plugtone/dhcp"
+	"plugtone/dhcp/netlab"
 	"plugtone/provision/pack"
 	"plugtone/provision/vendors"
 )

@@ -16,7 +16,7 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4"
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"plugtone/cmd/plugtone/netlab"
+	"plugtone/dhcp/netlab"
 )
 
 // network is what stories build beyond the one switch: other switches, programs that go on running, a small disk.

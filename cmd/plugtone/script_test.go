@@ -19,7 +19,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"plugtone/cmd/plugtone/netlab"
+	"plugtone/dhcp/netlab"
 )
 
 func TestMain(m *testing.M) {

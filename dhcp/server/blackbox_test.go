@@ -6,8 +6,8 @@ import (
 	"net/netip"
 	"testing"
 
-	"plugtone/cmd/plugtone/netlab"
 	"plugtone/dhcp"
+	"plugtone/dhcp/netlab"
 )
 
 // Message types of RFC 2132, 9.6.

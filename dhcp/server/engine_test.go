@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"plugtone/cmd/plugtone/netlab"
 	"plugtone/dhcp"
+	"plugtone/dhcp/netlab"
 )
 
 var _ Leases = (*dhcp.Table)(nil)

@@ -8,8 +8,8 @@ import (
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
-	"plugtone/cmd/plugtone/netlab"
 	"plugtone/dhcp"
+	"plugtone/dhcp/netlab"
 )
 
 // TestGuestCannotEndAPhonesLease: on the link of an ordinary network somebody has a phone's MAC and forges a relay's address, or

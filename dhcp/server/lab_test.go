@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"plugtone/cmd/plugtone/netlab"
+	"plugtone/dhcp/netlab"
 )
 
 func TestMain(m *testing.M) {

@@ -8,8 +8,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"plugtone/cmd/plugtone/netlab"
 	"plugtone/dhcp"
+	"plugtone/dhcp/netlab"
 )
 
 // TestSubInterface: a link on top of another, as the voice VLAN is on a trunk, has clients of its own; the link below isn't

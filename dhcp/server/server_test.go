@@ -15,8 +15,8 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4"
 	"golang.org/x/sys/unix"
 
-	"plugtone/cmd/plugtone/netlab"
 	"plugtone/dhcp"
+	"plugtone/dhcp/netlab"
 )
 
 // TestUdhcpc boots busybox's client with the broadcast flag (C14) and without it, when the reply is a frame of ours (C15),

@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"plugtone/cmd/plugtone/netlab"
+	"plugtone/dhcp/netlab"
 )
 
 // The other end of the wire, written from RFC 791, 768, 826 and 2131 and not with what the server is made of, or both would share one

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"plugtone/cmd/plugtone/bench/rig"
-	"plugtone/cmd/plugtone/netlab"
+	"plugtone/dhcp/netlab"
 )
 
 // The addresses of the two namespaces, and what is handed out. Leases that are there before lie behind what is handed out

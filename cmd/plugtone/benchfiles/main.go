@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"plugtone/cmd/plugtone/bench/rig"
-	"plugtone/cmd/plugtone/netlab"
+	"plugtone/dhcp/netlab"
 )
 
 func main() {

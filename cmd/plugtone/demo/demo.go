@@ -16,9 +16,9 @@ import (
 	"path/filepath"
 	"strings"
 
-	"plugtone/cmd/plugtone/netlab"
 	"plugtone/cmd/plugtone/simulate"
 	"plugtone/dhcp"
+	"plugtone/dhcp/netlab"
 	"plugtone/provision/pack"
 )
 

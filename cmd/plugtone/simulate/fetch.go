@@ -14,7 +14,7 @@ import (
 
 	"github.com/pin/tftp/v3"
 
-	"plugtone/cmd/plugtone/netlab"
+	"plugtone/dhcp/netlab"
 )
 
 // fileLimit is more than any configuration file has; a phone's flash would not take it either.

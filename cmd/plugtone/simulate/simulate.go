@@ -13,8 +13,8 @@ import (
 	"net/netip"
 	"time"
 
-	"plugtone/cmd/plugtone/netlab"
 	"plugtone/dhcp"
+	"plugtone/dhcp/netlab"
 	"plugtone/provision/pack"
 )
 

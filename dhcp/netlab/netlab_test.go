@@ -15,7 +15,7 @@ import (
 	"syscall"
 	"testing"
 
-	"plugtone/cmd/plugtone/netlab"
+	"plugtone/dhcp/netlab"
 )
 
 func TestMain(m *testing.M) {
