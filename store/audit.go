@@ -53,13 +53,13 @@ func (s *Store) RecordAudit(e provision.AuditEntry) error {
 	if e.Time.IsZero() {
 		e.Time = s.time()
 	}
-	return s.fleet.update(func(tx *bolt.Tx) error { return appendAudit(tx, e) })
+	return s.fleetDB.update(func(tx *bolt.Tx) error { return appendAudit(tx, e) })
 }
 
 // Audit returns at most limit entries with an ID greater than after, oldest first.
 func (s *Store) Audit(after uint64, limit int) ([]provision.AuditEntry, error) {
 	var entries []provision.AuditEntry
-	err := s.fleet.view(func(tx *bolt.Tx) error {
+	err := s.fleetDB.view(func(tx *bolt.Tx) error {
 		c := tx.Bucket(bucketAudit).Cursor()
 		for k, v := c.Seek(number(after + 1)); k != nil && len(entries) < limit; k, v = c.Next() {
 			var e provision.AuditEntry
@@ -108,7 +108,7 @@ func (e *edit) remember(d *provision.Device, deleted bool) error {
 // History returns the last 50 revisions of a device, newest first; those of a deleted device too.
 func (s *Store) History(mac dhcp.MAC) ([]provision.DeviceRevision, error) {
 	var found []provision.DeviceRevision
-	err := s.fleet.view(func(tx *bolt.Tx) error {
+	err := s.fleetDB.view(func(tx *bolt.Tx) error {
 		c := tx.Bucket(bucketHistory).Cursor()
 		for k, v := c.Seek(mac[:]); bytes.HasPrefix(k, mac[:]); k, v = c.Next() {
 			var r historyRecord
@@ -130,7 +130,7 @@ func (s *Store) History(mac dhcp.MAC) ([]provision.DeviceRevision, error) {
 // Tokens returns all tokens in order of name.
 func (s *Store) Tokens() ([]provision.Token, error) {
 	var tokens []provision.Token
-	err := s.fleet.view(func(tx *bolt.Tx) error {
+	err := s.fleetDB.view(func(tx *bolt.Tx) error {
 		return tx.Bucket(bucketTokens).ForEach(func(k, v []byte) error {
 			var r tokenRecord
 			if err := decode(v, &r); err != nil {
@@ -167,7 +167,7 @@ func (s *Store) PutToken(actor string, t provision.Token) error {
 	if err != nil {
 		return provision.Invalid{{Field: "token", Value: t.Name, Message: err.Error()}}
 	}
-	return s.fleet.update(func(tx *bolt.Tx) error {
+	return s.fleetDB.update(func(tx *bolt.Tx) error {
 		b, change := tx.Bucket(bucketTokens), "created"
 		if b.Get([]byte(t.Name)) != nil {
 			change = "changed"
@@ -181,7 +181,7 @@ func (s *Store) PutToken(actor string, t provision.Token) error {
 
 // DeleteToken removes a token, with an audit entry in the name of actor.
 func (s *Store) DeleteToken(actor, name string) error {
-	return s.fleet.update(func(tx *bolt.Tx) error {
+	return s.fleetDB.update(func(tx *bolt.Tx) error {
 		b := tx.Bucket(bucketTokens)
 		if b.Get([]byte(name)) == nil {
 			return notFound("token", name)

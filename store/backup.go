@@ -20,14 +20,14 @@ func restorable() map[string]schema {
 // Backup writes a tar stream of all files as of now, each whole in itself. They are copied first, so that a slow reader
 // holds up nobody. It has secrets in it.
 func (s *Store) Backup(w io.Writer) error {
-	if err := s.happened.flush(); err != nil {
+	if err := s.events.flush(); err != nil {
 		s.cfg.Log.Warn("backup is without the newest events", "err", err)
 	}
 	dir, err := os.MkdirTemp(s.backups(), ".backup-*")
 	if err != nil {
 		return fmt.Errorf("backup: %w", err)
 	}
-	if err = s.pending.settleAll(); err == nil {
+	if err = s.wal.checkpointAll(); err == nil {
 		err = s.backupFrom(dir, w)
 	}
 	return errors.Join(err, os.RemoveAll(dir))
@@ -125,7 +125,7 @@ func unpack(r io.Reader, dir string) ([]string, error) {
 
 // checkRestored refuses what Open would not read.
 func checkRestored(path string, want schema) error {
-	f, err := openSound(path)
+	f, err := openVerified(path)
 	if err != nil {
 		return err
 	}
@@ -163,7 +163,7 @@ func putInPlace(from, dir string, names []string, now time.Time) error {
 		there = append(there, path)
 	}
 	// A journal goes with the lease file that it belongs to.
-	if path := filepath.Join(dir, journalFile); fileExists(path) {
+	if path := filepath.Join(dir, logFile); fileExists(path) {
 		there = append(there, path)
 	}
 	for _, path := range there {

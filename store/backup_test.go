@@ -22,7 +22,7 @@ import (
 
 // backupOf is a backup with something in each file.
 func backupOf(t *testing.T) []byte {
-	s := newHouse(t).open()
+	s := newFixture(t).open()
 	putDevices(t, s, &provision.Device{MAC: mac(1), Label: "from the backup", ReservedIP: addr(1)})
 	must(t, s.WriteLeases([]dhcp.Change{{Lease: lease(1)}}))
 	s.AppendTimeline([]timeline.Entry{entry(mac(1), 1)}) // still buffered
@@ -36,7 +36,7 @@ func backupOf(t *testing.T) []byte {
 
 func TestBackupAndRestore(t *testing.T) {
 	b := backupOf(t)
-	h := fullHouse(t)
+	h := fullFixture(t)
 	must(t, Restore(bytes.NewReader(b), h.cfg.Dir, h.now))
 	s := h.open()
 	must(t, s.View(func(f provision.Fleet) error {
@@ -57,7 +57,7 @@ func TestBackupAndRestore(t *testing.T) {
 }
 
 func TestRestoreIntoAnEmptyDirectory(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.cfg.Dir = h.path("new/plugtone")
 	must(t, Restore(bytes.NewReader(backupOf(t)), h.cfg.Dir, h.now))
 	if s := h.open(); h.devices(s) != 1 {
@@ -117,7 +117,7 @@ func TestABadBackupTouchesNothing(t *testing.T) {
 		"a file beside": {tarOf(t, fleetFile, member[fleetFile], "notes.txt", []byte("x")), `"notes.txt" is not part`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := fullHouse(t)
+			h := fullFixture(t)
 			before, _ := os.ReadDir(h.cfg.Dir)
 			err := Restore(bytes.NewReader(c.tar), h.cfg.Dir, h.now)
 			if err == nil || !strings.HasPrefix(err.Error(), "restore: ") || !strings.Contains(err.Error(), c.want) {
@@ -150,14 +150,14 @@ func (w *stuckWriter) Write(p []byte) (int, error) {
 }
 
 func TestASlowBackupHoldsUpNobody(t *testing.T) {
-	s := newHouse(t).open()
+	s := newFixture(t).open()
 	w := &stuckWriter{stuck: make(chan struct{}), on: make(chan struct{})}
 	done := make(chan error)
 	go func() { done <- s.Backup(w) }()
 	<-w.stuck
 	putDevices(t, s, &provision.Device{MAC: mac(1)})
 	must(t, s.WriteLeases([]dhcp.Change{{Lease: lease(1)}}))
-	must(t, s.fleet.view(func(tx *bolt.Tx) error {
+	must(t, s.fleetDB.view(func(tx *bolt.Tx) error {
 		if n := tx.DB().Stats().OpenTxN; n > 1 {
 			t.Errorf("%d readers are open besides this one", n-1)
 		}
@@ -172,7 +172,7 @@ type brokenWriter struct{}
 func (brokenWriter) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
 
 func TestABrokenBackupIsAnError(t *testing.T) {
-	s := newHouse(t).open()
+	s := newFixture(t).open()
 	if err := s.Backup(brokenWriter{}); !errors.Is(err, io.ErrClosedPipe) {
 		t.Errorf("got %v", err)
 	}
@@ -182,7 +182,7 @@ func TestABrokenBackupIsAnError(t *testing.T) {
 }
 
 func TestSnapshotsRotate(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	s := h.open()
 	putDevices(t, s, &provision.Device{MAC: mac(1)})
 	must(t, s.Snapshot())
@@ -230,7 +230,7 @@ func TestWhichSnapshotsAreTooOld(t *testing.T) {
 }
 
 func TestUnfinishedCopiesAreSweptAway(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	must(t, os.MkdirAll(h.path("backups/.backup-1"), 0o700))
 	for _, name := range []string{".backup-1/plugtone.db", ".tmp-2", "plugtone-x.db"} {
 		must(t, os.WriteFile(h.path("backups/"+name), []byte("x"), 0o600))

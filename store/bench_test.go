@@ -16,7 +16,7 @@ import (
 )
 
 func TestMetrics(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	r := prometheus.NewPedanticRegistry()
 	h.cfg.Registerer = r
 	s := h.open()
@@ -146,7 +146,7 @@ func BenchmarkTimelineEntry(b *testing.B) {
 		n++
 		s.AppendTimeline([]timeline.Entry{entry(mac(n%200), n)})
 		if n%1000 == 0 {
-			if err := s.happened.flush(); err != nil {
+			if err := s.events.flush(); err != nil {
 				b.Fatal(err)
 			}
 		}

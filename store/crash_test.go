@@ -63,7 +63,7 @@ func startChild(t *testing.T, part, dir string) (*exec.Cmd, *bufio.Scanner, io.C
 // TestKill kills a process in the middle of its writes, again and again on the same files: what it acknowledged is there,
 // what it did not is there whole or not at all.
 func TestKill(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	for round := range 6 {
 		cmd, out, _ := startChild(t, "write", h.cfg.Dir)
 		acked := -1
@@ -116,7 +116,7 @@ func TestKill(t *testing.T) {
 }
 
 func TestFilesInUseAreSaidToBe(t *testing.T) {
-	h := fullHouse(t)
+	h := fullFixture(t)
 	cmd, out, in := startChild(t, "hold", h.cfg.Dir)
 	if !out.Scan() || out.Text() != "held" {
 		t.Fatalf("child says %q", out.Text())

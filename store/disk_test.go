@@ -15,7 +15,7 @@ import (
 	"plugtone/dhcp"
 	"plugtone/provision"
 	"plugtone/provision/timeline"
-	"plugtone/store/journal"
+	"plugtone/store/wal"
 )
 
 // fillUp writes leases until the disk refuses and returns how many were acknowledged.
@@ -38,7 +38,7 @@ func fillUp(t *testing.T, s *Store) (acked int, err error) {
 
 // survivesFullDisk fills the disk, looks at what is there meanwhile, gives space back with relieve and goes on without
 // opening anything again.
-func survivesFullDisk(t *testing.T, h *house, s *Store, relieve func()) {
+func survivesFullDisk(t *testing.T, h *fixture, s *Store, relieve func()) {
 	acked, err := fillUp(t, s)
 	if !strings.Contains(err.Error(), h.path(leaseFile)) || !errors.Is(err, provision.ErrFault) {
 		t.Errorf("the error does not name the file or is not ours: %v", err)
@@ -59,7 +59,7 @@ func survivesFullDisk(t *testing.T, h *house, s *Store, relieve func()) {
 	}
 	relieve()
 	must(t, s.WriteLeases([]dhcp.Change{{Lease: lease(64_999)}}))
-	time.Sleep(settleAgain) // nobody comes, and leases.db is asked again all the same
+	time.Sleep(checkpointRetry) // nobody comes, and leases.db is asked again all the same
 	synctest.Wait()
 	if s.Health() != nil {
 		t.Errorf("health after recovery: %v", s.Health())
@@ -74,7 +74,7 @@ func survivesFullDisk(t *testing.T, h *house, s *Store, relieve func()) {
 // TestFullDisk has a disk of its own, a small tmpfs: there writes fail with ENOSPC as they would on any.
 func TestFullDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(t)
+		h := newFixture(t)
 		err := unix.Mount("plugtone", h.cfg.Dir, "tmpfs", 0, "size=2m")
 		if errors.Is(err, syscall.EPERM) {
 			t.Skip("SKIPPED: a tmpfs can only be mounted by root; TestFullFile shows the same with a limit of the file")
@@ -83,7 +83,7 @@ func TestFullDisk(t *testing.T) {
 		t.Cleanup(func() { _ = unix.Unmount(h.cfg.Dir, unix.MNT_DETACH) })
 		ballast := filepath.Join(h.cfg.Dir, "ballast")
 		must(t, os.WriteFile(ballast, make([]byte, 512<<10), 0o600))
-		s, err := open(h.cfg, limits{side: journal.MinSide})
+		s, err := open(h.cfg, limits{side: wal.MinSegment})
 		must(t, err)
 		survivesFullDisk(t, h, s, func() { must(t, os.Remove(ballast)) })
 	})
@@ -92,18 +92,18 @@ func TestFullDisk(t *testing.T) {
 // TestFullFile limits the file instead: bbolt refuses to grow it.
 func TestFullFile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(t)
-		s, err := open(h.cfg, limits{most: map[string]int{leaseFile: 1 << 20}, side: journal.MinSide})
+		h := newFixture(t)
+		s, err := open(h.cfg, limits{most: map[string]int{leaseFile: 1 << 20}, side: wal.MinSegment})
 		must(t, err)
-		survivesFullDisk(t, h, s, func() { s.leases.db.MaxSize = 0 })
+		survivesFullDisk(t, h, s, func() { s.leaseDB.db.MaxSize = 0 })
 	})
 }
 
 // TestAFullDiskKeepsWhatTheJournalTook: leases.db refuses for good, and what was acknowledged is there after a start on the
 // same disk, and after a crash on it.
 func TestAFullDiskKeepsWhatTheJournalTook(t *testing.T) {
-	h := newHouse(t)
-	small := limits{most: map[string]int{leaseFile: 1 << 20}, side: journal.MinSide}
+	h := newFixture(t)
+	small := limits{most: map[string]int{leaseFile: 1 << 20}, side: wal.MinSegment}
 	s, err := open(h.cfg, small)
 	must(t, err)
 	acked, err := fillUp(t, s)
@@ -125,7 +125,7 @@ func TestAFullDiskKeepsWhatTheJournalTook(t *testing.T) {
 }
 
 func TestAFullDiskUndoesAnEdit(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	s, err := open(h.cfg, limits{most: map[string]int{fleetFile: 1 << 20}})
 	must(t, err)
 	t.Cleanup(func() { s.Close() })
@@ -144,7 +144,7 @@ func TestAFullDiskUndoesAnEdit(t *testing.T) {
 
 // TestEventsOnAFullDisk: what waits is bounded, the oldest goes, and what waits is written when there is room again.
 func TestEventsOnAFullDisk(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	s, err := open(h.cfg, limits{most: map[string]int{eventFile: 1 << 20}})
 	must(t, err)
 	var many []timeline.Entry
@@ -152,11 +152,11 @@ func TestEventsOnAFullDisk(t *testing.T) {
 		many = append(many, timeline.Entry{Time: h.now, MAC: mac(n), Source: "dhcp", Verdict: "acked"})
 	}
 	s.AppendTimeline(many)
-	if err := s.happened.flush(); err == nil {
+	if err := s.events.flush(); err == nil {
 		t.Fatal("they fit")
 	}
-	s.happened.flushOrGrumble()
-	s.happened.flushOrGrumble()
+	s.events.flushAndLog()
+	s.events.flushAndLog()
 	if n := strings.Count(h.log.String(), "timelines are not kept"); n != 1 || !strings.Contains(h.log.String(), "dropped=8192") {
 		t.Errorf("said %d times: %s", n, h.log)
 	}
@@ -166,8 +166,8 @@ func TestEventsOnAFullDisk(t *testing.T) {
 	if last, err := s.Timeline(mac(queueMax+9), 10); err != nil || len(last) != 1 {
 		t.Errorf("the newest entry: %v, %v", last, err)
 	}
-	s.events.db.MaxSize = 0 // room again
-	must(t, s.happened.flush())
+	s.eventDB.db.MaxSize = 0 // room again
+	must(t, s.events.flush())
 	must(t, s.Close())
 	s = h.open()
 	if last, err := s.Timeline(mac(queueMax+9), 10); err != nil || len(last) != 1 {
@@ -175,24 +175,24 @@ func TestEventsOnAFullDisk(t *testing.T) {
 	}
 }
 
-// TestASideThatWasTurnedToLateIsSettledToo: when leases.db was behind once, and the writer had to wait for it, the other side of
+// TestASegmentThatWasTurnedToLateIsSettledToo: when leases.db was behind once, and the writer had to wait for it, the other side of
 // the journal is taken aside again from then on.
-func TestASideThatWasTurnedToLateIsSettledToo(t *testing.T) {
-	h := newHouse(t)
-	s, err := open(h.cfg, limits{side: journal.MinSide})
+func TestASegmentThatWasTurnedToLateIsSettledToo(t *testing.T) {
+	h := newFixture(t)
+	s, err := open(h.cfg, limits{side: wal.MinSegment})
 	must(t, err)
 	n := 0
 	next := func() []dhcp.Change { n++; return []dhcp.Change{{Lease: lease(n)}} }
 	for err == nil { // as if leases.db took nothing meanwhile
-		_, err = s.pending.journal.Append(appendChanges(nil, next()))
+		_, err = s.wal.log.Append(appendChanges(nil, next()))
 	}
-	if !errors.Is(err, journal.ErrFull) {
+	if !errors.Is(err, wal.ErrFull) {
 		t.Fatal(err)
 	}
 	n--
 	must(t, s.WriteLeases(next()))
-	s.pending.aside.Wait()
-	left, err := s.pending.journal.Unsettled()
+	s.wal.aside.Wait()
+	left, err := s.wal.log.Pending()
 	if err != nil || len(left) != 1 {
 		t.Errorf("%d batches are in the journal, the last of them must be; %v", len(left), err)
 	}

@@ -29,7 +29,7 @@ func (s *Store) Edit(actor, action string, f func(provision.Edit) error) error {
 	s.editMu.Lock()
 	defer s.editMu.Unlock()
 	var e *edit
-	err := s.fleet.update(func(tx *bolt.Tx) error {
+	err := s.fleetDB.update(func(tx *bolt.Tx) error {
 		e = &edit{fleet: fleet{tx}, now: s.time(), actor: actor, action: action, at: map[[2]string]int{}}
 		e.revision = e.Revision() + 1
 		if err := f(e); err != nil {
@@ -92,17 +92,17 @@ func (e *edit) touch(kind, name, change string) {
 	e.touched[i].Change = change
 }
 
-// put writes a record under key, with new stamps unless it is there just so. old is nil when it is new.
+// put writes a record under key, with new metadata unless it is there just so. old is nil when it is new.
 func put[T any](e *edit, k kind[T], key []byte, v *T) (old *T, changed bool, err error) {
 	bucket := e.tx.Bucket(k.bucket)
-	given := k.stamps(v)
+	given := k.metadata(v)
 	had := given.values()
 	defer func() {
 		if err != nil {
 			given.set(had)
 		}
 	}()
-	next := stampValues{revision: e.revision, created: e.now, updated: e.now}
+	next := metadataValues{revision: e.revision, created: e.now, updated: e.now}
 	stored := bucket.Get(key)
 	change := "created"
 	if stored != nil {
@@ -110,8 +110,8 @@ func put[T any](e *edit, k kind[T], key []byte, v *T) (old *T, changed bool, err
 			return nil, false, broken(k.word, k.name(key), err)
 		}
 		change = "changed"
-		next.created = *k.stamps(old).created
-		given.set(k.stamps(old).values())
+		next.created = *k.metadata(old).created
+		given.set(k.metadata(old).values())
 		same, err := k.encode(v)
 		if err == nil && bytes.Equal(same, stored) {
 			return old, false, nil

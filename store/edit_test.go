@@ -16,7 +16,7 @@ import (
 )
 
 func TestPutSetsRevisionAndTimes(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	s := h.open()
 	d := &provision.Device{MAC: mac(1), Label: "one"}
 	putDevices(t, s, d)
@@ -46,7 +46,7 @@ func TestPutSetsRevisionAndTimes(t *testing.T) {
 }
 
 func TestAFailedEditLeavesNothing(t *testing.T) {
-	s := newHouse(t).open()
+	s := newFixture(t).open()
 	told := 0
 	s.OnChange(func(uint64) { told++ })
 	wrong := errors.New("wrong")
@@ -71,7 +71,7 @@ func TestAFailedEditLeavesNothing(t *testing.T) {
 }
 
 func TestOneEditOneRevisionOneAuditEntry(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	s := h.open()
 	var revisions []uint64
 	s.OnChange(func(r uint64) {
@@ -110,7 +110,7 @@ func TestOneEditOneRevisionOneAuditEntry(t *testing.T) {
 }
 
 func TestALargeEditNamesItsFirstRecords(t *testing.T) {
-	s := newHouse(t).open()
+	s := newFixture(t).open()
 	var many []*provision.Device
 	for i := range 250 {
 		many = append(many, &provision.Device{MAC: mac(i + 1)})
@@ -123,7 +123,7 @@ func TestALargeEditNamesItsFirstRecords(t *testing.T) {
 }
 
 func TestHistory(t *testing.T) {
-	s := newHouse(t).open()
+	s := newFixture(t).open()
 	for i := range 60 {
 		must(t, s.Edit("anna", fmt.Sprint("label ", i), func(e provision.Edit) error {
 			return errors.Join(e.PutDevice(&provision.Device{MAC: mac(1), Label: fmt.Sprint(i)}), e.PutDevice(&provision.Device{MAC: mac(2)}))
@@ -165,7 +165,7 @@ func TestClaimsOfOthersAreRefused(t *testing.T) {
 			`device 00:15:65:00:00:0b: mac "00:15:65:00:00:0b": is one of the other_macs of device 00:15:65:00:00:01`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := newHouse(t).open()
+			s := newFixture(t).open()
 			putDevices(t, s, base...)
 			err := s.Edit("tester", "claim", func(e provision.Edit) error { return e.PutDevice(&c.d) })
 			if err == nil || err.Error() != c.want {
@@ -179,7 +179,7 @@ func TestClaimsOfOthersAreRefused(t *testing.T) {
 }
 
 func TestAnAddressMayChangeHandsWithinAnEdit(t *testing.T) {
-	s := newHouse(t).open()
+	s := newFixture(t).open()
 	putDevices(t, s, &provision.Device{MAC: mac(1), ReservedIP: addr(1)}, &provision.Device{MAC: mac(2), ReservedIP: addr(2)})
 	must(t, s.Edit("tester", "swap", func(e provision.Edit) error {
 		return errors.Join(e.PutDevice(&provision.Device{MAC: mac(1)}), e.PutDevice(&provision.Device{MAC: mac(2), ReservedIP: addr(1)}),
@@ -198,7 +198,7 @@ func TestAnAddressMayChangeHandsWithinAnEdit(t *testing.T) {
 // walk over all devices finds; then once more after opening the files again.
 func TestIndexesAgreeWithTheRecords(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
-		h := newHouse(t)
+		h := newFixture(t)
 		s, err := Open(h.cfg)
 		must(t, err)
 		few := rapid.IntRange(1, 6)
@@ -297,7 +297,7 @@ func compareIndexes(t *rapid.T, s *Store) {
 }
 
 func TestTokens(t *testing.T) {
-	s := newHouse(t).open()
+	s := newFixture(t).open()
 	must(t, s.PutToken("root", provision.Token{Name: "ci", Role: "viewer", Hash: "aa", CreatedAt: startOfTime}))
 	must(t, s.PutToken("root", provision.Token{Name: "boss", Role: "admin", Hash: "bb", CreatedAt: startOfTime, CreatedBy: "root"}))
 	all, err := s.Tokens()
@@ -331,7 +331,7 @@ func TestTokens(t *testing.T) {
 }
 
 func TestReadersDontWaitForAnEdit(t *testing.T) {
-	s := newHouse(t).open()
+	s := newFixture(t).open()
 	putDevices(t, s, &provision.Device{MAC: mac(1), Label: "before"})
 	must(t, s.Edit("tester", "slow", func(e provision.Edit) error {
 		must(t, e.PutDevice(&provision.Device{MAC: mac(1), Label: "after"}))
@@ -356,7 +356,7 @@ func TestReadersDontWaitForAnEdit(t *testing.T) {
 
 // TestWritersDontWaitForAReader holds a reader open while the file grows: with a map that must grow too, this hangs.
 func TestWritersDontWaitForAReader(t *testing.T) {
-	s := newHouse(t).open()
+	s := newFixture(t).open()
 	must(t, s.View(func(f provision.Fleet) error {
 		for i := range 20 {
 			var many []*provision.Device

@@ -24,7 +24,7 @@ const (
 	fetchQueueMax = 16_384 // fetches that wait to be written
 	textMax       = 1_024  // bytes of one text of an entry
 	flushEvery    = time.Second
-	grumbleEvery  = time.Minute // how often a disk that fails is said
+	logEvery      = time.Minute // how often a disk that fails is said
 )
 
 // events takes what happened at the speed of the network and writes it at the speed of the disk. What waits is bounded:
@@ -33,13 +33,13 @@ type events struct {
 	s    *Store
 	wake chan struct{} // holds one token while something waits
 
-	mu        sync.Mutex // of what follows; never held over the disk
-	queue     []queued
-	last      uint64 // number of the newest entry queued
-	fetches   map[fetchKey]provision.Fetch
-	seen      map[dhcp.MAC]provision.Discovered // the whole list
-	seenDirty map[dhcp.MAC]bool                 // to be written, or removed where seen has none
-	lost      uint64                            // dropped since it was last said
+	mu              sync.Mutex // of what follows; never held over the disk
+	queue           []queued
+	last            uint64 // number of the newest entry queued
+	fetches         map[fetchKey]provision.Fetch
+	discovered      map[dhcp.MAC]provision.Discovered // the whole list
+	discoveredDirty map[dhcp.MAC]bool                 // to be written, or removed where seen has none
+	lost            uint64                            // dropped since it was last said
 
 	writeMu  sync.Mutex             // one writer of events.db at a time; taken before mu
 	phones   map[dhcp.MAC]time.Time // newest written entry of each timeline; under writeMu
@@ -54,8 +54,8 @@ type queued struct {
 // loadEvents reads what the buffers need to know of events.db.
 func loadEvents(s *Store) (*events, error) {
 	e := &events{s: s, wake: make(chan struct{}, 1), fetches: map[fetchKey]provision.Fetch{},
-		seen: map[dhcp.MAC]provision.Discovered{}, seenDirty: map[dhcp.MAC]bool{}, phones: map[dhcp.MAC]time.Time{}}
-	err := s.events.view(func(tx *bolt.Tx) error {
+		discovered: map[dhcp.MAC]provision.Discovered{}, discoveredDirty: map[dhcp.MAC]bool{}, phones: map[dhcp.MAC]time.Time{}}
+	err := s.eventDB.view(func(tx *bolt.Tx) error {
 		e.last = metaNumber(tx, keyFlushed)
 		e.loadPhones(tx)
 		return e.loadSeen(tx)
@@ -80,7 +80,7 @@ func (e *events) loadPhones(tx *bolt.Tx) {
 // AppendTimeline takes entries to be written within a second or so. It never waits for the disk; when the disk can't
 // follow the oldest entries are dropped and counted.
 func (s *Store) AppendTimeline(entries []timeline.Entry) {
-	e := s.happened
+	e := s.events
 	e.mu.Lock()
 	for _, entry := range entries {
 		entry.Time = entry.Time.UTC().Round(0)
@@ -95,7 +95,7 @@ func (s *Store) AppendTimeline(entries []timeline.Entry) {
 		e.queue = append(e.queue, queued{e.last, entry})
 	}
 	e.mu.Unlock()
-	e.poke()
+	e.wakeUp()
 }
 
 // clip bounds a text that came from the network and makes it one that reads back as it is.
@@ -109,7 +109,7 @@ func (e *events) drop(n int) {
 	e.s.metrics.dropped.Add(float64(n))
 }
 
-func (e *events) poke() {
+func (e *events) wakeUp() {
 	select {
 	case e.wake <- struct{}{}:
 	default:
@@ -123,31 +123,31 @@ func (e *events) run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
-			e.flushOrGrumble()
+			e.flushAndLog()
 			return
 		case <-e.wake:
 		}
-		e.flushOrGrumble()
+		e.flushAndLog()
 		pause.Reset(flushEvery)
 		select {
 		case <-ctx.Done():
-			e.flushOrGrumble()
+			e.flushAndLog()
 			return
 		case <-pause.C:
 		}
 	}
 }
 
-// flushOrGrumble flushes; a disk that fails is said once a minute and tried again after a pause.
-func (e *events) flushOrGrumble() {
+// flushAndLog flushes; a disk that fails is said once a minute and tried again after a pause.
+func (e *events) flushAndLog() {
 	err := e.flush()
 	if err != nil {
-		e.poke()
+		e.wakeUp()
 	}
 	e.writeMu.Lock()
 	defer e.writeMu.Unlock()
 	now := e.s.cfg.Now()
-	if !e.grumbled.IsZero() && now.Sub(e.grumbled) < grumbleEvery {
+	if !e.grumbled.IsZero() && now.Sub(e.grumbled) < logEvery {
 		return
 	}
 	e.mu.Lock()
@@ -156,7 +156,7 @@ func (e *events) flushOrGrumble() {
 	e.mu.Unlock()
 	if err != nil || lost > 0 {
 		e.grumbled = now
-		e.s.cfg.Log.Error("timelines are not kept", "file", e.s.events.path, "dropped", lost, "err", err)
+		e.s.cfg.Log.Error("timelines are not kept", "file", e.s.eventDB.path, "dropped", lost, "err", err)
 	}
 }
 
@@ -167,10 +167,10 @@ func (e *events) flush() error {
 	e.mu.Lock()
 	queue := e.queue
 	fetches := maps.Clone(e.fetches)
-	seen := make(map[dhcp.MAC]*provision.Discovered, len(e.seenDirty))
-	for mac := range e.seenDirty {
+	seen := make(map[dhcp.MAC]*provision.Discovered, len(e.discoveredDirty))
+	for mac := range e.discoveredDirty {
 		seen[mac] = nil
-		if d, ok := e.seen[mac]; ok {
+		if d, ok := e.discovered[mac]; ok {
 			seen[mac] = &d
 		}
 	}
@@ -180,7 +180,7 @@ func (e *events) flush() error {
 	}
 	var written map[dhcp.MAC]time.Time
 	var evicted []dhcp.MAC
-	err := e.s.events.update(func(tx *bolt.Tx) error {
+	err := e.s.eventDB.update(func(tx *bolt.Tx) error {
 		var err error
 		written, err = e.writeQueue(tx, queue)
 		if err == nil {
@@ -218,9 +218,9 @@ func (e *events) forgetWritten(queue []queued, fetches map[fetchKey]provision.Fe
 		}
 	}
 	for mac, d := range seen {
-		now, there := e.seen[mac]
+		now, there := e.discovered[mac]
 		if d == nil && !there || d != nil && there && now == *d {
-			delete(e.seenDirty, mac)
+			delete(e.discoveredDirty, mac)
 		}
 	}
 }
@@ -291,12 +291,12 @@ func lastOf(c *bolt.Cursor, mac dhcp.MAC) (k, v []byte) {
 
 // Timeline returns the newest limit entries of a phone, the oldest of them first, those that are not written yet too.
 func (s *Store) Timeline(mac dhcp.MAC, limit int) ([]timeline.Entry, error) {
-	e := s.happened
+	e := s.events
 	e.mu.Lock()
 	queue := e.queue // before the file: what a flush writes in between is then seen twice, and told apart by its number
 	e.mu.Unlock()
 	var found []timeline.Entry
-	err := s.events.view(func(tx *bolt.Tx) error {
+	err := s.eventDB.view(func(tx *bolt.Tx) error {
 		flushed := metaNumber(tx, keyFlushed)
 		for i := len(queue) - 1; i >= 0 && queue[i].number > flushed && len(found) < limit; i-- {
 			if queue[i].entry.MAC == mac {
@@ -337,7 +337,7 @@ func (e *events) evict(tx *bolt.Tx, written map[dhcp.MAC]time.Time) ([]dhcp.MAC,
 	}
 	excess += e.s.cfg.TimelinePhones / 50 // some more, so that not every flush sorts them all
 	recorded := map[dhcp.MAC]bool{}
-	err := e.s.fleet.view(func(fleet *bolt.Tx) error {
+	err := e.s.fleetDB.view(func(fleet *bolt.Tx) error {
 		for mac := range all {
 			recorded[mac] = fleet.Bucket(bucketDevices).Get(mac[:]) != nil || fleet.Bucket(bucketByMAC).Get(mac[:]) != nil
 		}

@@ -35,7 +35,7 @@ func numbers(entries []timeline.Entry) []int64 {
 }
 
 func TestEveryMemberOfAnEntryIsKept(t *testing.T) {
-	s := newHouse(t).open()
+	s := newFixture(t).open()
 	equate := cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})
 	rapid.Check(t, func(r *rapid.T) {
 		var e timeline.Entry
@@ -48,7 +48,7 @@ func TestEveryMemberOfAnEntryIsKept(t *testing.T) {
 		s.AppendTimeline([]timeline.Entry{e})
 		s.RecordFetch(f)
 		s.SeePhone(d)
-		must(t, s.happened.flush())
+		must(t, s.events.flush())
 		got, err := s.Timeline(e.MAC, 1)
 		if err != nil || len(got) != 1 || !cmp.Equal(got[0], e, equate) {
 			r.Fatalf("%v: %s", err, cmp.Diff([]timeline.Entry{e}, got, equate))
@@ -57,10 +57,10 @@ func TestEveryMemberOfAnEntryIsKept(t *testing.T) {
 		if err != nil || !slices.Contains(fetches, f) {
 			r.Fatalf("%v: %+v is not in %+v", err, f, fetches)
 		}
-		again := &events{s: s, seen: map[dhcp.MAC]provision.Discovered{}}
-		must(t, s.events.view(again.loadSeen))
-		if again.seen[d.MAC] != d {
-			r.Fatal(cmp.Diff(d, again.seen[d.MAC], equate))
+		again := &events{s: s, discovered: map[dhcp.MAC]provision.Discovered{}}
+		must(t, s.eventDB.view(again.loadSeen))
+		if again.discovered[d.MAC] != d {
+			r.Fatal(cmp.Diff(d, again.discovered[d.MAC], equate))
 		}
 	})
 }
@@ -68,7 +68,7 @@ func TestEveryMemberOfAnEntryIsKept(t *testing.T) {
 // TestTimelineIsARing compares the store with a slice, flushing at random places.
 func TestTimelineIsARing(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
-		h := newHouse(t)
+		h := newFixture(t)
 		h.cfg.TimelineEntries = 7
 		s, err := Open(h.cfg)
 		must(t, err)
@@ -78,7 +78,7 @@ func TestTimelineIsARing(t *testing.T) {
 		for n := range rapid.IntRange(1, 40).Draw(r, "steps") {
 			switch m := rapid.SampledFrom(macs).Draw(r, "mac"); rapid.IntRange(0, 5).Draw(r, "step") {
 			case 0:
-				must(t, s.happened.flush())
+				must(t, s.events.flush())
 			case 1:
 				must(t, s.Close())
 				s, err = Open(h.cfg)
@@ -96,7 +96,7 @@ func TestTimelineIsARing(t *testing.T) {
 				}
 			}
 		}
-		must(t, s.happened.flush())
+		must(t, s.events.flush())
 		for _, m := range macs {
 			got, err := s.Timeline(m, 1000)
 			if want := model[m][max(0, len(model[m])-7):]; err != nil || !slices.Equal(numbers(got), want) {
@@ -109,7 +109,7 @@ func TestTimelineIsARing(t *testing.T) {
 
 func TestEventsAreWrittenAtMostOnceASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(t)
+		h := newFixture(t)
 		s := h.open()
 		ctx, stop := context.WithCancel(t.Context())
 		var running sync.WaitGroup
@@ -118,7 +118,7 @@ func TestEventsAreWrittenAtMostOnceASecond(t *testing.T) {
 		synctest.Wait()
 		commits := func() uint64 {
 			var n uint64
-			must(t, s.events.view(func(tx *bolt.Tx) error { n = uint64(tx.ID()); return nil }))
+			must(t, s.eventDB.view(func(tx *bolt.Tx) error { n = uint64(tx.ID()); return nil }))
 			return n
 		}
 		idle := commits()
@@ -137,7 +137,7 @@ func TestEventsAreWrittenAtMostOnceASecond(t *testing.T) {
 		s.AppendTimeline([]timeline.Entry{entry(mac(1), 100)})
 		stop()
 		running.Wait()
-		if len(s.happened.queue) != 0 {
+		if len(s.events.queue) != 0 {
 			t.Error("the end left something unwritten")
 		}
 		if got, err := s.Timeline(mac(1), 1000); err != nil || len(got) != 101 {
@@ -148,7 +148,7 @@ func TestEventsAreWrittenAtMostOnceASecond(t *testing.T) {
 }
 
 func TestTimelineWhileItIsWritten(t *testing.T) {
-	s := newHouse(t).open()
+	s := newFixture(t).open()
 	var writers sync.WaitGroup
 	stop := make(chan struct{})
 	writers.Go(func() {
@@ -157,7 +157,7 @@ func TestTimelineWhileItIsWritten(t *testing.T) {
 			case <-stop:
 				return
 			default:
-				must(t, s.happened.flush())
+				must(t, s.events.flush())
 			}
 		}
 	})
@@ -173,14 +173,14 @@ func TestTimelineWhileItIsWritten(t *testing.T) {
 }
 
 func TestQuietStrangersLoseTheirTimelinesFirst(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.cfg.TimelinePhones = 10
 	s := h.open()
 	putDevices(t, s, &provision.Device{MAC: mac(1), OtherMACs: []dhcp.MAC{mac(2)}})
 	for n := 1; n <= 12; n++ {
 		s.AppendTimeline([]timeline.Entry{entry(mac(n), n), entry(mac(n), n)})
 		s.RecordFetch(provision.Fetch{MAC: mac(n), File: "a"})
-		must(t, s.happened.flush())
+		must(t, s.events.flush())
 	}
 	var left []int
 	for n := 1; n <= 12; n++ {
@@ -200,20 +200,20 @@ func TestQuietStrangersLoseTheirTimelinesFirst(t *testing.T) {
 	}
 	must(t, s.Close())
 	s = h.open()
-	if len(s.happened.phones) != 10 || !s.happened.phones[mac(7)].Equal(entry(mac(7), 7).Time) {
-		t.Errorf("after opening again: %v", s.happened.phones)
+	if len(s.events.phones) != 10 || !s.events.phones[mac(7)].Equal(entry(mac(7), 7).Time) {
+		t.Errorf("after opening again: %v", s.events.phones)
 	}
 }
 
 func TestTextsFromTheNetworkAreBounded(t *testing.T) {
-	s := newHouse(t).open()
+	s := newFixture(t).open()
 	long := strings.Repeat("x", 1023) + "\xe4" + strings.Repeat("y", 100_000)
 	s.AppendTimeline([]timeline.Entry{{MAC: mac(1), File: long, Reason: "a\xff"}})
 	s.SeePhone(provision.Discovered{MAC: mac(1), Hostname: long})
 	s.RecordFetch(provision.Fetch{MAC: mac(1), File: long})
 	before, err := s.Timeline(mac(1), 1)
 	must(t, err)
-	must(t, s.happened.flush())
+	must(t, s.events.flush())
 	after, err := s.Timeline(mac(1), 1)
 	must(t, err)
 	if len(before) != 1 || !cmp.Equal(before, after, cmpopts.EquateComparable(netip.Addr{})) || len(after[0].File) > 1100 || after[0].Reason != "a\uFFFD" {
@@ -225,13 +225,13 @@ func TestTextsFromTheNetworkAreBounded(t *testing.T) {
 }
 
 func TestFetches(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	s := h.open()
 	fetch := func(file string, n int) provision.Fetch {
 		return provision.Fetch{MAC: mac(1), File: file, Digest: fmt.Sprint(n), Time: startOfTime.Add(time.Duration(n) * time.Second)}
 	}
 	s.RecordFetch(fetch("b.cfg", 1))
-	must(t, s.happened.flush())
+	must(t, s.events.flush())
 	s.RecordFetch(fetch("b.cfg", 2))
 	s.RecordFetch(fetch("a.cfg", 3))
 	s.RecordFetch(provision.Fetch{MAC: mac(2), File: "a.cfg"})
@@ -241,12 +241,12 @@ func TestFetches(t *testing.T) {
 		if err != nil || !slices.Equal(got, want) {
 			t.Errorf("%+v, %v", got, err)
 		}
-		must(t, s.happened.flush())
+		must(t, s.events.flush())
 	}
 	for n := range 100 {
 		s.RecordFetch(fetch(fmt.Sprint("file", n), 10+n))
 		if n%30 == 0 {
-			must(t, s.happened.flush())
+			must(t, s.events.flush())
 		}
 	}
 	must(t, s.Close())
@@ -260,10 +260,10 @@ func TestFetches(t *testing.T) {
 }
 
 func TestDiscoveredPhones(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	s := h.open()
 	s.SeePhone(provision.Discovered{MAC: mac(2), Vendor: "yealink", Model: "T46U", Hostname: "SIP-T46U"})
-	must(t, s.happened.flush())
+	must(t, s.events.flush())
 	h.now = h.now.Add(time.Minute)
 	s.SeePhone(provision.Discovered{MAC: mac(2), Firmware: "108.86", IP: addr(2)})
 	s.SeePhone(provision.Discovered{MAC: mac(1)})
@@ -295,7 +295,7 @@ func TestDiscoveredPhones(t *testing.T) {
 }
 
 func TestAFloodOfPhonesIsBounded(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.cfg.DiscoveredMax = 100
 	s := h.open()
 	for n := range 1000 {
@@ -306,10 +306,10 @@ func TestAFloodOfPhonesIsBounded(t *testing.T) {
 			t.Fatalf("%d on the list", c)
 		}
 		if n%100 == 0 {
-			must(t, s.happened.flush())
+			must(t, s.events.flush())
 		}
 	}
-	if n := len(s.happened.seenDirty); n > 400 {
+	if n := len(s.events.discoveredDirty); n > 400 {
 		t.Errorf("%d wait to be written", n)
 	}
 	must(t, s.Close())

@@ -19,9 +19,9 @@ import (
 	"plugtone/provision"
 )
 
-// fullHouse has something in each file, a snapshot of the first device only, and is closed.
-func fullHouse(t *testing.T) *house {
-	h := newHouse(t)
+// fullFixture has something in each file, a snapshot of the first device only, and is closed.
+func fullFixture(t *testing.T) *fixture {
+	h := newFixture(t)
 	s := h.open()
 	putDevices(t, s, &provision.Device{MAC: mac(1), ReservedIP: addr(1)})
 	must(t, s.Snapshot())
@@ -37,7 +37,7 @@ func fullHouse(t *testing.T) *house {
 	return h
 }
 
-func (h *house) devices(s *Store) int {
+func (h *fixture) devices(s *Store) int {
 	n := 0
 	must(h.t, s.View(func(f provision.Fleet) error {
 		for _, err := range f.Devices(provision.MAC{}) {
@@ -50,7 +50,7 @@ func (h *house) devices(s *Store) int {
 }
 
 func TestFilesAreForTheDaemonAlone(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	must(t, os.WriteFile(h.path(leaseFile), nil, 0o644))
 	s := h.open()
 	must(t, s.Snapshot())
@@ -71,7 +71,7 @@ func TestFilesAreForTheDaemonAlone(t *testing.T) {
 }
 
 func TestASoundFilePassesItsCheck(t *testing.T) {
-	h := fullHouse(t)
+	h := fullFixture(t)
 	s := h.open()
 	if n := h.devices(s); n != 201 || len(s.Notices()) != 0 || len(leasesOf(t, s)) != 2 || s.DiscoveredCount() != 1 {
 		t.Errorf("%d devices, notices %q", n, s.Notices())
@@ -91,7 +91,7 @@ func TestDamageIsSetAside(t *testing.T) {
 	for what, damage := range damages {
 		for _, name := range []string{fleetFile, leaseFile, eventFile} {
 			t.Run(what+" "+name, func(t *testing.T) {
-				h := fullHouse(t)
+				h := fullFixture(t)
 				b, err := os.ReadFile(h.path(name))
 				must(t, err)
 				if what == "cut in half" { // bbolt grows files ahead of their use
@@ -135,7 +135,7 @@ func TestDamageIsSetAside(t *testing.T) {
 }
 
 func TestNewestGoodSnapshotIsUsed(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	s := h.open()
 	for i := range 3 {
 		putDevices(t, s, &provision.Device{MAC: mac(i + 1)})
@@ -156,7 +156,7 @@ func TestNewestGoodSnapshotIsUsed(t *testing.T) {
 }
 
 func TestNoSnapshotAtAll(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	must(t, os.WriteFile(h.path(fleetFile), []byte("garbage"), 0o600))
 	s := h.open()
 	if n := s.Notices(); len(n) != 1 || !strings.Contains(n[0], "starts empty") {
@@ -165,7 +165,7 @@ func TestNoSnapshotAtAll(t *testing.T) {
 }
 
 func TestAMissingFileWithSnapshotsIsSaid(t *testing.T) {
-	h := fullHouse(t)
+	h := fullFixture(t)
 	must(t, os.Remove(h.path(fleetFile)))
 	s := h.open()
 	if n := s.Notices(); len(n) != 1 || !strings.Contains(n[0], "missing or empty") || h.devices(s) != 0 {
@@ -176,7 +176,7 @@ func TestAMissingFileWithSnapshotsIsSaid(t *testing.T) {
 // TestNoDamageEndsTheProcess changes single bytes of the pages in use. The check may find nothing (a letter of a label),
 // but what it lets pass bbolt must be able to open and walk. A fault here ends the test binary, as it would the daemon.
 func TestNoDamageEndsTheProcess(t *testing.T) {
-	h := fullHouse(t)
+	h := fullFixture(t)
 	sound, err := os.ReadFile(h.path(fleetFile))
 	must(t, err)
 	m, err := newestMeta(bytes.NewReader(sound), int64(len(sound)))
@@ -269,7 +269,7 @@ func TestADiskThatCantBeReadIsNoDamage(t *testing.T) {
 
 func TestNewerFileIsRefused(t *testing.T) {
 	for name, known := range restorable() {
-		h := fullHouse(t)
+		h := fullFixture(t)
 		db, err := openBolt(h.path(name), false, 0)
 		must(t, err)
 		must(t, db.Update(func(tx *bolt.Tx) error { return setMetaNumber(tx, keySchema, 99) }))
@@ -286,7 +286,7 @@ func TestNewerFileIsRefused(t *testing.T) {
 }
 
 func TestMigration(t *testing.T) {
-	h := fullHouse(t)
+	h := fullFixture(t)
 	h.cfg.Registerer = nil
 	s := &Store{cfg: h.cfg, metrics: newMetrics(), reserved: newReservations()}
 	rename := func(tx *bolt.Tx) error { // schema 2: all labels in capitals
@@ -335,7 +335,7 @@ func TestConfigIsChecked(t *testing.T) {
 	if _, err := Open(Config{TimelineEntries: -1}); err == nil || strings.Count(err.Error(), "\n") != 2 {
 		t.Errorf("got %v", err)
 	}
-	h := newHouse(t)
+	h := newFixture(t)
 	must(t, os.WriteFile(h.path("backups"), nil, 0o600))
 	if _, err := Open(h.cfg); err == nil || !strings.Contains(err.Error(), h.path("backups")) {
 		t.Errorf("got %v", err)

@@ -17,7 +17,7 @@ type fleet struct{ tx *bolt.Tx }
 
 // View implements provision.Records: f sees one state and holds up no writer. What it is given ends with it.
 func (s *Store) View(f func(provision.Fleet) error) error {
-	return s.fleet.view(func(tx *bolt.Tx) error { return f(fleet{tx}) })
+	return s.fleetDB.view(func(tx *bolt.Tx) error { return f(fleet{tx}) })
 }
 
 // Revision is that of the last committed Edit.
@@ -133,12 +133,12 @@ func macsUnder(b *bolt.Bucket, prefix []byte) []provision.MAC {
 
 // kind is one kind of record: where it is kept and how it is read, written and named.
 type kind[T any] struct {
-	word   string
-	bucket []byte
-	name   func(key []byte) string
-	decode func([]byte) (*T, error)
-	encode func(*T) ([]byte, error)
-	stamps func(*T) stamps
+	word     string
+	bucket   []byte
+	name     func(key []byte) string
+	decode   func([]byte) (*T, error)
+	encode   func(*T) ([]byte, error)
+	metadata func(*T) metadata
 }
 
 func macName(key []byte) string { return dhcp.MAC(key).String() }

@@ -27,8 +27,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// house is a data directory with what a Store needs around it.
-type house struct {
+// fixture is a data directory with what a Store needs around it.
+type fixture struct {
 	t   *testing.T
 	cfg Config
 	log *safeBuffer
@@ -54,15 +54,15 @@ func (b *safeBuffer) String() string {
 
 var startOfTime = time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)
 
-func newHouse(t *testing.T) *house {
-	h := &house{t: t, log: &safeBuffer{}, now: startOfTime}
+func newFixture(t *testing.T) *fixture {
+	h := &fixture{t: t, log: &safeBuffer{}, now: startOfTime}
 	h.cfg = Config{Dir: t.TempDir(), Now: func() time.Time { return h.now },
 		Log: slog.New(slog.NewTextHandler(h.log, nil)), Registerer: prometheus.NewRegistry(),
 		TimelineEntries: 200, TimelinePhones: 100_000, DiscoveredMax: 5_000}
 	return h
 }
 
-func (h *house) open() *Store {
+func (h *fixture) open() *Store {
 	h.t.Helper()
 	s, err := Open(h.cfg)
 	if err != nil {
@@ -72,7 +72,7 @@ func (h *house) open() *Store {
 	return s
 }
 
-func (h *house) path(name string) string { return h.cfg.Dir + "/" + name }
+func (h *fixture) path(name string) string { return h.cfg.Dir + "/" + name }
 
 func must(t *testing.T, err error) {
 	t.Helper()

@@ -8,22 +8,22 @@ import (
 	"plugtone/provision"
 )
 
-// stamps are the members that Put sets.
-type stamps struct {
+// metadata are the members that Put sets.
+type metadata struct {
 	revision         *uint64
 	created, updated *time.Time
 }
 
-// set gives the record other stamps and returns those that it had.
-func (s stamps) set(to stampValues) stampValues {
+// set gives the record other metadata and returns those that it had.
+func (s metadata) set(to metadataValues) metadataValues {
 	had := s.values()
 	*s.revision, *s.created, *s.updated = to.revision, to.created, to.updated
 	return had
 }
 
-func (s stamps) values() stampValues { return stampValues{*s.revision, *s.created, *s.updated} }
+func (s metadata) values() metadataValues { return metadataValues{*s.revision, *s.created, *s.updated} }
 
-type stampValues struct {
+type metadataValues struct {
 	revision         uint64
 	created, updated time.Time
 }
@@ -31,13 +31,13 @@ type stampValues struct {
 // The kinds of record that operators enter.
 var (
 	deviceKind = kind[provision.Device]{"device", bucketDevices, macName, decodeDevice, encodeDevice,
-		func(d *provision.Device) stamps { return stamps{&d.Revision, &d.CreatedAt, &d.UpdatedAt} }}
+		func(d *provision.Device) metadata { return metadata{&d.Revision, &d.CreatedAt, &d.UpdatedAt} }}
 	extensionKind = kind[provision.Extension]{"extension", bucketExtensions, accountName, decodeExtension, encodeExtension,
-		func(e *provision.Extension) stamps { return stamps{&e.Revision, &e.CreatedAt, &e.UpdatedAt} }}
+		func(e *provision.Extension) metadata { return metadata{&e.Revision, &e.CreatedAt, &e.UpdatedAt} }}
 	registrarKind = kind[provision.Registrar]{"registrar", bucketRegistrars, plainName, decodeRegistrar, encodeRegistrar,
-		func(r *provision.Registrar) stamps { return stamps{&r.Revision, &r.CreatedAt, &r.UpdatedAt} }}
+		func(r *provision.Registrar) metadata { return metadata{&r.Revision, &r.CreatedAt, &r.UpdatedAt} }}
 	profileKind = kind[provision.Profile]{"profile", bucketProfiles, plainName, decodeProfile, encodeProfile,
-		func(p *provision.Profile) stamps { return stamps{&p.Revision, &p.CreatedAt, &p.UpdatedAt} }}
+		func(p *provision.Profile) metadata { return metadata{&p.Revision, &p.CreatedAt, &p.UpdatedAt} }}
 )
 
 // maxName bounds what becomes part of a key.

@@ -28,13 +28,13 @@ func (s *Store) WriteLeases(changes []dhcp.Change) error {
 			return fmt.Errorf("lease of %s has no address", c.Lease.MAC)
 		}
 	}
-	return s.pending.write(appendChanges(nil, changes))
+	return s.wal.write(appendChanges(nil, changes))
 }
 
 // LoadLeases calls f for each lease. One that can't be read is left out and said: its client renews it, and one bad record
 // must not keep every other phone from its address. A lease written by a newer plugtone is an error.
 func (s *Store) LoadLeases(f func(dhcp.Lease) error) error {
-	newer, err := s.pending.newest()
+	newer, err := s.wal.newest()
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (s *Store) LoadLeases(f func(dhcp.Lease) error) error {
 		}
 		return f(l)
 	}
-	err = s.leases.view(func(tx *bolt.Tx) error {
+	err = s.leaseDB.view(func(tx *bolt.Tx) error {
 		return tx.Bucket(bucketLeases).ForEach(func(k, v []byte) error {
 			if _, again := newer[string(k)]; again {
 				return nil

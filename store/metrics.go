@@ -28,7 +28,7 @@ func newMetrics() *metrics {
 
 func (m *metrics) register(r prometheus.Registerer, s *Store) error {
 	m.all = []prometheus.Collector{m.commits, m.dropped}
-	sizes := map[string]func() int64{journalFile: s.pending.size}
+	sizes := map[string]func() int64{logFile: s.wal.size}
 	for _, f := range s.files() {
 		sizes[f.name] = f.size
 	}

@@ -79,8 +79,8 @@ func (s *Store) mend(p spec, path string) error {
 	return nil
 }
 
-// openSound opens a copy of a file of ours whose pages are all there.
-func openSound(path string) (*os.File, error) {
+// openVerified opens a copy of a file of ours whose pages are all there.
+func openVerified(path string) (*os.File, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -101,7 +101,7 @@ func openSound(path string) (*os.File, error) {
 
 // takeSnapshot puts a copy of a good snapshot at path.
 func takeSnapshot(snap, path string) error {
-	f, err := openSound(snap)
+	f, err := openVerified(snap)
 	if err != nil {
 		return err
 	}

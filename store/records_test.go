@@ -167,7 +167,7 @@ func FuzzReadLease(f *testing.F) {
 }
 
 func TestSecretsAreKeptInClear(t *testing.T) {
-	s := newHouse(t).open()
+	s := newFixture(t).open()
 	must(t, s.Edit("tester", "put", func(e provision.Edit) error {
 		return errors.Join(
 			e.PutExtension(&provision.Extension{Number: "1001", Registrar: "main", Password: "s3cr\"et"}),
@@ -201,7 +201,7 @@ func TestWhatWouldNotReadBackIsRefused(t *testing.T) {
 		"long extension":   {MAC: mac(1), Lines: []provision.Line{{Position: 1, Extension: strings.Repeat("1", 300)}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newHouse(t).open()
+			s := newFixture(t).open()
 			err := s.Edit("tester", "put", func(e provision.Edit) error { return e.PutDevice(d) })
 			if invalid := (provision.Invalid)(nil); !errors.As(err, &invalid) {
 				t.Errorf("got %v", err)
@@ -214,7 +214,7 @@ func TestWhatWouldNotReadBackIsRefused(t *testing.T) {
 			}
 		})
 	}
-	s := newHouse(t).open()
+	s := newFixture(t).open()
 	for _, put := range []func(provision.Edit) error{
 		func(e provision.Edit) error { return e.PutExtension(&provision.Extension{Registrar: "main"}) },
 		func(e provision.Edit) error { return e.PutRegistrar(&provision.Registrar{}) },
@@ -246,7 +246,7 @@ func TestRecordsOfANewerPlugtoneAreRefused(t *testing.T) {
 }
 
 func TestRecordsComeInOrder(t *testing.T) {
-	s := newHouse(t).open()
+	s := newFixture(t).open()
 	must(t, s.Edit("tester", "put", func(e provision.Edit) error {
 		for i := range 30 {
 			n := (i*7)%30 + 1
@@ -299,7 +299,7 @@ func TestRecordsComeInOrder(t *testing.T) {
 }
 
 func TestAnEditMayChangeWhatItWalks(t *testing.T) {
-	s := newHouse(t).open()
+	s := newFixture(t).open()
 	var devices []*provision.Device
 	for i := range 1000 {
 		devices = append(devices, &provision.Device{MAC: mac(i + 1), Label: "old"})
@@ -336,7 +336,7 @@ func TestAnEditMayChangeWhatItWalks(t *testing.T) {
 }
 
 func TestMissingRecordsAreNamed(t *testing.T) {
-	s := newHouse(t).open()
+	s := newFixture(t).open()
 	must(t, s.View(func(f provision.Fleet) error {
 		_, err1 := f.Device(mac(1))
 		_, err2 := f.DeviceByAny(mac(2))

@@ -16,12 +16,12 @@ type migration func(*bolt.Tx) error
 type schema []migration
 
 var (
-	bucketMeta  = []byte("meta") // in every file
-	keySchema   = []byte("schema")
-	keyRevision = []byte("revision") // of the fleet
-	keyFlushed  = []byte("flushed")  // number of the last timeline entry written
-	keyWindows  = []byte("windows")  // of enrollment, one record
-	keySettled  = []byte("settled")  // number of the journal's last batch that is in leases.db
+	bucketMeta    = []byte("meta") // in every file
+	keySchema     = []byte("schema")
+	keyRevision   = []byte("revision") // of the fleet
+	keyFlushed    = []byte("flushed")  // number of the last timeline entry written
+	keyWindows    = []byte("windows")  // of enrollment, one record
+	keyCheckpoint = []byte("settled")  // number of the journal's last batch that is in leases.db
 )
 
 // The buckets of plugtone.db.

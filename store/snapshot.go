@@ -33,7 +33,7 @@ func (s *Store) snapshots() []string {
 // 24 newest are kept, and the newest of each of the last 14 days that have one.
 func (s *Store) Snapshot() error {
 	var txid uint64
-	if err := s.fleet.view(func(tx *bolt.Tx) error { txid = uint64(tx.ID()); return nil }); err != nil {
+	if err := s.fleetDB.view(func(tx *bolt.Tx) error { txid = uint64(tx.ID()); return nil }); err != nil {
 		return err
 	}
 	had := s.snapshots()
@@ -41,7 +41,7 @@ func (s *Store) Snapshot() error {
 		return nil
 	}
 	path := filepath.Join(s.backups(), snapshotPrefix+stamp(s.cfg.Now())+snapshotSuffix)
-	if err := copyDurably(path, s.fleet.copyTo); err != nil {
+	if err := copyDurably(path, s.fleetDB.copyTo); err != nil {
 		return fmt.Errorf("snapshot: %w", err)
 	}
 	var errs []error

@@ -15,7 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	bolt "go.etcd.io/bbolt"
 
-	"plugtone/store/journal"
+	"plugtone/store/wal"
 )
 
 // The names of the three files.
@@ -56,8 +56,8 @@ type Store struct {
 	cfg     Config
 	metrics *metrics
 
-	fleet, leases, events *file
-	pending               *pending // before leases
+	fleetDB, leaseDB, eventDB *file
+	wal                       *leaseWAL // before leases
 
 	notices []string
 
@@ -66,7 +66,7 @@ type Store struct {
 	onChange []func(uint64)
 
 	reserved *reservations
-	happened *events
+	events   *events
 }
 
 // Open opens or makes the three files in c.Dir, mends what can be mended and says so in the log.
@@ -90,7 +90,7 @@ func orDefault(n, d int) int {
 // limits are for tests that fill a disk.
 type limits struct {
 	most map[string]int // bytes that a file may reach
-	side int            // of the journal; 0: journal.DefaultSide
+	side int            // of the journal; 0: wal.DefaultSegment
 }
 
 // open is Open with limits.
@@ -107,11 +107,11 @@ func open(c Config, most limits) (*Store, error) {
 		to **file
 	}{
 		{spec{name: fleetFile, schema: fleetSchema(), snapshots: true,
-			lost: "no good snapshot was found: it starts empty; restore a backup"}, &s.fleet},
+			lost: "no good snapshot was found: it starts empty; restore a backup"}, &s.fleetDB},
 		{spec{name: leaseFile, schema: leaseSchema(),
-			lost: "it starts with what its journal still has: other phones keep their addresses and are learned again as they renew"}, &s.leases},
+			lost: "it starts with what its journal still has: other phones keep their addresses and are learned again as they renew"}, &s.leaseDB},
 		{spec{name: eventFile, schema: eventSchema(), noSync: true,
-			lost: "it starts empty: timelines begin anew"}, &s.events},
+			lost: "it starts empty: timelines begin anew"}, &s.eventDB},
 	} {
 		one.maxSize = most.most[one.name]
 		f, err := s.openFile(one.spec)
@@ -125,7 +125,7 @@ func open(c Config, most limits) (*Store, error) {
 		*one.to = f
 	}
 	if len(errs) == 0 {
-		errs = append(errs, s.openPending(orDefault(most.side, journal.DefaultSide), fresh))
+		errs = append(errs, s.openLeaseWAL(orDefault(most.side, wal.DefaultSegment), fresh))
 	}
 	if len(errs) == 1 && errs[0] == nil {
 		errs = append(errs, s.load(), s.sweep(), s.metrics.register(c.Registerer, s))
@@ -138,14 +138,14 @@ func open(c Config, most limits) (*Store, error) {
 
 // load fills what is kept in memory.
 func (s *Store) load() error {
-	err := s.fleet.view(func(tx *bolt.Tx) error {
+	err := s.fleetDB.view(func(tx *bolt.Tx) error {
 		s.revision.Store(metaNumber(tx, keyRevision))
 		return s.reserved.load(tx)
 	})
 	if err != nil {
 		return err
 	}
-	s.happened, err = loadEvents(s)
+	s.events, err = loadEvents(s)
 	return err
 }
 
@@ -174,7 +174,7 @@ func (s *Store) Notices() []string { return append([]string(nil), s.notices...) 
 
 // Health is nil while the last write of each file succeeded, else the errors, which name the files.
 func (s *Store) Health() error {
-	return errors.Join(s.fleet.health(), s.leases.health(), s.pending.health(), s.events.health())
+	return errors.Join(s.fleetDB.health(), s.leaseDB.health(), s.wal.health(), s.eventDB.health())
 }
 
 // Sizes returns the size of each file in bytes, by name.
@@ -183,30 +183,30 @@ func (s *Store) Sizes() map[string]int64 {
 	for _, f := range s.files() {
 		sizes[f.name] = f.size()
 	}
-	sizes[journalFile] = s.pending.size()
+	sizes[logFile] = s.wal.size()
 	return sizes
 }
 
-func (s *Store) files() []*file { return []*file{s.fleet, s.leases, s.events} }
+func (s *Store) files() []*file { return []*file{s.fleetDB, s.leaseDB, s.eventDB} }
 
 // Run writes buffered events at most once a second until ctx ends, and then what is left. It is a task of the daemon.
 func (s *Store) Run(ctx context.Context, ready func()) error {
 	ready()
-	s.happened.run(ctx)
+	s.events.run(ctx)
 	return nil
 }
 
 // Close writes what is buffered and closes the files. It waits for readers and writers; call it last.
 func (s *Store) Close() error {
-	err := errors.Join(s.happened.flush(), s.events.db.Sync())
+	err := errors.Join(s.events.flush(), s.eventDB.db.Sync())
 	s.metrics.unregister(s.cfg.Registerer)
 	return errors.Join(err, s.closeFiles())
 }
 
 func (s *Store) closeFiles() error {
 	var errs []error
-	if s.pending != nil {
-		errs = append(errs, s.pending.close())
+	if s.wal != nil {
+		errs = append(errs, s.wal.close())
 	}
 	for _, f := range s.files() {
 		if f != nil {

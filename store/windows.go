@@ -10,7 +10,7 @@ import (
 
 // LoadWindows returns the windows of enrollment as SaveWindows has written them last.
 func (s *Store) LoadWindows() (all []provision.KeptWindow, err error) {
-	err = s.fleet.view(func(tx *bolt.Tx) error {
+	err = s.fleetDB.view(func(tx *bolt.Tx) error {
 		v := tx.Bucket(bucketMeta).Get(keyWindows)
 		if v == nil {
 			return nil
@@ -30,5 +30,5 @@ func (s *Store) SaveWindows(all []provision.KeptWindow) error {
 	if err != nil {
 		return fmt.Errorf("windows of enrollment: %w", err)
 	}
-	return s.fleet.update(func(tx *bolt.Tx) error { return tx.Bucket(bucketMeta).Put(keyWindows, v) })
+	return s.fleetDB.update(func(tx *bolt.Tx) error { return tx.Bucket(bucketMeta).Put(keyWindows, v) })
 }

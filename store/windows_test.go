@@ -13,7 +13,7 @@ import (
 )
 
 func TestWindowsAreKept(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	s := h.open()
 	if all, err := s.LoadWindows(); len(all) != 0 || err != nil {
 		t.Errorf("in a new store: %v, %v", all, err)
@@ -36,7 +36,7 @@ func TestWindowsAreKept(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("read back %+v, want %+v", got, want)
 	}
-	must(t, s.fleet.update(func(tx *bolt.Tx) error { return tx.Bucket(bucketMeta).Put(keyWindows, []byte("?")) }))
+	must(t, s.fleetDB.update(func(tx *bolt.Tx) error { return tx.Bucket(bucketMeta).Put(keyWindows, []byte("?")) }))
 	if _, err := s.LoadWindows(); err == nil {
 		t.Error("a damaged record is read")
 	}

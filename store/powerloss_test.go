@@ -12,16 +12,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"plugtone/dhcp"
-	"plugtone/store/journal"
+	"plugtone/store/wal"
 )
 
 // disk is what is in the files at one moment.
 type disk map[string][]byte
 
-func (h *house) disk() disk {
+func (h *fixture) disk() disk {
 	h.t.Helper()
 	d := disk{}
-	for _, name := range []string{journalFile, leaseFile} {
+	for _, name := range []string{logFile, leaseFile} {
 		b, err := os.ReadFile(h.path(name))
 		must(h.t, err)
 		d[name] = b
@@ -33,7 +33,7 @@ func (h *house) disk() disk {
 // false when all of the write was one sector, which is written or not.
 func (d disk) torn(after disk, last bool) (disk, bool) {
 	const sector = 512
-	old, now := d[journalFile], after[journalFile]
+	old, now := d[logFile], after[logFile]
 	var changed []int
 	for at := 0; at < len(now); at += sector {
 		if !bytes.Equal(old[at:at+sector], now[at:at+sector]) {
@@ -50,12 +50,12 @@ func (d disk) torn(after disk, last bool) (disk, bool) {
 	mixed := bytes.Clone(old)
 	copy(mixed[at:at+sector], now[at:at+sector])
 	t := maps.Clone(d)
-	t[journalFile] = mixed
+	t[logFile] = mixed
 	return t, true
 }
 
 // holds starts a store on the files as they are and compares its leases.
-func (d disk) holds(t *testing.T, h *house, when string, want map[netip.Addr]dhcp.Lease) {
+func (d disk) holds(t *testing.T, h *fixture, when string, want map[netip.Addr]dhcp.Lease) {
 	t.Helper()
 	cfg := h.cfg
 	cfg.Dir, cfg.Registerer = t.TempDir(), prometheus.NewRegistry()
@@ -77,8 +77,8 @@ func (d disk) holds(t *testing.T, h *house, when string, want map[netip.Addr]dhc
 // leases.db has taken a full side of the journal, and when it has. What was acknowledged is there each time, and nothing
 // that was overtaken comes back.
 func TestCrashAtEveryStepOfACommit(t *testing.T) {
-	h := newHouse(t)
-	s, err := open(h.cfg, limits{side: journal.MinSide})
+	h := newFixture(t)
+	s, err := open(h.cfg, limits{side: wal.MinSegment})
 	must(t, err)
 	t.Cleanup(func() { s.Close() })
 	r := rand.New(rand.NewPCG(3, 14))
@@ -105,7 +105,7 @@ func TestCrashAtEveryStepOfACommit(t *testing.T) {
 			write(n)
 			continue
 		}
-		s.pending.aside.Wait()
+		s.wal.aside.Wait()
 		before, wanted := h.disk(), maps.Clone(want)
 		before.holds(t, h, "before a write", wanted)
 		write(n)
@@ -123,7 +123,7 @@ func TestCrashAtEveryStepOfACommit(t *testing.T) {
 	}
 	// A side that is full, leases.db before and after it takes it.
 	old := h.disk()[leaseFile]
-	must(t, s.pending.settleAll())
+	must(t, s.wal.checkpointAll())
 	d := h.disk()
 	if bytes.Equal(old, d[leaseFile]) {
 		t.Error("leases.db had nothing to take")

@@ -25,7 +25,7 @@ type fetchKey struct {
 
 // RecordFetch remembers the last fetch of a file by a phone, for at most 64 files of each. It never waits for the disk.
 func (s *Store) RecordFetch(f provision.Fetch) {
-	e := s.happened
+	e := s.events
 	f.Time = f.Time.UTC().Round(0)
 	for _, text := range []*string{&f.File, &f.UserAgent, &f.Vendor, &f.Model, &f.Firmware} {
 		*text = clip(*text)
@@ -39,12 +39,12 @@ func (s *Store) RecordFetch(f provision.Fetch) {
 		e.fetches[key] = f
 	}
 	e.mu.Unlock()
-	e.poke()
+	e.wakeUp()
 }
 
 // Fetches returns the last fetch of each file of a phone, in order of file name.
 func (s *Store) Fetches(mac dhcp.MAC) ([]provision.Fetch, error) {
-	e := s.happened
+	e := s.events
 	found := map[string]provision.Fetch{}
 	e.mu.Lock()
 	for k, f := range e.fetches {
@@ -53,7 +53,7 @@ func (s *Store) Fetches(mac dhcp.MAC) ([]provision.Fetch, error) {
 		}
 	}
 	e.mu.Unlock()
-	err := s.events.view(func(tx *bolt.Tx) error {
+	err := s.eventDB.view(func(tx *bolt.Tx) error {
 		c := tx.Bucket(bucketFetches).Cursor()
 		for k, v := c.Seek(mac[:]); bytes.HasPrefix(k, mac[:]); k, v = c.Next() {
 			var f provision.Fetch
@@ -124,7 +124,7 @@ func (e *events) loadSeen(tx *bolt.Tx) error {
 			e.s.cfg.Log.Warn("discovered phone can't be read", "key", k, "err", err)
 			return nil
 		}
-		e.seen[d.MAC] = d
+		e.discovered[d.MAC] = d
 		return nil
 	})
 }
@@ -132,7 +132,7 @@ func (e *events) loadSeen(tx *bolt.Tx) error {
 // SeePhone puts a phone on the discovered list, or brings it up to date there; when the list is full those that were not
 // seen for longest make room. It never waits for the disk.
 func (s *Store) SeePhone(d provision.Discovered) {
-	e := s.happened
+	e := s.events
 	for _, text := range []*string{&d.Vendor, &d.Model, &d.Firmware, &d.Hostname, &d.Reason, &d.CircuitID, &d.RemoteID} {
 		*text = clip(*text)
 	}
@@ -145,15 +145,15 @@ func (s *Store) SeePhone(d provision.Discovered) {
 	}
 	d.FirstSeen = d.FirstSeen.UTC().Round(0)
 	e.mu.Lock()
-	if old, known := e.seen[d.MAC]; known {
+	if old, known := e.discovered[d.MAC]; known {
 		d = mergeSeen(old, d)
-	} else if len(e.seen) >= s.cfg.DiscoveredMax {
+	} else if len(e.discovered) >= s.cfg.DiscoveredMax {
 		e.makeRoom()
 	}
-	e.seen[d.MAC] = d
-	e.seenDirty[d.MAC] = true
+	e.discovered[d.MAC] = d
+	e.discoveredDirty[d.MAC] = true
 	e.mu.Unlock()
-	e.poke()
+	e.wakeUp()
 }
 
 // mergeSeen keeps what the newer sighting does not say. The model and firmware of another vendor are not kept.
@@ -175,25 +175,25 @@ func mergeSeen(old, d provision.Discovered) provision.Discovered {
 // makeRoom takes a twentieth off the list at once, so that a flood of new MACs does not sort the list for each of them.
 // The caller holds mu.
 func (e *events) makeRoom() {
-	order := slices.SortedFunc(maps.Keys(e.seen), func(a, b dhcp.MAC) int {
-		return cmp.Or(e.seen[a].LastSeen.Compare(e.seen[b].LastSeen), compareMAC(a, b))
+	order := slices.SortedFunc(maps.Keys(e.discovered), func(a, b dhcp.MAC) int {
+		return cmp.Or(e.discovered[a].LastSeen.Compare(e.discovered[b].LastSeen), compareMAC(a, b))
 	})
 	room := max(1, e.s.cfg.DiscoveredMax/20, len(order)-e.s.cfg.DiscoveredMax+1)
 	for _, mac := range order[:min(room, len(order))] {
-		delete(e.seen, mac)
-		e.seenDirty[mac] = true
+		delete(e.discovered, mac)
+		e.discoveredDirty[mac] = true
 	}
-	if len(e.seenDirty) > 4*e.s.cfg.DiscoveredMax { // only when the disk does not follow
+	if len(e.discoveredDirty) > 4*e.s.cfg.DiscoveredMax { // only when the disk does not follow
 		e.forgetRemoved()
 	}
 }
 
-// forgetRemoved bounds seenDirty under a flood and a failing disk: removals are given up. What then stays in the file is
+// forgetRemoved bounds discoveredDirty under a flood and a failing disk: removals are given up. What then stays in the file is
 // taken off the list when it is next read or full. The caller holds mu.
 func (e *events) forgetRemoved() {
-	for mac := range e.seenDirty {
-		if _, ok := e.seen[mac]; !ok {
-			delete(e.seenDirty, mac)
+	for mac := range e.discoveredDirty {
+		if _, ok := e.discovered[mac]; !ok {
+			delete(e.discoveredDirty, mac)
 		}
 	}
 }
@@ -220,9 +220,9 @@ func writeSeen(tx *bolt.Tx, seen map[dhcp.MAC]*provision.Discovered) error {
 
 // DiscoveredPhones returns the discovered list in order of MAC.
 func (s *Store) DiscoveredPhones() ([]provision.Discovered, error) {
-	e := s.happened
+	e := s.events
 	e.mu.Lock()
-	list := slices.Collect(maps.Values(e.seen))
+	list := slices.Collect(maps.Values(e.discovered))
 	e.mu.Unlock()
 	slices.SortFunc(list, func(a, b provision.Discovered) int { return compareMAC(a.MAC, b.MAC) })
 	return list, nil
@@ -230,21 +230,21 @@ func (s *Store) DiscoveredPhones() ([]provision.Discovered, error) {
 
 // DiscoveredCount is the length of the discovered list.
 func (s *Store) DiscoveredCount() int {
-	s.happened.mu.Lock()
-	defer s.happened.mu.Unlock()
-	return len(s.happened.seen)
+	s.events.mu.Lock()
+	defer s.events.mu.Unlock()
+	return len(s.events.discovered)
 }
 
 // ForgetPhone takes a phone off the discovered list. The file follows within a second or so.
 func (s *Store) ForgetPhone(mac dhcp.MAC) error {
-	e := s.happened
+	e := s.events
 	e.mu.Lock()
-	defer e.poke()
+	defer e.wakeUp()
 	defer e.mu.Unlock()
-	if _, ok := e.seen[mac]; !ok {
+	if _, ok := e.discovered[mac]; !ok {
 		return notFound("discovered phone", mac.String())
 	}
-	delete(e.seen, mac)
-	e.seenDirty[mac] = true
+	delete(e.discovered, mac)
+	e.discoveredDirty[mac] = true
 	return nil
 }

@@ -1,4 +1,4 @@
-package journal
+package wal
 
 import (
 	"bytes"
@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-func open(t *testing.T, path string) *Journal {
+func open(t *testing.T, path string) *Log {
 	t.Helper()
-	j, err := Open(path, MinSide)
+	j, err := Open(path, MinSegment)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +29,7 @@ func must(t *testing.T, err error) {
 // text is a batch of some length that tells its number.
 func text(n int) []byte { return bytes.Repeat(fmt.Appendf(nil, "%06d ", n), 1+n%200) }
 
-func appendAll(t *testing.T, j *Journal, from, to int) {
+func appendAll(t *testing.T, j *Log, from, to int) {
 	t.Helper()
 	for n := from; n <= to; n++ {
 		if _, err := j.Append(text(n)); err != nil {
@@ -51,9 +51,9 @@ func holds(t *testing.T, got Batches, from, to int) {
 	}
 }
 
-func left(t *testing.T, j *Journal, after uint64) Batches {
+func left(t *testing.T, j *Log, after uint64) Batches {
 	t.Helper()
-	got, err := j.Left(after)
+	got, err := j.Recover(after)
 	must(t, err)
 	return got
 }
@@ -65,8 +65,8 @@ func TestWhatWasAppendedIsThereWhenOpenedAgain(t *testing.T) {
 		got := left(t, j, 3)
 		if round > 0 {
 			holds(t, got, 4, 10*round)
-			if !got.Whole() || got.Last() != uint64(10*round) {
-				t.Errorf("whole %v, last %d", got.Whole(), got.Last())
+			if !got.Contiguous() || got.Last() != uint64(10*round) {
+				t.Errorf("whole %v, last %d", got.Contiguous(), got.Last())
 			}
 		} else if j.number = 0; len(got) != 0 {
 			t.Fatalf("a new journal has %d", len(got))
@@ -76,46 +76,46 @@ func TestWhatWasAppendedIsThereWhenOpenedAgain(t *testing.T) {
 	}
 }
 
-// Both sides are used in turn, many times over; what is settled doesn't come back, what is not is all there.
-func TestSidesTakeTurns(t *testing.T) {
+// Both sides are used in turn, many times over; what is checkpointed doesn't come back, what is not is all there.
+func TestSegmentsTakeTurns(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "j")
 	j := open(t, path)
 	left(t, j, 0)
-	settled := uint64(0)
+	checkpointed := uint64(0)
 	take := func(b Batches) error {
-		if b[0].Number != settled+1 || !b.Whole() {
-			t.Fatalf("batches %d to %d after %d", b[0].Number, b.Last(), settled)
+		if b[0].Number != checkpointed+1 || !b.Contiguous() {
+			t.Fatalf("batches %d to %d after %d", b[0].Number, b.Last(), checkpointed)
 		}
 		holds(t, b, int(b[0].Number), int(b.Last()))
-		settled = b.Last()
+		checkpointed = b.Last()
 		return nil
 	}
-	turns := 0
+	rotations := 0
 	for n := 1; n <= 3000; n++ {
-		turned, err := j.Append(text(n))
+		rotated, err := j.Append(text(n))
 		must(t, err)
-		if turned {
-			turns++
-			must(t, j.Settle(take))
+		if rotated {
+			rotations++
+			must(t, j.Checkpoint(take))
 		}
 		if n%700 == 0 {
 			must(t, j.Close())
 			j = open(t, path)
-			holds(t, left(t, j, settled), int(settled)+1, n)
+			holds(t, left(t, j, checkpointed), int(checkpointed)+1, n)
 		}
 		if n%997 == 0 {
-			must(t, j.SettleAll(take))
-			if rest, err := j.Unsettled(); err != nil || len(rest) != 0 {
+			must(t, j.CheckpointAll(take))
+			if rest, err := j.Pending(); err != nil || len(rest) != 0 {
 				t.Fatalf("%d are left, %v", len(rest), err)
 			}
 		}
 	}
-	if turns < 10 {
-		t.Errorf("%d turns", turns)
+	if rotations < 10 {
+		t.Errorf("%d rotations", rotations)
 	}
 }
 
-func TestAFullJournalRefusesAndGoesOn(t *testing.T) {
+func TestAFullLogRefusesAndGoesOn(t *testing.T) {
 	j := open(t, filepath.Join(t.TempDir(), "j"))
 	left(t, j, 0)
 	n, err := 0, error(nil)
@@ -125,18 +125,18 @@ func TestAFullJournalRefusesAndGoesOn(t *testing.T) {
 	if !errors.Is(err, ErrFull) {
 		t.Fatal(err)
 	}
-	got, err := j.Unsettled()
+	got, err := j.Pending()
 	must(t, err)
 	holds(t, got, 1, n-1)
-	if err := j.Settle(func(Batches) error { return os.ErrPermission }); !errors.Is(err, os.ErrPermission) {
+	if err := j.Checkpoint(func(Batches) error { return os.ErrPermission }); !errors.Is(err, os.ErrPermission) {
 		t.Errorf("got %v", err)
 	}
 	if _, err := j.Append(text(n)); !errors.Is(err, ErrFull) {
-		t.Errorf("a side that was not settled is written: %v", err)
+		t.Errorf("a side that was not checkpointed is written: %v", err)
 	}
-	must(t, j.Settle(func(Batches) error { return nil }))
+	must(t, j.Checkpoint(func(Batches) error { return nil }))
 	appendAll(t, j, n, n)
-	if _, err := j.Append(make([]byte, MinSide)); !errors.Is(err, ErrTooLong) {
+	if _, err := j.Append(make([]byte, MinSegment)); !errors.Is(err, ErrTooLong) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -147,7 +147,7 @@ func TestATornBatchIsNotThere(t *testing.T) {
 	j := open(t, path)
 	left(t, j, 0)
 	appendAll(t, j, 1, 50)
-	end := first + j.used[j.now]
+	end := first + j.used[j.active]
 	must(t, j.Close())
 	whole, err := os.ReadFile(path)
 	must(t, err)
@@ -173,19 +173,19 @@ func TestATornBatchIsNotThere(t *testing.T) {
 // room for it, is the only one that has it.
 func TestAFailedBatchIsNotThereBesideTheNext(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "j")
-	for _, settled := range []bool{false, true} {
+	for _, checkpointed := range []bool{false, true} {
 		must(t, os.RemoveAll(path))
 		j := open(t, path)
 		left(t, j, 0)
 		n := 0
-		for j.used[0] < j.side-4*sector {
+		for j.used[0] < j.segmentSize-4*sector {
 			n++
 			_, err := j.Append(text(1))
 			must(t, err)
 		}
 		after := uint64(0)
-		if settled {
-			must(t, j.SettleAll(func(b Batches) error { after = b.Last(); return nil }))
+		if checkpointed {
+			must(t, j.CheckpointAll(func(b Batches) error { after = b.Last(); return nil }))
 			for range 20 { // the failed one will stand behind where the next begins
 				n++
 				_, err := j.Append(text(1))
@@ -202,8 +202,8 @@ func TestAFailedBatchIsNotThereBesideTheNext(t *testing.T) {
 		if _, err := j.Append(failed); !errors.Is(err, os.ErrInvalid) {
 			t.Fatal(err)
 		}
-		if settled {
-			must(t, j.SettleAll(func(b Batches) error { after = b.Last(); return nil }))
+		if checkpointed {
+			must(t, j.CheckpointAll(func(b Batches) error { after = b.Last(); return nil }))
 		}
 		long := bytes.Repeat([]byte("x"), 6*sector) // has no room where the failed one stands, or goes to the beginning
 		if _, err := j.Append(long); !errors.Is(err, os.ErrInvalid) {
@@ -214,19 +214,19 @@ func TestAFailedBatchIsNotThereBesideTheNext(t *testing.T) {
 		must(t, err)
 		must(t, j.Close())
 		got := left(t, open(t, path), after)
-		if len(got) != n+1-int(after) || !got.Whole() || got.Last() != uint64(n+1) || !bytes.Equal(got[len(got)-1].Data, long) {
-			t.Errorf("settled %v: %d batches up to number %d, whole %v, the last of %d bytes", settled, len(got), got.Last(), got.Whole(), len(got[len(got)-1].Data))
+		if len(got) != n+1-int(after) || !got.Contiguous() || got.Last() != uint64(n+1) || !bytes.Equal(got[len(got)-1].Data, long) {
+			t.Errorf("checkpointed %v: %d batches up to number %d, whole %v, the last of %d bytes", checkpointed, len(got), got.Last(), got.Contiguous(), len(got[len(got)-1].Data))
 		}
 	}
 }
 
-// When nobody knows what was settled, what lies before a gap is not taken: it may have been overtaken by what was in the gap.
+// When nobody knows what was checkpointed, what lies before a gap is not taken: it may have been overtaken by what was in the gap.
 func TestWithoutANumberOnlyTheNewestCount(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "j")
 	j := open(t, path)
 	left(t, j, 0)
 	appendAll(t, j, 1, 9)
-	bad := first + j.used[j.now]
+	bad := first + j.used[j.active]
 	appendAll(t, j, 10, 20)
 	must(t, j.Close())
 	b, err := os.ReadFile(path)
@@ -234,8 +234,8 @@ func TestWithoutANumberOnlyTheNewestCount(t *testing.T) {
 	b[bad+3] ^= 1
 	must(t, os.WriteFile(path, b, 0o600))
 	holds(t, left(t, open(t, path), 0), 11, 20)
-	if got := left(t, open(t, path), 4); len(got) != 15 || got.Whole() || got[0].Number != 5 {
-		t.Errorf("after a number: %d, whole %v", len(got), got.Whole())
+	if got := left(t, open(t, path), 4); len(got) != 15 || got.Contiguous() || got[0].Number != 5 {
+		t.Errorf("after a number: %d, whole %v", len(got), got.Contiguous())
 	}
 }
 
@@ -256,7 +256,7 @@ func TestDataIsNoBatch(t *testing.T) {
 		_, err := j.Append(data)
 		must(t, err)
 	}
-	must(t, j.SettleAll(func(Batches) error { return nil }))
+	must(t, j.CheckpointAll(func(Batches) error { return nil }))
 	appendAll(t, j, 3, 3) // over the head of the first: its second sector lies bare
 	must(t, j.Close())
 	if got := left(t, open(t, path), 2); len(got) != 1 || got[0].Number != 3 {
@@ -264,15 +264,15 @@ func TestDataIsNoBatch(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoJournalIsSaidToBe(t *testing.T) {
+func TestWhatIsNoLogIsSaidToBe(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "j")
-	for _, b := range [][]byte{bytes.Repeat([]byte("garbage "), 100_000), append([]byte("plugtone journal\x02"), make([]byte, first+2*MinSide)...)} {
+	for _, b := range [][]byte{bytes.Repeat([]byte("garbage "), 100_000), append([]byte("plugtone journal\x02"), make([]byte, first+2*MinSegment)...)} {
 		must(t, os.WriteFile(path, b, 0o600))
-		if _, err := Open(path, MinSide); !errors.Is(err, ErrDamaged) {
+		if _, err := Open(path, MinSegment); !errors.Is(err, ErrDamaged) {
 			t.Errorf("got %v", err)
 		}
 	}
-	for _, unfinished := range []int{0, 100, first, first + MinSide} { // a process that was killed while it laid the file out
+	for _, unfinished := range []int{0, 100, first, first + MinSegment} { // a process that was killed while it laid the file out
 		must(t, os.WriteFile(path, make([]byte, unfinished), 0o600))
 		j := open(t, path)
 		left(t, j, 0)
@@ -282,19 +282,19 @@ func TestWhatIsNoJournalIsSaidToBe(t *testing.T) {
 }
 
 func BenchmarkAppend(b *testing.B) {
-	j, err := Open(filepath.Join(b.TempDir(), "j"), DefaultSide)
+	j, err := Open(filepath.Join(b.TempDir(), "j"), DefaultSegment)
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer j.Close()
-	if _, err := j.Left(0); err != nil {
+	if _, err := j.Recover(0); err != nil {
 		b.Fatal(err)
 	}
 	data := make([]byte, 120)
 	for b.Loop() {
-		turned, err := j.Append(data)
-		if err == nil && turned {
-			err = j.Settle(func(Batches) error { return nil })
+		rotated, err := j.Append(data)
+		if err == nil && rotated {
+			err = j.Checkpoint(func(Batches) error { return nil })
 		}
 		if err != nil {
 			b.Fatal(err)
