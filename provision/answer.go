@@ -245,7 +245,7 @@ func (q *inquiry) personal() {
 		q.notFound("%s is a file of %s, but the device's vendor is %s", q.answer.Name, q.match.Vendor, q.device.Vendor)
 	case q.match.File.Template == "":
 		q.notFound("%s has no contents yet", q.because())
-	case q.match.File.Most > 0 && !q.bookOn():
+	case q.match.File.MaxNumbers > 0 && !q.bookOn():
 		q.noBook()
 	case !q.device.Enabled:
 		q.serve(false, "the device is disabled: accounts and keys are cleared; "+q.verdict.Reason)

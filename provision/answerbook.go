@@ -13,7 +13,7 @@ func (q *inquiry) bookOn() bool {
 		q.fault(fmt.Errorf("%w: %w", ErrFault, err))
 		return false
 	}
-	return pack.BookOn(settings)
+	return pack.PhonebookOn(settings)
 }
 
 // noBook answers a phone that asks for a phonebook while it has none: with the operator's own file of that name, or in vain.

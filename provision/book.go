@@ -44,7 +44,7 @@ func (f *faults) contacts(list []Contact) {
 // addBook fills in the phonebook of a device whose settings ask for one: its own contacts, those of its profiles, and the
 // extensions of the registrars that its lines are on. What the phone has no room for is named.
 func addBook(f Fleet, vendor *pack.Vendor, d *Device, p *pack.Phone) (left []string, err error) {
-	if !pack.BookOn(p.Settings) || !d.Enabled {
+	if !pack.PhonebookOn(p.Settings) || !d.Enabled {
 		return nil, nil
 	}
 	most, ok := vendor.HasPhonebook(d.Model)

@@ -195,7 +195,7 @@ func (q *inquiry) phone(anonymous bool) (pack.Phone, error) {
 	err := q.s.c.Records.View(func(f Fleet) error {
 		var err error
 		p, _, err = Phone(f, q.packs, q.site, q.subnet.Prefix, q.device, q.now)
-		if err == nil && q.made.file.Most > 0 {
+		if err == nil && q.made.file.MaxNumbers > 0 {
 			_, err = addBook(f, q.made.vendor, q.device, &p)
 		}
 		// A line or profile that isn't there is a fault of the records, not of the phone.

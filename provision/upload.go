@@ -91,7 +91,7 @@ func (q *inquiry) uploaded() {
 		q.inVain()
 		return
 	}
-	if book := q.match.File.Book; book != nil && q.bookOn() {
+	if book := q.match.File.PhonebookFile; book != nil && q.bookOn() {
 		m := *q.match
 		m.File, m.Kind = book, book.Kind
 		q.match, q.answer.Kind = &m, string(book.Kind)

@@ -43,7 +43,7 @@ a change of the pack changes. --update writes them anew, and makes the first one
 			if update {
 				rewrite = writeGolden
 			}
-			trials, err := pack.Try(pack.Config{Builtin: vendors.FS, Dirs: dirs}, filepath.Clean(args[0]), rewrite)
+			trials, err := pack.Check(pack.Config{Builtin: vendors.FS, Dirs: dirs}, filepath.Clean(args[0]), rewrite)
 			if a.json {
 				return trialsJSON(c, trials, err)
 			}
@@ -79,7 +79,7 @@ func writeGolden(path string, data []byte) error {
 	return os.WriteFile(path, data, 0o644)
 }
 
-func trialWords(t pack.Trial) string {
+func trialWords(t pack.CheckResult) string {
 	what := t.Vendor
 	if t.Extends != "" {
 		what += ", extending " + t.Extends
@@ -92,10 +92,10 @@ func trialWords(t pack.Trial) string {
 }
 
 // trialsJSON prints faults in the same shape, and still fails when there are some.
-func trialsJSON(c *cobra.Command, trials []pack.Trial, err error) error {
+func trialsJSON(c *cobra.Command, trials []pack.CheckResult, err error) error {
 	out := struct {
-		Packs  []pack.Trial `json:"packs"`
-		Faults []string     `json:"faults"`
+		Packs  []pack.CheckResult `json:"packs"`
+		Faults []string           `json:"faults"`
 	}{trials, []string{}}
 	if err != nil {
 		out.Faults = strings.Split(err.Error(), "\n")

@@ -84,7 +84,7 @@ func bootModel(t *testing.T, packs *pack.Set, v *pack.Vendor, m *pack.Model, pho
 		a := service.Answer(context.Background(), provision.Request{Time: bootDay, Transport: provision.HTTP, Method: "GET", Name: base + f.Name,
 			From: netip.MustParseAddr("10.20.1.7"), UserAgent: manner.UserAgent})
 		wanted := f.File.Kind == pack.KindDevice || f.File.Kind == pack.KindPrivate || f.File.Kind == pack.KindCommon
-		wanted = wanted && (f.File.Most == 0 || phonebook != "off")
+		wanted = wanted && (f.File.MaxNumbers == 0 || phonebook != "off")
 		switch {
 		case wanted && (a.Outcome != provision.Served || a.Size == 0):
 			t.Errorf("%s asks for %s (%s): %s, %s %v", m.Name, base+f.Name, f.File.Kind, a.Outcome, a.Reason, a.Err)

@@ -30,7 +30,7 @@ func (v *Vendor) Check() error {
 				continue
 			}
 			name := cmp.Or(m.Name, "unknown")
-			what := v.faultText(err)
+			what := v.located(err)
 			i := slices.IndexFunc(found, func(f *finding) bool { return f.what == what && f.sample == s.Name })
 			if i >= 0 {
 				found[i].models = append(found[i].models, name)
@@ -51,23 +51,23 @@ func (v *Vendor) Check() error {
 	return errors.Join(errs...)
 }
 
-// fileFault is a fault in rendering one file of a pack.
-type fileFault struct {
+// fileError is an error in rendering one file of a pack.
+type fileError struct {
 	file *File
 	err  error
 }
 
-func (e *fileFault) Error() string { return "file " + e.file.Name + ": " + e.err.Error() }
-func (e *fileFault) Unwrap() error { return e.err }
+func (e *fileError) Error() string { return "file " + e.file.Name + ": " + e.err.Error() }
+func (e *fileError) Unwrap() error { return e.err }
 
-// faultText puts the file and the line before what is wrong: of the template where it is known, else of vendor.yaml.
-func (v *Vendor) faultText(err error) string {
+// located puts the file and the line before what is wrong: of the template where it is known, else of vendor.yaml.
+func (v *Vendor) located(err error) string {
 	yaml := path.Join(v.Dir, "vendor.yaml")
-	var f *fileFault
+	var f *fileError
 	if !errors.As(err, &f) {
 		return yaml + ": " + err.Error()
 	}
-	if placed, ok := place(v.origin, f.err.Error()); ok {
+	if placed, ok := templatePath(v.origin, f.err.Error()); ok {
 		return placed
 	}
 	if f.file.line == 0 {
@@ -87,10 +87,10 @@ func (v *Vendor) checkPhone(m *Model, p Phone, least bool) error {
 			continue // the template says what a phone can't be; it must be able to be something
 		}
 		if err != nil {
-			return &fileFault{f.File, err}
+			return &fileError{f.File, err}
 		}
 		if err := f.File.verify(out, params); err != nil {
-			return &fileFault{f.File, err}
+			return &fileError{f.File, err}
 		}
 	}
 	site := dhcp.Site{NextServer: netip.AddrFrom4([4]byte{10, 20, 0, 2}), ProvisioningURL: p.ServerURL, VoiceVLAN: 20}
@@ -112,7 +112,7 @@ func (v *Vendor) Samples(m *Model) []Sample {
 	full.Label = `Front "Desk" & <Süd> 'B' 電話 😀`
 	full.ServerURL, full.Server = "https://pbx.example.com:8443/prov/", "pbx.example.com"
 	full.Lines = nil
-	password := Secret(v.tame(`p&a<s>s"w'o;r=d#1\`))
+	password := Secret(v.withoutRefused(`p&a<s>s"w'o;r=d#1\`))
 	for n := range m.Lines {
 		l := sampleLine(n+1, []string{"udp", "tcp", "tls"}[n%3])
 		l.DisplayName, l.Password = `Ann "O'Neil" & Söhne <1>`, password
@@ -133,9 +133,9 @@ func (v *Vendor) Samples(m *Model) []Sample {
 	return []Sample{{"least", least}, {"full", full}, {"no daylight saving", tls}, {"disabled", disabled}, {"on hold", hold}}
 }
 
-// tame takes out of a password what some format of the pack refuses: there the operator is told so. Texts for the
+// withoutRefused takes out of a password what some format of the pack refuses: there the operator is told so. Texts for the
 // display stay wild, templates have to cope with them.
-func (v *Vendor) tame(s string) string {
+func (v *Vendor) withoutRefused(s string) string {
 	for _, f := range v.doc.Formats {
 		s = strings.Map(func(r rune) rune {
 			if strings.ContainsRune(f.Refuse, r) {
@@ -204,7 +204,7 @@ func sampleValues(def setting.Def) []any {
 	case setting.Int:
 		return []any{max(def.Min, 1)}
 	case setting.Time:
-		return []any{max(def.Least, time.Hour)}
+		return []any{max(def.MinDuration, time.Hour)}
 	case setting.Hidden:
 		return []any{Secret(`s3cr<&>et`), Secret("s3cret")}
 	case setting.Choice:

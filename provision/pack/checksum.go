@@ -81,7 +81,7 @@ func (f *File) sum(body []byte) string {
 	return hex.EncodeToString(d[:])
 }
 
-// renders tells whether the file has contents that are rendered.
+// renders reports whether the file has contents that are rendered.
 func (f *File) renders() bool { return f.compiled != nil || f.Of != "" }
 
 // verify reads a rendered file back in its format.

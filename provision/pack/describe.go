@@ -10,7 +10,7 @@ import (
 // Describe gives what `vendor show` prints.
 func (v *Vendor) Describe() Description {
 	d := Description{Vendor: v.ID, Name: v.Name, Aliases: v.Aliases, Experimental: v.Experimental, Recognises: v.Recognises, Dir: v.Dir,
-		KeyTypes: v.generic.KeyTypes(), Settings: v.SettingNames(), Resync: v.resyncWords()}
+		KeyTypes: v.generic.KeyTypes(), Settings: v.SettingNames(), Resync: v.resyncSummary()}
 	for _, m := range v.models {
 		md := ModelDescription{Model: m.Name, Aliases: m.Aliases, Lines: m.Lines, Keys: m.Keys, Note: m.Note}
 		if e := m.Expansion; e.Modules > 0 {
@@ -25,10 +25,10 @@ func (v *Vendor) Describe() Description {
 			Challenge: f.Challenge, Note: f.Note})
 	}
 	for i := range v.doc.DHCP {
-		d.DHCP = append(d.DHCP, v.doc.DHCP[i].words())
+		d.DHCP = append(d.DHCP, v.doc.DHCP[i].summary())
 	}
 	var prefixes []string
-	for _, c := range v.cues {
+	for _, c := range v.matchers {
 		if c.re != nil {
 			d.Recognise = append(d.Recognise, c.kind+" "+c.re.String())
 		} else {
@@ -77,7 +77,7 @@ func (v *Vendor) SettingNames() []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-func (d *optionDoc) words() string {
+func (d *optionDoc) summary() string {
 	s := fmt.Sprintf("%d", d.Option)
 	if d.Enterprise != 0 {
 		s += fmt.Sprintf(" enterprise %d", d.Enterprise)

@@ -44,20 +44,20 @@ type factDoc struct {
 }
 
 type recogniseDoc struct {
-	Option60  []cueDoc `yaml:"option60"`
-	UserAgent []cueDoc `yaml:"user_agent"`
-	Hostname  []cueDoc `yaml:"hostname"`
-	FileName  []cueDoc `yaml:"filename"`
-	Option43  []cueDoc `yaml:"option43"`
-	Option55  []cueDoc `yaml:"option55"`
-	Option77  []cueDoc `yaml:"option77"`
-	Option124 []cueDoc `yaml:"option124"`
-	Option125 []cueDoc `yaml:"option125"`
-	OUI       []cueDoc `yaml:"oui"`
+	Option60  []matcherDoc `yaml:"option60"`
+	UserAgent []matcherDoc `yaml:"user_agent"`
+	Hostname  []matcherDoc `yaml:"hostname"`
+	FileName  []matcherDoc `yaml:"filename"`
+	Option43  []matcherDoc `yaml:"option43"`
+	Option55  []matcherDoc `yaml:"option55"`
+	Option77  []matcherDoc `yaml:"option77"`
+	Option124 []matcherDoc `yaml:"option124"`
+	Option125 []matcherDoc `yaml:"option125"`
+	OUI       []matcherDoc `yaml:"oui"`
 }
 
-// cueDoc is a regular expression or, under oui, a prefix; written alone or as {match, source, confidence, ...}.
-type cueDoc struct {
+// matcherDoc is a regular expression or, under oui, a prefix; written alone or as {match, source, confidence, ...}.
+type matcherDoc struct {
 	Match      string `yaml:"match"`
 	Model      string `yaml:"model"`
 	Source     string `yaml:"source"`
@@ -66,8 +66,8 @@ type cueDoc struct {
 	line       int
 }
 
-func (c *cueDoc) UnmarshalYAML(n *yaml.Node) error {
-	type plain cueDoc
+func (c *matcherDoc) UnmarshalYAML(n *yaml.Node) error {
+	type plain matcherDoc
 	err := decodeShort(n, &c.Match, (*plain)(c), "match", "model", "source", "confidence", "note")
 	c.line = n.Line
 	return err
@@ -123,7 +123,7 @@ type modelDoc struct {
 func (m *modelDoc) UnmarshalYAML(n *yaml.Node) error {
 	m.line = n.Line
 	if n.Kind != yaml.MappingNode {
-		return fault(n, "a model is a map such as {lines: 2}")
+		return nodeError(n, "a model is a map such as {lines: 2}")
 	}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k, v := n.Content[i], n.Content[i+1]
@@ -149,7 +149,7 @@ func (m *modelDoc) UnmarshalYAML(n *yaml.Node) error {
 			into = &m.Confidence
 		default:
 			if v.Kind != yaml.ScalarNode {
-				return fault(k, "unknown member %q", k.Value)
+				return nodeError(k, "unknown member %q", k.Value)
 			}
 			if m.Vars == nil {
 				m.Vars = make(map[string]string)
@@ -283,7 +283,7 @@ type value string
 
 func (v *value) UnmarshalYAML(n *yaml.Node) error {
 	if n.Kind != yaml.ScalarNode {
-		return fault(n, "a value is one word or number")
+		return nodeError(n, "a value is one word or number")
 	}
 	*v = value(n.Value)
 	return nil
@@ -308,7 +308,7 @@ type lineError struct {
 
 func (e *lineError) Error() string { return fmt.Sprintf("line %d: %s", e.line, e.msg) }
 
-func fault(n *yaml.Node, format string, args ...any) error {
+func nodeError(n *yaml.Node, format string, args ...any) error {
 	return &lineError{n.Line, fmt.Sprintf(format, args...)}
 }
 
@@ -325,7 +325,7 @@ func decodeShort(n *yaml.Node, alone *string, into any, members ...string) error
 // does not reach.
 func decodeStrict(n *yaml.Node, into any, members ...string) error {
 	if n.Kind != yaml.MappingNode {
-		return fault(n, "expected a map with %s", strings.Join(members, ", "))
+		return nodeError(n, "expected a map with %s", strings.Join(members, ", "))
 	}
 	for i := 0; i < len(n.Content); i += 2 {
 		known := false
@@ -333,7 +333,7 @@ func decodeStrict(n *yaml.Node, into any, members ...string) error {
 			known = known || n.Content[i].Value == m
 		}
 		if !known {
-			return fault(n.Content[i], "unknown member %q, allowed are %s", n.Content[i].Value, strings.Join(members, ", "))
+			return nodeError(n.Content[i], "unknown member %q, allowed are %s", n.Content[i].Value, strings.Join(members, ", "))
 		}
 	}
 	return n.Decode(into)

@@ -78,13 +78,13 @@ func (v *Vendor) compileFiles() []error {
 		v.note(d.line, "file "+f.Name, d.Note, d.Source, d.Confidence)
 	}
 	errs = append(errs, v.compileChecksums()...)
-	v.joinBooks()
+	v.linkPhonebooks()
 	return append(errs, v.chooseSettingsFiles()...)
 }
 
 func (v *Vendor) compileFile(d fileDoc) (*File, error) {
 	f := &File{Name: d.Name, Also: d.Also, Kind: d.Kind, Template: d.Template, Format: d.Format, MediaType: d.MediaType,
-		Missing: d.Missing, Challenge: d.Challenge, For: d.For, Note: d.Note, Of: d.Of, Most: d.Most, digest: d.Digest, line: d.line}
+		Missing: d.Missing, Challenge: d.Challenge, For: d.For, Note: d.Note, Of: d.Of, MaxNumbers: d.Most, digest: d.Digest, line: d.line}
 	switch f.Kind {
 	case KindDevice, KindPrivate, KindCommon:
 		if f.Template == "" || f.Format == "" {
@@ -106,7 +106,7 @@ func (v *Vendor) compileFile(d fileDoc) (*File, error) {
 	}
 	switch {
 	case d.When == "phonebook" && f.Kind == KindPrivate:
-		f.Phonebook = true
+		f.OnlyWithPhonebook = true
 	case d.When != "":
 		return nil, fmt.Errorf("file %s: when %q: only phonebook is known, for kind private", d.Name, d.When)
 	}
@@ -166,7 +166,7 @@ func (v *Vendor) compileTemplate(f *File, settings *bool) error {
 		}
 	}
 	key := f.Template + "\x00" + f.Format + "\x00" + string(f.Kind)
-	f.pool = &pool{}
+	f.pool = &templatePool{}
 	if f.compiled = v.templates[key]; f.compiled != nil {
 		f.settings = templateSettings(f.compiled)
 		return f.checkContacts()

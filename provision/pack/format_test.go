@@ -42,7 +42,7 @@ func TestChecksumFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sum, err := v.Prove("02ac3e00001f.md5", p)
+	sum, err := v.RenderVerified("02ac3e00001f.md5", p)
 	want := md5.Sum(body)
 	if err != nil || strings.TrimSpace(string(sum)) != hex.EncodeToString(want[:]) {
 		t.Errorf("%v %q, want %x", err, sum, want)

@@ -117,7 +117,7 @@ func (v *Vendor) Golden(data []byte) (want []byte, asked []string, err error) {
 	}
 	out.Files = append(out.Files, txtar.File{Name: "asks", Data: order.Bytes()})
 	for _, n := range names {
-		text, err := v.Prove(n.Name, p)
+		text, err := v.RenderVerified(n.Name, p)
 		if errors.Is(err, ErrNoContent) {
 			continue
 		}
@@ -153,22 +153,22 @@ func (v *Vendor) readGolden(data []byte) (in *txtar.Archive, doc goldenDoc, p Ph
 	return in, doc, p, nil
 }
 
-// goldenFault is what is wrong with phone.yaml, at a line of the golden.
-type goldenFault struct {
+// goldenError is what is wrong with phone.yaml, at a line of the golden.
+type goldenError struct {
 	line int // 0: unknown
 	msg  string
 }
 
-func (e *goldenFault) Error() string { return e.msg }
+func (e *goldenError) Error() string { return e.msg }
 
 // atGolden tells where in the golden the first fault of its phone.yaml is.
 func atGolden(in *txtar.Archive, errs ...error) error {
 	msg := cleanYAML(errs[0])
 	line, rest, ok := cutLine(msg)
 	if !ok || line == 0 {
-		return &goldenFault{0, "phone.yaml: " + msg}
+		return &goldenError{0, "phone.yaml: " + msg}
 	}
-	return &goldenFault{bytes.Count(in.Comment, []byte("\n")) + 1 + line, "phone.yaml: " + rest}
+	return &goldenError{bytes.Count(in.Comment, []byte("\n")) + 1 + line, "phone.yaml: " + rest}
 }
 
 func showOptions(o Options) []byte {
@@ -307,7 +307,7 @@ func (v *Vendor) goldens(fsys fs.FS, rewrite func(name string, data []byte) erro
 		want, patterns, err := v.Golden(have)
 		asked = append(asked, patterns...)
 		unread = unread || err != nil
-		var fault *goldenFault
+		var fault *goldenError
 		switch {
 		case errors.As(err, &fault) && fault.line > 0:
 			errs = append(errs, fmt.Errorf("%s:%d: %w", file, fault.line, err))

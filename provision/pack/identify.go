@@ -10,8 +10,8 @@ import (
 	"plugtone/dhcp"
 )
 
-// cue is one recogniser, compiled.
-type cue struct {
+// matcher is one recogniser, compiled.
+type matcher struct {
 	vendor     *Vendor
 	kind       string
 	rank       Rank
@@ -22,23 +22,23 @@ type cue struct {
 	confidence string
 }
 
-// cueKinds are the kinds of evidence in the order of recognise.
-var cueKinds = []struct {
+// evidenceKinds are the kinds of evidence in the order of recognise.
+var evidenceKinds = []struct {
 	name string
 	rank Rank
 	of   func(Evidence) string
-	docs func(recogniseDoc) []cueDoc
+	docs func(recogniseDoc) []matcherDoc
 }{
-	{"user_agent", RankUserAgent, func(e Evidence) string { return e.UserAgent }, func(r recogniseDoc) []cueDoc { return r.UserAgent }},
-	{"option60", RankOption60, func(e Evidence) string { return strings.TrimRight(e.VendorClass, "\x00") }, func(r recogniseDoc) []cueDoc { return r.Option60 }},
-	{"option43", RankClass, func(e Evidence) string { return e.VendorInfo }, func(r recogniseDoc) []cueDoc { return r.Option43 }},
-	{"option77", RankClass, func(e Evidence) string { return e.UserClass }, func(r recogniseDoc) []cueDoc { return r.Option77 }},
-	{"option124", RankClass, func(e Evidence) string { return e.VIVC }, func(r recogniseDoc) []cueDoc { return r.Option124 }},
-	{"option125", RankClass, func(e Evidence) string { return e.VIVSO }, func(r recogniseDoc) []cueDoc { return r.Option125 }},
-	{"hostname", RankHostname, func(e Evidence) string { return strings.TrimRight(e.Hostname, "\x00") }, func(r recogniseDoc) []cueDoc { return r.Hostname }},
-	{"filename", RankFileName, func(e Evidence) string { return CleanName(e.FileName) }, func(r recogniseDoc) []cueDoc { return r.FileName }},
-	{"option55", RankParams, func(e Evidence) string { return paramList(e.Params) }, func(r recogniseDoc) []cueDoc { return r.Option55 }},
-	{"oui", RankOUI, func(e Evidence) string { return macText(e.MAC) }, func(r recogniseDoc) []cueDoc { return r.OUI }},
+	{"user_agent", RankUserAgent, func(e Evidence) string { return e.UserAgent }, func(r recogniseDoc) []matcherDoc { return r.UserAgent }},
+	{"option60", RankOption60, func(e Evidence) string { return strings.TrimRight(e.VendorClass, "\x00") }, func(r recogniseDoc) []matcherDoc { return r.Option60 }},
+	{"option43", RankClass, func(e Evidence) string { return e.VendorInfo }, func(r recogniseDoc) []matcherDoc { return r.Option43 }},
+	{"option77", RankClass, func(e Evidence) string { return e.UserClass }, func(r recogniseDoc) []matcherDoc { return r.Option77 }},
+	{"option124", RankClass, func(e Evidence) string { return e.VIVC }, func(r recogniseDoc) []matcherDoc { return r.Option124 }},
+	{"option125", RankClass, func(e Evidence) string { return e.VIVSO }, func(r recogniseDoc) []matcherDoc { return r.Option125 }},
+	{"hostname", RankHostname, func(e Evidence) string { return strings.TrimRight(e.Hostname, "\x00") }, func(r recogniseDoc) []matcherDoc { return r.Hostname }},
+	{"filename", RankFileName, func(e Evidence) string { return CleanName(e.FileName) }, func(r recogniseDoc) []matcherDoc { return r.FileName }},
+	{"option55", RankParams, func(e Evidence) string { return paramList(e.Params) }, func(r recogniseDoc) []matcherDoc { return r.Option55 }},
+	{"oui", RankOUI, func(e Evidence) string { return macText(e.MAC) }, func(r recogniseDoc) []matcherDoc { return r.OUI }},
 }
 
 func paramList(params []uint8) string {
@@ -54,12 +54,12 @@ const ouiDigits = 6
 
 var ouiRE = regexp.MustCompile(`^[0-9a-f]{6,11}$`)
 
-// compileCues makes the vendor's recognisers.
-func (v *Vendor) compileCues() []error {
+// compileMatchers makes the vendor's recognisers.
+func (v *Vendor) compileMatchers() []error {
 	var errs []error
-	for _, k := range cueKinds {
+	for _, k := range evidenceKinds {
 		for _, d := range k.docs(v.doc.Recognise) {
-			c := cue{vendor: v, kind: k.name, rank: k.rank, model: d.Model, confidence: d.Confidence}
+			c := matcher{vendor: v, kind: k.name, rank: k.rank, model: d.Model, confidence: d.Confidence}
 			v.note(d.line, k.name+" "+d.Match, d.Note, d.Source, d.Confidence)
 			if k.name == "oui" {
 				c.prefix = strings.ToLower(strings.NewReplacer(":", "", "-", "").Replace(d.Match))
@@ -68,7 +68,7 @@ func (v *Vendor) compileCues() []error {
 					continue
 				}
 				c.shown = colons(c.prefix)
-				v.cues = append(v.cues, c)
+				v.matchers = append(v.matchers, c)
 				continue
 			}
 			re, err := regexp.Compile(d.Match)
@@ -77,19 +77,19 @@ func (v *Vendor) compileCues() []error {
 				continue
 			}
 			c.re = re
-			v.cues = append(v.cues, c)
+			v.matchers = append(v.matchers, c)
 		}
 	}
 	return errs
 }
 
-// take adds recognisers to those of the set.
-func (s *Set) take(cues []cue) {
+// addMatchers adds recognisers to those of the set.
+func (s *Set) addMatchers(cues []matcher) {
 	for _, c := range cues {
 		if c.kind == "oui" {
 			s.ouis[c.prefix[:ouiDigits]] = append(s.ouis[c.prefix[:ouiDigits]], c)
 		} else {
-			s.cues[c.kind] = append(s.cues[c.kind], c)
+			s.matchers[c.kind] = append(s.matchers[c.kind], c)
 		}
 	}
 }
@@ -107,8 +107,8 @@ func (s *Set) Identify(e Evidence) Identity {
 		if c.Vendor != id.Vendor {
 			continue
 		}
-		if id.Said == "" && c.Model != "" {
-			id.Said = c.Model
+		if id.ReportedModel == "" && c.Model != "" {
+			id.ReportedModel = c.Model
 		}
 		if id.Model == "" && c.Known {
 			id.Model = c.Model
@@ -137,13 +137,13 @@ func (s *Set) Identify(e Evidence) Identity {
 // clues finds everything that packs understand, the best first.
 func (s *Set) clues(e Evidence) []Clue {
 	var out []Clue
-	for _, k := range cueKinds {
+	for _, k := range evidenceKinds {
 		val := k.of(e)
 		if val == "" {
 			continue
 		}
 		found := len(out)
-		cues := s.cues[k.name]
+		cues := s.matchers[k.name]
 		if k.name == "oui" {
 			cues = s.ouis[val[:ouiDigits]]
 		}
@@ -156,7 +156,7 @@ func (s *Set) clues(e Evidence) []Clue {
 		if k.name == "filename" {
 			for _, m := range s.Resolve(val) {
 				v := s.byName[m.Vendor]
-				if v.Recognises && telling(m) && !hasVendor(out[found:], m.Vendor) {
+				if v.Recognises && distinctive(m) && !hasVendor(out[found:], m.Vendor) {
 					out = append(out, Clue{Rank: RankFileName, Kind: "filename", Value: show(val), Vendor: m.Vendor, Model: m.Model, Known: m.Model != "", MAC: m.MAC})
 				}
 			}
@@ -164,16 +164,16 @@ func (s *Set) clues(e Evidence) []Clue {
 	}
 	// Names that several vendors share don't tell which: where another clue of any rank names one of them, it decides.
 	slices.SortStableFunc(out, func(a, b Clue) int { return int(b.Rank - a.Rank) })
-	return s.settleShared(out)
+	return s.rankSharedNames(out)
 }
 
-// telling leaves out names that any phone might ask for.
-func telling(m Match) bool {
+// distinctive leaves out names that any phone might ask for.
+func distinctive(m Match) bool {
 	return m.File.Kind != KindStatic && m.File.Kind != KindFirmware
 }
 
-// settleShared orders clues of a shared file name by what else is known of the vendors.
-func (s *Set) settleShared(clues []Clue) []Clue {
+// rankSharedNames orders clues of a shared file name by what else is known of the vendors.
+func (s *Set) rankSharedNames(clues []Clue) []Clue {
 	if len(clues) == 0 {
 		return nil
 	}
@@ -207,7 +207,7 @@ func hasVendor(clues []Clue, vendor string) bool {
 }
 
 // match is called for every cue with every packet: nothing is made before it fits.
-func (c *cue) match(val string) (Clue, bool) {
+func (c *matcher) match(val string) (Clue, bool) {
 	var m []string
 	if c.re == nil {
 		if !strings.HasPrefix(val, c.prefix) {

@@ -29,7 +29,7 @@ func Load(c Config) (*Set, error) {
 	for _, dir := range c.Dirs {
 		errs = append(errs, readDir(dir, folders, fresh)...)
 	}
-	s := &Set{byName: make(map[string]*Vendor), cues: make(map[string][]cue), ouis: make(map[string][]cue)}
+	s := &Set{byName: make(map[string]*Vendor), matchers: make(map[string][]matcher), ouis: make(map[string][]matcher)}
 	zones := &zoneCache{}
 	for _, id := range slices.Sorted(maps.Keys(folders)) {
 		v, err := compile(folders[id], zones)
@@ -37,7 +37,7 @@ func Load(c Config) (*Set, error) {
 			errs = append(errs, err)
 			continue
 		}
-		v.Recognises = !v.Experimental || slices.Contains(c.Experimental, v.ID) || slices.Contains(c.trying, v.ID)
+		v.Recognises = !v.Experimental || slices.Contains(c.Experimental, v.ID) || slices.Contains(c.checking, v.ID)
 		if fresh[id] || c.CheckBuiltin {
 			errs = append(errs, v.Check())
 		}
@@ -108,15 +108,15 @@ func readOwn(dir string, folders map[string]*folder, fresh map[string]bool) []er
 	}
 	if f.id == "" {
 		_, err := f.decode() // a misspelt member, or what else is wrong with it
-		return []error{f.located([]error{errors.New("vendor is missing")}), err}
+		return []error{f.withPlaces([]error{errors.New("vendor is missing")}), err}
 	}
 	if !vendorID.MatchString(f.id) {
-		return []error{f.located([]error{f.faultAt("vendor", "vendor %q is not made of lower case letters, digits and dashes", f.id)})}
+		return []error{f.withPlaces([]error{f.memberError("vendor", "vendor %q is not made of lower case letters, digits and dashes", f.id)})}
 	}
 	if f.base != "" {
 		base, ok := folders[f.base]
 		if !ok {
-			return []error{f.located([]error{f.faultAt("extends", "extends %q, which is none of %s", f.base, strings.Join(slices.Sorted(maps.Keys(folders)), ", "))})}
+			return []error{f.withPlaces([]error{f.memberError("extends", "extends %q, which is none of %s", f.base, strings.Join(slices.Sorted(maps.Keys(folders)), ", "))})}
 		}
 		f = f.extend(base)
 	}
@@ -133,22 +133,22 @@ func compile(f *folder, zones *zoneCache) (*Vendor, error) {
 	}
 	v := &Vendor{ID: doc.Vendor, Name: doc.Name, Aliases: doc.Aliases, Experimental: doc.Experimental, Dir: f.name, doc: doc,
 		templates: make(map[string]*render.Template), source: f.source, origin: f.origin, node: f.node, zones: zones,
-		texts: make(map[*keyDoc]*short), shapes: make(map[*settingDoc]*short)}
+		keySnippets: make(map[*keyDoc]*snippet), settingSnippets: make(map[*settingDoc]*snippet)}
 	defer func() { v.node = nil }()
 	var errs []error
 	if !vendorID.MatchString(v.ID) {
-		errs = append(errs, f.faultAt("vendor", "vendor %q is not made of lower case letters, digits and dashes", v.ID))
+		errs = append(errs, f.memberError("vendor", "vendor %q is not made of lower case letters, digits and dashes", v.ID))
 	}
 	if v.Name == "" {
 		errs = append(errs, errors.New("name is missing"))
 	}
 	for _, name := range slices.Sorted(maps.Keys(doc.Formats)) {
 		if doc.Formats[name] == nil {
-			errs = append(errs, v.fault("formats", name, "format %s is empty", name))
+			errs = append(errs, v.memberError("formats", name, "format %s is empty", name))
 			continue
 		}
 		if err := doc.Formats[name].Check(); err != nil {
-			errs = append(errs, v.fault("formats", name, "format %s: %v", name, err))
+			errs = append(errs, v.memberError("formats", name, "format %s: %v", name, err))
 		}
 	}
 	for i, fact := range doc.Facts {
@@ -159,19 +159,19 @@ func compile(f *folder, zones *zoneCache) (*Vendor, error) {
 		v.addFact(fact.What, fact.Source, cmp.Or(fact.Confidence, "high"))
 	}
 	if len(errs) > 0 {
-		return nil, f.located(errs)
+		return nil, f.withPlaces(errs)
 	}
 	errs = append(errs, v.compileModels()...)
 	v.makeGeneric()
 	errs = append(errs, v.compileTexts()...)
 	errs = append(errs, v.checkSettings()...)
 	errs = append(errs, v.compileFiles()...)
-	errs = append(errs, v.compileCues()...)
+	errs = append(errs, v.compileMatchers()...)
 	errs = append(errs, v.checkOptions()...)
 	errs = append(errs, v.checkBoot()...)
 	errs = append(errs, v.checkResync()...)
-	errs = append(errs, v.faults...)
-	return v, f.located(errs)
+	errs = append(errs, v.errs...)
+	return v, f.withPlaces(errs)
 }
 
 // checkConfidence tells of a word that is none of those that confidence knows.
@@ -179,7 +179,7 @@ func (v *Vendor) checkConfidence(line int, what, confidence string) {
 	switch confidence {
 	case "", "high", "medium", "low":
 	default:
-		v.faults = append(v.faults, atLine(line, "%s: confidence %q is none of high, medium, low", what, confidence))
+		v.errs = append(v.errs, atLine(line, "%s: confidence %q is none of high, medium, low", what, confidence))
 	}
 }
 
@@ -202,13 +202,13 @@ func atLine(line int, format string, args ...any) error {
 	return &lineError{line, fmt.Sprintf(format, args...)}
 }
 
-// fault makes an error about one member of a map of the pack.
-func (v *Vendor) fault(group, name, format string, args ...any) error {
+// memberError makes an error about one member of a map of the pack.
+func (v *Vendor) memberError(group, name, format string, args ...any) error {
 	return atLine(lineOf(member(v.node, group), name), format, args...)
 }
 
-// faultAt makes an error about a member of the pack itself.
-func (f *folder) faultAt(name, format string, args ...any) error {
+// memberError makes an error about a member of the pack itself.
+func (f *folder) memberError(name, format string, args ...any) error {
 	return atLine(lineOf(f.node, name), format, args...)
 }
 
@@ -248,18 +248,18 @@ func (v *Vendor) addFact(what, source, confidence string) {
 // compileTexts parses the short templates of key types and settings.
 func (v *Vendor) compileTexts() []error {
 	var errs []error
-	parse := func(line int, name, text string) *short {
+	parse := func(line int, name, text string) *snippet {
 		t, err := template.New(name).Option("missingkey=error").Funcs(render.Funcs()).Funcs(v.funcs()).Parse(text)
 		if err != nil {
 			_, fault, _ := strings.Cut(strings.TrimPrefix(err.Error(), "template: "), name+":1: ") // a text of one line
 			errs = append(errs, atLine(line, "%s: %s", name, cmp.Or(fault, err.Error())))
 		}
-		return &short{t: t}
+		return &snippet{t: t}
 	}
 	add := func(types map[string]*keyDoc) {
 		for _, name := range slices.Sorted(maps.Keys(types)) {
 			if k := types[name]; k != nil && k.Text != "" {
-				v.texts[k] = parse(k.line, "text of key type "+name, k.Text)
+				v.keySnippets[k] = parse(k.line, "text of key type "+name, k.Text)
 			}
 		}
 	}
@@ -273,7 +273,7 @@ func (v *Vendor) compileTexts() []error {
 	for _, name := range slices.Sorted(maps.Keys(v.doc.Settings)) {
 		for i := range v.doc.Settings[name] {
 			if d := &v.doc.Settings[name][i]; d.Text != "" {
-				v.shapes[d] = parse(d.line, "text of setting "+name, d.Text)
+				v.settingSnippets[d] = parse(d.line, "text of setting "+name, d.Text)
 			}
 		}
 	}
@@ -331,7 +331,7 @@ func (s *Set) join(c Config, folders map[string]*folder) []error {
 			s.byName[name] = v
 		}
 		if v.Recognises {
-			s.take(v.cues)
+			s.addMatchers(v.matchers)
 		}
 	}
 	for _, id := range c.Experimental {

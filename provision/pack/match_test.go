@@ -100,7 +100,7 @@ func TestIdentify(t *testing.T) {
 		{"option 55", Evidence{Params: []uint8{1, 3, 66, 160}}, "acme", "", "", "", 0, ""},
 	} {
 		id := s.Identify(tt.e)
-		if id.Vendor != tt.vendor || id.Model != tt.model || id.Said != tt.said || id.Firmware != tt.fw || len(id.Conflicts) != tt.conflicts || !strings.Contains(id.Reason, tt.reason) {
+		if id.Vendor != tt.vendor || id.Model != tt.model || id.ReportedModel != tt.said || id.Firmware != tt.fw || len(id.Conflicts) != tt.conflicts || !strings.Contains(id.Reason, tt.reason) {
 			t.Errorf("%s: %+v", tt.name, id)
 		}
 	}

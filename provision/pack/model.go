@@ -47,7 +47,7 @@ func (v *Vendor) compileModels() []error {
 	for name, expr := range v.doc.Variables {
 		re, err := regexp.Compile("(?i)^(?:" + expr + ")$")
 		if err != nil {
-			errs = append(errs, v.fault("variables", name, "variable %s: %v", name, err))
+			errs = append(errs, v.memberError("variables", name, "variable %s: %v", name, err))
 			continue
 		}
 		vars[name] = re
@@ -182,12 +182,12 @@ func (v *Vendor) checkKeyTypes() []error {
 	return errs
 }
 
-// is tells whether m is called so or belongs to a family called so.
+// is reports whether m is called so or belongs to a family called so.
 func (m *Model) is(name string) bool {
 	return m.Name == name || slices.Contains(m.Families, name)
 }
 
-// Is tells whether a model is one of the names, which may be families or models; no names are all models.
+// Is reports whether a model is one of the names, which may be families or models; no names are all models.
 func (m *Model) isAny(names []string) bool {
 	return len(names) == 0 || slices.ContainsFunc(names, m.is)
 }
@@ -256,7 +256,7 @@ func (v *Vendor) CheckKey(model string, k Key) error {
 		if len(areas) == 0 {
 			return fmt.Errorf("%s has no keys", name)
 		}
-		return fmt.Errorf("%s has no %s keys, it has %s", name, k.Area, areaWords(areas))
+		return fmt.Errorf("%s has no %s keys, it has %s", name, k.Area, areaList(areas))
 	}
 	if k.Slot < 1 || k.Slot > most {
 		return fmt.Errorf("%s has %s keys 1 to %d, not %d", name, k.Area, most, k.Slot)
@@ -308,7 +308,7 @@ func areaClass(area string) string {
 	return area
 }
 
-func areaWords(areas map[string]int) string {
+func areaList(areas map[string]int) string {
 	var out []string
 	for _, a := range slices.Sorted(maps.Keys(areas)) {
 		out = append(out, fmt.Sprintf("%s (%d)", a, areas[a]))
@@ -316,8 +316,8 @@ func areaWords(areas map[string]int) string {
 	return strings.Join(out, ", ")
 }
 
-// least is how many lines and keys all models of a vendor have.
-type least struct {
+// minimum is how many lines and keys all models of a vendor have.
+type minimum struct {
 	lines int
 	keys  map[string]int // by area
 }
@@ -336,11 +336,11 @@ func (v *Vendor) makeGeneric() {
 	fill(g.types, v.doc.KeyTypes)
 	for i, m := range models {
 		if i == 0 {
-			g.least = least{m.Lines, maps.Clone(m.Keys)}
+			g.minimum = minimum{m.Lines, maps.Clone(m.Keys)}
 		}
-		g.least.lines = min(g.least.lines, m.Lines)
-		for a := range g.least.keys {
-			g.least.keys[a] = min(g.least.keys[a], m.Keys[a])
+		g.minimum.lines = min(g.minimum.lines, m.Lines)
+		for a := range g.minimum.keys {
+			g.minimum.keys[a] = min(g.minimum.keys[a], m.Keys[a])
 		}
 		g.Lines = max(g.Lines, m.Lines)
 		for a, n := range m.Keys {

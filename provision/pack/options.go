@@ -23,7 +23,7 @@ func (v *Vendor) Options(model string, mac dhcp.MAC, site dhcp.Site) (Options, e
 	}
 	for i := range v.doc.DHCP {
 		d := &v.doc.DHCP[i]
-		if !m.isAny(d.For) || !holds(d.When, vars, site.VoiceVLAN) {
+		if !m.isAny(d.For) || !conditionsHold(d.When, vars, site.VoiceVLAN) {
 			continue
 		}
 		if slices.ContainsFunc(out.List, func(o dhcp.Option) bool { return int(o.Code) == d.Option }) {
@@ -74,11 +74,11 @@ func substitute(text string, vars map[string]string) (out string, known bool) {
 	return out, known
 }
 
-// whens are the conditions of options: a voice VLAN is set, or the provisioning URL has this scheme.
-func whens() []string { return []string{"voice_vlan", "http", "https", "tftp"} }
+// conditionNames are the conditions of options: a voice VLAN is set, or the provisioning URL has this scheme.
+func conditionNames() []string { return []string{"voice_vlan", "http", "https", "tftp"} }
 
-// holds tells whether every condition is met.
-func holds(when []string, vars map[string]string, vlan int) bool {
+// conditionsHold reports whether every condition is met.
+func conditionsHold(when []string, vars map[string]string, vlan int) bool {
 	return !slices.ContainsFunc(when, func(w string) bool {
 		if w == "voice_vlan" {
 			return vlan == 0
@@ -92,7 +92,7 @@ func (d *optionDoc) encode(vars map[string]string, vlan int) (data []byte, known
 		return encodeValue(d.Text, d.IPs, d.Hex, d.U8, d.U16, d.U32, d.NUL, vars)
 	}
 	for _, t := range d.TLV {
-		if !holds(t.When, vars, vlan) {
+		if !conditionsHold(t.When, vars, vlan) {
 			continue
 		}
 		val, ok, err := encodeValue(t.Text, t.IPs, t.Hex, t.U8, t.U16, t.U32, t.NUL, vars)
@@ -209,8 +209,8 @@ func (v *Vendor) checkOptions() []error {
 			ips = append(ips, t.IPs...)
 		}
 		for _, w := range conditions {
-			if !slices.Contains(whens(), w) {
-				bad("when: %q is none of %s", w, strings.Join(whens(), ", "))
+			if !slices.Contains(conditionNames(), w) {
+				bad("when: %q is none of %s", w, strings.Join(conditionNames(), ", "))
 			}
 		}
 		for _, t := range texts {

@@ -41,7 +41,7 @@ func readOUI(builtin fs.FS) ([][2]string, error) {
 func (s *Set) addOUI(rows [][2]string) {
 	for _, r := range rows {
 		if v := s.byName[r[1]]; v != nil && v.Recognises {
-			s.take([]cue{{vendor: v, kind: "oui", rank: RankOUI, prefix: r[0], shown: colons(r[0]), confidence: "medium"}})
+			s.addMatchers([]matcher{{vendor: v, kind: "oui", rank: RankOUI, prefix: r[0], shown: colons(r[0]), confidence: "medium"}})
 		}
 	}
 }

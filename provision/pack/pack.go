@@ -17,10 +17,10 @@ import (
 
 // Set is all packs that are in force. It never changes; a reload makes a new one.
 type Set struct {
-	vendors []*Vendor // sorted by ID
-	byName  map[string]*Vendor
-	cues    map[string][]cue // by kind, all but oui
-	ouis    map[string][]cue // by their first ouiDigits
+	vendors  []*Vendor // sorted by ID
+	byName   map[string]*Vendor
+	matchers map[string][]matcher // by kind, all but oui
+	ouis     map[string][]matcher // by their first ouiDigits
 }
 
 // Config says where packs come from.
@@ -28,7 +28,7 @@ type Config struct {
 	Builtin      fs.FS    // one folder per vendor
 	Dirs         []string // operators' folders of packs: replace or extend the built-in ones, later ones win
 	Experimental []string // experimental packs that may recognise phones
-	trying       []string // packs under trial, which recognise phones whatever they are
+	checking     []string // packs under trial, which recognise phones whatever they are
 	CheckBuiltin bool     // also render the built-in packs against sample phones; their tests have done so already
 }
 
@@ -41,23 +41,23 @@ type Vendor struct {
 	Recognises   bool // false: experimental and not named in the configuration
 	Dir          string
 
-	doc       *document
-	models    []*Model
-	byModel   map[string]*Model
-	files     []*File
-	templates map[string]*render.Template
-	source    map[string]string // template name to text
-	origin    map[string]string // template name to its folder
-	node      *yaml.Node        // vendor.yaml, while it is being understood
-	texts     map[*keyDoc]*short
-	shapes    map[*settingDoc]*short
-	zones     *zoneCache
-	fits      sync.Map // [3]string{model, setting, value} to the error of CheckSetting, or to false
-	fitCount  atomic.Int64
-	facts     []Fact
-	faults    []error // found while reading notes
-	cues      []cue
-	generic   *Model
+	doc                *document
+	models             []*Model
+	byModel            map[string]*Model
+	files              []*File
+	templates          map[string]*render.Template
+	source             map[string]string // template name to text
+	origin             map[string]string // template name to its folder
+	node               *yaml.Node        // vendor.yaml, while it is being understood
+	keySnippets        map[*keyDoc]*snippet
+	settingSnippets    map[*settingDoc]*snippet
+	zones              *zoneCache
+	settingResults     sync.Map // [3]string{model, setting, value} to the error of CheckSetting, or to false
+	settingResultCount atomic.Int64
+	facts              []Fact
+	errs               []error // found while reading notes
+	matchers           []matcher
+	generic            *Model
 }
 
 // Model is one model of a vendor, all that it inherits filled in.
@@ -71,8 +71,8 @@ type Model struct {
 	Vars      map[string]string
 	Note      string
 	types     map[string]*keyDoc
-	passing   bool                         // made for one phone
-	least     least                        // of the model that stands for any: what every model has
+	synthetic bool                         // made for one phone
+	minimum   minimum                      // of the model that stands for any: what every model has
 	empty     func() map[string][]*keyView // every slot of every area with nothing set; shared by all phones
 }
 
@@ -102,29 +102,29 @@ const (
 
 // File is one file that phones of a vendor ask for.
 type File struct {
-	Name      string   // pattern as written in the pack: {mac}.cfg; names the file within the pack
-	Also      []string // other spellings of the same file
-	Kind      Kind
-	Template  string // "" when nothing is rendered
-	Format    string
-	MediaType string
-	Max       int64  // upload: largest accepted size
-	Missing   string // what it means to the phone when there is no such file
-	Challenge string // HTTP challenge that phones answer for it: digest, basic, none
-	Settings  bool   // settings and vendor settings go here
-	For       []string
-	Note      string
-	patterns  []pattern
-	Of        string // of a checksum: the pattern of the file that it is the checksum of
-	Most      int    // largest number of contacts' numbers in it; 0 when it is no phonebook
-	Book      *File  // of an upload: what the phone gets under this name instead while its phonebook is on
-	Phonebook bool   // asked for only by phones whose phonebook is on; other phones ask for it in vain
-	digest    string // of a checksum: md5, sha1 or sha256
-	line      int    // in vendor.yaml
-	fixed     bool   // Settings was said in the pack
-	compiled  *render.Template
-	pool      *pool
-	settings  []string // settings that the template prints itself
+	Name              string   // pattern as written in the pack: {mac}.cfg; names the file within the pack
+	Also              []string // other spellings of the same file
+	Kind              Kind
+	Template          string // "" when nothing is rendered
+	Format            string
+	MediaType         string
+	Max               int64  // upload: largest accepted size
+	Missing           string // what it means to the phone when there is no such file
+	Challenge         string // HTTP challenge that phones answer for it: digest, basic, none
+	Settings          bool   // settings and vendor settings go here
+	For               []string
+	Note              string
+	patterns          []pattern
+	Of                string // of a checksum: the pattern of the file that it is the checksum of
+	MaxNumbers        int    // largest number of contacts' numbers in it; 0 when it is no phonebook
+	PhonebookFile     *File  // of an upload: what the phone gets under this name instead while its phonebook is on
+	OnlyWithPhonebook bool   // asked for only by phones whose phonebook is on; other phones ask for it in vain
+	digest            string // of a checksum: md5, sha1 or sha256
+	line              int    // in vendor.yaml
+	fixed             bool   // Settings was said in the pack
+	compiled          *render.Template
+	pool              *templatePool
+	settings          []string // settings that the template prints itself
 }
 
 // Match is one reading of a file name.
@@ -183,15 +183,15 @@ type Clue struct {
 
 // Identity is what a phone is held to be. The zero value means that no pack recognised it.
 type Identity struct {
-	Vendor    string
-	Model     string // "" unless it is a model of the pack
-	Said      string // the model as the phone said it, also when the pack does not know it
-	Firmware  string
-	MAC       dhcp.MAC // told by the evidence itself
-	Rank      Rank     // of the best clue
-	Reason    string   // recognised as yealink by option60 "yealink"
-	Clues     []Clue   // best first
-	Conflicts []Clue   // clues that contradict the identity
+	Vendor        string
+	Model         string // "" unless it is a model of the pack
+	ReportedModel string // the model as the phone said it, also when the pack does not know it
+	Firmware      string
+	MAC           dhcp.MAC // told by the evidence itself
+	Rank          Rank     // of the best clue
+	Reason        string   // recognised as yealink by option60 "yealink"
+	Clues         []Clue   // best first
+	Conflicts     []Clue   // clues that contradict the identity
 }
 
 // FileName is one file that a phone asks for, as it asks.

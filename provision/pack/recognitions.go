@@ -83,8 +83,8 @@ func (s *Set) Recognise(vendor string, r Recognition) error {
 	if id.Vendor == "" {
 		return fmt.Errorf("%s %q is not recognised", r.Kind, r.Value)
 	}
-	if id.Vendor != vendor || id.Said != r.Model && id.Model != r.Model || id.Firmware != r.Firmware {
-		return fmt.Errorf("%s %q: recognised as %s %q firmware %q, want %s %q firmware %q", r.Kind, r.Value, id.Vendor, id.Said, id.Firmware, vendor, r.Model, r.Firmware)
+	if id.Vendor != vendor || id.ReportedModel != r.Model && id.Model != r.Model || id.Firmware != r.Firmware {
+		return fmt.Errorf("%s %q: recognised as %s %q firmware %q, want %s %q firmware %q", r.Kind, r.Value, id.Vendor, id.ReportedModel, id.Firmware, vendor, r.Model, r.Firmware)
 	}
 	if r.MAC == "" {
 		return nil

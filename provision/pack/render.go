@@ -22,8 +22,8 @@ func (v *Vendor) Render(file string, p Phone) ([]byte, error) {
 	return out, err
 }
 
-// Prove renders one file like Render and reads it back in its format. Tests and checks call it.
-func (v *Vendor) Prove(file string, p Phone) ([]byte, error) {
+// RenderVerified renders one file like Render and reads it back in its format. Tests and checks call it.
+func (v *Vendor) RenderVerified(file string, p Phone) ([]byte, error) {
 	m := v.model(p.Model)
 	f, err := v.file(file, m)
 	if err != nil {
@@ -50,7 +50,7 @@ func (v *Vendor) render(file string, p Phone) ([]byte, []render.Param, error) {
 	return out, params, nil
 }
 
-// IsRefusal tells whether a template refused the phone itself: no record like this can have the file, whatever we mend.
+// IsRefusal reports whether a template refused the phone itself: no record like this can have the file, whatever we mend.
 func IsRefusal(err error) bool {
 	var r *render.Refusal
 	return errors.As(err, &r)
@@ -74,7 +74,7 @@ func (v *Vendor) renderFile(f *File, m *Model, p Phone) ([]byte, []render.Param,
 	if err != nil {
 		return nil, nil, err
 	}
-	if f.Most > 0 && view.Phonebook == "" {
+	if f.MaxNumbers > 0 && view.Phonebook == "" {
 		return nil, nil, ErrNoContent
 	}
 	view.setContacts(f, p)
@@ -83,7 +83,7 @@ func (v *Vendor) renderFile(f *File, m *Model, p Phone) ([]byte, []render.Param,
 		return nil, nil, err
 	}
 	defer f.pool.put(desk)
-	t := desk.seat(view)
+	t := desk.bind(view)
 	format := f.compiled.Format
 	if !format.HasParams() {
 		out, err := t.Document(view)
@@ -216,7 +216,7 @@ func (v *view) perLine(param, text string) []render.Param {
 // settingText gives a setting's value as the phone writes it.
 func (v *Vendor) settingText(w *view, name string, val any, d *settingDoc, words [2]string) (string, error) {
 	if d.Text != "" {
-		return w.expand(v.shapes[d], val)
+		return w.expand(v.settingSnippets[d], val)
 	}
 	if items, ok := val.([]string); ok {
 		mapped := make([]string, len(items))
@@ -264,7 +264,7 @@ func (v *Vendor) settingValue(name, word string, d *settingDoc) (string, error) 
 	return "", fmt.Errorf("%s has no %s %.60q, it has %s", v.Name, name, word, strings.Join(slices.Sorted(maps.Keys(m)), ", "))
 }
 
-// Supports tells whether the vendor's files carry a setting for this model.
+// Supports reports whether the vendor's files carry a setting for this model.
 func (v *Vendor) Supports(model, setting string) bool {
 	m := v.model(model)
 	if setting == "phonebook" {
@@ -284,31 +284,31 @@ func (v *Vendor) Supports(model, setting string) bool {
 	return false
 }
 
-// FitsSetting is CheckSetting for every phone that is served: what it found is remembered.
-func (v *Vendor) FitsSetting(model, name string, val any) error {
-	key := [3]string{model, name, keyText(reveal(normal(val)))}
-	if known, ok := v.fits.Load(key); ok {
+// CheckSettingCached is CheckSetting for every phone that is served: what it found is remembered.
+func (v *Vendor) CheckSettingCached(model, name string, val any) error {
+	key := [3]string{model, name, keyText(reveal(canonical(val)))}
+	if known, ok := v.settingResults.Load(key); ok {
 		err, _ := known.(error)
 		return err
 	}
 	err := v.CheckSetting(model, name, val)
-	if v.fitCount.Add(1) <= mostFits {
+	if v.settingResultCount.Add(1) <= maxSettingResults {
 		if err == nil {
-			v.fits.Store(key, false)
+			v.settingResults.Store(key, false)
 		} else {
-			v.fits.Store(key, err)
+			v.settingResults.Store(key, err)
 		}
 	}
 	return err
 }
 
-// mostFits bounds what is remembered of settings: a few values for each model.
-const mostFits = 1 << 15
+// maxSettingResults bounds what is remembered of settings: a few values for each model.
+const maxSettingResults = 1 << 15
 
 // CheckSetting tells why a vendor can't have this value of a setting; nil when it can, or when it ignores the setting.
 func (v *Vendor) CheckSetting(model, name string, val any) error {
 	m := v.model(model)
-	val = normal(val)
+	val = canonical(val)
 	if name == "language" {
 		if langs := v.doc.Maps["languages"]; langs != nil {
 			if _, ok := byLanguage(langs, fmt.Sprint(val)); !ok {

@@ -39,7 +39,7 @@ func (v *Vendor) Resolve(name string) (Match, bool) {
 	for _, f := range v.files {
 		for _, p := range f.patterns {
 			if m, ok := v.match(f, p, name); ok {
-				return v.widen(m), true
+				return v.mergeModels(m), true
 			}
 		}
 	}
@@ -98,7 +98,7 @@ func (v *Vendor) Files(p Phone) []FileName {
 	m := v.model(p.Model)
 	var out []FileName
 	for _, f := range v.files {
-		if !m.isAny(f.For) || !f.asks(BookOn(p.Settings), v) {
+		if !m.isAny(f.For) || !f.requested(PhonebookOn(p.Settings), v) {
 			continue
 		}
 		if name, ok := fillName(f.Name, p, m); ok {
@@ -138,8 +138,8 @@ func macText(m dhcp.MAC) string {
 // file finds one of the pack's files by its pattern, or by a name as a phone asks for it.
 func (v *Vendor) file(name string, m *Model) (*File, error) {
 	f, err := v.declared(name, m)
-	if err == nil && f.Book != nil {
-		f = f.Book
+	if err == nil && f.PhonebookFile != nil {
+		f = f.PhonebookFile
 	}
 	return f, err
 }

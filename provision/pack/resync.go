@@ -78,7 +78,7 @@ func (v *Vendor) checkResync() []error {
 }
 
 // resyncWords says it for people.
-func (v *Vendor) resyncWords() string {
+func (v *Vendor) resyncSummary() string {
 	var out []string
 	for i := range v.doc.Resync {
 		d := &v.doc.Resync[i]

@@ -55,11 +55,11 @@ func (v *view) setKeys(p Phone) error {
 	} else {
 		v.slots = v.model.emptySlots()
 	}
-	v.mine = make(map[string]bool)
+	v.ownAreas = make(map[string]bool)
 	if t := v.model.types["none"]; t != nil && t.Text != "" { // what an empty slot prints depends on the phone
 		for area, slots := range v.slots {
 			for _, k := range slots {
-				v.own(area, k.Slot)
+				v.ownSlot(area, k.Slot)
 			}
 		}
 	}
@@ -74,22 +74,22 @@ func (v *view) setKeys(p Phone) error {
 		}
 	}
 	for i, area := range expansionAreas(v.model) {
-		x := expansionView{N: i + 1, Name: v.model.Expansion.Name, Area: area, model: v.model, plain: !v.model.passing}
+		x := expansionView{N: i + 1, Name: v.model.Expansion.Name, Area: area, model: v.model, plain: !v.model.synthetic}
 		var err error
 		if x.Used, err = v.finishArea(area); err != nil {
 			return err
 		}
-		x.plain = x.plain && !v.mine[area]
+		x.plain = x.plain && !v.ownAreas[area]
 		x.Slots = v.slots[area]
 		v.Expansions = append(v.Expansions, x)
 	}
 	return nil
 }
 
-// own gives a slot that is this phone's alone.
-func (v *view) own(area string, slot int) *keyView {
-	if !v.mine[area] {
-		v.mine[area] = true
+// ownSlot returns a slot that is this phone's alone.
+func (v *view) ownSlot(area string, slot int) *keyView {
+	if !v.ownAreas[area] {
+		v.ownAreas[area] = true
 		v.slots[area] = slices.Clone(v.slots[area])
 	}
 	k := *v.slots[area][slot-1]
@@ -97,9 +97,9 @@ func (v *view) own(area string, slot int) *keyView {
 	return &k
 }
 
-// finishArea fills in what the pack says of the keys in an area, and tells whether there are any.
+// finishArea fills in what the pack says of the keys in an area, and reports whether there are any.
 func (v *view) finishArea(area string) (used bool, err error) {
-	if !v.mine[area] {
+	if !v.ownAreas[area] {
 		return false, nil
 	}
 	for _, k := range v.slots[area] {
@@ -116,7 +116,7 @@ func (v *view) finishArea(area string) (used bool, err error) {
 
 // isEmpty tells of a slot that nothing is set for.
 func (k *keyView) isEmpty() bool {
-	return k.Type == "none" && k.Line == 0 && k.Value == "" && k.Label == "" && k.Text == "" && !k.model.passing
+	return k.Type == "none" && k.Line == 0 && k.Value == "" && k.Label == "" && k.Text == "" && !k.model.synthetic
 }
 
 func expansionAreas(m *Model) []string {
@@ -134,7 +134,7 @@ func (v *view) placeKeys(keys []Key) error {
 		if err := v.vendor.CheckKey(v.model.Name, k); err != nil {
 			return err
 		}
-		into := v.own(k.Area, k.Slot)
+		into := v.ownSlot(k.Area, k.Slot)
 		into.Type, into.Value, into.Label, into.Line = k.Type, k.Value, k.Label, k.Line
 		if k.Area == "line" {
 			taken[k.Slot] = true
@@ -163,7 +163,7 @@ func (v *view) placeKeys(keys []Key) error {
 		if slot > most {
 			break
 		}
-		k := v.own("line", slot)
+		k := v.ownSlot("line", slot)
 		k.Type, k.Line, k.Label = "line", l.N, l.Label
 		slot++
 	}
@@ -190,7 +190,7 @@ func (v *view) finishKey(k *keyView) error {
 	if t.Text == "" {
 		return nil
 	}
-	text, err := v.expand(v.vendor.texts[t], k)
+	text, err := v.expand(v.vendor.keySnippets[t], k)
 	if err != nil {
 		return fmt.Errorf("key %s:%d: %w", k.Area, k.Slot, err)
 	}

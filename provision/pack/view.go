@@ -36,7 +36,7 @@ type view struct {
 
 	model    *Model
 	slots    map[string][]*keyView
-	mine     map[string]bool // areas with slots of this phone's own
+	ownAreas map[string]bool // areas with slots of this phone's own
 	settings map[string]any
 	vendor   *Vendor
 }
@@ -79,7 +79,7 @@ type expansionView struct {
 	plain bool // no slot holds anything, and the model is not made for one phone
 }
 
-// Is tells whether the model is called so or belongs to a family called so.
+// Is reports whether the model is called so or belongs to a family called so.
 func (v *view) Is(name string) bool { return v.model.is(name) }
 
 // Line gives one line position.
@@ -100,14 +100,14 @@ func (v *view) Slots(area string) ([]*keyView, error) {
 
 var expansionArea = regexp.MustCompile(`^expansion[1-6]$`)
 
-// sized gives the model that stands for a phone of unknown model the lines and keys that every model has, and those
+// syntheticFor gives the model that stands for a phone of unknown model the lines and keys that every model has, and those
 // that the phone uses, and no more: clearing what the largest model has would fill the file with parameters that the
 // phone doesn't know.
-func (m *Model) sized(p Phone) *Model {
+func (m *Model) syntheticFor(p Phone) *Model {
 	out := *m
-	out.passing, out.empty = true, nil
-	out.Lines, out.Keys = m.least.lines, make(map[string]int)
-	maps.Copy(out.Keys, m.least.keys)
+	out.synthetic, out.empty = true, nil
+	out.Lines, out.Keys = m.minimum.lines, make(map[string]int)
+	maps.Copy(out.Keys, m.minimum.keys)
 	for _, l := range p.Lines {
 		out.Lines = max(out.Lines, min(l.Position, m.Lines))
 	}
@@ -132,7 +132,7 @@ func (m *Model) sized(p Phone) *Model {
 // newView resolves everything that templates may print. With common set nothing of the single phone is in it.
 func (v *Vendor) newView(p Phone, m *Model, common bool) (*view, error) {
 	if m == v.generic {
-		m = m.sized(p)
+		m = m.syntheticFor(p)
 	}
 	out := &view{Vendor: v.ID, Model: m.Name, Vars: m.Vars, Enabled: p.Enabled, Assigned: p.Assigned, model: m, vendor: v,
 		settings: make(map[string]any, len(p.Settings))}
@@ -141,9 +141,9 @@ func (v *Vendor) newView(p Phone, m *Model, common bool) (*view, error) {
 	}
 	out.CAURL, out.CACert = p.CAURL, strings.TrimSpace(p.CACert)
 	for name, val := range p.Settings {
-		out.settings[name] = normal(val)
+		out.settings[name] = canonical(val)
 	}
-	out.setBook(p, common)
+	out.setPhonebook(p, common)
 	if name, ok := out.settings["time_zone"].(string); ok && name != "" {
 		zone, err := v.zones.load(name)
 		if err != nil {
@@ -164,8 +164,8 @@ func (v *Vendor) newView(p Phone, m *Model, common bool) (*view, error) {
 	return out, out.setKeys(p)
 }
 
-// normal turns the catalogue's types into those that templates know.
-func normal(val any) any {
+// canonical turns the catalogue's types into those that templates know.
+func canonical(val any) any {
 	switch x := val.(type) {
 	case setting.Duration:
 		return time.Duration(x)
@@ -198,7 +198,7 @@ func (v *view) setLines(p Phone) error {
 	v.AllLines = make([]*lineView, len(all))
 	for i := range all {
 		all[i].N = i + 1
-		if !v.model.passing {
+		if !v.model.synthetic {
 			all[i].model = v.model
 		}
 		v.AllLines[i] = &all[i]

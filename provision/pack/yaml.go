@@ -41,7 +41,7 @@ func readFolder(fsys fs.FS, name string) (*folder, error) {
 	}
 	var doc yaml.Node
 	if err := yaml.Unmarshal(data, &doc); err != nil {
-		return nil, f.located([]error{notYAML(err)})
+		return nil, f.withPlaces([]error{notYAML(err)})
 	}
 	if doc.Kind != yaml.DocumentNode || len(doc.Content) != 1 || doc.Content[0].Kind != yaml.MappingNode {
 		return nil, fmt.Errorf("%s: is not a map", path.Join(name, "vendor.yaml"))
@@ -79,7 +79,7 @@ func (f *folder) decode() (*document, error) {
 	if err := f.node.Decode(&d); err != nil {
 		errs = append(errs, splitYAML(err)...)
 	}
-	return &d, f.located(errs)
+	return &d, f.withPlaces(errs)
 }
 
 // notYAML tells where a file stops being YAML.
@@ -94,8 +94,8 @@ func notYAML(err error) error {
 // inTemplate is the beginning of a fault in a template.
 var inTemplate = regexp.MustCompile(`^([\w.-]+\.tmpl):\d+`)
 
-// place puts the folder that a template lies in before a fault in that template; ok is false for other faults.
-func place(origin map[string]string, msg string) (out string, ok bool) {
+// templatePath puts the folder that a template lies in before a fault in that template; ok is false for other faults.
+func templatePath(origin map[string]string, msg string) (out string, ok bool) {
 	m := inTemplate.FindStringSubmatch(msg)
 	if m == nil {
 		return "", false
@@ -103,8 +103,8 @@ func place(origin map[string]string, msg string) (out string, ok bool) {
 	return path.Join(origin[m[1]], msg), true
 }
 
-// located puts the name of vendor.yaml, or of the template, before each fault.
-func (f *folder) located(errs []error) error {
+// withPlaces puts the name of vendor.yaml, or of the template, before each fault.
+func (f *folder) withPlaces(errs []error) error {
 	if len(errs) == 0 {
 		return nil
 	}
@@ -113,7 +113,7 @@ func (f *folder) located(errs []error) error {
 	seen := make(map[string]bool)
 	for _, e := range errs {
 		msg := cleanYAML(e)
-		if placed, ok := place(f.origin, msg); ok {
+		if placed, ok := templatePath(f.origin, msg); ok {
 			msg = placed
 		} else if line, rest, ok := cutLine(msg); ok && line == 0 {
 			msg = file + ": " + rest
@@ -202,7 +202,7 @@ func duplicates(n *yaml.Node, errs []error) []error {
 		for i := 0; i < len(n.Content); i += 2 {
 			k := n.Content[i]
 			if first, ok := seen[k.Value]; ok {
-				errs = append(errs, fault(k, "member %q stands twice, first at line %d", k.Value, first))
+				errs = append(errs, nodeError(k, "member %q stands twice, first at line %d", k.Value, first))
 			}
 			seen[k.Value] = k.Line
 		}
@@ -223,7 +223,7 @@ func unknownMembers(n *yaml.Node) []error {
 		words := strings.Fields(allowed)
 		for i := 0; i < len(m.Content); i += 2 {
 			if !slices.Contains(words, m.Content[i].Value) {
-				errs = append(errs, fault(m.Content[i], "unknown member %q of %s, allowed are %s", m.Content[i].Value, where, strings.Join(words, ", ")))
+				errs = append(errs, nodeError(m.Content[i], "unknown member %q of %s, allowed are %s", m.Content[i].Value, where, strings.Join(words, ", ")))
 			}
 		}
 	}
@@ -290,17 +290,17 @@ func (f *folder) extend(base *folder) *folder {
 		dirs: append(slices.Clone(base.dirs), f.name)}
 	maps.Copy(out.source, f.source)
 	maps.Copy(out.origin, f.origin)
-	out.node = overlay(unlined(base.node), f.node, "")
+	out.node = overlay(withoutLines(base.node), f.node, "")
 	return out
 }
 
-// unlined is a copy that stands at no line: lines of the pack that is extended are not lines of the one that extends it.
-func unlined(n *yaml.Node) *yaml.Node {
+// withoutLines is a copy that stands at no line: lines of the pack that is extended are not lines of the one that extends it.
+func withoutLines(n *yaml.Node) *yaml.Node {
 	out := *n
 	out.Line = 0
 	out.Content = make([]*yaml.Node, len(n.Content))
 	for i, c := range n.Content {
-		out.Content[i] = unlined(c)
+		out.Content[i] = withoutLines(c)
 	}
 	return &out
 }

@@ -39,7 +39,7 @@ type Format struct {
 	parts   [3]string // what stands before the name, between name and value, and after the value
 	escaper *strings.Replacer
 	root    step
-	names   *names
+	names   *nameCache
 }
 
 // Document gives the built-in format of this name: xml, json or text.
@@ -52,7 +52,7 @@ func Document(kind string) (*Format, bool) {
 	return nil, false
 }
 
-// HasParams tells whether files of this format are parameters, which settings and operators can add to.
+// HasParams reports whether files of this format are parameters, which settings and operators can add to.
 func (f *Format) HasParams() bool { return f.Kind == "lines" || f.Kind == "tree" }
 
 // Check fills in defaults and tells everything that is wrong with the declaration.
@@ -64,7 +64,7 @@ func (f *Format) Check() error {
 	if media[f.Kind] == "" {
 		return fmt.Errorf("kind %q is none of lines, tree, xml, json, text", f.Kind)
 	}
-	f.names = &names{}
+	f.names = &nameCache{}
 	if f.MediaType == "" {
 		f.MediaType = media[f.Kind]
 	}
@@ -190,7 +190,7 @@ func (f *Format) CheckValue(value string) error {
 	return nil
 }
 
-// quoted tells whether something stands around every value, so that spaces at its ends are kept.
+// quoted reports whether something stands around every value, so that spaces at its ends are kept.
 func (f *Format) quoted() bool {
 	_, after, _ := strings.Cut(f.Line, "{value}")
 	return after != "" || f.Value != "{value}" || strings.Contains(f.QuoteWhen, " ")
@@ -259,7 +259,7 @@ func (f *Format) escapeValue(value string) string {
 	return strings.Replace(f.Value, "{value}", value, 1)
 }
 
-// Verify reads a file back and compares it with the parameters it was written from; of a document it tells whether it
+// Verify reads a file back and compares it with the parameters it was written from; of a document it reports whether it
 // is well formed.
 func (f *Format) Verify(data []byte, params []Param) error {
 	switch f.Kind {

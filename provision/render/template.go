@@ -19,12 +19,12 @@ const escapeFunc = "_escape"
 
 // Template is a template whose every printed value is escaped for its format.
 type Template struct {
-	Name   string
-	Format *Format
-	t      *template.Template
-	fields []string
-	memory *memory
-	source string
+	Name      string
+	Format    *Format
+	t         *template.Template
+	fields    []string
+	fragments *fragmentCache
+	source    string
 }
 
 // Source is one template file.
@@ -52,8 +52,8 @@ func Compile(main Source, partials []Source, f *Format, funcs template.FuncMap, 
 			return nil, errors.New(strings.TrimPrefix(err.Error(), "template: "))
 		}
 	}
-	out := &Template{Name: main.Name, Format: f, t: t, memory: &memory{}, source: main.Text}
-	t.Funcs(template.FuncMap{rangeFunc: out.ranger(&Phone{Same: func(any) (any, bool) { return nil, false }})})
+	out := &Template{Name: main.Name, Format: f, t: t, fragments: &fragmentCache{}, source: main.Text}
+	t.Funcs(template.FuncMap{rangeFunc: out.rangeFuncFor(&FragmentContext{FragmentKey: func(any) (any, bool) { return nil, false }})})
 	var errs []error
 	for _, tt := range t.Templates() {
 		if tt.Tree == nil {
@@ -200,8 +200,8 @@ func (t *Template) Params(data any) ([]Param, error) {
 	if err != nil {
 		return nil, err
 	}
-	params, err := readSheet(text)
-	var bad *sheetError
+	params, err := readParamList(text)
+	var bad *paramListError
 	if errors.As(err, &bad) {
 		if n := printedBy(t.source, bad.line); n > 0 {
 			return nil, fmt.Errorf("%s:%d: %w", t.Name, n, err)
@@ -221,10 +221,10 @@ func (t *Template) Document(data any) ([]byte, error) {
 
 func (t *Template) run(data any) (string, error) {
 	var b strings.Builder
-	b.Grow(int(t.memory.usual.Load()))
+	b.Grow(int(t.fragments.usual.Load()))
 	err := t.t.Execute(&b, data)
 	if err == nil {
-		t.memory.usual.Store(int64(b.Len() + 64))
+		t.fragments.usual.Store(int64(b.Len() + 64))
 		return b.String(), nil
 	}
 	err = innermost(err)
@@ -237,7 +237,7 @@ func (t *Template) run(data any) (string, error) {
 		where, _, _ := strings.Cut(msg, ": executing ")
 		return "", fmt.Errorf("%s: %w", where, fe)
 	}
-	return "", errors.New(plainFault(msg))
+	return "", errors.New(cleanTemplateError(msg))
 }
 
 var (
@@ -245,8 +245,8 @@ var (
 	noField   = regexp.MustCompile(`can't evaluate field (\w+)(?: in type \S+)?$`)
 )
 
-// plainFault takes the words of Go's template package off a fault: what runs where is told by file and line.
-func plainFault(msg string) string {
+// cleanTemplateError takes the words of Go's template package off a fault: what runs where is told by file and line.
+func cleanTemplateError(msg string) string {
 	return noField.ReplaceAllString(executing.ReplaceAllString(msg, ": $1: "), "there is no $1 here")
 }
 
@@ -338,12 +338,12 @@ func collectCommand(c *parse.CommandNode, seen map[string]bool) {
 
 // With gives the template with other functions of the same names, those of one phone, for one run at a time. t itself is
 // not changed.
-func (t *Template) With(funcs template.FuncMap, p *Phone) (*Template, error) {
+func (t *Template) With(funcs template.FuncMap, p *FragmentContext) (*Template, error) {
 	c, err := t.t.Clone()
 	if err != nil {
 		return nil, err
 	}
-	out := &Template{Name: t.Name, Format: t.Format, t: c.Funcs(funcs), fields: t.fields, memory: t.memory, source: t.source}
-	c.Funcs(template.FuncMap{rangeFunc: out.ranger(p)})
+	out := &Template{Name: t.Name, Format: t.Format, t: c.Funcs(funcs), fields: t.fields, fragments: t.fragments, source: t.source}
+	c.Funcs(template.FuncMap{rangeFunc: out.rangeFuncFor(p)})
 	return out, nil
 }

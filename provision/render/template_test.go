@@ -264,7 +264,7 @@ func TestWith(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	one, err := base.With(template.FuncMap{"f": func() string { return "one" }}, &Phone{})
+	one, err := base.With(template.FuncMap{"f": func() string { return "one" }}, &FragmentContext{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -122,7 +122,7 @@ func parsePath(path string) ([]step, error) {
 	}
 }
 
-// has tells whether an element is chosen by this attribute (@name) or child already.
+// has reports whether an element is chosen by this attribute (@name) or child already.
 func (s *step) has(name string) bool {
 	among := s.kids
 	if attr, ok := strings.CutPrefix(name, "@"); ok {

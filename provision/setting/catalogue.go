@@ -42,19 +42,19 @@ func (s Secret) Reveal() string { return string(s) }
 
 // Def defines one vendor-neutral setting.
 type Def struct {
-	Name    string
-	Type    Type
-	Help    string        // one sentence for people
-	Choices []string      // Choice, Choices: the values allowed
-	Min     int           // Int: smallest value; List, Choices: fewest items
-	Max     int           // Int: largest value; List, Choices: most items; Text, Hidden: most characters
-	Least   time.Duration // Time: shortest, unless 0 is allowed by Off
-	Most    time.Duration // Time: longest
-	Off     bool          // Time: 0 switches it off
-	Form    Form          // Text, List: what each text must look like
+	Name        string
+	Type        Type
+	Help        string        // one sentence for people
+	Choices     []string      // Choice, Choices: the values allowed
+	Min         int           // Int: smallest value; List, Choices: fewest items
+	Max         int           // Int: largest value; List, Choices: most items; Text, Hidden: most characters
+	MinDuration time.Duration // Time: shortest, unless 0 is allowed by Off
+	MaxDuration time.Duration // Time: longest
+	Off         bool          // Time: 0 switches it off
+	Form        Form          // Text, List: what each text must look like
 }
 
-// IsSecret tells whether the setting's value may only stand in a file that needs proof.
+// IsSecret reports whether the setting's value may only stand in a file that needs proof.
 func (d Def) IsSecret() bool { return d.Type == Hidden }
 
 // definitions is the catalogue in alphabetical order.
@@ -63,12 +63,12 @@ func definitions() []Def {
 	return []Def{
 		{Name: "admin_password", Type: Hidden, Max: 64, Help: "password of the phone's administrator account"},
 		{Name: "auto_answer", Type: Bool, Help: "answer calls without ringing"},
-		{Name: "backlight_timeout", Type: Time, Least: time.Second, Most: day, Off: true, Help: "idle time after which the display goes dark; 0s keeps it lit"},
+		{Name: "backlight_timeout", Type: Time, MinDuration: time.Second, MaxDuration: day, Off: true, Help: "idle time after which the display goes dark; 0s keeps it lit"},
 		{Name: "call_waiting", Type: Bool, Help: "signal a second call during a call"},
 		{Name: "cdp", Type: Bool, Help: "learn the voice VLAN by Cisco Discovery Protocol"},
 		{Name: "codecs", Type: Choices, Choices: []string{"pcmu", "pcma", "g722", "g729", "g726-32", "ilbc", "opus"}, Min: 1, Max: 7, Help: "audio codecs in order of preference"},
 		{Name: "dial_plan", Type: Text, Max: 512, Help: "digit map in the phone's own notation"},
-		{Name: "dial_timeout", Type: Time, Least: time.Second, Most: 60 * time.Second, Help: "pause after the last digit before the number is dialled"},
+		{Name: "dial_timeout", Type: Time, MinDuration: time.Second, MaxDuration: 60 * time.Second, Help: "pause after the last digit before the number is dialled"},
 		{Name: "dnd", Type: Bool, Help: "start with do not disturb switched on"},
 		{Name: "dns_servers", Type: List, Form: IPv4, Min: 1, Max: 3, Help: "name servers of the phone, when DHCP's are not to be used"},
 		{Name: "dot1x_identity", Type: Text, Max: 64, Help: "IEEE 802.1X identity"},
@@ -77,7 +77,7 @@ func definitions() []Def {
 		{Name: "dtmf", Type: Choice, Choices: []string{"rfc2833", "inband", "info"}, Help: "how key presses are sent during a call"},
 		{Name: "firmware", Type: List, Form: FileName, Min: 1, Max: 16, Help: "firmware files that the phone may fetch and install"},
 		{Name: "intercom", Type: Bool, Help: "accept intercom calls: answer when the caller asks for it"},
-		{Name: "keep_alive", Type: Time, Least: 5 * time.Second, Most: time.Hour, Off: true, Help: "interval of packets that keep a NAT binding open; 0s sends none"},
+		{Name: "keep_alive", Type: Time, MinDuration: 5 * time.Second, MaxDuration: time.Hour, Off: true, Help: "interval of packets that keep a NAT binding open; 0s sends none"},
 		{Name: "language", Type: Text, Form: Language, Max: 5, Help: "language of display and web page: de, en, en-GB, fr-CA and the like"},
 		{Name: "ldap_base", Type: Text, Max: 255, Help: "where in the LDAP directory the phone searches: ou=people,dc=example,dc=com"},
 		{Name: "ldap_password", Type: Hidden, Max: 64, Help: "password of ldap_user"},
@@ -95,10 +95,10 @@ func definitions() []Def {
 		{Name: "provisioning_user", Type: Text, Max: 64, Help: "user name of the phone at its provisioning server; filled in with external_url"},
 		{Name: "qos_rtp", Type: Int, Min: 0, Max: 63, Help: "DSCP of audio packets"},
 		{Name: "qos_sip", Type: Int, Min: 0, Max: 63, Help: "DSCP of SIP packets"},
-		{Name: "recheck_interval", Type: Time, Least: time.Minute, Most: 30 * day, Off: true, Help: "how often the phone asks for its files again; 0s only at boot"},
+		{Name: "recheck_interval", Type: Time, MinDuration: time.Minute, MaxDuration: 30 * day, Off: true, Help: "how often the phone asks for its files again; 0s only at boot"},
 		{Name: "ring_tone", Type: Text, Form: FileName, Max: 64, Help: "ring tone: a name or file that the phone knows"},
 		{Name: "ring_volume", Type: Int, Min: 0, Max: 15, Help: "ring volume"},
-		{Name: "screensaver_timeout", Type: Time, Least: time.Second, Most: day, Off: true, Help: "idle time before the screen saver; 0s for none"},
+		{Name: "screensaver_timeout", Type: Time, MinDuration: time.Second, MaxDuration: day, Off: true, Help: "idle time before the screen saver; 0s for none"},
 		{Name: "session_timers", Type: Bool, Help: "SIP session timers (RFC 4028)"},
 		{Name: "srtp", Type: Choice, Choices: []string{"off", "optional", "required"}, Help: "encryption of audio"},
 		{Name: "syslog_level", Type: Int, Min: 0, Max: 7, Help: "least severe message sent to the syslog server"},
@@ -138,7 +138,7 @@ func (d Def) Allowed() string {
 	case Int:
 		return numberRange(d.Min, d.Max)
 	case Time:
-		s := "a duration from " + Duration(d.Least).String() + " to " + Duration(d.Most).String()
+		s := "a duration from " + Duration(d.MinDuration).String() + " to " + Duration(d.MaxDuration).String()
 		if d.Off {
 			s += ", or 0s"
 		}

@@ -53,7 +53,7 @@ func (f Form) words() string {
 	return "text on one line"
 }
 
-// check tells whether s has the form.
+// check reports whether s has the form.
 func (f Form) check(s string) bool {
 	switch f {
 	case Zone:
@@ -79,7 +79,7 @@ func (f Form) check(s string) bool {
 	return true
 }
 
-// CheckZone tells whether name is a zone of the IANA time zone database.
+// CheckZone reports whether name is a zone of the IANA time zone database.
 func CheckZone(name string) error {
 	if name == "" || name == "Local" || len(name) > 64 {
 		return fmt.Errorf("time zone %.64q is not %s", name, Zone.words())
@@ -90,7 +90,7 @@ func CheckZone(name string) error {
 	return nil
 }
 
-// IsHost tells whether s is an IPv4 address or a host name (RFC 1123, 2.1; underscores are seen in the field).
+// IsHost reports whether s is an IPv4 address or a host name (RFC 1123, 2.1; underscores are seen in the field).
 func IsHost(s string) bool {
 	if a, err := netip.ParseAddr(s); err == nil {
 		return a.Is4() && !a.IsUnspecified()

@@ -14,7 +14,7 @@ import (
 
 // Parse reads the text of a setting, as a command line gives it: lists are separated by commas.
 func Parse(name, text string) (any, error) {
-	d, err := known(name)
+	d, err := lookup(name)
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +46,7 @@ func ParseAssignment(s string) (name string, value any, err error) {
 		return "", nil, fmt.Errorf("setting %.60q is not NAME=VALUE", s)
 	}
 	if text == "" {
-		_, err := known(name)
+		_, err := lookup(name)
 		return name, nil, err
 	}
 	value, err = Parse(name, text)
@@ -55,7 +55,7 @@ func ParseAssignment(s string) (name string, value any, err error) {
 
 // Canonical turns what JSON or YAML gave for the setting into its canonical value, or says what is allowed.
 func Canonical(name string, v any) (any, error) {
-	d, err := known(name)
+	d, err := lookup(name)
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +71,7 @@ func Unknown(name string) error {
 	return fmt.Errorf("setting %.60q is unknown; near: %s", name, strings.Join(near, ", "))
 }
 
-func known(name string) (Def, error) {
+func lookup(name string) (Def, error) {
 	d, ok := Lookup(name)
 	if !ok {
 		return Def{}, Unknown(name)
@@ -149,7 +149,7 @@ func (d Def) duration(v any) (any, error) {
 		return t, nil
 	}
 	// Phones take whole seconds.
-	if time.Duration(t) < d.Least || time.Duration(t) > d.Most || time.Duration(t)%time.Second != 0 {
+	if time.Duration(t) < d.MinDuration || time.Duration(t) > d.MaxDuration || time.Duration(t)%time.Second != 0 {
 		return nil, d.bad(t)
 	}
 	return t, nil

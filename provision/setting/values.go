@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// Fault says what is wrong with one setting.
-type Fault struct {
+// Problem says what is wrong with one setting.
+type Problem struct {
 	Name    string
 	Value   string // as given; "" for secrets
 	Message string
@@ -18,8 +18,8 @@ type Fault struct {
 
 // Check turns every value into its canonical form and reports all that can't be. A nil value removes the setting.
 // v itself is not changed.
-func (v Values) Check() (Values, []Fault) {
-	var faults []Fault
+func (v Values) Check() (Values, []Problem) {
+	var faults []Problem
 	out := make(Values, len(v))
 	for _, name := range slices.Sorted(maps.Keys(v)) {
 		raw := v[name]
@@ -28,12 +28,12 @@ func (v Values) Check() (Values, []Fault) {
 		}
 		d, ok := Lookup(name)
 		if !ok {
-			faults = append(faults, Fault{Name: name, Message: strings.TrimPrefix(Unknown(name).Error(), fmt.Sprintf("setting %.60q ", name))})
+			faults = append(faults, Problem{Name: name, Message: strings.TrimPrefix(Unknown(name).Error(), fmt.Sprintf("setting %.60q ", name))})
 			continue
 		}
 		c, err := d.Canonical(raw)
 		if err != nil {
-			f := Fault{Name: name, Message: "allowed is " + d.Allowed()}
+			f := Problem{Name: name, Message: "allowed is " + d.Allowed()}
 			if !d.IsSecret() {
 				f.Value = fmt.Sprint(raw)
 			}
@@ -99,7 +99,7 @@ func retype(name string, x any) any {
 	return x
 }
 
-// Typed tells whether v has the Go type of the setting's canonical values.
+// Typed reports whether v has the Go type of the setting's canonical values.
 func (d Def) Typed(v any) bool {
 	ok := false
 	switch d.Type {

@@ -173,7 +173,7 @@ func ruleShifted(changes []change, shift int) (Rule, bool) {
 	return r, nth || last
 }
 
-// Last tells whether the rule names the last such weekday of its month.
+// Last reports whether the rule names the last such weekday of its month.
 func (r Rule) Last() bool { return r.Week == 5 }
 
 // clock is the time of day within 00:00 to 23:59: phones know no 24:00 and no -1:00, and take the nearest.

@@ -101,7 +101,7 @@ func drawSetting(t *rapid.T, d setting.Def, text *rapid.Generator[string]) any {
 		if d.Off && rapid.Bool().Draw(t, d.Name+" off") {
 			return time.Duration(0)
 		}
-		return time.Duration(rapid.IntRange(int(d.Least/time.Second), int(d.Most/time.Second)).Draw(t, d.Name)) * time.Second
+		return time.Duration(rapid.IntRange(int(d.MinDuration/time.Second), int(d.MaxDuration/time.Second)).Draw(t, d.Name)) * time.Second
 	case setting.Hidden:
 		return pack.Secret(text.Draw(t, d.Name))
 	case setting.Choice:
@@ -151,7 +151,7 @@ func proveAll(v *pack.Vendor, p pack.Phone) error {
 		if n.File.Template == "" {
 			continue
 		}
-		if _, err := v.Prove(n.Name, p); err != nil && !errors.Is(err, pack.ErrNoContent) && !pack.IsRefusal(err) {
+		if _, err := v.RenderVerified(n.Name, p); err != nil && !errors.Is(err, pack.ErrNoContent) && !pack.IsRefusal(err) {
 			return err
 		}
 	}

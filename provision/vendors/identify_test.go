@@ -96,9 +96,9 @@ func (r identifyRow) try(s *pack.Set) string {
 	if id.Vendor != r.vendor {
 		return "recognised as " + strconv.Quote(id.Vendor) + " " + id.Reason
 	}
-	if r.model != "" && !alike(id.Said, r.model) && !alike(id.Model, r.model) {
+	if r.model != "" && !alike(id.ReportedModel, r.model) && !alike(id.Model, r.model) {
 		if v, _ := s.Vendor(r.vendor); !sameModel(v, id, r.model) {
-			return "the model is " + strconv.Quote(id.Said) + ", not " + strconv.Quote(r.model)
+			return "the model is " + strconv.Quote(id.ReportedModel) + ", not " + strconv.Quote(r.model)
 		}
 	}
 	if r.firmware != "" && !alike(id.Firmware, r.firmware) {
@@ -142,14 +142,14 @@ func (r identifyRow) tryName(s *pack.Set) string {
 	id := s.Identify(pack.Evidence{FileName: r.value})
 	if id.Vendor == r.vendor {
 		if r.model != "" && !r.identifiedModel(s) {
-			return "the model is " + strconv.Quote(id.Said) + ", not " + strconv.Quote(r.model)
+			return "the model is " + strconv.Quote(id.ReportedModel) + ", not " + strconv.Quote(r.model)
 		}
 		return ""
 	}
 	return "no file of " + r.vendor + "'s (others: " + strings.Join(others, ", ") + "), and recognised as " + strconv.Quote(id.Vendor)
 }
 
-// tellsModel tells whether the row's model is among those whose file this is. Names leave out what all models begin with
+// tellsModel reports whether the row's model is among those whose file this is. Names leave out what all models begin with
 // here and there: spa504G.cfg.
 func (r identifyRow) tellsModel(v *pack.Vendor, m pack.Match) bool {
 	model, ok := v.Model(r.model)
@@ -161,5 +161,5 @@ func (r identifyRow) tellsModel(v *pack.Vendor, m pack.Match) bool {
 func (r identifyRow) identifiedModel(s *pack.Set) bool {
 	id := s.Identify(pack.Evidence{FileName: r.value})
 	v, _ := s.Vendor(r.vendor)
-	return alike(id.Said, r.model) || alike(id.Model, r.model) || v != nil && sameModel(v, id, r.model)
+	return alike(id.ReportedModel, r.model) || alike(id.Model, r.model) || v != nil && sameModel(v, id, r.model)
 }

@@ -32,7 +32,7 @@ func found(t *testing.T, v *pack.Vendor, p pack.Phone, text string) (kinds []pac
 		if n.File.Template == "" {
 			continue
 		}
-		body, err := v.Prove(n.Name, p)
+		body, err := v.RenderVerified(n.Name, p)
 		if err != nil && !errors.Is(err, pack.ErrNoContent) && !pack.IsRefusal(err) {
 			t.Fatal(err)
 		}
@@ -113,7 +113,7 @@ func TestAuthorityStandsInTheFile(t *testing.T) {
 		}
 		p := away(v, c.model)
 		for _, want := range []bool{true, false} {
-			body, err := v.Prove(c.file, p)
+			body, err := v.RenderVerified(c.file, p)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -107,7 +107,7 @@ func boot(ctx context.Context, host Host, r *Result, say func(string, ...any)) e
 		if file.File.Kind == pack.KindUpload || file.File.Kind == pack.KindFirmware {
 			continue
 		}
-		got := Fetched{Name: file.Name, Kind: file.File.Kind, Book: file.File.Most > 0}
+		got := Fetched{Name: file.Name, Kind: file.File.Kind, Book: file.File.MaxNumbers > 0}
 		got.Bytes, got.Err = f.get(ctx, file.Name)
 		r.Files = append(r.Files, got)
 		switch {

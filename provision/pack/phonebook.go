@@ -2,11 +2,11 @@ package pack
 
 import "fmt"
 
-// defaultBook is what phones call the phonebook unless the setting phonebook_name says otherwise.
-const defaultBook = "Phonebook"
+// defaultPhonebookName is what phones call the phonebook unless the setting phonebook_name says otherwise.
+const defaultPhonebookName = "Phonebook"
 
-// mostContacts bounds what a pack may say of a phonebook's size: files are rendered in memory.
-const mostContacts = 10000
+// maxPhonebookNumbers bounds what a pack may say of a phonebook's size: files are rendered in memory.
+const maxPhonebookNumbers = 10000
 
 // checkContacts tells of a phonebook without a bound, and of a bound without a phonebook.
 func (f *File) checkContacts() error {
@@ -17,69 +17,69 @@ func (f *File) checkContacts() error {
 	switch {
 	case uses && f.Kind != KindPrivate:
 		return fmt.Errorf("%s: .Contacts is for files of kind private", f.Template)
-	case uses && (f.Most < 1 || f.Most > mostContacts):
-		return fmt.Errorf("file %s: a phonebook says with most how many numbers the phone takes, from 1 to %d", f.Name, mostContacts)
-	case !uses && (f.Most != 0 || f.Phonebook):
+	case uses && (f.MaxNumbers < 1 || f.MaxNumbers > maxPhonebookNumbers):
+		return fmt.Errorf("file %s: a phonebook says with most how many numbers the phone takes, from 1 to %d", f.Name, maxPhonebookNumbers)
+	case !uses && (f.MaxNumbers != 0 || f.OnlyWithPhonebook):
 		return fmt.Errorf("file %s: most and when: phonebook are for templates that print .Contacts", f.Name)
 	}
 	return nil
 }
 
-// joinBooks finds the phonebooks that phones also write: while the phonebook is on, a phone gets the book and not what it
+// linkPhonebooks finds the phonebooks that phones also write: while the phonebook is on, a phone gets the book and not what it
 // uploaded.
-func (v *Vendor) joinBooks() {
+func (v *Vendor) linkPhonebooks() {
 	for _, up := range v.files {
 		if up.Kind != KindUpload {
 			continue
 		}
 		for _, f := range v.files {
-			if f.Most > 0 && f.Name == up.Name {
-				up.Book = f
+			if f.MaxNumbers > 0 && f.Name == up.Name {
+				up.PhonebookFile = f
 			}
 		}
 	}
 }
 
-// HasPhonebook tells whether phones of the model can be given a phonebook, and with how many numbers at most.
+// HasPhonebook reports whether phones of the model can be given a phonebook, and with how many numbers at most.
 func (v *Vendor) HasPhonebook(model string) (most int, ok bool) {
 	m := v.model(model)
 	for _, f := range v.files {
-		if f.Most > 0 && (m == v.generic || m.isAny(f.For)) {
-			most, ok = max(most, f.Most), true
+		if f.MaxNumbers > 0 && (m == v.generic || m.isAny(f.For)) {
+			most, ok = max(most, f.MaxNumbers), true
 		}
 	}
 	return most, ok
 }
 
-// BookOn tells whether the settings give a phone a phonebook.
-func BookOn(settings map[string]any) bool {
+// PhonebookOn reports whether the settings give a phone a phonebook.
+func PhonebookOn(settings map[string]any) bool {
 	word, ok := settings["phonebook"].(string)
 	return ok && word != "off"
 }
 
-// setBook fills in what the settings mean for the phonebook: its name, and where the phone fetches it unless the operator
+// setPhonebook fills in what the settings mean for the phonebook: its name, and where the phone fetches it unless the operator
 // named another place.
-func (v *view) setBook(p Phone, common bool) {
-	if BookOn(v.settings) && p.Assigned && !common {
-		if name, ok := v.vendor.bookName(p, v.model); ok {
-			v.Phonebook = defaultBook
+func (v *view) setPhonebook(p Phone, common bool) {
+	if PhonebookOn(v.settings) && p.Assigned && !common {
+		if name, ok := v.vendor.phonebookName(p, v.model); ok {
+			v.Phonebook = defaultPhonebookName
 			if _, ok := v.settings["phonebook_url"]; !ok {
 				v.settings["phonebook_url"] = v.URL + name
 			}
 		}
 	}
 	if _, ok := v.settings["phonebook_url"]; ok && v.settings["phonebook_name"] == nil {
-		v.settings["phonebook_name"] = defaultBook
+		v.settings["phonebook_name"] = defaultPhonebookName
 	}
 	if name, ok := v.settings["phonebook_name"].(string); ok && v.Phonebook != "" {
 		v.Phonebook = name
 	}
 }
 
-// bookName is the name of the phonebook that a phone of this model fetches.
-func (v *Vendor) bookName(p Phone, m *Model) (string, bool) {
+// phonebookName is the name of the phonebook that a phone of this model fetches.
+func (v *Vendor) phonebookName(p Phone, m *Model) (string, bool) {
 	for _, f := range v.filesOf(m) {
-		if f.Most == 0 {
+		if f.MaxNumbers == 0 {
 			continue
 		}
 		if name, ok := fillName(f.Name, p, m); ok {
@@ -91,10 +91,10 @@ func (v *Vendor) bookName(p Phone, m *Model) (string, bool) {
 
 // setContacts gives a phonebook's template as many contacts as the phone takes, counted by their numbers.
 func (v *view) setContacts(f *File, p Phone) {
-	if f.Most == 0 || v.Phonebook == "" {
+	if f.MaxNumbers == 0 || v.Phonebook == "" {
 		return
 	}
-	room := f.Most
+	room := f.MaxNumbers
 	for _, c := range p.Contacts {
 		if room -= c.Numbers(); room < 0 {
 			break
@@ -120,18 +120,18 @@ type contactView struct {
 	Contact
 }
 
-// asks tells whether a phone asks for the file: a phonebook that it learns of by its settings only while they name it,
+// requested reports whether a phone asks for the file: a phonebook that it learns of by its settings only while they name it,
 // and of two entries for one name the one that counts.
-func (f *File) asks(on bool, v *Vendor) bool {
-	if f.Most > 0 && !on {
-		if f.Phonebook {
+func (f *File) requested(on bool, v *Vendor) bool {
+	if f.MaxNumbers > 0 && !on {
+		if f.OnlyWithPhonebook {
 			return false
 		}
 		for _, up := range v.files {
-			if up.Book == f {
+			if up.PhonebookFile == f {
 				return false
 			}
 		}
 	}
-	return f.Book == nil || !on
+	return f.PhonebookFile == nil || !on
 }

@@ -13,7 +13,7 @@ type Param struct {
 	Value string
 }
 
-// A sheet is what a template of a parameter format prints: one "name = value" a line. Printed values are packed so that
+// A parameter list is what a template of a parameter format prints: one "name = value" a line. Printed values are packed so that
 // none of their characters can end a line, end a name, begin a comment or be trimmed.
 const packed = "\x1a"
 
@@ -40,8 +40,8 @@ func unpack(s string) string {
 	return unpacking.Replace(s)
 }
 
-// readSheet reads the lines of a sheet. Blank lines and lines that begin with # are left out.
-func readSheet(text string) ([]Param, error) {
+// readParamList reads the lines of a parameter list. Blank lines and lines that begin with # are left out.
+func readParamList(text string) ([]Param, error) {
 	out := make([]Param, 0, strings.Count(text, " = ")+8)
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
@@ -53,17 +53,17 @@ func readSheet(text string) ([]Param, error) {
 			name, ok = strings.CutSuffix(line, " =")
 		}
 		if !ok {
-			return nil, &sheetError{line: unpack(line)}
+			return nil, &paramListError{line: unpack(line)}
 		}
 		out = append(out, Param{Name: unpack(strings.TrimSpace(name)), Value: unpack(strings.TrimSpace(value))})
 	}
 	return out, nil
 }
 
-// sheetError is a line that a template printed and that is no parameter.
-type sheetError struct{ line string }
+// paramListError is a line that a template printed and that is no parameter.
+type paramListError struct{ line string }
 
-func (e *sheetError) Error() string {
+func (e *paramListError) Error() string {
 	return fmt.Sprintf("line %.60q is no parameter: write NAME = VALUE, with a space on both sides", e.line)
 }
 
@@ -90,8 +90,8 @@ func (f *Format) Merge(params, settings []Param, extra map[string]string, add bo
 	if len(settings) == 0 && len(extra) > 0 {
 		all = slices.Clone(params)
 	}
-	at := f.borrow() // where a parameter first stands
-	defer f.giveBack(at)
+	at := f.getIndex() // where a parameter first stands
+	defer f.putIndex(at)
 	for i, p := range all {
 		known := f.name(p.Name)
 		if known.err != nil {

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// Trial is what trying one pack gave.
-type Trial struct {
+// CheckResult is what checking one pack gave.
+type CheckResult struct {
 	Vendor   string   `json:"vendor"`
 	Dir      string   `json:"dir"`
 	Extends  string   `json:"extends,omitempty"`
@@ -24,11 +24,11 @@ type Trial struct {
 	Notes    []string `json:"notes,omitempty"` // worth telling, no faults
 }
 
-// Try checks a pack, or a folder of packs, as a daemon with c would take it, and more: every file of every model is
+// Check checks a pack, or a folder of packs, as a daemon with c would take it, and more: every file of every model is
 // rendered for sample phones and read back, every file pattern is asked for, the goldens run, and what
 // testdata/recognise.csv says is recognised. With rewrite set, goldens that differ are handed to it, and a pack without
 // any is given its first ones. The error joins every fault, each with file and line where it has one.
-func Try(c Config, dir string, rewrite func(path string, data []byte) error) ([]Trial, error) {
+func Check(c Config, dir string, rewrite func(path string, data []byte) error) ([]CheckResult, error) {
 	dirs, err := packDirs(dir)
 	if err != nil {
 		return nil, err
@@ -44,20 +44,20 @@ func Try(c Config, dir string, rewrite func(path string, data []byte) error) ([]
 			return nil, err
 		}
 		heads = append(heads, f)
-		c.trying = append(c.trying, f.id)
+		c.checking = append(c.checking, f.id)
 	}
 	s, err := Load(c)
 	if err != nil {
 		return nil, err
 	}
-	var out []Trial
+	var out []CheckResult
 	var errs []error
 	for _, f := range heads {
 		v, ok := s.Vendor(f.id)
 		if !ok {
 			continue // Load has said why
 		}
-		t := trying{set: s, vendor: v, head: f, rewrite: rewrite, out: Trial{Vendor: v.ID, Dir: f.name, Extends: f.base, Models: len(v.models)}}
+		t := checker{set: s, vendor: v, head: f, rewrite: rewrite, out: CheckResult{Vendor: v.ID, Dir: f.name, Extends: f.base, Models: len(v.models)}}
 		errs = append(errs, t.names()...)
 		errs = append(errs, t.goldens()...)
 		errs = append(errs, t.recognitions()...)
@@ -84,18 +84,18 @@ func packDirs(dir string) ([]string, error) {
 	return out, nil
 }
 
-// trying is one pack under trial.
-type trying struct {
+// checker checks one pack.
+type checker struct {
 	set     *Set
 	vendor  *Vendor
 	head    *folder // the folder itself, without what it extends
 	rewrite func(string, []byte) error
-	out     Trial
+	out     CheckResult
 }
 
 // names asks for every file of every sample phone by the name that the phone would use. That they can be rendered has
 // been found when the pack was loaded; here each name must lead back to its file, also beside all other vendors.
-func (t *trying) names() []error {
+func (t *checker) names() []error {
 	var errs []error
 	v := t.vendor
 	asked := make(map[string]bool)
@@ -107,34 +107,34 @@ func (t *trying) names() []error {
 				if n.File.renders() {
 					t.out.Rendered++
 				}
-				if i == 0 && !t.leadsBack(n, m) {
+				if i == 0 && !t.resolvesBack(n, m) {
 					errs = append(errs, fmt.Errorf("%s: model %s asks for %s (%s), which is taken for another of the pack's files", t.file("vendor.yaml"), m.Name, n.Name, n.File.Name))
 				}
 			}
 		}
 	}
 	for _, f := range v.files {
-		if !asked[f.Name] && !open(f.Name) {
+		if !asked[f.Name] && !openEnded(f.Name) {
 			t.out.Notes = append(t.out.Notes, "no model asks for "+f.Name)
 		}
 	}
 	return errs
 }
 
-// open tells of a pattern that stands for any number of names, so that no phone's own name can be made of it.
-func open(pattern string) bool {
+// openEnded reports a pattern that stands for any number of names, so that no phone's own name can be made of it.
+func openEnded(pattern string) bool {
 	return strings.Contains(pattern, "{any}") || strings.Contains(pattern, "{path}")
 }
 
-func (t *trying) leadsBack(n FileName, m *Model) bool {
+func (t *checker) resolvesBack(n FileName, m *Model) bool {
 	match, ok := t.vendor.Resolve(n.Name)
 	return ok && match.Kind == n.File.Kind && (match.Models == nil || slices.Contains(match.Models, m.Name))
 }
 
-func (t *trying) file(name string) string { return filepath.ToSlash(filepath.Join(t.head.name, name)) }
+func (t *checker) file(name string) string { return filepath.ToSlash(filepath.Join(t.head.name, name)) }
 
 // own are the patterns that the folder itself declares; what it extends has been tried where it comes from.
-func (t *trying) own() []string {
+func (t *checker) own() []string {
 	var out []string
 	for _, n := range items(member(t.head.node, "files")) {
 		out = append(out, scalar(n, "name"))
@@ -142,7 +142,7 @@ func (t *trying) own() []string {
 	return out
 }
 
-func (t *trying) goldens() []error {
+func (t *checker) goldens() []error {
 	names, err := fs.Glob(t.head.fsys, "testdata/*.txtar")
 	if err != nil {
 		return []error{err}
@@ -170,7 +170,7 @@ func (t *trying) goldens() []error {
 }
 
 // first makes goldens that together ask for every file: one for each model that asks for something new.
-func (t *trying) first(keep func(string, []byte) error) []error {
+func (t *checker) first(keep func(string, []byte) error) []error {
 	left := make(map[string]bool)
 	for _, name := range t.own() {
 		left[name] = true
@@ -186,7 +186,7 @@ func (t *trying) first(keep func(string, []byte) error) []error {
 		}
 		var ask []string
 		for _, f := range t.vendor.filesOf(m) {
-			if left[f.Name] && open(f.Name) {
+			if left[f.Name] && openEnded(f.Name) {
 				ask = append(ask, fmt.Sprintf("%q", exampleName(f.Name)))
 			}
 			delete(left, f.Name)
@@ -212,7 +212,7 @@ func exampleName(pattern string) string {
 	return strings.NewReplacer("{any}", "example", "{path}", "example", "{mac}", "001565123456", "{MAC}", "001565123456").Replace(pattern)
 }
 
-func (t *trying) recognitions() []error {
+func (t *checker) recognitions() []error {
 	if _, err := fs.Stat(t.head.fsys, "testdata/recognise.csv"); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

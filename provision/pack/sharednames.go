@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// widen adds the models whose own entry under files has the same name, in whatever case: families may have one name for files of
+// mergeModels adds the models whose own entry under files has the same name, in whatever case: families may have one name for files of
 // different formats, and which one a phone gets depends on its model.
-func (v *Vendor) widen(m Match) Match {
+func (v *Vendor) mergeModels(m Match) Match {
 	for _, f := range v.files {
 		if f == m.File || !strings.EqualFold(f.Name, m.File.Name) || len(m.Models) == 0 {
 			continue

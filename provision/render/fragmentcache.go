@@ -22,29 +22,29 @@ import (
 // rangeFunc is what such a {{range}} becomes. Templates can't name it.
 const rangeFunc = "_range"
 
-// Phone is what the functions of a bound template share: which elements are known by an id, and whether a function
+// FragmentContext is what the functions of a bound template share: which elements are known by an id, and whether a function
 // that depends on the phone was called.
-type Phone struct {
-	Same    func(element any) (id any, ok bool) // ids are comparable; equal ids print equally
-	Touched bool                                // set by functions that depend on the phone
+type FragmentContext struct {
+	FragmentKey   func(element any) (id any, ok bool) // ids are comparable; equal ids print equally
+	UsedPhoneData bool                                // set by functions that depend on the phone
 }
 
-// memory keeps what bodies printed. It is shared by all that are bound to one template.
-type memory struct {
+// fragmentCache keeps what bodies printed. It is shared by all that are bound to one template.
+type fragmentCache struct {
 	m     sync.Map // memoryKey to string
 	size  atomic.Int64
 	usual atomic.Int64 // bytes that the template printed last
 }
 
-// mostRemembered bounds a memory in bytes: a pack may have any number of models.
-const mostRemembered = 4 << 20
+// maxFragmentBytes bounds a cache in bytes: a pack may have any number of models.
+const maxFragmentBytes = 4 << 20
 
-type memoryKey struct {
+type fragmentCacheKey struct {
 	body string
 	id   any
 }
 
-func (m *memory) get(k memoryKey) (string, bool) {
+func (m *fragmentCache) get(k fragmentCacheKey) (string, bool) {
 	s, ok := m.m.Load(k)
 	if !ok {
 		return "", false
@@ -52,8 +52,8 @@ func (m *memory) get(k memoryKey) (string, bool) {
 	return s.(string), true
 }
 
-func (m *memory) put(k memoryKey, s string) {
-	if m.size.Add(int64(len(s))+100) <= mostRemembered {
+func (m *fragmentCache) put(k fragmentCacheKey, s string) {
+	if m.size.Add(int64(len(s))+100) <= maxFragmentBytes {
 		m.m.Store(k, strings.Clone(s))
 	}
 }
@@ -76,8 +76,8 @@ func innermost(err error) error {
 	}
 }
 
-// ranger makes the function for one bound template.
-func (t *Template) ranger(p *Phone) func(string, any) (string, error) {
+// rangeFuncFor makes the function for one bound template.
+func (t *Template) rangeFuncFor(p *FragmentContext) func(string, any) (string, error) {
 	return func(body string, list any) (string, error) {
 		v := reflect.ValueOf(list)
 		var b strings.Builder
@@ -103,24 +103,24 @@ func wrapRange(err error) error {
 }
 
 // element prints one element, from memory where it can.
-func (t *Template) element(b *strings.Builder, body string, e any, p *Phone) error {
-	id, ok := p.Same(e)
+func (t *Template) element(b *strings.Builder, body string, e any, p *FragmentContext) error {
+	id, ok := p.FragmentKey(e)
 	if !ok {
 		return t.t.ExecuteTemplate(b, body, e)
 	}
-	k := memoryKey{body, id}
-	if s, ok := t.memory.get(k); ok {
+	k := fragmentCacheKey{body, id}
+	if s, ok := t.fragments.get(k); ok {
 		b.WriteString(s)
 		return nil
 	}
-	before := p.Touched
-	p.Touched = false
+	before := p.UsedPhoneData
+	p.UsedPhoneData = false
 	start := b.Len()
 	err := t.t.ExecuteTemplate(b, body, e)
-	if err == nil && !p.Touched {
-		t.memory.put(k, b.String()[start:])
+	if err == nil && !p.UsedPhoneData {
+		t.fragments.put(k, b.String()[start:])
 	}
-	p.Touched = p.Touched || before
+	p.UsedPhoneData = p.UsedPhoneData || before
 	return err
 }
 
@@ -197,7 +197,7 @@ func (s *splitter) split(r *parse.RangeNode) parse.Node {
 	return &parse.ActionNode{NodeType: parse.NodeAction, Pos: r.Pos, Line: r.Line, Pipe: pipe}
 }
 
-// standsAlone tells whether nothing in n uses a variable that known has not, nor leaves the range that n is the body of.
+// standsAlone reports whether nothing in n uses a variable that known has not, nor leaves the range that n is the body of.
 func standsAlone(n parse.Node, known map[string]bool) bool {
 	switch x := n.(type) {
 	case nil:

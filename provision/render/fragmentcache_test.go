@@ -22,11 +22,11 @@ func same(e any) (any, bool) {
 // What is remembered of one phone is never what another should have got.
 func TestRangesAreRememberedOnlyWhenTheyMayBe(t *testing.T) {
 	calls := 0
-	phone := &Phone{Same: same}
+	phone := &FragmentContext{FragmentKey: same}
 	who := "first"
 	funcs := template.FuncMap{
 		"count": func() string { calls++; return "" },
-		"who":   func() string { phone.Touched = true; return who },
+		"who":   func() string { phone.UsedPhoneData = true; return who },
 	}
 	for text, want := range map[string]struct {
 		first, second string
@@ -95,14 +95,14 @@ func TestRangeErrorsNameTheirPlace(t *testing.T) {
 }
 
 func TestMemoryIsBounded(t *testing.T) {
-	m := &memory{}
-	long := strings.Repeat("x", mostRemembered/4)
+	m := &fragmentCache{}
+	long := strings.Repeat("x", maxFragmentBytes/4)
 	for i := range 10 {
-		m.put(memoryKey{"body", i}, long)
+		m.put(fragmentCacheKey{"body", i}, long)
 	}
 	kept := 0
 	for i := range 10 {
-		if _, ok := m.get(memoryKey{"body", i}); ok {
+		if _, ok := m.get(fragmentCacheKey{"body", i}); ok {
 			kept++
 		}
 	}
