@@ -20,7 +20,7 @@ const root = "../.."
 
 // topLevel is everything that may stand at the top of the repository.
 var topLevel = []string{
-	".ci", ".gitignore", "CHANGELOG.md", "LICENSE", "Makefile", "README.md", "admin", "cmd", "daemon", "dhcp", "go.mod", "go.sum",
+	".ci", ".gitignore", "CHANGELOG.md", "LICENSE", "Makefile", "README.md", "admin", "cmd", "daemon", "dhcp", "docs", "go.mod", "go.sum",
 	"httpprov", "packaging", "provision", "store", "tftp",
 }
 

@@ -9,6 +9,5 @@ import (
 )
 
 func main() {
-	root := newRoot(serveCommand(), checkCommand(), demoCommand(), simulateCommand(), manCommand(), versionCommand())
-	os.Exit(execute(context.Background(), root, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	os.Exit(execute(context.Background(), newProgram(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

@@ -34,6 +34,11 @@ func (e usageError) Unwrap() error { return e.err }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
+// newProgram returns the whole command tree.
+func newProgram() *cobra.Command {
+	return newRoot(serveCommand(), checkCommand(), demoCommand(), simulateCommand(), manCommand(), versionCommand())
+}
+
 // newRoot builds the command tree: those that talk to a running daemon, and others that need none.
 func newRoot(others ...*cobra.Command) *cobra.Command {
 	root := &cobra.Command{
