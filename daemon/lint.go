@@ -87,7 +87,7 @@ func (t *tryout) run(packs *pack.Set) {
 		return // told elsewhere, as a fault
 	}
 	link := &dhcp.Link{Interface: "tryout", Addrs: []netip.Prefix{netip.PrefixFrom(own, t.subnet.Prefix.Bits())}}
-	req := &dhcp.Request{Type: dhcp.Discover, MAC: sampleMAC, Client: dhcp.Client{MAC: sampleMAC, ClientID: "\x01" + string(sampleMAC[:])}}
+	req := &dhcp.Request{Type: dhcp.MessageTypeDiscover, MAC: sampleMAC, Client: dhcp.Client{MAC: sampleMAC, ClientID: "\x01" + string(sampleMAC[:])}}
 	site := t.site(own)
 	for _, v := range packs.Vendors() {
 		if !v.Recognises {

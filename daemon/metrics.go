@@ -70,7 +70,7 @@ func newMetrics(version string) (*metrics, error) {
 }
 
 // messageTypes are those that clients send; anything else is counted as other.
-var messageTypes = [...]dhcp.MessageType{dhcp.Discover, dhcp.Ask, dhcp.Decline, dhcp.Release, dhcp.Inform}
+var messageTypes = [...]dhcp.MessageType{dhcp.MessageTypeDiscover, dhcp.MessageTypeRequest, dhcp.MessageTypeDecline, dhcp.MessageTypeRelease, dhcp.MessageTypeInform}
 
 func typeLabel(t dhcp.MessageType) string {
 	for _, known := range messageTypes {

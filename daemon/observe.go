@@ -152,7 +152,7 @@ func (o *observer) foreign(f server.Offer) {
 	if !f.MAC.IsZero() {
 		attrs = append(attrs, slog.Any("mac", f.MAC))
 	}
-	taken := f.Type == dhcp.Ask
+	taken := f.Type == dhcp.MessageTypeRequest
 	message := "another dhcp server answers"
 	if taken {
 		message, attrs = "another dhcp server is taken", append(attrs, slog.Any("client", f.Client))

@@ -69,7 +69,7 @@ func newBench(t *testing.T) *bench {
 
 func TestDecisionOfAPhoneIsKept(t *testing.T) {
 	b := newBench(t)
-	b.decided(&dhcp.Event{Time: noon, MAC: phoneMAC, Type: dhcp.Ask, Interface: "voice0", Addr: leased, Verdict: dhcp.VerdictAcked,
+	b.decided(&dhcp.Event{Time: noon, MAC: phoneMAC, Type: dhcp.MessageTypeRequest, Interface: "voice0", Addr: leased, Verdict: dhcp.VerdictAcked,
 		Reason: "renewed", Vendor: "yealink", Model: "T46U", Phone: true, Recorded: true}, time.Millisecond)
 	want := []timeline.Entry{{Time: noon, MAC: phoneMAC, Source: "dhcp", Event: "request", Verdict: "acked", Reason: "renewed", Addr: leased,
 		Interface: "voice0", Vendor: "yealink", Model: "T46U", Duration: time.Millisecond}}
@@ -94,7 +94,7 @@ func TestDecisionOfAPhoneIsKept(t *testing.T) {
 
 func TestStrangersAreOnlyRemembered(t *testing.T) {
 	b := newBench(t)
-	b.decided(&dhcp.Event{Time: noon, MAC: otherMAC, Type: dhcp.Discover, Verdict: dhcp.VerdictOffered}, 0)
+	b.decided(&dhcp.Event{Time: noon, MAC: otherMAC, Type: dhcp.MessageTypeDiscover, Verdict: dhcp.VerdictOffered}, 0)
 	b.decided(&dhcp.Event{Time: noon, Type: 77, Verdict: dhcp.VerdictMalformed}, 0) // no MAC, a type that nobody knows
 	b.answered(provision.Request{Time: noon, Transport: provision.HTTP, Method: "GET", Name: "favicon.ico", From: leased},
 		provision.Answer{Outcome: provision.NotFound, MAC: otherMAC}, 0, 0, nil)
@@ -113,7 +113,7 @@ func TestPhonesWithoutRecordAreDiscovered(t *testing.T) {
 	b := newBench(t)
 	subnet := netip.MustParsePrefix("10.20.0.0/22")
 	b.site.Subnets = []provision.Subnet{{Prefix: subnet}}
-	ev := &dhcp.Event{Time: noon, MAC: otherMAC, Type: dhcp.Discover, Verdict: dhcp.VerdictOffered, Vendor: "snom", Addr: leased, Subnet: subnet,
+	ev := &dhcp.Event{Time: noon, MAC: otherMAC, Type: dhcp.MessageTypeDiscover, Verdict: dhcp.VerdictOffered, Vendor: "snom", Addr: leased, Subnet: subnet,
 		Client: dhcp.Client{Hostname: "snom\x1b[2J", CircuitID: "port 7"}}
 	b.decided(ev, 0)
 	ask := provision.Request{Time: noon, Transport: provision.TFTP, Method: "GET", From: leased}
@@ -161,7 +161,7 @@ func TestFetchesThatArrivedWholeAreRemembered(t *testing.T) {
 // C42: a full pool is said once a minute, however many clients it leaves without an address, and each is counted.
 func TestFullPoolIsSaidOnceAMinute(t *testing.T) {
 	b := newBench(t)
-	ev := dhcp.Event{Time: noon, Type: dhcp.Discover, Interface: "voice0", Subnet: netip.MustParsePrefix("10.20.0.0/22"),
+	ev := dhcp.Event{Time: noon, Type: dhcp.MessageTypeDiscover, Interface: "voice0", Subnet: netip.MustParsePrefix("10.20.0.0/22"),
 		Verdict: dhcp.VerdictExhausted, Reason: "no address is free for it"}
 	for i := range 300 {
 		one := ev
@@ -186,7 +186,7 @@ func TestFullPoolIsSaidOnceAMinute(t *testing.T) {
 func TestPortIsInTheTimeline(t *testing.T) {
 	b := newBench(t)
 	for _, c := range []dhcp.Client{{CircuitID: "eth1"}, {CircuitID: "\x00\x04\x00\x14\x01\x07", RemoteID: "sw-2 floor 3"}, {}} {
-		b.decided(&dhcp.Event{Time: noon, MAC: phoneMAC, Type: dhcp.Ask, Verdict: dhcp.VerdictAcked, Reason: "renewed", Recorded: true, Client: c}, 0)
+		b.decided(&dhcp.Event{Time: noon, MAC: phoneMAC, Type: dhcp.MessageTypeRequest, Verdict: dhcp.VerdictAcked, Reason: "renewed", Recorded: true, Client: c}, 0)
 	}
 	var got []string
 	for _, e := range b.kept.entries {
@@ -202,7 +202,7 @@ func TestPortIsInTheTimeline(t *testing.T) {
 func TestAnotherServerIsTold(t *testing.T) {
 	b := newBench(t)
 	rogue, at := dhcp.MAC{2, 0x66, 0, 0, 0, 1}, netip.MustParseAddr("10.20.0.66")
-	b.foreign(server.Offer{Interface: "voice0", Server: at, MAC: rogue, Type: dhcp.Offer, Addr: leased, Client: phoneMAC})
+	b.foreign(server.Offer{Interface: "voice0", Server: at, MAC: rogue, Type: dhcp.MessageTypeOffer, Addr: leased, Client: phoneMAC})
 	if got := b.others.of(rogue); len(got) != 1 || got[0].Verdict != "other_server" || got[0].Addr != at || got[0].Event != "offer" {
 		t.Errorf("its own timeline has %+v", got)
 	}
@@ -210,14 +210,14 @@ func TestAnotherServerIsTold(t *testing.T) {
 		t.Errorf("the phone's timeline has %+v", b.kept.entries)
 	}
 	// A client that takes its offer names its address; what is known of its MAC stays where ARP doesn't tell it.
-	b.foreign(server.Offer{Interface: "voice0", Server: at, Type: dhcp.Ask, Addr: leased, Client: otherMAC})
+	b.foreign(server.Offer{Interface: "voice0", Server: at, Type: dhcp.MessageTypeRequest, Addr: leased, Client: otherMAC})
 	if f := b.foreignSeen.Load(); f == nil || f.Server != at || f.MAC != rogue {
 		t.Errorf("the warning is about %+v", f)
 	}
 	if n := testutil.ToFloat64(b.metrics.foreign); n != 2 {
 		t.Errorf("counted %v, want 2", n)
 	}
-	b.foreign(server.Offer{Interface: "voice0", Server: at, MAC: rogue, Type: dhcp.Ask, Addr: leased, Client: otherMAC})
+	b.foreign(server.Offer{Interface: "voice0", Server: at, MAC: rogue, Type: dhcp.MessageTypeRequest, Addr: leased, Client: otherMAC})
 	if got := b.others.of(rogue); len(got) != 2 || got[1].Event != "request" || !strings.Contains(got[1].Reason, otherMAC.String()+", took an offer") {
 		t.Errorf("its own timeline has %+v", got)
 	}
@@ -231,7 +231,7 @@ func TestAnotherServerIsTold(t *testing.T) {
 // C24: options that found no room are named in the log and in the timeline.
 func TestOptionsLeftOutAreSaid(t *testing.T) {
 	b := newBench(t)
-	ev := dhcp.Event{Time: noon, MAC: phoneMAC, Type: dhcp.Discover, Interface: "voice0", Verdict: dhcp.VerdictOffered, Reason: "a free address; no room for the options [43 15]",
+	ev := dhcp.Event{Time: noon, MAC: phoneMAC, Type: dhcp.MessageTypeDiscover, Interface: "voice0", Verdict: dhcp.VerdictOffered, Reason: "a free address; no room for the options [43 15]",
 		Recorded: true, Reply: &dhcp.Reply{MaxSize: 576}, Dropped: []uint8{43, 15}}
 	b.decided(&ev, 0)
 	if !strings.Contains(b.log.String(), "level=WARN") || !strings.Contains(b.log.String(), `options="[43 15]"`) || !strings.Contains(b.log.String(), phoneMAC.String()) {
@@ -245,7 +245,7 @@ func TestOptionsLeftOutAreSaid(t *testing.T) {
 // A probe and its result are no messages: each DISCOVER counts once, each verdict too.
 func TestConflictIsToldAndCounted(t *testing.T) {
 	b := newBench(t)
-	ev := dhcp.Event{Time: noon, MAC: phoneMAC, Type: dhcp.Discover, Interface: "voice0", Addr: leased, Recorded: true, Reason: "because"}
+	ev := dhcp.Event{Time: noon, MAC: phoneMAC, Type: dhcp.MessageTypeDiscover, Interface: "voice0", Addr: leased, Recorded: true, Reason: "because"}
 	for _, v := range []dhcp.Verdict{dhcp.VerdictProbing, dhcp.VerdictConflict, dhcp.VerdictProbing, dhcp.VerdictOffered} {
 		one := ev
 		one.Verdict = v

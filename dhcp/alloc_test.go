@@ -70,7 +70,7 @@ func TestDeclinedIsLastResortC37(t *testing.T) {
 	s.Pools, s.Phones = []Range{{ip("10.20.0.100"), ip("10.20.0.101")}}, PhonesNone
 	g := newRig(t, config(s), nil, nil)
 	a := g.bind(1)
-	g.want(VerdictDeclined, request(1, Decline, func(r *Request) { r.Requested = a }))
+	g.want(VerdictDeclined, request(1, MessageTypeDecline, func(r *Request) { r.Requested = a }))
 	if b := g.bind(1); b == a {
 		t.Fatal("declined address first")
 	}
@@ -82,7 +82,7 @@ func TestDeclinedIsLastResortC37(t *testing.T) {
 	g.view.probed(a)
 	g.want(VerdictOffered, discoverOf(2))
 	// What the probe said is refuted by another DECLINE.
-	g.want(VerdictDeclined, request(2, Decline, func(r *Request) { r.Requested = a }))
+	g.want(VerdictDeclined, request(2, MessageTypeDecline, func(r *Request) { r.Requested = a }))
 	g.want(VerdictNak, selectingOf(2, a))
 	if d := g.want(VerdictProbing, discoverOf(2)); d.Probe != a {
 		t.Errorf("probes %s", d.Probe)

@@ -28,8 +28,8 @@ func BenchmarkDecide(b *testing.B) {
 				v.load(new(keep(&Lease{Addr: addr4(u32(ip("10.1.0.1")) + uint32(n)), MAC: mac(n + 1<<20), Subnet: s.Prefix, State: LeaseActive, Phone: true, Starts: now, Expires: now.Add(time.Hour + time.Duration(n)*time.Millisecond)})))
 			}
 			link := Link{Interface: "voice0", Addrs: []netip.Prefix{netip.MustParsePrefix("10.0.0.2/8")}, Dest: limitedBroadcast, MTU: 1500}
-			discover := packet(Discover, 60, 7, 'y', 'e', 'a', 'l', 'i', 'n', 'k', 61, 7, 1, 0, 21, 101, 0, 0, 0, 55, 6, 1, 3, 6, 15, 42, 66, 12, 4, 's', 'i', 'p', 't', 255)
-			ask := append(packet(Ask, 50, 4, 0, 0, 0, 0, 54, 4, 10, 0, 0, 2), discover[243:]...)
+			discover := packet(MessageTypeDiscover, 60, 7, 'y', 'e', 'a', 'l', 'i', 'n', 'k', 61, 7, 1, 0, 21, 101, 0, 0, 0, 55, 6, 1, 3, 6, 15, 42, 66, 12, 4, 's', 'i', 'p', 't', 255)
+			ask := append(packet(MessageTypeRequest, 50, 4, 0, 0, 0, 0, 54, 4, 10, 0, 0, 2), discover[243:]...)
 			buf := make([]byte, 0, 1500)
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
@@ -40,7 +40,7 @@ func BenchmarkDecide(b *testing.B) {
 				o := benchServe(b, e, v, now, discover, &link, buf)
 				a := o.Reply.YIAddr.As4()
 				copy(ask[245:], a[:])
-				if d := benchServe(b, e, v, now, ask, &link, buf); d.Reply.Type != Ack {
+				if d := benchServe(b, e, v, now, ask, &link, buf); d.Reply.Type != MessageTypeAck {
 					b.Fatal(d.Event.Reason)
 				}
 			}

@@ -73,10 +73,10 @@ func (q *query) newReply(t MessageType) *Reply {
 func (q *query) nak(addr netip.Addr, why string) Decision {
 	q.d.Event.Addr = addr
 	q.d.Unhold = true
-	r := q.newReply(Nak)
+	r := q.newReply(MessageTypeNak)
 	r.Overload = false // C20: sname and file stay empty
 	id := q.serverID.As4()
-	r.Options = []Option{{Code: optMessageType, Data: []byte{byte(Nak)}}, {Code: optServerID, Data: id[:]}, {Code: optMessage, Data: []byte(why)}}
+	r.Options = []Option{{Code: optMessageType, Data: []byte{byte(MessageTypeNak)}}, {Code: optServerID, Data: id[:]}, {Code: optMessage, Data: []byte(why)}}
 	q.echoClientID(r)
 	return q.answer(r, VerdictNak, why)
 }
@@ -122,7 +122,7 @@ func (q *query) fill(r *Reply, secs uint32) {
 	id := q.serverID.As4()
 	copy(fixed[1:], id[:])
 	f.out = append(f.out, Option{Code: optMessageType, Data: fixed[:1:1]}, Option{Code: optServerID, Data: fixed[1:5:5]})
-	if r.Type == Ack && q.req.Type == Discover {
+	if r.Type == MessageTypeAck && q.req.Type == MessageTypeDiscover {
 		f.out = append(f.out, Option{Code: optRapidCommit})
 	}
 	f.asked()

@@ -10,7 +10,7 @@ import (
 )
 
 func TestDecode(t *testing.T) {
-	p := packet(Ask, 50, 4, 10, 20, 0, 7, 54, 4, 10, 20, 0, 2, 55, 5, 3, 1, 3, 66, 0, 57, 2, 5, 220, 12, 3, 'a', 0xff, 0, 60, 7, 'y', 'e', 'a', 'l', 'i', 'n', 'k', 61, 2, 0, 9, 255)
+	p := packet(MessageTypeRequest, 50, 4, 10, 20, 0, 7, 54, 4, 10, 20, 0, 2, 55, 5, 3, 1, 3, 66, 0, 57, 2, 5, 220, 12, 3, 'a', 0xff, 0, 60, 7, 'y', 'e', 'a', 'l', 'i', 'n', 'k', 61, 2, 0, 9, 255)
 	copy(p[12:], []byte{10, 20, 0, 9})
 	p[10] = 0x80
 	r, err := Decode(p)
@@ -18,7 +18,7 @@ func TestDecode(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &Request{
-		Type: Ask, XID: [4]byte{0xde, 0xad, 0xbe, 0xef}, Flags: 0x8000, CHAddr: r.CHAddr, MAC: MAC{0x00, 0x15, 0x65, 0x12, 0x34, 0x56},
+		Type: MessageTypeRequest, XID: [4]byte{0xde, 0xad, 0xbe, 0xef}, Flags: 0x8000, CHAddr: r.CHAddr, MAC: MAC{0x00, 0x15, 0x65, 0x12, 0x34, 0x56},
 		CIAddr: ip("10.20.0.9"), Requested: ip("10.20.0.7"), ServerID: ip("10.20.0.2"), MaxSize: 1500, HasParams: true,
 		Client: Client{
 			MAC: MAC{0x00, 0x15, 0x65, 0x12, 0x34, 0x56}, ClientID: "\x00\x09", VendorClass: "yealink", Hostname: "a?",
@@ -32,17 +32,17 @@ func TestDecode(t *testing.T) {
 
 // C51 and C09: what must be refused, and what must not.
 func TestDecodeMalformed(t *testing.T) {
-	set := func(i int, v byte) []byte { p := append(packet(Discover), 255); p[i] = v; return p }
+	set := func(i int, v byte) []byte { p := append(packet(MessageTypeDiscover), 255); p[i] = v; return p }
 	tests := map[string]struct {
 		buf []byte
 		ok  bool
 	}{
 		"no bytes":                         {nil, false},
-		"no cookie":                        {packet(Discover)[:239], false},
+		"no cookie":                        {packet(MessageTypeDiscover)[:239], false},
 		"wrong cookie":                     {set(236, 1), false},
-		"C51 240 bytes without options":    {packet(Discover)[:240], true}, // plain BOOTP; Decide ignores it
-		"C51 no END":                       {packet(Discover), true},
-		"C51 padding after END":            {append(packet(Discover, 255), make([]byte, 100)...), true},
+		"C51 240 bytes without options":    {packet(MessageTypeDiscover)[:240], true}, // plain BOOTP; Decide ignores it
+		"C51 no END":                       {packet(MessageTypeDiscover), true},
+		"C51 padding after END":            {append(packet(MessageTypeDiscover, 255), make([]byte, 100)...), true},
 		"op is a reply's (C18)":            {set(0, 2), false},
 		"C51 hlen 0":                       {set(2, 0), false},
 		"C51 hlen 7":                       {set(2, 7), false},
@@ -50,27 +50,27 @@ func TestDecodeMalformed(t *testing.T) {
 		"C51 hlen 17":                      {set(2, 17), false},
 		"C51 htype 6":                      {set(1, 6), false},
 		"multicast chaddr":                 {set(28, 1), false},
-		"C51 option longer than the rest":  {packet(Discover, 12, 9, 'a'), false},
-		"C51 option longer by one":         {packet(Discover, 12, 2, 'a'), false},
-		"C51 code without length":          {packet(Discover, 12), false},
-		"C51 empty 12, 60, 61 and 55":      {packet(Discover, 12, 0, 60, 0, 61, 0, 55, 0, 255), true},
-		"C25 option 52 of 4":               {packet(Discover, 52, 1, 4, 255), false},
-		"C25 option 52 of 0":               {packet(Discover, 52, 1, 0, 255), false},
-		"C25 option 52 of 2 bytes":         {packet(Discover, 52, 2, 1, 1, 255), false},
-		"C25 option 52 empty":              {packet(Discover, 52, 0, 255), false},
-		"C51 a giant of 1500 bytes":        {append(packet(Discover, 255), make([]byte, 1256)...), true},
-		"C51 more than the receive buffer": {append(packet(Discover, 255), make([]byte, 4096)...), false},
-		"C09 option 50 of 3 bytes":         {packet(Ask, 50, 3, 1, 2, 3, 255), false},
-		"C09 option 54 of 5 bytes":         {packet(Ask, 54, 5, 1, 2, 3, 4, 5, 255), false},
-		"C09 option 54 empty":              {packet(Ask, 54, 0, 255), false},
-		"C09 option 51 of 2 bytes":         {packet(Discover, 51, 2, 1, 2, 255), false},
-		"C09 option 57 of 1 byte":          {packet(Discover, 57, 1, 2, 255), false},
-		"C09 option 118 of 1 byte":         {packet(Discover, 118, 1, 2, 255), false},
-		"C09 option 82.5 of 1 byte":        {packet(Discover, 82, 3, 5, 1, 2, 255), false},
-		"option 53 twice":                  {packet(Discover, 53, 1, 3, 255), false},
-		"option 52 of 4":                   {packet(Discover, 52, 1, 4, 255), false},
-		"C48 option 90":                    {packet(Discover, 90, 3, 1, 2, 3, 255), true},
-		"C29 option 82 that can't be read": {packet(Discover, 82, 2, 1, 9, 255), true},
+		"C51 option longer than the rest":  {packet(MessageTypeDiscover, 12, 9, 'a'), false},
+		"C51 option longer by one":         {packet(MessageTypeDiscover, 12, 2, 'a'), false},
+		"C51 code without length":          {packet(MessageTypeDiscover, 12), false},
+		"C51 empty 12, 60, 61 and 55":      {packet(MessageTypeDiscover, 12, 0, 60, 0, 61, 0, 55, 0, 255), true},
+		"C25 option 52 of 4":               {packet(MessageTypeDiscover, 52, 1, 4, 255), false},
+		"C25 option 52 of 0":               {packet(MessageTypeDiscover, 52, 1, 0, 255), false},
+		"C25 option 52 of 2 bytes":         {packet(MessageTypeDiscover, 52, 2, 1, 1, 255), false},
+		"C25 option 52 empty":              {packet(MessageTypeDiscover, 52, 0, 255), false},
+		"C51 a giant of 1500 bytes":        {append(packet(MessageTypeDiscover, 255), make([]byte, 1256)...), true},
+		"C51 more than the receive buffer": {append(packet(MessageTypeDiscover, 255), make([]byte, 4096)...), false},
+		"C09 option 50 of 3 bytes":         {packet(MessageTypeRequest, 50, 3, 1, 2, 3, 255), false},
+		"C09 option 54 of 5 bytes":         {packet(MessageTypeRequest, 54, 5, 1, 2, 3, 4, 5, 255), false},
+		"C09 option 54 empty":              {packet(MessageTypeRequest, 54, 0, 255), false},
+		"C09 option 51 of 2 bytes":         {packet(MessageTypeDiscover, 51, 2, 1, 2, 255), false},
+		"C09 option 57 of 1 byte":          {packet(MessageTypeDiscover, 57, 1, 2, 255), false},
+		"C09 option 118 of 1 byte":         {packet(MessageTypeDiscover, 118, 1, 2, 255), false},
+		"C09 option 82.5 of 1 byte":        {packet(MessageTypeDiscover, 82, 3, 5, 1, 2, 255), false},
+		"option 53 twice":                  {packet(MessageTypeDiscover, 53, 1, 3, 255), false},
+		"option 52 of 4":                   {packet(MessageTypeDiscover, 52, 1, 4, 255), false},
+		"C48 option 90":                    {packet(MessageTypeDiscover, 90, 3, 1, 2, 3, 255), true},
+		"C29 option 82 that can't be read": {packet(MessageTypeDiscover, 82, 2, 1, 9, 255), true},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -88,7 +88,7 @@ func TestDecodeMalformed(t *testing.T) {
 
 // C25: options in file and sname are read when option 52 says so, in that order, and only then.
 func TestDecodeOverload(t *testing.T) {
-	p := packet(Discover, 52, 1, 3, 12, 1, 'a', 255)
+	p := packet(MessageTypeDiscover, 52, 1, 3, 12, 1, 'a', 255)
 	copy(p[108:], []byte{12, 1, 'b', 60, 2, 'p', 'h', 255})
 	copy(p[44:], []byte{12, 1, 'c', 255})
 	r, err := Decode(p)
@@ -98,7 +98,7 @@ func TestDecodeOverload(t *testing.T) {
 	if r.Client.Hostname != "abc" || r.Client.VendorClass != "ph" {
 		t.Errorf("host name %q, vendor class %q", r.Client.Hostname, r.Client.VendorClass)
 	}
-	full := packet(Discover, 52, 1, 2, 255) // C51: no END there either
+	full := packet(MessageTypeDiscover, 52, 1, 2, 255) // C51: no END there either
 	copy(full[44:], append([]byte{12, 62}, strings.Repeat("d", 62)...))
 	if r, err = Decode(full); err != nil || r.Client.Hostname != strings.Repeat("d", 62) {
 		t.Errorf("a full sname: %+v %v", r, err)
@@ -115,7 +115,7 @@ func TestDecodeLongOption(t *testing.T) {
 	opts := append([]byte{43, 255}, long[:255]...)
 	opts = append(opts, 43, 45)
 	opts = append(opts, long[255:]...)
-	r, err := Decode(packet(Discover, append(opts, 255)...))
+	r, err := Decode(packet(MessageTypeDiscover, append(opts, 255)...))
 	if err != nil || r.Client.VendorInfo != long {
 		t.Errorf("option 43 has %d bytes, want 300 (%v)", len(r.Client.VendorInfo), err)
 	}
@@ -124,7 +124,7 @@ func TestDecodeLongOption(t *testing.T) {
 // C30: what relays say.
 func TestDecodeRelayInfo(t *testing.T) {
 	info := []byte{1, 2, 'g', '7', 2, 2, 's', 'w', 5, 4, 10, 30, 0, 0, 11, 4, 10, 30, 0, 1, 19, 0}
-	r, err := Decode(packet(Discover, append(append([]byte{82, byte(len(info))}, info...), 255)...))
+	r, err := Decode(packet(MessageTypeDiscover, append(append([]byte{82, byte(len(info))}, info...), 255)...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +135,7 @@ func TestDecodeRelayInfo(t *testing.T) {
 
 // router7 kept slices of its receive buffer three times.
 func TestRouter7NoAliasOfReceiveBuffer(t *testing.T) {
-	p := packet(Discover, 12, 3, 'f', 'o', 'o', 55, 2, 1, 3, 60, 1, 'y', 61, 2, 1, 2, 82, 4, 1, 2, 'g', '7', 56, 1, 'm', 255)
+	p := packet(MessageTypeDiscover, 12, 3, 'f', 'o', 'o', 55, 2, 1, 3, 60, 1, 'y', 61, 2, 1, 2, 82, 4, 1, 2, 'g', '7', 56, 1, 'm', 255)
 	r, _ := Decode(p)
 	twin, _ := Decode(bytes.Clone(p))
 	for i := range p {
@@ -172,14 +172,14 @@ func TestRouter7AddressesAreValues(t *testing.T) {
 
 // C52: another server's OFFER is read, to be reported.
 func TestDecodeForeign(t *testing.T) {
-	p := packet(Offer, 54, 4, 192, 168, 1, 1, 255)
+	p := packet(MessageTypeOffer, 54, 4, 192, 168, 1, 1, 255)
 	p[0] = 2
 	copy(p[16:], []byte{192, 168, 1, 50})
 	f, err := DecodeForeign(p)
-	if err != nil || f.Type != Offer || f.ServerID != ip("192.168.1.1") || f.YIAddr != ip("192.168.1.50") {
+	if err != nil || f.Type != MessageTypeOffer || f.ServerID != ip("192.168.1.1") || f.YIAddr != ip("192.168.1.50") {
 		t.Errorf("%+v %v", f, err)
 	}
-	if _, err := DecodeForeign(packet(Discover, 255)); err == nil {
+	if _, err := DecodeForeign(packet(MessageTypeDiscover, 255)); err == nil {
 		t.Error("a client's message is no server's")
 	}
 }

@@ -74,7 +74,7 @@ var (
 func To(req *Request, reply *Reply, link *Link) Destination {
 	d := Destination{From: reply.From}
 	switch {
-	case req.Type == Inform && reply.CIAddr.IsValid(): // C17: directly, even past a relay (RFC 2131, 4.3.5)
+	case req.Type == MessageTypeInform && reply.CIAddr.IsValid(): // C17: directly, even past a relay (RFC 2131, 4.3.5)
 		d.Addr = netip.AddrPortFrom(reply.CIAddr, ClientPort)
 	case req.GIAddr.IsValid(): // C11: always to the relay, NAKs too
 		port := uint16(ServerPort)
@@ -82,7 +82,7 @@ func To(req *Request, reply *Reply, link *Link) Destination {
 			port = link.Source.Port()
 		}
 		d.Addr = netip.AddrPortFrom(req.GIAddr, port)
-	case reply.Type == Nak:
+	case reply.Type == MessageTypeNak:
 		// C12: broadcast even if ciaddr is set, for the client may be on the wrong network; only a client behind a router
 		// that wrote to us directly can't be reached so.
 		if req.CIAddr.IsValid() && link.unicast() && link.Source.Addr() == req.CIAddr && !link.attached(req.CIAddr) {
@@ -90,7 +90,7 @@ func To(req *Request, reply *Reply, link *Link) Destination {
 			return d
 		}
 		return d.broadcast()
-	case req.Type == Inform:
+	case req.Type == MessageTypeInform:
 		d.Addr = netip.AddrPortFrom(link.Source.Addr(), ClientPort) // C17
 	case reply.CIAddr.IsValid(): // C13
 		d.Addr = netip.AddrPortFrom(reply.CIAddr, ClientPort)

@@ -19,27 +19,27 @@ func TestDestination(t *testing.T) {
 		addr      string
 		raw, bcst bool
 	}{
-		{"C11 offer through a relay", []func(*Request){relay, bcast}, Reply{Type: Offer, YIAddr: yi}, "10.30.0.1:67", "10.20.0.2", "10.30.0.1:67", false, false},
-		{"C11 ack of a renewal through a relay", []func(*Request){relay, ci(yi)}, Reply{Type: Ack, YIAddr: yi, CIAddr: yi}, "10.30.0.1:67", "10.20.0.2", "10.30.0.1:67", false, false},
-		{"C11 nak through a relay", []func(*Request){relay}, Reply{Type: Nak}, "10.30.0.1:67", "10.20.0.2", "10.30.0.1:67", false, false},
-		{"C11 relay's own port (RFC 8357)", []func(*Request){relay, func(r *Request) { r.RelayPort = true }}, Reply{Type: Offer, YIAddr: yi}, "10.30.0.1:6767", "10.20.0.2", "10.30.0.1:6767", false, false},
-		{"C11 another port without 82.19", []func(*Request){relay}, Reply{Type: Offer, YIAddr: yi}, "10.30.0.1:6767", "10.20.0.2", "10.30.0.1:67", false, false},
-		{"C12 nak", nil, Reply{Type: Nak}, "0.0.0.0:68", "255.255.255.255", "255.255.255.255:68", false, true},
-		{"C12 KeaNakWithCiaddr: nak of a renewal on the link", []func(*Request){ci(yi)}, Reply{Type: Nak}, "10.20.0.100:68", "10.20.0.2", "255.255.255.255:68", false, true},
-		{"C12 nak of a routed renewal", []func(*Request){ci(routed)}, Reply{Type: Nak}, "10.40.0.9:68", "10.20.0.2", "10.40.0.9:68", false, false},
-		{"C12 nak of a rebinding from elsewhere", []func(*Request){ci(routed)}, Reply{Type: Nak}, "10.40.0.9:68", "255.255.255.255", "255.255.255.255:68", false, true},
-		{"C13 ack of a renewal", []func(*Request){ci(yi)}, Reply{Type: Ack, YIAddr: yi, CIAddr: yi}, "10.20.0.100:1068", "10.20.0.2", "10.20.0.100:68", false, false},
-		{"C13 broadcast flag does not matter then", []func(*Request){ci(yi), bcast}, Reply{Type: Ack, YIAddr: yi, CIAddr: yi}, "10.20.0.100:68", "255.255.255.255", "10.20.0.100:68", false, false},
-		{"C14 broadcast flag (router7, Kea 2211)", []func(*Request){bcast}, Reply{Type: Offer, YIAddr: yi}, "0.0.0.0:68", "255.255.255.255", "255.255.255.255:68", false, true},
-		{"C15 no broadcast flag", nil, Reply{Type: Offer, YIAddr: yi}, "0.0.0.0:68", "255.255.255.255", "10.20.0.100:68", true, false},
-		{"C16 stale source address", nil, Reply{Type: Offer, YIAddr: yi}, "192.168.1.9:68", "255.255.255.255", "10.20.0.100:68", true, false},
+		{"C11 offer through a relay", []func(*Request){relay, bcast}, Reply{Type: MessageTypeOffer, YIAddr: yi}, "10.30.0.1:67", "10.20.0.2", "10.30.0.1:67", false, false},
+		{"C11 ack of a renewal through a relay", []func(*Request){relay, ci(yi)}, Reply{Type: MessageTypeAck, YIAddr: yi, CIAddr: yi}, "10.30.0.1:67", "10.20.0.2", "10.30.0.1:67", false, false},
+		{"C11 nak through a relay", []func(*Request){relay}, Reply{Type: MessageTypeNak}, "10.30.0.1:67", "10.20.0.2", "10.30.0.1:67", false, false},
+		{"C11 relay's own port (RFC 8357)", []func(*Request){relay, func(r *Request) { r.RelayPort = true }}, Reply{Type: MessageTypeOffer, YIAddr: yi}, "10.30.0.1:6767", "10.20.0.2", "10.30.0.1:6767", false, false},
+		{"C11 another port without 82.19", []func(*Request){relay}, Reply{Type: MessageTypeOffer, YIAddr: yi}, "10.30.0.1:6767", "10.20.0.2", "10.30.0.1:67", false, false},
+		{"C12 nak", nil, Reply{Type: MessageTypeNak}, "0.0.0.0:68", "255.255.255.255", "255.255.255.255:68", false, true},
+		{"C12 KeaNakWithCiaddr: nak of a renewal on the link", []func(*Request){ci(yi)}, Reply{Type: MessageTypeNak}, "10.20.0.100:68", "10.20.0.2", "255.255.255.255:68", false, true},
+		{"C12 nak of a routed renewal", []func(*Request){ci(routed)}, Reply{Type: MessageTypeNak}, "10.40.0.9:68", "10.20.0.2", "10.40.0.9:68", false, false},
+		{"C12 nak of a rebinding from elsewhere", []func(*Request){ci(routed)}, Reply{Type: MessageTypeNak}, "10.40.0.9:68", "255.255.255.255", "255.255.255.255:68", false, true},
+		{"C13 ack of a renewal", []func(*Request){ci(yi)}, Reply{Type: MessageTypeAck, YIAddr: yi, CIAddr: yi}, "10.20.0.100:1068", "10.20.0.2", "10.20.0.100:68", false, false},
+		{"C13 broadcast flag does not matter then", []func(*Request){ci(yi), bcast}, Reply{Type: MessageTypeAck, YIAddr: yi, CIAddr: yi}, "10.20.0.100:68", "255.255.255.255", "10.20.0.100:68", false, false},
+		{"C14 broadcast flag (router7, Kea 2211)", []func(*Request){bcast}, Reply{Type: MessageTypeOffer, YIAddr: yi}, "0.0.0.0:68", "255.255.255.255", "255.255.255.255:68", false, true},
+		{"C15 no broadcast flag", nil, Reply{Type: MessageTypeOffer, YIAddr: yi}, "0.0.0.0:68", "255.255.255.255", "10.20.0.100:68", true, false},
+		{"C16 stale source address", nil, Reply{Type: MessageTypeOffer, YIAddr: yi}, "192.168.1.9:68", "255.255.255.255", "10.20.0.100:68", true, false},
 	}
 	for _, tc := range tests {
 		t.Run(tc.name, func(t *testing.T) {
 			g := newRig(t, config(voice()), nil, nil)
 			g.link.Source, g.link.Dest = netip.MustParseAddrPort(tc.src), ip(tc.dst)
 			tc.reply.From = ip("10.20.0.2")
-			d := To(request(1, Ask, tc.opts...), &tc.reply, &g.link)
+			d := To(request(1, MessageTypeRequest, tc.opts...), &tc.reply, &g.link)
 			if d.Addr.String() != tc.addr || d.Raw != tc.raw || d.Broadcast != tc.bcst || d.From != ip("10.20.0.2") {
 				t.Errorf("%+v", d)
 			}
@@ -71,10 +71,10 @@ func TestInformC17(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			g := newRig(t, config(voice()), nil, nil)
 			g.link.Source = netip.MustParseAddrPort(tc.src)
-			req := request(1, Inform, append(tc.opts, params(1, 3, 51, 58, 66))...)
+			req := request(1, MessageTypeInform, append(tc.opts, params(1, 3, 51, 58, 66))...)
 			d := g.want(VerdictInformed, req)
 			r := d.Reply
-			if r.Type != Ack || r.YIAddr.IsValid() || r.CIAddr != req.CIAddr || len(d.Changes) > 0 {
+			if r.Type != MessageTypeAck || r.YIAddr.IsValid() || r.CIAddr != req.CIAddr || len(d.Changes) > 0 {
 				t.Errorf("%+v", d)
 			}
 			for _, code := range []uint8{51, 58, 59} {
@@ -94,24 +94,24 @@ func TestInformC17(t *testing.T) {
 		})
 	}
 	g := newRig(t, config(voice()), nil, nil)
-	g.want(VerdictIgnored, request(1, Inform)) // from 0.0.0.0 without ciaddr: nobody to answer
+	g.want(VerdictIgnored, request(1, MessageTypeInform)) // from 0.0.0.0 without ciaddr: nobody to answer
 }
 
 // Mode inform needs no subnets, and answers nothing else.
 func TestModeInform(t *testing.T) {
 	g := newRig(t, Config{Mode: ModeInform}, nil, nil)
 	g.link.Source = netip.MustParseAddrPort("10.20.0.77:68")
-	d := g.want(VerdictInformed, request(1, Inform, params(66)))
+	d := g.want(VerdictInformed, request(1, MessageTypeInform, params(66)))
 	if string(optionOf(d.Reply, 66)) != "http://10.20.0.2/" || optionOf(d.Reply, 1) != nil {
 		t.Errorf("options %v", codes(d.Reply))
 	}
 	g.link.Source, g.link.Reach = netip.MustParseAddrPort("172.16.0.1:67"), ip("10.20.0.2")
 	relay := func(r *Request) { r.GIAddr = ip("172.16.0.1") }
-	d = g.want(VerdictInformed, request(1, Inform, relay, params(66), func(r *Request) { r.CIAddr = ip("172.16.7.7") }))
+	d = g.want(VerdictInformed, request(1, MessageTypeInform, relay, params(66), func(r *Request) { r.CIAddr = ip("172.16.7.7") }))
 	if string(optionOf(d.Reply, 66)) != "http://10.20.0.2/" {
 		t.Errorf("relayed: options %v", codes(d.Reply))
 	}
-	for _, r := range []*Request{discoverOf(1), discoverOf(1, relay), initRebootOf(1, ip("10.20.0.9")), renewOf(1, ip("10.20.0.77")), request(1, Release, func(r *Request) { r.CIAddr = ip("10.20.0.77") })} {
+	for _, r := range []*Request{discoverOf(1), discoverOf(1, relay), initRebootOf(1, ip("10.20.0.9")), renewOf(1, ip("10.20.0.77")), request(1, MessageTypeRelease, func(r *Request) { r.CIAddr = ip("10.20.0.77") })} {
 		g.want(VerdictIgnored, r)
 	}
 	off := newRig(t, Config{Mode: ModeOff, Subnets: []Subnet{voice()}}, nil, nil)

@@ -183,7 +183,7 @@ func (r *Reply) appendHeader(buf []byte) []byte {
 	h[0], h[1], h[2] = opReply, 1, 6
 	copy(h[4:8], r.XID[:])
 	flags := r.Flags
-	if r.Type == Nak && r.GIAddr.IsValid() {
+	if r.Type == MessageTypeNak && r.GIAddr.IsValid() {
 		flags |= broadcastFlag // RFC 2131, 4.3.2: the relay must broadcast it
 	}
 	binary.BigEndian.PutUint16(h[10:], flags)

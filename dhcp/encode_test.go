@@ -12,7 +12,7 @@ import (
 func reply(opts ...Option) *Reply {
 	id := []byte{10, 20, 0, 2}
 	all := append([]Option{{Code: 53, Data: []byte{2}}, {Code: 54, Data: id}}, opts...)
-	return &Reply{Type: Offer, XID: [4]byte{1, 2, 3, 4}, YIAddr: ip("10.20.0.7"), ServerID: ip("10.20.0.2"), Options: all}
+	return &Reply{Type: MessageTypeOffer, XID: [4]byte{1, 2, 3, 4}, YIAddr: ip("10.20.0.7"), ServerID: ip("10.20.0.2"), Options: all}
 }
 
 func opt(code uint8, size int) Option {
@@ -114,7 +114,7 @@ func TestEncodeBroadcastFlagC11(t *testing.T) {
 		typ   MessageType
 		relay string
 		flag  bool
-	}{{Nak, "10.30.0.1", true}, {Nak, "", false}, {Offer, "10.30.0.1", false}, {Ack, "", false}} {
+	}{{MessageTypeNak, "10.30.0.1", true}, {MessageTypeNak, "", false}, {MessageTypeOffer, "10.30.0.1", false}, {MessageTypeAck, "", false}} {
 		r := reply(opt(1, 4))
 		if r.Type = tc.typ; tc.relay != "" {
 			r.GIAddr = ip(tc.relay)
@@ -148,7 +148,7 @@ func TestEncodeDroppingOrderC24(t *testing.T) {
 func TestEncodeHardLimitC24(t *testing.T) {
 	for name, r := range map[string]*Reply{
 		"offer": reply(opt(1, 4), opt(3, 4), opt(66, 30), opt(51, 4), opt(58, 4), opt(59, 4), opt(61, 400)),
-		"nak":   {Type: Nak, Options: []Option{{Code: 53, Data: []byte{6}}, {Code: 54, Data: []byte{10, 20, 0, 2}}, opt(56, 60), opt(61, 600)}},
+		"nak":   {Type: MessageTypeNak, Options: []Option{{Code: 53, Data: []byte{6}}, {Code: 54, Data: []byte{10, 20, 0, 2}}, opt(56, 60), opt(61, 600)}},
 	} {
 		p, dropped := r.Encode(nil, 1500)
 		if len(p) > 548 || !slices.Contains(dropped, 61) {
@@ -162,7 +162,7 @@ func TestEncodeHardLimitC24(t *testing.T) {
 
 // C29: an empty option 82 is none, and isn't sent back.
 func TestEmptyRelayInfoC29(t *testing.T) {
-	req, err := Decode(packet(Discover, 82, 0, 255))
+	req, err := Decode(packet(MessageTypeDiscover, 82, 0, 255))
 	if err != nil || req.RelayInfo != "" {
 		t.Fatalf("%+v %v", req, err)
 	}
@@ -175,7 +175,7 @@ func TestEmptyRelayInfoC29(t *testing.T) {
 
 // C48: an authentication (RFC 3118) is neither looked at nor sent back, also when it is asked for.
 func TestAuthenticationC48(t *testing.T) {
-	req, err := Decode(packet(Discover, 90, 3, 1, 2, 3, 55, 2, 1, 90, 255))
+	req, err := Decode(packet(MessageTypeDiscover, 90, 3, 1, 2, 3, 55, 2, 1, 90, 255))
 	if err != nil {
 		t.Fatal(err)
 	}

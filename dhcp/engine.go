@@ -99,17 +99,17 @@ func (q *query) decide() Decision {
 		return q.silent(VerdictIgnored, "this host has no IPv4 address on "+link.Interface)
 	}
 	switch req.Type {
-	case Discover:
+	case MessageTypeDiscover:
 		d := q.discover()
 		for d.Event.Verdict == VerdictExhausted && q.nextSubnet() {
 			d = q.discover()
 		}
 		return d
-	case Ask:
+	case MessageTypeRequest:
 		return q.request()
-	case Decline:
+	case MessageTypeDecline:
 		return q.decline()
-	case Release:
+	case MessageTypeRelease:
 		return q.release()
 	default:
 		return q.inform()
@@ -149,13 +149,13 @@ func (q *query) nextSubnet() bool {
 // refuse says why a message is none of ours, whatever it asks.
 func (q *query) refuse() string {
 	switch q.req.Type {
-	case Discover, Ask, Decline, Release, Inform:
+	case MessageTypeDiscover, MessageTypeRequest, MessageTypeDecline, MessageTypeRelease, MessageTypeInform:
 	case 0:
 		return "plain BOOTP, without a message type" // C47
 	default:
 		return "message type " + q.req.Type.String() + " is no client's request" // C47, C52
 	}
-	if q.e.cfg.Mode == ModeOff || q.e.cfg.Mode == ModeInform && q.req.Type != Inform {
+	if q.e.cfg.Mode == ModeOff || q.e.cfg.Mode == ModeInform && q.req.Type != MessageTypeInform {
 		return "dhcp.mode " + q.e.cfg.Mode + " doesn't answer it"
 	}
 	if g := q.req.GIAddr; g.IsValid() && (bogus(g) || q.link.owns(g)) { // C18
@@ -206,11 +206,11 @@ func (e *Engine) strays(p *plan, req *Request, link *Link) string {
 // planFor finds the subnet: by link selection, subnet selection, relay address, then by the link itself (C30).
 func (e *Engine) planFor(req *Request, link *Link, v *View) *plan {
 	from := req.CIAddr
-	if req.Type == Inform && !from.IsValid() {
+	if req.Type == MessageTypeInform && !from.IsValid() {
 		from = nonZero(link.Source.Addr())
 	}
 	p := e.servedPlan(req, link, v, from)
-	if p == nil && req.Type == Inform && from.IsValid() { // C17: whoever leased it its address, we know of its provisioning
+	if p == nil && req.Type == MessageTypeInform && from.IsValid() { // C17: whoever leased it its address, we know of its provisioning
 		return informPlan(from)
 	}
 	return p

@@ -8,7 +8,7 @@ import (
 func TestExchange(t *testing.T) {
 	g := newRig(t, config(voice()), nil, phones{})
 	o := g.want(VerdictOffered, discoverOf(1, asPhone))
-	if o.Reply.Type != Offer || o.Reply.YIAddr != ip("10.20.0.100") || len(o.Changes) != 0 {
+	if o.Reply.Type != MessageTypeOffer || o.Reply.YIAddr != ip("10.20.0.100") || len(o.Changes) != 0 {
 		t.Fatalf("offer %+v", o)
 	}
 	a := g.want(VerdictAcked, selectingOf(1, o.Reply.YIAddr, asPhone))

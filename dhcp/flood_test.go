@@ -55,7 +55,7 @@ func flood(t *testing.T, claimed bool) {
 			d = g.do(selectingOf(n, d.Reply.YIAddr, from...))
 		}
 		if d.Reply != nil && n%2 == 0 {
-			g.do(request(n, Decline, append(from, func(r *Request) { r.Requested = d.Reply.YIAddr })...))
+			g.do(request(n, MessageTypeDecline, append(from, func(r *Request) { r.Requested = d.Reply.YIAddr })...))
 		}
 		if n%1000 == 0 {
 			b := g.view.books[0]

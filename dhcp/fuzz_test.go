@@ -9,21 +9,21 @@ import (
 
 // seeds are packets of every kind; relays, overloads and faults among them.
 func seeds() [][]byte {
-	relay := packet(Discover, 82, 14, 1, 2, 'g', '7', 5, 4, 10, 30, 0, 0, 19, 0, 1, 0, 55, 3, 3, 1, 66, 255)
+	relay := packet(MessageTypeDiscover, 82, 14, 1, 2, 'g', '7', 5, 4, 10, 30, 0, 0, 19, 0, 1, 0, 55, 3, 3, 1, 66, 255)
 	copy(relay[24:], []byte{10, 30, 0, 1})
-	renew := packet(Ask, 61, 7, 1, 0, 21, 101, 18, 52, 86, 255)
+	renew := packet(MessageTypeRequest, 61, 7, 1, 0, 21, 101, 18, 52, 86, 255)
 	copy(renew[12:], []byte{10, 20, 0, 100})
-	over := packet(Discover, 52, 1, 3, 255)
+	over := packet(MessageTypeDiscover, 52, 1, 3, 255)
 	copy(over[108:], []byte{12, 1, 'b', 60, 2, 'p', 'h', 255})
 	return [][]byte{
-		packet(Discover, 255), packet(Discover, 57, 2, 1, 0, 55, 2, 66, 43, 60, 1, 'x', 255), relay, renew, over,
-		packet(Ask, 50, 4, 10, 20, 0, 101, 54, 4, 10, 20, 0, 2, 255), packet(Ask, 50, 4, 10, 20, 0, 101, 255), packet(Ask, 50, 4, 192, 168, 1, 1),
-		relayedInform(), packet(Decline, 50, 4, 10, 20, 0, 100, 255), packet(Release, 255), packet(Inform, 255), packet(13, 255), packet(Discover, 118, 4, 10, 30, 0, 0, 80, 0, 255), {},
+		packet(MessageTypeDiscover, 255), packet(MessageTypeDiscover, 57, 2, 1, 0, 55, 2, 66, 43, 60, 1, 'x', 255), relay, renew, over,
+		packet(MessageTypeRequest, 50, 4, 10, 20, 0, 101, 54, 4, 10, 20, 0, 2, 255), packet(MessageTypeRequest, 50, 4, 10, 20, 0, 101, 255), packet(MessageTypeRequest, 50, 4, 192, 168, 1, 1),
+		relayedInform(), packet(MessageTypeDecline, 50, 4, 10, 20, 0, 100, 255), packet(MessageTypeRelease, 255), packet(MessageTypeInform, 255), packet(13, 255), packet(MessageTypeDiscover, 118, 4, 10, 30, 0, 0, 80, 0, 255), {},
 	}
 }
 
 func relayedInform() []byte {
-	p := packet(Inform, 55, 1, 66, 255)
+	p := packet(MessageTypeInform, 55, 1, 66, 255)
 	copy(p[12:], []byte{172, 16, 7, 7})
 	copy(p[24:], []byte{172, 16, 0, 1})
 	return p
@@ -112,14 +112,14 @@ func checkAnswer(t *testing.T, g *rig, req *Request, d Decision) {
 	if !to.Addr.IsValid() || !to.From.IsValid() {
 		t.Fatalf("sent to %v from %v", to.Addr, to.From)
 	}
-	if req.Type == Inform && req.CIAddr.IsValid() {
+	if req.Type == MessageTypeInform && req.CIAddr.IsValid() {
 		if to.Addr.Addr() != req.CIAddr || to.Raw || to.Broadcast { // C17: also past a relay
 			t.Fatalf("not sent to the client that has its address: %+v", to)
 		}
 	} else if req.GIAddr.IsValid() && (to.Addr.Addr() != req.GIAddr || to.Raw || to.Broadcast) {
 		t.Fatalf("not sent to the relay: %+v", to)
 	}
-	if r.Type == Nak && (r.YIAddr.IsValid() || len(d.Changes) > 0) || r.Type == Nak && req.Type != Ask {
+	if r.Type == MessageTypeNak && (r.YIAddr.IsValid() || len(d.Changes) > 0) || r.Type == MessageTypeNak && req.Type != MessageTypeRequest {
 		t.Fatalf("NAK %+v", r)
 	}
 	if y := r.YIAddr; y.IsValid() {

@@ -138,18 +138,20 @@ func request(n int, t MessageType, opts ...func(*Request)) *Request {
 	return r
 }
 
-func discoverOf(n int, opts ...func(*Request)) *Request { return request(n, Discover, opts...) }
+func discoverOf(n int, opts ...func(*Request)) *Request {
+	return request(n, MessageTypeDiscover, opts...)
+}
 
 func selectingOf(n int, a netip.Addr, opts ...func(*Request)) *Request {
-	return request(n, Ask, append([]func(*Request){func(r *Request) { r.Requested, r.ServerID = a, ip("10.20.0.2") }}, opts...)...)
+	return request(n, MessageTypeRequest, append([]func(*Request){func(r *Request) { r.Requested, r.ServerID = a, ip("10.20.0.2") }}, opts...)...)
 }
 
 func initRebootOf(n int, a netip.Addr, opts ...func(*Request)) *Request {
-	return request(n, Ask, append([]func(*Request){func(r *Request) { r.Requested = a }}, opts...)...)
+	return request(n, MessageTypeRequest, append([]func(*Request){func(r *Request) { r.Requested = a }}, opts...)...)
 }
 
 func renewOf(n int, a netip.Addr, opts ...func(*Request)) *Request {
-	return request(n, Ask, append([]func(*Request){func(r *Request) { r.CIAddr = a }}, opts...)...)
+	return request(n, MessageTypeRequest, append([]func(*Request){func(r *Request) { r.CIAddr = a }}, opts...)...)
 }
 
 func asPhone(r *Request) { r.Client.VendorClass = "phone" }

@@ -10,14 +10,14 @@ type MessageType uint8
 
 // The message types of RFC 2132, 9.6. Others are counted and ignored.
 const (
-	Discover MessageType = 1
-	Offer    MessageType = 2
-	Ask      MessageType = 3 // DHCPREQUEST; Request is the decoded message
-	Decline  MessageType = 4
-	Ack      MessageType = 5
-	Nak      MessageType = 6
-	Release  MessageType = 7
-	Inform   MessageType = 8
+	MessageTypeDiscover MessageType = 1
+	MessageTypeOffer    MessageType = 2
+	MessageTypeRequest  MessageType = 3 // DHCPREQUEST; Request is the decoded message
+	MessageTypeDecline  MessageType = 4
+	MessageTypeAck      MessageType = 5
+	MessageTypeNak      MessageType = 6
+	MessageTypeRelease  MessageType = 7
+	MessageTypeInform   MessageType = 8
 )
 
 // String prints the type as it stands in logs, metrics and timelines: a closed set of words.
@@ -25,21 +25,21 @@ func (t MessageType) String() string {
 	switch t {
 	case 0:
 		return "bootp"
-	case Discover:
+	case MessageTypeDiscover:
 		return "discover"
-	case Offer:
+	case MessageTypeOffer:
 		return "offer"
-	case Ask:
+	case MessageTypeRequest:
 		return "request"
-	case Decline:
+	case MessageTypeDecline:
 		return "decline"
-	case Ack:
+	case MessageTypeAck:
 		return "ack"
-	case Nak:
+	case MessageTypeNak:
 		return "nak"
-	case Release:
+	case MessageTypeRelease:
 		return "release"
-	case Inform:
+	case MessageTypeInform:
 		return "inform"
 	}
 	return "other"

@@ -97,15 +97,15 @@ func (m *sim) act(c *simClient, whim int) {
 	switch {
 	case c.state == "bound" && whim == 0: // power cut; it remembers its address
 		c.state = "requesting"
-		m.send(c, Ask, func(r *Request) { r.Requested = c.addr })
+		m.send(c, MessageTypeRequest, func(r *Request) { r.Requested = c.addr })
 	case c.state == "bound" && whim == 1:
 		c.state = "init"
-		m.send(c, Release, func(r *Request) { r.CIAddr = c.addr })
+		m.send(c, MessageTypeRelease, func(r *Request) { r.CIAddr = c.addr })
 	case c.state == "bound":
-		m.send(c, Ask, func(r *Request) { r.CIAddr = c.addr })
+		m.send(c, MessageTypeRequest, func(r *Request) { r.CIAddr = c.addr })
 	default:
 		c.state = "selecting"
-		m.send(c, Discover, func(*Request) {})
+		m.send(c, MessageTypeDiscover, func(*Request) {})
 	}
 }
 
@@ -121,7 +121,7 @@ func (m *sim) deliver(t *rapid.T, msg message) {
 		if err != nil || m.life != life || d.Reply == nil {
 			return
 		}
-		if d.Reply.Type == Ack && m.released[msg.req.MAC] < served { // else the client gave it back while this was being written
+		if d.Reply.Type == MessageTypeAck && m.released[msg.req.MAC] < served { // else the client gave it back while this was being written
 			secs := time.Duration(seconds(optionOf(d.Reply, 51))) * time.Second
 			m.promises[msg.req.MAC] = promise{d.Reply.YIAddr, d.Event.Time.Add(secs)}
 			if l, ok := m.disk.leases[d.Reply.YIAddr]; !ok || l.MAC != msg.req.MAC {
@@ -131,7 +131,7 @@ func (m *sim) deliver(t *rapid.T, msg message) {
 		n := int(msg.req.MAC[5])
 		m.net = append(m.net, message{reply: d.Reply, to: n, xid: msg.xid})
 	})
-	if msg.req.Type == Release {
+	if msg.req.Type == MessageTypeRelease {
 		if l, ok := m.table.view.At(msg.req.CIAddr); ok && l.MAC == msg.req.MAC && l.State == LeaseReleased {
 			delete(m.promises, msg.req.MAC)
 			m.released[msg.req.MAC] = m.served
@@ -150,14 +150,14 @@ func (m *sim) receive(t *rapid.T, c *simClient, msg message) {
 		return
 	}
 	switch r := msg.reply; {
-	case r.Type == Offer && c.state == "selecting":
+	case r.Type == MessageTypeOffer && c.state == "selecting":
 		c.state, c.addr = "requesting", r.YIAddr
-		m.send(c, Ask, func(q *Request) { q.Requested, q.ServerID = r.YIAddr, r.ServerID })
-	case r.Type == Ack && (c.state == "requesting" || c.state == "bound"):
+		m.send(c, MessageTypeRequest, func(q *Request) { q.Requested, q.ServerID = r.YIAddr, r.ServerID })
+	case r.Type == MessageTypeAck && (c.state == "requesting" || c.state == "bound"):
 		c.state, c.addr = "bound", r.YIAddr
 		c.expires = c.sent.Add(time.Duration(seconds(optionOf(r, 51))) * time.Second)
 		m.check(t)
-	case r.Type == Nak && c.state != "selecting":
+	case r.Type == MessageTypeNak && c.state != "selecting":
 		c.state = "init"
 	}
 }

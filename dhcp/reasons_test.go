@@ -14,7 +14,7 @@ func (g *rig) because(v Verdict, reason string, r *Request) Decision {
 	if !strings.Contains(d.Event.Reason, reason) {
 		g.t.Errorf("%s of %s: %q, want %q in it", r.Type, r.MAC, d.Event.Reason, reason)
 	}
-	if d.Reply != nil && d.Reply.Type == Nak && string(optionOf(d.Reply, 56)) != d.Event.Reason {
+	if d.Reply != nil && d.Reply.Type == MessageTypeNak && string(optionOf(d.Reply, 56)) != d.Event.Reason {
 		g.t.Errorf("NAK says %q", optionOf(d.Reply, 56))
 	}
 	return d
@@ -31,10 +31,10 @@ func TestReasonsOfRefusals(t *testing.T) {
 	g.because(VerdictNak, "its lease is "+a.String(), initRebootOf(1, ip("10.20.0.108")))
 	offered := g.want(VerdictOffered, discoverOf(3)).Reply.YIAddr
 	g.because(VerdictNak, "offered to another", initRebootOf(2, offered))
-	g.because(VerdictDeclined, "another host uses the address: duplicate", request(3, Decline, func(r *Request) { r.Requested, r.Message = offered, "duplicate" }))
+	g.because(VerdictDeclined, "another host uses the address: duplicate", request(3, MessageTypeDecline, func(r *Request) { r.Requested, r.Message = offered, "duplicate" }))
 	g.because(VerdictNak, "in use by an unknown host", initRebootOf(2, offered))
 	b := g.bind(4)
-	if d := g.because(VerdictDeclined, "another host uses the address", request(4, Decline, func(r *Request) { r.Requested = b })); strings.HasSuffix(d.Event.Reason, ": ") {
+	if d := g.because(VerdictDeclined, "another host uses the address", request(4, MessageTypeDecline, func(r *Request) { r.Requested = b })); strings.HasSuffix(d.Event.Reason, ": ") {
 		t.Errorf("%q", d.Event.Reason)
 	}
 	for n := 10; n < 15; n++ {
@@ -42,10 +42,10 @@ func TestReasonsOfRefusals(t *testing.T) {
 	}
 	g.bind(9) // takes its reservation
 	g.because(VerdictNak, "kept for phones", initRebootOf(2, ip("10.20.0.109")))
-	g.because(VerdictIgnored, "names no address", request(1, Decline))
-	g.because(VerdictIgnored, "not its own", request(2, Decline, func(r *Request) { r.Requested = a }))
-	g.because(VerdictIgnored, "names no address", request(1, Release))
-	g.because(VerdictIgnored, "not its own", request(2, Release, func(r *Request) { r.CIAddr = a }))
+	g.because(VerdictIgnored, "names no address", request(1, MessageTypeDecline))
+	g.because(VerdictIgnored, "not its own", request(2, MessageTypeDecline, func(r *Request) { r.Requested = a }))
+	g.because(VerdictIgnored, "names no address", request(1, MessageTypeRelease))
+	g.because(VerdictIgnored, "not its own", request(2, MessageTypeRelease, func(r *Request) { r.CIAddr = a }))
 	g.now = g.now.Add(time.Minute)
 	g.because(VerdictAcked, "remembered its lease", initRebootOf(1, a))
 	g.now = g.now.Add(time.Minute)
@@ -61,7 +61,7 @@ func TestReasonsOfRefusals(t *testing.T) {
 func TestSelectingWithoutAddress(t *testing.T) {
 	g := newRig(t, config(voice()), nil, nil)
 	nameless := func(n int) *Request {
-		return request(n, Ask, func(r *Request) { r.ServerID = ip("10.20.0.2") })
+		return request(n, MessageTypeRequest, func(r *Request) { r.ServerID = ip("10.20.0.2") })
 	}
 	g.want(VerdictSilent, nameless(1))
 	offered := g.want(VerdictOffered, discoverOf(1)).Reply.YIAddr
@@ -82,10 +82,10 @@ func TestRequestWithoutAddressAfterTheLeaseC07(t *testing.T) {
 	g := newRig(t, config(voice()), res, nil)
 	a := g.bind(1)
 	res[mac(2)] = a
-	g.want(VerdictSilent, request(1, Ask))
+	g.want(VerdictSilent, request(1, MessageTypeRequest))
 	delete(res, mac(2))
 	g.now = g.now.Add(2 * time.Hour)
-	g.want(VerdictSilent, request(1, Ask))
+	g.want(VerdictSilent, request(1, MessageTypeRequest))
 }
 
 // C04: a lease that has ended binds nobody to it; and who is not authoritative still knows whose addresses were his own.
@@ -112,7 +112,7 @@ func TestFirstSeenAndPortAreKept(t *testing.T) {
 	bind := func(n int, port string) (netip.Addr, bool) {
 		t.Helper()
 		a := g.want(VerdictOffered, discoverOf(n, relay(port))).Reply.YIAddr
-		d := g.want(VerdictAcked, request(n, Ask, relay(port), func(r *Request) { r.Requested, r.ServerID = a, ip("192.0.2.2") }))
+		d := g.want(VerdictAcked, request(n, MessageTypeRequest, relay(port), func(r *Request) { r.Requested, r.ServerID = a, ip("192.0.2.2") }))
 		return a, d.Event.NewLease
 	}
 	a, fresh := bind(1, "gi7")

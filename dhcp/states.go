@@ -25,7 +25,7 @@ func (q *query) discover() Decision {
 		q.d.Hold = netip.Addr{}
 		return q.grant(c.addr, c.reason+", committed at once")
 	}
-	r := q.newReply(Offer)
+	r := q.newReply(MessageTypeOffer)
 	r.YIAddr = c.addr
 	q.fill(r, q.leaseTime())
 	return q.answer(r, VerdictOffered, c.reason)
@@ -210,7 +210,7 @@ func (q *query) release() Decision {
 
 // inform tells a client that has an address everything but an address (RFC 2131, 4.3.5). It changes and proves nothing.
 func (q *query) inform() Decision {
-	r := q.newReply(Ack)
+	r := q.newReply(MessageTypeAck)
 	r.CIAddr = q.req.CIAddr
 	q.d.Event.Addr = q.req.CIAddr
 	if !q.req.CIAddr.IsValid() {
@@ -266,7 +266,7 @@ func (q *query) grantWritten(addr netip.Addr, stays bool, reason string) Decisio
 // acknowledge makes the ACK.
 func (q *query) acknowledge(addr netip.Addr, secs uint32, reason string) Decision {
 	q.d.Unhold = true
-	r := q.newReply(Ack)
+	r := q.newReply(MessageTypeAck)
 	r.YIAddr = addr
 	if !q.req.ServerID.IsValid() {
 		r.CIAddr = q.req.CIAddr // RENEWING and REBINDING only: it decides where the reply goes

@@ -15,7 +15,7 @@ func TestSelectingOtherServerC01(t *testing.T) {
 	g := newRig(t, config(s), nil, nil)
 	g.want(VerdictOffered, discoverOf(1))
 	g.want(VerdictExhausted, discoverOf(2))
-	d := g.want(VerdictOtherServer, request(1, Ask, func(r *Request) { r.Requested, r.ServerID = ip("10.20.0.100"), ip("10.20.0.9") }))
+	d := g.want(VerdictOtherServer, request(1, MessageTypeRequest, func(r *Request) { r.Requested, r.ServerID = ip("10.20.0.100"), ip("10.20.0.9") }))
 	if d.Reply != nil || d.Event.Server != ip("10.20.0.9") {
 		t.Errorf("%+v", d)
 	}
@@ -25,7 +25,7 @@ func TestSelectingOtherServerC01(t *testing.T) {
 // C01: any address of ours names this server.
 func TestSelectingOwnAddressesC01(t *testing.T) {
 	g := newRig(t, config(voice()), nil, nil)
-	g.want(VerdictAcked, request(1, Ask, func(r *Request) { r.Requested, r.ServerID = ip("10.20.0.100"), ip("192.0.2.2") }))
+	g.want(VerdictAcked, request(1, MessageTypeRequest, func(r *Request) { r.Requested, r.ServerID = ip("10.20.0.100"), ip("192.0.2.2") }))
 }
 
 // Coredhcp and smee acknowledge any REQUEST, whatever it asks for and of whom.
@@ -35,7 +35,7 @@ func TestCoredhcpDoesNotAckAnything(t *testing.T) {
 	g.want(VerdictNak, selectingOf(2, a))
 	g.want(VerdictNak, selectingOf(2, ip("10.20.0.50")))
 	g.want(VerdictNak, selectingOf(2, ip("10.99.0.50")))
-	g.want(VerdictOtherServer, request(2, Ask, func(r *Request) { r.Requested, r.ServerID = ip("10.20.0.105"), ip("10.20.0.66") }))
+	g.want(VerdictOtherServer, request(2, MessageTypeRequest, func(r *Request) { r.Requested, r.ServerID = ip("10.20.0.105"), ip("10.20.0.66") }))
 }
 
 // C02: another address than the one offered is as good if the client may have it.
@@ -108,10 +108,10 @@ func TestRenewMovedReservationC06(t *testing.T) {
 // C07: a REQUEST that names no address.
 func TestRequestWithoutAddressC07(t *testing.T) {
 	g := newRig(t, config(voice()), nil, nil)
-	g.want(VerdictSilent, request(1, Ask))
+	g.want(VerdictSilent, request(1, MessageTypeRequest))
 	a := g.bind(1)
 	g.now = g.now.Add(time.Minute)
-	if d := g.want(VerdictAcked, request(1, Ask)); d.Reply.YIAddr != a {
+	if d := g.want(VerdictAcked, request(1, MessageTypeRequest)); d.Reply.YIAddr != a {
 		t.Errorf("acknowledged %s", d.Reply.YIAddr)
 	}
 }
@@ -119,7 +119,7 @@ func TestRequestWithoutAddressC07(t *testing.T) {
 // C08: clients of RFC 1541 fill in both server id and ciaddr; AdGuard Home drops them. The answer goes to the hardware address.
 func TestAdGuardServerIDWithCiaddrC08(t *testing.T) {
 	g := newRig(t, config(voice()), nil, nil)
-	req := request(1, Ask, func(r *Request) { r.CIAddr, r.ServerID = ip("10.20.0.104"), ip("10.20.0.2") })
+	req := request(1, MessageTypeRequest, func(r *Request) { r.CIAddr, r.ServerID = ip("10.20.0.104"), ip("10.20.0.2") })
 	d := g.want(VerdictAcked, req)
 	if d.Reply.YIAddr != ip("10.20.0.104") || !To(req, d.Reply, &g.link).Raw {
 		t.Errorf("%+v", d.Reply)
@@ -150,10 +150,12 @@ func TestBogusRelayC18(t *testing.T) {
 func TestRouter7DeclineC45(t *testing.T) {
 	g := newRig(t, config(voice()), fakeReservations{mac(9): ip("10.20.0.50")}, nil)
 	a := g.bind(1)
-	decline := func(n int, a netip.Addr) *Request { return request(n, Decline, func(r *Request) { r.Requested = a }) }
+	decline := func(n int, a netip.Addr) *Request {
+		return request(n, MessageTypeDecline, func(r *Request) { r.Requested = a })
+	}
 	g.want(VerdictIgnored, decline(2, a))
-	g.want(VerdictIgnored, request(1, Decline))
-	g.want(VerdictIgnored, request(1, Decline, func(r *Request) { r.Requested, r.ServerID = a, ip("10.20.0.66") }))
+	g.want(VerdictIgnored, request(1, MessageTypeDecline))
+	g.want(VerdictIgnored, request(1, MessageTypeDecline, func(r *Request) { r.Requested, r.ServerID = a, ip("10.20.0.66") }))
 	d := g.want(VerdictDeclined, decline(1, a))
 	if d.Reply != nil || d.Changes[0].Lease.State != LeaseDeclined || d.Changes[0].Lease.Expires.Sub(g.now) < quarantine {
 		t.Errorf("%+v", d)
@@ -189,7 +191,7 @@ func TestDeclineFloodC45(t *testing.T) {
 		if i == maxDeclines {
 			want = VerdictIgnored
 		}
-		g.want(want, request(1, Decline, func(r *Request) { r.Requested = a }))
+		g.want(want, request(1, MessageTypeDecline, func(r *Request) { r.Requested = a }))
 	}
 	if s := g.view.Stats()[0]; s.Declined != maxDeclines {
 		t.Errorf("%d addresses in quarantine", s.Declined)
@@ -200,11 +202,13 @@ func TestDeclineFloodC45(t *testing.T) {
 func TestReleaseC46(t *testing.T) {
 	g := newRig(t, config(voice()), fakeReservations{mac(9): ip("10.20.0.50")}, nil)
 	a, r := g.bind(1), g.bind(9)
-	release := func(n int, a netip.Addr) *Request { return request(n, Release, func(r *Request) { r.CIAddr = a }) }
+	release := func(n int, a netip.Addr) *Request {
+		return request(n, MessageTypeRelease, func(r *Request) { r.CIAddr = a })
+	}
 	g.unicast("10.20.0.100", func() {
 		g.want(VerdictIgnored, release(2, a))
-		g.want(VerdictIgnored, request(1, Release))
-		g.want(VerdictIgnored, request(1, Release, func(r *Request) { r.CIAddr, r.ServerID = a, ip("10.20.0.66") }))
+		g.want(VerdictIgnored, request(1, MessageTypeRelease))
+		g.want(VerdictIgnored, request(1, MessageTypeRelease, func(r *Request) { r.CIAddr, r.ServerID = a, ip("10.20.0.66") }))
 		g.want(VerdictSilent, release(9, r))
 		if d := g.want(VerdictReleased, release(1, a)); d.Reply != nil || d.Changes[0].Lease.State != LeaseReleased {
 			t.Errorf("%+v", d)
@@ -226,7 +230,7 @@ func TestRouter7OtherMessageTypesC47(t *testing.T) {
 	g := newRig(t, config(voice()), nil, nil)
 	for typ := 0; typ < 256; typ++ {
 		switch MessageType(typ) {
-		case Discover, Ask, Decline, Release, Inform:
+		case MessageTypeDiscover, MessageTypeRequest, MessageTypeDecline, MessageTypeRelease, MessageTypeInform:
 		default:
 			if d := g.want(VerdictIgnored, request(1, MessageType(typ))); d.Reply != nil || len(d.Changes) > 0 {
 				t.Errorf("type %d is answered", typ)
@@ -266,7 +270,7 @@ func TestRapidCommitC50(t *testing.T) {
 	cfg.RapidCommit = true
 	g = newRig(t, cfg, nil, nil)
 	d := g.want(VerdictAcked, discoverOf(1, rapid))
-	if len(d.Changes) != 1 || codes(d.Reply)[2] != 80 || d.Reply.Type != Ack {
+	if len(d.Changes) != 1 || codes(d.Reply)[2] != 80 || d.Reply.Type != MessageTypeAck {
 		t.Errorf("%+v", d)
 	}
 	for n := 2; n < 10; n++ {

@@ -69,8 +69,8 @@ func TestServerOverrideC30(t *testing.T) {
 		t.Errorf("%+v", d.Reply)
 	}
 	a := d.Reply.YIAddr
-	g.want(VerdictAcked, request(1, Ask, over, func(r *Request) { r.Requested, r.ServerID = a, ip("10.30.0.1") }))
-	g.want(VerdictOtherServer, request(1, Ask, func(r *Request) { r.GIAddr, r.Requested, r.ServerID = ip("10.30.0.1"), a, ip("10.30.0.1") }))
+	g.want(VerdictAcked, request(1, MessageTypeRequest, over, func(r *Request) { r.Requested, r.ServerID = a, ip("10.30.0.1") }))
+	g.want(VerdictOtherServer, request(1, MessageTypeRequest, func(r *Request) { r.GIAddr, r.Requested, r.ServerID = ip("10.30.0.1"), a, ip("10.30.0.1") }))
 }
 
 // The provisioning address of a relayed subnet is the one the kernel would use towards it.
@@ -82,7 +82,7 @@ func TestRelayedNextServer(t *testing.T) {
 		t.Errorf("%+v", d.Reply)
 	}
 	a := d.Reply.YIAddr
-	g.want(VerdictAcked, request(1, Ask, func(r *Request) { r.GIAddr, r.Requested, r.ServerID = ip("10.30.0.1"), a, ip("192.0.2.2") }))
+	g.want(VerdictAcked, request(1, MessageTypeRequest, func(r *Request) { r.GIAddr, r.Requested, r.ServerID = ip("10.30.0.1"), a, ip("192.0.2.2") }))
 	g.now = g.now.Add(time.Hour / 2)
 	g.unicast(a.String(), func() { // renewals come past the relay
 		g.link.Dest = ip("192.0.2.2")
@@ -106,7 +106,7 @@ func TestTwoSubnetsOnOneLinkC16(t *testing.T) {
 	if d.Reply.From != ip("10.40.0.2") || d.Reply.YIAddr != ip("10.40.0.7") {
 		t.Errorf("%+v", d.Reply)
 	}
-	g.want(VerdictAcked, request(2, Ask, func(r *Request) { r.Requested, r.ServerID = ip("10.40.0.7"), ip("10.40.0.2") }))
+	g.want(VerdictAcked, request(2, MessageTypeRequest, func(r *Request) { r.Requested, r.ServerID = ip("10.40.0.7"), ip("10.40.0.2") }))
 	g.want(VerdictAcked, initRebootOf(3, ip("10.40.0.105")))
 	// It stays where its lease is, and where it had one; where a packet came from says nothing.
 	if d := g.want(VerdictOffered, discoverOf(3)); d.Reply.YIAddr != ip("10.40.0.105") {
@@ -150,7 +150,7 @@ func TestSubnetsOfOneLinkShareTheirClients(t *testing.T) {
 		if r.From != r.ServerID || !netip.PrefixFrom(r.From, 24).Masked().Contains(r.YIAddr) {
 			t.Errorf("%s offered by %s", r.YIAddr, r.From)
 		}
-		d := g.want(VerdictAcked, request(n, Ask, asPhone, func(q *Request) { q.Requested, q.ServerID = r.YIAddr, r.ServerID }))
+		d := g.want(VerdictAcked, request(n, MessageTypeRequest, asPhone, func(q *Request) { q.Requested, q.ServerID = r.YIAddr, r.ServerID }))
 		return d.Reply.YIAddr
 	}
 	for n, want := range []string{"10.20.0.101", "10.20.0.100", "10.40.0.100", "10.40.0.101"} {
@@ -158,7 +158,7 @@ func TestSubnetsOfOneLinkShareTheirClients(t *testing.T) {
 			t.Errorf("client %d has %s, want %s", n, got, want)
 		}
 	}
-	squatted := request(1, Decline, asPhone, func(r *Request) { r.Requested = ip("10.20.0.100") })
+	squatted := request(1, MessageTypeDecline, asPhone, func(r *Request) { r.Requested = ip("10.20.0.100") })
 	g.want(VerdictDeclined, squatted)
 	if got := bind(1); got != ip("10.40.0.102") {
 		t.Errorf("client 1 has %s", got)
@@ -208,7 +208,7 @@ func TestRelayHearsFromWhomItAskedC16(t *testing.T) {
 	if r.From != ip("10.20.0.2") || r.ServerID != ip("10.20.0.2") || r.SIAddr != ip("192.0.2.2") {
 		t.Errorf("%+v", r)
 	}
-	g.want(VerdictAcked, request(1, Ask, relay, func(q *Request) { q.Requested, q.ServerID = r.YIAddr, r.ServerID }))
+	g.want(VerdictAcked, request(1, MessageTypeRequest, relay, func(q *Request) { q.Requested, q.ServerID = r.YIAddr, r.ServerID }))
 }
 
 // An ordinary network is no way to a phone's lease: neither for messages that name its address, nor for a forged relay or
@@ -233,7 +233,7 @@ func TestBorrowedMACElsewhere(t *testing.T) {
 	}
 	named := func(n int, typ MessageType, addr netip.Addr, opts ...func(*Request)) *Request {
 		return request(n, typ, append([]func(*Request){asPhone, func(r *Request) {
-			if typ == Decline {
+			if typ == MessageTypeDecline {
 				r.Requested = addr
 			} else {
 				r.CIAddr = addr
@@ -256,22 +256,22 @@ func TestBorrowedMACElsewhere(t *testing.T) {
 		src, dst, reach string
 		req             *Request
 	}{
-		{"release by a guest behind a router", "10.50.0.100", "voice0", "10.20.0.2", named(1, Release, a)},
-		{"a relay that a guest behind a router claims to be", "10.50.0.100", "voice0", "10.20.0.2", named(2, Release, b, gi("10.30.0.1"))},
-		{"the same on the phones' own link", "10.50.0.100", "voice0", "10.20.0.2", named(1, Release, a, gi("10.20.0.77"))},
-		{"release by a link that serves nobody", "192.0.2.100", "mgmt0", "10.20.0.2", named(1, Release, a)},
-		{"release by a guest where the server is itself", "10.40.0.100", "10.40.0.2", "10.40.0.2", named(2, Release, b)},
-		{"decline by broadcast", "0.0.0.0", "255.255.255.255", "", named(1, Decline, a)},
-		{"release by broadcast", "10.40.0.100", "255.255.255.255", "", named(1, Release, a)},
-		{"release from its address", a.String(), "10.40.0.2", "10.20.0.2", named(1, Release, a)},
-		{"renewal of a free address", free.String(), "10.40.0.2", "10.20.0.2", named(1, Ask, free)},
-		{"renewal by broadcast", "10.40.0.100", "255.255.255.255", "", named(1, Ask, free)},
-		{"a relay on the phones' link", "10.40.0.100", "10.40.0.2", "10.20.0.2", request(1, Discover, asPhone, gi("10.20.0.77"))},
-		{"its release", "10.40.0.100", "10.40.0.2", "10.20.0.2", named(1, Release, a, gi("10.20.0.77"))},
-		{"a relay elsewhere", "10.40.0.100", "10.40.0.2", "192.0.2.2", request(2, Ask, asPhone, gi("10.30.0.1"), func(r *Request) { r.Requested = freeFar })},
+		{"release by a guest behind a router", "10.50.0.100", "voice0", "10.20.0.2", named(1, MessageTypeRelease, a)},
+		{"a relay that a guest behind a router claims to be", "10.50.0.100", "voice0", "10.20.0.2", named(2, MessageTypeRelease, b, gi("10.30.0.1"))},
+		{"the same on the phones' own link", "10.50.0.100", "voice0", "10.20.0.2", named(1, MessageTypeRelease, a, gi("10.20.0.77"))},
+		{"release by a link that serves nobody", "192.0.2.100", "mgmt0", "10.20.0.2", named(1, MessageTypeRelease, a)},
+		{"release by a guest where the server is itself", "10.40.0.100", "10.40.0.2", "10.40.0.2", named(2, MessageTypeRelease, b)},
+		{"decline by broadcast", "0.0.0.0", "255.255.255.255", "", named(1, MessageTypeDecline, a)},
+		{"release by broadcast", "10.40.0.100", "255.255.255.255", "", named(1, MessageTypeRelease, a)},
+		{"release from its address", a.String(), "10.40.0.2", "10.20.0.2", named(1, MessageTypeRelease, a)},
+		{"renewal of a free address", free.String(), "10.40.0.2", "10.20.0.2", named(1, MessageTypeRequest, free)},
+		{"renewal by broadcast", "10.40.0.100", "255.255.255.255", "", named(1, MessageTypeRequest, free)},
+		{"a relay on the phones' link", "10.40.0.100", "10.40.0.2", "10.20.0.2", request(1, MessageTypeDiscover, asPhone, gi("10.20.0.77"))},
+		{"its release", "10.40.0.100", "10.40.0.2", "10.20.0.2", named(1, MessageTypeRelease, a, gi("10.20.0.77"))},
+		{"a relay elsewhere", "10.40.0.100", "10.40.0.2", "192.0.2.2", request(2, MessageTypeRequest, asPhone, gi("10.30.0.1"), func(r *Request) { r.Requested = freeFar })},
 		{"a relay in the guests' network that selects the phones' link", "10.40.0.100", "10.40.0.2", "10.40.0.2",
-			request(1, Discover, asPhone, gi("10.40.0.77"), func(r *Request) { r.LinkSelection = ip("10.20.0.0") })},
-		{"its decline", "10.40.0.100", "10.40.0.2", "192.0.2.2", named(2, Decline, b, gi("10.30.0.1"))},
+			request(1, MessageTypeDiscover, asPhone, gi("10.40.0.77"), func(r *Request) { r.LinkSelection = ip("10.20.0.0") })},
+		{"its decline", "10.40.0.100", "10.40.0.2", "192.0.2.2", named(2, MessageTypeDecline, b, gi("10.30.0.1"))},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if strings.HasSuffix(tc.dst, "0") {
@@ -285,7 +285,7 @@ func TestBorrowedMACElsewhere(t *testing.T) {
 		})
 	}
 	// Relays do come by way of such networks.
-	relay := func(n int) *Request { return request(n, Discover, asPhone, gi("10.30.0.1")) }
+	relay := func(n int) *Request { return request(n, MessageTypeDiscover, asPhone, gi("10.30.0.1")) }
 	guest("10.40.0.3", "10.40.0.2", "10.40.0.2")
 	g.want(VerdictOffered, relay(3))
 	routed("10.50.0.1", "voice0", "10.20.0.2")
@@ -296,7 +296,7 @@ func TestBorrowedMACElsewhere(t *testing.T) {
 	// What it gets where it is leaves those leases alone, also the short one that moves a phone.
 	guest("0.0.0.0", "255.255.255.255", "")
 	o := g.want(VerdictOffered, discoverOf(1, asPhone))
-	d := g.want(VerdictAcked, request(1, Ask, asPhone, func(r *Request) { r.Requested, r.ServerID = o.Reply.YIAddr, ip("10.40.0.2") }))
+	d := g.want(VerdictAcked, request(1, MessageTypeRequest, asPhone, func(r *Request) { r.Requested, r.ServerID = o.Reply.YIAddr, ip("10.40.0.2") }))
 	if len(d.Changes) != 1 {
 		t.Errorf("changes %+v", d.Changes)
 	}
@@ -317,7 +317,7 @@ func TestBorrowedMACAndMovingPhone(t *testing.T) {
 	g.link.Interface, g.link.Addrs = "data0", []netip.Prefix{netip.MustParsePrefix("10.40.0.2/24")}
 	for n := 1; n <= 2; n++ {
 		o := g.want(VerdictOffered, discoverOf(n, asPhone))
-		g.want(VerdictAcked, request(n, Ask, asPhone, func(r *Request) { r.Requested, r.ServerID = o.Reply.YIAddr, ip("10.40.0.2") }))
+		g.want(VerdictAcked, request(n, MessageTypeRequest, asPhone, func(r *Request) { r.Requested, r.ServerID = o.Reply.YIAddr, ip("10.40.0.2") }))
 	}
 	if l, _ := g.view.At(a); l.State != LeaseActive {
 		t.Errorf("the phone's lease is %s", l.State)
@@ -341,7 +341,7 @@ func TestMovedC44(t *testing.T) {
 			g.link.Interface, g.link.Addrs = "data0", []netip.Prefix{netip.MustParsePrefix("10.40.0.2/24")}
 			g.want(VerdictNak, initRebootOf(1, a, asPhone))
 			o := g.want(VerdictOffered, discoverOf(1, asPhone))
-			g.want(VerdictAcked, request(1, Ask, asPhone, func(r *Request) { r.Requested, r.ServerID = o.Reply.YIAddr, ip("10.40.0.2") }))
+			g.want(VerdictAcked, request(1, MessageTypeRequest, asPhone, func(r *Request) { r.Requested, r.ServerID = o.Reply.YIAddr, ip("10.40.0.2") }))
 			if l, _ := g.view.At(a); l.State != tc.want {
 				t.Errorf("the old lease is %s, want %s", l.State, tc.want)
 			}

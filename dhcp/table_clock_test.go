@@ -75,12 +75,12 @@ func TestClockStepIsNoDecline(t *testing.T) {
 		for range maxDeclines - 1 {
 			a := b.want(VerdictOffered, discoverOf(1)).Reply.YIAddr
 			b.want(VerdictAcked, selectingOf(1, a))
-			b.want(VerdictDeclined, request(1, Decline, func(r *Request) { r.Requested = a }))
+			b.want(VerdictDeclined, request(1, MessageTypeDecline, func(r *Request) { r.Requested = a }))
 		}
 		c.step(-time.Hour)
 		a := b.want(VerdictOffered, discoverOf(1)).Reply.YIAddr
 		b.want(VerdictAcked, selectingOf(1, a))
-		b.want(VerdictDeclined, request(1, Decline, func(r *Request) { r.Requested = a }))
+		b.want(VerdictDeclined, request(1, MessageTypeDecline, func(r *Request) { r.Requested = a }))
 		states := func(want LeaseState) {
 			t.Helper()
 			for _, l := range b.All() {
@@ -104,7 +104,7 @@ func TestWhatAClockStepMovesIsWallClock(t *testing.T) {
 	g := newRig(t, config(voice()), nil, nil)
 	g.now = time.Now()
 	a := g.bind(1)
-	g.want(VerdictDeclined, request(1, Decline, func(r *Request) { r.Requested = a }))
+	g.want(VerdictDeclined, request(1, MessageTypeDecline, func(r *Request) { r.Requested = a }))
 	g.view.shift(24*time.Hour, time.Now(), func(*kept) {})
 	if c := g.view.declines[mac(1)]; c.n != 1 || c.since != c.since.Round(0) {
 		t.Errorf("counted since %s", c.since)

@@ -20,7 +20,7 @@ func TestTableDiskFull(t *testing.T) {
 		full := errors.New("no space left on device")
 		d.fail(full)
 		c := b.want(VerdictOffered, discoverOf(2)).Reply.YIAddr
-		if dec, err := b.serve(selectingOf(2, c)); !errors.Is(err, full) || dec.Reply.Type == Nak {
+		if dec, err := b.serve(selectingOf(2, c)); !errors.Is(err, full) || dec.Reply.Type == MessageTypeNak {
 			t.Errorf("%v %v", dec.Event, err)
 		}
 		if _, ok := b.LeaseAt(c); ok {

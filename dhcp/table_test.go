@@ -355,7 +355,7 @@ func TestTableForgetsOffersC01(t *testing.T) {
 		b := newBench(t, config(voice()), newDisk(), time.Now)
 		b.want(VerdictOffered, discoverOf(1))
 		held := b.want(VerdictOffered, discoverOf(2)).Reply.YIAddr
-		b.want(VerdictOtherServer, request(1, Ask, func(r *Request) { r.Requested, r.ServerID = ip("10.20.0.100"), ip("10.20.0.9") }))
+		b.want(VerdictOtherServer, request(1, MessageTypeRequest, func(r *Request) { r.Requested, r.ServerID = ip("10.20.0.100"), ip("10.20.0.9") }))
 		if s := b.Stats()[0]; s.Offered != 1 {
 			t.Errorf("%+v", s)
 		}

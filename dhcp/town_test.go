@@ -167,19 +167,19 @@ func (m *town) act(c *resident, whim int) {
 	switch {
 	case bound && whim == 0:
 		c.state = "requesting"
-		m.send(c, Ask, func(r *Request) { r.Requested = c.addr })
+		m.send(c, MessageTypeRequest, func(r *Request) { r.Requested = c.addr })
 	case bound && whim == 1:
 		c.state = "init"
-		m.send(c, Release, func(r *Request) { r.CIAddr = c.addr })
+		m.send(c, MessageTypeRelease, func(r *Request) { r.CIAddr = c.addr })
 	case bound && whim == 2 && m.declined < 3:
 		m.declined++
 		c.state = "init"
-		m.send(c, Decline, func(r *Request) { r.Requested = c.addr })
+		m.send(c, MessageTypeDecline, func(r *Request) { r.Requested = c.addr })
 	case bound:
-		m.send(c, Ask, func(r *Request) { r.CIAddr = c.addr })
+		m.send(c, MessageTypeRequest, func(r *Request) { r.CIAddr = c.addr })
 	default:
 		c.state = "selecting"
-		m.send(c, Discover, func(*Request) {})
+		m.send(c, MessageTypeDiscover, func(*Request) {})
 	}
 }
 
@@ -190,7 +190,7 @@ func (m *town) move(c *resident, site int, remembers bool) {
 	c.state, c.site = "init", site
 	if was == "bound" && remembers {
 		c.state = "requesting"
-		m.send(c, Ask, func(r *Request) { r.Requested = c.addr })
+		m.send(c, MessageTypeRequest, func(r *Request) { r.Requested = c.addr })
 	}
 }
 
@@ -200,22 +200,22 @@ func (m *town) borrow(c *resident, what int) {
 		return
 	}
 	m.xid++
-	typ, set := Discover, func(r *Request) {}
+	typ, set := MessageTypeDiscover, func(r *Request) {}
 	switch what {
 	case 0:
-		typ, set = Release, func(r *Request) { r.CIAddr = c.addr }
+		typ, set = MessageTypeRelease, func(r *Request) { r.CIAddr = c.addr }
 	case 1:
-		typ, set = Decline, func(r *Request) { r.Requested = c.addr }
+		typ, set = MessageTypeDecline, func(r *Request) { r.Requested = c.addr }
 	case 2:
-		typ, set = Ask, func(r *Request) { r.CIAddr = c.addr }
+		typ, set = MessageTypeRequest, func(r *Request) { r.CIAddr = c.addr }
 	case 3:
-		typ, set = Ask, func(r *Request) { r.Requested = c.addr }
+		typ, set = MessageTypeRequest, func(r *Request) { r.Requested = c.addr }
 	case 4:
-		typ, set = Ask, func(r *Request) { r.Requested, r.ServerID = ip("10.40.0.105"), ip("10.40.0.2") }
+		typ, set = MessageTypeRequest, func(r *Request) { r.Requested, r.ServerID = ip("10.40.0.105"), ip("10.40.0.2") }
 	case 5:
-		typ, set = Release, func(r *Request) { r.CIAddr, r.GIAddr = c.addr, ip("10.40.0.77") }
+		typ, set = MessageTypeRelease, func(r *Request) { r.CIAddr, r.GIAddr = c.addr, ip("10.40.0.77") }
 	case 6, 7:
-		typ, set = Release, func(r *Request) { r.CIAddr = c.addr }
+		typ, set = MessageTypeRelease, func(r *Request) { r.CIAddr = c.addr }
 	}
 	l := m.letter(c, atData, typ, set)
 	l.guest, l.direct, l.elsewhere = true, what >= 6, what == 6
@@ -238,7 +238,7 @@ func (m *town) deliver(t *rapid.T, l letter, link *Link) {
 		return
 	}
 	c := m.clients[l.req.MAC[5]]
-	if l.req.Type == Ask && !l.guest && l.xid != c.xid {
+	if l.req.Type == MessageTypeRequest && !l.guest && l.xid != c.xid {
 		return // the network keeps nothing for so long that its client has gone on
 	}
 	if link == nil {
@@ -272,9 +272,9 @@ func (m *town) deliver(t *rapid.T, l letter, link *Link) {
 		}
 	}
 	switch l.req.Type {
-	case Release:
+	case MessageTypeRelease:
 		ended(l.req.CIAddr, LeaseReleased)
-	case Decline:
+	case MessageTypeDecline:
 		ended(l.req.Requested, LeaseDeclined)
 	}
 	m.check(t)
@@ -285,13 +285,13 @@ func (m *town) receive(c *resident, l letter) {
 		return
 	}
 	switch r := l.reply; {
-	case r.Type == Offer && c.state == "selecting":
+	case r.Type == MessageTypeOffer && c.state == "selecting":
 		c.state, c.addr = "requesting", r.YIAddr
-		m.send(c, Ask, func(q *Request) { q.Requested, q.ServerID = r.YIAddr, r.ServerID })
-	case r.Type == Ack && (c.state == "requesting" || c.state == "bound"):
+		m.send(c, MessageTypeRequest, func(q *Request) { q.Requested, q.ServerID = r.YIAddr, r.ServerID })
+	case r.Type == MessageTypeAck && (c.state == "requesting" || c.state == "bound"):
 		c.state, c.addr = "bound", r.YIAddr
 		c.expires = c.sent.Add(time.Duration(seconds(optionOf(r, 51))) * time.Second)
-	case r.Type == Nak && c.state != "selecting":
+	case r.Type == MessageTypeNak && c.state != "selecting":
 		c.state = "init"
 	}
 }

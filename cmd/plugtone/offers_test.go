@@ -169,7 +169,7 @@ func offerFor(t *testing.T, packs *pack.Set, discover []byte) ([]byte, dhcp.Even
 	view.Advance(noon)
 	link := &dhcp.Link{Interface: "voice0", Addrs: []netip.Prefix{netip.MustParsePrefix("10.20.0.2/22")}, Dest: netip.MustParseAddr("255.255.255.255"), MTU: 1500}
 	d := e.Decide(noon, req, link, view)
-	if d.Reply == nil || d.Reply.Type != dhcp.Offer {
+	if d.Reply == nil || d.Reply.Type != dhcp.MessageTypeOffer {
 		t.Fatalf("%s: %s", d.Event.Verdict, d.Event.Reason)
 	}
 	b, dropped := d.Reply.Encode(nil, 1500)

@@ -27,7 +27,7 @@ func TestRepliesToNobodyHoldUpNobody(t *testing.T) {
 	_, err := conn.WriteTo(message(t, 1, dhcpv4.MessageTypeDiscover, dhcpv4.WithBroadcast(true)), to)
 	s.ok(err)
 	for {
-		if ev := receive(t, j.decided); ev.Type == dhcp.Discover {
+		if ev := receive(t, j.decided); ev.Type == dhcp.MessageTypeDiscover {
 			if ev.Verdict != dhcp.VerdictOffered {
 				t.Errorf("%s (%s)", ev.Verdict, ev.Reason)
 			}

@@ -76,11 +76,11 @@ func (d *desk) decide(req *dhcp.Request, link *dhcp.Link) *dhcp.Decision {
 	if !net.IsValid() {
 		net = from
 	}
-	if req.Type != dhcp.Discover && req.Type != dhcp.Ask || !net.IsValid() {
+	if req.Type != dhcp.MessageTypeDiscover && req.Type != dhcp.MessageTypeRequest || !net.IsValid() {
 		return dec
 	}
 	addr := d.address(req.MAC, net)
-	if used, known := d.probed[addr]; d.probe && !link.NoProbe && req.Type == dhcp.Discover {
+	if used, known := d.probed[addr]; d.probe && !link.NoProbe && req.Type == dhcp.MessageTypeDiscover {
 		if known && used {
 			d.given[dhcp.MAC{byte(len(d.given))}] = addr // taken by somebody
 			delete(d.given, req.MAC)
@@ -92,11 +92,11 @@ func (d *desk) decide(req *dhcp.Request, link *dhcp.Link) *dhcp.Decision {
 			return dec
 		}
 	}
-	r := &dhcp.Reply{Type: dhcp.Offer, XID: req.XID, Flags: req.Flags, CHAddr: req.CHAddr, CIAddr: req.CIAddr, YIAddr: addr,
+	r := &dhcp.Reply{Type: dhcp.MessageTypeOffer, XID: req.XID, Flags: req.Flags, CHAddr: req.CHAddr, CIAddr: req.CIAddr, YIAddr: addr,
 		GIAddr: req.GIAddr, ServerID: from, From: from, RelayInfo: req.RelayInfo}
 	dec.Event.Verdict = dhcp.VerdictOffered
-	if req.Type == dhcp.Ask {
-		r.Type, dec.Event.Verdict = dhcp.Ack, dhcp.VerdictAcked
+	if req.Type == dhcp.MessageTypeRequest {
+		r.Type, dec.Event.Verdict = dhcp.MessageTypeAck, dhcp.VerdictAcked
 	}
 	id := from.As4()
 	r.Options = []dhcp.Option{{Code: 53, Data: []byte{byte(r.Type)}}, {Code: 54, Data: id[:]}, {Code: 1, Data: []byte{255, 255, 255, 0}},

@@ -166,7 +166,7 @@ func parseForeign(b []byte, ifname string) (o Offer, xid [4]byte, ok bool) {
 		return o, xid, false
 	}
 	m, err := dhcp.DecodeForeign(f.payload)
-	if err != nil || m.Type != dhcp.Offer && m.Type != dhcp.Ack {
+	if err != nil || m.Type != dhcp.MessageTypeOffer && m.Type != dhcp.MessageTypeAck {
 		return o, xid, false
 	}
 	o = Offer{Interface: ifname, Server: m.ServerID, MAC: f.src.mac, Type: m.Type, Addr: m.YIAddr, Client: m.MAC}

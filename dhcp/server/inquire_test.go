@@ -28,7 +28,7 @@ func TestServerThatAClientNamesIsFound(t *testing.T) {
 	for server, mac := range map[string]string{"10.20.0.66": "02:00:00:00:00:66", "10.20.0.67": "", "192.0.2.67": ""} {
 		s.ask(conn, message(t, 1, dhcpv4.MessageTypeRequest, dhcpv4.WithOption(dhcpv4.OptServerIdentifier(ip(server))),
 			dhcpv4.WithOption(dhcpv4.OptRequestedIPAddress(ip("10.20.0.200")))))
-		want := Offer{Interface: "voice0", Server: netip.MustParseAddr(server), Type: dhcp.Ask, Addr: netip.MustParseAddr("10.20.0.200"), Client: dhcp.MAC{0, 0x15, 0x65, 0, 0, 1}}
+		want := Offer{Interface: "voice0", Server: netip.MustParseAddr(server), Type: dhcp.MessageTypeRequest, Addr: netip.MustParseAddr("10.20.0.200"), Client: dhcp.MAC{0, 0x15, 0x65, 0, 0, 1}}
 		if mac != "" {
 			s.ok(want.MAC.UnmarshalText([]byte(mac)))
 		}

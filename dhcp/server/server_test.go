@@ -252,7 +252,7 @@ func TestForeignServerIsSeen(t *testing.T) {
 	s.serveOn(rogue, newDesk(), func(c *Config) { c.Interfaces = []string{"lan0"} })
 	check := func(o Offer, client string) {
 		t.Helper()
-		if o.Interface != "voice0" || o.Server.String() != "10.20.0.66" || o.MAC.String() != "02:00:00:00:00:66" || o.Client.String() != client || o.Type != dhcp.Offer {
+		if o.Interface != "voice0" || o.Server.String() != "10.20.0.66" || o.MAC.String() != "02:00:00:00:00:66" || o.Client.String() != client || o.Type != dhcp.MessageTypeOffer {
 			t.Errorf("seen: %+v", o)
 		}
 	}
@@ -290,7 +290,7 @@ func TestServerThatComesLaterIsFound(t *testing.T) {
 	if o := receive(t, j.foreign); o.Server.String() != "10.20.0.66" || o.MAC.String() != "02:00:00:00:00:66" || o.Client.String() != "02:00:00:00:00:02" {
 		t.Errorf("seen: %+v", o)
 	}
-	if len(d.requests()) == 0 || d.requests()[0].req.Type != dhcp.Discover {
+	if len(d.requests()) == 0 || d.requests()[0].req.Type != dhcp.MessageTypeDiscover {
 		t.Errorf("it was asked %+v", d.requests())
 	}
 }

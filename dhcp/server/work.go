@@ -158,7 +158,7 @@ func (s *Server) decode(p *packet, busy bool) *job {
 		s.cfg.Observer.decided(ev, s.cfg.Now().Sub(p.at))
 		return nil
 	}
-	if req.Type == dhcp.Discover && s.echoes.again(req, in.index, p.at) {
+	if req.Type == dhcp.MessageTypeDiscover && s.echoes.again(req, in.index, p.at) {
 		s.cfg.Observer.dropped(DropRepeated, 1)
 		return nil
 	}
