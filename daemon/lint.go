@@ -16,11 +16,11 @@ import (
 
 // sample stands for a phone whose answer is tried out: its options are settled, and its address is reserved.
 type sample struct {
-	advice dhcp.Advice
+	advice dhcp.Policy
 	addr   netip.Addr
 }
 
-func (s *sample) Advise(dhcp.Client, dhcp.Site) dhcp.Advice      { return s.advice }
+func (s *sample) PolicyFor(dhcp.Client, dhcp.Site) dhcp.Policy   { return s.advice }
 func (s *sample) Reserved(dhcp.MAC) (netip.Addr, bool)           { return s.addr, true }
 func (s *sample) HolderOf(netip.Addr) (mac dhcp.MAC, taken bool) { return mac, false }
 
@@ -102,7 +102,7 @@ func (t *tryout) run(packs *pack.Set) {
 				}
 				continue
 			}
-			phone.advice = dhcp.Advice{Vendor: v.ID, Phone: true, Options: opts.List, NULTerminate: opts.Quirks.NULTerminate}
+			phone.advice = dhcp.Policy{Vendor: v.ID, Phone: true, Options: opts.List, NULTerminate: opts.Quirks.NULTerminate}
 			if d := e.Decide(time.Time{}, req, link, dhcp.NewView(cfg)); d.Reply != nil {
 				if _, left := d.Reply.Encode(nil, 0); len(left) > 0 {
 					dropped = append(dropped, fmt.Sprintf("%s: %s", v.ID, codes(left)))

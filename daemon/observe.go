@@ -175,7 +175,7 @@ func (o *observer) foreign(f server.Offer) {
 // decisionLevel keeps what goes well and often out of the log: it is in the timeline.
 func decisionLevel(ev *dhcp.Event) slog.Level {
 	switch ev.Verdict {
-	case dhcp.VerdictFault:
+	case dhcp.VerdictInternalError:
 		return slog.LevelError
 	case dhcp.VerdictExhausted, dhcp.VerdictConflict, dhcp.VerdictDeclined:
 		return slog.LevelWarn

@@ -29,7 +29,7 @@ func (w leaseWriter) WriteLeases(changes []dhcp.Change) error {
 		return err
 	}
 	for i := range changes {
-		if !changes[i].Delete && !changes[i].Moved {
+		if !changes[i].Delete && !changes[i].ClockShifted {
 			w.d.service.Bound(changes[i].Lease)
 		}
 	}

@@ -122,7 +122,7 @@ admin: {listen: ["unix:DIR/admin.sock"]}
 	}
 	for i := range changes { // the clock is set: nobody is new by that
 		l := &changes[i].Lease
-		l.FirstSeen, l.Starts, changes[i].Moved = l.FirstSeen.Add(time.Minute), l.Starts.Add(time.Minute), true
+		l.FirstSeen, l.Starts, changes[i].ClockShifted = l.FirstSeen.Add(time.Minute), l.Starts.Add(time.Minute), true
 	}
 	if err := (leaseWriter{r.Daemon}).WriteLeases(changes); err != nil {
 		t.Fatal(err)

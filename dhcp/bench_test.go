@@ -17,7 +17,7 @@ func BenchmarkDecide(b *testing.B) {
 			s.Pools = []Range{{ip("10.1.0.0"), ip("10.4.255.255")}}
 			s.Routers, s.DNSServers = []netip.Addr{ip("10.0.0.1")}, []netip.Addr{ip("10.0.0.3")}
 			cfg := config(s)
-			e, err := NewEngine(cfg, nil, phones{Advice{Options: []Option{{Code: 66, Data: []byte("http://10.0.0.2/"), Force: true}}}})
+			e, err := NewEngine(cfg, nil, phones{Policy{Options: []Option{{Code: 66, Data: []byte("http://10.0.0.2/"), Force: true}}}})
 			if err != nil {
 				b.Fatal(err)
 			}

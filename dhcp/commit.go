@@ -32,8 +32,8 @@ const (
 // ErrClosed is what a commit gets after Run has ended.
 var ErrClosed = errors.New("lease table is closed")
 
-// ErrBehind is what a decision gets when the disk hangs, or can't keep up.
-var ErrBehind = errors.New("the disk is behind: leases that were given earlier are still being written")
+// ErrWriteBacklog is what a decision gets when the disk hangs, or can't keep up.
+var ErrWriteBacklog = errors.New("the disk is behind: leases that were given earlier are still being written")
 
 // job is one commit on its way to the disk.
 type job struct {

@@ -9,7 +9,7 @@ import (
 
 // C21, C22, C23: the order of options.
 func TestOptionOrderC22(t *testing.T) {
-	advice := Advice{Vendor: "x", Options: []Option{{Code: 66, Data: []byte("http://x/"), Force: true}, {Code: 160, Data: []byte("y")}, {Code: 43, Data: []byte("z"), Force: true}}}
+	advice := Policy{Vendor: "x", Options: []Option{{Code: 66, Data: []byte("http://x/"), Force: true}, {Code: 160, Data: []byte("y")}, {Code: 43, Data: []byte("z"), Force: true}}}
 	tests := []struct {
 		name   string
 		params func(*Request)
@@ -73,7 +73,7 @@ func TestClientIDEchoC28(t *testing.T) {
 	if got := optionOf(g.want(VerdictOffered, discoverOf(1, with)).Reply, 61); string(got) != id {
 		t.Errorf("echoed %q", got)
 	}
-	g = newRig(t, config(voice()), nil, phones{Advice{NoClientIDEcho: true}})
+	g = newRig(t, config(voice()), nil, phones{Policy{NoClientIDEcho: true}})
 	if got := optionOf(g.want(VerdictOffered, discoverOf(1, with)).Reply, 61); got != nil {
 		t.Errorf("echoed %q", got)
 	}
@@ -112,7 +112,7 @@ func TestRelayInfoC29(t *testing.T) {
 // C31: texts end without NUL, or with one where the vendor needs it; the plan's own option stays as it is.
 func TestNULTerminateC31(t *testing.T) {
 	text := []byte("http://x/")
-	advice := Advice{Options: []Option{{Code: 66, Data: text}, {Code: 43, Data: []byte("raw")}}}
+	advice := Policy{Options: []Option{{Code: 66, Data: text}, {Code: 43, Data: []byte("raw")}}}
 	g := newRig(t, config(voice()), nil, phones{advice})
 	if got := optionOf(g.do(discoverOf(1, asPhone, params(66))).Reply, 66); string(got) != "http://x/" {
 		t.Errorf("66 is %q", got)
@@ -153,7 +153,7 @@ func TestProvisioningServerC32(t *testing.T) {
 
 // C33: what the vendor pack encodes is sent as it is; the codes that the server answers for itself can't be overridden.
 func TestAdviceOptionsC33(t *testing.T) {
-	advice := Advice{Options: []Option{{Code: 43, Data: []byte{2, 1, 'a', 255}}, {Code: 51, Data: []byte{0, 0, 0, 1}, Force: true}, {Code: 6, Data: []byte{9, 9, 9, 9}}}}
+	advice := Policy{Options: []Option{{Code: 43, Data: []byte{2, 1, 'a', 255}}, {Code: 51, Data: []byte{0, 0, 0, 1}, Force: true}, {Code: 6, Data: []byte{9, 9, 9, 9}}}}
 	g := newRig(t, config(voice()), nil, phones{advice})
 	r := g.do(discoverOf(1, asPhone, params(43, 6, 51))).Reply
 	if string(optionOf(r, 43)) != "\x02\x01a\xff" || string(optionOf(r, 6)) != "\x09\x09\x09\x09" || seconds(optionOf(r, 51)) != int(defaultLease.Seconds()) {

@@ -82,12 +82,12 @@ func Decode(buf []byte) (*Request, error) {
 }
 
 // DecodeForeign reads a server's message (op 2), to learn of other servers on the link.
-func DecodeForeign(buf []byte) (*Foreign, error) {
+func DecodeServerMessage(buf []byte) (*ServerMessage, error) {
 	m, err := parse(buf, opReply)
 	if err != nil {
 		return nil, err
 	}
-	f := &Foreign{XID: m.TransactionID, MAC: MAC(buf[offCHAddr : offCHAddr+6]), YIAddr: fromIP(m.YourIPAddr)}
+	f := &ServerMessage{XID: m.TransactionID, MAC: MAC(buf[offCHAddr : offCHAddr+6]), YIAddr: fromIP(m.YourIPAddr)}
 	o := optionReader{opts: m.Options}
 	f.Type = MessageType(o.u8(optMessageType))
 	f.ServerID = o.addr(optServerID)

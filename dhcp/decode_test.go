@@ -175,11 +175,11 @@ func TestDecodeForeign(t *testing.T) {
 	p := packet(MessageTypeOffer, 54, 4, 192, 168, 1, 1, 255)
 	p[0] = 2
 	copy(p[16:], []byte{192, 168, 1, 50})
-	f, err := DecodeForeign(p)
+	f, err := DecodeServerMessage(p)
 	if err != nil || f.Type != MessageTypeOffer || f.ServerID != ip("192.168.1.1") || f.YIAddr != ip("192.168.1.50") {
 		t.Errorf("%+v %v", f, err)
 	}
-	if _, err := DecodeForeign(packet(MessageTypeDiscover, 255)); err == nil {
+	if _, err := DecodeServerMessage(packet(MessageTypeDiscover, 255)); err == nil {
 		t.Error("a client's message is no server's")
 	}
 }

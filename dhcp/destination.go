@@ -4,16 +4,16 @@ import "net/netip"
 
 // Link says how a packet came in, and what this host looks like from there. The socket loop fills it in.
 type Link struct {
-	Interface string         // name of the receiving interface
-	Addrs     []netip.Prefix // our IPv4 addresses on it, with their prefix lengths, primary first
-	Host      []netip.Addr   // all IPv4 addresses of this host
-	Source    netip.AddrPort // where the packet came from
-	Dest      netip.Addr     // where it was sent to; broadcast or ours
-	Reach     netip.Addr     // our address that the kernel would use towards the relay or the routed client; needed when there is one
-	Elsewhere bool           // the kernel's way to the relay or the routed client is another link than the receiving one
-	MTU       int            // of the interface; 0: 1500
-	NoProbe   bool           // conflict probes are off for the moment (load)
-	NoWrite   bool           // the disk has just refused: only what is written already can be acknowledged
+	Interface           string         // name of the receiving interface
+	Addrs               []netip.Prefix // our IPv4 addresses on it, with their prefix lengths, primary first
+	Host                []netip.Addr   // all IPv4 addresses of this host
+	Source              netip.AddrPort // where the packet came from
+	Dest                netip.Addr     // where it was sent to; broadcast or ours
+	LocalAddr           netip.Addr     // our address that the kernel would use towards the relay or the routed client; needed when there is one
+	ReversePathMismatch bool           // the kernel's way to the relay or the routed client is another link than the receiving one
+	MTU                 int            // of the interface; 0: 1500
+	NoProbe             bool           // conflict probes are off for the moment (load)
+	NoWrite             bool           // the disk has just refused: only what is written already can be acknowledged
 }
 
 // owns tells whether a is an address of this host.
@@ -71,7 +71,7 @@ var (
 )
 
 // To decides where reply goes: the send rule of RFC 2131, 4.1.
-func To(req *Request, reply *Reply, link *Link) Destination {
+func ReplyDestination(req *Request, reply *Reply, link *Link) Destination {
 	d := Destination{From: reply.From}
 	switch {
 	case req.Type == MessageTypeInform && reply.CIAddr.IsValid(): // C17: directly, even past a relay (RFC 2131, 4.3.5)

@@ -39,7 +39,7 @@ func TestDestination(t *testing.T) {
 			g := newRig(t, config(voice()), nil, nil)
 			g.link.Source, g.link.Dest = netip.MustParseAddrPort(tc.src), ip(tc.dst)
 			tc.reply.From = ip("10.20.0.2")
-			d := To(request(1, MessageTypeRequest, tc.opts...), &tc.reply, &g.link)
+			d := ReplyDestination(request(1, MessageTypeRequest, tc.opts...), &tc.reply, &g.link)
 			if d.Addr.String() != tc.addr || d.Raw != tc.raw || d.Broadcast != tc.bcst || d.From != ip("10.20.0.2") {
 				t.Errorf("%+v", d)
 			}
@@ -85,7 +85,7 @@ func TestInformC17(t *testing.T) {
 			if string(optionOf(r, 66)) != "http://10.20.0.2/" {
 				t.Errorf("options %v", codes(r))
 			}
-			if to := To(req, r, &g.link); to.Addr.String() != tc.addr {
+			if to := ReplyDestination(req, r, &g.link); to.Addr.String() != tc.addr {
 				t.Errorf("sent to %s", to.Addr)
 			}
 			if relay := req.GIAddr.IsValid() && !req.CIAddr.IsValid(); relay != (r.Flags&0x8000 != 0) {
@@ -105,7 +105,7 @@ func TestModeInform(t *testing.T) {
 	if string(optionOf(d.Reply, 66)) != "http://10.20.0.2/" || optionOf(d.Reply, 1) != nil {
 		t.Errorf("options %v", codes(d.Reply))
 	}
-	g.link.Source, g.link.Reach = netip.MustParseAddrPort("172.16.0.1:67"), ip("10.20.0.2")
+	g.link.Source, g.link.LocalAddr = netip.MustParseAddrPort("172.16.0.1:67"), ip("10.20.0.2")
 	relay := func(r *Request) { r.GIAddr = ip("172.16.0.1") }
 	d = g.want(VerdictInformed, request(1, MessageTypeInform, relay, params(66), func(r *Request) { r.CIAddr = ip("172.16.7.7") }))
 	if string(optionOf(d.Reply, 66)) != "http://10.20.0.2/" {

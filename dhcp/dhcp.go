@@ -7,7 +7,7 @@
 // with its reason. To is the send rule. Table owns the leases of the daemon, writes them by group commit and answers who holds
 // an address.
 //
-// It opens no socket, knows no phones or vendors (Adviser does) and no disk (Writer does), starts no goroutine and reads no
+// It opens no socket, knows no phones or vendors (ClientPolicy does) and no disk (Writer does), starts no goroutine and reads no
 // clock but the one it is given. Package dhcp/server is the loop around it.
 //
 // Rules are cited as C01 to C52, this project's own numbers for the behaviour of a DHCP server; each has a test that names it.

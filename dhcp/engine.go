@@ -29,12 +29,12 @@ type Engine struct {
 	cfg     Config
 	plans   []plan
 	reserve Reservations
-	adviser Adviser
+	adviser ClientPolicy
 	queries sync.Pool // of *query: one is a kilobyte, and there is one for each packet
 }
 
 // NewEngine checks cfg and returns an engine, or all faults of cfg joined. r and a may be nil.
-func NewEngine(cfg Config, r Reservations, a Adviser) (*Engine, error) {
+func NewEngine(cfg Config, r Reservations, a ClientPolicy) (*Engine, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -61,7 +61,7 @@ type query struct {
 	site     Site
 	self     netip.Addr // our address that the client or its relay wrote to, else the one towards it: replies come from it
 	serverID netip.Addr // option 54: self unless a relay overrides it
-	advice   Advice
+	advice   Policy
 	phone    bool       // recognised or recorded, where phones count
 	reserved netip.Addr // this client's reservation, in whatever subnet
 	d        Decision
@@ -181,10 +181,10 @@ func (e *Engine) strays(p *plan, req *Request, link *Link) string {
 	}
 	relayed := req.GIAddr.IsValid()
 	if p.Interface != link.Interface {
-		stray := !relayed && p.Interface != "" && link.Elsewhere
+		stray := !relayed && p.Interface != "" && link.ReversePathMismatch
 		for i := range e.plans {
 			o := &e.plans[i]
-			stray = stray || o.Interface == link.Interface && o.Phones != PhonesProvision && (link.Elsewhere || o.Prefix.Contains(req.GIAddr))
+			stray = stray || o.Interface == link.Interface && o.Phones != PhonesProvision && (link.ReversePathMismatch || o.Prefix.Contains(req.GIAddr))
 		}
 		if stray {
 			return "it came in on " + link.Interface + ", which is not the way to subnet " + p.Prefix.String()
@@ -322,7 +322,7 @@ func (q *query) meet(near netip.Addr) {
 		q.site.ProvisioningURL = "http://" + q.site.NextServer.String() + "/"
 	}
 	if q.e.adviser != nil {
-		q.advice = q.e.adviser.Advise(client, q.site)
+		q.advice = q.e.adviser.PolicyFor(client, q.site)
 	}
 	q.phone = q.advice.Phone && q.sub.Phones != PhonesNone
 	if q.e.reserve != nil {
@@ -339,8 +339,8 @@ func (q *query) meet(near netip.Addr) {
 // client's subnet (C16).
 func (q *query) ownAddr() netip.Addr {
 	if q.req.GIAddr.IsValid() || q.link.unicast() && q.req.CIAddr.IsValid() && !q.link.attached(q.req.CIAddr) {
-		if q.link.Reach.IsValid() {
-			return q.link.Reach
+		if q.link.LocalAddr.IsValid() {
+			return q.link.LocalAddr
 		}
 		if q.link.unicast() {
 			return q.link.Dest

@@ -10,27 +10,27 @@ type Verdict string
 
 // The verdicts. The sentence that explains one is Event.Reason.
 const (
-	VerdictOffered     Verdict = "offered"      // OFFER sent
-	VerdictAcked       Verdict = "acked"        // ACK sent, lease on disk
-	VerdictInformed    Verdict = "informed"     // ACK to an INFORM sent
-	VerdictNak         Verdict = "nak"          // NAK sent
-	VerdictProbing     Verdict = "probing"      // the address is being probed before it is offered; another decision follows
-	VerdictReleased    Verdict = "released"     // lease given back
-	VerdictDeclined    Verdict = "declined"     // address in quarantine
-	VerdictSilent      Verdict = "silent"       // understood, and the rules say not to answer
-	VerdictOtherServer Verdict = "other_server" // the client took another server's offer
-	VerdictExhausted   Verdict = "exhausted"    // no address is free for this client
-	VerdictIgnored     Verdict = "ignored"      // not for us: type, subnet or sender that we don't serve
-	VerdictMalformed   Verdict = "malformed"    // refused by Decode
-	VerdictFault       Verdict = "fault"        // a fault of ours, such as a full disk: silent, so that the client tries again
-	VerdictConflict    Verdict = "conflict"     // the address is in use by somebody else, who answered a probe; no message of its own
+	VerdictOffered       Verdict = "offered"      // OFFER sent
+	VerdictAcked         Verdict = "acked"        // ACK sent, lease on disk
+	VerdictInformed      Verdict = "informed"     // ACK to an INFORM sent
+	VerdictNak           Verdict = "nak"          // NAK sent
+	VerdictProbing       Verdict = "probing"      // the address is being probed before it is offered; another decision follows
+	VerdictReleased      Verdict = "released"     // lease given back
+	VerdictDeclined      Verdict = "declined"     // address in quarantine
+	VerdictSilent        Verdict = "silent"       // understood, and the rules say not to answer
+	VerdictOtherServer   Verdict = "other_server" // the client took another server's offer
+	VerdictExhausted     Verdict = "exhausted"    // no address is free for this client
+	VerdictIgnored       Verdict = "ignored"      // not for us: type, subnet or sender that we don't serve
+	VerdictMalformed     Verdict = "malformed"    // refused by Decode
+	VerdictInternalError Verdict = "fault"        // a fault of ours, such as a full disk: silent, so that the client tries again
+	VerdictConflict      Verdict = "conflict"     // the address is in use by somebody else, who answered a probe; no message of its own
 )
 
 // Verdicts lists all verdicts, for metrics that want every label from the start.
 func Verdicts() []Verdict {
 	return []Verdict{
 		VerdictOffered, VerdictAcked, VerdictInformed, VerdictNak, VerdictProbing, VerdictReleased, VerdictDeclined, VerdictSilent,
-		VerdictOtherServer, VerdictExhausted, VerdictIgnored, VerdictMalformed, VerdictFault, VerdictConflict,
+		VerdictOtherServer, VerdictExhausted, VerdictIgnored, VerdictMalformed, VerdictInternalError, VerdictConflict,
 	}
 }
 

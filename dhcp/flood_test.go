@@ -20,7 +20,7 @@ func flood(t *testing.T, claimed bool) {
 	cfg := config(s, relayed())
 	cfg.ConflictCheck = true
 	g := newRig(t, cfg, nil, phones{})
-	g.link.Reach = ip("10.20.0.2")
+	g.link.LocalAddr = ip("10.20.0.2")
 	pool := g.view.Stats()[0].Pool
 	known := make([]netip.Addr, 5)
 	boot := func(n int) netip.Addr {

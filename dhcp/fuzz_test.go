@@ -35,7 +35,7 @@ func FuzzDecode(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		_, _ = DecodeForeign(b)
+		_, _ = DecodeServerMessage(b)
 		r, err := Decode(b)
 		if (r == nil) == (err == nil) {
 			t.Fatalf("%v and %v", r, err)
@@ -62,7 +62,7 @@ func FuzzDecide(f *testing.F) {
 	cfg := config(voice(), relayed(), data(PhonesMove))
 	cfg.RapidCommit = true
 	reserved := fakeReservations{mac(9): ip("10.20.0.105")}
-	e, err := NewEngine(cfg, reserved, phones{Advice{Options: []Option{{Code: 66, Data: bytes.Repeat([]byte("u"), 200), Force: true}, {Code: 43, Data: bytes.Repeat([]byte("v"), 300)}}}})
+	e, err := NewEngine(cfg, reserved, phones{Policy{Options: []Option{{Code: 66, Data: bytes.Repeat([]byte("u"), 200), Force: true}, {Code: 43, Data: bytes.Repeat([]byte("v"), 300)}}}})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func FuzzDecide(f *testing.F) {
 			return
 		}
 		g := &rig{t: t, engine: e, view: NewView(cfg), now: start}
-		g.link = Link{Interface: "voice0", Addrs: []netip.Prefix{netip.MustParsePrefix("10.20.0.2/24")}, Reach: ip("192.0.2.2"), Source: netip.AddrPortFrom(req.CIAddr, 68), Dest: limitedBroadcast}
+		g.link = Link{Interface: "voice0", Addrs: []netip.Prefix{netip.MustParsePrefix("10.20.0.2/24")}, LocalAddr: ip("192.0.2.2"), Source: netip.AddrPortFrom(req.CIAddr, 68), Dest: limitedBroadcast}
 		if unicast {
 			g.link.Dest = ip("10.20.0.2")
 		}
@@ -108,7 +108,7 @@ func checkAnswer(t *testing.T, g *rig, req *Request, d Decision) {
 		t.Fatalf("option 53 is %v", typ)
 	}
 	_ = d.Event.Options()
-	to := To(req, r, &g.link)
+	to := ReplyDestination(req, r, &g.link)
 	if !to.Addr.IsValid() || !to.From.IsValid() {
 		t.Fatalf("sent to %v from %v", to.Addr, to.From)
 	}

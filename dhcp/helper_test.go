@@ -45,11 +45,11 @@ func (f fakeReservations) HolderOf(a netip.Addr) (MAC, bool) {
 }
 
 // phones is an adviser that takes every client with a vendor class for a phone.
-type phones struct{ advice Advice }
+type phones struct{ advice Policy }
 
-func (p phones) Advise(c Client, _ Site) Advice {
+func (p phones) PolicyFor(c Client, _ Site) Policy {
 	if c.VendorClass == "" {
-		return Advice{}
+		return Policy{}
 	}
 	a := p.advice
 	a.Phone = true
@@ -65,7 +65,7 @@ type rig struct {
 	link   Link
 }
 
-func newRig(t *testing.T, cfg Config, r Reservations, a Adviser) *rig {
+func newRig(t *testing.T, cfg Config, r Reservations, a ClientPolicy) *rig {
 	t.Helper()
 	e, err := NewEngine(cfg, r, a)
 	if err != nil {

@@ -70,7 +70,7 @@ func TestRouter7BroadcastBit(t *testing.T) {
 	g := newRig(t, config(voice()), nil, nil)
 	for flags, broadcast := range map[uint16]bool{0x8000: true, 0: false} {
 		req := discoverOf(1, func(r *Request) { r.Flags = flags })
-		if to := To(req, g.want(VerdictOffered, req).Reply, &g.link); to.Broadcast != broadcast || to.Raw == broadcast {
+		if to := ReplyDestination(req, g.want(VerdictOffered, req).Reply, &g.link); to.Broadcast != broadcast || to.Raw == broadcast {
 			t.Errorf("flags %#x: sent to %+v", flags, to)
 		}
 	}
@@ -80,7 +80,7 @@ func TestRouter7BroadcastBit(t *testing.T) {
 func TestKea2211BroadcastIsOneOfTheLinkToo(t *testing.T) {
 	g := newRig(t, config(voice()), nil, nil)
 	req := discoverOf(1, func(r *Request) { r.Flags = 0x8000 })
-	if to := To(req, g.want(VerdictOffered, req).Reply, &g.link); to.MAC != (MAC{255, 255, 255, 255, 255, 255}) {
+	if to := ReplyDestination(req, g.want(VerdictOffered, req).Reply, &g.link); to.MAC != (MAC{255, 255, 255, 255, 255, 255}) {
 		t.Errorf("frame to %s", to.MAC)
 	}
 }
@@ -91,7 +91,7 @@ func TestKeaNakGoesToTheLink(t *testing.T) {
 	a := g.bind(1)
 	g.unicast("10.20.0.103", func() {
 		req := renewOf(2, a)
-		if to := To(req, g.want(VerdictNak, req).Reply, &g.link); !to.Broadcast {
+		if to := ReplyDestination(req, g.want(VerdictNak, req).Reply, &g.link); !to.Broadcast {
 			t.Errorf("sent to %+v", to)
 		}
 	})
@@ -107,7 +107,7 @@ func TestKeaRefusesAfterALostLeaseFile(t *testing.T) {
 
 // Kea doesn't look at option 57: a client that takes 576 bytes was sent more.
 func TestKeaReplyLargerThanTheClientTakes(t *testing.T) {
-	big := Advice{Phone: true, Options: []Option{{Code: 43, Data: make([]byte, 250), Force: true}, {Code: 125, Data: make([]byte, 250), Force: true}}}
+	big := Policy{Phone: true, Options: []Option{{Code: 43, Data: make([]byte, 250), Force: true}, {Code: 125, Data: make([]byte, 250), Force: true}}}
 	g := newRig(t, config(voice()), nil, phones{big})
 	for most, fits := range map[int]bool{0: false, 576: false, 1500: true} {
 		r := g.want(VerdictOffered, discoverOf(1, asPhone, func(r *Request) { r.MaxSize = most })).Reply

@@ -37,7 +37,7 @@ type Lease struct {
 
 // Change is one lease to be written, or removed when Delete is set.
 type Change struct {
-	Lease  Lease
-	Delete bool // only Lease.Addr counts
-	Moved  bool // nothing happened: its times were moved along with a step of the clock
+	Lease        Lease
+	Delete       bool // only Lease.Addr counts
+	ClockShifted bool // nothing happened: its times were moved along with a step of the clock
 }

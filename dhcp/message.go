@@ -98,7 +98,7 @@ type Reply struct {
 }
 
 // Foreign is a message of another server, as far as it matters for finding rogues.
-type Foreign struct {
+type ServerMessage struct {
 	Type     MessageType
 	XID      [4]byte
 	MAC      MAC // the client it is meant for

@@ -102,7 +102,7 @@ func TestInitRebootAfterTheLeaseC04(t *testing.T) {
 // When a phone was bound first outlives its renewals and its absence, and so does the port that only its relay knows.
 func TestFirstSeenAndPortAreKept(t *testing.T) {
 	g := newRig(t, config(relayed()), nil, phones{})
-	g.link.Reach = ip("192.0.2.2")
+	g.link.LocalAddr = ip("192.0.2.2")
 	relay := func(port string) func(*Request) {
 		return func(r *Request) {
 			asPhone(r)

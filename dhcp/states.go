@@ -258,7 +258,7 @@ func (q *query) grantWritten(addr netip.Addr, stays bool, reason string) Decisio
 	l, ok := q.v.Written(addr)
 	left := l.Expires.Sub(q.now)
 	if !ok || !stays || !q.live(l) || left < minLease {
-		return q.silent(VerdictFault, "its lease can't be written")
+		return q.silent(VerdictInternalError, "its lease can't be written")
 	}
 	return q.acknowledge(addr, min(uint32(left/time.Second), q.leaseTime()), reason+", for the time that is left: nothing can be written")
 }

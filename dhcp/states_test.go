@@ -121,7 +121,7 @@ func TestAdGuardServerIDWithCiaddrC08(t *testing.T) {
 	g := newRig(t, config(voice()), nil, nil)
 	req := request(1, MessageTypeRequest, func(r *Request) { r.CIAddr, r.ServerID = ip("10.20.0.104"), ip("10.20.0.2") })
 	d := g.want(VerdictAcked, req)
-	if d.Reply.YIAddr != ip("10.20.0.104") || !To(req, d.Reply, &g.link).Raw {
+	if d.Reply.YIAddr != ip("10.20.0.104") || !ReplyDestination(req, d.Reply, &g.link).Raw {
 		t.Errorf("%+v", d.Reply)
 	}
 }

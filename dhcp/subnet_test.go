@@ -37,7 +37,7 @@ func TestSubnetChoiceC30(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			g := newRig(t, config(voice(), relayed(), data(PhonesNone)), nil, nil)
-			g.link.Reach = ip("192.0.2.2")
+			g.link.LocalAddr = ip("192.0.2.2")
 			d := g.do(discoverOf(1, tc.opts...))
 			if tc.want == "" {
 				if d.Event.Verdict != VerdictIgnored {
@@ -52,7 +52,7 @@ func TestSubnetChoiceC30(t *testing.T) {
 			if echo := optionOf(d.Reply, 118) != nil; echo != (req.SubnetSelection.IsValid() && d.Event.Subnet.Contains(req.SubnetSelection)) {
 				t.Errorf("118 echoed: %v", echo)
 			}
-			if req.GIAddr.IsValid() && To(req, d.Reply, &g.link).Addr.Addr() != req.GIAddr {
+			if req.GIAddr.IsValid() && ReplyDestination(req, d.Reply, &g.link).Addr.Addr() != req.GIAddr {
 				t.Error("not sent to the relay")
 			}
 		})
@@ -62,7 +62,7 @@ func TestSubnetChoiceC30(t *testing.T) {
 // C30, RFC 5107: the relay's override becomes our server id, and is accepted back.
 func TestServerOverrideC30(t *testing.T) {
 	g := newRig(t, config(relayed()), nil, nil)
-	g.link.Reach = ip("192.0.2.2")
+	g.link.LocalAddr = ip("192.0.2.2")
 	over := func(r *Request) { r.GIAddr, r.ServerOverride = ip("10.30.0.1"), ip("10.30.0.1") }
 	d := g.want(VerdictOffered, discoverOf(1, over))
 	if netip.AddrFrom4([4]byte(optionOf(d.Reply, 54))) != ip("10.30.0.1") || d.Reply.From != ip("192.0.2.2") {
@@ -76,7 +76,7 @@ func TestServerOverrideC30(t *testing.T) {
 // The provisioning address of a relayed subnet is the one the kernel would use towards it.
 func TestRelayedNextServer(t *testing.T) {
 	g := newRig(t, config(voice(), relayed()), nil, nil)
-	g.link.Reach = ip("192.0.2.2")
+	g.link.LocalAddr = ip("192.0.2.2")
 	d := g.want(VerdictOffered, discoverOf(1, func(r *Request) { r.GIAddr = ip("10.30.0.1") }, params(66)))
 	if d.Reply.SIAddr != ip("192.0.2.2") || string(optionOf(d.Reply, 66)) != "http://192.0.2.2/" || d.Reply.ServerID != ip("192.0.2.2") {
 		t.Errorf("%+v", d.Reply)
@@ -87,7 +87,7 @@ func TestRelayedNextServer(t *testing.T) {
 	g.unicast(a.String(), func() { // renewals come past the relay
 		g.link.Dest = ip("192.0.2.2")
 		d := g.want(VerdictAcked, renewOf(1, a))
-		if To(renewOf(1, a), d.Reply, &g.link).Addr.Addr() != a || d.Reply.ServerID != ip("192.0.2.2") {
+		if ReplyDestination(renewOf(1, a), d.Reply, &g.link).Addr.Addr() != a || d.Reply.ServerID != ip("192.0.2.2") {
 			t.Errorf("%+v", d.Reply)
 		}
 	})
@@ -202,7 +202,7 @@ func TestAskedAddressAnswersC16(t *testing.T) {
 // that other one.
 func TestRelayHearsFromWhomItAskedC16(t *testing.T) {
 	g := newRig(t, config(relayed()), nil, nil)
-	g.link.Reach, g.link.Dest = ip("192.0.2.2"), ip("10.20.0.2")
+	g.link.LocalAddr, g.link.Dest = ip("192.0.2.2"), ip("10.20.0.2")
 	relay := func(r *Request) { r.GIAddr = ip("10.30.0.1") }
 	r := g.want(VerdictOffered, discoverOf(1, relay)).Reply
 	if r.From != ip("10.20.0.2") || r.ServerID != ip("10.20.0.2") || r.SIAddr != ip("192.0.2.2") {
@@ -217,18 +217,18 @@ func TestBorrowedMACElsewhere(t *testing.T) {
 	guests := data(PhonesNone) // behind a relay
 	guests.Prefix, guests.Interface, guests.Pools, guests.Routers = netip.MustParsePrefix("10.50.0.0/24"), "", nil, []netip.Addr{ip("10.50.0.1")}
 	g := newRig(t, config(voice(), relayed(), data(PhonesNone), guests), nil, phones{})
-	g.link.Reach = ip("10.20.0.2")
+	g.link.LocalAddr = ip("10.20.0.2")
 	a := g.bind(1, asPhone)
-	g.link.Reach = ip("192.0.2.2")
+	g.link.LocalAddr = ip("192.0.2.2")
 	viaRelay := func(r *Request) { asPhone(r); r.GIAddr = ip("10.30.0.1") }
 	b := g.bind(2, viaRelay)
 
 	guest := func(src, dst, reach string) {
 		g.link.Interface, g.link.Addrs = "data0", []netip.Prefix{netip.MustParsePrefix("10.40.0.2/24")}
 		g.link.Host = append(g.link.Host, ip("10.40.0.2"))
-		g.link.Source, g.link.Dest, g.link.Reach, g.link.Elsewhere = netip.AddrPortFrom(ip(src), 68), ip(dst), netip.Addr{}, false
+		g.link.Source, g.link.Dest, g.link.LocalAddr, g.link.ReversePathMismatch = netip.AddrPortFrom(ip(src), 68), ip(dst), netip.Addr{}, false
 		if reach != "" {
-			g.link.Reach, g.link.Elsewhere = ip(reach), ip(reach) != ip("10.40.0.2")
+			g.link.LocalAddr, g.link.ReversePathMismatch = ip(reach), ip(reach) != ip("10.40.0.2")
 		}
 	}
 	named := func(n int, typ MessageType, addr netip.Addr, opts ...func(*Request)) *Request {
@@ -243,10 +243,10 @@ func TestBorrowedMACElsewhere(t *testing.T) {
 	home := g.link
 	routed := func(src, dst, reach string) { // by a router on the phones' link, or by a link that isn't configured
 		g.link = home
-		g.link.Source, g.link.Dest, g.link.Reach = netip.AddrPortFrom(ip(src), 68), ip("10.20.0.2"), ip(reach)
+		g.link.Source, g.link.Dest, g.link.LocalAddr = netip.AddrPortFrom(ip(src), 68), ip("10.20.0.2"), ip(reach)
 		if dst == "mgmt0" {
 			g.link.Interface, g.link.Addrs, g.link.Dest = dst, []netip.Prefix{netip.MustParsePrefix("192.0.2.2/24")}, ip("192.0.2.2")
-			g.link.Elsewhere = true
+			g.link.ReversePathMismatch = true
 		}
 	}
 	free, freeFar := ip("10.20.0.108"), ip("10.30.0.108")
@@ -290,7 +290,7 @@ func TestBorrowedMACElsewhere(t *testing.T) {
 	g.want(VerdictOffered, relay(3))
 	routed("10.50.0.1", "voice0", "10.20.0.2")
 	g.want(VerdictOffered, relay(4))
-	home.Source, home.Dest, home.Reach, home.Elsewhere = netip.MustParseAddrPort("10.30.0.1:67"), ip("10.20.0.2"), ip("192.0.2.2"), true
+	home.Source, home.Dest, home.LocalAddr, home.ReversePathMismatch = netip.MustParseAddrPort("10.30.0.1:67"), ip("10.20.0.2"), ip("192.0.2.2"), true
 	g.link = home // its way back is another link than it came by
 	g.want(VerdictOffered, relay(5))
 	// What it gets where it is leaves those leases alone, also the short one that moves a phone.

@@ -151,7 +151,7 @@ func (t *Table) decide(e *Engine, req *Request, link *Link, done func(*Decision,
 	case t.closed:
 		return d, false, ErrClosed
 	case t.behind(*t.last.Load()):
-		return d, false, ErrBehind // and what is offered to it stays so
+		return d, false, ErrWriteBacklog // and what is offered to it stays so
 	}
 	if d.Unhold {
 		t.view.unhold(req.MAC)

@@ -42,7 +42,7 @@ func TestTableDiskFull(t *testing.T) {
 		if r := b.want(VerdictAcked, renewOf(1, a)).Reply; binary.BigEndian.Uint32(optionOf(r, optLeaseTime)) != uint32(left/time.Second) || r.YIAddr != a {
 			t.Errorf("renewed for % x s of %s", optionOf(r, optLeaseTime), left)
 		}
-		b.want(VerdictFault, selectingOf(2, c))
+		b.want(VerdictInternalError, selectingOf(2, c))
 		b.want(VerdictNak, selectingOf(3, a))
 		b.link.NoWrite = false
 		if s := b.Stats()[0]; s.Active != 1 || s.Offered != 0 || s.Free != 9 {
@@ -69,7 +69,7 @@ func TestHangingDisk(t *testing.T) {
 		for n := range maxQueued + 100 {
 			b.Serve(b.engine, selectingOf(2, c, named(n)), &b.link, func(d *Decision, err error) {
 				switch {
-				case errors.Is(err, ErrBehind):
+				case errors.Is(err, ErrWriteBacklog):
 					refused++
 				case err == nil:
 					acked++
@@ -112,7 +112,7 @@ func TestSlowDisk(t *testing.T) {
 		}
 		left := func(n int) {
 			t.Helper()
-			if _, err := b.serve(renewOf(n, given[n])); !errors.Is(err, ErrBehind) {
+			if _, err := b.serve(renewOf(n, given[n])); !errors.Is(err, ErrWriteBacklog) {
 				t.Errorf("client %d: %v", n, err)
 			}
 			b.link.NoWrite = true
@@ -129,7 +129,7 @@ func TestSlowDisk(t *testing.T) {
 			left(n)
 		}
 		offered := b.want(VerdictOffered, discoverOf(9)).Reply.YIAddr
-		if _, err := b.serve(selectingOf(9, offered)); !errors.Is(err, ErrBehind) {
+		if _, err := b.serve(selectingOf(9, offered)); !errors.Is(err, ErrWriteBacklog) {
 			t.Error(err)
 		}
 		b.Read(func(v *View) {

@@ -233,7 +233,7 @@ func (v *View) apply(c Change) {
 	if e.lease = nil; !c.Delete {
 		e.lease = b.own(new(keep(l)))
 	}
-	if l.State == LeaseDeclined && !c.Moved {
+	if l.State == LeaseDeclined && !c.ClockShifted {
 		delete(v.probes, u32(l.Addr)) // what they said before is refuted
 		if !l.MAC.IsZero() {
 			v.countDecline(l.MAC)
@@ -298,7 +298,7 @@ func (v *View) shift(d time.Duration, now time.Time, moved func(*kept)) []Change
 				if e.durable == was {
 					e.durable = e.lease
 				}
-				out = append(out, Change{Lease: e.lease.lease(), Moved: true})
+				out = append(out, Change{Lease: e.lease.lease(), ClockShifted: true})
 			}
 			if e.durable != nil {
 				if e.durable != e.lease {

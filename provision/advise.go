@@ -9,12 +9,12 @@ import (
 	"plugtone/provision/pack"
 )
 
-// Advise tells DHCP what a client is and which options its vendor wants. What the record says of the vendor beats what
-// the packet looks like. It implements dhcp.Adviser: no I/O beyond a read of the record.
-func (s *Service) Advise(c dhcp.Client, site dhcp.Site) dhcp.Advice {
+// PolicyFor tells DHCP what a client is and which options its vendor wants. What the record says of the vendor beats what
+// the packet looks like. It implements dhcp.ClientPolicy: no I/O beyond a read of the record.
+func (s *Service) PolicyFor(c dhcp.Client, site dhcp.Site) dhcp.Policy {
 	packs := s.c.Packs()
 	id := packs.Identify(evidenceOf(c))
-	a := dhcp.Advice{Vendor: id.Vendor, Model: id.Model, Phone: id.Vendor != "", Reason: id.Reason}
+	a := dhcp.Policy{Vendor: id.Vendor, Model: id.Model, Phone: id.Vendor != "", Reason: id.Reason}
 	if a.Reason == "" {
 		a.Reason = "not recognised as a phone"
 	}
@@ -81,7 +81,7 @@ func evidenceOf(c dhcp.Client) pack.Evidence {
 }
 
 // recordedAdvice lets the record win over recognition, and says where they differ.
-func recordedAdvice(a dhcp.Advice, d *Device, id pack.Identity) dhcp.Advice {
+func recordedAdvice(a dhcp.Policy, d *Device, id pack.Identity) dhcp.Policy {
 	a.Recorded, a.Phone = true, true
 	a.Vendor = d.Vendor
 	what := strings.TrimSpace(d.Vendor + " " + d.Model)

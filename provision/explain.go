@@ -178,7 +178,7 @@ func (s *Service) explainDHCP(site *Site, mac MAC, x *Explanation) {
 	if x.Trust == "" && x.Subnet.IsValid() {
 		x.Trust = s.trustWords(x.Subnet.Addr())
 	}
-	a := s.Advise(client, dhcp.Site{
+	a := s.PolicyFor(client, dhcp.Site{
 		Subnet: x.Subnet, Phones: subnet.Phones, NextServer: subnet.NextServer, ProvisioningURL: subnet.url(), VoiceVLAN: subnet.VoiceVLAN,
 	})
 	x.Vendor, x.Model, x.Identity = a.Vendor, a.Model, a.Reason

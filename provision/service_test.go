@@ -29,7 +29,7 @@ func adviceSite(h *house) dhcp.Site {
 	return dhcp.Site{Subnet: netip.MustParsePrefix(voice), Phones: provision.PhonesProvision, NextServer: netip.MustParseAddr("10.20.0.2"), ProvisioningURL: "http://10.20.0.2/", VoiceVLAN: 20}
 }
 
-func options(a dhcp.Advice) string {
+func options(a dhcp.Policy) string {
 	var out []string
 	for _, o := range a.Options {
 		text := string(o.Data)
@@ -74,7 +74,7 @@ func TestAdvise(t *testing.T) {
 			if tt.change != nil {
 				tt.change(&site)
 			}
-			a := h.Advise(tt.c, site)
+			a := h.PolicyFor(tt.c, site)
 			if a.Vendor != tt.vendor || a.Model != tt.model || a.Phone != tt.phone || a.Recorded != tt.recorded || options(a) != tt.options || !strings.Contains(a.Reason, tt.reason) {
 				t.Errorf("advice %+v with options %q", a, options(a))
 			}
@@ -85,7 +85,7 @@ func TestAdvise(t *testing.T) {
 func TestAdviseWithoutStore(t *testing.T) {
 	h := newHouse(t)
 	h.records.Break(true)
-	a := h.Advise(dhcp.Client{MAC: front, VendorClass: "acme"}, adviceSite(h))
+	a := h.PolicyFor(dhcp.Client{MAC: front, VendorClass: "acme"}, adviceSite(h))
 	if a.Vendor != "acme" || a.Recorded || options(a) == "" || !strings.Contains(a.Reason, "could not be read") {
 		t.Errorf("a broken store takes the options along: %+v", a)
 	}

@@ -30,7 +30,7 @@ func TestFirstPhone(t *testing.T) {
 		return e.PutDevice(d)
 	})
 	h.leases.Lease("10.20.1.42", phone, voice, noon)
-	a := h.Advise(dhcp.Client{MAC: phone, VendorClass: "yealink"}, adviceSite(h))
+	a := h.PolicyFor(dhcp.Client{MAC: phone, VendorClass: "yealink"}, adviceSite(h))
 	if a.Vendor != "yealink" || a.Model != "T46U" || len(a.Options) == 0 || a.Options[0].Code != 66 || string(a.Options[0].Data) != "http://10.20.0.2/" {
 		t.Errorf("advice %+v", a)
 	}

@@ -65,7 +65,7 @@ func bootModel(t *testing.T, packs *pack.Set, v *pack.Vendor, m *pack.Model, pho
 	}
 	service := standing(t, packs, v, m, mac, phonebook)
 	site := dhcp.Site{Subnet: netip.MustParsePrefix("10.20.0.0/22"), Phones: dhcp.PhonesProvision, NextServer: netip.MustParseAddr("10.20.0.2"), ProvisioningURL: "http://10.20.0.2/"}
-	advice := service.Advise(dhcp.Client{MAC: mac, VendorClass: manner.Option60, Hostname: manner.Hostname, Params: manner.Params}, site)
+	advice := service.PolicyFor(dhcp.Client{MAC: mac, VendorClass: manner.Option60, Hostname: manner.Hostname, Params: manner.Params}, site)
 	if advice.Vendor != v.ID || advice.Model != m.Name || strings.Contains(advice.Reason, "but") {
 		t.Errorf("%s: taken for %s %s: %s", m.Name, advice.Vendor, advice.Model, advice.Reason)
 	}

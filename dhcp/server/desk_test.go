@@ -66,7 +66,7 @@ func (d *desk) Serve(_ *dhcp.Engine, req *dhcp.Request, link *dhcp.Link, done fu
 
 func (d *desk) decide(req *dhcp.Request, link *dhcp.Link) *dhcp.Decision {
 	dec := &dhcp.Decision{Event: dhcp.Event{MAC: req.MAC, Type: req.Type, Interface: link.Interface, Verdict: dhcp.VerdictSilent}}
-	from := link.Reach
+	from := link.LocalAddr
 	for _, p := range link.Addrs {
 		if !from.IsValid() || p.Addr() == link.Dest {
 			from = p.Addr()

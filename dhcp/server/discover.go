@@ -165,7 +165,7 @@ func parseForeign(b []byte, ifname string) (o Offer, xid [4]byte, ok bool) {
 	if !ok || f.src.port != dhcp.ServerPort || f.dst.port != dhcp.ClientPort {
 		return o, xid, false
 	}
-	m, err := dhcp.DecodeForeign(f.payload)
+	m, err := dhcp.DecodeServerMessage(f.payload)
 	if err != nil || m.Type != dhcp.MessageTypeOffer && m.Type != dhcp.MessageTypeAck {
 		return o, xid, false
 	}

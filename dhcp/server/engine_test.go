@@ -41,9 +41,9 @@ func (d *disk) holder(addr string) string {
 // plain reserves nothing and advises nothing.
 type plain struct{}
 
-func (plain) Reserved(dhcp.MAC) (netip.Addr, bool)      { return netip.Addr{}, false }
-func (plain) HolderOf(netip.Addr) (dhcp.MAC, bool)      { return dhcp.MAC{}, false }
-func (plain) Advise(dhcp.Client, dhcp.Site) dhcp.Advice { return dhcp.Advice{} }
+func (plain) Reserved(dhcp.MAC) (netip.Addr, bool)         { return netip.Addr{}, false }
+func (plain) HolderOf(netip.Addr) (dhcp.MAC, bool)         { return dhcp.MAC{}, false }
+func (plain) PolicyFor(dhcp.Client, dhcp.Site) dhcp.Policy { return dhcp.Policy{} }
 
 // realThing is the engine and the table of package dhcp over a disk in memory, running until the test ends.
 func (s *stage) realThing(cfg dhcp.Config) (*dhcp.Engine, *dhcp.Table, *disk) {

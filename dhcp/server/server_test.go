@@ -38,7 +38,7 @@ func TestUdhcpc(t *testing.T) {
 			if first.link.Dest != broadcastAddr || first.link.Interface != "voice0" || first.link.MTU != 1500 {
 				t.Errorf("the DISCOVER came with %+v", first.link)
 			}
-			if last.link.Dest.String() != "10.20.0.2" || last.req.CIAddr.String() != "10.20.0.100" || last.link.Reach.String() != "10.20.0.2" {
+			if last.link.Dest.String() != "10.20.0.2" || last.req.CIAddr.String() != "10.20.0.100" || last.link.LocalAddr.String() != "10.20.0.2" {
 				t.Errorf("the renewal came with %+v", last.link)
 			}
 			if len(j.fallback)+len(j.dropped) != 0 {
@@ -135,7 +135,7 @@ func TestRelay(t *testing.T) {
 	}
 	j.next(t, dhcp.VerdictAcked)
 	first := d.requests()[0]
-	if first.req.GIAddr.String() != "10.40.0.1" || first.link.Interface != "voice0" || first.link.Reach.String() != "10.20.0.2" || first.req.RelayInfo == "" {
+	if first.req.GIAddr.String() != "10.40.0.1" || first.link.Interface != "voice0" || first.link.LocalAddr.String() != "10.20.0.2" || first.req.RelayInfo == "" {
 		t.Errorf("relayed request %+v on %+v", first.req, first.link)
 	}
 }

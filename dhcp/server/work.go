@@ -166,7 +166,7 @@ func (s *Server) decode(p *packet, busy bool) *job {
 		Interface: in.name, Addrs: in.addrs, Host: now.host, Source: p.src, Dest: p.dst, MTU: in.mtu,
 		NoProbe: busy || s.probes.busy(),
 	}
-	link.Reach, link.Elsewhere = s.reach(in, req, p.src.Addr())
+	link.LocalAddr, link.ReversePathMismatch = s.reach(in, req, p.src.Addr())
 	return &job{use: s.use.Load(), req: req, link: link, in: in, at: p.at}
 }
 
@@ -215,9 +215,9 @@ func (s *Server) answer(j *job, d *dhcp.Decision, err error) {
 	ev := &d.Event
 	if err != nil {
 		// Never a NAK for a fault of ours: the client tries again.
-		ev.Verdict, ev.Reason, ev.Reply = dhcp.VerdictFault, "nothing sent: "+err.Error(), nil
+		ev.Verdict, ev.Reason, ev.Reply = dhcp.VerdictInternalError, "nothing sent: "+err.Error(), nil
 	} else if j.err != nil && d.Reply == nil {
-		ev.Verdict, ev.Reason = dhcp.VerdictFault, "nothing sent: "+j.err.Error()
+		ev.Verdict, ev.Reason = dhcp.VerdictInternalError, "nothing sent: "+j.err.Error()
 	} else if d.Reply != nil {
 		room := s.spare()
 		defer s.pool.Put(room)
@@ -225,9 +225,9 @@ func (s *Server) answer(j *job, d *dhcp.Decision, err error) {
 		if ev.Dropped = dropped; len(dropped) > 0 {
 			ev.Reason += fmt.Sprintf("; no room for the options %d", dropped)
 		}
-		if err := s.deliver(dhcp.To(j.req, d.Reply, j.link), payload, j.in); err != nil {
+		if err := s.deliver(dhcp.ReplyDestination(j.req, d.Reply, j.link), payload, j.in); err != nil {
 			s.cfg.Observer.dropped(DropSend, 1)
-			ev.Verdict, ev.Reason = dhcp.VerdictFault, ev.Reason+"; reply not sent: "+err.Error()
+			ev.Verdict, ev.Reason = dhcp.VerdictInternalError, ev.Reason+"; reply not sent: "+err.Error()
 		}
 	}
 	s.cfg.Observer.decided(ev, s.cfg.Now().Sub(j.at))

@@ -234,7 +234,7 @@ func TestDiskFaultIsSilence(t *testing.T) {
 	b.desk.fail = errDisk
 	b.put(7, "255.255.255.255", message(t, 1, dhcpv4.MessageTypeRequest))
 	b.run(t.Context())()
-	ev := b.next(t, dhcp.VerdictFault)
+	ev := b.next(t, dhcp.VerdictInternalError)
 	if len(b.out) != 0 || !strings.Contains(ev.Reason, "no space left on device") || ev.Reply != nil {
 		t.Errorf("%d replies, reason %q, reply %v", len(b.out), ev.Reason, ev.Reply)
 	}

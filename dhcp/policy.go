@@ -25,7 +25,7 @@ type Option struct {
 }
 
 // Advice is what provisioning wants a client to be told.
-type Advice struct {
+type Policy struct {
 	Vendor         string   // pack id, "" when not recognised
 	Model          string   // "" when not known
 	Phone          bool     // recognised or recorded: long lease, a share of the pool kept for it
@@ -45,7 +45,7 @@ type Site struct {
 	VoiceVLAN       int        // 0: none
 }
 
-// Adviser turns a recognised client into options. It must be quick and must not block: it is called for every packet.
-type Adviser interface {
-	Advise(c Client, s Site) Advice
+// ClientPolicy turns a recognised client into options. It must be quick and must not block: it is called for every packet.
+type ClientPolicy interface {
+	PolicyFor(c Client, s Site) Policy
 }
