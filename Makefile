@@ -82,7 +82,7 @@ install: build
 	install -D -m 0644 packaging/tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/plugtone.conf
 	install -d -m 0755 $(DESTDIR)/etc/plugtone/vendors
 	[ -e $(DESTDIR)/etc/plugtone/plugtone.yaml ] || install -D -m 0640 packaging/plugtone.yaml $(DESTDIR)/etc/plugtone/plugtone.yaml
-	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || date +%s) $(BIN) man $(DESTDIR)$(PREFIX)/share/man/man1
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || date +%s) $(BIN) man $(DESTDIR)$(PREFIX)/share/man
 	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	$(BIN) completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/plugtone
 	@if [ -z "$(DESTDIR)" ] && command -v systemctl >/dev/null; then \

@@ -62,7 +62,7 @@ func (d *deviceFlags) define(c *cobra.Command) {
 	f.StringVar(&d.label, "label", "", "`TEXT` that people call this phone by")
 	f.StringArrayVar(&d.lines, "line", nil, "extension `EXT` of the next line, NUMBER or NUMBER@REGISTRAR (repeatable, in order)")
 	f.StringVar(&d.profile, "profile", "", "`PROFILE` whose keys and settings it shares")
-	f.StringArrayVar(&d.keys, "key", nil, "a key by its `SPEC`, [AREA:]SLOT=TYPE[:VALUE][,label=TEXT][,line=N] (repeatable)")
+	f.StringArrayVar(&d.keys, "key", nil, "a key by its `SPEC`, SLOT=TYPE:VALUE and more, see above (repeatable)")
 	f.StringArrayVar(&d.contacts, "contact", nil, "`NAME=NUMBER` of the phonebook (repeatable; they replace all contacts)")
 	f.StringArrayVar(&d.settings, "set", nil, "`NAME=VALUE` of a setting, or VENDOR/PARAMETER=VALUE in the vendor's own words (repeatable)")
 	f.StringVar(&d.reserve, "reserve-ip", "", "address `ADDR` that only this phone is given")

@@ -48,7 +48,8 @@ var floors = map[string][]string{
 	"tftp":      {"provision", "dhcp"},
 	"daemon":    {"admin", "dhcp", "httpprov", "provision", "store", "tftp"},
 	"packaging": {},
-	"cmd":       {"admin", "daemon", "dhcp", "provision", "store"},
+	"docs":      {},
+	"cmd":       {"docs", "admin", "daemon", "dhcp", "provision", "store"},
 }
 
 func TestImportMap(t *testing.T) {
