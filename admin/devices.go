@@ -13,6 +13,7 @@ import (
 	"plugtone/dhcp"
 	"plugtone/provision"
 	"plugtone/provision/pack"
+	"plugtone/provision/trust"
 )
 
 // scanned bounds how many devices one page of a filtered list looks at: a state is rendered to be known. A page that
@@ -86,7 +87,7 @@ func publicDevice(d provision.Device, c caller) client.Device {
 	d.Settings = d.Settings.Public()
 	d.VendorSettings = publicExtras(d.VendorSettings, c)
 	if d.Credentials != nil {
-		d.Credentials = &provision.Credentials{User: d.Credentials.User, ChangedAt: d.Credentials.ChangedAt}
+		d.Credentials = &trust.Credentials{User: d.Credentials.User, ChangedAt: d.Credentials.ChangedAt}
 	}
 	return client.Device{Device: withLists(d)}
 }

@@ -13,20 +13,21 @@ import (
 	"plugtone/dhcp"
 	"plugtone/provision"
 	"plugtone/provision/setting"
+	"plugtone/provision/trust"
 )
 
 // Trust opens windows in which phones need no proof. provision.Service is one.
 type Trust interface {
-	Enroll(mac provision.MAC, from netip.Prefix, length time.Duration) (provision.Window, error)
-	Windows() []provision.Window
+	Enroll(mac provision.MAC, from netip.Prefix, length time.Duration) (trust.Window, error)
+	Windows() []trust.Window
 	ServerURL() string // where phones go for their files
 }
 
-type windowOutput struct{ Body provision.Window }
+type windowOutput struct{ Body trust.Window }
 
 func (s *Server) trustRoutes() {
 	huma.Register(s.api, op(http.MethodGet, "/enroll", "list-windows", "trust", "List the windows in which files need no proof", viewer),
-		func(context.Context, *struct{}) (*itemsOutput[provision.Window], error) {
+		func(context.Context, *struct{}) (*itemsOutput[trust.Window], error) {
 			return items(s.cfg.Trust.Windows()), nil
 		})
 	huma.Register(s.api, op(http.MethodPost, "/enroll", "enroll-all", "trust",

@@ -17,6 +17,7 @@ import (
 	"plugtone/provision"
 	"plugtone/provision/pack"
 	"plugtone/provision/provisiontest"
+	"plugtone/provision/trust"
 	"plugtone/store"
 )
 
@@ -60,12 +61,12 @@ func newOutsider(t *testing.T, n int) *outsider {
 	voice := netip.MustParsePrefix("10.20.0.0/22")
 	site := &provision.Site{
 		Subnets: []provision.Subnet{{Prefix: voice, NextServer: netip.MustParseAddr("10.20.0.2")}},
-		Trust:   []provision.Proof{provision.ProofLease, provision.ProofCredentials},
+		Trust:   []trust.Proof{trust.ProofLease, trust.ProofCredentials},
 	}
 	leases, packs := &provisiontest.Leases{}, provisiontest.Packs(t)
 	o.Service, err = provision.New(provision.Config{
 		Records: st, Leases: leases, Packs: func() *pack.Set { return packs }, Site: func() *provision.Site { return site }, Now: now,
-		Alarm: func(a provision.Alarm) { o.Recorded(a.MAC) }, // as the observer does, before the answer leaves
+		Event: func(a trust.Event) { o.Recorded(a.MAC) }, // as the observer does, before the answer leaves
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -77,7 +78,7 @@ func newOutsider(t *testing.T, n int) *outsider {
 			if i%3 == 2 {
 				continue
 			}
-			if err := e.PutDevice(&provision.Device{MAC: m, Vendor: "acme", Model: "A4", Label: "Desk", Enabled: i%3 == 0, Credentials: provision.NewCredentials(m)}); err != nil {
+			if err := e.PutDevice(&provision.Device{MAC: m, Vendor: "acme", Model: "A4", Label: "Desk", Enabled: i%3 == 0, Credentials: trust.NewCredentials(m)}); err != nil {
 				return err
 			}
 		}

@@ -23,6 +23,7 @@ import (
 	"plugtone/dhcp/server"
 	"plugtone/provision"
 	"plugtone/provision/pack"
+	"plugtone/provision/trust"
 	"plugtone/store"
 	"plugtone/tftp"
 )
@@ -148,7 +149,7 @@ func (d *Daemon) join(p *plan) (err error) {
 	}
 	d.service, err = provision.New(provision.Config{
 		Records: d.store, Leases: d.table, Packs: d.packs, Site: d.site, Fetches: d.store.Fetches, Timeline: d.store.Timeline, Files: d.files, Uploads: d.uploads, Now: d.opts.Now,
-		Neighbor: d.neighbors().of, Alarm: func(a provision.Alarm) { d.observe.alarm(a) }, Used: d.used.add, Windows: d.store,
+		Neighbor: d.neighbors().of, Event: func(a trust.Event) { d.observe.alarm(a) }, Used: d.used.add, Windows: d.store,
 	})
 	if err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 	"plugtone/dhcp"
 	"plugtone/dhcp/server"
 	"plugtone/provision"
+	"plugtone/provision/trust"
 )
 
 // metrics are moved once for each decision. Their labels are closed sets: nothing that a packet says can make a new one.
@@ -94,7 +95,7 @@ func (m *metrics) fill() {
 		m.replySeconds.WithLabelValues(typeLabel(t))
 	}
 	m.messages.WithLabelValues("other")
-	for _, k := range provision.AlarmKinds() {
+	for _, k := range trust.EventKinds() {
 		m.alarms.WithLabelValues(string(k))
 	}
 	for _, v := range dhcp.Verdicts() {

@@ -21,6 +21,7 @@ import (
 	"plugtone/dhcp/server"
 	"plugtone/provision"
 	"plugtone/provision/timeline"
+	"plugtone/provision/trust"
 )
 
 var update = flag.Bool("update", false, "rewrite goldens")
@@ -117,7 +118,7 @@ func TestPhonesWithoutRecordAreDiscovered(t *testing.T) {
 		Client: dhcp.Client{Hostname: "snom\x1b[2J", CircuitID: "port 7"}}
 	b.decided(ev, 0)
 	ask := provision.Request{Time: noon, Transport: provision.TFTP, Method: "GET", From: leased}
-	b.answered(ask, provision.Answer{Outcome: provision.NotFound, MAC: otherMAC, Vendor: "snom", Firmware: "10.1", Proof: provision.ProofLease}, 0, 0, nil)
+	b.answered(ask, provision.Answer{Outcome: provision.NotFound, MAC: otherMAC, Vendor: "snom", Firmware: "10.1", Proof: trust.ProofLease}, 0, 0, nil)
 	// Somebody else's MAC in a name is no phone seen.
 	b.answered(ask, provision.Answer{Outcome: provision.Refused, MAC: dhcp.MAC{0, 4, 0x13, 9, 9, 9}, Vendor: "snom"}, 0, 0, nil)
 	if len(b.kept.seen) != 2 || b.kept.seen[0].Hostname != "snom?[2J" || b.kept.seen[0].CircuitID != "port 7" || b.kept.seen[1].Firmware != "10.1" || b.kept.seen[1].Subnet != subnet {

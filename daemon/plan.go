@@ -13,6 +13,7 @@ import (
 	"plugtone/provision"
 	"plugtone/provision/pack"
 	"plugtone/provision/setting"
+	"plugtone/provision/trust"
 	"plugtone/provision/vendors"
 )
 
@@ -137,7 +138,7 @@ func dhcpOf(c *config.Config) dhcp.Config {
 func siteOf(c *config.Config, within func(func() error) error) *provision.Site {
 	p := c.Provisioning
 	site := &provision.Site{
-		Trust: proofs(p.Trust), NewPhones: &provision.NewPhones{Burst: p.NewPhones.Burst, PerMinute: p.NewPhones.PerMinute}, UnknownPhones: p.UnknownPhones, TimeZone: p.TimeZone, ExternalURL: p.ExternalURL, Settings: p.Settings,
+		Trust: proofs(p.Trust), NewPhones: &trust.NewPhones{Burst: p.NewPhones.Burst, PerMinute: p.NewPhones.PerMinute}, UnknownPhones: p.UnknownPhones, TimeZone: p.TimeZone, ExternalURL: p.ExternalURL, Settings: p.Settings,
 	}
 	if c.HTTPS.Enabled && c.HTTPS.CertFile == "" {
 		site.CAFile = caName
@@ -155,13 +156,13 @@ func siteOf(c *config.Config, within func(func() error) error) *provision.Site {
 }
 
 // proofs keeps nil, which means the site's, apart from an empty list, which means none.
-func proofs(words []string) []provision.Proof {
+func proofs(words []string) []trust.Proof {
 	if words == nil {
 		return nil
 	}
-	out := make([]provision.Proof, len(words))
+	out := make([]trust.Proof, len(words))
 	for i, w := range words {
-		out[i] = provision.Proof(w)
+		out[i] = trust.Proof(w)
 	}
 	return out
 }

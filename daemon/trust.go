@@ -14,6 +14,7 @@ import (
 	"plugtone/dhcp"
 	"plugtone/provision"
 	"plugtone/provision/timeline"
+	"plugtone/provision/trust"
 )
 
 // ourselves is who the audit log says did what nobody asked for.
@@ -51,9 +52,9 @@ func (d *Daemon) joinTrust() error {
 
 // openPlaces counts the places where nobody has to prove anything.
 func openPlaces(s *provision.Site) (n int) {
-	isOpen := func(trust []provision.Proof) bool { return slices.Contains(trust, provision.ProofOpen) }
+	isOpen := func(proofs []trust.Proof) bool { return slices.Contains(proofs, trust.ProofOpen) }
 	for _, sub := range s.Subnets {
-		if trust, _ := s.TrustAt(sub.Prefix.Addr()); isOpen(trust) {
+		if s.TrustAt(sub.Prefix.Addr()).Accepts(trust.ProofOpen) {
 			n++
 		}
 	}
@@ -69,13 +70,13 @@ func openPlaces(s *provision.Site) (n int) {
 }
 
 // alarm is told what an operator should know about trust.
-func (o *observer) alarm(a provision.Alarm) {
+func (o *observer) alarm(a trust.Event) {
 	o.metrics.alarms.WithLabelValues(string(a.Kind)).Inc()
 	level, source := slog.LevelWarn, "trust"
-	if a.Kind == provision.AlarmEnroll || a.Kind == provision.AlarmThawed {
+	if a.Kind == trust.EventEnroll || a.Kind == trust.EventThawed {
 		level = slog.LevelInfo
 	}
-	if a.Kind == provision.AlarmEnroll {
+	if a.Kind == trust.EventEnroll {
 		source = "admin"
 	}
 	// Repeats of the same requester are put together; the mac is in the line that is shown.

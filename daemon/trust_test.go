@@ -12,6 +12,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision"
+	"plugtone/provision/trust"
 )
 
 func TestNeighborTableIsReadSeldom(t *testing.T) {
@@ -50,7 +51,7 @@ func TestNeighborsOfTheKernel(t *testing.T) {
 }
 
 func TestOpenPlaces(t *testing.T) {
-	open := []provision.Proof{provision.ProofLease, provision.ProofOpen}
+	open := []trust.Proof{trust.ProofLease, trust.ProofOpen}
 	s := &provision.Site{
 		Subnets:  []provision.Subnet{{Prefix: netip.MustParsePrefix("10.0.0.0/24"), Trust: open}, {Prefix: netip.MustParsePrefix("10.0.1.0/24")}, {Prefix: netip.MustParsePrefix("10.0.2.0/24"), Trust: open, Phones: "none"}},
 		Networks: []provision.Network{{From: netip.MustParsePrefix("192.0.2.0/24"), Trust: open}},
@@ -80,8 +81,8 @@ func TestUsedPasswords(t *testing.T) {
 
 func TestAlarmsAreSaidKeptAndCounted(t *testing.T) {
 	b := newBench(t)
-	b.alarm(provision.Alarm{Time: noon, Kind: provision.AlarmContradiction, MAC: phoneMAC, Addr: leased, Reason: "the lease says another"})
-	b.alarm(provision.Alarm{Time: noon, Kind: provision.AlarmShutOut, Addr: leased, Reason: "too many phones' files"})
+	b.alarm(trust.Event{Time: noon, Kind: trust.EventContradiction, MAC: phoneMAC, Addr: leased, Reason: "the lease says another"})
+	b.alarm(trust.Event{Time: noon, Kind: trust.EventShutOut, Addr: leased, Reason: "too many phones' files"})
 	if len(b.kept.entries) != 1 || b.kept.entries[0].Verdict != "contradiction" || b.kept.entries[0].Source != "trust" || b.kept.entries[0].Reason != "the lease says another" {
 		t.Errorf("timeline %+v", b.kept.entries)
 	}
@@ -132,7 +133,7 @@ admin: {listen: ["unix:DIR/admin.sock"]}
 	}
 	// A phone has used its new password: the old one's time ends.
 	mac := dhcp.MAC{0, 0x15, 0x65, 0, 0, 9}
-	d := &provision.Device{MAC: mac, Vendor: "yealink", Enabled: true, Credentials: provision.NewCredentials(mac)}
+	d := &provision.Device{MAC: mac, Vendor: "yealink", Enabled: true, Credentials: trust.NewCredentials(mac)}
 	err := r.store.Edit("test", "add", func(e provision.Edit) error {
 		d.Credentials.Rotate(now)
 		return e.PutDevice(d)

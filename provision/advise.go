@@ -68,7 +68,7 @@ func (s *Service) atHand(mac MAC) (d *Device, revision uint64, ok bool) {
 		return nil, 0, false
 	}
 	revision = r.Revision()
-	d, ok = s.devices.get(deviceKey{mac, revision})
+	d, ok = s.devices.Get(deviceKey{mac, revision})
 	return d, revision, ok
 }
 

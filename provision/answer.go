@@ -10,8 +10,9 @@ import (
 	"time"
 
 	"plugtone/dhcp"
-	"plugtone/provision/httpauth"
 	"plugtone/provision/pack"
+	"plugtone/provision/trust"
+	"plugtone/provision/trust/httpauth"
 )
 
 // inquiry is one request on its way to its answer.
@@ -26,12 +27,12 @@ type inquiry struct {
 	matches []pack.Match
 	agent   pack.Identity // what the user agent alone tells
 	lease   *dhcp.Lease
-	trust   []Proof          // that count where the requester is
-	sent    *httpauth.Answer // credentials that came along; nil without
-	stale   bool             // they answer a challenge of long ago
-	tried   bool             // they are such that a password was compared
-	retire  bool             // the phone has used its new password
-	verdict Verdict
+	place   trust.Place
+	sent    *httpauth.Credentials // credentials that came along; nil without
+	stale   bool                  // they answer a challenge of long ago
+	tried   bool                  // they are such that a password was compared
+	retire  bool                  // the phone has used its new password
+	verdict trust.Verdict
 	device  *Device // of the proven phone; nil when it has no record
 	match   *pack.Match
 	subnet  Subnet
@@ -66,7 +67,7 @@ func (s *Service) inquire(ctx context.Context, r Request) *inquiry {
 		return q
 	}
 	q.answer.Name = name
-	readings, read := s.names.get(nameKey{q.packs, name})
+	readings, read := s.names.Get(nameKey{q.packs, name})
 	if !read {
 		readings = q.packs.Resolve(name)
 	}
@@ -80,7 +81,7 @@ func (s *Service) inquire(ctx context.Context, r Request) *inquiry {
 	switch {
 	case q.verdict.Proven && !read:
 		// Names that nobody proven asks for could push out those that a whole site asks for each day.
-		s.names.put(nameKey{q.packs, name}, readings, 1)
+		s.names.Put(nameKey{q.packs, name}, readings, 1)
 	case !q.verdict.Proven && read:
 		// A phone has asked for it before, which shall not be seen by how quick the refusal is.
 		q.matches = q.packs.Resolve(name)
@@ -126,14 +127,14 @@ func (s *Service) recorded(f Fleet, mac MAC) (*Device, error) {
 // keep reads a record that isn't at hand.
 func (s *Service) keep(f Fleet, mac MAC, read func(Fleet, MAC) (*Device, error)) (*Device, error) {
 	key := deviceKey{mac, f.Revision()}
-	if d, ok := s.devices.get(key); ok {
+	if d, ok := s.devices.Get(key); ok {
 		return d, nil
 	}
 	d, err := read(f, mac)
 	if err != nil {
 		return nil, err
 	}
-	s.devices.put(key, d, 1)
+	s.devices.Put(key, d, 1)
 	return d, nil
 }
 
@@ -272,7 +273,7 @@ func (q *inquiry) refuse() {
 
 // challenge asks the requester to log in, where that is a proof.
 func (q *inquiry) challenge(scheme string) {
-	if scheme == httpauth.None || !slices.Contains(q.trust, ProofCredentials) {
+	if scheme == httpauth.None || !q.place.Accepts(trust.ProofCredentials) {
 		return
 	}
 	q.answer.Status = http.StatusUnauthorized

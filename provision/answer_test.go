@@ -11,6 +11,7 @@ import (
 	"plugtone/dhcp"
 	"plugtone/provision"
 	"plugtone/provision/provisiontest"
+	"plugtone/provision/trust"
 )
 
 func TestOwnFileOverItsLease(t *testing.T) {
@@ -48,7 +49,7 @@ func TestKnown(t *testing.T) {
 		}
 	}
 	site := *h.site
-	site.Trust = []provision.Proof{provision.ProofOpen}
+	site.Trust = []trust.Proof{trust.ProofOpen}
 	h.site = &site
 	if a := h.get("001565123456.cfg", "10.20.1.200"); a.Outcome != provision.Served || a.Known {
 		t.Errorf("where all is open: %s, %v", a.Outcome, a.Known)

@@ -18,11 +18,11 @@ func (s *Service) identifyAgent(packs *pack.Set, agent string) pack.Identity {
 		return pack.Identity{}
 	}
 	key := agentKey{packs, agent}
-	if id, ok := s.agents.get(key); ok {
+	if id, ok := s.agents.Get(key); ok {
 		return id
 	}
 	id := packs.Identify(pack.Evidence{UserAgent: agent})
-	s.agents.put(key, id, 1)
+	s.agents.Put(key, id, 1)
 	return id
 }
 

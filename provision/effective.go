@@ -64,7 +64,7 @@ func resolve(f Fleet, site *Site, subnet Subnet, d *Device) (*resolved, error) {
 	r := &resolved{device: d, layers: siteLayers(site, subnet)}
 	// The phone will be served from elsewhere, where no lease proves anything. What somebody sets by hand wins.
 	if site.ExternalURL != "" && d.Credentials != nil {
-		r.layers = slices.Insert(r.layers, 1, d.Credentials.layer())
+		r.layers = slices.Insert(r.layers, 1, credentialsLayer(d.Credentials))
 	}
 	registrar, err := r.readLines(f)
 	if err != nil {

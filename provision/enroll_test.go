@@ -10,17 +10,20 @@ import (
 	"plugtone/dhcp"
 	"plugtone/provision"
 	"plugtone/provision/pack"
+	"plugtone/provision/trust"
 )
 
 // drawer keeps windows as a disk does, until it breaks.
 type drawer struct {
-	kept   []provision.KeptWindow
+	kept   []trust.EnrollmentWindow
 	broken error
 }
 
-func (d *drawer) LoadWindows() ([]provision.KeptWindow, error) { return slices.Clone(d.kept), d.broken }
+func (d *drawer) LoadWindows() ([]trust.EnrollmentWindow, error) {
+	return slices.Clone(d.kept), d.broken
+}
 
-func (d *drawer) SaveWindows(all []provision.KeptWindow) error {
+func (d *drawer) SaveWindows(all []trust.EnrollmentWindow) error {
 	if d.broken == nil {
 		d.kept = slices.Clone(all)
 	}
@@ -53,7 +56,7 @@ func TestWindowsOutliveARestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	again()
-	if a := h.ask(r); a.Outcome != provision.Served || a.Proof != provision.ProofEnroll {
+	if a := h.ask(r); a.Outcome != provision.Served || a.Proof != trust.ProofEnroll {
 		t.Errorf("after a restart: %s, %s", a.Outcome, a.Reason)
 	}
 	if w := h.Windows(); len(w) != 1 || w[0].MAC != front || !w[0].Until.Equal(noon.Add(30*time.Minute)) {
@@ -104,7 +107,7 @@ func TestWindowThatCanNotBeKept(t *testing.T) {
 // those that came while the window was open.
 func TestRestartDoesNotUndoALift(t *testing.T) {
 	h, d := newHouse(t), &drawer{}
-	h.site.NewPhones = &provision.NewPhones{Burst: 2, PerMinute: 0}
+	h.site.NewPhones = &trust.NewPhones{Burst: 2, PerMinute: 0}
 	if err := h.restart(d); err != nil {
 		t.Fatal(err)
 	}

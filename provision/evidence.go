@@ -7,8 +7,9 @@ import (
 	"strings"
 
 	"plugtone/dhcp"
-	"plugtone/provision/httpauth"
 	"plugtone/provision/pack"
+	"plugtone/provision/trust"
+	"plugtone/provision/trust/httpauth"
 )
 
 // named is the MAC in the file name. Packs that claim the same name read the same MAC in it.
@@ -23,9 +24,9 @@ func (q *inquiry) named() MAC {
 
 // authorize gathers the evidence and decides who asks.
 func (q *inquiry) authorize() error {
-	e := Evidence{Time: q.now, From: q.r.From.Unmap(), Named: q.named(), Said: q.agent.MAC}
-	e.Trust, e.Place = q.site.TrustAt(e.From)
-	q.trust = e.Trust
+	e := trust.Evidence{Time: q.now, From: q.r.From.Unmap(), FilenameMAC: q.named(), UserAgentMAC: q.agent.MAC}
+	e.Place = q.site.TrustAt(e.From)
+	q.place = e.Place
 	if q.r.Transport == Preview {
 		e.Preview = q.r.As
 	}
@@ -43,10 +44,10 @@ func (q *inquiry) authorize() error {
 				return err
 			}
 		}
-		q.verdict = Authorize(e)
-		q.answer.MAC = e.Named
+		q.verdict = trust.Authorize(e)
+		q.answer.MAC = e.FilenameMAC
 		if !q.verdict.Proven {
-			if e.Named.IsZero() && e.Lease != nil {
+			if e.FilenameMAC.IsZero() && e.Lease != nil {
 				q.answer.MAC = e.Lease.MAC
 			}
 			return nil
@@ -62,22 +63,22 @@ func (q *inquiry) authorize() error {
 // prove notes that the requester has proven to be the phone of d, which may be nil.
 func (q *inquiry) prove(d *Device) {
 	q.device, q.answer.Proof = d, q.verdict.Proof
-	q.answer.Known = d != nil && q.verdict.Proof != ProofOpen // where all is open a name is enough
+	q.answer.Known = d != nil && q.verdict.Proof != trust.ProofOpen // where all is open a name is enough
 	q.answer.MAC = macsOf(q.verdict.MAC, d)[0]
 }
 
 // leaseAtHand settles the usual case without opening the records: the lease proves its phone, whose record was read a moment ago. In any
 // other case it has done nothing, so that a refusal takes its own time.
-func (q *inquiry) leaseAtHand(e Evidence) bool {
-	if e.Lease == nil || !e.Preview.IsZero() || !e.counts(ProofLease) || e.counts(ProofNeighbor) || e.counts(ProofAddress) || q.sent != nil || q.r.Certificate != nil {
+func (q *inquiry) leaseAtHand(e trust.Evidence) bool {
+	if e.Lease == nil || !e.Preview.IsZero() || !e.Place.Accepts(trust.ProofLease) || e.Place.Accepts(trust.ProofNeighbor) || e.Place.Accepts(trust.ProofAddress) || q.sent != nil || q.r.Certificate != nil {
 		return false
 	}
 	holder, revision, ok := q.s.atHand(e.Lease.MAC)
 	if !ok {
 		return false
 	}
-	e.Holder = own(e.Lease.MAC, macsOf(e.Lease.MAC, holder))
-	verdict := Authorize(e)
+	e.LeaseMACs = trust.MACFirst(e.Lease.MAC, macsOf(e.Lease.MAC, holder))
+	verdict := trust.Authorize(e)
 	if !verdict.Proven {
 		return false
 	}
@@ -92,59 +93,59 @@ func (q *inquiry) leaseAtHand(e Evidence) bool {
 }
 
 // look finds the evidence that needs no record.
-func (q *inquiry) look(e *Evidence) {
+func (q *inquiry) look(e *trust.Evidence) {
 	if l, ok := q.s.c.Leases.LeaseAt(e.From); ok {
 		q.lease, e.Lease = &l, &l
-		e.Frozen = e.counts(ProofLease) && q.s.frozen(q.site, l)
+		e.Frozen = e.Place.Accepts(trust.ProofLease) && q.s.trust.Frozen(l)
 	}
-	who := e.Named
+	who := e.FilenameMAC
 	if who.IsZero() {
-		who = e.Said
+		who = e.UserAgentMAC
 	}
-	if !who.IsZero() && q.s.windows.covers(who, e.From, q.now) {
+	if !who.IsZero() && q.s.trust.Enrolled(who, e.From, q.now) {
 		e.Enrolled = who
 	}
 	if q.r.Authorization != "" {
 		if a, ok := httpauth.Parse(q.r.Authorization); ok {
 			q.sent = &a
 		} else {
-			e.Flaw = "the Authorization header is neither basic nor digest"
+			e.Error = "the Authorization header is neither basic nor digest"
 		}
 	}
 }
 
 // gather reads the records of the phones that the evidence speaks of, never that of the named one: what is read for a
 // requester without proof must not depend on whether there is a record.
-func (q *inquiry) gather(f Fleet, e *Evidence) error {
+func (q *inquiry) gather(f Fleet, e *trust.Evidence) error {
 	var errs []error
 	macs := func(mac MAC) []MAC {
 		d, err := q.s.recorded(f, mac)
 		errs = append(errs, err)
-		return own(mac, macsOf(mac, d))
+		return trust.MACFirst(mac, macsOf(mac, d))
 	}
 	if e.Lease != nil {
-		e.Holder = macs(e.Lease.MAC)
+		e.LeaseMACs = macs(e.Lease.MAC)
 	}
-	if e.counts(ProofNeighbor) {
+	if e.Place.Accepts(trust.ProofNeighbor) {
 		if mac, ok := q.s.c.Neighbor(e.From); ok && !mac.IsZero() {
 			e.Neighbor = macs(mac)
 		}
 	}
-	if e.counts(ProofAddress) {
+	if e.Place.Accepts(trust.ProofAddress) {
 		reserved, err := reservedFor(f, e.From)
 		errs = append(errs, err)
 		e.Reserved = reserved
 	}
-	if c := q.r.Certificate; c != nil && !c.MAC.IsZero() && e.counts(ProofCertificate) {
+	if c := q.r.Certificate; c != nil && !c.MAC.IsZero() && e.Place.Accepts(trust.ProofCertificate) {
 		d, err := q.s.recorded(f, c.MAC)
 		errs = append(errs, err)
 		if d == nil || d.Vendor == c.Vendor || slices.Contains(c.Also, d.Vendor) {
-			e.Certified = own(c.MAC, macsOf(c.MAC, d))
+			e.Certified = trust.MACFirst(c.MAC, macsOf(c.MAC, d))
 		} else {
-			e.Flaw = "the client certificate is one of " + c.Vendor + ", but the device is one of " + d.Vendor
+			e.Error = "the client certificate is one of " + c.Vendor + ", but the device is one of " + d.Vendor
 		}
 	}
-	if q.sent != nil && e.counts(ProofCredentials) {
+	if q.sent != nil && e.Place.Accepts(trust.ProofCredentials) {
 		errs = append(errs, q.logIn(f, e))
 	}
 	return errors.Join(errs...)
@@ -152,42 +153,42 @@ func (q *inquiry) gather(f Fleet, e *Evidence) error {
 
 // logIn checks the user and password that came along. It does the same work for phones that there are and that there
 // aren't: one record is read and decoded, and two passwords are tried.
-func (q *inquiry) logIn(f Fleet, e *Evidence) error {
+func (q *inquiry) logIn(f Fleet, e *trust.Evidence) error {
 	mac, err := dhcp.ParseMAC(q.sent.User)
 	if err != nil {
-		mac = e.Named
+		mac = e.FilenameMAC
 	}
 	d, err := candidate(f, mac)
 	if err != nil {
 		return err
 	}
-	c := decoy()
+	c := trust.DummyCredentials()
 	known := d != nil && d.Credentials != nil && d.Credentials.Password != ""
 	if known {
 		c = d.Credentials
 	}
 	previous := c.Previous
 	if previous == "" {
-		previous = decoy().Previous
+		previous = trust.DummyCredentials().Previous
 	}
 	now, before := q.sent.Proves(c.Password.Reveal(), q.r.Method), q.sent.Proves(previous.Reveal(), q.r.Method)
 	q.stale = !q.sent.Fresh(q.s.issuer, q.now, e.From)
 	switch {
 	case q.sent.Scheme == httpauth.Basic && q.r.Transport != HTTPS && q.scheme() != httpauth.Basic:
-		e.Flaw = "a password in clear is taken over HTTPS only"
+		e.Error = "a password in clear is taken over HTTPS only"
 	case q.stale:
-		e.Flaw = "the credentials answer a challenge of too long ago"
+		e.Error = "the credentials answer a challenge of too long ago"
 	case !q.samePath():
-		e.Flaw = "the credentials were made for another file"
+		e.Error = "the credentials were made for another file"
 	default:
 		q.tried = true
 	}
 	switch {
 	case !q.tried:
-	case !known || q.sent.User != c.User || !now && !(before && c.Previous != "" && !q.s.hasUsed(d)):
-		e.Flaw = "user or password are wrong"
+	case !known || q.sent.User != c.User || !now && !(before && c.Previous != "" && !q.s.trust.HasUsed(d.MAC, d.Credentials.Password)):
+		e.Error = "user or password are wrong"
 	default:
-		e.LoggedIn = own(d.MAC, macsOf(d.MAC, d))
+		e.LoggedIn = trust.MACFirst(d.MAC, macsOf(d.MAC, d))
 		q.retire = now && c.Previous != ""
 	}
 	return nil

@@ -12,6 +12,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision/pack"
+	"plugtone/provision/trust"
 	"plugtone/provision/tz"
 )
 
@@ -72,10 +73,10 @@ func (s *Service) Explain(ctx context.Context, question Question) (Explanation, 
 	q := s.inquire(ctx, Request{Transport: HTTP, Name: question.Path, From: question.From, UserAgent: question.UserAgent})
 	q.close()
 	a := q.answer
-	if until := s.guesses.limited(sourceKey{question.From.Unmap(), true}, q.now); !q.verdict.Proven && !until.IsZero() {
+	if until := s.trust.Enumeration().Limited(trust.Source{Addr: question.From.Unmap(), Datagram: true}, q.now); !q.verdict.Proven && !until.IsZero() {
 		a.Reason += fmt.Sprintf("; over tftp it is limited until %s: it asked for the files of too many phones", until.UTC().Format(time.RFC3339))
 	}
-	_, place := s.c.Site().TrustAt(question.From)
+	place := s.c.Site().TrustAt(question.From)
 	// The answer itself never reads the record of a phone that did not prove itself; the operator may know.
 	d, err := s.recordOf(a.MAC)
 	if err != nil {
@@ -83,7 +84,7 @@ func (s *Service) Explain(ctx context.Context, question Question) (Explanation, 
 	}
 	return Explanation{
 		MAC: a.MAC, Recorded: d != nil, Enabled: d != nil && d.Enabled,
-		Vendor: a.Vendor, Model: a.Model, Subnet: q.subnet.Prefix, Trust: s.trustWords(question.From) + " (" + place + ")",
+		Vendor: a.Vendor, Model: a.Model, Subnet: q.subnet.Prefix, Trust: s.trustWords(question.From) + " (" + place.Name + ")",
 		Answer: &FileVerdict{
 			Outcome: a.Outcome, Reason: a.Reason, Name: a.Name, Kind: a.Kind, MAC: a.MAC, Vendor: a.Vendor,
 			Model: a.Model, Size: a.Size, Digest: a.Digest, Status: a.Status,
@@ -189,12 +190,12 @@ func (s *Service) explainDHCP(site *Site, mac MAC, x *Explanation) {
 
 // trustWords lists the proofs that count at an address.
 func (s *Service) trustWords(addr netip.Addr) string {
-	trust, place := s.c.Site().TrustAt(addr)
-	if len(trust) == 0 {
-		return "nothing is proof in " + place
+	place := s.c.Site().TrustAt(addr)
+	if len(place.Proofs) == 0 {
+		return "nothing is proof in " + place.Name
 	}
-	words := make([]string, len(trust))
-	for i, t := range trust {
+	words := make([]string, len(place.Proofs))
+	for i, t := range place.Proofs {
 		words[i] = string(t)
 	}
 	return strings.Join(words, ", ")

@@ -1,9 +1,7 @@
 package provision
 
-// Sources tells how many requesters without proof are remembered.
-func (s *Service) Sources() int {
-	return len(s.guesses.connected.entries) + len(s.guesses.datagrams.entries)
-}
+// Sources returns how many requesters without proof are remembered.
+func (s *Service) Sources() int { return s.trust.Enumeration().Sources() }
 
-// Cached tells how many rendered files and how many records are at hand.
-func (s *Service) Cached() (files, records int) { return len(s.files.entries), len(s.devices.entries) }
+// Cached returns how many rendered files and how many records are cached.
+func (s *Service) Cached() (files, records int) { return s.files.Len(), s.devices.Len() }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"plugtone/provision"
+	"plugtone/provision/trust"
 )
 
 func guess(i int) string { return fmt.Sprintf("001565%06x.cfg", 0x400000+i) }
@@ -36,7 +37,7 @@ func (h *house) fleet(n int, password provision.Secret) []provision.MAC {
 		for i := range macs {
 			macs[i] = provision.MAC{0x00, 0x15, 0x65, 0x50, byte(i >> 8), byte(i)}
 			if err := e.PutDevice(&provision.Device{MAC: macs[i], Vendor: "acme", Model: "A4", Enabled: true,
-				Credentials: &provision.Credentials{User: macs[i].Hex(), Password: password}}); err != nil {
+				Credentials: &trust.Credentials{User: macs[i].Hex(), Password: password}}); err != nil {
 				return err
 			}
 		}
@@ -59,7 +60,7 @@ func TestGuessingIsShutOutElsewhere(t *testing.T) {
 				t.Fatalf("known %t, request %d: %s", known, i, a.Reason)
 			}
 		}
-		if got := h.kinds(); !slices.Equal(got, []provision.AlarmKind{provision.AlarmShutOut}) {
+		if got := h.kinds(); !slices.Equal(got, []trust.EventKind{trust.EventShutOut}) {
 			t.Errorf("alarms %v", got)
 		}
 		// From there nothing at all is had any more without a proof, whatever it is.
@@ -84,7 +85,7 @@ func TestGuessingIsShutOutElsewhere(t *testing.T) {
 // Where nobody logs in, a proof comes along with the request or not at all.
 func TestGuessingIsShutOutWhereNobodyLogsIn(t *testing.T) {
 	h := newHouse(t)
-	h.site.Networks = []provision.Network{{From: netip.MustParsePrefix("192.0.2.0/24"), Trust: []provision.Proof{provision.ProofCertificate}}}
+	h.site.Networks = []provision.Network{{From: netip.MustParsePrefix("192.0.2.0/24"), Trust: []trust.Proof{trust.ProofCertificate}}}
 	h.guesses(request(""), 20)
 	for _, name := range []string{"common004.cfg", guess(1)} {
 		if a := h.ask(request(name)); !a.Silent || a.Challenge != "" || a.Body != nil {
@@ -111,7 +112,7 @@ func TestGuessingIsSlowedOnOwnSubnets(t *testing.T) {
 	if a := h.get("001565000009.cfg", "10.20.1.9"); a.Delay != 0 || a.Outcome == provision.Refused {
 		t.Errorf("its own: %s %v", a.Outcome, a.Delay)
 	}
-	if !slices.Contains(h.kinds(), provision.AlarmSlowed) || slices.Contains(h.kinds(), provision.AlarmShutOut) {
+	if !slices.Contains(h.kinds(), trust.EventSlowed) || slices.Contains(h.kinds(), trust.EventShutOut) {
 		t.Errorf("alarms %v", h.kinds())
 	}
 }
@@ -124,13 +125,13 @@ func TestGuessingIsSeen(t *testing.T) {
 	for _, place := range []struct {
 		from string
 		over provision.Transport
-		kind provision.AlarmKind
+		kind trust.EventKind
 		mac  provision.MAC
 		says string
 	}{
-		{"10.20.1.9", provision.HTTP, provision.AlarmSlowed, mac("001565000009"), "slowed until 2026-11-22T12:10:00Z"},
-		{away, provision.HTTP, provision.AlarmShutOut, provision.MAC{}, "unless it logs in it is shut out until 2026-11-22T12:10:00Z"},
-		{"192.0.2.2", provision.TFTP, provision.AlarmShutOut, provision.MAC{}, "is shut out until 2026-11-22T12:10:00Z"},
+		{"10.20.1.9", provision.HTTP, trust.EventSlowed, mac("001565000009"), "slowed until 2026-11-22T12:10:00Z"},
+		{away, provision.HTTP, trust.EventShutOut, provision.MAC{}, "unless it logs in it is shut out until 2026-11-22T12:10:00Z"},
+		{"192.0.2.2", provision.TFTP, trust.EventShutOut, provision.MAC{}, "is shut out until 2026-11-22T12:10:00Z"},
 	} {
 		h.told = nil
 		r := provision.Request{Transport: place.over, Method: "GET", From: netip.MustParseAddr(place.from)}
@@ -139,7 +140,7 @@ func TestGuessingIsSeen(t *testing.T) {
 			r.Transport = provision.HTTPS
 		}
 		h.guesses(r, 20)
-		if i := slices.IndexFunc(h.told, func(a provision.Alarm) bool { return a.Kind == place.kind }); i < 0 || h.told[i].MAC != place.mac || h.told[i].Addr != r.From ||
+		if i := slices.IndexFunc(h.told, func(a trust.Event) bool { return a.Kind == place.kind }); i < 0 || h.told[i].MAC != place.mac || h.told[i].Addr != r.From ||
 			!strings.Contains(h.told[i].Reason, "the files of more than 16 phones without a proof") {
 			t.Errorf("%s: alarms %+v", place.from, h.told)
 		}
@@ -162,19 +163,19 @@ func TestGuessingIsSeen(t *testing.T) {
 // Whatever an address has done, a phone there that proves itself is served, at once, and may have all that it might before.
 func TestProofComesBeforeLimits(t *testing.T) {
 	prefix := netip.MustParsePrefix("192.0.2.0/24")
-	for _, proof := range []provision.Proof{provision.ProofLease, provision.ProofCredentials, provision.ProofCertificate, provision.ProofNeighbor, provision.ProofAddress, provision.ProofEnroll} {
+	for _, proof := range []trust.Proof{trust.ProofLease, trust.ProofCredentials, trust.ProofCertificate, trust.ProofNeighbor, trust.ProofAddress, trust.ProofEnroll} {
 		h := newHouse(t)
 		c := h.withCredentials()
-		h.site.Networks = []provision.Network{{From: prefix, Trust: []provision.Proof{proof}}}
+		h.site.Networks = []provision.Network{{From: prefix, Trust: []trust.Proof{proof}}}
 		r := request("001565123456.cfg")
 		switch proof {
-		case provision.ProofLease:
+		case trust.ProofLease:
 			r.From = netip.MustParseAddr("10.20.1.7")
-		case provision.ProofCertificate:
+		case trust.ProofCertificate:
 			r.Certificate = &provision.Certificate{Vendor: "acme", MAC: front}
-		case provision.ProofNeighbor:
+		case trust.ProofNeighbor:
 			h.beside = map[netip.Addr]provision.MAC{r.From: front}
-		case provision.ProofAddress:
+		case trust.ProofAddress:
 			edit(t, h.records, func(e provision.Edit) error {
 				d, err := e.Device(front)
 				if err == nil {
@@ -183,7 +184,7 @@ func TestProofComesBeforeLimits(t *testing.T) {
 				}
 				return err
 			})
-		case provision.ProofEnroll:
+		case trust.ProofEnroll:
 			if _, err := h.Enroll(front, netip.Prefix{}, time.Hour); err != nil {
 				t.Fatal(err)
 			}
@@ -191,12 +192,12 @@ func TestProofComesBeforeLimits(t *testing.T) {
 		guesser := r
 		guesser.Certificate, guesser.Authorization = nil, basic("x", "y")
 		h.guesses(guesser, 40)
-		if !slices.Contains(h.kinds(), provision.AlarmShutOut) && !slices.Contains(h.kinds(), provision.AlarmSlowed) {
+		if !slices.Contains(h.kinds(), trust.EventShutOut) && !slices.Contains(h.kinds(), trust.EventSlowed) {
 			t.Fatalf("%s: nobody is limited: %v", proof, h.kinds())
 		}
 		for _, name := range []string{"common004.cfg", "001565123456.cfg", "001565123456-book.xml"} {
 			r.Name = name
-			if proof == provision.ProofCredentials {
+			if proof == trust.ProofCredentials {
 				r.Authorization = ""
 				first := h.ask(r)
 				if first.Status != 401 || first.Silent {
@@ -204,7 +205,7 @@ func TestProofComesBeforeLimits(t *testing.T) {
 				}
 				r.Authorization = logIn(first, c.User, c.Password.Reveal(), "/"+name)
 			}
-			if proof == provision.ProofEnroll && name == "common004.cfg" {
+			if proof == trust.ProofEnroll && name == "common004.cfg" {
 				continue // it names no phone, so nobody can tell that one of the window asks
 			}
 			if a := h.ask(r); a.Outcome != provision.Served || a.Proof != proof || a.Delay != 0 || a.Silent {
@@ -312,7 +313,7 @@ func TestGuesserBehindTheAddressOfASite(t *testing.T) {
 	guesser := request("")
 	guesser.Authorization = basic("x", "y")
 	h.guesses(guesser, 40)
-	if !slices.Contains(h.kinds(), provision.AlarmShutOut) {
+	if !slices.Contains(h.kinds(), trust.EventShutOut) {
 		t.Fatalf("alarms %v", h.kinds())
 	}
 	for i, m := range macs {
@@ -340,7 +341,7 @@ func TestGuesserBehindTheAddressOfASite(t *testing.T) {
 func TestBurstOfChallenges(t *testing.T) {
 	h := newHouse(t)
 	h.guesses(request(""), 1200)
-	if got := h.kinds(); !slices.Equal(got, []provision.AlarmKind{provision.AlarmShutOut}) {
+	if got := h.kinds(); !slices.Equal(got, []trust.EventKind{trust.EventShutOut}) {
 		t.Errorf("alarms %v", got)
 	}
 }
@@ -355,7 +356,7 @@ func TestPasswordsTriedOnCommonFiles(t *testing.T) {
 			r.Authorization = basic(m.Hex(), "wrong")
 			h.ask(r)
 		}
-		if got := h.kinds(); !slices.Contains(got, provision.AlarmShutOut) {
+		if got := h.kinds(); !slices.Contains(got, trust.EventShutOut) {
 			t.Errorf("%s: alarms %v", name, got)
 		}
 	}

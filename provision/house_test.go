@@ -18,6 +18,7 @@ import (
 	"plugtone/provision/pack"
 	"plugtone/provision/provisiontest"
 	"plugtone/provision/setting"
+	"plugtone/provision/trust"
 )
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
@@ -32,7 +33,7 @@ type house struct {
 	site    *provision.Site
 	fetches []provision.Fetch
 	now     time.Time
-	told    []provision.Alarm
+	told    []trust.Event
 	used    map[provision.MAC]provision.Secret
 	beside  map[netip.Addr]provision.MAC // the neighbour table
 	telling sync.Mutex
@@ -71,7 +72,7 @@ func newHouse(t testing.TB) *house {
 		Site:    func() *provision.Site { return h.site },
 		Fetches: func(provision.MAC) ([]provision.Fetch, error) { return h.fetches, nil },
 		Now:     func() time.Time { return h.now },
-		Alarm:   func(a provision.Alarm) { h.telling.Lock(); defer h.telling.Unlock(); h.told = append(h.told, a) },
+		Event:   func(a trust.Event) { h.telling.Lock(); defer h.telling.Unlock(); h.told = append(h.told, a) },
 		Used:    func(m provision.MAC, p provision.Secret) { h.used[m] = p },
 		Neighbor: func(a netip.Addr) (provision.MAC, bool) {
 			m, ok := h.beside[a]

@@ -8,6 +8,7 @@ import (
 	"plugtone/dhcp"
 	"plugtone/provision/pack"
 	"plugtone/provision/setting"
+	"plugtone/provision/trust"
 )
 
 // MAC is a phone's address, as DHCP knows it.
@@ -58,7 +59,7 @@ type Device struct {
 	Contacts       []Contact                    `json:"contacts,omitempty"` // of its phonebook, when the setting phonebook is on
 	Settings       setting.Values               `json:"settings,omitempty"`
 	VendorSettings map[string]map[string]string `json:"vendor_settings,omitempty"`
-	Credentials    *Credentials                 `json:"credentials,omitempty"` // its own HTTP user and password; made by CheckDevice
+	Credentials    *trust.Credentials           `json:"credentials,omitempty"` // its own HTTP user and password; made by CheckDevice
 	Revision       uint64                       `json:"revision"`
 	CreatedAt      time.Time                    `json:"created_at,omitzero"`
 	UpdatedAt      time.Time                    `json:"updated_at,omitzero"`

@@ -50,8 +50,8 @@ func (s *Service) renew(now epoch) {
 		return
 	}
 	s.epoch = now
-	s.files.clear()
-	s.devices.clear()
+	s.files.Clear()
+	s.devices.Clear()
 }
 
 // rendered is a file as it leaves.
@@ -148,7 +148,7 @@ func (q *inquiry) render(anonymous bool) (rendered, error) {
 	// Names with somebody's MAC in them, asked for without proof, could fill the cache with what nobody needs again.
 	keep := q.verdict.Proven || key.mac.IsZero()
 	if keep {
-		if out, ok := q.s.files.get(key); ok {
+		if out, ok := q.s.files.Get(key); ok {
 			return out, nil
 		}
 	}
@@ -157,12 +157,12 @@ func (q *inquiry) render(anonymous bool) (rendered, error) {
 	}
 	return q.s.flights.do(key, func() (rendered, error) {
 		// Somebody may have been faster between the look and the flight.
-		if out, ok := q.s.files.get(key); ok {
+		if out, ok := q.s.files.Get(key); ok {
 			return out, nil
 		}
 		out, err := q.renderNow()
 		if err == nil {
-			q.s.files.put(key, out, int64(len(out.body))+512)
+			q.s.files.Put(key, out, int64(len(out.body))+512)
 		}
 		return out, err
 	})

@@ -4,6 +4,8 @@ import (
 	"io"
 	"net/netip"
 	"time"
+
+	"plugtone/provision/trust"
 )
 
 // Transport is the way a request came.
@@ -71,7 +73,7 @@ type Answer struct {
 	Challenge string        // WWW-Authenticate for Status 401, one a line; without one httpprov answers 404
 	Delay     time.Duration // the refusal is to be sent only then: who asks for too many phones' files is slowed
 	Silent    bool          // nothing is to be sent at all: TFTP says nothing, HTTP ends the connection
-	Proof     Proof         // by which the requester proved itself; "" when it didn't
+	Proof     trust.Proof   // by which the requester proved itself; "" when it didn't
 	Known     bool          // it proved itself to be a phone that has a record: its request comes before those of others
 	Port      string        // switch port (option 82) of the proven phone's lease; "" when none is known
 	Err       error         // behind Fault

@@ -10,9 +10,11 @@ import (
 	"time"
 
 	"plugtone/dhcp"
-	"plugtone/provision/httpauth"
+	"plugtone/provision/internal/lru"
 	"plugtone/provision/pack"
 	"plugtone/provision/timeline"
+	"plugtone/provision/trust"
+	"plugtone/provision/trust/httpauth"
 )
 
 // Leases is what provisioning asks of the lease table. Both calls must be quick and must not wait for a disk.
@@ -33,10 +35,10 @@ type Config struct {
 	Files    *os.Root                          // data_dir/files; nil: no static files
 	Uploads  *os.Root                          // data_dir/uploads; nil: no uploads are taken
 	Neighbor func(addr netip.Addr) (MAC, bool) // the kernel's neighbour table; nil: never known
-	Alarm    func(Alarm)                       // told what an operator should know; it must not wait. nil: nobody
+	Event    func(trust.Event)                 // receives each security event; it must not wait. nil: dropped
 	// Used is told of each phone that has used its new password: RetirePasswords ends the old one's time. It must not wait.
 	Used    func(mac MAC, password Secret)
-	Windows WindowKeeper // nil: windows of enrollment end with the service
+	Windows trust.WindowStore // nil: enrollment windows end with the service
 	Now     func() time.Time
 	Cache   int64 // bytes of rendered files kept; 0: 32 MiB
 }
@@ -45,20 +47,15 @@ type Config struct {
 type Service struct {
 	c       Config
 	shelf   *Shelf // nil: no uploads
-	files   *lru[fileKey, rendered]
-	devices *lru[deviceKey, *Device]
-	agents  *lru[agentKey, pack.Identity]
-	names   *lru[nameKey, []pack.Match]
+	files   *lru.Cache[fileKey, rendered]
+	devices *lru.Cache[deviceKey, *Device]
+	agents  *lru.Cache[agentKey, pack.Identity]
+	names   *lru.Cache[nameKey, []pack.Match]
 	epochs  sync.Mutex
 	epoch   epoch // guarded by epochs
 	flights flights
 	issuer  *httpauth.Issuer
-	freeze  freeze
-	guesses *guesses
-	windows *windows
-	ports   *lru[MAC, string]    // port of a phone as last seen
-	bound   *lru[MAC, time.Time] // new phones by when they were first seen
-	used    *lru[loginKey, struct{}]
+	trust   *trust.Service
 }
 
 // New checks the configuration and joins all its faults.
@@ -85,9 +82,6 @@ func New(c Config) (*Service, error) {
 	if c.Neighbor == nil {
 		c.Neighbor = func(netip.Addr) (MAC, bool) { return MAC{}, false }
 	}
-	if c.Alarm == nil {
-		c.Alarm = func(Alarm) {}
-	}
 	if c.Used == nil {
 		c.Used = func(MAC, Secret) {}
 	}
@@ -98,23 +92,22 @@ func New(c Config) (*Service, error) {
 	if c.Uploads != nil {
 		shelf = NewShelf(c.Uploads)
 	}
-	open, err := newWindows(c.Windows, c.Now())
+	guard, err := trust.New(trust.Config{
+		Leases: c.Leases, Policy: func() trust.Policy { return c.Site() }, Windows: c.Windows, Event: c.Event, Now: c.Now,
+		LastPort: func(mac MAC) string { return lastPort(c.Fetches, mac) },
+	})
 	if err != nil {
 		return nil, err
 	}
 	return &Service{
-		windows: open,
+		trust:   guard,
 		c:       c,
 		shelf:   shelf,
-		files:   newLRU[fileKey, rendered](c.Cache),
-		devices: newLRU[deviceKey, *Device](8192),
-		agents:  newLRU[agentKey, pack.Identity](8192),
-		names:   newLRU[nameKey, []pack.Match](16384),
+		files:   lru.New[fileKey, rendered](c.Cache),
+		devices: lru.New[deviceKey, *Device](8192),
+		agents:  lru.New[agentKey, pack.Identity](8192),
+		names:   lru.New[nameKey, []pack.Match](16384),
 		issuer:  httpauth.NewIssuer([]byte(rand.Text())),
-		guesses: newGuesses(),
-		ports:   newLRU[MAC, string](8192),
-		bound:   newLRU[MAC, time.Time](8192),
-		used:    newLRU[loginKey, struct{}](8192),
 	}, nil
 }
 

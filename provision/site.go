@@ -4,21 +4,7 @@ import (
 	"net/netip"
 
 	"plugtone/provision/setting"
-)
-
-// Proof is a way in which a requester shows that it is the phone whose files it asks for.
-type Proof string
-
-// The proofs. ProofPreview is an operator's own look, never a phone's.
-const (
-	ProofLease       Proof = "lease"
-	ProofCredentials Proof = "credentials"
-	ProofCertificate Proof = "certificate"
-	ProofNeighbor    Proof = "neighbor"
-	ProofAddress     Proof = "address"
-	ProofOpen        Proof = "open"
-	ProofEnroll      Proof = "enroll"
-	ProofPreview     Proof = "preview"
+	"plugtone/provision/trust"
 )
 
 // What happens in a subnet to phones.
@@ -38,10 +24,10 @@ const (
 // Subnet is what provisioning needs to know of a subnet that we lease.
 type Subnet struct {
 	Prefix          netip.Prefix
-	Phones          string     // provision, move or none; "" is provision
-	Trust           []Proof    // nil: the site's
-	NextServer      netip.Addr // this host's address as phones there reach it
-	ProvisioningURL string     // "": http://NextServer/
+	Phones          string        // provision, move or none; "" is provision
+	Trust           []trust.Proof // nil: the site's
+	NextServer      netip.Addr    // this host's address as phones there reach it
+	ProvisioningURL string        // "": http://NextServer/
 	NTPServers      []netip.Addr
 	VoiceVLAN       int            // 0: none
 	Settings        setting.Values // canonical
@@ -50,20 +36,20 @@ type Subnet struct {
 // Network is a place from which requests come and where we lease nothing.
 type Network struct {
 	From  netip.Prefix
-	Trust []Proof
+	Trust []trust.Proof
 }
 
 // Site is the part of the configuration that decides what phones get. It never changes: a reload makes a new one.
 type Site struct {
 	Subnets       []Subnet
 	Networks      []Network
-	Trust         []Proof    // nil: lease, credentials, certificate
-	NewPhones     *NewPhones // nil: any number of them
-	UnknownPhones string     // list, hold or ignore; "" is list
-	TimeZone      string     // IANA name, "" for none
-	ExternalURL   string     // written into phones as their server instead of the subnet's; "" for none
-	CAFile        string     // the certificate of our own authority, below the server's URL; "" when https has none
-	CACert        string     // that certificate itself as PEM
+	Trust         []trust.Proof    // nil: lease, credentials, certificate
+	NewPhones     *trust.NewPhones // nil: any number of them
+	UnknownPhones string           // list, hold or ignore; "" is list
+	TimeZone      string           // IANA name, "" for none
+	ExternalURL   string           // written into phones as their server instead of the subnet's; "" for none
+	CAFile        string           // the certificate of our own authority, below the server's URL; "" when https has none
+	CACert        string           // that certificate itself as PEM
 	Settings      setting.Values
 }
 
@@ -87,36 +73,35 @@ func (s *Site) subnet(p netip.Prefix) (Subnet, bool) {
 	return Subnet{}, false
 }
 
-// TrustAt tells which proofs count for a requester at addr, and where that is: the leased subnets come first, then the
-// first network that matches. A nil list means that nothing proves anything there.
-func (s *Site) TrustAt(addr netip.Addr) (trust []Proof, place string) {
+// TrustAt returns which proofs count for a requester at addr, and where that is: the leased subnets come first, then the
+// first network that matches. An empty list means that nothing is proof there.
+func (s *Site) TrustAt(addr netip.Addr) trust.Place {
 	if n, ok := s.SubnetOf(addr); ok {
-		place = "subnet " + n.Prefix.String()
+		p := trust.Place{Name: "subnet " + n.Prefix.String(), Leased: true}
 		switch {
 		case n.Phones == PhonesNone || n.Phones == PhonesMove:
-			return nil, place + " (phones: " + n.Phones + ")"
+			p.Name += " (phones: " + n.Phones + ")"
 		case n.Trust != nil:
-			return n.Trust, place
+			p.Proofs = n.Trust
+		default:
+			p.Proofs = s.trust()
 		}
-		return s.trust(), place
+		return p
 	}
 	for _, n := range s.Networks {
 		if n.From.Contains(addr) {
-			return n.Trust, "network " + n.From.String()
+			return trust.Place{Name: "network " + n.From.String(), Proofs: n.Trust}
 		}
 	}
-	return s.trust(), "outside the leased subnets and networks"
+	return trust.Place{Name: "outside the leased subnets and networks", Proofs: s.trust()}
 }
 
-// isOurs tells whether addr is in a subnet that we lease.
-func (s *Site) isOurs(addr netip.Addr) bool {
-	_, ok := s.SubnetOf(addr)
-	return ok
-}
+// Limits implements trust.Policy.
+func (s *Site) Limits() trust.Limits { return trust.Limits{NewPhones: s.NewPhones} }
 
-func (s *Site) trust() []Proof {
+func (s *Site) trust() []trust.Proof {
 	if s.Trust == nil {
-		return []Proof{ProofLease, ProofCredentials, ProofCertificate}
+		return []trust.Proof{trust.ProofLease, trust.ProofCredentials, trust.ProofCertificate}
 	}
 	return s.Trust
 }

@@ -16,6 +16,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision"
+	"plugtone/provision/trust"
 )
 
 const away = "192.0.2.1"
@@ -35,25 +36,25 @@ func logIn(a provision.Answer, user, password, uri string) string {
 }
 
 // withCredentials gives the front phone and returns its credentials.
-func (h *house) withCredentials() *provision.Credentials {
+func (h *house) withCredentials() *trust.Credentials {
 	h.t.Helper()
-	var c *provision.Credentials
+	var c *trust.Credentials
 	edit(h.t, h.records, func(e provision.Edit) error {
 		d, err := e.Device(front)
 		if err != nil {
 			return err
 		}
-		d.Credentials = provision.NewCredentials(front)
+		d.Credentials = trust.NewCredentials(front)
 		c = d.Credentials
 		return e.PutDevice(d)
 	})
 	return c
 }
 
-func (h *house) kinds() []provision.AlarmKind {
+func (h *house) kinds() []trust.EventKind {
 	h.telling.Lock()
 	defer h.telling.Unlock()
-	var out []provision.AlarmKind
+	var out []trust.EventKind
 	for _, a := range h.told {
 		out = append(out, a.Kind)
 	}
@@ -73,7 +74,7 @@ func TestLogIn(t *testing.T) {
 	r.Authorization = good
 	a := h.ask(r)
 	h.served(a)
-	if a.Proof != provision.ProofCredentials || a.MAC != front {
+	if a.Proof != trust.ProofCredentials || a.MAC != front {
 		t.Errorf("proof %s of %s", a.Proof, a.MAC)
 	}
 	r.Name = "001565123456-book.xml"
@@ -93,7 +94,7 @@ func TestLogIn(t *testing.T) {
 	if a := h.ask(r); a.Outcome != provision.Refused || !strings.Contains(a.Challenge, "stale=true") {
 		t.Errorf("an old nonce: %s, %s", a.Outcome, a.Challenge)
 	}
-	h.site.Networks = []provision.Network{{From: netip.MustParsePrefix("192.0.2.0/24"), Trust: []provision.Proof{provision.ProofCertificate}}}
+	h.site.Networks = []provision.Network{{From: netip.MustParsePrefix("192.0.2.0/24"), Trust: []trust.Proof{trust.ProofCertificate}}}
 	h.now, r.Authorization = noon, logIn(first, c.User, c.Password.Reveal(), "/"+name)
 	if a := h.ask(r); a.Outcome != provision.Refused || a.Status != 404 || a.Challenge != "" {
 		t.Errorf("where credentials don't count: %s %d", a.Outcome, a.Status)
@@ -117,7 +118,7 @@ func TestOthersCredentialsAreAContradiction(t *testing.T) {
 	c := h.withCredentials()
 	r := request("001565000009.cfg")
 	r.Authorization = logIn(h.ask(r), c.User, c.Password.Reveal(), "/001565000009.cfg")
-	if a := h.ask(r); a.Outcome != provision.Refused || !slices.Contains(h.kinds(), provision.AlarmContradiction) {
+	if a := h.ask(r); a.Outcome != provision.Refused || !slices.Contains(h.kinds(), trust.EventContradiction) {
 		t.Errorf("%s: %s, alarms %v", a.Outcome, a.Reason, h.kinds())
 	}
 }
@@ -125,7 +126,7 @@ func TestOthersCredentialsAreAContradiction(t *testing.T) {
 func TestRotation(t *testing.T) {
 	h := newHouse(t)
 	old := h.withCredentials().Password.Reveal()
-	rotate := func(force bool) provision.Credentials {
+	rotate := func(force bool) trust.Credentials {
 		t.Helper()
 		d, err := provision.RotateCredentials(h.records, "test", front, force, noon)
 		if err != nil {
@@ -228,15 +229,15 @@ func TestCredentialsGoIntoThePhoneWithTheExternalURL(t *testing.T) {
 func TestCredentialsStayThroughWrites(t *testing.T) {
 	h := newHouse(t)
 	c := h.withCredentials()
-	d := &provision.Device{MAC: front, Vendor: "acme", Model: "A4", Credentials: &provision.Credentials{User: "x", Password: "chosen-by-hand"}}
+	d := &provision.Device{MAC: front, Vendor: "acme", Model: "A4", Credentials: &trust.Credentials{User: "x", Password: "chosen-by-hand"}}
 	if err := checkDevice(t, h.records, d); err != nil || d.Credentials.Password != c.Password {
 		t.Errorf("%v, %v", d.Credentials, err)
 	}
-	d = &provision.Device{MAC: mac("001565000044"), Vendor: "acme", Credentials: &provision.Credentials{Password: "from-a-backup-2345"}}
+	d = &provision.Device{MAC: mac("001565000044"), Vendor: "acme", Credentials: &trust.Credentials{Password: "from-a-backup-2345"}}
 	if err := checkDevice(t, h.records, d); err != nil || d.Credentials.Password != "from-a-backup-2345" || d.Credentials.User != "001565000044" {
 		t.Errorf("%v, %v", d.Credentials, err)
 	}
-	d.Credentials = &provision.Credentials{Password: "short"}
+	d.Credentials = &trust.Credentials{Password: "short"}
 	if err := checkDevice(t, h.records, d); err == nil || !slices.Contains(fields(err), "credentials.password") {
 		t.Errorf("a short password: %v", err)
 	}
@@ -260,7 +261,7 @@ func TestCredentialsTellNothing(t *testing.T) {
 	h.withCredentials()
 	disabled, unknown := mac("001565000002"), mac("001565000003")
 	edit(t, h.records, func(e provision.Edit) error {
-		return e.PutDevice(&provision.Device{MAC: disabled, Vendor: "acme", Model: "A4", Credentials: provision.NewCredentials(disabled)})
+		return e.PutDevice(&provision.Device{MAC: disabled, Vendor: "acme", Model: "A4", Credentials: trust.NewCredentials(disabled)})
 	})
 	for _, header := range []string{"", "Basic " + base64.StdEncoding.EncodeToString([]byte("%:wrong")), "digest", "Bearer x", "Digest nonsense"} {
 		for _, transport := range []provision.Transport{provision.HTTP, provision.HTTPS, provision.TFTP} {
@@ -301,7 +302,7 @@ func TestCertificate(t *testing.T) {
 	h := newHouse(t)
 	r := request("001565123456.cfg")
 	r.Certificate = &provision.Certificate{Vendor: "acme", MAC: front}
-	if a := h.ask(r); a.Outcome != provision.Served || a.Proof != provision.ProofCertificate {
+	if a := h.ask(r); a.Outcome != provision.Served || a.Proof != trust.ProofCertificate {
 		t.Errorf("%s: %s", a.Outcome, a.Reason)
 	}
 	r.Certificate = &provision.Certificate{Vendor: "bolt", MAC: front}
@@ -311,10 +312,10 @@ func TestCertificate(t *testing.T) {
 	r.Certificate = &provision.Certificate{Vendor: "bolt", Also: []string{"acme"}, MAC: front}
 	h.served(h.ask(r))
 	r.Certificate = &provision.Certificate{Vendor: "acme", MAC: mac("001565000009")}
-	if a := h.ask(r); a.Outcome != provision.Refused || !slices.Contains(h.kinds(), provision.AlarmContradiction) {
+	if a := h.ask(r); a.Outcome != provision.Refused || !slices.Contains(h.kinds(), trust.EventContradiction) {
 		t.Errorf("another phone's: %s, %s", a.Outcome, a.Reason)
 	}
-	h.site.Trust = []provision.Proof{provision.ProofLease}
+	h.site.Trust = []trust.Proof{trust.ProofLease}
 	r.Certificate = &provision.Certificate{Vendor: "acme", MAC: front}
 	if a := h.ask(r); a.Outcome != provision.Refused {
 		t.Errorf("where certificates don't count: %s", a.Outcome)
@@ -328,8 +329,8 @@ func TestNeighbor(t *testing.T) {
 	if a := h.ask(r); a.Outcome != provision.Refused {
 		t.Errorf("where it does not count: %s", a.Outcome)
 	}
-	h.site.Trust = []provision.Proof{provision.ProofLease, provision.ProofNeighbor}
-	if a := h.ask(r); a.Outcome != provision.Served || a.Proof != provision.ProofNeighbor || a.MAC != front {
+	h.site.Trust = []trust.Proof{trust.ProofLease, trust.ProofNeighbor}
+	if a := h.ask(r); a.Outcome != provision.Served || a.Proof != trust.ProofNeighbor || a.MAC != front {
 		t.Errorf("%s: %s", a.Outcome, a.Reason)
 	}
 	if a := h.get("001565123456.cfg", "10.20.1.7"); a.Outcome != provision.Refused || !strings.Contains(a.Reason, "but the neighbour table has 00:15:65:00:00:09") {
@@ -343,7 +344,7 @@ func TestEnroll(t *testing.T) {
 	if _, err := h.Enroll(mac("001565123457"), netip.MustParsePrefix("192.0.2.0/28"), 30*time.Minute); err != nil {
 		t.Fatal(err)
 	}
-	if a := h.ask(r); a.Outcome != provision.Served || a.Proof != provision.ProofEnroll {
+	if a := h.ask(r); a.Outcome != provision.Served || a.Proof != trust.ProofEnroll {
 		t.Errorf("%s: %s", a.Outcome, a.Reason)
 	}
 	other := r
@@ -387,14 +388,14 @@ func TestSwitchPort(t *testing.T) {
 		t.Errorf("alarms %v", h.told)
 	}
 	plug("gi1/0/7")
-	if !slices.Equal(h.kinds(), []provision.AlarmKind{provision.AlarmPort}) || !strings.Contains(h.told[0].Reason, `"sw1 gi1/0/7" now; before it was behind "sw1 gi1/0/3"`) {
+	if !slices.Equal(h.kinds(), []trust.EventKind{trust.EventPortChanged}) || !strings.Contains(h.told[0].Reason, `"sw1 gi1/0/7" now; before it was behind "sw1 gi1/0/3"`) {
 		t.Errorf("alarms %v", h.told)
 	}
 	// After a restart the last fetch tells.
 	h = newHouse(t)
 	h.fetches = []provision.Fetch{{MAC: front, Time: noon, Port: "sw1 gi1/0/3"}}
 	plug("gi1/0/9")
-	if !slices.Equal(h.kinds(), []provision.AlarmKind{provision.AlarmPort}) {
+	if !slices.Equal(h.kinds(), []trust.EventKind{trust.EventPortChanged}) {
 		t.Errorf("after a restart: alarms %v", h.told)
 	}
 }
@@ -434,13 +435,13 @@ func (h *house) bind(i int) (provision.MAC, string) {
 }
 
 func (h *house) provenBy(m provision.MAC, addr string) bool {
-	return h.get(m.Hex()+".cfg", addr).Proof == provision.ProofLease
+	return h.get(m.Hex()+".cfg", addr).Proof == trust.ProofLease
 }
 
 // The walk: somebody on the link takes leases for MAC after MAC, as fast as DHCP goes, and fetches each one's file.
 func TestWalk(t *testing.T) {
 	h := newHouse(t)
-	h.site.NewPhones = &provision.NewPhones{Burst: 20, PerMinute: 6}
+	h.site.NewPhones = &trust.NewPhones{Burst: 20, PerMinute: 6}
 	h.leases.Lease("10.20.1.7", front, voice, noon.Add(-time.Hour))
 	type phone struct {
 		mac  provision.MAC
@@ -459,7 +460,7 @@ func TestWalk(t *testing.T) {
 	if proven != 20 {
 		t.Errorf("%d of 744 were proven, want the burst of 20", proven)
 	}
-	if got := h.kinds(); !slices.Equal(got, []provision.AlarmKind{provision.AlarmFrozen}) {
+	if got := h.kinds(); !slices.Equal(got, []trust.EventKind{trust.EventFrozen}) {
 		t.Errorf("alarms %v", got)
 	}
 	if f := h.Freeze(); !f.Frozen || f.Waiting < 720 || f.Until.IsZero() || !strings.Contains(f.String(), "device enroll --all") {
@@ -488,7 +489,7 @@ func TestWalk(t *testing.T) {
 		t.Errorf("after ten minutes %d are proven", n)
 	}
 	h.now = h.now.Add(3 * time.Hour)
-	if n := count(); n != 744 || h.Freeze().Frozen || !slices.Contains(h.kinds(), provision.AlarmThawed) {
+	if n := count(); n != 744 || h.Freeze().Frozen || !slices.Contains(h.kinds(), trust.EventThawed) {
 		t.Errorf("after three hours %d are proven, alarms %v", n, h.kinds())
 	}
 }
@@ -496,7 +497,7 @@ func TestWalk(t *testing.T) {
 // A building full of phones that were here before comes back after a power cut.
 func TestBootStormDoesNotFreeze(t *testing.T) {
 	h := newHouse(t)
-	h.site.NewPhones = &provision.NewPhones{Burst: 20, PerMinute: 6}
+	h.site.NewPhones = &trust.NewPhones{Burst: 20, PerMinute: 6}
 	h.now = noon.Add(24 * time.Hour)
 	for i := range 700 {
 		m := provision.MAC{0x00, 0x15, 0x65, 0x30, byte(i >> 8), byte(i)}
@@ -521,7 +522,7 @@ func TestBootStormDoesNotFreeze(t *testing.T) {
 
 func TestEnrollAllLiftsTheFreeze(t *testing.T) {
 	h := newHouse(t)
-	h.site.NewPhones = &provision.NewPhones{Burst: 2, PerMinute: 0}
+	h.site.NewPhones = &trust.NewPhones{Burst: 2, PerMinute: 0}
 	var last provision.MAC
 	var addr string
 	for i := range 5 {
@@ -533,14 +534,14 @@ func TestEnrollAllLiftsTheFreeze(t *testing.T) {
 	if _, err := h.Enroll(provision.MAC{}, netip.MustParsePrefix("198.51.100.0/24"), time.Minute); err != nil {
 		t.Fatal(err)
 	}
-	if !h.provenBy(last, addr) || h.Freeze().Frozen || !slices.Contains(h.kinds(), provision.AlarmThawed) {
+	if !h.provenBy(last, addr) || h.Freeze().Frozen || !slices.Contains(h.kinds(), trust.EventThawed) {
 		t.Errorf("still frozen: %+v, %v", h.Freeze(), h.kinds())
 	}
 }
 
 func TestRestartDoesNotEndAFreeze(t *testing.T) {
 	h := newHouse(t)
-	h.site.NewPhones = &provision.NewPhones{Burst: 20, PerMinute: 6}
+	h.site.NewPhones = &trust.NewPhones{Burst: 20, PerMinute: 6}
 	var all []dhcp.Lease
 	for i := range 200 {
 		m := provision.MAC{0x00, 0x15, 0x65, 0x30, 0, byte(i)}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"plugtone/provision/pack"
+	"plugtone/provision/trust"
 )
 
 // Certificate is what a client certificate has proved: it chains to the file that the configuration names for Vendor,
@@ -35,7 +36,7 @@ func (q *inquiry) upload() {
 	case !q.verdict.Proven:
 		q.refuse()
 		return
-	case q.verdict.Proof == ProofOpen || q.verdict.Proof == ProofPreview:
+	case q.verdict.Proof == trust.ProofOpen || q.verdict.Proof == trust.ProofPreview:
 		q.refuse()
 		q.answer.Reason = "uploads need a proof; " + q.verdict.Reason
 		return

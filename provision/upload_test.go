@@ -14,6 +14,7 @@ import (
 	"plugtone/dhcp"
 	"plugtone/provision"
 	"plugtone/provision/timeline"
+	"plugtone/provision/trust"
 )
 
 // put uploads as a phone does and returns the answer as an observer sees it.
@@ -83,7 +84,7 @@ func TestUploadsThatAreNotTaken(t *testing.T) {
 			t.Errorf("%s: %s %d, %s", tt.name, a.Outcome, a.Status, a.Reason)
 		}
 	}
-	h.site.Trust = []provision.Proof{provision.ProofOpen}
+	h.site.Trust = []trust.Proof{trust.ProofOpen}
 	if a := h.put(overrides, "192.0.2.1", "x"); a.Outcome != provision.Refused {
 		t.Errorf("where everything is open: %s", a.Outcome)
 	}

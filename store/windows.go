@@ -5,11 +5,11 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
-	"plugtone/provision"
+	"plugtone/provision/trust"
 )
 
 // LoadWindows returns the windows of enrollment as SaveWindows has written them last.
-func (s *Store) LoadWindows() (all []provision.KeptWindow, err error) {
+func (s *Store) LoadWindows() (all []trust.EnrollmentWindow, err error) {
 	err = s.fleetDB.view(func(tx *bolt.Tx) error {
 		v := tx.Bucket(bucketMeta).Get(keyWindows)
 		if v == nil {
@@ -25,7 +25,7 @@ func (s *Store) LoadWindows() (all []provision.KeptWindow, err error) {
 
 // SaveWindows writes the windows of enrollment in the place of those before. They are no part of the fleet: its revision
 // stays.
-func (s *Store) SaveWindows(all []provision.KeptWindow) error {
+func (s *Store) SaveWindows(all []trust.EnrollmentWindow) error {
 	v, err := encode(&all)
 	if err != nil {
 		return fmt.Errorf("windows of enrollment: %w", err)

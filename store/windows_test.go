@@ -9,7 +9,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"plugtone/dhcp"
-	"plugtone/provision"
+	"plugtone/provision/trust"
 )
 
 func TestWindowsAreKept(t *testing.T) {
@@ -19,9 +19,9 @@ func TestWindowsAreKept(t *testing.T) {
 		t.Errorf("in a new store: %v, %v", all, err)
 	}
 	from := time.Date(2026, 11, 22, 12, 0, 0, 5, time.UTC)
-	want := []provision.KeptWindow{
-		{Window: provision.Window{MAC: mac(1), From: netip.MustParsePrefix("192.0.2.0/24"), Until: from.Add(time.Hour)}, Opened: from, MACs: []dhcp.MAC{mac(1), mac(2)}},
-		{Window: provision.Window{Until: from.Add(time.Minute)}, Opened: from},
+	want := []trust.EnrollmentWindow{
+		{Window: trust.Window{MAC: mac(1), From: netip.MustParsePrefix("192.0.2.0/24"), Until: from.Add(time.Hour)}, Opened: from, MACs: []dhcp.MAC{mac(1), mac(2)}},
+		{Window: trust.Window{Until: from.Add(time.Minute)}, Opened: from},
 	}
 	revision := s.Revision()
 	must(t, s.SaveWindows(want[:1]))

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"plugtone/provision"
+	"plugtone/provision/trust"
 )
 
 func TestF15DuplicateWhileRendering(t *testing.T) {
@@ -140,7 +141,7 @@ func (p *phone) flood(s *running, n int) {
 // known answers everything with the same bytes to a phone that has proved who it is and has a record.
 func known(body string) *answers {
 	return &answers{F: func(provision.Request) provision.Answer {
-		return provision.Answer{Outcome: provision.Served, Kind: "device", Body: []byte(body), Size: int64(len(body)), Proof: provision.ProofLease, Known: true}
+		return provision.Answer{Outcome: provision.Served, Kind: "device", Body: []byte(body), Size: int64(len(body)), Proof: trust.ProofLease, Known: true}
 	}}
 }
 

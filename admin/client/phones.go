@@ -14,6 +14,7 @@ import (
 	"plugtone/provision"
 	"plugtone/provision/pack"
 	"plugtone/provision/timeline"
+	"plugtone/provision/trust"
 )
 
 func device(mac string) string { return "/devices/" + url.PathEscape(mac) }
@@ -162,7 +163,7 @@ func dispatch(kind string, data []byte, entry func(timeline.Entry) error, lost f
 }
 
 // Enroll opens a window for a phone, or for all when mac is "". from may be "".
-func (c *Client) Enroll(ctx context.Context, mac, length, from string) (out provision.Window, err error) {
+func (c *Client) Enroll(ctx context.Context, mac, length, from string) (out trust.Window, err error) {
 	path := "/enroll"
 	if mac != "" {
 		path = device(mac) + path
@@ -171,8 +172,8 @@ func (c *Client) Enroll(ctx context.Context, mac, length, from string) (out prov
 }
 
 // Windows lists the windows that are open.
-func (c *Client) Windows(ctx context.Context) ([]provision.Window, error) {
-	var out itemList[provision.Window]
+func (c *Client) Windows(ctx context.Context) ([]trust.Window, error) {
+	var out itemList[trust.Window]
 	err := c.get(ctx, "/enroll", nil, &out)
 	return out.Items, err
 }

@@ -17,6 +17,7 @@ import (
 	"plugtone/provision/pack"
 	"plugtone/provision/provisiontest"
 	"plugtone/provision/setting"
+	"plugtone/provision/trust"
 	"plugtone/provision/vendors"
 )
 
@@ -115,7 +116,7 @@ func standing(t *testing.T, packs *pack.Set, v *pack.Vendor, m *pack.Model, mac 
 		t.Fatal(err)
 	}
 	leases.Lease("10.20.1.7", mac, "10.20.0.0/22", bootDay)
-	site := &provision.Site{Trust: []provision.Proof{"lease"}, UnknownPhones: provision.UnknownList, TimeZone: "Europe/Berlin",
+	site := &provision.Site{Trust: []trust.Proof{"lease"}, UnknownPhones: provision.UnknownList, TimeZone: "Europe/Berlin",
 		Subnets: []provision.Subnet{{Prefix: netip.MustParsePrefix("10.20.0.0/22"), Phones: dhcp.PhonesProvision, NextServer: netip.MustParseAddr("10.20.0.2")}}}
 	c := provision.Config{Records: records, Leases: leases, Packs: func() *pack.Set { return packs },
 		Site: func() *provision.Site { return site }, Now: func() time.Time { return bootDay }}

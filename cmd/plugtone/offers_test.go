@@ -26,6 +26,7 @@ import (
 	"plugtone/provision"
 	"plugtone/provision/pack"
 	"plugtone/provision/provisiontest"
+	"plugtone/provision/trust"
 	"plugtone/provision/vendors"
 )
 
@@ -149,7 +150,7 @@ func offerFor(t *testing.T, packs *pack.Set, discover []byte) ([]byte, dhcp.Even
 		Routers: []netip.Addr{netip.MustParseAddr("10.20.0.1")}, DNSServers: []netip.Addr{netip.MustParseAddr("10.20.0.1")},
 		DomainName: "voice.example.net", LeaseTime: 8 * 24 * time.Hour,
 	}}}
-	site := &provision.Site{Trust: []provision.Proof{"lease"}, UnknownPhones: provision.UnknownList,
+	site := &provision.Site{Trust: []trust.Proof{"lease"}, UnknownPhones: provision.UnknownList,
 		Subnets: []provision.Subnet{{Prefix: cfg.Subnets[0].Prefix, Phones: dhcp.PhonesProvision, NextServer: netip.MustParseAddr("10.20.0.2")}}}
 	noon := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	s, err := provision.New(provision.Config{Records: &provisiontest.Records{}, Packs: func() *pack.Set { return packs },

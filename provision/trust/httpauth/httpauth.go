@@ -1,9 +1,9 @@
-// Package httpauth makes the challenges that phones are given over HTTP and checks what they answer: Digest as of RFC
-// 7616, 2617 and 2069, and Basic (RFC 7617). It knows no phones and keeps no state: a nonce carries its own time, signed.
+// Package httpauth makes the challenges that phones get over HTTP and checks their answers: Digest (RFC 7616, 2617 and
+// 2069) and Basic (RFC 7617). It has no state: a nonce carries its own time, signed.
 //
 // It is tolerant of what old stacks do: answers without qop (RFC 2069), a nonce count that stays at 1, an absolute URL
-// as uri, parameters in any case and order, quoted or not. A nonce count isn't checked at all: that would need a memory
-// of every nonce, and a nonce lives for minutes and only for the address that it was given to.
+// as uri, parameters in any case and order, quoted or not. The nonce count isn't checked: that would need a memory of
+// every nonce, and a nonce is valid for minutes and only for the address that it was given to.
 package httpauth
 
 import (
@@ -21,27 +21,27 @@ import (
 	"time"
 )
 
-// Realm is what phones are asked to log in to. It is part of what a digest is made of, so it never changes.
+// Realm is part of what a digest is computed from, so it must never change.
 const Realm = "plugtone"
 
-// Lifetime is how long a nonce counts.
+// Lifetime is how long a nonce is valid.
 const Lifetime = 5 * time.Minute
 
-// skew is by how much a nonce may come from the future, after the clock was set back.
+// skew is by how much a nonce may be from the future, as after the clock was set back.
 const skew = 5 * time.Second
 
 // The schemes that a pack may name.
 const (
-	Digest       = "digest"        // with MD5, which all phones know that know Digest
-	DigestSHA256 = "digest-sha256" // SHA-256 and MD5: for phones that pick from several challenges
-	Basic        = "basic"         // knows nothing else
-	None         = "none"          // answers no challenge
+	Digest       = "digest"        // with MD5, which every phone supports that supports Digest
+	DigestSHA256 = "digest-sha256" // SHA-256 and MD5: for phones that choose from several challenges
+	Basic        = "basic"         // for phones that support nothing else
+	None         = "none"          // for phones that answer no challenge
 )
 
-// Issuer makes challenges and knows its own nonces again.
+// Issuer makes challenges and recognises its own nonces.
 type Issuer struct{ key []byte }
 
-// NewIssuer returns an issuer whose nonces are signed with key, which nobody else may know.
+// NewIssuer returns an issuer that signs its nonces with key, which must stay secret.
 func NewIssuer(key []byte) *Issuer { return &Issuer{append([]byte(nil), key...)} }
 
 const (
@@ -64,7 +64,7 @@ func (i *Issuer) sign(stamp []byte, from netip.Addr) []byte {
 	return h.Sum(nil)[:macSize]
 }
 
-// Fresh tells whether nonce was made here, for this requester, not long ago.
+// Fresh reports whether nonce was made by this issuer, for this requester, within Lifetime.
 func (i *Issuer) Fresh(nonce string, now time.Time, from netip.Addr) bool {
 	b, err := hex.DecodeString(nonce)
 	if err != nil || len(b) != stampSize+macSize || !hmac.Equal(b[stampSize:], i.sign(b[:stampSize], from)) {
@@ -74,8 +74,8 @@ func (i *Issuer) Fresh(nonce string, now time.Time, from netip.Addr) bool {
 	return age >= -skew && age < Lifetime
 }
 
-// Challenge is the WWW-Authenticate headers of a scheme, one a line; "" for None. stale says that the phone's last nonce
-// was too old, so that it tries again with the same password; phones that don't know the word try again all the same.
+// Challenge returns the WWW-Authenticate headers of a scheme, one a line; "" for None. stale: the phone's last nonce was
+// too old, so it should retry with the same password. Phones that ignore the parameter retry as well.
 func (i *Issuer) Challenge(scheme string, now time.Time, from netip.Addr, stale bool) string {
 	digest := func(algorithm string) string {
 		s := `Digest realm="` + Realm + `", nonce="` + i.Nonce(now, from) + `", qop="auth", algorithm=` + algorithm
@@ -95,8 +95,8 @@ func (i *Issuer) Challenge(scheme string, now time.Time, from netip.Addr, stale 
 	return ""
 }
 
-// Answer is what a phone answered to a challenge. User is as it said.
-type Answer struct {
+// Credentials are what a phone sent in its Authorization header. User is unchecked.
+type Credentials struct {
 	Scheme string // Digest or Basic
 	User   string
 
@@ -104,29 +104,29 @@ type Answer struct {
 	params   map[string]string // Digest
 }
 
-// most is what an answer may be long; the longest that phones send is a quarter of it.
-const most = 2048
+// maxHeader bounds the header's length; the longest that phones send is a quarter of it.
+const maxHeader = 2048
 
-// Parse reads an Authorization header. What isn't Basic or Digest, or can't be read, is no answer.
-func Parse(header string) (Answer, bool) {
-	if len(header) > most {
-		return Answer{}, false
+// Parse reads an Authorization header. It reports false for other schemes and for malformed headers.
+func Parse(header string) (Credentials, bool) {
+	if len(header) > maxHeader {
+		return Credentials{}, false
 	}
 	scheme, rest, _ := strings.Cut(strings.TrimSpace(header), " ")
 	switch strings.ToLower(scheme) {
 	case Basic:
 		b, err := base64.StdEncoding.DecodeString(strings.TrimSpace(rest))
 		user, password, found := strings.Cut(string(b), ":")
-		return Answer{Scheme: Basic, User: user, password: password}, err == nil && found
+		return Credentials{Scheme: Basic, User: user, password: password}, err == nil && found
 	case Digest:
 		p, ok := parameters(rest)
-		a := Answer{Scheme: Digest, User: p["username"], params: p}
+		a := Credentials{Scheme: Digest, User: p["username"], params: p}
 		return a, ok && a.User != "" && p["nonce"] != "" && p["response"] != "" && p["uri"] != ""
 	}
-	return Answer{}, false
+	return Credentials{}, false
 }
 
-// parameters reads name=value, name="value" and so on. The first of a name counts.
+// parameters reads name=value, name="value" and so on. Of duplicates the first counts.
 func parameters(s string) (map[string]string, bool) {
 	out := map[string]string{}
 	for {
@@ -172,31 +172,31 @@ func quoted(s string) (value, rest string, ok bool) {
 	return "", "", false
 }
 
-// Fresh tells whether the answer is to a challenge that still counts. Basic answers none.
-func (a Answer) Fresh(i *Issuer, now time.Time, from netip.Addr) bool {
-	return a.Scheme == Basic || i.Fresh(a.params["nonce"], now, from)
+// Fresh reports whether the credentials answer a challenge that is still valid. Basic answers none.
+func (c Credentials) Fresh(i *Issuer, now time.Time, from netip.Addr) bool {
+	return c.Scheme == Basic || i.Fresh(c.params["nonce"], now, from)
 }
 
-// Path is the path that a digest was made for, unescaped; "" for Basic, which is for any.
-func (a Answer) Path() (string, bool) {
-	if a.Scheme == Basic {
+// Path returns the path that a digest was computed for, unescaped. It reports false for Basic, which is for any.
+func (c Credentials) Path() (string, bool) {
+	if c.Scheme == Basic {
 		return "", false
 	}
-	raw := a.params["uri"]
+	raw := c.params["uri"]
 	if u, err := url.Parse(raw); err == nil && u.Path != "" {
 		return u.Path, true
 	}
 	return raw, true
 }
 
-// Proves tells whether who answered knows the password. The time it takes doesn't depend on how much of it is right.
-func (a Answer) Proves(password, method string) bool {
-	if a.Scheme == Basic {
-		x, y := sha256.Sum256([]byte(a.password)), sha256.Sum256([]byte(password))
+// Proves reports whether the sender knows the password. The time it takes does not depend on how much of it is right.
+func (c Credentials) Proves(password, method string) bool {
+	if c.Scheme == Basic {
+		x, y := sha256.Sum256([]byte(c.password)), sha256.Sum256([]byte(password))
 		return subtle.ConstantTimeCompare(x[:], y[:]) == 1
 	}
-	newHash, session, ok := algorithm(a.params["algorithm"])
-	if !ok || a.params["realm"] != "" && a.params["realm"] != Realm {
+	newHash, session, ok := algorithm(c.params["algorithm"])
+	if !ok || c.params["realm"] != "" && c.params["realm"] != Realm {
 		return false
 	}
 	h := func(parts ...string) string {
@@ -204,20 +204,20 @@ func (a Answer) Proves(password, method string) bool {
 		x.Write([]byte(strings.Join(parts, ":")))
 		return hex.EncodeToString(x.Sum(nil))
 	}
-	ha1 := h(a.User, Realm, password)
+	ha1 := h(c.User, Realm, password)
 	if session {
-		ha1 = h(ha1, a.params["nonce"], a.params["cnonce"])
+		ha1 = h(ha1, c.params["nonce"], c.params["cnonce"])
 	}
-	ha2 := h(method, a.params["uri"])
-	want := h(ha1, a.params["nonce"], ha2) // RFC 2069
-	switch strings.ToLower(a.params["qop"]) {
+	ha2 := h(method, c.params["uri"])
+	want := h(ha1, c.params["nonce"], ha2) // RFC 2069
+	switch strings.ToLower(c.params["qop"]) {
 	case "":
 	case "auth":
-		want = h(ha1, a.params["nonce"], a.params["nc"], a.params["cnonce"], a.params["qop"], ha2)
+		want = h(ha1, c.params["nonce"], c.params["nc"], c.params["cnonce"], c.params["qop"], ha2)
 	default:
 		return false
 	}
-	return subtle.ConstantTimeCompare([]byte(strings.ToLower(a.params["response"])), []byte(want)) == 1
+	return subtle.ConstantTimeCompare([]byte(strings.ToLower(c.params["response"])), []byte(want)) == 1
 }
 
 func algorithm(name string) (newHash func() hash.Hash, session, ok bool) {

@@ -1,4 +1,4 @@
-package provision
+package trust
 
 import (
 	"net/netip"
@@ -24,7 +24,7 @@ func leaseOf(mac MAC) *dhcp.Lease {
 
 // asksForA is a phone A that asks for its own file from its leased address.
 func asksForA() Evidence {
-	return Evidence{Time: testNow, From: addrA, Trust: []Proof{ProofLease}, Place: "subnet 10.20.0.0/22", Lease: leaseOf(macA), Holder: []MAC{macA}, Named: macA}
+	return Evidence{Time: testNow, From: addrA, Place: Place{Name: "subnet 10.20.0.0/22", Proofs: []Proof{ProofLease}}, Lease: leaseOf(macA), LeaseMACs: []MAC{macA}, FilenameMAC: macA}
 }
 
 func TestAuthorize(t *testing.T) {
@@ -37,40 +37,44 @@ func TestAuthorize(t *testing.T) {
 		contra bool
 	}{
 		{name: "own lease", proof: ProofLease, mac: macA, reason: "10.20.1.7 is leased to 00:15:65:00:00:0a"},
-		{name: "no MAC in the name", change: func(e *Evidence) { e.Named = MAC{} }, proof: ProofLease, mac: macA},
-		{name: "user agent agrees", change: func(e *Evidence) { e.Said = macA }, proof: ProofLease, mac: macA},
-		{name: "other MAC in the name", change: func(e *Evidence) { e.Named, e.Holder = macA2, []MAC{macA, macA2} }, proof: ProofLease, mac: macA},
-		{name: "other MAC in the user agent", change: func(e *Evidence) { e.Said, e.Holder = macA2, []MAC{macA, macA2} }, proof: ProofLease, mac: macA},
-		{name: "lease of the other MAC", change: func(e *Evidence) { e.Lease, e.Holder = leaseOf(macA2), []MAC{macA, macA2} }, proof: ProofLease, mac: macA2},
+		{name: "no MAC in the name", change: func(e *Evidence) { e.FilenameMAC = MAC{} }, proof: ProofLease, mac: macA},
+		{name: "user agent agrees", change: func(e *Evidence) { e.UserAgentMAC = macA }, proof: ProofLease, mac: macA},
+		{name: "other MAC in the name", change: func(e *Evidence) { e.FilenameMAC, e.LeaseMACs = macA2, []MAC{macA, macA2} }, proof: ProofLease, mac: macA},
+		{name: "other MAC in the user agent", change: func(e *Evidence) { e.UserAgentMAC, e.LeaseMACs = macA2, []MAC{macA, macA2} }, proof: ProofLease, mac: macA},
+		{name: "lease of the other MAC", change: func(e *Evidence) { e.Lease, e.LeaseMACs = leaseOf(macA2), []MAC{macA, macA2} }, proof: ProofLease, mac: macA2},
 
-		{name: "another's file", change: func(e *Evidence) { e.Named = macB }, reason: "is leased to 00:15:65:00:00:0a, but the file is 00:15:65:00:00:0b's", contra: true},
-		{name: "another's file where all is open", change: func(e *Evidence) { e.Named, e.Trust = macB, []Proof{ProofOpen, ProofLease} }, reason: "is leased to", contra: true},
-		{name: "another's user agent", change: func(e *Evidence) { e.Said = macB }, reason: "but the user agent says 00:15:65:00:00:0b", contra: true},
-		{name: "name against user agent, no lease", change: func(e *Evidence) { e.Lease, e.Holder, e.Said, e.Trust = nil, nil, macB, []Proof{ProofOpen} },
+		{name: "another's file", change: func(e *Evidence) { e.FilenameMAC = macB }, reason: "is leased to 00:15:65:00:00:0a, but the file is 00:15:65:00:00:0b's", contra: true},
+		{name: "another's file where all is open", change: func(e *Evidence) { e.FilenameMAC, e.Place.Proofs = macB, []Proof{ProofOpen, ProofLease} }, reason: "is leased to", contra: true},
+		{name: "another's user agent", change: func(e *Evidence) { e.UserAgentMAC = macB }, reason: "but the user agent says 00:15:65:00:00:0b", contra: true},
+		{name: "name against user agent, no lease", change: func(e *Evidence) {
+			e.Lease, e.LeaseMACs, e.UserAgentMAC, e.Place.Proofs = nil, nil, macB, []Proof{ProofOpen}
+		},
 			reason: "the file is 00:15:65:00:00:0a's, but the user agent says 00:15:65:00:00:0b", contra: true},
 
-		{name: "no lease", change: func(e *Evidence) { e.Lease, e.Holder = nil, nil }, reason: "no proof: 10.20.1.7 is not leased by us (subnet 10.20.0.0/22)"},
+		{name: "no lease", change: func(e *Evidence) { e.Lease, e.LeaseMACs = nil, nil }, reason: "no proof: 10.20.1.7 is not leased by us (subnet 10.20.0.0/22)"},
 		{name: "expired", change: func(e *Evidence) { e.Lease.Expires = testNow }, reason: "ran out"},
 		{name: "released", change: func(e *Evidence) { e.Lease.State = dhcp.LeaseReleased }, reason: "is released"},
 		{name: "declined", change: func(e *Evidence) { e.Lease.State = dhcp.LeaseDeclined }, reason: "is declined"},
 		{name: "a lease of another address", change: func(e *Evidence) { e.From = elsewher }, reason: "not the requester's"},
-		{name: "a lease without a holder", change: func(e *Evidence) { e.Holder = nil }, reason: "not the requester's"},
-		{name: "lease does not count here", change: func(e *Evidence) { e.Trust = []Proof{ProofCredentials} }, reason: "a lease does not count in subnet 10.20.0.0/22"},
-		{name: "nothing counts here", change: func(e *Evidence) { e.Trust = nil }, reason: "does not count"},
+		{name: "a lease without a holder", change: func(e *Evidence) { e.LeaseMACs = nil }, reason: "not the requester's"},
+		{name: "lease does not count here", change: func(e *Evidence) { e.Place.Proofs = []Proof{ProofCredentials} }, reason: "a lease does not count in subnet 10.20.0.0/22"},
+		{name: "nothing counts here", change: func(e *Evidence) { e.Place.Proofs = nil }, reason: "does not count"},
 
 		{name: "reserved address", change: func(e *Evidence) {
-			e.Lease, e.Holder, e.Reserved, e.Trust = nil, nil, []MAC{macA, macA2}, []Proof{ProofAddress}
+			e.Lease, e.LeaseMACs, e.Reserved, e.Place.Proofs = nil, nil, []MAC{macA, macA2}, []Proof{ProofAddress}
 		}, proof: ProofAddress, mac: macA},
 		{name: "reserved address, other MAC", change: func(e *Evidence) {
-			e.Lease, e.Holder, e.Reserved, e.Trust, e.Named = nil, nil, []MAC{macA, macA2}, []Proof{ProofAddress}, macA2
+			e.Lease, e.LeaseMACs, e.Reserved, e.Place.Proofs, e.FilenameMAC = nil, nil, []MAC{macA, macA2}, []Proof{ProofAddress}, macA2
 		}, proof: ProofAddress, mac: macA},
 		{name: "reserved for another", change: func(e *Evidence) {
-			e.Lease, e.Holder, e.Reserved, e.Trust = nil, nil, []MAC{macB}, []Proof{ProofAddress}
+			e.Lease, e.LeaseMACs, e.Reserved, e.Place.Proofs = nil, nil, []MAC{macB}, []Proof{ProofAddress}
 		}, reason: "is reserved for 00:15:65:00:00:0b", contra: true},
-		{name: "reserved address does not count", change: func(e *Evidence) { e.Lease, e.Holder, e.Reserved = nil, nil, []MAC{macA} }, reason: "no proof"},
-		{name: "open", change: func(e *Evidence) { e.Lease, e.Holder, e.Trust = nil, nil, []Proof{ProofOpen} }, proof: ProofOpen, mac: macA, reason: "is open"},
-		{name: "open without a name", change: func(e *Evidence) { e.Lease, e.Holder, e.Trust, e.Named = nil, nil, []Proof{ProofOpen}, MAC{} }, reason: "no proof"},
-		{name: "preview", change: func(e *Evidence) { *e = Evidence{Preview: macB, Named: macA} }, proof: ProofPreview, mac: macB},
+		{name: "reserved address does not count", change: func(e *Evidence) { e.Lease, e.LeaseMACs, e.Reserved = nil, nil, []MAC{macA} }, reason: "no proof"},
+		{name: "open", change: func(e *Evidence) { e.Lease, e.LeaseMACs, e.Place.Proofs = nil, nil, []Proof{ProofOpen} }, proof: ProofOpen, mac: macA, reason: "is open"},
+		{name: "open without a name", change: func(e *Evidence) {
+			e.Lease, e.LeaseMACs, e.Place.Proofs, e.FilenameMAC = nil, nil, []Proof{ProofOpen}, MAC{}
+		}, reason: "no proof"},
+		{name: "preview", change: func(e *Evidence) { *e = Evidence{Preview: macB, FilenameMAC: macA} }, proof: ProofPreview, mac: macB},
 		{name: "nothing known", change: func(e *Evidence) { *e = Evidence{} }, reason: "no proof"},
 	}
 	for _, tt := range tests {
@@ -101,7 +105,7 @@ func TestLeaseProvesOnlyItsHolder(t *testing.T) {
 			for _, holder := range [][]MAC{{macA}, {macA, macA2}, {macB}} {
 				for _, trust := range [][]Proof{{ProofLease}, {ProofOpen, ProofLease}, {ProofAddress, ProofLease}} {
 					e := asksForA()
-					e.Named, e.Said, e.Holder, e.Trust, e.Lease = named, said, holder, trust, leaseOf(holder[0])
+					e.FilenameMAC, e.UserAgentMAC, e.LeaseMACs, e.Place.Proofs, e.Lease = named, said, holder, trust, leaseOf(holder[0])
 					v := Authorize(e)
 					own := func(m MAC) bool { return m.IsZero() || m == holder[0] || len(holder) > 1 && m == holder[1] }
 					if v.Proven != (own(named) && own(said)) {

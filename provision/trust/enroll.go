@@ -1,0 +1,169 @@
+package trust
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Window is a time in which files of a phone, or of all phones, need no other proof.
+type Window struct {
+	MAC   MAC          `json:"mac,omitzero"` // zero: all phones
+	From  netip.Prefix `json:"from,omitzero"`
+	Until time.Time    `json:"until"`
+}
+
+// String returns it as one sentence.
+func (w Window) String() string {
+	return fmt.Sprintf("files of %s need no proof from %s until %s", w.Phones(), w.where(), w.Until.UTC().Format("2006-01-02 15:04:05 MST"))
+}
+
+// Phones returns in words whose window it is.
+func (w Window) Phones() string {
+	if w.MAC.IsZero() {
+		return "all phones"
+	}
+	return w.MAC.String()
+}
+
+func (w Window) where() string {
+	if !w.From.IsValid() {
+		return "anywhere"
+	}
+	return w.From.String()
+}
+
+// MaxWindow is the longest time that a window stays open. Who needs more needs another entry in trust.
+const MaxWindow = 24 * time.Hour
+
+// A window for all phones is remembered this long after its end, so that phones that came through it are not new ones
+// after a restart either.
+const windowMemory = 24 * time.Hour
+
+// MaxWindows bounds the windows that are open or remembered.
+const MaxWindows = 256
+
+// ErrTooManyWindows is returned when MaxWindows are open.
+var ErrTooManyWindows = errors.New("too many windows are open")
+
+// EnrollmentWindow is a window as it is stored.
+type EnrollmentWindow struct {
+	Window
+	Opened time.Time `json:"opened"`
+	MACs   []MAC     `json:"macs,omitempty"` // all of the device; none for all phones
+}
+
+// WindowStore stores windows, so that one that was opened for half an hour survives a restart.
+type WindowStore interface {
+	LoadWindows() ([]EnrollmentWindow, error)
+	SaveWindows([]EnrollmentWindow) error // returns when they are on disk
+}
+
+// noWindowStore is for a service whose windows end with it.
+type noWindowStore struct{}
+
+func (noWindowStore) LoadWindows() ([]EnrollmentWindow, error) { return nil, nil }
+func (noWindowStore) SaveWindows([]EnrollmentWindow) error     { return nil }
+
+// windows are those that are open, and those for all phones that were open a while ago.
+type windows struct {
+	store  WindowStore
+	saving sync.Mutex // held while storing, so that the last to be stored is the last to count
+	mu     sync.Mutex
+	all    []EnrollmentWindow
+}
+
+func newWindows(store WindowStore, now time.Time) (*windows, error) {
+	if store == nil {
+		store = noWindowStore{}
+	}
+	all, err := store.LoadWindows()
+	if err != nil {
+		return nil, fmt.Errorf("enrollment windows: %w", err)
+	}
+	// After the clock was set back a window would stay open for longer than is allowed.
+	all = slices.DeleteFunc(all, func(w EnrollmentWindow) bool { return w.forgotten(now) || w.Until.Sub(now) > MaxWindow })
+	return &windows{store: store, all: all}, nil
+}
+
+// forgotten reports whether a window need not be remembered any more.
+func (w *EnrollmentWindow) forgotten(now time.Time) bool {
+	if w.MAC.IsZero() {
+		now = now.Add(-windowMemory)
+	}
+	return !w.Until.After(now)
+}
+
+// covers reports whether a window is, or was, open for the phone, from there, at that time.
+func (w *windows) covers(mac MAC, from netip.Addr, at time.Time) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.ContainsFunc(w.all, func(x EnrollmentWindow) bool {
+		return x.Until.After(at) && !x.Opened.After(at) && (!x.From.IsValid() || x.From.Contains(from)) &&
+			(x.MAC.IsZero() || slices.Contains(x.MACs, mac))
+	})
+}
+
+// forAll reports whether a window for all phones is, or was, open from there at that time.
+func (w *windows) forAll(from netip.Addr, at time.Time) bool { return w.covers(MAC{}, from, at) }
+
+// lastOpenedForAll returns when a window for all phones was opened last; zero when none is remembered.
+func (w *windows) lastOpenedForAll() (at time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, x := range w.all {
+		if x.MAC.IsZero() && x.Until.After(x.Opened) && x.Opened.After(at) {
+			at = x.Opened
+		}
+	}
+	return at
+}
+
+// open lists the windows that are open.
+func (w *windows) open(now time.Time) []Window {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out := []Window{}
+	for _, x := range w.all {
+		if x.Until.After(now) {
+			out = append(out, x.Window)
+		}
+	}
+	return out
+}
+
+// put opens a window in the place of the one for the same phones from the same place. One that ends at once closes it.
+// When it can't be stored, nothing changes.
+func (w *windows) put(x EnrollmentWindow, now time.Time) error {
+	w.saving.Lock()
+	defer w.saving.Unlock()
+	w.mu.Lock()
+	all := slices.Clone(w.all)
+	w.mu.Unlock()
+	for i := range all {
+		if o := &all[i]; o.MAC == x.MAC && o.From == x.From && o.Until.After(now) {
+			o.Until = now.UTC()
+		}
+	}
+	all = slices.DeleteFunc(all, func(o EnrollmentWindow) bool { return o.forgotten(now) })
+	if x.Until.After(now) {
+		all = append(all, x)
+	}
+	if len(all) > MaxWindows {
+		ended := slices.IndexFunc(all, func(o EnrollmentWindow) bool { return !o.Until.After(now) })
+		if ended < 0 {
+			return ErrTooManyWindows
+		}
+		all = slices.Delete(all, ended, ended+1)
+	}
+	if err := w.store.SaveWindows(all); err != nil {
+		return fmt.Errorf("store the window of %s: %w", x.Phones(), err)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.all = all
+	return nil
+}

@@ -1,0 +1,34 @@
+package trust
+
+import (
+	"net/netip"
+	"time"
+)
+
+// EventKind is what an Event is about: a closed set of words, used as a metric label and as a verdict in timelines.
+type EventKind string
+
+// The kinds of security events.
+const (
+	EventContradiction EventKind = "contradiction" // the evidence of a request contradicts itself
+	EventPortChanged   EventKind = "port_changed"  // a phone is behind another switch port than at its first proven fetch
+	EventFrozen        EventKind = "frozen"        // leases of new phones are no proof for now
+	EventThawed        EventKind = "thawed"        // they are proof again
+	EventSlowed        EventKind = "slowed"        // a requester of many phones' files in one of our subnets is answered slowly
+	EventShutOut       EventKind = "shut_out"      // the same elsewhere: it gets no answer for a while
+	EventEnroll        EventKind = "enroll"        // an operator has opened or closed an enrollment window
+)
+
+// EventKinds lists all kinds, for metrics that show every label from the start.
+func EventKinds() []EventKind {
+	return []EventKind{EventContradiction, EventPortChanged, EventFrozen, EventThawed, EventSlowed, EventShutOut, EventEnroll}
+}
+
+// Event is a security event: something about trust that an operator should see.
+type Event struct {
+	Time   time.Time
+	Kind   EventKind
+	MAC    MAC        // the phone that it is about; zero when it is about none, or many
+	Addr   netip.Addr // the requester; zero when there is none
+	Reason string     // one plain sentence
+}

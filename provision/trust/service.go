@@ -1,0 +1,227 @@
+package trust
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"plugtone/dhcp"
+	"plugtone/provision/internal/lru"
+)
+
+// Leases is what trust reads of the lease table. It must be quick and must not wait for a disk.
+type Leases interface {
+	LeasesOf(mac MAC) []dhcp.Lease
+}
+
+// Config is everything that a Service needs.
+type Config struct {
+	Leases   Leases
+	Policy   func() Policy
+	LastPort func(mac MAC) string // switch port of the phone's last proven fetch, "" when none is known; nil: never known
+	Windows  WindowStore          // nil: enrollment windows end with the service
+	Event    func(Event)          // receives each security event; it must not wait. nil: dropped
+	Now      func() time.Time
+}
+
+// Service holds what trust remembers between requests: enrollment windows, limits, switch ports and used passwords. It is
+// safe for concurrent use.
+type Service struct {
+	c           Config
+	windows     *windows
+	newPhones   bindingLimiter
+	enumeration *EnumerationLimiter
+	counted     *lru.Cache[MAC, time.Time] // new phones by when they were first seen
+	ports       *lru.Cache[MAC, string]    // last known switch ports
+	used        *lru.Cache[passwordKey, struct{}]
+}
+
+// passwordKey is one password of a phone.
+type passwordKey struct {
+	mac      MAC
+	password Secret
+}
+
+// rememberedPhones bounds what is remembered of single phones.
+const rememberedPhones = 8192
+
+// New loads the enrollment windows.
+func New(c Config) (*Service, error) {
+	if c.Leases == nil || c.Policy == nil || c.Now == nil {
+		return nil, errors.New("trust: leases, policy or clock is missing")
+	}
+	if c.Event == nil {
+		c.Event = func(Event) {}
+	}
+	if c.LastPort == nil {
+		c.LastPort = func(MAC) string { return "" }
+	}
+	w, err := newWindows(c.Windows, c.Now())
+	if err != nil {
+		return nil, err
+	}
+	return &Service{
+		c: c, windows: w, enumeration: NewEnumerationLimiter(),
+		counted: lru.New[MAC, time.Time](rememberedPhones),
+		ports:   lru.New[MAC, string](rememberedPhones),
+		used:    lru.New[passwordKey, struct{}](rememberedPhones),
+	}, nil
+}
+
+// Report passes a security event on.
+func (s *Service) Report(e Event) { s.c.Event(e) }
+
+// Enumeration returns the limiter of requesters without proof.
+func (s *Service) Enumeration() *EnumerationLimiter { return s.enumeration }
+
+// Windows lists the enrollment windows that are open.
+func (s *Service) Windows() []Window { return s.windows.open(s.c.Now()) }
+
+// Enrolled reports whether an enrollment window is open for the phone at the requester's address.
+func (s *Service) Enrolled(mac MAC, from netip.Addr, now time.Time) bool {
+	return s.windows.covers(mac, from, now)
+}
+
+// Enroll opens a window for the phone with these MACs, or for all phones when there are none, from the addresses of from,
+// or from anywhere when it is zero. A length of 0 closes it. For all phones it also lifts the freeze of new phones'
+// leases. It is on disk when Enroll returns. Errors: ErrTooManyWindows, and those of the store.
+func (s *Service) Enroll(macs []MAC, from netip.Prefix, length time.Duration) (Window, error) {
+	now := s.c.Now()
+	x := EnrollmentWindow{Window: Window{From: from.Masked(), Until: now.Add(length).UTC()}, Opened: now.UTC(), MACs: macs}
+	if len(macs) > 0 {
+		x.MAC = macs[0]
+	}
+	if err := s.windows.put(x, now); err != nil {
+		return x.Window, err
+	}
+	reason := x.String()
+	if length == 0 {
+		reason = fmt.Sprintf("files of %s need a proof again from %s", x.Phones(), x.where())
+	}
+	s.Report(Event{Time: now, Kind: EventEnroll, MAC: x.MAC, Reason: reason})
+	if limit := s.c.Policy().Limits().NewPhones; len(macs) == 0 && length > 0 && limit != nil {
+		if n := s.newPhones.admitAll(*limit, now); n > 0 {
+			s.Report(Event{Time: now, Kind: EventThawed, Reason: fmt.Sprintf("leases of %d new phones are proof from now on: enrolled by hand", n)})
+		}
+	}
+	return x.Window, nil
+}
+
+// MarkUsed remembers that a phone has used its newest password: the one before counts no more, also while the record
+// still has it.
+func (s *Service) MarkUsed(mac MAC, password Secret) {
+	s.used.Put(passwordKey{mac, password}, struct{}{}, 1)
+}
+
+// HasUsed reports whether a phone has used this password.
+func (s *Service) HasUsed(mac MAC, password Secret) bool {
+	_, used := s.used.Get(passwordKey{mac, password})
+	return used
+}
+
+// RememberPort notes the switch port of a phone that proved itself by its lease, and reports a change of it.
+func (s *Service) RememberPort(mac MAC, port string, from netip.Addr, now time.Time) {
+	before, ok := s.ports.Get(mac)
+	if !ok {
+		before = s.c.LastPort(mac)
+	}
+	if before == port && ok {
+		return
+	}
+	s.ports.Put(mac, port, 1)
+	if before != "" && before != port {
+		s.Report(Event{Time: now, Kind: EventPortChanged, MAC: mac, Addr: from,
+			Reason: fmt.Sprintf("the phone is behind switch port %q now; before it was behind %q", port, before)})
+	}
+}
+
+// Bound must be called for each lease as soon as it is on disk and before its phone learns of it. It counts new phones
+// where a lease is a proof.
+func (s *Service) Bound(l dhcp.Lease) {
+	if l.State == dhcp.LeaseActive && l.FirstSeen.Equal(l.Starts) {
+		s.count(l, s.c.Now())
+	}
+}
+
+// Replay counts the new phones among the leases that were there at start as if they came again, so that a restart doesn't
+// end a freeze. Those for which an operator lifted it are left out.
+func (s *Service) Replay(leases []dhcp.Lease) {
+	leases = slices.Clone(leases)
+	slices.SortFunc(leases, func(a, b dhcp.Lease) int { return a.FirstSeen.Compare(b.FirstSeen) })
+	horizon := s.c.Now().Add(-24 * time.Hour)
+	if at := s.windows.lastOpenedForAll(); at.After(horizon) {
+		horizon = at
+	}
+	for _, l := range leases {
+		if l.FirstSeen.After(horizon) {
+			s.count(l, l.FirstSeen)
+		}
+	}
+}
+
+func (s *Service) count(l dhcp.Lease, now time.Time) {
+	policy := s.c.Policy()
+	limit := policy.Limits().NewPhones
+	if limit == nil || !policy.TrustAt(l.Addr).Accepts(ProofLease) || s.windows.forAll(l.Addr, now) || s.seenBefore(policy, *limit, l, now) {
+		return
+	}
+	if at, twice := s.counted.Get(l.MAC); twice && at.Equal(l.FirstSeen) {
+		return
+	}
+	s.counted.Put(l.MAC, l.FirstSeen, 1)
+	frozen, resumed := s.newPhones.bound(*limit, l.MAC, l.FirstSeen, now)
+	if resumed && !frozen {
+		s.reportThawed(now)
+	}
+	if frozen {
+		st, _ := s.newPhones.status(*limit, now)
+		s.Report(Event{Time: now, Kind: EventFrozen, Addr: l.Addr, MAC: l.MAC, Reason: st.String()})
+	}
+}
+
+func (s *Service) reportThawed(now time.Time) {
+	s.Report(Event{Time: now, Kind: EventThawed, Reason: "leases of new phones are proof again"})
+}
+
+// seenBefore reports whether the phone has had a lease elsewhere before, where a lease is a proof too: a phone that moves
+// is not a new one.
+func (s *Service) seenBefore(policy Policy, limit NewPhones, l dhcp.Lease, now time.Time) bool {
+	for _, o := range s.c.Leases.LeasesOf(l.MAC) {
+		if o.Addr != l.Addr && o.State != dhcp.LeaseDeclined && o.FirstSeen.Before(l.FirstSeen) &&
+			policy.TrustAt(o.Addr).Accepts(ProofLease) && !s.waits(limit, o, now) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *Service) waits(limit NewPhones, l dhcp.Lease, now time.Time) bool {
+	waiting, resumed := s.newPhones.waits(limit, l.MAC, l.FirstSeen, now)
+	if resumed {
+		s.reportThawed(now)
+	}
+	return waiting
+}
+
+// Frozen reports whether a lease is that of a new phone that came after too many others.
+func (s *Service) Frozen(l dhcp.Lease) bool {
+	now, policy := s.c.Now(), s.c.Policy()
+	limit := policy.Limits().NewPhones
+	return limit != nil && s.waits(*limit, l, now) && !s.seenBefore(policy, *limit, l, now)
+}
+
+// Freeze returns the state of the lease proof for new phones.
+func (s *Service) Freeze() Freeze {
+	limit := s.c.Policy().Limits().NewPhones
+	if limit == nil {
+		return Freeze{}
+	}
+	now := s.c.Now()
+	st, resumed := s.newPhones.status(*limit, now)
+	if resumed {
+		s.reportThawed(now)
+	}
+	return st
+}

@@ -1,0 +1,52 @@
+// Package trust decides whether a requester has proved to be the phone whose files it asks for, and limits those who have
+// not: proofs, enrollment windows, limits on new bindings and on enumeration, the phones' own HTTP credentials.
+//
+// Decisions are pure functions and limiters that take the time as an argument. Service combines them with leases and the
+// configuration in force. The package reads no records and renders nothing: package provision passes it values.
+package trust
+
+import (
+	"net/netip"
+	"slices"
+
+	"plugtone/dhcp"
+)
+
+// MAC is a phone's address, as DHCP has it.
+type MAC = dhcp.MAC
+
+// Proof is a way in which a requester shows that it is the phone whose files it asks for.
+type Proof string
+
+// The proofs. ProofPreview is an operator's own look, never a phone's.
+const (
+	ProofLease       Proof = "lease"
+	ProofCredentials Proof = "credentials"
+	ProofCertificate Proof = "certificate"
+	ProofNeighbor    Proof = "neighbor"
+	ProofAddress     Proof = "address"
+	ProofOpen        Proof = "open"
+	ProofEnroll      Proof = "enroll"
+	ProofPreview     Proof = "preview"
+)
+
+// Place is what the configuration says of a requester's address.
+type Place struct {
+	Name   string  // in words
+	Proofs []Proof // that count there; nil: nothing is proof
+	Leased bool    // it is in one of our subnets
+}
+
+// Accepts reports whether the proof counts at the place.
+func (p Place) Accepts(proof Proof) bool { return slices.Contains(p.Proofs, proof) }
+
+// Limits are the bounds that the configuration sets.
+type Limits struct {
+	NewPhones *NewPhones // nil: any number of them
+}
+
+// Policy is the configuration in force. It does not change; a reload makes a new one.
+type Policy interface {
+	TrustAt(addr netip.Addr) Place
+	Limits() Limits
+}
