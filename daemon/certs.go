@@ -77,8 +77,8 @@ func (c *certificates) readPhones(cfg *config.Config) error {
 	return nil
 }
 
-// take puts the certificates of n in the place of those in c.
-func (c *certificates) take(n *certificates) {
+// replace puts the certificates of n in the place of those in c.
+func (c *certificates) replace(n *certificates) {
 	c.https.Store(n.https.Load())
 	c.api.Store(n.api.Load())
 	c.phones.Store(n.phones.Load())
@@ -126,7 +126,7 @@ func shown(p *atomic.Pointer[tls.Certificate]) func(*tls.ClientHelloInfo) (*tls.
 }
 
 // ownNames are the names under which phones may reach us: what they are told, then every address of this host.
-func ownNames(p *plan, h host) []string {
+func ownNames(p *runtimeConfig, h host) []string {
 	var names []string
 	add := func(name string) {
 		if name != "" && !slices.Contains(names, name) {
@@ -187,8 +187,8 @@ func (c *certificates) describe() (what string, cert *x509.Certificate) {
 	return "", nil
 }
 
-// told is the URL that phones in a subnet are given.
-func told(s provision.Subnet) string {
+// provisioningURL is the URL that phones in a subnet are given.
+func provisioningURL(s provision.Subnet) string {
 	switch {
 	case s.ProvisioningURL != "":
 		return s.ProvisioningURL

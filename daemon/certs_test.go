@@ -151,19 +151,19 @@ func TestCertificatesAreFollowed(t *testing.T) {
 	if _, _, err := r.over(first, "/x"); err != nil {
 		t.Fatal(err)
 	}
-	before := r.surroundings()
+	before := r.hostFingerprint()
 	second := replace()
-	if r.surroundings() == before {
+	if r.hostFingerprint() == before {
 		t.Error("the new file is not noticed")
 	}
-	r.renew()
+	r.reloadCertificates()
 	if _, _, err := r.over(second, "/x"); err != nil {
 		t.Errorf("the new certificate: %v", err)
 	}
 	if err := os.WriteFile(certFile, []byte("half"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r.renew()
+	r.reloadCertificates()
 	if _, _, err := r.over(second, "/x"); err != nil {
 		t.Errorf("after a bad file: %v", err)
 	}
@@ -199,21 +199,21 @@ admin: {listen: ["unix:DIR/admin.sock"]}
 func TestAuthorityInFilesIsFollowed(t *testing.T) {
 	r := start(t, strings.Replace(httpsConfig, "{mode: off}", "{mode: off, subnets: [{subnet: 10.20.0.0/22, next_server: 10.20.0.2}]}", 1))
 	before := r.site().CACert
-	moved, site := *r.plan.Load(), *r.site()
+	moved, site := *r.current.Load(), *r.site()
 	site.Subnets = slices.Clone(site.Subnets)
 	for i := range site.Subnets {
 		site.Subnets[i].NextServer = netip.MustParseAddr("192.0.2.1")
 	}
 	moved.site = &site
-	r.plan.Store(&moved)
-	r.relocate()
+	r.current.Store(&moved)
+	r.refreshNextServer()
 	if r.site() == &site || r.site().CACert != before {
 		t.Errorf("after a move: the same site (%v), authority %.60q", r.site() == &site, r.site().CACert)
 	}
-	if err := os.RemoveAll(ownDir(r.plan.Load().cfg)); err != nil {
+	if err := os.RemoveAll(ownDir(r.current.Load().cfg)); err != nil {
 		t.Fatal(err)
 	}
-	r.renew()
+	r.reloadCertificates()
 	_, published := r.get("http://" + r.address("http") + "/" + caName)
 	if got := r.site().CACert; got == before || got != published {
 		t.Errorf("a new authority is published and not put into files: %.60q", got)

@@ -32,7 +32,7 @@ type SubnetReport struct {
 
 // Check reads configuration and packs as Run would, and opens nothing. Its error holds every fault of both.
 func Check(o Options) (*Report, error) {
-	p, err := makePlan(o)
+	p, err := loadRuntimeConfig(o)
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +49,7 @@ func Check(o Options) (*Report, error) {
 			n.Addresses += pool.Size()
 		}
 		if s.Phones == dhcp.PhonesProvision {
-			n.ProvisioningURL = told(p.site.Subnets[i])
+			n.ProvisioningURL = provisioningURL(p.site.Subnets[i])
 		}
 		r.Subnets = append(r.Subnets, n)
 	}

@@ -35,7 +35,6 @@ type Options struct {
 	DataDir    string   // instead of data_dir
 	Version    string
 	Log        io.Writer // standard error
-	Within     func(func() error) error
 
 	Now      func() time.Time
 	Notify   func(state string) (bool, error)                                 // sd_notify
@@ -71,26 +70,22 @@ type Daemon struct {
 	observe *observer
 	certs   *certificates
 
-	store   *store.Store
-	files   *os.Root
-	uploads *os.Root
-	links   atomic.Pointer[[]netip.Prefix] // attached to this host
-	moved   chan struct{}                  // holds a token when links, addresses or routes may have changed
-	table   *dhcp.Table
-	service *provision.Service
-	dhcp    *server.Server // nil with dhcp.mode off
-	feed    admin.Feed
-	used    usedPasswords
+	store       *store.Store
+	files       *os.Root
+	uploads     *os.Root
+	links       atomic.Pointer[[]netip.Prefix] // attached to this host
+	hostChanges chan struct{}                  // holds a token when links, addresses or routes may have changed
+	table       *dhcp.Table
+	service     *provision.Service
+	dhcp        *server.Server // nil with dhcp.mode off
+	feed        admin.Feed
+	used        usedPasswords
 
-	plan   atomic.Pointer[plan]
-	first  *plan // what was started with: listeners can't change later
-	reload sync.Mutex
+	current atomic.Pointer[runtimeConfig]
+	first   *runtimeConfig // what was started with: listeners can't change later
+	reload  sync.Mutex
 
 	reloaded chan struct{} // holds a token after a reload, for runCredentials
-
-	// room is never touched, so it costs no memory. The collector counts it as used, and waits for a part of what is used to
-	// come on top (cmd/plugtone): a small heap alone would be collected many times a second in a rush.
-	room []byte
 
 	up        atomic.Bool
 	tftp      atomic.Pointer[tftp.Server]
@@ -103,15 +98,15 @@ type Daemon struct {
 // is closed by Run, or by Close when Run is never called.
 func New(o Options) (*Daemon, error) {
 	o.defaults()
-	p, err := makePlan(o)
+	p, err := loadRuntimeConfig(o)
 	if err != nil {
 		return nil, err
 	}
-	d := &Daemon{opts: o, reloaded: make(chan struct{}, 1), level: new(slog.LevelVar), started: o.Now(), first: p, moved: make(chan struct{}, 1), room: make([]byte, 32<<20)}
+	d := &Daemon{opts: o, reloaded: make(chan struct{}, 1), level: new(slog.LevelVar), started: o.Now(), first: p, hostChanges: make(chan struct{}, 1)}
 	d.level.Set(levelOf(p.cfg))
 	d.log = newLog(o.Log, p.cfg.Log.Format, d.level)
-	d.plan.Store(p)
-	if err := d.join(p); err != nil {
+	d.current.Store(p)
+	if err := d.build(p); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
 	for _, w := range p.warnings {
@@ -121,12 +116,12 @@ func New(o Options) (*Daemon, error) {
 	return d, nil
 }
 
-// join builds the parts from the bottom up.
-func (d *Daemon) join(p *plan) (err error) {
+// build makes the parts from the bottom up.
+func (d *Daemon) build(p *runtimeConfig) (err error) {
 	if d.metrics, err = newMetrics(d.opts.Version); err != nil {
 		return err
 	}
-	certs, err := loadCertificates(p.cfg, ownNames(p, d.host()))
+	certs, err := loadCertificates(p.cfg, ownNames(p, readHost()))
 	if err != nil {
 		return err
 	}
@@ -142,43 +137,43 @@ func (d *Daemon) join(p *plan) (err error) {
 		return err
 	}
 	d.certs = &certificates{}
-	d.takeCertificates(certs, p)
+	d.installCertificates(certs, p)
 	d.table = dhcp.NewTable(p.dhcp, leaseWriter{d}, d.opts.Now)
 	if err := d.table.Load(d.store.LoadLeases); err != nil {
 		return fmt.Errorf("load leases: %w", err)
 	}
 	d.service, err = provision.New(provision.Config{
 		Records: d.store, Leases: d.table, Packs: d.packs, Site: d.site, Fetches: d.store.Fetches, Timeline: d.store.Timeline, Files: d.files, Uploads: d.uploads, Now: d.opts.Now,
-		Neighbor: d.neighbors().of, Event: func(a trust.Event) { d.observe.alarm(a) }, Used: d.used.add, Windows: d.store,
+		Neighbor: newNeighbors(d.opts.Now).of, Event: func(a trust.Event) { d.observe.alarm(a) }, Used: d.used.add, Windows: d.store,
 	})
 	if err != nil {
 		return err
 	}
 	d.observe = &observer{
-		keep: d.store, others: newOthers(), feed: &d.feed, metrics: d.metrics, log: &limited{log: d.log, now: d.opts.Now},
+		keep: d.store, unrecognized: newUnrecognized(), feed: &d.feed, metrics: d.metrics, log: &dedupLogger{log: d.log, now: d.opts.Now},
 		recorded: d.recorded, site: d.site, now: d.opts.Now,
 	}
-	if err := d.joinTrust(); err != nil {
+	if err := d.buildTrust(); err != nil {
 		return err
 	}
-	count := census{records: d.store}
+	count := deviceCounter{records: d.store}
 	if err := d.metrics.registry.Register(newGauges(d.table.Stats, d.transfers, d.store.DiscoveredCount, count.count)); err != nil {
 		return err
 	}
 	if p.cfg.DHCP.Mode == dhcp.ModeOff {
 		return nil
 	}
-	return d.joinDHCP(p)
+	return d.buildDHCP(p)
 }
 
-func (d *Daemon) joinDHCP(p *plan) error {
+func (d *Daemon) buildDHCP(p *runtimeConfig) error {
 	engine, err := dhcp.NewEngine(p.dhcp, d.store, d.service)
 	if err != nil {
 		return err
 	}
 	d.dhcp, err = server.New(server.Config{
-		Interfaces: p.interfaces(), Now: d.opts.Now, Log: d.log, Within: d.opts.Within,
-		Observer: server.Observer{Decided: d.observe.decided, Dropped: d.observe.dropped, Fallback: d.observe.fallback, Foreign: d.observe.foreign, Links: d.lookAgain},
+		Interfaces: p.interfaces(), Now: d.opts.Now, Log: d.log,
+		Observer: server.Observer{Decided: d.observe.decided, Dropped: d.observe.dropped, Fallback: d.observe.fallback, Foreign: d.observe.otherServer, Links: d.hostChanged},
 	}, engine, d.table)
 	return err
 }
@@ -193,8 +188,8 @@ func openFiles(dir string) (*os.Root, error) {
 	return os.OpenRoot(dir)
 }
 
-func (d *Daemon) packs() *pack.Set      { return d.plan.Load().packs }
-func (d *Daemon) site() *provision.Site { return d.plan.Load().site }
+func (d *Daemon) packs() *pack.Set      { return d.current.Load().packs }
+func (d *Daemon) site() *provision.Site { return d.current.Load().site }
 
 // recorded tells whether a device has mac as its own or another of its MACs.
 func (d *Daemon) recorded(mac dhcp.MAC) bool { return d.service.Recorded(mac) }
@@ -272,7 +267,7 @@ func (d *Daemon) Reload(context.Context) error {
 	defer d.reload.Unlock()
 	d.notify(systemd.SdNotifyReloading + "\n" + monotonic())
 	defer d.notify(systemd.SdNotifyReady)
-	err := d.take()
+	err := d.apply()
 	d.metrics.reloaded(err == nil, d.opts.Now())
 	if err != nil {
 		d.log.Error("configuration kept as it was: the new one has faults", "err", err)
@@ -286,13 +281,13 @@ func (d *Daemon) Reload(context.Context) error {
 	return nil
 }
 
-// take puts a new plan into force, or nothing of it.
-func (d *Daemon) take() error {
-	p, err := makePlan(d.opts)
+// apply puts a new configuration into force, or nothing of it.
+func (d *Daemon) apply() error {
+	p, err := loadRuntimeConfig(d.opts)
 	if err != nil {
 		return err
 	}
-	certs, err := loadCertificates(p.cfg, ownNames(p, d.host()))
+	certs, err := loadCertificates(p.cfg, ownNames(p, readHost()))
 	if err != nil {
 		return err
 	}
@@ -303,11 +298,11 @@ func (d *Daemon) take() error {
 			return err
 		}
 		d.table.Configure(p.dhcp)
-		d.plan.Store(p)
+		d.current.Store(p)
 		d.dhcp.Use(engine, p.interfaces())
 	}
-	d.plan.Store(p)
-	d.takeCertificates(certs, p)
+	d.current.Store(p)
+	d.installCertificates(certs, p)
 	d.level.Set(levelOf(p.cfg))
 	for _, w := range p.warnings {
 		d.log.Warn("configuration", "warning", w.String())
@@ -320,7 +315,7 @@ func (d *Daemon) take() error {
 
 // warnings are those of the configuration in force and what the store mended at start.
 func (d *Daemon) warnings() []string {
-	p := d.plan.Load()
+	p := d.current.Load()
 	var out []string
 	for _, w := range p.warnings {
 		out = append(out, w.String())
@@ -328,7 +323,7 @@ func (d *Daemon) warnings() []string {
 	if keys := d.first.needsRestart(p); len(keys) > 0 {
 		out = append(out, fmt.Sprintf("restart to apply the changes of %v", keys))
 	}
-	if f := d.observe.foreignSeen.Load(); f != nil {
+	if f := d.observe.lastOtherServer.Load(); f != nil {
 		out = append(out, fmt.Sprintf("another DHCP server answers on %s: %s (%s)", f.Interface, f.Server, f.MAC))
 	}
 	if f := d.service.Freeze(); f.Frozen {

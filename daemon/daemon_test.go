@@ -250,7 +250,7 @@ func TestStatusAndHealth(t *testing.T) {
 	if err := json.Unmarshal([]byte(r.must("GET", "/api/v1/status", "")), &s); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"store", "leases", "admin", "snapshots", "credentials", "watch", "watchdog", "farewell", "tftp", "http", "metrics"}
+	want := []string{"store", "leases", "admin", "snapshots", "credentials", "watch", "watchdog", "stopping", "tftp", "http", "metrics"}
 	if !s.Ready || s.Version != "test" || !slices.Equal(s.Tasks, want) || s.Config != filepath.Join(r.dir, "plugtone.yaml") {
 		t.Errorf("got %+v, want ready and tasks %v", s, want)
 	}
@@ -380,7 +380,7 @@ func TestOtherServerStopsAStartWithoutAFile(t *testing.T) {
 	d := &Daemon{opts: Options{Discover: func(_ context.Context, name string) ([]server.Offer, error) {
 		return []server.Offer{{Interface: name, Server: netip.MustParseAddr("10.20.0.1"), Addr: netip.MustParseAddr("10.20.0.99")}}, nil
 	}}}
-	p, err := makePlan(Options{Config: writeConfig(t, t.TempDir(), strings.Replace(testConfig, "dhcp: {mode: off}",
+	p, err := loadRuntimeConfig(Options{Config: writeConfig(t, t.TempDir(), strings.Replace(testConfig, "dhcp: {mode: off}",
 		"dhcp: {subnets: [{subnet: 10.20.0.0/22, interface: voice0}]}", 1))})
 	if err != nil {
 		t.Fatal(err)

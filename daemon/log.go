@@ -70,16 +70,18 @@ func (r *repeats) admit(k repeatKey, now time.Time) (left int, ok bool) {
 	return left, true
 }
 
-// limited logs unless the same was logged a moment ago.
-type limited struct {
+// dedupLogger logs unless the same was logged a moment ago.
+type dedupLogger struct {
 	log *slog.Logger
 	now func() time.Time
 	r   repeats
 }
 
-func (l *limited) enabled(level slog.Level) bool { return l.log.Enabled(context.Background(), level) }
+func (l *dedupLogger) enabled(level slog.Level) bool {
+	return l.log.Enabled(context.Background(), level)
+}
 
-func (l *limited) say(level slog.Level, msg, who, verdict string, attrs ...slog.Attr) {
+func (l *dedupLogger) write(level slog.Level, msg, who, verdict string, attrs ...slog.Attr) {
 	if !l.enabled(level) {
 		return
 	}

@@ -24,7 +24,7 @@ type metrics struct {
 	replySeconds                *prometheus.HistogramVec
 	files, fileBytes            *prometheus.CounterVec
 	fileSeconds                 *prometheus.HistogramVec
-	foreign                     prometheus.Counter
+	otherServers                prometheus.Counter
 	broadcasts                  prometheus.Counter
 	reloadOK, reloadTime        prometheus.Gauge
 	alarms                      *prometheus.CounterVec
@@ -51,7 +51,7 @@ func newMetrics(version string) (*metrics, error) {
 		files:        counters("plugtone_files_total", "File requests, by what became of them.", "transport", "outcome"),
 		fileBytes:    counters("plugtone_file_bytes_total", "Bytes of files sent.", "transport"),
 		fileSeconds:  seconds("plugtone_file_seconds", "Time from a file request until its last byte.", "transport"),
-		foreign: prometheus.NewCounter(prometheus.CounterOpts{Name: "plugtone_rogue_dhcp_offers_total",
+		otherServers: prometheus.NewCounter(prometheus.CounterOpts{Name: "plugtone_rogue_dhcp_offers_total",
 			Help: "OFFERs and ACKs of other DHCP servers that were seen on our links."}),
 		broadcasts: prometheus.NewCounter(prometheus.CounterOpts{Name: "plugtone_dhcp_broadcast_fallbacks_total",
 			Help: "Replies that went by broadcast because no raw frame could be sent."}),
@@ -64,7 +64,7 @@ func newMetrics(version string) (*metrics, error) {
 	m.fill()
 	var errs []error
 	for _, c := range []prometheus.Collector{build, m.messages, m.verdicts, m.dropped, m.replySeconds, m.files, m.fileBytes, m.fileSeconds,
-		m.foreign, m.broadcasts, m.reloadOK, m.reloadTime, m.alarms, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})} {
+		m.otherServers, m.broadcasts, m.reloadOK, m.reloadTime, m.alarms, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})} {
 		errs = append(errs, m.registry.Register(c))
 	}
 	return m, errors.Join(errs...)
@@ -194,8 +194,8 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// census counts devices, and counts again only when a record has changed.
-type census struct {
+// deviceCounter counts devices, and counts again only when a record has changed.
+type deviceCounter struct {
 	records provision.Records
 
 	mu       sync.Mutex
@@ -203,7 +203,7 @@ type census struct {
 	counts   map[deviceLabel]int
 }
 
-func (c *census) count() map[deviceLabel]int {
+func (c *deviceCounter) count() map[deviceLabel]int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	err := c.records.View(func(f provision.Fleet) error {

@@ -33,7 +33,7 @@ func (d *Daemon) watchdog(ctx context.Context, ready func()) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			if d.alive(every / 4) {
+			if d.tableResponds(every / 4) {
 				d.notify(systemd.SdNotifyWatchdog)
 			} else {
 				d.log.Error("the lease table does not answer; the service manager will restart the daemon")
@@ -42,8 +42,8 @@ func (d *Daemon) watchdog(ctx context.Context, ready func()) error {
 	}
 }
 
-// alive asks the lease table for something, because a daemon whose table is stuck answers no phone, whatever else runs.
-func (d *Daemon) alive(within time.Duration) bool {
+// tableResponds queries the lease table, because a daemon whose table is stuck answers no phone, whatever else runs.
+func (d *Daemon) tableResponds(within time.Duration) bool {
 	done := make(chan struct{})
 	go func() {
 		d.table.Stats()

@@ -15,26 +15,26 @@ import (
 	"plugtone/provision/timeline"
 )
 
-// keeper is where what happened to phones is kept. store.Store is one.
-type keeper interface {
+// eventStore is where what happened to phones is kept. store.Store is one.
+type eventStore interface {
 	AppendTimeline([]timeline.Entry)
 	SeePhone(provision.Discovered)
 	RecordFetch(provision.Fetch)
 }
 
 // observer turns each decision into one timeline entry, one log line and one step of the metrics. It is called from many
-// goroutines and waits for nobody: the keeper buffers.
+// goroutines and waits for nobody: the store buffers.
 type observer struct {
-	keep     keeper
-	others   *others
-	feed     *admin.Feed
-	metrics  *metrics
-	log      *limited
-	recorded func(dhcp.MAC) bool
-	site     func() *provision.Site
-	now      func() time.Time
+	keep         eventStore
+	unrecognized *unrecognized
+	feed         *admin.Feed
+	metrics      *metrics
+	log          *dedupLogger
+	recorded     func(dhcp.MAC) bool
+	site         func() *provision.Site
+	now          func() time.Time
 
-	foreignSeen atomic.Pointer[server.Offer]
+	lastOtherServer atomic.Pointer[server.Offer]
 }
 
 // decided is told each DHCP decision.
@@ -115,7 +115,7 @@ func (o *observer) record(e timeline.Entry, phone bool) {
 	if phone {
 		o.keep.AppendTimeline([]timeline.Entry{e})
 	} else {
-		o.others.add(e)
+		o.unrecognized.add(e)
 	}
 	o.feed.Publish(e)
 }
@@ -133,20 +133,20 @@ func (o *observer) dropped(why server.Drop, n int) {
 	if why == server.DropInterface {
 		level = slog.LevelDebug // other links' broadcasts: nothing is wrong
 	}
-	o.log.say(level, "dhcp packets dropped", "", string(why), slog.String("verdict", string(why)), slog.Int("packets", n))
+	o.log.write(level, "dhcp packets dropped", "", string(why), slog.String("verdict", string(why)), slog.Int("packets", n))
 }
 
 func (o *observer) fallback(err error) {
 	o.metrics.broadcasts.Inc()
-	o.log.say(slog.LevelWarn, "dhcp reply sent by broadcast", "", "", slog.Any("err", err))
+	o.log.write(slog.LevelWarn, "dhcp reply sent by broadcast", "", "", slog.Any("err", err))
 }
 
-// foreign is told of other DHCP servers: of what they send, and of clients that took the offer of one. The server's own
+// otherServer is told of other DHCP servers: of what they send, and of clients that took the offer of one. The server's own
 // timeline and its client's have it.
-func (o *observer) foreign(f server.Offer) {
-	o.metrics.foreign.Inc()
-	if before := o.foreignSeen.Load(); !f.MAC.IsZero() || before == nil || before.Server != f.Server {
-		o.foreignSeen.Store(&f)
+func (o *observer) otherServer(f server.Offer) {
+	o.metrics.otherServers.Inc()
+	if before := o.lastOtherServer.Load(); !f.MAC.IsZero() || before == nil || before.Server != f.Server {
+		o.lastOtherServer.Store(&f)
 	}
 	attrs := []slog.Attr{slog.Any("addr", f.Server), slog.String("iface", f.Interface)}
 	if !f.MAC.IsZero() {
@@ -157,7 +157,7 @@ func (o *observer) foreign(f server.Offer) {
 	if taken {
 		message, attrs = "another dhcp server is taken", append(attrs, slog.Any("client", f.Client))
 	}
-	o.log.say(slog.LevelWarn, message, f.Server.String(), f.Interface, attrs...)
+	o.log.write(slog.LevelWarn, message, f.Server.String(), f.Interface, attrs...)
 	e := timeline.Entry{Time: o.now(), MAC: f.MAC, Source: "dhcp", Event: f.Type.String(), Verdict: "other_server", Addr: f.Server, Interface: f.Interface}
 	e.Reason = "another DHCP server, " + f.Server.String() + ", gave " + f.Addr.String() + " to " + f.Client.String()
 	if taken {
@@ -189,7 +189,7 @@ func decisionLevel(ev *dhcp.Event) slog.Level {
 
 func (o *observer) logDecision(ev *dhcp.Event, took time.Duration) {
 	if len(ev.Dropped) > 0 { // C24
-		o.log.say(slog.LevelWarn, "dhcp options left out", ev.MAC.String(), string(ev.Verdict), slog.String("mac", ev.MAC.String()), slog.String("iface", ev.Interface),
+		o.log.write(slog.LevelWarn, "dhcp options left out", ev.MAC.String(), string(ev.Verdict), slog.String("mac", ev.MAC.String()), slog.String("iface", ev.Interface),
 			slog.String("vendor", ev.Vendor), slog.String("options", fmt.Sprint(ev.Dropped)), slog.Int("most", ev.Reply.MaxSize))
 	}
 	level := decisionLevel(ev)
@@ -200,7 +200,7 @@ func (o *observer) logDecision(ev *dhcp.Event, took time.Duration) {
 	if ev.Verdict == dhcp.VerdictExhausted {
 		who = ev.Subnet.String() // a full pool is said once a minute, however many ask
 	}
-	o.log.say(level, "dhcp "+typeLabel(ev.Type), who, string(ev.Verdict), attrs(ev.MAC, ev.Addr, ev.Vendor, string(ev.Verdict), took,
+	o.log.write(level, "dhcp "+typeLabel(ev.Type), who, string(ev.Verdict), attrs(ev.MAC, ev.Addr, ev.Vendor, string(ev.Verdict), took,
 		slog.String("iface", ev.Interface), slog.String("reason", ev.Reason))...)
 }
 
@@ -221,9 +221,9 @@ func (o *observer) logAnswer(r provision.Request, a provision.Answer, sent int64
 	}
 	what := string(a.Outcome) + a.Kind
 	if a.Outcome == provision.Served {
-		what = a.Name // of others, whoever varies the name fills one line a minute, not a line for each
+		what = a.Name // for other outcomes, a requester that varies the name fills one line a minute, not a line for each
 	}
-	o.log.say(level, string(r.Transport)+" file", r.From.String(), what, attrs(a.MAC, r.From, a.Vendor, string(a.Outcome), took, more...)...)
+	o.log.write(level, string(r.Transport)+" file", r.From.String(), what, attrs(a.MAC, r.From, a.Vendor, string(a.Outcome), took, more...)...)
 }
 
 // attrs are the keys that every line about a client has.

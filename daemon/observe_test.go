@@ -26,7 +26,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite goldens")
 
-// kept is a keeper that remembers.
+// kept is an eventStore that remembers.
 type kept struct {
 	entries []timeline.Entry
 	seen    []provision.Discovered
@@ -61,8 +61,8 @@ func newBench(t *testing.T) *bench {
 	b := &bench{kept: &kept{}, log: &logBuffer{}, site: &provision.Site{UnknownPhones: provision.UnknownList}, time: noon}
 	now := func() time.Time { return b.time }
 	b.observer = &observer{
-		keep: b.kept, others: newOthers(), feed: &admin.Feed{}, metrics: m, now: now,
-		log:      &limited{log: slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})), now: now},
+		keep: b.kept, unrecognized: newUnrecognized(), feed: &admin.Feed{}, metrics: m, now: now,
+		log:      &dedupLogger{log: slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})), now: now},
 		recorded: func(m dhcp.MAC) bool { return m == phoneMAC }, site: func() *provision.Site { return b.site },
 	}
 	return b
@@ -102,7 +102,7 @@ func TestStrangersAreOnlyRemembered(t *testing.T) {
 	if len(b.kept.entries)+len(b.kept.seen)+len(b.kept.fetches) != 0 {
 		t.Errorf("kept %+v", b.kept)
 	}
-	if got := b.others.of(otherMAC); len(got) != 2 || got[0].Event != "discover" || got[1].File != "favicon.ico" {
+	if got := b.unrecognized.of(otherMAC); len(got) != 2 || got[0].Event != "discover" || got[1].File != "favicon.ico" {
 		t.Errorf("remembered %+v, want discover and get", got)
 	}
 	if n := testutil.ToFloat64(b.metrics.messages.WithLabelValues("other")); n != 1 {
@@ -203,23 +203,23 @@ func TestPortIsInTheTimeline(t *testing.T) {
 func TestAnotherServerIsTold(t *testing.T) {
 	b := newBench(t)
 	rogue, at := dhcp.MAC{2, 0x66, 0, 0, 0, 1}, netip.MustParseAddr("10.20.0.66")
-	b.foreign(server.Offer{Interface: "voice0", Server: at, MAC: rogue, Type: dhcp.MessageTypeOffer, Addr: leased, Client: phoneMAC})
-	if got := b.others.of(rogue); len(got) != 1 || got[0].Verdict != "other_server" || got[0].Addr != at || got[0].Event != "offer" {
+	b.otherServer(server.Offer{Interface: "voice0", Server: at, MAC: rogue, Type: dhcp.MessageTypeOffer, Addr: leased, Client: phoneMAC})
+	if got := b.unrecognized.of(rogue); len(got) != 1 || got[0].Verdict != "other_server" || got[0].Addr != at || got[0].Event != "offer" {
 		t.Errorf("its own timeline has %+v", got)
 	}
 	if len(b.kept.entries) != 1 || b.kept.entries[0].MAC != phoneMAC || !strings.Contains(b.kept.entries[0].Reason, "10.20.0.66, gave 10.20.1.7") {
 		t.Errorf("the phone's timeline has %+v", b.kept.entries)
 	}
 	// A client that takes its offer names its address; what is known of its MAC stays where ARP doesn't tell it.
-	b.foreign(server.Offer{Interface: "voice0", Server: at, Type: dhcp.MessageTypeRequest, Addr: leased, Client: otherMAC})
-	if f := b.foreignSeen.Load(); f == nil || f.Server != at || f.MAC != rogue {
+	b.otherServer(server.Offer{Interface: "voice0", Server: at, Type: dhcp.MessageTypeRequest, Addr: leased, Client: otherMAC})
+	if f := b.lastOtherServer.Load(); f == nil || f.Server != at || f.MAC != rogue {
 		t.Errorf("the warning is about %+v", f)
 	}
-	if n := testutil.ToFloat64(b.metrics.foreign); n != 2 {
+	if n := testutil.ToFloat64(b.metrics.otherServers); n != 2 {
 		t.Errorf("counted %v, want 2", n)
 	}
-	b.foreign(server.Offer{Interface: "voice0", Server: at, MAC: rogue, Type: dhcp.MessageTypeRequest, Addr: leased, Client: otherMAC})
-	if got := b.others.of(rogue); len(got) != 2 || got[1].Event != "request" || !strings.Contains(got[1].Reason, otherMAC.String()+", took an offer") {
+	b.otherServer(server.Offer{Interface: "voice0", Server: at, MAC: rogue, Type: dhcp.MessageTypeRequest, Addr: leased, Client: otherMAC})
+	if got := b.unrecognized.of(rogue); len(got) != 2 || got[1].Event != "request" || !strings.Contains(got[1].Reason, otherMAC.String()+", took an offer") {
 		t.Errorf("its own timeline has %+v", got)
 	}
 	for _, part := range []string{"another dhcp server answers", "mac=02:66:00:00:00:01", "another dhcp server is taken", "addr=10.20.0.66"} {
@@ -265,7 +265,7 @@ func TestConflictIsToldAndCounted(t *testing.T) {
 
 func TestRepeatsAreLoggedOnceAMinute(t *testing.T) {
 	b := newBench(t)
-	say := func() { b.foreign(server.Offer{Server: leased, Interface: "voice0"}) }
+	say := func() { b.otherServer(server.Offer{Server: leased, Interface: "voice0"}) }
 	for range 5 {
 		say()
 	}
@@ -277,7 +277,7 @@ func TestRepeatsAreLoggedOnceAMinute(t *testing.T) {
 	if !strings.Contains(b.log.String(), "repeat=4") {
 		t.Errorf("those left out are not counted: %s", b.log)
 	}
-	if n := testutil.ToFloat64(b.metrics.foreign); n != 6 {
+	if n := testutil.ToFloat64(b.metrics.otherServers); n != 6 {
 		t.Errorf("counted %v, want each", n)
 	}
 	for i := range 3 * repeatKeys {
@@ -289,7 +289,7 @@ func TestRepeatsAreLoggedOnceAMinute(t *testing.T) {
 }
 
 func (b *bench) log2(i int) {
-	b.observer.log.say(slog.LevelDebug, "x", fmt.Sprint(i), "")
+	b.observer.log.write(slog.LevelDebug, "x", fmt.Sprint(i), "")
 }
 
 func TestSecretsStayOutOfTheLog(t *testing.T) {

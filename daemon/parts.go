@@ -41,7 +41,7 @@ func (d *Daemon) stages() []stage {
 		{"credentials", d.runCredentials},
 		{"watch", d.watch},
 		{"watchdog", d.watchdog},
-		{"farewell", d.farewell},
+		{"stopping", d.notifyStopping},
 	}
 	add := func(on bool, t task) {
 		if on {
@@ -57,18 +57,18 @@ func (d *Daemon) stages() []stage {
 		return d.runFiles(ctx, ready, "https", c.HTTPS.Listen, d.certs.files())
 	}})
 	add(len(c.Metrics.Listen) > 0, task{"metrics", d.runMetrics})
-	keepers := []task{
+	storage := []task{
 		{"store", d.store.Run},
 		{"leases", func(ctx context.Context, ready func()) error { ready(); return d.table.Run(ctx) }},
 	}
-	for _, t := range append(slices.Clone(keepers), servers...) {
+	for _, t := range append(slices.Clone(storage), servers...) {
 		d.tasks = append(d.tasks, t.name)
 	}
-	return []stage{{tasks: keepers}, {tasks: servers, grace: transferGrace + 3*time.Second}}
+	return []stage{{tasks: storage}, {tasks: servers, grace: transferGrace + 3*time.Second}}
 }
 
-// farewell tells the service manager that the end is wanted.
-func (d *Daemon) farewell(ctx context.Context, ready func()) error {
+// notifyStopping tells the service manager that the end is wanted.
+func (d *Daemon) notifyStopping(ctx context.Context, ready func()) error {
 	ready()
 	<-ctx.Done()
 	d.notify(systemd.SdNotifyStopping)
@@ -88,28 +88,15 @@ func (d *Daemon) listens(what, where string) {
 	d.listening = append(d.listening, strings.TrimSpace(what+" "+where))
 }
 
-func (d *Daemon) within(f func() error) error {
-	if d.opts.Within == nil {
-		return f()
-	}
-	return d.opts.Within(f)
-}
-
 func (d *Daemon) runTFTP(ctx context.Context, ready func()) error {
 	var conns []net.PacketConn
 	for _, a := range d.first.cfg.TFTP.Listen {
-		err := d.within(func() error {
-			conn, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(a))
-			if err != nil {
-				return server.ListenError("tftp", "udp", int(a.Port()), err)
-			}
-			conns = append(conns, conn)
-			d.listens("tftp", conn.LocalAddr().String())
-			return nil
-		})
+		conn, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(a))
 		if err != nil {
-			return errors.Join(err, closeAll(conns))
+			return errors.Join(server.ListenError("tftp", "udp", int(a.Port()), err), closeAll(conns))
 		}
+		conns = append(conns, conn)
+		d.listens("tftp", conn.LocalAddr().String())
 	}
 	s, err := tftp.New(tftp.Config{Conns: conns, Now: d.opts.Now, Log: d.log, Allow: d.serves, Grace: transferGrace}, d.service, d.observe.answered)
 	if err != nil {
@@ -131,18 +118,12 @@ func closeAll[T interface{ Close() error }](all []T) error {
 func (d *Daemon) listenTCP(what string, addrs []netip.AddrPort) ([]net.Listener, error) {
 	var listeners []net.Listener
 	for _, a := range addrs {
-		err := d.within(func() error {
-			l, err := net.ListenTCP("tcp4", net.TCPAddrFromAddrPort(a))
-			if err != nil {
-				return server.ListenError(what, "tcp", int(a.Port()), err)
-			}
-			listeners = append(listeners, l)
-			d.listens(what, l.Addr().String())
-			return nil
-		})
+		l, err := net.ListenTCP("tcp4", net.TCPAddrFromAddrPort(a))
 		if err != nil {
-			return nil, errors.Join(err, closeAll(listeners))
+			return nil, errors.Join(server.ListenError(what, "tcp", int(a.Port()), err), closeAll(listeners))
 		}
+		listeners = append(listeners, l)
+		d.listens(what, l.Addr().String())
 	}
 	return listeners, nil
 }
@@ -212,7 +193,7 @@ func (d *Daemon) runAdmin(ctx context.Context, ready func()) error {
 	}
 	s, err := admin.New(admin.Config{
 		Listen: listen, TLS: d.certs.admin(), Now: d.opts.Now, Log: d.log, Version: d.opts.Version,
-		Records: d.store, Phones: d.service, Packs: d.packs, Leases: d.table, Events: events{d.store, d.observe.others},
+		Records: d.store, Phones: d.service, Packs: d.packs, Leases: d.table, Events: events{d.store, d.observe.unrecognized},
 		Discovered: d.store, Audit: d.store, Tokens: d.store, Trust: d.service, Feed: &d.feed,
 		Subnets: d.subnets, Status: d.status, Ready: d.Ready, Reload: d.Reload, Backup: d.store.Backup, Metrics: d.metrics.registry,
 	})
@@ -235,7 +216,7 @@ func (d *Daemon) runAdmin(ctx context.Context, ready func()) error {
 
 // subnets for the API, in the order of the configuration.
 func (d *Daemon) subnets() []client.Subnet {
-	p := d.plan.Load()
+	p := d.current.Load()
 	stats := map[netip.Prefix]dhcp.Stats{}
 	for _, s := range d.table.Stats() {
 		stats[s.Subnet] = s
@@ -249,14 +230,14 @@ func (d *Daemon) subnets() []client.Subnet {
 		n := stats[s.Prefix]
 		out = append(out, client.Subnet{
 			Subnet: s.Prefix, Interface: s.Interface, Phones: s.Phones, Pools: pools, Addresses: n.Pool, Active: n.Active,
-			Declined: n.Declined, Free: n.Free, ProvisioningURL: told(p.site.Subnets[i]),
+			Declined: n.Declined, Free: n.Free, ProvisioningURL: provisioningURL(p.site.Subnets[i]),
 		})
 	}
 	return out
 }
 
 func (d *Daemon) status() client.DaemonStatus {
-	p := d.plan.Load()
+	p := d.current.Load()
 	s := client.DaemonStatus{
 		Version: d.opts.Version, StartedAt: d.started, Config: p.cfg.Path, DataDir: p.cfg.DataDir, Revision: d.store.Revision(),
 		Ready: true, Warnings: d.warnings(), Tasks: d.tasks, Listening: d.Listening(), Sizes: d.store.Sizes(),

@@ -37,8 +37,8 @@ func (w leaseWriter) WriteLeases(changes []dhcp.Change) error {
 	return nil
 }
 
-// joinTrust lets a restart neither end a freeze nor hide how trust stands.
-func (d *Daemon) joinTrust() error {
+// buildTrust lets a restart neither end a freeze nor hide how trust stands.
+func (d *Daemon) buildTrust() error {
 	d.service.Replay(slices.DeleteFunc(d.table.All(), func(l dhcp.Lease) bool { return l.State != dhcp.LeaseActive }))
 	gauge := func(name, help string, f func() int) error {
 		return d.metrics.registry.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(f()) }))
@@ -80,7 +80,7 @@ func (o *observer) alarm(a trust.Event) {
 		source = "admin"
 	}
 	// Repeats of the same requester are put together; the mac is in the line that is shown.
-	o.log.say(level, "trust: "+string(a.Kind), a.Addr.String(), string(a.Kind), attrs(a.MAC, a.Addr, "", string(a.Kind), 0, slog.String("reason", a.Reason))...)
+	o.log.write(level, "trust: "+string(a.Kind), a.Addr.String(), string(a.Kind), attrs(a.MAC, a.Addr, "", string(a.Kind), 0, slog.String("reason", a.Reason))...)
 	if a.MAC.IsZero() {
 		return
 	}
@@ -102,7 +102,7 @@ func (u *usedPasswords) add(mac dhcp.MAC, password provision.Secret) {
 	u.last[mac] = password
 }
 
-func (u *usedPasswords) take() map[dhcp.MAC]provision.Secret {
+func (u *usedPasswords) drain() map[dhcp.MAC]provision.Secret {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	out := u.last
@@ -145,7 +145,7 @@ func (d *Daemon) fillCredentials() {
 }
 
 func (d *Daemon) retire() {
-	used := d.used.take()
+	used := d.used.drain()
 	if len(used) == 0 {
 		return
 	}
@@ -208,13 +208,4 @@ func readNeighbors() (map[netip.Addr]dhcp.MAC, error) {
 	return out, nil
 }
 
-// neighbors reads the table where the sockets are.
-func (d *Daemon) neighbors() *neighbors {
-	return &neighbors{now: d.opts.Now, read: func() (out map[netip.Addr]dhcp.MAC, err error) {
-		err = d.within(func() error {
-			out, err = readNeighbors()
-			return err
-		})
-		return out, err
-	}}
-}
+func newNeighbors(now func() time.Time) *neighbors { return &neighbors{now: now, read: readNeighbors} }

@@ -71,10 +71,10 @@ func TestUsedPasswords(t *testing.T) {
 	u.add(a, "first")
 	u.add(b, "other")
 	u.add(a, "second")
-	if got := u.take(); !maps.Equal(got, map[dhcp.MAC]provision.Secret{a: "second", b: "other"}) {
+	if got := u.drain(); !maps.Equal(got, map[dhcp.MAC]provision.Secret{a: "second", b: "other"}) {
 		t.Errorf("%v", got)
 	}
-	if got := u.take(); got != nil {
+	if got := u.drain(); got != nil {
 		t.Errorf("taken twice: %v", got)
 	}
 }

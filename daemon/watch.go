@@ -23,8 +23,8 @@ type host struct {
 	links []netip.Prefix // IPv4, unmasked: the address is the host's own
 }
 
-// lookAtHost reads the addresses; what can't be read isn't there.
-func lookAtHost() host {
+// readHost reads the host's name and addresses. What cannot be read is left out.
+func readHost() host {
 	var h host
 	h.name, _ = os.Hostname()
 	addrs, _ := net.InterfaceAddrs()
@@ -49,15 +49,6 @@ func (h host) addrs() []netip.Addr {
 	return append(out, loop...)
 }
 
-// host reads the addresses where the daemon's sockets are.
-func (d *Daemon) host() host {
-	var h host
-	if err := d.within(func() error { h = lookAtHost(); return nil }); err != nil {
-		d.log.Warn("addresses of this host", "err", err)
-	}
-	return h
-}
-
 // serves tells whether TFTP requests from an address are looked at: from leased subnets, attached links and
 // provisioning.networks. Elsewhere nobody is; a forged source address there would only be flooded with our answers (F16).
 func (d *Daemon) serves(a netip.Addr) bool {
@@ -75,8 +66,8 @@ func (d *Daemon) serves(a netip.Addr) bool {
 // watch follows what changes under a running daemon without anybody telling it: the host's addresses, and certificate
 // files that were replaced.
 func (d *Daemon) watch(ctx context.Context, ready func()) error {
-	d.relocate() // a moment has passed since the plan was made
-	seen := d.surroundings()
+	d.refreshNextServer() // a moment has passed since the configuration was read
+	seen := d.hostFingerprint()
 	ready()
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
@@ -85,30 +76,30 @@ func (d *Daemon) watch(ctx context.Context, ready func()) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-		case <-d.moved:
+		case <-d.hostChanges:
 		}
-		d.relocate()
-		if now := d.surroundings(); now != seen {
+		d.refreshNextServer()
+		if now := d.hostFingerprint(); now != seen {
 			seen = now
-			d.renew()
+			d.reloadCertificates()
 		}
 	}
 }
 
-// lookAgain lets watch look at this host now. It waits for nobody.
-func (d *Daemon) lookAgain() {
+// hostChanged lets watch look at this host now. It waits for nobody.
+func (d *Daemon) hostChanged() {
 	select {
-	case d.moved <- struct{}{}:
+	case d.hostChanges <- struct{}{}:
 	default: // it will
 	}
 }
 
-// relocate lets what phones are told follow the addresses of this host, which may come after the daemon is up, and change.
-func (d *Daemon) relocate() {
+// refreshNextServer lets what phones are told follow the addresses of this host, which may come after the daemon is up, and change.
+func (d *Daemon) refreshNextServer() {
 	d.reload.Lock()
 	defer d.reload.Unlock()
-	p := *d.plan.Load()
-	site := siteOf(p.cfg, d.opts.Within)
+	p := *d.current.Load()
+	site := siteOf(p.cfg)
 	site.CACert = p.site.CACert
 	changed := false
 	for i := range site.Subnets {
@@ -123,13 +114,13 @@ func (d *Daemon) relocate() {
 	}
 	if changed {
 		p.site = site
-		d.plan.Store(&p)
+		d.current.Store(&p)
 	}
 }
 
-// surroundings is a text that changes when certificates are to be read again. It notes the attached links on the way.
-func (d *Daemon) surroundings() string {
-	h, c := d.host(), d.plan.Load().cfg
+// hostFingerprint is a text that changes when certificates are to be read again. It notes the attached links on the way.
+func (d *Daemon) hostFingerprint() string {
+	h, c := readHost(), d.current.Load().cfg
 	d.links.Store(&h.links)
 	var b strings.Builder
 	for _, path := range certificateFiles(c) {
@@ -138,7 +129,7 @@ func (d *Daemon) surroundings() string {
 		}
 	}
 	if c.HTTPS.Enabled && c.HTTPS.CertFile == "" {
-		fmt.Fprintln(&b, ownNames(d.plan.Load(), h))
+		fmt.Fprintln(&b, ownNames(d.current.Load(), h))
 	}
 	return b.String()
 }
@@ -155,12 +146,12 @@ func certificateFiles(c *config.Config) []string {
 	return files
 }
 
-// renew reads the certificates again. Those in force stay when the new ones can't be read: a file may be half written.
-func (d *Daemon) renew() {
+// reloadCertificates reads the certificates again. Those in force stay when the new ones can't be read: a file may be half written.
+func (d *Daemon) reloadCertificates() {
 	d.reload.Lock()
 	defer d.reload.Unlock()
-	p := d.plan.Load()
-	n, err := loadCertificates(p.cfg, ownNames(p, d.host()))
+	p := d.current.Load()
+	n, err := loadCertificates(p.cfg, ownNames(p, readHost()))
 	if err != nil {
 		d.log.Error("certificates kept as they were", "err", err)
 		return
@@ -168,14 +159,14 @@ func (d *Daemon) renew() {
 	if ca := n.authority(); ca != p.site.CACert {
 		site, with := *p.site, *p
 		site.CACert, with.site = ca, &site
-		d.plan.Store(&with)
+		d.current.Store(&with)
 	}
-	d.takeCertificates(n, p)
+	d.installCertificates(n, p)
 }
 
-// takeCertificates puts certificates into force and says what phones and operators will see.
-func (d *Daemon) takeCertificates(n *certificates, p *plan) {
-	d.certs.take(n)
+// installCertificates puts certificates into force and says what phones and operators will see.
+func (d *Daemon) installCertificates(n *certificates, p *runtimeConfig) {
+	d.certs.replace(n)
 	if err := d.certs.publish(filesDir(p.cfg)); err != nil {
 		d.log.Error("certificate of the own authority is not published", "err", err)
 	}

@@ -23,14 +23,14 @@ func (r *reader) check(c *Config, places map[int]*subnetPlaces) {
 		s, p := &c.DHCP.Subnets[i], places[i]
 		if !s.Prefix.IsValid() {
 			if !r.written(p.at + ".subnet") {
-				r.faultPath(p.at, "", "has no subnet: write subnet: 10.20.0.0/22")
+				r.problemPath(p.at, "", "has no subnet: write subnet: 10.20.0.0/22")
 			}
 			continue
 		}
 		r.checkSubnet(s, p)
 		for j := range i {
 			if o := c.DHCP.Subnets[j]; o.Prefix.IsValid() && o.Prefix.Overlaps(s.Prefix) {
-				r.faultPath(p.at+".subnet", s.Prefix.String(), "overlaps %s of dhcp.subnets[%d]", o.Prefix, j)
+				r.problemPath(p.at+".subnet", s.Prefix.String(), "overlaps %s of dhcp.subnets[%d]", o.Prefix, j)
 			}
 		}
 	}
@@ -44,14 +44,14 @@ func (r *reader) checkSubnet(s *Subnet, p *subnetPlaces) {
 	r.checkRanges(s, s.Exclude, p.exclude, false)
 	for i, a := range s.Routers {
 		if at := fmt.Sprintf("%s.routers[%d]", p.at, i); a.IsValid() && !s.Prefix.Contains(a) {
-			r.faultPath(at, a.String(), "lies outside %s: a phone can't reach a router that is not on its own network", s.Prefix)
+			r.problemPath(at, a.String(), "lies outside %s: a phone can't reach a router that is not on its own network", s.Prefix)
 		}
 	}
 	if at := p.at + ".next_server"; s.NextServer.IsValid() && s.NextServer.IsUnspecified() {
-		r.faultPath(at, s.NextServer.String(), "leave it out for this host's own address")
+		r.problemPath(at, s.NextServer.String(), "leave it out for this host's own address")
 	}
 	if s.Phones == dhcp.PhonesMove && s.VoiceVLAN == 0 && !r.written(p.at+".voice_vlan") {
-		r.faultPath(p.at+".phones", s.Phones, "move sends phones to the voice VLAN: voice_vlan must be set")
+		r.problemPath(p.at+".phones", s.Phones, "move sends phones to the voice VLAN: voice_vlan must be set")
 	}
 }
 
@@ -61,13 +61,13 @@ func (r *reader) checkRanges(s *Subnet, ranges []dhcp.Range, at []string, pool b
 	for i, v := range ranges {
 		switch {
 		case !s.Prefix.Contains(v.First) || !s.Prefix.Contains(v.Last):
-			r.faultPath(at[i], v.String(), "lies outside %s", s.Prefix)
+			r.problemPath(at[i], v.String(), "lies outside %s", s.Prefix)
 		case pool && (v.First.Less(first) || last.Less(v.Last)):
-			r.faultPath(at[i], v.String(), "takes in the network or broadcast address: %s has the host addresses %s-%s", s.Prefix, first, last)
+			r.problemPath(at[i], v.String(), "takes in the network or broadcast address: %s has the host addresses %s-%s", s.Prefix, first, last)
 		}
 		for j := range i {
 			if o := ranges[j]; pool && v.First.Compare(o.Last) <= 0 && o.First.Compare(v.Last) <= 0 {
-				r.faultPath(at[i], v.String(), "overlaps %s of the same subnet", o)
+				r.problemPath(at[i], v.String(), "overlaps %s of the same subnet", o)
 			}
 		}
 	}
@@ -116,7 +116,7 @@ func (r *reader) checkListeners(c *Config) {
 			at := fmt.Sprintf("%s.listen[%d]", s.path, i)
 			for _, o := range all {
 				if a.IsValid() && o.addr.IsValid() && overlap(a, o.addr) {
-					r.faultPath(at, shownListen(a), "is the TCP address of %s", o.path)
+					r.problemPath(at, shownListen(a), "is the TCP address of %s", o.path)
 					break
 				}
 			}
@@ -125,24 +125,24 @@ func (r *reader) checkListeners(c *Config) {
 	}
 	for _, s := range []server{{"tftp", c.TFTP.Enabled, c.TFTP.Listen}, servers[0], servers[1]} {
 		if s.on && len(s.addrs) == 0 && !r.broken(s.path+".listen") {
-			r.faultPath(s.path+".listen", "", "is empty: name an address such as \":69\", or set %s.enabled: false", s.path)
+			r.problemPath(s.path+".listen", "", "is empty: name an address such as \":69\", or set %s.enabled: false", s.path)
 		}
 	}
 	if len(c.Admin.Listen) == 0 && !r.broken("admin.listen") {
-		r.faultPath("admin.listen", "", "is empty: no command could reach the daemon; keep \"unix:/run/plugtone/admin.sock\"")
+		r.problemPath("admin.listen", "", "is empty: no command could reach the daemon; keep \"unix:/run/plugtone/admin.sock\"")
 	}
 	if seen := c.Admin.Listen; len(seen) > 1 {
 		for i, a := range seen {
 			if a.Unix != "" && slices.Contains(seen[:i], a) {
-				r.faultPath(fmt.Sprintf("admin.listen[%d]", i), a.String(), "stands in the list twice")
+				r.problemPath(fmt.Sprintf("admin.listen[%d]", i), a.String(), "stands in the list twice")
 			}
 		}
 	}
 }
 
-// broken tells whether a fault of path, or of something in it, has been reported already.
+// broken tells whether a problem of path, or of something in it, has been reported already.
 func (r *reader) broken(path string) bool {
-	return slices.ContainsFunc(r.faults, func(f Fault) bool { return strings.HasPrefix(f.Key, path) })
+	return slices.ContainsFunc(r.problems, func(f Problem) bool { return strings.HasPrefix(f.Key, path) })
 }
 
 func shownListen(a netip.AddrPort) string {
@@ -160,7 +160,7 @@ func (r *reader) checkCertificates(c *Config) {
 				if !r.written(at) {
 					r.where[at] = r.where[path]
 				}
-				r.faultPath(at, "", "is missing: a certificate and its key go together")
+				r.problemPath(at, "", "is missing: a certificate and its key go together")
 			}
 		}
 	}
@@ -169,7 +169,7 @@ func (r *reader) checkCertificates(c *Config) {
 	pair("admin", c.Admin.TLSCertFile, c.Admin.TLSKeyFile, "tls_cert_file", "tls_key_file")
 	for i, a := range c.Admin.Listen {
 		if a.TCP.IsValid() && !a.TCP.Addr().IsLoopback() && !tls {
-			r.faultPath(fmt.Sprintf("admin.listen[%d]", i), shownListen(a.TCP),
+			r.problemPath(fmt.Sprintf("admin.listen[%d]", i), shownListen(a.TCP),
 				"anything but a unix socket and 127.0.0.1 needs admin.tls_cert_file and admin.tls_key_file, for tokens travel there")
 		}
 	}
@@ -184,18 +184,18 @@ func (r *reader) checkFiles(c *Config) {
 		info, err := os.Stat(name)
 		switch {
 		case err != nil:
-			r.faultPath(path, name, "%v", reason(err))
+			r.problemPath(path, name, "%v", reason(err))
 		case info.IsDir() != dir && dir:
-			r.faultPath(path, name, "is no folder")
+			r.problemPath(path, name, "is no folder")
 		case info.IsDir() != dir:
-			r.faultPath(path, name, "is a folder, not a file")
+			r.problemPath(path, name, "is a folder, not a file")
 		}
 	}
 	for i, d := range c.Provisioning.VendorDirs {
 		file(fmt.Sprintf("provisioning.vendor_dirs[%d]", i), d, true)
 	}
 	if info, err := os.Stat(c.DataDir); err == nil && !info.IsDir() {
-		r.faultPath("data_dir", c.DataDir, "is no folder")
+		r.problemPath("data_dir", c.DataDir, "is no folder")
 	}
 	file("https.cert_file", c.HTTPS.CertFile, false)
 	file("https.key_file", c.HTTPS.KeyFile, false)

@@ -1,8 +1,8 @@
-// Package config reads plugtone's configuration file into typed values: strictly, every fault at once with file, line
+// Package config reads plugtone's configuration file into typed values: strictly, every problem at once with file, line
 // and column, and with warnings for what is allowed and will hurt all the same.
 //
 // It opens no sockets and starts nothing; daemon does. What only the vendor packs can say (is this a vendor id?) is
-// asked of them by daemon, which reports it through Fault so that it looks the same.
+// asked of them by daemon, which reports it through Problem so that it looks the same.
 package config
 
 import (
@@ -162,8 +162,8 @@ func defaultSubnet() Subnet {
 	return Subnet{Phones: "provision", LeaseTime: 8 * 24 * time.Hour, Settings: setting.Values{}}
 }
 
-// Fault is one thing wrong with the configuration.
-type Fault struct {
+// Problem is one thing wrong with the configuration.
+type Problem struct {
 	File         string
 	Line, Column int    // 0 when the place is not known
 	Key          string // dhcp.subnets[0].pools[1]
@@ -172,7 +172,7 @@ type Fault struct {
 }
 
 // Error prints file:line:column: key: "text": what is allowed.
-func (f Fault) Error() string {
+func (f Problem) Error() string {
 	var b strings.Builder
 	if f.File != "" {
 		b.WriteString(f.File + ":")
@@ -192,10 +192,10 @@ func (f Fault) Error() string {
 	return b.String() + f.Allowed
 }
 
-// Faults is everything wrong with the configuration, in the order of the file.
-type Faults []Fault
+// Problems is everything wrong with the configuration, in the order of the file.
+type Problems []Problem
 
-func (f Faults) Error() string {
+func (f Problems) Error() string {
 	lines := make([]string, len(f))
 	for i, x := range f {
 		lines[i] = x.Error()
@@ -203,9 +203,9 @@ func (f Faults) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// sort puts faults into the order of the file.
-func (f Faults) sort() {
-	slices.SortStableFunc(f, func(a, b Fault) int {
+// sort puts problems into the order of the file.
+func (f Problems) sort() {
+	slices.SortStableFunc(f, func(a, b Problem) int {
 		if a.Line != b.Line {
 			return a.Line - b.Line
 		}
@@ -213,20 +213,20 @@ func (f Faults) sort() {
 	})
 }
 
-// Warning is something that is allowed and will hurt. It prints as a Fault does.
-type Warning Fault
+// Warning is something that is allowed and will hurt. It prints as a Problem does.
+type Warning Problem
 
-func (w Warning) String() string { return Fault(w).Error() }
+func (w Warning) String() string { return Problem(w).Error() }
 
 type position struct {
 	line, column int
 	text         string
 }
 
-// Fault is a fault of the key at path, at the place where it was written, for checks that are made elsewhere.
-func (c *Config) Fault(path, allowed string) Fault {
+// Problem is a problem of the key at path, at the place where it was written, for checks that are made elsewhere.
+func (c *Config) ProblemAt(path, allowed string) Problem {
 	p := c.where[path]
-	return Fault{File: c.Path, Line: p.line, Column: p.column, Key: path, Text: p.text, Allowed: allowed}
+	return Problem{File: c.Path, Line: p.line, Column: p.column, Key: path, Text: p.text, Allowed: allowed}
 }
 
 // Written tells whether the key at path stands in the file.

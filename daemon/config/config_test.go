@@ -54,16 +54,16 @@ func golden(t *testing.T, path string, f func(name string, data []byte) string) 
 	}
 }
 
-func TestFaults(t *testing.T) {
-	golden(t, "testdata/faults.txtar", func(name string, data []byte) string {
+func TestProblems(t *testing.T) {
+	golden(t, "testdata/problems.txtar", func(name string, data []byte) string {
 		c, _, err := Parse(name, data)
 		if err == nil || c != nil {
-			t.Errorf("%s: got a configuration and error %v, want faults alone", name, err)
+			t.Errorf("%s: got a configuration and error %v, want problems alone", name, err)
 			return ""
 		}
-		var all Faults
+		var all Problems
 		if !errors.As(err, &all) {
-			t.Errorf("%s: error is %T, want Faults", name, err)
+			t.Errorf("%s: error is %T, want Problems", name, err)
 		}
 		return err.Error() + "\n"
 	})
@@ -189,7 +189,7 @@ log: {level: debug, format: json}
 	if diff := cmp.Diff(want, got, compare); diff != "" {
 		t.Error(diff)
 	}
-	f := got.Fault("provisioning.experimental_packs[0]", "no pack")
+	f := got.ProblemAt("provisioning.experimental_packs[0]", "no pack")
 	if want := `x.yaml:35:24: provisioning.experimental_packs[0]: "avaya": no pack`; f.Error() != want {
 		t.Errorf("got %s, want %s", f.Error(), want)
 	}
@@ -198,7 +198,7 @@ log: {level: debug, format: json}
 func TestSecretsAreNotRepeated(t *testing.T) {
 	_, _, err := Parse("x", []byte("provisioning: {settings: {admin_password: \""+strings.Repeat("geheim", 99)+"\"}}"))
 	if err == nil || strings.Contains(err.Error(), "geheim") {
-		t.Errorf("got %v, want a fault without the password", err)
+		t.Errorf("got %v, want a problem without the password", err)
 	}
 }
 
@@ -268,7 +268,7 @@ func TestHosts(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	a, err := txtar.ParseFile("testdata/faults.txtar")
+	a, err := txtar.ParseFile("testdata/problems.txtar")
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -281,13 +281,13 @@ func FuzzParse(f *testing.F) {
 		if (c == nil) == (err == nil) {
 			t.Fatalf("got %v and error %v", c, err)
 		}
-		var faults Faults
-		if err != nil && (!errors.As(err, &faults) || len(faults) == 0) {
+		var problems Problems
+		if err != nil && (!errors.As(err, &problems) || len(problems) == 0) {
 			t.Fatalf("error is %T: %v", err, err)
 		}
-		for _, x := range faults {
+		for _, x := range problems {
 			if x.Allowed == "" || x.Line < 0 || len(x.Error()) > 3000 && len(data) < 1000 {
-				t.Fatalf("fault %+v", x)
+				t.Fatalf("problem %+v", x)
 			}
 		}
 	})

@@ -29,7 +29,7 @@ const (
 // proofs are the words of a trust list.
 var proofs = [...]string{"lease", "credentials", "certificate", "neighbor", "address", "open"}
 
-// Load reads and checks the file at path. The error is Faults when the file could be read at all.
+// Load reads and checks the file at path. The error is Problems when the file could be read at all.
 func Load(path string) (*Config, []Warning, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -48,9 +48,9 @@ func Parse(path string, data []byte) (*Config, []Warning, error) {
 		r.root(root, c, ranges)
 	}
 	r.check(c, ranges)
-	if len(r.faults) > 0 {
-		r.faults.sort()
-		return nil, nil, r.faults
+	if len(r.problems) > 0 {
+		r.problems.sort()
+		return nil, nil, r.problems
 	}
 	return c, c.Warnings(), nil
 }
@@ -155,7 +155,7 @@ func (r *reader) provisioning(n *yaml.Node, path string, p *Provisioning) {
 				r.mapping(n, at, map[string]field{"from": r.toPrefix(&w.From, 0), "trust": r.toTrust(&w.Trust)})
 				for key, missing := range map[string]bool{"from": !w.From.IsValid(), "trust": w.Trust == nil} {
 					if missing && !r.written(at+"."+key) {
-						r.faultPath(at, "", "has no %s: a network is {from: 192.0.2.0/24, trust: [credentials]}", key)
+						r.problemPath(at, "", "has no %s: a network is {from: 192.0.2.0/24, trust: [credentials]}", key)
 					}
 				}
 				p.Networks = append(p.Networks, w)
@@ -186,7 +186,7 @@ func (r *reader) toPaths(dst *[]string) field {
 		r.list(n, path, func(n *yaml.Node, at string) {
 			var s string
 			r.toPath(&s, false)(n, at)
-			out = append(out, s) // also after a fault, or the next would stand at another's place
+			out = append(out, s) // also after a problem, or the next would stand at another's place
 		})
 		*dst = out
 	}
@@ -198,7 +198,7 @@ func (r *reader) toIDs(dst *[]string) field {
 		var out []string
 		r.list(n, path, func(n *yaml.Node, at string) {
 			if s, ok := r.text(n, at); ok && slices.Contains(out, s) {
-				r.fault(n, at, "stands in the list twice")
+				r.problem(n, at, "stands in the list twice")
 			} else if ok {
 				out = append(out, s)
 			}
@@ -215,7 +215,7 @@ func (r *reader) toInterface(dst *string) field {
 			return
 		}
 		if !validInterface(s) {
-			r.fault(n, path, "an interface name: 1 to 15 characters without spaces, slashes and colons")
+			r.problem(n, path, "an interface name: 1 to 15 characters without spaces, slashes and colons")
 			return
 		}
 		*dst = s
@@ -233,7 +233,7 @@ func (r *reader) toDomain(dst *string) field {
 			return
 		}
 		if !setting.IsHost(s) || len(s) > 253 {
-			r.fault(n, path, "a domain name such as voice.example.net")
+			r.problem(n, path, "a domain name such as voice.example.net")
 			return
 		}
 		*dst = s
@@ -249,7 +249,7 @@ func (r *reader) settings(n *yaml.Node, path string, dst setting.Values) {
 	r.pairs(n, path, func(key, value *yaml.Node, at string) {
 		d, known := setting.Lookup(key.Value)
 		if !known {
-			r.faultAt(key, at, "", "unknown setting"+nearest(key.Value, names))
+			r.problemAt(key, at, "", "unknown setting"+nearest(key.Value, names))
 			return
 		}
 		if isNull(value) {
@@ -265,7 +265,7 @@ func (r *reader) settings(n *yaml.Node, path string, dst setting.Values) {
 				text = ""
 				r.where[at] = position{value.Line, value.Column, ""}
 			}
-			r.faultAt(value, at, text, d.Allowed())
+			r.problemAt(value, at, text, d.Allowed())
 			return
 		}
 		dst[key.Value] = raw
@@ -296,7 +296,7 @@ func (r *reader) options(n *yaml.Node, path string, s *Subnet) {
 	r.pairs(n, path, func(key, value *yaml.Node, at string) {
 		code, err := strconv.Atoi(key.Value)
 		if err != nil || code < 1 || code > 254 {
-			r.faultAt(key, at, "", "an option code is a number from 1 to 254")
+			r.problemAt(key, at, "", "an option code is a number from 1 to 254")
 			return
 		}
 		text, ok := r.text(value, at)
@@ -305,12 +305,12 @@ func (r *reader) options(n *yaml.Node, path string, s *Subnet) {
 		}
 		// "text \"x\"" in the file would put the quotes into the phone.
 		if word, rest, _ := strings.Cut(text, " "); word == "text" && quoted(strings.TrimSpace(rest)) {
-			r.fault(value, at, "the inner quotes would be sent to the phones: write text VALUE without them")
+			r.problem(value, at, "the inner quotes would be sent to the phones: write text VALUE without them")
 			return
 		}
 		o, err := dhcp.ParseOption(uint8(code), text)
 		if err != nil {
-			r.fault(value, at, "%s", strings.TrimPrefix(err.Error(), fmt.Sprintf("option %d: ", code)))
+			r.problem(value, at, "%s", strings.TrimPrefix(err.Error(), fmt.Sprintf("option %d: ", code)))
 			return
 		}
 		s.Options = append(s.Options, o)

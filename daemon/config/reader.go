@@ -16,10 +16,10 @@ import (
 // maxFile bounds the configuration file: a larger one is a mistake, not a configuration.
 const maxFile = 4 << 20
 
-// reader walks a YAML tree, notes where every key stands and collects faults instead of stopping at the first.
+// reader walks a YAML tree, notes where every key stands and collects problems instead of stopping at the first.
 type reader struct {
 	file     string
-	faults   Faults
+	problems Problems
 	warnings []Warning
 	where    map[string]position
 }
@@ -27,13 +27,13 @@ type reader struct {
 // parse gives the root mapping of a document, nil when it is empty or broken.
 func (r *reader) parse(data []byte) *yaml.Node {
 	if len(data) > maxFile {
-		r.faults = append(r.faults, Fault{File: r.file, Allowed: fmt.Sprintf("%d bytes: at most %d", len(data), maxFile)})
+		r.problems = append(r.problems, Problem{File: r.file, Allowed: fmt.Sprintf("%d bytes: at most %d", len(data), maxFile)})
 		return nil
 	}
 	if !utf8.Valid(data) {
 		before := validPart(data)
 		column := utf8.RuneCountInString(before[strings.LastIndexByte(before, '\n')+1:]) + 1
-		r.faults = append(r.faults, Fault{File: r.file, Line: strings.Count(before, "\n") + 1, Column: column, Allowed: "not UTF-8 text: save the file as UTF-8"})
+		r.problems = append(r.problems, Problem{File: r.file, Line: strings.Count(before, "\n") + 1, Column: column, Allowed: "not UTF-8 text: save the file as UTF-8"})
 		return nil
 	}
 	var doc yaml.Node
@@ -44,7 +44,7 @@ func (r *reader) parse(data []byte) *yaml.Node {
 		return nil
 	}
 	if err := dec.Decode(&next); err == nil && len(next.Content) > 0 {
-		r.faultAt(next.Content[0], "", "", "a second document: the configuration is one")
+		r.problemAt(next.Content[0], "", "", "a second document: the configuration is one")
 	}
 	if len(doc.Content) == 0 {
 		return nil
@@ -69,13 +69,13 @@ func (r *reader) syntax(data []byte, err error) {
 	if len(strings.TrimSpace(string(data))) == 0 || err.Error() == "EOF" {
 		return
 	}
-	f := Fault{File: r.file, Allowed: "not YAML: " + strings.TrimPrefix(err.Error(), "yaml: ")}
+	f := Problem{File: r.file, Allowed: "not YAML: " + strings.TrimPrefix(err.Error(), "yaml: ")}
 	var le *yaml.LoadError
 	if errors.As(err, &le) {
 		f.Line, f.Column = max(le.Mark.Line, 1), max(le.Mark.Column, 1)
 		f.Allowed = "not YAML: " + le.Message
 	}
-	r.faults = append(r.faults, f)
+	r.problems = append(r.problems, f)
 }
 
 // deref follows an alias. An alias never stands for an alias, and the schema's depth bounds every walk.
@@ -86,19 +86,19 @@ func deref(n *yaml.Node) *yaml.Node {
 	return n
 }
 
-func (r *reader) faultAt(n *yaml.Node, path, text, allowed string) {
-	r.faults = append(r.faults, Fault{File: r.file, Line: n.Line, Column: n.Column, Key: path, Text: text, Allowed: allowed})
+func (r *reader) problemAt(n *yaml.Node, path, text, allowed string) {
+	r.problems = append(r.problems, Problem{File: r.file, Line: n.Line, Column: n.Column, Key: path, Text: text, Allowed: allowed})
 }
 
-// fault reports the value at n, quoting it.
-func (r *reader) fault(n *yaml.Node, path, format string, args ...any) {
-	r.faultAt(n, path, shown(n), fmt.Sprintf(format, args...))
+// problem reports the value at n, quoting it.
+func (r *reader) problem(n *yaml.Node, path, format string, args ...any) {
+	r.problemAt(n, path, shown(n), fmt.Sprintf(format, args...))
 }
 
-// faultPath reports the key at path where it was written.
-func (r *reader) faultPath(path, text, format string, args ...any) {
+// problemPath reports the key at path where it was written.
+func (r *reader) problemPath(path, text, format string, args ...any) {
 	p := r.where[path]
-	r.faults = append(r.faults, Fault{File: r.file, Line: p.line, Column: p.column, Key: path, Text: text, Allowed: fmt.Sprintf(format, args...)})
+	r.problems = append(r.problems, Problem{File: r.file, Line: p.line, Column: p.column, Key: path, Text: text, Allowed: fmt.Sprintf(format, args...)})
 }
 
 func (r *reader) warn(path, text, format string, args ...any) {
@@ -142,7 +142,7 @@ func (r *reader) mapping(n *yaml.Node, path string, fields map[string]field) {
 	r.pairs(n, path, func(key, value *yaml.Node, at string) {
 		f, ok := fields[key.Value]
 		if !ok {
-			r.faultAt(key, at, "", "unknown key"+nearest(key.Value, names))
+			r.problemAt(key, at, "", "unknown key"+nearest(key.Value, names))
 			return
 		}
 		if !isNull(value) {
@@ -154,19 +154,19 @@ func (r *reader) mapping(n *yaml.Node, path string, fields map[string]field) {
 // pairs calls f for each key of a map, refusing what is no map and keys that stand twice.
 func (r *reader) pairs(n *yaml.Node, path string, f func(key, value *yaml.Node, at string)) {
 	if n.Kind != yaml.MappingNode {
-		r.fault(n, path, "%s where a map of keys and values belongs", kind(n))
+		r.problem(n, path, "%s where a map of keys and values belongs", kind(n))
 		return
 	}
 	seen := map[string]int{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], deref(n.Content[i+1])
 		if key.Kind != yaml.ScalarNode {
-			r.faultAt(key, path, "", "a key that is not a plain word")
+			r.problemAt(key, path, "", "a key that is not a plain word")
 			continue
 		}
 		at := join(path, key.Value)
 		if line, twice := seen[key.Value]; twice {
-			r.faultAt(key, at, "", fmt.Sprintf("written twice: first on line %d", line))
+			r.problemAt(key, at, "", fmt.Sprintf("written twice: first on line %d", line))
 			continue
 		}
 		seen[key.Value] = key.Line
@@ -190,7 +190,7 @@ func join(path, key string) string {
 // list calls f for each item of a list.
 func (r *reader) list(n *yaml.Node, path string, f func(n *yaml.Node, path string)) {
 	if n.Kind != yaml.SequenceNode {
-		r.fault(n, path, "%s where a list belongs, as in [a, b]", kind(n))
+		r.problem(n, path, "%s where a list belongs, as in [a, b]", kind(n))
 		return
 	}
 	for i, item := range n.Content {
@@ -204,7 +204,7 @@ func (r *reader) list(n *yaml.Node, path string, f func(n *yaml.Node, path strin
 // text reads a string. Numbers and booleans are taken as they are written: a port or a name may look like either.
 func (r *reader) text(n *yaml.Node, path string) (string, bool) {
 	if n.Kind != yaml.ScalarNode || isNull(n) {
-		r.fault(n, path, "%s where a text belongs", kind(n))
+		r.problem(n, path, "%s where a text belongs", kind(n))
 		return "", false
 	}
 	return n.Value, true
@@ -214,7 +214,7 @@ func (r *reader) toBool(dst *bool) field {
 	return func(n *yaml.Node, path string) {
 		switch s := shown(n); {
 		case n.Kind != yaml.ScalarNode || n.Tag != "!!bool":
-			r.fault(n, path, "true or false, without quotes")
+			r.problem(n, path, "true or false, without quotes")
 		default:
 			*dst = strings.EqualFold(s, "true")
 		}
@@ -225,7 +225,7 @@ func (r *reader) toInt(dst *int, low, high int) field {
 	return func(n *yaml.Node, path string) {
 		v, err := strconv.Atoi(shown(n))
 		if n.Kind != yaml.ScalarNode || n.Tag != "!!int" || err != nil || v < low || v > high {
-			r.fault(n, path, "a whole number from %d to %d, without quotes", low, high)
+			r.problem(n, path, "a whole number from %d to %d, without quotes", low, high)
 			return
 		}
 		*dst = v
@@ -236,7 +236,7 @@ func (r *reader) toWord(dst *string, words ...string) field {
 	return func(n *yaml.Node, path string) {
 		s := shown(n)
 		if n.Kind != yaml.ScalarNode || !slices.Contains(words, s) {
-			r.fault(n, path, "%s%s", oneOf(words), nearest(s, words))
+			r.problem(n, path, "%s%s", oneOf(words), nearest(s, words))
 			return
 		}
 		*dst = s
@@ -253,7 +253,7 @@ func (r *reader) toWords(dst *[]string, words ...string) field {
 			switch {
 			case w == "":
 			case slices.Contains(out, w):
-				r.fault(n, at, "stands in the list twice")
+				r.problem(n, at, "stands in the list twice")
 			default:
 				out = append(out, w)
 			}

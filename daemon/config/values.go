@@ -19,11 +19,11 @@ func (r *reader) toDuration(dst *time.Duration, low, high time.Duration) field {
 	return func(n *yaml.Node, path string) {
 		d, err := setting.ParseDuration(shown(n))
 		if n.Kind != yaml.ScalarNode || err != nil {
-			r.fault(n, path, "a duration such as 90s, 15m, 1h30m or 8d")
+			r.problem(n, path, "a duration such as 90s, 15m, 1h30m or 8d")
 			return
 		}
 		if v := time.Duration(d); v < low || v > high {
-			r.fault(n, path, "a duration from %s to %s", setting.Duration(low), setting.Duration(high))
+			r.problem(n, path, "a duration from %s to %s", setting.Duration(low), setting.Duration(high))
 			return
 		}
 		*dst = time.Duration(d)
@@ -41,7 +41,7 @@ func (r *reader) toAddr(dst *netip.Addr) field {
 func (r *reader) addr(n *yaml.Node, path string) (netip.Addr, bool) {
 	a, err := netip.ParseAddr(shown(n))
 	if n.Kind != yaml.ScalarNode || err != nil || !a.Is4() {
-		r.fault(n, path, "an IPv4 address such as 10.20.0.1")
+		r.problem(n, path, "an IPv4 address such as 10.20.0.1")
 		return netip.Addr{}, false
 	}
 	return a, true
@@ -52,7 +52,7 @@ func (r *reader) toAddrs(dst *[]netip.Addr) field {
 		var out []netip.Addr
 		r.list(n, path, func(n *yaml.Node, at string) {
 			a, _ := r.addr(n, at)
-			out = append(out, a) // the zero address after a fault, or the next would stand at another's place
+			out = append(out, a) // the zero address after a problem, or the next would stand at another's place
 		})
 		*dst = out
 	}
@@ -64,11 +64,11 @@ func (r *reader) toPrefix(dst *netip.Prefix, minBits int) field {
 		p, err := netip.ParsePrefix(shown(n))
 		switch {
 		case n.Kind != yaml.ScalarNode || err != nil || !p.Addr().Is4():
-			r.fault(n, path, "an IPv4 network such as 10.20.0.0/22")
+			r.problem(n, path, "an IPv4 network such as 10.20.0.0/22")
 		case p != p.Masked():
-			r.fault(n, path, "has host bits: the network is %s", p.Masked())
+			r.problem(n, path, "has host bits: the network is %s", p.Masked())
 		case p.Bits() < minBits || p.Bits() > 32:
-			r.fault(n, path, "a network from /%d to /32", minBits)
+			r.problem(n, path, "a network from /%d to /32", minBits)
 		default:
 			*dst = p
 		}
@@ -82,7 +82,7 @@ func (r *reader) toRanges(dst *[]dhcp.Range, paths *[]string) field {
 		r.list(n, path, func(n *yaml.Node, at string) {
 			v, err := dhcp.ParseRange(shown(n))
 			if n.Kind != yaml.ScalarNode || err != nil {
-				r.fault(n, at, "an address or a range such as 10.20.1.0-10.20.3.250, lower address first")
+				r.problem(n, at, "an address or a range such as 10.20.1.0-10.20.3.250, lower address first")
 				return
 			}
 			out = append(out, v)
@@ -100,10 +100,10 @@ func (r *reader) toListen(dst *[]netip.AddrPort) field {
 			a, err := parseListen(shown(n))
 			switch {
 			case n.Kind != yaml.ScalarNode || err != nil:
-				r.fault(n, at, "\":PORT\" or \"ADDRESS:PORT\" with an IPv4 address of this host, such as \":69\" or \"10.20.0.2:69\"")
+				r.problem(n, at, "\":PORT\" or \"ADDRESS:PORT\" with an IPv4 address of this host, such as \":69\" or \"10.20.0.2:69\"")
 				out = append(out, netip.AddrPort{})
 			case contains(out, a):
-				r.fault(n, at, "listens on the same address and port as another entry of the list")
+				r.problem(n, at, "listens on the same address and port as another entry of the list")
 				out = append(out, netip.AddrPort{})
 			default:
 				out = append(out, a)
@@ -151,7 +151,7 @@ func (r *reader) toAdminListen(dst *[]AdminAddr) field {
 			if p, isUnix := strings.CutPrefix(s, "unix:"); isUnix && n.Kind == yaml.ScalarNode {
 				// A longer path doesn't fit into the kernel's sockaddr_un.
 				if !filepath.IsAbs(p) || len(p) > 107 {
-					r.fault(n, at, "unix: and an absolute path of at most 107 characters")
+					r.problem(n, at, "unix: and an absolute path of at most 107 characters")
 					out = append(out, AdminAddr{})
 					return
 				}
@@ -160,7 +160,7 @@ func (r *reader) toAdminListen(dst *[]AdminAddr) field {
 			}
 			a, err := parseListen(s)
 			if n.Kind != yaml.ScalarNode || err != nil {
-				r.fault(n, at, "\"unix:/PATH\" or \"ADDRESS:PORT\" with an IPv4 address of this host, such as \"127.0.0.1:8067\"")
+				r.problem(n, at, "\"unix:/PATH\" or \"ADDRESS:PORT\" with an IPv4 address of this host, such as \"127.0.0.1:8067\"")
 				out = append(out, AdminAddr{})
 				return
 			}
@@ -170,7 +170,7 @@ func (r *reader) toAdminListen(dst *[]AdminAddr) field {
 	}
 }
 
-// toPath reads an absolute path. The file itself is looked at later, once all faults of form are known.
+// toPath reads an absolute path. The file itself is looked at later, once all problems of form are known.
 func (r *reader) toPath(dst *string, mayBeEmpty bool) field {
 	return func(n *yaml.Node, path string) {
 		s, ok := r.text(n, path)
@@ -178,7 +178,7 @@ func (r *reader) toPath(dst *string, mayBeEmpty bool) field {
 			return
 		}
 		if !(s == "" && mayBeEmpty) && !filepath.IsAbs(s) {
-			r.fault(n, path, "an absolute path, such as /var/lib/plugtone")
+			r.problem(n, path, "an absolute path, such as /var/lib/plugtone")
 			return
 		}
 		*dst = s
@@ -193,7 +193,7 @@ func (r *reader) toURL(dst *string) field {
 			return
 		}
 		if why := badURL(s); why != "" {
-			r.fault(n, path, "%s; a base such as http://10.20.0.2/ or https://prov.example.net/", why)
+			r.problem(n, path, "%s; a base such as http://10.20.0.2/ or https://prov.example.net/", why)
 			return
 		}
 		*dst = strings.TrimSuffix(s, "/") + "/"
@@ -247,7 +247,7 @@ func (r *reader) toTimeZone(dst *string) field {
 			return
 		}
 		if _, err := time.LoadLocation(s); err != nil || s == "" || s == "Local" {
-			r.fault(n, path, "an IANA time zone such as Europe/Berlin, America/New_York or UTC")
+			r.problem(n, path, "an IANA time zone such as Europe/Berlin, America/New_York or UTC")
 			return
 		}
 		*dst = s

@@ -10,34 +10,34 @@ import (
 	"plugtone/store"
 )
 
-const othersKept = 4096
+const maxUnrecognized = 4096
 
-// others remembers what clients did that are no phones, so that "trace" has an answer while somebody finds out why a
+// unrecognized remembers what clients did that are no phones, so that "trace" has an answer while somebody finds out why a
 // phone isn't recognised. It is memory only and forgets the oldest.
-type others struct {
+type unrecognized struct {
 	mu   sync.Mutex
 	ring *timeline.Ring
 }
 
-func newOthers() *others { return &others{ring: timeline.NewRing(othersKept)} }
+func newUnrecognized() *unrecognized { return &unrecognized{ring: timeline.NewRing(maxUnrecognized)} }
 
-func (o *others) add(e timeline.Entry) {
+func (o *unrecognized) add(e timeline.Entry) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.ring.Add(e)
 }
 
 // of returns the entries of mac, oldest first.
-func (o *others) of(mac dhcp.MAC) []timeline.Entry {
+func (o *unrecognized) of(mac dhcp.MAC) []timeline.Entry {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return slices.DeleteFunc(o.ring.Entries(), func(e timeline.Entry) bool { return e.MAC != mac })
 }
 
-// events joins what is kept of phones and what is remembered of others.
+// events joins what is kept of phones and what is remembered of other clients.
 type events struct {
-	store  *store.Store
-	others *others
+	store        *store.Store
+	unrecognized *unrecognized
 }
 
 // Timeline is what happened to mac, oldest first: the last limit entries, or all for 0.
@@ -46,7 +46,7 @@ func (e events) Timeline(mac dhcp.MAC, limit int) ([]timeline.Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := append(kept, e.others.of(mac)...)
+	all := append(kept, e.unrecognized.of(mac)...)
 	slices.SortStableFunc(all, func(a, b timeline.Entry) int { return a.Time.Compare(b.Time) })
 	if limit > 0 && len(all) > limit {
 		all = all[len(all)-limit:]

@@ -45,32 +45,32 @@ func vendorWarnings(c *config.Config, packs *pack.Set, site *provision.Site) []c
 			}
 			return at
 		}
-		t := tryout{subnet: dhcpOf(c).Subnets[i], next: site.Subnets[i].NextServer}
+		t := packProbe{subnet: dhcpOf(c).Subnets[i], next: site.Subnets[i].NextServer}
 		t.run(packs)
 		for _, fault := range t.faults {
-			out = append(out, config.Warning(c.Fault(where("provisioning_url"), fault)))
+			out = append(out, config.Warning(c.ProblemAt(where("provisioning_url"), fault)))
 		}
 		if len(t.dropped) > 0 {
-			out = append(out, config.Warning(c.Fault(where("options", "provisioning_url"),
+			out = append(out, config.Warning(c.ProblemAt(where("options", "provisioning_url"),
 				"an ACK of 576 bytes, which is what phones take that say nothing else, has no room for all options; left out, or moved to where not every phone looks (option 52), are "+strings.Join(t.dropped, ", "))))
 		}
 		if len(t.addressOnly) > 0 && s.ProvisioningURL != "" {
-			out = append(out, config.Warning(c.Fault(where("provisioning_url"),
+			out = append(out, config.Warning(c.ProblemAt(where("provisioning_url"),
 				"phones that read only an address, no URL, are sent to its host, or to next_server where the host is a name, over TFTP instead: "+strings.Join(t.addressOnly, ", "))))
 		}
 	}
 	return out
 }
 
-// tryout answers one phone of each kind in a subnet.
-type tryout struct {
+// packProbe answers one phone of each kind in a subnet.
+type packProbe struct {
 	subnet dhcp.Subnet
 	next   netip.Addr // what phones there are sent to, as far as it is known
 
 	faults, dropped, addressOnly []string
 }
 
-func (t *tryout) run(packs *pack.Set) {
+func (t *packProbe) run(packs *pack.Set) {
 	first, last := config.Hosts(t.subnet.Prefix)
 	phone := &sample{addr: last}
 	own := t.next
@@ -80,13 +80,13 @@ func (t *tryout) run(packs *pack.Set) {
 	if own == last || slices.Contains(t.subnet.Routers, last) {
 		phone.addr = last.Prev()
 	}
-	t.subnet.Interface, t.subnet.Pools, t.subnet.Exclude = "tryout", nil, nil
+	t.subnet.Interface, t.subnet.Pools, t.subnet.Exclude = "probe", nil, nil
 	cfg := dhcp.Config{Subnets: []dhcp.Subnet{t.subnet}}
 	e, err := dhcp.NewEngine(cfg, phone, phone)
 	if err != nil {
 		return // told elsewhere, as a fault
 	}
-	link := &dhcp.Link{Interface: "tryout", Addrs: []netip.Prefix{netip.PrefixFrom(own, t.subnet.Prefix.Bits())}}
+	link := &dhcp.Link{Interface: "probe", Addrs: []netip.Prefix{netip.PrefixFrom(own, t.subnet.Prefix.Bits())}}
 	req := &dhcp.Request{Type: dhcp.MessageTypeDiscover, MAC: sampleMAC, Client: dhcp.Client{MAC: sampleMAC, ClientID: "\x01" + string(sampleMAC[:])}}
 	site := t.site(own)
 	for _, v := range packs.Vendors() {
@@ -125,7 +125,7 @@ func (t *tryout) run(packs *pack.Set) {
 }
 
 // site is what the subnet's phones are told of it, own being our address there.
-func (t *tryout) site(own netip.Addr) dhcp.Site {
+func (t *packProbe) site(own netip.Addr) dhcp.Site {
 	s := dhcp.Site{Subnet: t.subnet.Prefix, Phones: t.subnet.Phones, NextServer: own, ProvisioningURL: t.subnet.ProvisioningURL, VoiceVLAN: t.subnet.VoiceVLAN}
 	if t.next.IsValid() {
 		s.NextServer = t.next

@@ -17,9 +17,9 @@ import (
 	"plugtone/provision/vendors"
 )
 
-// plan is a configuration that has been checked with everything that follows from it. It never changes: a reload makes
+// runtimeConfig is a configuration that has been checked with everything that follows from it. It never changes: a reload makes
 // a new one.
-type plan struct {
+type runtimeConfig struct {
 	cfg      *config.Config
 	warnings []config.Warning
 	packs    *pack.Set
@@ -27,8 +27,8 @@ type plan struct {
 	dhcp     dhcp.Config
 }
 
-// makePlan reads configuration and packs and reports the faults of both at once.
-func makePlan(o Options) (*plan, error) {
+// loadRuntimeConfig reads configuration and packs and reports the faults of both at once.
+func loadRuntimeConfig(o Options) (*runtimeConfig, error) {
 	c, err := readConfig(o)
 	if err != nil {
 		// The packs are looked at all the same, so that one look tells everything.
@@ -37,12 +37,12 @@ func makePlan(o Options) (*plan, error) {
 	}
 	packs, err := loadPacks(c)
 	if err != nil {
-		return nil, placed(c, err)
+		return nil, annotate(c, err)
 	}
 	if err := checkPackNames(c, packs); err != nil {
 		return nil, err
 	}
-	p := &plan{cfg: c, packs: packs, site: siteOf(c, o.Within), dhcp: dhcpOf(c)}
+	p := &runtimeConfig{cfg: c, packs: packs, site: siteOf(c), dhcp: dhcpOf(c)}
 	if err := p.dhcp.Validate(); err != nil {
 		return nil, err
 	}
@@ -72,8 +72,8 @@ func loadPacks(c *config.Config) (*pack.Set, error) {
 	return pack.Load(pack.Config{Builtin: vendors.FS, Dirs: c.Provisioning.VendorDirs, Experimental: c.Provisioning.ExperimentalPacks})
 }
 
-// placed is err, or where in the file the vendor ids stand that are to blame for it.
-func placed(c *config.Config, err error) error {
+// annotate is err, or where in the file the vendor ids stand that are to blame for it.
+func annotate(c *config.Config, err error) error {
 	without := *c
 	without.Provisioning.ExperimentalPacks = nil
 	packs, plainErr := loadPacks(&without)
@@ -88,7 +88,7 @@ func placed(c *config.Config, err error) error {
 
 // checkPackNames holds the vendor ids of the configuration against the packs that there are.
 func checkPackNames(c *config.Config, packs *pack.Set) error {
-	var faults config.Faults
+	var faults config.Problems
 	ids := vendorIDs(packs)
 	check := func(path, id string) {
 		if slices.Contains(ids, id) {
@@ -98,7 +98,7 @@ func checkPackNames(c *config.Config, packs *pack.Set) error {
 		if near := setting.Nearest(id, ids); len(near) > 0 {
 			allowed += ": did you mean " + strings.Join(near, " or ") + "?"
 		}
-		faults = append(faults, c.Fault(path, allowed))
+		faults = append(faults, c.ProblemAt(path, allowed))
 	}
 	for i, id := range c.Provisioning.ExperimentalPacks {
 		check(fmt.Sprintf("provisioning.experimental_packs[%d]", i), id)
@@ -133,9 +133,8 @@ func dhcpOf(c *config.Config) dhcp.Config {
 	return d
 }
 
-// siteOf is what provisioning has to know of the configuration. The addresses of this host are looked up by within, if there is
-// one.
-func siteOf(c *config.Config, within func(func() error) error) *provision.Site {
+// siteOf is what provisioning has to know of the configuration..
+func siteOf(c *config.Config) *provision.Site {
 	p := c.Provisioning
 	site := &provision.Site{
 		Trust: proofs(p.Trust), NewPhones: &trust.NewPhones{Burst: p.NewPhones.Burst, PerMinute: p.NewPhones.PerMinute}, UnknownPhones: p.UnknownPhones, TimeZone: p.TimeZone, ExternalURL: p.ExternalURL, Settings: p.Settings,
@@ -145,7 +144,7 @@ func siteOf(c *config.Config, within func(func() error) error) *provision.Site {
 	}
 	for _, s := range c.DHCP.Subnets {
 		site.Subnets = append(site.Subnets, provision.Subnet{
-			Prefix: s.Prefix, Phones: s.Phones, Trust: proofs(s.Trust), NextServer: nextServer(s, within), ProvisioningURL: s.ProvisioningURL,
+			Prefix: s.Prefix, Phones: s.Phones, Trust: proofs(s.Trust), NextServer: nextServer(s), ProvisioningURL: s.ProvisioningURL,
 			NTPServers: s.NTPServers, Settings: s.Settings,
 		})
 	}
@@ -167,28 +166,19 @@ func proofs(words []string) []trust.Proof {
 	return out
 }
 
-// nextServer is the address of ours that phones in the subnet are told, as far as it is known before a packet comes.
-func nextServer(s config.Subnet, within func(func() error) error) (a netip.Addr) {
-	if s.NextServer.IsValid() {
+// nextServer returns the address of this host that phones in the subnet are sent to; zero while it is unknown.
+func nextServer(s config.Subnet) netip.Addr {
+	switch {
+	case s.NextServer.IsValid():
 		return s.NextServer
+	case s.Interface != "":
+		return addressOn(s.Interface, s.Prefix)
 	}
-	if within == nil {
-		within = func(f func() error) error { return f() }
-	}
-	// Where the host can't be looked at, the address isn't known.
-	_ = within(func() error {
-		if s.Interface != "" {
-			a = addressOn(s.Interface, s.Prefix)
-		} else {
-			a = addressTowards(s.Prefix)
-		}
-		return nil
-	})
-	return a
+	return addressTowards(s.Prefix)
 }
 
 // interfaces that are attached and served.
-func (p *plan) interfaces() []string {
+func (p *runtimeConfig) interfaces() []string {
 	var out []string
 	for _, s := range p.cfg.DHCP.Subnets {
 		if s.Interface != "" && !slices.Contains(out, s.Interface) {
@@ -199,7 +189,7 @@ func (p *plan) interfaces() []string {
 }
 
 // needsRestart names what differs in new and can't change while the daemon runs.
-func (p *plan) needsRestart(new *plan) []string {
+func (p *runtimeConfig) needsRestart(new *runtimeConfig) []string {
 	a, b := p.cfg, new.cfg
 	var keys []string
 	differs := func(key string, same bool) {
