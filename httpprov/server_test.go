@@ -23,7 +23,7 @@ import (
 	"plugtone/provision"
 )
 
-func TestNewReportsAllFaults(t *testing.T) {
+func TestNewReportsAllProblems(t *testing.T) {
 	_, err := New(Config{Listen: []string{"nowhere"}, MaxConns: -1, IdleTime: -1, HeaderBytes: 100, TLS: &tls.Config{}}, nil, nil)
 	for _, want := range []string{`"nowhere"`, "no clock", "no certificate", "header limit of 100", "max connections -1", "idle time", "nobody to answer"} {
 		if err == nil || !strings.Contains(err.Error(), want) {

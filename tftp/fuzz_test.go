@@ -22,7 +22,7 @@ func FuzzGuard(f *testing.F) {
 	f.Fuzz(func(t *testing.T, p []byte, size int64) {
 		r, refused, ok := parse(p)
 		if !ok {
-			if b := refused.packet(); refused.code != 0 && (len(b) > 64 || b[len(b)-1] != 0 || refused.code > 8) {
+			if b := refused.bytes(); refused.code != 0 && (len(b) > 64 || b[len(b)-1] != 0 || refused.code > 8) {
 				t.Fatalf("refusal %q", b)
 			}
 			return
@@ -37,7 +37,7 @@ func FuzzGuard(f *testing.F) {
 		if r.name != name {
 			t.Fatal("the name is part of the receive buffer")
 		}
-		if n := r.agreed(1468); n < 8 || n > 1468 || r.blksize != 0 && n > r.blksize {
+		if n := r.blockSize(1468); n < 8 || n > 1468 || r.blksize != 0 && n > r.blksize {
 			t.Fatalf("blocks of %d agreed to, %d asked for", n, r.blksize)
 		}
 		out := r.oack(nil, 1468, size)
@@ -66,19 +66,19 @@ func FuzzTransfer(f *testing.F) {
 				continue
 			}
 			block := from.block
-			switch n, _ := from.hear(p); n {
-			case toil:
-				if err := from.work(); err != nil {
+			switch n, _ := from.handle(p); n {
+			case doIO:
+				if err := from.io(); err != nil {
 					t.Fatal(err)
 				}
 				fallthrough
-			case say:
+			case send:
 				if out := from.packet(); from.block != block+1 || len(out) > 4+from.size || binary.BigEndian.Uint16(out[2:]) != from.block || from.sent > int64(len(body)) {
 					t.Fatalf("block %d after %d, %d bytes, %d in all", from.block, block, len(out), from.sent)
 				}
 			}
-			if n, err := to.hear(p); n == toil && err == nil {
-				_ = to.work()
+			if n, err := to.handle(p); n == doIO && err == nil {
+				_ = to.io()
 			}
 			if file.left < 0 {
 				t.Fatal("more was written than fits")

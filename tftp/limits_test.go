@@ -78,7 +78,7 @@ func TestF15OtherOptionsAreANewRequest(t *testing.T) {
 		p.send(s.addr, rrq("f", "octet", "blksize", size))
 		for p.oack(); p.peer == first; p.oack() { // sent again before the new request was read
 		}
-		if r := s.reported(t); !errors.Is(r.err, ErrAnew) || r.sent != 0 {
+		if r := s.reported(t); !errors.Is(r.err, ErrSuperseded) || r.sent != 0 {
 			t.Errorf("%+v", r)
 		}
 		first = p.peer
@@ -153,7 +153,7 @@ func (p *phone) hello(s *running) {
 		p.t.Errorf("%q", got)
 	}
 	for r := s.reported(p.t); r.req.Name != "own"; r = s.reported(p.t) {
-		if !errors.Is(r.err, ErrCrowded) {
+		if !errors.Is(r.err, ErrEvicted) {
 			p.t.Errorf("%s: %v", r.req.Name, r.err)
 		}
 	}
@@ -448,9 +448,9 @@ func TestShutdownHasAnEnd(t *testing.T) {
 	}
 }
 
-func TestNewReportsAllFaults(t *testing.T) {
+func TestNewReportsAllProblems(t *testing.T) {
 	_, err := New(Config{Listen: []string{"nowhere"}, BlockSize: 9, Workers: -1, Resend: -1}, nil, nil)
-	for _, want := range []string{`"nowhere"`, "no clock", "block size 9", "workers -1", "resend time", "nobody to answer"} {
+	for _, want := range []string{`"nowhere"`, "no clock", "block size 9", "workers -1", "resend time", "no answerer"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("no %q in %v", want, err)
 		}

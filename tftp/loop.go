@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// loop waits for the packets of many transfers at once, in one goroutine: a packet that has come is read and answered without
-// waking anybody. Whatever might wait, the disk and the observer, goes to a worker, which puts the transfer back.
+// loop waits for the packets of many transfers at once, in one goroutine: a packet is read and answered without waking another.
+// Whatever might wait, the disk and the observer, is done by a worker, which gives the transfer back.
 type loop struct {
 	s    *Server
 	poll *poller
@@ -19,7 +19,7 @@ type loop struct {
 	mine map[int32]*transfer // by socket
 
 	mu      sync.Mutex
-	coming  []*transfer
+	added   []*transfer
 	running bool
 	stopped bool
 	done    sync.WaitGroup
@@ -41,21 +41,21 @@ func (l *loop) add(t *transfer) error {
 		return ErrStopped
 	}
 	if !l.running {
-		if err := l.poll.tickOn(true); err != nil {
+		if err := l.poll.setTicking(true); err != nil {
 			return err
 		}
 		l.running = true
 		l.done.Go(l.run)
 	}
-	l.coming = append(l.coming, t) // before there can be an event for it
+	l.added = append(l.added, t) // before there can be an event for it
 	if err := l.poll.add(t.sock.fd); err != nil {
-		l.coming = l.coming[:len(l.coming)-1]
+		l.added = l.added[:len(l.added)-1]
 		return err
 	}
 	return nil
 }
 
-// close ends all transfers that the loop still has, and waits until it has let go of them.
+// close ends all transfers that the loop still has, and waits until it has released them.
 func (l *loop) close() error {
 	l.mu.Lock()
 	l.stopped = true
@@ -83,33 +83,33 @@ func (l *loop) run() {
 	}
 }
 
-// collect takes what has been added.
+// collect takes over what has been added.
 func (l *loop) collect() (stop bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, t := range l.coming {
+	for _, t := range l.added {
 		l.mine[int32(t.sock.fd)] = t
 	}
-	clear(l.coming)
-	l.coming = l.coming[:0]
+	clear(l.added)
+	l.added = l.added[:0]
 	return l.stopped
 }
 
-// idle tells whether there is nothing left to wait for. Then the loop ends.
+// idle reports whether no transfer is left. Then the loop ends.
 func (l *loop) idle() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.mine)+len(l.coming) > 0 {
+	if len(l.mine)+len(l.added) > 0 {
 		return false
 	}
-	if err := l.poll.tickOn(false); err != nil {
+	if err := l.poll.setTicking(false); err != nil {
 		l.s.cfg.Log.Error("tftp: loop", "err", err)
 	}
 	l.running = false
 	return true
 }
 
-// read takes one packet of a transfer's.
+// read reads one packet from a transfer's socket.
 func (l *loop) read(t *transfer, now time.Time) {
 	n, from, err := t.sock.recv(l.buf)
 	switch {
@@ -117,22 +117,22 @@ func (l *loop) read(t *transfer, now time.Time) {
 		return
 	case err != nil && t.dallies:
 		l.leave(t)
-		l.s.depart(t)
+		l.s.endDally(t)
 		return
 	case err != nil:
 		l.end(t, fmt.Errorf("receive: %w", err))
 		return
-	case t.ousted.Load() != nil:
-		l.end(t, *t.ousted.Load())
+	case t.evicted.Load() != nil:
+		l.end(t, *t.evicted.Load())
 		return
 	}
 	if n < 2 {
 		return
 	}
 	p := l.buf[:n]
-	if from.Addr != t.sock.to.Addr || from.Port != t.sock.to.Port {
+	if from.Addr != t.sock.peer.Addr || from.Port != t.sock.peer.Port {
 		if binary.BigEndian.Uint16(p) != opERROR { // F08
-			_ = t.sock.sendTo(refuseStranger.packet(), &from)
+			t.sock.sendStranger(errUnknownTransfer.bytes(), &from)
 		}
 		return
 	}
@@ -140,56 +140,56 @@ func (l *loop) read(t *transfer, now time.Time) {
 		l.end(t, ErrTooLong)
 		return
 	}
-	next, err := t.hear(p)
-	t.sent.Store(t.side.bytes())
+	l.handle(t, p, now)
+}
+
+// handle does what follows from a packet of the peer.
+func (l *loop) handle(t *transfer, p []byte, now time.Time) {
+	next, err := t.handle(p)
+	t.sent.Store(t.endpoint.bytes())
 	switch {
 	case t.dallies:
-		if next == say {
+		if next == send {
 			t.send()
 		}
 		return
-	case next != stay && !t.alive:
+	case next != ignore && !t.alive:
 		t.alive = true
-		l.s.heard(t)
+		l.s.limits.confirm(t)
 	}
 	switch next {
-	case say:
-		t.ending.Store(t.side.whole())
-		l.say(t, now)
-	case toil:
+	case send:
+		t.ending.Store(t.endpoint.complete())
+		t.send()
+		t.tries = 0
+		t.again = now.Add(l.s.cfg.Resend)
+	case doIO:
 		l.leave(t)
 		l.poll.remove(t.sock.fd)
-		t.stage = stageWork
+		t.stage = stageIO
 		l.s.queue <- t
-	case end:
+	case done:
 		l.end(t, err)
 	}
 }
 
-// say sends a new packet.
-func (l *loop) say(t *transfer, now time.Time) {
-	t.send()
-	t.tries = 0
-	t.again = now.Add(l.s.cfg.Resend)
-}
-
-// sweep looks at all transfers: which are to be sent their packet again, and which have ended.
+// sweep sends the packets that are due again, and ends the transfers that are over.
 func (l *loop) sweep(now time.Time, stop bool) {
 	for _, t := range l.mine {
 		switch late := !now.Before(t.again); {
 		case t.dallies:
 			if late || stop {
 				l.leave(t)
-				l.s.depart(t)
+				l.s.endDally(t)
 			}
 		case stop:
 			l.end(t, ErrStopped)
-		case t.ousted.Load() != nil:
-			l.end(t, *t.ousted.Load())
+		case t.evicted.Load() != nil:
+			l.end(t, *t.evicted.Load())
 		case now.After(t.deadline): // F18
 			l.end(t, ErrTooLong)
 		case !late:
-		case t.tries >= l.s.cfg.Retries && t.side.whole() && !t.asked.write: // F09
+		case t.tries >= l.s.cfg.Retries && t.endpoint.complete() && !t.asked.write: // F09
 			l.end(t, nil)
 		case t.tries >= l.s.cfg.Retries:
 			l.end(t, errors.Join(ErrTimeout, t.unsent))
@@ -201,14 +201,18 @@ func (l *loop) sweep(now time.Time, stop bool) {
 	}
 }
 
-// end leaves the rest to a worker: it is out of the way of a new request already.
+// end ends a transfer. Its place is free at once; a worker does the rest. A peer that gave up a transfer may have asked again
+// before its ERROR was read: that request was taken for a repetition, and is served now.
 func (l *loop) end(t *transfer, err error) {
 	l.leave(t)
-	t.tell(err)
+	repeated := l.s.limits.release(t)
+	t.sendError(err)
 	t.sock.close()
-	t.stage, t.err = stageOver, err
-	l.s.release(t)
+	t.stage, t.err = stageFinish, err
 	l.s.queue <- t
+	if repeated && errors.Is(err, ErrAborted) {
+		l.s.accept(t.listener, t.asked, t.key.from, t.local)
+	}
 }
 
 func (l *loop) leave(t *transfer) { delete(l.mine, int32(t.sock.fd)) }

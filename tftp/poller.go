@@ -11,9 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// poller tells which of many sockets have something to be read, and when another tick has gone by.
+// poller waits for many sockets and a tick. The epoll is itself watched by Go's scheduler, so that waiting for many sockets
+// holds no thread.
 type poller struct {
-	file   *os.File // the epoll, known to Go's own poller too
+	file   *os.File
 	conn   syscall.RawConn
 	epoll  int
 	timer  int
@@ -27,7 +28,7 @@ func newPoller(tick time.Duration) (*poller, error) {
 	if p.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return nil, fmt.Errorf("tftp: epoll: %w", err)
 	}
-	if err = unix.SetNonblock(p.epoll, true); err != nil { // else Go doesn't poll it
+	if err = unix.SetNonblock(p.epoll, true); err != nil { // else os.NewFile does not register it with the scheduler
 		return nil, errors.Join(fmt.Errorf("tftp: epoll: %w", err), unix.Close(p.epoll))
 	}
 	p.file = os.NewFile(uintptr(p.epoll), "epoll")
@@ -43,7 +44,7 @@ func newPoller(tick time.Duration) (*poller, error) {
 	return p, nil
 }
 
-// add has a socket watched.
+// add watches a socket for packets.
 func (p *poller) add(fd int) error {
 	if err := unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}); err != nil {
 		return fmt.Errorf("epoll: %w", err)
@@ -54,8 +55,8 @@ func (p *poller) add(fd int) error {
 // remove ends that. A socket that is closed needs no removal.
 func (p *poller) remove(fd int) { _ = unix.EpollCtl(p.epoll, unix.EPOLL_CTL_DEL, fd, nil) }
 
-// tickOn starts or stops the ticks.
-func (p *poller) tickOn(on bool) error {
+// setTicking starts or stops the ticks.
+func (p *poller) setTicking(on bool) error {
 	var spec unix.ItimerSpec
 	if on {
 		every := unix.NsecToTimespec(p.tick.Nanoseconds())
@@ -67,13 +68,13 @@ func (p *poller) tickOn(on bool) error {
 	return nil
 }
 
-// wait returns what there is to be read, valid until the next wait, and whether there was a tick. With many sockets there is
-// mostly something there already, and when not, the goroutine gives way to others. With one, alone, the thread itself waits:
-// that costs other goroutines more, but it wakes up sooner.
-func (p *poller) wait(alone bool) (ready []unix.EpollEvent, tick bool) {
+// wait returns the sockets that have packets, valid until the next wait, and whether there was a tick. With many sockets there
+// mostly is one already; when not, the goroutine is parked. With a single one the thread waits: that costs other goroutines
+// more, but it wakes up sooner.
+func (p *poller) wait(single bool) (ready []unix.EpollEvent, tick bool) {
 	n := 0
-	if alone {
-		n, _ = unix.EpollWait(p.epoll, p.events[:], -1) // an error is EINTR, and nothing there
+	if single {
+		n, _ = unix.EpollWait(p.epoll, p.events[:], -1) // an error is EINTR, and no events
 	} else {
 		_ = p.conn.Read(func(fd uintptr) bool { // fails only when closed, after the loop has ended
 			r, _, e := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, fd, uintptr(unsafe.Pointer(&p.events)), uintptr(len(p.events)), 0, 0, 0)

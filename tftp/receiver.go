@@ -10,18 +10,18 @@ import (
 	"plugtone/provision"
 )
 
-// receiver takes an upload in blocks and acknowledges each, a repeated one again.
+// receiver receives an upload in blocks and acknowledges each, a repeated one again.
 type receiver struct {
 	size     int
-	block    uint16 // the last that came
+	block    uint16 // the last that was received
 	out      []byte
-	heard    bool // something has come
-	last     bool // everything has come
+	started  bool // a block has been received
+	last     bool // the whole file has been received
 	received int64
 
-	to    io.Writer    // where blocks go: to waits, as they are or read as netascii
-	waits bytes.Buffer // what is to be written at once
-	file  sink
+	to      io.Writer    // decodes blocks into pending
+	pending bytes.Buffer // to be written to the file
+	file    sink
 }
 
 // sink is where an upload is written: provision.Upload.
@@ -32,67 +32,67 @@ type sink interface {
 
 // newReceiver makes a receiver whose first packet is the OACK, or the ACK of block 0.
 func newReceiver(asked request, file sink, most int) *receiver {
-	r := &receiver{size: asked.agreed(most), file: file}
-	r.to = &r.waits
+	r := &receiver{size: asked.blockSize(most), file: file}
+	r.to = &r.pending
 	if asked.netascii {
-		r.to = netascii.FromWriter(&r.waits)
+		r.to = netascii.FromWriter(&r.pending)
 	}
 	if r.out = asked.oack(nil, most, asked.size); len(r.out) == 0 {
-		r.acknowledge()
+		r.ack()
 	}
 	return r
 }
 
 func (r *receiver) packet() []byte { return r.out }
-func (r *receiver) whole() bool    { return r.last }
+func (r *receiver) complete() bool { return r.last }
 func (r *receiver) bytes() int64   { return r.received }
-func (r *receiver) free()          { r.waits = bytes.Buffer{} }
+func (r *receiver) free()          { r.pending = bytes.Buffer{} }
 
-// hear takes the next block, and acknowledges the one before it once more.
-func (r *receiver) hear(p []byte) (next, error) {
+// handle receives the next block, and acknowledges the one before it again.
+func (r *receiver) handle(p []byte) (action, error) {
 	switch binary.BigEndian.Uint16(p) {
 	case opERROR:
-		return end, aborted(p)
+		return done, aborted(p)
 	case opDATA:
 	default:
-		return stay, nil
+		return ignore, nil
 	}
 	if len(p) < 4 || len(p)-4 > r.size {
-		return stay, nil
+		return ignore, nil
 	}
 	switch number := binary.BigEndian.Uint16(p[2:]); {
-	case number == r.block && r.heard:
-		return say, nil
+	case number == r.block && r.started:
+		return send, nil
 	case number != r.block+1 || r.last:
-		return stay, nil
+		return ignore, nil
 	}
-	r.heard = true
+	r.started = true
 	r.block++
 	if _, err := r.to.Write(p[4:]); err != nil {
-		return end, err
+		return done, err
 	}
 	r.last = len(p)-4 < r.size
 	switch {
-	case int64(r.waits.Len()) > r.file.Left():
-		return end, provision.ErrTooLarge
-	case r.last || r.waits.Len() >= chunkSize:
-		return toil, nil
+	case int64(r.pending.Len()) > r.file.Left():
+		return done, provision.ErrTooLarge
+	case r.last || r.pending.Len() >= chunkSize:
+		return doIO, nil
 	}
-	r.acknowledge()
-	return say, nil
+	r.ack()
+	return send, nil
 }
 
-// work writes what has come.
-func (r *receiver) work() error {
-	n, err := r.waits.WriteTo(r.file)
+// io writes what is pending.
+func (r *receiver) io() error {
+	n, err := r.pending.WriteTo(r.file)
 	r.received += n
 	if err == nil {
-		r.acknowledge()
+		r.ack()
 	}
 	return err
 }
 
-func (r *receiver) acknowledge() {
+func (r *receiver) ack() {
 	r.out = binary.BigEndian.AppendUint16(r.out[:0], opACK)
 	r.out = binary.BigEndian.AppendUint16(r.out, r.block)
 }

@@ -1,7 +1,6 @@
 package tftp
 
 import (
-	"container/list"
 	"context"
 	"errors"
 	"fmt"
@@ -22,31 +21,25 @@ type Server struct {
 	cfg     Config
 	answer  Answerer
 	observe Observer
+	limits  *limiter
 
-	queue     chan *transfer // what workers are to do; its room is that of all transfers, so that hardly anybody waits
-	quit      chan struct{}  // closed when they are to do no more
+	queue     chan *transfer // what workers are to do; it has room for all transfers, so that senders hardly ever wait
+	quit      chan struct{}  // closed when workers are to end
 	loops     []*loop
 	turn      atomic.Uint32  // of the loops, for the next file from the disk
 	transfers sync.WaitGroup // admitted and not yet reported
 	dallying  atomic.Int64   // sockets that only repeat the last ACK of an upload
 
-	mu      sync.Mutex
-	active  map[*transfer]bool
-	byKey   map[key]*transfer
-	perAddr map[netip.Addr]held
-	idle    *list.List // transfers whose phone hasn't been heard of, the oldest first
-	unknown int        // transfers of requesters who aren't known to be phones with a record
-
-	duplicates, foreign, broadcast, limited, malformed atomic.Uint64
+	foreign, broadcast, malformed, refusalsDropped atomic.Uint64
 }
 
-// New makes a Server. All faults of the configuration are reported at once. Nothing is opened before Run, which may be
+// New makes a Server. All problems of the configuration are reported at once. Nothing is opened before Run, which may be
 // called once.
 func New(cfg Config, a Answerer, o Observer) (*Server, error) {
 	cfg.setDefaults()
 	err := cfg.check()
 	if a == nil {
-		err = errors.Join(err, errors.New("tftp: nobody to answer"))
+		err = errors.Join(err, errors.New("tftp: no answerer"))
 	}
 	if err != nil {
 		return nil, err
@@ -54,41 +47,38 @@ func New(cfg Config, a Answerer, o Observer) (*Server, error) {
 	if o == nil {
 		o = func(provision.Request, provision.Answer, int64, time.Duration, error) {}
 	}
-	return &Server{
-		cfg: cfg, answer: a, observe: o,
-		queue: make(chan *transfer, 2*cfg.MaxTransfers), quit: make(chan struct{}),
-		active: map[*transfer]bool{}, byKey: map[key]*transfer{}, perAddr: map[netip.Addr]held{}, idle: list.New(),
-	}, nil
+	s := &Server{cfg: cfg, answer: a, observe: o, queue: make(chan *transfer, 2*cfg.MaxTransfers), quit: make(chan struct{})}
+	s.limits = newLimiter(&s.cfg)
+	return s, nil
 }
 
-// Stats are counts since the start, of what the Observer isn't told.
+// Stats are counts since the start, of what the Observer does not receive.
 type Stats struct {
-	Active     int    // transfers and waiting requests now
-	Duplicates uint64 // requests that repeat one that is being served
-	Foreign    uint64 // requests from addresses that Config.Allow refuses
-	Broadcast  uint64 // requests sent to a broadcast or multicast address
-	Limited    uint64 // requests beyond MaxTransfers, MaxPerAddress or MaxUnknown, whether they found a place or not
-	Malformed  uint64 // packets that are no request
+	Active          int    // transfers and waiting requests now
+	Duplicates      uint64 // requests that repeat one that is being served
+	Foreign         uint64 // requests from addresses that Config.Allow refuses
+	Broadcast       uint64 // requests sent to a broadcast or multicast address
+	Limited         uint64 // requests beyond a limit, whether they found a place or not
+	Malformed       uint64 // packets that are no request
+	RefusalsDropped uint64 // ERROR packets that were not sent, because too many wait for hosts that do not answer ARP
 }
 
 // Stats returns the counts.
 func (s *Server) Stats() Stats {
-	s.mu.Lock()
-	active := len(s.active)
-	s.mu.Unlock()
+	active, duplicates, limited := s.limits.counts()
 	return Stats{
-		Active: active, Duplicates: s.duplicates.Load(), Foreign: s.foreign.Load(),
-		Broadcast: s.broadcast.Load(), Limited: s.limited.Load(), Malformed: s.malformed.Load(),
+		Active: active, Duplicates: duplicates, Foreign: s.foreign.Load(), Broadcast: s.broadcast.Load(),
+		Limited: limited, Malformed: s.malformed.Load(), RefusalsDropped: s.refusalsDropped.Load(),
 	}
 }
 
 // Run opens the sockets, calls ready once, and serves until ctx ends. Then it reads no more, lets transfers go on for
 // Config.Grace, and returns nil. The Observer isn't called after Run has returned.
 func (s *Server) Run(ctx context.Context, ready func()) error {
-	fronts, err := s.open(ctx)
+	listeners, err := s.open(ctx)
 	defer func() {
-		for _, f := range fronts {
-			f.conn.Close()
+		for _, l := range listeners {
+			l.conn.Close()
 		}
 	}()
 	if err != nil {
@@ -103,10 +93,10 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 		go s.worker(answering)
 	}
 	var readers sync.WaitGroup
-	failed := make(chan error, len(fronts))
-	for _, f := range fronts {
+	failed := make(chan error, len(listeners))
+	for _, l := range listeners {
 		readers.Go(func() {
-			if err := s.read(f); err != nil {
+			if err := s.read(l); err != nil {
 				failed <- err
 			}
 		})
@@ -116,8 +106,8 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 	case <-ctx.Done():
 	case err = <-failed:
 	}
-	for _, f := range fronts {
-		f.interrupt()
+	for _, l := range listeners {
+		l.interrupt()
 	}
 	readers.Wait()
 	return errors.Join(err, s.drain(giveUp))
@@ -147,27 +137,27 @@ func (s *Server) closeLoops() error {
 func (s *Server) drain(giveUp func()) error {
 	grace := time.NewTimer(s.cfg.Grace)
 	defer grace.Stop()
-	done := make(chan struct{})
+	ended := make(chan struct{})
 	go func() {
 		s.transfers.Wait()
-		close(done)
+		close(ended)
 	}()
 	select {
-	case <-done:
+	case <-ended:
 	case <-grace.C:
 		giveUp()
 	}
 	err := s.closeLoops()
 	close(s.quit)
 	s.empty()
-	// What is left is in the hands of workers that wait for an answer: whatever it will be, the transfer is over.
-	s.mu.Lock()
-	rest := slices.Collect(maps.Keys(s.active))
-	s.mu.Unlock()
+	// What is left belongs to workers that wait for an answer: whatever it will be, the transfer is over.
+	s.limits.mu.Lock()
+	rest := slices.Collect(maps.Keys(s.limits.active))
+	s.limits.mu.Unlock()
 	for _, t := range rest {
-		s.finish(t, ErrStopped)
+		s.report(t, ErrStopped)
 	}
-	<-done
+	<-ended
 	return err
 }
 
@@ -176,10 +166,10 @@ func (s *Server) empty() {
 	for {
 		select {
 		case t := <-s.queue:
-			if t.stage != stageOver {
+			if t.stage != stageFinish {
 				t.err = ErrStopped
 			}
-			s.over(t, t.err)
+			s.finish(t, t.err)
 		default:
 			return
 		}
@@ -187,42 +177,42 @@ func (s *Server) empty() {
 }
 
 // open takes the given sockets and opens the others. What it returns is to be closed, also beside an error.
-func (s *Server) open(ctx context.Context) (fronts []*front, err error) {
+func (s *Server) open(ctx context.Context) (listeners []*listener, err error) {
 	for _, c := range s.cfg.Conns {
-		fronts = append(fronts, newFront(c))
+		listeners = append(listeners, newListener(c))
 	}
 	for _, addr := range s.cfg.Listen {
 		var lc net.ListenConfig
 		c, err := lc.ListenPacket(ctx, "udp4", addr)
 		if err != nil {
-			return fronts, fmt.Errorf("tftp %s: %w", addr, err)
+			return listeners, fmt.Errorf("tftp %s: %w", addr, err)
 		}
-		fronts = append(fronts, newFront(c))
+		listeners = append(listeners, newListener(c))
 	}
-	return fronts, nil
+	return listeners, nil
 }
 
-// read is the loop of one socket.
-func (s *Server) read(f *front) error {
-	const patience = 100 // errors in a row: the socket is dead, and reading on would spin
+// read reads the packets of one listener.
+func (s *Server) read(l *listener) error {
+	const maxErrors = 100 // in a row: the socket is dead, and reading on would spin
 	for bad := 0; ; {
-		p, from, local, unicast, err := f.read()
+		p, from, local, unicast, err := l.read()
 		switch {
-		case err != nil && ended(err):
+		case err != nil && interrupted(err):
 			return nil
 		case err != nil:
-			if bad++; bad == patience {
-				return fmt.Errorf("tftp %s: %w", f.local, err)
+			if bad++; bad == maxErrors {
+				return fmt.Errorf("tftp %s: %w", l.local, err)
 			}
 		default:
 			bad = 0
-			s.receive(f, p, from, local, unicast)
+			s.receive(l, p, from, local, unicast)
 		}
 	}
 }
 
-// receive looks at one packet: refuse it, drop it, or let it wait for a worker.
-func (s *Server) receive(f *front, p []byte, from, local netip.AddrPort, unicast bool) {
+// receive refuses or drops a packet, or queues it as a request.
+func (s *Server) receive(l *listener, p []byte, from, local netip.AddrPort, unicast bool) {
 	switch {
 	case !unicast: // RFC 1123, 4.2.3.4
 		s.broadcast.Add(1)
@@ -235,17 +225,33 @@ func (s *Server) receive(f *front, p []byte, from, local netip.AddrPort, unicast
 	if !ok {
 		s.malformed.Add(1)
 		if refused.code != 0 {
-			f.write(refused.packet(), local, from)
+			s.refuse(l, refused, local, from, s.limits.leased(from.Addr()))
 		}
 		return
 	}
-	if t := s.admit(key{from, r.name}, r); t != nil {
-		t.front, t.local = f, local
-		t.req = provision.Request{Time: s.cfg.Now(), Transport: provision.TFTP, Method: "GET", Name: r.name, From: from.Addr(), Local: local}
-		if r.write {
-			t.req.Method, t.req.Size = "PUT", r.size
-		}
-		s.queue <- t
+	s.accept(l, r, from, local)
+}
+
+// accept queues a request, unless it is a repetition or beyond the limits.
+func (s *Server) accept(l *listener, r request, from, local netip.AddrPort) {
+	now := s.cfg.Now()
+	t := s.limits.admit(key{from, r.name}, r, now)
+	if t == nil {
+		return
+	}
+	s.transfers.Add(1)
+	t.listener, t.local = l, local
+	t.req = provision.Request{Time: now, Transport: provision.TFTP, Method: "GET", Name: r.name, From: from.Addr(), Local: local}
+	if r.write {
+		t.req.Method, t.req.Size = "PUT", r.size
+	}
+	s.queue <- t
+}
+
+// refuse sends an ERROR, if that needs no waiting.
+func (s *Server) refuse(l *listener, e errorPacket, local, to netip.AddrPort, phone bool) {
+	if !l.refuse(e, local, to, s.limits.refusalShare(to.Addr(), phone)) {
+		s.refusalsDropped.Add(1)
 	}
 }
 
@@ -254,79 +260,77 @@ func (s *Server) worker(ctx context.Context) {
 	for {
 		select {
 		case t := <-s.queue:
-			s.handle(ctx, t)
+			s.step(ctx, t)
 		case <-s.quit:
 			return
 		}
 	}
 }
 
-// handle takes a transfer one step further, proof against what panics in files and folders.
-func (s *Server) handle(ctx context.Context, t *transfer) {
+// step takes a transfer one stage further. It recovers from panics in files and folders.
+func (s *Server) step(ctx context.Context, t *transfer) {
 	defer func() {
 		if v := recover(); v != nil {
 			s.cfg.Log.Error("tftp: panic in transfer", "file", t.asked.name, "addr", t.key.from, "panic", v)
-			defer s.finish(t, fmt.Errorf("panic: %v", v))
+			defer s.report(t, fmt.Errorf("panic: %v", v))
 			defer func() { _ = recover() }() // what has panicked may do so again when it is closed
-			t.letGo()
+			t.release()
 		}
 	}()
 	switch t.stage {
-	case stageAsked:
+	case stageAnswer:
 		s.serve(ctx, t)
-	case stageWork:
-		s.work(t)
-	case stageOver:
-		s.over(t, t.err)
+	case stageIO:
+		s.doIO(t)
+	case stageFinish:
+		s.finish(t, t.err)
 	}
 }
 
-// serve asks for the answer and sees that it is sent.
+// serve looks up the answer and sends it.
 func (s *Server) serve(ctx context.Context, t *transfer) {
 	var a provision.Answer
 	if why := badName(t.asked.name); why != "" {
 		a = provision.Answer{Outcome: provision.NotFound, Reason: why, Status: 404}
 	} else {
-		a = s.ask(ctx, t.req)
+		a = s.lookUp(ctx, t.req)
 	}
-	s.mu.Lock()
-	t.answer = a // finish may be called from drain meanwhile
-	s.mu.Unlock()
+	s.limits.setAnswer(t, a)
 	switch {
 	case a.Outcome == provision.Fault:
-		s.finish(t, a.Err) // silence: the phone asks again
+		s.report(t, a.Err) // silence: the phone asks again
 	case a.Silent:
-		s.finish(t, nil)
+		s.report(t, nil)
 	case a.Outcome == provision.Received, a.Outcome == provision.Served && !t.asked.write:
-		err := ErrCrowded
-		if s.begun(t) {
+		err := ErrEvicted
+		if s.limits.register(t) {
 			err = s.start(t, a)
 		}
 		if err != nil {
-			s.over(t, err)
+			s.finish(t, err)
 		}
+	case t.asked.write && a.Outcome == provision.Rejected:
+		s.reject(t, errTooLarge, ErrNoUpload)
 	case t.asked.write:
-		t.letGo()
-		why := refuseUpload
-		if a.Outcome == provision.Rejected {
-			why = refuseLarge
-		}
-		s.refuse(t, why, ErrNoUpload)
+		s.reject(t, errNoUploads, ErrNoUpload)
 	default:
-		s.refuse(t, refuseNotFound, nil)
+		s.reject(t, errNotFound, nil)
 	}
 }
 
-func (s *Server) refuse(t *transfer, r refusal, err error) {
-	t.front.write(r.packet(), t.local, t.key.from)
-	s.finish(t, err)
+// reject ends a transfer that does not begin. Its place is free before the ERROR leaves: a phone may ask again at once.
+func (s *Server) reject(t *transfer, e errorPacket, err error) {
+	t.release()
+	s.limits.release(t)
+	s.refuse(t.listener, e, t.local, t.key.from, t.leased || t.answer.Known)
+	s.report(t, err)
 }
 
-// ask is Answer, proof against panics and against answers that say nothing.
-func (s *Server) ask(ctx context.Context, r provision.Request) (a provision.Answer) {
+// lookUp calls the Answerer. It recovers from panics and checks the outcome.
+func (s *Server) lookUp(ctx context.Context, r provision.Request) (a provision.Answer) {
 	defer func() {
 		if v := recover(); v != nil {
-			a = fault(fmt.Errorf("panic: %v", v))
+			a = internalError(fmt.Errorf("panic: %v", v))
 			s.cfg.Log.Error("tftp: panic in answer", "file", r.Name, "addr", r.From, "panic", v)
 		}
 	}()
@@ -335,14 +339,14 @@ func (s *Server) ask(ctx context.Context, r provision.Request) (a provision.Answ
 	case provision.Served, provision.NotFound, provision.Expected404, provision.Refused, provision.Rejected, provision.Fault:
 	case provision.Received:
 		if a.Upload == nil || r.Method != "PUT" {
-			return fault(fmt.Errorf("an upload in answer to %s", r.Method))
+			return internalError(fmt.Errorf("an upload in answer to %s", r.Method))
 		}
 	default:
-		return fault(fmt.Errorf("answer without an outcome (%q)", a.Outcome))
+		return internalError(fmt.Errorf("answer without an outcome (%q)", a.Outcome))
 	}
 	return a
 }
 
-func fault(err error) provision.Answer {
+func internalError(err error) provision.Answer {
 	return provision.Answer{Outcome: provision.Fault, Reason: err.Error(), Status: 503, Err: err}
 }

@@ -144,7 +144,7 @@ func TestShutdownBesideWorkers(t *testing.T) {
 		n := 1 + i%24
 		for range n {
 			s.transfers.Add(1)
-			s.queue <- &transfer{stage: stageOver}
+			s.queue <- &transfer{stage: stageFinish}
 		}
 		for range 4 {
 			go s.worker(t.Context())

@@ -8,16 +8,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// socket is a UDP socket of one transfer's. Its calls never wait, which is why they may go past Go's scheduler: to tell it of
-// each, as package unix does, costs more than the scheduler could win, and package unix makes an address for each packet, and
-// a further system call to find out its protocol.
+// socket is the UDP socket of one transfer. Its calls never wait, so they need not announce themselves to Go's scheduler, which
+// costs about as much as the call; see the package comment for figures. unix.Recvfrom would also make a second system call
+// for each packet, to find out the socket's protocol.
 type socket struct {
-	fd int // 0: none
-	to unix.RawSockaddrInet4
+	fd   int // 0: none
+	peer unix.RawSockaddrInet4
 }
 
-// openSocket opens a socket on a new port of the local address, or of all when it isn't known, to speak to one other.
-func openSocket(local netip.Addr, to netip.AddrPort) (socket, error) {
+// openSocket opens a socket on a new port of the local address, or of all addresses when local is not known, for one peer.
+func openSocket(local netip.Addr, peer netip.AddrPort) (socket, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return socket{}, fmt.Errorf("socket: %w", err)
@@ -30,17 +30,17 @@ func openSocket(local netip.Addr, to netip.AddrPort) (socket, error) {
 		_ = unix.Close(fd)
 		return socket{}, fmt.Errorf("bind %s: %w", local, err)
 	}
-	return socket{fd: fd, to: rawAddr(to)}, nil
+	return socket{fd: fd, peer: rawAddr(peer)}, nil
 }
 
-// rawAddr is an address as the kernel has it: the port in network order.
+// rawAddr returns an address as the kernel has it: the port in network order.
 func rawAddr(a netip.AddrPort) unix.RawSockaddrInet4 {
 	raw := unix.RawSockaddrInet4{Family: unix.AF_INET, Addr: a.Addr().As4()}
 	*(*[2]byte)(unsafe.Pointer(&raw.Port)) = [2]byte{byte(a.Port() >> 8), byte(a.Port())}
 	return raw
 }
 
-// recv reads a packet into b, which is longer than the longest. It is EAGAIN when there is none.
+// recv reads a packet into b, which is longer than the longest. The error is EAGAIN when there is none.
 func (s *socket) recv(b []byte) (n int, from unix.RawSockaddrInet4, err error) {
 	size := uint32(unix.SizeofSockaddrInet4)
 	r, _, e := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(s.fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), unix.MSG_DONTWAIT,
@@ -51,8 +51,16 @@ func (s *socket) recv(b []byte) (n int, from unix.RawSockaddrInet4, err error) {
 	return int(r), from, nil
 }
 
-// send sends a packet to the one that the socket is for.
-func (s *socket) send(p []byte) error { return s.sendTo(p, &s.to) }
+// send sends a packet to the peer.
+func (s *socket) send(p []byte) error { return s.sendTo(p, &s.peer) }
+
+// sendStranger sends a packet to another host, unless packets wait in the send buffer: a stranger that does not answer ARP must
+// not use up the room of the transfer's own packets.
+func (s *socket) sendStranger(p []byte, to *unix.RawSockaddrInet4) {
+	if waiting, err := unix.IoctlGetInt(s.fd, unix.TIOCOUTQ); err == nil && waiting == 0 {
+		_ = s.sendTo(p, to) // as good as lost on the way
+	}
+}
 
 func (s *socket) sendTo(p []byte, to *unix.RawSockaddrInet4) error {
 	_, _, e := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(s.fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), unix.MSG_DONTWAIT,

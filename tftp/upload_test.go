@@ -32,7 +32,7 @@ func shelf(t *testing.T, most int64) (*answers, string) {
 		}
 		u, err := s.Begin(device, r.Name, most)
 		if err != nil {
-			return fault(err)
+			return internalError(err)
 		}
 		return provision.Answer{Outcome: provision.Received, Kind: "upload", Upload: u}
 	}}, filepath.Join(dir, device.Hex())
@@ -125,7 +125,7 @@ func TestUploadTooLarge(t *testing.T) {
 	p.must(4)
 	p.data(1, strings.Repeat("x", 512))
 	p.send(p.peer, append([]byte{0, 3, 0, 2}, strings.Repeat("x", 512)...))
-	if b := p.must(5); !strings.Contains(string(b), refuseLarge.text) {
+	if b := p.must(5); !strings.Contains(string(b), errTooLarge.text) {
 		t.Errorf("%q", b)
 	}
 	if r := s.reported(t); r.ans.Outcome != provision.Rejected || !errors.Is(r.err, provision.ErrTooLarge) {

@@ -11,30 +11,30 @@ import (
 	"github.com/pin/tftp/v3/netascii"
 )
 
-// side is our half of a transfer: the protocol, without sockets, clocks and threads.
-type side interface {
-	// packet is what the phone is to get now, and again when it doesn't answer.
+// endpoint is the server's end of a transfer: the protocol, without sockets, clocks and threads.
+type endpoint interface {
+	// packet returns the packet that is due, and is sent again when the peer does not answer.
 	packet() []byte
-	// hear takes a packet of the phone's and says what follows from it.
-	hear(p []byte) (next, error)
-	// work is the slow part of what follows: the disk. Afterwards packet is new.
-	work() error
-	// whole tells whether everything has been said, and at most its acknowledgment is missing (F09).
-	whole() bool
-	// bytes is how much of the file has been sent or received.
+	// handle processes a packet of the peer and returns what follows from it.
+	handle(p []byte) (action, error)
+	// io is the slow part of what follows: the disk. Afterwards packet is new.
+	io() error
+	// complete reports whether everything has been sent, and at most its acknowledgment is missing (F09), or received.
+	complete() bool
+	// bytes returns how much of the file has been sent or received.
 	bytes() int64
-	// free gives back what the side has borrowed.
+	// free releases the buffers.
 	free()
 }
 
-// next is what follows from a packet.
-type next int
+// action is what follows from a packet.
+type action int
 
 const (
-	stay next = iota // nothing: it is old, or none of this transfer
-	say              // there is a new packet
-	toil             // there will be one after work
-	end              // the transfer is over, well without an error
+	ignore action = iota // the packet is old, or none of this transfer
+	send                 // packet is new
+	doIO                 // packet will be new after io
+	done                 // the transfer is over, successfully without an error
 )
 
 // chunkSize is how much of a file is read from or written to the disk at once.
@@ -48,7 +48,7 @@ type sender struct {
 	block uint16 // the one that is to be acknowledged; after 65535 comes 0 (F07)
 	out   []byte
 	last  bool // out is the last block
-	heard bool // the phone has acknowledged something: it is where it says
+	acked bool // the peer has acknowledged something: it is where it claims to be
 	ascii bool
 	sent  int64
 
@@ -57,9 +57,9 @@ type sender struct {
 	chunk *[chunkSize]byte
 }
 
-// newSender makes a sender of what is to be answered: body, or content when it isn't nil. size is the file's.
+// newSender makes a sender of body, or of content when it isn't nil. size is the file's.
 func newSender(asked request, body []byte, content io.Reader, size int64, most int) *sender {
-	s := &sender{size: asked.agreed(most), ascii: asked.netascii, ready: body, src: content}
+	s := &sender{size: asked.blockSize(most), ascii: asked.netascii, ready: body, src: content}
 	if s.ascii {
 		if content == nil {
 			content = bytes.NewReader(body)
@@ -71,7 +71,7 @@ func newSender(asked request, body []byte, content io.Reader, size int64, most i
 	return s
 }
 
-// begin readies the first packet: the OACK, or the first block.
+// begin prepares the first packet: the OACK, or the first block.
 func (s *sender) begin() error {
 	err := s.read()
 	if err == nil && len(s.out) == 0 {
@@ -81,34 +81,34 @@ func (s *sender) begin() error {
 }
 
 func (s *sender) packet() []byte { return s.out }
-func (s *sender) whole() bool    { return s.last && s.heard }
+func (s *sender) complete() bool { return s.last && s.acked }
 func (s *sender) bytes() int64   { return s.sent }
 
-// hear goes on when the packet acknowledges what was sent last. An older ACK changes nothing (F04).
-func (s *sender) hear(p []byte) (next, error) {
+// handle goes on to the next block when the packet acknowledges the last one. An older ACK is ignored (F04).
+func (s *sender) handle(p []byte) (action, error) {
 	switch binary.BigEndian.Uint16(p) {
 	case opERROR:
-		return end, aborted(p)
+		return done, aborted(p)
 	case opACK:
 		if len(p) < 4 || binary.BigEndian.Uint16(p[2:]) != s.block {
-			return stay, nil
+			return ignore, nil
 		}
 	default:
-		return stay, nil
+		return ignore, nil
 	}
-	s.heard = true
+	s.acked = true
 	switch {
 	case s.last:
-		return end, nil
+		return done, nil
 	case len(s.ready) < s.size && s.src != nil:
-		return toil, nil
+		return doIO, nil
 	}
 	s.fill()
-	return say, nil
+	return send, nil
 }
 
-// work readies the next block, from the disk.
-func (s *sender) work() error {
+// io prepares the next block, from the disk.
+func (s *sender) io() error {
 	err := s.read()
 	if err == nil {
 		s.fill()
@@ -116,7 +116,7 @@ func (s *sender) work() error {
 	return err
 }
 
-// read fills the chunk behind what is left of it, when that isn't a block any more. No block is larger than a chunk.
+// read refills the chunk when what is left of it is less than a block. No block is larger than a chunk.
 func (s *sender) read() error {
 	if s.src == nil || len(s.ready) >= s.size {
 		return nil
@@ -133,7 +133,7 @@ func (s *sender) read() error {
 	return err
 }
 
-// fill makes the next block of what is ready.
+// fill makes the next block from ready.
 func (s *sender) fill() {
 	n := min(len(s.ready), s.size)
 	s.block++
@@ -155,7 +155,7 @@ func (s *sender) free() {
 	}
 }
 
-// aborted is the error of a phone that has sent an ERROR, in whose text anything may stand.
+// aborted returns the error for an ERROR of the peer, whose text may contain anything.
 func aborted(p []byte) error {
 	text, _, _ := bytes.Cut(p[min(4, len(p)):], []byte{0})
 	return fmt.Errorf("%w: %.80q", ErrAborted, text)
