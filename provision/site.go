@@ -31,6 +31,7 @@ type Subnet struct {
 	NTPServers      []netip.Addr
 	VoiceVLAN       int            // 0: none
 	Settings        setting.Values // canonical
+	PinPort         bool           // another switch port (option 82) than the remembered one is no proof until enrolled
 }
 
 // Network is a place from which requests come and where we lease nothing.
@@ -45,6 +46,8 @@ type Site struct {
 	Networks      []Network
 	Trust         []trust.Proof    // nil: lease, credentials, certificate
 	NewPhones     *trust.NewPhones // nil: any number of them
+	StepUp        trust.StepUp     // "" is auto
+	Resets        *trust.Resets    // nil: trust.DefaultResets
 	UnknownPhones string           // list, hold or ignore; "" is list
 	TimeZone      string           // IANA name, "" for none
 	ExternalURL   string           // written into phones as their server instead of the subnet's; "" for none
@@ -77,7 +80,7 @@ func (s *Site) subnet(p netip.Prefix) (Subnet, bool) {
 // first network that matches. An empty list means that nothing is proof there.
 func (s *Site) TrustAt(addr netip.Addr) trust.Place {
 	if n, ok := s.SubnetOf(addr); ok {
-		p := trust.Place{Name: "subnet " + n.Prefix.String(), Leased: true}
+		p := trust.Place{Name: "subnet " + n.Prefix.String(), Leased: true, Subnet: n.Prefix, PinPort: n.PinPort}
 		switch {
 		case n.Phones == PhonesNone || n.Phones == PhonesMove:
 			p.Name += " (phones: " + n.Phones + ")"
@@ -97,7 +100,16 @@ func (s *Site) TrustAt(addr netip.Addr) trust.Place {
 }
 
 // Limits implements trust.Policy.
-func (s *Site) Limits() trust.Limits { return trust.Limits{NewPhones: s.NewPhones} }
+func (s *Site) Limits() trust.Limits {
+	l := trust.Limits{NewPhones: s.NewPhones, StepUp: s.StepUp, Resets: trust.DefaultResets}
+	if l.StepUp == "" {
+		l.StepUp = trust.StepUpAuto
+	}
+	if s.Resets != nil {
+		l.Resets = *s.Resets
+	}
+	return l
+}
 
 func (s *Site) trust() []trust.Proof {
 	if s.Trust == nil {

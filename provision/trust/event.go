@@ -17,11 +17,16 @@ const (
 	EventSlowed        EventKind = "slowed"        // a requester of many phones' files in one of our subnets is answered slowly
 	EventShutOut       EventKind = "shut_out"      // the same elsewhere: it gets no answer for a while
 	EventEnroll        EventKind = "enroll"        // an operator has opened or closed an enrollment window
+	EventStepUp        EventKind = "step_up"       // a phone came without the credentials that it has used before
+	EventManyPhones    EventKind = "many_phones"   // many known phones were bound early and fetched within a minute
+	EventSecondLease   EventKind = "second_lease"  // a phone has leases in two subnets at once
+	EventPassword      EventKind = "password_guessing"
 )
 
 // EventKinds lists all kinds, for metrics that show every label from the start.
 func EventKinds() []EventKind {
-	return []EventKind{EventContradiction, EventPortChanged, EventFrozen, EventThawed, EventSlowed, EventShutOut, EventEnroll}
+	return []EventKind{EventContradiction, EventPortChanged, EventFrozen, EventThawed, EventSlowed, EventShutOut, EventEnroll,
+		EventStepUp, EventManyPhones, EventSecondLease, EventPassword}
 }
 
 // Event is a security event: something about trust that an operator should see.

@@ -32,17 +32,39 @@ const (
 
 // Place is what the configuration says of a requester's address.
 type Place struct {
-	Name   string  // in words
-	Proofs []Proof // that count there; nil: nothing is proof
-	Leased bool    // it is in one of our subnets
+	Name    string  // in words
+	Proofs  []Proof // that count there; nil: nothing is proof
+	Leased  bool    // it is in one of our subnets
+	Subnet  netip.Prefix
+	PinPort bool // another switch port than the remembered one is refused
 }
 
 // Accepts reports whether the proof counts at the place.
 func (p Place) Accepts(proof Proof) bool { return slices.Contains(p.Proofs, proof) }
 
+// StepUp is the configuration key step_up: when a phone that has used its own credentials or certificate needs them from
+// then on.
+type StepUp string
+
+// The values of step_up. "" is StepUpAuto.
+const (
+	StepUpAuto   StepUp = "auto"   // where the phone's pack can send credentials over the transport in use
+	StepUpOff    StepUp = "off"    // never
+	StepUpAlways StepUp = "always" // everywhere, also over a transport that carries no credentials
+)
+
+// Resets is the configuration key resets: how many phones of a subnet may come without the credentials that they have used
+// before, as phones do after a factory reset.
+type Resets struct{ Burst, PerHour int }
+
+// DefaultResets are the Resets of a configuration that has none.
+var DefaultResets = Resets{Burst: 5, PerHour: 5}
+
 // Limits are the bounds that the configuration sets.
 type Limits struct {
 	NewPhones *NewPhones // nil: any number of them
+	StepUp    StepUp
+	Resets    Resets
 }
 
 // Policy is the configuration in force. It does not change; a reload makes a new one.
