@@ -51,7 +51,7 @@ func TestDefaultConfigurationIsTheDefault(t *testing.T) {
 func TestDefaultConfigurationIsComplete(t *testing.T) {
 	text := read(t, "plugtone.yaml")
 	for _, typ := range []any{config.Config{}, config.DHCP{}, config.Provisioning{}, config.HTTPS{}, config.Listener{}, config.Admin{},
-		config.Metrics{}, config.Log{}, config.Subnet{}, config.NewPhones{}, config.Network{}} {
+		config.Metrics{}, config.Timeline{}, config.Log{}, config.Resets{}, config.Subnet{}, config.NewPhones{}, config.Network{}} {
 		for _, f := range reflect.VisibleFields(reflect.TypeOf(typ)) {
 			name, special := map[string]string{"Path": "data_dir", "Prefix": "subnet"}[f.Name]
 			if !special {

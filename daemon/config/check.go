@@ -47,6 +47,14 @@ func (r *reader) checkSubnet(s *Subnet, p *subnetPlaces) {
 			r.problemPath(at, a.String(), "lies outside %s: a phone can't reach a router that is not on its own network", s.Prefix)
 		}
 	}
+	for i, a := range s.Relays {
+		if at := fmt.Sprintf("%s.relays[%d]", p.at, i); a.IsValid() && (a.IsUnspecified() || a.IsMulticast() || a == netip.AddrFrom4([4]byte{255, 255, 255, 255})) {
+			r.problemPath(at, a.String(), "is no host's address: name the address that the relay sends from (giaddr)")
+		}
+		if slices.Contains(s.Relays[:i], a) && a.IsValid() {
+			r.problemPath(fmt.Sprintf("%s.relays[%d]", p.at, i), a.String(), "duplicate")
+		}
+	}
 	if at := p.at + ".next_server"; s.NextServer.IsValid() && s.NextServer.IsUnspecified() {
 		r.problemPath(at, s.NextServer.String(), "leave it out for this host's own address")
 	}
@@ -134,7 +142,7 @@ func (r *reader) checkListeners(c *Config) {
 	if seen := c.Admin.Listen; len(seen) > 1 {
 		for i, a := range seen {
 			if a.Unix != "" && slices.Contains(seen[:i], a) {
-				r.problemPath(fmt.Sprintf("admin.listen[%d]", i), a.String(), "stands in the list twice")
+				r.problemPath(fmt.Sprintf("admin.listen[%d]", i), a.String(), "duplicate")
 			}
 		}
 	}

@@ -33,6 +33,7 @@ type Config struct {
 	HTTPS        HTTPS
 	Admin        Admin
 	Metrics      Metrics
+	Timeline     Timeline
 	Log          Log
 
 	where map[string]position // the place of each key that was written
@@ -53,7 +54,9 @@ type Subnet struct {
 	Phones          string       // provision, move or none
 	Pools           []dhcp.Range
 	Exclude         []dhcp.Range
-	Trust           []string // nil: provisioning.trust
+	Trust           []string     // nil: provisioning.trust
+	Relays          []netip.Addr // nil: the addresses of the subnet and its routers
+	PinPort         bool
 	Routers         []netip.Addr
 	DNSServers      []netip.Addr
 	NTPServers      []netip.Addr
@@ -73,6 +76,8 @@ type Provisioning struct {
 	Trust             []string
 	Networks          []Network
 	NewPhones         NewPhones
+	StepUp            string // auto, off or always
+	Resets            Resets
 	UnknownPhones     string // list, hold or ignore
 	TimeZone          string // IANA name
 	ExternalURL       string // ends in "/"; "" for that of DHCP
@@ -89,6 +94,9 @@ type Network struct {
 
 // NewPhones bounds how many never-seen MACs may be bound before the lease proof is frozen for new ones.
 type NewPhones struct{ Burst, PerMinute int }
+
+// Resets bounds, for each subnet, how many phones that have used credentials before are served on their lease alone.
+type Resets struct{ Burst, PerHour int }
 
 // Listener is a plain file server.
 type Listener struct {
@@ -108,6 +116,7 @@ type HTTPS struct {
 // Admin is where the API and its socket listen.
 type Admin struct {
 	Listen      []AdminAddr
+	Hosts       []string // further host names under which the API and the metrics may be reached
 	TLSCertFile string
 	TLSKeyFile  string
 }
@@ -129,6 +138,13 @@ func (a AdminAddr) String() string {
 // Metrics is where /metrics stands alone.
 type Metrics struct{ Listen []netip.AddrPort }
 
+// Timeline bounds what is stored of phones' histories.
+type Timeline struct {
+	MaxSize   int64 // bytes of events.db
+	PerPhone  int   // entries of each phone with a record
+	Strangers int   // phones without a record
+}
+
 // Log says how much is logged, and how.
 type Log struct{ Level, Format string }
 
@@ -141,6 +157,8 @@ func Default() *Config {
 		Provisioning: Provisioning{
 			Trust:         []string{"lease", "credentials", "certificate"},
 			NewPhones:     NewPhones{Burst: 200, PerMinute: 20},
+			StepUp:        "auto",
+			Resets:        Resets{Burst: 5, PerHour: 5},
 			UnknownPhones: "list",
 			TimeZone:      "UTC",
 			VendorDirs:    []string{DefaultVendorDir},
@@ -153,7 +171,8 @@ func Default() *Config {
 			{Unix: "/run/plugtone/admin.sock"},
 			{TCP: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 8067)},
 		}},
-		Log: Log{Level: "info", Format: "text"},
+		Timeline: Timeline{MaxSize: 256 << 20, PerPhone: 200, Strangers: 1000},
+		Log:      Log{Level: "info", Format: "text"},
 	}
 }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"flag"
 	"fmt"
@@ -108,61 +109,33 @@ func TestContractExample(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	text := strings.ReplaceAll(`
-data_dir: /srv/plugtone
-dhcp:
-  mode: inform
-  authoritative: false
-  conflict_check: false
-  subnets:
-    - subnet: 10.20.0.0/22
-      interface: voice0
-      phones: move
-      pools: [10.20.1.0-10.20.3.250, 10.20.0.77]
-      exclude: [10.20.2.1, 10.20.2.8-10.20.2.9]
-      trust: [neighbor]
-      routers: [10.20.0.1]
-      dns_servers: [10.20.0.1, 9.9.9.9]
-      ntp_servers: [10.20.0.1]
-      domain_name: voice.example.net
-      lease_time: 2d
-      other_lease_time: 30m
-      voice_vlan: 20
-      trust_option82: true
-      next_server: 10.20.0.2
-      provisioning_url: http://prov.example.net
-      settings: {time_zone: Europe/Berlin, admin_password: 4711}
-      options: {"150": "ips 10.20.0.2", "42": "ips 10.20.0.1"}
-    - {subnet: 10.30.0.0/24, lease_time: 5m}
-provisioning:
-  trust: [certificate]
-  networks: [{from: 192.0.2.0/24, trust: [credentials]}, {from: 0.0.0.0/0, trust: []}]
-  new_phones: {burst: 7, per_minute: 0}
-  unknown_phones: hold
-  time_zone: America/New_York
-  external_url: https://prov.example.net/p/
-  vendor_dirs: ["DIR"]
-  experimental_packs: [avaya]
-  settings: {ntp_servers: [pool.ntp.org]}
-tftp: {enabled: false, listen: ["10.20.0.2:69"]}
-http: {enabled: false, listen: [":80", ":6970"]}
-https: {enabled: true, listen: [":8443"], cert_file: DIR/cert, key_file: DIR/key, client_ca_files: {yealink: DIR/ca, snom: ""}}
-admin: {listen: ["unix:/tmp/a.sock", "10.20.0.2:8067"], tls_cert_file: DIR/cert, tls_key_file: DIR/key}
-metrics: {listen: [":9100"]}
-log: {level: debug, format: json}
-`, "DIR", dir)
-	got, _, err := Parse("x.yaml", []byte(text))
+	text, err := os.ReadFile("testdata/contract.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
+	got, _, err := Parse("x.yaml", bytes.ReplaceAll(text, []byte("DIR"), []byte(dir)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(contractExample(dir), got, compare); diff != "" {
+		t.Errorf("(-want +got) %s", diff)
+	}
+	p := got.ProblemAt("provisioning.experimental_packs[0]", "no pack")
+	if want := `x.yaml:38:24: provisioning.experimental_packs[0]: "avaya": no pack`; p.Error() != want {
+		t.Errorf("got %s, want %s", p.Error(), want)
+	}
+}
+
+// contractExample is testdata/contract.yaml as a value. dir replaces DIR.
+func contractExample(dir string) *Config {
 	ip, port := netip.MustParseAddr, netip.MustParseAddrPort
-	want := &Config{
+	return &Config{
 		Path: "x.yaml", DataDir: "/srv/plugtone",
 		DHCP: DHCP{Mode: "inform", Subnets: []Subnet{{
 			Prefix: netip.MustParsePrefix("10.20.0.0/22"), Interface: "voice0", Phones: "move",
 			Pools:   []dhcp.Range{{First: ip("10.20.1.0"), Last: ip("10.20.3.250")}, {First: ip("10.20.0.77"), Last: ip("10.20.0.77")}},
 			Exclude: []dhcp.Range{{First: ip("10.20.2.1"), Last: ip("10.20.2.1")}, {First: ip("10.20.2.8"), Last: ip("10.20.2.9")}},
-			Trust:   []string{"neighbor"}, Routers: []netip.Addr{ip("10.20.0.1")},
+			Trust:   []string{"neighbor"}, Relays: []netip.Addr{ip("10.20.0.3"), ip("192.0.2.1")}, PinPort: true, Routers: []netip.Addr{ip("10.20.0.1")},
 			DNSServers: []netip.Addr{ip("10.20.0.1"), ip("9.9.9.9")}, NTPServers: []netip.Addr{ip("10.20.0.1")},
 			DomainName: "voice.example.net", LeaseTime: 48 * time.Hour, OtherLeaseTime: 30 * time.Minute, VoiceVLAN: 20,
 			TrustOption82: true, NextServer: ip("10.20.0.2"), ProvisioningURL: "http://prov.example.net/",
@@ -175,23 +148,17 @@ log: {level: debug, format: json}
 		Provisioning: Provisioning{
 			Trust:     []string{"certificate"},
 			Networks:  []Network{{netip.MustParsePrefix("192.0.2.0/24"), []string{"credentials"}}, {netip.MustParsePrefix("0.0.0.0/0"), []string{}}},
-			NewPhones: NewPhones{7, 0}, UnknownPhones: "hold", TimeZone: "America/New_York", ExternalURL: "https://prov.example.net/p/",
+			NewPhones: NewPhones{7, 0}, StepUp: "always", Resets: Resets{0, 9}, UnknownPhones: "hold", TimeZone: "America/New_York", ExternalURL: "https://prov.example.net/p/",
 			VendorDirs: []string{dir}, ExperimentalPacks: []string{"avaya"}, Settings: setting.Values{"ntp_servers": []string{"pool.ntp.org"}},
 		},
 		TFTP: Listener{false, []netip.AddrPort{port("10.20.0.2:69")}},
 		HTTP: Listener{false, []netip.AddrPort{port("0.0.0.0:80"), port("0.0.0.0:6970")}},
 		HTTPS: HTTPS{true, []netip.AddrPort{port("0.0.0.0:8443")}, dir + "/cert", dir + "/key",
 			map[string]string{"yealink": dir + "/ca"}},
-		Admin:   Admin{[]AdminAddr{{Unix: "/tmp/a.sock"}, {TCP: port("10.20.0.2:8067")}}, dir + "/cert", dir + "/key"},
-		Metrics: Metrics{[]netip.AddrPort{port("0.0.0.0:9100")}},
-		Log:     Log{"debug", "json"},
-	}
-	if diff := cmp.Diff(want, got, compare); diff != "" {
-		t.Error(diff)
-	}
-	f := got.ProblemAt("provisioning.experimental_packs[0]", "no pack")
-	if want := `x.yaml:35:24: provisioning.experimental_packs[0]: "avaya": no pack`; f.Error() != want {
-		t.Errorf("got %s, want %s", f.Error(), want)
+		Admin:    Admin{[]AdminAddr{{Unix: "/tmp/a.sock"}, {TCP: port("10.20.0.2:8067")}}, []string{"phones.example.net"}, dir + "/cert", dir + "/key"},
+		Timeline: Timeline{1 << 30, 50, 0},
+		Metrics:  Metrics{[]netip.AddrPort{port("0.0.0.0:9100")}},
+		Log:      Log{"debug", "json"},
 	}
 }
 

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"slices"
 	"strconv"
@@ -24,6 +25,9 @@ const (
 	unsetLease = time.Duration(0)
 	// defaultOtherLease is what a client that is no phone gets at most.
 	defaultOtherLease = time.Hour
+	// minTimeline holds the entries of a few thousand phones; maxTimeline is the largest file that a start can still check in seconds.
+	minTimeline = 16 << 20
+	maxTimeline = 64 << 30
 )
 
 // proofs are the words of a trust list.
@@ -74,12 +78,20 @@ func (r *reader) root(n *yaml.Node, c *Config, ranges map[int]*subnetPlaces) {
 		"admin": func(n *yaml.Node, at string) {
 			r.mapping(n, at, map[string]field{
 				"listen":        r.toAdminListen(&c.Admin.Listen),
+				"hosts":         r.toHosts(&c.Admin.Hosts),
 				"tls_cert_file": r.toPath(&c.Admin.TLSCertFile, true),
 				"tls_key_file":  r.toPath(&c.Admin.TLSKeyFile, true),
 			})
 		},
 		"metrics": func(n *yaml.Node, at string) {
 			r.mapping(n, at, map[string]field{"listen": r.toListen(&c.Metrics.Listen)})
+		},
+		"timeline": func(n *yaml.Node, at string) {
+			r.mapping(n, at, map[string]field{
+				"max_size":  r.toSize(&c.Timeline.MaxSize, minTimeline, maxTimeline),
+				"per_phone": r.toInt(&c.Timeline.PerPhone, 10, 100_000),
+				"strangers": r.toInt(&c.Timeline.Strangers, 0, 100_000),
+			})
 		},
 		"log": func(n *yaml.Node, at string) {
 			r.mapping(n, at, map[string]field{
@@ -128,6 +140,8 @@ func (r *reader) subnet(n *yaml.Node, path string, s *Subnet, p *subnetPlaces) {
 		"pools":            r.toRanges(&s.Pools, &p.pools),
 		"exclude":          r.toRanges(&s.Exclude, &p.exclude),
 		"trust":            r.toTrust(&s.Trust),
+		"relays":           r.toAddrs(&s.Relays),
+		"pin_port":         r.toBool(&s.PinPort),
 		"routers":          r.toAddrs(&s.Routers),
 		"dns_servers":      r.toAddrs(&s.DNSServers),
 		"ntp_servers":      r.toAddrs(&s.NTPServers),
@@ -141,6 +155,9 @@ func (r *reader) subnet(n *yaml.Node, path string, s *Subnet, p *subnetPlaces) {
 		"settings":         func(n *yaml.Node, at string) { r.settings(n, at, s.Settings) },
 		"options":          func(n *yaml.Node, at string) { r.options(n, at, s) },
 	})
+	if s.Relays == nil && r.written(path+".relays") {
+		s.Relays = []netip.Addr{} // written and empty: no relay at all
+	}
 	if s.OtherLeaseTime == unsetLease {
 		s.OtherLeaseTime = min(defaultOtherLease, s.LeaseTime)
 	}
@@ -165,6 +182,13 @@ func (r *reader) provisioning(n *yaml.Node, path string, p *Provisioning) {
 			r.mapping(n, at, map[string]field{
 				"burst":      r.toInt(&p.NewPhones.Burst, 1, 1_000_000),
 				"per_minute": r.toInt(&p.NewPhones.PerMinute, 0, 1_000_000),
+			})
+		},
+		"step_up": r.toWord(&p.StepUp, "auto", "off", "always"),
+		"resets": func(n *yaml.Node, at string) {
+			r.mapping(n, at, map[string]field{
+				"burst":    r.toInt(&p.Resets.Burst, 0, 1_000_000),
+				"per_hour": r.toInt(&p.Resets.PerHour, 0, 1_000_000),
 			})
 		},
 		"unknown_phones":     r.toWord(&p.UnknownPhones, "list", "hold", "ignore"),
@@ -198,7 +222,7 @@ func (r *reader) toIDs(dst *[]string) field {
 		var out []string
 		r.list(n, path, func(n *yaml.Node, at string) {
 			if s, ok := r.text(n, at); ok && slices.Contains(out, s) {
-				r.problem(n, at, "stands in the list twice")
+				r.problem(n, at, "duplicate")
 			} else if ok {
 				out = append(out, s)
 			}
@@ -224,6 +248,26 @@ func (r *reader) toInterface(dst *string) field {
 
 func validInterface(s string) bool {
 	return s != "" && len(s) <= 15 && s != "." && s != ".." && printable(s) && !strings.ContainsAny(s, "/:")
+}
+
+// toHosts reads host names without repetition.
+func (r *reader) toHosts(dst *[]string) field {
+	return func(n *yaml.Node, path string) {
+		var out []string
+		r.list(n, path, func(n *yaml.Node, at string) {
+			s, ok := r.text(n, at)
+			switch {
+			case !ok:
+			case !setting.IsHost(s) || len(s) > 253:
+				r.problem(n, at, "a host name without a port, such as phones.example.net")
+			case slices.Contains(out, s):
+				r.problem(n, at, "duplicate")
+			default:
+				out = append(out, s)
+			}
+		})
+		*dst = out
+	}
 }
 
 func (r *reader) toDomain(dst *string) field {

@@ -253,7 +253,7 @@ func (r *reader) toWords(dst *[]string, words ...string) field {
 			switch {
 			case w == "":
 			case slices.Contains(out, w):
-				r.problem(n, at, "stands in the list twice")
+				r.problem(n, at, "duplicate")
 			default:
 				out = append(out, w)
 			}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"math"
 	"net/netip"
 	"net/url"
 	"path/filepath"
@@ -28,6 +29,50 @@ func (r *reader) toDuration(dst *time.Duration, low, high time.Duration) field {
 		}
 		*dst = time.Duration(d)
 	}
+}
+
+// sizeUnits are the units of toSize.
+var sizeUnits = [...]struct {
+	name  string
+	bytes int64
+}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}}
+
+// toSize reads a number of bytes with a binary unit, such as 256MiB.
+func (r *reader) toSize(dst *int64, low, high int64) field {
+	return func(n *yaml.Node, path string) {
+		v, ok := parseSize(shown(n))
+		switch {
+		case n.Kind != yaml.ScalarNode || !ok:
+			r.problem(n, path, "a whole number with KiB, MiB or GiB, such as 256MiB")
+		case v < low || v > high:
+			r.problem(n, path, "a size from %s to %s", showSize(low), showSize(high))
+		default:
+			*dst = v
+		}
+	}
+}
+
+func parseSize(s string) (int64, bool) {
+	for _, u := range sizeUnits {
+		digits, ok := strings.CutSuffix(s, u.name)
+		if !ok {
+			continue
+		}
+		v, err := strconv.ParseInt(strings.TrimSpace(digits), 10, 64)
+		return v * u.bytes, err == nil && v >= 0 && v <= math.MaxInt64/u.bytes
+	}
+	return 0, false
+}
+
+// showSize prints n in the largest unit that divides it.
+func showSize(n int64) string {
+	u := sizeUnits[0]
+	for _, larger := range sizeUnits[1:] {
+		if n%larger.bytes == 0 {
+			u = larger
+		}
+	}
+	return fmt.Sprintf("%d%s", n/u.bytes, u.name)
 }
 
 func (r *reader) toAddr(dst *netip.Addr) field {
