@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -41,7 +42,11 @@ It needs root, or a kernel that lets users make namespaces. It runs until Ctrl-C
 		Example: "  plugtone demo\n  plugtone demo --once",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if status, ran := netlab.Enter(); ran {
+			page, err := demoListener(once)
+			if err != nil {
+				return err
+			}
+			if status, ran := netlab.Enter(page...); ran {
 				os.Exit(status)
 			}
 			set, err := pack.Load(pack.Config{Builtin: vendors.FS})
@@ -54,11 +59,31 @@ It needs root, or a kernel that lets users make namespaces. It runs until Ctrl-C
 			}
 			ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGTERM, syscall.SIGINT)
 			defer stop()
-			return demo.Run(ctx, demo.Config{Self: self, Once: once, Packs: set, Out: c.OutOrStdout()})
+			return demo.Run(ctx, demo.Config{Self: self, Once: once, Packs: set, Out: c.OutOrStdout(), Page: page})
 		},
 	}
 	c.Flags().BoolVar(&once, "once", false, "end when all phones have booted, with status 0 only if each got its files")
 	return c
+}
+
+// demoListener opens a loopback address of this machine's own network, on which the demo offers the API's page; none with --once. In the
+// second run of netlab.Enter it is the one that the first run opened.
+func demoListener(once bool) ([]*os.File, error) {
+	switch {
+	case once:
+		return nil, nil
+	case netlab.Entered():
+		return []*os.File{os.NewFile(3, "listener")}, nil
+	}
+	l, err := net.Listen("tcp4", "127.0.0.1:8067")
+	if err != nil { // taken, by a daemon of this machine perhaps
+		l, err = net.Listen("tcp4", "127.0.0.1:0")
+	}
+	if err != nil {
+		return nil, err
+	}
+	f, err := l.(*net.TCPListener).File()
+	return []*os.File{f}, errors.Join(err, l.Close())
 }
 
 // player is what plugtone simulate was asked for.

@@ -43,7 +43,7 @@ func traceCommand(a *app) *cobra.Command {
 			if a.json {
 				return printJSON(c, t)
 			}
-			return printTimeline(c, t)
+			return printTimeline(c, a.getenv, t)
 		},
 	}
 	checkMAC(c)
@@ -52,63 +52,35 @@ func traceCommand(a *app) *cobra.Command {
 	return c
 }
 
-func printTimeline(c *cobra.Command, t client.Timeline) error {
+func printTimeline(c *cobra.Command, getenv func(string) string, t client.Timeline) error {
 	if len(t.Items) == 0 {
 		say(c, "nothing was heard of %s yet", t.MAC)
 	}
+	p := entries{screen: newScreen(c.OutOrStdout(), getenv)}
 	for _, e := range t.Items {
-		if _, err := fmt.Fprintln(c.OutOrStdout(), entryLine(e)); err != nil {
+		if err := p.print(e); err != nil {
 			return err
 		}
 	}
-	return printDiagnosis(c, t.Diagnosis)
+	return printDiagnosis(p.screen, t.Diagnosis)
 }
 
-// printDiagnosis says below the entries what they mean, and what to do about it.
-func printDiagnosis(c *cobra.Command, findings []timeline.Finding) error {
+// printDiagnosis prints what the entries mean, and what to do about it.
+func printDiagnosis(s screen, findings []timeline.Finding) error {
 	if len(findings) == 0 {
 		return nil
 	}
 	var b strings.Builder
 	b.WriteString("\ndiagnosis:\n")
 	for _, f := range findings {
-		fmt.Fprintf(&b, "  %-8s %s\n", string(f.Severity)+":", clean(f.Text))
+		word := string(f.Severity)
+		b.WriteString(s.wrap("  "+s.paint(word, fmt.Sprintf("%-8s ", word+":")), 11, 11, clean(f.Text)) + "\n")
 		if f.Hint != "" {
-			b.WriteString("           hint: " + clean(f.Hint) + "\n")
+			b.WriteString(s.wrap("           hint: ", 17, 17, clean(f.Hint)) + "\n")
 		}
 	}
-	_, err := io.WriteString(c.OutOrStdout(), b.String())
+	_, err := io.WriteString(s, b.String())
 	return err
-}
-
-// entryLine prints one entry: when, over what, what was asked, what was decided, and then what there is to say.
-func entryLine(e timeline.Entry) string {
-	addr := "-"
-	if e.Addr.IsValid() {
-		addr = e.Addr.String()
-	}
-	head := fmt.Sprintf("%s  %-5s  %-9s  %-12s  %-15s", at(e.Time), e.Source, e.Event, e.Verdict, addr)
-	var rest []string
-	add := func(text string) {
-		if text != "" {
-			rest = append(rest, clean(text))
-		}
-	}
-	add(e.File)
-	if e.Bytes > 0 {
-		add(strconv.FormatInt(e.Bytes, 10) + " bytes")
-	}
-	add(e.Reason)
-	if e.Options != "" {
-		add("options " + e.Options)
-	}
-	if e.Firmware != "" {
-		add("firmware " + e.Firmware)
-	}
-	if e.Repeat > 0 {
-		add(fmt.Sprintf("(and %d times more)", e.Repeat))
-	}
-	return strings.TrimRight(head+"  "+strings.Join(rest, "; "), " ")
 }
 
 // follow prints the timeline as it is and goes on with what happens. It listens before it reads, so that nothing is
@@ -117,17 +89,17 @@ func (a *app) follow(c *cobra.Command, cl *client.Client, mac string, limit int)
 	ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt)
 	defer stop()
 	printed := map[string]bool{}
+	p := entries{screen: newScreen(c.OutOrStdout(), a.getenv)}
 	show := func(e timeline.Entry) error {
 		b, err := json.Marshal(e)
 		if err != nil || printed[string(b)] {
 			return err
 		}
-		line := entryLine(e)
 		if a.json {
-			line = string(b)
+			_, err = fmt.Fprintln(c.OutOrStdout(), string(b))
+			return err
 		}
-		_, err = fmt.Fprintln(c.OutOrStdout(), line)
-		return err
+		return p.print(e)
 	}
 	begin := func() error {
 		t, err := cl.Timeline(ctx, mac, limit)

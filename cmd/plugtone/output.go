@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -73,8 +74,9 @@ func (f fields) print(w io.Writer) error {
 	for _, x := range f {
 		wide = max(wide, len(x[0]))
 	}
+	s := newScreen(w, os.Getenv)
 	for _, x := range f {
-		if _, err := fmt.Fprintf(w, "%-*s  %s\n", wide, x[0], clean(x[1])); err != nil {
+		if _, err := fmt.Fprintln(w, s.wrap(fmt.Sprintf("%-*s  ", wide, x[0]), wide+2, wide+2, clean(x[1]))); err != nil {
 			return err
 		}
 	}

@@ -14,6 +14,9 @@ import (
 // entered marks the second run of the same program, so that a kernel that refuses can't make us start ourselves for ever.
 const entered = "PLUGTONE_NETLAB_ENTERED"
 
+// Entered reports whether this is the second run that Enter started.
+func Entered() bool { return os.Getenv(entered) != "" }
+
 // Enter makes sure that namespaces can be made, if there is any way. Where they can be already (root) it does nothing
 // and reports ran false. Else it runs the same program with the same arguments once more, as root of a user namespace
 // with a network of its own, waits for it and reports ran true with its exit status: the caller should exit with it.
@@ -22,8 +25,10 @@ const entered = "PLUGTONE_NETLAB_ENTERED"
 //	if status, ran := netlab.Enter(); ran {
 //		os.Exit(status)
 //	}
-func Enter() (status int, ran bool) {
-	if os.Getenv(entered) != "" || Available() == nil {
+//
+// Files are passed on: the second run has them as file descriptors 3, 4 and so on.
+func Enter(files ...*os.File) (status int, ran bool) {
+	if Entered() || Available() == nil {
 		return 0, false
 	}
 	self, err := os.Executable()
@@ -33,6 +38,7 @@ func Enter() (status int, ran bool) {
 	cmd := exec.Command(self, os.Args[1:]...)
 	cmd.Args[0] = os.Args[0]
 	cmd.Env = append(os.Environ(), entered+"=1")
+	cmd.ExtraFiles = files
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNET | unix.CLONE_NEWNS,

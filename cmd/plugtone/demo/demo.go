@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"plugtone/cmd/plugtone/simulate"
@@ -28,6 +29,7 @@ type Config struct {
 	Once  bool   // end when all phones have booted
 	Packs *pack.Set
 	Out   io.Writer
+	Page  []*os.File // a listening TCP socket of the machine's own network for the API's page; may be empty
 }
 
 // phone is one phone of the demo and how its device is entered.
@@ -59,7 +61,7 @@ dhcp:
 provisioning:
   time_zone: Europe/Berlin
   settings: {admin_password: demo-admin, language: en}
-admin: {listen: ["unix:%[1]s/admin.sock"]}
+admin: {listen: ["unix:%[1]s/admin.sock", "127.0.0.1:8067"]}
 `
 
 // Run sets the network up, boots the phones and prints what happens, then waits for the end of ctx unless Once is set.
@@ -81,10 +83,14 @@ func Run(ctx context.Context, c Config) (err error) {
 	if err := d.play(ctx); err != nil {
 		return err
 	}
-	d.further()
-	if !c.Once {
-		<-ctx.Done()
+	if c.Once {
+		return nil
 	}
+	if err := d.offerPage(ctx); err != nil {
+		return err
+	}
+	d.further()
+	<-ctx.Done()
 	return nil
 }
 
@@ -182,7 +188,7 @@ func (d *demo) stranger(ctx context.Context, victim phone) error {
 	if err != nil {
 		return err
 	}
-	d.say("\n== somebody else on the network asks for %s.cfg ==", mac.Hex())
+	d.say("\n== another host on the network asks for %s.cfg ==", mac.Hex())
 	ns, err := d.host("stranger", "eth0", "02:00:00:00:66:66", netip.MustParsePrefix("10.20.0.66/22"))
 	if err != nil {
 		return err
@@ -191,7 +197,7 @@ func (d *demo) stranger(ctx context.Context, victim phone) error {
 	if err == nil {
 		return fmt.Errorf("a stranger got %s.cfg, %d bytes", mac.Hex(), size)
 	}
-	d.say("it is told: %v", err)
+	d.say("the answer: %v", err)
 	return d.command(ctx, "explain", "/"+mac.Hex()+".cfg", "--ip", "10.20.0.66")
 }
 
@@ -199,7 +205,7 @@ func (d *demo) stranger(ctx context.Context, victim phone) error {
 func (d *demo) command(ctx context.Context, args ...string) error {
 	d.say("$ plugtone %s", quoted(args))
 	cmd := exec.CommandContext(ctx, d.Self, args...)
-	cmd.Env = append(os.Environ(), "PLUGTONE_ADMIN="+d.admin())
+	cmd.Env = append(os.Environ(), "PLUGTONE_ADMIN="+d.admin(), "COLUMNS="+strconv.Itoa(columns))
 	var problems bytes.Buffer
 	cmd.Stdout, cmd.Stderr = d.Out, &problems
 	if err := cmd.Run(); err != nil {
@@ -210,32 +216,41 @@ func (d *demo) command(ctx context.Context, args ...string) error {
 
 func (d *demo) admin() string { return "unix:" + filepath.Join(d.dir, "admin.sock") }
 
-// quoted prints arguments as a shell would take them.
+// columns is how wide a line of the demo may be.
+const columns = 100
+
+// quoted returns arguments as a shell takes them, over several lines when one would be too long.
 func quoted(args []string) string {
-	out := make([]string, len(args))
+	var b strings.Builder
+	column := len("$ plugtone")
 	for i, a := range args {
-		out[i] = a
 		if strings.ContainsAny(a, " &;") {
-			out[i] = "'" + a + "'"
+			a = "'" + a + "'"
 		}
+		if i > 0 && column+len(a)+3 > columns {
+			b.WriteString(" \\\n   ")
+			column = 3
+		}
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(a)
+		column += len(a) + 1
 	}
-	return strings.Join(out, " ")
+	return b.String()
 }
 
 func (d *demo) further() {
-	if d.Once {
-		return
-	}
 	d.say("\nThe daemon runs until Ctrl-C. From another terminal:\n\n  export PLUGTONE_ADMIN=%s", d.admin())
-	for _, line := range []string{
-		"device show 00:15:65:12:34:56                                what it is, and whether it has what it should have",
-		"device files 00:15:65:12:34:56 001565123456.cfg --reveal     the very bytes it was given",
-		"extension set 1001 --password other                          then: device list shows it stale",
-		"trace 00:15:65:12:34:56                                      its timeline, with a diagnosis",
-		"leases",
-		"vendor show yealink",
+	for _, line := range [][2]string{
+		{"what the phone is, and whether it has what it should have", "device show 00:15:65:12:34:56"},
+		{"the very bytes that it was given", "device files 00:15:65:12:34:56 001565123456.cfg --reveal"},
+		{"then device list shows it as stale", "extension set 1001 --password other"},
+		{"its timeline, with a diagnosis", "trace 00:15:65:12:34:56"},
+		{"all leases", "leases"},
+		{"the files, keys and settings of a vendor", "vendor show yealink"},
 	} {
-		d.say("  %s %s", d.Self, line)
+		d.say("  # %s\n  %s %s", line[0], d.Self, line[1])
 	}
 	d.say("\nThe README goes on from here with a real phone.")
 }

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"plugtone/provision/timeline"
+)
+
+func TestEntriesFitTheirScreenAndKeepEveryWord(t *testing.T) {
+	e := timeline.Entry{Time: time.Unix(1700000000, 0), Source: "dhcp", Event: "request", Verdict: "acked", Addr: netip.MustParseAddr("10.20.1.7"),
+		Reason: strings.Repeat("word ", 60) + "end", Options: "1 3 66=http://10.20.0.2/ 250"}
+	var wide, narrow strings.Builder
+	for _, p := range []*entries{{screen: screen{Writer: &wide}}, {screen: screen{Writer: &narrow, width: 80}}} {
+		if err := p.print(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for line := range strings.Lines(narrow.String()) {
+		if len(line) > 81 {
+			t.Errorf("a line of %d columns: %s", len(line)-1, line)
+		}
+	}
+	if strings.Count(wide.String(), "\n") != 1 {
+		t.Errorf("without a screen an entry is one line, not %q", wide.String())
+	}
+	for _, text := range []string{wide.String(), strings.Join(strings.Fields(narrow.String()), " ")} {
+		if !strings.Contains(text, "1 subnet mask, 3 router, 66 tftp server name=http://10.20.0.2/, 250") || strings.Count(text, "word") != 60 {
+			t.Errorf("words are missing: %s", text)
+		}
+	}
+	if strings.Contains(wide.String(), "\x1b") {
+		t.Error("colours without a terminal")
+	}
+}
+
+func TestColumnsAndNoColorAreRespected(t *testing.T) {
+	env := map[string]string{"COLUMNS": "90", "NO_COLOR": "1"}
+	if s := newScreen(&strings.Builder{}, func(name string) string { return env[name] }); s.width != 90 || s.color {
+		t.Errorf("%+v", s)
+	}
+}
