@@ -173,7 +173,7 @@ func (d *Daemon) buildDHCP(p *runtimeConfig) error {
 	}
 	d.dhcp, err = server.New(server.Config{
 		Interfaces: p.interfaces(), Now: d.opts.Now, Log: d.log,
-		Observer: server.Observer{Decided: d.observe.decided, Dropped: d.observe.dropped, Fallback: d.observe.fallback, Foreign: d.observe.otherServer, Links: d.hostChanged},
+		Observer: server.Observer{Decided: d.observe.decided, Dropped: d.observe.dropped, Fallback: d.observe.fallback, OtherServer: d.observe.otherServer, LinksChanged: d.hostChanged},
 	}, engine, d.table)
 	return err
 }

@@ -21,7 +21,7 @@ import (
 	"plugtone/admin"
 	"plugtone/admin/client"
 	"plugtone/dhcp"
-	"plugtone/dhcp/server"
+	"plugtone/dhcp/netif"
 	"plugtone/httpprov"
 	"plugtone/tftp"
 )
@@ -93,7 +93,7 @@ func (d *Daemon) runTFTP(ctx context.Context, ready func()) error {
 	for _, a := range d.first.cfg.TFTP.Listen {
 		conn, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(a))
 		if err != nil {
-			return errors.Join(server.ListenError("tftp", "udp", int(a.Port()), err), closeAll(conns))
+			return errors.Join(netif.ListenError("tftp", "udp", int(a.Port()), err), closeAll(conns))
 		}
 		conns = append(conns, conn)
 		d.listens("tftp", conn.LocalAddr().String())
@@ -120,7 +120,7 @@ func (d *Daemon) listenTCP(what string, addrs []netip.AddrPort) ([]net.Listener,
 	for _, a := range addrs {
 		l, err := net.ListenTCP("tcp4", net.TCPAddrFromAddrPort(a))
 		if err != nil {
-			return nil, errors.Join(server.ListenError(what, "tcp", int(a.Port()), err), closeAll(listeners))
+			return nil, errors.Join(netif.ListenError(what, "tcp", int(a.Port()), err), closeAll(listeners))
 		}
 		listeners = append(listeners, l)
 		d.listens(what, l.Addr().String())
@@ -208,7 +208,7 @@ func (d *Daemon) runAdmin(ctx context.Context, ready func()) error {
 	})
 	for _, a := range c.Admin.Listen {
 		if errors.Is(err, syscall.EADDRINUSE) && a.TCP.IsValid() && strings.Contains(err.Error(), a.String()) {
-			return server.ListenError("admin", "tcp", int(a.TCP.Port()), err)
+			return netif.ListenError("admin", "tcp", int(a.TCP.Port()), err)
 		}
 	}
 	return err

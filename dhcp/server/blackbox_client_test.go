@@ -112,7 +112,7 @@ func (f *field) renewal(t *testing.T) {
 		m := f.message(c.client, tRequest, ciaddr(c.addr), wantsBroadcast)
 		c.send(m)
 		got := f.answer(t, m, tAck)
-		if got.dst != netip.AddrPortFrom(netip.AddrFrom4(c.addr), 68) || got.to != f.w.mac || got.bootp.yiaddr != c.addr || got.bootp.ciaddr != c.addr || got.src.String() != "10.20.0.2:67" {
+		if got.dst != netip.AddrPortFrom(netip.AddrFrom4(c.addr), 68) || got.to != [6]byte(m.chaddr[:6]) || got.bootp.yiaddr != c.addr || got.bootp.ciaddr != c.addr || got.src.String() != "10.20.0.2:67" {
 			t.Errorf("%+v", got)
 		}
 	}
@@ -184,7 +184,7 @@ func (f *field) inform(t *testing.T) {
 		f.tell(m, a)
 		c := f.answer(t, m, tAck)
 		b := c.bootp
-		if c.dst != netip.AddrPortFrom(netip.AddrFrom4(a), 68) || b.yiaddr != [4]byte{} || b.ciaddr != m.ciaddr || b.opt(51) != nil || b.opt(58) != nil || b.opt(59) != nil {
+		if c.to != [6]byte(m.chaddr[:6]) || c.dst != netip.AddrPortFrom(netip.AddrFrom4(a), 68) || b.yiaddr != [4]byte{} || b.ciaddr != m.ciaddr || b.opt(51) != nil || b.opt(58) != nil || b.opt(59) != nil {
 			t.Errorf("to %s: %+v", c.dst, b)
 		}
 		if string(b.opt(66)) != "http://10.20.0.2/" {

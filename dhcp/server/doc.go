@@ -1,8 +1,15 @@
-// Package server moves DHCPv4 packets: it reads port 67, hands each request to the decisions of package dhcp, waits for
-// the lease to be on disk and sends the reply where package dhcp says. It also asks the network: whether somebody uses
-// an address already (ARP, ICMP), and whether another DHCP server answers. It decides nothing about leases itself.
+// Package server is the DHCPv4 server's loop: it reads port 67, has package dhcp decide about each request, waits until
+// the lease is on disk and sends the reply. It also probes addresses for conflicts and looks for other DHCP servers. It
+// holds no leases and no rules about them (package dhcp does), and touches the operating system through package netif
+// and its one UDP socket.
 //
-// One socket hears all interfaces, so that links and addresses may come and go; the kernel tells with each packet where
-// it came in. Replies to a client that has no address yet are Ethernet frames of our own making (AF_PACKET, one socket for each
-// interface), because the kernel would ask by ARP for an address that nobody has.
+// One goroutine reads and decides. It takes what the socket holds, serves clients that hold a lease at once, and queues
+// the others, so that a flood of unknown clients delays and drops only its own kind. Deciding takes microseconds and
+// waits for nothing: leases are written by the table's goroutine, which also sends the replies that wait for it, and
+// probes run in goroutines of their own.
+//
+// One socket receives from all interfaces, so that links and addresses may come and go; the kernel reports with each
+// packet where it came in. Replies to clients on an attached link are Ethernet frames to the client's hardware address
+// (AF_PACKET, one socket for each interface): the kernel would first resolve the client's address by ARP, which waits for
+// seconds when a request names an absent host.
 package server

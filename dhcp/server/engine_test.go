@@ -72,7 +72,7 @@ func (s *stage) serveReal(cfg dhcp.Config, ifaces ...string) (*journal, *disk) {
 	s.t.Helper()
 	e, table, d := s.realThing(cfg)
 	j := newJournal()
-	srv, err := New(Config{Interfaces: ifaces, Now: time.Now, Log: logTo(s.t), Observer: j.observer(), Within: s.pbx.Do, WatchEvery: -1}, e, table)
+	srv, err := New(Config{Interfaces: ifaces, Now: time.Now, Log: logTo(s.t), Observer: j.observer(), InNetns: s.pbx.Do, ScanEvery: -1}, e, table)
 	s.ok(err)
 	s.run(s.pbx, srv)
 	return j, d

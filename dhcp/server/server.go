@@ -10,37 +10,49 @@ import (
 	"time"
 
 	"plugtone/dhcp"
+	"plugtone/dhcp/netif"
 )
 
-// Server serves one daemon's port 67.
+// pollEvery is how often interfaces are listed even though the kernel reported no change: its messages may get lost,
+// and where it refuses to send them this is all there is.
+const pollEvery = 15 * time.Second
+
+// commitTimeout is how long a server that stops waits for leases that are being written.
+const commitTimeout = 2 * time.Second
+
+// Server serves port 67 of one network namespace.
 type Server struct {
-	cfg    Config
-	leases Leases
-	use    atomic.Pointer[inUse]
+	cfg     Config
+	leases  Leases
+	runtime atomic.Pointer[runtimeConfig]
 
-	links   *links
+	links   linkState
 	sock    *socket
-	raw     *rawSender  // nil without CAP_NET_RAW
-	near    *nearSender // nil likewise
-	probes  *prober
-	routes  *routes
-	queues  []chan work
-	waiting atomic.Int64 // work that was queued and is not done
-	seed    maphash.Seed // clients must not be able to choose their worker
-	pool    sync.Pool    // of *packet
-	asking  sync.Map     // transaction ids of our own DISCOVERs
-	echoes  echoes
-	look    chan struct{} // holds a token when the interfaces to be listened on may have changed
+	sender  sender
+	prober  *prober
+	rogues  *rogueScan
+	routes  *netif.Routes
+	repeats repeatLimit
+	buffers sync.Pool     // of *[packetSize]byte
+	reload  chan struct{} // holds a token when the served interfaces may have changed
 
-	// deliver sends a reply and keeps nothing of it: send, unless a fuzz test must not talk to the world.
-	deliver func(to dhcp.Destination, payload []byte, in *iface) error
-	late    sync.WaitGroup
+	// deliver sends a reply and keeps nothing of it. It is sender.send; tests without sockets replace it.
+	deliver        func(to dhcp.Destination, client dhcp.MAC, payload []byte, in *netif.Interface) error
+	pendingCommits sync.WaitGroup
 }
 
-// inUse is what a reload changes.
-type inUse struct {
+// runtimeConfig is what a reload replaces.
+type runtimeConfig struct {
 	engine *dhcp.Engine
 	names  map[string]bool // of the interfaces that are served
+}
+
+// guarded are the interfaces on which another server would be a rogue: none where this server hands out no leases.
+func (c *runtimeConfig) guarded() map[string]bool {
+	if c.engine != nil && !c.engine.Leases() {
+		return nil
+	}
+	return c.names
 }
 
 // New checks cfg and returns a server that decides with e about leases. It opens nothing.
@@ -52,44 +64,41 @@ func New(cfg Config, e *dhcp.Engine, leases Leases) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, leases: leases, probes: newProber(cfg.Within), seed: maphash.MakeSeed(), look: make(chan struct{}, 1)}
-	s.echoes.seed = s.seed
-	s.deliver = s.send
+	s := &Server{cfg: cfg, leases: leases, prober: newProber(cfg.InNetns), reload: make(chan struct{}, 1)}
+	s.repeats.seed = maphash.MakeSeed() // clients must not be able to choose their slot
+	s.links.log = cfg.Log
+	s.sender.links, s.sender.fallback = &s.links, cfg.Observer.fallback
+	s.deliver = s.sender.send
+	s.rogues = newRogueScan(s)
 	s.Use(e, cfg.Interfaces)
-	for range cfg.Workers {
-		s.queues = append(s.queues, make(chan work, cfg.Queue))
-	}
 	return s, nil
 }
 
-// Use changes engine and interfaces, for a reload. Packets under way are finished with what they began with.
+// Use changes engine and interfaces, for a reload. Requests under way are finished with what they began with.
 func (s *Server) Use(e *dhcp.Engine, interfaces []string) {
 	names := map[string]bool{}
 	for _, n := range interfaces {
 		names[n] = true
 	}
-	s.use.Store(&inUse{engine: e, names: names})
+	s.runtime.Store(&runtimeConfig{engine: e, names: names})
 	select {
-	case s.look <- struct{}{}:
+	case s.reload <- struct{}{}:
 	default:
 	}
 }
 
-// Run serves until ctx ends, and calls ready when it does. It opens its sockets itself; the errors of that say who has
-// the port, or which capability is missing. Run may be called once.
+// Run opens the sockets, calls ready and serves until ctx ends. Errors of opening say who has the port, or which
+// capability is missing. Run may be called once.
 func (s *Server) Run(ctx context.Context, ready func()) error {
 	if err := s.open(); err != nil {
 		return err
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	var tasks, workers sync.WaitGroup
-	for _, q := range s.queues {
-		workers.Go(func() { s.work(ctx, q) })
-	}
+	var tasks sync.WaitGroup
 	tasks.Go(func() { s.watch(ctx) })
 	failed := make(chan error, 1)
-	tasks.Go(func() { failed <- s.read(ctx) })
+	tasks.Go(func() { failed <- s.receiver(ctx).run(ctx) })
 	ready()
 	var err error
 	select {
@@ -99,69 +108,106 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 	stop()
 	s.sock.interrupt()
 	tasks.Wait()
-	s.probes.close()
-	for _, q := range s.queues {
-		close(q)
-	}
-	workers.Wait()
+	s.prober.close()
 	return errors.Join(err, s.close())
 }
 
-// open opens everything that the loop needs, in the namespace where the server belongs.
+// receiver returns the reader of the socket.
+func (s *Server) receiver(ctx context.Context) *receiver {
+	return &receiver{
+		sock: s.sock, observer: &s.cfg.Observer, log: s.cfg.Log, now: s.cfg.Now,
+		classify: s.classify, serve: func(p *packet, busy bool) { s.serve(ctx, p, busy) }, flush: s.leases.Flush,
+		strangers: newPacketQueue(s.cfg.Queue),
+	}
+}
+
+// open opens all sockets, in the network namespace where the server belongs.
 func (s *Server) open() error {
-	err := s.cfg.Within(func() (err error) {
+	err := s.cfg.InNetns(func() (err error) {
 		if s.sock, err = openSocket(dhcp.ServerPort); err != nil {
 			return err
 		}
-		if s.links, err = openLinks(); err != nil {
+		if err = s.links.open(); err != nil {
 			return errors.Join(fmt.Errorf("dhcp server: %w", err), s.sock.close())
 		}
-		if s.raw, err = openRaw(s.cfg.Within); err != nil {
-			s.cfg.Log.Warn("dhcp replies go by broadcast: frames of our own can't be sent", "err", err)
-			s.raw = nil
-			return nil
-		}
-		if s.near, err = openNear(); err != nil {
-			s.cfg.Log.Warn("dhcp replies to attached hosts share the socket of all others", "err", err)
-		}
+		s.sender.open(s.cfg.InNetns, s.cfg.Log)
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	s.routes = newRoutes(s.cfg.Within)
-	for name := range s.use.Load().names {
-		if s.links.now.Load().byName[name] == nil {
+	s.sender.sock = s.sock
+	s.routes = netif.NewRoutes(s.cfg.InNetns)
+	for name := range s.runtime.Load().names {
+		if s.links.snapshot().ByName[name] == nil {
 			s.cfg.Log.Warn("dhcp interface is not there yet", "iface", name)
 		}
 	}
 	return nil
 }
 
-// close waits for the commits under way, whose ACKs still shall leave, and closes the sockets.
+// watch follows changes of interfaces, and runs the search for other servers.
+func (s *Server) watch(ctx context.Context) {
+	var tasks sync.WaitGroup
+	defer tasks.Wait()
+	changed := make(chan struct{}, 1)
+	defer s.rogues.close()
+	s.rogues.follow(ctx) // before the first scan: the listeners report its answers
+	tasks.Go(func() { s.watchNetlink(ctx, changed) })
+	if s.cfg.ScanEvery > 0 {
+		tasks.Go(func() { s.rogues.scanLoop(ctx, s.cfg.ScanEvery) })
+	}
+	poll := time.NewTicker(pollEvery)
+	defer poll.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.reload:
+		case <-changed:
+			s.links.refresh("netlink")
+			s.cfg.Observer.linksChanged()
+		case <-poll.C:
+			s.routes.Invalidate()
+			s.links.refresh("poll")
+			s.cfg.Observer.linksChanged()
+		}
+		s.sender.retain(s.links.snapshot())
+		s.rogues.follow(ctx)
+	}
+}
+
+// watchNetlink puts a token into changed whenever the kernel reports a change of links, addresses or routes.
+func (s *Server) watchNetlink(ctx context.Context, changed chan<- struct{}) {
+	err := netif.Watch(ctx, s.cfg.InNetns, func() {
+		s.routes.Invalidate()
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	})
+	if err != nil {
+		s.cfg.Log.Warn("dhcp interfaces are polled", "every", pollEvery, "err", err)
+	}
+}
+
+// close waits for leases that are being written, so that their ACKs are sent, and closes the sockets.
 func (s *Server) close() error {
 	done := make(chan struct{})
 	go func() {
-		s.late.Wait()
+		s.pendingCommits.Wait()
 		close(done)
 	}()
-	patience := time.NewTimer(2 * time.Second)
-	defer patience.Stop()
+	timeout := time.NewTimer(commitTimeout)
+	defer timeout.Stop()
 	select {
 	case <-done:
-	case <-patience.C:
-		// A disk that hangs. Its replies meet a closed socket, which counts like any reply that can't leave; the packet
-		// socket stays open, for its descriptor could be somebody else's by then.
+	case <-timeout.C:
+		// The disk hangs. The UDP socket fails to send late replies, which is counted; the packet sockets stay open,
+		// because a late reply could use their descriptors after they belong to another file.
 		s.cfg.Log.Warn("dhcp leases are still being written, their replies are lost")
 		return s.sock.close()
 	}
 	s.links.close()
-	err := s.sock.close()
-	if s.raw != nil {
-		err = errors.Join(err, s.raw.close())
-	}
-	if s.near != nil {
-		err = errors.Join(err, s.near.close())
-	}
-	return err
+	return errors.Join(s.sock.close(), s.sender.close())
 }

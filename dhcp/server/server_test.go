@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"plugtone/dhcp"
+	"plugtone/dhcp/netif"
 	"plugtone/dhcp/netlab"
 )
 
@@ -35,7 +36,7 @@ func TestUdhcpc(t *testing.T) {
 			if got := first.req.Broadcast(); got != (name == "broadcast") {
 				t.Errorf("the client's broadcast flag is %v", got)
 			}
-			if first.link.Dest != broadcastAddr || first.link.Interface != "voice0" || first.link.MTU != 1500 {
+			if first.link.Dest != netif.BroadcastAddr || first.link.Interface != "voice0" || first.link.MTU != 1500 {
 				t.Errorf("the DISCOVER came with %+v", first.link)
 			}
 			if last.link.Dest.String() != "10.20.0.2" || last.req.CIAddr.String() != "10.20.0.100" || last.link.LocalAddr.String() != "10.20.0.2" {
@@ -87,7 +88,7 @@ func TestTwoClientsAtOnce(t *testing.T) {
 func TestWithoutNetRaw(t *testing.T) {
 	s := newStage(t, "udhcpc")
 	j := s.serve(newDesk(), func(c *Config) {
-		c.Within = func(f func() error) error { return s.pbx.Do(func() error { return withoutNetRaw(f) }) }
+		c.InNetns = func(f func() error) error { return s.pbx.Do(func() error { return withoutNetRaw(f) }) }
 	})
 	if got := s.udhcpc(s.host("phone", "eth0", "00:15:65:12:34:56")).next("bound"); got != "10.20.0.100 10.20.0.2" {
 		t.Errorf("bound to %q", got)
@@ -116,7 +117,7 @@ func TestMissingCapabilityIsNamed(t *testing.T) {
 	s := newStage(t)
 	err := s.pbx.Do(func() error {
 		return withoutNetRaw(func() error {
-			_, err := openRaw(s.pbx.Do)
+			_, err := netif.NewFrameSender(s.pbx.Do)
 			return err
 		})
 	})
@@ -197,10 +198,10 @@ func TestTwoLinks(t *testing.T) {
 func TestReplyLeavesAfterShutdownBegan(t *testing.T) {
 	s, d, j := newStage(t), newDesk(), newJournal()
 	d.hold = make(chan struct{})
-	srv, err := New(Config{Interfaces: []string{"voice0"}, Now: time.Now, Log: logTo(t), Observer: j.observer(), Within: s.pbx.Do, WatchEvery: -1}, nil, d)
+	srv, err := New(Config{Interfaces: []string{"voice0"}, Now: time.Now, Log: logTo(t), Observer: j.observer(), InNetns: s.pbx.Do, ScanEvery: -1}, nil, d)
 	s.ok(err)
 	ctx, stop := context.WithCancel(t.Context())
-	conn := s.udp(s.host("phone", "eth0", "", "10.20.0.9/24"), "10.20.0.9:68")
+	conn := s.udp(s.host("phone", "eth0", "00:15:65:00:00:01", "10.20.0.9/24"), "10.20.0.9:68")
 	ask := func() {
 		_, err := conn.WriteTo(message(t, 1, dhcpv4.MessageTypeRequest, dhcpv4.WithClientIP(ip("10.20.0.9"))), &net.UDPAddr{IP: ip("10.20.0.2"), Port: 67})
 		s.ok(err)
@@ -235,9 +236,11 @@ func (s *stage) udp(ns *netlab.Namespace, addr string) *net.UDPConn {
 func TestSecondServerIsRefused(t *testing.T) {
 	s := newStage(t)
 	s.serve(newDesk(), nil)
-	srv, err := New(Config{Now: time.Now, Log: logTo(t), Within: s.pbx.Do}, nil, newDesk())
+	srv, err := New(Config{Now: time.Now, Log: logTo(t), InNetns: s.pbx.Do}, nil, newDesk())
 	s.ok(err)
-	want := fmt.Sprintf("dhcp: port 67/udp is taken by %s (process %d)", self(t), os.Getpid())
+	comm, err := os.ReadFile("/proc/self/comm")
+	s.ok(err)
+	want := fmt.Sprintf("dhcp: port 67/udp is taken by %s (process %d)", strings.TrimSpace(string(comm)), os.Getpid())
 	err = srv.Run(t.Context(), func() { t.Error("a second server on the same port is ready") })
 	if err == nil || !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(err.Error(), want) {
 		t.Errorf("%v", err)
@@ -266,11 +269,11 @@ func TestForeignServerIsSeen(t *testing.T) {
 	}
 	check(offers[0], "02:00:00:00:00:02")
 
-	j := s.serve(d, func(c *Config) { c.WatchEvery = time.Hour })
-	check(receive(t, j.foreign), "02:00:00:00:00:02")
+	j := s.serve(d, func(c *Config) { c.ScanEvery = time.Hour })
+	check(receive(t, j.others), "02:00:00:00:00:02")
 	s.udhcpc(s.host("phone", "eth0", "00:15:65:12:34:56"), "-B").next("bound")
 	for {
-		if o := receive(t, j.foreign); o.Client.String() == "00:15:65:12:34:56" {
+		if o := receive(t, j.others); o.Client.String() == "00:15:65:12:34:56" {
 			check(o, "00:15:65:12:34:56")
 			break
 		}
@@ -279,15 +282,15 @@ func TestForeignServerIsSeen(t *testing.T) {
 
 // TestServerThatComesLaterIsFound: it is silent until somebody asks, and the question is repeated (every ten minutes).
 func TestServerThatComesLaterIsFound(t *testing.T) {
-	if c := (Config{Now: time.Now, Log: logTo(t)}); c.check() != nil || c.WatchEvery != 10*time.Minute {
-		t.Errorf("other servers are looked for every %s", c.WatchEvery)
+	if c := (Config{Now: time.Now, Log: logTo(t)}); c.check() != nil || c.ScanEvery != 10*time.Minute {
+		t.Errorf("other servers are looked for every %s", c.ScanEvery)
 	}
 	s := newStage(t)
-	j := s.serve(newDesk(), func(c *Config) { c.WatchEvery = 200 * time.Millisecond })
+	j := s.serve(newDesk(), func(c *Config) { c.ScanEvery = 200 * time.Millisecond })
 	rogue := s.host("rogue", "lan0", "02:00:00:00:00:66", "10.20.0.66/24")
 	d := newDesk()
 	s.serveOn(rogue, d, func(c *Config) { c.Interfaces = []string{"lan0"} })
-	if o := receive(t, j.foreign); o.Server.String() != "10.20.0.66" || o.MAC.String() != "02:00:00:00:00:66" || o.Client.String() != "02:00:00:00:00:02" {
+	if o := receive(t, j.others); o.Server.String() != "10.20.0.66" || o.MAC.String() != "02:00:00:00:00:66" || o.Client.String() != "02:00:00:00:00:02" {
 		t.Errorf("seen: %+v", o)
 	}
 	if len(d.requests()) == 0 || d.requests()[0].req.Type != dhcp.MessageTypeDiscover {
@@ -301,14 +304,14 @@ func TestOtherServerIsNoRogueWhereItLeases(t *testing.T) {
 	s.serveOn(s.host("lan", "lan0", "02:00:00:00:00:66", "10.20.0.66/24"), d, func(c *Config) { c.Interfaces = []string{"lan0"} })
 	e, table, _ := s.realThing(dhcp.Config{Mode: dhcp.ModeInform})
 	j := newJournal()
-	srv, err := New(Config{Interfaces: []string{"voice0"}, Now: time.Now, Log: logTo(t), Observer: j.observer(), Within: s.pbx.Do}, e, table)
+	srv, err := New(Config{Interfaces: []string{"voice0"}, Now: time.Now, Log: logTo(t), Observer: j.observer(), InNetns: s.pbx.Do}, e, table)
 	s.ok(err)
 	s.run(s.pbx, srv)
 	s.udhcpc(s.host("phone", "eth0", "00:15:65:12:34:56"), "-B").next("bound")
 	j.next(t, dhcp.VerdictIgnored) // its DISCOVER; the answers to it were broadcast, too
 	j.next(t, dhcp.VerdictIgnored) // its REQUEST
-	if len(j.foreign) > 0 || len(d.requests()) != 2 {
-		t.Errorf("told of %d answers; the other server was asked %d times", len(j.foreign), len(d.requests()))
+	if len(j.others) > 0 || len(d.requests()) != 2 {
+		t.Errorf("told of %d answers; the other server was asked %d times", len(j.others), len(d.requests()))
 	}
 }
 
@@ -344,15 +347,4 @@ func TestTruncatedPacketIsDropped(t *testing.T) {
 	if why := receive(t, j.dropped); why != DropTruncated {
 		t.Errorf("dropped because of %s", why)
 	}
-}
-
-func TestHolderLooksIntoTheThreadsNamespace(t *testing.T) {
-	s := newStage(t)
-	s.udp(s.pbx, "10.20.0.2:67")
-	s.ok(s.pbx.Do(func() error {
-		if pid, _, ok := Holder("udp", 67); !ok || pid != os.Getpid() {
-			t.Errorf("process %d, found %v", pid, ok)
-		}
-		return nil
-	}))
 }

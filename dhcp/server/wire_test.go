@@ -125,6 +125,8 @@ func (s *stage) wire(ns *netlab.Namespace, name string) *wire {
 			return err
 		}
 		w.file = os.NewFile(uintptr(w.fd), "wire")
+		// Room for a flood's replies; without CAP_NET_ADMIN there is less.
+		_ = unix.SetsockoptInt(w.fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 4<<20)
 		return unix.Bind(w.fd, &unix.SockaddrLinklayer{Ifindex: w.ifindex, Protocol: 0x0008}) // IPv4, in network order
 	}))
 	s.t.Cleanup(func() { w.file.Close() })

@@ -1,4 +1,4 @@
-package server
+package netif
 
 import (
 	"bufio"
@@ -12,14 +12,14 @@ import (
 	"syscall"
 )
 
-// Holder names the process that holds a local port. network is "udp" or "tcp" (where only listeners count), with or
-// without a 4 or 6. ok tells whether anybody holds it; pid is 0 when we may not see whose it is.
-func Holder(network string, port int) (pid int, name string, ok bool) {
+// PortOwner returns the process that has a local port open. network is "udp" or "tcp" (where only listeners count), with
+// or without a 4 or 6. ok reports whether a socket is bound to it; pid is 0 when the owner is not visible to this user.
+func PortOwner(network string, port int) (pid int, name string, ok bool) {
 	proto := strings.TrimRight(network, "46")
 	inodes := map[string]bool{}
 	for _, table := range []string{proto, proto + "6"} {
-		// thread-self, because a thread may stand in another network namespace than its process. A table that is not
-		// there (no IPv6) holds nothing.
+		// thread-self, because a thread may be in another network namespace than its process. A missing table (no
+		// IPv6) lists no sockets.
 		if f, err := os.Open("/proc/thread-self/net/" + table); err == nil {
 			socketsOn(f, port, proto == "tcp", inodes)
 			f.Close()
@@ -28,7 +28,7 @@ func Holder(network string, port int) (pid int, name string, ok bool) {
 	if len(inodes) == 0 {
 		return 0, "", false
 	}
-	pid, name = owner(inodes)
+	pid, name = socketOwner(inodes)
 	return pid, name, true
 }
 
@@ -47,8 +47,8 @@ func socketsOn(table fs.File, port int, listening bool, inodes map[string]bool) 
 	}
 }
 
-// owner finds the process that has one of the sockets open.
-func owner(inodes map[string]bool) (pid int, name string) {
+// socketOwner returns the process that has one of the sockets open.
+func socketOwner(inodes map[string]bool) (pid int, name string) {
 	fds, err := filepath.Glob("/proc/[0-9]*/fd/*")
 	if err != nil {
 		return 0, ""
@@ -65,20 +65,20 @@ func owner(inodes map[string]bool) (pid int, name string) {
 	return 0, ""
 }
 
-// ListenError explains why a port could not be had: which process has it, or which capability is missing and how to
-// grant it. Other errors come back with network and port named. what is the service, such as "dhcp" or "tftp".
+// ListenError explains why a port could not be opened: which process has it, or which capability is missing and how to
+// grant it. Other errors are wrapped with network and port. what is the service, such as "dhcp" or "tftp".
 func ListenError(what, network string, port int, err error) error {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("%s: port %d/%s is taken%s: %w", what, port, network, byWhom(network, port), err)
+		return fmt.Errorf("%s: port %d/%s is taken%s: %w", what, port, network, takenBy(network, port), err)
 	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
-		return fmt.Errorf("%s: port %d/%s: %w\nhint: %s", what, port, network, err, grant("CAP_NET_BIND_SERVICE"))
+		return fmt.Errorf("%s: port %d/%s: %w\nhint: %s", what, port, network, err, grantHint("CAP_NET_BIND_SERVICE"))
 	}
 	return fmt.Errorf("%s: port %d/%s: %w", what, port, network, err)
 }
 
-func byWhom(network string, port int) string {
-	switch pid, name, ok := Holder(network, port); {
+func takenBy(network string, port int) string {
+	switch pid, name, ok := PortOwner(network, port); {
 	case !ok:
 		return ""
 	case pid == 0:
@@ -88,8 +88,8 @@ func byWhom(network string, port int) string {
 	}
 }
 
-// grant says how to give this program a capability.
-func grant(capability string) string {
+// grantHint says how to give this program a capability.
+func grantHint(capability string) string {
 	self, err := os.Executable()
 	if err != nil {
 		self = "/usr/bin/plugtone"

@@ -76,7 +76,7 @@ func (s *stage) serve(d *desk, change func(*Config)) *journal {
 func (s *stage) serveOn(ns *netlab.Namespace, d *desk, change func(*Config)) *journal {
 	s.t.Helper()
 	j := newJournal()
-	cfg := Config{Interfaces: []string{"voice0"}, Now: time.Now, Log: logTo(s.t), Observer: j.observer(), Within: ns.Do, WatchEvery: -1}
+	cfg := Config{Interfaces: []string{"voice0"}, Now: time.Now, Log: logTo(s.t), Observer: j.observer(), InNetns: ns.Do, ScanEvery: -1}
 	if change != nil {
 		change(&cfg)
 	}

@@ -6,9 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"plugtone/dhcp"
+	"plugtone/dhcp/netif"
 	"plugtone/dhcp/netlab"
 )
 
@@ -74,7 +73,7 @@ func TestLinkDownAndUp(t *testing.T) {
 	rogue := s.host("rogue", "lan0", "02:00:00:00:00:66", "10.20.0.66/24")
 	s.serveOn(rogue, newDesk(), func(c *Config) { c.Interfaces = []string{"lan0"} })
 	s.udhcpc(s.host("other", "eth0", ""), "-B").next("bound")
-	if o := receive(t, j.foreign); o.Server.String() != "10.20.0.66" {
+	if o := receive(t, j.others); o.Server.String() != "10.20.0.66" {
 		t.Errorf("seen: %+v", o)
 	}
 }
@@ -85,47 +84,29 @@ func TestFramesOfOtherVLANs(t *testing.T) {
 	s := newStage(t)
 	j := s.serve(newDesk(), nil)
 	rogue := s.host("rogue", "lan0", "02:00:00:00:00:66", "10.20.0.66/24")
-	var raw *rawSender
-	var port *iface
-	s.ok(rogue.Do(func() error {
-		l, err := openLinks()
-		if err != nil {
-			return err
-		}
-		port = l.now.Load().byName["lan0"]
-		l.close()
-		raw, err = openRaw(rogue.Do)
-		return err
-	}))
-	defer raw.close()
-	offer := frame{src: endpoint{port.mac, netip.MustParseAddr("10.30.0.66"), 67}, dst: endpoint{broadcastMAC, broadcastAddr, 68}, payload: offerOf("10.30.0.66")}
-	s.ok(raw.send(port.index, tagged(offer.appendTo(nil), 30)))
-	offer.payload = offerOf("10.20.0.66")
-	s.ok(raw.send(port.index, offer.appendTo(nil)))
-	if o := receive(t, j.foreign); o.Server.String() != "10.20.0.66" {
+	port := s.link(rogue, "lan0")
+	raw, err := netif.NewFrameSender(rogue.Do)
+	s.ok(err)
+	defer raw.Close()
+	offer := netif.Frame{Src: netif.Endpoint{MAC: port.MAC, Addr: netip.MustParseAddr("10.30.0.66"), Port: 67},
+		Dst: netif.Endpoint{MAC: netif.BroadcastMAC, Addr: netif.BroadcastAddr, Port: 68}, Payload: offerOf("10.30.0.66")}
+	s.ok(raw.Send(port.Index, tagged(offer.Append(nil), 30)))
+	offer.Payload = offerOf("10.20.0.66")
+	s.ok(raw.Send(port.Index, offer.Append(nil)))
+	if o := receive(t, j.others); o.Server.String() != "10.20.0.66" {
 		t.Errorf("heard of %s, in another VLAN", o.Server)
 	}
+}
 
-	var asker *arpAsker
-	s.ok(s.pbx.Do(func() error {
-		l, err := openLinks()
-		if err != nil {
-			return err
-		}
-		defer l.close()
-		asker, err = openARP(l.now.Load().byName["voice0"])
+// link returns an interface of a namespace.
+func (s *stage) link(ns *netlab.Namespace, name string) *netif.Interface {
+	s.t.Helper()
+	var link *netif.Interface
+	s.ok(ns.Do(func() (err error) {
+		link, err = netif.InterfaceByName(name)
 		return err
 	}))
-	defer asker.close()
-	there := make(chan dhcp.MAC, 2)
-	asker.mu.Lock()
-	asker.waiting = map[netip.Addr]chan dhcp.MAC{netip.MustParseAddr("10.20.0.130"): there, netip.MustParseAddr("10.20.0.120"): there}
-	asker.mu.Unlock()
-	s.ok(raw.send(port.index, tagged(arpAnswer(dhcp.MAC{2, 0, 0, 0, 0, 0x30}, asker.mac, "10.20.0.130"), 30)))
-	s.ok(raw.send(port.index, arpAnswer(dhcp.MAC{2, 0, 0, 0, 0, 0x20}, asker.mac, "10.20.0.120")))
-	if who := receive(t, there); who[5] != 0x20 {
-		t.Errorf("%s, in another VLAN, answers for an address", who)
-	}
+	return link
 }
 
 // offerOf is the least that can be taken for a server's OFFER, from the figures of RFC 2131.
@@ -138,59 +119,10 @@ func offerOf(server string) []byte {
 	return append(p, 255)
 }
 
-// arpAnswer is a frame that says that mac has addr.
-func arpAnswer(mac, to dhcp.MAC, addr string) []byte {
-	b := append(append(append([]byte{}, to[:]...), mac[:]...), 8, 6)
-	b = append(b, 0, 1, 8, 0, 6, 4, 0, 2)
-	b = append(append(b, mac[:]...), ip(addr)...)
-	return append(append(b, to[:]...), 0, 0, 0, 0)
-}
-
 // tagged puts a VLAN's tag into a frame (IEEE 802.1Q).
 func tagged(frame []byte, vlan uint16) []byte {
 	b := append([]byte{}, frame[:12]...)
 	b = binary.BigEndian.AppendUint16(b, 0x8100)
 	b = binary.BigEndian.AppendUint16(b, vlan)
 	return append(b, frame[12:]...)
-}
-
-// TestOneSocketForEachLink: frames of each interface leave by a socket of its own, which ends with the interface.
-func TestOneSocketForEachLink(t *testing.T) {
-	s := newStage(t)
-	other, err := s.lab.Namespace("other")
-	s.ok(err)
-	s.ok(s.lab.Link(netlab.Port{Namespace: s.pbx, Name: "voice1"}, netlab.Port{Namespace: other, Name: "eth0"}))
-	s.ok(s.pbx.Do(func() error {
-		l, err := openLinks()
-		if err != nil {
-			return err
-		}
-		defer l.close()
-		raw, err := openRaw(s.pbx.Do)
-		if err != nil {
-			return err
-		}
-		now := l.now.Load()
-		a, b := now.byName["voice0"].index, now.byName["voice1"].index
-		for range 2 {
-			for _, index := range []int{a, b} {
-				s.ok(raw.send(index, frame{src: endpoint{addr: broadcastAddr}, dst: endpoint{addr: broadcastAddr}}.appendTo(nil)))
-			}
-		}
-		if len(raw.socks) != 2 || raw.socks[a] == raw.socks[b] {
-			t.Errorf("sockets %v", raw.socks)
-		}
-		s.ok(s.pbx.Remove("voice1"))
-		_, err = l.scan()
-		s.ok(err)
-		raw.keep(l.now.Load())
-		if _, there := raw.socks[b]; there || len(raw.socks) != 1 {
-			t.Errorf("sockets %v after the link is gone", raw.socks)
-		}
-		s.ok(raw.close())
-		if err := raw.send(a, make([]byte, etherLen)); err != unix.ENODEV {
-			t.Errorf("after the end: %v", err)
-		}
-		return nil
-	}))
 }

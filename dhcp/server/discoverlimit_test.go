@@ -11,13 +11,13 @@ import (
 
 // C49: a client that floods with DISCOVERs is answered ten times a second; others, and another relay's copy, at once.
 func TestDiscoverFloodC49(t *testing.T) {
-	e := &echoes{seed: maphash.MakeSeed()}
-	one, two := &dhcp.Request{MAC: dhcp.MAC{1}}, &dhcp.Request{MAC: dhcp.MAC{2}}
-	relayed := &dhcp.Request{MAC: dhcp.MAC{1}, GIAddr: netip.MustParseAddr("10.30.0.1")}
+	l := &repeatLimit{seed: maphash.MakeSeed()}
+	one, two := &header{kind: dhcp.MessageTypeDiscover, mac: dhcp.MAC{1}}, &header{kind: dhcp.MessageTypeDiscover, mac: dhcp.MAC{2}}
+	relayed := &header{kind: dhcp.MessageTypeDiscover, mac: dhcp.MAC{1}, giaddr: netip.MustParseAddr("10.30.0.1")}
 	at := time.Unix(1000, 0)
 	answered := 0
 	for range 1000 {
-		if !e.again(one, 7, at) {
+		if !l.repeated(one, 7, at) {
 			answered++
 		}
 		at = at.Add(time.Millisecond)
@@ -25,10 +25,10 @@ func TestDiscoverFloodC49(t *testing.T) {
 	if answered != 10 {
 		t.Errorf("%d DISCOVERs of a second's flood are answered, want 10", answered)
 	}
-	if e.again(two, 7, at) || e.again(relayed, 7, at) || e.again(one, 8, at) {
+	if l.repeated(two, 7, at) || l.repeated(relayed, 7, at) || l.repeated(one, 8, at) {
 		t.Error("another client's, relay's or link's DISCOVER counts as the same")
 	}
-	if at = at.Add(-time.Hour); e.again(one, 8, at) {
+	if at = at.Add(-time.Hour); l.repeated(one, 8, at) {
 		t.Error("after the clock was set back nobody is answered")
 	}
 }

@@ -2,44 +2,44 @@ package server
 
 import (
 	"bytes"
-	"context"
 	"net/netip"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
 	"plugtone/dhcp"
+	"plugtone/dhcp/netif"
 )
 
 var (
-	voice0 = &iface{index: 7, name: "voice0", mac: dhcp.MAC{2, 0, 0, 0, 0, 1}, mtu: 1500, up: true,
-		addrs: []netip.Prefix{netip.MustParsePrefix("10.20.0.2/24")}}
-	uplink = &iface{index: 8, name: "uplink", mac: dhcp.MAC{2, 0, 0, 0, 0, 2}, mtu: 1500, up: true,
-		addrs: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}}
+	voice0 = &netif.Interface{Index: 7, Name: "voice0", MAC: dhcp.MAC{2, 0, 0, 0, 0, 1}, MTU: 1500, Up: true,
+		Addrs: []netip.Prefix{netip.MustParsePrefix("10.20.0.2/24")}}
+	uplink = &netif.Interface{Index: 8, Name: "uplink", MAC: dhcp.MAC{2, 0, 0, 0, 0, 2}, MTU: 1500, Up: true,
+		Addrs: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}}
 )
 
 // sent is a reply that left a bench.
 type sent struct {
 	to     dhcp.Destination
 	packet []byte
-	in     *iface
+	in     *netif.Interface
 }
 
-// bench is a server without sockets: packets go in by put and come out on out.
+// bench is a server without sockets: packets go in by put, are served by run, and come out on out.
 type bench struct {
 	*Server
 	*journal
 	desk *desk
+	in   *receiver
 	out  chan sent
 }
 
 func newBench(t testing.TB, change func(*Config)) *bench {
 	t.Helper()
 	b := &bench{journal: newJournal(), desk: newDesk(), out: make(chan sent, 1000)}
-	cfg := Config{Interfaces: []string{"voice0"}, Now: time.Now, Log: logTo(t), Observer: b.observer(), Workers: 2, Queue: 8}
+	cfg := Config{Interfaces: []string{"voice0"}, Now: time.Now, Log: logTo(t), Observer: b.observer(), Queue: 8}
 	if change != nil {
 		change(&cfg)
 	}
@@ -47,40 +47,34 @@ func newBench(t testing.TB, change func(*Config)) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.links = &links{}
-	s.links.now.Store(&snapshot{
-		byIndex: map[int]*iface{7: voice0, 8: uplink}, byName: map[string]*iface{"voice0": voice0, "uplink": uplink},
-		host: []netip.Addr{voice0.addrs[0].Addr(), uplink.addrs[0].Addr()},
+	s.links.now.Store(&netif.Snapshot{
+		ByIndex: map[int]*netif.Interface{7: voice0, 8: uplink}, ByName: map[string]*netif.Interface{"voice0": voice0, "uplink": uplink},
+		Addrs: []netip.Addr{voice0.Addrs[0].Addr(), uplink.Addrs[0].Addr()},
 	})
-	s.routes = newRoutes(func(func() error) error { return errDisk })
-	s.deliver = func(to dhcp.Destination, packet []byte, in *iface) error {
+	s.routes = netif.NewRoutes(func(func() error) error { return errDisk })
+	s.deliver = func(to dhcp.Destination, _ dhcp.MAC, packet []byte, in *netif.Interface) error {
 		b.out <- sent{to, bytes.Clone(packet), in}
 		return nil
 	}
-	b.Server = s
+	b.Server, b.in = s, s.receiver(t.Context())
 	return b
 }
 
-// run starts the workers; the result ends them when all is worked off.
-func (b *bench) run(ctx context.Context) (finish func()) {
-	var wg sync.WaitGroup
-	for _, q := range b.queues {
-		wg.Go(func() { b.work(ctx, q) })
-	}
-	return func() {
-		for _, q := range b.queues {
-			close(q)
-		}
-		wg.Wait()
+// run serves what is queued.
+func (b *bench) run() {
+	for b.in.strangers.used > 0 {
+		b.in.serveStrangers()
 	}
 }
 
-// put lets a packet come in on the interface with that index.
+// put lets a packet come in on the interface with that index, and reports whether it was not dropped.
 func (b *bench) put(ifindex int, dst string, payload []byte) bool {
-	p := b.spare()
+	p := new(packet)
 	p.n, p.ifindex, p.at = copy(p.buf[:], payload), ifindex, time.Now()
 	p.src, p.dst = netip.MustParseAddrPort("0.0.0.0:68"), netip.MustParseAddr(dst)
-	return b.accept(context.Background(), p, false)
+	before := len(b.dropped)
+	b.in.dispatch(p)
+	return len(b.dropped) == before
 }
 
 // message makes a client's message.
@@ -127,25 +121,25 @@ func TestWhichPacketsAreWanted(t *testing.T) {
 
 func TestOwnDiscoverIsNotAnswered(t *testing.T) {
 	b := newBench(t, nil)
-	own, err := discoverFrame(uplink.mac, [4]byte{9, 9, 9, 9})
+	own, err := discoverFrame(uplink.MAC, [4]byte{9, 9, 9, 9})
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, ok := parseFrame(own)
+	f, ok := netif.ParseFrame(own)
 	if !ok {
 		t.Fatal("our own discover does not parse")
 	}
-	b.asking.Store([4]byte{9, 9, 9, 9}, true)
-	if b.put(7, "255.255.255.255", f.payload) {
+	b.rogues.xids.Store([4]byte{9, 9, 9, 9}, true)
+	if b.put(7, "255.255.255.255", f.Payload) {
 		t.Error("our own DISCOVER, heard on a second interface, is taken for a client's")
 	}
-	b.asking.Delete([4]byte{9, 9, 9, 9})
-	if !b.put(7, "255.255.255.255", f.payload) {
+	b.rogues.xids.Delete([4]byte{9, 9, 9, 9})
+	if !b.put(7, "255.255.255.255", f.Payload) {
 		t.Error("a DHCP client on this host is not served")
 	}
 }
 
-// TestOneClientStaysInOrder sends many messages of a few clients through all workers.
+// TestOneClientStaysInOrder sends many messages of a few clients.
 func TestOneClientStaysInOrder(t *testing.T) {
 	b := newBench(t, func(c *Config) { c.Queue = 1000 })
 	for n := range 50 {
@@ -156,7 +150,7 @@ func TestOneClientStaysInOrder(t *testing.T) {
 			}
 		}
 	}
-	b.run(t.Context())()
+	b.run()
 	last := map[byte]int{}
 	for _, s := range b.desk.requests() {
 		mac, n := s.req.XID[3], int(s.req.XID[0])
@@ -171,26 +165,62 @@ func TestOneClientStaysInOrder(t *testing.T) {
 }
 
 func TestFullQueueDropsAndCounts(t *testing.T) {
-	b := newBench(t, func(c *Config) { c.Workers, c.Queue = 1, 3 })
+	b := newBench(t, func(c *Config) { c.Queue = 3 })
 	for range 5 {
 		b.put(7, "255.255.255.255", message(t, 1, dhcpv4.MessageTypeRequest))
 	}
 	if len(b.dropped) != 2 || <-b.dropped != DropQueue {
 		t.Errorf("%d drops of five packets at a queue of three", len(b.dropped))
 	}
-	b.run(t.Context())()
+	b.run()
 	if len(b.out) != 3 {
 		t.Errorf("%d replies, want three", len(b.out))
 	}
 }
 
+// TestHoldersAreServedBeforeStrangers: whoever holds the lease on the address that it names is served at once; the others wait, and are
+// dropped first. One that repeats itself at once waits, too.
+func TestHoldersAreServedBeforeStrangers(t *testing.T) {
+	b := newBench(t, nil)
+	b.desk.given[dhcp.MAC{0, 0x15, 0x65, 0, 0, 200}] = netip.MustParseAddr("10.20.0.50")
+	requested := dhcpv4.WithOption(dhcpv4.OptRequestedIPAddress(ip("10.20.0.50")))
+	for mac := range byte(10) {
+		b.put(7, "255.255.255.255", message(t, mac, dhcpv4.MessageTypeDiscover))
+	}
+	if len(b.dropped) != 2 || <-b.dropped != DropQueue || len(b.desk.requests()) != 0 {
+		t.Errorf("%d drops of ten packets at a queue of eight, %d decisions", len(b.dropped), len(b.desk.requests()))
+	}
+	for i, packet := range [][]byte{
+		message(t, 200, dhcpv4.MessageTypeRequest, dhcpv4.WithClientIP(ip("10.20.0.50"))), // renewing
+		message(t, 200, dhcpv4.MessageTypeInform, dhcpv4.WithClientIP(ip("10.20.0.50"))),
+		message(t, 200, dhcpv4.MessageTypeDiscover, requested),
+	} {
+		if b.put(7, "255.255.255.255", packet); len(b.desk.requests()) != i+1 {
+			t.Fatalf("packet %d of the holder waits", i)
+		}
+	}
+	for what, packet := range map[string][]byte{
+		"another client's claim": message(t, 201, dhcpv4.MessageTypeRequest, dhcpv4.WithClientIP(ip("10.20.0.50"))),
+		"a renewal too soon":     message(t, 200, dhcpv4.MessageTypeRequest, dhcpv4.WithClientIP(ip("10.20.0.50"))),
+		"no address":             message(t, 200, dhcpv4.MessageTypeDecline),
+	} {
+		if b.put(7, "255.255.255.255", packet) {
+			t.Errorf("%s is served before the strangers", what)
+		}
+	}
+	b.run()
+	if got := b.desk.requests(); len(got) != 11 || got[3].req.MAC[5] != 0 || got[10].req.MAC[5] != 7 {
+		t.Errorf("%d decisions", len(got))
+	}
+}
+
 func TestPanicCostsOnePacket(t *testing.T) {
-	b := newBench(t, func(c *Config) { c.Workers = 1 })
+	b := newBench(t, nil)
 	b.desk.crash = true
 	for range 2 {
 		b.put(7, "255.255.255.255", message(t, 1, dhcpv4.MessageTypeRequest))
 	}
-	b.run(t.Context())()
+	b.run()
 	if len(b.out) != 1 || len(b.dropped) != 1 || <-b.dropped != DropPanic {
 		t.Errorf("%d replies and %d drops, want one of each", len(b.out), len(b.dropped))
 	}
@@ -206,21 +236,21 @@ func TestPanicAfterAProbeCostsOneAnswer(t *testing.T) {
 			panic("observer fell over")
 		}
 	}
-	o.Foreign = func(Offer) { panic("observer fell over") }
+	o.OtherServer = func(Offer) { panic("observer fell over") }
 	addr, client := netip.MustParseAddr("10.20.0.9"), dhcp.MAC{0, 0x15, 0x65, 0, 0, 1}
-	j := &job{use: b.use.Load(), req: &dhcp.Request{MAC: client}, link: &dhcp.Link{}, in: voice0, at: time.Now()}
+	j := &job{runtime: b.runtime.Load(), req: &dhcp.Request{MAC: client}, link: &dhcp.Link{}, in: voice0, at: time.Now()}
 	ev := func(v dhcp.Verdict) *dhcp.Event {
 		return &dhcp.Event{Verdict: v, MAC: client, Addr: addr, Server: addr}
 	}
 	for what, ask := range map[string]func(){
 		"a probe":      func() { b.probe(t.Context(), j, &dhcp.Decision{Probe: addr, Event: *ev(dhcp.VerdictProbing)}) },
-		"a decline":    func() { b.inquire(t.Context(), j, ev(dhcp.VerdictDeclined)) },
-		"other server": func() { b.inquire(t.Context(), j, ev(dhcp.VerdictOtherServer)) },
+		"a decline":    func() { b.checkConflict(t.Context(), j, ev(dhcp.VerdictDeclined)) },
+		"other server": func() { b.checkConflict(t.Context(), j, ev(dhcp.VerdictOtherServer)) },
 	} {
-		b.probes.flying[addr] = []func(answer){}
+		b.prober.running[addr] = []func(probeResult){}
 		ask()
-		for _, done := range b.probes.flying[addr] {
-			done(answer{who: dhcp.MAC{2}, inUse: true})
+		for _, done := range b.prober.running[addr] {
+			done(probeResult{mac: dhcp.MAC{2}, inUse: true})
 		}
 		if len(b.dropped) != 1 || <-b.dropped != DropPanic {
 			t.Errorf("%s: not told as a panic", what)
@@ -233,7 +263,7 @@ func TestDiskFaultIsSilence(t *testing.T) {
 	b := newBench(t, nil)
 	b.desk.fail = errDisk
 	b.put(7, "255.255.255.255", message(t, 1, dhcpv4.MessageTypeRequest))
-	b.run(t.Context())()
+	b.run()
 	ev := b.next(t, dhcp.VerdictInternalError)
 	if len(b.out) != 0 || !strings.Contains(ev.Reason, "no space left on device") || ev.Reply != nil {
 		t.Errorf("%d replies, reason %q, reply %v", len(b.out), ev.Reason, ev.Reply)
@@ -245,10 +275,34 @@ func TestDiskFaultIsSilence(t *testing.T) {
 	}
 }
 
+// refusing is a desk whose disk fails, and whose decision without a write is a NAK.
+type refusing struct{ *desk }
+
+func (r refusing) Serve(e *dhcp.Engine, req *dhcp.Request, link *dhcp.Link, done func(*dhcp.Decision, error)) {
+	r.desk.Serve(e, req, link, func(d *dhcp.Decision, err error) {
+		if link.NoWrite {
+			d.Reply.Type, err = dhcp.MessageTypeNak, nil
+		}
+		done(d, err)
+	})
+}
+
+// TestDiskFaultIsNeverANak: what is decided after the disk refused may be a NAK, which is not sent.
+func TestDiskFaultIsNeverANak(t *testing.T) {
+	b := newBench(t, nil)
+	b.desk.fail = errDisk
+	b.Server.leases = refusing{b.desk}
+	b.put(7, "255.255.255.255", message(t, 1, dhcpv4.MessageTypeRequest))
+	b.run()
+	if ev := b.next(t, dhcp.VerdictInternalError); len(b.out) != 0 || ev.Reply != nil || !strings.Contains(ev.Reason, "no space left on device") {
+		t.Errorf("%d replies, reason %q, reply %v", len(b.out), ev.Reason, ev.Reply)
+	}
+}
+
 func TestMalformedIsTold(t *testing.T) {
 	b := newBench(t, nil)
 	b.put(7, "255.255.255.255", []byte("GET / HTTP/1.1"))
-	b.run(t.Context())()
+	b.run()
 	if ev := b.next(t, dhcp.VerdictMalformed); ev.Interface != "voice0" || !strings.HasPrefix(ev.Reason, "malformed packet") {
 		t.Errorf("%+v", ev)
 	}
@@ -259,18 +313,18 @@ func TestBusyProbesAreSkipped(t *testing.T) {
 	b := newBench(t, nil)
 	b.desk.probe = true
 	for i := range maxProbes {
-		b.probes.flying[netip.AddrFrom4([4]byte{10, 9, 9, byte(i)})] = nil
+		b.prober.running[netip.AddrFrom4([4]byte{10, 9, 9, byte(i)})] = nil
 	}
 	b.put(7, "255.255.255.255", message(t, 1, dhcpv4.MessageTypeDiscover))
-	b.run(t.Context())()
+	b.run()
 	if got := b.desk.requests(); len(got) != 1 || !got[0].link.NoProbe || len(b.out) != 1 {
 		t.Errorf("%d requests, %d replies, no probe %v", len(got), len(b.out), got[0].link.NoProbe)
 	}
 }
 
 func TestConfigFaultsAreToldTogether(t *testing.T) {
-	_, err := New(Config{Workers: -1, Interfaces: []string{""}}, nil, nil)
-	for _, want := range []string{"no clock", "no logger", "-1 workers", "interface without a name", "no lease table"} {
+	_, err := New(Config{Queue: -1, Interfaces: []string{""}}, nil, nil)
+	for _, want := range []string{"no clock", "no logger", "a queue of -1 packets", "interface without a name", "no lease table"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v lacks %q", err, want)
 		}
@@ -284,16 +338,15 @@ func FuzzReceive(f *testing.F) {
 	f.Add(message(f, 1, dhcpv4.MessageTypeDiscover, dhcpv4.WithGatewayIP(ip("10.40.0.1"))), uint8(8))
 	f.Add([]byte{1, 1, 6}, uint8(7))
 	// One goroutine and one bench for all, or coverage would differ from run to run.
-	b := newBench(f, func(c *Config) { c.Workers = 1 })
+	b := newBench(f, nil)
 	f.Fuzz(func(t *testing.T, packet []byte, ifindex uint8) {
 		if ifindex = 7 + ifindex%2; len(packet) > packetSize {
 			return
 		}
 		clear(b.desk.given)
 		b.desk.seen = nil
-		if b.put(int(ifindex), "255.255.255.255", packet) {
-			b.step(t.Context(), <-b.queues[0], false)
-		}
+		b.put(int(ifindex), "255.255.255.255", packet)
+		b.run()
 		for len(b.decided) > 0 {
 			<-b.decided
 		}
@@ -308,7 +361,7 @@ func FuzzReceive(f *testing.F) {
 			if !relayed && ifindex != 7 {
 				t.Errorf("answered on a link that is not served: %+v", s.to)
 			}
-			if s.in.index != int(ifindex) || !s.to.Addr.IsValid() || len(s.packet) < 240 {
+			if s.in.Index != int(ifindex) || !s.to.Addr.IsValid() || len(s.packet) < 240 {
 				t.Errorf("reply of %d bytes to %+v", len(s.packet), s.to)
 			}
 		}

@@ -1,4 +1,4 @@
-package server
+package netif
 
 import (
 	"errors"
@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-func TestHolderFindsThisProcess(t *testing.T) {
+func TestPortOwnerFindsThisProcess(t *testing.T) {
 	udp, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
@@ -23,14 +23,14 @@ func TestHolderFindsThisProcess(t *testing.T) {
 	}
 	port := udp.LocalAddr().(*net.UDPAddr).Port
 	for network, port := range map[string]int{"udp": port, "udp4": port, "tcp": tcp.Addr().(*net.TCPAddr).Port} {
-		pid, name, ok := Holder(network, port)
+		pid, name, ok := PortOwner(network, port)
 		if !ok || pid != os.Getpid() || name != self(t) {
-			t.Errorf("Holder(%s, %d) = %d %q %v, want this process", network, port, pid, name, ok)
+			t.Errorf("PortOwner(%s, %d) = %d %q %v, want this process", network, port, pid, name, ok)
 		}
 	}
 	tcpPort := tcp.Addr().(*net.TCPAddr).Port
 	tcp.Close()
-	if pid, name, ok := Holder("tcp", tcpPort); ok {
+	if pid, name, ok := PortOwner("tcp", tcpPort); ok {
 		t.Errorf("closed port is held by %d %q", pid, name)
 	}
 }

@@ -1,7 +1,8 @@
-package server
+package netif
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/binary"
 	"fmt"
 	"net"
@@ -18,22 +19,23 @@ const (
 	icmpLen       = 16
 )
 
-// icmpAsker asks by echo request: for addresses behind a relay, where ARP does not reach.
-type icmpAsker struct {
+// ICMP probes addresses by echo request: those behind a relay, where ARP does not reach.
+type ICMP struct {
 	conn *net.IPConn
 	id   uint16
 
-	questions
+	probeWait
 }
 
-func openICMP() (*icmpAsker, error) {
+// OpenICMP opens a raw ICMP socket and begins to receive replies.
+func OpenICMP() (*ICMP, error) {
 	conn, err := net.ListenIP("ip4:icmp", nil)
 	if err != nil {
 		return nil, fmt.Errorf("open ICMP socket: %w", err)
 	}
 	raw, err := conn.SyscallConn()
 	if err == nil {
-		// The kernel keeps everything but echo replies from us; without the filter we look at more than we need.
+		// The filter keeps other ICMP messages away. Without it read drops them.
 		err = raw.Control(func(fd uintptr) {
 			_ = unix.SetsockoptInt(int(fd), unix.SOL_RAW, 1, ^(1 << icmpEchoReply))
 		})
@@ -42,13 +44,14 @@ func openICMP() (*icmpAsker, error) {
 		conn.Close()
 		return nil, fmt.Errorf("open ICMP socket: %w", err)
 	}
-	xid := newXID()
-	p := &icmpAsker{conn: conn, id: binary.BigEndian.Uint16(xid[:])}
+	var id [2]byte
+	_, _ = rand.Read(id[:]) // never returns an error
+	p := &ICMP{conn: conn, id: binary.BigEndian.Uint16(id[:])}
 	go p.read()
 	return p, nil
 }
 
-func (p *icmpAsker) read() {
+func (p *ICMP) read() {
 	buf := make([]byte, 128)
 	for {
 		n, from, err := p.conn.ReadFromIP(buf)
@@ -59,12 +62,12 @@ func (p *icmpAsker) read() {
 		if !ok || n < icmpLen || buf[0] != icmpEchoReply || binary.BigEndian.Uint16(buf[4:]) != p.id {
 			continue
 		}
-		p.answered(addr.Unmap(), dhcp.MAC{})
+		p.replied(addr.Unmap(), dhcp.MAC{})
 	}
 }
 
-// ask tells whether anybody answers at addr. Who that is can't be seen from here.
-func (p *icmpAsker) ask(ctx context.Context, addr netip.Addr) (who dhcp.MAC, inUse bool, err error) {
+// Probe reports whether a host answers at addr. The host's hardware address cannot be seen: mac is zero.
+func (p *ICMP) Probe(ctx context.Context, addr netip.Addr) (mac dhcp.MAC, inUse bool, err error) {
 	to, seq := &net.IPAddr{IP: addr.AsSlice()}, uint16(0)
 	return p.repeat(ctx, addr, func() error {
 		seq++
@@ -73,7 +76,7 @@ func (p *icmpAsker) ask(ctx context.Context, addr netip.Addr) (who dhcp.MAC, inU
 	})
 }
 
-func (p *icmpAsker) echo(seq uint16) []byte {
+func (p *ICMP) echo(seq uint16) []byte {
 	b := make([]byte, icmpLen)
 	b[0] = icmpEcho
 	binary.BigEndian.PutUint16(b[4:], p.id)
@@ -82,4 +85,5 @@ func (p *icmpAsker) echo(seq uint16) []byte {
 	return b
 }
 
-func (p *icmpAsker) close() { p.conn.Close() }
+// Close closes the socket.
+func (p *ICMP) Close() { p.conn.Close() }

@@ -37,6 +37,18 @@ func newDesk() *desk { return &desk{given: map[dhcp.MAC]netip.Addr{}, probed: ma
 // Flush does nothing: a desk writes at once.
 func (d *desk) Flush() {}
 
+// LeaseAt returns the address that the desk has given, whether it was acknowledged or not.
+func (d *desk) LeaseAt(addr netip.Addr) (dhcp.Lease, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for mac, a := range d.given {
+		if a == addr {
+			return dhcp.Lease{Addr: a, MAC: mac}, true
+		}
+	}
+	return dhcp.Lease{}, false
+}
+
 func (d *desk) Probed(addr netip.Addr, inUse bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -133,7 +145,7 @@ type journal struct {
 	decided  chan dhcp.Event
 	dropped  chan Drop
 	fallback chan error
-	foreign  chan Offer
+	others   chan Offer
 }
 
 func newJournal() *journal {
@@ -142,10 +154,18 @@ func newJournal() *journal {
 
 func (j *journal) observer() Observer {
 	return Observer{
-		Decided:  func(ev *dhcp.Event, _ time.Duration) { j.decided <- *ev },
-		Dropped:  func(why Drop, n int) { j.dropped <- why },
-		Fallback: func(err error) { j.fallback <- err },
-		Foreign:  func(o Offer) { j.foreign <- o },
+		Decided:     func(ev *dhcp.Event, _ time.Duration) { offer(j.decided, *ev) },
+		Dropped:     func(why Drop, n int) { offer(j.dropped, why) },
+		Fallback:    func(err error) { offer(j.fallback, err) },
+		OtherServer: func(o Offer) { offer(j.others, o) },
+	}
+}
+
+// offer sends v unless the channel is full: an observer must not block.
+func offer[T any](ch chan<- T, v T) {
+	select {
+	case ch <- v:
+	default:
 	}
 }
 

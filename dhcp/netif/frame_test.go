@@ -1,4 +1,4 @@
-package server
+package netif
 
 import (
 	"bytes"
@@ -11,11 +11,11 @@ import (
 	"plugtone/dhcp"
 )
 
-func sampleFrame(payload []byte) frame {
-	return frame{
-		src:     endpoint{mac: dhcp.MAC{2, 0, 0, 0, 0, 1}, addr: netip.MustParseAddr("10.20.0.2"), port: 67},
-		dst:     endpoint{mac: dhcp.MAC{0, 0x15, 0x65, 0x12, 0x34, 0x56}, addr: netip.MustParseAddr("10.20.1.7"), port: 68},
-		payload: payload,
+func sampleFrame(payload []byte) Frame {
+	return Frame{
+		Src:     Endpoint{MAC: dhcp.MAC{2, 0, 0, 0, 0, 1}, Addr: netip.MustParseAddr("10.20.0.2"), Port: 67},
+		Dst:     Endpoint{MAC: dhcp.MAC{0, 0x15, 0x65, 0x12, 0x34, 0x56}, Addr: netip.MustParseAddr("10.20.1.7"), Port: 68},
+		Payload: payload,
 	}
 }
 
@@ -27,7 +27,7 @@ func TestFrameBytes(t *testing.T) {
 		"checksum zero is sent as ffff (RFC 768)": {"\xea\x22", "001565123456" + "020000000001" + "0800" +
 			"4510001e000000004011658f" + "0a140002" + "0a140107" + "00430044000affff" + "ea22"},
 	} {
-		if got := hex.EncodeToString(sampleFrame([]byte(c.payload)).appendTo(nil)); got != c.want {
+		if got := hex.EncodeToString(sampleFrame([]byte(c.payload)).Append(nil)); got != c.want {
 			t.Errorf("%s:\n%s, want\n%s", name, got, c.want)
 		}
 	}
@@ -38,12 +38,12 @@ func TestFrameReadsBack(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for n := range 1473 {
 		f := sampleFrame(make([]byte, n))
-		for i := range f.payload {
-			f.payload[i] = byte(r.Uint32())
+		for i := range f.Payload {
+			f.Payload[i] = byte(r.Uint32())
 		}
-		b := f.appendTo([]byte("head"))[4:]
-		got, ok := parseFrame(b)
-		if !ok || got.src != f.src || got.dst != f.dst || !bytes.Equal(got.payload, f.payload) {
+		b := f.Append([]byte("head"))[4:]
+		got, ok := ParseFrame(b)
+		if !ok || got.Src != f.Src || got.Dst != f.Dst || !bytes.Equal(got.Payload, f.Payload) {
 			t.Fatalf("%d bytes: read back %+v %v", n, got, ok)
 		}
 		ip := b[etherLen : etherLen+ipLen]
@@ -51,14 +51,14 @@ func TestFrameReadsBack(t *testing.T) {
 			t.Fatalf("%d bytes: IP header sums up to %04x", n, s)
 		}
 		udp := b[etherLen+ipLen:]
-		if s := fold(sum(pseudo([4]byte(ip[12:]), [4]byte(ip[16:]), len(udp)), udp)); s != 0xffff || binary.BigEndian.Uint16(udp[6:]) == 0 {
+		if s := fold(sum(pseudoHeader([4]byte(ip[12:]), [4]byte(ip[16:]), len(udp)), udp)); s != 0xffff || binary.BigEndian.Uint16(udp[6:]) == 0 {
 			t.Fatalf("%d bytes: datagram sums up to %04x", n, s)
 		}
 	}
 }
 
 func TestParseFrameRefuses(t *testing.T) {
-	whole := sampleFrame([]byte("payload")).appendTo(nil)
+	whole := sampleFrame([]byte("payload")).Append(nil)
 	for name, damage := range map[string]func(b []byte) []byte{
 		"no IPv4":               func(b []byte) []byte { b[13] = 6; return b },
 		"IP version 6":          func(b []byte) []byte { b[14] = 0x65; return b },
@@ -72,30 +72,30 @@ func TestParseFrameRefuses(t *testing.T) {
 		"UDP length too long":   func(b []byte) []byte { b[39]++; return b },
 		"UDP length too short":  func(b []byte) []byte { b[39] = 7; return b },
 	} {
-		if f, ok := parseFrame(damage(bytes.Clone(whole))); ok {
+		if f, ok := ParseFrame(damage(bytes.Clone(whole))); ok {
 			t.Errorf("%s: taken as %+v", name, f)
 		}
 	}
 	for n := range whole {
-		if _, ok := parseFrame(whole[:n]); ok {
+		if _, ok := ParseFrame(whole[:n]); ok {
 			t.Errorf("cut to %d bytes: taken", n)
 		}
 	}
 	// Padding behind the packet, as short Ethernet frames have it, is no part of it.
-	if f, ok := parseFrame(append(bytes.Clone(whole), make([]byte, 9)...)); !ok || string(f.payload) != "payload" {
-		t.Errorf("padded: %q %v", f.payload, ok)
+	if f, ok := ParseFrame(append(bytes.Clone(whole), make([]byte, 9)...)); !ok || string(f.Payload) != "payload" {
+		t.Errorf("padded: %q %v", f.Payload, ok)
 	}
 }
 
 func FuzzParseFrame(f *testing.F) {
-	f.Add(sampleFrame([]byte("payload")).appendTo(nil))
+	f.Add(sampleFrame([]byte("payload")).Append(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		got, ok := parseFrame(b)
+		got, ok := ParseFrame(b)
 		if !ok {
 			return
 		}
-		again, ok := parseFrame(got.appendTo(nil))
-		if !ok || again.src != got.src || again.dst != got.dst || !bytes.Equal(again.payload, got.payload) {
+		again, ok := ParseFrame(got.Append(nil))
+		if !ok || again.Src != got.Src || again.Dst != got.Dst || !bytes.Equal(again.Payload, got.Payload) {
 			t.Errorf("%x: %+v printed and read is %+v", b, got, again)
 		}
 	})

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"net"
 	"net/netip"
 	"testing"
 
@@ -9,13 +8,6 @@ import (
 
 	"plugtone/dhcp"
 )
-
-// ask lets a client's message in on voice0, from an address that the phone has.
-func (s *stage) ask(conn *net.UDPConn, packet []byte) {
-	s.t.Helper()
-	_, err := conn.WriteTo(packet, &net.UDPAddr{IP: ip("10.20.0.2"), Port: 67})
-	s.ok(err)
-}
 
 // A client that takes another server's offer (C01) gives that server away: its address is in the REQUEST, its hardware
 // address is found by ARP. One that doesn't answer there is told all the same.
@@ -32,7 +24,7 @@ func TestServerThatAClientNamesIsFound(t *testing.T) {
 		if mac != "" {
 			s.ok(want.MAC.UnmarshalText([]byte(mac)))
 		}
-		if got := receive(t, j.foreign); got != want {
+		if got := receive(t, j.others); got != want {
 			t.Errorf("told %+v, want %+v", got, want)
 		}
 	}

@@ -1,0 +1,118 @@
+package server
+
+import (
+	"net"
+	"net/netip"
+	"testing"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
+
+	"plugtone/dhcp"
+)
+
+// TestRepliesToAbsentHostsDelayNoOthers: INFORMs name hosts that do not exist. Their replies are sent without ARP, all of
+// them, and a client behind them is answered.
+func TestRepliesToAbsentHostsDelayNoOthers(t *testing.T) {
+	s := newStage(t)
+	j, _ := s.serveReal(dhcp.Config{Authoritative: true, Subnets: []dhcp.Subnet{subnet("10.20.0.0/24", "voice0", "10.20.0.100", "10.20.0.109")}}, "voice0")
+	conn := s.udp(s.host("phone", "eth0", "00:15:65:00:00:01", "10.20.0.50/24"), "10.20.0.50:68")
+	for n := range 400 { // more than the kernel keeps while it waits for ARP, and fewer than the server's queue
+		absent := netip.AddrFrom4([4]byte{10, 20, 0, byte(200 + n%50)})
+		s.ask(conn, message(t, byte(n), dhcpv4.MessageTypeInform, dhcpv4.WithClientIP(absent.AsSlice())))
+	}
+	s.ask(conn, message(t, 1, dhcpv4.MessageTypeDiscover, dhcpv4.WithBroadcast(true)))
+	if ev := j.nextOf(t, dhcp.MessageTypeDiscover); ev.Verdict != dhcp.VerdictOffered {
+		t.Errorf("%s (%s)", ev.Verdict, ev.Reason)
+	}
+	if len(j.dropped) > 0 {
+		t.Errorf("%d dropped: %s", len(j.dropped), <-j.dropped)
+	}
+}
+
+// TestRepliesToAbsentRelaysDelayNoOthers: the kernel keeps replies to relays while it resolves them by ARP, until its
+// buffer is full. What does not fit is dropped and counted; others are answered.
+func TestRepliesToAbsentRelaysDelayNoOthers(t *testing.T) {
+	s := newStage(t)
+	j, _ := s.serveReal(dhcp.Config{Authoritative: true, Subnets: []dhcp.Subnet{subnet("10.20.0.0/24", "voice0", "10.20.0.100", "10.20.0.109")}}, "voice0")
+	conn := s.udp(s.host("phone", "eth0", "00:15:65:00:00:01", "10.20.0.50/24"), "10.20.0.50:68")
+	for n := range 400 {
+		absent := netip.AddrFrom4([4]byte{10, 20, 0, byte(200 + n%50)})
+		s.ask(conn, message(t, byte(n), dhcpv4.MessageTypeInform, dhcpv4.WithGatewayIP(absent.AsSlice())))
+	}
+	s.ask(conn, message(t, 1, dhcpv4.MessageTypeDiscover, dhcpv4.WithBroadcast(true)))
+	if ev := j.nextOf(t, dhcp.MessageTypeDiscover); ev.Verdict != dhcp.VerdictOffered {
+		t.Errorf("%s (%s)", ev.Verdict, ev.Reason)
+	}
+	if len(j.dropped) == 0 || receive(t, j.dropped) != DropSend {
+		t.Error("all replies to absent relays were sent or waited for")
+	}
+}
+
+// TestRenewalsAreServedBesideAFlood: 50 forged packets come before each renewal, of hosts that are absent and clients that
+// nobody knows. Each renewal is answered. A round waits for its ACK, so that the kernel's buffer never overflows.
+func TestRenewalsAreServedBesideAFlood(t *testing.T) {
+	f := newField(t)
+	const phones, rounds, forged = 40, 200, 50
+	var leased [phones][4]byte
+	for n := range leased {
+		leased[n] = f.bind(t, byte(100+n))
+	}
+	attack := f.wire(f.host("attacker", "eth0", "02:00:00:00:00:0a"), "eth0")
+	for round := range rounds {
+		for n := range forged {
+			attack.sendForged(round*forged + n)
+		}
+		n := round % phones
+		m := f.message(byte(100+n), tRequest, ciaddr(leased[n]))
+		f.tell(m, leased[n])
+		if c := f.answerAmong(t, m); c.bootp.kind() != tAck || c.bootp.yiaddr != leased[n] || c.to != [6]byte(m.chaddr[:6]) {
+			t.Fatalf("round %d: %+v", round, c)
+		}
+	}
+}
+
+// sendForged sends the nth packet of a flood: DISCOVERs, INFORMs and renewals, each from another MAC.
+func (w *wire) sendForged(n int) {
+	w.t.Helper()
+	m := &bootp{op: 1, htype: 1, hlen: 6, xid: [4]byte{0xee, byte(n >> 16), byte(n >> 8), byte(n)}}
+	m.chaddr = [16]byte{2, 0xee, 0, byte(n >> 16), byte(n >> 8), byte(n)}
+	absent := [4]byte{10, 20, 0, byte(10 + n%40)}
+	src, dst, to := nobodyIP, allIP, everybody
+	switch n % 3 {
+	case 0:
+		m.opts = []byte{53, 1, tDiscover, 255}
+	case 1:
+		m.opts, m.ciaddr = []byte{53, 1, tInform, 255}, absent
+	case 2:
+		m.opts, m.ciaddr = []byte{53, 1, tRequest, 255}, absent
+		src, dst, to = netip.AddrPortFrom(netip.AddrFrom4(absent), 68), netip.AddrPortFrom(netip.AddrFrom4(serverIP), 67), pbxMAC
+	}
+	w.send([6]byte(m.chaddr[:6]), to, src, dst, m.bytes())
+}
+
+// answerAmong is the answer to m, whatever else the server sends before it.
+func (f *field) answerAmong(t *testing.T, m *bootp) caught {
+	t.Helper()
+	for {
+		if c := f.w.next(); c.bootp.xid == m.xid {
+			return c
+		}
+	}
+}
+
+// ask sends a client's message to the server's address on voice0.
+func (s *stage) ask(conn *net.UDPConn, packet []byte) {
+	s.t.Helper()
+	_, err := conn.WriteTo(packet, &net.UDPAddr{IP: ip("10.20.0.2"), Port: 67})
+	s.ok(err)
+}
+
+// nextOf waits for the next decision about a message of that type.
+func (j *journal) nextOf(t *testing.T, kind dhcp.MessageType) dhcp.Event {
+	t.Helper()
+	for {
+		if ev := receive(t, j.decided); ev.Type == kind {
+			return ev
+		}
+	}
+}
