@@ -18,7 +18,7 @@ import (
 
 const root = "../.."
 
-// topLevel is everything that may stand at the top of the repository.
+// topLevel is everything that may be at the top of the repository.
 var topLevel = []string{
 	".ci", ".gitignore", "CHANGELOG.md", "LICENSE", "Makefile", "README.md", "admin", "cmd", "daemon", "dhcp", "docs", "go.mod", "go.sum",
 	"httpprov", "packaging", "provision", "store", "tftp",
@@ -32,14 +32,14 @@ func TestTopLevelIsClosed(t *testing.T) {
 	for _, f := range strings.Fields(string(out)) {
 		top, _, _ := strings.Cut(f, "/")
 		if !slices.Contains(topLevel, top) {
-			t.Errorf("%s stands at the top level, where only %v may", f, topLevel)
+			t.Errorf("%s is at the top level, where only %v may be", f, topLevel)
 		}
 	}
 }
 
-// floors says which of our packages each package may import. Sub-packages count as their parent, so that a package and
-// its parts may always see each other. Tests may import more: they are not looked at.
-var floors = map[string][]string{
+// mayImport lists for each package the packages of this module that it may import. Sub-packages count as their parent, so that a
+// package and its parts may import each other. Imports of tests are not checked.
+var mayImport = map[string][]string{
 	"dhcp":      {},
 	"provision": {"dhcp"},
 	"store":     {"provision", "dhcp"},
@@ -54,14 +54,14 @@ var floors = map[string][]string{
 
 func TestImportMap(t *testing.T) {
 	for _, p := range goList(t) {
-		from := house(p.ImportPath)
-		allowed, known := floors[from]
-		if !known {
-			t.Errorf("%s: no floor for %q", p.ImportPath, from)
+		from := topFolder(p.ImportPath)
+		allowed, listed := mayImport[from]
+		if !listed {
+			t.Errorf("%s: %q is not in mayImport", p.ImportPath, from)
 			continue
 		}
 		for _, imp := range p.Imports {
-			if to := house(imp); to != "" && to != from && !slices.Contains(allowed, to) {
+			if to := topFolder(imp); to != "" && to != from && !slices.Contains(allowed, to) {
 				t.Errorf("%s imports %s: %s may import only %v", p.ImportPath, imp, from, allowed)
 			}
 			if why := forbiddenImports[imp]; why != "" && from != "cmd" {
@@ -80,7 +80,7 @@ var forbiddenImports = map[string]string{
 	"log": "log/slog, handed in",
 }
 
-// forbiddenCalls are selectors that may not stand in code below cmd and daemon, each with its reason.
+// forbiddenCalls are selectors that code below cmd and daemon may not use, each with its reason.
 var forbiddenCalls = map[string]string{
 	"time.Now":                     "the clock comes in through the struct",
 	"time.Since":                   "the clock comes in through the struct",
@@ -98,7 +98,7 @@ var forbiddenCalls = map[string]string{
 
 func TestForbiddenCalls(t *testing.T) {
 	eachSource(t, func(path string, f *ast.File) {
-		house := house("plugtone/" + path)
+		top := topFolder("plugtone/" + path)
 		ast.Inspect(f, func(n ast.Node) bool {
 			switch n := n.(type) {
 			case *ast.SelectorExpr:
@@ -108,7 +108,7 @@ func TestForbiddenCalls(t *testing.T) {
 				}
 				name := x.Name + "." + n.Sel.Name
 				clock := strings.HasPrefix(name, "time.") || strings.HasPrefix(name, "context.")
-				if clock && (house == "cmd" || house == "daemon") {
+				if clock && (top == "cmd" || top == "daemon") {
 					return true
 				}
 				if why := forbiddenCalls[name]; why != "" {
@@ -124,7 +124,7 @@ func TestForbiddenCalls(t *testing.T) {
 	})
 }
 
-// What makes a vendor is data: below cmd no text in the code names one. A sentence for people may, with a capital letter.
+// TestNoVendorInTheCode: vendors are data, so no string in code below cmd names one. A sentence for people may, with a capital letter.
 func TestNoVendorInTheCode(t *testing.T) {
 	dirs, err := filepath.Glob(filepath.Join(root, "provision/vendors/*/vendor.yaml"))
 	if err != nil || len(dirs) < 25 {
@@ -170,7 +170,7 @@ func TestExportedNamesAreDocumented(t *testing.T) {
 	})
 }
 
-// obvious methods implement an interface of the standard library that says all there is to say.
+// obvious methods implement an interface of the standard library, whose documentation is enough.
 var obvious = map[string]bool{"Error": true, "String": true, "Unwrap": true, "Is": true, "Len": true, "Close": true, "Read": true, "Write": true,
 	"MarshalText": true, "UnmarshalText": true, "MarshalJSON": true, "UnmarshalJSON": true, "ServeHTTP": true}
 
@@ -204,8 +204,8 @@ func specDoc(s ast.Spec) (string, *ast.CommentGroup) {
 	return "", nil
 }
 
-// house is the top folder of an import path of ours: "provision" for plugtone/provision/pack, "" for others' modules.
-func house(imp string) string {
+// topFolder is the first folder of an import path of this module: "provision" for plugtone/provision/pack, "" for other modules.
+func topFolder(imp string) string {
 	rest, ok := strings.CutPrefix(imp, "plugtone/")
 	if !ok {
 		return ""
