@@ -2,6 +2,7 @@ package dhcp
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -36,6 +37,7 @@ type Subnet struct {
 	Pools           []Range
 	Exclude         []Range // never handed out, except by reservation
 	Routers         []netip.Addr
+	Relays          []netip.Addr // relay agents (giaddr) that may speak for the subnet; empty: any address inside it, and Routers
 	DNSServers      []netip.Addr
 	NTPServers      []netip.Addr
 	DomainName      string
@@ -46,6 +48,24 @@ type Subnet struct {
 	NextServer      netip.Addr // our address towards the client when not valid
 	ProvisioningURL string     // http://<next server>/ when empty
 	Options         []Option   // further options, from ParseOption
+}
+
+// AcceptsRelay reports whether the relay agent with the address a (giaddr) may speak for clients of the subnet.
+func (s *Subnet) AcceptsRelay(a netip.Addr) bool {
+	if len(s.Relays) > 0 {
+		return slices.Contains(s.Relays, a)
+	}
+	return s.Prefix.Contains(a) || slices.Contains(s.Routers, a)
+}
+
+// LongestLease returns the longest lease time that a client of the configuration may hold.
+func (c *Config) LongestLease() time.Duration {
+	longest := time.Duration(0)
+	filled := c.withDefaults()
+	for i := range filled.Subnets {
+		longest = max(longest, filled.Subnets[i].LeaseTime, filled.Subnets[i].OtherLeaseTime)
+	}
+	return longest
 }
 
 // Range is an inclusive run of addresses.

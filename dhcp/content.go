@@ -12,6 +12,8 @@ type plan struct {
 	Subnet
 	opts []Option
 	at   [256]uint8 // index into opts plus one, by code
+
+	unconfigured bool // stands in for a subnet that is not configured
 }
 
 func newPlan(s *Subnet) plan {
@@ -58,7 +60,7 @@ func informPlan(from netip.Addr) *plan {
 	if from.Is4() {
 		prefix = netip.PrefixFrom(from, 32)
 	}
-	return &plan{Subnet: Subnet{Prefix: prefix, Phones: PhonesProvision}}
+	return &plan{Subnet: Subnet{Prefix: prefix, Phones: PhonesProvision}, unconfigured: true}
 }
 
 // newReply starts a reply with what is copied from the request (RFC 2131, table 3; C19).

@@ -95,6 +95,9 @@ func (q *query) decide() Decision {
 	if why := e.strays(q.sub, req, link); why != "" {
 		return q.silent(VerdictIgnored, why)
 	}
+	if why := q.refuseRelay(); why != "" {
+		return q.silent(VerdictIgnored, why)
+	}
 	if !q.enter() {
 		return q.silent(VerdictIgnored, "this host has no IPv4 address on "+link.Interface)
 	}
@@ -163,6 +166,12 @@ func (q *query) refuse() string {
 	}
 	if c := q.req.CIAddr; c.IsValid() && (bogus(c) || q.link.owns(c)) {
 		return "client address " + c.String() + " can't be a client's"
+	}
+	src := nonZero(q.link.Source.Addr())
+	named := q.req.GIAddr.IsValid() || q.req.CIAddr.IsValid() || q.req.Type == MessageTypeInform
+	if !named && src.IsValid() && q.link.unicast() && !q.link.attached(src) {
+		// A client without an address broadcasts. This one was routed here, and its answer would go to the link.
+		return "its sender " + src.String() + " is not on the link, and it names neither a relay nor its address"
 	}
 	return ""
 }

@@ -52,6 +52,7 @@ type Event struct {
 	Phone     bool
 	Recorded  bool
 	NewLease  bool    // acked: this MAC had no lease in this subnet before
+	Vacated   []Lease // acked: the client's other leases in force, which this one ended, as they were before
 	Client    Client  // what the packet said of its sender
 	Reply     *Reply  // what is sent; nil when silent
 	Dropped   []uint8 // options that did not fit, filled in after Encode

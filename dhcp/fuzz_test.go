@@ -76,7 +76,10 @@ func FuzzDecide(f *testing.F) {
 		if unicast {
 			g.link.Dest = ip("10.20.0.2")
 		}
+		from := g.link.Source
+		g.link.Source = netip.AddrPort{}
 		g.bind(1)
+		g.link.Source = from
 		for range 2 {
 			checkAnswer(t, g, req, g.do(req))
 		}

@@ -39,7 +39,7 @@ func keep(l *Lease) kept {
 	if p := l.Subnet; p.IsValid() && p.Addr().Is4() {
 		k.subnet, k.bits = u32(p.Addr()), int8(p.Bits())
 	}
-	all := [...]string{l.ClientID, l.Hostname, l.VendorClass, l.Vendor, l.CircuitID, l.RemoteID}
+	all := [...]string{l.ClientID, l.Hostname, l.VendorClass, l.Vendor, l.CircuitID, l.RemoteID, l.Relay.Pack()}
 	size := 0
 	for _, s := range all {
 		size += len(s)
@@ -60,13 +60,14 @@ func (k *kept) lease() Lease {
 		Addr: addr4(k.addr), MAC: k.mac, Subnet: k.prefix(), State: leaseStates[k.state], Phone: k.phone,
 		FirstSeen: time.Unix(k.firstSeen, 0).UTC(), Starts: time.Unix(k.starts, 0).UTC(), Expires: time.Unix(k.expires, 0).UTC(),
 	}
-	rest := k.texts
-	for _, s := range [...]*string{&l.ClientID, &l.Hostname, &l.VendorClass, &l.Vendor, &l.CircuitID, &l.RemoteID} {
+	rest, relay := k.texts, ""
+	for _, s := range [...]*string{&l.ClientID, &l.Hostname, &l.VendorClass, &l.Vendor, &l.CircuitID, &l.RemoteID, &relay} {
 		if rest == "" {
 			break
 		}
 		*s, rest = nextText(rest)
 	}
+	l.Relay, _ = UnpackRelay(relay)
 	return l
 }
 

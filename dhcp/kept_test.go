@@ -34,6 +34,14 @@ func TestKeptIsTheLease(t *testing.T) {
 		if rapid.Bool().Draw(t, "has subnet") {
 			l.Subnet = netip.PrefixFrom(l.Addr, rapid.IntRange(0, 32).Draw(t, "bits"))
 		}
+		switch rapid.IntRange(0, 3).Draw(t, "relay") {
+		case 1:
+			l.Relay.GIAddr = ip("0.0.0.0")
+		case 2:
+			l.Relay = Relay{ip("10.30.0.1"), ip("10.30.0.1")}
+		case 3:
+			l.Relay = Relay{ip("10.30.0.1"), ip("192.0.2.254")}
+		}
 		k := keep(&l)
 		if got := k.lease(); got != l {
 			t.Errorf("kept %+v, got back %+v", l, got)

@@ -174,6 +174,12 @@ func (q *query) decline() Decision {
 	if !(ok && q.liveHere(l)) && !(offered && held == addr) {
 		return q.silent(VerdictIgnored, "the declined address is not its own here")
 	}
+	if !ok || !q.liveHere(l) {
+		l = Lease{}
+	}
+	if why := q.refuseEnding(l); why != "" {
+		return q.silent(VerdictIgnored, why)
+	}
 	l = q.lease(addr, quarantine)
 	l.State = LeaseDeclined
 	q.d.Unhold = true
@@ -198,6 +204,9 @@ func (q *query) release() Decision {
 	l, ok := q.v.At(addr)
 	if !ok || !q.liveHere(l) {
 		return q.silent(VerdictIgnored, "the released address is not its own here")
+	}
+	if why := q.refuseEnding(l); why != "" {
+		return q.silent(VerdictIgnored, why)
 	}
 	if addr == q.reserved { // C46: a release is easily forged, and the address is nobody else's anyway
 		return q.silent(VerdictSilent, "the address is reserved for it and stays its own")
@@ -230,6 +239,9 @@ func (q *query) inform() Decision {
 // grant gives addr to the client. What it had elsewhere is free from then on.
 func (q *query) grant(addr netip.Addr, reason string) Decision {
 	q.d.Event.Addr = addr
+	if why := q.refuseMove(addr); why != "" {
+		return q.silent(VerdictIgnored, why)
+	}
 	secs := q.leaseTime()
 	l := q.lease(addr, time.Duration(secs)*time.Second)
 	old, had := q.v.At(addr)
@@ -292,12 +304,16 @@ func (q *query) vacated(addr netip.Addr) []Change {
 		if e == nil || e.addr == u32(addr) || !e.active(q.now) {
 			continue
 		}
+		if b.prefix != q.sub.Prefix && q.relayed() && !q.relayVerified() {
+			continue // the packet may only claim to come from a relay: the client's lease elsewhere ends by itself
+		}
 		p := q.e.planOf(b.prefix.Addr())
 		provisioned := p != nil && p.Phones == PhonesProvision
 		if b.prefix != q.sub.Prefix && q.sub.Phones != PhonesProvision && (provisioned || e.lease.phone && q.sub.Phones == PhonesNone) {
 			continue
 		}
 		l := e.lease.lease()
+		q.d.Event.Vacated = append(q.d.Event.Vacated, l)
 		l.State, l.Expires = LeaseReleased, q.now.UTC().Truncate(time.Second)
 		out = append(out, Change{Lease: l})
 	}
@@ -315,11 +331,16 @@ func (q *query) lease(addr netip.Addr, d time.Duration) Lease {
 		Expires:  now.Add(d + time.Second),
 		Hostname: c.Hostname, VendorClass: c.VendorClass, Vendor: q.advice.Vendor, Phone: q.phone, CircuitID: c.CircuitID, RemoteID: c.RemoteID,
 	}
+	same := Lease{}
 	if old, ok := q.v.Of(q.sub.Prefix, q.mac()); ok {
 		l.FirstSeen = old.FirstSeen
-		if old.Addr == addr && l.CircuitID == "" && l.RemoteID == "" { // a renewal goes past the relay that knows the port
-			l.CircuitID, l.RemoteID = old.CircuitID, old.RemoteID
+		if old.Addr == addr {
+			same = old
 		}
 	}
+	if l.CircuitID == "" && l.RemoteID == "" { // a renewal goes past the relay that knows the port
+		l.CircuitID, l.RemoteID = same.CircuitID, same.RemoteID
+	}
+	l.Relay = q.relayPath(same)
 	return l
 }

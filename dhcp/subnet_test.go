@@ -36,7 +36,9 @@ func TestSubnetChoiceC30(t *testing.T) {
 		{"82.5 from no relay", []func(*Request){link("10.30.0.0")}, "10.20.0.0/24"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			g := newRig(t, config(voice(), relayed(), data(PhonesNone)), nil, nil)
+			far := relayed()
+			far.Relays = []netip.Addr{ip("10.30.0.1"), ip("10.99.0.1")}
+			g := newRig(t, config(voice(), far, data(PhonesNone)), nil, nil)
 			g.link.LocalAddr = ip("192.0.2.2")
 			d := g.do(discoverOf(1, tc.opts...))
 			if tc.want == "" {

@@ -228,6 +228,22 @@ func (t *Table) LeaseAt(addr netip.Addr) (Lease, bool) {
 	return k.lease(), true
 }
 
+// Holds reports whether mac has the acknowledged, unexpired lease on addr. It waits for no decision and no disk, so that a renewal
+// can be told from a stranger's message before anything else is done about it.
+func (t *Table) Holds(mac MAC, addr netip.Addr) bool {
+	if !addr.Is4() {
+		return false
+	}
+	k := t.durable.get(addr)
+	return k.endsAfter(t.steady(), keptActive) && k.mac == mac
+}
+
+// ActiveLeasesOf returns the acknowledged, unexpired leases of mac, newest first. More than one means that the client, or one that
+// uses its MAC, is in several subnets.
+func (t *Table) ActiveLeasesOf(mac MAC) []Lease {
+	return slices.DeleteFunc(t.LeasesOf(mac), func(l Lease) bool { return l.State != LeaseActive })
+}
+
 // LeasesOf returns the durable lease records of mac, newest first, whatever their state: one for each subnet it was seen in.
 func (t *Table) LeasesOf(mac MAC) []Lease {
 	var out []Lease

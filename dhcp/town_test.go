@@ -125,6 +125,7 @@ func (m *town) link(site int, unicast bool) *Link {
 	case atData:
 		l.Interface, l.Addrs = "data0", []netip.Prefix{netip.MustParsePrefix("10.40.0.2/24")}
 	case atRelay:
+		l.Source = netip.MustParseAddrPort("10.30.0.1:67")
 		l.Interface, l.Addrs, l.LocalAddr, l.Dest = "up0", []netip.Prefix{netip.MustParsePrefix("192.0.2.2/24")}, ip("192.0.2.2"), ip("192.0.2.2")
 		return l
 	}
@@ -136,6 +137,9 @@ func (m *town) link(site int, unicast bool) *Link {
 
 func (m *town) linkOf(l letter) *Link {
 	link := m.link(l.site, l.req.CIAddr.IsValid() && !l.guest || l.direct)
+	if l.site == atRelay && !l.req.GIAddr.IsValid() {
+		link.Source = netip.AddrPortFrom(l.req.CIAddr, 68)
+	}
 	if link.ReversePathMismatch = l.elsewhere; l.direct {
 		link.Source = netip.MustParseAddrPort("10.40.0.100:68")
 	}

@@ -113,7 +113,7 @@ func (s *Subnet) valueFaults() (faults []error) {
 	for _, list := range []struct {
 		name  string
 		addrs []netip.Addr
-	}{{"routers", s.Routers}, {"dns_servers", s.DNSServers}, {"ntp_servers", s.NTPServers}} {
+	}{{"routers", s.Routers}, {"dns_servers", s.DNSServers}, {"ntp_servers", s.NTPServers}, {"relays", s.Relays}} {
 		for _, a := range list.addrs {
 			if !a.Is4() || a.IsUnspecified() || a.IsMulticast() {
 				add("%s: %s is no IPv4 address of a host", list.name, a)

@@ -102,7 +102,8 @@ func putDevices(t *testing.T, s *Store, devices ...*provision.Device) {
 func lease(n int) dhcp.Lease {
 	return dhcp.Lease{Addr: addr(n), MAC: mac(n), ClientID: "\x01\x00\xff", Subnet: netip.MustParsePrefix("10.20.0.0/16"),
 		State: dhcp.LeaseActive, FirstSeen: startOfTime.Add(time.Nanosecond), Starts: startOfTime, Expires: startOfTime.Add(time.Hour),
-		Hostname: fmt.Sprint("phone", n), VendorClass: "yealink", Vendor: "yealink", Phone: true, CircuitID: "\x00\x04", RemoteID: "sw\xff"}
+		Hostname: fmt.Sprint("phone", n), VendorClass: "yealink", Vendor: "yealink", Phone: true, CircuitID: "\x00\x04", RemoteID: "sw\xff",
+		Relay: dhcp.Relay{GIAddr: netip.MustParseAddr("10.30.0.1"), Source: netip.MustParseAddr("192.0.2.254")}}
 }
 
 func leasesOf(t *testing.T, s *Store) map[netip.Addr]dhcp.Lease {

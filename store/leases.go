@@ -14,7 +14,9 @@ import (
 
 // leaseVersion is the first byte of every lease. Leases are written for each ACK and read all at once, so they are kept
 // in a form of their own: numbers as varints, texts with their length before them.
-const leaseVersion = 1
+const leaseVersion = 2
+
+const leaseWithoutRelay = 1 // the version before the relay was recorded
 
 const leasePhone = 0x01
 
@@ -120,7 +122,7 @@ func appendLease(b []byte, l dhcp.Lease) []byte {
 	if l.Subnet.IsValid() {
 		subnet = string(append(l.Subnet.Addr().AsSlice(), byte(l.Subnet.Bits())))
 	}
-	for _, s := range []string{string(l.State), subnet, l.ClientID, l.Hostname, l.VendorClass, l.Vendor, l.CircuitID, l.RemoteID} {
+	for _, s := range []string{string(l.State), subnet, l.ClientID, l.Hostname, l.VendorClass, l.Vendor, l.CircuitID, l.RemoteID, l.Relay.Pack()} {
 		b = binary.AppendUvarint(b, uint64(len(s)))
 		b = append(b, s...)
 	}
@@ -132,7 +134,7 @@ func appendLease(b []byte, l dhcp.Lease) []byte {
 func readLease(b []byte) (dhcp.Lease, error) {
 	var l dhcp.Lease
 	switch {
-	case len(b) < 8 || b[0] < leaseVersion:
+	case len(b) < 8 || b[0] < leaseWithoutRelay:
 		return l, damagedf("lease of %d bytes", len(b))
 	case b[0] > leaseVersion:
 		return l, fmt.Errorf("version %d: %w", b[0], errNewerRecord)
@@ -145,6 +147,10 @@ func readLease(b []byte) (dhcp.Lease, error) {
 	l.Subnet = r.prefix()
 	l.ClientID, l.Hostname, l.VendorClass = r.text(), r.text(), r.text()
 	l.Vendor, l.CircuitID, l.RemoteID = r.text(), r.text(), r.text()
+	if b[0] > leaseWithoutRelay {
+		relay, ok := dhcp.UnpackRelay(r.text())
+		l.Relay, r.bad = relay, r.bad || !ok
+	}
 	if r.bad {
 		return l, damagedf("lease cut short")
 	}

@@ -358,3 +358,14 @@ func TestMissingRecordsAreNamed(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// Leases written before the relay was recorded are read; their relay is unknown.
+func TestLeaseWithoutRelayReadsBack(t *testing.T) {
+	l := dhcp.Lease{MAC: dhcp.MAC{0, 1, 2, 3, 4, 5}, State: dhcp.LeaseActive, Hostname: "phone"}
+	b := appendLease(nil, l)
+	b[0] = leaseWithoutRelay
+	got, err := readLease(b[:len(b)-1]) // the empty relay is the last byte
+	if err != nil || got.Relay.Known() || got.Hostname != l.Hostname {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
