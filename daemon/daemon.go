@@ -263,10 +263,10 @@ func (d *Daemon) Listening() []string {
 // Reload reads configuration and packs again. When they have faults everything stays as it is and the faults are
 // returned. What can't change while the daemon runs is said in the log and keeps its value.
 func (d *Daemon) Reload(context.Context) error {
-	d.reload.Lock()
-	defer d.reload.Unlock()
 	d.notify(systemd.SdNotifyReloading + "\n" + monotonic())
 	defer d.notify(systemd.SdNotifyReady)
+	d.reload.Lock() // not while notifying: the service manager may be slow
+	defer d.reload.Unlock()
 	err := d.apply()
 	d.metrics.reloaded(err == nil, d.opts.Now())
 	if err != nil {

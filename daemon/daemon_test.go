@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,9 +45,51 @@ type running struct {
 	t      testing.TB
 	dir    string
 	log    *logBuffer
-	states chan string // what the service manager was told
+	states *stateLog
 	stop   context.CancelFunc
 	ended  chan error
+}
+
+// stateLog is a service manager that records what it is sent. It blocks the sender only in before.
+type stateLog struct {
+	mu      sync.Mutex
+	all     []string
+	seen    int           // those that wait has passed
+	changed chan struct{} // closed and replaced with each state
+	before  atomic.Pointer[func(state string)]
+}
+
+func newStateLog() *stateLog { return &stateLog{changed: make(chan struct{})} }
+
+func (l *stateLog) notify(state string) (bool, error) {
+	if f := l.before.Load(); f != nil {
+		(*f)(state)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = append(l.all, state)
+	close(l.changed)
+	l.changed = make(chan struct{})
+	return true, nil
+}
+
+// next reports whether state follows among the states not seen yet, else returns a channel that is closed when there are more.
+func (l *stateLog) next(state string) (found bool, more <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for l.seen < len(l.all) {
+		l.seen++
+		if l.all[l.seen-1] == state {
+			return true, nil
+		}
+	}
+	return false, l.changed
+}
+
+func (l *stateLog) contains(state string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Contains(l.all, state)
 }
 
 type logBuffer struct {
@@ -78,10 +121,10 @@ func writeConfig(t testing.TB, dir, text string) string {
 // start runs a daemon until it is ready.
 func start(t testing.TB, text string) *running {
 	t.Helper()
-	r := &running{t: t, dir: t.TempDir(), log: &logBuffer{}, states: make(chan string, 100), ended: make(chan error, 1)}
+	r := &running{t: t, dir: t.TempDir(), log: &logBuffer{}, states: newStateLog(), ended: make(chan error, 1)}
 	d, err := New(Options{
 		Config: writeConfig(t, r.dir, text), Version: "test", Log: r.log,
-		Notify:   func(s string) (bool, error) { r.states <- s; return true, nil },
+		Notify:   r.states.notify,
 		Watchdog: func() (time.Duration, error) { return 20 * time.Millisecond, nil },
 	})
 	if err != nil {
@@ -97,23 +140,24 @@ func start(t testing.TB, text string) *running {
 			t.Log(r.log)
 		}
 	})
-	r.told("READY=1")
+	r.waitState("READY=1")
 	return r
 }
 
-// told waits until the service manager has been told state.
-func (r *running) told(state string) {
+// waitState waits until the service manager receives state.
+func (r *running) waitState(state string) {
 	r.t.Helper()
-	for deadline := time.After(20 * time.Second); ; {
+	for deadline := time.After(time.Minute); ; {
+		found, more := r.states.next(state)
+		if found {
+			return
+		}
 		select {
-		case s := <-r.states:
-			if s == state {
-				return
-			}
+		case <-more:
 		case err := <-r.ended:
 			r.t.Fatalf("ended before %s: %v", state, err)
 		case <-deadline:
-			r.t.Fatalf("not told %s", state)
+			r.t.Fatalf("the service manager does not receive %s", state)
 		}
 	}
 }
@@ -257,7 +301,7 @@ func TestStatusAndHealth(t *testing.T) {
 	for _, path := range []string{"/healthz", "/readyz", "/metrics"} {
 		r.must("GET", path, "")
 	}
-	r.told("WATCHDOG=1")
+	r.waitState("WATCHDOG=1")
 }
 
 func TestReload(t *testing.T) {
@@ -288,7 +332,7 @@ func TestReload(t *testing.T) {
 	if got := r.site().TimeZone; got != "America/New_York" || success() != "1" {
 		t.Errorf("after a good one: time zone %s, reload success %s", got, success())
 	}
-	r.told("READY=1")
+	r.waitState("READY=1")
 	status, text := reload(strings.Replace(testConfig, `http: {listen: ["127.0.0.1:0"]}`, `http: {enabled: false}`, 1))
 	if status >= 300 {
 		t.Errorf("other listeners: got %d %s", status, text)
@@ -313,10 +357,8 @@ func TestStopIsOrderly(t *testing.T) {
 		conn.Close()
 		t.Error("http still listens")
 	}
-	r.ended <- nil
-	close(r.states)
-	if !slices.Contains(drain(r.states), "STOPPING=1") {
-		t.Error("the service manager was not told STOPPING=1")
+	if !r.states.contains("STOPPING=1") {
+		t.Error("the service manager did not receive STOPPING=1")
 	}
 	again, err := New(Options{Config: writeConfig(t, r.dir, testConfig), Log: io.Discard})
 	if err != nil {
@@ -325,13 +367,6 @@ func TestStopIsOrderly(t *testing.T) {
 	if err := again.Close(); err != nil {
 		t.Error(err)
 	}
-}
-
-func drain(ch <-chan string) (all []string) {
-	for s := range ch {
-		all = append(all, s)
-	}
-	return all
 }
 
 // run runs a daemon that is expected to fail.

@@ -3,20 +3,45 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"net"
+	"os"
 	"time"
 
 	systemd "github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sys/unix"
 )
 
-// notify tells the service manager how we are. Without one it does nothing.
+// notifyTimeout bounds a notification: a service manager that does not read must not stop a reload.
+const notifyTimeout = time.Second
+
+// notify sends a state to the service manager. Without one it does nothing.
 func (d *Daemon) notify(state string) {
 	if _, err := d.opts.Notify(state); err != nil {
-		d.log.Warn("service manager not told", "state", state, "err", err)
+		d.log.Warn("service manager not notified", "state", state, "err", err)
 	}
 }
 
-func systemdNotify(state string) (bool, error) { return systemd.SdNotify(false, state) }
+// systemdNotify reports whether a service manager listens, and sends it the state (sd_notify(3)).
+func systemdNotify(state string) (bool, error) {
+	socket := os.Getenv("NOTIFY_SOCKET")
+	if socket == "" {
+		return false, nil
+	}
+	return true, sendState(socket, state, notifyTimeout)
+}
+
+func sendState(socket, state string, timeout time.Duration) error {
+	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: socket, Net: "unixgram"})
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := conn.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
+		return err
+	}
+	_, err = conn.Write([]byte(state))
+	return err
+}
 
 // watchdog tells the service manager that the daemon lives, for as long as healthy says so: twice in each interval.
 func (d *Daemon) watchdog(ctx context.Context, ready func()) error {
