@@ -46,7 +46,7 @@ func (b *faults) err() error {
 
 // domain adds the faults that a check of the record found. Any other error is returned.
 func (b *faults) domain(err error) error {
-	var invalid provision.Invalid
+	var invalid provision.ValidationError
 	if !errors.As(err, &invalid) {
 		return err
 	}

@@ -102,7 +102,7 @@ func (s *Server) readFile(ctx context.Context, in *fileInput) (*huma.StreamRespo
 	}
 	if provision.Outcome(file.Outcome) == provision.Fault {
 		closeFile()
-		return nil, problem(fmt.Errorf("file %.100q of device %s: %s: %w", in.Name, mac, file.Reason, provision.ErrFault))
+		return nil, problem(fmt.Errorf("file %.100q of device %s: %s: %w", in.Name, mac, file.Reason, provision.ErrInternal))
 	}
 	file.Digest = s.digest(ctx, file.Digest)
 	if in.Reveal {

@@ -27,7 +27,7 @@ func problem(err error) error {
 		return nil
 	}
 	var status huma.StatusError
-	var invalid provision.Invalid
+	var invalid provision.ValidationError
 	var use *provision.InUse
 	switch {
 	case errors.As(err, &status):
@@ -40,13 +40,13 @@ func problem(err error) error {
 		return huma.Error409Conflict(err.Error())
 	case errors.Is(err, provision.ErrNotFound):
 		return huma.Error404NotFound(err.Error())
-	case errors.Is(err, provision.ErrFault):
+	case errors.Is(err, provision.ErrInternal):
 		return huma.ErrorWithHeaders(huma.Error503ServiceUnavailable(err.Error()), http.Header{"Retry-After": {retryAfter}})
 	}
 	return huma.Error500InternalServerError(err.Error())
 }
 
-func invalidProblem(invalid provision.Invalid) error {
+func invalidProblem(invalid provision.ValidationError) error {
 	var all faults
 	for _, f := range invalid {
 		all.add(f.Field, f.Value, f.Message)

@@ -308,7 +308,7 @@ func same[T any](a, b *T) bool {
 func toDocument(v any) (document, error) {
 	b, err := json.Marshal(v)
 	if err != nil {
-		return nil, fmt.Errorf("%w: record can't be written as JSON: %w", provision.ErrFault, err)
+		return nil, fmt.Errorf("%w: record can't be written as JSON: %w", provision.ErrInternal, err)
 	}
 	var doc document
 	return doc, json.Unmarshal(b, &doc)

@@ -67,7 +67,7 @@ func TestCheckExtension(t *testing.T) {
 	}
 	for _, tt := range tests {
 		err := checkExtension(two, &tt.e)
-		var bad provision.Invalid
+		var bad provision.ValidationError
 		if !errors.As(err, &bad) || len(bad) != 1 || bad[0].Field != tt.field || !strings.Contains(bad[0].Message, tt.want) {
 			t.Errorf("%+v: %v, want one fault of %s with %q", tt.e, err, tt.field, tt.want)
 		}

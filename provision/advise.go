@@ -63,11 +63,7 @@ func (s *Service) knownDevice(mac MAC) (*Device, error) {
 
 // atHand is the device that has mac, nil without one, at the records' revision: ok only if it was read before at that very revision.
 func (s *Service) atHand(mac MAC) (d *Device, revision uint64, ok bool) {
-	r, tells := s.c.Records.(interface{ Revision() uint64 })
-	if !tells {
-		return nil, 0, false
-	}
-	revision = r.Revision()
+	revision = s.c.Records.Revision()
 	d, ok = s.devices.Get(deviceKey{mac, revision})
 	return d, revision, ok
 }

@@ -276,7 +276,7 @@ func TestFaultsAreFaults(t *testing.T) {
 	}
 	h.records.Break(false)
 	edit(t, h.records, func(e provision.Edit) error { return e.DeleteExtension("1001", "main") })
-	if a := h.get("001565123456.cfg", "10.20.1.7"); a.Outcome != provision.Fault || !errors.Is(a.Err, provision.ErrFault) || a.Body != nil || a.ETag != "" {
+	if a := h.get("001565123456.cfg", "10.20.1.7"); a.Outcome != provision.Fault || !errors.Is(a.Err, provision.ErrInternal) || a.Body != nil || a.ETag != "" {
 		t.Errorf("a line without its extension: %s, %v", a.Outcome, a.Err)
 	}
 	edit(t, h.records, func(e provision.Edit) error {

@@ -10,7 +10,7 @@ import (
 func (q *inquiry) bookOn() bool {
 	settings, err := q.settings()
 	if err != nil {
-		q.fault(fmt.Errorf("%w: %w", ErrFault, err))
+		q.fault(fmt.Errorf("%w: %w", ErrInternal, err))
 		return false
 	}
 	return pack.PhonebookOn(settings)

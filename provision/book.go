@@ -12,35 +12,6 @@ import (
 // maxBook bounds the phonebook of one phone, whatever its pack allows: it is made anew for each phone after every change.
 const maxBook = 5000
 
-// contacts brings contacts into canonical form and reports what no phonebook could hold.
-func (f *faults) contacts(list []Contact) {
-	if len(list) > maxContacts {
-		f.add("contacts", "", "there are %d; allowed are %d", len(list), maxContacts)
-		return
-	}
-	for i := range list {
-		c := &list[i]
-		path := fmt.Sprintf("contacts[%d]", i)
-		c.Name, c.Group = strings.TrimSpace(c.Name), strings.TrimSpace(c.Group)
-		if c.Name == "" {
-			f.add(path+".name", "", "is needed")
-		}
-		f.text(path+".name", c.Name, maxDisplay)
-		f.text(path+".group", c.Group, maxDisplay)
-		some := false
-		for name, number := range map[string]*string{"number": &c.Number, "mobile": &c.Mobile, "home": &c.Home} {
-			*number = strings.TrimSpace(*number)
-			if *number != "" {
-				f.number(path+"."+name, *number)
-				some = true
-			}
-		}
-		if !some {
-			f.add(path+".number", "", "is needed, or mobile or home")
-		}
-	}
-}
-
 // addBook fills in the phonebook of a device whose settings ask for one: its own contacts, those of its profiles, and the
 // extensions of the registrars that its lines are on. What the phone has no room for is named.
 func addBook(f Fleet, vendor *pack.Vendor, d *Device, p *pack.Phone) (left []string, err error) {
@@ -55,7 +26,7 @@ func addBook(f Fleet, vendor *pack.Vendor, d *Device, p *pack.Phone) (left []str
 	b := book{most: most, seen: make(map[Contact]bool)}
 	what := p.Settings["phonebook"]
 	if what != "extensions" {
-		profiles, err := profilesOf(f, d.Profile)
+		profiles, err := ProfileChain(f, d.Profile)
 		if err != nil {
 			return nil, err
 		}

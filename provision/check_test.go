@@ -56,9 +56,9 @@ func office(t testing.TB) *provisiontest.Records {
 	return r
 }
 
-// fields lists the paths of an Invalid.
+// fields lists the paths of an ValidationError.
 func fields(err error) []string {
-	var bad provision.Invalid
+	var bad provision.ValidationError
 	errors.As(err, &bad)
 	var out []string
 	for _, f := range bad {
@@ -165,7 +165,7 @@ func TestCheckDeviceNamesEveryFault(t *testing.T) {
 			d := good()
 			tt.change(d)
 			err := checkDevice(t, r, d)
-			var bad provision.Invalid
+			var bad provision.ValidationError
 			if !errors.As(err, &bad) || len(bad) != 1 || bad[0].Field != tt.field || !strings.Contains(bad[0].Message, tt.want) {
 				t.Errorf("got %v, want one fault of %s with %q", err, tt.field, tt.want)
 			}
@@ -234,7 +234,7 @@ func TestCheckDeviceTellsFaultsOfTheStore(t *testing.T) {
 			Lines: []provision.Line{{Position: 1, Extension: "1001"}}}
 		_ = r.View(func(f provision.Fleet) error {
 			err := provision.CheckDevice(brokenFleet{f, call}, packs, d)
-			var bad provision.Invalid
+			var bad provision.ValidationError
 			if !errors.Is(err, provisiontest.ErrBroken) || errors.As(err, &bad) {
 				t.Errorf("%s broken: %v", call, err)
 			}
@@ -269,7 +269,7 @@ func TestCheckProfile(t *testing.T) {
 	}
 	for _, tt := range tests {
 		err := check(&tt.p)
-		var bad provision.Invalid
+		var bad provision.ValidationError
 		if !errors.As(err, &bad) || len(bad) != 1 || bad[0].Field != tt.field || !strings.Contains(bad[0].Message, tt.want) {
 			t.Errorf("%+v: %v, want one fault of %s with %q", tt.p, err, tt.field, tt.want)
 		}

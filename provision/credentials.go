@@ -7,13 +7,12 @@ import (
 	"strings"
 	"time"
 
-	"plugtone/provision/setting"
 	"plugtone/provision/trust"
 )
 
-// credentials keeps those of the record that d replaces: only Rotate changes them. A new record may bring its own, as
+// CheckCredentials keeps those of the record that d replaces: only Rotate changes them. A new record may bring its own, as
 // from an export; else they are made.
-func (f *faults) credentials(fleet Fleet, d *Device) error {
+func CheckCredentials(fleet Fleet, bad *ValidationError, d *Device) error {
 	if old, err := fleet.Device(d.MAC); err == nil && old.Credentials != nil {
 		d.Credentials = old.Credentials
 		return nil
@@ -31,7 +30,7 @@ func (f *faults) credentials(fleet Fleet, d *Device) error {
 		c.User = d.MAC.Hex()
 	}
 	for _, field := range c.Invalid() {
-		f.add("credentials."+field.Name, "", "allowed are %d to 64 letters, digits, dots and dashes; left out they are made", field.Min)
+		bad.Add("credentials."+field.Name, "", "allowed are %d to 64 letters, digits, dots and dashes; left out they are made", field.Min)
 	}
 	return nil
 }
@@ -139,9 +138,4 @@ func plainCell(s string) string {
 		return "'" + s
 	}
 	return s
-}
-
-// credentialsLayer is the settings that write the credentials into the phone.
-func credentialsLayer(c *trust.Credentials) layer {
-	return layer{"credentials", setting.Values{"provisioning_user": c.User, "provisioning_password": setting.Secret(c.Password.Reveal())}}
 }

@@ -2,7 +2,6 @@ package provision
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,6 +10,7 @@ import (
 
 	"plugtone/provision/pack"
 	"plugtone/provision/setting"
+	"plugtone/provision/trust"
 )
 
 // Origin is one effective setting and where its value comes from.
@@ -73,7 +73,7 @@ func resolve(f Fleet, site *Site, subnet Subnet, d *Device) (*resolved, error) {
 	if registrar != nil {
 		r.layers = append(r.layers, layer{"registrar " + registrar.Name, registrar.Settings})
 	}
-	if r.profiles, err = profilesOf(f, d.Profile); err != nil {
+	if r.profiles, err = ProfileChain(f, d.Profile); err != nil {
 		return nil, err
 	}
 	for _, p := range r.profiles {
@@ -81,6 +81,11 @@ func resolve(f Fleet, site *Site, subnet Subnet, d *Device) (*resolved, error) {
 	}
 	r.layers = append(r.layers, layer{"device", d.Settings})
 	return r, nil
+}
+
+// credentialsLayer is the settings that write the credentials into the phone.
+func credentialsLayer(c *trust.Credentials) layer {
+	return layer{"credentials", setting.Values{"provisioning_user": c.User, "provisioning_password": setting.Secret(c.Password.Reveal())}}
 }
 
 // readLines reads the accounts, and gives the registrar of the first line: its settings are the phone's.
@@ -149,24 +154,6 @@ func packLine(l Line, e *Extension, reg *Registrar, shared bool) pack.Line {
 			RegisterExpires: time.Duration(reg.RegisterExpires),
 		},
 	}
-}
-
-// profilesOf reads a profile and its parents, the oldest first. A loop, which CheckProfile refuses, ends the chain.
-func profilesOf(f Fleet, name string) ([]*Profile, error) {
-	var chain []*Profile
-	for name != "" && len(chain) < maxParents {
-		p, err := f.Profile(name)
-		if errors.Is(err, ErrNotFound) {
-			return nil, fmt.Errorf("profile %s: %w", name, err)
-		}
-		if err != nil {
-			return nil, err
-		}
-		chain = append(chain, p)
-		name = p.Parent
-	}
-	slices.Reverse(chain)
-	return chain, nil
 }
 
 // origins is the effective settings with where each comes from, by name.

@@ -14,7 +14,7 @@ import (
 // Enroll opens an enrollment window for the phone with mac, or for all phones when mac is zero; see trust.Service.
 func (s *Service) Enroll(mac MAC, from netip.Prefix, length time.Duration) (trust.Window, error) {
 	if length < 0 || length > trust.MaxWindow {
-		return trust.Window{}, Invalid{{"for", setting.Duration(length).String(), "allowed is 0s (closes it) to " + setting.Duration(trust.MaxWindow).String()}}
+		return trust.Window{}, ValidationError{{Field: "for", Value: setting.Duration(length).String(), Message: "allowed is 0s (closes it) to " + setting.Duration(trust.MaxWindow).String()}}
 	}
 	var macs []MAC
 	if !mac.IsZero() {
@@ -31,7 +31,7 @@ func (s *Service) Enroll(mac MAC, from netip.Prefix, length time.Duration) (trus
 	}
 	w, err := s.trust.Enroll(macs, from, length)
 	if errors.Is(err, trust.ErrTooManyWindows) {
-		return trust.Window{}, Invalid{{"mac", w.Phones(), fmt.Sprintf("%d windows are open already; device enroll --all opens one for all phones", trust.MaxWindows)}}
+		return trust.Window{}, ValidationError{{Field: "mac", Value: w.Phones(), Message: fmt.Sprintf("%d windows are open already; device enroll --all opens one for all phones", trust.MaxWindows)}}
 	}
 	if err != nil {
 		return trust.Window{}, err
@@ -51,16 +51,5 @@ func (s *Service) Replay(leases []dhcp.Lease) { s.trust.Replay(leases) }
 // Freeze is trust.Service.Freeze.
 func (s *Service) Freeze() trust.Freeze { return s.trust.Freeze() }
 
-// ServerURL is where phones go for their files: the external URL, else that of the first subnet that provisions.
-func (s *Service) ServerURL() string {
-	site := s.c.Site()
-	if site.ExternalURL != "" {
-		return slashed(site.ExternalURL)
-	}
-	for _, n := range site.Subnets {
-		if n.Phones == "" || n.Phones == PhonesProvision {
-			return n.url()
-		}
-	}
-	return ""
-}
+// ServerURL is where phones go for their files; see Site.ServerURL.
+func (s *Service) ServerURL() string { return s.c.Site().ServerURL() }

@@ -15,30 +15,27 @@ var ErrPending = errors.New("the phone has not used its new password yet")
 // ErrInUse is wrapped by an error about a record that others depend on.
 var ErrInUse = errors.New("in use")
 
-// ErrFault is wrapped by every error that is ours (store, template), not the requester's or the operator's.
-var ErrFault = errors.New("internal fault")
+// ErrInternal is wrapped by every error that neither the requester nor the operator has caused: a failing disk, a broken template.
+var ErrInternal = errors.New("internal error")
 
-// FieldError says what is wrong with one member of a record.
-type FieldError struct {
-	Field   string // JSON path: lines[1].extension
-	Value   string // as given; "" for secrets
-	Message string // what is wrong and what is allowed
+// InUse is the error for a record that others depend on.
+type InUse struct {
+	What  string   // extension 1001@main
+	Users []string // device 00:15:65:12:34:56 ...
 }
 
-func (e FieldError) Error() string {
-	if e.Value == "" {
-		return fmt.Sprintf("%s: %s", e.Field, e.Message)
+// shownUsers is how many users an error names.
+const shownUsers = 10
+
+func (e *InUse) Error() string {
+	users := e.Users
+	more := ""
+	if len(users) > shownUsers {
+		more = fmt.Sprintf(" and %d more", len(users)-shownUsers)
+		users = users[:shownUsers]
 	}
-	return fmt.Sprintf("%s %.60q: %s", e.Field, e.Value, e.Message)
+	return e.What + " is in use by " + strings.Join(users, ", ") + more
 }
 
-// Invalid is every fault of a record at once.
-type Invalid []FieldError
-
-func (e Invalid) Error() string {
-	parts := make([]string, len(e))
-	for i, f := range e {
-		parts[i] = f.Error()
-	}
-	return strings.Join(parts, "; ")
-}
+// Unwrap gives ErrInUse.
+func (e *InUse) Unwrap() error { return ErrInUse }

@@ -118,9 +118,9 @@ func (s *Service) explainPhone(ctx context.Context, question Question) (Explanat
 	}
 	subnet, by := s.subnetFor(site, question.MAC, d)
 	if question.Subnet.IsValid() {
-		asked, ok := site.subnet(question.Subnet)
+		asked, ok := site.SubnetByPrefix(question.Subnet)
 		if !ok {
-			return Explanation{}, Invalid{{"subnet", question.Subnet.String(), "is not one of the subnets"}}
+			return Explanation{}, ValidationError{{Field: "subnet", Value: question.Subnet.String(), Message: "is not one of the subnets"}}
 		}
 		subnet, by = asked, "asked for"
 	}
@@ -167,7 +167,7 @@ func (s *Service) explainDevice(f Fleet, packs *pack.Set, site *Site, subnet Sub
 
 // explainDHCP adds what DHCP would be advised, as far as it is known from leases without a packet at hand.
 func (s *Service) explainDHCP(site *Site, mac MAC, x *Explanation) {
-	subnet, _ := site.subnet(x.Subnet)
+	subnet, _ := site.SubnetByPrefix(x.Subnet)
 	client := dhcp.Client{MAC: mac}
 	for _, l := range s.c.Leases.LeasesOf(mac) {
 		client.VendorClass, client.Hostname = l.VendorClass, l.Hostname
@@ -180,7 +180,7 @@ func (s *Service) explainDHCP(site *Site, mac MAC, x *Explanation) {
 		x.Trust = s.trustWords(x.Subnet.Addr())
 	}
 	a := s.PolicyFor(client, dhcp.Site{
-		Subnet: x.Subnet, Phones: subnet.Phones, NextServer: subnet.NextServer, ProvisioningURL: subnet.url(), VoiceVLAN: subnet.VoiceVLAN,
+		Subnet: x.Subnet, Phones: subnet.Phones, NextServer: subnet.NextServer, ProvisioningURL: subnet.URL(), VoiceVLAN: subnet.VoiceVLAN,
 	})
 	x.Vendor, x.Model, x.Identity = a.Vendor, a.Model, a.Reason
 	for _, o := range a.Options {

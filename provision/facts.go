@@ -40,7 +40,7 @@ func (s *Service) Facts(ctx context.Context, mac MAC) (timeline.Facts, error) {
 		return nil
 	}
 	st, err := s.StatusOf(ctx, d)
-	if err != nil && !errors.Is(err, ErrFault) {
+	if err != nil && !errors.Is(err, ErrInternal) {
 		return f, err
 	}
 	f.State = st.State

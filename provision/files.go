@@ -20,7 +20,7 @@ func (s *Service) Files(ctx context.Context, mac MAC, subnet netip.Prefix) ([]Fi
 	}
 	vendor, ok := s.c.Packs().Vendor(d.Vendor)
 	if !ok {
-		return nil, fmt.Errorf("%w: device %s: there is no vendor pack %q", ErrFault, d.MAC, d.Vendor)
+		return nil, fmt.Errorf("%w: device %s: there is no vendor pack %q", ErrInternal, d.MAC, d.Vendor)
 	}
 	out := []FileInfo{}
 	for _, f := range vendor.Files(p) {
@@ -48,8 +48,8 @@ func (s *Service) preview(mac MAC, subnet netip.Prefix) (*Device, pack.Phone, er
 	if !net.IsValid() {
 		own, _ := s.subnetFor(site, mac, d)
 		net = own.Prefix
-	} else if _, ok := site.subnet(net); !ok {
-		return d, p, Invalid{{"subnet", net.String(), "is not one of the subnets"}}
+	} else if _, ok := site.SubnetByPrefix(net); !ok {
+		return d, p, ValidationError{{Field: "subnet", Value: net.String(), Message: "is not one of the subnets"}}
 	}
 	err = s.c.Records.View(func(f Fleet) (err error) {
 		p, _, err = Phone(f, s.c.Packs(), site, net, d, s.c.Now())
@@ -95,7 +95,7 @@ func (s *Service) File(ctx context.Context, mac MAC, name string, subnet netip.P
 		return FileContent{}, err
 	}
 	if out.Body, err = q.made.vendor.Render(q.made.file.Name, masked(p)); err != nil {
-		return FileContent{}, fmt.Errorf("%w: %s: render %s: %w", ErrFault, d.MAC, a.Name, err)
+		return FileContent{}, fmt.Errorf("%w: %s: render %s: %w", ErrInternal, d.MAC, a.Name, err)
 	}
 	out.Masked = digestOf(out.Body) != a.Digest
 	return out, nil

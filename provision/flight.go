@@ -24,7 +24,7 @@ func (f *flights) do(key fileKey, render func() (rendered, error)) (rendered, er
 		<-x.done
 		return x.out, x.err
 	}
-	x := &flight{done: make(chan struct{}), err: fmt.Errorf("%w: rendering panicked", ErrFault)}
+	x := &flight{done: make(chan struct{}), err: fmt.Errorf("%w: rendering panicked", ErrInternal)}
 	if f.running == nil {
 		f.running = map[fileKey]*flight{}
 	}

@@ -15,7 +15,7 @@ import (
 const (
 	maxSlot  = 999
 	maxLine  = 255
-	maxLabel = 128
+	MaxLabel = 128
 	maxValue = 255
 )
 
@@ -62,8 +62,8 @@ func ParseKey(spec string) (Key, error) {
 			return Key{}, fmt.Errorf("key %.60q: %w", spec, err)
 		}
 	}
-	if faults := k.faults(what != ""); len(faults) > 0 {
-		return Key{}, fmt.Errorf("key %.60q: %w", spec, Invalid(faults))
+	if err := k.problems(what != "").Err(); err != nil {
+		return Key{}, fmt.Errorf("key %.60q: %w", spec, err)
 	}
 	return k, nil
 }
@@ -78,7 +78,7 @@ func (k *Key) parseWhat(what string) error {
 		if m == nil || i == 0 && (keyType == "url" || keyType == "dtmf") {
 			continue
 		}
-		return fmt.Errorf("%q is neither label= nor line=%s; a comma within a text is written \\,", m[1], nearest(strings.TrimSuffix(m[1], "="), []string{"label", "line"}))
+		return fmt.Errorf("%q is neither label= nor line=%s; a comma within a text is written \\,", m[1], Nearest(strings.TrimSuffix(m[1], "="), []string{"label", "line"}))
 	}
 	for _, p := range parts[1:] {
 		name, text, _ := strings.Cut(p, "=")
@@ -92,7 +92,7 @@ func (k *Key) parseWhat(what string) error {
 			}
 			k.Line = n
 		default:
-			return fmt.Errorf("%s is said twice", name)
+			return fmt.Errorf("%s is given twice", name)
 		}
 	}
 	return nil
@@ -144,30 +144,33 @@ func (k Key) String() string {
 	return b.String()
 }
 
-// faults reports what no vendor's key can be. A key without a type is right where it stands for removal.
-func (k Key) faults(typed bool) []FieldError {
-	var out []FieldError
-	bad := func(field, value, message string) { out = append(out, FieldError{field, value, message}) }
+// Validate returns what is wrong with the key on any model.
+func (k Key) Validate() ValidationError { return k.problems(true) }
+
+// problems is Validate. A key without a type is valid where it means removal.
+func (k Key) problems(typed bool) ValidationError {
+	var bad ValidationError
 	if !slices.Contains(KeyAreas(), k.Area) {
-		bad("area", k.Area, "is not a key area"+nearest(k.Area, KeyAreas())+"; allowed is line, memory, programmable, expansion1 to expansion6")
+		bad.Add("area", k.Area, "is not a key area%s; allowed is line, memory, programmable, expansion1 to expansion6", Nearest(k.Area, KeyAreas()))
 	}
 	if k.Slot < 1 || k.Slot > maxSlot {
-		bad("slot", strconv.Itoa(k.Slot), fmt.Sprintf("allowed is 1 to %d", maxSlot))
+		bad.Add("slot", strconv.Itoa(k.Slot), "allowed is 1 to %d", maxSlot)
 	}
 	if k.Line < 0 || k.Line > maxLine {
-		bad("line", strconv.Itoa(k.Line), fmt.Sprintf("allowed is 1 to %d, or 0 for the phone's first line", maxLine))
+		bad.Add("line", strconv.Itoa(k.Line), "allowed is 1 to %d, or 0 for the phone's first line", maxLine)
 	}
 	if !typed {
-		return out
+		return bad
 	}
 	switch {
 	case !slices.Contains(KeyTypes(), k.Type):
-		bad("type", k.Type, "is not a key type"+nearest(k.Type, KeyTypes())+"; allowed is "+strings.Join(KeyTypes(), " "))
+		bad.Add("type", k.Type, "is not a key type%s; allowed is %s", Nearest(k.Type, KeyTypes()), strings.Join(KeyTypes(), " "))
 	case needsValue(k.Type) && k.Value == "":
-		bad("value", "", "a "+k.Type+" key needs a value")
+		bad.Add("value", "", "a %s key needs a value", k.Type)
 	}
-	out = append(out, textFault("value", k.Value, maxValue)...)
-	return append(out, textFault("label", k.Label, maxLabel)...)
+	bad.Text("value", k.Value, maxValue)
+	bad.Text("label", k.Label, MaxLabel)
+	return bad
 }
 
 // SortKeys puts keys in the order of areas and slots.
@@ -178,11 +181,18 @@ func SortKeys(keys []Key) {
 	})
 }
 
-// nearest says which of names look like s: `; near: blf`. It is empty when none does.
-func nearest(s string, names []string) string {
+// Nearest returns which of names look like s, as the end of a sentence: "; near: blf". It is empty when none does.
+func Nearest(s string, names []string) string {
 	near := setting.Nearest(s, names)
 	if len(near) == 0 {
 		return ""
 	}
 	return "; near: " + strings.Join(near, ", ")
+}
+
+// TrimKeys takes spaces off the ends of texts: nobody sees them, and some phones' files can't hold them.
+func TrimKeys(keys []Key) {
+	for i := range keys {
+		keys[i].Value, keys[i].Label = strings.Trim(keys[i].Value, " "), strings.Trim(keys[i].Label, " ")
+	}
 }

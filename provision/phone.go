@@ -14,9 +14,9 @@ import (
 func Phone(f Fleet, packs *pack.Set, site *Site, subnet netip.Prefix, d *Device, now time.Time) (pack.Phone, []string, error) {
 	vendor, ok := packs.Vendor(d.Vendor)
 	if !ok {
-		return pack.Phone{}, nil, fmt.Errorf("%w: device %s: there is no vendor pack %q", ErrFault, d.MAC, d.Vendor)
+		return pack.Phone{}, nil, fmt.Errorf("%w: device %s: there is no vendor pack %q", ErrInternal, d.MAC, d.Vendor)
 	}
-	net, _ := site.subnet(subnet)
+	net, _ := site.SubnetByPrefix(subnet)
 	r, err := resolve(f, site, net, d)
 	if err != nil {
 		return pack.Phone{}, nil, fmt.Errorf("device %s: %w", d.MAC, err)
@@ -53,11 +53,8 @@ func sitePhone(site *Site, subnet Subnet, now time.Time) pack.Phone {
 		Enabled:   true,
 		Settings:  packSettings(siteLayers(site, subnet)),
 		Extra:     map[string]string{},
-		ServerURL: subnet.url(),
+		ServerURL: site.URLFor(subnet),
 		Now:       time.Date(now.UTC().Year(), 1, 1, 0, 0, 0, 0, time.UTC),
-	}
-	if site.ExternalURL != "" {
-		p.ServerURL = slashed(site.ExternalURL)
 	}
 	if u, err := url.Parse(p.ServerURL); err == nil {
 		p.Server = u.Hostname()

@@ -71,7 +71,7 @@ type made struct {
 func (q *inquiry) serve(anonymous bool, reason string) {
 	vendor, ok := q.packs.Vendor(q.match.Vendor)
 	if !ok {
-		q.fault(fmt.Errorf("%w: there is no vendor pack %q", ErrFault, q.match.Vendor))
+		q.fault(fmt.Errorf("%w: there is no vendor pack %q", ErrInternal, q.match.Vendor))
 		return
 	}
 	if err := q.locate(anonymous); err != nil {
@@ -111,7 +111,7 @@ func digestOf(b []byte) string {
 // locate finds the subnet that the file is rendered for: the requester's, else the phone's own.
 func (q *inquiry) locate(anonymous bool) error {
 	if q.r.Subnet.IsValid() {
-		net, ok := q.site.subnet(q.r.Subnet)
+		net, ok := q.site.SubnetByPrefix(q.r.Subnet)
 		if !ok {
 			return fmt.Errorf("%s is not one of the subnets", q.r.Subnet)
 		}
@@ -175,7 +175,7 @@ func (q *inquiry) renderNow() (rendered, error) {
 	}
 	body, err := q.made.vendor.Render(q.made.file.Name, p)
 	if err != nil {
-		return rendered{}, fmt.Errorf("%w: %s: render %s: %w", ErrFault, q.answer.MAC, q.answer.Name, err)
+		return rendered{}, fmt.Errorf("%w: %s: render %s: %w", ErrInternal, q.answer.MAC, q.answer.Name, err)
 	}
 	return rendered{body: body, digest: digestOf(body)}, nil
 }
@@ -199,8 +199,8 @@ func (q *inquiry) phone(anonymous bool) (pack.Phone, error) {
 			_, err = addBook(f, q.made.vendor, q.device, &p)
 		}
 		// A line or profile that isn't there is a fault of the records, not of the phone.
-		if err != nil && !errors.Is(err, ErrFault) {
-			err = fmt.Errorf("%w: %w", ErrFault, err)
+		if err != nil && !errors.Is(err, ErrInternal) {
+			err = fmt.Errorf("%w: %w", ErrInternal, err)
 		}
 		return err
 	})
@@ -229,10 +229,8 @@ func (s *Service) subnetFor(site *Site, mac MAC, d *Device) (Subnet, string) {
 			}
 		}
 	}
-	for _, n := range site.Subnets {
-		if n.Phones == "" || n.Phones == PhonesProvision {
-			return n, "first provisioning subnet"
-		}
+	if n, ok := site.FirstProvisioning(); ok {
+		return n, "first provisioning subnet"
 	}
 	return Subnet{}, "no subnet"
 }

@@ -14,11 +14,11 @@ const placeholderURL = "http://192.0.2.1/"
 
 // Renders tries whether the files of devices can be written, as the fleet f has them: a value that a phone's format can't
 // carry is refused when it is saved, not when the phone asks. One device of each model is tried, so that a change that
-// concerns thousands stays quick. What can't be written is Invalid and names device, file and parameter.
+// concerns thousands stays quick. What can't be written is ValidationError and names device, file and parameter.
 func (s *Service) Renders(f Fleet, macs []MAC) error {
 	packs, site := s.c.Packs(), s.c.Site()
 	tried := make(map[[2]string]bool)
-	var bad Invalid
+	var bad ValidationError
 	for _, mac := range macs {
 		d, err := f.Device(mac)
 		if errors.Is(err, ErrNotFound) {
@@ -73,29 +73,4 @@ func (s *Service) rendersOne(f Fleet, packs *pack.Set, site *Site, d *Device) *F
 		}
 	}
 	return nil
-}
-
-// DevicesUsing names the devices whose files a profile has a part in: those that name it, or a profile below it.
-func DevicesUsing(f Fleet, profile string) ([]MAC, error) {
-	below := map[string]bool{profile: true}
-	for again := true; again; {
-		again = false
-		for p, err := range f.Profiles() {
-			if err != nil {
-				return nil, err
-			}
-			if below[p.Parent] && !below[p.Name] {
-				below[p.Name], again = true, true
-			}
-		}
-	}
-	var out []MAC
-	for name := range below {
-		macs, err := devicesWithProfile(f, name)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, macs...)
-	}
-	return out, nil
 }

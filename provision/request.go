@@ -8,17 +8,6 @@ import (
 	"plugtone/provision/trust"
 )
 
-// Transport is the way a request came.
-type Transport string
-
-// The transports. Preview is device files and explain: proof is assumed, nothing is recorded.
-const (
-	TFTP    Transport = "tftp"
-	HTTP    Transport = "http"
-	HTTPS   Transport = "https"
-	Preview Transport = "preview"
-)
-
 // Request is one file asked for. The zero values mean "not known".
 type Request struct {
 	Time      time.Time

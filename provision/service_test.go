@@ -116,7 +116,7 @@ func TestFiles(t *testing.T) {
 	if _, err := h.Files(context.Background(), mac("001565ffffff"), netip.Prefix{}); !errors.Is(err, provision.ErrNotFound) {
 		t.Errorf("an unknown phone: %v", err)
 	}
-	var bad provision.Invalid
+	var bad provision.ValidationError
 	if _, err := h.Files(context.Background(), front, netip.MustParsePrefix("10.99.0.0/24")); !errors.As(err, &bad) || bad[0].Field != "subnet" {
 		t.Errorf("an unknown subnet: %v", err)
 	}

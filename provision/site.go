@@ -3,15 +3,15 @@ package provision
 import (
 	"net/netip"
 
+	"plugtone/dhcp"
 	"plugtone/provision/setting"
 	"plugtone/provision/trust"
 )
 
-// What happens in a subnet to phones.
 const (
-	PhonesProvision = "provision"
-	PhonesMove      = "move"
-	PhonesNone      = "none"
+	PhonesProvision = dhcp.PhonesProvision
+	PhonesMove      = dhcp.PhonesMove
+	PhonesNone      = dhcp.PhonesNone
 )
 
 // What happens to phones without a record.
@@ -66,8 +66,8 @@ func (s *Site) SubnetOf(addr netip.Addr) (Subnet, bool) {
 	return Subnet{}, false
 }
 
-// subnet finds a leased subnet by its prefix.
-func (s *Site) subnet(p netip.Prefix) (Subnet, bool) {
+// SubnetByPrefix finds a leased subnet.
+func (s *Site) SubnetByPrefix(p netip.Prefix) (Subnet, bool) {
 	for _, n := range s.Subnets {
 		if n.Prefix == p {
 			return n, true
@@ -118,8 +118,8 @@ func (s *Site) trust() []trust.Proof {
 	return s.Trust
 }
 
-// url is what phones in the subnet fetch from; it ends in "/".
-func (n Subnet) url() string {
+// URL is where phones in the subnet fetch from; it ends in "/". It is empty when nothing is known of the subnet's server.
+func (n Subnet) URL() string {
 	switch {
 	case n.ProvisioningURL != "":
 		return slashed(n.ProvisioningURL)
@@ -127,6 +127,30 @@ func (n Subnet) url() string {
 		return "http://" + n.NextServer.String() + "/"
 	}
 	return ""
+}
+
+// URLFor is where phones in the subnet, which may be zero, are told to fetch from: the external URL where there is one.
+func (s *Site) URLFor(n Subnet) string {
+	if s.ExternalURL != "" {
+		return slashed(s.ExternalURL)
+	}
+	return n.URL()
+}
+
+// ServerURL is where phones go for their files: the external URL, else that of the first subnet that provisions.
+func (s *Site) ServerURL() string {
+	n, _ := s.FirstProvisioning()
+	return s.URLFor(n)
+}
+
+// FirstProvisioning finds the first subnet that provisions.
+func (s *Site) FirstProvisioning() (Subnet, bool) {
+	for _, n := range s.Subnets {
+		if n.Phones == "" || n.Phones == PhonesProvision {
+			return n, true
+		}
+	}
+	return Subnet{}, false
 }
 
 func slashed(url string) string {

@@ -87,7 +87,7 @@ func (q *inquiry) open(name string) {
 			q.serveFile(f, info, place)
 			return
 		case !absent(err):
-			q.fault(fmt.Errorf("%w: files/%s: %w", ErrFault, place, err))
+			q.fault(fmt.Errorf("%w: files/%s: %w", ErrInternal, place, err))
 			return
 		}
 	}

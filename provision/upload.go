@@ -55,7 +55,7 @@ func (q *inquiry) upload() {
 	}
 	u, err := q.s.shelf.Begin(q.device.MAC, q.match.Name, most)
 	switch {
-	case errors.Is(err, ErrFault):
+	case errors.Is(err, ErrInternal):
 		q.fault(err)
 	case err != nil:
 		q.reject(err)
@@ -113,7 +113,7 @@ func (q *inquiry) uploaded() {
 	case absent(err):
 		q.inVain()
 	default:
-		q.fault(fmt.Errorf("%w: uploads/%s: %w", ErrFault, q.device.MAC.Hex(), err))
+		q.fault(fmt.Errorf("%w: uploads/%s: %w", ErrInternal, q.device.MAC.Hex(), err))
 	}
 }
 
@@ -137,7 +137,7 @@ func (a *Answer) Receive(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, ErrFault):
+	case errors.Is(err, ErrInternal):
 		a.Outcome, a.Status, a.Err, a.Reason = Fault, http.StatusServiceUnavailable, err, "fault: "+err.Error()
 	case errors.Is(err, ErrTooLarge) || errors.Is(err, ErrUploadRoom):
 		a.Outcome, a.Status, a.Reason = Rejected, http.StatusRequestEntityTooLarge, err.Error()

@@ -207,7 +207,7 @@ func TestShelfWritesWholeFilesOrNone(t *testing.T) {
 		}
 		open = append(open, u)
 	}
-	if _, err := s.Begin(front, "b.log", 4); !errors.Is(err, provision.ErrFault) {
+	if _, err := s.Begin(front, "b.log", 4); !errors.Is(err, provision.ErrInternal) {
 		t.Errorf("a fifth at once: %v", err)
 	}
 	for _, u := range open {

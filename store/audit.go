@@ -165,7 +165,7 @@ func (s *Store) PutToken(actor string, t provision.Token) error {
 	}
 	v, err := encode(&tokenRecord{Token: t, Hash: t.Hash})
 	if err != nil {
-		return provision.Invalid{{Field: "token", Value: t.Name, Message: err.Error()}}
+		return provision.ValidationError{{Field: "token", Value: t.Name, Message: err.Error()}}
 	}
 	return s.fleetDB.update(func(tx *bolt.Tx) error {
 		b, change := tx.Bucket(bucketTokens), "created"

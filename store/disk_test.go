@@ -40,7 +40,7 @@ func fillUp(t *testing.T, s *Store) (acked int, err error) {
 // opening anything again.
 func survivesFullDisk(t *testing.T, h *fixture, s *Store, relieve func()) {
 	acked, err := fillUp(t, s)
-	if !strings.Contains(err.Error(), h.path(leaseFile)) || !errors.Is(err, provision.ErrFault) {
+	if !strings.Contains(err.Error(), h.path(leaseFile)) || !errors.Is(err, provision.ErrInternal) {
 		t.Errorf("the error does not name the file or is not ours: %v", err)
 	}
 	if strings.Count(err.Error(), h.path(leaseFile)) != 1 {
@@ -107,7 +107,7 @@ func TestAFullDiskKeepsWhatTheJournalTook(t *testing.T) {
 	s, err := open(h.cfg, small)
 	must(t, err)
 	acked, err := fillUp(t, s)
-	if !errors.Is(err, provision.ErrFault) {
+	if !errors.Is(err, provision.ErrInternal) {
 		t.Fatal(err)
 	}
 	for range 2 {
@@ -136,7 +136,7 @@ func TestAFullDiskUndoesAnEdit(t *testing.T) {
 		return errors.Join(e.PutDevice(&provision.Device{MAC: mac(1), ReservedIP: addr(2), Notes: strings.Repeat("x", 2<<20)}))
 	})
 	a, _ := s.Reserved(mac(1))
-	if !errors.Is(err, provision.ErrFault) || a != addr(1) || told != 0 || s.Revision() != 1 {
+	if !errors.Is(err, provision.ErrInternal) || a != addr(1) || told != 0 || s.Revision() != 1 {
 		t.Errorf("%v; reserved %s, told %d, revision %d", err, a, told, s.Revision())
 	}
 	putDevices(t, s, &provision.Device{MAC: mac(2)})

@@ -120,7 +120,7 @@ func put[T any](e *edit, k kind[T], key []byte, v *T) (old *T, changed bool, err
 	given.set(next)
 	b, err := k.encode(v)
 	if err != nil {
-		return nil, false, provision.Invalid{{Field: k.word, Value: k.name(key), Message: err.Error()}}
+		return nil, false, provision.ValidationError{{Field: k.word, Value: k.name(key), Message: err.Error()}}
 	}
 	if err := bucket.Put(key, b); err != nil {
 		return nil, false, broken(k.word, k.name(key), err)
@@ -144,7 +144,7 @@ func remove[T any](e *edit, k kind[T], key []byte) (*T, error) {
 
 func (e *edit) PutDevice(d *provision.Device) error {
 	if d.MAC.IsZero() || d.MAC[0]&1 != 0 {
-		return provision.Invalid{{Field: "mac", Value: d.MAC.String(), Message: "belongs to no device (zero or multicast)"}}
+		return provision.ValidationError{{Field: "mac", Value: d.MAC.String(), Message: "belongs to no device (zero or multicast)"}}
 	}
 	if err := e.checkDevice(d); err != nil {
 		return fmt.Errorf("device %s: %w", d.MAC, err)

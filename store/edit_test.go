@@ -171,7 +171,7 @@ func TestClaimsOfOthersAreRefused(t *testing.T) {
 			if err == nil || err.Error() != c.want {
 				t.Errorf("got  %v\nwant %s", err, c.want)
 			}
-			if invalid := (provision.Invalid)(nil); !errors.As(err, &invalid) {
+			if invalid := (provision.ValidationError)(nil); !errors.As(err, &invalid) {
 				t.Error("is no Invalid")
 			}
 		})
@@ -228,7 +228,7 @@ func TestIndexesAgreeWithTheRecords(t *testing.T) {
 				}
 				return nil
 			})
-			if invalid := (provision.Invalid)(nil); err != nil && !errors.As(err, &invalid) {
+			if invalid := (provision.ValidationError)(nil); err != nil && !errors.As(err, &invalid) {
 				r.Fatal(err)
 			}
 			compareIndexes(r, s)
@@ -267,7 +267,7 @@ func compareIndexes(t *rapid.T, s *Store) {
 		for i := range 12 {
 			name := fmt.Sprint(i)
 			gotExt, _ := f.DevicesWith(name, "main")
-			gotProfile, _ := f.(provision.ProfileUsers).DevicesWithProfile("p" + name)
+			gotProfile, _ := f.DevicesWithProfile("p" + name)
 			byIP, _ := f.DeviceByIP(addr(i))
 			holder, _ := s.HolderOf(addr(i))
 			if diff := cmp.Diff([]any{withExt[name], withProfile["p"+name], reserved[addr(i)], reserved[addr(i)]},

@@ -12,7 +12,7 @@ import (
 	"plugtone/provision"
 )
 
-// fleet reads one state of plugtone.db. It implements provision.Fleet and provision.ProfileUsers.
+// fleet reads one state of plugtone.db. It implements provision.Fleet.
 type fleet struct{ tx *bolt.Tx }
 
 // View implements provision.Records: f sees one state and holds up no writer. What it is given ends with it.
@@ -30,7 +30,7 @@ func notFound(kind, name string) error {
 
 // broken says which record can't be read: a fault of ours.
 func broken(kind, name string, err error) error {
-	return fmt.Errorf("%s %s in %s: %w: %w", kind, name, fleetFile, err, provision.ErrFault)
+	return fmt.Errorf("%s %s in %s: %w: %w", kind, name, fleetFile, err, provision.ErrInternal)
 }
 
 func accountKey(number, registrar string) []byte { return []byte(number + "\x00" + registrar) }
@@ -113,7 +113,7 @@ func (f fleet) DevicesWith(number, registrar string) ([]provision.MAC, error) {
 	return macsUnder(f.tx.Bucket(bucketByExt), append(accountKey(number, registrar), 0)), nil
 }
 
-// DevicesWithProfile implements provision.ProfileUsers.
+// DevicesWithProfile implements provision.Fleet.
 func (f fleet) DevicesWithProfile(name string) ([]provision.MAC, error) {
 	return macsUnder(f.tx.Bucket(bucketByProfile), []byte(name+"\x00")), nil
 }

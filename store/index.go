@@ -14,7 +14,7 @@ import (
 
 // checkDevice refuses a device that claims what another device has, naming both.
 func (e *edit) checkDevice(d *provision.Device) error {
-	var faults provision.Invalid
+	var faults provision.ValidationError
 	owners, devices := e.tx.Bucket(bucketByMAC), e.tx.Bucket(bucketDevices)
 	other := func(owner []byte) bool { return owner != nil && !bytes.Equal(owner, d.MAC[:]) }
 	if owner := owners.Get(d.MAC[:]); other(owner) {

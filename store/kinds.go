@@ -47,9 +47,9 @@ const maxName = 255
 func checkName(field, name string) error {
 	switch {
 	case len(name) > maxName:
-		return provision.Invalid{{Field: field, Value: name, Message: fmt.Sprintf("is %d bytes long; at most %d are allowed", len(name), maxName)}}
+		return provision.ValidationError{{Field: field, Value: name, Message: fmt.Sprintf("is %d bytes long; at most %d are allowed", len(name), maxName)}}
 	case strings.ContainsRune(name, 0):
-		return provision.Invalid{{Field: field, Value: name, Message: "has a NUL character in it"}}
+		return provision.ValidationError{{Field: field, Value: name, Message: "has a NUL character in it"}}
 	}
 	return nil
 }
@@ -57,7 +57,7 @@ func checkName(field, name string) error {
 // checkKey is checkName for names that must not be empty.
 func checkKey(field, name string) error {
 	if name == "" {
-		return provision.Invalid{{Field: field, Message: "must not be empty"}}
+		return provision.ValidationError{{Field: field, Message: "must not be empty"}}
 	}
 	return checkName(field, name)
 }

@@ -99,8 +99,8 @@ func (w *leaseWAL) write(batch []byte) error {
 	switch {
 	case err == nil:
 		w.commits.Observe(w.store.cfg.Now().Sub(start).Seconds())
-	case !errors.Is(err, provision.ErrFault):
-		err = fmt.Errorf("write %s: %w: %w", w.path, err, provision.ErrFault)
+	case !errors.Is(err, provision.ErrInternal):
+		err = fmt.Errorf("write %s: %w: %w", w.path, err, provision.ErrInternal)
 	}
 	w.mu.Lock()
 	w.lastErr = err
@@ -175,7 +175,7 @@ func (w *leaseWAL) apply(batches wal.Batches) error {
 func (w *leaseWAL) newest() (map[string][]byte, error) {
 	batches, err := w.log.Pending()
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w: %w", w.path, err, provision.ErrFault)
+		return nil, fmt.Errorf("read %s: %w: %w", w.path, err, provision.ErrInternal)
 	}
 	return w.read(batches)
 }

@@ -203,7 +203,7 @@ func TestWhatWouldNotReadBackIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newFixture(t).open()
 			err := s.Edit("tester", "put", func(e provision.Edit) error { return e.PutDevice(d) })
-			if invalid := (provision.Invalid)(nil); !errors.As(err, &invalid) {
+			if invalid := (provision.ValidationError)(nil); !errors.As(err, &invalid) {
 				t.Errorf("got %v", err)
 			}
 			if s.Revision() != 0 || d.Revision != 0 || !d.CreatedAt.IsZero() {

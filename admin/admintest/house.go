@@ -153,6 +153,9 @@ func (h *House) isBroken() bool {
 // records are h.Records with an audit log and history, as a store has.
 type records struct{ h *House }
 
+// Revision implements provision.Records.
+func (r records) Revision() uint64 { return r.h.Records.Revision() }
+
 // View implements provision.Records.
 func (r records) View(f func(provision.Fleet) error) error { return r.h.Records.View(f) }
 

@@ -253,6 +253,19 @@ func (f *fleet) DevicesWith(number, registrar string) ([]provision.MAC, error) {
 	return out, nil
 }
 
+func (f *fleet) DevicesWithProfile(name string) ([]provision.MAC, error) {
+	var out []provision.MAC
+	for d, err := range f.Devices(provision.MAC{}) {
+		if err != nil {
+			return nil, err
+		}
+		if d.Profile == name {
+			out = append(out, d.MAC)
+		}
+	}
+	return out, nil
+}
+
 // stamp sets what Put sets.
 func stamp(revision uint64, rev *uint64, created, updated *time.Time) {
 	now := time.Unix(int64(1_700_000_000+revision), 0).UTC()

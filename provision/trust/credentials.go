@@ -6,11 +6,11 @@ import (
 	"strings"
 	"time"
 
-	"plugtone/provision/pack"
+	"plugtone/provision/setting"
 )
 
-// Secret is text that never shows in logs; see pack.Secret.
-type Secret = pack.Secret
+// Secret is text that never shows in logs; see setting.Secret.
+type Secret = setting.Secret
 
 // Credentials are one phone's own HTTP user and password. The daemon makes them, never a person, so that nobody can guess
 // them and no two phones share them.

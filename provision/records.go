@@ -1,12 +1,10 @@
 package provision
 
 import (
-	"iter"
 	"net/netip"
 	"time"
 
 	"plugtone/dhcp"
-	"plugtone/provision/pack"
 	"plugtone/provision/setting"
 	"plugtone/provision/trust"
 )
@@ -14,8 +12,8 @@ import (
 // MAC is a phone's address, as DHCP knows it.
 type MAC = dhcp.MAC
 
-// Secret is text that never shows in logs; see pack.Secret.
-type Secret = pack.Secret
+// Secret is text that never shows in logs.
+type Secret = setting.Secret
 
 // Key is one key of a device or profile.
 type Key struct {
@@ -108,42 +106,3 @@ type Registrar struct {
 
 // Duration is a time.Duration that reads and prints as "1h" or "8d" in JSON and YAML.
 type Duration = setting.Duration
-
-// Fleet reads what operators entered, as of one revision. Values that it returns are the caller's own.
-// A record that isn't there is an error that wraps ErrNotFound and names it.
-type Fleet interface {
-	Revision() uint64
-	Device(mac MAC) (*Device, error)       // by its own MAC
-	DeviceByAny(mac MAC) (*Device, error)  // by its own MAC or one of its other_macs
-	DeviceByIP(ip netip.Addr) (MAC, error) // the device that has ip reserved
-	Extension(number, registrar string) (*Extension, error)
-	ExtensionsNumbered(number string) ([]*Extension, error) // on every registrar
-	Registrar(name string) (*Registrar, error)
-	Profile(name string) (*Profile, error)
-	Devices(after MAC) iter.Seq2[*Device, error] // in MAC order, those greater than after
-	Extensions() iter.Seq2[*Extension, error]
-	Registrars() iter.Seq2[*Registrar, error]
-	Profiles() iter.Seq2[*Profile, error]
-	DevicesWith(number, registrar string) ([]MAC, error) // devices that have a line bound to the extension
-}
-
-// Edit is a Fleet that can be changed. All changes of one Edit are kept together or not at all.
-// Put sets Revision, CreatedAt and UpdatedAt of the record it is given.
-type Edit interface {
-	Fleet
-	PutDevice(d *Device) error
-	DeleteDevice(mac MAC) error
-	PutExtension(e *Extension) error
-	DeleteExtension(number, registrar string) error
-	PutRegistrar(r *Registrar) error
-	DeleteRegistrar(name string) error
-	PutProfile(p *Profile) error
-	DeleteProfile(name string) error
-}
-
-// Records gives access to the fleet. store implements it.
-type Records interface {
-	View(f func(Fleet) error) error
-	// Edit runs f in one transaction with one revision and one audit entry in the name of actor. An error of f undoes all.
-	Edit(actor, action string, f func(Edit) error) error
-}

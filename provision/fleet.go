@@ -1,0 +1,47 @@
+package provision
+
+import (
+	"iter"
+	"net/netip"
+)
+
+// Fleet reads what operators entered, as of one revision. Values that it returns are the caller's own.
+// A record that isn't there is an error that wraps ErrNotFound and names it.
+type Fleet interface {
+	Revision() uint64
+	Device(mac MAC) (*Device, error)       // by its own MAC
+	DeviceByAny(mac MAC) (*Device, error)  // by its own MAC or one of its other_macs
+	DeviceByIP(ip netip.Addr) (MAC, error) // the device that has ip reserved
+	Extension(number, registrar string) (*Extension, error)
+	ExtensionsNumbered(number string) ([]*Extension, error) // on every registrar
+	Registrar(name string) (*Registrar, error)
+	Profile(name string) (*Profile, error)
+	Devices(after MAC) iter.Seq2[*Device, error] // in MAC order, those greater than after
+	Extensions() iter.Seq2[*Extension, error]
+	Registrars() iter.Seq2[*Registrar, error]
+	Profiles() iter.Seq2[*Profile, error]
+	DevicesWith(number, registrar string) ([]MAC, error) // devices that have a line bound to the extension
+	DevicesWithProfile(name string) ([]MAC, error)       // devices that name the profile, in MAC order
+}
+
+// Edit is a Fleet that can be changed. All changes of one Edit are kept together or not at all.
+// Put sets Revision, CreatedAt and UpdatedAt of the record it is given.
+type Edit interface {
+	Fleet
+	PutDevice(d *Device) error
+	DeleteDevice(mac MAC) error
+	PutExtension(e *Extension) error
+	DeleteExtension(number, registrar string) error
+	PutRegistrar(r *Registrar) error
+	DeleteRegistrar(name string) error
+	PutProfile(p *Profile) error
+	DeleteProfile(name string) error
+}
+
+// Records gives access to the fleet. store implements it.
+type Records interface {
+	Revision() uint64 // of the last Edit; never waits for a View or Edit
+	View(f func(Fleet) error) error
+	// Edit runs f in one transaction with one revision and one audit entry in the name of actor. An error of f undoes all.
+	Edit(actor, action string, f func(Edit) error) error
+}

@@ -1,0 +1,48 @@
+package provision
+
+import (
+	"strings"
+	"testing"
+)
+
+func FuzzCleanName(f *testing.F) {
+	for _, s := range []string{"/001565123456.cfg", `\\a\b//c`, "../x", "a/./b", "", "é", "\x00"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		name, err := cleanName(s)
+		if err != nil {
+			return
+		}
+		if strings.HasPrefix(name, "/") || strings.Contains(name, "//") || strings.Contains(name, `\`) || strings.Contains("/"+name+"/", "/../") {
+			t.Errorf("%q is cleaned to %q", s, name)
+		}
+		if again, err := cleanName(name); err != nil || again != name {
+			t.Errorf("%q is cleaned to %q and then to %q, %v", s, name, again, err)
+		}
+	})
+}
+
+func TestCleanName(t *testing.T) {
+	good := map[string]string{
+		"001565123456.cfg": "001565123456.cfg", "/001565123456.cfg": "001565123456.cfg", "//a//b": "a/b", `\a\b`: "a/b", "./a/./b": "a/b", "a b.cfg": "a b.cfg",
+	}
+	for in, want := range good {
+		if got, err := cleanName(in); err != nil || got != want {
+			t.Errorf("%q is %q, %v; want %q", in, got, err, want)
+		}
+	}
+	bad := map[string]string{
+		"": "names no file", "/": "names no file", "..": "leads out", "a/../b": "leads out", `..\..\x`: "leads out",
+		"a\x00b": "control", "a\nb": "control", "\xff": "UTF-8", strings.Repeat("a", 10_000): "10000 bytes",
+	}
+	for in, want := range bad {
+		_, err := cleanName(in)
+		if err == nil || !strings.Contains(err.Error(), want) || len(err.Error()) > 200 {
+			t.Errorf("%.20q: %v, want %q, and short", in, err, want)
+		}
+		if s := shownName(in); len(s) > 100 || strings.ContainsAny(s, "\n\x00") {
+			t.Errorf("%.20q is shown as %q", in, s)
+		}
+	}
+}
