@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"plugtone/admin/client"
+	"plugtone/dhcp"
 	"plugtone/provision"
 )
 
@@ -323,7 +324,7 @@ func (s *Server) writeExtension(ctx context.Context, ref string, pre Preconditio
 			return e.PutExtension(x)
 		},
 		meta: func(x *provision.Extension) *uint64 { return &x.Revision },
-		affects: func(f provision.Fleet, x *provision.Extension) ([]provision.MAC, error) {
+		affects: func(f provision.Fleet, x *provision.Extension) ([]dhcp.MAC, error) {
 			return f.DevicesWith(x.Number, x.Registrar)
 		},
 	}.run(ctx, s)

@@ -28,11 +28,11 @@ import (
 
 // Phones tells what phones are given and how they stand. provision.Service is one.
 type Phones interface {
-	Files(ctx context.Context, mac provision.MAC, subnet netip.Prefix) ([]provision.FileInfo, error)
-	File(ctx context.Context, mac provision.MAC, name string, subnet netip.Prefix, reveal bool) (provision.FileContent, error)
-	Status(ctx context.Context, mac provision.MAC) (provision.Status, error)
+	Files(ctx context.Context, mac dhcp.MAC, subnet netip.Prefix) ([]provision.FileInfo, error)
+	File(ctx context.Context, mac dhcp.MAC, name string, subnet netip.Prefix, reveal bool) (provision.FileContent, error)
+	Status(ctx context.Context, mac dhcp.MAC) (provision.Status, error)
 	Explain(ctx context.Context, q provision.Question) (provision.Explanation, error)
-	Renders(f provision.Fleet, macs []provision.MAC) error // whether their files can be written as f has them
+	Renders(f provision.Fleet, macs []dhcp.MAC) error // whether their files can be written as f has them
 }
 
 // Leases is the lease table. dhcp.Table is one.

@@ -266,7 +266,7 @@ func (s *Server) rollback(ctx context.Context, in *struct {
 		if err := e.PutDevice(rec); err != nil {
 			return err
 		}
-		return s.cfg.Phones.Renders(e, []provision.MAC{mac})
+		return s.cfg.Phones.Renders(e, []dhcp.MAC{mac})
 	})
 	if err != nil {
 		return nil, problem(err)
@@ -304,7 +304,7 @@ func (s *Server) timeline(ctx context.Context, in *struct {
 }
 
 // diagnosed puts beside the entries what can be concluded from them and from what is known of the phone.
-func (s *Server) diagnosed(ctx context.Context, mac provision.MAC, entries []timeline.Entry) (client.Timeline, error) {
+func (s *Server) diagnosed(ctx context.Context, mac dhcp.MAC, entries []timeline.Entry) (client.Timeline, error) {
 	out := client.Timeline{MAC: mac, Items: make([]timeline.Entry, 0, len(entries))}
 	for _, e := range entries {
 		out.Items = append(out.Items, s.entry(ctx, e))

@@ -117,7 +117,7 @@ func (s *Server) adopt(ctx context.Context, in *struct {
 		if err := e.PutDevice(&d); err != nil {
 			return err
 		}
-		return s.cfg.Phones.Renders(e, []provision.MAC{mac})
+		return s.cfg.Phones.Renders(e, []dhcp.MAC{mac})
 	})
 	if err != nil {
 		return nil, problem(err)

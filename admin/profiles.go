@@ -7,6 +7,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"plugtone/dhcp"
 	"plugtone/provision"
 )
 
@@ -98,7 +99,7 @@ func (s *Server) writeProfile(ctx context.Context, name string, pre Precondition
 		},
 		put:  func(e provision.Edit, p *provision.Profile) error { return e.PutProfile(p) },
 		meta: func(p *provision.Profile) *uint64 { return &p.Revision },
-		affects: func(f provision.Fleet, p *provision.Profile) ([]provision.MAC, error) {
+		affects: func(f provision.Fleet, p *provision.Profile) ([]dhcp.MAC, error) {
 			return provision.DevicesUsing(f, p.Name)
 		},
 	}.run(ctx, s)

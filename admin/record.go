@@ -13,6 +13,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"plugtone/dhcp"
 	"plugtone/provision"
 	"plugtone/provision/setting"
 )
@@ -63,8 +64,8 @@ type write[T any] struct {
 	put     func(provision.Edit, *T) error
 	meta    func(*T) *uint64 // its revision
 	prepare func(provision.Fleet, document) error
-	bad     faults                                             // found before the body was looked at
-	affects func(provision.Fleet, *T) ([]provision.MAC, error) // devices whose files it has a part in; nil: none
+	bad     faults                                        // found before the body was looked at
+	affects func(provision.Fleet, *T) ([]dhcp.MAC, error) // devices whose files it has a part in; nil: none
 }
 
 // errUnchanged ends an edit that would change nothing: a repeated PUT makes no new revision.

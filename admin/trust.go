@@ -18,7 +18,7 @@ import (
 
 // Trust opens windows in which phones need no proof. provision.Service is one.
 type Trust interface {
-	Enroll(mac provision.MAC, from netip.Prefix, length time.Duration) (trust.Window, error)
+	Enroll(mac dhcp.MAC, from netip.Prefix, length time.Duration) (trust.Window, error)
 	Windows() []trust.Window
 	ServerURL() string // where phones go for their files
 }

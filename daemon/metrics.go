@@ -211,7 +211,7 @@ func (c *deviceCounter) count() map[deviceLabel]int {
 			return nil
 		}
 		counts := map[deviceLabel]int{}
-		for d, err := range f.Devices(provision.MAC{}) {
+		for d, err := range f.Devices(dhcp.MAC{}) {
 			if err != nil {
 				return err
 			}

@@ -13,6 +13,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision"
+	"plugtone/provision/setting"
 	"plugtone/provision/timeline"
 	"plugtone/provision/trust"
 )
@@ -90,19 +91,19 @@ func (o *observer) alarm(a trust.Event) {
 // usedPasswords collects the new passwords that phones have used.
 type usedPasswords struct {
 	mu   sync.Mutex
-	last map[dhcp.MAC]provision.Secret
+	last map[dhcp.MAC]setting.Secret
 }
 
-func (u *usedPasswords) add(mac dhcp.MAC, password provision.Secret) {
+func (u *usedPasswords) add(mac dhcp.MAC, password setting.Secret) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.last == nil {
-		u.last = map[dhcp.MAC]provision.Secret{}
+		u.last = map[dhcp.MAC]setting.Secret{}
 	}
 	u.last[mac] = password
 }
 
-func (u *usedPasswords) drain() map[dhcp.MAC]provision.Secret {
+func (u *usedPasswords) drain() map[dhcp.MAC]setting.Secret {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	out := u.last

@@ -12,6 +12,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision"
+	"plugtone/provision/setting"
 	"plugtone/provision/trust"
 )
 
@@ -71,7 +72,7 @@ func TestUsedPasswords(t *testing.T) {
 	u.add(a, "first")
 	u.add(b, "other")
 	u.add(a, "second")
-	if got := u.drain(); !maps.Equal(got, map[dhcp.MAC]provision.Secret{a: "second", b: "other"}) {
+	if got := u.drain(); !maps.Equal(got, map[dhcp.MAC]setting.Secret{a: "second", b: "other"}) {
 		t.Errorf("%v", got)
 	}
 	if got := u.drain(); got != nil {

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"plugtone/dhcp"
 	"plugtone/provision"
 )
 
@@ -181,8 +182,8 @@ func macsIn(text string) (out []string) {
 const alphanumeric = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 // subjectMAC is the one MAC that a certificate's common names and serial number name. Two different ones name nobody.
-func subjectMAC(c *x509.Certificate) (provision.MAC, bool) {
-	var found provision.MAC
+func subjectMAC(c *x509.Certificate) (dhcp.MAC, bool) {
+	var found dhcp.MAC
 	for _, name := range c.Subject.Names {
 		switch name.Type.String() {
 		case "2.5.4.3", "2.5.4.5": // common name, serial number
@@ -191,12 +192,12 @@ func subjectMAC(c *x509.Certificate) (provision.MAC, bool) {
 		}
 		text, _ := name.Value.(string)
 		for _, m := range macsIn(text) {
-			var mac provision.MAC
+			var mac dhcp.MAC
 			if mac.UnmarshalText([]byte(m)) != nil {
 				continue // zero or multicast
 			}
 			if !found.IsZero() && found != mac {
-				return provision.MAC{}, false
+				return dhcp.MAC{}, false
 			}
 			found = mac
 		}

@@ -12,10 +12,11 @@ import (
 	"testing"
 	"time"
 
+	"plugtone/dhcp"
 	"plugtone/provision"
 )
 
-var phone = provision.MAC{0, 0x15, 0x65, 0x12, 0x34, 0x56}
+var phone = dhcp.MAC{0, 0x15, 0x65, 0x12, 0x34, 0x56}
 
 // shelf answers each PUT and POST with room for most bytes of the file.
 func shelf(t *testing.T, most int64) (*answers, string) {

@@ -26,7 +26,7 @@ func TestCheckRegistrarFillsIn(t *testing.T) {
 
 func TestCheckRegistrarNamesEveryFault(t *testing.T) {
 	r := provision.Registrar{Name: "-x", Host: "a b", Port: 70000, Transport: "sctp", OutboundProxy: "x:y", BackupHost: "::1",
-		RegisterExpires: provision.Duration(time.Second), Settings: setting.Values{"x": 1}}
+		RegisterExpires: setting.Duration(time.Second), Settings: setting.Values{"x": 1}}
 	want := []string{"name", "host", "transport", "port", "outbound_proxy", "backup_host", "register_expires", "settings.x"}
 	if got := fields(provision.CheckRegistrar(&r)); !slices.Equal(got, want) {
 		t.Errorf("faults %v, want %v", got, want)

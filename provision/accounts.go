@@ -165,7 +165,7 @@ func CheckRegistrar(r *Registrar) error {
 		bad.Add("backup_host", r.BackupHost, "is neither host nor host:port")
 	}
 	if r.RegisterExpires == 0 {
-		r.RegisterExpires = Duration(time.Hour)
+		r.RegisterExpires = setting.Duration(time.Hour)
 	}
 	if t := time.Duration(r.RegisterExpires); t < 30*time.Second || t > 7*24*time.Hour || t%time.Second != 0 {
 		bad.Add("register_expires", r.RegisterExpires.String(), "allowed is 30s to 7d")

@@ -29,7 +29,7 @@ func (s *Service) PolicyFor(c dhcp.Client, site dhcp.Site) dhcp.Policy {
 	if said := conflicts(id); said != "" {
 		a.Reason += "; " + said
 	}
-	if a.Vendor == "" || site.Phones == PhonesNone {
+	if a.Vendor == "" || site.Phones == dhcp.PhonesNone {
 		return a
 	}
 	vendor, ok := packs.Vendor(a.Vendor)
@@ -49,7 +49,7 @@ func (s *Service) PolicyFor(c dhcp.Client, site dhcp.Site) dhcp.Policy {
 
 // knownDevice is the device that has mac, nil without one. DHCP asks for every packet, mostly about a MAC that it asked about a
 // moment ago: then records that can tell their revision aside aren't opened.
-func (s *Service) knownDevice(mac MAC) (*Device, error) {
+func (s *Service) knownDevice(mac dhcp.MAC) (*Device, error) {
 	if d, _, ok := s.atHand(mac); ok {
 		return d, nil
 	}
@@ -62,7 +62,7 @@ func (s *Service) knownDevice(mac MAC) (*Device, error) {
 }
 
 // atHand is the device that has mac, nil without one, at the records' revision: ok only if it was read before at that very revision.
-func (s *Service) atHand(mac MAC) (d *Device, revision uint64, ok bool) {
+func (s *Service) atHand(mac dhcp.MAC) (d *Device, revision uint64, ok bool) {
 	revision = s.c.Records.Revision()
 	d, ok = s.devices.Get(deviceKey{mac, revision})
 	return d, revision, ok
@@ -115,9 +115,9 @@ func conflicts(id pack.Identity) string {
 
 // vendorOptions are the vendor's options for the site. Where phones are only to be moved to their voice VLAN, they are
 // those that tell the VLAN: the ones that would not be there without it.
-func vendorOptions(v *pack.Vendor, model string, mac MAC, site dhcp.Site) (pack.Options, error) {
+func vendorOptions(v *pack.Vendor, model string, mac dhcp.MAC, site dhcp.Site) (pack.Options, error) {
 	opts, err := v.Options(model, mac, site)
-	if err != nil || site.Phones != PhonesMove {
+	if err != nil || site.Phones != dhcp.PhonesMove {
 		return opts, err
 	}
 	site.VoiceVLAN = 0

@@ -100,7 +100,7 @@ type nameKey struct {
 
 // Recorded tells whether a device has mac as its own or another of its MACs; not when the records can't be read. It takes
 // as long for one that none has: what is noted of a refusal may stand before the requester's next answer.
-func (s *Service) Recorded(mac MAC) bool {
+func (s *Service) Recorded(mac dhcp.MAC) bool {
 	if d, _, ok := s.atHand(mac); ok {
 		return d != nil
 	}
@@ -114,8 +114,8 @@ func (s *Service) Recorded(mac MAC) bool {
 }
 
 // recorded is the record of the device that has mac, or nil. It is shared: nobody may change it.
-func (s *Service) recorded(f Fleet, mac MAC) (*Device, error) {
-	return s.keep(f, mac, func(f Fleet, mac MAC) (*Device, error) {
+func (s *Service) recorded(f Fleet, mac dhcp.MAC) (*Device, error) {
+	return s.keep(f, mac, func(f Fleet, mac dhcp.MAC) (*Device, error) {
 		d, err := f.DeviceByAny(mac)
 		if errors.Is(err, ErrNotFound) {
 			return nil, nil
@@ -125,7 +125,7 @@ func (s *Service) recorded(f Fleet, mac MAC) (*Device, error) {
 }
 
 // keep reads a record that isn't at hand.
-func (s *Service) keep(f Fleet, mac MAC, read func(Fleet, MAC) (*Device, error)) (*Device, error) {
+func (s *Service) keep(f Fleet, mac dhcp.MAC, read func(Fleet, dhcp.MAC) (*Device, error)) (*Device, error) {
 	key := deviceKey{mac, f.Revision()}
 	if d, ok := s.devices.Get(key); ok {
 		return d, nil
@@ -139,11 +139,11 @@ func (s *Service) keep(f Fleet, mac MAC, read func(Fleet, MAC) (*Device, error))
 }
 
 // macsOf lists the device's MACs, its own first; without a record there is the one.
-func macsOf(mac MAC, d *Device) []MAC {
+func macsOf(mac dhcp.MAC, d *Device) []dhcp.MAC {
 	if d == nil {
-		return []MAC{mac}
+		return []dhcp.MAC{mac}
 	}
-	return append([]MAC{d.MAC}, d.OtherMACs...)
+	return append([]dhcp.MAC{d.MAC}, d.OtherMACs...)
 }
 
 // decide turns the chosen reading of the name into the answer.

@@ -72,7 +72,7 @@ func TestRefusalsAreAlike(t *testing.T) {
 		for _, from := range []string{"10.20.1.9", "10.20.1.10", "10.20.1.11", "10.20.1.200", "192.0.2.1", "10.30.0.5"} {
 			for _, transport := range []provision.Transport{provision.TFTP, provision.HTTP, provision.HTTPS} {
 				var first provision.Answer
-				for i, m := range []provision.MAC{unknown, disabled, front} {
+				for i, m := range []dhcp.MAC{unknown, disabled, front} {
 					name := strings.ReplaceAll(pattern, "%", m.Hex())
 					a := h.ask(provision.Request{Transport: transport, Name: name, From: netip.MustParseAddr(from), UserAgent: "curl/8"})
 					if a.MAC != m && !m.IsZero() && strings.HasPrefix(pattern, "%") {
@@ -84,7 +84,7 @@ func TestRefusalsAreAlike(t *testing.T) {
 					if strings.Contains(strings.ReplaceAll(a.Reason, m.String(), ""), "device") && pattern == "%.cfg" {
 						t.Errorf("%s from %s: the reason speaks of a record: %s", name, from, a.Reason)
 					}
-					a.Reason, a.MAC, a.Name = "", provision.MAC{}, strings.ReplaceAll(a.Name, m.Hex(), "%")
+					a.Reason, a.MAC, a.Name = "", dhcp.MAC{}, strings.ReplaceAll(a.Name, m.Hex(), "%")
 					if i == 0 {
 						first = a
 					} else if !sameAnswer(a, first) {

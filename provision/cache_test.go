@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"plugtone/dhcp"
 	"plugtone/provision"
 	"plugtone/provision/provisiontest"
 	"plugtone/provision/setting"
@@ -104,7 +105,7 @@ func TestStrangersDoNotFillTheCache(t *testing.T) {
 	h := newHouse(t)
 	first := h.get("001565123456.cfg", "10.20.1.7")
 	for i := range 2000 {
-		name := provision.MAC{0x00, 0x04, 0xf2, 1, byte(i >> 8), byte(i)}.Hex() + ".cfg"
+		name := dhcp.MAC{0x00, 0x04, 0xf2, 1, byte(i >> 8), byte(i)}.Hex() + ".cfg"
 		if a := h.get(name, "192.0.2.1"); a.Outcome != provision.Served {
 			t.Fatalf("%s: %s", name, a.Reason)
 		}

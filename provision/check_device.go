@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"plugtone/dhcp"
 	"plugtone/provision/pack"
 )
 
@@ -70,7 +71,7 @@ func checkMACs(fleet Fleet, bad *ValidationError, d *Device) error {
 		bad.Add("other_macs", "", "there are %d; allowed are %d", len(d.OtherMACs), MaxOtherMACs)
 		return nil
 	}
-	taken := func(path string, mac MAC) error {
+	taken := func(path string, mac dhcp.MAC) error {
 		other, err := fleet.DeviceByAny(mac)
 		if errors.Is(err, ErrNotFound) {
 			return nil
@@ -83,7 +84,7 @@ func checkMACs(fleet Fleet, bad *ValidationError, d *Device) error {
 	if err := taken("mac", d.MAC); err != nil {
 		return err
 	}
-	seen := map[MAC]bool{d.MAC: true}
+	seen := map[dhcp.MAC]bool{d.MAC: true}
 	for i, mac := range d.OtherMACs {
 		path := fmt.Sprintf("other_macs[%d]", i)
 		switch {

@@ -9,13 +9,14 @@ import (
 	"strings"
 	"testing"
 
+	"plugtone/dhcp"
 	"plugtone/provision"
 	"plugtone/provision/provisiontest"
 	"plugtone/provision/setting"
 )
 
-func mac(s string) provision.MAC {
-	var m provision.MAC
+func mac(s string) dhcp.MAC {
+	var m dhcp.MAC
 	if err := m.UnmarshalText([]byte(s)); err != nil {
 		panic(err)
 	}
@@ -47,7 +48,7 @@ func office(t testing.TB) *provisiontest.Records {
 			e.PutProfile(&provision.Profile{Name: "reception", Parent: "base", Settings: setting.Values{"voice_vlan": 30},
 				Keys: []provision.Key{{Area: "line", Slot: 2, Type: "blf", Value: "1009"}, {Area: "line", Slot: 3, Type: "blf", Value: "1008"}, {Area: "expansion1", Slot: 1, Type: "blf", Value: "1007"}}}),
 			e.PutDevice(&provision.Device{MAC: front, Vendor: "acme", Model: "A4", Label: "Front Desk Phone", Enabled: true, Profile: "reception",
-				OtherMACs:  []provision.MAC{mac("00:15:65:12:34:57")},
+				OtherMACs:  []dhcp.MAC{mac("00:15:65:12:34:57")},
 				ReservedIP: netip.MustParseAddr("10.20.0.50"),
 				Lines:      []provision.Line{{Position: 1, Extension: "1001", Registrar: "main"}},
 				Keys:       []provision.Key{{Area: "line", Slot: 2, Type: "blf", Value: "1002", Label: "Bob", Line: 1}}}),
@@ -110,10 +111,10 @@ func TestCheckDeviceNamesEveryFault(t *testing.T) {
 		field  string
 		want   string
 	}{
-		{"zero MAC", func(d *provision.Device) { d.MAC = provision.MAC{} }, "mac", "belongs to no device"},
+		{"zero MAC", func(d *provision.Device) { d.MAC = dhcp.MAC{} }, "mac", "belongs to no device"},
 		{"MAC is another's second", func(d *provision.Device) { d.MAC = mac("001565123457") }, "mac", "device 00:15:65:12:34:56 already"},
-		{"other MAC is another's", func(d *provision.Device) { d.OtherMACs = []provision.MAC{front} }, "other_macs[0]", "device 00:15:65:12:34:56 already"},
-		{"other MAC twice", func(d *provision.Device) { d.OtherMACs = []provision.MAC{d.MAC} }, "other_macs[0]", "twice"},
+		{"other MAC is another's", func(d *provision.Device) { d.OtherMACs = []dhcp.MAC{front} }, "other_macs[0]", "device 00:15:65:12:34:56 already"},
+		{"other MAC twice", func(d *provision.Device) { d.OtherMACs = []dhcp.MAC{d.MAC} }, "other_macs[0]", "twice"},
 		{"unknown vendor", func(d *provision.Device) { d.Vendor = "acmee" }, "vendor", "acme"},
 		{"unknown vendor, no model", func(d *provision.Device) { d.Vendor, d.Model = "boltt", "" }, "vendor", "bolt"},
 		{"unknown model", func(d *provision.Device) { d.Model = "A5" }, "model", "A4"},
@@ -198,16 +199,16 @@ func (f brokenFleet) broken(call string) error {
 	return nil
 }
 
-func (f brokenFleet) DeviceByAny(m provision.MAC) (*provision.Device, error) {
+func (f brokenFleet) DeviceByAny(m dhcp.MAC) (*provision.Device, error) {
 	if err := f.broken("DeviceByAny"); err != nil {
 		return nil, err
 	}
 	return f.Fleet.DeviceByAny(m)
 }
 
-func (f brokenFleet) DeviceByIP(ip netip.Addr) (provision.MAC, error) {
+func (f brokenFleet) DeviceByIP(ip netip.Addr) (dhcp.MAC, error) {
 	if err := f.broken("DeviceByIP"); err != nil {
-		return provision.MAC{}, err
+		return dhcp.MAC{}, err
 	}
 	return f.Fleet.DeviceByIP(ip)
 }

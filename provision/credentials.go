@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"plugtone/dhcp"
+	"plugtone/provision/setting"
 	"plugtone/provision/trust"
 )
 
@@ -38,7 +40,7 @@ func CheckCredentials(fleet Fleet, bad *ValidationError, d *Device) error {
 // RotateCredentials gives one phone a new password in one edit, and returns its record. While the phone has not used the last
 // one it is ErrPending, unless force says that this one is to count no more: the phone may have fetched it already, and two are
 // all that count, so that away from our leases it could be left with none.
-func RotateCredentials(records Records, actor string, mac MAC, force bool, now time.Time) (*Device, error) {
+func RotateCredentials(records Records, actor string, mac dhcp.MAC, force bool, now time.Time) (*Device, error) {
 	var d *Device
 	err := records.Edit(actor, "rotate credentials of "+mac.String(), func(e Edit) error {
 		var err error
@@ -61,7 +63,7 @@ func RotateCredentials(records Records, actor string, mac MAC, force bool, now t
 
 // RetirePasswords ends the time of the old passwords of phones that have used their new ones, in one edit. What was used says
 // nothing once there's a newer one.
-func RetirePasswords(records Records, actor string, used map[MAC]Secret) error {
+func RetirePasswords(records Records, actor string, used map[dhcp.MAC]setting.Secret) error {
 	return records.Edit(actor, "retire old passwords of phones that have used their new ones", func(e Edit) error {
 		for mac, password := range used {
 			d, err := e.Device(mac)
@@ -79,9 +81,9 @@ func RetirePasswords(records Records, actor string, used map[MAC]Secret) error {
 
 // FillCredentials makes credentials for phones that have none, as after an upgrade. It tells for how many.
 func FillCredentials(records Records, actor string) (int, error) {
-	var without []MAC
+	var without []dhcp.MAC
 	err := records.View(func(f Fleet) error {
-		for d, err := range f.Devices(MAC{}) {
+		for d, err := range f.Devices(dhcp.MAC{}) {
 			if err != nil {
 				return err
 			}
@@ -116,7 +118,7 @@ func WriteCredentials(w io.Writer, f Fleet, url string) error {
 	if err := out.Write([]string{"mac", "vendor", "model", "label", "url", "user", "password"}); err != nil {
 		return err
 	}
-	for d, err := range f.Devices(MAC{}) {
+	for d, err := range f.Devices(dhcp.MAC{}) {
 		if err != nil {
 			return err
 		}

@@ -2,13 +2,14 @@ package provision
 
 import (
 	"net/netip"
+	"plugtone/dhcp"
 	"time"
 )
 
 // Discovered is a phone that asked for something and has no device record. When the same phone is seen again its
 // members are merged: FirstSeen stays, what is newly known replaces, what is not said stays.
 type Discovered struct {
-	MAC       MAC          `json:"mac"`
+	MAC       dhcp.MAC     `json:"mac"`
 	Vendor    string       `json:"vendor,omitempty"`
 	Model     string       `json:"model,omitempty"`
 	Firmware  string       `json:"firmware,omitempty"`

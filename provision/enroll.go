@@ -12,11 +12,11 @@ import (
 )
 
 // Enroll opens an enrollment window for the phone with mac, or for all phones when mac is zero; see trust.Service.
-func (s *Service) Enroll(mac MAC, from netip.Prefix, length time.Duration) (trust.Window, error) {
+func (s *Service) Enroll(mac dhcp.MAC, from netip.Prefix, length time.Duration) (trust.Window, error) {
 	if length < 0 || length > trust.MaxWindow {
 		return trust.Window{}, ValidationError{{Field: "for", Value: setting.Duration(length).String(), Message: "allowed is 0s (closes it) to " + setting.Duration(trust.MaxWindow).String()}}
 	}
-	var macs []MAC
+	var macs []dhcp.MAC
 	if !mac.IsZero() {
 		err := s.c.Records.View(func(f Fleet) error {
 			d, err := f.DeviceByAny(mac)

@@ -122,7 +122,7 @@ func TestRestartDoesNotUndoALift(t *testing.T) {
 		bind(300 + i)
 	}
 	h.now = noon.Add(time.Minute)
-	if _, err := h.Enroll(provision.MAC{}, netip.MustParsePrefix(voice), 10*time.Minute); err != nil {
+	if _, err := h.Enroll(dhcp.MAC{}, netip.MustParsePrefix(voice), 10*time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	h.now = noon.Add(2 * time.Minute)
@@ -168,7 +168,7 @@ func TestWindowsAreBounded(t *testing.T) {
 	for range 600 {
 		h.now = h.now.Add(time.Second)
 		for _, length := range []time.Duration{time.Minute, 0} {
-			if _, err := h.Enroll(provision.MAC{}, netip.Prefix{}, length); err != nil {
+			if _, err := h.Enroll(dhcp.MAC{}, netip.Prefix{}, length); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -13,13 +13,13 @@ import (
 )
 
 // named is the MAC in the file name. Packs that claim the same name read the same MAC in it.
-func (q *inquiry) named() MAC {
+func (q *inquiry) named() dhcp.MAC {
 	for _, m := range q.matches {
 		if !m.MAC.IsZero() {
 			return m.MAC
 		}
 	}
-	return MAC{}
+	return dhcp.MAC{}
 }
 
 // authorize gathers the evidence and decides who asks.
@@ -118,7 +118,7 @@ func (q *inquiry) look(e *trust.Evidence) {
 // requester without proof must not depend on whether there is a record.
 func (q *inquiry) gather(f Fleet, e *trust.Evidence) error {
 	var errs []error
-	macs := func(mac MAC) []MAC {
+	macs := func(mac dhcp.MAC) []dhcp.MAC {
 		d, err := q.s.recorded(f, mac)
 		errs = append(errs, err)
 		return trust.MACFirst(mac, macsOf(mac, d))
@@ -195,13 +195,13 @@ func (q *inquiry) logIn(f Fleet, e *trust.Evidence) error {
 }
 
 // candidate is the record of mac, or nil. When there is none another one is read in its stead.
-func candidate(f Fleet, mac MAC) (*Device, error) {
+func candidate(f Fleet, mac dhcp.MAC) (*Device, error) {
 	d, err := f.DeviceByAny(mac)
 	if !errors.Is(err, ErrNotFound) {
 		return d, err
 	}
 	// The next one, or after the last the first.
-	for _, after := range []MAC{mac, {}} {
+	for _, after := range []dhcp.MAC{mac, {}} {
 		for _, err := range f.Devices(after) {
 			return nil, err
 		}
@@ -242,7 +242,7 @@ func (q *inquiry) scheme() string {
 	return scheme
 }
 
-func reservedFor(f Fleet, addr netip.Addr) ([]MAC, error) {
+func reservedFor(f Fleet, addr netip.Addr) ([]dhcp.MAC, error) {
 	mac, err := f.DeviceByIP(addr)
 	if errors.Is(err, ErrNotFound) {
 		return nil, nil

@@ -18,8 +18,8 @@ import (
 
 // Question is what explain is asked: a phone, or a file name from an address.
 type Question struct {
-	MAC       MAC    // a phone
-	Path      string // or a file, asked for from From
+	MAC       dhcp.MAC // a phone
+	Path      string   // or a file, asked for from From
 	From      netip.Addr
 	UserAgent string
 	Subnet    netip.Prefix // zero: the phone's own
@@ -27,7 +27,7 @@ type Question struct {
 
 // Explanation is the dry run of what a phone would be told, with the reasons.
 type Explanation struct {
-	MAC      MAC          `json:"mac,omitzero"`
+	MAC      dhcp.MAC     `json:"mac,omitzero"`
 	Recorded bool         `json:"recorded"`
 	Enabled  bool         `json:"enabled"`
 	Vendor   string       `json:"vendor,omitempty"`
@@ -53,16 +53,16 @@ type OptionInfo struct {
 
 // FileVerdict is the answer to a file request without its bytes.
 type FileVerdict struct {
-	Outcome Outcome `json:"outcome"`
-	Reason  string  `json:"reason"`
-	Name    string  `json:"name"`
-	Kind    string  `json:"kind,omitempty"`
-	MAC     MAC     `json:"mac,omitzero"`
-	Vendor  string  `json:"vendor,omitempty"`
-	Model   string  `json:"model,omitempty"`
-	Size    int64   `json:"size,omitempty"`
-	Digest  string  `json:"digest,omitempty"`
-	Status  int     `json:"status,omitempty"` // HTTP status when not served
+	Outcome Outcome  `json:"outcome"`
+	Reason  string   `json:"reason"`
+	Name    string   `json:"name"`
+	Kind    string   `json:"kind,omitempty"`
+	MAC     dhcp.MAC `json:"mac,omitzero"`
+	Vendor  string   `json:"vendor,omitempty"`
+	Model   string   `json:"model,omitempty"`
+	Size    int64    `json:"size,omitempty"`
+	Digest  string   `json:"digest,omitempty"`
+	Status  int      `json:"status,omitempty"` // HTTP status when not served
 }
 
 // Explain tells what a phone, or a requester, would be given and why. It changes nothing.
@@ -93,7 +93,7 @@ func (s *Service) Explain(ctx context.Context, question Question) (Explanation, 
 }
 
 // recordOf is the record of a phone, nil when there is none.
-func (s *Service) recordOf(mac MAC) (*Device, error) {
+func (s *Service) recordOf(mac dhcp.MAC) (*Device, error) {
 	if mac.IsZero() {
 		return nil, nil
 	}
@@ -166,7 +166,7 @@ func (s *Service) explainDevice(f Fleet, packs *pack.Set, site *Site, subnet Sub
 }
 
 // explainDHCP adds what DHCP would be advised, as far as it is known from leases without a packet at hand.
-func (s *Service) explainDHCP(site *Site, mac MAC, x *Explanation) {
+func (s *Service) explainDHCP(site *Site, mac dhcp.MAC, x *Explanation) {
 	subnet, _ := site.SubnetByPrefix(x.Subnet)
 	client := dhcp.Client{MAC: mac}
 	for _, l := range s.c.Leases.LeasesOf(mac) {

@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 
+	"plugtone/dhcp"
 	"plugtone/provision/timeline"
 )
 
 // Facts gathers what timeline.Diagnose wants to know of a phone, with a record or without.
-func (s *Service) Facts(ctx context.Context, mac MAC) (timeline.Facts, error) {
+func (s *Service) Facts(ctx context.Context, mac dhcp.MAC) (timeline.Facts, error) {
 	f := timeline.Facts{Now: s.c.Now(), MAC: mac}
 	var d *Device
 	err := s.c.Records.View(func(fleet Fleet) error {

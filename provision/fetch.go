@@ -2,6 +2,7 @@ package provision
 
 import (
 	"net/netip"
+	"plugtone/dhcp"
 	"time"
 )
 
@@ -18,7 +19,7 @@ const (
 
 // Fetch is the last time that a phone was given one of its files.
 type Fetch struct {
-	MAC       MAC        `json:"mac"`
+	MAC       dhcp.MAC   `json:"mac"`
 	File      string     `json:"file"` // cleaned name
 	Kind      string     `json:"kind,omitempty"`
 	Digest    string     `json:"digest"` // SHA-256 of the bytes, hex

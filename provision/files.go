@@ -6,11 +6,12 @@ import (
 	"net/netip"
 	"slices"
 
+	"plugtone/dhcp"
 	"plugtone/provision/pack"
 )
 
 // Files lists what the phone would be given, in the order it asks. A zero subnet means the phone's own.
-func (s *Service) Files(ctx context.Context, mac MAC, subnet netip.Prefix) ([]FileInfo, error) {
+func (s *Service) Files(ctx context.Context, mac dhcp.MAC, subnet netip.Prefix) ([]FileInfo, error) {
 	d, p, err := s.preview(mac, subnet)
 	if err != nil {
 		return nil, err
@@ -32,7 +33,7 @@ func (s *Service) Files(ctx context.Context, mac MAC, subnet netip.Prefix) ([]Fi
 }
 
 // preview reads the device and builds its phone.
-func (s *Service) preview(mac MAC, subnet netip.Prefix) (*Device, pack.Phone, error) {
+func (s *Service) preview(mac dhcp.MAC, subnet netip.Prefix) (*Device, pack.Phone, error) {
 	var d *Device
 	var p pack.Phone
 	site := s.c.Site()
@@ -60,7 +61,7 @@ func (s *Service) preview(mac MAC, subnet netip.Prefix) (*Device, pack.Phone, er
 
 // File gives one file of a phone, byte for byte what the phone gets when reveal is set, else with secrets masked.
 // A name that is known and answered in vain gives no bytes and the reason in FileInfo.
-func (s *Service) File(ctx context.Context, mac MAC, name string, subnet netip.Prefix, reveal bool) (FileContent, error) {
+func (s *Service) File(ctx context.Context, mac dhcp.MAC, name string, subnet netip.Prefix, reveal bool) (FileContent, error) {
 	d, _, err := s.preview(mac, subnet)
 	if err != nil {
 		return FileContent{}, err
@@ -102,11 +103,11 @@ func (s *Service) File(ctx context.Context, mac MAC, name string, subnet netip.P
 }
 
 // another is the phone that a name belongs to by its MAC when that is not d; zero when it may be d's.
-func (q *inquiry) another(d *Device) MAC {
-	var other MAC
+func (q *inquiry) another(d *Device) dhcp.MAC {
+	var other dhcp.MAC
 	for _, m := range q.matches {
 		if m.MAC.IsZero() || m.MAC == d.MAC || slices.Contains(d.OtherMACs, m.MAC) {
-			return MAC{}
+			return dhcp.MAC{}
 		}
 		other = m.MAC
 	}

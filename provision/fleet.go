@@ -3,25 +3,26 @@ package provision
 import (
 	"iter"
 	"net/netip"
+	"plugtone/dhcp"
 )
 
 // Fleet reads what operators entered, as of one revision. Values that it returns are the caller's own.
 // A record that isn't there is an error that wraps ErrNotFound and names it.
 type Fleet interface {
 	Revision() uint64
-	Device(mac MAC) (*Device, error)       // by its own MAC
-	DeviceByAny(mac MAC) (*Device, error)  // by its own MAC or one of its other_macs
-	DeviceByIP(ip netip.Addr) (MAC, error) // the device that has ip reserved
+	Device(mac dhcp.MAC) (*Device, error)       // by its own MAC
+	DeviceByAny(mac dhcp.MAC) (*Device, error)  // by its own MAC or one of its other_macs
+	DeviceByIP(ip netip.Addr) (dhcp.MAC, error) // the device that has ip reserved
 	Extension(number, registrar string) (*Extension, error)
 	ExtensionsNumbered(number string) ([]*Extension, error) // on every registrar
 	Registrar(name string) (*Registrar, error)
 	Profile(name string) (*Profile, error)
-	Devices(after MAC) iter.Seq2[*Device, error] // in MAC order, those greater than after
+	Devices(after dhcp.MAC) iter.Seq2[*Device, error] // in MAC order, those greater than after
 	Extensions() iter.Seq2[*Extension, error]
 	Registrars() iter.Seq2[*Registrar, error]
 	Profiles() iter.Seq2[*Profile, error]
-	DevicesWith(number, registrar string) ([]MAC, error) // devices that have a line bound to the extension
-	DevicesWithProfile(name string) ([]MAC, error)       // devices that name the profile, in MAC order
+	DevicesWith(number, registrar string) ([]dhcp.MAC, error) // devices that have a line bound to the extension
+	DevicesWithProfile(name string) ([]dhcp.MAC, error)       // devices that name the profile, in MAC order
 }
 
 // Edit is a Fleet that can be changed. All changes of one Edit are kept together or not at all.
@@ -29,7 +30,7 @@ type Fleet interface {
 type Edit interface {
 	Fleet
 	PutDevice(d *Device) error
-	DeleteDevice(mac MAC) error
+	DeleteDevice(mac dhcp.MAC) error
 	PutExtension(e *Extension) error
 	DeleteExtension(number, registrar string) error
 	PutRegistrar(r *Registrar) error

@@ -10,7 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"plugtone/dhcp"
 	"plugtone/provision"
+	"plugtone/provision/setting"
 	"plugtone/provision/trust"
 )
 
@@ -30,12 +32,12 @@ func (h *house) guesses(r provision.Request, n int) {
 }
 
 // fleet makes n phones that all have the same password.
-func (h *house) fleet(n int, password provision.Secret) []provision.MAC {
+func (h *house) fleet(n int, password setting.Secret) []dhcp.MAC {
 	h.t.Helper()
-	macs := make([]provision.MAC, n)
+	macs := make([]dhcp.MAC, n)
 	edit(h.t, h.records, func(e provision.Edit) error {
 		for i := range macs {
-			macs[i] = provision.MAC{0x00, 0x15, 0x65, 0x50, byte(i >> 8), byte(i)}
+			macs[i] = dhcp.MAC{0x00, 0x15, 0x65, 0x50, byte(i >> 8), byte(i)}
 			if err := e.PutDevice(&provision.Device{MAC: macs[i], Vendor: "acme", Model: "A4", Enabled: true,
 				Credentials: &trust.Credentials{User: macs[i].Hex(), Password: password}}); err != nil {
 				return err
@@ -126,12 +128,12 @@ func TestGuessingIsSeen(t *testing.T) {
 		from string
 		over provision.Transport
 		kind trust.EventKind
-		mac  provision.MAC
+		mac  dhcp.MAC
 		says string
 	}{
 		{"10.20.1.9", provision.HTTP, trust.EventSlowed, mac("001565000009"), "slowed until 2026-11-22T12:10:00Z"},
-		{away, provision.HTTP, trust.EventShutOut, provision.MAC{}, "unless it logs in it is shut out until 2026-11-22T12:10:00Z"},
-		{"192.0.2.2", provision.TFTP, trust.EventShutOut, provision.MAC{}, "is shut out until 2026-11-22T12:10:00Z"},
+		{away, provision.HTTP, trust.EventShutOut, dhcp.MAC{}, "unless it logs in it is shut out until 2026-11-22T12:10:00Z"},
+		{"192.0.2.2", provision.TFTP, trust.EventShutOut, dhcp.MAC{}, "is shut out until 2026-11-22T12:10:00Z"},
 	} {
 		h.told = nil
 		r := provision.Request{Transport: place.over, Method: "GET", From: netip.MustParseAddr(place.from)}
@@ -174,7 +176,7 @@ func TestProofComesBeforeLimits(t *testing.T) {
 		case trust.ProofCertificate:
 			r.Certificate = &provision.Certificate{Vendor: "acme", MAC: front}
 		case trust.ProofNeighbor:
-			h.beside = map[netip.Addr]provision.MAC{r.From: front}
+			h.beside = map[netip.Addr]dhcp.MAC{r.From: front}
 		case trust.ProofAddress:
 			edit(t, h.records, func(e provision.Edit) error {
 				d, err := e.Device(front)

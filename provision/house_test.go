@@ -34,8 +34,8 @@ type house struct {
 	fetches []provision.Fetch
 	now     time.Time
 	told    []trust.Event
-	used    map[provision.MAC]provision.Secret
-	beside  map[netip.Addr]provision.MAC // the neighbour table
+	used    map[dhcp.MAC]setting.Secret
+	beside  map[netip.Addr]dhcp.MAC // the neighbour table
 	telling sync.Mutex
 	files   string
 	uploads string
@@ -45,10 +45,10 @@ const voice = "10.20.0.0/22"
 
 func newHouse(t testing.TB) *house {
 	t.Helper()
-	h := &house{t: t, used: map[provision.MAC]provision.Secret{}, records: office(t), leases: &provisiontest.Leases{}, packs: provisiontest.Packs(t), now: noon, files: t.TempDir(), uploads: t.TempDir()}
+	h := &house{t: t, used: map[dhcp.MAC]setting.Secret{}, records: office(t), leases: &provisiontest.Leases{}, packs: provisiontest.Packs(t), now: noon, files: t.TempDir(), uploads: t.TempDir()}
 	h.site = &provision.Site{
 		Subnets: []provision.Subnet{
-			{Prefix: netip.MustParsePrefix("10.30.0.0/24"), Phones: provision.PhonesNone},
+			{Prefix: netip.MustParsePrefix("10.30.0.0/24"), Phones: dhcp.PhonesNone},
 			{Prefix: netip.MustParsePrefix(voice), NextServer: netip.MustParseAddr("10.20.0.2"), NTPServers: []netip.Addr{netip.MustParseAddr("10.20.0.1")},
 				Settings: setting.Values{"language": "de"}},
 			{Prefix: netip.MustParsePrefix("10.40.0.0/24"), NextServer: netip.MustParseAddr("10.40.0.2")},
@@ -70,11 +70,11 @@ func newHouse(t testing.TB) *house {
 		Records: h.records, Leases: orderly{h.leases, h.records, t}, Files: root, Uploads: uploads,
 		Packs:   func() *pack.Set { return h.packs },
 		Site:    func() *provision.Site { return h.site },
-		Fetches: func(provision.MAC) ([]provision.Fetch, error) { return h.fetches, nil },
+		Fetches: func(dhcp.MAC) ([]provision.Fetch, error) { return h.fetches, nil },
 		Now:     func() time.Time { return h.now },
 		Event:   func(a trust.Event) { h.telling.Lock(); defer h.telling.Unlock(); h.told = append(h.told, a) },
-		Used:    func(m provision.MAC, p provision.Secret) { h.used[m] = p },
-		Neighbor: func(a netip.Addr) (provision.MAC, bool) {
+		Used:    func(m dhcp.MAC, p setting.Secret) { h.used[m] = p },
+		Neighbor: func(a netip.Addr) (dhcp.MAC, bool) {
 			m, ok := h.beside[a]
 			return m, ok
 		},
@@ -94,7 +94,7 @@ type orderly struct {
 	t       testing.TB
 }
 
-func (o orderly) LeasesOf(mac provision.MAC) []dhcp.Lease {
+func (o orderly) LeasesOf(mac dhcp.MAC) []dhcp.Lease {
 	if o.records.Open() {
 		o.t.Errorf("the leases of %s are asked for inside a View:\n%s", mac, debug.Stack())
 	}

@@ -9,12 +9,6 @@ import (
 	"plugtone/provision/trust"
 )
 
-// MAC is a phone's address, as DHCP knows it.
-type MAC = dhcp.MAC
-
-// Secret is text that never shows in logs.
-type Secret = setting.Secret
-
 // Key is one key of a device or profile.
 type Key struct {
 	Area  string `json:"area"` // "line" when left out
@@ -43,8 +37,8 @@ type Contact struct {
 
 // Device is the record of a physical phone.
 type Device struct {
-	MAC            MAC                          `json:"mac"`
-	OtherMACs      []MAC                        `json:"other_macs,omitempty"`
+	MAC            dhcp.MAC                     `json:"mac"`
+	OtherMACs      []dhcp.MAC                   `json:"other_macs,omitempty"`
 	Vendor         string                       `json:"vendor,omitempty"` // vendor id; "" : only its address is kept
 	Model          string                       `json:"model,omitempty"`
 	Label          string                       `json:"label,omitempty"`
@@ -78,31 +72,28 @@ type Profile struct {
 
 // Extension is an account on a registrar. (Number, Registrar) is its key.
 type Extension struct {
-	Number      string    `json:"number"`
-	Registrar   string    `json:"registrar"`
-	DisplayName string    `json:"display_name,omitempty"`
-	AuthUser    string    `json:"auth_user,omitempty"` // default: the number
-	Password    Secret    `json:"password,omitempty"`
-	Voicemail   string    `json:"voicemail,omitempty"`
-	Revision    uint64    `json:"revision"`
-	CreatedAt   time.Time `json:"created_at,omitzero"`
-	UpdatedAt   time.Time `json:"updated_at,omitzero"`
+	Number      string         `json:"number"`
+	Registrar   string         `json:"registrar"`
+	DisplayName string         `json:"display_name,omitempty"`
+	AuthUser    string         `json:"auth_user,omitempty"` // default: the number
+	Password    setting.Secret `json:"password,omitempty"`
+	Voicemail   string         `json:"voicemail,omitempty"`
+	Revision    uint64         `json:"revision"`
+	CreatedAt   time.Time      `json:"created_at,omitzero"`
+	UpdatedAt   time.Time      `json:"updated_at,omitzero"`
 }
 
 // Registrar is the SIP server that phones register with.
 type Registrar struct {
-	Name            string         `json:"name"`
-	Host            string         `json:"host"`
-	Port            int            `json:"port"`      // default 5060, with tls 5061
-	Transport       string         `json:"transport"` // udp, tcp, tls
-	OutboundProxy   string         `json:"outbound_proxy,omitempty"`
-	BackupHost      string         `json:"backup_host,omitempty"`
-	RegisterExpires Duration       `json:"register_expires"` // default 1h
-	Settings        setting.Values `json:"settings,omitempty"`
-	Revision        uint64         `json:"revision"`
-	CreatedAt       time.Time      `json:"created_at,omitzero"`
-	UpdatedAt       time.Time      `json:"updated_at,omitzero"`
+	Name            string           `json:"name"`
+	Host            string           `json:"host"`
+	Port            int              `json:"port"`      // default 5060, with tls 5061
+	Transport       string           `json:"transport"` // udp, tcp, tls
+	OutboundProxy   string           `json:"outbound_proxy,omitempty"`
+	BackupHost      string           `json:"backup_host,omitempty"`
+	RegisterExpires setting.Duration `json:"register_expires"` // default 1h
+	Settings        setting.Values   `json:"settings,omitempty"`
+	Revision        uint64           `json:"revision"`
+	CreatedAt       time.Time        `json:"created_at,omitzero"`
+	UpdatedAt       time.Time        `json:"updated_at,omitzero"`
 }
-
-// Duration is a time.Duration that reads and prints as "1h" or "8d" in JSON and YAML.
-type Duration = setting.Duration

@@ -3,6 +3,7 @@ package provision
 import (
 	"errors"
 	"maps"
+	"plugtone/dhcp"
 	"slices"
 )
 
@@ -148,7 +149,7 @@ func RemoveProfile(e Edit, name string, force bool) error {
 	return e.DeleteProfile(name)
 }
 
-func deviceNames(macs []MAC) []string {
+func deviceNames(macs []dhcp.MAC) []string {
 	out := make([]string, len(macs))
 	for i, m := range macs {
 		out[i] = "device " + m.String()
@@ -157,7 +158,7 @@ func deviceNames(macs []MAC) []string {
 }
 
 // DevicesUsing names the devices whose files a profile has a part in: those that name it, or a profile below it.
-func DevicesUsing(f Fleet, profile string) ([]MAC, error) {
+func DevicesUsing(f Fleet, profile string) ([]dhcp.MAC, error) {
 	below := map[string]bool{profile: true}
 	for again := true; again; {
 		again = false
@@ -170,7 +171,7 @@ func DevicesUsing(f Fleet, profile string) ([]MAC, error) {
 			}
 		}
 	}
-	var out []MAC
+	var out []dhcp.MAC
 	for name := range below {
 		macs, err := f.DevicesWithProfile(name)
 		if err != nil {

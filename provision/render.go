@@ -8,12 +8,13 @@ import (
 	"net/netip"
 	"time"
 
+	"plugtone/dhcp"
 	"plugtone/provision/pack"
 )
 
 // deviceKey is what a record depends on.
 type deviceKey struct {
-	mac      MAC
+	mac      dhcp.MAC
 	revision uint64
 }
 
@@ -26,7 +27,7 @@ type fileKey struct {
 	vendor    string
 	file      string
 	name      string
-	mac       MAC // zero: nobody's own
+	mac       dhcp.MAC // zero: nobody's own
 	model     string
 	subnet    netip.Prefix
 	anonymous bool
@@ -209,7 +210,7 @@ func (q *inquiry) phone(anonymous bool) (pack.Phone, error) {
 
 // subnetFor is the subnet that a phone's files are rendered for when the request doesn't tell, and why that one: of its
 // lease, of its reservation, of its last fetch, or the first that provisions.
-func (s *Service) subnetFor(site *Site, mac MAC, d *Device) (Subnet, string) {
+func (s *Service) subnetFor(site *Site, mac dhcp.MAC, d *Device) (Subnet, string) {
 	for _, m := range macsOf(mac, d) {
 		for _, l := range s.c.Leases.LeasesOf(m) {
 			if n, ok := site.SubnetOf(l.Addr); ok && isActive(l, s.c.Now()) {
@@ -236,7 +237,7 @@ func (s *Service) subnetFor(site *Site, mac MAC, d *Device) (Subnet, string) {
 }
 
 // lastFetch is the latest fetch of a phone. A fault of the store only costs the hint.
-func lastFetch(fetches func(MAC) ([]Fetch, error), mac MAC) (Fetch, bool) {
+func lastFetch(fetches func(dhcp.MAC) ([]Fetch, error), mac dhcp.MAC) (Fetch, bool) {
 	all, err := fetches(mac)
 	if err != nil {
 		return Fetch{}, false

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	"plugtone/dhcp"
 	"plugtone/provision/pack"
 )
 
@@ -15,7 +16,7 @@ const placeholderURL = "http://192.0.2.1/"
 // Renders tries whether the files of devices can be written, as the fleet f has them: a value that a phone's format can't
 // carry is refused when it is saved, not when the phone asks. One device of each model is tried, so that a change that
 // concerns thousands stays quick. What can't be written is ValidationError and names device, file and parameter.
-func (s *Service) Renders(f Fleet, macs []MAC) error {
+func (s *Service) Renders(f Fleet, macs []dhcp.MAC) error {
 	packs, site := s.c.Packs(), s.c.Site()
 	tried := make(map[[2]string]bool)
 	var bad ValidationError

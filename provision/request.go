@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"plugtone/dhcp"
 	"plugtone/provision/trust"
 )
 
@@ -22,7 +23,7 @@ type Request struct {
 	Certificate *Certificate
 	// Authorization is the header of that name as it came. Its digest may be for another spelling of the same path.
 	Authorization string
-	As            MAC          // Preview only: answer as this phone would be answered
+	As            dhcp.MAC     // Preview only: answer as this phone would be answered
 	Subnet        netip.Prefix // Preview only: as in this subnet; zero: the phone's own
 }
 
@@ -44,8 +45,8 @@ const (
 // Answer is the answer to a request, with the verdict that goes to timeline, log and metrics.
 type Answer struct {
 	Outcome   Outcome
-	Reason    string // one plain sentence, for the operator; never sent to the requester
-	MAC       MAC    // the phone this is about; zero when unknown
+	Reason    string   // one plain sentence, for the operator; never sent to the requester
+	MAC       dhcp.MAC // the phone this is about; zero when unknown
 	Vendor    string
 	Model     string
 	Firmware  string            // from the user agent

@@ -12,6 +12,7 @@ import (
 	"plugtone/dhcp"
 	"plugtone/provision/internal/lru"
 	"plugtone/provision/pack"
+	"plugtone/provision/setting"
 	"plugtone/provision/timeline"
 	"plugtone/provision/trust"
 	"plugtone/provision/trust/httpauth"
@@ -26,18 +27,18 @@ type Leases interface {
 // Config is everything that a Service needs.
 type Config struct {
 	Records Records
-	Leases  Leases                         // nil: no leases, no proof by them
-	Packs   func() *pack.Set               // the packs in force
-	Site    func() *Site                   // the configuration in force
-	Fetches func(mac MAC) ([]Fetch, error) // last fetches; nil: never fetched
+	Leases  Leases                              // nil: no leases, no proof by them
+	Packs   func() *pack.Set                    // the packs in force
+	Site    func() *Site                        // the configuration in force
+	Fetches func(mac dhcp.MAC) ([]Fetch, error) // last fetches; nil: never fetched
 	// Timeline gives a phone's last entries, oldest first; nil: no device is shown as refused.
-	Timeline func(mac MAC, limit int) ([]timeline.Entry, error)
-	Files    *os.Root                          // data_dir/files; nil: no static files
-	Uploads  *os.Root                          // data_dir/uploads; nil: no uploads are taken
-	Neighbor func(addr netip.Addr) (MAC, bool) // the kernel's neighbour table; nil: never known
-	Event    func(trust.Event)                 // receives each security event; it must not wait. nil: dropped
+	Timeline func(mac dhcp.MAC, limit int) ([]timeline.Entry, error)
+	Files    *os.Root                               // data_dir/files; nil: no static files
+	Uploads  *os.Root                               // data_dir/uploads; nil: no uploads are taken
+	Neighbor func(addr netip.Addr) (dhcp.MAC, bool) // the kernel's neighbour table; nil: never known
+	Event    func(trust.Event)                      // receives each security event; it must not wait. nil: dropped
 	// Used is told of each phone that has used its new password: RetirePasswords ends the old one's time. It must not wait.
-	Used    func(mac MAC, password Secret)
+	Used    func(mac dhcp.MAC, password setting.Secret)
 	Windows trust.WindowStore // nil: enrollment windows end with the service
 	Now     func() time.Time
 	Cache   int64 // bytes of rendered files kept; 0: 32 MiB
@@ -77,13 +78,13 @@ func New(c Config) (*Service, error) {
 		c.Leases = noLeases{}
 	}
 	if c.Fetches == nil {
-		c.Fetches = func(MAC) ([]Fetch, error) { return nil, nil }
+		c.Fetches = func(dhcp.MAC) ([]Fetch, error) { return nil, nil }
 	}
 	if c.Neighbor == nil {
-		c.Neighbor = func(netip.Addr) (MAC, bool) { return MAC{}, false }
+		c.Neighbor = func(netip.Addr) (dhcp.MAC, bool) { return dhcp.MAC{}, false }
 	}
 	if c.Used == nil {
-		c.Used = func(MAC, Secret) {}
+		c.Used = func(dhcp.MAC, setting.Secret) {}
 	}
 	if c.Cache == 0 {
 		c.Cache = 32 << 20
@@ -94,7 +95,7 @@ func New(c Config) (*Service, error) {
 	}
 	guard, err := trust.New(trust.Config{
 		Leases: c.Leases, Policy: func() trust.Policy { return c.Site() }, Windows: c.Windows, Event: c.Event, Now: c.Now,
-		LastPort: func(mac MAC) string { return lastPort(c.Fetches, mac) },
+		LastPort: func(mac dhcp.MAC) string { return lastPort(c.Fetches, mac) },
 	})
 	if err != nil {
 		return nil, err

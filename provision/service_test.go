@@ -26,7 +26,7 @@ func TestNewNamesAllThatIsMissing(t *testing.T) {
 }
 
 func adviceSite(h *house) dhcp.Site {
-	return dhcp.Site{Subnet: netip.MustParsePrefix(voice), Phones: provision.PhonesProvision, NextServer: netip.MustParseAddr("10.20.0.2"), ProvisioningURL: "http://10.20.0.2/", VoiceVLAN: 20}
+	return dhcp.Site{Subnet: netip.MustParsePrefix(voice), Phones: dhcp.PhonesProvision, NextServer: netip.MustParseAddr("10.20.0.2"), ProvisioningURL: "http://10.20.0.2/", VoiceVLAN: 20}
 }
 
 func options(a dhcp.Policy) string {
@@ -64,8 +64,8 @@ func TestAdvise(t *testing.T) {
 		{"recognised", dhcp.Client{MAC: mac("aabbccddee01"), VendorClass: "acme A1"}, nil, "acme", "A1", true, false, "http://10.20.0.2/! 20", "recognised as acme"},
 		{"evidence at odds", dhcp.Client{MAC: mac("aabbccddee03"), VendorClass: "acme", Hostname: "bolt-1"}, nil, "acme", "", true, false, "http://10.20.0.2/! 20", `but hostname "bolt-1" says bolt`},
 		{"laptop", dhcp.Client{MAC: mac("aabbccddee02"), VendorClass: "MSFT 5.0"}, nil, "", "", false, false, "", "not recognised"},
-		{"ordinary subnet", dhcp.Client{MAC: front, VendorClass: "acme"}, func(s *dhcp.Site) { s.Phones = provision.PhonesNone }, "acme", "A4", true, true, "", "recorded"},
-		{"to be moved", dhcp.Client{MAC: front, VendorClass: "acme"}, func(s *dhcp.Site) { s.Phones = provision.PhonesMove }, "acme", "A4", true, true, "20", "recorded"},
+		{"ordinary subnet", dhcp.Client{MAC: front, VendorClass: "acme"}, func(s *dhcp.Site) { s.Phones = dhcp.PhonesNone }, "acme", "A4", true, true, "", "recorded"},
+		{"to be moved", dhcp.Client{MAC: front, VendorClass: "acme"}, func(s *dhcp.Site) { s.Phones = dhcp.PhonesMove }, "acme", "A4", true, true, "20", "recorded"},
 		{"no voice VLAN", dhcp.Client{MAC: front}, func(s *dhcp.Site) { s.VoiceVLAN = 0 }, "acme", "A4", true, true, "http://10.20.0.2/!", "recorded"},
 	}
 	for _, tt := range tests {
@@ -228,8 +228,8 @@ func TestStatusRefused(t *testing.T) {
 	entries := []timeline.Entry{}
 	s, err := provision.New(provision.Config{
 		Records: h.records, Leases: h.leases, Packs: func() *pack.Set { return h.packs }, Site: func() *provision.Site { return h.site }, Now: func() time.Time { return h.now },
-		Fetches:  func(provision.MAC) ([]provision.Fetch, error) { return h.fetches, nil },
-		Timeline: func(provision.MAC, int) ([]timeline.Entry, error) { return entries, nil },
+		Fetches:  func(dhcp.MAC) ([]provision.Fetch, error) { return h.fetches, nil },
+		Timeline: func(dhcp.MAC, int) ([]timeline.Entry, error) { return entries, nil },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -159,7 +159,7 @@ func (s *Service) rememberPort(q *inquiry) {
 }
 
 // lastPort is the port of the latest fetch that has one. A fault of the store only costs the comparison.
-func lastPort(fetches func(MAC) ([]Fetch, error), mac MAC) string {
+func lastPort(fetches func(dhcp.MAC) ([]Fetch, error), mac dhcp.MAC) string {
 	all, err := fetches(mac)
 	if err != nil {
 		return ""

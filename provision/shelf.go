@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path"
+	"plugtone/dhcp"
 	"strconv"
 	"strings"
 	"sync"
@@ -39,7 +40,7 @@ type Shelf struct {
 	serial atomic.Uint64
 
 	mu     sync.Mutex
-	coming map[MAC]*folder // of those with uploads under way
+	coming map[dhcp.MAC]*folder // of those with uploads under way
 }
 
 // folder is what phones have of their own, so that none waits for the disk of another's.
@@ -49,7 +50,7 @@ type folder struct {
 }
 
 // NewShelf makes a shelf of a folder.
-func NewShelf(root *os.Root) *Shelf { return &Shelf{root: root, coming: map[MAC]*folder{}} }
+func NewShelf(root *os.Root) *Shelf { return &Shelf{root: root, coming: map[dhcp.MAC]*folder{}} }
 
 // shelfKey is a file's name on disk: no slashes, not hidden, no "~".
 func shelfKey(name string) (string, error) {
@@ -61,7 +62,7 @@ func shelfKey(name string) (string, error) {
 }
 
 // Open opens the newest version of a file.
-func (s *Shelf) Open(mac MAC, name string) (*os.File, fs.FileInfo, error) {
+func (s *Shelf) Open(mac dhcp.MAC, name string) (*os.File, fs.FileInfo, error) {
 	key, err := shelfKey(name)
 	if err != nil {
 		return nil, nil, fs.ErrNotExist
@@ -70,7 +71,7 @@ func (s *Shelf) Open(mac MAC, name string) (*os.File, fs.FileInfo, error) {
 }
 
 // Begin takes a new version of a file, of at most most bytes. Nothing of it is seen before Commit.
-func (s *Shelf) Begin(mac MAC, name string, most int64) (*Upload, error) {
+func (s *Shelf) Begin(mac dhcp.MAC, name string, most int64) (*Upload, error) {
 	key, err := shelfKey(name)
 	if err != nil {
 		return nil, err
@@ -88,7 +89,7 @@ func (s *Shelf) Begin(mac MAC, name string, most int64) (*Upload, error) {
 }
 
 // enter counts an upload in. It is nil when the phone has too many under way.
-func (s *Shelf) enter(mac MAC) *folder {
+func (s *Shelf) enter(mac dhcp.MAC) *folder {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	own := s.coming[mac]
@@ -183,7 +184,7 @@ func (s *Shelf) look(dir string, sweep bool) (shelved, error) {
 // Upload is one file on its way in. Commit or Abort ends it.
 type Upload struct {
 	shelf          *Shelf
-	mac            MAC
+	mac            dhcp.MAC
 	own            *folder
 	dir, key, temp string
 	file           *os.File

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"plugtone/dhcp"
 	"strings"
 	"sync"
 	"testing"
@@ -22,7 +23,7 @@ func newShelf(t *testing.T) (*Shelf, string) {
 	return NewShelf(root), dir
 }
 
-func shelve(s *Shelf, mac MAC, name, body string) error {
+func shelve(s *Shelf, mac dhcp.MAC, name, body string) error {
 	u, err := s.Begin(mac, name, 100)
 	if err != nil {
 		return err
@@ -37,10 +38,10 @@ func shelve(s *Shelf, mac MAC, name, body string) error {
 // While the disk is slow for one phone, the others' files are taken.
 func TestShelfOfOnePhoneHoldsUpNoOther(t *testing.T) {
 	s, _ := newShelf(t)
-	slow := s.enter(MAC{1})
+	slow := s.enter(dhcp.MAC{1})
 	slow.mu.Lock()
 	defer slow.mu.Unlock()
-	if err := shelve(s, MAC{2}, "a.log", "x"); err != nil {
+	if err := shelve(s, dhcp.MAC{2}, "a.log", "x"); err != nil {
 		t.Error(err)
 	}
 }
@@ -55,7 +56,7 @@ func TestShelfAtOnce(t *testing.T) {
 			all.Go(func() {
 				for i := range 10 {
 					name := fmt.Sprint(n, "-", i%3)
-					if err := shelve(s, MAC{byte(phone + 1)}, name, strings.Repeat(name, i)); err != nil {
+					if err := shelve(s, dhcp.MAC{byte(phone + 1)}, name, strings.Repeat(name, i)); err != nil {
 						t.Errorf("phone %d, %s: %v", phone, name, err)
 					}
 				}
@@ -67,12 +68,12 @@ func TestShelfAtOnce(t *testing.T) {
 		t.Errorf("%d phones are still counted", len(s.coming))
 	}
 	for phone := range 4 {
-		entries, err := os.ReadDir(filepath.Join(dir, MAC{byte(phone + 1)}.Hex()))
+		entries, err := os.ReadDir(filepath.Join(dir, dhcp.MAC{byte(phone + 1)}.Hex()))
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, e := range entries {
-			b, err := os.ReadFile(filepath.Join(dir, MAC{byte(phone + 1)}.Hex(), e.Name()))
+			b, err := os.ReadFile(filepath.Join(dir, dhcp.MAC{byte(phone + 1)}.Hex(), e.Name()))
 			name, _, _ := strings.Cut(e.Name(), "~")
 			if err != nil || len(b)%len(name) != 0 || strings.Trim(string(b), name) != "" || name[0] == '.' {
 				t.Errorf("%s holds %q, %v", e.Name(), b, err)
@@ -89,7 +90,7 @@ func TestShelfFullOfFilesTakesThemAnew(t *testing.T) {
 	s, dir := newShelf(t)
 	const most = uploadBytes / 4
 	send := func(name string, fill byte, size int) error {
-		u, err := s.Begin(MAC{1}, name, most)
+		u, err := s.Begin(dhcp.MAC{1}, name, most)
 		if err != nil {
 			return err
 		}
@@ -104,7 +105,7 @@ func TestShelfFullOfFilesTakesThemAnew(t *testing.T) {
 			if err := send(name, fill, most); err != nil {
 				t.Fatalf("%s %c: %v", name, fill, err)
 			}
-			if b, err := os.ReadFile(filepath.Join(dir, MAC{1}.Hex(), name)); err != nil || len(b) != most || b[0] != fill {
+			if b, err := os.ReadFile(filepath.Join(dir, dhcp.MAC{1}.Hex(), name)); err != nil || len(b) != most || b[0] != fill {
 				t.Errorf("%s %c: %d bytes, %v", name, fill, len(b), err)
 			}
 		}
@@ -112,7 +113,7 @@ func TestShelfFullOfFilesTakesThemAnew(t *testing.T) {
 	if err := send("e", 'x', 1); !errors.Is(err, ErrUploadRoom) {
 		t.Errorf("a fifth file: %v", err)
 	}
-	if entries, _ := os.ReadDir(filepath.Join(dir, MAC{1}.Hex())); len(entries) != len(names) {
+	if entries, _ := os.ReadDir(filepath.Join(dir, dhcp.MAC{1}.Hex())); len(entries) != len(names) {
 		t.Errorf("%v", entries)
 	}
 }

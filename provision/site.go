@@ -8,12 +8,6 @@ import (
 	"plugtone/provision/trust"
 )
 
-const (
-	PhonesProvision = dhcp.PhonesProvision
-	PhonesMove      = dhcp.PhonesMove
-	PhonesNone      = dhcp.PhonesNone
-)
-
 // What happens to phones without a record.
 const (
 	UnknownList   = "list"
@@ -82,7 +76,7 @@ func (s *Site) TrustAt(addr netip.Addr) trust.Place {
 	if n, ok := s.SubnetOf(addr); ok {
 		p := trust.Place{Name: "subnet " + n.Prefix.String(), Leased: true, Subnet: n.Prefix, PinPort: n.PinPort}
 		switch {
-		case n.Phones == PhonesNone || n.Phones == PhonesMove:
+		case n.Phones == dhcp.PhonesNone || n.Phones == dhcp.PhonesMove:
 			p.Name += " (phones: " + n.Phones + ")"
 		case n.Trust != nil:
 			p.Proofs = n.Trust
@@ -146,7 +140,7 @@ func (s *Site) ServerURL() string {
 // FirstProvisioning finds the first subnet that provisions.
 func (s *Site) FirstProvisioning() (Subnet, bool) {
 	for _, n := range s.Subnets {
-		if n.Phones == "" || n.Phones == PhonesProvision {
+		if n.Phones == "" || n.Phones == dhcp.PhonesProvision {
 			return n, true
 		}
 	}

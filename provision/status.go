@@ -36,7 +36,7 @@ type Status struct {
 const recentEntries = 20
 
 // Status compares what the device fetched last with what it would get now.
-func (s *Service) Status(ctx context.Context, mac MAC) (Status, error) {
+func (s *Service) Status(ctx context.Context, mac dhcp.MAC) (Status, error) {
 	var d *Device
 	err := s.c.Records.View(func(f Fleet) error {
 		var err error
@@ -160,7 +160,7 @@ func (s *Service) elsewhere(d *Device, addr netip.Addr) bool {
 	if l, ok := s.c.Leases.LeaseAt(addr); ok {
 		return !slices.Contains(own, l.MAC)
 	}
-	return slices.ContainsFunc(own, func(mac MAC) bool {
+	return slices.ContainsFunc(own, func(mac dhcp.MAC) bool {
 		return slices.ContainsFunc(s.c.Leases.LeasesOf(mac), func(l dhcp.Lease) bool { return isActive(l, s.c.Now()) })
 	})
 }

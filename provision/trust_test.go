@@ -16,6 +16,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision"
+	"plugtone/provision/setting"
 	"plugtone/provision/trust"
 )
 
@@ -134,7 +135,7 @@ func TestRotation(t *testing.T) {
 		}
 		return *d.Credentials
 	}
-	try := func(what string, password provision.Secret, want provision.Outcome) {
+	try := func(what string, password setting.Secret, want provision.Outcome) {
 		t.Helper()
 		r := request("001565123456.cfg")
 		r.Authorization = logIn(h.ask(r), front.Hex(), password.Reveal(), "/001565123456.cfg")
@@ -142,7 +143,7 @@ func TestRotation(t *testing.T) {
 			t.Errorf("%s: %s, want %s", what, got, want)
 		}
 	}
-	retire := func(used map[provision.MAC]provision.Secret) {
+	retire := func(used map[dhcp.MAC]setting.Secret) {
 		t.Helper()
 		if err := provision.RetirePasswords(h.records, "test", used); err != nil {
 			t.Fatal(err)
@@ -156,7 +157,7 @@ func TestRotation(t *testing.T) {
 	if _, err := provision.RotateCredentials(h.records, "test", front, false, noon); !errors.Is(err, provision.ErrPending) {
 		t.Errorf("again before it was used: %v", err)
 	}
-	try("the old one", provision.Secret(old), provision.Served)
+	try("the old one", setting.Secret(old), provision.Served)
 	if len(h.used) != 0 {
 		t.Errorf("used %v", h.used)
 	}
@@ -166,17 +167,17 @@ func TestRotation(t *testing.T) {
 	}
 	try("one that was replaced by force", first.Password, provision.Refused)
 	try("the new one", second.Password, provision.Served)
-	if !maps.Equal(h.used, map[provision.MAC]provision.Secret{front: second.Password}) {
+	if !maps.Equal(h.used, map[dhcp.MAC]setting.Secret{front: second.Password}) {
 		t.Errorf("used %v", h.used)
 	}
-	try("the old one before the record knows", provision.Secret(old), provision.Refused)
+	try("the old one before the record knows", setting.Secret(old), provision.Refused)
 	// What was used of an older password ends nobody's time.
-	retire(map[provision.MAC]provision.Secret{front: first.Password, mac("001565000077"): first.Password})
+	retire(map[dhcp.MAC]setting.Secret{front: first.Password, mac("001565000077"): first.Password})
 	if _, err := provision.RotateCredentials(h.records, "test", front, false, noon); !errors.Is(err, provision.ErrPending) {
 		t.Errorf("retired by a password that counts no more: %v", err)
 	}
 	retire(h.used)
-	try("the old one afterwards", provision.Secret(old), provision.Refused)
+	try("the old one afterwards", setting.Secret(old), provision.Refused)
 	try("the new one afterwards", second.Password, provision.Served)
 	third := rotate(false)
 	try("the one that was used last", second.Password, provision.Served)
@@ -201,7 +202,7 @@ func TestRotationBesideALease(t *testing.T) {
 		t.Errorf("the old one: %s %s, used %v", a.Outcome, a.Reason, h.used)
 	}
 	r.Authorization = basic(d.Credentials.Password.Reveal())
-	if a := h.ask(r); a.Outcome != provision.Served || !maps.Equal(h.used, map[provision.MAC]provision.Secret{front: d.Credentials.Password}) {
+	if a := h.ask(r); a.Outcome != provision.Served || !maps.Equal(h.used, map[dhcp.MAC]setting.Secret{front: d.Credentials.Password}) {
 		t.Errorf("the new one: %s %s, used %v", a.Outcome, a.Reason, h.used)
 	}
 }
@@ -268,7 +269,7 @@ func TestCredentialsTellNothing(t *testing.T) {
 			for _, pattern := range []string{"%.cfg", "%-book.xml", "%-local.cfg", "%.boot", "x/%.cfg"} {
 				var first provision.Answer
 				reads := -1
-				for i, m := range []provision.MAC{unknown, disabled, front} {
+				for i, m := range []dhcp.MAC{unknown, disabled, front} {
 					r := request(strings.ReplaceAll(pattern, "%", m.Hex()))
 					r.Transport = transport
 					r.Authorization = strings.ReplaceAll(header, "%", m.Hex())
@@ -281,7 +282,7 @@ func TestCredentialsTellNothing(t *testing.T) {
 					before := h.records.Reads()
 					a := h.ask(r)
 					n := h.records.Reads() - before
-					a.Reason, a.MAC, a.Name = strings.NewReplacer(m.String(), "%", m.Hex(), "%").Replace(a.Reason), provision.MAC{}, strings.ReplaceAll(a.Name, m.Hex(), "%")
+					a.Reason, a.MAC, a.Name = strings.NewReplacer(m.String(), "%", m.Hex(), "%").Replace(a.Reason), dhcp.MAC{}, strings.ReplaceAll(a.Name, m.Hex(), "%")
 					if i == 0 {
 						first, reads = a, n
 						continue
@@ -324,7 +325,7 @@ func TestCertificate(t *testing.T) {
 
 func TestNeighbor(t *testing.T) {
 	h := newHouse(t)
-	h.beside = map[netip.Addr]provision.MAC{netip.MustParseAddr(away): mac("001565123457"), netip.MustParseAddr("10.20.1.7"): mac("001565000009")}
+	h.beside = map[netip.Addr]dhcp.MAC{netip.MustParseAddr(away): mac("001565123457"), netip.MustParseAddr("10.20.1.7"): mac("001565000009")}
 	r := request("001565123456.cfg")
 	if a := h.ask(r); a.Outcome != provision.Refused {
 		t.Errorf("where it does not count: %s", a.Outcome)
@@ -359,11 +360,11 @@ func TestEnroll(t *testing.T) {
 	if a := h.ask(r); a.Outcome != provision.Refused || len(h.Windows()) != 0 {
 		t.Errorf("afterwards: %s", a.Outcome)
 	}
-	if _, err := h.Enroll(provision.MAC{}, netip.Prefix{}, time.Hour); err != nil {
+	if _, err := h.Enroll(dhcp.MAC{}, netip.Prefix{}, time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	h.served(h.ask(other))
-	if _, err := h.Enroll(provision.MAC{}, netip.Prefix{}, 0); err != nil || len(h.Windows()) != 0 {
+	if _, err := h.Enroll(dhcp.MAC{}, netip.Prefix{}, 0); err != nil || len(h.Windows()) != 0 {
 		t.Errorf("closed: %v %v", h.Windows(), err)
 	}
 	if _, err := h.Enroll(mac("001565ffffff"), netip.Prefix{}, time.Hour); err == nil {
@@ -424,8 +425,8 @@ func TestStormRendersOnce(t *testing.T) {
 }
 
 // bind makes a phone's first lease, as the table does.
-func (h *house) bind(i int) (provision.MAC, string) {
-	m := provision.MAC{0x00, 0x15, 0x65, 0x20, byte(i >> 8), byte(i)}
+func (h *house) bind(i int) (dhcp.MAC, string) {
+	m := dhcp.MAC{0x00, 0x15, 0x65, 0x20, byte(i >> 8), byte(i)}
 	addr := netip.AddrFrom4([4]byte{10, 20, byte(i >> 8 & 3), byte(i)}).String()
 	now := h.now.Truncate(time.Second)
 	l := dhcp.Lease{Addr: netip.MustParseAddr(addr), MAC: m, Subnet: netip.MustParsePrefix(voice), State: dhcp.LeaseActive, FirstSeen: now, Starts: now, Expires: now.Add(24 * time.Hour)}
@@ -434,7 +435,7 @@ func (h *house) bind(i int) (provision.MAC, string) {
 	return m, addr
 }
 
-func (h *house) provenBy(m provision.MAC, addr string) bool {
+func (h *house) provenBy(m dhcp.MAC, addr string) bool {
 	return h.get(m.Hex()+".cfg", addr).Proof == trust.ProofLease
 }
 
@@ -444,7 +445,7 @@ func TestWalk(t *testing.T) {
 	h.site.NewPhones = &trust.NewPhones{Burst: 20, PerMinute: 6}
 	h.leases.Lease("10.20.1.7", front, voice, noon.Add(-time.Hour))
 	type phone struct {
-		mac  provision.MAC
+		mac  dhcp.MAC
 		addr string
 	}
 	var walked []phone
@@ -500,7 +501,7 @@ func TestBootStormDoesNotFreeze(t *testing.T) {
 	h.site.NewPhones = &trust.NewPhones{Burst: 20, PerMinute: 6}
 	h.now = noon.Add(24 * time.Hour)
 	for i := range 700 {
-		m := provision.MAC{0x00, 0x15, 0x65, 0x30, byte(i >> 8), byte(i)}
+		m := dhcp.MAC{0x00, 0x15, 0x65, 0x30, byte(i >> 8), byte(i)}
 		addr := netip.AddrFrom4([4]byte{10, 20, byte(i >> 8 & 3), byte(i)}).String()
 		l := h.leases.Lease(addr, m, voice, h.now)
 		l.FirstSeen = noon
@@ -523,7 +524,7 @@ func TestBootStormDoesNotFreeze(t *testing.T) {
 func TestEnrollAllLiftsTheFreeze(t *testing.T) {
 	h := newHouse(t)
 	h.site.NewPhones = &trust.NewPhones{Burst: 2, PerMinute: 0}
-	var last provision.MAC
+	var last dhcp.MAC
 	var addr string
 	for i := range 5 {
 		last, addr = h.bind(i + 300)
@@ -531,7 +532,7 @@ func TestEnrollAllLiftsTheFreeze(t *testing.T) {
 	if h.provenBy(last, addr) || !h.Freeze().Until.IsZero() {
 		t.Fatalf("not frozen: %+v", h.Freeze())
 	}
-	if _, err := h.Enroll(provision.MAC{}, netip.MustParsePrefix("198.51.100.0/24"), time.Minute); err != nil {
+	if _, err := h.Enroll(dhcp.MAC{}, netip.MustParsePrefix("198.51.100.0/24"), time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	if !h.provenBy(last, addr) || h.Freeze().Frozen || !slices.Contains(h.kinds(), trust.EventThawed) {
@@ -544,7 +545,7 @@ func TestRestartDoesNotEndAFreeze(t *testing.T) {
 	h.site.NewPhones = &trust.NewPhones{Burst: 20, PerMinute: 6}
 	var all []dhcp.Lease
 	for i := range 200 {
-		m := provision.MAC{0x00, 0x15, 0x65, 0x30, 0, byte(i)}
+		m := dhcp.MAC{0x00, 0x15, 0x65, 0x30, 0, byte(i)}
 		l := h.leases.Lease(netip.AddrFrom4([4]byte{10, 20, 2, byte(i)}).String(), m, voice, noon.Add(time.Duration(i)*time.Second))
 		all = append(all, l)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"plugtone/dhcp"
 	"plugtone/provision/pack"
 	"plugtone/provision/trust"
 )
@@ -14,7 +15,7 @@ import (
 type Certificate struct {
 	Vendor string
 	Also   []string // further vendors whose files hold the same root
-	MAC    MAC
+	MAC    dhcp.MAC
 }
 
 // writes tells whether a method carries a file to us.

@@ -92,7 +92,7 @@ func (e *ValidationError) Text(field, value string, most int) {
 }
 
 // Secret is Text for a value that must not be repeated.
-func (e *ValidationError) Secret(field string, value Secret, most int) {
+func (e *ValidationError) Secret(field string, value setting.Secret, most int) {
 	var bad ValidationError
 	bad.Text(field, value.Reveal(), most)
 	for _, p := range bad {

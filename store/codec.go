@@ -120,7 +120,7 @@ func keepSettings(v setting.Values) (keptSettings, error) {
 		switch val := val.(type) {
 		case string:
 			k.Text = &val
-		case provision.Secret:
+		case setting.Secret:
 			k.Secret = new(string(val))
 		case bool:
 			k.Bool = &val
@@ -151,7 +151,7 @@ func (kept keptSettings) values() setting.Values {
 		case k.Text != nil:
 			v[name] = *k.Text
 		case k.Secret != nil:
-			v[name] = provision.Secret(*k.Secret)
+			v[name] = setting.Secret(*k.Secret)
 		case k.Bool != nil:
 			v[name] = *k.Bool
 		case k.Int != nil:
@@ -231,6 +231,6 @@ func decodeExtension(b []byte) (*provision.Extension, error) {
 	if err := decode(b, &r); err != nil {
 		return nil, err
 	}
-	r.Extension.Password = provision.Secret(r.Password)
+	r.Extension.Password = setting.Secret(r.Password)
 	return &r.Extension, nil
 }

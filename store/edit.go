@@ -8,6 +8,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"plugtone/dhcp"
 	"plugtone/provision"
 )
 
@@ -159,7 +160,7 @@ func (e *edit) PutDevice(d *provision.Device) error {
 	return e.remember(d, false)
 }
 
-func (e *edit) DeleteDevice(mac provision.MAC) error {
+func (e *edit) DeleteDevice(mac dhcp.MAC) error {
 	old, err := remove(e, deviceKind, mac[:])
 	if err != nil {
 		return err

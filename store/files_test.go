@@ -40,7 +40,7 @@ func fullFixture(t *testing.T) *fixture {
 func (h *fixture) devices(s *Store) int {
 	n := 0
 	must(h.t, s.View(func(f provision.Fleet) error {
-		for _, err := range f.Devices(provision.MAC{}) {
+		for _, err := range f.Devices(dhcp.MAC{}) {
 			must(h.t, err)
 			n++
 		}

@@ -45,11 +45,11 @@ func addrKey(a netip.Addr) []byte { return a.Unmap().AsSlice() }
 
 func (f fleet) Revision() uint64 { return metaNumber(f.tx, keyRevision) }
 
-func (f fleet) Device(mac provision.MAC) (*provision.Device, error) {
+func (f fleet) Device(mac dhcp.MAC) (*provision.Device, error) {
 	return get(f.tx, deviceKind, mac[:])
 }
 
-func (f fleet) DeviceByAny(mac provision.MAC) (*provision.Device, error) {
+func (f fleet) DeviceByAny(mac dhcp.MAC) (*provision.Device, error) {
 	key := mac[:]
 	if owner := f.tx.Bucket(bucketByMAC).Get(key); owner != nil && f.tx.Bucket(bucketDevices).Get(key) == nil {
 		key = owner
@@ -58,12 +58,12 @@ func (f fleet) DeviceByAny(mac provision.MAC) (*provision.Device, error) {
 	return d, err
 }
 
-func (f fleet) DeviceByIP(ip netip.Addr) (provision.MAC, error) {
+func (f fleet) DeviceByIP(ip netip.Addr) (dhcp.MAC, error) {
 	v := f.tx.Bucket(bucketByIP).Get(addrKey(ip))
 	if len(v) != 6 {
-		return provision.MAC{}, notFound("device with reserved_ip", ip.String())
+		return dhcp.MAC{}, notFound("device with reserved_ip", ip.String())
 	}
-	return provision.MAC(v), nil
+	return dhcp.MAC(v), nil
 }
 
 func (f fleet) Extension(number, registrar string) (*provision.Extension, error) {
@@ -89,7 +89,7 @@ func (f fleet) Profile(name string) (*provision.Profile, error) {
 	return get(f.tx, profileKind, []byte(name))
 }
 
-func (f fleet) Devices(after provision.MAC) iter.Seq2[*provision.Device, error] {
+func (f fleet) Devices(after dhcp.MAC) iter.Seq2[*provision.Device, error] {
 	var key []byte
 	if !after.IsZero() {
 		key = after[:]
@@ -109,23 +109,23 @@ func (f fleet) Profiles() iter.Seq2[*provision.Profile, error] {
 	return each(f.tx, profileKind, nil, nil)
 }
 
-func (f fleet) DevicesWith(number, registrar string) ([]provision.MAC, error) {
+func (f fleet) DevicesWith(number, registrar string) ([]dhcp.MAC, error) {
 	return macsUnder(f.tx.Bucket(bucketByExt), append(accountKey(number, registrar), 0)), nil
 }
 
 // DevicesWithProfile implements provision.Fleet.
-func (f fleet) DevicesWithProfile(name string) ([]provision.MAC, error) {
+func (f fleet) DevicesWithProfile(name string) ([]dhcp.MAC, error) {
 	return macsUnder(f.tx.Bucket(bucketByProfile), []byte(name+"\x00")), nil
 }
 
 // macsUnder returns the MACs that end the keys with this prefix, which itself ends in NUL.
-func macsUnder(b *bolt.Bucket, prefix []byte) []provision.MAC {
-	var macs []provision.MAC
+func macsUnder(b *bolt.Bucket, prefix []byte) []dhcp.MAC {
+	var macs []dhcp.MAC
 	c := b.Cursor()
 	for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = c.Next() {
 		// A MAC may begin with NUL, so the length decides, not another separator.
 		if rest := k[len(prefix):]; len(rest) == 6 {
-			macs = append(macs, provision.MAC(rest))
+			macs = append(macs, dhcp.MAC(rest))
 		}
 	}
 	return macs

@@ -35,8 +35,8 @@ func fill(t *rapid.T, v reflect.Value, path string) {
 	case *dhcp.MAC:
 		*p = mac(rapid.IntRange(1, 1<<24-1).Draw(t, path))
 		return
-	case *provision.Duration:
-		*p = provision.Duration(time.Duration(rapid.IntRange(0, 1<<30).Draw(t, path)) * time.Millisecond)
+	case *setting.Duration:
+		*p = setting.Duration(time.Duration(rapid.IntRange(0, 1<<30).Draw(t, path)) * time.Millisecond)
 		return
 	case *setting.Values:
 		*p = drawSettings(t, path)
@@ -90,7 +90,7 @@ func drawSettings(t *rapid.T, path string) setting.Values {
 		case 4:
 			val = rapid.SliceOf(rapid.String()).Draw(t, path)
 		case 5:
-			val = provision.Secret(rapid.String().Draw(t, path))
+			val = setting.Secret(rapid.String().Draw(t, path))
 		case 6:
 			val = time.Duration(rapid.Int64().Draw(t, path))
 		}
@@ -171,14 +171,14 @@ func TestSecretsAreKeptInClear(t *testing.T) {
 	must(t, s.Edit("tester", "put", func(e provision.Edit) error {
 		return errors.Join(
 			e.PutExtension(&provision.Extension{Number: "1001", Registrar: "main", Password: "s3cr\"et"}),
-			e.PutDevice(&provision.Device{MAC: mac(1), Settings: setting.Values{"admin_password": provision.Secret("pw")}}))
+			e.PutDevice(&provision.Device{MAC: mac(1), Settings: setting.Values{"admin_password": setting.Secret("pw")}}))
 	}))
 	must(t, s.View(func(f provision.Fleet) error {
 		x, err := f.Extension("1001", "main")
 		must(t, err)
 		d, err := f.Device(mac(1))
 		must(t, err)
-		if string(x.Password) != "s3cr\"et" || d.Settings["admin_password"] != provision.Secret("pw") {
+		if string(x.Password) != "s3cr\"et" || d.Settings["admin_password"] != setting.Secret("pw") {
 			t.Errorf("password %q, setting %#v", string(x.Password), d.Settings["admin_password"])
 		}
 		return nil
@@ -307,7 +307,7 @@ func TestAnEditMayChangeWhatItWalks(t *testing.T) {
 	putDevices(t, s, devices...)
 	seen := 0
 	must(t, s.Edit("tester", "change all", func(e provision.Edit) error {
-		for d, err := range e.Devices(provision.MAC{}) {
+		for d, err := range e.Devices(dhcp.MAC{}) {
 			must(t, err)
 			seen++
 			if seen%3 == 0 {
@@ -321,7 +321,7 @@ func TestAnEditMayChangeWhatItWalks(t *testing.T) {
 	}))
 	left := 0
 	must(t, s.View(func(f provision.Fleet) error {
-		for d, err := range f.Devices(provision.MAC{}) {
+		for d, err := range f.Devices(dhcp.MAC{}) {
 			must(t, err)
 			left++
 			if !strings.HasPrefix(d.Label, "new") {

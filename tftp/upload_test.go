@@ -11,10 +11,11 @@ import (
 	"testing"
 	"time"
 
+	"plugtone/dhcp"
 	"plugtone/provision"
 )
 
-var device = provision.MAC{0, 0x15, 0x65, 0x12, 0x34, 0x56}
+var device = dhcp.MAC{0, 0x15, 0x65, 0x12, 0x34, 0x56}
 
 // shelf answers each WRQ with room for most bytes of the file.
 func shelf(t *testing.T, most int64) (*answers, string) {

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"plugtone/dhcp"
 	"plugtone/provision"
 )
 
@@ -101,7 +102,7 @@ type extensionKey struct{ number, registrar string }
 // doesn't survive JSON is found.
 type fleet struct {
 	revision   uint64
-	devices    map[provision.MAC][]byte
+	devices    map[dhcp.MAC][]byte
 	extensions map[extensionKey][]byte
 	registrars map[string][]byte
 	profiles   map[string][]byte
@@ -111,7 +112,7 @@ type fleet struct {
 func (f *fleet) clone() fleet {
 	c := fleet{f.revision, maps.Clone(f.devices), maps.Clone(f.extensions), maps.Clone(f.registrars), maps.Clone(f.profiles), f.decoded}
 	if c.devices == nil {
-		c.devices, c.extensions = map[provision.MAC][]byte{}, map[extensionKey][]byte{}
+		c.devices, c.extensions = map[dhcp.MAC][]byte{}, map[extensionKey][]byte{}
 		c.registrars, c.profiles = map[string][]byte{}, map[string][]byte{}
 	}
 	return c
@@ -151,18 +152,18 @@ func (f *fleet) count() {
 	}
 }
 
-func (f *fleet) Device(mac provision.MAC) (*provision.Device, error) {
+func (f *fleet) Device(mac dhcp.MAC) (*provision.Device, error) {
 	if _, ok := f.devices[mac]; ok {
 		f.count()
 	}
-	return find[provision.MAC, provision.Device](f.devices, mac, "device "+mac.String())
+	return find[dhcp.MAC, provision.Device](f.devices, mac, "device "+mac.String())
 }
 
-func (f *fleet) DeviceByAny(mac provision.MAC) (*provision.Device, error) {
+func (f *fleet) DeviceByAny(mac dhcp.MAC) (*provision.Device, error) {
 	if d, err := f.Device(mac); err == nil {
 		return d, nil
 	}
-	for d, err := range f.each(provision.MAC{}) {
+	for d, err := range f.each(dhcp.MAC{}) {
 		if err != nil || slices.Contains(d.OtherMACs, mac) {
 			f.count()
 			return d, err
@@ -171,13 +172,13 @@ func (f *fleet) DeviceByAny(mac provision.MAC) (*provision.Device, error) {
 	return nil, fmt.Errorf("device %s: %w", mac, provision.ErrNotFound)
 }
 
-func (f *fleet) DeviceByIP(ip netip.Addr) (provision.MAC, error) {
-	for d, err := range f.each(provision.MAC{}) {
+func (f *fleet) DeviceByIP(ip netip.Addr) (dhcp.MAC, error) {
+	for d, err := range f.each(dhcp.MAC{}) {
 		if err != nil || d.ReservedIP == ip {
 			return d.MAC, err
 		}
 	}
-	return provision.MAC{}, fmt.Errorf("device with %s: %w", ip, provision.ErrNotFound)
+	return dhcp.MAC{}, fmt.Errorf("device with %s: %w", ip, provision.ErrNotFound)
 }
 
 func (f *fleet) Extension(number, registrar string) (*provision.Extension, error) {
@@ -205,7 +206,7 @@ func (f *fleet) Profile(name string) (*provision.Profile, error) {
 	return find[string, provision.Profile](f.profiles, name, "profile "+name)
 }
 
-func (f *fleet) Devices(after provision.MAC) iter.Seq2[*provision.Device, error] {
+func (f *fleet) Devices(after dhcp.MAC) iter.Seq2[*provision.Device, error] {
 	return func(yield func(*provision.Device, error) bool) {
 		for d, err := range f.each(after) {
 			if f.count(); !yield(d, err) {
@@ -215,10 +216,10 @@ func (f *fleet) Devices(after provision.MAC) iter.Seq2[*provision.Device, error]
 	}
 }
 
-func (f *fleet) each(after provision.MAC) iter.Seq2[*provision.Device, error] {
+func (f *fleet) each(after dhcp.MAC) iter.Seq2[*provision.Device, error] {
 	return func(yield func(*provision.Device, error) bool) {
-		byMAC := func(a, b provision.MAC) int { return bytes.Compare(a[:], b[:]) }
-		for d, err := range all[provision.MAC, provision.Device](f.devices, byMAC) {
+		byMAC := func(a, b dhcp.MAC) int { return bytes.Compare(a[:], b[:]) }
+		for d, err := range all[dhcp.MAC, provision.Device](f.devices, byMAC) {
 			if (err != nil || byMAC(d.MAC, after) > 0) && !yield(d, err) {
 				return
 			}
@@ -240,9 +241,9 @@ func (f *fleet) Profiles() iter.Seq2[*provision.Profile, error] {
 	return all[string, provision.Profile](f.profiles, cmp.Compare[string])
 }
 
-func (f *fleet) DevicesWith(number, registrar string) ([]provision.MAC, error) {
-	var out []provision.MAC
-	for d, err := range f.Devices(provision.MAC{}) {
+func (f *fleet) DevicesWith(number, registrar string) ([]dhcp.MAC, error) {
+	var out []dhcp.MAC
+	for d, err := range f.Devices(dhcp.MAC{}) {
 		if err != nil {
 			return nil, err
 		}
@@ -253,9 +254,9 @@ func (f *fleet) DevicesWith(number, registrar string) ([]provision.MAC, error) {
 	return out, nil
 }
 
-func (f *fleet) DevicesWithProfile(name string) ([]provision.MAC, error) {
-	var out []provision.MAC
-	for d, err := range f.Devices(provision.MAC{}) {
+func (f *fleet) DevicesWithProfile(name string) ([]dhcp.MAC, error) {
+	var out []dhcp.MAC
+	for d, err := range f.Devices(dhcp.MAC{}) {
 		if err != nil {
 			return nil, err
 		}
@@ -294,7 +295,7 @@ func (f *fleet) PutDevice(d *provision.Device) error {
 	return put(f.devices, d.MAC, d)
 }
 
-func (f *fleet) DeleteDevice(mac provision.MAC) error {
+func (f *fleet) DeleteDevice(mac dhcp.MAC) error {
 	return remove(f.devices, mac, "device "+mac.String())
 }
 

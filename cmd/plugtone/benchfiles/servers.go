@@ -22,6 +22,7 @@ import (
 	"plugtone/dhcp"
 	"plugtone/dhcp/netlab"
 	"plugtone/provision"
+	"plugtone/provision/setting"
 	"plugtone/store"
 )
 
@@ -207,7 +208,7 @@ func seed(dir string, phones, devices int) (err error) {
 	for from := 0; from < devices; from += batch {
 		err := s.Edit("bench", "seed", func(e provision.Edit) error {
 			if from == 0 {
-				err := e.PutRegistrar(&provision.Registrar{Name: "main", Host: "pbx.example.com", Port: 5060, Transport: "udp", RegisterExpires: provision.Duration(time.Hour)})
+				err := e.PutRegistrar(&provision.Registrar{Name: "main", Host: "pbx.example.com", Port: 5060, Transport: "udp", RegisterExpires: setting.Duration(time.Hour)})
 				if err != nil {
 					return err
 				}
