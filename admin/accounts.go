@@ -12,7 +12,7 @@ import (
 
 	"plugtone/admin/client"
 	"plugtone/dhcp"
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 )
 
 // recordOutput is one record with its ETag.
@@ -49,15 +49,15 @@ type NameInput struct {
 }
 
 // view runs f on the records as they are now and turns its error into an answer.
-func (s *Server) view(f func(provision.Fleet) error) error { return problem(s.cfg.Records.View(f)) }
+func (s *Server) view(f func(fleet.View) error) error { return problem(s.cfg.Records.View(f)) }
 
 // remove deletes a record in one edit.
-func (s *Server) remove(ctx context.Context, noun string, in DeleteInput, rev func(provision.Fleet) (uint64, error), del func(provision.Edit) error) error {
+func (s *Server) remove(ctx context.Context, noun string, in DeleteInput, rev func(fleet.View) (uint64, error), del func(fleet.Edit) error) error {
 	action := "remove " + noun
 	if in.Force {
 		action += " by force"
 	}
-	return problem(s.cfg.Records.Edit(callerOf(ctx).name, action, func(e provision.Edit) error {
+	return problem(s.cfg.Records.Edit(callerOf(ctx).name, action, func(e fleet.Edit) error {
 		r, err := rev(e)
 		if err != nil {
 			return err
@@ -69,7 +69,7 @@ func (s *Server) remove(ctx context.Context, noun string, in DeleteInput, rev fu
 	}))
 }
 
-func publicRegistrar(r provision.Registrar) provision.Registrar {
+func publicRegistrar(r fleet.Registrar) fleet.Registrar {
 	r.Settings = r.Settings.Public()
 	return r
 }
@@ -77,12 +77,12 @@ func publicRegistrar(r provision.Registrar) provision.Registrar {
 func (s *Server) registrarRoutes() {
 	const path = "/registrars/{name}"
 	huma.Register(s.api, op(http.MethodGet, "/registrars", "list-registrars", "registrars", "List registrars", viewer),
-		func(_ context.Context, in *ListInput) (*listOutput[provision.Registrar], error) {
-			out := &listOutput[provision.Registrar]{}
-			return out, s.view(func(f provision.Fleet) (err error) {
-				all := mapped(f.Registrars(), func(r *provision.Registrar) provision.Registrar { return publicRegistrar(*r) })
-				out.Body, err = page(*in, all, func(r provision.Registrar) string { return r.Name },
-					func(r provision.Registrar, q string) bool { return contains(q, r.Name, r.Host) })
+		func(_ context.Context, in *ListInput) (*listOutput[fleet.Registrar], error) {
+			out := &listOutput[fleet.Registrar]{}
+			return out, s.view(func(f fleet.View) (err error) {
+				all := mapped(f.Registrars(), func(r *fleet.Registrar) fleet.Registrar { return publicRegistrar(*r) })
+				out.Body, err = page(*in, all, func(r fleet.Registrar) string { return r.Name },
+					func(r fleet.Registrar, q string) bool { return contains(q, r.Name, r.Host) })
 				return err
 			})
 		})
@@ -90,7 +90,7 @@ func (s *Server) registrarRoutes() {
 		func(ctx context.Context, in *struct {
 			NameInput
 			RevealInput
-		}) (*recordOutput[provision.Registrar], error) {
+		}) (*recordOutput[fleet.Registrar], error) {
 			return s.readRegistrar(ctx, in.Name, in.Reveal)
 		})
 	for _, method := range [...]string{http.MethodPut, http.MethodPatch} {
@@ -99,10 +99,10 @@ func (s *Server) registrarRoutes() {
 				NameInput
 				Precondition
 				BodyInput
-			}) (*recordOutput[provision.Registrar], error) {
+			}) (*recordOutput[fleet.Registrar], error) {
 				return s.writeRegistrar(ctx, in.Name, in.Precondition, &in.BodyInput, method == http.MethodPatch)
 			})
-		documentBody[provision.Registrar](s, method, path)
+		documentBody[fleet.Registrar](s, method, path)
 	}
 	huma.Register(s.api, op(http.MethodDelete, path, "delete-registrar", "registrars", "Delete a registrar", operator),
 		func(ctx context.Context, in *struct {
@@ -110,17 +110,17 @@ func (s *Server) registrarRoutes() {
 			DeleteInput
 		}) (*struct{}, error) {
 			return nil, s.remove(ctx, "registrar "+in.Name, in.DeleteInput,
-				func(f provision.Fleet) (uint64, error) { return revisionOf(f.Registrar(in.Name)) },
-				func(e provision.Edit) error { return provision.RemoveRegistrar(e, in.Name, in.Force) })
+				func(f fleet.View) (uint64, error) { return revisionOf(f.Registrar(in.Name)) },
+				func(e fleet.Edit) error { return fleet.RemoveRegistrar(e, in.Name, in.Force) })
 		})
 }
 
-func (s *Server) readRegistrar(ctx context.Context, name string, reveal bool) (*recordOutput[provision.Registrar], error) {
+func (s *Server) readRegistrar(ctx context.Context, name string, reveal bool) (*recordOutput[fleet.Registrar], error) {
 	if err := mayReveal(ctx, reveal); err != nil {
 		return nil, err
 	}
-	var rec provision.Registrar
-	err := s.view(func(f provision.Fleet) error {
+	var rec fleet.Registrar
+	err := s.view(func(f fleet.View) error {
 		r, err := f.Registrar(name)
 		if err == nil {
 			rec = *r
@@ -138,21 +138,21 @@ func (s *Server) readRegistrar(ctx context.Context, name string, reveal bool) (*
 	return recordAnswer(rec, rec.Revision, false), nil
 }
 
-func (s *Server) writeRegistrar(ctx context.Context, name string, pre Precondition, body *BodyInput, patch bool) (*recordOutput[provision.Registrar], error) {
+func (s *Server) writeRegistrar(ctx context.Context, name string, pre Precondition, body *BodyInput, patch bool) (*recordOutput[fleet.Registrar], error) {
 	doc, err := body.document()
 	if err != nil {
 		return nil, err
 	}
-	rec, created, err := write[provision.Registrar]{
-		noun: "registrar " + name, pre: pre, body: doc, patch: patch, wire: reflect.TypeFor[provision.Registrar](),
+	rec, created, err := write[fleet.Registrar]{
+		noun: "registrar " + name, pre: pre, body: doc, patch: patch, wire: reflect.TypeFor[fleet.Registrar](),
 		key:  map[string]string{"name": name},
-		find: func(f provision.Fleet) (*provision.Registrar, error) { return f.Registrar(name) },
-		prepare: func(f provision.Fleet, merged document) error {
+		find: func(f fleet.View) (*fleet.Registrar, error) { return f.Registrar(name) },
+		prepare: func(f fleet.View, merged document) error {
 			return portFollows(f, name, doc, merged)
 		},
-		check: func(_ provision.Fleet, r *provision.Registrar) error { return provision.CheckRegistrar(r) },
-		put:   func(e provision.Edit, r *provision.Registrar) error { return e.PutRegistrar(r) },
-		meta:  func(r *provision.Registrar) *uint64 { return &r.Revision },
+		check: func(_ fleet.View, r *fleet.Registrar) error { return fleet.CheckRegistrar(r) },
+		put:   func(e fleet.Edit, r *fleet.Registrar) error { return e.PutRegistrar(r) },
+		meta:  func(r *fleet.Registrar) *uint64 { return &r.Revision },
 	}.run(ctx, s)
 	if err != nil {
 		return nil, problem(err)
@@ -161,26 +161,26 @@ func (s *Server) writeRegistrar(ctx context.Context, name string, pre Preconditi
 }
 
 // portFollows lets a port that was never chosen go with the transport: who changes udp to tls does not mean TLS on 5060.
-func portFollows(f provision.Fleet, name string, body, merged document) error {
+func portFollows(f fleet.View, name string, body, merged document) error {
 	old, err := f.Registrar(name)
-	if errors.Is(err, provision.ErrNotFound) {
+	if errors.Is(err, fleet.ErrNotFound) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if _, said := body["port"]; !said && old.Port == provision.DefaultPort(old.Transport) {
+	if _, said := body["port"]; !said && old.Port == fleet.DefaultPort(old.Transport) {
 		delete(merged, "port")
 	}
 	return nil
 }
 
-func publicExtension(e provision.Extension) provision.Extension {
+func publicExtension(e fleet.Extension) fleet.Extension {
 	e.Password = ""
 	return e
 }
 
-func extensionName(e *provision.Extension) string { return e.Number + "@" + e.Registrar }
+func extensionName(e *fleet.Extension) string { return e.Number + "@" + e.Registrar }
 
 // ExtensionInput is an extension in a path.
 type ExtensionInput struct {
@@ -193,13 +193,13 @@ func (s *Server) extensionRoutes() {
 		func(_ context.Context, in *struct {
 			ListInput
 			Registrar string `query:"registrar" doc:"only those on this registrar"`
-		}) (*listOutput[provision.Extension], error) {
-			out := &listOutput[provision.Extension]{}
-			return out, s.view(func(f provision.Fleet) (err error) {
-				all := mapped(f.Extensions(), func(e *provision.Extension) provision.Extension { return publicExtension(*e) })
-				all = only(all, func(e provision.Extension) bool { return in.Registrar == "" || e.Registrar == in.Registrar })
-				out.Body, err = page(in.ListInput, all, func(e provision.Extension) string { return e.Number + "\x00" + e.Registrar },
-					func(e provision.Extension, q string) bool {
+		}) (*listOutput[fleet.Extension], error) {
+			out := &listOutput[fleet.Extension]{}
+			return out, s.view(func(f fleet.View) (err error) {
+				all := mapped(f.Extensions(), func(e *fleet.Extension) fleet.Extension { return publicExtension(*e) })
+				all = only(all, func(e fleet.Extension) bool { return in.Registrar == "" || e.Registrar == in.Registrar })
+				out.Body, err = page(in.ListInput, all, func(e fleet.Extension) string { return e.Number + "\x00" + e.Registrar },
+					func(e fleet.Extension, q string) bool {
 						return contains(q, e.Number, e.DisplayName, e.AuthUser, e.Registrar)
 					})
 				return err
@@ -209,7 +209,7 @@ func (s *Server) extensionRoutes() {
 		func(ctx context.Context, in *struct {
 			ExtensionInput
 			RevealInput
-		}) (*recordOutput[provision.Extension], error) {
+		}) (*recordOutput[fleet.Extension], error) {
 			return s.readExtension(ctx, in.Number, in.Reveal)
 		})
 	for _, method := range [...]string{http.MethodPut, http.MethodPatch} {
@@ -218,42 +218,42 @@ func (s *Server) extensionRoutes() {
 				ExtensionInput
 				Precondition
 				BodyInput
-			}) (*recordOutput[provision.Extension], error) {
+			}) (*recordOutput[fleet.Extension], error) {
 				return s.writeExtension(ctx, in.Number, in.Precondition, &in.BodyInput, method == http.MethodPatch)
 			})
-		documentBody[provision.Extension](s, method, path)
+		documentBody[fleet.Extension](s, method, path)
 	}
 	huma.Register(s.api, op(http.MethodDelete, path, "delete-extension", "extensions", "Delete an extension", operator),
 		func(ctx context.Context, in *struct {
 			ExtensionInput
 			DeleteInput
 		}) (*struct{}, error) {
-			var found *provision.Extension
+			var found *fleet.Extension
 			return nil, s.remove(ctx, "extension "+in.Number, in.DeleteInput,
-				func(f provision.Fleet) (rev uint64, err error) {
+				func(f fleet.View) (rev uint64, err error) {
 					if found, err = findExtension(f, in.Number); err != nil {
 						return 0, err
 					}
 					return found.Revision, nil
 				},
-				func(e provision.Edit) error {
-					return provision.RemoveExtension(e, found.Number, found.Registrar, in.Force)
+				func(e fleet.Edit) error {
+					return fleet.RemoveExtension(e, found.Number, found.Registrar, in.Force)
 				})
 		})
 }
 
 // findExtension finds NUMBER or NUMBER@REGISTRAR. A number that two registrars have is a conflict that names both.
-func findExtension(f provision.Fleet, ref string) (*provision.Extension, error) {
-	if number, registrar := provision.ParseExtension(ref); registrar == "" {
+func findExtension(f fleet.View, ref string) (*fleet.Extension, error) {
+	if number, registrar := fleet.ParseExtension(ref); registrar == "" {
 		all, err := f.ExtensionsNumbered(number)
 		if err == nil && len(all) > 1 {
 			return nil, manyRegistrars(number, all)
 		}
 	}
-	return provision.FindExtension(f, ref)
+	return fleet.FindExtension(f, ref)
 }
 
-func manyRegistrars(number string, all []*provision.Extension) error {
+func manyRegistrars(number string, all []*fleet.Extension) error {
 	names := make([]string, len(all))
 	for i, e := range all {
 		names[i] = extensionName(e)
@@ -261,12 +261,12 @@ func manyRegistrars(number string, all []*provision.Extension) error {
 	return huma.Error409Conflict(fmt.Sprintf("extension %s is on more than one registrar: say which of %s", number, strings.Join(names, ", ")))
 }
 
-func (s *Server) readExtension(ctx context.Context, ref string, reveal bool) (*recordOutput[provision.Extension], error) {
+func (s *Server) readExtension(ctx context.Context, ref string, reveal bool) (*recordOutput[fleet.Extension], error) {
 	if err := mayReveal(ctx, reveal); err != nil {
 		return nil, err
 	}
-	var rec provision.Extension
-	err := s.view(func(f provision.Fleet) error {
+	var rec fleet.Extension
+	err := s.view(func(f fleet.View) error {
 		e, err := findExtension(f, ref)
 		if err == nil {
 			rec = *e
@@ -287,12 +287,12 @@ func (s *Server) readExtension(ctx context.Context, ref string, reveal bool) (*r
 // writeExtension finds out on which registrar the extension is: the path says it, or the body, or there is one extension
 // of this number, or (in CheckExtension) one registrar. A registrar that differs from the record's moves the extension,
 // and the lines that are bound to it.
-func (s *Server) writeExtension(ctx context.Context, ref string, pre Precondition, body *BodyInput, patch bool) (*recordOutput[provision.Extension], error) {
+func (s *Server) writeExtension(ctx context.Context, ref string, pre Precondition, body *BodyInput, patch bool) (*recordOutput[fleet.Extension], error) {
 	doc, err := body.document()
 	if err != nil {
 		return nil, err
 	}
-	number, registrar := provision.ParseExtension(ref)
+	number, registrar := fleet.ParseExtension(ref)
 	key := map[string]string{"number": number}
 	if !patch {
 		if registrar != "" {
@@ -301,30 +301,30 @@ func (s *Server) writeExtension(ctx context.Context, ref string, pre Preconditio
 			registrar, _ = doc["registrar"].(string)
 		}
 	}
-	var old *provision.Extension
-	rec, created, err := write[provision.Extension]{
-		noun: "extension " + ref, pre: pre, body: doc, patch: patch, wire: reflect.TypeFor[provision.Extension](), key: key,
-		find: func(f provision.Fleet) (_ *provision.Extension, err error) {
+	var old *fleet.Extension
+	rec, created, err := write[fleet.Extension]{
+		noun: "extension " + ref, pre: pre, body: doc, patch: patch, wire: reflect.TypeFor[fleet.Extension](), key: key,
+		find: func(f fleet.View) (_ *fleet.Extension, err error) {
 			old, err = findForWrite(f, number, registrar)
 			return old, err
 		},
-		prepare: func(_ provision.Fleet, doc document) error {
+		prepare: func(_ fleet.View, doc document) error {
 			if said, _ := doc["registrar"].(string); said == "" && old != nil {
 				doc["registrar"] = old.Registrar
 			}
 			return nil
 		},
-		check: provision.CheckExtension,
-		put: func(e provision.Edit, x *provision.Extension) error {
+		check: fleet.CheckExtension,
+		put: func(e fleet.Edit, x *fleet.Extension) error {
 			if old != nil && old.Registrar != x.Registrar {
-				if err := provision.MoveExtension(e, number, old.Registrar, x.Registrar); err != nil {
+				if err := fleet.MoveExtension(e, number, old.Registrar, x.Registrar); err != nil {
 					return err
 				}
 			}
 			return e.PutExtension(x)
 		},
-		meta: func(x *provision.Extension) *uint64 { return &x.Revision },
-		affects: func(f provision.Fleet, x *provision.Extension) ([]dhcp.MAC, error) {
+		meta: func(x *fleet.Extension) *uint64 { return &x.Revision },
+		affects: func(f fleet.View, x *fleet.Extension) ([]dhcp.MAC, error) {
 			return f.DevicesWith(x.Number, x.Registrar)
 		},
 	}.run(ctx, s)
@@ -335,10 +335,10 @@ func (s *Server) writeExtension(ctx context.Context, ref string, pre Preconditio
 }
 
 // findForWrite finds the extension that a write means. One that lost its registrar is found under any.
-func findForWrite(f provision.Fleet, number, registrar string) (*provision.Extension, error) {
+func findForWrite(f fleet.View, number, registrar string) (*fleet.Extension, error) {
 	if registrar != "" {
 		x, err := f.Extension(number, registrar)
-		if !errors.Is(err, provision.ErrNotFound) {
+		if !errors.Is(err, fleet.ErrNotFound) {
 			return x, err
 		}
 		if lost, err2 := f.Extension(number, ""); err2 == nil {
@@ -351,7 +351,7 @@ func findForWrite(f provision.Fleet, number, registrar string) (*provision.Exten
 	case err != nil:
 		return nil, err
 	case len(all) == 0:
-		return nil, fmt.Errorf("extension %s: %w", number, provision.ErrNotFound)
+		return nil, fmt.Errorf("extension %s: %w", number, fleet.ErrNotFound)
 	case len(all) > 1:
 		return nil, manyRegistrars(number, all)
 	}
@@ -374,17 +374,17 @@ func writeSummary(method, what string) string {
 
 // revisionOf is the revision of a record just read.
 func revisionOf[T interface {
-	*provision.Registrar | *provision.Profile | *provision.Device
+	*fleet.Registrar | *fleet.Profile | *fleet.Device
 }](rec T, err error) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
 	switch r := any(rec).(type) {
-	case *provision.Registrar:
+	case *fleet.Registrar:
 		return r.Revision, nil
-	case *provision.Profile:
+	case *fleet.Profile:
 		return r.Revision, nil
-	case *provision.Device:
+	case *fleet.Device:
 		return r.Revision, nil
 	}
 	return 0, nil

@@ -22,6 +22,7 @@ import (
 	"plugtone/admin/client"
 	"plugtone/dhcp"
 	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/timeline"
 )
@@ -32,7 +33,7 @@ type Phones interface {
 	File(ctx context.Context, mac dhcp.MAC, name string, subnet netip.Prefix, reveal bool) (provision.FileContent, error)
 	Status(ctx context.Context, mac dhcp.MAC) (provision.Status, error)
 	Explain(ctx context.Context, q provision.Question) (provision.Explanation, error)
-	Renders(f provision.Fleet, macs []dhcp.MAC) error // whether their files can be written as f has them
+	Renders(f fleet.View, macs []dhcp.MAC) error // whether their files can be written as f has them
 }
 
 // Leases is the lease table. dhcp.Table is one.
@@ -45,28 +46,28 @@ type Leases interface {
 // Events is what happened to phones. store.Store is one.
 type Events interface {
 	Timeline(mac dhcp.MAC, limit int) ([]timeline.Entry, error)
-	Fetches(mac dhcp.MAC) ([]provision.Fetch, error)
+	Fetches(mac dhcp.MAC) ([]fleet.Fetch, error)
 }
 
 // Discovered is the list of phones without a record. store.Store is one.
 type Discovered interface {
-	DiscoveredPhones() ([]provision.Discovered, error)
+	DiscoveredPhones() ([]fleet.Discovered, error)
 	ForgetPhone(mac dhcp.MAC) error
 }
 
 // Audit is the log of who did what, and the revisions that can be gone back to. store.Store is one.
 type Audit interface {
-	Audit(after uint64, limit int) ([]provision.AuditEntry, error)
-	RecordAudit(e provision.AuditEntry) error
-	History(mac dhcp.MAC) ([]provision.DeviceRevision, error)
+	Audit(after uint64, limit int) ([]fleet.AuditEntry, error)
+	RecordAudit(e fleet.AuditEntry) error
+	History(mac dhcp.MAC) ([]fleet.DeviceRevision, error)
 }
 
 // Tokens keeps bearer tokens by their digest. store.Store is one.
 type Tokens interface {
-	Tokens() ([]provision.Token, error)
-	PutToken(actor string, t provision.Token) error
+	Tokens() ([]fleet.Token, error)
+	PutToken(actor string, t fleet.Token) error
 	DeleteToken(actor, name string) error
-	TokenByHash(hash string) (provision.Token, error)
+	TokenByHash(hash string) (fleet.Token, error)
 }
 
 // Config is everything a Server needs. All members are required but those said to be optional.
@@ -77,7 +78,7 @@ type Config struct {
 	Log    *slog.Logger
 
 	Version    string
-	Records    provision.Records
+	Records    fleet.Records
 	Phones     Phones
 	Packs      func() *pack.Set // those in force now
 	Leases     Leases

@@ -14,7 +14,7 @@ import (
 
 	"plugtone/admin/admintest"
 	"plugtone/dhcp"
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 )
 
 const phone = "00:15:65:12:34:56"
@@ -31,7 +31,7 @@ func newAPI(t testing.TB) *api {
 	h := admintest.New(t)
 	for _, role := range []string{"admin", "operator", "viewer"} {
 		sum := sha256.Sum256([]byte(role))
-		if err := h.PutToken("test", provision.Token{Name: role, Role: role, Hash: hex.EncodeToString(sum[:])}); err != nil {
+		if err := h.PutToken("test", fleet.Token{Name: role, Role: role, Hash: hex.EncodeToString(sum[:])}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"golang.org/x/sys/unix"
 
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 )
 
 // role orders what callers may do: each may also do what those below it may.
@@ -90,7 +90,7 @@ func (s *Server) identify(r *http.Request) (caller, error) {
 	}
 	hash := hashToken(token)
 	t, err := s.cfg.Tokens.TokenByHash(hash)
-	if errors.Is(err, provision.ErrNotFound) {
+	if errors.Is(err, fleet.ErrNotFound) {
 		return caller{}, errNoToken
 	}
 	if err != nil {
@@ -169,8 +169,8 @@ func mayReveal(ctx context.Context, reveal bool) error {
 
 // revealed notes in the audit log that secrets were shown. What can't be noted is not shown.
 func (s *Server) revealed(ctx context.Context, kind, name string) error {
-	return s.cfg.Audit.RecordAudit(provision.AuditEntry{
+	return s.cfg.Audit.RecordAudit(fleet.AuditEntry{
 		Time: s.cfg.Now(), Actor: callerOf(ctx).name, Action: "reveal " + kind + " " + name,
-		Records: []provision.AuditRecord{{Kind: kind, Name: name, Change: "revealed"}},
+		Records: []fleet.AuditRecord{{Kind: kind, Name: name, Change: "revealed"}},
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"plugtone/admin/client"
 	"plugtone/dhcp"
 	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/trust"
 )
@@ -76,14 +77,14 @@ func (s *Server) deviceRoutes() {
 				return nil, err
 			}
 			return nil, s.remove(ctx, "device "+mac.String(), in.DeleteInput,
-				func(f provision.Fleet) (uint64, error) { return revisionOf(f.Device(mac)) },
-				func(e provision.Edit) error { return e.DeleteDevice(mac) })
+				func(f fleet.View) (uint64, error) { return revisionOf(f.Device(mac)) },
+				func(e fleet.Edit) error { return e.DeleteDevice(mac) })
 		})
 	s.deviceHistoryRoutes()
 }
 
 // publicDevice is a device without secrets; see publicProfile.
-func publicDevice(d provision.Device, c caller) client.Device {
+func publicDevice(d fleet.Device, c caller) client.Device {
 	d.Settings = d.Settings.Public()
 	d.VendorSettings = publicExtras(d.VendorSettings, c)
 	if d.Credentials != nil {
@@ -93,12 +94,12 @@ func publicDevice(d provision.Device, c caller) client.Device {
 }
 
 // withLists makes lists of what JSON would show as null.
-func withLists(d provision.Device) provision.Device {
+func withLists(d fleet.Device) fleet.Device {
 	if d.Lines == nil {
-		d.Lines = []provision.Line{}
+		d.Lines = []fleet.Line{}
 	}
 	if d.Keys == nil {
-		d.Keys = []provision.Key{}
+		d.Keys = []fleet.Key{}
 	}
 	return d
 }
@@ -163,12 +164,12 @@ func unknownMessage(err error) string {
 }
 
 // scanDevices collects what matches by record alone. last is where the scan ended before the end of the fleet.
-func (s *Server) scanDevices(in *deviceListInput, after dhcp.MAC) (found []provision.Device, last dhcp.MAC, err error) {
+func (s *Server) scanDevices(in *deviceListInput, after dhcp.MAC) (found []fleet.Device, last dhcp.MAC, err error) {
 	enough := in.Limit
 	if in.State != "" {
 		enough = scanned
 	}
-	err = s.view(func(f provision.Fleet) error {
+	err = s.view(func(f fleet.View) error {
 		looked := 0
 		var at dhcp.MAC
 		for d, err := range f.Devices(after) {
@@ -190,7 +191,7 @@ func (s *Server) scanDevices(in *deviceListInput, after dhcp.MAC) (found []provi
 	return found, last, err
 }
 
-func (in *deviceListInput) matches(d *provision.Device) bool {
+func (in *deviceListInput) matches(d *fleet.Device) bool {
 	if in.Vendor != "" && d.Vendor != in.Vendor || in.Profile != "" && d.Profile != in.Profile {
 		return false
 	}
@@ -224,8 +225,8 @@ func (s *Server) readDevice(ctx context.Context, mac dhcp.MAC, reveal bool) (*re
 	if err := mayReveal(ctx, reveal); err != nil {
 		return nil, err
 	}
-	var rec provision.Device
-	err := s.view(func(f provision.Fleet) error {
+	var rec fleet.Device
+	err := s.view(func(f fleet.View) error {
 		d, err := f.Device(mac)
 		if err == nil {
 			rec = *d
@@ -272,24 +273,24 @@ func (s *Server) faultyDevice(doc document, text string) error {
 	w.bad.add("mac", text, macForms)
 	w.key = nil
 	delete(doc, "mac")
-	return s.view(func(f provision.Fleet) error {
+	return s.view(func(f fleet.View) error {
 		_, err := w.build(s, f, nil)
 		return err
 	})
 }
 
-func (s *Server) deviceWrite(mac dhcp.MAC, pre Precondition, doc document, patch bool) write[provision.Device] {
-	return write[provision.Device]{
+func (s *Server) deviceWrite(mac dhcp.MAC, pre Precondition, doc document, patch bool) write[fleet.Device] {
+	return write[fleet.Device]{
 		noun: "device " + mac.String(), pre: pre, body: doc, patch: patch, wire: reflect.TypeFor[client.Device](),
 		key:     map[string]string{"mac": mac.String()},
-		find:    func(f provision.Fleet) (*provision.Device, error) { return f.Device(mac) },
+		find:    func(f fleet.View) (*fleet.Device, error) { return f.Device(mac) },
 		prepare: prepareDevice,
-		check: func(f provision.Fleet, d *provision.Device) error {
+		check: func(f fleet.View, d *fleet.Device) error {
 			return provision.CheckDevice(f, s.cfg.Packs(), d)
 		},
-		put:     func(e provision.Edit, d *provision.Device) error { return e.PutDevice(d) },
-		meta:    func(d *provision.Device) *uint64 { return &d.Revision },
-		affects: func(_ provision.Fleet, d *provision.Device) ([]dhcp.MAC, error) { return []dhcp.MAC{d.MAC}, nil },
+		put:     func(e fleet.Edit, d *fleet.Device) error { return e.PutDevice(d) },
+		meta:    func(d *fleet.Device) *uint64 { return &d.Revision },
+		affects: func(_ fleet.View, d *fleet.Device) ([]dhcp.MAC, error) { return []dhcp.MAC{d.MAC}, nil },
 	}
 }
 
@@ -300,7 +301,7 @@ func (s *Server) writeDevice(ctx context.Context, mac dhcp.MAC, pre Precondition
 	}
 	if created {
 		// What has a record is no discovery any more. The record is kept already, so this may fail.
-		if err := s.cfg.Discovered.ForgetPhone(mac); err != nil && !errors.Is(err, provision.ErrNotFound) {
+		if err := s.cfg.Discovered.ForgetPhone(mac); err != nil && !errors.Is(err, fleet.ErrNotFound) {
 			s.cfg.Log.Warn("forget discovered phone", "mac", mac, "err", err)
 		}
 	}
@@ -310,7 +311,7 @@ func (s *Server) writeDevice(ctx context.Context, mac dhcp.MAC, pre Precondition
 }
 
 // prepareDevice fills in what an absent or empty member stands for.
-func prepareDevice(_ provision.Fleet, doc document) error {
+func prepareDevice(_ fleet.View, doc document) error {
 	if doc["enabled"] == nil {
 		doc["enabled"] = true
 	}

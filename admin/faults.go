@@ -10,6 +10,7 @@ import (
 
 	"plugtone/admin/client"
 	"plugtone/provision"
+	"plugtone/provision/fleet"
 )
 
 // faults collects what is wrong with a body, over all steps that look at it: a value that can't be read must not hide the
@@ -46,7 +47,7 @@ func (b *faults) err() error {
 
 // domain adds the faults that a check of the record found. Any other error is returned.
 func (b *faults) domain(err error) error {
-	var invalid provision.ValidationError
+	var invalid fleet.ValidationError
 	if !errors.As(err, &invalid) {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"plugtone/admin/client"
 	"plugtone/dhcp"
 	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/provision/timeline"
 )
 
@@ -102,7 +103,7 @@ func (s *Server) readFile(ctx context.Context, in *fileInput) (*huma.StreamRespo
 	}
 	if provision.Outcome(file.Outcome) == provision.Fault {
 		closeFile()
-		return nil, problem(fmt.Errorf("file %.100q of device %s: %s: %w", in.Name, mac, file.Reason, provision.ErrInternal))
+		return nil, problem(fmt.Errorf("file %.100q of device %s: %s: %w", in.Name, mac, file.Reason, fleet.ErrInternal))
 	}
 	file.Digest = s.digest(ctx, file.Digest)
 	if in.Reveal {
@@ -168,9 +169,9 @@ func (s *Server) diff(ctx context.Context, in *MACInput) (*struct{ Body client.D
 }
 
 // compare puts the last fetch of each file beside what the phone would get now.
-func compare(fetches []provision.Fetch, files []provision.FileInfo) []client.FileDiff {
+func compare(fetches []fleet.Fetch, files []provision.FileInfo) []client.FileDiff {
 	out := []client.FileDiff{}
-	last := make(map[string]provision.Fetch, len(fetches))
+	last := make(map[string]fleet.Fetch, len(fetches))
 	for _, f := range fetches {
 		if name := fileKey(f.File); f.Time.After(last[name].Time) {
 			last[name] = f
@@ -239,15 +240,15 @@ func (s *Server) rollback(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, problem(err)
 	}
-	i := slices.IndexFunc(revisions, func(r provision.DeviceRevision) bool { return r.Revision == in.Body.Revision && r.Device != nil })
+	i := slices.IndexFunc(revisions, func(r fleet.DeviceRevision) bool { return r.Revision == in.Body.Revision && r.Device != nil })
 	if i < 0 {
 		return nil, huma.Error404NotFound(fmt.Sprintf("device %s has no revision %d that is kept", mac, in.Body.Revision))
 	}
-	var rec *provision.Device
+	var rec *fleet.Device
 	action := fmt.Sprintf("roll device %s back to revision %d", mac, in.Body.Revision)
-	err = s.cfg.Records.Edit(callerOf(ctx).name, action, func(e provision.Edit) error {
+	err = s.cfg.Records.Edit(callerOf(ctx).name, action, func(e fleet.Edit) error {
 		old, err := e.Device(mac)
-		if err != nil && !errors.Is(err, provision.ErrNotFound) {
+		if err != nil && !errors.Is(err, fleet.ErrNotFound) {
 			return err
 		}
 		var rev uint64
@@ -275,12 +276,12 @@ func (s *Server) rollback(ctx context.Context, in *struct {
 }
 
 // clone copies a device: checking changes it.
-func clone(d *provision.Device) (*provision.Device, error) {
+func clone(d *fleet.Device) (*fleet.Device, error) {
 	b, err := json.Marshal(d)
 	if err != nil {
 		return nil, err
 	}
-	out := new(provision.Device)
+	out := new(fleet.Device)
 	return out, json.Unmarshal(b, out)
 }
 
@@ -310,9 +311,9 @@ func (s *Server) diagnosed(ctx context.Context, mac dhcp.MAC, entries []timeline
 		out.Items = append(out.Items, s.entry(ctx, e))
 	}
 	facts := timeline.Facts{Now: s.cfg.Now(), MAC: mac}
-	err := s.view(func(f provision.Fleet) error {
+	err := s.view(func(f fleet.View) error {
 		d, err := f.DeviceByAny(mac)
-		if errors.Is(err, provision.ErrNotFound) {
+		if errors.Is(err, fleet.ErrNotFound) {
 			return nil
 		}
 		if err == nil {

@@ -16,7 +16,7 @@ import (
 
 	"plugtone/admin/client"
 	"plugtone/dhcp"
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 )
 
 // noPrefix stands for the phone's own subnet.
@@ -84,10 +84,10 @@ func (s *Server) listLeases(_ context.Context, in *leaseListInput) (*listOutput[
 // shown turns leases into what operators see of them.
 func (s *Server) shown(leases []dhcp.Lease) ([]client.Lease, error) {
 	out := make([]client.Lease, 0, len(leases))
-	err := s.view(func(f provision.Fleet) error {
+	err := s.view(func(f fleet.View) error {
 		for _, l := range leases {
 			_, err := f.DeviceByAny(l.MAC)
-			if err != nil && !errors.Is(err, provision.ErrNotFound) {
+			if err != nil && !errors.Is(err, fleet.ErrNotFound) {
 				return err
 			}
 			out = append(out, client.Lease{
@@ -116,7 +116,7 @@ func (s *Server) deleteLease(ctx context.Context, text string) error {
 		return err
 	}
 	if !slices.ContainsFunc(s.cfg.Leases.All(), func(l dhcp.Lease) bool { return l.Addr == addr }) {
-		return huma.Error404NotFound(fmt.Sprintf("lease %s: %v", addr, provision.ErrNotFound))
+		return huma.Error404NotFound(fmt.Sprintf("lease %s: %v", addr, fleet.ErrNotFound))
 	}
 	if err := s.cfg.Leases.Delete(ctx, addr); err != nil {
 		return problem(err)

@@ -10,7 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"plugtone/admin/client"
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 )
 
@@ -41,7 +41,7 @@ func (s *Server) operationRoutes() {
 	s.eventRoutes()
 	huma.Register(s.api, op(http.MethodGet, "/audit", "list-audit", "operation", "List who did what, oldest first", admin), s.audit)
 	huma.Register(s.api, op(http.MethodGet, "/tokens", "list-tokens", "tokens", "List tokens, without their secrets", admin),
-		func(context.Context, *struct{}) (*itemsOutput[provision.Token], error) {
+		func(context.Context, *struct{}) (*itemsOutput[fleet.Token], error) {
 			list, err := s.cfg.Tokens.Tokens()
 			return items(list), problem(err)
 		})
@@ -76,7 +76,7 @@ func (s *Server) operationRoutes() {
 func (s *Server) audit(_ context.Context, in *struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
 	Cursor string `query:"cursor"`
-}) (*listOutput[provision.AuditEntry], error) {
+}) (*listOutput[fleet.AuditEntry], error) {
 	var after uint64
 	if in.Cursor != "" {
 		text, err := readCursor(in.Cursor)
@@ -91,12 +91,12 @@ func (s *Server) audit(_ context.Context, in *struct {
 	if err != nil {
 		return nil, problem(err)
 	}
-	out := &listOutput[provision.AuditEntry]{}
+	out := &listOutput[fleet.AuditEntry]{}
 	if len(list) > in.Limit {
 		list = list[:in.Limit]
 		out.Body.NextCursor = writeCursor(strconv.FormatUint(list[in.Limit-1].ID, 10))
 	}
-	out.Body.Items = append([]provision.AuditEntry{}, list...)
+	out.Body.Items = append([]fleet.AuditEntry{}, list...)
 	return out, nil
 }
 
@@ -115,7 +115,7 @@ func (s *Server) addToken(ctx context.Context, in *struct{ Body client.TokenRequ
 	}
 	secret := newToken()
 	who := callerOf(ctx).name
-	err = s.cfg.Tokens.PutToken(who, provision.Token{Name: in.Body.Name, Role: in.Body.Role, Hash: hashToken(secret), CreatedAt: s.cfg.Now(), CreatedBy: who})
+	err = s.cfg.Tokens.PutToken(who, fleet.Token{Name: in.Body.Name, Role: in.Body.Role, Hash: hashToken(secret), CreatedAt: s.cfg.Now(), CreatedBy: who})
 	if err != nil {
 		return nil, problem(err)
 	}

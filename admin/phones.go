@@ -11,25 +11,26 @@ import (
 	"plugtone/admin/client"
 	"plugtone/dhcp"
 	"plugtone/provision"
+	"plugtone/provision/fleet"
 )
 
 // phoneRoutes are about phones that have no record, or need none: discovered ones, and dry runs.
 func (s *Server) phoneRoutes() {
 	huma.Register(s.api, op(http.MethodGet, "/discovered", "list-discovered", "discovered", "List phones without a record", viewer),
-		func(_ context.Context, in *ListInput) (*listOutput[provision.Discovered], error) {
+		func(_ context.Context, in *ListInput) (*listOutput[fleet.Discovered], error) {
 			found, err := s.cfg.Discovered.DiscoveredPhones()
 			if err != nil {
 				return nil, problem(err)
 			}
-			out := &listOutput[provision.Discovered]{}
-			out.Body, err = page(*in, values(found), func(d provision.Discovered) string { return d.MAC.String() },
-				func(d provision.Discovered, q string) bool {
+			out := &listOutput[fleet.Discovered]{}
+			out.Body, err = page(*in, values(found), func(d fleet.Discovered) string { return d.MAC.String() },
+				func(d fleet.Discovered, q string) bool {
 					return contains(q, d.Vendor, d.Model, d.Hostname, d.IP.String()) || containsMAC(q, d.MAC)
 				})
 			return out, err
 		})
 	huma.Register(s.api, op(http.MethodGet, "/discovered/{mac}", "get-discovered", "discovered", "Read a discovered phone", viewer),
-		func(_ context.Context, in *MACInput) (*struct{ Body provision.Discovered }, error) {
+		func(_ context.Context, in *MACInput) (*struct{ Body fleet.Discovered }, error) {
 			mac, err := in.parse()
 			if err != nil {
 				return nil, err
@@ -38,7 +39,7 @@ func (s *Server) phoneRoutes() {
 			if err != nil {
 				return nil, problem(err)
 			}
-			return &struct{ Body provision.Discovered }{d}, nil
+			return &struct{ Body fleet.Discovered }{d}, nil
 		})
 	adopt := op(http.MethodPost, "/discovered/{mac}/adopt", "adopt-discovered", "discovered", "Make a discovered phone a device", operator)
 	adopt.DefaultStatus = http.StatusCreated
@@ -60,24 +61,24 @@ func (s *Server) phoneRoutes() {
 	huma.Register(s.api, op(http.MethodPost, "/explain", "explain", "explain", "Tell what DHCP and the file servers would answer, and why; changes nothing", viewer), s.explain)
 }
 
-func (s *Server) discovered(mac dhcp.MAC) (provision.Discovered, error) {
+func (s *Server) discovered(mac dhcp.MAC) (fleet.Discovered, error) {
 	all, err := s.cfg.Discovered.DiscoveredPhones()
 	if err != nil {
-		return provision.Discovered{}, err
+		return fleet.Discovered{}, err
 	}
 	for _, d := range all {
 		if d.MAC == mac {
 			return d, nil
 		}
 	}
-	return provision.Discovered{}, fmt.Errorf("phone %s on the discovered list: %w", mac, provision.ErrNotFound)
+	return fleet.Discovered{}, fmt.Errorf("phone %s on the discovered list: %w", mac, fleet.ErrNotFound)
 }
 
 // note writes an audit entry for a change that is no edit of the records.
 func (s *Server) note(ctx context.Context, action, kind, name, change string) error {
-	return s.cfg.Audit.RecordAudit(provision.AuditEntry{
+	return s.cfg.Audit.RecordAudit(fleet.AuditEntry{
 		Time: s.cfg.Now(), Actor: callerOf(ctx).name, Action: action,
-		Records: []provision.AuditRecord{{Kind: kind, Name: name, Change: change}},
+		Records: []fleet.AuditRecord{{Kind: kind, Name: name, Change: change}},
 	})
 }
 
@@ -93,7 +94,7 @@ func (s *Server) adopt(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, problem(err)
 	}
-	d := provision.Device{MAC: mac, Enabled: true, Vendor: found.Vendor, Model: found.Model}
+	d := fleet.Device{MAC: mac, Enabled: true, Vendor: found.Vendor, Model: found.Model}
 	if in.Body != nil {
 		d.Lines, d.Profile, d.Label = in.Body.Lines, in.Body.Profile, in.Body.Label
 	}
@@ -103,12 +104,12 @@ func (s *Server) adopt(ctx context.Context, in *struct {
 			d.Model = ""
 		}
 	}
-	err = s.cfg.Records.Edit(callerOf(ctx).name, "adopt device "+mac.String(), func(e provision.Edit) error {
+	err = s.cfg.Records.Edit(callerOf(ctx).name, "adopt device "+mac.String(), func(e fleet.Edit) error {
 		_, err := e.Device(mac)
 		if err == nil {
 			return huma.Error409Conflict(fmt.Sprintf("device %s exists already", mac))
 		}
-		if !errors.Is(err, provision.ErrNotFound) {
+		if !errors.Is(err, fleet.ErrNotFound) {
 			return err
 		}
 		if err := provision.CheckDevice(e, s.cfg.Packs(), &d); err != nil {
@@ -122,7 +123,7 @@ func (s *Server) adopt(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, problem(err)
 	}
-	if err := s.cfg.Discovered.ForgetPhone(mac); err != nil && !errors.Is(err, provision.ErrNotFound) {
+	if err := s.cfg.Discovered.ForgetPhone(mac); err != nil && !errors.Is(err, fleet.ErrNotFound) {
 		s.cfg.Log.Warn("forget discovered phone", "mac", mac, "err", err)
 	}
 	return recordAnswer(publicDevice(d, callerOf(ctx)), d.Revision, true), nil

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"plugtone/admin/admintest"
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/provision/timeline"
 )
 
@@ -88,8 +88,8 @@ func TestDiffHistoryRollback(t *testing.T) {
 			digest = list.get(t, itemPath(i, "digest"))
 		}
 	}
-	a.Fetched(provision.Fetch{MAC: mac, File: "/001565123456.CFG", Digest: digest, Time: admintest.Noon, Size: 10, Transport: provision.HTTP, Kind: "device"})
-	a.Fetched(provision.Fetch{MAC: mac, File: "gone.cfg", Digest: "00", Time: admintest.Noon, Transport: provision.HTTP})
+	a.Fetched(fleet.Fetch{MAC: mac, File: "/001565123456.CFG", Digest: digest, Time: admintest.Noon, Size: 10, Transport: fleet.HTTP, Kind: "device"})
+	a.Fetched(fleet.Fetch{MAC: mac, File: "gone.cfg", Digest: "00", Time: admintest.Noon, Transport: fleet.HTTP})
 	change := func() string {
 		r := a.do("GET /api/v1/devices/"+phone+"/diff", "", 200)
 		if !strings.Contains(r.body, `"name":"gone.cfg","change":"gone"`) {
@@ -150,8 +150,8 @@ func TestDiscovered(t *testing.T) {
 	a := newAPI(t)
 	a.office()
 	stray := mustMAC(t, "00:15:65:00:00:09")
-	a.Discover(provision.Discovered{MAC: stray, Vendor: "acme", Model: "A1", IP: netip.MustParseAddr("10.20.1.9")})
-	a.Discover(provision.Discovered{MAC: mustMAC(t, "00:15:65:00:00:0a"), Vendor: "acme", Model: "A77"})
+	a.Discover(fleet.Discovered{MAC: stray, Vendor: "acme", Model: "A1", IP: netip.MustParseAddr("10.20.1.9")})
+	a.Discover(fleet.Discovered{MAC: mustMAC(t, "00:15:65:00:00:0a"), Vendor: "acme", Model: "A77"})
 	if got := a.do("GET /api/v1/discovered?q=10.20.1.9", "", 200).get(t, "items.0.mac"); got != stray.String() {
 		t.Errorf("found %q", got)
 	}
@@ -166,10 +166,10 @@ func TestDiscovered(t *testing.T) {
 	if r.get(t, "vendor") != "acme" || r.get(t, "model") != "" {
 		t.Errorf("a model that the pack does not know: %s", r.body)
 	}
-	a.Discover(provision.Discovered{MAC: mustMAC(t, "00:15:65:00:00:0b")})
+	a.Discover(fleet.Discovered{MAC: mustMAC(t, "00:15:65:00:00:0b")})
 	a.do("DELETE /api/v1/discovered/00156500000b", "", 204)
 	a.do("DELETE /api/v1/discovered/00156500000b", "", 404)
-	a.Discover(provision.Discovered{MAC: mustMAC(t, "00:15:65:00:00:0c")})
+	a.Discover(fleet.Discovered{MAC: mustMAC(t, "00:15:65:00:00:0c")})
 	a.do("POST /api/v1/devices", `{"mac":"00156500000c"}`, 201)
 	a.do("GET /api/v1/discovered/00156500000c", "", 404)
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/validation"
 
 	"plugtone/admin/client"
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/provision/setting"
 )
 
@@ -27,8 +27,8 @@ func problem(err error) error {
 		return nil
 	}
 	var status huma.StatusError
-	var invalid provision.ValidationError
-	var use *provision.InUse
+	var invalid fleet.ValidationError
+	var use *fleet.InUse
 	switch {
 	case errors.As(err, &status):
 		return err
@@ -36,17 +36,17 @@ func problem(err error) error {
 		return invalidProblem(invalid)
 	case errors.As(err, &use):
 		return inUseProblem(err, use)
-	case errors.Is(err, provision.ErrInUse), errors.Is(err, provision.ErrPending):
+	case errors.Is(err, fleet.ErrInUse), errors.Is(err, fleet.ErrPending):
 		return huma.Error409Conflict(err.Error())
-	case errors.Is(err, provision.ErrNotFound):
+	case errors.Is(err, fleet.ErrNotFound):
 		return huma.Error404NotFound(err.Error())
-	case errors.Is(err, provision.ErrInternal):
+	case errors.Is(err, fleet.ErrInternal):
 		return huma.ErrorWithHeaders(huma.Error503ServiceUnavailable(err.Error()), http.Header{"Retry-After": {retryAfter}})
 	}
 	return huma.Error500InternalServerError(err.Error())
 }
 
-func invalidProblem(invalid provision.ValidationError) error {
+func invalidProblem(invalid fleet.ValidationError) error {
 	var all faults
 	for _, f := range invalid {
 		all.add(f.Field, f.Value, f.Message)
@@ -61,7 +61,7 @@ func countFaults(n int) string {
 	return fmt.Sprintf("%d fields are invalid", n)
 }
 
-func inUseProblem(err error, use *provision.InUse) error {
+func inUseProblem(err error, use *fleet.InUse) error {
 	details := make([]error, len(use.Users))
 	for i, u := range use.Users {
 		details[i] = &huma.ErrorDetail{Message: u}

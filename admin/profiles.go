@@ -9,14 +9,15 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision"
+	"plugtone/provision/fleet"
 )
 
 // publicProfile leaves out secrets, and masks what may be one; see publicExtras.
-func publicProfile(p provision.Profile, c caller) provision.Profile {
+func publicProfile(p fleet.Profile, c caller) fleet.Profile {
 	p.Settings = p.Settings.Public()
 	p.VendorSettings = publicExtras(p.VendorSettings, c)
 	if p.Keys == nil {
-		p.Keys = []provision.Key{}
+		p.Keys = []fleet.Key{}
 	}
 	return p
 }
@@ -24,12 +25,12 @@ func publicProfile(p provision.Profile, c caller) provision.Profile {
 func (s *Server) profileRoutes() {
 	const path = "/profiles/{name}"
 	huma.Register(s.api, op(http.MethodGet, "/profiles", "list-profiles", "profiles", "List profiles", viewer),
-		func(ctx context.Context, in *ListInput) (*listOutput[provision.Profile], error) {
-			out := &listOutput[provision.Profile]{}
-			return out, s.view(func(f provision.Fleet) (err error) {
-				all := mapped(f.Profiles(), func(p *provision.Profile) provision.Profile { return publicProfile(*p, callerOf(ctx)) })
-				out.Body, err = page(*in, all, func(p provision.Profile) string { return p.Name },
-					func(p provision.Profile, q string) bool { return contains(q, p.Name, p.Parent) })
+		func(ctx context.Context, in *ListInput) (*listOutput[fleet.Profile], error) {
+			out := &listOutput[fleet.Profile]{}
+			return out, s.view(func(f fleet.View) (err error) {
+				all := mapped(f.Profiles(), func(p *fleet.Profile) fleet.Profile { return publicProfile(*p, callerOf(ctx)) })
+				out.Body, err = page(*in, all, func(p fleet.Profile) string { return p.Name },
+					func(p fleet.Profile, q string) bool { return contains(q, p.Name, p.Parent) })
 				return err
 			})
 		})
@@ -37,7 +38,7 @@ func (s *Server) profileRoutes() {
 		func(ctx context.Context, in *struct {
 			NameInput
 			RevealInput
-		}) (*recordOutput[provision.Profile], error) {
+		}) (*recordOutput[fleet.Profile], error) {
 			return s.readProfile(ctx, in.Name, in.Reveal)
 		})
 	for _, method := range [...]string{http.MethodPut, http.MethodPatch} {
@@ -46,10 +47,10 @@ func (s *Server) profileRoutes() {
 				NameInput
 				Precondition
 				BodyInput
-			}) (*recordOutput[provision.Profile], error) {
+			}) (*recordOutput[fleet.Profile], error) {
 				return s.writeProfile(ctx, in.Name, in.Precondition, &in.BodyInput, method == http.MethodPatch)
 			})
-		documentBody[provision.Profile](s, method, path)
+		documentBody[fleet.Profile](s, method, path)
 	}
 	huma.Register(s.api, op(http.MethodDelete, path, "delete-profile", "profiles", "Delete a profile", operator),
 		func(ctx context.Context, in *struct {
@@ -57,17 +58,17 @@ func (s *Server) profileRoutes() {
 			DeleteInput
 		}) (*struct{}, error) {
 			return nil, s.remove(ctx, "profile "+in.Name, in.DeleteInput,
-				func(f provision.Fleet) (uint64, error) { return revisionOf(f.Profile(in.Name)) },
-				func(e provision.Edit) error { return provision.RemoveProfile(e, in.Name, in.Force) })
+				func(f fleet.View) (uint64, error) { return revisionOf(f.Profile(in.Name)) },
+				func(e fleet.Edit) error { return fleet.RemoveProfile(e, in.Name, in.Force) })
 		})
 }
 
-func (s *Server) readProfile(ctx context.Context, name string, reveal bool) (*recordOutput[provision.Profile], error) {
+func (s *Server) readProfile(ctx context.Context, name string, reveal bool) (*recordOutput[fleet.Profile], error) {
 	if err := mayReveal(ctx, reveal); err != nil {
 		return nil, err
 	}
-	var rec provision.Profile
-	err := s.view(func(f provision.Fleet) error {
+	var rec fleet.Profile
+	err := s.view(func(f fleet.View) error {
 		p, err := f.Profile(name)
 		if err == nil {
 			rec = *p
@@ -85,22 +86,22 @@ func (s *Server) readProfile(ctx context.Context, name string, reveal bool) (*re
 	return recordAnswer(rec, rec.Revision, false), nil
 }
 
-func (s *Server) writeProfile(ctx context.Context, name string, pre Precondition, body *BodyInput, patch bool) (*recordOutput[provision.Profile], error) {
+func (s *Server) writeProfile(ctx context.Context, name string, pre Precondition, body *BodyInput, patch bool) (*recordOutput[fleet.Profile], error) {
 	doc, err := body.document()
 	if err != nil {
 		return nil, err
 	}
-	rec, created, err := write[provision.Profile]{
-		noun: "profile " + name, pre: pre, body: doc, patch: patch, wire: reflect.TypeFor[provision.Profile](),
+	rec, created, err := write[fleet.Profile]{
+		noun: "profile " + name, pre: pre, body: doc, patch: patch, wire: reflect.TypeFor[fleet.Profile](),
 		key:  map[string]string{"name": name},
-		find: func(f provision.Fleet) (*provision.Profile, error) { return f.Profile(name) },
-		check: func(f provision.Fleet, p *provision.Profile) error {
+		find: func(f fleet.View) (*fleet.Profile, error) { return f.Profile(name) },
+		check: func(f fleet.View, p *fleet.Profile) error {
 			return provision.CheckProfile(f, s.cfg.Packs(), p)
 		},
-		put:  func(e provision.Edit, p *provision.Profile) error { return e.PutProfile(p) },
-		meta: func(p *provision.Profile) *uint64 { return &p.Revision },
-		affects: func(f provision.Fleet, p *provision.Profile) ([]dhcp.MAC, error) {
-			return provision.DevicesUsing(f, p.Name)
+		put:  func(e fleet.Edit, p *fleet.Profile) error { return e.PutProfile(p) },
+		meta: func(p *fleet.Profile) *uint64 { return &p.Revision },
+		affects: func(f fleet.View, p *fleet.Profile) ([]dhcp.MAC, error) {
+			return fleet.DevicesUsing(f, p.Name)
 		},
 	}.run(ctx, s)
 	if err != nil {

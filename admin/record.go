@@ -14,7 +14,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"plugtone/dhcp"
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/provision/setting"
 )
 
@@ -56,16 +56,16 @@ type write[T any] struct {
 	noun    string // extension 1001@main, for messages and the audit log
 	pre     Precondition
 	body    document
-	patch   bool                              // body is a JSON merge patch (RFC 7396)
-	wire    reflect.Type                      // what the API shows of T: gives the schema
-	key     map[string]string                 // members that the path names
-	find    func(provision.Fleet) (*T, error) // the record as it is
-	check   func(provision.Fleet, *T) error
-	put     func(provision.Edit, *T) error
+	patch   bool                         // body is a JSON merge patch (RFC 7396)
+	wire    reflect.Type                 // what the API shows of T: gives the schema
+	key     map[string]string            // members that the path names
+	find    func(fleet.View) (*T, error) // the record as it is
+	check   func(fleet.View, *T) error
+	put     func(fleet.Edit, *T) error
 	meta    func(*T) *uint64 // its revision
-	prepare func(provision.Fleet, document) error
-	bad     faults                                        // found before the body was looked at
-	affects func(provision.Fleet, *T) ([]dhcp.MAC, error) // devices whose files it has a part in; nil: none
+	prepare func(fleet.View, document) error
+	bad     faults                                   // found before the body was looked at
+	affects func(fleet.View, *T) ([]dhcp.MAC, error) // devices whose files it has a part in; nil: none
 }
 
 // errUnchanged ends an edit that would change nothing: a repeated PUT makes no new revision.
@@ -77,9 +77,9 @@ func (w write[T]) run(ctx context.Context, s *Server) (rec *T, created bool, err
 	if w.patch {
 		verb = "change "
 	}
-	err = s.cfg.Records.Edit(callerOf(ctx).name, verb+w.noun, func(e provision.Edit) error {
+	err = s.cfg.Records.Edit(callerOf(ctx).name, verb+w.noun, func(e fleet.Edit) error {
 		old, err := w.find(e)
-		if err != nil && !errors.Is(err, provision.ErrNotFound) {
+		if err != nil && !errors.Is(err, fleet.ErrNotFound) {
 			return err
 		}
 		if err != nil {
@@ -120,7 +120,7 @@ func (w write[T]) run(ctx context.Context, s *Server) (rec *T, created bool, err
 }
 
 // build makes the new record from the old one and the body, or names every fault of the body.
-func (w write[T]) build(s *Server, f provision.Fleet, old *T) (*T, error) {
+func (w write[T]) build(s *Server, f fleet.View, old *T) (*T, error) {
 	bad := faults{slices.Clone(w.bad.found)}
 	doc := copied(w.body)
 	for _, name := range readOnly {
@@ -309,7 +309,7 @@ func same[T any](a, b *T) bool {
 func toDocument(v any) (document, error) {
 	b, err := json.Marshal(v)
 	if err != nil {
-		return nil, fmt.Errorf("%w: record can't be written as JSON: %w", provision.ErrInternal, err)
+		return nil, fmt.Errorf("%w: record can't be written as JSON: %w", fleet.ErrInternal, err)
 	}
 	var doc document
 	return doc, json.Unmarshal(b, &doc)

@@ -11,7 +11,7 @@ import (
 
 	"plugtone/admin/client"
 	"plugtone/dhcp"
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/provision/setting"
 	"plugtone/provision/trust"
 )
@@ -57,7 +57,7 @@ func (s *Server) trustRoutes() {
 			if err != nil {
 				return nil, err
 			}
-			d, err := provision.RotateCredentials(s.cfg.Records, callerOf(ctx).name, mac, in.Force, s.cfg.Now())
+			d, err := fleet.RotateCredentials(s.cfg.Records, callerOf(ctx).name, mac, in.Force, s.cfg.Now())
 			if err != nil {
 				return nil, problem(err)
 			}
@@ -103,8 +103,8 @@ func (s *Server) credentials(ctx context.Context, in *struct {
 	if err := mayReveal(ctx, in.Reveal); err != nil {
 		return nil, err
 	}
-	var d *provision.Device
-	err = s.view(func(f provision.Fleet) error {
+	var d *fleet.Device
+	err = s.view(func(f fleet.View) error {
 		var err error
 		d, err = f.DeviceByAny(mac)
 		return err
@@ -120,7 +120,7 @@ func (s *Server) credentials(ctx context.Context, in *struct {
 	return &struct{ Body client.Login }{s.shownCredentials(d, in.Reveal)}, nil
 }
 
-func (s *Server) shownCredentials(d *provision.Device, reveal bool) client.Login {
+func (s *Server) shownCredentials(d *fleet.Device, reveal bool) client.Login {
 	out := client.Login{MAC: d.MAC, URL: s.cfg.Trust.ServerURL()}
 	if c := d.Credentials; c != nil {
 		out.User, out.ChangedAt, out.Changing = c.User, c.ChangedAt, c.Previous != ""
@@ -139,7 +139,7 @@ func (s *Server) exportCredentials(ctx context.Context, _ *struct{}) (*struct {
 		return nil, problem(err)
 	}
 	var b bytes.Buffer
-	if err := s.view(func(f provision.Fleet) error { return provision.WriteCredentials(&b, f, s.cfg.Trust.ServerURL()) }); err != nil {
+	if err := s.view(func(f fleet.View) error { return fleet.WriteCredentials(&b, f, s.cfg.Trust.ServerURL()) }); err != nil {
 		return nil, err
 	}
 	return &struct {

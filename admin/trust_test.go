@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 )
 
 func TestEnrollWindows(t *testing.T) {
@@ -37,7 +37,7 @@ func TestCredentialsOfADevice(t *testing.T) {
 	a := newAPI(t)
 	a.office()
 	var secret string
-	if err := a.Records.View(func(f provision.Fleet) error {
+	if err := a.Records.View(func(f fleet.View) error {
 		d, err := f.Device(mustMAC(t, phone))
 		secret = d.Credentials.Password.Reveal()
 		return err

@@ -15,6 +15,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/provisiontest"
 	"plugtone/provision/trust"
@@ -32,17 +33,17 @@ type outsider struct {
 // The ways in which an outsider may ask.
 var asks = []struct {
 	what, from string
-	transport  provision.Transport
+	transport  fleet.Transport
 	header     func(o *outsider, m dhcp.MAC) string
 }{
-	{"over tftp", "192.0.2.1", provision.TFTP, nil},
-	{"over http", "192.0.2.1", provision.HTTP, nil},
-	{"from an address that is leased to another", "10.20.1.9", provision.HTTP, nil},
-	{"with a wrong password", "192.0.2.1", provision.HTTPS, func(_ *outsider, m dhcp.MAC) string {
+	{"over tftp", "192.0.2.1", fleet.TFTP, nil},
+	{"over http", "192.0.2.1", fleet.HTTP, nil},
+	{"from an address that is leased to another", "10.20.1.9", fleet.HTTP, nil},
+	{"with a wrong password", "192.0.2.1", fleet.HTTPS, func(_ *outsider, m dhcp.MAC) string {
 		return "Basic " + base64.StdEncoding.EncodeToString([]byte(m.Hex()+":wrong"))
 	}},
-	{"with a wrong digest", "192.0.2.1", provision.HTTPS, func(o *outsider, m dhcp.MAC) string {
-		_, nonce, _ := strings.Cut(o.ask(m, "192.0.2.1", provision.HTTPS, "").Challenge, `nonce="`)
+	{"with a wrong digest", "192.0.2.1", fleet.HTTPS, func(o *outsider, m dhcp.MAC) string {
+		_, nonce, _ := strings.Cut(o.ask(m, "192.0.2.1", fleet.HTTPS, "").Challenge, `nonce="`)
 		nonce, _, _ = strings.Cut(nonce, `"`)
 		return fmt.Sprintf(`Digest username="%s", realm="plugtone", nonce="%s", uri="/%s.cfg", response="%s"`, m.Hex(), nonce, m.Hex(), strings.Repeat("0", 32))
 	}},
@@ -59,26 +60,26 @@ func newOutsider(t *testing.T, n int) *outsider {
 	}
 	t.Cleanup(func() { _ = st.Close() })
 	voice := netip.MustParsePrefix("10.20.0.0/22")
-	site := &provision.Site{
-		Subnets: []provision.Subnet{{Prefix: voice, NextServer: netip.MustParseAddr("10.20.0.2")}},
+	site := &fleet.Site{
+		Subnets: []fleet.Subnet{{Prefix: voice, NextServer: netip.MustParseAddr("10.20.0.2")}},
 		Trust:   []trust.Proof{trust.ProofLease, trust.ProofCredentials},
 	}
 	leases, packs := &provisiontest.Leases{}, provisiontest.Packs(t)
 	o.Service, err = provision.New(provision.Config{
-		Records: st, Leases: leases, Packs: func() *pack.Set { return packs }, Site: func() *provision.Site { return site }, Now: now,
+		Records: st, Leases: leases, Packs: func() *pack.Set { return packs }, Site: func() *fleet.Site { return site }, Now: now,
 		Event: func(a trust.Event) { o.Recorded(a.MAC) }, // as the observer does, before the answer leaves
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = st.Edit("test", "phones", func(e provision.Edit) error {
+	err = st.Edit("test", "phones", func(e fleet.Edit) error {
 		for i := range 3 * n {
 			m := dhcp.MAC{0x00, 0x15, 0x65, 0x50, byte(i >> 8), byte(i)}
 			o.clients[i%3] = append(o.clients[i%3], m)
 			if i%3 == 2 {
 				continue
 			}
-			if err := e.PutDevice(&provision.Device{MAC: m, Vendor: "acme", Model: "A4", Label: "Desk", Enabled: i%3 == 0, Credentials: trust.NewCredentials(m)}); err != nil {
+			if err := e.PutDevice(&fleet.Device{MAC: m, Vendor: "acme", Model: "A4", Label: "Desk", Enabled: i%3 == 0, Credentials: trust.NewCredentials(m)}); err != nil {
 				return err
 			}
 		}
@@ -91,14 +92,14 @@ func newOutsider(t *testing.T, n int) *outsider {
 		for i, m := range o.clients[s] {
 			addr := netip.AddrFrom4([4]byte{10, 20, byte(2 + s), byte(i)}).String()
 			leases.Lease(addr, m, voice.String(), o.now)
-			if a := o.ask(m, addr, provision.HTTP, ""); a.Outcome != provision.Served {
+			if a := o.ask(m, addr, fleet.HTTP, ""); a.Outcome != provision.Served {
 				t.Fatalf("%s: %s, %s", m, a.Outcome, a.Reason)
 			}
 		}
 	}
 	// The records are changed once more: nothing of them is at hand.
-	if err := st.Edit("test", "another", func(e provision.Edit) error {
-		return e.PutDevice(&provision.Device{MAC: dhcp.MAC{0x00, 0x15, 0x65, 0, 0, 1}, Vendor: "acme"})
+	if err := st.Edit("test", "another", func(e fleet.Edit) error {
+		return e.PutDevice(&fleet.Device{MAC: dhcp.MAC{0x00, 0x15, 0x65, 0, 0, 1}, Vendor: "acme"})
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +107,7 @@ func newOutsider(t *testing.T, n int) *outsider {
 	return o
 }
 
-func (o *outsider) ask(m dhcp.MAC, from string, transport provision.Transport, header string) provision.Answer {
+func (o *outsider) ask(m dhcp.MAC, from string, transport fleet.Transport, header string) provision.Answer {
 	o.t.Helper()
 	return o.Answer(o.t.Context(), provision.Request{
 		Time: o.now, Transport: transport, Method: "GET", Name: m.Hex() + ".cfg", From: netip.MustParseAddr(from), Authorization: header,

@@ -14,7 +14,7 @@ import (
 
 	"plugtone/daemon/config"
 	"plugtone/httpprov"
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 )
 
 // certificates are those that our servers show, and the authorities of those that phones show. A reload reads them anew
@@ -188,7 +188,7 @@ func (c *certificates) describe() (what string, cert *x509.Certificate) {
 }
 
 // provisioningURL is the URL that phones in a subnet are given.
-func provisioningURL(s provision.Subnet) string {
+func provisioningURL(s fleet.Subnet) string {
 	switch {
 	case s.ProvisioningURL != "":
 		return s.ProvisioningURL

@@ -22,6 +22,7 @@ import (
 	"plugtone/dhcp"
 	"plugtone/dhcp/server"
 	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/trust"
 	"plugtone/store"
@@ -188,8 +189,8 @@ func openFiles(dir string) (*os.Root, error) {
 	return os.OpenRoot(dir)
 }
 
-func (d *Daemon) packs() *pack.Set      { return d.current.Load().packs }
-func (d *Daemon) site() *provision.Site { return d.current.Load().site }
+func (d *Daemon) packs() *pack.Set  { return d.current.Load().packs }
+func (d *Daemon) site() *fleet.Site { return d.current.Load().site }
 
 // recorded tells whether a device has mac as its own or another of its MACs.
 func (d *Daemon) recorded(mac dhcp.MAC) bool { return d.service.Recorded(mac) }

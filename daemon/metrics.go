@@ -13,6 +13,7 @@ import (
 	"plugtone/dhcp"
 	"plugtone/dhcp/server"
 	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/provision/trust"
 )
 
@@ -84,7 +85,7 @@ func typeLabel(t dhcp.MessageType) string {
 
 // transports and outcomes are all that a file request can be counted under.
 var (
-	transports = [...]provision.Transport{provision.TFTP, provision.HTTP, provision.HTTPS}
+	transports = [...]fleet.Transport{fleet.TFTP, fleet.HTTP, fleet.HTTPS}
 	outcomes   = [...]provision.Outcome{provision.Served, provision.NotModified, provision.NotFound, provision.Expected404, provision.Refused, provision.Fault, provision.Received, provision.Rejected}
 )
 
@@ -196,7 +197,7 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 
 // deviceCounter counts devices, and counts again only when a record has changed.
 type deviceCounter struct {
-	records provision.Records
+	records fleet.Records
 
 	mu       sync.Mutex
 	revision uint64
@@ -206,7 +207,7 @@ type deviceCounter struct {
 func (c *deviceCounter) count() map[deviceLabel]int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	err := c.records.View(func(f provision.Fleet) error {
+	err := c.records.View(func(f fleet.View) error {
 		if c.counts != nil && f.Revision() == c.revision {
 			return nil
 		}

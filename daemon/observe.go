@@ -12,14 +12,15 @@ import (
 	"plugtone/dhcp"
 	"plugtone/dhcp/server"
 	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/provision/timeline"
 )
 
 // eventStore is where what happened to phones is kept. store.Store is one.
 type eventStore interface {
 	AppendTimeline([]timeline.Entry)
-	SeePhone(provision.Discovered)
-	RecordFetch(provision.Fetch)
+	SeePhone(fleet.Discovered)
+	RecordFetch(fleet.Fetch)
 }
 
 // observer turns each decision into one timeline entry, one log line and one step of the metrics. It is called from many
@@ -31,7 +32,7 @@ type observer struct {
 	metrics      *metrics
 	log          *dedupLogger
 	recorded     func(dhcp.MAC) bool
-	site         func() *provision.Site
+	site         func() *fleet.Site
 	now          func() time.Time
 
 	lastOtherServer atomic.Pointer[server.Offer]
@@ -53,7 +54,7 @@ func (o *observer) decided(ev *dhcp.Event, took time.Duration) {
 	}
 	o.record(e, ev.Recorded || ev.Vendor != "")
 	if ev.Vendor != "" && !ev.Recorded {
-		o.discover(provision.Discovered{
+		o.discover(fleet.Discovered{
 			MAC: ev.MAC, Vendor: ev.Vendor, Model: ev.Model, Hostname: cleaned(ev.Client.Hostname, 63), IP: ev.Addr, Subnet: ev.Subnet,
 			CircuitID: ev.Client.CircuitID, RemoteID: ev.Client.RemoteID, FirstSeen: ev.Time, LastSeen: ev.Time,
 		})
@@ -95,14 +96,14 @@ func (o *observer) answered(r provision.Request, a provision.Answer, sent int64,
 	o.record(e, recorded || a.Vendor != "")
 	whole := err == nil && (a.Outcome == provision.Served && r.Method == "GET" || a.Outcome == provision.NotModified)
 	if recorded && whole && a.Digest != "" {
-		o.keep.RecordFetch(provision.Fetch{
+		o.keep.RecordFetch(fleet.Fetch{
 			MAC: a.MAC, File: a.Name, Kind: a.Kind, Digest: a.Digest, Size: a.Size, Time: r.Time, From: r.From, Transport: r.Transport,
 			UserAgent: cleaned(r.UserAgent, 255), Vendor: a.Vendor, Model: a.Model, Firmware: a.Firmware, Port: a.Port,
 		})
 	}
 	if s, ours := o.site().SubnetOf(r.From); !recorded && a.Vendor != "" && (a.Proof != "" || !ours) {
 		// On our own subnets the lease tells who asks; a MAC that a name alone claims is hearsay.
-		d := provision.Discovered{MAC: a.MAC, Vendor: a.Vendor, Model: a.Model, Firmware: a.Firmware, IP: r.From, FirstSeen: r.Time, LastSeen: r.Time}
+		d := fleet.Discovered{MAC: a.MAC, Vendor: a.Vendor, Model: a.Model, Firmware: a.Firmware, IP: r.From, FirstSeen: r.Time, LastSeen: r.Time}
 		if ours {
 			d.Subnet = s.Prefix
 		}
@@ -120,8 +121,8 @@ func (o *observer) record(e timeline.Entry, phone bool) {
 	o.feed.Publish(e)
 }
 
-func (o *observer) discover(d provision.Discovered) {
-	if o.site().UnknownPhones != provision.UnknownIgnore {
+func (o *observer) discover(d fleet.Discovered) {
+	if o.site().UnknownPhones != fleet.UnknownIgnore {
 		o.keep.SeePhone(d)
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"plugtone/dhcp"
 	"plugtone/dhcp/server"
 	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/provision/timeline"
 	"plugtone/provision/trust"
 )
@@ -29,13 +30,13 @@ var update = flag.Bool("update", false, "rewrite goldens")
 // kept is an eventStore that remembers.
 type kept struct {
 	entries []timeline.Entry
-	seen    []provision.Discovered
-	fetches []provision.Fetch
+	seen    []fleet.Discovered
+	fetches []fleet.Fetch
 }
 
 func (k *kept) AppendTimeline(e []timeline.Entry) { k.entries = append(k.entries, e...) }
-func (k *kept) SeePhone(d provision.Discovered)   { k.seen = append(k.seen, d) }
-func (k *kept) RecordFetch(f provision.Fetch)     { k.fetches = append(k.fetches, f) }
+func (k *kept) SeePhone(d fleet.Discovered)       { k.seen = append(k.seen, d) }
+func (k *kept) RecordFetch(f fleet.Fetch)         { k.fetches = append(k.fetches, f) }
 
 var (
 	phoneMAC = dhcp.MAC{0x00, 0x15, 0x65, 0x12, 0x34, 0x56}
@@ -48,7 +49,7 @@ type bench struct {
 	*observer
 	kept *kept
 	log  *logBuffer
-	site *provision.Site
+	site *fleet.Site
 	time time.Time
 }
 
@@ -58,12 +59,12 @@ func newBench(t *testing.T) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{kept: &kept{}, log: &logBuffer{}, site: &provision.Site{UnknownPhones: provision.UnknownList}, time: noon}
+	b := &bench{kept: &kept{}, log: &logBuffer{}, site: &fleet.Site{UnknownPhones: fleet.UnknownList}, time: noon}
 	now := func() time.Time { return b.time }
 	b.observer = &observer{
 		keep: b.kept, unrecognized: newUnrecognized(), feed: &admin.Feed{}, metrics: m, now: now,
 		log:      &dedupLogger{log: slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})), now: now},
-		recorded: func(m dhcp.MAC) bool { return m == phoneMAC }, site: func() *provision.Site { return b.site },
+		recorded: func(m dhcp.MAC) bool { return m == phoneMAC }, site: func() *fleet.Site { return b.site },
 	}
 	return b
 }
@@ -97,7 +98,7 @@ func TestStrangersAreOnlyRemembered(t *testing.T) {
 	b := newBench(t)
 	b.decided(&dhcp.Event{Time: noon, MAC: otherMAC, Type: dhcp.MessageTypeDiscover, Verdict: dhcp.VerdictOffered}, 0)
 	b.decided(&dhcp.Event{Time: noon, Type: 77, Verdict: dhcp.VerdictMalformed}, 0) // no MAC, a type that nobody knows
-	b.answered(provision.Request{Time: noon, Transport: provision.HTTP, Method: "GET", Name: "favicon.ico", From: leased},
+	b.answered(provision.Request{Time: noon, Transport: fleet.HTTP, Method: "GET", Name: "favicon.ico", From: leased},
 		provision.Answer{Outcome: provision.NotFound, MAC: otherMAC}, 0, 0, nil)
 	if len(b.kept.entries)+len(b.kept.seen)+len(b.kept.fetches) != 0 {
 		t.Errorf("kept %+v", b.kept)
@@ -113,18 +114,18 @@ func TestStrangersAreOnlyRemembered(t *testing.T) {
 func TestPhonesWithoutRecordAreDiscovered(t *testing.T) {
 	b := newBench(t)
 	subnet := netip.MustParsePrefix("10.20.0.0/22")
-	b.site.Subnets = []provision.Subnet{{Prefix: subnet}}
+	b.site.Subnets = []fleet.Subnet{{Prefix: subnet}}
 	ev := &dhcp.Event{Time: noon, MAC: otherMAC, Type: dhcp.MessageTypeDiscover, Verdict: dhcp.VerdictOffered, Vendor: "snom", Addr: leased, Subnet: subnet,
 		Client: dhcp.Client{Hostname: "snom\x1b[2J", CircuitID: "port 7"}}
 	b.decided(ev, 0)
-	ask := provision.Request{Time: noon, Transport: provision.TFTP, Method: "GET", From: leased}
+	ask := provision.Request{Time: noon, Transport: fleet.TFTP, Method: "GET", From: leased}
 	b.answered(ask, provision.Answer{Outcome: provision.NotFound, MAC: otherMAC, Vendor: "snom", Firmware: "10.1", Proof: trust.ProofLease}, 0, 0, nil)
 	// Somebody else's MAC in a name is no phone seen.
 	b.answered(ask, provision.Answer{Outcome: provision.Refused, MAC: dhcp.MAC{0, 4, 0x13, 9, 9, 9}, Vendor: "snom"}, 0, 0, nil)
 	if len(b.kept.seen) != 2 || b.kept.seen[0].Hostname != "snom?[2J" || b.kept.seen[0].CircuitID != "port 7" || b.kept.seen[1].Firmware != "10.1" || b.kept.seen[1].Subnet != subnet {
 		t.Errorf("got %+v", b.kept.seen)
 	}
-	b.site.UnknownPhones = provision.UnknownIgnore
+	b.site.UnknownPhones = fleet.UnknownIgnore
 	if b.decided(ev, 0); len(b.kept.seen) != 2 {
 		t.Error("unknown_phones: ignore lists it all the same")
 	}
@@ -132,7 +133,7 @@ func TestPhonesWithoutRecordAreDiscovered(t *testing.T) {
 
 func TestFetchesThatArrivedWholeAreRemembered(t *testing.T) {
 	b := newBench(t)
-	get := provision.Request{Time: noon, Transport: provision.HTTP, Method: "GET", Name: "/001565123456.cfg", From: leased, UserAgent: "Yealink"}
+	get := provision.Request{Time: noon, Transport: fleet.HTTP, Method: "GET", Name: "/001565123456.cfg", From: leased, UserAgent: "Yealink"}
 	full := provision.Answer{Outcome: provision.Served, MAC: phoneMAC, Name: "001565123456.cfg", Kind: "device", Digest: "ab", Size: 10, Vendor: "yealink"}
 	head, refused := get, full
 	head.Method, refused.Outcome = "HEAD", provision.Refused
@@ -143,8 +144,8 @@ func TestFetchesThatArrivedWholeAreRemembered(t *testing.T) {
 		t.Fatalf("remembered %+v", b.kept.fetches)
 	}
 	b.answered(get, full, 10, time.Second, nil)
-	want := []provision.Fetch{{MAC: phoneMAC, File: "001565123456.cfg", Kind: "device", Digest: "ab", Size: 10, Time: noon, From: leased,
-		Transport: provision.HTTP, UserAgent: "Yealink", Vendor: "yealink"}}
+	want := []fleet.Fetch{{MAC: phoneMAC, File: "001565123456.cfg", Kind: "device", Digest: "ab", Size: 10, Time: noon, From: leased,
+		Transport: fleet.HTTP, UserAgent: "Yealink", Vendor: "yealink"}}
 	if diff := cmp.Diff(want, b.kept.fetches, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
 		t.Error(diff)
 	}
@@ -294,7 +295,7 @@ func (b *bench) log2(i int) {
 
 func TestSecretsStayOutOfTheLog(t *testing.T) {
 	b := newBench(t)
-	b.answered(provision.Request{Transport: provision.HTTP, Method: "GET", Name: "a\nlevel=ERROR msg=forged", From: leased},
+	b.answered(provision.Request{Transport: fleet.HTTP, Method: "GET", Name: "a\nlevel=ERROR msg=forged", From: leased},
 		provision.Answer{Outcome: provision.Served, MAC: phoneMAC, Name: "a", Body: []byte("pa55w0rd")}, 8, 0, nil)
 	if text := b.log.String(); strings.Contains(text, "pa55w0rd") || strings.Count(text, "\n") != 1 {
 		t.Errorf("log is %q", text)
@@ -304,8 +305,8 @@ func TestSecretsStayOutOfTheLog(t *testing.T) {
 // TestMetricNames holds names and labels, which dashboards and alerts are built on.
 func TestMetricNames(t *testing.T) {
 	r := start(t, strings.Replace(testConfig, "{mode: off}", "{mode: off, subnets: [{subnet: 10.20.0.0/22, pools: [10.20.1.0-10.20.1.9]}]}", 1))
-	if err := r.store.Edit("test", "add a device", func(e provision.Edit) error {
-		return e.PutDevice(&provision.Device{MAC: phoneMAC, Vendor: "yealink", Enabled: true})
+	if err := r.store.Edit("test", "add a device", func(e fleet.Edit) error {
+		return e.PutDevice(&fleet.Device{MAC: phoneMAC, Vendor: "yealink", Enabled: true})
 	}); err != nil {
 		t.Fatal(err)
 	}

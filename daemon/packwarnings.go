@@ -10,7 +10,7 @@ import (
 
 	"plugtone/daemon/config"
 	"plugtone/dhcp"
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 )
 
@@ -29,7 +29,7 @@ var sampleMAC = dhcp.MAC{2, 0, 0, 0, 0, 1}
 
 // vendorWarnings finds what the configuration does to phones of the vendors that are recognised: options that find no room
 // in the 576 bytes that every phone takes, options that can't be written at all, and a URL for phones that read only an address.
-func vendorWarnings(c *config.Config, packs *pack.Set, site *provision.Site) []config.Warning {
+func vendorWarnings(c *config.Config, packs *pack.Set, site *fleet.Site) []config.Warning {
 	var out []config.Warning
 	for i := range c.DHCP.Subnets {
 		s := &c.DHCP.Subnets[i]

@@ -10,7 +10,7 @@ import (
 
 	"plugtone/daemon/config"
 	"plugtone/dhcp"
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/setting"
 	"plugtone/provision/trust"
@@ -23,7 +23,7 @@ type runtimeConfig struct {
 	cfg      *config.Config
 	warnings []config.Warning
 	packs    *pack.Set
-	site     *provision.Site
+	site     *fleet.Site
 	dhcp     dhcp.Config
 }
 
@@ -134,22 +134,22 @@ func dhcpOf(c *config.Config) dhcp.Config {
 }
 
 // siteOf is what provisioning has to know of the configuration..
-func siteOf(c *config.Config) *provision.Site {
+func siteOf(c *config.Config) *fleet.Site {
 	p := c.Provisioning
-	site := &provision.Site{
+	site := &fleet.Site{
 		Trust: proofs(p.Trust), NewPhones: &trust.NewPhones{Burst: p.NewPhones.Burst, PerMinute: p.NewPhones.PerMinute}, UnknownPhones: p.UnknownPhones, TimeZone: p.TimeZone, ExternalURL: p.ExternalURL, Settings: p.Settings,
 	}
 	if c.HTTPS.Enabled && c.HTTPS.CertFile == "" {
 		site.CAFile = caName
 	}
 	for _, s := range c.DHCP.Subnets {
-		site.Subnets = append(site.Subnets, provision.Subnet{
+		site.Subnets = append(site.Subnets, fleet.Subnet{
 			Prefix: s.Prefix, Phones: s.Phones, Trust: proofs(s.Trust), NextServer: nextServer(s), ProvisioningURL: s.ProvisioningURL,
 			NTPServers: s.NTPServers, Settings: s.Settings,
 		})
 	}
 	for _, n := range p.Networks {
-		site.Networks = append(site.Networks, provision.Network{From: n.From, Trust: proofs(n.Trust)})
+		site.Networks = append(site.Networks, fleet.Network{From: n.From, Trust: proofs(n.Trust)})
 	}
 	return site
 }

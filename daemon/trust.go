@@ -12,7 +12,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"plugtone/dhcp"
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/provision/setting"
 	"plugtone/provision/timeline"
 	"plugtone/provision/trust"
@@ -52,7 +52,7 @@ func (d *Daemon) buildTrust() error {
 }
 
 // openPlaces counts the places where nobody has to prove anything.
-func openPlaces(s *provision.Site) (n int) {
+func openPlaces(s *fleet.Site) (n int) {
 	isOpen := func(proofs []trust.Proof) bool { return slices.Contains(proofs, trust.ProofOpen) }
 	for _, sub := range s.Subnets {
 		if s.TrustAt(sub.Prefix.Addr()).Accepts(trust.ProofOpen) {
@@ -138,7 +138,7 @@ func (d *Daemon) fillCredentials() {
 	if d.site().ExternalURL == "" {
 		return
 	}
-	if n, err := provision.FillCredentials(d.store, ourselves); err != nil {
+	if n, err := fleet.FillCredentials(d.store, ourselves); err != nil {
 		d.log.Error("credentials of phones that have none", "err", err)
 	} else if n > 0 {
 		d.log.Info("credentials made", "phones", n)
@@ -150,7 +150,7 @@ func (d *Daemon) retire() {
 	if len(used) == 0 {
 		return
 	}
-	if err := provision.RetirePasswords(d.store, ourselves, used); err != nil {
+	if err := fleet.RetirePasswords(d.store, ourselves, used); err != nil {
 		d.log.Error("retire old passwords", "err", err)
 		for mac, password := range used {
 			d.used.add(mac, password) // one that is used meanwhile is the same, or is used again

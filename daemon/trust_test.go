@@ -11,7 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"plugtone/dhcp"
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/provision/setting"
 	"plugtone/provision/trust"
 )
@@ -53,9 +53,9 @@ func TestNeighborsOfTheKernel(t *testing.T) {
 
 func TestOpenPlaces(t *testing.T) {
 	open := []trust.Proof{trust.ProofLease, trust.ProofOpen}
-	s := &provision.Site{
-		Subnets:  []provision.Subnet{{Prefix: netip.MustParsePrefix("10.0.0.0/24"), Trust: open}, {Prefix: netip.MustParsePrefix("10.0.1.0/24")}, {Prefix: netip.MustParsePrefix("10.0.2.0/24"), Trust: open, Phones: "none"}},
-		Networks: []provision.Network{{From: netip.MustParsePrefix("192.0.2.0/24"), Trust: open}},
+	s := &fleet.Site{
+		Subnets:  []fleet.Subnet{{Prefix: netip.MustParsePrefix("10.0.0.0/24"), Trust: open}, {Prefix: netip.MustParsePrefix("10.0.1.0/24")}, {Prefix: netip.MustParsePrefix("10.0.2.0/24"), Trust: open, Phones: "none"}},
+		Networks: []fleet.Network{{From: netip.MustParsePrefix("192.0.2.0/24"), Trust: open}},
 	}
 	if n := openPlaces(s); n != 2 {
 		t.Errorf("%d places", n)
@@ -134,8 +134,8 @@ admin: {listen: ["unix:DIR/admin.sock"]}
 	}
 	// A phone has used its new password: the old one's time ends.
 	mac := dhcp.MAC{0, 0x15, 0x65, 0, 0, 9}
-	d := &provision.Device{MAC: mac, Vendor: "yealink", Enabled: true, Credentials: trust.NewCredentials(mac)}
-	err := r.store.Edit("test", "add", func(e provision.Edit) error {
+	d := &fleet.Device{MAC: mac, Vendor: "yealink", Enabled: true, Credentials: trust.NewCredentials(mac)}
+	err := r.store.Edit("test", "add", func(e fleet.Edit) error {
 		d.Credentials.Rotate(now)
 		return e.PutDevice(d)
 	})
@@ -144,7 +144,7 @@ admin: {listen: ["unix:DIR/admin.sock"]}
 	}
 	r.used.add(mac, d.Credentials.Password)
 	r.retire()
-	err = r.store.View(func(f provision.Fleet) error {
+	err = r.store.View(func(f fleet.View) error {
 		d, err := f.Device(mac)
 		if err == nil && (d.Credentials.Previous != "" || d.Credentials.Password == "") {
 			t.Errorf("credentials %+v", d.Credentials)
@@ -160,13 +160,13 @@ admin: {listen: ["unix:DIR/admin.sock"]}
 func TestReloadMakesCredentials(t *testing.T) {
 	without := strings.Replace(testConfig, "  external_url: http://127.0.0.1/\n", "", 1)
 	r := start(t, without)
-	bare := &provision.Device{MAC: dhcp.MAC{0, 0x15, 0x65, 0, 0, 9}, Vendor: "yealink", Model: "T46U", Enabled: true}
-	if err := r.store.Edit("test", "put", func(e provision.Edit) error { return e.PutDevice(bare) }); err != nil {
+	bare := &fleet.Device{MAC: dhcp.MAC{0, 0x15, 0x65, 0, 0, 9}, Vendor: "yealink", Model: "T46U", Enabled: true}
+	if err := r.store.Edit("test", "put", func(e fleet.Edit) error { return e.PutDevice(bare) }); err != nil {
 		t.Fatal(err)
 	}
 	has := func() bool {
-		var d *provision.Device
-		err := r.store.View(func(f provision.Fleet) (err error) { d, err = f.Device(bare.MAC); return err })
+		var d *fleet.Device
+		err := r.store.View(func(f fleet.View) (err error) { d, err = f.Device(bare.MAC); return err })
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,7 +5,7 @@ import (
 	"sync"
 
 	"plugtone/dhcp"
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/provision/timeline"
 	"plugtone/store"
 )
@@ -55,4 +55,4 @@ func (e events) Timeline(mac dhcp.MAC, limit int) ([]timeline.Entry, error) {
 }
 
 // Fetches are the last fetches of each file of mac.
-func (e events) Fetches(mac dhcp.MAC) ([]provision.Fetch, error) { return e.store.Fetches(mac) }
+func (e events) Fetches(mac dhcp.MAC) ([]fleet.Fetch, error) { return e.store.Fetches(mac) }

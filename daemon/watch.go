@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"plugtone/daemon/config"
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 )
 
 // watchEvery is how often the host's addresses and the certificate files are looked at.
@@ -56,7 +56,7 @@ func (d *Daemon) serves(a netip.Addr) bool {
 	if _, ok := site.SubnetOf(a); ok || a.IsLoopback() {
 		return true
 	}
-	if slices.ContainsFunc(site.Networks, func(n provision.Network) bool { return n.From.Contains(a) }) {
+	if slices.ContainsFunc(site.Networks, func(n fleet.Network) bool { return n.From.Contains(a) }) {
 		return true
 	}
 	links := d.links.Load()

@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 )
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
@@ -213,7 +213,7 @@ func TestFactoryCertificateInAHandshake(t *testing.T) {
 		if (got != nil) != tt.want || tt.want && (got.Vendor != "yealink" || got.MAC.String() != "00:15:65:12:34:56") {
 			t.Errorf("%s: %+v", name, got)
 		}
-		if a.Last().Transport != provision.HTTPS || resp.StatusCode != 200 {
+		if a.Last().Transport != fleet.HTTPS || resp.StatusCode != 200 {
 			t.Errorf("%s: %s, status %d", name, a.Last().Transport, resp.StatusCode)
 		}
 	}

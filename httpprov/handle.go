@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"plugtone/provision"
+	"plugtone/provision/fleet"
 )
 
 // Longer than this no name of a file is, and no user agent is worth keeping.
@@ -36,7 +37,7 @@ func (s *Server) handle(rw http.ResponseWriter, r *http.Request) {
 		e = &ends{}
 	}
 	req := provision.Request{
-		Time: s.cfg.Now(), Transport: provision.Transport(s.cfg.name()), Method: r.Method, Name: r.URL.Path,
+		Time: s.cfg.Now(), Transport: fleet.Transport(s.cfg.name()), Method: r.Method, Name: r.URL.Path,
 		From: e.from.Addr(), Local: e.local, UserAgent: clip(r.UserAgent(), maxUserAgent),
 		Authorization: clip(r.Header.Get("Authorization"), maxAuthorization),
 		Certificate:   s.certificate(r, e),

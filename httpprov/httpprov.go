@@ -32,6 +32,7 @@ import (
 	"time"
 
 	"plugtone/provision"
+	"plugtone/provision/fleet"
 )
 
 // Answerer says what is to be sent for a name. provision.Service is one.
@@ -141,7 +142,7 @@ func (c *Config) check() error {
 // name is how errors and metrics call this server.
 func (c *Config) name() string {
 	if c.TLS != nil {
-		return string(provision.HTTPS)
+		return string(fleet.HTTPS)
 	}
-	return string(provision.HTTP)
+	return string(fleet.HTTP)
 }

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"plugtone/provision"
+	"plugtone/provision/fleet"
 )
 
 func TestNewReportsAllProblems(t *testing.T) {
@@ -62,7 +63,7 @@ func TestServed(t *testing.T) {
 		}
 	}
 	q := a.Last()
-	if q.Name != "/001565123456.cfg" || q.Method != "GET" || q.Transport != provision.HTTP || q.From.String() != "127.0.0.1" ||
+	if q.Name != "/001565123456.cfg" || q.Method != "GET" || q.Transport != fleet.HTTP || q.From.String() != "127.0.0.1" ||
 		q.Local.String() != s.addr || !strings.HasPrefix(q.UserAgent, "Yealink") || q.Time.IsZero() {
 		t.Errorf("%+v", q)
 	}
@@ -363,7 +364,7 @@ func TestHTTPS(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	if b, _ := io.ReadAll(resp.Body); string(b) != config || resp.ProtoMajor != 1 || a.Last().Transport != provision.HTTPS {
+	if b, _ := io.ReadAll(resp.Body); string(b) != config || resp.ProtoMajor != 1 || a.Last().Transport != fleet.HTTPS {
 		t.Errorf("%q %s %+v", b, resp.Proto, a.Last())
 	}
 }

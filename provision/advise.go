@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"plugtone/dhcp"
+	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 )
 
@@ -49,12 +50,12 @@ func (s *Service) PolicyFor(c dhcp.Client, site dhcp.Site) dhcp.Policy {
 
 // knownDevice is the device that has mac, nil without one. DHCP asks for every packet, mostly about a MAC that it asked about a
 // moment ago: then records that can tell their revision aside aren't opened.
-func (s *Service) knownDevice(mac dhcp.MAC) (*Device, error) {
+func (s *Service) knownDevice(mac dhcp.MAC) (*fleet.Device, error) {
 	if d, _, ok := s.atHand(mac); ok {
 		return d, nil
 	}
-	var d *Device
-	err := s.c.Records.View(func(f Fleet) (err error) {
+	var d *fleet.Device
+	err := s.c.Records.View(func(f fleet.View) (err error) {
 		d, err = s.recorded(f, mac)
 		return err
 	})
@@ -62,7 +63,7 @@ func (s *Service) knownDevice(mac dhcp.MAC) (*Device, error) {
 }
 
 // atHand is the device that has mac, nil without one, at the records' revision: ok only if it was read before at that very revision.
-func (s *Service) atHand(mac dhcp.MAC) (d *Device, revision uint64, ok bool) {
+func (s *Service) atHand(mac dhcp.MAC) (d *fleet.Device, revision uint64, ok bool) {
 	revision = s.c.Records.Revision()
 	d, ok = s.devices.Get(deviceKey{mac, revision})
 	return d, revision, ok
@@ -77,7 +78,7 @@ func evidenceOf(c dhcp.Client) pack.Evidence {
 }
 
 // recordedAdvice lets the record win over recognition, and says where they differ.
-func recordedAdvice(a dhcp.Policy, d *Device, id pack.Identity) dhcp.Policy {
+func recordedAdvice(a dhcp.Policy, d *fleet.Device, id pack.Identity) dhcp.Policy {
 	a.Recorded, a.Phone = true, true
 	a.Vendor = d.Vendor
 	what := strings.TrimSpace(d.Vendor + " " + d.Model)

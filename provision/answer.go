@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"plugtone/dhcp"
+	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/trust"
 	"plugtone/provision/trust/httpauth"
@@ -20,7 +21,7 @@ type inquiry struct {
 	s        *Service
 	r        Request
 	packs    *pack.Set
-	site     *Site
+	site     *fleet.Site
 	now      time.Time
 	revision uint64
 
@@ -33,9 +34,9 @@ type inquiry struct {
 	tried   bool                  // they are such that a password was compared
 	retire  bool                  // the phone has used its new password
 	verdict trust.Verdict
-	device  *Device // of the proven phone; nil when it has no record
+	device  *fleet.Device // of the proven phone; nil when it has no record
 	match   *pack.Match
-	subnet  Subnet
+	subnet  fleet.Subnet
 	answer  Answer
 	made    *made // what was rendered, for those who want to render it again
 }
@@ -104,8 +105,8 @@ func (s *Service) Recorded(mac dhcp.MAC) bool {
 	if d, _, ok := s.atHand(mac); ok {
 		return d != nil
 	}
-	var d *Device
-	err := s.c.Records.View(func(f Fleet) error {
+	var d *fleet.Device
+	err := s.c.Records.View(func(f fleet.View) error {
 		var err error
 		d, err = s.keep(f, mac, candidate)
 		return err
@@ -114,10 +115,10 @@ func (s *Service) Recorded(mac dhcp.MAC) bool {
 }
 
 // recorded is the record of the device that has mac, or nil. It is shared: nobody may change it.
-func (s *Service) recorded(f Fleet, mac dhcp.MAC) (*Device, error) {
-	return s.keep(f, mac, func(f Fleet, mac dhcp.MAC) (*Device, error) {
+func (s *Service) recorded(f fleet.View, mac dhcp.MAC) (*fleet.Device, error) {
+	return s.keep(f, mac, func(f fleet.View, mac dhcp.MAC) (*fleet.Device, error) {
 		d, err := f.DeviceByAny(mac)
-		if errors.Is(err, ErrNotFound) {
+		if errors.Is(err, fleet.ErrNotFound) {
 			return nil, nil
 		}
 		return d, err
@@ -125,7 +126,7 @@ func (s *Service) recorded(f Fleet, mac dhcp.MAC) (*Device, error) {
 }
 
 // keep reads a record that isn't at hand.
-func (s *Service) keep(f Fleet, mac dhcp.MAC, read func(Fleet, dhcp.MAC) (*Device, error)) (*Device, error) {
+func (s *Service) keep(f fleet.View, mac dhcp.MAC, read func(fleet.View, dhcp.MAC) (*fleet.Device, error)) (*fleet.Device, error) {
 	key := deviceKey{mac, f.Revision()}
 	if d, ok := s.devices.Get(key); ok {
 		return d, nil
@@ -139,7 +140,7 @@ func (s *Service) keep(f Fleet, mac dhcp.MAC, read func(Fleet, dhcp.MAC) (*Devic
 }
 
 // macsOf lists the device's MACs, its own first; without a record there is the one.
-func macsOf(mac dhcp.MAC, d *Device) []dhcp.MAC {
+func macsOf(mac dhcp.MAC, d *fleet.Device) []dhcp.MAC {
 	if d == nil {
 		return []dhcp.MAC{mac}
 	}
@@ -257,7 +258,7 @@ func (q *inquiry) personal() {
 
 // unassigned answers a phone that proved who it is and has no record.
 func (q *inquiry) unassigned() {
-	if q.site.UnknownPhones != UnknownHold || q.match.File.Template == "" || q.match.Kind != pack.KindDevice {
+	if q.site.UnknownPhones != fleet.UnknownHold || q.match.File.Template == "" || q.match.Kind != pack.KindDevice {
 		q.notFound("there is no device record for %s", q.verdict.MAC)
 		return
 	}

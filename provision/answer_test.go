@@ -10,6 +10,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/provision/provisiontest"
 	"plugtone/provision/trust"
 )
@@ -24,7 +25,7 @@ func TestOwnFileOverItsLease(t *testing.T) {
 			t.Errorf("%s: %+v", name, a)
 		}
 	}
-	if a := h.ask(provision.Request{Transport: provision.TFTP, Name: "001565123456.cfg", From: netip.MustParseAddr("::ffff:10.20.1.7")}); a.Outcome != provision.Served {
+	if a := h.ask(provision.Request{Transport: fleet.TFTP, Name: "001565123456.cfg", From: netip.MustParseAddr("::ffff:10.20.1.7")}); a.Outcome != provision.Served {
 		t.Errorf("from a mapped address: %s", a.Reason)
 	}
 	// Its second MAC is as good as its first, in the name and in the lease.
@@ -60,8 +61,8 @@ func TestKnown(t *testing.T) {
 func TestRefusalsAreAlike(t *testing.T) {
 	h := newHouse(t)
 	disabled, unknown := mac("001565000002"), mac("001565000003")
-	edit(t, h.records, func(e provision.Edit) error {
-		return e.PutDevice(&provision.Device{MAC: disabled, Vendor: "bolt", Model: "B1"})
+	edit(t, h.records, func(e fleet.Edit) error {
+		return e.PutDevice(&fleet.Device{MAC: disabled, Vendor: "bolt", Model: "B1"})
 	})
 	h.leases.Lease("10.20.1.9", mac("001565000009"), voice, noon)  // another phone
 	h.leases.Lease("10.20.1.10", mac("ac1122334455"), voice, noon) // a laptop
@@ -70,7 +71,7 @@ func TestRefusalsAreAlike(t *testing.T) {
 	h.leases.Put(expired)
 	for _, pattern := range []string{"%.cfg", "%-book.xml", "%-phone.cfg", "%.boot", "%-local.cfg", "sub/%.cfg"} {
 		for _, from := range []string{"10.20.1.9", "10.20.1.10", "10.20.1.11", "10.20.1.200", "192.0.2.1", "10.30.0.5"} {
-			for _, transport := range []provision.Transport{provision.TFTP, provision.HTTP, provision.HTTPS} {
+			for _, transport := range []fleet.Transport{fleet.TFTP, fleet.HTTP, fleet.HTTPS} {
 				var first provision.Answer
 				for i, m := range []dhcp.MAC{unknown, disabled, front} {
 					name := strings.ReplaceAll(pattern, "%", m.Hex())
@@ -125,11 +126,11 @@ func TestContradictionIsSaid(t *testing.T) {
 	if a := h.get("001565123456.cfg", "10.20.1.9"); a.Outcome != provision.Refused || !strings.Contains(a.Reason, "10.20.1.9 is leased to 00:15:65:00:00:09, but the file is 00:15:65:12:34:56's") {
 		t.Errorf("%s: %s", a.Outcome, a.Reason)
 	}
-	a := h.ask(provision.Request{Transport: provision.HTTP, Name: "001565123456.cfg", From: netip.MustParseAddr("10.20.1.7"), UserAgent: "Acme A4 1.2.3 00:15:65:00:00:09"})
+	a := h.ask(provision.Request{Transport: fleet.HTTP, Name: "001565123456.cfg", From: netip.MustParseAddr("10.20.1.7"), UserAgent: "Acme A4 1.2.3 00:15:65:00:00:09"})
 	if a.Outcome != provision.Refused || !strings.Contains(a.Reason, "user agent says 00:15:65:00:00:09") {
 		t.Errorf("%s: %s", a.Outcome, a.Reason)
 	}
-	a = h.ask(provision.Request{Transport: provision.HTTP, Name: "001565123456.cfg", From: netip.MustParseAddr("10.20.1.7"), UserAgent: "Acme A4 1.2.3 00:15:65:12:34:56"})
+	a = h.ask(provision.Request{Transport: fleet.HTTP, Name: "001565123456.cfg", From: netip.MustParseAddr("10.20.1.7"), UserAgent: "Acme A4 1.2.3 00:15:65:12:34:56"})
 	if a.Outcome != provision.Served || a.Firmware != "1.2.3" {
 		t.Errorf("%s: %s, firmware %q", a.Outcome, a.Reason, a.Firmware)
 	}
@@ -137,7 +138,7 @@ func TestContradictionIsSaid(t *testing.T) {
 
 func TestDisabledDeviceIsCleared(t *testing.T) {
 	h := newHouse(t)
-	edit(t, h.records, func(e provision.Edit) error {
+	edit(t, h.records, func(e fleet.Edit) error {
 		d, err := e.Device(front)
 		if err != nil {
 			return err
@@ -158,7 +159,7 @@ func TestUnknownPhoneWithLease(t *testing.T) {
 	lease := h.leases.Lease("10.20.1.9", unknown, voice, noon)
 	lease.VendorClass = "acme A1"
 	h.leases.Put(lease)
-	for _, policy := range []string{"", provision.UnknownList, provision.UnknownIgnore} {
+	for _, policy := range []string{"", fleet.UnknownList, fleet.UnknownIgnore} {
 		site := *h.site
 		site.UnknownPhones = policy
 		h.site = &site
@@ -167,7 +168,7 @@ func TestUnknownPhoneWithLease(t *testing.T) {
 		}
 	}
 	site := *h.site
-	site.UnknownPhones = provision.UnknownHold
+	site.UnknownPhones = fleet.UnknownHold
 	h.site = &site
 	body := h.served(h.get("001565000003.cfg", "10.20.1.9"))
 	contains(t, body, "device.assigned = 0", "account.1.enable = 0")
@@ -216,8 +217,8 @@ func TestSeveralVendorsClaimOneName(t *testing.T) {
 	// A rebranded phone with another maker's OUI, but a record.
 	odd := mac("aabbccddeef0")
 	h.leases.Lease("10.20.1.20", odd, voice, noon)
-	edit(t, h.records, func(e provision.Edit) error {
-		return e.PutDevice(&provision.Device{MAC: odd, Vendor: "bolt", Model: "B1", Enabled: true, Lines: []provision.Line{{Position: 1, Extension: "1001", Registrar: "main"}}})
+	edit(t, h.records, func(e fleet.Edit) error {
+		return e.PutDevice(&fleet.Device{MAC: odd, Vendor: "bolt", Model: "B1", Enabled: true, Lines: []fleet.Line{{Position: 1, Extension: "1001", Registrar: "main"}}})
 	})
 	contains(t, h.served(h.get("aabbccddeef0.cfg", "10.20.1.20")), "config.server")
 	contains(t, h.served(h.get("aabbccddeef0-phone.cfg", "10.20.1.20")), "reg.1.auth.password = s3cret&<>")
@@ -233,7 +234,7 @@ func TestDeviceWithoutVendor(t *testing.T) {
 	h := newHouse(t)
 	printer := mac("001565000077")
 	h.leases.Lease("10.20.1.30", printer, voice, noon)
-	edit(t, h.records, func(e provision.Edit) error { return e.PutDevice(&provision.Device{MAC: printer, Enabled: true}) })
+	edit(t, h.records, func(e fleet.Edit) error { return e.PutDevice(&fleet.Device{MAC: printer, Enabled: true}) })
 	if a := h.get("001565000077.cfg", "10.20.1.30"); a.Outcome != provision.NotFound || !strings.Contains(a.Reason, "only its address is kept") {
 		t.Errorf("%s: %s", a.Outcome, a.Reason)
 	}
@@ -248,11 +249,11 @@ func TestAskedInVain(t *testing.T) {
 			}
 		}
 	}
-	if a := h.ask(provision.Request{Transport: provision.HTTP, Method: "PUT", Name: "001565123456.cfg", From: netip.MustParseAddr("10.20.1.7")}); a.Outcome != provision.NotFound {
+	if a := h.ask(provision.Request{Transport: fleet.HTTP, Method: "PUT", Name: "001565123456.cfg", From: netip.MustParseAddr("10.20.1.7")}); a.Outcome != provision.NotFound {
 		t.Errorf("an upload: %s", a.Outcome)
 	}
 	for _, name := range []string{"", "nothing.xyz", "../../etc/passwd", strings.Repeat("a", 10_000), "a\x00b", "\xff"} {
-		if a := h.ask(provision.Request{Transport: provision.HTTP, Name: name, From: netip.MustParseAddr("10.20.1.7")}); a.Outcome != provision.NotFound || len(a.Name) > 100 || len(a.Reason) > 300 {
+		if a := h.ask(provision.Request{Transport: fleet.HTTP, Name: name, From: netip.MustParseAddr("10.20.1.7")}); a.Outcome != provision.NotFound || len(a.Name) > 100 || len(a.Reason) > 300 {
 			t.Errorf("%.20q: %s, %.100s, %.100s", name, a.Outcome, a.Name, a.Reason)
 		}
 	}
@@ -275,12 +276,12 @@ func TestFaultsAreFaults(t *testing.T) {
 		}
 	}
 	h.records.Break(false)
-	edit(t, h.records, func(e provision.Edit) error { return e.DeleteExtension("1001", "main") })
-	if a := h.get("001565123456.cfg", "10.20.1.7"); a.Outcome != provision.Fault || !errors.Is(a.Err, provision.ErrInternal) || a.Body != nil || a.ETag != "" {
+	edit(t, h.records, func(e fleet.Edit) error { return e.DeleteExtension("1001", "main") })
+	if a := h.get("001565123456.cfg", "10.20.1.7"); a.Outcome != provision.Fault || !errors.Is(a.Err, fleet.ErrInternal) || a.Body != nil || a.ETag != "" {
 		t.Errorf("a line without its extension: %s, %v", a.Outcome, a.Err)
 	}
-	edit(t, h.records, func(e provision.Edit) error {
-		return e.PutExtension(&provision.Extension{Number: "1001", Registrar: "main", Password: "a\nb"})
+	edit(t, h.records, func(e fleet.Edit) error {
+		return e.PutExtension(&fleet.Extension{Number: "1001", Registrar: "main", Password: "a\nb"})
 	})
 	if a := h.get("001565123456.cfg", "10.20.1.7"); a.Outcome != provision.Fault || !strings.Contains(a.Reason, "password") || strings.Contains(a.Reason, "a\nb") {
 		t.Errorf("a password that the format can't carry: %s, %s", a.Outcome, a.Reason)

@@ -3,6 +3,7 @@ package provision
 import (
 	"fmt"
 
+	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 )
 
@@ -10,7 +11,7 @@ import (
 func (q *inquiry) bookOn() bool {
 	settings, err := q.settings()
 	if err != nil {
-		q.fault(fmt.Errorf("%w: %w", ErrInternal, err))
+		q.fault(fmt.Errorf("%w: %w", fleet.ErrInternal, err))
 		return false
 	}
 	return pack.PhonebookOn(settings)

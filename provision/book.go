@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 )
 
@@ -14,7 +15,7 @@ const maxBook = 5000
 
 // addBook fills in the phonebook of a device whose settings ask for one: its own contacts, those of its profiles, and the
 // extensions of the registrars that its lines are on. What the phone has no room for is named.
-func addBook(f Fleet, vendor *pack.Vendor, d *Device, p *pack.Phone) (left []string, err error) {
+func addBook(f fleet.View, vendor *pack.Vendor, d *fleet.Device, p *pack.Phone) (left []string, err error) {
 	if !pack.PhonebookOn(p.Settings) || !d.Enabled {
 		return nil, nil
 	}
@@ -23,10 +24,10 @@ func addBook(f Fleet, vendor *pack.Vendor, d *Device, p *pack.Phone) (left []str
 		return []string{fmt.Sprintf("phonebook: %s has none that plugtone could fill", vendor.Name)}, nil
 	}
 	most = min(most, maxBook)
-	b := book{most: most, seen: make(map[Contact]bool)}
+	b := book{most: most, seen: make(map[fleet.Contact]bool)}
 	what := p.Settings["phonebook"]
 	if what != "extensions" {
-		profiles, err := ProfileChain(f, d.Profile)
+		profiles, err := fleet.ProfileChain(f, d.Profile)
 		if err != nil {
 			return nil, err
 		}
@@ -50,13 +51,13 @@ func addBook(f Fleet, vendor *pack.Vendor, d *Device, p *pack.Phone) (left []str
 // book collects contacts up to a number of numbers.
 type book struct {
 	list    []pack.Contact
-	seen    map[Contact]bool
+	seen    map[fleet.Contact]bool
 	numbers int
 	most    int
 	over    int // contacts for which there was no room
 }
 
-func (b *book) add(list []Contact) {
+func (b *book) add(list []fleet.Contact) {
 	for _, c := range list {
 		switch {
 		case b.seen[c]:
@@ -72,7 +73,7 @@ func (b *book) add(list []Contact) {
 
 // extensions adds those on the registrars of the phone's lines: what another registrar's people are called is none of its
 // business.
-func (b *book) extensions(f Fleet, lines []pack.Line) error {
+func (b *book) extensions(f fleet.View, lines []pack.Line) error {
 	registrars := make(map[string]bool)
 	for _, l := range lines {
 		registrars[l.Registrar.Name] = true
@@ -85,7 +86,7 @@ func (b *book) extensions(f Fleet, lines []pack.Line) error {
 			return err
 		}
 		if registrars[e.Registrar] {
-			b.add([]Contact{{Name: cmp.Or(e.DisplayName, e.Number), Number: e.Number}})
+			b.add([]fleet.Contact{{Name: cmp.Or(e.DisplayName, e.Number), Number: e.Number}})
 		}
 	}
 	return nil

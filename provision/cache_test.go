@@ -9,6 +9,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/provision/provisiontest"
 	"plugtone/provision/setting"
 )
@@ -24,18 +25,18 @@ func TestSameBytesUntilSomethingChanges(t *testing.T) {
 	last := first
 	changes := map[string]func(){
 		"password": func() {
-			edit(t, h.records, func(e provision.Edit) error {
-				return e.PutExtension(&provision.Extension{Number: "1001", Registrar: "main", Password: "new"})
+			edit(t, h.records, func(e fleet.Edit) error {
+				return e.PutExtension(&fleet.Extension{Number: "1001", Registrar: "main", Password: "new"})
 			})
 		},
 		"profile": func() {
-			edit(t, h.records, func(e provision.Edit) error {
-				return e.PutProfile(&provision.Profile{Name: "base", Settings: setting.Values{"srtp": "required"}})
+			edit(t, h.records, func(e fleet.Edit) error {
+				return e.PutProfile(&fleet.Profile{Name: "base", Settings: setting.Values{"srtp": "required"}})
 			})
 		},
 		"registrar": func() {
-			edit(t, h.records, func(e provision.Edit) error {
-				return e.PutRegistrar(&provision.Registrar{Name: "main", Host: "new.example.com", Port: 5060, Transport: "udp"})
+			edit(t, h.records, func(e fleet.Edit) error {
+				return e.PutRegistrar(&fleet.Registrar{Name: "main", Host: "new.example.com", Port: 5060, Transport: "udp"})
 			})
 		},
 		"site": func() {
@@ -69,7 +70,7 @@ func TestChangesDropWhatWasRendered(t *testing.T) {
 	}
 	for what, change := range map[string]func(){
 		"records": func() {
-			edit(t, h.records, func(e provision.Edit) error { return e.PutProfile(&provision.Profile{Name: "other"}) })
+			edit(t, h.records, func(e fleet.Edit) error { return e.PutProfile(&fleet.Profile{Name: "other"}) })
 		},
 		"site":  func() { site := *h.site; h.site = &site },
 		"packs": func() { h.packs = provisiontest.Packs(t) },
@@ -93,7 +94,7 @@ func TestAnswersAtOnce(t *testing.T) {
 				if got := h.Answer(context.Background(), provision.Request{Time: noon, Name: "001565123456.cfg", From: netip.MustParseAddr("10.20.1.7")}).Digest; got != want {
 					t.Errorf("digest %s, want %s", got, want)
 				}
-				edit(t, h.records, func(e provision.Edit) error { return e.PutProfile(&provision.Profile{Name: "other"}) })
+				edit(t, h.records, func(e fleet.Edit) error { return e.PutProfile(&fleet.Profile{Name: "other"}) })
 			}
 		})
 	}

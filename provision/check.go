@@ -6,12 +6,13 @@ import (
 	"slices"
 	"strconv"
 
+	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/setting"
 )
 
 // unknown reports a vendor or model that no pack has. The problem names the value already.
-func unknown(bad *ValidationError, field, value string, err error) {
+func unknown(bad *fleet.ValidationError, field, value string, err error) {
 	message := err.Error()
 	var u *pack.Unknown
 	if errors.As(err, &u) && u.Name == value {
@@ -21,7 +22,7 @@ func unknown(bad *ValidationError, field, value string, err error) {
 }
 
 // checkSettings returns the settings in canonical form and reports those that the model can't have. vendor may be nil.
-func checkSettings(bad *ValidationError, values setting.Values, vendor *pack.Vendor, model string) setting.Values {
+func checkSettings(bad *fleet.ValidationError, values setting.Values, vendor *pack.Vendor, model string) setting.Values {
 	out := bad.Settings(values)
 	if vendor == nil {
 		return out
@@ -39,7 +40,7 @@ func checkSettings(bad *ValidationError, values setting.Values, vendor *pack.Ven
 }
 
 // checkVendorSettings brings vendor_settings into canonical form and reports what can't be. vendor and model are those of the device.
-func checkVendorSettings(bad *ValidationError, in map[string]map[string]string, packs *pack.Set, vendor, model string) map[string]map[string]string {
+func checkVendorSettings(bad *fleet.ValidationError, in map[string]map[string]string, packs *pack.Set, vendor, model string) map[string]map[string]string {
 	out := map[string]map[string]string{}
 	total := 0
 	for _, name := range slices.Sorted(maps.Keys(in)) {
@@ -59,8 +60,8 @@ func checkVendorSettings(bad *ValidationError, in map[string]map[string]string, 
 		for _, param := range slices.Sorted(maps.Keys(in[name])) {
 			value := in[name][param]
 			at := path + "[" + strconv.Quote(param) + "]"
-			if total++; total > MaxVendorSettings {
-				bad.Add("vendor_settings", "", "there are more than the %d allowed", MaxVendorSettings)
+			if total++; total > fleet.MaxVendorSettings {
+				bad.Add("vendor_settings", "", "there are more than the %d allowed", fleet.MaxVendorSettings)
 				return out
 			}
 			if param == "" || len(param) > 255 || setting.OneLine(param) != nil {
@@ -85,9 +86,9 @@ func checkVendorSettings(bad *ValidationError, in map[string]map[string]string, 
 }
 
 // CheckProfile brings the profile into its canonical form and reports every problem as ValidationError.
-func CheckProfile(view Fleet, packs *pack.Set, p *Profile) error {
-	var bad ValidationError
-	if err := fleetCheckProfile(view, p); err != nil && !errors.As(err, &bad) {
+func CheckProfile(view fleet.View, packs *pack.Set, p *fleet.Profile) error {
+	var bad fleet.ValidationError
+	if err := fleet.CheckProfile(view, p); err != nil && !errors.As(err, &bad) {
 		return err
 	}
 	p.VendorSettings = checkVendorSettings(&bad, p.VendorSettings, packs, "", "")

@@ -8,42 +8,43 @@ import (
 	"strings"
 
 	"plugtone/dhcp"
+	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 )
 
 // CheckDevice fills in defaults, brings the record into its canonical form and reports every problem at once as ValidationError.
 // Any other error is the fleet's.
-func CheckDevice(fleet Fleet, packs *pack.Set, d *Device) error {
-	var bad ValidationError
+func CheckDevice(view fleet.View, packs *pack.Set, d *fleet.Device) error {
+	var bad fleet.ValidationError
 	d.Label = strings.Trim(d.Label, " ")
-	TrimKeys(d.Keys)
-	bad.Text("label", d.Label, MaxLabel)
-	if len([]rune(d.Notes)) > MaxNotes {
-		bad.Add("notes", "", "has %d characters; allowed are %d", len([]rune(d.Notes)), MaxNotes)
+	fleet.TrimKeys(d.Keys)
+	bad.Text("label", d.Label, fleet.MaxLabel)
+	if len([]rune(d.Notes)) > fleet.MaxNotes {
+		bad.Add("notes", "", "has %d characters; allowed are %d", len([]rune(d.Notes)), fleet.MaxNotes)
 	}
-	if err := checkMACs(fleet, &bad, d); err != nil {
+	if err := checkMACs(view, &bad, d); err != nil {
 		return err
 	}
 	vendor := checkModel(&bad, packs, d)
-	if err := CheckCredentials(fleet, &bad, d); err != nil {
+	if err := fleet.CheckCredentials(view, &bad, d); err != nil {
 		return err
 	}
-	if err := checkReservedIP(fleet, &bad, d); err != nil {
+	if err := checkReservedIP(view, &bad, d); err != nil {
 		return err
 	}
 	if d.Profile != "" {
-		if _, err := fleet.Profile(d.Profile); errors.Is(err, ErrNotFound) {
-			bad.Add("profile", d.Profile, "%s", NoSuchProfile(fleet, d.Profile))
+		if _, err := view.Profile(d.Profile); errors.Is(err, fleet.ErrNotFound) {
+			bad.Add("profile", d.Profile, "%s", fleet.NoSuchProfile(view, d.Profile))
 		} else if err != nil {
 			return err
 		}
 	}
-	if err := checkLines(fleet, &bad, vendor, d); err != nil {
+	if err := checkLines(view, &bad, vendor, d); err != nil {
 		return err
 	}
 	bad.Keys(d.Keys)
 	bad.Contacts(d.Contacts)
-	if vendor != nil && len(d.Keys) <= MaxKeys {
+	if vendor != nil && len(d.Keys) <= fleet.MaxKeys {
 		for i, k := range d.Keys {
 			if k.Validate() != nil {
 				continue
@@ -55,25 +56,25 @@ func CheckDevice(fleet Fleet, packs *pack.Set, d *Device) error {
 	}
 	d.Settings = checkSettings(&bad, d.Settings, vendor, d.Model)
 	d.VendorSettings = checkVendorSettings(&bad, d.VendorSettings, packs, d.Vendor, d.Model)
-	SortKeys(d.Keys)
-	slices.SortStableFunc(d.Lines, func(a, b Line) int { return cmp.Compare(a.Position, b.Position) })
+	fleet.SortKeys(d.Keys)
+	slices.SortStableFunc(d.Lines, func(a, b fleet.Line) int { return cmp.Compare(a.Position, b.Position) })
 	return bad.Err()
 }
 
-func packKey(k Key) pack.Key { return pack.Key(k) }
+func packKey(k fleet.Key) pack.Key { return pack.Key(k) }
 
 // checkMACs reports a MAC that is none, or that another device has.
-func checkMACs(fleet Fleet, bad *ValidationError, d *Device) error {
+func checkMACs(view fleet.View, bad *fleet.ValidationError, d *fleet.Device) error {
 	if d.MAC.IsZero() || d.MAC[0]&1 != 0 {
 		bad.Add("mac", d.MAC.String(), "belongs to no device (zero or multicast)")
 	}
-	if len(d.OtherMACs) > MaxOtherMACs {
-		bad.Add("other_macs", "", "there are %d; allowed are %d", len(d.OtherMACs), MaxOtherMACs)
+	if len(d.OtherMACs) > fleet.MaxOtherMACs {
+		bad.Add("other_macs", "", "there are %d; allowed are %d", len(d.OtherMACs), fleet.MaxOtherMACs)
 		return nil
 	}
 	taken := func(path string, mac dhcp.MAC) error {
-		other, err := fleet.DeviceByAny(mac)
-		if errors.Is(err, ErrNotFound) {
+		other, err := view.DeviceByAny(mac)
+		if errors.Is(err, fleet.ErrNotFound) {
 			return nil
 		}
 		if err == nil && other.MAC != d.MAC {
@@ -104,7 +105,7 @@ func checkMACs(fleet Fleet, bad *ValidationError, d *Device) error {
 }
 
 // checkModel brings vendor and model into the spelling of their pack, and reports those that no pack knows.
-func checkModel(bad *ValidationError, packs *pack.Set, d *Device) *pack.Vendor {
+func checkModel(bad *fleet.ValidationError, packs *pack.Set, d *fleet.Device) *pack.Vendor {
 	if vendor, model, found := strings.Cut(d.Model, "/"); found {
 		if d.Vendor != "" && !sameVendor(packs, d.Vendor, vendor) {
 			bad.Add("model", d.Model, "contradicts vendor %q", d.Vendor)
@@ -146,7 +147,7 @@ func sameVendor(packs *pack.Set, a, b string) bool {
 }
 
 // checkReservedIP reports an address that can't be reserved or that another device has.
-func checkReservedIP(fleet Fleet, bad *ValidationError, d *Device) error {
+func checkReservedIP(view fleet.View, bad *fleet.ValidationError, d *fleet.Device) error {
 	ip := d.ReservedIP
 	if !ip.IsValid() {
 		return nil
@@ -155,8 +156,8 @@ func checkReservedIP(fleet Fleet, bad *ValidationError, d *Device) error {
 		bad.Add("reserved_ip", ip.String(), "is not the IPv4 address of a host")
 		return nil
 	}
-	holder, err := fleet.DeviceByIP(ip)
-	if errors.Is(err, ErrNotFound) {
+	holder, err := view.DeviceByIP(ip)
+	if errors.Is(err, fleet.ErrNotFound) {
 		return nil
 	}
 	if err == nil && holder != d.MAC {
@@ -166,9 +167,9 @@ func checkReservedIP(fleet Fleet, bad *ValidationError, d *Device) error {
 }
 
 // checkLines fills in positions and registrars and reports lines that can't be.
-func checkLines(fleet Fleet, bad *ValidationError, vendor *pack.Vendor, d *Device) error {
-	if len(d.Lines) > MaxLines {
-		bad.Add("lines", "", "there are %d; allowed are %d", len(d.Lines), MaxLines)
+func checkLines(view fleet.View, bad *fleet.ValidationError, vendor *pack.Vendor, d *fleet.Device) error {
+	if len(d.Lines) > fleet.MaxLines {
+		bad.Add("lines", "", "there are %d; allowed are %d", len(d.Lines), fleet.MaxLines)
 		return nil
 	}
 	at := map[int]int{}
@@ -180,8 +181,8 @@ func checkLines(fleet Fleet, bad *ValidationError, vendor *pack.Vendor, d *Devic
 		}
 		first, twice := at[l.Position]
 		switch {
-		case l.Position < 1 || l.Position > MaxLines:
-			bad.Add(path+".position", fmt.Sprint(l.Position), "allowed is 1 to %d", MaxLines)
+		case l.Position < 1 || l.Position > fleet.MaxLines:
+			bad.Add(path+".position", fmt.Sprint(l.Position), "allowed is 1 to %d", fleet.MaxLines)
 		case twice:
 			bad.Add(path+".position", fmt.Sprint(l.Position), "lines[%d] has this position already", first)
 		case vendor != nil:
@@ -192,7 +193,7 @@ func checkLines(fleet Fleet, bad *ValidationError, vendor *pack.Vendor, d *Devic
 		if !twice {
 			at[l.Position] = i
 		}
-		if err := bindLine(fleet, bad, path+".extension", l); err != nil {
+		if err := bindLine(view, bad, path+".extension", l); err != nil {
 			return err
 		}
 	}
@@ -200,15 +201,15 @@ func checkLines(fleet Fleet, bad *ValidationError, vendor *pack.Vendor, d *Devic
 }
 
 // bindLine finds the line's extension and fills in its registrar.
-func bindLine(fleet Fleet, bad *ValidationError, path string, l *Line) error {
+func bindLine(view fleet.View, bad *fleet.ValidationError, path string, l *fleet.Line) error {
 	ref := l.Extension
 	if l.Registrar != "" && !strings.Contains(ref, "@") {
 		ref += "@" + l.Registrar
 	}
-	e, err := FindExtension(fleet, ref)
+	e, err := fleet.FindExtension(view, ref)
 	if err != nil {
-		if errors.Is(err, ErrNotFound) || errors.Is(err, ErrAmbiguous) {
-			bad.Add(path, ref, "%s", ExtensionMessage(err))
+		if errors.Is(err, fleet.ErrNotFound) || errors.Is(err, fleet.ErrAmbiguous) {
+			bad.Add(path, ref, "%s", fleet.ExtensionMessage(err))
 			return nil
 		}
 		return err

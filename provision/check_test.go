@@ -11,6 +11,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/provision/provisiontest"
 	"plugtone/provision/setting"
 )
@@ -26,7 +27,7 @@ func mac(s string) dhcp.MAC {
 var front = mac("00:15:65:12:34:56")
 
 // edit makes changes that must work.
-func edit(t testing.TB, r *provisiontest.Records, f func(provision.Edit) error) {
+func edit(t testing.TB, r *provisiontest.Records, f func(fleet.Edit) error) {
 	t.Helper()
 	if err := r.Edit("test", "test", f); err != nil {
 		t.Fatal(err)
@@ -36,22 +37,22 @@ func edit(t testing.TB, r *provisiontest.Records, f func(provision.Edit) error) 
 // office is a fleet with two registrars, some extensions, a profile with a parent, and one device.
 func office(t testing.TB) *provisiontest.Records {
 	r := &provisiontest.Records{}
-	edit(t, r, func(e provision.Edit) error {
+	edit(t, r, func(e fleet.Edit) error {
 		return errors.Join(
-			e.PutRegistrar(&provision.Registrar{Name: "main", Host: "pbx.example.com", Port: 5060, Transport: "udp", Settings: setting.Values{"srtp": "off"}}),
-			e.PutRegistrar(&provision.Registrar{Name: "branch", Host: "10.9.9.9", Port: 5061, Transport: "tls"}),
-			e.PutExtension(&provision.Extension{Number: "1001", Registrar: "main", DisplayName: "Front Desk", Password: "s3cret&<>"}),
-			e.PutExtension(&provision.Extension{Number: "1002", Registrar: "main", AuthUser: "u1002", Password: "pw1002"}),
-			e.PutExtension(&provision.Extension{Number: "1003", Registrar: "main"}),
-			e.PutExtension(&provision.Extension{Number: "1003", Registrar: "branch"}),
-			e.PutProfile(&provision.Profile{Name: "base", Settings: setting.Values{"srtp": "optional", "voice_vlan": 20}}),
-			e.PutProfile(&provision.Profile{Name: "reception", Parent: "base", Settings: setting.Values{"voice_vlan": 30},
-				Keys: []provision.Key{{Area: "line", Slot: 2, Type: "blf", Value: "1009"}, {Area: "line", Slot: 3, Type: "blf", Value: "1008"}, {Area: "expansion1", Slot: 1, Type: "blf", Value: "1007"}}}),
-			e.PutDevice(&provision.Device{MAC: front, Vendor: "acme", Model: "A4", Label: "Front Desk Phone", Enabled: true, Profile: "reception",
+			e.PutRegistrar(&fleet.Registrar{Name: "main", Host: "pbx.example.com", Port: 5060, Transport: "udp", Settings: setting.Values{"srtp": "off"}}),
+			e.PutRegistrar(&fleet.Registrar{Name: "branch", Host: "10.9.9.9", Port: 5061, Transport: "tls"}),
+			e.PutExtension(&fleet.Extension{Number: "1001", Registrar: "main", DisplayName: "Front Desk", Password: "s3cret&<>"}),
+			e.PutExtension(&fleet.Extension{Number: "1002", Registrar: "main", AuthUser: "u1002", Password: "pw1002"}),
+			e.PutExtension(&fleet.Extension{Number: "1003", Registrar: "main"}),
+			e.PutExtension(&fleet.Extension{Number: "1003", Registrar: "branch"}),
+			e.PutProfile(&fleet.Profile{Name: "base", Settings: setting.Values{"srtp": "optional", "voice_vlan": 20}}),
+			e.PutProfile(&fleet.Profile{Name: "reception", Parent: "base", Settings: setting.Values{"voice_vlan": 30},
+				Keys: []fleet.Key{{Area: "line", Slot: 2, Type: "blf", Value: "1009"}, {Area: "line", Slot: 3, Type: "blf", Value: "1008"}, {Area: "expansion1", Slot: 1, Type: "blf", Value: "1007"}}}),
+			e.PutDevice(&fleet.Device{MAC: front, Vendor: "acme", Model: "A4", Label: "Front Desk Phone", Enabled: true, Profile: "reception",
 				OtherMACs:  []dhcp.MAC{mac("00:15:65:12:34:57")},
 				ReservedIP: netip.MustParseAddr("10.20.0.50"),
-				Lines:      []provision.Line{{Position: 1, Extension: "1001", Registrar: "main"}},
-				Keys:       []provision.Key{{Area: "line", Slot: 2, Type: "blf", Value: "1002", Label: "Bob", Line: 1}}}),
+				Lines:      []fleet.Line{{Position: 1, Extension: "1001", Registrar: "main"}},
+				Keys:       []fleet.Key{{Area: "line", Slot: 2, Type: "blf", Value: "1002", Label: "Bob", Line: 1}}}),
 		)
 	})
 	return r
@@ -59,7 +60,7 @@ func office(t testing.TB) *provisiontest.Records {
 
 // fields lists the paths of an ValidationError.
 func fields(err error) []string {
-	var bad provision.ValidationError
+	var bad fleet.ValidationError
 	errors.As(err, &bad)
 	var out []string
 	for _, f := range bad {
@@ -68,27 +69,27 @@ func fields(err error) []string {
 	return out
 }
 
-func checkDevice(t *testing.T, r *provisiontest.Records, d *provision.Device) error {
+func checkDevice(t *testing.T, r *provisiontest.Records, d *fleet.Device) error {
 	t.Helper()
 	packs := provisiontest.Packs(t)
 	var out error
-	if err := r.View(func(f provision.Fleet) error { out = provision.CheckDevice(f, packs, d); return nil }); err != nil {
+	if err := r.View(func(f fleet.View) error { out = provision.CheckDevice(f, packs, d); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	return out
 }
 
 func TestCheckDeviceFillsIn(t *testing.T) {
-	d := &provision.Device{MAC: mac("001565000001"), Model: "acmecorp/a-4", Lines: []provision.Line{{Extension: "1003@branch"}, {Extension: "1001"}},
-		Keys:           []provision.Key{{Area: "expansion1", Slot: 1, Type: "blf", Value: "1"}, {Slot: 2, Type: "blf", Value: "2"}},
+	d := &fleet.Device{MAC: mac("001565000001"), Model: "acmecorp/a-4", Lines: []fleet.Line{{Extension: "1003@branch"}, {Extension: "1001"}},
+		Keys:           []fleet.Key{{Area: "expansion1", Slot: 1, Type: "blf", Value: "1"}, {Slot: 2, Type: "blf", Value: "2"}},
 		Settings:       setting.Values{"codecs": []any{"G722"}, "dnd": nil, "voice_vlan": float64(7)},
 		VendorSettings: map[string]map[string]string{"acmecorp": {"x.y": "1"}}}
 	if err := checkDevice(t, office(t), d); err != nil {
 		t.Fatal(err)
 	}
-	want := &provision.Device{MAC: d.MAC, Vendor: "acme", Model: "A4",
-		Lines:          []provision.Line{{Position: 1, Extension: "1003", Registrar: "branch"}, {Position: 2, Extension: "1001", Registrar: "main"}},
-		Keys:           []provision.Key{{Area: "line", Slot: 2, Type: "blf", Value: "2"}, {Area: "expansion1", Slot: 1, Type: "blf", Value: "1"}},
+	want := &fleet.Device{MAC: d.MAC, Vendor: "acme", Model: "A4",
+		Lines:          []fleet.Line{{Position: 1, Extension: "1003", Registrar: "branch"}, {Position: 2, Extension: "1001", Registrar: "main"}},
+		Keys:           []fleet.Key{{Area: "line", Slot: 2, Type: "blf", Value: "2"}, {Area: "expansion1", Slot: 1, Type: "blf", Value: "1"}},
 		Settings:       setting.Values{"codecs": []string{"g722"}, "voice_vlan": 7},
 		VendorSettings: map[string]map[string]string{"acme": {"x.y": "1"}}}
 	if d.Credentials == nil || d.Credentials.User != "001565000001" || len(d.Credentials.Password) != 20 {
@@ -107,56 +108,56 @@ func TestCheckDeviceFillsIn(t *testing.T) {
 func TestCheckDeviceNamesEveryFault(t *testing.T) {
 	tests := []struct {
 		name   string
-		change func(*provision.Device)
+		change func(*fleet.Device)
 		field  string
 		want   string
 	}{
-		{"zero MAC", func(d *provision.Device) { d.MAC = dhcp.MAC{} }, "mac", "belongs to no device"},
-		{"MAC is another's second", func(d *provision.Device) { d.MAC = mac("001565123457") }, "mac", "device 00:15:65:12:34:56 already"},
-		{"other MAC is another's", func(d *provision.Device) { d.OtherMACs = []dhcp.MAC{front} }, "other_macs[0]", "device 00:15:65:12:34:56 already"},
-		{"other MAC twice", func(d *provision.Device) { d.OtherMACs = []dhcp.MAC{d.MAC} }, "other_macs[0]", "twice"},
-		{"unknown vendor", func(d *provision.Device) { d.Vendor = "acmee" }, "vendor", "acme"},
-		{"unknown vendor, no model", func(d *provision.Device) { d.Vendor, d.Model = "boltt", "" }, "vendor", "bolt"},
-		{"unknown model", func(d *provision.Device) { d.Model = "A5" }, "model", "A4"},
-		{"unknown model of a vendor", func(d *provision.Device) { d.Vendor, d.Model = "", "acme/B1" }, "model", "acme"},
-		{"vendor and model disagree", func(d *provision.Device) { d.Vendor, d.Model = "bolt", "acme/A4" }, "model", "contradicts vendor"},
-		{"label with a line break", func(d *provision.Device) { d.Label = "a\nb" }, "label", "line break"},
-		{"label with a control character", func(d *provision.Device) { d.Label = "a\x07b" }, "label", "U+0007"},
-		{"long label", func(d *provision.Device) { d.Label = strings.Repeat("ä", 129) }, "label", "129 characters; allowed are 128"},
-		{"long notes", func(d *provision.Device) { d.Notes = strings.Repeat("x", 5000) }, "notes", "4096"},
-		{"no such extension", func(d *provision.Device) { d.Lines[0].Extension = "1004" }, "lines[0].extension", "near: 100"},
-		{"no such extension there", func(d *provision.Device) { d.Lines[0].Registrar = "branch" }, "lines[0].extension", "there is 1001@main"},
-		{"number on two registrars", func(d *provision.Device) { d.Lines[0].Extension = "1003" }, "lines[0].extension", "1003@branch or 1003@main"},
-		{"position twice", func(d *provision.Device) {
-			d.Lines = append(d.Lines, provision.Line{Position: 1, Extension: "1002"})
+		{"zero MAC", func(d *fleet.Device) { d.MAC = dhcp.MAC{} }, "mac", "belongs to no device"},
+		{"MAC is another's second", func(d *fleet.Device) { d.MAC = mac("001565123457") }, "mac", "device 00:15:65:12:34:56 already"},
+		{"other MAC is another's", func(d *fleet.Device) { d.OtherMACs = []dhcp.MAC{front} }, "other_macs[0]", "device 00:15:65:12:34:56 already"},
+		{"other MAC twice", func(d *fleet.Device) { d.OtherMACs = []dhcp.MAC{d.MAC} }, "other_macs[0]", "twice"},
+		{"unknown vendor", func(d *fleet.Device) { d.Vendor = "acmee" }, "vendor", "acme"},
+		{"unknown vendor, no model", func(d *fleet.Device) { d.Vendor, d.Model = "boltt", "" }, "vendor", "bolt"},
+		{"unknown model", func(d *fleet.Device) { d.Model = "A5" }, "model", "A4"},
+		{"unknown model of a vendor", func(d *fleet.Device) { d.Vendor, d.Model = "", "acme/B1" }, "model", "acme"},
+		{"vendor and model disagree", func(d *fleet.Device) { d.Vendor, d.Model = "bolt", "acme/A4" }, "model", "contradicts vendor"},
+		{"label with a line break", func(d *fleet.Device) { d.Label = "a\nb" }, "label", "line break"},
+		{"label with a control character", func(d *fleet.Device) { d.Label = "a\x07b" }, "label", "U+0007"},
+		{"long label", func(d *fleet.Device) { d.Label = strings.Repeat("ä", 129) }, "label", "129 characters; allowed are 128"},
+		{"long notes", func(d *fleet.Device) { d.Notes = strings.Repeat("x", 5000) }, "notes", "4096"},
+		{"no such extension", func(d *fleet.Device) { d.Lines[0].Extension = "1004" }, "lines[0].extension", "near: 100"},
+		{"no such extension there", func(d *fleet.Device) { d.Lines[0].Registrar = "branch" }, "lines[0].extension", "there is 1001@main"},
+		{"number on two registrars", func(d *fleet.Device) { d.Lines[0].Extension = "1003" }, "lines[0].extension", "1003@branch or 1003@main"},
+		{"position twice", func(d *fleet.Device) {
+			d.Lines = append(d.Lines, fleet.Line{Position: 1, Extension: "1002"})
 		}, "lines[1].position", "lines[0] has this position already"},
-		{"position beyond the model", func(d *provision.Device) { d.Lines[0].Position = 5 }, "lines[0].position", "4"},
-		{"negative position", func(d *provision.Device) { d.Lines[0].Position = -1 }, "lines[0].position", "1 to 255"},
-		{"key that the model can't have", func(d *provision.Device) { d.Keys = []provision.Key{{Slot: 7, Type: "blf", Value: "1"}} }, "keys[0]", "6"},
-		{"key type that the vendor lacks", func(d *provision.Device) { d.Keys = []provision.Key{{Slot: 1, Type: "dnd"}} }, "keys[0]", "dnd"},
-		{"key slot twice", func(d *provision.Device) {
-			d.Keys = []provision.Key{{Slot: 1, Type: "blf", Value: "1"}, {Area: "line", Slot: 1, Type: "blf", Value: "2"}}
+		{"position beyond the model", func(d *fleet.Device) { d.Lines[0].Position = 5 }, "lines[0].position", "4"},
+		{"negative position", func(d *fleet.Device) { d.Lines[0].Position = -1 }, "lines[0].position", "1 to 255"},
+		{"key that the model can't have", func(d *fleet.Device) { d.Keys = []fleet.Key{{Slot: 7, Type: "blf", Value: "1"}} }, "keys[0]", "6"},
+		{"key type that the vendor lacks", func(d *fleet.Device) { d.Keys = []fleet.Key{{Slot: 1, Type: "dnd"}} }, "keys[0]", "dnd"},
+		{"key slot twice", func(d *fleet.Device) {
+			d.Keys = []fleet.Key{{Slot: 1, Type: "blf", Value: "1"}, {Area: "line", Slot: 1, Type: "blf", Value: "2"}}
 		}, "keys[1].slot", "already in keys[0]"},
-		{"unknown key type", func(d *provision.Device) { d.Keys = []provision.Key{{Slot: 1, Type: "bfl", Value: "1"}} }, "keys[0].type", "near: blf"},
-		{"key label with a line break", func(d *provision.Device) {
-			d.Keys = []provision.Key{{Slot: 1, Type: "blf", Value: "1", Label: "a\rb"}}
+		{"unknown key type", func(d *fleet.Device) { d.Keys = []fleet.Key{{Slot: 1, Type: "bfl", Value: "1"}} }, "keys[0].type", "near: blf"},
+		{"key label with a line break", func(d *fleet.Device) {
+			d.Keys = []fleet.Key{{Slot: 1, Type: "blf", Value: "1", Label: "a\rb"}}
 		}, "keys[0].label", "line break"},
-		{"reserved address taken", func(d *provision.Device) { d.ReservedIP = netip.MustParseAddr("10.20.0.50") }, "reserved_ip", "device 00:15:65:12:34:56 already"},
-		{"reserved IPv6", func(d *provision.Device) { d.ReservedIP = netip.MustParseAddr("fe80::1") }, "reserved_ip", "IPv4 address of a host"},
-		{"reserved multicast", func(d *provision.Device) { d.ReservedIP = netip.MustParseAddr("224.0.0.1") }, "reserved_ip", "IPv4 address of a host"},
-		{"no such profile", func(d *provision.Device) { d.Profile = "receptoin" }, "profile", "near: reception"},
-		{"unknown setting", func(d *provision.Device) { d.Settings = setting.Values{"timezone": "x"} }, "settings.timezone", "time_zone"},
-		{"setting of a wrong type", func(d *provision.Device) { d.Settings = setting.Values{"voice_vlan": "ten"} }, "settings.voice_vlan", "0 to 4094"},
-		{"vendor settings of no vendor", func(d *provision.Device) {
+		{"reserved address taken", func(d *fleet.Device) { d.ReservedIP = netip.MustParseAddr("10.20.0.50") }, "reserved_ip", "device 00:15:65:12:34:56 already"},
+		{"reserved IPv6", func(d *fleet.Device) { d.ReservedIP = netip.MustParseAddr("fe80::1") }, "reserved_ip", "IPv4 address of a host"},
+		{"reserved multicast", func(d *fleet.Device) { d.ReservedIP = netip.MustParseAddr("224.0.0.1") }, "reserved_ip", "IPv4 address of a host"},
+		{"no such profile", func(d *fleet.Device) { d.Profile = "receptoin" }, "profile", "near: reception"},
+		{"unknown setting", func(d *fleet.Device) { d.Settings = setting.Values{"timezone": "x"} }, "settings.timezone", "time_zone"},
+		{"setting of a wrong type", func(d *fleet.Device) { d.Settings = setting.Values{"voice_vlan": "ten"} }, "settings.voice_vlan", "0 to 4094"},
+		{"vendor settings of no vendor", func(d *fleet.Device) {
 			d.VendorSettings = map[string]map[string]string{"acmee": {"a": "b"}}
 		}, "vendor_settings.acmee", "acme"},
-		{"vendor setting with a line break", func(d *provision.Device) {
+		{"vendor setting with a line break", func(d *fleet.Device) {
 			d.VendorSettings = map[string]map[string]string{"acme": {"a": "b\nc"}}
 		}, `vendor_settings.acme["a"]`, "line break"},
 	}
 	r := office(t)
-	good := func() *provision.Device {
-		return &provision.Device{MAC: mac("001565000001"), Vendor: "acme", Model: "A4", Lines: []provision.Line{{Position: 1, Extension: "1001"}}}
+	good := func() *fleet.Device {
+		return &fleet.Device{MAC: mac("001565000001"), Vendor: "acme", Model: "A4", Lines: []fleet.Line{{Position: 1, Extension: "1001"}}}
 	}
 	if err := checkDevice(t, r, good()); err != nil {
 		t.Fatalf("the good device: %v", err)
@@ -166,7 +167,7 @@ func TestCheckDeviceNamesEveryFault(t *testing.T) {
 			d := good()
 			tt.change(d)
 			err := checkDevice(t, r, d)
-			var bad provision.ValidationError
+			var bad fleet.ValidationError
 			if !errors.As(err, &bad) || len(bad) != 1 || bad[0].Field != tt.field || !strings.Contains(bad[0].Message, tt.want) {
 				t.Errorf("got %v, want one fault of %s with %q", err, tt.field, tt.want)
 			}
@@ -180,7 +181,7 @@ func TestCheckDeviceNamesEveryFault(t *testing.T) {
 }
 
 func TestCheckDeviceWithoutVendor(t *testing.T) {
-	d := &provision.Device{MAC: mac("001122334455"), Label: "Printer", ReservedIP: netip.MustParseAddr("10.20.0.60")}
+	d := &fleet.Device{MAC: mac("001122334455"), Label: "Printer", ReservedIP: netip.MustParseAddr("10.20.0.60")}
 	if err := checkDevice(t, office(t), d); err != nil || d.Vendor != "" {
 		t.Errorf("%v, vendor %q", err, d.Vendor)
 	}
@@ -188,7 +189,7 @@ func TestCheckDeviceWithoutVendor(t *testing.T) {
 
 // brokenFleet fails in one call, as a damaged store does in the middle of a check.
 type brokenFleet struct {
-	provision.Fleet
+	fleet.View
 	call string
 }
 
@@ -199,43 +200,43 @@ func (f brokenFleet) broken(call string) error {
 	return nil
 }
 
-func (f brokenFleet) DeviceByAny(m dhcp.MAC) (*provision.Device, error) {
+func (f brokenFleet) DeviceByAny(m dhcp.MAC) (*fleet.Device, error) {
 	if err := f.broken("DeviceByAny"); err != nil {
 		return nil, err
 	}
-	return f.Fleet.DeviceByAny(m)
+	return f.View.DeviceByAny(m)
 }
 
 func (f brokenFleet) DeviceByIP(ip netip.Addr) (dhcp.MAC, error) {
 	if err := f.broken("DeviceByIP"); err != nil {
 		return dhcp.MAC{}, err
 	}
-	return f.Fleet.DeviceByIP(ip)
+	return f.View.DeviceByIP(ip)
 }
 
-func (f brokenFleet) Profile(name string) (*provision.Profile, error) {
+func (f brokenFleet) Profile(name string) (*fleet.Profile, error) {
 	if err := f.broken("Profile"); err != nil {
 		return nil, err
 	}
-	return f.Fleet.Profile(name)
+	return f.View.Profile(name)
 }
 
-func (f brokenFleet) ExtensionsNumbered(number string) ([]*provision.Extension, error) {
+func (f brokenFleet) ExtensionsNumbered(number string) ([]*fleet.Extension, error) {
 	if err := f.broken("ExtensionsNumbered"); err != nil {
 		return nil, err
 	}
-	return f.Fleet.ExtensionsNumbered(number)
+	return f.View.ExtensionsNumbered(number)
 }
 
 // A fault of the store is not a fault of the record: nobody should be told to correct what is right.
 func TestCheckDeviceTellsFaultsOfTheStore(t *testing.T) {
 	r, packs := office(t), provisiontest.Packs(t)
 	for _, call := range []string{"DeviceByAny", "DeviceByIP", "Profile", "ExtensionsNumbered"} {
-		d := &provision.Device{MAC: mac("001565000001"), Vendor: "acme", Profile: "base", ReservedIP: netip.MustParseAddr("10.20.0.61"),
-			Lines: []provision.Line{{Position: 1, Extension: "1001"}}}
-		_ = r.View(func(f provision.Fleet) error {
+		d := &fleet.Device{MAC: mac("001565000001"), Vendor: "acme", Profile: "base", ReservedIP: netip.MustParseAddr("10.20.0.61"),
+			Lines: []fleet.Line{{Position: 1, Extension: "1001"}}}
+		_ = r.View(func(f fleet.View) error {
 			err := provision.CheckDevice(brokenFleet{f, call}, packs, d)
-			var bad provision.ValidationError
+			var bad fleet.ValidationError
 			if !errors.Is(err, provisiontest.ErrBroken) || errors.As(err, &bad) {
 				t.Errorf("%s broken: %v", call, err)
 			}
@@ -246,31 +247,31 @@ func TestCheckDeviceTellsFaultsOfTheStore(t *testing.T) {
 
 func TestCheckProfile(t *testing.T) {
 	r, packs := office(t), provisiontest.Packs(t)
-	check := func(p *provision.Profile) (err error) {
-		_ = r.View(func(f provision.Fleet) error { err = provision.CheckProfile(f, packs, p); return nil })
+	check := func(p *fleet.Profile) (err error) {
+		_ = r.View(func(f fleet.View) error { err = provision.CheckProfile(f, packs, p); return nil })
 		return err
 	}
 	// A key for models that are larger than any one device is right in a profile.
-	if err := check(&provision.Profile{Name: "big", Parent: "reception", Keys: []provision.Key{{Slot: 99, Type: "dnd"}}}); err != nil {
+	if err := check(&fleet.Profile{Name: "big", Parent: "reception", Keys: []fleet.Key{{Slot: 99, Type: "dnd"}}}); err != nil {
 		t.Error(err)
 	}
 	tests := []struct {
-		p     provision.Profile
+		p     fleet.Profile
 		field string
 		want  string
 	}{
-		{provision.Profile{Name: ""}, "name", "needed"},
-		{provision.Profile{Name: "a b"}, "name", "letters"},
-		{provision.Profile{Name: strings.Repeat("x", 65)}, "name", "allowed are 64"},
-		{provision.Profile{Name: "x", Parent: "x"}, "parent", "itself"},
-		{provision.Profile{Name: "x", Parent: "bas"}, "parent", "near: base"},
-		{provision.Profile{Name: "base", Parent: "reception"}, "parent", "base > reception > base"},
-		{provision.Profile{Name: "x", Keys: []provision.Key{{Slot: 1}}}, "keys[0].type", "allowed is line"},
-		{provision.Profile{Name: "x", Settings: setting.Values{"x": 1}}, "settings.x", "unknown"},
+		{fleet.Profile{Name: ""}, "name", "needed"},
+		{fleet.Profile{Name: "a b"}, "name", "letters"},
+		{fleet.Profile{Name: strings.Repeat("x", 65)}, "name", "allowed are 64"},
+		{fleet.Profile{Name: "x", Parent: "x"}, "parent", "itself"},
+		{fleet.Profile{Name: "x", Parent: "bas"}, "parent", "near: base"},
+		{fleet.Profile{Name: "base", Parent: "reception"}, "parent", "base > reception > base"},
+		{fleet.Profile{Name: "x", Keys: []fleet.Key{{Slot: 1}}}, "keys[0].type", "allowed is line"},
+		{fleet.Profile{Name: "x", Settings: setting.Values{"x": 1}}, "settings.x", "unknown"},
 	}
 	for _, tt := range tests {
 		err := check(&tt.p)
-		var bad provision.ValidationError
+		var bad fleet.ValidationError
 		if !errors.As(err, &bad) || len(bad) != 1 || bad[0].Field != tt.field || !strings.Contains(bad[0].Message, tt.want) {
 			t.Errorf("%+v: %v, want one fault of %s with %q", tt.p, err, tt.field, tt.want)
 		}

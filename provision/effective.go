@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/setting"
 	"plugtone/provision/trust"
@@ -32,15 +33,15 @@ const defaultRecheck = 24 * time.Hour
 
 // resolved is everything that a device's files depend on, read from one revision of the fleet.
 type resolved struct {
-	device   *Device
-	profiles []*Profile // the device's own last
+	device   *fleet.Device
+	profiles []*fleet.Profile // the device's own last
 	lines    []pack.Line
 	layers   []layer
 	leftOut  []string
 }
 
 // siteLayers are the layers that hold for every phone in the subnet.
-func siteLayers(site *Site, subnet Subnet) []layer {
+func siteLayers(site *fleet.Site, subnet fleet.Subnet) []layer {
 	builtin := setting.Values{"recheck_interval": setting.Duration(defaultRecheck)}
 	if site.TimeZone != "" {
 		builtin["time_zone"] = site.TimeZone
@@ -60,7 +61,7 @@ func siteLayers(site *Site, subnet Subnet) []layer {
 }
 
 // resolve reads what the device's files depend on.
-func resolve(f Fleet, site *Site, subnet Subnet, d *Device) (*resolved, error) {
+func resolve(f fleet.View, site *fleet.Site, subnet fleet.Subnet, d *fleet.Device) (*resolved, error) {
 	r := &resolved{device: d, layers: siteLayers(site, subnet)}
 	// The phone will be served from elsewhere, where no lease proves anything. What somebody sets by hand wins.
 	if site.ExternalURL != "" && d.Credentials != nil {
@@ -73,7 +74,7 @@ func resolve(f Fleet, site *Site, subnet Subnet, d *Device) (*resolved, error) {
 	if registrar != nil {
 		r.layers = append(r.layers, layer{"registrar " + registrar.Name, registrar.Settings})
 	}
-	if r.profiles, err = ProfileChain(f, d.Profile); err != nil {
+	if r.profiles, err = fleet.ProfileChain(f, d.Profile); err != nil {
 		return nil, err
 	}
 	for _, p := range r.profiles {
@@ -89,7 +90,7 @@ func credentialsLayer(c *trust.Credentials) layer {
 }
 
 // readLines reads the accounts, and gives the registrar of the first line: its settings are the phone's.
-func (r *resolved) readLines(f Fleet) (first *Registrar, err error) {
+func (r *resolved) readLines(f fleet.View) (first *fleet.Registrar, err error) {
 	for _, l := range r.device.Lines {
 		e, err := f.Extension(l.Extension, l.Registrar)
 		if err != nil {
@@ -121,12 +122,12 @@ func (r *resolved) readLines(f Fleet) (first *Registrar, err error) {
 
 // hasSharedLine tells whether a key of the device says that the line is shared.
 func (r *resolved) hasSharedLine(position int) bool {
-	return slices.ContainsFunc(r.device.Keys, func(k Key) bool {
+	return slices.ContainsFunc(r.device.Keys, func(k fleet.Key) bool {
 		return k.Type == "shared_line" && (k.Line == position || k.Line == 0 && position == 1)
 	})
 }
 
-func packLine(l Line, e *Extension, reg *Registrar, shared bool) pack.Line {
+func packLine(l fleet.Line, e *fleet.Extension, reg *fleet.Registrar, shared bool) pack.Line {
 	label := e.DisplayName
 	if label == "" {
 		label = e.Number
@@ -239,7 +240,7 @@ func (r *resolved) effectiveKeys(vendor *pack.Vendor) []pack.Key {
 		n    int
 	}
 	type entry struct {
-		key  Key
+		key  fleet.Key
 		from string
 	}
 	by := map[slot]entry{}
@@ -251,13 +252,13 @@ func (r *resolved) effectiveKeys(vendor *pack.Vendor) []pack.Key {
 	for _, k := range r.device.Keys {
 		by[slot{k.Area, k.Slot}] = entry{k, ""}
 	}
-	var keys []Key
+	var keys []fleet.Key
 	from := map[slot]string{}
 	for at, e := range by {
 		keys = append(keys, e.key)
 		from[at] = e.from
 	}
-	SortKeys(keys)
+	fleet.SortKeys(keys)
 	var out []pack.Key
 	for _, k := range keys {
 		whose := "the device"

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/provision/setting"
 )
 
@@ -40,20 +41,20 @@ func TestPrecedence(t *testing.T) {
 			h.site = &s
 		}},
 		{"registrar", func(z string) {
-			edit(t, h.records, func(e provision.Edit) error {
-				return e.PutRegistrar(&provision.Registrar{Name: "main", Host: "h", Port: 1, Transport: "udp", Settings: zone(z)})
+			edit(t, h.records, func(e fleet.Edit) error {
+				return e.PutRegistrar(&fleet.Registrar{Name: "main", Host: "h", Port: 1, Transport: "udp", Settings: zone(z)})
 			})
 		}},
 		{"parent", func(z string) {
-			edit(t, h.records, func(e provision.Edit) error { return e.PutProfile(&provision.Profile{Name: "base", Settings: zone(z)}) })
+			edit(t, h.records, func(e fleet.Edit) error { return e.PutProfile(&fleet.Profile{Name: "base", Settings: zone(z)}) })
 		}},
 		{"profile", func(z string) {
-			edit(t, h.records, func(e provision.Edit) error {
-				return e.PutProfile(&provision.Profile{Name: "reception", Parent: "base", Settings: zone(z)})
+			edit(t, h.records, func(e fleet.Edit) error {
+				return e.PutProfile(&fleet.Profile{Name: "reception", Parent: "base", Settings: zone(z)})
 			})
 		}},
 		{"device", func(z string) {
-			edit(t, h.records, func(e provision.Edit) error {
+			edit(t, h.records, func(e fleet.Edit) error {
 				d, err := e.Device(front)
 				if err == nil {
 					d.Settings = zone(z)
@@ -74,7 +75,7 @@ func TestPrecedence(t *testing.T) {
 
 func TestKeysOfProfileThatDoNotFit(t *testing.T) {
 	h := newHouse(t)
-	edit(t, h.records, func(e provision.Edit) error {
+	edit(t, h.records, func(e fleet.Edit) error {
 		d, err := e.Device(front)
 		if err == nil {
 			d.Model = "A1" // two keys, no expansion module
@@ -95,7 +96,7 @@ func TestKeysOfProfileThatDoNotFit(t *testing.T) {
 // A setting that the model's files have no place for is kept for the next phone, and said to have no effect on this one.
 func TestSettingsWithoutAPlaceAreTold(t *testing.T) {
 	h := newHouse(t)
-	edit(t, h.records, func(e provision.Edit) error {
+	edit(t, h.records, func(e fleet.Edit) error {
 		d, err := e.Device(front)
 		if err != nil {
 			return err
@@ -122,10 +123,10 @@ func TestSettingsWithoutAPlaceAreTold(t *testing.T) {
 
 func TestKeyOfALineWithoutAccountIsTold(t *testing.T) {
 	h := newHouse(t)
-	edit(t, h.records, func(e provision.Edit) error {
+	edit(t, h.records, func(e fleet.Edit) error {
 		d, err := e.Device(front)
 		if err == nil {
-			d.Keys = []provision.Key{{Area: "line", Slot: 2, Type: "blf", Value: "1002", Line: 1}, {Area: "line", Slot: 3, Type: "blf", Value: "1002", Line: 4}}
+			d.Keys = []fleet.Key{{Area: "line", Slot: 2, Type: "blf", Value: "1002", Line: 1}, {Area: "line", Slot: 3, Type: "blf", Value: "1002", Line: 4}}
 			err = e.PutDevice(d)
 		}
 		return err
@@ -138,7 +139,7 @@ func TestKeyOfALineWithoutAccountIsTold(t *testing.T) {
 
 func TestLineWithoutRegistrarIsLeftOut(t *testing.T) {
 	h := newHouse(t)
-	edit(t, h.records, func(e provision.Edit) error { return provision.RemoveRegistrar(e, "main", true) })
+	edit(t, h.records, func(e fleet.Edit) error { return fleet.RemoveRegistrar(e, "main", true) })
 	contains(t, h.served(h.get("001565123456.cfg", "10.20.1.7")), "account.1.enable = 0")
 	x, err := h.Explain(context.Background(), provision.Question{MAC: front})
 	if err != nil || len(x.LeftOut) == 0 || !strings.Contains(x.LeftOut[0], "extension 1001 has no registrar") {

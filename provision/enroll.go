@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"plugtone/dhcp"
+	"plugtone/provision/fleet"
 	"plugtone/provision/setting"
 	"plugtone/provision/trust"
 )
@@ -14,11 +15,11 @@ import (
 // Enroll opens an enrollment window for the phone with mac, or for all phones when mac is zero; see trust.Service.
 func (s *Service) Enroll(mac dhcp.MAC, from netip.Prefix, length time.Duration) (trust.Window, error) {
 	if length < 0 || length > trust.MaxWindow {
-		return trust.Window{}, ValidationError{{Field: "for", Value: setting.Duration(length).String(), Message: "allowed is 0s (closes it) to " + setting.Duration(trust.MaxWindow).String()}}
+		return trust.Window{}, fleet.ValidationError{{Field: "for", Value: setting.Duration(length).String(), Message: "allowed is 0s (closes it) to " + setting.Duration(trust.MaxWindow).String()}}
 	}
 	var macs []dhcp.MAC
 	if !mac.IsZero() {
-		err := s.c.Records.View(func(f Fleet) error {
+		err := s.c.Records.View(func(f fleet.View) error {
 			d, err := f.DeviceByAny(mac)
 			if err == nil {
 				macs = macsOf(d.MAC, d)
@@ -31,7 +32,7 @@ func (s *Service) Enroll(mac dhcp.MAC, from netip.Prefix, length time.Duration) 
 	}
 	w, err := s.trust.Enroll(macs, from, length)
 	if errors.Is(err, trust.ErrTooManyWindows) {
-		return trust.Window{}, ValidationError{{Field: "mac", Value: w.Phones(), Message: fmt.Sprintf("%d windows are open already; device enroll --all opens one for all phones", trust.MaxWindows)}}
+		return trust.Window{}, fleet.ValidationError{{Field: "mac", Value: w.Phones(), Message: fmt.Sprintf("%d windows are open already; device enroll --all opens one for all phones", trust.MaxWindows)}}
 	}
 	if err != nil {
 		return trust.Window{}, err

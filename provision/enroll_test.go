@@ -9,6 +9,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/trust"
 )
@@ -34,7 +35,7 @@ func (d *drawer) SaveWindows(all []trust.EnrollmentWindow) error {
 func (h *house) restart(d *drawer) error {
 	s, err := provision.New(provision.Config{
 		Records: h.records, Leases: h.leases, Windows: d, Now: func() time.Time { return h.now },
-		Packs: func() *pack.Set { return h.packs }, Site: func() *provision.Site { return h.site },
+		Packs: func() *pack.Set { return h.packs }, Site: func() *fleet.Site { return h.site },
 	})
 	if err == nil {
 		h.Service = s

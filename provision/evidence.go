@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"plugtone/dhcp"
+	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/trust"
 	"plugtone/provision/trust/httpauth"
@@ -27,7 +28,7 @@ func (q *inquiry) authorize() error {
 	e := trust.Evidence{Time: q.now, From: q.r.From.Unmap(), FilenameMAC: q.named(), UserAgentMAC: q.agent.MAC}
 	e.Place = q.site.TrustAt(e.From)
 	q.place = e.Place
-	if q.r.Transport == Preview {
+	if q.r.Transport == fleet.Preview {
 		e.Preview = q.r.As
 	}
 	if e.Preview.IsZero() {
@@ -36,7 +37,7 @@ func (q *inquiry) authorize() error {
 	if q.leaseAtHand(e) {
 		return nil
 	}
-	return q.s.c.Records.View(func(f Fleet) error {
+	return q.s.c.Records.View(func(f fleet.View) error {
 		q.revision = f.Revision()
 		q.s.renew(epoch{q.packs, q.site, q.revision})
 		if e.Preview.IsZero() {
@@ -61,7 +62,7 @@ func (q *inquiry) authorize() error {
 }
 
 // prove notes that the requester has proven to be the phone of d, which may be nil.
-func (q *inquiry) prove(d *Device) {
+func (q *inquiry) prove(d *fleet.Device) {
 	q.device, q.answer.Proof = d, q.verdict.Proof
 	q.answer.Known = d != nil && q.verdict.Proof != trust.ProofOpen // where all is open a name is enough
 	q.answer.MAC = macsOf(q.verdict.MAC, d)[0]
@@ -116,7 +117,7 @@ func (q *inquiry) look(e *trust.Evidence) {
 
 // gather reads the records of the phones that the evidence speaks of, never that of the named one: what is read for a
 // requester without proof must not depend on whether there is a record.
-func (q *inquiry) gather(f Fleet, e *trust.Evidence) error {
+func (q *inquiry) gather(f fleet.View, e *trust.Evidence) error {
 	var errs []error
 	macs := func(mac dhcp.MAC) []dhcp.MAC {
 		d, err := q.s.recorded(f, mac)
@@ -153,7 +154,7 @@ func (q *inquiry) gather(f Fleet, e *trust.Evidence) error {
 
 // logIn checks the user and password that came along. It does the same work for phones that there are and that there
 // aren't: one record is read and decoded, and two passwords are tried.
-func (q *inquiry) logIn(f Fleet, e *trust.Evidence) error {
+func (q *inquiry) logIn(f fleet.View, e *trust.Evidence) error {
 	mac, err := dhcp.ParseMAC(q.sent.User)
 	if err != nil {
 		mac = e.FilenameMAC
@@ -174,7 +175,7 @@ func (q *inquiry) logIn(f Fleet, e *trust.Evidence) error {
 	now, before := q.sent.Proves(c.Password.Reveal(), q.r.Method), q.sent.Proves(previous.Reveal(), q.r.Method)
 	q.stale = !q.sent.Fresh(q.s.issuer, q.now, e.From)
 	switch {
-	case q.sent.Scheme == httpauth.Basic && q.r.Transport != HTTPS && q.scheme() != httpauth.Basic:
+	case q.sent.Scheme == httpauth.Basic && q.r.Transport != fleet.HTTPS && q.scheme() != httpauth.Basic:
 		e.Error = "a password in clear is taken over HTTPS only"
 	case q.stale:
 		e.Error = "the credentials answer a challenge of too long ago"
@@ -195,9 +196,9 @@ func (q *inquiry) logIn(f Fleet, e *trust.Evidence) error {
 }
 
 // candidate is the record of mac, or nil. When there is none another one is read in its stead.
-func candidate(f Fleet, mac dhcp.MAC) (*Device, error) {
+func candidate(f fleet.View, mac dhcp.MAC) (*fleet.Device, error) {
 	d, err := f.DeviceByAny(mac)
-	if !errors.Is(err, ErrNotFound) {
+	if !errors.Is(err, fleet.ErrNotFound) {
 		return d, err
 	}
 	// The next one, or after the last the first.
@@ -221,7 +222,7 @@ func (q *inquiry) samePath() bool {
 
 // scheme is how the phone that may have this name can be asked to log in: by what name and OUI alone tell.
 func (q *inquiry) scheme() string {
-	if q.r.Transport != HTTP && q.r.Transport != HTTPS {
+	if q.r.Transport != fleet.HTTP && q.r.Transport != fleet.HTTPS {
 		return httpauth.None
 	}
 	id := q.packs.Identify(pack.Evidence{MAC: q.named()})
@@ -242,9 +243,9 @@ func (q *inquiry) scheme() string {
 	return scheme
 }
 
-func reservedFor(f Fleet, addr netip.Addr) ([]dhcp.MAC, error) {
+func reservedFor(f fleet.View, addr netip.Addr) ([]dhcp.MAC, error) {
 	mac, err := f.DeviceByIP(addr)
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, fleet.ErrNotFound) {
 		return nil, nil
 	}
 	if err != nil {

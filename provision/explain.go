@@ -11,6 +11,7 @@ import (
 	"unicode"
 
 	"plugtone/dhcp"
+	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/trust"
 	"plugtone/provision/tz"
@@ -70,7 +71,7 @@ func (s *Service) Explain(ctx context.Context, question Question) (Explanation, 
 	if question.Path == "" {
 		return s.explainPhone(ctx, question)
 	}
-	q := s.inquire(ctx, Request{Transport: HTTP, Name: question.Path, From: question.From, UserAgent: question.UserAgent})
+	q := s.inquire(ctx, Request{Transport: fleet.HTTP, Name: question.Path, From: question.From, UserAgent: question.UserAgent})
 	q.close()
 	a := q.answer
 	if until := s.trust.Enumeration().Limited(trust.Source{Addr: question.From.Unmap(), Datagram: true}, q.now); !q.verdict.Proven && !until.IsZero() {
@@ -93,16 +94,16 @@ func (s *Service) Explain(ctx context.Context, question Question) (Explanation, 
 }
 
 // recordOf is the record of a phone, nil when there is none.
-func (s *Service) recordOf(mac dhcp.MAC) (*Device, error) {
+func (s *Service) recordOf(mac dhcp.MAC) (*fleet.Device, error) {
 	if mac.IsZero() {
 		return nil, nil
 	}
-	var d *Device
-	err := s.c.Records.View(func(f Fleet) (err error) {
+	var d *fleet.Device
+	err := s.c.Records.View(func(f fleet.View) (err error) {
 		d, err = f.DeviceByAny(mac)
 		return err
 	})
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, fleet.ErrNotFound) {
 		return nil, nil
 	}
 	return d, err
@@ -120,13 +121,13 @@ func (s *Service) explainPhone(ctx context.Context, question Question) (Explanat
 	if question.Subnet.IsValid() {
 		asked, ok := site.SubnetByPrefix(question.Subnet)
 		if !ok {
-			return Explanation{}, ValidationError{{Field: "subnet", Value: question.Subnet.String(), Message: "is not one of the subnets"}}
+			return Explanation{}, fleet.ValidationError{{Field: "subnet", Value: question.Subnet.String(), Message: "is not one of the subnets"}}
 		}
 		subnet, by = asked, "asked for"
 	}
 	x.Subnet, x.SubnetBy, x.URL = subnet.Prefix, by, sitePhone(site, subnet, s.c.Now()).ServerURL
 	if d != nil {
-		err = s.c.Records.View(func(f Fleet) error { return s.explainDevice(f, packs, site, subnet, d, &x) })
+		err = s.c.Records.View(func(f fleet.View) error { return s.explainDevice(f, packs, site, subnet, d, &x) })
 	}
 	if err != nil {
 		return Explanation{}, err
@@ -139,7 +140,7 @@ func (s *Service) explainPhone(ctx context.Context, question Question) (Explanat
 }
 
 // explainDevice adds what the record gives.
-func (s *Service) explainDevice(f Fleet, packs *pack.Set, site *Site, subnet Subnet, d *Device, x *Explanation) error {
+func (s *Service) explainDevice(f fleet.View, packs *pack.Set, site *fleet.Site, subnet fleet.Subnet, d *fleet.Device, x *Explanation) error {
 	x.MAC, x.Recorded, x.Enabled = d.MAC, true, d.Enabled
 	r, err := resolve(f, site, subnet, d)
 	if err != nil {
@@ -166,7 +167,7 @@ func (s *Service) explainDevice(f Fleet, packs *pack.Set, site *Site, subnet Sub
 }
 
 // explainDHCP adds what DHCP would be advised, as far as it is known from leases without a packet at hand.
-func (s *Service) explainDHCP(site *Site, mac dhcp.MAC, x *Explanation) {
+func (s *Service) explainDHCP(site *fleet.Site, mac dhcp.MAC, x *Explanation) {
 	subnet, _ := site.SubnetByPrefix(x.Subnet)
 	client := dhcp.Client{MAC: mac}
 	for _, l := range s.c.Leases.LeasesOf(mac) {

@@ -5,14 +5,15 @@ import (
 	"errors"
 
 	"plugtone/dhcp"
+	"plugtone/provision/fleet"
 	"plugtone/provision/timeline"
 )
 
 // Facts gathers what timeline.Diagnose wants to know of a phone, with a record or without.
 func (s *Service) Facts(ctx context.Context, mac dhcp.MAC) (timeline.Facts, error) {
 	f := timeline.Facts{Now: s.c.Now(), MAC: mac}
-	var d *Device
-	err := s.c.Records.View(func(fleet Fleet) error {
+	var d *fleet.Device
+	err := s.c.Records.View(func(fleet fleet.View) error {
 		var err error
 		d, err = s.recorded(fleet, mac)
 		return err
@@ -41,7 +42,7 @@ func (s *Service) Facts(ctx context.Context, mac dhcp.MAC) (timeline.Facts, erro
 		return nil
 	}
 	st, err := s.StatusOf(ctx, d)
-	if err != nil && !errors.Is(err, ErrInternal) {
+	if err != nil && !errors.Is(err, fleet.ErrInternal) {
 		return f, err
 	}
 	f.State = st.State

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"plugtone/dhcp"
+	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 )
 
@@ -21,11 +22,11 @@ func (s *Service) Files(ctx context.Context, mac dhcp.MAC, subnet netip.Prefix) 
 	}
 	vendor, ok := s.c.Packs().Vendor(d.Vendor)
 	if !ok {
-		return nil, fmt.Errorf("%w: device %s: there is no vendor pack %q", ErrInternal, d.MAC, d.Vendor)
+		return nil, fmt.Errorf("%w: device %s: there is no vendor pack %q", fleet.ErrInternal, d.MAC, d.Vendor)
 	}
 	out := []FileInfo{}
 	for _, f := range vendor.Files(p) {
-		q := s.inquire(ctx, Request{Transport: Preview, Name: f.Name, As: d.MAC, Subnet: subnet})
+		q := s.inquire(ctx, Request{Transport: fleet.Preview, Name: f.Name, As: d.MAC, Subnet: subnet})
 		q.close()
 		out = append(out, q.info())
 	}
@@ -33,11 +34,11 @@ func (s *Service) Files(ctx context.Context, mac dhcp.MAC, subnet netip.Prefix) 
 }
 
 // preview reads the device and builds its phone.
-func (s *Service) preview(mac dhcp.MAC, subnet netip.Prefix) (*Device, pack.Phone, error) {
-	var d *Device
+func (s *Service) preview(mac dhcp.MAC, subnet netip.Prefix) (*fleet.Device, pack.Phone, error) {
+	var d *fleet.Device
 	var p pack.Phone
 	site := s.c.Site()
-	err := s.c.Records.View(func(f Fleet) (err error) {
+	err := s.c.Records.View(func(f fleet.View) (err error) {
 		d, err = f.DeviceByAny(mac)
 		return err
 	})
@@ -50,9 +51,9 @@ func (s *Service) preview(mac dhcp.MAC, subnet netip.Prefix) (*Device, pack.Phon
 		own, _ := s.subnetFor(site, mac, d)
 		net = own.Prefix
 	} else if _, ok := site.SubnetByPrefix(net); !ok {
-		return d, p, ValidationError{{Field: "subnet", Value: net.String(), Message: "is not one of the subnets"}}
+		return d, p, fleet.ValidationError{{Field: "subnet", Value: net.String(), Message: "is not one of the subnets"}}
 	}
-	err = s.c.Records.View(func(f Fleet) (err error) {
+	err = s.c.Records.View(func(f fleet.View) (err error) {
 		p, _, err = Phone(f, s.c.Packs(), site, net, d, s.c.Now())
 		return err
 	})
@@ -66,17 +67,17 @@ func (s *Service) File(ctx context.Context, mac dhcp.MAC, name string, subnet ne
 	if err != nil {
 		return FileContent{}, err
 	}
-	q := s.inquire(ctx, Request{Transport: Preview, Name: name, As: d.MAC, Subnet: subnet})
+	q := s.inquire(ctx, Request{Transport: fleet.Preview, Name: name, As: d.MAC, Subnet: subnet})
 	a := q.answer
 	if other := q.another(d); !other.IsZero() {
 		q.close()
-		return FileContent{}, fmt.Errorf("file %s: this is the name of a file of %s, another phone: %w", a.Name, other, ErrNotFound)
+		return FileContent{}, fmt.Errorf("file %s: this is the name of a file of %s, another phone: %w", a.Name, other, fleet.ErrNotFound)
 	}
 	switch {
 	case a.Outcome == Fault:
 		return FileContent{}, fmt.Errorf("device %s: file %s: %w", d.MAC, a.Name, a.Err)
 	case len(q.matches) == 0 && a.Outcome != Served:
-		return FileContent{}, fmt.Errorf("file %s: %s: %w", a.Name, a.Reason, ErrNotFound)
+		return FileContent{}, fmt.Errorf("file %s: %s: %w", a.Name, a.Reason, fleet.ErrNotFound)
 	}
 	out := FileContent{FileInfo: q.info(), Body: a.Body}
 	if a.Kind == string(pack.KindUpload) && a.Content != nil && !reveal {
@@ -96,14 +97,14 @@ func (s *Service) File(ctx context.Context, mac dhcp.MAC, name string, subnet ne
 		return FileContent{}, err
 	}
 	if out.Body, err = q.made.vendor.Render(q.made.file.Name, masked(p)); err != nil {
-		return FileContent{}, fmt.Errorf("%w: %s: render %s: %w", ErrInternal, d.MAC, a.Name, err)
+		return FileContent{}, fmt.Errorf("%w: %s: render %s: %w", fleet.ErrInternal, d.MAC, a.Name, err)
 	}
 	out.Masked = digestOf(out.Body) != a.Digest
 	return out, nil
 }
 
 // another is the phone that a name belongs to by its MAC when that is not d; zero when it may be d's.
-func (q *inquiry) another(d *Device) dhcp.MAC {
+func (q *inquiry) another(d *fleet.Device) dhcp.MAC {
 	var other dhcp.MAC
 	for _, m := range q.matches {
 		if m.MAC.IsZero() || m.MAC == d.MAC || slices.Contains(d.OtherMACs, m.MAC) {

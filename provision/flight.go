@@ -3,6 +3,8 @@ package provision
 import (
 	"fmt"
 	"sync"
+
+	"plugtone/provision/fleet"
 )
 
 // flights lets one of many that want the same file render it, while the others wait for what it makes.
@@ -24,7 +26,7 @@ func (f *flights) do(key fileKey, render func() (rendered, error)) (rendered, er
 		<-x.done
 		return x.out, x.err
 	}
-	x := &flight{done: make(chan struct{}), err: fmt.Errorf("%w: rendering panicked", ErrInternal)}
+	x := &flight{done: make(chan struct{}), err: fmt.Errorf("%w: rendering panicked", fleet.ErrInternal)}
 	if f.running == nil {
 		f.running = map[fileKey]*flight{}
 	}

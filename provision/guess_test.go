@@ -12,6 +12,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/provision/setting"
 	"plugtone/provision/trust"
 )
@@ -35,10 +36,10 @@ func (h *house) guesses(r provision.Request, n int) {
 func (h *house) fleet(n int, password setting.Secret) []dhcp.MAC {
 	h.t.Helper()
 	macs := make([]dhcp.MAC, n)
-	edit(h.t, h.records, func(e provision.Edit) error {
+	edit(h.t, h.records, func(e fleet.Edit) error {
 		for i := range macs {
 			macs[i] = dhcp.MAC{0x00, 0x15, 0x65, 0x50, byte(i >> 8), byte(i)}
-			if err := e.PutDevice(&provision.Device{MAC: macs[i], Vendor: "acme", Model: "A4", Enabled: true,
+			if err := e.PutDevice(&fleet.Device{MAC: macs[i], Vendor: "acme", Model: "A4", Enabled: true,
 				Credentials: &trust.Credentials{User: macs[i].Hex(), Password: password}}); err != nil {
 				return err
 			}
@@ -72,7 +73,7 @@ func TestGuessingIsShutOutElsewhere(t *testing.T) {
 				t.Errorf("%s: %+v", name, a)
 			}
 			over := r
-			over.Transport, over.Authorization = provision.HTTP, ""
+			over.Transport, over.Authorization = fleet.HTTP, ""
 			if a := h.ask(over); a.Outcome == provision.Served || a.Status != 401 || a.Body != nil {
 				t.Errorf("%s without a password: %+v", name, a)
 			}
@@ -87,7 +88,7 @@ func TestGuessingIsShutOutElsewhere(t *testing.T) {
 // Where nobody logs in, a proof comes along with the request or not at all.
 func TestGuessingIsShutOutWhereNobodyLogsIn(t *testing.T) {
 	h := newHouse(t)
-	h.site.Networks = []provision.Network{{From: netip.MustParsePrefix("192.0.2.0/24"), Trust: []trust.Proof{trust.ProofCertificate}}}
+	h.site.Networks = []fleet.Network{{From: netip.MustParsePrefix("192.0.2.0/24"), Trust: []trust.Proof{trust.ProofCertificate}}}
 	h.guesses(request(""), 20)
 	for _, name := range []string{"common004.cfg", guess(1)} {
 		if a := h.ask(request(name)); !a.Silent || a.Challenge != "" || a.Body != nil {
@@ -99,11 +100,11 @@ func TestGuessingIsShutOutWhereNobodyLogsIn(t *testing.T) {
 func TestGuessingIsSlowedOnOwnSubnets(t *testing.T) {
 	h := newHouse(t)
 	h.leases.Lease("10.20.1.9", mac("001565000009"), voice, noon)
-	for _, over := range []provision.Transport{provision.HTTP, provision.TFTP} {
+	for _, over := range []fleet.Transport{fleet.HTTP, fleet.TFTP} {
 		for i := range 40 {
 			r := provision.Request{Transport: over, Method: "GET", Name: guess(i), From: netip.MustParseAddr("10.20.1.9")}
 			limited := i > 20
-			if a := h.ask(r); (i < 14 || limited) && ((a.Delay > 0) != limited || a.Silent != (limited && over == provision.TFTP)) {
+			if a := h.ask(r); (i < 14 || limited) && ((a.Delay > 0) != limited || a.Silent != (limited && over == fleet.TFTP)) {
 				t.Errorf("%s, request %d: delay %v, silent %t", over, i, a.Delay, a.Silent)
 			}
 		}
@@ -126,20 +127,20 @@ func TestGuessingIsSeen(t *testing.T) {
 	h.leases.Lease("10.20.1.9", mac("001565000009"), voice, noon)
 	for _, place := range []struct {
 		from string
-		over provision.Transport
+		over fleet.Transport
 		kind trust.EventKind
 		mac  dhcp.MAC
 		says string
 	}{
-		{"10.20.1.9", provision.HTTP, trust.EventSlowed, mac("001565000009"), "slowed until 2026-11-22T12:10:00Z"},
-		{away, provision.HTTP, trust.EventShutOut, dhcp.MAC{}, "unless it logs in it is shut out until 2026-11-22T12:10:00Z"},
-		{"192.0.2.2", provision.TFTP, trust.EventShutOut, dhcp.MAC{}, "is shut out until 2026-11-22T12:10:00Z"},
+		{"10.20.1.9", fleet.HTTP, trust.EventSlowed, mac("001565000009"), "slowed until 2026-11-22T12:10:00Z"},
+		{away, fleet.HTTP, trust.EventShutOut, dhcp.MAC{}, "unless it logs in it is shut out until 2026-11-22T12:10:00Z"},
+		{"192.0.2.2", fleet.TFTP, trust.EventShutOut, dhcp.MAC{}, "is shut out until 2026-11-22T12:10:00Z"},
 	} {
 		h.told = nil
 		r := provision.Request{Transport: place.over, Method: "GET", From: netip.MustParseAddr(place.from)}
-		if place.over == provision.HTTP {
+		if place.over == fleet.HTTP {
 			r.Authorization = basic("x", "y")
-			r.Transport = provision.HTTPS
+			r.Transport = fleet.HTTPS
 		}
 		h.guesses(r, 20)
 		if i := slices.IndexFunc(h.told, func(a trust.Event) bool { return a.Kind == place.kind }); i < 0 || h.told[i].MAC != place.mac || h.told[i].Addr != r.From ||
@@ -151,7 +152,7 @@ func TestGuessingIsSeen(t *testing.T) {
 			t.Errorf("%s: the timeline of %s gets %q", place.from, a.MAC, a.Reason)
 		}
 		want := place.says
-		if place.over == provision.TFTP {
+		if place.over == fleet.TFTP {
 			want = "over tftp it is limited until 2026-11-22T12:10:00Z"
 		}
 		told := len(h.told)
@@ -168,7 +169,7 @@ func TestProofComesBeforeLimits(t *testing.T) {
 	for _, proof := range []trust.Proof{trust.ProofLease, trust.ProofCredentials, trust.ProofCertificate, trust.ProofNeighbor, trust.ProofAddress, trust.ProofEnroll} {
 		h := newHouse(t)
 		c := h.withCredentials()
-		h.site.Networks = []provision.Network{{From: prefix, Trust: []trust.Proof{proof}}}
+		h.site.Networks = []fleet.Network{{From: prefix, Trust: []trust.Proof{proof}}}
 		r := request("001565123456.cfg")
 		switch proof {
 		case trust.ProofLease:
@@ -178,7 +179,7 @@ func TestProofComesBeforeLimits(t *testing.T) {
 		case trust.ProofNeighbor:
 			h.beside = map[netip.Addr]dhcp.MAC{r.From: front}
 		case trust.ProofAddress:
-			edit(t, h.records, func(e provision.Edit) error {
+			edit(t, h.records, func(e fleet.Edit) error {
 				d, err := e.Device(front)
 				if err == nil {
 					d.ReservedIP = r.From
@@ -219,7 +220,7 @@ func TestProofComesBeforeLimits(t *testing.T) {
 
 func TestFilesAskedForInVainNeverCount(t *testing.T) {
 	h := newHouse(t)
-	for _, over := range []provision.Transport{provision.TFTP, provision.HTTP, provision.HTTPS} {
+	for _, over := range []fleet.Transport{fleet.TFTP, fleet.HTTP, fleet.HTTPS} {
 		for i := range 60 {
 			r := request("")
 			r.Transport = over
@@ -243,7 +244,7 @@ func TestFilesAskedForInVainNeverCount(t *testing.T) {
 func TestForgedDatagramsNeverShutOutHTTP(t *testing.T) {
 	h := newHouse(t)
 	r := request("")
-	r.Transport = provision.TFTP
+	r.Transport = fleet.TFTP
 	h.guesses(r, 60)
 	r.Name = "common004.cfg"
 	if a := h.ask(r); !a.Silent {
@@ -275,7 +276,7 @@ func TestSiteBehindOneAddress(t *testing.T) {
 		for i, m := range macs {
 			h.served(h.ask(request("common004.cfg")))
 			r := request(m.Hex() + ".cfg")
-			r.Transport = provision.HTTP
+			r.Transport = fleet.HTTP
 			switch {
 			case i%3 == 1 && round > 0:
 				r.Authorization = logIn(answers[i], m.Hex(), password, "/"+r.Name)
@@ -321,7 +322,7 @@ func TestGuesserBehindTheAddressOfASite(t *testing.T) {
 	for i, m := range macs {
 		for _, name := range []string{"common004.cfg", m.Hex() + ".cfg"} {
 			r := request(name)
-			r.Transport = provision.HTTP
+			r.Transport = fleet.HTTP
 			switch i % 3 {
 			case 0:
 				r.Authorization = logIn(old, m.Hex(), password, "/"+name)

@@ -15,6 +15,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/provisiontest"
 	"plugtone/provision/setting"
@@ -30,8 +31,8 @@ type house struct {
 	records *provisiontest.Records
 	leases  *provisiontest.Leases
 	packs   *pack.Set
-	site    *provision.Site
-	fetches []provision.Fetch
+	site    *fleet.Site
+	fetches []fleet.Fetch
 	now     time.Time
 	told    []trust.Event
 	used    map[dhcp.MAC]setting.Secret
@@ -46,8 +47,8 @@ const voice = "10.20.0.0/22"
 func newHouse(t testing.TB) *house {
 	t.Helper()
 	h := &house{t: t, used: map[dhcp.MAC]setting.Secret{}, records: office(t), leases: &provisiontest.Leases{}, packs: provisiontest.Packs(t), now: noon, files: t.TempDir(), uploads: t.TempDir()}
-	h.site = &provision.Site{
-		Subnets: []provision.Subnet{
+	h.site = &fleet.Site{
+		Subnets: []fleet.Subnet{
 			{Prefix: netip.MustParsePrefix("10.30.0.0/24"), Phones: dhcp.PhonesNone},
 			{Prefix: netip.MustParsePrefix(voice), NextServer: netip.MustParseAddr("10.20.0.2"), NTPServers: []netip.Addr{netip.MustParseAddr("10.20.0.1")},
 				Settings: setting.Values{"language": "de"}},
@@ -69,8 +70,8 @@ func newHouse(t testing.TB) *house {
 	h.Service, err = provision.New(provision.Config{
 		Records: h.records, Leases: orderly{h.leases, h.records, t}, Files: root, Uploads: uploads,
 		Packs:   func() *pack.Set { return h.packs },
-		Site:    func() *provision.Site { return h.site },
-		Fetches: func(dhcp.MAC) ([]provision.Fetch, error) { return h.fetches, nil },
+		Site:    func() *fleet.Site { return h.site },
+		Fetches: func(dhcp.MAC) ([]fleet.Fetch, error) { return h.fetches, nil },
 		Now:     func() time.Time { return h.now },
 		Event:   func(a trust.Event) { h.telling.Lock(); defer h.telling.Unlock(); h.told = append(h.told, a) },
 		Used:    func(m dhcp.MAC, p setting.Secret) { h.used[m] = p },
@@ -104,7 +105,7 @@ func (o orderly) LeasesOf(mac dhcp.MAC) []dhcp.Lease {
 // get asks as a phone does.
 func (h *house) get(name, from string) provision.Answer {
 	h.t.Helper()
-	return h.ask(provision.Request{Transport: provision.HTTP, Method: "GET", Name: name, From: netip.MustParseAddr(from)})
+	return h.ask(provision.Request{Transport: fleet.HTTP, Method: "GET", Name: name, From: netip.MustParseAddr(from)})
 }
 
 func (h *house) ask(r provision.Request) provision.Answer {

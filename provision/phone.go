@@ -6,15 +6,16 @@ import (
 	"net/url"
 	"time"
 
+	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 )
 
 // Phone builds what templates print for a device in a subnet of the site, and says what the phone does not get, with
 // the reason: keys that its model can't have, lines without a registrar. now gives the year for time zone rules.
-func Phone(f Fleet, packs *pack.Set, site *Site, subnet netip.Prefix, d *Device, now time.Time) (pack.Phone, []string, error) {
+func Phone(f fleet.View, packs *pack.Set, site *fleet.Site, subnet netip.Prefix, d *fleet.Device, now time.Time) (pack.Phone, []string, error) {
 	vendor, ok := packs.Vendor(d.Vendor)
 	if !ok {
-		return pack.Phone{}, nil, fmt.Errorf("%w: device %s: there is no vendor pack %q", ErrInternal, d.MAC, d.Vendor)
+		return pack.Phone{}, nil, fmt.Errorf("%w: device %s: there is no vendor pack %q", fleet.ErrInternal, d.MAC, d.Vendor)
 	}
 	net, _ := site.SubnetByPrefix(subnet)
 	r, err := resolve(f, site, net, d)
@@ -48,7 +49,7 @@ func (r *resolved) fitLines(vendor *pack.Vendor) []pack.Line {
 }
 
 // sitePhone is what every phone in the subnet gets, with or without a record.
-func sitePhone(site *Site, subnet Subnet, now time.Time) pack.Phone {
+func sitePhone(site *fleet.Site, subnet fleet.Subnet, now time.Time) pack.Phone {
 	p := pack.Phone{
 		Enabled:   true,
 		Settings:  packSettings(siteLayers(site, subnet)),

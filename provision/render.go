@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"plugtone/dhcp"
+	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 )
 
@@ -22,7 +23,7 @@ type deviceKey struct {
 // addresses stand for their contents; the revision stands for every record.
 type fileKey struct {
 	packs     *pack.Set
-	site      *Site
+	site      *fleet.Site
 	revision  uint64
 	vendor    string
 	file      string
@@ -37,7 +38,7 @@ type fileKey struct {
 // epoch is what all rendered files and records at hand depend on.
 type epoch struct {
 	packs    *pack.Set
-	site     *Site
+	site     *fleet.Site
 	revision uint64
 }
 
@@ -72,7 +73,7 @@ type made struct {
 func (q *inquiry) serve(anonymous bool, reason string) {
 	vendor, ok := q.packs.Vendor(q.match.Vendor)
 	if !ok {
-		q.fault(fmt.Errorf("%w: there is no vendor pack %q", ErrInternal, q.match.Vendor))
+		q.fault(fmt.Errorf("%w: there is no vendor pack %q", fleet.ErrInternal, q.match.Vendor))
 		return
 	}
 	if err := q.locate(anonymous); err != nil {
@@ -124,7 +125,7 @@ func (q *inquiry) locate(anonymous bool) error {
 		return nil
 	}
 	device := q.device
-	if anonymous && q.r.Transport != Preview {
+	if anonymous && q.r.Transport != fleet.Preview {
 		device = nil
 	}
 	q.subnet, _ = q.s.subnetFor(q.site, q.r.As, device)
@@ -176,7 +177,7 @@ func (q *inquiry) renderNow() (rendered, error) {
 	}
 	body, err := q.made.vendor.Render(q.made.file.Name, p)
 	if err != nil {
-		return rendered{}, fmt.Errorf("%w: %s: render %s: %w", ErrInternal, q.answer.MAC, q.answer.Name, err)
+		return rendered{}, fmt.Errorf("%w: %s: render %s: %w", fleet.ErrInternal, q.answer.MAC, q.answer.Name, err)
 	}
 	return rendered{body: body, digest: digestOf(body)}, nil
 }
@@ -193,15 +194,15 @@ func (q *inquiry) phone(anonymous bool) (pack.Phone, error) {
 		return p, nil
 	}
 	var p pack.Phone
-	err := q.s.c.Records.View(func(f Fleet) error {
+	err := q.s.c.Records.View(func(f fleet.View) error {
 		var err error
 		p, _, err = Phone(f, q.packs, q.site, q.subnet.Prefix, q.device, q.now)
 		if err == nil && q.made.file.MaxNumbers > 0 {
 			_, err = addBook(f, q.made.vendor, q.device, &p)
 		}
 		// A line or profile that isn't there is a fault of the records, not of the phone.
-		if err != nil && !errors.Is(err, ErrInternal) {
-			err = fmt.Errorf("%w: %w", ErrInternal, err)
+		if err != nil && !errors.Is(err, fleet.ErrInternal) {
+			err = fmt.Errorf("%w: %w", fleet.ErrInternal, err)
 		}
 		return err
 	})
@@ -210,7 +211,7 @@ func (q *inquiry) phone(anonymous bool) (pack.Phone, error) {
 
 // subnetFor is the subnet that a phone's files are rendered for when the request doesn't tell, and why that one: of its
 // lease, of its reservation, of its last fetch, or the first that provisions.
-func (s *Service) subnetFor(site *Site, mac dhcp.MAC, d *Device) (Subnet, string) {
+func (s *Service) subnetFor(site *fleet.Site, mac dhcp.MAC, d *fleet.Device) (fleet.Subnet, string) {
 	for _, m := range macsOf(mac, d) {
 		for _, l := range s.c.Leases.LeasesOf(m) {
 			if n, ok := site.SubnetOf(l.Addr); ok && isActive(l, s.c.Now()) {
@@ -233,16 +234,16 @@ func (s *Service) subnetFor(site *Site, mac dhcp.MAC, d *Device) (Subnet, string
 	if n, ok := site.FirstProvisioning(); ok {
 		return n, "first provisioning subnet"
 	}
-	return Subnet{}, "no subnet"
+	return fleet.Subnet{}, "no subnet"
 }
 
 // lastFetch is the latest fetch of a phone. A fault of the store only costs the hint.
-func lastFetch(fetches func(dhcp.MAC) ([]Fetch, error), mac dhcp.MAC) (Fetch, bool) {
+func lastFetch(fetches func(dhcp.MAC) ([]fleet.Fetch, error), mac dhcp.MAC) (fleet.Fetch, bool) {
 	all, err := fetches(mac)
 	if err != nil {
-		return Fetch{}, false
+		return fleet.Fetch{}, false
 	}
-	var last Fetch
+	var last fleet.Fetch
 	var at time.Time
 	for _, f := range all {
 		if f.Time.After(at) {

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 
 	"plugtone/dhcp"
+	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 )
 
@@ -16,13 +17,13 @@ const placeholderURL = "http://192.0.2.1/"
 // Renders tries whether the files of devices can be written, as the fleet f has them: a value that a phone's format can't
 // carry is refused when it is saved, not when the phone asks. One device of each model is tried, so that a change that
 // concerns thousands stays quick. What can't be written is ValidationError and names device, file and parameter.
-func (s *Service) Renders(f Fleet, macs []dhcp.MAC) error {
+func (s *Service) Renders(f fleet.View, macs []dhcp.MAC) error {
 	packs, site := s.c.Packs(), s.c.Site()
 	tried := make(map[[2]string]bool)
-	var bad ValidationError
+	var bad fleet.ValidationError
 	for _, mac := range macs {
 		d, err := f.Device(mac)
-		if errors.Is(err, ErrNotFound) {
+		if errors.Is(err, fleet.ErrNotFound) {
 			continue
 		}
 		if err != nil {
@@ -44,7 +45,7 @@ func (s *Service) Renders(f Fleet, macs []dhcp.MAC) error {
 }
 
 // rendersOne renders all files of one device that are its own, and returns what is wrong with the first that fails.
-func (s *Service) rendersOne(f Fleet, packs *pack.Set, site *Site, d *Device) *FieldError {
+func (s *Service) rendersOne(f fleet.View, packs *pack.Set, site *fleet.Site, d *fleet.Device) *fleet.FieldError {
 	vendor, ok := packs.Vendor(d.Vendor)
 	if !ok {
 		return nil // its pack was taken away; CheckDevice says so when the record itself is saved
@@ -67,10 +68,10 @@ func (s *Service) rendersOne(f Fleet, packs *pack.Set, site *Site, d *Device) *F
 		}
 		_, err := vendor.Render(name.Name, p)
 		if pack.IsRefusal(err) {
-			return &FieldError{Field: "model", Value: d.Model, Message: err.Error()}
+			return &fleet.FieldError{Field: "model", Value: d.Model, Message: err.Error()}
 		}
 		if err != nil && !errors.Is(err, pack.ErrNoContent) {
-			return &FieldError{Field: "files", Value: name.Name, Message: fmt.Sprintf("can't be written: %v", err)}
+			return &fleet.FieldError{Field: "files", Value: name.Name, Message: fmt.Sprintf("can't be written: %v", err)}
 		}
 	}
 	return nil

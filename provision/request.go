@@ -6,13 +6,14 @@ import (
 	"time"
 
 	"plugtone/dhcp"
+	"plugtone/provision/fleet"
 	"plugtone/provision/trust"
 )
 
 // Request is one file asked for. The zero values mean "not known".
 type Request struct {
 	Time      time.Time
-	Transport Transport
+	Transport fleet.Transport
 	Method    string // GET, HEAD, PUT, POST; TFTP: GET for RRQ, PUT for WRQ
 	Name      string // as the phone asked: unescaped, before any cleaning
 	From      netip.Addr

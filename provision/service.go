@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"plugtone/dhcp"
+	"plugtone/provision/fleet"
 	"plugtone/provision/internal/lru"
 	"plugtone/provision/pack"
 	"plugtone/provision/setting"
@@ -26,11 +27,11 @@ type Leases interface {
 
 // Config is everything that a Service needs.
 type Config struct {
-	Records Records
-	Leases  Leases                              // nil: no leases, no proof by them
-	Packs   func() *pack.Set                    // the packs in force
-	Site    func() *Site                        // the configuration in force
-	Fetches func(mac dhcp.MAC) ([]Fetch, error) // last fetches; nil: never fetched
+	Records fleet.Records
+	Leases  Leases                                    // nil: no leases, no proof by them
+	Packs   func() *pack.Set                          // the packs in force
+	Site    func() *fleet.Site                        // the configuration in force
+	Fetches func(mac dhcp.MAC) ([]fleet.Fetch, error) // last fetches; nil: never fetched
 	// Timeline gives a phone's last entries, oldest first; nil: no device is shown as refused.
 	Timeline func(mac dhcp.MAC, limit int) ([]timeline.Entry, error)
 	Files    *os.Root                               // data_dir/files; nil: no static files
@@ -49,7 +50,7 @@ type Service struct {
 	c       Config
 	shelf   *Shelf // nil: no uploads
 	files   *lru.Cache[fileKey, rendered]
-	devices *lru.Cache[deviceKey, *Device]
+	devices *lru.Cache[deviceKey, *fleet.Device]
 	agents  *lru.Cache[agentKey, pack.Identity]
 	names   *lru.Cache[nameKey, []pack.Match]
 	epochs  sync.Mutex
@@ -78,7 +79,7 @@ func New(c Config) (*Service, error) {
 		c.Leases = noLeases{}
 	}
 	if c.Fetches == nil {
-		c.Fetches = func(dhcp.MAC) ([]Fetch, error) { return nil, nil }
+		c.Fetches = func(dhcp.MAC) ([]fleet.Fetch, error) { return nil, nil }
 	}
 	if c.Neighbor == nil {
 		c.Neighbor = func(netip.Addr) (dhcp.MAC, bool) { return dhcp.MAC{}, false }
@@ -105,7 +106,7 @@ func New(c Config) (*Service, error) {
 		c:       c,
 		shelf:   shelf,
 		files:   lru.New[fileKey, rendered](c.Cache),
-		devices: lru.New[deviceKey, *Device](8192),
+		devices: lru.New[deviceKey, *fleet.Device](8192),
 		agents:  lru.New[agentKey, pack.Identity](8192),
 		names:   lru.New[nameKey, []pack.Match](16384),
 		issuer:  httpauth.NewIssuer([]byte(rand.Text())),

@@ -12,6 +12,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/timeline"
 )
@@ -44,8 +45,8 @@ func options(a dhcp.Policy) string {
 func TestAdvise(t *testing.T) {
 	h := newHouse(t)
 	disguised, printer := mac("001565000071"), mac("001565000072")
-	edit(t, h.records, func(e provision.Edit) error {
-		return errors.Join(e.PutDevice(&provision.Device{MAC: disguised, Vendor: "bolt", Model: "B1", Enabled: true}), e.PutDevice(&provision.Device{MAC: printer, Enabled: true}))
+	edit(t, h.records, func(e fleet.Edit) error {
+		return errors.Join(e.PutDevice(&fleet.Device{MAC: disguised, Vendor: "bolt", Model: "B1", Enabled: true}), e.PutDevice(&fleet.Device{MAC: printer, Enabled: true}))
 	})
 	tests := []struct {
 		name            string
@@ -113,10 +114,10 @@ func TestFiles(t *testing.T) {
 	if err != nil || other[2].Digest == live.Digest {
 		t.Errorf("another subnet gives the same bytes: %v", err)
 	}
-	if _, err := h.Files(context.Background(), mac("001565ffffff"), netip.Prefix{}); !errors.Is(err, provision.ErrNotFound) {
+	if _, err := h.Files(context.Background(), mac("001565ffffff"), netip.Prefix{}); !errors.Is(err, fleet.ErrNotFound) {
 		t.Errorf("an unknown phone: %v", err)
 	}
-	var bad provision.ValidationError
+	var bad fleet.ValidationError
 	if _, err := h.Files(context.Background(), front, netip.MustParsePrefix("10.99.0.0/24")); !errors.As(err, &bad) || bad[0].Field != "subnet" {
 		t.Errorf("an unknown subnet: %v", err)
 	}
@@ -124,7 +125,7 @@ func TestFiles(t *testing.T) {
 
 func TestFileMasksSecrets(t *testing.T) {
 	h := newHouse(t)
-	edit(t, h.records, func(e provision.Edit) error {
+	edit(t, h.records, func(e fleet.Edit) error {
 		d, err := e.Device(front)
 		if err == nil {
 			d.VendorSettings = map[string]map[string]string{"acme": {"wifi.password": "wlan-key", "lcd.contrast": "5"}}
@@ -159,7 +160,7 @@ func TestFileMasksSecrets(t *testing.T) {
 	if err != nil || vain.Body != nil || vain.Reason == "" || vain.Outcome != "expected" {
 		t.Errorf("a file asked for in vain: %+v, %v", vain, err)
 	}
-	if _, err := h.File(ctx, front, "nothing.xyz", netip.Prefix{}, false); !errors.Is(err, provision.ErrNotFound) {
+	if _, err := h.File(ctx, front, "nothing.xyz", netip.Prefix{}, false); !errors.Is(err, fleet.ErrNotFound) {
 		t.Errorf("a name that nobody knows: %v", err)
 	}
 }
@@ -181,7 +182,7 @@ func TestStatus(t *testing.T) {
 	a := h.get("001565123456.cfg", "10.20.1.7")
 	b := h.get("common004.cfg", "10.20.1.7")
 	at := noon.Add(time.Minute)
-	h.fetches = []provision.Fetch{
+	h.fetches = []fleet.Fetch{
 		{MAC: front, File: "001565123456.cfg", Kind: "device", Digest: a.Digest, Time: at, From: netip.MustParseAddr("10.20.1.7"), Firmware: "1.2.3"},
 		{MAC: front, File: "common004.cfg", Kind: "common", Digest: b.Digest, Time: noon, From: netip.MustParseAddr("10.20.1.7")},
 	}
@@ -193,8 +194,8 @@ func TestStatus(t *testing.T) {
 		t.Errorf("with an old common file: %+v", st)
 	}
 	h.fetches[1].Digest = b.Digest
-	edit(t, h.records, func(e provision.Edit) error {
-		return e.PutExtension(&provision.Extension{Number: "1001", Registrar: "main", Password: "new"})
+	edit(t, h.records, func(e fleet.Edit) error {
+		return e.PutExtension(&fleet.Extension{Number: "1001", Registrar: "main", Password: "new"})
 	})
 	if st := state(); st.State != "stale" {
 		t.Errorf("after a new password: %+v", st)
@@ -203,7 +204,7 @@ func TestStatus(t *testing.T) {
 	if err != nil || f.State != "stale" || f.MAC != front || f.Addr != netip.MustParseAddr("10.20.1.7") || !slices.Equal(f.Models("common001.cfg"), []string{"A1"}) {
 		t.Errorf("facts %+v, %v", f, err)
 	}
-	edit(t, h.records, func(e provision.Edit) error {
+	edit(t, h.records, func(e fleet.Edit) error {
 		d, err := e.Device(front)
 		if err == nil {
 			d.Enabled = false
@@ -215,10 +216,10 @@ func TestStatus(t *testing.T) {
 		t.Errorf("disabled: %+v", st)
 	}
 	h.fetches = nil
-	if st, err := h.StatusOf(ctx, &provision.Device{MAC: mac("001565000099"), Enabled: true}); err != nil || st.State != "never_seen" {
+	if st, err := h.StatusOf(ctx, &fleet.Device{MAC: mac("001565000099"), Enabled: true}); err != nil || st.State != "never_seen" {
 		t.Errorf("never seen: %+v, %v", st, err)
 	}
-	if _, err := h.Status(ctx, mac("001565000099")); !errors.Is(err, provision.ErrNotFound) {
+	if _, err := h.Status(ctx, mac("001565000099")); !errors.Is(err, fleet.ErrNotFound) {
 		t.Errorf("no record: %v", err)
 	}
 }
@@ -227,8 +228,8 @@ func TestStatusRefused(t *testing.T) {
 	h := newHouse(t)
 	entries := []timeline.Entry{}
 	s, err := provision.New(provision.Config{
-		Records: h.records, Leases: h.leases, Packs: func() *pack.Set { return h.packs }, Site: func() *provision.Site { return h.site }, Now: func() time.Time { return h.now },
-		Fetches:  func(dhcp.MAC) ([]provision.Fetch, error) { return h.fetches, nil },
+		Records: h.records, Leases: h.leases, Packs: func() *pack.Set { return h.packs }, Site: func() *fleet.Site { return h.site }, Now: func() time.Time { return h.now },
+		Fetches:  func(dhcp.MAC) ([]fleet.Fetch, error) { return h.fetches, nil },
 		Timeline: func(dhcp.MAC, int) ([]timeline.Entry, error) { return entries, nil },
 	})
 	if err != nil {
@@ -305,7 +306,7 @@ func TestExplainFile(t *testing.T) {
 
 func BenchmarkAnswer(b *testing.B) {
 	h := newHouse(b)
-	r := provision.Request{Time: noon, Transport: provision.HTTP, Name: "001565123456.cfg", From: netip.MustParseAddr("10.20.1.7"), UserAgent: "Acme A4 1.2.3 00:15:65:12:34:56"}
+	r := provision.Request{Time: noon, Transport: fleet.HTTP, Name: "001565123456.cfg", From: netip.MustParseAddr("10.20.1.7"), UserAgent: "Acme A4 1.2.3 00:15:65:12:34:56"}
 	for b.Loop() {
 		if a := h.Answer(b.Context(), r); a.Outcome != provision.Served {
 			b.Fatal(a.Reason)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"plugtone/dhcp"
+	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/trust"
 	"plugtone/provision/trust/httpauth"
@@ -24,13 +25,13 @@ func (q *inquiry) guarded() bool {
 }
 
 func (q *inquiry) source() trust.Source {
-	return trust.Source{Addr: q.r.From.Unmap(), Datagram: q.r.Transport == TFTP}
+	return trust.Source{Addr: q.r.From.Unmap(), Datagram: q.r.Transport == fleet.TFTP}
 }
 
 // limit slows or shuts out a requester without proof that has asked for too many phones' files. Who proves itself is
 // never limited, and who has yet to make its first step towards a proof gets its challenge all the same.
 func (q *inquiry) limit() {
-	if q.verdict.Proven || q.r.Transport == Preview || q.answer.Outcome == Fault {
+	if q.verdict.Proven || q.r.Transport == fleet.Preview || q.answer.Outcome == Fault {
 		return
 	}
 	until := q.s.trust.Enumeration().Limited(q.source(), q.now)
@@ -40,7 +41,7 @@ func (q *inquiry) limit() {
 	when := until.UTC().Format(time.RFC3339)
 	if q.place.Leased {
 		if q.answer.Outcome == Refused {
-			q.answer.Delay, q.answer.Silent = trust.EnumerationDelay, q.r.Transport == TFTP
+			q.answer.Delay, q.answer.Silent = trust.EnumerationDelay, q.r.Transport == fleet.TFTP
 			q.answer.Reason += "; slowed until " + when + ": it asked for the files of too many phones"
 		}
 		return
@@ -68,7 +69,7 @@ func (q *inquiry) shutOut() {
 	a.Outcome, a.Status = Refused, http.StatusNotFound
 	a.Body, a.Size, a.ETag, a.Digest, a.MediaType = nil, 0, "", "", ""
 	scheme := q.scheme()
-	if len(q.matches) == 0 && (q.r.Transport == HTTP || q.r.Transport == HTTPS) {
+	if len(q.matches) == 0 && (q.r.Transport == fleet.HTTP || q.r.Transport == fleet.HTTPS) {
 		scheme = httpauth.Digest // nothing tells whose file it is: most know that
 	}
 	q.challenge(scheme)
@@ -76,7 +77,7 @@ func (q *inquiry) shutOut() {
 
 // settle remembers what an answered request tells of its sender, and raises the alarms. Only real requests come here.
 func (s *Service) settle(q *inquiry) {
-	if q.r.Transport == Preview || q.answer.Outcome == Fault {
+	if q.r.Transport == fleet.Preview || q.answer.Outcome == Fault {
 		return
 	}
 	if q.verdict.Contradiction {
@@ -159,14 +160,14 @@ func (s *Service) rememberPort(q *inquiry) {
 }
 
 // lastPort is the port of the latest fetch that has one. A fault of the store only costs the comparison.
-func lastPort(fetches func(dhcp.MAC) ([]Fetch, error), mac dhcp.MAC) string {
+func lastPort(fetches func(dhcp.MAC) ([]fleet.Fetch, error), mac dhcp.MAC) string {
 	all, err := fetches(mac)
 	if err != nil {
 		return ""
 	}
-	all = slices.DeleteFunc(slices.Clone(all), func(f Fetch) bool { return f.Port == "" })
+	all = slices.DeleteFunc(slices.Clone(all), func(f fleet.Fetch) bool { return f.Port == "" })
 	if len(all) == 0 {
 		return ""
 	}
-	return slices.MaxFunc(all, func(a, b Fetch) int { return cmp.Compare(a.Time.UnixNano(), b.Time.UnixNano()) }).Port
+	return slices.MaxFunc(all, func(a, b fleet.Fetch) int { return cmp.Compare(a.Time.UnixNano(), b.Time.UnixNano()) }).Port
 }

@@ -10,11 +10,13 @@ import (
 	"net/url"
 	"os"
 	"path"
-	"plugtone/dhcp"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"plugtone/dhcp"
+	"plugtone/provision/fleet"
 )
 
 // What a phone may keep here. A Polycom's overrides, contacts, call lists and logs are about 2 MiB.
@@ -78,7 +80,7 @@ func (s *Shelf) Begin(mac dhcp.MAC, name string, most int64) (*Upload, error) {
 	}
 	own := s.enter(mac)
 	if own == nil {
-		return nil, fmt.Errorf("%w: %w", ErrInternal, errUploadBusy)
+		return nil, fmt.Errorf("%w: %w", fleet.ErrInternal, errUploadBusy)
 	}
 	u := &Upload{shelf: s, mac: mac, own: own, dir: mac.Hex(), key: key, left: most, sum: sha256.New()}
 	if err := u.begin(); err != nil {
@@ -117,18 +119,18 @@ func (u *Upload) begin() error {
 	u.own.mu.Lock()
 	defer u.own.mu.Unlock()
 	if err := s.root.Mkdir(u.dir, 0o750); err != nil && !errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%w: %w", ErrInternal, err)
+		return fmt.Errorf("%w: %w", fleet.ErrInternal, err)
 	}
 	kept, err := s.look(u.dir, s.alone(u.own)) // who has entered later has no file yet
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrInternal, err)
+		return fmt.Errorf("%w: %w", fleet.ErrInternal, err)
 	}
 	if _, known := kept.newest[u.key]; !known && len(kept.newest) >= uploadNames {
 		return fmt.Errorf("%w: it keeps %d files", ErrUploadRoom, len(kept.newest))
 	}
 	u.temp = path.Join(u.dir, fmt.Sprintf(".coming-%d", s.serial.Add(1)))
 	if u.file, err = s.root.OpenFile(u.temp, os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o640); err != nil {
-		return fmt.Errorf("%w: %w", ErrInternal, err)
+		return fmt.Errorf("%w: %w", fleet.ErrInternal, err)
 	}
 	return nil
 }
@@ -208,7 +210,7 @@ func (u *Upload) Write(p []byte) (int, error) {
 	u.size += int64(n)
 	u.left -= int64(n)
 	if err != nil {
-		u.failed = fmt.Errorf("%w: %w", ErrInternal, err)
+		u.failed = fmt.Errorf("%w: %w", fleet.ErrInternal, err)
 	}
 	return n, u.failed
 }
@@ -249,7 +251,7 @@ func (u *Upload) Commit() error {
 	err := u.failed
 	if err == nil {
 		if err = errors.Join(u.file.Sync(), u.file.Close()); err != nil {
-			err = fmt.Errorf("%w: %w", ErrInternal, err)
+			err = fmt.Errorf("%w: %w", fleet.ErrInternal, err)
 		}
 	}
 	if err != nil {
@@ -271,12 +273,12 @@ func (u *Upload) put() error {
 	s, place := u.shelf, path.Join(u.dir, u.key)
 	kept, err := s.look(u.dir, false)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrInternal, err)
+		return fmt.Errorf("%w: %w", fleet.ErrInternal, err)
 	}
 	if _, known := kept.newest[u.key]; known {
 		same, err := u.same(place)
 		if err != nil {
-			return fmt.Errorf("%w: %w", ErrInternal, err)
+			return fmt.Errorf("%w: %w", fleet.ErrInternal, err)
 		}
 		if same {
 			return s.root.Remove(u.temp)
@@ -292,11 +294,11 @@ func (u *Upload) put() error {
 		return err
 	default:
 		if err := s.age(place); err != nil {
-			return fmt.Errorf("%w: %w", ErrInternal, err)
+			return fmt.Errorf("%w: %w", fleet.ErrInternal, err)
 		}
 	}
 	if err := s.root.Rename(u.temp, place); err != nil {
-		return fmt.Errorf("%w: %w", ErrInternal, err)
+		return fmt.Errorf("%w: %w", fleet.ErrInternal, err)
 	}
 	return s.sync(u.dir)
 }
@@ -329,7 +331,7 @@ func (s *Shelf) clear(dir string, kept *shelved, size int64) error {
 		}
 		v := kept.older[oldest]
 		if err := s.root.Remove(path.Join(dir, v.name)); err != nil {
-			return fmt.Errorf("%w: %w", ErrInternal, err)
+			return fmt.Errorf("%w: %w", fleet.ErrInternal, err)
 		}
 		kept.total -= v.size
 		kept.older = append(kept.older[:oldest], kept.older[oldest+1:]...)
@@ -358,11 +360,11 @@ func (s *Shelf) age(place string) error {
 func (s *Shelf) sync(dir string) error {
 	d, err := s.root.Open(dir)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrInternal, err)
+		return fmt.Errorf("%w: %w", fleet.ErrInternal, err)
 	}
 	defer d.Close()
 	if err := d.Sync(); err != nil {
-		return fmt.Errorf("%w: %w", ErrInternal, err)
+		return fmt.Errorf("%w: %w", fleet.ErrInternal, err)
 	}
 	return nil
 }

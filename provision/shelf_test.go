@@ -6,10 +6,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"plugtone/dhcp"
 	"strings"
 	"sync"
 	"testing"
+
+	"plugtone/dhcp"
 )
 
 func newShelf(t *testing.T) (*Shelf, string) {

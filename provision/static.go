@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 )
 
@@ -59,7 +60,7 @@ func (q *inquiry) firmware() {
 // never meanwhile: their table reads records under its own lock.
 func (q *inquiry) settings() (settings map[string]any, err error) {
 	subnet, _ := q.s.subnetFor(q.site, q.device.MAC, q.device)
-	err = q.s.c.Records.View(func(f Fleet) error {
+	err = q.s.c.Records.View(func(f fleet.View) error {
 		r, err := resolve(f, q.site, subnet, q.device)
 		if err == nil {
 			settings = packSettings(r.layers)
@@ -87,7 +88,7 @@ func (q *inquiry) open(name string) {
 			q.serveFile(f, info, place)
 			return
 		case !absent(err):
-			q.fault(fmt.Errorf("%w: files/%s: %w", ErrInternal, place, err))
+			q.fault(fmt.Errorf("%w: files/%s: %w", fleet.ErrInternal, place, err))
 			return
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/provision/setting"
 )
 
@@ -58,7 +59,7 @@ func TestFirmwareOnlyWhenNamed(t *testing.T) {
 			}
 		}
 	}
-	edit(t, h.records, func(e provision.Edit) error {
+	edit(t, h.records, func(e fleet.Edit) error {
 		d, err := e.Device(front)
 		if err == nil {
 			d.Settings = setting.Values{"firmware": []string{"x.rom"}}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"plugtone/dhcp"
+	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/timeline"
 )
@@ -37,8 +38,8 @@ const recentEntries = 20
 
 // Status compares what the device fetched last with what it would get now.
 func (s *Service) Status(ctx context.Context, mac dhcp.MAC) (Status, error) {
-	var d *Device
-	err := s.c.Records.View(func(f Fleet) error {
+	var d *fleet.Device
+	err := s.c.Records.View(func(f fleet.View) error {
 		var err error
 		d, err = f.DeviceByAny(mac)
 		return err
@@ -50,14 +51,14 @@ func (s *Service) Status(ctx context.Context, mac dhcp.MAC) (Status, error) {
 }
 
 // StatusOf is Status for a record that is at hand.
-func (s *Service) StatusOf(ctx context.Context, d *Device) (Status, error) {
+func (s *Service) StatusOf(ctx context.Context, d *fleet.Device) (Status, error) {
 	var st Status
 	s.seen(&st, d)
 	fetches, err := s.c.Fetches(d.MAC)
 	if err != nil {
 		return Status{}, err
 	}
-	var own Fetch // the latest of its own files
+	var own fleet.Fetch // the latest of its own files
 	for _, f := range fetches {
 		if f.Time.After(st.LastFetch) {
 			st.LastFetch = f.Time
@@ -95,13 +96,13 @@ func (s *Service) StatusOf(ctx context.Context, d *Device) (Status, error) {
 }
 
 // leftOut is what of its record and profiles the device does not get. That it can't be told is told by its files.
-func (s *Service) leftOut(d *Device) (left []string) {
+func (s *Service) leftOut(d *fleet.Device) (left []string) {
 	if d.Vendor == "" {
 		return nil
 	}
 	site := s.c.Site()
 	subnet, _ := s.subnetFor(site, d.MAC, d)
-	_ = s.c.Records.View(func(f Fleet) (err error) {
+	_ = s.c.Records.View(func(f fleet.View) (err error) {
 		_, left, err = Phone(f, s.c.Packs(), site, subnet.Prefix, d, s.c.Now())
 		return err
 	})
@@ -109,7 +110,7 @@ func (s *Service) leftOut(d *Device) (left []string) {
 }
 
 // seen fills in what the leases tell.
-func (s *Service) seen(st *Status, d *Device) {
+func (s *Service) seen(st *Status, d *fleet.Device) {
 	now := s.c.Now()
 	for _, mac := range macsOf(d.MAC, d) {
 		for _, l := range s.c.Leases.LeasesOf(mac) {
@@ -131,7 +132,7 @@ func isActive(l dhcp.Lease, now time.Time) bool {
 }
 
 // refusedSince tells whether the last thing that happened to the device's files was a refusal.
-func (s *Service) refusedSince(d *Device, fetched time.Time) (bool, error) {
+func (s *Service) refusedSince(d *fleet.Device, fetched time.Time) (bool, error) {
 	if s.c.Timeline == nil {
 		return false, nil
 	}
@@ -155,7 +156,7 @@ func (s *Service) refusedSince(d *Device, fetched time.Time) (bool, error) {
 
 // elsewhere tells whether the device is not at an address, which is leased to somebody else or differs from the one that
 // the device has a lease on: what was refused there says nothing of it.
-func (s *Service) elsewhere(d *Device, addr netip.Addr) bool {
+func (s *Service) elsewhere(d *fleet.Device, addr netip.Addr) bool {
 	own := macsOf(d.MAC, d)
 	if l, ok := s.c.Leases.LeaseAt(addr); ok {
 		return !slices.Contains(own, l.MAC)
@@ -167,8 +168,8 @@ func (s *Service) elsewhere(d *Device, addr netip.Addr) bool {
 
 // same tells whether everything that the device fetched is what it would get now. Of a file that was asked for by several
 // names (phones differ in case between firmwares) only the last fetch counts.
-func (s *Service) same(ctx context.Context, d *Device, own Fetch, fetches []Fetch) bool {
-	latest := slices.SortedFunc(slices.Values(fetches), func(a, b Fetch) int { return b.Time.Compare(a.Time) })
+func (s *Service) same(ctx context.Context, d *fleet.Device, own fleet.Fetch, fetches []fleet.Fetch) bool {
+	latest := slices.SortedFunc(slices.Values(fetches), func(a, b fleet.Fetch) int { return b.Time.Compare(a.Time) })
 	seen := make(map[string]bool, len(latest))
 	for _, f := range latest {
 		if name := strings.ToLower(f.File); seen[name] {
@@ -176,7 +177,7 @@ func (s *Service) same(ctx context.Context, d *Device, own Fetch, fetches []Fetc
 		} else {
 			seen[name] = true
 		}
-		q := s.inquire(ctx, Request{Transport: Preview, Name: f.File, As: d.MAC})
+		q := s.inquire(ctx, Request{Transport: fleet.Preview, Name: f.File, As: d.MAC})
 		q.close()
 		served := q.answer.Outcome == Served
 		switch {

@@ -6,6 +6,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/vendors"
 )
@@ -17,13 +18,13 @@ func TestFirstPhone(t *testing.T) {
 	if h.packs, err = pack.Load(pack.Config{Builtin: vendors.FS}); err != nil {
 		t.Fatal(err)
 	}
-	key, err := provision.ParseKey("2=blf:1002,label=Bob")
+	key, err := fleet.ParseKey("2=blf:1002,label=Bob")
 	if err != nil {
 		t.Fatal(err)
 	}
 	phone := mac("0015.6500.0042")
-	edit(t, h.records, func(e provision.Edit) error {
-		d := &provision.Device{MAC: phone, Model: "yealink/T46U", Label: "Front Desk Phone", Enabled: true, Lines: []provision.Line{{Extension: "1001"}}, Keys: []provision.Key{key}}
+	edit(t, h.records, func(e fleet.Edit) error {
+		d := &fleet.Device{MAC: phone, Model: "yealink/T46U", Label: "Front Desk Phone", Enabled: true, Lines: []fleet.Line{{Extension: "1001"}}, Keys: []fleet.Key{key}}
 		if err := provision.CheckDevice(e, h.packs, d); err != nil {
 			return err
 		}
@@ -36,7 +37,7 @@ func TestFirstPhone(t *testing.T) {
 	}
 	contains(t, h.served(h.get("001565000042.cfg", "10.20.1.42")), "account.1.password = s3cret&<>", "linekey.2.value = 1002", "linekey.2.label = Bob")
 	h.served(h.get("y000000000108.cfg", "10.20.1.42"))
-	if a := h.ask(provision.Request{Transport: provision.TFTP, Name: "001565000042.cfg", From: netip.MustParseAddr("10.20.1.43")}); a.Outcome != provision.Refused {
+	if a := h.ask(provision.Request{Transport: fleet.TFTP, Name: "001565000042.cfg", From: netip.MustParseAddr("10.20.1.43")}); a.Outcome != provision.Refused {
 		t.Errorf("to another address: %s", a.Outcome)
 	}
 	if a := h.get("001565000042.boot", "10.20.1.42"); a.Outcome != provision.Expected404 {

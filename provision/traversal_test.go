@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"plugtone/provision"
+	"plugtone/provision/fleet"
 )
 
 // outside are names by which other servers have given away what lies beside their folder, or the folder's own secrets.
@@ -48,7 +49,7 @@ func TestTraversal(t *testing.T) {
 	}
 	for _, name := range outside {
 		for _, from := range []string{"10.20.1.7", "10.20.1.200", "192.0.2.1"} {
-			for _, over := range []provision.Transport{provision.TFTP, provision.HTTP} {
+			for _, over := range []fleet.Transport{fleet.TFTP, fleet.HTTP} {
 				a := h.Answer(t.Context(), provision.Request{Time: noon, Transport: over, Method: "GET", Name: name, From: netip.MustParseAddr(from)})
 				body := string(a.Body)
 				if a.Content != nil {

@@ -16,6 +16,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/provision/setting"
 	"plugtone/provision/trust"
 )
@@ -24,7 +25,7 @@ const away = "192.0.2.1"
 
 // request asks for a file over HTTPS from elsewhere.
 func request(name string) provision.Request {
-	return provision.Request{Transport: provision.HTTPS, Method: "GET", Name: name, From: netip.MustParseAddr(away)}
+	return provision.Request{Transport: fleet.HTTPS, Method: "GET", Name: name, From: netip.MustParseAddr(away)}
 }
 
 // logIn answers the challenge of a as a phone does.
@@ -40,7 +41,7 @@ func logIn(a provision.Answer, user, password, uri string) string {
 func (h *house) withCredentials() *trust.Credentials {
 	h.t.Helper()
 	var c *trust.Credentials
-	edit(h.t, h.records, func(e provision.Edit) error {
+	edit(h.t, h.records, func(e fleet.Edit) error {
 		d, err := e.Device(front)
 		if err != nil {
 			return err
@@ -95,7 +96,7 @@ func TestLogIn(t *testing.T) {
 	if a := h.ask(r); a.Outcome != provision.Refused || !strings.Contains(a.Challenge, "stale=true") {
 		t.Errorf("an old nonce: %s, %s", a.Outcome, a.Challenge)
 	}
-	h.site.Networks = []provision.Network{{From: netip.MustParsePrefix("192.0.2.0/24"), Trust: []trust.Proof{trust.ProofCertificate}}}
+	h.site.Networks = []fleet.Network{{From: netip.MustParsePrefix("192.0.2.0/24"), Trust: []trust.Proof{trust.ProofCertificate}}}
 	h.now, r.Authorization = noon, logIn(first, c.User, c.Password.Reveal(), "/"+name)
 	if a := h.ask(r); a.Outcome != provision.Refused || a.Status != 404 || a.Challenge != "" {
 		t.Errorf("where credentials don't count: %s %d", a.Outcome, a.Status)
@@ -108,7 +109,7 @@ func TestBasicInClear(t *testing.T) {
 	r := request("001565123456.cfg")
 	r.Authorization = "Basic " + base64.StdEncoding.EncodeToString([]byte(c.User+":"+c.Password.Reveal()))
 	h.served(h.ask(r))
-	r.Transport = provision.HTTP
+	r.Transport = fleet.HTTP
 	if a := h.ask(r); a.Outcome != provision.Refused || !strings.Contains(a.Reason, "over HTTPS only") {
 		t.Errorf("over HTTP: %s, %s", a.Outcome, a.Reason)
 	}
@@ -129,7 +130,7 @@ func TestRotation(t *testing.T) {
 	old := h.withCredentials().Password.Reveal()
 	rotate := func(force bool) trust.Credentials {
 		t.Helper()
-		d, err := provision.RotateCredentials(h.records, "test", front, force, noon)
+		d, err := fleet.RotateCredentials(h.records, "test", front, force, noon)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -145,7 +146,7 @@ func TestRotation(t *testing.T) {
 	}
 	retire := func(used map[dhcp.MAC]setting.Secret) {
 		t.Helper()
-		if err := provision.RetirePasswords(h.records, "test", used); err != nil {
+		if err := fleet.RetirePasswords(h.records, "test", used); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -154,7 +155,7 @@ func TestRotation(t *testing.T) {
 		t.Fatalf("the previous one is %s", first.Previous.Reveal())
 	}
 	// The phone may have fetched the new one with the old one: to put a third in its place could leave it with none.
-	if _, err := provision.RotateCredentials(h.records, "test", front, false, noon); !errors.Is(err, provision.ErrPending) {
+	if _, err := fleet.RotateCredentials(h.records, "test", front, false, noon); !errors.Is(err, fleet.ErrPending) {
 		t.Errorf("again before it was used: %v", err)
 	}
 	try("the old one", setting.Secret(old), provision.Served)
@@ -173,7 +174,7 @@ func TestRotation(t *testing.T) {
 	try("the old one before the record knows", setting.Secret(old), provision.Refused)
 	// What was used of an older password ends nobody's time.
 	retire(map[dhcp.MAC]setting.Secret{front: first.Password, mac("001565000077"): first.Password})
-	if _, err := provision.RotateCredentials(h.records, "test", front, false, noon); !errors.Is(err, provision.ErrPending) {
+	if _, err := fleet.RotateCredentials(h.records, "test", front, false, noon); !errors.Is(err, fleet.ErrPending) {
 		t.Errorf("retired by a password that counts no more: %v", err)
 	}
 	retire(h.used)
@@ -188,12 +189,12 @@ func TestRotation(t *testing.T) {
 func TestRotationBesideALease(t *testing.T) {
 	h := newHouse(t)
 	h.withCredentials()
-	d, err := provision.RotateCredentials(h.records, "test", front, false, noon)
+	d, err := fleet.RotateCredentials(h.records, "test", front, false, noon)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := request("001565123456.cfg")
-	r.From, r.Transport = netip.MustParseAddr("10.20.1.7"), provision.HTTPS
+	r.From, r.Transport = netip.MustParseAddr("10.20.1.7"), fleet.HTTPS
 	basic := func(password string) string {
 		return "Basic " + base64.StdEncoding.EncodeToString([]byte(front.Hex()+":"+password))
 	}
@@ -230,11 +231,11 @@ func TestCredentialsGoIntoThePhoneWithTheExternalURL(t *testing.T) {
 func TestCredentialsStayThroughWrites(t *testing.T) {
 	h := newHouse(t)
 	c := h.withCredentials()
-	d := &provision.Device{MAC: front, Vendor: "acme", Model: "A4", Credentials: &trust.Credentials{User: "x", Password: "chosen-by-hand"}}
+	d := &fleet.Device{MAC: front, Vendor: "acme", Model: "A4", Credentials: &trust.Credentials{User: "x", Password: "chosen-by-hand"}}
 	if err := checkDevice(t, h.records, d); err != nil || d.Credentials.Password != c.Password {
 		t.Errorf("%v, %v", d.Credentials, err)
 	}
-	d = &provision.Device{MAC: mac("001565000044"), Vendor: "acme", Credentials: &trust.Credentials{Password: "from-a-backup-2345"}}
+	d = &fleet.Device{MAC: mac("001565000044"), Vendor: "acme", Credentials: &trust.Credentials{Password: "from-a-backup-2345"}}
 	if err := checkDevice(t, h.records, d); err != nil || d.Credentials.Password != "from-a-backup-2345" || d.Credentials.User != "001565000044" {
 		t.Errorf("%v, %v", d.Credentials, err)
 	}
@@ -242,14 +243,14 @@ func TestCredentialsStayThroughWrites(t *testing.T) {
 	if err := checkDevice(t, h.records, d); err == nil || !slices.Contains(fields(err), "credentials.password") {
 		t.Errorf("a short password: %v", err)
 	}
-	edit(t, h.records, func(e provision.Edit) error {
-		return e.PutDevice(&provision.Device{MAC: mac("001565000045"), Vendor: "acme", Label: "=cmd"})
+	edit(t, h.records, func(e fleet.Edit) error {
+		return e.PutDevice(&fleet.Device{MAC: mac("001565000045"), Vendor: "acme", Label: "=cmd"})
 	})
-	if n, err := provision.FillCredentials(h.records, "test"); n != 1 || err != nil {
+	if n, err := fleet.FillCredentials(h.records, "test"); n != 1 || err != nil {
 		t.Errorf("%d filled, %v", n, err)
 	}
 	var b strings.Builder
-	if err := h.records.View(func(f provision.Fleet) error { return provision.WriteCredentials(&b, f, "https://x/") }); err != nil {
+	if err := h.records.View(func(f fleet.View) error { return fleet.WriteCredentials(&b, f, "https://x/") }); err != nil {
 		t.Fatal(err)
 	}
 	contains(t, b.String(), "mac,vendor,model,label,url,user,password\n", "00:15:65:12:34:56,acme,A4,Front Desk Phone,https://x/,001565123456,"+c.Password.Reveal(), ",'=cmd,")
@@ -261,11 +262,11 @@ func TestCredentialsTellNothing(t *testing.T) {
 	h := newHouse(t)
 	h.withCredentials()
 	disabled, unknown := mac("001565000002"), mac("001565000003")
-	edit(t, h.records, func(e provision.Edit) error {
-		return e.PutDevice(&provision.Device{MAC: disabled, Vendor: "acme", Model: "A4", Credentials: trust.NewCredentials(disabled)})
+	edit(t, h.records, func(e fleet.Edit) error {
+		return e.PutDevice(&fleet.Device{MAC: disabled, Vendor: "acme", Model: "A4", Credentials: trust.NewCredentials(disabled)})
 	})
 	for _, header := range []string{"", "Basic " + base64.StdEncoding.EncodeToString([]byte("%:wrong")), "digest", "Bearer x", "Digest nonsense"} {
-		for _, transport := range []provision.Transport{provision.HTTP, provision.HTTPS, provision.TFTP} {
+		for _, transport := range []fleet.Transport{fleet.HTTP, fleet.HTTPS, fleet.TFTP} {
 			for _, pattern := range []string{"%.cfg", "%-book.xml", "%-local.cfg", "%.boot", "x/%.cfg"} {
 				var first provision.Answer
 				reads := -1
@@ -394,7 +395,7 @@ func TestSwitchPort(t *testing.T) {
 	}
 	// After a restart the last fetch tells.
 	h = newHouse(t)
-	h.fetches = []provision.Fetch{{MAC: front, Time: noon, Port: "sw1 gi1/0/3"}}
+	h.fetches = []fleet.Fetch{{MAC: front, Time: noon, Port: "sw1 gi1/0/3"}}
 	plug("gi1/0/9")
 	if !slices.Equal(h.kinds(), []trust.EventKind{trust.EventPortChanged}) {
 		t.Errorf("after a restart: alarms %v", h.told)
@@ -411,7 +412,7 @@ func TestStormRendersOnce(t *testing.T) {
 	for range 64 {
 		wg.Go(func() {
 			<-start
-			a := h.Answer(context.Background(), provision.Request{Time: noon, Transport: provision.HTTP, Method: "GET", Name: "001565123456.cfg", From: netip.MustParseAddr("10.20.1.7")})
+			a := h.Answer(context.Background(), provision.Request{Time: noon, Transport: fleet.HTTP, Method: "GET", Name: "001565123456.cfg", From: netip.MustParseAddr("10.20.1.7")})
 			mu.Lock()
 			defer mu.Unlock()
 			bodies[&a.Body[0]] = true

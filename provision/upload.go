@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"plugtone/dhcp"
+	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/trust"
 )
@@ -56,7 +57,7 @@ func (q *inquiry) upload() {
 	}
 	u, err := q.s.shelf.Begin(q.device.MAC, q.match.Name, most)
 	switch {
-	case errors.Is(err, ErrInternal):
+	case errors.Is(err, fleet.ErrInternal):
 		q.fault(err)
 	case err != nil:
 		q.reject(err)
@@ -114,7 +115,7 @@ func (q *inquiry) uploaded() {
 	case absent(err):
 		q.inVain()
 	default:
-		q.fault(fmt.Errorf("%w: uploads/%s: %w", ErrInternal, q.device.MAC.Hex(), err))
+		q.fault(fmt.Errorf("%w: uploads/%s: %w", fleet.ErrInternal, q.device.MAC.Hex(), err))
 	}
 }
 
@@ -138,7 +139,7 @@ func (a *Answer) Receive(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, ErrInternal):
+	case errors.Is(err, fleet.ErrInternal):
 		a.Outcome, a.Status, a.Err, a.Reason = Fault, http.StatusServiceUnavailable, err, "fault: "+err.Error()
 	case errors.Is(err, ErrTooLarge) || errors.Is(err, ErrUploadRoom):
 		a.Outcome, a.Status, a.Reason = Rejected, http.StatusRequestEntityTooLarge, err.Error()

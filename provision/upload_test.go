@@ -13,6 +13,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/provision/timeline"
 	"plugtone/provision/trust"
 )
@@ -20,7 +21,7 @@ import (
 // put uploads as a phone does and returns the answer as an observer sees it.
 func (h *house) put(name, from, body string) provision.Answer {
 	h.t.Helper()
-	a := h.ask(provision.Request{Transport: provision.HTTP, Method: "PUT", Name: name, From: netip.MustParseAddr(from), Size: int64(len(body))})
+	a := h.ask(provision.Request{Transport: fleet.HTTP, Method: "PUT", Name: name, From: netip.MustParseAddr(from), Size: int64(len(body))})
 	if a.Upload == nil {
 		return a
 	}
@@ -60,8 +61,8 @@ func TestUploadByTheDeviceItself(t *testing.T) {
 func TestUploadsThatAreNotTaken(t *testing.T) {
 	h := newHouse(t)
 	stranger, disabled := mac("001565000088"), mac("001565000089")
-	edit(t, h.records, func(e provision.Edit) error {
-		return e.PutDevice(&provision.Device{MAC: disabled, Vendor: "acme", Model: "A4"})
+	edit(t, h.records, func(e fleet.Edit) error {
+		return e.PutDevice(&fleet.Device{MAC: disabled, Vendor: "acme", Model: "A4"})
 	})
 	h.leases.Lease("10.20.1.88", stranger, voice, noon)
 	h.leases.Lease("10.20.1.89", disabled, voice, noon)
@@ -207,7 +208,7 @@ func TestShelfWritesWholeFilesOrNone(t *testing.T) {
 		}
 		open = append(open, u)
 	}
-	if _, err := s.Begin(front, "b.log", 4); !errors.Is(err, provision.ErrInternal) {
+	if _, err := s.Begin(front, "b.log", 4); !errors.Is(err, fleet.ErrInternal) {
 		t.Errorf("a fifth at once: %v", err)
 	}
 	for _, u := range open {

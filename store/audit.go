@@ -9,7 +9,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"plugtone/dhcp"
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 )
 
 const (
@@ -21,7 +21,7 @@ const (
 func number(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 
 // appendAudit numbers an entry, writes it and lets the oldest go.
-func appendAudit(tx *bolt.Tx, e provision.AuditEntry) error {
+func appendAudit(tx *bolt.Tx, e fleet.AuditEntry) error {
 	b := tx.Bucket(bucketAudit)
 	c := b.Cursor()
 	last, _ := c.Last()
@@ -49,7 +49,7 @@ func appendAudit(tx *bolt.Tx, e provision.AuditEntry) error {
 }
 
 // RecordAudit adds an entry for what is no Edit: a reveal of secrets, a backup. Its ID is set here, its time when zero.
-func (s *Store) RecordAudit(e provision.AuditEntry) error {
+func (s *Store) RecordAudit(e fleet.AuditEntry) error {
 	if e.Time.IsZero() {
 		e.Time = s.time()
 	}
@@ -57,12 +57,12 @@ func (s *Store) RecordAudit(e provision.AuditEntry) error {
 }
 
 // Audit returns at most limit entries with an ID greater than after, oldest first.
-func (s *Store) Audit(after uint64, limit int) ([]provision.AuditEntry, error) {
-	var entries []provision.AuditEntry
+func (s *Store) Audit(after uint64, limit int) ([]fleet.AuditEntry, error) {
+	var entries []fleet.AuditEntry
 	err := s.fleetDB.view(func(tx *bolt.Tx) error {
 		c := tx.Bucket(bucketAudit).Cursor()
 		for k, v := c.Seek(number(after + 1)); k != nil && len(entries) < limit; k, v = c.Next() {
-			var e provision.AuditEntry
+			var e fleet.AuditEntry
 			if err := decode(v, &e); err != nil {
 				return broken("audit entry", fmt.Sprintf("%x", k), err)
 			}
@@ -74,13 +74,13 @@ func (s *Store) Audit(after uint64, limit int) ([]provision.AuditEntry, error) {
 }
 
 // remember adds d to its history and lets the oldest revisions go.
-func (e *edit) remember(d *provision.Device, deleted bool) error {
+func (e *edit) remember(d *fleet.Device, deleted bool) error {
 	kept, err := keepSettings(d.Settings)
 	if err != nil {
 		return err
 	}
 	r := historyRecord{
-		DeviceRevision: provision.DeviceRevision{Revision: e.revision, Time: e.now, Actor: e.actor, Action: e.action, Deleted: deleted},
+		DeviceRevision: fleet.DeviceRevision{Revision: e.revision, Time: e.now, Actor: e.actor, Action: e.action, Deleted: deleted},
 		Device:         &deviceRecord{Device: *d, Settings: kept},
 	}
 	v, err := encodeOnce(&r)
@@ -106,8 +106,8 @@ func (e *edit) remember(d *provision.Device, deleted bool) error {
 }
 
 // History returns the last 50 revisions of a device, newest first; those of a deleted device too.
-func (s *Store) History(mac dhcp.MAC) ([]provision.DeviceRevision, error) {
-	var found []provision.DeviceRevision
+func (s *Store) History(mac dhcp.MAC) ([]fleet.DeviceRevision, error) {
+	var found []fleet.DeviceRevision
 	err := s.fleetDB.view(func(tx *bolt.Tx) error {
 		c := tx.Bucket(bucketHistory).Cursor()
 		for k, v := c.Seek(mac[:]); bytes.HasPrefix(k, mac[:]); k, v = c.Next() {
@@ -120,7 +120,7 @@ func (s *Store) History(mac dhcp.MAC) ([]provision.DeviceRevision, error) {
 				return broken("history of device", mac.String(), err)
 			}
 			r.DeviceRevision.Device = r.Device.device()
-			found = append([]provision.DeviceRevision{r.DeviceRevision}, found...)
+			found = append([]fleet.DeviceRevision{r.DeviceRevision}, found...)
 		}
 		return nil
 	})
@@ -128,8 +128,8 @@ func (s *Store) History(mac dhcp.MAC) ([]provision.DeviceRevision, error) {
 }
 
 // Tokens returns all tokens in order of name.
-func (s *Store) Tokens() ([]provision.Token, error) {
-	var tokens []provision.Token
+func (s *Store) Tokens() ([]fleet.Token, error) {
+	var tokens []fleet.Token
 	err := s.fleetDB.view(func(tx *bolt.Tx) error {
 		return tx.Bucket(bucketTokens).ForEach(func(k, v []byte) error {
 			var r tokenRecord
@@ -145,27 +145,27 @@ func (s *Store) Tokens() ([]provision.Token, error) {
 }
 
 // TokenByHash finds the token with this SHA-256 in hex. There are few, so all are looked at.
-func (s *Store) TokenByHash(hash string) (provision.Token, error) {
+func (s *Store) TokenByHash(hash string) (fleet.Token, error) {
 	tokens, err := s.Tokens()
 	if err != nil {
-		return provision.Token{}, err
+		return fleet.Token{}, err
 	}
 	for _, t := range tokens {
 		if hash != "" && t.Hash == hash {
 			return t, nil
 		}
 	}
-	return provision.Token{}, fmt.Errorf("token: %w", provision.ErrNotFound)
+	return fleet.Token{}, fmt.Errorf("token: %w", fleet.ErrNotFound)
 }
 
 // PutToken keeps a token under its name, with an audit entry in the name of actor.
-func (s *Store) PutToken(actor string, t provision.Token) error {
+func (s *Store) PutToken(actor string, t fleet.Token) error {
 	if err := errors.Join(checkKey("name", t.Name), checkKey("hash", t.Hash)); err != nil {
 		return err
 	}
 	v, err := encode(&tokenRecord{Token: t, Hash: t.Hash})
 	if err != nil {
-		return provision.ValidationError{{Field: "token", Value: t.Name, Message: err.Error()}}
+		return fleet.ValidationError{{Field: "token", Value: t.Name, Message: err.Error()}}
 	}
 	return s.fleetDB.update(func(tx *bolt.Tx) error {
 		b, change := tx.Bucket(bucketTokens), "created"
@@ -193,7 +193,7 @@ func (s *Store) DeleteToken(actor, name string) error {
 	})
 }
 
-func (s *Store) tokenEntry(actor, name, change string) provision.AuditEntry {
-	return provision.AuditEntry{Time: s.time(), Actor: actor, Action: "token " + change,
-		Records: []provision.AuditRecord{{Kind: "token", Name: name, Change: change}}}
+func (s *Store) tokenEntry(actor, name, change string) fleet.AuditEntry {
+	return fleet.AuditEntry{Time: s.time(), Actor: actor, Action: "token " + change,
+		Records: []fleet.AuditRecord{{Kind: "token", Name: name, Change: change}}}
 }

@@ -16,14 +16,14 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"plugtone/dhcp"
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/provision/timeline"
 )
 
 // backupOf is a backup with something in each file.
 func backupOf(t *testing.T) []byte {
 	s := newFixture(t).open()
-	putDevices(t, s, &provision.Device{MAC: mac(1), Label: "from the backup", ReservedIP: addr(1)})
+	putDevices(t, s, &fleet.Device{MAC: mac(1), Label: "from the backup", ReservedIP: addr(1)})
 	must(t, s.WriteLeases([]dhcp.Change{{Lease: lease(1)}}))
 	s.AppendTimeline([]timeline.Entry{entry(mac(1), 1)}) // still buffered
 	var b bytes.Buffer
@@ -39,7 +39,7 @@ func TestBackupAndRestore(t *testing.T) {
 	h := fullFixture(t)
 	must(t, Restore(bytes.NewReader(b), h.cfg.Dir, h.now))
 	s := h.open()
-	must(t, s.View(func(f provision.Fleet) error {
+	must(t, s.View(func(f fleet.View) error {
 		if d, err := f.Device(mac(1)); err != nil || d.Label != "from the backup" {
 			t.Errorf("%+v, %v", d, err)
 		}
@@ -155,7 +155,7 @@ func TestASlowBackupHoldsUpNobody(t *testing.T) {
 	done := make(chan error)
 	go func() { done <- s.Backup(w) }()
 	<-w.stuck
-	putDevices(t, s, &provision.Device{MAC: mac(1)})
+	putDevices(t, s, &fleet.Device{MAC: mac(1)})
 	must(t, s.WriteLeases([]dhcp.Change{{Lease: lease(1)}}))
 	must(t, s.fleetDB.view(func(tx *bolt.Tx) error {
 		if n := tx.DB().Stats().OpenTxN; n > 1 {
@@ -184,7 +184,7 @@ func TestABrokenBackupIsAnError(t *testing.T) {
 func TestSnapshotsRotate(t *testing.T) {
 	h := newFixture(t)
 	s := h.open()
-	putDevices(t, s, &provision.Device{MAC: mac(1)})
+	putDevices(t, s, &fleet.Device{MAC: mac(1)})
 	must(t, s.Snapshot())
 	h.now = h.now.Add(time.Hour)
 	must(t, s.Snapshot())
@@ -199,7 +199,7 @@ func TestSnapshotsRotate(t *testing.T) {
 	}
 	for n := range 30 {
 		h.now = h.now.Add(time.Hour)
-		putDevices(t, s, &provision.Device{MAC: mac(n + 2)})
+		putDevices(t, s, &fleet.Device{MAC: mac(n + 2)})
 		must(t, s.Snapshot())
 	}
 	snaps := s.snapshots()

@@ -11,7 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"plugtone/dhcp"
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/provision/timeline"
 )
 
@@ -56,11 +56,11 @@ func benchStore(b *testing.B) *Store {
 	return s
 }
 
-func benchDevice(n int) *provision.Device {
-	d := &provision.Device{MAC: mac(n + 1), Vendor: "yealink", Model: "T46U", Label: fmt.Sprint("phone ", n), Enabled: true,
-		Lines: []provision.Line{{Position: 1, Extension: fmt.Sprint(n), Registrar: "main"}}}
+func benchDevice(n int) *fleet.Device {
+	d := &fleet.Device{MAC: mac(n + 1), Vendor: "yealink", Model: "T46U", Label: fmt.Sprint("phone ", n), Enabled: true,
+		Lines: []fleet.Line{{Position: 1, Extension: fmt.Sprint(n), Registrar: "main"}}}
 	for slot := range 5 {
-		d.Keys = append(d.Keys, provision.Key{Area: "line", Slot: slot + 2, Type: "blf", Value: fmt.Sprint(1000 + slot), Label: "colleague"})
+		d.Keys = append(d.Keys, fleet.Key{Area: "line", Slot: slot + 2, Type: "blf", Value: fmt.Sprint(1000 + slot), Label: "colleague"})
 	}
 	if n%10 == 0 {
 		d.ReservedIP = addr(n)
@@ -91,7 +91,7 @@ func BenchmarkLoad100kLeases(b *testing.B) {
 // BenchmarkOpen100kDevices is the check of the pages, bbolt's own start and the reservations.
 func BenchmarkOpen100kDevices(b *testing.B) {
 	s := benchStore(b)
-	if err := s.Edit("bench", "fill", func(e provision.Edit) error {
+	if err := s.Edit("bench", "fill", func(e fleet.Edit) error {
 		for n := range 100_000 {
 			if err := e.PutDevice(benchDevice(n)); err != nil {
 				return err
@@ -117,11 +117,11 @@ func BenchmarkOpen100kDevices(b *testing.B) {
 
 func BenchmarkReadDevice(b *testing.B) {
 	s := benchStore(b)
-	if err := s.Edit("bench", "fill", func(e provision.Edit) error { return e.PutDevice(benchDevice(1)) }); err != nil {
+	if err := s.Edit("bench", "fill", func(e fleet.Edit) error { return e.PutDevice(benchDevice(1)) }); err != nil {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		if err := s.View(func(f provision.Fleet) error { _, err := f.DeviceByAny(mac(2)); return err }); err != nil {
+		if err := s.View(func(f fleet.View) error { _, err := f.DeviceByAny(mac(2)); return err }); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"time"
 
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/provision/setting"
 )
 
@@ -68,32 +68,32 @@ func decode(b []byte, v any) error {
 // replace those whose JSON is made for people: settings lose their types there, secrets may hide themselves.
 
 type deviceRecord struct {
-	provision.Device
+	fleet.Device
 	Settings keptSettings `json:"settings,omitempty"`
 }
 
 type profileRecord struct {
-	provision.Profile
+	fleet.Profile
 	Settings keptSettings `json:"settings,omitempty"`
 }
 
 type registrarRecord struct {
-	provision.Registrar
+	fleet.Registrar
 	Settings keptSettings `json:"settings,omitempty"`
 }
 
 type extensionRecord struct {
-	provision.Extension
+	fleet.Extension
 	Password string `json:"password,omitempty"`
 }
 
 type tokenRecord struct {
-	provision.Token
+	fleet.Token
 	Hash string `json:"hash"`
 }
 
 type historyRecord struct {
-	provision.DeviceRevision
+	fleet.DeviceRevision
 	Device *deviceRecord `json:"device"`
 }
 
@@ -167,7 +167,7 @@ func (kept keptSettings) values() setting.Values {
 	return v
 }
 
-func encodeDevice(d *provision.Device) ([]byte, error) {
+func encodeDevice(d *fleet.Device) ([]byte, error) {
 	kept, err := keepSettings(d.Settings)
 	if err != nil {
 		return nil, err
@@ -175,7 +175,7 @@ func encodeDevice(d *provision.Device) ([]byte, error) {
 	return encode(&deviceRecord{Device: *d, Settings: kept})
 }
 
-func decodeDevice(b []byte) (*provision.Device, error) {
+func decodeDevice(b []byte) (*fleet.Device, error) {
 	var r deviceRecord
 	if err := decode(b, &r); err != nil {
 		return nil, err
@@ -183,12 +183,12 @@ func decodeDevice(b []byte) (*provision.Device, error) {
 	return r.device(), nil
 }
 
-func (r *deviceRecord) device() *provision.Device {
+func (r *deviceRecord) device() *fleet.Device {
 	r.Device.Settings = r.Settings.values()
 	return &r.Device
 }
 
-func encodeProfile(p *provision.Profile) ([]byte, error) {
+func encodeProfile(p *fleet.Profile) ([]byte, error) {
 	kept, err := keepSettings(p.Settings)
 	if err != nil {
 		return nil, err
@@ -196,7 +196,7 @@ func encodeProfile(p *provision.Profile) ([]byte, error) {
 	return encode(&profileRecord{Profile: *p, Settings: kept})
 }
 
-func decodeProfile(b []byte) (*provision.Profile, error) {
+func decodeProfile(b []byte) (*fleet.Profile, error) {
 	var r profileRecord
 	if err := decode(b, &r); err != nil {
 		return nil, err
@@ -205,7 +205,7 @@ func decodeProfile(b []byte) (*provision.Profile, error) {
 	return &r.Profile, nil
 }
 
-func encodeRegistrar(p *provision.Registrar) ([]byte, error) {
+func encodeRegistrar(p *fleet.Registrar) ([]byte, error) {
 	kept, err := keepSettings(p.Settings)
 	if err != nil {
 		return nil, err
@@ -213,7 +213,7 @@ func encodeRegistrar(p *provision.Registrar) ([]byte, error) {
 	return encode(&registrarRecord{Registrar: *p, Settings: kept})
 }
 
-func decodeRegistrar(b []byte) (*provision.Registrar, error) {
+func decodeRegistrar(b []byte) (*fleet.Registrar, error) {
 	var r registrarRecord
 	if err := decode(b, &r); err != nil {
 		return nil, err
@@ -222,11 +222,11 @@ func decodeRegistrar(b []byte) (*provision.Registrar, error) {
 	return &r.Registrar, nil
 }
 
-func encodeExtension(e *provision.Extension) ([]byte, error) {
+func encodeExtension(e *fleet.Extension) ([]byte, error) {
 	return encode(&extensionRecord{Extension: *e, Password: string(e.Password)})
 }
 
-func decodeExtension(b []byte) (*provision.Extension, error) {
+func decodeExtension(b []byte) (*fleet.Extension, error) {
 	var r extensionRecord
 	if err := decode(b, &r); err != nil {
 		return nil, err

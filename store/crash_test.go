@@ -17,7 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"plugtone/dhcp"
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 )
 
 // child is what this binary does when a test starts it: the daemon that is killed, or the one that has the files.
@@ -35,9 +35,9 @@ func child(part, dir string) {
 	// The leases of one round may be there without its edit, which comes after them.
 	for n := int(s.Revision()); ; n++ {
 		changes := []dhcp.Change{{Lease: lease(3 * n)}, {Lease: lease(3*n + 1)}, {Lease: lease(3*n + 2)}}
-		err := errors.Join(s.WriteLeases(changes), s.Edit("child", "put", func(e provision.Edit) error {
-			return errors.Join(e.PutDevice(&provision.Device{MAC: mac(n + 1), ReservedIP: addr(n + 1)}),
-				e.PutExtension(&provision.Extension{Number: strconv.Itoa(n), Registrar: "main"}))
+		err := errors.Join(s.WriteLeases(changes), s.Edit("child", "put", func(e fleet.Edit) error {
+			return errors.Join(e.PutDevice(&fleet.Device{MAC: mac(n + 1), ReservedIP: addr(n + 1)}),
+				e.PutExtension(&fleet.Extension{Number: strconv.Itoa(n), Registrar: "main"}))
 		}))
 		if err != nil {
 			fmt.Println("error:", err)
@@ -98,7 +98,7 @@ func TestKill(t *testing.T) {
 			t.Errorf("round %d: %d leases: a transaction is there in part", round, len(leases))
 		}
 		devices := h.devices(s)
-		must(t, s.View(func(f provision.Fleet) error {
+		must(t, s.View(func(f fleet.View) error {
 			for n := range devices {
 				d, err1 := f.Device(mac(n + 1))
 				_, err2 := f.Extension(strconv.Itoa(n), "main")

@@ -10,7 +10,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"plugtone/dhcp"
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 )
 
 const (
@@ -24,7 +24,7 @@ type fetchKey struct {
 }
 
 // RecordFetch remembers the last fetch of a file by a phone, for at most 64 files of each. It never waits for the disk.
-func (s *Store) RecordFetch(f provision.Fetch) {
+func (s *Store) RecordFetch(f fleet.Fetch) {
 	e := s.events
 	f.Time = f.Time.UTC().Round(0)
 	for _, text := range []*string{&f.File, &f.UserAgent, &f.Vendor, &f.Model, &f.Firmware} {
@@ -43,9 +43,9 @@ func (s *Store) RecordFetch(f provision.Fetch) {
 }
 
 // Fetches returns the last fetch of each file of a phone, in order of file name.
-func (s *Store) Fetches(mac dhcp.MAC) ([]provision.Fetch, error) {
+func (s *Store) Fetches(mac dhcp.MAC) ([]fleet.Fetch, error) {
 	e := s.events
-	found := map[string]provision.Fetch{}
+	found := map[string]fleet.Fetch{}
 	e.mu.Lock()
 	for k, f := range e.fetches {
 		if k.mac == mac {
@@ -56,7 +56,7 @@ func (s *Store) Fetches(mac dhcp.MAC) ([]provision.Fetch, error) {
 	err := s.eventDB.view(func(tx *bolt.Tx) error {
 		c := tx.Bucket(bucketFetches).Cursor()
 		for k, v := c.Seek(mac[:]); bytes.HasPrefix(k, mac[:]); k, v = c.Next() {
-			var f provision.Fetch
+			var f fleet.Fetch
 			if err := decode(v, &f); err != nil {
 				return broken("fetch of", mac.String(), err)
 			}
@@ -66,10 +66,10 @@ func (s *Store) Fetches(mac dhcp.MAC) ([]provision.Fetch, error) {
 		}
 		return nil
 	})
-	return slices.SortedFunc(maps.Values(found), func(a, b provision.Fetch) int { return cmp.Compare(a.File, b.File) }), err
+	return slices.SortedFunc(maps.Values(found), func(a, b fleet.Fetch) int { return cmp.Compare(a.File, b.File) }), err
 }
 
-func writeFetches(tx *bolt.Tx, fetches map[fetchKey]provision.Fetch) error {
+func writeFetches(tx *bolt.Tx, fetches map[fetchKey]fleet.Fetch) error {
 	b := tx.Bucket(bucketFetches)
 	phones := map[dhcp.MAC]bool{}
 	for key, f := range fetches {
@@ -99,9 +99,9 @@ func trimFetches(b *bolt.Bucket, mac dhcp.MAC) error {
 	var all []one
 	c := b.Cursor()
 	for k, v := c.Seek(mac[:]); bytes.HasPrefix(k, mac[:]); k, v = c.Next() {
-		var f provision.Fetch
+		var f fleet.Fetch
 		if decode(v, &f) != nil {
-			f = provision.Fetch{} // the first to go
+			f = fleet.Fetch{} // the first to go
 		}
 		all = append(all, one{bytes.Clone(k), f.Time})
 	}
@@ -119,7 +119,7 @@ func trimFetches(b *bolt.Bucket, mac dhcp.MAC) error {
 
 func (e *events) loadSeen(tx *bolt.Tx) error {
 	return tx.Bucket(bucketSeen).ForEach(func(k, v []byte) error {
-		var d provision.Discovered
+		var d fleet.Discovered
 		if err := decode(v, &d); err != nil {
 			e.s.cfg.Log.Warn("discovered phone can't be read", "key", k, "err", err)
 			return nil
@@ -131,7 +131,7 @@ func (e *events) loadSeen(tx *bolt.Tx) error {
 
 // SeePhone puts a phone on the discovered list, or brings it up to date there; when the list is full those that were not
 // seen for longest make room. It never waits for the disk.
-func (s *Store) SeePhone(d provision.Discovered) {
+func (s *Store) SeePhone(d fleet.Discovered) {
 	e := s.events
 	for _, text := range []*string{&d.Vendor, &d.Model, &d.Firmware, &d.Hostname, &d.Reason, &d.CircuitID, &d.RemoteID} {
 		*text = clip(*text)
@@ -157,7 +157,7 @@ func (s *Store) SeePhone(d provision.Discovered) {
 }
 
 // mergeSeen keeps what the newer sighting does not say. The model and firmware of another vendor are not kept.
-func mergeSeen(old, d provision.Discovered) provision.Discovered {
+func mergeSeen(old, d fleet.Discovered) fleet.Discovered {
 	d.FirstSeen = old.FirstSeen
 	if old.LastSeen.After(d.LastSeen) {
 		d.LastSeen = old.LastSeen
@@ -198,7 +198,7 @@ func (e *events) forgetRemoved() {
 	}
 }
 
-func writeSeen(tx *bolt.Tx, seen map[dhcp.MAC]*provision.Discovered) error {
+func writeSeen(tx *bolt.Tx, seen map[dhcp.MAC]*fleet.Discovered) error {
 	b := tx.Bucket(bucketSeen)
 	for mac, d := range seen {
 		if d == nil {
@@ -219,12 +219,12 @@ func writeSeen(tx *bolt.Tx, seen map[dhcp.MAC]*provision.Discovered) error {
 }
 
 // DiscoveredPhones returns the discovered list in order of MAC.
-func (s *Store) DiscoveredPhones() ([]provision.Discovered, error) {
+func (s *Store) DiscoveredPhones() ([]fleet.Discovered, error) {
 	e := s.events
 	e.mu.Lock()
 	list := slices.Collect(maps.Values(e.discovered))
 	e.mu.Unlock()
-	slices.SortFunc(list, func(a, b provision.Discovered) int { return compareMAC(a.MAC, b.MAC) })
+	slices.SortFunc(list, func(a, b fleet.Discovered) int { return compareMAC(a.MAC, b.MAC) })
 	return list, nil
 }
 

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"plugtone/dhcp"
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/provision/timeline"
 	"plugtone/store/wal"
 )
@@ -40,7 +40,7 @@ func fillUp(t *testing.T, s *Store) (acked int, err error) {
 // opening anything again.
 func survivesFullDisk(t *testing.T, h *fixture, s *Store, relieve func()) {
 	acked, err := fillUp(t, s)
-	if !strings.Contains(err.Error(), h.path(leaseFile)) || !errors.Is(err, provision.ErrInternal) {
+	if !strings.Contains(err.Error(), h.path(leaseFile)) || !errors.Is(err, fleet.ErrInternal) {
 		t.Errorf("the error does not name the file or is not ours: %v", err)
 	}
 	if strings.Count(err.Error(), h.path(leaseFile)) != 1 {
@@ -107,7 +107,7 @@ func TestAFullDiskKeepsWhatTheJournalTook(t *testing.T) {
 	s, err := open(h.cfg, small)
 	must(t, err)
 	acked, err := fillUp(t, s)
-	if !errors.Is(err, provision.ErrInternal) {
+	if !errors.Is(err, fleet.ErrInternal) {
 		t.Fatal(err)
 	}
 	for range 2 {
@@ -129,17 +129,17 @@ func TestAFullDiskUndoesAnEdit(t *testing.T) {
 	s, err := open(h.cfg, limits{most: map[string]int{fleetFile: 1 << 20}})
 	must(t, err)
 	t.Cleanup(func() { s.Close() })
-	putDevices(t, s, &provision.Device{MAC: mac(1), ReservedIP: addr(1)})
+	putDevices(t, s, &fleet.Device{MAC: mac(1), ReservedIP: addr(1)})
 	told := 0
 	s.OnChange(func(uint64) { told++ })
-	err = s.Edit("tester", "too much", func(e provision.Edit) error {
-		return errors.Join(e.PutDevice(&provision.Device{MAC: mac(1), ReservedIP: addr(2), Notes: strings.Repeat("x", 2<<20)}))
+	err = s.Edit("tester", "too much", func(e fleet.Edit) error {
+		return errors.Join(e.PutDevice(&fleet.Device{MAC: mac(1), ReservedIP: addr(2), Notes: strings.Repeat("x", 2<<20)}))
 	})
 	a, _ := s.Reserved(mac(1))
-	if !errors.Is(err, provision.ErrInternal) || a != addr(1) || told != 0 || s.Revision() != 1 {
+	if !errors.Is(err, fleet.ErrInternal) || a != addr(1) || told != 0 || s.Revision() != 1 {
 		t.Errorf("%v; reserved %s, told %d, revision %d", err, a, told, s.Revision())
 	}
-	putDevices(t, s, &provision.Device{MAC: mac(2)})
+	putDevices(t, s, &fleet.Device{MAC: mac(2)})
 }
 
 // TestEventsOnAFullDisk: what waits is bounded, the oldest goes, and what waits is written when there is room again.

@@ -9,29 +9,29 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"plugtone/dhcp"
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 )
 
-// edit is one transaction of plugtone.db. It implements provision.Edit.
+// edit is one transaction of plugtone.db. It implements fleet.Edit.
 type edit struct {
-	fleet
+	view
 	now           time.Time
 	revision      uint64 // of every record that it changes
 	actor, action string
 
-	touched []provision.AuditRecord
+	touched []fleet.AuditRecord
 	at      map[[2]string]int // kind and name to place in touched
 	moved   []reservation     // in the order made
 }
 
-// Edit implements provision.Records. Edits run one after the other; readers go on meanwhile. An Edit that changes nothing,
+// Edit implements fleet.Records. Edits run one after the other; readers go on meanwhile. An Edit that changes nothing,
 // also one that puts what is there already, leaves the revision as it is and no audit entry. f must not call Edit.
-func (s *Store) Edit(actor, action string, f func(provision.Edit) error) error {
+func (s *Store) Edit(actor, action string, f func(fleet.Edit) error) error {
 	s.editMu.Lock()
 	defer s.editMu.Unlock()
 	var e *edit
 	err := s.fleetDB.update(func(tx *bolt.Tx) error {
-		e = &edit{fleet: fleet{tx}, now: s.time(), actor: actor, action: action, at: map[[2]string]int{}}
+		e = &edit{view: view{tx}, now: s.time(), actor: actor, action: action, at: map[[2]string]int{}}
 		e.revision = e.Revision() + 1
 		if err := f(e); err != nil {
 			return err
@@ -74,7 +74,7 @@ func (e *edit) finish() error {
 	if err := setMetaNumber(e.tx, keyRevision, e.revision); err != nil {
 		return err
 	}
-	entry := provision.AuditEntry{Time: e.now, Actor: e.actor, Action: e.action, Revision: e.revision, Records: e.touched}
+	entry := fleet.AuditEntry{Time: e.now, Actor: e.actor, Action: e.action, Revision: e.revision, Records: e.touched}
 	return appendAudit(e.tx, entry)
 }
 
@@ -84,7 +84,7 @@ func (e *edit) touch(kind, name, change string) {
 	i, again := e.at[key]
 	if !again {
 		e.at[key] = len(e.touched)
-		e.touched = append(e.touched, provision.AuditRecord{Kind: kind, Name: name, Change: change})
+		e.touched = append(e.touched, fleet.AuditRecord{Kind: kind, Name: name, Change: change})
 		return
 	}
 	if e.touched[i].Change == "created" && change == "changed" {
@@ -121,7 +121,7 @@ func put[T any](e *edit, k kind[T], key []byte, v *T) (old *T, changed bool, err
 	given.set(next)
 	b, err := k.encode(v)
 	if err != nil {
-		return nil, false, provision.ValidationError{{Field: k.word, Value: k.name(key), Message: err.Error()}}
+		return nil, false, fleet.ValidationError{{Field: k.word, Value: k.name(key), Message: err.Error()}}
 	}
 	if err := bucket.Put(key, b); err != nil {
 		return nil, false, broken(k.word, k.name(key), err)
@@ -143,9 +143,9 @@ func remove[T any](e *edit, k kind[T], key []byte) (*T, error) {
 	return old, nil
 }
 
-func (e *edit) PutDevice(d *provision.Device) error {
+func (e *edit) PutDevice(d *fleet.Device) error {
 	if d.MAC.IsZero() || d.MAC[0]&1 != 0 {
-		return provision.ValidationError{{Field: "mac", Value: d.MAC.String(), Message: "belongs to no device (zero or multicast)"}}
+		return fleet.ValidationError{{Field: "mac", Value: d.MAC.String(), Message: "belongs to no device (zero or multicast)"}}
 	}
 	if err := e.checkDevice(d); err != nil {
 		return fmt.Errorf("device %s: %w", d.MAC, err)
@@ -171,7 +171,7 @@ func (e *edit) DeleteDevice(mac dhcp.MAC) error {
 	return e.remember(old, true)
 }
 
-func (e *edit) PutExtension(x *provision.Extension) error {
+func (e *edit) PutExtension(x *fleet.Extension) error {
 	if err := errors.Join(checkKey("number", x.Number), checkName("registrar", x.Registrar)); err != nil {
 		return err
 	}
@@ -184,7 +184,7 @@ func (e *edit) DeleteExtension(number, registrar string) error {
 	return err
 }
 
-func (e *edit) PutRegistrar(r *provision.Registrar) error {
+func (e *edit) PutRegistrar(r *fleet.Registrar) error {
 	if err := checkKey("name", r.Name); err != nil {
 		return err
 	}
@@ -197,7 +197,7 @@ func (e *edit) DeleteRegistrar(name string) error {
 	return err
 }
 
-func (e *edit) PutProfile(p *provision.Profile) error {
+func (e *edit) PutProfile(p *fleet.Profile) error {
 	if err := checkKey("name", p.Name); err != nil {
 		return err
 	}

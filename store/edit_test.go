@@ -12,31 +12,31 @@ import (
 	"pgregory.net/rapid"
 
 	"plugtone/dhcp"
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 )
 
 func TestPutSetsRevisionAndTimes(t *testing.T) {
 	h := newFixture(t)
 	s := h.open()
-	d := &provision.Device{MAC: mac(1), Label: "one"}
+	d := &fleet.Device{MAC: mac(1), Label: "one"}
 	putDevices(t, s, d)
 	if d.Revision != 1 || !d.CreatedAt.Equal(h.now) || !d.UpdatedAt.Equal(h.now) {
 		t.Errorf("after the first put: %+v", d)
 	}
 	h.now = h.now.Add(time.Hour)
-	again := &provision.Device{MAC: mac(1), Label: "one"}
+	again := &fleet.Device{MAC: mac(1), Label: "one"}
 	putDevices(t, s, again)
 	if s.Revision() != 1 || again.Revision != 1 || !again.UpdatedAt.Equal(startOfTime) {
 		t.Errorf("a put of the same is a change: %+v", again)
 	}
 	again.Label = "two"
-	putDevices(t, s, again, &provision.Device{MAC: mac(2)})
+	putDevices(t, s, again, &fleet.Device{MAC: mac(2)})
 	if s.Revision() != 2 || again.Revision != 2 || !again.CreatedAt.Equal(startOfTime) || !again.UpdatedAt.Equal(h.now) {
 		t.Errorf("after a change: %+v", again)
 	}
 	s.Close()
 	s = h.open()
-	must(t, s.View(func(f provision.Fleet) error {
+	must(t, s.View(func(f fleet.View) error {
 		got, err := f.Device(mac(1))
 		if err != nil || got.Revision != 2 || f.Revision() != 2 || s.Revision() != 2 {
 			t.Errorf("after opening again: %+v, %v, revisions %d and %d", got, err, f.Revision(), s.Revision())
@@ -50,9 +50,9 @@ func TestAFailedEditLeavesNothing(t *testing.T) {
 	told := 0
 	s.OnChange(func(uint64) { told++ })
 	wrong := errors.New("wrong")
-	err := s.Edit("tester", "half", func(e provision.Edit) error {
-		must(t, e.PutDevice(&provision.Device{MAC: mac(1), ReservedIP: addr(1)}))
-		must(t, e.PutRegistrar(&provision.Registrar{Name: "main"}))
+	err := s.Edit("tester", "half", func(e fleet.Edit) error {
+		must(t, e.PutDevice(&fleet.Device{MAC: mac(1), ReservedIP: addr(1)}))
+		must(t, e.PutRegistrar(&fleet.Registrar{Name: "main"}))
 		return wrong
 	})
 	entries, _ := s.Audit(0, 10)
@@ -62,9 +62,9 @@ func TestAFailedEditLeavesNothing(t *testing.T) {
 	}
 	func() {
 		defer func() { _ = recover() }()
-		_ = s.Edit("tester", "panic", func(provision.Edit) error { panic("template") })
+		_ = s.Edit("tester", "panic", func(fleet.Edit) error { panic("template") })
 	}()
-	putDevices(t, s, &provision.Device{MAC: mac(1)}) // hangs if the panic left a lock
+	putDevices(t, s, &fleet.Device{MAC: mac(1)}) // hangs if the panic left a lock
 	if told != 1 || s.Revision() != 1 {
 		t.Errorf("told %d, revision %d", told, s.Revision())
 	}
@@ -75,31 +75,31 @@ func TestOneEditOneRevisionOneAuditEntry(t *testing.T) {
 	s := h.open()
 	var revisions []uint64
 	s.OnChange(func(r uint64) {
-		must(t, s.View(func(f provision.Fleet) error { revisions = append(revisions, r, f.Revision()); return nil }))
+		must(t, s.View(func(f fleet.View) error { revisions = append(revisions, r, f.Revision()); return nil }))
 	})
-	must(t, s.Edit("anna", "apply fleet.yaml", func(e provision.Edit) error {
-		return errors.Join(e.PutRegistrar(&provision.Registrar{Name: "main"}), e.PutExtension(&provision.Extension{Number: "1", Registrar: "main"}),
-			e.PutDevice(&provision.Device{MAC: mac(1)}), e.PutDevice(&provision.Device{MAC: mac(1), Label: "again"}), e.PutProfile(&provision.Profile{Name: "p"}))
+	must(t, s.Edit("anna", "apply fleet.yaml", func(e fleet.Edit) error {
+		return errors.Join(e.PutRegistrar(&fleet.Registrar{Name: "main"}), e.PutExtension(&fleet.Extension{Number: "1", Registrar: "main"}),
+			e.PutDevice(&fleet.Device{MAC: mac(1)}), e.PutDevice(&fleet.Device{MAC: mac(1), Label: "again"}), e.PutProfile(&fleet.Profile{Name: "p"}))
 	}))
-	must(t, s.Edit("bert", "rm", func(e provision.Edit) error {
+	must(t, s.Edit("bert", "rm", func(e fleet.Edit) error {
 		return errors.Join(e.DeleteProfile("p"), e.DeleteExtension("1", "main"), e.DeleteRegistrar("main"), e.DeleteDevice(mac(1)))
 	}))
-	must(t, s.Edit("carl", "nothing", func(provision.Edit) error { return nil }))
-	must(t, s.RecordAudit(provision.AuditEntry{Actor: "dora", Action: "reveal", Records: []provision.AuditRecord{{Kind: "extension", Name: "1@main", Change: "revealed"}}}))
+	must(t, s.Edit("carl", "nothing", func(fleet.Edit) error { return nil }))
+	must(t, s.RecordAudit(fleet.AuditEntry{Actor: "dora", Action: "reveal", Records: []fleet.AuditRecord{{Kind: "extension", Name: "1@main", Change: "revealed"}}}))
 	if diff := cmp.Diff(revisions, []uint64{1, 1, 2, 2}); diff != "" {
 		t.Error(diff)
 	}
 	got, err := s.Audit(0, 10)
 	must(t, err)
 	at := h.now.UTC()
-	want := []provision.AuditEntry{
-		{ID: 1, Time: at, Actor: "anna", Action: "apply fleet.yaml", Revision: 1, Records: []provision.AuditRecord{
+	want := []fleet.AuditEntry{
+		{ID: 1, Time: at, Actor: "anna", Action: "apply fleet.yaml", Revision: 1, Records: []fleet.AuditRecord{
 			{Kind: "registrar", Name: "main", Change: "created"}, {Kind: "extension", Name: "1@main", Change: "created"},
 			{Kind: "device", Name: mac(1).String(), Change: "created"}, {Kind: "profile", Name: "p", Change: "created"}}},
-		{ID: 2, Time: at, Actor: "bert", Action: "rm", Revision: 2, Records: []provision.AuditRecord{
+		{ID: 2, Time: at, Actor: "bert", Action: "rm", Revision: 2, Records: []fleet.AuditRecord{
 			{Kind: "profile", Name: "p", Change: "deleted"}, {Kind: "extension", Name: "1@main", Change: "deleted"},
 			{Kind: "registrar", Name: "main", Change: "deleted"}, {Kind: "device", Name: mac(1).String(), Change: "deleted"}}},
-		{ID: 3, Time: at, Actor: "dora", Action: "reveal", Records: []provision.AuditRecord{{Kind: "extension", Name: "1@main", Change: "revealed"}}},
+		{ID: 3, Time: at, Actor: "dora", Action: "reveal", Records: []fleet.AuditRecord{{Kind: "extension", Name: "1@main", Change: "revealed"}}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -111,9 +111,9 @@ func TestOneEditOneRevisionOneAuditEntry(t *testing.T) {
 
 func TestALargeEditNamesItsFirstRecords(t *testing.T) {
 	s := newFixture(t).open()
-	var many []*provision.Device
+	var many []*fleet.Device
 	for i := range 250 {
-		many = append(many, &provision.Device{MAC: mac(i + 1)})
+		many = append(many, &fleet.Device{MAC: mac(i + 1)})
 	}
 	putDevices(t, s, many...)
 	got, err := s.Audit(0, 10)
@@ -125,11 +125,11 @@ func TestALargeEditNamesItsFirstRecords(t *testing.T) {
 func TestHistory(t *testing.T) {
 	s := newFixture(t).open()
 	for i := range 60 {
-		must(t, s.Edit("anna", fmt.Sprint("label ", i), func(e provision.Edit) error {
-			return errors.Join(e.PutDevice(&provision.Device{MAC: mac(1), Label: fmt.Sprint(i)}), e.PutDevice(&provision.Device{MAC: mac(2)}))
+		must(t, s.Edit("anna", fmt.Sprint("label ", i), func(e fleet.Edit) error {
+			return errors.Join(e.PutDevice(&fleet.Device{MAC: mac(1), Label: fmt.Sprint(i)}), e.PutDevice(&fleet.Device{MAC: mac(2)}))
 		}))
 	}
-	must(t, s.Edit("bert", "rm", func(e provision.Edit) error { return e.DeleteDevice(mac(1)) }))
+	must(t, s.Edit("bert", "rm", func(e fleet.Edit) error { return e.DeleteDevice(mac(1)) }))
 	got, err := s.History(mac(1))
 	must(t, err)
 	if len(got) != 50 || !got[0].Deleted || got[0].Revision != 61 || got[0].Device.Label != "59" || got[0].Actor != "bert" {
@@ -147,31 +147,31 @@ func TestHistory(t *testing.T) {
 }
 
 func TestClaimsOfOthersAreRefused(t *testing.T) {
-	base := []*provision.Device{{MAC: mac(1), OtherMACs: []dhcp.MAC{mac(11)}, ReservedIP: addr(1)}, {MAC: mac(2)}}
+	base := []*fleet.Device{{MAC: mac(1), OtherMACs: []dhcp.MAC{mac(11)}, ReservedIP: addr(1)}, {MAC: mac(2)}}
 	for _, c := range []struct {
 		name string
-		d    provision.Device
+		d    fleet.Device
 		want string
 	}{
-		{"reserved address", provision.Device{MAC: mac(2), ReservedIP: addr(1)},
+		{"reserved address", fleet.Device{MAC: mac(2), ReservedIP: addr(1)},
 			`device 00:15:65:00:00:02: reserved_ip "10.20.0.1": is reserved for device 00:15:65:00:00:01 already`},
-		{"the same written as IPv6", provision.Device{MAC: mac(2), ReservedIP: netip.AddrFrom16(addr(1).As16())},
+		{"the same written as IPv6", fleet.Device{MAC: mac(2), ReservedIP: netip.AddrFrom16(addr(1).As16())},
 			`device 00:15:65:00:00:02: reserved_ip "::ffff:10.20.0.1": is reserved for device 00:15:65:00:00:01 already`},
-		{"other MAC of another", provision.Device{MAC: mac(2), OtherMACs: []dhcp.MAC{mac(12), mac(11)}},
+		{"other MAC of another", fleet.Device{MAC: mac(2), OtherMACs: []dhcp.MAC{mac(12), mac(11)}},
 			`device 00:15:65:00:00:02: other_macs[1] "00:15:65:00:00:0b": belongs to device 00:15:65:00:00:01 already`},
-		{"MAC of another", provision.Device{MAC: mac(3), OtherMACs: []dhcp.MAC{mac(2)}},
+		{"MAC of another", fleet.Device{MAC: mac(3), OtherMACs: []dhcp.MAC{mac(2)}},
 			`device 00:15:65:00:00:03: other_macs[0] "00:15:65:00:00:02": belongs to device 00:15:65:00:00:02 already`},
-		{"new device under another's other MAC", provision.Device{MAC: mac(11)},
+		{"new device under another's other MAC", fleet.Device{MAC: mac(11)},
 			`device 00:15:65:00:00:0b: mac "00:15:65:00:00:0b": is one of the other_macs of device 00:15:65:00:00:01`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newFixture(t).open()
 			putDevices(t, s, base...)
-			err := s.Edit("tester", "claim", func(e provision.Edit) error { return e.PutDevice(&c.d) })
+			err := s.Edit("tester", "claim", func(e fleet.Edit) error { return e.PutDevice(&c.d) })
 			if err == nil || err.Error() != c.want {
 				t.Errorf("got  %v\nwant %s", err, c.want)
 			}
-			if invalid := (provision.ValidationError)(nil); !errors.As(err, &invalid) {
+			if invalid := (fleet.ValidationError)(nil); !errors.As(err, &invalid) {
 				t.Error("is no Invalid")
 			}
 		})
@@ -180,10 +180,10 @@ func TestClaimsOfOthersAreRefused(t *testing.T) {
 
 func TestAnAddressMayChangeHandsWithinAnEdit(t *testing.T) {
 	s := newFixture(t).open()
-	putDevices(t, s, &provision.Device{MAC: mac(1), ReservedIP: addr(1)}, &provision.Device{MAC: mac(2), ReservedIP: addr(2)})
-	must(t, s.Edit("tester", "swap", func(e provision.Edit) error {
-		return errors.Join(e.PutDevice(&provision.Device{MAC: mac(1)}), e.PutDevice(&provision.Device{MAC: mac(2), ReservedIP: addr(1)}),
-			e.PutDevice(&provision.Device{MAC: mac(1), ReservedIP: addr(2)}))
+	putDevices(t, s, &fleet.Device{MAC: mac(1), ReservedIP: addr(1)}, &fleet.Device{MAC: mac(2), ReservedIP: addr(2)})
+	must(t, s.Edit("tester", "swap", func(e fleet.Edit) error {
+		return errors.Join(e.PutDevice(&fleet.Device{MAC: mac(1)}), e.PutDevice(&fleet.Device{MAC: mac(2), ReservedIP: addr(1)}),
+			e.PutDevice(&fleet.Device{MAC: mac(1), ReservedIP: addr(2)}))
 	}))
 	a1, _ := s.Reserved(mac(1))
 	a2, _ := s.Reserved(mac(2))
@@ -203,16 +203,16 @@ func TestIndexesAgreeWithTheRecords(t *testing.T) {
 		must(t, err)
 		few := rapid.IntRange(1, 6)
 		for range rapid.IntRange(1, 12).Draw(r, "edits") {
-			err := s.Edit("tester", "random", func(e provision.Edit) error {
+			err := s.Edit("tester", "random", func(e fleet.Edit) error {
 				for range rapid.IntRange(1, 3).Draw(r, "changes") {
 					m := mac(few.Draw(r, "mac"))
 					if rapid.IntRange(0, 4).Draw(r, "delete") == 0 {
-						if err := e.DeleteDevice(m); err != nil && !errors.Is(err, provision.ErrNotFound) {
+						if err := e.DeleteDevice(m); err != nil && !errors.Is(err, fleet.ErrNotFound) {
 							return err
 						}
 						continue
 					}
-					d := &provision.Device{MAC: m, Profile: fmt.Sprint("p", few.Draw(r, "profile"))}
+					d := &fleet.Device{MAC: m, Profile: fmt.Sprint("p", few.Draw(r, "profile"))}
 					if rapid.Bool().Draw(r, "reserve") {
 						d.ReservedIP = addr(few.Draw(r, "ip"))
 					}
@@ -220,7 +220,7 @@ func TestIndexesAgreeWithTheRecords(t *testing.T) {
 						d.OtherMACs = []dhcp.MAC{mac(4 + few.Draw(r, "other mac"))}
 					}
 					for i := range rapid.IntRange(0, 2).Draw(r, "lines") {
-						d.Lines = append(d.Lines, provision.Line{Position: i + 1, Extension: fmt.Sprint(few.Draw(r, "ext")), Registrar: "main"})
+						d.Lines = append(d.Lines, fleet.Line{Position: i + 1, Extension: fmt.Sprint(few.Draw(r, "ext")), Registrar: "main"})
 					}
 					if err := e.PutDevice(d); err != nil {
 						return err
@@ -228,7 +228,7 @@ func TestIndexesAgreeWithTheRecords(t *testing.T) {
 				}
 				return nil
 			})
-			if invalid := (provision.ValidationError)(nil); err != nil && !errors.As(err, &invalid) {
+			if invalid := (fleet.ValidationError)(nil); err != nil && !errors.As(err, &invalid) {
 				r.Fatal(err)
 			}
 			compareIndexes(r, s)
@@ -244,7 +244,7 @@ func TestIndexesAgreeWithTheRecords(t *testing.T) {
 func compareIndexes(t *rapid.T, s *Store) {
 	withExt, withProfile := map[string][]dhcp.MAC{}, map[string][]dhcp.MAC{}
 	reserved, others := map[netip.Addr]dhcp.MAC{}, map[dhcp.MAC]dhcp.MAC{}
-	err := s.View(func(f provision.Fleet) error {
+	err := s.View(func(f fleet.View) error {
 		for d, err := range f.Devices(dhcp.MAC{}) {
 			if err != nil {
 				return err
@@ -298,8 +298,8 @@ func compareIndexes(t *rapid.T, s *Store) {
 
 func TestTokens(t *testing.T) {
 	s := newFixture(t).open()
-	must(t, s.PutToken("root", provision.Token{Name: "ci", Role: "viewer", Hash: "aa", CreatedAt: startOfTime}))
-	must(t, s.PutToken("root", provision.Token{Name: "boss", Role: "admin", Hash: "bb", CreatedAt: startOfTime, CreatedBy: "root"}))
+	must(t, s.PutToken("root", fleet.Token{Name: "ci", Role: "viewer", Hash: "aa", CreatedAt: startOfTime}))
+	must(t, s.PutToken("root", fleet.Token{Name: "boss", Role: "admin", Hash: "bb", CreatedAt: startOfTime, CreatedBy: "root"}))
 	all, err := s.Tokens()
 	if err != nil || len(all) != 2 || all[0].Name != "boss" || all[0].Hash != "bb" || all[1].Role != "viewer" {
 		t.Errorf("%+v, %v", all, err)
@@ -308,15 +308,15 @@ func TestTokens(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 	for _, hash := range []string{"", "cc"} {
-		if _, err := s.TokenByHash(hash); !errors.Is(err, provision.ErrNotFound) {
+		if _, err := s.TokenByHash(hash); !errors.Is(err, fleet.ErrNotFound) {
 			t.Errorf("hash %q: %v", hash, err)
 		}
 	}
 	must(t, s.DeleteToken("root", "ci"))
-	if err := s.DeleteToken("root", "ci"); !errors.Is(err, provision.ErrNotFound) {
+	if err := s.DeleteToken("root", "ci"); !errors.Is(err, fleet.ErrNotFound) {
 		t.Errorf("got %v", err)
 	}
-	if err := s.PutToken("root", provision.Token{Name: "x"}); err == nil {
+	if err := s.PutToken("root", fleet.Token{Name: "x"}); err == nil {
 		t.Error("a token without hash was kept")
 	}
 	entries, err := s.Audit(0, 10)
@@ -332,12 +332,12 @@ func TestTokens(t *testing.T) {
 
 func TestReadersDontWaitForAnEdit(t *testing.T) {
 	s := newFixture(t).open()
-	putDevices(t, s, &provision.Device{MAC: mac(1), Label: "before"})
-	must(t, s.Edit("tester", "slow", func(e provision.Edit) error {
-		must(t, e.PutDevice(&provision.Device{MAC: mac(1), Label: "after"}))
+	putDevices(t, s, &fleet.Device{MAC: mac(1), Label: "before"})
+	must(t, s.Edit("tester", "slow", func(e fleet.Edit) error {
+		must(t, e.PutDevice(&fleet.Device{MAC: mac(1), Label: "after"}))
 		done := make(chan string)
 		go func() {
-			_ = s.View(func(f provision.Fleet) error {
+			_ = s.View(func(f fleet.View) error {
 				d, err := f.Device(mac(1))
 				if err != nil {
 					done <- err.Error()
@@ -357,11 +357,11 @@ func TestReadersDontWaitForAnEdit(t *testing.T) {
 // TestWritersDontWaitForAReader holds a reader open while the file grows: with a map that must grow too, this hangs.
 func TestWritersDontWaitForAReader(t *testing.T) {
 	s := newFixture(t).open()
-	must(t, s.View(func(f provision.Fleet) error {
+	must(t, s.View(func(f fleet.View) error {
 		for i := range 20 {
-			var many []*provision.Device
+			var many []*fleet.Device
 			for j := range 100 {
-				many = append(many, &provision.Device{MAC: mac(i*100 + j + 1), Notes: strings.Repeat("x", 4000)})
+				many = append(many, &fleet.Device{MAC: mac(i*100 + j + 1), Notes: strings.Repeat("x", 4000)})
 			}
 			putDevices(t, s, many...)
 		}

@@ -15,7 +15,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"plugtone/dhcp"
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/provision/timeline"
 )
 
@@ -36,10 +36,10 @@ type events struct {
 	mu              sync.Mutex // of what follows; never held over the disk
 	queue           []queued
 	last            uint64 // number of the newest entry queued
-	fetches         map[fetchKey]provision.Fetch
-	discovered      map[dhcp.MAC]provision.Discovered // the whole list
-	discoveredDirty map[dhcp.MAC]bool                 // to be written, or removed where seen has none
-	lost            uint64                            // dropped since it was last said
+	fetches         map[fetchKey]fleet.Fetch
+	discovered      map[dhcp.MAC]fleet.Discovered // the whole list
+	discoveredDirty map[dhcp.MAC]bool             // to be written, or removed where seen has none
+	lost            uint64                        // dropped since it was last said
 
 	writeMu  sync.Mutex             // one writer of events.db at a time; taken before mu
 	phones   map[dhcp.MAC]time.Time // newest written entry of each timeline; under writeMu
@@ -53,8 +53,8 @@ type queued struct {
 
 // loadEvents reads what the buffers need to know of events.db.
 func loadEvents(s *Store) (*events, error) {
-	e := &events{s: s, wake: make(chan struct{}, 1), fetches: map[fetchKey]provision.Fetch{},
-		discovered: map[dhcp.MAC]provision.Discovered{}, discoveredDirty: map[dhcp.MAC]bool{}, phones: map[dhcp.MAC]time.Time{}}
+	e := &events{s: s, wake: make(chan struct{}, 1), fetches: map[fetchKey]fleet.Fetch{},
+		discovered: map[dhcp.MAC]fleet.Discovered{}, discoveredDirty: map[dhcp.MAC]bool{}, phones: map[dhcp.MAC]time.Time{}}
 	err := s.eventDB.view(func(tx *bolt.Tx) error {
 		e.last = metaNumber(tx, keyFlushed)
 		e.loadPhones(tx)
@@ -167,7 +167,7 @@ func (e *events) flush() error {
 	e.mu.Lock()
 	queue := e.queue
 	fetches := maps.Clone(e.fetches)
-	seen := make(map[dhcp.MAC]*provision.Discovered, len(e.discoveredDirty))
+	seen := make(map[dhcp.MAC]*fleet.Discovered, len(e.discoveredDirty))
 	for mac := range e.discoveredDirty {
 		seen[mac] = nil
 		if d, ok := e.discovered[mac]; ok {
@@ -202,7 +202,7 @@ func (e *events) flush() error {
 }
 
 // forgetWritten takes off the buffers what is kept, unless it changed meanwhile. The caller holds mu.
-func (e *events) forgetWritten(queue []queued, fetches map[fetchKey]provision.Fetch, seen map[dhcp.MAC]*provision.Discovered) {
+func (e *events) forgetWritten(queue []queued, fetches map[fetchKey]fleet.Fetch, seen map[dhcp.MAC]*fleet.Discovered) {
 	if len(queue) > 0 {
 		upTo := queue[len(queue)-1].number
 		rest := slices.IndexFunc(e.queue, func(q queued) bool { return q.number > upTo })

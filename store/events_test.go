@@ -18,7 +18,7 @@ import (
 	"pgregory.net/rapid"
 
 	"plugtone/dhcp"
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/provision/timeline"
 )
 
@@ -39,8 +39,8 @@ func TestEveryMemberOfAnEntryIsKept(t *testing.T) {
 	equate := cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})
 	rapid.Check(t, func(r *rapid.T) {
 		var e timeline.Entry
-		var f provision.Fetch
-		var d provision.Discovered
+		var f fleet.Fetch
+		var d fleet.Discovered
 		fill(r, reflect.ValueOf(&e).Elem(), "entry")
 		fill(r, reflect.ValueOf(&f).Elem(), "fetch")
 		fill(r, reflect.ValueOf(&d).Elem(), "discovered")
@@ -57,7 +57,7 @@ func TestEveryMemberOfAnEntryIsKept(t *testing.T) {
 		if err != nil || !slices.Contains(fetches, f) {
 			r.Fatalf("%v: %+v is not in %+v", err, f, fetches)
 		}
-		again := &events{s: s, discovered: map[dhcp.MAC]provision.Discovered{}}
+		again := &events{s: s, discovered: map[dhcp.MAC]fleet.Discovered{}}
 		must(t, s.eventDB.view(again.loadSeen))
 		if again.discovered[d.MAC] != d {
 			r.Fatal(cmp.Diff(d, again.discovered[d.MAC], equate))
@@ -176,10 +176,10 @@ func TestQuietStrangersLoseTheirTimelinesFirst(t *testing.T) {
 	h := newFixture(t)
 	h.cfg.TimelinePhones = 10
 	s := h.open()
-	putDevices(t, s, &provision.Device{MAC: mac(1), OtherMACs: []dhcp.MAC{mac(2)}})
+	putDevices(t, s, &fleet.Device{MAC: mac(1), OtherMACs: []dhcp.MAC{mac(2)}})
 	for n := 1; n <= 12; n++ {
 		s.AppendTimeline([]timeline.Entry{entry(mac(n), n), entry(mac(n), n)})
-		s.RecordFetch(provision.Fetch{MAC: mac(n), File: "a"})
+		s.RecordFetch(fleet.Fetch{MAC: mac(n), File: "a"})
 		must(t, s.events.flush())
 	}
 	var left []int
@@ -209,8 +209,8 @@ func TestTextsFromTheNetworkAreBounded(t *testing.T) {
 	s := newFixture(t).open()
 	long := strings.Repeat("x", 1023) + "\xe4" + strings.Repeat("y", 100_000)
 	s.AppendTimeline([]timeline.Entry{{MAC: mac(1), File: long, Reason: "a\xff"}})
-	s.SeePhone(provision.Discovered{MAC: mac(1), Hostname: long})
-	s.RecordFetch(provision.Fetch{MAC: mac(1), File: long})
+	s.SeePhone(fleet.Discovered{MAC: mac(1), Hostname: long})
+	s.RecordFetch(fleet.Fetch{MAC: mac(1), File: long})
 	before, err := s.Timeline(mac(1), 1)
 	must(t, err)
 	must(t, s.events.flush())
@@ -227,15 +227,15 @@ func TestTextsFromTheNetworkAreBounded(t *testing.T) {
 func TestFetches(t *testing.T) {
 	h := newFixture(t)
 	s := h.open()
-	fetch := func(file string, n int) provision.Fetch {
-		return provision.Fetch{MAC: mac(1), File: file, Digest: fmt.Sprint(n), Time: startOfTime.Add(time.Duration(n) * time.Second)}
+	fetch := func(file string, n int) fleet.Fetch {
+		return fleet.Fetch{MAC: mac(1), File: file, Digest: fmt.Sprint(n), Time: startOfTime.Add(time.Duration(n) * time.Second)}
 	}
 	s.RecordFetch(fetch("b.cfg", 1))
 	must(t, s.events.flush())
 	s.RecordFetch(fetch("b.cfg", 2))
 	s.RecordFetch(fetch("a.cfg", 3))
-	s.RecordFetch(provision.Fetch{MAC: mac(2), File: "a.cfg"})
-	want := []provision.Fetch{fetch("a.cfg", 3), fetch("b.cfg", 2)}
+	s.RecordFetch(fleet.Fetch{MAC: mac(2), File: "a.cfg"})
+	want := []fleet.Fetch{fetch("a.cfg", 3), fetch("b.cfg", 2)}
 	for range 2 { // before and after they are written
 		got, err := s.Fetches(mac(1))
 		if err != nil || !slices.Equal(got, want) {
@@ -253,7 +253,7 @@ func TestFetches(t *testing.T) {
 	s = h.open()
 	got, err := s.Fetches(mac(1))
 	must(t, err)
-	oldest := slices.MinFunc(got, func(a, b provision.Fetch) int { return a.Time.Compare(b.Time) })
+	oldest := slices.MinFunc(got, func(a, b fleet.Fetch) int { return a.Time.Compare(b.Time) })
 	if len(got) != 64 || oldest.File != "file36" {
 		t.Errorf("%d files, oldest %s", len(got), oldest.File)
 	}
@@ -262,12 +262,12 @@ func TestFetches(t *testing.T) {
 func TestDiscoveredPhones(t *testing.T) {
 	h := newFixture(t)
 	s := h.open()
-	s.SeePhone(provision.Discovered{MAC: mac(2), Vendor: "yealink", Model: "T46U", Hostname: "SIP-T46U"})
+	s.SeePhone(fleet.Discovered{MAC: mac(2), Vendor: "yealink", Model: "T46U", Hostname: "SIP-T46U"})
 	must(t, s.events.flush())
 	h.now = h.now.Add(time.Minute)
-	s.SeePhone(provision.Discovered{MAC: mac(2), Firmware: "108.86", IP: addr(2)})
-	s.SeePhone(provision.Discovered{MAC: mac(1)})
-	want := []provision.Discovered{
+	s.SeePhone(fleet.Discovered{MAC: mac(2), Firmware: "108.86", IP: addr(2)})
+	s.SeePhone(fleet.Discovered{MAC: mac(1)})
+	want := []fleet.Discovered{
 		{MAC: mac(1), FirstSeen: h.now, LastSeen: h.now},
 		{MAC: mac(2), Vendor: "yealink", Model: "T46U", Hostname: "SIP-T46U", Firmware: "108.86", IP: addr(2), FirstSeen: startOfTime, LastSeen: h.now},
 	}
@@ -279,7 +279,7 @@ func TestDiscoveredPhones(t *testing.T) {
 		must(t, s.Close())
 		s = h.open()
 	}
-	s.SeePhone(provision.Discovered{MAC: mac(2), Vendor: "snom"})
+	s.SeePhone(fleet.Discovered{MAC: mac(2), Vendor: "snom"})
 	if got, _ := s.DiscoveredPhones(); got[1].Vendor != "snom" || got[1].Model != "" || got[1].Firmware != "" || got[1].Hostname == "" {
 		t.Errorf("with another vendor: %+v", got[1])
 	}
@@ -300,8 +300,8 @@ func TestAFloodOfPhonesIsBounded(t *testing.T) {
 	s := h.open()
 	for n := range 1000 {
 		h.now = h.now.Add(time.Second)
-		s.SeePhone(provision.Discovered{MAC: mac(n)})
-		s.SeePhone(provision.Discovered{MAC: mac(100_000)}) // a real phone that goes on asking
+		s.SeePhone(fleet.Discovered{MAC: mac(n)})
+		s.SeePhone(fleet.Discovered{MAC: mac(100_000)}) // a real phone that goes on asking
 		if c := s.DiscoveredCount(); c > 100 {
 			t.Fatalf("%d on the list", c)
 		}

@@ -18,7 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	bolt "go.etcd.io/bbolt"
 
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 )
 
 // fileMode keeps secrets to the daemon's own user.
@@ -68,7 +68,7 @@ func openBolt(path string, noSync bool, maxSize int) (*bolt.DB, error) {
 }
 
 // update runs f in one transaction. An error of f is returned as it is; an error of the file names it, wraps
-// provision.ErrInternal and is remembered until a write succeeds.
+// fleet.ErrInternal and is remembered until a write succeeds.
 func (f *file) update(fn func(*bolt.Tx) error) error {
 	var fnErr error
 	start := f.now()
@@ -105,9 +105,9 @@ func (f *file) view(fn func(*bolt.Tx) error) error {
 // fault names the file in err, unless the operating system's error names it already.
 func (f *file) fault(verb string, err error) error {
 	if pe := (*fs.PathError)(nil); errors.As(err, &pe) && pe.Path == f.path {
-		return fmt.Errorf("%w: %w", err, provision.ErrInternal)
+		return fmt.Errorf("%w: %w", err, fleet.ErrInternal)
 	}
-	return fmt.Errorf("%s %s: %w: %w", verb, f.path, err, provision.ErrInternal)
+	return fmt.Errorf("%s %s: %w: %w", verb, f.path, err, fleet.ErrInternal)
 }
 
 func (f *file) health() error {

@@ -16,30 +16,30 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"plugtone/dhcp"
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 )
 
 // fullFixture has something in each file, a snapshot of the first device only, and is closed.
 func fullFixture(t *testing.T) *fixture {
 	h := newFixture(t)
 	s := h.open()
-	putDevices(t, s, &provision.Device{MAC: mac(1), ReservedIP: addr(1)})
+	putDevices(t, s, &fleet.Device{MAC: mac(1), ReservedIP: addr(1)})
 	must(t, s.Snapshot())
-	var many []*provision.Device
+	var many []*fleet.Device
 	for i := range 200 {
-		many = append(many, &provision.Device{MAC: mac(i + 2), Notes: strings.Repeat("n", 300)})
+		many = append(many, &fleet.Device{MAC: mac(i + 2), Notes: strings.Repeat("n", 300)})
 	}
 	many[7].Notes = strings.Repeat("overflow", 2000)
 	putDevices(t, s, many...)
 	must(t, s.WriteLeases([]dhcp.Change{{Lease: lease(1)}, {Lease: lease(2)}}))
-	s.SeePhone(provision.Discovered{MAC: mac(9)})
+	s.SeePhone(fleet.Discovered{MAC: mac(9)})
 	must(t, s.Close())
 	return h
 }
 
 func (h *fixture) devices(s *Store) int {
 	n := 0
-	must(h.t, s.View(func(f provision.Fleet) error {
+	must(h.t, s.View(func(f fleet.View) error {
 		for _, err := range f.Devices(dhcp.MAC{}) {
 			must(h.t, err)
 			n++
@@ -127,7 +127,7 @@ func TestDamageIsSetAside(t *testing.T) {
 				if _, ok := s.Reserved(mac(1)); !ok {
 					t.Error("the reservation is lost")
 				}
-				putDevices(t, s, &provision.Device{MAC: mac(1000)})
+				putDevices(t, s, &fleet.Device{MAC: mac(1000)})
 				must(t, s.WriteLeases([]dhcp.Change{{Lease: lease(3)}}))
 			})
 		}
@@ -138,7 +138,7 @@ func TestNewestGoodSnapshotIsUsed(t *testing.T) {
 	h := newFixture(t)
 	s := h.open()
 	for i := range 3 {
-		putDevices(t, s, &provision.Device{MAC: mac(i + 1)})
+		putDevices(t, s, &fleet.Device{MAC: mac(i + 1)})
 		must(t, s.Snapshot())
 		h.now = h.now.Add(time.Hour)
 	}
@@ -309,7 +309,7 @@ func TestMigration(t *testing.T) {
 	f, err := s.openFile(spec{name: fleetFile, schema: append(fleetSchema(), rename)})
 	must(t, err)
 	must(t, f.view(func(tx *bolt.Tx) error {
-		d, err := fleet{tx}.Device(mac(1))
+		d, err := view{tx}.Device(mac(1))
 		if err != nil || d.Label != "MIGRATED" || schemaOf(tx) != 2 {
 			t.Errorf("%+v, %v, schema %d", d, err, schemaOf(tx))
 		}
@@ -323,7 +323,7 @@ func TestMigration(t *testing.T) {
 	db, err := openBolt(copies[0], false, 0)
 	must(t, err)
 	must(t, db.View(func(tx *bolt.Tx) error {
-		if d, err := (fleet{tx}).Device(mac(1)); err != nil || d.Label != "" || schemaOf(tx) != 1 {
+		if d, err := (view{tx}).Device(mac(1)); err != nil || d.Label != "" || schemaOf(tx) != 1 {
 			t.Errorf("the copy is not what was before: %+v, %v", d, err)
 		}
 		return nil

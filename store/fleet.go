@@ -9,15 +9,15 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"plugtone/dhcp"
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 )
 
-// fleet reads one state of plugtone.db. It implements provision.Fleet.
-type fleet struct{ tx *bolt.Tx }
+// view reads one state of plugtone.db. It implements fleet.View.
+type view struct{ tx *bolt.Tx }
 
-// View implements provision.Records: f sees one state and holds up no writer. What it is given ends with it.
-func (s *Store) View(f func(provision.Fleet) error) error {
-	return s.fleetDB.view(func(tx *bolt.Tx) error { return f(fleet{tx}) })
+// View implements fleet.Records: f sees one state and holds up no writer. What it is given ends with it.
+func (s *Store) View(f func(fleet.View) error) error {
+	return s.fleetDB.view(func(tx *bolt.Tx) error { return f(view{tx}) })
 }
 
 // Revision is that of the last committed Edit.
@@ -25,12 +25,12 @@ func (s *Store) Revision() uint64 { return s.revision.Load() }
 
 // notFound says which record isn't there.
 func notFound(kind, name string) error {
-	return fmt.Errorf("%s %.80s: %w", kind, name, provision.ErrNotFound)
+	return fmt.Errorf("%s %.80s: %w", kind, name, fleet.ErrNotFound)
 }
 
 // broken says which record can't be read: a fault of ours.
 func broken(kind, name string, err error) error {
-	return fmt.Errorf("%s %s in %s: %w: %w", kind, name, fleetFile, err, provision.ErrInternal)
+	return fmt.Errorf("%s %s in %s: %w: %w", kind, name, fleetFile, err, fleet.ErrInternal)
 }
 
 func accountKey(number, registrar string) []byte { return []byte(number + "\x00" + registrar) }
@@ -43,13 +43,13 @@ func accountName(key []byte) string {
 
 func addrKey(a netip.Addr) []byte { return a.Unmap().AsSlice() }
 
-func (f fleet) Revision() uint64 { return metaNumber(f.tx, keyRevision) }
+func (f view) Revision() uint64 { return metaNumber(f.tx, keyRevision) }
 
-func (f fleet) Device(mac dhcp.MAC) (*provision.Device, error) {
+func (f view) Device(mac dhcp.MAC) (*fleet.Device, error) {
 	return get(f.tx, deviceKind, mac[:])
 }
 
-func (f fleet) DeviceByAny(mac dhcp.MAC) (*provision.Device, error) {
+func (f view) DeviceByAny(mac dhcp.MAC) (*fleet.Device, error) {
 	key := mac[:]
 	if owner := f.tx.Bucket(bucketByMAC).Get(key); owner != nil && f.tx.Bucket(bucketDevices).Get(key) == nil {
 		key = owner
@@ -58,7 +58,7 @@ func (f fleet) DeviceByAny(mac dhcp.MAC) (*provision.Device, error) {
 	return d, err
 }
 
-func (f fleet) DeviceByIP(ip netip.Addr) (dhcp.MAC, error) {
+func (f view) DeviceByIP(ip netip.Addr) (dhcp.MAC, error) {
 	v := f.tx.Bucket(bucketByIP).Get(addrKey(ip))
 	if len(v) != 6 {
 		return dhcp.MAC{}, notFound("device with reserved_ip", ip.String())
@@ -66,12 +66,12 @@ func (f fleet) DeviceByIP(ip netip.Addr) (dhcp.MAC, error) {
 	return dhcp.MAC(v), nil
 }
 
-func (f fleet) Extension(number, registrar string) (*provision.Extension, error) {
+func (f view) Extension(number, registrar string) (*fleet.Extension, error) {
 	return get(f.tx, extensionKind, accountKey(number, registrar))
 }
 
-func (f fleet) ExtensionsNumbered(number string) ([]*provision.Extension, error) {
-	var found []*provision.Extension
+func (f view) ExtensionsNumbered(number string) ([]*fleet.Extension, error) {
+	var found []*fleet.Extension
 	for e, err := range each(f.tx, extensionKind, nil, accountKey(number, "")) {
 		if err != nil {
 			return nil, err
@@ -81,15 +81,15 @@ func (f fleet) ExtensionsNumbered(number string) ([]*provision.Extension, error)
 	return found, nil
 }
 
-func (f fleet) Registrar(name string) (*provision.Registrar, error) {
+func (f view) Registrar(name string) (*fleet.Registrar, error) {
 	return get(f.tx, registrarKind, []byte(name))
 }
 
-func (f fleet) Profile(name string) (*provision.Profile, error) {
+func (f view) Profile(name string) (*fleet.Profile, error) {
 	return get(f.tx, profileKind, []byte(name))
 }
 
-func (f fleet) Devices(after dhcp.MAC) iter.Seq2[*provision.Device, error] {
+func (f view) Devices(after dhcp.MAC) iter.Seq2[*fleet.Device, error] {
 	var key []byte
 	if !after.IsZero() {
 		key = after[:]
@@ -97,24 +97,24 @@ func (f fleet) Devices(after dhcp.MAC) iter.Seq2[*provision.Device, error] {
 	return each(f.tx, deviceKind, key, nil)
 }
 
-func (f fleet) Extensions() iter.Seq2[*provision.Extension, error] {
+func (f view) Extensions() iter.Seq2[*fleet.Extension, error] {
 	return each(f.tx, extensionKind, nil, nil)
 }
 
-func (f fleet) Registrars() iter.Seq2[*provision.Registrar, error] {
+func (f view) Registrars() iter.Seq2[*fleet.Registrar, error] {
 	return each(f.tx, registrarKind, nil, nil)
 }
 
-func (f fleet) Profiles() iter.Seq2[*provision.Profile, error] {
+func (f view) Profiles() iter.Seq2[*fleet.Profile, error] {
 	return each(f.tx, profileKind, nil, nil)
 }
 
-func (f fleet) DevicesWith(number, registrar string) ([]dhcp.MAC, error) {
+func (f view) DevicesWith(number, registrar string) ([]dhcp.MAC, error) {
 	return macsUnder(f.tx.Bucket(bucketByExt), append(accountKey(number, registrar), 0)), nil
 }
 
-// DevicesWithProfile implements provision.Fleet.
-func (f fleet) DevicesWithProfile(name string) ([]dhcp.MAC, error) {
+// DevicesWithProfile implements fleet.View.
+func (f view) DevicesWithProfile(name string) ([]dhcp.MAC, error) {
 	return macsUnder(f.tx.Bucket(bucketByProfile), []byte(name+"\x00")), nil
 }
 

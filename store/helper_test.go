@@ -13,7 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"plugtone/dhcp"
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 )
 
 // childVar names the part that this test binary plays when it was started by a test.
@@ -87,9 +87,9 @@ func addr(n int) netip.Addr {
 	return netip.AddrFrom4([4]byte{10, 20 + byte(n>>16), byte(n >> 8), byte(n)})
 }
 
-func putDevices(t *testing.T, s *Store, devices ...*provision.Device) {
+func putDevices(t *testing.T, s *Store, devices ...*fleet.Device) {
 	t.Helper()
-	must(t, s.Edit("tester", "put", func(e provision.Edit) error {
+	must(t, s.Edit("tester", "put", func(e fleet.Edit) error {
 		for _, d := range devices {
 			if err := e.PutDevice(d); err != nil {
 				return err

@@ -9,16 +9,16 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"plugtone/dhcp"
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 )
 
 // checkDevice refuses a device that claims what another device has, naming both.
-func (e *edit) checkDevice(d *provision.Device) error {
-	var faults provision.ValidationError
+func (e *edit) checkDevice(d *fleet.Device) error {
+	var faults fleet.ValidationError
 	owners, devices := e.tx.Bucket(bucketByMAC), e.tx.Bucket(bucketDevices)
 	other := func(owner []byte) bool { return owner != nil && !bytes.Equal(owner, d.MAC[:]) }
 	if owner := owners.Get(d.MAC[:]); other(owner) {
-		faults = append(faults, provision.FieldError{Field: "mac", Value: d.MAC.String(),
+		faults = append(faults, fleet.FieldError{Field: "mac", Value: d.MAC.String(),
 			Message: fmt.Sprintf("is one of the other_macs of device %s", macName(owner))})
 	}
 	for i, m := range d.OtherMACs {
@@ -27,13 +27,13 @@ func (e *edit) checkDevice(d *provision.Device) error {
 			owner = m[:]
 		}
 		if other(owner) {
-			faults = append(faults, provision.FieldError{Field: fmt.Sprintf("other_macs[%d]", i), Value: m.String(),
+			faults = append(faults, fleet.FieldError{Field: fmt.Sprintf("other_macs[%d]", i), Value: m.String(),
 				Message: fmt.Sprintf("belongs to device %s already", macName(owner))})
 		}
 	}
 	if d.ReservedIP.IsValid() {
 		if owner := e.tx.Bucket(bucketByIP).Get(addrKey(d.ReservedIP)); other(owner) {
-			faults = append(faults, provision.FieldError{Field: "reserved_ip", Value: d.ReservedIP.String(),
+			faults = append(faults, fleet.FieldError{Field: "reserved_ip", Value: d.ReservedIP.String(),
 				Message: fmt.Sprintf("is reserved for device %s already", macName(owner))})
 		}
 	}
@@ -52,7 +52,7 @@ func (e *edit) checkDevice(d *provision.Device) error {
 }
 
 // index brings the secondary indexes from old to d; either may be nil.
-func (e *edit) index(old, d *provision.Device) error {
+func (e *edit) index(old, d *fleet.Device) error {
 	if old != nil {
 		for _, k := range indexKeys(old) {
 			if err := e.tx.Bucket(k.bucket).Delete(k.key); err != nil {
@@ -83,7 +83,7 @@ func (e *edit) index(old, d *provision.Device) error {
 type indexKey struct{ bucket, key, value []byte }
 
 // indexKeys is everything under which a device can be found besides its MAC.
-func indexKeys(d *provision.Device) []indexKey {
+func indexKeys(d *fleet.Device) []indexKey {
 	mac := d.MAC[:]
 	var keys []indexKey
 	for _, m := range d.OtherMACs {

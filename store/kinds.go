@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 )
 
 // metadata are the members that Put sets.
@@ -30,14 +30,14 @@ type metadataValues struct {
 
 // The kinds of record that operators enter.
 var (
-	deviceKind = kind[provision.Device]{"device", bucketDevices, macName, decodeDevice, encodeDevice,
-		func(d *provision.Device) metadata { return metadata{&d.Revision, &d.CreatedAt, &d.UpdatedAt} }}
-	extensionKind = kind[provision.Extension]{"extension", bucketExtensions, accountName, decodeExtension, encodeExtension,
-		func(e *provision.Extension) metadata { return metadata{&e.Revision, &e.CreatedAt, &e.UpdatedAt} }}
-	registrarKind = kind[provision.Registrar]{"registrar", bucketRegistrars, plainName, decodeRegistrar, encodeRegistrar,
-		func(r *provision.Registrar) metadata { return metadata{&r.Revision, &r.CreatedAt, &r.UpdatedAt} }}
-	profileKind = kind[provision.Profile]{"profile", bucketProfiles, plainName, decodeProfile, encodeProfile,
-		func(p *provision.Profile) metadata { return metadata{&p.Revision, &p.CreatedAt, &p.UpdatedAt} }}
+	deviceKind = kind[fleet.Device]{"device", bucketDevices, macName, decodeDevice, encodeDevice,
+		func(d *fleet.Device) metadata { return metadata{&d.Revision, &d.CreatedAt, &d.UpdatedAt} }}
+	extensionKind = kind[fleet.Extension]{"extension", bucketExtensions, accountName, decodeExtension, encodeExtension,
+		func(e *fleet.Extension) metadata { return metadata{&e.Revision, &e.CreatedAt, &e.UpdatedAt} }}
+	registrarKind = kind[fleet.Registrar]{"registrar", bucketRegistrars, plainName, decodeRegistrar, encodeRegistrar,
+		func(r *fleet.Registrar) metadata { return metadata{&r.Revision, &r.CreatedAt, &r.UpdatedAt} }}
+	profileKind = kind[fleet.Profile]{"profile", bucketProfiles, plainName, decodeProfile, encodeProfile,
+		func(p *fleet.Profile) metadata { return metadata{&p.Revision, &p.CreatedAt, &p.UpdatedAt} }}
 )
 
 // maxName bounds what becomes part of a key.
@@ -47,9 +47,9 @@ const maxName = 255
 func checkName(field, name string) error {
 	switch {
 	case len(name) > maxName:
-		return provision.ValidationError{{Field: field, Value: name, Message: fmt.Sprintf("is %d bytes long; at most %d are allowed", len(name), maxName)}}
+		return fleet.ValidationError{{Field: field, Value: name, Message: fmt.Sprintf("is %d bytes long; at most %d are allowed", len(name), maxName)}}
 	case strings.ContainsRune(name, 0):
-		return provision.ValidationError{{Field: field, Value: name, Message: "has a NUL character in it"}}
+		return fleet.ValidationError{{Field: field, Value: name, Message: "has a NUL character in it"}}
 	}
 	return nil
 }
@@ -57,7 +57,7 @@ func checkName(field, name string) error {
 // checkKey is checkName for names that must not be empty.
 func checkKey(field, name string) error {
 	if name == "" {
-		return provision.ValidationError{{Field: field, Message: "must not be empty"}}
+		return fleet.ValidationError{{Field: field, Message: "must not be empty"}}
 	}
 	return checkName(field, name)
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	bolt "go.etcd.io/bbolt"
 
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/store/wal"
 )
 
@@ -99,8 +99,8 @@ func (w *leaseWAL) write(batch []byte) error {
 	switch {
 	case err == nil:
 		w.commits.Observe(w.store.cfg.Now().Sub(start).Seconds())
-	case !errors.Is(err, provision.ErrInternal):
-		err = fmt.Errorf("write %s: %w: %w", w.path, err, provision.ErrInternal)
+	case !errors.Is(err, fleet.ErrInternal):
+		err = fmt.Errorf("write %s: %w: %w", w.path, err, fleet.ErrInternal)
 	}
 	w.mu.Lock()
 	w.lastErr = err
@@ -175,7 +175,7 @@ func (w *leaseWAL) apply(batches wal.Batches) error {
 func (w *leaseWAL) newest() (map[string][]byte, error) {
 	batches, err := w.log.Pending()
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w: %w", w.path, err, provision.ErrInternal)
+		return nil, fmt.Errorf("read %s: %w: %w", w.path, err, fleet.ErrInternal)
 	}
 	return w.read(batches)
 }

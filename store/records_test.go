@@ -15,7 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"plugtone/dhcp"
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/provision/setting"
 )
 
@@ -168,12 +168,12 @@ func FuzzReadLease(f *testing.F) {
 
 func TestSecretsAreKeptInClear(t *testing.T) {
 	s := newFixture(t).open()
-	must(t, s.Edit("tester", "put", func(e provision.Edit) error {
+	must(t, s.Edit("tester", "put", func(e fleet.Edit) error {
 		return errors.Join(
-			e.PutExtension(&provision.Extension{Number: "1001", Registrar: "main", Password: "s3cr\"et"}),
-			e.PutDevice(&provision.Device{MAC: mac(1), Settings: setting.Values{"admin_password": setting.Secret("pw")}}))
+			e.PutExtension(&fleet.Extension{Number: "1001", Registrar: "main", Password: "s3cr\"et"}),
+			e.PutDevice(&fleet.Device{MAC: mac(1), Settings: setting.Values{"admin_password": setting.Secret("pw")}}))
 	}))
-	must(t, s.View(func(f provision.Fleet) error {
+	must(t, s.View(func(f fleet.View) error {
 		x, err := f.Extension("1001", "main")
 		must(t, err)
 		d, err := f.Device(mac(1))
@@ -191,19 +191,19 @@ func TestSecretsAreKeptInClear(t *testing.T) {
 }
 
 func TestWhatWouldNotReadBackIsRefused(t *testing.T) {
-	for name, d := range map[string]*provision.Device{
+	for name, d := range map[string]*fleet.Device{
 		"zero MAC":         {},
 		"multicast MAC":    {MAC: dhcp.MAC{1, 2, 3, 4, 5, 6}},
 		"zero other MAC":   {MAC: mac(1), OtherMACs: []dhcp.MAC{{}}},
 		"label not UTF-8":  {MAC: mac(1), Label: "caf\xe9"},
 		"setting of float": {MAC: mac(1), Settings: setting.Values{"volume": 1.5}},
 		"NUL in profile":   {MAC: mac(1), Profile: "a\x00b"},
-		"long extension":   {MAC: mac(1), Lines: []provision.Line{{Position: 1, Extension: strings.Repeat("1", 300)}}},
+		"long extension":   {MAC: mac(1), Lines: []fleet.Line{{Position: 1, Extension: strings.Repeat("1", 300)}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newFixture(t).open()
-			err := s.Edit("tester", "put", func(e provision.Edit) error { return e.PutDevice(d) })
-			if invalid := (provision.ValidationError)(nil); !errors.As(err, &invalid) {
+			err := s.Edit("tester", "put", func(e fleet.Edit) error { return e.PutDevice(d) })
+			if invalid := (fleet.ValidationError)(nil); !errors.As(err, &invalid) {
 				t.Errorf("got %v", err)
 			}
 			if s.Revision() != 0 || d.Revision != 0 || !d.CreatedAt.IsZero() {
@@ -215,14 +215,14 @@ func TestWhatWouldNotReadBackIsRefused(t *testing.T) {
 		})
 	}
 	s := newFixture(t).open()
-	for _, put := range []func(provision.Edit) error{
-		func(e provision.Edit) error { return e.PutExtension(&provision.Extension{Registrar: "main"}) },
-		func(e provision.Edit) error { return e.PutRegistrar(&provision.Registrar{}) },
-		func(e provision.Edit) error {
-			return e.PutProfile(&provision.Profile{Name: strings.Repeat("x", 10_000)})
+	for _, put := range []func(fleet.Edit) error{
+		func(e fleet.Edit) error { return e.PutExtension(&fleet.Extension{Registrar: "main"}) },
+		func(e fleet.Edit) error { return e.PutRegistrar(&fleet.Registrar{}) },
+		func(e fleet.Edit) error {
+			return e.PutProfile(&fleet.Profile{Name: strings.Repeat("x", 10_000)})
 		},
-		func(e provision.Edit) error {
-			return e.PutRegistrar(&provision.Registrar{Name: "a", RegisterExpires: -1})
+		func(e fleet.Edit) error {
+			return e.PutRegistrar(&fleet.Registrar{Name: "a", RegisterExpires: -1})
 		},
 	} {
 		if err := s.Edit("tester", "put", put); err == nil || len(err.Error()) > 300 {
@@ -247,19 +247,19 @@ func TestRecordsOfANewerPlugtoneAreRefused(t *testing.T) {
 
 func TestRecordsComeInOrder(t *testing.T) {
 	s := newFixture(t).open()
-	must(t, s.Edit("tester", "put", func(e provision.Edit) error {
+	must(t, s.Edit("tester", "put", func(e fleet.Edit) error {
 		for i := range 30 {
 			n := (i*7)%30 + 1
-			err := errors.Join(e.PutDevice(&provision.Device{MAC: mac(n)}),
-				e.PutExtension(&provision.Extension{Number: fmt.Sprint(1000 + n%15), Registrar: fmt.Sprint("r", n/15)}),
-				e.PutProfile(&provision.Profile{Name: fmt.Sprint("p", 100+n)}), e.PutRegistrar(&provision.Registrar{Name: fmt.Sprint("r", 100+n)}))
+			err := errors.Join(e.PutDevice(&fleet.Device{MAC: mac(n)}),
+				e.PutExtension(&fleet.Extension{Number: fmt.Sprint(1000 + n%15), Registrar: fmt.Sprint("r", n/15)}),
+				e.PutProfile(&fleet.Profile{Name: fmt.Sprint("p", 100+n)}), e.PutRegistrar(&fleet.Registrar{Name: fmt.Sprint("r", 100+n)}))
 			if err != nil {
 				return err
 			}
 		}
 		return nil
 	}))
-	must(t, s.View(func(f provision.Fleet) error {
+	must(t, s.View(func(f fleet.View) error {
 		var macs []int
 		for d, err := range f.Devices(mac(10)) {
 			must(t, err)
@@ -300,13 +300,13 @@ func TestRecordsComeInOrder(t *testing.T) {
 
 func TestAnEditMayChangeWhatItWalks(t *testing.T) {
 	s := newFixture(t).open()
-	var devices []*provision.Device
+	var devices []*fleet.Device
 	for i := range 1000 {
-		devices = append(devices, &provision.Device{MAC: mac(i + 1), Label: "old"})
+		devices = append(devices, &fleet.Device{MAC: mac(i + 1), Label: "old"})
 	}
 	putDevices(t, s, devices...)
 	seen := 0
-	must(t, s.Edit("tester", "change all", func(e provision.Edit) error {
+	must(t, s.Edit("tester", "change all", func(e fleet.Edit) error {
 		for d, err := range e.Devices(dhcp.MAC{}) {
 			must(t, err)
 			seen++
@@ -320,7 +320,7 @@ func TestAnEditMayChangeWhatItWalks(t *testing.T) {
 		return nil
 	}))
 	left := 0
-	must(t, s.View(func(f provision.Fleet) error {
+	must(t, s.View(func(f fleet.View) error {
 		for d, err := range f.Devices(dhcp.MAC{}) {
 			must(t, err)
 			left++
@@ -337,7 +337,7 @@ func TestAnEditMayChangeWhatItWalks(t *testing.T) {
 
 func TestMissingRecordsAreNamed(t *testing.T) {
 	s := newFixture(t).open()
-	must(t, s.View(func(f provision.Fleet) error {
+	must(t, s.View(func(f fleet.View) error {
 		_, err1 := f.Device(mac(1))
 		_, err2 := f.DeviceByAny(mac(2))
 		_, err3 := f.DeviceByIP(addr(3))
@@ -347,14 +347,14 @@ func TestMissingRecordsAreNamed(t *testing.T) {
 		for i, want := range []string{"device 00:15:65:00:00:01: not found", "device 00:15:65:00:00:02: not found",
 			"device with reserved_ip 10.20.0.3: not found", "extension 1001@main: not found", "registrar main: not found", "profile sales: not found"} {
 			err := []error{err1, err2, err3, err4, err5, err6}[i]
-			if !errors.Is(err, provision.ErrNotFound) || err.Error() != want {
+			if !errors.Is(err, fleet.ErrNotFound) || err.Error() != want {
 				t.Errorf("got %v, want %s", err, want)
 			}
 		}
 		return nil
 	}))
-	err := s.Edit("tester", "rm", func(e provision.Edit) error { return e.DeleteExtension("1", "x") })
-	if !errors.Is(err, provision.ErrNotFound) {
+	err := s.Edit("tester", "rm", func(e fleet.Edit) error { return e.DeleteExtension("1", "x") })
+	if !errors.Is(err, fleet.ErrNotFound) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"plugtone/provision"
+	"plugtone/provision/fleet"
 )
 
 // Server serves files over TFTP.
@@ -241,7 +242,7 @@ func (s *Server) accept(l *listener, r request, from, local netip.AddrPort) {
 	}
 	s.transfers.Add(1)
 	t.listener, t.local = l, local
-	t.req = provision.Request{Time: now, Transport: provision.TFTP, Method: "GET", Name: r.name, From: from.Addr(), Local: local}
+	t.req = provision.Request{Time: now, Transport: fleet.TFTP, Method: "GET", Name: r.name, From: from.Addr(), Local: local}
 	if r.write {
 		t.req.Method, t.req.Size = "PUT", r.size
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"plugtone/provision"
+	"plugtone/provision/fleet"
 )
 
 // A transfer that gets no socket is counted out and reported, and its file closed; the phone hears nothing, and asks again.
@@ -74,7 +75,7 @@ func TestAnySocket(t *testing.T) {
 	if got := <-p.out; !strings.HasPrefix(string(got), "\x00\x05\x00\x01") {
 		t.Errorf("%q", got)
 	}
-	if q := a.All()[0]; q.From.String() != "10.0.0.1" || q.Local.String() != "10.0.0.2:69" || q.Transport != provision.TFTP {
+	if q := a.All()[0]; q.From.String() != "10.0.0.1" || q.Local.String() != "10.0.0.2:69" || q.Transport != fleet.TFTP {
 		t.Errorf("%+v", q)
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"plugtone/admin/client"
 	"plugtone/dhcp"
 	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/provisiontest"
 	"plugtone/provision/setting"
@@ -45,11 +46,11 @@ type House struct {
 	broken   bool
 	leases   map[netip.Addr]dhcp.Lease
 	entries  map[dhcp.MAC][]timeline.Entry
-	fetches  map[dhcp.MAC][]provision.Fetch
-	found    map[dhcp.MAC]provision.Discovered
-	audit    []provision.AuditEntry
-	history  map[dhcp.MAC][]provision.DeviceRevision
-	tokens   map[string]provision.Token
+	fetches  map[dhcp.MAC][]fleet.Fetch
+	found    map[dhcp.MAC]fleet.Discovered
+	audit    []fleet.AuditEntry
+	history  map[dhcp.MAC][]fleet.DeviceRevision
+	tokens   map[string]fleet.Token
 	Reloads  int   // how often the configuration was read again
 	ReloadAs error // what a reload answers
 	NotReady error // what readyz answers
@@ -60,17 +61,17 @@ func New(t testing.TB) *House {
 	t.Helper()
 	h := &House{
 		Records: &provisiontest.Records{}, Packs: provisiontest.Packs(t), leases: map[netip.Addr]dhcp.Lease{},
-		entries: map[dhcp.MAC][]timeline.Entry{}, fetches: map[dhcp.MAC][]provision.Fetch{},
-		found: map[dhcp.MAC]provision.Discovered{}, history: map[dhcp.MAC][]provision.DeviceRevision{}, tokens: map[string]provision.Token{},
+		entries: map[dhcp.MAC][]timeline.Entry{}, fetches: map[dhcp.MAC][]fleet.Fetch{},
+		found: map[dhcp.MAC]fleet.Discovered{}, history: map[dhcp.MAC][]fleet.DeviceRevision{}, tokens: map[string]fleet.Token{},
 	}
-	site := &provision.Site{
-		Subnets:  []provision.Subnet{{Prefix: netip.MustParsePrefix("10.20.0.0/22"), NextServer: netip.MustParseAddr("10.20.0.2")}},
+	site := &fleet.Site{
+		Subnets:  []fleet.Subnet{{Prefix: netip.MustParsePrefix("10.20.0.0/22"), NextServer: netip.MustParseAddr("10.20.0.2")}},
 		TimeZone: "Europe/Berlin",
 		Settings: setting.Values{"admin_password": setting.Secret("site-admin")},
 	}
 	var err error
 	h.Service, err = provision.New(provision.Config{
-		Records: h.Records, Leases: h, Packs: func() *pack.Set { return h.Packs }, Site: func() *provision.Site { return site },
+		Records: h.Records, Leases: h, Packs: func() *pack.Set { return h.Packs }, Site: func() *fleet.Site { return site },
 		Fetches: h.Fetches, Now: clock,
 	})
 	if err != nil {
@@ -153,27 +154,27 @@ func (h *House) isBroken() bool {
 // records are h.Records with an audit log and history, as a store has.
 type records struct{ h *House }
 
-// Revision implements provision.Records.
+// Revision implements fleet.Records.
 func (r records) Revision() uint64 { return r.h.Records.Revision() }
 
-// View implements provision.Records.
-func (r records) View(f func(provision.Fleet) error) error { return r.h.Records.View(f) }
+// View implements fleet.Records.
+func (r records) View(f func(fleet.View) error) error { return r.h.Records.View(f) }
 
-// Edit implements provision.Records.
-func (r records) Edit(actor, action string, f func(provision.Edit) error) error {
-	var touched []provision.DeviceRevision
-	err := r.h.Records.Edit(actor, action, func(e provision.Edit) error { return f(watched{e, &touched}) })
+// Edit implements fleet.Records.
+func (r records) Edit(actor, action string, f func(fleet.Edit) error) error {
+	var touched []fleet.DeviceRevision
+	err := r.h.Records.Edit(actor, action, func(e fleet.Edit) error { return f(watched{e, &touched}) })
 	if err != nil {
 		return err
 	}
 	r.h.mu.Lock()
 	defer r.h.mu.Unlock()
-	entry := provision.AuditEntry{ID: uint64(len(r.h.audit) + 1), Time: Noon, Actor: actor, Action: action}
+	entry := fleet.AuditEntry{ID: uint64(len(r.h.audit) + 1), Time: Noon, Actor: actor, Action: action}
 	for _, d := range touched {
 		d.Actor, d.Action, d.Time = actor, action, Noon
-		r.h.history[d.Device.MAC] = append([]provision.DeviceRevision{d}, r.h.history[d.Device.MAC]...)
+		r.h.history[d.Device.MAC] = append([]fleet.DeviceRevision{d}, r.h.history[d.Device.MAC]...)
 		entry.Revision = d.Revision
-		entry.Records = append(entry.Records, provision.AuditRecord{Kind: "device", Name: d.Device.MAC.String(), Change: "changed"})
+		entry.Records = append(entry.Records, fleet.AuditRecord{Kind: "device", Name: d.Device.MAC.String(), Change: "changed"})
 	}
 	r.h.audit = append(r.h.audit, entry)
 	return nil
@@ -181,17 +182,17 @@ func (r records) Edit(actor, action string, f func(provision.Edit) error) error 
 
 // watched is an edit of which the devices are remembered.
 type watched struct {
-	provision.Edit
-	touched *[]provision.DeviceRevision
+	fleet.Edit
+	touched *[]fleet.DeviceRevision
 }
 
-// PutDevice implements provision.Edit.
-func (w watched) PutDevice(d *provision.Device) error {
+// PutDevice implements fleet.Edit.
+func (w watched) PutDevice(d *fleet.Device) error {
 	if err := w.Edit.PutDevice(d); err != nil {
 		return err
 	}
 	kept := *d
-	*w.touched = append(*w.touched, provision.DeviceRevision{Revision: d.Revision, Device: &kept})
+	*w.touched = append(*w.touched, fleet.DeviceRevision{Revision: d.Revision, Device: &kept})
 	return nil
 }
 
@@ -254,14 +255,14 @@ func (h *House) Timeline(mac dhcp.MAC, limit int) ([]timeline.Entry, error) {
 }
 
 // Fetched remembers the last fetch of a file.
-func (h *House) Fetched(f provision.Fetch) {
+func (h *House) Fetched(f fleet.Fetch) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.fetches[f.MAC] = append(h.fetches[f.MAC], f)
 }
 
 // Fetches implements admin.Events.
-func (h *House) Fetches(mac dhcp.MAC) ([]provision.Fetch, error) {
+func (h *House) Fetches(mac dhcp.MAC) ([]fleet.Fetch, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.broken {
@@ -271,20 +272,20 @@ func (h *House) Fetches(mac dhcp.MAC) ([]provision.Fetch, error) {
 }
 
 // Discover puts a phone on the discovered list.
-func (h *House) Discover(d provision.Discovered) {
+func (h *House) Discover(d fleet.Discovered) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.found[d.MAC] = d
 }
 
 // DiscoveredPhones implements admin.Discovered.
-func (h *House) DiscoveredPhones() ([]provision.Discovered, error) {
+func (h *House) DiscoveredPhones() ([]fleet.Discovered, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.broken {
 		return nil, ErrBroken
 	}
-	return slices.SortedFunc(maps.Values(h.found), func(a, b provision.Discovered) int { return slices.Compare(a.MAC[:], b.MAC[:]) }), nil
+	return slices.SortedFunc(maps.Values(h.found), func(a, b fleet.Discovered) int { return slices.Compare(a.MAC[:], b.MAC[:]) }), nil
 }
 
 // ForgetPhone implements admin.Discovered.
@@ -299,7 +300,7 @@ func (h *House) ForgetPhone(mac dhcp.MAC) error {
 }
 
 // Audit implements admin.Audit.
-func (h *House) Audit(after uint64, limit int) ([]provision.AuditEntry, error) {
+func (h *House) Audit(after uint64, limit int) ([]fleet.AuditEntry, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.broken {
@@ -310,7 +311,7 @@ func (h *House) Audit(after uint64, limit int) ([]provision.AuditEntry, error) {
 }
 
 // RecordAudit implements admin.Audit.
-func (h *House) RecordAudit(e provision.AuditEntry) error {
+func (h *House) RecordAudit(e fleet.AuditEntry) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.broken {
@@ -322,7 +323,7 @@ func (h *House) RecordAudit(e provision.AuditEntry) error {
 }
 
 // History implements admin.Audit.
-func (h *House) History(mac dhcp.MAC) ([]provision.DeviceRevision, error) {
+func (h *House) History(mac dhcp.MAC) ([]fleet.DeviceRevision, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.broken {
@@ -332,17 +333,17 @@ func (h *House) History(mac dhcp.MAC) ([]provision.DeviceRevision, error) {
 }
 
 // Tokens implements admin.Tokens.
-func (h *House) Tokens() ([]provision.Token, error) {
+func (h *House) Tokens() ([]fleet.Token, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.broken {
 		return nil, ErrBroken
 	}
-	return slices.SortedFunc(maps.Values(h.tokens), func(a, b provision.Token) int { return slices.Compare([]byte(a.Name), []byte(b.Name)) }), nil
+	return slices.SortedFunc(maps.Values(h.tokens), func(a, b fleet.Token) int { return slices.Compare([]byte(a.Name), []byte(b.Name)) }), nil
 }
 
 // PutToken implements admin.Tokens.
-func (h *House) PutToken(_ string, t provision.Token) error {
+func (h *House) PutToken(_ string, t fleet.Token) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.broken {
@@ -360,23 +361,23 @@ func (h *House) DeleteToken(_, name string) error {
 		return ErrBroken
 	}
 	if _, ok := h.tokens[name]; !ok {
-		return fmt.Errorf("token %s: %w", name, provision.ErrNotFound)
+		return fmt.Errorf("token %s: %w", name, fleet.ErrNotFound)
 	}
 	delete(h.tokens, name)
 	return nil
 }
 
 // TokenByHash implements admin.Tokens.
-func (h *House) TokenByHash(hash string) (provision.Token, error) {
+func (h *House) TokenByHash(hash string) (fleet.Token, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.broken {
-		return provision.Token{}, ErrBroken
+		return fleet.Token{}, ErrBroken
 	}
 	for _, t := range h.tokens {
 		if t.Hash == hash {
 			return t, nil
 		}
 	}
-	return provision.Token{}, fmt.Errorf("token: %w", provision.ErrNotFound)
+	return fleet.Token{}, fmt.Errorf("token: %w", fleet.ErrNotFound)
 }

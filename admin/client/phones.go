@@ -11,7 +11,7 @@ import (
 	"strconv"
 	"strings"
 
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/timeline"
 	"plugtone/provision/trust"
@@ -210,8 +210,8 @@ func (c *Client) Explain(ctx context.Context, q ExplainRequest) (out Explanation
 }
 
 // Discovered lists phones without a record.
-func (c *Client) Discovered(ctx context.Context, query url.Values) ([]provision.Discovered, error) {
-	return all[provision.Discovered](ctx, c, "/discovered", query)
+func (c *Client) Discovered(ctx context.Context, query url.Values) ([]fleet.Discovered, error) {
+	return all[fleet.Discovered](ctx, c, "/discovered", query)
 }
 
 // Adopt makes a discovered phone a device.
@@ -260,8 +260,8 @@ func (c *Client) Vendor(ctx context.Context, id string) (out pack.Description, e
 }
 
 // Tokens lists the tokens.
-func (c *Client) Tokens(ctx context.Context) ([]provision.Token, error) {
-	var out itemList[provision.Token]
+func (c *Client) Tokens(ctx context.Context) ([]fleet.Token, error) {
+	var out itemList[fleet.Token]
 	err := c.get(ctx, "/tokens", nil, &out)
 	return out.Items, err
 }
@@ -278,8 +278,8 @@ func (c *Client) DeleteToken(ctx context.Context, name string) error {
 }
 
 // Audit lists who did what, oldest first.
-func (c *Client) Audit(ctx context.Context) ([]provision.AuditEntry, error) {
-	return all[provision.AuditEntry](ctx, c, "/audit", nil)
+func (c *Client) Audit(ctx context.Context) ([]fleet.AuditEntry, error) {
+	return all[fleet.AuditEntry](ctx, c, "/audit", nil)
 }
 
 // Reload makes the daemon read its configuration and vendor packs again.

@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"net/url"
 
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 )
 
 // Collection is the records of one kind.
@@ -15,21 +15,21 @@ type Collection[T any] struct {
 }
 
 // Registrars are the SIP servers that phones register with.
-func (c *Client) Registrars() Collection[provision.Registrar] {
-	return Collection[provision.Registrar]{c, "/registrars"}
+func (c *Client) Registrars() Collection[fleet.Registrar] {
+	return Collection[fleet.Registrar]{c, "/registrars"}
 }
 
 // Extensions are the accounts; an id is NUMBER or NUMBER@REGISTRAR.
-func (c *Client) Extensions() Collection[provision.Extension] {
-	return Collection[provision.Extension]{c, "/extensions"}
+func (c *Client) Extensions() Collection[fleet.Extension] {
+	return Collection[fleet.Extension]{c, "/extensions"}
 }
 
 // Devices are the phones; an id is a MAC in any form.
 func (c *Client) Devices() Collection[Device] { return Collection[Device]{c, "/devices"} }
 
 // Profiles are keys and settings that devices share.
-func (c *Client) Profiles() Collection[provision.Profile] {
-	return Collection[provision.Profile]{c, "/profiles"}
+func (c *Client) Profiles() Collection[fleet.Profile] {
+	return Collection[fleet.Profile]{c, "/profiles"}
 }
 
 func (x Collection[T]) at(id string) string { return x.path + "/" + url.PathEscape(id) }

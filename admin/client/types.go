@@ -10,6 +10,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/timeline"
 )
@@ -22,7 +23,7 @@ type Page[T any] struct {
 
 // Device is a device record with what is known of the phone.
 type Device struct {
-	provision.Device
+	fleet.Device
 	Status *provision.Status `json:"status,omitempty" readOnly:"true"`
 }
 
@@ -118,9 +119,9 @@ type Explanation struct {
 
 // AdoptRequest makes a discovered phone a device.
 type AdoptRequest struct {
-	Lines   []provision.Line `json:"lines,omitempty"`
-	Profile string           `json:"profile,omitempty"`
-	Label   string           `json:"label,omitempty"`
+	Lines   []fleet.Line `json:"lines,omitempty"`
+	Profile string       `json:"profile,omitempty"`
+	Label   string       `json:"label,omitempty"`
 }
 
 // EnrollRequest opens a window in which files need no proof.

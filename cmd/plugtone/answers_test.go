@@ -5,14 +5,14 @@ import (
 	"strings"
 	"testing"
 
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 )
 
 // TestRemovalsAsJSON holds what takes something away to an object that says so.
 func TestRemovalsAsJSON(t *testing.T) {
 	s := newShell(t)
 	s.office()
-	s.Discover(provision.Discovered{MAC: mac(t, "00:15:65:00:00:09"), Vendor: "acme"})
+	s.Discover(fleet.Discovered{MAC: mac(t, "00:15:65:00:00:09"), Vendor: "acme"})
 	s.stdin = "settings: {language: de}"
 	s.ok("profile set reception -f -")
 	s.ok("token add ci --role viewer")

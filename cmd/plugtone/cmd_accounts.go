@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"plugtone/admin/client"
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/provision/setting"
 )
 
@@ -72,7 +72,7 @@ func made(created bool) string {
 	return "changed"
 }
 
-func printRegistrars(c *cobra.Command, list []provision.Registrar) error {
+func printRegistrars(c *cobra.Command, list []fleet.Registrar) error {
 	t := newTable("NAME", "HOST", "PORT", "TRANSPORT", "OUTBOUND PROXY", "BACKUP", "EXPIRES")
 	for _, r := range list {
 		t.add(r.Name, r.Host, strconv.Itoa(r.Port), r.Transport, dash(r.OutboundProxy), dash(r.BackupHost), r.RegisterExpires.String())
@@ -80,7 +80,7 @@ func printRegistrars(c *cobra.Command, list []provision.Registrar) error {
 	return t.print(c.OutOrStdout())
 }
 
-func printRegistrar(_ *app, c *cobra.Command, r provision.Registrar) error {
+func printRegistrar(_ *app, c *cobra.Command, r fleet.Registrar) error {
 	var f fields
 	f.add("registrar", r.Name)
 	f.add("host", r.Host)
@@ -158,7 +158,7 @@ func extensionSet(a *app) *cobra.Command {
 
 // extensionRef joins NUMBER[@REGISTRAR] and --registrar.
 func extensionRef(ref, registrar string) (string, error) {
-	number, on := provision.ParseExtension(ref)
+	number, on := fleet.ParseExtension(ref)
 	switch {
 	case number == "":
 		return "", usagef("extension %.60q has no number", ref)
@@ -192,7 +192,7 @@ func readSecret(c *cobra.Command, file string) (string, error) {
 	return secret, nil
 }
 
-func printExtensions(c *cobra.Command, list []provision.Extension) error {
+func printExtensions(c *cobra.Command, list []fleet.Extension) error {
 	t := newTable("NUMBER", "REGISTRAR", "DISPLAY NAME", "AUTH USER", "VOICEMAIL")
 	for _, x := range list {
 		t.add(x.Number, dash(x.Registrar), dash(x.DisplayName), x.AuthUser, dash(x.Voicemail))
@@ -200,7 +200,7 @@ func printExtensions(c *cobra.Command, list []provision.Extension) error {
 	return t.print(c.OutOrStdout())
 }
 
-func printExtension(_ *app, c *cobra.Command, x provision.Extension) error {
+func printExtension(_ *app, c *cobra.Command, x fleet.Extension) error {
 	var f fields
 	f.add("extension", x.Number)
 	f.add("registrar", dash(x.Registrar))

@@ -10,7 +10,7 @@ import (
 
 	"plugtone/admin/client"
 	"plugtone/dhcp"
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 )
 
 func deviceCommand(a *app) *cobra.Command {
@@ -75,7 +75,7 @@ AREA is line (the default), memory, programmable, or expansion1 to expansion6. T
 `
 
 func keyTypes() string {
-	types := provision.KeyTypes()
+	types := fleet.KeyTypes()
 	half := len(types) / 2
 	return keyHelp + "  " + strings.Join(types[:half], " ") + "\n  " + strings.Join(types[half:], " ")
 }
@@ -121,24 +121,24 @@ func (d *deviceFlags) members(c *cobra.Command) (members, error) {
 }
 
 // parseLines gives the extensions positions from 1 on. A single "" means no lines.
-func parseLines(refs []string) ([]provision.Line, error) {
-	lines := []provision.Line{}
+func parseLines(refs []string) ([]fleet.Line, error) {
+	lines := []fleet.Line{}
 	if len(refs) == 1 && refs[0] == "" {
 		return lines, nil
 	}
 	for i, ref := range refs {
-		number, registrar := provision.ParseExtension(ref)
+		number, registrar := fleet.ParseExtension(ref)
 		if number == "" {
 			return nil, usagef("--line %.60q names no extension", ref)
 		}
-		lines = append(lines, provision.Line{Position: i + 1, Extension: number, Registrar: registrar})
+		lines = append(lines, fleet.Line{Position: i + 1, Extension: number, Registrar: registrar})
 	}
 	return lines, nil
 }
 
 // parseContacts reads NAME=NUMBER. A single "" means no contacts.
-func parseContacts(texts []string) ([]provision.Contact, error) {
-	contacts := []provision.Contact{}
+func parseContacts(texts []string) ([]fleet.Contact, error) {
+	contacts := []fleet.Contact{}
 	for _, text := range texts {
 		if text == "" && len(texts) == 1 {
 			break
@@ -147,15 +147,15 @@ func parseContacts(texts []string) ([]provision.Contact, error) {
 		if !ok {
 			return nil, usagef("--contact %.60q is not NAME=NUMBER", text)
 		}
-		contacts = append(contacts, provision.Contact{Name: name, Number: number})
+		contacts = append(contacts, fleet.Contact{Name: name, Number: number})
 	}
 	return contacts, nil
 }
 
-func parseKeys(specs []string) ([]provision.Key, error) {
-	out := make([]provision.Key, 0, len(specs))
+func parseKeys(specs []string) ([]fleet.Key, error) {
+	out := make([]fleet.Key, 0, len(specs))
 	for _, spec := range specs {
-		k, err := provision.ParseKey(spec)
+		k, err := fleet.ParseKey(spec)
 		if err != nil {
 			return nil, usageError{err}
 		}
@@ -184,7 +184,7 @@ func deviceAdd(a *app) *cobra.Command {
 				return err
 			}
 			m.doc["mac"] = args[0]
-			m.doc["keys"] = slices.DeleteFunc(keys, func(k provision.Key) bool { return k.Type == "" })
+			m.doc["keys"] = slices.DeleteFunc(keys, func(k fleet.Key) bool { return k.Type == "" })
 			cl, err := a.client()
 			if err != nil {
 				return err
@@ -302,14 +302,14 @@ func deviceSet(a *app) *cobra.Command {
 
 // changeDevice patches a device and tells whether that changed anything. Keys are one list, so they are merged here into the
 // ones it has; when somebody else changes the device meanwhile, that is done again.
-func changeDevice(c *cobra.Command, cl *client.Client, mac string, doc map[string]any, keys []provision.Key) (client.Device, bool, error) {
+func changeDevice(c *cobra.Command, cl *client.Client, mac string, doc map[string]any, keys []fleet.Key) (client.Device, bool, error) {
 	const tries = 5
 	for i := 1; ; i++ {
 		was, etag, err := cl.Devices().Get(c.Context(), mac, false)
 		if err != nil {
 			return was, false, err
 		}
-		var absent []provision.Key
+		var absent []fleet.Key
 		if len(keys) > 0 {
 			doc["keys"], absent = mergeKeys(was.Keys, keys)
 		} else {
@@ -330,17 +330,17 @@ func changeDevice(c *cobra.Command, cl *client.Client, mac string, doc map[strin
 }
 
 // placeOf is where a key is, as it is written on the command line.
-func placeOf(k provision.Key) string {
+func placeOf(k fleet.Key) string {
 	place, _, _ := strings.Cut(k.String(), "=")
 	return place
 }
 
 // mergeKeys puts each change into its place; a change without a type takes the key away, or is absent when there is none.
-func mergeKeys(have, changes []provision.Key) (out, absent []provision.Key) {
+func mergeKeys(have, changes []fleet.Key) (out, absent []fleet.Key) {
 	out = slices.Clone(have)
 	for _, k := range changes {
 		n := len(out)
-		out = slices.DeleteFunc(out, func(o provision.Key) bool { return o.Area == k.Area && o.Slot == k.Slot })
+		out = slices.DeleteFunc(out, func(o fleet.Key) bool { return o.Area == k.Area && o.Slot == k.Slot })
 		if k.Type != "" {
 			out = append(out, k)
 		} else if len(out) == n {

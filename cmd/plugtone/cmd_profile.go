@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"plugtone/admin/client"
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 )
 
 func profileCommand(a *app) *cobra.Command {
@@ -54,7 +54,7 @@ func profileSet(a *app) *cobra.Command {
 	return c
 }
 
-func printProfiles(c *cobra.Command, list []provision.Profile) error {
+func printProfiles(c *cobra.Command, list []fleet.Profile) error {
 	t := newTable("NAME", "PARENT", "KEYS", "SETTINGS")
 	for _, p := range list {
 		n := len(p.Settings)
@@ -66,7 +66,7 @@ func printProfiles(c *cobra.Command, list []provision.Profile) error {
 	return t.print(c.OutOrStdout())
 }
 
-func printProfile(_ *app, c *cobra.Command, p provision.Profile) error {
+func printProfile(_ *app, c *cobra.Command, p fleet.Profile) error {
 	var f fields
 	f.add("profile", p.Name)
 	f.add("parent", p.Parent)
@@ -169,7 +169,7 @@ func discoveredForget(a *app) *cobra.Command {
 }
 
 // addContacts shows a phonebook's entries, with the numbers in the order work, mobile, home.
-func addContacts(f *fields, contacts []provision.Contact) {
+func addContacts(f *fields, contacts []fleet.Contact) {
 	for _, c := range contacts {
 		text := c.Name + ":"
 		for _, n := range []struct{ what, number string }{{"", c.Number}, {"mobile ", c.Mobile}, {"home ", c.Home}} {

@@ -16,7 +16,7 @@ import (
 
 	"plugtone/admin/admintest"
 	"plugtone/dhcp"
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/provision/timeline"
 )
 
@@ -75,7 +75,7 @@ func (s *shell) office() {
 func TestCommands(t *testing.T) {
 	s := newShell(t)
 	s.office()
-	s.Discover(provision.Discovered{MAC: mac(t, "00:15:65:00:00:09"), Vendor: "acme", Model: "A1", Reason: "recognised by option60 \"acme A1\"", LastSeen: admintest.Noon})
+	s.Discover(fleet.Discovered{MAC: mac(t, "00:15:65:00:00:09"), Vendor: "acme", Model: "A1", Reason: "recognised by option60 \"acme A1\"", LastSeen: admintest.Noon})
 	s.PutLease("10.20.1.7", mac(t, desk))
 	s.Happened(timeline.Entry{Time: admintest.Noon, MAC: mac(t, desk), Source: "dhcp", Event: "request", Verdict: "acked", Addr: netip.MustParseAddr("10.20.1.7"), Options: "1 3 51", Repeat: 2})
 	s.Happened(timeline.Entry{Time: admintest.Noon.Add(time.Second), MAC: mac(t, desk), Source: "tftp", Event: "get", Verdict: "served", Kind: "device",
@@ -250,7 +250,7 @@ func TestPasswordFile(t *testing.T) {
 func TestJSON(t *testing.T) {
 	s := newShell(t)
 	s.office()
-	s.Discover(provision.Discovered{MAC: mac(t, "00:15:65:00:00:09"), Vendor: "acme"})
+	s.Discover(fleet.Discovered{MAC: mac(t, "00:15:65:00:00:09"), Vendor: "acme"})
 	for _, line := range []string{"registrar list", "registrar show main", "registrar set main --port 5070", "extension list", "extension show 1001",
 		"extension set 1001 --voicemail 99", "device list", "device show " + desk, "device set " + desk + " --label x", "device files " + desk,
 		"device diff " + desk, "device history " + desk, "device disable " + desk, "profile list", "discovered list",

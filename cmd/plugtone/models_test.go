@@ -14,6 +14,7 @@ import (
 	"plugtone/cmd/plugtone/simulate"
 	"plugtone/dhcp"
 	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/provisiontest"
 	"plugtone/provision/setting"
@@ -82,7 +83,7 @@ func bootModel(t *testing.T, packs *pack.Set, v *pack.Vendor, m *pack.Model, pho
 			continue
 		}
 		files++
-		a := service.Answer(context.Background(), provision.Request{Time: bootDay, Transport: provision.HTTP, Method: "GET", Name: base + f.Name,
+		a := service.Answer(context.Background(), provision.Request{Time: bootDay, Transport: fleet.HTTP, Method: "GET", Name: base + f.Name,
 			From: netip.MustParseAddr("10.20.1.7"), UserAgent: manner.UserAgent})
 		wanted := f.File.Kind == pack.KindDevice || f.File.Kind == pack.KindPrivate || f.File.Kind == pack.KindCommon
 		wanted = wanted && (f.File.MaxNumbers == 0 || phonebook != "off")
@@ -106,20 +107,20 @@ var bootDay = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 func standing(t *testing.T, packs *pack.Set, v *pack.Vendor, m *pack.Model, mac dhcp.MAC, phonebook string, with ...func(*provision.Config)) *provision.Service {
 	t.Helper()
 	records, leases := &provisiontest.Records{}, &provisiontest.Leases{}
-	err := records.Edit("test", "test", func(e provision.Edit) error {
-		return errors.Join(e.PutRegistrar(&provision.Registrar{Name: "main", Host: "pbx.example.com", Transport: "udp"}),
-			e.PutExtension(&provision.Extension{Number: "1001", Registrar: "main", Password: "s3cret"}),
-			e.PutDevice(&provision.Device{MAC: mac, Vendor: v.ID, Model: m.Name, Label: "Desk", Enabled: true, Settings: setting.Values{"phonebook": phonebook},
-				Lines: []provision.Line{{Position: 1, Extension: "1001", Registrar: "main"}}}))
+	err := records.Edit("test", "test", func(e fleet.Edit) error {
+		return errors.Join(e.PutRegistrar(&fleet.Registrar{Name: "main", Host: "pbx.example.com", Transport: "udp"}),
+			e.PutExtension(&fleet.Extension{Number: "1001", Registrar: "main", Password: "s3cret"}),
+			e.PutDevice(&fleet.Device{MAC: mac, Vendor: v.ID, Model: m.Name, Label: "Desk", Enabled: true, Settings: setting.Values{"phonebook": phonebook},
+				Lines: []fleet.Line{{Position: 1, Extension: "1001", Registrar: "main"}}}))
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	leases.Lease("10.20.1.7", mac, "10.20.0.0/22", bootDay)
-	site := &provision.Site{Trust: []trust.Proof{"lease"}, UnknownPhones: provision.UnknownList, TimeZone: "Europe/Berlin",
-		Subnets: []provision.Subnet{{Prefix: netip.MustParsePrefix("10.20.0.0/22"), Phones: dhcp.PhonesProvision, NextServer: netip.MustParseAddr("10.20.0.2")}}}
+	site := &fleet.Site{Trust: []trust.Proof{"lease"}, UnknownPhones: fleet.UnknownList, TimeZone: "Europe/Berlin",
+		Subnets: []fleet.Subnet{{Prefix: netip.MustParsePrefix("10.20.0.0/22"), Phones: dhcp.PhonesProvision, NextServer: netip.MustParseAddr("10.20.0.2")}}}
 	c := provision.Config{Records: records, Leases: leases, Packs: func() *pack.Set { return packs },
-		Site: func() *provision.Site { return site }, Now: func() time.Time { return bootDay }}
+		Site: func() *fleet.Site { return site }, Now: func() time.Time { return bootDay }}
 	for _, f := range with {
 		f(&c)
 	}

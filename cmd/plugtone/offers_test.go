@@ -24,6 +24,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/provisiontest"
 	"plugtone/provision/trust"
@@ -150,11 +151,11 @@ func offerFor(t *testing.T, packs *pack.Set, discover []byte) ([]byte, dhcp.Even
 		Routers: []netip.Addr{netip.MustParseAddr("10.20.0.1")}, DNSServers: []netip.Addr{netip.MustParseAddr("10.20.0.1")},
 		DomainName: "voice.example.net", LeaseTime: 8 * 24 * time.Hour,
 	}}}
-	site := &provision.Site{Trust: []trust.Proof{"lease"}, UnknownPhones: provision.UnknownList,
-		Subnets: []provision.Subnet{{Prefix: cfg.Subnets[0].Prefix, Phones: dhcp.PhonesProvision, NextServer: netip.MustParseAddr("10.20.0.2")}}}
+	site := &fleet.Site{Trust: []trust.Proof{"lease"}, UnknownPhones: fleet.UnknownList,
+		Subnets: []fleet.Subnet{{Prefix: cfg.Subnets[0].Prefix, Phones: dhcp.PhonesProvision, NextServer: netip.MustParseAddr("10.20.0.2")}}}
 	noon := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	s, err := provision.New(provision.Config{Records: &provisiontest.Records{}, Packs: func() *pack.Set { return packs },
-		Site: func() *provision.Site { return site }, Now: func() time.Time { return noon }})
+		Site: func() *fleet.Site { return site }, Now: func() time.Time { return noon }})
 	if err != nil {
 		t.Fatal(err)
 	}

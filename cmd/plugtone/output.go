@@ -15,7 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"plugtone/dhcp"
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 )
 
 // printJSON prints a result for programs.
@@ -159,7 +159,7 @@ func bytesOf(n int64) string {
 }
 
 // linesOf prints a device's lines in one cell.
-func linesOf(lines []provision.Line) string {
+func linesOf(lines []fleet.Line) string {
 	out := make([]string, len(lines))
 	for i, l := range lines {
 		out[i] = l.Extension

@@ -13,7 +13,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"plugtone/admin/client"
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 )
 
 // maxProfile bounds a profile's file: a larger one is a mistake.
@@ -68,7 +68,7 @@ func (p *profileFile) readKeys() error {
 		if !ok {
 			continue
 		}
-		key, err := provision.ParseKey(spec)
+		key, err := fleet.ParseKey(spec)
 		if err == nil && key.Type == "" {
 			err = errors.New("key " + strconv.Quote(spec) + " has no type; leave it out of the list to remove it")
 		}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/store"
 )
 
@@ -30,8 +30,8 @@ func TestRestore(t *testing.T) {
 	}
 	file := filepath.Join(t.TempDir(), "b.tar")
 	s := openStore(t, t.TempDir())
-	err := s.Edit("test", "make main", func(e provision.Edit) error {
-		return e.PutRegistrar(&provision.Registrar{Name: "main", Host: "pbx"})
+	err := s.Edit("test", "make main", func(e fleet.Edit) error {
+		return e.PutRegistrar(&fleet.Registrar{Name: "main", Host: "pbx"})
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -53,7 +53,7 @@ func TestRestore(t *testing.T) {
 	sh.ok("restore " + file + " --data-dir " + dir)
 	s = openStore(t, dir)
 	defer s.Close()
-	err = s.View(func(f provision.Fleet) error { _, err := f.Registrar("main"); return err })
+	err = s.View(func(f fleet.View) error { _, err := f.Registrar("main"); return err })
 	if err != nil {
 		t.Errorf("after the restore: %v", err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/vendors"
 )
@@ -61,17 +62,17 @@ func tryUploads(t *testing.T, packs *pack.Set, v *pack.Vendor, model, method str
 	t.Cleanup(func() { _ = root.Close() })
 	mac := dhcp.MAC{0, 0x15, 0x65, 0xab, 0xcd, 0xef}
 	service := standing(t, packs, v, m, mac, "off", func(c *provision.Config) { c.Uploads = root })
-	ask := func(over provision.Transport, method, name, from string) provision.Answer {
+	ask := func(over fleet.Transport, method, name, from string) provision.Answer {
 		return service.Answer(t.Context(), provision.Request{Time: bootDay, Transport: over, Method: method, Name: name, From: netip.MustParseAddr(from)})
 	}
 	for _, suffix := range names {
 		name := mac.Hex() + suffix
-		if a := ask(provision.HTTP, "GET", name, "10.20.1.7"); a.Outcome != provision.Expected404 {
+		if a := ask(fleet.HTTP, "GET", name, "10.20.1.7"); a.Outcome != provision.Expected404 {
 			t.Errorf("%s before anything was sent: %s, %s", name, a.Outcome, a.Reason)
 		}
-		for _, over := range []provision.Transport{provision.HTTP, provision.TFTP} {
+		for _, over := range []fleet.Transport{fleet.HTTP, fleet.TFTP} {
 			how := method
-			if over == provision.TFTP {
+			if over == fleet.TFTP {
 				how = "PUT"
 			}
 			if a := ask(over, how, name, "10.20.1.9"); a.Outcome != provision.Refused || a.Upload != nil {

@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"plugtone/dhcp"
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 )
 
 // ErrBroken is what broken records answer.
@@ -25,7 +25,7 @@ var ErrBroken = errors.New("disk on fire")
 // Records keeps a fleet in memory. The zero value is empty and ready.
 type Records struct {
 	mu     sync.RWMutex
-	fleet  fleet
+	fleet  view
 	broken bool
 	views  int
 
@@ -54,8 +54,8 @@ func (r *Records) Reads() int {
 	return r.views + int(r.decoded.Load())
 }
 
-// View implements provision.Records.
-func (r *Records) View(f func(provision.Fleet) error) error {
+// View implements fleet.Records.
+func (r *Records) View(f func(fleet.View) error) error {
 	r.mu.Lock()
 	r.views++
 	broken, fleet := r.broken, r.fleet
@@ -79,8 +79,8 @@ func (r *Records) Revision() uint64 {
 	return r.fleet.revision
 }
 
-// Edit implements provision.Records.
-func (r *Records) Edit(_, _ string, f func(provision.Edit) error) error {
+// Edit implements fleet.Records.
+func (r *Records) Edit(_, _ string, f func(fleet.Edit) error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.broken {
@@ -100,7 +100,7 @@ type extensionKey struct{ number, registrar string }
 
 // fleet is one revision. Records are kept as JSON, as a store does, so that nobody shares memory with it and what
 // doesn't survive JSON is found.
-type fleet struct {
+type view struct {
 	revision   uint64
 	devices    map[dhcp.MAC][]byte
 	extensions map[extensionKey][]byte
@@ -109,8 +109,8 @@ type fleet struct {
 	decoded    *atomic.Int64 // devices read by their own MAC or in order
 }
 
-func (f *fleet) clone() fleet {
-	c := fleet{f.revision, maps.Clone(f.devices), maps.Clone(f.extensions), maps.Clone(f.registrars), maps.Clone(f.profiles), f.decoded}
+func (f *view) clone() view {
+	c := view{f.revision, maps.Clone(f.devices), maps.Clone(f.extensions), maps.Clone(f.registrars), maps.Clone(f.profiles), f.decoded}
 	if c.devices == nil {
 		c.devices, c.extensions = map[dhcp.MAC][]byte{}, map[extensionKey][]byte{}
 		c.registrars, c.profiles = map[string][]byte{}, map[string][]byte{}
@@ -128,7 +128,7 @@ func decode[T any](b []byte) (*T, error) {
 func find[K comparable, T any](m map[K][]byte, k K, what string) (*T, error) {
 	b, ok := m[k]
 	if !ok {
-		return nil, fmt.Errorf("%s: %w", what, provision.ErrNotFound)
+		return nil, fmt.Errorf("%s: %w", what, fleet.ErrNotFound)
 	}
 	return decode[T](b)
 }
@@ -143,23 +143,23 @@ func all[K comparable, T any](m map[K][]byte, order func(a, b K) int) iter.Seq2[
 	}
 }
 
-func (f *fleet) Revision() uint64 { return f.revision }
+func (f *view) Revision() uint64 { return f.revision }
 
 // count notes that a device was read. An index that a store has needs no reading.
-func (f *fleet) count() {
+func (f *view) count() {
 	if f.decoded != nil {
 		f.decoded.Add(1)
 	}
 }
 
-func (f *fleet) Device(mac dhcp.MAC) (*provision.Device, error) {
+func (f *view) Device(mac dhcp.MAC) (*fleet.Device, error) {
 	if _, ok := f.devices[mac]; ok {
 		f.count()
 	}
-	return find[dhcp.MAC, provision.Device](f.devices, mac, "device "+mac.String())
+	return find[dhcp.MAC, fleet.Device](f.devices, mac, "device "+mac.String())
 }
 
-func (f *fleet) DeviceByAny(mac dhcp.MAC) (*provision.Device, error) {
+func (f *view) DeviceByAny(mac dhcp.MAC) (*fleet.Device, error) {
 	if d, err := f.Device(mac); err == nil {
 		return d, nil
 	}
@@ -169,24 +169,24 @@ func (f *fleet) DeviceByAny(mac dhcp.MAC) (*provision.Device, error) {
 			return d, err
 		}
 	}
-	return nil, fmt.Errorf("device %s: %w", mac, provision.ErrNotFound)
+	return nil, fmt.Errorf("device %s: %w", mac, fleet.ErrNotFound)
 }
 
-func (f *fleet) DeviceByIP(ip netip.Addr) (dhcp.MAC, error) {
+func (f *view) DeviceByIP(ip netip.Addr) (dhcp.MAC, error) {
 	for d, err := range f.each(dhcp.MAC{}) {
 		if err != nil || d.ReservedIP == ip {
 			return d.MAC, err
 		}
 	}
-	return dhcp.MAC{}, fmt.Errorf("device with %s: %w", ip, provision.ErrNotFound)
+	return dhcp.MAC{}, fmt.Errorf("device with %s: %w", ip, fleet.ErrNotFound)
 }
 
-func (f *fleet) Extension(number, registrar string) (*provision.Extension, error) {
-	return find[extensionKey, provision.Extension](f.extensions, extensionKey{number, registrar}, "extension "+number+"@"+registrar)
+func (f *view) Extension(number, registrar string) (*fleet.Extension, error) {
+	return find[extensionKey, fleet.Extension](f.extensions, extensionKey{number, registrar}, "extension "+number+"@"+registrar)
 }
 
-func (f *fleet) ExtensionsNumbered(number string) ([]*provision.Extension, error) {
-	var out []*provision.Extension
+func (f *view) ExtensionsNumbered(number string) ([]*fleet.Extension, error) {
+	var out []*fleet.Extension
 	for e, err := range f.Extensions() {
 		if err != nil {
 			return nil, err
@@ -198,16 +198,16 @@ func (f *fleet) ExtensionsNumbered(number string) ([]*provision.Extension, error
 	return out, nil
 }
 
-func (f *fleet) Registrar(name string) (*provision.Registrar, error) {
-	return find[string, provision.Registrar](f.registrars, name, "registrar "+name)
+func (f *view) Registrar(name string) (*fleet.Registrar, error) {
+	return find[string, fleet.Registrar](f.registrars, name, "registrar "+name)
 }
 
-func (f *fleet) Profile(name string) (*provision.Profile, error) {
-	return find[string, provision.Profile](f.profiles, name, "profile "+name)
+func (f *view) Profile(name string) (*fleet.Profile, error) {
+	return find[string, fleet.Profile](f.profiles, name, "profile "+name)
 }
 
-func (f *fleet) Devices(after dhcp.MAC) iter.Seq2[*provision.Device, error] {
-	return func(yield func(*provision.Device, error) bool) {
+func (f *view) Devices(after dhcp.MAC) iter.Seq2[*fleet.Device, error] {
+	return func(yield func(*fleet.Device, error) bool) {
 		for d, err := range f.each(after) {
 			if f.count(); !yield(d, err) {
 				return
@@ -216,10 +216,10 @@ func (f *fleet) Devices(after dhcp.MAC) iter.Seq2[*provision.Device, error] {
 	}
 }
 
-func (f *fleet) each(after dhcp.MAC) iter.Seq2[*provision.Device, error] {
-	return func(yield func(*provision.Device, error) bool) {
+func (f *view) each(after dhcp.MAC) iter.Seq2[*fleet.Device, error] {
+	return func(yield func(*fleet.Device, error) bool) {
 		byMAC := func(a, b dhcp.MAC) int { return bytes.Compare(a[:], b[:]) }
-		for d, err := range all[dhcp.MAC, provision.Device](f.devices, byMAC) {
+		for d, err := range all[dhcp.MAC, fleet.Device](f.devices, byMAC) {
 			if (err != nil || byMAC(d.MAC, after) > 0) && !yield(d, err) {
 				return
 			}
@@ -227,34 +227,34 @@ func (f *fleet) each(after dhcp.MAC) iter.Seq2[*provision.Device, error] {
 	}
 }
 
-func (f *fleet) Extensions() iter.Seq2[*provision.Extension, error] {
-	return all[extensionKey, provision.Extension](f.extensions, func(a, b extensionKey) int {
+func (f *view) Extensions() iter.Seq2[*fleet.Extension, error] {
+	return all[extensionKey, fleet.Extension](f.extensions, func(a, b extensionKey) int {
 		return cmp.Or(cmp.Compare(a.number, b.number), cmp.Compare(a.registrar, b.registrar))
 	})
 }
 
-func (f *fleet) Registrars() iter.Seq2[*provision.Registrar, error] {
-	return all[string, provision.Registrar](f.registrars, cmp.Compare[string])
+func (f *view) Registrars() iter.Seq2[*fleet.Registrar, error] {
+	return all[string, fleet.Registrar](f.registrars, cmp.Compare[string])
 }
 
-func (f *fleet) Profiles() iter.Seq2[*provision.Profile, error] {
-	return all[string, provision.Profile](f.profiles, cmp.Compare[string])
+func (f *view) Profiles() iter.Seq2[*fleet.Profile, error] {
+	return all[string, fleet.Profile](f.profiles, cmp.Compare[string])
 }
 
-func (f *fleet) DevicesWith(number, registrar string) ([]dhcp.MAC, error) {
+func (f *view) DevicesWith(number, registrar string) ([]dhcp.MAC, error) {
 	var out []dhcp.MAC
 	for d, err := range f.Devices(dhcp.MAC{}) {
 		if err != nil {
 			return nil, err
 		}
-		if slices.ContainsFunc(d.Lines, func(l provision.Line) bool { return l.Extension == number && l.Registrar == registrar }) {
+		if slices.ContainsFunc(d.Lines, func(l fleet.Line) bool { return l.Extension == number && l.Registrar == registrar }) {
 			out = append(out, d.MAC)
 		}
 	}
 	return out, nil
 }
 
-func (f *fleet) DevicesWithProfile(name string) ([]dhcp.MAC, error) {
+func (f *view) DevicesWithProfile(name string) ([]dhcp.MAC, error) {
 	var out []dhcp.MAC
 	for d, err := range f.Devices(dhcp.MAC{}) {
 		if err != nil {
@@ -284,42 +284,42 @@ func put[K comparable](m map[K][]byte, k K, v any) error {
 
 func remove[K comparable](m map[K][]byte, k K, what string) error {
 	if _, ok := m[k]; !ok {
-		return fmt.Errorf("%s: %w", what, provision.ErrNotFound)
+		return fmt.Errorf("%s: %w", what, fleet.ErrNotFound)
 	}
 	delete(m, k)
 	return nil
 }
 
-func (f *fleet) PutDevice(d *provision.Device) error {
+func (f *view) PutDevice(d *fleet.Device) error {
 	stamp(f.revision, &d.Revision, &d.CreatedAt, &d.UpdatedAt)
 	return put(f.devices, d.MAC, d)
 }
 
-func (f *fleet) DeleteDevice(mac dhcp.MAC) error {
+func (f *view) DeleteDevice(mac dhcp.MAC) error {
 	return remove(f.devices, mac, "device "+mac.String())
 }
 
-func (f *fleet) PutExtension(e *provision.Extension) error {
+func (f *view) PutExtension(e *fleet.Extension) error {
 	stamp(f.revision, &e.Revision, &e.CreatedAt, &e.UpdatedAt)
 	return put(f.extensions, extensionKey{e.Number, e.Registrar}, e)
 }
 
-func (f *fleet) DeleteExtension(number, registrar string) error {
+func (f *view) DeleteExtension(number, registrar string) error {
 	return remove(f.extensions, extensionKey{number, registrar}, "extension "+number+"@"+registrar)
 }
 
-func (f *fleet) PutRegistrar(r *provision.Registrar) error {
+func (f *view) PutRegistrar(r *fleet.Registrar) error {
 	stamp(f.revision, &r.Revision, &r.CreatedAt, &r.UpdatedAt)
 	return put(f.registrars, r.Name, r)
 }
 
-func (f *fleet) DeleteRegistrar(name string) error {
+func (f *view) DeleteRegistrar(name string) error {
 	return remove(f.registrars, name, "registrar "+name)
 }
 
-func (f *fleet) PutProfile(p *provision.Profile) error {
+func (f *view) PutProfile(p *fleet.Profile) error {
 	stamp(f.revision, &p.Revision, &p.CreatedAt, &p.UpdatedAt)
 	return put(f.profiles, p.Name, p)
 }
 
-func (f *fleet) DeleteProfile(name string) error { return remove(f.profiles, name, "profile "+name) }
+func (f *view) DeleteProfile(name string) error { return remove(f.profiles, name, "profile "+name) }

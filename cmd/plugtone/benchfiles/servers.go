@@ -21,7 +21,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/dhcp/netlab"
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/provision/setting"
 	"plugtone/store"
 )
@@ -206,21 +206,21 @@ func seed(dir string, phones, devices int) (err error) {
 	}
 	const batch = 5000
 	for from := 0; from < devices; from += batch {
-		err := s.Edit("bench", "seed", func(e provision.Edit) error {
+		err := s.Edit("bench", "seed", func(e fleet.Edit) error {
 			if from == 0 {
-				err := e.PutRegistrar(&provision.Registrar{Name: "main", Host: "pbx.example.com", Port: 5060, Transport: "udp", RegisterExpires: setting.Duration(time.Hour)})
+				err := e.PutRegistrar(&fleet.Registrar{Name: "main", Host: "pbx.example.com", Port: 5060, Transport: "udp", RegisterExpires: setting.Duration(time.Hour)})
 				if err != nil {
 					return err
 				}
 			}
 			for n := from; n < min(from+batch, devices); n++ {
 				number := strconv.Itoa(100_000 + n)
-				d := &provision.Device{MAC: phoneMAC(n), Vendor: "yealink", Model: "T46U", Enabled: true,
-					Lines: []provision.Line{{Position: 1, Extension: number, Registrar: "main"}}}
+				d := &fleet.Device{MAC: phoneMAC(n), Vendor: "yealink", Model: "T46U", Enabled: true,
+					Lines: []fleet.Line{{Position: 1, Extension: number, Registrar: "main"}}}
 				if n < phones {
 					d.VendorSettings = map[string]map[string]string{"yealink": extra}
 				}
-				if err := errors.Join(e.PutExtension(&provision.Extension{Number: number, Registrar: "main", Password: "s3cret"}), e.PutDevice(d)); err != nil {
+				if err := errors.Join(e.PutExtension(&fleet.Extension{Number: number, Registrar: "main", Password: "s3cret"}), e.PutDevice(d)); err != nil {
 					return err
 				}
 			}

@@ -1,4 +1,4 @@
-package provision
+package fleet
 
 import (
 	"errors"
@@ -41,7 +41,7 @@ func ParseExtension(ref string) (number, registrar string) {
 }
 
 // FindExtension finds NUMBER or NUMBER@REGISTRAR. A number that two registrars have is refused with both.
-func FindExtension(fleet Fleet, ref string) (*Extension, error) {
+func FindExtension(fleet View, ref string) (*Extension, error) {
 	number, registrar := ParseExtension(ref)
 	all, err := fleet.ExtensionsNumbered(number)
 	if err != nil && !errors.Is(err, ErrNotFound) {
@@ -66,7 +66,7 @@ func FindExtension(fleet Fleet, ref string) (*Extension, error) {
 }
 
 // numbers lists the first thousand numbers there are, to find the nearest ones.
-func numbers(fleet Fleet) []string {
+func numbers(fleet View) []string {
 	var out []string
 	for e, err := range fleet.Extensions() {
 		if err != nil || len(out) == 1000 {
@@ -79,7 +79,7 @@ func numbers(fleet Fleet) []string {
 
 // CheckExtension brings the extension into its canonical form and reports every problem as ValidationError. A registrar may be
 // left out while there is exactly one.
-func CheckExtension(fleet Fleet, e *Extension) error {
+func CheckExtension(fleet View, e *Extension) error {
 	var bad ValidationError
 	bad.Number("number", e.Number)
 	if err := checkRegistrarOf(fleet, &bad, e); err != nil {
@@ -97,7 +97,7 @@ func CheckExtension(fleet Fleet, e *Extension) error {
 }
 
 // checkRegistrarOf fills in the only registrar there is, and reports one that does not exist.
-func checkRegistrarOf(fleet Fleet, bad *ValidationError, e *Extension) error {
+func checkRegistrarOf(fleet View, bad *ValidationError, e *Extension) error {
 	if e.Registrar != "" {
 		_, err := fleet.Registrar(e.Registrar)
 		if !errors.Is(err, ErrNotFound) {

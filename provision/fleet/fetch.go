@@ -1,9 +1,10 @@
-package provision
+package fleet
 
 import (
 	"net/netip"
-	"plugtone/dhcp"
 	"time"
+
+	"plugtone/dhcp"
 )
 
 // Transport is the way a request came.

@@ -1,14 +1,18 @@
-package provision
+// Package fleet has the records that operators enter (devices, lines, keys, profiles, extensions, registrars), the part of the
+// configuration that decides about them (Site), the interfaces by which they are read and edited, and the checks that need no
+// vendor pack. It stores nothing (store does), and every package above dhcp, setting and trust can use its types.
+package fleet
 
 import (
 	"iter"
 	"net/netip"
+
 	"plugtone/dhcp"
 )
 
-// Fleet reads what operators entered, as of one revision. Values that it returns are the caller's own.
+// View reads what operators entered, as of one revision. Values that it returns are the caller's own.
 // A record that isn't there is an error that wraps ErrNotFound and names it.
-type Fleet interface {
+type View interface {
 	Revision() uint64
 	Device(mac dhcp.MAC) (*Device, error)       // by its own MAC
 	DeviceByAny(mac dhcp.MAC) (*Device, error)  // by its own MAC or one of its other_macs
@@ -25,10 +29,10 @@ type Fleet interface {
 	DevicesWithProfile(name string) ([]dhcp.MAC, error)       // devices that name the profile, in MAC order
 }
 
-// Edit is a Fleet that can be changed. All changes of one Edit are kept together or not at all.
+// Edit is a View that can be changed. All changes of one Edit are stored together or not at all.
 // Put sets Revision, CreatedAt and UpdatedAt of the record it is given.
 type Edit interface {
-	Fleet
+	View
 	PutDevice(d *Device) error
 	DeleteDevice(mac dhcp.MAC) error
 	PutExtension(e *Extension) error
@@ -42,7 +46,7 @@ type Edit interface {
 // Records gives access to the fleet. store implements it.
 type Records interface {
 	Revision() uint64 // of the last Edit; never waits for a View or Edit
-	View(f func(Fleet) error) error
+	View(f func(View) error) error
 	// Edit runs f in one transaction with one revision and one audit entry in the name of actor. An error of f undoes all.
 	Edit(actor, action string, f func(Edit) error) error
 }

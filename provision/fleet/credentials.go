@@ -1,4 +1,4 @@
-package provision
+package fleet
 
 import (
 	"encoding/csv"
@@ -14,7 +14,7 @@ import (
 
 // CheckCredentials keeps those of the record that d replaces: only Rotate changes them. A new record may bring its own, as
 // from an export; else they are made.
-func CheckCredentials(fleet Fleet, bad *ValidationError, d *Device) error {
+func CheckCredentials(fleet View, bad *ValidationError, d *Device) error {
 	if old, err := fleet.Device(d.MAC); err == nil && old.Credentials != nil {
 		d.Credentials = old.Credentials
 		return nil
@@ -82,7 +82,7 @@ func RetirePasswords(records Records, actor string, used map[dhcp.MAC]setting.Se
 // FillCredentials makes credentials for phones that have none, as after an upgrade. It tells for how many.
 func FillCredentials(records Records, actor string) (int, error) {
 	var without []dhcp.MAC
-	err := records.View(func(f Fleet) error {
+	err := records.View(func(f View) error {
 		for d, err := range f.Devices(dhcp.MAC{}) {
 			if err != nil {
 				return err
@@ -113,7 +113,7 @@ func FillCredentials(records Records, actor string) (int, error) {
 
 // WriteCredentials prints the credentials of all phones as CSV, for the redirect services of vendors: where each phone
 // goes for its configuration, and as whom.
-func WriteCredentials(w io.Writer, f Fleet, url string) error {
+func WriteCredentials(w io.Writer, f View, url string) error {
 	out := csv.NewWriter(w)
 	if err := out.Write([]string{"mac", "vendor", "model", "label", "url", "user", "password"}); err != nil {
 		return err

@@ -1,4 +1,4 @@
-package provision
+package fleet
 
 import (
 	"errors"
@@ -8,7 +8,7 @@ import (
 
 // CheckProfile brings the profile into its canonical form and reports every problem that can be found without vendor packs
 // as ValidationError. VendorSettings is left alone. resolve.CheckProfile checks the whole record.
-func fleetCheckProfile(fleet Fleet, p *Profile) error {
+func CheckProfile(fleet View, p *Profile) error {
 	var bad ValidationError
 	bad.Name("name", p.Name)
 	if p.Parent != "" {
@@ -25,7 +25,7 @@ func fleetCheckProfile(fleet Fleet, p *Profile) error {
 }
 
 // checkParents reports a parent that isn't there or leads back to p. A parent may have a parent in turn.
-func checkParents(fleet Fleet, bad *ValidationError, p *Profile) error {
+func checkParents(fleet View, bad *ValidationError, p *Profile) error {
 	if p.Parent == p.Name {
 		bad.Add("parent", p.Parent, "is the profile itself")
 		return nil
@@ -60,7 +60,7 @@ func checkParents(fleet Fleet, bad *ValidationError, p *Profile) error {
 const MaxParents = 8
 
 // NoSuchProfile returns the message that a profile doesn't exist, with the names that look like it.
-func NoSuchProfile(fleet Fleet, name string) string {
+func NoSuchProfile(fleet View, name string) string {
 	var names []string
 	for p, err := range fleet.Profiles() {
 		if err != nil {
@@ -72,7 +72,7 @@ func NoSuchProfile(fleet Fleet, name string) string {
 }
 
 // ProfileChain returns a profile and its parents, the oldest first. A loop, which CheckProfile refuses, ends the chain.
-func ProfileChain(f Fleet, name string) ([]*Profile, error) {
+func ProfileChain(f View, name string) ([]*Profile, error) {
 	var chain []*Profile
 	for name != "" && len(chain) < MaxParents {
 		p, err := f.Profile(name)

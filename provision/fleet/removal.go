@@ -1,10 +1,11 @@
-package provision
+package fleet
 
 import (
 	"errors"
 	"maps"
-	"plugtone/dhcp"
 	"slices"
+
+	"plugtone/dhcp"
 )
 
 // RemoveExtension deletes an extension. While devices have lines on it, it is refused with them unless force is set,
@@ -158,7 +159,7 @@ func deviceNames(macs []dhcp.MAC) []string {
 }
 
 // DevicesUsing names the devices whose files a profile has a part in: those that name it, or a profile below it.
-func DevicesUsing(f Fleet, profile string) ([]dhcp.MAC, error) {
+func DevicesUsing(f View, profile string) ([]dhcp.MAC, error) {
 	below := map[string]bool{profile: true}
 	for again := true; again; {
 		again = false

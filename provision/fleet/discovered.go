@@ -1,9 +1,10 @@
-package provision
+package fleet
 
 import (
 	"net/netip"
-	"plugtone/dhcp"
 	"time"
+
+	"plugtone/dhcp"
 )
 
 // Discovered is a phone that asked for something and has no device record. When the same phone is seen again its

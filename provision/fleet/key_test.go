@@ -1,4 +1,4 @@
-package provision
+package fleet
 
 import (
 	"strings"
@@ -55,8 +55,8 @@ func TestParseKeyRefuses(t *testing.T) {
 		{"lines:1=blf:1", "near: line"},
 		{"2=blf:1,line=x", "1 to 255"},
 		{"2=blf:1,line=0", "1 to 255"},
-		{"2=blf:1,line=1,line=2", "line is said twice"},
-		{"2=blf:1,label=a,label=b", "label is said twice"},
+		{"2=blf:1,line=1,line=2", "line is given twice"},
+		{"2=blf:1,label=a,label=b", "label is given twice"},
 		{"2=blf:1,label=a\nb", "line break"},
 		{"2=blf:1,label=a\x01b", "control character U+0001"},
 		{"2=blf:" + strings.Repeat("1", 256), "allowed are 255"},
