@@ -22,13 +22,6 @@ const (
 	maxQueued = 8192
 )
 
-// What was written together is answered in groups: a relay agent's socket has room for some 250 messages, by Linux's default, and
-// loses what a slow write has held up if it comes all at once.
-const (
-	togetherMost  = 64
-	togetherPause = time.Millisecond
-)
-
 // ErrClosed is what a commit gets after Run has ended.
 var ErrClosed = errors.New("lease table is closed")
 
@@ -88,10 +81,7 @@ func (t *Table) flush() {
 	if t.batch = changes[:0]; cap(changes) > batchKept {
 		t.batch = nil
 	}
-	for i, j := range jobs {
-		if i > 0 && i%togetherMost == 0 {
-			time.Sleep(togetherPause)
-		}
+	for _, j := range jobs {
 		if j.done != nil {
 			j.done(err)
 		}

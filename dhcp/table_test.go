@@ -3,7 +3,6 @@ package dhcp
 import (
 	"context"
 	"errors"
-	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -164,37 +163,8 @@ func TestTableGroupCommit(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if !slices.Equal(d.batches, []int{1, 99}) || slowest != 20*time.Millisecond+togetherPause {
+		if !slices.Equal(d.batches, []int{1, 99}) || slowest != 20*time.Millisecond {
 			t.Errorf("batches %v, slowest after %s", d.batches, slowest)
-		}
-	})
-}
-
-// What a slow write has held up is not answered all at once: a relay could not take so much.
-func TestTableAnswersInGroups(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		d := newDisk()
-		d.slow(time.Second)
-		b := newBench(t, config(voice()), d, time.Now)
-		lease := func(last byte) []Change {
-			return []Change{{Lease: Lease{Addr: netip.AddrFrom4([4]byte{10, 20, 0, last}), Subnet: voice().Prefix, State: LeaseReleased}}}
-		}
-		b.Commit(lease(1), nil)
-		synctest.Wait() // the writer is in a write: what is committed now makes one batch
-		var began time.Time
-		at := map[time.Duration]int{}
-		for n := range 200 {
-			b.Commit(lease(byte(n)), func(error) {
-				if n == 0 {
-					began = time.Now()
-				}
-				at[time.Since(began)]++
-			})
-		}
-		time.Sleep(3 * time.Second)
-		synctest.Wait()
-		if want := map[time.Duration]int{0: 64, togetherPause: 64, 2 * togetherPause: 64, 3 * togetherPause: 8}; !maps.Equal(at, want) {
-			t.Errorf("answered %v, want %v", at, want)
 		}
 	})
 }
