@@ -24,9 +24,9 @@ func TestRemovalsAsJSON(t *testing.T) {
 		{"token rm ci", "token", "ci", "revoked"},
 		{"discovered forget 001565000009", "discovered", "00:15:65:00:00:09", "forgotten"},
 	} {
-		var got gone
+		var got removal
 		out := s.ok(c.line + " --json")
-		if err := json.Unmarshal([]byte(out), &got); err != nil || got != (gone{c.kind, c.name, c.change}) {
+		if err := json.Unmarshal([]byte(out), &got); err != nil || got != (removal{c.kind, c.name, c.change}) {
 			t.Errorf("%s: %s %v", c.line, out, err)
 		}
 	}

@@ -12,15 +12,15 @@ import (
 	"plugtone/daemon/config"
 )
 
-// checkCommand finds every fault of what the daemon is set up by.
+// checkCommand returns the command that checks the configuration and the vendor packs.
 func checkCommand() *cobra.Command {
 	o := daemon.Options{Version: versionText()}
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "check",
-		Short: "Find every fault of the configuration and the vendor packs",
-		Long: `Read the configuration and the vendor packs as the daemon would, and print all faults at once,
-each with file, line and column. Without faults, print what phones in each subnet will be told.
+		Short: "Check the configuration and the vendor packs",
+		Long: `Read the configuration and the vendor packs as the daemon would, and print all problems at once,
+each with file, line and column. Without problems, print what phones in each subnet will be told.
 Nothing is started or changed.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -35,7 +35,7 @@ Nothing is started or changed.`,
 				return counted(o.Config, err)
 			}
 			for _, w := range r.Warnings {
-				say(c, "warning: %s", w)
+				message(c, "warning: %s", w)
 			}
 			return report(c.OutOrStdout(), r)
 		},
@@ -46,7 +46,7 @@ Nothing is started or changed.`,
 }
 
 func report(w io.Writer, r *daemon.Report) error {
-	if _, err := fmt.Fprintf(w, "%s has no faults; %d vendor packs\n", r.Config, len(r.Vendors)); err != nil {
+	if _, err := fmt.Fprintf(w, "%s: no problems; %d vendor packs\n", r.Config, len(r.Vendors)); err != nil {
 		return err
 	}
 	if r.HTTPS != "" {
@@ -74,7 +74,7 @@ func report(w io.Writer, r *daemon.Report) error {
 	return t.print(w)
 }
 
-// reportJSON prints faults in the same shape, and still fails when there are some.
+// reportJSON prints problems in the same shape, and still fails when there are some.
 func reportJSON(c *cobra.Command, r *daemon.Report, err error) error {
 	out := struct {
 		*daemon.Report

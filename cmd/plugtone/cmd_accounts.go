@@ -33,7 +33,7 @@ func registrarSet(a *app) *cobra.Command {
   plugtone registrar set main --transport tls --register-expires 30m
   plugtone registrar set main --outbound-proxy ""          # remove it`,
 		RunE: func(c *cobra.Command, args []string) error {
-			m := members{c: c, doc: map[string]any{}}
+			m := patchFields{c: c, doc: map[string]any{}}
 			m.text("host", "host", host)
 			m.number("port", "port", port)
 			m.text("transport", "transport", transport)
@@ -51,7 +51,7 @@ func registrarSet(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.done(c, r, "registrar %s %s: %s:%d %s", r.Name, made(created), r.Host, r.Port, r.Transport)
+			return a.done(c, r, "registrar %s %s: %s:%d %s", r.Name, createdOrChanged(created), r.Host, r.Port, r.Transport)
 		},
 	}
 	f := c.Flags()
@@ -65,7 +65,7 @@ func registrarSet(a *app) *cobra.Command {
 	return c
 }
 
-func made(created bool) string {
+func createdOrChanged(created bool) string {
 	if created {
 		return "created"
 	}
@@ -113,7 +113,7 @@ func extensionSet(a *app) *cobra.Command {
   pass show pbx/1001 | plugtone extension set 1001 --password-file -
   plugtone extension set 1001@branch --voicemail '*97'     # when two registrars have it`,
 		RunE: func(c *cobra.Command, args []string) error {
-			m := members{c: c, doc: map[string]any{}}
+			m := patchFields{c: c, doc: map[string]any{}}
 			m.text("display-name", "display_name", name)
 			m.text("auth-user", "auth_user", user)
 			m.text("password", "password", password)
@@ -141,9 +141,9 @@ func extensionSet(a *app) *cobra.Command {
 				return err
 			}
 			if created && m.doc["password"] == nil {
-				say(c, "extension %s has no password yet: phones can't register it", x.Number)
+				message(c, "extension %s has no password yet: phones can't register it", x.Number)
 			}
-			return a.done(c, x, "extension %s@%s %s", x.Number, x.Registrar, made(created))
+			return a.done(c, x, "extension %s@%s %s", x.Number, x.Registrar, createdOrChanged(created))
 		},
 	}
 	f := c.Flags()
@@ -212,14 +212,14 @@ func printExtension(_ *app, c *cobra.Command, x fleet.Extension) error {
 	return f.print(c.OutOrStdout())
 }
 
-// members collects what a set command was told to change.
-type members struct {
+// patchFields are the members that the flags of a set command change.
+type patchFields struct {
 	c   *cobra.Command
 	doc map[string]any
 }
 
 // text takes a flag that was given; empty text clears the member.
-func (m members) text(flag, member, value string) {
+func (m patchFields) text(flag, member, value string) {
 	if !m.c.Flags().Changed(flag) {
 		return
 	}
@@ -229,7 +229,7 @@ func (m members) text(flag, member, value string) {
 	}
 }
 
-func (m members) number(flag, member string, value int) {
+func (m patchFields) number(flag, member string, value int) {
 	if !m.c.Flags().Changed(flag) {
 		return
 	}
@@ -240,10 +240,10 @@ func (m members) number(flag, member string, value int) {
 }
 
 // settings takes NAME=VALUE of the catalogue, and VENDOR/PARAMETER=VALUE for what a vendor calls by its own name.
-func (m members) settings(assignments []string) error {
+func (m patchFields) settings(assignments []string) error {
 	plain, extras := map[string]any{}, map[string]any{}
 	for _, s := range assignments {
-		left, value, ok := strings.Cut(s, "=")
+		left, value, ok := cutAssignment(s)
 		if vendor, param, own := strings.Cut(left, "/"); own && ok && vendor != "" && param != "" {
 			params, _ := extras[vendor].(map[string]any)
 			if params == nil {
@@ -269,6 +269,23 @@ func (m members) settings(assignments []string) error {
 		m.doc["vendor_settings"] = extras
 	}
 	return nil
+}
+
+// cutAssignment cuts NAME=VALUE at the first "=" that is not inside brackets: a parameter may be a path with attributes, as in
+// fanvil/sip/line[@index=1]/SIPPort=5062.
+func cutAssignment(s string) (name, value string, ok bool) {
+	depth := 0
+	for i, r := range s {
+		switch {
+		case r == '[':
+			depth++
+		case r == ']' && depth > 0:
+			depth--
+		case r == '=' && depth == 0:
+			return s[:i], s[i+1:], true
+		}
+	}
+	return strings.Cut(s, "=")
 }
 
 func addSettings(f *fields, v setting.Values) {
@@ -352,7 +369,7 @@ func removeCommand[T any](a *app, noun, arg, unbinds string, of func(*client.Cli
 			if noun == "device" {
 				name = macText(name)
 			}
-			return a.done(c, gone{noun, name, "removed"}, "%s %s removed", noun, name)
+			return a.done(c, removal{noun, name, "removed"}, "%s %s removed", noun, name)
 		},
 	}
 	if unbinds != "" {

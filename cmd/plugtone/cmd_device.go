@@ -21,7 +21,7 @@ func deviceCommand(a *app) *cobra.Command {
 	remove.Short = "Remove a device; the phone keeps its address and is a discovered one again"
 	for _, sub := range []*cobra.Command{
 		deviceAdd(a), deviceSet(a), deviceList(a),
-		showCommand(a, "MAC", "Show a device and how it stands", (*client.Client).Devices, printDevice),
+		showCommand(a, "MAC", "Show a device and its status", (*client.Client).Devices, printDevice),
 		remove, deviceSwitch(a, "enable", true, "Give a device its accounts again"),
 		deviceSwitch(a, "disable", false, "Give a device a configuration without accounts and keys"),
 		deviceFiles(a), deviceDiff(a), deviceHistory(a), deviceRollback(a), deviceEnroll(a), deviceCredentials(a),
@@ -52,7 +52,7 @@ func checkMAC(c *cobra.Command) {
 // deviceFlags are those of device add and device set.
 type deviceFlags struct {
 	vendor, model, label, profile, notes, reserve string
-	lines, keys, settings, others, contacts       []string
+	lines, keys, settings, otherMACs, contacts       []string
 }
 
 func (d *deviceFlags) define(c *cobra.Command) {
@@ -67,7 +67,7 @@ func (d *deviceFlags) define(c *cobra.Command) {
 	f.StringArrayVar(&d.settings, "set", nil, "`NAME=VALUE` of a setting, or VENDOR/PARAMETER=VALUE in the vendor's own words (repeatable)")
 	f.StringVar(&d.reserve, "reserve-ip", "", "address `ADDR` that only this phone is given")
 	f.StringVar(&d.notes, "notes", "", "notes for operators: `TEXT`")
-	f.StringArrayVar(&d.others, "other-mac", nil, "a further `MAC` of the same phone, as of its Wi-Fi (repeatable)")
+	f.StringArrayVar(&d.otherMACs, "other-mac", nil, "a further `MAC` of the same phone, as of its Wi-Fi (repeatable)")
 }
 
 const keyHelp = `A key is [AREA:]SLOT=TYPE[:VALUE][,label=TEXT][,line=N], for example 2=blf:1002,label=Bob or expansion1:5=park:701.
@@ -80,9 +80,9 @@ func keyTypes() string {
 	return keyHelp + "  " + strings.Join(types[:half], " ") + "\n  " + strings.Join(types[half:], " ")
 }
 
-// members turns the flags that were given into members of a device. Keys are left to the caller.
-func (d *deviceFlags) members(c *cobra.Command) (members, error) {
-	m := members{c: c, doc: map[string]any{}}
+// patch turns the flags that were given into members of a device, except keys.
+func (d *deviceFlags) patch(c *cobra.Command) (patchFields, error) {
+	m := patchFields{c: c, doc: map[string]any{}}
 	m.text("vendor", "vendor", d.vendor)
 	m.text("model", "model", d.model)
 	m.text("label", "label", d.label)
@@ -105,7 +105,7 @@ func (d *deviceFlags) members(c *cobra.Command) (members, error) {
 	}
 	if c.Flags().Changed("other-mac") {
 		macs := []string{}
-		for _, text := range d.others {
+		for _, text := range d.otherMACs {
 			if text == "" {
 				continue
 			}
@@ -175,7 +175,7 @@ func deviceAdd(a *app) *cobra.Command {
   plugtone device add 0015.6512.3456 --profile reception --set time_zone=Europe/Berlin
   plugtone device add 3c:2a:f4:00:00:01 --label Printer --reserve-ip 10.20.0.60`,
 		RunE: func(c *cobra.Command, args []string) error {
-			m, err := d.members(c)
+			m, err := d.patch(c)
 			if err != nil {
 				return err
 			}
@@ -202,14 +202,14 @@ func deviceAdd(a *app) *cobra.Command {
 				return err
 			}
 			d.reserved(c, cl)
-			return a.done(c, dev, "device %s created%s", dev.MAC, what(dev))
+			return a.done(c, dev, "device %s created%s", dev.MAC, describeModel(dev))
 		},
 	}
 	d.define(c)
 	return c
 }
 
-// reserved tells of an address that no subnet has. It may be meant: of a subnet to come, or of one where somebody else leases.
+// reserved reports an address that is in no subnet. That may be intended: for a subnet that is yet to come, or one that another server leases.
 func (d *deviceFlags) reserved(c *cobra.Command, cl *client.Client) {
 	ip, err := netip.ParseAddr(d.reserve)
 	if err != nil {
@@ -217,9 +217,9 @@ func (d *deviceFlags) reserved(c *cobra.Command, cl *client.Client) {
 	}
 	subnets, err := cl.Subnets(c.Context())
 	if err != nil || slices.ContainsFunc(subnets, func(s client.Subnet) bool { return s.Subnet.Contains(ip) }) {
-		return // the record is written: what can't be asked now is not worth a fault
+		return // the record is written; the check is no reason to fail
 	}
-	say(c, "no subnet here has %s: it is kept, and nobody is given it", ip)
+	message(c, "no configured subnet contains %s: the address is stored and given to no client", ip)
 }
 
 // recognise asks the daemon what it holds the phone to be, and says what it took from where.
@@ -229,8 +229,8 @@ func recognise(c *cobra.Command, cl *client.Client, mac string, doc map[string]a
 		return err
 	}
 	if x.Vendor == "" {
-		say(c, "nothing is known of this device yet: only its address is kept")
-		say(c, "hint: --model names what it is; plugtone vendor list shows the vendors")
+		message(c, "nothing is known of this device yet: only its address is kept")
+		message(c, "hint: --model names what it is; plugtone vendor list shows the vendors")
 		return nil
 	}
 	doc["vendor"] = x.Vendor
@@ -239,15 +239,15 @@ func recognise(c *cobra.Command, cl *client.Client, mac string, doc map[string]a
 		doc["model"] = x.Model
 		took += ", model " + x.Model
 	}
-	say(c, "took %s: %s", took, x.Identity)
+	message(c, "took %s: %s", took, x.Identity)
 	if x.Model == "" {
-		say(c, "hint: the model is not known yet; plugtone device set %s --model MODEL names it", mac)
+		message(c, "hint: the model is not known yet; plugtone device set %s --model MODEL names it", mac)
 	}
 	return nil
 }
 
-// what says in brackets what a device is.
-func what(d client.Device) string {
+// describeModel returns what a device is, in brackets.
+func describeModel(d client.Device) string {
 	switch {
 	case d.Vendor == "":
 		return ""
@@ -267,7 +267,7 @@ func deviceSet(a *app) *cobra.Command {
   plugtone device set 00:15:65:12:34:56 --line 1001 --line 1002   # both lines, in this order
   plugtone device set 00:15:65:12:34:56 --key 5= --set ring_volume=  # remove both`,
 		RunE: func(c *cobra.Command, args []string) error {
-			m, err := d.members(c)
+			m, err := d.patch(c)
 			if err != nil {
 				return err
 			}
@@ -293,15 +293,15 @@ func deviceSet(a *app) *cobra.Command {
 				return a.done(c, dev, "device %s unchanged: it is so already", dev.MAC)
 			}
 			d.reserved(c, cl)
-			return a.done(c, dev, "device %s changed%s", dev.MAC, what(dev))
+			return a.done(c, dev, "device %s changed%s", dev.MAC, describeModel(dev))
 		},
 	}
 	d.define(c)
 	return c
 }
 
-// changeDevice patches a device and tells whether that changed anything. Keys are one list, so they are merged here into the
-// ones it has; when somebody else changes the device meanwhile, that is done again.
+// changeDevice patches a device and reports whether that changed anything. Keys are one list, so they are merged here into the
+// existing ones; when the device changes in between, the merge is repeated.
 func changeDevice(c *cobra.Command, cl *client.Client, mac string, doc map[string]any, keys []fleet.Key) (client.Device, bool, error) {
 	const tries = 5
 	for i := 1; ; i++ {
@@ -323,16 +323,16 @@ func changeDevice(c *cobra.Command, cl *client.Client, mac string, doc map[strin
 			return dev, false, err
 		}
 		for _, k := range absent {
-			say(c, "key %s: nothing to remove", placeOf(k))
+			message(c, "key %s: nothing to remove", keyName(k))
 		}
 		return dev, dev.Revision != was.Revision, nil
 	}
 }
 
-// placeOf is where a key is, as it is written on the command line.
-func placeOf(k fleet.Key) string {
-	place, _, _ := strings.Cut(k.String(), "=")
-	return place
+// keyName is a key's area and slot, as on the command line.
+func keyName(k fleet.Key) string {
+	name, _, _ := strings.Cut(k.String(), "=")
+	return name
 }
 
 // mergeKeys puts each change into its place; a change without a type takes the key away, or is absent when there is none.
@@ -362,7 +362,7 @@ func deviceSwitch(a *app, verb string, on bool, short string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.done(c, dev, "device %s %sd; the phone learns it with its next fetch", dev.MAC, verb)
+			return a.done(c, dev, "device %s %sd; the phone gets the change with its next fetch", dev.MAC, verb)
 		},
 	}
 }

@@ -65,7 +65,7 @@ func statusOf(d client.Device) provision.Status {
 	return *d.Status
 }
 
-// printDevice shows a phone as one looks at it: what it is, how it stands, then what it is given.
+// printDevice shows what a phone is, its status, and then what it is given.
 func printDevice(a *app, c *cobra.Command, d client.Device) error {
 	var f fields
 	f.add("device", d.MAC.String())
@@ -99,8 +99,8 @@ func printDevice(a *app, c *cobra.Command, d client.Device) error {
 	}
 	for _, k := range d.Keys {
 		spec := k.String()
-		place, rest, _ := strings.Cut(spec, "=")
-		f.add("key "+place, rest)
+		name, value, _ := strings.Cut(spec, "=")
+		f.add("key "+name, value)
 	}
 	addContacts(&f, d.Contacts)
 	addSettings(&f, d.Settings)

@@ -59,7 +59,7 @@ func (a *app) allFiles(c *cobra.Command, mac, subnet string) error {
 		if f.Outcome == string(provision.Served) {
 			size = strconv.FormatInt(f.Size, 10)
 		}
-		t.add(f.Name, f.Kind, f.Outcome, size, dash(short(f.Digest)), f.Reason)
+		t.add(f.Name, f.Kind, f.Outcome, size, dash(shortDigest(f.Digest)), f.Reason)
 	}
 	return t.print(c.OutOrStdout())
 }
@@ -82,9 +82,9 @@ func (a *app) oneFile(c *cobra.Command, mac, name, subnet string, reveal bool) e
 	}
 	switch {
 	case f.Outcome != string(provision.Served):
-		say(c, "%s: %s", name, f.Reason)
+		message(c, "%s: %s", name, f.Reason)
 	case f.Masked:
-		say(c, "secrets are masked; --reveal shows the file as the phone is given it (%d bytes, SHA-256 %s)", f.Size, f.Digest)
+		message(c, "secrets are masked; --reveal shows the file as the phone is given it (%d bytes, SHA-256 %s)", f.Size, f.Digest)
 	}
 	return nil
 }
@@ -106,8 +106,8 @@ func deviceDiff(a *app) *cobra.Command {
 			}
 			t := newTable("NAME", "CHANGE", "FETCHED", "SIZE", "SHA-256", "NOW: SIZE", "SHA-256")
 			for _, f := range d.Items {
-				t.add(f.Name, f.Change, dash(at(f.FetchedAt)), sizeOrDash(f.FetchedSize, f.FetchedDigest), dash(short(f.FetchedDigest)),
-					sizeOrDash(f.Size, f.Digest), dash(short(f.Digest)))
+				t.add(f.Name, f.Change, dash(at(f.FetchedAt)), sizeOrDash(f.FetchedSize, f.FetchedDigest), dash(shortDigest(f.FetchedDigest)),
+					sizeOrDash(f.Size, f.Digest), dash(shortDigest(f.Digest)))
 			}
 			return t.print(c.OutOrStdout())
 		},

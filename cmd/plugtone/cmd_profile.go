@@ -45,9 +45,9 @@ func profileSet(a *app) *cobra.Command {
 			}
 			p, created, err := cl.Profiles().Set(c.Context(), args[0], doc.members)
 			if err != nil {
-				return counted(file, doc.placed(err))
+				return counted(file, doc.locate(err))
 			}
-			return a.done(c, p, "profile %s %s", p.Name, made(created))
+			return a.done(c, p, "profile %s %s", p.Name, createdOrChanged(created))
 		},
 	}
 	c.Flags().StringVarP(&file, "file", "f", "", "YAML or JSON `FILE`; - reads standard input")
@@ -71,8 +71,8 @@ func printProfile(_ *app, c *cobra.Command, p fleet.Profile) error {
 	f.add("profile", p.Name)
 	f.add("parent", p.Parent)
 	for _, k := range p.Keys {
-		place, rest, _ := strings.Cut(k.String(), "=")
-		f.add("key "+place, rest)
+		name, value, _ := strings.Cut(k.String(), "=")
+		f.add("key "+name, value)
 	}
 	addContacts(&f, p.Contacts)
 	addSettings(&f, p.Settings)
@@ -141,9 +141,9 @@ func discoveredAdopt(a *app) *cobra.Command {
 				return err
 			}
 			if d.Vendor != "" && d.Model == "" {
-				say(c, "hint: the model is not known yet; plugtone device set %s --model MODEL names it", d.MAC)
+				message(c, "hint: the model is not known yet; plugtone device set %s --model MODEL names it", d.MAC)
 			}
-			return a.done(c, d, "device %s created%s", d.MAC, what(d))
+			return a.done(c, d, "device %s created%s", d.MAC, describeModel(d))
 		},
 	}
 	c.Flags().StringArrayVar(&lines, "line", nil, "extension `EXT` of the next line, NUMBER or NUMBER@REGISTRAR (repeatable, in order)")
@@ -163,7 +163,7 @@ func discoveredForget(a *app) *cobra.Command {
 			if err := cl.Forget(c.Context(), args[0]); err != nil {
 				return err
 			}
-			return a.done(c, gone{"discovered", macText(args[0]), "forgotten"}, "phone %s forgotten", macText(args[0]))
+			return a.done(c, removal{"discovered", macText(args[0]), "forgotten"}, "phone %s forgotten", macText(args[0]))
 		},
 	}
 }

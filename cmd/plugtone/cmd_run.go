@@ -46,7 +46,7 @@ func tokenCommand(a *app) *cobra.Command {
 			if err := cl.DeleteToken(c.Context(), args[0]); err != nil {
 				return err
 			}
-			return a.done(c, gone{"token", args[0], "revoked"}, "token %s revoked", args[0])
+			return a.done(c, removal{"token", args[0], "revoked"}, "token %s revoked", args[0])
 		},
 	})
 	return c
@@ -76,7 +76,7 @@ func tokenAdd(a *app) *cobra.Command {
 				return err
 			}
 			if !a.json {
-				say(c, "token %s with the role %s; it is shown this once:", t.Name, t.Role)
+				message(c, "token %s with the role %s; it is shown this once:", t.Name, t.Role)
 			}
 			return a.done(c, t, "%s", t.Token)
 		},

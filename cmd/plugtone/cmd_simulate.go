@@ -35,7 +35,7 @@ func demoCommand() *cobra.Command {
 		Use:   "demo",
 		Short: "Run a daemon and simulated phones in network namespaces of their own",
 		Long: `Run a daemon and simulated phones of five vendors on a network that exists only while
-this runs: every command that a newcomer would give is shown with what it prints, and
+this runs: every command is shown with what it prints, and
 each phone's timeline as it boots. Nothing of this machine's network or files is touched.
 
 It needs root, or a kernel that lets users make namespaces. It runs until Ctrl-C.`,
@@ -122,7 +122,7 @@ plugtone demo, which has a network of its own.`,
 	f.StringVar(&p.vendor, "vendor", "", "vendor id `VENDOR` (plugtone vendor list shows them)")
 	f.StringVar(&p.model, "model", "", "`MODEL`, or VENDOR/MODEL")
 	f.StringVar(&p.mac, "mac", "", "`MAC` of the first phone, the others count on from it (default: one of the vendor's)")
-	f.StringVar(&p.iface, "interface", "", "interface `NAME` whose network to stand on (default: the only one that is up)")
+	f.StringVar(&p.iface, "interface", "", "interface `NAME` of the network (default: the only one that is up)")
 	f.IntVar(&p.count, "count", 1, "`N` phones")
 	f.IntVar(&p.concurrency, "concurrency", 1, "`N` boot at the same time")
 	f.StringVar(&p.transport, "transport", "", "`PROTOCOL`; tftp: fetch by TFTP whatever the server's URL says")
@@ -158,9 +158,9 @@ func (p *player) specs() ([]simulate.Spec, error) {
 	case p.model == "":
 		return nil, usagef("--model is missing: a phone's vendor and model decide what it asks for")
 	case p.count < 1 || p.count > mostPhones:
-		return nil, usagef("--count %d is none of 1 to %d", p.count, mostPhones)
+		return nil, usagef("--count %d: must be 1 to %d", p.count, mostPhones)
 	case p.concurrency < 1 || p.concurrency > p.count:
-		return nil, usagef("--concurrency %d is none of 1 to --count %d", p.concurrency, p.count)
+		return nil, usagef("--concurrency %d: must be 1 to --count %d", p.concurrency, p.count)
 	case p.transport != "" && p.transport != "tftp":
 		return nil, usagef("--transport %q: allowed is tftp", p.transport)
 	}

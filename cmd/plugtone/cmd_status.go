@@ -10,10 +10,10 @@ import (
 	"plugtone/admin/client"
 )
 
-// statusCommand tells how the daemon is, and what it warns of.
+// statusCommand returns the command that shows the daemon's state and its warnings.
 func statusCommand(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "status", Args: cobra.NoArgs, Short: "Show how the daemon is, how full its subnets are, and what it warns of",
+		Use: "status", Args: cobra.NoArgs, Short: "Show the daemon's state, how full its subnets are, and its warnings",
 		RunE: func(c *cobra.Command, _ []string) error {
 			cl, err := a.client()
 			if err != nil {
@@ -47,7 +47,7 @@ func printStatus(a *app, c *cobra.Command, s client.DaemonStatus, subnets []clie
 	f.add("data", s.DataDir)
 	f.add("listening", strings.Join(s.Listening, ", "))
 	for _, x := range s.Faults {
-		f.add("fault", x)
+		f.add("problem", x)
 	}
 	for _, x := range s.Warnings {
 		f.add("warning", x)

@@ -54,7 +54,7 @@ func traceCommand(a *app) *cobra.Command {
 
 func printTimeline(c *cobra.Command, getenv func(string) string, t client.Timeline) error {
 	if len(t.Items) == 0 {
-		say(c, "nothing was heard of %s yet", t.MAC)
+		message(c, "nothing was heard of %s yet", t.MAC)
 	}
 	p := entries{screen: newScreen(c.OutOrStdout(), getenv)}
 	for _, e := range t.Items {
@@ -119,7 +119,7 @@ func (a *app) follow(c *cobra.Command, cl *client.Client, mac string, limit int)
 		return nil
 	}
 	lost := func(n uint64) error {
-		say(c, "%d entries came faster than they could be shown: plugtone trace %s has them", n, mac)
+		message(c, "%d entries came faster than they could be shown: plugtone trace %s has them", n, mac)
 		return nil
 	}
 	err := cl.Follow(ctx, mac, begin, show, lost)
@@ -132,8 +132,8 @@ func (a *app) follow(c *cobra.Command, cl *client.Client, mac string, limit int)
 func explainCommand(a *app) *cobra.Command {
 	var q client.ExplainRequest
 	c := &cobra.Command{
-		Use: "explain MAC | explain PATH --ip ADDR", Args: cobra.ExactArgs(1), Short: "Tell what a phone would be answered, and why",
-		Long: "Tell what DHCP and the file servers would answer, and why: to a phone by its MAC, or to whoever asks for PATH from\n" +
+		Use: "explain MAC | explain PATH --ip ADDR", Args: cobra.ExactArgs(1), Short: "Show what a phone would be answered, and why",
+		Long: "Show what DHCP and the file servers would answer, and why: to a phone by its MAC, or to a request for PATH from\n" +
 			"an address. It is a dry run: nothing changes, and nothing is added to any timeline.",
 		Example: `  plugtone explain 00:15:65:12:34:56
   plugtone explain 001565123456.cfg --ip 10.20.1.7
@@ -143,7 +143,7 @@ func explainCommand(a *app) *cobra.Command {
 			if _, err := dhcp.ParseMAC(args[0]); err == nil && q.IP == "" {
 				q.MAC, q.Path = args[0], ""
 			} else if q.IP == "" {
-				return usagef("%.60q is no MAC; for a file say who asks, with --ip ADDR", args[0])
+				return usagef("%.60q is no MAC; for a file, name the requester with --ip ADDR", args[0])
 			}
 			cl, err := a.client()
 			if err != nil {

@@ -85,7 +85,7 @@ func deviceCredentials(a *app) *cobra.Command {
 				if _, err := cl.RotateCredentials(c.Context(), mac.String(), force); err != nil {
 					return err
 				}
-				say(c, "device %s has a new password; it learns it with its next fetch", mac)
+				message(c, "device %s has a new password; the phone gets it with its next fetch", mac)
 			}
 			l, err := cl.Credentials(c.Context(), mac.String(), reveal)
 			if err != nil {

@@ -13,7 +13,7 @@ import (
 )
 
 func vendorCommand(a *app) *cobra.Command {
-	c := &cobra.Command{Use: "vendor", Short: "The vendor packs: what plugtone knows of each make of phone"}
+	c := &cobra.Command{Use: "vendor", Short: "The vendor packs: what plugtone knows of each vendor"}
 	c.AddCommand(&cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Args: cobra.NoArgs, Short: "List vendors",
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -91,7 +91,7 @@ func (a *app) showModel(c *cobra.Command, v pack.Description, name string) error
 	if len(near) == 0 {
 		near = names
 	}
-	return fmt.Errorf("model %q is none of %s; near: %s", name, v.Vendor, strings.Join(near, ", "))
+	return fmt.Errorf("%s has no model %q; near: %s", v.Vendor, name, strings.Join(near, ", "))
 }
 
 func keysOf(m pack.ModelDescription) string {

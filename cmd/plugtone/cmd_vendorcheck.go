@@ -28,13 +28,13 @@ waiting for a record), every file is rendered for each and read back in its form
 every name is looked up as if the phone asked for it. The goldens in testdata/*.txtar run,
 and testdata/recognise.csv is recognised beside all other packs.
 
-Every fault is printed with file and line, and the status is 1. A folder that passes can
+Every problem is printed with file and line, and the status is 1. A folder that passes can
 be named under provisioning.vendor_dirs; plugtone check tries it together with your
 configuration, and a reload takes all of it or refuses all of it.
 
-A golden is a text file: phone.yaml says what the phone is like, and below it stands, line
-by line, what plugtone would give it. Look at it once; from then on the check shows what
-a change of the pack changes. --update writes them anew, and makes the first ones.`,
+A golden is a text file: phone.yaml describes the phone, and below it is, line by line,
+what plugtone would give it. Look at it once; from then on the check shows what a change
+of the pack changes. --update rewrites them, and makes the first ones.`,
 		Example: `  plugtone vendor check /etc/plugtone/vendors
   plugtone vendor check --update ./acme`,
 		Args: cobra.ExactArgs(1),
@@ -45,33 +45,33 @@ a change of the pack changes. --update writes them anew, and makes the first one
 			}
 			trials, err := pack.Check(pack.Config{Builtin: vendors.FS, Dirs: dirs}, filepath.Clean(args[0]), rewrite)
 			if a.json {
-				return trialsJSON(c, trials, err)
+				return resultsJSON(c, trials, err)
 			}
 			for _, t := range trials {
 				for _, n := range t.Notes {
-					say(c, "%s: %s", t.Dir, n)
+					message(c, "%s: %s", t.Dir, n)
 				}
 				for _, f := range t.Wrote {
-					say(c, "%s written: read it before you keep it", f)
+					message(c, "%s written: read it before you keep it", f)
 				}
 			}
 			if err != nil {
 				return counted(args[0], err)
 			}
 			for _, t := range trials {
-				if _, err := fmt.Fprintln(c.OutOrStdout(), trialWords(t)); err != nil {
+				if _, err := fmt.Fprintln(c.OutOrStdout(), resultLine(t)); err != nil {
 					return err
 				}
 			}
 			return nil
 		},
 	}
-	c.Flags().BoolVar(&update, "update", false, "write goldens that differ anew, and the first ones of a pack that has none")
+	c.Flags().BoolVar(&update, "update", false, "rewrite goldens that differ, and make the first ones of a pack that has none")
 	c.Flags().StringArrayVar(&dirs, "vendor-dir", nil, "`DIR` of further packs that those in question may extend; may be given again")
 	return c
 }
 
-// writeGolden writes beside the pack, which belongs to whoever runs the command.
+// writeGolden writes into the pack's folder, with the rights of the user who runs the command.
 func writeGolden(path string, data []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
@@ -79,20 +79,20 @@ func writeGolden(path string, data []byte) error {
 	return os.WriteFile(path, data, 0o644)
 }
 
-func trialWords(t pack.CheckResult) string {
+func resultLine(t pack.CheckResult) string {
 	what := t.Vendor
 	if t.Extends != "" {
 		what += ", extending " + t.Extends
 	}
-	s := fmt.Sprintf("%s: %s: no faults; %d models, %d files rendered for %d sample phones and read back, %d goldens", t.Dir, what, t.Models, t.Rendered, t.Phones, t.Goldens)
+	s := fmt.Sprintf("%s: %s: no problems; %d models, %d files rendered for %d sample phones and read back, %d goldens", t.Dir, what, t.Models, t.Rendered, t.Phones, t.Goldens)
 	if t.Rows > 0 {
 		s += fmt.Sprintf(", %d rows recognised", t.Rows)
 	}
 	return s
 }
 
-// trialsJSON prints faults in the same shape, and still fails when there are some.
-func trialsJSON(c *cobra.Command, trials []pack.CheckResult, err error) error {
+// resultsJSON prints results and problems, and still fails when there are problems.
+func resultsJSON(c *cobra.Command, trials []pack.CheckResult, err error) error {
 	out := struct {
 		Packs  []pack.CheckResult `json:"packs"`
 		Faults []string           `json:"faults"`

@@ -64,7 +64,7 @@ no pack
 func TestVendorCheck(t *testing.T) {
 	dir := unpack(t, twoPacks)
 	status, out, errs := command(t, "vendor", "check", dir)
-	if status != 0 || !matches(`(?s)mine: mine: no faults; 2 models, 10 files rendered for 10 sample phones and read back, 0 goldens\n.*more: digium, extending digium: no faults; \d+ models`, out) ||
+	if status != 0 || !matches(`(?s)mine: mine: no problems; 2 models, 10 files rendered for 10 sample phones and read back, 0 goldens\n.*more: digium, extending digium: no problems; \d+ models`, out) ||
 		!matches(`mine: there are no goldens in testdata; --update writes the first ones\n`, errs) {
 		t.Fatalf("status %d\n%s%s", status, out, errs)
 	}
@@ -215,7 +215,7 @@ func TestTenMinutes(t *testing.T) {
 	}
 	dir := unpack(t, "-- digium-own/vendor.yaml --\n"+blocks[0]+"-- zephyr/vendor.yaml --\n"+blocks[1]+"-- zephyr/device.tmpl --\n"+blocks[2])
 	status, out, errs := command(t, "vendor", "check", "--update", dir)
-	if status != 0 || !strings.Contains(errs, "zephyr/testdata/z100.txtar written") || !strings.Contains(out, "extending digium: no faults") {
+	if status != 0 || !strings.Contains(errs, "zephyr/testdata/z100.txtar written") || !strings.Contains(out, "extending digium: no problems") {
 		t.Errorf("status %d\n%s%s", status, out, errs)
 	}
 	// A key type more and a setting more are a line each, as the page says.

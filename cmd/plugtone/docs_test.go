@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net"
@@ -157,19 +158,14 @@ func runCommands(t *testing.T, lines [][]string) {
 		ended <- daemon.Wait()
 		notify.Close()
 	}()
+	if err := awaitReady(notify); err != nil {
+		cancel()
+		t.Fatalf("%v; it printed: %s", errors.Join(err, <-ended), log.String())
+	}
 	defer func() {
 		cancel()
 		<-ended // killed by cancel
 	}()
-	for state := make([]byte, 256); ; {
-		n, err := notify.Read(state)
-		if err != nil {
-			t.Fatalf("the daemon ended before it was ready: %s", log.String())
-		}
-		if strings.Contains(string(state[:n]), "READY=1") {
-			break
-		}
-	}
 	for _, args := range lines {
 		c := exec.CommandContext(ctx, program, args...)
 		c.Env = append(os.Environ(), "PLUGTONE_ADMIN=unix:"+socket)

@@ -42,3 +42,21 @@ func TestColumnsAndNoColorAreRespected(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+func TestAssignmentsAreCutOutsideBrackets(t *testing.T) {
+	for text, want := range map[string][2]string{
+		"time_zone=Europe/Berlin":                    {"time_zone", "Europe/Berlin"},
+		"fanvil/sip/line[@index=1]/SIPPort=5062":     {"fanvil/sip/line[@index=1]/SIPPort", "5062"},
+		"yealink/phone_setting.backlight_time=":      {"yealink/phone_setting.backlight_time", ""},
+		"snom/fkey[@idx=0][@context=active]=blf x=y": {"snom/fkey[@idx=0][@context=active]", "blf x=y"},
+		"yealink/account.1.label=[open = not closed": {"yealink/account.1.label", "[open = not closed"},
+		"yealink/broken[name=value":                  {"yealink/broken[name", "value"},
+	} {
+		if name, value, ok := cutAssignment(text); !ok || name != want[0] || value != want[1] {
+			t.Errorf("%s: %q %q %v", text, name, value, ok)
+		}
+	}
+	if _, _, ok := cutAssignment("none"); ok {
+		t.Error("a text without = is no assignment")
+	}
+}

@@ -167,21 +167,21 @@ func linesOf(lines []fleet.Line) string {
 	return strings.Join(out, ",")
 }
 
-// short is the beginning of a digest: enough to compare by eye.
-func short(digest string) string {
+// shortDigest is the beginning of a digest, enough to compare by eye.
+func shortDigest(digest string) string {
 	if len(digest) > 12 {
 		return digest[:12]
 	}
 	return digest
 }
 
-// say prints a message for people: on standard error, out of the way of results.
-func say(c *cobra.Command, format string, args ...any) {
-	// What goes wrong with standard error can be told nowhere.
+// message prints a message for people: on standard error, out of the way of results.
+func message(c *cobra.Command, format string, args ...any) {
+	// An error of standard error can't be reported anywhere.
 	fmt.Fprintf(c.ErrOrStderr(), format+"\n", args...)
 }
 
-// done tells in one line that something was done; with --json, rec is printed instead.
+// done prints one line about what was done; with --json, rec is printed instead.
 func (a *app) done(c *cobra.Command, rec any, format string, args ...any) error {
 	if a.json {
 		return printJSON(c, rec)
@@ -190,8 +190,8 @@ func (a *app) done(c *cobra.Command, rec any, format string, args ...any) error 
 	return err
 }
 
-// gone is what --json tells of something that is no more.
-type gone struct {
+// removal is what --json prints about a record that was removed.
+type removal struct {
 	Kind   string `json:"kind"` // device, extension ...
 	Name   string `json:"name"`
 	Change string `json:"change"` // removed, revoked, forgotten
@@ -205,12 +205,12 @@ func macText(name string) string {
 	return name
 }
 
-// oneOf holds a flag to the values that it may have; "" is a flag that was not given.
+// oneOf checks that a flag has one of the allowed values; "" is a flag that was not given.
 func oneOf(flag, value string, allowed ...string) error {
 	if value == "" || slices.Contains(allowed, value) {
 		return nil
 	}
-	return usagef("--%s %.60q is none of %s", flag, value, strings.Join(allowed, ", "))
+	return usagef("--%s %.60q: must be one of %s", flag, value, strings.Join(allowed, ", "))
 }
 
 func article(noun string) string {

@@ -89,7 +89,7 @@ var (
 func (p *profileFile) syntax(err error) error {
 	var le *yaml.LoadError
 	if m := yamlTwice.FindStringSubmatch(err.Error()); m != nil {
-		return fmt.Errorf("%s:%s: %s stands twice, first at line %s", p.name, m[1], m[2], m[3])
+		return fmt.Errorf("%s:%s: duplicate %s, first at line %s", p.name, m[1], m[2], m[3])
 	}
 	if m := yamlKind.FindStringSubmatch(err.Error()); m != nil {
 		return fmt.Errorf("%s:%s: a profile is a map of keys, settings and so on", p.name, m[1])
@@ -100,8 +100,8 @@ func (p *profileFile) syntax(err error) error {
 	return fmt.Errorf("profile %s: %w", p.name, err)
 }
 
-// placed puts file and line before each fault that the daemon found.
-func (p *profileFile) placed(err error) error {
+// locate adds file and line to each problem that the daemon found.
+func (p *profileFile) locate(err error) error {
 	var problem *client.Problem
 	if !errors.As(err, &problem) || len(problem.Errors) == 0 {
 		return err

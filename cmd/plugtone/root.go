@@ -40,7 +40,7 @@ func newProgram() *cobra.Command {
 }
 
 // newRoot builds the command tree: those that talk to a running daemon, and others that need none.
-func newRoot(others ...*cobra.Command) *cobra.Command {
+func newRoot(offline ...*cobra.Command) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "plugtone",
 		Short: "DHCP, TFTP and HTTP provisioning for desk phones",
@@ -58,7 +58,7 @@ func newRoot(others ...*cobra.Command) *cobra.Command {
 	for _, c := range clientCommands() {
 		root.AddCommand(c)
 	}
-	for _, c := range append(others, restoreCommand()) {
+	for _, c := range append(offline, restoreCommand()) {
 		if c.GroupID == "" {
 			c.GroupID = groupRun
 		}
@@ -190,11 +190,11 @@ func execute(ctx context.Context, root *cobra.Command, args []string, in io.Read
 	if err == nil {
 		return statusDone
 	}
-	// What goes wrong with standard error can be told nowhere.
+	// An error of standard error can't be reported anywhere.
 	fmt.Fprintln(errs, "plugtone: "+client.ShortenText(strings.TrimRight(err.Error(), "\n")))
 	var usage usageError
 	if errors.As(err, &usage) {
-		fmt.Fprintf(errs, "hint: %s --help shows what it takes\n", ran.CommandPath())
+		fmt.Fprintf(errs, "hint: %s --help explains its arguments\n", ran.CommandPath())
 		return statusUsage
 	}
 	hint := hintFor(err)
@@ -231,7 +231,7 @@ func hintFor(err error) string {
 	case errors.As(err, &p) && p.Status == 401:
 		return "give a token with --token or $PLUGTONE_TOKEN; plugtone token add makes one, on the daemon's machine"
 	case errors.As(err, &p) && p.Status == 412:
-		return "somebody changed it meanwhile; look at it again and repeat the command"
+		return "it has changed in the meantime; look at it again and repeat the command"
 	case errors.As(err, &p) && p.Status == 503:
 		return "the daemon's log says more: journalctl -u plugtone"
 	}

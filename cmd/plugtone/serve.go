@@ -22,7 +22,7 @@ func serveCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the daemon: DHCP, TFTP, HTTP and the admin API",
-		Long: `Run the daemon until it is told to stop.
+		Long: `Run the daemon until it is stopped.
 
 It is set up by a configuration file (` + config.DefaultPath + ` unless --config names another),
 or, without one, by --interface: then it serves the interface's own subnet, after it has
@@ -87,11 +87,11 @@ func serve(ctx context.Context, o daemon.Options) error {
 	}
 }
 
-// counted puts a line before several faults that says how many there are.
+// counted adds a first line with the number of problems.
 func counted(path string, err error) error {
 	n := strings.Count(err.Error(), "\n") + 1
 	if n == 1 || path == "" || strings.Contains(err.Error(), "\nhint: ") {
 		return err
 	}
-	return fmt.Errorf("%s can't be used: %d faults\n%w", path, n, err)
+	return fmt.Errorf("%s can't be used: %d problems\n%w", path, n, err)
 }

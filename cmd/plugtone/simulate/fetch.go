@@ -97,7 +97,7 @@ func (f *fetcher) overTFTP(name string) (int, error) {
 	return got.Len(), err
 }
 
-// Fetch asks for one file from a namespace, as whoever stands there, and returns its size.
+// Fetch requests one file from a namespace and returns its size in bytes.
 func Fetch(ctx context.Context, ns *netlab.Namespace, base, name, userAgent string) (int, error) {
 	u, err := url.Parse(base)
 	if err != nil {

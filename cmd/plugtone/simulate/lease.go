@@ -22,7 +22,7 @@ const (
 	dhcpTries    = 5
 )
 
-// leased is what a phone learns from an ACK.
+// leased is what an ACK gives a phone.
 type leased struct {
 	addr   netip.Prefix
 	router netip.Addr

@@ -26,7 +26,7 @@ type Spec struct {
 	Transport string // "tftp": fetch by TFTP whatever the server's URL says; "": as it says
 }
 
-// Host is where a phone stands: an interface of a namespace, with the phone's MAC and no address yet.
+// Host is where a phone is connected: an interface of a namespace, with the phone's MAC and no address yet.
 type Host struct {
 	Namespace *netlab.Namespace
 	Interface string
@@ -48,7 +48,7 @@ type Fetched struct {
 	Err   error // nil: it got the file
 }
 
-// Wanted tells whether a phone that boots needs the file: others are asked for in vain by design.
+// Wanted reports whether a phone that boots needs the file. A 404 for the others is expected.
 func (f Fetched) Wanted() bool {
 	return !f.Book && (f.Kind == pack.KindDevice || f.Kind == pack.KindCommon || f.Kind == pack.KindPrivate)
 }
