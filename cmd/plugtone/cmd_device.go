@@ -52,7 +52,7 @@ func checkMAC(c *cobra.Command) {
 // deviceFlags are those of device add and device set.
 type deviceFlags struct {
 	vendor, model, label, profile, notes, reserve string
-	lines, keys, settings, otherMACs, contacts       []string
+	lines, keys, settings, otherMACs, contacts    []string
 }
 
 func (d *deviceFlags) define(c *cobra.Command) {
