@@ -128,7 +128,11 @@ func (v *View) free(subnet netip.Prefix, phone, probing bool, suits func(netip.A
 	if b == nil || !phone && b.strangersFull() {
 		return netip.Addr{}, false
 	}
-	if a, ok := b.nextFresh(v.now, suits); ok {
+	if v.cautious() { // lost leases are on addresses that were next in turn
+		if a, ok := b.lastFresh(suits); ok {
+			return a, true
+		}
+	} else if a, ok := b.nextFresh(v.now, suits); ok {
 		return a, true
 	}
 	for e := b.lists[freeOthers].front; e != nil; e = e.next {
@@ -157,11 +161,19 @@ func (v *View) free(subnet netip.Prefix, phone, probing bool, suits func(netip.A
 }
 
 // probing tells whether new addresses are probed at the moment.
-func (q *query) probing() bool { return q.e.cfg.ConflictCheck && !q.link.NoProbe }
+func (q *query) probing() bool {
+	return q.v.cautious() || q.e.cfg.ConflictCheck && !q.link.NoProbe && !q.link.Overloaded
+}
 
 // needsProbe tells whether a must be probed before it is offered: C41.
 func (q *query) needsProbe(a netip.Addr) bool {
-	if !q.probing() || q.v.ProbedFree(a) {
+	if q.v.ProbedFree(a) {
+		return false
+	}
+	if q.v.cautious() { // also its own last address: the record of who had it since may be lost
+		return true
+	}
+	if !q.probing() {
 		return false
 	}
 	l, ok := q.v.At(a)

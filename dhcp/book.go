@@ -372,6 +372,23 @@ func (b *book) drop(e *entry, now time.Time) {
 	b.index(e, now)
 }
 
+// lastFresh finds the highest never-leased address that suits.
+func (b *book) lastFresh(suits func(netip.Addr) bool) (netip.Addr, bool) {
+	for i := len(b.pools) - 1; i >= 0 && b.freshCount > 0; i-- {
+		p := &b.pools[i]
+		for w := len(p.fresh) - 1; w >= 0; w-- {
+			for set := p.fresh[w]; set != 0; {
+				bit := 63 - bits.LeadingZeros64(set)
+				if a := addr4(p.first + uint32(w*64+bit)); suits(a) {
+					return a, true
+				}
+				set &^= 1 << bit
+			}
+		}
+	}
+	return netip.Addr{}, false
+}
+
 // barrenRest is how long a search that met only reserved addresses, perhaps thousands, is not repeated.
 const barrenRest = time.Second
 

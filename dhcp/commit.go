@@ -74,6 +74,9 @@ func (t *Table) flush() {
 	err := t.write(changes)
 	t.mu.Lock()
 	t.began = time.Time{}
+	if len(changes) > 0 {
+		t.view.writeFailed = err != nil
+	}
 	for _, c := range changes {
 		t.durable.put(u32(c.Lease.Addr), t.view.settle(c, err == nil))
 	}

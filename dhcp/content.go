@@ -74,6 +74,9 @@ func (q *query) newReply(t MessageType) *Reply {
 // nak tells the client to start again (C20).
 func (q *query) nak(addr netip.Addr, why string) Decision {
 	q.d.Event.Addr = addr
+	if q.refusedByUnwritten(addr) {
+		return q.silent(VerdictInternalError, "leases can't be written; "+why)
+	}
 	q.d.Unhold = true
 	r := q.newReply(MessageTypeNak)
 	r.Overload = false // C20: sname and file stay empty
@@ -81,6 +84,16 @@ func (q *query) nak(addr netip.Addr, why string) Decision {
 	r.Options = []Option{{Code: optMessageType, Data: []byte{byte(MessageTypeNak)}}, {Code: optServerID, Data: id[:]}, {Code: optMessage, Data: []byte(why)}}
 	q.echoClientID(r)
 	return q.answer(r, VerdictNak, why)
+}
+
+// refusedByUnwritten reports whether the client would be refused addr only for what isn't on disk, an offer or a lease under way, while
+// writes fail: a NAK would send it away for an internal error.
+func (q *query) refusedByUnwritten(addr netip.Addr) bool {
+	if !q.v.writeFailed && !q.link.NoWrite {
+		return false
+	}
+	e := q.v.entry(addr)
+	return e != nil && (e.offered(q.now) || e.pending > 0) && !(e.durable.endsAfter(q.now, keptActive) && e.durable.mac != q.mac())
 }
 
 // leaseTime is the time the client is given, in seconds: C35.

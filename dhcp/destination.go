@@ -12,7 +12,8 @@ type Link struct {
 	LocalAddr           netip.Addr     // our address that the kernel would use towards the relay or the routed client; needed when there is one
 	ReversePathMismatch bool           // the kernel's way to the relay or the routed client is another link than the receiving one
 	MTU                 int            // of the interface; 0: 1500
-	NoProbe             bool           // conflict probes are off for the moment (load)
+	Overloaded          bool           // too many packets wait: no time for conflict probes, except where leases may have been lost
+	NoProbe             bool           // no conflict probe is possible any more: one was tried, or too many are under way
 	NoWrite             bool           // the disk has just refused: only what is written already can be acknowledged
 }
 

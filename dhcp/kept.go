@@ -99,6 +99,9 @@ func (k *kept) endsAfter(now time.Time, state uint8) bool {
 
 // shifted is k with its times moved by d, in whole seconds.
 func (k *kept) shifted(d time.Duration) *kept {
+	if d == 0 {
+		return k
+	}
 	c := *k
 	move := func(secs int64) int64 { return time.Unix(secs, 0).Add(d).Unix() }
 	c.firstSeen, c.starts, c.expires = move(k.firstSeen), move(k.starts), move(k.expires)

@@ -18,6 +18,9 @@ func (q *query) discover() Decision {
 	q.d.Event.Addr = c.addr
 	q.d.Unhold, q.d.Hold = false, c.addr
 	if q.needsProbe(c.addr) {
+		if q.link.NoProbe { // cautious: the client tries again
+			return q.silent(VerdictSilent, c.reason+", but it can't be probed now, and leases may be missing: "+q.v.cautiousReason)
+		}
 		q.d.Probe = c.addr
 		return q.silent(VerdictProbing, c.reason+", probed first")
 	}
@@ -81,7 +84,7 @@ func (q *query) initReboot() Decision {
 	addr := q.req.Requested
 	last, known := q.v.Of(q.sub.Prefix, q.mac())
 	known = known && q.live(last)
-	if !known && !q.e.cfg.Authoritative { // C04; a NAK might be about another server's lease
+	if !known && !q.e.cfg.Authoritative && !(q.v.cautious() && q.takeable(addr)) { // C04; a NAK might be about another server's lease
 		if l, ok := q.v.At(addr); !ok || l.MAC != q.mac() {
 			q.d.Event.Addr = addr
 			return q.silent(VerdictSilent, "it remembers an address that we know nothing of, and we are not authoritative")
@@ -90,7 +93,7 @@ func (q *query) initReboot() Decision {
 	if r, ok := q.reservedHere(); ok && r != addr && q.sure(r) {
 		return q.nak(addr, "address "+r.String()+" is reserved for it")
 	}
-	if known && last.Addr != addr && q.fits(last.Addr) {
+	if known && last.Addr != addr && q.fits(last.Addr) && !(q.v.cautious() && q.takeable(addr)) {
 		return q.nak(addr, "its lease is "+last.Addr.String())
 	}
 	if !q.takeable(addr) {

@@ -20,8 +20,8 @@ const clockStep = 5 * time.Second
 // A change is seen by the next decision at once, and is pending until it is on disk; when the disk refuses, it is withdrawn.
 //
 // Leases are kept in wall-clock time, but age by the monotonic clock (C36): when the two drift apart by more than five
-// seconds, the wall clock was set, and every lease is moved by the same step and written again. A clock that is behind the
-// newest lease at start (no battery, no NTP yet) is treated the same way.
+// seconds, the wall clock was set, and every lease is moved by the same step and written again. A clock that is behind at start
+// (no battery, no NTP yet) is recognised by many leases that begin in the future; a single one is corrected by itself (clockBehind).
 type Table struct {
 	writer Writer
 	clock  func() time.Time
@@ -82,13 +82,18 @@ func (t *Table) Load(load func(func(Lease) error) error) error {
 	// In this order the lists of free addresses begin with the one that was given up longest ago.
 	slices.SortFunc(all, func(a, b *kept) int { return cmp.Or(cmp.Compare(a.expires, b.expires), cmp.Compare(a.addr, b.addr)) })
 	now := t.tick()
-	newest := int64(0)
+	behind := clockBehind(all, now)
+	var corrected []Change
 	for _, k := range all {
+		was := k
+		if k = k.shifted(-behind).notBefore(now); *k != *was {
+			corrected = append(corrected, Change{Lease: k.lease(), ClockShifted: true})
+		}
 		t.durable.put(k.addr, t.view.load(k))
-		newest = max(newest, k.starts)
 	}
-	if behind := time.Unix(newest, 0).Sub(now); behind > clockStep {
-		t.step(-behind, now)
+	if len(corrected) > 0 {
+		t.enqueue(corrected, nil)
+		t.Flush()
 	}
 	return nil
 }

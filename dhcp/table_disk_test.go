@@ -53,6 +53,63 @@ func TestTableDiskFull(t *testing.T) {
 	})
 }
 
+// While the disk refuses leases no client is sent away by a NAK, however many compete for the few addresses there are.
+func TestDiskFullSendsNoNak(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk()
+		b := newBench(t, config(voice()), d, time.Now)
+		full := errors.New("no space left on device")
+		d.fail(full)
+		offered := map[int]netip.Addr{}
+		silent := 0
+		for round := range 6 {
+			for n := round % 2; n < 30; n += 2 {
+				if dec, err := b.serve(discoverOf(n, asPhone)); err == nil && dec.Reply != nil {
+					offered[n] = dec.Reply.YIAddr
+				}
+			}
+			for n, a := range offered {
+				b.link.NoWrite = false
+				dec, err := b.serve(selectingOf(n, a, asPhone))
+				if err != nil { // what the server does then
+					b.link.NoWrite = true
+					dec, err = b.serve(selectingOf(n, a, asPhone))
+				}
+				if err == nil && dec.Reply != nil {
+					t.Fatalf("round %d: client %d has a %s (%s)", round, n, dec.Reply.Type, dec.Event.Reason)
+				}
+				silent++
+			}
+			b.link.NoWrite = false
+			time.Sleep(offerHold + second) // the offers end, their addresses are offered to others
+		}
+		if silent < 60 || len(offered) <= 10 {
+			t.Errorf("%d requests of %d clients", silent, len(offered))
+		}
+		d.fail(nil)
+		b.want(VerdictAcked, initRebootOf(50, ip("10.20.0.100"), asPhone))
+		b.want(VerdictNak, initRebootOf(51, ip("10.20.0.100"), asPhone))
+	})
+}
+
+// The offer of a client whose lease could not be written stays its own.
+func TestFailedWriteKeepsTheOffer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk()
+		b := newBench(t, config(voice()), d, time.Now)
+		a := b.want(VerdictOffered, discoverOf(1)).Reply.YIAddr
+		d.fail(errors.New("no space left on device"))
+		if _, err := b.serve(selectingOf(1, a)); err == nil {
+			t.Fatal("written")
+		}
+		if o := b.want(VerdictOffered, discoverOf(2, func(r *Request) { r.Requested = a })).Reply.YIAddr; o == a {
+			t.Error("offered to another")
+		}
+		d.fail(nil)
+		b.want(VerdictAcked, selectingOf(1, a))
+	})
+}
+
 // A disk that hangs costs no memory, however many ask for something that would have to be written; who has a lease on it keeps it.
 func TestHangingDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

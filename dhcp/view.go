@@ -30,6 +30,10 @@ type View struct {
 	probes   map[uint32]time.Time
 	swept    time.Time // when probes was cleaned
 	declines map[MAC]declineCount
+
+	cautiousUntil  time.Time // wall clock alone, whose steps shift follows; see Table.Distrust
+	cautiousReason string
+	writeFailed    bool // the last write of leases failed
 }
 
 type declineCount struct {
@@ -264,6 +268,10 @@ func (v *View) settle(c Change, written bool) (durable *kept) {
 	b.unindex(e)
 	if !written && e.pending == 0 {
 		e.lease = e.durable
+		if c.Lease.State == LeaseActive && !c.ClockShifted && !e.active(v.now) && !e.declined(v.now) && b.offers[c.Lease.MAC] == nil {
+			// The client will ask again. Nobody else is offered the address meanwhile.
+			e.offeredTo, e.offeredPhone, e.offeredUntil = c.Lease.MAC, c.Lease.Phone, v.now.Add(offerHold).UnixNano()
+		}
 	}
 	b.index(e, v.now)
 	return durable
@@ -312,6 +320,9 @@ func (v *View) shift(d time.Duration, now time.Time, moved func(*kept)) []Change
 	for m, c := range v.declines {
 		c.since = c.since.Add(d)
 		v.declines[m] = c
+	}
+	if !v.cautiousUntil.IsZero() {
+		v.cautiousUntil = v.cautiousUntil.Add(d)
 	}
 	clear(v.probes)
 	return out

@@ -1,0 +1,188 @@
+package dhcp
+
+import (
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// leaseFile returns a disk with n leases that began one minute after the other, the last one just now.
+func leaseFile(now time.Time, n int) *disk {
+	d := newDisk()
+	for i := range n {
+		a := addr4(u32(ip("10.20.0.100")) + uint32(i))
+		starts := now.Add(time.Duration(i-n+1) * time.Minute).UTC().Truncate(time.Second)
+		d.leases[a] = Lease{Addr: a, MAC: mac(i), Subnet: voice().Prefix, State: LeaseActive, FirstSeen: starts, Starts: starts, Expires: starts.Add(time.Hour)}
+	}
+	return d
+}
+
+// flip changes one lease as a damaged disk does.
+func (d *disk) flip(last byte, change func(*Lease)) netip.Addr {
+	a := netip.AddrFrom4([4]byte{10, 20, 0, last})
+	l := d.leases[a]
+	change(&l)
+	d.leases[a] = l
+	return a
+}
+
+// One damaged time in one lease is that lease's alone: all others stay as they are, in memory and on disk.
+func TestOneDamagedLeaseShiftsNoOther(t *testing.T) {
+	century := 100 * 365 * 24 * time.Hour
+	for name, change := range map[string]func(*Lease){
+		"begins in the future":              func(l *Lease) { l.Starts = l.Starts.Add(century) },
+		"begins and ends in the future":     func(l *Lease) { l.Starts, l.Expires = l.Starts.Add(century), l.Expires.Add(century) },
+		"begins a moment ahead":             func(l *Lease) { l.Starts = l.Starts.Add(time.Hour / 2) },
+		"began before there were computers": func(l *Lease) { l.Starts = l.Starts.Add(-century) },
+	} {
+		for _, leases := range []int{1, 2, 3, 10} {
+			t.Run(name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					d := leaseFile(time.Now(), leases)
+					before := map[netip.Addr]Lease{}
+					for a, l := range d.leases {
+						before[a] = l
+					}
+					bad := d.flip(100, change)
+					b := newBench(t, config(voice()), d, time.Now)
+					synctest.Wait()
+					for a, want := range before {
+						l, ok := b.LeaseAt(a)
+						switch {
+						case !ok:
+							t.Errorf("%d leases: %s is expired", leases, a)
+						case a != bad && (l != want || d.leases[a] != want):
+							t.Errorf("%d leases: %s is %+v, on disk %+v", leases, a, l, d.leases[a])
+						case a == bad && (l.Expires.After(time.Now().Add(2*time.Hour)) || l.Starts.After(time.Now())):
+							t.Errorf("%d leases: the damaged one is from %s to %s", leases, l.Starts, l.Expires)
+						}
+					}
+				})
+			})
+		}
+	}
+}
+
+// C36: many leases together say that the clock is behind, also when some of them are damaged. Expired ones stay expired.
+func TestClockBehindManyLeasesC36(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		year := 365 * 24 * time.Hour
+		d := leaseFile(time.Now().Add(year), 10)
+		d.flip(100, func(l *Lease) { l.Starts = l.Starts.Add(10 * year) })
+		ended := d.flip(101, func(l *Lease) { l.Starts, l.Expires = l.Starts.Add(-24*time.Hour), l.Starts.Add(-23*time.Hour) })
+		b := newBench(t, config(voice()), d, time.Now)
+		synctest.Wait()
+		for a, l := range d.leases {
+			if left := time.Until(l.Expires); a != ended && (left < 50*time.Minute || left > 65*time.Minute) || a == ended && left > 0 {
+				t.Errorf("%s: %s left of an hour, some minutes after it began", a, left)
+			}
+		}
+		if _, ok := b.LeaseAt(ended); ok {
+			t.Error("an expired lease is in force again")
+		}
+	})
+}
+
+// distrustFixture is a table that lost its leases: only what is loaded from d is known.
+func distrustFixture(t *testing.T, cfg Config, d *disk) *bench {
+	b := newBench(t, cfg, d, time.Now)
+	b.Distrust(time.Now().Add(cfg.LongestLease()), "the lease file is missing")
+	return b
+}
+
+// Where leases may be missing every address is probed before it is offered: under load too, without conflict_check, and also a
+// client's own last one.
+func TestDistrustProbesEveryAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := distrustFixture(t, config(voice()), leaseFile(time.Now(), 1))
+		for n, overloaded := range []bool{true, false, true} {
+			b.link.Overloaded, b.link.NoProbe = overloaded, false
+			a := b.want(VerdictProbing, discoverOf(n, asPhone)).Probe
+			b.link.NoProbe = true
+			if d := b.want(VerdictSilent, discoverOf(n, asPhone)); d.Reply != nil || d.Hold != a {
+				t.Errorf("unprobed: %+v, holds %s", d.Event, d.Hold)
+			}
+			b.Probed(a, false)
+			if o := b.want(VerdictOffered, discoverOf(n, asPhone)).Reply.YIAddr; o != a {
+				t.Errorf("offered %s, probed %s", o, a)
+			}
+			b.want(VerdictAcked, selectingOf(n, a, asPhone))
+		}
+	})
+}
+
+// An address on which a probe finds a client of a lost lease goes into quarantine; the next one is tried.
+func TestDistrustFindsLostLeases(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := distrustFixture(t, config(voice()), newDisk())
+		a := b.want(VerdictProbing, discoverOf(1)).Probe
+		b.Probed(a, true)
+		next := b.want(VerdictProbing, discoverOf(1)).Probe
+		b.Probed(next, false)
+		if o := b.want(VerdictOffered, discoverOf(1)).Reply.YIAddr; o != next || o == a {
+			t.Errorf("offered %s, in use is %s", o, a)
+		}
+	})
+}
+
+// The lost leases are on the addresses that were handed out last: the others come first, what was given up long ago after those that
+// were never leased.
+func TestDistrustHandsOutLongestUnusedFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := leaseFile(time.Now().Add(-24*time.Hour), 3)
+		b := distrustFixture(t, config(voice()), d)
+		var order []string
+		for n := range 10 {
+			a := b.want(VerdictProbing, discoverOf(20+n, asPhone)).Probe
+			b.Probed(a, false)
+			order = append(order, a.String()[len("10.20.0."):])
+			b.want(VerdictOffered, discoverOf(20+n, asPhone))
+		}
+		want := [10]string{"109", "108", "107", "106", "105", "104", "103", "100", "101", "102"}
+		if [10]string(order) != want {
+			t.Errorf("%v, want %v", order, want)
+		}
+	})
+}
+
+// Clients that renew or remember an address that is free and allowed are believed, authoritative or not, and also against a record
+// that may be older than what they remember.
+func TestDistrustBelievesClientsThatHaveAnAddress(t *testing.T) {
+	for _, authoritative := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			cfg := config(voice())
+			cfg.Authoritative = authoritative
+			b := distrustFixture(t, cfg, leaseFile(time.Now(), 1))
+			b.want(VerdictAcked, initRebootOf(1, ip("10.20.0.104")))
+			b.want(VerdictAcked, renewOf(2, ip("10.20.0.105")))
+			b.want(VerdictAcked, initRebootOf(0, ip("10.20.0.106"))) // its record says 10.20.0.100
+			taken, _ := b.serve(initRebootOf(3, ip("10.20.0.104")))  // which another has by now
+			if taken.Reply != nil && taken.Reply.Type != MessageTypeNak {
+				t.Errorf("%+v", taken.Event)
+			}
+		})
+	}
+}
+
+// Caution lasts one lease time, whatever the wall clock does, and can be read.
+func TestDistrustEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &steppingClock{truth: map[int64]time.Time{}}
+		cfg := config(voice())
+		b := newBench(t, cfg, newDisk(), c.now)
+		b.since = c.since
+		b.Distrust(c.now().Add(cfg.LongestLease()), "cut short")
+		c.step(365 * 24 * time.Hour)
+		time.Sleep(cfg.LongestLease() - time.Minute)
+		if until, reason := b.Distrusted(); until.IsZero() || reason != "cut short" {
+			t.Errorf("distrusted until %s: %q", until, reason)
+		}
+		b.want(VerdictProbing, discoverOf(1))
+		time.Sleep(2 * time.Minute)
+		if until, _ := b.Distrusted(); !until.IsZero() {
+			t.Errorf("still distrusted until %s", until)
+		}
+		b.want(VerdictOffered, discoverOf(2))
+	})
+}
