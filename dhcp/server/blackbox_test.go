@@ -57,7 +57,9 @@ func newField(t *testing.T) *field {
 		voice.Options = append(voice.Options, dhcp.Option{Code: code, Data: bytes.Repeat([]byte{code}, 200)})
 	}
 	far := subnet("10.40.0.0/24", "", "10.40.0.100", "10.40.0.101")
-	f.serveReal(dhcp.Config{Authoritative: true, Subnets: []dhcp.Subnet{voice, far, subnet("10.41.0.0/24", "", "10.41.0.100", "10.41.0.199")}}, "voice0")
+	farther := subnet("10.41.0.0/24", "", "10.41.0.100", "10.41.0.199")
+	farther.Relays = []netip.Addr{netip.MustParseAddr("10.20.0.5"), netip.MustParseAddr("10.40.0.1"), netip.MustParseAddr("10.41.0.1")}
+	f.serveReal(dhcp.Config{Authoritative: true, Subnets: []dhcp.Subnet{voice, far, farther}}, "voice0")
 	return f
 }
 
