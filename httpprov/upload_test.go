@@ -14,6 +14,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision"
+	"plugtone/provision/uploads"
 )
 
 var phone = dhcp.MAC{0, 0x15, 0x65, 0x12, 0x34, 0x56}
@@ -27,7 +28,7 @@ func shelf(t *testing.T, most int64) (*answers, string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = root.Close() })
-	s := provision.NewShelf(root)
+	s := uploads.NewStore(root)
 	return &answers{F: func(r provision.Request) provision.Answer {
 		u, err := s.Begin(phone, strings.TrimLeft(r.Name, "/"), most)
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
 	"plugtone/provision/trust"
+	"plugtone/provision/uploads"
 )
 
 // Request is one file asked for. The zero values mean "not known".
@@ -56,7 +57,7 @@ type Answer struct {
 	Body      []byte            // rendered bytes; shared, never to be changed
 	Content   io.ReadSeekCloser // static files: instead of Body; the caller closes it
 	Size      int64
-	Upload    *Upload // Received: where the bytes go; the caller ends it with Receive
+	Upload    *uploads.Upload // Received: where the bytes go; the caller ends it with Receive
 	MediaType string
 	ETag      string        // strong, with quotes
 	Digest    string        // SHA-256 of Body, hex

@@ -17,6 +17,7 @@ import (
 	"plugtone/provision/timeline"
 	"plugtone/provision/trust"
 	"plugtone/provision/trust/httpauth"
+	"plugtone/provision/uploads"
 )
 
 // Leases is what provisioning asks of the lease table. Both calls must be quick and must not wait for a disk.
@@ -48,7 +49,7 @@ type Config struct {
 // Service answers file requests and tells what it would answer. It is safe for concurrent use.
 type Service struct {
 	c       Config
-	shelf   *Shelf // nil: no uploads
+	uploads *uploads.Store // nil: none are accepted
 	files   *lru.Cache[fileKey, rendered]
 	devices *lru.Cache[deviceKey, *fleet.Device]
 	agents  *lru.Cache[agentKey, pack.Identity]
@@ -90,9 +91,9 @@ func New(c Config) (*Service, error) {
 	if c.Cache == 0 {
 		c.Cache = 32 << 20
 	}
-	var shelf *Shelf
+	var store *uploads.Store
 	if c.Uploads != nil {
-		shelf = NewShelf(c.Uploads)
+		store = uploads.NewStore(c.Uploads)
 	}
 	guard, err := trust.New(trust.Config{
 		Leases: c.Leases, Policy: func() trust.Policy { return c.Site() }, Windows: c.Windows, Event: c.Event, Now: c.Now,
@@ -104,7 +105,7 @@ func New(c Config) (*Service, error) {
 	return &Service{
 		trust:   guard,
 		c:       c,
-		shelf:   shelf,
+		uploads: store,
 		files:   lru.New[fileKey, rendered](c.Cache),
 		devices: lru.New[deviceKey, *fleet.Device](8192),
 		agents:  lru.New[agentKey, pack.Identity](8192),

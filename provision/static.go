@@ -1,7 +1,6 @@
 package provision
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -10,6 +9,7 @@ import (
 	"strings"
 
 	"plugtone/provision/fleet"
+	"plugtone/provision/internal/regularfile"
 	"plugtone/provision/pack"
 )
 
@@ -82,12 +82,12 @@ func (q *inquiry) open(name string) {
 		places = []string{v + "/" + name, name}
 	}
 	for _, place := range places {
-		f, info, err := openRegular(root, place)
+		f, info, err := regularfile.Open(root, place)
 		switch {
 		case err == nil:
 			q.serveFile(f, info, place)
 			return
-		case !absent(err):
+		case !regularfile.IsAbsent(err):
 			q.fault(fmt.Errorf("%w: files/%s: %w", fleet.ErrInternal, place, err))
 			return
 		}
@@ -114,45 +114,6 @@ func (q *inquiry) serveFile(f *os.File, info fs.FileInfo, place string) {
 	a.Outcome, a.Reason = Served, "files/"+place
 	a.Content, a.Size, a.MediaType = f, info.Size(), mediaType(place)
 	a.ETag = etag(digestOf(fmt.Appendf(nil, "%s\x00%d\x00%d", place, info.Size(), info.ModTime().UnixNano())))
-}
-
-var errNotRegular = errors.New("not a regular file")
-
-func openRegular(root *os.Root, name string) (*os.File, fs.FileInfo, error) {
-	// Looked at before it is opened: opening a pipe would wait for its other end.
-	info, err := root.Stat(name)
-	if err != nil {
-		return nil, nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, nil, errNotRegular
-	}
-	f, err := root.Open(name)
-	if err != nil {
-		return nil, nil, err
-	}
-	return f, info, nil
-}
-
-// absent tells errors that mean "no such file for anybody" from those that are our fault. What os.Root refuses, such as
-// a link that leads out of the folder, isn't there.
-func absent(err error) bool {
-	var p *fs.PathError
-	if errors.Is(err, fs.ErrPermission) {
-		return false
-	}
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNotRegular) || errors.As(err, &p) && isEscape(p)
-}
-
-// isEscape tells whether the error is about the name itself: it leads out of the folder, through a file, or is too long.
-func isEscape(p *fs.PathError) bool {
-	text := p.Err.Error()
-	for _, s := range []string{"escapes", "not a directory", "name too long", "too many levels", "invalid"} {
-		if strings.Contains(text, s) {
-			return true
-		}
-	}
-	return false
 }
 
 // mediaType goes by the name alone: the machine's own table would make the answer depend on the machine.

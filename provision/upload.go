@@ -7,8 +7,10 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
+	"plugtone/provision/internal/regularfile"
 	"plugtone/provision/pack"
 	"plugtone/provision/trust"
+	"plugtone/provision/uploads"
 )
 
 // Certificate is what a client certificate has proved: it chains to the file that the configuration names for Vendor,
@@ -45,17 +47,17 @@ func (q *inquiry) upload() {
 	case !q.keeps():
 		q.answer.Status = http.StatusMethodNotAllowed
 		return
-	case q.s.shelf == nil:
+	case q.s.uploads == nil:
 		q.notFound("there is no folder for uploads")
 		q.answer.Status = http.StatusMethodNotAllowed
 		return
 	}
 	most := q.match.File.Max
 	if q.r.Size > most {
-		q.reject(fmt.Errorf("%w: %d bytes, of at most %d", ErrTooLarge, q.r.Size, most))
+		q.reject(fmt.Errorf("%w: %d bytes, of at most %d", uploads.ErrTooLarge, q.r.Size, most))
 		return
 	}
-	u, err := q.s.shelf.Begin(q.device.MAC, q.match.Name, most)
+	u, err := q.s.uploads.Begin(q.device.MAC, q.match.Name, most)
 	switch {
 	case errors.Is(err, fleet.ErrInternal):
 		q.fault(err)
@@ -104,15 +106,15 @@ func (q *inquiry) uploaded() {
 	switch {
 	case q.answer.Err != nil:
 		return
-	case q.s.shelf == nil:
+	case q.s.uploads == nil:
 		q.inVain()
 		return
 	}
-	f, info, err := q.s.shelf.Open(q.device.MAC, q.match.Name)
+	f, info, err := q.s.uploads.Open(q.device.MAC, q.match.Name)
 	switch {
 	case err == nil:
 		q.serveFile(f, info, "uploads/"+q.device.MAC.Hex()+"/"+q.match.Name)
-	case absent(err):
+	case regularfile.IsAbsent(err):
 		q.inVain()
 	default:
 		q.fault(fmt.Errorf("%w: uploads/%s: %w", fleet.ErrInternal, q.device.MAC.Hex(), err))
@@ -141,7 +143,7 @@ func (a *Answer) Receive(err error) error {
 		return nil
 	case errors.Is(err, fleet.ErrInternal):
 		a.Outcome, a.Status, a.Err, a.Reason = Fault, http.StatusServiceUnavailable, err, "fault: "+err.Error()
-	case errors.Is(err, ErrTooLarge) || errors.Is(err, ErrUploadRoom):
+	case errors.Is(err, uploads.ErrTooLarge) || errors.Is(err, uploads.ErrNoRoom):
 		a.Outcome, a.Status, a.Reason = Rejected, http.StatusRequestEntityTooLarge, err.Error()
 	default:
 		a.Outcome, a.Status, a.Reason = Rejected, http.StatusBadRequest, "the upload ended early"

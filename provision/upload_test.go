@@ -2,16 +2,13 @@ package provision_test
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"plugtone/dhcp"
 	"plugtone/provision"
 	"plugtone/provision/fleet"
 	"plugtone/provision/timeline"
@@ -103,156 +100,5 @@ func TestRejectedUploadIsNoRefusal(t *testing.T) {
 		if strings.Contains(f.Text, "refused") {
 			t.Errorf("the diagnosis says %q", f.Text)
 		}
-	}
-}
-
-func shelf(t *testing.T) (*provision.Shelf, string) {
-	t.Helper()
-	dir := t.TempDir()
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = root.Close() })
-	return provision.NewShelf(root), filepath.Join(dir, front.Hex())
-}
-
-func keep(t *testing.T, s *provision.Shelf, name, body string) error {
-	t.Helper()
-	u, err := s.Begin(front, name, 8<<20)
-	if err != nil {
-		return err
-	}
-	if _, err := io.WriteString(u, body); err != nil {
-		t.Fatal(err)
-	}
-	return u.Commit()
-}
-
-func TestShelfKeepsTheLastVersions(t *testing.T) {
-	s, dir := shelf(t)
-	for _, body := range []string{"1", "2", "2", "3", "4", "5", "6", "7", "7"} {
-		if err := keep(t, s, "a.log", body); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var got []string
-	for _, name := range []string{"a.log", "a.log~1", "a.log~2", "a.log~3", "a.log~4"} {
-		b, err := os.ReadFile(filepath.Join(dir, name))
-		if err != nil {
-			t.Error(err)
-		}
-		got = append(got, string(b))
-	}
-	all, _ := os.ReadDir(dir)
-	if strings.Join(got, " ") != "7 6 5 4 3" || len(all) != 5 {
-		t.Errorf("kept %v in %d files", got, len(all))
-	}
-}
-
-func TestShelfIsBounded(t *testing.T) {
-	s, dir := shelf(t)
-	big := strings.Repeat("x", 5<<20)
-	for i := range 6 {
-		if err := keep(t, s, "a.log", big+string(rune('a'+i))); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var total int64
-	entries, _ := os.ReadDir(dir)
-	for _, e := range entries {
-		info, err := e.Info()
-		if err != nil {
-			t.Fatal(err)
-		}
-		total += info.Size()
-	}
-	if total > 16<<20 || len(entries) != 3 {
-		t.Errorf("%d bytes in %d files", total, len(entries))
-	}
-	if err := errors.Join(keep(t, s, "b.log", big), keep(t, s, "c.log", big)); err != nil {
-		t.Errorf("older versions don't make room: %v", err)
-	}
-	if err := keep(t, s, "d.log", big); !errors.Is(err, provision.ErrUploadRoom) {
-		t.Errorf("a fourth file of 5 MiB: %v", err)
-	}
-	var err error
-	for i := 0; err == nil && i < 100; i++ {
-		err = keep(t, s, "now-"+strings.Repeat("n", i+1), "x")
-	}
-	if entries, _ := os.ReadDir(dir); !errors.Is(err, provision.ErrUploadRoom) || len(entries) != 64 {
-		t.Errorf("%d files, then %v", len(entries), err)
-	}
-}
-
-func TestShelfWritesWholeFilesOrNone(t *testing.T) {
-	s, dir := shelf(t)
-	if err := keep(t, s, "a.log", "before"); err != nil {
-		t.Fatal(err)
-	}
-	u, err := s.Begin(front, "a.log", 4)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.WriteString(u, "12345"); !errors.Is(err, provision.ErrTooLarge) {
-		t.Errorf("beyond its size: %v", err)
-	}
-	if err := u.Commit(); !errors.Is(err, provision.ErrTooLarge) {
-		t.Errorf("commit of what is too large: %v", err)
-	}
-	var open []*provision.Upload
-	for range 4 {
-		u, err := s.Begin(front, "b.log", 4)
-		if err != nil {
-			t.Fatal(err)
-		}
-		open = append(open, u)
-	}
-	if _, err := s.Begin(front, "b.log", 4); !errors.Is(err, fleet.ErrInternal) {
-		t.Errorf("a fifth at once: %v", err)
-	}
-	for _, u := range open {
-		u.Abort()
-	}
-	if b, err := os.ReadFile(filepath.Join(dir, "a.log")); string(b) != "before" || err != nil {
-		t.Errorf("%q, %v", b, err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, ".coming-99"), []byte("half"), 0o600); err != nil { // as a crash leaves it
-		t.Fatal(err)
-	}
-	if err := keep(t, s, "b.log", "x"); err != nil {
-		t.Fatal(err)
-	}
-	if all, _ := os.ReadDir(dir); len(all) != 2 {
-		t.Errorf("left behind: %v", all)
-	}
-}
-
-func TestShelfNames(t *testing.T) {
-	s, dir := shelf(t)
-	for _, name := range []string{"", ".hidden", "..", strings.Repeat("n", 201), strings.Repeat("/", 67)} {
-		if u, err := s.Begin(front, name, 9); err == nil {
-			u.Abort()
-			t.Errorf("%q was taken", name)
-		}
-	}
-	for _, name := range []string{"a/../../b", "x~1", "ü.log"} {
-		if err := keep(t, s, name, name); err != nil {
-			t.Fatal(err)
-		}
-		f, _, err := s.Open(front, strings.ToUpper(name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if b, _ := io.ReadAll(f); string(b) != name {
-			t.Errorf("%q holds %q", name, b)
-		}
-		_ = f.Close()
-	}
-	if all, _ := os.ReadDir(dir); len(all) != 3 {
-		t.Errorf("%v", all)
-	}
-	if _, _, err := s.Open(dhcp.MAC{2}, "x~1"); err == nil {
-		t.Error("another phone's file was opened")
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"plugtone/provision"
+	"plugtone/provision/uploads"
 )
 
 // FuzzGuard: nothing of the receive buffer is kept, a refusal is short and well-formed, and what is agreed to is what was
@@ -95,7 +95,7 @@ func (r *room) Left() int64 { return r.left }
 
 func (r *room) Write(p []byte) (int, error) {
 	if r.left -= int64(len(p)); r.left < 0 {
-		return 0, provision.ErrTooLarge
+		return 0, uploads.ErrTooLarge
 	}
 	return len(p), nil
 }

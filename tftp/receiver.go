@@ -7,7 +7,7 @@ import (
 
 	"github.com/pin/tftp/v3/netascii"
 
-	"plugtone/provision"
+	"plugtone/provision/uploads"
 )
 
 // receiver receives an upload in blocks and acknowledges each, a repeated one again.
@@ -24,7 +24,7 @@ type receiver struct {
 	file    sink
 }
 
-// sink is where an upload is written: provision.Upload.
+// sink is where an upload is written: uploads.Upload.
 type sink interface {
 	io.Writer
 	Left() int64 // how many more bytes it takes
@@ -74,7 +74,7 @@ func (r *receiver) handle(p []byte) (action, error) {
 	r.last = len(p)-4 < r.size
 	switch {
 	case int64(r.pending.Len()) > r.file.Left():
-		return done, provision.ErrTooLarge
+		return done, uploads.ErrTooLarge
 	case r.last || r.pending.Len() >= chunkSize:
 		return doIO, nil
 	}

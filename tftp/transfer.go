@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"plugtone/provision"
+	"plugtone/provision/uploads"
 )
 
 // stage is what a worker has to do for a transfer.
@@ -88,9 +89,9 @@ func (t *transfer) sendError(err error) {
 	switch {
 	case t.sock.fd == 0:
 		return
-	case errors.Is(err, provision.ErrTooLarge):
+	case errors.Is(err, uploads.ErrTooLarge):
 		e = errTooLarge
-	case errors.Is(err, provision.ErrUploadRoom):
+	case errors.Is(err, uploads.ErrNoRoom):
 		e = errNoSpace
 	default:
 		return

@@ -13,6 +13,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision"
+	"plugtone/provision/uploads"
 )
 
 var device = dhcp.MAC{0, 0x15, 0x65, 0x12, 0x34, 0x56}
@@ -26,7 +27,7 @@ func shelf(t *testing.T, most int64) (*answers, string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = root.Close() })
-	s := provision.NewShelf(root)
+	s := uploads.NewStore(root)
 	return &answers{F: func(r provision.Request) provision.Answer {
 		if r.Size > most {
 			return provision.Answer{Outcome: provision.Rejected}
@@ -129,7 +130,7 @@ func TestUploadTooLarge(t *testing.T) {
 	if b := p.must(5); !strings.Contains(string(b), errTooLarge.text) {
 		t.Errorf("%q", b)
 	}
-	if r := s.reported(t); r.ans.Outcome != provision.Rejected || !errors.Is(r.err, provision.ErrTooLarge) {
+	if r := s.reported(t); r.ans.Outcome != provision.Rejected || !errors.Is(r.err, uploads.ErrTooLarge) {
 		t.Errorf("%+v", r)
 	}
 	if got := kept(t, dir); got != "" {

@@ -1,0 +1,215 @@
+// Package uploads stores the files that phones write: a folder for each phone, several versions of each file, bounded in
+// number and size. It does not decide who may write; package provision does.
+package uploads
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"plugtone/dhcp"
+	"plugtone/provision/fleet"
+	"plugtone/provision/internal/regularfile"
+)
+
+// Bounds of what one phone may store. A Polycom's overrides, contacts, call lists and logs are about 2 MiB.
+const (
+	maxVersions   = 5        // of one file, the newest counted
+	maxFiles      = 64       // different files
+	maxBytes      = 16 << 20 // all versions of all files
+	maxConcurrent = 4        // uploads at a time
+	maxKey        = 200      // bytes of a file's name on disk
+)
+
+// Why an upload is not stored.
+var (
+	ErrTooLarge = errors.New("the upload is larger than its file may be")
+	ErrNoRoom   = errors.New("the phone has no room for another upload")
+	errBusy     = errors.New("the phone sends too many files at once")
+)
+
+// Store stores uploads in a folder for each phone: the newest version of each file under the file's own name in lower case, and
+// the older ones as NAME~1 (the last but one), NAME~2 and so on. It is safe for concurrent use.
+type Store struct {
+	root   *os.Root
+	serial atomic.Uint64 // makes the names of temporary files unique
+
+	mu     sync.Mutex
+	active map[dhcp.MAC]*folder // phones with uploads under way
+}
+
+// folder is the state of one phone's folder, so that no phone waits for the disk of another's.
+type folder struct {
+	mu      sync.Mutex // held while files are added, removed or counted
+	uploads int        // under way; guarded by Store.mu
+}
+
+// NewStore makes a store of a folder.
+func NewStore(root *os.Root) *Store { return &Store{root: root, active: map[dhcp.MAC]*folder{}} }
+
+// fileKey returns a file's name on disk: no slashes, not hidden, no "~".
+func fileKey(name string) (string, error) {
+	key := strings.ReplaceAll(url.PathEscape(strings.ToLower(name)), "~", "%7E")
+	if key == "" || key[0] == '.' || len(key) > maxKey {
+		return "", fmt.Errorf("%.60q can't be the name of an upload", name)
+	}
+	return key, nil
+}
+
+// Open opens the newest version of a file. The error is one that regularfile.IsAbsent recognizes when there is none.
+func (s *Store) Open(mac dhcp.MAC, name string) (*os.File, fs.FileInfo, error) {
+	key, err := fileKey(name)
+	if err != nil {
+		return nil, nil, fs.ErrNotExist
+	}
+	return regularfile.Open(s.root, path.Join(mac.Hex(), key))
+}
+
+// Begin starts a new version of a file, of at most most bytes. It becomes visible with Commit.
+func (s *Store) Begin(mac dhcp.MAC, name string, most int64) (*Upload, error) {
+	key, err := fileKey(name)
+	if err != nil {
+		return nil, err
+	}
+	own := s.acquire(mac)
+	if own == nil {
+		return nil, fmt.Errorf("%w: %w", fleet.ErrInternal, errBusy)
+	}
+	u := &Upload{store: s, mac: mac, folder: own, dir: mac.Hex(), key: key, left: most, sum: sha256.New()}
+	if err := u.create(); err != nil {
+		u.release()
+		return nil, err
+	}
+	return u, nil
+}
+
+// acquire counts an upload in. It returns nil when the phone has too many under way.
+func (s *Store) acquire(mac dhcp.MAC) *folder {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := s.active[mac]
+	if f == nil {
+		f = &folder{}
+		s.active[mac] = f
+	}
+	if f.uploads >= maxConcurrent {
+		return nil
+	}
+	f.uploads++
+	return f
+}
+
+// isOnly reports whether the phone has one upload under way.
+func (s *Store) isOnly(f *folder) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return f.uploads == 1
+}
+
+// storedFiles is what a phone has stored.
+type storedFiles struct {
+	newest map[string]int64 // size by key
+	older  []oldVersion
+	total  int64
+}
+
+type oldVersion struct {
+	name string
+	age  int
+	size int64
+}
+
+// list reads a phone's folder. With sweep set, which needs that no other upload is under way, it removes temporary files
+// that a crash left behind.
+func (s *Store) list(dir string, sweep bool) (storedFiles, error) {
+	out := storedFiles{newest: map[string]int64{}}
+	d, err := s.root.Open(dir)
+	if err != nil {
+		return out, err
+	}
+	defer d.Close()
+	entries, err := d.ReadDir(-1)
+	if err != nil {
+		return out, err
+	}
+	for _, e := range entries {
+		name := e.Name()
+		if name[0] == '.' {
+			if sweep {
+				err = errors.Join(err, s.root.Remove(path.Join(dir, name)))
+			}
+			continue
+		}
+		info, statErr := e.Info()
+		if statErr != nil || !info.Mode().IsRegular() {
+			continue // removed meanwhile, or not an upload
+		}
+		out.total += info.Size()
+		if _, age, old := strings.Cut(name, "~"); old {
+			n, _ := strconv.Atoi(age)
+			out.older = append(out.older, oldVersion{name, n, info.Size()})
+			continue
+		}
+		out.newest[name] = info.Size()
+	}
+	return out, err
+}
+
+// makeRoom removes older versions, the oldest first, until size more bytes fit. It never removes the newest of a file.
+func (s *Store) makeRoom(dir string, stored *storedFiles, size int64) error {
+	for stored.total+size > maxBytes {
+		oldest := -1
+		for i, v := range stored.older {
+			if oldest < 0 || v.age > stored.older[oldest].age {
+				oldest = i
+			}
+		}
+		if oldest < 0 {
+			return fmt.Errorf("%w: its files have %d bytes, of at most %d", ErrNoRoom, stored.total, maxBytes)
+		}
+		v := stored.older[oldest]
+		if err := s.root.Remove(path.Join(dir, v.name)); err != nil {
+			return fmt.Errorf("%w: %w", fleet.ErrInternal, err)
+		}
+		stored.total -= v.size
+		stored.older = append(stored.older[:oldest], stored.older[oldest+1:]...)
+	}
+	return nil
+}
+
+// rotate makes each version of a file one older, and links the newest as NAME~1. The oldest version is overwritten.
+func (s *Store) rotate(file string) error {
+	version := func(n int) string { return file + "~" + strconv.Itoa(n) }
+	for n := maxVersions - 2; n >= 1; n-- {
+		if err := s.root.Rename(version(n), version(n+1)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	if err := s.root.Remove(version(1)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := s.root.Link(file, version(1)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+func (s *Store) sync(dir string) error {
+	d, err := s.root.Open(dir)
+	if err != nil {
+		return fmt.Errorf("%w: %w", fleet.ErrInternal, err)
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil {
+		return fmt.Errorf("%w: %w", fleet.ErrInternal, err)
+	}
+	return nil
+}
