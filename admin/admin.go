@@ -91,8 +91,8 @@ type Config struct {
 
 	Subnets func() []client.Subnet // in the order of the configuration
 	Status  func() client.DaemonStatus
-	Ready   func() error // nil when everything runs
-	Reload  func(ctx context.Context) error
+	Ready   func() error                                // nil when everything runs
+	Reload  func(ctx context.Context, force bool) error // force: also when phones lose their subnet
 	Backup  func(w io.Writer) error
 	Metrics prometheus.Gatherer
 }

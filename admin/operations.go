@@ -53,8 +53,10 @@ func (s *Server) operationRoutes() {
 			return nil, problem(s.cfg.Tokens.DeleteToken(callerOf(ctx).name, in.Name))
 		})
 	huma.Register(s.api, op(http.MethodPost, "/reload", "reload", "operation", "Read the configuration and the vendor packs again", admin),
-		func(ctx context.Context, _ *struct{}) (*struct{}, error) {
-			if err := s.cfg.Reload(ctx); err != nil {
+		func(ctx context.Context, in *struct {
+			Force bool `query:"force" doc:"also when subnets with active leases are left out, or an interface is missing"`
+		}) (*struct{}, error) {
+			if err := s.cfg.Reload(ctx, in.Force); err != nil {
 				return nil, huma.Error409Conflict("the configuration is kept as it was: " + err.Error())
 			}
 			return nil, problem(s.note(ctx, "reload", "configuration", "", "changed"))

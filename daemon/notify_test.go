@@ -54,7 +54,7 @@ func TestReloadHoldsNoLockWhileItNotifies(t *testing.T) {
 	}
 	r.states.before.Store(&block)
 	done := make(chan error)
-	go func() { done <- r.Reload(t.Context()) }()
+	go func() { done <- r.Reload(t.Context(), false) }()
 	for range 2 { // before and after
 		<-entered
 		r.refreshNextServer()

@@ -91,7 +91,7 @@ func New(t testing.TB) *House {
 		},
 		Status: func() client.DaemonStatus { return client.DaemonStatus{Version: "test", StartedAt: Noon} },
 		Ready:  func() error { return h.NotReady },
-		Reload: func(context.Context) error { h.Reloads++; return h.ReloadAs },
+		Reload: func(context.Context, bool) error { h.Reloads++; return h.ReloadAs },
 		Backup: func(w io.Writer) error {
 			if h.isBroken() {
 				return ErrBroken

@@ -282,8 +282,11 @@ func (c *Client) Audit(ctx context.Context) ([]fleet.AuditEntry, error) {
 	return all[fleet.AuditEntry](ctx, c, "/audit", nil)
 }
 
-// Reload makes the daemon read its configuration and vendor packs again.
-func (c *Client) Reload(ctx context.Context) error { return c.post(ctx, "/reload", nil, nil) }
+// Reload makes the daemon read its configuration and vendor packs again. With force it also leaves out subnets with active leases.
+func (c *Client) Reload(ctx context.Context, force bool) error {
+	_, err := c.do(ctx, call{method: http.MethodPost, path: "/reload", query: forceQuery(force)}, nil)
+	return err
+}
 
 // Status reads how the daemon is.
 func (c *Client) Status(ctx context.Context) (out DaemonStatus, err error) {

@@ -12,6 +12,28 @@ import (
 	"plugtone/admin/client"
 )
 
+func reloadCommand(a *app) *cobra.Command {
+	var force bool
+	c := &cobra.Command{
+		Use: "reload", Args: cobra.NoArgs, Short: "Read the configuration and the vendor packs again",
+		Long: "Read the configuration and the vendor packs again, as SIGHUP and \"systemctl reload\" do. A configuration with problems is refused\n" +
+			"and the running one stays. So is one that leaves out subnets with active leases, every subnet, or names an interface that this\n" +
+			"host does not have; --force applies these.",
+		RunE: func(c *cobra.Command, _ []string) error {
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			if err := cl.Reload(c.Context(), force); err != nil {
+				return err
+			}
+			return a.done(c, removal{"configuration", "", "reloaded"}, "configuration reloaded")
+		},
+	}
+	c.Flags().BoolVar(&force, "force", false, "also when subnets with active leases are left out, or an interface is missing")
+	return c
+}
+
 func tokenCommand(a *app) *cobra.Command {
 	c := &cobra.Command{Use: "token", Short: "Tokens for the admin API over TCP",
 		Long: "Tokens for the admin API over TCP; the socket needs none. A viewer reads without secrets, an operator also changes,\n" +

@@ -87,7 +87,7 @@ func clientCommands() []*cobra.Command {
 	}{
 		{groupRecords, []func(*app) *cobra.Command{registrarCommand, extensionCommand, deviceCommand, profileCommand, discoveredCommand}},
 		{groupLook, []func(*app) *cobra.Command{traceCommand, explainCommand, leasesCommand, statusCommand, vendorCommand}},
-		{groupRun, []func(*app) *cobra.Command{tokenCommand, backupCommand}},
+		{groupRun, []func(*app) *cobra.Command{reloadCommand, tokenCommand, backupCommand}},
 	} {
 		for _, make := range g.makes {
 			a := &app{now: time.Now, getenv: os.Getenv}

@@ -82,7 +82,7 @@ func serve(ctx context.Context, o daemon.Options) error {
 			return err
 		case <-hangup:
 			// What is wrong with it is in the log; the daemon goes on with what it has.
-			_ = d.Reload(ctx)
+			_ = d.Reload(ctx, false)
 		}
 	}
 }

@@ -33,13 +33,17 @@ const (
 // proofs are the words of a trust list.
 var proofs = [...]string{"lease", "credentials", "certificate", "neighbor", "address", "open"}
 
-// Load reads and checks the file at path. The error is Problems when the file could be read at all.
+// Load reads and checks the file at path. A file without any key is refused. The error is Problems when the file could be read.
 func Load(path string) (*Config, []Warning, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, nil, err
 	}
-	return Parse(path, data)
+	c, warnings, err := Parse(path, data)
+	if err == nil && len(c.where) == 0 {
+		return nil, nil, Problems{{File: path, Line: 1, Column: 1, Allowed: "the file has no key: write at least \"data_dir: " + c.DataDir + "\""}}
+	}
+	return c, warnings, err
 }
 
 // Parse reads and checks what is written in data; path only names it. Files and folders that it names are looked at.

@@ -40,7 +40,7 @@ func ForInterface(name string) (Subnet, error) {
 	}
 	link, err := net.InterfaceByName(name)
 	if err != nil {
-		return Subnet{}, fmt.Errorf("interface %s: this host has none of that name\nhint: it has %s", name, interfaceNames())
+		return Subnet{}, fmt.Errorf("interface %s: this host has none of that name\nhint: it has %s", name, InterfaceNames())
 	}
 	addrs, err := link.Addrs()
 	if err != nil {
@@ -59,8 +59,8 @@ func ForInterface(name string) (Subnet, error) {
 	return s, err
 }
 
-// interfaceNames lists what there is beside the loopback.
-func interfaceNames() string {
+// InterfaceNames lists the interfaces of this host except the loopback, for error messages.
+func InterfaceNames() string {
 	links, err := net.Interfaces()
 	var names []string
 	for _, l := range links {

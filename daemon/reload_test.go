@@ -1,0 +1,132 @@
+package daemon
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"plugtone/dhcp"
+	"plugtone/store"
+)
+
+const leasedConfig = `
+data_dir: DIR/data
+dhcp:
+  mode: off
+  subnets:
+    - {subnet: 10.20.0.0/22, pools: [10.20.1.0-10.20.1.99]}
+    - {subnet: 10.30.0.0/24}
+provisioning: {vendor_dirs: []}
+tftp: {enabled: false}
+http: {enabled: false}
+admin: {listen: ["unix:DIR/admin.sock"]}
+`
+
+// putLeases writes n active leases from 10.20.1.1 on, and one that has ended, into a data directory.
+func putLeases(t *testing.T, dir string, n int) {
+	t.Helper()
+	s, err := store.Open(store.Config{Dir: dir, Now: time.Now, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Registerer: prometheus.NewRegistry()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now().UTC().Truncate(time.Second)
+	var changes []dhcp.Change
+	for i := range n + 1 {
+		l := dhcp.Lease{Addr: netip.AddrFrom4([4]byte{10, 20, 1, byte(i + 1)}), MAC: dhcp.MAC{0, 0x15, 0x65, 0, 1, byte(i + 1)},
+			Subnet: netip.MustParsePrefix("10.20.0.0/22"), State: dhcp.LeaseActive, FirstSeen: now, Starts: now, Expires: now.Add(time.Hour)}
+		if i == n {
+			l.State = dhcp.LeaseReleased
+		}
+		changes = append(changes, dhcp.Change{Lease: l})
+	}
+	if err := s.WriteLeases(changes); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestReloadThatStrandsPhonesNeedsForce(t *testing.T) {
+	data := t.TempDir()
+	putLeases(t, data, 3)
+	config := strings.Replace(leasedConfig, "DIR/data", data, 1)
+	r := start(t, config)
+	reload := func(text, query string) (int, string) {
+		writeConfig(t, r.dir, text)
+		return r.api("POST", "/api/v1/reload"+query, "")
+	}
+	const leased, idle = "    - {subnet: 10.20.0.0/22, pools: [10.20.1.0-10.20.1.99]}\n", "    - {subnet: 10.30.0.0/24}\n"
+	without := strings.Replace(config, leased, "", 1)
+	none := strings.Replace(config, "  subnets:\n"+leased+idle, "", 1)
+	typo := strings.Replace(config, "{subnet: 10.30.0.0/24}", "{subnet: 10.30.0.0/24, interface: voice0x}", 1)
+	typo = strings.Replace(typo, "mode: off", "mode: serve", 1)
+	for name, c := range map[string]struct {
+		text string
+		want []string
+	}{
+		"a subnet with leases is gone": {without, []string{"10.20.0.0/22 is no longer served, but has 3 active leases", "reload --force"}},
+		"all subnets are gone":         {none, []string{"10.20.0.0/22", "3 active leases", "10.30.0.0/24 is no longer served, and no other subnet is"}},
+		"the prefix shrinks":           {strings.Replace(config, "10.20.0.0/22, pools: [10.20.1.0-10.20.1.99]", "10.20.0.0/24", 1), []string{"3 active leases"}},
+		"an unknown interface":         {typo, []string{"dhcp.subnets[1].interface", "voice0x", "this host has no such interface"}},
+		"an empty file":                {"", []string{"plugtone.yaml:1:1", "no key"}},
+		"comments only":                {"# data_dir: /srv\n", []string{"no key"}},
+	} {
+		status, text := reload(c.text, "")
+		if status != 409 {
+			t.Errorf("%s: got %d %s, want a refusal", name, status, text)
+		}
+		for _, want := range c.want {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s: got %s, want it to contain %q", name, text, want)
+			}
+		}
+		if n := len(r.site().Subnets); n != 2 {
+			t.Fatalf("%s: %d subnets are served after the refusal", name, n)
+		}
+	}
+	if status, text := reload("", "?force=true"); status != 409 {
+		t.Errorf("force applies an empty file: %d %s", status, text)
+	}
+	if status, text := reload(strings.Replace(config, idle, "", 1), ""); status != 204 {
+		t.Errorf("a subnet without leases can't be left out: %d %s", status, text)
+	}
+	if status, text := reload(strings.Replace(config, "10.20.0.0/22", "10.20.0.0/21", 1), ""); status != 204 {
+		t.Errorf("a subnet can't be widened: %d %s", status, text)
+	}
+	if status, text := reload(none, "?force=true"); status != 204 {
+		t.Errorf("forced: got %d %s", status, text)
+	}
+	if n := len(r.site().Subnets); n != 0 {
+		t.Errorf("%d subnets are served after a forced reload", n)
+	}
+}
+
+// SIGHUP can't force: the log names what would be lost.
+func TestHangupDoesNotStrandPhones(t *testing.T) {
+	data := t.TempDir()
+	putLeases(t, data, 1)
+	r := start(t, strings.Replace(leasedConfig, "DIR/data", data, 1))
+	writeConfig(t, r.dir, "data_dir: "+data+"\ndhcp: {mode: off}\n")
+	if err := r.Reload(context.WithoutCancel(t.Context()), false); err == nil || !strings.Contains(r.log.String(), "has 1 active lease") {
+		t.Errorf("got %v, log %s", err, r.log)
+	}
+}
+
+func TestEmptyFileStopsAStart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "plugtone.yaml")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(Options{Config: path, Log: io.Discard}); err == nil || !strings.Contains(err.Error(), "no key") {
+		t.Errorf("got %v", err)
+	}
+}
