@@ -18,7 +18,7 @@ type Evidence struct {
 	Preview      MAC         // an operator's look at this phone's files
 	Lease        *dhcp.Lease // the confirmed lease of From
 	LeaseMACs    []MAC       // the lease's MAC and, when it is a device's, all MACs of that device
-	Frozen       bool        // the lease is a new phone's, and such leases are no proof now
+	LeaseDoubt   string      // why the lease is no proof now; "" when it is
 	Certified    []MAC       // of the phone that a client certificate of its own vendor names
 	LoggedIn     []MAC       // of the phone whose user and password came with the request
 	Neighbor     []MAC       // of the phone that the kernel's neighbour table has at From
@@ -59,18 +59,22 @@ func Authorize(e Evidence) Verdict {
 	if reason := e.contradiction(claims); reason != "" {
 		return Verdict{Contradiction: true, Reason: reason}
 	}
-	for _, c := range claims {
-		if c.counts {
-			return Verdict{Proven: true, Proof: c.proof, MAC: c.macs[0], Reason: c.reason}
+	var best *identityClaim
+	for i := range claims {
+		if c := &claims[i]; c.counts && (best == nil || best.proof.weak() && !c.proof.weak()) {
+			best = c
 		}
+	}
+	if best != nil {
+		return Verdict{Proven: true, Proof: best.proof, MAC: best.macs[0], Reason: best.reason}
 	}
 	switch {
 	case !e.Enrolled.IsZero():
 		return Verdict{Proven: true, Proof: ProofEnroll, MAC: e.Enrolled, Reason: fmt.Sprintf("%s is being enrolled from %s", e.Enrolled, e.From)}
 	case !e.FilenameMAC.IsZero() && e.Place.Accepts(ProofOpen):
 		return Verdict{Proven: true, Proof: ProofOpen, MAC: e.FilenameMAC, Reason: e.Place.Name + " is open: no proof is required"}
-	case leased && e.Frozen && e.Place.Accepts(ProofLease):
-		why = fmt.Sprintf("%s is leased to %s, but more new phones came than provisioning.new_phones allows", e.From, e.Lease.MAC)
+	case leased && e.LeaseDoubt != "" && e.Place.Accepts(ProofLease):
+		why = e.LeaseDoubt
 	case leased:
 		why = "a lease does not count in " + e.Place.Name
 	}
@@ -80,7 +84,7 @@ func Authorize(e Evidence) Verdict {
 	return Verdict{Reason: "no proof: " + why}
 }
 
-// claims lists what ties the requester to phones, the strongest first.
+// claims lists what ties the requester to phones.
 func (e Evidence) claims(leased bool) []identityClaim {
 	var out []identityClaim
 	add := func(proof Proof, macs []MAC, counts bool, format string, args ...any) {
@@ -96,7 +100,7 @@ func (e Evidence) claims(leased bool) []identityClaim {
 	}
 	if leased {
 		// The phone that proves itself is the lease's own MAC, which need not be the first of its device's.
-		add(ProofLease, MACFirst(e.Lease.MAC, e.LeaseMACs), !e.Frozen, "%s is leased to %s", e.From, e.Lease.MAC)
+		add(ProofLease, MACFirst(e.Lease.MAC, e.LeaseMACs), e.LeaseDoubt == "", "%s is leased to %s", e.From, e.Lease.MAC)
 	}
 	add(ProofCertificate, e.Certified, true, "the client certificate is that of %s", first(e.Certified))
 	add(ProofCredentials, e.LoggedIn, true, "the user and password are those of %s", first(e.LoggedIn))

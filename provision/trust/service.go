@@ -20,10 +20,18 @@ type Leases interface {
 type Config struct {
 	Leases   Leases
 	Policy   func() Policy
-	LastPort func(mac MAC) string // switch port of the phone's last proven fetch, "" when none is known; nil: never known
-	Windows  WindowStore          // nil: enrollment windows end with the service
-	Event    func(Event)          // receives each security event; it must not wait. nil: dropped
+	History  func(mac MAC) (History, error) // what is stored of a phone's fetches; nil: nothing is
+	Probe    Prober                         // nil: no address is probed
+	Windows  WindowStore                    // nil: enrollment windows end with the service
+	Event    func(Event)                    // receives each security event; it must not wait. nil: dropped
 	Now      func() time.Time
+}
+
+// History is what a phone's fetches have shown.
+type History struct {
+	Port     string    // switch port (option 82) of the last proven fetch; "" when none is known
+	OwnProof time.Time // of the last fetch that was proved by own credentials or certificate; zero: there was none
+	Given    bool      // a fetched file has given the phone its credentials
 }
 
 // Service holds what trust remembers between requests: enrollment windows, limits, switch ports and used passwords. It is
@@ -33,8 +41,13 @@ type Service struct {
 	windows     *windows
 	newPhones   bindingLimiter
 	enumeration *EnumerationLimiter
+	passwords   *PasswordLimiter
+	stepUp      *stepUp
+	movements   movements
+	watch       phoneWatch
 	counted     *lru.Cache[MAC, time.Time] // new phones by when they were first seen
-	ports       *lru.Cache[MAC, string]    // last known switch ports
+	history     *lru.Cache[MAC, History]   // as stored, and what has happened since
+	refused     *lru.Cache[MAC, string]    // switch ports that phones were refused at
 	used        *lru.Cache[passwordKey, struct{}]
 }
 
@@ -55,17 +68,19 @@ func New(c Config) (*Service, error) {
 	if c.Event == nil {
 		c.Event = func(Event) {}
 	}
-	if c.LastPort == nil {
-		c.LastPort = func(MAC) string { return "" }
+	if c.History == nil {
+		c.History = func(MAC) (History, error) { return History{}, nil }
 	}
 	w, err := newWindows(c.Windows, c.Now())
 	if err != nil {
 		return nil, err
 	}
 	return &Service{
-		c: c, windows: w, enumeration: NewEnumerationLimiter(),
-		counted: lru.New[MAC, time.Time](rememberedPhones),
-		ports:   lru.New[MAC, string](rememberedPhones),
+		c: c, windows: w, enumeration: NewEnumerationLimiter(), passwords: NewPasswordLimiter(), stepUp: newStepUp(),
+		movements: movements{probe: c.Probe},
+		counted:   lru.New[MAC, time.Time](rememberedPhones),
+		history:   lru.New[MAC, History](rememberedPhones),
+		refused:   lru.New[MAC, string](rememberedPhones),
 		used:    lru.New[passwordKey, struct{}](rememberedPhones),
 	}, nil
 }
@@ -121,27 +136,43 @@ func (s *Service) HasUsed(mac MAC, password Secret) bool {
 	return used
 }
 
-// RememberPort notes the switch port of a phone that proved itself by its lease, and reports a change of it.
-func (s *Service) RememberPort(mac MAC, port string, from netip.Addr, now time.Time) {
-	before, ok := s.ports.Get(mac)
-	if !ok {
-		before = s.c.LastPort(mac)
-	}
-	if before == port && ok {
+// Bound must be called for each lease as soon as it is on disk and before its phone learns of it, where a lease is a proof
+// it counts new phones, watches for many early ones, and notices a phone with leases in two subnets.
+func (s *Service) Bound(l dhcp.Lease) {
+	now := s.c.Now()
+	if l.State != dhcp.LeaseActive {
+		s.watch.ended(l.MAC)
 		return
 	}
-	s.ports.Put(mac, port, 1)
-	if before != "" && before != port {
-		s.Report(Event{Time: now, Kind: EventPortChanged, MAC: mac, Addr: from,
-			Reason: fmt.Sprintf("the phone is behind switch port %q now; before it was behind %q", port, before)})
+	s.bound(l, now)
+	if l.FirstSeen.Equal(l.Starts) {
+		s.count(l, now)
 	}
 }
 
-// Bound must be called for each lease as soon as it is on disk and before its phone learns of it. It counts new phones
-// where a lease is a proof.
-func (s *Service) Bound(l dhcp.Lease) {
-	if l.State == dhcp.LeaseActive && l.FirstSeen.Equal(l.Starts) {
-		s.count(l, s.c.Now())
+func (s *Service) bound(l dhcp.Lease, now time.Time) {
+	policy := s.c.Policy()
+	if !policy.TrustAt(l.Addr).Accepts(ProofLease) {
+		return
+	}
+	if moved := s.watch.bound(l); moved {
+		s.noticeMovement(policy, l, now)
+	}
+}
+
+// noticeMovement looks for a lease of the phone in another subnet that is in force.
+func (s *Service) noticeMovement(policy Policy, l dhcp.Lease, now time.Time) {
+	for _, o := range s.c.Leases.LeasesOf(l.MAC) {
+		if o.Subnet == l.Subnet || o.State != dhcp.LeaseActive || !o.Expires.After(now) || !policy.TrustAt(o.Addr).Accepts(ProofLease) {
+			continue
+		}
+		old, latest := o, l
+		if old.Starts.After(latest.Starts) {
+			old, latest = latest, old
+		}
+		s.movements.begin(old, latest, now)
+		s.Report(Event{Time: now, Kind: EventSecondLease, MAC: l.MAC, Addr: latest.Addr, Reason: movementReason(latest, old)})
+		return
 	}
 }
 
@@ -155,6 +186,7 @@ func (s *Service) Replay(leases []dhcp.Lease) {
 		horizon = at
 	}
 	for _, l := range leases {
+		s.bound(l, s.c.Now())
 		if l.FirstSeen.After(horizon) {
 			s.count(l, l.FirstSeen)
 		}
@@ -205,11 +237,17 @@ func (s *Service) waits(limit NewPhones, l dhcp.Lease, now time.Time) bool {
 	return waiting
 }
 
-// Frozen reports whether a lease is that of a new phone that came after too many others.
-func (s *Service) Frozen(l dhcp.Lease) bool {
+// LeaseDoubt returns why a lease that is in force is no proof now; "" when it is.
+func (s *Service) LeaseDoubt(l dhcp.Lease) string {
 	now, policy := s.c.Now(), s.c.Policy()
 	limit := policy.Limits().NewPhones
-	return limit != nil && s.waits(*limit, l, now) && !s.seenBefore(policy, *limit, l, now)
+	if limit != nil && s.waits(*limit, l, now) && !s.seenBefore(policy, *limit, l, now) {
+		return fmt.Sprintf("%s is leased to %s, but more new phones came than provisioning.new_phones allows", l.Addr, l.MAC)
+	}
+	if other, yes := s.movements.unsettled(l, s.c.Leases.LeasesOf, now); yes {
+		return movementReason(l, other)
+	}
+	return ""
 }
 
 // Freeze returns the state of the lease proof for new phones.

@@ -1,0 +1,100 @@
+package trust
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+// HistoryOf returns what a phone's fetches have shown, before and since the start.
+func (s *Service) HistoryOf(mac MAC) History {
+	h, ok := s.history.Get(mac)
+	if ok {
+		return h
+	}
+	h, err := s.c.History(mac)
+	if err != nil {
+		return h // an error of the store must not refuse the phone; it is read again for the next request
+	}
+	s.history.Put(mac, h, 1)
+	return h
+}
+
+// Weak decides about a request for a guarded file with a proof that a borrowed MAC has as well. It fills in LastOwnProof,
+// Given, Limits and Enrolled. commit: the request is a real one; without it nothing is counted or reported.
+func (s *Service) Weak(r WeakRequest, port string, commit bool) StepUpVerdict {
+	h := s.HistoryOf(r.MAC)
+	r.LastOwnProof, r.Given, r.Limits = h.OwnProof, h.Given, s.c.Policy().Limits()
+	r.Enrolled = s.windows.covers(r.MAC, r.From, r.Time)
+	v := s.pinnedPort(r, h.Port, port)
+	if v.Action == StepUpAccept {
+		v = s.stepUp.decide(r, commit)
+	} else if reported, _ := s.refused.Get(r.MAC); commit && reported != port {
+		s.refused.Put(r.MAC, port, 1)
+	} else {
+		v.Event = nil
+	}
+	if commit && v.Event != nil {
+		s.Report(*v.Event)
+	}
+	return v
+}
+
+// pinnedPort refuses another switch port than the remembered one where the subnet pins ports.
+func (s *Service) pinnedPort(r WeakRequest, before, port string) StepUpVerdict {
+	if !r.Place.PinPort || r.Enrolled || port == "" || before == "" || port == before {
+		return StepUpVerdict{}
+	}
+	reason := fmt.Sprintf("no proof: %s, but it is behind switch port %q and before it was behind %q (pin_port); plugtone device enroll %s accepts the new port", r.Proof, port, before, r.MAC)
+	return StepUpVerdict{Action: StepUpRefuse, Reason: reason, Event: &Event{Time: r.Time, Kind: EventPortChanged, MAC: r.MAC, Addr: r.From, Reason: reason}}
+}
+
+// Served is what a guarded file that has left shows of its phone.
+type Served struct {
+	Time  time.Time
+	MAC   MAC
+	From  netip.Addr
+	Proof Proof
+	Port  string // switch port of the phone's lease; "" when none is known
+	Given bool   // the file has given the phone its credentials
+}
+
+// Record remembers what a served file has shown, and reports a change of the switch port.
+func (s *Service) Record(r Served) {
+	h := s.HistoryOf(r.MAC)
+	next := h
+	if r.Proof.Own() {
+		next.OwnProof = r.Time
+		s.stepUp.ownProof(r.MAC)
+	}
+	next.Given = next.Given || r.Given
+	if r.Port != "" {
+		next.Port = r.Port
+	}
+	if next != h {
+		s.history.Put(r.MAC, next, 1)
+	}
+	if h.Port != "" && h.Port != next.Port {
+		s.Report(Event{Time: r.Time, Kind: EventPortChanged, MAC: r.MAC, Addr: r.From,
+			Reason: fmt.Sprintf("the phone is behind switch port %q now; before it was behind %q", next.Port, h.Port)})
+	}
+}
+
+// Requested notes that the holder of a lease has asked for a guarded file, and reports when many known phones do.
+func (s *Service) Requested(leaseMAC MAC, own bool, now time.Time) {
+	if e := s.watch.fetched(leaseMAC, own, now); e != nil {
+		s.Report(*e)
+	}
+}
+
+// PasswordsLimited reports whether refusals of wrong passwords for the phone are delayed.
+func (s *Service) PasswordsLimited(phone string, now time.Time) bool {
+	return s.passwords.Limited(phone, now)
+}
+
+// WrongPassword counts a wrong password for a phone and reports guessing.
+func (s *Service) WrongPassword(phone string, mac MAC, from netip.Addr, now time.Time) {
+	if e := s.passwords.Wrong(phone, mac, from, now); e != nil {
+		s.Report(*e)
+	}
+}
