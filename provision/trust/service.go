@@ -18,13 +18,13 @@ type Leases interface {
 
 // Config is everything that a Service needs.
 type Config struct {
-	Leases   Leases
-	Policy   func() Policy
-	History  func(mac MAC) (History, error) // what is stored of a phone's fetches; nil: nothing is
-	Probe    Prober                         // nil: no address is probed
-	Windows  WindowStore                    // nil: enrollment windows end with the service
-	Event    func(Event)                    // receives each security event; it must not wait. nil: dropped
-	Now      func() time.Time
+	Leases  Leases
+	Policy  func() Policy
+	History func(mac MAC) (History, error) // what is stored of a phone's fetches; nil: nothing is
+	Probe   Prober                         // nil: no address is probed
+	Windows WindowStore                    // nil: enrollment windows end with the service
+	Event   func(Event)                    // receives each security event; it must not wait. nil: dropped
+	Now     func() time.Time
 }
 
 // History is what a phone's fetches have shown.
@@ -81,7 +81,7 @@ func New(c Config) (*Service, error) {
 		counted:   lru.New[MAC, time.Time](rememberedPhones),
 		history:   lru.New[MAC, History](rememberedPhones),
 		refused:   lru.New[MAC, string](rememberedPhones),
-		used:    lru.New[passwordKey, struct{}](rememberedPhones),
+		used:      lru.New[passwordKey, struct{}](rememberedPhones),
 	}, nil
 }
 
@@ -152,7 +152,7 @@ func (s *Service) Bound(l dhcp.Lease) {
 
 func (s *Service) bound(l dhcp.Lease, now time.Time) {
 	policy := s.c.Policy()
-	if !policy.TrustAt(l.Addr).Accepts(ProofLease) {
+	if !l.Phone || !policy.TrustAt(l.Addr).Accepts(ProofLease) {
 		return
 	}
 	if moved := s.watch.bound(l); moved {
