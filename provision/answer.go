@@ -46,6 +46,7 @@ type inquiry struct {
 // Who asks is found out first, from the requester's own address; what it asks for is only compared with that. So the
 // record of a phone that didn't prove itself is never looked at, and no answer can tell whether there is one.
 func (s *Service) Answer(ctx context.Context, r Request) Answer {
+	r.real = true
 	q := s.inquire(ctx, r)
 	s.settle(q)
 	return q.answer
@@ -247,6 +248,7 @@ func (q *inquiry) personal() {
 		q.notFound("%s is a file of %s, but the device's vendor is %s", q.answer.Name, q.match.Vendor, q.device.Vendor)
 	case q.match.File.Template == "":
 		q.notFound("%s has no contents yet", q.because())
+	case !q.stepUp(): // it has refused
 	case q.match.File.MaxNumbers > 0 && !q.bookOn():
 		q.noBook()
 	case !q.device.Enabled:

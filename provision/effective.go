@@ -61,10 +61,10 @@ func siteLayers(site *fleet.Site, subnet fleet.Subnet) []layer {
 }
 
 // resolve reads what the device's files depend on.
-func resolve(f fleet.View, site *fleet.Site, subnet fleet.Subnet, d *fleet.Device) (*resolved, error) {
+func resolve(f fleet.View, packs *pack.Set, site *fleet.Site, subnet fleet.Subnet, d *fleet.Device) (*resolved, error) {
 	r := &resolved{device: d, layers: siteLayers(site, subnet)}
-	// The phone will be served from elsewhere, where no lease proves anything. What somebody sets by hand wins.
-	if site.ExternalURL != "" && d.Credentials != nil {
+	// What an operator sets by hand wins.
+	if vendor, _ := packs.Vendor(d.Vendor); givesCredentials(vendor, site, subnet, d) {
 		r.layers = slices.Insert(r.layers, 1, credentialsLayer(d.Credentials))
 	}
 	registrar, err := r.readLines(f)

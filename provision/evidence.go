@@ -97,7 +97,9 @@ func (q *inquiry) leaseAtHand(e trust.Evidence) bool {
 func (q *inquiry) look(e *trust.Evidence) {
 	if l, ok := q.s.c.Leases.LeaseAt(e.From); ok {
 		q.lease, e.Lease = &l, &l
-		e.Frozen = e.Place.Accepts(trust.ProofLease) && q.s.trust.Frozen(l)
+		if e.Place.Accepts(trust.ProofLease) {
+			e.LeaseDoubt = q.s.trust.LeaseDoubt(l)
+		}
 	}
 	who := e.FilenameMAC
 	if who.IsZero() {

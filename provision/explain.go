@@ -142,7 +142,7 @@ func (s *Service) explainPhone(ctx context.Context, question Question) (Explanat
 // explainDevice adds what the record gives.
 func (s *Service) explainDevice(f fleet.View, packs *pack.Set, site *fleet.Site, subnet fleet.Subnet, d *fleet.Device, x *Explanation) error {
 	x.MAC, x.Recorded, x.Enabled = d.MAC, true, d.Enabled
-	r, err := resolve(f, site, subnet, d)
+	r, err := resolve(f, packs, site, subnet, d)
 	if err != nil {
 		return fmt.Errorf("device %s: %w", d.MAC, err)
 	}

@@ -18,7 +18,7 @@ func Phone(f fleet.View, packs *pack.Set, site *fleet.Site, subnet netip.Prefix,
 		return pack.Phone{}, nil, fmt.Errorf("%w: device %s: there is no vendor pack %q", fleet.ErrInternal, d.MAC, d.Vendor)
 	}
 	net, _ := site.SubnetByPrefix(subnet)
-	r, err := resolve(f, site, net, d)
+	r, err := resolve(f, packs, site, net, d)
 	if err != nil {
 		return pack.Phone{}, nil, fmt.Errorf("device %s: %w", d.MAC, err)
 	}

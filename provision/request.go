@@ -27,6 +27,7 @@ type Request struct {
 	Authorization string
 	As            dhcp.MAC     // Preview only: answer as this phone would be answered
 	Subnet        netip.Prefix // Preview only: as in this subnet; zero: the phone's own
+	real          bool         // it came from the network: what it uses up is counted
 }
 
 // Outcome is what became of a request. The words are metric labels and verdicts of the timeline.
@@ -68,5 +69,7 @@ type Answer struct {
 	Proof     trust.Proof   // by which the requester proved itself; "" when it didn't
 	Known     bool          // it proved itself to be a phone that has a record: its request comes before those of others
 	Port      string        // switch port (option 82) of the proven phone's lease; "" when none is known
+	OwnProof  time.Time     // when the proven phone proved itself last by its own credentials or certificate; zero: never
+	Given     time.Time     // when a file gave it its credentials first; zero: never
 	Err       error         // behind Fault
 }

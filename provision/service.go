@@ -41,6 +41,7 @@ type Config struct {
 	Event    func(trust.Event)                      // receives each security event; it must not wait. nil: dropped
 	// Used is told of each phone that has used its new password: RetirePasswords ends the old one's time. It must not wait.
 	Used    func(mac dhcp.MAC, password setting.Secret)
+	Probe   trust.Prober      // asks whether a phone still answers at its old address; nil: nothing does
 	Windows trust.WindowStore // nil: enrollment windows end with the service
 	Now     func() time.Time
 	Cache   int64 // bytes of rendered files kept; 0: 32 MiB
@@ -97,7 +98,7 @@ func New(c Config) (*Service, error) {
 	}
 	guard, err := trust.New(trust.Config{
 		Leases: c.Leases, Policy: func() trust.Policy { return c.Site() }, Windows: c.Windows, Event: c.Event, Now: c.Now,
-		LastPort: func(mac dhcp.MAC) string { return lastPort(c.Fetches, mac) },
+		History: func(mac dhcp.MAC) (trust.History, error) { return historyOf(c.Fetches, mac) }, Probe: c.Probe,
 	})
 	if err != nil {
 		return nil, err

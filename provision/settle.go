@@ -1,7 +1,6 @@
 package provision
 
 import (
-	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -83,9 +82,12 @@ func (s *Service) settle(q *inquiry) {
 	if q.verdict.Contradiction {
 		s.trust.Report(trust.Event{Time: q.now, Kind: trust.EventContradiction, MAC: q.answer.MAC, Addr: q.source().Addr, Reason: q.verdict.Reason})
 	}
+	if q.lease != nil && q.verdict.Proven && q.guarded() {
+		s.trust.Requested(q.lease.MAC, q.verdict.Proof.Own(), q.now)
+	}
 	if q.verdict.Proven {
 		s.trust.Enumeration().Proved(q.source(), macsOf(q.verdict.MAC, q.device), q.now)
-		s.rememberPort(q)
+		s.recordServed(q)
 		if q.retire {
 			s.trust.MarkUsed(q.device.MAC, q.device.Credentials.Password)
 			s.c.Used(q.device.MAC, q.device.Credentials.Password)
@@ -147,27 +149,4 @@ func portOf(l *dhcp.Lease) string {
 		return s
 	}
 	return strings.Trim(show(l.RemoteID)+" "+show(l.CircuitID), " ")
-}
-
-// rememberPort passes on where a phone is that proved itself by its lease.
-func (s *Service) rememberPort(q *inquiry) {
-	port := portOf(q.lease)
-	if port == "" || q.device == nil || q.verdict.Proof != trust.ProofLease || q.answer.Outcome != Served || !q.guarded() {
-		return
-	}
-	q.answer.Port = port
-	s.trust.RememberPort(q.device.MAC, port, q.source().Addr, q.now)
-}
-
-// lastPort is the port of the latest fetch that has one. A fault of the store only costs the comparison.
-func lastPort(fetches func(dhcp.MAC) ([]fleet.Fetch, error), mac dhcp.MAC) string {
-	all, err := fetches(mac)
-	if err != nil {
-		return ""
-	}
-	all = slices.DeleteFunc(slices.Clone(all), func(f fleet.Fetch) bool { return f.Port == "" })
-	if len(all) == 0 {
-		return ""
-	}
-	return slices.MaxFunc(all, func(a, b fleet.Fetch) int { return cmp.Compare(a.Time.UnixNano(), b.Time.UnixNano()) }).Port
 }

@@ -61,7 +61,7 @@ func (q *inquiry) firmware() {
 func (q *inquiry) settings() (settings map[string]any, err error) {
 	subnet, _ := q.s.subnetFor(q.site, q.device.MAC, q.device)
 	err = q.s.c.Records.View(func(f fleet.View) error {
-		r, err := resolve(f, q.site, subnet, q.device)
+		r, err := resolve(f, q.packs, q.site, subnet, q.device)
 		if err == nil {
 			settings = packSettings(r.layers)
 		}

@@ -208,16 +208,26 @@ func TestRotationBesideALease(t *testing.T) {
 	}
 }
 
-func TestCredentialsGoIntoThePhoneWithTheExternalURL(t *testing.T) {
+// A phone gets its credentials where it can send them: Digest over HTTP, any over HTTPS, and always with an external URL.
+func TestCredentialsGoIntoPhonesThatCanSendThem(t *testing.T) {
 	h := newHouse(t)
 	c := h.withCredentials()
-	if body := h.served(h.get("001565123456.cfg", "10.20.1.7")); strings.Contains(body, c.Password.Reveal()) {
-		t.Error("they are there without an external URL")
+	for _, tt := range []struct {
+		internal, external string
+		want               bool
+	}{{"", "", true}, {"https://10.20.0.2/", "", true}, {"tftp://10.20.0.2/", "", false}, {"tftp://10.20.0.2/", "https://phones.example.com/", true}} {
+		site := *h.site
+		site.Subnets = slices.Clone(site.Subnets)
+		for i := range site.Subnets {
+			site.Subnets[i].ProvisioningURL = tt.internal
+		}
+		site.ExternalURL = tt.external
+		h.site = &site
+		body := h.served(h.get("001565123456.cfg", "10.20.1.7"))
+		if got := strings.Contains(body, "server.user = 001565123456\n") && strings.Contains(body, "server.password = "+c.Password.Reveal()); got != tt.want {
+			t.Errorf("%+v: they are there: %t", tt, got)
+		}
 	}
-	site := *h.site
-	site.ExternalURL = "https://phones.example.com/"
-	h.site = &site
-	contains(t, h.served(h.get("001565123456.cfg", "10.20.1.7")), "server.user = 001565123456", "server.password = "+c.Password.Reveal(), "server.url = https://phones.example.com/")
 	f, err := h.File(context.Background(), front, "001565123456.cfg", netip.Prefix{}, false)
 	if err != nil || !strings.Contains(string(f.Body), "server.password = ***") {
 		t.Errorf("the preview shows the password: %v", err)

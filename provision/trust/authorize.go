@@ -61,7 +61,7 @@ func Authorize(e Evidence) Verdict {
 	}
 	var best *identityClaim
 	for i := range claims {
-		if c := &claims[i]; c.counts && (best == nil || best.proof.weak() && !c.proof.weak()) {
+		if c := &claims[i]; c.counts && (best == nil || best.proof.Weak() && !c.proof.Weak()) {
 			best = c
 		}
 	}

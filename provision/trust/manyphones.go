@@ -15,7 +15,7 @@ const (
 	manyPhonesWindow = time.Minute
 	manyPhonesQuiet  = 10 * time.Minute // one event about what happens within this time
 	maxKnownPhones   = 1 << 18
-	oneBoot          = 120 // seconds within which a phone that boots takes leases again, as after a change of its VLAN
+	sameBoot         = 120 // seconds within which a phone that boots takes leases again, as after a change of its VLAN
 )
 
 // leaseTimes is what is remembered of a phone's last lease, in seconds since 1970: 100,000 of them need a few MB.
@@ -55,12 +55,12 @@ func (w *phoneWatch) bound(l dhcp.Lease) (moved bool) {
 	}
 	moved = !known || next.addr != last.addr
 	switch {
-	case known && last.early != 0 && next.starts-last.early < oneBoot: // the same boot once more
+	case known && last.early != 0 && next.starts-last.early < sameBoot: // the same boot once more
 		next.early = next.starts
 		if last.fetched == last.early {
 			next.fetched = next.early
 		}
-	case known && next.starts >= last.starts+oneBoot && next.starts < last.starts+(last.expires-last.starts)/2:
+	case known && next.starts >= last.starts+sameBoot && next.starts < last.starts+(last.expires-last.starts)/2:
 		next.early = next.starts
 	}
 	if known || len(w.known) < maxKnownPhones {

@@ -22,15 +22,21 @@ func (s *Service) HistoryOf(mac MAC) History {
 
 // Weak decides about a request for a guarded file with a proof that a borrowed MAC has as well. It fills in LastOwnProof,
 // Given, Limits and Enrolled. commit: the request is a real one; without it nothing is counted or reported.
-func (s *Service) Weak(r WeakRequest, port string, commit bool) StepUpVerdict {
+func (s *Service) Weak(r WeakRequest, commit bool) StepUpVerdict {
 	h := s.HistoryOf(r.MAC)
-	r.LastOwnProof, r.Given, r.Limits = h.OwnProof, h.Given, s.c.Policy().Limits()
+	r.Limits = s.c.Policy().Limits()
+	if h.OwnProof.After(r.Since) {
+		r.LastOwnProof = h.OwnProof
+	}
+	if h.Given.After(r.Since) {
+		r.Given = h.Given
+	}
 	r.Enrolled = s.windows.covers(r.MAC, r.From, r.Time)
-	v := s.pinnedPort(r, h.Port, port)
+	v := s.pinnedPort(r, h.Port)
 	if v.Action == StepUpAccept {
 		v = s.stepUp.decide(r, commit)
-	} else if reported, _ := s.refused.Get(r.MAC); commit && reported != port {
-		s.refused.Put(r.MAC, port, 1)
+	} else if reported, _ := s.refused.Get(r.MAC); commit && reported != r.Port {
+		s.refused.Put(r.MAC, r.Port, 1)
 	} else {
 		v.Event = nil
 	}
@@ -41,11 +47,11 @@ func (s *Service) Weak(r WeakRequest, port string, commit bool) StepUpVerdict {
 }
 
 // pinnedPort refuses another switch port than the remembered one where the subnet pins ports.
-func (s *Service) pinnedPort(r WeakRequest, before, port string) StepUpVerdict {
-	if !r.Place.PinPort || r.Enrolled || port == "" || before == "" || port == before {
+func (s *Service) pinnedPort(r WeakRequest, before string) StepUpVerdict {
+	if !r.Place.PinPort || r.Enrolled || r.Port == "" || before == "" || r.Port == before {
 		return StepUpVerdict{}
 	}
-	reason := fmt.Sprintf("no proof: %s, but it is behind switch port %q and before it was behind %q (pin_port); plugtone device enroll %s accepts the new port", r.Proof, port, before, r.MAC)
+	reason := fmt.Sprintf("no proof: %s, but it is behind switch port %q and before it was behind %q (pin_port); plugtone device enroll %s accepts the new port", r.Proof, r.Port, before, r.MAC)
 	return StepUpVerdict{Action: StepUpRefuse, Reason: reason, Event: &Event{Time: r.Time, Kind: EventPortChanged, MAC: r.MAC, Addr: r.From, Reason: reason}}
 }
 
@@ -55,19 +61,22 @@ type Served struct {
 	MAC   MAC
 	From  netip.Addr
 	Proof Proof
-	Port  string // switch port of the phone's lease; "" when none is known
-	Given bool   // the file has given the phone its credentials
+	Port  string    // switch port of the phone's lease; "" when none is known
+	Given bool      // the file has given the phone its credentials
+	Since time.Time // what was before the phone's record does not count
 }
 
-// Record remembers what a served file has shown, and reports a change of the switch port.
-func (s *Service) Record(r Served) {
+// Record remembers what a served file has shown, reports a change of the switch port, and returns all that is known now.
+func (s *Service) Record(r Served) History {
 	h := s.HistoryOf(r.MAC)
 	next := h
 	if r.Proof.Own() {
 		next.OwnProof = r.Time
 		s.stepUp.ownProof(r.MAC)
 	}
-	next.Given = next.Given || r.Given
+	if r.Given && !h.Given.After(r.Since) {
+		next.Given = r.Time
+	}
 	if r.Port != "" {
 		next.Port = r.Port
 	}
@@ -78,6 +87,7 @@ func (s *Service) Record(r Served) {
 		s.Report(Event{Time: r.Time, Kind: EventPortChanged, MAC: r.MAC, Addr: r.From,
 			Reason: fmt.Sprintf("the phone is behind switch port %q now; before it was behind %q", next.Port, h.Port)})
 	}
+	return next
 }
 
 // Requested notes that the holder of a lease has asked for a guarded file, and reports when many known phones do.

@@ -31,7 +31,7 @@ type Config struct {
 type History struct {
 	Port     string    // switch port (option 82) of the last proven fetch; "" when none is known
 	OwnProof time.Time // of the last fetch that was proved by own credentials or certificate; zero: there was none
-	Given    bool      // a fetched file has given the phone its credentials
+	Given    time.Time // of the first fetch that gave the phone its credentials; zero: there was none
 }
 
 // Service holds what trust remembers between requests: enrollment windows, limits, switch ports and used passwords. It is

@@ -14,8 +14,10 @@ const (
 	challengeAnswer = 5 * time.Second
 	// challengeMemory is how long an unanswered challenge is remembered.
 	challengeMemory = 24 * time.Hour
-	// resetGrant is how long a phone that counts as factory-reset gets its files: the time of one boot.
-	resetGrant = 10 * time.Minute
+	// oneBoot is how long a phone takes at most from its first file until it uses what it was given.
+	oneBoot = 10 * time.Minute
+	// resetGrant is how long a phone that counts as factory-reset gets its files.
+	resetGrant = oneBoot
 	// stepUpReport is the least time between two events about the same phone.
 	stepUpReport = 10 * time.Minute
 )
@@ -31,8 +33,10 @@ type WeakRequest struct {
 	Proof  string // the weak proof in words
 	File   string // method and name: a retry has the same
 
+	Since        time.Time // what was before the phone's record does not count
+	Port         string    // switch port of the lease; "" when none is known
 	LastOwnProof time.Time // when the phone proved itself last by its own credentials or certificate; zero: never
-	Given        bool      // its configuration has given it credentials
+	Given        time.Time // when a file gave it its credentials first; zero: none did
 	CanSend      bool      // its pack can send credentials over the transport in use where it is
 	CanAnswer    bool      // this request can be answered with a challenge
 	Wrong        bool      // it came with a user or password that is wrong
@@ -127,7 +131,7 @@ func (s *stepUp) decide(r WeakRequest, commit bool) StepUpVerdict {
 	switch {
 	case !r.LastOwnProof.IsZero():
 		v = s.required(r, p, commit)
-	case r.Given:
+	case !r.Given.IsZero() && r.Time.Sub(r.Given) >= oneBoot:
 		v = invited(r, p)
 	}
 	if commit && !known && *p != (stepUpPhone{}) {

@@ -17,7 +17,7 @@ func weak(i int, now time.Time) WeakRequest {
 	return WeakRequest{
 		Time: now, MAC: phone(i), From: netip.AddrFrom4([4]byte{10, 20, 1, byte(i)}), Place: voice, Limits: Limits{StepUp: StepUpAuto, Resets: DefaultResets},
 		Proof: "10.20.1.1 is leased to the phone", File: "GET " + phone(i).Hex() + ".cfg",
-		LastOwnProof: now.Add(-time.Hour), Given: true, CanSend: true, CanAnswer: true,
+		LastOwnProof: now.Add(-time.Hour), Given: now.Add(-time.Hour), CanSend: true, CanAnswer: true,
 	}
 }
 
@@ -124,8 +124,9 @@ func TestStepUpIsForPhonesThatHaveUsedTheirCredentials(t *testing.T) {
 	for name, change := range map[string]func(*WeakRequest){
 		"off":                           func(r *WeakRequest) { r.Limits.StepUp = StepUpOff },
 		"pack sends none":               func(r *WeakRequest) { r.CanSend = false },
-		"never used, never given":       func(r *WeakRequest) { r.LastOwnProof, r.Given = time.Time{}, false },
+		"never used, never given":       func(r *WeakRequest) { r.LastOwnProof, r.Given = time.Time{}, time.Time{} },
 		"never used, can't be asked":    func(r *WeakRequest) { r.LastOwnProof, r.CanAnswer = time.Time{}, false },
+		"given them in this boot":       func(r *WeakRequest) { r.LastOwnProof, r.Given = time.Time{}, r.Time.Add(-time.Minute) },
 		"never used, wrong password":    func(r *WeakRequest) { r.LastOwnProof, r.Wrong = time.Time{}, true },
 		"always, but never used, given": func(r *WeakRequest) { r.Limits.StepUp, r.LastOwnProof, r.CanAnswer = StepUpAlways, time.Time{}, false },
 	} {

@@ -30,8 +30,8 @@ const (
 	ProofPreview     Proof = "preview"
 )
 
-// weak reports whether the proof is one that a host has as well that has borrowed the phone's MAC or address.
-func (p Proof) weak() bool { return p == ProofLease || p == ProofNeighbor || p == ProofAddress }
+// Weak reports whether the proof is one that a host has as well that has borrowed the phone's MAC or address.
+func (p Proof) Weak() bool { return p == ProofLease || p == ProofNeighbor || p == ProofAddress }
 
 // Own reports whether the proof is something that only the phone itself has.
 func (p Proof) Own() bool { return p == ProofCredentials || p == ProofCertificate }

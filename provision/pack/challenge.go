@@ -1,0 +1,13 @@
+package pack
+
+// Challenge returns the HTTP challenge that phones of a model answer for their own files: digest, digest-sha256, basic or
+// none.
+func (v *Vendor) Challenge(model string) string {
+	m := v.model(model)
+	for _, f := range v.files {
+		if f.Kind == KindDevice && f.Template != "" && (m == v.generic || m.isAny(f.For)) {
+			return f.Challenge
+		}
+	}
+	return "none"
+}
