@@ -99,6 +99,7 @@ func (o *observer) answered(r provision.Request, a provision.Answer, sent int64,
 		o.keep.RecordFetch(fleet.Fetch{
 			MAC: a.MAC, File: a.Name, Kind: a.Kind, Digest: a.Digest, Size: a.Size, Time: r.Time, From: r.From, Transport: r.Transport,
 			UserAgent: cleaned(r.UserAgent, 255), Vendor: a.Vendor, Model: a.Model, Firmware: a.Firmware, Port: a.Port,
+			OwnProof: a.OwnProof, Given: a.Given,
 		})
 	}
 	if s, ours := o.site().SubnetOf(r.From); !recorded && a.Vendor != "" && (a.Proof != "" || !ours) {

@@ -137,7 +137,8 @@ func dhcpOf(c *config.Config) dhcp.Config {
 func siteOf(c *config.Config) *fleet.Site {
 	p := c.Provisioning
 	site := &fleet.Site{
-		Trust: proofs(p.Trust), NewPhones: &trust.NewPhones{Burst: p.NewPhones.Burst, PerMinute: p.NewPhones.PerMinute}, UnknownPhones: p.UnknownPhones, TimeZone: p.TimeZone, ExternalURL: p.ExternalURL, Settings: p.Settings,
+		Trust: proofs(p.Trust), NewPhones: &trust.NewPhones{Burst: p.NewPhones.Burst, PerMinute: p.NewPhones.PerMinute},
+		StepUp: trust.StepUp(p.StepUp), Resets: &trust.Resets{Burst: p.Resets.Burst, PerHour: p.Resets.PerHour}, UnknownPhones: p.UnknownPhones, TimeZone: p.TimeZone, ExternalURL: p.ExternalURL, Settings: p.Settings,
 	}
 	if c.HTTPS.Enabled && c.HTTPS.CertFile == "" {
 		site.CAFile = caName
@@ -145,7 +146,7 @@ func siteOf(c *config.Config) *fleet.Site {
 	for _, s := range c.DHCP.Subnets {
 		site.Subnets = append(site.Subnets, fleet.Subnet{
 			Prefix: s.Prefix, Phones: s.Phones, Trust: proofs(s.Trust), NextServer: nextServer(s), ProvisioningURL: s.ProvisioningURL,
-			NTPServers: s.NTPServers, Settings: s.Settings,
+			NTPServers: s.NTPServers, Settings: s.Settings, PinPort: s.PinPort,
 		})
 	}
 	for _, n := range p.Networks {

@@ -135,9 +135,6 @@ func (d *Daemon) runCredentials(ctx context.Context, ready func()) error {
 
 // fillCredentials makes the credentials of records from before there was a URL to use them at.
 func (d *Daemon) fillCredentials() {
-	if d.site().ExternalURL == "" {
-		return
-	}
 	if n, err := fleet.FillCredentials(d.store, ourselves); err != nil {
 		d.log.Error("credentials of phones that have none", "err", err)
 	} else if n > 0 {
