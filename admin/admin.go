@@ -72,8 +72,9 @@ type Tokens interface {
 
 // Config is everything a Server needs. All members are required but those said to be optional.
 type Config struct {
-	Listen []string    // unix:PATH or HOST:PORT
-	TLS    *tls.Config // optional; needed for TCP addresses that aren't loopback
+	Listen []string        // unix:PATH or HOST:PORT
+	Hosts  func() []string // optional; names of this host that a Host header may have, beside addresses and localhost
+	TLS    *tls.Config     // optional; needed for TCP addresses that aren't loopback
 	Now    func() time.Time
 	Log    *slog.Logger
 

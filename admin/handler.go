@@ -88,8 +88,20 @@ func (s *Server) pages() error {
 }
 
 // Handler answers all requests. Without a context value that says otherwise (Run sets it for unix sockets), callers
-// need a token.
+// need a token and a Host header that names this host.
 func (s *Server) Handler() http.Handler {
+	all := s.handler()
+	checked := allowHosts(s.cfg.Hosts, all)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if local, _ := r.Context().Value(localKey{}).(bool); local {
+			all.ServeHTTP(w, r) // no browser connects to a unix socket
+			return
+		}
+		checked.ServeHTTP(w, r)
+	})
+}
+
+func (s *Server) handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer s.recovered(w, r)
 		if strings.HasPrefix(r.URL.Path, apiPrefix) {

@@ -281,6 +281,14 @@ func TestRoles(t *testing.T) {
 		{"GET /api/v1/audit", "", false, false, true},
 		{"GET /api/v1/backup", "", false, false, true},
 		{"POST /api/v1/reload", "", false, false, true},
+		{"POST /api/v1/enroll", `{"for":"30m"}`, false, false, true},
+		{"POST /api/v1/enroll", `{"for":"30m","from":"198.51.100.0/24"}`, false, false, true},
+		{"POST /api/v1/enroll", `{"for":"0s"}`, false, false, true},
+		{"POST /api/v1/devices/" + phone + "/enroll", `{"for":"30m"}`, false, false, true},
+		{"POST /api/v1/devices/" + phone + "/enroll", `{"for":"30m","from":"0.0.0.0/0"}`, false, false, true},
+		{"POST /api/v1/devices/" + phone + "/enroll", `{"for":"30m","from":"0.0.0.0/1"}`, false, false, true},
+		{"POST /api/v1/devices/" + phone + "/enroll", `{"for":"30m","from":"198.51.100.0/24"}`, false, true, true},
+		{"POST /api/v1/devices/" + phone + "/enroll", `{"for":"0s"}`, false, true, true},
 	} {
 		for role, ok := range map[string]bool{"admin": c.adminOK, "operator": c.operator, "viewer": c.viewer} {
 			r := a.as(role, c.request, c.body)

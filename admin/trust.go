@@ -3,6 +3,7 @@ package admin
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"time"
@@ -31,11 +32,11 @@ func (s *Server) trustRoutes() {
 			return items(s.cfg.Trust.Windows()), nil
 		})
 	huma.Register(s.api, op(http.MethodPost, "/enroll", "enroll-all", "trust",
-		"For this time files need no proof; leases of new phones that wait are proof again", operator),
+		"For this time files need no proof; leases of new phones that wait are proof again", admin),
 		func(ctx context.Context, in *struct{ Body client.EnrollRequest }) (*windowOutput, error) {
 			return s.enroll(ctx, dhcp.MAC{}, in.Body)
 		})
-	huma.Register(s.api, op(http.MethodPost, "/devices/{mac}/enroll", "enroll-device", "trust", "For this time the phone's files need no proof", operator),
+	huma.Register(s.api, op(http.MethodPost, "/devices/{mac}/enroll", "enroll-device", "trust", "For this time the phone's files need no proof; from anywhere (no from, or a network larger than /8) needs the role admin", operator),
 		func(ctx context.Context, in *struct {
 			MACInput
 			Body client.EnrollRequest
@@ -68,6 +69,9 @@ func (s *Server) trustRoutes() {
 	huma.Register(s.api, export, s.exportCredentials)
 }
 
+// minEnrollBits is the length of the prefix from which an operator may open a window for one phone. Anything larger is "anywhere".
+const minEnrollBits = 8
+
 func (s *Server) enroll(ctx context.Context, mac dhcp.MAC, in client.EnrollRequest) (*windowOutput, error) {
 	length, err := setting.ParseDuration(in.For)
 	if err != nil {
@@ -76,6 +80,10 @@ func (s *Server) enroll(ctx context.Context, mac dhcp.MAC, in client.EnrollReque
 	from, err := parsePrefix("body.from", in.From)
 	if err != nil {
 		return nil, err
+	}
+	if c := callerOf(ctx); length > 0 && from.Bits() < minEnrollBits && c.role < admin {
+		return nil, huma.Error403Forbidden(fmt.Sprintf("a window for requests from anywhere needs the role admin, and %s is %s; name the phone's network in from, /%d or smaller",
+			c.name, c.role, minEnrollBits))
 	}
 	who := "all"
 	if !mac.IsZero() {

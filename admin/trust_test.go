@@ -14,18 +14,18 @@ func TestEnrollWindows(t *testing.T) {
 	if w.get(t, "mac") != phone || w.get(t, "from") != "198.51.100.0/24" || w.get(t, "until") == "" {
 		t.Errorf("window %s", w.body)
 	}
-	a.do("POST /api/v1/enroll", `{"for":"1h"}`, 200)
+	a.want(a.as("admin", "POST /api/v1/enroll", `{"for":"1h"}`), "a window for all", 200)
 	list := a.do("GET /api/v1/enroll", "", 200)
 	if strings.Count(list.body, `"until"`) != 2 {
 		t.Errorf("windows %s", list.body)
 	}
-	a.do("POST /api/v1/enroll", `{"for":"0s"}`, 200)
+	a.want(a.as("admin", "POST /api/v1/enroll", `{"for":"0s"}`), "closing it", 200)
 	if list := a.do("GET /api/v1/enroll", "", 200); strings.Count(list.body, `"until"`) != 1 {
 		t.Errorf("windows after one was closed %s", list.body)
 	}
-	a.do("POST /api/v1/devices/001565999999/enroll", `{"for":"30m"}`, 404)
+	a.want(a.as("admin", "POST /api/v1/devices/001565999999/enroll", `{"for":"30m"}`), "a window for an unknown phone", 404)
 	for _, body := range []string{`{"for":"soon"}`, `{"for":"3d"}`, `{"for":"30m","from":"somewhere"}`} {
-		a.do("POST /api/v1/enroll", body, 422)
+		a.want(a.as("admin", "POST /api/v1/enroll", body), body, 422)
 	}
 	a.want(a.as("viewer", "POST /api/v1/enroll", `{"for":"1h"}`), "a window by a viewer", 403)
 	if log := a.as("admin", "GET /api/v1/audit?limit=1000", ""); !strings.Contains(log.body, `"action":"enroll `+phone+` for 30m"`) {

@@ -304,6 +304,31 @@ func TestStatusAndHealth(t *testing.T) {
 	r.waitState("WATCHDOG=1")
 }
 
+// A page elsewhere that points its own DNS name at this host reads no metrics.
+func TestMetricsAreServedToKnownHostsOnly(t *testing.T) {
+	r := start(t, strings.Replace(testConfig, `admin: {`, `admin: {hosts: [phones.example.net], `, 1))
+	own, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for host, want := range map[string]int{"evil.example": 421, "evil.example:9100": 421, "phones.example.net:9100": 200, own: 200, "127.0.0.1": 200, "localhost:9100": 200} {
+		req, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+r.address("metrics")+"/metrics", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = host
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || resp.StatusCode != want || strings.Contains(string(body), "plugtone_build_info") != (want == 200) {
+			t.Errorf("Host %s: got %d, %v, want %d", host, resp.StatusCode, err, want)
+		}
+	}
+}
+
 func TestReload(t *testing.T) {
 	r := start(t, testConfig)
 	reload := func(text string) (int, string) {

@@ -146,9 +146,8 @@ func (d *Daemon) runMetrics(ctx context.Context, ready func()) error {
 	if err != nil {
 		return err
 	}
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(d.metrics.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4}))
-	s := &http.Server{Handler: mux, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, MaxHeaderBytes: 16 << 10}
+	metrics := promhttp.HandlerFor(d.metrics.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
+	s := &http.Server{Handler: admin.MetricsHandler(d.hostNames, metrics), ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, MaxHeaderBytes: 16 << 10}
 	failed := make(chan error, len(listeners))
 	for _, l := range listeners {
 		go func() { failed <- s.Serve(l) }()
@@ -192,7 +191,7 @@ func (d *Daemon) runAdmin(ctx context.Context, ready func()) error {
 		}
 	}
 	s, err := admin.New(admin.Config{
-		Listen: listen, TLS: d.certs.admin(), Now: d.opts.Now, Log: d.log, Version: d.opts.Version,
+		Listen: listen, Hosts: d.hostNames, TLS: d.certs.admin(), Now: d.opts.Now, Log: d.log, Version: d.opts.Version,
 		Records: d.store, Phones: d.service, Packs: d.packs, Leases: d.table, Events: events{d.store, d.observe.unrecognized},
 		Discovered: d.store, Audit: d.store, Tokens: d.store, Trust: d.service, Feed: &d.feed,
 		Subnets: d.subnets, Status: d.status, Ready: d.Ready, Reload: d.Reload, Backup: d.store.Backup, Metrics: d.metrics.registry,

@@ -49,6 +49,20 @@ func (h host) addrs() []netip.Addr {
 	return append(out, loop...)
 }
 
+// hostNames returns the names under which operators and Prometheus may reach this host: its own, those of admin.hosts, and those in
+// the certificate of the API.
+func (d *Daemon) hostNames() []string {
+	names := slices.Clone(d.current.Load().cfg.Admin.Hosts)
+	if own, err := os.Hostname(); err == nil {
+		short, _, _ := strings.Cut(own, ".")
+		names = append(names, own, short)
+	}
+	if cert := d.certs.api.Load(); cert != nil && cert.Leaf != nil {
+		names = append(names, cert.Leaf.DNSNames...)
+	}
+	return names
+}
+
 // serves tells whether TFTP requests from an address are looked at: from leased subnets, attached links and
 // provisioning.networks. Elsewhere nobody is; a forged source address there would only be flooded with our answers (F16).
 func (d *Daemon) serves(a netip.Addr) bool {

@@ -82,7 +82,7 @@ func New(t testing.TB) *House {
 	info.Set(1)
 	reg.MustRegister(info)
 	h.Config = admin.Config{
-		Listen: []string{"unix:/nowhere"}, Now: clock, Log: slog.New(slog.DiscardHandler), Version: "test",
+		Listen: []string{"unix:/nowhere"}, Hosts: func() []string { return []string{"plugtone-a", "phones.example.net"} }, Now: clock, Log: slog.New(slog.DiscardHandler), Version: "test",
 		Records: records{h}, Phones: h.Service, Trust: h.Service, Packs: func() *pack.Set { return h.Packs }, Leases: h, Events: h,
 		Discovered: h, Audit: h, Tokens: h, Feed: &h.Feed,
 		Subnets: func() []client.Subnet {

@@ -17,7 +17,8 @@ func deviceEnroll(a *app) *cobra.Command {
 		Use: "enroll [MAC]", Args: cobra.MaximumNArgs(1), Short: "For a time, let a phone have its files without a proof",
 		Long: "For a time, let a phone have its files without any other proof: for its first boot away from the networks that are leased\n" +
 			"here. With --all it holds for every phone, and leases of new phones that came too fast are proof again at once.\n" +
-			"Whoever asks from there meanwhile gets the passwords: keep it short, and name the place with --from.",
+			"Every requester there gets the passwords meanwhile: keep it short, and name the network with --from. --all, and a window without\n" +
+			"--from, need the role admin.",
 		Example: `  plugtone device enroll 00:15:65:12:34:56 --for 30m --from 198.51.100.0/24
   plugtone device enroll --all --for 30m
   plugtone device enroll --all --for 0s   # closes it`,

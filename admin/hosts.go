@@ -1,0 +1,45 @@
+package admin
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// allowHosts answers 421 when the Host header names neither an address, nor localhost, nor one of names, and passes everything else to
+// next. A browser that a page elsewhere leads here by its own DNS name (DNS rebinding) sends that name, and must read nothing. A
+// request without Host comes from no browser.
+func allowHosts(names func() []string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Host != "" && !allowedHost(hostName(r.Host), names) {
+			writeProblem(w, http.StatusMisdirectedRequest, "the Host header names another machine; use this host's address or name, or add the name to admin.hosts")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func allowedHost(name string, names func() []string) bool {
+	if _, err := netip.ParseAddr(name); err == nil || name == "localhost" {
+		return true
+	}
+	return names != nil && slices.ContainsFunc(names(), func(n string) bool { return strings.EqualFold(hostName(n), name) })
+}
+
+// hostName returns the name in a Host header in lower case, without port, brackets and final dot.
+func hostName(host string) string {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	return strings.ToLower(strings.TrimSuffix(host, "."))
+}
+
+// MetricsHandler serves /metrics alone, with the same check of the Host header as the API.
+func MetricsHandler(names func() []string, metrics http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", metrics)
+	return allowHosts(names, mux)
+}
