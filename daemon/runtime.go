@@ -12,6 +12,7 @@ import (
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
+	"plugtone/provision/packcheck"
 	"plugtone/provision/setting"
 	"plugtone/provision/trust"
 	"plugtone/provision/vendors"
@@ -69,7 +70,7 @@ func readConfig(o Options) (*config.Config, error) {
 }
 
 func loadPacks(c *config.Config) (*pack.Set, error) {
-	return pack.Load(pack.Config{Builtin: vendors.FS, Dirs: c.Provisioning.VendorDirs, Experimental: c.Provisioning.ExperimentalPacks})
+	return packcheck.Load(pack.Config{Builtin: vendors.FS, Dirs: c.Provisioning.VendorDirs, Experimental: c.Provisioning.ExperimentalPacks})
 }
 
 // annotate is err, or where in the file the vendor ids stand that are to blame for it.

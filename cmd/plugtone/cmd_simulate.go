@@ -22,6 +22,7 @@ import (
 	"plugtone/dhcp"
 	"plugtone/dhcp/netlab"
 	"plugtone/provision/pack"
+	"plugtone/provision/packcheck"
 	"plugtone/provision/vendors"
 )
 
@@ -164,7 +165,7 @@ func (p *player) specs() ([]simulate.Spec, error) {
 	case p.transport != "" && p.transport != "tftp":
 		return nil, usagef("--transport %q: allowed is tftp", p.transport)
 	}
-	set, err := pack.Load(pack.Config{Builtin: vendors.FS, Dirs: p.vendorDirs})
+	set, err := packcheck.Load(pack.Config{Builtin: vendors.FS, Dirs: p.vendorDirs})
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"plugtone/provision/pack"
+	"plugtone/provision/packcheck"
 	"plugtone/provision/vendors"
 )
 
@@ -43,7 +44,7 @@ of the pack changes. --update rewrites them, and makes the first ones.`,
 			if update {
 				rewrite = writeGolden
 			}
-			trials, err := pack.Check(pack.Config{Builtin: vendors.FS, Dirs: dirs}, filepath.Clean(args[0]), rewrite)
+			trials, err := packcheck.Check(pack.Config{Builtin: vendors.FS, Dirs: dirs}, filepath.Clean(args[0]), rewrite)
 			if a.json {
 				return resultsJSON(c, trials, err)
 			}
@@ -79,7 +80,7 @@ func writeGolden(path string, data []byte) error {
 	return os.WriteFile(path, data, 0o644)
 }
 
-func resultLine(t pack.CheckResult) string {
+func resultLine(t packcheck.CheckResult) string {
 	what := t.Vendor
 	if t.Extends != "" {
 		what += ", extending " + t.Extends
@@ -92,10 +93,10 @@ func resultLine(t pack.CheckResult) string {
 }
 
 // resultsJSON prints results and problems, and still fails when there are problems.
-func resultsJSON(c *cobra.Command, trials []pack.CheckResult, err error) error {
+func resultsJSON(c *cobra.Command, trials []packcheck.CheckResult, err error) error {
 	out := struct {
-		Packs  []pack.CheckResult `json:"packs"`
-		Faults []string           `json:"faults"`
+		Packs  []packcheck.CheckResult `json:"packs"`
+		Faults []string                `json:"faults"`
 	}{trials, []string{}}
 	if err != nil {
 		out.Faults = strings.Split(err.Error(), "\n")

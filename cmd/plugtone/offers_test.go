@@ -26,6 +26,7 @@ import (
 	"plugtone/provision"
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
+	"plugtone/provision/packcheck"
 	"plugtone/provision/provisiontest"
 	"plugtone/provision/trust"
 	"plugtone/provision/vendors"
@@ -47,7 +48,7 @@ func TestOffers(t *testing.T) {
 			ids = append(ids, d.Name())
 		}
 	}
-	packs, err := pack.Load(pack.Config{Builtin: vendors.FS, Dirs: []string{"testdata/packs"}, Experimental: ids})
+	packs, err := packcheck.Load(pack.Config{Builtin: vendors.FS, Dirs: []string{"testdata/packs"}, Experimental: ids})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"plugtone/dhcp"
+	"plugtone/provision/packdoc"
+	"plugtone/provision/yamlpos"
 )
 
 // Boot is how a phone presents itself when it boots: what plugtone simulate plays.
@@ -17,28 +19,15 @@ type Boot struct {
 	UserAgent string  // of its HTTP requests
 }
 
-// bootDoc is one entry of boot: in vendor.yaml.
-type bootDoc struct {
-	Option60   string    `yaml:"option60"`
-	Hostname   string    `yaml:"hostname"`
-	Params     []int     `yaml:"params"`
-	Server     []int     `yaml:"server"`
-	UserAgent  string    `yaml:"user_agent"`
-	For        listOrOne `yaml:"for"`
-	Source     string    `yaml:"source"`
-	Confidence string    `yaml:"confidence"`
-	Note       string    `yaml:"note"`
-}
-
 // bootPlaceholders may stand in the texts of boot, beside the pack's variables.
 func bootPlaceholders() []string { return []string{"model", "mac", "MAC", "mac_colon", "MAC_dash"} }
 
-// Boot tells how a model presents itself. A pack that doesn't say so is an error.
+// Boot returns how a model presents itself. A pack that doesn't state it is an error.
 func (v *Vendor) Boot(model string, mac dhcp.MAC) (Boot, error) {
-	m := v.model(model)
+	m := v.ModelOrGeneric(model)
 	for i := range v.doc.Boot {
 		d := &v.doc.Boot[i]
-		if len(d.For) > 0 && !m.isAny(d.For) {
+		if len(d.For) > 0 && !m.IsAny(d.For) {
 			continue
 		}
 		vars := map[string]string{"model": m.Name, "mac": mac.Hex(), "MAC": strings.ToUpper(mac.Hex()), "mac_colon": mac.String(),
@@ -68,42 +57,37 @@ func (v *Vendor) Boot(model string, mac dhcp.MAC) (Boot, error) {
 	return Boot{}, fmt.Errorf("pack %s does not say (boot:) how model %s boots", v.ID, model)
 }
 
-func (v *Vendor) checkBoot() []error {
-	var errs []error
-	for i, d := range v.doc.Boot {
+func (c *compiler) checkBoot() {
+	for i, d := range c.doc.Boot {
 		bad := func(format string, args ...any) {
-			errs = append(errs, fmt.Errorf("boot: number %d: %s", i+1, fmt.Sprintf(format, args...)))
+			c.problem(d.Pos, "boot: number %d: %s", i+1, fmt.Sprintf(format, args...))
 		}
 		if len(d.Params) == 0 || len(d.Server) == 0 {
 			bad("needs params and server, both lists of option codes")
 		}
-		for _, c := range slices.Concat(d.Params, d.Server) {
-			if c < 1 || c > 254 {
-				bad("option %d is none of 1 to 254", c)
+		for _, code := range slices.Concat(d.Params, d.Server) {
+			if code < 1 || code > 254 {
+				bad("option %d is none of 1 to 254", code)
 			}
 		}
-		for _, c := range d.Server {
-			if !slices.Contains(d.Params, c) && !v.forces(c) {
-				bad("reads its server from option %d, which it neither asks for nor is sent by force", c)
+		for _, code := range d.Server {
+			if !slices.Contains(d.Params, code) && !c.forces(code) {
+				bad("reads its server from option %d, which it neither asks for nor is sent by force", code)
 			}
 		}
-		if err := v.checkFor(d.For); err != nil {
-			bad("%v", err)
-		}
+		c.checkFor(d.Pos, fmt.Sprintf("boot: number %d: ", i+1), d.For)
 		for _, text := range []string{d.Option60, d.Hostname, d.UserAgent} {
-			for _, m := range anyBraces.FindAllStringSubmatch(text, -1) {
-				if _, ok := v.doc.Variables[m[1]]; !ok && !slices.Contains(bootPlaceholders(), m[1]) {
-					bad("{%s} is none of %s and the pack's variables", m[1], strings.Join(bootPlaceholders(), ", "))
-				}
+			if name := c.unknownPlaceholder(text, bootPlaceholders()); name != "" {
+				bad("{%s} is none of %s and the pack's variables", name, strings.Join(bootPlaceholders(), ", "))
 			}
 		}
-		v.note(0, "how it boots", d.Note, d.Source, d.Confidence)
+		c.note(yamlpos.Pos{}, "how it boots", d.Basis)
 	}
-	return errs
 }
 
-func (v *Vendor) forces(code int) bool {
-	return slices.ContainsFunc(v.doc.DHCP, func(d optionDoc) bool { return d.Option == code && d.Force })
+// forces reports whether the pack sends an option to phones that don't request it.
+func (c *compiler) forces(code int) bool {
+	return slices.ContainsFunc(c.doc.DHCP, func(d packdoc.Option) bool { return d.Option == code && d.Force })
 }
 
 // SampleMAC is a MAC with the first of the vendor's prefixes, for simulated phones; ok is false when the pack has none.

@@ -2,16 +2,59 @@ package pack
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
+
+	"plugtone/provision/packdoc"
 )
 
-// Describe gives what `vendor show` prints.
+// Description is what `vendor show` prints of a pack.
+type Description struct {
+	Vendor       string             `json:"vendor"`
+	Name         string             `json:"name"`
+	Aliases      []string           `json:"aliases,omitempty"`
+	Experimental bool               `json:"experimental"`
+	Recognises   bool               `json:"recognises"`
+	Dir          string             `json:"dir,omitempty"`
+	Models       []ModelDescription `json:"models"`
+	KeyTypes     []string           `json:"key_types"`
+	Settings     []string           `json:"settings"`
+	Files        []FileDescription  `json:"files"`
+	DHCP         []string           `json:"dhcp"`
+	Recognise    []string           `json:"recognise"`
+	Resync       string             `json:"resync,omitempty"`
+	Unconfirmed  []Fact             `json:"unconfirmed,omitempty"` // not confirmed on a phone
+	Sources      []Fact             `json:"sources,omitempty"`
+}
+
+// ModelDescription is one model in a Description.
+type ModelDescription struct {
+	Model     string         `json:"model"`
+	Aliases   []string       `json:"aliases,omitempty"`
+	Lines     int            `json:"lines"`
+	Keys      map[string]int `json:"keys,omitempty"`
+	Expansion string         `json:"expansion,omitempty"`
+	Note      string         `json:"note,omitempty"`
+
+	LacksKeyTypes []string `json:"lacks_key_types,omitempty"` // of those that some model of the vendor has
+	LacksSettings []string `json:"lacks_settings,omitempty"`
+}
+
+// FileDescription is one file in a Description, in the order asked for.
+type FileDescription struct {
+	Name      string `json:"name"`
+	Kind      Kind   `json:"kind"`
+	Models    string `json:"models,omitempty"`
+	Missing   string `json:"missing,omitempty"`
+	Challenge string `json:"challenge,omitempty"`
+	Note      string `json:"note,omitempty"`
+}
+
+// Describe returns what `vendor show` prints.
 func (v *Vendor) Describe() Description {
 	d := Description{Vendor: v.ID, Name: v.Name, Aliases: v.Aliases, Experimental: v.Experimental, Recognises: v.Recognises, Dir: v.Dir,
-		KeyTypes: v.generic.KeyTypes(), Settings: v.SettingNames(), Resync: v.resyncSummary()}
-	for _, m := range v.models {
+		KeyTypes: v.Generic().KeyTypes(), Settings: v.SettingNames(), Resync: v.resyncSummary()}
+	for _, m := range v.Models() {
 		md := ModelDescription{Model: m.Name, Aliases: m.Aliases, Lines: m.Lines, Keys: m.Keys, Note: m.Note}
 		if e := m.Expansion; e.Modules > 0 {
 			md.Expansion = strings.TrimSpace(fmt.Sprintf("%d x %s, %d keys each", e.Modules, e.Name, e.Keys))
@@ -20,12 +63,12 @@ func (v *Vendor) Describe() Description {
 		md.LacksSettings = slices.DeleteFunc(slices.Clone(d.Settings), func(s string) bool { return v.Supports(m.Name, s) })
 		d.Models = append(d.Models, md)
 	}
-	for _, f := range v.files {
+	for _, f := range v.Declared() {
 		d.Files = append(d.Files, FileDescription{Name: f.Name, Kind: f.Kind, Models: strings.Join(f.For, ", "), Missing: f.Missing,
 			Challenge: f.Challenge, Note: f.Note})
 	}
 	for i := range v.doc.DHCP {
-		d.DHCP = append(d.DHCP, v.doc.DHCP[i].summary())
+		d.DHCP = append(d.DHCP, optionSummary(&v.doc.DHCP[i]))
 	}
 	var prefixes []string
 	for _, c := range v.matchers {
@@ -60,24 +103,8 @@ func colons(digits string) string {
 	return b.String()
 }
 
-// SettingNames lists the settings that some model's files carry.
-func (v *Vendor) SettingNames() []string {
-	names := make(map[string]bool)
-	for name := range v.doc.Settings {
-		names[name] = true
-	}
-	for _, f := range v.files {
-		for _, name := range f.settings {
-			names[name] = true
-		}
-	}
-	if _, ok := v.HasPhonebook(""); ok {
-		names["phonebook"] = true
-	}
-	return slices.Sorted(maps.Keys(names))
-}
-
-func (d *optionDoc) summary() string {
+// optionSummary is an option for people.
+func optionSummary(d *packdoc.Option) string {
 	s := fmt.Sprintf("%d", d.Option)
 	if d.Enterprise != 0 {
 		s += fmt.Sprintf(" enterprise %d", d.Enterprise)

@@ -1,11 +1,13 @@
-package pack
+package pack_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
 	"plugtone/dhcp"
+	. "plugtone/provision/pack"
 )
 
 // acmeWith loads the pack of the tests with one place changed.
@@ -64,42 +66,37 @@ func TestOptionConditions(t *testing.T) {
 	}
 }
 
-// Where the phone has line buttons of its own, lines don't take empty line keys.
+// slotLabels prints the label of each line key, and how many keys are set.
+const slotLabels = "{{range .Slots \"line\"}}label.{{.Slot}} = {{.Label}}\n{{end}}set = {{len .Keys}}\n"
+
 // A line key without a label of its own has the line's, as a line has that fills an empty key.
 func TestLineKeyHasTheLinesLabel(t *testing.T) {
-	v := acmeVendor(t)
+	v, err := changed(t, map[string]string{"device.tmpl": slotLabels})
+	if err != nil {
+		t.Fatal(err)
+	}
 	p := acmePhone("A1")
 	p.Lines[0].Label = "Front"
 	p.Keys = []Key{{Area: "line", Slot: 2, Type: "line", Line: 1}, {Area: "line", Slot: 3, Type: "line", Line: 1, Label: "Mine"}}
-	w, err := v.newView(p, v.model("A1"), false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := w.slots["line"]; got[1].Label != "Front" || got[2].Label != "Mine" {
-		t.Errorf("%q, %q", got[1].Label, got[2].Label)
+	got, err := v.Render("{mac}.cfg", p)
+	if err != nil || !strings.Contains(string(got), "label.2 = Front\nlabel.3 = Mine\n") {
+		t.Errorf("%v\n%s", err, got)
 	}
 }
 
+// Where the phone has line buttons of its own, lines don't take empty line keys.
 func TestLinesDontFillKeys(t *testing.T) {
-	s, err := acmeWith("families:\n", "fill_lines: false\nfamilies:\n")
-	if err != nil {
-		t.Fatal(err)
-	}
-	v, _ := s.Vendor("acme")
-	for _, tt := range []struct {
-		v    *Vendor
-		want int
-	}{{v, 0}, {acmeVendor(t), 1}} {
-		p := acmePhone("A1")
-		p.Keys = nil
-		p.Lines = p.Lines[:1]
-		m, _ := tt.v.Model("A1")
-		view, err := tt.v.newView(p, m, false)
+	for text, want := range map[string]int{"fill_lines: false\nfamilies:\n": 0, "families:\n": 1} {
+		v, err := changed(t, map[string]string{"device.tmpl": slotLabels}, "families:\n", text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(view.Keys) != tt.want {
-			t.Errorf("%d keys are set, want %d", len(view.Keys), tt.want)
+		p := acmePhone("A1")
+		p.Keys = nil
+		p.Lines = p.Lines[:1]
+		got, err := v.Render("{mac}.cfg", p)
+		if err != nil || !strings.Contains(string(got), fmt.Sprintf("set = %d\n", want)) {
+			t.Errorf("%v\n%s\nwant %d keys to be set", err, got, want)
 		}
 	}
 }

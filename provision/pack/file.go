@@ -1,108 +1,56 @@
 package pack
 
 import (
+	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	"plugtone/provision/packdoc"
 	"plugtone/provision/render"
 	"plugtone/provision/setting"
+	"plugtone/provision/yamlpos"
 )
 
-// pattern is one spelling of a file's name.
-type pattern struct {
-	text string
-	re   *regexp.Regexp
-	vars []string // placeholders in order
+// kindChecksum is written in packs only: such a file has the kind of the file that it is the checksum of.
+const kindChecksum Kind = "checksum"
+
+// maxPhonebookNumbers bounds what a pack may state as a phonebook's size: files are rendered in memory.
+const maxPhonebookNumbers = 10000
+
+// fileCompiler makes the files of a pack.
+type fileCompiler struct {
+	*compiler
+	templates map[string]*render.Template // by template, format and kind of file
+	stated    map[*File]bool              // files of which the pack states whether settings go into them
 }
 
-var placeholder = regexp.MustCompile(`\{([A-Za-z0-9_]+)\}`)
-
-// compilePattern makes the expression that names as phones ask for them are matched with.
-func (v *Vendor) compilePattern(text string) (pattern, error) {
-	p := pattern{text: text}
-	if text == "" || strings.HasPrefix(text, "/") || strings.Contains(text, "//") || strings.ContainsRune(text, '\\') {
-		return p, fmt.Errorf("file name %q is empty, begins with a slash, or holds // or a backslash", text)
-	}
-	var b strings.Builder
-	rest := 0
-	for _, m := range placeholder.FindAllStringSubmatchIndex(text, -1) {
-		b.WriteString(regexp.QuoteMeta(text[rest:m[0]]))
-		rest = m[1]
-		name := text[m[2]:m[3]]
-		expr := v.doc.Variables[name]
-		switch name {
-		case "mac", "MAC":
-			expr = "[0-9a-f]{12}|[0-9a-f]{2}(?:-[0-9a-f]{2}){5}|[0-9a-f]{2}(?::[0-9a-f]{2}){5}" // as phones of all times write it
-		case "model":
-			expr = `[^/]+?`
-		case "any":
-			expr = `[^/]+`
-		case "path":
-			expr = `.+`
-		default:
-			if expr == "" {
-				return p, fmt.Errorf("file name %q: {%s} is none of mac, MAC, model, any, path and the pack's variables", text, name)
-			}
-		}
-		p.vars = append(p.vars, name)
-		b.WriteString("((?:" + expr + "))")
-	}
-	b.WriteString(regexp.QuoteMeta(text[rest:]))
-	re, err := regexp.Compile("(?i)^" + b.String() + "$")
-	if err != nil {
-		return p, fmt.Errorf("file name %q: %w", text, err)
-	}
-	if re.NumSubexp() != len(p.vars) {
-		return p, fmt.Errorf("file name %q: the expression of a variable holds a group, write (?:...)", text)
-	}
-	p.re = re
-	return p, nil
-}
-
-func (v *Vendor) compileFiles() []error {
-	var errs []error
-	for _, d := range v.doc.Files {
-		f, err := v.compileFile(d)
+func (c *fileCompiler) compileFiles() []*File {
+	var files []*File
+	for i := range c.doc.Files {
+		d := &c.doc.Files[i]
+		f, err := c.compileFile(d)
 		if err != nil {
-			if !inTemplate.MatchString(err.Error()) {
-				err = &lineError{d.line, err.Error()}
+			if !packdoc.InTemplate(err) {
+				err = yamlpos.Errorf(d.Pos, "%v", err)
 			}
-			errs = append(errs, err)
+			c.errs = append(c.errs, err)
 			continue
 		}
-		v.files = append(v.files, f)
-		v.note(d.line, "file "+f.Name, d.Note, d.Source, d.Confidence)
+		files = append(files, f)
+		c.note(d.Pos, "file "+f.Name, d.Basis)
 	}
-	errs = append(errs, v.compileChecksums()...)
-	v.linkPhonebooks()
-	return append(errs, v.chooseSettingsFiles()...)
+	c.linkChecksums(files)
+	return files
 }
 
-func (v *Vendor) compileFile(d fileDoc) (*File, error) {
-	f := &File{Name: d.Name, Also: d.Also, Kind: d.Kind, Template: d.Template, Format: d.Format, MediaType: d.MediaType,
-		Missing: d.Missing, Challenge: d.Challenge, For: d.For, Note: d.Note, Of: d.Of, MaxNumbers: d.Most, digest: d.Digest, line: d.line}
-	switch f.Kind {
-	case KindDevice, KindPrivate, KindCommon:
-		if f.Template == "" || f.Format == "" {
-			return nil, fmt.Errorf("file %s: kind %s needs a template and a format", d.Name, d.Kind)
-		}
-	case KindFirmware, KindStatic, KindNone, KindUpload:
-		if f.Template != "" || f.Format != "" {
-			return nil, fmt.Errorf("file %s: kind %s has no template and no format", d.Name, d.Kind)
-		}
-	case kindChecksum:
-		if err := f.checkChecksum(); err != nil {
-			return nil, err
-		}
-	default:
-		return nil, fmt.Errorf("file %s: kind %q is none of device, private, common, firmware, static, none, upload, checksum", d.Name, d.Kind)
-	}
-	if d.Of != "" && f.Kind != kindChecksum {
-		return nil, fmt.Errorf("file %s: of belongs to kind checksum", d.Name)
+func (c *fileCompiler) compileFile(d *packdoc.File) (*File, error) {
+	f := &File{Name: d.Name, Also: d.Also, Kind: Kind(d.Kind), Template: d.Template, Format: d.Format, MediaType: d.MediaType,
+		Missing: d.Missing, Challenge: d.Challenge, For: d.For, Note: d.Note, Of: d.Of, Digest: d.Digest, MaxNumbers: d.MaxNumbers, Pos: d.Pos}
+	if err := checkKind(f); err != nil {
+		return nil, err
 	}
 	switch {
 	case d.When == "phonebook" && f.Kind == KindPrivate:
@@ -111,18 +59,16 @@ func (v *Vendor) compileFile(d fileDoc) (*File, error) {
 		return nil, fmt.Errorf("file %s: when %q: only phonebook is known, for kind private", d.Name, d.When)
 	}
 	if f.Challenge == "" {
-		f.Challenge = v.doc.Challenge
+		f.Challenge = c.doc.Challenge
 	}
 	switch f.Challenge {
 	case "":
-		f.Challenge = "digest" // what most phones know; a pack says so when its phones know another, or none
+		f.Challenge = "digest" // what most phones support; a pack names another where its phones need one
 	case "digest", "digest-sha256", "basic", "none":
 	default:
 		return nil, fmt.Errorf("challenge %q is none of digest, digest-sha256, basic, none", f.Challenge)
 	}
-	if err := v.checkFor(f.For); err != nil {
-		return nil, err
-	}
+	c.checkFor(d.Pos, "", f.For)
 	var err error
 	if f.Max, err = parseSize(d.Max); err != nil {
 		return nil, err
@@ -130,26 +76,86 @@ func (v *Vendor) compileFile(d fileDoc) (*File, error) {
 	if f.Kind == KindUpload && f.Max == 0 {
 		return nil, fmt.Errorf("file %s: an upload needs max, such as 256KiB", d.Name)
 	}
-	for _, name := range append([]string{d.Name}, d.Also...) {
-		p, err := v.compilePattern(name)
-		if err != nil {
-			return nil, err
-		}
-		f.patterns = append(f.patterns, p)
+	if err := f.SetPatterns(c.doc.Variables); err != nil {
+		return nil, err
 	}
-	if (f.Kind == KindDevice) && !slices.ContainsFunc(f.patterns, func(p pattern) bool { return slices.Contains(p.vars, "mac") || slices.Contains(p.vars, "MAC") }) {
+	if f.Kind == KindDevice && !f.HasMAC() {
 		f.Note = strings.TrimSpace(f.Note + " (its name has no MAC: it belongs to who asks)")
 	}
 	if f.Template != "" {
-		if err := v.compileTemplate(f, d.Settings); err != nil {
+		if err := c.compileTemplate(f, d.Settings); err != nil {
 			return nil, err
 		}
 	}
 	return f, nil
 }
 
-func (v *Vendor) compileTemplate(f *File, settings *bool) error {
-	format, ok := v.doc.Formats[f.Format]
+// checkKind checks what a file of its kind must have and can't have.
+func checkKind(f *File) error {
+	switch f.Kind {
+	case KindDevice, KindPrivate, KindCommon:
+		if f.Template == "" || f.Format == "" {
+			return fmt.Errorf("file %s: kind %s needs a template and a format", f.Name, f.Kind)
+		}
+	case KindFirmware, KindStatic, KindNone, KindUpload:
+		if f.Template != "" || f.Format != "" {
+			return fmt.Errorf("file %s: kind %s has no template and no format", f.Name, f.Kind)
+		}
+	case kindChecksum:
+		return checkChecksum(f)
+	default:
+		return fmt.Errorf("file %s: kind %q is none of device, private, common, firmware, static, none, upload, checksum", f.Name, f.Kind)
+	}
+	if f.Of != "" {
+		return fmt.Errorf("file %s: of belongs to kind checksum", f.Name)
+	}
+	return nil
+}
+
+// checkChecksum checks the declaration of a checksum, and fills in its digest. A checksum reveals something of its file's
+// contents, and so needs the same proof.
+func checkChecksum(f *File) error {
+	if f.Template != "" || f.Format != "" || f.Of == "" {
+		return fmt.Errorf("file %s: kind checksum has no template and no format, but of: the file that it is the checksum of", f.Name)
+	}
+	if f.Digest == "" {
+		f.Digest = "md5"
+	}
+	if !slices.Contains([]string{"md5", "sha1", "sha256"}, f.Digest) {
+		return fmt.Errorf("file %s: digest %q is none of md5, sha1, sha256", f.Name, f.Digest)
+	}
+	if f.MediaType == "" {
+		f.MediaType = "text/plain; charset=utf-8"
+	}
+	return nil
+}
+
+// linkChecksums finds the files that checksums are of.
+func (c *fileCompiler) linkChecksums(files []*File) {
+	for _, f := range files {
+		if f.Kind != kindChecksum {
+			continue
+		}
+		found := false
+		for _, of := range files {
+			if of.Name != f.Of && !slices.Contains(of.Also, f.Of) || of.Template == "" || of.Of != "" {
+				continue
+			}
+			if found && of.Kind != f.Kind {
+				c.problem(f.Pos, "file %s: %s is of kind %s for some models and %s for others", f.Name, f.Of, f.Kind, of.Kind)
+			}
+			found = true
+			f.SameAs(of)
+		}
+		if !found {
+			c.problem(f.Pos, "file %s: of %q is none of the files with a template", f.Name, f.Of)
+		}
+	}
+}
+
+// compileTemplate compiles a file's template in the file's format. settings is what the pack states about settings in it.
+func (c *fileCompiler) compileTemplate(f *File, settings *bool) error {
+	format, ok := c.doc.Formats[f.Format]
 	if !ok {
 		if format, ok = render.Document(f.Format); !ok {
 			return fmt.Errorf("file %s: format %q is none of xml, json, text and the pack's own", f.Name, f.Format)
@@ -159,50 +165,57 @@ func (v *Vendor) compileTemplate(f *File, settings *bool) error {
 		f.MediaType = format.MediaType
 	}
 	if settings != nil {
-		f.Settings = *settings
-		f.fixed = true
+		f.Settings, c.stated[f] = *settings, true
 		if f.Settings && (f.Kind != KindDevice || !format.HasParams()) {
 			return fmt.Errorf("file %s: settings go into a device file of a parameter format", f.Name)
 		}
 	}
 	key := f.Template + "\x00" + f.Format + "\x00" + string(f.Kind)
-	f.pool = &templatePool{}
-	if f.compiled = v.templates[key]; f.compiled != nil {
-		f.settings = templateSettings(f.compiled)
-		return f.checkContacts()
-	}
-	text, ok := v.source[f.Template]
-	if !ok {
-		return fmt.Errorf("file %s: there is no template %s", f.Name, f.Template)
-	}
-	t, err := render.Compile(render.Source{Name: f.Template, Text: text}, v.partials(), format, v.funcs(), f.Kind != KindCommon)
-	if err != nil {
-		return err
-	}
-	if f.Kind == KindCommon {
-		for _, field := range t.Fields() {
-			if slices.Contains(deviceFields(), field) {
-				return fmt.Errorf("%s: %s is not for a file that anybody may fetch", f.Template, field)
-			}
+	t := c.templates[key]
+	if t == nil {
+		var err error
+		if t, err = c.parseTemplate(f, format); err != nil {
+			return err
 		}
 	}
-	f.compiled = t
-	f.settings = templateSettings(t)
-	if err := v.checkNames(f.settings); err != nil {
+	f.SetTemplate(t)
+	if err := c.checkSettingNames(f.TemplateSettings()); err != nil {
 		return err
 	}
-	v.templates[key] = t
-	return f.checkContacts()
+	c.templates[key] = t
+	return checkContacts(f)
 }
 
-// checkNames finds a setting that a template asks for and that there isn't: it would always be unset.
-func (v *Vendor) checkNames(names []string) error {
+// parseTemplate parses a file's template with the partial templates of the pack.
+func (c *fileCompiler) parseTemplate(f *File, format *render.Format) (*render.Template, error) {
+	text, ok := c.folder.Templates[f.Template]
+	if !ok {
+		return nil, fmt.Errorf("file %s: there is no template %s", f.Name, f.Template)
+	}
+	t, err := render.Compile(render.Source{Name: f.Template, Text: text}, c.partials(), format, c.v.Funcs(), f.Kind != KindCommon)
+	if err != nil {
+		return nil, err
+	}
+	t.ShareBudget(c.caches.Fragments)
+	if f.Kind != KindCommon {
+		return t, nil
+	}
+	for _, field := range t.Fields() {
+		if slices.Contains(deviceFields(), field) {
+			return nil, fmt.Errorf("%s: %s is not for a file that anybody may fetch", f.Template, field)
+		}
+	}
+	return t, nil
+}
+
+// checkSettingNames reports a setting that a template prints and that does not exist: it would always be unset.
+func (c *fileCompiler) checkSettingNames(names []string) error {
 	for _, name := range names {
 		if _, ok := setting.Lookup(name); ok {
 			continue
 		}
-		for _, t := range slices.Sorted(maps.Keys(v.source)) {
-			if before, _, ok := strings.Cut(v.source[t], strconv.Quote(name)); ok {
+		for _, t := range slices.Sorted(maps.Keys(c.folder.Templates)) {
+			if before, _, ok := strings.Cut(c.folder.Templates[t], strconv.Quote(name)); ok {
 				return fmt.Errorf("%s:%d: there is no setting %q%s", t, strings.Count(before, "\n")+1, name, nearSetting(name))
 			}
 		}
@@ -210,23 +223,18 @@ func (v *Vendor) checkNames(names []string) error {
 	return nil
 }
 
-// templateSettings lists the settings that a template prints itself.
-func templateSettings(t *render.Template) []string {
-	var out []string
-	for _, field := range t.Fields() {
-		for _, f := range []string{"setting ", "settingOr "} {
-			if name, ok := strings.CutPrefix(field, f); ok {
-				out = append(out, name)
-			}
-		}
-		switch field {
-		case ".TZ":
-			out = append(out, "time_zone")
-		case "language":
-			out = append(out, "language")
-		}
+// checkContacts reports a phonebook without a bound, and a bound without a phonebook.
+func checkContacts(f *File) error {
+	uses := slices.Contains(f.Fields(), ".Contacts")
+	switch {
+	case uses && f.Kind != KindPrivate:
+		return fmt.Errorf("%s: .Contacts is for files of kind private", f.Template)
+	case uses && (f.MaxNumbers < 1 || f.MaxNumbers > maxPhonebookNumbers):
+		return fmt.Errorf("file %s: a phonebook says with most how many numbers the phone takes, from 1 to %d", f.Name, maxPhonebookNumbers)
+	case !uses && (f.MaxNumbers != 0 || f.OnlyWithPhonebook):
+		return fmt.Errorf("file %s: most and when: phonebook are for templates that print .Contacts", f.Name)
 	}
-	return out
+	return nil
 }
 
 // deviceFields are what a common file can't print: it is the same for all phones of a model.
@@ -234,42 +242,41 @@ func deviceFields() []string {
 	return []string{".MAC", ".MACUpper", ".MACColon", ".Label", ".Lines", ".AllLines", ".Line", ".Keys", ".Slots", ".Expansions", ".Password", ".AuthUser", ".Contacts"}
 }
 
-func (v *Vendor) partials() []render.Source {
+func (c *fileCompiler) partials() []render.Source {
 	var out []render.Source
-	for _, name := range slices.Sorted(maps.Keys(v.source)) {
+	for _, name := range slices.Sorted(maps.Keys(c.folder.Templates)) {
 		if strings.HasPrefix(name, "_") {
-			out = append(out, render.Source{Name: name, Text: v.source[name]})
+			out = append(out, render.Source{Name: name, Text: c.folder.Templates[name]})
 		}
 	}
 	return out
 }
 
-// chooseSettingsFiles marks the first device file of parameters, and checks that each model has one at most.
-func (v *Vendor) chooseSettingsFiles() []error {
-	var errs []error
-	for _, m := range v.models {
+// chooseSettingsFiles marks the first device file of parameters of each model, unless the pack names one, and checks that
+// the pack names one at most.
+func (c *fileCompiler) chooseSettingsFiles() {
+	for _, m := range c.v.Models() {
 		var chosen []string
-		line := 0
+		var at yamlpos.Pos
 		var first *File
-		for _, f := range v.files {
-			if !m.isAny(f.For) || f.Kind != KindDevice || f.compiled == nil || !f.compiled.Format.HasParams() {
+		for _, f := range c.v.Declared() {
+			if !m.IsAny(f.For) || f.Kind != KindDevice || !f.HasParams() {
 				continue
 			}
-			if f.fixed && f.Settings {
+			if c.stated[f] && f.Settings {
 				chosen = append(chosen, f.Name)
-				line = f.line
-			} else if first == nil && !f.fixed {
+				at = f.Pos
+			} else if first == nil && !c.stated[f] {
 				first = f
 			}
 		}
 		switch {
 		case len(chosen) > 1:
-			errs = append(errs, atLine(line, "model %s: settings are to go into %s: say settings: true only once", m.Name, strings.Join(chosen, " and ")))
+			c.problem(at, "model %s: settings are to go into %s: say settings: true only once", m.Name, strings.Join(chosen, " and "))
 		case len(chosen) == 0 && first != nil:
 			first.Settings = true
 		}
 	}
-	return errs
 }
 
 func parseSize(s string) (int64, error) {
@@ -285,7 +292,7 @@ func parseSize(s string) (int64, error) {
 	}
 	n, err := strconv.ParseInt(strings.TrimSpace(digits), 10, 32)
 	if err != nil || n <= 0 {
-		return 0, fmt.Errorf("max %q is no size such as 256KiB", s)
+		return 0, errors.New("max " + strconv.Quote(s) + " is no size such as 256KiB")
 	}
 	return n * unit, nil
 }

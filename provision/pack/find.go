@@ -29,7 +29,7 @@ func (s *Set) FindVendor(name string) (*Vendor, error) {
 	if v, ok := s.Vendor(name); ok {
 		return v, nil
 	}
-	words := near(name, slices.Sorted(maps.Keys(s.byName)))
+	words := nearest(name, slices.Sorted(maps.Keys(s.byName)))
 	if words == "" {
 		var ids []string
 		for _, v := range s.vendors {
@@ -60,12 +60,12 @@ func (s *Set) FindModel(vendor, model string) (*Vendor, *Model, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		m, ok := v.Model(model)
-		if !ok {
+		m, err := v.FindModel(model)
+		if err != nil {
 			if other, of, err := s.FindModel("", model); err == nil {
 				return nil, nil, &Unknown{"model", model, "is none of " + v.ID + ", but " + other.ID + "/" + of.Name + " is one"}
 			}
-			return nil, nil, &Unknown{"model", model, "is none of " + v.ID + near(model, v.modelNames())}
+			return nil, nil, err
 		}
 		return v, m, nil
 	}
@@ -74,7 +74,7 @@ func (s *Set) FindModel(vendor, model string) (*Vendor, *Model, error) {
 	var fv *Vendor
 	var fm *Model
 	for _, v := range s.vendors {
-		for _, n := range v.modelNames() {
+		for _, n := range v.ModelNames() {
 			names = append(names, v.ID+"/"+n)
 		}
 		if m, ok := v.Model(model); ok {
@@ -91,15 +91,16 @@ func (s *Set) FindModel(vendor, model string) (*Vendor, *Model, error) {
 	return nil, nil, &Unknown{"model", model, "is one of " + strings.Join(found, ", ") + ": say which"}
 }
 
-func (v *Vendor) modelNames() []string {
-	names := make([]string, len(v.models))
-	for i, m := range v.models {
-		names[i] = m.Name
+// FindModel returns a model of the vendor. Its error names the nearest ones.
+func (v *Vendor) FindModel(name string) (*Model, error) {
+	if m, ok := v.Model(name); ok {
+		return m, nil
 	}
-	return names
+	return nil, &Unknown{"model", name, "is none of " + v.ID + nearest(name, v.ModelNames())}
 }
 
-func near(name string, names []string) string {
+// nearest names the words that were probably meant, or all of them where they are few.
+func nearest(name string, names []string) string {
 	if n := setting.Nearest(name, names); len(n) > 0 {
 		return ", nearest are " + strings.Join(n, ", ")
 	}

@@ -1,4 +1,4 @@
-package pack
+package pack_test
 
 import (
 	"crypto/md5"
@@ -6,6 +6,9 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	. "plugtone/provision/pack"
+	"plugtone/provision/packcheck"
 )
 
 // changed loads the acme pack with other text in vendor.yaml, or with another template.
@@ -23,7 +26,7 @@ func changed(t *testing.T, files map[string]string, replace ...string) (*Vendor,
 	for name, text := range files {
 		fsys["acme/"+name] = &fstest.MapFile{Data: []byte(text)}
 	}
-	s, err := Load(Config{Builtin: fsys, CheckBuiltin: true})
+	s, err := packcheck.Load(Config{Builtin: fsys, CheckBuiltin: true})
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +92,7 @@ resync:
 	if words := v.Describe().Resync; words != `none (A-2); NOTIFY old-sync with firmware ^1\.; NOTIFY check-sync;reboot=false` {
 		t.Errorf("it says %q", words)
 	}
-	for bad, want := range map[string]string{"{event: x, for: A9}": "A9", "{event: x, firmware: '('}": "firmware", "{event: x, later: 1}": "unknown member"} {
+	for bad, want := range map[string]string{"{event: x, for: A9}": "A9", "{event: x, firmware: '('}": "firmware", "{event: x, later: 1}": "resync.later: unknown key"} {
 		if _, err := changed(t, nil, "\nresync:"+line, "\nresync: "+bad); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", bad, err)
 		}

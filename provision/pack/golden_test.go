@@ -1,9 +1,11 @@
-package pack
+package pack_test
 
 import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"plugtone/provision/packcheck"
 )
 
 const goldenPhone = `-- phone.yaml --
@@ -17,18 +19,18 @@ ask: [pictures/logo.png]
 func TestGoldens(t *testing.T) {
 	v := acmeVendor(t)
 	files := fstest.MapFS{"testdata/one.txtar": {Data: []byte(goldenPhone)}}
-	err := v.Goldens(files, nil)
+	err := packcheck.Goldens(v, files, nil)
 	if err == nil || !strings.Contains(err.Error(), `acme/testdata/one.txtar:6: the golden has "", the pack gives "-- dhcp --"`) {
 		t.Errorf("%v", err)
 	}
-	err = v.Goldens(files, func(name string, data []byte) error {
+	err = packcheck.Goldens(v, files, func(name string, data []byte) error {
 		files[name] = &fstest.MapFile{Data: data}
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := v.Goldens(files, nil); err != nil {
+	if err := packcheck.Goldens(v, files, nil); err != nil {
 		t.Errorf("after rewriting: %v", err)
 	}
 	text := string(files["testdata/one.txtar"].Data)
@@ -38,19 +40,19 @@ func TestGoldens(t *testing.T) {
 		}
 	}
 	files["testdata/one.txtar"] = &fstest.MapFile{Data: []byte(strings.Replace(text, "tz = JST-9", "tz = JST-8", 1))}
-	if err := v.Goldens(files, nil); err == nil || !strings.Contains(err.Error(), `the golden has "tz = JST-8", the pack gives "tz = JST-9"`) {
+	if err := packcheck.Goldens(v, files, nil); err == nil || !strings.Contains(err.Error(), `the golden has "tz = JST-8", the pack gives "tz = JST-9"`) {
 		t.Errorf("%v", err)
 	}
 	files["testdata/one.txtar"] = &fstest.MapFile{Data: []byte(strings.Replace(goldenPhone, "ask: [pictures/logo.png]\n", "", 1))}
-	if err := v.Goldens(files, func(string, []byte) error { return nil }); err == nil || !strings.Contains(err.Error(), "no golden asks for pictures/{path}") {
+	if err := packcheck.Goldens(v, files, func(string, []byte) error { return nil }); err == nil || !strings.Contains(err.Error(), "no golden asks for pictures/{path}") {
 		t.Errorf("%v", err)
 	}
-	if err := v.Goldens(fstest.MapFS{}, nil); err == nil {
+	if err := packcheck.Goldens(v, fstest.MapFS{}, nil); err == nil {
 		t.Error("a pack without goldens passed")
 	}
 	for from, to := range map[string]string{"model: A-2": "model: B7", "lines:": "lnes:", "Asia/Tokyo": "Tokyo!", "ask: [pictures/logo.png]": "ask: [nope]", "phone.yaml": "other.yaml"} {
 		bad := fstest.MapFS{"testdata/one.txtar": {Data: []byte(strings.Replace(goldenPhone, from, to, 1))}}
-		if err := v.Goldens(bad, nil); err == nil || !strings.Contains(err.Error(), "acme/testdata/one.txtar:") {
+		if err := packcheck.Goldens(v, bad, nil); err == nil || !strings.Contains(err.Error(), "acme/testdata/one.txtar:") {
 			t.Errorf("%s: %v", to, err)
 		}
 	}

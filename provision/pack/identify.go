@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"plugtone/dhcp"
+	"plugtone/provision/packdoc"
+	"plugtone/provision/phonefile"
 )
 
 // matcher is one recogniser, compiled.
@@ -27,18 +29,18 @@ var evidenceKinds = []struct {
 	name string
 	rank Rank
 	of   func(Evidence) string
-	docs func(recogniseDoc) []matcherDoc
+	docs func(packdoc.Recognise) []packdoc.Matcher
 }{
-	{"user_agent", RankUserAgent, func(e Evidence) string { return e.UserAgent }, func(r recogniseDoc) []matcherDoc { return r.UserAgent }},
-	{"option60", RankOption60, func(e Evidence) string { return strings.TrimRight(e.VendorClass, "\x00") }, func(r recogniseDoc) []matcherDoc { return r.Option60 }},
-	{"option43", RankClass, func(e Evidence) string { return e.VendorInfo }, func(r recogniseDoc) []matcherDoc { return r.Option43 }},
-	{"option77", RankClass, func(e Evidence) string { return e.UserClass }, func(r recogniseDoc) []matcherDoc { return r.Option77 }},
-	{"option124", RankClass, func(e Evidence) string { return e.VIVC }, func(r recogniseDoc) []matcherDoc { return r.Option124 }},
-	{"option125", RankClass, func(e Evidence) string { return e.VIVSO }, func(r recogniseDoc) []matcherDoc { return r.Option125 }},
-	{"hostname", RankHostname, func(e Evidence) string { return strings.TrimRight(e.Hostname, "\x00") }, func(r recogniseDoc) []matcherDoc { return r.Hostname }},
-	{"filename", RankFileName, func(e Evidence) string { return CleanName(e.FileName) }, func(r recogniseDoc) []matcherDoc { return r.FileName }},
-	{"option55", RankParams, func(e Evidence) string { return paramList(e.Params) }, func(r recogniseDoc) []matcherDoc { return r.Option55 }},
-	{"oui", RankOUI, func(e Evidence) string { return macText(e.MAC) }, func(r recogniseDoc) []matcherDoc { return r.OUI }},
+	{"user_agent", RankUserAgent, func(e Evidence) string { return e.UserAgent }, func(r packdoc.Recognise) []packdoc.Matcher { return r.UserAgent }},
+	{"option60", RankOption60, func(e Evidence) string { return strings.TrimRight(e.VendorClass, "\x00") }, func(r packdoc.Recognise) []packdoc.Matcher { return r.Option60 }},
+	{"option43", RankClass, func(e Evidence) string { return e.VendorInfo }, func(r packdoc.Recognise) []packdoc.Matcher { return r.Option43 }},
+	{"option77", RankClass, func(e Evidence) string { return e.UserClass }, func(r packdoc.Recognise) []packdoc.Matcher { return r.Option77 }},
+	{"option124", RankClass, func(e Evidence) string { return e.VIVC }, func(r packdoc.Recognise) []packdoc.Matcher { return r.Option124 }},
+	{"option125", RankClass, func(e Evidence) string { return e.VIVSO }, func(r packdoc.Recognise) []packdoc.Matcher { return r.Option125 }},
+	{"hostname", RankHostname, func(e Evidence) string { return strings.TrimRight(e.Hostname, "\x00") }, func(r packdoc.Recognise) []packdoc.Matcher { return r.Hostname }},
+	{"filename", RankFileName, func(e Evidence) string { return phonefile.CleanName(e.FileName) }, func(r packdoc.Recognise) []packdoc.Matcher { return r.FileName }},
+	{"option55", RankParams, func(e Evidence) string { return paramList(e.Params) }, func(r packdoc.Recognise) []packdoc.Matcher { return r.Option55 }},
+	{"oui", RankOUI, func(e Evidence) string { return macText(e.MAC) }, func(r packdoc.Recognise) []packdoc.Matcher { return r.OUI }},
 }
 
 func paramList(params []uint8) string {
@@ -54,33 +56,31 @@ const ouiDigits = 6
 
 var ouiRE = regexp.MustCompile(`^[0-9a-f]{6,11}$`)
 
-// compileMatchers makes the vendor's recognisers.
-func (v *Vendor) compileMatchers() []error {
-	var errs []error
+// compileMatchers makes the vendor's matchers.
+func (c *compiler) compileMatchers() {
 	for _, k := range evidenceKinds {
-		for _, d := range k.docs(v.doc.Recognise) {
-			c := matcher{vendor: v, kind: k.name, rank: k.rank, model: d.Model, confidence: d.Confidence}
-			v.note(d.line, k.name+" "+d.Match, d.Note, d.Source, d.Confidence)
+		for _, d := range k.docs(c.doc.Recognise) {
+			m := matcher{vendor: c.v, kind: k.name, rank: k.rank, model: d.Model, confidence: d.Confidence}
+			c.note(d.Pos, k.name+" "+d.Match, d.Basis)
 			if k.name == "oui" {
-				c.prefix = strings.ToLower(strings.NewReplacer(":", "", "-", "").Replace(d.Match))
-				if !ouiRE.MatchString(c.prefix) {
-					errs = append(errs, &lineError{d.line, fmt.Sprintf("oui %q is no prefix such as 00:15:65", d.Match)})
+				m.prefix = strings.ToLower(strings.NewReplacer(":", "", "-", "").Replace(d.Match))
+				if !ouiRE.MatchString(m.prefix) {
+					c.problem(d.Pos, "oui %q is no prefix such as 00:15:65", d.Match)
 					continue
 				}
-				c.shown = colons(c.prefix)
-				v.matchers = append(v.matchers, c)
+				m.shown = colons(m.prefix)
+				c.v.matchers = append(c.v.matchers, m)
 				continue
 			}
 			re, err := regexp.Compile(d.Match)
 			if err != nil || d.Match == "" {
-				errs = append(errs, &lineError{d.line, fmt.Sprintf("%s %q is no regular expression: %v", k.name, d.Match, err)})
+				c.problem(d.Pos, "%s %q is no regular expression: %v", k.name, d.Match, err)
 				continue
 			}
-			c.re = re
-			v.matchers = append(v.matchers, c)
+			m.re = re
+			c.v.matchers = append(c.v.matchers, m)
 		}
 	}
-	return errs
 }
 
 // addMatchers adds recognisers to those of the set.
@@ -249,4 +249,27 @@ func parseMAC(s string) (dhcp.MAC, error) {
 func show(s string) string {
 	s = strconv.QuoteToASCII(s[:min(len(s), 200)])
 	return strings.ReplaceAll(s[1:len(s)-1], `\"`, `"`)
+}
+
+// Resolve reads a file name in every way that a pack has, sorted by vendor. It is pure; the caller chooses.
+func (s *Set) Resolve(name string) []Match {
+	name = phonefile.CleanName(name)
+	if name == "" || len(name) > 512 {
+		return nil
+	}
+	var out []Match
+	for _, v := range s.vendors {
+		if m, ok := v.Resolve(name); ok {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// macText is a MAC in lower-case hexadecimal, "" for the zero MAC.
+func macText(m dhcp.MAC) string {
+	if m.IsZero() {
+		return ""
+	}
+	return m.Hex()
 }

@@ -1,45 +1,40 @@
 package pack
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
 	"os"
 	"path"
-	"regexp"
+	"path/filepath"
 	"slices"
 	"strings"
-	"text/template"
 
-	"go.yaml.in/yaml/v4"
-
-	"plugtone/provision/render"
-	"plugtone/provision/setting"
+	"plugtone/provision/packdoc"
+	"plugtone/provision/phonefile"
+	"plugtone/provision/yamlpos"
 )
 
-var vendorID = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
-
-// Load reads, checks and joins all packs. Its error joins every fault, each with file and line. Packs of Dirs, and
-// built-in ones that they extend, are also rendered for sample phones.
+// Load reads, compiles and joins all packs. Its error joins every problem, each with file and place. Packs of Dirs, and
+// built-in ones that they extend, are also given to c.Check.
 func Load(c Config) (*Set, error) {
 	folders, errs := readBuiltin(c.Builtin)
-	fresh := make(map[string]bool)
+	own := make(map[string]bool)
 	for _, dir := range c.Dirs {
-		errs = append(errs, readDir(dir, folders, fresh)...)
+		errs = append(errs, readDir(dir, folders, own)...)
 	}
 	s := &Set{byName: make(map[string]*Vendor), matchers: make(map[string][]matcher), ouis: make(map[string][]matcher)}
-	zones := &zoneCache{}
+	caches := phonefile.NewCaches()
 	for _, id := range slices.Sorted(maps.Keys(folders)) {
-		v, err := compile(folders[id], zones)
+		v, err := compile(folders[id], caches)
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		v.Recognises = !v.Experimental || slices.Contains(c.Experimental, v.ID) || slices.Contains(c.checking, v.ID)
-		if fresh[id] || c.CheckBuiltin {
-			errs = append(errs, v.Check())
+		v.Recognises = !v.Experimental || slices.Contains(c.Experimental, v.ID) || slices.Contains(c.Trial, v.ID)
+		if c.Check != nil && (own[id] || c.CheckBuiltin) {
+			errs = append(errs, c.Check(v))
 		}
 		s.vendors = append(s.vendors, v)
 	}
@@ -53,8 +48,9 @@ func Load(c Config) (*Set, error) {
 	return s, nil
 }
 
-func readBuiltin(builtin fs.FS) (map[string]*folder, []error) {
-	folders := make(map[string]*folder)
+// readBuiltin reads the packs that are compiled in.
+func readBuiltin(builtin fs.FS) (map[string]*packdoc.Folder, []error) {
+	folders := make(map[string]*packdoc.Folder)
 	if builtin == nil {
 		return folders, nil
 	}
@@ -69,25 +65,25 @@ func readBuiltin(builtin fs.FS) (map[string]*folder, []error) {
 			errs = append(errs, err)
 			continue
 		}
-		f, err := readFolder(sub, e.Name())
+		f, err := packdoc.Read(sub, e.Name())
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		if f.base != "" {
+		if f.Base != "" {
 			errs = append(errs, fmt.Errorf("%s/vendor.yaml: extends is for packs outside the program", e.Name()))
 		}
-		folders[f.id] = f
-		if f.id != e.Name() {
-			errs = append(errs, fmt.Errorf("%s/vendor.yaml: vendor %q is not the folder's name", e.Name(), f.id))
+		folders[f.ID] = f
+		if f.ID != e.Name() {
+			errs = append(errs, fmt.Errorf("%s/vendor.yaml: vendor %q is not the folder's name", e.Name(), f.ID))
 		}
 	}
 	return folders, errs
 }
 
 // readDir adds the packs of one of the operator's folders; dir may also be a single pack.
-func readDir(dir string, folders map[string]*folder, fresh map[string]bool) []error {
-	dirs, err := packDirs(dir)
+func readDir(dir string, folders map[string]*packdoc.Folder, own map[string]bool) []error {
+	dirs, err := Dirs(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -96,232 +92,56 @@ func readDir(dir string, folders map[string]*folder, fresh map[string]bool) []er
 	}
 	var errs []error
 	for _, d := range dirs {
-		errs = append(errs, readOwn(d, folders, fresh)...)
+		errs = append(errs, readOwn(d, folders, own)...)
 	}
 	return errs
 }
 
-func readOwn(dir string, folders map[string]*folder, fresh map[string]bool) []error {
-	f, err := readFolder(os.DirFS(dir), dir)
+// Dirs returns the folders of the packs in dir, which may also be one itself.
+func Dirs(dir string) ([]string, error) {
+	if _, err := os.Stat(filepath.Join(dir, "vendor.yaml")); err == nil {
+		return []string{dir}, nil
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("vendor packs: %w", err)
+	}
+	var out []string
+	for _, e := range entries {
+		if e.IsDir() && !strings.HasPrefix(e.Name(), ".") {
+			out = append(out, filepath.Join(dir, e.Name()))
+		}
+	}
+	return out, nil
+}
+
+// readOwn adds one pack of the operator, on top of the one that it extends.
+func readOwn(dir string, folders map[string]*packdoc.Folder, own map[string]bool) []error {
+	f, err := packdoc.Read(os.DirFS(dir), dir)
 	if err != nil {
 		return []error{err}
 	}
-	if f.id == "" {
-		_, err := f.decode() // a misspelt member, or what else is wrong with it
-		return []error{f.withPlaces([]error{errors.New("vendor is missing")}), err}
+	if f.ID == "" {
+		_, err := f.Decode() // a misspelt member, or what else is wrong with it
+		return []error{f.WithPlaces([]error{errors.New("vendor is missing")}), err}
 	}
-	if !vendorID.MatchString(f.id) {
-		return []error{f.withPlaces([]error{f.memberError("vendor", "vendor %q is not made of lower case letters, digits and dashes", f.id)})}
+	if !vendorID.MatchString(f.ID) {
+		return []error{f.WithPlaces([]error{yamlpos.Errorf(yamlpos.MemberPos(f.Node, "vendor"), "vendor %q is not made of lower case letters, digits and dashes", f.ID)})}
 	}
-	if f.base != "" {
-		base, ok := folders[f.base]
+	if f.Base != "" {
+		base, ok := folders[f.Base]
 		if !ok {
-			return []error{f.withPlaces([]error{f.memberError("extends", "extends %q, which is none of %s", f.base, strings.Join(slices.Sorted(maps.Keys(folders)), ", "))})}
+			return []error{f.WithPlaces([]error{yamlpos.Errorf(yamlpos.MemberPos(f.Node, "extends"), "extends %q, which is none of %s", f.Base, strings.Join(slices.Sorted(maps.Keys(folders)), ", "))})}
 		}
-		f = f.extend(base)
+		f = f.Extend(base)
 	}
-	folders[f.id] = f
-	fresh[f.id] = true
+	folders[f.ID] = f
+	own[f.ID] = true
 	return nil
 }
 
-// compile turns a folder into a vendor.
-func compile(f *folder, zones *zoneCache) (*Vendor, error) {
-	doc, err := f.decode()
-	if err != nil {
-		return nil, err
-	}
-	v := &Vendor{ID: doc.Vendor, Name: doc.Name, Aliases: doc.Aliases, Experimental: doc.Experimental, Dir: f.name, doc: doc,
-		templates: make(map[string]*render.Template), source: f.source, origin: f.origin, node: f.node, zones: zones,
-		keySnippets: make(map[*keyDoc]*snippet), settingSnippets: make(map[*settingDoc]*snippet)}
-	defer func() { v.node = nil }()
-	var errs []error
-	if !vendorID.MatchString(v.ID) {
-		errs = append(errs, f.memberError("vendor", "vendor %q is not made of lower case letters, digits and dashes", v.ID))
-	}
-	if v.Name == "" {
-		errs = append(errs, errors.New("name is missing"))
-	}
-	for _, name := range slices.Sorted(maps.Keys(doc.Formats)) {
-		if doc.Formats[name] == nil {
-			errs = append(errs, v.memberError("formats", name, "format %s is empty", name))
-			continue
-		}
-		if err := doc.Formats[name].Check(); err != nil {
-			errs = append(errs, v.memberError("formats", name, "format %s: %v", name, err))
-		}
-	}
-	for i, fact := range doc.Facts {
-		if fact.What == "" {
-			errs = append(errs, atLine(items(member(f.node, "facts"))[i].Line, "facts: number %d says nothing", i+1))
-		}
-		v.checkConfidence(items(member(f.node, "facts"))[i].Line, fact.What, fact.Confidence)
-		v.addFact(fact.What, fact.Source, cmp.Or(fact.Confidence, "high"))
-	}
-	if len(errs) > 0 {
-		return nil, f.withPlaces(errs)
-	}
-	errs = append(errs, v.compileModels()...)
-	v.makeGeneric()
-	errs = append(errs, v.compileTexts()...)
-	errs = append(errs, v.checkSettings()...)
-	errs = append(errs, v.compileFiles()...)
-	errs = append(errs, v.compileMatchers()...)
-	errs = append(errs, v.checkOptions()...)
-	errs = append(errs, v.checkBoot()...)
-	errs = append(errs, v.checkResync()...)
-	errs = append(errs, v.errs...)
-	return v, f.withPlaces(errs)
-}
-
-// checkConfidence tells of a word that is none of those that confidence knows.
-func (v *Vendor) checkConfidence(line int, what, confidence string) {
-	switch confidence {
-	case "", "high", "medium", "low":
-	default:
-		v.errs = append(v.errs, atLine(line, "%s: confidence %q is none of high, medium, low", what, confidence))
-	}
-}
-
-// note keeps what an entry says of itself: its source, and its confidence when that isn't high.
-func (v *Vendor) note(line int, what, note, source, confidence string) {
-	v.checkConfidence(line, what, confidence)
-	if note != "" {
-		what += ": " + note
-	}
-	if confidence != "" && confidence != "high" || source != "" {
-		v.addFact(what, source, cmp.Or(confidence, "high"))
-	}
-}
-
-// atLine makes an error with its line, where the line is known.
-func atLine(line int, format string, args ...any) error {
-	if line == 0 {
-		return fmt.Errorf(format, args...)
-	}
-	return &lineError{line, fmt.Sprintf(format, args...)}
-}
-
-// memberError makes an error about one member of a map of the pack.
-func (v *Vendor) memberError(group, name, format string, args ...any) error {
-	return atLine(lineOf(member(v.node, group), name), format, args...)
-}
-
-// memberError makes an error about a member of the pack itself.
-func (f *folder) memberError(name, format string, args ...any) error {
-	return atLine(lineOf(f.node, name), format, args...)
-}
-
-// lineOf is the line that a member of a map stands at, 0 when there is none.
-func lineOf(m *yaml.Node, name string) int {
-	if m != nil && m.Kind == yaml.MappingNode {
-		if i := indexOf(m.Content, name); i >= 0 {
-			return m.Content[i].Line
-		}
-	}
-	return 0
-}
-
-// nearSetting names the settings that were probably meant.
-func nearSetting(name string) string {
-	var names []string
-	for _, def := range setting.All() {
-		names = append(names, def.Name)
-	}
-	if near := setting.Nearest(name, names); len(near) > 0 {
-		return "; near: " + strings.Join(near, ", ")
-	}
-	return ""
-}
-
-func (v *Vendor) addFact(what, source, confidence string) {
-	if full, ok := v.doc.Sources[source]; ok {
-		source = full
-	}
-	fact := Fact{What: what, Source: source, Confidence: confidence}
-	if slices.Contains(v.facts, fact) {
-		return
-	}
-	v.facts = append(v.facts, fact)
-}
-
-// compileTexts parses the short templates of key types and settings.
-func (v *Vendor) compileTexts() []error {
-	var errs []error
-	parse := func(line int, name, text string) *snippet {
-		t, err := template.New(name).Option("missingkey=error").Funcs(render.Funcs()).Funcs(v.funcs()).Parse(text)
-		if err != nil {
-			_, fault, _ := strings.Cut(strings.TrimPrefix(err.Error(), "template: "), name+":1: ") // a text of one line
-			errs = append(errs, atLine(line, "%s: %s", name, cmp.Or(fault, err.Error())))
-		}
-		return &snippet{t: t}
-	}
-	add := func(types map[string]*keyDoc) {
-		for _, name := range slices.Sorted(maps.Keys(types)) {
-			if k := types[name]; k != nil && k.Text != "" {
-				v.keySnippets[k] = parse(k.line, "text of key type "+name, k.Text)
-			}
-		}
-	}
-	add(v.doc.KeyTypes)
-	for _, d := range v.doc.Families {
-		add(d.KeyTypes)
-	}
-	for _, d := range v.doc.Models {
-		add(d.KeyTypes)
-	}
-	for _, name := range slices.Sorted(maps.Keys(v.doc.Settings)) {
-		for i := range v.doc.Settings[name] {
-			if d := &v.doc.Settings[name][i]; d.Text != "" {
-				v.settingSnippets[d] = parse(d.line, "text of setting "+name, d.Text)
-			}
-		}
-	}
-	return errs
-}
-
-// checkSettings compares the settings map with the catalogue.
-func (v *Vendor) checkSettings() []error {
-	var errs []error
-	for _, name := range slices.Sorted(maps.Keys(v.doc.Settings)) {
-		def, ok := setting.Lookup(name)
-		for i := range v.doc.Settings[name] {
-			d := &v.doc.Settings[name][i]
-			bad := func(format string, args ...any) {
-				errs = append(errs, &lineError{d.line, "setting " + name + ": " + fmt.Sprintf(format, args...)})
-			}
-			if !ok {
-				bad("there is no such setting%s", nearSetting(name))
-				continue
-			}
-			if d.Param == "" && len(d.Params) == 0 {
-				bad("needs param or params")
-			}
-			if err := v.checkFor(d.For); err != nil {
-				bad("%v", err)
-			}
-			if d.Values.Name != "" && v.doc.Maps[d.Values.Name] == nil {
-				bad("values: there is no map %q under maps", d.Values.Name)
-			}
-			if def.Type == setting.Time && d.Text == "" && !slices.Contains([]string{"s", "m", "h"}, d.Unit) {
-				bad("is a duration and needs unit s, m or h, or a text")
-			}
-			if (def.Type == setting.List || def.Type == setting.Choices) && d.Text == "" && d.Join == "" && len(d.Params) == 0 {
-				bad("is a list and needs params, join or a text")
-			}
-			for _, word := range slices.Sorted(maps.Keys(d.Values.Map)) {
-				if def.Type == setting.Choice && !slices.Contains(def.Choices, word) {
-					bad("values: %q is none of %s", word, strings.Join(def.Choices, ", "))
-				}
-			}
-			v.note(d.line, "setting "+name, d.Note, d.Source, d.Confidence)
-		}
-	}
-	return errs
-}
-
 // join makes the set of all vendors and finds names that two of them claim.
-func (s *Set) join(c Config, folders map[string]*folder) []error {
+func (s *Set) join(c Config, folders map[string]*packdoc.Folder) []error {
 	var errs []error
 	for _, v := range s.vendors {
 		for _, name := range append([]string{v.ID}, v.Aliases...) {

@@ -1,26 +1,29 @@
-package pack
+package pack_test
 
 import (
 	"regexp"
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	. "plugtone/provision/pack"
+	"plugtone/provision/packcheck"
 )
 
 // Every fault of a pack is told with its file and line, all at once.
 func TestLoadFaults(t *testing.T) {
-	located := regexp.MustCompile(`(?m)^acme/(vendor\.yaml|\w+\.tmpl):\d+: `)
+	located := regexp.MustCompile(`(?m)^acme/(vendor\.yaml|\w+\.tmpl):\d+:(\d+:)? `)
 	for _, tt := range []struct{ from, to, want string }{
-		{"name: Acme\n", "name: Acme\ncolour: red\n", `acme/vendor.yaml:3: unknown member "colour" of the pack`},
-		{"name: Acme\n", "name: Acme\nname: Acme2\n", `acme/vendor.yaml:3: member "name" stands twice, first at line 2`},
+		{"name: Acme\n", "name: Acme\ncolour: red\n", `acme/vendor.yaml:3:1: colour: unknown key: allowed are aliases, areas`},
+		{"name: Acme\n", "name: Acme\nname: Acme2\n", `acme/vendor.yaml:3:1: name: written twice: first on line 2`},
 		{"name: Acme\n", "", "acme/vendor.yaml: name is missing"},
 		{"name: Acme\n", "name: [Acme\n", "acme/vendor.yaml"},
 		{"when: voice_vlan, confidence: low}\n  - {option: 43", "when: dinner, confidence: low}\n  - {option: 43", `when: "dinner" is none of voice_vlan, http, https, tftp`},
 		{"{option: 67, text: \"cfg/{MAC}\", nul: true}", "{option: 67}", "option 67: needs one of text, ips"},
 		{"{option: 67,", "{option: 53,", "option 53: is DHCP's own"},
 		{"cfg/{MAC}\", nul", "cfg/{MAG}\", nul", "{MAG} is none of url"},
-		{"{option: 67, ", "{option: 67, colour: x, ", `unknown member "colour" of dhcp`},
-		{"code: 66, text", "cod: 66, text", `unknown member "cod" of tlv`},
+		{"{option: 67, ", "{option: 67, colour: x, ", `dhcp[2].colour: unknown key`},
+		{"code: 66, text", "cod: 66, text", `dhcp[5].tlv[0].cod: unknown key: did you mean code?`},
 		{"A1: {family: small", "A1: {family: tiny", `model A1: family "tiny" is none of big, small`},
 		{"small: {lines: 2", "small: {family: big, lines: 2", "family"},
 		{"A1: {family: small,", "A1: {family: small, colour: red,", `model A1: unknown member "colour"`},
@@ -32,11 +35,11 @@ func TestLoadFaults(t *testing.T) {
 		{"'^acme-'", "'(acme'", "is no regular expression"},
 		{`"02:ac:3e"`, `"02:ac"`, `oui "02:ac" is no prefix`},
 		{"kind: lines, header", "kind: liens, header", `format cfg: kind "liens"`},
-		{"header: [\"# acme\"]", "heder: [x]", `unknown member "heder" of a format`},
+		{"header: [\"# acme\"]", "heder: [x]", `formats.cfg.heder: unknown key: did you mean header?`},
 		{"name: \"{mac}.boot\", kind: none", "name: \"{mac}.boot\", kind: nothing", `kind "nothing" is none of device`},
 		{"{mac}.boot", "{mca}.boot", "{mca} is none of mac"},
 		{"{mac}.boot\", kind: none", "/{mac}.boot\", kind: none", "begins with a slash"},
-		{"{name: \"{mac}.boot\", kind: none}", "{name: \"{mac}.boot\", kind: none, colour: x}", `unknown member "colour"`},
+		{"{name: \"{mac}.boot\", kind: none}", "{name: \"{mac}.boot\", kind: none, colour: x}", `files[0].colour: unknown key`},
 		{"template: device.tmpl", "template: devise.tmpl", "there is no template devise.tmpl"},
 		{"device.tmpl, format: cfg", "device.tmpl, format: cgf", `format "cgf" is none of`},
 		{"kind: upload, max: 2KiB", "kind: upload", "an upload needs max"},
@@ -52,7 +55,7 @@ func TestLoadFaults(t *testing.T) {
 		{"unit: m, also", "also", "is a duration and needs unit"},
 		{`join: " ", `, "", "is a list and needs"},
 		{"values: languages", "values: tongues", `there is no map "tongues"`},
-		{"{param: codecs,", "{para: codecs,", `unknown member "para"`},
+		{"{param: codecs,", "{para: codecs,", `settings.codecs.para: unknown key: did you mean param or params?`},
 		{"vendor: acme\n", "vendor: Acme\n", "is not"},
 	} {
 		files := acmeFS()
@@ -61,7 +64,7 @@ func TestLoadFaults(t *testing.T) {
 			t.Errorf("%q is not in the pack", tt.from)
 		}
 		files["acme/vendor.yaml"] = &fstest.MapFile{Data: []byte(text)}
-		_, err := Load(Config{Builtin: files, CheckBuiltin: true})
+		_, err := packcheck.Load(Config{Builtin: files, CheckBuiltin: true})
 		if err == nil || !strings.Contains(err.Error(), tt.want) || !located.MatchString(err.Error()) && tt.to != "" {
 			t.Errorf("%q:\n%v\nwant %s", tt.to, err, tt.want)
 		}
@@ -73,7 +76,7 @@ func TestLoadAllFaultsAtOnce(t *testing.T) {
 	text := strings.Replace(strings.Replace(acme, "kind: none", "kind: nothing", 1), "lldp: lldp", "lldpp: lldp", 1)
 	files["acme/vendor.yaml"] = &fstest.MapFile{Data: []byte(text)}
 	files["other/d.tmpl"] = &fstest.MapFile{Data: []byte("a = {{.Nope}}\n")}
-	_, err := Load(Config{Builtin: files, CheckBuiltin: true})
+	_, err := packcheck.Load(Config{Builtin: files, CheckBuiltin: true})
 	for _, want := range []string{`kind "nothing"`, "lldpp", `other/d.tmpl:1:6: .Nope: there is no Nope here (model A1 and 2 more, sample phone "least")`} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want also %s", err, want)
@@ -98,7 +101,7 @@ func TestLoadTriesTemplates(t *testing.T) {
 	} {
 		files := acmeFS()
 		files["acme/device.tmpl"] = &fstest.MapFile{Data: []byte(text)}
-		if _, err := Load(Config{Builtin: files, CheckBuiltin: true}); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := packcheck.Load(Config{Builtin: files, CheckBuiltin: true}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %s", text, err, want)
 		}
 	}
@@ -114,7 +117,7 @@ func TestExtend(t *testing.T) {
 		"readme.txt":       "not a pack",
 		".git/vendor.yaml": "not a pack",
 	})
-	s, err := Load(Config{Builtin: acmeFS(), Dirs: []string{dir}})
+	s, err := packcheck.Load(Config{Builtin: acmeFS(), Dirs: []string{dir}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,11 +149,11 @@ func TestExtend(t *testing.T) {
 		"vendor: acme\nextends: acme\nformats: {cfg: {refuse: \"&s\"}}\n": "can't carry",
 	} {
 		dir := writeTree(t, map[string]string{"x/vendor.yaml": text})
-		if _, err := Load(Config{Builtin: acmeFS(), Dirs: []string{dir}}); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "x/vendor.yaml") {
+		if _, err := packcheck.Load(Config{Builtin: acmeFS(), Dirs: []string{dir}}); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "x/vendor.yaml") {
 			t.Errorf("%s: %v, want %s", text, err, want)
 		}
 	}
-	if _, err := Load(Config{Builtin: acmeFS(), Dirs: []string{"/nowhere/at/all"}}); err != nil {
+	if _, err := packcheck.Load(Config{Builtin: acmeFS(), Dirs: []string{"/nowhere/at/all"}}); err != nil {
 		t.Errorf("a folder that isn't there: %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package pack
+package pack_test
 
 import (
 	"fmt"
@@ -8,6 +8,7 @@ import (
 	"testing/fstest"
 
 	"plugtone/dhcp"
+	. "plugtone/provision/pack"
 )
 
 func TestResolve(t *testing.T) {

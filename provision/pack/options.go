@@ -11,25 +11,27 @@ import (
 	"strings"
 
 	"plugtone/dhcp"
+	"plugtone/provision/packdoc"
+	"plugtone/provision/phonefile"
 )
 
-// Options gives the DHCP options for a phone of this vendor in the vendor's own form and order. model may be "".
+// Options returns the DHCP options for a phone of this vendor in the vendor's own form and order. model may be "".
 func (v *Vendor) Options(model string, mac dhcp.MAC, site dhcp.Site) (Options, error) {
 	out := Options{Quirks: v.doc.Quirks}
-	m := v.model(model)
+	m := v.ModelOrGeneric(model)
 	vars, err := v.placeholders(m, mac, site)
 	if err != nil {
 		return out, err
 	}
 	for i := range v.doc.DHCP {
 		d := &v.doc.DHCP[i]
-		if !m.isAny(d.For) || !conditionsHold(d.When, vars, site.VoiceVLAN) {
+		if !m.IsAny(d.For) || !conditionsHold(d.When, vars, site.VoiceVLAN) {
 			continue
 		}
 		if slices.ContainsFunc(out.List, func(o dhcp.Option) bool { return int(o.Code) == d.Option }) {
 			continue // the first that fits the phone counts
 		}
-		data, known, err := d.encode(vars, site.VoiceVLAN)
+		data, known, err := encodeOption(d, vars, site.VoiceVLAN)
 		if err != nil {
 			return out, fmt.Errorf("%s: DHCP option %d: %w", v.ID, d.Option, err)
 		}
@@ -40,10 +42,10 @@ func (v *Vendor) Options(model string, mac dhcp.MAC, site dhcp.Site) (Options, e
 	return out, nil
 }
 
-// placeholders gives what the placeholders of options stand for; those that are unknown have no entry.
+// placeholders returns what the placeholders of options stand for; those that are unknown have no entry.
 func (v *Vendor) placeholders(m *Model, mac dhcp.MAC, site dhcp.Site) (map[string]string, error) {
-	var w view
-	if err := w.setServer(site.ProvisioningURL); err != nil {
+	w, err := phonefile.ParseServerAddress(site.ProvisioningURL)
+	if err != nil {
 		return nil, err
 	}
 	vars := map[string]string{"url": w.URL, "url_bare": w.URLBare, "scheme": w.Scheme, "host": w.Host, "port": strconv.Itoa(w.Port),
@@ -62,6 +64,8 @@ func (v *Vendor) placeholders(m *Model, mac dhcp.MAC, site dhcp.Site) (map[strin
 func optionPlaceholders() []string {
 	return []string{"url", "url_bare", "scheme", "host", "port", "path", "server", "server_ip", "voice_vlan", "mac", "MAC", "model"}
 }
+
+var placeholder = regexp.MustCompile(`\{([A-Za-z0-9_]+)\}`)
 
 // substitute fills in placeholders; known is false when one has nothing to stand for.
 func substitute(text string, vars map[string]string) (out string, known bool) {
@@ -87,15 +91,16 @@ func conditionsHold(when []string, vars map[string]string, vlan int) bool {
 	})
 }
 
-func (d *optionDoc) encode(vars map[string]string, vlan int) (data []byte, known bool, err error) {
+// encodeOption encodes an option, and its sub-options; known is false when a placeholder in it has no value.
+func encodeOption(d *packdoc.Option, vars map[string]string, vlan int) (data []byte, known bool, err error) {
 	if d.TLV == nil {
-		return encodeValue(d.Text, d.IPs, d.Hex, d.U8, d.U16, d.U32, d.NUL, vars)
+		return encodeValue(d.OptionValue, vars)
 	}
 	for _, t := range d.TLV {
 		if !conditionsHold(t.When, vars, vlan) {
 			continue
 		}
-		val, ok, err := encodeValue(t.Text, t.IPs, t.Hex, t.U8, t.U16, t.U32, t.NUL, vars)
+		val, ok, err := encodeValue(t.OptionValue, vars)
 		if err != nil {
 			return nil, false, fmt.Errorf("code %d: %w", t.Code, err)
 		}
@@ -125,35 +130,25 @@ func (d *optionDoc) encode(vars map[string]string, vlan int) (data []byte, known
 	return data, true, nil
 }
 
-func encodeValue(text *string, ips []string, hexa, u8, u16, u32 *string, nul bool, vars map[string]string) (data []byte, known bool, err error) {
+// encodeValue encodes a value in the form that it has; known is false when a placeholder in it has no value.
+func encodeValue(v packdoc.OptionValue, vars map[string]string) (data []byte, known bool, err error) {
 	switch {
-	case text != nil:
-		s, known := substitute(*text, vars)
-		if nul {
+	case v.Text != nil:
+		s, known := substitute(*v.Text, vars)
+		if v.NUL {
 			s += "\x00"
 		}
 		return []byte(s), known, nil
-	case ips != nil:
-		for _, ip := range ips {
-			s, known := substitute(ip, vars)
-			if !known {
-				return nil, false, nil
-			}
-			a, err := netip.ParseAddr(s)
-			if err != nil || !a.Is4() {
-				return nil, false, fmt.Errorf("%q is no IPv4 address", s)
-			}
-			data = append(data, a.AsSlice()...)
-		}
-		return data, true, nil
-	case hexa != nil:
-		data, err := hex.DecodeString(strings.NewReplacer(" ", "", ":", "").Replace(*hexa))
+	case v.IPs != nil:
+		return encodeAddrs(v.IPs, vars)
+	case v.Hex != nil:
+		data, err := hex.DecodeString(strings.NewReplacer(" ", "", ":", "").Replace(*v.Hex))
 		return data, true, err
 	}
 	for _, n := range []struct {
 		text *string
 		bits int
-	}{{u8, 8}, {u16, 16}, {u32, 32}} {
+	}{{v.U8, 8}, {v.U16, 16}, {v.U32, 32}} {
 		if n.text == nil {
 			continue
 		}
@@ -170,14 +165,27 @@ func encodeValue(text *string, ips []string, hexa, u8, u16, u32 *string, nul boo
 	return nil, false, fmt.Errorf("has no value")
 }
 
-// checkOptions tells what is wrong with the declarations, without a phone.
-func (v *Vendor) checkOptions() []error {
-	var errs []error
-	for i := range v.doc.DHCP {
-		d := &v.doc.DHCP[i]
-		line := items(member(v.node, "dhcp"))[i].Line
+func encodeAddrs(ips []string, vars map[string]string) (data []byte, known bool, err error) {
+	for _, ip := range ips {
+		s, known := substitute(ip, vars)
+		if !known {
+			return nil, false, nil
+		}
+		a, err := netip.ParseAddr(s)
+		if err != nil || !a.Is4() {
+			return nil, false, fmt.Errorf("%q is no IPv4 address", s)
+		}
+		data = append(data, a.AsSlice()...)
+	}
+	return data, true, nil
+}
+
+// checkOptions reports what is wrong with the declarations, without a phone.
+func (c *compiler) checkOptions() {
+	for i := range c.doc.DHCP {
+		d := &c.doc.DHCP[i]
 		bad := func(format string, args ...any) {
-			errs = append(errs, atLine(line, "dhcp: option %d: %s", d.Option, fmt.Sprintf(format, args...)))
+			c.problem(d.Pos, "dhcp: option %d: %s", d.Option, fmt.Sprintf(format, args...))
 		}
 		if d.Option < 1 || d.Option > 254 {
 			bad("is none of 1 to 254")
@@ -185,53 +193,60 @@ func (v *Vendor) checkOptions() []error {
 		if slices.Contains([]int{1, 50, 51, 52, 53, 54, 55, 57, 58, 59, 61, 82}, d.Option) {
 			bad("is DHCP's own and not a vendor's to set")
 		}
-		if n := forms(d.Text != nil, d.IPs != nil, d.Hex != nil, d.U8 != nil, d.U16 != nil, d.U32 != nil, d.TLV != nil); n != 1 {
+		if n := forms(d.OptionValue, d.TLV != nil); n != 1 {
 			bad("needs one of text, ips, hex, u8, u16, u32, tlv, and has %d", n)
 		}
 		if (d.End || d.Enterprise != 0) && d.TLV == nil {
 			bad("end and enterprise belong to tlv")
 		}
-		if err := v.checkFor(d.For); err != nil {
-			bad("%v", err)
-		}
-		texts := []*string{d.Text, d.Hex, d.U8, d.U16, d.U32}
-		conditions := slices.Clone(d.When)
-		ips := slices.Clone(d.IPs)
-		for _, t := range d.TLV {
-			if t.Code < 0 || t.Code > 254 {
-				bad("code %d is none of 0 to 254", t.Code)
-			}
-			if n := forms(t.Text != nil, t.IPs != nil, t.Hex != nil, t.U8 != nil, t.U16 != nil, t.U32 != nil); n != 1 {
-				bad("code %d needs one of text, ips, hex, u8, u16, u32, and has %d", t.Code, n)
-			}
-			texts = append(texts, t.Text, t.Hex, t.U8, t.U16, t.U32)
-			conditions = append(conditions, t.When...)
-			ips = append(ips, t.IPs...)
-		}
-		for _, w := range conditions {
-			if !slices.Contains(conditionNames(), w) {
-				bad("when: %q is none of %s", w, strings.Join(conditionNames(), ", "))
-			}
-		}
-		for _, t := range texts {
-			if t != nil {
-				ips = append(ips, *t)
-			}
-		}
-		for _, t := range ips {
-			if name := v.unknownPlaceholder(t); name != "" {
-				bad("{%s} is none of %s and the pack's variables", name, strings.Join(optionPlaceholders(), ", "))
-			}
-		}
-		v.note(line, fmt.Sprintf("DHCP option %d", d.Option), d.Note, d.Source, d.Confidence)
+		c.checkFor(d.Pos, fmt.Sprintf("dhcp: option %d: ", d.Option), d.For)
+		c.checkOptionTexts(d, bad)
+		c.note(d.Pos, fmt.Sprintf("DHCP option %d", d.Option), d.Basis)
 	}
-	return errs
 }
 
-func forms(have ...bool) int {
+// checkOptionTexts checks the sub-options, the conditions and the placeholders of an option.
+func (c *compiler) checkOptionTexts(d *packdoc.Option, bad func(format string, args ...any)) {
+	conditions := slices.Clone(d.When)
+	texts := optionTexts(d.OptionValue)
+	for _, t := range d.TLV {
+		if t.Code < 0 || t.Code > 254 {
+			bad("code %d is none of 0 to 254", t.Code)
+		}
+		if n := forms(t.OptionValue, false); n != 1 {
+			bad("code %d needs one of text, ips, hex, u8, u16, u32, and has %d", t.Code, n)
+		}
+		texts = append(texts, optionTexts(t.OptionValue)...)
+		conditions = append(conditions, t.When...)
+	}
+	for _, w := range conditions {
+		if !slices.Contains(conditionNames(), w) {
+			bad("when: %q is none of %s", w, strings.Join(conditionNames(), ", "))
+		}
+	}
+	for _, t := range texts {
+		if name := c.unknownPlaceholder(t, optionPlaceholders()); name != "" {
+			bad("{%s} is none of %s and the pack's variables", name, strings.Join(optionPlaceholders(), ", "))
+		}
+	}
+}
+
+// optionTexts are the texts of a value, whichever form it has.
+func optionTexts(v packdoc.OptionValue) []string {
+	texts := slices.Clone(v.IPs)
+	for _, t := range []*string{v.Text, v.Hex, v.U8, v.U16, v.U32} {
+		if t != nil {
+			texts = append(texts, *t)
+		}
+	}
+	return texts
+}
+
+// forms counts the forms in which a value is written.
+func forms(v packdoc.OptionValue, tlv bool) int {
 	n := 0
-	for _, h := range have {
-		if h {
+	for _, have := range []bool{v.Text != nil, v.IPs != nil, v.Hex != nil, v.U8 != nil, v.U16 != nil, v.U32 != nil, tlv} {
+		if have {
 			n++
 		}
 	}
@@ -240,9 +255,10 @@ func forms(have ...bool) int {
 
 var anyBraces = regexp.MustCompile(`\{([^{}]*)\}`)
 
-func (v *Vendor) unknownPlaceholder(text string) string {
+// unknownPlaceholder returns the first placeholder that is neither among known nor a variable of the pack, "" for none.
+func (c *compiler) unknownPlaceholder(text string, known []string) string {
 	for _, m := range anyBraces.FindAllStringSubmatch(text, -1) {
-		if _, ok := v.doc.Variables[m[1]]; !ok && !slices.Contains(optionPlaceholders(), m[1]) {
+		if _, ok := c.doc.Variables[m[1]]; !ok && !slices.Contains(known, m[1]) {
 			return m[1]
 		}
 	}

@@ -1,4 +1,4 @@
-package pack
+package pack_test
 
 import (
 	"errors"
@@ -12,6 +12,8 @@ import (
 	_ "time/tzdata"
 
 	"plugtone/dhcp"
+	. "plugtone/provision/pack"
+	"plugtone/provision/packcheck"
 )
 
 // acme is a vendor that doesn't exist: a pack that uses most of the format.
@@ -90,7 +92,7 @@ func acmeFS() fstest.MapFS {
 
 func acmeSet(t testing.TB) *Set {
 	t.Helper()
-	s, err := Load(Config{Builtin: acmeFS(), CheckBuiltin: true})
+	s, err := packcheck.Load(Config{Builtin: acmeFS(), CheckBuiltin: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -237,7 +239,7 @@ func TestCommonFile(t *testing.T) {
 	} {
 		files := acmeFS()
 		files["acme/common.tmpl"] = &fstest.MapFile{Data: []byte(text)}
-		if _, err := Load(Config{Builtin: files, CheckBuiltin: true}); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := packcheck.Load(Config{Builtin: files, CheckBuiltin: true}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", text, err, want)
 		}
 	}
@@ -391,7 +393,7 @@ func TestRenderAtOnce(t *testing.T) {
 }
 
 func BenchmarkRender(b *testing.B) {
-	s, err := Load(Config{Dirs: []string{filepath.Join("..", "vendors", "yealink")}})
+	s, err := packcheck.Load(Config{Dirs: []string{filepath.Join("..", "vendors", "yealink")}})
 	if err != nil {
 		b.Skip(err)
 	}

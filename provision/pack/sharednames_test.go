@@ -1,4 +1,4 @@
-package pack
+package pack_test
 
 import (
 	"slices"
@@ -7,6 +7,8 @@ import (
 	"testing/fstest"
 
 	"plugtone/dhcp"
+	. "plugtone/provision/pack"
+	"plugtone/provision/packcheck"
 )
 
 // Two families whose phones ask for one name and read different formats; models of neither read the second.
@@ -52,7 +54,7 @@ files:
 
 // Families may write one name in different cases; whoever asks gets its own family's file.
 func TestSharedNameInTwoCases(t *testing.T) {
-	s, err := Load(Config{CheckBuiltin: true, Builtin: fstest.MapFS{
+	s, err := packcheck.Load(Config{CheckBuiltin: true, Builtin: fstest.MapFS{
 		"two/vendor.yaml": {Data: []byte(`vendor: two
 name: Two
 families: {new: {lines: 1}, old: {lines: 1}}

@@ -29,15 +29,30 @@ type FragmentContext struct {
 	UsedPhoneData bool                                // set by functions that depend on the phone
 }
 
-// fragmentCache keeps what bodies printed. It is shared by all that are bound to one template.
+// fragmentCache stores what bodies printed. It is shared by all that are bound to one template, and dropped with it.
 type fragmentCache struct {
-	m     sync.Map // memoryKey to string
-	size  atomic.Int64
-	usual atomic.Int64 // bytes that the template printed last
+	m      sync.Map     // fragmentCacheKey to string
+	usual  atomic.Int64 // bytes that the template printed last
+	budget *FragmentBudget
 }
 
-// maxFragmentBytes bounds a cache in bytes: a pack may have any number of models.
-const maxFragmentBytes = 4 << 20
+// FragmentBudget bounds the fragments of any number of templates together.
+type FragmentBudget struct{ used atomic.Int64 }
+
+// NewFragmentBudget makes a budget of 16 MiB: a pack may have any number of models.
+func NewFragmentBudget() *FragmentBudget { return &FragmentBudget{} }
+
+// maxFragmentBytes is the size of a budget.
+const maxFragmentBytes = 16 << 20
+
+// take reports whether n more bytes may be stored.
+func (b *FragmentBudget) take(n int64) bool {
+	if b.used.Add(n) <= maxFragmentBytes {
+		return true
+	}
+	b.used.Add(-n)
+	return false
+}
 
 type fragmentCacheKey struct {
 	body string
@@ -53,7 +68,7 @@ func (m *fragmentCache) get(k fragmentCacheKey) (string, bool) {
 }
 
 func (m *fragmentCache) put(k fragmentCacheKey, s string) {
-	if m.size.Add(int64(len(s))+100) <= maxFragmentBytes {
+	if m.budget.take(int64(len(s)) + 100) {
 		m.m.Store(k, strings.Clone(s))
 	}
 }

@@ -94,8 +94,8 @@ func TestRangeErrorsNameTheirPlace(t *testing.T) {
 	}
 }
 
-func TestMemoryIsBounded(t *testing.T) {
-	m := &fragmentCache{}
+func TestFragmentsAreBounded(t *testing.T) {
+	m := &fragmentCache{budget: NewFragmentBudget()}
 	long := strings.Repeat("x", maxFragmentBytes/4)
 	for i := range 10 {
 		m.put(fragmentCacheKey{"body", i}, long)

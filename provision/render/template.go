@@ -52,7 +52,7 @@ func Compile(main Source, partials []Source, f *Format, funcs template.FuncMap, 
 			return nil, errors.New(strings.TrimPrefix(err.Error(), "template: "))
 		}
 	}
-	out := &Template{Name: main.Name, Format: f, t: t, fragments: &fragmentCache{}, source: main.Text}
+	out := &Template{Name: main.Name, Format: f, t: t, fragments: &fragmentCache{budget: NewFragmentBudget()}, source: main.Text}
 	t.Funcs(template.FuncMap{rangeFunc: out.rangeFuncFor(&FragmentContext{FragmentKey: func(any) (any, bool) { return nil, false }})})
 	var errs []error
 	for _, tt := range t.Templates() {
@@ -69,6 +69,9 @@ func Compile(main Source, partials []Source, f *Format, funcs template.FuncMap, 
 	}
 	return out, splitRanges(t)
 }
+
+// ShareBudget makes the template's fragments count against a budget that other templates share.
+func (t *Template) ShareBudget(b *FragmentBudget) { t.fragments.budget = b }
 
 // FieldError is a value that can't be printed where the template wants it.
 type FieldError struct {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"plugtone/provision/pack"
+	"plugtone/provision/packcheck"
 )
 
 // BenchmarkRender makes every file of a phone as it is after a power cut: nothing is cached. The phones are those of the
@@ -18,7 +19,7 @@ func BenchmarkRender(b *testing.B) {
 			if err != nil {
 				continue
 			}
-			p, err := v.GoldenPhone(data)
+			p, err := packcheck.GoldenPhone(v, data)
 			if err != nil {
 				b.Fatal(err)
 			}

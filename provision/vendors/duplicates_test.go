@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"plugtone/provision/pack"
+	"plugtone/provision/packcheck"
 	"plugtone/provision/setting"
 )
 
@@ -79,7 +80,7 @@ func TestEverySettingIsUsed(t *testing.T) {
 func TestEveryXMLParses(t *testing.T) {
 	for _, v := range load(t).Vendors() {
 		for _, m := range v.Models() {
-			for _, s := range v.Samples(m) {
+			for _, s := range packcheck.Samples(v, m) {
 				for _, n := range v.Files(s.Phone) {
 					if n.File.Template == "" {
 						continue

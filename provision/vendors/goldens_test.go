@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"plugtone/provision/pack"
+	"plugtone/provision/packcheck"
 )
 
 // The goldens of a pack show together what it can do: one line alone, several, every key type and setting, a key on an
@@ -25,7 +26,7 @@ func TestGoldensShowEverything(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				p, err := v.GoldenPhone(data)
+				p, err := packcheck.GoldenPhone(v, data)
 				if err != nil {
 					t.Fatalf("%s: %v", name, err)
 				}

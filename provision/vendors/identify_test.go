@@ -10,6 +10,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision/pack"
+	"plugtone/provision/packcheck"
 )
 
 // identifyRow is a row of testdata/identify.csv: what phones of all vendors are known to show. origin is quoted (seen in
@@ -84,7 +85,7 @@ func (r identifyRow) try(s *pack.Set) string {
 	if r.kind == "filename" {
 		return r.tryName(s)
 	}
-	rec := pack.Recognition{Kind: r.kind, Value: r.value}
+	rec := packcheck.Recognition{Kind: r.kind, Value: r.value}
 	e, err := rec.Evidence()
 	if err != nil {
 		return err.Error()

@@ -11,6 +11,7 @@ import (
 	_ "time/tzdata"
 
 	"plugtone/provision/pack"
+	"plugtone/provision/packcheck"
 	"plugtone/provision/vendors"
 )
 
@@ -57,7 +58,7 @@ func TestPacks(t *testing.T) {
 	for _, d := range dirs {
 		dir := filepath.Dir(d)
 		t.Run(dir, func(t *testing.T) {
-			s, err := pack.Load(pack.Config{Dirs: []string{dir}, Experimental: []string{dir}})
+			s, err := packcheck.Load(pack.Config{Dirs: []string{dir}, Experimental: []string{dir}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -69,7 +70,7 @@ func TestPacks(t *testing.T) {
 			if *update {
 				rewrite = func(name string, data []byte) error { return os.WriteFile(filepath.Join(dir, name), data, 0o644) }
 			}
-			if err := v.Goldens(os.DirFS(dir), rewrite); err != nil {
+			if err := packcheck.Goldens(v, os.DirFS(dir), rewrite); err != nil {
 				t.Error(err)
 			}
 		})
@@ -81,12 +82,12 @@ func TestRecognise(t *testing.T) {
 	s := load(t)
 	for _, v := range s.Vendors() {
 		t.Run(v.ID, func(t *testing.T) {
-			rows, err := pack.Recognitions(os.DirFS(v.ID))
+			rows, err := packcheck.Recognitions(os.DirFS(v.ID))
 			if err != nil {
 				t.Fatal(err)
 			}
 			for i, r := range rows {
-				if err := s.Recognise(v.ID, r); err != nil {
+				if err := packcheck.Recognise(s, v.ID, r); err != nil {
 					t.Errorf("testdata/recognise.csv:%d: %v", i+2, err)
 				}
 			}

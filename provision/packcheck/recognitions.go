@@ -1,4 +1,4 @@
-package pack
+package packcheck
 
 import (
 	"bytes"
@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"plugtone/dhcp"
+	"plugtone/provision/pack"
 )
 
 // Recognition is one row of testdata/recognise.csv.
@@ -49,9 +50,9 @@ func Recognitions(fsys fs.FS) ([]Recognition, error) {
 	return out, nil
 }
 
-// Evidence makes the evidence that a row stands for.
-func (r Recognition) Evidence() (Evidence, error) {
-	var e Evidence
+// Evidence returns the evidence that a row stands for.
+func (r Recognition) Evidence() (pack.Evidence, error) {
+	var e pack.Evidence
 	into := map[string]*string{"option60": &e.VendorClass, "user_agent": &e.UserAgent, "hostname": &e.Hostname, "filename": &e.FileName,
 		"option43": &e.VendorInfo, "option77": &e.UserClass, "option124": &e.VIVC, "option125": &e.VIVSO}[r.Kind]
 	if into != nil {
@@ -66,8 +67,8 @@ func (r Recognition) Evidence() (Evidence, error) {
 	return e, fmt.Errorf("kind %q is none of option60, user_agent, hostname, filename, oui", r.Kind)
 }
 
-// Recognise tells in which way a row is not recognised as it says; nil when it is.
-func (s *Set) Recognise(vendor string, r Recognition) error {
+// Recognise returns in which way a row is not recognised as it states; nil when it is.
+func Recognise(s *pack.Set, vendor string, r Recognition) error {
 	e, err := r.Evidence()
 	if err != nil {
 		return err

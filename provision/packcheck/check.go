@@ -1,4 +1,4 @@
-package pack
+package packcheck
 
 import (
 	"errors"
@@ -8,6 +8,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"plugtone/provision/pack"
+	"plugtone/provision/packdoc"
+	"plugtone/provision/phonefile"
+	"plugtone/provision/yamlpos"
 )
 
 // CheckResult is what checking one pack gave.
@@ -28,8 +33,8 @@ type CheckResult struct {
 // rendered for sample phones and read back, every file pattern is asked for, the goldens run, and what
 // testdata/recognise.csv says is recognised. With rewrite set, goldens that differ are handed to it, and a pack without
 // any is given its first ones. The error joins every fault, each with file and line where it has one.
-func Check(c Config, dir string, rewrite func(path string, data []byte) error) ([]CheckResult, error) {
-	dirs, err := packDirs(dir)
+func Check(c pack.Config, dir string, rewrite func(path string, data []byte) error) ([]CheckResult, error) {
+	dirs, err := pack.Dirs(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -37,14 +42,14 @@ func Check(c Config, dir string, rewrite func(path string, data []byte) error) (
 		return nil, fmt.Errorf("%s: neither a pack (it has no vendor.yaml) nor a folder of packs", dir)
 	}
 	c.Dirs = append(slices.Clone(c.Dirs), dir)
-	var heads []*folder
+	var heads []*packdoc.Folder
 	for _, d := range dirs {
-		f, err := readFolder(os.DirFS(d), d)
+		f, err := packdoc.Read(os.DirFS(d), d)
 		if err != nil {
 			return nil, err
 		}
 		heads = append(heads, f)
-		c.checking = append(c.checking, f.id)
+		c.Trial = append(c.Trial, f.ID)
 	}
 	s, err := Load(c)
 	if err != nil {
@@ -53,11 +58,11 @@ func Check(c Config, dir string, rewrite func(path string, data []byte) error) (
 	var out []CheckResult
 	var errs []error
 	for _, f := range heads {
-		v, ok := s.Vendor(f.id)
+		v, ok := s.Vendor(f.ID)
 		if !ok {
 			continue // Load has said why
 		}
-		t := checker{set: s, vendor: v, head: f, rewrite: rewrite, out: CheckResult{Vendor: v.ID, Dir: f.name, Extends: f.base, Models: len(v.models)}}
+		t := checker{set: s, vendor: v, head: f, rewrite: rewrite, out: CheckResult{Vendor: v.ID, Dir: f.Name, Extends: f.Base, Models: len(v.Models())}}
 		errs = append(errs, t.names()...)
 		errs = append(errs, t.goldens()...)
 		errs = append(errs, t.recognitions()...)
@@ -66,29 +71,11 @@ func Check(c Config, dir string, rewrite func(path string, data []byte) error) (
 	return out, errors.Join(errs...)
 }
 
-// packDirs lists the packs in dir, which may also be one itself.
-func packDirs(dir string) ([]string, error) {
-	if _, err := os.Stat(filepath.Join(dir, "vendor.yaml")); err == nil {
-		return []string{dir}, nil
-	}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, fmt.Errorf("vendor packs: %w", err)
-	}
-	var out []string
-	for _, e := range entries {
-		if e.IsDir() && !strings.HasPrefix(e.Name(), ".") {
-			out = append(out, filepath.Join(dir, e.Name()))
-		}
-	}
-	return out, nil
-}
-
 // checker checks one pack.
 type checker struct {
-	set     *Set
-	vendor  *Vendor
-	head    *folder // the folder itself, without what it extends
+	set     *pack.Set
+	vendor  *pack.Vendor
+	head    *packdoc.Folder // the folder itself, without what it extends
 	rewrite func(string, []byte) error
 	out     CheckResult
 }
@@ -99,12 +86,12 @@ func (t *checker) names() []error {
 	var errs []error
 	v := t.vendor
 	asked := make(map[string]bool)
-	for _, m := range v.models {
-		for i, s := range v.Samples(m) {
+	for _, m := range v.Models() {
+		for i, s := range Samples(v, m) {
 			t.out.Phones++
 			for _, n := range v.Files(s.Phone) {
 				asked[n.File.Name] = true
-				if n.File.renders() {
+				if n.File.Rendered() {
 					t.out.Rendered++
 				}
 				if i == 0 && !t.resolvesBack(n, m) {
@@ -113,7 +100,7 @@ func (t *checker) names() []error {
 			}
 		}
 	}
-	for _, f := range v.files {
+	for _, f := range v.Declared() {
 		if !asked[f.Name] && !openEnded(f.Name) {
 			t.out.Notes = append(t.out.Notes, "no model asks for "+f.Name)
 		}
@@ -126,30 +113,30 @@ func openEnded(pattern string) bool {
 	return strings.Contains(pattern, "{any}") || strings.Contains(pattern, "{path}")
 }
 
-func (t *checker) resolvesBack(n FileName, m *Model) bool {
+func (t *checker) resolvesBack(n pack.FileName, m *pack.Model) bool {
 	match, ok := t.vendor.Resolve(n.Name)
 	return ok && match.Kind == n.File.Kind && (match.Models == nil || slices.Contains(match.Models, m.Name))
 }
 
-func (t *checker) file(name string) string { return filepath.ToSlash(filepath.Join(t.head.name, name)) }
+func (t *checker) file(name string) string { return filepath.ToSlash(filepath.Join(t.head.Name, name)) }
 
 // own are the patterns that the folder itself declares; what it extends has been tried where it comes from.
 func (t *checker) own() []string {
 	var out []string
-	for _, n := range items(member(t.head.node, "files")) {
-		out = append(out, scalar(n, "name"))
+	for _, n := range yamlpos.Items(yamlpos.Member(t.head.Node, "files")) {
+		out = append(out, packdoc.Scalar(n, "name"))
 	}
 	return out
 }
 
 func (t *checker) goldens() []error {
-	names, err := fs.Glob(t.head.fsys, "testdata/*.txtar")
+	names, err := fs.Glob(t.head.FS, "testdata/*.txtar")
 	if err != nil {
 		return []error{err}
 	}
 	keep := func(name string, data []byte) error {
 		t.out.Wrote = append(t.out.Wrote, t.file(name))
-		return t.rewrite(filepath.Join(t.head.name, name), data)
+		return t.rewrite(filepath.Join(t.head.Name, name), data)
 	}
 	if len(names) == 0 {
 		if t.rewrite == nil {
@@ -163,7 +150,7 @@ func (t *checker) goldens() []error {
 	if t.rewrite != nil {
 		rewrite = keep
 	}
-	if err := t.vendor.goldens(t.head.fsys, rewrite, t.head.name, t.own()); err != nil {
+	if err := goldens(t.vendor, t.head.FS, rewrite, t.head.Name, t.own()); err != nil {
 		return []error{err}
 	}
 	return nil
@@ -176,16 +163,16 @@ func (t *checker) first(keep func(string, []byte) error) []error {
 		left[name] = true
 	}
 	var errs []error
-	for i, m := range t.vendor.models {
+	for i, m := range t.vendor.Models() {
 		useful := i == 0
-		for _, f := range t.vendor.filesOf(m) {
+		for _, f := range t.vendor.FilesOf(m) {
 			useful = useful || left[f.Name]
 		}
 		if !useful {
 			continue
 		}
 		var ask []string
-		for _, f := range t.vendor.filesOf(m) {
+		for _, f := range t.vendor.FilesOf(m) {
 			if left[f.Name] && openEnded(f.Name) {
 				ask = append(ask, fmt.Sprintf("%q", exampleName(f.Name)))
 			}
@@ -195,12 +182,12 @@ func (t *checker) first(keep func(string, []byte) error) []error {
 		if len(ask) > 0 {
 			text += "ask: [" + strings.Join(ask, ", ") + "]\n"
 		}
-		whole, _, err := t.vendor.Golden([]byte(text))
+		whole, _, err := Golden(t.vendor, []byte(text))
 		if err == nil {
-			err = keep("testdata/"+fold(strings.ReplaceAll(m.Name, "/", ""))+".txtar", whole)
+			err = keep("testdata/"+phonefile.Fold(strings.ReplaceAll(m.Name, "/", ""))+".txtar", whole)
 		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: first golden of model %s: %w", t.head.name, m.Name, err))
+			errs = append(errs, fmt.Errorf("%s: first golden of model %s: %w", t.head.Name, m.Name, err))
 		}
 		t.out.Goldens++
 	}
@@ -213,16 +200,16 @@ func exampleName(pattern string) string {
 }
 
 func (t *checker) recognitions() []error {
-	if _, err := fs.Stat(t.head.fsys, "testdata/recognise.csv"); errors.Is(err, fs.ErrNotExist) {
+	if _, err := fs.Stat(t.head.FS, "testdata/recognise.csv"); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	rows, err := Recognitions(t.head.fsys)
+	rows, err := Recognitions(t.head.FS)
 	if err != nil {
-		return []error{fmt.Errorf("%s/%w", t.head.name, err)}
+		return []error{fmt.Errorf("%s/%w", t.head.Name, err)}
 	}
 	var errs []error
 	for i, r := range rows {
-		if err := t.set.Recognise(t.vendor.ID, r); err != nil {
+		if err := Recognise(t.set, t.vendor.ID, r); err != nil {
 			errs = append(errs, fmt.Errorf("%s:%d: %w", t.file("testdata/recognise.csv"), i+2, err))
 		}
 	}

@@ -1,15 +1,13 @@
-package pack
+package phonefile
 
 import (
 	"fmt"
-	"maps"
 	"net"
 	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"plugtone/provision/setting"
@@ -18,27 +16,24 @@ import (
 
 // view is what templates see as their dot. provision/vendors/README.md lists its fields.
 type view struct {
-	MAC, MACUpper, MACColon      string
-	Vendor, Model, Label         string
-	Enabled, Assigned            bool
-	URL, URLBare, Scheme, Server string
-	CAURL, CACert                string
-	Host                         string
-	Port                         int
-	Path                         string
-	Vars                         map[string]string
-	Lines, AllLines              []*lineView
-	Keys                         []*keyView
-	Expansions                   []expansionView
-	TZ                           *tz.Zone
-	Phonebook                    string // its name; "" while it is off
-	Contacts                     []contactView
+	MAC, MACUpper, MACColon string
+	Vendor, Model, Label    string
+	Enabled, Assigned       bool
+	ServerAddress
+	CAURL, CACert   string
+	Vars            map[string]string
+	Lines, AllLines []*lineView
+	Keys            []*keyView
+	Expansions      []expansionView
+	TZ              *tz.Zone
+	Phonebook       string // its name; "" while it is off
+	Contacts        []contactView
 
 	model    *Model
 	slots    map[string][]*keyView
 	ownAreas map[string]bool // areas with slots of this phone's own
 	settings map[string]any
-	vendor   *Vendor
+	renderer *Renderer
 }
 
 type lineView struct {
@@ -80,7 +75,7 @@ type expansionView struct {
 }
 
 // Is reports whether the model is called so or belongs to a family called so.
-func (v *view) Is(name string) bool { return v.model.is(name) }
+func (v *view) Is(name string) bool { return v.model.Is(name) }
 
 // Line gives one line position.
 func (v *view) Line(n int) (*lineView, error) {
@@ -92,51 +87,23 @@ func (v *view) Line(n int) (*lineView, error) {
 
 // Slots gives every key of an area, set or not.
 func (v *view) Slots(area string) ([]*keyView, error) {
-	if !slices.Contains(keyAreas(), area) && !expansionArea.MatchString(area) {
-		return nil, fmt.Errorf("key area %q is none of %s, expansion1 to expansion6", area, strings.Join(keyAreas(), ", "))
+	if !slices.Contains(KeyAreas(), area) && !expansionArea.MatchString(area) {
+		return nil, fmt.Errorf("key area %q is none of %s, expansion1 to expansion6", area, strings.Join(KeyAreas(), ", "))
 	}
 	return v.slots[area], nil
 }
 
 var expansionArea = regexp.MustCompile(`^expansion[1-6]$`)
 
-// syntheticFor gives the model that stands for a phone of unknown model the lines and keys that every model has, and those
-// that the phone uses, and no more: clearing what the largest model has would fill the file with parameters that the
-// phone doesn't know.
-func (m *Model) syntheticFor(p Phone) *Model {
-	out := *m
-	out.synthetic, out.empty = true, nil
-	out.Lines, out.Keys = m.minimum.lines, make(map[string]int)
-	maps.Copy(out.Keys, m.minimum.keys)
-	for _, l := range p.Lines {
-		out.Lines = max(out.Lines, min(l.Position, m.Lines))
-	}
-	modules := 0
-	for _, k := range p.Keys {
-		out.Lines = max(out.Lines, min(k.Line, m.Lines))
-		if n, ok := strings.CutPrefix(k.Area, "expansion"); ok {
-			module, _ := strconv.Atoi(n)
-			modules = max(modules, min(module, m.Expansion.Modules))
-			continue
-		}
-		out.Keys[k.Area] = max(out.Keys[k.Area], min(k.Slot, m.Keys[k.Area]))
-	}
-	out.Keys["line"] = max(out.Keys["line"], min(out.Lines, m.Keys["line"]))
-	out.Expansion.Modules = modules
-	if modules == 0 {
-		out.Expansion = Expansion{}
-	}
-	return &out
-}
-
 // newView resolves everything that templates may print. With common set nothing of the single phone is in it.
-func (v *Vendor) newView(p Phone, m *Model, common bool) (*view, error) {
-	if m == v.generic {
+func (r *Renderer) newView(p Phone, m *Model, common bool) (*view, error) {
+	if m == r.Generic() {
 		m = m.syntheticFor(p)
 	}
-	out := &view{Vendor: v.ID, Model: m.Name, Vars: m.Vars, Enabled: p.Enabled, Assigned: p.Assigned, model: m, vendor: v,
+	out := &view{Vendor: r.doc.Vendor, Model: m.Name, Vars: m.Vars, Enabled: p.Enabled, Assigned: p.Assigned, model: m, renderer: r,
 		settings: make(map[string]any, len(p.Settings))}
-	if err := out.setServer(p.ServerURL); err != nil {
+	var err error
+	if out.ServerAddress, err = ParseServerAddress(p.ServerURL); err != nil {
 		return nil, err
 	}
 	out.CAURL, out.CACert = p.CAURL, strings.TrimSpace(p.CACert)
@@ -145,7 +112,7 @@ func (v *Vendor) newView(p Phone, m *Model, common bool) (*view, error) {
 	}
 	out.setPhonebook(p, common)
 	if name, ok := out.settings["time_zone"].(string); ok && name != "" {
-		zone, err := v.zones.load(name)
+		zone, err := r.caches.zone(name)
 		if err != nil {
 			return nil, err
 		}
@@ -173,24 +140,33 @@ func canonical(val any) any {
 	return val
 }
 
-func (v *view) setServer(raw string) error {
+// ServerAddress is where phones fetch their files, in the parts that vendors want.
+type ServerAddress struct {
+	URL, URLBare string // with and without a slash at the end
+	Scheme, Host string
+	Port         int    // that of the scheme when the URL has none
+	Path         string // without slashes around it
+	Server       string // host, and port unless it is that of the scheme
+}
+
+// ParseServerAddress reads a provisioning URL.
+func ParseServerAddress(raw string) (ServerAddress, error) {
 	u, err := url.Parse(raw)
 	if err != nil || u.Host == "" || u.Scheme == "" {
-		return fmt.Errorf("provisioning URL %.100q is no URL such as http://10.20.0.2/", raw)
+		return ServerAddress{}, fmt.Errorf("provisioning URL %.100q is no URL such as http://10.20.0.2/", raw)
 	}
-	v.URLBare = strings.TrimRight(raw, "/")
-	v.URL = v.URLBare + "/"
-	v.Scheme, v.Host, v.Path = u.Scheme, u.Hostname(), strings.Trim(u.Path, "/")
+	a := ServerAddress{URLBare: strings.TrimRight(raw, "/"), Scheme: u.Scheme, Host: u.Hostname(), Path: strings.Trim(u.Path, "/")}
+	a.URL = a.URLBare + "/"
 	usual := map[string]int{"http": 80, "https": 443, "tftp": 69, "ftp": 21}[u.Scheme]
-	v.Port = usual
+	a.Port = usual
 	if u.Port() != "" {
-		v.Port, _ = strconv.Atoi(u.Port())
+		a.Port, _ = strconv.Atoi(u.Port())
 	}
-	v.Server = v.Host
-	if v.Port != usual {
-		v.Server = net.JoinHostPort(v.Host, strconv.Itoa(v.Port))
+	a.Server = a.Host
+	if a.Port != usual {
+		a.Server = net.JoinHostPort(a.Host, strconv.Itoa(a.Port))
 	}
-	return nil
+	return a, nil
 }
 
 func (v *view) setLines(p Phone) error {
@@ -246,24 +222,10 @@ func hostPort(s string) (string, int) {
 
 func (v *view) modelName() string {
 	if v.Model == "" {
-		return v.vendor.Name
+		return v.renderer.vendorName()
 	}
 	return v.Model
 }
 
-// zoneCache keeps zones once computed: reading one costs more than rendering a file.
-type zoneCache struct{ m sync.Map }
-
-func (c *zoneCache) load(name string) (tz.Zone, error) {
-	if z, ok := c.m.Load(name); ok {
-		return z.(tz.Zone), nil
-	}
-	z, err := tz.Load(name)
-	if err == nil {
-		c.m.Store(name, z)
-	}
-	return z, err
-}
-
 // Is tells of a key's phone whether its model is called so or belongs to a family called so.
-func (k *keyView) Is(name string) bool { return k.model.is(name) }
+func (k *keyView) Is(name string) bool { return k.model.Is(name) }

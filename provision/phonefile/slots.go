@@ -1,33 +1,34 @@
-package pack
+package phonefile
 
 import (
 	"fmt"
 	"maps"
+	"plugtone/provision/packdoc"
 	"slices"
 )
 
 // emptySlots makes every slot of every area of a model, with nothing set.
 func (m *Model) emptySlots() map[string][]*keyView {
 	out := make(map[string][]*keyView)
-	nobody := &lineView{}
+	unbound := &lineView{}
 	index := 0
 	add := func(area string, count, module int) {
 		all := make([]keyView, count)
 		slots := make([]*keyView, count)
 		for n := range count {
-			all[n] = keyView{Area: area, Slot: n + 1, Type: "none", Module: module, Index: n + 1, Account: nobody, model: m}
+			all[n] = keyView{Area: area, Slot: n + 1, Type: "none", Module: module, Index: n + 1, Account: unbound, model: m}
 			if area == "line" || module > 0 {
 				index++
 				all[n].Index = index
 			}
-			if t := m.types["none"]; t != nil {
-				all[n].Code = t.code(area)
+			if t := m.Types["none"]; t != nil {
+				all[n].Code = keyCode(t, area)
 			}
 			slots[n] = &all[n]
 		}
 		out[area] = slots
 	}
-	for _, area := range keyAreas() {
+	for _, area := range KeyAreas() {
 		add(area, m.Keys[area], 0)
 	}
 	for i := range m.Expansion.Modules {
@@ -37,11 +38,11 @@ func (m *Model) emptySlots() map[string][]*keyView {
 }
 
 // code is what the phone calls the type in an area.
-func (t *keyDoc) code(area string) string {
-	if c, ok := t.By[area]; ok {
+func keyCode(t *packdoc.KeyType, area string) string {
+	if c, ok := t.ByArea[area]; ok {
 		return c
 	}
-	if c, ok := t.By[areaClass(area)]; ok {
+	if c, ok := t.ByArea[areaClass(area)]; ok {
 		return c
 	}
 	return t.Code
@@ -56,7 +57,7 @@ func (v *view) setKeys(p Phone) error {
 		v.slots = v.model.emptySlots()
 	}
 	v.ownAreas = make(map[string]bool)
-	if t := v.model.types["none"]; t != nil && t.Text != "" { // what an empty slot prints depends on the phone
+	if t := v.model.Types["none"]; t != nil && t.Text != "" { // what an empty slot prints depends on the phone
 		for area, slots := range v.slots {
 			for _, k := range slots {
 				v.ownSlot(area, k.Slot)
@@ -68,7 +69,7 @@ func (v *view) setKeys(p Phone) error {
 			return err
 		}
 	}
-	for _, area := range keyAreas() {
+	for _, area := range KeyAreas() {
 		if _, err := v.finishArea(area); err != nil {
 			return err
 		}
@@ -131,7 +132,7 @@ func (v *view) placeKeys(keys []Key) error {
 	own := make(map[int]bool) // lines that have a key of their own
 	taken := make(map[int]bool)
 	for _, k := range keys {
-		if err := v.vendor.CheckKey(v.model.Name, k); err != nil {
+		if err := v.renderer.CheckKey(v.model.Name, k); err != nil {
 			return err
 		}
 		into := v.ownSlot(k.Area, k.Slot)
@@ -149,7 +150,7 @@ func (v *view) placeKeys(keys []Key) error {
 			}
 		}
 	}
-	if fill := v.vendor.doc.FillLines; v.model.types["line"] == nil || fill != nil && !*fill {
+	if fill := v.renderer.doc.FillLines; v.model.Types["line"] == nil || fill != nil && !*fill {
 		return nil
 	}
 	slot, most := 1, len(v.slots["line"])
@@ -172,7 +173,7 @@ func (v *view) placeKeys(keys []Key) error {
 
 // finishKey fills in what the pack says of the key's type.
 func (v *view) finishKey(k *keyView) error {
-	t := v.model.types[k.Type]
+	t := v.model.Types[k.Type]
 	if k.isEmpty() && (t == nil || t.Text == "") {
 		return nil // one of those that phones share
 	}
@@ -186,11 +187,11 @@ func (v *view) finishKey(k *keyView) error {
 	if t == nil {
 		return nil
 	}
-	k.Code = t.code(k.Area)
+	k.Code = keyCode(t, k.Area)
 	if t.Text == "" {
 		return nil
 	}
-	text, err := v.expand(v.vendor.keySnippets[t], k)
+	text, err := v.expand(v.renderer.keySnippets[t], k)
 	if err != nil {
 		return fmt.Errorf("key %s:%d: %w", k.Area, k.Slot, err)
 	}

@@ -1,9 +1,11 @@
-package pack
+package pack_test
 
 import (
 	"fmt"
 	"sync"
 	"testing"
+
+	. "plugtone/provision/pack"
 )
 
 // After a power cut all phones come at once: what is shared between their files is nobody's own.

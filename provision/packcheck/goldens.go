@@ -1,0 +1,84 @@
+package packcheck
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"plugtone/provision/pack"
+)
+
+// Goldens runs every golden of a pack's folder and checks that together they ask for every file of the pack. With
+// rewrite set, goldens that differ are handed to it instead of being problems. Its error joins every problem.
+func Goldens(v *pack.Vendor, fsys fs.FS, rewrite func(name string, data []byte) error) error {
+	var patterns []string
+	for _, f := range v.Declared() {
+		patterns = append(patterns, f.Name)
+	}
+	return goldens(v, fsys, rewrite, v.Dir, patterns)
+}
+
+// goldens runs the goldens of the folder shown as dir; together they must ask for every pattern of must.
+func goldens(v *pack.Vendor, fsys fs.FS, rewrite func(name string, data []byte) error, dir string, must []string) error {
+	names, err := fs.Glob(fsys, path.Join("testdata", "*.txtar"))
+	if err != nil {
+		return err
+	}
+	if len(names) == 0 {
+		return fmt.Errorf("%s: the pack has no goldens in testdata", dir)
+	}
+	var errs []error
+	var asked []string
+	unread := false
+	for _, name := range names {
+		file := path.Join(dir, name)
+		have, err := fs.ReadFile(fsys, name)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		want, patterns, err := Golden(v, have)
+		asked = append(asked, patterns...)
+		unread = unread || err != nil
+		var problem *goldenError
+		switch {
+		case errors.As(err, &problem) && problem.line > 0:
+			errs = append(errs, fmt.Errorf("%s:%d: %w", file, problem.line, err))
+		case err != nil:
+			errs = append(errs, fmt.Errorf("%s: %w", file, err))
+		case bytes.Equal(have, want):
+		case rewrite != nil:
+			errs = append(errs, rewrite(name, want))
+		default:
+			errs = append(errs, fmt.Errorf("%s:%s", file, firstDifference(string(have), string(want))))
+		}
+	}
+	left := slices.DeleteFunc(slices.Clone(must), func(name string) bool { return slices.Contains(asked, name) })
+	if len(left) > 0 && !unread { // one that can't be read may be the one that asks
+		errs = append(errs, fmt.Errorf("%s: no golden asks for %s", dir, strings.Join(left, ", ")))
+	}
+	return errors.Join(errs...)
+}
+
+// firstDifference returns the first line where a golden differs from what the pack gives.
+func firstDifference(have, want string) string {
+	a, b := strings.Split(have, "\n"), strings.Split(want, "\n")
+	for i := range max(len(a), len(b)) {
+		x, y := "the end", "the end"
+		if i < len(a) {
+			x = strconv.Quote(a[i])
+		}
+		if i < len(b) {
+			y = strconv.Quote(b[i])
+		}
+		if x != y {
+			return fmt.Sprintf("%d: the golden has %s, the pack gives %s", i+1, x, y)
+		}
+	}
+	return ""
+}
