@@ -3,9 +3,9 @@ package pack
 // Challenge returns the HTTP challenge that phones of a model answer for their own files: digest, digest-sha256, basic or
 // none.
 func (v *Vendor) Challenge(model string) string {
-	m := v.model(model)
-	for _, f := range v.files {
-		if f.Kind == KindDevice && f.Template != "" && (m == v.generic || m.isAny(f.For)) {
+	m := v.ModelOrGeneric(model)
+	for _, f := range v.Declared() {
+		if f.Kind == KindDevice && f.Template != "" && (m == v.Generic() || m.IsAny(f.For)) {
 			return f.Challenge
 		}
 	}
