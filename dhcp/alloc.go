@@ -13,25 +13,25 @@ type choice struct {
 }
 
 // choose picks the address to offer, in the order of C37 (RFC 2131, 4.3.1).
-func (q *query) choose() (choice, bool) {
+func (q *exchange) choose() (choice, bool) {
 	note := ""
 	if r, ok := q.reservedHere(); ok {
-		if q.takeable(r) {
+		if q.assignable(r) {
 			return choice{r, "reserved for it"}, true
 		}
 		note = ", for its reserved address is in use by another"
 	}
 	last, known := q.v.Of(q.sub.Prefix, q.mac())
-	if known && q.live(last) && q.fits(last.Addr) {
+	if known && q.live(last) && q.permitted(last.Addr) {
 		return choice{last.Addr, "its current lease" + note}, true
 	}
-	if a, ok := q.v.Offered(q.sub.Prefix, q.mac()); ok && q.takeable(a) {
+	if a, ok := q.v.Offered(q.sub.Prefix, q.mac()); ok && q.assignable(a) {
 		return choice{a, "offered to it before" + note}, true
 	}
-	if known && q.takeable(last.Addr) {
+	if known && q.assignable(last.Addr) {
 		return choice{last.Addr, "it had this address before" + note}, true
 	}
-	if a := q.req.Requested; a.IsValid() && q.sub.Prefix.Contains(a) && q.takeable(a) {
+	if a := q.req.Requested; a.IsValid() && q.sub.Prefix.Contains(a) && q.assignable(a) {
 		return choice{a, "it asked for this address" + note}, true
 	}
 	a, ok := q.v.free(q.sub.Prefix, q.phone, q.probing(), q.unclaimed)
@@ -39,7 +39,7 @@ func (q *query) choose() (choice, bool) {
 }
 
 // reservedHere is the client's reservation if it lies in this subnet.
-func (q *query) reservedHere() (netip.Addr, bool) {
+func (q *exchange) reservedHere() (netip.Addr, bool) {
 	if q.reserved.IsValid() && q.sub.Prefix.Contains(q.reserved) {
 		return q.reserved, true
 	}
@@ -47,25 +47,25 @@ func (q *query) reservedHere() (netip.Addr, bool) {
 }
 
 // live tells whether l is the client's own and in force.
-func (q *query) live(l Lease) bool {
+func (q *exchange) live(l Lease) bool {
 	return l.MAC == q.mac() && l.State == LeaseActive && l.Expires.After(q.now)
 }
 
 // liveHere tells whether l is that in the subnet where the message comes from. What another network says of it is not
 // believed: anybody there may have borrowed the MAC.
-func (q *query) liveHere(l Lease) bool { return q.live(l) && q.sub.Prefix.Contains(l.Addr) }
+func (q *exchange) liveHere(l Lease) bool { return q.live(l) && q.sub.Prefix.Contains(l.Addr) }
 
 // fits tells whether the configuration lets this client have a: from a pool or by reservation, claimed by nobody else.
-func (q *query) fits(a netip.Addr) bool {
+func (q *exchange) permitted(a netip.Addr) bool {
 	if !q.sub.Prefix.Contains(a) || !q.unclaimed(a) {
 		return false
 	}
-	b := q.v.find(a) // nil for a moment while a reload changes engine and table
+	b := q.v.indexOf(a) // nil for a moment while a reload changes engine and table
 	return b != nil && (a == q.reserved || b.pooled(u32(a)))
 }
 
 // unclaimed tells whether a is neither reserved for another client nor an address that can't be leased at all (C40).
-func (q *query) unclaimed(a netip.Addr) bool {
+func (q *exchange) unclaimed(a netip.Addr) bool {
 	if a == q.sub.Prefix.Addr() || a == last(q.sub.Prefix) || q.link.owns(a) || a == q.site.NextServer || slices.Contains(q.sub.Routers, a) {
 		return false
 	}
@@ -77,19 +77,19 @@ func (q *query) unclaimed(a netip.Addr) bool {
 }
 
 // takeable tells whether the client can have a now: it fits, nobody else has it, and the shares are kept.
-func (q *query) takeable(a netip.Addr) bool {
-	if !q.fits(a) {
+func (q *exchange) assignable(a netip.Addr) bool {
+	if !q.permitted(a) {
 		return false
 	}
-	b := q.v.find(a)
-	e := b.entries[u32(a)]
+	b := q.v.indexOf(a)
+	e := b.states[u32(a)]
 	if e == nil {
-		return q.phone || a == q.reserved || !b.strangersFull()
+		return q.phone || a == q.reserved || !b.nonPhonesFull()
 	}
 	if e.offered(q.now) && e.offeredTo != q.mac() {
 		return false
 	}
-	if e.declined(q.now) && !(e.offered(q.now) && q.v.ProbedFree(a)) && !(a == q.reserved && e.rested(q.now)) {
+	if e.declined(q.now) && !(e.offered(q.now) && q.v.ProbedFree(a)) && !(a == q.reserved && e.quarantineOver(q.now)) {
 		return false // the last resort of free: only after a probe that nobody answered
 	}
 	mine := e.lease != nil && e.lease.mac == q.mac()
@@ -99,40 +99,40 @@ func (q *query) takeable(a netip.Addr) bool {
 	if q.phone || a == q.reserved || e.active(q.now) || e.offered(q.now) {
 		return true
 	}
-	return !b.strangersFull() && (mine || !e.keptForPhone(q.now))
+	return !b.nonPhonesFull() && (mine || !e.heldForPhone(q.now))
 }
 
 // sure tells whether the client would really get its reservation r: nobody has it, or was found to use it a while ago.
-func (q *query) sure(r netip.Addr) bool {
-	e := q.v.entry(r)
-	return q.takeable(r) && (e == nil || !e.declined(q.now))
+func (q *exchange) reservationUsable(r netip.Addr) bool {
+	e := q.v.addressState(r)
+	return q.assignable(r) && (e == nil || !e.declined(q.now))
 }
 
 // rested tells whether e is in quarantine for so long that the client it is reserved for may try again.
-func (e *entry) rested(now time.Time) bool {
+func (e *addressState) quarantineOver(now time.Time) bool {
 	return now.Unix()-e.lease.starts > int64(shortQuarantine/time.Second)
 }
 
 // strangersFull tells whether others than phones hold all that they may: nine tenths of the pool.
-func (b *book) strangersFull() bool { return b.reserve > 0 && b.strangers >= b.size-b.reserve }
+func (b *addressIndex) nonPhonesFull() bool { return b.reserve > 0 && b.nonPhones >= b.size-b.reserve }
 
 // keptForPhone tells whether e is a phone's last address, not long enough ago to be given to a stranger.
-func (e *entry) keptForPhone(now time.Time) bool {
+func (e *addressState) heldForPhone(now time.Time) bool {
 	return e.lease != nil && e.lease.phone && now.Unix()-e.lease.expires < int64(phoneAffinity/time.Second)
 }
 
 // free finds an address nobody has: never used before, then the one that was given up longest ago, those of phones after all
 // others; at last, with probes to protect us, one that somebody declined.
-func (v *View) free(subnet netip.Prefix, phone, probing bool, suits func(netip.Addr) bool) (netip.Addr, bool) {
-	b := v.find(subnet.Addr())
-	if b == nil || !phone && b.strangersFull() {
+func (v *Leases) free(subnet netip.Prefix, phone, probing bool, suits func(netip.Addr) bool) (netip.Addr, bool) {
+	b := v.indexOf(subnet.Addr())
+	if b == nil || !phone && b.nonPhonesFull() {
 		return netip.Addr{}, false
 	}
 	if v.cautious() { // lost leases are on addresses that were next in turn
-		if a, ok := b.lastFresh(suits); ok {
+		if a, ok := b.lastNeverLeased(suits); ok {
 			return a, true
 		}
-	} else if a, ok := b.nextFresh(v.now, suits); ok {
+	} else if a, ok := b.nextNeverLeased(v.now, suits); ok {
 		return a, true
 	}
 	for e := b.lists[freeOthers].front; e != nil; e = e.next {
@@ -141,14 +141,14 @@ func (v *View) free(subnet netip.Prefix, phone, probing bool, suits func(netip.A
 		}
 	}
 	for e := b.lists[freePhones].front; e != nil; e = e.next {
-		if !phone && e.keptForPhone(v.now) {
+		if !phone && e.heldForPhone(v.now) {
 			break // the rest was given up later still
 		}
 		if a := addr4(e.addr); suits(a) {
 			return a, true
 		}
 	}
-	for e := b.lists[worn].front; e != nil; e = e.next {
+	for e := b.lists[declined].front; e != nil; e = e.next {
 		a := addr4(e.addr)
 		if e.offered(v.now) || e.declined(v.now) && !probing {
 			continue
@@ -161,12 +161,12 @@ func (v *View) free(subnet netip.Prefix, phone, probing bool, suits func(netip.A
 }
 
 // probing tells whether new addresses are probed at the moment.
-func (q *query) probing() bool {
+func (q *exchange) probing() bool {
 	return q.v.cautious() || q.e.cfg.ConflictCheck && !q.link.NoProbe && !q.link.Overloaded
 }
 
 // needsProbe tells whether a must be probed before it is offered: C41.
-func (q *query) needsProbe(a netip.Addr) bool {
+func (q *exchange) needsProbe(a netip.Addr) bool {
 	if q.v.ProbedFree(a) {
 		return false
 	}

@@ -376,18 +376,18 @@ func TestStrangersLeaveATenth(t *testing.T) {
 // Phones keep their last addresses for thirty days, though all of them are off; then strangers may have them.
 func TestPhonesKeepLastAddress(t *testing.T) {
 	g := newRig(t, config(voice()), nil, phones{})
-	kept := map[netip.Addr]bool{}
+	packedLease := map[netip.Addr]bool{}
 	for n := range 6 {
-		kept[g.bind(n, asPhone)] = true
+		packedLease[g.bind(n, asPhone)] = true
 	}
 	g.now = g.now.Add(defaultLease + 20*24*time.Hour)
 	for n := 100; n < 104; n++ {
-		if a := g.want(VerdictOffered, discoverOf(n)).Reply.YIAddr; kept[a] {
+		if a := g.want(VerdictOffered, discoverOf(n)).Reply.YIAddr; packedLease[a] {
 			t.Fatalf("%s was a phone's 20 days ago", a)
 		}
 	}
 	g.want(VerdictExhausted, discoverOf(104))
-	for a := range kept {
+	for a := range packedLease {
 		g.want(VerdictNak, initRebootOf(105, a))
 	}
 	g.want(VerdictOffered, discoverOf(50, asPhone)) // a new phone may have it

@@ -21,11 +21,11 @@ func BenchmarkDecide(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			v := NewView(cfg)
+			v := NewLeases(cfg)
 			now := start
 			v.Advance(now)
 			for n := range held {
-				v.load(new(keep(&Lease{Addr: addr4(u32(ip("10.1.0.1")) + uint32(n)), MAC: mac(n + 1<<20), Subnet: s.Prefix, State: LeaseActive, Phone: true, Starts: now, Expires: now.Add(time.Hour + time.Duration(n)*time.Millisecond)})))
+				v.load(new(packLease(&Lease{Addr: addr4(u32(ip("10.1.0.1")) + uint32(n)), MAC: mac(n + 1<<20), Subnet: s.Prefix, State: LeaseActive, Phone: true, Starts: now, Expires: now.Add(time.Hour + time.Duration(n)*time.Millisecond)})))
 			}
 			link := Link{Interface: "voice0", Addrs: []netip.Prefix{netip.MustParsePrefix("10.0.0.2/8")}, Dest: limitedBroadcast, MTU: 1500}
 			discover := packet(MessageTypeDiscover, 60, 7, 'y', 'e', 'a', 'l', 'i', 'n', 'k', 61, 7, 1, 0, 21, 101, 0, 0, 0, 55, 6, 1, 3, 6, 15, 42, 66, 12, 4, 's', 'i', 'p', 't', 255)
@@ -48,7 +48,7 @@ func BenchmarkDecide(b *testing.B) {
 	}
 }
 
-func benchServe(b *testing.B, e *Engine, v *View, now time.Time, p []byte, link *Link, buf []byte) Decision {
+func benchServe(b *testing.B, e *Engine, v *Leases, now time.Time, p []byte, link *Link, buf []byte) Decision {
 	req, err := Decode(p)
 	if err != nil {
 		b.Fatal(err)
@@ -56,14 +56,14 @@ func benchServe(b *testing.B, e *Engine, v *View, now time.Time, p []byte, link 
 	v.Advance(now)
 	d := e.Decide(now, req, link, v)
 	if d.Unhold {
-		v.unhold(req.MAC)
+		v.dropOffer(req.MAC)
 	}
 	if d.Hold.IsValid() {
 		v.hold(req.MAC, d.Hold, d.Event.Phone)
 	}
 	for _, c := range d.Changes {
 		v.apply(c)
-		v.settle(c, true)
+		v.completeWrite(c, true)
 	}
 	if d.Reply == nil {
 		b.Fatal(d.Event.Reason)

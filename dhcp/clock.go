@@ -13,7 +13,7 @@ const (
 
 // clockBehind returns by how much the clock is behind the time at which the leases were written, 0 when it is not. It is the median
 // of the newest leases: no single lease, whose start time may be damaged, moves the others.
-func clockBehind(leases []*kept, now time.Time) time.Duration {
+func clockBehind(leases []*packedLease, now time.Time) time.Duration {
 	if len(leases) < fewestLeases {
 		return 0
 	}
@@ -24,15 +24,15 @@ func clockBehind(leases []*kept, now time.Time) time.Duration {
 	slices.Sort(starts)
 	newest := starts[max(0, len(starts)-newestLeases):]
 	median := newest[(len(newest)-1)/2]
-	if behind := time.Unix(median, 0).Sub(now.Round(0)); behind > clockStep {
-		return behind
+	if writeBacklog := time.Unix(median, 0).Sub(now.Round(0)); writeBacklog > clockStep {
+		return writeBacklog
 	}
 	return 0
 }
 
 // notBefore returns k as a lease that doesn't begin later than now: it is moved back to begin now, and lasts as long as before. Where
 // that isn't positive only the start was wrong, and the end stays.
-func (k *kept) notBefore(now time.Time) *kept {
+func (k *packedLease) notBefore(now time.Time) *packedLease {
 	ahead := time.Unix(k.starts, 0).Sub(now.Round(0))
 	if ahead <= clockStep {
 		return k
@@ -71,4 +71,4 @@ func (t *Table) Distrusted() (until time.Time, reason string) {
 }
 
 // cautious reports whether leases may be missing from the view.
-func (v *View) cautious() bool { return v.cautiousUntil.After(v.now) }
+func (v *Leases) cautious() bool { return v.cautiousUntil.After(v.now) }

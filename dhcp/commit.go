@@ -78,7 +78,7 @@ func (t *Table) flush() {
 		t.view.writeFailed = err != nil
 	}
 	for _, c := range changes {
-		t.durable.put(u32(c.Lease.Addr), t.view.settle(c, err == nil))
+		t.durable.put(u32(c.Lease.Addr), t.view.completeWrite(c, err == nil))
 	}
 	t.mu.Unlock()
 	if t.batch = changes[:0]; cap(changes) > batchKept {
@@ -92,7 +92,7 @@ func (t *Table) flush() {
 }
 
 // behind tells whether a decision had better not wait for the disk. The caller holds mu.
-func (t *Table) behind(now time.Time) bool {
+func (t *Table) writeBacklog(now time.Time) bool {
 	return len(t.queue) >= maxQueued || !t.began.IsZero() && t.since(now, t.began) > slowWrite
 }
 

@@ -7,8 +7,8 @@ import (
 )
 
 // inconsistent tells what in the structures of a view contradicts the entries themselves; "" when nothing does.
-func inconsistent(v *View) string {
-	for _, b := range v.books {
+func inconsistent(v *Leases) string {
+	for _, b := range v.indexes {
 		if why := b.inconsistent(v.now); why != "" {
 			return fmt.Sprintf("subnet %s: %s", b.prefix, why)
 		}
@@ -16,11 +16,11 @@ func inconsistent(v *View) string {
 	return ""
 }
 
-func (b *book) inconsistent(now time.Time) string {
+func (b *addressIndex) inconsistent(now time.Time) string {
 	var want Stats
-	strangers, listed, busy, withEntry := 0, 0, 0, 0
-	current := map[MAC]*entry{}
-	for n, e := range b.entries {
+	nonPhones, listed, busy, withEntry := 0, 0, 0, 0
+	current := map[MAC]*addressState{}
+	for n, e := range b.states {
 		a := addr4(n)
 		taken := e.active(now) || e.declined(now) || e.offered(now)
 		switch {
@@ -28,9 +28,9 @@ func (b *book) inconsistent(now time.Time) string {
 			return fmt.Sprintf("%s is filed under %s", addr4(e.addr), a)
 		case e.pooled != b.pooled(n):
 			return fmt.Sprintf("%s: pooled is %v", a, e.pooled)
-		case taken != (e.where == inBusy):
+		case taken != (e.where == listBusy):
 			return fmt.Sprintf("%s is taken: %v, but in place %d", a, taken, e.where)
-		case e.where == inBusy && (int(e.heapAt) >= len(b.busy) || b.busy[e.heapAt] != e):
+		case e.where == listBusy && (int(e.heapAt) >= len(b.busy) || b.busy[e.heapAt] != e):
 			return fmt.Sprintf("%s isn't where it says in the heap", a)
 		case e.pending == 0 && e.durable != nil && e.lease == nil, e.pending == 0 && e.durable == nil && e.lease != nil:
 			return fmt.Sprintf("%s: decided %v, on disk %v, nothing pending", a, e.lease, e.durable)
@@ -43,7 +43,7 @@ func (b *book) inconsistent(now time.Time) string {
 		case e.lease != nil && e.lease.prefix() != b.prefix:
 			return fmt.Sprintf("%s says that it is of %s", a, e.lease.prefix())
 		}
-		if e.where == inBusy {
+		if e.where == listBusy {
 			busy++
 		}
 		if e.listed {
@@ -70,18 +70,18 @@ func (b *book) inconsistent(now time.Time) string {
 		}
 		held := (e.active(now) || e.declined(now)) && !e.lease.phone
 		if e.pooled && (held || e.offered(now) && !e.offeredPhone) {
-			strangers++
+			nonPhones++
 		}
 		free := e.pooled && !taken && e.lease == nil
-		if free != (e.where == inFresh) {
+		if free != (e.where == listNeverLeased) {
 			return fmt.Sprintf("%s was never leased: %v, but in place %d", a, free, e.where)
 		}
-		if e.where == inFresh {
+		if e.where == listNeverLeased {
 			withEntry++
 		}
 	}
-	if want != b.stats || strangers != b.strangers {
-		return fmt.Sprintf("counted %+v and %d strangers, are %+v and %d", b.stats, b.strangers, want, strangers)
+	if want != b.stats || nonPhones != b.nonPhones {
+		return fmt.Sprintf("counted %+v and %d strangers, are %+v and %d", b.stats, b.nonPhones, want, nonPhones)
 	}
 	if busy != len(b.busy) {
 		return fmt.Sprintf("%d are taken, %d in the heap", busy, len(b.busy))
@@ -89,13 +89,13 @@ func (b *book) inconsistent(now time.Time) string {
 	return b.inconsistentLists(listed)
 }
 
-func (b *book) inconsistentLists(listed int) string {
+func (b *addressIndex) inconsistentLists(listed int) string {
 	inLists := 0
 	for which := range b.lists {
 		n := 0
 		for e := b.lists[which].front; e != nil; e = e.next {
 			n++
-			if !e.listed || int(e.list) != which || b.entries[e.addr] != e {
+			if !e.listed || int(e.list) != which || b.states[e.addr] != e {
 				return fmt.Sprintf("%s doesn't know that it is in list %d", addr4(e.addr), which)
 			}
 		}
@@ -104,34 +104,34 @@ func (b *book) inconsistentLists(listed int) string {
 		}
 		inLists += n
 	}
-	fresh := 0
+	neverLeased := 0
 	for i := range b.pools {
 		p := &b.pools[i]
-		for w, set := range p.fresh {
-			fresh += bits.OnesCount64(set)
+		for w, set := range p.neverLeased {
+			neverLeased += bits.OnesCount64(set)
 			if set&^p.allowed[w] != 0 {
 				return "an address is free that may not be handed out"
 			}
 			for ; set != 0; set &= set - 1 {
-				if e := b.entries[p.first+uint32(w*64+bits.TrailingZeros64(set))]; e != nil && e.where != inFresh {
+				if e := b.states[p.first+uint32(w*64+bits.TrailingZeros64(set))]; e != nil && e.where != listNeverLeased {
 					return fmt.Sprintf("%s is free, but in place %d", addr4(e.addr), e.where)
 				}
 			}
 		}
 	}
 	for m, e := range b.offers {
-		if e.offeredTo != m || b.entries[e.addr] != e {
+		if e.offeredTo != m || b.states[e.addr] != e {
 			return fmt.Sprintf("%s is said to be offered to %s", addr4(e.addr), m)
 		}
 	}
 	for m, e := range b.byMAC {
-		if e.lease == nil || e.lease.mac != m || b.entries[e.addr] != e {
+		if e.lease == nil || e.lease.mac != m || b.states[e.addr] != e {
 			return fmt.Sprintf("%s is said to have had %s", m, addr4(e.addr))
 		}
 	}
 	switch {
-	case fresh != b.freshCount:
-		return fmt.Sprintf("%d are fresh, counted %d", fresh, b.freshCount)
+	case neverLeased != b.neverLeasedCount:
+		return fmt.Sprintf("%d are fresh, counted %d", neverLeased, b.neverLeasedCount)
 	case inLists != listed:
 		return fmt.Sprintf("%d are in lists, %d say so", inLists, listed)
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 // plan is a subnet with its options encoded once.
-type plan struct {
+type servedSubnet struct {
 	Subnet
 	opts []Option
 	at   [256]uint8 // index into opts plus one, by code
@@ -16,8 +16,8 @@ type plan struct {
 	unconfigured bool // stands in for a subnet that is not configured
 }
 
-func newPlan(s *Subnet) plan {
-	p := plan{Subnet: *s}
+func newServedSubnet(s *Subnet) servedSubnet {
+	p := servedSubnet{Subnet: *s}
 	mask := addr4(^uint32(0) << (32 - s.Prefix.Bits()))
 	p.set(optSubnetMask, []netip.Addr{mask})
 	p.set(optRouter, s.Routers)
@@ -33,7 +33,7 @@ func newPlan(s *Subnet) plan {
 	return p
 }
 
-func (p *plan) set(code uint8, addrs []netip.Addr) {
+func (p *servedSubnet) set(code uint8, addrs []netip.Addr) {
 	var data []byte
 	for _, a := range addrs {
 		b := a.As4()
@@ -45,7 +45,7 @@ func (p *plan) set(code uint8, addrs []netip.Addr) {
 }
 
 // put adds an option; one that is there already gives way to it.
-func (p *plan) put(o Option) {
+func (p *servedSubnet) put(o Option) {
 	if i := p.at[o.Code]; i > 0 {
 		p.opts[i-1] = o
 		return
@@ -55,16 +55,16 @@ func (p *plan) put(o Option) {
 }
 
 // informPlan stands in for a subnet that is not configured, where only INFORMs are answered.
-func informPlan(from netip.Addr) *plan {
+func unconfiguredSubnet(from netip.Addr) *servedSubnet {
 	prefix := netip.PrefixFrom(netip.AddrFrom4([4]byte{}), 0)
 	if from.Is4() {
 		prefix = netip.PrefixFrom(from, 32)
 	}
-	return &plan{Subnet: Subnet{Prefix: prefix, Phones: PhonesProvision}, unconfigured: true}
+	return &servedSubnet{Subnet: Subnet{Prefix: prefix, Phones: PhonesProvision}, unconfigured: true}
 }
 
 // newReply starts a reply with what is copied from the request (RFC 2131, table 3; C19).
-func (q *query) newReply(t MessageType) *Reply {
+func (q *exchange) newReply(t MessageType) *Reply {
 	return &Reply{
 		Type: t, XID: q.req.XID, Flags: q.req.Flags, CHAddr: q.req.CHAddr, GIAddr: q.req.GIAddr,
 		ServerID: q.serverID, From: q.self, RelayInfo: q.req.RelayInfo, MaxSize: q.req.MaxSize, Overload: q.req.HasParams,
@@ -72,7 +72,7 @@ func (q *query) newReply(t MessageType) *Reply {
 }
 
 // nak tells the client to start again (C20).
-func (q *query) nak(addr netip.Addr, why string) Decision {
+func (q *exchange) nak(addr netip.Addr, why string) Decision {
 	q.d.Event.Addr = addr
 	if q.refusedByUnwritten(addr) {
 		return q.silent(VerdictInternalError, "leases can't be written; "+why)
@@ -88,16 +88,16 @@ func (q *query) nak(addr netip.Addr, why string) Decision {
 
 // refusedByUnwritten reports whether the client would be refused addr only for what isn't on disk, an offer or a lease under way, while
 // writes fail: a NAK would send it away for an internal error.
-func (q *query) refusedByUnwritten(addr netip.Addr) bool {
+func (q *exchange) refusedByUnwritten(addr netip.Addr) bool {
 	if !q.v.writeFailed && !q.link.NoWrite {
 		return false
 	}
-	e := q.v.entry(addr)
-	return e != nil && (e.offered(q.now) || e.pending > 0) && !(e.durable.endsAfter(q.now, keptActive) && e.durable.mac != q.mac())
+	e := q.v.addressState(addr)
+	return e != nil && (e.offered(q.now) || e.pending > 0) && !(e.durable.endsAfter(q.now, packedActive) && e.durable.mac != q.mac())
 }
 
 // leaseTime is the time the client is given, in seconds: C35.
-func (q *query) leaseTime() uint32 {
+func (q *exchange) leaseTime() uint32 {
 	d := q.sub.OtherLeaseTime
 	if q.phone {
 		d = q.sub.LeaseTime
@@ -127,7 +127,7 @@ func renewalTimes(secs uint32, mac MAC) (t1, t2 uint32) {
 
 // fill writes the options in the order of C22: message type, server, what the client asked for in its order with the
 // mask before the router, times, what is forced, the client's id. secs is 0 for an INFORM.
-func (q *query) fill(r *Reply, secs uint32) {
+func (q *exchange) fill(r *Reply, secs uint32) {
 	if q.sub.Phones == PhonesProvision {
 		r.SIAddr = q.site.NextServer
 	}
@@ -151,8 +151,8 @@ func (q *query) fill(r *Reply, secs uint32) {
 			f.out = append(f.out, Option{Code: optT1, Data: fixed[9:13:13]}, Option{Code: optT2, Data: fixed[13:17:17]})
 		}
 	}
-	for i := range q.advice.Options {
-		if o := &q.advice.Options[i]; o.Force {
+	for i := range q.policy.Options {
+		if o := &q.policy.Options[i]; o.Force {
 			f.add(o.Code)
 		}
 	}
@@ -165,15 +165,15 @@ func (q *query) fill(r *Reply, secs uint32) {
 }
 
 // echoClientID repeats option 61 (RFC 6842, 3), except for phones that reject it.
-func (q *query) echoClientID(r *Reply) {
-	if id := q.req.Client.ClientID; id != "" && !q.advice.NoClientIDEcho {
+func (q *exchange) echoClientID(r *Reply) {
+	if id := q.req.Client.ClientID; id != "" && !q.policy.NoClientIDEcho {
 		r.Options = append(r.Options, Option{Code: optClientID, Data: []byte(id)})
 	}
 }
 
 // filler collects options, each once.
 type filler struct {
-	q    *query
+	q    *exchange
 	out  []Option
 	sent [4]uint64
 }
@@ -187,8 +187,8 @@ func (f *filler) asked() {
 				f.add(q.sub.opts[i].Code)
 			}
 		}
-		for i := range q.advice.Options {
-			f.add(q.advice.Options[i].Code)
+		for i := range q.policy.Options {
+			f.add(q.policy.Options[i].Code)
 		}
 		return
 	}
@@ -216,8 +216,8 @@ func (f *filler) add(code uint8) {
 }
 
 // option finds the option code: the vendor's own beats the subnet's.
-func (q *query) option(code uint8) (Option, bool) {
-	for _, o := range q.advice.Options {
+func (q *exchange) option(code uint8) (Option, bool) {
+	for _, o := range q.policy.Options {
 		if o.Code == code && settable(code) == nil {
 			return q.terminate(o), true
 		}
@@ -232,8 +232,8 @@ func (q *query) option(code uint8) (Option, bool) {
 }
 
 // terminate appends the NUL that some phones want in texts (C31).
-func (q *query) terminate(o Option) Option {
-	if !q.advice.NULTerminate {
+func (q *exchange) terminate(o Option) Option {
+	if !q.policy.NULTerminate {
 		return o
 	}
 	switch o.Code {

@@ -9,7 +9,7 @@ import (
 
 // C21, C22, C23: the order of options.
 func TestOptionOrderC22(t *testing.T) {
-	advice := Policy{Vendor: "x", Options: []Option{{Code: 66, Data: []byte("http://x/"), Force: true}, {Code: 160, Data: []byte("y")}, {Code: 43, Data: []byte("z"), Force: true}}}
+	policy := Policy{Vendor: "x", Options: []Option{{Code: 66, Data: []byte("http://x/"), Force: true}, {Code: 160, Data: []byte("y")}, {Code: 43, Data: []byte("z"), Force: true}}}
 	tests := []struct {
 		name   string
 		params func(*Request)
@@ -24,7 +24,7 @@ func TestOptionOrderC22(t *testing.T) {
 	}
 	for _, tc := range tests {
 		t.Run(tc.name, func(t *testing.T) {
-			g := newRig(t, config(voice()), nil, phones{advice})
+			g := newRig(t, config(voice()), nil, phones{policy})
 			d := g.want(VerdictOffered, discoverOf(1, asPhone, tc.params, func(r *Request) { r.Client.ClientID = "id" }))
 			if got := codes(d.Reply); !slices.Equal(got, tc.want) {
 				t.Errorf("got  %v\nwant %v", got, tc.want)
@@ -36,7 +36,7 @@ func TestOptionOrderC22(t *testing.T) {
 		for c := 1; c < 255; c++ {
 			all = append(all, uint8(c))
 		}
-		g := newRig(t, config(voice()), nil, phones{advice})
+		g := newRig(t, config(voice()), nil, phones{policy})
 		d := g.want(VerdictOffered, discoverOf(1, asPhone, params(all...)))
 		seen := map[uint8]int{}
 		for _, c := range codes(d.Reply) {
@@ -112,13 +112,13 @@ func TestRelayInfoC29(t *testing.T) {
 // C31: texts end without NUL, or with one where the vendor needs it; the plan's own option stays as it is.
 func TestNULTerminateC31(t *testing.T) {
 	text := []byte("http://x/")
-	advice := Policy{Options: []Option{{Code: 66, Data: text}, {Code: 43, Data: []byte("raw")}}}
-	g := newRig(t, config(voice()), nil, phones{advice})
+	policy := Policy{Options: []Option{{Code: 66, Data: text}, {Code: 43, Data: []byte("raw")}}}
+	g := newRig(t, config(voice()), nil, phones{policy})
 	if got := optionOf(g.do(discoverOf(1, asPhone, params(66))).Reply, 66); string(got) != "http://x/" {
 		t.Errorf("66 is %q", got)
 	}
-	advice.NULTerminate = true
-	g = newRig(t, config(voice()), nil, phones{advice})
+	policy.NULTerminate = true
+	g = newRig(t, config(voice()), nil, phones{policy})
 	r := g.do(discoverOf(1, asPhone, params(66, 43, 15))).Reply
 	if string(optionOf(r, 66)) != "http://x/\x00" || string(optionOf(r, 43)) != "raw" || string(optionOf(r, 15)) != "voice.example.net\x00" {
 		t.Errorf("options %v", r.Options)
@@ -153,8 +153,8 @@ func TestProvisioningServerC32(t *testing.T) {
 
 // C33: what the vendor pack encodes is sent as it is; the codes that the server answers for itself can't be overridden.
 func TestAdviceOptionsC33(t *testing.T) {
-	advice := Policy{Options: []Option{{Code: 43, Data: []byte{2, 1, 'a', 255}}, {Code: 51, Data: []byte{0, 0, 0, 1}, Force: true}, {Code: 6, Data: []byte{9, 9, 9, 9}}}}
-	g := newRig(t, config(voice()), nil, phones{advice})
+	policy := Policy{Options: []Option{{Code: 43, Data: []byte{2, 1, 'a', 255}}, {Code: 51, Data: []byte{0, 0, 0, 1}, Force: true}, {Code: 6, Data: []byte{9, 9, 9, 9}}}}
+	g := newRig(t, config(voice()), nil, phones{policy})
 	r := g.do(discoverOf(1, asPhone, params(43, 6, 51))).Reply
 	if string(optionOf(r, 43)) != "\x02\x01a\xff" || string(optionOf(r, 6)) != "\x09\x09\x09\x09" || seconds(optionOf(r, 51)) != int(defaultLease.Seconds()) {
 		t.Errorf("options %v", r.Options)
@@ -183,7 +183,7 @@ func TestRenewalTimesC34(t *testing.T) {
 	}
 	g := newRig(t, config(voice()), nil, nil)
 	r := &Reply{}
-	q := &query{e: g.engine, req: discoverOf(1), sub: &g.engine.plans[0], serverID: ip("10.20.0.2")}
+	q := &exchange{e: g.engine, req: discoverOf(1), sub: &g.engine.subnets[0], serverID: ip("10.20.0.2")}
 	if q.fill(r, infinite); optionOf(r, 58) != nil || optionOf(r, 59) != nil {
 		t.Error("T1 or T2 beside an infinite lease")
 	}

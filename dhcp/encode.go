@@ -27,10 +27,10 @@ const (
 // its choice of a subnet. Mask, router, message type, server, message, times and relay information are never dropped: the last is
 // taken out by the relay, so that the client's limit holds for the rest whatever it is.
 func (r *Reply) Encode(buf []byte, mtu int) (packet []byte, dropped []uint8) {
-	plan := r.layOut(r.room(mtu))
+	servedSubnet := r.layOut(r.room(mtu))
 	start := len(buf)
 	buf = r.appendHeader(buf)
-	for _, o := range plan.main {
+	for _, o := range servedSubnet.main {
 		buf = appendOption(buf, o.Code, o.Data)
 	}
 	if r.RelayInfo != "" {
@@ -38,12 +38,12 @@ func (r *Reply) Encode(buf []byte, mtu int) (packet []byte, dropped []uint8) {
 	}
 	buf = append(buf, optEnd)
 	packet = buf[start:]
-	fillField(packet[offFile:offCookie], plan.file)
-	fillField(packet[offSName:offFile], plan.sname)
+	fillField(packet[offFile:offCookie], servedSubnet.file)
+	fillField(packet[offSName:offFile], servedSubnet.sname)
 	for len(buf)-start < minPayload {
 		buf = append(buf, optPad)
 	}
-	return buf, plan.dropped
+	return buf, servedSubnet.dropped
 }
 
 // room is how many bytes of options the client takes.
@@ -88,7 +88,7 @@ func (r *Reply) layOut(room int) layout {
 		size := optionSize(len(o.Data))
 		l.main = slices.Delete(l.main, i, i+1)
 		need -= size
-		if !r.Overload || !l.place(o, size) {
+		if !r.Overload || !l.listKind(o, size) {
 			l.dropped = append(l.dropped, o.Code)
 		} else if !overload {
 			overload = true
@@ -109,7 +109,7 @@ func (r *Reply) layOut(room int) layout {
 }
 
 // place puts o into file or sname if it fits there whole, with the END that each field needs.
-func (l *layout) place(o Option, size int) bool {
+func (l *layout) listKind(o Option, size int) bool {
 	if used(l.file)+size < fileSize {
 		l.file = append(l.file, o)
 		return true

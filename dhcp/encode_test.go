@@ -85,8 +85,8 @@ func TestEncodeMaxSizeC24(t *testing.T) {
 			if len(p) > tc.want {
 				t.Errorf("%d bytes, at most %d", len(p), tc.want)
 			}
-			if fits := 240+3+6+6+6+12+optionSize(tc.of-10)+1 <= tc.want; fits == slices.Contains(dropped, 43) {
-				t.Errorf("dropped %v though fits is %v", dropped, fits)
+			if permitted := 240+3+6+6+6+12+optionSize(tc.of-10)+1 <= tc.want; permitted == slices.Contains(dropped, 43) {
+				t.Errorf("dropped %v though fits is %v", dropped, permitted)
 			}
 			if tc.size == 1000 && len(p) < 950 {
 				t.Errorf("%d bytes: the room that the client gave is not used", len(p))

@@ -26,11 +26,11 @@ type Decision struct {
 
 // Engine decides. It holds the configuration and nothing that changes; a reload makes a new one.
 type Engine struct {
-	cfg     Config
-	plans   []plan
-	reserve Reservations
-	adviser ClientPolicy
-	queries sync.Pool // of *query: one is a kilobyte, and there is one for each packet
+	cfg          Config
+	subnets      []servedSubnet
+	reserve      Reservations
+	clientPolicy ClientPolicy
+	queries      sync.Pool // of *query: one is a kilobyte, and there is one for each packet
 }
 
 // NewEngine checks cfg and returns an engine, or all faults of cfg joined. r and a may be nil.
@@ -38,9 +38,9 @@ func NewEngine(cfg Config, r Reservations, a ClientPolicy) (*Engine, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	e := &Engine{cfg: cfg.withDefaults(), reserve: r, adviser: a}
+	e := &Engine{cfg: cfg.withDefaults(), reserve: r, clientPolicy: a}
 	for i := range e.cfg.Subnets {
-		e.plans = append(e.plans, newPlan(&e.cfg.Subnets[i]))
+		e.subnets = append(e.subnets, newServedSubnet(&e.cfg.Subnets[i]))
 	}
 	return e, nil
 }
@@ -49,56 +49,56 @@ func NewEngine(cfg Config, r Reservations, a ClientPolicy) (*Engine, error) {
 func (e *Engine) Leases() bool { return e.cfg.Mode == ModeServe }
 
 // query is one message while it is decided about.
-type query struct {
+type exchange struct {
 	e    *Engine
 	now  time.Time
 	req  *Request
 	link *Link
-	v    *View
+	v    *Leases
 
-	sub      *plan
-	tried    []*plan // subnets of the link without an address for it
+	sub      *servedSubnet
+	tried    []*servedSubnet // subnets of the link without an address for it
 	site     Site
 	self     netip.Addr // our address that the client or its relay wrote to, else the one towards it: replies come from it
 	serverID netip.Addr // option 54: self unless a relay overrides it
-	advice   Policy
+	policy   Policy
 	phone    bool       // recognised or recorded, where phones count
 	reserved netip.Addr // this client's reservation, in whatever subnet
 	d        Decision
 }
 
-func (q *query) mac() MAC { return q.req.MAC }
+func (q *exchange) mac() MAC { return q.req.MAC }
 
 // Decide says what is to be done about req. It does no I/O, takes no lock and reads no clock.
-func (e *Engine) Decide(now time.Time, req *Request, link *Link, v *View) Decision {
-	q, ok := e.queries.Get().(*query)
+func (e *Engine) Decide(now time.Time, req *Request, link *Link, v *Leases) Decision {
+	q, ok := e.queries.Get().(*exchange)
 	if !ok {
-		q = new(query)
+		q = new(exchange)
 	}
-	*q = query{e: e, now: now, req: req, link: link, v: v}
+	*q = exchange{e: e, now: now, req: req, link: link, v: v}
 	d := q.decide()
-	*q = query{} // it keeps nothing of the client's
+	*q = exchange{} // it keeps nothing of the client's
 	e.queries.Put(q)
 	return d
 }
 
-func (q *query) decide() Decision {
+func (q *exchange) decide() Decision {
 	e, req, link := q.e, q.req, q.link
 	q.d.Event = Event{Time: q.now, MAC: req.MAC, XID: req.XID, Type: req.Type, Interface: link.Interface, Client: req.Client}
 	if why := q.refuse(); why != "" {
 		return q.silent(VerdictIgnored, why)
 	}
-	q.sub = e.planFor(req, link, q.v)
+	q.sub = e.chooseSubnet(req, link, q.v)
 	if q.sub == nil {
 		return q.silent(VerdictIgnored, "no subnet of the configuration is where this message comes from")
 	}
-	if why := e.strays(q.sub, req, link); why != "" {
+	if why := e.ingressMismatch(q.sub, req, link); why != "" {
 		return q.silent(VerdictIgnored, why)
 	}
 	if why := q.refuseRelay(); why != "" {
 		return q.silent(VerdictIgnored, why)
 	}
-	if !q.enter() {
+	if !q.resolveServer() {
 		return q.silent(VerdictIgnored, "this host has no IPv4 address on "+link.Interface)
 	}
 	switch req.Type {
@@ -120,7 +120,7 @@ func (q *query) decide() Decision {
 }
 
 // enter finds out who we are in the subnet, and who asks; false when we are nobody.
-func (q *query) enter() bool {
+func (q *exchange) resolveServer() bool {
 	near := q.ownAddr()
 	if q.self = near; q.link.unicast() {
 		q.self = q.link.Dest // C16: a client, or a firewall on its way, expects the answer from there
@@ -128,29 +128,29 @@ func (q *query) enter() bool {
 	if !q.self.Is4() || !near.Is4() {
 		return false
 	}
-	q.meet(near)
+	q.classifyClient(near)
 	return true
 }
 
 // nextSubnet goes on to another subnet of the link that the client is on: where one has no address for it, another may have.
-func (q *query) nextSubnet() bool {
+func (q *exchange) nextSubnet() bool {
 	if q.req.GIAddr.IsValid() || q.req.SubnetSelection.IsValid() || q.sub.Interface == "" {
 		return false
 	}
 	q.tried = append(q.tried, q.sub)
-	for i := range q.e.plans {
-		p := &q.e.plans[i]
-		fits := p.Phones == q.sub.Phones || !q.advice.Phone // a phone is none in an ordinary network
-		if fits && p.Interface == q.sub.Interface && !slices.Contains(q.tried, p) {
+	for i := range q.e.subnets {
+		p := &q.e.subnets[i]
+		permitted := p.Phones == q.sub.Phones || !q.policy.Phone // a phone is none in an ordinary network
+		if permitted && p.Interface == q.sub.Interface && !slices.Contains(q.tried, p) {
 			q.sub, q.d = p, Decision{Event: Event{Time: q.now, MAC: q.req.MAC, XID: q.req.XID, Type: q.req.Type, Interface: q.link.Interface}}
-			return q.enter()
+			return q.resolveServer()
 		}
 	}
 	return false
 }
 
 // refuse says why a message is none of ours, whatever it asks.
-func (q *query) refuse() string {
+func (q *exchange) refuse() string {
 	switch q.req.Type {
 	case MessageTypeDiscover, MessageTypeRequest, MessageTypeDecline, MessageTypeRelease, MessageTypeInform:
 	case 0:
@@ -184,15 +184,15 @@ func bogus(a netip.Addr) bool {
 
 // strays says why a message about p, a subnet of phones, is not believed where it came in; "" when it is. A client of another kind
 // of network may have borrowed a phone's MAC, and could end its lease by a forged relay or client address.
-func (e *Engine) strays(p *plan, req *Request, link *Link) string {
+func (e *Engine) ingressMismatch(p *servedSubnet, req *Request, link *Link) string {
 	if p.Phones != PhonesProvision {
 		return ""
 	}
 	relayed := req.GIAddr.IsValid()
 	if p.Interface != link.Interface {
 		stray := !relayed && p.Interface != "" && link.ReversePathMismatch
-		for i := range e.plans {
-			o := &e.plans[i]
+		for i := range e.subnets {
+			o := &e.subnets[i]
 			stray = stray || o.Interface == link.Interface && o.Phones != PhonesProvision && (link.ReversePathMismatch || o.Prefix.Contains(req.GIAddr))
 		}
 		if stray {
@@ -200,7 +200,7 @@ func (e *Engine) strays(p *plan, req *Request, link *Link) string {
 		}
 	}
 	src := link.Source.Addr()
-	o := e.planOf(src)
+	o := e.subnetOf(src)
 	switch {
 	case o == nil || o.Phones == PhonesProvision:
 		return ""
@@ -213,20 +213,20 @@ func (e *Engine) strays(p *plan, req *Request, link *Link) string {
 }
 
 // planFor finds the subnet: by link selection, subnet selection, relay address, then by the link itself (C30).
-func (e *Engine) planFor(req *Request, link *Link, v *View) *plan {
+func (e *Engine) chooseSubnet(req *Request, link *Link, v *Leases) *servedSubnet {
 	from := req.CIAddr
 	if req.Type == MessageTypeInform && !from.IsValid() {
 		from = nonZero(link.Source.Addr())
 	}
-	p := e.servedPlan(req, link, v, from)
+	p := e.configuredSubnet(req, link, v, from)
 	if p == nil && req.Type == MessageTypeInform && from.IsValid() { // C17: whoever leased it its address, we know of its provisioning
-		return informPlan(from)
+		return unconfiguredSubnet(from)
 	}
 	return p
 }
 
 // servedPlan finds the subnet among those of the configuration. from is the address that the client has, if it has one.
-func (e *Engine) servedPlan(req *Request, link *Link, v *View, from netip.Addr) *plan {
+func (e *Engine) configuredSubnet(req *Request, link *Link, v *Leases, from netip.Addr) *servedSubnet {
 	if req.GIAddr.IsValid() {
 		at := req.GIAddr
 		switch {
@@ -235,31 +235,31 @@ func (e *Engine) servedPlan(req *Request, link *Link, v *View, from netip.Addr) 
 		case req.SubnetSelection.IsValid():
 			at = req.SubnetSelection
 		}
-		return e.planOf(at)
+		return e.subnetOf(at)
 	}
-	here := func(p *plan) bool { return p != nil && p.Interface != "" && p.Interface == link.Interface }
+	here := func(p *servedSubnet) bool { return p != nil && p.Interface != "" && p.Interface == link.Interface }
 	if a := req.SubnetSelection; a.IsValid() {
-		if p := e.planOf(a); here(p) { // elsewhere it would let any client reach into any subnet
+		if p := e.subnetOf(a); here(p) { // elsewhere it would let any client reach into any subnet
 			return p
 		}
 	}
 	if from.IsValid() {
-		if p := e.planOf(from); here(p) || p != nil && link.unicast() { // a routed client writes to us directly
+		if p := e.subnetOf(from); here(p) || p != nil && link.unicast() { // a routed client writes to us directly
 			return p
 		}
 	}
 	if req.ServerID.IsValid() { // what it was offered may be where it has nothing yet
-		if p := e.planOf(req.Requested); here(p) {
+		if p := e.subnetOf(req.Requested); here(p) {
 			return p
 		}
 	}
-	return e.attachedPlan(req, here, v)
+	return e.attachedSubnet(req, here, v)
 }
 
-func (e *Engine) planOf(a netip.Addr) *plan {
-	for i := range e.plans {
-		if e.plans[i].Prefix.Contains(a) {
-			return &e.plans[i]
+func (e *Engine) subnetOf(a netip.Addr) *servedSubnet {
+	for i := range e.subnets {
+		if e.subnets[i].Prefix.Contains(a) {
+			return &e.subnets[i]
 		}
 	}
 	return nil
@@ -267,11 +267,11 @@ func (e *Engine) planOf(a netip.Addr) *plan {
 
 // attachedPlan chooses among the subnets of one link: where the client has a reservation, a lease, asks for an address, or had
 // a lease before.
-func (e *Engine) attachedPlan(req *Request, here func(*plan) bool, v *View) *plan {
-	var first *plan
+func (e *Engine) attachedSubnet(req *Request, here func(*servedSubnet) bool, v *Leases) *servedSubnet {
+	var first *servedSubnet
 	several := false
-	for i := range e.plans {
-		if p := &e.plans[i]; here(p) {
+	for i := range e.subnets {
+		if p := &e.subnets[i]; here(p) {
 			several = first != nil
 			if several {
 				break
@@ -284,14 +284,14 @@ func (e *Engine) attachedPlan(req *Request, here func(*plan) bool, v *View) *pla
 	}
 	if e.reserve != nil {
 		if r, ok := e.reserve.Reserved(req.MAC); ok {
-			if p := e.planOf(r); here(p) {
+			if p := e.subnetOf(r); here(p) {
 				return p
 			}
 		}
 	}
-	var before *plan
-	for i := range e.plans {
-		p := &e.plans[i]
+	var before *servedSubnet
+	for i := range e.subnets {
+		p := &e.subnets[i]
 		if !here(p) {
 			continue
 		}
@@ -303,7 +303,7 @@ func (e *Engine) attachedPlan(req *Request, here func(*plan) bool, v *View) *pla
 			before = p
 		}
 	}
-	if p := e.planOf(req.Requested); here(p) {
+	if p := e.subnetOf(req.Requested); here(p) {
 		return p
 	}
 	if before != nil {
@@ -313,7 +313,7 @@ func (e *Engine) attachedPlan(req *Request, here func(*plan) bool, v *View) *pla
 }
 
 // meet finds out who asks and what this host, whose address there is near, is called.
-func (q *query) meet(near netip.Addr) {
+func (q *exchange) classifyClient(near netip.Addr) {
 	q.serverID = q.self
 	trusted := q.req.GIAddr.IsValid() || q.sub.TrustOption82
 	if trusted && q.req.ServerOverride.IsValid() {
@@ -330,10 +330,10 @@ func (q *query) meet(near netip.Addr) {
 	if q.site.ProvisioningURL == "" {
 		q.site.ProvisioningURL = "http://" + q.site.NextServer.String() + "/"
 	}
-	if q.e.adviser != nil {
-		q.advice = q.e.adviser.PolicyFor(client, q.site)
+	if q.e.clientPolicy != nil {
+		q.policy = q.e.clientPolicy.PolicyFor(client, q.site)
 	}
-	q.phone = q.advice.Phone && q.sub.Phones != PhonesNone
+	q.phone = q.policy.Phone && q.sub.Phones != PhonesNone
 	if q.e.reserve != nil {
 		if r, ok := q.e.reserve.Reserved(q.mac()); ok {
 			q.reserved = r
@@ -341,12 +341,12 @@ func (q *query) meet(near netip.Addr) {
 	}
 	ev := &q.d.Event
 	ev.Subnet, ev.Client = q.sub.Prefix, client
-	ev.Vendor, ev.Model, ev.Phone, ev.Recorded = q.advice.Vendor, q.advice.Model, q.advice.Phone, q.advice.Recorded
+	ev.Vendor, ev.Model, ev.Phone, ev.Recorded = q.policy.Vendor, q.policy.Model, q.policy.Phone, q.policy.Recorded
 }
 
 // ownAddr is the address of this host that the kernel uses towards the client or its relay: on the link the one in the
 // client's subnet (C16).
-func (q *query) ownAddr() netip.Addr {
+func (q *exchange) ownAddr() netip.Addr {
 	if q.req.GIAddr.IsValid() || q.link.unicast() && q.req.CIAddr.IsValid() && !q.link.attached(q.req.CIAddr) {
 		if q.link.LocalAddr.IsValid() {
 			return q.link.LocalAddr
@@ -370,20 +370,20 @@ func (q *query) ownAddr() netip.Addr {
 }
 
 // ours tells whether a server identifier names this server.
-func (q *query) ours(id netip.Addr) bool { return id == q.serverID || q.link.owns(id) }
+func (q *exchange) ours(id netip.Addr) bool { return id == q.serverID || q.link.owns(id) }
 
 // silent ends a decision without a reply.
-func (q *query) silent(v Verdict, reason string) Decision {
+func (q *exchange) silent(v Verdict, reason string) Decision {
 	q.d.Event.Verdict, q.d.Event.Reason = v, reason
 	return q.d
 }
 
-func (q *query) silentf(v Verdict, format string, args ...any) Decision {
+func (q *exchange) silentf(v Verdict, format string, args ...any) Decision {
 	return q.silent(v, fmt.Sprintf(format, args...))
 }
 
 // answer ends a decision with r.
-func (q *query) answer(r *Reply, v Verdict, reason string) Decision {
+func (q *exchange) answer(r *Reply, v Verdict, reason string) Decision {
 	q.d.Reply, q.d.Event.Reply = r, r
 	q.d.Event.Verdict, q.d.Event.Reason = v, reason
 	return q.d

@@ -58,12 +58,12 @@ func flood(t *testing.T, claimed bool) {
 			g.do(request(n, MessageTypeDecline, append(from, func(r *Request) { r.Requested = d.Reply.YIAddr })...))
 		}
 		if n%1000 == 0 {
-			b := g.view.books[0]
-			if len(b.entries) > pool || len(b.byMAC) > pool || len(b.offers) > pool || len(b.busy) > pool || b.strangers > pool-pool/10 {
-				t.Fatalf("after %d: %d entries, %d clients, %d offers, %d taken, %d by strangers; the pool has %d", n, len(b.entries), len(b.byMAC), len(b.offers), len(b.busy), b.strangers, pool)
+			b := g.view.indexes[0]
+			if len(b.states) > pool || len(b.byMAC) > pool || len(b.offers) > pool || len(b.busy) > pool || b.nonPhones > pool-pool/10 {
+				t.Fatalf("after %d: %d entries, %d clients, %d offers, %d taken, %d by strangers; the pool has %d", n, len(b.states), len(b.byMAC), len(b.offers), len(b.busy), b.nonPhones, pool)
 			}
-			if len(g.view.probes) > pool+10 || len(g.view.declines) > maxDecliners || len(g.view.books) != 2 {
-				t.Fatalf("after %d: %d probes, %d that declined, %d subnets", n, len(g.view.probes), len(g.view.declines), len(g.view.books))
+			if len(g.view.probes) > pool+10 || len(g.view.declines) > maxDecliners || len(g.view.indexes) != 2 {
+				t.Fatalf("after %d: %d probes, %d that declined, %d subnets", n, len(g.view.probes), len(g.view.declines), len(g.view.indexes))
 			}
 			if why := inconsistent(g.view); why != "" {
 				t.Fatalf("after %d: %s", n, why)

@@ -71,7 +71,7 @@ func FuzzDecide(f *testing.F) {
 		if err != nil {
 			return
 		}
-		g := &rig{t: t, engine: e, view: NewView(cfg), now: start}
+		g := &rig{t: t, engine: e, view: NewLeases(cfg), now: start}
 		g.link = Link{Interface: "voice0", Addrs: []netip.Prefix{netip.MustParsePrefix("10.20.0.2/24")}, LocalAddr: ip("192.0.2.2"), Source: netip.AddrPortFrom(req.CIAddr, 68), Dest: limitedBroadcast}
 		if unicast {
 			g.link.Dest = ip("10.20.0.2")

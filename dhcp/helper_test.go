@@ -45,13 +45,13 @@ func (f fakeReservations) HolderOf(a netip.Addr) (MAC, bool) {
 }
 
 // phones is an adviser that takes every client with a vendor class for a phone.
-type phones struct{ advice Policy }
+type phones struct{ policy Policy }
 
 func (p phones) PolicyFor(c Client, _ Site) Policy {
 	if c.VendorClass == "" {
 		return Policy{}
 	}
-	a := p.advice
+	a := p.policy
 	a.Phone = true
 	return a
 }
@@ -60,7 +60,7 @@ func (p phones) PolicyFor(c Client, _ Site) Policy {
 type rig struct {
 	t      *testing.T
 	engine *Engine
-	view   *View
+	view   *Leases
 	now    time.Time
 	link   Link
 }
@@ -71,7 +71,7 @@ func newRig(t *testing.T, cfg Config, r Reservations, a ClientPolicy) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &rig{t: t, engine: e, view: NewView(cfg), now: start}
+	g := &rig{t: t, engine: e, view: NewLeases(cfg), now: start}
 	g.link = Link{
 		Interface: "voice0", Addrs: []netip.Prefix{netip.MustParsePrefix("10.20.0.2/24")}, Host: []netip.Addr{ip("10.20.0.2"), ip("192.0.2.2")},
 		Source: netip.MustParseAddrPort("0.0.0.0:68"), Dest: limitedBroadcast, MTU: 1500,
@@ -85,7 +85,7 @@ func (g *rig) do(r *Request) Decision {
 	g.view.Advance(g.now)
 	d := g.engine.Decide(g.now, r, &g.link, g.view)
 	if d.Unhold {
-		g.view.unhold(r.MAC)
+		g.view.dropOffer(r.MAC)
 	}
 	if d.Hold.IsValid() {
 		g.view.hold(r.MAC, d.Hold, d.Event.Phone)
@@ -94,7 +94,7 @@ func (g *rig) do(r *Request) Decision {
 		g.view.apply(c)
 	}
 	for _, c := range d.Changes {
-		g.view.settle(c, true)
+		g.view.completeWrite(c, true)
 	}
 	if d.Event.Verdict == "" || d.Event.Reason == "" {
 		g.t.Errorf("decision about %s has no verdict or no reason: %+v", r.Type, d.Event)

@@ -109,10 +109,10 @@ func TestKeaRefusesAfterALostLeaseFile(t *testing.T) {
 func TestKeaReplyLargerThanTheClientTakes(t *testing.T) {
 	big := Policy{Phone: true, Options: []Option{{Code: 43, Data: make([]byte, 250), Force: true}, {Code: 125, Data: make([]byte, 250), Force: true}}}
 	g := newRig(t, config(voice()), nil, phones{big})
-	for most, fits := range map[int]bool{0: false, 576: false, 1500: true} {
+	for most, permitted := range map[int]bool{0: false, 576: false, 1500: true} {
 		r := g.want(VerdictOffered, discoverOf(1, asPhone, func(r *Request) { r.MaxSize = most })).Reply
 		p, dropped := r.Encode(nil, 1500)
-		if limit := max(most, 576) - 28; len(p) > limit || fits != (len(dropped) == 0) {
+		if limit := max(most, 576) - 28; len(p) > limit || permitted != (len(dropped) == 0) {
 			t.Errorf("option 57 is %d: %d bytes, left out %v", most, len(p), dropped)
 		}
 	}

@@ -243,11 +243,11 @@ func model(t *rapid.T) {
 			m.now = m.now.Add(time.Duration(rapid.SampledFrom([]int{1, 20, 70, 290, 590}).Draw(t, "seconds")) * time.Second)
 		},
 	})
-	m.settle(t)
+	m.completeWrite(t)
 }
 
 // settle lets a quiet network finish the work: four addresses for at most four clients that keep trying.
-func (m *sim) settle(t *rapid.T) {
+func (m *sim) completeWrite(t *rapid.T) {
 	m.net = nil
 	m.clients = m.clients[:min(4, len(m.clients))]
 	m.table.flush()

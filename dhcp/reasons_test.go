@@ -115,8 +115,8 @@ func TestFirstSeenAndPortAreKept(t *testing.T) {
 		d := g.want(VerdictAcked, request(n, MessageTypeRequest, relay(port), func(r *Request) { r.Requested, r.ServerID = a, ip("192.0.2.2") }))
 		return a, d.Event.NewLease
 	}
-	a, fresh := bind(1, "gi7")
-	if !fresh {
+	a, neverLeased := bind(1, "gi7")
+	if !neverLeased {
 		t.Error("the first lease is not new")
 	}
 	check := func(what, port string) {
@@ -132,9 +132,9 @@ func TestFirstSeenAndPortAreKept(t *testing.T) {
 	}
 	check("a renewal past the relay", "gi7")
 	g.now = g.now.Add(60 * 24 * time.Hour)
-	again, fresh := bind(1, "gi8")
-	if fresh || again != a {
-		t.Errorf("back at %s, had %s; new: %v", again, a, fresh)
+	again, neverLeased := bind(1, "gi8")
+	if neverLeased || again != a {
+		t.Errorf("back at %s, had %s; new: %v", again, a, neverLeased)
 	}
 	check("two months", "gi8")
 	if other, _ := bind(2, "gi9"); other == a {

@@ -3,10 +3,10 @@ package dhcp
 import "net/netip"
 
 // relayed reports whether the message came through a relay agent.
-func (q *query) relayed() bool { return q.req.GIAddr.IsValid() }
+func (q *exchange) relayed() bool { return q.req.GIAddr.IsValid() }
 
 // refuseRelay returns why the relay of the message may not speak for the subnet, "" when it may.
-func (q *query) refuseRelay() string {
+func (q *exchange) refuseRelay() string {
 	if !q.relayed() || q.sub.unconfigured || q.sub.AcceptsRelay(q.req.GIAddr) {
 		return ""
 	}
@@ -15,14 +15,14 @@ func (q *query) refuseRelay() string {
 
 // relayVerified reports whether the packet was sent from an address of the relay that it names. giaddr alone proves little: every
 // host that can reach the server can write it into a packet.
-func (q *query) relayVerified() bool {
+func (q *exchange) relayVerified() bool {
 	src := nonZero(q.link.Source.Addr())
 	return src == q.req.GIAddr || src.IsValid() && q.sub.AcceptsRelay(src)
 }
 
 // refuseEnding returns why a RELEASE or DECLINE is no reason to end the lease l, "" when it is one. A relayed one must come the way
 // that the lease was bound; a routed one from the client's own address. The zero Lease stands for an address that was only offered.
-func (q *query) refuseEnding(l Lease) string {
+func (q *exchange) refuseEnding(l Lease) string {
 	src := nonZero(q.link.Source.Addr())
 	if !q.relayed() {
 		if src.IsValid() && !q.link.attached(src) && src != q.req.CIAddr {
@@ -45,12 +45,12 @@ func (q *query) refuseEnding(l Lease) string {
 
 // refuseMove returns why the client's lease in this subnet isn't moved to addr, "" when it is. What only claims to come from a relay
 // moves no lease, except to the client's reservation.
-func (q *query) refuseMove(addr netip.Addr) string {
+func (q *exchange) refuseMove(addr netip.Addr) string {
 	if !q.relayed() || q.relayVerified() || addr == q.reserved {
 		return ""
 	}
 	old, ok := q.v.Of(q.sub.Prefix, q.mac())
-	if !ok || !q.live(old) || old.Addr == addr || !q.fits(old.Addr) {
+	if !ok || !q.live(old) || old.Addr == addr || !q.permitted(old.Addr) {
 		return ""
 	}
 	return "it has " + old.Addr.String() + ", and its sender is not relay " + q.req.GIAddr.String()
@@ -58,7 +58,7 @@ func (q *query) refuseMove(addr netip.Addr) string {
 
 // relayPath returns what is stored with a lease of the way that its REQUEST took. old is the client's record on the same address,
 // if there is one: a renewal goes past the relay, and a path that isn't verified doesn't replace that of a lease in force.
-func (q *query) relayPath(old Lease) Relay {
+func (q *exchange) relayPath(old Lease) Relay {
 	src := nonZero(q.link.Source.Addr())
 	switch {
 	case !q.relayed() && q.req.CIAddr.IsValid() && old.Relay.Known():

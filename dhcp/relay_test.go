@@ -110,7 +110,7 @@ func TestLeaseWithoutRecordedRelay(t *testing.T) {
 	for source, want := range map[string]Verdict{"10.30.0.1": VerdictReleased, "172.16.9.5": VerdictIgnored} {
 		g := relayFixture(t, nil)
 		l := Lease{Addr: ip("10.30.0.105"), MAC: mac(1), Subnet: relayed().Prefix, State: LeaseActive, Starts: start, Expires: start.Add(time.Hour)}
-		g.view.load(new(keep(&l)))
+		g.view.load(new(packLease(&l)))
 		g.from(source, func() { g.want(want, releaseOf(1, l.Addr, through("10.30.0.1"))) })
 	}
 }

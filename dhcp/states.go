@@ -6,7 +6,7 @@ import (
 )
 
 // discover offers an address and holds it, or says nothing. A DISCOVER is never answered by a NAK (C42).
-func (q *query) discover() Decision {
+func (q *exchange) discover() Decision {
 	if q.req.ServerID.IsValid() { // C10: RFC 2131, table 5 forbids it
 		return q.silent(VerdictIgnored, "a discover must not name a server")
 	}
@@ -35,7 +35,7 @@ func (q *query) discover() Decision {
 }
 
 // request tells the states of RFC 2131, 4.3.2 apart.
-func (q *query) request() Decision {
+func (q *exchange) request() Decision {
 	switch {
 	case q.req.ServerID.IsValid():
 		return q.selecting()
@@ -47,14 +47,14 @@ func (q *query) request() Decision {
 		return q.initReboot()
 	}
 	// C07: neither names an address. Some clients do so and mean the one they have.
-	if l, ok := q.v.Of(q.sub.Prefix, q.mac()); ok && q.live(l) && q.fits(l.Addr) {
+	if l, ok := q.v.Of(q.sub.Prefix, q.mac()); ok && q.live(l) && q.permitted(l.Addr) {
 		return q.grant(l.Addr, "it named no address; its current lease")
 	}
 	return q.silent(VerdictSilent, "the request names no address, and it has no lease here")
 }
 
 // selecting answers a client that took an offer.
-func (q *query) selecting() Decision {
+func (q *exchange) selecting() Decision {
 	if !q.ours(q.req.ServerID) { // C01
 		q.d.Unhold = true
 		q.d.Event.Server = q.req.ServerID
@@ -73,30 +73,30 @@ func (q *query) selecting() Decision {
 			return q.silent(VerdictSilent, "the request names no address, and nothing was offered to it")
 		}
 	}
-	if !q.takeable(addr) { // C02; without an offer that we remember it is as good: C03
+	if !q.assignable(addr) { // C02; without an offer that we remember it is as good: C03
 		return q.nak(addr, q.whyNot(addr))
 	}
 	return q.grant(addr, "it took our offer")
 }
 
 // initReboot answers a client that remembers an address from before its restart.
-func (q *query) initReboot() Decision {
+func (q *exchange) initReboot() Decision {
 	addr := q.req.Requested
 	last, known := q.v.Of(q.sub.Prefix, q.mac())
 	known = known && q.live(last)
-	if !known && !q.e.cfg.Authoritative && !(q.v.cautious() && q.takeable(addr)) { // C04; a NAK might be about another server's lease
+	if !known && !q.e.cfg.Authoritative && !(q.v.cautious() && q.assignable(addr)) { // C04; a NAK might be about another server's lease
 		if l, ok := q.v.At(addr); !ok || l.MAC != q.mac() {
 			q.d.Event.Addr = addr
 			return q.silent(VerdictSilent, "it remembers an address that we know nothing of, and we are not authoritative")
 		}
 	}
-	if r, ok := q.reservedHere(); ok && r != addr && q.sure(r) {
+	if r, ok := q.reservedHere(); ok && r != addr && q.reservationUsable(r) {
 		return q.nak(addr, "address "+r.String()+" is reserved for it")
 	}
-	if known && last.Addr != addr && q.fits(last.Addr) && !(q.v.cautious() && q.takeable(addr)) {
+	if known && last.Addr != addr && q.permitted(last.Addr) && !(q.v.cautious() && q.assignable(addr)) {
 		return q.nak(addr, "its lease is "+last.Addr.String())
 	}
-	if !q.takeable(addr) {
+	if !q.assignable(addr) {
 		return q.nak(addr, q.whyNot(addr))
 	}
 	if known {
@@ -106,14 +106,14 @@ func (q *query) initReboot() Decision {
 }
 
 // renewing answers a client that asks us alone to extend its lease.
-func (q *query) renewing() Decision { return q.extend("renewed", true) }
+func (q *exchange) renewing() Decision { return q.extend("renewed", true) }
 
 // rebinding answers a client that asks everybody to extend its lease.
-func (q *query) rebinding() Decision { return q.extend("rebound", q.e.cfg.Authoritative) }
+func (q *exchange) rebinding() Decision { return q.extend("rebound", q.e.cfg.Authoritative) }
 
 // extend extends the lease on ciaddr. An unknown lease is made anew when it can be (C05): the phone may be in a call, and
 // the lease may have been lost by us.
-func (q *query) extend(word string, mayRefuse bool) Decision {
+func (q *exchange) extend(word string, mayRefuse bool) Decision {
 	addr := q.req.CIAddr
 	refuse := func(why string) Decision {
 		if mayRefuse {
@@ -125,10 +125,10 @@ func (q *query) extend(word string, mayRefuse bool) Decision {
 	l, ok := q.v.At(addr)
 	mine := ok && q.live(l)
 	mayRefuse = mayRefuse || mine
-	if r, ok := q.reservedHere(); ok && r != addr && q.sure(r) { // C06: only when it would really get it
+	if r, ok := q.reservedHere(); ok && r != addr && q.reservationUsable(r) { // C06: only when it would really get it
 		return refuse("address " + r.String() + " is reserved for it")
 	}
-	if !q.takeable(addr) {
+	if !q.assignable(addr) {
 		return refuse(q.whyNot(addr))
 	}
 	if mine {
@@ -138,16 +138,16 @@ func (q *query) extend(word string, mayRefuse bool) Decision {
 }
 
 // whyNot explains why takeable refused a, for the NAK's message and the timeline.
-func (q *query) whyNot(a netip.Addr) string {
+func (q *exchange) whyNot(a netip.Addr) string {
 	switch {
 	case !q.sub.Prefix.Contains(a):
 		return "address is not of subnet " + q.sub.Prefix.String()
 	case !q.unclaimed(a):
 		return "address is reserved"
-	case !q.fits(a):
+	case !q.permitted(a):
 		return "address is in no pool"
 	}
-	if e := q.v.entry(a); e != nil {
+	if e := q.v.addressState(a); e != nil {
 		switch {
 		case e.active(q.now) && e.lease.mac != q.mac():
 			return "address is leased to another client"
@@ -161,7 +161,7 @@ func (q *query) whyNot(a netip.Addr) string {
 }
 
 // decline puts an address that somebody else uses into quarantine (RFC 2131, 4.3.3).
-func (q *query) decline() Decision {
+func (q *exchange) decline() Decision {
 	addr := q.req.Requested
 	q.d.Event.Addr = addr
 	switch {
@@ -195,7 +195,7 @@ func (q *query) decline() Decision {
 }
 
 // release ends a lease; the record stays, so that the client gets the address again (RFC 2131, 4.3.4).
-func (q *query) release() Decision {
+func (q *exchange) release() Decision {
 	addr := q.req.CIAddr
 	q.d.Event.Addr = addr
 	switch {
@@ -221,7 +221,7 @@ func (q *query) release() Decision {
 }
 
 // inform tells a client that has an address everything but an address (RFC 2131, 4.3.5). It changes and proves nothing.
-func (q *query) inform() Decision {
+func (q *exchange) inform() Decision {
 	r := q.newReply(MessageTypeAck)
 	r.CIAddr = q.req.CIAddr
 	q.d.Event.Addr = q.req.CIAddr
@@ -240,7 +240,7 @@ func (q *query) inform() Decision {
 }
 
 // grant gives addr to the client. What it had elsewhere is free from then on.
-func (q *query) grant(addr netip.Addr, reason string) Decision {
+func (q *exchange) grant(addr netip.Addr, reason string) Decision {
 	q.d.Event.Addr = addr
 	if why := q.refuseMove(addr); why != "" {
 		return q.silent(VerdictIgnored, why)
@@ -269,7 +269,7 @@ func (q *query) grant(addr netip.Addr, reason string) Decision {
 
 // grantWritten acknowledges a lease of the client's for the time that it is on disk for (4.3.1 allows what remains): when
 // nothing can be written, who has an address shall keep it.
-func (q *query) grantWritten(addr netip.Addr, stays bool, reason string) Decision {
+func (q *exchange) grantWritten(addr netip.Addr, stays bool, reason string) Decision {
 	l, ok := q.v.Written(addr)
 	left := l.Expires.Sub(q.now)
 	if !ok || !stays || !q.live(l) || left < minLease {
@@ -279,7 +279,7 @@ func (q *query) grantWritten(addr netip.Addr, stays bool, reason string) Decisio
 }
 
 // acknowledge makes the ACK.
-func (q *query) acknowledge(addr netip.Addr, secs uint32, reason string) Decision {
+func (q *exchange) acknowledge(addr netip.Addr, secs uint32, reason string) Decision {
 	q.d.Unhold = true
 	r := q.newReply(MessageTypeAck)
 	r.YIAddr = addr
@@ -300,9 +300,9 @@ func sameButTimes(a, b Lease) bool {
 
 // vacated lists the leases that the client leaves behind (C44). A client in an ordinary network never frees the lease of
 // a phone elsewhere, nor one where phones are provisioned: it may only have borrowed the MAC.
-func (q *query) vacated(addr netip.Addr) []Change {
+func (q *exchange) vacated(addr netip.Addr) []Change {
 	var out []Change
-	for _, b := range q.v.books {
+	for _, b := range q.v.indexes {
 		e := b.byMAC[q.mac()]
 		if e == nil || e.addr == u32(addr) || !e.active(q.now) {
 			continue
@@ -310,7 +310,7 @@ func (q *query) vacated(addr netip.Addr) []Change {
 		if b.prefix != q.sub.Prefix && q.relayed() && !q.relayVerified() {
 			continue // the packet may only claim to come from a relay: the client's lease elsewhere ends by itself
 		}
-		p := q.e.planOf(b.prefix.Addr())
+		p := q.e.subnetOf(b.prefix.Addr())
 		provisioned := p != nil && p.Phones == PhonesProvision
 		if b.prefix != q.sub.Prefix && q.sub.Phones != PhonesProvision && (provisioned || e.lease.phone && q.sub.Phones == PhonesNone) {
 			continue
@@ -324,7 +324,7 @@ func (q *query) vacated(addr netip.Addr) []Change {
 }
 
 // lease is the record of addr for this client.
-func (q *query) lease(addr netip.Addr, d time.Duration) Lease {
+func (q *exchange) lease(addr netip.Addr, d time.Duration) Lease {
 	now := q.now.UTC().Truncate(time.Second)
 	c := &q.d.Event.Client
 	l := Lease{
@@ -332,7 +332,7 @@ func (q *query) lease(addr netip.Addr, d time.Duration) Lease {
 		FirstSeen: now, Starts: now,
 		// The client counts from when it asked, so the second that was begun is given to it.
 		Expires:  now.Add(d + time.Second),
-		Hostname: c.Hostname, VendorClass: c.VendorClass, Vendor: q.advice.Vendor, Phone: q.phone, CircuitID: c.CircuitID, RemoteID: c.RemoteID,
+		Hostname: c.Hostname, VendorClass: c.VendorClass, Vendor: q.policy.Vendor, Phone: q.phone, CircuitID: c.CircuitID, RemoteID: c.RemoteID,
 	}
 	same := Lease{}
 	if old, ok := q.v.Of(q.sub.Prefix, q.mac()); ok {

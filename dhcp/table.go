@@ -28,15 +28,15 @@ type Table struct {
 	since  func(now, before time.Time) time.Duration // monotonic; replaced in tests
 
 	mu     sync.Mutex
-	view   *View
+	view   *Leases
 	last   atomic.Pointer[time.Time] // when the clock was read last; written under mu
 	queue  []job
 	began  time.Time // when the write under way began; zero: there is none
 	closed bool
 	wake   chan struct{}
 
-	durable onDisk   // read without mu
-	batch   []Change // of the last write, to be used again
+	durable durableIndex // read without mu
+	batch   []Change     // of the last write, to be used again
 }
 
 // Stats counts one subnet's addresses.
@@ -55,8 +55,8 @@ type Stats struct {
 func NewTable(cfg Config, w Writer, clock func() time.Time) *Table {
 	t := &Table{
 		writer: w, clock: clock, since: func(now, before time.Time) time.Duration { return now.Sub(before) },
-		view: NewView(cfg), wake: make(chan struct{}, 1),
-		durable: onDisk{leases: map[uint32]*kept{}},
+		view: NewLeases(cfg), wake: make(chan struct{}, 1),
+		durable: durableIndex{leases: map[uint32]*packedLease{}},
 	}
 	now := clock()
 	t.last.Store(&now)
@@ -68,25 +68,27 @@ func NewTable(cfg Config, w Writer, clock func() time.Time) *Table {
 func (t *Table) Load(load func(func(Lease) error) error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var all []*kept
+	var all []*packedLease
 	err := load(func(l Lease) error {
 		if !l.Addr.Is4() {
 			return fmt.Errorf("lease of %s: address %q is no IPv4 address", l.MAC, l.Addr)
 		}
-		all = append(all, new(keep(&l)))
+		all = append(all, new(packLease(&l)))
 		return nil
 	})
 	if err != nil {
 		return err
 	}
 	// In this order the lists of free addresses begin with the one that was given up longest ago.
-	slices.SortFunc(all, func(a, b *kept) int { return cmp.Or(cmp.Compare(a.expires, b.expires), cmp.Compare(a.addr, b.addr)) })
+	slices.SortFunc(all, func(a, b *packedLease) int {
+		return cmp.Or(cmp.Compare(a.expires, b.expires), cmp.Compare(a.addr, b.addr))
+	})
 	now := t.tick()
-	behind := clockBehind(all, now)
+	writeBacklog := clockBehind(all, now)
 	var corrected []Change
 	for _, k := range all {
 		was := k
-		if k = k.shifted(-behind).notBefore(now); *k != *was {
+		if k = k.shifted(-writeBacklog).notBefore(now); *k != *was {
 			corrected = append(corrected, Change{Lease: k.lease(), ClockShifted: true})
 		}
 		t.durable.put(k.addr, t.view.load(k))
@@ -103,7 +105,7 @@ func (t *Table) Configure(cfg Config) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.tick()
-	t.view.configure(cfg, func(k *kept) { t.durable.put(k.addr, k) })
+	t.view.configure(cfg, func(k *packedLease) { t.durable.put(k.addr, k) })
 }
 
 // tick reads the clock and lets the view know. The caller holds mu.
@@ -121,13 +123,13 @@ func (t *Table) tick() time.Time {
 
 // step moves all leases along with the wall clock. The caller holds mu.
 func (t *Table) step(d time.Duration, now time.Time) {
-	t.enqueue(t.view.shift(d, now, func(k *kept) { t.durable.put(k.addr, k) }), nil)
+	t.enqueue(t.view.shift(d, now, func(k *packedLease) { t.durable.put(k.addr, k) }), nil)
 	t.Flush()
 }
 
 // steady is the time in which the durable leases are kept: a step of the wall clock doesn't show in it before they are
 // moved too.
-func (t *Table) steady() time.Time {
+func (t *Table) adjustedNow() time.Time {
 	before := *t.last.Load()
 	return before.Round(0).Add(t.since(t.clock(), before))
 }
@@ -155,11 +157,11 @@ func (t *Table) decide(e *Engine, req *Request, link *Link, done func(*Decision,
 	case len(d.Changes) == 0:
 	case t.closed:
 		return d, false, ErrClosed
-	case t.behind(*t.last.Load()):
+	case t.writeBacklog(*t.last.Load()):
 		return d, false, ErrWriteBacklog // and what is offered to it stays so
 	}
 	if d.Unhold {
-		t.view.unhold(req.MAC)
+		t.view.dropOffer(req.MAC)
 	}
 	if d.Hold.IsValid() {
 		t.view.hold(req.MAC, d.Hold, d.Event.Phone)
@@ -196,7 +198,7 @@ func (t *Table) Probed(addr netip.Addr, inUse bool) {
 		t.view.probed(addr)
 		return
 	}
-	b := t.view.find(addr)
+	b := t.view.indexOf(addr)
 	if b == nil {
 		return
 	}
@@ -207,14 +209,14 @@ func (t *Table) Probed(addr netip.Addr, inUse bool) {
 	b.drop(e, now)
 	starts := now.UTC().Truncate(time.Second)
 	l := Lease{Addr: addr, Subnet: b.prefix, State: LeaseDeclined, FirstSeen: starts, Starts: starts, Expires: starts.Add(quarantine)}
-	if !t.closed && !t.behind(now) {
+	if !t.closed && !t.writeBacklog(now) {
 		t.enqueue([]Change{{Lease: l}}, nil)
 		t.Flush()
 	}
 }
 
 // Read runs f on the leases as decisions see them, for dry runs. Nothing else is decided meanwhile: f must be quick.
-func (t *Table) Read(f func(v *View)) {
+func (t *Table) Read(f func(v *Leases)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.tick()
@@ -227,7 +229,7 @@ func (t *Table) LeaseAt(addr netip.Addr) (Lease, bool) {
 		return Lease{}, false
 	}
 	k := t.durable.get(addr)
-	if !k.endsAfter(t.steady(), keptActive) {
+	if !k.endsAfter(t.adjustedNow(), packedActive) {
 		return Lease{}, false
 	}
 	return k.lease(), true
@@ -240,7 +242,7 @@ func (t *Table) Holds(mac MAC, addr netip.Addr) bool {
 		return false
 	}
 	k := t.durable.get(addr)
-	return k.endsAfter(t.steady(), keptActive) && k.mac == mac
+	return k.endsAfter(t.adjustedNow(), packedActive) && k.mac == mac
 }
 
 // ActiveLeasesOf returns the acknowledged, unexpired leases of mac, newest first. More than one means that the client, or one that
@@ -254,7 +256,7 @@ func (t *Table) LeasesOf(mac MAC) []Lease {
 	var out []Lease
 	t.mu.Lock()
 	now := t.tick()
-	for _, b := range t.view.books {
+	for _, b := range t.view.indexes {
 		if e := b.byMAC[mac]; e != nil && e.durable != nil && e.durable.mac == mac {
 			out = append(out, e.durable.at(now))
 		}
@@ -265,7 +267,7 @@ func (t *Table) LeasesOf(mac MAC) []Lease {
 }
 
 // at is the lease with the state it has at the time now.
-func (k *kept) at(now time.Time) Lease {
+func (k *packedLease) at(now time.Time) Lease {
 	l := k.lease()
 	if (l.State == LeaseActive || l.State == LeaseDeclined) && !l.Expires.After(now) {
 		l.State = LeaseExpired // or its quarantine
@@ -275,7 +277,7 @@ func (k *kept) at(now time.Time) Lease {
 
 // All returns all durable lease records in address order.
 func (t *Table) All() []Lease {
-	now, all := t.steady(), t.durable.all()
+	now, all := t.adjustedNow(), t.durable.all()
 	out := make([]Lease, 0, len(all))
 	for _, k := range all {
 		out = append(out, k.at(now))

@@ -105,7 +105,7 @@ func TestWhatAClockStepMovesIsWallClock(t *testing.T) {
 	g.now = time.Now()
 	a := g.bind(1)
 	g.want(VerdictDeclined, request(1, MessageTypeDecline, func(r *Request) { r.Requested = a }))
-	g.view.shift(24*time.Hour, time.Now(), func(*kept) {})
+	g.view.shift(24*time.Hour, time.Now(), func(*packedLease) {})
 	if c := g.view.declines[mac(1)]; c.n != 1 || c.since != c.since.Round(0) {
 		t.Errorf("counted since %s", c.since)
 	}

@@ -189,7 +189,7 @@ func TestSlowDisk(t *testing.T) {
 		if _, err := b.serve(selectingOf(9, offered)); !errors.Is(err, ErrWriteBacklog) {
 			t.Error(err)
 		}
-		b.Read(func(v *View) {
+		b.Read(func(v *Leases) {
 			if held, ok := v.Offered(b.engine.cfg.Subnets[0].Prefix, mac(9)); !ok || held != offered {
 				t.Errorf("offered %s, held is %s: the client will ask for it again", offered, held)
 			}

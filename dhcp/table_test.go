@@ -115,7 +115,7 @@ func TestTableAckAfterCommit(t *testing.T) {
 		if _, ok := b.LeaseAt(a); ok || !acked.IsZero() || len(b.All()) != 0 {
 			t.Fatal("acknowledged or readable before it was written")
 		}
-		b.Read(func(v *View) {
+		b.Read(func(v *Leases) {
 			if !v.Pending(a) {
 				t.Error("not pending")
 			}

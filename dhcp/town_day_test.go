@@ -94,11 +94,11 @@ func townsDay(t *rapid.T) {
 			m.table.Stats()
 		},
 	})
-	m.settle(t)
+	m.completeWrite(t)
 }
 
 // settle lets a quiet network finish the work.
-func (m *town) settle(t *rapid.T) {
+func (m *town) completeWrite(t *rapid.T) {
 	m.net, m.probes = nil, nil
 	m.table.flush()
 	m.now = m.now.Add(time.Hour)

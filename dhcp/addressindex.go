@@ -8,36 +8,36 @@ import (
 )
 
 // place says which structure of a book an entry is in.
-type place uint8
+type listKind uint8
 
 const (
-	nowhere place = iota
-	inBusy        // active, offered or in quarantine: ordered by the time that ends
-	inFree        // had a lease once: one of the lists, longest ago first
-	inFresh       // never leased: a bit of a pool
+	listNone        listKind = iota
+	listBusy                 // active, offered or in quarantine: ordered by the time that ends
+	listFree                 // had a lease once: one of the lists, longest ago first
+	listNeverLeased          // never leased: a bit of a pool
 )
 
 // The lists of a book.
 const (
 	freeOthers = iota // last bound to something else than a phone
 	freePhones        // last bound to a phone: kept for it from strangers
-	worn              // declined once: last resort, also while in quarantine
+	declined         // declined once: last resort, also while in quarantine
 	listCount
 )
 
 // entry is what is known of one address.
-type entry struct {
+type addressState struct {
 	addr         uint32
 	pooled       bool // in a pool and not excluded
-	where        place
+	where        listKind
 	list         uint8
 	pending      int32
 	heapAt       int32
 	until        int64 // unix nanoseconds: key in the busy heap
-	prev, next   *entry
-	lease        *kept  // as decided
-	durable      *kept  // as on disk
-	counted      counts // what this entry adds to the book's counters
+	prev, next   *addressState
+	lease        *packedLease // as decided
+	durable      *packedLease // as on disk
+	counted      counts       // what this entry adds to the book's counters
 	offeredTo    MAC
 	offeredPhone bool  // offeredTo is a phone
 	listed       bool  // in lists[list]
@@ -52,16 +52,16 @@ const (
 	countPhone
 	countOffered
 	countDeclined
-	countStranger
+	countNonPhone
 )
 
 // list is a queue of entries, linked in place.
 type list struct {
-	front, back *entry
+	front, back *addressState
 	n           int
 }
 
-func (l *list) push(e *entry) {
+func (l *list) push(e *addressState) {
 	e.prev, e.next = l.back, nil
 	if l.back != nil {
 		l.back.next = e
@@ -72,7 +72,7 @@ func (l *list) push(e *entry) {
 	l.n++
 }
 
-func (l *list) remove(e *entry) {
+func (l *list) remove(e *addressState) {
 	if e.prev != nil {
 		e.prev.next = e.next
 	} else {
@@ -88,50 +88,50 @@ func (l *list) remove(e *entry) {
 }
 
 // book keeps the addresses of one subnet so that no search walks through all of them.
-type book struct {
-	prefix     netip.Prefix
-	pools      []pool
-	size       int // addresses that may be handed out
-	reserve    int // of these, kept for phones
-	entries    map[uint32]*entry
-	byMAC      map[MAC]*entry // what a client was bound to last
-	offers     map[MAC]*entry
-	busy       busyHeap
-	lists      [listCount]list
-	freshCount int
-	barren     time.Time // until when none of the fresh ones is looked at: all were found to be reserved
-	strangers  int       // pooled addresses that others than phones hold, are offered, or declined
-	stats      Stats
+type addressIndex struct {
+	prefix           netip.Prefix
+	pools            []pool
+	size             int // addresses that may be handed out
+	reserve          int // of these, kept for phones
+	states           map[uint32]*addressState
+	byMAC            map[MAC]*addressState // what a client was bound to last
+	offers           map[MAC]*addressState
+	busy             busyHeap
+	lists            [listCount]list
+	neverLeasedCount int
+	noneFreshUntil   time.Time // until when none of the fresh ones is looked at: all were found to be reserved
+	nonPhones        int       // pooled addresses that others than phones hold, are offered, or declined
+	stats            Stats
 }
 
 // pool is a run of addresses with a bit for each: may it be handed out, was it never leased.
 type pool struct {
 	first, last uint32
 	allowed     []uint64
-	fresh       []uint64
+	neverLeased []uint64
 	cursor      uint32 // where the search for a fresh one goes on: an offset
 }
 
-func newBook(s *Subnet) *book {
-	b := &book{prefix: s.Prefix, entries: map[uint32]*entry{}, byMAC: map[MAC]*entry{}, offers: map[MAC]*entry{}}
+func newAddressIndex(s *Subnet) *addressIndex {
+	x := &addressIndex{prefix: s.Prefix, states: map[uint32]*addressState{}, byMAC: map[MAC]*addressState{}, offers: map[MAC]*addressState{}}
 	for _, r := range s.Pools {
 		p := pool{first: u32(r.First), last: u32(r.Last)}
 		words := (r.Size() + 63) / 64
-		p.allowed, p.fresh = make([]uint64, words), make([]uint64, words)
+		p.allowed, p.neverLeased = make([]uint64, words), make([]uint64, words)
 		for i := range uint32(r.Size()) {
 			if s.mayHandOut(addr4(p.first + i)) {
 				p.allowed[i/64] |= 1 << (i % 64)
-				b.size++
+				x.size++
 			}
 		}
-		copy(p.fresh, p.allowed)
-		b.pools = append(b.pools, p)
+		copy(p.neverLeased, p.allowed)
+		x.pools = append(x.pools, p)
 	}
-	b.freshCount = b.size
+	x.neverLeasedCount = x.size
 	if s.Phones == PhonesProvision {
-		b.reserve = b.size / 10
+		x.reserve = x.size / 10
 	}
-	return b
+	return x
 }
 
 // mayHandOut tells whether an address of a pool may be leased: C40. In a network wider than /24 addresses that end in 0 or
@@ -157,128 +157,128 @@ func (s *Subnet) mayHandOut(a netip.Addr) bool {
 }
 
 // poolAt finds the pool of n and its offset there.
-func (b *book) poolAt(n uint32) (*pool, uint32) {
-	for i := range b.pools {
-		if p := &b.pools[i]; n >= p.first && n <= p.last {
+func (x *addressIndex) poolAt(n uint32) (*pool, uint32) {
+	for i := range x.pools {
+		if p := &x.pools[i]; n >= p.first && n <= p.last {
 			return p, n - p.first
 		}
 	}
 	return nil, 0
 }
 
-func (b *book) pooled(n uint32) bool {
-	p, i := b.poolAt(n)
+func (x *addressIndex) pooled(n uint32) bool {
+	p, i := x.poolAt(n)
 	return p != nil && p.allowed[i/64]&(1<<(i%64)) != 0
 }
 
 // get returns the entry of addr, a new one if need be.
-func (b *book) get(addr netip.Addr) *entry {
+func (x *addressIndex) get(addr netip.Addr) *addressState {
 	n := u32(addr)
-	e := b.entries[n]
+	e := x.states[n]
 	if e == nil {
-		e = &entry{addr: n, pooled: b.pooled(n), heapAt: -1}
+		e = &addressState{addr: n, pooled: x.pooled(n), heapAt: -1}
 		if e.pooled {
-			e.where = inFresh
+			e.where = listNeverLeased
 		}
-		b.entries[n] = e
+		x.states[n] = e
 	}
 	return e
 }
 
 // adopt takes over an entry of another book after a reload.
-func (b *book) adopt(e *entry, now time.Time) {
-	e.where, e.heapAt, e.listed, e.counted, e.prev, e.next = nowhere, -1, false, 0, nil, nil
-	if e.pooled = b.pooled(e.addr); e.pooled {
-		e.where = inFresh
+func (x *addressIndex) rebind(e *addressState, now time.Time) {
+	e.where, e.heapAt, e.listed, e.counted, e.prev, e.next = listNone, -1, false, 0, nil, nil
+	if e.pooled = x.pooled(e.addr); e.pooled {
+		e.where = listNeverLeased
 	}
 	was := e.lease
-	e.lease = b.own(was)
+	e.lease = x.own(was)
 	if e.durable == was {
 		e.durable = e.lease
 	} else {
-		e.durable = b.own(e.durable)
+		e.durable = x.own(e.durable)
 	}
-	b.unindex(e)
-	b.index(e, now)
+	x.unindex(e)
+	x.index(e, now)
 }
 
 // own is k as a lease of this subnet, whose prefix may be another than when k was written.
-func (b *book) own(k *kept) *kept {
-	if k == nil || k.prefix() == b.prefix {
+func (x *addressIndex) own(k *packedLease) *packedLease {
+	if k == nil || k.prefix() == x.prefix {
 		return k
 	}
 	l := *k
-	l.subnet, l.bits = u32(b.prefix.Addr()), int8(b.prefix.Bits())
+	l.subnet, l.bits = u32(x.prefix.Addr()), int8(x.prefix.Bits())
 	return &l
 }
 
 // active, declined and offered tell what takes e at the time now.
-func (e *entry) active(now time.Time) bool { return e.lease.endsAfter(now, keptActive) }
+func (e *addressState) active(now time.Time) bool { return e.lease.endsAfter(now, packedActive) }
 
-func (e *entry) declined(now time.Time) bool { return e.lease.endsAfter(now, keptDeclined) }
+func (e *addressState) declined(now time.Time) bool { return e.lease.endsAfter(now, packedDeclined) }
 
-func (e *entry) offered(now time.Time) bool { return e.offeredUntil > now.UnixNano() }
+func (e *addressState) offered(now time.Time) bool { return e.offeredUntil > now.UnixNano() }
 
 // index puts e where it belongs at the time now. Whoever changes an entry takes it out first and puts it back afterwards.
-func (b *book) index(e *entry, now time.Time) {
-	if e.lease != nil && e.lease.state != keptDeclined && b.isLast(e, now) {
-		b.byMAC[e.lease.mac] = e
+func (x *addressIndex) index(e *addressState, now time.Time) {
+	if e.lease != nil && e.lease.state != packedDeclined && x.isLast(e, now) {
+		x.byMAC[e.lease.mac] = e
 	}
 	if !e.offered(now) {
 		e.unoffer()
 	} else {
-		b.offers[e.offeredTo] = e
+		x.offers[e.offeredTo] = e
 	}
-	b.count(e, now)
-	if e.lease != nil && e.lease.state == keptDeclined && e.pooled {
-		b.enlist(e, worn)
+	x.count(e, now)
+	if e.lease != nil && e.lease.state == packedDeclined && e.pooled {
+		x.enlist(e, declined)
 	}
 	if e.active(now) || e.declined(now) || e.offered(now) {
-		e.where = inBusy
+		e.where = listBusy
 		e.until = e.end(now)
-		heap.Push(&b.busy, e)
+		heap.Push(&x.busy, e)
 		return
 	}
 	switch {
 	case e.lease == nil && e.pooled:
-		e.where = inFresh
-		p, i := b.poolAt(e.addr)
-		p.fresh[i/64] |= 1 << (i % 64)
-		b.freshCount++
-		b.barren = time.Time{}
-		b.forget(e)
+		e.where = listNeverLeased
+		p, i := x.poolAt(e.addr)
+		p.neverLeased[i/64] |= 1 << (i % 64)
+		x.neverLeasedCount++
+		x.noneFreshUntil = time.Time{}
+		x.forget(e)
 	case e.lease == nil:
-		e.where = nowhere
-		b.forget(e)
-	case e.lease.state == keptDeclined:
-		e.where = nowhere // found through worn
+		e.where = listNone
+		x.forget(e)
+	case e.lease.state == packedDeclined:
+		e.where = listNone // found through worn
 	case e.pooled:
-		e.where = inFree
+		e.where = listFree
 		if e.lease.phone {
-			b.enlist(e, freePhones)
+			x.enlist(e, freePhones)
 		} else {
-			b.enlist(e, freeOthers)
+			x.enlist(e, freeOthers)
 		}
 	default:
-		e.where = nowhere
+		e.where = listNone
 	}
 }
 
 // forget drops an entry that says nothing.
-func (b *book) forget(e *entry) {
+func (x *addressIndex) forget(e *addressState) {
 	if e.pending == 0 && e.durable == nil {
-		delete(b.entries, e.addr)
+		delete(x.states, e.addr)
 	}
 }
 
 // isLast tells whether e is what its client was bound to last, as far as is known.
-func (b *book) isLast(e *entry, now time.Time) bool {
-	o := b.byMAC[e.lease.mac]
+func (x *addressIndex) isLast(e *addressState, now time.Time) bool {
+	o := x.byMAC[e.lease.mac]
 	return o == nil || o == e || e.active(now) || !o.active(now) && o.lease.starts <= e.lease.starts
 }
 
 // end is when something about e ends next: its lease or its offer.
-func (e *entry) end(now time.Time) int64 {
+func (e *addressState) end(now time.Time) int64 {
 	held := e.active(now) || e.declined(now)
 	if e.offered(now) && (!held || e.offeredUntil < e.lease.expires*int64(time.Second)) {
 		return e.offeredUntil
@@ -287,15 +287,15 @@ func (e *entry) end(now time.Time) int64 {
 }
 
 // unoffer forgets to whom e was offered.
-func (e *entry) unoffer() { e.offeredTo, e.offeredPhone, e.offeredUntil = MAC{}, false, 0 }
+func (e *addressState) unoffer() { e.offeredTo, e.offeredPhone, e.offeredUntil = MAC{}, false, 0 }
 
-func (b *book) enlist(e *entry, which uint8) {
+func (x *addressIndex) enlist(e *addressState, which uint8) {
 	e.list, e.listed = which, true
-	b.lists[which].push(e)
+	x.lists[which].push(e)
 }
 
 // count notes what e is at the time now; uncount takes the same back.
-func (b *book) count(e *entry, now time.Time) {
+func (x *addressIndex) count(e *addressState, now time.Time) {
 	var c counts
 	if e.active(now) {
 		c |= countActive
@@ -311,73 +311,73 @@ func (b *book) count(e *entry, now time.Time) {
 	}
 	held := c&(countActive|countDeclined) != 0 && !e.lease.phone
 	if e.pooled && (held || c&countOffered != 0 && !e.offeredPhone) {
-		c |= countStranger
+		c |= countNonPhone
 	}
 	e.counted = c
-	b.tally(c, 1)
+	x.tally(c, 1)
 }
 
-func (b *book) tally(c counts, d int) {
+func (x *addressIndex) tally(c counts, d int) {
 	if c&countActive != 0 {
-		b.stats.Active += d
+		x.stats.Active += d
 	}
 	if c&countPhone != 0 {
-		b.stats.Phones += d
+		x.stats.Phones += d
 	}
 	if c&countOffered != 0 {
-		b.stats.Offered += d
+		x.stats.Offered += d
 	}
 	if c&countDeclined != 0 {
-		b.stats.Declined += d
+		x.stats.Declined += d
 	}
-	if c&countStranger != 0 {
-		b.strangers += d
+	if c&countNonPhone != 0 {
+		x.nonPhones += d
 	}
 }
 
 // unindex takes e out of everything that index put it into.
-func (b *book) unindex(e *entry) {
-	b.entries[e.addr] = e
-	if e.lease != nil && b.byMAC[e.lease.mac] == e {
-		delete(b.byMAC, e.lease.mac)
+func (x *addressIndex) unindex(e *addressState) {
+	x.states[e.addr] = e
+	if e.lease != nil && x.byMAC[e.lease.mac] == e {
+		delete(x.byMAC, e.lease.mac)
 	}
-	if b.offers[e.offeredTo] == e {
-		delete(b.offers, e.offeredTo)
+	if x.offers[e.offeredTo] == e {
+		delete(x.offers, e.offeredTo)
 	}
-	b.tally(e.counted, -1)
+	x.tally(e.counted, -1)
 	e.counted = 0
 	if e.listed {
-		b.lists[e.list].remove(e)
+		x.lists[e.list].remove(e)
 		e.listed = false
 	}
 	switch e.where {
-	case inBusy:
-		heap.Remove(&b.busy, int(e.heapAt))
-	case inFresh:
-		p, i := b.poolAt(e.addr)
-		if bit := uint64(1) << (i % 64); p.fresh[i/64]&bit != 0 {
-			p.fresh[i/64] &^= bit
-			b.freshCount--
+	case listBusy:
+		heap.Remove(&x.busy, int(e.heapAt))
+	case listNeverLeased:
+		p, i := x.poolAt(e.addr)
+		if bit := uint64(1) << (i % 64); p.neverLeased[i/64]&bit != 0 {
+			p.neverLeased[i/64] &^= bit
+			x.neverLeasedCount--
 			p.cursor = i
 		}
-	case inFree, nowhere:
+	case listFree, listNone:
 	}
-	e.where = nowhere
+	e.where = listNone
 }
 
 // drop ends the offer of e.
-func (b *book) drop(e *entry, now time.Time) {
-	b.unindex(e)
+func (x *addressIndex) drop(e *addressState, now time.Time) {
+	x.unindex(e)
 	e.unoffer()
-	b.index(e, now)
+	x.index(e, now)
 }
 
 // lastFresh finds the highest never-leased address that suits.
-func (b *book) lastFresh(suits func(netip.Addr) bool) (netip.Addr, bool) {
-	for i := len(b.pools) - 1; i >= 0 && b.freshCount > 0; i-- {
-		p := &b.pools[i]
-		for w := len(p.fresh) - 1; w >= 0; w-- {
-			for set := p.fresh[w]; set != 0; {
+func (x *addressIndex) lastNeverLeased(suits func(netip.Addr) bool) (netip.Addr, bool) {
+	for i := len(x.pools) - 1; i >= 0 && x.neverLeasedCount > 0; i-- {
+		p := &x.pools[i]
+		for w := len(p.neverLeased) - 1; w >= 0; w-- {
+			for set := p.neverLeased[w]; set != 0; {
 				bit := 63 - bits.LeadingZeros64(set)
 				if a := addr4(p.first + uint32(w*64+bit)); suits(a) {
 					return a, true
@@ -390,20 +390,20 @@ func (b *book) lastFresh(suits func(netip.Addr) bool) (netip.Addr, bool) {
 }
 
 // barrenRest is how long a search that met only reserved addresses, perhaps thousands, is not repeated.
-const barrenRest = time.Second
+const noneFreshPause = time.Second
 
 // nextFresh finds a never-leased address that suits, going on where the last one was found.
-func (b *book) nextFresh(now time.Time, suits func(netip.Addr) bool) (netip.Addr, bool) {
-	if b.freshCount == 0 || now.Before(b.barren) {
+func (x *addressIndex) nextNeverLeased(now time.Time, suits func(netip.Addr) bool) (netip.Addr, bool) {
+	if x.neverLeasedCount == 0 || now.Before(x.noneFreshUntil) {
 		return netip.Addr{}, false
 	}
-	for i := range b.pools {
-		p := &b.pools[i]
-		words := uint32(len(p.fresh))
+	for i := range x.pools {
+		p := &x.pools[i]
+		words := uint32(len(p.neverLeased))
 		start := p.cursor / 64
 		for k := range words + 1 {
 			w := (start + k) % words
-			set := p.fresh[w]
+			set := p.neverLeased[w]
 			if k == 0 {
 				set &= ^uint64(0) << (p.cursor % 64)
 			}
@@ -414,6 +414,6 @@ func (b *book) nextFresh(now time.Time, suits func(netip.Addr) bool) (netip.Addr
 			}
 		}
 	}
-	b.barren = now.Add(barrenRest)
+	x.noneFreshUntil = now.Add(noneFreshPause)
 	return netip.Addr{}, false
 }

@@ -42,15 +42,15 @@ func TestKeptIsTheLease(t *testing.T) {
 		case 3:
 			l.Relay = Relay{ip("10.30.0.1"), ip("192.0.2.254")}
 		}
-		k := keep(&l)
+		k := packLease(&l)
 		if got := k.lease(); got != l {
 			t.Errorf("kept %+v, got back %+v", l, got)
 		}
 	})
-	if k := keep(&Lease{Addr: addr4(1), State: "borrowed"}); k.lease().State != LeaseReleased || !k.lease().Expires.IsZero() {
+	if k := packLease(&Lease{Addr: addr4(1), State: "borrowed"}); k.lease().State != LeaseReleased || !k.lease().Expires.IsZero() {
 		t.Errorf("an unknown state is kept as %+v", k.lease())
 	}
-	if n := unsafe.Sizeof(kept{}); n > 64 {
+	if n := unsafe.Sizeof(packedLease{}); n > 64 {
 		t.Errorf("a lease takes %d bytes", n)
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 // kept is a Lease in the form in which a table holds a hundred thousand of them: a quarter of the size, with one pointer for the
 // garbage collector to follow instead of a dozen. It never changes.
-type kept struct {
+type packedLease struct {
 	addr                       uint32
 	subnet                     uint32
 	firstSeen, starts, expires int64 // Unix seconds
@@ -26,13 +26,13 @@ var leaseStates = [...]LeaseState{LeaseReleased, LeaseActive, LeaseExpired, Leas
 
 // The states that decisions ask for, as kept has them.
 const (
-	keptActive   = 1
-	keptDeclined = 3
+	packedActive   = 1
+	packedDeclined = 3
 )
 
 // keep packs l. A state that nobody knows binds nobody: it becomes LeaseReleased.
-func keep(l *Lease) kept {
-	k := kept{
+func packLease(l *Lease) packedLease {
+	k := packedLease{
 		addr: u32(l.Addr), bits: -1, firstSeen: l.FirstSeen.Unix(), starts: l.Starts.Unix(), expires: l.Expires.Unix(), mac: l.MAC, phone: l.Phone,
 		state: uint8(max(0, slices.Index(leaseStates[:], l.State))),
 	}
@@ -55,7 +55,7 @@ func keep(l *Lease) kept {
 }
 
 // lease unpacks k.
-func (k *kept) lease() Lease {
+func (k *packedLease) lease() Lease {
 	l := Lease{
 		Addr: addr4(k.addr), MAC: k.mac, Subnet: k.prefix(), State: leaseStates[k.state], Phone: k.phone,
 		FirstSeen: time.Unix(k.firstSeen, 0).UTC(), Starts: time.Unix(k.starts, 0).UTC(), Expires: time.Unix(k.expires, 0).UTC(),
@@ -85,7 +85,7 @@ func nextText(s string) (text, rest string) {
 	return s[used : used+n], s[used+n:]
 }
 
-func (k *kept) prefix() netip.Prefix {
+func (k *packedLease) prefix() netip.Prefix {
 	if k.bits < 0 {
 		return netip.Prefix{}
 	}
@@ -93,12 +93,12 @@ func (k *kept) prefix() netip.Prefix {
 }
 
 // endsAfter tells whether k is in that state and ends later than now. Leases end at whole seconds.
-func (k *kept) endsAfter(now time.Time, state uint8) bool {
+func (k *packedLease) endsAfter(now time.Time, state uint8) bool {
 	return k != nil && k.state == state && k.expires > now.Unix()
 }
 
 // shifted is k with its times moved by d, in whole seconds.
-func (k *kept) shifted(d time.Duration) *kept {
+func (k *packedLease) shifted(d time.Duration) *packedLease {
 	if d == 0 {
 		return k
 	}
@@ -109,19 +109,19 @@ func (k *kept) shifted(d time.Duration) *kept {
 }
 
 // onDisk are the durable leases by address. Its lock is held for a moment only.
-type onDisk struct {
+type durableIndex struct {
 	mu     sync.RWMutex
-	leases map[uint32]*kept
+	leases map[uint32]*packedLease
 }
 
-func (o *onDisk) get(addr netip.Addr) *kept {
+func (o *durableIndex) get(addr netip.Addr) *packedLease {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
 	return o.leases[u32(addr)]
 }
 
 // put takes k in; nil takes out what is there.
-func (o *onDisk) put(addr uint32, k *kept) {
+func (o *durableIndex) put(addr uint32, k *packedLease) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if k == nil {
@@ -131,7 +131,7 @@ func (o *onDisk) put(addr uint32, k *kept) {
 	}
 }
 
-func (o *onDisk) all() []*kept {
+func (o *durableIndex) all() []*packedLease {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
 	return slices.Collect(maps.Values(o.leases))

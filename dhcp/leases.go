@@ -23,10 +23,10 @@ const (
 
 // View is what an engine sees of the leases: everything that was decided so far, whether or not it is on disk yet. It is
 // not safe for use by several goroutines; Table guards the one of the daemon.
-type View struct {
+type Leases struct {
 	now      time.Time
-	books    []*book // configured subnets first
-	wanted   int     // how many of books are configured
+	indexes  []*addressIndex // configured subnets first
+	wanted   int             // how many of books are configured
 	probes   map[uint32]time.Time
 	swept    time.Time // when probes was cleaned
 	declines map[MAC]declineCount
@@ -42,43 +42,43 @@ type declineCount struct {
 }
 
 // NewView returns a view of the subnets of cfg without any lease.
-func NewView(cfg Config) *View {
-	v := &View{probes: map[uint32]time.Time{}, declines: map[MAC]declineCount{}}
-	v.configure(cfg, func(*kept) {})
+func NewLeases(cfg Config) *Leases {
+	v := &Leases{probes: map[uint32]time.Time{}, declines: map[MAC]declineCount{}}
+	v.configure(cfg, func(*packedLease) {})
 	return v
 }
 
 // configure changes the subnets; leases stay, and go with the subnet that holds their address now. It tells each durable record
 // that does.
-func (v *View) configure(cfg Config, moved func(*kept)) {
+func (v *Leases) configure(cfg Config, moved func(*packedLease)) {
 	cfg = cfg.withDefaults()
-	old := v.books
-	v.books = nil
+	old := v.indexes
+	v.indexes = nil
 	for i := range cfg.Subnets {
-		v.books = append(v.books, newBook(&cfg.Subnets[i]))
+		v.indexes = append(v.indexes, newAddressIndex(&cfg.Subnets[i]))
 	}
-	v.wanted = len(v.books)
-	var all []*entry
-	for _, b := range old {
-		for _, e := range b.entries {
+	v.wanted = len(v.indexes)
+	var all []*addressState
+	for _, x := range old {
+		for _, e := range x.states {
 			all = append(all, e)
 		}
 	}
-	slices.SortFunc(all, func(a, b *entry) int { return cmp.Compare(a.lastUse(), b.lastUse()) })
+	slices.SortFunc(all, func(a, x *addressState) int { return cmp.Compare(a.lastUse(), x.lastUse()) })
 	for _, e := range all {
 		prefix := netip.PrefixFrom(addr4(e.addr), 32)
 		if e.lease != nil {
 			prefix = e.lease.prefix()
 		}
 		was := e.durable
-		if v.bookOf(addr4(e.addr), prefix).adopt(e, v.now); e.durable != was {
+		if v.indexFor(addr4(e.addr), prefix).rebind(e, v.now); e.durable != was {
 			moved(e.durable)
 		}
 	}
 }
 
 // lastUse orders entries for the lists of free addresses.
-func (e *entry) lastUse() int64 {
+func (e *addressState) lastUse() int64 {
 	if e.lease == nil {
 		return 0
 	}
@@ -86,35 +86,35 @@ func (e *entry) lastUse() int64 {
 }
 
 // bookOf finds the book that holds addr; leases of a subnet that is configured no more get a book of their own.
-func (v *View) bookOf(addr netip.Addr, prefix netip.Prefix) *book {
-	if b := v.find(addr); b != nil {
-		return b
+func (v *Leases) indexFor(addr netip.Addr, prefix netip.Prefix) *addressIndex {
+	if x := v.indexOf(addr); x != nil {
+		return x
 	}
 	if !prefix.Contains(addr) {
 		prefix = netip.PrefixFrom(addr, 32)
 	}
-	b := newBook(&Subnet{Prefix: prefix})
-	v.books = append(v.books, b)
-	return b
+	x := newAddressIndex(&Subnet{Prefix: prefix})
+	v.indexes = append(v.indexes, x)
+	return x
 }
 
-func (v *View) find(addr netip.Addr) *book {
-	for _, b := range v.books {
-		if b.prefix.Contains(addr) {
-			return b
+func (v *Leases) indexOf(addr netip.Addr) *addressIndex {
+	for _, x := range v.indexes {
+		if x.prefix.Contains(addr) {
+			return x
 		}
 	}
 	return nil
 }
 
 // Advance tells the view the time: offers and leases that ended are free from now on. The owner calls it before Decide.
-func (v *View) Advance(now time.Time) {
+func (v *Leases) Advance(now time.Time) {
 	v.now = now
-	for _, b := range v.books {
-		for len(b.busy) > 0 && b.busy[0].until <= now.UnixNano() {
-			e := b.busy[0]
-			b.unindex(e)
-			b.index(e, now)
+	for _, x := range v.indexes {
+		for len(x.busy) > 0 && x.busy[0].until <= now.UnixNano() {
+			e := x.busy[0]
+			x.unindex(e)
+			x.index(e, now)
 		}
 	}
 	if now.Sub(v.swept) > probeFresh {
@@ -128,24 +128,24 @@ func (v *View) Advance(now time.Time) {
 }
 
 // At returns the lease record of addr, if there is one.
-func (v *View) At(addr netip.Addr) (Lease, bool) {
-	if e := v.entry(addr); e != nil && e.lease != nil {
+func (v *Leases) At(addr netip.Addr) (Lease, bool) {
+	if e := v.addressState(addr); e != nil && e.lease != nil {
 		return e.lease.lease(), true
 	}
 	return Lease{}, false
 }
 
-func (v *View) entry(addr netip.Addr) *entry {
-	if b := v.find(addr); b != nil {
-		return b.entries[u32(addr)]
+func (v *Leases) addressState(addr netip.Addr) *addressState {
+	if x := v.indexOf(addr); x != nil {
+		return x.states[u32(addr)]
 	}
 	return nil
 }
 
 // Of returns what mac was bound to last in the subnet, whatever became of it.
-func (v *View) Of(subnet netip.Prefix, mac MAC) (Lease, bool) {
-	if b := v.find(subnet.Addr()); b != nil {
-		if e := b.byMAC[mac]; e != nil {
+func (v *Leases) Of(subnet netip.Prefix, mac MAC) (Lease, bool) {
+	if x := v.indexOf(subnet.Addr()); x != nil {
+		if e := x.byMAC[mac]; e != nil {
 			return e.lease.lease(), true
 		}
 	}
@@ -153,9 +153,9 @@ func (v *View) Of(subnet netip.Prefix, mac MAC) (Lease, bool) {
 }
 
 // Offered returns the address that is held for mac in the subnet.
-func (v *View) Offered(subnet netip.Prefix, mac MAC) (netip.Addr, bool) {
-	if b := v.find(subnet.Addr()); b != nil {
-		if e := b.offers[mac]; e != nil && e.offered(v.now) {
+func (v *Leases) Offered(subnet netip.Prefix, mac MAC) (netip.Addr, bool) {
+	if x := v.indexOf(subnet.Addr()); x != nil {
+		if e := x.offers[mac]; e != nil && e.offered(v.now) {
 			return addr4(e.addr), true
 		}
 	}
@@ -163,14 +163,14 @@ func (v *View) Offered(subnet netip.Prefix, mac MAC) (netip.Addr, bool) {
 }
 
 // Pending tells whether a change of addr is on its way to the disk.
-func (v *View) Pending(addr netip.Addr) bool {
-	e := v.entry(addr)
+func (v *Leases) Pending(addr netip.Addr) bool {
+	e := v.addressState(addr)
 	return e != nil && e.pending > 0
 }
 
 // Written returns the lease record of addr that is on disk, unless it is about to become somebody else's.
-func (v *View) Written(addr netip.Addr) (Lease, bool) {
-	e := v.entry(addr)
+func (v *Leases) Written(addr netip.Addr) (Lease, bool) {
+	e := v.addressState(addr)
 	if e == nil || e.lease == nil || e.durable == nil || e.pending > 1 || e.lease.mac != e.durable.mac || e.lease.state != e.durable.state {
 		return Lease{}, false
 	}
@@ -178,20 +178,20 @@ func (v *View) Written(addr netip.Addr) (Lease, bool) {
 }
 
 // ProbedFree tells whether a probe of addr was not answered a moment ago.
-func (v *View) ProbedFree(addr netip.Addr) bool {
+func (v *Leases) ProbedFree(addr netip.Addr) bool {
 	t, ok := v.probes[u32(addr)]
 	return ok && v.now.Sub(t) <= probeFresh
 }
 
 // Declines counts the declines of mac in the last hour.
-func (v *View) Declines(mac MAC) int {
+func (v *Leases) Declines(mac MAC) int {
 	if d, ok := v.declines[mac]; ok && v.now.Sub(d.since) < declineWindow {
 		return d.n
 	}
 	return 0
 }
 
-func (v *View) countDecline(mac MAC) {
+func (v *Leases) countDecline(mac MAC) {
 	d := v.declines[mac]
 	if v.now.Sub(d.since) >= declineWindow {
 		d = declineCount{since: v.now.Round(0)}
@@ -204,38 +204,38 @@ func (v *View) countDecline(mac MAC) {
 }
 
 // hold remembers addr as offered to mac, and nothing else.
-func (v *View) hold(mac MAC, addr netip.Addr, phone bool) {
-	b := v.find(addr)
-	if b == nil {
+func (v *Leases) hold(mac MAC, addr netip.Addr, phone bool) {
+	x := v.indexOf(addr)
+	if x == nil {
 		return
 	}
-	if old := b.offers[mac]; old != nil && old.addr != u32(addr) {
-		b.drop(old, v.now)
+	if old := x.offers[mac]; old != nil && old.addr != u32(addr) {
+		x.drop(old, v.now)
 	}
-	e := b.get(addr)
-	b.unindex(e)
+	e := x.get(addr)
+	x.unindex(e)
 	e.offeredTo, e.offeredPhone, e.offeredUntil = mac, phone, v.now.Add(offerHold).UnixNano()
-	b.index(e, v.now)
+	x.index(e, v.now)
 }
 
 // unhold forgets what is offered to mac, everywhere.
-func (v *View) unhold(mac MAC) {
-	for _, b := range v.books {
-		if e := b.offers[mac]; e != nil {
-			b.drop(e, v.now)
+func (v *Leases) dropOffer(mac MAC) {
+	for _, x := range v.indexes {
+		if e := x.offers[mac]; e != nil {
+			x.drop(e, v.now)
 		}
 	}
 }
 
 // apply makes a change seen by the next decision. It is pending until settle.
-func (v *View) apply(c Change) {
+func (v *Leases) apply(c Change) {
 	l := &c.Lease
-	b := v.bookOf(l.Addr, l.Subnet)
-	e := b.get(l.Addr)
-	b.unindex(e)
+	x := v.indexFor(l.Addr, l.Subnet)
+	e := x.get(l.Addr)
+	x.unindex(e)
 	e.pending++
 	if e.lease = nil; !c.Delete {
-		e.lease = b.own(new(keep(l)))
+		e.lease = x.own(new(packLease(l)))
 	}
 	if l.State == LeaseDeclined && !c.ClockShifted {
 		delete(v.probes, u32(l.Addr)) // what they said before is refuted
@@ -246,57 +246,57 @@ func (v *View) apply(c Change) {
 	if l.State == LeaseActive && e.offeredTo == l.MAC {
 		e.unoffer()
 	}
-	b.index(e, v.now)
+	x.index(e, v.now)
 }
 
 // settle ends a pending change: it is on disk, or it is withdrawn unless a later one waits. It returns the durable record.
-func (v *View) settle(c Change, written bool) (durable *kept) {
-	b := v.bookOf(c.Lease.Addr, c.Lease.Subnet)
-	e := b.get(c.Lease.Addr)
+func (v *Leases) completeWrite(c Change, written bool) (durable *packedLease) {
+	x := v.indexFor(c.Lease.Addr, c.Lease.Subnet)
+	e := x.get(c.Lease.Addr)
 	e.pending--
 	if written {
 		if c.Delete {
 			e.durable = nil
 		} else {
-			k := b.own(new(keep(&c.Lease)))
+			k := x.own(new(packLease(&c.Lease)))
 			if e.durable = e.lease; e.lease == nil || *e.lease != *k {
 				e.durable = k
 			}
 		}
 	}
 	durable = e.durable
-	b.unindex(e)
+	x.unindex(e)
 	if !written && e.pending == 0 {
 		e.lease = e.durable
-		if c.Lease.State == LeaseActive && !c.ClockShifted && !e.active(v.now) && !e.declined(v.now) && b.offers[c.Lease.MAC] == nil {
+		if c.Lease.State == LeaseActive && !c.ClockShifted && !e.active(v.now) && !e.declined(v.now) && x.offers[c.Lease.MAC] == nil {
 			// The client will ask again. Nobody else is offered the address meanwhile.
 			e.offeredTo, e.offeredPhone, e.offeredUntil = c.Lease.MAC, c.Lease.Phone, v.now.Add(offerHold).UnixNano()
 		}
 	}
-	b.index(e, v.now)
+	x.index(e, v.now)
 	return durable
 }
 
 // load takes in a lease that is on disk and returns the durable record.
-func (v *View) load(k *kept) (durable *kept) {
+func (v *Leases) load(k *packedLease) (durable *packedLease) {
 	addr := addr4(k.addr)
-	b := v.bookOf(addr, k.prefix())
-	e := b.get(addr)
-	b.unindex(e)
-	e.durable = b.own(k)
+	x := v.indexFor(addr, k.prefix())
+	e := x.get(addr)
+	x.unindex(e)
+	e.durable = x.own(k)
 	e.lease = e.durable
-	b.index(e, v.now)
+	x.index(e, v.now)
 	return e.durable
 }
 
 // shift moves every time by d, after a step of the wall clock, tells each durable record in its new form and returns what has
 // to be written again.
-func (v *View) shift(d time.Duration, now time.Time, moved func(*kept)) []Change {
+func (v *Leases) shift(d time.Duration, now time.Time, moved func(*packedLease)) []Change {
 	var out []Change
 	v.now = now
-	for _, b := range v.books {
-		for _, e := range b.entries {
-			b.unindex(e)
+	for _, x := range v.indexes {
+		for _, e := range x.states {
+			x.unindex(e)
 			if e.offeredUntil != 0 {
 				e.offeredUntil += int64(d)
 			}
@@ -314,7 +314,7 @@ func (v *View) shift(d time.Duration, now time.Time, moved func(*kept)) []Change
 				}
 				moved(e.durable)
 			}
-			b.index(e, now)
+			x.index(e, now)
 		}
 	}
 	for m, c := range v.declines {
@@ -329,22 +329,22 @@ func (v *View) shift(d time.Duration, now time.Time, moved func(*kept)) []Change
 }
 
 // probed notes a probe that nobody answered.
-func (v *View) probed(addr netip.Addr) { v.probes[u32(addr)] = v.now }
+func (v *Leases) probed(addr netip.Addr) { v.probes[u32(addr)] = v.now }
 
 // Stats counts the addresses of each configured subnet.
-func (v *View) Stats() []Stats {
+func (v *Leases) Stats() []Stats {
 	out := make([]Stats, 0, v.wanted)
-	for _, b := range v.books[:v.wanted] {
-		s := b.stats
-		s.Subnet, s.Pool = b.prefix, b.size
-		s.Free = b.freshCount + b.lists[freeOthers].n + b.lists[freePhones].n
+	for _, x := range v.indexes[:v.wanted] {
+		s := x.stats
+		s.Subnet, s.Pool = x.prefix, x.size
+		s.Free = x.neverLeasedCount + x.lists[freeOthers].n + x.lists[freePhones].n
 		out = append(out, s)
 	}
 	return out
 }
 
 // busyHeap orders what is taken by the time it ends.
-type busyHeap []*entry
+type busyHeap []*addressState
 
 func (h busyHeap) Len() int           { return len(h) }
 func (h busyHeap) Less(i, j int) bool { return h[i].until < h[j].until }
@@ -355,7 +355,7 @@ func (h busyHeap) Swap(i, j int) {
 
 // Push is for container/heap.
 func (h *busyHeap) Push(x any) {
-	e := x.(*entry)
+	e := x.(*addressState)
 	e.heapAt = int32(len(*h))
 	*h = append(*h, e)
 }
