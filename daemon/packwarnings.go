@@ -103,7 +103,7 @@ func (t *packProbe) run(packs *pack.Set) {
 				continue
 			}
 			phone.advice = dhcp.Policy{Vendor: v.ID, Phone: true, Options: opts.List, NULTerminate: opts.Quirks.NULTerminate}
-			if d := e.Decide(time.Time{}, req, link, dhcp.NewView(cfg)); d.Reply != nil {
+			if d := e.Decide(time.Time{}, req, link, e.Classify(req, link), dhcp.NewLeases(cfg)); d.Reply != nil {
 				if _, left := d.Reply.Encode(nil, 0); len(left) > 0 {
 					dropped = append(dropped, fmt.Sprintf("%s: %s", v.ID, codes(left)))
 				}

@@ -2,7 +2,6 @@ package dhcp
 
 import (
 	"container/heap"
-	"math/bits"
 	"net/netip"
 	"time"
 )
@@ -21,7 +20,7 @@ const (
 const (
 	freeOthers = iota // last bound to something else than a phone
 	freePhones        // last bound to a phone: kept for it from strangers
-	declined         // declined once: last resort, also while in quarantine
+	declined          // declined once: last resort, also while in quarantine
 	listCount
 )
 
@@ -370,50 +369,4 @@ func (x *addressIndex) drop(e *addressState, now time.Time) {
 	x.unindex(e)
 	e.unoffer()
 	x.index(e, now)
-}
-
-// lastFresh finds the highest never-leased address that suits.
-func (x *addressIndex) lastNeverLeased(suits func(netip.Addr) bool) (netip.Addr, bool) {
-	for i := len(x.pools) - 1; i >= 0 && x.neverLeasedCount > 0; i-- {
-		p := &x.pools[i]
-		for w := len(p.neverLeased) - 1; w >= 0; w-- {
-			for set := p.neverLeased[w]; set != 0; {
-				bit := 63 - bits.LeadingZeros64(set)
-				if a := addr4(p.first + uint32(w*64+bit)); suits(a) {
-					return a, true
-				}
-				set &^= 1 << bit
-			}
-		}
-	}
-	return netip.Addr{}, false
-}
-
-// barrenRest is how long a search that met only reserved addresses, perhaps thousands, is not repeated.
-const noneFreshPause = time.Second
-
-// nextFresh finds a never-leased address that suits, going on where the last one was found.
-func (x *addressIndex) nextNeverLeased(now time.Time, suits func(netip.Addr) bool) (netip.Addr, bool) {
-	if x.neverLeasedCount == 0 || now.Before(x.noneFreshUntil) {
-		return netip.Addr{}, false
-	}
-	for i := range x.pools {
-		p := &x.pools[i]
-		words := uint32(len(p.neverLeased))
-		start := p.cursor / 64
-		for k := range words + 1 {
-			w := (start + k) % words
-			set := p.neverLeased[w]
-			if k == 0 {
-				set &= ^uint64(0) << (p.cursor % 64)
-			}
-			for ; set != 0; set &= set - 1 {
-				if a := addr4(p.first + w*64 + uint32(bits.TrailingZeros64(set))); suits(a) {
-					return a, true
-				}
-			}
-		}
-	}
-	x.noneFreshUntil = now.Add(noneFreshPause)
-	return netip.Addr{}, false
 }

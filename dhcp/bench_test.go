@@ -54,7 +54,7 @@ func benchServe(b *testing.B, e *Engine, v *Leases, now time.Time, p []byte, lin
 		b.Fatal(err)
 	}
 	v.Advance(now)
-	d := e.Decide(now, req, link, v)
+	d := e.Decide(now, req, link, e.Classify(req, link), v)
 	if d.Unhold {
 		v.dropOffer(req.MAC)
 	}

@@ -64,11 +64,14 @@ func (t *Table) Distrusted() (until time.Time, reason string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.tick()
-	if !t.view.cautious() {
+	if !t.view.Cautious() {
 		return time.Time{}, ""
 	}
 	return t.view.cautiousUntil, t.view.cautiousReason
 }
 
-// cautious reports whether leases may be missing from the view.
-func (v *Leases) cautious() bool { return v.cautiousUntil.After(v.now) }
+// Cautious reports whether leases may be missing: see Table.Distrust.
+func (v *Leases) Cautious() bool { return v.cautiousUntil.After(v.now) }
+
+// CautiousReason returns why.
+func (v *Leases) CautiousReason() string { return v.cautiousReason }

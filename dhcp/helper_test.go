@@ -79,11 +79,22 @@ func newRig(t *testing.T, cfg Config, r Reservations, a ClientPolicy) *rig {
 	return g
 }
 
+// decide decides and changes nothing.
+func (g *rig) decide(r *Request) Decision {
+	return g.engine.Decide(g.now, r, &g.link, g.engine.Classify(r, &g.link), g.view)
+}
+
+// serveOn classifies a request and has it decided on a table.
+func serveOn(t *Table, e *Engine, r *Request, link *Link, done func(*Decision, error)) {
+	c := e.Classify(r, link)
+	t.Serve(func(now time.Time, leases *Leases) Decision { return e.Decide(now, r, link, c, leases) }, done)
+}
+
 // do decides, and takes over what was decided.
 func (g *rig) do(r *Request) Decision {
 	g.t.Helper()
 	g.view.Advance(g.now)
-	d := g.engine.Decide(g.now, r, &g.link, g.view)
+	d := g.decide(r)
 	if d.Unhold {
 		g.view.dropOffer(r.MAC)
 	}

@@ -129,13 +129,13 @@ func (v *Leases) Advance(now time.Time) {
 
 // At returns the lease record of addr, if there is one.
 func (v *Leases) At(addr netip.Addr) (Lease, bool) {
-	if e := v.addressState(addr); e != nil && e.lease != nil {
+	if e := v.state(addr); e != nil && e.lease != nil {
 		return e.lease.lease(), true
 	}
 	return Lease{}, false
 }
 
-func (v *Leases) addressState(addr netip.Addr) *addressState {
+func (v *Leases) state(addr netip.Addr) *addressState {
 	if x := v.indexOf(addr); x != nil {
 		return x.states[u32(addr)]
 	}
@@ -164,13 +164,13 @@ func (v *Leases) Offered(subnet netip.Prefix, mac MAC) (netip.Addr, bool) {
 
 // Pending tells whether a change of addr is on its way to the disk.
 func (v *Leases) Pending(addr netip.Addr) bool {
-	e := v.addressState(addr)
+	e := v.state(addr)
 	return e != nil && e.pending > 0
 }
 
 // Written returns the lease record of addr that is on disk, unless it is about to become somebody else's.
 func (v *Leases) Written(addr netip.Addr) (Lease, bool) {
-	e := v.addressState(addr)
+	e := v.state(addr)
 	if e == nil || e.lease == nil || e.durable == nil || e.pending > 1 || e.lease.mac != e.durable.mac || e.lease.state != e.durable.state {
 		return Lease{}, false
 	}
@@ -224,6 +224,16 @@ func (v *Leases) dropOffer(mac MAC) {
 		if e := x.offers[mac]; e != nil {
 			x.drop(e, v.now)
 		}
+	}
+}
+
+// applyOffer forgets and remembers what a decision says of offers.
+func (v *Leases) applyOffer(d *Decision) {
+	if d.Unhold {
+		v.dropOffer(d.Event.MAC)
+	}
+	if d.Hold.IsValid() {
+		v.hold(d.Event.MAC, d.Hold, d.Event.Phone)
 	}
 }
 

@@ -117,7 +117,7 @@ func (m *sim) deliver(t *rapid.T, msg message) {
 	}
 	m.served++
 	life, served := m.life, m.served
-	m.table.Serve(m.engine, msg.req, &m.link, func(d *Decision, err error) {
+	serveOn(m.table, m.engine, msg.req, &m.link, func(d *Decision, err error) {
 		if err != nil || m.life != life || d.Reply == nil {
 			return
 		}

@@ -96,7 +96,7 @@ func TestRelayedReleaseAndDeclineNeedTheRelayOfTheLease(t *testing.T) {
 			for _, req := range []*Request{releaseOf(1, a, through(tc.giaddr)), declineOf(1, a, through(tc.giaddr))} {
 				g := *g
 				g.from(tc.source, func() {
-					if d := g.engine.Decide(g.now, req, &g.link, g.view); (len(d.Changes) > 0) != tc.ends {
+					if d := g.decide(req); (len(d.Changes) > 0) != tc.ends {
 						t.Errorf("%s: %s (%s)", req.Type, d.Event.Verdict, d.Event.Reason)
 					}
 				})

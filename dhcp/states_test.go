@@ -256,7 +256,7 @@ func TestRetransmittedRequestC49(t *testing.T) {
 		t.Error("a real renewal is not written")
 	}
 	g.now = g.now.Add(time.Minute)
-	first := g.engine.Decide(g.now, renewOf(1, a), &g.link, g.view)
+	first := g.decide(renewOf(1, a))
 	g.view.apply(first.Changes[0])
 	g.want(VerdictSilent, renewOf(1, a))
 }

@@ -134,38 +134,35 @@ func (t *Table) adjustedNow() time.Time {
 	return before.Round(0).Add(t.since(t.clock(), before))
 }
 
-// Serve lets e decide about req and calls done exactly once: when Decision.Changes is on disk, at once if there are none.
+// Serve runs decide on the leases and calls done exactly once: when Decision.Changes is on disk, at once if there are none.
 // With an error nothing was written: the decision's reply must not be sent. done runs without locks, on the caller's
 // goroutine or on the writer's: it must not block for long. When Decision.Probe is valid, the caller probes aside, reports by
 // Probed and calls Serve again; the address is held for the client meanwhile.
 //
-// What Serve queues is written after the next Flush: who serves several requests at once has all of them written at once.
-func (t *Table) Serve(e *Engine, req *Request, link *Link, done func(*Decision, error)) {
-	d, queued, err := t.decide(e, req, link, done)
+// decide runs under the lock of the table. It is Engine.Decide with what Engine.Classify found out before.
+//
+// What Serve queues is written after the next Flush: a caller that serves several requests at once has all of them written at once.
+func (t *Table) Serve(decide func(now time.Time, leases *Leases) Decision, done func(*Decision, error)) {
+	d, queued, err := t.execute(decide, done)
 	if !queued {
 		done(d, err)
 	}
 }
 
-// decide is the part of Serve that holds mu, also when a decision panics.
-func (t *Table) decide(e *Engine, req *Request, link *Link, done func(*Decision, error)) (d *Decision, queued bool, err error) {
+// execute is the part of Serve that holds mu, also when decide panics.
+func (t *Table) execute(decide func(now time.Time, leases *Leases) Decision, done func(*Decision, error)) (d *Decision, queued bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	decision := e.Decide(t.tick(), req, link, t.view)
+	decision := decide(t.tick(), t.view)
 	d = &decision
 	switch {
 	case len(d.Changes) == 0:
 	case t.closed:
 		return d, false, ErrClosed
 	case t.writeBacklog(*t.last.Load()):
-		return d, false, ErrWriteBacklog // and what is offered to it stays so
+		return d, false, ErrWriteBacklog // and what is offered to the client stays so
 	}
-	if d.Unhold {
-		t.view.dropOffer(req.MAC)
-	}
-	if d.Hold.IsValid() {
-		t.view.hold(req.MAC, d.Hold, d.Event.Phone)
-	}
+	t.view.applyOffer(d)
 	if len(d.Changes) == 0 {
 		return d, false, nil
 	}

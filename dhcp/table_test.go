@@ -78,6 +78,11 @@ func newBench(t *testing.T, cfg Config, d *disk, clock func() time.Time) *bench 
 	return b
 }
 
+// Serve classifies a request and has it decided.
+func (b *bench) Serve(e *Engine, r *Request, link *Link, done func(*Decision, error)) {
+	serveOn(b.Table, e, r, link, done)
+}
+
 // serve waits for the answer.
 func (b *bench) serve(r *Request) (*Decision, error) {
 	type answer struct {
@@ -352,18 +357,18 @@ func TestTableClose(t *testing.T) {
 		table := NewTable(config(voice()), d, time.Now)
 		g := newRig(t, config(voice()), nil, nil)
 		var err error = errors.New("never called")
-		table.Serve(g.engine, selectingOf(1, ip("10.20.0.105")), &g.link, func(_ *Decision, e error) { err = e })
+		serveOn(table, g.engine, selectingOf(1, ip("10.20.0.105")), &g.link, func(_ *Decision, e error) { err = e })
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		_ = table.Run(ctx)
 		if err != nil || len(d.leases) != 1 {
 			t.Errorf("%v, %d leases", err, len(d.leases))
 		}
-		table.Serve(g.engine, selectingOf(2, ip("10.20.0.106")), &g.link, func(_ *Decision, e error) { err = e })
+		serveOn(table, g.engine, selectingOf(2, ip("10.20.0.106")), &g.link, func(_ *Decision, e error) { err = e })
 		if !errors.Is(err, ErrClosed) {
 			t.Error(err)
 		}
-		table.Serve(g.engine, discoverOf(3), &g.link, func(_ *Decision, e error) { err = e })
+		serveOn(table, g.engine, discoverOf(3), &g.link, func(_ *Decision, e error) { err = e })
 		if err != nil {
 			t.Error("offers need no disk:", err)
 		}

@@ -250,7 +250,7 @@ func (m *town) deliver(t *rapid.T, l letter, link *Link) {
 	}
 	life := m.life
 	reserved := m.reserved[l.req.MAC]
-	m.table.Serve(m.engine, l.req, link, func(d *Decision, err error) {
+	serveOn(m.table, m.engine, l.req, link, func(d *Decision, err error) {
 		switch {
 		case m.life != life:
 		case err == nil && d.Probe.IsValid():

@@ -168,10 +168,10 @@ func offerFor(t *testing.T, packs *pack.Set, discover []byte) ([]byte, dhcp.Even
 	if err != nil {
 		t.Fatal(err)
 	}
-	view := dhcp.NewView(cfg)
+	view := dhcp.NewLeases(cfg)
 	view.Advance(noon)
 	link := &dhcp.Link{Interface: "voice0", Addrs: []netip.Prefix{netip.MustParsePrefix("10.20.0.2/22")}, Dest: netip.MustParseAddr("255.255.255.255"), MTU: 1500}
-	d := e.Decide(noon, req, link, view)
+	d := e.Decide(noon, req, link, e.Classify(req, link), view)
 	if d.Reply == nil || d.Reply.Type != dhcp.MessageTypeOffer {
 		t.Fatalf("%s: %s", d.Event.Verdict, d.Event.Reason)
 	}

@@ -28,7 +28,7 @@ type Config struct {
 
 // Leases is the part of *dhcp.Table that serves packets.
 type Leases interface {
-	Serve(e *dhcp.Engine, req *dhcp.Request, link *dhcp.Link, done func(*dhcp.Decision, error))
+	Serve(decide func(now time.Time, leases *dhcp.Leases) dhcp.Decision, done func(*dhcp.Decision, error))
 	Probed(addr netip.Addr, inUse bool)
 	LeaseAt(addr netip.Addr) (dhcp.Lease, bool) // the active lease on addr that is on disk; waits for nothing
 	Flush()                                     // has what Serve queued written

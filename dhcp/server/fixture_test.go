@@ -56,7 +56,13 @@ func (d *desk) Probed(addr netip.Addr, inUse bool) {
 	d.probed[addr] = inUse
 }
 
-func (d *desk) Serve(_ *dhcp.Engine, req *dhcp.Request, link *dhcp.Link, done func(*dhcp.Decision, error)) {
+// Serve isn't called: process takes the place of Server.runEngine.
+func (d *desk) Serve(func(time.Time, *dhcp.Leases) dhcp.Decision, func(*dhcp.Decision, error)) {
+	panic("a desk has no leases")
+}
+
+func (d *desk) process(j *job, done func(*dhcp.Decision, error)) {
+	req, link := j.req, j.link
 	d.mu.Lock()
 	d.seen = append(d.seen, seen{*req, *link})
 	crash, hold := d.crash, d.hold

@@ -86,6 +86,7 @@ func (s *stage) serveOn(ns *netlab.Namespace, d *desk, change func(*Config)) *jo
 	}
 	srv, err := New(cfg, nil, d)
 	s.ok(err)
+	srv.process = d.process
 	s.run(ns, srv)
 	return j
 }

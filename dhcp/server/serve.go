@@ -21,7 +21,8 @@ type job struct {
 	link    *dhcp.Link
 	in      *netif.Interface
 	at      time.Time
-	diskErr error // why the first attempt to write its lease failed
+	class   *dhcp.Classification // what the engine found out about its sender; nil before the first decision
+	diskErr error                // why the first attempt to write its lease failed
 }
 
 // again is the same request to be decided once more.
@@ -99,10 +100,21 @@ func (s *Server) localAddr(in *netif.Interface, req *dhcp.Request, src netip.Add
 	return route.Source, route.Source.IsValid() && route.IfIndex != in.Index
 }
 
+// runEngine classifies the sender of a request, without the lock of the lease table, and has the engine decide under it.
+func (s *Server) runEngine(j *job, done func(*dhcp.Decision, error)) {
+	e := j.runtime.engine
+	if j.class == nil {
+		j.class = e.Classify(j.req, j.link)
+	}
+	s.leases.Serve(func(now time.Time, leases *dhcp.Leases) dhcp.Decision {
+		return e.Decide(now, j.req, j.link, j.class, leases)
+	}, done)
+}
+
 // decide has a request decided, and replies at once or when its lease is on disk.
 func (s *Server) decide(ctx context.Context, j *job) {
 	s.pendingCommits.Add(1)
-	s.leases.Serve(j.runtime.engine, j.req, j.link, func(d *dhcp.Decision, err error) {
+	s.process(j, func(d *dhcp.Decision, err error) {
 		defer s.pendingCommits.Done()
 		defer s.recover()
 		switch {

@@ -47,6 +47,7 @@ func newBench(t testing.TB, change func(*Config)) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.process = b.desk.process
 	s.links.now.Store(&netif.Snapshot{
 		ByIndex: map[int]*netif.Interface{7: voice0, 8: uplink}, ByName: map[string]*netif.Interface{"voice0": voice0, "uplink": uplink},
 		Addrs: []netip.Addr{voice0.Addrs[0].Addr(), uplink.Addrs[0].Addr()},
@@ -278,9 +279,9 @@ func TestDiskFaultIsSilence(t *testing.T) {
 // refusing is a desk whose disk fails, and whose decision without a write is a NAK.
 type refusing struct{ *desk }
 
-func (r refusing) Serve(e *dhcp.Engine, req *dhcp.Request, link *dhcp.Link, done func(*dhcp.Decision, error)) {
-	r.desk.Serve(e, req, link, func(d *dhcp.Decision, err error) {
-		if link.NoWrite {
+func (r refusing) process(j *job, done func(*dhcp.Decision, error)) {
+	r.desk.process(j, func(d *dhcp.Decision, err error) {
+		if j.link.NoWrite {
 			d.Reply.Type, err = dhcp.MessageTypeNak, nil
 		}
 		done(d, err)
@@ -291,7 +292,7 @@ func (r refusing) Serve(e *dhcp.Engine, req *dhcp.Request, link *dhcp.Link, done
 func TestDiskFaultIsNeverANak(t *testing.T) {
 	b := newBench(t, nil)
 	b.desk.fail = errDisk
-	b.Server.leases = refusing{b.desk}
+	b.Server.process = refusing{b.desk}.process
 	b.put(7, "255.255.255.255", message(t, 1, dhcpv4.MessageTypeRequest))
 	b.run()
 	if ev := b.next(t, dhcp.VerdictInternalError); len(b.out) != 0 || ev.Reply != nil || !strings.Contains(ev.Reason, "no space left on device") {

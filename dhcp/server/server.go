@@ -24,6 +24,7 @@ const commitTimeout = 2 * time.Second
 type Server struct {
 	cfg     Config
 	leases  Leases
+	process func(j *job, done func(*dhcp.Decision, error)) // decides: runEngine, except in tests
 	runtime atomic.Pointer[runtimeConfig]
 
 	links   linkState
@@ -65,6 +66,7 @@ func New(cfg Config, e *dhcp.Engine, leases Leases) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{cfg: cfg, leases: leases, prober: newProber(cfg.InNetns), reload: make(chan struct{}, 1)}
+	s.process = s.runEngine
 	s.repeats.seed = maphash.MakeSeed() // clients must not be able to choose their slot
 	s.links.log = cfg.Log
 	s.sender.links, s.sender.fallback = &s.links, cfg.Observer.fallback

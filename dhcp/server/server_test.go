@@ -200,6 +200,7 @@ func TestReplyLeavesAfterShutdownBegan(t *testing.T) {
 	d.hold = make(chan struct{})
 	srv, err := New(Config{Interfaces: []string{"voice0"}, Now: time.Now, Log: logTo(t), Observer: j.observer(), InNetns: s.pbx.Do, ScanEvery: -1}, nil, d)
 	s.ok(err)
+	srv.process = d.process
 	ctx, stop := context.WithCancel(t.Context())
 	conn := s.udp(s.host("phone", "eth0", "00:15:65:00:00:01", "10.20.0.9/24"), "10.20.0.9:68")
 	ask := func() {

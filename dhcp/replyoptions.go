@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"slices"
-	"time"
 )
 
 // plan is a subnet with its options encoded once.
@@ -64,52 +63,11 @@ func unconfiguredSubnet(from netip.Addr) *servedSubnet {
 }
 
 // newReply starts a reply with what is copied from the request (RFC 2131, table 3; C19).
-func (q *exchange) newReply(t MessageType) *Reply {
+func (x *exchange) newReply(t MessageType) *Reply {
 	return &Reply{
-		Type: t, XID: q.req.XID, Flags: q.req.Flags, CHAddr: q.req.CHAddr, GIAddr: q.req.GIAddr,
-		ServerID: q.serverID, From: q.self, RelayInfo: q.req.RelayInfo, MaxSize: q.req.MaxSize, Overload: q.req.HasParams,
+		Type: t, XID: x.req.XID, Flags: x.req.Flags, CHAddr: x.req.CHAddr, GIAddr: x.req.GIAddr,
+		ServerID: x.serverID, From: x.self, RelayInfo: x.req.RelayInfo, MaxSize: x.req.MaxSize, Overload: x.req.HasParams,
 	}
-}
-
-// nak tells the client to start again (C20).
-func (q *exchange) nak(addr netip.Addr, why string) Decision {
-	q.d.Event.Addr = addr
-	if q.refusedByUnwritten(addr) {
-		return q.silent(VerdictInternalError, "leases can't be written; "+why)
-	}
-	q.d.Unhold = true
-	r := q.newReply(MessageTypeNak)
-	r.Overload = false // C20: sname and file stay empty
-	id := q.serverID.As4()
-	r.Options = []Option{{Code: optMessageType, Data: []byte{byte(MessageTypeNak)}}, {Code: optServerID, Data: id[:]}, {Code: optMessage, Data: []byte(why)}}
-	q.echoClientID(r)
-	return q.answer(r, VerdictNak, why)
-}
-
-// refusedByUnwritten reports whether the client would be refused addr only for what isn't on disk, an offer or a lease under way, while
-// writes fail: a NAK would send it away for an internal error.
-func (q *exchange) refusedByUnwritten(addr netip.Addr) bool {
-	if !q.v.writeFailed && !q.link.NoWrite {
-		return false
-	}
-	e := q.v.addressState(addr)
-	return e != nil && (e.offered(q.now) || e.pending > 0) && !(e.durable.endsAfter(q.now, packedActive) && e.durable.mac != q.mac())
-}
-
-// leaseTime is the time the client is given, in seconds: C35.
-func (q *exchange) leaseTime() uint32 {
-	d := q.sub.OtherLeaseTime
-	if q.phone {
-		d = q.sub.LeaseTime
-		if q.sub.Phones == PhonesMove {
-			d = moveLease
-		}
-	}
-	most := uint32(d / time.Second)
-	if asked := q.req.LeaseTime; asked > 0 && asked < most {
-		return max(asked, min(most, uint32(minLease/time.Second)))
-	}
-	return most
 }
 
 // renewalTimes are T1 and T2: half and seven eighths of the lease, moved down by up to an eighth by a hash of the MAC, so that
@@ -127,17 +85,17 @@ func renewalTimes(secs uint32, mac MAC) (t1, t2 uint32) {
 
 // fill writes the options in the order of C22: message type, server, what the client asked for in its order with the
 // mask before the router, times, what is forced, the client's id. secs is 0 for an INFORM.
-func (q *exchange) fill(r *Reply, secs uint32) {
-	if q.sub.Phones == PhonesProvision {
-		r.SIAddr = q.site.NextServer
+func (x *exchange) fill(r *Reply, secs uint32) {
+	if x.subnet.Phones == PhonesProvision {
+		r.SIAddr = x.site.NextServer
 	}
-	f := filler{q: q, out: make([]Option, 0, 12)}
+	f := optionWriter{x: x, out: make([]Option, 0, 12)}
 	fixed := make([]byte, 17)
 	fixed[0] = byte(r.Type)
-	id := q.serverID.As4()
+	id := x.serverID.As4()
 	copy(fixed[1:], id[:])
 	f.out = append(f.out, Option{Code: optMessageType, Data: fixed[:1:1]}, Option{Code: optServerID, Data: fixed[1:5:5]})
-	if r.Type == MessageTypeAck && q.req.Type == MessageTypeDiscover {
+	if r.Type == MessageTypeAck && x.req.Type == MessageTypeDiscover {
 		f.out = append(f.out, Option{Code: optRapidCommit})
 	}
 	f.asked()
@@ -145,54 +103,54 @@ func (q *exchange) fill(r *Reply, secs uint32) {
 		binary.BigEndian.PutUint32(fixed[5:], secs)
 		f.out = append(f.out, Option{Code: optLeaseTime, Data: fixed[5:9:9]})
 		if secs != infinite {
-			t1, t2 := renewalTimes(secs, q.mac())
+			t1, t2 := renewalTimes(secs, x.mac)
 			binary.BigEndian.PutUint32(fixed[9:], t1)
 			binary.BigEndian.PutUint32(fixed[13:], t2)
 			f.out = append(f.out, Option{Code: optT1, Data: fixed[9:13:13]}, Option{Code: optT2, Data: fixed[13:17:17]})
 		}
 	}
-	for i := range q.policy.Options {
-		if o := &q.policy.Options[i]; o.Force {
+	for i := range x.policy.Options {
+		if o := &x.policy.Options[i]; o.Force {
 			f.add(o.Code)
 		}
 	}
-	if s := q.req.SubnetSelection; s.IsValid() && q.sub.Prefix.Contains(s) { // RFC 3011, 3
+	if s := x.req.SubnetSelection; s.IsValid() && x.subnet.Prefix.Contains(s) { // RFC 3011, 3
 		b := s.As4()
 		f.out = append(f.out, Option{Code: optSubnetSelection, Data: b[:]})
 	}
 	r.Options = f.out
-	q.echoClientID(r)
+	echoClientID(r, x.req, &x.policy)
 }
 
 // echoClientID repeats option 61 (RFC 6842, 3), except for phones that reject it.
-func (q *exchange) echoClientID(r *Reply) {
-	if id := q.req.Client.ClientID; id != "" && !q.policy.NoClientIDEcho {
+func echoClientID(r *Reply, req *Request, policy *Policy) {
+	if id := req.Client.ClientID; id != "" && !policy.NoClientIDEcho {
 		r.Options = append(r.Options, Option{Code: optClientID, Data: []byte(id)})
 	}
 }
 
-// filler collects options, each once.
-type filler struct {
-	q    *exchange
+// optionWriter collects options, each once.
+type optionWriter struct {
+	x    *exchange
 	out  []Option
 	sent [4]uint64
 }
 
 // asked adds what the parameter request list names; everything there is for a client that sent none.
-func (f *filler) asked() {
-	q := f.q
-	if !q.req.HasParams {
-		for i := range q.sub.opts {
-			if q.sub.opts[i].Code != optBroadcast {
-				f.add(q.sub.opts[i].Code)
+func (f *optionWriter) asked() {
+	x := f.x
+	if !x.req.HasParams {
+		for i := range x.subnet.opts {
+			if x.subnet.opts[i].Code != optBroadcast {
+				f.add(x.subnet.opts[i].Code)
 			}
 		}
-		for i := range q.policy.Options {
-			f.add(q.policy.Options[i].Code)
+		for i := range x.policy.Options {
+			f.add(x.policy.Options[i].Code)
 		}
 		return
 	}
-	params := q.req.Client.Params
+	params := x.req.Client.Params
 	if !slices.Contains(params, optSubnetMask) {
 		f.add(optSubnetMask) // never harmful, and who doesn't ask guesses the mask from the address's class
 	}
@@ -205,35 +163,36 @@ func (f *filler) asked() {
 }
 
 // add adds the option code if there is one and it is not there yet.
-func (f *filler) add(code uint8) {
+func (f *optionWriter) add(code uint8) {
 	if f.sent[code/64]&(1<<(code%64)) != 0 {
 		return
 	}
-	if o, ok := f.q.option(code); ok {
+	if o, ok := f.option(code); ok {
 		f.sent[code/64] |= 1 << (code % 64)
 		f.out = append(f.out, o)
 	}
 }
 
 // option finds the option code: the vendor's own beats the subnet's.
-func (q *exchange) option(code uint8) (Option, bool) {
-	for _, o := range q.policy.Options {
+func (f *optionWriter) option(code uint8) (Option, bool) {
+	x := f.x
+	for _, o := range x.policy.Options {
 		if o.Code == code && settable(code) == nil {
-			return q.terminate(o), true
+			return terminate(&x.policy, o), true
 		}
 	}
-	if i := q.sub.at[code]; i > 0 {
-		return q.terminate(q.sub.opts[i-1]), true
+	if i := x.subnet.at[code]; i > 0 {
+		return terminate(&x.policy, x.subnet.opts[i-1]), true
 	}
-	if code == optTFTPServer && q.sub.Phones == PhonesProvision { // whoever asks for it can have the plain URL
-		return q.terminate(Option{Code: code, Data: []byte(q.site.ProvisioningURL)}), true
+	if code == optTFTPServer && x.subnet.Phones == PhonesProvision { // whoever asks for it can have the plain URL
+		return terminate(&x.policy, Option{Code: code, Data: []byte(x.site.ProvisioningURL)}), true
 	}
 	return Option{}, false
 }
 
 // terminate appends the NUL that some phones want in texts (C31).
-func (q *exchange) terminate(o Option) Option {
-	if !q.policy.NULTerminate {
+func terminate(p *Policy, o Option) Option {
+	if !p.NULTerminate {
 		return o
 	}
 	switch o.Code {

@@ -183,8 +183,10 @@ func TestRenewalTimesC34(t *testing.T) {
 	}
 	g := newRig(t, config(voice()), nil, nil)
 	r := &Reply{}
-	q := &exchange{e: g.engine, req: discoverOf(1), sub: &g.engine.subnets[0], serverID: ip("10.20.0.2")}
-	if q.fill(r, infinite); optionOf(r, 58) != nil || optionOf(r, 59) != nil {
+	x := new(exchange)
+	begin(x, g.engine, start, discoverOf(1), &g.link, g.view)
+	x.subnet, x.serverID = &g.engine.subnets[0], ip("10.20.0.2")
+	if x.fill(r, infinite); optionOf(r, 58) != nil || optionOf(r, 59) != nil {
 		t.Error("T1 or T2 beside an infinite lease")
 	}
 }
