@@ -13,11 +13,13 @@ import (
 	"testing"
 	"time"
 
-	bolt "go.etcd.io/bbolt"
-
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
 	"plugtone/provision/timeline"
+	"plugtone/store/dbfile"
+	"plugtone/store/events"
+	"plugtone/store/leases"
+	"plugtone/store/records"
 )
 
 // backupOf is a backup with something in each file.
@@ -25,7 +27,7 @@ func backupOf(t *testing.T) []byte {
 	s := newFixture(t).open()
 	putDevices(t, s, &fleet.Device{MAC: mac(1), Label: "from the backup", ReservedIP: addr(1)})
 	must(t, s.WriteLeases([]dhcp.Change{{Lease: lease(1)}}))
-	s.AppendTimeline([]timeline.Entry{entry(mac(1), 1)}) // still buffered
+	s.AppendTimeline([]timeline.Entry{{Time: startOfTime, MAC: mac(1), Source: "dhcp"}}) // still buffered
 	var b bytes.Buffer
 	must(t, s.Backup(&b))
 	if left, _ := filepath.Glob(filepath.Join(s.backups(), ".*")); len(left) != 0 {
@@ -49,7 +51,7 @@ func TestBackupAndRestore(t *testing.T) {
 	if l := leasesOf(t, s); h.devices(s) != 1 || len(l) != 1 || l[addr(1)] != lease(1) || err != nil || len(line) != 1 {
 		t.Errorf("%d devices, %d leases, %d entries, %v", h.devices(s), len(l), len(line), err)
 	}
-	for _, name := range []string{fleetFile, leaseFile, eventFile} {
+	for _, name := range []string{records.FileName, leases.FileName, events.FileName} {
 		if aside, _ := filepath.Glob(h.path(name + ".before-restore-*")); len(aside) != 1 {
 			t.Errorf("%s was not set aside: %v", name, aside)
 		}
@@ -92,11 +94,8 @@ func TestABadBackupTouchesNothing(t *testing.T) {
 		must(t, err)
 	}
 	newer := filepath.Join(t.TempDir(), "x.db")
-	must(t, os.WriteFile(newer, member[fleetFile], 0o600))
-	db, err := openBolt(newer, false, 0)
-	must(t, err)
-	must(t, db.Update(func(tx *bolt.Tx) error { return setMetaNumber(tx, keySchema, 9) }))
-	must(t, db.Close())
+	must(t, os.WriteFile(newer, member[records.FileName], 0o600))
+	setSchema(t, newer, 9)
 	fromFuture, err := os.ReadFile(newer)
 	must(t, err)
 
@@ -107,14 +106,14 @@ func TestABadBackupTouchesNothing(t *testing.T) {
 		"no tar":        {[]byte(strings.Repeat("hello", 1000)), "no backup of plugtone"},
 		"empty":         {nil, "it has no plugtone.db"},
 		"cut short":     {good[:len(good)/3], "not all of"},
-		"leases only":   {tarOf(t, leaseFile, member[leaseFile]), "it has no plugtone.db"},
-		"garbage":       {tarOf(t, fleetFile, []byte("garbage")), "plugtone.db in the backup: damaged"},
-		"empty file":    {tarOf(t, fleetFile, []byte{}), "damaged: empty"},
-		"one bad":       {tarOf(t, fleetFile, member[fleetFile], leaseFile, member[leaseFile][:5000]), "leases.db in the backup: damaged"},
+		"leases only":   {tarOf(t, leases.FileName, member[leases.FileName]), "it has no plugtone.db"},
+		"garbage":       {tarOf(t, records.FileName, []byte("garbage")), "plugtone.db in the backup: damaged"},
+		"empty file":    {tarOf(t, records.FileName, []byte{}), "damaged: it is empty"},
+		"one bad":       {tarOf(t, records.FileName, member[records.FileName], leases.FileName, member[leases.FileName][:5000]), "leases.db in the backup: damaged"},
 		"elsewhere":     {tarOf(t, "../../etc/passwd", []byte("x")), `"../../etc/passwd" is not part of a backup`},
-		"twice":         {tarOf(t, fleetFile, member[fleetFile], fleetFile, member[fleetFile]), "in it twice"},
-		"from a newer":  {tarOf(t, fleetFile, fromFuture), "schema 9"},
-		"a file beside": {tarOf(t, fleetFile, member[fleetFile], "notes.txt", []byte("x")), `"notes.txt" is not part`},
+		"twice":         {tarOf(t, records.FileName, member[records.FileName], records.FileName, member[records.FileName]), "in it twice"},
+		"from a newer":  {tarOf(t, records.FileName, fromFuture), "schema 9"},
+		"a file beside": {tarOf(t, records.FileName, member[records.FileName], "notes.txt", []byte("x")), `"notes.txt" is not part`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := fullFixture(t)
@@ -157,7 +156,7 @@ func TestASlowBackupHoldsUpNobody(t *testing.T) {
 	<-w.stuck
 	putDevices(t, s, &fleet.Device{MAC: mac(1)})
 	must(t, s.WriteLeases([]dhcp.Change{{Lease: lease(1)}}))
-	must(t, s.fleetDB.view(func(tx *bolt.Tx) error {
+	must(t, s.files[records.FileName].View(func(tx dbfile.Tx) error {
 		if n := tx.DB().Stats().OpenTxN; n > 1 {
 			t.Errorf("%d readers are open besides this one", n-1)
 		}
@@ -211,7 +210,7 @@ func TestSnapshotsRotate(t *testing.T) {
 func TestWhichSnapshotsAreTooOld(t *testing.T) {
 	var paths []string
 	for n := range 24 * 40 {
-		paths = append(paths, "/b/plugtone-"+stamp(startOfTime.Add(-time.Duration(n)*time.Hour))+".db")
+		paths = append(paths, "/b/plugtone-"+dbfile.Stamp(startOfTime.Add(-time.Duration(n)*time.Hour))+".db")
 	}
 	old := tooOld(paths)
 	var kept []string

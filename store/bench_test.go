@@ -13,6 +13,8 @@ import (
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
 	"plugtone/provision/timeline"
+	"plugtone/store/leases"
+	"plugtone/store/records"
 )
 
 func TestMetrics(t *testing.T) {
@@ -34,7 +36,8 @@ func TestMetrics(t *testing.T) {
 		names[f.GetName()] = strings.Join(files, " ")
 	}
 	all := "file=events.db file=leases.db file=leases.journal file=plugtone.db"
-	if fmt.Sprint(names) != fmt.Sprint(map[string]string{"plugtone_store_bytes": all, "plugtone_store_commit_seconds": all, "plugtone_store_events_dropped_total": ""}) {
+	if fmt.Sprint(names) != fmt.Sprint(map[string]string{"plugtone_store_bytes": all, "plugtone_store_commit_seconds": all, "plugtone_store_events_dropped_total": "",
+		"plugtone_store_damaged_records_total": "file=events.db file=leases.db file=plugtone.db"}) {
 		t.Errorf("metrics: %v", names)
 	}
 	if problems, err := testutil.GatherAndLint(r); err != nil || len(problems) > 0 {
@@ -52,7 +55,7 @@ func benchStore(b *testing.B) *Store {
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() { s.closeFiles() })
+	b.Cleanup(func() { _, _ = s.closeFiles() })
 	return s
 }
 
@@ -79,7 +82,7 @@ func BenchmarkLoad100kLeases(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	b.ReportMetric(float64(s.Sizes()[leaseFile])/(1<<20), "MiB")
+	b.ReportMetric(float64(s.Sizes()[leases.FileName])/(1<<20), "MiB")
 	for b.Loop() {
 		n := 0
 		if err := s.LoadLeases(func(dhcp.Lease) error { n++; return nil }); err != nil || n != 100_000 {
@@ -101,7 +104,7 @@ func BenchmarkOpen100kDevices(b *testing.B) {
 	}); err != nil {
 		b.Fatal(err)
 	}
-	b.ReportMetric(float64(s.Sizes()[fleetFile])/(1<<20), "MiB")
+	b.ReportMetric(float64(s.Sizes()[records.FileName])/(1<<20), "MiB")
 	for b.Loop() {
 		cfg := s.cfg
 		if err := s.Close(); err != nil {
@@ -144,9 +147,9 @@ func BenchmarkTimelineEntry(b *testing.B) {
 	n := 0
 	for b.Loop() {
 		n++
-		s.AppendTimeline([]timeline.Entry{entry(mac(n%200), n)})
+		s.AppendTimeline([]timeline.Entry{{Time: startOfTime.Add(time.Duration(n) * time.Second), MAC: mac(n % 200), Source: "dhcp", Event: "request", Verdict: "acked"}})
 		if n%1000 == 0 {
-			if err := s.events.flush(); err != nil {
+			if err := s.Flush(); err != nil {
 				b.Fatal(err)
 			}
 		}

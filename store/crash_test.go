@@ -18,6 +18,8 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
+	"plugtone/store/leases"
+	"plugtone/store/records"
 )
 
 // child is what this binary does when a test starts it: the daemon that is killed, or the one that has the files.
@@ -121,10 +123,10 @@ func TestFilesInUseAreSaidToBe(t *testing.T) {
 	if !out.Scan() || out.Text() != "held" {
 		t.Fatalf("child says %q", out.Text())
 	}
-	must(t, os.Truncate(h.path(leaseFile), 100)) // looks damaged, but it isn't ours to judge
+	must(t, os.Truncate(h.path(leases.FileName), 100)) // looks damaged, but it isn't ours to judge
 	_, err := Open(h.cfg)
 	holder := fmt.Sprintf("process %d (", cmd.Process.Pid)
-	if err == nil || !strings.Contains(err.Error(), h.path(fleetFile)+" is in use by "+holder) || strings.Count(err.Error(), "\n") != 1 {
+	if err == nil || !strings.Contains(err.Error(), h.path(records.FileName)+" is in use by "+holder) || strings.Count(err.Error(), "\n") != 1 {
 		t.Errorf("got %v, want it said once and with a hint", err)
 	}
 	if err := Restore(strings.NewReader(""), h.cfg.Dir, startOfTime); err == nil {

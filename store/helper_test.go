@@ -2,7 +2,7 @@ package store
 
 import (
 	"bytes"
-	"fmt"
+	"encoding/binary"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -11,15 +11,27 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	bolt "go.etcd.io/bbolt"
 
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
+	"plugtone/store/storetest"
 )
+
+// checkArg makes this test binary the checker of one file.
+const checkArg = "check-file"
 
 // childVar names the part that this test binary plays when it was started by a test.
 const childVar = "PLUGTONE_STORE_CHILD"
 
 func TestMain(m *testing.M) {
+	if len(os.Args) == 3 && os.Args[1] == checkArg {
+		sound, err := CheckInherited(os.Stdout, os.Args[2])
+		if err != nil || !sound {
+			os.Exit(1)
+		}
+		return
+	}
 	if part := os.Getenv(childVar); part != "" {
 		child(part, os.Args[len(os.Args)-1])
 		return
@@ -52,13 +64,21 @@ func (b *safeBuffer) String() string {
 	return b.b.String()
 }
 
-var startOfTime = time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)
+var (
+	startOfTime = storetest.Start
+	mac         = storetest.MAC
+	addr        = storetest.Addr
+	lease       = storetest.Lease
+)
+
+func must(t testing.TB, err error) { t.Helper(); storetest.Must(t, err) }
 
 func newFixture(t *testing.T) *fixture {
 	h := &fixture{t: t, log: &safeBuffer{}, now: startOfTime}
 	h.cfg = Config{Dir: t.TempDir(), Now: func() time.Time { return h.now },
 		Log: slog.New(slog.NewTextHandler(h.log, nil)), Registerer: prometheus.NewRegistry(),
-		TimelineEntries: 200, TimelinePhones: 100_000, DiscoveredMax: 5_000}
+		CheckCommand: []string{os.Args[0], checkArg}}
+	h.cfg.setDefaults()
 	return h
 }
 
@@ -74,19 +94,6 @@ func (h *fixture) open() *Store {
 
 func (h *fixture) path(name string) string { return h.cfg.Dir + "/" + name }
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func mac(n int) dhcp.MAC { return dhcp.MAC{0x00, 0x15, 0x65, byte(n >> 16), byte(n >> 8), byte(n)} }
-
-func addr(n int) netip.Addr {
-	return netip.AddrFrom4([4]byte{10, 20 + byte(n>>16), byte(n >> 8), byte(n)})
-}
-
 func putDevices(t *testing.T, s *Store, devices ...*fleet.Device) {
 	t.Helper()
 	must(t, s.Edit("tester", "put", func(e fleet.Edit) error {
@@ -99,16 +106,30 @@ func putDevices(t *testing.T, s *Store, devices ...*fleet.Device) {
 	}))
 }
 
-func lease(n int) dhcp.Lease {
-	return dhcp.Lease{Addr: addr(n), MAC: mac(n), ClientID: "\x01\x00\xff", Subnet: netip.MustParsePrefix("10.20.0.0/16"),
-		State: dhcp.LeaseActive, FirstSeen: startOfTime.Add(time.Nanosecond), Starts: startOfTime, Expires: startOfTime.Add(time.Hour),
-		Hostname: fmt.Sprint("phone", n), VendorClass: "yealink", Vendor: "yealink", Phone: true, CircuitID: "\x00\x04", RemoteID: "sw\xff",
-		Relay: dhcp.Relay{GIAddr: netip.MustParseAddr("10.30.0.1"), Source: netip.MustParseAddr("192.0.2.254")}}
-}
-
 func leasesOf(t *testing.T, s *Store) map[netip.Addr]dhcp.Lease {
 	t.Helper()
 	found := map[netip.Addr]dhcp.Lease{}
 	must(t, s.LoadLeases(func(l dhcp.Lease) error { found[l.Addr] = l; return nil }))
 	return found
+}
+
+// setSchema writes the version of a file's schema, as plugtone did before it had a checksum.
+func setSchema(t testing.TB, path string, version uint64) {
+	t.Helper()
+	db, err := bolt.Open(path, 0o600, nil)
+	must(t, err)
+	must(t, db.Update(func(tx *bolt.Tx) error {
+		return tx.Bucket([]byte("meta")).Put([]byte("schema"), binary.BigEndian.AppendUint64(nil, version))
+	}))
+	must(t, db.Close())
+}
+
+// usedBytes returns how much of a bbolt file has been in use.
+func usedBytes(t testing.TB, path string) (n int64) {
+	t.Helper()
+	db, err := bolt.Open(path, 0o600, &bolt.Options{ReadOnly: true})
+	must(t, err)
+	must(t, db.View(func(tx *bolt.Tx) error { n = tx.Size(); return nil }))
+	must(t, db.Close())
+	return n
 }

@@ -4,11 +4,14 @@ import (
 	"errors"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"plugtone/store/leases"
 )
 
 type metrics struct {
 	commits *prometheus.HistogramVec
 	dropped prometheus.Counter
+	damaged *prometheus.CounterVec
 	all     []prometheus.Collector
 }
 
@@ -16,8 +19,12 @@ func newMetrics() *metrics {
 	return &metrics{
 		commits: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "plugtone_store_commit_seconds",
-			Help:    "Time of a transaction until it is kept, by file.",
+			Help:    "Time of a transaction until it is durable, by file.",
 			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5},
+		}, []string{"file"}),
+		damaged: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "plugtone_store_damaged_records_total",
+			Help: "Records that did not match their checksums and were left out, by file.",
 		}, []string{"file"}),
 		dropped: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "plugtone_store_events_dropped_total",
@@ -27,10 +34,11 @@ func newMetrics() *metrics {
 }
 
 func (m *metrics) register(r prometheus.Registerer, s *Store) error {
-	m.all = []prometheus.Collector{m.commits, m.dropped}
-	sizes := map[string]func() int64{logFile: s.wal.size}
-	for _, f := range s.files() {
-		sizes[f.name] = f.size
+	m.all = []prometheus.Collector{m.commits, m.dropped, m.damaged}
+	sizes := map[string]func() int64{leases.LogName: s.leasesDB.LogSize}
+	for name, f := range s.files {
+		sizes[name] = f.Size
+		m.damaged.WithLabelValues(name)
 	}
 	for name, size := range sizes {
 		m.all = append(m.all, prometheus.NewGaugeFunc(prometheus.GaugeOpts{

@@ -3,108 +3,219 @@ package store
 import (
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"os"
-	"path/filepath"
-	"time"
+
+	"plugtone/store/dbfile"
+	"plugtone/store/events"
+	"plugtone/store/leases"
+	"plugtone/store/records"
+	"plugtone/store/wal"
 )
 
-// spec says how one of the files is opened.
-type spec struct {
-	name      string
-	schema    schema
-	noSync    bool
-	maxSize   int
-	snapshots bool   // when damaged, the newest good snapshot takes its place
-	lost      string // what it means that it starts empty
-}
-
-// stamp is a time in a file name; names sort as times do.
-func stamp(t time.Time) string { return t.UTC().Format("20060102T150405.000Z") }
-
-// openFile checks, mends, opens and migrates one file.
-func (s *Store) openFile(p spec) (*file, error) {
-	f := &file{name: p.name, path: filepath.Join(s.cfg.Dir, p.name), now: s.cfg.Now, commits: s.metrics.commits.WithLabelValues(p.name)}
-	if err := s.mend(p, f.path); err != nil {
+// Open opens or makes the files in c.Dir and repairs what can be repaired. What was damaged or missing is logged, and
+// returned by Damage.
+func Open(c Config) (*Store, error) {
+	if err := c.check(); err != nil {
 		return nil, err
 	}
-	db, err := openBolt(f.path, p.noSync, p.maxSize)
-	if err != nil {
-		return nil, err
-	}
-	f.db = db
-	if err := f.migrate(p.schema, s.backups()); err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	return f, nil
+	c.setDefaults()
+	return open(c, limits{})
 }
 
-// mend checks a file while it holds its lock. A damaged one is set aside under another name, never removed.
-func (s *Store) mend(p spec, path string) error {
-	lock, err := lockFile(path)
-	if err != nil {
+// limits are for tests that fill a disk.
+type limits struct {
+	most    map[string]int // bytes that a file may reach
+	segment int            // of the log; 0: wal.DefaultSegment
+}
+
+// open is Open with limits.
+func open(c Config, most limits) (*Store, error) {
+	s := &Store{cfg: c, metrics: newMetrics(), files: map[string]*dbfile.File{}}
+	o := &opening{Store: s, limits: most, states: map[string]dbfile.State{}, opened: map[string]dbfile.Opened{}}
+	if err := o.open(); err != nil {
+		_, closeErr := s.closeFiles()
+		return nil, errors.Join(err, closeErr)
+	}
+	return s, nil
+}
+
+// opening is what Open knows while it works.
+type opening struct {
+	*Store
+	limits
+	stopped  map[string]uint64       // digests of the files when plugtone stopped, nil when it was killed
+	states   map[string]dbfile.State // by file
+	opened   map[string]dbfile.Opened
+	identity wal.Identity
+
+	logExpected bool // the lease log must exist
+}
+
+func (o *opening) open() error {
+	if err := os.MkdirAll(o.backups(), 0o700); err != nil {
+		return fmt.Errorf("data directory: %w", err)
+	}
+	if err := finishRestore(o.cfg.Dir); err != nil {
+		return fmt.Errorf("finish the restore that was interrupted: %w", err)
+	}
+	o.stopped = readMarker(o.cfg.Dir)
+	var errs []error
+	for _, spec := range specs() {
+		if err := o.examine(spec); err != nil {
+			errs = append(errs, err)
+			if errors.Is(err, dbfile.ErrBusy) || errors.Is(err, fs.ErrPermission) {
+				break // it is the same for the others
+			}
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	defer lock.Close()
-	info, err := lock.Stat()
-	if err != nil {
+	if err := removeMarker(o.cfg.Dir); err != nil {
 		return err
 	}
-	if info.Size() == 0 && p.snapshots && len(s.snapshots()) > 0 {
-		s.notice(path + " is missing or empty and starts anew, though there are snapshots of it in " + s.backups())
+	for _, spec := range specs() {
+		errs = append(errs, o.openFile(spec))
 	}
-	fault := checkPages(lock, info.Size())
-	if fault == nil {
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return o.openParts()
+}
+
+func specs() []dbfile.Spec { return []dbfile.Spec{records.Spec(), leases.Spec(), events.Spec()} }
+
+// examine judges a file while nothing is open. A damaged one is set aside under another name, never removed.
+func (o *opening) examine(spec dbfile.Spec) error {
+	path := o.path(spec.Name)
+	st, err := dbfile.Examine(path, spec, o.stopped[spec.Name], o.cfg.CheckCommand)
+	if err != nil {
+		if spec.Name == events.FileName && !errors.Is(err, dbfile.ErrBusy) && !errors.Is(err, fs.ErrPermission) {
+			o.withoutTimeline(err)
+			return nil
+		}
+		return err
+	}
+	o.states[spec.Name] = st
+	if st.Empty || st.Known || len(st.Report.Pages) == 0 {
 		return nil
 	}
-	if !errors.Is(fault, errDamaged) {
-		return fmt.Errorf("read %s: %w", path, fault)
-	}
-	aside := path + ".damaged-" + stamp(s.cfg.Now())
+	o.states[spec.Name] = dbfile.State{Empty: true}
+	aside := path + ".damaged-" + dbfile.Stamp(o.cfg.Now())
 	if err := os.Rename(path, aside); err != nil {
 		return fmt.Errorf("set damaged file aside: %w", err)
 	}
-	said := fmt.Sprintf("%s is damaged (%v) and was set aside as %s", path, fault, aside)
-	if p.snapshots {
-		for _, snap := range s.snapshots() {
-			if err := takeSnapshot(snap, path); err != nil {
-				said += fmt.Sprintf("; snapshot %s can't be used: %v", snap, err)
-				continue
-			}
-			s.notice(said + "; the snapshot " + snap + " took its place: what was entered after it is lost")
-			return nil
-		}
+	text := fmt.Sprintf("%s is damaged (%s) and was set aside as %s", path, st.Report.Damage(), aside)
+	switch spec.Name {
+	case records.FileName:
+		text += o.useSnapshot(path, spec)
+	case leases.FileName:
+		text += "; it starts with what its log still has: other phones keep their addresses and are learned again as they renew"
+	default:
+		text += "; it starts empty: timelines begin again"
 	}
-	s.notice(said + "; " + p.lost)
+	o.found(Damage{File: spec.Name, Kind: DamagedPages, Text: text})
 	return nil
 }
 
-// openVerified opens a copy of a file of ours whose pages are all there.
-func openVerified(path string) (*os.File, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	info, err := f.Stat()
-	switch {
-	case err != nil:
-	case info.Size() == 0:
-		err = damagedf("empty")
-	default:
-		err = checkPages(f, info.Size())
-	}
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
+// withoutTimeline goes on without events.db.
+func (o *opening) withoutTimeline(err error) {
+	o.states[events.FileName] = dbfile.State{}
+	o.found(Damage{File: events.FileName, Kind: Unreadable,
+		Text: fmt.Sprintf("%s can't be used (%v): timelines and the discovered list are in memory only, and are gone with the next start", o.path(events.FileName), err)})
 }
 
-// takeSnapshot puts a copy of a good snapshot at path.
-func takeSnapshot(snap, path string) error {
-	f, err := openVerified(snap)
+// useSnapshot puts the newest sound snapshot in the place of a file and returns what to say of it.
+func (o *opening) useSnapshot(path string, spec dbfile.Spec) (text string) {
+	for _, snapshot := range o.snapshots() {
+		if err := copySnapshot(snapshot, path, spec, o.cfg.CheckCommand); err != nil {
+			text += fmt.Sprintf("; snapshot %s can't be used: %v", snapshot, err)
+			continue
+		}
+		o.states[spec.Name] = dbfile.State{}
+		return text + "; the snapshot " + snapshot + " took its place: what was entered after it is lost"
+	}
+	return text + "; no good snapshot was found: it starts empty; restore a backup"
+}
+
+// openFile opens and migrates a file.
+func (o *opening) openFile(spec dbfile.Spec) error {
+	name := spec.Name
+	st, ok := o.states[name]
+	if name == events.FileName && o.has(name, Unreadable) {
+		return nil
+	}
+	options := dbfile.Options{Now: o.cfg.Now, Log: o.cfg.Log, MaxSize: o.most[name],
+		Commits: o.metrics.commits.WithLabelValues(name), Damaged: o.metrics.damaged.WithLabelValues(name)}
+	if name == events.FileName {
+		options.NoSync = true
+		if info, err := os.Stat(o.path(name)); options.MaxSize == 0 && (err != nil || info.Size() <= o.cfg.TimelineMaxSize) {
+			options.MaxSize = int(o.cfg.TimelineMaxSize)
+		}
+	}
+	opened, err := dbfile.Open(o.path(name), spec, o.backups(), ok && !st.Empty && !st.Known, options)
+	if err != nil {
+		if name == events.FileName && !errors.Is(err, dbfile.ErrNewer) {
+			o.withoutTimeline(err)
+			return nil
+		}
+		return err
+	}
+	o.files[name], o.opened[name] = opened.File, opened
+	if opened.Damaged > 0 {
+		o.found(Damage{File: name, Kind: DamagedRecords, Leases: name == leases.FileName,
+			Text: fmt.Sprintf("%s: %d of its records were damaged and were set aside; the log names them", o.path(name), opened.Damaged)})
+	} else if st.Changed {
+		o.found(Damage{File: name, Kind: Changed, Leases: name == leases.FileName,
+			Text: o.path(name) + " is not as plugtone left it at its last stop: something else changed or replaced it, and records may be missing"})
+	}
+	return nil
+}
+
+// openParts opens what works on the files.
+func (o *opening) openParts() (err error) {
+	if err := o.identify(); err != nil {
+		return err
+	}
+	s := o.Store
+	log, leaseFile := s.cfg.Log, s.files[leases.FileName]
+	db, damage, err := leases.Open(leaseFile, leases.Config{Now: s.cfg.Now, Log: log, Commits: s.metrics.commits.WithLabelValues(leases.LogName),
+		Segment: orDefault(o.segment, wal.DefaultSegment), Identity: o.identity, Expected: o.logExpected})
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	return copyDurably(path, func(w io.Writer) error { _, err := io.Copy(w, f); return err })
+	s.leasesDB = db
+	for _, text := range damage {
+		o.found(Damage{File: leases.LogName, Kind: DamagedLog, Leases: true,
+			Text: s.path(leases.LogName) + ": " + text + "; leases of the last minutes may be missing: phones keep their addresses and are learned again as they renew"})
+	}
+	repair := o.opened[records.FileName].Damaged > 0
+	if s.recordsDB, err = records.New(s.files[records.FileName], s.cfg.Now, log, repair); err != nil {
+		return err
+	}
+	s.eventsDB, err = events.New(s.files[events.FileName], events.Config{Now: s.cfg.Now, Log: log, Dropped: s.metrics.dropped,
+		PerPhone: s.cfg.TimelineEntries, Phones: s.cfg.TimelinePhones, Strangers: s.cfg.TimelineStrangers,
+		Discovered: s.cfg.DiscoveredMax, MaxSize: s.cfg.TimelineMaxSize, Recorded: s.recordsDB.Recorded})
+	if err != nil {
+		return err
+	}
+	return errors.Join(o.seal(), s.sweep(), s.metrics.register(s.cfg.Registerer, s))
+}
+
+func orDefault(n, d int) int {
+	if n == 0 {
+		return d
+	}
+	return n
+}
+
+// has reports whether damage of this kind was found.
+func (s *Store) has(file string, kind Kind) bool {
+	for _, d := range s.damage {
+		if d.File == file && d.Kind == kind {
+			return true
+		}
+	}
+	return false
 }

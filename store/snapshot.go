@@ -3,19 +3,21 @@ package store
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	bolt "go.etcd.io/bbolt"
+	"plugtone/store/dbfile"
+	"plugtone/store/records"
 )
 
 const (
 	snapshotPrefix = "plugtone-"
 	snapshotSuffix = ".db"
-	snapshotsKept  = 24 // the newest
-	daysKept       = 14 // of which the newest snapshot is kept besides
+	snapshotsMax   = 24 // the newest
+	snapshotDays   = 14 // of which the newest snapshot is kept besides
 )
 
 // snapshots returns the paths of the snapshots of plugtone.db, newest first.
@@ -32,41 +34,52 @@ func (s *Store) snapshots() []string {
 // Snapshot copies plugtone.db to backups/ if it changed since the newest copy, and removes copies that are too old. The
 // 24 newest are kept, and the newest of each of the last 14 days that have one.
 func (s *Store) Snapshot() error {
-	var txid uint64
-	if err := s.fleetDB.view(func(tx *bolt.Tx) error { txid = uint64(tx.ID()); return nil }); err != nil {
-		return err
-	}
-	had := s.snapshots()
-	if len(had) > 0 && txidOf(had[0]) == txid {
-		return nil
-	}
-	path := filepath.Join(s.backups(), snapshotPrefix+stamp(s.cfg.Now())+snapshotSuffix)
-	if err := copyDurably(path, s.fleetDB.copyTo); err != nil {
+	file := s.files[records.FileName]
+	info, err := os.Stat(file.Path())
+	if err != nil {
 		return fmt.Errorf("snapshot: %w", err)
 	}
-	var errs []error
+	changed := info.ModTime() // a copy gets the time of what it is a copy of
+	if had := s.snapshots(); len(had) > 0 {
+		if newest, err := os.Stat(had[0]); err == nil && newest.ModTime().Equal(changed) {
+			return nil
+		}
+	}
+	path := filepath.Join(s.backups(), snapshotPrefix+dbfile.Stamp(s.cfg.Now())+snapshotSuffix)
+	if err := dbfile.WriteDurably(path, file.CopyTo); err != nil {
+		return fmt.Errorf("snapshot: %w", err)
+	}
+	errs := []error{os.Chtimes(path, changed, changed)}
 	for _, old := range tooOld(s.snapshots()) {
 		errs = append(errs, os.Remove(old))
 	}
 	return errors.Join(errs...)
 }
 
-// txidOf returns the last transaction in a file, 0 when it can't be read.
-func txidOf(path string) uint64 {
-	f, err := os.Open(path)
+// copySnapshot puts a copy of a sound snapshot at path.
+func copySnapshot(snapshot, path string, spec dbfile.Spec, command []string) error {
+	if r := dbfile.CheckFile(snapshot, spec, command); !r.Sound {
+		return errors.New(r.Damage())
+	}
+	f, err := os.Open(snapshot)
 	if err != nil {
-		return 0
+		return err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return 0
+	return dbfile.WriteDurably(path, func(w io.Writer) error { _, err := io.Copy(w, f); return err })
+}
+
+// sweep removes copies that a killed process left unfinished. The locks are held by now: no other process is making one.
+func (s *Store) sweep() error {
+	var errs []error
+	for _, pattern := range []string{".tmp-*", ".backup-*"} {
+		left, err := filepath.Glob(filepath.Join(s.backups(), pattern))
+		errs = append(errs, err)
+		for _, path := range left {
+			errs = append(errs, os.RemoveAll(path))
+		}
 	}
-	m, err := newestMeta(f, info.Size())
-	if err != nil {
-		return 0
-	}
-	return m.txid
+	return errors.Join(errs...)
 }
 
 // tooOld chooses from paths, newest first, those that need not be kept.
@@ -75,11 +88,11 @@ func tooOld(paths []string) []string {
 	days := map[string]bool{}
 	for i, p := range paths {
 		day, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(p), snapshotPrefix), "T")
-		first := !days[day] && len(days) < daysKept
+		first := !days[day] && len(days) < snapshotDays
 		if first {
 			days[day] = true
 		}
-		if i >= snapshotsKept && !first {
+		if i >= snapshotsMax && !first {
 			old = append(old, p)
 		}
 	}

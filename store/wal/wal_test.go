@@ -11,7 +11,7 @@ import (
 
 func open(t *testing.T, path string) *Log {
 	t.Helper()
-	j, err := Open(path, MinSegment)
+	j, err := Open(path, MinSegment, Identity{1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +147,7 @@ func TestATornBatchIsNotThere(t *testing.T) {
 	j := open(t, path)
 	left(t, j, 0)
 	appendAll(t, j, 1, 50)
-	end := first + j.used[j.active]
+	end := pageSize + j.used[j.active]
 	must(t, j.Close())
 	whole, err := os.ReadFile(path)
 	must(t, err)
@@ -178,7 +178,7 @@ func TestAFailedBatchIsNotThereBesideTheNext(t *testing.T) {
 		j := open(t, path)
 		left(t, j, 0)
 		n := 0
-		for j.used[0] < j.segmentSize-4*sector {
+		for j.used[0] < j.header.segment-4*sector {
 			n++
 			_, err := j.Append(text(1))
 			must(t, err)
@@ -226,7 +226,7 @@ func TestWithoutANumberOnlyTheNewestCount(t *testing.T) {
 	j := open(t, path)
 	left(t, j, 0)
 	appendAll(t, j, 1, 9)
-	bad := first + j.used[j.active]
+	bad := pageSize + j.used[j.active]
 	appendAll(t, j, 10, 20)
 	must(t, j.Close())
 	b, err := os.ReadFile(path)
@@ -247,17 +247,17 @@ func TestDataIsNoBatch(t *testing.T) {
 	appendAll(t, other, 1, 1)
 	forged, err := os.ReadFile(filepath.Join(dir, "other"))
 	must(t, err)
-	forged = forged[first : first+sector]
+	forged = forged[pageSize : pageSize+sector]
 	path := filepath.Join(dir, "j")
 	j := open(t, path)
 	left(t, j, 0)
-	data := append(make([]byte, sector-headLen), forged...)
+	data := append(make([]byte, sector-batchHead), forged...)
 	for range 2 {
 		_, err := j.Append(data)
 		must(t, err)
 	}
 	must(t, j.CheckpointAll(func(Batches) error { return nil }))
-	appendAll(t, j, 3, 3) // over the head of the first: its second sector lies bare
+	appendAll(t, j, 3, 3) // over the head of the pageSize: its second sector lies bare
 	must(t, j.Close())
 	if got := left(t, open(t, path), 2); len(got) != 1 || got[0].Number != 3 {
 		t.Errorf("%d batches: %v", len(got), got)
@@ -266,13 +266,13 @@ func TestDataIsNoBatch(t *testing.T) {
 
 func TestWhatIsNoLogIsSaidToBe(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "j")
-	for _, b := range [][]byte{bytes.Repeat([]byte("garbage "), 100_000), append([]byte("plugtone journal\x02"), make([]byte, first+2*MinSegment)...)} {
+	for _, b := range [][]byte{bytes.Repeat([]byte("garbage "), 100_000), append([]byte("plugtone journal\x02"), make([]byte, pageSize+2*MinSegment)...)} {
 		must(t, os.WriteFile(path, b, 0o600))
-		if _, err := Open(path, MinSegment); !errors.Is(err, ErrDamaged) {
+		if _, err := Open(path, MinSegment, Identity{1}); !errors.Is(err, ErrDamaged) {
 			t.Errorf("got %v", err)
 		}
 	}
-	for _, unfinished := range []int{0, 100, first, first + MinSegment} { // a process that was killed while it laid the file out
+	for _, unfinished := range []int{0, 100, pageSize, pageSize + MinSegment} { // a process that was killed while it laid the file out
 		must(t, os.WriteFile(path, make([]byte, unfinished), 0o600))
 		j := open(t, path)
 		left(t, j, 0)
@@ -282,7 +282,7 @@ func TestWhatIsNoLogIsSaidToBe(t *testing.T) {
 }
 
 func BenchmarkAppend(b *testing.B) {
-	j, err := Open(filepath.Join(b.TempDir(), "j"), DefaultSegment)
+	j, err := Open(filepath.Join(b.TempDir(), "j"), DefaultSegment, Identity{1})
 	if err != nil {
 		b.Fatal(err)
 	}

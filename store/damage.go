@@ -1,0 +1,168 @@
+package store
+
+import (
+	"crypto/rand"
+	"errors"
+	"slices"
+	"time"
+
+	"plugtone/store/dbfile"
+	"plugtone/store/leases"
+	"plugtone/store/records"
+)
+
+// Kind is a kind of damage.
+type Kind string
+
+// The kinds of damage.
+const (
+	Missing        Kind = "missing"         // a file that must exist is missing or empty; it was made again
+	DamagedPages   Kind = "damaged_pages"   // a file's structure is damaged; it was set aside
+	DamagedRecords Kind = "damaged_records" // records do not match their checksums; they were set aside
+	DamagedLog     Kind = "damaged_log"     // the lease log is damaged, cut short, missing or another directory's
+	Changed        Kind = "changed"         // a file is not as plugtone left it when it stopped
+	Foreign        Kind = "foreign"         // a file belongs to another data directory
+	Unreadable     Kind = "unreadable"      // a file can't be used; plugtone runs without it
+	Restored       Kind = "restored"        // the files are those of a backup
+)
+
+// Damage is something that was lost, or may have been.
+type Damage struct {
+	Time time.Time `json:"time"` // when it was found
+	File string    `json:"file"`
+	Kind Kind      `json:"kind"`
+	Text string    `json:"text"`
+	// Leases reports that leases may be missing: until one lease time after Time an address that looks free may be in use.
+	Leases bool `json:"leases"`
+}
+
+const (
+	keyIdentity = "identity" // of the data directory
+	keyDamage   = "damage"   // of leases, that earlier starts have found
+	damageKept  = 60 * 24 * time.Hour
+)
+
+// found notes damage.
+func (s *Store) found(d Damage) {
+	d.Time = s.cfg.Now().UTC().Truncate(time.Second)
+	if d.File == leases.FileName {
+		d.Leases = true
+	}
+	s.damage = append(s.damage, d)
+	s.notices = append(s.notices, d.Text)
+	s.cfg.Log.Error("damage in the data directory", "file", d.File, "kind", string(d.Kind), "text", d.Text)
+}
+
+// Damage returns what this start found, and what starts of the last 60 days found that concerns leases.
+func (s *Store) Damage() []Damage { return slices.Clone(s.damage) }
+
+// Notices returns the texts of what this start found wrong and repaired.
+func (s *Store) Notices() []string { return slices.Clone(s.notices) }
+
+// identify compares the identities of the files. A file that was made just now beside older ones was lost.
+func (o *opening) identify() error {
+	identities := map[string]string{}
+	votes := map[string]int{}
+	best := ""
+	old := false // a data directory from before there were identities
+	for _, name := range fileNames() {
+		f := o.files[name]
+		if f == nil {
+			continue
+		}
+		id := ""
+		if err := f.View(func(tx dbfile.Tx) error { id = string(tx.Meta(keyIdentity)); return nil }); err != nil {
+			return err
+		}
+		if len(id) == len(o.identity) {
+			identities[name] = id
+			if votes[id]++; votes[id] > votes[best] {
+				best = id
+			}
+		}
+		from := o.opened[name].From
+		old = old || from > 0 && from < o.opened[name].Version
+	}
+	for _, name := range fileNames() {
+		switch id := identities[name]; {
+		case o.files[name] == nil || o.has(name, DamagedPages):
+		case o.opened[name].From == 0 && (best != "" || old):
+			o.missing(name)
+		case id != "" && id != best:
+			o.found(Damage{File: name, Kind: Foreign, Text: o.path(name) + " belongs to another data directory: it was put there while plugtone did not run"})
+		}
+	}
+	// Since schema 2 of leases.db there is a log.
+	o.logExpected = best != "" || o.opened[leases.FileName].From == 2
+	if copy(o.identity[:], best) == 0 {
+		rand.Read(o.identity[:]) // never fails
+	}
+	return nil
+}
+
+// missing notes a file that was lost.
+func (o *opening) missing(name string) {
+	text := o.path(name) + " was missing or empty, and was made again"
+	switch name {
+	case records.FileName:
+		if len(o.snapshots()) > 0 {
+			text += ": what operators entered is gone, though there are snapshots of it in " + o.backups()
+		} else {
+			text += ": what operators entered is gone; restore a backup"
+		}
+	case leases.FileName:
+		text += ": only the leases in its log are known; other phones keep their addresses and are learned again as they renew"
+	}
+	o.found(Damage{File: name, Kind: Missing, Text: text})
+}
+
+// seal writes the identity into each file, when all exist, and what was found into leases.db, so that the next start knows
+// it too.
+func (o *opening) seal() error {
+	var errs []error
+	for _, name := range slices.Backward(fileNames()) { // plugtone.db last
+		f := o.files[name]
+		if f == nil {
+			continue
+		}
+		var have []byte
+		err := f.View(func(tx dbfile.Tx) error { have = slices.Clone(tx.Meta(keyIdentity)); return nil })
+		if err == nil && !slices.Equal(have, o.identity[:]) {
+			err = f.Update(func(tx dbfile.Tx) error { return tx.SetMeta(keyIdentity, o.identity[:]) })
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(append(errs, o.keepDamage())...)
+}
+
+// keepDamage reads the damage of leases that earlier starts found, and adds what this one did.
+func (o *opening) keepDamage() error {
+	f := o.files[leases.FileName]
+	var earlier []Damage
+	err := f.View(func(tx dbfile.Tx) error {
+		if b := tx.Meta(keyDamage); b != nil {
+			return dbfile.Decode(b, &earlier)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	known := len(earlier)
+	earlier = slices.DeleteFunc(earlier, func(d Damage) bool { return o.cfg.Now().Sub(d.Time) > damageKept })
+	all := slices.Clone(earlier)
+	for _, d := range o.damage {
+		if d.Leases {
+			all = append(all, d)
+		}
+	}
+	o.damage = append(earlier, o.damage...)
+	if len(all) == known && len(all) == len(earlier) {
+		return nil
+	}
+	b, err := dbfile.Encode(all)
+	if err != nil {
+		return err
+	}
+	return f.Update(func(tx dbfile.Tx) error { return tx.SetMeta(keyDamage, b) })
+}

@@ -1,0 +1,228 @@
+package dbfile
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"math/bits"
+	"os"
+	"plugtone/provision/fleet"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	bolt "go.etcd.io/bbolt"
+)
+
+// FileMode keeps secrets to the daemon's own user.
+const FileMode = 0o600
+
+// Options are what a File needs. All members but the last two must be set.
+type Options struct {
+	Now     func() time.Time
+	Log     *slog.Logger
+	Commits prometheus.Observer // seconds of each commit
+	Damaged prometheus.Counter  // damaged records
+
+	NoSync  bool // a commit does not wait for the disk
+	MaxSize int  // bytes that the file may reach; 0: no limit
+}
+
+// File is one open bbolt file. Its methods may be called from any goroutine.
+type File struct {
+	name, path string
+	o          Options
+	writing    Progress
+
+	writeMu  sync.Mutex // one writer at a time
+	unsynced bool       // a commit failed whose pages may be visible all the same; under writeMu
+	commit   func(*bolt.Tx) error
+
+	mu      sync.Mutex
+	place   Place
+	current *handle
+	lastErr error           // of the last write, nil when it succeeded
+	stuck   error           // bbolt can't write any more; nil while it can
+	noted   map[string]bool // damaged records that were counted and logged
+}
+
+// handle is an open database. It is closed by the last transaction when another took its place.
+type handle struct {
+	db      *bolt.DB
+	users   int
+	retired bool
+}
+
+// mapSize is the address space set aside for a file. While the map is large enough a growing file needs no new map; a new
+// map would wait for every open read, so a slow reader would hold up every write. Only address space is taken.
+func mapSize() int {
+	if bits.UintSize == 32 {
+		return 256 << 20
+	}
+	return 1 << 30
+}
+
+// openBolt opens a file that has been checked. The list of free pages is stored in the file: without it bbolt scans the
+// file in a goroutine of its own, where a page that can't be read ends the process.
+func openBolt(path string, noSync bool, maxSize int) (db *bolt.DB, err error) {
+	err = guard(func() error {
+		db, err = bolt.Open(path, FileMode, &bolt.Options{
+			Timeout:         lockTries * lockPause, // bbolt waits for ever without one
+			NoSync:          noSync,
+			FreelistType:    bolt.FreelistMapType,
+			InitialMmapSize: mapSize(),
+			MaxSize:         maxSize,
+		})
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	return db, nil
+}
+
+// View runs fn in a transaction that reads one state and holds up no writer.
+func (f *File) View(fn func(Tx) error) error {
+	h := f.acquire()
+	if h == nil {
+		return f.fault("read", errClosed)
+	}
+	defer f.release(h)
+	var fnErr error
+	err := guard(func() error {
+		return h.db.View(func(tx *bolt.Tx) error {
+			fnErr = fn(Tx{tx, f})
+			return fnErr
+		})
+	})
+	if fnErr == nil && err != nil {
+		return f.fault("read", err)
+	}
+	return err
+}
+
+var errClosed = errors.New("the file is closed")
+
+func (f *File) acquire() *handle {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.current != nil {
+		f.current.users++
+	}
+	return f.current
+}
+
+func (f *File) release(h *handle) {
+	f.mu.Lock()
+	h.users--
+	last := h.retired && h.users == 0
+	f.mu.Unlock()
+	if last {
+		_ = h.db.Close() // nothing was written through it since it was replaced
+	}
+}
+
+// fault names the file in err, unless the operating system's error names it already.
+func (f *File) fault(verb string, err error) error {
+	if pe := (*fs.PathError)(nil); errors.As(err, &pe) && pe.Path == f.path {
+		return fmt.Errorf("%w: %w", err, fleet.ErrInternal)
+	}
+	return fmt.Errorf("%s %s: %w: %w", verb, f.path, err, fleet.ErrInternal)
+}
+
+// Health returns nil while writes succeed, else the reason why they don't. It never waits for the disk.
+func (f *File) Health() error {
+	f.mu.Lock()
+	err := errors.Join(f.stuck, f.lastErr)
+	f.mu.Unlock()
+	return errors.Join(err, f.writing.Health(f.path, f.o.Now()))
+}
+
+// Place returns where the file is.
+func (f *File) Place() Place {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.place
+}
+
+// Path returns the path of the file.
+func (f *File) Path() string { return f.path }
+
+// Size returns the size of the file in bytes.
+func (f *File) Size() int64 {
+	info, err := os.Stat(f.path)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+// UsedBytes returns the size of the pages that hold data, without those that are free.
+func (f *File) UsedBytes() int64 {
+	h := f.acquire()
+	if h == nil {
+		return 0
+	}
+	defer f.release(h)
+	stats := h.db.Stats()
+	used := int64(0)
+	_ = f.View(func(tx Tx) error { used = tx.Size(); return nil })
+	return used - int64(stats.FreePageN+stats.PendingPageN)*int64(h.db.Info().PageSize)
+}
+
+// Sync waits until everything is on the disk.
+func (f *File) Sync() error {
+	h := f.acquire()
+	if h == nil {
+		return f.fault("write", errClosed)
+	}
+	defer f.release(h)
+	if err := h.db.Sync(); err != nil {
+		return f.fault("write", err)
+	}
+	return nil
+}
+
+// Close waits for transactions and closes the file.
+func (f *File) Close() error {
+	f.writeMu.Lock()
+	defer f.writeMu.Unlock()
+	f.mu.Lock()
+	h, stuck := f.current, f.stuck
+	f.current = nil
+	f.mu.Unlock()
+	if h == nil || stuck != nil {
+		return nil // bbolt never gave its lock back: Close would wait for ever
+	}
+	return h.db.Close()
+}
+
+// noteDamaged counts and logs a damaged record, once.
+func (f *File) noteDamaged(table string, key []byte, err error) {
+	id := table + "/" + printable(key)
+	f.mu.Lock()
+	again := f.noted[id] || len(f.noted) >= maxNoted
+	if !again {
+		f.noted[id] = true
+	}
+	f.mu.Unlock()
+	if again {
+		return
+	}
+	f.o.Damaged.Inc()
+	f.o.Log.Error("damaged record is left out", "file", f.name, "table", table, "key", printable(key), "err", err)
+}
+
+// maxNoted bounds the memory and the log lines that a damaged file costs.
+const maxNoted = 1_000
+
+// printable returns a key for a log line: as text where it is one, else in hexadecimal.
+func printable(key []byte) string {
+	for _, c := range key {
+		if c < ' ' || c > '~' {
+			return fmt.Sprintf("%x", key)
+		}
+	}
+	return string(key)
+}

@@ -1,0 +1,125 @@
+package dbfile
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// Spec says what a file holds and how it is opened.
+type Spec struct {
+	Name   string
+	Schema Schema
+}
+
+// State is what a file was found to be before it is opened.
+type State struct {
+	Empty   bool   // missing, or without a byte
+	Known   bool   // as it was when plugtone stopped: nothing else was looked at
+	Changed bool   // it is not as it was when plugtone stopped
+	Report  Report // unless Empty or Known
+}
+
+// Examine judges the file at path before bbolt maps it, while it holds its lock. stopped is the digest that the file had
+// when plugtone stopped, 0 when that is not known. An error means that the file can't be read, not that it is damaged.
+func Examine(path string, s Spec, stopped uint64, command []string) (st State, err error) {
+	lock, err := Lock(path)
+	if err != nil {
+		return st, err
+	}
+	defer lock.Close()
+	info, err := lock.Stat()
+	if err != nil {
+		return st, err
+	}
+	if info.Size() == 0 && info.Mode().IsRegular() {
+		return State{Empty: true}, nil
+	}
+	sum, err := digest(lock)
+	if err != nil {
+		return st, err
+	}
+	st.Known = sum == stopped
+	st.Changed = !st.Known && stopped != 0
+	if !st.Known {
+		st.Report, err = check(lock, s.Name, s.Schema, command)
+	}
+	return st, err
+}
+
+// Digest returns a sum over the whole file, to recognise it at the next start.
+func Digest(path string) (uint64, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	return digest(f)
+}
+
+func digest(f *os.File) (uint64, error) {
+	sum := crc32.New(castagnoli)
+	n, err := io.Copy(sum, io.NewSectionReader(f, 0, 1<<62))
+	if err != nil {
+		return 0, fmt.Errorf("read %s: %w", f.Name(), err)
+	}
+	return uint64(sum.Sum32())<<32 | uint64(uint32(n)) | 1, nil
+}
+
+// Opened is what Open found.
+type Opened struct {
+	*File
+	From    uint64 // the schema that it had, 0 when it was new
+	Version uint64 // the schema that it has
+	Damaged int    // records that were set aside
+}
+
+// Open opens and migrates a file that Examine found sound or Empty. With examine, for a file that is not Known, records that
+// do not match their checksums are set aside within the file.
+func Open(path string, s Spec, backups string, examine bool, o Options) (Opened, error) {
+	f := &File{name: s.Name, path: path, o: o, commit: (*bolt.Tx).Commit, noted: map[string]bool{}}
+	db, err := openBolt(path, o.NoSync, o.MaxSize)
+	if err != nil {
+		return Opened{}, err
+	}
+	f.current = &handle{db: db}
+	opened := Opened{File: f, Version: s.Schema.Version}
+	f.place, err = PlaceOf(path)
+	if err == nil {
+		opened.From, err = f.migrate(s.Schema, backups)
+	}
+	if err == nil && examine {
+		opened.Damaged, err = f.setAside(s.Schema)
+	}
+	if err != nil {
+		return Opened{}, errors.Join(err, f.Close())
+	}
+	return opened, nil
+}
+
+// setAside moves damaged records to a table of their own and returns how many there were.
+func (f *File) setAside(schema Schema) (int, error) {
+	var bad []location
+	err := f.View(func(tx Tx) (err error) { bad, err = walk(tx.Tx, schema, new(Report)); return err })
+	if err != nil || len(bad) == 0 {
+		return 0, err
+	}
+	return len(bad), f.Update(func(tx Tx) error {
+		for _, at := range bad {
+			from := tx.Bucket(at.table)
+			value := bytes.Clone(from.Get(at.key))
+			_, why := Payload(string(at.table), at.key, value)
+			f.noteDamaged(string(at.table), at.key, why)
+			key := bytes.Join([][]byte{at.table, at.key}, []byte{0})
+			if err := errors.Join(tx.Bucket([]byte(damagedTable)).Put(key, value), from.Delete(at.key)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

@@ -1,0 +1,45 @@
+package dbfile
+
+import (
+	"fmt"
+	"plugtone/provision/fleet"
+	"sync"
+	"time"
+)
+
+// WriteDeadline is how long a write may take before Health reports it.
+const WriteDeadline = 3 * time.Second
+
+// Progress knows whether writes are under way and how long ago the last of them ended.
+type Progress struct {
+	mu      sync.Mutex
+	running int
+	since   time.Time // begin of the first write under way, or end of the last one that ended meanwhile
+}
+
+// Begin notes a write that begins.
+func (p *Progress) Begin(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.running++; p.running == 1 {
+		p.since = now
+	}
+}
+
+// End notes a write that ended.
+func (p *Progress) End(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.running--
+	p.since = now
+}
+
+// Health returns an error when a write of path has been under way for WriteDeadline.
+func (p *Progress) Health(path string, now time.Time) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if took := now.Sub(p.since); p.running > 0 && took >= WriteDeadline {
+		return fmt.Errorf("write %s: has not ended for %s: %w", path, took.Round(time.Second), fleet.ErrInternal)
+	}
+	return nil
+}

@@ -1,0 +1,53 @@
+package dbfile
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+)
+
+// A value in a file is one version byte, the checksum in four bytes, and the payload.
+const (
+	recordVersion = 2
+	headerLen     = 5
+)
+
+// ErrDamaged is wrapped by errors about the content of a file, unlike errors of reading it.
+var ErrDamaged = errors.New("damaged")
+
+// Damagedf returns an error that wraps ErrDamaged.
+func Damagedf(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrDamaged, fmt.Sprintf(format, args...))
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// checksum covers the table and the key too: a value that turns up under another key is damaged.
+func checksum(table string, key, payload []byte) uint32 {
+	var head [headerLen]byte
+	head[0] = recordVersion
+	binary.BigEndian.PutUint32(head[1:], uint32(len(key)))
+	sum := crc32.Update(uint32(len(table)), castagnoli, []byte(table))
+	sum = crc32.Update(sum, castagnoli, head[:])
+	sum = crc32.Update(sum, castagnoli, key)
+	return crc32.Update(sum, castagnoli, payload)
+}
+
+// AppendRecord appends the value for payload under key in table to b.
+func AppendRecord(b []byte, table string, key, payload []byte) []byte {
+	b = append(b, recordVersion)
+	b = binary.BigEndian.AppendUint32(b, checksum(table, key, payload))
+	return append(b, payload...)
+}
+
+// Payload returns the part of value that the caller stored under key in table. It is part of value, not a copy.
+func Payload(table string, key, value []byte) ([]byte, error) {
+	switch {
+	case len(value) < headerLen || value[0] != recordVersion:
+		return nil, Damagedf("%d bytes without a checksum", len(value))
+	case binary.BigEndian.Uint32(value[1:]) != checksum(table, key, value[headerLen:]):
+		return nil, Damagedf("its checksum does not match")
+	}
+	return value[headerLen:], nil
+}

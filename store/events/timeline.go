@@ -1,0 +1,144 @@
+package events
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+
+	bolt "go.etcd.io/bbolt"
+
+	"plugtone/dhcp"
+	"plugtone/provision/fleet"
+	"plugtone/provision/timeline"
+	"plugtone/store/dbfile"
+)
+
+// entryRecord is an entry in the file. Its number tells it apart from the same entry in memory.
+type entryRecord struct {
+	timeline.Entry
+	Number uint64 `json:"number,omitempty"`
+}
+
+// clip bounds a text that came from the network and makes it one that reads back as it is.
+func clip(s string) string {
+	return strings.Clone(strings.ToValidUTF8(s[:min(len(s), textMax)], "\uFFFD"))
+}
+
+func compareMAC(a, b dhcp.MAC) int { return bytes.Compare(a[:], b[:]) }
+
+func timelineKey(mac dhcp.MAC, n uint64) []byte { return binary.BigEndian.AppendUint64(mac[:], n) }
+
+// loadPhones jumps from the end of one timeline to the end of the next.
+func (db *DB) loadPhones(tx dbfile.Tx) {
+	t := tx.Table(tableTimeline)
+	c := t.Cursor()
+	for k, v := c.Last(); len(k) == 14; k, v = c.Prev() {
+		mac := dhcp.MAC(k[:6])
+		var entry timeline.Entry
+		if b, err := t.Payload(k, v); err == nil {
+			_ = dbfile.Decode(b, &entry) // a timeline whose end can't be read counts as the oldest
+		}
+		db.phones[mac] = phone{newest: entry.Time}
+		c.Seek(mac[:])
+	}
+}
+
+// extend appends to one timeline and removes what exceeds its length at the other end.
+func extend(t dbfile.Table, mac dhcp.MAC, entries []queued, perPhone int) error {
+	entries = entries[max(0, len(entries)-perPhone):]
+	first, last := ends(t.Cursor(), mac)
+	for _, q := range entries {
+		v, err := dbfile.Encode(&entryRecord{q.entry, q.number})
+		if err != nil {
+			return err
+		}
+		last++
+		if err := t.Put(timelineKey(mac, last), v); err != nil {
+			return err
+		}
+	}
+	for ; first+uint64(perPhone) <= last; first++ {
+		if err := t.Delete(timelineKey(mac, first)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ends returns the first and last number of a timeline, 1 and 0 when there is none. Numbers have no gaps.
+func ends(c *bolt.Cursor, mac dhcp.MAC) (first, last uint64) {
+	k, _ := c.Seek(mac[:])
+	if !bytes.HasPrefix(k, mac[:]) {
+		return 1, 0
+	}
+	first = binary.BigEndian.Uint64(k[6:])
+	k, _ = lastOf(c, mac)
+	return first, binary.BigEndian.Uint64(k[6:])
+}
+
+// lastOf moves c to the last key of a MAC, or to where it would be.
+func lastOf(c *bolt.Cursor, mac dhcp.MAC) (k, v []byte) {
+	if k, _ := c.Seek(timelineKey(mac, ^uint64(0))); k == nil {
+		return c.Last()
+	}
+	return c.Prev()
+}
+
+// Timeline returns the newest limit entries of a phone, the oldest of them first, those that are not written yet too.
+func (db *DB) Timeline(mac dhcp.MAC, limit int) ([]timeline.Entry, error) {
+	db.mu.Lock()
+	waiting := slices.Clone(db.strangers[mac]) // before the file: an entry that is written meanwhile is known by its number
+	for _, q := range db.queue {
+		if q.entry.MAC == mac {
+			waiting = append(waiting, q)
+		}
+	}
+	db.mu.Unlock()
+	var found []timeline.Entry // newest first
+	written := uint64(0)
+	var stored []timeline.Entry
+	err := db.view(func(tx dbfile.Tx) error {
+		t := tx.Table(tableTimeline)
+		c := t.Cursor()
+		for k, v := lastOf(c, mac); len(stored) < limit && bytes.HasPrefix(k, mac[:]); k, v = c.Prev() {
+			b, err := t.Payload(k, v)
+			if err != nil {
+				continue // damaged
+			}
+			var r entryRecord
+			if err := dbfile.Decode(b, &r); err != nil {
+				return broken("timeline entry of", mac.String(), err)
+			}
+			written = max(written, r.Number)
+			stored = append(stored, r.Entry)
+		}
+		return nil
+	})
+	for _, q := range slices.Backward(waiting) {
+		if q.number > written {
+			found = append(found, q.entry)
+		}
+	}
+	found = append(found, stored...)
+	found = found[:min(limit, len(found))]
+	slices.Reverse(found)
+	return found, err
+}
+
+// broken names a record that can't be read: an internal error.
+func broken(kind, name string, err error) error {
+	return fmt.Errorf("%s %s in %s: %w: %w", kind, name, FileName, err, fleet.ErrInternal)
+}
+
+// removeUnder removes all keys that begin with a MAC.
+func removeUnder(t dbfile.Table, mac dhcp.MAC) error {
+	c := t.Cursor()
+	for k, _ := c.Seek(mac[:]); bytes.HasPrefix(k, mac[:]); k, _ = c.Seek(mac[:]) {
+		if err := t.Delete(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}

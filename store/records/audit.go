@@ -1,0 +1,136 @@
+package records
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+
+	"plugtone/dhcp"
+	"plugtone/provision/fleet"
+	"plugtone/store/dbfile"
+)
+
+const (
+	auditMax     = 100_000 // entries
+	auditRecords = 100     // named in one entry
+	revisionsMax = 50      // of each device
+)
+
+func number(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
+
+// appendAudit numbers an entry, writes it and lets the oldest go.
+func appendAudit(tx dbfile.Tx, e fleet.AuditEntry) error {
+	b := tx.Table(tableAudit)
+	c := b.Cursor()
+	last, _ := c.Last()
+	e.ID = 1
+	if len(last) == 8 {
+		e.ID = binary.BigEndian.Uint64(last) + 1
+	}
+	if n := len(e.Records); n > auditRecords {
+		e.Records, e.More = e.Records[:auditRecords], e.More+n-auditRecords
+	}
+	// The actor may be what a client said of itself: what JSON can't carry is replaced, not refused.
+	v, err := dbfile.Encode(&e)
+	if err != nil {
+		return fmt.Errorf("audit entry: %w", err)
+	}
+	if err := b.Put(number(e.ID), v); err != nil {
+		return err
+	}
+	for k, _ := c.First(); len(k) == 8 && binary.BigEndian.Uint64(k)+auditMax <= e.ID; k, _ = c.First() {
+		if err := b.Delete(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// RecordAudit adds an entry for what is no Edit: a reveal of secrets, a backup. Its ID is set here, its time when zero.
+func (db *DB) RecordAudit(e fleet.AuditEntry) error {
+	if e.Time.IsZero() {
+		e.Time = db.time()
+	}
+	return db.file.Update(func(tx dbfile.Tx) error { return appendAudit(tx, e) })
+}
+
+// Audit returns at most limit entries with an ID greater than after, oldest first.
+func (db *DB) Audit(after uint64, limit int) ([]fleet.AuditEntry, error) {
+	var entries []fleet.AuditEntry
+	err := db.file.View(func(tx dbfile.Tx) error {
+		audit := tx.Table(tableAudit)
+		c := audit.Cursor()
+		for k, v := c.Seek(number(after + 1)); k != nil && len(entries) < limit; k, v = c.Next() {
+			b, err := audit.Payload(k, v)
+			if err != nil {
+				continue // damaged
+			}
+			var e fleet.AuditEntry
+			if err := dbfile.Decode(b, &e); err != nil {
+				return broken("audit entry", fmt.Sprintf("%x", k), err)
+			}
+			entries = append(entries, e)
+		}
+		return nil
+	})
+	return entries, err
+}
+
+// addHistory adds d to its history and lets the oldest revisions go.
+func (e *edit) addHistory(d *fleet.Device, deleted bool) error {
+	stored, err := storeSettings(d.Settings)
+	if err != nil {
+		return err
+	}
+	r := historyRecord{
+		DeviceRevision: fleet.DeviceRevision{Revision: e.revision, Time: e.now, Actor: e.actor, Action: e.action, Deleted: deleted},
+		Device:         &deviceRecord{Device: *d, Settings: stored},
+	}
+	v, err := dbfile.Encode(&r)
+	if err != nil {
+		return err
+	}
+	b := e.tx.Table(tableHistory)
+	if err := b.Put(append(bytes.Clone(d.MAC[:]), number(e.revision)...), v); err != nil {
+		return err
+	}
+	var keys [][]byte
+	c := b.Cursor()
+	for k, _ := c.Seek(d.MAC[:]); bytes.HasPrefix(k, d.MAC[:]); k, _ = c.Next() {
+		keys = append(keys, bytes.Clone(k))
+	}
+	for len(keys) > revisionsMax {
+		if err := b.Delete(keys[0]); err != nil {
+			return err
+		}
+		keys = keys[1:]
+	}
+	return nil
+}
+
+// History returns the last 50 revisions of a device, newest first; those of a deleted device too.
+func (db *DB) History(mac dhcp.MAC) ([]fleet.DeviceRevision, error) {
+	var found []fleet.DeviceRevision
+	err := db.file.View(func(tx dbfile.Tx) error {
+		history := tx.Table(tableHistory)
+		c := history.Cursor()
+		for k, v := c.Seek(mac[:]); bytes.HasPrefix(k, mac[:]); k, v = c.Next() {
+			b, err := history.Payload(k, v)
+			if err != nil {
+				continue // damaged
+			}
+			var r historyRecord
+			err = dbfile.Decode(b, &r)
+			if err == nil && r.Device == nil {
+				err = dbfile.Damagedf("no device in it")
+			}
+			if err != nil {
+				return broken("history of device", mac.String(), err)
+			}
+			r.DeviceRevision.Device = r.Device.device()
+			found = append([]fleet.DeviceRevision{r.DeviceRevision}, found...)
+		}
+		return nil
+	})
+	return found, err
+}
