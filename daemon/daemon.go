@@ -161,6 +161,9 @@ func (d *Daemon) build(p *runtimeConfig) (err error) {
 	if err := d.metrics.registry.Register(newGauges(d.table.Stats, d.transfers, d.store.DiscoveredCount, count.count)); err != nil {
 		return err
 	}
+	if err := d.metrics.registry.Register(refusalsDropped(&d.tftp)); err != nil {
+		return err
+	}
 	if p.cfg.DHCP.Mode == dhcp.ModeOff {
 		return nil
 	}

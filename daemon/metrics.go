@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -15,6 +16,7 @@ import (
 	"plugtone/provision"
 	"plugtone/provision/fleet"
 	"plugtone/provision/trust"
+	"plugtone/tftp"
 )
 
 // metrics are moved once for each decision. Their labels are closed sets: nothing that a packet says can make a new one.
@@ -86,7 +88,7 @@ func typeLabel(t dhcp.MessageType) string {
 // transports and outcomes are all that a file request can be counted under.
 var (
 	transports = [...]fleet.Transport{fleet.TFTP, fleet.HTTP, fleet.HTTPS}
-	outcomes   = [...]provision.Outcome{provision.Served, provision.NotModified, provision.NotFound, provision.Expected404, provision.Refused, provision.Fault, provision.Received, provision.Rejected}
+	outcomes   = [...]provision.Outcome{provision.Served, provision.NotModified, provision.NotFound, provision.Expected404, provision.Refused, provision.Fault, provision.Received, provision.Rejected, provision.Aborted}
 )
 
 // fill makes every label exist from the start, so that a rate over them is never missing.
@@ -193,6 +195,17 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 	for l, n := range g.devices() {
 		set(g.kept, n, l.vendor, l.state)
 	}
+}
+
+// refusalsDropped is the counter of ERROR packets that the TFTP server did not send.
+func refusalsDropped(s *atomic.Pointer[tftp.Server]) prometheus.CounterFunc {
+	return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "plugtone_tftp_refusals_dropped_total",
+		Help: "TFTP ERROR packets that were not sent, because too many wait for hosts that do not answer ARP."}, func() float64 {
+		if s := s.Load(); s != nil {
+			return float64(s.Stats().RefusalsDropped)
+		}
+		return 0
+	})
 }
 
 // deviceCounter counts devices, and counts again only when a record has changed.

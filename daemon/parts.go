@@ -98,12 +98,23 @@ func (d *Daemon) runTFTP(ctx context.Context, ready func()) error {
 		conns = append(conns, conn)
 		d.listens("tftp", conn.LocalAddr().String())
 	}
-	s, err := tftp.New(tftp.Config{Conns: conns, Now: d.opts.Now, Log: d.log, Allow: d.serves, Grace: transferGrace}, d.service, d.observe.answered)
+	s, err := tftp.New(tftp.Config{Conns: conns, Now: d.opts.Now, Log: d.log, Allow: d.serves, Leased: d.leased(), Grace: transferGrace}, d.service, d.observe.answered)
 	if err != nil {
 		return errors.Join(err, closeAll(conns))
 	}
 	d.tftp.Store(s)
 	return s.Run(ctx, ready)
+}
+
+// leased returns the function that tells the file servers which addresses are leased to phones; nil when none are leased here.
+func (d *Daemon) leased() func(netip.Addr) bool {
+	if c := d.first.cfg.DHCP; c.Mode != dhcp.ModeServe {
+		return nil
+	}
+	return func(a netip.Addr) bool {
+		l, ok := d.table.LeaseAt(a)
+		return ok && l.Phone
+	}
 }
 
 func closeAll[T interface{ Close() error }](all []T) error {
@@ -133,7 +144,7 @@ func (d *Daemon) runFiles(ctx context.Context, ready func(), what string, addrs 
 	if err != nil {
 		return err
 	}
-	s, err := httpprov.New(httpprov.Config{Listeners: listeners, TLS: t, ClientCAs: d.certs.phones.Load, Now: d.opts.Now, Log: d.log, Grace: transferGrace}, d.service, d.observe.answered)
+	s, err := httpprov.New(httpprov.Config{Listeners: listeners, TLS: t, ClientCAs: d.certs.phones.Load, Leased: d.leased(), Now: d.opts.Now, Log: d.log, Grace: transferGrace}, d.service, d.observe.answered)
 	if err != nil {
 		return errors.Join(err, closeAll(listeners))
 	}

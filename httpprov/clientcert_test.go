@@ -143,7 +143,7 @@ func TestAuthorityThatIsTakenAway(t *testing.T) {
 	root := (*authority)(nil).certify(t, cn("Root"), isCA)
 	peer := []*x509.Certificate{root.certify(t, cn("001565123456"), nil).cert}
 	cas := roots(t, map[string][]byte{"yealink": root.pem()})
-	e := &ends{}
+	e := &connInfo{}
 	for _, now := range []*ClientCAs{cas, cas, nil, cas} {
 		if got := e.proves(peer, now, noon); (got != nil) != (now != nil) {
 			t.Errorf("authorities %p: %+v", now, got)

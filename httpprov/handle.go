@@ -2,8 +2,10 @@ package httpprov
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -13,11 +15,11 @@ import (
 	"plugtone/provision/fleet"
 )
 
-// Longer than this no name of a file is, and no user agent is worth keeping.
+// Limits of what is taken from a request.
 const (
 	maxName          = 1024
 	maxUserAgent     = 512
-	maxAuthorization = 2049 // one more than an answer to a challenge may be long: what is cut off is no answer
+	maxAuthorization = 2049 // one more than credentials may be long: what is cut off is invalid
 )
 
 // The bodies of refusals. They hold nothing of the request, and nothing that depends on a phone's record.
@@ -26,15 +28,15 @@ const (
 	bodyLogin    = "login required\n"
 	bodyMethod   = "method not allowed\n"
 	bodyUnknown  = "method not implemented\n"
-	bodyFault    = "try again later\n"
+	bodyLater    = "try again later\n"
 	bodyLarge    = "too large\n"
 )
 
 // handle answers one request.
 func (s *Server) handle(rw http.ResponseWriter, r *http.Request) {
-	e, known := r.Context().Value(endsKey{}).(*ends)
-	if !known {
-		e = &ends{}
+	e, ok := r.Context().Value(connInfoKey{}).(*connInfo)
+	if !ok {
+		e = &connInfo{}
 	}
 	req := provision.Request{
 		Time: s.cfg.Now(), Transport: fleet.Transport(s.cfg.name()), Method: r.Method, Name: r.URL.Path,
@@ -45,19 +47,22 @@ func (s *Server) handle(rw http.ResponseWriter, r *http.Request) {
 	if writes(r) {
 		req.Size = r.ContentLength
 	}
-	w := meter{rw: rw, s: s}
-	a := s.ask(r, req)
+	w := countingWriter{rw: rw, s: s}
+	a := s.lookUp(r, req)
 	if a.Known {
-		s.crowd.keep(e)
+		s.limits.protect(e)
 	}
-	defer s.crowd.answered(e)
+	defer s.limits.answered(e)
 	content, upload := a.Content, a.Upload
 	err := s.respond(&w, r, &a)
 	if content != nil {
 		content.Close()
 	}
 	if upload != nil {
-		upload.Abort() // nothing, when it has been kept
+		upload.Abort() // does nothing once the file is stored
+	}
+	if s.hungUp(r, &w, &a) {
+		a.Outcome, a.Reason, a.Err = provision.Aborted, "the client closed the connection", nil
 	}
 	s.report(req, a, w.sent, err)
 	if w.broken {
@@ -65,22 +70,35 @@ func (s *Server) handle(rw http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// certificate is what the client's certificate proves, nil without one.
-func (s *Server) certificate(r *http.Request, e *ends) *provision.Certificate {
+// hungUp reports whether a request failed because the client ended the connection: before it had an answer, or in the middle of a
+// file. An upload that ends early has an outcome of its own.
+func (s *Server) hungUp(r *http.Request, w *countingWriter, a *provision.Answer) bool {
+	switch a.Outcome {
+	case provision.Fault:
+		return r.Context().Err() != nil && !s.stopping.Load()
+	case provision.Served:
+		var conn *net.OpError
+		return errors.As(w.err, &conn)
+	}
+	return false
+}
+
+// certificate returns what the client's certificate proves, nil without one.
+func (s *Server) certificate(r *http.Request, e *connInfo) *provision.Certificate {
 	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 || s.cfg.ClientCAs == nil {
 		return nil
 	}
 	return e.proves(r.TLS.PeerCertificates, s.cfg.ClientCAs(), s.cfg.Now())
 }
 
-// writes tells whether a request carries a file.
+// writes reports whether a request carries a file.
 func writes(r *http.Request) bool { return r.Method == http.MethodPut || r.Method == http.MethodPost }
 
-// ask is Answer, proof against panics, against names that no file has, and against answers that say nothing.
-func (s *Server) ask(r *http.Request, req provision.Request) (a provision.Answer) {
+// lookUp calls the Answerer, except for names that no file has. It recovers from panics and checks the outcome.
+func (s *Server) lookUp(r *http.Request, req provision.Request) (a provision.Answer) {
 	defer func() {
 		if v := recover(); v != nil {
-			a = fault(fmt.Errorf("panic: %v", v))
+			a = internalError(fmt.Errorf("panic: %v", v))
 			s.cfg.Log.Error(s.cfg.name()+": panic in answer", "file", req.Name, "addr", req.From, "panic", v)
 		}
 	}()
@@ -92,19 +110,19 @@ func (s *Server) ask(r *http.Request, req provision.Request) (a provision.Answer
 	case provision.Served, provision.NotFound, provision.Expected404, provision.Refused, provision.Rejected, provision.Fault:
 	case provision.Received:
 		if !writes(r) || a.Upload == nil {
-			return fault(fmt.Errorf("an upload in answer to %s", r.Method))
+			return internalError(fmt.Errorf("an upload in answer to %s", r.Method))
 		}
 	default:
-		return fault(fmt.Errorf("answer without an outcome (%q)", a.Outcome))
+		return internalError(fmt.Errorf("answer without an outcome (%q)", a.Outcome))
 	}
 	return a
 }
 
-func fault(err error) provision.Answer {
+func internalError(err error) provision.Answer {
 	return provision.Answer{Outcome: provision.Fault, Reason: err.Error(), Status: http.StatusServiceUnavailable, Err: err}
 }
 
-// badName says why a path can't be that of a file, "" when it can.
+// badName returns why a path cannot be that of a file, "" when it can.
 func badName(name string) string {
 	if len(name) > maxName {
 		return "the name is longer than " + strconv.Itoa(maxName) + " bytes"
@@ -118,7 +136,7 @@ func badName(name string) string {
 }
 
 // respond writes the answer.
-func (s *Server) respond(w *meter, r *http.Request, a *provision.Answer) (err error) {
+func (s *Server) respond(w *countingWriter, r *http.Request, a *provision.Answer) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			s.cfg.Log.Error(s.cfg.name()+": panic in response", "file", a.Name, "panic", v)
@@ -142,18 +160,18 @@ func (s *Server) respond(w *meter, r *http.Request, a *provision.Answer) (err er
 	case a.Outcome == provision.Served:
 		return s.file(w, r, a)
 	case a.Outcome == provision.Fault:
-		return s.fault(w, a)
+		return s.tryLater(w, a)
 	}
 	return s.refuse(w, r, a)
 }
 
-// refuse answers a requester that may not have the file, or for whom there is none: late or not at all, when it guesses.
-func (s *Server) refuse(w *meter, r *http.Request, a *provision.Answer) error {
+// refuse answers a requester that may not have the file, or for whom there is none: late or not at all when it has guessed often.
+func (s *Server) refuse(w *countingWriter, r *http.Request, a *provision.Answer) error {
 	if a.Delay > 0 {
-		late := time.NewTimer(a.Delay)
-		defer late.Stop()
+		delay := time.NewTimer(a.Delay)
+		defer delay.Stop()
 		select {
-		case <-late.C:
+		case <-delay.C:
 		case <-r.Context().Done():
 			a.Silent = true
 		}
@@ -169,9 +187,9 @@ func (s *Server) refuse(w *meter, r *http.Request, a *provision.Answer) error {
 	return w.refuse(http.StatusNotFound, bodyNotFound)
 }
 
-// file sends what was asked for. The plain case, a whole rendered file, is short; conditions, ranges and streams are left
+// file sends the requested file. The plain case, a whole rendered file, is short; conditions, ranges and streams are left
 // to http.ServeContent, which neither redirects nor guesses the type once it is set.
-func (s *Server) file(w *meter, r *http.Request, a *provision.Answer) error {
+func (s *Server) file(w *countingWriter, r *http.Request, a *provision.Answer) error {
 	h := w.Header()
 	mediaType := a.MediaType
 	if mediaType == "" {
@@ -179,7 +197,7 @@ func (s *Server) file(w *meter, r *http.Request, a *provision.Answer) error {
 	}
 	h["Content-Type"] = []string{mediaType}
 	h["Accept-Ranges"] = []string{"bytes"}
-	h["Cache-Control"] = []string{"private, no-cache"} // no proxy may keep what only this phone may have
+	h["Cache-Control"] = []string{"private, no-cache"} // no proxy may store what only this phone may have
 	if a.ETag != "" {
 		h["Etag"] = []string{a.ETag}
 	}
@@ -196,8 +214,8 @@ func (s *Server) file(w *meter, r *http.Request, a *provision.Answer) error {
 	if a.Content != nil {
 		content = a.Content
 		if _, err := content.Seek(0, io.SeekEnd); err != nil {
-			*a = fault(fmt.Errorf("read %.80q: %w", a.Name, err))
-			return s.fault(w, a)
+			*a = internalError(fmt.Errorf("read %.80q: %w", a.Name, err))
+			return s.tryLater(w, a)
 		}
 	}
 	http.ServeContent(w, r, "", time.Time{}, content)
@@ -207,13 +225,13 @@ func (s *Server) file(w *meter, r *http.Request, a *provision.Answer) error {
 	return w.short(r.Method)
 }
 
-// fault tells the phone to come again, because the fault is ours.
-func (s *Server) fault(w *meter, a *provision.Answer) error {
+// tryLater answers an internal error: the phone shall ask again.
+func (s *Server) tryLater(w *countingWriter, a *provision.Answer) error {
 	w.Header().Set("Retry-After", strconv.Itoa(int(s.cfg.RetryAfter/time.Second)))
-	return orErr(w.refuse(http.StatusServiceUnavailable, bodyFault), a.Err)
+	return orErr(w.refuse(http.StatusServiceUnavailable, bodyLater), a.Err)
 }
 
-// conditional tells whether a request asks for something else than the whole file as it is.
+// conditional reports whether a request asks for something else than the whole file.
 func conditional(h http.Header) bool {
 	for _, name := range []string{"If-None-Match", "Range", "If-Match"} {
 		if _, ok := h[name]; ok {
@@ -223,7 +241,7 @@ func conditional(h http.Header) bool {
 	return false
 }
 
-// report tells the observer, unless Run has ended.
+// report calls the Observer, unless Run has ended.
 func (s *Server) report(req provision.Request, a provision.Answer, sent int64, err error) {
 	s.mu.Lock()
 	if s.stopped {
@@ -245,10 +263,10 @@ func clip(s string, n int) string {
 	if len(s) > n {
 		s = s[:n]
 	}
-	return strings.Clone(s) // not the whole header block, which the substring would keep
+	return strings.Clone(s) // else the substring would keep the whole header block in memory
 }
 
-// orErr is the first of two errors that isn't nil.
+// orErr returns the first of two errors that isn't nil.
 func orErr(a, b error) error {
 	if a != nil {
 		return a

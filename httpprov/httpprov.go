@@ -1,5 +1,5 @@
-// Package httpprov serves phones' files over HTTP and HTTPS. It knows no files: every name goes to an Answerer, and what
-// comes back is sent whole, in ranges, as "not modified", refused or put off.
+// Package httpprov serves phones' files over HTTP and HTTPS. It is for connections, requests and limits, and not for the files:
+// every name goes to an Answerer, and its answer is sent whole, in ranges, as "not modified", refused or put off.
 //
 // There is no ServeMux here, because it redirects what it thinks unclean, and phones don't follow. A path reaches the
 // Answerer as the phone meant it: unescaped, with its double slashes, backslashes and dots.
@@ -15,8 +15,9 @@
 //     100-continue: 417
 //   - a plain HTTP request on an HTTPS listener: 400
 //
-// When there are too many connections, one that has waited for a while goes, the longest first; never one in which a known
-// phone (provision.Answer.Known) is being answered. So a slow or hostile client holds up nobody.
+// When there are too many connections, one goes of the address that holds most of them, then of the network that does, then the one
+// that has waited longest; never one in which a known phone (provision.Answer.Known) is being answered. Addresses with a lease
+// (Config.Leased) have a quarter of the connections for themselves. So neither a slow client nor many connections delay phones.
 //
 // Over HTTPS a phone may show its factory's certificate; it is never demanded, and what it proves goes with the request
 // (ClientCAs.Verify). A certificate that crypto/tls can't even read, such as one with a DSA key, ends the handshake.
@@ -29,46 +30,49 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"time"
 
 	"plugtone/provision"
 	"plugtone/provision/fleet"
 )
 
-// Answerer says what is to be sent for a name. provision.Service is one.
+// Answerer returns what is to be sent for a name. provision.Service is one.
 type Answerer interface {
 	Answer(ctx context.Context, r provision.Request) provision.Answer
 }
 
-// Observer is told of each request once, when it has ended. sent counts bytes of the body that were written, took the time
+// Observer is called once for each request, when it has ended. sent counts bytes of the body that were written, took the time
 // from the handler's start. err is nil when everything asked for was written. Observers are called from many goroutines
 // and must not wait.
 type Observer func(r provision.Request, a provision.Answer, sent int64, took time.Duration, err error)
 
-// ErrNoUpload is what Observer is told of PUT, POST and other methods that carry something here which is not taken.
-var ErrNoUpload = errors.New("uploads are not taken")
+// ErrNoUpload is what Observer receives for PUT, POST and other methods with a body that is not accepted.
+var ErrNoUpload = errors.New("the upload is not accepted")
 
 // Config is what a Server needs. Zero values of numbers and durations mean the default named beside them.
 type Config struct {
 	Listen    []string       // TCP addresses, ":80"; IPv4 only
 	Listeners []net.Listener // sockets already open, used beside Listen and closed by Run
 	TLS       *tls.Config    // not nil: HTTPS on all of them
-	// ClientCAs gives the authorities of phones' own certificates, which are asked for when TLS.ClientAuth says so; nil: none
+	// ClientCAs returns the authorities of phones' own certificates, which are asked for when TLS.ClientAuth says so; nil: none
 	// proves anything.
 	ClientCAs func() *ClientCAs
-	Now       func() time.Time // the clock; must be given
-	Log       *slog.Logger     // nil: no log
+	// Leased reports whether an address is leased to a phone; nil: it is not known. It must not wait.
+	Leased func(netip.Addr) bool
+	Now    func() time.Time // the clock; must be given
+	Log    *slog.Logger     // nil: no log
 
 	MaxConns      int           // 4096: connections in all
 	MaxPerAddress int           // 256: of which one address may hold; a whole site can be one address
-	Patience      time.Duration // 1s: how long a connection may wait, also in an unproven answer, before its place goes to another when there are too many
+	MinIdle       time.Duration // 1s: how long a connection waits, also in an unproven answer, before it may be closed for one of an address that holds no less
 	HeaderBytes   int           // 16 KiB: request line and headers
 	HeaderTime    time.Duration // 10s: to send them
 	ReadTime      time.Duration // 30s: to send the whole request
 	WriteTime     time.Duration // 1m: to take a rendered file, or each MiB of a streamed one
 	IdleTime      time.Duration // 30s: a kept connection without a request
-	RetryAfter    time.Duration // 30s: what a phone is told when the fault is ours
-	Grace         time.Duration // 5s: how long running answers are let go on at shutdown
+	RetryAfter    time.Duration // 30s: when a phone shall ask again after an internal error
+	Grace         time.Duration // 5s: how long running answers go on at shutdown
 }
 
 func (c *Config) setDefaults() {
@@ -85,7 +89,7 @@ func (c *Config) setDefaults() {
 	def(&c.MaxConns, 4096)
 	def(&c.MaxPerAddress, 256)
 	def(&c.HeaderBytes, 16<<10)
-	dur(&c.Patience, time.Second)
+	dur(&c.MinIdle, time.Second)
 	dur(&c.HeaderTime, 10*time.Second)
 	dur(&c.ReadTime, 30*time.Second)
 	dur(&c.WriteTime, time.Minute)
@@ -97,49 +101,49 @@ func (c *Config) setDefaults() {
 	}
 }
 
-// check returns all faults of the configuration at once.
+// check returns all problems of the configuration at once.
 func (c *Config) check() error {
-	var faults []error
-	fault := func(format string, args ...any) {
-		faults = append(faults, fmt.Errorf(c.name()+": "+format, args...))
+	var problems []error
+	problem := func(format string, args ...any) {
+		problems = append(problems, fmt.Errorf(c.name()+": "+format, args...))
 	}
 	if len(c.Listen)+len(c.Listeners) == 0 {
-		fault("no address to listen on")
+		problem("no address to listen on")
 	}
 	for _, l := range c.Listen {
 		if _, err := net.ResolveTCPAddr("tcp4", l); err != nil {
-			fault("listen address %q is not an IPv4 address and port: %w", l, err)
+			problem("listen address %q is not an IPv4 address and port: %w", l, err)
 		}
 	}
 	if c.Now == nil {
-		fault("no clock")
+		problem("no clock")
 	}
 	if c.TLS != nil && len(c.TLS.Certificates) == 0 && c.TLS.GetCertificate == nil && c.TLS.GetConfigForClient == nil {
-		fault("no certificate")
+		problem("no certificate")
 	}
 	if c.HeaderBytes < 8<<10 {
-		fault("header limit of %d bytes is below 8192", c.HeaderBytes)
+		problem("header limit of %d bytes is below 8192", c.HeaderBytes)
 	}
 	for _, n := range []struct {
 		name string
 		n    int
 	}{{"max connections", c.MaxConns}, {"max per address", c.MaxPerAddress}} {
 		if n.n < 1 {
-			fault("%s %d is less than 1", n.name, n.n)
+			problem("%s %d is less than 1", n.name, n.n)
 		}
 	}
 	for _, d := range []struct {
 		name string
 		d    time.Duration
-	}{{"patience", c.Patience}, {"header", c.HeaderTime}, {"read", c.ReadTime}, {"write", c.WriteTime}, {"idle", c.IdleTime}, {"retry after", c.RetryAfter}, {"grace", c.Grace}} {
+	}{{"min idle", c.MinIdle}, {"header", c.HeaderTime}, {"read", c.ReadTime}, {"write", c.WriteTime}, {"idle", c.IdleTime}, {"retry after", c.RetryAfter}, {"grace", c.Grace}} {
 		if d.d < 0 {
-			fault("%s time %v is negative", d.name, d.d)
+			problem("%s time %v is negative", d.name, d.d)
 		}
 	}
-	return errors.Join(faults...)
+	return errors.Join(problems...)
 }
 
-// name is how errors and metrics call this server.
+// name returns the name of this server in errors and metrics.
 func (c *Config) name() string {
 	if c.TLS != nil {
 		return string(fleet.HTTPS)

@@ -29,7 +29,7 @@ func sparse(t *testing.T, size int64) *answers {
 	return &answers{F: func(provision.Request) provision.Answer {
 		f, err := os.Open(path)
 		if err != nil {
-			return fault(err)
+			return internalError(err)
 		}
 		return provision.Answer{Outcome: provision.Served, Kind: "firmware", Content: f, Size: size, ETag: `"fw"`}
 	}}
@@ -97,10 +97,10 @@ func TestFilesGoFromDiskToSocketWithinTheKernel(t *testing.T) {
 		t.Fatal(err)
 	}
 	var files atomic.Int64
-	s := start(t, Config{Listeners: []net.Listener{handing{l, &files}}}, sparse(t, 3*stretch))
+	s := start(t, Config{Listeners: []net.Listener{handing{l, &files}}}, sparse(t, 3*chunkSize))
 	resp, body := get(t, l.Addr().String(), "/fw.rom")
-	if resp.StatusCode != 200 || len(body) != 3*stretch || files.Load() != 3 {
-		t.Errorf("status %d, %d bytes, of which %d stretches were handed over as a file", resp.StatusCode, len(body), files.Load())
+	if resp.StatusCode != 200 || len(body) != 3*chunkSize || files.Load() != 3 {
+		t.Errorf("status %d, %d bytes, of which %d chunks were handed over as a file", resp.StatusCode, len(body), files.Load())
 	}
 	<-s.reports
 }

@@ -92,7 +92,7 @@ func send(c net.Conn, path string) { fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: x\
 
 func TestConnectionsPerAddress(t *testing.T) {
 	goOn, under := make(chan struct{}), &atomic.Int32{}
-	s := start(t, Config{MaxPerAddress: 3, Patience: time.Nanosecond}, slow(goOn, under))
+	s := start(t, Config{MaxPerAddress: 3, MinIdle: time.Nanosecond}, slow(goOn, under))
 	var held []net.Conn
 	for range 3 {
 		c := dial(t, s, "127.0.0.2")
@@ -119,7 +119,7 @@ func TestConnectionsPerAddress(t *testing.T) {
 
 func TestConnectionsInAll(t *testing.T) {
 	goOn, under := make(chan struct{}), &atomic.Int32{}
-	s := start(t, Config{MaxConns: 2, Patience: time.Nanosecond}, slow(goOn, under))
+	s := start(t, Config{MaxConns: 2, MinIdle: time.Nanosecond}, slow(goOn, under))
 	first, second := dial(t, s, "127.0.0.2"), dial(t, s, "127.0.0.3")
 	send(first, "/own")
 	send(second, "/anybodys")
@@ -139,7 +139,7 @@ func TestConnectionsInAll(t *testing.T) {
 
 // Who has just come is left alone: its request is on the way.
 func TestConnectionsThatHaveJustCome(t *testing.T) {
-	s := start(t, Config{MaxConns: 2, Patience: time.Hour}, &answers{F: served})
+	s := start(t, Config{MaxConns: 2, MinIdle: time.Hour}, &answers{F: served})
 	first, second := dial(t, s, "127.0.0.2"), dial(t, s, "127.0.0.3")
 	waitFor(t, func() bool { return s.Stats().Conns == 2 })
 	if !turned(dial(t, s, "127.0.0.4")) {
@@ -152,7 +152,7 @@ func TestConnectionsThatHaveJustCome(t *testing.T) {
 // Somebody who holds all connections that there may be, over plain HTTP or in the middle of a TLS handshake, holds up nobody:
 // neither phones elsewhere nor those behind the same address.
 func TestSlowLorisOnAllConnections(t *testing.T) {
-	s := start(t, Config{MaxConns: 40, MaxPerAddress: 10, Patience: time.Nanosecond}, &answers{F: served})
+	s := start(t, Config{MaxConns: 40, MaxPerAddress: 10, MinIdle: time.Nanosecond}, &answers{F: served})
 	for i := range 60 {
 		c := dial(t, s, fmt.Sprint("127.0.0.", 2+i%6))
 		fmt.Fprint(c, "GET /f HTTP/1.1\r\nX")

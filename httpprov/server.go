@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"plugtone/provision"
@@ -19,19 +20,20 @@ type Server struct {
 	answer  Answerer
 	observe Observer
 
-	mu      sync.Mutex
-	stopped bool           // Run is about to return: nobody is told any more
-	reports sync.WaitGroup // observers being told
-	crowd   *crowd
+	mu       sync.Mutex
+	stopped  bool           // Run is about to return: the Observer is called no more
+	reports  sync.WaitGroup // running calls of the Observer
+	limits   *connLimiter
+	stopping atomic.Bool // the grace time of the shutdown is over
 }
 
-// New makes a Server. All faults of the configuration are reported at once. Nothing is opened before Run, which may be
+// New makes a Server. All problems of the configuration are reported at once. Nothing is opened before Run, which may be
 // called once.
 func New(cfg Config, a Answerer, o Observer) (*Server, error) {
 	cfg.setDefaults()
 	err := cfg.check()
 	if a == nil {
-		err = errors.Join(err, fmt.Errorf("%s: nobody to answer", cfg.name()))
+		err = errors.Join(err, fmt.Errorf("%s: no answerer", cfg.name()))
 	}
 	if err != nil {
 		return nil, err
@@ -39,7 +41,7 @@ func New(cfg Config, a Answerer, o Observer) (*Server, error) {
 	if o == nil {
 		o = func(provision.Request, provision.Answer, int64, time.Duration, error) {}
 	}
-	return &Server{cfg: cfg, answer: a, observe: o, crowd: newCrowd(&cfg)}, nil
+	return &Server{cfg: cfg, answer: a, observe: o, limits: newConnLimiter(&cfg)}, nil
 }
 
 // Run opens the sockets, calls ready once, and serves until ctx ends. Then it accepts no more, lets answers go on for
@@ -68,6 +70,7 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 	grace, cancel := context.WithTimeout(answering, s.cfg.Grace)
 	defer cancel()
 	if srv.Shutdown(grace) != nil {
+		s.stopping.Store(true)
 		giveUp()
 		srv.Close()
 	}
@@ -92,7 +95,7 @@ func (s *Server) open(ctx context.Context) ([]net.Listener, error) {
 	return listeners, nil
 }
 
-// server is net/http's, without its mux, HTTP/2 and its own answer to OPTIONS.
+// server returns net/http's server, without its mux, HTTP/2 and its own answer to OPTIONS.
 func (s *Server) server(answering context.Context) *http.Server {
 	srv := &http.Server{
 		Handler:                      http.HandlerFunc(s.handle),
@@ -102,11 +105,11 @@ func (s *Server) server(answering context.Context) *http.Server {
 		ReadTimeout:                  s.cfg.ReadTime,
 		WriteTimeout:                 s.cfg.WriteTime,
 		IdleTimeout:                  s.cfg.IdleTime,
-		MaxHeaderBytes:               s.cfg.HeaderBytes - 4096, // net/http allows 4096 more than it is told
+		MaxHeaderBytes:               s.cfg.HeaderBytes - 4096, // net/http allows 4096 more
 		ErrorLog:                     slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
 		BaseContext:                  func(net.Listener) context.Context { return answering },
-		ConnContext:                  s.crowd.withEnds,
-		ConnState:                    s.crowd.connState,
+		ConnContext:                  s.limits.withConnInfo,
+		ConnState:                    s.limits.connState,
 		Protocols:                    new(http.Protocols),
 	}
 	srv.Protocols.SetHTTP1(true)

@@ -26,7 +26,7 @@ import (
 
 func TestNewReportsAllProblems(t *testing.T) {
 	_, err := New(Config{Listen: []string{"nowhere"}, MaxConns: -1, IdleTime: -1, HeaderBytes: 100, TLS: &tls.Config{}}, nil, nil)
-	for _, want := range []string{`"nowhere"`, "no clock", "no certificate", "header limit of 100", "max connections -1", "idle time", "nobody to answer"} {
+	for _, want := range []string{`"nowhere"`, "no clock", "no certificate", "header limit of 100", "max connections -1", "idle time", "no answerer"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("no %q in %v", want, err)
 		}
@@ -168,7 +168,7 @@ func TestFaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := start(t, Config{}, &answers{F: f})
 			resp, body := get(t, s.addr, "/f")
-			if resp.StatusCode != 503 || resp.Header.Get("Retry-After") != "30" || body != bodyFault || resp.Header.Get("Etag") != "" {
+			if resp.StatusCode != 503 || resp.Header.Get("Retry-After") != "30" || body != bodyLater || resp.Header.Get("Etag") != "" {
 				t.Errorf("%+v %q", resp, body)
 			}
 			if r := <-s.reports; r.ans.Outcome != provision.Fault || r.err == nil {
@@ -230,7 +230,7 @@ func (c *content) Close() error {
 
 func TestStream(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "fw.rom")
-	want := bytes.Repeat([]byte("firmware"), 400_000) // three stretches and a bit
+	want := bytes.Repeat([]byte("firmware"), 400_000) // three chunks and a bit
 	if err := os.WriteFile(path, want, 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -9,34 +9,34 @@ import (
 	"plugtone/provision"
 )
 
-// receive takes the body of a PUT or POST. It is kept only when all of it has come.
-func (s *Server) receive(w *meter, r *http.Request, a *provision.Answer) error {
+// receive stores the body of a PUT or POST, when all of it has been received.
+func (s *Server) receive(w *countingWriter, r *http.Request, a *provision.Answer) error {
 	// Config.ReadTime is meant for requests without a body.
-	wait := s.cfg.WriteTime * time.Duration(1+max(r.ContentLength, 0)/stretch)
+	wait := s.cfg.WriteTime * time.Duration(1+max(r.ContentLength, 0)/chunkSize)
 	control := http.NewResponseController(w.rw)
 	_ = control.SetReadDeadline(s.cfg.Now().Add(wait))
 	body := &source{r: r.Body}
 	_, err := io.Copy(struct{ io.Writer }{a.Upload}, body)
 	w.sent = a.Upload.Size()
 	err = a.Receive(err)
-	// That for the answer has run since the headers came, and a phone that isn't told sends its file once more.
+	// The deadline for the response has run since the headers came, and a phone without one sends its file again.
 	_ = control.SetWriteDeadline(s.cfg.Now().Add(s.cfg.WriteTime))
 	if err != nil {
-		w.Header().Set("Connection", "close") // else net/http reads the rest of what is not wanted
+		w.Header().Set("Connection", "close") // else net/http reads the rest of the body
 	}
 	switch {
 	case err == nil:
 		return w.refuse(http.StatusOK, "")
 	case a.Outcome == provision.Fault:
-		return s.fault(w, a)
+		return s.tryLater(w, a)
 	case body.failed != nil:
-		w.broken = true // nobody is there to read an answer
+		w.broken = true // nobody reads a response
 		return body.failed
 	}
 	return orErr(w.refuse(http.StatusRequestEntityTooLarge, bodyLarge), err)
 }
 
-// source tells a phone that stops sending from a disk that stops taking.
+// source notes read errors, to tell a phone that stops sending from a disk that fails.
 type source struct {
 	r      io.Reader
 	failed error
@@ -50,13 +50,13 @@ func (s *source) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// noUpload answers a PUT or POST that is not taken. The connection ends, because what was to be uploaded is not read.
-func (s *Server) noUpload(w *meter, r *http.Request, a *provision.Answer) error {
+// noUpload answers a PUT or POST that is not accepted. The connection ends, because the body is not read.
+func (s *Server) noUpload(w *countingWriter, r *http.Request, a *provision.Answer) error {
 	h := w.Header()
 	h.Set("Connection", "close")
 	switch {
 	case a.Outcome == provision.Fault:
-		return s.fault(w, a)
+		return s.tryLater(w, a)
 	case a.Outcome == provision.Refused:
 		return orErr(s.refuse(w, r, a), ErrNoUpload)
 	case a.Status == http.StatusRequestEntityTooLarge:

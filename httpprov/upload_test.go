@@ -32,7 +32,7 @@ func shelf(t *testing.T, most int64) (*answers, string) {
 	return &answers{F: func(r provision.Request) provision.Answer {
 		u, err := s.Begin(phone, strings.TrimLeft(r.Name, "/"), most)
 		if err != nil {
-			return fault(err)
+			return internalError(err)
 		}
 		return provision.Answer{Outcome: provision.Received, Kind: "upload", Upload: u, Reason: "it may"}
 	}}, filepath.Join(dir, phone.Hex())
@@ -161,7 +161,7 @@ func TestUploadsNotTaken(t *testing.T) {
 		{provision.Answer{Outcome: provision.NotFound, Status: 405}, 405},
 		{provision.Answer{Outcome: provision.Rejected, Status: 413}, 413},
 		{provision.Answer{Outcome: provision.Received}, 503}, // without a place for it
-		{fault(errors.New("disk")), 503},
+		{internalError(errors.New("disk")), 503},
 	} {
 		s := start(t, Config{}, &answers{F: func(provision.Request) provision.Answer { return tt.a }})
 		resp, _ := ask(t, s.addr, "PUT", "/a.log", "Content-Length: 99999999")

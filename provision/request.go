@@ -43,6 +43,7 @@ const (
 	Fault       Outcome = "fault"        // ours: HTTP 503, TFTP silence
 	Received    Outcome = "received"     // an upload is taken
 	Rejected    Outcome = "rejected"     // an upload of a proven phone isn't kept: too large, or it ended early
+	Aborted     Outcome = "aborted"      // the client ended the connection or the transfer before it had everything
 )
 
 // Answer is the answer to a request, with the verdict that goes to timeline, log and metrics.

@@ -65,7 +65,7 @@ func TestF02ErrorAfterOACKEndsQuietly(t *testing.T) {
 	p.send(s.addr, rrq("f", "octet", "tsize", "0"))
 	p.oack()
 	p.fail(8, "only asking")
-	if r := s.reported(t); !errors.Is(r.err, ErrAborted) || r.sent != 0 {
+	if r := s.reported(t); !errors.Is(r.err, ErrAborted) || r.sent != 0 || r.ans.Outcome != provision.Aborted {
 		t.Errorf("%+v", r)
 	}
 	p.silent(100 * time.Millisecond)

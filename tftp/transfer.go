@@ -200,6 +200,9 @@ func (s *Server) report(t *transfer, err error) {
 		return
 	}
 	defer s.transfers.Done()
+	if answer.Outcome == provision.Served && errors.Is(err, ErrAborted) {
+		answer.Outcome = provision.Aborted
+	}
 	defer func() {
 		if v := recover(); v != nil {
 			s.cfg.Log.Error("tftp: panic in observer", "panic", v)

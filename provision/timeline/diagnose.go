@@ -56,6 +56,7 @@ type story struct {
 
 	lastDHCP, acked, offered, nak, declined *Entry
 	lastFile, served, refused, fault, vain  *Entry
+	aborted                                 *Entry
 }
 
 // Diagnose concludes from a phone's timeline, oldest entry first, what works and what doesn't, in the order of a boot.
@@ -109,6 +110,10 @@ func (s *story) readFile(e *Entry) {
 		s.fault = e
 	case "not_found":
 		s.vain = e
+	case "aborted":
+		if e.Kind == "device" {
+			s.aborted = e
+		}
 	}
 }
 
@@ -182,6 +187,9 @@ func (s *story) files() []Finding {
 		out = append(out, s.neverAsked()...)
 	case after(s.vain, s.served) && s.f.Recorded && s.refused == nil && s.fault == nil:
 		out = append(out, Finding{Problem, fmt.Sprintf("it asked for %s in vain: %s", s.vain.File, s.vain.Reason), "", s.vain.Time})
+	case after(s.aborted, s.served) && s.refused == nil && s.fault == nil:
+		out = append(out, Finding{Problem, fmt.Sprintf("it began to fetch %s and ended the transfer: %s", s.aborted.File, s.aborted.Reason),
+			"it restarted meanwhile, or its link loses packets", s.aborted.Time})
 	case s.served == nil && s.f.Recorded && s.refused == nil && s.fault == nil:
 		out = append(out, Finding{Problem, fmt.Sprintf("it asked for %s, but never for its own configuration", s.lastFile.File),
 			"see which files its model asks for: plugtone device files " + s.f.MAC.String(), s.lastFile.Time})

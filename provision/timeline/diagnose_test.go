@@ -67,6 +67,7 @@ func TestDiagnose(t *testing.T) {
 		{name: "refused elsewhere", entries: withBoot(fileEntry(1, "001565123456.cfg", "device", "refused", "no proof: 192.0.2.1 is not leased by us")),
 			want: []string{"problem: plugtone device enroll 00:15:65:12:34:56"}},
 		{name: "fault", entries: withBoot(fileEntry(1, "001565123456.cfg", "device", "fault", "template")), want: []string{"problem: could not be made: template"}},
+		{name: "aborted", entries: withBoot(fileEntry(1, "001565123456.cfg", "device", "aborted", "the client closed the connection")), want: []string{"problem: ended the transfer: the client closed"}},
 		{name: "asked in vain", entries: withBoot(fileEntry(1, "001565123456.cfg", "device", "not_found", "it is a file of snom")),
 			want: []string{"problem: in vain: it is a file of snom"}},
 		{name: "only common", entries: withBoot(fileEntry(1, "y000000000108.cfg", "common", "served", "")), want: []string{"problem: never for its own configuration"}},
