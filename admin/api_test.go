@@ -21,7 +21,7 @@ const phone = "00:15:65:12:34:56"
 
 // api is a House behind HTTP, with a token of each role; the token's text is the role's name.
 type api struct {
-	*admintest.House
+	*admintest.Fixture
 	t   testing.TB
 	url string
 }
@@ -189,7 +189,7 @@ func TestFaultsAreNamedAllAtOnce(t *testing.T) {
 		{"a duration", "PUT /api/v1/registrars/x", `{"host":"h","register_expires":"soon"}`, "body.register_expires"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			a := &api{a.House, t, a.url}
+			a := &api{a.Fixture, t, a.url}
 			r := a.do(c.request, c.body, 422)
 			var got []string
 			for i := 0; r.get(t, fmt.Sprintf("errors.%d.message", i)) != ""; i++ {

@@ -1,28 +1,27 @@
 package admin
 
 import (
-	"context"
 	_ "embed"
 	"encoding/json"
 	"errors"
 	"net/http"
+	"plugtone/admin/access"
+	"plugtone/admin/api"
+	"plugtone/admin/problem"
 	"runtime/debug"
 	"strings"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// docsPage reads /openapi.json and shows it. It loads nothing from anywhere else: the appliance may be offline.
+// docsPage shows /openapi.json. It loads nothing from other hosts: there may be no internet.
 //
 //go:embed docs.html
 var docsPage []byte
 
 const (
-	maxBody      = 1 << 20
-	bodyTimeout  = 30 * time.Second
 	apiPrefix    = "/api/"
 	docsSecurity = "default-src 'none'; connect-src 'self'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; " +
 		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -33,29 +32,21 @@ func (s *Server) routes() error {
 	c := huma.DefaultConfig("plugtone", s.cfg.Version)
 	c.Info.Description = "Devices, extensions, leases and what happened to each phone. Errors are RFC 9457 problem documents. " +
 		"Secrets are left out, and *** stands for vendor settings that may be secrets: written back, it keeps the value."
-	// These three would load scripts from elsewhere, add $schema members, and build the document at the first request.
+	// Their defaults load scripts from other hosts, add $schema members, and build the document at the first request.
 	c.DocsPath, c.SchemasPath, c.OpenAPIPath = "", "", ""
 	c.CreateHooks = nil
-	c.Transformers = []huma.Transformer{shortened}
+	c.Transformers = []huma.Transformer{problem.Shorten}
 	c.RejectUnknownQueryParameters = true
 	c.FieldsOptionalByDefault = true // what a record needs is provision's to say, by name
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer"}}
 	s.api = humago.New(s.mux, c)
-	s.api.UseMiddleware(s.requires)
+	s.api.UseMiddleware(access.Require(s.api))
 
-	s.registrarRoutes()
-	s.extensionRoutes()
-	s.deviceRoutes()
-	s.phoneRoutes()
-	s.profileRoutes()
-	s.networkRoutes()
-	s.vendorRoutes()
-	s.operationRoutes()
-	s.trustRoutes()
+	api.Register(s.api, s.cfg.API)
 	return s.pages()
 }
 
-// pages are what stands beside the API and needs no token: it is the same for everybody, or holds no names.
+// pages registers what needs no token: it is the same for every caller and names no device.
 func (s *Server) pages() error {
 	doc, err := json.MarshalIndent(s.api.OpenAPI(), "", " ")
 	if err != nil {
@@ -76,8 +67,8 @@ func (s *Server) pages() error {
 		w.Write([]byte("ok\n"))
 	})
 	s.mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if err := s.cfg.Ready(); err != nil {
-			writeProblem(w, http.StatusServiceUnavailable, err.Error())
+		if err := s.cfg.API.Ready(); err != nil {
+			problem.Write(w, http.StatusServiceUnavailable, err.Error())
 			return
 		}
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -110,7 +101,7 @@ func (s *Server) handler() http.Handler {
 				s.refuse(w, err)
 				return
 			}
-			r = r.WithContext(context.WithValue(r.Context(), callerKey{}, c))
+			r = r.WithContext(access.With(r.Context(), c))
 			w.Header().Set("Cache-Control", "no-store")
 		}
 		w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -126,39 +117,39 @@ func (s *Server) handler() http.Handler {
 // refuse answers a caller without a valid token.
 func (s *Server) refuse(w http.ResponseWriter, err error) {
 	if !errors.Is(err, errNoToken) {
-		s.cfg.Log.Error("token lookup failed", "err", err)
-		w.Header().Set("Retry-After", retryAfter)
-		writeProblem(w, http.StatusServiceUnavailable, "tokens can't be looked up: "+err.Error())
+		s.cfg.API.Log.Error("token lookup failed", "err", err)
+		w.Header().Set("Retry-After", problem.RetryAfter)
+		problem.Write(w, http.StatusServiceUnavailable, "tokens can't be looked up: "+err.Error())
 		return
 	}
 	w.Header().Set("WWW-Authenticate", `Bearer realm="plugtone"`)
-	writeProblem(w, http.StatusUnauthorized, "this address needs an Authorization: Bearer TOKEN header with a valid token")
+	problem.Write(w, http.StatusUnauthorized, "this address needs an Authorization: Bearer TOKEN header with a valid token")
 }
 
-// unmatched answers a path or method that nothing serves: in our form, not the mux's.
+// unmatched answers a path or method that does not exist with a problem document instead of the mux's text.
 func (s *Server) unmatched(w http.ResponseWriter, r *http.Request, h http.Handler) {
-	rec := deaf{header: http.Header{}}
+	rec := headerRecorder{header: http.Header{}}
 	h.ServeHTTP(&rec, r)
 	if rec.code != http.StatusMethodNotAllowed {
-		writeProblem(w, http.StatusNotFound, "nothing is at this path; /docs lists what is where")
+		problem.Write(w, http.StatusNotFound, "no such path; /docs lists all")
 		return
 	}
 	allow := rec.header.Get("Allow")
 	w.Header().Set("Allow", allow)
-	writeProblem(w, rec.code, r.Method+" is not for this path; allowed: "+allow)
+	problem.Write(w, rec.code, r.Method+" is not allowed for this path; allowed: "+allow)
 }
 
-// deaf keeps the status and header of an answer and drops its body.
-type deaf struct {
+// headerRecorder records the status and header of an answer and drops its body.
+type headerRecorder struct {
 	header http.Header
 	code   int
 }
 
-func (d *deaf) Header() http.Header         { return d.header }
-func (d *deaf) Write(b []byte) (int, error) { return len(b), nil }
-func (d *deaf) WriteHeader(code int)        { d.code = code }
+func (h *headerRecorder) Header() http.Header         { return h.header }
+func (h *headerRecorder) Write(b []byte) (int, error) { return len(b), nil }
+func (h *headerRecorder) WriteHeader(code int)        { h.code = code }
 
-// recovered keeps a fault in one handler from ending the daemon.
+// recovered keeps a panic in one handler from ending the daemon.
 func (s *Server) recovered(w http.ResponseWriter, r *http.Request) {
 	v := recover()
 	if v == nil {
@@ -167,16 +158,6 @@ func (s *Server) recovered(w http.ResponseWriter, r *http.Request) {
 	if v == http.ErrAbortHandler {
 		panic(v)
 	}
-	s.cfg.Log.Error("admin request panicked", "method", r.Method, "path", r.URL.Path, "panic", v, "stack", string(debug.Stack()))
-	writeProblem(w, http.StatusInternalServerError, "internal fault; the log has the details")
-}
-
-// op describes one operation.
-func op(method, path, id, tag, summary string, need role) huma.Operation {
-	return huma.Operation{
-		OperationID: id, Method: method, Path: "/api/v1" + path, Summary: summary, Tags: []string{tag},
-		Metadata: map[string]any{"role": need}, Security: []map[string][]string{{"token": {}}},
-		MaxBodyBytes: maxBody, BodyReadTimeout: bodyTimeout,
-		Description: "Needs the role " + need.String() + ".",
-	}
+	s.cfg.API.Log.Error("admin request panicked", "method", r.Method, "path", r.URL.Path, "panic", v, "stack", string(debug.Stack()))
+	problem.Write(w, http.StatusInternalServerError, "internal error; the log has the details")
 }

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"plugtone/admin/problem"
 	"slices"
 	"strings"
 )
@@ -14,7 +15,7 @@ import (
 func allowHosts(names func() []string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Host != "" && !allowedHost(hostName(r.Host), names) {
-			writeProblem(w, http.StatusMisdirectedRequest, "the Host header names another machine; use this host's address or name, or add the name to admin.hosts")
+			problem.Write(w, http.StatusMisdirectedRequest, "the Host header names another machine; use this host's address or name, or add the name to admin.hosts")
 			return
 		}
 		next.ServeHTTP(w, r)

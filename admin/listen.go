@@ -219,25 +219,3 @@ func ownSocket(path string) error {
 	}
 	return os.Chmod(path, socketMode)
 }
-
-// missing names what Config lacks.
-func (c Config) missing() error {
-	for _, m := range []struct {
-		name string
-		ok   bool
-	}{
-		{"Now", c.Now != nil}, {"Log", c.Log != nil}, {"Records", c.Records != nil}, {"Phones", c.Phones != nil},
-		{"Packs", c.Packs != nil}, {"Leases", c.Leases != nil}, {"Events", c.Events != nil},
-		{"Discovered", c.Discovered != nil}, {"Audit", c.Audit != nil}, {"Tokens", c.Tokens != nil}, {"Trust", c.Trust != nil}, {"Feed", c.Feed != nil},
-		{"Subnets", c.Subnets != nil}, {"Status", c.Status != nil}, {"Ready", c.Ready != nil},
-		{"Reload", c.Reload != nil}, {"Backup", c.Backup != nil}, {"Metrics", c.Metrics != nil},
-	} {
-		if !m.ok {
-			return fmt.Errorf("admin configuration lacks %s", m.name)
-		}
-	}
-	return nil
-}
-
-// revisionTag is the ETag of a record.
-func revisionTag(rev uint64) string { return `"` + strconv.FormatUint(rev, 10) + `"` }

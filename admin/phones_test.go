@@ -417,7 +417,7 @@ func TestBrokenStore(t *testing.T) {
 	a := newAPI(t)
 	a.office()
 	a.PutLease("10.20.1.7", mustMAC(t, phone))
-	a.Config.Log = nil
+	a.Config.API.Log = nil
 	list, err := os.ReadFile("testdata/operations.txt")
 	if err != nil {
 		t.Fatal(err)
@@ -428,8 +428,8 @@ func TestBrokenStore(t *testing.T) {
 	}
 	// Over the socket no token is looked up: the operations themselves meet the fault.
 	sock := t.TempDir() + "/admin.sock"
-	h := a.House
-	h.Config.Log = quiet()
+	h := a.Fixture
+	h.Config.API.Log = quiet()
 	h.Serve(t, nil, "unix:"+sock)
 	c := overSocket(sock)
 	sound := []string{"/subnets GET", "/vendors GET", "/vendors/{vendor} GET", "/status GET", "/events GET", "/enroll GET"}

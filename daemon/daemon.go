@@ -17,7 +17,7 @@ import (
 
 	systemd "github.com/coreos/go-systemd/v22/daemon"
 
-	"plugtone/admin"
+	"plugtone/admin/feed"
 	"plugtone/daemon/config"
 	"plugtone/dhcp"
 	"plugtone/dhcp/server"
@@ -79,7 +79,7 @@ type Daemon struct {
 	table       *dhcp.Table
 	service     *provision.Service
 	dhcp        *server.Server // nil with dhcp.mode off
-	feed        admin.Feed
+	feed        feed.Feed
 	used        usedPasswords
 
 	current atomic.Pointer[runtimeConfig]

@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"plugtone/admin"
+	"plugtone/admin/feed"
 	"plugtone/dhcp"
 	"plugtone/dhcp/server"
 	"plugtone/provision"
@@ -28,7 +28,7 @@ type eventStore interface {
 type observer struct {
 	keep         eventStore
 	unrecognized *unrecognized
-	feed         *admin.Feed
+	feed         *feed.Feed
 	metrics      *metrics
 	log          *dedupLogger
 	recorded     func(dhcp.MAC) bool

@@ -16,7 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
-	"plugtone/admin"
+	"plugtone/admin/feed"
 	"plugtone/dhcp"
 	"plugtone/dhcp/server"
 	"plugtone/provision"
@@ -62,7 +62,7 @@ func newBench(t *testing.T) *bench {
 	b := &bench{kept: &kept{}, log: &logBuffer{}, site: &fleet.Site{UnknownPhones: fleet.UnknownList}, time: noon}
 	now := func() time.Time { return b.time }
 	b.observer = &observer{
-		keep: b.kept, unrecognized: newUnrecognized(), feed: &admin.Feed{}, metrics: m, now: now,
+		keep: b.kept, unrecognized: newUnrecognized(), feed: &feed.Feed{}, metrics: m, now: now,
 		log:      &dedupLogger{log: slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})), now: now},
 		recorded: func(m dhcp.MAC) bool { return m == phoneMAC }, site: func() *fleet.Site { return b.site },
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"plugtone/admin"
+	"plugtone/admin/api"
 	"plugtone/admin/client"
 	"plugtone/dhcp"
 	"plugtone/dhcp/netif"
@@ -202,10 +203,11 @@ func (d *Daemon) runAdmin(ctx context.Context, ready func()) error {
 		}
 	}
 	s, err := admin.New(admin.Config{
-		Listen: listen, Hosts: d.hostNames, TLS: d.certs.admin(), Now: d.opts.Now, Log: d.log, Version: d.opts.Version,
-		Records: d.store, Phones: d.service, Packs: d.packs, Leases: d.table, Events: events{d.store, d.observe.unrecognized},
-		Discovered: d.store, Audit: d.store, Tokens: d.store, Trust: d.service, Feed: &d.feed,
-		Subnets: d.subnets, Status: d.status, Ready: d.Ready, Reload: d.Reload, Backup: d.store.Backup, Metrics: d.metrics.registry,
+		Listen: listen, Hosts: d.hostNames, TLS: d.certs.admin(), Version: d.opts.Version, Metrics: d.metrics.registry,
+		API: api.Config{Now: d.opts.Now, Log: d.log,
+			Records: d.store, Phones: d.service, Packs: d.packs, Leases: d.table, Events: events{d.store, d.observe.unrecognized},
+			Discovered: d.store, Audit: d.store, Tokens: d.store, Trust: d.service, Feed: &d.feed,
+			Subnets: d.subnets, Status: d.status, Ready: d.Ready, Reload: d.Reload, Backup: d.store.Backup},
 	})
 	if err != nil {
 		return err

@@ -22,7 +22,7 @@ import (
 
 // shell runs commands against an admin API on a socket of its own.
 type shell struct {
-	*admintest.House
+	*admintest.Fixture
 	t     *testing.T
 	sock  string
 	stdin string
@@ -30,7 +30,7 @@ type shell struct {
 
 func newShell(t *testing.T) *shell {
 	t.Helper()
-	s := &shell{House: admintest.New(t), t: t, sock: filepath.Join(t.TempDir(), "admin.sock")}
+	s := &shell{Fixture: admintest.New(t), t: t, sock: filepath.Join(t.TempDir(), "admin.sock")}
 	s.Serve(t, nil, "unix:"+s.sock)
 	t.Setenv("PLUGTONE_ADMIN", "unix:"+s.sock)
 	t.Setenv("PLUGTONE_TOKEN", "")

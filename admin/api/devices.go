@@ -1,4 +1,4 @@
-package admin
+package api
 
 import (
 	"context"
@@ -9,13 +9,19 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"plugtone/admin/access"
 	"plugtone/admin/client"
+	"plugtone/admin/document"
+	"plugtone/admin/problem"
 	"plugtone/dhcp"
 	"plugtone/provision"
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/trust"
 )
+
+// devices are the records of phones.
+type devices struct{ *core }
 
 // scanned bounds how many devices one page of a filtered list looks at: a state is rendered to be known. A page that
 // ends there is short, and its cursor leads on.
@@ -28,16 +34,16 @@ type MACInput struct {
 
 func (in MACInput) parse() (dhcp.MAC, error) { return parseMAC("path.mac", in.MAC) }
 
-func (s *Server) deviceRoutes() {
+func (s devices) register() {
 	const path = "/devices/{mac}"
-	huma.Register(s.api, op(http.MethodGet, "/devices", "list-devices", "devices", "List devices", viewer), s.listDevices)
-	create := op(http.MethodPost, "/devices", "post-device", "devices", "Create a device; 409 when its MAC has one", operator)
+	huma.Register(s.api, op(http.MethodGet, "/devices", "list-devices", "devices", "List devices", access.Viewer), s.list)
+	create := op(http.MethodPost, "/devices", "post-device", "devices", "Create a device; 409 when its MAC has one", access.Operator)
 	create.DefaultStatus = http.StatusCreated
 	huma.Register(s.api, create, func(ctx context.Context, in *BodyInput) (*recordOutput[client.Device], error) {
-		return s.createDevice(ctx, in)
+		return s.create(ctx, in)
 	})
-	documentBody[client.Device](s, http.MethodPost, "/devices")
-	huma.Register(s.api, op(http.MethodGet, path, "get-device", "devices", "Read a device", viewer),
+	documentBody[client.Device](s.core, http.MethodPost, "/devices")
+	huma.Register(s.api, op(http.MethodGet, path, "get-device", "devices", "Read a device", access.Viewer),
 		func(ctx context.Context, in *struct {
 			MACInput
 			RevealInput
@@ -46,10 +52,10 @@ func (s *Server) deviceRoutes() {
 			if err != nil {
 				return nil, err
 			}
-			return s.readDevice(ctx, mac, in.Reveal)
+			return s.read(ctx, mac, in.Reveal)
 		})
 	for _, method := range [...]string{http.MethodPut, http.MethodPatch} {
-		huma.Register(s.api, op(method, path, writeVerb(method)+"-device", "devices", writeSummary(method, "a device"), operator),
+		huma.Register(s.api, op(method, path, writeVerb(method)+"-device", "devices", writeSummary(method, "a device"), access.Operator),
 			func(ctx context.Context, in *struct {
 				MACInput
 				Precondition
@@ -63,11 +69,11 @@ func (s *Server) deviceRoutes() {
 				if err != nil {
 					return nil, err
 				}
-				return s.writeDevice(ctx, mac, in.Precondition, doc, method == http.MethodPatch)
+				return s.write(ctx, mac, in.Precondition, doc, method == http.MethodPatch)
 			})
-		documentBody[client.Device](s, method, path)
+		documentBody[client.Device](s.core, method, path)
 	}
-	huma.Register(s.api, op(http.MethodDelete, path, "delete-device", "devices", "Delete a device", operator),
+	huma.Register(s.api, op(http.MethodDelete, path, "delete-device", "devices", "Delete a device", access.Operator),
 		func(ctx context.Context, in *struct {
 			MACInput
 			DeleteInput
@@ -80,11 +86,10 @@ func (s *Server) deviceRoutes() {
 				func(f fleet.View) (uint64, error) { return revisionOf(f.Device(mac)) },
 				func(e fleet.Edit) error { return e.DeleteDevice(mac) })
 		})
-	s.deviceHistoryRoutes()
 }
 
 // publicDevice is a device without secrets; see publicProfile.
-func publicDevice(d fleet.Device, c caller) client.Device {
+func publicDevice(d fleet.Device, c access.Caller) client.Device {
 	d.Settings = d.Settings.Public()
 	d.VendorSettings = publicExtras(d.VendorSettings, c)
 	if d.Credentials != nil {
@@ -111,11 +116,11 @@ type deviceListInput struct {
 	Profile string `query:"profile"`
 }
 
-func (s *Server) listDevices(ctx context.Context, in *deviceListInput) (*listOutput[client.Device], error) {
+func (s devices) list(ctx context.Context, in *deviceListInput) (*listOutput[client.Device], error) {
 	if in.Vendor != "" {
-		v, err := s.cfg.Packs().FindVendor(in.Vendor)
+		v, err := s.Packs().FindVendor(in.Vendor)
 		if err != nil {
-			return nil, invalidField("query.vendor", in.Vendor, unknownMessage(err))
+			return nil, problem.Field("query.vendor", in.Vendor, unknownMessage(err))
 		}
 		in.Vendor = v.ID
 	}
@@ -126,17 +131,17 @@ func (s *Server) listDevices(ctx context.Context, in *deviceListInput) (*listOut
 			after, err = dhcp.ParseMAC(text)
 		}
 		if err != nil {
-			return nil, invalidField("query.cursor", in.Cursor, "is no next_cursor of a page")
+			return nil, problem.Field("query.cursor", in.Cursor, "is no next_cursor of a page")
 		}
 	}
 	out := &listOutput[client.Device]{}
 	out.Body.Items = []client.Device{}
-	found, last, err := s.scanDevices(in, after)
+	found, last, err := s.scan(in, after)
 	if err != nil {
 		return nil, err
 	}
 	for i, d := range found {
-		dev := publicDevice(d, callerOf(ctx))
+		dev := publicDevice(d, access.Of(ctx))
 		s.addStatus(ctx, &dev)
 		if in.State != "" && (dev.Status == nil || dev.Status.State != in.State) {
 			continue
@@ -164,7 +169,7 @@ func unknownMessage(err error) string {
 }
 
 // scanDevices collects what matches by record alone. last is where the scan ended before the end of the fleet.
-func (s *Server) scanDevices(in *deviceListInput, after dhcp.MAC) (found []fleet.Device, last dhcp.MAC, err error) {
+func (s devices) scan(in *deviceListInput, after dhcp.MAC) (found []fleet.Device, last dhcp.MAC, err error) {
 	enough := in.Limit
 	if in.State != "" {
 		enough = scanned
@@ -210,19 +215,8 @@ func (in *deviceListInput) matches(d *fleet.Device) bool {
 	return false
 }
 
-// addStatus says how the phone stands. A phone of which that can't be told (its files can't be rendered, say) is still
-// shown: one bad record must not hide the others.
-func (s *Server) addStatus(ctx context.Context, d *client.Device) {
-	st, err := s.cfg.Phones.Status(ctx, d.MAC)
-	if err != nil {
-		s.cfg.Log.Warn("device status", "mac", d.MAC, "err", err)
-		return
-	}
-	d.Status = &st
-}
-
-func (s *Server) readDevice(ctx context.Context, mac dhcp.MAC, reveal bool) (*recordOutput[client.Device], error) {
-	if err := mayReveal(ctx, reveal); err != nil {
+func (s devices) read(ctx context.Context, mac dhcp.MAC, reveal bool) (*recordOutput[client.Device], error) {
+	if err := access.MayReveal(ctx, reveal); err != nil {
 		return nil, err
 	}
 	var rec fleet.Device
@@ -238,28 +232,28 @@ func (s *Server) readDevice(ctx context.Context, mac dhcp.MAC, reveal bool) (*re
 	}
 	dev := client.Device{Device: withLists(rec)}
 	if !reveal {
-		dev = publicDevice(rec, callerOf(ctx))
+		dev = publicDevice(rec, access.Of(ctx))
 	} else if err := s.revealed(ctx, "device", mac.String()); err != nil {
-		return nil, problem(err)
+		return nil, problem.From(err)
 	}
 	s.addStatus(ctx, &dev)
 	return recordAnswer(dev, rec.Revision, false), nil
 }
 
-func (s *Server) createDevice(ctx context.Context, in *BodyInput) (*recordOutput[client.Device], error) {
+func (s devices) create(ctx context.Context, in *BodyInput) (*recordOutput[client.Device], error) {
 	doc, err := in.document()
 	if err != nil {
 		return nil, err
 	}
 	text, ok := doc["mac"].(string)
 	if !ok {
-		return nil, invalidField("body.mac", "", "is needed, as text")
+		return nil, problem.Field("body.mac", "", "is needed, as text")
 	}
 	mac, err := parseMAC("body.mac", text)
 	if err != nil {
-		return nil, s.faultyDevice(doc, text)
+		return nil, s.invalid(doc, text)
 	}
-	out, err := s.writeDevice(ctx, mac, Precondition{IfNoneMatch: "*"}, doc, false)
+	out, err := s.write(ctx, mac, Precondition{IfNoneMatch: "*"}, doc, false)
 	var status huma.StatusError
 	if errors.As(err, &status) && status.GetStatus() == http.StatusPreconditionFailed {
 		return nil, huma.Error409Conflict(fmt.Sprintf("device %s exists already; change it with PATCH or PUT", mac))
@@ -268,25 +262,25 @@ func (s *Server) createDevice(ctx context.Context, in *BodyInput) (*recordOutput
 }
 
 // faultyDevice names what is wrong with a new device beside its MAC, which is none.
-func (s *Server) faultyDevice(doc document, text string) error {
-	w := s.deviceWrite(dhcp.MAC{}, Precondition{}, doc, false)
-	w.bad.add("mac", text, macForms)
+func (s devices) invalid(doc document.Object, text string) error {
+	w := s.update(dhcp.MAC{}, Precondition{}, doc, false)
+	w.bad.Add("mac", text, problem.MACForms)
 	w.key = nil
 	delete(doc, "mac")
 	return s.view(func(f fleet.View) error {
-		_, err := w.build(s, f, nil)
+		_, err := w.build(s.core, f, nil)
 		return err
 	})
 }
 
-func (s *Server) deviceWrite(mac dhcp.MAC, pre Precondition, doc document, patch bool) write[fleet.Device] {
-	return write[fleet.Device]{
+func (s devices) update(mac dhcp.MAC, pre Precondition, doc document.Object, patch bool) recordUpdate[fleet.Device] {
+	return recordUpdate[fleet.Device]{
 		noun: "device " + mac.String(), pre: pre, body: doc, patch: patch, wire: reflect.TypeFor[client.Device](),
 		key:     map[string]string{"mac": mac.String()},
 		find:    func(f fleet.View) (*fleet.Device, error) { return f.Device(mac) },
 		prepare: prepareDevice,
 		check: func(f fleet.View, d *fleet.Device) error {
-			return provision.CheckDevice(f, s.cfg.Packs(), d)
+			return provision.CheckDevice(f, s.Packs(), d)
 		},
 		put:     func(e fleet.Edit, d *fleet.Device) error { return e.PutDevice(d) },
 		meta:    func(d *fleet.Device) *uint64 { return &d.Revision },
@@ -294,24 +288,24 @@ func (s *Server) deviceWrite(mac dhcp.MAC, pre Precondition, doc document, patch
 	}
 }
 
-func (s *Server) writeDevice(ctx context.Context, mac dhcp.MAC, pre Precondition, doc document, patch bool) (*recordOutput[client.Device], error) {
-	rec, created, err := s.deviceWrite(mac, pre, doc, patch).run(ctx, s)
+func (s devices) write(ctx context.Context, mac dhcp.MAC, pre Precondition, doc document.Object, patch bool) (*recordOutput[client.Device], error) {
+	rec, created, err := s.update(mac, pre, doc, patch).run(ctx, s.core)
 	if err != nil {
-		return nil, problem(err)
+		return nil, problem.From(err)
 	}
 	if created {
 		// What has a record is no discovery any more. The record is kept already, so this may fail.
-		if err := s.cfg.Discovered.ForgetPhone(mac); err != nil && !errors.Is(err, fleet.ErrNotFound) {
-			s.cfg.Log.Warn("forget discovered phone", "mac", mac, "err", err)
+		if err := s.Discovered.ForgetPhone(mac); err != nil && !errors.Is(err, fleet.ErrNotFound) {
+			s.Log.Warn("forget discovered phone", "mac", mac, "err", err)
 		}
 	}
-	dev := publicDevice(*rec, callerOf(ctx))
+	dev := publicDevice(*rec, access.Of(ctx))
 	s.addStatus(ctx, &dev)
 	return recordAnswer(dev, rec.Revision, created), nil
 }
 
 // prepareDevice fills in what an absent or empty member stands for.
-func prepareDevice(_ fleet.View, doc document) error {
+func prepareDevice(_ fleet.View, doc document.Object) error {
 	if doc["enabled"] == nil {
 		doc["enabled"] = true
 	}

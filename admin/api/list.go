@@ -1,4 +1,4 @@
-package admin
+package api
 
 import (
 	"encoding/base64"
@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"plugtone/admin/client"
+	"plugtone/admin/problem"
 	"plugtone/dhcp"
 )
 
@@ -48,7 +49,7 @@ func writeCursor(key string) string { return base64.RawURLEncoding.EncodeToStrin
 func readCursor(cursor string) (string, error) {
 	b, err := base64.RawURLEncoding.DecodeString(cursor)
 	if err != nil {
-		return "", invalidField("query.cursor", cursor, "is no next_cursor of a page")
+		return "", problem.Field("query.cursor", cursor, "is no next_cursor of a page")
 	}
 	return string(b), nil
 }
@@ -93,7 +94,7 @@ func only[T any](seq iter.Seq2[T, error], f func(T) bool) iter.Seq2[T, error] {
 	}
 }
 
-// contains tells whether one of the texts has q in it; q is lower case.
+// contains reports whether one of the texts has q in it; q is lower case.
 func contains(q string, texts ...string) bool {
 	return slices.ContainsFunc(texts, func(t string) bool { return strings.Contains(strings.ToLower(t), q) })
 }
@@ -104,12 +105,10 @@ func containsMAC(q string, macs ...dhcp.MAC) bool {
 	return bare != "" && slices.ContainsFunc(macs, func(m dhcp.MAC) bool { return strings.Contains(m.Hex(), bare) })
 }
 
-const macForms = "is no MAC address: write it as 001565123456, 00:15:65:12:34:56, 00-15-65-12-34-56 or 0015.6512.3456"
-
 func parseMAC(location, s string) (dhcp.MAC, error) {
 	m, err := dhcp.ParseMAC(s)
 	if err != nil {
-		return m, invalidField(location, s, macForms)
+		return m, problem.Field(location, s, problem.MACForms)
 	}
 	return m, nil
 }
@@ -121,17 +120,15 @@ func parsePrefix(location, s string) (netip.Prefix, error) {
 	}
 	p, err := netip.ParsePrefix(s)
 	if err != nil {
-		return p, invalidField(location, s, "is no subnet: write it as 10.20.0.0/22")
+		return p, problem.Field(location, s, "is no subnet: write it as 10.20.0.0/22")
 	}
 	return p.Masked(), nil
 }
 
-const ipForm = "is no IPv4 address"
-
 func parseIP(location, s string) (netip.Addr, error) {
 	a, err := netip.ParseAddr(s)
 	if err != nil || !a.Is4() {
-		return a, invalidField(location, s, ipForm)
+		return a, problem.Field(location, s, problem.IPForm)
 	}
 	return a, nil
 }

@@ -18,7 +18,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"plugtone/admin"
+	"plugtone/admin/api"
 	"plugtone/admin/client"
+	"plugtone/admin/feed"
 	"plugtone/dhcp"
 	"plugtone/provision"
 	"plugtone/provision/fleet"
@@ -31,15 +33,15 @@ import (
 // Noon is what the clock shows.
 var Noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-// ErrBroken is what a broken House answers.
+// ErrBroken is what a broken Fixture answers.
 var ErrBroken = errors.New("disk on fire")
 
-// House is an admin API with everything around it in memory. Set Broken and everything that is kept fails.
-type House struct {
+// Fixture is an admin API with everything around it in memory. Set Broken and everything that is kept fails.
+type Fixture struct {
 	Records *provisiontest.Records
 	Packs   *pack.Set
 	Service *provision.Service
-	Feed    admin.Feed
+	Feed    feed.Feed
 	Config  admin.Config
 
 	mu       sync.Mutex
@@ -56,10 +58,10 @@ type House struct {
 	NotReady error // what readyz answers
 }
 
-// New builds a House over the test packs (acme, bolt) with one subnet, 10.20.0.0/22.
-func New(t testing.TB) *House {
+// New builds a Fixture over the test packs (acme, bolt) with one subnet, 10.20.0.0/22.
+func New(t testing.TB) *Fixture {
 	t.Helper()
-	h := &House{
+	h := &Fixture{
 		Records: &provisiontest.Records{}, Packs: provisiontest.Packs(t), leases: map[netip.Addr]dhcp.Lease{},
 		entries: map[dhcp.MAC][]timeline.Entry{}, fetches: map[dhcp.MAC][]fleet.Fetch{},
 		found: map[dhcp.MAC]fleet.Discovered{}, history: map[dhcp.MAC][]fleet.DeviceRevision{}, tokens: map[string]fleet.Token{},
@@ -81,8 +83,8 @@ func New(t testing.TB) *House {
 	info := prometheus.NewGauge(prometheus.GaugeOpts{Name: "plugtone_build_info", Help: "Always 1."})
 	info.Set(1)
 	reg.MustRegister(info)
-	h.Config = admin.Config{
-		Listen: []string{"unix:/nowhere"}, Hosts: func() []string { return []string{"plugtone-a", "phones.example.net"} }, Now: clock, Log: slog.New(slog.DiscardHandler), Version: "test",
+	h.Config = admin.Config{Listen: []string{"unix:/nowhere"}, Hosts: func() []string { return []string{"plugtone-a", "phones.example.net"} }, Version: "test", Metrics: reg, API: api.Config{
+		Now: clock, Log: slog.New(slog.DiscardHandler),
 		Records: records{h}, Phones: h.Service, Trust: h.Service, Packs: func() *pack.Set { return h.Packs }, Leases: h, Events: h,
 		Discovered: h, Audit: h, Tokens: h, Feed: &h.Feed,
 		Subnets: func() []client.Subnet {
@@ -99,15 +101,14 @@ func New(t testing.TB) *House {
 			_, err := io.WriteString(w, "a whole backup")
 			return err
 		},
-		Metrics: reg,
-	}
+	}}
 	return h
 }
 
 func clock() time.Time { return Noon }
 
 // Server builds the API.
-func (h *House) Server(t testing.TB) *admin.Server {
+func (h *Fixture) Server(t testing.TB) *admin.Server {
 	t.Helper()
 	s, err := admin.New(h.Config)
 	if err != nil {
@@ -117,7 +118,7 @@ func (h *House) Server(t testing.TB) *admin.Server {
 }
 
 // Serve runs the API on these addresses until the test ends.
-func (h *House) Serve(t testing.TB, tlsConfig *tls.Config, listen ...string) {
+func (h *Fixture) Serve(t testing.TB, tlsConfig *tls.Config, listen ...string) {
 	t.Helper()
 	h.Config.Listen, h.Config.TLS = listen, tlsConfig
 	s := h.Server(t)
@@ -138,21 +139,21 @@ func (h *House) Serve(t testing.TB, tlsConfig *tls.Config, listen ...string) {
 }
 
 // Break makes everything that is kept fail, as on a full or failing disk.
-func (h *House) Break(broken bool) {
+func (h *Fixture) Break(broken bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.broken = broken
 	h.Records.Break(broken)
 }
 
-func (h *House) isBroken() bool {
+func (h *Fixture) isBroken() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.broken
 }
 
 // records are h.Records with an audit log and history, as a store has.
-type records struct{ h *House }
+type records struct{ h *Fixture }
 
 // Revision implements fleet.Records.
 func (r records) Revision() uint64 { return r.h.Records.Revision() }
@@ -197,7 +198,7 @@ func (w watched) PutDevice(d *fleet.Device) error {
 }
 
 // PutLease adds an active lease of a day.
-func (h *House) PutLease(addr string, mac dhcp.MAC) {
+func (h *Fixture) PutLease(addr string, mac dhcp.MAC) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	a := netip.MustParseAddr(addr)
@@ -206,7 +207,7 @@ func (h *House) PutLease(addr string, mac dhcp.MAC) {
 }
 
 // LeaseAt implements provision.Leases.
-func (h *House) LeaseAt(addr netip.Addr) (dhcp.Lease, bool) {
+func (h *Fixture) LeaseAt(addr netip.Addr) (dhcp.Lease, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	l, ok := h.leases[addr]
@@ -214,19 +215,19 @@ func (h *House) LeaseAt(addr netip.Addr) (dhcp.Lease, bool) {
 }
 
 // LeasesOf implements provision.Leases and admin.Leases.
-func (h *House) LeasesOf(mac dhcp.MAC) []dhcp.Lease {
+func (h *Fixture) LeasesOf(mac dhcp.MAC) []dhcp.Lease {
 	return slices.DeleteFunc(h.All(), func(l dhcp.Lease) bool { return l.MAC != mac })
 }
 
 // All implements admin.Leases.
-func (h *House) All() []dhcp.Lease {
+func (h *Fixture) All() []dhcp.Lease {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return slices.SortedFunc(maps.Values(h.leases), func(a, b dhcp.Lease) int { return a.Addr.Compare(b.Addr) })
 }
 
 // Delete implements admin.Leases.
-func (h *House) Delete(_ context.Context, addr netip.Addr) error {
+func (h *Fixture) Delete(_ context.Context, addr netip.Addr) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.broken {
@@ -237,14 +238,14 @@ func (h *House) Delete(_ context.Context, addr netip.Addr) error {
 }
 
 // Happened adds an entry to a phone's timeline.
-func (h *House) Happened(e timeline.Entry) {
+func (h *Fixture) Happened(e timeline.Entry) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.entries[e.MAC] = append(h.entries[e.MAC], e)
 }
 
 // Timeline implements admin.Events.
-func (h *House) Timeline(mac dhcp.MAC, limit int) ([]timeline.Entry, error) {
+func (h *Fixture) Timeline(mac dhcp.MAC, limit int) ([]timeline.Entry, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	list := h.entries[mac]
@@ -255,14 +256,14 @@ func (h *House) Timeline(mac dhcp.MAC, limit int) ([]timeline.Entry, error) {
 }
 
 // Fetched remembers the last fetch of a file.
-func (h *House) Fetched(f fleet.Fetch) {
+func (h *Fixture) Fetched(f fleet.Fetch) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.fetches[f.MAC] = append(h.fetches[f.MAC], f)
 }
 
 // Fetches implements admin.Events.
-func (h *House) Fetches(mac dhcp.MAC) ([]fleet.Fetch, error) {
+func (h *Fixture) Fetches(mac dhcp.MAC) ([]fleet.Fetch, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.broken {
@@ -272,14 +273,14 @@ func (h *House) Fetches(mac dhcp.MAC) ([]fleet.Fetch, error) {
 }
 
 // Discover puts a phone on the discovered list.
-func (h *House) Discover(d fleet.Discovered) {
+func (h *Fixture) Discover(d fleet.Discovered) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.found[d.MAC] = d
 }
 
 // DiscoveredPhones implements admin.Discovered.
-func (h *House) DiscoveredPhones() ([]fleet.Discovered, error) {
+func (h *Fixture) DiscoveredPhones() ([]fleet.Discovered, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.broken {
@@ -289,7 +290,7 @@ func (h *House) DiscoveredPhones() ([]fleet.Discovered, error) {
 }
 
 // ForgetPhone implements admin.Discovered.
-func (h *House) ForgetPhone(mac dhcp.MAC) error {
+func (h *Fixture) ForgetPhone(mac dhcp.MAC) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.broken {
@@ -300,7 +301,7 @@ func (h *House) ForgetPhone(mac dhcp.MAC) error {
 }
 
 // Audit implements admin.Audit.
-func (h *House) Audit(after uint64, limit int) ([]fleet.AuditEntry, error) {
+func (h *Fixture) Audit(after uint64, limit int) ([]fleet.AuditEntry, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.broken {
@@ -311,7 +312,7 @@ func (h *House) Audit(after uint64, limit int) ([]fleet.AuditEntry, error) {
 }
 
 // RecordAudit implements admin.Audit.
-func (h *House) RecordAudit(e fleet.AuditEntry) error {
+func (h *Fixture) RecordAudit(e fleet.AuditEntry) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.broken {
@@ -323,7 +324,7 @@ func (h *House) RecordAudit(e fleet.AuditEntry) error {
 }
 
 // History implements admin.Audit.
-func (h *House) History(mac dhcp.MAC) ([]fleet.DeviceRevision, error) {
+func (h *Fixture) History(mac dhcp.MAC) ([]fleet.DeviceRevision, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.broken {
@@ -333,7 +334,7 @@ func (h *House) History(mac dhcp.MAC) ([]fleet.DeviceRevision, error) {
 }
 
 // Tokens implements admin.Tokens.
-func (h *House) Tokens() ([]fleet.Token, error) {
+func (h *Fixture) Tokens() ([]fleet.Token, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.broken {
@@ -343,7 +344,7 @@ func (h *House) Tokens() ([]fleet.Token, error) {
 }
 
 // PutToken implements admin.Tokens.
-func (h *House) PutToken(_ string, t fleet.Token) error {
+func (h *Fixture) PutToken(_ string, t fleet.Token) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.broken {
@@ -354,7 +355,7 @@ func (h *House) PutToken(_ string, t fleet.Token) error {
 }
 
 // DeleteToken implements admin.Tokens.
-func (h *House) DeleteToken(_, name string) error {
+func (h *Fixture) DeleteToken(_, name string) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.broken {
@@ -368,7 +369,7 @@ func (h *House) DeleteToken(_, name string) error {
 }
 
 // TokenByHash implements admin.Tokens.
-func (h *House) TokenByHash(hash string) (fleet.Token, error) {
+func (h *Fixture) TokenByHash(hash string) (fleet.Token, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.broken {

@@ -1,4 +1,4 @@
-package admin
+package api
 
 import (
 	"context"
@@ -12,10 +12,16 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"plugtone/admin/access"
 	"plugtone/admin/client"
+	"plugtone/admin/feed"
+	"plugtone/admin/problem"
 	"plugtone/dhcp"
 	"plugtone/provision/timeline"
 )
+
+// events are timeline entries as they happen.
+type events struct{ *core }
 
 const (
 	heartbeat = 15 * time.Second // a comment this often shows both ends that the other is there
@@ -33,13 +39,13 @@ func (in *eventsInput) Resolve(huma.Context) []error {
 	}
 	var err error
 	if in.mac, err = dhcp.ParseMAC(in.MAC); err != nil {
-		return []error{&huma.ErrorDetail{Location: "query.mac", Value: in.MAC, Message: macForms}}
+		return []error{&huma.ErrorDetail{Location: "query.mac", Value: in.MAC, Message: problem.MACForms}}
 	}
 	return nil
 }
 
-func (s *Server) eventRoutes() {
-	o := op(http.MethodGet, "/events", "follow-events", "operation", "Follow timeline entries as they happen (server-sent events)", viewer)
+func (s events) register() {
+	o := op(http.MethodGet, "/events", "follow-events", "operation", "Follow timeline entries as they happen (server-sent events)", access.Viewer)
 	o.Description += " The event \"entry\" has a timeline entry as data; \"lost\" tells how many entries a follower missed that did not keep up."
 	reg := s.api.OpenAPI().Components.Schemas
 	reg.Schema(reflect.TypeFor[client.Lost](), true, "Lost")
@@ -48,7 +54,7 @@ func (s *Server) eventRoutes() {
 	huma.Register(s.api, o, func(ctx context.Context, in *eventsInput) (*huma.StreamResponse, error) {
 		return &huma.StreamResponse{Body: func(c huma.Context) {
 			r, w := humago.Unwrap(c)
-			f, stop := s.cfg.Feed.follow()
+			f, stop := s.Feed.Follow()
 			defer stop()
 			// A stream that can't be written to has no reader: nobody is left to be told.
 			_ = in.stream(r.Context(), w, f, func(e timeline.Entry) timeline.Entry { return s.entry(ctx, e) })
@@ -58,7 +64,7 @@ func (s *Server) eventRoutes() {
 
 // stream sends entries until the reader goes away or the daemon stops. The header leaves at once: a reader then knows that
 // nothing from now on escapes it.
-func (in *eventsInput) stream(ctx context.Context, w http.ResponseWriter, f *follower, show func(timeline.Entry) timeline.Entry) error {
+func (in *eventsInput) stream(ctx context.Context, w http.ResponseWriter, f *feed.Follower, show func(timeline.Entry) timeline.Entry) error {
 	w.Header().Set("Content-Type", "text/event-stream")
 	out := &eventWriter{w: w, rc: http.NewResponseController(w)}
 	// The listener's bounds are for requests that end. Where a connection knows no deadlines it has none to lift.
@@ -76,8 +82,8 @@ func (in *eventsInput) stream(ctx context.Context, w http.ResponseWriter, f *fol
 			if err := out.write(": still here\n\n"); err != nil {
 				return err
 			}
-		case e := <-f.entries:
-			if lost := f.lost.Swap(0); lost > 0 {
+		case e := <-f.Entries:
+			if lost := f.Lost.Swap(0); lost > 0 {
 				if err := out.event("lost", client.Lost{Entries: lost}); err != nil {
 					return err
 				}

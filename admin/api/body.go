@@ -1,7 +1,8 @@
-package admin
+package api
 
 import (
 	"net/http"
+	"plugtone/admin/document"
 	"reflect"
 	"slices"
 
@@ -14,10 +15,12 @@ type BodyInput struct {
 	RawBody     []byte
 }
 
-func (b *BodyInput) document() (document, error) { return readBody(b.ContentType, b.RawBody) }
+func (b *BodyInput) document() (document.Object, error) {
+	return document.ReadBody(b.ContentType, b.RawBody)
+}
 
 // documentBody says in the OpenAPI document what a BodyInput holds. Call it after the operation is registered.
-func documentBody[T any](s *Server, method, path string) {
+func documentBody[T any](s *core, method, path string) {
 	item := s.api.OpenAPI().Paths["/api/v1"+path]
 	operation := item.Put
 	media := []string{"application/json"}

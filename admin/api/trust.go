@@ -1,42 +1,39 @@
-package admin
+package api
 
 import (
 	"bytes"
 	"context"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"plugtone/admin/access"
 	"plugtone/admin/client"
+	"plugtone/admin/problem"
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
 	"plugtone/provision/setting"
 	"plugtone/provision/trust"
 )
 
-// Trust opens windows in which phones need no proof. provision.Service is one.
-type Trust interface {
-	Enroll(mac dhcp.MAC, from netip.Prefix, length time.Duration) (trust.Window, error)
-	Windows() []trust.Window
-	ServerURL() string // where phones go for their files
-}
+// trustWindows are enrollment windows and the phones' own credentials.
+type trustWindows struct{ *core }
 
 type windowOutput struct{ Body trust.Window }
 
-func (s *Server) trustRoutes() {
-	huma.Register(s.api, op(http.MethodGet, "/enroll", "list-windows", "trust", "List the windows in which files need no proof", viewer),
+func (s trustWindows) register() {
+	huma.Register(s.api, op(http.MethodGet, "/enroll", "list-windows", "trust", "List the windows in which files need no proof", access.Viewer),
 		func(context.Context, *struct{}) (*itemsOutput[trust.Window], error) {
-			return items(s.cfg.Trust.Windows()), nil
+			return items(s.Trust.Windows()), nil
 		})
 	huma.Register(s.api, op(http.MethodPost, "/enroll", "enroll-all", "trust",
-		"For this time files need no proof; leases of new phones that wait are proof again", admin),
+		"For this time files need no proof; leases of new phones that wait are proof again", access.Admin),
 		func(ctx context.Context, in *struct{ Body client.EnrollRequest }) (*windowOutput, error) {
 			return s.enroll(ctx, dhcp.MAC{}, in.Body)
 		})
-	huma.Register(s.api, op(http.MethodPost, "/devices/{mac}/enroll", "enroll-device", "trust", "For this time the phone's files need no proof; from anywhere (no from, or a network larger than /8) needs the role admin", operator),
+	huma.Register(s.api, op(http.MethodPost, "/devices/{mac}/enroll", "enroll-device", "trust", "For this time the phone's files need no proof; from anywhere (no from, or a network larger than /8) needs the role admin", access.Operator),
 		func(ctx context.Context, in *struct {
 			MACInput
 			Body client.EnrollRequest
@@ -47,9 +44,9 @@ func (s *Server) trustRoutes() {
 			}
 			return s.enroll(ctx, mac, in.Body)
 		})
-	huma.Register(s.api, op(http.MethodGet, "/devices/{mac}/credentials", "get-credentials", "trust", "Read a phone's own HTTP user and password", viewer), s.credentials)
+	huma.Register(s.api, op(http.MethodGet, "/devices/{mac}/credentials", "get-credentials", "trust", "Read a phone's own HTTP user and password", access.Viewer), s.credentials)
 	huma.Register(s.api, op(http.MethodPost, "/devices/{mac}/credentials/rotate", "rotate-credentials", "trust",
-		"Give a phone a new password; the old one counts until the new one is used, and 409 is the answer until then", operator),
+		"Give a phone a new password; the old one counts until the new one is used, and 409 is the answer until then", access.Operator),
 		func(ctx context.Context, in *struct {
 			MACInput
 			Force bool `query:"force" doc:"also before the phone has used the last one, which then counts no more"`
@@ -58,13 +55,13 @@ func (s *Server) trustRoutes() {
 			if err != nil {
 				return nil, err
 			}
-			d, err := fleet.RotateCredentials(s.cfg.Records, callerOf(ctx).name, mac, in.Force, s.cfg.Now())
+			d, err := fleet.RotateCredentials(s.Records, access.Of(ctx).Name, mac, in.Force, s.Now())
 			if err != nil {
-				return nil, problem(err)
+				return nil, problem.From(err)
 			}
 			return &struct{ Body client.Login }{s.shownCredentials(d, false)}, nil
 		})
-	export := op(http.MethodGet, "/credentials", "export-credentials", "trust", "Read all phones' users and passwords as CSV, for vendors' redirect services", admin)
+	export := op(http.MethodGet, "/credentials", "export-credentials", "trust", "Read all phones' users and passwords as CSV, for vendors' redirect services", access.Admin)
 	export.Responses = map[string]*huma.Response{"200": {Description: "mac,vendor,model,label,url,user,password", Content: map[string]*huma.MediaType{"text/csv": {}}}}
 	huma.Register(s.api, export, s.exportCredentials)
 }
@@ -72,18 +69,18 @@ func (s *Server) trustRoutes() {
 // minEnrollBits is the length of the prefix from which an operator may open a window for one phone. Anything larger is "anywhere".
 const minEnrollBits = 8
 
-func (s *Server) enroll(ctx context.Context, mac dhcp.MAC, in client.EnrollRequest) (*windowOutput, error) {
+func (s trustWindows) enroll(ctx context.Context, mac dhcp.MAC, in client.EnrollRequest) (*windowOutput, error) {
 	length, err := setting.ParseDuration(in.For)
 	if err != nil {
-		return nil, invalidField("body.for", in.For, err.Error())
+		return nil, problem.Field("body.for", in.For, err.Error())
 	}
 	from, err := parsePrefix("body.from", in.From)
 	if err != nil {
 		return nil, err
 	}
-	if c := callerOf(ctx); length > 0 && from.Bits() < minEnrollBits && c.role < admin {
+	if c := access.Of(ctx); length > 0 && from.Bits() < minEnrollBits && c.Role < access.Admin {
 		return nil, huma.Error403Forbidden(fmt.Sprintf("a window for requests from anywhere needs the role admin, and %s is %s; name the phone's network in from, /%d or smaller",
-			c.name, c.role, minEnrollBits))
+			c.Name, c.Role, minEnrollBits))
 	}
 	who := "all"
 	if !mac.IsZero() {
@@ -91,16 +88,16 @@ func (s *Server) enroll(ctx context.Context, mac dhcp.MAC, in client.EnrollReque
 	}
 	// What can't be noted is not opened.
 	if err := s.note(ctx, "enroll "+who+" for "+in.For, "window", who, "changed"); err != nil {
-		return nil, problem(err)
+		return nil, problem.From(err)
 	}
-	w, err := s.cfg.Trust.Enroll(mac, from, time.Duration(length))
+	w, err := s.Trust.Enroll(mac, from, time.Duration(length))
 	if err != nil {
-		return nil, problem(err)
+		return nil, problem.From(err)
 	}
 	return &windowOutput{w}, nil
 }
 
-func (s *Server) credentials(ctx context.Context, in *struct {
+func (s trustWindows) credentials(ctx context.Context, in *struct {
 	MACInput
 	RevealInput
 }) (*struct{ Body client.Login }, error) {
@@ -108,7 +105,7 @@ func (s *Server) credentials(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	if err := mayReveal(ctx, in.Reveal); err != nil {
+	if err := access.MayReveal(ctx, in.Reveal); err != nil {
 		return nil, err
 	}
 	var d *fleet.Device
@@ -122,14 +119,14 @@ func (s *Server) credentials(ctx context.Context, in *struct {
 	}
 	if in.Reveal {
 		if err := s.revealed(ctx, "device", d.MAC.String()); err != nil {
-			return nil, problem(err)
+			return nil, problem.From(err)
 		}
 	}
 	return &struct{ Body client.Login }{s.shownCredentials(d, in.Reveal)}, nil
 }
 
-func (s *Server) shownCredentials(d *fleet.Device, reveal bool) client.Login {
-	out := client.Login{MAC: d.MAC, URL: s.cfg.Trust.ServerURL()}
+func (s trustWindows) shownCredentials(d *fleet.Device, reveal bool) client.Login {
+	out := client.Login{MAC: d.MAC, URL: s.Trust.ServerURL()}
 	if c := d.Credentials; c != nil {
 		out.User, out.ChangedAt, out.Changing = c.User, c.ChangedAt, c.Previous != ""
 		if reveal {
@@ -139,15 +136,15 @@ func (s *Server) shownCredentials(d *fleet.Device, reveal bool) client.Login {
 	return out
 }
 
-func (s *Server) exportCredentials(ctx context.Context, _ *struct{}) (*struct {
+func (s trustWindows) exportCredentials(ctx context.Context, _ *struct{}) (*struct {
 	ContentType string `header:"Content-Type"`
 	Body        []byte
 }, error) {
 	if err := s.revealed(ctx, "credentials", "all"); err != nil {
-		return nil, problem(err)
+		return nil, problem.From(err)
 	}
 	var b bytes.Buffer
-	if err := s.view(func(f fleet.View) error { return fleet.WriteCredentials(&b, f, s.cfg.Trust.ServerURL()) }); err != nil {
+	if err := s.view(func(f fleet.View) error { return fleet.WriteCredentials(&b, f, s.Trust.ServerURL()) }); err != nil {
 		return nil, err
 	}
 	return &struct {

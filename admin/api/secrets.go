@@ -1,41 +1,22 @@
-package admin
+package api
 
 import (
-	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"strconv"
 
+	"plugtone/admin/access"
+	"plugtone/admin/document"
+	"plugtone/admin/problem"
 	"plugtone/provision"
 	"plugtone/provision/pack"
-	"plugtone/provision/timeline"
 )
 
 // mask stands in answers for a value that is not shown. Written back, it means the value that is kept.
 const mask = "***"
 
-// digest is what the caller sees of a file's digest. Who may not see secrets could find a short one, a PIN, by trying which
-// one makes the file that has this digest; so he sees another value, which is as good for telling whether files are the same.
-func (s *Server) digest(ctx context.Context, real string) string {
-	if real == "" || callerOf(ctx).role >= admin {
-		return real
-	}
-	h := hmac.New(sha256.New, []byte(s.salt))
-	h.Write([]byte(real))
-	return hex.EncodeToString(h.Sum(nil))
-}
-
-// entry is what the caller sees of an entry.
-func (s *Server) entry(ctx context.Context, e timeline.Entry) timeline.Entry {
-	e.Digest = s.digest(ctx, e.Digest)
-	return e
-}
-
 // publicExtras masks parameters in the vendor's own words. Which of them are secrets, nobody can tell for sure: those whose
 // names look like it are masked for everybody, and for a viewer all are, who sees that they are set, not to what.
-func publicExtras(in map[string]map[string]string, c caller) map[string]map[string]string {
+func publicExtras(in map[string]map[string]string, c access.Caller) map[string]map[string]string {
 	if in == nil {
 		return nil
 	}
@@ -43,7 +24,7 @@ func publicExtras(in map[string]map[string]string, c caller) map[string]map[stri
 	for vendor, params := range in {
 		out[vendor] = make(map[string]string, len(params))
 		for name, value := range params {
-			if c.role < operator || value != "" && provision.LooksSecret(name) {
+			if c.Role < access.Operator || value != "" && provision.LooksSecret(name) {
 				value = mask
 			}
 			out[vendor][name] = value
@@ -54,7 +35,7 @@ func publicExtras(in map[string]map[string]string, c caller) map[string]map[stri
 
 // unmask puts the kept values where a body has the mask, so that what was read can be written back, and reports masks that
 // stand for nothing.
-func unmask(doc, was document, packs *pack.Set, bad *faults) {
+func unmask(doc, was document.Object, packs *pack.Set, bad *problem.List) {
 	given, _ := doc["vendor_settings"].(map[string]any)
 	kept, _ := was["vendor_settings"].(map[string]any)
 	for vendor, params := range given {
@@ -72,7 +53,7 @@ func unmask(doc, was document, packs *pack.Set, bad *faults) {
 				params[name] = was
 				continue
 			}
-			bad.add(fmt.Sprintf("vendor_settings.%s[%s]", vendor, strconv.Quote(name)), "", mask+" stands for a value that is kept, and there is none")
+			bad.Add(fmt.Sprintf("vendor_settings.%s[%s]", vendor, strconv.Quote(name)), "", mask+" stands for a value that is kept, and there is none")
 			delete(params, name)
 		}
 	}

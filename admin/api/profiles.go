@@ -1,4 +1,4 @@
-package admin
+package api
 
 import (
 	"context"
@@ -7,13 +7,18 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"plugtone/admin/access"
+	"plugtone/admin/problem"
 	"plugtone/dhcp"
 	"plugtone/provision"
 	"plugtone/provision/fleet"
 )
 
+// profiles are keys and settings that devices share.
+type profiles struct{ *core }
+
 // publicProfile leaves out secrets, and masks what may be one; see publicExtras.
-func publicProfile(p fleet.Profile, c caller) fleet.Profile {
+func publicProfile(p fleet.Profile, c access.Caller) fleet.Profile {
 	p.Settings = p.Settings.Public()
 	p.VendorSettings = publicExtras(p.VendorSettings, c)
 	if p.Keys == nil {
@@ -22,37 +27,37 @@ func publicProfile(p fleet.Profile, c caller) fleet.Profile {
 	return p
 }
 
-func (s *Server) profileRoutes() {
+func (s profiles) register() {
 	const path = "/profiles/{name}"
-	huma.Register(s.api, op(http.MethodGet, "/profiles", "list-profiles", "profiles", "List profiles", viewer),
+	huma.Register(s.api, op(http.MethodGet, "/profiles", "list-profiles", "profiles", "List profiles", access.Viewer),
 		func(ctx context.Context, in *ListInput) (*listOutput[fleet.Profile], error) {
 			out := &listOutput[fleet.Profile]{}
 			return out, s.view(func(f fleet.View) (err error) {
-				all := mapped(f.Profiles(), func(p *fleet.Profile) fleet.Profile { return publicProfile(*p, callerOf(ctx)) })
+				all := mapped(f.Profiles(), func(p *fleet.Profile) fleet.Profile { return publicProfile(*p, access.Of(ctx)) })
 				out.Body, err = page(*in, all, func(p fleet.Profile) string { return p.Name },
 					func(p fleet.Profile, q string) bool { return contains(q, p.Name, p.Parent) })
 				return err
 			})
 		})
-	huma.Register(s.api, op(http.MethodGet, path, "get-profile", "profiles", "Read a profile", viewer),
+	huma.Register(s.api, op(http.MethodGet, path, "get-profile", "profiles", "Read a profile", access.Viewer),
 		func(ctx context.Context, in *struct {
 			NameInput
 			RevealInput
 		}) (*recordOutput[fleet.Profile], error) {
-			return s.readProfile(ctx, in.Name, in.Reveal)
+			return s.read(ctx, in.Name, in.Reveal)
 		})
 	for _, method := range [...]string{http.MethodPut, http.MethodPatch} {
-		huma.Register(s.api, op(method, path, writeVerb(method)+"-profile", "profiles", writeSummary(method, "a profile"), operator),
+		huma.Register(s.api, op(method, path, writeVerb(method)+"-profile", "profiles", writeSummary(method, "a profile"), access.Operator),
 			func(ctx context.Context, in *struct {
 				NameInput
 				Precondition
 				BodyInput
 			}) (*recordOutput[fleet.Profile], error) {
-				return s.writeProfile(ctx, in.Name, in.Precondition, &in.BodyInput, method == http.MethodPatch)
+				return s.write(ctx, in.Name, in.Precondition, &in.BodyInput, method == http.MethodPatch)
 			})
-		documentBody[fleet.Profile](s, method, path)
+		documentBody[fleet.Profile](s.core, method, path)
 	}
-	huma.Register(s.api, op(http.MethodDelete, path, "delete-profile", "profiles", "Delete a profile", operator),
+	huma.Register(s.api, op(http.MethodDelete, path, "delete-profile", "profiles", "Delete a profile", access.Operator),
 		func(ctx context.Context, in *struct {
 			NameInput
 			DeleteInput
@@ -63,8 +68,8 @@ func (s *Server) profileRoutes() {
 		})
 }
 
-func (s *Server) readProfile(ctx context.Context, name string, reveal bool) (*recordOutput[fleet.Profile], error) {
-	if err := mayReveal(ctx, reveal); err != nil {
+func (s profiles) read(ctx context.Context, name string, reveal bool) (*recordOutput[fleet.Profile], error) {
+	if err := access.MayReveal(ctx, reveal); err != nil {
 		return nil, err
 	}
 	var rec fleet.Profile
@@ -79,33 +84,33 @@ func (s *Server) readProfile(ctx context.Context, name string, reveal bool) (*re
 		return nil, err
 	}
 	if !reveal {
-		rec = publicProfile(rec, callerOf(ctx))
+		rec = publicProfile(rec, access.Of(ctx))
 	} else if err := s.revealed(ctx, "profile", name); err != nil {
-		return nil, problem(err)
+		return nil, problem.From(err)
 	}
 	return recordAnswer(rec, rec.Revision, false), nil
 }
 
-func (s *Server) writeProfile(ctx context.Context, name string, pre Precondition, body *BodyInput, patch bool) (*recordOutput[fleet.Profile], error) {
+func (s profiles) write(ctx context.Context, name string, pre Precondition, body *BodyInput, patch bool) (*recordOutput[fleet.Profile], error) {
 	doc, err := body.document()
 	if err != nil {
 		return nil, err
 	}
-	rec, created, err := write[fleet.Profile]{
+	rec, created, err := recordUpdate[fleet.Profile]{
 		noun: "profile " + name, pre: pre, body: doc, patch: patch, wire: reflect.TypeFor[fleet.Profile](),
 		key:  map[string]string{"name": name},
 		find: func(f fleet.View) (*fleet.Profile, error) { return f.Profile(name) },
 		check: func(f fleet.View, p *fleet.Profile) error {
-			return provision.CheckProfile(f, s.cfg.Packs(), p)
+			return provision.CheckProfile(f, s.Packs(), p)
 		},
 		put:  func(e fleet.Edit, p *fleet.Profile) error { return e.PutProfile(p) },
 		meta: func(p *fleet.Profile) *uint64 { return &p.Revision },
 		affects: func(f fleet.View, p *fleet.Profile) ([]dhcp.MAC, error) {
 			return fleet.DevicesUsing(f, p.Name)
 		},
-	}.run(ctx, s)
+	}.run(ctx, s.core)
 	if err != nil {
-		return nil, problem(err)
+		return nil, problem.From(err)
 	}
-	return recordAnswer(publicProfile(*rec, callerOf(ctx)), rec.Revision, created), nil
+	return recordAnswer(publicProfile(*rec, access.Of(ctx)), rec.Revision, created), nil
 }

@@ -1,4 +1,4 @@
-package admin
+package api
 
 import (
 	"context"
@@ -13,17 +13,22 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"plugtone/admin/access"
 	"plugtone/admin/client"
+	"plugtone/admin/problem"
 	"plugtone/dhcp"
 	"plugtone/provision"
 	"plugtone/provision/fleet"
 	"plugtone/provision/timeline"
 )
 
+// deviceFiles are what a phone is given, what it fetched, what its record was, and what happened.
+type deviceFiles struct{ *core }
+
 // deviceHistoryRoutes are the looks at one phone beside its record: what it gets, what it fetched, what it was, what happened.
-func (s *Server) deviceHistoryRoutes() {
-	huma.Register(s.api, op(http.MethodGet, "/devices/{mac}/files", "list-device-files", "devices", "List the files that a phone would be given", viewer), s.listFiles)
-	get := op(http.MethodGet, "/devices/{mac}/files/{name...}", "get-device-file", "devices", "Read one file as the phone would be given it", viewer)
+func (s deviceFiles) register() {
+	huma.Register(s.api, op(http.MethodGet, "/devices/{mac}/files", "list-device-files", "devices", "List the files that a phone would be given", access.Viewer), s.listFiles)
+	get := op(http.MethodGet, "/devices/{mac}/files/{name...}", "get-device-file", "devices", "Read one file as the phone would be given it", access.Viewer)
 	get.Responses = map[string]*huma.Response{"200": {Description: "The file, with *** for secrets unless revealed",
 		Content: map[string]*huma.MediaType{"application/octet-stream": {}}}}
 	huma.Register(s.api, get, s.readFile)
@@ -31,10 +36,10 @@ func (s *Server) deviceHistoryRoutes() {
 	paths := s.api.OpenAPI().Paths
 	paths["/api/v1/devices/{mac}/files/{name}"] = paths[get.Path]
 	delete(paths, get.Path)
-	huma.Register(s.api, op(http.MethodGet, "/devices/{mac}/diff", "get-device-diff", "devices", "Compare what a phone fetched last with what it would get now", viewer), s.diff)
-	huma.Register(s.api, op(http.MethodGet, "/devices/{mac}/history", "get-device-history", "devices", "List the revisions of a device, newest first", viewer), s.history)
-	huma.Register(s.api, op(http.MethodPost, "/devices/{mac}/rollback", "post-device-rollback", "devices", "Make a device what it was at a revision", operator), s.rollback)
-	huma.Register(s.api, op(http.MethodGet, "/devices/{mac}/timeline", "get-device-timeline", "devices", "Read what happened to a phone, newest last", viewer), s.timeline)
+	huma.Register(s.api, op(http.MethodGet, "/devices/{mac}/diff", "get-device-diff", "devices", "Compare what a phone fetched last with what it would get now", access.Viewer), s.diff)
+	huma.Register(s.api, op(http.MethodGet, "/devices/{mac}/history", "get-device-history", "devices", "List the revisions of a device, newest first", access.Viewer), s.history)
+	huma.Register(s.api, op(http.MethodPost, "/devices/{mac}/rollback", "post-device-rollback", "devices", "Make a device what it was at a revision", access.Operator), s.rollback)
+	huma.Register(s.api, op(http.MethodGet, "/devices/{mac}/timeline", "get-device-timeline", "devices", "Read what happened to a phone, newest last", access.Viewer), s.timeline)
 }
 
 // FilesInput names a phone and, perhaps, a subnet.
@@ -43,7 +48,7 @@ type FilesInput struct {
 	Subnet string `query:"subnet" doc:"as in this subnet; the phone's own when left out"`
 }
 
-func (s *Server) listFiles(ctx context.Context, in *FilesInput) (*struct{ Body client.Files }, error) {
+func (s deviceFiles) listFiles(ctx context.Context, in *FilesInput) (*struct{ Body client.Files }, error) {
 	mac, err := in.parse()
 	if err != nil {
 		return nil, err
@@ -52,9 +57,9 @@ func (s *Server) listFiles(ctx context.Context, in *FilesInput) (*struct{ Body c
 	if err != nil {
 		return nil, err
 	}
-	files, err := s.cfg.Phones.Files(ctx, mac, subnet)
+	files, err := s.Phones.Files(ctx, mac, subnet)
 	if err != nil {
-		return nil, problem(err)
+		return nil, problem.From(err)
 	}
 	if files == nil {
 		files = []provision.FileInfo{}
@@ -80,7 +85,7 @@ const (
 	headerMasked  = "Plugtone-Masked"  // true: the body has *** for secrets
 )
 
-func (s *Server) readFile(ctx context.Context, in *fileInput) (*huma.StreamResponse, error) {
+func (s deviceFiles) readFile(ctx context.Context, in *fileInput) (*huma.StreamResponse, error) {
 	mac, err := in.parse()
 	if err != nil {
 		return nil, err
@@ -89,12 +94,12 @@ func (s *Server) readFile(ctx context.Context, in *fileInput) (*huma.StreamRespo
 	if err != nil {
 		return nil, err
 	}
-	if err := mayReveal(ctx, in.Reveal); err != nil {
+	if err := access.MayReveal(ctx, in.Reveal); err != nil {
 		return nil, err
 	}
-	file, err := s.cfg.Phones.File(ctx, mac, in.Name, subnet, in.Reveal)
+	file, err := s.Phones.File(ctx, mac, in.Name, subnet, in.Reveal)
 	if err != nil {
-		return nil, problem(err)
+		return nil, problem.From(err)
 	}
 	closeFile := func() {
 		if file.Content != nil {
@@ -103,19 +108,19 @@ func (s *Server) readFile(ctx context.Context, in *fileInput) (*huma.StreamRespo
 	}
 	if provision.Outcome(file.Outcome) == provision.Fault {
 		closeFile()
-		return nil, problem(fmt.Errorf("file %.100q of device %s: %s: %w", in.Name, mac, file.Reason, fleet.ErrInternal))
+		return nil, problem.From(fmt.Errorf("file %.100q of device %s: %s: %w", in.Name, mac, file.Reason, fleet.ErrInternal))
 	}
 	file.Digest = s.digest(ctx, file.Digest)
 	if in.Reveal {
 		if err := s.revealed(ctx, "device", mac.String()); err != nil {
 			closeFile()
-			return nil, problem(err)
+			return nil, problem.From(err)
 		}
 	}
 	return &huma.StreamResponse{Body: func(c huma.Context) {
 		defer closeFile()
 		if err := sendFile(c, file); err != nil && c.Context().Err() == nil {
-			s.cfg.Log.Warn("send file", "mac", mac, "file", file.Name, "err", err)
+			s.Log.Warn("send file", "mac", mac, "file", file.Name, "err", err)
 		}
 	}}, nil
 }
@@ -148,18 +153,18 @@ func sendFile(c huma.Context, file provision.FileContent) error {
 	return err
 }
 
-func (s *Server) diff(ctx context.Context, in *MACInput) (*struct{ Body client.Diff }, error) {
+func (s deviceFiles) diff(ctx context.Context, in *MACInput) (*struct{ Body client.Diff }, error) {
 	mac, err := in.parse()
 	if err != nil {
 		return nil, err
 	}
-	fetches, err := s.cfg.Events.Fetches(mac)
+	fetches, err := s.Events.Fetches(mac)
 	if err != nil {
-		return nil, problem(err)
+		return nil, problem.From(err)
 	}
-	files, err := s.cfg.Phones.Files(ctx, mac, noPrefix)
+	files, err := s.Phones.Files(ctx, mac, noPrefix)
 	if err != nil {
-		return nil, problem(err)
+		return nil, problem.From(err)
 	}
 	items := compare(fetches, files)
 	for i := range items {
@@ -202,14 +207,14 @@ func compare(fetches []fleet.Fetch, files []provision.FileInfo) []client.FileDif
 // fileKey makes one of the spellings in which phones ask for a file.
 func fileKey(name string) string { return strings.ToLower(strings.TrimLeft(name, "/")) }
 
-func (s *Server) history(ctx context.Context, in *MACInput) (*struct{ Body client.History }, error) {
+func (s deviceFiles) history(ctx context.Context, in *MACInput) (*struct{ Body client.History }, error) {
 	mac, err := in.parse()
 	if err != nil {
 		return nil, err
 	}
-	revisions, err := s.cfg.Audit.History(mac)
+	revisions, err := s.Audit.History(mac)
 	if err != nil {
-		return nil, problem(err)
+		return nil, problem.From(err)
 	}
 	if len(revisions) == 0 {
 		return nil, huma.Error404NotFound(fmt.Sprintf("device %s: no such device, now or before", mac))
@@ -218,7 +223,7 @@ func (s *Server) history(ctx context.Context, in *MACInput) (*struct{ Body clien
 	for _, r := range revisions {
 		rev := client.Revision{Revision: r.Revision, Time: r.Time, Actor: r.Actor, Action: r.Action, Deleted: r.Deleted}
 		if r.Device != nil {
-			d := publicDevice(*r.Device, callerOf(ctx))
+			d := publicDevice(*r.Device, access.Of(ctx))
 			rev.Device = &d
 		}
 		out.Items = append(out.Items, rev)
@@ -227,7 +232,7 @@ func (s *Server) history(ctx context.Context, in *MACInput) (*struct{ Body clien
 }
 
 // rollback writes an old revision as a new one. It is checked as if it were typed in now: an extension may be gone since.
-func (s *Server) rollback(ctx context.Context, in *struct {
+func (s deviceFiles) rollback(ctx context.Context, in *struct {
 	MACInput
 	Precondition
 	Body client.RollbackRequest
@@ -236,9 +241,9 @@ func (s *Server) rollback(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	revisions, err := s.cfg.Audit.History(mac)
+	revisions, err := s.Audit.History(mac)
 	if err != nil {
-		return nil, problem(err)
+		return nil, problem.From(err)
 	}
 	i := slices.IndexFunc(revisions, func(r fleet.DeviceRevision) bool { return r.Revision == in.Body.Revision && r.Device != nil })
 	if i < 0 {
@@ -246,7 +251,7 @@ func (s *Server) rollback(ctx context.Context, in *struct {
 	}
 	var rec *fleet.Device
 	action := fmt.Sprintf("roll device %s back to revision %d", mac, in.Body.Revision)
-	err = s.cfg.Records.Edit(callerOf(ctx).name, action, func(e fleet.Edit) error {
+	err = s.Records.Edit(access.Of(ctx).Name, action, func(e fleet.Edit) error {
 		old, err := e.Device(mac)
 		if err != nil && !errors.Is(err, fleet.ErrNotFound) {
 			return err
@@ -261,18 +266,18 @@ func (s *Server) rollback(ctx context.Context, in *struct {
 		if rec, err = clone(revisions[i].Device); err != nil {
 			return err
 		}
-		if err := provision.CheckDevice(e, s.cfg.Packs(), rec); err != nil {
+		if err := provision.CheckDevice(e, s.Packs(), rec); err != nil {
 			return err
 		}
 		if err := e.PutDevice(rec); err != nil {
 			return err
 		}
-		return s.cfg.Phones.Renders(e, []dhcp.MAC{mac})
+		return s.Phones.Renders(e, []dhcp.MAC{mac})
 	})
 	if err != nil {
-		return nil, problem(err)
+		return nil, problem.From(err)
 	}
-	return recordAnswer(publicDevice(*rec, callerOf(ctx)), rec.Revision, false), nil
+	return recordAnswer(publicDevice(*rec, access.Of(ctx)), rec.Revision, false), nil
 }
 
 // clone copies a device: checking changes it.
@@ -285,7 +290,7 @@ func clone(d *fleet.Device) (*fleet.Device, error) {
 	return out, json.Unmarshal(b, out)
 }
 
-func (s *Server) timeline(ctx context.Context, in *struct {
+func (s deviceFiles) timeline(ctx context.Context, in *struct {
 	MACInput
 	Limit int `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"the newest so many entries"`
 }) (*struct{ Body client.Timeline }, error) {
@@ -293,9 +298,9 @@ func (s *Server) timeline(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	entries, err := s.cfg.Events.Timeline(mac, in.Limit)
+	entries, err := s.Events.Timeline(mac, in.Limit)
 	if err != nil {
-		return nil, problem(err)
+		return nil, problem.From(err)
 	}
 	out, err := s.diagnosed(ctx, mac, entries)
 	if err != nil {
@@ -305,12 +310,12 @@ func (s *Server) timeline(ctx context.Context, in *struct {
 }
 
 // diagnosed puts beside the entries what can be concluded from them and from what is known of the phone.
-func (s *Server) diagnosed(ctx context.Context, mac dhcp.MAC, entries []timeline.Entry) (client.Timeline, error) {
+func (s deviceFiles) diagnosed(ctx context.Context, mac dhcp.MAC, entries []timeline.Entry) (client.Timeline, error) {
 	out := client.Timeline{MAC: mac, Items: make([]timeline.Entry, 0, len(entries))}
 	for _, e := range entries {
 		out.Items = append(out.Items, s.entry(ctx, e))
 	}
-	facts := timeline.Facts{Now: s.cfg.Now(), MAC: mac}
+	facts := timeline.Facts{Now: s.Now(), MAC: mac}
 	err := s.view(func(f fleet.View) error {
 		d, err := f.DeviceByAny(mac)
 		if errors.Is(err, fleet.ErrNotFound) {
@@ -326,11 +331,11 @@ func (s *Server) diagnosed(ctx context.Context, mac dhcp.MAC, entries []timeline
 	}
 	if facts.Recorded {
 		// Without its state the phone's story is still worth telling.
-		if st, err := s.cfg.Phones.Status(ctx, mac); err == nil {
+		if st, err := s.Phones.Status(ctx, mac); err == nil {
 			facts.State = st.State
 		}
 	}
-	for _, l := range s.cfg.Leases.LeasesOf(mac) {
+	for _, l := range s.Leases.LeasesOf(mac) {
 		if l.State == dhcp.LeaseActive && l.Expires.After(facts.Expires) {
 			facts.Addr, facts.Expires = l.Addr, l.Expires
 		}
@@ -341,8 +346,8 @@ func (s *Server) diagnosed(ctx context.Context, mac dhcp.MAC, entries []timeline
 }
 
 // modelsOf lists the models of a vendor that ask for a file; nil when any may, or none is known.
-func (s *Server) modelsOf(file, vendor string) []string {
-	for _, m := range s.cfg.Packs().Resolve(file) {
+func (s deviceFiles) modelsOf(file, vendor string) []string {
+	for _, m := range s.Packs().Resolve(file) {
 		if m.Vendor != vendor {
 			continue
 		}

@@ -1,0 +1,81 @@
+// Package access has the roles of the admin API and the caller of a request. Finding out who calls is package admin's.
+package access
+
+import (
+	"context"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// Role is what a caller may do. A role may also do what the roles below it may.
+type Role int
+
+// The roles, the lowest first.
+const (
+	None     Role = iota
+	Viewer        // reads, without secrets
+	Operator      // also changes
+	Admin         // also reads secrets and manages tokens
+)
+
+var roleNames = [...]string{"none", "viewer", "operator", "admin"}
+
+func (r Role) String() string { return roleNames[r] }
+
+// ParseRole returns the role of a name, None for any other text.
+func ParseRole(name string) Role {
+	for r, n := range roleNames {
+		if n == name {
+			return Role(r)
+		}
+	}
+	return None
+}
+
+// Caller is who sent a request, as the audit log has it.
+type Caller struct {
+	Name string
+	Role Role
+}
+
+type callerKey struct{}
+
+// With returns a context whose caller is c.
+func With(ctx context.Context, c Caller) context.Context {
+	return context.WithValue(ctx, callerKey{}, c)
+}
+
+// Of returns the caller of a context: one without a role when there is none.
+func Of(ctx context.Context) Caller {
+	c, _ := ctx.Value(callerKey{}).(Caller)
+	return c
+}
+
+// MayReveal returns an error that refuses secrets to callers without the role Admin; nil when reveal is false.
+func MayReveal(ctx context.Context, reveal bool) error {
+	if c := Of(ctx); reveal && c.Role < Admin {
+		return huma.Error403Forbidden("secrets need the role admin; " + c.Name + " is " + c.Role.String())
+	}
+	return nil
+}
+
+// needKey is the member of an operation's metadata that has the role it needs.
+const needKey = "role"
+
+// Need returns the metadata of an operation that needs role.
+func Need(role Role) map[string]any { return map[string]any{needKey: role} }
+
+// Require returns a middleware that refuses callers without the role that the operation needs. An operation without a role needs Admin.
+func Require(api huma.API) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		need, ok := ctx.Operation().Metadata[needKey].(Role)
+		if !ok {
+			need = Admin
+		}
+		if c := Of(ctx.Context()); c.Role < need {
+			_ = huma.WriteErr(api, ctx, 403, "this needs the role "+need.String()+"; "+c.Name+" is "+c.Role.String())
+			return
+		}
+		next(ctx)
+	}
+}

@@ -1,0 +1,126 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"plugtone/admin/access"
+	"plugtone/admin/client"
+	"plugtone/admin/problem"
+	"plugtone/dhcp"
+	"plugtone/provision"
+	"plugtone/provision/fleet"
+)
+
+// discovery is the list of phones without a record.
+type discovery struct{ *core }
+
+// phoneRoutes are about phones that have no record, or need none: discovered ones, and dry runs.
+func (s discovery) register() {
+	huma.Register(s.api, op(http.MethodGet, "/discovered", "list-discovered", "discovered", "List phones without a record", access.Viewer),
+		func(_ context.Context, in *ListInput) (*listOutput[fleet.Discovered], error) {
+			found, err := s.Discovered.DiscoveredPhones()
+			if err != nil {
+				return nil, problem.From(err)
+			}
+			out := &listOutput[fleet.Discovered]{}
+			out.Body, err = page(*in, values(found), func(d fleet.Discovered) string { return d.MAC.String() },
+				func(d fleet.Discovered, q string) bool {
+					return contains(q, d.Vendor, d.Model, d.Hostname, d.IP.String()) || containsMAC(q, d.MAC)
+				})
+			return out, err
+		})
+	huma.Register(s.api, op(http.MethodGet, "/discovered/{mac}", "get-discovered", "discovered", "Read a discovered phone", access.Viewer),
+		func(_ context.Context, in *MACInput) (*struct{ Body fleet.Discovered }, error) {
+			mac, err := in.parse()
+			if err != nil {
+				return nil, err
+			}
+			d, err := s.find(mac)
+			if err != nil {
+				return nil, problem.From(err)
+			}
+			return &struct{ Body fleet.Discovered }{d}, nil
+		})
+	adopt := op(http.MethodPost, "/discovered/{mac}/adopt", "adopt-discovered", "discovered", "Make a discovered phone a device", access.Operator)
+	adopt.DefaultStatus = http.StatusCreated
+	huma.Register(s.api, adopt, s.adopt)
+	huma.Register(s.api, op(http.MethodDelete, "/discovered/{mac}", "forget-discovered", "discovered", "Take a phone off the discovered list", access.Operator),
+		func(ctx context.Context, in *MACInput) (*struct{}, error) {
+			mac, err := in.parse()
+			if err != nil {
+				return nil, err
+			}
+			if _, err := s.find(mac); err != nil {
+				return nil, problem.From(err)
+			}
+			if err := s.Discovered.ForgetPhone(mac); err != nil {
+				return nil, problem.From(err)
+			}
+			return nil, problem.From(s.note(ctx, "forget discovered "+mac.String(), "discovered", mac.String(), "deleted"))
+		})
+}
+
+func (s discovery) find(mac dhcp.MAC) (fleet.Discovered, error) {
+	all, err := s.Discovered.DiscoveredPhones()
+	if err != nil {
+		return fleet.Discovered{}, err
+	}
+	for _, d := range all {
+		if d.MAC == mac {
+			return d, nil
+		}
+	}
+	return fleet.Discovered{}, fmt.Errorf("phone %s on the discovered list: %w", mac, fleet.ErrNotFound)
+}
+
+func (s discovery) adopt(ctx context.Context, in *struct {
+	MACInput
+	Body *client.AdoptRequest
+}) (*recordOutput[client.Device], error) {
+	mac, err := in.parse()
+	if err != nil {
+		return nil, err
+	}
+	found, err := s.find(mac)
+	if err != nil {
+		return nil, problem.From(err)
+	}
+	d := fleet.Device{MAC: mac, Enabled: true, Vendor: found.Vendor, Model: found.Model}
+	if in.Body != nil {
+		d.Lines, d.Profile, d.Label = in.Body.Lines, in.Body.Profile, in.Body.Label
+	}
+	if v, ok := s.Packs().Vendor(d.Vendor); ok && d.Model != "" {
+		// A model that the phone named and the pack doesn't know is no reason to refuse the phone.
+		if _, known := v.Model(d.Model); !known {
+			d.Model = ""
+		}
+	}
+	err = s.Records.Edit(access.Of(ctx).Name, "adopt device "+mac.String(), func(e fleet.Edit) error {
+		_, err := e.Device(mac)
+		if err == nil {
+			return huma.Error409Conflict(fmt.Sprintf("device %s exists already", mac))
+		}
+		if !errors.Is(err, fleet.ErrNotFound) {
+			return err
+		}
+		if err := provision.CheckDevice(e, s.Packs(), &d); err != nil {
+			return err
+		}
+		if err := e.PutDevice(&d); err != nil {
+			return err
+		}
+		return s.Phones.Renders(e, []dhcp.MAC{mac})
+	})
+	if err != nil {
+		return nil, problem.From(err)
+	}
+	if err := s.Discovered.ForgetPhone(mac); err != nil && !errors.Is(err, fleet.ErrNotFound) {
+		s.Log.Warn("forget discovered phone", "mac", mac, "err", err)
+	}
+	return recordAnswer(publicDevice(d, access.Of(ctx)), d.Revision, true), nil
+}

@@ -1,0 +1,203 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"plugtone/admin/access"
+	"plugtone/admin/document"
+	"plugtone/admin/problem"
+	"plugtone/dhcp"
+	"plugtone/provision/fleet"
+	"reflect"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// extensions are the accounts that phones register.
+type extensions struct{ *core }
+
+func publicExtension(e fleet.Extension) fleet.Extension {
+	e.Password = ""
+	return e
+}
+
+func extensionName(e *fleet.Extension) string { return e.Number + "@" + e.Registrar }
+
+// ExtensionInput is an extension in a path.
+type ExtensionInput struct {
+	Number string `path:"number" doc:"NUMBER, or NUMBER@REGISTRAR when two registrars have the number"`
+}
+
+func (s extensions) register() {
+	const path = "/extensions/{number}"
+	huma.Register(s.api, op(http.MethodGet, "/extensions", "list-extensions", "extensions", "List extensions", access.Viewer),
+		func(_ context.Context, in *struct {
+			ListInput
+			Registrar string `query:"registrar" doc:"only those on this registrar"`
+		}) (*listOutput[fleet.Extension], error) {
+			out := &listOutput[fleet.Extension]{}
+			return out, s.view(func(f fleet.View) (err error) {
+				all := mapped(f.Extensions(), func(e *fleet.Extension) fleet.Extension { return publicExtension(*e) })
+				all = only(all, func(e fleet.Extension) bool { return in.Registrar == "" || e.Registrar == in.Registrar })
+				out.Body, err = page(in.ListInput, all, func(e fleet.Extension) string { return e.Number + "\x00" + e.Registrar },
+					func(e fleet.Extension, q string) bool {
+						return contains(q, e.Number, e.DisplayName, e.AuthUser, e.Registrar)
+					})
+				return err
+			})
+		})
+	huma.Register(s.api, op(http.MethodGet, path, "get-extension", "extensions", "Read an extension", access.Viewer),
+		func(ctx context.Context, in *struct {
+			ExtensionInput
+			RevealInput
+		}) (*recordOutput[fleet.Extension], error) {
+			return s.read(ctx, in.Number, in.Reveal)
+		})
+	for _, method := range [...]string{http.MethodPut, http.MethodPatch} {
+		huma.Register(s.api, op(method, path, writeVerb(method)+"-extension", "extensions", writeSummary(method, "an extension"), access.Operator),
+			func(ctx context.Context, in *struct {
+				ExtensionInput
+				Precondition
+				BodyInput
+			}) (*recordOutput[fleet.Extension], error) {
+				return s.write(ctx, in.Number, in.Precondition, &in.BodyInput, method == http.MethodPatch)
+			})
+		documentBody[fleet.Extension](s.core, method, path)
+	}
+	huma.Register(s.api, op(http.MethodDelete, path, "delete-extension", "extensions", "Delete an extension", access.Operator),
+		func(ctx context.Context, in *struct {
+			ExtensionInput
+			DeleteInput
+		}) (*struct{}, error) {
+			var found *fleet.Extension
+			return nil, s.remove(ctx, "extension "+in.Number, in.DeleteInput,
+				func(f fleet.View) (rev uint64, err error) {
+					if found, err = findExtension(f, in.Number); err != nil {
+						return 0, err
+					}
+					return found.Revision, nil
+				},
+				func(e fleet.Edit) error {
+					return fleet.RemoveExtension(e, found.Number, found.Registrar, in.Force)
+				})
+		})
+}
+
+// findExtension finds NUMBER or NUMBER@REGISTRAR. A number that two registrars have is a conflict that names both.
+func findExtension(f fleet.View, ref string) (*fleet.Extension, error) {
+	if number, registrar := fleet.ParseExtension(ref); registrar == "" {
+		all, err := f.ExtensionsNumbered(number)
+		if err == nil && len(all) > 1 {
+			return nil, manyRegistrars(number, all)
+		}
+	}
+	return fleet.FindExtension(f, ref)
+}
+
+func manyRegistrars(number string, all []*fleet.Extension) error {
+	names := make([]string, len(all))
+	for i, e := range all {
+		names[i] = extensionName(e)
+	}
+	return huma.Error409Conflict(fmt.Sprintf("extension %s is on more than one registrar: say which of %s", number, strings.Join(names, ", ")))
+}
+
+func (s extensions) read(ctx context.Context, ref string, reveal bool) (*recordOutput[fleet.Extension], error) {
+	if err := access.MayReveal(ctx, reveal); err != nil {
+		return nil, err
+	}
+	var rec fleet.Extension
+	err := s.view(func(f fleet.View) error {
+		e, err := findExtension(f, ref)
+		if err == nil {
+			rec = *e
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if !reveal {
+		rec = publicExtension(rec)
+	} else if err := s.revealed(ctx, "extension", extensionName(&rec)); err != nil {
+		return nil, problem.From(err)
+	}
+	return recordAnswer(rec, rec.Revision, false), nil
+}
+
+// writeExtension finds out on which registrar the extension is: the path says it, or the body, or there is one extension
+// of this number, or (in CheckExtension) one registrar. A registrar that differs from the record's moves the extension,
+// and the lines that are bound to it.
+func (s extensions) write(ctx context.Context, ref string, pre Precondition, body *BodyInput, patch bool) (*recordOutput[fleet.Extension], error) {
+	doc, err := body.document()
+	if err != nil {
+		return nil, err
+	}
+	number, registrar := fleet.ParseExtension(ref)
+	key := map[string]string{"number": number}
+	if !patch {
+		if registrar != "" {
+			key["registrar"] = registrar
+		} else {
+			registrar, _ = doc["registrar"].(string)
+		}
+	}
+	var old *fleet.Extension
+	rec, created, err := recordUpdate[fleet.Extension]{
+		noun: "extension " + ref, pre: pre, body: doc, patch: patch, wire: reflect.TypeFor[fleet.Extension](), key: key,
+		find: func(f fleet.View) (_ *fleet.Extension, err error) {
+			old, err = findForWrite(f, number, registrar)
+			return old, err
+		},
+		prepare: func(_ fleet.View, doc document.Object) error {
+			if said, _ := doc["registrar"].(string); said == "" && old != nil {
+				doc["registrar"] = old.Registrar
+			}
+			return nil
+		},
+		check: fleet.CheckExtension,
+		put: func(e fleet.Edit, x *fleet.Extension) error {
+			if old != nil && old.Registrar != x.Registrar {
+				if err := fleet.MoveExtension(e, number, old.Registrar, x.Registrar); err != nil {
+					return err
+				}
+			}
+			return e.PutExtension(x)
+		},
+		meta: func(x *fleet.Extension) *uint64 { return &x.Revision },
+		affects: func(f fleet.View, x *fleet.Extension) ([]dhcp.MAC, error) {
+			return f.DevicesWith(x.Number, x.Registrar)
+		},
+	}.run(ctx, s.core)
+	if err != nil {
+		return nil, problem.From(err)
+	}
+	return recordAnswer(publicExtension(*rec), rec.Revision, created), nil
+}
+
+// findForWrite finds the extension that a write means. One that lost its registrar is found under any.
+func findForWrite(f fleet.View, number, registrar string) (*fleet.Extension, error) {
+	if registrar != "" {
+		x, err := f.Extension(number, registrar)
+		if !errors.Is(err, fleet.ErrNotFound) {
+			return x, err
+		}
+		if lost, err2 := f.Extension(number, ""); err2 == nil {
+			return lost, nil
+		}
+		return nil, err
+	}
+	all, err := f.ExtensionsNumbered(number)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(all) == 0:
+		return nil, fmt.Errorf("extension %s: %w", number, fleet.ErrNotFound)
+	case len(all) > 1:
+		return nil, manyRegistrars(number, all)
+	}
+	return all[0], nil
+}

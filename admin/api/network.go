@@ -1,0 +1,97 @@
+package api
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"slices"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"plugtone/admin/access"
+	"plugtone/admin/client"
+	"plugtone/admin/problem"
+	"plugtone/dhcp"
+	"plugtone/provision/fleet"
+)
+
+// network are subnets and leases.
+type network struct{ *core }
+
+// noPrefix stands for the phone's own subnet.
+var noPrefix netip.Prefix
+
+// itemsOutput is a list that isn't paged.
+type itemsOutput[T any] struct {
+	Body struct {
+		Items []T `json:"items"`
+	}
+}
+
+func items[T any](list []T) *itemsOutput[T] {
+	out := &itemsOutput[T]{}
+	out.Body.Items = list
+	if list == nil {
+		out.Body.Items = []T{}
+	}
+	return out
+}
+
+type leaseListInput struct {
+	ListInput
+	Subnet string `query:"subnet" doc:"only leases in this subnet"`
+	State  string `query:"state" enum:"active,released,expired,declined"`
+}
+
+func (s network) register() {
+	huma.Register(s.api, op(http.MethodGet, "/leases", "list-leases", "network", "List leases", access.Viewer), s.listLeases)
+	huma.Register(s.api, op(http.MethodDelete, "/leases/{ip}", "delete-lease", "network", "Forget a lease; its client keeps using the address until it asks again", access.Operator),
+		func(ctx context.Context, in *struct {
+			IP string `path:"ip"`
+		}) (*struct{}, error) {
+			return nil, s.deleteLease(ctx, in.IP)
+		})
+	huma.Register(s.api, op(http.MethodGet, "/subnets", "list-subnets", "network", "List subnets, their pools and how full they are", access.Viewer),
+		func(context.Context, *struct{}) (*itemsOutput[client.Subnet], error) {
+			return items(s.Subnets()), nil
+		})
+}
+
+func (s network) listLeases(_ context.Context, in *leaseListInput) (*listOutput[client.Lease], error) {
+	subnet, err := parsePrefix("query.subnet", in.Subnet)
+	if err != nil {
+		return nil, err
+	}
+	all := slices.DeleteFunc(slices.Clone(s.Leases.All()), func(l dhcp.Lease) bool {
+		return subnet.IsValid() && l.Subnet != subnet || in.State != "" && string(l.State) != in.State
+	})
+	slices.SortFunc(all, func(a, b dhcp.Lease) int { return a.Addr.Compare(b.Addr) })
+	// As the key of a page an address must sort as text as it does as a number.
+	key := func(l dhcp.Lease) string { b := l.Addr.As16(); return hex.EncodeToString(b[:]) }
+	leases, err := page(in.ListInput, values(all), key, func(l dhcp.Lease, q string) bool {
+		return contains(q, l.Addr.String(), l.Hostname, l.Vendor, l.VendorClass) || containsMAC(q, l.MAC)
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := &listOutput[client.Lease]{}
+	out.Body.NextCursor = leases.NextCursor
+	out.Body.Items, err = s.shown(leases.Items)
+	return out, err
+}
+
+func (s network) deleteLease(ctx context.Context, text string) error {
+	addr, err := parseIP("path.ip", text)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(s.Leases.All(), func(l dhcp.Lease) bool { return l.Addr == addr }) {
+		return huma.Error404NotFound(fmt.Sprintf("lease %s: %v", addr, fleet.ErrNotFound))
+	}
+	if err := s.Leases.Delete(ctx, addr); err != nil {
+		return problem.From(err)
+	}
+	return problem.From(s.note(ctx, "delete lease "+addr.String(), "lease", addr.String(), "deleted"))
+}

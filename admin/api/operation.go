@@ -1,0 +1,106 @@
+package api
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strconv"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"plugtone/admin/access"
+	"plugtone/admin/client"
+	"plugtone/admin/problem"
+	"plugtone/provision/fleet"
+)
+
+// operation is the state of the daemon: status, reload, audit, backup.
+type operation struct{ *core }
+
+func (s operation) register() {
+	huma.Register(s.api, op(http.MethodGet, "/audit", "list-audit", "operation", "List who did what, oldest first", access.Admin), s.audit)
+	huma.Register(s.api, op(http.MethodPost, "/reload", "reload", "operation", "Read the configuration and the vendor packs again", access.Admin),
+		func(ctx context.Context, in *struct {
+			Force bool `query:"force" doc:"also when subnets with active leases are left out, or an interface is missing"`
+		}) (*struct{}, error) {
+			if err := s.Reload(ctx, in.Force); err != nil {
+				return nil, huma.Error409Conflict("the configuration is kept as it was: " + err.Error())
+			}
+			return nil, problem.From(s.note(ctx, "reload", "configuration", "", "changed"))
+		})
+	huma.Register(s.api, op(http.MethodGet, "/status", "get-status", "operation", "Read how the daemon is", access.Viewer),
+		func(context.Context, *struct{}) (*struct{ Body client.DaemonStatus }, error) {
+			st := s.Status()
+			err := s.Ready()
+			if st.Ready = err == nil; err != nil {
+				st.Faults = append(st.Faults, err.Error())
+			}
+			return &struct{ Body client.DaemonStatus }{st}, nil
+		})
+	backup := op(http.MethodGet, "/backup", "get-backup", "operation", "Read a backup of everything, secrets included, as a tar stream", access.Admin)
+	backup.Responses = map[string]*huma.Response{"200": {Description: "The backup", Content: map[string]*huma.MediaType{"application/x-tar": {}}}}
+	huma.Register(s.api, backup, s.backup)
+}
+
+func (s operation) audit(_ context.Context, in *struct {
+	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
+	Cursor string `query:"cursor"`
+}) (*listOutput[fleet.AuditEntry], error) {
+	var after uint64
+	if in.Cursor != "" {
+		text, err := readCursor(in.Cursor)
+		if err == nil {
+			after, err = strconv.ParseUint(text, 10, 64)
+		}
+		if err != nil {
+			return nil, problem.Field("query.cursor", in.Cursor, "is no next_cursor of a page")
+		}
+	}
+	list, err := s.Audit.Audit(after, in.Limit+1)
+	if err != nil {
+		return nil, problem.From(err)
+	}
+	out := &listOutput[fleet.AuditEntry]{}
+	if len(list) > in.Limit {
+		list = list[:in.Limit]
+		out.Body.NextCursor = writeCursor(strconv.FormatUint(list[in.Limit-1].ID, 10))
+	}
+	out.Body.Items = append([]fleet.AuditEntry{}, list...)
+	return out, nil
+}
+
+// backup streams. What fails after the first byte can't be a problem document.Object any more: the connection is cut, so that a
+// half backup is seen to be one.
+func (s operation) backup(ctx context.Context, _ *struct{}) (*huma.StreamResponse, error) {
+	if err := s.note(ctx, "backup", "backup", "", "revealed"); err != nil {
+		return nil, problem.From(err)
+	}
+	return &huma.StreamResponse{Body: func(c huma.Context) {
+		c.SetHeader("Content-Type", "application/x-tar")
+		c.SetHeader("Content-Disposition", `attachment; filename="plugtone-backup.tar"`)
+		w := &counting{w: c.BodyWriter()}
+		err := s.Backup(w)
+		switch {
+		case err == nil:
+		case w.n == 0:
+			c.SetHeader("Content-Disposition", "")
+			c.SetHeader("Retry-After", problem.RetryAfter)
+			_ = huma.WriteErr(s.api, c, http.StatusServiceUnavailable, "no backup: "+err.Error())
+		default:
+			s.Log.Error("backup broke off", "err", err)
+			panic(http.ErrAbortHandler)
+		}
+	}}, nil
+}
+
+// counting knows whether anything was written.
+type counting struct {
+	w io.Writer
+	n int64
+}
+
+func (c *counting) Write(b []byte) (int, error) {
+	n, err := c.w.Write(b)
+	c.n += int64(n)
+	return n, err
+}

@@ -1,0 +1,124 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"reflect"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"plugtone/admin/access"
+	"plugtone/admin/document"
+	"plugtone/admin/problem"
+	"plugtone/provision/fleet"
+)
+
+// registrars are the SIP servers that phones register with.
+type registrars struct{ *core }
+
+func publicRegistrar(r fleet.Registrar) fleet.Registrar {
+	r.Settings = r.Settings.Public()
+	return r
+}
+
+func (s registrars) register() {
+	const path = "/registrars/{name}"
+	huma.Register(s.api, op(http.MethodGet, "/registrars", "list-registrars", "registrars", "List registrars", access.Viewer),
+		func(_ context.Context, in *ListInput) (*listOutput[fleet.Registrar], error) {
+			out := &listOutput[fleet.Registrar]{}
+			return out, s.view(func(f fleet.View) (err error) {
+				all := mapped(f.Registrars(), func(r *fleet.Registrar) fleet.Registrar { return publicRegistrar(*r) })
+				out.Body, err = page(*in, all, func(r fleet.Registrar) string { return r.Name },
+					func(r fleet.Registrar, q string) bool { return contains(q, r.Name, r.Host) })
+				return err
+			})
+		})
+	huma.Register(s.api, op(http.MethodGet, path, "get-registrar", "registrars", "Read a registrar", access.Viewer),
+		func(ctx context.Context, in *struct {
+			NameInput
+			RevealInput
+		}) (*recordOutput[fleet.Registrar], error) {
+			return s.read(ctx, in.Name, in.Reveal)
+		})
+	for _, method := range [...]string{http.MethodPut, http.MethodPatch} {
+		huma.Register(s.api, op(method, path, writeVerb(method)+"-registrar", "registrars", writeSummary(method, "a registrar"), access.Operator),
+			func(ctx context.Context, in *struct {
+				NameInput
+				Precondition
+				BodyInput
+			}) (*recordOutput[fleet.Registrar], error) {
+				return s.write(ctx, in.Name, in.Precondition, &in.BodyInput, method == http.MethodPatch)
+			})
+		documentBody[fleet.Registrar](s.core, method, path)
+	}
+	huma.Register(s.api, op(http.MethodDelete, path, "delete-registrar", "registrars", "Delete a registrar", access.Operator),
+		func(ctx context.Context, in *struct {
+			NameInput
+			DeleteInput
+		}) (*struct{}, error) {
+			return nil, s.remove(ctx, "registrar "+in.Name, in.DeleteInput,
+				func(f fleet.View) (uint64, error) { return revisionOf(f.Registrar(in.Name)) },
+				func(e fleet.Edit) error { return fleet.RemoveRegistrar(e, in.Name, in.Force) })
+		})
+}
+
+func (s registrars) read(ctx context.Context, name string, reveal bool) (*recordOutput[fleet.Registrar], error) {
+	if err := access.MayReveal(ctx, reveal); err != nil {
+		return nil, err
+	}
+	var rec fleet.Registrar
+	err := s.view(func(f fleet.View) error {
+		r, err := f.Registrar(name)
+		if err == nil {
+			rec = *r
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if !reveal {
+		rec = publicRegistrar(rec)
+	} else if err := s.revealed(ctx, "registrar", name); err != nil {
+		return nil, problem.From(err)
+	}
+	return recordAnswer(rec, rec.Revision, false), nil
+}
+
+func (s registrars) write(ctx context.Context, name string, pre Precondition, body *BodyInput, patch bool) (*recordOutput[fleet.Registrar], error) {
+	doc, err := body.document()
+	if err != nil {
+		return nil, err
+	}
+	rec, created, err := recordUpdate[fleet.Registrar]{
+		noun: "registrar " + name, pre: pre, body: doc, patch: patch, wire: reflect.TypeFor[fleet.Registrar](),
+		key:  map[string]string{"name": name},
+		find: func(f fleet.View) (*fleet.Registrar, error) { return f.Registrar(name) },
+		prepare: func(f fleet.View, merged document.Object) error {
+			return portFollows(f, name, doc, merged)
+		},
+		check: func(_ fleet.View, r *fleet.Registrar) error { return fleet.CheckRegistrar(r) },
+		put:   func(e fleet.Edit, r *fleet.Registrar) error { return e.PutRegistrar(r) },
+		meta:  func(r *fleet.Registrar) *uint64 { return &r.Revision },
+	}.run(ctx, s.core)
+	if err != nil {
+		return nil, problem.From(err)
+	}
+	return recordAnswer(publicRegistrar(*rec), rec.Revision, created), nil
+}
+
+// portFollows lets a port that was never chosen go with the transport: who changes udp to tls does not mean TLS on 5060.
+func portFollows(f fleet.View, name string, body, merged document.Object) error {
+	old, err := f.Registrar(name)
+	if errors.Is(err, fleet.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if _, said := body["port"]; !said && old.Port == fleet.DefaultPort(old.Transport) {
+		delete(merged, "port")
+	}
+	return nil
+}

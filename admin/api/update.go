@@ -1,0 +1,176 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"plugtone/admin/access"
+	"plugtone/admin/document"
+	"plugtone/admin/problem"
+	"plugtone/dhcp"
+	"plugtone/provision/fleet"
+)
+
+// Precondition is what a write says about the record it expects.
+type Precondition struct {
+	IfMatch     string `header:"If-Match" doc:"the ETag of the record that is to be changed; 412 when it has moved on"`
+	IfNoneMatch string `header:"If-None-Match" doc:"* : only if there is no such record yet"`
+}
+
+// met checks the precondition against the record's revision; 0 stands for no record.
+func (p Precondition) met(noun string, rev uint64) error {
+	if p.IfNoneMatch == "*" && rev != 0 {
+		return huma.Error412PreconditionFailed(noun + " exists already")
+	}
+	switch {
+	case p.IfMatch == "":
+		return nil
+	case rev == 0:
+		return huma.Error412PreconditionFailed(noun + " is not there (any more)")
+	case p.IfMatch == "*":
+		return nil
+	}
+	for tag := range strings.SplitSeq(p.IfMatch, ",") {
+		if strings.TrimSpace(tag) == revisionTag(rev) {
+			return nil
+		}
+	}
+	return huma.Error412PreconditionFailed(fmt.Sprintf("%s has moved on to revision %d; read it again", noun, rev))
+}
+
+// recordUpdate is one PUT or PATCH of a record of type T.
+type recordUpdate[T any] struct {
+	noun    string // extension 1001@main, for messages and the audit log
+	pre     Precondition
+	body    document.Object
+	patch   bool                         // body is a JSON merge patch (RFC 7396)
+	wire    reflect.Type                 // what the API shows of T: gives the schema
+	key     map[string]string            // members that the path names
+	find    func(fleet.View) (*T, error) // the record as it is
+	check   func(fleet.View, *T) error
+	put     func(fleet.Edit, *T) error
+	meta    func(*T) *uint64 // its revision
+	prepare func(fleet.View, document.Object) error
+	bad     problem.List                             // found before the body was looked at
+	affects func(fleet.View, *T) ([]dhcp.MAC, error) // devices whose files it has a part in; nil: none
+}
+
+// errUnchanged ends an edit that would change nothing: a repeated PUT makes no new revision.
+var errUnchanged = errors.New("unchanged")
+
+// run makes the change in one edit. It returns the record as kept, and whether it is new.
+func (w recordUpdate[T]) run(ctx context.Context, s *core) (rec *T, created bool, err error) {
+	verb := "set "
+	if w.patch {
+		verb = "change "
+	}
+	err = s.Records.Edit(access.Of(ctx).Name, verb+w.noun, func(e fleet.Edit) error {
+		old, err := w.find(e)
+		if err != nil && !errors.Is(err, fleet.ErrNotFound) {
+			return err
+		}
+		if err != nil {
+			old = nil
+			if w.patch {
+				return err
+			}
+		}
+		created = old == nil
+		var rev uint64
+		if old != nil {
+			rev = *w.meta(old)
+		}
+		if err := w.pre.met(w.noun, rev); err != nil {
+			return err
+		}
+		rec, err = w.build(s, e, old)
+		if err != nil {
+			return err
+		}
+		if old != nil && document.Same(old, rec) {
+			rec = old
+			return errUnchanged
+		}
+		if err := w.put(e, rec); err != nil || w.affects == nil {
+			return err
+		}
+		macs, err := w.affects(e, rec)
+		if err != nil {
+			return err
+		}
+		return s.Phones.Renders(e, macs)
+	})
+	if err != nil && !errors.Is(err, errUnchanged) {
+		return nil, false, err
+	}
+	return rec, created, nil
+}
+
+// build makes the new record from the old one and the body, or an error that names every problem of the body.
+func (w recordUpdate[T]) build(s *core, f fleet.View, old *T) (*T, error) {
+	bad := w.bad.Clone()
+	doc := document.Copy(w.body)
+	doc.StripReadOnly()
+	was := document.Object{}
+	if old != nil {
+		var err error
+		if was, err = document.ToObject(old); err != nil {
+			return nil, err
+		}
+	}
+	document.ParseFields(doc, &bad)
+	document.ValidateSchema(s.api.OpenAPI().Components.Schemas, w.wire, doc, &bad)
+	unmask(doc, was, s.Packs(), &bad)
+	doc = w.joined(was, doc)
+	for name, value := range w.key {
+		if got, ok := doc[name].(string); ok && got != value && !sameKey(name, got, value) {
+			bad.Add(name, got, "differs from the one in the path, "+value)
+		}
+		doc[name] = value
+	}
+	if w.prepare != nil {
+		if err := w.prepare(f, doc); err != nil {
+			return nil, err
+		}
+	}
+	if made, ok := was["created_at"]; ok {
+		doc["created_at"] = made
+	}
+	rec := new(T)
+	if err := document.FromObject(doc, rec); err != nil {
+		bad.Add("", "", err.Error())
+		return nil, bad.Err()
+	}
+	if old != nil {
+		*w.meta(rec) = *w.meta(old)
+	}
+	if err := bad.Check(w.check(f, rec)); err != nil {
+		return nil, err
+	}
+	return rec, bad.Err()
+}
+
+// joined puts the body onto the record as it was.
+func (w recordUpdate[T]) joined(was, doc document.Object) document.Object {
+	if !w.patch {
+		document.KeepSecrets(doc, was)
+		return document.WithoutNulls(doc)
+	}
+	doc = document.Merge(was, doc)
+	doc.StripReadOnly()
+	return doc
+}
+
+// sameKey reports whether two spellings name one thing: MACs have several.
+func sameKey(name, a, b string) bool {
+	if name != "mac" {
+		return false
+	}
+	m, err := parseMAC("body.mac", a)
+	return err == nil && m.String() == b
+}

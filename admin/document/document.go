@@ -1,0 +1,147 @@
+// Package document edits records as JSON objects: it reads a body, checks it against the schema of its type, and applies it to the
+// record as a replacement or as a merge patch (RFC 7396). It knows no rules of provisioning.
+package document
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"plugtone/provision/fleet"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// Object is a record as JSON objects.
+type Object map[string]any
+
+// readOnly are members that a read returns and a write ignores, so that what was read can be written back.
+var readOnly = [...]string{"revision", "created_at", "updated_at", "status"}
+
+// StripReadOnly deletes the read-only members.
+func (doc Object) StripReadOnly() {
+	for _, name := range readOnly {
+		delete(doc, name)
+	}
+}
+
+// ReadBody reads a JSON object. Its errors are answers: 415 for another content type, 400 for anything else.
+func ReadBody(contentType string, raw []byte) (Object, error) {
+	ct, _, _ := strings.Cut(contentType, ";")
+	switch strings.ToLower(strings.TrimSpace(ct)) {
+	case "", "application/json", "application/merge-patch+json":
+	default:
+		return nil, huma.Error415UnsupportedMediaType(fmt.Sprintf("content type %.60q: send application/json", ct))
+	}
+	var doc Object
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	if err := dec.Decode(&doc); err != nil {
+		return nil, huma.Error400BadRequest("the body is not a JSON object: " + strings.TrimPrefix(err.Error(), "json: "))
+	}
+	if doc == nil || dec.More() {
+		return nil, huma.Error400BadRequest("the body is not one JSON object")
+	}
+	return doc, nil
+}
+
+// ToObject returns a record as an object.
+func ToObject(v any) (Object, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("%w: record can't be written as JSON: %w", fleet.ErrInternal, err)
+	}
+	var doc Object
+	return doc, json.Unmarshal(b, &doc)
+}
+
+// FromObject reads a record whose names, types and texts were checked.
+func FromObject(doc Object, rec any) error {
+	b, err := json.Marshal(doc)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(b, rec); err != nil {
+		return errors.New(strings.TrimPrefix(err.Error(), "json: "))
+	}
+	return nil
+}
+
+// Same reports whether two records are equal, read-only members aside.
+func Same[T any](a, b *T) bool {
+	da, errA := ToObject(a)
+	db, errB := ToObject(b)
+	if errA != nil || errB != nil {
+		return false
+	}
+	for _, doc := range []Object{da, db} {
+		doc.StripReadOnly()
+		// An empty list equals none.
+		maps.DeleteFunc(doc, func(_ string, v any) bool {
+			list, ok := v.([]any)
+			return v == nil || ok && len(list) == 0
+		})
+	}
+	return reflect.DeepEqual(da, db)
+}
+
+// Copy returns a deep copy of JSON.
+func Copy[T any](v T) T {
+	switch x := any(v).(type) {
+	case Object:
+		return any(Object(Copy(map[string]any(x)))).(T)
+	case map[string]any:
+		out := make(map[string]any, len(x))
+		for name, inner := range x {
+			out[name] = Copy(inner)
+		}
+		return any(out).(T)
+	case []any:
+		out := make([]any, len(x))
+		for i, inner := range x {
+			out[i] = Copy(inner)
+		}
+		return any(out).(T)
+	}
+	return v
+}
+
+// remove deletes the member at path. An element of a list becomes null, so that the others keep their places.
+func remove(doc Object, path string) {
+	if !removeAt(map[string]any(doc), path) {
+		top, _, _ := strings.Cut(path, ".")
+		top, _, _ = strings.Cut(top, "[")
+		delete(doc, top)
+	}
+}
+
+func removeAt(v any, path string) bool {
+	switch v := v.(type) {
+	case map[string]any:
+		if _, ok := v[path]; ok {
+			delete(v, path)
+			return true
+		}
+		for name, inner := range v {
+			rest, ok := strings.CutPrefix(path, name)
+			if ok && rest != "" && (rest[0] == '.' || rest[0] == '[') && removeAt(inner, strings.TrimPrefix(rest, ".")) {
+				return true
+			}
+		}
+	case []any:
+		index, rest, _ := strings.Cut(strings.TrimPrefix(path, "["), "]")
+		i, err := strconv.Atoi(index)
+		if err != nil || i < 0 || i >= len(v) {
+			return false
+		}
+		if rest == "" {
+			v[i] = nil
+			return true
+		}
+		return removeAt(v[i], strings.TrimPrefix(rest, "."))
+	}
+	return false
+}

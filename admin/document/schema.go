@@ -1,0 +1,111 @@
+package document
+
+import (
+	"maps"
+	"plugtone/admin/problem"
+	"plugtone/provision/setting"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/validation"
+)
+
+// ValidateSchema checks names and types of a body's members against the schema of t. It removes what is invalid.
+func ValidateSchema(reg huma.Registry, t reflect.Type, doc Object, bad *problem.List) {
+	schema := reg.Schema(t, false, t.Name())
+	res := &huma.ValidateResult{}
+	path := huma.NewPathBuffer([]byte{}, 0)
+	path.Push("body")
+	huma.Validate(reg, schema, path, huma.ModeWriteToServer, map[string]any(WithoutNulls(doc)), res)
+	// The schema check ignores the case of names. Here it counts, or two spellings of one member could meet.
+	for name := range doc {
+		if _, ok := schema.Properties[name]; ok {
+			continue
+		}
+		for known := range schema.Properties {
+			if strings.EqualFold(name, known) {
+				res.Errors = append(res.Errors, &huma.ErrorDetail{Location: "body." + name, Message: unknownMember + "; it is written " + known})
+			}
+		}
+	}
+	for _, d := range normalizeErrors(res.Errors) {
+		if d.Message == unknownMember {
+			d.Message += nearMember(reg, schema, d.Location)
+		}
+		bad.Detail(d)
+		if member, ok := strings.CutPrefix(d.Location, "body."); ok {
+			remove(doc, member)
+		}
+	}
+}
+
+// unknownMember is the message about a member that does not exist.
+const unknownMember = "is unknown"
+
+// message returns the message of a schema check in words that also fit a YAML file.
+func message(message string) string {
+	switch message {
+	case validation.MsgUnexpectedProperty:
+		return unknownMember
+	case validation.MsgExpectedString:
+		return "is no text: write it in quotes"
+	case validation.MsgExpectedArray:
+		return "is no list: write it as [A, B]"
+	case validation.MsgExpectedObject:
+		return "is no map of names and values: write it as {NAME: VALUE}"
+	case validation.MsgExpectedInteger:
+		return "is no whole number"
+	case validation.MsgExpectedBoolean:
+		return "is neither true nor false"
+	}
+	return message
+}
+
+// nearMember names the members that were probably meant by the unknown one at location, such as body.keys[0].typ.
+func nearMember(reg huma.Registry, s *huma.Schema, location string) string {
+	steps := strings.FieldsFunc(strings.TrimPrefix(location, "body"), func(r rune) bool { return r == '.' || r == '[' || r == ']' })
+	for i, step := range steps {
+		for s != nil && s.Ref != "" {
+			s = reg.SchemaFromRef(s.Ref)
+		}
+		switch {
+		case s == nil:
+			return ""
+		case i == len(steps)-1:
+			near := setting.Nearest(step, slices.Sorted(maps.Keys(s.Properties)))
+			if len(near) == 0 {
+				return ""
+			}
+			return "; near: " + strings.Join(near, ", ")
+		case s.Items != nil:
+			s = s.Items
+		default:
+			s = s.Properties[step]
+		}
+	}
+	return ""
+}
+
+// normalizeErrors sorts the errors of a schema check and removes objects and secrets from them, which an answer must not repeat.
+func normalizeErrors(errs []error) []*huma.ErrorDetail {
+	var out []*huma.ErrorDetail
+	for _, e := range errs {
+		d, ok := e.(*huma.ErrorDetail)
+		if !ok {
+			d = &huma.ErrorDetail{Location: "body", Message: e.Error()}
+		}
+		switch d.Value.(type) {
+		case map[string]any, []any:
+			d.Value = nil
+		}
+		if strings.Contains(d.Location, "password") || strings.Contains(d.Location, "settings") {
+			d.Value = nil
+		}
+		d.Message = message(d.Message)
+		out = append(out, d)
+	}
+	slices.SortStableFunc(out, func(a, b *huma.ErrorDetail) int { return strings.Compare(a.Location, b.Location) })
+	return out
+}

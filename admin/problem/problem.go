@@ -1,0 +1,94 @@
+package problem
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"plugtone/admin/client"
+	"plugtone/provision/fleet"
+)
+
+// RetryAfter is how many seconds a client should wait after an internal error.
+const RetryAfter = "5"
+
+// From turns an error into its answer. An error that the caller did not cause is internal: 503 when it may pass, 500 else.
+func From(err error) error {
+	if err == nil {
+		return nil
+	}
+	var status huma.StatusError
+	var invalid fleet.ValidationError
+	var use *fleet.InUse
+	switch {
+	case errors.As(err, &status):
+		return err
+	case errors.As(err, &invalid):
+		var all List
+		_ = all.Check(invalid) // it is one
+		return all.Err()
+	case errors.As(err, &use):
+		return inUse(err, use)
+	case errors.Is(err, fleet.ErrInUse), errors.Is(err, fleet.ErrPending):
+		return huma.Error409Conflict(err.Error())
+	case errors.Is(err, fleet.ErrNotFound):
+		return huma.Error404NotFound(err.Error())
+	case errors.Is(err, fleet.ErrInternal):
+		return huma.ErrorWithHeaders(huma.Error503ServiceUnavailable(err.Error()), http.Header{"Retry-After": {RetryAfter}})
+	}
+	return huma.Error500InternalServerError(err.Error())
+}
+
+func count(n int) string {
+	if n == 1 {
+		return "1 field is invalid"
+	}
+	return fmt.Sprintf("%d fields are invalid", n)
+}
+
+func inUse(err error, use *fleet.InUse) error {
+	details := make([]error, len(use.Users))
+	for i, u := range use.Users {
+		details[i] = &huma.ErrorDetail{Message: u}
+	}
+	return huma.Error409Conflict(err.Error(), details...)
+}
+
+// Field is the answer to one invalid member, parameter or path element, by its location such as body.mac or query.subnet.
+func Field(location, value, message string) error {
+	return huma.Error422UnprocessableEntity(count(1), at(location, value, message))
+}
+
+// Shorten is the transformer of all answers that keeps a problem from repeating a long value.
+func Shorten(_ huma.Context, _ string, v any) (any, error) {
+	p, ok := v.(*huma.ErrorModel)
+	if !ok {
+		return v, nil
+	}
+	p.Detail = client.ShortenText(p.Detail)
+	for _, d := range p.Errors {
+		d.Message, d.Location = client.ShortenText(d.Message), client.ShortenText(d.Location)
+		if text, ok := d.Value.(string); ok {
+			d.Value = client.Shorten(text)
+		}
+	}
+	return p, nil
+}
+
+// Write answers outside of an operation: no such path, no token.
+func Write(w http.ResponseWriter, status int, detail string) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	// The client may have gone.
+	_ = json.NewEncoder(w).Encode(huma.ErrorModel{Status: status, Title: http.StatusText(status), Detail: detail})
+}
+
+// Messages about values that are none.
+const (
+	MACForms = "is no MAC address: write it as 001565123456, 00:15:65:12:34:56, 00-15-65-12-34-56 or 0015.6512.3456"
+	IPForm   = "is no IPv4 address"
+)
