@@ -115,6 +115,16 @@ func (s *Service) Recorded(mac dhcp.MAC) bool {
 	return err == nil && d != nil
 }
 
+// candidate returns the record of mac, or nil; then it has read another one instead.
+func candidate(f fleet.View, mac dhcp.MAC) (*fleet.Device, error) {
+	d, err := f.DeviceByAny(mac)
+	if !errors.Is(err, fleet.ErrNotFound) {
+		return d, err
+	}
+	_, err = deviceOrNext(f, mac)
+	return nil, err
+}
+
 // recorded is the record of the device that has mac, or nil. It is shared: nobody may change it.
 func (s *Service) recorded(f fleet.View, mac dhcp.MAC) (*fleet.Device, error) {
 	return s.keep(f, mac, func(f fleet.View, mac dhcp.MAC) (*fleet.Device, error) {

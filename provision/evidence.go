@@ -154,62 +154,60 @@ func (q *inquiry) gather(f fleet.View, e *trust.Evidence) error {
 	return errors.Join(errs...)
 }
 
-// logIn checks the user and password that came along. It does the same work for phones that there are and that there
-// aren't: one record is read and decoded, and two passwords are tried.
+// logIn checks the user and password that came with the request. It does the same work for phones that exist and for those
+// that don't: one record is found and decoded, and two passwords are compared.
 func (q *inquiry) logIn(f fleet.View, e *trust.Evidence) error {
-	mac, err := dhcp.ParseMAC(q.sent.User)
-	if err != nil {
-		mac = e.FilenameMAC
-	}
-	d, err := candidate(f, mac)
+	mac := q.claimed()
+	d, err := deviceOrNext(f, mac)
 	if err != nil {
 		return err
 	}
-	c := trust.DummyCredentials()
-	known := d != nil && d.Credentials != nil && d.Credentials.Password != ""
-	if known {
-		c = d.Credentials
+	login := trust.Login{Sent: q.sent, Method: q.r.Method}
+	if d != nil && d.MAC == mac && d.Credentials != nil {
+		login.Phone, login.Used = d.Credentials, q.s.trust.HasUsed(d.MAC, d.Credentials.Password)
+	} else {
+		q.s.trust.HasUsed(mac, "")
 	}
-	previous := c.Previous
-	if previous == "" {
-		previous = trust.DummyCredentials().Previous
-	}
-	now, before := q.sent.Proves(c.Password.Reveal(), q.r.Method), q.sent.Proves(previous.Reveal(), q.r.Method)
+	right, newest := login.Check()
 	q.stale = !q.sent.Fresh(q.s.issuer, q.now, e.From)
 	switch {
 	case q.sent.Scheme == httpauth.Basic && q.r.Transport != fleet.HTTPS && q.scheme() != httpauth.Basic:
-		e.Error = "a password in clear is taken over HTTPS only"
+		e.Error = "a password in clear is accepted over HTTPS only"
 	case q.stale:
 		e.Error = "the credentials answer a challenge of too long ago"
 	case !q.samePath():
 		e.Error = "the credentials were made for another file"
-	default:
+	case !right:
 		q.tried = true
-	}
-	switch {
-	case !q.tried:
-	case !known || q.sent.User != c.User || !now && !(before && c.Previous != "" && !q.s.trust.HasUsed(d.MAC, d.Credentials.Password)):
 		e.Error = "user or password are wrong"
 	default:
+		q.tried = true
 		e.LoggedIn = trust.MACFirst(d.MAC, macsOf(d.MAC, d))
-		q.retire = now && c.Previous != ""
+		q.retire = newest && d.Credentials.Previous != ""
 	}
 	return nil
 }
 
-// candidate is the record of mac, or nil. When there is none another one is read in its stead.
-func candidate(f fleet.View, mac dhcp.MAC) (*fleet.Device, error) {
-	d, err := f.DeviceByAny(mac)
-	if !errors.Is(err, fleet.ErrNotFound) {
-		return d, err
-	}
-	// The next one, or after the last the first.
-	for _, after := range []dhcp.MAC{mac, {}} {
-		for _, err := range f.Devices(after) {
-			return nil, err
+// deviceOrNext returns the record of the device with mac as its own, or else the next one, after the last the first: a
+// lookup takes as long for a MAC without a record as for one with it. It returns nil when there are no records.
+func deviceOrNext(f fleet.View, mac dhcp.MAC) (*fleet.Device, error) {
+	for _, after := range []dhcp.MAC{before(mac), {}} {
+		for d, err := range f.Devices(after) {
+			return d, err
 		}
 	}
 	return nil, nil
+}
+
+// before returns the MAC that comes before mac.
+func before(mac dhcp.MAC) dhcp.MAC {
+	for i := len(mac) - 1; i >= 0; i-- {
+		mac[i]--
+		if mac[i] != 0xff {
+			break
+		}
+	}
+	return mac
 }
 
 // samePath tells whether a digest was made for the file that is asked for.

@@ -33,6 +33,10 @@ func (q *inquiry) limit() {
 	if q.verdict.Proven || q.r.Transport == fleet.Preview || q.answer.Outcome == Fault {
 		return
 	}
+	if q.wrongPassword() && q.s.trust.PasswordsLimited(q.claimed(), q.now) {
+		q.answer.Delay = trust.PasswordDelay
+		q.answer.Reason += "; slowed: many wrong passwords were tried for this phone"
+	}
 	until := q.s.trust.Enumeration().Limited(q.source(), q.now)
 	if until.IsZero() {
 		return
@@ -82,6 +86,9 @@ func (s *Service) settle(q *inquiry) {
 	if q.verdict.Contradiction {
 		s.trust.Report(trust.Event{Time: q.now, Kind: trust.EventContradiction, MAC: q.answer.MAC, Addr: q.source().Addr, Reason: q.verdict.Reason})
 	}
+	if q.wrongPassword() {
+		s.trust.WrongPassword(q.claimed(), q.source().Addr, q.now)
+	}
 	if q.lease != nil && q.verdict.Proven && q.guarded() {
 		s.trust.Requested(q.lease.MAC, q.verdict.Proof.Own(), q.now)
 	}
@@ -101,6 +108,18 @@ func (s *Service) settle(q *inquiry) {
 			s.trust.Report(q.guessing())
 		}
 	}
+}
+
+// wrongPassword reports whether a password was compared and refused.
+func (q *inquiry) wrongPassword() bool { return q.tried && !q.verdict.Proof.Own() }
+
+// claimed is the phone that the credentials are for, whether it exists or not: by the user, else by the name of the file.
+func (q *inquiry) claimed() dhcp.MAC {
+	mac, err := dhcp.ParseMAC(q.sent.User)
+	if err != nil {
+		mac = q.named()
+	}
+	return mac
 }
 
 // guessed lists the phones that a requester without proof has asked for: by the name of a file that only the phone may have, and

@@ -50,7 +50,7 @@ func (q *inquiry) stepUp() bool {
 		Since:     q.device.CreatedAt,
 		CanSend:   accepts && sendsCredentials(v, q.device.Model, q.site.URLFor(n)),
 		CanAnswer: accepts && (q.r.Transport == fleet.HTTPS && scheme != httpauth.None || q.r.Transport == fleet.HTTP && isDigest(scheme)),
-		Wrong:     q.tried, // a right password is a proof of its own
+		Wrong:     q.wrongPassword(),
 		Port:      portOf(q.lease),
 	}, q.r.real)
 	if verdict.Action == trust.StepUpAccept {

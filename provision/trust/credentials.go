@@ -81,7 +81,7 @@ func (c *Credentials) Invalid() (out []InvalidField) {
 	return out
 }
 
-// DummyCredentials stand in for those of a phone that has none, so that checking takes as long.
-func DummyCredentials() *Credentials {
+// dummyCredentials stand in for those of a phone that has none, so that checking takes as long.
+func dummyCredentials() *Credentials {
 	return &Credentials{User: "000000000000", Password: "no phone has this pass", Previous: "no phone has this pass"}
 }

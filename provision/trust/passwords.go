@@ -21,7 +21,7 @@ const (
 // password is accepted whatever has been tried before.
 type PasswordLimiter struct {
 	mu     sync.Mutex
-	phones *lru.Cache[string, *triedPasswords]
+	phones *lru.Cache[MAC, *triedPasswords]
 }
 
 type triedPasswords struct {
@@ -31,11 +31,11 @@ type triedPasswords struct {
 
 // NewPasswordLimiter returns a limiter that has counted nothing.
 func NewPasswordLimiter() *PasswordLimiter {
-	return &PasswordLimiter{phones: lru.New[string, *triedPasswords](rememberedPhones)}
+	return &PasswordLimiter{phones: lru.New[MAC, *triedPasswords](rememberedPhones)}
 }
 
 // Limited reports whether refusals for the phone are delayed.
-func (l *PasswordLimiter) Limited(phone string, now time.Time) bool {
+func (l *PasswordLimiter) Limited(phone MAC, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p, ok := l.phones.Get(phone)
@@ -43,7 +43,7 @@ func (l *PasswordLimiter) Limited(phone string, now time.Time) bool {
 }
 
 // Wrong counts a wrong password and returns the event when the limit begins.
-func (l *PasswordLimiter) Wrong(phone string, mac MAC, from netip.Addr, now time.Time) *Event {
+func (l *PasswordLimiter) Wrong(phone MAC, from netip.Addr, now time.Time) *Event {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p, ok := l.phones.Get(phone)
@@ -55,7 +55,7 @@ func (l *PasswordLimiter) Wrong(phone string, mac MAC, from netip.Addr, now time
 	if p.wrong != passwordsFree {
 		return nil
 	}
-	return &Event{Time: now, Kind: EventPassword, MAC: mac, Addr: from, Reason: fmt.Sprintf(
-		"%d wrong passwords for %.40q since %s, the last from %s: refusals take %s until %s; the right password is accepted at once",
+	return &Event{Time: now, Kind: EventPassword, MAC: phone, Addr: from, Reason: fmt.Sprintf(
+		"%d wrong passwords for %s since %s, the last from %s: refusals take %s until %s; the right password is accepted at once",
 		p.wrong, phone, p.began.UTC().Format(time.RFC3339), from, PasswordDelay, p.began.Add(passwordsWindow).UTC().Format(time.RFC3339))}
 }

@@ -98,13 +98,13 @@ func (s *Service) Requested(leaseMAC MAC, own bool, now time.Time) {
 }
 
 // PasswordsLimited reports whether refusals of wrong passwords for the phone are delayed.
-func (s *Service) PasswordsLimited(phone string, now time.Time) bool {
+func (s *Service) PasswordsLimited(phone MAC, now time.Time) bool {
 	return s.passwords.Limited(phone, now)
 }
 
 // WrongPassword counts a wrong password for a phone and reports guessing.
-func (s *Service) WrongPassword(phone string, mac MAC, from netip.Addr, now time.Time) {
-	if e := s.passwords.Wrong(phone, mac, from, now); e != nil {
+func (s *Service) WrongPassword(phone MAC, from netip.Addr, now time.Time) {
+	if e := s.passwords.Wrong(phone, from, now); e != nil {
 		s.Report(*e)
 	}
 }

@@ -1,7 +1,6 @@
 package trust
 
 import (
-	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -185,7 +184,7 @@ func TestWrongPasswordsAreLimitedPerPhone(t *testing.T) {
 	var events []Event
 	for i := range 2000 {
 		for p := range 2 {
-			if e := l.Wrong(fmt.Sprint("phone", p), phone(p), from, testNow.Add(time.Duration(i)*time.Millisecond)); e != nil {
+			if e := l.Wrong(phone(p), from, testNow.Add(time.Duration(i)*time.Millisecond)); e != nil {
 				events = append(events, *e)
 			}
 		}
@@ -193,10 +192,10 @@ func TestWrongPasswordsAreLimitedPerPhone(t *testing.T) {
 	if len(events) != 2 || events[0].Kind != EventPassword || events[0].MAC != phone(0) || events[1].MAC != phone(1) {
 		t.Errorf("events %+v", events)
 	}
-	if !l.Limited("phone0", testNow.Add(9*time.Minute)) || l.Limited("phone0", testNow.Add(10*time.Minute)) || l.Limited("phone9", testNow) {
+	if !l.Limited(phone(0), testNow.Add(9*time.Minute)) || l.Limited(phone(0), testNow.Add(10*time.Minute)) || l.Limited(phone(9), testNow) {
 		t.Error("the limit holds for another phone, or not for as long as it should")
 	}
-	if e := l.Wrong("phone0", phone(0), from, testNow.Add(time.Hour)); e != nil || l.Limited("phone0", testNow.Add(time.Hour)) {
+	if e := l.Wrong(phone(0), from, testNow.Add(time.Hour)); e != nil || l.Limited(phone(0), testNow.Add(time.Hour)) {
 		t.Errorf("one wrong password an hour later: %v", e)
 	}
 }
