@@ -219,8 +219,15 @@ func (f *view) Devices(after dhcp.MAC) iter.Seq2[*fleet.Device, error] {
 func (f *view) each(after dhcp.MAC) iter.Seq2[*fleet.Device, error] {
 	return func(yield func(*fleet.Device, error) bool) {
 		byMAC := func(a, b dhcp.MAC) int { return bytes.Compare(a[:], b[:]) }
-		for d, err := range all[dhcp.MAC, fleet.Device](f.devices, byMAC) {
-			if (err != nil || byMAC(d.MAC, after) > 0) && !yield(d, err) {
+		var macs []dhcp.MAC
+		for mac := range f.devices {
+			if byMAC(mac, after) > 0 {
+				macs = append(macs, mac)
+			}
+		}
+		slices.SortFunc(macs, byMAC)
+		for _, mac := range macs {
+			if !yield(decode[fleet.Device](f.devices[mac])) {
 				return
 			}
 		}
