@@ -50,7 +50,7 @@ func addBook(f fleet.View, vendor *pack.Vendor, d *fleet.Device, p *pack.Phone) 
 
 // book collects contacts up to a number of numbers.
 type book struct {
-	list    []pack.Contact
+	list    []fleet.Contact
 	seen    map[fleet.Contact]bool
 	numbers int
 	most    int
@@ -61,19 +61,19 @@ func (b *book) add(list []fleet.Contact) {
 	for _, c := range list {
 		switch {
 		case b.seen[c]:
-		case b.numbers+pack.Contact(c).Numbers() > b.most:
+		case b.numbers+c.Numbers() > b.most:
 			b.over++
 		default:
 			b.seen[c] = true
-			b.numbers += pack.Contact(c).Numbers()
-			b.list = append(b.list, pack.Contact(c))
+			b.numbers += c.Numbers()
+			b.list = append(b.list, c)
 		}
 	}
 }
 
 // extensions adds those on the registrars of the phone's lines: what another registrar's people are called is none of its
 // business.
-func (b *book) extensions(f fleet.View, lines []pack.Line) error {
+func (b *book) extensions(f fleet.View, lines []pack.Account) error {
 	registrars := make(map[string]bool)
 	for _, l := range lines {
 		registrars[l.Registrar.Name] = true
@@ -93,10 +93,10 @@ func (b *book) extensions(f fleet.View, lines []pack.Line) error {
 }
 
 // sorted gives the contacts by name, as people look for them.
-func (b *book) sorted() []pack.Contact {
+func (b *book) sorted() []fleet.Contact {
 	type entry struct {
 		key string
-		c   pack.Contact
+		c   fleet.Contact
 	}
 	entries := make([]entry, len(b.list))
 	for i, c := range b.list {
@@ -105,7 +105,7 @@ func (b *book) sorted() []pack.Contact {
 	slices.SortStableFunc(entries, func(x, y entry) int {
 		return cmp.Or(cmp.Compare(x.key, y.key), cmp.Compare(x.c.Name, y.c.Name), cmp.Compare(x.c.Number, y.c.Number))
 	})
-	out := make([]pack.Contact, len(entries))
+	out := make([]fleet.Contact, len(entries))
 	for i, e := range entries {
 		out[i] = e.c
 	}

@@ -49,7 +49,7 @@ func CheckDevice(view fleet.View, packs *pack.Set, d *fleet.Device) error {
 			if k.Validate() != nil {
 				continue
 			}
-			if err := vendor.CheckKey(d.Model, packKey(k)); err != nil {
+			if err := vendor.CheckKey(d.Model, k); err != nil {
 				bad.Add(fmt.Sprintf("keys[%d]", i), k.String(), "%s", err)
 			}
 		}
@@ -60,8 +60,6 @@ func CheckDevice(view fleet.View, packs *pack.Set, d *fleet.Device) error {
 	slices.SortStableFunc(d.Lines, func(a, b fleet.Line) int { return cmp.Compare(a.Position, b.Position) })
 	return bad.Err()
 }
-
-func packKey(k fleet.Key) pack.Key { return pack.Key(k) }
 
 // checkMACs reports a MAC that is none, or that another device has.
 func checkMACs(view fleet.View, bad *fleet.ValidationError, d *fleet.Device) error {

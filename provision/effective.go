@@ -35,7 +35,7 @@ const defaultRecheck = 24 * time.Hour
 type resolved struct {
 	device   *fleet.Device
 	profiles []*fleet.Profile // the device's own last
-	lines    []pack.Line
+	lines    []pack.Account
 	layers   []layer
 	leftOut  []string
 }
@@ -127,7 +127,7 @@ func (r *resolved) hasSharedLine(position int) bool {
 	})
 }
 
-func packLine(l fleet.Line, e *fleet.Extension, reg *fleet.Registrar, shared bool) pack.Line {
+func packLine(l fleet.Line, e *fleet.Extension, reg *fleet.Registrar, shared bool) pack.Account {
 	label := e.DisplayName
 	if label == "" {
 		label = e.Number
@@ -136,7 +136,7 @@ func packLine(l fleet.Line, e *fleet.Extension, reg *fleet.Registrar, shared boo
 	if auth == "" {
 		auth = e.Number
 	}
-	return pack.Line{
+	return pack.Account{
 		Position:    l.Position,
 		Number:      e.Number,
 		DisplayName: e.DisplayName,
@@ -145,14 +145,14 @@ func packLine(l fleet.Line, e *fleet.Extension, reg *fleet.Registrar, shared boo
 		Label:       label,
 		Voicemail:   e.Voicemail,
 		Shared:      shared,
-		Registrar: pack.Registrar{
+		Registrar: fleet.Registrar{
 			Name:            reg.Name,
 			Host:            reg.Host,
 			Port:            reg.Port,
 			Transport:       reg.Transport,
 			OutboundProxy:   reg.OutboundProxy,
 			BackupHost:      reg.BackupHost,
-			RegisterExpires: time.Duration(reg.RegisterExpires),
+			RegisterExpires: reg.RegisterExpires,
 		},
 	}
 }
@@ -234,7 +234,7 @@ func packValue(v any) any {
 
 // effectiveKeys joins the keys of profiles and device; per slot the device's wins, then the nearest profile's. Keys of a
 // profile that the model can't have are left out and named with the reason.
-func (r *resolved) effectiveKeys(vendor *pack.Vendor) []pack.Key {
+func (r *resolved) effectiveKeys(vendor *pack.Vendor) []fleet.Key {
 	type slot struct {
 		area string
 		n    int
@@ -259,20 +259,20 @@ func (r *resolved) effectiveKeys(vendor *pack.Vendor) []pack.Key {
 		from[at] = e.from
 	}
 	fleet.SortKeys(keys)
-	var out []pack.Key
+	var out []fleet.Key
 	for _, k := range keys {
 		whose := "the device"
 		if name := from[slot{k.Area, k.Slot}]; name != "" {
 			whose = "profile " + name
 		}
-		if err := vendor.CheckKey(r.device.Model, packKey(k)); err != nil {
+		if err := vendor.CheckKey(r.device.Model, k); err != nil {
 			r.leftOut = append(r.leftOut, fmt.Sprintf("key %s of %s: %s", k, whose, err))
 			continue
 		}
-		if k.Line > 0 && !slices.ContainsFunc(r.lines, func(l pack.Line) bool { return l.Position == k.Line }) {
+		if k.Line > 0 && !slices.ContainsFunc(r.lines, func(l pack.Account) bool { return l.Position == k.Line }) {
 			r.leftOut = append(r.leftOut, fmt.Sprintf("key %s of %s: the phone has it, but no account on line %d to use it with", k, whose, k.Line))
 		}
-		out = append(out, packKey(k))
+		out = append(out, k)
 	}
 	return out
 }

@@ -8,6 +8,7 @@ import (
 
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
+	"plugtone/provision/setting"
 )
 
 // Phone builds what templates print for a device in a subnet of the site, and says what the phone does not get, with
@@ -36,8 +37,8 @@ func Phone(f fleet.View, packs *pack.Set, site *fleet.Site, subnet netip.Prefix,
 }
 
 // fitLines leaves out lines that the model doesn't have, as after a change of model by a newer pack.
-func (r *resolved) fitLines(vendor *pack.Vendor) []pack.Line {
-	var out []pack.Line
+func (r *resolved) fitLines(vendor *pack.Vendor) []pack.Account {
+	var out []pack.Account
 	for _, l := range r.lines {
 		if err := vendor.CheckLine(r.device.Model, l.Position); err != nil {
 			r.leftOut = append(r.leftOut, fmt.Sprintf("line %d: %s", l.Position, err))
@@ -71,7 +72,7 @@ func sitePhone(site *fleet.Site, subnet fleet.Subnet, now time.Time) pack.Phone 
 func withoutSecrets(p pack.Phone) pack.Phone {
 	settings := make(map[string]any, len(p.Settings))
 	for name, v := range p.Settings {
-		if _, secret := v.(pack.Secret); !secret {
+		if _, secret := v.(setting.Secret); !secret {
 			settings[name] = v
 		}
 	}
@@ -85,7 +86,7 @@ func withoutSecrets(p pack.Phone) pack.Phone {
 // that they are one.
 func masked(p pack.Phone) pack.Phone {
 	const mask = "***"
-	lines := make([]pack.Line, len(p.Lines))
+	lines := make([]pack.Account, len(p.Lines))
 	for i, l := range p.Lines {
 		if l.Password != "" {
 			l.Password = mask
@@ -95,8 +96,8 @@ func masked(p pack.Phone) pack.Phone {
 	p.Lines = lines
 	settings := make(map[string]any, len(p.Settings))
 	for name, v := range p.Settings {
-		if s, secret := v.(pack.Secret); secret && s != "" {
-			v = pack.Secret(mask)
+		if s, secret := v.(setting.Secret); secret && s != "" {
+			v = setting.Secret(mask)
 		}
 		settings[name] = v
 	}

@@ -35,6 +35,17 @@ type Contact struct {
 	Group  string `json:"group,omitempty"`
 }
 
+// Numbers returns how many numbers a contact has: many phones take only entries with one.
+func (c Contact) Numbers() int {
+	n := 0
+	for _, number := range []string{c.Number, c.Mobile, c.Home} {
+		if number != "" {
+			n++
+		}
+	}
+	return n
+}
+
 // Device is the record of a physical phone.
 type Device struct {
 	MAC            dhcp.MAC                     `json:"mac"`

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"plugtone/dhcp"
+	"plugtone/provision/fleet"
 	. "plugtone/provision/pack"
 )
 
@@ -77,7 +78,7 @@ func TestLineKeyHasTheLinesLabel(t *testing.T) {
 	}
 	p := acmePhone("A1")
 	p.Lines[0].Label = "Front"
-	p.Keys = []Key{{Area: "line", Slot: 2, Type: "line", Line: 1}, {Area: "line", Slot: 3, Type: "line", Line: 1, Label: "Mine"}}
+	p.Keys = []fleet.Key{{Area: "line", Slot: 2, Type: "line", Line: 1}, {Area: "line", Slot: 3, Type: "line", Line: 1, Label: "Mine"}}
 	got, err := v.Render("{mac}.cfg", p)
 	if err != nil || !strings.Contains(string(got), "label.2 = Front\nlabel.3 = Mine\n") {
 		t.Errorf("%v\n%s", err, got)

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"plugtone/provision/fleet"
 	. "plugtone/provision/pack"
 	"plugtone/provision/packcheck"
 )
@@ -122,10 +123,10 @@ func TestExtend(t *testing.T) {
 		t.Fatal(err)
 	}
 	v, _ := s.Vendor("acme")
-	if _, ok := v.Model("A9"); !ok || v.CheckKey("A9", Key{Area: "line", Slot: 1, Type: "park"}) != nil || !v.Supports("A9", "dtmf") || !v.Supports("A9", "lldp") {
+	if _, ok := v.Model("A9"); !ok || v.CheckKey("A9", fleet.Key{Area: "line", Slot: 1, Type: "park"}) != nil || !v.Supports("A9", "dtmf") || !v.Supports("A9", "lldp") {
 		t.Error("what was added is not there")
 	}
-	if _, ok := v.Model("A1"); ok || v.CheckKey("A9", Key{Area: "programmable", Slot: 1, Type: "dnd"}) == nil {
+	if _, ok := v.Model("A1"); ok || v.CheckKey("A9", fleet.Key{Area: "programmable", Slot: 1, Type: "dnd"}) == nil {
 		t.Error("what was taken away is still there")
 	}
 	d := v.Describe()

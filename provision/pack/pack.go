@@ -52,17 +52,13 @@ type Vendor struct {
 
 // The types of package phonefile that the methods of a Vendor take and return.
 type (
-	Phone     = phonefile.Phone
-	Line      = phonefile.Line
-	Key       = phonefile.Key
-	Contact   = phonefile.Contact
-	Registrar = phonefile.Registrar
-	Secret    = phonefile.Secret
-	Model     = phonefile.Model
-	File      = phonefile.File
-	FileName  = phonefile.FileName
-	Kind      = phonefile.Kind
-	Match     = phonefile.Match
+	Phone    = phonefile.Phone
+	Account  = phonefile.Account
+	Model    = phonefile.Model
+	File     = phonefile.File
+	FileName = phonefile.FileName
+	Kind     = phonefile.Kind
+	Match    = phonefile.Match
 )
 
 // The kinds of files.

@@ -12,8 +12,10 @@ import (
 	_ "time/tzdata"
 
 	"plugtone/dhcp"
+	"plugtone/provision/fleet"
 	. "plugtone/provision/pack"
 	"plugtone/provision/packcheck"
+	"plugtone/provision/setting"
 )
 
 // acme is a vendor that doesn't exist: a pack that uses most of the format.
@@ -111,18 +113,18 @@ func acmeVendor(t testing.TB) *Vendor {
 var testMAC = dhcp.MAC{0x02, 0xac, 0x3e, 0, 0, 0x1f}
 
 func acmePhone(model string) Phone {
-	return Phone{MAC: testMAC, Vendor: "acme", Model: model, Label: "Desk", Enabled: true, Assigned: true, ServerURL: "http://10.20.0.2/", Lines: []Line{
-		{Position: 1, Number: "1001", Password: "s3cret", Label: "1001", Registrar: Registrar{Host: "pbx", Port: 5060, Transport: "tls", RegisterExpires: time.Hour}},
-		{Position: 2, Number: "1002", Password: "s4cret", Label: "1002", Registrar: Registrar{Host: "pbx", Port: 5060, Transport: "udp", RegisterExpires: time.Hour}}}}
+	return Phone{MAC: testMAC, Vendor: "acme", Model: model, Label: "Desk", Enabled: true, Assigned: true, ServerURL: "http://10.20.0.2/", Lines: []Account{
+		{Position: 1, Number: "1001", Password: "s3cret", Label: "1001", Registrar: fleet.Registrar{Host: "pbx", Port: 5060, Transport: "tls", RegisterExpires: setting.Duration(time.Hour)}},
+		{Position: 2, Number: "1002", Password: "s4cret", Label: "1002", Registrar: fleet.Registrar{Host: "pbx", Port: 5060, Transport: "udp", RegisterExpires: setting.Duration(time.Hour)}}}}
 }
 
 func TestRender(t *testing.T) {
 	v := acmeVendor(t)
 	p := acmePhone("A-2")
-	p.Keys = []Key{{Area: "line", Slot: 1, Type: "blf", Value: "1005"}, {Area: "line", Slot: 3, Type: "line", Line: 2}, {Area: "line", Slot: 5, Type: "speed_dial", Value: "9", Line: 2},
+	p.Keys = []fleet.Key{{Area: "line", Slot: 1, Type: "blf", Value: "1005"}, {Area: "line", Slot: 3, Type: "line", Line: 2}, {Area: "line", Slot: 5, Type: "speed_dial", Value: "9", Line: 2},
 		{Area: "expansion2", Slot: 1, Type: "blf", Value: "7"}}
 	p.Settings = map[string]any{"time_zone": "Europe/Berlin", "language": "de-AT", "ntp_servers": []string{"a"}, "srtp": "required", "recheck_interval": time.Hour,
-		"codecs": []string{"pcma", "g722"}, "lldp": true, "admin_password": Secret("x1y2"), "dtmf": "info"}
+		"codecs": []string{"pcma", "g722"}, "lldp": true, "admin_password": setting.Secret("x1y2"), "dtmf": "info"}
 	p.Extra = map[string]string{"user.2": "two", "zz": "last", "p1": "77"}
 	got, err := v.Render("cfg/{MAC}.cfg", p)
 	want := `# acme
@@ -175,7 +177,7 @@ func TestRenderClears(t *testing.T) {
 	v := acmeVendor(t)
 	for _, change := range []func(*Phone){func(p *Phone) { p.Enabled = false }, func(p *Phone) { p.Assigned = false }} {
 		p := acmePhone("A1")
-		p.Keys = []Key{{Area: "line", Slot: 2, Type: "blf", Value: "1005"}}
+		p.Keys = []fleet.Key{{Area: "line", Slot: 2, Type: "blf", Value: "1005"}}
 		change(&p)
 		got, err := v.Render("cfg/{MAC}.cfg", p)
 		want := "# acme\nlabel = Desk\nuser.1 =\npass.1 =\nuser.2 =\npass.2 =\nkey.1 =\nkey.2 =\nkey.3 =\nkey.4 =\n"
@@ -196,7 +198,7 @@ func TestRenderFaults(t *testing.T) {
 		{"cfg/{MAC}.cfg", func(p *Phone) { p.Lines[0].Registrar.Transport = "sctp" }, `map transport has no entry for "sctp"`},
 		{"cfg/{MAC}.cfg", func(p *Phone) { p.Lines[0].Position = 9 }, "line 9: A1 has lines 1 to 2"},
 		{"cfg/{MAC}.cfg", func(p *Phone) { p.Lines[0].Position = 2 }, "line 2 stands twice"},
-		{"cfg/{MAC}.cfg", func(p *Phone) { p.Keys = []Key{{Area: "line", Slot: 9, Type: "blf"}} }, "keys 1 to 4, not 9"},
+		{"cfg/{MAC}.cfg", func(p *Phone) { p.Keys = []fleet.Key{{Area: "line", Slot: 9, Type: "blf"}} }, "keys 1 to 4, not 9"},
 		{"cfg/{MAC}.cfg", func(p *Phone) { p.Settings = map[string]any{"srtp": "optional"} }, `has no srtp "optional", it has off, required`},
 		{"cfg/{MAC}.cfg", func(p *Phone) { p.Settings = map[string]any{"time_zone": "Mars/Base"} }, "Mars/Base"},
 		{"cfg/{MAC}.cfg", func(p *Phone) { p.Extra = map[string]string{"a b": "x"} }, `parameter name "a b"`},
@@ -277,24 +279,24 @@ func TestCheckKey(t *testing.T) {
 	v := acmeVendor(t)
 	for _, tt := range []struct {
 		model string
-		key   Key
+		key   fleet.Key
 		want  string
 	}{
-		{"A1", Key{Area: "line", Slot: 4, Type: "blf", Value: "1"}, ""},
-		{"A1", Key{Area: "line", Slot: 5, Type: "blf", Value: "1"}, "A1 has line keys 1 to 4, not 5"},
-		{"A1", Key{Area: "line", Slot: 0, Type: "blf", Value: "1"}, "not 0"},
-		{"A1", Key{Area: "memory", Slot: 1, Type: "blf"}, "A1 has no memory keys, it has line (4)"},
-		{"A1", Key{Area: "line", Slot: 1, Type: "park"}, `no keys of type "park", it has line, blf, speed_dial, dnd, none`},
-		{"A1", Key{Area: "line", Slot: 1, Type: "blf"}, "needs a value"},
-		{"A1", Key{Area: "line", Slot: 1, Type: "blf", Value: "a;b"}, `can't hold ";"`},
-		{"A1", Key{Area: "line", Slot: 1, Type: "blf", Value: "1", Line: 3}, "A1 has lines 1 to 2"},
-		{"A1", Key{Area: "line", Slot: 1, Type: "none"}, ""},
-		{"A-2", Key{Area: "expansion2", Slot: 3, Type: "blf", Value: "1"}, ""},
-		{"A-2", Key{Area: "expansion3", Slot: 1, Type: "blf", Value: "1"}, "no expansion3 keys"},
-		{"A-2", Key{Area: "programmable", Slot: 1, Type: "speed_dial"}, "only on line, expansion keys"},
-		{"A-2", Key{Area: "programmable", Slot: 1, Type: "dnd"}, `no keys of type "dnd"`},
-		{"", Key{Area: "programmable", Slot: 2, Type: "dnd"}, ""},
-		{"", Key{Area: "line", Slot: 7, Type: "blf", Value: "1"}, "Acme has line keys 1 to 6"},
+		{"A1", fleet.Key{Area: "line", Slot: 4, Type: "blf", Value: "1"}, ""},
+		{"A1", fleet.Key{Area: "line", Slot: 5, Type: "blf", Value: "1"}, "A1 has line keys 1 to 4, not 5"},
+		{"A1", fleet.Key{Area: "line", Slot: 0, Type: "blf", Value: "1"}, "not 0"},
+		{"A1", fleet.Key{Area: "memory", Slot: 1, Type: "blf"}, "A1 has no memory keys, it has line (4)"},
+		{"A1", fleet.Key{Area: "line", Slot: 1, Type: "park"}, `no keys of type "park", it has line, blf, speed_dial, dnd, none`},
+		{"A1", fleet.Key{Area: "line", Slot: 1, Type: "blf"}, "needs a value"},
+		{"A1", fleet.Key{Area: "line", Slot: 1, Type: "blf", Value: "a;b"}, `can't hold ";"`},
+		{"A1", fleet.Key{Area: "line", Slot: 1, Type: "blf", Value: "1", Line: 3}, "A1 has lines 1 to 2"},
+		{"A1", fleet.Key{Area: "line", Slot: 1, Type: "none"}, ""},
+		{"A-2", fleet.Key{Area: "expansion2", Slot: 3, Type: "blf", Value: "1"}, ""},
+		{"A-2", fleet.Key{Area: "expansion3", Slot: 1, Type: "blf", Value: "1"}, "no expansion3 keys"},
+		{"A-2", fleet.Key{Area: "programmable", Slot: 1, Type: "speed_dial"}, "only on line, expansion keys"},
+		{"A-2", fleet.Key{Area: "programmable", Slot: 1, Type: "dnd"}, `no keys of type "dnd"`},
+		{"", fleet.Key{Area: "programmable", Slot: 2, Type: "dnd"}, ""},
+		{"", fleet.Key{Area: "line", Slot: 7, Type: "blf", Value: "1"}, "Acme has line keys 1 to 6"},
 	} {
 		err := v.CheckKey(tt.model, tt.key)
 		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
@@ -318,7 +320,7 @@ func TestSettingsAndExtra(t *testing.T) {
 		name string
 		val  any
 		ok   bool
-	}{{"srtp", "off", true}, {"srtp", "optional", false}, {"language", "de-CH", true}, {"language", "fr", false}, {"dtmf", "x", true}, {"admin_password", Secret("a\nb"), false}} {
+	}{{"srtp", "off", true}, {"srtp", "optional", false}, {"language", "de-CH", true}, {"language", "fr", false}, {"dtmf", "x", true}, {"admin_password", setting.Secret("a\nb"), false}} {
 		if err := v.CheckSetting("A1", tt.name, tt.val); (err == nil) != tt.ok {
 			t.Errorf("%s %v: %v", tt.name, tt.val, err)
 		}

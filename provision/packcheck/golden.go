@@ -12,6 +12,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"plugtone/dhcp"
+	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/setting"
 	"plugtone/provision/yamlpos"
@@ -192,7 +193,7 @@ func (doc *goldenPhone) phone(v *pack.Vendor, r *yamlpos.Reader) (pack.Phone, *y
 		p.Lines = append(p.Lines, line)
 	}
 	for _, k := range doc.Keys {
-		key := pack.Key{Area: cmp.Or(k.Area, "line"), Slot: k.Slot, Type: k.Type, Value: k.Value, Label: k.Label, Line: k.Line}
+		key := fleet.Key{Area: cmp.Or(k.Area, "line"), Slot: k.Slot, Type: k.Type, Value: k.Value, Label: k.Label, Line: k.Line}
 		if err := v.CheckKey(p.Model, key); err != nil {
 			return p, yamlpos.Errorf(k.Pos, "%v", err)
 		}
@@ -203,7 +204,7 @@ func (doc *goldenPhone) phone(v *pack.Vendor, r *yamlpos.Reader) (pack.Phone, *y
 		return a.Area < b.Area || a.Area == b.Area && a.Slot < b.Slot
 	})
 	for _, c := range doc.Contacts {
-		p.Contacts = append(p.Contacts, pack.Contact(c))
+		p.Contacts = append(p.Contacts, fleet.Contact(c))
 	}
 	vals, problems := setting.Values(doc.Settings).Check()
 	if len(problems) > 0 {
@@ -218,12 +219,12 @@ func (doc *goldenPhone) phone(v *pack.Vendor, r *yamlpos.Reader) (pack.Phone, *y
 }
 
 // line returns the line of a phone; i is its index in the list.
-func (l *goldenLine) line(i int) (pack.Line, error) {
+func (l *goldenLine) line(i int) (pack.Account, error) {
 	expires := time.Hour
 	if l.Expires != "" {
 		d, err := time.ParseDuration(l.Expires)
 		if err != nil {
-			return pack.Line{}, fmt.Errorf("expires %q is no duration such as 30m", l.Expires)
+			return pack.Account{}, fmt.Errorf("expires %q is no duration such as 30m", l.Expires)
 		}
 		expires = d
 	}
@@ -231,8 +232,8 @@ func (l *goldenLine) line(i int) (pack.Line, error) {
 	if l.Transport == "tls" {
 		port = 5061
 	}
-	return pack.Line{Position: cmp.Or(l.Position, i+1), Number: l.Number, DisplayName: l.DisplayName, AuthUser: cmp.Or(l.AuthUser, l.Number),
-		Password: pack.Secret(l.Password), Label: cmp.Or(l.Label, l.Number), Voicemail: l.Voicemail, Shared: l.Shared,
-		Registrar: pack.Registrar{Name: "main", Host: cmp.Or(l.Host, "pbx.example.com"), Port: cmp.Or(l.Port, port), Transport: cmp.Or(l.Transport, "udp"),
-			OutboundProxy: l.OutboundProxy, BackupHost: l.BackupHost, RegisterExpires: expires}}, nil
+	return pack.Account{Position: cmp.Or(l.Position, i+1), Number: l.Number, DisplayName: l.DisplayName, AuthUser: cmp.Or(l.AuthUser, l.Number),
+		Password: setting.Secret(l.Password), Label: cmp.Or(l.Label, l.Number), Voicemail: l.Voicemail, Shared: l.Shared,
+		Registrar: fleet.Registrar{Name: "main", Host: cmp.Or(l.Host, "pbx.example.com"), Port: cmp.Or(l.Port, port), Transport: cmp.Or(l.Transport, "udp"),
+			OutboundProxy: l.OutboundProxy, BackupHost: l.BackupHost, RegisterExpires: setting.Duration(expires)}}, nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"plugtone/dhcp"
+	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/setting"
 )
@@ -21,12 +22,12 @@ type Sample struct {
 // Samples makes phones that try a model's files: the least, everything at once, disabled, and waiting for a record.
 func Samples(v *pack.Vendor, m *pack.Model) []Sample {
 	least := pack.Phone{MAC: dhcp.MAC{0x02, 0, 0x5e, 0x10, 0, 1}, Vendor: v.ID, Model: m.Name, Label: "Phone", Enabled: true, Assigned: true,
-		ServerURL: "http://10.20.0.2/", Server: "10.20.0.2", Lines: []pack.Line{sampleLine(1, "udp")}, Now: referenceTime()}
+		ServerURL: "http://10.20.0.2/", Server: "10.20.0.2", Lines: []pack.Account{sampleLine(1, "udp")}, Now: referenceTime()}
 	full := least
 	full.Label = `Front "Desk" & <Süd> 'B' 電話 😀`
 	full.ServerURL, full.Server = "https://pbx.example.com:8443/prov/", "pbx.example.com"
 	full.Lines = nil
-	password := pack.Secret(withoutRefused(v, `p&a<s>s"w'o;r=d#1\`))
+	password := setting.Secret(withoutRefused(v, `p&a<s>s"w'o;r=d#1\`))
 	for n := range m.Lines {
 		l := sampleLine(n+1, []string{"udp", "tcp", "tls"}[n%3])
 		l.DisplayName, l.Password = `Ann "O'Neil" & Söhne <1>`, password
@@ -36,7 +37,7 @@ func Samples(v *pack.Vendor, m *pack.Model) []Sample {
 	}
 	full.Keys = sampleKeys(v, m)
 	full.Settings = sampleSettings(v, m)
-	full.Contacts = []pack.Contact{{Name: "Bob", Number: "1002"}, {Name: `Ann "O'Neil" & Söhne <1> 😀`, Number: "+4930123456", Mobile: "*1#", Home: "99", Group: "R&D <2>"}}
+	full.Contacts = []fleet.Contact{{Name: "Bob", Number: "1002"}, {Name: `Ann "O'Neil" & Söhne <1> 😀`, Number: "+4930123456", Mobile: "*1#", Home: "99", Group: "R&D <2>"}}
 	tls := full
 	tls.Keys = nil
 	tls.Settings = maps.Clone(full.Settings)
@@ -61,22 +62,22 @@ func withoutRefused(v *pack.Vendor, s string) string {
 	return s
 }
 
-func sampleLine(n int, transport string) pack.Line {
+func sampleLine(n int, transport string) pack.Account {
 	number := fmt.Sprint(1000 + n)
-	return pack.Line{Position: n, Number: number, AuthUser: number, Password: "secret", Label: number,
-		Registrar: pack.Registrar{Name: "main", Host: "pbx.example.com", Port: 5060, Transport: transport, RegisterExpires: time.Hour}}
+	return pack.Account{Position: n, Number: number, AuthUser: number, Password: "secret", Label: number,
+		Registrar: fleet.Registrar{Name: "main", Host: "pbx.example.com", Port: 5060, Transport: transport, RegisterExpires: setting.Duration(time.Hour)}}
 }
 
 // sampleKeys fills the model's areas with its key types in turn.
-func sampleKeys(v *pack.Vendor, m *pack.Model) []pack.Key {
-	var out []pack.Key
+func sampleKeys(v *pack.Vendor, m *pack.Model) []fleet.Key {
+	var out []fleet.Key
 	types := m.KeyTypes()
 	next := 0
 	areas := m.Areas()
 	for _, area := range slices.Sorted(maps.Keys(areas)) {
 		for slot := range min(areas[area], len(types)+2) {
 			for range types {
-				k := pack.Key{Area: area, Slot: slot + 1, Type: types[next%len(types)], Value: "1234", Label: "Key"}
+				k := fleet.Key{Area: area, Slot: slot + 1, Type: types[next%len(types)], Value: "1234", Label: "Key"}
 				next++
 				if t := m.Types[k.Type]; t != nil && !strings.ContainsAny("&<ü", t.Refuse) {
 					k.Label = "K & <ü>"
@@ -120,7 +121,7 @@ func sampleValues(def setting.Def) []any {
 	case setting.Time:
 		return []any{max(def.MinDuration, time.Hour)}
 	case setting.Hidden:
-		return []any{pack.Secret(`s3cr<&>et`), pack.Secret("s3cret")}
+		return []any{setting.Secret(`s3cr<&>et`), setting.Secret("s3cret")}
 	case setting.Choice:
 		out := make([]any, len(def.Choices))
 		for i, c := range def.Choices {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"plugtone/provision/fleet"
 	"plugtone/provision/packdoc"
 )
 
@@ -89,7 +90,7 @@ func (m *Model) CheckLine(position int) error {
 }
 
 // CheckKey returns why the model can't have a key.
-func (m *Model) CheckKey(k Key) error {
+func (m *Model) CheckKey(k fleet.Key) error {
 	if err := m.checkSlot(k); err != nil || k.Type == "none" {
 		return err
 	}
@@ -114,7 +115,7 @@ func (m *Model) CheckKey(k Key) error {
 }
 
 // checkSlot returns why the model has no such slot, or no such line for a key.
-func (m *Model) checkSlot(k Key) error {
+func (m *Model) checkSlot(k fleet.Key) error {
 	areas := m.Areas()
 	count := areas[k.Area]
 	switch {

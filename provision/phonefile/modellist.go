@@ -1,6 +1,8 @@
 package phonefile
 
 import (
+	"plugtone/provision/fleet"
+
 	"strings"
 	"sync"
 )
@@ -80,4 +82,6 @@ func (m *ModelList) CheckLine(model string, position int) error {
 }
 
 // CheckKey returns why a model can't have a key. model may be "": then any model's keys will do.
-func (m *ModelList) CheckKey(model string, k Key) error { return m.ModelOrGeneric(model).CheckKey(k) }
+func (m *ModelList) CheckKey(model string, k fleet.Key) error {
+	return m.ModelOrGeneric(model).CheckKey(k)
+}

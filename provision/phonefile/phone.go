@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"plugtone/dhcp"
+	"plugtone/provision/fleet"
 	"plugtone/provision/setting"
 )
 
@@ -16,10 +17,10 @@ type Phone struct {
 	Label     string
 	Enabled   bool // false: the pack's templates clear accounts and keys
 	Assigned  bool // false: a phone without a record on hold ("unassigned" configuration)
-	Lines     []Line
-	Keys      []Key             // validated against the model, sorted by area and slot
-	Contacts  []Contact         // the phonebook, sorted; only needed for files with File.Most
-	Settings  map[string]any    // typed by the settings catalogue: string, bool, int, time.Duration, []string, Secret
+	Lines     []Account
+	Keys      []fleet.Key       // validated against the model, sorted by area and slot
+	Contacts  []fleet.Contact   // the phonebook, sorted; only needed for files with File.Most
+	Settings  map[string]any    // typed by the settings catalogue: string, bool, int, time.Duration, []string, setting.Secret
 	Extra     map[string]string // vendor_settings of this vendor: the phone's own parameter to value
 	ServerURL string            // where the phone fetches from, ends in "/"
 	Server    string            // host of ServerURL
@@ -28,48 +29,15 @@ type Phone struct {
 	Now       time.Time         // never printed; the year from which time zone rules are computed
 }
 
-// Line is one line of a phone, with its account.
-type Line struct {
+// Account is one line of a phone with the SIP account that it registers.
+type Account struct {
 	Position    int // 1..N
 	Number      string
 	DisplayName string
 	AuthUser    string
-	Password    Secret
+	Password    setting.Secret
 	Label       string // what the phone shows beside the key; never empty
 	Voicemail   string
-	Registrar   Registrar
+	Registrar   fleet.Registrar
 	Shared      bool // the extension stands on more than one device as a shared line
 }
-
-// Registrar is the SIP server of a line, defaults filled in.
-type Registrar struct {
-	Name            string
-	Host            string
-	Port            int
-	Transport       string // udp, tcp or tls
-	OutboundProxy   string // host or host:port, "" if none
-	BackupHost      string
-	RegisterExpires time.Duration
-}
-
-// Key is one key of a phone. Slot counts from 1 within its area.
-type Key struct {
-	Area  string // line, memory, programmable, expansion1 .. expansion6
-	Slot  int
-	Type  string // a type of the contract: line, blf, speed_dial ...
-	Value string
-	Label string
-	Line  int // 0: the phone's first line
-}
-
-// Contact is one entry of a phonebook. One of the numbers at least is set.
-type Contact struct {
-	Name   string
-	Number string // at work; of an extension its number
-	Mobile string
-	Home   string
-	Group  string
-}
-
-// Secret is text that never shows in logs or error messages.
-type Secret = setting.Secret

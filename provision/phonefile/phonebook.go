@@ -1,5 +1,7 @@
 package phonefile
 
+import "plugtone/provision/fleet"
+
 // defaultPhonebookName is what phones call the phonebook unless the setting phonebook_name says otherwise.
 const defaultPhonebookName = "Phonebook"
 
@@ -97,19 +99,8 @@ func (v *view) setContacts(f *File, p Phone) {
 	}
 }
 
-// Numbers returns how many numbers a contact has: many phones take only entries with one.
-func (c Contact) Numbers() int {
-	n := 0
-	for _, number := range []string{c.Number, c.Mobile, c.Home} {
-		if number != "" {
-			n++
-		}
-	}
-	return n
-}
-
 // contactView is a contact as templates see it.
 type contactView struct {
 	N int // 1..
-	Contact
+	fleet.Contact
 }

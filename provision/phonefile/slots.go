@@ -3,6 +3,7 @@ package phonefile
 import (
 	"fmt"
 	"maps"
+	"plugtone/provision/fleet"
 	"plugtone/provision/packdoc"
 	"slices"
 )
@@ -128,7 +129,7 @@ func expansionAreas(m *Model) []string {
 	return out
 }
 
-func (v *view) placeKeys(keys []Key) error {
+func (v *view) placeKeys(keys []fleet.Key) error {
 	own := make(map[int]bool) // lines that have a key of their own
 	taken := make(map[int]bool)
 	for _, k := range keys {

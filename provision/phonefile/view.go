@@ -40,7 +40,7 @@ type lineView struct {
 	N                             int
 	Bound                         bool
 	Number, DisplayName, AuthUser string
-	Password                      Secret
+	Password                      setting.Secret
 	Label, Voicemail              string
 	Shared                        bool
 	Registrar, Host, Transport    string
@@ -194,7 +194,7 @@ func (v *view) setLines(p Phone) error {
 		*into = lineView{N: l.Position, Bound: true, Number: l.Number, DisplayName: l.DisplayName, AuthUser: l.AuthUser,
 			Password: l.Password, Label: l.Label, Voicemail: l.Voicemail, Shared: l.Shared, Registrar: r.Name, Host: r.Host,
 			Port: r.Port, Transport: r.Transport, OutboundProxy: r.OutboundProxy, BackupHost: r.BackupHost, BackupPort: r.Port,
-			Expires: int(r.RegisterExpires / time.Second)}
+			Expires: int(time.Duration(r.RegisterExpires) / time.Second)}
 		into.OutboundHost, into.OutboundPort = hostPort(r.OutboundProxy)
 		if host, port := hostPort(r.BackupHost); port != 0 {
 			into.BackupHost, into.BackupPort = host, port

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"plugtone/dhcp"
+	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/setting"
 )
@@ -47,7 +48,7 @@ func drawDevice(t *rapid.T, text *rapid.Generator[string]) pack.Phone {
 	areas := []string{"line", "memory", "programmable", "expansion1", "expansion2", "expansion3"}
 	taken := make(map[string]bool)
 	for range rapid.IntRange(0, 40).Draw(t, "keys") {
-		k := pack.Key{Area: rapid.SampledFrom(areas).Draw(t, "area"), Slot: rapid.IntRange(1, 24).Draw(t, "slot"),
+		k := fleet.Key{Area: rapid.SampledFrom(areas).Draw(t, "area"), Slot: rapid.IntRange(1, 24).Draw(t, "slot"),
 			Type: rapid.SampledFrom(keyTypes()).Draw(t, "type"), Line: rapid.IntRange(0, 4).Draw(t, "key's line"),
 			Value: rapid.OneOf(rapid.StringMatching(`\*?[0-9]{1,6}`), text, rapid.Just("")).Draw(t, "value"), Label: rapid.OneOf(text, rapid.Just("")).Draw(t, "key's label")}
 		if id := k.Area + string(rune(k.Slot)); !taken[id] {
@@ -55,7 +56,7 @@ func drawDevice(t *rapid.T, text *rapid.Generator[string]) pack.Phone {
 			p.Keys = append(p.Keys, k)
 		}
 	}
-	slices.SortFunc(p.Keys, func(a, b pack.Key) int {
+	slices.SortFunc(p.Keys, func(a, b fleet.Key) int {
 		if a.Area != b.Area {
 			return strings.Compare(a.Area, b.Area)
 		}
@@ -63,7 +64,7 @@ func drawDevice(t *rapid.T, text *rapid.Generator[string]) pack.Phone {
 	})
 	for range rapid.IntRange(0, 5).Draw(t, "contacts") {
 		number := func(name string) string { return rapid.StringMatching(`[+*]?[0-9]{2,12}#?`).Draw(t, name) }
-		p.Contacts = append(p.Contacts, pack.Contact{Name: text.Draw(t, "contact"), Number: number("number"), Mobile: number("mobile"),
+		p.Contacts = append(p.Contacts, fleet.Contact{Name: text.Draw(t, "contact"), Number: number("number"), Mobile: number("mobile"),
 			Home: number("home"), Group: rapid.OneOf(text, rapid.Just("")).Draw(t, "group")})
 	}
 	p.Settings = make(map[string]any)
@@ -75,15 +76,15 @@ func drawDevice(t *rapid.T, text *rapid.Generator[string]) pack.Phone {
 	return p
 }
 
-func drawLine(t *rapid.T, text *rapid.Generator[string], n int) pack.Line {
+func drawLine(t *rapid.T, text *rapid.Generator[string], n int) pack.Account {
 	maybe := func(name string, words ...string) string { return rapid.SampledFrom(append(words, "")).Draw(t, name) }
 	number := rapid.StringMatching(`[0-9]{2,8}`).Draw(t, "number")
-	return pack.Line{Position: n, Number: number, DisplayName: rapid.OneOf(text, rapid.Just("")).Draw(t, "display name"),
-		AuthUser: rapid.OneOf(rapid.Just(number), text).Draw(t, "auth user"), Password: pack.Secret(text.Draw(t, "password")),
+	return pack.Account{Position: n, Number: number, DisplayName: rapid.OneOf(text, rapid.Just("")).Draw(t, "display name"),
+		AuthUser: rapid.OneOf(rapid.Just(number), text).Draw(t, "auth user"), Password: setting.Secret(text.Draw(t, "password")),
 		Label: text.Draw(t, "line's label"), Voicemail: maybe("voicemail", "*97", "1571"), Shared: rapid.Bool().Draw(t, "shared"),
-		Registrar: pack.Registrar{Name: "main", Host: rapid.SampledFrom([]string{"pbx.example.com", "10.0.0.1"}).Draw(t, "host"), Port: rapid.IntRange(1, 65535).Draw(t, "port"),
+		Registrar: fleet.Registrar{Name: "main", Host: rapid.SampledFrom([]string{"pbx.example.com", "10.0.0.1"}).Draw(t, "host"), Port: rapid.IntRange(1, 65535).Draw(t, "port"),
 			Transport: rapid.SampledFrom([]string{"udp", "tcp", "tls"}).Draw(t, "transport"), OutboundProxy: maybe("proxy", "proxy.example.com", "10.0.0.2:5070"),
-			BackupHost: maybe("backup", "b.example.com", "10.0.0.3:5080"), RegisterExpires: time.Duration(rapid.IntRange(60, 86400).Draw(t, "expires")) * time.Second}}
+			BackupHost: maybe("backup", "b.example.com", "10.0.0.3:5080"), RegisterExpires: setting.Duration(time.Duration(rapid.IntRange(60, 86400).Draw(t, "expires")) * time.Second)}}
 }
 
 func keyTypes() []string {
@@ -103,7 +104,7 @@ func drawSetting(t *rapid.T, d setting.Def, text *rapid.Generator[string]) any {
 		}
 		return time.Duration(rapid.IntRange(int(d.MinDuration/time.Second), int(d.MaxDuration/time.Second)).Draw(t, d.Name)) * time.Second
 	case setting.Hidden:
-		return pack.Secret(text.Draw(t, d.Name))
+		return setting.Secret(text.Draw(t, d.Name))
 	case setting.Choice:
 		return rapid.SampledFrom(d.Choices).Draw(t, d.Name)
 	case setting.Choices:
@@ -133,8 +134,8 @@ func drawSetting(t *rapid.T, d setting.Def, text *rapid.Generator[string]) any {
 // fitted is what a model is given of a device.
 func fitted(v *pack.Vendor, model string, p pack.Phone) pack.Phone {
 	p.Vendor, p.Model = v.ID, model
-	p.Lines = slices.DeleteFunc(slices.Clone(p.Lines), func(l pack.Line) bool { return v.CheckLine(model, l.Position) != nil })
-	p.Keys = slices.DeleteFunc(slices.Clone(p.Keys), func(k pack.Key) bool { return v.CheckKey(model, k) != nil })
+	p.Lines = slices.DeleteFunc(slices.Clone(p.Lines), func(l pack.Account) bool { return v.CheckLine(model, l.Position) != nil })
+	p.Keys = slices.DeleteFunc(slices.Clone(p.Keys), func(k fleet.Key) bool { return v.CheckKey(model, k) != nil })
 	settings := make(map[string]any)
 	for name, val := range p.Settings {
 		if v.CheckSetting(model, name, val) == nil {
@@ -179,7 +180,7 @@ func plainAccounts(p pack.Phone) pack.Phone {
 	for i := range p.Lines {
 		l := &p.Lines[i]
 		l.AuthUser = strings.ReplaceAll(l.AuthUser, " ", "_")
-		l.Password = pack.Secret(strings.ReplaceAll(l.Password.Reveal(), " ", "_"))
+		l.Password = setting.Secret(strings.ReplaceAll(l.Password.Reveal(), " ", "_"))
 	}
 	return p
 }
@@ -231,7 +232,7 @@ func TestEveryCharacterInEveryField(t *testing.T) {
 		"display name": func(p *pack.Phone, s string) { p.Lines[0].DisplayName = s },
 		"line's label": func(p *pack.Phone, s string) { p.Lines[0].Label = s },
 		"auth user":    func(p *pack.Phone, s string) { p.Lines[0].AuthUser = s },
-		"password":     func(p *pack.Phone, s string) { p.Lines[0].Password = pack.Secret(s) },
+		"password":     func(p *pack.Phone, s string) { p.Lines[0].Password = setting.Secret(s) },
 		"voicemail":    func(p *pack.Phone, s string) { p.Lines[0].Voicemail = s },
 		"key":          func(p *pack.Phone, s string) { p.Keys[0].Value, p.Keys[0].Label = s, s },
 		"setting": func(p *pack.Phone, s string) {
@@ -239,7 +240,7 @@ func TestEveryCharacterInEveryField(t *testing.T) {
 			for _, d := range setting.All() {
 				switch {
 				case d.Type == setting.Hidden:
-					p.Settings[d.Name] = pack.Secret(s)
+					p.Settings[d.Name] = setting.Secret(s)
 				case d.Type == setting.Text && d.Form == "":
 					p.Settings[d.Name] = s
 				}
@@ -247,7 +248,7 @@ func TestEveryCharacterInEveryField(t *testing.T) {
 		},
 		"contact": func(p *pack.Phone, s string) {
 			p.Settings = map[string]any{"phonebook": "all", "phonebook_name": s}
-			p.Contacts = []pack.Contact{{Name: s, Number: "1", Group: s}}
+			p.Contacts = []fleet.Contact{{Name: s, Number: "1", Group: s}}
 		},
 		"parameter": func(p *pack.Phone, s string) { p.Extra = map[string]string{"x.y": s} },
 	}
@@ -285,8 +286,8 @@ func everyCharacter(t *testing.T, v *pack.Vendor, m string, texts []string, fiel
 		taken := 0
 		for _, text := range texts {
 			p := pack.Phone{MAC: dhcp.MAC{2, 0, 0, 0, 0, 1}, Label: "x", Enabled: true, Assigned: true, ServerURL: "http://10.20.0.2/",
-				Lines: []pack.Line{{Position: 1, Number: "1001", AuthUser: "1001", Password: "x", Label: "x", Registrar: pack.Registrar{Host: "h", Port: 5060, Transport: "udp", RegisterExpires: time.Hour}}},
-				Keys:  []pack.Key{{Area: "line", Slot: 1, Type: "blf", Value: "1", Label: "l"}}}
+				Lines: []pack.Account{{Position: 1, Number: "1001", AuthUser: "1001", Password: "x", Label: "x", Registrar: fleet.Registrar{Host: "h", Port: 5060, Transport: "udp", RegisterExpires: setting.Duration(time.Hour)}}},
+				Keys:  []fleet.Key{{Area: "line", Slot: 1, Type: "blf", Value: "1", Label: "l"}}}
 			set(&p, text)
 			if name == "parameter" && v.CheckExtra(m, "x.y", text) != nil {
 				p.Extra = nil

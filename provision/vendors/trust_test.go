@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"plugtone/provision/pack"
+	"plugtone/provision/setting"
 )
 
 // authority has the lines of a certificate; packs only carry them.
@@ -21,7 +22,7 @@ func away(v *pack.Vendor, model string) pack.Phone {
 	return fitted(v, model, pack.Phone{
 		Enabled: true, MAC: [6]byte{0, 0x15, 0x65, 0x12, 0x34, 0x56}, Server: "prov.example.net", ServerURL: "https://prov.example.net/", CAURL: "https://prov.example.net/plugtone-ca.crt", CACert: authority,
 		Now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Extra: map[string]string{},
-		Settings: map[string]any{"provisioning_user": "user-of-this-phone", "provisioning_password": pack.Secret("gkbe2ayef7n7mawgqvx7")},
+		Settings: map[string]any{"provisioning_user": "user-of-this-phone", "provisioning_password": setting.Secret("gkbe2ayef7n7mawgqvx7")},
 	})
 }
 
