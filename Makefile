@@ -52,18 +52,18 @@ BENCH_TOOLS := kea-dhcp4:kea-dhcp4-server perfdhcp:kea-admin dnsmasq:dnsmasq-bas
 
 bench-dhcp: build
 	@$(MAKE) --no-print-directory tools TEST_TOOLS='$(BENCH_TOOLS)'
-	PATH="$$PATH:/sbin:/usr/sbin" $(GO) run ./cmd/plugtone/bench $(ARGS)
+	PATH="$$PATH:/sbin:/usr/sbin" $(GO) run ./cmd/plugtone/bench dhcp $(ARGS)
 
 # Debian's atftpd and nginx-light may start when they are installed; what is measured are processes of the benchmark's own.
 BENCH_FILES_TOOLS := dnsmasq:dnsmasq-base atftpd:atftpd nginx:nginx-light ip:iproute2
 
 bench-files: build
 	@$(MAKE) --no-print-directory tools TEST_TOOLS='$(BENCH_FILES_TOOLS)'
-	PATH="$$PATH:/sbin:/usr/sbin" $(GO) run ./cmd/plugtone/benchfiles $(ARGS)
+	PATH="$$PATH:/sbin:/usr/sbin" $(GO) run ./cmd/plugtone/bench files $(ARGS)
 
 bench-storm: build
 	@$(MAKE) --no-print-directory tools TEST_TOOLS='ip:iproute2'
-	PATH="$$PATH:/sbin:/usr/sbin" $(GO) run ./cmd/plugtone/benchfiles -only storm $(ARGS)
+	PATH="$$PATH:/sbin:/usr/sbin" $(GO) run ./cmd/plugtone/bench storm $(ARGS)
 
 # Installs the packages of missing programs only; /sbin is where Debian keeps some of them.
 tools:

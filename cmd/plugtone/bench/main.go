@@ -1,191 +1,52 @@
-// Command bench measures plugtone's DHCP beside Kea and dnsmasq (make bench-dhcp). Each server in turn runs in a network
-// namespace of its own and is asked by perfdhcp (of Kea) from another one, as by a relay: nothing of this machine's network is
-// touched. What counts first is the server's CPU time for each four-way exchange, from the operating system's accounting:
-// on a small machine the rate is as much the load generator's as the server's.
+// Command bench measures plugtone beside other servers: DHCP beside Kea and dnsmasq (make bench-dhcp), TFTP and HTTP beside
+// dnsmasq, atftpd and nginx (make bench-files), and very many phones that boot at the same moment (make bench-storm). It is not
+// for tests: it prints figures and asserts nothing.
+//
+// Each server runs in a network namespace of its own and is asked from another one, so nothing of this machine's network is
+// touched. What counts first is the server's CPU time for each exchange or file, from the operating system's accounting: on a
+// small machine the rate is as much the load generator's as the server's. DHCP is asked by perfdhcp (of Kea), as by a relay.
+// The file servers give the same bytes: plugtone renders them from records, on proof by lease; the others read them from disk.
 package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"os"
 	"os/signal"
-	"slices"
-	"strings"
-	"time"
 
-	"plugtone/cmd/plugtone/bench/rig"
 	"plugtone/dhcp/netlab"
 )
 
+// commands are the measurements.
+var commands = map[string]func(ctx context.Context, args []string) error{
+	"dhcp":  benchDHCP,
+	"files": benchFiles,
+	"storm": func(ctx context.Context, args []string) error {
+		return benchFiles(ctx, append([]string{"-only", "storm"}, args...))
+	},
+}
+
+// inside are the parts that the program runs of itself in the phones' namespace.
+var inside = map[string]func(spec string) error{"load": generate, "boot": boot}
+
 func main() {
-	if status, ran := netlab.Enter(); ran {
-		os.Exit(status)
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx); err != nil {
+	if err := run(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-// options of the command line.
-type options struct {
-	servers  []string
-	program  string        // plugtone
-	dir      string        // on the disk to be measured
-	period   time.Duration // of one run
-	rate     int           // at which CPU is compared
-	most     int           // rate that is tried at most
-	leases   int           // in the table, for the second half
-	class    string        // option 60 of the clients
-	keepRate bool          // only the run at that rate
-}
-
-func run(ctx context.Context) error {
-	var o options
-	servers := flag.String("servers", "plugtone,kea,dnsmasq", "which to measure, in this order")
-	flag.StringVar(&o.program, "plugtone", "bin/plugtone", "the program to measure")
-	flag.StringVar(&o.dir, "dir", "bin", "folder on the disk to measure with")
-	flag.DurationVar(&o.period, "period", 6*time.Second, "of each run")
-	flag.IntVar(&o.rate, "rate", 400, "exchanges a second at which CPU is compared, once more ten times as fast where the server can")
-	flag.IntVar(&o.most, "most", 20000, "highest rate to try")
-	flag.IntVar(&o.leases, "leases", 100_000, "leases of others in the table, for the second half")
-	flag.StringVar(&o.class, "class", "", "option 60 of the clients: yealink makes phones of them, whose timelines are kept")
-	flag.BoolVar(&o.keepRate, "quick", false, "only CPU at the one rate")
-	flag.Parse()
-	o.servers = strings.Split(*servers, ",")
-	for _, s := range o.servers {
-		if makers[s] == nil {
-			return fmt.Errorf("server %q is none of plugtone, kea, dnsmasq", s)
-		}
+func run(args []string) error {
+	if len(args) == 2 && inside[args[0]] != nil {
+		return inside[args[0]](args[1])
 	}
-	var remove func() error
-	var err error
-	if o.dir, o.program, remove, err = rig.Workplace(o.dir, o.program); err != nil {
-		return err
+	if len(args) == 0 || commands[args[0]] == nil {
+		return fmt.Errorf("usage: bench dhcp|files|storm [flags]")
 	}
-	defer remove()
-	fmt.Printf("%s\n\n", rig.Machine())
-	var all []result
-	for _, held := range slices.Compact([]int{0, o.leases}) {
-		for _, s := range o.servers {
-			if s == "dnsmasq" && held > 0 {
-				continue // it walks its list for each packet: a quarter of the rate is left at 2,500
-			}
-			r, err := measure(ctx, o, s, held)
-			if err != nil {
-				return fmt.Errorf("%s with %d leases: %w", s, held, err)
-			}
-			fmt.Println(r)
-			all = append(all, r)
-		}
+	if status, ran := netlab.Enter(); ran {
+		os.Exit(status)
 	}
-	compare(all)
-	return nil
-}
-
-// result is what was measured of one server with a number of leases in its table.
-type result struct {
-	server string
-	held   int
-	slow   sample // at the rate given
-	fast   sample // at ten times that, zero when it could not
-	top    sample // the highest rate with under 1 % lost
-	half   sample // at half of that
-}
-
-// measure asks one server. Each run has a process of its own, with just the leases that were held before in its table.
-func measure(ctx context.Context, o options, name string, held int) (r result, err error) {
-	r = result{server: name, held: held}
-	ask := func(rate int) (sample, error) { return askFresh(ctx, o, name, held, rate) }
-	if r.slow, err = ask(o.rate); err != nil || o.keepRate {
-		return r, err
-	}
-	if r.top, err = climb(ask, o.rate, o.most); err != nil {
-		return r, err
-	}
-	if r.top.rate >= float64(10*o.rate) {
-		if r.fast, err = ask(10 * o.rate); err != nil {
-			return r, err
-		}
-	}
-	if r.top.rate >= 2 {
-		r.half, err = ask(int(r.top.rate / 2))
-	}
-	return r, err
-}
-
-// climb finds the highest rate with under 1 % lost: in steps of a quarter upwards, then between the last two.
-func climb(ask func(rate int) (sample, error), from, most int) (best sample, err error) {
-	good, bad := from/8, 0
-	for next, step := from, 0; step < 24; step++ {
-		s, err := ask(next)
-		if err != nil {
-			return best, err
-		}
-		if s.lost >= 0.01 || s.rate < 0.97*float64(next) { // once more, for it may have been this machine's doing
-			if s, err = ask(next); err != nil {
-				return best, err
-			}
-		}
-		if s.lost < 0.01 && s.rate > best.rate {
-			best = s
-		}
-		if s.lost < 0.01 && s.rate > 0.97*float64(next) {
-			good = next
-		} else {
-			bad = next // also when perfdhcp itself can't go faster
-		}
-		if next = good * 5 / 4; bad > 0 {
-			next = (good + bad) / 2
-		}
-		if next > most || next-good < good/20 || next < 8 {
-			break
-		}
-	}
-	return best, nil
-}
-
-func (r result) String() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%-9s %6d leases  start-up %4d ms  memory %d MB", r.server, r.held, r.slow.started.Milliseconds(), r.slow.memory/1024)
-	if r.top.done > 0 {
-		fmt.Fprintf(&b, ", after the run at the highest rate %d MB with %d leases more", r.top.memory/1024, r.top.done)
-	}
-	b.WriteByte('\n')
-	for _, l := range []struct {
-		what string
-		s    sample
-	}{{"compared", r.slow}, {"tenfold", r.fast}, {"top", r.top}, {"half of it", r.half}} {
-		if l.s.done > 0 {
-			fmt.Fprintf(&b, "  %-10s %s\n", l.what, l.s)
-		}
-	}
-	return strings.TrimRight(b.String(), "\n")
-}
-
-// compare prints the ratios of the first server to the others.
-func compare(all []result) {
-	for _, a := range all {
-		for _, b := range all {
-			if a.server != "plugtone" || b.server == "plugtone" || a.held != b.held {
-				continue
-			}
-			fmt.Printf("plugtone/%s, %d leases: CPU an exchange %.2f", b.server, a.held, a.slow.cpu()/b.slow.cpu())
-			if a.fast.done > 0 && b.fast.done > 0 {
-				fmt.Printf(", at the tenfold rate %.2f", a.fast.cpu()/b.fast.cpu())
-			}
-			if b.top.rate > 0 {
-				fmt.Printf(", rate %.2f, p99 %.2f", a.top.rate/b.top.rate, float64(a.half.p99)/float64(b.half.p99))
-			}
-			fmt.Println()
-		}
-		for _, b := range all {
-			if a.server == b.server && b.held == 0 && a.held > 0 && b.top.rate > 0 {
-				fmt.Printf("%s with %d leases / with none: rate %.2f, CPU %.2f\n", a.server, a.held, a.top.rate/b.top.rate, a.slow.cpu()/b.slow.cpu())
-			}
-		}
-	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	return commands[args[0]](ctx, args[1:])
 }

@@ -1,145 +1,288 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"plugtone/dhcp"
 	"plugtone/dhcp/netlab"
+	"plugtone/provision/fleet"
+	"plugtone/provision/setting"
 	"plugtone/store"
 )
 
-// makers write a server's configuration and leases into dir and say how it is started.
-var makers = map[string]func(o options, dir string, held int) (args, env []string, err error){
-	"plugtone": makePlugtone, "kea": makeKea, "dnsmasq": makeDnsmasq,
+// phones ask; there may be more devices on record. When all boot at once there are more of them too.
+const (
+	phones      = 100
+	stormPhones = 1000
+)
+
+// bigFile has the size of firmware, and a name that no pack knows: firmware is only for devices that name it.
+const (
+	bigFile = "bench.dat"
+	bigSize = 50_000_000
+)
+
+var (
+	serverAddr = netip.MustParseAddr("10.0.0.2")
+	network    = netip.MustParsePrefix("10.0.0.0/16")
+)
+
+// server is one program that runs, and where it is asked from.
+type server struct {
+	ctx     context.Context
+	name    string
+	dir     string
+	lab     *netlab.Lab
+	host    *netlab.Namespace
+	clients *netlab.Namespace
+	cmd     *exec.Cmd
+	again   []string // how it was started
 }
 
-// makePlugtone is the daemon as it is installed: every lease on disk before its ACK, timelines, metrics, log and all.
-func makePlugtone(o options, dir string, held int) ([]string, []string, error) {
-	data := filepath.Join(dir, "data")
-	if err := seed(data, held); err != nil {
-		return nil, nil, err
+// newServer makes two namespaces with a cable between them. All phones live in one of them.
+func newServer(ctx context.Context, o options, name string, phones int) (*server, error) {
+	lab, err := netlab.New()
+	if err != nil {
+		return nil, err
 	}
-	config := filepath.Join(dir, "plugtone.yaml")
+	s := &server{ctx: ctx, name: name, lab: lab}
+	if s.dir, err = os.MkdirTemp(o.dir, name+"-"); err == nil {
+		err = os.Chmod(s.dir, 0o755)
+	}
+	if err == nil {
+		s.host, err = lab.Namespace("server")
+	}
+	if err == nil {
+		s.clients, err = lab.Namespace("phones")
+	}
+	if err != nil {
+		return s, err
+	}
+	var addrs []netip.Prefix
+	for n := range phones {
+		addrs = append(addrs, netip.PrefixFrom(phoneAddr(n), network.Bits()))
+	}
+	return s, lab.Link(netlab.Port{Namespace: s.host, Name: "eth0", Addrs: []netip.Prefix{netip.PrefixFrom(serverAddr, network.Bits())}},
+		netlab.Port{Namespace: s.clients, Name: "eth0", Addrs: addrs})
+}
+
+func (s *server) close() {
+	if s == nil {
+		return
+	}
+	if s.cmd != nil && s.cmd.Process != nil {
+		// It is asked first: nginx's workers would outlive a master that was killed.
+		_ = s.cmd.Process.Signal(syscall.SIGTERM)
+		kill := time.AfterFunc(10*time.Second, func() { _ = s.cmd.Process.Kill() })
+		_ = s.cmd.Wait()
+		kill.Stop()
+	}
+	_ = s.lab.Close()
+}
+
+// launch starts a program and waits until phone 0 gets its file.
+func (s *server) launch(kind string, args ...string) error {
+	log, err := os.Create(filepath.Join(s.dir, "log"))
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	s.cmd = s.host.Command(s.ctx, args[0], args[1:]...)
+	s.cmd.Stdout, s.cmd.Stderr = log, log
+	if err := s.cmd.Start(); err != nil {
+		return err
+	}
+	for range 300 {
+		if _, err = s.fetch(kind, 0); err == nil {
+			return nil
+		}
+		select {
+		case <-s.ctx.Done():
+			return s.ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	said, _ := os.ReadFile(log.Name())
+	return fmt.Errorf("%s does not answer: %w\n%s", s.name, err, said)
+}
+
+// fetch gets a phone's own file, as that phone.
+func (s *server) fetch(kind string, n int) (body []byte, err error) {
+	if kind == "tftp" {
+		err = s.clients.Do(func() error {
+			l := load{Server: serverAddr.String()}
+			_, err := l.tftp(phoneAddr(n))(phoneFile(n))
+			return err
+		})
+		return nil, err
+	}
+	c := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, addr string) (conn net.Conn, err error) {
+		err = s.clients.Do(func() error {
+			conn, err = (&net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(phoneAddr(n), 0))}).DialContext(ctx, network, addr)
+			return err
+		})
+		return conn, err
+	}}}
+	resp, err := c.Get("http://" + serverAddr.String() + "/" + phoneFile(n))
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, errors.New(resp.Status)
+	}
+	return io.ReadAll(resp.Body)
+}
+
+// start starts plugtone as it is installed: log, timelines, metrics and all.
+func start(ctx context.Context, o options, name string, phones, devices int) (*server, error) {
+	s, err := newServer(ctx, o, name, phones)
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	data := filepath.Join(s.dir, "data")
+	if err := seed(data, phones, devices); err != nil {
+		s.close()
+		return nil, err
+	}
+	config := filepath.Join(s.dir, "plugtone.yaml")
 	text := fmt.Sprintf(`data_dir: %s
 dhcp:
   conflict_check: false
   subnets:
-    - {subnet: %s, interface: eth0, pools: [%s-%s], routers: [10.0.0.1], dns_servers: [10.0.0.1], lease_time: 1h}
-log: {level: warn} # the others are as quiet
+    - {subnet: %s, interface: eth0, pools: [10.0.1.0-10.0.9.255], routers: [10.0.0.1], lease_time: 8d}
 provisioning: {settings: {admin_password: b3nchmark}}
 admin: {listen: ["unix:%s/admin.sock"]}
-`, data, network, firstNew, lastOfPool, dir)
-	return []string{o.program, "serve", "--config", config}, nil, os.WriteFile(config, []byte(text), 0o644)
+`, data, network, s.dir)
+	err = os.WriteFile(config, []byte(text), 0o644)
+	if err == nil {
+		s.again = []string{o.program, "serve", "--config", config}
+		err = s.launch("http", s.again...)
+	}
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
 }
 
-// seed writes leases as the daemon would have.
-func seed(dir string, held int) error {
-	if held == 0 {
-		return nil
-	}
+// seed writes what an operator would have entered and what DHCP would have leased.
+func seed(dir string, phones, devices int) (err error) {
 	s, err := store.Open(store.Config{Dir: dir, Now: time.Now, Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()})
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, s.Close()) }()
 	now := time.Now().UTC().Truncate(time.Second)
-	var changes []dhcp.Change
-	each(held, func(addr netip.Addr, mac dhcp.MAC) {
-		changes = append(changes, dhcp.Change{Lease: dhcp.Lease{Addr: addr, MAC: mac, Subnet: network, State: dhcp.LeaseActive,
-			FirstSeen: now, Starts: now, Expires: now.Add(24 * time.Hour)}})
-	})
-	return errors.Join(s.WriteLeases(changes), s.Close())
-}
-
-// each calls f for as many clients that nobody will simulate.
-func each(n int, f func(netip.Addr, dhcp.MAC)) {
-	a := firstHeld
-	for i := range n {
-		var m dhcp.MAC
-		m[0] = 2
-		binary.BigEndian.PutUint32(m[2:], uint32(i))
-		f(a, m)
-		a = a.Next()
+	var leases []dhcp.Change
+	for n := range phones {
+		leases = append(leases, dhcp.Change{Lease: dhcp.Lease{Addr: phoneAddr(n), MAC: phoneMAC(n), Subnet: network, State: dhcp.LeaseActive,
+			FirstSeen: now.AddDate(0, -1, 0), Starts: now, Expires: now.Add(24 * time.Hour), VendorClass: "yealink"}})
 	}
-}
-
-// makeKea is Kea with two threads and its own lease file, which it does not fsync.
-func makeKea(_ options, dir string, held int) ([]string, []string, error) {
-	leases := filepath.Join(dir, "leases.csv")
-	if err := keaLeases(leases, held); err != nil {
-		return nil, nil, err
-	}
-	config := filepath.Join(dir, "kea.json")
-	text := fmt.Sprintf(`{"Dhcp4": {
- "interfaces-config": {"interfaces": ["eth0"], "dhcp-socket-type": "udp"},
- "multi-threading": {"enable-multi-threading": true, "thread-pool-size": 2, "packet-queue-size": 64},
- "lease-database": {"type": "memfile", "persist": true, "name": %q, "lfc-interval": 0},
- "valid-lifetime": 3600,
- "subnet4": [{"id": 1, "subnet": "%s", "pools": [{"pool": "%s - %s"}],
-   "option-data": [{"name": "routers", "data": "10.0.0.1"}, {"name": "domain-name-servers", "data": "10.0.0.1"}]}],
- "loggers": [{"name": "kea-dhcp4", "severity": "ERROR", "output_options": [{"output": "stderr"}]}]
-}}`, leases, network, firstNew, lastOfPool)
-	env := []string{"KEA_PIDFILE_DIR=" + dir, "KEA_LOCKFILE_DIR=" + dir}
-	return []string{"kea-dhcp4", "-c", config}, env, os.WriteFile(config, []byte(text), 0o644)
-}
-
-func keaLeases(path string, held int) error {
-	f, err := os.Create(path)
-	if err != nil {
+	if err := s.WriteLeases(leases); err != nil {
 		return err
 	}
-	w := bufio.NewWriter(f)
-	fmt.Fprintln(w, "address,hwaddr,client_id,valid_lifetime,expire,subnet_id,fqdn_fwd,fqdn_rev,hostname,state,user_context")
-	expire := time.Now().Add(24 * time.Hour).Unix()
-	each(held, func(addr netip.Addr, mac dhcp.MAC) { fmt.Fprintf(w, "%s,%s,,86400,%d,1,0,0,,0,\n", addr, mac, expire) })
-	return errors.Join(w.Flush(), f.Close())
-}
-
-// makeDnsmasq is dnsmasq without DNS and without its probe of each new address.
-func makeDnsmasq(_ options, dir string, held int) ([]string, []string, error) {
-	return []string{"dnsmasq", "--keep-in-foreground", "--user=root", "--group=root", "--port=0", "--conf-file=/dev/null", "--pid-file=" + filepath.Join(dir, "pid"),
-		"--interface=eth0", "--no-ping", "--quiet-dhcp", "--dhcp-authoritative", "--dhcp-lease-max=1000000",
-		"--log-facility=" + filepath.Join(dir, "messages"), "--dhcp-leasefile=" + filepath.Join(dir, "leases"),
-		fmt.Sprintf("--dhcp-range=%s,%s,255.240.0.0,1h", firstNew, lastOfPool), "--dhcp-option=3,10.0.0.1", "--dhcp-option=6,10.0.0.1"}, nil, nil
-}
-
-// awaitOffer asks for an address as a relay would until there is an answer.
-func awaitOffer(ctx context.Context, from *netlab.Namespace) error {
-	var conn *net.UDPConn
-	err := from.Do(func() (err error) {
-		conn, err = net.ListenUDP("udp4", &net.UDPAddr{IP: clientAddr.AsSlice(), Port: 67})
-		return err
-	})
-	if err != nil {
-		return err
+	// Parameters of the operator's own, for a file of 10 kB.
+	extra := map[string]string{}
+	for i := range 12 {
+		extra[fmt.Sprintf("bench.parameter.%03d", i)] = strings.Repeat("x", 32)
 	}
-	defer conn.Close()
-	discover := make([]byte, 300)
-	copy(discover, []byte{1, 1, 6, 0, 'p', 'i', 'n', 'g'})
-	copy(discover[24:], clientAddr.AsSlice())                           // giaddr
-	copy(discover[28:], []byte{2, 0xff, 0xff, 0xff, 0xff, 0xff})        // chaddr
-	copy(discover[236:], []byte{0x63, 0x82, 0x53, 0x63, 53, 1, 1, 255}) // a DISCOVER
-	buf := make([]byte, 2048)
-	for limit := time.Now().Add(time.Minute); time.Now().Before(limit) && ctx.Err() == nil; {
-		// It is refused while nobody listens.
-		_, _ = conn.WriteToUDPAddrPort(discover, netip.AddrPortFrom(serverAddr, 67))
-		if err := conn.SetReadDeadline(time.Now().Add(20 * time.Millisecond)); err != nil {
+	const batch = 5000
+	for from := 0; from < devices; from += batch {
+		err := s.Edit("bench", "seed", func(e fleet.Edit) error {
+			if from == 0 {
+				err := e.PutRegistrar(&fleet.Registrar{Name: "main", Host: "pbx.example.com", Port: 5060, Transport: "udp", RegisterExpires: setting.Duration(time.Hour)})
+				if err != nil {
+					return err
+				}
+			}
+			for n := from; n < min(from+batch, devices); n++ {
+				number := strconv.Itoa(100_000 + n)
+				d := &fleet.Device{MAC: phoneMAC(n), Vendor: "yealink", Model: "T46U", Enabled: true,
+					Lines: []fleet.Line{{Position: 1, Extension: number, Registrar: "main"}}}
+				if n < phones {
+					d.VendorSettings = map[string]map[string]string{"yealink": extra}
+				}
+				if err := errors.Join(e.PutExtension(&fleet.Extension{Number: number, Registrar: "main", Password: "s3cret"}), e.PutDevice(d)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
 			return err
 		}
-		if n, err := conn.Read(buf); err == nil && n > 8 && string(buf[4:8]) == "ping" {
-			return nil
+	}
+	files := filepath.Join(dir, "files")
+	return errors.Join(os.MkdirAll(files, 0o755), os.WriteFile(filepath.Join(files, bigFile), big(), 0o644))
+}
+
+func big() []byte {
+	b := make([]byte, bigSize)
+	for i := range b {
+		b[i] = byte(i * 7)
+	}
+	return b
+}
+
+// startBeside starts the other program with the very bytes that ours gives.
+func startBeside(ctx context.Context, o options, name string, ours *server) (*server, error) {
+	s, err := newServer(ctx, o, name, phones)
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	files := filepath.Join(s.dir, "files")
+	if err = os.Mkdir(files, 0o755); err == nil {
+		err = os.WriteFile(filepath.Join(files, bigFile), big(), 0o644)
+	}
+	for n := 0; n < phones && err == nil; n++ {
+		var body []byte
+		if body, err = ours.fetch("http", n); err == nil {
+			err = os.WriteFile(filepath.Join(files, phoneFile(n)), body, 0o644)
 		}
 	}
-	return errors.Join(ctx.Err(), errors.New("the server answered nothing within a minute"))
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	switch name {
+	case "dnsmasq":
+		err = s.launch("tftp", "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--enable-tftp", "--tftp-root="+files, "--tftp-max=1000", "--user=root", "--log-facility=-", "--quiet-tftp")
+	case "atftpd":
+		err = s.launch("tftp", "atftpd", "--daemon", "--no-fork", "--user=root", "--group=root", "--maxthread=1000", "--logfile="+filepath.Join(s.dir, "atftpd.log"), files)
+	case "nginx":
+		conf := filepath.Join(s.dir, "nginx.conf")
+		text := fmt.Sprintf(`daemon off; user root; worker_processes auto; pid %[1]s/nginx.pid; error_log %[1]s/error.log;
+events { worker_connections 2048; }
+http { access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000000; default_type text/plain; server { listen 80; root %[2]s; } }
+`, s.dir, files)
+		if err = os.WriteFile(conf, []byte(text), 0o644); err == nil {
+			err = s.launch("http", "nginx", "-c", conf, "-p", s.dir)
+		}
+	default:
+		err = fmt.Errorf("no program %q to compare with", name)
+	}
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
 }

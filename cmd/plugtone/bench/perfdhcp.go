@@ -13,25 +13,24 @@ import (
 	"strconv"
 	"time"
 
-	"plugtone/cmd/plugtone/bench/rig"
 	"plugtone/dhcp/netlab"
 )
 
 // The addresses of the two namespaces, and what is handed out. Leases that are there before lie behind what is handed out
 // new, so that no server has to walk over them first.
 var (
-	network    = netip.MustParsePrefix("10.0.0.0/12")
-	serverAddr = netip.MustParseAddr("10.0.0.2")
-	clientAddr = netip.MustParseAddr("10.0.0.3")
-	firstNew   = netip.MustParseAddr("10.1.0.1")
-	firstHeld  = netip.MustParseAddr("10.10.0.1")
-	lastOfPool = netip.MustParseAddr("10.14.255.254")
+	dhcpNetwork    = netip.MustParsePrefix("10.0.0.0/12")
+	dhcpServerAddr = netip.MustParseAddr("10.0.0.2")
+	clientAddr     = netip.MustParseAddr("10.0.0.3")
+	firstNew       = netip.MustParseAddr("10.1.0.1")
+	firstHeld      = netip.MustParseAddr("10.10.0.1")
+	lastOfPool     = netip.MustParseAddr("10.14.255.254")
 )
 
 // benchmark is one server that runs, and where it is asked from.
 type benchmark struct {
 	ctx     context.Context
-	o       options
+	o       dhcpOptions
 	lab     *netlab.Lab
 	clients *netlab.Namespace
 	cmd     *exec.Cmd
@@ -41,7 +40,7 @@ type benchmark struct {
 }
 
 // askFresh is one run against a server of its own.
-func askFresh(ctx context.Context, o options, name string, held, rate int) (s sample, err error) {
+func askFresh(ctx context.Context, o dhcpOptions, name string, held, rate int) (s dhcpSample, err error) {
 	b, err := newBenchmark(ctx, o, name, held)
 	if err != nil {
 		return s, err
@@ -51,12 +50,12 @@ func askFresh(ctx context.Context, o options, name string, held, rate int) (s sa
 		return s, err
 	}
 	s.started = b.started
-	m, err := rig.MemoryOf(b.pid)
+	m, err := MemoryOf(b.pid)
 	s.memory = m.All
 	return s, err
 }
 
-func newBenchmark(ctx context.Context, o options, name string, held int) (*benchmark, error) {
+func newBenchmark(ctx context.Context, o dhcpOptions, name string, held int) (*benchmark, error) {
 	lab, err := netlab.New()
 	if err != nil {
 		return nil, err
@@ -78,8 +77,8 @@ func (b *benchmark) begin(name string, held int) error {
 		return err
 	}
 	err = b.lab.Link(
-		netlab.Port{Namespace: host, Name: "eth0", Addrs: []netip.Prefix{netip.PrefixFrom(serverAddr, network.Bits())}},
-		netlab.Port{Namespace: b.clients, Name: "eth0", Addrs: []netip.Prefix{netip.PrefixFrom(clientAddr, network.Bits())}})
+		netlab.Port{Namespace: host, Name: "eth0", Addrs: []netip.Prefix{netip.PrefixFrom(dhcpServerAddr, dhcpNetwork.Bits())}},
+		netlab.Port{Namespace: b.clients, Name: "eth0", Addrs: []netip.Prefix{netip.PrefixFrom(clientAddr, dhcpNetwork.Bits())}})
 	if err != nil {
 		return err
 	}
@@ -121,7 +120,7 @@ func (b *benchmark) close() {
 }
 
 // sample is one run of perfdhcp.
-type sample struct {
+type dhcpSample struct {
 	rate float64       // exchanges a second that were begun
 	done int           // ended by an ACK
 	lost float64       // part of what was begun
@@ -134,36 +133,36 @@ type sample struct {
 }
 
 // cpu is the server's time for one exchange, in microseconds.
-func (s sample) cpu() float64 { return float64(s.used.Microseconds()) / float64(max(s.done, 1)) }
+func (s dhcpSample) cpu() float64 { return float64(s.used.Microseconds()) / float64(max(s.done, 1)) }
 
-func (s sample) String() string {
+func (s dhcpSample) String() string {
 	return fmt.Sprintf("%6.0f exchanges/s  %4.1f %% lost  CPU %4.0f µs an exchange  reply p50 %6.2f ms  p99 %6.2f ms",
 		s.rate, 100*s.lost, s.cpu(), float64(s.p50.Microseconds())/1000, float64(s.p99.Microseconds())/1000)
 }
 
 // ask begins rate exchanges a second, each of a client that was never seen.
-func (b *benchmark) ask(rate int) (sample, error) {
+func (b *benchmark) ask(rate int) (dhcpSample, error) {
 	args := []string{"-4", "-r", strconv.Itoa(rate), "-R", "1000000", "-p", strconv.Itoa(int(b.o.period.Seconds())), "-W", "1000000",
 		"-b", "mac=00:0c:01:00:00:00", "-x", "t", "-l", clientAddr.String()}
 	if b.o.class != "" {
 		args = append(args, "-o", fmt.Sprintf("60,%x", b.o.class))
 	}
-	before, err := rig.CPUTime(b.pid)
+	before, err := CPUTime(b.pid)
 	if err != nil {
-		return sample{}, err
+		return dhcpSample{}, err
 	}
-	cmd := b.clients.Command(b.ctx, "perfdhcp", append(args, serverAddr.String())...)
+	cmd := b.clients.Command(b.ctx, "perfdhcp", append(args, dhcpServerAddr.String())...)
 	var out, faults bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &faults
 	// Status 3 says that some were lost, which is what we look for.
 	if err := cmd.Run(); err != nil && cmd.ProcessState.ExitCode() != 3 {
-		return sample{}, fmt.Errorf("perfdhcp: %w\n%s", err, faults.String())
+		return dhcpSample{}, fmt.Errorf("perfdhcp: %w\n%s", err, faults.String())
 	}
-	after, err := rig.CPUTime(b.pid)
+	after, err := CPUTime(b.pid)
 	if err != nil {
-		return sample{}, err
+		return dhcpSample{}, err
 	}
-	s, err := parse(out.String(), b.o.period)
+	s, err := parsePerfdhcp(out.String(), b.o.period)
 	s.used = after - before
 	return s, err
 }
@@ -175,14 +174,14 @@ var (
 )
 
 // parse reads what perfdhcp prints: for DISCOVER-OFFER, then for REQUEST-ACK, packets sent and received, and when.
-func parse(out string, period time.Duration) (sample, error) {
+func parsePerfdhcp(out string, period time.Duration) (dhcpSample, error) {
 	sent, received := sentLine.FindAllStringSubmatch(out, -1), receivedLine.FindAllStringSubmatch(out, -1)
 	if len(sent) < 2 || len(received) < 2 {
-		return sample{}, fmt.Errorf("perfdhcp printed no statistics:\n%.2000s", out)
+		return dhcpSample{}, fmt.Errorf("perfdhcp printed no statistics:\n%.2000s", out)
 	}
 	number := func(m []string) int { n, _ := strconv.Atoi(m[1]); return n }
 	begun := number(sent[0])
-	s := sample{rate: float64(begun) / period.Seconds(), done: number(received[1])}
+	s := dhcpSample{rate: float64(begun) / period.Seconds(), done: number(received[1])}
 	s.lost = 1 - float64(s.done)/float64(max(begun, 1))
 	var took []time.Duration
 	for _, m := range stampLine.FindAllStringSubmatch(out, -1) {

@@ -71,7 +71,7 @@ func boot(spec string) error {
 	}
 	go func() {
 		if err := w.listen(); err != nil {
-			fmt.Fprintln(os.Stderr, "benchfiles:", err)
+			fmt.Fprintln(os.Stderr, "bench:", err)
 		}
 	}()
 	before, err := counter("/proc/self/net/snmp", "Tcp:", "RetransSegs")

@@ -1,9 +1,3 @@
-// Command benchfiles measures plugtone's file servers beside dnsmasq, atftpd and nginx (make bench-files): the same bytes, in
-// the same run, each server in a network namespace of its own, asked from another one by the phones' own addresses. What
-// plugtone serves is what it serves every day: rendered from records, on proof by lease; the others read files from disk.
-//
-// Two things are printed: files a second, which on a small machine is as much the load generator's figure as the server's, and
-// the server's CPU time for each file from the operating system's accounting, which is not. Nothing is asserted.
 package main
 
 import (
@@ -12,36 +6,10 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"slices"
 	"strings"
 	"time"
-
-	"plugtone/cmd/plugtone/bench/rig"
-	"plugtone/dhcp/netlab"
 )
-
-func main() {
-	if len(os.Args) == 3 && inside[os.Args[1]] != nil {
-		if err := inside[os.Args[1]](os.Args[2]); err != nil {
-			fmt.Fprintf(os.Stderr, "benchfiles: %s: %v\n", os.Args[1], err)
-			os.Exit(1)
-		}
-		return
-	}
-	if status, ran := netlab.Enter(); ran {
-		os.Exit(status)
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "benchfiles:", err)
-		os.Exit(1)
-	}
-}
-
-// inside are the parts that the program runs of itself in the phones' namespace.
-var inside = map[string]func(spec string) error{"load": generate, "boot": boot}
 
 // workload is one thing that is measured, of plugtone and of the program beside it.
 type workload struct {
@@ -72,22 +40,26 @@ type options struct {
 	devices int
 }
 
-func run(ctx context.Context) error {
+// benchFiles measures the file servers.
+func benchFiles(ctx context.Context, args []string) error {
 	var o options
+	flag := flag.NewFlagSet("files", flag.ExitOnError)
 	flag.StringVar(&o.program, "plugtone", "bin/plugtone", "the program to measure")
 	flag.StringVar(&o.dir, "dir", "bin", "folder on the disk to measure with")
 	flag.DurationVar(&o.period, "period", 4*time.Second, "of each run")
 	flag.IntVar(&o.rounds, "rounds", 3, "runs of each, in turn; the median counts")
 	flag.StringVar(&o.only, "only", "", "only workloads with this in their name")
 	flag.IntVar(&o.devices, "devices", 100_000, "devices on record, for the comparison with 100")
-	flag.Parse()
+	if err := flag.Parse(args); err != nil {
+		return err
+	}
 	var remove func() error
 	var err error
-	if o.dir, o.program, remove, err = rig.Workplace(o.dir, o.program); err != nil {
+	if o.dir, o.program, remove, err = Workplace(o.dir, o.program); err != nil {
 		return err
 	}
 	defer remove()
-	fmt.Println(rig.Machine())
+	fmt.Println(Machine())
 	for _, w := range workloads {
 		if strings.Contains(w.name, o.only) {
 			if err := compare(ctx, o, w); err != nil {
@@ -205,7 +177,7 @@ func (s *server) measure(part string, spec, result any) (used, theirs time.Durat
 	if err != nil {
 		return 0, 0, err
 	}
-	before, err := rig.CPUTime(s.cmd.Process.Pid)
+	before, err := CPUTime(s.cmd.Process.Pid)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -215,7 +187,7 @@ func (s *server) measure(part string, spec, result any) (used, theirs time.Durat
 	if err != nil {
 		return 0, 0, err
 	}
-	after, err := rig.CPUTime(s.cmd.Process.Pid)
+	after, err := CPUTime(s.cmd.Process.Pid)
 	if err != nil {
 		return 0, 0, err
 	}

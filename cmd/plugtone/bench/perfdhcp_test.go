@@ -22,7 +22,7 @@ sent / received: 000000.002894 / 000000.003460
 `
 
 func TestParse(t *testing.T) {
-	s, err := parse(printed, 2*time.Second)
+	s, err := parsePerfdhcp(printed, 2*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +33,7 @@ func TestParse(t *testing.T) {
 	if d := s.p50 - 1363*time.Microsecond; d.Abs() > time.Microsecond {
 		t.Errorf("p50 is %s", s.p50)
 	}
-	if _, err := parse("perfdhcp: no such interface\n", time.Second); err == nil {
+	if _, err := parsePerfdhcp("perfdhcp: no such interface\n", time.Second); err == nil {
 		t.Error("nothing was measured, and nothing said of it")
 	}
 }

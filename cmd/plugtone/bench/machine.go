@@ -1,6 +1,4 @@
-// Package rig is what the benchmark commands share: where they work, what they run on, and the kernel's accounting of the
-// processes that they measure.
-package rig
+package main
 
 import (
 	"errors"

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"plugtone/dhcp"
+	"plugtone/dhcp/netlab"
+	"plugtone/store"
+)
+
+// makers write a server's configuration and leases into dir and say how it is started.
+var makers = map[string]func(o dhcpOptions, dir string, held int) (args, env []string, err error){
+	"plugtone": makePlugtone, "kea": makeKea, "dnsmasq": makeDnsmasq,
+}
+
+// makePlugtone is the daemon as it is installed: every lease on disk before its ACK, timelines, metrics, log and all.
+func makePlugtone(o dhcpOptions, dir string, held int) ([]string, []string, error) {
+	data := filepath.Join(dir, "data")
+	if err := seedLeases(data, held); err != nil {
+		return nil, nil, err
+	}
+	config := filepath.Join(dir, "plugtone.yaml")
+	text := fmt.Sprintf(`data_dir: %s
+dhcp:
+  conflict_check: false
+  subnets:
+    - {subnet: %s, interface: eth0, pools: [%s-%s], routers: [10.0.0.1], dns_servers: [10.0.0.1], lease_time: 1h}
+log: {level: warn} # the others are as quiet
+provisioning: {settings: {admin_password: b3nchmark}}
+admin: {listen: ["unix:%s/admin.sock"]}
+`, data, dhcpNetwork, firstNew, lastOfPool, dir)
+	return []string{o.program, "serve", "--config", config}, nil, os.WriteFile(config, []byte(text), 0o644)
+}
+
+// seed writes leases as the daemon would have.
+func seedLeases(dir string, held int) error {
+	if held == 0 {
+		return nil
+	}
+	s, err := store.Open(store.Config{Dir: dir, Now: time.Now, Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()})
+	if err != nil {
+		return err
+	}
+	now := time.Now().UTC().Truncate(time.Second)
+	var changes []dhcp.Change
+	each(held, func(addr netip.Addr, mac dhcp.MAC) {
+		changes = append(changes, dhcp.Change{Lease: dhcp.Lease{Addr: addr, MAC: mac, Subnet: dhcpNetwork, State: dhcp.LeaseActive,
+			FirstSeen: now, Starts: now, Expires: now.Add(24 * time.Hour)}})
+	})
+	return errors.Join(s.WriteLeases(changes), s.Close())
+}
+
+// each calls f for as many clients that nobody will simulate.
+func each(n int, f func(netip.Addr, dhcp.MAC)) {
+	a := firstHeld
+	for i := range n {
+		var m dhcp.MAC
+		m[0] = 2
+		binary.BigEndian.PutUint32(m[2:], uint32(i))
+		f(a, m)
+		a = a.Next()
+	}
+}
+
+// makeKea is Kea with two threads and its own lease file, which it does not fsync.
+func makeKea(_ dhcpOptions, dir string, held int) ([]string, []string, error) {
+	leases := filepath.Join(dir, "leases.csv")
+	if err := keaLeases(leases, held); err != nil {
+		return nil, nil, err
+	}
+	config := filepath.Join(dir, "kea.json")
+	text := fmt.Sprintf(`{"Dhcp4": {
+ "interfaces-config": {"interfaces": ["eth0"], "dhcp-socket-type": "udp"},
+ "multi-threading": {"enable-multi-threading": true, "thread-pool-size": 2, "packet-queue-size": 64},
+ "lease-database": {"type": "memfile", "persist": true, "name": %q, "lfc-interval": 0},
+ "valid-lifetime": 3600,
+ "subnet4": [{"id": 1, "subnet": "%s", "pools": [{"pool": "%s - %s"}],
+   "option-data": [{"name": "routers", "data": "10.0.0.1"}, {"name": "domain-name-servers", "data": "10.0.0.1"}]}],
+ "loggers": [{"name": "kea-dhcp4", "severity": "ERROR", "output_options": [{"output": "stderr"}]}]
+}}`, leases, dhcpNetwork, firstNew, lastOfPool)
+	env := []string{"KEA_PIDFILE_DIR=" + dir, "KEA_LOCKFILE_DIR=" + dir}
+	return []string{"kea-dhcp4", "-c", config}, env, os.WriteFile(config, []byte(text), 0o644)
+}
+
+func keaLeases(path string, held int) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	w := bufio.NewWriter(f)
+	fmt.Fprintln(w, "address,hwaddr,client_id,valid_lifetime,expire,subnet_id,fqdn_fwd,fqdn_rev,hostname,state,user_context")
+	expire := time.Now().Add(24 * time.Hour).Unix()
+	each(held, func(addr netip.Addr, mac dhcp.MAC) { fmt.Fprintf(w, "%s,%s,,86400,%d,1,0,0,,0,\n", addr, mac, expire) })
+	return errors.Join(w.Flush(), f.Close())
+}
+
+// makeDnsmasq is dnsmasq without DNS and without its probe of each new address.
+func makeDnsmasq(_ dhcpOptions, dir string, held int) ([]string, []string, error) {
+	return []string{"dnsmasq", "--keep-in-foreground", "--user=root", "--group=root", "--port=0", "--conf-file=/dev/null", "--pid-file=" + filepath.Join(dir, "pid"),
+		"--interface=eth0", "--no-ping", "--quiet-dhcp", "--dhcp-authoritative", "--dhcp-lease-max=1000000",
+		"--log-facility=" + filepath.Join(dir, "messages"), "--dhcp-leasefile=" + filepath.Join(dir, "leases"),
+		fmt.Sprintf("--dhcp-range=%s,%s,255.240.0.0,1h", firstNew, lastOfPool), "--dhcp-option=3,10.0.0.1", "--dhcp-option=6,10.0.0.1"}, nil, nil
+}
+
+// awaitOffer asks for an address as a relay would until there is an answer.
+func awaitOffer(ctx context.Context, from *netlab.Namespace) error {
+	var conn *net.UDPConn
+	err := from.Do(func() (err error) {
+		conn, err = net.ListenUDP("udp4", &net.UDPAddr{IP: clientAddr.AsSlice(), Port: 67})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	discover := make([]byte, 300)
+	copy(discover, []byte{1, 1, 6, 0, 'p', 'i', 'n', 'g'})
+	copy(discover[24:], clientAddr.AsSlice())                           // giaddr
+	copy(discover[28:], []byte{2, 0xff, 0xff, 0xff, 0xff, 0xff})        // chaddr
+	copy(discover[236:], []byte{0x63, 0x82, 0x53, 0x63, 53, 1, 1, 255}) // a DISCOVER
+	buf := make([]byte, 2048)
+	for limit := time.Now().Add(time.Minute); time.Now().Before(limit) && ctx.Err() == nil; {
+		// It is refused while nobody listens.
+		_, _ = conn.WriteToUDPAddrPort(discover, netip.AddrPortFrom(dhcpServerAddr, 67))
+		if err := conn.SetReadDeadline(time.Now().Add(20 * time.Millisecond)); err != nil {
+			return err
+		}
+		if n, err := conn.Read(buf); err == nil && n > 8 && string(buf[4:8]) == "ping" {
+			return nil
+		}
+	}
+	return errors.Join(ctx.Err(), errors.New("the server answered nothing within a minute"))
+}
