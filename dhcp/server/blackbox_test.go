@@ -38,10 +38,11 @@ type field struct {
 	w     *wire
 	relay *net.UDPConn // a relay at 10.20.0.5, 10.40.0.1 and 10.41.0.1
 	seq   uint16
+	*journal
 }
 
 // newField serves 10.20.0.0/24 on the link, and 10.40.0.0/24 (two addresses) and 10.41.0.0/24 behind the relay.
-func newField(t *testing.T) *field {
+func newField(t testing.TB) *field {
 	t.Helper()
 	f := &field{stage: newStage(t)}
 	f.phone = f.host("phone", "eth0", "02:00:00:00:00:03")
@@ -59,7 +60,7 @@ func newField(t *testing.T) *field {
 	far := subnet("10.40.0.0/24", "", "10.40.0.100", "10.40.0.101")
 	farther := subnet("10.41.0.0/24", "", "10.41.0.100", "10.41.0.199")
 	farther.Relays = []netip.Addr{netip.MustParseAddr("10.20.0.5"), netip.MustParseAddr("10.40.0.1"), netip.MustParseAddr("10.41.0.1")}
-	f.serveReal(dhcp.Config{Authoritative: true, Subnets: []dhcp.Subnet{voice, far, farther}}, "voice0")
+	f.journal, _ = f.serveReal(dhcp.Config{Authoritative: true, Subnets: []dhcp.Subnet{voice, far, farther}}, "voice0")
 	return f
 }
 
@@ -96,7 +97,7 @@ func (f *field) tell(m *bootp, from [4]byte) {
 }
 
 // answer is the answer to m, which was sent, and of that type.
-func (f *field) answer(t *testing.T, m *bootp, kind byte) caught {
+func (f *field) answer(t testing.TB, m *bootp, kind byte) caught {
 	t.Helper()
 	c := f.w.next()
 	if c.bootp.xid != m.xid || c.bootp.kind() != kind || c.bootp.op != 2 {
@@ -105,7 +106,7 @@ func (f *field) answer(t *testing.T, m *bootp, kind byte) caught {
 	return c
 }
 
-func (f *field) ask(t *testing.T, m *bootp, kind byte) caught {
+func (f *field) ask(t testing.TB, m *bootp, kind byte) caught {
 	t.Helper()
 	f.shout(m)
 	return f.answer(t, m, kind)
@@ -119,7 +120,7 @@ func (f *field) silent(t *testing.T, send func()) {
 }
 
 // bind takes a client to its lease.
-func (f *field) bind(t *testing.T, client byte, mods ...func(*bootp)) [4]byte {
+func (f *field) bind(t testing.TB, client byte, mods ...func(*bootp)) [4]byte {
 	t.Helper()
 	a := f.ask(t, f.message(client, tDiscover, mods...), tOffer).bootp.yiaddr
 	return f.ask(t, f.message(client, tRequest, append(mods, addrOption(50, a), addrOption(54, serverIP))...), tAck).bootp.yiaddr

@@ -21,8 +21,8 @@ type Config struct {
 	Queue      int           // packets of clients without a lease that may wait; 0: 512
 	ScanEvery  time.Duration // how often to look for other DHCP servers; 0: 10 minutes, negative: only listen
 
-	// InNetns runs every function that opens sockets; nil runs them as they are. Tests and the demo put a server into
-	// another network namespace with it.
+	// InNetns runs every function that opens sockets; nil runs them as they are. Tests put a server into another network
+	// namespace with it.
 	InNetns netif.Namespace
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -152,16 +153,17 @@ type journal struct {
 	dropped  chan Drop
 	fallback chan error
 	others   chan Offer
+	packets  atomic.Int64 // decided about, and dropped
 }
 
 func newJournal() *journal {
-	return &journal{make(chan dhcp.Event, 1000), make(chan Drop, 1000), make(chan error, 1000), make(chan Offer, 1000)}
+	return &journal{decided: make(chan dhcp.Event, 1000), dropped: make(chan Drop, 1000), fallback: make(chan error, 1000), others: make(chan Offer, 1000)}
 }
 
 func (j *journal) observer() Observer {
 	return Observer{
-		Decided:     func(ev *dhcp.Event, _ time.Duration) { offer(j.decided, *ev) },
-		Dropped:     func(why Drop, n int) { offer(j.dropped, why) },
+		Decided:     func(ev *dhcp.Event, _ time.Duration) { j.packets.Add(1); offer(j.decided, *ev) },
+		Dropped:     func(why Drop, n int) { j.packets.Add(int64(n)); offer(j.dropped, why) },
 		Fallback:    func(err error) { offer(j.fallback, err) },
 		OtherServer: func(o Offer) { offer(j.others, o) },
 	}

@@ -17,6 +17,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if rate := os.Getenv(floodRate); rate != "" {
+		fmt.Fprintln(os.Stderr, flood(rate))
+		os.Exit(1)
+	}
 	if status, ran := netlab.Enter(); ran {
 		os.Exit(status)
 	}
@@ -25,13 +29,13 @@ func TestMain(m *testing.M) {
 
 // stage is a switch with a host for the server, whose voice0 is at 10.20.0.2/24, and as many others as a test plugs in.
 type stage struct {
-	t   *testing.T
+	t   testing.TB
 	lab *netlab.Lab
 	sw  *netlab.Bridge
 	pbx *netlab.Namespace
 }
 
-func newStage(t *testing.T, programs ...string) *stage {
+func newStage(t testing.TB, programs ...string) *stage {
 	t.Helper()
 	lab := netlab.Require(t, append(programs, "ip=iproute2")...)
 	s := &stage{t: t, lab: lab}
@@ -109,7 +113,7 @@ func (s *stage) run(ns *netlab.Namespace, srv *Server) {
 
 // client is a foreign DHCP client at work.
 type client struct {
-	t      *testing.T
+	t      testing.TB
 	cmd    *exec.Cmd
 	events chan string
 }

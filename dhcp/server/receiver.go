@@ -13,8 +13,9 @@ import (
 )
 
 // strangersPerTurn is how many queued packets are served before the socket is read again. It bounds how long a renewal
-// waits behind a flood, and how much the kernel must buffer meanwhile.
-const strangersPerTurn = 16
+// waits behind a flood, and how much the kernel must buffer meanwhile: with 16 instead of 4, up to 7 % of renewals were
+// lost beside 10,000 forged packets a second and a buffer of 208 KiB (BenchmarkRenewalsBesideFlood).
+const strangersPerTurn = 4
 
 // maxReadErrors is how many reads in a row may fail before the socket is given up.
 const maxReadErrors = 100
@@ -71,7 +72,9 @@ func (r *receiver) run(ctx context.Context) error {
 		for i := range n {
 			r.receive(i, at)
 		}
-		r.serveStrangers()
+		if n < batchSize { // else the socket holds more: a renewal may be among them
+			r.serveStrangers()
+		}
 		r.flush()
 	}
 	return nil

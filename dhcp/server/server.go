@@ -139,6 +139,10 @@ func (s *Server) open() error {
 		return err
 	}
 	s.sender.sock = s.sock
+	if s.sock.buffer < readBuffer {
+		s.cfg.Log.Info("dhcp receive buffer is small: a flood overflows it early; sysctl net.core.rmem_max raises it",
+			"bytes", s.sock.buffer, "wanted", readBuffer)
+	}
 	s.routes = netif.NewRoutes(s.cfg.InNetns)
 	for name := range s.runtime.Load().names {
 		if s.links.snapshot().ByName[name] == nil {

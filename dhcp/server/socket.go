@@ -64,6 +64,8 @@ type socket struct {
 	conn  *net.UDPConn
 	batch *ipv4.PacketConn
 	raw   syscall.RawConn // of conn, to send
+
+	buffer int // bytes of packets that may wait
 }
 
 // openSocket binds 0.0.0.0:port. Neither SO_REUSEPORT nor SO_REUSEADDR is set: with them two servers could share the
@@ -95,6 +97,9 @@ func (s *socket) setOptions() error {
 	var set error
 	err = s.raw.Control(func(fd uintptr) {
 		set = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1)
+		if granted, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF); err == nil {
+			s.buffer = granted / 2 // the kernel doubles it for its own use
+		}
 	})
 	return errors.Join(err, set)
 }

@@ -105,7 +105,7 @@ type caught struct {
 
 // wire is a packet socket on a host's interface, which sees every frame there.
 type wire struct {
-	t       *testing.T
+	t       testing.TB
 	file    *os.File
 	fd      int
 	ifindex int
@@ -133,9 +133,16 @@ func (s *stage) wire(ns *netlab.Namespace, name string) *wire {
 	return w
 }
 
-// send puts a datagram into a frame, with a checksum in the IP header and none over UDP, which RFC 768 allows.
+// send sends a datagram in a frame.
 func (w *wire) send(from, to [6]byte, src, dst netip.AddrPort, payload []byte) {
 	w.t.Helper()
+	if _, err := w.file.Write(datagramFrame(from, to, src, dst, payload)); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// datagramFrame is a frame with a checksum in the IP header and none over UDP, which RFC 768 allows.
+func datagramFrame(from, to [6]byte, src, dst netip.AddrPort, payload []byte) []byte {
 	b := append(append(append([]byte{}, to[:]...), from[:]...), 8, 0)
 	a, z := src.Addr().As4(), dst.Addr().As4()
 	head := []byte{0x45, 0, 0, 0, 0, 1, 0, 0, 64, 17, 0, 0, a[0], a[1], a[2], a[3], z[0], z[1], z[2], z[3]}
@@ -145,10 +152,7 @@ func (w *wire) send(from, to [6]byte, src, dst netip.AddrPort, payload []byte) {
 	b = binary.BigEndian.AppendUint16(b, src.Port())
 	b = binary.BigEndian.AppendUint16(b, dst.Port())
 	b = binary.BigEndian.AppendUint16(b, uint16(8+len(payload)))
-	b = append(append(b, 0, 0), payload...)
-	if _, err := w.file.Write(b); err != nil {
-		w.t.Fatal(err)
-	}
+	return append(append(b, 0, 0), payload...)
 }
 
 // onesSum is the sum of RFC 1071.
