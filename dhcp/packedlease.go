@@ -108,10 +108,18 @@ func (k *packedLease) shifted(d time.Duration) *packedLease {
 	return &c
 }
 
-// onDisk are the durable leases by address. Its lock is held for a moment only.
+// durableIndex are the durable leases by address. Its lock is held for a moment only.
 type durableIndex struct {
 	mu     sync.RWMutex
 	leases map[uint32]*packedLease
+	macs   map[MAC]int // how many of leases each MAC has
+}
+
+// holds reports whether mac has a lease record.
+func (o *durableIndex) holds(mac MAC) bool {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	return o.macs[mac] > 0
 }
 
 func (o *durableIndex) get(addr netip.Addr) *packedLease {
@@ -124,10 +132,16 @@ func (o *durableIndex) get(addr netip.Addr) *packedLease {
 func (o *durableIndex) put(addr uint32, k *packedLease) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if old := o.leases[addr]; old != nil {
+		if o.macs[old.mac]--; o.macs[old.mac] == 0 {
+			delete(o.macs, old.mac)
+		}
+	}
 	if k == nil {
 		delete(o.leases, addr)
 	} else {
 		o.leases[addr] = k
+		o.macs[k.mac]++
 	}
 }
 

@@ -54,3 +54,21 @@ func TestKeptIsTheLease(t *testing.T) {
 		t.Errorf("a lease takes %d bytes", n)
 	}
 }
+
+// A MAC is known as long as it has a record, on whatever address.
+func TestKnownMACsFollowTheRecords(t *testing.T) {
+	o := durableIndex{leases: map[uint32]*packedLease{}, macs: map[MAC]int{}}
+	one, two := MAC{1}, MAC{2}
+	o.put(10, &packedLease{addr: 10, mac: one})
+	o.put(10, &packedLease{addr: 10, mac: one, state: packedActive}) // a renewal
+	o.put(11, &packedLease{addr: 11, mac: one})
+	o.put(10, &packedLease{addr: 10, mac: two})
+	if !o.holds(one) || !o.holds(two) {
+		t.Errorf("%v", o.macs)
+	}
+	o.put(11, nil)
+	o.put(12, nil)
+	if o.holds(one) || !o.holds(two) || len(o.macs) != 1 {
+		t.Errorf("%v", o.macs)
+	}
+}

@@ -56,7 +56,7 @@ func NewTable(cfg Config, w Writer, clock func() time.Time) *Table {
 	t := &Table{
 		writer: w, clock: clock, since: func(now, before time.Time) time.Duration { return now.Sub(before) },
 		view: NewLeases(cfg), wake: make(chan struct{}, 1),
-		durable: durableIndex{leases: map[uint32]*packedLease{}},
+		durable: durableIndex{leases: map[uint32]*packedLease{}, macs: map[MAC]int{}},
 	}
 	now := clock()
 	t.last.Store(&now)
@@ -247,6 +247,9 @@ func (t *Table) Holds(mac MAC, addr netip.Addr) bool {
 func (t *Table) ActiveLeasesOf(mac MAC) []Lease {
 	return slices.DeleteFunc(t.LeasesOf(mac), func(l Lease) bool { return l.State != LeaseActive })
 }
+
+// Known reports whether mac has a durable lease record, whatever its state. It waits for no decision and no disk.
+func (t *Table) Known(mac MAC) bool { return t.durable.holds(mac) }
 
 // LeasesOf returns the durable lease records of mac, newest first, whatever their state: one for each subnet it was seen in.
 func (t *Table) LeasesOf(mac MAC) []Lease {

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"net/netip"
 
 	"plugtone/dhcp"
@@ -19,12 +18,11 @@ const (
 // header is what is read of a packet before it is decoded. Its values are claims of the sender; a packet that cannot be
 // decoded may have any.
 type header struct {
-	kind      dhcp.MessageType // 0 when there is no option 53
-	xid       [4]byte
-	mac       dhcp.MAC
-	ciaddr    netip.Addr // zero when absent, like the others
-	giaddr    netip.Addr
-	requested netip.Addr // option 50
+	kind   dhcp.MessageType // 0 when there is no option 53
+	xid    [4]byte
+	mac    dhcp.MAC
+	ciaddr netip.Addr // zero when absent
+	giaddr netip.Addr // zero when absent
 }
 
 // readHeader returns false when b is too short for a DHCP packet. It reads no options in sname and file.
@@ -34,37 +32,30 @@ func readHeader(b []byte) (h header, ok bool) {
 	}
 	h.xid, h.mac = [4]byte(b[offXID:]), dhcp.MAC(b[offCHAddr:])
 	h.ciaddr, h.giaddr = addrAt(b[offCIAddr:]), addrAt(b[offGIAddr:])
-	for o := b[offOptions:]; len(o) > 0 && o[0] != 255; {
+	for o := b[offOptions:]; len(o) >= 3 && o[0] != 255; {
 		if o[0] == 0 {
 			o = o[1:]
 			continue
 		}
-		if len(o) < 2 || len(o) < 2+int(o[1]) {
+		if o[0] == 53 && o[1] == 1 {
+			h.kind = dhcp.MessageType(o[2])
 			break
 		}
-		data := o[2 : 2+int(o[1])]
-		switch {
-		case o[0] == 53 && len(data) == 1:
-			h.kind = dhcp.MessageType(data[0])
-		case o[0] == 50 && len(data) == 4:
-			h.requested = addrAt(data)
-		}
-		o = o[2+int(o[1]):]
+		o = o[min(2+int(o[1]), len(o)):]
 	}
 	return h, true
 }
 
 // addrAt returns the address that b begins with; the zero Addr for 0.0.0.0.
 func addrAt(b []byte) netip.Addr {
-	if bytes.Equal(b[:4], []byte{0, 0, 0, 0}) {
+	if [4]byte(b) == [4]byte{} {
 		return netip.Addr{}
 	}
-	return netip.AddrFrom4([4]byte(b[:4]))
+	return netip.AddrFrom4([4]byte(b))
 }
 
-// classify decides from a packet's header who is served first. Only clients whose MAC holds an active lease on the
-// address that they name are known: what they send is served before anything of others. One that repeats itself within
-// a tenth of a second waits like the others.
+// classify decides from a packet's header who is served first: clients with a lease record on disk. A known client that
+// repeats a message within a tenth of a second waits like the unknown ones, so that a flood in its name gains little.
 func (s *Server) classify(p *packet) priority {
 	h, ok := readHeader(p.bytes())
 	if !s.wanted(p, &h, ok) {
@@ -72,30 +63,17 @@ func (s *Server) classify(p *packet) priority {
 		return drop
 	}
 	if !ok {
-		return stranger // malformed: refused when it is decoded
+		return unknownClient // malformed: refused when it is decoded
 	}
 	repeated := s.repeats.repeated(&h, p.ifindex, p.at)
 	if repeated && h.kind == dhcp.MessageTypeDiscover {
 		s.cfg.Observer.dropped(DropRepeated, 1)
 		return drop
 	}
-	if repeated || !s.holdsLease(&h) {
-		return stranger
+	if repeated || !s.leases.Known(h.mac) {
+		return unknownClient
 	}
-	return holder
-}
-
-// holdsLease reports whether the sender holds the lease on its own or its requested address.
-func (s *Server) holdsLease(h *header) bool {
-	addr := h.ciaddr
-	if !addr.IsValid() {
-		addr = h.requested
-	}
-	if !addr.IsValid() {
-		return false
-	}
-	l, ok := s.leases.LeaseAt(addr)
-	return ok && l.MAC == h.mac
+	return knownClient
 }
 
 // wanted reports whether a packet is for this server: it came from a link that is served, from a relay, or from a

@@ -18,7 +18,7 @@ type Config struct {
 	Now        func() time.Time // the clock
 	Log        *slog.Logger
 	Observer   Observer
-	Queue      int           // packets of clients without a lease that may wait; 0: 512
+	Queue      int           // packets of unknown clients that may wait; 0: 512
 	ScanEvery  time.Duration // how often to look for other DHCP servers; 0: 10 minutes, negative: only listen
 
 	// InNetns runs every function that opens sockets; nil runs them as they are. Tests put a server into another network
@@ -30,8 +30,8 @@ type Config struct {
 type Leases interface {
 	Serve(decide func(now time.Time, leases *dhcp.Leases) dhcp.Decision, done func(*dhcp.Decision, error))
 	Probed(addr netip.Addr, inUse bool)
-	LeaseAt(addr netip.Addr) (dhcp.Lease, bool) // the active lease on addr that is on disk; waits for nothing
-	Flush()                                     // has what Serve queued written
+	Known(mac dhcp.MAC) bool // reports whether mac has a lease record on disk; waits for nothing
+	Flush()                  // has what Serve queued written
 }
 
 // Observer receives what happens, for timeline, log and metrics. Any function may be nil. They are called from many
@@ -54,7 +54,7 @@ type Drop string
 
 // The reasons to drop a packet.
 const (
-	DropQueue     Drop = "queue_full" // too many clients without a lease wait
+	DropQueue     Drop = "queue_full" // too many unknown clients wait
 	DropTruncated Drop = "truncated"  // longer than any DHCP packet
 	DropInterface Drop = "interface"  // came in on a link that is not served
 	DropKernel    Drop = "kernel"     // the socket's buffer was full

@@ -3,8 +3,8 @@
 // holds no leases and no rules about them (package dhcp does), and touches the operating system through package netif
 // and its one UDP socket.
 //
-// One goroutine reads and decides. It takes what the socket holds, serves clients that hold a lease at once, and queues
-// the others, so that a flood of unknown clients delays and drops only its own kind. Deciding takes microseconds and
+// One goroutine reads and decides. It takes what the socket holds, serves clients with a lease record at once, and
+// queues the others, so that a flood of unknown clients delays and drops only its own kind. Deciding takes microseconds and
 // waits for nothing: leases are written by the table's goroutine, which also sends the replies that wait for it, and
 // probes run in goroutines of their own.
 //

@@ -38,16 +38,11 @@ func newDesk() *desk { return &desk{given: map[dhcp.MAC]netip.Addr{}, probed: ma
 // Flush does nothing: a desk writes at once.
 func (d *desk) Flush() {}
 
-// LeaseAt returns the address that the desk has given, whether it was acknowledged or not.
-func (d *desk) LeaseAt(addr netip.Addr) (dhcp.Lease, bool) {
+// Known reports whether the desk has given mac an address, acknowledged or not.
+func (d *desk) Known(mac dhcp.MAC) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for mac, a := range d.given {
-		if a == addr {
-			return dhcp.Lease{Addr: a, MAC: mac}, true
-		}
-	}
-	return dhcp.Lease{}, false
+	return d.given[mac].IsValid()
 }
 
 func (d *desk) Probed(addr netip.Addr, inUse bool) {

@@ -12,10 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// strangersPerTurn is how many queued packets are served before the socket is read again. It bounds how long a renewal
+// queuedPerTurn is how many queued packets are served before the socket is read again. It bounds how long a renewal
 // waits behind a flood, and how much the kernel must buffer meanwhile: with 16 instead of 4, up to 7 % of renewals were
 // lost beside 10,000 forged packets a second and a buffer of 208 KiB (BenchmarkRenewalsBesideFlood).
-const strangersPerTurn = 4
+const queuedPerTurn = 4
 
 // maxReadErrors is how many reads in a row may fail before the socket is given up.
 const maxReadErrors = 100
@@ -24,9 +24,9 @@ const maxReadErrors = 100
 type priority int
 
 const (
-	drop     priority = iota // nothing; counted already
-	stranger                 // served after all others, and dropped first
-	holder                   // of a client that holds a lease: served at once
+	drop          priority = iota // nothing; counted already
+	unknownClient                 // served after all others, and dropped first
+	knownClient                   // has a lease record: served at once
 )
 
 // receiver reads packets in batches, as many as the socket holds, and serves them in order of priority. It never waits
@@ -40,10 +40,10 @@ type receiver struct {
 	serve    func(p *packet, busy bool) // keeps nothing of p
 	flush    func()                     // ends a batch
 
-	strangers *packetQueue
-	packets   []*packet
-	msgs      []ipv4.Message
-	lost      uint32 // by the kernel so far
+	queue   *packetQueue
+	packets []*packet
+	msgs    []ipv4.Message
+	lost    uint32 // by the kernel so far
 }
 
 // run serves until ctx ends. It returns an error when the socket has failed for good.
@@ -55,7 +55,7 @@ func (r *receiver) run(ctx context.Context) error {
 	}
 	failed := 0
 	for ctx.Err() == nil {
-		n, err := r.sock.read(r.msgs, r.strangers.used == 0)
+		n, err := r.sock.read(r.msgs, r.queue.used == 0)
 		if err != nil {
 			if ctx.Err() != nil {
 				return nil
@@ -73,7 +73,7 @@ func (r *receiver) run(ctx context.Context) error {
 			r.receive(i, at)
 		}
 		if n < batchSize { // else the socket holds more: a renewal may be among them
-			r.serveStrangers()
+			r.serveQueued()
 		}
 		r.flush()
 	}
@@ -98,10 +98,10 @@ func (r *receiver) receive(i int, at time.Time) {
 // dispatch serves, queues or drops p, and returns a packet that can be used again: p or another.
 func (r *receiver) dispatch(p *packet) (unused *packet) {
 	switch r.classify(p) {
-	case holder:
+	case knownClient:
 		r.serve(p, r.busy())
-	case stranger:
-		unused, ok := r.strangers.push(p)
+	case unknownClient:
+		unused, ok := r.queue.push(p)
 		if !ok {
 			r.observer.dropped(DropQueue, 1)
 		}
@@ -110,10 +110,10 @@ func (r *receiver) dispatch(p *packet) (unused *packet) {
 	return p
 }
 
-// serveStrangers serves some of the queued packets.
-func (r *receiver) serveStrangers() {
-	for range strangersPerTurn {
-		p := r.strangers.pop()
+// serveQueued serves some of the queued packets.
+func (r *receiver) serveQueued() {
+	for range queuedPerTurn {
+		p := r.queue.pop()
 		if p == nil {
 			return
 		}
@@ -122,4 +122,4 @@ func (r *receiver) serveStrangers() {
 }
 
 // busy reports whether clients arrive faster than they are served.
-func (r *receiver) busy() bool { return r.strangers.used > len(r.strangers.slots)/2 }
+func (r *receiver) busy() bool { return r.queue.used > len(r.queue.slots)/2 }

@@ -34,11 +34,12 @@ type bench struct {
 	desk *desk
 	in   *receiver
 	out  chan sent
+	at   time.Time // of every packet
 }
 
 func newBench(t testing.TB, change func(*Config)) *bench {
 	t.Helper()
-	b := &bench{journal: newJournal(), desk: newDesk(), out: make(chan sent, 1000)}
+	b := &bench{journal: newJournal(), desk: newDesk(), out: make(chan sent, 1000), at: time.Now()}
 	cfg := Config{Interfaces: []string{"voice0"}, Now: time.Now, Log: logTo(t), Observer: b.observer(), Queue: 8}
 	if change != nil {
 		change(&cfg)
@@ -63,15 +64,15 @@ func newBench(t testing.TB, change func(*Config)) *bench {
 
 // run serves what is queued.
 func (b *bench) run() {
-	for b.in.strangers.used > 0 {
-		b.in.serveStrangers()
+	for b.in.queue.used > 0 {
+		b.in.serveQueued()
 	}
 }
 
 // put lets a packet come in on the interface with that index, and reports whether it was not dropped.
 func (b *bench) put(ifindex int, dst string, payload []byte) bool {
 	p := new(packet)
-	p.n, p.ifindex, p.at = copy(p.buf[:], payload), ifindex, time.Now()
+	p.n, p.ifindex, p.at = copy(p.buf[:], payload), ifindex, b.at
 	p.src, p.dst = netip.MustParseAddrPort("0.0.0.0:68"), netip.MustParseAddr(dst)
 	before := len(b.dropped)
 	b.in.dispatch(p)
@@ -179,12 +180,10 @@ func TestFullQueueDropsAndCounts(t *testing.T) {
 	}
 }
 
-// TestHoldersAreServedBeforeStrangers: whoever holds the lease on the address that it names is served at once; the others wait, and are
-// dropped first. One that repeats itself at once waits, too.
-func TestHoldersAreServedBeforeStrangers(t *testing.T) {
+// TestKnownClientsAreServedFirst: a client with a lease record is served at once; the others wait, and are dropped first.
+func TestKnownClientsAreServedFirst(t *testing.T) {
 	b := newBench(t, nil)
 	b.desk.given[dhcp.MAC{0, 0x15, 0x65, 0, 0, 200}] = netip.MustParseAddr("10.20.0.50")
-	requested := dhcpv4.WithOption(dhcpv4.OptRequestedIPAddress(ip("10.20.0.50")))
 	for mac := range byte(10) {
 		b.put(7, "255.255.255.255", message(t, mac, dhcpv4.MessageTypeDiscover))
 	}
@@ -194,24 +193,36 @@ func TestHoldersAreServedBeforeStrangers(t *testing.T) {
 	for i, packet := range [][]byte{
 		message(t, 200, dhcpv4.MessageTypeRequest, dhcpv4.WithClientIP(ip("10.20.0.50"))), // renewing
 		message(t, 200, dhcpv4.MessageTypeInform, dhcpv4.WithClientIP(ip("10.20.0.50"))),
-		message(t, 200, dhcpv4.MessageTypeDiscover, requested),
+		message(t, 200, dhcpv4.MessageTypeDiscover),
 	} {
 		if b.put(7, "255.255.255.255", packet); len(b.desk.requests()) != i+1 {
-			t.Fatalf("packet %d of the holder waits", i)
+			t.Fatalf("packet %d of the known client waits", i)
 		}
 	}
-	for what, packet := range map[string][]byte{
-		"another client's claim": message(t, 201, dhcpv4.MessageTypeRequest, dhcpv4.WithClientIP(ip("10.20.0.50"))),
-		"a renewal too soon":     message(t, 200, dhcpv4.MessageTypeRequest, dhcpv4.WithClientIP(ip("10.20.0.50"))),
-		"no address":             message(t, 200, dhcpv4.MessageTypeDecline),
-	} {
-		if b.put(7, "255.255.255.255", packet) {
-			t.Errorf("%s is served before the strangers", what)
-		}
+	if b.put(7, "255.255.255.255", message(t, 200, dhcpv4.MessageTypeDiscover)) {
+		t.Error("a repeated DISCOVER is served")
+	}
+	if b.put(7, "255.255.255.255", message(t, 201, dhcpv4.MessageTypeRequest, dhcpv4.WithClientIP(ip("10.20.0.50")))) {
+		t.Error("another client's claim does not wait")
 	}
 	b.run()
 	if got := b.desk.requests(); len(got) != 11 || got[3].req.MAC[5] != 0 || got[10].req.MAC[5] != 7 {
 		t.Errorf("%d decisions", len(got))
+	}
+}
+
+// TestKnownClientThatRepeatsItselfWaits: a flood in the name of a known client gains little.
+func TestKnownClientThatRepeatsItselfWaits(t *testing.T) {
+	b := newBench(t, nil)
+	b.desk.given[dhcp.MAC{0, 0x15, 0x65, 0, 0, 200}] = netip.MustParseAddr("10.20.0.50")
+	for range 3 {
+		b.put(7, "255.255.255.255", message(t, 200, dhcpv4.MessageTypeRequest, dhcpv4.WithClientIP(ip("10.20.0.50"))))
+	}
+	if got := len(b.desk.requests()); got != 1 {
+		t.Errorf("%d of three renewals are served at once", got)
+	}
+	if b.run(); len(b.desk.requests()) != 3 {
+		t.Errorf("%d of three renewals are served", len(b.desk.requests()))
 	}
 }
 

@@ -119,7 +119,7 @@ func (s *Server) receiver(ctx context.Context) *receiver {
 	return &receiver{
 		sock: s.sock, observer: &s.cfg.Observer, log: s.cfg.Log, now: s.cfg.Now,
 		classify: s.classify, serve: func(p *packet, busy bool) { s.serve(ctx, p, busy) }, flush: s.leases.Flush,
-		strangers: newPacketQueue(s.cfg.Queue),
+		queue: newPacketQueue(s.cfg.Queue),
 	}
 }
 
