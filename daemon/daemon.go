@@ -19,6 +19,7 @@ import (
 
 	"plugtone/admin/feed"
 	"plugtone/daemon/config"
+	"plugtone/daemon/observe"
 	"plugtone/dhcp"
 	"plugtone/dhcp/server"
 	"plugtone/provision"
@@ -67,8 +68,8 @@ type Daemon struct {
 	log     *slog.Logger
 	level   *slog.LevelVar
 	started time.Time
-	metrics *metrics
-	observe *observer
+	metrics *observe.Metrics
+	observe *observe.Observer
 	certs   *certificates
 
 	store       *store.Store
@@ -113,13 +114,13 @@ func New(o Options) (*Daemon, error) {
 	for _, w := range p.warnings {
 		d.log.Warn("configuration", "warning", w.String())
 	}
-	d.metrics.reloaded(true, o.Now())
+	d.metrics.Reloaded(true, o.Now())
 	return d, nil
 }
 
 // build makes the parts from the bottom up.
 func (d *Daemon) build(p *runtimeConfig) (err error) {
-	if d.metrics, err = newMetrics(d.opts.Version); err != nil {
+	if d.metrics, err = observe.NewMetrics(d.opts.Version); err != nil {
 		return err
 	}
 	certs, err := loadCertificates(p.cfg, ownNames(p, readHost()))
@@ -127,7 +128,7 @@ func (d *Daemon) build(p *runtimeConfig) (err error) {
 		return err
 	}
 	p.site.CACert = certs.authority()
-	d.store, err = store.Open(store.Config{Dir: p.cfg.DataDir, Now: d.opts.Now, Log: d.log, Registerer: d.metrics.registry})
+	d.store, err = store.Open(store.Config{Dir: p.cfg.DataDir, Now: d.opts.Now, Log: d.log, Registerer: d.metrics.Registry})
 	if err != nil {
 		return err
 	}
@@ -145,23 +146,22 @@ func (d *Daemon) build(p *runtimeConfig) (err error) {
 	}
 	d.service, err = provision.New(provision.Config{
 		Records: d.store, Leases: d.table, Packs: d.packs, Site: d.site, Fetches: d.store.Fetches, Timeline: d.store.Timeline, Files: d.files, Uploads: d.uploads, Now: d.opts.Now,
-		Neighbor: newNeighbors(d.opts.Now).of, Event: func(a trust.Event) { d.observe.alarm(a) }, Used: d.used.add, Windows: d.store,
+		Neighbor: newNeighbors(d.opts.Now).of, Event: func(e trust.Event) { d.observe.TrustEvent(e) }, Used: d.used.add, Windows: d.store,
 	})
 	if err != nil {
 		return err
 	}
-	d.observe = &observer{
-		keep: d.store, unrecognized: newUnrecognized(), feed: &d.feed, metrics: d.metrics, log: &dedupLogger{log: d.log, now: d.opts.Now},
-		recorded: d.recorded, site: d.site, now: d.opts.Now,
-	}
+	d.observe = observe.New(observe.Config{
+		Store: d.store, Feed: &d.feed, Metrics: d.metrics, Log: d.log, Recorded: d.service.Recorded, Site: d.site, Now: d.opts.Now,
+	})
 	if err := d.buildTrust(); err != nil {
 		return err
 	}
-	count := deviceCounter{records: d.store}
-	if err := d.metrics.registry.Register(newGauges(d.table.Stats, d.transfers, d.store.DiscoveredCount, count.count)); err != nil {
+	sources := observe.Sources{Leases: d.table.Stats, Transfers: d.transfers, Discovered: d.store.DiscoveredCount, Records: d.store}
+	if err := d.metrics.Registry.Register(observe.NewGauges(sources)); err != nil {
 		return err
 	}
-	if err := d.metrics.registry.Register(refusalsDropped(&d.tftp)); err != nil {
+	if err := d.metrics.Registry.Register(refusalsDropped(&d.tftp)); err != nil {
 		return err
 	}
 	if p.cfg.DHCP.Mode == dhcp.ModeOff {
@@ -177,7 +177,7 @@ func (d *Daemon) buildDHCP(p *runtimeConfig) error {
 	}
 	d.dhcp, err = server.New(server.Config{
 		Interfaces: p.interfaces(), Now: d.opts.Now, Log: d.log,
-		Observer: server.Observer{Decided: d.observe.decided, Dropped: d.observe.dropped, Fallback: d.observe.fallback, OtherServer: d.observe.otherServer, LinksChanged: d.hostChanged},
+		Observer: server.Observer{Decided: d.observe.Decided, Dropped: d.observe.Dropped, Fallback: d.observe.Fallback, OtherServer: d.observe.OtherServer, LinksChanged: d.hostChanged},
 	}, engine, d.table)
 	return err
 }
@@ -194,9 +194,6 @@ func openFiles(dir string) (*os.Root, error) {
 
 func (d *Daemon) packs() *pack.Set  { return d.current.Load().packs }
 func (d *Daemon) site() *fleet.Site { return d.current.Load().site }
-
-// recorded tells whether a device has mac as its own or another of its MACs.
-func (d *Daemon) recorded(mac dhcp.MAC) bool { return d.service.Recorded(mac) }
 
 func (d *Daemon) transfers() int {
 	if s := d.tftp.Load(); s != nil {

@@ -12,10 +12,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	systemd "github.com/coreos/go-systemd/v22/daemon"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"plugtone/admin"
@@ -99,12 +101,23 @@ func (d *Daemon) runTFTP(ctx context.Context, ready func()) error {
 		conns = append(conns, conn)
 		d.listens("tftp", conn.LocalAddr().String())
 	}
-	s, err := tftp.New(tftp.Config{Conns: conns, Now: d.opts.Now, Log: d.log, Allow: d.serves, Leased: d.leased(), Grace: transferGrace}, d.service, d.observe.answered)
+	s, err := tftp.New(tftp.Config{Conns: conns, Now: d.opts.Now, Log: d.log, Allow: d.serves, Leased: d.leased(), Grace: transferGrace}, d.service, d.observe.Answered)
 	if err != nil {
 		return errors.Join(err, closeAll(conns))
 	}
 	d.tftp.Store(s)
 	return s.Run(ctx, ready)
+}
+
+// refusalsDropped returns the counter of ERROR packets that the TFTP server did not send.
+func refusalsDropped(s *atomic.Pointer[tftp.Server]) prometheus.CounterFunc {
+	return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "plugtone_tftp_refusals_dropped_total",
+		Help: "TFTP ERROR packets that were not sent, because too many wait for hosts that do not answer ARP."}, func() float64 {
+		if s := s.Load(); s != nil {
+			return float64(s.Stats().RefusalsDropped)
+		}
+		return 0
+	})
 }
 
 // leased returns the function that tells the file servers which addresses are leased to phones; nil when none are leased here.
@@ -145,7 +158,7 @@ func (d *Daemon) runFiles(ctx context.Context, ready func(), what string, addrs 
 	if err != nil {
 		return err
 	}
-	s, err := httpprov.New(httpprov.Config{Listeners: listeners, TLS: t, ClientCAs: d.certs.phones.Load, Leased: d.leased(), Now: d.opts.Now, Log: d.log, Grace: transferGrace}, d.service, d.observe.answered)
+	s, err := httpprov.New(httpprov.Config{Listeners: listeners, TLS: t, ClientCAs: d.certs.phones.Load, Leased: d.leased(), Now: d.opts.Now, Log: d.log, Grace: transferGrace}, d.service, d.observe.Answered)
 	if err != nil {
 		return errors.Join(err, closeAll(listeners))
 	}
@@ -158,7 +171,7 @@ func (d *Daemon) runMetrics(ctx context.Context, ready func()) error {
 	if err != nil {
 		return err
 	}
-	metrics := promhttp.HandlerFor(d.metrics.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
+	metrics := promhttp.HandlerFor(d.metrics.Registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
 	s := &http.Server{Handler: admin.MetricsHandler(d.hostNames, metrics), ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, MaxHeaderBytes: 16 << 10}
 	failed := make(chan error, len(listeners))
 	for _, l := range listeners {
@@ -203,9 +216,9 @@ func (d *Daemon) runAdmin(ctx context.Context, ready func()) error {
 		}
 	}
 	s, err := admin.New(admin.Config{
-		Listen: listen, Hosts: d.hostNames, TLS: d.certs.admin(), Version: d.opts.Version, Metrics: d.metrics.registry,
+		Listen: listen, Hosts: d.hostNames, TLS: d.certs.admin(), Version: d.opts.Version, Metrics: d.metrics.Registry,
 		API: api.Config{Now: d.opts.Now, Log: d.log,
-			Records: d.store, Phones: d.service, Packs: d.packs, Leases: d.table, Events: events{d.store, d.observe.unrecognized},
+			Records: d.store, Phones: d.service, Packs: d.packs, Leases: d.table, Events: d.observe,
 			Discovered: d.store, Audit: d.store, Tokens: d.store, Trust: d.service, Feed: &d.feed,
 			Subnets: d.subnets, Status: d.status, Ready: d.Ready, Reload: d.Reload, Backup: d.store.Backup},
 	})

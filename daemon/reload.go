@@ -24,7 +24,7 @@ func (d *Daemon) Reload(_ context.Context, force bool) error {
 	d.reload.Lock() // not while notifying: the service manager may be slow
 	defer d.reload.Unlock()
 	err := d.apply(force)
-	d.metrics.reloaded(err == nil, d.opts.Now())
+	d.metrics.Reloaded(err == nil, d.opts.Now())
 	if err != nil {
 		d.log.Error("configuration not reloaded; the running one stays", "err", err)
 		return err

@@ -127,7 +127,7 @@ func dhcpOf(c *config.Config) dhcp.Config {
 		d.Subnets = append(d.Subnets, dhcp.Subnet{
 			Prefix: s.Prefix, Interface: s.Interface, Phones: s.Phones, Pools: s.Pools, Exclude: s.Exclude, Routers: s.Routers,
 			DNSServers: s.DNSServers, NTPServers: s.NTPServers, DomainName: s.DomainName, LeaseTime: s.LeaseTime,
-			OtherLeaseTime: s.OtherLeaseTime, VoiceVLAN: s.VoiceVLAN, TrustOption82: s.TrustOption82, NextServer: s.NextServer,
+			OtherLeaseTime: s.OtherLeaseTime, VoiceVLAN: s.VoiceVLAN, TrustOption82: s.TrustOption82, Relays: s.Relays, NextServer: s.NextServer,
 			ProvisioningURL: s.ProvisioningURL, Options: s.Options,
 		})
 	}

@@ -14,7 +14,7 @@ func (d *Daemon) warnings() []string {
 	if keys := d.first.needsRestart(p); len(keys) > 0 {
 		out = append(out, fmt.Sprintf("restart to apply the changes of %v", keys))
 	}
-	if f := d.observe.lastOtherServer.Load(); f != nil {
+	if f := d.observe.OtherServerSeen(); f != nil {
 		out = append(out, fmt.Sprintf("another DHCP server answers on %s: %s (%s)", f.Interface, f.Server, f.MAC))
 	}
 	if f := d.service.Freeze(); f.Frozen {

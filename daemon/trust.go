@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"log/slog"
 	"net/netip"
 	"slices"
 	"sync"
@@ -14,7 +13,6 @@ import (
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
 	"plugtone/provision/setting"
-	"plugtone/provision/timeline"
 	"plugtone/provision/trust"
 )
 
@@ -42,7 +40,7 @@ func (w leaseWriter) WriteLeases(changes []dhcp.Change) error {
 func (d *Daemon) buildTrust() error {
 	d.service.Replay(slices.DeleteFunc(d.table.All(), func(l dhcp.Lease) bool { return l.State != dhcp.LeaseActive }))
 	gauge := func(name, help string, f func() int) error {
-		return d.metrics.registry.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(f()) }))
+		return d.metrics.Registry.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(f()) }))
 	}
 	if err := gauge("plugtone_new_phones_waiting", "New phones whose leases are no proof yet, because more came than provisioning.new_phones allows.",
 		func() int { return d.service.Freeze().Waiting }); err != nil {
@@ -68,24 +66,6 @@ func openPlaces(s *fleet.Site) (n int) {
 		n++ // everywhere else
 	}
 	return n
-}
-
-// alarm is told what an operator should know about trust.
-func (o *observer) alarm(a trust.Event) {
-	o.metrics.alarms.WithLabelValues(string(a.Kind)).Inc()
-	level, source := slog.LevelWarn, "trust"
-	if a.Kind == trust.EventEnroll || a.Kind == trust.EventThawed {
-		level = slog.LevelInfo
-	}
-	if a.Kind == trust.EventEnroll {
-		source = "admin"
-	}
-	// Repeats of the same requester are put together; the mac is in the line that is shown.
-	o.log.write(level, "trust: "+string(a.Kind), a.Addr.String(), string(a.Kind), attrs(a.MAC, a.Addr, "", string(a.Kind), 0, slog.String("reason", a.Reason))...)
-	if a.MAC.IsZero() {
-		return
-	}
-	o.record(timeline.Entry{Time: a.Time, MAC: a.MAC, Source: source, Event: "trust", Verdict: string(a.Kind), Reason: a.Reason, Addr: a.Addr}, o.recorded(a.MAC))
 }
 
 // usedPasswords collects the new passwords that phones have used.

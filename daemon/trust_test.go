@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/testutil"
-
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
 	"plugtone/provision/setting"
@@ -78,23 +76,6 @@ func TestUsedPasswords(t *testing.T) {
 	}
 	if got := u.drain(); got != nil {
 		t.Errorf("taken twice: %v", got)
-	}
-}
-
-func TestAlarmsAreSaidKeptAndCounted(t *testing.T) {
-	b := newBench(t)
-	b.alarm(trust.Event{Time: noon, Kind: trust.EventContradiction, MAC: phoneMAC, Addr: leased, Reason: "the lease says another"})
-	b.alarm(trust.Event{Time: noon, Kind: trust.EventShutOut, Addr: leased, Reason: "too many phones' files"})
-	if len(b.kept.entries) != 1 || b.kept.entries[0].Verdict != "contradiction" || b.kept.entries[0].Source != "trust" || b.kept.entries[0].Reason != "the lease says another" {
-		t.Errorf("timeline %+v", b.kept.entries)
-	}
-	for _, part := range []string{"level=WARN", `msg="trust: contradiction"`, "mac=00:15:65:12:34:56", "addr=10.20.1.7", `msg="trust: shut_out"`, `reason="too many phones' files"`} {
-		if !strings.Contains(b.log.String(), part) {
-			t.Errorf("log lacks %s: %s", part, b.log)
-		}
-	}
-	if n := testutil.ToFloat64(b.metrics.alarms.WithLabelValues("contradiction")); n != 1 {
-		t.Errorf("counted %v", n)
 	}
 }
 

@@ -92,6 +92,7 @@ func (d *Daemon) watch(ctx context.Context, ready func()) error {
 		case <-tick.C:
 		case <-d.hostChanges:
 		}
+		d.observe.Flush()
 		d.refreshNextServer()
 		if now := d.hostFingerprint(); now != seen {
 			seen = now

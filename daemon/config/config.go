@@ -55,7 +55,7 @@ type Subnet struct {
 	Pools           []dhcp.Range
 	Exclude         []dhcp.Range
 	Trust           []string     // nil: provisioning.trust
-	Relays          []netip.Addr // nil: the addresses of the subnet and its routers
+	Relays          []netip.Addr // none: the addresses of the subnet and its routers
 	PinPort         bool
 	Routers         []netip.Addr
 	DNSServers      []netip.Addr

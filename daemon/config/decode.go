@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"net/netip"
 	"os"
 	"slices"
 	"strconv"
@@ -159,9 +158,6 @@ func (r *reader) subnet(n *yaml.Node, path string, s *Subnet, p *subnetPlaces) {
 		"settings":         func(n *yaml.Node, at string) { r.settings(n, at, s.Settings) },
 		"options":          func(n *yaml.Node, at string) { r.options(n, at, s) },
 	})
-	if s.Relays == nil && r.written(path+".relays") {
-		s.Relays = []netip.Addr{} // written and empty: no relay at all
-	}
 	if s.OtherLeaseTime == unsetLease {
 		s.OtherLeaseTime = min(defaultOtherLease, s.LeaseTime)
 	}

@@ -1,11 +1,9 @@
-package daemon
+package observe
 
 import (
 	"errors"
 	"runtime"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,12 +14,11 @@ import (
 	"plugtone/provision"
 	"plugtone/provision/fleet"
 	"plugtone/provision/trust"
-	"plugtone/tftp"
 )
 
-// metrics are moved once for each decision. Their labels are closed sets: nothing that a packet says can make a new one.
-type metrics struct {
-	registry *prometheus.Registry
+// Metrics are moved once for each decision. Their labels are closed sets: nothing that a packet says can make a new one.
+type Metrics struct {
+	Registry *prometheus.Registry
 
 	messages, verdicts, dropped *prometheus.CounterVec
 	replySeconds                *prometheus.HistogramVec
@@ -33,7 +30,8 @@ type metrics struct {
 	alarms                      *prometheus.CounterVec
 }
 
-func newMetrics(version string) (*metrics, error) {
+// NewMetrics returns the metrics of a daemon of this version, registered in a registry of their own.
+func NewMetrics(version string) (*Metrics, error) {
 	counters := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 	}
@@ -44,8 +42,8 @@ func newMetrics(version string) (*metrics, error) {
 	gauge := func(name, help string) prometheus.Gauge {
 		return prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
 	}
-	m := &metrics{
-		registry:     prometheus.NewPedanticRegistry(),
+	m := &Metrics{
+		Registry:     prometheus.NewPedanticRegistry(),
 		messages:     counters("plugtone_dhcp_messages_total", "DHCP messages that were decided about, by the client's message type.", "type"),
 		verdicts:     counters("plugtone_dhcp_verdicts_total", "DHCP decisions.", "verdict"),
 		alarms:       counters("plugtone_security_events_total", "What an operator should know about trust.", "event"),
@@ -68,7 +66,7 @@ func newMetrics(version string) (*metrics, error) {
 	var errs []error
 	for _, c := range []prometheus.Collector{build, m.messages, m.verdicts, m.dropped, m.replySeconds, m.files, m.fileBytes, m.fileSeconds,
 		m.otherServers, m.broadcasts, m.reloadOK, m.reloadTime, m.alarms, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})} {
-		errs = append(errs, m.registry.Register(c))
+		errs = append(errs, m.Registry.Register(c))
 	}
 	return m, errors.Join(errs...)
 }
@@ -92,7 +90,7 @@ var (
 )
 
 // fill makes every label exist from the start, so that a rate over them is never missing.
-func (m *metrics) fill() {
+func (m *Metrics) fill() {
 	for _, t := range messageTypes {
 		m.messages.WithLabelValues(typeLabel(t))
 		m.replySeconds.WithLabelValues(typeLabel(t))
@@ -116,7 +114,7 @@ func (m *metrics) fill() {
 	}
 }
 
-func (m *metrics) decided(ev *dhcp.Event, took time.Duration) {
+func (m *Metrics) decided(ev *dhcp.Event, took time.Duration) {
 	label := typeLabel(ev.Type)
 	if ev.Verdict != dhcp.VerdictProbing && ev.Verdict != dhcp.VerdictConflict { // there is another decision about the message
 		m.messages.WithLabelValues(label).Inc()
@@ -127,119 +125,19 @@ func (m *metrics) decided(ev *dhcp.Event, took time.Duration) {
 	}
 }
 
-func (m *metrics) answered(r provision.Request, a provision.Answer, sent int64, took time.Duration) {
+func (m *Metrics) answered(r provision.Request, a provision.Answer, sent int64, took time.Duration) {
 	t := string(r.Transport)
 	m.files.WithLabelValues(t, string(a.Outcome)).Inc()
 	m.fileBytes.WithLabelValues(t).Add(float64(max(sent, 0)))
 	m.fileSeconds.WithLabelValues(t).Observe(took.Seconds())
 }
 
-// reloaded notes what became of a configuration.
-func (m *metrics) reloaded(ok bool, now time.Time) {
+// Reloaded notes what became of a configuration.
+func (m *Metrics) Reloaded(ok bool, now time.Time) {
 	if !ok {
 		m.reloadOK.Set(0)
 		return
 	}
 	m.reloadOK.Set(1)
 	m.reloadTime.Set(float64(now.Unix()))
-}
-
-// gauges reads what is counted elsewhere, when it is asked for.
-type gauges struct {
-	table      func() []dhcp.Stats
-	transfers  func() int
-	discovered func() int
-	devices    func() map[deviceLabel]int
-
-	leases, pool, active, found, kept *prometheus.Desc
-}
-
-// deviceLabel is one time series of plugtone_devices.
-type deviceLabel struct{ vendor, state string }
-
-func newGauges(table func() []dhcp.Stats, transfers, discovered func() int, devices func() map[deviceLabel]int) *gauges {
-	desc := func(name, help string, labels ...string) *prometheus.Desc {
-		return prometheus.NewDesc(name, help, labels, nil)
-	}
-	return &gauges{
-		table: table, transfers: transfers, discovered: discovered, devices: devices,
-		leases: desc("plugtone_dhcp_leases", "Addresses that are not free, by what holds them.", "subnet", "state"),
-		pool:   desc("plugtone_dhcp_pool_addresses", "Addresses that may be handed out.", "subnet"),
-		active: desc("plugtone_tftp_transfers_active", "TFTP transfers and waiting requests."),
-		found:  desc("plugtone_discovered_phones", "Phones that asked for something and have no device record."),
-		kept:   desc("plugtone_devices", "Device records.", "vendor", "state"),
-	}
-}
-
-// Describe implements prometheus.Collector.
-func (g *gauges) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{g.leases, g.pool, g.active, g.found, g.kept} {
-		ch <- d
-	}
-}
-
-// Collect implements prometheus.Collector.
-func (g *gauges) Collect(ch chan<- prometheus.Metric) {
-	set := func(d *prometheus.Desc, v int, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(v), labels...)
-	}
-	for _, s := range g.table() {
-		subnet := s.Subnet.String()
-		set(g.pool, s.Pool, subnet)
-		set(g.leases, s.Active, subnet, "active")
-		set(g.leases, s.Offered, subnet, "offered")
-		set(g.leases, s.Declined, subnet, "declined")
-	}
-	set(g.active, g.transfers())
-	set(g.found, g.discovered())
-	for l, n := range g.devices() {
-		set(g.kept, n, l.vendor, l.state)
-	}
-}
-
-// refusalsDropped is the counter of ERROR packets that the TFTP server did not send.
-func refusalsDropped(s *atomic.Pointer[tftp.Server]) prometheus.CounterFunc {
-	return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "plugtone_tftp_refusals_dropped_total",
-		Help: "TFTP ERROR packets that were not sent, because too many wait for hosts that do not answer ARP."}, func() float64 {
-		if s := s.Load(); s != nil {
-			return float64(s.Stats().RefusalsDropped)
-		}
-		return 0
-	})
-}
-
-// deviceCounter counts devices, and counts again only when a record has changed.
-type deviceCounter struct {
-	records fleet.Records
-
-	mu       sync.Mutex
-	revision uint64
-	counts   map[deviceLabel]int
-}
-
-func (c *deviceCounter) count() map[deviceLabel]int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	err := c.records.View(func(f fleet.View) error {
-		if c.counts != nil && f.Revision() == c.revision {
-			return nil
-		}
-		counts := map[deviceLabel]int{}
-		for d, err := range f.Devices(dhcp.MAC{}) {
-			if err != nil {
-				return err
-			}
-			state := "enabled"
-			if !d.Enabled {
-				state = "disabled"
-			}
-			counts[deviceLabel{d.Vendor, state}]++
-		}
-		c.counts, c.revision = counts, f.Revision()
-		return nil
-	})
-	if err != nil {
-		return nil // a missing series is seen; a wrong one is believed
-	}
-	return c.counts
 }

@@ -1,0 +1,108 @@
+package observe
+
+import (
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"plugtone/dhcp"
+	"plugtone/dhcp/server"
+	"plugtone/provision"
+	"plugtone/provision/fleet"
+)
+
+func TestRepeatsAreLoggedOnceAMinute(t *testing.T) {
+	b := newFixture(t)
+	offer := func() { b.OtherServer(server.Offer{Server: leased, Interface: "voice0"}) }
+	for range 5 {
+		offer()
+	}
+	if n := strings.Count(b.log.String(), "another dhcp server"); n != 1 {
+		t.Errorf("logged %d times, want once", n)
+	}
+	b.time = noon.Add(repeatWindow)
+	offer()
+	if !strings.Contains(b.log.String(), "repeat=4") {
+		t.Errorf("those left out are not counted: %s", b.log)
+	}
+	if n := testutil.ToFloat64(b.cfg.Metrics.otherServers); n != 6 {
+		t.Errorf("counted %v, want each", n)
+	}
+	for i := range 3 * maxRepeats {
+		b.Observer.log.write(line{level: slog.LevelDebug, message: "x", who: fmt.Sprint(i), known: true})
+	}
+	if n := len(b.Observer.log.repeats); n > maxRepeats {
+		t.Errorf("remembers %d lines, want at most %d", n, maxRepeats)
+	}
+}
+
+// strangers are DISCOVERs of n MACs without a record that claim to be a vendor's phones, each with options that find no room.
+func strangers(b *fixture, n int) {
+	for i := range n {
+		mac := dhcp.MAC{0, 0x15, 0x65, 0x99, byte(i >> 8), byte(i)}
+		b.Decided(&dhcp.Event{Time: b.time, MAC: mac, Type: dhcp.MessageTypeDiscover, Interface: "voice0", Verdict: dhcp.VerdictOffered, Vendor: "yealink",
+			Phone: true, Reason: "a free address", Reply: &dhcp.Reply{MaxSize: 576}, Dropped: []uint8{43, 66}}, 0)
+		b.Decided(&dhcp.Event{Time: b.time, MAC: mac, Type: dhcp.MessageTypeRequest, Interface: "voice0", Verdict: dhcp.VerdictAcked, Vendor: "yealink",
+			Phone: true, NewLease: true, Reason: "as it was offered"}, 0)
+		b.Answered(provision.Request{Time: b.time, Transport: fleet.TFTP, Method: "GET", Name: mac.Hex() + ".cfg", From: netip.AddrFrom4([4]byte{10, 21, byte(i >> 8), byte(i)})},
+			provision.Answer{Outcome: provision.Refused, MAC: mac, Vendor: "yealink", Reason: "no proof"}, 0, 0, nil)
+	}
+}
+
+// However many MACs a sender makes up, its log lines are bounded; those about phones with a record are written all the same.
+func TestLogLinesOfStrangersAreBounded(t *testing.T) {
+	b := newFixture(t)
+	strangers(b, 65_000)
+	size := b.log.Len()
+	if size > 512<<10 {
+		t.Errorf("65,000 strangers wrote %d bytes of log, want at most 512 KiB", size)
+	}
+	b.Decided(&dhcp.Event{Time: b.time, MAC: phoneMAC, Type: dhcp.MessageTypeRequest, Interface: "voice0", Verdict: dhcp.VerdictAcked, Vendor: "yealink",
+		Phone: true, NewLease: true, Recorded: true, Reason: "as it was offered"}, 0)
+	if !strings.Contains(b.log.String(), phoneMAC.String()) {
+		t.Error("a phone with a record is not logged after the flood")
+	}
+	b.time = noon.Add(repeatWindow)
+	b.Flush()
+	for _, want := range []string{`kind="dhcp request" lines=64800 recorded=false`, `kind="dhcp options left out" lines=64800`, `kind="tftp file" lines=64800`} {
+		if !strings.Contains(b.log.String(), want) {
+			t.Errorf("the log lacks %s", want)
+		}
+	}
+	before := b.log.Len()
+	b.Flush()
+	if b.log.Len() != before {
+		t.Error("the summary is written twice")
+	}
+	strangers(b, 1)
+	if b.log.Len() == before {
+		t.Error("nothing is logged in the next minute")
+	}
+}
+
+// A flood of one kind hides no line of another: not of another level, and none about phones with a record.
+func TestFloodOfOneKindHidesNoOther(t *testing.T) {
+	b := newFixture(t)
+	for i := range 3 * maxOther {
+		b.Decided(&dhcp.Event{Time: noon, MAC: dhcp.MAC{2, 0, 0, 0, byte(i >> 8), byte(i)}, Type: dhcp.MessageTypeDiscover, Verdict: dhcp.VerdictOffered}, 0)
+	}
+	b.Decided(&dhcp.Event{Time: noon, MAC: otherMAC, Type: dhcp.MessageTypeDiscover, Verdict: dhcp.VerdictConflict, Addr: leased}, 0)
+	if !strings.Contains(b.log.String(), "verdict=conflict") {
+		t.Error("a conflict is not logged beside many debug lines")
+	}
+}
+
+// What is left out in a window is also logged by the next line of its kind, should that come before the flush.
+func TestNextLineTellsWhatTheLastWindowLeftOut(t *testing.T) {
+	b := newFixture(t)
+	strangers(b, maxOther+7)
+	b.time = noon.Add(repeatWindow)
+	strangers(b, 1)
+	if !strings.Contains(b.log.String(), `kind="dhcp request" lines=7`) {
+		t.Error("the 7 lines left out are not counted")
+	}
+}

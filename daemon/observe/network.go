@@ -1,0 +1,79 @@
+package observe
+
+import (
+	"log/slog"
+	"plugtone/dhcp"
+	"plugtone/dhcp/server"
+	"plugtone/provision/timeline"
+	"plugtone/provision/trust"
+)
+
+// Dropped counts packets that got no decision.
+func (o *Observer) Dropped(why server.Drop, n int) {
+	o.cfg.Metrics.dropped.WithLabelValues(string(why)).Add(float64(n))
+	level := slog.LevelWarn
+	if why == server.DropInterface {
+		level = slog.LevelDebug // other links' broadcasts: nothing is wrong
+	}
+	o.log.write(line{level: level, message: "dhcp packets dropped", detail: string(why)}, slog.String("verdict", string(why)), slog.Int("packets", n))
+}
+
+// Fallback records a reply that went by broadcast because no frame could be sent.
+func (o *Observer) Fallback(err error) {
+	o.cfg.Metrics.broadcasts.Inc()
+	o.log.write(line{level: slog.LevelWarn, message: "dhcp reply sent by broadcast"}, slog.Any("err", err))
+}
+
+// OtherServer records a packet of another DHCP server, or a client that took its offer, in the timelines of both.
+func (o *Observer) OtherServer(f server.Offer) {
+	o.cfg.Metrics.otherServers.Inc()
+	if before := o.lastOtherServer.Load(); !f.MAC.IsZero() || before == nil || before.Server != f.Server {
+		o.lastOtherServer.Store(&f)
+	}
+	attrs := []slog.Attr{slog.Any("addr", f.Server), slog.String("iface", f.Interface)}
+	if !f.MAC.IsZero() {
+		attrs = append(attrs, slog.Any("mac", f.MAC))
+	}
+	taken := f.Type == dhcp.MessageTypeRequest
+	message := "another dhcp server answers"
+	if taken {
+		message, attrs = "another dhcp server is taken", append(attrs, slog.Any("client", f.Client))
+	}
+	o.log.write(line{level: slog.LevelWarn, message: message, who: f.Server.String(), detail: f.Interface}, attrs...)
+	e := timeline.Entry{Time: o.cfg.Now(), MAC: f.MAC, Source: "dhcp", Event: f.Type.String(), Verdict: "other_server", Addr: f.Server, Interface: f.Interface}
+	e.Reason = "another DHCP server, " + f.Server.String() + ", gave " + f.Addr.String() + " to " + f.Client.String()
+	if taken {
+		e.Reason = "a client, " + f.Client.String() + ", took an offer of this other DHCP server, " + f.Server.String()
+	}
+	if !f.MAC.IsZero() {
+		o.record(e, false)
+	}
+	if !taken && o.cfg.Recorded(f.Client) { // one that takes an offer has the decision about that in its timeline
+		e.MAC = f.Client
+		o.record(e, true)
+	}
+}
+
+// OtherServerSeen returns the last packet of another DHCP server, or nil.
+func (o *Observer) OtherServerSeen() *server.Offer { return o.lastOtherServer.Load() }
+
+// TrustEvent records a security event.
+func (o *Observer) TrustEvent(a trust.Event) {
+	o.cfg.Metrics.alarms.WithLabelValues(string(a.Kind)).Inc()
+	level, source := slog.LevelWarn, "trust"
+	if a.Kind == trust.EventEnroll || a.Kind == trust.EventThawed {
+		level = slog.LevelInfo
+	}
+	if a.Kind == trust.EventEnroll {
+		source = "admin"
+	}
+	// Repeats by one address are one line, with the MAC of the first.
+	o.log.write(line{level: level, message: "trust: " + string(a.Kind), who: a.Addr.String()}, attrs(a.MAC, a.Addr, "", string(a.Kind), 0, slog.String("reason", a.Reason))...)
+	if a.MAC.IsZero() {
+		return
+	}
+	o.record(timeline.Entry{Time: a.Time, MAC: a.MAC, Source: source, Event: "trust", Verdict: string(a.Kind), Reason: a.Reason, Addr: a.Addr}, o.cfg.Recorded(a.MAC))
+}
+
+// Flush logs how many lines were left out in windows that have ended. It is called from time to time.
+func (o *Observer) Flush() { o.log.flush() }

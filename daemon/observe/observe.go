@@ -1,0 +1,173 @@
+package observe
+
+import (
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"plugtone/admin/feed"
+	"plugtone/dhcp"
+	"plugtone/dhcp/server"
+	"plugtone/provision"
+	"plugtone/provision/fleet"
+	"plugtone/provision/timeline"
+)
+
+// Store keeps what happened to phones. store.Store is one.
+type Store interface {
+	AppendTimeline([]timeline.Entry)
+	SeePhone(fleet.Discovered)
+	RecordFetch(fleet.Fetch)
+	Timeline(mac dhcp.MAC, limit int) ([]timeline.Entry, error)
+	Fetches(mac dhcp.MAC) ([]fleet.Fetch, error)
+}
+
+// Config is what an Observer needs. All members are required.
+type Config struct {
+	Store    Store
+	Feed     *feed.Feed
+	Metrics  *Metrics
+	Log      *slog.Logger
+	Recorded func(dhcp.MAC) bool // whether a device record has this MAC
+	Site     func() *fleet.Site
+	Now      func() time.Time
+}
+
+// Observer records decisions. Its methods are called from many goroutines and wait for no disk: the store buffers.
+type Observer struct {
+	cfg          Config
+	log          *dedupLogger
+	unrecognized *unrecognized
+
+	lastOtherServer atomic.Pointer[server.Offer]
+}
+
+// New returns an observer without any history.
+func New(c Config) *Observer {
+	return &Observer{cfg: c, log: &dedupLogger{log: c.Log, now: c.Now}, unrecognized: newUnrecognized()}
+}
+
+// Decided records a DHCP decision and how long its reply took.
+func (o *Observer) Decided(ev *dhcp.Event, took time.Duration) {
+	o.cfg.Metrics.decided(ev, took)
+	o.logDecision(ev, took)
+	if ev.MAC.IsZero() {
+		return
+	}
+	e := timeline.Entry{
+		Time: ev.Time, MAC: ev.MAC, Source: "dhcp", Event: typeLabel(ev.Type), Verdict: string(ev.Verdict), Reason: ev.Reason,
+		Addr: ev.Addr, Interface: ev.Interface, Vendor: ev.Vendor, Model: ev.Model, Options: ev.Options(), Duration: took,
+	}
+	if port := portOf(&ev.Client); port != "" {
+		e.Reason += "; on " + port
+	}
+	o.record(e, ev.Recorded || ev.Vendor != "")
+	if ev.Vendor != "" && !ev.Recorded {
+		o.discover(fleet.Discovered{
+			MAC: ev.MAC, Vendor: ev.Vendor, Model: ev.Model, Hostname: cleaned(ev.Client.Hostname, 63), IP: ev.Addr, Subnet: ev.Subnet,
+			CircuitID: ev.Client.CircuitID, RemoteID: ev.Client.RemoteID, FirstSeen: ev.Time, LastSeen: ev.Time,
+		})
+	}
+}
+
+// portOf names the port that option 82 tells, as its switch or relay calls it: words as they are, anything else in hex.
+func portOf(c *dhcp.Client) string {
+	words := make([]string, 0, 2)
+	for _, part := range [2]struct{ name, id string }{{"circuit", c.CircuitID}, {"remote", c.RemoteID}} {
+		id := part.id
+		if id == "" {
+			continue
+		}
+		if strings.ContainsFunc(id, func(r rune) bool { return r < ' ' || r > '~' }) {
+			id = fmt.Sprintf("0x%x", id)
+		}
+		words = append(words, part.name+" "+cleaned(id, 80))
+	}
+	return strings.Join(words, " ")
+}
+
+// Answered records a file request, its answer, the bytes sent and the error that ended the transfer.
+func (o *Observer) Answered(r provision.Request, a provision.Answer, sent int64, took time.Duration, err error) {
+	o.cfg.Metrics.answered(r, a, sent, took)
+	recorded := !a.MAC.IsZero() && o.cfg.Recorded(a.MAC)
+	o.logAnswer(r, a, recorded, sent, took, err)
+	if a.MAC.IsZero() {
+		return
+	}
+	e := timeline.Entry{
+		Time: r.Time, MAC: a.MAC, Source: string(r.Transport), Event: strings.ToLower(r.Method), Verdict: string(a.Outcome), Reason: a.Reason,
+		Addr: r.From, File: cleaned(r.Name, 255), Kind: a.Kind, Bytes: sent, Digest: a.Digest, Vendor: a.Vendor, Model: a.Model,
+		Firmware: a.Firmware, Duration: took,
+	}
+	if err != nil {
+		e.Reason = strings.TrimPrefix(e.Reason+"; "+err.Error(), "; ")
+	}
+	o.record(e, recorded || a.Vendor != "")
+	whole := err == nil && (a.Outcome == provision.Served && r.Method == "GET" || a.Outcome == provision.NotModified)
+	if recorded && whole && a.Digest != "" {
+		o.cfg.Store.RecordFetch(fleet.Fetch{
+			MAC: a.MAC, File: a.Name, Kind: a.Kind, Digest: a.Digest, Size: a.Size, Time: r.Time, From: r.From, Transport: r.Transport,
+			UserAgent: cleaned(r.UserAgent, 255), Vendor: a.Vendor, Model: a.Model, Firmware: a.Firmware, Port: a.Port,
+			OwnProof: a.OwnProof, Given: a.Given,
+		})
+	}
+	if s, ours := o.cfg.Site().SubnetOf(r.From); !recorded && a.Vendor != "" && (a.Proof != "" || !ours) {
+		// On our own subnets the lease tells who asks; a MAC that a name alone claims is hearsay.
+		d := fleet.Discovered{MAC: a.MAC, Vendor: a.Vendor, Model: a.Model, Firmware: a.Firmware, IP: r.From, FirstSeen: r.Time, LastSeen: r.Time}
+		if ours {
+			d.Subnet = s.Prefix
+		}
+		o.discover(d)
+	}
+}
+
+// record stores an entry about a phone, remembers one about any other client, and publishes both to followers.
+func (o *Observer) record(e timeline.Entry, phone bool) {
+	if phone {
+		o.cfg.Store.AppendTimeline([]timeline.Entry{e})
+	} else {
+		o.unrecognized.add(e)
+	}
+	o.cfg.Feed.Publish(e)
+}
+
+func (o *Observer) discover(d fleet.Discovered) {
+	if o.cfg.Site().UnknownPhones != fleet.UnknownIgnore {
+		o.cfg.Store.SeePhone(d)
+	}
+}
+
+// cleaned makes text from the network fit for a log or a page: no control characters, valid UTF-8, bounded.
+func cleaned(s string, most int) string {
+	s = strings.Map(func(r rune) rune {
+		if r < 0x20 || r == 0x7f || r == '\uFFFD' {
+			return '?'
+		}
+		return r
+	}, strings.ToValidUTF8(s, "?"))
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "")
+	}
+	return s
+}
+
+// Timeline returns what happened to mac, oldest first: the last limit entries, or all for 0. What clients did before they were
+// recognised as phones is among it.
+func (o *Observer) Timeline(mac dhcp.MAC, limit int) ([]timeline.Entry, error) {
+	stored, err := o.cfg.Store.Timeline(mac, limit)
+	if err != nil {
+		return nil, err
+	}
+	all := append(stored, o.unrecognized.of(mac)...)
+	slices.SortStableFunc(all, func(a, b timeline.Entry) int { return a.Time.Compare(b.Time) })
+	if limit > 0 && len(all) > limit {
+		all = all[len(all)-limit:]
+	}
+	return all, nil
+}
+
+// Fetches returns the last fetch of each file of mac.
+func (o *Observer) Fetches(mac dhcp.MAC) ([]fleet.Fetch, error) { return o.cfg.Store.Fetches(mac) }
