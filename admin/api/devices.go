@@ -12,6 +12,7 @@ import (
 	"plugtone/admin/access"
 	"plugtone/admin/client"
 	"plugtone/admin/document"
+	"plugtone/admin/paging"
 	"plugtone/admin/problem"
 	"plugtone/dhcp"
 	"plugtone/provision"
@@ -110,7 +111,7 @@ func withLists(d fleet.Device) fleet.Device {
 }
 
 type deviceListInput struct {
-	ListInput
+	paging.Input
 	State   string `query:"state" enum:"never_seen,never_fetched,in_sync,stale,refused,disabled"`
 	Vendor  string `query:"vendor" doc:"vendor id or alias"`
 	Profile string `query:"profile"`
@@ -126,12 +127,12 @@ func (s devices) list(ctx context.Context, in *deviceListInput) (*listOutput[cli
 	}
 	var after dhcp.MAC
 	if in.Cursor != "" {
-		text, err := readCursor(in.Cursor)
+		text, err := paging.ReadCursor(in.Cursor)
 		if err == nil {
 			after, err = dhcp.ParseMAC(text)
 		}
 		if err != nil {
-			return nil, problem.Field("query.cursor", in.Cursor, "is no next_cursor of a page")
+			return nil, paging.InvalidCursor(in.Cursor)
 		}
 	}
 	out := &listOutput[client.Device]{}
@@ -148,13 +149,13 @@ func (s devices) list(ctx context.Context, in *deviceListInput) (*listOutput[cli
 		}
 		if out.Body.Items = append(out.Body.Items, dev); len(out.Body.Items) == in.Limit {
 			if i < len(found)-1 || last != (dhcp.MAC{}) {
-				out.Body.NextCursor = writeCursor(d.MAC.String())
+				out.Body.NextCursor = paging.Cursor(d.MAC.String())
 			}
 			return out, nil
 		}
 	}
 	if last != (dhcp.MAC{}) {
-		out.Body.NextCursor = writeCursor(last.String())
+		out.Body.NextCursor = paging.Cursor(last.String())
 	}
 	return out, nil
 }
@@ -200,7 +201,7 @@ func (in *deviceListInput) matches(d *fleet.Device) bool {
 	if in.Vendor != "" && d.Vendor != in.Vendor || in.Profile != "" && d.Profile != in.Profile {
 		return false
 	}
-	q := lowerTrim(in.Q)
+	q := in.Query()
 	if q == "" || contains(q, d.Label, d.Model, d.Vendor, d.Profile, d.Notes) || containsMAC(q, d.MAC) || containsMAC(q, d.OtherMACs...) {
 		return true
 	}

@@ -10,6 +10,7 @@ import (
 
 	"plugtone/admin/access"
 	"plugtone/admin/client"
+	"plugtone/admin/paging"
 	"plugtone/admin/problem"
 	"plugtone/dhcp"
 	"plugtone/provision"
@@ -22,13 +23,13 @@ type discovery struct{ *core }
 // phoneRoutes are about phones that have no record, or need none: discovered ones, and dry runs.
 func (s discovery) register() {
 	huma.Register(s.api, op(http.MethodGet, "/discovered", "list-discovered", "discovered", "List phones without a record", access.Viewer),
-		func(_ context.Context, in *ListInput) (*listOutput[fleet.Discovered], error) {
+		func(_ context.Context, in *paging.Input) (*listOutput[fleet.Discovered], error) {
 			found, err := s.Discovered.DiscoveredPhones()
 			if err != nil {
 				return nil, problem.From(err)
 			}
 			out := &listOutput[fleet.Discovered]{}
-			out.Body, err = page(*in, values(found), func(d fleet.Discovered) string { return d.MAC.String() },
+			out.Body, err = paging.Page(*in, paging.Values(found), func(d fleet.Discovered) string { return d.MAC.String() },
 				func(d fleet.Discovered, q string) bool {
 					return contains(q, d.Vendor, d.Model, d.Hostname, d.IP.String()) || containsMAC(q, d.MAC)
 				})

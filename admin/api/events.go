@@ -24,15 +24,16 @@ import (
 type events struct{ *core }
 
 const (
-	heartbeat = 15 * time.Second // a comment this often shows both ends that the other is there
+	heartbeat = 15 * time.Second // a comment this often shows both ends that the other is connected
 )
 
 type eventsInput struct {
-	MAC string `query:"mac" doc:"only this phone's"`
-	mac dhcp.MAC
+	MAC  string `query:"mac" doc:"only this phone's" example:"00:15:65:12:34:56"`
+	Last string `header:"Last-Event-ID" doc:"the id of the last event received: the stream begins after it"`
+	mac  dhcp.MAC
 }
 
-// Resolve reads the MAC before the stream begins, while an error can still be told.
+// Resolve reads the MAC before the stream begins, when an error can still be answered.
 func (in *eventsInput) Resolve(huma.Context) []error {
 	if in.MAC == "" {
 		return nil
@@ -46,7 +47,8 @@ func (in *eventsInput) Resolve(huma.Context) []error {
 
 func (s events) register() {
 	o := op(http.MethodGet, "/events", "follow-events", "operation", "Follow timeline entries as they happen (server-sent events)", access.Viewer)
-	o.Description += " The event \"entry\" has a timeline entry as data; \"lost\" tells how many entries a follower missed that did not keep up."
+	o.Description += " The event \"entry\" has a timeline entry as data; \"lost\" is the number of entries that were lost because the reader did not keep up, 0 when it is not known after a reconnect. " +
+		"A reader that reconnects with Last-Event-ID gets what it missed, as far as it is kept."
 	reg := s.api.OpenAPI().Components.Schemas
 	reg.Schema(reflect.TypeFor[client.Lost](), true, "Lost")
 	o.Responses = map[string]*huma.Response{"200": {Description: "The stream", Content: map[string]*huma.MediaType{
@@ -54,68 +56,86 @@ func (s events) register() {
 	huma.Register(s.api, o, func(ctx context.Context, in *eventsInput) (*huma.StreamResponse, error) {
 		return &huma.StreamResponse{Body: func(c huma.Context) {
 			r, w := humago.Unwrap(c)
-			f, stop := s.Feed.Follow()
+			f, missed, lost, stop := s.Feed.Follow(in.Last)
 			defer stop()
-			// A stream that can't be written to has no reader: nobody is left to be told.
-			_ = in.stream(r.Context(), w, f, func(e timeline.Entry) timeline.Entry { return s.entry(ctx, e) })
+			stream := &eventStream{w: w, rc: http.NewResponseController(w), mac: in.mac,
+				show: func(e timeline.Entry) timeline.Entry { return s.entry(ctx, e) }}
+			_ = stream.run(r.Context(), f, missed, lost) // the reader is gone
 		}}, nil
 	})
 }
 
-// stream sends entries until the reader goes away or the daemon stops. The header leaves at once: a reader then knows that
-// nothing from now on escapes it.
-func (in *eventsInput) stream(ctx context.Context, w http.ResponseWriter, f *feed.Follower, show func(timeline.Entry) timeline.Entry) error {
-	w.Header().Set("Content-Type", "text/event-stream")
-	out := &eventWriter{w: w, rc: http.NewResponseController(w)}
-	// The listener's bounds are for requests that end. Where a connection knows no deadlines it has none to lift.
-	_ = errors.Join(out.rc.SetReadDeadline(time.Time{}), out.rc.SetWriteDeadline(time.Time{}))
-	if err := out.write(": following\n\n"); err != nil {
+// eventStream sends entries as server-sent events.
+type eventStream struct {
+	w    http.ResponseWriter
+	rc   *http.ResponseController
+	mac  dhcp.MAC // only this phone's; zero: all
+	show func(timeline.Entry) timeline.Entry
+}
+
+// run sends entries until the reader goes away or the daemon stops. The header leaves at once, so that a reader knows that it receives
+// everything from now on.
+func (o *eventStream) run(ctx context.Context, f *feed.Follower, missed []feed.Item, lost bool) error {
+	o.w.Header().Set("Content-Type", "text/event-stream")
+	// The listener's time limits are for requests that end. A connection without deadlines has none to lift.
+	_ = errors.Join(o.rc.SetReadDeadline(time.Time{}), o.rc.SetWriteDeadline(time.Time{}))
+	if err := o.write(": following\n\n"); err != nil {
 		return err
+	}
+	if lost {
+		if err := o.event("", "lost", client.Lost{}); err != nil {
+			return err
+		}
+	}
+	for _, item := range missed {
+		if err := o.item(item); err != nil {
+			return err
+		}
 	}
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
 	for {
+		var err error
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-beat.C:
-			if err := out.write(": still here\n\n"); err != nil {
-				return err
+			err = o.write(": still here\n\n")
+		case item := <-f.Items:
+			if n := f.Lost.Swap(0); n > 0 {
+				err = o.event("", "lost", client.Lost{Entries: n})
 			}
-		case e := <-f.Entries:
-			if lost := f.Lost.Swap(0); lost > 0 {
-				if err := out.event("lost", client.Lost{Entries: lost}); err != nil {
-					return err
-				}
-			}
-			if in.MAC != "" && e.MAC != in.mac {
-				continue
-			}
-			if err := out.event("entry", show(e)); err != nil {
-				return err
-			}
+			err = errors.Join(err, o.item(item))
+		}
+		if err != nil {
+			return err
 		}
 	}
 }
 
-type eventWriter struct {
-	w  http.ResponseWriter
-	rc *http.ResponseController
+func (o *eventStream) item(item feed.Item) error {
+	if !o.mac.IsZero() && item.Entry.MAC != o.mac {
+		return nil
+	}
+	return o.event(item.ID, "entry", o.show(item.Entry))
 }
 
-func (o *eventWriter) event(name string, data any) error {
+func (o *eventStream) event(id, name string, data any) error {
 	b, err := json.Marshal(data)
 	if err != nil {
 		return err
 	}
-	return o.write(fmt.Sprintf("event: %s\ndata: %s\n\n", name, b))
+	if id != "" {
+		id = "id: " + id + "\n"
+	}
+	return o.write(fmt.Sprintf("%sevent: %s\ndata: %s\n\n", id, name, b))
 }
 
-// followerPatience is how long a follower may take to read what it is sent.
-const followerPatience = 30 * time.Second
+// followerTimeout is how long a follower may take to read one event.
+const followerTimeout = 30 * time.Second
 
-func (o *eventWriter) write(text string) error {
-	stalled := time.AfterFunc(followerPatience, func() { _ = o.rc.SetWriteDeadline(time.Unix(1, 0)) })
+func (o *eventStream) write(text string) error {
+	stalled := time.AfterFunc(followerTimeout, func() { _ = o.rc.SetWriteDeadline(time.Unix(1, 0)) })
 	defer stalled.Stop()
 	if _, err := o.w.Write([]byte(text)); err != nil {
 		return err

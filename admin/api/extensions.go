@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"plugtone/admin/access"
 	"plugtone/admin/document"
+	"plugtone/admin/paging"
 	"plugtone/admin/problem"
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
@@ -35,14 +36,14 @@ func (s extensions) register() {
 	const path = "/extensions/{number}"
 	huma.Register(s.api, op(http.MethodGet, "/extensions", "list-extensions", "extensions", "List extensions", access.Viewer),
 		func(_ context.Context, in *struct {
-			ListInput
+			paging.Input
 			Registrar string `query:"registrar" doc:"only those on this registrar"`
 		}) (*listOutput[fleet.Extension], error) {
 			out := &listOutput[fleet.Extension]{}
 			return out, s.view(func(f fleet.View) (err error) {
-				all := mapped(f.Extensions(), func(e *fleet.Extension) fleet.Extension { return publicExtension(*e) })
-				all = only(all, func(e fleet.Extension) bool { return in.Registrar == "" || e.Registrar == in.Registrar })
-				out.Body, err = page(in.ListInput, all, func(e fleet.Extension) string { return e.Number + "\x00" + e.Registrar },
+				all := paging.Map(f.Extensions(), func(e *fleet.Extension) fleet.Extension { return publicExtension(*e) })
+				all = paging.Filter(all, func(e fleet.Extension) bool { return in.Registrar == "" || e.Registrar == in.Registrar })
+				out.Body, err = paging.Page(in.Input, all, func(e fleet.Extension) string { return e.Number + "\x00" + e.Registrar },
 					func(e fleet.Extension, q string) bool {
 						return contains(q, e.Number, e.DisplayName, e.AuthUser, e.Registrar)
 					})

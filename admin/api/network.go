@@ -12,6 +12,7 @@ import (
 
 	"plugtone/admin/access"
 	"plugtone/admin/client"
+	"plugtone/admin/paging"
 	"plugtone/admin/problem"
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
@@ -40,7 +41,7 @@ func items[T any](list []T) *itemsOutput[T] {
 }
 
 type leaseListInput struct {
-	ListInput
+	paging.Input
 	Subnet string `query:"subnet" doc:"only leases in this subnet"`
 	State  string `query:"state" enum:"active,released,expired,declined"`
 }
@@ -70,7 +71,7 @@ func (s network) listLeases(_ context.Context, in *leaseListInput) (*listOutput[
 	slices.SortFunc(all, func(a, b dhcp.Lease) int { return a.Addr.Compare(b.Addr) })
 	// As the key of a page an address must sort as text as it does as a number.
 	key := func(l dhcp.Lease) string { b := l.Addr.As16(); return hex.EncodeToString(b[:]) }
-	leases, err := page(in.ListInput, values(all), key, func(l dhcp.Lease, q string) bool {
+	leases, err := paging.Page(in.Input, paging.Values(all), key, func(l dhcp.Lease, q string) bool {
 		return contains(q, l.Addr.String(), l.Hostname, l.Vendor, l.VendorClass) || containsMAC(q, l.MAC)
 	})
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"plugtone/admin/access"
 	"plugtone/admin/client"
+	"plugtone/admin/paging"
 	"plugtone/admin/problem"
 	"plugtone/provision/fleet"
 )
@@ -48,12 +49,12 @@ func (s operation) audit(_ context.Context, in *struct {
 }) (*listOutput[fleet.AuditEntry], error) {
 	var after uint64
 	if in.Cursor != "" {
-		text, err := readCursor(in.Cursor)
+		text, err := paging.ReadCursor(in.Cursor)
 		if err == nil {
 			after, err = strconv.ParseUint(text, 10, 64)
 		}
 		if err != nil {
-			return nil, problem.Field("query.cursor", in.Cursor, "is no next_cursor of a page")
+			return nil, paging.InvalidCursor(in.Cursor)
 		}
 	}
 	list, err := s.Audit.Audit(after, in.Limit+1)
@@ -63,7 +64,7 @@ func (s operation) audit(_ context.Context, in *struct {
 	out := &listOutput[fleet.AuditEntry]{}
 	if len(list) > in.Limit {
 		list = list[:in.Limit]
-		out.Body.NextCursor = writeCursor(strconv.FormatUint(list[in.Limit-1].ID, 10))
+		out.Body.NextCursor = paging.Cursor(strconv.FormatUint(list[in.Limit-1].ID, 10))
 	}
 	out.Body.Items = append([]fleet.AuditEntry{}, list...)
 	return out, nil

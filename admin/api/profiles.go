@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"plugtone/admin/access"
+	"plugtone/admin/paging"
 	"plugtone/admin/problem"
 	"plugtone/dhcp"
 	"plugtone/provision"
@@ -30,11 +31,11 @@ func publicProfile(p fleet.Profile, c access.Caller) fleet.Profile {
 func (s profiles) register() {
 	const path = "/profiles/{name}"
 	huma.Register(s.api, op(http.MethodGet, "/profiles", "list-profiles", "profiles", "List profiles", access.Viewer),
-		func(ctx context.Context, in *ListInput) (*listOutput[fleet.Profile], error) {
+		func(ctx context.Context, in *paging.Input) (*listOutput[fleet.Profile], error) {
 			out := &listOutput[fleet.Profile]{}
 			return out, s.view(func(f fleet.View) (err error) {
-				all := mapped(f.Profiles(), func(p *fleet.Profile) fleet.Profile { return publicProfile(*p, access.Of(ctx)) })
-				out.Body, err = page(*in, all, func(p fleet.Profile) string { return p.Name },
+				all := paging.Map(f.Profiles(), func(p *fleet.Profile) fleet.Profile { return publicProfile(*p, access.Of(ctx)) })
+				out.Body, err = paging.Page(*in, all, func(p fleet.Profile) string { return p.Name },
 					func(p fleet.Profile, q string) bool { return contains(q, p.Name, p.Parent) })
 				return err
 			})

@@ -10,6 +10,7 @@ import (
 
 	"plugtone/admin/access"
 	"plugtone/admin/document"
+	"plugtone/admin/paging"
 	"plugtone/admin/problem"
 	"plugtone/provision/fleet"
 )
@@ -25,11 +26,11 @@ func publicRegistrar(r fleet.Registrar) fleet.Registrar {
 func (s registrars) register() {
 	const path = "/registrars/{name}"
 	huma.Register(s.api, op(http.MethodGet, "/registrars", "list-registrars", "registrars", "List registrars", access.Viewer),
-		func(_ context.Context, in *ListInput) (*listOutput[fleet.Registrar], error) {
+		func(_ context.Context, in *paging.Input) (*listOutput[fleet.Registrar], error) {
 			out := &listOutput[fleet.Registrar]{}
 			return out, s.view(func(f fleet.View) (err error) {
-				all := mapped(f.Registrars(), func(r *fleet.Registrar) fleet.Registrar { return publicRegistrar(*r) })
-				out.Body, err = page(*in, all, func(r fleet.Registrar) string { return r.Name },
+				all := paging.Map(f.Registrars(), func(r *fleet.Registrar) fleet.Registrar { return publicRegistrar(*r) })
+				out.Body, err = paging.Page(*in, all, func(r fleet.Registrar) string { return r.Name },
 					func(r fleet.Registrar, q string) bool { return contains(q, r.Name, r.Host) })
 				return err
 			})

@@ -16,21 +16,28 @@ import (
 	"time"
 )
 
-// DefaultAddr is where a daemon listens that was not told otherwise.
+// DefaultAddr is where a daemon listens by default.
 const DefaultAddr = "unix:/run/plugtone/admin.sock"
 
 // answerTime is how long the daemon may take to begin an answer.
 const answerTime = 60 * time.Second
 
-// Client speaks to one daemon.
+// Client calls the admin API of one daemon. Its methods are those of its parts: Records, Phones and Operation.
 type Client struct {
+	Records
+	Phones
+	Operation
+}
+
+// conn is the connection that the parts of a Client share.
+type conn struct {
 	addr  string // as given, for messages
 	base  string // http://host
 	token string
 	http  *http.Client
 }
 
-// Unreachable says that nobody answers at the daemon's address.
+// Unreachable is the error when nothing answers at the daemon's address.
 type Unreachable struct {
 	Addr string
 	Err  error
@@ -42,7 +49,16 @@ func (e *Unreachable) Unwrap() error { return e.Err }
 // New returns a client for unix:PATH, HOST:PORT (http on this machine, https elsewhere) or a URL. A token is needed over
 // TCP only.
 func New(addr, token string) (*Client, error) {
-	c := &Client{addr: addr, token: token}
+	c, err := dial(addr, token)
+	if err != nil {
+		return nil, err
+	}
+	return &Client{Records{c}, Phones{c}, Operation{c}}, nil
+}
+
+// dial prepares a connection; nothing is sent yet.
+func dial(addr, token string) (*conn, error) {
+	c := &conn{addr: addr, token: token}
 	transport := &http.Transport{ResponseHeaderTimeout: answerTime, MaxIdleConnsPerHost: 4}
 	c.http = &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	path, unix := strings.CutPrefix(addr, "unix:")
@@ -56,13 +72,13 @@ func New(addr, token string) (*Client, error) {
 		}
 		return c, nil
 	case strings.HasPrefix(addr, "/"):
-		return New("unix:"+addr, token)
+		return dial("unix:"+addr, token)
 	case strings.HasPrefix(addr, "http://"), strings.HasPrefix(addr, "https://"):
 		c.base = strings.TrimRight(addr, "/")
 	default:
 		host, _, err := net.SplitHostPort(addr)
 		if err != nil {
-			return nil, fmt.Errorf("admin address %q is none of unix:PATH, HOST:PORT, https://HOST:PORT", addr)
+			return nil, fmt.Errorf("admin address %q: must be unix:PATH, HOST:PORT or https://HOST:PORT", addr)
 		}
 		c.base = "https://" + addr
 		if local(host) {
@@ -71,7 +87,7 @@ func New(addr, token string) (*Client, error) {
 	}
 	u, err := url.Parse(c.base)
 	if err != nil || u.Host == "" {
-		return nil, fmt.Errorf("admin address %q is none of unix:PATH, HOST:PORT, https://HOST:PORT", addr)
+		return nil, fmt.Errorf("admin address %q: must be unix:PATH, HOST:PORT or https://HOST:PORT", addr)
 	}
 	if u.Scheme == "http" && token != "" && !local(u.Hostname()) {
 		return nil, fmt.Errorf("admin address %q: a token is not sent in clear to another machine; use https://", addr)
@@ -94,7 +110,7 @@ type call struct {
 }
 
 // send makes the request and turns a problem document into an error. The caller closes the body.
-func (c *Client) send(ctx context.Context, q call) (*http.Response, error) {
+func (c *conn) send(ctx context.Context, q call) (*http.Response, error) {
 	var body io.Reader
 	if q.body != nil {
 		b, err := json.Marshal(q.body)
@@ -138,7 +154,7 @@ func (c *Client) send(ctx context.Context, q call) (*http.Response, error) {
 	return res, nil
 }
 
-// readProblem makes an error of an answer that is none we want.
+// readProblem returns the error of an answer that is not a success.
 func readProblem(res *http.Response) error {
 	p := &Problem{Status: res.StatusCode, Title: http.StatusText(res.StatusCode)}
 	b, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
@@ -156,7 +172,7 @@ func readProblem(res *http.Response) error {
 }
 
 // do makes the request and reads the answer's JSON into out, which may be nil.
-func (c *Client) do(ctx context.Context, q call, out any) (http.Header, error) {
+func (c *conn) do(ctx context.Context, q call, out any) (http.Header, error) {
 	res, err := c.send(ctx, q)
 	if err != nil {
 		return nil, err
@@ -171,11 +187,11 @@ func (c *Client) do(ctx context.Context, q call, out any) (http.Header, error) {
 	return res.Header, nil
 }
 
-// pageSize is what a client asks for that wants everything.
+// pageSize is the largest page there is.
 const pageSize = "1000"
 
 // all reads every page of a list.
-func all[T any](ctx context.Context, c *Client, path string, query url.Values) ([]T, error) {
+func all[T any](ctx context.Context, c *conn, path string, query url.Values) ([]T, error) {
 	q := url.Values{"limit": {pageSize}}
 	for k, v := range query {
 		q[k] = v
@@ -192,4 +208,14 @@ func all[T any](ctx context.Context, c *Client, path string, query url.Values) (
 		}
 		q.Set("cursor", page.NextCursor)
 	}
+}
+
+func (c *conn) get(ctx context.Context, path string, query url.Values, out any) error {
+	_, err := c.do(ctx, call{method: http.MethodGet, path: path, query: query}, out)
+	return err
+}
+
+func (c *conn) post(ctx context.Context, path string, in, out any) error {
+	_, err := c.do(ctx, call{method: http.MethodPost, path: path, body: in}, out)
+	return err
 }

@@ -12,22 +12,14 @@ import (
 	"strings"
 
 	"plugtone/provision/fleet"
-	"plugtone/provision/pack"
 	"plugtone/provision/timeline"
 	"plugtone/provision/trust"
 )
 
+// Phones are the calls about single phones.
+type Phones struct{ conn *conn }
+
 func device(mac string) string { return "/devices/" + url.PathEscape(mac) }
-
-func (c *Client) get(ctx context.Context, path string, query url.Values, out any) error {
-	_, err := c.do(ctx, call{method: http.MethodGet, path: path, query: query}, out)
-	return err
-}
-
-func (c *Client) post(ctx context.Context, path string, in, out any) error {
-	_, err := c.do(ctx, call{method: http.MethodPost, path: path, body: in}, out)
-	return err
-}
 
 func forceQuery(force bool) url.Values {
 	if !force {
@@ -44,8 +36,8 @@ func subnetQuery(subnet string) url.Values {
 }
 
 // Files lists what a phone would be given; subnet may be "".
-func (c *Client) Files(ctx context.Context, mac, subnet string) (out Files, err error) {
-	return out, c.get(ctx, device(mac)+"/files", subnetQuery(subnet), &out)
+func (c Phones) Files(ctx context.Context, mac, subnet string) (out Files, err error) {
+	return out, c.conn.get(ctx, device(mac)+"/files", subnetQuery(subnet), &out)
 }
 
 // FileBytes is one file of a phone, or why there is none.
@@ -59,7 +51,7 @@ type FileBytes struct {
 }
 
 // File reads one file as the phone would be given it.
-func (c *Client) File(ctx context.Context, mac, name, subnet string, reveal bool) (*FileBytes, error) {
+func (c Phones) File(ctx context.Context, mac, name, subnet string, reveal bool) (*FileBytes, error) {
 	q := url.Values{}
 	if subnet != "" {
 		q.Set("subnet", subnet)
@@ -71,7 +63,7 @@ func (c *Client) File(ctx context.Context, mac, name, subnet string, reveal bool
 	for i := range parts {
 		parts[i] = url.PathEscape(parts[i])
 	}
-	res, err := c.send(ctx, call{method: http.MethodGet, path: device(mac) + "/files/" + strings.Join(parts, "/"), query: q})
+	res, err := c.conn.send(ctx, call{method: http.MethodGet, path: device(mac) + "/files/" + strings.Join(parts, "/"), query: q})
 	if err != nil {
 		return nil, err
 	}
@@ -84,33 +76,33 @@ func (c *Client) File(ctx context.Context, mac, name, subnet string, reveal bool
 }
 
 // Diff compares what a phone fetched last with what it would get now.
-func (c *Client) Diff(ctx context.Context, mac string) (out Diff, err error) {
-	return out, c.get(ctx, device(mac)+"/diff", nil, &out)
+func (c Phones) Diff(ctx context.Context, mac string) (out Diff, err error) {
+	return out, c.conn.get(ctx, device(mac)+"/diff", nil, &out)
 }
 
 // History lists the revisions of a device, newest first.
-func (c *Client) History(ctx context.Context, mac string) (out History, err error) {
-	return out, c.get(ctx, device(mac)+"/history", nil, &out)
+func (c Phones) History(ctx context.Context, mac string) (out History, err error) {
+	return out, c.conn.get(ctx, device(mac)+"/history", nil, &out)
 }
 
 // Rollback makes a device what it was at a revision.
-func (c *Client) Rollback(ctx context.Context, mac string, revision uint64) (out Device, err error) {
-	return out, c.post(ctx, device(mac)+"/rollback", RollbackRequest{Revision: revision}, &out)
+func (c Phones) Rollback(ctx context.Context, mac string, revision uint64) (out Device, err error) {
+	return out, c.conn.post(ctx, device(mac)+"/rollback", RollbackRequest{Revision: revision}, &out)
 }
 
 // Timeline reads the newest limit entries of a phone, newest last.
-func (c *Client) Timeline(ctx context.Context, mac string, limit int) (out Timeline, err error) {
-	return out, c.get(ctx, device(mac)+"/timeline", url.Values{"limit": {strconv.Itoa(limit)}}, &out)
+func (c Phones) Timeline(ctx context.Context, mac string, limit int) (out Timeline, err error) {
+	return out, c.conn.get(ctx, device(mac)+"/timeline", url.Values{"limit": {strconv.Itoa(limit)}}, &out)
 }
 
 // Follow calls following when no entry from then on can be missed, then entry for each one of the phone ("" for all
 // phones) and lost for entries that this client was too slow for, until ctx ends or the daemon goes away.
-func (c *Client) Follow(ctx context.Context, mac string, following func() error, entry func(timeline.Entry) error, lost func(n uint64) error) error {
+func (c Phones) Follow(ctx context.Context, mac string, following func() error, entry func(timeline.Entry) error, lost func(n uint64) error) error {
 	q := url.Values{}
 	if mac != "" {
 		q.Set("mac", mac)
 	}
-	res, err := c.send(ctx, call{method: http.MethodGet, path: "/events", query: q})
+	res, err := c.conn.send(ctx, call{method: http.MethodGet, path: "/events", query: q})
 	if err != nil {
 		return err
 	}
@@ -141,7 +133,7 @@ func (c *Client) Follow(ctx context.Context, mac string, following func() error,
 	case err != nil:
 		return fmt.Errorf("follow events: %w", err)
 	}
-	return fmt.Errorf("follow events: the daemon at %s ended the stream", c.addr)
+	return fmt.Errorf("follow events: the daemon at %s ended the stream", c.conn.addr)
 }
 
 func dispatch(kind string, data []byte, entry func(timeline.Entry) error, lost func(uint64) error) error {
@@ -163,39 +155,32 @@ func dispatch(kind string, data []byte, entry func(timeline.Entry) error, lost f
 }
 
 // Enroll opens a window for a phone, or for all when mac is "". from may be "".
-func (c *Client) Enroll(ctx context.Context, mac, length, from string) (out trust.Window, err error) {
+func (c Phones) Enroll(ctx context.Context, mac, length, from string) (out trust.Window, err error) {
 	path := "/enroll"
 	if mac != "" {
 		path = device(mac) + path
 	}
-	return out, c.post(ctx, path, EnrollRequest{For: length, From: from}, &out)
-}
-
-// Windows lists the windows that are open.
-func (c *Client) Windows(ctx context.Context) ([]trust.Window, error) {
-	var out itemList[trust.Window]
-	err := c.get(ctx, "/enroll", nil, &out)
-	return out.Items, err
+	return out, c.conn.post(ctx, path, EnrollRequest{For: length, From: from}, &out)
 }
 
 // Credentials reads a phone's own user and, with reveal, password.
-func (c *Client) Credentials(ctx context.Context, mac string, reveal bool) (out Login, err error) {
+func (c Phones) Credentials(ctx context.Context, mac string, reveal bool) (out Login, err error) {
 	q := url.Values{}
 	if reveal {
 		q.Set("reveal", "true")
 	}
-	return out, c.get(ctx, device(mac)+"/credentials", q, &out)
+	return out, c.conn.get(ctx, device(mac)+"/credentials", q, &out)
 }
 
 // RotateCredentials gives a phone a new password; with force also before it has used the last one.
-func (c *Client) RotateCredentials(ctx context.Context, mac string, force bool) (out Login, err error) {
-	_, err = c.do(ctx, call{method: http.MethodPost, path: device(mac) + "/credentials/rotate", query: forceQuery(force)}, &out)
+func (c Phones) RotateCredentials(ctx context.Context, mac string, force bool) (out Login, err error) {
+	_, err = c.conn.do(ctx, call{method: http.MethodPost, path: device(mac) + "/credentials/rotate", query: forceQuery(force)}, &out)
 	return out, err
 }
 
 // ExportCredentials copies the credentials of all phones to w, as CSV.
-func (c *Client) ExportCredentials(ctx context.Context, w io.Writer) error {
-	res, err := c.send(ctx, call{method: http.MethodGet, path: "/credentials"})
+func (c Phones) ExportCredentials(ctx context.Context, w io.Writer) error {
+	res, err := c.conn.send(ctx, call{method: http.MethodGet, path: "/credentials"})
 	if err != nil {
 		return err
 	}
@@ -205,104 +190,22 @@ func (c *Client) ExportCredentials(ctx context.Context, w io.Writer) error {
 }
 
 // Explain tells what would be answered, and why.
-func (c *Client) Explain(ctx context.Context, q ExplainRequest) (out Explanation, err error) {
-	return out, c.post(ctx, "/explain", q, &out)
+func (c Phones) Explain(ctx context.Context, q ExplainRequest) (out Explanation, err error) {
+	return out, c.conn.post(ctx, "/explain", q, &out)
 }
 
 // Discovered lists phones without a record.
-func (c *Client) Discovered(ctx context.Context, query url.Values) ([]fleet.Discovered, error) {
-	return all[fleet.Discovered](ctx, c, "/discovered", query)
+func (c Phones) Discovered(ctx context.Context, query url.Values) ([]fleet.Discovered, error) {
+	return all[fleet.Discovered](ctx, c.conn, "/discovered", query)
 }
 
 // Adopt makes a discovered phone a device.
-func (c *Client) Adopt(ctx context.Context, mac string, in AdoptRequest) (out Device, err error) {
-	return out, c.post(ctx, "/discovered/"+url.PathEscape(mac)+"/adopt", in, &out)
+func (c Phones) Adopt(ctx context.Context, mac string, in AdoptRequest) (out Device, err error) {
+	return out, c.conn.post(ctx, "/discovered/"+url.PathEscape(mac)+"/adopt", in, &out)
 }
 
 // Forget takes a phone off the discovered list.
-func (c *Client) Forget(ctx context.Context, mac string) error {
-	_, err := c.do(ctx, call{method: http.MethodDelete, path: "/discovered/" + url.PathEscape(mac)}, nil)
+func (c Phones) Forget(ctx context.Context, mac string) error {
+	_, err := c.conn.do(ctx, call{method: http.MethodDelete, path: "/discovered/" + url.PathEscape(mac)}, nil)
 	return err
-}
-
-// Leases lists leases; query narrows them (subnet, state, q).
-func (c *Client) Leases(ctx context.Context, query url.Values) ([]Lease, error) {
-	return all[Lease](ctx, c, "/leases", query)
-}
-
-// DeleteLease forgets a lease.
-func (c *Client) DeleteLease(ctx context.Context, ip string) error {
-	_, err := c.do(ctx, call{method: http.MethodDelete, path: "/leases/" + url.PathEscape(ip)}, nil)
-	return err
-}
-
-type itemList[T any] struct {
-	Items []T `json:"items"`
-}
-
-// Subnets lists what is leased in, and how full it is.
-func (c *Client) Subnets(ctx context.Context) ([]Subnet, error) {
-	var out itemList[Subnet]
-	err := c.get(ctx, "/subnets", nil, &out)
-	return out.Items, err
-}
-
-// Vendors lists the vendor packs.
-func (c *Client) Vendors(ctx context.Context) ([]Vendor, error) {
-	var out itemList[Vendor]
-	err := c.get(ctx, "/vendors", nil, &out)
-	return out.Items, err
-}
-
-// Vendor reads one vendor pack.
-func (c *Client) Vendor(ctx context.Context, id string) (out pack.Description, err error) {
-	return out, c.get(ctx, "/vendors/"+url.PathEscape(id), nil, &out)
-}
-
-// Tokens lists the tokens.
-func (c *Client) Tokens(ctx context.Context) ([]fleet.Token, error) {
-	var out itemList[fleet.Token]
-	err := c.get(ctx, "/tokens", nil, &out)
-	return out.Items, err
-}
-
-// AddToken makes a token.
-func (c *Client) AddToken(ctx context.Context, in TokenRequest) (out NewToken, err error) {
-	return out, c.post(ctx, "/tokens", in, &out)
-}
-
-// DeleteToken revokes a token.
-func (c *Client) DeleteToken(ctx context.Context, name string) error {
-	_, err := c.do(ctx, call{method: http.MethodDelete, path: "/tokens/" + url.PathEscape(name)}, nil)
-	return err
-}
-
-// Audit lists who did what, oldest first.
-func (c *Client) Audit(ctx context.Context) ([]fleet.AuditEntry, error) {
-	return all[fleet.AuditEntry](ctx, c, "/audit", nil)
-}
-
-// Reload makes the daemon read its configuration and vendor packs again. With force it also leaves out subnets with active leases.
-func (c *Client) Reload(ctx context.Context, force bool) error {
-	_, err := c.do(ctx, call{method: http.MethodPost, path: "/reload", query: forceQuery(force)}, nil)
-	return err
-}
-
-// Status reads how the daemon is.
-func (c *Client) Status(ctx context.Context) (out DaemonStatus, err error) {
-	return out, c.get(ctx, "/status", nil, &out)
-}
-
-// Backup copies a backup of everything to w.
-func (c *Client) Backup(ctx context.Context, w io.Writer) (int64, error) {
-	res, err := c.send(ctx, call{method: http.MethodGet, path: "/backup"})
-	if err != nil {
-		return 0, err
-	}
-	defer res.Body.Close()
-	n, err := io.Copy(w, res.Body)
-	if err != nil {
-		return n, fmt.Errorf("the backup broke off after %d bytes: %w", n, err)
-	}
-	return n, nil
 }

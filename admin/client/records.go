@@ -10,26 +10,29 @@ import (
 
 // Collection is the records of one kind.
 type Collection[T any] struct {
-	c    *Client
+	c    *conn
 	path string
 }
 
+// Records are the calls about records.
+type Records struct{ conn *conn }
+
 // Registrars are the SIP servers that phones register with.
-func (c *Client) Registrars() Collection[fleet.Registrar] {
-	return Collection[fleet.Registrar]{c, "/registrars"}
+func (r Records) Registrars() Collection[fleet.Registrar] {
+	return Collection[fleet.Registrar]{r.conn, "/registrars"}
 }
 
 // Extensions are the accounts; an id is NUMBER or NUMBER@REGISTRAR.
-func (c *Client) Extensions() Collection[fleet.Extension] {
-	return Collection[fleet.Extension]{c, "/extensions"}
+func (r Records) Extensions() Collection[fleet.Extension] {
+	return Collection[fleet.Extension]{r.conn, "/extensions"}
 }
 
 // Devices are the phones; an id is a MAC in any form.
-func (c *Client) Devices() Collection[Device] { return Collection[Device]{c, "/devices"} }
+func (r Records) Devices() Collection[Device] { return Collection[Device]{r.conn, "/devices"} }
 
 // Profiles are keys and settings that devices share.
-func (c *Client) Profiles() Collection[fleet.Profile] {
-	return Collection[fleet.Profile]{c, "/profiles"}
+func (r Records) Profiles() Collection[fleet.Profile] {
+	return Collection[fleet.Profile]{r.conn, "/profiles"}
 }
 
 func (x Collection[T]) at(id string) string { return x.path + "/" + url.PathEscape(id) }

@@ -2,36 +2,58 @@
 package feed
 
 import (
+	"crypto/rand"
+	"fmt"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 
 	"plugtone/provision/timeline"
 )
 
-// feedBuffer is how many entries a follower may be behind before it loses some.
-const feedBuffer = 256
+const (
+	buffer = 256  // how many entries a follower may be behind before it loses some
+	recent = 1024 // how many entries are kept for followers that come back
+)
+
+// Item is an entry with its place in the feed.
+type Item struct {
+	ID    string // for Last-Event-ID; the next daemon's are different
+	Entry timeline.Entry
+}
 
 // Feed hands timeline entries to all followers. A follower that does not keep up loses entries, which Lost counts; it never delays
 // the daemon. The zero Feed is ready.
 type Feed struct {
 	mu        sync.Mutex
+	run       string // tells this daemon's ids from those of another run
+	next      uint64 // number of the next entry
+	last      []Item // the most recent entries, oldest first
 	followers map[*Follower]struct{}
 }
 
 // Follower is one reader of a Feed.
 type Follower struct {
-	Entries chan timeline.Entry
-	Lost    atomic.Uint64
+	Items chan Item
+	Lost  atomic.Uint64
 }
 
 // Publish hands out entries. It never waits.
 func (f *Feed) Publish(entries ...timeline.Entry) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for fo := range f.followers {
-		for _, e := range entries {
+	f.begin()
+	for _, e := range entries {
+		item := Item{fmt.Sprintf("%s-%d", f.run, f.next), e}
+		f.next++
+		if len(f.last) == recent {
+			f.last = append(f.last[:0], f.last[recent/2:]...)
+		}
+		f.last = append(f.last, item)
+		for fo := range f.followers {
 			select {
-			case fo.Entries <- e:
+			case fo.Items <- item:
 			default:
 				fo.Lost.Add(1)
 			}
@@ -39,18 +61,43 @@ func (f *Feed) Publish(entries ...timeline.Entry) {
 	}
 }
 
-// Follow starts to collect entries for one follower, until the returned function is called.
-func (f *Feed) Follow() (*Follower, func()) {
-	fo := &Follower{Entries: make(chan timeline.Entry, feedBuffer)}
+func (f *Feed) begin() {
+	if f.run == "" {
+		f.run = rand.Text()[:8]
+	}
+}
+
+// Follow starts to collect items for one follower, until stop is called. missed are the items after the one with the id last, as far as
+// they are kept; lost reports that some are not. Without an id nothing is missed.
+func (f *Feed) Follow(last string) (fo *Follower, missed []Item, lost bool, stop func()) {
+	fo = &Follower{Items: make(chan Item, buffer)}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.begin()
+	if last != "" {
+		missed, lost = f.after(last)
+	}
 	if f.followers == nil {
 		f.followers = map[*Follower]struct{}{}
 	}
 	f.followers[fo] = struct{}{}
-	return fo, func() {
+	return fo, missed, lost, func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		delete(f.followers, fo)
 	}
+}
+
+// after returns the kept items after an id. The caller holds mu.
+func (f *Feed) after(id string) (items []Item, lost bool) {
+	run, number, _ := strings.Cut(id, "-")
+	n, err := strconv.ParseUint(number, 10, 64)
+	if err != nil || run != f.run || n >= f.next {
+		return append(items, f.last...), true // of another run: what happened in between is not known
+	}
+	oldest := f.next - uint64(len(f.last))
+	if n+1 < oldest {
+		return append(items, f.last...), true
+	}
+	return append(items, f.last[n+1-oldest:]...), false
 }

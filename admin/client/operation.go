@@ -1,0 +1,104 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"plugtone/provision/fleet"
+	"plugtone/provision/pack"
+	"plugtone/provision/trust"
+)
+
+// Operation are the calls about the network and the daemon itself.
+type Operation struct{ conn *conn }
+
+// Windows lists the windows that are open.
+func (c Operation) Windows(ctx context.Context) ([]trust.Window, error) {
+	var out itemList[trust.Window]
+	err := c.conn.get(ctx, "/enroll", nil, &out)
+	return out.Items, err
+}
+
+// Leases lists leases; query narrows them (subnet, state, q).
+func (c Operation) Leases(ctx context.Context, query url.Values) ([]Lease, error) {
+	return all[Lease](ctx, c.conn, "/leases", query)
+}
+
+// DeleteLease forgets a lease.
+func (c Operation) DeleteLease(ctx context.Context, ip string) error {
+	_, err := c.conn.do(ctx, call{method: http.MethodDelete, path: "/leases/" + url.PathEscape(ip)}, nil)
+	return err
+}
+
+type itemList[T any] struct {
+	Items []T `json:"items"`
+}
+
+// Subnets lists what is leased in, and how full it is.
+func (c Operation) Subnets(ctx context.Context) ([]Subnet, error) {
+	var out itemList[Subnet]
+	err := c.conn.get(ctx, "/subnets", nil, &out)
+	return out.Items, err
+}
+
+// Vendors lists the vendor packs.
+func (c Operation) Vendors(ctx context.Context) ([]Vendor, error) {
+	var out itemList[Vendor]
+	err := c.conn.get(ctx, "/vendors", nil, &out)
+	return out.Items, err
+}
+
+// Vendor reads one vendor pack.
+func (c Operation) Vendor(ctx context.Context, id string) (out pack.Description, err error) {
+	return out, c.conn.get(ctx, "/vendors/"+url.PathEscape(id), nil, &out)
+}
+
+// Tokens lists the tokens.
+func (c Operation) Tokens(ctx context.Context) ([]fleet.Token, error) {
+	var out itemList[fleet.Token]
+	err := c.conn.get(ctx, "/tokens", nil, &out)
+	return out.Items, err
+}
+
+// AddToken makes a token.
+func (c Operation) AddToken(ctx context.Context, in TokenRequest) (out NewToken, err error) {
+	return out, c.conn.post(ctx, "/tokens", in, &out)
+}
+
+// DeleteToken revokes a token.
+func (c Operation) DeleteToken(ctx context.Context, name string) error {
+	_, err := c.conn.do(ctx, call{method: http.MethodDelete, path: "/tokens/" + url.PathEscape(name)}, nil)
+	return err
+}
+
+// Audit lists who did what, oldest first.
+func (c Operation) Audit(ctx context.Context) ([]fleet.AuditEntry, error) {
+	return all[fleet.AuditEntry](ctx, c.conn, "/audit", nil)
+}
+
+// Reload makes the daemon read its configuration and vendor packs again. With force it also leaves out subnets with active leases.
+func (c Operation) Reload(ctx context.Context, force bool) error {
+	_, err := c.conn.do(ctx, call{method: http.MethodPost, path: "/reload", query: forceQuery(force)}, nil)
+	return err
+}
+
+// Status reads how the daemon is.
+func (c Operation) Status(ctx context.Context) (out DaemonStatus, err error) {
+	return out, c.conn.get(ctx, "/status", nil, &out)
+}
+
+// Backup copies a backup of everything to w.
+func (c Operation) Backup(ctx context.Context, w io.Writer) (int64, error) {
+	res, err := c.conn.send(ctx, call{method: http.MethodGet, path: "/backup"})
+	if err != nil {
+		return 0, err
+	}
+	defer res.Body.Close()
+	n, err := io.Copy(w, res.Body)
+	if err != nil {
+		return n, fmt.Errorf("the backup broke off after %d bytes: %w", n, err)
+	}
+	return n, nil
+}
