@@ -13,6 +13,7 @@ import (
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
+	"plugtone/provision/resolve"
 	"plugtone/provision/trust"
 	"plugtone/provision/tz"
 )
@@ -28,21 +29,21 @@ type Question struct {
 
 // Explanation is the dry run of what a phone would be told, with the reasons.
 type Explanation struct {
-	MAC      dhcp.MAC     `json:"mac,omitzero"`
-	Recorded bool         `json:"recorded"`
-	Enabled  bool         `json:"enabled"`
-	Vendor   string       `json:"vendor,omitempty"`
-	Model    string       `json:"model,omitempty"`
-	Identity string       `json:"identity,omitempty"` // how it was recognised
-	Subnet   netip.Prefix `json:"subnet,omitzero"`
-	SubnetBy string       `json:"subnet_by,omitempty"` // lease, reservation, last fetch, first provisioning subnet, asked for
-	URL      string       `json:"url,omitempty"`
-	Trust    string       `json:"trust,omitempty"`
-	Options  []OptionInfo `json:"options,omitempty"` // what provisioning adds to DHCP's own
-	Settings []Origin     `json:"settings,omitempty"`
-	LeftOut  []string     `json:"left_out,omitempty"` // keys and lines that the phone does not get, with the reason
-	Files    []FileInfo   `json:"files,omitempty"`
-	Answer   *FileVerdict `json:"answer,omitempty"` // when a path was asked for
+	MAC      dhcp.MAC         `json:"mac,omitzero"`
+	Recorded bool             `json:"recorded"`
+	Enabled  bool             `json:"enabled"`
+	Vendor   string           `json:"vendor,omitempty"`
+	Model    string           `json:"model,omitempty"`
+	Identity string           `json:"identity,omitempty"` // how it was recognised
+	Subnet   netip.Prefix     `json:"subnet,omitzero"`
+	SubnetBy string           `json:"subnet_by,omitempty"` // lease, reservation, last fetch, first provisioning subnet, asked for
+	URL      string           `json:"url,omitempty"`
+	Trust    string           `json:"trust,omitempty"`
+	Options  []OptionInfo     `json:"options,omitempty"` // what provisioning adds to DHCP's own
+	Settings []resolve.Origin `json:"settings,omitempty"`
+	LeftOut  []string         `json:"left_out,omitempty"` // keys and lines that the phone does not get, with the reason
+	Files    []FileInfo       `json:"files,omitempty"`
+	Answer   *FileVerdict     `json:"answer,omitempty"` // when a path was asked for
 }
 
 // OptionInfo is one DHCP option in words.
@@ -125,7 +126,7 @@ func (s *Service) explainPhone(ctx context.Context, question Question) (Explanat
 		}
 		subnet, by = asked, "asked for"
 	}
-	x.Subnet, x.SubnetBy, x.URL = subnet.Prefix, by, sitePhone(site, subnet, s.c.Now()).ServerURL
+	x.Subnet, x.SubnetBy, x.URL = subnet.Prefix, by, site.URLFor(subnet)
 	if d != nil {
 		err = s.c.Records.View(func(f fleet.View) error { return s.explainDevice(f, packs, site, subnet, d, &x) })
 	}
@@ -142,26 +143,20 @@ func (s *Service) explainPhone(ctx context.Context, question Question) (Explanat
 // explainDevice adds what the record gives.
 func (s *Service) explainDevice(f fleet.View, packs *pack.Set, site *fleet.Site, subnet fleet.Subnet, d *fleet.Device, x *Explanation) error {
 	x.MAC, x.Recorded, x.Enabled = d.MAC, true, d.Enabled
-	r, err := resolve(f, packs, site, subnet, d)
-	if err != nil {
+	var err error
+	if x.Settings, err = resolve.Origins(f, packs, site, subnet, d); err != nil {
 		return fmt.Errorf("device %s: %w", d.MAC, err)
-	}
-	x.Settings = origins(r.layers)
-	for i := range x.Settings {
-		if x.Settings[i].Secret {
-			x.Settings[i].Value = nil
-		}
 	}
 	if d.Vendor == "" {
 		return nil
 	}
-	p, left, err := Phone(f, packs, site, subnet.Prefix, d, s.c.Now())
+	p, left, err := resolve.Phone(f, packs, site, subnet.Prefix, d, s.c.Now())
 	x.LeftOut = append(left, zoneLeftOut(p.Settings["time_zone"])...)
 	if err != nil {
 		return err
 	}
 	vendor, _ := packs.Vendor(d.Vendor)
-	left, err = addBook(f, vendor, d, &p)
+	left, err = resolve.AddPhonebook(f, vendor, d, &p)
 	x.LeftOut = append(x.LeftOut, left...)
 	return err
 }

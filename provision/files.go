@@ -9,6 +9,7 @@ import (
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
+	"plugtone/provision/resolve"
 )
 
 // Files lists what the phone would be given, in the order it asks. A zero subnet means the phone's own.
@@ -54,7 +55,7 @@ func (s *Service) preview(mac dhcp.MAC, subnet netip.Prefix) (*fleet.Device, pac
 		return d, p, fleet.ValidationError{{Field: "subnet", Value: net.String(), Message: "is not one of the subnets"}}
 	}
 	err = s.c.Records.View(func(f fleet.View) (err error) {
-		p, _, err = Phone(f, s.c.Packs(), site, net, d, s.c.Now())
+		p, _, err = resolve.Phone(f, s.c.Packs(), site, net, d, s.c.Now())
 		return err
 	})
 	return d, p, err
@@ -96,7 +97,7 @@ func (s *Service) File(ctx context.Context, mac dhcp.MAC, name string, subnet ne
 	if err != nil {
 		return FileContent{}, err
 	}
-	if out.Body, err = q.made.vendor.Render(q.made.file.Name, masked(p)); err != nil {
+	if out.Body, err = q.made.vendor.Render(q.made.file.Name, resolve.Masked(p)); err != nil {
 		return FileContent{}, fmt.Errorf("%w: %s: render %s: %w", fleet.ErrInternal, d.MAC, a.Name, err)
 	}
 	out.Masked = digestOf(out.Body) != a.Digest

@@ -11,6 +11,7 @@ import (
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
+	"plugtone/provision/resolve"
 )
 
 // deviceKey is what a record depends on.
@@ -84,7 +85,7 @@ func (q *inquiry) serve(anonymous bool, reason string) {
 	q.made = &made{vendor: vendor, file: q.match.File, phone: func() (pack.Phone, error) {
 		p, err := q.phone(anonymous)
 		if public {
-			p = withoutSecrets(p)
+			p = resolve.WithoutSecrets(p)
 		}
 		return p, err
 	}}
@@ -185,20 +186,18 @@ func (q *inquiry) renderNow() (rendered, error) {
 // phone builds what the templates print.
 func (q *inquiry) phone(anonymous bool) (pack.Phone, error) {
 	if anonymous {
-		p := sitePhone(q.site, q.subnet, q.now)
-		p.Vendor, p.Model, p.MAC = q.match.Vendor, q.answer.Model, q.match.MAC
-		p.Settings, _ = fitSettings(q.made.vendor, p.Model, siteLayers(q.site, q.subnet))
-		if p.MAC.IsZero() && q.verdict.Proven {
-			p.MAC = q.verdict.MAC
+		mac := q.match.MAC
+		if mac.IsZero() && q.verdict.Proven {
+			mac = q.verdict.MAC
 		}
-		return p, nil
+		return resolve.AnonymousPhone(q.site, q.subnet, q.made.vendor, q.answer.Model, mac, q.now), nil
 	}
 	var p pack.Phone
 	err := q.s.c.Records.View(func(f fleet.View) error {
 		var err error
-		p, _, err = Phone(f, q.packs, q.site, q.subnet.Prefix, q.device, q.now)
+		p, _, err = resolve.Phone(f, q.packs, q.site, q.subnet.Prefix, q.device, q.now)
 		if err == nil && q.made.file.MaxNumbers > 0 {
-			_, err = addBook(f, q.made.vendor, q.device, &p)
+			_, err = resolve.AddPhonebook(f, q.made.vendor, q.device, &p)
 		}
 		// A line or profile that isn't there is a fault of the records, not of the phone.
 		if err != nil && !errors.Is(err, fleet.ErrInternal) {

@@ -11,6 +11,7 @@ import (
 	"plugtone/provision/fleet"
 	"plugtone/provision/internal/regularfile"
 	"plugtone/provision/pack"
+	"plugtone/provision/resolve"
 )
 
 // static serves what lies in the files folder: the vendor's own folder first, then the name as it is. The name's last
@@ -61,10 +62,7 @@ func (q *inquiry) firmware() {
 func (q *inquiry) settings() (settings map[string]any, err error) {
 	subnet, _ := q.s.subnetFor(q.site, q.device.MAC, q.device)
 	err = q.s.c.Records.View(func(f fleet.View) error {
-		r, err := resolve(f, q.packs, q.site, subnet, q.device)
-		if err == nil {
-			settings = packSettings(r.layers)
-		}
+		settings, err = resolve.Settings(f, q.packs, q.site, subnet, q.device)
 		return err
 	})
 	return settings, err

@@ -10,6 +10,7 @@ import (
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
+	"plugtone/provision/resolve"
 	"plugtone/provision/timeline"
 )
 
@@ -103,7 +104,7 @@ func (s *Service) leftOut(d *fleet.Device) (left []string) {
 	site := s.c.Site()
 	subnet, _ := s.subnetFor(site, d.MAC, d)
 	_ = s.c.Records.View(func(f fleet.View) (err error) {
-		_, left, err = Phone(f, s.c.Packs(), site, subnet.Prefix, d, s.c.Now())
+		_, left, err = resolve.Phone(f, s.c.Packs(), site, subnet.Prefix, d, s.c.Now())
 		return err
 	})
 	return left
@@ -188,4 +189,14 @@ func (s *Service) same(ctx context.Context, d *fleet.Device, own fleet.Fetch, fe
 		}
 	}
 	return true
+}
+
+// ValidateRendering renders the files of devices as the view has them; see resolve.ValidateRendering.
+func (s *Service) ValidateRendering(view fleet.View, macs []dhcp.MAC) error {
+	site := s.c.Site()
+	subnetOf := func(d *fleet.Device) fleet.Subnet {
+		subnet, _ := s.subnetFor(site, d.MAC, d)
+		return subnet
+	}
+	return resolve.ValidateRendering(view, s.c.Packs(), site, subnetOf, macs, s.c.Now())
 }

@@ -2,35 +2,14 @@ package provision
 
 import (
 	"net/http"
-	"strings"
 
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
+	"plugtone/provision/resolve"
 	"plugtone/provision/trust"
 	"plugtone/provision/trust/httpauth"
 )
-
-// sendsCredentials reports whether phones of a model can send credentials to a server: Digest over HTTP, any over HTTPS.
-func sendsCredentials(v *pack.Vendor, model, serverURL string) bool {
-	if !v.Supports(model, "provisioning_password") {
-		return false
-	}
-	if strings.HasPrefix(serverURL, "https:") {
-		return v.Challenge(model) != httpauth.None
-	}
-	return strings.HasPrefix(serverURL, "http:") && isDigest(v.Challenge(model))
-}
-
-func isDigest(scheme string) bool {
-	return scheme == httpauth.Digest || scheme == httpauth.DigestSHA256
-}
-
-// givesCredentials reports whether the files of a device in a subnet, which may be zero, hold its credentials: where the
-// phone can send them, and always with an external URL, at which no lease proves anything.
-func givesCredentials(v *pack.Vendor, site *fleet.Site, n fleet.Subnet, d *fleet.Device) bool {
-	return d.Credentials != nil && (site.ExternalURL != "" || v != nil && sendsCredentials(v, d.Model, site.URLFor(n)))
-}
 
 // stepUp decides whether the requester's weak proof, which a host with a borrowed MAC has as well, is enough for a guarded
 // file. It reports false when it is not: the answer is then a refusal or a challenge.
@@ -48,8 +27,8 @@ func (q *inquiry) stepUp() bool {
 	verdict := q.s.trust.Weak(trust.WeakRequest{
 		Time: q.now, MAC: q.device.MAC, From: q.source().Addr, Place: q.place, Proof: q.verdict.Reason, File: q.r.Method + " " + q.answer.Name,
 		Since:     q.device.CreatedAt,
-		CanSend:   accepts && sendsCredentials(v, q.device.Model, q.site.URLFor(n)),
-		CanAnswer: accepts && (q.r.Transport == fleet.HTTPS && scheme != httpauth.None || q.r.Transport == fleet.HTTP && isDigest(scheme)),
+		CanSend:   accepts && resolve.SendsCredentials(v, q.device.Model, q.site.URLFor(n)),
+		CanAnswer: accepts && (q.r.Transport == fleet.HTTPS && scheme != httpauth.None || q.r.Transport == fleet.HTTP && httpauth.IsDigest(scheme)),
 		Wrong:     q.wrongPassword(),
 		Port:      portOf(q.lease),
 	}, q.r.real)
@@ -96,7 +75,7 @@ func (s *Service) recordServed(q *inquiry) {
 	}
 	served := trust.Served{Time: q.now, MAC: q.device.MAC, From: q.source().Addr, Proof: p, Port: portOf(q.lease), Since: q.device.CreatedAt}
 	if v, ok := q.packs.Vendor(q.device.Vendor); ok && q.match.Kind == pack.KindDevice && q.r.Method != "HEAD" {
-		served.Given = q.device.Enabled && v.Supports(q.device.Model, "provisioning_password") && givesCredentials(v, q.site, q.subnet, q.device)
+		served.Given = q.device.Enabled && v.Supports(q.device.Model, "provisioning_password") && resolve.GivesCredentials(v, q.site, q.subnet, q.device)
 	}
 	h := s.trust.Record(served)
 	q.answer.Port, q.answer.OwnProof, q.answer.Given = served.Port, h.OwnProof, h.Given

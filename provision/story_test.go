@@ -8,6 +8,7 @@ import (
 	"plugtone/provision"
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
+	"plugtone/provision/resolve"
 	"plugtone/provision/vendors"
 )
 
@@ -25,7 +26,7 @@ func TestFirstPhone(t *testing.T) {
 	phone := mac("0015.6500.0042")
 	edit(t, h.records, func(e fleet.Edit) error {
 		d := &fleet.Device{MAC: phone, Model: "yealink/T46U", Label: "Front Desk Phone", Enabled: true, Lines: []fleet.Line{{Extension: "1001"}}, Keys: []fleet.Key{key}}
-		if err := provision.CheckDevice(e, h.packs, d); err != nil {
+		if err := resolve.CheckDevice(e, h.packs, d); err != nil {
 			return err
 		}
 		return e.PutDevice(d)

@@ -9,6 +9,10 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
 	"plugtone/admin/access"
 	"plugtone/admin/client"
 	"plugtone/admin/feed"
@@ -18,9 +22,6 @@ import (
 	"plugtone/provision/pack"
 	"plugtone/provision/timeline"
 	"plugtone/provision/trust"
-	"time"
-
-	"github.com/danielgtaylor/huma/v2"
 )
 
 // Phones answers what phones are given and what their status is. provision.Service is one.
@@ -29,7 +30,7 @@ type Phones interface {
 	File(ctx context.Context, mac dhcp.MAC, name string, subnet netip.Prefix, reveal bool) (provision.FileContent, error)
 	Status(ctx context.Context, mac dhcp.MAC) (provision.Status, error)
 	Explain(ctx context.Context, q provision.Question) (provision.Explanation, error)
-	Renders(f fleet.View, macs []dhcp.MAC) error // an error if their files can't be rendered from f
+	ValidateRendering(f fleet.View, macs []dhcp.MAC) error // an error if their files can't be rendered from f
 }
 
 // Leases is the lease table. dhcp.Table is one.

@@ -19,6 +19,7 @@ import (
 	"plugtone/dhcp"
 	"plugtone/provision"
 	"plugtone/provision/fleet"
+	"plugtone/provision/resolve"
 	"plugtone/provision/timeline"
 )
 
@@ -266,13 +267,13 @@ func (s deviceFiles) rollback(ctx context.Context, in *struct {
 		if rec, err = clone(revisions[i].Device); err != nil {
 			return err
 		}
-		if err := provision.CheckDevice(e, s.Packs(), rec); err != nil {
+		if err := resolve.CheckDevice(e, s.Packs(), rec); err != nil {
 			return err
 		}
 		if err := e.PutDevice(rec); err != nil {
 			return err
 		}
-		return s.Phones.Renders(e, []dhcp.MAC{mac})
+		return s.Phones.ValidateRendering(e, []dhcp.MAC{mac})
 	})
 	if err != nil {
 		return nil, problem.From(err)

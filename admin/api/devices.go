@@ -15,9 +15,9 @@ import (
 	"plugtone/admin/paging"
 	"plugtone/admin/problem"
 	"plugtone/dhcp"
-	"plugtone/provision"
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
+	"plugtone/provision/resolve"
 	"plugtone/provision/trust"
 )
 
@@ -281,7 +281,7 @@ func (s devices) update(mac dhcp.MAC, pre Precondition, doc document.Object, pat
 		find:    func(f fleet.View) (*fleet.Device, error) { return f.Device(mac) },
 		prepare: prepareDevice,
 		check: func(f fleet.View, d *fleet.Device) error {
-			return provision.CheckDevice(f, s.Packs(), d)
+			return resolve.CheckDevice(f, s.Packs(), d)
 		},
 		put:     func(e fleet.Edit, d *fleet.Device) error { return e.PutDevice(d) },
 		meta:    func(d *fleet.Device) *uint64 { return &d.Revision },

@@ -13,8 +13,8 @@ import (
 	"plugtone/admin/paging"
 	"plugtone/admin/problem"
 	"plugtone/dhcp"
-	"plugtone/provision"
 	"plugtone/provision/fleet"
+	"plugtone/provision/resolve"
 )
 
 // discovery is the list of phones without a record.
@@ -109,13 +109,13 @@ func (s discovery) adopt(ctx context.Context, in *struct {
 		if !errors.Is(err, fleet.ErrNotFound) {
 			return err
 		}
-		if err := provision.CheckDevice(e, s.Packs(), &d); err != nil {
+		if err := resolve.CheckDevice(e, s.Packs(), &d); err != nil {
 			return err
 		}
 		if err := e.PutDevice(&d); err != nil {
 			return err
 		}
-		return s.Phones.Renders(e, []dhcp.MAC{mac})
+		return s.Phones.ValidateRendering(e, []dhcp.MAC{mac})
 	})
 	if err != nil {
 		return nil, problem.From(err)

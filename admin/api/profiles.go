@@ -11,8 +11,8 @@ import (
 	"plugtone/admin/paging"
 	"plugtone/admin/problem"
 	"plugtone/dhcp"
-	"plugtone/provision"
 	"plugtone/provision/fleet"
+	"plugtone/provision/resolve"
 )
 
 // profiles are keys and settings that devices share.
@@ -102,7 +102,7 @@ func (s profiles) write(ctx context.Context, name string, pre Precondition, body
 		key:  map[string]string{"name": name},
 		find: func(f fleet.View) (*fleet.Profile, error) { return f.Profile(name) },
 		check: func(f fleet.View, p *fleet.Profile) error {
-			return provision.CheckProfile(f, s.Packs(), p)
+			return resolve.CheckProfile(f, s.Packs(), p)
 		},
 		put:  func(e fleet.Edit, p *fleet.Profile) error { return e.PutProfile(p) },
 		meta: func(p *fleet.Profile) *uint64 { return &p.Revision },

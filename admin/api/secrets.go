@@ -7,7 +7,7 @@ import (
 	"plugtone/admin/access"
 	"plugtone/admin/document"
 	"plugtone/admin/problem"
-	"plugtone/provision"
+	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 )
 
@@ -24,7 +24,7 @@ func publicExtras(in map[string]map[string]string, c access.Caller) map[string]m
 	for vendor, params := range in {
 		out[vendor] = make(map[string]string, len(params))
 		for name, value := range params {
-			if c.Role < access.Operator || value != "" && provision.LooksSecret(name) {
+			if c.Role < access.Operator || value != "" && fleet.LooksSecret(name) {
 				value = mask
 			}
 			out[vendor][name] = value

@@ -103,7 +103,7 @@ func (w recordUpdate[T]) run(ctx context.Context, s *core) (rec *T, created bool
 		if err != nil {
 			return err
 		}
-		return s.Phones.Renders(e, macs)
+		return s.Phones.ValidateRendering(e, macs)
 	})
 	if err != nil && !errors.Is(err, errUnchanged) {
 		return nil, false, err

@@ -9,7 +9,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"plugtone/admin/client"
-	"plugtone/provision"
 	"plugtone/provision/fleet"
 )
 
@@ -78,5 +77,5 @@ func at(location, value, message string) *huma.ErrorDetail {
 
 // confidential reports whether the value at a location may be a secret, which an answer must not repeat.
 func confidential(location string) bool {
-	return strings.Contains(location, "password") || strings.Contains(location, "vendor_settings") && provision.LooksSecret(location)
+	return strings.Contains(location, "password") || strings.Contains(location, "vendor_settings") && fleet.LooksSecret(location)
 }

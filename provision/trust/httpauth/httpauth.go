@@ -38,6 +38,9 @@ const (
 	None         = "none"          // for phones that answer no challenge
 )
 
+// IsDigest reports whether a scheme never sends a password in clear.
+func IsDigest(scheme string) bool { return scheme == Digest || scheme == DigestSHA256 }
+
 // Issuer makes challenges and recognises its own nonces.
 type Issuer struct{ key []byte }
 

@@ -1,4 +1,4 @@
-package provision_test
+package fleet_test
 
 import (
 	"errors"

@@ -1,4 +1,4 @@
-package provision
+package resolve
 
 import (
 	"cmp"
@@ -10,12 +10,13 @@ import (
 	"plugtone/provision/pack"
 )
 
-// maxBook bounds the phonebook of one phone, whatever its pack allows: it is made anew for each phone after every change.
-const maxBook = 5000
+// maxPhonebook bounds the numbers in one phone's phonebook, whatever its pack allows: it is rendered again for each phone after
+// every change.
+const maxPhonebook = 5000
 
-// addBook fills in the phonebook of a device whose settings ask for one: its own contacts, those of its profiles, and the
+// AddPhonebook fills in the phonebook of a device whose settings ask for one: its own contacts, those of its profiles, and the
 // extensions of the registrars that its lines are on. What the phone has no room for is named.
-func addBook(f fleet.View, vendor *pack.Vendor, d *fleet.Device, p *pack.Phone) (left []string, err error) {
+func AddPhonebook(f fleet.View, vendor *pack.Vendor, d *fleet.Device, p *pack.Phone) (left []string, err error) {
 	if !pack.PhonebookOn(p.Settings) || !d.Enabled {
 		return nil, nil
 	}
@@ -23,8 +24,8 @@ func addBook(f fleet.View, vendor *pack.Vendor, d *fleet.Device, p *pack.Phone) 
 	if !ok {
 		return []string{fmt.Sprintf("phonebook: %s has none that plugtone could fill", vendor.Name)}, nil
 	}
-	most = min(most, maxBook)
-	b := book{most: most, seen: make(map[fleet.Contact]bool)}
+	most = min(most, maxPhonebook)
+	b := phonebook{most: most, seen: make(map[fleet.Contact]bool)}
 	what := p.Settings["phonebook"]
 	if what != "extensions" {
 		profiles, err := fleet.ProfileChain(f, d.Profile)
@@ -48,8 +49,8 @@ func addBook(f fleet.View, vendor *pack.Vendor, d *fleet.Device, p *pack.Phone) 
 	return left, nil
 }
 
-// book collects contacts up to a number of numbers.
-type book struct {
+// phonebook collects contacts up to a number of telephone numbers.
+type phonebook struct {
 	list    []fleet.Contact
 	seen    map[fleet.Contact]bool
 	numbers int
@@ -57,7 +58,7 @@ type book struct {
 	over    int // contacts for which there was no room
 }
 
-func (b *book) add(list []fleet.Contact) {
+func (b *phonebook) add(list []fleet.Contact) {
 	for _, c := range list {
 		switch {
 		case b.seen[c]:
@@ -71,9 +72,8 @@ func (b *book) add(list []fleet.Contact) {
 	}
 }
 
-// extensions adds those on the registrars of the phone's lines: what another registrar's people are called is none of its
-// business.
-func (b *book) extensions(f fleet.View, lines []pack.Account) error {
+// extensions adds those on the registrars of the phone's lines. Extensions of other registrars stay private.
+func (b *phonebook) extensions(f fleet.View, lines []pack.Account) error {
 	registrars := make(map[string]bool)
 	for _, l := range lines {
 		registrars[l.Registrar.Name] = true
@@ -92,8 +92,8 @@ func (b *book) extensions(f fleet.View, lines []pack.Account) error {
 	return nil
 }
 
-// sorted gives the contacts by name, as people look for them.
-func (b *book) sorted() []fleet.Contact {
+// sorted returns the contacts by name, as people look for them.
+func (b *phonebook) sorted() []fleet.Contact {
 	type entry struct {
 		key string
 		c   fleet.Contact

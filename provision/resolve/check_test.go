@@ -1,4 +1,4 @@
-package provision_test
+package resolve_test
 
 import (
 	"errors"
@@ -10,70 +10,17 @@ import (
 	"testing"
 
 	"plugtone/dhcp"
-	"plugtone/provision"
 	"plugtone/provision/fleet"
 	"plugtone/provision/provisiontest"
+	"plugtone/provision/resolve"
 	"plugtone/provision/setting"
 )
-
-func mac(s string) dhcp.MAC {
-	var m dhcp.MAC
-	if err := m.UnmarshalText([]byte(s)); err != nil {
-		panic(err)
-	}
-	return m
-}
-
-var front = mac("00:15:65:12:34:56")
-
-// edit makes changes that must work.
-func edit(t testing.TB, r *provisiontest.Records, f func(fleet.Edit) error) {
-	t.Helper()
-	if err := r.Edit("test", "test", f); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// office is a fleet with two registrars, some extensions, a profile with a parent, and one device.
-func office(t testing.TB) *provisiontest.Records {
-	r := &provisiontest.Records{}
-	edit(t, r, func(e fleet.Edit) error {
-		return errors.Join(
-			e.PutRegistrar(&fleet.Registrar{Name: "main", Host: "pbx.example.com", Port: 5060, Transport: "udp", Settings: setting.Values{"srtp": "off"}}),
-			e.PutRegistrar(&fleet.Registrar{Name: "branch", Host: "10.9.9.9", Port: 5061, Transport: "tls"}),
-			e.PutExtension(&fleet.Extension{Number: "1001", Registrar: "main", DisplayName: "Front Desk", Password: "s3cret&<>"}),
-			e.PutExtension(&fleet.Extension{Number: "1002", Registrar: "main", AuthUser: "u1002", Password: "pw1002"}),
-			e.PutExtension(&fleet.Extension{Number: "1003", Registrar: "main"}),
-			e.PutExtension(&fleet.Extension{Number: "1003", Registrar: "branch"}),
-			e.PutProfile(&fleet.Profile{Name: "base", Settings: setting.Values{"srtp": "optional", "voice_vlan": 20}}),
-			e.PutProfile(&fleet.Profile{Name: "reception", Parent: "base", Settings: setting.Values{"voice_vlan": 30},
-				Keys: []fleet.Key{{Area: "line", Slot: 2, Type: "blf", Value: "1009"}, {Area: "line", Slot: 3, Type: "blf", Value: "1008"}, {Area: "expansion1", Slot: 1, Type: "blf", Value: "1007"}}}),
-			e.PutDevice(&fleet.Device{MAC: front, Vendor: "acme", Model: "A4", Label: "Front Desk Phone", Enabled: true, Profile: "reception",
-				OtherMACs:  []dhcp.MAC{mac("00:15:65:12:34:57")},
-				ReservedIP: netip.MustParseAddr("10.20.0.50"),
-				Lines:      []fleet.Line{{Position: 1, Extension: "1001", Registrar: "main"}},
-				Keys:       []fleet.Key{{Area: "line", Slot: 2, Type: "blf", Value: "1002", Label: "Bob", Line: 1}}}),
-		)
-	})
-	return r
-}
-
-// fields lists the paths of an ValidationError.
-func fields(err error) []string {
-	var bad fleet.ValidationError
-	errors.As(err, &bad)
-	var out []string
-	for _, f := range bad {
-		out = append(out, f.Field)
-	}
-	return out
-}
 
 func checkDevice(t *testing.T, r *provisiontest.Records, d *fleet.Device) error {
 	t.Helper()
 	packs := provisiontest.Packs(t)
 	var out error
-	if err := r.View(func(f fleet.View) error { out = provision.CheckDevice(f, packs, d); return nil }); err != nil {
+	if err := r.View(func(f fleet.View) error { out = resolve.CheckDevice(f, packs, d); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	return out
@@ -235,7 +182,7 @@ func TestCheckDeviceTellsFaultsOfTheStore(t *testing.T) {
 		d := &fleet.Device{MAC: mac("001565000001"), Vendor: "acme", Profile: "base", ReservedIP: netip.MustParseAddr("10.20.0.61"),
 			Lines: []fleet.Line{{Position: 1, Extension: "1001"}}}
 		_ = r.View(func(f fleet.View) error {
-			err := provision.CheckDevice(brokenFleet{f, call}, packs, d)
+			err := resolve.CheckDevice(brokenFleet{f, call}, packs, d)
 			var bad fleet.ValidationError
 			if !errors.Is(err, provisiontest.ErrBroken) || errors.As(err, &bad) {
 				t.Errorf("%s broken: %v", call, err)
@@ -248,7 +195,7 @@ func TestCheckDeviceTellsFaultsOfTheStore(t *testing.T) {
 func TestCheckProfile(t *testing.T) {
 	r, packs := office(t), provisiontest.Packs(t)
 	check := func(p *fleet.Profile) (err error) {
-		_ = r.View(func(f fleet.View) error { err = provision.CheckProfile(f, packs, p); return nil })
+		_ = r.View(func(f fleet.View) error { err = resolve.CheckProfile(f, packs, p); return nil })
 		return err
 	}
 	// A key for models that are larger than any one device is right in a profile.

@@ -1,0 +1,11 @@
+package resolve_test
+
+import "plugtone/provision/provisiontest"
+
+var (
+	mac    = provisiontest.MAC
+	front  = provisiontest.FrontDesk
+	edit   = provisiontest.Edit
+	office = provisiontest.Office
+	fields = provisiontest.Fields
+)

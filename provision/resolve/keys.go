@@ -1,0 +1,65 @@
+package resolve
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"plugtone/provision/fleet"
+	"plugtone/provision/pack"
+)
+
+// effectiveKeys joins the keys of profiles and device. For each slot the device's key counts, then the nearest profile's. Keys
+// that the model can't have are left out and named with the reason.
+func (r *resolved) effectiveKeys(vendor *pack.Vendor) []fleet.Key {
+	type slot struct {
+		area string
+		n    int
+	}
+	type entry struct {
+		key  fleet.Key
+		from string
+	}
+	by := map[slot]entry{}
+	for _, p := range r.profiles {
+		for _, k := range p.Keys {
+			by[slot{k.Area, k.Slot}] = entry{k, p.Name}
+		}
+	}
+	for _, k := range r.device.Keys {
+		by[slot{k.Area, k.Slot}] = entry{k, ""}
+	}
+	var keys []fleet.Key
+	from := map[slot]string{}
+	for at, e := range by {
+		keys = append(keys, e.key)
+		from[at] = e.from
+	}
+	fleet.SortKeys(keys)
+	var out []fleet.Key
+	for _, k := range keys {
+		whose := "the device"
+		if name := from[slot{k.Area, k.Slot}]; name != "" {
+			whose = "profile " + name
+		}
+		if err := vendor.CheckKey(r.device.Model, k); err != nil {
+			r.leftOut = append(r.leftOut, fmt.Sprintf("key %s of %s: %s", k, whose, err))
+			continue
+		}
+		if k.Line > 0 && !slices.ContainsFunc(r.lines, func(l pack.Account) bool { return l.Position == k.Line }) {
+			r.leftOut = append(r.leftOut, fmt.Sprintf("key %s of %s: the phone has it, but no account on line %d to use it with", k, whose, k.Line))
+		}
+		out = append(out, k)
+	}
+	return out
+}
+
+// extra joins the vendor's own parameters: profiles first, the device last.
+func (r *resolved) extra(vendor string) map[string]string {
+	out := map[string]string{}
+	for _, p := range r.profiles {
+		maps.Copy(out, p.VendorSettings[vendor])
+	}
+	maps.Copy(out, r.device.VendorSettings[vendor])
+	return out
+}

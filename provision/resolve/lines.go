@@ -1,0 +1,90 @@
+package resolve
+
+import (
+	"fmt"
+	"slices"
+
+	"plugtone/provision/fleet"
+	"plugtone/provision/pack"
+)
+
+// readLines reads the accounts, and gives the registrar of the first line: its settings are the phone's.
+func (r *resolved) readLines(f fleet.View) (first *fleet.Registrar, err error) {
+	for _, l := range r.device.Lines {
+		e, err := f.Extension(l.Extension, l.Registrar)
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w", l.Position, err)
+		}
+		if e.Registrar == "" {
+			r.leftOut = append(r.leftOut, fmt.Sprintf("line %d: extension %s has no registrar", l.Position, e.Number))
+			continue
+		}
+		reg, err := f.Registrar(e.Registrar)
+		if err != nil {
+			return nil, fmt.Errorf("line %d: extension %s: %w", l.Position, e.Number, err)
+		}
+		if first == nil {
+			first = reg
+		}
+		shared := false
+		if r.hasSharedLine(l.Position) {
+			users, err := f.DevicesWith(e.Number, e.Registrar)
+			if err != nil {
+				return nil, err
+			}
+			shared = len(users) > 1
+		}
+		r.lines = append(r.lines, account(l, e, reg, shared))
+	}
+	return first, nil
+}
+
+// hasSharedLine reports whether a key of the device makes the line a shared one.
+func (r *resolved) hasSharedLine(position int) bool {
+	return slices.ContainsFunc(r.device.Keys, func(k fleet.Key) bool {
+		return k.Type == "shared_line" && (k.Line == position || k.Line == 0 && position == 1)
+	})
+}
+
+func account(l fleet.Line, e *fleet.Extension, reg *fleet.Registrar, shared bool) pack.Account {
+	label := e.DisplayName
+	if label == "" {
+		label = e.Number
+	}
+	auth := e.AuthUser
+	if auth == "" {
+		auth = e.Number
+	}
+	return pack.Account{
+		Position:    l.Position,
+		Number:      e.Number,
+		DisplayName: e.DisplayName,
+		AuthUser:    auth,
+		Password:    e.Password,
+		Label:       label,
+		Voicemail:   e.Voicemail,
+		Shared:      shared,
+		Registrar: fleet.Registrar{
+			Name:            reg.Name,
+			Host:            reg.Host,
+			Port:            reg.Port,
+			Transport:       reg.Transport,
+			OutboundProxy:   reg.OutboundProxy,
+			BackupHost:      reg.BackupHost,
+			RegisterExpires: reg.RegisterExpires,
+		},
+	}
+}
+
+// fitLines leaves out lines that the model doesn't have, as after a change of model by a newer pack.
+func (r *resolved) fitLines(vendor *pack.Vendor) []pack.Account {
+	var out []pack.Account
+	for _, l := range r.lines {
+		if err := vendor.CheckLine(r.device.Model, l.Position); err != nil {
+			r.leftOut = append(r.leftOut, fmt.Sprintf("line %d: %s", l.Position, err))
+			continue
+		}
+		out = append(out, l)
+	}
+	return out
+}
