@@ -93,7 +93,7 @@ func (c *ClientCAs) Verify(peer []*x509.Certificate, now time.Time) *provision.C
 	return out
 }
 
-// chains tells whether cert leads to a root, over the certificates that came with it.
+// chains reports whether cert leads to a root, over the certificates that came with it.
 func chains(cert *x509.Certificate, between, roots []*x509.Certificate, now time.Time, left int) bool {
 	if left < 2 || now.Before(cert.NotBefore) || now.After(cert.NotAfter) || len(unknownCritical(cert)) > 0 {
 		return false
@@ -123,7 +123,7 @@ func unknownCritical(c *x509.Certificate) []string {
 	return out
 }
 
-// issues tells whether a certificate may sign others. Roots from before X.509 v3 can't say so.
+// issues reports whether a certificate may sign others. Roots from before X.509 v3 can't say so.
 func issues(c *x509.Certificate) bool {
 	if c.KeyUsage != 0 && c.KeyUsage&x509.KeyUsageCertSign == 0 {
 		return false
@@ -134,7 +134,7 @@ func issues(c *x509.Certificate) bool {
 	return c.Version < 3 && bytes.Equal(c.RawIssuer, c.RawSubject)
 }
 
-// signed tells whether issuer has signed cert. SHA-1 is checked here, because crypto/x509 refuses it.
+// signed reports whether issuer has signed cert. SHA-1 is checked here, because crypto/x509 refuses it.
 func signed(cert, issuer *x509.Certificate) bool {
 	if !bytes.Equal(cert.RawIssuer, issuer.RawSubject) {
 		return false

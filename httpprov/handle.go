@@ -102,7 +102,7 @@ func (s *Server) lookUp(r *http.Request, req provision.Request) (a provision.Ans
 			s.cfg.Log.Error(s.cfg.name()+": panic in answer", "file", req.Name, "addr", req.From, "panic", v)
 		}
 	}()
-	if why := badName(req.Name); why != "" {
+	if why := provision.NameProblem(req.Name, maxName); why != "" {
 		return provision.Answer{Outcome: provision.NotFound, Reason: why, Status: http.StatusNotFound}
 	}
 	a = s.answer.Answer(r.Context(), req)
@@ -120,19 +120,6 @@ func (s *Server) lookUp(r *http.Request, req provision.Request) (a provision.Ans
 
 func internalError(err error) provision.Answer {
 	return provision.Answer{Outcome: provision.Fault, Reason: err.Error(), Status: http.StatusServiceUnavailable, Err: err}
-}
-
-// badName returns why a path cannot be that of a file, "" when it can.
-func badName(name string) string {
-	if len(name) > maxName {
-		return "the name is longer than " + strconv.Itoa(maxName) + " bytes"
-	}
-	for i := range len(name) {
-		if name[i] < ' ' || name[i] == 0x7f {
-			return "the name holds a control character"
-		}
-	}
-	return ""
 }
 
 // respond writes the answer.

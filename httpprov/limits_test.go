@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"plugtone/provision"
+	"plugtone/provision/provisiontest"
 )
 
 // fixed is a clock that stands still.
@@ -32,6 +33,8 @@ func (r *recorder) Header() http.Header         { return r.h }
 func (r *recorder) WriteHeader(status int)      { r.status = status }
 func (r *recorder) Write(p []byte) (int, error) { return r.body.Write(p) }
 
+var waitFor = provisiontest.WaitFor
+
 func dial(t *testing.T, s *running, from string) net.Conn {
 	t.Helper()
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
@@ -44,8 +47,8 @@ func dial(t *testing.T, s *running, from string) net.Conn {
 	return c
 }
 
-// turned tells whether the server closes a connection without a word.
-func turned(c net.Conn) bool {
+// closedUnanswered reports whether the server closes a connection without an answer.
+func closedUnanswered(c net.Conn) bool {
 	n, err := c.Read(make([]byte, 1))
 	nerr, ok := err.(net.Error)
 	return n == 0 && err != nil && !(ok && nerr.Timeout())
@@ -100,7 +103,7 @@ func TestConnectionsPerAddress(t *testing.T) {
 		held = append(held, c)
 	}
 	waitFor(t, func() bool { return under.Load() == 3 })
-	if !turned(dial(t, s, "127.0.0.2")) {
+	if !closedUnanswered(dial(t, s, "127.0.0.2")) {
 		t.Error("a fourth connection is served while three known phones are answered")
 	}
 	works(t, dial(t, s, "127.0.0.3")) // others are not in the way
@@ -142,7 +145,7 @@ func TestConnectionsThatHaveJustCome(t *testing.T) {
 	s := start(t, Config{MaxConns: 2, MinIdle: time.Hour}, &answers{F: served})
 	first, second := dial(t, s, "127.0.0.2"), dial(t, s, "127.0.0.3")
 	waitFor(t, func() bool { return s.Stats().Conns == 2 })
-	if !turned(dial(t, s, "127.0.0.4")) {
+	if !closedUnanswered(dial(t, s, "127.0.0.4")) {
 		t.Error("a third connection is served")
 	}
 	works(t, first)
@@ -220,17 +223,6 @@ func TestObserverMayPanic(t *testing.T) {
 	for range 2 {
 		if resp, _ := get(t, l.Addr().String(), "/f"); resp.StatusCode != 200 {
 			t.Error(resp.StatusCode)
-		}
-	}
-}
-
-func waitFor(t testing.TB, ok func() bool) {
-	t.Helper()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(5 * time.Second); !ok(); <-tick.C {
-		if time.Now().After(end) {
-			t.Fatal("not within 5 s")
 		}
 	}
 }

@@ -127,7 +127,7 @@ func FuzzPath(f *testing.F) {
 		if w.status != 404 || w.body.String() != bodyNotFound || w.h.Get("Location") != "" {
 			t.Fatalf("%q: %d %v %q", target, w.status, w.h, w.body.String())
 		}
-		if name := a.Last().Name; badName(name) != "" {
+		if name := a.Last().Name; provision.NameProblem(name, maxName) != "" {
 			t.Fatalf("asked for %q", name)
 		}
 	})

@@ -14,52 +14,25 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision"
-	"plugtone/provision/uploads"
+	"plugtone/provision/provisiontest"
 )
 
 var phone = dhcp.MAC{0, 0x15, 0x65, 0x12, 0x34, 0x56}
 
-// shelf answers each PUT and POST with room for most bytes of the file.
-func shelf(t *testing.T, most int64) (*answers, string) {
-	t.Helper()
-	dir := t.TempDir()
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = root.Close() })
-	s := uploads.NewStore(root)
-	return &answers{F: func(r provision.Request) provision.Answer {
-		u, err := s.Begin(phone, strings.TrimLeft(r.Name, "/"), most)
-		if err != nil {
-			return internalError(err)
-		}
-		return provision.Answer{Outcome: provision.Received, Kind: "upload", Upload: u, Reason: "it may"}
-	}}, filepath.Join(dir, phone.Hex())
+// uploadStore answers each upload with room for most bytes of the file.
+func uploadStore(t *testing.T, most int64) (*answers, string) {
+	return provisiontest.Uploads(t, phone, most)
 }
 
-func kept(t *testing.T, dir string) string {
-	t.Helper()
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out []string
-	for _, e := range entries {
-		b, err := os.ReadFile(filepath.Join(dir, e.Name()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		out = append(out, fmt.Sprintf("%s=%.20s", e.Name(), b))
-	}
-	return strings.Join(out, " ")
+func stored(t *testing.T, dir string) string {
+	return provisiontest.StoredFiles(t, dir, func(name string, body []byte) string { return fmt.Sprintf("%s=%.20s", name, body) })
 }
 
 func TestUpload(t *testing.T) {
 	for name, tt := range map[string]struct {
 		request string
 		status  int
-		want    string // on the shelf
+		want    string // in the store
 		outcome provision.Outcome
 	}{
 		"put":             {"PUT /a.log HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello", 200, "a.log=hello", provision.Received},
@@ -72,7 +45,7 @@ func TestUpload(t *testing.T) {
 		"beyond, chunked": {"PUT /a.log HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n123456789\r\n0\r\n\r\n", 413, "", provision.Rejected},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a, dir := shelf(t, 8)
+			a, dir := uploadStore(t, 8)
 			s := start(t, Config{}, a)
 			resp, body := raw(t, s.addr, "PUT", tt.request)
 			if resp.StatusCode != tt.status || resp.ContentLength != int64(len(body)) {
@@ -81,8 +54,8 @@ func TestUpload(t *testing.T) {
 			if r := <-s.reports; r.ans.Outcome != tt.outcome || (r.err == nil) != (tt.status == 200) || tt.status == 200 && r.sent != r.ans.Size {
 				t.Errorf("%+v", r)
 			}
-			if got := kept(t, dir); got != tt.want {
-				t.Errorf("kept %q", got)
+			if got := stored(t, dir); got != tt.want {
+				t.Errorf("stored %q", got)
 			}
 		})
 	}
@@ -90,7 +63,7 @@ func TestUpload(t *testing.T) {
 
 // A phone that loses its power in the middle leaves nothing behind.
 func TestUploadThatEndsEarly(t *testing.T) {
-	a, dir := shelf(t, 100)
+	a, dir := uploadStore(t, 100)
 	s := start(t, Config{}, a)
 	c, err := net.Dial("tcp4", s.addr)
 	if err != nil {
@@ -103,13 +76,13 @@ func TestUploadThatEndsEarly(t *testing.T) {
 	if r := <-s.reports; r.ans.Outcome != provision.Rejected || r.err == nil {
 		t.Errorf("%+v", r)
 	}
-	if got := kept(t, dir); got != "" {
-		t.Errorf("kept %q", got)
+	if got := stored(t, dir); got != "" {
+		t.Errorf("stored %q", got)
 	}
 }
 
 func TestSlowUploadEnds(t *testing.T) {
-	a, dir := shelf(t, 100)
+	a, dir := uploadStore(t, 100)
 	s := start(t, Config{WriteTime: 50 * time.Millisecond}, a)
 	c, err := net.Dial("tcp4", s.addr)
 	if err != nil {
@@ -122,15 +95,15 @@ func TestSlowUploadEnds(t *testing.T) {
 	if r := <-s.reports; r.ans.Outcome != provision.Rejected || !errors.Is(r.err, os.ErrDeadlineExceeded) {
 		t.Errorf("%+v", r)
 	}
-	if got := kept(t, dir); got != "" {
-		t.Errorf("kept %q", got)
+	if got := stored(t, dir); got != "" {
+		t.Errorf("stored %q", got)
 	}
 }
 
 // An upload may take longer than an answer, and is answered all the same.
 func TestLongUploadIsAnswered(t *testing.T) {
 	const limit = 100 * time.Millisecond
-	a, _ := shelf(t, 8<<20)
+	a, _ := uploadStore(t, 8<<20)
 	s := start(t, Config{WriteTime: limit}, a)
 	c := dial(t, s, "127.0.0.1")
 	body := make([]byte, 8<<20)
@@ -173,7 +146,7 @@ func TestUploadsNotTaken(t *testing.T) {
 
 func TestCurlUploads(t *testing.T) {
 	needCurl(t)
-	a, dir := shelf(t, 1<<20)
+	a, dir := uploadStore(t, 1<<20)
 	s := start(t, Config{}, a)
 	file := filepath.Join(t.TempDir(), "f")
 	if err := os.WriteFile(file, []byte(strings.Repeat("log\n", 9000)), 0o600); err != nil { // curl expects 100 Continue from some size on
@@ -185,7 +158,7 @@ func TestCurlUploads(t *testing.T) {
 			t.Errorf("curl %v: %v %s", args, err, out)
 		}
 		if b, _ := os.ReadFile(filepath.Join(dir, "a.log")); len(b) != 36000 {
-			t.Errorf("curl %v: kept %d bytes", args, len(b))
+			t.Errorf("curl %v: stored %d bytes", args, len(b))
 		}
 	}
 }

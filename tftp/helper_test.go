@@ -196,14 +196,4 @@ func (p *phone) refused(s *running, code byte) {
 	}
 }
 
-// waitFor polls, since what is waited for happens in other goroutines behind a socket.
-func waitFor(t testing.TB, ok func() bool) {
-	t.Helper()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(5 * time.Second); !ok(); <-tick.C {
-		if time.Now().After(end) {
-			t.Fatal("not within 5 s")
-		}
-	}
-}
+var waitFor = provisiontest.WaitFor

@@ -118,19 +118,6 @@ func (r *request) options(fields [][]byte) bool {
 	return true
 }
 
-// badName returns why a name cannot be that of a file, "" when it can (F12).
-func badName(name string) string {
-	if len(name) > maxName {
-		return "the name is longer than " + strconv.Itoa(maxName) + " bytes"
-	}
-	for i := range len(name) {
-		if name[i] < ' ' || name[i] == 0x7f {
-			return "the name holds a control character"
-		}
-	}
-	return ""
-}
-
 // blockSize returns the size of the blocks, at most most.
 func (r *request) blockSize(most int) int {
 	if r.blksize == 0 {

@@ -13,48 +13,19 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision"
+	"plugtone/provision/provisiontest"
 	"plugtone/provision/uploads"
 )
 
 var device = dhcp.MAC{0, 0x15, 0x65, 0x12, 0x34, 0x56}
 
-// shelf answers each WRQ with room for most bytes of the file.
-func shelf(t *testing.T, most int64) (*answers, string) {
-	t.Helper()
-	dir := t.TempDir()
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = root.Close() })
-	s := uploads.NewStore(root)
-	return &answers{F: func(r provision.Request) provision.Answer {
-		if r.Size > most {
-			return provision.Answer{Outcome: provision.Rejected}
-		}
-		u, err := s.Begin(device, r.Name, most)
-		if err != nil {
-			return internalError(err)
-		}
-		return provision.Answer{Outcome: provision.Received, Kind: "upload", Upload: u}
-	}}, filepath.Join(dir, device.Hex())
+// uploadStore answers each upload with room for most bytes of the file.
+func uploadStore(t *testing.T, most int64) (*answers, string) {
+	return provisiontest.Uploads(t, device, most)
 }
 
-func kept(t *testing.T, dir string) string {
-	t.Helper()
-	entries, err := os.ReadDir(dir)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		t.Fatal(err)
-	}
-	var out []string
-	for _, e := range entries {
-		b, err := os.ReadFile(filepath.Join(dir, e.Name()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		out = append(out, fmt.Sprintf("%s=%d", e.Name(), len(b)))
-	}
-	return strings.Join(out, " ")
+func stored(t *testing.T, dir string) string {
+	return provisiontest.StoredFiles(t, dir, func(name string, body []byte) string { return fmt.Sprintf("%s=%d", name, len(body)) })
 }
 
 // wrq wants to write a name; strs are mode, then options.
@@ -73,7 +44,7 @@ func (p *phone) data(block uint16, body string) {
 
 func TestUpload(t *testing.T) {
 	for _, size := range []int{0, 1, 511, 512, 513, 1024} {
-		a, dir := shelf(t, 1024)
+		a, dir := uploadStore(t, 1024)
 		s := start(t, Config{}, a)
 		p := newPhone(t, "127.0.0.1")
 		p.send(s.addr, wrq("a.log", "octet"))
@@ -85,8 +56,8 @@ func TestUpload(t *testing.T) {
 		}
 		p.data(block, rest)
 		// The last ACK means that the file is kept.
-		if got := kept(t, dir); got != fmt.Sprintf("a.log=%d", size) {
-			t.Errorf("%d bytes: kept %q", size, got)
+		if got := stored(t, dir); got != fmt.Sprintf("a.log=%d", size) {
+			t.Errorf("%d bytes: stored %q", size, got)
 		}
 		if r := s.reported(t); r.err != nil || r.sent != int64(size) || r.req.Method != "PUT" || r.ans.Outcome != provision.Received || r.ans.Size != int64(size) {
 			t.Errorf("%+v", r)
@@ -95,7 +66,7 @@ func TestUpload(t *testing.T) {
 }
 
 func TestUploadWithOptions(t *testing.T) {
-	a, dir := shelf(t, 5000)
+	a, dir := uploadStore(t, 5000)
 	s := start(t, Config{}, a)
 	p := newPhone(t, "127.0.0.1")
 	p.send(s.addr, wrq("a.log", "octet", "BLKSIZE", "1428", "tsize", "1500", "timeout", "2"))
@@ -104,8 +75,8 @@ func TestUploadWithOptions(t *testing.T) {
 	}
 	p.data(1, strings.Repeat("x", 1428))
 	p.data(2, strings.Repeat("x", 72))
-	if got := kept(t, dir); got != "a.log=1500" {
-		t.Errorf("kept %q", got)
+	if got := stored(t, dir); got != "a.log=1500" {
+		t.Errorf("stored %q", got)
 	}
 	if r := s.reported(t); r.req.Size != 1500 {
 		t.Errorf("announced %d", r.req.Size)
@@ -120,7 +91,7 @@ func TestUploadWithOptions(t *testing.T) {
 
 // A file that grows beyond what it may have ends with an error that says so, and is not kept.
 func TestUploadTooLarge(t *testing.T) {
-	a, dir := shelf(t, 600)
+	a, dir := uploadStore(t, 600)
 	s := start(t, Config{}, a)
 	p := newPhone(t, "127.0.0.1")
 	p.send(s.addr, wrq("a.log", "octet"))
@@ -133,15 +104,15 @@ func TestUploadTooLarge(t *testing.T) {
 	if r := s.reported(t); r.ans.Outcome != provision.Rejected || !errors.Is(r.err, uploads.ErrTooLarge) {
 		t.Errorf("%+v", r)
 	}
-	if got := kept(t, dir); got != "" {
-		t.Errorf("kept %q", got)
+	if got := stored(t, dir); got != "" {
+		t.Errorf("stored %q", got)
 	}
 }
 
 // A phone that loses its power, or gives up, in the middle leaves nothing behind.
 func TestUploadThatEndsEarly(t *testing.T) {
 	for name, want := range map[string]error{"silent": ErrTimeout, "gives up": ErrAborted} {
-		a, dir := shelf(t, 5000)
+		a, dir := uploadStore(t, 5000)
 		s := start(t, Config{Resend: 5 * time.Millisecond, Retries: 2}, a)
 		p := newPhone(t, "127.0.0.1")
 		p.send(s.addr, wrq("a.log", "octet"))
@@ -154,15 +125,15 @@ func TestUploadThatEndsEarly(t *testing.T) {
 		if !errors.Is(r.err, want) && name == "silent" || r.ans.Outcome != provision.Rejected || r.err == nil {
 			t.Errorf("%s: %+v", name, r)
 		}
-		if got := kept(t, dir); got != "" {
-			t.Errorf("%s: kept %q", name, got)
+		if got := stored(t, dir); got != "" {
+			t.Errorf("%s: stored %q", name, got)
 		}
 	}
 }
 
 // The last ACK is sent again when it was lost. Who uploads without a pause gets no further sockets for that.
 func TestUploadsDallyInBoundedRoom(t *testing.T) {
-	a, dir := shelf(t, 5000)
+	a, dir := uploadStore(t, 5000)
 	s := start(t, Config{MaxTransfers: 40, Resend: time.Minute}, a)
 	p := newPhone(t, "127.0.0.1")
 	for i := range 30 {
@@ -177,15 +148,15 @@ func TestUploadsDallyInBoundedRoom(t *testing.T) {
 		}
 	}
 	waitFor(t, func() bool { return s.dallying.Load() == 10 })
-	if got := kept(t, dir); !strings.HasPrefix(got, "a.log=3 ") {
-		t.Errorf("kept %q", got)
+	if got := stored(t, dir); !strings.HasPrefix(got, "a.log=3 ") {
+		t.Errorf("stored %q", got)
 	}
 	s.stop()
 	waitFor(t, func() bool { return s.dallying.Load() == 0 })
 }
 
 func TestUploadRepeated(t *testing.T) {
-	a, dir := shelf(t, 5000)
+	a, dir := uploadStore(t, 5000)
 	s := start(t, Config{}, a)
 	p := newPhone(t, "127.0.0.1")
 	p.send(s.addr, wrq("a.log", "octet"))
@@ -194,8 +165,8 @@ func TestUploadRepeated(t *testing.T) {
 	p.send(p.peer, append([]byte{0, 3, 0, 1}, "x"...))
 	p.must(4)
 	s.reported(t)
-	if got := kept(t, dir); got != "a.log=1" || len(a.All()) > 2 {
-		t.Errorf("kept %q after %d requests", got, len(a.All()))
+	if got := stored(t, dir); got != "a.log=1" || len(a.All()) > 2 {
+		t.Errorf("stored %q after %d requests", got, len(a.All()))
 	}
 }
 
@@ -219,11 +190,11 @@ func TestForeignClientsUpload(t *testing.T) {
 		}},
 	} {
 		foreign(t, c.client, c.debian)
-		a, dir := shelf(t, 1<<20)
+		a, dir := uploadStore(t, 1<<20)
 		s := start(t, Config{}, a)
 		said, err := exec.CommandContext(t.Context(), c.client, c.args(fmt.Sprint(s.addr.Port()))...).CombinedOutput()
-		if got := kept(t, dir); err != nil || got != "x.log=10000" {
-			t.Errorf("%s: %v %q, kept %q", c.client, err, said, got)
+		if got := stored(t, dir); err != nil || got != "x.log=10000" {
+			t.Errorf("%s: %v %q, stored %q", c.client, err, said, got)
 		}
 		if r := s.reported(t); r.err != nil || r.ans.Outcome != provision.Received {
 			t.Errorf("%s: %+v", c.client, r)
