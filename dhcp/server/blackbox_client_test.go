@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-func (f *field) broadcast(t *testing.T) {
+func (f *wireFixture) broadcast(t *testing.T) {
 	c := f.ask(t, f.message(1, tDiscover, wantsBroadcast), tOffer)
-	if c.to != everybody || c.dst.String() != "255.255.255.255:68" || c.src.String() != "10.20.0.2:67" || c.from != pbxMAC || c.bootp.flags != 0x8000 {
+	if c.to != broadcastHW || c.dst.String() != "255.255.255.255:68" || c.src.String() != "10.20.0.2:67" || c.from != pbxMAC || c.bootp.flags != 0x8000 {
 		t.Errorf("%+v", c)
 	}
 	if [4]byte(c.bootp.opt(54)) != [4]byte(c.src.Addr().AsSlice()) {
@@ -18,7 +18,7 @@ func (f *field) broadcast(t *testing.T) {
 	}
 }
 
-func (f *field) unicast(t *testing.T) {
+func (f *wireFixture) unicast(t *testing.T) {
 	m := f.message(2, tDiscover)
 	m.hops, m.secs = 3, 9
 	c := f.ask(t, m, tOffer)
@@ -43,27 +43,29 @@ func (f *field) unicast(t *testing.T) {
 	}
 }
 
-func (f *field) order(t *testing.T) {
+func (f *wireFixture) order(t *testing.T) {
 	c := f.ask(t, f.message(3, tDiscover, option(55, 200, 3, 6, 6, 51, 3, 1, 0, 255), option(61, 1, 2, 3)), tOffer)
 	if got := c.bootp.order(); !slices.Equal(got, []byte{53, 54, 1, 3, 6, 51, 58, 59, 61}) {
 		t.Errorf("order %v", got)
 	}
 }
 
-func (f *field) otherServer(t *testing.T) {
+func (f *wireFixture) otherServer(t *testing.T) {
 	a := f.ask(t, f.message(4, tDiscover), tOffer).bootp.yiaddr
-	f.silent(t, func() { f.shout(f.message(4, tRequest, addrOption(50, a), addrOption(54, [4]byte{10, 20, 0, 66}))) })
-	// What was held for it is another's now, who asks for it.
+	f.silent(t, func() {
+		f.sendBroadcast(f.message(4, tRequest, addrOption(50, a), addrOption(54, [4]byte{10, 20, 0, 66})))
+	})
+	// Its offer is dropped: another client can have the address.
 	if b := f.ask(t, f.message(5, tDiscover, addrOption(50, a)), tOffer).bootp.yiaddr; b != a {
 		t.Errorf("%v is still held", a)
 	}
 }
 
-func (f *field) refusal(t *testing.T) {
+func (f *wireFixture) refusal(t *testing.T) {
 	a := f.bind(t, 6)
 	c := f.ask(t, f.message(7, tRequest, addrOption(50, a), addrOption(54, serverIP), option(61, 9, 9), option(55, 1, 3, 6)), tNak)
 	b := c.bootp
-	if c.to != everybody || c.dst.String() != "255.255.255.255:68" || !slices.Equal(b.order(), []byte{53, 54, 56, 61}) {
+	if c.to != broadcastHW || c.dst.String() != "255.255.255.255:68" || !slices.Equal(b.order(), []byte{53, 54, 56, 61}) {
 		t.Errorf("order %v to %s", b.order(), c.dst)
 	}
 	if b.yiaddr != [4]byte{} || b.siaddr != [4]byte{} || b.ciaddr != [4]byte{} || b.sname != [64]byte{} || b.file != [128]byte{} {
@@ -71,14 +73,14 @@ func (f *field) refusal(t *testing.T) {
 	}
 }
 
-func (f *field) noOffer(t *testing.T) {
+func (f *wireFixture) noOffer(t *testing.T) {
 	want := [4]byte{10, 20, 0, 200}
 	if c := f.ask(t, f.message(8, tRequest, addrOption(50, want), addrOption(54, serverIP)), tAck); c.bootp.yiaddr != want {
 		t.Errorf("acknowledged %v", c.bootp.yiaddr)
 	}
 }
 
-func (f *field) initReboot(t *testing.T) {
+func (f *wireFixture) initReboot(t *testing.T) {
 	a := f.bind(t, 9)
 	if c := f.ask(t, f.message(9, tRequest, addrOption(50, a)), tAck); c.bootp.yiaddr != a || c.bootp.ciaddr != [4]byte{} {
 		t.Errorf("%+v", c.bootp)
@@ -89,13 +91,13 @@ func (f *field) initReboot(t *testing.T) {
 	f.ask(t, f.message(10, tRequest, addrOption(50, [4]byte{10, 20, 0, 190})), tAck) // a lease that the server lost
 }
 
-// own gives the phone's host an address, so that it answers for it by ARP.
-func (f *field) own(a [4]byte) {
+// own gives the phone's host an address, for which it then answers by ARP.
+func (f *wireFixture) own(a [4]byte) {
 	f.t.Helper()
 	f.ok(f.phone.AddAddr("eth0", netip.PrefixFrom(netip.AddrFrom4(a), 24)))
 }
 
-func (f *field) renewal(t *testing.T) {
+func (f *wireFixture) renewal(t *testing.T) {
 	a := f.bind(t, 11)
 	f.own(a)
 	lost := [4]byte{10, 20, 0, 170}
@@ -105,9 +107,9 @@ func (f *field) renewal(t *testing.T) {
 		addr   [4]byte
 		send   func(*bootp)
 	}{
-		{11, a, func(m *bootp) { f.tell(m, a) }},
-		{11, a, f.shout}, // REBINDING
-		{12, lost, func(m *bootp) { f.tell(m, lost) }},
+		{11, a, func(m *bootp) { f.sendUnicast(m, a) }},
+		{11, a, f.sendBroadcast}, // REBINDING
+		{12, lost, func(m *bootp) { f.sendUnicast(m, lost) }},
 	} {
 		m := f.message(c.client, tRequest, ciaddr(c.addr), wantsBroadcast)
 		c.send(m)
@@ -118,33 +120,33 @@ func (f *field) renewal(t *testing.T) {
 	}
 }
 
-func (f *field) wrongRenewal(t *testing.T) {
+func (f *wireFixture) wrongRenewal(t *testing.T) {
 	a := f.bind(t, 13)
 	m := f.message(14, tRequest, ciaddr(a))
-	f.tell(m, a)
-	if c := f.answer(t, m, tNak); c.to != everybody || c.dst.String() != "255.255.255.255:68" || c.bootp.ciaddr != [4]byte{} {
+	f.sendUnicast(m, a)
+	if c := f.answer(t, m, tNak); c.to != broadcastHW || c.dst.String() != "255.255.255.255:68" || c.bootp.ciaddr != [4]byte{} {
 		t.Errorf("%+v", c)
 	}
 	f.ask(t, f.message(14, tRequest, ciaddr(a)), tNak)
 }
 
-func (f *field) noAddress(t *testing.T) {
-	f.silent(t, func() { f.shout(f.message(15, tRequest)) })
+func (f *wireFixture) noAddress(t *testing.T) {
+	f.silent(t, func() { f.sendBroadcast(f.message(15, tRequest)) })
 	a := f.bind(t, 15)
 	if c := f.ask(t, f.message(15, tRequest), tAck); c.bootp.yiaddr != a {
 		t.Errorf("acknowledged %v", c.bootp.yiaddr)
 	}
 }
 
-func (f *field) oldClient(t *testing.T) {
+func (f *wireFixture) oldClient(t *testing.T) {
 	a := [4]byte{10, 20, 0, 150}
 	if c := f.ask(t, f.message(16, tRequest, ciaddr(a), addrOption(54, serverIP)), tAck); c.bootp.yiaddr != a || c.to != [6]byte{0, 0x15, 0x65, 0, 1, 16} {
 		t.Errorf("%+v", c)
 	}
 }
 
-func (f *field) malformed(t *testing.T) {
-	// A client of its own each, or it would be taken for one that asks too often.
+func (f *wireFixture) malformed(t *testing.T) {
+	// Each is another client: a repeated DISCOVER would be dropped.
 	set := func(g func(*bootp)) *bootp {
 		return f.message(17, tDiscover, func(m *bootp) { m.chaddr[4] = byte(f.seq) }, g)
 	}
@@ -156,32 +158,34 @@ func (f *field) malformed(t *testing.T) {
 		"no options at all":  set(func(m *bootp) { m.opts = nil }), "a relay at 127.0.0.1": set(func(m *bootp) { m.giaddr = [4]byte{127, 0, 0, 1} }),
 		"a relay that is the server": set(func(m *bootp) { m.giaddr = serverIP }), "a multicast relay": set(func(m *bootp) { m.giaddr = [4]byte{224, 0, 0, 1} }),
 	} {
-		t.Run(name, func(t *testing.T) { f.silent(t, func() { f.shout(m) }) })
+		t.Run(name, func(t *testing.T) { f.silent(t, func() { f.sendBroadcast(m) }) })
 	}
 	t.Run("not even a header", func(t *testing.T) {
-		f.silent(t, func() { f.w.send(f.w.mac, everybody, nobodyIP, allIP, []byte("GET / HTTP/1.1\r\n\r\n")) })
+		f.silent(t, func() {
+			f.w.send(f.w.mac, broadcastHW, unspecified, limitedBroadcast, []byte("GET / HTTP/1.1\r\n\r\n"))
+		})
 	})
 	for i, g := range []func(*bootp){func(m *bootp) { m.opts = append(m.opts, make([]byte, 1200)...) }, func(m *bootp) { m.opts = append(m.opts, 12, 0, 60, 0, 61, 0, 55, 0) }} {
-		f.ask(t, f.message(18+byte(i), tDiscover, g), tOffer) // strange, and to be answered
+		f.ask(t, f.message(18+byte(i), tDiscover, g), tOffer) // unusual, but valid
 	}
 	endless := f.message(20, tDiscover)
 	endless.opts = endless.opts[:len(endless.opts)-1]
 	f.ask(t, endless, tOffer)
 }
 
-func (f *field) discoverWithServer(t *testing.T) {
-	f.silent(t, func() { f.shout(f.message(21, tDiscover, addrOption(54, serverIP))) })
+func (f *wireFixture) discoverWithServer(t *testing.T) {
+	f.silent(t, func() { f.sendBroadcast(f.message(21, tDiscover, addrOption(54, serverIP))) })
 	if c := f.ask(t, f.message(60, tDiscover, ciaddr([4]byte{10, 20, 0, 77})), tOffer); c.bootp.ciaddr != [4]byte{} {
 		t.Errorf("%+v", c.bootp)
 	}
 }
 
-func (f *field) inform(t *testing.T) {
+func (f *wireFixture) inform(t *testing.T) {
 	a, foreign := [4]byte{10, 20, 0, 30}, [4]byte{10, 20, 0, 31}
 	f.own(a)
 	f.own(foreign)
 	for _, m := range []*bootp{f.message(22, tInform, ciaddr(a), option(55, 1, 51, 58, 66)), f.message(22, tInform, option(55, 1, 51, 59, 66))} {
-		f.tell(m, a)
+		f.sendUnicast(m, a)
 		c := f.answer(t, m, tAck)
 		b := c.bootp
 		if c.to != [6]byte(m.chaddr[:6]) || c.dst != netip.AddrPortFrom(netip.AddrFrom4(a), 68) || b.yiaddr != [4]byte{} || b.ciaddr != m.ciaddr || b.opt(51) != nil || b.opt(58) != nil || b.opt(59) != nil {
@@ -192,11 +196,11 @@ func (f *field) inform(t *testing.T) {
 		}
 	}
 	m := f.message(22, tInform, ciaddr(foreign))
-	f.shout(m) // nobody leased it that address
+	f.sendBroadcast(m) // without a lease on that address
 	f.answer(t, m, tAck)
 }
 
-func (f *field) size(t *testing.T) {
+func (f *wireFixture) size(t *testing.T) {
 	all := option(55, 1, 3, 6, 224, 225, 226)
 	for i, c := range []struct {
 		max  int // option 57, 0 for none
@@ -220,7 +224,7 @@ func (f *field) size(t *testing.T) {
 	}
 }
 
-func (f *field) overload(t *testing.T) {
+func (f *wireFixture) overload(t *testing.T) {
 	m := f.message(30, tDiscover, option(52, 3), option(61, bytes.Repeat([]byte{1}, 30)...))
 	copy(m.file[:], []byte{61, 2, 2, 2, 55, 1, 6, 255})
 	copy(m.sname[:], []byte{61, 1, 3, 255})
@@ -233,8 +237,8 @@ func (f *field) overload(t *testing.T) {
 	}
 }
 
-func (f *field) times(t *testing.T) {
-	secs := func(c caught, code byte) uint32 {
+func (f *wireFixture) times(t *testing.T) {
+	secs := func(c received, code byte) uint32 {
 		return binary.BigEndian.Uint32(append(c.bootp.opt(code), 0, 0, 0, 0))
 	}
 	for i, ask := range []uint32{0, 600, 0xffffffff} {
@@ -255,9 +259,9 @@ func (f *field) times(t *testing.T) {
 	}
 }
 
-func (f *field) sameOffer(t *testing.T) {
+func (f *wireFixture) sameOffer(t *testing.T) {
 	a := f.ask(t, f.message(35, tDiscover, option(61, 1)), tOffer).bootp.yiaddr
-	f.ask(t, f.message(36, tDiscover, addrOption(50, a)), tOffer) // another, who asks for the same address
+	f.ask(t, f.message(36, tDiscover, addrOption(50, a)), tOffer) // another client requests the same address
 	f.ask(t, f.message(35, tRequest, addrOption(50, a), addrOption(54, serverIP), option(61, 1)), tAck)
 	if c := f.ask(t, f.message(35, tRequest, addrOption(50, a), addrOption(54, serverIP), option(61, 2, 2)), tAck); c.bootp.yiaddr != a {
 		t.Errorf("another client id gets %v", c.bootp.yiaddr)

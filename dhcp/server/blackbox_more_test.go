@@ -8,22 +8,22 @@ import (
 	"testing"
 )
 
-func (f *field) decline(t *testing.T) {
+func (f *wireFixture) decline(t *testing.T) {
 	a := f.bind(t, 37)
-	f.silent(t, func() { f.shout(f.message(38, tDecline, addrOption(50, a), addrOption(54, serverIP))) }) // not its own
+	f.silent(t, func() { f.sendBroadcast(f.message(38, tDecline, addrOption(50, a), addrOption(54, serverIP))) }) // not its own
 	f.ask(t, f.message(37, tRequest, addrOption(50, a)), tAck)
-	f.silent(t, func() { f.shout(f.message(37, tDecline, addrOption(50, a), addrOption(54, serverIP))) })
+	f.silent(t, func() { f.sendBroadcast(f.message(37, tDecline, addrOption(50, a), addrOption(54, serverIP))) })
 	f.ask(t, f.message(39, tRequest, addrOption(50, a)), tNak)
 	if b := f.ask(t, f.message(39, tDiscover, addrOption(50, a)), tOffer).bootp.yiaddr; b == a {
 		t.Error("a declined address is offered")
 	}
 }
 
-func (f *field) release(t *testing.T) {
+func (f *wireFixture) release(t *testing.T) {
 	a := f.bind(t, 40)
-	f.silent(t, func() { f.tell(f.message(41, tRelease, ciaddr(a), addrOption(54, serverIP)), a) }) // not its own
+	f.silent(t, func() { f.sendUnicast(f.message(41, tRelease, ciaddr(a), addrOption(54, serverIP)), a) }) // not its own
 	f.ask(t, f.message(41, tRequest, addrOption(50, a)), tNak)
-	f.silent(t, func() { f.tell(f.message(40, tRelease, ciaddr(a), addrOption(54, serverIP)), a) })
+	f.silent(t, func() { f.sendUnicast(f.message(40, tRelease, ciaddr(a), addrOption(54, serverIP)), a) })
 	if b := f.ask(t, f.message(42, tDiscover), tOffer).bootp.yiaddr; b == a {
 		t.Error("a released address goes to another while fresh ones are left")
 	}
@@ -32,9 +32,9 @@ func (f *field) release(t *testing.T) {
 	}
 }
 
-func (f *field) notServed(t *testing.T) {
+func (f *wireFixture) notServed(t *testing.T) {
 	for _, kind := range []byte{tOffer, tAck, tNak, 9, tLeaseQuery, 13, 200} {
-		f.silent(t, func() { f.shout(f.message(44, kind)) })
+		f.silent(t, func() { f.sendBroadcast(f.message(44, kind)) })
 	}
 	c := f.ask(t, f.message(44, tDiscover, option(80), option(90, 1, 1, 0), option(55, 1, 80, 90)), tOffer) // no rapid commit, no authentication
 	if o := c.bootp.order(); slices.Contains(o, 80) || slices.Contains(o, 90) {
@@ -42,7 +42,7 @@ func (f *field) notServed(t *testing.T) {
 	}
 }
 
-func (f *field) again(t *testing.T) {
+func (f *wireFixture) again(t *testing.T) {
 	a := f.ask(t, f.message(45, tDiscover), tOffer).bootp.yiaddr
 	m := f.message(45, tRequest, addrOption(50, a), addrOption(54, serverIP))
 	for range 3 {
@@ -52,8 +52,8 @@ func (f *field) again(t *testing.T) {
 	}
 }
 
-// through sends a message by the relay and reads the answer that comes to it, at the port that it sent from.
-func (f *field) through(t *testing.T, m *bootp, kind byte) bootp {
+// through sends a message by the relay and returns the answer that the relay receives.
+func (f *wireFixture) through(t *testing.T, m *bootp, kind byte) bootp {
 	t.Helper()
 	_, err := f.relay.WriteTo(m.bytes(), &net.UDPAddr{IP: serverIP[:], Port: 67})
 	f.ok(err)
@@ -82,7 +82,7 @@ func via(last byte, info ...byte) func(*bootp) {
 	}
 }
 
-func (f *field) relays(t *testing.T) {
+func (f *wireFixture) relays(t *testing.T) {
 	info := []byte{1, 2, 'g', '7', 2, 3, 's', 'w', '1'}
 	b := f.through(t, f.message(46, tDiscover, via(41, info...), wantsBroadcast, option(61, 1)), tOffer)
 	if o := b.order(); o[len(o)-1] != 82 || !bytes.Equal(b.opt(82), info) || b.giaddr != [4]byte{10, 41, 0, 1} || b.flags != 0x8000 || b.hops != 0 || b.yiaddr[1] != 41 {
@@ -118,7 +118,7 @@ func (f *field) relays(t *testing.T) {
 	}
 }
 
-func (f *field) relayedNAK(t *testing.T) {
+func (f *wireFixture) relayedNAK(t *testing.T) {
 	b := f.through(t, f.message(53, tRequest, via(41, 1, 1, 'x'), addrOption(50, [4]byte{192, 168, 1, 5})), tNak)
 	if o := b.order(); !slices.Equal(o, []byte{53, 54, 56, 82}) || b.flags&0x8000 == 0 || b.giaddr != [4]byte{10, 41, 0, 1} {
 		t.Errorf("order %v, %+v", o, b)
@@ -128,7 +128,7 @@ func (f *field) relayedNAK(t *testing.T) {
 	}
 }
 
-func (f *field) override(t *testing.T) {
+func (f *wireFixture) override(t *testing.T) {
 	relay := [4]byte{10, 41, 0, 1}
 	over := via(41, 11, 4, 10, 41, 0, 1)
 	b := f.through(t, f.message(54, tDiscover, over), tOffer)
@@ -138,11 +138,11 @@ func (f *field) override(t *testing.T) {
 	f.through(t, f.message(54, tRequest, over, addrOption(50, b.yiaddr), addrOption(54, relay)), tAck)
 }
 
-func (f *field) exhausted(t *testing.T) {
+func (f *wireFixture) exhausted(t *testing.T) {
 	for n := range byte(2) {
 		f.through(t, f.message(55+n, tDiscover, via(40)), tOffer)
 	}
 	_, err := f.relay.WriteTo(f.message(57, tDiscover, via(40)).bytes(), &net.UDPAddr{IP: serverIP[:], Port: 67})
 	f.ok(err)
-	f.through(t, f.message(58, tDiscover, via(41)), tOffer) // the next answer is another client's
+	f.through(t, f.message(58, tDiscover, via(41)), tOffer) // the exhausted client got no answer before
 }

@@ -24,27 +24,27 @@ const (
 )
 
 var (
-	everybody = [6]byte{255, 255, 255, 255, 255, 255}
-	pbxMAC    = [6]byte{2, 0, 0, 0, 0, 2}
-	nobodyIP  = netip.MustParseAddrPort("0.0.0.0:68")
-	allIP     = netip.MustParseAddrPort("255.255.255.255:67")
-	serverIP  = [4]byte{10, 20, 0, 2}
+	broadcastHW      = [6]byte{255, 255, 255, 255, 255, 255}
+	pbxMAC           = [6]byte{2, 0, 0, 0, 0, 2}
+	unspecified      = netip.MustParseAddrPort("0.0.0.0:68")
+	limitedBroadcast = netip.MustParseAddrPort("255.255.255.255:67")
+	serverIP         = [4]byte{10, 20, 0, 2}
 )
 
-// field is a switch with a server, which nothing here knows but by what it sends, and a phone's side of the wire.
-type field struct {
-	*stage
+// wireFixture is a switch with a server, seen only by what it sends, and the phone's end of the cable.
+type wireFixture struct {
+	*network
 	phone *netlab.Namespace
 	w     *wire
 	relay *net.UDPConn // a relay at 10.20.0.5, 10.40.0.1 and 10.41.0.1
 	seq   uint16
-	*journal
+	*recorder
 }
 
-// newField serves 10.20.0.0/24 on the link, and 10.40.0.0/24 (two addresses) and 10.41.0.0/24 behind the relay.
-func newField(t testing.TB) *field {
+// newWireFixture serves 10.20.0.0/24 on the link, and 10.40.0.0/24 (two addresses) and 10.41.0.0/24 behind the relay.
+func newWireFixture(t testing.TB, programs ...string) *wireFixture {
 	t.Helper()
-	f := &field{stage: newStage(t)}
+	f := &wireFixture{network: newNetwork(t, programs...)}
 	f.phone = f.host("phone", "eth0", "02:00:00:00:00:03")
 	f.w = f.wire(f.phone, "eth0")
 	relay := f.host("relay", "up0", "02:00:00:00:00:05", "10.20.0.5/24", "10.40.0.1/24", "10.41.0.1/24")
@@ -60,12 +60,12 @@ func newField(t testing.TB) *field {
 	far := subnet("10.40.0.0/24", "", "10.40.0.100", "10.40.0.101")
 	farther := subnet("10.41.0.0/24", "", "10.41.0.100", "10.41.0.199")
 	farther.Relays = []netip.Addr{netip.MustParseAddr("10.20.0.5"), netip.MustParseAddr("10.40.0.1"), netip.MustParseAddr("10.41.0.1")}
-	f.journal, _ = f.serveReal(dhcp.Config{Authoritative: true, Subnets: []dhcp.Subnet{voice, far, farther}}, "voice0")
+	f.recorder, _ = f.serveReal(dhcp.Config{Authoritative: true, Subnets: []dhcp.Subnet{voice, far, farther}}, "voice0")
 	return f
 }
 
-// message is a client's, with padding in chaddr that must come back.
-func (f *field) message(client byte, kind byte, mods ...func(*bootp)) *bootp {
+// message is a client's message, with padding in chaddr that must be returned.
+func (f *wireFixture) message(client byte, kind byte, mods ...func(*bootp)) *bootp {
 	f.seq++
 	m := &bootp{op: 1, htype: 1, hlen: 6, xid: [4]byte{client, kind, byte(f.seq >> 8), byte(f.seq)}, opts: []byte{53, 1, kind}}
 	m.chaddr = [16]byte{0, 0x15, 0x65, 0, 1, client, 15: 7}
@@ -86,18 +86,18 @@ func ciaddr(a [4]byte) func(*bootp) { return func(m *bootp) { m.ciaddr = a } }
 
 func wantsBroadcast(m *bootp) { m.flags = 0x8000 }
 
-// shout sends by broadcast, as a client without an address does.
-func (f *field) shout(m *bootp) {
-	f.w.send([6]byte(m.chaddr[:6]), everybody, nobodyIP, allIP, m.bytes())
+// sendBroadcast sends as a client without an address does.
+func (f *wireFixture) sendBroadcast(m *bootp) {
+	f.w.send([6]byte(m.chaddr[:6]), broadcastHW, unspecified, limitedBroadcast, m.bytes())
 }
 
-// tell sends to the server alone, from an address that the client has.
-func (f *field) tell(m *bootp, from [4]byte) {
+// sendUnicast sends to the server's address, from an address that the client has.
+func (f *wireFixture) sendUnicast(m *bootp, from [4]byte) {
 	f.w.send([6]byte(m.chaddr[:6]), pbxMAC, netip.AddrPortFrom(netip.AddrFrom4(from), 68), netip.AddrPortFrom(netip.AddrFrom4(serverIP), 67), m.bytes())
 }
 
-// answer is the answer to m, which was sent, and of that type.
-func (f *field) answer(t testing.TB, m *bootp, kind byte) caught {
+// answer returns the next datagram of the server, which must be the answer to m and of that type.
+func (f *wireFixture) answer(t testing.TB, m *bootp, kind byte) received {
 	t.Helper()
 	c := f.w.next()
 	if c.bootp.xid != m.xid || c.bootp.kind() != kind || c.bootp.op != 2 {
@@ -106,29 +106,29 @@ func (f *field) answer(t testing.TB, m *bootp, kind byte) caught {
 	return c
 }
 
-func (f *field) ask(t testing.TB, m *bootp, kind byte) caught {
+func (f *wireFixture) ask(t testing.TB, m *bootp, kind byte) received {
 	t.Helper()
-	f.shout(m)
+	f.sendBroadcast(m)
 	return f.answer(t, m, kind)
 }
 
-// silent checks that a message, sent by send, has no answer: the next one is for a client from another network that asks after it.
-func (f *field) silent(t *testing.T, send func()) {
+// silent checks that a message, sent by send, has no answer: the next datagram is the NAK for a client that comes after it.
+func (f *wireFixture) silent(t *testing.T, send func()) {
 	t.Helper()
 	send()
 	f.ask(t, f.message(0, tRequest, addrOption(50, [4]byte{192, 168, 9, 9})), tNak)
 }
 
-// bind takes a client to its lease.
-func (f *field) bind(t testing.TB, client byte, mods ...func(*bootp)) [4]byte {
+// bind returns the address of the lease that a client gets.
+func (f *wireFixture) bind(t testing.TB, client byte, mods ...func(*bootp)) [4]byte {
 	t.Helper()
 	a := f.ask(t, f.message(client, tDiscover, mods...), tOffer).bootp.yiaddr
 	return f.ask(t, f.message(client, tRequest, append(mods, addrOption(50, a), addrOption(54, serverIP))...), tAck).bootp.yiaddr
 }
 
-// TestBlackBox holds a server on a wire to the rules, as far as they show there.
+// TestBlackBox checks the rules that show in the packets of a server.
 func TestBlackBox(t *testing.T) {
-	f := newField(t)
+	f := newWireFixture(t)
 	for _, check := range []struct {
 		name string
 		run  func(*testing.T)
@@ -142,7 +142,7 @@ func TestBlackBox(t *testing.T) {
 		{"C30 RFC 5107", f.override}, {"C42 C43 nothing free", f.exhausted},
 	} {
 		if !t.Run(check.name, check.run) {
-			return // what follows would read the answers to this
+			return // the next check would read the answers to this one
 		}
 	}
 }

@@ -9,10 +9,10 @@ import (
 	"plugtone/dhcp"
 )
 
-// A client that takes another server's offer (C01) gives that server away: its address is in the REQUEST, its hardware
-// address is found by ARP. One that doesn't answer there is told all the same.
-func TestServerThatAClientNamesIsFound(t *testing.T) {
-	s := newStage(t)
+// A REQUEST that takes another server's offer (C01) has that server's address; its hardware address is found by ARP. A
+// server that does not answer is reported without one.
+func TestServerThatAClientNamesIsReported(t *testing.T) {
+	s := newNetwork(t)
 	s.host("rogue", "lan0", "02:00:00:00:00:66", "10.20.0.66/24")
 	cfg := dhcp.Config{Subnets: []dhcp.Subnet{subnet("10.20.0.0/24", "voice0", "10.20.0.100", "10.20.0.109")}}
 	j, _ := s.serveReal(cfg, "voice0")
@@ -25,14 +25,14 @@ func TestServerThatAClientNamesIsFound(t *testing.T) {
 			s.ok(want.MAC.UnmarshalText([]byte(mac)))
 		}
 		if got := receive(t, j.others); got != want {
-			t.Errorf("told %+v, want %+v", got, want)
+			t.Errorf("reported %+v, want %+v", got, want)
 		}
 	}
 }
 
-// C45: who has the address that a client declined is found by ARP and told, after the decline itself.
-func TestDeclinedAddressHasItsHolderToldC45(t *testing.T) {
-	s := newStage(t)
+// C45: the host that has a declined address is found by ARP and reported, after the decline itself.
+func TestUserOfDeclinedAddressIsReportedC45(t *testing.T) {
+	s := newNetwork(t)
 	s.host("squatter", "eth0", "02:00:00:00:00:99", "10.20.0.100/24")
 	cfg := dhcp.Config{Subnets: []dhcp.Subnet{subnet("10.20.0.0/24", "voice0", "10.20.0.100", "10.20.0.109")}}
 	j, _ := s.serveReal(cfg, "voice0")
@@ -45,6 +45,6 @@ func TestDeclinedAddressHasItsHolderToldC45(t *testing.T) {
 	j.next(t, dhcp.VerdictDeclined)
 	ev := j.next(t, dhcp.VerdictConflict)
 	if ev.Holder.String() != "02:00:00:00:00:99" || ev.Addr.String() != "10.20.0.100" || ev.MAC != (dhcp.MAC{0, 0x15, 0x65, 0, 0, 1}) || ev.Reply != nil {
-		t.Errorf("told %+v", ev)
+		t.Errorf("reported %+v", ev)
 	}
 }

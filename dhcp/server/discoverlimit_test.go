@@ -29,6 +29,6 @@ func TestDiscoverFloodC49(t *testing.T) {
 		t.Error("another client's, relay's or link's DISCOVER counts as the same")
 	}
 	if at = at.Add(-time.Hour); l.repeated(one, 8, at) {
-		t.Error("after the clock was set back nobody is answered")
+		t.Error("a message after the clock was set back counts as repeated")
 	}
 }

@@ -13,7 +13,7 @@ import (
 
 var _ Leases = (*dhcp.Table)(nil)
 
-// disk is a Writer that remembers.
+// disk is a Writer in memory.
 type disk struct {
 	mu     sync.Mutex
 	leases map[netip.Addr]dhcp.Lease
@@ -38,15 +38,15 @@ func (d *disk) holder(addr string) string {
 	return d.leases[netip.MustParseAddr(addr)].MAC.String()
 }
 
-// plain reserves nothing and advises nothing.
+// plain has no reservations and no policies.
 type plain struct{}
 
 func (plain) Reserved(dhcp.MAC) (netip.Addr, bool)         { return netip.Addr{}, false }
 func (plain) HolderOf(netip.Addr) (dhcp.MAC, bool)         { return dhcp.MAC{}, false }
 func (plain) PolicyFor(dhcp.Client, dhcp.Site) dhcp.Policy { return dhcp.Policy{} }
 
-// realThing is the engine and the table of package dhcp over a disk in memory, running until the test ends.
-func (s *stage) realThing(cfg dhcp.Config) (*dhcp.Engine, *dhcp.Table, *disk) {
+// realEngine returns an engine and a table over a disk in memory, which runs until the test ends.
+func (s *network) realEngine(cfg dhcp.Config) (*dhcp.Engine, *dhcp.Table, *disk) {
 	s.t.Helper()
 	e, err := dhcp.NewEngine(cfg, plain{}, plain{})
 	s.ok(err)
@@ -68,19 +68,19 @@ func subnet(prefix, ifname, first, last string) dhcp.Subnet {
 }
 
 // serveReal runs a server on pbx that decides with the real engine.
-func (s *stage) serveReal(cfg dhcp.Config, ifaces ...string) (*journal, *disk) {
+func (s *network) serveReal(cfg dhcp.Config, ifaces ...string) (*recorder, *disk) {
 	s.t.Helper()
-	e, table, d := s.realThing(cfg)
-	j := newJournal()
+	e, table, d := s.realEngine(cfg)
+	j := newRecorder()
 	srv, err := New(Config{Interfaces: ifaces, Now: time.Now, Log: logTo(s.t), Observer: j.observer(), InNetns: s.pbx.Do, ScanEvery: -1}, e, table)
 	s.ok(err)
 	s.run(s.pbx, srv)
 	return j, d
 }
 
-// TestEngineLeasesToForeignClients puts everything together: both clients get an address that is on disk when they have it.
+// TestEngineLeasesToForeignClients: both clients get an address, and their leases are on disk when they have it.
 func TestEngineLeasesToForeignClients(t *testing.T) {
-	s := newStage(t, "udhcpc", "dhclient=isc-dhcp-client")
+	s := newNetwork(t, "udhcpc", "dhclient=isc-dhcp-client")
 	cfg := dhcp.Config{Authoritative: true, Subnets: []dhcp.Subnet{subnet("10.20.0.0/24", "voice0", "10.20.0.100", "10.20.0.109")}}
 	j, d := s.serveReal(cfg, "voice0")
 	phone := s.host("phone", "eth0", "00:15:65:00:00:01")
@@ -101,9 +101,9 @@ func TestEngineLeasesToForeignClients(t *testing.T) {
 	}
 }
 
-// TestEngineFindsConflict (C41): every address but the last of the pool is somebody's; that one is leased.
+// TestEngineFindsConflict (C41): every address of the pool but the last is in use; the last is leased.
 func TestEngineFindsConflict(t *testing.T) {
-	s := newStage(t, "udhcpc")
+	s := newNetwork(t, "udhcpc")
 	s.host("squatter", "eth0", "02:00:00:00:00:99", "10.20.0.100/24", "10.20.0.101/24")
 	cfg := dhcp.Config{Authoritative: true, ConflictCheck: true, Subnets: []dhcp.Subnet{subnet("10.20.0.0/24", "voice0", "10.20.0.100", "10.20.0.102")}}
 	_, d := s.serveReal(cfg, "voice0")
@@ -117,7 +117,7 @@ func TestEngineFindsConflict(t *testing.T) {
 
 // TestEngineBehindRelay: a subnet without an interface, reached through ISC's relay, its addresses probed by echo request.
 func TestEngineBehindRelay(t *testing.T) {
-	s := newStage(t, "udhcpc", "dhcrelay=isc-dhcp-relay")
+	s := newNetwork(t, "udhcpc", "dhcrelay=isc-dhcp-relay")
 	phone, _ := s.relayed()
 	cfg := dhcp.Config{Authoritative: true, ConflictCheck: true, Subnets: []dhcp.Subnet{subnet("10.40.0.0/24", "", "10.40.0.100", "10.40.0.109")}}
 	j, d := s.serveReal(cfg)
@@ -131,8 +131,8 @@ func TestEngineBehindRelay(t *testing.T) {
 	}
 }
 
-// relayed puts a phone behind a relay at 10.40.0.1 whose other foot is on the switch.
-func (s *stage) relayed() (phone, relay *netlab.Namespace) {
+// relayed puts a phone behind a relay at 10.40.0.1, whose other interface is on the switch.
+func (s *network) relayed() (phone, relay *netlab.Namespace) {
 	s.t.Helper()
 	relay = s.host("relay", "up0", "02:00:00:00:00:05", "10.20.0.5/24")
 	phone, err := s.lab.Namespace("phone")
@@ -144,7 +144,7 @@ func (s *stage) relayed() (phone, relay *netlab.Namespace) {
 	agent.Stdout, agent.Stderr = testWriter{s.t}, testWriter{s.t}
 	s.ok(agent.Start())
 	s.t.Cleanup(func() {
-		// It ends with the lab, if not now.
+		// An error means that it has ended; the lab kills it at the latest.
 		_ = agent.Process.Kill()
 		_ = agent.Wait()
 	})

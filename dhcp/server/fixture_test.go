@@ -14,49 +14,51 @@ import (
 	"plugtone/dhcp"
 )
 
-// desk is a Leases that decides in the plainest way, so that these tests are about packets: the nth client gets the nth
+// fakeTable decides in the simplest way, so that these tests are about packets: the nth client gets the nth
 // address of the network that it asks from, beginning with .100.
-type desk struct {
+type fakeTable struct {
 	mu     sync.Mutex
 	given  map[dhcp.MAC]netip.Addr
 	seen   []seen              // every request, in order
 	probed map[netip.Addr]bool // result of each probe
 	probe  bool                // have each new address probed
-	fail   error               // what the disk says
+	fail   error               // error of the disk
 	crash  bool                // panic once
-	hold   chan struct{}       // unless nil: each lease waits for two exchanges on it, when it came and when it may go on
+	hold   chan struct{}       // unless nil: each lease sends on it when it has arrived, and waits for a receive
 }
 
-// seen is one request that came to the desk.
+// seen is one request that was decided.
 type seen struct {
 	req  dhcp.Request
 	link dhcp.Link
 }
 
-func newDesk() *desk { return &desk{given: map[dhcp.MAC]netip.Addr{}, probed: map[netip.Addr]bool{}} }
+func newFakeTable() *fakeTable {
+	return &fakeTable{given: map[dhcp.MAC]netip.Addr{}, probed: map[netip.Addr]bool{}}
+}
 
-// Flush does nothing: a desk writes at once.
-func (d *desk) Flush() {}
+// Flush does nothing: there is nothing to write.
+func (d *fakeTable) Flush() {}
 
-// Known reports whether the desk has given mac an address, acknowledged or not.
-func (d *desk) Known(mac dhcp.MAC) bool {
+// Known reports whether the table has given mac an address, acknowledged or not.
+func (d *fakeTable) Known(mac dhcp.MAC) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.given[mac].IsValid()
 }
 
-func (d *desk) Probed(addr netip.Addr, inUse bool) {
+func (d *fakeTable) Probed(addr netip.Addr, inUse bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.probed[addr] = inUse
 }
 
 // Serve isn't called: process takes the place of Server.runEngine.
-func (d *desk) Serve(func(time.Time, *dhcp.Leases) dhcp.Decision, func(*dhcp.Decision, error)) {
-	panic("a desk has no leases")
+func (d *fakeTable) Serve(func(time.Time, *dhcp.Leases) dhcp.Decision, func(*dhcp.Decision, error)) {
+	panic("process replaces Serve")
 }
 
-func (d *desk) process(j *job, done func(*dhcp.Decision, error)) {
+func (d *fakeTable) process(j *job, done func(*dhcp.Decision, error)) {
 	req, link := j.req, j.link
 	d.mu.Lock()
 	d.seen = append(d.seen, seen{*req, *link})
@@ -65,7 +67,7 @@ func (d *desk) process(j *job, done func(*dhcp.Decision, error)) {
 	dec, err := d.decide(req, link), d.fail
 	d.mu.Unlock()
 	if crash {
-		panic("desk fell over")
+		panic("fakeTable: panic")
 	}
 	if hold != nil {
 		go func() {
@@ -78,7 +80,7 @@ func (d *desk) process(j *job, done func(*dhcp.Decision, error)) {
 	done(dec, err)
 }
 
-func (d *desk) decide(req *dhcp.Request, link *dhcp.Link) *dhcp.Decision {
+func (d *fakeTable) decide(req *dhcp.Request, link *dhcp.Link) *dhcp.Decision {
 	dec := &dhcp.Decision{Event: dhcp.Event{MAC: req.MAC, Type: req.Type, Interface: link.Interface, Verdict: dhcp.VerdictSilent}}
 	from := link.LocalAddr
 	for _, p := range link.Addrs {
@@ -96,7 +98,7 @@ func (d *desk) decide(req *dhcp.Request, link *dhcp.Link) *dhcp.Decision {
 	addr := d.address(req.MAC, net)
 	if used, known := d.probed[addr]; d.probe && !link.NoProbe && req.Type == dhcp.MessageTypeDiscover {
 		if known && used {
-			d.given[dhcp.MAC{byte(len(d.given))}] = addr // taken by somebody
+			d.given[dhcp.MAC{byte(len(d.given))}] = addr // used by another host
 			delete(d.given, req.MAC)
 			addr = d.address(req.MAC, net)
 			_, known = d.probed[addr]
@@ -119,8 +121,8 @@ func (d *desk) decide(req *dhcp.Request, link *dhcp.Link) *dhcp.Decision {
 	return dec
 }
 
-// address is the first free one from .100 on in the /24 of net.
-func (d *desk) address(mac dhcp.MAC, net netip.Addr) netip.Addr {
+// address returns the first free address from .100 on in the /24 of net.
+func (d *fakeTable) address(mac dhcp.MAC, net netip.Addr) netip.Addr {
 	if a, ok := d.given[mac]; ok {
 		return a
 	}
@@ -135,15 +137,15 @@ func (d *desk) address(mac dhcp.MAC, net netip.Addr) netip.Addr {
 	return d.given[mac]
 }
 
-// requests returns what has come so far.
-func (d *desk) requests() []seen {
+// requests returns the requests so far.
+func (d *fakeTable) requests() []seen {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return slices.Clone(d.seen)
 }
 
-// journal collects what a server tells its observer.
-type journal struct {
+// recorder collects what a server reports to its observer.
+type recorder struct {
 	decided  chan dhcp.Event
 	dropped  chan Drop
 	fallback chan error
@@ -151,11 +153,11 @@ type journal struct {
 	packets  atomic.Int64 // decided about, and dropped
 }
 
-func newJournal() *journal {
-	return &journal{decided: make(chan dhcp.Event, 1000), dropped: make(chan Drop, 1000), fallback: make(chan error, 1000), others: make(chan Offer, 1000)}
+func newRecorder() *recorder {
+	return &recorder{decided: make(chan dhcp.Event, 1000), dropped: make(chan Drop, 1000), fallback: make(chan error, 1000), others: make(chan Offer, 1000)}
 }
 
-func (j *journal) observer() Observer {
+func (j *recorder) observer() Observer {
 	return Observer{
 		Decided:     func(ev *dhcp.Event, _ time.Duration) { j.packets.Add(1); offer(j.decided, *ev) },
 		Dropped:     func(why Drop, n int) { j.packets.Add(int64(n)); offer(j.dropped, why) },
@@ -173,7 +175,7 @@ func offer[T any](ch chan<- T, v T) {
 }
 
 // next waits for the next decision with that verdict.
-func (j *journal) next(t *testing.T, want dhcp.Verdict) dhcp.Event {
+func (j *recorder) next(t *testing.T, want dhcp.Verdict) dhcp.Event {
 	t.Helper()
 	for {
 		if ev := receive(t, j.decided); ev.Verdict == want {
@@ -182,7 +184,7 @@ func (j *journal) next(t *testing.T, want dhcp.Verdict) dhcp.Event {
 	}
 }
 
-// receive waits for a value, but not for ever.
+// receive waits for a value, for 20 s at most.
 func receive[T any](t *testing.T, ch <-chan T) (v T) {
 	t.Helper()
 	select {

@@ -12,10 +12,10 @@ import (
 	"plugtone/dhcp/netlab"
 )
 
-// TestGuestCannotEndAPhonesLease: on the link of an ordinary network somebody has a phone's MAC and forges a relay's address, or
-// the phone's own. The kernel's way back is another link: nothing comes of it, and the phone keeps its lease.
+// TestGuestCannotEndAPhonesLease: a host on an ordinary network uses a phone's MAC and forges a relay's address, or the
+// phone's own. The kernel's route back is another link: the messages are ignored, and the phone keeps its lease.
 func TestGuestCannotEndAPhonesLease(t *testing.T) {
-	s := newStage(t, "udhcpc")
+	s := newNetwork(t, "udhcpc")
 	guest, err := s.lab.Namespace("guest")
 	s.ok(err)
 	s.ok(s.lab.Link(netlab.Port{Namespace: s.pbx, Name: "guest0", Addrs: []netip.Prefix{netip.MustParsePrefix("10.60.0.2/24")}},

@@ -3,6 +3,7 @@ package server
 import (
 	"net"
 	"net/netip"
+	"syscall"
 	"testing"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
@@ -13,7 +14,7 @@ import (
 // TestRepliesToAbsentHostsDelayNoOthers: INFORMs name hosts that do not exist. Their replies are sent without ARP, all of
 // them, and a client behind them is answered.
 func TestRepliesToAbsentHostsDelayNoOthers(t *testing.T) {
-	s := newStage(t)
+	s := newNetwork(t)
 	j, _ := s.serveReal(dhcp.Config{Authoritative: true, Subnets: []dhcp.Subnet{subnet("10.20.0.0/24", "voice0", "10.20.0.100", "10.20.0.109")}}, "voice0")
 	conn := s.udp(s.host("phone", "eth0", "00:15:65:00:00:01", "10.20.0.50/24"), "10.20.0.50:68")
 	for n := range 400 { // more than the kernel keeps while it waits for ARP, and fewer than the server's queue
@@ -32,7 +33,7 @@ func TestRepliesToAbsentHostsDelayNoOthers(t *testing.T) {
 // TestRepliesToAbsentRelaysDelayNoOthers: the kernel keeps replies to relays while it resolves them by ARP, until its
 // buffer is full. What does not fit is dropped and counted; others are answered.
 func TestRepliesToAbsentRelaysDelayNoOthers(t *testing.T) {
-	s := newStage(t)
+	s := newNetwork(t)
 	j, _ := s.serveReal(dhcp.Config{Authoritative: true, Subnets: []dhcp.Subnet{subnet("10.20.0.0/24", "voice0", "10.20.0.100", "10.20.0.109")}}, "voice0")
 	conn := s.udp(s.host("phone", "eth0", "00:15:65:00:00:01", "10.20.0.50/24"), "10.20.0.50:68")
 	for n := range 400 {
@@ -48,11 +49,13 @@ func TestRepliesToAbsentRelaysDelayNoOthers(t *testing.T) {
 	}
 }
 
-// TestRenewalsAreServedBesideAFlood: 50 forged packets come before each renewal, of hosts that are absent and clients that
-// nobody knows. Each renewal is answered. A round waits for its ACK, so that the kernel's buffer never overflows.
+// TestRenewalsAreServedBesideAFlood: 50 forged packets come before each renewal, of absent hosts and unknown
+// clients. Each renewal is answered, udhcpc's too. A round waits for its ACK, so that the kernel's buffer never overflows.
 func TestRenewalsAreServedBesideAFlood(t *testing.T) {
-	f := newField(t)
+	f := newWireFixture(t, "udhcpc")
 	const phones, rounds, forged = 40, 200, 50
+	foreign := f.udhcpc(f.host("udhcpc", "eth0", "00:15:65:00:00:01"))
+	bound := foreign.next("bound")
 	var leased [phones][4]byte
 	for n := range leased {
 		leased[n] = f.bind(t, byte(100+n))
@@ -65,9 +68,15 @@ func TestRenewalsAreServedBesideAFlood(t *testing.T) {
 		}
 		n := round % phones
 		m := f.message(byte(100+n), tRequest, ciaddr(leased[n]))
-		f.tell(m, leased[n])
+		f.sendUnicast(m, leased[n])
 		if c := f.answerAmong(t, m); c.bootp.kind() != tAck || c.bootp.yiaddr != leased[n] || c.to != [6]byte(m.chaddr[:6]) {
 			t.Fatalf("round %d: %+v", round, c)
+		}
+		if round%phones == 0 {
+			f.ok(foreign.cmd.Process.Signal(syscall.SIGUSR1))
+			if got := foreign.next("renew"); got != bound {
+				t.Errorf("round %d: udhcpc renewed %q, was bound to %q", round, got, bound)
+			}
 		}
 	}
 }
@@ -77,7 +86,7 @@ func forgedFrame(n int) []byte {
 	m := &bootp{op: 1, htype: 1, hlen: 6, xid: [4]byte{0xee, byte(n >> 16), byte(n >> 8), byte(n)}}
 	m.chaddr = [16]byte{2, 0xee, 0, byte(n >> 16), byte(n >> 8), byte(n)}
 	absent := [4]byte{10, 20, 0, byte(10 + n%40)}
-	src, dst := nobodyIP, allIP
+	src, dst := unspecified, limitedBroadcast
 	switch n % 3 {
 	case 0:
 		m.opts = []byte{53, 1, tDiscover, 255}
@@ -92,7 +101,7 @@ func forgedFrame(n int) []byte {
 }
 
 // answerAmong is the answer to m, whatever else the server sends before it.
-func (f *field) answerAmong(t *testing.T, m *bootp) caught {
+func (f *wireFixture) answerAmong(t *testing.T, m *bootp) received {
 	t.Helper()
 	for {
 		if c := f.w.next(); c.bootp.xid == m.xid {
@@ -102,14 +111,14 @@ func (f *field) answerAmong(t *testing.T, m *bootp) caught {
 }
 
 // ask sends a client's message to the server's address on voice0.
-func (s *stage) ask(conn *net.UDPConn, packet []byte) {
+func (s *network) ask(conn *net.UDPConn, packet []byte) {
 	s.t.Helper()
 	_, err := conn.WriteTo(packet, &net.UDPAddr{IP: ip("10.20.0.2"), Port: 67})
 	s.ok(err)
 }
 
 // nextOf waits for the next decision about a message of that type.
-func (j *journal) nextOf(t *testing.T, kind dhcp.MessageType) dhcp.Event {
+func (j *recorder) nextOf(t *testing.T, kind dhcp.MessageType) dhcp.Event {
 	t.Helper()
 	for {
 		if ev := receive(t, j.decided); ev.Type == kind {

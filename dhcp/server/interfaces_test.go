@@ -11,13 +11,13 @@ import (
 	"plugtone/dhcp/netlab"
 )
 
-// TestSubInterface: a link on top of another, as the voice VLAN is on a trunk, has clients of its own; the link below isn't
-// served. The frame to a client without an address goes out of the upper one. Both sides carry VLAN tags where the kernel knows
-// them; else they are macvlans, and the tag alone is left untried.
+// TestSubInterface: a link on top of another, as the voice VLAN is on a trunk, has clients of its own; the link below is
+// not served. The frame to a client without an address leaves by the upper one. Where the kernel has no VLANs the links
+// are macvlans, and tags are not tested.
 func TestSubInterface(t *testing.T) {
 	for name, args := range map[string][]string{"broadcast": {"-B"}, "unicast": nil} {
 		t.Run(name, func(t *testing.T) {
-			s, d := newStage(t, "udhcpc"), newDesk()
+			s, d := newNetwork(t, "udhcpc"), newFakeTable()
 			kind, err := s.pbx.SubLink("voice0", "voice0.20", 20, netip.MustParsePrefix("10.70.0.2/24"))
 			s.ok(err)
 			t.Log("the kernel made a", kind)
@@ -41,7 +41,7 @@ func TestSubInterface(t *testing.T) {
 
 // TestAddressThatChanges: the server's own address goes, another comes; the next client is answered from that.
 func TestAddressThatChanges(t *testing.T) {
-	s := newStage(t, "udhcpc")
+	s := newNetwork(t, "udhcpc")
 	cfg := dhcp.Config{Authoritative: true, Subnets: []dhcp.Subnet{subnet("10.20.0.0/24", "voice0", "10.20.0.100", "10.20.0.109")}}
 	j, _ := s.serveReal(cfg, "voice0")
 	for i, own := range []string{"10.20.0.2/24", "10.20.0.3/24"} {
@@ -61,9 +61,9 @@ func TestAddressThatChanges(t *testing.T) {
 	}
 }
 
-// TestLinkDownAndUp: a cable is pulled and plugged in again; clients, and other servers, are heard afterwards.
+// TestLinkDownAndUp: after a link was down, packets of clients and of other servers are received again.
 func TestLinkDownAndUp(t *testing.T) {
-	s, d := newStage(t, "udhcpc"), newDesk()
+	s, d := newNetwork(t, "udhcpc"), newFakeTable()
 	j := s.serve(d, nil)
 	s.ok(s.pbx.Down("voice0"))
 	s.ok(s.pbx.Up("voice0"))
@@ -71,18 +71,18 @@ func TestLinkDownAndUp(t *testing.T) {
 		t.Errorf("bound to %q", got)
 	}
 	rogue := s.host("rogue", "lan0", "02:00:00:00:00:66", "10.20.0.66/24")
-	s.serveOn(rogue, newDesk(), func(c *Config) { c.Interfaces = []string{"lan0"} })
+	s.serveOn(rogue, newFakeTable(), func(c *Config) { c.Interfaces = []string{"lan0"} })
 	s.udhcpc(s.host("other", "eth0", ""), "-B").next("bound")
 	if o := receive(t, j.others); o.Server.String() != "10.20.0.66" {
 		t.Errorf("seen: %+v", o)
 	}
 }
 
-// TestFramesOfOtherVLANs: frames with the tag of a VLAN that has no sub-interface here are other networks' business, though the
-// kernel shows them to packet sockets without their tag: a server there is no rogue here, and a host no conflict.
+// TestFramesOfOtherVLANs: frames with the tag of a VLAN that has no sub-interface here belong to other networks, though the
+// kernel shows them to packet sockets without their tag: a server there is no rogue here.
 func TestFramesOfOtherVLANs(t *testing.T) {
-	s := newStage(t)
-	j := s.serve(newDesk(), nil)
+	s := newNetwork(t)
+	j := s.serve(newFakeTable(), nil)
 	rogue := s.host("rogue", "lan0", "02:00:00:00:00:66", "10.20.0.66/24")
 	port := s.link(rogue, "lan0")
 	raw, err := netif.NewFrameSender(rogue.Do)
@@ -94,12 +94,12 @@ func TestFramesOfOtherVLANs(t *testing.T) {
 	offer.Payload = offerOf("10.20.0.66")
 	s.ok(raw.Send(port.Index, offer.Append(nil)))
 	if o := receive(t, j.others); o.Server.String() != "10.20.0.66" {
-		t.Errorf("heard of %s, in another VLAN", o.Server)
+		t.Errorf("%s, in another VLAN, is reported", o.Server)
 	}
 }
 
 // link returns an interface of a namespace.
-func (s *stage) link(ns *netlab.Namespace, name string) *netif.Interface {
+func (s *network) link(ns *netlab.Namespace, name string) *netif.Interface {
 	s.t.Helper()
 	var link *netif.Interface
 	s.ok(ns.Do(func() (err error) {

@@ -27,18 +27,18 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// stage is a switch with a host for the server, whose voice0 is at 10.20.0.2/24, and as many others as a test plugs in.
-type stage struct {
+// network is a switch with a host for the server, whose voice0 is at 10.20.0.2/24, and as many others as a test plugs in.
+type network struct {
 	t   testing.TB
 	lab *netlab.Lab
 	sw  *netlab.Bridge
 	pbx *netlab.Namespace
 }
 
-func newStage(t testing.TB, programs ...string) *stage {
+func newNetwork(t testing.TB, programs ...string) *network {
 	t.Helper()
 	lab := netlab.Require(t, append(programs, "ip=iproute2")...)
-	s := &stage{t: t, lab: lab}
+	s := &network{t: t, lab: lab}
 	var err error
 	s.sw, err = lab.Bridge("voice")
 	s.ok(err)
@@ -46,7 +46,7 @@ func newStage(t testing.TB, programs ...string) *stage {
 	return s
 }
 
-func (s *stage) ok(err error) {
+func (s *network) ok(err error) {
 	s.t.Helper()
 	if err != nil {
 		s.t.Fatal(err)
@@ -54,7 +54,7 @@ func (s *stage) ok(err error) {
 }
 
 // host plugs another namespace into the switch.
-func (s *stage) host(name, iface, mac string, addrs ...string) *netlab.Namespace {
+func (s *network) host(name, iface, mac string, addrs ...string) *netlab.Namespace {
 	s.t.Helper()
 	ns, err := s.lab.Namespace(name)
 	s.ok(err)
@@ -62,7 +62,7 @@ func (s *stage) host(name, iface, mac string, addrs ...string) *netlab.Namespace
 	return ns
 }
 
-func (s *stage) plug(ns *netlab.Namespace, iface, mac string, addrs ...string) {
+func (s *network) plug(ns *netlab.Namespace, iface, mac string, addrs ...string) {
 	s.t.Helper()
 	p := netlab.Port{Namespace: ns, Name: iface, MAC: mac}
 	for _, a := range addrs {
@@ -72,14 +72,14 @@ func (s *stage) plug(ns *netlab.Namespace, iface, mac string, addrs ...string) {
 }
 
 // serve runs a server on pbx until the test ends.
-func (s *stage) serve(d *desk, change func(*Config)) *journal {
+func (s *network) serve(d *fakeTable, change func(*Config)) *recorder {
 	s.t.Helper()
 	return s.serveOn(s.pbx, d, change)
 }
 
-func (s *stage) serveOn(ns *netlab.Namespace, d *desk, change func(*Config)) *journal {
+func (s *network) serveOn(ns *netlab.Namespace, d *fakeTable, change func(*Config)) *recorder {
 	s.t.Helper()
-	j := newJournal()
+	j := newRecorder()
 	cfg := Config{Interfaces: []string{"voice0"}, Now: time.Now, Log: logTo(s.t), Observer: j.observer(), InNetns: ns.Do, ScanEvery: -1}
 	if change != nil {
 		change(&cfg)
@@ -92,7 +92,7 @@ func (s *stage) serveOn(ns *netlab.Namespace, d *desk, change func(*Config)) *jo
 }
 
 // run runs a server until the test ends, and returns when it is ready.
-func (s *stage) run(ns *netlab.Namespace, srv *Server) {
+func (s *network) run(ns *netlab.Namespace, srv *Server) {
 	s.t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	ready, ended := make(chan struct{}), make(chan error, 1)
@@ -111,15 +111,15 @@ func (s *stage) run(ns *netlab.Namespace, srv *Server) {
 	}
 }
 
-// client is a foreign DHCP client at work.
+// client is a running foreign DHCP client.
 type client struct {
 	t      testing.TB
 	cmd    *exec.Cmd
 	events chan string
 }
 
-// script is what clients run at each event: it puts the address on the interface and tells us, in one line, event,
-// address and server.
+// script is what clients run at each event: it puts the address on the interface and writes a line with event, address
+// and server.
 const script = `#!/bin/sh
 event=${reason:-$1}
 addr=${new_ip_address:-$ip}
@@ -132,7 +132,7 @@ esac
 echo "$event $addr $server" >> %s
 `
 
-func (s *stage) script(name string) (file, fifo string) {
+func (s *network) script(name string) (file, fifo string) {
 	s.t.Helper()
 	dir := s.t.TempDir()
 	file, fifo = filepath.Join(dir, name+".sh"), filepath.Join(dir, name+".events")
@@ -141,9 +141,9 @@ func (s *stage) script(name string) (file, fifo string) {
 	return file, fifo
 }
 
-func (s *stage) start(ns *netlab.Namespace, fifo, name string, args ...string) *client {
+func (s *network) start(ns *netlab.Namespace, fifo, name string, args ...string) *client {
 	s.t.Helper()
-	// Open for reading and writing: the client's script comes and goes as writer, and must not end our reading.
+	// Open for reading and writing: the client's script opens and closes the pipe at each event.
 	f, err := os.OpenFile(fifo, os.O_RDWR, 0)
 	s.ok(err)
 	c := &client{t: s.t, cmd: ns.Command(context.Background(), name, args...), events: make(chan string, 100)}
@@ -155,7 +155,7 @@ func (s *stage) start(ns *netlab.Namespace, fifo, name string, args ...string) *
 		}
 	}()
 	s.t.Cleanup(func() {
-		// It may have ended by itself.
+		// Errors mean that it has ended by itself.
 		_ = c.cmd.Process.Kill()
 		_ = c.cmd.Wait()
 		f.Close()
@@ -164,14 +164,14 @@ func (s *stage) start(ns *netlab.Namespace, fifo, name string, args ...string) *
 }
 
 // udhcpc starts busybox's client.
-func (s *stage) udhcpc(ns *netlab.Namespace, args ...string) *client {
+func (s *network) udhcpc(ns *netlab.Namespace, args ...string) *client {
 	s.t.Helper()
 	script, fifo := s.script(ns.Name())
 	return s.start(ns, fifo, "udhcpc", append([]string{"-f", "-i", "eth0", "-s", script, "-t", "20", "-T", "1", "-R"}, args...)...)
 }
 
 // dhclient starts ISC's client.
-func (s *stage) dhclient(ns *netlab.Namespace) *client {
+func (s *network) dhclient(ns *netlab.Namespace) *client {
 	s.t.Helper()
 	script, fifo := s.script(ns.Name())
 	dir := s.t.TempDir()

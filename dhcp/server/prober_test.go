@@ -11,9 +11,9 @@ import (
 	"plugtone/dhcp"
 )
 
-// TestConflict (C41): the first address is in use by a host that never asked; the probe finds it, and another is offered.
+// TestConflict (C41): the first address is in use by a host without a lease; the probe finds it, and another is offered.
 func TestConflict(t *testing.T) {
-	s, d := newStage(t, "udhcpc"), newDesk()
+	s, d := newNetwork(t, "udhcpc"), newFakeTable()
 	d.probe = true
 	s.host("squatter", "eth0", "02:00:00:00:00:99", "10.20.0.100/24")
 	j := s.serve(d, nil)
@@ -24,7 +24,7 @@ func TestConflict(t *testing.T) {
 		t.Errorf("probing for %s", ev.MAC)
 	}
 	if ev := j.next(t, dhcp.VerdictConflict); ev.Addr.String() != "10.20.0.100" || ev.Holder.String() != "02:00:00:00:00:99" || !strings.Contains(ev.Reason, "02:00:00:00:00:99") {
-		t.Errorf("conflict told as %+v", ev)
+		t.Errorf("conflict reported as %+v", ev)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -36,9 +36,9 @@ func TestConflict(t *testing.T) {
 	}
 }
 
-// TestProbeHoldsNobodyUp (C41): a client whose address is known is answered while another's is being probed.
-func TestProbeHoldsNobodyUp(t *testing.T) {
-	s, d := newStage(t, "udhcpc"), newDesk()
+// TestProbeDelaysNoOtherClient (C41): a client whose address is known is answered while another's is being probed.
+func TestProbeDelaysNoOtherClient(t *testing.T) {
+	s, d := newNetwork(t, "udhcpc"), newFakeTable()
 	d.probe = true
 	d.given[dhcp.MAC{0, 0x15, 0x65, 0, 0, 2}] = netip.MustParseAddr("10.20.0.50")
 	d.probed[netip.MustParseAddr("10.20.0.50")] = false
@@ -55,9 +55,9 @@ func TestProbeHoldsNobodyUp(t *testing.T) {
 	}
 }
 
-// TestOwnerMayKeepItsAddress: a phone that answers for the address itself has no conflict with itself.
+// TestOwnerMayKeepItsAddress: a phone that answers for the address itself is no conflict.
 func TestOwnerMayKeepItsAddress(t *testing.T) {
-	s := newStage(t)
+	s := newNetwork(t)
 	s.host("phone", "eth0", "00:15:65:12:34:56", "10.20.0.100/24")
 	p := newProber(s.pbx.Do)
 	defer p.close()
@@ -71,9 +71,9 @@ func TestOwnerMayKeepItsAddress(t *testing.T) {
 	}
 }
 
-// TestICMPProbe asks for addresses that ARP does not reach.
+// TestICMPProbe probes addresses that ARP does not reach.
 func TestICMPProbe(t *testing.T) {
-	s := newStage(t)
+	s := newNetwork(t)
 	s.host("phone", "eth0", "00:15:65:12:34:56", "10.20.0.100/24")
 	p := newProber(s.pbx.Do)
 	defer p.close()
@@ -88,7 +88,7 @@ func TestICMPProbe(t *testing.T) {
 
 // TestConflictBehindRelay (C41): behind a relay a squatter is found by echo request.
 func TestConflictBehindRelay(t *testing.T) {
-	s, d := newStage(t, "udhcpc", "dhcrelay=isc-dhcp-relay"), newDesk()
+	s, d := newNetwork(t, "udhcpc", "dhcrelay=isc-dhcp-relay"), newFakeTable()
 	d.probe = true
 	phone, relay := s.relayed()
 	s.ok(relay.AddAddr("down0", netip.MustParsePrefix("10.40.0.100/24")))
@@ -97,6 +97,6 @@ func TestConflictBehindRelay(t *testing.T) {
 		t.Errorf("bound to %q, want the address beside the squatter's", got)
 	}
 	if ev := j.next(t, dhcp.VerdictConflict); ev.Addr.String() != "10.40.0.100" || !ev.Holder.IsZero() {
-		t.Errorf("conflict told as %+v", ev)
+		t.Errorf("conflict reported as %+v", ev)
 	}
 }

@@ -20,35 +20,35 @@ var (
 		Addrs: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}}
 )
 
-// sent is a reply that left a bench.
+// sent is a reply that left a serverFixture.
 type sent struct {
 	to     dhcp.Destination
 	packet []byte
 	in     *netif.Interface
 }
 
-// bench is a server without sockets: packets go in by put, are served by run, and come out on out.
-type bench struct {
+// serverFixture is a server without sockets: packets go in by put, are served by run, and come out on out.
+type serverFixture struct {
 	*Server
-	*journal
-	desk *desk
-	in   *receiver
-	out  chan sent
-	at   time.Time // of every packet
+	*recorder
+	table *fakeTable
+	in    *receiver
+	out   chan sent
+	at    time.Time // of every packet
 }
 
-func newBench(t testing.TB, change func(*Config)) *bench {
+func newServerFixture(t testing.TB, change func(*Config)) *serverFixture {
 	t.Helper()
-	b := &bench{journal: newJournal(), desk: newDesk(), out: make(chan sent, 1000), at: time.Now()}
+	b := &serverFixture{recorder: newRecorder(), table: newFakeTable(), out: make(chan sent, 1000), at: time.Now()}
 	cfg := Config{Interfaces: []string{"voice0"}, Now: time.Now, Log: logTo(t), Observer: b.observer(), Queue: 8}
 	if change != nil {
 		change(&cfg)
 	}
-	s, err := New(cfg, nil, b.desk)
+	s, err := New(cfg, nil, b.table)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.process = b.desk.process
+	s.process = b.table.process
 	s.links.now.Store(&netif.Snapshot{
 		ByIndex: map[int]*netif.Interface{7: voice0, 8: uplink}, ByName: map[string]*netif.Interface{"voice0": voice0, "uplink": uplink},
 		Addrs: []netip.Addr{voice0.Addrs[0].Addr(), uplink.Addrs[0].Addr()},
@@ -63,14 +63,14 @@ func newBench(t testing.TB, change func(*Config)) *bench {
 }
 
 // run serves what is queued.
-func (b *bench) run() {
+func (b *serverFixture) run() {
 	for b.in.queue.used > 0 {
 		b.in.serveQueued()
 	}
 }
 
-// put lets a packet come in on the interface with that index, and reports whether it was not dropped.
-func (b *bench) put(ifindex int, dst string, payload []byte) bool {
+// put receives a packet on the interface with that index, and reports whether it was not dropped.
+func (b *serverFixture) put(ifindex int, dst string, payload []byte) bool {
 	p := new(packet)
 	p.n, p.ifindex, p.at = copy(p.buf[:], payload), ifindex, b.at
 	p.src, p.dst = netip.MustParseAddrPort("0.0.0.0:68"), netip.MustParseAddr(dst)
@@ -79,7 +79,7 @@ func (b *bench) put(ifindex int, dst string, payload []byte) bool {
 	return len(b.dropped) == before
 }
 
-// message makes a client's message.
+// message returns a client's message.
 func message(t testing.TB, mac byte, kind dhcpv4.MessageType, mods ...dhcpv4.Modifier) []byte {
 	t.Helper()
 	m, err := dhcpv4.New(append([]dhcpv4.Modifier{dhcpv4.WithMessageType(kind), dhcpv4.WithHwAddr([]byte{0, 0x15, 0x65, 0, 0, mac}),
@@ -92,7 +92,7 @@ func message(t testing.TB, mac byte, kind dhcpv4.MessageType, mods ...dhcpv4.Mod
 
 func ip(s string) []byte { return netip.MustParseAddr(s).AsSlice() }
 
-// TestWhichPacketsAreWanted: links that are served; relays and renewals through routers on any.
+// TestWhichPacketsAreWanted: those of served links; those of relays and routed clients from any link.
 func TestWhichPacketsAreWanted(t *testing.T) {
 	discover := message(t, 1, dhcpv4.MessageTypeDiscover)
 	renew := message(t, 1, dhcpv4.MessageTypeRequest, dhcpv4.WithClientIP(ip("10.40.0.9")))
@@ -111,7 +111,7 @@ func TestWhichPacketsAreWanted(t *testing.T) {
 		{"without ciaddr to our address on another link", 8, "192.0.2.1", discover, false},
 		{"a packet too short to tell, on another link", 8, "192.0.2.1", []byte{1, 1, 6, 0}, true},
 	} {
-		b := newBench(t, nil)
+		b := newServerFixture(t, nil)
 		if got := b.put(c.ifindex, c.dst, c.packet); got != c.want {
 			t.Errorf("%s: wanted %v", c.name, got)
 		}
@@ -122,7 +122,7 @@ func TestWhichPacketsAreWanted(t *testing.T) {
 }
 
 func TestOwnDiscoverIsNotAnswered(t *testing.T) {
-	b := newBench(t, nil)
+	b := newServerFixture(t, nil)
 	own, err := discoverFrame(uplink.MAC, [4]byte{9, 9, 9, 9})
 	if err != nil {
 		t.Fatal(err)
@@ -133,7 +133,7 @@ func TestOwnDiscoverIsNotAnswered(t *testing.T) {
 	}
 	b.rogues.xids.Store([4]byte{9, 9, 9, 9}, true)
 	if b.put(7, "255.255.255.255", f.Payload) {
-		t.Error("our own DISCOVER, heard on a second interface, is taken for a client's")
+		t.Error("the server's own DISCOVER, received on a second interface, is taken for a client's")
 	}
 	b.rogues.xids.Delete([4]byte{9, 9, 9, 9})
 	if !b.put(7, "255.255.255.255", f.Payload) {
@@ -143,7 +143,7 @@ func TestOwnDiscoverIsNotAnswered(t *testing.T) {
 
 // TestOneClientStaysInOrder sends many messages of a few clients.
 func TestOneClientStaysInOrder(t *testing.T) {
-	b := newBench(t, func(c *Config) { c.Queue = 1000 })
+	b := newServerFixture(t, func(c *Config) { c.Queue = 1000 })
 	for n := range 50 {
 		for mac := range byte(8) {
 			xid := dhcpv4.WithTransactionID(dhcpv4.TransactionID{byte(n), 0, 0, mac})
@@ -154,7 +154,7 @@ func TestOneClientStaysInOrder(t *testing.T) {
 	}
 	b.run()
 	last := map[byte]int{}
-	for _, s := range b.desk.requests() {
+	for _, s := range b.table.requests() {
 		mac, n := s.req.XID[3], int(s.req.XID[0])
 		if n != last[mac] {
 			t.Fatalf("client %d: message %d when %d was due", mac, n, last[mac])
@@ -167,7 +167,7 @@ func TestOneClientStaysInOrder(t *testing.T) {
 }
 
 func TestFullQueueDropsAndCounts(t *testing.T) {
-	b := newBench(t, func(c *Config) { c.Queue = 3 })
+	b := newServerFixture(t, func(c *Config) { c.Queue = 3 })
 	for range 5 {
 		b.put(7, "255.255.255.255", message(t, 1, dhcpv4.MessageTypeRequest))
 	}
@@ -182,20 +182,20 @@ func TestFullQueueDropsAndCounts(t *testing.T) {
 
 // TestKnownClientsAreServedFirst: a client with a lease record is served at once; the others wait, and are dropped first.
 func TestKnownClientsAreServedFirst(t *testing.T) {
-	b := newBench(t, nil)
-	b.desk.given[dhcp.MAC{0, 0x15, 0x65, 0, 0, 200}] = netip.MustParseAddr("10.20.0.50")
+	b := newServerFixture(t, nil)
+	b.table.given[dhcp.MAC{0, 0x15, 0x65, 0, 0, 200}] = netip.MustParseAddr("10.20.0.50")
 	for mac := range byte(10) {
 		b.put(7, "255.255.255.255", message(t, mac, dhcpv4.MessageTypeDiscover))
 	}
-	if len(b.dropped) != 2 || <-b.dropped != DropQueue || len(b.desk.requests()) != 0 {
-		t.Errorf("%d drops of ten packets at a queue of eight, %d decisions", len(b.dropped), len(b.desk.requests()))
+	if len(b.dropped) != 2 || <-b.dropped != DropQueue || len(b.table.requests()) != 0 {
+		t.Errorf("%d drops of ten packets at a queue of eight, %d decisions", len(b.dropped), len(b.table.requests()))
 	}
 	for i, packet := range [][]byte{
 		message(t, 200, dhcpv4.MessageTypeRequest, dhcpv4.WithClientIP(ip("10.20.0.50"))), // renewing
 		message(t, 200, dhcpv4.MessageTypeInform, dhcpv4.WithClientIP(ip("10.20.0.50"))),
 		message(t, 200, dhcpv4.MessageTypeDiscover),
 	} {
-		if b.put(7, "255.255.255.255", packet); len(b.desk.requests()) != i+1 {
+		if b.put(7, "255.255.255.255", packet); len(b.table.requests()) != i+1 {
 			t.Fatalf("packet %d of the known client waits", i)
 		}
 	}
@@ -206,29 +206,29 @@ func TestKnownClientsAreServedFirst(t *testing.T) {
 		t.Error("another client's claim does not wait")
 	}
 	b.run()
-	if got := b.desk.requests(); len(got) != 11 || got[3].req.MAC[5] != 0 || got[10].req.MAC[5] != 7 {
+	if got := b.table.requests(); len(got) != 11 || got[3].req.MAC[5] != 0 || got[10].req.MAC[5] != 7 {
 		t.Errorf("%d decisions", len(got))
 	}
 }
 
 // TestKnownClientThatRepeatsItselfWaits: a flood in the name of a known client gains little.
 func TestKnownClientThatRepeatsItselfWaits(t *testing.T) {
-	b := newBench(t, nil)
-	b.desk.given[dhcp.MAC{0, 0x15, 0x65, 0, 0, 200}] = netip.MustParseAddr("10.20.0.50")
+	b := newServerFixture(t, nil)
+	b.table.given[dhcp.MAC{0, 0x15, 0x65, 0, 0, 200}] = netip.MustParseAddr("10.20.0.50")
 	for range 3 {
 		b.put(7, "255.255.255.255", message(t, 200, dhcpv4.MessageTypeRequest, dhcpv4.WithClientIP(ip("10.20.0.50"))))
 	}
-	if got := len(b.desk.requests()); got != 1 {
+	if got := len(b.table.requests()); got != 1 {
 		t.Errorf("%d of three renewals are served at once", got)
 	}
-	if b.run(); len(b.desk.requests()) != 3 {
-		t.Errorf("%d of three renewals are served", len(b.desk.requests()))
+	if b.run(); len(b.table.requests()) != 3 {
+		t.Errorf("%d of three renewals are served", len(b.table.requests()))
 	}
 }
 
 func TestPanicCostsOnePacket(t *testing.T) {
-	b := newBench(t, nil)
-	b.desk.crash = true
+	b := newServerFixture(t, nil)
+	b.table.crash = true
 	for range 2 {
 		b.put(7, "255.255.255.255", message(t, 1, dhcpv4.MessageTypeRequest))
 	}
@@ -238,17 +238,17 @@ func TestPanicCostsOnePacket(t *testing.T) {
 	}
 }
 
-// TestPanicAfterAProbeCostsOneAnswer: who hears of a conflict, of a declined address or of another server, and falls over it, doesn't
-// take the daemon along.
+// TestPanicAfterAProbeCostsOneAnswer: an observer that panics about a conflict, a declined address or another server does
+// not end the daemon.
 func TestPanicAfterAProbeCostsOneAnswer(t *testing.T) {
-	b := newBench(t, nil)
+	b := newServerFixture(t, nil)
 	o := &b.Server.cfg.Observer
 	o.Decided = func(ev *dhcp.Event, _ time.Duration) {
 		if ev.Verdict == dhcp.VerdictConflict {
-			panic("observer fell over")
+			panic("observer: panic")
 		}
 	}
-	o.OtherServer = func(Offer) { panic("observer fell over") }
+	o.OtherServer = func(Offer) { panic("observer: panic") }
 	addr, client := netip.MustParseAddr("10.20.0.9"), dhcp.MAC{0, 0x15, 0x65, 0, 0, 1}
 	j := &job{runtime: b.runtime.Load(), req: &dhcp.Request{MAC: client}, link: &dhcp.Link{}, in: voice0, at: time.Now()}
 	ev := func(v dhcp.Verdict) *dhcp.Event {
@@ -265,33 +265,33 @@ func TestPanicAfterAProbeCostsOneAnswer(t *testing.T) {
 			done(probeResult{mac: dhcp.MAC{2}, inUse: true})
 		}
 		if len(b.dropped) != 1 || <-b.dropped != DropPanic {
-			t.Errorf("%s: not told as a panic", what)
+			t.Errorf("%s: not counted as a panic", what)
 		}
 	}
 }
 
-// TestDiskFaultIsSilence: never a NAK because our disk is full.
-func TestDiskFaultIsSilence(t *testing.T) {
-	b := newBench(t, nil)
-	b.desk.fail = errDisk
+// TestDiskErrorIsSilence: a full disk never leads to a NAK.
+func TestDiskErrorIsSilence(t *testing.T) {
+	b := newServerFixture(t, nil)
+	b.table.fail = errDisk
 	b.put(7, "255.255.255.255", message(t, 1, dhcpv4.MessageTypeRequest))
 	b.run()
 	ev := b.next(t, dhcp.VerdictInternalError)
 	if len(b.out) != 0 || !strings.Contains(ev.Reason, "no space left on device") || ev.Reply != nil {
 		t.Errorf("%d replies, reason %q, reply %v", len(b.out), ev.Reason, ev.Reply)
 	}
-	// It is tried once more without a write, and no more than once.
-	asked := b.desk.requests()
+	// It is decided once more without a write, and no more than once.
+	asked := b.table.requests()
 	if len(asked) != 2 || asked[0].link.NoWrite || !asked[1].link.NoWrite {
 		t.Errorf("%d decisions: %+v", len(asked), asked)
 	}
 }
 
-// refusing is a desk whose disk fails, and whose decision without a write is a NAK.
-type refusing struct{ *desk }
+// refusing is a table whose disk fails, and whose decision without a write is a NAK.
+type refusing struct{ *fakeTable }
 
 func (r refusing) process(j *job, done func(*dhcp.Decision, error)) {
-	r.desk.process(j, func(d *dhcp.Decision, err error) {
+	r.fakeTable.process(j, func(d *dhcp.Decision, err error) {
 		if j.link.NoWrite {
 			d.Reply.Type, err = dhcp.MessageTypeNak, nil
 		}
@@ -299,11 +299,11 @@ func (r refusing) process(j *job, done func(*dhcp.Decision, error)) {
 	})
 }
 
-// TestDiskFaultIsNeverANak: what is decided after the disk refused may be a NAK, which is not sent.
-func TestDiskFaultIsNeverANak(t *testing.T) {
-	b := newBench(t, nil)
-	b.desk.fail = errDisk
-	b.Server.process = refusing{b.desk}.process
+// TestDiskErrorIsNeverANAK: the second decision, without a write, may be a NAK, which is not sent.
+func TestDiskErrorIsNeverANAK(t *testing.T) {
+	b := newServerFixture(t, nil)
+	b.table.fail = errDisk
+	b.Server.process = refusing{b.table}.process
 	b.put(7, "255.255.255.255", message(t, 1, dhcpv4.MessageTypeRequest))
 	b.run()
 	if ev := b.next(t, dhcp.VerdictInternalError); len(b.out) != 0 || ev.Reply != nil || !strings.Contains(ev.Reason, "no space left on device") {
@@ -311,8 +311,8 @@ func TestDiskFaultIsNeverANak(t *testing.T) {
 	}
 }
 
-func TestMalformedIsTold(t *testing.T) {
-	b := newBench(t, nil)
+func TestMalformedPacketIsReported(t *testing.T) {
+	b := newServerFixture(t, nil)
 	b.put(7, "255.255.255.255", []byte("GET / HTTP/1.1"))
 	b.run()
 	if ev := b.next(t, dhcp.VerdictMalformed); ev.Interface != "voice0" || !strings.HasPrefix(ev.Reason, "malformed packet") {
@@ -320,21 +320,21 @@ func TestMalformedIsTold(t *testing.T) {
 	}
 }
 
-// TestBusyProbesAreSkipped (C41): in a rush, clients get their address without a probe.
+// TestBusyProbesAreSkipped (C41): when too many probes run, clients get their address without one.
 func TestBusyProbesAreSkipped(t *testing.T) {
-	b := newBench(t, nil)
-	b.desk.probe = true
+	b := newServerFixture(t, nil)
+	b.table.probe = true
 	for i := range maxProbes {
 		b.prober.running[netip.AddrFrom4([4]byte{10, 9, 9, byte(i)})] = nil
 	}
 	b.put(7, "255.255.255.255", message(t, 1, dhcpv4.MessageTypeDiscover))
 	b.run()
-	if got := b.desk.requests(); len(got) != 1 || !got[0].link.NoProbe || len(b.out) != 1 {
+	if got := b.table.requests(); len(got) != 1 || !got[0].link.NoProbe || len(b.out) != 1 {
 		t.Errorf("%d requests, %d replies, no probe %v", len(got), len(b.out), got[0].link.NoProbe)
 	}
 }
 
-func TestConfigFaultsAreToldTogether(t *testing.T) {
+func TestConfigProblemsAreReportedTogether(t *testing.T) {
 	_, err := New(Config{Queue: -1, Interfaces: []string{""}}, nil, nil)
 	for _, want := range []string{"no clock", "no logger", "a queue of -1 packets", "interface without a name", "no lease table"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -343,20 +343,20 @@ func TestConfigFaultsAreToldTogether(t *testing.T) {
 	}
 }
 
-// FuzzReceive throws bytes at the whole way of a packet: no panic, and whatever leaves goes where it may.
+// FuzzReceive: whatever is received, there is no panic, and a reply goes only where it may.
 func FuzzReceive(f *testing.F) {
 	f.Add(message(f, 1, dhcpv4.MessageTypeDiscover), uint8(7))
 	f.Add(message(f, 1, dhcpv4.MessageTypeRequest, dhcpv4.WithClientIP(ip("10.20.0.9"))), uint8(8))
 	f.Add(message(f, 1, dhcpv4.MessageTypeDiscover, dhcpv4.WithGatewayIP(ip("10.40.0.1"))), uint8(8))
 	f.Add([]byte{1, 1, 6}, uint8(7))
-	// One goroutine and one bench for all, or coverage would differ from run to run.
-	b := newBench(f, nil)
+	// One goroutine and one fixture for all, or coverage would differ from run to run.
+	b := newServerFixture(f, nil)
 	f.Fuzz(func(t *testing.T, packet []byte, ifindex uint8) {
 		if ifindex = 7 + ifindex%2; len(packet) > packetSize {
 			return
 		}
-		clear(b.desk.given)
-		b.desk.seen = nil
+		clear(b.table.given)
+		b.table.seen = nil
 		b.put(int(ifindex), "255.255.255.255", packet)
 		b.run()
 		for len(b.decided) > 0 {

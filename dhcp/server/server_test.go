@@ -20,12 +20,12 @@ import (
 	"plugtone/dhcp/netlab"
 )
 
-// TestUdhcpc boots busybox's client with the broadcast flag (C14) and without it, when the reply is a frame of ours (C15),
-// then has it renew, by unicast and with the kernel's own sending (C13).
+// TestUdhcpc boots busybox's client with the broadcast flag (C14) and without it, when the reply is a frame to
+// its hardware address (C15), then has it renew by unicast (C13).
 func TestUdhcpc(t *testing.T) {
 	for name, args := range map[string][]string{"broadcast": {"-B"}, "unicast": nil} {
 		t.Run(name, func(t *testing.T) {
-			s, d := newStage(t, "udhcpc"), newDesk()
+			s, d := newNetwork(t, "udhcpc"), newFakeTable()
 			j := s.serve(d, nil)
 			c := s.udhcpc(s.host("phone", "eth0", "00:15:65:12:34:56"), args...)
 			if got := c.next("bound"); got != "10.20.0.100 10.20.0.2" {
@@ -50,8 +50,8 @@ func TestUdhcpc(t *testing.T) {
 }
 
 // renew has udhcpc renew its lease and returns the request that came by unicast. The client opens the socket for the answer
-// only after it has asked: often we are faster, the answer meets a closed port, and the client asks once more by broadcast.
-func (s *stage) renew(c *client, d *desk) seen {
+// only after it has sent: when the answer is faster, it meets a closed port, and the client sends again by broadcast.
+func (s *network) renew(c *client, d *fakeTable) seen {
 	s.t.Helper()
 	before := len(d.requests())
 	s.ok(c.cmd.Process.Signal(syscall.SIGUSR1))
@@ -62,8 +62,8 @@ func (s *stage) renew(c *client, d *desk) seen {
 }
 
 func TestDhclient(t *testing.T) {
-	s := newStage(t, "dhclient=isc-dhcp-client")
-	j := s.serve(newDesk(), nil)
+	s := newNetwork(t, "dhclient=isc-dhcp-client")
+	j := s.serve(newFakeTable(), nil)
 	c := s.dhclient(s.host("phone", "eth0", "00:15:65:12:34:56"))
 	if got := c.next("BOUND"); got != "10.20.0.100 10.20.0.2" {
 		t.Errorf("bound to %q", got)
@@ -74,8 +74,8 @@ func TestDhclient(t *testing.T) {
 }
 
 func TestTwoClientsAtOnce(t *testing.T) {
-	s := newStage(t, "udhcpc")
-	s.serve(newDesk(), nil)
+	s := newNetwork(t, "udhcpc")
+	s.serve(newFakeTable(), nil)
 	a := s.udhcpc(s.host("phone1", "eth0", "00:15:65:00:00:01"))
 	b := s.udhcpc(s.host("phone2", "eth0", "00:15:65:00:00:02"))
 	got := map[string]bool{a.next("bound"): true, b.next("bound"): true}
@@ -84,10 +84,10 @@ func TestTwoClientsAtOnce(t *testing.T) {
 	}
 }
 
-// TestWithoutNetRaw: the capability is missing, the reply goes by broadcast, and both are told.
+// TestWithoutNetRaw: without the capability the reply goes by broadcast, which is reported.
 func TestWithoutNetRaw(t *testing.T) {
-	s := newStage(t, "udhcpc")
-	j := s.serve(newDesk(), func(c *Config) {
+	s := newNetwork(t, "udhcpc")
+	j := s.serve(newFakeTable(), func(c *Config) {
 		c.InNetns = func(f func() error) error { return s.pbx.Do(func() error { return withoutNetRaw(f) }) }
 	})
 	if got := s.udhcpc(s.host("phone", "eth0", "00:15:65:12:34:56")).next("bound"); got != "10.20.0.100 10.20.0.2" {
@@ -98,7 +98,7 @@ func TestWithoutNetRaw(t *testing.T) {
 	}
 }
 
-// withoutNetRaw runs f on a thread that lacks CAP_NET_RAW for the time.
+// withoutNetRaw runs f on a thread without CAP_NET_RAW.
 func withoutNetRaw(f func() error) error {
 	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
@@ -114,7 +114,7 @@ func withoutNetRaw(f func() error) error {
 }
 
 func TestMissingCapabilityIsNamed(t *testing.T) {
-	s := newStage(t)
+	s := newNetwork(t)
 	err := s.pbx.Do(func() error {
 		return withoutNetRaw(func() error {
 			_, err := netif.NewFrameSender(s.pbx.Do)
@@ -128,7 +128,7 @@ func TestMissingCapabilityIsNamed(t *testing.T) {
 
 // TestRelay has ISC's relay between client and server: packets come by unicast on a link without a subnet of the client.
 func TestRelay(t *testing.T) {
-	s, d := newStage(t, "udhcpc", "dhcrelay=isc-dhcp-relay"), newDesk()
+	s, d := newNetwork(t, "udhcpc", "dhcrelay=isc-dhcp-relay"), newFakeTable()
 	phone, _ := s.relayed()
 	j := s.serve(d, func(c *Config) { c.Interfaces = nil })
 	if got := s.udhcpc(phone).next("bound"); got != "10.40.0.100 10.20.0.2" {
@@ -143,8 +143,8 @@ func TestRelay(t *testing.T) {
 
 // TestLinkThatComesLater: the interface is plugged in after the server is ready, goes, and comes back as another one.
 func TestLinkThatComesLater(t *testing.T) {
-	s := newStage(t, "udhcpc")
-	j := s.serve(newDesk(), func(c *Config) { c.Interfaces = []string{"late0"} })
+	s := newNetwork(t, "udhcpc")
+	j := s.serve(newFakeTable(), func(c *Config) { c.Interfaces = []string{"late0"} })
 	for i, mac := range []string{"00:15:65:00:00:01", "00:15:65:00:00:02"} {
 		s.plug(s.pbx, "late0", "", "10.50.0.2/24")
 		want := netip.AddrFrom4([4]byte{10, 50, 0, byte(100 + i)}).String() + " 10.50.0.2"
@@ -160,7 +160,7 @@ func TestLinkThatComesLater(t *testing.T) {
 
 // TestTwoAddressesOnALink (C16): each client is answered from the address that it asked.
 func TestTwoAddressesOnALink(t *testing.T) {
-	s, d := newStage(t), newDesk()
+	s, d := newNetwork(t), newFakeTable()
 	s.serve(d, nil)
 	s.ok(s.pbx.AddAddr("voice0", netip.MustParsePrefix("10.30.0.2/24")))
 	phone := s.host("phone", "eth0", "00:15:65:00:00:01", "10.20.0.9/24", "10.30.0.9/24")
@@ -179,8 +179,8 @@ func TestTwoAddressesOnALink(t *testing.T) {
 
 // TestTwoLinks: each client is served from the link that it is on, as on the VLANs of one cable.
 func TestTwoLinks(t *testing.T) {
-	s := newStage(t, "udhcpc")
-	s.serve(newDesk(), func(c *Config) { c.Interfaces = []string{"voice0", "voice1"} })
+	s := newNetwork(t, "udhcpc")
+	s.serve(newFakeTable(), func(c *Config) { c.Interfaces = []string{"voice0", "voice1"} })
 	other, err := s.lab.Namespace("other")
 	s.ok(err)
 	s.ok(s.lab.Link(netlab.Port{Namespace: s.pbx, Name: "voice1", Addrs: []netip.Prefix{netip.MustParsePrefix("10.60.0.2/24")}},
@@ -194,9 +194,9 @@ func TestTwoLinks(t *testing.T) {
 	}
 }
 
-// TestReplyLeavesAfterShutdownBegan: a lease that is being written when the server is told to stop still gets its ACK.
+// TestReplyLeavesAfterShutdownBegan: a lease that is being written when the server stops still gets its ACK.
 func TestReplyLeavesAfterShutdownBegan(t *testing.T) {
-	s, d, j := newStage(t), newDesk(), newJournal()
+	s, d, j := newNetwork(t), newFakeTable(), newRecorder()
 	d.hold = make(chan struct{})
 	srv, err := New(Config{Interfaces: []string{"voice0"}, Now: time.Now, Log: logTo(t), Observer: j.observer(), InNetns: s.pbx.Do, ScanEvery: -1}, nil, d)
 	s.ok(err)
@@ -222,7 +222,7 @@ func TestReplyLeavesAfterShutdownBegan(t *testing.T) {
 }
 
 // udp opens a socket in a namespace that gives up reading after a while.
-func (s *stage) udp(ns *netlab.Namespace, addr string) *net.UDPConn {
+func (s *network) udp(ns *netlab.Namespace, addr string) *net.UDPConn {
 	s.t.Helper()
 	var conn *net.UDPConn
 	s.ok(ns.Do(func() (err error) {
@@ -235,9 +235,9 @@ func (s *stage) udp(ns *netlab.Namespace, addr string) *net.UDPConn {
 }
 
 func TestSecondServerIsRefused(t *testing.T) {
-	s := newStage(t)
-	s.serve(newDesk(), nil)
-	srv, err := New(Config{Now: time.Now, Log: logTo(t), InNetns: s.pbx.Do}, nil, newDesk())
+	s := newNetwork(t)
+	s.serve(newFakeTable(), nil)
+	srv, err := New(Config{Now: time.Now, Log: logTo(t), InNetns: s.pbx.Do}, nil, newFakeTable())
 	s.ok(err)
 	comm, err := os.ReadFile("/proc/self/comm")
 	s.ok(err)
@@ -248,12 +248,12 @@ func TestSecondServerIsRefused(t *testing.T) {
 	}
 }
 
-// TestForeignServerIsSeen: its OFFER to somebody else (by broadcast) and its answer to our own DISCOVER.
-func TestForeignServerIsSeen(t *testing.T) {
-	s, d := newStage(t, "udhcpc"), newDesk()
-	d.fail = errDisk // ours stays silent
+// TestOtherServerIsSeen: in its OFFER to another client (by broadcast) and in its answer to this server's DISCOVER.
+func TestOtherServerIsSeen(t *testing.T) {
+	s, d := newNetwork(t, "udhcpc"), newFakeTable()
+	d.fail = errDisk // the server under test stays silent
 	rogue := s.host("rogue", "lan0", "02:00:00:00:00:66", "10.20.0.66/24")
-	s.serveOn(rogue, newDesk(), func(c *Config) { c.Interfaces = []string{"lan0"} })
+	s.serveOn(rogue, newFakeTable(), func(c *Config) { c.Interfaces = []string{"lan0"} })
 	check := func(o Offer, client string) {
 		t.Helper()
 		if o.Interface != "voice0" || o.Server.String() != "10.20.0.66" || o.MAC.String() != "02:00:00:00:00:66" || o.Client.String() != client || o.Type != dhcp.MessageTypeOffer {
@@ -281,30 +281,30 @@ func TestForeignServerIsSeen(t *testing.T) {
 	}
 }
 
-// TestServerThatComesLaterIsFound: it is silent until somebody asks, and the question is repeated (every ten minutes).
+// TestServerThatComesLaterIsFound: the scan is repeated (every ten minutes).
 func TestServerThatComesLaterIsFound(t *testing.T) {
 	if c := (Config{Now: time.Now, Log: logTo(t)}); c.check() != nil || c.ScanEvery != 10*time.Minute {
 		t.Errorf("other servers are looked for every %s", c.ScanEvery)
 	}
-	s := newStage(t)
-	j := s.serve(newDesk(), func(c *Config) { c.ScanEvery = 200 * time.Millisecond })
+	s := newNetwork(t)
+	j := s.serve(newFakeTable(), func(c *Config) { c.ScanEvery = 200 * time.Millisecond })
 	rogue := s.host("rogue", "lan0", "02:00:00:00:00:66", "10.20.0.66/24")
-	d := newDesk()
+	d := newFakeTable()
 	s.serveOn(rogue, d, func(c *Config) { c.Interfaces = []string{"lan0"} })
 	if o := receive(t, j.others); o.Server.String() != "10.20.0.66" || o.MAC.String() != "02:00:00:00:00:66" || o.Client.String() != "02:00:00:00:00:02" {
 		t.Errorf("seen: %+v", o)
 	}
 	if len(d.requests()) == 0 || d.requests()[0].req.Type != dhcp.MessageTypeDiscover {
-		t.Errorf("it was asked %+v", d.requests())
+		t.Errorf("it received %+v", d.requests())
 	}
 }
 
-// TestOtherServerIsNoRogueWhereItLeases: with mode inform the network keeps its own server; it is neither asked nor told of.
+// TestOtherServerIsNoRogueWhereItLeases: with mode inform the network has its own server, which is neither asked nor reported.
 func TestOtherServerIsNoRogueWhereItLeases(t *testing.T) {
-	s, d := newStage(t, "udhcpc"), newDesk()
+	s, d := newNetwork(t, "udhcpc"), newFakeTable()
 	s.serveOn(s.host("lan", "lan0", "02:00:00:00:00:66", "10.20.0.66/24"), d, func(c *Config) { c.Interfaces = []string{"lan0"} })
-	e, table, _ := s.realThing(dhcp.Config{Mode: dhcp.ModeInform})
-	j := newJournal()
+	e, table, _ := s.realEngine(dhcp.Config{Mode: dhcp.ModeInform})
+	j := newRecorder()
 	srv, err := New(Config{Interfaces: []string{"voice0"}, Now: time.Now, Log: logTo(t), Observer: j.observer(), InNetns: s.pbx.Do}, e, table)
 	s.ok(err)
 	s.run(s.pbx, srv)
@@ -312,12 +312,12 @@ func TestOtherServerIsNoRogueWhereItLeases(t *testing.T) {
 	j.next(t, dhcp.VerdictIgnored) // its DISCOVER; the answers to it were broadcast, too
 	j.next(t, dhcp.VerdictIgnored) // its REQUEST
 	if len(j.others) > 0 || len(d.requests()) != 2 {
-		t.Errorf("told of %d answers; the other server was asked %d times", len(j.others), len(d.requests()))
+		t.Errorf("%d answers reported; the other server was asked %d times", len(j.others), len(d.requests()))
 	}
 }
 
 func TestDiscoverWithoutServers(t *testing.T) {
-	s := newStage(t)
+	s := newNetwork(t)
 	ctx, stop := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer stop()
 	err := s.pbx.Do(func() error {
@@ -338,10 +338,10 @@ func TestDiscoverWithoutServers(t *testing.T) {
 	}
 }
 
-// TestTruncatedPacketIsDropped: nothing of 2,049 bytes is DHCP.
+// TestTruncatedPacketIsDropped: no DHCP packet has 2,049 bytes.
 func TestTruncatedPacketIsDropped(t *testing.T) {
-	s := newStage(t)
-	j := s.serve(newDesk(), nil)
+	s := newNetwork(t)
+	j := s.serve(newFakeTable(), nil)
 	conn := s.udp(s.host("phone", "eth0", "", "10.20.0.9/24"), "10.20.0.9:68")
 	_, err := conn.WriteTo(make([]byte, packetSize+1), &net.UDPAddr{IP: ip("10.20.0.2"), Port: 67})
 	s.ok(err)

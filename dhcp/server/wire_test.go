@@ -15,10 +15,10 @@ import (
 	"plugtone/dhcp/netlab"
 )
 
-// The other end of the wire, written from RFC 791, 768, 826 and 2131 and not with what the server is made of, or both would share one
-// mistake.
+// The other end of the cable, written from RFC 791, 768 and 2131 and not with the code under test, which could share its
+// mistakes.
 
-// bootp is a message as its bytes stand in the packet (RFC 2131, figure 1). opts are the options after the cookie.
+// bootp is a message in the order of its bytes (RFC 2131, figure 1). opts are the options after the cookie.
 type bootp struct {
 	op, htype, hlen, hops          byte
 	xid                            [4]byte
@@ -55,7 +55,7 @@ func readBootp(b []byte) (m bootp, ok bool) {
 	return m, true
 }
 
-// order are the codes of the options as they stand.
+// order returns the codes of the options in their order.
 func (m *bootp) order() (codes []byte) {
 	m.walk(func(code byte, _ []byte) { codes = append(codes, code) })
 	return codes
@@ -78,7 +78,7 @@ func (m *bootp) walk(f func(code byte, data []byte)) {
 			continue
 		}
 		if len(o) < 2 || len(o) < 2+int(o[1]) {
-			f(0, nil) // a code that no option has: whoever looks at the order sees it
+			f(0, nil) // no option has this code: a check of the order fails
 			return
 		}
 		f(o[0], o[2:2+int(o[1])])
@@ -93,8 +93,8 @@ func (m *bootp) kind() byte {
 	return 0
 }
 
-// caught is a datagram as it came over the wire.
-type caught struct {
+// received is a datagram as it came over the wire.
+type received struct {
 	from, to   [6]byte // Ethernet
 	src, dst   netip.AddrPort
 	checked    bool // has a UDP checksum, and it is right
@@ -112,7 +112,7 @@ type wire struct {
 	mac     [6]byte
 }
 
-func (s *stage) wire(ns *netlab.Namespace, name string) *wire {
+func (s *network) wire(ns *netlab.Namespace, name string) *wire {
 	s.t.Helper()
 	w := &wire{t: s.t}
 	s.ok(ns.Do(func() error {
@@ -170,8 +170,8 @@ func onesSum(b []byte) uint16 {
 	return uint16(n)
 }
 
-// next waits for the next datagram of a server.
-func (w *wire) next() caught {
+// next returns the next datagram of a server.
+func (w *wire) next() received {
 	w.t.Helper()
 	if err := w.file.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
 		w.t.Fatal(err)
@@ -194,7 +194,7 @@ func (w *wire) next() caught {
 			continue
 		}
 		ip, udp := b[14:14+total], b[34:14+total]
-		c := caught{to: [6]byte(b[:6]), from: [6]byte(b[6:12]), size: total - 28}
+		c := received{to: [6]byte(b[:6]), from: [6]byte(b[6:12]), size: total - 28}
 		c.src = netip.AddrPortFrom(netip.AddrFrom4([4]byte(ip[12:])), binary.BigEndian.Uint16(udp))
 		c.dst = netip.AddrPortFrom(netip.AddrFrom4([4]byte(ip[16:])), binary.BigEndian.Uint16(udp[2:]))
 		if c.src.Port() != 67 {
@@ -203,14 +203,14 @@ func (w *wire) next() caught {
 		c.checked = (udp[6] != 0 || udp[7] != 0) && goodUDP(ip, udp)
 		c.bootp, c.understood = readBootp(udp[8:])
 		if !c.understood {
-			w.t.Errorf("a reply that is none: % x", udp[8:])
+			w.t.Errorf("not a DHCP message: % x", udp[8:])
 		}
 		return c
 	}
 }
 
-// goodUDP checks a datagram's checksum. Only frames that a server makes itself must have it: the kernel leaves that of its own to the
-// hardware, which a virtual cable hasn't.
+// goodUDP checks a datagram's checksum. Only frames that a server makes itself must have it: the kernel leaves its own to
+// the hardware, which a virtual cable does not have.
 func goodUDP(ip, udp []byte) bool {
 	pseudo := append(slices.Clone(ip[12:20]), 0, 17, byte(len(udp)>>8), byte(len(udp)))
 	return onesSum(append(pseudo, udp...)) == 0xffff
