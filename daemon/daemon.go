@@ -27,6 +27,7 @@ import (
 	"plugtone/provision/pack"
 	"plugtone/provision/trust"
 	"plugtone/store"
+	"plugtone/store/dbfile"
 	"plugtone/tftp"
 )
 
@@ -73,6 +74,7 @@ type Daemon struct {
 	certs   *certificates
 
 	store       *store.Store
+	places      map[string]dbfile.Place // of the databases, by path
 	files       *os.Root
 	uploads     *os.Root
 	links       atomic.Pointer[[]netip.Prefix] // attached to this host
@@ -128,8 +130,11 @@ func (d *Daemon) build(p *runtimeConfig) (err error) {
 		return err
 	}
 	p.site.CACert = certs.authority()
-	d.store, err = store.Open(store.Config{Dir: p.cfg.DataDir, Now: d.opts.Now, Log: d.log, Registerer: d.metrics.Registry})
+	d.store, err = store.Open(d.storeConfig(p.cfg))
 	if err != nil {
+		return err
+	}
+	if d.places, err = databasePlaces(p.cfg); err != nil {
 		return err
 	}
 	if d.files, err = openFiles(filesDir(p.cfg)); err != nil {
@@ -144,6 +149,7 @@ func (d *Daemon) build(p *runtimeConfig) (err error) {
 	if err := d.table.Load(d.store.LoadLeases); err != nil {
 		return fmt.Errorf("load leases: %w", err)
 	}
+	d.distrustLeases(p.cfg)
 	d.service, err = provision.New(provision.Config{
 		Records: d.store, Leases: d.table, Packs: d.packs, Site: d.site, Fetches: d.store.Fetches, Timeline: d.store.Timeline, Files: d.files, Uploads: d.uploads, Now: d.opts.Now,
 		Neighbor: newNeighbors(d.opts.Now).of, Event: func(e trust.Event) { d.observe.TrustEvent(e) }, Used: d.used.add, Windows: d.store,
@@ -246,12 +252,12 @@ func (d *Daemon) ready() {
 	debug.FreeOSMemory() // reading the leases left as much garbage as there are leases
 }
 
-// Ready is nil when all parts run and the disk takes what is written.
+// Ready returns nil when all parts run, the disk takes what is written, and the data directory is still the one that was opened.
 func (d *Daemon) Ready() error {
 	if !d.up.Load() {
 		return errors.New("not all parts run")
 	}
-	return d.store.Health()
+	return errors.Join(d.store.Health(), d.checkPlaces())
 }
 
 // Listening names the sockets that are open: tftp 127.0.0.1:69.

@@ -43,7 +43,8 @@ func sendState(socket, state string, timeout time.Duration) error {
 	return err
 }
 
-// watchdog tells the service manager that the daemon lives, for as long as healthy says so: twice in each interval.
+// watchdog notifies the service manager twice in each interval, as long as the lease table answers. A disk that hangs is no reason to
+// stop: a restart would not mend it, leases in memory are still served from, and /readyz reports it.
 func (d *Daemon) watchdog(ctx context.Context, ready func()) error {
 	ready()
 	every, err := d.opts.Watchdog()
@@ -61,7 +62,7 @@ func (d *Daemon) watchdog(ctx context.Context, ready func()) error {
 			if d.tableResponds(every / 4) {
 				d.notify(systemd.SdNotifyWatchdog)
 			} else {
-				d.log.Error("the lease table does not answer; the service manager will restart the daemon")
+				d.log.Error("lease table does not answer; the service manager will restart the daemon")
 			}
 		}
 	}

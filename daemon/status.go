@@ -23,5 +23,5 @@ func (d *Daemon) warnings() []string {
 	for _, w := range d.service.Windows() {
 		out = append(out, w.String())
 	}
-	return append(out, d.store.Notices()...)
+	return append(out, d.damageWarnings()...)
 }

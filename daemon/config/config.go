@@ -22,6 +22,9 @@ const DefaultPath = "/etc/plugtone/plugtone.yaml"
 // DefaultVendorDir holds the packs of this machine's operator. It is the only vendor directory that may be missing.
 const DefaultVendorDir = "/etc/plugtone/vendors"
 
+// DefaultLease is how long recognised phones lease an address unless the configuration says otherwise.
+const DefaultLease = 8 * 24 * time.Hour
+
 // Config is the whole configuration. Every value is checked and every default filled in.
 type Config struct {
 	Path         string // the file it was read from; "" when there is none
@@ -178,7 +181,7 @@ func Default() *Config {
 
 // defaultSubnet is a subnet of which only the prefix is written.
 func defaultSubnet() Subnet {
-	return Subnet{Phones: "provision", LeaseTime: 8 * 24 * time.Hour, Settings: setting.Values{}}
+	return Subnet{Phones: "provision", LeaseTime: DefaultLease, Settings: setting.Values{}}
 }
 
 // Problem is one thing wrong with the configuration.

@@ -156,7 +156,7 @@ func contractExample(dir string) *Config {
 		HTTPS: HTTPS{true, []netip.AddrPort{port("0.0.0.0:8443")}, dir + "/cert", dir + "/key",
 			map[string]string{"yealink": dir + "/ca"}},
 		Admin:    Admin{[]AdminAddr{{Unix: "/tmp/a.sock"}, {TCP: port("10.20.0.2:8067")}}, []string{"phones.example.net"}, dir + "/cert", dir + "/key"},
-		Timeline: Timeline{1 << 30, 50, 0},
+		Timeline: Timeline{1 << 30, 50, 7},
 		Metrics:  Metrics{[]netip.AddrPort{port("0.0.0.0:9100")}},
 		Log:      Log{"debug", "json"},
 	}

@@ -93,7 +93,7 @@ func (r *reader) root(n *yaml.Node, c *Config, ranges map[int]*subnetPlaces) {
 			r.mapping(n, at, map[string]field{
 				"max_size":  r.toSize(&c.Timeline.MaxSize, minTimeline, maxTimeline),
 				"per_phone": r.toInt(&c.Timeline.PerPhone, 10, 100_000),
-				"strangers": r.toInt(&c.Timeline.Strangers, 0, 100_000),
+				"strangers": r.toInt(&c.Timeline.Strangers, 1, 100_000),
 			})
 		},
 		"log": func(n *yaml.Node, at string) {

@@ -1,0 +1,111 @@
+package daemon
+
+import (
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"plugtone/daemon/config"
+	"plugtone/store"
+	"plugtone/store/dbfile"
+	"plugtone/store/events"
+	"plugtone/store/leases"
+	"plugtone/store/records"
+)
+
+// storeConfig returns the configuration of the store.
+func (d *Daemon) storeConfig(c *config.Config) store.Config {
+	return store.Config{
+		Dir: c.DataDir, Now: d.opts.Now, Log: d.log, Registerer: d.metrics.Registry,
+		TimelineEntries: c.Timeline.PerPhone, TimelineStrangers: c.Timeline.Strangers, TimelineMaxSize: c.Timeline.MaxSize,
+	}
+}
+
+// distrustLeases makes the lease table cautious for one lease time after damage that may have lost leases: an address that looks free
+// may belong to a phone.
+func (d *Daemon) distrustLeases(c *config.Config) {
+	for _, x := range d.store.Damage() {
+		if until := x.Time.Add(longestLease(c)); x.Leases && until.After(d.opts.Now()) {
+			d.table.Distrust(until, x.Text)
+		}
+	}
+	if until, reason := d.table.Distrusted(); !until.IsZero() {
+		d.log.Error("leases may be missing: free addresses are probed before they are offered, those never leased first", "until", until, "reason", reason)
+	}
+}
+
+// longestLease returns the longest time for which a phone may hold an address without renewing it.
+func longestLease(c *config.Config) time.Duration {
+	longest := config.DefaultLease
+	for _, s := range c.DHCP.Subnets {
+		longest = max(longest, s.LeaseTime, s.OtherLeaseTime)
+	}
+	return longest
+}
+
+// damageWarnings says what the store found damaged, and what to do.
+func (d *Daemon) damageWarnings() []string {
+	var out []string
+	reported := map[string]bool{}
+	until, _ := d.table.Distrusted()
+	for _, x := range d.store.Damage() {
+		reported[x.Text] = true
+		switch {
+		case x.Time.Before(d.started.Add(-time.Second)) && until.IsZero():
+			continue // of an earlier start, and the leases are known again
+		case x.Leases && !until.IsZero():
+			out = append(out, fmt.Sprintf("%s; until %s free addresses are probed before they are offered, and no phone has to do anything",
+				x.Text, until.UTC().Format(time.RFC3339)))
+		default:
+			out = append(out, x.Text+"; "+damageAdvice(x))
+		}
+	}
+	for _, text := range d.store.Notices() {
+		if !reported[text] {
+			out = append(out, text)
+		}
+	}
+	return out
+}
+
+// damageAdvice says what to do about damage.
+func damageAdvice(x store.Damage) string {
+	switch {
+	case x.Kind == store.Restored:
+		return "nothing has to be done"
+	case x.File == records.FileName:
+		return "compare the devices with what should be there, or stop plugtone and restore a backup with \"plugtone restore\""
+	case x.File == events.FileName && x.Kind == store.Unreadable:
+		return "check the disk and the file's permissions, then restart plugtone"
+	case x.File == events.FileName:
+		return "check the disk; nothing has to be entered again"
+	case x.File == leases.FileName, x.File == leases.LogName:
+		return "check the disk; phones keep their addresses"
+	}
+	return "check the disk"
+}
+
+// databasePlaces returns where the databases are that a running daemon never replaces.
+func databasePlaces(c *config.Config) (map[string]dbfile.Place, error) {
+	places := map[string]dbfile.Place{}
+	for _, name := range []string{records.FileName, leases.FileName} {
+		path := filepath.Join(c.DataDir, name)
+		place, err := dbfile.PlaceOf(path)
+		if err != nil {
+			return nil, err
+		}
+		places[path] = place
+	}
+	return places, nil
+}
+
+// checkPlaces returns an error when a database was removed or replaced: what is written then is lost with the next start. The store
+// finds that too, but only with the next write.
+func (d *Daemon) checkPlaces() error {
+	for path, place := range d.places {
+		if err := place.Check(); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	return nil
+}
