@@ -152,7 +152,7 @@ func (d *Daemon) build(p *runtimeConfig) (err error) {
 	d.distrustLeases(p.cfg)
 	d.service, err = provision.New(provision.Config{
 		Records: d.store, Leases: d.table, Packs: d.packs, Site: d.site, Fetches: d.store.Fetches, Timeline: d.store.Timeline, Files: d.files, Uploads: d.uploads, Now: d.opts.Now,
-		Neighbor: newNeighbors(d.opts.Now).of, Event: func(e trust.Event) { d.observe.TrustEvent(e) }, Used: d.used.add, Windows: d.store,
+		Neighbor: newNeighbors(d.opts.Now).of, Event: func(e trust.Event) { d.observe.TrustEvent(e) }, Used: d.used.add, Windows: d.store, Probe: addressProber{d},
 	})
 	if err != nil {
 		return err

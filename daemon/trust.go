@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"slices"
 	"sync"
@@ -34,6 +35,18 @@ func (w leaseWriter) WriteLeases(changes []dhcp.Change) error {
 		}
 	}
 	return nil
+}
+
+// addressProber asks by ARP or ICMP whether a lease's client still answers.
+type addressProber struct{ d *Daemon }
+
+// Probe implements trust.Prober.
+func (p addressProber) Probe(l dhcp.Lease, done func(answered bool, err error)) {
+	if p.d.dhcp == nil {
+		done(false, errors.New("the DHCP server is off"))
+		return
+	}
+	p.d.dhcp.ProbeAddress(l.Addr, done)
 }
 
 // buildTrust lets a restart neither end a freeze nor hide how trust stands.

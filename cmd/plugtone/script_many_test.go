@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"os/exec"
 	"strings"
 	"time"
 
@@ -105,7 +107,8 @@ func (s *story) crowd(ts *testscript.TestScript, _ bool, args []string) error {
 }
 
 // walk HOST ADDR SERVER FIRST COUNT is an attacker: for one MAC after the other, from 00:15:65:00:00:03 on, it takes a lease, goes to
-// that address and asks for that phone's file, as fast as it can. It prints how many leases and how many secrets it got.
+// that address and asks for that phone's file, as fast as it can, again when it was refused and then by TFTP. It prints how many leases
+// and how many secrets it got.
 func (s *story) walk(ts *testscript.TestScript, _ bool, args []string) error {
 	h := s.hosts[args[0]]
 	a, err := h.asker(args[1], args[2])
@@ -129,11 +132,11 @@ func (s *story) walk(ts *testscript.TestScript, _ bool, args []string) error {
 			if err := h.ns.AddAddr("eth0", netip.PrefixFrom(addr, 22)); err != nil {
 				return err
 			}
-			body, err := h.fetch(addr, fmt.Sprintf("http://%s/%x.cfg", args[2], mac))
+			got, err := h.tryAll(addr, args[2], fmt.Sprintf("%x.cfg", mac))
 			if err != nil {
 				return err
 			}
-			if strings.Contains(body, "s3cret") {
+			if got {
 				secrets++
 			}
 		}
@@ -141,6 +144,22 @@ func (s *story) walk(ts *testscript.TestScript, _ bool, args []string) error {
 	}
 	fmt.Fprintf(ts.Stdout(), "walked: %d leases, %d secrets\n", leases, secrets)
 	return nil
+}
+
+// tryAll asks for a file in every way that needs no password, and reports whether it got a secret.
+func (h *host) tryAll(from netip.Addr, server, name string) (bool, error) {
+	for range 3 {
+		body, err := h.fetch(from, "http://"+server+"/"+name)
+		if err != nil || strings.Contains(body, "s3cret") {
+			return err == nil, err
+		}
+	}
+	out, err := h.ns.Command(context.Background(), "curl", "-s", "-m", "1", "--interface", from.String(), "tftp://"+server+"/"+name).Output()
+	var refused *exec.ExitError
+	if errors.As(err, &refused) {
+		return false, nil
+	}
+	return strings.Contains(string(out), "s3cret"), err
 }
 
 // fetch asks for a file from one of the host's addresses.

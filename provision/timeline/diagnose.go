@@ -205,6 +205,14 @@ func (s *story) refusal() Finding {
 	e := s.refused
 	f := Finding{Severity: Problem, Time: e.Time, Text: fmt.Sprintf("%s was refused to %s: %s", e.File, e.Addr, e.Reason)}
 	switch {
+	case strings.HasSuffix(e.Reason, "asked for them") || strings.Contains(e.Reason, "asked for them; without"):
+		f.Severity = Note
+		f.Text = fmt.Sprintf("it has not answered since %s: %s", at(e.Time), e.Reason)
+	case strings.Contains(e.Reason, "; plugtone device enroll "): // the reason names the way out
+	case strings.Contains(e.Reason, "neither is proof"):
+		f.Hint = "the phone was moved, or another host uses its MAC; once the older lease has ended the other one is proof: plugtone leases"
+	case strings.Contains(e.Reason, "provisioning.new_phones allows"):
+		f.Hint = "for phones that are unpacked now: plugtone device enroll --all --for 30m"
 	case strings.Contains(e.Reason, "is leased to"):
 		f.Hint = "somebody asked for another phone's file, or one phone has two MACs: plugtone device set --help, other_macs"
 	case s.f.Addr.IsValid() && e.Addr.IsValid() && s.f.Addr != e.Addr:

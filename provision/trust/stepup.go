@@ -12,6 +12,8 @@ import (
 const (
 	// challengeAnswer is how long a phone that has credentials takes at most to answer a challenge.
 	challengeAnswer = 5 * time.Second
+	// challengeRetry is the time within which a phone that got no file tries again in the same boot.
+	challengeRetry = time.Minute
 	// challengeMemory is how long an unanswered challenge is remembered.
 	challengeMemory = 24 * time.Hour
 	// oneBoot is how long a phone takes at most from its first file until it uses what it was given.
@@ -71,8 +73,9 @@ type stepUp struct {
 
 // stepUpPhone is what is remembered of one phone.
 type stepUpPhone struct {
-	challenged time.Time // the oldest unanswered challenge
+	challenged time.Time // the first unanswered challenge of the last boot
 	file       string    // that it was for
+	boots      int       // boots with unanswered challenges
 	granted    time.Time // when it was served as factory-reset
 	reported   time.Time // the last event
 }
@@ -158,7 +161,11 @@ func (s *stepUp) required(r WeakRequest, p *stepUpPhone, commit bool) StepUpVerd
 	}
 	if r.CanAnswer && !r.Wrong && !p.unanswered(r) {
 		if !within(p.challenged, r.Time, challengeMemory) {
+			p.boots = 0
+		}
+		if !within(p.challenged, r.Time, challengeRetry) {
 			p.challenged, p.file = r.Time, r.File
+			p.boots++
 		}
 		return StepUpVerdict{Action: StepUpChallenge, Reason: "the phone used its own credentials last at " + used + " and is asked for them"}
 	}
@@ -166,7 +173,7 @@ func (s *stepUp) required(r WeakRequest, p *stepUpPhone, commit bool) StepUpVerd
 	where := r.Place.Name
 	if b.tokens >= 1 {
 		b.tokens--
-		p.granted, p.reported, p.challenged, p.file = r.Time, r.Time, time.Time{}, ""
+		*p = stepUpPhone{granted: r.Time, reported: r.Time}
 		reason := fmt.Sprintf("it came without the credentials that it used last at %s and counts as factory-reset; %d more may in %s (provisioning.resets)", used, int(b.tokens), where)
 		return StepUpVerdict{Reason: reason, Event: &Event{Time: r.Time, Kind: EventStepUp, MAC: r.MAC, Addr: r.From, Reason: "the phone was served by its lease alone: " + reason}}
 	}
@@ -201,10 +208,14 @@ func (s *stepUp) budget(subnet netip.Prefix, limit Resets, now time.Time, commit
 	return b
 }
 
-// unanswered reports whether the phone has shown by this request that it does not answer challenges: it asks for the same
-// file again, or has let the time pass in which a phone with credentials answers.
+// unanswered reports whether the phone has shown by this request that it does not answer challenges: in the same boot it
+// asks for the same file again, or has let the time pass in which a phone with credentials answers. One unanswered challenge
+// of an earlier boot shows nothing: power may have failed, or another host may have caused it. Two do.
 func (p *stepUpPhone) unanswered(r WeakRequest) bool {
-	return within(p.challenged, r.Time, challengeMemory) && (p.file == r.File || r.Time.Sub(p.challenged) >= challengeAnswer)
+	if within(p.challenged, r.Time, challengeRetry) {
+		return p.file == r.File || r.Time.Sub(p.challenged) >= challengeAnswer
+	}
+	return within(p.challenged, r.Time, challengeMemory) && p.boots >= 2
 }
 
 // within reports whether at is at most d before now.

@@ -39,16 +39,24 @@ func TestPhoneThatUsedItsCredentialsIsAskedForThem(t *testing.T) {
 
 func TestPhoneWithoutItsCredentialsCountsAsFactoryReset(t *testing.T) {
 	for name, change := range map[string]func(*WeakRequest){
-		"same file again":  func(*WeakRequest) {},
-		"other file later": func(r *WeakRequest) { r.File, r.Time = "GET other.cfg", r.Time.Add(challengeAnswer) },
-		"wrong password":   func(r *WeakRequest) { r.File, r.Wrong = "GET other.cfg", true },
-		"no way to ask":    func(r *WeakRequest) { r.File, r.CanAnswer = "GET other.cfg", false },
+		"same file again":   func(*WeakRequest) {},
+		"other file later":  func(r *WeakRequest) { r.File, r.Time = "GET other.cfg", r.Time.Add(challengeAnswer) },
+		"wrong password":    func(r *WeakRequest) { r.File, r.Wrong = "GET other.cfg", true },
+		"no way to ask":     func(r *WeakRequest) { r.File, r.CanAnswer = "GET other.cfg", false },
+		"in its third boot": func(r *WeakRequest) { r.Time = r.Time.Add(2 * time.Hour) },
 		"hours later, always": func(r *WeakRequest) {
-			r.Limits.StepUp, r.CanSend, r.Time = StepUpAlways, false, r.Time.Add(3*time.Hour)
+			r.Limits.StepUp, r.CanSend, r.CanAnswer, r.Time = StepUpAlways, false, false, r.Time.Add(3*time.Hour)
 		},
 	} {
 		s := newStepUp()
-		s.decide(weak(1, testNow), true)
+		if name == "in its third boot" {
+			if v := s.decide(weak(1, testNow.Add(-time.Hour)), true); v.Action != StepUpChallenge {
+				t.Fatalf("%s, the first: %+v", name, v)
+			}
+		}
+		if v := s.decide(weak(1, testNow), true); v.Action != StepUpChallenge {
+			t.Fatalf("%s, before: %+v", name, v)
+		}
 		r := weak(1, testNow)
 		change(&r)
 		v := s.decide(r, true)
