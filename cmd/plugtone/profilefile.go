@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -14,6 +13,7 @@ import (
 
 	"plugtone/admin/client"
 	"plugtone/provision/fleet"
+	"plugtone/provision/yamlpos"
 )
 
 // maxProfile bounds a profile's file: a larger one is a mistake.
@@ -44,18 +44,21 @@ func readProfile(c *cobra.Command, file string) (*profileFile, error) {
 	if len(b) > maxProfile {
 		return nil, fmt.Errorf("profile %s is larger than 1 MiB", file)
 	}
-	p := &profileFile{name: file}
-	var doc yaml.Node
-	if err := yaml.Unmarshal(b, &doc); err != nil {
-		return nil, p.syntax(err)
+	r := yamlpos.NewReader(file)
+	p := &profileFile{name: file, root: r.Parse(b, maxProfile)}
+	if p.root != nil && !yamlpos.IsNull(p.root) {
+		if p.root.Kind != yaml.MappingNode {
+			r.Errorf(p.root, "", "a profile is a map of keys, settings and so on")
+		} else {
+			p.members, _ = r.Any(p.root, "").(map[string]any)
+		}
 	}
-	if err := doc.Decode(&p.members); err != nil {
-		return nil, p.syntax(err)
+	if len(r.Errors) > 0 {
+		return nil, r.Errors
 	}
 	if p.members == nil {
 		return nil, fmt.Errorf("profile %s is empty", file)
 	}
-	p.root = doc.Content[0]
 	return p, p.readKeys()
 }
 
@@ -80,26 +83,6 @@ func (p *profileFile) readKeys() error {
 	return errors.Join(errs...)
 }
 
-var (
-	yamlTwice = regexp.MustCompile(`line (\d+): mapping key (".*") already defined at line (\d+)`)
-	yamlKind  = regexp.MustCompile(`line (\d+): cannot construct`)
-)
-
-// syntax says what is wrong with the YAML itself.
-func (p *profileFile) syntax(err error) error {
-	var le *yaml.LoadError
-	if m := yamlTwice.FindStringSubmatch(err.Error()); m != nil {
-		return fmt.Errorf("%s:%s: duplicate %s, first at line %s", p.name, m[1], m[2], m[3])
-	}
-	if m := yamlKind.FindStringSubmatch(err.Error()); m != nil {
-		return fmt.Errorf("%s:%s: a profile is a map of keys, settings and so on", p.name, m[1])
-	}
-	if errors.As(err, &le) {
-		return fmt.Errorf("%s:%d: not YAML: %s", p.name, max(le.Mark.Line, 1), le.Message)
-	}
-	return fmt.Errorf("profile %s: %w", p.name, err)
-}
-
 // locate adds file and line to each problem that the daemon found.
 func (p *profileFile) locate(err error) error {
 	var problem *client.Problem
@@ -113,43 +96,11 @@ func (p *profileFile) locate(err error) error {
 	return errors.Join(errs...)
 }
 
-// at gives file and line of a member such as keys[1].type, of the nearest one around it when it isn't written.
+// at is file, line and column of a member such as keys[1].type, or of the nearest one around it when it isn't written.
 func (p *profileFile) at(member string) string {
-	line := 0
-	for n := p.root; n != nil; {
-		var here int
-		if n, here, member = inner(n, member); n != nil {
-			line = here
-		}
-	}
-	if line == 0 {
+	at := yamlpos.Find(p.root, member)
+	if at == (yamlpos.Pos{}) {
 		return p.name
 	}
-	return fmt.Sprintf("%s:%d", p.name, line)
-}
-
-// inner takes one step down the path of a member: into a list's element or a map's longest key that fits.
-func inner(n *yaml.Node, path string) (child *yaml.Node, line int, rest string) {
-	path = strings.TrimPrefix(path, ".")
-	if n.Kind == yaml.SequenceNode && strings.HasPrefix(path, "[") {
-		index, rest, _ := strings.Cut(path[1:], "]")
-		if i, err := strconv.Atoi(index); err == nil && i >= 0 && i < len(n.Content) {
-			return n.Content[i], n.Content[i].Line, rest
-		}
-		return nil, 0, ""
-	}
-	if n.Kind != yaml.MappingNode {
-		return nil, 0, ""
-	}
-	longest := -1
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		key := n.Content[i].Value
-		for _, form := range []string{key, "[" + strconv.Quote(key) + "]"} {
-			after, ok := strings.CutPrefix(path, form)
-			if ok && len(form) > longest && (after == "" || after[0] == '.' || after[0] == '[') {
-				longest, child, line, rest = len(form), n.Content[i+1], n.Content[i].Line, after
-			}
-		}
-	}
-	return child, line, rest
+	return fmt.Sprintf("%s:%d:%d", p.name, at.Line, at.Column)
 }

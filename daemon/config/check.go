@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"plugtone/dhcp"
+
+	"plugtone/provision/yamlpos"
 )
 
 // subnetPlaces remembers where the ranges of a subnet were written.
@@ -150,7 +152,7 @@ func (r *reader) checkListeners(c *Config) {
 
 // broken tells whether a problem of path, or of something in it, has been reported already.
 func (r *reader) broken(path string) bool {
-	return slices.ContainsFunc(r.problems, func(f Problem) bool { return strings.HasPrefix(f.Key, path) })
+	return slices.ContainsFunc(r.Errors, func(f Problem) bool { return strings.HasPrefix(f.Key, path) })
 }
 
 func shownListen(a netip.AddrPort) string {
@@ -166,7 +168,7 @@ func (r *reader) checkCertificates(c *Config) {
 			if missing && cert != key && !r.broken(path+"."+name) {
 				at := path + "." + name
 				if !r.written(at) {
-					r.where[at] = r.where[path]
+					r.Written[at] = r.Written[path]
 				}
 				r.problemPath(at, "", "is missing: a certificate and its key go together")
 			}
@@ -210,7 +212,7 @@ func (r *reader) checkFiles(c *Config) {
 	file("admin.tls_cert_file", c.Admin.TLSCertFile, false)
 	file("admin.tls_key_file", c.Admin.TLSKeyFile, false)
 	for vendor, f := range c.HTTPS.ClientCAFiles {
-		file(join("https.client_ca_files", vendor), f, false)
+		file(yamlpos.Join("https.client_ca_files", vendor), f, false)
 	}
 }
 

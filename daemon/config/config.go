@@ -6,14 +6,12 @@
 package config
 
 import (
-	"fmt"
 	"net/netip"
-	"slices"
-	"strings"
 	"time"
 
 	"plugtone/dhcp"
 	"plugtone/provision/setting"
+	"plugtone/provision/yamlpos"
 )
 
 // DefaultPath is where the configuration file is looked for.
@@ -39,7 +37,7 @@ type Config struct {
 	Timeline     Timeline
 	Log          Log
 
-	where map[string]position // the place of each key that was written
+	where map[string]yamlpos.Value // the place of each key that was written
 }
 
 // DHCP is the part about leases.
@@ -184,71 +182,21 @@ func defaultSubnet() Subnet {
 	return Subnet{Phones: "provision", LeaseTime: DefaultLease, Settings: setting.Values{}}
 }
 
-// Problem is one thing wrong with the configuration.
-type Problem struct {
-	File         string
-	Line, Column int    // 0 when the place is not known
-	Key          string // dhcp.subnets[0].pools[1]
-	Text         string // what was written; "" when nothing was
-	Allowed      string // what is wrong with it and what is allowed
-}
-
-// Error prints file:line:column: key: "text": what is allowed.
-func (f Problem) Error() string {
-	var b strings.Builder
-	if f.File != "" {
-		b.WriteString(f.File + ":")
-	}
-	if f.Line > 0 {
-		fmt.Fprintf(&b, "%d:%d:", f.Line, f.Column)
-	}
-	if b.Len() > 0 {
-		b.WriteByte(' ')
-	}
-	if f.Key != "" {
-		b.WriteString(f.Key + ": ")
-	}
-	if f.Text != "" {
-		fmt.Fprintf(&b, "%.80q: ", f.Text)
-	}
-	return b.String() + f.Allowed
-}
+// Problem is one thing wrong with the configuration. It prints as file:line:column: key: "text": what is allowed.
+type Problem = yamlpos.Error
 
 // Problems is everything wrong with the configuration, in the order of the file.
-type Problems []Problem
-
-func (f Problems) Error() string {
-	lines := make([]string, len(f))
-	for i, x := range f {
-		lines[i] = x.Error()
-	}
-	return strings.Join(lines, "\n")
-}
-
-// sort puts problems into the order of the file.
-func (f Problems) sort() {
-	slices.SortStableFunc(f, func(a, b Problem) int {
-		if a.Line != b.Line {
-			return a.Line - b.Line
-		}
-		return a.Column - b.Column
-	})
-}
+type Problems = yamlpos.Errors
 
 // Warning is something that is allowed and will hurt. It prints as a Problem does.
 type Warning Problem
 
 func (w Warning) String() string { return Problem(w).Error() }
 
-type position struct {
-	line, column int
-	text         string
-}
-
-// Problem is a problem of the key at path, at the place where it was written, for checks that are made elsewhere.
+// ProblemAt returns a problem of the key at path, at the place where it was written, for checks that are made elsewhere.
 func (c *Config) ProblemAt(path, allowed string) Problem {
 	p := c.where[path]
-	return Problem{File: c.Path, Line: p.line, Column: p.column, Key: path, Text: p.text, Allowed: allowed}
+	return Problem{File: c.Path, Line: p.Line, Column: p.Column, Key: path, Text: p.Text, Allowed: allowed}
 }
 
 // Written tells whether the key at path stands in the file.

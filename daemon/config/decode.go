@@ -12,6 +12,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision/setting"
+	"plugtone/provision/yamlpos"
 )
 
 const (
@@ -47,30 +48,30 @@ func Load(path string) (*Config, []Warning, error) {
 
 // Parse reads and checks what is written in data; path only names it. Files and folders that it names are looked at.
 func Parse(path string, data []byte) (*Config, []Warning, error) {
-	r := &reader{file: path, where: map[string]position{}}
+	r := &reader{values: values{yamlpos.NewReader(path)}}
 	c := Default()
-	c.Path, c.where = path, r.where
+	c.Path, c.where = path, r.Written
 	ranges := map[int]*subnetPlaces{}
-	if root := r.parse(data); root != nil && !isNull(root) {
+	if root := r.Parse(data, maxFile); root != nil && !yamlpos.IsNull(root) {
 		r.root(root, c, ranges)
 	}
 	r.check(c, ranges)
-	if len(r.problems) > 0 {
-		r.problems.sort()
-		return nil, nil, r.problems
+	if len(r.Errors) > 0 {
+		r.Errors.Sort()
+		return nil, nil, r.Errors
 	}
 	return c, c.Warnings(), nil
 }
 
 func (r *reader) root(n *yaml.Node, c *Config, ranges map[int]*subnetPlaces) {
-	r.mapping(n, "", map[string]field{
+	r.Fields(n, "", map[string]yamlpos.Field{
 		"data_dir":     r.toPath(&c.DataDir, false),
 		"dhcp":         func(n *yaml.Node, at string) { r.dhcp(n, at, &c.DHCP, ranges) },
 		"provisioning": func(n *yaml.Node, at string) { r.provisioning(n, at, &c.Provisioning) },
 		"tftp":         func(n *yaml.Node, at string) { r.listener(n, at, &c.TFTP) },
 		"http":         func(n *yaml.Node, at string) { r.listener(n, at, &c.HTTP) },
 		"https": func(n *yaml.Node, at string) {
-			r.mapping(n, at, map[string]field{
+			r.Fields(n, at, map[string]yamlpos.Field{
 				"enabled":         r.toBool(&c.HTTPS.Enabled),
 				"listen":          r.toListen(&c.HTTPS.Listen),
 				"cert_file":       r.toPath(&c.HTTPS.CertFile, true),
@@ -79,7 +80,7 @@ func (r *reader) root(n *yaml.Node, c *Config, ranges map[int]*subnetPlaces) {
 			})
 		},
 		"admin": func(n *yaml.Node, at string) {
-			r.mapping(n, at, map[string]field{
+			r.Fields(n, at, map[string]yamlpos.Field{
 				"listen":        r.toAdminListen(&c.Admin.Listen),
 				"hosts":         r.toHosts(&c.Admin.Hosts),
 				"tls_cert_file": r.toPath(&c.Admin.TLSCertFile, true),
@@ -87,17 +88,17 @@ func (r *reader) root(n *yaml.Node, c *Config, ranges map[int]*subnetPlaces) {
 			})
 		},
 		"metrics": func(n *yaml.Node, at string) {
-			r.mapping(n, at, map[string]field{"listen": r.toListen(&c.Metrics.Listen)})
+			r.Fields(n, at, map[string]yamlpos.Field{"listen": r.toListen(&c.Metrics.Listen)})
 		},
 		"timeline": func(n *yaml.Node, at string) {
-			r.mapping(n, at, map[string]field{
+			r.Fields(n, at, map[string]yamlpos.Field{
 				"max_size":  r.toSize(&c.Timeline.MaxSize, minTimeline, maxTimeline),
 				"per_phone": r.toInt(&c.Timeline.PerPhone, 10, 100_000),
 				"strangers": r.toInt(&c.Timeline.Strangers, 1, 100_000),
 			})
 		},
 		"log": func(n *yaml.Node, at string) {
-			r.mapping(n, at, map[string]field{
+			r.Fields(n, at, map[string]yamlpos.Field{
 				"level":  r.toWord(&c.Log.Level, "debug", "info", "warn", "error"),
 				"format": r.toWord(&c.Log.Format, "text", "json"),
 			})
@@ -106,12 +107,12 @@ func (r *reader) root(n *yaml.Node, c *Config, ranges map[int]*subnetPlaces) {
 }
 
 func (r *reader) listener(n *yaml.Node, path string, l *Listener) {
-	r.mapping(n, path, map[string]field{"enabled": r.toBool(&l.Enabled), "listen": r.toListen(&l.Listen)})
+	r.Fields(n, path, map[string]yamlpos.Field{"enabled": r.toBool(&l.Enabled), "listen": r.toListen(&l.Listen)})
 }
 
 // clientCAs reads vendor id to file. Which vendor ids there are is for the packs to say.
 func (r *reader) clientCAs(n *yaml.Node, path string, dst map[string]string) {
-	r.pairs(n, path, func(key, value *yaml.Node, at string) {
+	r.Pairs(n, path, func(key, value *yaml.Node, at string) {
 		var file string
 		if r.toPath(&file, true)(value, at); file != "" {
 			dst[key.Value] = file
@@ -120,12 +121,12 @@ func (r *reader) clientCAs(n *yaml.Node, path string, dst map[string]string) {
 }
 
 func (r *reader) dhcp(n *yaml.Node, path string, d *DHCP, ranges map[int]*subnetPlaces) {
-	r.mapping(n, path, map[string]field{
+	r.Fields(n, path, map[string]yamlpos.Field{
 		"mode":           r.toWord(&d.Mode, dhcp.ModeServe, dhcp.ModeInform, dhcp.ModeOff),
 		"authoritative":  r.toBool(&d.Authoritative),
 		"conflict_check": r.toBool(&d.ConflictCheck),
 		"subnets": func(n *yaml.Node, at string) {
-			r.list(n, at, func(n *yaml.Node, at string) {
+			r.List(n, at, func(n *yaml.Node, at string) {
 				s, places := defaultSubnet(), &subnetPlaces{at: at}
 				r.subnet(n, at, &s, places)
 				ranges[len(d.Subnets)] = places
@@ -136,7 +137,7 @@ func (r *reader) dhcp(n *yaml.Node, path string, d *DHCP, ranges map[int]*subnet
 }
 
 func (r *reader) subnet(n *yaml.Node, path string, s *Subnet, p *subnetPlaces) {
-	r.mapping(n, path, map[string]field{
+	r.Fields(n, path, map[string]yamlpos.Field{
 		"subnet":           r.toPrefix(&s.Prefix, 8),
 		"interface":        r.toInterface(&s.Interface),
 		"phones":           r.toWord(&s.Phones, dhcp.PhonesProvision, dhcp.PhonesMove, dhcp.PhonesNone),
@@ -164,12 +165,12 @@ func (r *reader) subnet(n *yaml.Node, path string, s *Subnet, p *subnetPlaces) {
 }
 
 func (r *reader) provisioning(n *yaml.Node, path string, p *Provisioning) {
-	r.mapping(n, path, map[string]field{
+	r.Fields(n, path, map[string]yamlpos.Field{
 		"trust": r.toTrust(&p.Trust),
 		"networks": func(n *yaml.Node, at string) {
-			r.list(n, at, func(n *yaml.Node, at string) {
+			r.List(n, at, func(n *yaml.Node, at string) {
 				var w Network
-				r.mapping(n, at, map[string]field{"from": r.toPrefix(&w.From, 0), "trust": r.toTrust(&w.Trust)})
+				r.Fields(n, at, map[string]yamlpos.Field{"from": r.toPrefix(&w.From, 0), "trust": r.toTrust(&w.Trust)})
 				for key, missing := range map[string]bool{"from": !w.From.IsValid(), "trust": w.Trust == nil} {
 					if missing && !r.written(at+"."+key) {
 						r.problemPath(at, "", "has no %s: a network is {from: 192.0.2.0/24, trust: [credentials]}", key)
@@ -179,14 +180,14 @@ func (r *reader) provisioning(n *yaml.Node, path string, p *Provisioning) {
 			})
 		},
 		"new_phones": func(n *yaml.Node, at string) {
-			r.mapping(n, at, map[string]field{
+			r.Fields(n, at, map[string]yamlpos.Field{
 				"burst":      r.toInt(&p.NewPhones.Burst, 1, 1_000_000),
 				"per_minute": r.toInt(&p.NewPhones.PerMinute, 0, 1_000_000),
 			})
 		},
 		"step_up": r.toWord(&p.StepUp, "auto", "off", "always"),
 		"resets": func(n *yaml.Node, at string) {
-			r.mapping(n, at, map[string]field{
+			r.Fields(n, at, map[string]yamlpos.Field{
 				"burst":    r.toInt(&p.Resets.Burst, 0, 1_000_000),
 				"per_hour": r.toInt(&p.Resets.PerHour, 0, 1_000_000),
 			})
@@ -200,14 +201,14 @@ func (r *reader) provisioning(n *yaml.Node, path string, p *Provisioning) {
 	})
 }
 
-func (r *reader) written(path string) bool { _, ok := r.where[path]; return ok }
+func (r *reader) written(path string) bool { _, ok := r.Written[path]; return ok }
 
-func (r *reader) toTrust(dst *[]string) field { return r.toWords(dst, proofs[:]...) }
+func (r values) toTrust(dst *[]string) yamlpos.Field { return r.toWords(dst, proofs[:]...) }
 
-func (r *reader) toPaths(dst *[]string) field {
+func (r values) toPaths(dst *[]string) yamlpos.Field {
 	return func(n *yaml.Node, path string) {
 		out := []string{}
-		r.list(n, path, func(n *yaml.Node, at string) {
+		r.List(n, path, func(n *yaml.Node, at string) {
 			var s string
 			r.toPath(&s, false)(n, at)
 			out = append(out, s) // also after a problem, or the next would stand at another's place
@@ -217,12 +218,12 @@ func (r *reader) toPaths(dst *[]string) field {
 }
 
 // toIDs reads a list of vendor ids. Which there are is for the packs to say.
-func (r *reader) toIDs(dst *[]string) field {
+func (r values) toIDs(dst *[]string) yamlpos.Field {
 	return func(n *yaml.Node, path string) {
 		var out []string
-		r.list(n, path, func(n *yaml.Node, at string) {
-			if s, ok := r.text(n, at); ok && slices.Contains(out, s) {
-				r.problem(n, at, "duplicate")
+		r.List(n, path, func(n *yaml.Node, at string) {
+			if s, ok := r.Scalar(n, at); ok && slices.Contains(out, s) {
+				r.Errorf(n, at, "duplicate")
 			} else if ok {
 				out = append(out, s)
 			}
@@ -232,14 +233,14 @@ func (r *reader) toIDs(dst *[]string) field {
 }
 
 // toInterface reads a name as the kernel takes it (dev_valid_name).
-func (r *reader) toInterface(dst *string) field {
+func (r values) toInterface(dst *string) yamlpos.Field {
 	return func(n *yaml.Node, path string) {
-		s, ok := r.text(n, path)
+		s, ok := r.Scalar(n, path)
 		if !ok {
 			return
 		}
 		if !validInterface(s) {
-			r.problem(n, path, "an interface name: 1 to 15 characters without spaces, slashes and colons")
+			r.Errorf(n, path, "an interface name: 1 to 15 characters without spaces, slashes and colons")
 			return
 		}
 		*dst = s
@@ -251,17 +252,17 @@ func validInterface(s string) bool {
 }
 
 // toHosts reads host names without repetition.
-func (r *reader) toHosts(dst *[]string) field {
+func (r values) toHosts(dst *[]string) yamlpos.Field {
 	return func(n *yaml.Node, path string) {
 		var out []string
-		r.list(n, path, func(n *yaml.Node, at string) {
-			s, ok := r.text(n, at)
+		r.List(n, path, func(n *yaml.Node, at string) {
+			s, ok := r.Scalar(n, at)
 			switch {
 			case !ok:
 			case !setting.IsHost(s) || len(s) > 253:
-				r.problem(n, at, "a host name without a port, such as phones.example.net")
+				r.Errorf(n, at, "a host name without a port, such as phones.example.net")
 			case slices.Contains(out, s):
-				r.problem(n, at, "duplicate")
+				r.Errorf(n, at, "duplicate")
 			default:
 				out = append(out, s)
 			}
@@ -270,14 +271,14 @@ func (r *reader) toHosts(dst *[]string) field {
 	}
 }
 
-func (r *reader) toDomain(dst *string) field {
+func (r values) toDomain(dst *string) yamlpos.Field {
 	return func(n *yaml.Node, path string) {
-		s, ok := r.text(n, path)
+		s, ok := r.Scalar(n, path)
 		if !ok || s == "" {
 			return
 		}
 		if !setting.IsHost(s) || len(s) > 253 {
-			r.problem(n, path, "a domain name such as voice.example.net")
+			r.Errorf(n, path, "a domain name such as voice.example.net")
 			return
 		}
 		*dst = s
@@ -290,13 +291,13 @@ func (r *reader) settings(n *yaml.Node, path string, dst setting.Values) {
 	for _, d := range setting.All() {
 		names = append(names, d.Name)
 	}
-	r.pairs(n, path, func(key, value *yaml.Node, at string) {
+	r.Pairs(n, path, func(key, value *yaml.Node, at string) {
 		d, known := setting.Lookup(key.Value)
 		if !known {
-			r.problemAt(key, at, "", "unknown setting"+nearest(key.Value, names))
+			r.ErrorAt(key, at, "", "unknown setting"+yamlpos.Suggest(key.Value, names))
 			return
 		}
-		if isNull(value) {
+		if yamlpos.IsNull(value) {
 			return
 		}
 		raw, err := asWritten(value, d)
@@ -304,12 +305,12 @@ func (r *reader) settings(n *yaml.Node, path string, dst setting.Values) {
 			raw, err = d.Canonical(raw)
 		}
 		if err != nil {
-			text := shown(value)
+			text := yamlpos.Text(value)
 			if d.IsSecret() {
 				text = ""
-				r.where[at] = position{value.Line, value.Column, ""}
+				r.Written[at] = yamlpos.Value{Pos: yamlpos.At(value)}
 			}
-			r.problemAt(value, at, text, d.Allowed())
+			r.ErrorAt(value, at, text, d.Allowed())
 			return
 		}
 		dst[key.Value] = raw
@@ -325,10 +326,10 @@ func asWritten(n *yaml.Node, d setting.Def) (any, error) {
 		return raw, err
 	case n.Kind == yaml.ScalarNode:
 		return n.Value, nil
-	case n.Kind == yaml.SequenceNode && !slices.ContainsFunc(n.Content, func(x *yaml.Node) bool { return deref(x).Kind != yaml.ScalarNode }):
+	case n.Kind == yaml.SequenceNode && !slices.ContainsFunc(n.Content, func(x *yaml.Node) bool { return yamlpos.Deref(x).Kind != yaml.ScalarNode }):
 		texts := make([]string, len(n.Content))
 		for i, x := range n.Content {
-			texts[i] = deref(x).Value
+			texts[i] = yamlpos.Deref(x).Value
 		}
 		return texts, nil
 	}
@@ -337,24 +338,24 @@ func asWritten(n *yaml.Node, d setting.Def) (any, error) {
 
 // options reads CODE: "TYPE VALUE".
 func (r *reader) options(n *yaml.Node, path string, s *Subnet) {
-	r.pairs(n, path, func(key, value *yaml.Node, at string) {
+	r.Pairs(n, path, func(key, value *yaml.Node, at string) {
 		code, err := strconv.Atoi(key.Value)
 		if err != nil || code < 1 || code > 254 {
-			r.problemAt(key, at, "", "an option code is a number from 1 to 254")
+			r.ErrorAt(key, at, "", "an option code is a number from 1 to 254")
 			return
 		}
-		text, ok := r.text(value, at)
+		text, ok := r.Scalar(value, at)
 		if !ok {
 			return
 		}
 		// "text \"x\"" in the file would put the quotes into the phone.
 		if word, rest, _ := strings.Cut(text, " "); word == "text" && quoted(strings.TrimSpace(rest)) {
-			r.problem(value, at, "the inner quotes would be sent to the phones: write text VALUE without them")
+			r.Errorf(value, at, "the inner quotes would be sent to the phones: write text VALUE without them")
 			return
 		}
 		o, err := dhcp.ParseOption(uint8(code), text)
 		if err != nil {
-			r.problem(value, at, "%s", strings.TrimPrefix(err.Error(), fmt.Sprintf("option %d: ", code)))
+			r.Errorf(value, at, "%s", strings.TrimPrefix(err.Error(), fmt.Sprintf("option %d: ", code)))
 			return
 		}
 		s.Options = append(s.Options, o)

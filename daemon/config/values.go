@@ -14,17 +14,18 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision/setting"
+	"plugtone/provision/yamlpos"
 )
 
-func (r *reader) toDuration(dst *time.Duration, low, high time.Duration) field {
+func (r values) toDuration(dst *time.Duration, low, high time.Duration) yamlpos.Field {
 	return func(n *yaml.Node, path string) {
-		d, err := setting.ParseDuration(shown(n))
+		d, err := setting.ParseDuration(yamlpos.Text(n))
 		if n.Kind != yaml.ScalarNode || err != nil {
-			r.problem(n, path, "a duration such as 90s, 15m, 1h30m or 8d")
+			r.Errorf(n, path, "a duration such as 90s, 15m, 1h30m or 8d")
 			return
 		}
 		if v := time.Duration(d); v < low || v > high {
-			r.problem(n, path, "a duration from %s to %s", setting.Duration(low), setting.Duration(high))
+			r.Errorf(n, path, "a duration from %s to %s", setting.Duration(low), setting.Duration(high))
 			return
 		}
 		*dst = time.Duration(d)
@@ -38,14 +39,14 @@ var sizeUnits = [...]struct {
 }{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}}
 
 // toSize reads a number of bytes with a binary unit, such as 256MiB.
-func (r *reader) toSize(dst *int64, low, high int64) field {
+func (r values) toSize(dst *int64, low, high int64) yamlpos.Field {
 	return func(n *yaml.Node, path string) {
-		v, ok := parseSize(shown(n))
+		v, ok := parseSize(yamlpos.Text(n))
 		switch {
 		case n.Kind != yaml.ScalarNode || !ok:
-			r.problem(n, path, "a whole number with KiB, MiB or GiB, such as 256MiB")
+			r.Errorf(n, path, "a whole number with KiB, MiB or GiB, such as 256MiB")
 		case v < low || v > high:
-			r.problem(n, path, "a size from %s to %s", showSize(low), showSize(high))
+			r.Errorf(n, path, "a size from %s to %s", showSize(low), showSize(high))
 		default:
 			*dst = v
 		}
@@ -75,7 +76,7 @@ func showSize(n int64) string {
 	return fmt.Sprintf("%d%s", n/u.bytes, u.name)
 }
 
-func (r *reader) toAddr(dst *netip.Addr) field {
+func (r values) toAddr(dst *netip.Addr) yamlpos.Field {
 	return func(n *yaml.Node, path string) {
 		if a, ok := r.addr(n, path); ok {
 			*dst = a
@@ -83,19 +84,19 @@ func (r *reader) toAddr(dst *netip.Addr) field {
 	}
 }
 
-func (r *reader) addr(n *yaml.Node, path string) (netip.Addr, bool) {
-	a, err := netip.ParseAddr(shown(n))
+func (r values) addr(n *yaml.Node, path string) (netip.Addr, bool) {
+	a, err := netip.ParseAddr(yamlpos.Text(n))
 	if n.Kind != yaml.ScalarNode || err != nil || !a.Is4() {
-		r.problem(n, path, "an IPv4 address such as 10.20.0.1")
+		r.Errorf(n, path, "an IPv4 address such as 10.20.0.1")
 		return netip.Addr{}, false
 	}
 	return a, true
 }
 
-func (r *reader) toAddrs(dst *[]netip.Addr) field {
+func (r values) toAddrs(dst *[]netip.Addr) yamlpos.Field {
 	return func(n *yaml.Node, path string) {
 		var out []netip.Addr
-		r.list(n, path, func(n *yaml.Node, at string) {
+		r.List(n, path, func(n *yaml.Node, at string) {
 			a, _ := r.addr(n, at)
 			out = append(out, a) // the zero address after a problem, or the next would stand at another's place
 		})
@@ -104,16 +105,16 @@ func (r *reader) toAddrs(dst *[]netip.Addr) field {
 }
 
 // toPrefix reads a network. Host bits are refused: they are more often a slip than a wish.
-func (r *reader) toPrefix(dst *netip.Prefix, minBits int) field {
+func (r values) toPrefix(dst *netip.Prefix, minBits int) yamlpos.Field {
 	return func(n *yaml.Node, path string) {
-		p, err := netip.ParsePrefix(shown(n))
+		p, err := netip.ParsePrefix(yamlpos.Text(n))
 		switch {
 		case n.Kind != yaml.ScalarNode || err != nil || !p.Addr().Is4():
-			r.problem(n, path, "an IPv4 network such as 10.20.0.0/22")
+			r.Errorf(n, path, "an IPv4 network such as 10.20.0.0/22")
 		case p != p.Masked():
-			r.problem(n, path, "has host bits: the network is %s", p.Masked())
+			r.Errorf(n, path, "has host bits: the network is %s", p.Masked())
 		case p.Bits() < minBits || p.Bits() > 32:
-			r.problem(n, path, "a network from /%d to /32", minBits)
+			r.Errorf(n, path, "a network from /%d to /32", minBits)
 		default:
 			*dst = p
 		}
@@ -121,13 +122,13 @@ func (r *reader) toPrefix(dst *netip.Prefix, minBits int) field {
 }
 
 // toRanges reads addresses and ranges, and notes at dst's side where each was written.
-func (r *reader) toRanges(dst *[]dhcp.Range, paths *[]string) field {
+func (r values) toRanges(dst *[]dhcp.Range, paths *[]string) yamlpos.Field {
 	return func(n *yaml.Node, path string) {
 		var out []dhcp.Range
-		r.list(n, path, func(n *yaml.Node, at string) {
-			v, err := dhcp.ParseRange(shown(n))
+		r.List(n, path, func(n *yaml.Node, at string) {
+			v, err := dhcp.ParseRange(yamlpos.Text(n))
 			if n.Kind != yaml.ScalarNode || err != nil {
-				r.problem(n, at, "an address or a range such as 10.20.1.0-10.20.3.250, lower address first")
+				r.Errorf(n, at, "an address or a range such as 10.20.1.0-10.20.3.250, lower address first")
 				return
 			}
 			out = append(out, v)
@@ -138,17 +139,17 @@ func (r *reader) toRanges(dst *[]dhcp.Range, paths *[]string) field {
 }
 
 // toListen reads ":69", "10.20.0.2:69" or "127.0.0.1:8080".
-func (r *reader) toListen(dst *[]netip.AddrPort) field {
+func (r values) toListen(dst *[]netip.AddrPort) yamlpos.Field {
 	return func(n *yaml.Node, path string) {
 		var out []netip.AddrPort
-		r.list(n, path, func(n *yaml.Node, at string) {
-			a, err := parseListen(shown(n))
+		r.List(n, path, func(n *yaml.Node, at string) {
+			a, err := parseListen(yamlpos.Text(n))
 			switch {
 			case n.Kind != yaml.ScalarNode || err != nil:
-				r.problem(n, at, "\":PORT\" or \"ADDRESS:PORT\" with an IPv4 address of this host, such as \":69\" or \"10.20.0.2:69\"")
+				r.Errorf(n, at, "\":PORT\" or \"ADDRESS:PORT\" with an IPv4 address of this host, such as \":69\" or \"10.20.0.2:69\"")
 				out = append(out, netip.AddrPort{})
 			case contains(out, a):
-				r.problem(n, at, "listens on the same address and port as another entry of the list")
+				r.Errorf(n, at, "listens on the same address and port as another entry of the list")
 				out = append(out, netip.AddrPort{})
 			default:
 				out = append(out, a)
@@ -188,15 +189,15 @@ func parseListen(s string) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(a, uint16(n)), nil
 }
 
-func (r *reader) toAdminListen(dst *[]AdminAddr) field {
+func (r values) toAdminListen(dst *[]AdminAddr) yamlpos.Field {
 	return func(n *yaml.Node, path string) {
 		var out []AdminAddr
-		r.list(n, path, func(n *yaml.Node, at string) {
-			s := shown(n)
+		r.List(n, path, func(n *yaml.Node, at string) {
+			s := yamlpos.Text(n)
 			if p, isUnix := strings.CutPrefix(s, "unix:"); isUnix && n.Kind == yaml.ScalarNode {
 				// A longer path doesn't fit into the kernel's sockaddr_un.
 				if !filepath.IsAbs(p) || len(p) > 107 {
-					r.problem(n, at, "unix: and an absolute path of at most 107 characters")
+					r.Errorf(n, at, "unix: and an absolute path of at most 107 characters")
 					out = append(out, AdminAddr{})
 					return
 				}
@@ -205,7 +206,7 @@ func (r *reader) toAdminListen(dst *[]AdminAddr) field {
 			}
 			a, err := parseListen(s)
 			if n.Kind != yaml.ScalarNode || err != nil {
-				r.problem(n, at, "\"unix:/PATH\" or \"ADDRESS:PORT\" with an IPv4 address of this host, such as \"127.0.0.1:8067\"")
+				r.Errorf(n, at, "\"unix:/PATH\" or \"ADDRESS:PORT\" with an IPv4 address of this host, such as \"127.0.0.1:8067\"")
 				out = append(out, AdminAddr{})
 				return
 			}
@@ -216,14 +217,14 @@ func (r *reader) toAdminListen(dst *[]AdminAddr) field {
 }
 
 // toPath reads an absolute path. The file itself is looked at later, once all problems of form are known.
-func (r *reader) toPath(dst *string, mayBeEmpty bool) field {
+func (r values) toPath(dst *string, mayBeEmpty bool) yamlpos.Field {
 	return func(n *yaml.Node, path string) {
-		s, ok := r.text(n, path)
+		s, ok := r.Scalar(n, path)
 		if !ok {
 			return
 		}
 		if !(s == "" && mayBeEmpty) && !filepath.IsAbs(s) {
-			r.problem(n, path, "an absolute path, such as /var/lib/plugtone")
+			r.Errorf(n, path, "an absolute path, such as /var/lib/plugtone")
 			return
 		}
 		*dst = s
@@ -231,14 +232,14 @@ func (r *reader) toPath(dst *string, mayBeEmpty bool) field {
 }
 
 // toURL reads the base that file names are appended to; the slash at its end is added when it is missing.
-func (r *reader) toURL(dst *string) field {
+func (r values) toURL(dst *string) yamlpos.Field {
 	return func(n *yaml.Node, path string) {
-		s, ok := r.text(n, path)
+		s, ok := r.Scalar(n, path)
 		if !ok || s == "" {
 			return
 		}
 		if why := badURL(s); why != "" {
-			r.problem(n, path, "%s; a base such as http://10.20.0.2/ or https://prov.example.net/", why)
+			r.Errorf(n, path, "%s; a base such as http://10.20.0.2/ or https://prov.example.net/", why)
 			return
 		}
 		*dst = strings.TrimSuffix(s, "/") + "/"
@@ -285,14 +286,14 @@ func printable(s string) bool {
 }
 
 // toTimeZone reads an IANA name that Go's tables know.
-func (r *reader) toTimeZone(dst *string) field {
+func (r values) toTimeZone(dst *string) yamlpos.Field {
 	return func(n *yaml.Node, path string) {
-		s, ok := r.text(n, path)
+		s, ok := r.Scalar(n, path)
 		if !ok {
 			return
 		}
 		if _, err := time.LoadLocation(s); err != nil || s == "" || s == "Local" {
-			r.problem(n, path, "an IANA time zone such as Europe/Berlin, America/New_York or UTC")
+			r.Errorf(n, path, "an IANA time zone such as Europe/Berlin, America/New_York or UTC")
 			return
 		}
 		*dst = s

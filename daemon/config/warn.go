@@ -10,11 +10,12 @@ import (
 	"unicode/utf8"
 
 	"plugtone/dhcp"
+	"plugtone/provision/yamlpos"
 )
 
 // Warnings is what is allowed and will hurt, here and on this machine.
 func (c *Config) Warnings() []Warning {
-	r := &reader{file: c.Path, where: c.where}
+	r := &reader{values: values{&yamlpos.Reader{File: c.Path, Written: c.where}}}
 	r.warnSite(c)
 	if c.DHCP.Mode == dhcp.ModeOff {
 		return r.warnings

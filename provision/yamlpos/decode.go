@@ -15,8 +15,28 @@ type Decoder interface {
 	DecodeYAML(r *Reader, n *yaml.Node, path string)
 }
 
-// maxNodes bounds how many nodes one file may decode to: aliases let a short file stand for an endless one.
-const maxNodes = 1 << 17
+// Bounds of what one file may decode to: aliases let a short file stand for an endless one, or for an endlessly deep one.
+const (
+	maxNodes = 1 << 17
+	maxDepth = 64
+)
+
+// enter counts one more node and one more level; leave ends the level. ok is false when there are too many, which is a
+// problem once.
+func (r *Reader) enter(n *yaml.Node, path string) (ok bool) {
+	r.nodes++
+	r.depth++
+	if r.nodes <= maxNodes && r.depth <= maxDepth {
+		return true
+	}
+	if !r.exceeded {
+		r.exceeded = true
+		r.ErrorAt(n, path, "", "its aliases stand for too much")
+	}
+	return false
+}
+
+func (r *Reader) leave() { r.depth-- }
 
 // Decode reads a node into what into points to: a struct with yaml tags, a map with text keys, a slice, a pointer, a
 // string, bool, int or any, or a Decoder. What doesn't fit is a problem of r. A null leaves the zero value.
@@ -38,10 +58,8 @@ func (r *Reader) DecodeFieldsAnd(n *yaml.Node, path string, into any) map[string
 }
 
 func (r *Reader) decode(n *yaml.Node, path string, v reflect.Value) {
-	if r.nodes++; r.nodes > maxNodes {
-		if r.nodes == maxNodes+1 {
-			r.ErrorAt(n, path, "", "its aliases stand for too much")
-		}
+	defer r.leave()
+	if !r.enter(n, path) {
 		return
 	}
 	n = Deref(n)
@@ -158,10 +176,8 @@ func tag(f reflect.StructField) (name string, inline, ok bool) {
 // Any returns a value of the type that YAML gives it: string, bool, int, float64, []any or map[string]any; nil for null.
 func (r *Reader) Any(n *yaml.Node, path string) any {
 	n = Deref(n)
-	if r.nodes++; r.nodes > maxNodes {
-		if r.nodes == maxNodes+1 {
-			r.ErrorAt(n, path, "", "its aliases stand for too much")
-		}
+	defer r.leave()
+	if !r.enter(n, path) {
 		return nil
 	}
 	switch n.Kind {

@@ -3,6 +3,8 @@ package yamlpos
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -17,7 +19,9 @@ type Reader struct {
 	File    string // as problems name it
 	Errors  Errors
 	Written map[string]Value // path of a key or of an item of a list to its value
-	nodes   int              // decoded so far
+
+	nodes, depth int  // decoded so far, and around the node that is being decoded
+	exceeded     bool // nodes or depth
 }
 
 // Value is where a value was written, and its text when it is a scalar.
@@ -49,7 +53,7 @@ func (r *Reader) Parse(data []byte, limit int) *yaml.Node {
 		return nil
 	}
 	if err := dec.Decode(&next); err == nil && len(next.Content) > 0 {
-		r.ErrorAt(next.Content[0], "", "", "a second document: the file is one")
+		r.ErrorAt(next.Content[0], "", "", "a second document: a file holds one")
 	}
 	if len(doc.Content) == 0 {
 		return nil
@@ -117,6 +121,24 @@ func (r *Reader) Pairs(n *yaml.Node, path string, f func(key, value *yaml.Node, 
 	for _, m := range merged {
 		r.merge(m, path, seen, f)
 	}
+}
+
+// Field reads the value of one key.
+type Field func(n *yaml.Node, path string)
+
+// Fields gives each key's value to its field. Unknown keys are problems; a key without value counts as not written.
+func (r *Reader) Fields(n *yaml.Node, path string, fields map[string]Field) {
+	names := slices.Sorted(maps.Keys(fields))
+	r.Pairs(n, path, func(key, value *yaml.Node, at string) {
+		field, ok := fields[key.Value]
+		if !ok {
+			r.UnknownKey(key, at, names)
+			return
+		}
+		if !IsNull(value) {
+			field(value, at)
+		}
+	})
 }
 
 // merge calls f for those keys of a merged map that are not among seen.
