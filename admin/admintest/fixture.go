@@ -301,14 +301,18 @@ func (h *Fixture) ForgetPhone(mac dhcp.MAC) error {
 }
 
 // Audit implements admin.Audit.
-func (h *Fixture) Audit(after uint64, limit int) ([]fleet.AuditEntry, error) {
+func (h *Fixture) Audit(before uint64, limit int) ([]fleet.AuditEntry, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.broken {
 		return nil, ErrBroken
 	}
-	list := h.audit[min(int(after), len(h.audit)):]
-	return slices.Clone(list[:min(limit, len(list))]), nil
+	list := slices.Clone(h.audit)
+	if before > 0 {
+		list = list[:min(int(before)-1, len(list))]
+	}
+	slices.Reverse(list)
+	return list[:min(limit, len(list))], nil
 }
 
 // RecordAudit implements admin.Audit.

@@ -54,7 +54,7 @@ type Discovered interface {
 
 // Audit is the log of changes with their authors, and the revisions of devices. The store has it.
 type Audit interface {
-	Audit(after uint64, limit int) ([]fleet.AuditEntry, error)
+	Audit(before uint64, limit int) ([]fleet.AuditEntry, error)
 	RecordAudit(e fleet.AuditEntry) error
 	History(mac dhcp.MAC) ([]fleet.DeviceRevision, error)
 }

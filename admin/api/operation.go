@@ -19,7 +19,7 @@ import (
 type operation struct{ *core }
 
 func (s operation) register() {
-	huma.Register(s.api, op(http.MethodGet, "/audit", "list-audit", "operation", "List who did what, oldest first", access.Admin), s.audit)
+	huma.Register(s.api, op(http.MethodGet, "/audit", "list-audit", "operation", "List changes and reveals with their authors, newest first", access.Admin), s.audit)
 	huma.Register(s.api, op(http.MethodPost, "/reload", "reload", "operation", "Read the configuration and the vendor packs again", access.Admin),
 		func(ctx context.Context, in *struct {
 			Force bool `query:"force" doc:"also when subnets with active leases are left out, or an interface is missing"`
@@ -44,20 +44,20 @@ func (s operation) register() {
 }
 
 func (s operation) audit(_ context.Context, in *struct {
-	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
-	Cursor string `query:"cursor"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"items a page"`
+	Cursor string `query:"cursor" doc:"next_cursor of the page before"`
 }) (*listOutput[fleet.AuditEntry], error) {
-	var after uint64
+	var before uint64
 	if in.Cursor != "" {
 		text, err := paging.ReadCursor(in.Cursor)
 		if err == nil {
-			after, err = strconv.ParseUint(text, 10, 64)
+			before, err = strconv.ParseUint(text, 10, 64)
 		}
 		if err != nil {
 			return nil, paging.InvalidCursor(in.Cursor)
 		}
 	}
-	list, err := s.Audit.Audit(after, in.Limit+1)
+	list, err := s.Audit.Audit(before, in.Limit+1)
 	if err != nil {
 		return nil, problem.From(err)
 	}

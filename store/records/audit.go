@@ -54,13 +54,19 @@ func (db *DB) RecordAudit(e fleet.AuditEntry) error {
 	return db.file.Update(func(tx dbfile.Tx) error { return appendAudit(tx, e) })
 }
 
-// Audit returns at most limit entries with an ID greater than after, oldest first.
-func (db *DB) Audit(after uint64, limit int) ([]fleet.AuditEntry, error) {
+// Audit returns at most limit entries with an ID less than before, newest first; 0 begins with the newest.
+func (db *DB) Audit(before uint64, limit int) ([]fleet.AuditEntry, error) {
 	var entries []fleet.AuditEntry
 	err := db.file.View(func(tx dbfile.Tx) error {
 		audit := tx.Table(tableAudit)
 		c := audit.Cursor()
-		for k, v := c.Seek(number(after + 1)); k != nil && len(entries) < limit; k, v = c.Next() {
+		k, v := c.Last()
+		if before > 0 {
+			if at, _ := c.Seek(number(before)); at != nil {
+				k, v = c.Prev()
+			}
+		}
+		for ; k != nil && len(entries) < limit; k, v = c.Prev() {
 			b, err := audit.Payload(k, v)
 			if err != nil {
 				continue // damaged

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -84,6 +85,7 @@ func TestOneEditOneRevisionOneAuditEntry(t *testing.T) {
 	}
 	got, err := s.Audit(0, 10)
 	must(t, err)
+	slices.Reverse(got)
 	at := h.now.UTC()
 	want := []fleet.AuditEntry{
 		{ID: 1, Time: at, Actor: "anna", Action: "apply fleet.yaml", Revision: 1, Records: []fleet.AuditRecord{
@@ -97,8 +99,8 @@ func TestOneEditOneRevisionOneAuditEntry(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if got, err = s.Audit(1, 1); err != nil || len(got) != 1 || got[0].ID != 2 {
-		t.Errorf("page after 1: %+v, %v", got, err)
+	if got, err = s.Audit(3, 1); err != nil || len(got) != 1 || got[0].ID != 2 {
+		t.Errorf("page before 3: %+v, %v", got, err)
 	}
 }
 
@@ -311,7 +313,7 @@ func TestTokens(t *testing.T) {
 	entries, err := s.Audit(0, 10)
 	must(t, err)
 	var log []string
-	for _, e := range entries {
+	for _, e := range slices.Backward(entries) {
 		log = append(log, e.Actor+" "+e.Action+" "+e.Records[0].Name)
 	}
 	if got := strings.Join(log, "; "); got != "root token created ci; root token created boss; root token deleted ci" {
