@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net/http"
+
 	"plugtone/admin/api"
 
 	"github.com/danielgtaylor/huma/v2"

@@ -5,11 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"runtime/debug"
+	"strings"
+
 	"plugtone/admin/access"
 	"plugtone/admin/api"
 	"plugtone/admin/problem"
-	"runtime/debug"
-	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -57,6 +58,7 @@ func (s *Server) pages() error {
 		w.Header().Set("Content-Type", "application/json")
 		w.Write(s.openapi)
 	})
+	s.mux.Handle("GET /{$}", http.RedirectHandler("/docs", http.StatusFound))
 	s.mux.HandleFunc("GET /docs", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.Header().Set("Content-Security-Policy", docsSecurity)

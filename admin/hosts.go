@@ -4,9 +4,10 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"plugtone/admin/problem"
 	"slices"
 	"strings"
+
+	"plugtone/admin/problem"
 )
 
 // allowHosts answers 421 when the Host header names neither an address, nor localhost, nor one of names, and passes everything else to

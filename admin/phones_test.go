@@ -1,8 +1,6 @@
 package admin_test
 
 import (
-	"bufio"
-	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -190,8 +188,8 @@ func TestLeasesAndSubnets(t *testing.T) {
 	if got := a.do("GET /api/v1/leases?limit=1&cursor="+first.get(t, "next_cursor"), "", 200).get(t, "items.0.ip"); got != "10.20.1.10" {
 		t.Errorf("the second page has %q", got)
 	}
-	if got := a.do("GET /api/v1/leases?subnet=10.30.0.0/24", "", 200).get(t, "items"); got != "[]" {
-		t.Errorf("another subnet has %s", got)
+	if got := a.do("GET /api/v1/leases?subnet=10.30.0.0/24", "", 422).body; !strings.Contains(got, "10.20.0.0/22") {
+		t.Errorf("a subnet that is not configured is answered without the ones that are: %s", got)
 	}
 	a.do("GET /api/v1/leases?subnet=10.30", "", 422)
 	a.do("DELETE /api/v1/leases/10.20.1.9", "", 204)
@@ -224,42 +222,6 @@ func TestVendorsAndExplain(t *testing.T) {
 	a.do("POST /api/v1/explain", `{}`, 422)
 	a.do("POST /api/v1/explain", `{"path":"x"}`, 422)
 	a.do("POST /api/v1/explain", `{"mac":"x"}`, 422)
-}
-
-func TestEvents(t *testing.T) {
-	a := newAPI(t)
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, "GET", a.url+"/api/v1/events?mac=001565123456", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer viewer")
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	in := bufio.NewScanner(res.Body)
-	if !in.Scan() || in.Text() != ": following" {
-		t.Fatalf("the stream begins with %q", in.Text())
-	}
-	a.Feed.Publish(timeline.Entry{MAC: mustMAC(t, "02:00:00:00:00:01"), Source: "dhcp"}, timeline.Entry{MAC: mustMAC(t, phone), Source: "tftp"})
-	for in.Scan() {
-		data, ok := strings.CutPrefix(in.Text(), "data: ")
-		if !ok {
-			continue
-		}
-		var e timeline.Entry
-		if err := json.Unmarshal([]byte(data), &e); err != nil {
-			t.Fatal(err)
-		}
-		if e.Source != "tftp" || e.MAC.String() != phone {
-			t.Errorf("followed %+v", e)
-		}
-		break
-	}
-	a.want(a.as("viewer", "GET /api/v1/events?mac=x", ""), "events of no MAC", 422)
 }
 
 func TestRoles(t *testing.T) {

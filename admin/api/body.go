@@ -2,9 +2,10 @@ package api
 
 import (
 	"net/http"
-	"plugtone/admin/document"
 	"reflect"
 	"slices"
+
+	"plugtone/admin/document"
 
 	"github.com/danielgtaylor/huma/v2"
 )

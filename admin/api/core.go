@@ -7,16 +7,19 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/http"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/danielgtaylor/huma/v2"
+
 	"plugtone/admin/access"
 	"plugtone/admin/client"
 	"plugtone/admin/problem"
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
 	"plugtone/provision/timeline"
-	"strconv"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 )
 
 // recordOutput is one record with its ETag.
@@ -47,9 +50,33 @@ type RevealInput struct {
 	Reveal bool `query:"reveal" doc:"with secrets in clear; for the role admin, and noted in the audit log"`
 }
 
+// ReadInput is what the GET of one record takes.
+type ReadInput struct {
+	RevealInput
+	IfNoneMatch string `header:"If-None-Match" doc:"the ETag of an earlier answer: 304 while the record has not changed; its status may have"`
+}
+
+// changed returns the answer 304 when the reader has this revision already.
+func (in ReadInput) changed(rev uint64) error {
+	if in.IfNoneMatch == "" || !matchesTag(in.IfNoneMatch, rev) {
+		return nil
+	}
+	return huma.ErrorWithHeaders(huma.Status304NotModified(), http.Header{"Etag": {revisionTag(rev)}})
+}
+
+// matchesTag reports whether a list of entity tags has that of a revision.
+func matchesTag(list string, rev uint64) bool {
+	for tag := range strings.SplitSeq(list, ",") {
+		if strings.TrimPrefix(strings.TrimSpace(tag), "W/") == revisionTag(rev) {
+			return true
+		}
+	}
+	return false
+}
+
 // NameInput is a record's name in a path.
 type NameInput struct {
-	Name string `path:"name"`
+	Name string `path:"name" doc:"the name" example:"main"`
 }
 
 // view runs f on the records as they are now and turns its error into an answer.

@@ -47,13 +47,13 @@ func (s devices) register() {
 	huma.Register(s.api, op(http.MethodGet, path, "get-device", "devices", "Read a device", access.Viewer),
 		func(ctx context.Context, in *struct {
 			MACInput
-			RevealInput
+			ReadInput
 		}) (*recordOutput[client.Device], error) {
 			mac, err := in.parse()
 			if err != nil {
 				return nil, err
 			}
-			return s.read(ctx, mac, in.Reveal)
+			return s.read(ctx, mac, in.ReadInput)
 		})
 	for _, method := range [...]string{http.MethodPut, http.MethodPatch} {
 		huma.Register(s.api, op(method, path, writeVerb(method)+"-device", "devices", writeSummary(method, "a device"), access.Operator),
@@ -216,8 +216,8 @@ func (in *deviceListInput) matches(d *fleet.Device) bool {
 	return false
 }
 
-func (s devices) read(ctx context.Context, mac dhcp.MAC, reveal bool) (*recordOutput[client.Device], error) {
-	if err := access.MayReveal(ctx, reveal); err != nil {
+func (s devices) read(ctx context.Context, mac dhcp.MAC, in ReadInput) (*recordOutput[client.Device], error) {
+	if err := access.MayReveal(ctx, in.Reveal); err != nil {
 		return nil, err
 	}
 	var rec fleet.Device
@@ -231,8 +231,11 @@ func (s devices) read(ctx context.Context, mac dhcp.MAC, reveal bool) (*recordOu
 	if err != nil {
 		return nil, err
 	}
+	if err := in.changed(rec.Revision); err != nil {
+		return nil, err
+	}
 	dev := client.Device{Device: withLists(rec)}
-	if !reveal {
+	if !in.Reveal {
 		dev = publicDevice(rec, access.Of(ctx))
 	} else if err := s.revealed(ctx, "device", mac.String()); err != nil {
 		return nil, problem.From(err)

@@ -5,14 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
+	"strings"
+
 	"plugtone/admin/access"
 	"plugtone/admin/document"
 	"plugtone/admin/paging"
 	"plugtone/admin/problem"
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
-	"reflect"
-	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 )
@@ -53,9 +54,9 @@ func (s extensions) register() {
 	huma.Register(s.api, op(http.MethodGet, path, "get-extension", "extensions", "Read an extension", access.Viewer),
 		func(ctx context.Context, in *struct {
 			ExtensionInput
-			RevealInput
+			ReadInput
 		}) (*recordOutput[fleet.Extension], error) {
-			return s.read(ctx, in.Number, in.Reveal)
+			return s.read(ctx, in.Number, in.ReadInput)
 		})
 	for _, method := range [...]string{http.MethodPut, http.MethodPatch} {
 		huma.Register(s.api, op(method, path, writeVerb(method)+"-extension", "extensions", writeSummary(method, "an extension"), access.Operator),
@@ -106,8 +107,8 @@ func manyRegistrars(number string, all []*fleet.Extension) error {
 	return huma.Error409Conflict(fmt.Sprintf("extension %s is on more than one registrar: say which of %s", number, strings.Join(names, ", ")))
 }
 
-func (s extensions) read(ctx context.Context, ref string, reveal bool) (*recordOutput[fleet.Extension], error) {
-	if err := access.MayReveal(ctx, reveal); err != nil {
+func (s extensions) read(ctx context.Context, ref string, in ReadInput) (*recordOutput[fleet.Extension], error) {
+	if err := access.MayReveal(ctx, in.Reveal); err != nil {
 		return nil, err
 	}
 	var rec fleet.Extension
@@ -121,7 +122,10 @@ func (s extensions) read(ctx context.Context, ref string, reveal bool) (*recordO
 	if err != nil {
 		return nil, err
 	}
-	if !reveal {
+	if err := in.changed(rec.Revision); err != nil {
+		return nil, err
+	}
+	if !in.Reveal {
 		rec = publicExtension(rec)
 	} else if err := s.revealed(ctx, "extension", extensionName(&rec)); err != nil {
 		return nil, problem.From(err)

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -65,6 +66,9 @@ func (s network) listLeases(_ context.Context, in *leaseListInput) (*listOutput[
 	if err != nil {
 		return nil, err
 	}
+	if subnet.IsValid() && !slices.ContainsFunc(s.Subnets(), func(n client.Subnet) bool { return n.Subnet == subnet }) {
+		return nil, problem.Field("query.subnet", in.Subnet, "is no subnet of the configuration: "+s.subnetNames())
+	}
 	all := slices.DeleteFunc(slices.Clone(s.Leases.All()), func(l dhcp.Lease) bool {
 		return subnet.IsValid() && l.Subnet != subnet || in.State != "" && string(l.State) != in.State
 	})
@@ -81,6 +85,18 @@ func (s network) listLeases(_ context.Context, in *leaseListInput) (*listOutput[
 	out.Body.NextCursor = leases.NextCursor
 	out.Body.Items, err = s.shown(leases.Items)
 	return out, err
+}
+
+// subnetNames lists the subnets of the configuration for a message.
+func (s network) subnetNames() string {
+	var names []string
+	for _, n := range s.Subnets() {
+		names = append(names, n.Subnet.String())
+	}
+	if names == nil {
+		return "there is none"
+	}
+	return strings.Join(names, ", ")
 }
 
 func (s network) deleteLease(ctx context.Context, text string) error {

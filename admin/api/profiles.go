@@ -43,9 +43,9 @@ func (s profiles) register() {
 	huma.Register(s.api, op(http.MethodGet, path, "get-profile", "profiles", "Read a profile", access.Viewer),
 		func(ctx context.Context, in *struct {
 			NameInput
-			RevealInput
+			ReadInput
 		}) (*recordOutput[fleet.Profile], error) {
-			return s.read(ctx, in.Name, in.Reveal)
+			return s.read(ctx, in.Name, in.ReadInput)
 		})
 	for _, method := range [...]string{http.MethodPut, http.MethodPatch} {
 		huma.Register(s.api, op(method, path, writeVerb(method)+"-profile", "profiles", writeSummary(method, "a profile"), access.Operator),
@@ -69,8 +69,8 @@ func (s profiles) register() {
 		})
 }
 
-func (s profiles) read(ctx context.Context, name string, reveal bool) (*recordOutput[fleet.Profile], error) {
-	if err := access.MayReveal(ctx, reveal); err != nil {
+func (s profiles) read(ctx context.Context, name string, in ReadInput) (*recordOutput[fleet.Profile], error) {
+	if err := access.MayReveal(ctx, in.Reveal); err != nil {
 		return nil, err
 	}
 	var rec fleet.Profile
@@ -84,7 +84,10 @@ func (s profiles) read(ctx context.Context, name string, reveal bool) (*recordOu
 	if err != nil {
 		return nil, err
 	}
-	if !reveal {
+	if err := in.changed(rec.Revision); err != nil {
+		return nil, err
+	}
+	if !in.Reveal {
 		rec = publicProfile(rec, access.Of(ctx))
 	} else if err := s.revealed(ctx, "profile", name); err != nil {
 		return nil, problem.From(err)

@@ -38,9 +38,9 @@ func (s registrars) register() {
 	huma.Register(s.api, op(http.MethodGet, path, "get-registrar", "registrars", "Read a registrar", access.Viewer),
 		func(ctx context.Context, in *struct {
 			NameInput
-			RevealInput
+			ReadInput
 		}) (*recordOutput[fleet.Registrar], error) {
-			return s.read(ctx, in.Name, in.Reveal)
+			return s.read(ctx, in.Name, in.ReadInput)
 		})
 	for _, method := range [...]string{http.MethodPut, http.MethodPatch} {
 		huma.Register(s.api, op(method, path, writeVerb(method)+"-registrar", "registrars", writeSummary(method, "a registrar"), access.Operator),
@@ -64,8 +64,8 @@ func (s registrars) register() {
 		})
 }
 
-func (s registrars) read(ctx context.Context, name string, reveal bool) (*recordOutput[fleet.Registrar], error) {
-	if err := access.MayReveal(ctx, reveal); err != nil {
+func (s registrars) read(ctx context.Context, name string, in ReadInput) (*recordOutput[fleet.Registrar], error) {
+	if err := access.MayReveal(ctx, in.Reveal); err != nil {
 		return nil, err
 	}
 	var rec fleet.Registrar
@@ -79,7 +79,10 @@ func (s registrars) read(ctx context.Context, name string, reveal bool) (*record
 	if err != nil {
 		return nil, err
 	}
-	if !reveal {
+	if err := in.changed(rec.Revision); err != nil {
+		return nil, err
+	}
+	if !in.Reveal {
 		rec = publicRegistrar(rec)
 	} else if err := s.revealed(ctx, "registrar", name); err != nil {
 		return nil, problem.From(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+
 	"plugtone/admin/access"
 	"plugtone/admin/client"
 	"plugtone/admin/problem"

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -35,10 +34,8 @@ func (p Precondition) met(noun string, rev uint64) error {
 	case p.IfMatch == "*":
 		return nil
 	}
-	for tag := range strings.SplitSeq(p.IfMatch, ",") {
-		if strings.TrimSpace(tag) == revisionTag(rev) {
-			return nil
-		}
+	if matchesTag(p.IfMatch, rev) {
+		return nil
 	}
 	return huma.Error412PreconditionFailed(fmt.Sprintf("%s has moved on to revision %d; read it again", noun, rev))
 }

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+
 	"plugtone/admin/access"
 	"plugtone/admin/client"
 	"plugtone/provision/pack"

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/trust"

@@ -8,10 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"plugtone/provision/fleet"
 	"reflect"
 	"strconv"
 	"strings"
+
+	"plugtone/provision/fleet"
 
 	"github.com/danielgtaylor/huma/v2"
 )

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+
 	"plugtone/admin/problem"
 	"plugtone/dhcp"
 	"plugtone/provision/setting"

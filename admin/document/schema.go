@@ -2,11 +2,12 @@ package document
 
 import (
 	"maps"
-	"plugtone/admin/problem"
-	"plugtone/provision/setting"
 	"reflect"
 	"slices"
 	"strings"
+
+	"plugtone/admin/problem"
+	"plugtone/provision/setting"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/validation"
