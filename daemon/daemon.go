@@ -39,6 +39,8 @@ type Options struct {
 	Version    string
 	Log        io.Writer // standard error
 
+	CheckCommand []string // this program's command to check one file of the store; nil: it is checked in this process
+
 	Now      func() time.Time
 	Notify   func(state string) (bool, error)                                 // sd_notify
 	Watchdog func() (time.Duration, error)                                    // WATCHDOG_USEC

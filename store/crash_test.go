@@ -24,6 +24,10 @@ import (
 
 // child is what this binary does when a test starts it: the daemon that is killed, or the one that has the files.
 func child(part, dir string) {
+	if part == "restore" {
+		restoreAndDie(dir)
+		return
+	}
 	s, err := Open(Config{Dir: dir, Now: time.Now, Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()})
 	if err != nil {
 		fmt.Println("error:", err)

@@ -1,8 +1,11 @@
 package store
 
 import (
+	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"encoding/binary"
+	"io"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -12,6 +15,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	bolt "go.etcd.io/bbolt"
+	"golang.org/x/sys/unix"
 
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
@@ -132,4 +136,41 @@ func usedBytes(t testing.TB, path string) (n int64) {
 	must(t, db.View(func(tx *bolt.Tx) error { n = tx.Size(); return nil }))
 	must(t, db.Close())
 	return n
+}
+
+// removeMeta removes a record about a file.
+func removeMeta(t testing.TB, path, key string) {
+	t.Helper()
+	db, err := bolt.Open(path, 0o600, nil)
+	must(t, err)
+	must(t, db.Update(func(tx *bolt.Tx) error { return tx.Bucket([]byte("meta")).Delete([]byte(key)) }))
+	must(t, db.Close())
+}
+
+// oldDirectory is a data directory that a plugtone from before the checksums left behind.
+func oldDirectory(t *testing.T) *fixture {
+	t.Helper()
+	h := newFixture(t)
+	f, err := os.Open("testdata/without-checksums.tar.gz")
+	must(t, err)
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	must(t, err)
+	for r := tar.NewReader(z); ; {
+		head, err := r.Next()
+		if err == io.EOF {
+			return h
+		}
+		must(t, err)
+		b, err := io.ReadAll(r)
+		must(t, err)
+		must(t, os.WriteFile(h.path(head.Name), b, 0o600))
+	}
+}
+
+// inMemory puts the data directory on a tmpfs, where a sync costs nothing.
+func (h *fixture) inMemory() {
+	if unix.Mount("plugtone", h.cfg.Dir, "tmpfs", 0, "") == nil {
+		h.t.Cleanup(func() { _ = unix.Unmount(h.cfg.Dir, unix.MNT_DETACH) })
+	}
 }

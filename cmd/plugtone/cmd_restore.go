@@ -28,7 +28,7 @@ func restoreCommand() *cobra.Command {
 				return err
 			}
 			defer f.Close()
-			if err := store.Restore(f, dir, time.Now()); err != nil {
+			if err := store.Restore(f, dir, time.Now(), checkFileCommand()...); err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
 			}
 			_, err = fmt.Fprintf(c.OutOrStdout(), "%s restored to %s\n", args[0], dir)

@@ -58,7 +58,7 @@ func newRoot(offline ...*cobra.Command) *cobra.Command {
 	for _, c := range clientCommands() {
 		root.AddCommand(c)
 	}
-	for _, c := range append(offline, restoreCommand()) {
+	for _, c := range append(offline, restoreCommand(), dbCommand()) {
 		if c.GroupID == "" {
 			c.GroupID = groupRun
 		}

@@ -18,7 +18,7 @@ import (
 
 // serveCommand runs the daemon.
 func serveCommand() *cobra.Command {
-	o := daemon.Options{Version: versionText()}
+	o := daemon.Options{Version: versionText(), CheckCommand: checkFileCommand()}
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the daemon: DHCP, TFTP, HTTP and the admin API",

@@ -18,7 +18,7 @@ import (
 // FileMode keeps secrets to the daemon's own user.
 const FileMode = 0o600
 
-// Options are what a File needs. All members but the last two must be set.
+// Options are what a File needs. All members up to Damaged must be set.
 type Options struct {
 	Now     func() time.Time
 	Log     *slog.Logger
@@ -27,6 +27,9 @@ type Options struct {
 
 	NoSync  bool // a commit does not wait for the disk
 	MaxSize int  // bytes that the file may reach; 0: no limit
+
+	// Commit is called in the place of a transaction's commit, which it gets, by tests of a disk that fails; nil: no test.
+	Commit func(commit func() error) error
 }
 
 // File is one open bbolt file. Its methods may be called from any goroutine.
@@ -37,7 +40,6 @@ type File struct {
 
 	writeMu  sync.Mutex // one writer at a time
 	unsynced bool       // a commit failed whose pages may be visible all the same; under writeMu
-	commit   func(*bolt.Tx) error
 
 	mu      sync.Mutex
 	place   Place

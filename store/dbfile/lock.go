@@ -32,8 +32,10 @@ func Lock(path string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := f.Chmod(FileMode); err != nil {
-		return nil, errors.Join(err, f.Close())
+	if info, err := f.Stat(); err != nil || info.Mode().Perm() != FileMode {
+		if err := errors.Join(err, f.Chmod(FileMode)); err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
 	}
 	if err := flock(f, syscall.LOCK_EX); err != nil {
 		return nil, errors.Join(err, f.Close())

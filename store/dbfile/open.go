@@ -7,8 +7,6 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
-
-	bolt "go.etcd.io/bbolt"
 )
 
 // Spec says what a file holds and how it is opened.
@@ -82,7 +80,7 @@ type Opened struct {
 // Open opens and migrates a file that Examine found sound or Empty. With examine, for a file that is not Known, records that
 // do not match their checksums are set aside within the file.
 func Open(path string, s Spec, backups string, examine bool, o Options) (Opened, error) {
-	f := &File{name: s.Name, path: path, o: o, commit: (*bolt.Tx).Commit, noted: map[string]bool{}}
+	f := &File{name: s.Name, path: path, o: o, noted: map[string]bool{}}
 	db, err := openBolt(path, o.NoSync, o.MaxSize)
 	if err != nil {
 		return Opened{}, err

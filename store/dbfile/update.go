@@ -97,6 +97,7 @@ func (f *File) run(db *bolt.DB, fn func(Tx) error) error {
 	if err = f.commit(tx); err == nil {
 		return nil
 	}
+	_ = tx.Rollback() // in some cases Commit leaves that to its caller
 	visible := false
 	_ = db.View(func(tx *bolt.Tx) error { visible = tx.ID() >= id; return nil })
 	if !visible {
@@ -108,6 +109,13 @@ func (f *File) run(db *bolt.DB, fn func(Tx) error) error {
 	}
 	f.o.Log.Warn("a commit failed and the file was written again as a whole", "file", f.path, "err", err)
 	return nil
+}
+
+func (f *File) commit(tx *bolt.Tx) error {
+	if f.o.Commit != nil {
+		return f.o.Commit(tx.Commit)
+	}
+	return tx.Commit()
 }
 
 // rewrite writes the whole file again under its name. After a sync that failed, the kernel takes pages for written that
