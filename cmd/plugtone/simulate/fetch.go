@@ -52,24 +52,34 @@ func (f *fetcher) get(ctx context.Context, name string) (int, error) {
 	return 0, fmt.Errorf("server URL %s: scheme %q can't be played", f.base, f.base.Scheme)
 }
 
+// overHTTP fetches a file, again when it is asked for credentials: a simulated phone applies no configuration, so it behaves
+// like one that has been reset, which has none.
 func (f *fetcher) overHTTP(ctx context.Context, name string) (int, error) {
+	n, status, err := f.once(ctx, name)
+	if err == nil && status == http.StatusUnauthorized {
+		n, status, err = f.once(ctx, name)
+	}
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("HTTP %d %s", status, http.StatusText(status))
+	}
+	return n, err
+}
+
+func (f *fetcher) once(ctx context.Context, name string) (size, status int, err error) {
 	u := *f.base
 	u.Path += strings.TrimPrefix(name, "/")
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	req.Header.Set("User-Agent", f.userAgent)
 	resp, err := f.web.Do(req)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer resp.Body.Close()
 	n, err := io.Copy(io.Discard, io.LimitReader(resp.Body, fileLimit))
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = errors.New("HTTP " + resp.Status)
-	}
-	return int(n), err
+	return int(n), resp.StatusCode, err
 }
 
 func (f *fetcher) overTFTP(name string) (int, error) {
