@@ -10,12 +10,12 @@ import (
 )
 
 var (
-	testNow  = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-	macA     = MAC{0x00, 0x15, 0x65, 0, 0, 0x0a}
-	macB     = MAC{0x00, 0x15, 0x65, 0, 0, 0x0b}
-	macA2    = MAC{0x00, 0x15, 0x65, 0, 0, 0xa2} // A's second
-	addrA    = netip.MustParseAddr("10.20.1.7")
-	elsewher = netip.MustParseAddr("192.0.2.9")
+	testNow   = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	macA      = MAC{0x00, 0x15, 0x65, 0, 0, 0x0a}
+	macB      = MAC{0x00, 0x15, 0x65, 0, 0, 0x0b}
+	macA2     = MAC{0x00, 0x15, 0x65, 0, 0, 0xa2} // A's second
+	addrA     = netip.MustParseAddr("10.20.1.7")
+	elsewhere = netip.MustParseAddr("192.0.2.9")
 )
 
 func leaseOf(mac MAC) *dhcp.Lease {
@@ -27,57 +27,65 @@ func asksForA() Evidence {
 	return Evidence{Time: testNow, From: addrA, Place: Place{Name: "subnet 10.20.0.0/22", Proofs: []Proof{ProofLease}}, Lease: leaseOf(macA), LeaseMACs: []MAC{macA}, FilenameMAC: macA}
 }
 
-func TestAuthorize(t *testing.T) {
-	tests := []struct {
-		name   string
-		change func(*Evidence)
-		proof  Proof // "" when refused
-		mac    MAC
-		reason string
-		contra bool
-	}{
-		{name: "own lease", proof: ProofLease, mac: macA, reason: "10.20.1.7 is leased to 00:15:65:00:00:0a"},
-		{name: "no MAC in the name", change: func(e *Evidence) { e.FilenameMAC = MAC{} }, proof: ProofLease, mac: macA},
-		{name: "user agent agrees", change: func(e *Evidence) { e.UserAgentMAC = macA }, proof: ProofLease, mac: macA},
-		{name: "other MAC in the name", change: func(e *Evidence) { e.FilenameMAC, e.LeaseMACs = macA2, []MAC{macA, macA2} }, proof: ProofLease, mac: macA},
-		{name: "other MAC in the user agent", change: func(e *Evidence) { e.UserAgentMAC, e.LeaseMACs = macA2, []MAC{macA, macA2} }, proof: ProofLease, mac: macA},
-		{name: "lease of the other MAC", change: func(e *Evidence) { e.Lease, e.LeaseMACs = leaseOf(macA2), []MAC{macA, macA2} }, proof: ProofLease, mac: macA2},
+var authorizeTests = []struct {
+	name   string
+	change func(*Evidence)
+	proof  Proof // "" when refused
+	mac    MAC
+	reason string
+	contra bool
+}{
+	{name: "own lease", proof: ProofLease, mac: macA, reason: "10.20.1.7 is leased to 00:15:65:00:00:0a"},
+	{name: "no MAC in the name", change: func(e *Evidence) { e.FilenameMAC = MAC{} }, proof: ProofLease, mac: macA},
+	{name: "user agent agrees", change: func(e *Evidence) { e.UserAgentMAC = macA }, proof: ProofLease, mac: macA},
+	{name: "other MAC in the name", change: func(e *Evidence) { e.FilenameMAC, e.LeaseMACs = macA2, []MAC{macA, macA2} }, proof: ProofLease, mac: macA},
+	{name: "other MAC in the user agent", change: func(e *Evidence) { e.UserAgentMAC, e.LeaseMACs = macA2, []MAC{macA, macA2} }, proof: ProofLease, mac: macA},
+	{name: "lease of the other MAC", change: func(e *Evidence) { e.Lease, e.LeaseMACs = leaseOf(macA2), []MAC{macA, macA2} }, proof: ProofLease, mac: macA2},
 
-		{name: "another's file", change: func(e *Evidence) { e.FilenameMAC = macB }, reason: "is leased to 00:15:65:00:00:0a, but the file is 00:15:65:00:00:0b's", contra: true},
-		{name: "another's file where all is open", change: func(e *Evidence) { e.FilenameMAC, e.Place.Proofs = macB, []Proof{ProofOpen, ProofLease} }, reason: "is leased to", contra: true},
-		{name: "another's user agent", change: func(e *Evidence) { e.UserAgentMAC = macB }, reason: "but the user agent says 00:15:65:00:00:0b", contra: true},
-		{name: "name against user agent, no lease", change: func(e *Evidence) {
-			e.Lease, e.LeaseMACs, e.UserAgentMAC, e.Place.Proofs = nil, nil, macB, []Proof{ProofOpen}
-		},
-			reason: "the file is 00:15:65:00:00:0a's, but the user agent says 00:15:65:00:00:0b", contra: true},
+	{name: "another's file", change: func(e *Evidence) { e.FilenameMAC = macB }, reason: "is leased to 00:15:65:00:00:0a, but the file is 00:15:65:00:00:0b's", contra: true},
+	{name: "another's file where all is open", change: func(e *Evidence) { e.FilenameMAC, e.Place.Proofs = macB, []Proof{ProofOpen, ProofLease} }, reason: "is leased to", contra: true},
+	{name: "another's user agent", change: func(e *Evidence) { e.UserAgentMAC = macB }, reason: "but the user agent says 00:15:65:00:00:0b", contra: true},
+	{name: "name against user agent, no lease", change: func(e *Evidence) {
+		e.Lease, e.LeaseMACs, e.UserAgentMAC, e.Place.Proofs = nil, nil, macB, []Proof{ProofOpen}
+	},
+		reason: "the file is 00:15:65:00:00:0a's, but the user agent says 00:15:65:00:00:0b", contra: true},
 
-		{name: "no lease", change: func(e *Evidence) { e.Lease, e.LeaseMACs = nil, nil }, reason: "no proof: 10.20.1.7 is not leased by us (subnet 10.20.0.0/22)"},
-		{name: "expired", change: func(e *Evidence) { e.Lease.Expires = testNow }, reason: "ran out"},
-		{name: "released", change: func(e *Evidence) { e.Lease.State = dhcp.LeaseReleased }, reason: "is released"},
-		{name: "declined", change: func(e *Evidence) { e.Lease.State = dhcp.LeaseDeclined }, reason: "is declined"},
-		{name: "a lease of another address", change: func(e *Evidence) { e.From = elsewher }, reason: "not the requester's"},
-		{name: "a lease without a holder", change: func(e *Evidence) { e.LeaseMACs = nil }, reason: "not the requester's"},
-		{name: "lease does not count here", change: func(e *Evidence) { e.Place.Proofs = []Proof{ProofCredentials} }, reason: "a lease does not count in subnet 10.20.0.0/22"},
-		{name: "nothing counts here", change: func(e *Evidence) { e.Place.Proofs = nil }, reason: "does not count"},
+	{name: "no lease", change: func(e *Evidence) { e.Lease, e.LeaseMACs = nil, nil }, reason: "no proof: 10.20.1.7 is not leased by us (subnet 10.20.0.0/22)"},
+	{name: "expired", change: func(e *Evidence) { e.Lease.Expires = testNow }, reason: "ran out"},
+	{name: "released", change: func(e *Evidence) { e.Lease.State = dhcp.LeaseReleased }, reason: "is released"},
+	{name: "declined", change: func(e *Evidence) { e.Lease.State = dhcp.LeaseDeclined }, reason: "is declined"},
+	{name: "a lease of another address", change: func(e *Evidence) { e.From = elsewhere }, reason: "not the requester's"},
+	{name: "a lease without a holder", change: func(e *Evidence) { e.LeaseMACs = nil }, reason: "not the requester's"},
+	{name: "lease in doubt", change: func(e *Evidence) { e.LeaseDoubt = "neither is proof" }, reason: "no proof: neither is proof"},
+	{name: "lease in doubt, but the right password", change: func(e *Evidence) {
+		e.LeaseDoubt, e.LoggedIn, e.Place.Proofs = "neither is proof", []MAC{macA}, []Proof{ProofLease, ProofCredentials}
+	}, proof: ProofCredentials, mac: macA},
+	{name: "lease and the right password", change: func(e *Evidence) {
+		e.LoggedIn, e.Place.Proofs = []MAC{macA}, []Proof{ProofLease, ProofCredentials}
+	}, proof: ProofCredentials, mac: macA, reason: "the user and password are those of"},
+	{name: "lease does not count here", change: func(e *Evidence) { e.Place.Proofs = []Proof{ProofCredentials} }, reason: "a lease does not count in subnet 10.20.0.0/22"},
+	{name: "nothing counts here", change: func(e *Evidence) { e.Place.Proofs = nil }, reason: "does not count"},
 
-		{name: "reserved address", change: func(e *Evidence) {
-			e.Lease, e.LeaseMACs, e.Reserved, e.Place.Proofs = nil, nil, []MAC{macA, macA2}, []Proof{ProofAddress}
-		}, proof: ProofAddress, mac: macA},
-		{name: "reserved address, other MAC", change: func(e *Evidence) {
-			e.Lease, e.LeaseMACs, e.Reserved, e.Place.Proofs, e.FilenameMAC = nil, nil, []MAC{macA, macA2}, []Proof{ProofAddress}, macA2
-		}, proof: ProofAddress, mac: macA},
-		{name: "reserved for another", change: func(e *Evidence) {
-			e.Lease, e.LeaseMACs, e.Reserved, e.Place.Proofs = nil, nil, []MAC{macB}, []Proof{ProofAddress}
-		}, reason: "is reserved for 00:15:65:00:00:0b", contra: true},
-		{name: "reserved address does not count", change: func(e *Evidence) { e.Lease, e.LeaseMACs, e.Reserved = nil, nil, []MAC{macA} }, reason: "no proof"},
-		{name: "open", change: func(e *Evidence) { e.Lease, e.LeaseMACs, e.Place.Proofs = nil, nil, []Proof{ProofOpen} }, proof: ProofOpen, mac: macA, reason: "is open"},
-		{name: "open without a name", change: func(e *Evidence) {
-			e.Lease, e.LeaseMACs, e.Place.Proofs, e.FilenameMAC = nil, nil, []Proof{ProofOpen}, MAC{}
-		}, reason: "no proof"},
-		{name: "preview", change: func(e *Evidence) { *e = Evidence{Preview: macB, FilenameMAC: macA} }, proof: ProofPreview, mac: macB},
-		{name: "nothing known", change: func(e *Evidence) { *e = Evidence{} }, reason: "no proof"},
-	}
-	for _, tt := range tests {
+	{name: "reserved address", change: func(e *Evidence) {
+		e.Lease, e.LeaseMACs, e.Reserved, e.Place.Proofs = nil, nil, []MAC{macA, macA2}, []Proof{ProofAddress}
+	}, proof: ProofAddress, mac: macA},
+	{name: "reserved address, other MAC", change: func(e *Evidence) {
+		e.Lease, e.LeaseMACs, e.Reserved, e.Place.Proofs, e.FilenameMAC = nil, nil, []MAC{macA, macA2}, []Proof{ProofAddress}, macA2
+	}, proof: ProofAddress, mac: macA},
+	{name: "reserved for another", change: func(e *Evidence) {
+		e.Lease, e.LeaseMACs, e.Reserved, e.Place.Proofs = nil, nil, []MAC{macB}, []Proof{ProofAddress}
+	}, reason: "is reserved for 00:15:65:00:00:0b", contra: true},
+	{name: "reserved address does not count", change: func(e *Evidence) { e.Lease, e.LeaseMACs, e.Reserved = nil, nil, []MAC{macA} }, reason: "no proof"},
+	{name: "open", change: func(e *Evidence) { e.Lease, e.LeaseMACs, e.Place.Proofs = nil, nil, []Proof{ProofOpen} }, proof: ProofOpen, mac: macA, reason: "is open"},
+	{name: "open without a name", change: func(e *Evidence) {
+		e.Lease, e.LeaseMACs, e.Place.Proofs, e.FilenameMAC = nil, nil, []Proof{ProofOpen}, MAC{}
+	}, reason: "no proof"},
+	{name: "preview", change: func(e *Evidence) { *e = Evidence{Preview: macB, FilenameMAC: macA} }, proof: ProofPreview, mac: macB},
+	{name: "nothing known", change: func(e *Evidence) { *e = Evidence{} }, reason: "no proof"},
+}
+
+func TestProofIsForTheRequestersOwnPhone(t *testing.T) {
+	for _, tt := range authorizeTests {
 		t.Run(tt.name, func(t *testing.T) {
 			e := asksForA()
 			if tt.change != nil {

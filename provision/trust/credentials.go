@@ -12,8 +12,8 @@ import (
 // Secret is text that never shows in logs; see setting.Secret.
 type Secret = setting.Secret
 
-// Credentials are one phone's own HTTP user and password. The daemon makes them, never a person, so that nobody can guess
-// them and no two phones share them.
+// Credentials are one phone's own HTTP user and password. The daemon makes them, never a person, so that they can't be guessed
+// and no two phones share them.
 type Credentials struct {
 	User     string `json:"user"`
 	Password Secret `json:"password,omitempty"`

@@ -24,7 +24,7 @@ const (
 	stepUpReport = 10 * time.Minute
 )
 
-// WeakRequest is a request for a guarded file by a phone whose only proof is one that whoever borrows its MAC has as well:
+// WeakRequest is a request for a guarded file whose only proof is one that a host with a borrowed MAC has as well:
 // a lease, the neighbour table, a reserved address.
 type WeakRequest struct {
 	Time   time.Time

@@ -16,7 +16,7 @@ var (
 	from = netip.MustParseAddr("192.0.2.7")
 )
 
-func issuer() *Issuer { return NewIssuer([]byte("a key that nobody knows")) }
+func issuer() *Issuer { return NewIssuer([]byte("a secret key")) }
 
 // md is MD5 in hex, written here once more so that a slip in Proves isn't repeated.
 func md(s string) string  { return fmt.Sprintf("%x", md5.Sum([]byte(s))) }
@@ -114,7 +114,7 @@ func TestNonceExpires(t *testing.T) {
 			t.Errorf("%s: %v", tt.name, got)
 		}
 	}
-	if NewIssuer([]byte("a key that nobody knows")).Nonce(now, from) != nonce {
+	if NewIssuer([]byte("a secret key")).Nonce(now, from) != nonce {
 		t.Error("nonces hold state")
 	}
 }
@@ -144,7 +144,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		a.Path()
-		if a.Scheme == Digest && a.Proves("a password that nobody guessed", "GET") {
+		if a.Scheme == Digest && a.Proves("a password that is not guessed", "GET") {
 			t.Errorf("%q proves something", s)
 		}
 	})
