@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -63,7 +62,7 @@ func (h *house) kinds() []trust.EventKind {
 	return out
 }
 
-func TestLogIn(t *testing.T) {
+func TestRightPasswordIsProofForOneFileAndAddress(t *testing.T) {
 	h := newHouse(t)
 	c := h.withCredentials()
 	name := "001565123456.cfg"
@@ -103,7 +102,7 @@ func TestLogIn(t *testing.T) {
 	}
 }
 
-func TestBasicInClear(t *testing.T) {
+func TestBasicIsAcceptedOverHTTPSOnly(t *testing.T) {
 	h := newHouse(t)
 	c := h.withCredentials()
 	r := request("001565123456.cfg")
@@ -125,7 +124,7 @@ func TestOthersCredentialsAreAContradiction(t *testing.T) {
 	}
 }
 
-func TestRotation(t *testing.T) {
+func TestOldPasswordCountsUntilTheNewOneIsUsed(t *testing.T) {
 	h := newHouse(t)
 	old := h.withCredentials().Password.Reveal()
 	rotate := func(force bool) trust.Credentials {
@@ -186,7 +185,7 @@ func TestRotation(t *testing.T) {
 }
 
 // A phone on a leased address that logs in all the same has shown that it has the new password.
-func TestRotationBesideALease(t *testing.T) {
+func TestLoginBesideALeaseUsesTheNewPassword(t *testing.T) {
 	h := newHouse(t)
 	h.withCredentials()
 	d, err := fleet.RotateCredentials(h.records, "test", front, false, noon)
@@ -268,7 +267,7 @@ func TestCredentialsStayThroughWrites(t *testing.T) {
 
 // Whatever comes along, an unknown, a disabled and an existing phone can't be told apart: not by the answer, and not by
 // how often records are read for it.
-func TestCredentialsTellNothing(t *testing.T) {
+func TestCredentialsRevealNothing(t *testing.T) {
 	h := newHouse(t)
 	h.withCredentials()
 	disabled, unknown := mac("001565000002"), mac("001565000003")
@@ -307,265 +306,5 @@ func TestCredentialsTellNothing(t *testing.T) {
 				}
 			}
 		}
-	}
-}
-
-func TestCertificate(t *testing.T) {
-	h := newHouse(t)
-	r := request("001565123456.cfg")
-	r.Certificate = &provision.Certificate{Vendor: "acme", MAC: front}
-	if a := h.ask(r); a.Outcome != provision.Served || a.Proof != trust.ProofCertificate {
-		t.Errorf("%s: %s", a.Outcome, a.Reason)
-	}
-	r.Certificate = &provision.Certificate{Vendor: "bolt", MAC: front}
-	if a := h.ask(r); a.Outcome != provision.Refused || !strings.Contains(a.Reason, "one of bolt, but the device is one of acme") {
-		t.Errorf("another vendor's: %s, %s", a.Outcome, a.Reason)
-	}
-	r.Certificate = &provision.Certificate{Vendor: "bolt", Also: []string{"acme"}, MAC: front}
-	h.served(h.ask(r))
-	r.Certificate = &provision.Certificate{Vendor: "acme", MAC: mac("001565000009")}
-	if a := h.ask(r); a.Outcome != provision.Refused || !slices.Contains(h.kinds(), trust.EventContradiction) {
-		t.Errorf("another phone's: %s, %s", a.Outcome, a.Reason)
-	}
-	h.site.Trust = []trust.Proof{trust.ProofLease}
-	r.Certificate = &provision.Certificate{Vendor: "acme", MAC: front}
-	if a := h.ask(r); a.Outcome != provision.Refused {
-		t.Errorf("where certificates don't count: %s", a.Outcome)
-	}
-}
-
-func TestNeighbor(t *testing.T) {
-	h := newHouse(t)
-	h.beside = map[netip.Addr]dhcp.MAC{netip.MustParseAddr(away): mac("001565123457"), netip.MustParseAddr("10.20.1.7"): mac("001565000009")}
-	r := request("001565123456.cfg")
-	if a := h.ask(r); a.Outcome != provision.Refused {
-		t.Errorf("where it does not count: %s", a.Outcome)
-	}
-	h.site.Trust = []trust.Proof{trust.ProofLease, trust.ProofNeighbor}
-	if a := h.ask(r); a.Outcome != provision.Served || a.Proof != trust.ProofNeighbor || a.MAC != front {
-		t.Errorf("%s: %s", a.Outcome, a.Reason)
-	}
-	if a := h.get("001565123456.cfg", "10.20.1.7"); a.Outcome != provision.Refused || !strings.Contains(a.Reason, "but the neighbour table has 00:15:65:00:00:09") {
-		t.Errorf("against the lease: %s, %s", a.Outcome, a.Reason)
-	}
-}
-
-func TestEnroll(t *testing.T) {
-	h := newHouse(t)
-	r := request("001565123456.cfg")
-	if _, err := h.Enroll(mac("001565123457"), netip.MustParsePrefix("192.0.2.0/28"), 30*time.Minute); err != nil {
-		t.Fatal(err)
-	}
-	if a := h.ask(r); a.Outcome != provision.Served || a.Proof != trust.ProofEnroll {
-		t.Errorf("%s: %s", a.Outcome, a.Reason)
-	}
-	other := r
-	other.From = netip.MustParseAddr("192.0.2.99")
-	if a := h.ask(other); a.Outcome != provision.Refused {
-		t.Errorf("from elsewhere: %s", a.Outcome)
-	}
-	if w := h.Windows(); len(w) != 1 || w[0].MAC != front {
-		t.Errorf("windows %v", w)
-	}
-	h.now = noon.Add(31 * time.Minute)
-	if a := h.ask(r); a.Outcome != provision.Refused || len(h.Windows()) != 0 {
-		t.Errorf("afterwards: %s", a.Outcome)
-	}
-	if _, err := h.Enroll(dhcp.MAC{}, netip.Prefix{}, time.Hour); err != nil {
-		t.Fatal(err)
-	}
-	h.served(h.ask(other))
-	if _, err := h.Enroll(dhcp.MAC{}, netip.Prefix{}, 0); err != nil || len(h.Windows()) != 0 {
-		t.Errorf("closed: %v %v", h.Windows(), err)
-	}
-	if _, err := h.Enroll(mac("001565ffffff"), netip.Prefix{}, time.Hour); err == nil {
-		t.Error("a phone without a record can be enrolled")
-	}
-	if _, err := h.Enroll(front, netip.Prefix{}, 48*time.Hour); err == nil {
-		t.Error("a window of two days")
-	}
-}
-
-func TestSwitchPort(t *testing.T) {
-	h := newHouse(t)
-	plug := func(port string) {
-		l := h.leases.Lease("10.20.1.7", front, voice, noon)
-		l.CircuitID, l.RemoteID = port, "sw1"
-		h.leases.Put(l)
-		h.served(h.get("001565123456.cfg", "10.20.1.7"))
-	}
-	plug("gi1/0/3")
-	plug("gi1/0/3")
-	if len(h.told) != 0 {
-		t.Errorf("alarms %v", h.told)
-	}
-	plug("gi1/0/7")
-	if !slices.Equal(h.kinds(), []trust.EventKind{trust.EventPortChanged}) || !strings.Contains(h.told[0].Reason, `"sw1 gi1/0/7" now; before it was behind "sw1 gi1/0/3"`) {
-		t.Errorf("alarms %v", h.told)
-	}
-	// After a restart the last fetch tells.
-	h = newHouse(t)
-	h.fetches = []fleet.Fetch{{MAC: front, Time: noon, Port: "sw1 gi1/0/3"}}
-	plug("gi1/0/9")
-	if !slices.Equal(h.kinds(), []trust.EventKind{trust.EventPortChanged}) {
-		t.Errorf("after a restart: alarms %v", h.told)
-	}
-}
-
-// A storm of requests for files that nobody has rendered yet renders each once.
-func TestStormRendersOnce(t *testing.T) {
-	h := newHouse(t)
-	bodies := map[*byte]bool{}
-	var mu sync.Mutex
-	var wg sync.WaitGroup
-	start := make(chan struct{})
-	for range 64 {
-		wg.Go(func() {
-			<-start
-			a := h.Answer(context.Background(), provision.Request{Time: noon, Transport: fleet.HTTP, Method: "GET", Name: "001565123456.cfg", From: netip.MustParseAddr("10.20.1.7")})
-			mu.Lock()
-			defer mu.Unlock()
-			bodies[&a.Body[0]] = true
-		})
-	}
-	close(start)
-	wg.Wait()
-	if len(bodies) != 1 {
-		t.Errorf("rendered %d times", len(bodies))
-	}
-}
-
-// bind makes a phone's first lease, as the table does.
-func (h *house) bind(i int) (dhcp.MAC, string) {
-	m := dhcp.MAC{0x00, 0x15, 0x65, 0x20, byte(i >> 8), byte(i)}
-	addr := netip.AddrFrom4([4]byte{10, 20, byte(i >> 8 & 3), byte(i)}).String()
-	now := h.now.Truncate(time.Second)
-	l := dhcp.Lease{Addr: netip.MustParseAddr(addr), MAC: m, Subnet: netip.MustParsePrefix(voice), State: dhcp.LeaseActive, FirstSeen: now, Starts: now, Expires: now.Add(24 * time.Hour)}
-	h.leases.Put(l)
-	h.Bound(l)
-	return m, addr
-}
-
-func (h *house) provenBy(m dhcp.MAC, addr string) bool {
-	return h.get(m.Hex()+".cfg", addr).Proof == trust.ProofLease
-}
-
-// The walk: somebody on the link takes leases for MAC after MAC, as fast as DHCP goes, and fetches each one's file.
-func TestWalk(t *testing.T) {
-	h := newHouse(t)
-	h.site.NewPhones = &trust.NewPhones{Burst: 20, PerMinute: 6}
-	h.leases.Lease("10.20.1.7", front, voice, noon.Add(-time.Hour))
-	type phone struct {
-		mac  dhcp.MAC
-		addr string
-	}
-	var walked []phone
-	proven := 0
-	for i := range 744 { // at 300 a second, each fetched at once
-		h.now = noon.Add(time.Duration(i) * time.Second / 300)
-		m, addr := h.bind(i + 512)
-		walked = append(walked, phone{m, addr})
-		if h.provenBy(m, addr) {
-			proven++
-		}
-	}
-	if proven != 20 {
-		t.Errorf("%d of 744 were proven, want the burst of 20", proven)
-	}
-	if got := h.kinds(); !slices.Equal(got, []trust.EventKind{trust.EventFrozen}) {
-		t.Errorf("alarms %v", got)
-	}
-	if f := h.Freeze(); !f.Frozen || f.Waiting < 720 || f.Until.IsZero() || !strings.Contains(f.String(), "device enroll --all") {
-		t.Errorf("%+v: %s", f, f)
-	}
-	if !h.provenBy(front, "10.20.1.7") {
-		t.Error("an old phone is in the way of the freeze")
-	}
-	if a := h.get(walked[743].mac.Hex()+".cfg", walked[743].addr); a.Outcome != provision.Refused || !strings.Contains(a.Reason, "more new phones came than provisioning.new_phones allows") {
-		t.Errorf("%s: %s", a.Outcome, a.Reason)
-	}
-	// Those that were lucky go on, and time lets in as many as it may: never more.
-	count := func() (n int) {
-		for _, p := range walked {
-			if h.provenBy(p.mac, p.addr) {
-				n++
-			}
-		}
-		return n
-	}
-	if n := count(); n != 20 {
-		t.Errorf("%d are proven, want those that were", n)
-	}
-	h.now = h.now.Add(10 * time.Minute)
-	if n := count(); n > 20+60 || n < 20 {
-		t.Errorf("after ten minutes %d are proven", n)
-	}
-	h.now = h.now.Add(3 * time.Hour)
-	if n := count(); n != 744 || h.Freeze().Frozen || !slices.Contains(h.kinds(), trust.EventThawed) {
-		t.Errorf("after three hours %d are proven, alarms %v", n, h.kinds())
-	}
-}
-
-// A building full of phones that were here before comes back after a power cut.
-func TestBootStormDoesNotFreeze(t *testing.T) {
-	h := newHouse(t)
-	h.site.NewPhones = &trust.NewPhones{Burst: 20, PerMinute: 6}
-	h.now = noon.Add(24 * time.Hour)
-	for i := range 700 {
-		m := dhcp.MAC{0x00, 0x15, 0x65, 0x30, byte(i >> 8), byte(i)}
-		addr := netip.AddrFrom4([4]byte{10, 20, byte(i >> 8 & 3), byte(i)}).String()
-		l := h.leases.Lease(addr, m, voice, h.now)
-		l.FirstSeen = noon
-		h.leases.Put(l)
-		h.Bound(l)
-		if !h.provenBy(m, addr) {
-			t.Fatalf("phone %d is not proven", i)
-		}
-	}
-	// One of them moves to another of our subnets: it is no new phone there.
-	h.now = h.now.Add(time.Second)
-	for range 40 {
-		h.bind(901)
-	}
-	if h.Freeze().Frozen {
-		t.Error("one phone that asks again and again froze the others")
-	}
-}
-
-func TestEnrollAllLiftsTheFreeze(t *testing.T) {
-	h := newHouse(t)
-	h.site.NewPhones = &trust.NewPhones{Burst: 2, PerMinute: 0}
-	var last dhcp.MAC
-	var addr string
-	for i := range 5 {
-		last, addr = h.bind(i + 300)
-	}
-	if h.provenBy(last, addr) || !h.Freeze().Until.IsZero() {
-		t.Fatalf("not frozen: %+v", h.Freeze())
-	}
-	if _, err := h.Enroll(dhcp.MAC{}, netip.MustParsePrefix("198.51.100.0/24"), time.Minute); err != nil {
-		t.Fatal(err)
-	}
-	if !h.provenBy(last, addr) || h.Freeze().Frozen || !slices.Contains(h.kinds(), trust.EventThawed) {
-		t.Errorf("still frozen: %+v, %v", h.Freeze(), h.kinds())
-	}
-}
-
-func TestRestartDoesNotEndAFreeze(t *testing.T) {
-	h := newHouse(t)
-	h.site.NewPhones = &trust.NewPhones{Burst: 20, PerMinute: 6}
-	var all []dhcp.Lease
-	for i := range 200 {
-		m := dhcp.MAC{0x00, 0x15, 0x65, 0x30, 0, byte(i)}
-		l := h.leases.Lease(netip.AddrFrom4([4]byte{10, 20, 2, byte(i)}).String(), m, voice, noon.Add(time.Duration(i)*time.Second))
-		all = append(all, l)
-	}
-	h.now = noon.Add(5 * time.Minute)
-	h.Replay(all)
-	if f := h.Freeze(); !f.Frozen || f.Waiting != 200-20-30 {
-		t.Errorf("%+v", f)
-	}
-	if !h.provenBy(all[0].MAC, all[0].Addr.String()) || h.provenBy(all[199].MAC, all[199].Addr.String()) {
-		t.Error("the first waits, or the last doesn't")
 	}
 }
