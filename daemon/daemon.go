@@ -21,6 +21,7 @@ import (
 	"plugtone/daemon/config"
 	"plugtone/daemon/observe"
 	"plugtone/dhcp"
+	"plugtone/dhcp/engine"
 	"plugtone/dhcp/server"
 	"plugtone/provision"
 	"plugtone/provision/fleet"
@@ -179,7 +180,7 @@ func (d *Daemon) build(p *runtimeConfig) (err error) {
 }
 
 func (d *Daemon) buildDHCP(p *runtimeConfig) error {
-	engine, err := dhcp.NewEngine(p.dhcp, d.store, d.service)
+	engine, err := engine.New(p.dhcp, d.store, d.service)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,8 @@ import (
 
 	"plugtone/daemon/config"
 	"plugtone/dhcp"
+	"plugtone/dhcp/engine"
+	"plugtone/dhcp/wire"
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 )
@@ -82,7 +84,7 @@ func (t *packProbe) run(packs *pack.Set) {
 	}
 	t.subnet.Interface, t.subnet.Pools, t.subnet.Exclude = "probe", nil, nil
 	cfg := dhcp.Config{Subnets: []dhcp.Subnet{t.subnet}}
-	e, err := dhcp.NewEngine(cfg, phone, phone)
+	e, err := engine.New(cfg, phone, phone)
 	if err != nil {
 		return // told elsewhere, as a fault
 	}
@@ -104,7 +106,7 @@ func (t *packProbe) run(packs *pack.Set) {
 			}
 			phone.advice = dhcp.Policy{Vendor: v.ID, Phone: true, Options: opts.List, NULTerminate: opts.Quirks.NULTerminate}
 			if d := e.Decide(time.Time{}, req, link, e.Classify(req, link), dhcp.NewLeases(cfg)); d.Reply != nil {
-				if _, left := d.Reply.Encode(nil, 0); len(left) > 0 {
+				if _, left := wire.Encode(d.Reply, nil, 0); len(left) > 0 {
 					dropped = append(dropped, fmt.Sprintf("%s: %s", v.ID, codes(left)))
 				}
 			}

@@ -13,6 +13,7 @@ import (
 
 	"plugtone/daemon/config"
 	"plugtone/dhcp"
+	"plugtone/dhcp/engine"
 )
 
 // Reload reads the configuration and the vendor packs again. When they have problems the running configuration stays and the
@@ -52,7 +53,7 @@ func (d *Daemon) apply(force bool) error {
 	}
 	p.site.CACert = certs.authority()
 	if d.dhcp != nil && p.cfg.DHCP.Mode != dhcp.ModeOff {
-		engine, err := dhcp.NewEngine(p.dhcp, d.store, d.service)
+		engine, err := engine.New(p.dhcp, d.store, d.service)
 		if err != nil {
 			return err
 		}

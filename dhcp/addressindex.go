@@ -136,7 +136,7 @@ func newAddressIndex(s *Subnet) *addressIndex {
 // mayHandOut tells whether an address of a pool may be leased: C40. In a network wider than /24 addresses that end in 0 or
 // 255 are left out, for some devices take them for a network's own; a device record may still reserve them.
 func (s *Subnet) mayHandOut(a netip.Addr) bool {
-	if a == s.Prefix.Addr() || a == last(s.Prefix) || a == s.NextServer {
+	if a == s.Prefix.Addr() || a == LastAddr(s.Prefix) || a == s.NextServer {
 		return false
 	}
 	if end := a.As4()[3]; s.Prefix.Bits() < 24 && (end == 0 || end == 255) {

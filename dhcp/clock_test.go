@@ -1,50 +1,52 @@
-package dhcp
+package dhcp_test
 
 import (
 	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"plugtone/dhcp"
 )
 
 // leaseFile returns a disk with n leases that began one minute after the other, the last one just now.
 func leaseFile(now time.Time, n int) *disk {
 	d := newDisk()
 	for i := range n {
-		a := addr4(u32(ip("10.20.0.100")) + uint32(i))
+		a := addrOf(numberOf(ip("10.20.0.100")) + uint32(i))
 		starts := now.Add(time.Duration(i-n+1) * time.Minute).UTC().Truncate(time.Second)
-		d.leases[a] = Lease{Addr: a, MAC: mac(i), Subnet: voice().Prefix, State: LeaseActive, FirstSeen: starts, Starts: starts, Expires: starts.Add(time.Hour)}
+		d.Leases[a] = dhcp.Lease{Addr: a, MAC: mac(i), Subnet: voice().Prefix, State: dhcp.LeaseActive, FirstSeen: starts, Starts: starts, Expires: starts.Add(time.Hour)}
 	}
 	return d
 }
 
 // flip changes one lease as a damaged disk does.
-func (d *disk) flip(last byte, change func(*Lease)) netip.Addr {
+func flip(d *disk, last byte, change func(*dhcp.Lease)) netip.Addr {
 	a := netip.AddrFrom4([4]byte{10, 20, 0, last})
-	l := d.leases[a]
+	l := d.Leases[a]
 	change(&l)
-	d.leases[a] = l
+	d.Leases[a] = l
 	return a
 }
 
 // One damaged time in one lease is that lease's alone: all others stay as they are, in memory and on disk.
 func TestOneDamagedLeaseShiftsNoOther(t *testing.T) {
 	century := 100 * 365 * 24 * time.Hour
-	for name, change := range map[string]func(*Lease){
-		"begins in the future":              func(l *Lease) { l.Starts = l.Starts.Add(century) },
-		"begins and ends in the future":     func(l *Lease) { l.Starts, l.Expires = l.Starts.Add(century), l.Expires.Add(century) },
-		"begins a moment ahead":             func(l *Lease) { l.Starts = l.Starts.Add(time.Hour / 2) },
-		"began before there were computers": func(l *Lease) { l.Starts = l.Starts.Add(-century) },
+	for name, change := range map[string]func(*dhcp.Lease){
+		"begins in the future":              func(l *dhcp.Lease) { l.Starts = l.Starts.Add(century) },
+		"begins and ends in the future":     func(l *dhcp.Lease) { l.Starts, l.Expires = l.Starts.Add(century), l.Expires.Add(century) },
+		"begins a moment ahead":             func(l *dhcp.Lease) { l.Starts = l.Starts.Add(time.Hour / 2) },
+		"began before there were computers": func(l *dhcp.Lease) { l.Starts = l.Starts.Add(-century) },
 	} {
 		for _, leases := range []int{1, 2, 3, 10} {
 			t.Run(name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					d := leaseFile(time.Now(), leases)
-					before := map[netip.Addr]Lease{}
-					for a, l := range d.leases {
+					before := map[netip.Addr]dhcp.Lease{}
+					for a, l := range d.Leases {
 						before[a] = l
 					}
-					bad := d.flip(100, change)
+					bad := flip(d, 100, change)
 					b := newBench(t, config(voice()), d, time.Now)
 					synctest.Wait()
 					for a, want := range before {
@@ -52,8 +54,8 @@ func TestOneDamagedLeaseShiftsNoOther(t *testing.T) {
 						switch {
 						case !ok:
 							t.Errorf("%d leases: %s is expired", leases, a)
-						case a != bad && (l != want || d.leases[a] != want):
-							t.Errorf("%d leases: %s is %+v, on disk %+v", leases, a, l, d.leases[a])
+						case a != bad && (l != want || d.Leases[a] != want):
+							t.Errorf("%d leases: %s is %+v, on disk %+v", leases, a, l, d.Leases[a])
 						case a == bad && (l.Expires.After(time.Now().Add(2*time.Hour)) || l.Starts.After(time.Now())):
 							t.Errorf("%d leases: the damaged one is from %s to %s", leases, l.Starts, l.Expires)
 						}
@@ -69,11 +71,11 @@ func TestClockBehindManyLeasesC36(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		year := 365 * 24 * time.Hour
 		d := leaseFile(time.Now().Add(year), 10)
-		d.flip(100, func(l *Lease) { l.Starts = l.Starts.Add(10 * year) })
-		ended := d.flip(101, func(l *Lease) { l.Starts, l.Expires = l.Starts.Add(-24*time.Hour), l.Starts.Add(-23*time.Hour) })
+		flip(d, 100, func(l *dhcp.Lease) { l.Starts = l.Starts.Add(10 * year) })
+		ended := flip(d, 101, func(l *dhcp.Lease) { l.Starts, l.Expires = l.Starts.Add(-24*time.Hour), l.Starts.Add(-23*time.Hour) })
 		b := newBench(t, config(voice()), d, time.Now)
 		synctest.Wait()
-		for a, l := range d.leases {
+		for a, l := range d.Leases {
 			if left := time.Until(l.Expires); a != ended && (left < 50*time.Minute || left > 65*time.Minute) || a == ended && left > 0 {
 				t.Errorf("%s: %s left of an hour, some minutes after it began", a, left)
 			}
@@ -85,7 +87,7 @@ func TestClockBehindManyLeasesC36(t *testing.T) {
 }
 
 // distrustFixture is a table that lost its leases: only what is loaded from d is known.
-func distrustFixture(t *testing.T, cfg Config, d *disk) *bench {
+func distrustFixture(t *testing.T, cfg dhcp.Config, d *disk) *bench {
 	b := newBench(t, cfg, d, time.Now)
 	b.Distrust(time.Now().Add(cfg.LongestLease()), "the lease file is missing")
 	return b
@@ -97,17 +99,17 @@ func TestDistrustProbesEveryAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := distrustFixture(t, config(voice()), leaseFile(time.Now(), 1))
 		for n, overloaded := range []bool{true, false, true} {
-			b.link.Overloaded, b.link.NoProbe = overloaded, false
-			a := b.want(VerdictProbing, discoverOf(n, asPhone)).Probe
-			b.link.NoProbe = true
-			if d := b.want(VerdictSilent, discoverOf(n, asPhone)); d.Reply != nil || d.Hold != a {
+			b.Link.Overloaded, b.Link.NoProbe = overloaded, false
+			a := b.Want(dhcp.VerdictProbing, discoverOf(n, asPhone)).Probe
+			b.Link.NoProbe = true
+			if d := b.Want(dhcp.VerdictSilent, discoverOf(n, asPhone)); d.Reply != nil || d.Hold != a {
 				t.Errorf("unprobed: %+v, holds %s", d.Event, d.Hold)
 			}
 			b.Probed(a, false)
-			if o := b.want(VerdictOffered, discoverOf(n, asPhone)).Reply.YIAddr; o != a {
+			if o := b.Want(dhcp.VerdictOffered, discoverOf(n, asPhone)).Reply.YIAddr; o != a {
 				t.Errorf("offered %s, probed %s", o, a)
 			}
-			b.want(VerdictAcked, selectingOf(n, a, asPhone))
+			b.Want(dhcp.VerdictAcked, selectingOf(n, a, asPhone))
 		}
 	})
 }
@@ -116,11 +118,11 @@ func TestDistrustProbesEveryAddress(t *testing.T) {
 func TestDistrustFindsLostLeases(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := distrustFixture(t, config(voice()), newDisk())
-		a := b.want(VerdictProbing, discoverOf(1)).Probe
+		a := b.Want(dhcp.VerdictProbing, discoverOf(1)).Probe
 		b.Probed(a, true)
-		next := b.want(VerdictProbing, discoverOf(1)).Probe
+		next := b.Want(dhcp.VerdictProbing, discoverOf(1)).Probe
 		b.Probed(next, false)
-		if o := b.want(VerdictOffered, discoverOf(1)).Reply.YIAddr; o != next || o == a {
+		if o := b.Want(dhcp.VerdictOffered, discoverOf(1)).Reply.YIAddr; o != next || o == a {
 			t.Errorf("offered %s, in use is %s", o, a)
 		}
 	})
@@ -134,10 +136,10 @@ func TestDistrustHandsOutLongestUnusedFirst(t *testing.T) {
 		b := distrustFixture(t, config(voice()), d)
 		var order []string
 		for n := range 10 {
-			a := b.want(VerdictProbing, discoverOf(20+n, asPhone)).Probe
+			a := b.Want(dhcp.VerdictProbing, discoverOf(20+n, asPhone)).Probe
 			b.Probed(a, false)
 			order = append(order, a.String()[len("10.20.0."):])
-			b.want(VerdictOffered, discoverOf(20+n, asPhone))
+			b.Want(dhcp.VerdictOffered, discoverOf(20+n, asPhone))
 		}
 		want := [10]string{"109", "108", "107", "106", "105", "104", "103", "100", "101", "102"}
 		if [10]string(order) != want {
@@ -154,11 +156,11 @@ func TestDistrustBelievesClientsThatHaveAnAddress(t *testing.T) {
 			cfg := config(voice())
 			cfg.Authoritative = authoritative
 			b := distrustFixture(t, cfg, leaseFile(time.Now(), 1))
-			b.want(VerdictAcked, initRebootOf(1, ip("10.20.0.104")))
-			b.want(VerdictAcked, renewOf(2, ip("10.20.0.105")))
-			b.want(VerdictAcked, initRebootOf(0, ip("10.20.0.106"))) // its record says 10.20.0.100
-			taken, _ := b.serve(initRebootOf(3, ip("10.20.0.104")))  // which another has by now
-			if taken.Reply != nil && taken.Reply.Type != MessageTypeNak {
+			b.Want(dhcp.VerdictAcked, initRebootOf(1, ip("10.20.0.104")))
+			b.Want(dhcp.VerdictAcked, renewOf(2, ip("10.20.0.105")))
+			b.Want(dhcp.VerdictAcked, initRebootOf(0, ip("10.20.0.106"))) // its record says 10.20.0.100
+			taken, _ := b.Do(initRebootOf(3, ip("10.20.0.104")))          // which another has by now
+			if taken.Reply != nil && taken.Reply.Type != dhcp.MessageTypeNak {
 				t.Errorf("%+v", taken.Event)
 			}
 		})
@@ -171,18 +173,18 @@ func TestDistrustEnds(t *testing.T) {
 		c := &steppingClock{truth: map[int64]time.Time{}}
 		cfg := config(voice())
 		b := newBench(t, cfg, newDisk(), c.now)
-		b.since = c.since
+		dhcp.SetSince(b.Table, c.since)
 		b.Distrust(c.now().Add(cfg.LongestLease()), "cut short")
 		c.step(365 * 24 * time.Hour)
 		time.Sleep(cfg.LongestLease() - time.Minute)
 		if until, reason := b.Distrusted(); until.IsZero() || reason != "cut short" {
 			t.Errorf("distrusted until %s: %q", until, reason)
 		}
-		b.want(VerdictProbing, discoverOf(1))
+		b.Want(dhcp.VerdictProbing, discoverOf(1))
 		time.Sleep(2 * time.Minute)
 		if until, _ := b.Distrusted(); !until.IsZero() {
 			t.Errorf("still distrusted until %s", until)
 		}
-		b.want(VerdictOffered, discoverOf(2))
+		b.Want(dhcp.VerdictOffered, discoverOf(2))
 	})
 }

@@ -61,7 +61,7 @@ func (s *Subnet) AcceptsRelay(a netip.Addr) bool {
 // LongestLease returns the longest lease time that a client of the configuration may hold.
 func (c *Config) LongestLease() time.Duration {
 	longest := time.Duration(0)
-	filled := c.withDefaults()
+	filled := c.WithDefaults()
 	for i := range filled.Subnets {
 		longest = max(longest, filled.Subnets[i].LeaseTime, filled.Subnets[i].OtherLeaseTime)
 	}

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// inconsistent tells what in the structures of a view contradicts the entries themselves; "" when nothing does.
-func inconsistent(v *Leases) string {
+// Inconsistent returns what in the structures of a view contradicts the entries themselves; "" when nothing does.
+func Inconsistent(v *Leases) string {
 	for _, b := range v.indexes {
 		if why := b.inconsistent(v.now); why != "" {
 			return fmt.Sprintf("subnet %s: %s", b.prefix, why)

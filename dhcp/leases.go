@@ -8,16 +8,16 @@ import (
 	"time"
 )
 
+// Quarantine is for how long a declined address is handed out to no client (C45).
+const Quarantine = 24 * time.Hour
+
 // How long things are remembered.
 const (
 	offerHold       = time.Minute         // C38: an offer belongs to its client for this time
-	quarantine      = 24 * time.Hour      // C45: a declined address
 	shortQuarantine = 10 * time.Minute    // of it, before the phone that it is reserved for may try again
 	probeFresh      = 30 * time.Second    // C41: a probe without an answer is believed for this time
-	recently        = 24 * time.Hour      // C41: an address that was the client's own is not probed for this time after
 	phoneAffinity   = 30 * 24 * time.Hour // strangers don't get a phone's last address before
 	declineWindow   = time.Hour           // C45: declines are counted over this time
-	maxDeclines     = 5                   // of one client in the window; more are ignored
 	maxDecliners    = 4096                // clients that are counted at a time
 )
 
@@ -51,7 +51,7 @@ func NewLeases(cfg Config) *Leases {
 // configure changes the subnets; leases stay, and go with the subnet that holds their address now. It tells each durable record
 // that does.
 func (v *Leases) configure(cfg Config, moved func(*packedLease)) {
-	cfg = cfg.withDefaults()
+	cfg = cfg.WithDefaults()
 	old := v.indexes
 	v.indexes = nil
 	for i := range cfg.Subnets {

@@ -1,9 +1,6 @@
 package dhcp
 
-import (
-	"fmt"
-	"net/netip"
-)
+import "net/netip"
 
 // MessageType is the value of option 53.
 type MessageType uint8
@@ -73,11 +70,11 @@ type Request struct {
 	Client      Client // the evidence from which a phone is recognised; Client.MAC is MAC
 }
 
-// broadcastFlag is the B bit of RFC 2131, 2, figure 2.
-const broadcastFlag = 0x8000
+// BroadcastFlag is the B bit of RFC 2131, 2, figure 2.
+const BroadcastFlag = 0x8000
 
-// Broadcast tells whether the client can only take broadcasts before it has its address.
-func (r *Request) Broadcast() bool { return r.Flags&broadcastFlag != 0 }
+// Broadcast reports whether the client can only take broadcasts before it has its address.
+func (r *Request) Broadcast() bool { return r.Flags&BroadcastFlag != 0 }
 
 // Reply is a server message, ready to be encoded. Options are in the order they are to be sent, option 82 not among them.
 type Reply struct {
@@ -95,22 +92,4 @@ type Reply struct {
 	RelayInfo string // option 82, echoed verbatim and last
 	MaxSize   int    // option 57 of the request; 0: not said
 	Overload  bool   // the client sent a parameter list, so sname and file may carry options
-}
-
-// Foreign is a message of another server, as far as it matters for finding rogues.
-type ServerMessage struct {
-	Type     MessageType
-	XID      [4]byte
-	MAC      MAC // the client it is meant for
-	YIAddr   netip.Addr
-	ServerID netip.Addr
-}
-
-// MalformedError says why a packet was refused before any decision.
-type MalformedError struct{ Reason string }
-
-func (e *MalformedError) Error() string { return "malformed packet: " + e.Reason }
-
-func malformed(format string, args ...any) error {
-	return &MalformedError{Reason: fmt.Sprintf(format, args...)}
 }

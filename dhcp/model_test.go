@@ -1,4 +1,4 @@
-package dhcp
+package dhcp_test
 
 import (
 	"errors"
@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"plugtone/dhcp"
+	"plugtone/dhcp/engine"
 )
 
 // simClient is a client written from RFC 2131, 4.4, not from the server's code.
@@ -24,8 +27,8 @@ func (c *simClient) live(now time.Time) bool { return c.state == "bound" && now.
 
 // message is on its way, to the server or to client to.
 type message struct {
-	req   *Request
-	reply *Reply
+	req   *dhcp.Request
+	reply *dhcp.Reply
 	to    int
 	xid   uint32
 }
@@ -38,28 +41,28 @@ type promise struct {
 
 // sim is a server that crashes, a disk that fails, a network that loses, doubles and delays, and clients.
 type sim struct {
-	cfg      Config
-	engine   *Engine
-	table    *Table
+	cfg      dhcp.Config
+	engine   *engine.Engine
+	table    *dhcp.Table
 	disk     *disk
 	now      time.Time
-	link     Link
+	link     dhcp.Link
 	clients  []*simClient
 	net      []message
-	promises map[MAC]promise
+	promises map[dhcp.MAC]promise
 	life     int // counts restarts: answers of a former life never leave
 	xid      uint32
-	served   int         // counts messages
-	released map[MAC]int // when, by that count, a client gave its lease back
+	served   int              // counts messages
+	released map[dhcp.MAC]int // when, by that count, a client gave its lease back
 }
 
 func newSim(t *rapid.T) *sim {
 	s := voice()
-	s.Phones, s.OtherLeaseTime = PhonesNone, 10*time.Minute
-	s.Pools = []Range{{ip("10.20.0.100"), ip("10.20.0.103")}}
-	m := &sim{cfg: config(s), disk: newDisk(), now: start, promises: map[MAC]promise{}, released: map[MAC]int{}}
-	m.engine, _ = NewEngine(m.cfg, nil, nil)
-	m.link = Link{Interface: "voice0", Addrs: []netip.Prefix{netip.MustParsePrefix("10.20.0.2/24")}, Dest: limitedBroadcast, Source: netip.MustParseAddrPort("0.0.0.0:68")}
+	s.Phones, s.OtherLeaseTime = dhcp.PhonesNone, 10*time.Minute
+	s.Pools = []dhcp.Range{{First: ip("10.20.0.100"), Last: ip("10.20.0.103")}}
+	m := &sim{cfg: config(s), disk: newDisk(), now: start, promises: map[dhcp.MAC]promise{}, released: map[dhcp.MAC]int{}}
+	m.engine, _ = engine.New(m.cfg, nil, nil)
+	m.link = dhcp.Link{Interface: "voice0", Addrs: []netip.Prefix{netip.MustParsePrefix("10.20.0.2/24")}, Dest: broadcast, Source: netip.MustParseAddrPort("0.0.0.0:68")}
 	for n := range rapid.IntRange(2, 6).Draw(t, "clients") {
 		m.clients = append(m.clients, &simClient{n: n, state: "init"})
 	}
@@ -70,8 +73,8 @@ func newSim(t *rapid.T) *sim {
 // boot starts a server from what is on disk.
 func (m *sim) boot(t *rapid.T) {
 	m.life++
-	m.table = NewTable(m.cfg, m.disk, func() time.Time { return m.now })
-	if err := m.table.Load(m.disk.load); err != nil {
+	m.table = dhcp.NewTable(m.cfg, m.disk, func() time.Time { return m.now })
+	if err := m.table.Load(m.disk.Load); err != nil {
 		t.Fatal(err)
 	}
 	for mac, p := range m.promises {
@@ -83,7 +86,7 @@ func (m *sim) boot(t *rapid.T) {
 	}
 }
 
-func (m *sim) send(c *simClient, typ MessageType, set func(*Request)) {
+func (m *sim) send(c *simClient, typ dhcp.MessageType, set func(*dhcp.Request)) {
 	m.xid++
 	c.xid, c.sent = m.xid, m.now
 	m.net = append(m.net, message{req: request(c.n, typ, set), xid: c.xid})
@@ -97,15 +100,15 @@ func (m *sim) act(c *simClient, whim int) {
 	switch {
 	case c.state == "bound" && whim == 0: // power cut; it remembers its address
 		c.state = "requesting"
-		m.send(c, MessageTypeRequest, func(r *Request) { r.Requested = c.addr })
+		m.send(c, dhcp.MessageTypeRequest, func(r *dhcp.Request) { r.Requested = c.addr })
 	case c.state == "bound" && whim == 1:
 		c.state = "init"
-		m.send(c, MessageTypeRelease, func(r *Request) { r.CIAddr = c.addr })
+		m.send(c, dhcp.MessageTypeRelease, func(r *dhcp.Request) { r.CIAddr = c.addr })
 	case c.state == "bound":
-		m.send(c, MessageTypeRequest, func(r *Request) { r.CIAddr = c.addr })
+		m.send(c, dhcp.MessageTypeRequest, func(r *dhcp.Request) { r.CIAddr = c.addr })
 	default:
 		c.state = "selecting"
-		m.send(c, MessageTypeDiscover, func(*Request) {})
+		m.send(c, dhcp.MessageTypeDiscover, func(*dhcp.Request) {})
 	}
 }
 
@@ -117,22 +120,22 @@ func (m *sim) deliver(t *rapid.T, msg message) {
 	}
 	m.served++
 	life, served := m.life, m.served
-	serveOn(m.table, m.engine, msg.req, &m.link, func(d *Decision, err error) {
+	serveOn(m.table, m.engine, msg.req, &m.link, func(d *dhcp.Decision, err error) {
 		if err != nil || m.life != life || d.Reply == nil {
 			return
 		}
-		if d.Reply.Type == MessageTypeAck && m.released[msg.req.MAC] < served { // else the client gave it back while this was being written
+		if d.Reply.Type == dhcp.MessageTypeAck && m.released[msg.req.MAC] < served { // else the client gave it back while this was being written
 			secs := time.Duration(seconds(optionOf(d.Reply, 51))) * time.Second
 			m.promises[msg.req.MAC] = promise{d.Reply.YIAddr, d.Event.Time.Add(secs)}
-			if l, ok := m.disk.leases[d.Reply.YIAddr]; !ok || l.MAC != msg.req.MAC {
+			if l, ok := m.disk.Leases[d.Reply.YIAddr]; !ok || l.MAC != msg.req.MAC {
 				t.Fatalf("%s acknowledged to %s, on disk is %+v", d.Reply.YIAddr, msg.req.MAC, l)
 			}
 		}
 		n := int(msg.req.MAC[5])
 		m.net = append(m.net, message{reply: d.Reply, to: n, xid: msg.xid})
 	})
-	if msg.req.Type == MessageTypeRelease {
-		if l, ok := m.table.view.At(msg.req.CIAddr); ok && l.MAC == msg.req.MAC && l.State == LeaseReleased {
+	if msg.req.Type == dhcp.MessageTypeRelease {
+		if l, ok := dhcp.LeasesOf(m.table).At(msg.req.CIAddr); ok && l.MAC == msg.req.MAC && l.State == dhcp.LeaseReleased {
 			delete(m.promises, msg.req.MAC)
 			m.released[msg.req.MAC] = m.served
 			// A release that comes late or twice ends also a lease that the client was given after it had sent it: nothing in it tells
@@ -150,21 +153,21 @@ func (m *sim) receive(t *rapid.T, c *simClient, msg message) {
 		return
 	}
 	switch r := msg.reply; {
-	case r.Type == MessageTypeOffer && c.state == "selecting":
+	case r.Type == dhcp.MessageTypeOffer && c.state == "selecting":
 		c.state, c.addr = "requesting", r.YIAddr
-		m.send(c, MessageTypeRequest, func(q *Request) { q.Requested, q.ServerID = r.YIAddr, r.ServerID })
-	case r.Type == MessageTypeAck && (c.state == "requesting" || c.state == "bound"):
+		m.send(c, dhcp.MessageTypeRequest, func(q *dhcp.Request) { q.Requested, q.ServerID = r.YIAddr, r.ServerID })
+	case r.Type == dhcp.MessageTypeAck && (c.state == "requesting" || c.state == "bound"):
 		c.state, c.addr = "bound", r.YIAddr
 		c.expires = c.sent.Add(time.Duration(seconds(optionOf(r, 51))) * time.Second)
 		m.check(t)
-	case r.Type == MessageTypeNak && c.state != "selecting":
+	case r.Type == dhcp.MessageTypeNak && c.state != "selecting":
 		c.state = "init"
 	}
 }
 
 // check: no address has two living holders.
 func (m *sim) check(t *rapid.T) {
-	if why := inconsistent(m.table.view); why != "" {
+	if why := dhcp.Inconsistent(dhcp.LeasesOf(m.table)); why != "" {
 		t.Fatal(why)
 	}
 	held := map[netip.Addr]int{}
@@ -222,7 +225,7 @@ func model(t *rapid.T) {
 				for _, msg := range sent {
 					m.deliver(t, msg)
 				}
-				m.table.flush()
+				dhcp.WriteQueued(m.table)
 			}
 		},
 		"double": func(t *rapid.T) {
@@ -231,12 +234,12 @@ func model(t *rapid.T) {
 			}
 		},
 		"lose":        func(t *rapid.T) { pick() },
-		"write":       func(t *rapid.T) { m.table.flush() },
-		"write fails": func(t *rapid.T) { m.disk.err = errDisk; m.table.flush(); m.disk.err = nil },
+		"write":       func(t *rapid.T) { dhcp.WriteQueued(m.table) },
+		"write fails": func(t *rapid.T) { m.disk.Err = errDisk; dhcp.WriteQueued(m.table); m.disk.Err = nil },
 		"crash":       func(t *rapid.T) { m.boot(t) },
 		"crash after the write": func(t *rapid.T) {
 			m.life++ // the answers never leave
-			m.table.flush()
+			dhcp.WriteQueued(m.table)
 			m.boot(t)
 		},
 		"time passes": func(t *rapid.T) {
@@ -250,7 +253,7 @@ func model(t *rapid.T) {
 func (m *sim) completeWrite(t *rapid.T) {
 	m.net = nil
 	m.clients = m.clients[:min(4, len(m.clients))]
-	m.table.flush()
+	dhcp.WriteQueued(m.table)
 	m.now = m.now.Add(30 * time.Minute) // what others held has ended
 	for range 4 {
 		for _, c := range m.clients {
@@ -265,7 +268,7 @@ func (m *sim) completeWrite(t *rapid.T) {
 					continue
 				}
 				m.deliver(t, msg)
-				m.table.flush()
+				dhcp.WriteQueued(m.table)
 			}
 		}
 		m.check(t)
@@ -277,4 +280,4 @@ func (m *sim) completeWrite(t *rapid.T) {
 	}
 }
 
-func (m *sim) describe() string { return fmt.Sprintf("%+v, disk %+v", m.table.Stats(), m.disk.leases) }
+func (m *sim) describe() string { return fmt.Sprintf("%+v, disk %+v", m.table.Stats(), m.disk.Leases) }

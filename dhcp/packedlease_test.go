@@ -36,11 +36,11 @@ func TestKeptIsTheLease(t *testing.T) {
 		}
 		switch rapid.IntRange(0, 3).Draw(t, "relay") {
 		case 1:
-			l.Relay.GIAddr = ip("0.0.0.0")
+			l.Relay.GIAddr = netip.MustParseAddr("0.0.0.0")
 		case 2:
-			l.Relay = Relay{ip("10.30.0.1"), ip("10.30.0.1")}
+			l.Relay = Relay{netip.MustParseAddr("10.30.0.1"), netip.MustParseAddr("10.30.0.1")}
 		case 3:
-			l.Relay = Relay{ip("10.30.0.1"), ip("192.0.2.254")}
+			l.Relay = Relay{netip.MustParseAddr("10.30.0.1"), netip.MustParseAddr("192.0.2.254")}
 		}
 		k := packLease(&l)
 		if got := k.lease(); got != l {

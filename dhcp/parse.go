@@ -14,7 +14,7 @@ const optionTypes = "ip, ips, text, hex, u8, u16, u32, bool"
 
 // ParseOption reads a typed option value such as "ips 10.20.0.1 10.20.0.2" or "text http://10.20.0.2/".
 func ParseOption(code uint8, value string) (Option, error) {
-	if err := settable(code); err != nil {
+	if err := SetByServer(code); err != nil {
 		return Option{}, err
 	}
 	kind, rest, _ := strings.Cut(strings.TrimSpace(value), " ")
@@ -29,11 +29,11 @@ func ParseOption(code uint8, value string) (Option, error) {
 	return Option{Code: code, Data: data}, nil
 }
 
-// settable refuses options that the server itself answers for.
-func settable(code uint8) error {
+// SetByServer refuses options that the server itself answers for.
+func SetByServer(code uint8) error {
 	switch code {
-	case optPad, optEnd, optSubnetMask, optRequestedAddr, optLeaseTime, optOverload, optMessageType, optServerID, optParams, optMessage, optMaxSize,
-		optT1, optT2, optClientID, optRapidCommit, optRelayInfo, optAuthentication, optSubnetSelection:
+	case OptionPad, OptionEnd, OptionSubnetMask, OptionRequestedAddr, OptionLeaseTime, OptionOverload, OptionMessageType, OptionServerID, OptionParams, OptionMessage, OptionMaxSize,
+		OptionT1, OptionT2, OptionClientID, OptionRapidCommit, OptionRelayInfo, OptionAuthentication, OptionSubnetSelection:
 		return fmt.Errorf("option %d is set by the server itself", code)
 	}
 	return nil
@@ -104,7 +104,7 @@ func checkText(s string) error {
 // checkServerText refuses what no name, address or URL has in it, in the options by which phones find their files: C32.
 func checkServerText(code uint8, s string) error {
 	switch code {
-	case optTFTPServer, optBootFile, 114, 159, 160:
+	case OptionTFTPServer, OptionBootFile, 114, 159, 160:
 	default:
 		return nil
 	}
@@ -122,7 +122,7 @@ func ParseRange(s string) (Range, error) {
 	s = strings.TrimSpace(s)
 	if p, err := netip.ParsePrefix(s); err == nil && p.Addr().Is4() {
 		p = p.Masked()
-		return Range{p.Addr(), last(p)}, nil
+		return Range{p.Addr(), LastAddr(p)}, nil
 	}
 	lo, hi, isRange := strings.Cut(s, "-")
 	if !isRange {
@@ -140,7 +140,7 @@ func ParseRange(s string) (Range, error) {
 }
 
 // last is the highest address of p, its broadcast address.
-func last(p netip.Prefix) netip.Addr {
+func LastAddr(p netip.Prefix) netip.Addr {
 	return addr4(u32(p.Masked().Addr()) | (1<<(32-p.Bits()) - 1))
 }
 

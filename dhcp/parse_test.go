@@ -1,10 +1,13 @@
-package dhcp
+package dhcp_test
 
 import (
 	"net/netip"
 	"strings"
 	"testing"
 	"time"
+
+	"plugtone/dhcp"
+	"plugtone/dhcp/engine"
 )
 
 func TestParseOption(t *testing.T) {
@@ -19,7 +22,7 @@ func TestParseOption(t *testing.T) {
 		"bool true":                "\x01",
 		"bool false":               "\x00",
 	} {
-		o, err := ParseOption(42, in)
+		o, err := dhcp.ParseOption(42, in)
 		if err != nil || string(o.Data) != want || o.Code != 42 {
 			t.Errorf("%q is % x (%v), want % x", in, o.Data, err, want)
 		}
@@ -28,22 +31,22 @@ func TestParseOption(t *testing.T) {
 		"10.20.0.1": "TYPE VALUE", "ip 10.20.0.300": "10.20.0.300", "ip ::1": "::1", "ip 10.20.0.1 10.20.0.2": "not an IPv4", "text": "TYPE VALUE", "u8 256": "256",
 		"hex 1": "digits", "bool yes": "yes", "float 1": "none of ip, ips", `text "1.2.3.4"`: "quote", "text a\tb": "control", "": "TYPE",
 	} { // C32
-		if _, err := ParseOption(42, in); err == nil || !strings.Contains(err.Error(), word) || !strings.HasPrefix(err.Error(), "option 42: ") {
+		if _, err := dhcp.ParseOption(42, in); err == nil || !strings.Contains(err.Error(), word) || !strings.HasPrefix(err.Error(), "option 42: ") {
 			t.Errorf("%q: error %v does not name %q", in, err, word)
 		}
 	}
 	for _, code := range []uint8{66, 67, 114, 159, 160} { // C32
 		for _, in := range []string{"text http://x/ y", "text “http://x/”", "text x\u00a0y"} {
-			if _, err := ParseOption(code, in); err == nil {
+			if _, err := dhcp.ParseOption(code, in); err == nil {
 				t.Errorf("option %d takes %q", code, in)
 			}
 		}
-		if _, err := ParseOption(code, "text http://x/$mac.cfg"); err != nil {
+		if _, err := dhcp.ParseOption(code, "text http://x/$mac.cfg"); err != nil {
 			t.Error(err)
 		}
 	}
 	for _, code := range []uint8{0, 1, 50, 51, 53, 54, 82, 255} {
-		if _, err := ParseOption(code, "u8 1"); err == nil {
+		if _, err := dhcp.ParseOption(code, "u8 1"); err == nil {
 			t.Errorf("option %d can be set", code)
 		}
 	}
@@ -51,16 +54,16 @@ func TestParseOption(t *testing.T) {
 
 func TestParseRange(t *testing.T) {
 	for in, want := range map[string]string{"10.0.0.1-10.0.0.9": "10.0.0.1-10.0.0.9", " 10.0.0.1 - 10.0.0.1 ": "10.0.0.1", "10.0.0.7": "10.0.0.7", "10.0.1.0/24": "10.0.1.0-10.0.1.255"} {
-		r, err := ParseRange(in)
+		r, err := dhcp.ParseRange(in)
 		if err != nil || r.String() != want {
 			t.Errorf("%q is %v (%v)", in, r, err)
 		}
-		if again, err := ParseRange(r.String()); again != r || err != nil {
+		if again, err := dhcp.ParseRange(r.String()); again != r || err != nil {
 			t.Errorf("%v does not read back: %v %v", r, again, err)
 		}
 	}
 	for _, in := range []string{"", "10.0.0.9-10.0.0.1", "::1", "::/64", "10.0.0.1-", "a-b"} {
-		if _, err := ParseRange(in); err == nil {
+		if _, err := dhcp.ParseRange(in); err == nil {
 			t.Errorf("%q is taken", in)
 		}
 	}
@@ -70,15 +73,15 @@ func TestParseRange(t *testing.T) {
 func TestValidate(t *testing.T) {
 	s := voice()
 	s.Phones, s.VoiceVLAN, s.LeaseTime = "yes", 5000, time.Second
-	s.Pools = append(s.Pools, Range{ip("10.21.0.1"), ip("10.21.0.2")}, Range{ip("10.20.0.105"), ip("10.20.0.120")}, Range{})
+	s.Pools = append(s.Pools, dhcp.Range{First: ip("10.21.0.1"), Last: ip("10.21.0.2")}, dhcp.Range{First: ip("10.20.0.105"), Last: ip("10.20.0.120")}, dhcp.Range{})
 	s.Routers = append(s.Routers, ip("10.99.0.1"))
 	s.DNSServers = []netip.Addr{ip("::1")}
 	s.ProvisioningURL = `"http://x/"`
 	s.DomainName = `"a"`
-	s.Options = []Option{{Code: 51}, {Code: 43}, {Code: 43}}
+	s.Options = []dhcp.Option{{Code: 51}, {Code: 43}, {Code: 43}}
 	move := voice()
-	move.Prefix, move.Pools, move.Routers, move.Phones = netip.MustParsePrefix("10.20.0.0/16"), nil, nil, PhonesMove
-	cfg := Config{Mode: "on", Subnets: []Subnet{s, move, {}}}
+	move.Prefix, move.Pools, move.Routers, move.Phones = netip.MustParsePrefix("10.20.0.0/16"), nil, nil, dhcp.PhonesMove
+	cfg := dhcp.Config{Mode: "on", Subnets: []dhcp.Subnet{s, move, {}}}
 	err := cfg.Validate()
 	if err == nil {
 		t.Fatal("all of it is taken")
@@ -91,7 +94,7 @@ func TestValidate(t *testing.T) {
 			t.Errorf("no word of %q in:\n%v", want, err)
 		}
 	}
-	if _, err := NewEngine(cfg, nil, nil); err == nil {
+	if _, err := engine.New(cfg, nil, nil); err == nil {
 		t.Error("an engine is made of it")
 	}
 	good := config(voice())

@@ -205,7 +205,7 @@ func (t *Table) Probed(addr netip.Addr, inUse bool) {
 	}
 	b.drop(e, now)
 	starts := now.UTC().Truncate(time.Second)
-	l := Lease{Addr: addr, Subnet: b.prefix, State: LeaseDeclined, FirstSeen: starts, Starts: starts, Expires: starts.Add(quarantine)}
+	l := Lease{Addr: addr, Subnet: b.prefix, State: LeaseDeclined, FirstSeen: starts, Starts: starts, Expires: starts.Add(Quarantine)}
 	if !t.closed && !t.writeBacklog(now) {
 		t.enqueue([]Change{{Lease: l}}, nil)
 		t.Flush()

@@ -1,4 +1,4 @@
-package dhcp
+package dhcp_test
 
 import (
 	"encoding/binary"
@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"plugtone/dhcp"
 )
 
 // When the disk refuses we are silent, never NAK, and what was on disk goes on; when it recovers, so do we.
@@ -15,12 +17,12 @@ func TestTableDiskFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
 		b := newBench(t, config(voice()), d, time.Now)
-		a := b.want(VerdictOffered, discoverOf(1)).Reply.YIAddr
-		b.want(VerdictAcked, selectingOf(1, a))
+		a := b.Want(dhcp.VerdictOffered, discoverOf(1)).Reply.YIAddr
+		b.Want(dhcp.VerdictAcked, selectingOf(1, a))
 		full := errors.New("no space left on device")
-		d.fail(full)
-		c := b.want(VerdictOffered, discoverOf(2)).Reply.YIAddr
-		if dec, err := b.serve(selectingOf(2, c)); !errors.Is(err, full) || dec.Reply.Type == MessageTypeNak {
+		d.Fail(full)
+		c := b.Want(dhcp.VerdictOffered, discoverOf(2)).Reply.YIAddr
+		if dec, err := b.Do(selectingOf(2, c)); !errors.Is(err, full) || dec.Reply.Type == dhcp.MessageTypeNak {
 			t.Errorf("%v %v", dec.Event, err)
 		}
 		if _, ok := b.LeaseAt(c); ok {
@@ -30,26 +32,26 @@ func TestTableDiskFull(t *testing.T) {
 			t.Error("the lease on disk is gone")
 		}
 		time.Sleep(2 * time.Minute)
-		if _, err := b.serve(renewOf(1, a)); !errors.Is(err, full) {
+		if _, err := b.Do(renewOf(1, a)); !errors.Is(err, full) {
 			t.Errorf("renewal: %v", err)
 		}
-		if l, ok := b.LeaseAt(a); !ok || l != d.leases[a] {
+		if l, ok := b.LeaseAt(a); !ok || l != d.Leases[a] {
 			t.Error("a failed renewal changed the lease")
 		}
 		// What is on disk is acknowledged for as long as it is there; nothing else is.
-		b.link.NoWrite = true
-		left := time.Until(d.leases[a].Expires)
-		if r := b.want(VerdictAcked, renewOf(1, a)).Reply; binary.BigEndian.Uint32(optionOf(r, optLeaseTime)) != uint32(left/time.Second) || r.YIAddr != a {
-			t.Errorf("renewed for % x s of %s", optionOf(r, optLeaseTime), left)
+		b.Link.NoWrite = true
+		left := time.Until(d.Leases[a].Expires)
+		if r := b.Want(dhcp.VerdictAcked, renewOf(1, a)).Reply; binary.BigEndian.Uint32(optionOf(r, dhcp.OptionLeaseTime)) != uint32(left/time.Second) || r.YIAddr != a {
+			t.Errorf("renewed for % x s of %s", optionOf(r, dhcp.OptionLeaseTime), left)
 		}
-		b.want(VerdictInternalError, selectingOf(2, c))
-		b.want(VerdictNak, selectingOf(3, a))
-		b.link.NoWrite = false
+		b.Want(dhcp.VerdictInternalError, selectingOf(2, c))
+		b.Want(dhcp.VerdictNak, selectingOf(3, a))
+		b.Link.NoWrite = false
 		if s := b.Stats()[0]; s.Active != 1 || s.Offered != 0 || s.Free != 9 {
 			t.Errorf("%+v", s)
 		}
-		d.fail(nil)
-		b.want(VerdictAcked, selectingOf(2, c))
+		d.Fail(nil)
+		b.Want(dhcp.VerdictAcked, selectingOf(2, c))
 	})
 }
 
@@ -59,36 +61,36 @@ func TestDiskFullSendsNoNak(t *testing.T) {
 		d := newDisk()
 		b := newBench(t, config(voice()), d, time.Now)
 		full := errors.New("no space left on device")
-		d.fail(full)
+		d.Fail(full)
 		offered := map[int]netip.Addr{}
 		silent := 0
 		for round := range 6 {
 			for n := round % 2; n < 30; n += 2 {
-				if dec, err := b.serve(discoverOf(n, asPhone)); err == nil && dec.Reply != nil {
+				if dec, err := b.Do(discoverOf(n, asPhone)); err == nil && dec.Reply != nil {
 					offered[n] = dec.Reply.YIAddr
 				}
 			}
 			for n, a := range offered {
-				b.link.NoWrite = false
-				dec, err := b.serve(selectingOf(n, a, asPhone))
+				b.Link.NoWrite = false
+				dec, err := b.Do(selectingOf(n, a, asPhone))
 				if err != nil { // what the server does then
-					b.link.NoWrite = true
-					dec, err = b.serve(selectingOf(n, a, asPhone))
+					b.Link.NoWrite = true
+					dec, err = b.Do(selectingOf(n, a, asPhone))
 				}
 				if err == nil && dec.Reply != nil {
 					t.Fatalf("round %d: client %d has a %s (%s)", round, n, dec.Reply.Type, dec.Event.Reason)
 				}
 				silent++
 			}
-			b.link.NoWrite = false
-			time.Sleep(offerHold + second) // the offers end, their addresses are offered to others
+			b.Link.NoWrite = false
+			time.Sleep(ruleOfferHold + second) // the offers end, their addresses are offered to others
 		}
 		if silent < 60 || len(offered) <= 10 {
 			t.Errorf("%d requests of %d clients", silent, len(offered))
 		}
-		d.fail(nil)
-		b.want(VerdictAcked, initRebootOf(50, ip("10.20.0.100"), asPhone))
-		b.want(VerdictNak, initRebootOf(51, ip("10.20.0.100"), asPhone))
+		d.Fail(nil)
+		b.Want(dhcp.VerdictAcked, initRebootOf(50, ip("10.20.0.100"), asPhone))
+		b.Want(dhcp.VerdictNak, initRebootOf(51, ip("10.20.0.100"), asPhone))
 	})
 }
 
@@ -97,16 +99,16 @@ func TestFailedWriteKeepsTheOffer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
 		b := newBench(t, config(voice()), d, time.Now)
-		a := b.want(VerdictOffered, discoverOf(1)).Reply.YIAddr
-		d.fail(errors.New("no space left on device"))
-		if _, err := b.serve(selectingOf(1, a)); err == nil {
+		a := b.Want(dhcp.VerdictOffered, discoverOf(1)).Reply.YIAddr
+		d.Fail(errors.New("no space left on device"))
+		if _, err := b.Do(selectingOf(1, a)); err == nil {
 			t.Fatal("written")
 		}
-		if o := b.want(VerdictOffered, discoverOf(2, func(r *Request) { r.Requested = a })).Reply.YIAddr; o == a {
+		if o := b.Want(dhcp.VerdictOffered, discoverOf(2, func(r *dhcp.Request) { r.Requested = a })).Reply.YIAddr; o == a {
 			t.Error("offered to another")
 		}
-		d.fail(nil)
-		b.want(VerdictAcked, selectingOf(1, a))
+		d.Fail(nil)
+		b.Want(dhcp.VerdictAcked, selectingOf(1, a))
 	})
 }
 
@@ -115,18 +117,18 @@ func TestHangingDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
 		b := newBench(t, config(voice()), d, time.Now)
-		a := b.want(VerdictOffered, discoverOf(1)).Reply.YIAddr
-		b.want(VerdictAcked, selectingOf(1, a))
-		c := b.want(VerdictOffered, discoverOf(2)).Reply.YIAddr
-		d.slow(time.Hour)
+		a := b.Want(dhcp.VerdictOffered, discoverOf(1)).Reply.YIAddr
+		b.Want(dhcp.VerdictAcked, selectingOf(1, a))
+		c := b.Want(dhcp.VerdictOffered, discoverOf(2)).Reply.YIAddr
+		d.Slow(time.Hour)
 		var refused, acked int
-		named := func(n int) func(*Request) {
-			return func(r *Request) { r.Client.Hostname = fmt.Sprint("host", n) }
+		named := func(n int) func(*dhcp.Request) {
+			return func(r *dhcp.Request) { r.Client.Hostname = fmt.Sprint("host", n) }
 		}
-		for n := range maxQueued + 100 {
-			b.Serve(b.engine, selectingOf(2, c, named(n)), &b.link, func(d *Decision, err error) {
+		for n := range dhcp.MaxQueued + 100 {
+			b.Serve(b.Engine, selectingOf(2, c, named(n)), &b.Link, func(d *dhcp.Decision, err error) {
 				switch {
-				case errors.Is(err, ErrWriteBacklog):
+				case errors.Is(err, dhcp.ErrWriteBacklog):
 					refused++
 				case err == nil:
 					acked++
@@ -136,15 +138,15 @@ func TestHangingDisk(t *testing.T) {
 				synctest.Wait() // the writer has begun
 			}
 		}
-		if refused != 99 || acked != 0 || len(b.queue) != maxQueued {
-			t.Errorf("%d refused, %d acknowledged, %d wait", refused, acked, len(b.queue))
+		if refused != 99 || acked != 0 || dhcp.QueueLen(b.Table) != dhcp.MaxQueued {
+			t.Errorf("%d refused, %d acknowledged, %d wait", refused, acked, dhcp.QueueLen(b.Table))
 		}
-		b.link.NoWrite = true
-		b.want(VerdictAcked, renewOf(1, a))
+		b.Link.NoWrite = true
+		b.Want(dhcp.VerdictAcked, renewOf(1, a))
 		time.Sleep(3 * time.Hour)
 		synctest.Wait()
-		if acked != maxQueued+1 || len(b.queue) != 0 || d.leases[c].Hostname != fmt.Sprint("host", maxQueued) {
-			t.Errorf("%d acknowledged, %d wait, on disk is %+v", acked, len(b.queue), d.leases[c])
+		if acked != dhcp.MaxQueued+1 || dhcp.QueueLen(b.Table) != 0 || d.Leases[c].Hostname != fmt.Sprint("host", dhcp.MaxQueued) {
+			t.Errorf("%d acknowledged, %d wait, on disk is %+v", acked, dhcp.QueueLen(b.Table), d.Leases[c])
 		}
 	})
 }
@@ -156,50 +158,50 @@ func TestSlowDisk(t *testing.T) {
 		b := newBench(t, config(voice()), d, time.Now)
 		given := map[int]netip.Addr{}
 		for n := range 3 {
-			given[n] = b.want(VerdictOffered, discoverOf(n)).Reply.YIAddr
-			b.want(VerdictAcked, selectingOf(n, given[n]))
+			given[n] = b.Want(dhcp.VerdictOffered, discoverOf(n)).Reply.YIAddr
+			b.Want(dhcp.VerdictAcked, selectingOf(n, given[n]))
 		}
 		time.Sleep(time.Minute)
-		d.slow(20 * time.Minute)
+		d.Slow(20 * time.Minute)
 		late := 0
 		for n := range 2 { // these are on their way to the disk
-			b.Serve(b.engine, renewOf(n, given[n]), &b.link, func(*Decision, error) { late++ })
+			b.Serve(b.Engine, renewOf(n, given[n]), &b.Link, func(*dhcp.Decision, error) { late++ })
 			b.Flush()
 			synctest.Wait()
 		}
 		left := func(n int) {
 			t.Helper()
-			if _, err := b.serve(renewOf(n, given[n])); !errors.Is(err, ErrWriteBacklog) {
+			if _, err := b.Do(renewOf(n, given[n])); !errors.Is(err, dhcp.ErrWriteBacklog) {
 				t.Errorf("client %d: %v", n, err)
 			}
-			b.link.NoWrite = true
-			secs := seconds(optionOf(b.want(VerdictAcked, renewOf(n, given[n])).Reply, 51))
-			if most := int(time.Until(d.leases[given[n]].Expires) / time.Second); secs > most || secs < most-1 {
+			b.Link.NoWrite = true
+			secs := seconds(optionOf(b.Want(dhcp.VerdictAcked, renewOf(n, given[n])).Reply, 51))
+			if most := int(time.Until(d.Leases[given[n]].Expires) / time.Second); secs > most || secs < most-1 {
 				t.Errorf("client %d is told %d seconds, on disk are %d", n, secs, most)
 			}
-			b.link.NoWrite = false
+			b.Link.NoWrite = false
 		}
-		time.Sleep(slowWrite + second)
+		time.Sleep(dhcp.SlowWrite + second)
 		left(2)
-		time.Sleep(retransmitted)
+		time.Sleep(ruleRetransmitted)
 		for n := range 3 {
 			left(n)
 		}
-		offered := b.want(VerdictOffered, discoverOf(9)).Reply.YIAddr
-		if _, err := b.serve(selectingOf(9, offered)); !errors.Is(err, ErrWriteBacklog) {
+		offered := b.Want(dhcp.VerdictOffered, discoverOf(9)).Reply.YIAddr
+		if _, err := b.Do(selectingOf(9, offered)); !errors.Is(err, dhcp.ErrWriteBacklog) {
 			t.Error(err)
 		}
-		b.Read(func(v *Leases) {
-			if held, ok := v.Offered(b.engine.cfg.Subnets[0].Prefix, mac(9)); !ok || held != offered {
+		b.Read(func(v *dhcp.Leases) {
+			if held, ok := v.Offered(voice().Prefix, mac(9)); !ok || held != offered {
 				t.Errorf("offered %s, held is %s: the client will ask for it again", offered, held)
 			}
 		})
-		d.slow(0)
+		d.Slow(0)
 		time.Sleep(time.Hour / 2)
 		synctest.Wait()
 		if late != 2 {
 			t.Errorf("%d of 2 were written", late)
 		}
-		b.want(VerdictAcked, selectingOf(9, ip("10.20.0.109")))
+		b.Want(dhcp.VerdictAcked, selectingOf(9, ip("10.20.0.109")))
 	})
 }

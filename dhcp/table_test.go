@@ -1,4 +1,4 @@
-package dhcp
+package dhcp_test
 
 import (
 	"context"
@@ -9,123 +9,32 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"plugtone/dhcp"
+	"plugtone/dhcp/engine"
 )
-
-// disk is a Writer that keeps what it is given, slowly or not at all.
-type disk struct {
-	mu      sync.Mutex
-	leases  map[netip.Addr]Lease
-	batches []int
-	delay   time.Duration
-	err     error
-}
-
-func newDisk() *disk { return &disk{leases: map[netip.Addr]Lease{}} }
-
-func (d *disk) WriteLeases(changes []Change) error {
-	d.mu.Lock()
-	delay := d.delay
-	d.mu.Unlock()
-	time.Sleep(delay)
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.err != nil {
-		return d.err
-	}
-	d.batches = append(d.batches, len(changes))
-	for _, c := range changes {
-		if c.Delete {
-			delete(d.leases, c.Lease.Addr)
-		} else {
-			d.leases[c.Lease.Addr] = c.Lease
-		}
-	}
-	return nil
-}
-
-func (d *disk) slow(delay time.Duration) { d.mu.Lock(); d.delay = delay; d.mu.Unlock() }
-
-func (d *disk) fail(err error) { d.mu.Lock(); d.err = err; d.mu.Unlock() }
-
-func (d *disk) load(f func(Lease) error) error {
-	for _, l := range d.leases {
-		if err := f(l); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// bench is a running table in a synctest bubble.
-type bench struct {
-	*Table
-	t      *testing.T
-	engine *Engine
-	link   Link
-}
-
-func newBench(t *testing.T, cfg Config, d *disk, clock func() time.Time) *bench {
-	t.Helper()
-	g := newRig(t, cfg, nil, phones{})
-	b := &bench{Table: NewTable(cfg, d, clock), t: t, engine: g.engine, link: g.link}
-	if err := b.Load(d.load); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan struct{})
-	go func() { defer close(ended); _ = b.Run(ctx) }()
-	t.Cleanup(func() { cancel(); <-ended })
-	return b
-}
-
-// Serve classifies a request and has it decided.
-func (b *bench) Serve(e *Engine, r *Request, link *Link, done func(*Decision, error)) {
-	serveOn(b.Table, e, r, link, done)
-}
-
-// serve waits for the answer.
-func (b *bench) serve(r *Request) (*Decision, error) {
-	type answer struct {
-		d   *Decision
-		err error
-	}
-	c := make(chan answer, 1)
-	b.Serve(b.engine, r, &b.link, func(d *Decision, err error) { c <- answer{d, err} })
-	b.Flush()
-	a := <-c
-	return a.d, a.err
-}
-
-func (b *bench) want(v Verdict, r *Request) *Decision {
-	b.t.Helper()
-	d, err := b.serve(r)
-	if err != nil || d.Event.Verdict != v {
-		b.t.Fatalf("%s: %s (%s), %v; want %s", r.Type, d.Event.Verdict, d.Event.Reason, err, v)
-	}
-	return d
-}
 
 // An ACK waits for its lease to be on disk; then, and not before, the lease proves something.
 func TestTableAckAfterCommit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
-		d.slow(time.Second)
+		d.Slow(time.Second)
 		b := newBench(t, config(voice()), d, time.Now)
-		a := b.want(VerdictOffered, discoverOf(1)).Reply.YIAddr
+		a := b.Want(dhcp.VerdictOffered, discoverOf(1)).Reply.YIAddr
 		var acked time.Time
-		b.Serve(b.engine, selectingOf(1, a), &b.link, func(*Decision, error) { acked = time.Now() })
+		b.Serve(b.Engine, selectingOf(1, a), &b.Link, func(*dhcp.Decision, error) { acked = time.Now() })
 		b.Flush()
 		began := time.Now()
 		synctest.Wait()
 		if _, ok := b.LeaseAt(a); ok || !acked.IsZero() || len(b.All()) != 0 {
 			t.Fatal("acknowledged or readable before it was written")
 		}
-		b.Read(func(v *Leases) {
+		b.Read(func(v *dhcp.Leases) {
 			if !v.Pending(a) {
 				t.Error("not pending")
 			}
 		})
-		if got := b.want(VerdictOffered, discoverOf(2)).Reply.YIAddr; got == a {
+		if got := b.Want(dhcp.VerdictOffered, discoverOf(2)).Reply.YIAddr; got == a {
 			t.Error("the pending address is offered to another")
 		}
 		time.Sleep(time.Second)
@@ -146,18 +55,18 @@ func TestTableAckAfterCommit(t *testing.T) {
 func TestTableGroupCommit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
-		d.slow(10 * time.Millisecond)
+		d.Slow(10 * time.Millisecond)
 		s := voice()
-		s.Pools = []Range{{ip("10.20.0.10"), ip("10.20.0.250")}}
+		s.Pools = []dhcp.Range{{First: ip("10.20.0.10"), Last: ip("10.20.0.250")}}
 		b := newBench(t, config(s), d, time.Now)
 		began := time.Now()
 		var slowest time.Duration
 		var mu sync.Mutex
 		for n := range 100 {
-			b.Serve(b.engine, selectingOf(n, addr4(u32(ip("10.20.0.20"))+uint32(n))), &b.link, func(dec *Decision, err error) {
+			b.Serve(b.Engine, selectingOf(n, addrOf(numberOf(ip("10.20.0.20"))+uint32(n))), &b.Link, func(dec *dhcp.Decision, err error) {
 				mu.Lock()
 				defer mu.Unlock()
-				if err != nil || dec.Event.Verdict != VerdictAcked {
+				if err != nil || dec.Event.Verdict != dhcp.VerdictAcked {
 					t.Errorf("%v %v", dec.Event, err)
 				}
 				slowest = max(slowest, time.Since(began))
@@ -168,8 +77,8 @@ func TestTableGroupCommit(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if !slices.Equal(d.batches, []int{1, 99}) || slowest != 20*time.Millisecond {
-			t.Errorf("batches %v, slowest after %s", d.batches, slowest)
+		if !slices.Equal(d.Batches, []int{1, 99}) || slowest != 20*time.Millisecond {
+			t.Errorf("batches %v, slowest after %s", d.Batches, slowest)
 		}
 	})
 }
@@ -179,8 +88,8 @@ func TestTableRestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
 		b := newBench(t, config(voice()), d, time.Now)
-		b.want(VerdictAcked, selectingOf(1, ip("10.20.0.105"), asPhone))
-		b.want(VerdictAcked, selectingOf(2, ip("10.20.0.106")))
+		b.Want(dhcp.VerdictAcked, selectingOf(1, ip("10.20.0.105"), asPhone))
+		b.Want(dhcp.VerdictAcked, selectingOf(2, ip("10.20.0.106")))
 		time.Sleep(2 * time.Hour) // the second has ended
 		again := newBench(t, config(voice()), d, time.Now)
 		if l, ok := again.LeaseAt(ip("10.20.0.105")); !ok || !l.Phone {
@@ -189,11 +98,11 @@ func TestTableRestart(t *testing.T) {
 		if _, ok := again.LeaseAt(ip("10.20.0.106")); ok {
 			t.Error("an expired lease is a proof")
 		}
-		if all := again.All(); len(all) != 2 || all[0].State != LeaseActive || all[1].State != LeaseExpired {
+		if all := again.All(); len(all) != 2 || all[0].State != dhcp.LeaseActive || all[1].State != dhcp.LeaseExpired {
 			t.Errorf("%+v", all)
 		}
-		again.want(VerdictAcked, renewOf(1, ip("10.20.0.105"), asPhone))
-		if a := again.want(VerdictOffered, discoverOf(2)).Reply.YIAddr; a != ip("10.20.0.106") {
+		again.Want(dhcp.VerdictAcked, renewOf(1, ip("10.20.0.105"), asPhone))
+		if a := again.Want(dhcp.VerdictOffered, discoverOf(2)).Reply.YIAddr; a != ip("10.20.0.106") {
 			t.Errorf("offered %s", a)
 		}
 	})
@@ -204,21 +113,21 @@ func TestTableConfigure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
 		b := newBench(t, config(voice()), d, time.Now)
-		b.want(VerdictAcked, selectingOf(1, ip("10.20.0.105")))
-		b.want(VerdictAcked, selectingOf(2, ip("10.20.0.106")))
-		b.want(VerdictOffered, discoverOf(3))
+		b.Want(dhcp.VerdictAcked, selectingOf(1, ip("10.20.0.105")))
+		b.Want(dhcp.VerdictAcked, selectingOf(2, ip("10.20.0.106")))
+		b.Want(dhcp.VerdictOffered, discoverOf(3))
 		s := voice()
-		s.Prefix, s.Pools = netip.MustParsePrefix("10.20.0.0/22"), []Range{{ip("10.20.0.105"), ip("10.20.0.105")}, {ip("10.20.1.1"), ip("10.20.1.3")}}
+		s.Prefix, s.Pools = netip.MustParsePrefix("10.20.0.0/22"), []dhcp.Range{{First: ip("10.20.0.105"), Last: ip("10.20.0.105")}, {First: ip("10.20.1.1"), Last: ip("10.20.1.3")}}
 		b.Configure(config(s))
 		g := newRig(t, config(s), nil, phones{})
-		b.engine = g.engine
+		b.Engine = g.Engine
 		if st := b.Stats(); len(st) != 1 || st[0].Pool != 4 || st[0].Active != 2 || st[0].Offered != 1 || st[0].Free != 3 {
 			t.Errorf("%+v", st)
 		}
 		if l, ok := b.LeaseAt(ip("10.20.0.106")); !ok || l.MAC != mac(2) {
 			t.Error("a lease outside the new pools is forgotten")
 		}
-		for what, table := range map[string]*Table{"a reload": b.Table, "a restart": newBench(t, config(s), d, time.Now).Table} {
+		for what, table := range map[string]*dhcp.Table{"a reload": b.Table, "a restart": newBench(t, config(s), d, time.Now).Table} {
 			for _, l := range append(table.All(), table.LeasesOf(mac(1))...) {
 				if l.Subnet != s.Prefix {
 					t.Errorf("after %s: %s says that it is of %s, which grew to %s", what, l.Addr, l.Subnet, s.Prefix)
@@ -226,9 +135,9 @@ func TestTableConfigure(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Minute)
-		b.want(VerdictAcked, renewOf(1, ip("10.20.0.105")))
-		b.want(VerdictNak, renewOf(2, ip("10.20.0.106"))) // in no pool any more
-		if a := b.want(VerdictOffered, discoverOf(2)).Reply.YIAddr; a != ip("10.20.1.1") {
+		b.Want(dhcp.VerdictAcked, renewOf(1, ip("10.20.0.105")))
+		b.Want(dhcp.VerdictNak, renewOf(2, ip("10.20.0.106"))) // in no pool any more
+		if a := b.Want(dhcp.VerdictOffered, discoverOf(2)).Reply.YIAddr; a != ip("10.20.1.1") {
 			t.Errorf("offered %s", a)
 		}
 		b.Configure(config(relayed()))
@@ -247,17 +156,17 @@ func TestTableDelete(t *testing.T) {
 		d := newDisk()
 		b := newBench(t, config(voice()), d, time.Now)
 		a := ip("10.20.0.105")
-		b.want(VerdictAcked, selectingOf(1, a))
+		b.Want(dhcp.VerdictAcked, selectingOf(1, a))
 		if err := b.Delete(t.Context(), a); err != nil {
 			t.Fatal(err)
 		}
 		if err := b.Delete(t.Context(), a); err == nil {
 			t.Error("deleted twice")
 		}
-		if _, ok := b.LeaseAt(a); ok || len(d.leases) != 0 || len(b.LeasesOf(mac(1))) != 0 || b.Stats()[0].Free != 10 {
+		if _, ok := b.LeaseAt(a); ok || len(d.Leases) != 0 || len(b.LeasesOf(mac(1))) != 0 || b.Stats()[0].Free != 10 {
 			t.Error("still there")
 		}
-		b.want(VerdictAcked, selectingOf(2, a))
+		b.Want(dhcp.VerdictAcked, selectingOf(2, a))
 	})
 }
 
@@ -268,18 +177,18 @@ func TestTableProbe(t *testing.T) {
 		cfg.ConflictCheck = true
 		d := newDisk()
 		b := newBench(t, cfg, d, time.Now)
-		first := b.want(VerdictProbing, discoverOf(1)).Probe
+		first := b.Want(dhcp.VerdictProbing, discoverOf(1)).Probe
 		b.Probed(first, true)
-		second := b.want(VerdictProbing, discoverOf(1)).Probe
+		second := b.Want(dhcp.VerdictProbing, discoverOf(1)).Probe
 		b.Probed(second, false)
-		if a := b.want(VerdictOffered, discoverOf(1)).Reply.YIAddr; a != second || first == second {
+		if a := b.Want(dhcp.VerdictOffered, discoverOf(1)).Reply.YIAddr; a != second || first == second {
 			t.Errorf("offered %s after probes of %s and %s", a, first, second)
 		}
 		synctest.Wait()
-		if d.leases[first].State != LeaseDeclined || b.Stats()[0].Declined != 1 {
-			t.Errorf("%+v", d.leases)
+		if d.Leases[first].State != dhcp.LeaseDeclined || b.Stats()[0].Declined != 1 {
+			t.Errorf("%+v", d.Leases)
 		}
-		b.want(VerdictAcked, selectingOf(1, second))
+		b.Want(dhcp.VerdictAcked, selectingOf(1, second))
 		b.Probed(second, true) // late, and it is the client itself that answered
 		if _, ok := b.LeaseAt(second); !ok {
 			t.Error("a lease ended by its own holder's answer")
@@ -293,22 +202,25 @@ func TestProbedReservationIsTriedAgain(t *testing.T) {
 		cfg := config(voice())
 		cfg.ConflictCheck = true
 		b := newBench(t, cfg, newDisk(), time.Now)
-		b.engine.reserve = fakeReservations{mac(1): ip("10.20.0.50")}
+		var err error
+		if b.Engine, err = engine.New(cfg, fakeReservations{mac(1): ip("10.20.0.50")}, phones{}); err != nil {
+			t.Fatal(err)
+		}
 		for range 3 {
-			if p := b.want(VerdictProbing, discoverOf(1)).Probe; p != ip("10.20.0.50") {
+			if p := b.Want(dhcp.VerdictProbing, discoverOf(1)).Probe; p != ip("10.20.0.50") {
 				t.Fatalf("probed %s", p)
 			}
 			b.Probed(ip("10.20.0.50"), true)
-			other := b.want(VerdictProbing, discoverOf(1)).Probe
+			other := b.Want(dhcp.VerdictProbing, discoverOf(1)).Probe
 			b.Probed(other, false)
-			if a := b.want(VerdictOffered, discoverOf(1)).Reply.YIAddr; a != other || a == ip("10.20.0.50") {
+			if a := b.Want(dhcp.VerdictOffered, discoverOf(1)).Reply.YIAddr; a != other || a == ip("10.20.0.50") {
 				t.Fatalf("offered %s", a)
 			}
-			time.Sleep(shortQuarantine + 2*second)
+			time.Sleep(ruleShortQuarantine + 2*second)
 		}
-		b.Probed(b.want(VerdictProbing, discoverOf(1)).Probe, false)
-		a := b.want(VerdictOffered, discoverOf(1)).Reply.YIAddr
-		if b.want(VerdictAcked, selectingOf(1, a)); a != ip("10.20.0.50") {
+		b.Probed(b.Want(dhcp.VerdictProbing, discoverOf(1)).Probe, false)
+		a := b.Want(dhcp.VerdictOffered, discoverOf(1)).Reply.YIAddr
+		if b.Want(dhcp.VerdictAcked, selectingOf(1, a)); a != ip("10.20.0.50") {
 			t.Errorf("offered %s", a)
 		}
 	})
@@ -321,16 +233,16 @@ func TestTableWritesWhatWasServedTogether(t *testing.T) {
 		b := newBench(t, config(voice()), d, time.Now)
 		acked := 0
 		for n := range 5 {
-			b.Serve(b.engine, selectingOf(n, addr4(u32(ip("10.20.0.105"))+uint32(n))), &b.link, func(*Decision, error) { acked++ })
+			b.Serve(b.Engine, selectingOf(n, addrOf(numberOf(ip("10.20.0.105"))+uint32(n))), &b.Link, func(*dhcp.Decision, error) { acked++ })
 			synctest.Wait()
 		}
-		if acked != 0 || len(d.batches) != 0 {
-			t.Errorf("%d acknowledged, batches %v before Flush", acked, d.batches)
+		if acked != 0 || len(d.Batches) != 0 {
+			t.Errorf("%d acknowledged, batches %v before Flush", acked, d.Batches)
 		}
 		b.Flush()
 		synctest.Wait()
-		if acked != 5 || !slices.Equal(d.batches, []int{5}) {
-			t.Errorf("%d acknowledged, batches %v", acked, d.batches)
+		if acked != 5 || !slices.Equal(d.Batches, []int{5}) {
+			t.Errorf("%d acknowledged, batches %v", acked, d.Batches)
 		}
 	})
 }
@@ -339,14 +251,14 @@ func TestTableWritesWhatWasServedTogether(t *testing.T) {
 func TestTableForgetsOffersC01(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, config(voice()), newDisk(), time.Now)
-		b.want(VerdictOffered, discoverOf(1))
-		held := b.want(VerdictOffered, discoverOf(2)).Reply.YIAddr
-		b.want(VerdictOtherServer, request(1, MessageTypeRequest, func(r *Request) { r.Requested, r.ServerID = ip("10.20.0.100"), ip("10.20.0.9") }))
+		b.Want(dhcp.VerdictOffered, discoverOf(1))
+		held := b.Want(dhcp.VerdictOffered, discoverOf(2)).Reply.YIAddr
+		b.Want(dhcp.VerdictOtherServer, request(1, dhcp.MessageTypeRequest, func(r *dhcp.Request) { r.Requested, r.ServerID = ip("10.20.0.100"), ip("10.20.0.9") }))
 		if s := b.Stats()[0]; s.Offered != 1 {
 			t.Errorf("%+v", s)
 		}
-		b.want(VerdictIgnored, discoverOf(2, func(r *Request) { r.ServerID = ip("10.20.0.2") }))
-		b.want(VerdictNak, selectingOf(3, held))
+		b.Want(dhcp.VerdictIgnored, discoverOf(2, func(r *dhcp.Request) { r.ServerID = ip("10.20.0.2") }))
+		b.Want(dhcp.VerdictNak, selectingOf(3, held))
 	})
 }
 
@@ -354,21 +266,21 @@ func TestTableForgetsOffersC01(t *testing.T) {
 func TestTableClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
-		table := NewTable(config(voice()), d, time.Now)
+		table := dhcp.NewTable(config(voice()), d, time.Now)
 		g := newRig(t, config(voice()), nil, nil)
 		var err error = errors.New("never called")
-		serveOn(table, g.engine, selectingOf(1, ip("10.20.0.105")), &g.link, func(_ *Decision, e error) { err = e })
+		serveOn(table, g.Engine, selectingOf(1, ip("10.20.0.105")), &g.Link, func(_ *dhcp.Decision, e error) { err = e })
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		_ = table.Run(ctx)
-		if err != nil || len(d.leases) != 1 {
-			t.Errorf("%v, %d leases", err, len(d.leases))
+		if err != nil || len(d.Leases) != 1 {
+			t.Errorf("%v, %d leases", err, len(d.Leases))
 		}
-		serveOn(table, g.engine, selectingOf(2, ip("10.20.0.106")), &g.link, func(_ *Decision, e error) { err = e })
-		if !errors.Is(err, ErrClosed) {
+		serveOn(table, g.Engine, selectingOf(2, ip("10.20.0.106")), &g.Link, func(_ *dhcp.Decision, e error) { err = e })
+		if !errors.Is(err, dhcp.ErrClosed) {
 			t.Error(err)
 		}
-		serveOn(table, g.engine, discoverOf(3), &g.link, func(_ *Decision, e error) { err = e })
+		serveOn(table, g.Engine, discoverOf(3), &g.Link, func(_ *dhcp.Decision, e error) { err = e })
 		if err != nil {
 			t.Error("offers need no disk:", err)
 		}

@@ -1,10 +1,12 @@
-package dhcp
+package dhcp_test
 
 import (
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
+
+	"plugtone/dhcp"
 )
 
 // What TestModel shows holds too where clients move, addresses are taken, reserved, declined and deleted, the clock is set and
@@ -46,8 +48,8 @@ func townsDay(t *rapid.T) {
 			m.quiet(t, false)
 		},
 		"lose":          func(t *rapid.T) { pick() },
-		"write":         func(t *rapid.T) { m.table.flush() },
-		"write fails":   func(t *rapid.T) { m.disk.err = errDisk; m.table.flush(); m.disk.err = nil },
+		"write":         func(t *rapid.T) { dhcp.WriteQueued(m.table) },
+		"write fails":   func(t *rapid.T) { m.disk.Err = errDisk; dhcp.WriteQueued(m.table); m.disk.Err = nil },
 		"crash":         func(t *rapid.T) { m.boot(t) },
 		"borrows a MAC": func(t *rapid.T) { m.borrow(someone(), rapid.IntRange(0, 8).Draw(t, "what")) },
 		"double": func(t *rapid.T) {
@@ -68,7 +70,7 @@ func townsDay(t *rapid.T) {
 		"reserve": func(t *rapid.T) {
 			c := m.clients[rapid.IntRange(0, 1).Draw(t, "client")]
 			delete(m.reserved, c.mac())
-			a := addr4(u32(ip("10.20.0.98")) + rapid.Uint32Range(0, 12).Draw(t, "address"))
+			a := addrOf(numberOf(ip("10.20.0.98")) + rapid.Uint32Range(0, 12).Draw(t, "address"))
 			if _, taken := m.reserved.HolderOf(a); !taken && rapid.Bool().Draw(t, "again") {
 				m.reserved[c.mac()] = a
 			}
@@ -77,7 +79,7 @@ func townsDay(t *rapid.T) {
 		"delete": func(t *rapid.T) {
 			if all := m.table.All(); len(all) > 0 {
 				l := rapid.SampledFrom(all).Draw(t, "lease")
-				m.table.Commit([]Change{{Lease: Lease{Addr: l.Addr}, Delete: true}}, nil)
+				m.table.Commit([]dhcp.Change{{Lease: dhcp.Lease{Addr: l.Addr}, Delete: true}}, nil)
 				for _, c := range m.clients {
 					m.lost(c.mac(), l.Addr)
 				}
@@ -87,7 +89,7 @@ func townsDay(t *rapid.T) {
 			m.steps++ // no two times look alike
 			m.offset += time.Duration(rapid.SampledFrom([]int{-3000, -60, 60, 3000}).Draw(t, "seconds"))*time.Second + m.steps
 			m.table.Stats()
-			m.table.flush()
+			dhcp.WriteQueued(m.table)
 		},
 		"time passes": func(t *rapid.T) {
 			m.now = m.now.Add(time.Duration(rapid.SampledFrom([]int{1, 5, 20, 70, 290, 590}).Draw(t, "seconds")) * time.Second)
@@ -100,7 +102,7 @@ func townsDay(t *rapid.T) {
 // settle lets a quiet network finish the work.
 func (m *town) completeWrite(t *rapid.T) {
 	m.net, m.probes = nil, nil
-	m.table.flush()
+	dhcp.WriteQueued(m.table)
 	m.now = m.now.Add(time.Hour)
 	m.table.Stats()
 	for range 4 {

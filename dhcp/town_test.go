@@ -1,4 +1,4 @@
-package dhcp
+package dhcp_test
 
 import (
 	"net/netip"
@@ -6,6 +6,9 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"plugtone/dhcp"
+	"plugtone/dhcp/engine"
 )
 
 // A town has three networks, of which clients move from one to another: phones' own link, an ordinary or moving network, and
@@ -24,16 +27,16 @@ type resident struct {
 	phone bool
 }
 
-func (r *resident) mac() MAC { return mac(r.n) }
+func (r *resident) mac() dhcp.MAC { return mac(r.n) }
 
 // town is a sim whose clients move and find addresses taken, whose operator reserves, deletes and reloads, whose clock is set,
 // and where a guest in the ordinary network borrows the MACs of others.
 type town struct {
-	cfgs     [2]Config // a reload changes from one to the other
+	cfgs     [2]dhcp.Config // a reload changes from one to the other
 	cfg      int
 	reserved fakeReservations
-	engine   *Engine
-	table    *Table
+	engine   *engine.Engine
+	table    *dhcp.Table
 	disk     *disk
 	now      time.Time
 	offset   time.Duration // of the wall clock
@@ -50,9 +53,9 @@ type town struct {
 
 // letter is on its way to the server, from a site, or to a client.
 type letter struct {
-	req   *Request
+	req   *dhcp.Request
 	site  int
-	reply *Reply
+	reply *dhcp.Reply
 	to    int
 	xid   uint32
 	guest bool
@@ -67,14 +70,14 @@ type probing struct {
 }
 
 func newTown(t *rapid.T) *town {
-	kind := rapid.SampledFrom([]string{PhonesNone, PhonesMove}).Draw(t, "data network")
+	kind := rapid.SampledFrom([]string{dhcp.PhonesNone, dhcp.PhonesMove}).Draw(t, "data network")
 	m := &town{disk: newDisk(), now: start, reserved: fakeReservations{}, truth: map[int64]time.Time{}, squatted: ip("10.20.0.103")}
 	for i := range m.cfgs {
 		v, r := voice(), relayed()
 		v.LeaseTime, v.OtherLeaseTime = 20*time.Minute, 10*time.Minute
 		r.LeaseTime, r.OtherLeaseTime = v.LeaseTime, v.OtherLeaseTime
 		if i == 1 {
-			v.Prefix, v.Pools = netip.MustParsePrefix("10.20.0.0/23"), []Range{{ip("10.20.0.102"), ip("10.20.0.113")}}
+			v.Prefix, v.Pools = netip.MustParsePrefix("10.20.0.0/23"), []dhcp.Range{{First: ip("10.20.0.102"), Last: ip("10.20.0.113")}}
 		}
 		m.cfgs[i] = config(v, data(kind), r)
 		m.cfgs[i].ConflictCheck = true
@@ -101,7 +104,7 @@ func (m *town) since(now, before time.Time) time.Duration {
 
 func (m *town) reload(t *rapid.T) {
 	var err error
-	if m.engine, err = NewEngine(m.cfgs[m.cfg], m.reserved, phones{}); err != nil {
+	if m.engine, err = engine.New(m.cfgs[m.cfg], m.reserved, phones{}); err != nil {
 		t.Fatal(err)
 	}
 	if m.table != nil {
@@ -111,15 +114,15 @@ func (m *town) reload(t *rapid.T) {
 
 func (m *town) boot(t *rapid.T) {
 	m.life++
-	m.table = NewTable(m.cfgs[m.cfg], m.disk, m.wall)
-	m.table.since = m.since
-	if err := m.table.Load(m.disk.load); err != nil {
+	m.table = dhcp.NewTable(m.cfgs[m.cfg], m.disk, m.wall)
+	dhcp.SetSince(m.table, m.since)
+	if err := m.table.Load(m.disk.Load); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func (m *town) link(site int, unicast bool) *Link {
-	l := &Link{Interface: "voice0", Addrs: []netip.Prefix{netip.MustParsePrefix("10.20.0.2/23")}, Dest: limitedBroadcast, Source: netip.MustParseAddrPort("0.0.0.0:68"),
+func (m *town) link(site int, unicast bool) *dhcp.Link {
+	l := &dhcp.Link{Interface: "voice0", Addrs: []netip.Prefix{netip.MustParsePrefix("10.20.0.2/23")}, Dest: broadcast, Source: netip.MustParseAddrPort("0.0.0.0:68"),
 		Host: []netip.Addr{ip("10.20.0.2"), ip("10.40.0.2"), ip("192.0.2.2")}}
 	switch site {
 	case atData:
@@ -135,7 +138,7 @@ func (m *town) link(site int, unicast bool) *Link {
 	return l
 }
 
-func (m *town) linkOf(l letter) *Link {
+func (m *town) linkOf(l letter) *dhcp.Link {
 	link := m.link(l.site, l.req.CIAddr.IsValid() && !l.guest || l.direct)
 	if l.site == atRelay && !l.req.GIAddr.IsValid() {
 		link.Source = netip.AddrPortFrom(l.req.CIAddr, 68)
@@ -146,13 +149,13 @@ func (m *town) linkOf(l letter) *Link {
 	return link
 }
 
-func (m *town) send(c *resident, typ MessageType, set func(*Request)) {
+func (m *town) send(c *resident, typ dhcp.MessageType, set func(*dhcp.Request)) {
 	m.xid++
 	c.xid, c.sent = m.xid, m.now
 	m.net = append(m.net, m.letter(c, c.site, typ, set))
 }
 
-func (m *town) letter(c *resident, site int, typ MessageType, set func(*Request)) letter {
+func (m *town) letter(c *resident, site int, typ dhcp.MessageType, set func(*dhcp.Request)) letter {
 	r := request(c.n, typ, set)
 	if c.phone {
 		asPhone(r)
@@ -171,19 +174,19 @@ func (m *town) act(c *resident, whim int) {
 	switch {
 	case bound && whim == 0:
 		c.state = "requesting"
-		m.send(c, MessageTypeRequest, func(r *Request) { r.Requested = c.addr })
+		m.send(c, dhcp.MessageTypeRequest, func(r *dhcp.Request) { r.Requested = c.addr })
 	case bound && whim == 1:
 		c.state = "init"
-		m.send(c, MessageTypeRelease, func(r *Request) { r.CIAddr = c.addr })
+		m.send(c, dhcp.MessageTypeRelease, func(r *dhcp.Request) { r.CIAddr = c.addr })
 	case bound && whim == 2 && m.declined < 3:
 		m.declined++
 		c.state = "init"
-		m.send(c, MessageTypeDecline, func(r *Request) { r.Requested = c.addr })
+		m.send(c, dhcp.MessageTypeDecline, func(r *dhcp.Request) { r.Requested = c.addr })
 	case bound:
-		m.send(c, MessageTypeRequest, func(r *Request) { r.CIAddr = c.addr })
+		m.send(c, dhcp.MessageTypeRequest, func(r *dhcp.Request) { r.CIAddr = c.addr })
 	default:
 		c.state = "selecting"
-		m.send(c, MessageTypeDiscover, func(*Request) {})
+		m.send(c, dhcp.MessageTypeDiscover, func(*dhcp.Request) {})
 	}
 }
 
@@ -194,7 +197,7 @@ func (m *town) move(c *resident, site int, remembers bool) {
 	c.state, c.site = "init", site
 	if was == "bound" && remembers {
 		c.state = "requesting"
-		m.send(c, MessageTypeRequest, func(r *Request) { r.Requested = c.addr })
+		m.send(c, dhcp.MessageTypeRequest, func(r *dhcp.Request) { r.Requested = c.addr })
 	}
 }
 
@@ -204,22 +207,22 @@ func (m *town) borrow(c *resident, what int) {
 		return
 	}
 	m.xid++
-	typ, set := MessageTypeDiscover, func(r *Request) {}
+	typ, set := dhcp.MessageTypeDiscover, func(r *dhcp.Request) {}
 	switch what {
 	case 0:
-		typ, set = MessageTypeRelease, func(r *Request) { r.CIAddr = c.addr }
+		typ, set = dhcp.MessageTypeRelease, func(r *dhcp.Request) { r.CIAddr = c.addr }
 	case 1:
-		typ, set = MessageTypeDecline, func(r *Request) { r.Requested = c.addr }
+		typ, set = dhcp.MessageTypeDecline, func(r *dhcp.Request) { r.Requested = c.addr }
 	case 2:
-		typ, set = MessageTypeRequest, func(r *Request) { r.CIAddr = c.addr }
+		typ, set = dhcp.MessageTypeRequest, func(r *dhcp.Request) { r.CIAddr = c.addr }
 	case 3:
-		typ, set = MessageTypeRequest, func(r *Request) { r.Requested = c.addr }
+		typ, set = dhcp.MessageTypeRequest, func(r *dhcp.Request) { r.Requested = c.addr }
 	case 4:
-		typ, set = MessageTypeRequest, func(r *Request) { r.Requested, r.ServerID = ip("10.40.0.105"), ip("10.40.0.2") }
+		typ, set = dhcp.MessageTypeRequest, func(r *dhcp.Request) { r.Requested, r.ServerID = ip("10.40.0.105"), ip("10.40.0.2") }
 	case 5:
-		typ, set = MessageTypeRelease, func(r *Request) { r.CIAddr, r.GIAddr = c.addr, ip("10.40.0.77") }
+		typ, set = dhcp.MessageTypeRelease, func(r *dhcp.Request) { r.CIAddr, r.GIAddr = c.addr, ip("10.40.0.77") }
 	case 6, 7:
-		typ, set = MessageTypeRelease, func(r *Request) { r.CIAddr = c.addr }
+		typ, set = dhcp.MessageTypeRelease, func(r *dhcp.Request) { r.CIAddr = c.addr }
 	}
 	l := m.letter(c, atData, typ, set)
 	l.guest, l.direct, l.elsewhere = true, what >= 6, what == 6
@@ -227,7 +230,7 @@ func (m *town) borrow(c *resident, what int) {
 }
 
 // lost makes a client forget a lease that was taken from it by right: by an operator, or by a message of its own that came late.
-func (m *town) lost(who MAC, addr netip.Addr) {
+func (m *town) lost(who dhcp.MAC, addr netip.Addr) {
 	for _, c := range m.clients {
 		if c.mac() == who && c.addr == addr {
 			c.state, c.xid = "init", 0
@@ -235,14 +238,14 @@ func (m *town) lost(who MAC, addr netip.Addr) {
 	}
 }
 
-func (m *town) deliver(t *rapid.T, l letter, link *Link) {
+func (m *town) deliver(t *rapid.T, l letter, link *dhcp.Link) {
 	if l.req == nil {
 		m.receive(m.clients[l.to], l)
 		m.check(t)
 		return
 	}
 	c := m.clients[l.req.MAC[5]]
-	if l.req.Type == MessageTypeRequest && !l.guest && l.xid != c.xid {
+	if l.req.Type == dhcp.MessageTypeRequest && !l.guest && l.xid != c.xid {
 		return // the network keeps nothing for so long that its client has gone on
 	}
 	if link == nil {
@@ -250,7 +253,7 @@ func (m *town) deliver(t *rapid.T, l letter, link *Link) {
 	}
 	life := m.life
 	reserved := m.reserved[l.req.MAC]
-	serveOn(m.table, m.engine, l.req, link, func(d *Decision, err error) {
+	serveOn(m.table, m.engine, l.req, link, func(d *dhcp.Decision, err error) {
 		switch {
 		case m.life != life:
 		case err == nil && d.Probe.IsValid():
@@ -270,16 +273,16 @@ func (m *town) deliver(t *rapid.T, l letter, link *Link) {
 			}
 		}
 	})
-	ended := func(addr netip.Addr, state LeaseState) {
-		if x, ok := m.table.view.At(addr); ok && x.MAC == l.req.MAC && x.State == state && !l.guest {
+	ended := func(addr netip.Addr, state dhcp.LeaseState) {
+		if x, ok := dhcp.LeasesOf(m.table).At(addr); ok && x.MAC == l.req.MAC && x.State == state && !l.guest {
 			m.lost(l.req.MAC, addr)
 		}
 	}
 	switch l.req.Type {
-	case MessageTypeRelease:
-		ended(l.req.CIAddr, LeaseReleased)
-	case MessageTypeDecline:
-		ended(l.req.Requested, LeaseDeclined)
+	case dhcp.MessageTypeRelease:
+		ended(l.req.CIAddr, dhcp.LeaseReleased)
+	case dhcp.MessageTypeDecline:
+		ended(l.req.Requested, dhcp.LeaseDeclined)
 	}
 	m.check(t)
 }
@@ -289,13 +292,13 @@ func (m *town) receive(c *resident, l letter) {
 		return
 	}
 	switch r := l.reply; {
-	case r.Type == MessageTypeOffer && c.state == "selecting":
+	case r.Type == dhcp.MessageTypeOffer && c.state == "selecting":
 		c.state, c.addr = "requesting", r.YIAddr
-		m.send(c, MessageTypeRequest, func(q *Request) { q.Requested, q.ServerID = r.YIAddr, r.ServerID })
-	case r.Type == MessageTypeAck && (c.state == "requesting" || c.state == "bound"):
+		m.send(c, dhcp.MessageTypeRequest, func(q *dhcp.Request) { q.Requested, q.ServerID = r.YIAddr, r.ServerID })
+	case r.Type == dhcp.MessageTypeAck && (c.state == "requesting" || c.state == "bound"):
 		c.state, c.addr = "bound", r.YIAddr
 		c.expires = c.sent.Add(time.Duration(seconds(optionOf(r, 51))) * time.Second)
-	case r.Type == MessageTypeNak && c.state != "selecting":
+	case r.Type == dhcp.MessageTypeNak && c.state != "selecting":
 		c.state = "init"
 	}
 }
@@ -314,7 +317,7 @@ func (m *town) probed(t *rapid.T, p probing) {
 
 // check: each living client has its lease, as decided and on disk; no two have one address; nothing contradicts itself.
 func (m *town) check(t *rapid.T) {
-	if why := inconsistent(m.table.view); why != "" {
+	if why := dhcp.Inconsistent(dhcp.LeasesOf(m.table)); why != "" {
 		t.Fatal(why)
 	}
 	held := map[netip.Addr]int{}
@@ -327,13 +330,13 @@ func (m *town) check(t *rapid.T) {
 		}
 		held[c.addr] = c.n
 		until := c.expires.Add(m.offset - m.steps*second) // leases are moved by whole seconds
-		if l, ok := m.table.view.At(c.addr); !ok || l.MAC != c.mac() || l.State != LeaseActive || l.Expires.Before(until) {
+		if l, ok := dhcp.LeasesOf(m.table).At(c.addr); !ok || l.MAC != c.mac() || l.State != dhcp.LeaseActive || l.Expires.Before(until) {
 			t.Fatalf("client %d has %s until %s, decided is %+v", c.n, c.addr, until, l)
 		}
 		if l, ok := m.table.LeaseAt(c.addr); !ok || l.MAC != c.mac() || l.Expires.Before(until) {
 			t.Fatalf("client %d has %s until %s, to be read is %+v", c.n, c.addr, until, l)
 		}
-		if l := m.disk.leases[c.addr]; l.MAC != c.mac() || l.State != LeaseActive || l.Expires.Before(until) {
+		if l := m.disk.Leases[c.addr]; l.MAC != c.mac() || l.State != dhcp.LeaseActive || l.Expires.Before(until) {
 			t.Fatalf("client %d has %s until %s, on disk is %+v", c.n, c.addr, until, l)
 		}
 	}
@@ -345,7 +348,7 @@ func (m *town) quiet(t *rapid.T, written bool) {
 		sent := m.net
 		m.net = nil
 		for _, l := range sent {
-			var link *Link
+			var link *dhcp.Link
 			if l.req != nil {
 				link = m.linkOf(l)
 				link.NoWrite = !written
@@ -358,7 +361,7 @@ func (m *town) quiet(t *rapid.T, written bool) {
 			m.probed(t, p)
 		}
 		if written {
-			m.table.flush()
+			dhcp.WriteQueued(m.table)
 		}
 		m.check(t)
 	}

@@ -14,10 +14,13 @@ import (
 const (
 	defaultLease      = 8 * 24 * time.Hour
 	defaultOtherLease = time.Hour
-	moveLease         = 2 * time.Minute // phones on their way to the voice VLAN
-	minLease          = time.Minute
-	infinite          = math.MaxUint32 // seconds; RFC 2131, 3.3
-	maxPool           = 1 << 20        // addresses of one subnet: more is a slip of the pen
+	maxPool           = 1 << 20 // addresses of one subnet: more is a slip of the pen
+)
+
+// Bounds of a lease time.
+const (
+	MinLease      = time.Minute
+	InfiniteLease = math.MaxUint32 // in seconds: a lease that never ends (RFC 2131, 3.3)
 )
 
 // Validate checks everything and joins all faults.
@@ -101,8 +104,8 @@ func (s *Subnet) timeFaults() (faults []error) {
 		name string
 		d    time.Duration
 	}{{"lease_time", s.LeaseTime}, {"other_lease_time", s.OtherLeaseTime}} {
-		if t.d != 0 && (t.d < minLease || t.d >= infinite*time.Second) {
-			faults = append(faults, fmt.Errorf("%s %s is not between %s and 49710d", t.name, t.d, minLease))
+		if t.d != 0 && (t.d < MinLease || t.d >= InfiniteLease*time.Second) {
+			faults = append(faults, fmt.Errorf("%s %s is not between %s and 49710d", t.name, t.d, MinLease))
 		}
 	}
 	return faults
@@ -136,7 +139,7 @@ func (s *Subnet) valueFaults() (faults []error) {
 	}
 	var seen []uint8
 	for _, o := range s.Options {
-		if err := settable(o.Code); err != nil {
+		if err := SetByServer(o.Code); err != nil {
 			faults = append(faults, err)
 		} else if slices.Contains(seen, o.Code) {
 			add("option %d is there twice", o.Code)
@@ -166,7 +169,7 @@ func checkURL(s string) error {
 }
 
 // withDefaults fills in what was left out, in a copy.
-func (c Config) withDefaults() Config {
+func (c Config) WithDefaults() Config {
 	if c.Mode == "" {
 		c.Mode = ModeServe
 	}

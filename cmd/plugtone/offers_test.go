@@ -23,6 +23,8 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"plugtone/dhcp"
+	"plugtone/dhcp/engine"
+	"plugtone/dhcp/wire"
 	"plugtone/provision"
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
@@ -160,11 +162,11 @@ func offerFor(t *testing.T, packs *pack.Set, discover []byte) ([]byte, dhcp.Even
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := dhcp.NewEngine(cfg, nil, s)
+	e, err := engine.New(cfg, nil, s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	req, err := dhcp.Decode(discover)
+	req, err := wire.Decode(discover)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +177,7 @@ func offerFor(t *testing.T, packs *pack.Set, discover []byte) ([]byte, dhcp.Even
 	if d.Reply == nil || d.Reply.Type != dhcp.MessageTypeOffer {
 		t.Fatalf("%s: %s", d.Event.Verdict, d.Event.Reason)
 	}
-	b, dropped := d.Reply.Encode(nil, 1500)
+	b, dropped := wire.Encode(d.Reply, nil, 1500)
 	if most := max(576, req.MaxSize) - 28; len(dropped) > 0 || len(b) > most {
 		t.Errorf("%d bytes, options %v dropped: it does not fit the %d that the client takes", len(b), dropped, most)
 	}

@@ -35,7 +35,7 @@ var (
 type wireFixture struct {
 	*network
 	phone *netlab.Namespace
-	w     *wire
+	w     *tap
 	relay *net.UDPConn // a relay at 10.20.0.5, 10.40.0.1 and 10.41.0.1
 	seq   uint16
 	*recorder

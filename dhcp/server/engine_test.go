@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"plugtone/dhcp"
+	"plugtone/dhcp/engine"
 	"plugtone/dhcp/netlab"
 )
 
@@ -46,9 +47,9 @@ func (plain) HolderOf(netip.Addr) (dhcp.MAC, bool)         { return dhcp.MAC{}, 
 func (plain) PolicyFor(dhcp.Client, dhcp.Site) dhcp.Policy { return dhcp.Policy{} }
 
 // realEngine returns an engine and a table over a disk in memory, which runs until the test ends.
-func (s *network) realEngine(cfg dhcp.Config) (*dhcp.Engine, *dhcp.Table, *disk) {
+func (s *network) realEngine(cfg dhcp.Config) (*engine.Engine, *dhcp.Table, *disk) {
 	s.t.Helper()
-	e, err := dhcp.NewEngine(cfg, plain{}, plain{})
+	e, err := engine.New(cfg, plain{}, plain{})
 	s.ok(err)
 	d := &disk{leases: map[netip.Addr]dhcp.Lease{}}
 	table := dhcp.NewTable(cfg, d, time.Now)

@@ -14,6 +14,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/dhcp/netif"
+	"plugtone/dhcp/wire"
 )
 
 // Offer is an offer or lease of another DHCP server, seen in its own message or in a client's REQUEST to it.
@@ -158,7 +159,7 @@ func parseReply(b []byte, ifname string) (o Offer, xid [4]byte, ok bool) {
 	if !ok || f.Src.Port != dhcp.ServerPort || f.Dst.Port != dhcp.ClientPort {
 		return o, xid, false
 	}
-	m, err := dhcp.DecodeServerMessage(f.Payload)
+	m, err := wire.DecodeServerMessage(f.Payload)
 	if err != nil || m.Type != dhcp.MessageTypeOffer && m.Type != dhcp.MessageTypeAck {
 		return o, xid, false
 	}

@@ -9,6 +9,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/dhcp/netif"
+	"plugtone/dhcp/wire"
 )
 
 // errNoFrame says why an Ethernet frame cannot be sent on this link.
@@ -40,7 +41,7 @@ func (s *sender) open(within netif.Namespace, log *slog.Logger) {
 
 // send sends a reply to where the send rule says. in is the interface that the request came in on, client the hardware
 // address of the client; zero when the destination is a relay.
-func (s *sender) send(to dhcp.Destination, client dhcp.MAC, payload []byte, in *netif.Interface) error {
+func (s *sender) send(to wire.Destination, client dhcp.MAC, payload []byte, in *netif.Interface) error {
 	switch {
 	case to.Raw:
 		err := s.sendFrame(to, to.MAC, payload, in)
@@ -76,7 +77,7 @@ func (s *sender) send(to dhcp.Destination, client dhcp.MAC, payload []byte, in *
 }
 
 // sendFrame sends to a client's hardware address, without ARP.
-func (s *sender) sendFrame(to dhcp.Destination, client dhcp.MAC, payload []byte, link *netif.Interface) error {
+func (s *sender) sendFrame(to wire.Destination, client dhcp.MAC, payload []byte, link *netif.Interface) error {
 	if s.frames == nil || link.MAC.IsZero() || client.IsZero() || !to.From.Is4() {
 		return errNoFrame
 	}

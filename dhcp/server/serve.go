@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"plugtone/dhcp"
+	"plugtone/dhcp/engine"
 	"plugtone/dhcp/netif"
+	"plugtone/dhcp/wire"
 )
 
 // probeDeadline is how long after a packet came in a probe may still begin, so that all its probes end within 500 ms.
@@ -21,8 +23,8 @@ type job struct {
 	link    *dhcp.Link
 	in      *netif.Interface
 	at      time.Time
-	class   *dhcp.Classification // what the engine found out about its sender; nil before the first decision
-	diskErr error                // why the first attempt to write its lease failed
+	class   *engine.Classification // what the engine found out about its sender; nil before the first decision
+	diskErr error                  // why the first attempt to write its lease failed
 }
 
 // again is the same request to be decided once more.
@@ -64,7 +66,7 @@ func (s *Server) decode(p *packet, busy bool) *job {
 	if in == nil {
 		return nil // its interface is gone
 	}
-	req, err := dhcp.Decode(p.bytes())
+	req, err := wire.Decode(p.bytes())
 	if err != nil {
 		ev := &dhcp.Event{Time: p.at, Interface: in.Name, Verdict: dhcp.VerdictMalformed, Reason: err.Error()}
 		s.cfg.Observer.decided(ev, s.cfg.Now().Sub(p.at))
@@ -149,11 +151,11 @@ func (s *Server) reply(j *job, d *dhcp.Decision, err error) {
 func (s *Server) transmit(j *job, r *dhcp.Reply, ev *dhcp.Event) {
 	buf := s.getBuffer()
 	defer s.buffers.Put(buf)
-	payload, left := r.Encode(buf[:0], j.link.MTU)
+	payload, left := wire.Encode(r, buf[:0], j.link.MTU)
 	if ev.Dropped = left; len(left) > 0 {
 		ev.Reason += fmt.Sprintf("; no room for the options %d", left)
 	}
-	to, client := dhcp.ReplyDestination(j.req, r, j.link), j.req.MAC
+	to, client := wire.ReplyDestination(j.req, r, j.link), j.req.MAC
 	if to.Addr.Addr() == j.req.GIAddr {
 		client = dhcp.MAC{}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/dhcp/netif"
+	"plugtone/dhcp/wire"
 )
 
 var (
@@ -22,7 +23,7 @@ var (
 
 // sent is a reply that left a serverFixture.
 type sent struct {
-	to     dhcp.Destination
+	to     wire.Destination
 	packet []byte
 	in     *netif.Interface
 }
@@ -54,7 +55,7 @@ func newServerFixture(t testing.TB, change func(*Config)) *serverFixture {
 		Addrs: []netip.Addr{voice0.Addrs[0].Addr(), uplink.Addrs[0].Addr()},
 	})
 	s.routes = netif.NewRoutes(func(func() error) error { return errDisk })
-	s.deliver = func(to dhcp.Destination, _ dhcp.MAC, packet []byte, in *netif.Interface) error {
+	s.deliver = func(to wire.Destination, _ dhcp.MAC, packet []byte, in *netif.Interface) error {
 		b.out <- sent{to, bytes.Clone(packet), in}
 		return nil
 	}

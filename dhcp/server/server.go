@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"plugtone/dhcp"
+	"plugtone/dhcp/engine"
 	"plugtone/dhcp/netif"
+	"plugtone/dhcp/wire"
 )
 
 // pollEvery is how often interfaces are listed even though the kernel reported no change: its messages may get lost,
@@ -38,13 +40,13 @@ type Server struct {
 	reload  chan struct{} // holds a token when the served interfaces may have changed
 
 	// deliver sends a reply and keeps nothing of it. It is sender.send; tests without sockets replace it.
-	deliver        func(to dhcp.Destination, client dhcp.MAC, payload []byte, in *netif.Interface) error
+	deliver        func(to wire.Destination, client dhcp.MAC, payload []byte, in *netif.Interface) error
 	pendingCommits sync.WaitGroup
 }
 
 // runtimeConfig is what a reload replaces.
 type runtimeConfig struct {
-	engine *dhcp.Engine
+	engine *engine.Engine
 	names  map[string]bool // of the interfaces that are served
 }
 
@@ -57,7 +59,7 @@ func (c *runtimeConfig) guarded() map[string]bool {
 }
 
 // New checks cfg and returns a server that decides with e about leases. It opens nothing.
-func New(cfg Config, e *dhcp.Engine, leases Leases) (*Server, error) {
+func New(cfg Config, e *engine.Engine, leases Leases) (*Server, error) {
 	err := cfg.check()
 	if leases == nil {
 		err = errors.Join(err, errors.New("dhcp server: no lease table"))
@@ -77,7 +79,7 @@ func New(cfg Config, e *dhcp.Engine, leases Leases) (*Server, error) {
 }
 
 // Use changes engine and interfaces, for a reload. Requests under way are finished with what they began with.
-func (s *Server) Use(e *dhcp.Engine, interfaces []string) {
+func (s *Server) Use(e *engine.Engine, interfaces []string) {
 	names := map[string]bool{}
 	for _, n := range interfaces {
 		names[n] = true

@@ -103,8 +103,8 @@ type received struct {
 	understood bool
 }
 
-// wire is a packet socket on a host's interface, which sees every frame there.
-type wire struct {
+// tap is a packet socket on a host's interface, which sees every frame there.
+type tap struct {
 	t       testing.TB
 	file    *os.File
 	fd      int
@@ -112,9 +112,9 @@ type wire struct {
 	mac     [6]byte
 }
 
-func (s *network) wire(ns *netlab.Namespace, name string) *wire {
+func (s *network) wire(ns *netlab.Namespace, name string) *tap {
 	s.t.Helper()
-	w := &wire{t: s.t}
+	w := &tap{t: s.t}
 	s.ok(ns.Do(func() error {
 		ifi, err := net.InterfaceByName(name)
 		if err != nil {
@@ -134,7 +134,7 @@ func (s *network) wire(ns *netlab.Namespace, name string) *wire {
 }
 
 // send sends a datagram in a frame.
-func (w *wire) send(from, to [6]byte, src, dst netip.AddrPort, payload []byte) {
+func (w *tap) send(from, to [6]byte, src, dst netip.AddrPort, payload []byte) {
 	w.t.Helper()
 	if _, err := w.file.Write(datagramFrame(from, to, src, dst, payload)); err != nil {
 		w.t.Fatal(err)
@@ -171,7 +171,7 @@ func onesSum(b []byte) uint16 {
 }
 
 // next returns the next datagram of a server.
-func (w *wire) next() received {
+func (w *tap) next() received {
 	w.t.Helper()
 	if err := w.file.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
 		w.t.Fatal(err)

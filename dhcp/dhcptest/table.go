@@ -1,0 +1,122 @@
+package dhcptest
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"plugtone/dhcp"
+	"plugtone/dhcp/engine"
+)
+
+// disk is a Writer that keeps what it is given, slowly or not at all.
+type Disk struct {
+	mu      sync.Mutex
+	Leases  map[netip.Addr]dhcp.Lease
+	Batches []int
+	delay   time.Duration
+	Err     error
+}
+
+func NewDisk() *Disk { return &Disk{Leases: map[netip.Addr]dhcp.Lease{}} }
+
+func (d *Disk) WriteLeases(changes []dhcp.Change) error {
+	d.mu.Lock()
+	delay := d.delay
+	d.mu.Unlock()
+	time.Sleep(delay)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.Err != nil {
+		return d.Err
+	}
+	d.Batches = append(d.Batches, len(changes))
+	for _, c := range changes {
+		if c.Delete {
+			delete(d.Leases, c.Lease.Addr)
+		} else {
+			d.Leases[c.Lease.Addr] = c.Lease
+		}
+	}
+	return nil
+}
+
+func (d *Disk) Slow(delay time.Duration) { d.mu.Lock(); d.delay = delay; d.mu.Unlock() }
+
+func (d *Disk) Fail(err error) { d.mu.Lock(); d.Err = err; d.mu.Unlock() }
+
+func (d *Disk) Load(f func(dhcp.Lease) error) error {
+	for _, l := range d.Leases {
+		if err := f(l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bench is a running table in a synctest bubble.
+type TableFixture struct {
+	*dhcp.Table
+	T      *testing.T
+	Engine *engine.Engine
+	Link   dhcp.Link
+}
+
+func NewTableFixture(t *testing.T, cfg dhcp.Config, d *Disk, clock func() time.Time) *TableFixture {
+	t.Helper()
+	g := NewFixture(t, cfg, nil, Phones{})
+	b := &TableFixture{Table: dhcp.NewTable(cfg, d, clock), T: t, Engine: g.Engine, Link: g.Link}
+	if err := b.Load(d.Load); err != nil {
+		t.Fatal(err)
+	}
+	RunTable(t, b.Table)
+	return b
+}
+
+// runTable lets a table write until the test ends.
+func RunTable(t testing.TB, table *dhcp.Table) {
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { defer close(ended); _ = table.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-ended })
+}
+
+// Serve classifies a request and has it decided.
+func (b *TableFixture) Serve(e *engine.Engine, r *dhcp.Request, link *dhcp.Link, done func(*dhcp.Decision, error)) {
+	ServeOn(b.Table, e, r, link, done)
+}
+
+// serve waits for the answer.
+func (b *TableFixture) Do(r *dhcp.Request) (*dhcp.Decision, error) {
+	return ServeAndWait(b.Table, b.Engine, r, &b.Link)
+}
+
+// serveAndWait has a request decided and written.
+func ServeAndWait(t *dhcp.Table, e *engine.Engine, r *dhcp.Request, link *dhcp.Link) (*dhcp.Decision, error) {
+	type answer struct {
+		d   *dhcp.Decision
+		err error
+	}
+	c := make(chan answer, 1)
+	ServeOn(t, e, r, link, func(d *dhcp.Decision, err error) { c <- answer{d, err} })
+	t.Flush()
+	a := <-c
+	return a.d, a.err
+}
+
+func (b *TableFixture) Want(v dhcp.Verdict, r *dhcp.Request) *dhcp.Decision {
+	b.T.Helper()
+	d, err := b.Do(r)
+	if err != nil || d.Event.Verdict != v {
+		b.T.Fatalf("%s: %s (%s), %v; want %s", r.Type, d.Event.Verdict, d.Event.Reason, err, v)
+	}
+	return d
+}
+
+// serveOn classifies a request and has it decided on a table.
+func ServeOn(t *dhcp.Table, e *engine.Engine, r *dhcp.Request, link *dhcp.Link, done func(*dhcp.Decision, error)) {
+	c := e.Classify(r, link)
+	t.Serve(func(now time.Time, leases *dhcp.Leases) dhcp.Decision { return e.Decide(now, r, link, c, leases) }, done)
+}

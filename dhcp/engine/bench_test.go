@@ -1,0 +1,93 @@
+package engine_test
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"plugtone/dhcp"
+	"plugtone/dhcp/engine"
+	"plugtone/dhcp/wire"
+)
+
+// BenchmarkDecide is the server's share of a four-way exchange without sockets and disk: two packets decoded, decided, encoded, for a
+// new client each time.
+func BenchmarkDecide(b *testing.B) {
+	for _, held := range []int{0, 100_000} {
+		b.Run(fmt.Sprintf("leases=%d", held), func(b *testing.B) {
+			s := voice()
+			s.Prefix = netip.MustParsePrefix("10.0.0.0/8")
+			s.Pools = []dhcp.Range{{First: ip("10.1.0.0"), Last: ip("10.4.255.255")}}
+			s.Routers, s.DNSServers = []netip.Addr{ip("10.0.0.1")}, []netip.Addr{ip("10.0.0.3")}
+			cfg := config(s)
+			e, err := engine.New(cfg, nil, phones{Policy: dhcp.Policy{Options: []dhcp.Option{{Code: 66, Data: []byte("http://10.0.0.2/"), Force: true}}}})
+			if err != nil {
+				b.Fatal(err)
+			}
+			now := start
+			table := dhcp.NewTable(cfg, newDisk(), func() time.Time { return now })
+			err = table.Load(func(f func(dhcp.Lease) error) error {
+				for n := range held {
+					l := dhcp.Lease{Addr: addrOf(10<<24 + 1<<16 + 1 + uint32(n)), MAC: mac(n + 1<<20), Subnet: s.Prefix, State: dhcp.LeaseActive, Phone: true, Starts: now, Expires: now.Add(time.Hour + time.Duration(n)*time.Millisecond)}
+					if err := f(l); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				b.Fatal(err)
+			}
+			runTable(b, table)
+			link := dhcp.Link{Interface: "voice0", Addrs: []netip.Prefix{netip.MustParsePrefix("10.0.0.2/8")}, Dest: broadcast, MTU: 1500}
+			discover := packet(dhcp.MessageTypeDiscover, 60, 7, 'y', 'e', 'a', 'l', 'i', 'n', 'k', 61, 7, 1, 0, 21, 101, 0, 0, 0, 55, 6, 1, 3, 6, 15, 42, 66, 12, 4, 's', 'i', 'p', 't', 255)
+			ask := append(packet(dhcp.MessageTypeRequest, 50, 4, 0, 0, 0, 0, 54, 4, 10, 0, 0, 2), discover[243:]...)
+			buf := make([]byte, 0, 1500)
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				now = now.Add(10 * time.Millisecond)
+				m := mac(i % (1 << 17))
+				copy(discover[28:], m[:])
+				copy(ask[28:], m[:])
+				o := benchServe(b, e, table, discover, &link, buf)
+				a := o.Reply.YIAddr.As4()
+				copy(ask[245:], a[:])
+				if d := benchServe(b, e, table, ask, &link, buf); d.Reply.Type != dhcp.MessageTypeAck {
+					b.Fatal(d.Event.Reason)
+				}
+			}
+		})
+	}
+}
+
+func benchServe(b *testing.B, e *engine.Engine, table *dhcp.Table, p []byte, link *dhcp.Link, buf []byte) *dhcp.Decision {
+	req, err := wire.Decode(p)
+	if err != nil {
+		b.Fatal(err)
+	}
+	d, err := serveAndWait(table, e, req, link)
+	if err != nil || d.Reply == nil {
+		b.Fatal(d.Event.Reason, err)
+	}
+	wire.Encode(d.Reply, buf[:0], 1500)
+	return d
+}
+
+// BenchmarkLoad is the start with 100,000 leases.
+func BenchmarkLoad(b *testing.B) {
+	s := voice()
+	s.Prefix = netip.MustParsePrefix("10.0.0.0/8")
+	s.Pools = []dhcp.Range{{First: ip("10.1.0.0"), Last: ip("10.4.255.255")}}
+	for b.Loop() {
+		t := dhcp.NewTable(config(s), newDisk(), func() time.Time { return start })
+		_ = t.Load(func(f func(dhcp.Lease) error) error {
+			for n := range 100_000 {
+				if err := f(dhcp.Lease{Addr: addrOf(10<<24 + 1<<16 + 1 + uint32(n)), MAC: mac(n), Subnet: s.Prefix, State: dhcp.LeaseActive, Starts: start, Expires: start.Add(time.Hour)}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+}

@@ -1,0 +1,36 @@
+package engine
+
+import (
+	"net/netip"
+
+	"plugtone/dhcp"
+)
+
+// discover offers an address and holds it, or says nothing. A DISCOVER is never answered by a NAK (C42).
+func (x *exchange) discover() dhcp.Decision {
+	if x.req.ServerID.IsValid() { // C10: RFC 2131, table 5 forbids it
+		return x.silent(dhcp.VerdictIgnored, "a discover must not name a server")
+	}
+	c, ok := x.choose(x.req.Requested)
+	if !ok {
+		x.d.Unhold = true
+		return x.silent(dhcp.VerdictExhausted, "no address is free for it")
+	}
+	x.d.Event.Addr = c.addr
+	x.d.Unhold, x.d.Hold = false, c.addr
+	if x.needsProbe(c.addr) {
+		if x.link.NoProbe { // cautious: the client tries again
+			return x.silent(dhcp.VerdictSilent, c.reason+", but it can't be probed now, and leases may be missing: "+x.leases.CautiousReason())
+		}
+		x.d.Probe = c.addr
+		return x.silent(dhcp.VerdictProbing, c.reason+", probed first")
+	}
+	if x.req.RapidCommit && x.engine.cfg.RapidCommit { // RFC 4039; C50
+		x.d.Hold = netip.Addr{}
+		return x.grant(c.addr, c.reason+", committed at once")
+	}
+	r := x.newReply(dhcp.MessageTypeOffer)
+	r.YIAddr = c.addr
+	x.fill(r, x.leaseTime(x.req.LeaseTime))
+	return x.answer(r, dhcp.VerdictOffered, c.reason)
+}

@@ -1,0 +1,77 @@
+package engine
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+
+	"plugtone/dhcp"
+)
+
+// Reservations answers from memory which addresses belong to which client.
+type Reservations interface {
+	Reserved(dhcp.MAC) (netip.Addr, bool)
+	HolderOf(netip.Addr) (dhcp.MAC, bool)
+}
+
+// Engine decides. It holds the configuration and nothing that changes; a reload makes a new one.
+type Engine struct {
+	cfg          dhcp.Config
+	subnets      []servedSubnet
+	reserve      Reservations
+	clientPolicy dhcp.ClientPolicy
+	exchanges    sync.Pool // of *exchange: one is a kilobyte, and there is one for each packet
+}
+
+// New checks cfg and returns an engine, or all validation errors of cfg joined. r and p may be nil.
+func New(cfg dhcp.Config, r Reservations, p dhcp.ClientPolicy) (*Engine, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	e := &Engine{cfg: cfg.WithDefaults(), reserve: r, clientPolicy: p}
+	for i := range e.cfg.Subnets {
+		e.subnets = append(e.subnets, newServedSubnet(&e.cfg.Subnets[i]))
+	}
+	return e, nil
+}
+
+// Leases reports whether the engine hands out addresses: where it doesn't, another server is no rogue.
+func (e *Engine) Leases() bool { return e.cfg.Mode == dhcp.ModeServe }
+
+// Decide returns what is to be done about req, of which c is the Classify. It does no I/O, takes no lock, reads no clock and
+// doesn't call the ClientPolicy.
+func (e *Engine) Decide(now time.Time, req *dhcp.Request, link *dhcp.Link, c *Classification, leases *dhcp.Leases) dhcp.Decision {
+	x, ok := e.exchanges.Get().(*exchange)
+	if !ok {
+		x = new(exchange)
+	}
+	begin(x, e, now, req, link, leases)
+	d := x.decide(c)
+	*x = exchange{} // it holds nothing of the client's
+	e.exchanges.Put(x)
+	return d
+}
+
+// decide goes by the type of the message.
+func (x *exchange) decide(c *Classification) dhcp.Decision {
+	if c.refused != "" {
+		return x.silent(dhcp.VerdictIgnored, c.refused)
+	}
+	in := c.choose(x.now, x.req, x.leases)
+	if in.refused != "" {
+		return x.silent(dhcp.VerdictIgnored, in.refused)
+	}
+	x.enter(in, c.reserved)
+	switch x.req.Type {
+	case dhcp.MessageTypeDiscover:
+		return x.discoverIn(c, in)
+	case dhcp.MessageTypeRequest:
+		return x.request()
+	case dhcp.MessageTypeDecline:
+		return x.decline()
+	case dhcp.MessageTypeRelease:
+		return x.release()
+	default:
+		return x.inform()
+	}
+}

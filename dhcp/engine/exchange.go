@@ -1,0 +1,66 @@
+package engine
+
+import (
+	"net/netip"
+	"time"
+
+	"plugtone/dhcp"
+)
+
+// exchange is one message while it is decided about: the message, the client in its subnet, and the decision so far.
+type exchange struct {
+	client
+	self     netip.Addr // source of the reply: the address that was written to, else the one towards the client or its relay
+	serverID netip.Addr // option 54: self unless a relay overrides it
+	site     dhcp.Site
+	policy   dhcp.Policy
+	d        dhcp.Decision
+}
+
+// begin makes x the exchange about one message, with nothing decided.
+func begin(x *exchange, e *Engine, now time.Time, req *dhcp.Request, link *dhcp.Link, leases *dhcp.Leases) {
+	*x = exchange{client: client{ingress: ingress{req: req, link: link}, engine: e, now: now, mac: req.MAC, leases: leases}}
+	x.d.Event = dhcp.Event{Time: now, MAC: req.MAC, XID: req.XID, Type: req.Type, Interface: link.Interface, Client: req.Client}
+}
+
+// enter makes c the subnet that is decided about.
+func (x *exchange) enter(c *candidate, reserved netip.Addr) {
+	x.subnet, x.self, x.serverID, x.site, x.policy = c.subnet, c.self, c.serverID, c.site, c.policy
+	x.phone = c.policy.Phone && c.subnet.Phones != dhcp.PhonesNone
+	x.reserved, x.nextServer = reserved, c.site.NextServer
+	ev := &x.d.Event
+	ev.Subnet, ev.Client = c.subnet.Prefix, c.evidence(x.req)
+	ev.Vendor, ev.Model, ev.Phone, ev.Recorded = c.policy.Vendor, c.policy.Model, c.policy.Phone, c.policy.Recorded
+}
+
+// ours reports whether a server identifier names this server.
+func (x *exchange) ours(id netip.Addr) bool { return id == x.serverID || x.link.Owns(id) }
+
+// silent ends a decision without a reply.
+func (x *exchange) silent(v dhcp.Verdict, reason string) dhcp.Decision {
+	x.d.Event.Verdict, x.d.Event.Reason = v, reason
+	return x.d
+}
+
+// answer ends a decision with r.
+func (x *exchange) answer(r *dhcp.Reply, v dhcp.Verdict, reason string) dhcp.Decision {
+	x.d.Reply, x.d.Event.Reply = r, r
+	x.d.Event.Verdict, x.d.Event.Reason = v, reason
+	return x.d
+}
+
+// nak tells the client to start again (C20). While leases can't be written it is silent where only a lease or offer that isn't on
+// disk stands in the way.
+func (x *exchange) nak(addr netip.Addr, why string) dhcp.Decision {
+	x.d.Event.Addr = addr
+	if x.leases.RefusedByUnwritten(addr, x.mac, x.link.NoWrite) {
+		return x.silent(dhcp.VerdictInternalError, "leases can't be written; "+why)
+	}
+	x.d.Unhold = true
+	r := x.newReply(dhcp.MessageTypeNak)
+	r.Overload = false // C20: sname and file stay empty
+	id := x.serverID.As4()
+	r.Options = []dhcp.Option{{Code: dhcp.OptionMessageType, Data: []byte{byte(dhcp.MessageTypeNak)}}, {Code: dhcp.OptionServerID, Data: id[:]}, {Code: dhcp.OptionMessage, Data: []byte(why)}}
+	echoClientID(r, x.req, &x.policy)
+	return x.answer(r, dhcp.VerdictNak, why)
+}

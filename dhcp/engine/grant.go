@@ -1,0 +1,118 @@
+package engine
+
+import (
+	"net/netip"
+	"time"
+
+	"plugtone/dhcp"
+)
+
+// grant gives addr to the client. What it had elsewhere is free from then on.
+func (x *exchange) grant(addr netip.Addr, reason string) dhcp.Decision {
+	x.d.Event.Addr = addr
+	if why := x.refuseMove(addr); why != "" {
+		return x.silent(dhcp.VerdictIgnored, why)
+	}
+	secs := x.leaseTime(x.req.LeaseTime)
+	l := x.leaseRecord(addr, time.Duration(secs)*time.Second)
+	old, had := x.leases.At(addr)
+	had = had && x.holds(old)
+	vacated := x.vacated(addr)
+	if x.link.NoWrite {
+		return x.grantWritten(addr, len(vacated) == 0, reason)
+	}
+	if had && len(vacated) == 0 && sameButTimes(old, l) && x.now.Sub(old.Starts) < retransmitted && old.Expires.After(x.now.Add(time.Minute)) {
+		if x.leases.Pending(addr) { // C49
+			return x.silent(dhcp.VerdictSilent, "sent again while the answer is being written")
+		}
+		secs = uint32(old.Expires.Sub(x.now) / time.Second)
+		reason += ", sent again"
+	} else {
+		x.d.Changes = append([]dhcp.Change{{Lease: l}}, vacated...)
+		_, seen := x.leases.Of(x.subnet.Prefix, x.mac)
+		x.d.Event.NewLease = !seen
+	}
+	return x.acknowledge(addr, secs, reason)
+}
+
+// grantWritten acknowledges a lease of the client's for the time that it is on disk for (4.3.1 allows what remains): when
+// nothing can be written, who has an address shall keep it.
+func (x *exchange) grantWritten(addr netip.Addr, stays bool, reason string) dhcp.Decision {
+	l, ok := x.leases.Written(addr)
+	left := l.Expires.Sub(x.now)
+	if !ok || !stays || !x.holds(l) || left < dhcp.MinLease {
+		return x.silent(dhcp.VerdictInternalError, "its lease can't be written")
+	}
+	return x.acknowledge(addr, min(uint32(left/time.Second), x.leaseTime(x.req.LeaseTime)), reason+", for the time that is left: nothing can be written")
+}
+
+// acknowledge makes the ACK.
+func (x *exchange) acknowledge(addr netip.Addr, secs uint32, reason string) dhcp.Decision {
+	x.d.Unhold = true
+	r := x.newReply(dhcp.MessageTypeAck)
+	r.YIAddr = addr
+	if !x.req.ServerID.IsValid() {
+		r.CIAddr = x.req.CIAddr // RENEWING and REBINDING only: it decides where the reply goes
+	}
+	x.fill(r, secs)
+	return x.answer(r, dhcp.VerdictAcked, reason)
+}
+
+// retransmitted is how long the same request counts as the same one sent again.
+const retransmitted = 10 * time.Second
+
+func sameButTimes(a, b dhcp.Lease) bool {
+	a.Starts, a.Expires, a.FirstSeen = b.Starts, b.Expires, b.FirstSeen
+	return a == b
+}
+
+// vacated lists the leases that the client leaves behind (C44). A client in an ordinary network never frees the lease of
+// a phone elsewhere, nor one where phones are provisioned: it may only have borrowed the MAC. Neither does one that only claims to
+// come from a relay.
+func (x *exchange) vacated(addr netip.Addr) []dhcp.Change {
+	var out []dhcp.Change
+	for _, l := range x.leases.ActiveOf(x.mac) {
+		if l.Addr == addr || l.Subnet != x.subnet.Prefix && !x.mayVacate(l) {
+			continue
+		}
+		x.d.Event.Vacated = append(x.d.Event.Vacated, l)
+		l.State, l.Expires = dhcp.LeaseReleased, x.now.UTC().Truncate(time.Second)
+		out = append(out, dhcp.Change{Lease: l})
+	}
+	return out
+}
+
+// mayVacate reports whether the client's move here ends its lease l in another subnet.
+func (x *exchange) mayVacate(l dhcp.Lease) bool {
+	if x.relayed() && !x.relayVerified() {
+		return false
+	}
+	old := x.engine.subnetOf(l.Subnet.Addr())
+	provisioned := old != nil && old.Phones == dhcp.PhonesProvision
+	return x.subnet.Phones == dhcp.PhonesProvision || !provisioned && !(l.Phone && x.subnet.Phones == dhcp.PhonesNone)
+}
+
+// leaseRecord is the record of addr for this client.
+func (x *exchange) leaseRecord(addr netip.Addr, d time.Duration) dhcp.Lease {
+	now := x.now.UTC().Truncate(time.Second)
+	c := &x.d.Event.Client
+	l := dhcp.Lease{
+		Addr: addr, MAC: x.mac, ClientID: c.ClientID, Subnet: x.subnet.Prefix, State: dhcp.LeaseActive,
+		FirstSeen: now, Starts: now,
+		// The client counts from when it asked, so the second that was begun is given to it.
+		Expires:  now.Add(d + time.Second),
+		Hostname: c.Hostname, VendorClass: c.VendorClass, Vendor: x.policy.Vendor, Phone: x.phone, CircuitID: c.CircuitID, RemoteID: c.RemoteID,
+	}
+	same := dhcp.Lease{}
+	if old, ok := x.leases.Of(x.subnet.Prefix, x.mac); ok {
+		l.FirstSeen = old.FirstSeen
+		if old.Addr == addr {
+			same = old
+		}
+	}
+	if l.CircuitID == "" && l.RemoteID == "" { // a renewal goes past the relay that knows the port
+		l.CircuitID, l.RemoteID = same.CircuitID, same.RemoteID
+	}
+	l.Relay = x.path(same.Relay, x.holds(same))
+	return l
+}

@@ -1,0 +1,175 @@
+package engine_test
+
+import (
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"plugtone/dhcp"
+	"plugtone/dhcp/wire"
+)
+
+// Bugs that other servers had, each as a test that carries its server's name. Those that fit a rule better stand with it:
+//
+//	router7   never keep a part of the receive buffer, addresses are values, host names that aren't UTF-8 (decode_test.go);
+//	          DECLINE quarantines, message types that aren't served (states_test.go); longest ago first (alloc_test.go)
+//	AdGuard   a REQUEST without an offer before, server id together with ciaddr (states_test.go)
+//	coredhcp  no ACK of whatever is asked (states_test.go)
+//	Kea       where a NAK and the broadcast flag send a reply (destination_test.go)
+
+// Router7 offered a client its expired address although another one had it by then.
+func TestRouter7ExpiredAddressThatIsAnothersNow(t *testing.T) {
+	s := voice()
+	s.Pools, s.Phones = []dhcp.Range{{First: ip("10.20.0.100"), Last: ip("10.20.0.100")}}, dhcp.PhonesNone
+	g := newRig(t, config(s), nil, nil)
+	a := g.Bind(1)
+	g.Now = g.Now.Add(30 * 24 * time.Hour)
+	if b := g.Bind(2); b != a {
+		t.Fatalf("the only address is %s, given was %s", a, b)
+	}
+	g.Want(dhcp.VerdictExhausted, discoverOf(1))
+	g.Want(dhcp.VerdictNak, initRebootOf(1, a))
+	g.Unicast(a.String(), func() { g.Want(dhcp.VerdictNak, renewOf(1, a)) })
+	g.Want(dhcp.VerdictAcked, renewOf(2, a))
+}
+
+// Router7 gave an address away the moment its lease had ended, while others had been free for longer: the client that had
+// just been away too long met another in its place.
+func TestRouter7JustExpiredAddressIsNotNext(t *testing.T) {
+	s := voice()
+	s.Pools = []dhcp.Range{{First: ip("10.20.0.100"), Last: ip("10.20.0.102")}}
+	s.Phones = dhcp.PhonesNone
+	g := newRig(t, config(s), nil, nil)
+	first := g.Bind(1)
+	g.Now = g.Now.Add(10 * time.Minute)
+	second := g.Bind(2)
+	g.Now = g.Now.Add(3 * time.Hour) // both have ended, the first one earlier
+	third := g.Bind(3)
+	if third == first || third == second {
+		t.Errorf("%s is given away again though another was never used", third)
+	}
+	if next := g.Bind(4); next != first {
+		t.Errorf("%s is given away, want %s, which has been free for longest", next, first)
+	}
+}
+
+// Router7 leased one address to two clients that asked for it at once (its issue 18).
+func TestRouter7TwoAskForOneAddress(t *testing.T) {
+	g := newRig(t, config(voice()), nil, nil)
+	wish := func(r *dhcp.Request) { r.Requested = ip("10.20.0.105") }
+	if a := g.Want(dhcp.VerdictOffered, discoverOf(1, wish)).Reply.YIAddr; a != ip("10.20.0.105") {
+		t.Fatalf("offered %s", a)
+	}
+	if a := g.Want(dhcp.VerdictOffered, discoverOf(2, wish)).Reply.YIAddr; a == ip("10.20.0.105") {
+		t.Error("both are offered the same")
+	}
+	g.Want(dhcp.VerdictAcked, selectingOf(1, ip("10.20.0.105")))
+	g.Want(dhcp.VerdictNak, selectingOf(2, ip("10.20.0.105")))
+}
+
+// Router7 answered by unicast whatever the broadcast bit said: clients that can't take a unicast yet never had an address.
+func TestRouter7BroadcastBit(t *testing.T) {
+	g := newRig(t, config(voice()), nil, nil)
+	for flags, broadcast := range map[uint16]bool{0x8000: true, 0: false} {
+		req := discoverOf(1, func(r *dhcp.Request) { r.Flags = flags })
+		if to := wire.ReplyDestination(req, g.Want(dhcp.VerdictOffered, req).Reply, &g.Link); to.Broadcast != broadcast || to.Raw == broadcast {
+			t.Errorf("flags %#x: sent to %+v", flags, to)
+		}
+	}
+}
+
+// Kea sent a broadcast reply to the client's own hardware address (its issue 2211): a phone behind some switches never saw it.
+func TestKea2211BroadcastIsOneOfTheLinkToo(t *testing.T) {
+	g := newRig(t, config(voice()), nil, nil)
+	req := discoverOf(1, func(r *dhcp.Request) { r.Flags = 0x8000 })
+	if to := wire.ReplyDestination(req, g.Want(dhcp.VerdictOffered, req).Reply, &g.Link); to.MAC != (dhcp.MAC{255, 255, 255, 255, 255, 255}) {
+		t.Errorf("frame to %s", to.MAC)
+	}
+}
+
+// Kea looks for ciaddr before it looks for NAK, so that a client is told to give its address up at that very address.
+func TestKeaNakGoesToTheLink(t *testing.T) {
+	g := newRig(t, config(voice()), nil, nil)
+	a := g.Bind(1)
+	g.Unicast("10.20.0.103", func() {
+		req := renewOf(2, a)
+		if to := wire.ReplyDestination(req, g.Want(dhcp.VerdictNak, req).Reply, &g.Link); !to.Broadcast {
+			t.Errorf("sent to %+v", to)
+		}
+	})
+}
+
+// Kea as the authority refuses every client whose lease it lost: all phones of a site lost their calls with its lease file.
+func TestKeaRefusesAfterALostLeaseFile(t *testing.T) {
+	g := newRig(t, config(voice()), nil, nil)
+	g.Want(dhcp.VerdictAcked, initRebootOf(1, ip("10.20.0.104")))
+	g.Unicast("10.20.0.105", func() { g.Want(dhcp.VerdictAcked, renewOf(2, ip("10.20.0.105"))) })
+	g.Want(dhcp.VerdictAcked, renewOf(3, ip("10.20.0.106")))
+}
+
+// Kea doesn't look at option 57: a client that takes 576 bytes was sent more.
+func TestKeaReplyLargerThanTheClientTakes(t *testing.T) {
+	big := dhcp.Policy{Phone: true, Options: []dhcp.Option{{Code: 43, Data: make([]byte, 250), Force: true}, {Code: 125, Data: make([]byte, 250), Force: true}}}
+	g := newRig(t, config(voice()), nil, phones{Policy: big})
+	for most, permitted := range map[int]bool{0: false, 576: false, 1500: true} {
+		r := g.Want(dhcp.VerdictOffered, discoverOf(1, asPhone, func(r *dhcp.Request) { r.MaxSize = most })).Reply
+		p, dropped := wire.Encode(r, nil, 1500)
+		if limit := max(most, 576) - 28; len(p) > limit || permitted != (len(dropped) == 0) {
+			t.Errorf("option 57 is %d: %d bytes, left out %v", most, len(p), dropped)
+		}
+	}
+}
+
+// AdGuard Home refused a client that asked for another address than the one it had been offered, even a free one.
+func TestAdGuardAnotherAddressThanOffered(t *testing.T) {
+	g := newRig(t, config(voice()), nil, nil)
+	g.Want(dhcp.VerdictOffered, discoverOf(1))
+	g.Want(dhcp.VerdictAcked, selectingOf(1, ip("10.20.0.108")))
+}
+
+// AdGuard Home padded replies to 576 bytes (its issue 4904), which some clients dropped, and went back to 300.
+func TestAdGuardPadding(t *testing.T) {
+	g := newRig(t, config(voice()), nil, nil)
+	p, _ := wire.Encode(g.Want(dhcp.VerdictOffered, discoverOf(1, params(1))).Reply, nil, 1500)
+	if len(p) != 300 {
+		t.Errorf("a small reply has %d bytes", len(p))
+	}
+}
+
+// AdGuard Home probes each address while it holds its lock: one silent address held up everybody for a second.
+func TestAdGuardProbeHoldsUpNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := config(voice())
+		cfg.ConflictCheck = true
+		b := newBench(t, cfg, newDisk(), time.Now)
+		first := b.Want(dhcp.VerdictProbing, discoverOf(1)).Probe
+		began := time.Now()
+		b.Want(dhcp.VerdictAcked, initRebootOf(2, ip("10.20.0.107")))
+		if other := b.Want(dhcp.VerdictProbing, discoverOf(3)).Probe; other == first {
+			t.Error("two clients wait for one address")
+		}
+		if took := time.Since(began); took != 0 {
+			t.Errorf("others waited %s for the probe", took)
+		}
+		b.Probed(first, false)
+		b.Want(dhcp.VerdictOffered, discoverOf(1))
+	})
+}
+
+// Coredhcp never gives an address back to its pool (its issues 148 and 182).
+func TestCoredhcpExpiredLeasesAreFreed(t *testing.T) {
+	s := voice()
+	s.Phones = dhcp.PhonesNone
+	g := newRig(t, config(s), nil, nil)
+	given := map[netip.Addr]bool{}
+	for n := range 30 {
+		if n%10 == 0 {
+			g.Now = g.Now.Add(30 * 24 * time.Hour)
+		}
+		given[g.Bind(n)] = true
+	}
+	if len(given) != 10 {
+		t.Errorf("%d addresses were given from a pool of ten", len(given))
+	}
+}

@@ -1,0 +1,24 @@
+package engine
+
+import (
+	"plugtone/dhcp"
+)
+
+// inform tells a client that has an address everything but an address (RFC 2131, 4.3.5). It changes and proves nothing.
+func (x *exchange) inform() dhcp.Decision {
+	r := x.newReply(dhcp.MessageTypeAck)
+	r.CIAddr = x.req.CIAddr
+	x.d.Event.Addr = x.req.CIAddr
+	if !x.req.CIAddr.IsValid() {
+		switch src := x.source(); {
+		case x.req.GIAddr.IsValid():
+			r.Flags |= dhcp.BroadcastFlag // C17: the relay knows no address to send it to
+		case src.IsValid() && !bogus(src):
+			x.d.Event.Addr = src
+		default:
+			return x.silent(dhcp.VerdictIgnored, "the inform has no address to be answered at")
+		}
+	}
+	x.fill(r, 0)
+	return x.answer(r, dhcp.VerdictInformed, "told what it asked for")
+}

@@ -1,0 +1,158 @@
+package engine
+
+import (
+	"net/netip"
+	"slices"
+
+	"plugtone/dhcp"
+)
+
+// ingress is the way that a message took to this server, and what may be believed because of it.
+type ingress struct {
+	req    *dhcp.Request
+	link   *dhcp.Link
+	subnet *servedSubnet
+}
+
+// refuse returns why the message is not for this server, whatever it asks; "" when it is.
+func (in *ingress) refuse(mode string) string {
+	req, link := in.req, in.link
+	switch req.Type {
+	case dhcp.MessageTypeDiscover, dhcp.MessageTypeRequest, dhcp.MessageTypeDecline, dhcp.MessageTypeRelease, dhcp.MessageTypeInform:
+	case 0:
+		return "plain BOOTP, without a message type" // C47
+	default:
+		return "message type " + req.Type.String() + " is no client's request" // C47, C52
+	}
+	if mode == dhcp.ModeOff || mode == dhcp.ModeInform && req.Type != dhcp.MessageTypeInform {
+		return "dhcp.mode " + mode + " doesn't answer it"
+	}
+	if g := req.GIAddr; g.IsValid() && (bogus(g) || link.Owns(g)) { // C18
+		return "relay address " + g.String() + " can't be a relay's"
+	}
+	if c := req.CIAddr; c.IsValid() && (bogus(c) || link.Owns(c)) {
+		return "client address " + c.String() + " can't be a client's"
+	}
+	src := in.source()
+	named := in.relayed() || req.CIAddr.IsValid() || req.Type == dhcp.MessageTypeInform
+	if !named && src.IsValid() && link.Unicast() && !link.Attached(src) {
+		// A client without an address broadcasts. This one was routed here, and its answer would go to the link.
+		return "its sender " + src.String() + " is not on the link, and it names neither a relay nor its address"
+	}
+	return ""
+}
+
+// bogus reports whether a can't be the address of a host.
+func bogus(a netip.Addr) bool {
+	b := a.As4()
+	return b[0] == 0 || b[0] == 127 || b[0] >= 224
+}
+
+// source is the address that the packet came from, the zero address when it has none.
+func (in *ingress) source() netip.Addr { return sourceOf(in.link) }
+
+func sourceOf(link *dhcp.Link) netip.Addr {
+	if a := link.Source.Addr(); !a.IsUnspecified() {
+		return a
+	}
+	return netip.Addr{}
+}
+
+// relayed reports whether the message came through a relay agent.
+func (in *ingress) relayed() bool { return in.req.GIAddr.IsValid() }
+
+// refuseRelay returns why the relay of the message may not speak for the subnet, "" when it may.
+func (in *ingress) refuseRelay() string {
+	if !in.relayed() || in.subnet.unconfigured || in.subnet.AcceptsRelay(in.req.GIAddr) {
+		return ""
+	}
+	return "relay " + in.req.GIAddr.String() + " is not among the relays of subnet " + in.subnet.Prefix.String()
+}
+
+// relayVerified reports whether the packet was sent from an address of the relay that it names. giaddr alone proves little: every
+// host that can reach the server can write it into a packet.
+func (in *ingress) relayVerified() bool {
+	src := in.source()
+	return src == in.req.GIAddr || src.IsValid() && in.subnet.AcceptsRelay(src)
+}
+
+// refuseEnding returns why a RELEASE or DECLINE is no reason to end the lease l, "" when it is one. A relayed one must come the way
+// that the lease was bound; a routed one from the client's own address. The zero Lease stands for an address that was only offered.
+func (in *ingress) refuseEnding(l dhcp.Lease) string {
+	src := in.source()
+	if !in.relayed() {
+		if src.IsValid() && !in.link.Attached(src) && src != in.req.CIAddr {
+			return "its sender " + src.String() + " is not the client"
+		}
+		return ""
+	}
+	giaddr := in.req.GIAddr.String()
+	switch {
+	case l.Relay.Known() && !l.Relay.Relayed():
+		return "it came through relay " + giaddr + ", but the lease was bound without one"
+	case l.Relay.Known() && l.Relay.GIAddr != in.req.GIAddr:
+		return "it came through relay " + giaddr + ", but the lease was bound through " + l.Relay.GIAddr.String()
+	case in.link.ReversePathMismatch:
+		return "it came in on " + in.link.Interface + ", which is not the way to relay " + giaddr
+	case !in.relayVerified() && (!src.IsValid() || src != l.Relay.Source):
+		return "its sender is not relay " + giaddr
+	}
+	return ""
+}
+
+// path returns what is stored with a lease of the way that its REQUEST took. old is what is stored with the client's record on the
+// same address, if there is one, and live whether that is in force: a renewal goes past the relay, and a path that isn't verified
+// doesn't replace that of a lease in force.
+func (in *ingress) path(old dhcp.Relay, live bool) dhcp.Relay {
+	switch {
+	case !in.relayed() && in.req.CIAddr.IsValid() && old.Known():
+		return old
+	case !in.relayed():
+		return dhcp.Relay{GIAddr: netip.IPv4Unspecified()}
+	case old.Known() && live && !in.relayVerified():
+		return old
+	}
+	src := in.source()
+	if !src.IsValid() {
+		src = in.req.GIAddr
+	}
+	return dhcp.Relay{GIAddr: in.req.GIAddr, Source: src}
+}
+
+// mismatch returns why a message about a subnet of phones is not believed where it came in; "" when it is. A client of another kind
+// of network may use a phone's MAC, and could end its lease by a forged relay or client address.
+func (in *ingress) mismatch(e *Engine) string {
+	p, link := in.subnet, in.link
+	if p.Phones != dhcp.PhonesProvision {
+		return ""
+	}
+	if p.Interface != link.Interface && in.wrongLink(e) {
+		return "it came in on " + link.Interface + ", which is not the way to subnet " + p.Prefix.String()
+	}
+	src := link.Source.Addr()
+	o := e.subnetOf(src)
+	switch {
+	case o == nil || o.Phones == dhcp.PhonesProvision:
+		return ""
+	case !in.relayed() && link.Unicast(): // a router leaves a client's own address as it is
+		return "its sender " + src.String() + " is in " + o.Prefix.String() + ", not in subnet " + p.Prefix.String()
+	case in.relayed() && o.Interface != link.Interface && !slices.Contains(o.Routers, src):
+		return "its sender " + src.String() + " is in " + o.Prefix.String() + " and none of the routers there"
+	}
+	return ""
+}
+
+// wrongLink reports whether the message can't have come from the subnet by the link that it was received on: the way back is another
+// one, and the link is attached or that of another kind of network, or the relay is in that network.
+func (in *ingress) wrongLink(e *Engine) bool {
+	if !in.relayed() && in.subnet.Interface != "" && in.link.ReversePathMismatch {
+		return true
+	}
+	for i := range e.subnets {
+		o := &e.subnets[i]
+		if o.Interface == in.link.Interface && o.Phones != dhcp.PhonesProvision && (in.link.ReversePathMismatch || o.Prefix.Contains(in.req.GIAddr)) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,134 @@
+package engine_test
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"plugtone/dhcp"
+)
+
+// Every refusal has a reason, and it is the right one.
+func TestReasonsOfRefusals(t *testing.T) {
+	g := newRig(t, config(voice()), fakeReservations{mac(9): ip("10.20.0.107")}, phones{})
+	a := g.Bind(1)
+	g.Because(dhcp.VerdictNak, "not of subnet 10.20.0.0/24", initRebootOf(2, ip("10.21.0.5")))
+	g.Because(dhcp.VerdictNak, "is reserved", initRebootOf(2, ip("10.20.0.107")))
+	g.Because(dhcp.VerdictNak, "in no pool", initRebootOf(2, ip("10.20.0.50")))
+	g.Because(dhcp.VerdictNak, "leased to another", initRebootOf(2, a))
+	g.Because(dhcp.VerdictNak, "its lease is "+a.String(), initRebootOf(1, ip("10.20.0.108")))
+	offered := g.Want(dhcp.VerdictOffered, discoverOf(3)).Reply.YIAddr
+	g.Because(dhcp.VerdictNak, "offered to another", initRebootOf(2, offered))
+	g.Because(dhcp.VerdictDeclined, "another host uses the address: duplicate", request(3, dhcp.MessageTypeDecline, func(r *dhcp.Request) { r.Requested, r.Message = offered, "duplicate" }))
+	g.Because(dhcp.VerdictNak, "in use by an unknown host", initRebootOf(2, offered))
+	b := g.Bind(4)
+	if d := g.Because(dhcp.VerdictDeclined, "another host uses the address", request(4, dhcp.MessageTypeDecline, func(r *dhcp.Request) { r.Requested = b })); strings.HasSuffix(d.Event.Reason, ": ") {
+		t.Errorf("%q", d.Event.Reason)
+	}
+	for n := 10; n < 15; n++ {
+		g.Bind(n)
+	}
+	g.Bind(9) // takes its reservation
+	g.Because(dhcp.VerdictNak, "kept for phones", initRebootOf(2, ip("10.20.0.109")))
+	g.Because(dhcp.VerdictIgnored, "names no address", request(1, dhcp.MessageTypeDecline))
+	g.Because(dhcp.VerdictIgnored, "not its own", request(2, dhcp.MessageTypeDecline, func(r *dhcp.Request) { r.Requested = a }))
+	g.Because(dhcp.VerdictIgnored, "names no address", request(1, dhcp.MessageTypeRelease))
+	g.Because(dhcp.VerdictIgnored, "not its own", request(2, dhcp.MessageTypeRelease, func(r *dhcp.Request) { r.CIAddr = a }))
+	g.Now = g.Now.Add(time.Minute)
+	g.Because(dhcp.VerdictAcked, "remembered its lease", initRebootOf(1, a))
+	g.Now = g.Now.Add(time.Minute)
+	if d := g.Because(dhcp.VerdictAcked, "rebound", renewOf(1, a)); strings.Contains(d.Event.Reason, "no lease") {
+		t.Errorf("%q", d.Event.Reason)
+	}
+	g.Now = g.Now.Add(48 * time.Hour)
+	g.Because(dhcp.VerdictAcked, "remembered an address that is free", initRebootOf(20, ip("10.20.0.106")))
+	g.Because(dhcp.VerdictAcked, "rebound, though we knew of no lease", renewOf(21, ip("10.20.0.105")))
+}
+
+// A client that takes our offer, and doesn't say which, means what it was offered, else what it has.
+func TestSelectingWithoutAddress(t *testing.T) {
+	g := newRig(t, config(voice()), nil, nil)
+	nameless := func(n int) *dhcp.Request {
+		return request(n, dhcp.MessageTypeRequest, func(r *dhcp.Request) { r.ServerID = ip("10.20.0.2") })
+	}
+	g.Want(dhcp.VerdictSilent, nameless(1))
+	offered := g.Want(dhcp.VerdictOffered, discoverOf(1)).Reply.YIAddr
+	if d := g.Want(dhcp.VerdictAcked, nameless(1)); d.Reply.YIAddr != offered {
+		t.Errorf("offered %s, acknowledged %s", offered, d.Reply.YIAddr)
+	}
+	g.Now = g.Now.Add(time.Minute)
+	if d := g.Want(dhcp.VerdictAcked, nameless(1)); d.Reply.YIAddr != offered {
+		t.Errorf("has %s, acknowledged %s", offered, d.Reply.YIAddr)
+	}
+	g.Now = g.Now.Add(2 * time.Hour)
+	g.Want(dhcp.VerdictSilent, nameless(1)) // it has ended
+}
+
+// C07: only a lease that is in force, and that it may still have.
+func TestRequestWithoutAddressAfterTheLeaseC07(t *testing.T) {
+	res := fakeReservations{}
+	g := newRig(t, config(voice()), res, nil)
+	a := g.Bind(1)
+	res[mac(2)] = a
+	g.Want(dhcp.VerdictSilent, request(1, dhcp.MessageTypeRequest))
+	delete(res, mac(2))
+	g.Now = g.Now.Add(2 * time.Hour)
+	g.Want(dhcp.VerdictSilent, request(1, dhcp.MessageTypeRequest))
+}
+
+// C04: a lease that has ended binds nobody to it; and who is not authoritative still knows whose addresses were his own.
+func TestInitRebootAfterTheLeaseC04(t *testing.T) {
+	g := newRig(t, config(voice()), nil, nil)
+	a, b := g.Bind(1), g.Bind(2)
+	g.Now = g.Now.Add(2 * time.Hour)
+	g.Want(dhcp.VerdictAcked, initRebootOf(1, ip("10.20.0.108")))
+	g.Reconfigure(func(c *dhcp.Config) { c.Authoritative = false })
+	g.Want(dhcp.VerdictSilent, initRebootOf(3, a))
+	g.Want(dhcp.VerdictAcked, initRebootOf(2, b))
+}
+
+// When a phone was bound first outlives its renewals and its absence, and so does the port that only its relay knows.
+func TestFirstSeenAndPortAreKept(t *testing.T) {
+	g := newRig(t, config(relayed()), nil, phones{})
+	g.Link.LocalAddr = ip("192.0.2.2")
+	relay := func(port string) func(*dhcp.Request) {
+		return func(r *dhcp.Request) {
+			asPhone(r)
+			r.GIAddr, r.Client.CircuitID, r.Client.RemoteID = ip("10.30.0.1"), port, "sw1"
+		}
+	}
+	bind := func(n int, port string) (netip.Addr, bool) {
+		t.Helper()
+		a := g.Want(dhcp.VerdictOffered, discoverOf(n, relay(port))).Reply.YIAddr
+		d := g.Want(dhcp.VerdictAcked, request(n, dhcp.MessageTypeRequest, relay(port), func(r *dhcp.Request) { r.Requested, r.ServerID = a, ip("192.0.2.2") }))
+		return a, d.Event.NewLease
+	}
+	a, neverLeased := bind(1, "gi7")
+	if !neverLeased {
+		t.Error("the first lease is not new")
+	}
+	check := func(what, port string) {
+		t.Helper()
+		if l, _ := g.Leases().At(a); !l.FirstSeen.Equal(start) || l.CircuitID != port || l.RemoteID != "sw1" {
+			t.Errorf("after %s: first seen %s, port %q of %q", what, l.FirstSeen, l.CircuitID, l.RemoteID)
+		}
+	}
+	g.Now = g.Now.Add(time.Hour)
+	g.Link.Source, g.Link.Dest = netip.AddrPortFrom(a, 68), ip("192.0.2.2")
+	if d := g.Want(dhcp.VerdictAcked, renewOf(1, a, asPhone)); d.Event.NewLease {
+		t.Error("a renewal is a new lease")
+	}
+	check("a renewal past the relay", "gi7")
+	g.Now = g.Now.Add(60 * 24 * time.Hour)
+	again, neverLeased := bind(1, "gi8")
+	if neverLeased || again != a {
+		t.Errorf("back at %s, had %s; new: %v", again, a, neverLeased)
+	}
+	check("two months", "gi8")
+	if other, _ := bind(2, "gi9"); other == a {
+		t.Fatal("one address for two")
+	} else if l, _ := g.Leases().At(other); !l.FirstSeen.Equal(g.Now) {
+		t.Errorf("the second phone was first seen %s", l.FirstSeen)
+	}
+}

@@ -1,0 +1,168 @@
+package engine_test
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"plugtone/dhcp"
+)
+
+// relayFixture is a server with a subnet of phones on its link and one behind a relay, on whose packets it is up to the test where
+// they come from.
+func relayFixture(t *testing.T, change func(near, far *dhcp.Subnet)) *rig {
+	near, far := voice(), relayed()
+	if change != nil {
+		change(&near, &far)
+	}
+	g := newRig(t, config(near, far), nil, phones{})
+	g.Link.LocalAddr = ip("10.20.0.2")
+	return g
+}
+
+// through returns options of a request that came through a relay.
+func through(giaddr string) func(*dhcp.Request) {
+	return func(r *dhcp.Request) { asPhone(r); r.GIAddr = ip(giaddr) }
+}
+
+func declineOf(n int, a netip.Addr, opts ...func(*dhcp.Request)) *dhcp.Request {
+	return request(n, dhcp.MessageTypeDecline, append([]func(*dhcp.Request){asPhone, func(r *dhcp.Request) { r.Requested = a }}, opts...)...)
+}
+
+func releaseOf(n int, a netip.Addr, opts ...func(*dhcp.Request)) *dhcp.Request {
+	return request(n, dhcp.MessageTypeRelease, append([]func(*dhcp.Request){asPhone, func(r *dhcp.Request) { r.CIAddr = a }}, opts...)...)
+}
+
+// A relay speaks for a subnet if its address is inside it, or is listed; a list leaves out every other address.
+func TestRelaysOfSubnet(t *testing.T) {
+	listed := func(_, far *dhcp.Subnet) { far.Relays = []netip.Addr{ip("10.30.0.1"), ip("10.99.0.1")} }
+	selects := func(r *dhcp.Request) { r.LinkSelection = ip("10.30.0.0") }
+	chooses := func(r *dhcp.Request) { r.SubnetSelection = ip("10.30.0.0") }
+	for _, tc := range []struct {
+		name   string
+		change func(near, far *dhcp.Subnet)
+		req    *dhcp.Request
+		want   dhcp.Verdict
+	}{
+		{"inside the subnet", nil, discoverOf(1, through("10.30.0.77")), dhcp.VerdictOffered},
+		{"not in the list", listed, discoverOf(1, through("10.30.0.77")), dhcp.VerdictIgnored},
+		{"in the list", listed, discoverOf(1, through("10.30.0.1")), dhcp.VerdictOffered},
+		{"a network of no subnet selects the link", nil, discoverOf(1, through("172.16.9.5"), selects), dhcp.VerdictIgnored},
+		{"a network of no subnet selects the subnet", nil, discoverOf(1, through("172.16.9.5"), chooses), dhcp.VerdictIgnored},
+		{"another subnet selects the link", nil, discoverOf(1, through("10.20.0.1"), selects), dhcp.VerdictIgnored},
+		{"a listed one selects the link", listed, discoverOf(1, through("10.99.0.1"), selects), dhcp.VerdictOffered},
+		{"a listed one selects the subnet", listed, discoverOf(1, through("10.99.0.1"), chooses), dhcp.VerdictOffered},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			g := relayFixture(t, tc.change)
+			g.From(tc.req.GIAddr.String(), func() { g.Want(tc.want, tc.req) })
+		})
+	}
+}
+
+// RELEASE and DECLINE end a lease only if they come the way that it was bound.
+func TestRelayedReleaseAndDeclineNeedTheRelayOfTheLease(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		bound  string // giaddr at the time, "" for none
+		from   string // source address then
+		giaddr string
+		source string // source address of the RELEASE or DECLINE
+		ends   bool
+	}{
+		{"the same relay", "10.30.0.1", "10.30.0.1", "10.30.0.1", "10.30.0.1", true},
+		{"the same relay by its other address", "10.30.0.1", "192.0.2.254", "10.30.0.1", "192.0.2.254", true},
+		{"its giaddr, written by a host of no subnet", "10.30.0.1", "10.30.0.1", "10.30.0.1", "172.16.9.5", false},
+		{"its giaddr, from nowhere", "10.30.0.1", "10.30.0.1", "10.30.0.1", "0.0.0.0", false},
+		{"another relay of the subnet", "10.30.0.1", "10.30.0.1", "10.30.0.77", "10.30.0.77", false},
+		{"a relay, though it was bound on the link", "", "0.0.0.0", "10.20.0.77", "10.20.0.77", false},
+		{"a forged relay, though it was bound on the link", "", "0.0.0.0", "10.20.0.1", "172.16.9.5", false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			g := relayFixture(t, nil)
+			var a netip.Addr
+			if tc.bound == "" {
+				a = g.Bind(1, asPhone)
+			} else {
+				g.Link.Source = netip.AddrPortFrom(ip(tc.from), 67)
+				a = g.Bind(1, through(tc.bound))
+			}
+			for _, req := range []*dhcp.Request{releaseOf(1, a, through(tc.giaddr)), declineOf(1, a, through(tc.giaddr))} {
+				g := *g
+				g.From(tc.source, func() {
+					if d := g.Decide(req); (len(d.Changes) > 0) != tc.ends {
+						t.Errorf("%s: %s (%s)", req.Type, d.Event.Verdict, d.Event.Reason)
+					}
+				})
+			}
+		})
+	}
+}
+
+// A lease that was written before relays were recorded ends through any relay of its subnet, if the packet comes from there.
+func TestLeaseWithoutRecordedRelay(t *testing.T) {
+	for source, want := range map[string]dhcp.Verdict{"10.30.0.1": dhcp.VerdictReleased, "172.16.9.5": dhcp.VerdictIgnored} {
+		g := relayFixture(t, nil)
+		l := dhcp.Lease{Addr: ip("10.30.0.105"), MAC: mac(1), Subnet: relayed().Prefix, State: dhcp.LeaseActive, Starts: start, Expires: start.Add(time.Hour)}
+		g.Load(l)
+		g.From(source, func() { g.Want(want, releaseOf(1, l.Addr, through("10.30.0.1"))) })
+	}
+}
+
+// A client that was routed here ends its lease from its own address only, and without an address of its own it isn't believed at all.
+func TestRoutedReleaseComesFromItsAddress(t *testing.T) {
+	g := relayFixture(t, nil)
+	g.Link.Source = netip.MustParseAddrPort("10.30.0.1:67")
+	far := g.Bind(1, through("10.30.0.1"))
+	g.Link.Source = netip.MustParseAddrPort("0.0.0.0:68")
+	near := g.Bind(2, asPhone)
+	g.From("172.16.9.5", func() {
+		g.Want(dhcp.VerdictIgnored, releaseOf(1, far))
+		g.Want(dhcp.VerdictIgnored, releaseOf(2, near))
+		g.Want(dhcp.VerdictIgnored, declineOf(2, near))
+		g.Want(dhcp.VerdictIgnored, discoverOf(2, asPhone))
+		g.Want(dhcp.VerdictIgnored, selectingOf(2, ip("10.20.0.109"), asPhone))
+	})
+	g.From(far.String(), func() { g.Want(dhcp.VerdictReleased, releaseOf(1, far)) })
+	g.From(near.String(), func() { g.Want(dhcp.VerdictReleased, releaseOf(2, near)) })
+}
+
+// What only claims to come from a relay moves no lease: neither out of another subnet nor to another address. The path that is
+// remembered stays that of the real relay.
+func TestForgedRelayMovesNoLease(t *testing.T) {
+	g := relayFixture(t, nil)
+	near := g.Bind(1, asPhone)
+	g.Link.Source = netip.MustParseAddrPort("10.30.0.1:67")
+	far := g.Bind(2, through("10.30.0.1"))
+	ask := func(n int, a netip.Addr) *dhcp.Request {
+		return request(n, dhcp.MessageTypeRequest, through("10.30.0.1"), func(r *dhcp.Request) { r.Requested, r.ServerID = a, ip("10.20.0.2") })
+	}
+	g.From("172.16.9.5", func() {
+		g.Do(ask(1, ip("10.30.0.108")))
+		g.Want(dhcp.VerdictIgnored, ask(2, ip("10.30.0.109")))
+		g.Do(ask(2, far))
+		g.Want(dhcp.VerdictIgnored, releaseOf(2, far, through("10.30.0.1")))
+	})
+	for _, a := range []netip.Addr{near, far} {
+		if l, _ := g.Leases().At(a); l.State != dhcp.LeaseActive {
+			t.Errorf("%s is %s", a, l.State)
+		}
+	}
+	// The relay itself moves the client (C44).
+	d := g.Want(dhcp.VerdictAcked, ask(1, ip("10.30.0.107")))
+	if l, _ := g.Leases().At(near); l.State != dhcp.LeaseReleased || len(d.Event.Vacated) == 0 {
+		t.Errorf("%s is %s, vacated %v", near, l.State, d.Event.Vacated)
+	}
+}
+
+// A renewal goes past the relay: the way that the lease was bound stays with it.
+func TestRenewalKeepsTheRelay(t *testing.T) {
+	g := relayFixture(t, nil)
+	g.Link.Source = netip.MustParseAddrPort("10.30.0.1:67")
+	a := g.Bind(1, through("10.30.0.1"))
+	g.Now = g.Now.Add(time.Hour)
+	g.From(a.String(), func() { g.Want(dhcp.VerdictAcked, renewOf(1, a, asPhone)) })
+	if l, _ := g.Leases().At(a); l.Relay != (dhcp.Relay{GIAddr: ip("10.30.0.1"), Source: ip("10.30.0.1")}) || !l.Starts.Equal(g.Now) {
+		t.Errorf("%+v", l)
+	}
+}

@@ -1,0 +1,362 @@
+package engine_test
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"plugtone/dhcp"
+	"plugtone/dhcp/wire"
+)
+
+// C30: link selection beats subnet selection beats relay address beats the link.
+func TestSubnetChoiceC30(t *testing.T) {
+	gi := func(a string) func(*dhcp.Request) { return func(r *dhcp.Request) { r.GIAddr = ip(a) } }
+	link := func(a string) func(*dhcp.Request) { return func(r *dhcp.Request) { r.LinkSelection = ip(a) } }
+	sel := func(a string) func(*dhcp.Request) { return func(r *dhcp.Request) { r.SubnetSelection = ip(a) } }
+	for _, tc := range []struct {
+		name string
+		opts []func(*dhcp.Request)
+		want string // subnet, "" for ignored
+	}{
+		{"link", nil, "10.20.0.0/24"},
+		{"giaddr", []func(*dhcp.Request){gi("10.30.0.1")}, "10.30.0.0/24"},
+		{"giaddr of no subnet", []func(*dhcp.Request){gi("10.99.0.1")}, ""},
+		{"82.5 before giaddr", []func(*dhcp.Request){gi("10.99.0.1"), link("10.30.0.0")}, "10.30.0.0/24"},
+		{"82.5 before 118", []func(*dhcp.Request){gi("10.99.0.1"), link("10.30.0.0"), sel("10.40.0.0")}, "10.30.0.0/24"},
+		{"82.5 of no subnet", []func(*dhcp.Request){gi("10.30.0.1"), link("10.99.0.0")}, ""},
+		{"118 before giaddr", []func(*dhcp.Request){gi("10.99.0.1"), sel("10.30.0.0")}, "10.30.0.0/24"},
+		{"118 can't reach from one link into another", []func(*dhcp.Request){sel("10.30.0.0")}, "10.20.0.0/24"},
+		{"82.5 from no relay", []func(*dhcp.Request){link("10.30.0.0")}, "10.20.0.0/24"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			far := relayed()
+			far.Relays = []netip.Addr{ip("10.30.0.1"), ip("10.99.0.1")}
+			g := newRig(t, config(voice(), far, data(dhcp.PhonesNone)), nil, nil)
+			g.Link.LocalAddr = ip("192.0.2.2")
+			d := g.Do(discoverOf(1, tc.opts...))
+			if tc.want == "" {
+				if d.Event.Verdict != dhcp.VerdictIgnored {
+					t.Fatalf("%+v", d.Event)
+				}
+				return
+			}
+			if d.Reply == nil || d.Event.Subnet.String() != tc.want || !d.Event.Subnet.Contains(d.Reply.YIAddr) {
+				t.Fatalf("%+v", d.Event)
+			}
+			req := discoverOf(1, tc.opts...)
+			if echo := optionOf(d.Reply, 118) != nil; echo != (req.SubnetSelection.IsValid() && d.Event.Subnet.Contains(req.SubnetSelection)) {
+				t.Errorf("118 echoed: %v", echo)
+			}
+			if req.GIAddr.IsValid() && wire.ReplyDestination(req, d.Reply, &g.Link).Addr.Addr() != req.GIAddr {
+				t.Error("not sent to the relay")
+			}
+		})
+	}
+}
+
+// C30, RFC 5107: the relay's override becomes our server id, and is accepted back.
+func TestServerOverrideC30(t *testing.T) {
+	g := newRig(t, config(relayed()), nil, nil)
+	g.Link.LocalAddr = ip("192.0.2.2")
+	over := func(r *dhcp.Request) { r.GIAddr, r.ServerOverride = ip("10.30.0.1"), ip("10.30.0.1") }
+	d := g.Want(dhcp.VerdictOffered, discoverOf(1, over))
+	if netip.AddrFrom4([4]byte(optionOf(d.Reply, 54))) != ip("10.30.0.1") || d.Reply.From != ip("192.0.2.2") {
+		t.Errorf("%+v", d.Reply)
+	}
+	a := d.Reply.YIAddr
+	g.Want(dhcp.VerdictAcked, request(1, dhcp.MessageTypeRequest, over, func(r *dhcp.Request) { r.Requested, r.ServerID = a, ip("10.30.0.1") }))
+	g.Want(dhcp.VerdictOtherServer, request(1, dhcp.MessageTypeRequest, func(r *dhcp.Request) { r.GIAddr, r.Requested, r.ServerID = ip("10.30.0.1"), a, ip("10.30.0.1") }))
+}
+
+// The provisioning address of a relayed subnet is the one the kernel would use towards it.
+func TestRelayedNextServer(t *testing.T) {
+	g := newRig(t, config(voice(), relayed()), nil, nil)
+	g.Link.LocalAddr = ip("192.0.2.2")
+	d := g.Want(dhcp.VerdictOffered, discoverOf(1, func(r *dhcp.Request) { r.GIAddr = ip("10.30.0.1") }, params(66)))
+	if d.Reply.SIAddr != ip("192.0.2.2") || string(optionOf(d.Reply, 66)) != "http://192.0.2.2/" || d.Reply.ServerID != ip("192.0.2.2") {
+		t.Errorf("%+v", d.Reply)
+	}
+	a := d.Reply.YIAddr
+	g.Want(dhcp.VerdictAcked, request(1, dhcp.MessageTypeRequest, func(r *dhcp.Request) { r.GIAddr, r.Requested, r.ServerID = ip("10.30.0.1"), a, ip("192.0.2.2") }))
+	g.Now = g.Now.Add(time.Hour / 2)
+	g.Unicast(a.String(), func() { // renewals come past the relay
+		g.Link.Dest = ip("192.0.2.2")
+		d := g.Want(dhcp.VerdictAcked, renewOf(1, a))
+		if wire.ReplyDestination(renewOf(1, a), d.Reply, &g.Link).Addr.Addr() != a || d.Reply.ServerID != ip("192.0.2.2") {
+			t.Errorf("%+v", d.Reply)
+		}
+	})
+}
+
+// C16: two addresses on one link answer each from its own, and a client stays in its subnet.
+func TestTwoSubnetsOnOneLinkC16(t *testing.T) {
+	second := data(dhcp.PhonesProvision)
+	second.Interface = "voice0"
+	g := newRig(t, config(voice(), second), fakeReservations{mac(2): ip("10.40.0.7")}, nil)
+	g.Link.Addrs = append(g.Link.Addrs, netip.MustParsePrefix("10.40.0.2/24"))
+	if d := g.Want(dhcp.VerdictOffered, discoverOf(1)); d.Reply.From != ip("10.20.0.2") || d.Reply.ServerID != ip("10.20.0.2") {
+		t.Errorf("%+v", d.Reply)
+	}
+	d := g.Want(dhcp.VerdictOffered, discoverOf(2))
+	if d.Reply.From != ip("10.40.0.2") || d.Reply.YIAddr != ip("10.40.0.7") {
+		t.Errorf("%+v", d.Reply)
+	}
+	g.Want(dhcp.VerdictAcked, request(2, dhcp.MessageTypeRequest, func(r *dhcp.Request) { r.Requested, r.ServerID = ip("10.40.0.7"), ip("10.40.0.2") }))
+	g.Want(dhcp.VerdictAcked, initRebootOf(3, ip("10.40.0.105")))
+	// It stays where its lease is, and where it had one; where a packet came from says nothing.
+	if d := g.Want(dhcp.VerdictOffered, discoverOf(3)); d.Reply.YIAddr != ip("10.40.0.105") {
+		t.Errorf("offered %s", d.Reply.YIAddr)
+	}
+	g.Want(dhcp.VerdictAcked, initRebootOf(5, ip("10.20.0.107")))
+	g.Now = g.Now.Add(2 * time.Hour)
+	if d := g.Want(dhcp.VerdictOffered, discoverOf(3)); d.Reply.YIAddr != ip("10.40.0.105") {
+		t.Errorf("offered %s", d.Reply.YIAddr)
+	}
+	g.Link.Source = netip.MustParseAddrPort("10.40.0.105:68")
+	if d := g.Want(dhcp.VerdictOffered, discoverOf(6)); d.Event.Subnet.String() != "10.20.0.0/24" {
+		t.Errorf("offered %s", d.Reply.YIAddr)
+	}
+	// A lease in force counts for more than one that has ended, whatever the order of the subnets.
+	g.Want(dhcp.VerdictAcked, initRebootOf(5, ip("10.40.0.107")))
+	g.Now = g.Now.Add(time.Minute)
+	g.Want(dhcp.VerdictAcked, initRebootOf(5, ip("10.40.0.107")))
+	if d := g.Want(dhcp.VerdictOffered, discoverOf(5)); d.Reply.YIAddr != ip("10.40.0.107") {
+		t.Errorf("offered %s", d.Reply.YIAddr)
+	}
+	for sel, want := range map[string]string{"10.40.0.0": "10.40.0.0/24", "10.20.0.0": "10.20.0.0/24", "10.99.0.0": "10.20.0.0/24"} { // RFC 3011
+		d := g.Want(dhcp.VerdictOffered, discoverOf(4, func(r *dhcp.Request) { r.SubnetSelection = ip(sel) }))
+		if d.Event.Subnet.String() != want || !d.Event.Subnet.Contains(d.Reply.YIAddr) {
+			t.Errorf("118 selects %s: offered %s in %s", sel, d.Reply.YIAddr, d.Event.Subnet)
+		}
+	}
+}
+
+// Where one subnet of a link has no address for a client, another has; a reservation that is in use doesn't stand in the way of that.
+func TestSubnetsOfOneLinkShareTheirClients(t *testing.T) {
+	none, one, two := data(dhcp.PhonesProvision), voice(), data(dhcp.PhonesProvision)
+	none.Prefix, none.Interface, none.Pools = netip.MustParsePrefix("10.10.0.0/24"), "voice0", nil
+	one.Pools = []dhcp.Range{{First: ip("10.20.0.100"), Last: ip("10.20.0.101")}}
+	two.Interface = "voice0"
+	g := newRig(t, config(none, one, two), fakeReservations{mac(1): ip("10.20.0.100"), mac(9): ip("10.10.0.7")}, phones{})
+	g.Link.Addrs = append(g.Link.Addrs, netip.MustParsePrefix("10.10.0.2/24"), netip.MustParsePrefix("10.40.0.2/24"))
+	bind := func(n int) netip.Addr {
+		t.Helper()
+		r := g.Want(dhcp.VerdictOffered, discoverOf(n, asPhone)).Reply
+		if r.From != r.ServerID || !netip.PrefixFrom(r.From, 24).Masked().Contains(r.YIAddr) {
+			t.Errorf("%s offered by %s", r.YIAddr, r.From)
+		}
+		d := g.Want(dhcp.VerdictAcked, request(n, dhcp.MessageTypeRequest, asPhone, func(q *dhcp.Request) { q.Requested, q.ServerID = r.YIAddr, r.ServerID }))
+		return d.Reply.YIAddr
+	}
+	for n, want := range []string{"10.20.0.101", "10.20.0.100", "10.40.0.100", "10.40.0.101"} {
+		if got := bind(n); got != ip(want) {
+			t.Errorf("client %d has %s, want %s", n, got, want)
+		}
+	}
+	squatted := request(1, dhcp.MessageTypeDecline, asPhone, func(r *dhcp.Request) { r.Requested = ip("10.20.0.100") })
+	g.Want(dhcp.VerdictDeclined, squatted)
+	if got := bind(1); got != ip("10.40.0.102") {
+		t.Errorf("client 1 has %s", got)
+	}
+	if got := bind(9); got != ip("10.10.0.7") {
+		t.Errorf("client 9 has %s", got)
+	}
+	for n := 20; n < 27; n++ {
+		bind(n)
+	}
+	g.Want(dhcp.VerdictExhausted, discoverOf(30, asPhone))
+	// A network that is no phone's takes in others only.
+	ordinary := data(dhcp.PhonesNone)
+	ordinary.Interface = "voice0"
+	one.Pools = []dhcp.Range{{First: ip("10.20.0.100"), Last: ip("10.20.0.100")}}
+	g = newRig(t, config(one, ordinary), nil, phones{})
+	g.Link.Addrs = append(g.Link.Addrs, netip.MustParsePrefix("10.40.0.2/24"))
+	g.Want(dhcp.VerdictOffered, discoverOf(1, asPhone))
+	g.Want(dhcp.VerdictExhausted, discoverOf(2, asPhone))
+	if d := g.Want(dhcp.VerdictOffered, discoverOf(3)); d.Reply.YIAddr != ip("10.40.0.100") {
+		t.Errorf("offered %s", d.Reply.YIAddr)
+	}
+}
+
+// C16: of two addresses in one subnet, the one that was asked answers; phones are sent to the same one whoever asks which.
+func TestAskedAddressAnswersC16(t *testing.T) {
+	g := newRig(t, config(voice()), nil, nil)
+	g.Link.Addrs = append(g.Link.Addrs, netip.MustParsePrefix("10.20.0.3/24"))
+	a := g.Bind(1)
+	g.Now = g.Now.Add(time.Minute)
+	for _, asked := range []string{"10.20.0.3", "10.20.0.2"} {
+		g.Link.Source, g.Link.Dest = netip.AddrPortFrom(a, 68), ip(asked)
+		r := g.Want(dhcp.VerdictAcked, renewOf(1, a, params(66))).Reply
+		if r.From != ip(asked) || r.ServerID != ip(asked) || r.SIAddr != ip("10.20.0.2") || string(optionOf(r, 66)) != "http://10.20.0.2/" {
+			t.Errorf("asked %s: from %s, server %s, siaddr %s, 66 %q", asked, r.From, r.ServerID, r.SIAddr, optionOf(r, 66))
+		}
+	}
+}
+
+// C16: a relay hears from the address that it sent to, though the kernel would use another towards it; phones are sent to
+// that other one.
+func TestRelayHearsFromWhomItAskedC16(t *testing.T) {
+	g := newRig(t, config(relayed()), nil, nil)
+	g.Link.LocalAddr, g.Link.Dest = ip("192.0.2.2"), ip("10.20.0.2")
+	relay := func(r *dhcp.Request) { r.GIAddr = ip("10.30.0.1") }
+	r := g.Want(dhcp.VerdictOffered, discoverOf(1, relay)).Reply
+	if r.From != ip("10.20.0.2") || r.ServerID != ip("10.20.0.2") || r.SIAddr != ip("192.0.2.2") {
+		t.Errorf("%+v", r)
+	}
+	g.Want(dhcp.VerdictAcked, request(1, dhcp.MessageTypeRequest, relay, func(q *dhcp.Request) { q.Requested, q.ServerID = r.YIAddr, r.ServerID }))
+}
+
+// An ordinary network is no way to a phone's lease: neither for messages that name its address, nor for a forged relay or
+// client address.
+func TestBorrowedMACElsewhere(t *testing.T) {
+	guests := data(dhcp.PhonesNone) // behind a relay
+	guests.Prefix, guests.Interface, guests.Pools, guests.Routers = netip.MustParsePrefix("10.50.0.0/24"), "", nil, []netip.Addr{ip("10.50.0.1")}
+	g := newRig(t, config(voice(), relayed(), data(dhcp.PhonesNone), guests), nil, phones{})
+	g.Link.LocalAddr = ip("10.20.0.2")
+	a := g.Bind(1, asPhone)
+	g.Link.LocalAddr = ip("192.0.2.2")
+	viaRelay := func(r *dhcp.Request) { asPhone(r); r.GIAddr = ip("10.30.0.1") }
+	b := g.Bind(2, viaRelay)
+
+	guest := func(src, dst, reach string) {
+		g.Link.Interface, g.Link.Addrs = "data0", []netip.Prefix{netip.MustParsePrefix("10.40.0.2/24")}
+		g.Link.Host = append(g.Link.Host, ip("10.40.0.2"))
+		g.Link.Source, g.Link.Dest, g.Link.LocalAddr, g.Link.ReversePathMismatch = netip.AddrPortFrom(ip(src), 68), ip(dst), netip.Addr{}, false
+		if reach != "" {
+			g.Link.LocalAddr, g.Link.ReversePathMismatch = ip(reach), ip(reach) != ip("10.40.0.2")
+		}
+	}
+	named := func(n int, typ dhcp.MessageType, addr netip.Addr, opts ...func(*dhcp.Request)) *dhcp.Request {
+		return request(n, typ, append([]func(*dhcp.Request){asPhone, func(r *dhcp.Request) {
+			if typ == dhcp.MessageTypeDecline {
+				r.Requested = addr
+			} else {
+				r.CIAddr = addr
+			}
+		}}, opts...)...)
+	}
+	home := g.Link
+	routed := func(src, dst, reach string) { // by a router on the phones' link, or by a link that isn't configured
+		g.Link = home
+		g.Link.Source, g.Link.Dest, g.Link.LocalAddr = netip.AddrPortFrom(ip(src), 68), ip("10.20.0.2"), ip(reach)
+		if dst == "mgmt0" {
+			g.Link.Interface, g.Link.Addrs, g.Link.Dest = dst, []netip.Prefix{netip.MustParsePrefix("192.0.2.2/24")}, ip("192.0.2.2")
+			g.Link.ReversePathMismatch = true
+		}
+	}
+	free, freeFar := ip("10.20.0.108"), ip("10.30.0.108")
+	gi := func(s string) func(*dhcp.Request) { return func(r *dhcp.Request) { r.GIAddr = ip(s) } }
+	for _, tc := range []struct {
+		name            string
+		src, dst, reach string
+		req             *dhcp.Request
+	}{
+		{"release by a guest behind a router", "10.50.0.100", "voice0", "10.20.0.2", named(1, dhcp.MessageTypeRelease, a)},
+		{"a relay that a guest behind a router claims to be", "10.50.0.100", "voice0", "10.20.0.2", named(2, dhcp.MessageTypeRelease, b, gi("10.30.0.1"))},
+		{"the same on the phones' own link", "10.50.0.100", "voice0", "10.20.0.2", named(1, dhcp.MessageTypeRelease, a, gi("10.20.0.77"))},
+		{"release by a link that serves nobody", "192.0.2.100", "mgmt0", "10.20.0.2", named(1, dhcp.MessageTypeRelease, a)},
+		{"release by a guest where the server is itself", "10.40.0.100", "10.40.0.2", "10.40.0.2", named(2, dhcp.MessageTypeRelease, b)},
+		{"decline by broadcast", "0.0.0.0", "255.255.255.255", "", named(1, dhcp.MessageTypeDecline, a)},
+		{"release by broadcast", "10.40.0.100", "255.255.255.255", "", named(1, dhcp.MessageTypeRelease, a)},
+		{"release from its address", a.String(), "10.40.0.2", "10.20.0.2", named(1, dhcp.MessageTypeRelease, a)},
+		{"renewal of a free address", free.String(), "10.40.0.2", "10.20.0.2", named(1, dhcp.MessageTypeRequest, free)},
+		{"renewal by broadcast", "10.40.0.100", "255.255.255.255", "", named(1, dhcp.MessageTypeRequest, free)},
+		{"a relay on the phones' link", "10.40.0.100", "10.40.0.2", "10.20.0.2", request(1, dhcp.MessageTypeDiscover, asPhone, gi("10.20.0.77"))},
+		{"its release", "10.40.0.100", "10.40.0.2", "10.20.0.2", named(1, dhcp.MessageTypeRelease, a, gi("10.20.0.77"))},
+		{"a relay elsewhere", "10.40.0.100", "10.40.0.2", "192.0.2.2", request(2, dhcp.MessageTypeRequest, asPhone, gi("10.30.0.1"), func(r *dhcp.Request) { r.Requested = freeFar })},
+		{"a relay in the guests' network that selects the phones' link", "10.40.0.100", "10.40.0.2", "10.40.0.2",
+			request(1, dhcp.MessageTypeDiscover, asPhone, gi("10.40.0.77"), func(r *dhcp.Request) { r.LinkSelection = ip("10.20.0.0") })},
+		{"its decline", "10.40.0.100", "10.40.0.2", "192.0.2.2", named(2, dhcp.MessageTypeDecline, b, gi("10.30.0.1"))},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if strings.HasSuffix(tc.dst, "0") {
+				routed(tc.src, tc.dst, tc.reach)
+			} else {
+				guest(tc.src, tc.dst, tc.reach)
+			}
+			if d := g.Do(tc.req); len(d.Changes) > 0 || d.Hold.IsValid() {
+				t.Errorf("%s (%s) changes %+v, holds %s", d.Event.Verdict, d.Event.Reason, d.Changes, d.Hold)
+			}
+		})
+	}
+	// Relays do come by way of such networks.
+	relay := func(n int) *dhcp.Request { return request(n, dhcp.MessageTypeDiscover, asPhone, gi("10.30.0.1")) }
+	guest("10.40.0.3", "10.40.0.2", "10.40.0.2")
+	g.Want(dhcp.VerdictOffered, relay(3))
+	routed("10.50.0.1", "voice0", "10.20.0.2")
+	g.Want(dhcp.VerdictOffered, relay(4))
+	home.Source, home.Dest, home.LocalAddr, home.ReversePathMismatch = netip.MustParseAddrPort("10.30.0.1:67"), ip("10.20.0.2"), ip("192.0.2.2"), true
+	g.Link = home // its way back is another link than it came by
+	g.Want(dhcp.VerdictOffered, relay(5))
+	// What it gets where it is leaves those leases alone, also the short one that moves a phone.
+	guest("0.0.0.0", "255.255.255.255", "")
+	o := g.Want(dhcp.VerdictOffered, discoverOf(1, asPhone))
+	d := g.Want(dhcp.VerdictAcked, request(1, dhcp.MessageTypeRequest, asPhone, func(r *dhcp.Request) { r.Requested, r.ServerID = o.Reply.YIAddr, ip("10.40.0.2") }))
+	if len(d.Changes) != 1 {
+		t.Errorf("changes %+v", d.Changes)
+	}
+	for _, addr := range []netip.Addr{a, b} {
+		if l, _ := g.Leases().At(addr); l.State != dhcp.LeaseActive {
+			t.Errorf("%s is %s", addr, l.State)
+		}
+	}
+}
+
+// A client of an ordinary network with a phone's MAC doesn't end the short lease that moves the phone, either.
+func TestBorrowedMACAndMovingPhone(t *testing.T) {
+	moving := voice()
+	moving.Phones, moving.VoiceVLAN = dhcp.PhonesMove, 20
+	g := newRig(t, config(moving, data(dhcp.PhonesNone)), nil, phones{})
+	a := g.Bind(1, asPhone)
+	pc := g.Bind(2)
+	g.Link.Interface, g.Link.Addrs = "data0", []netip.Prefix{netip.MustParsePrefix("10.40.0.2/24")}
+	for n := 1; n <= 2; n++ {
+		o := g.Want(dhcp.VerdictOffered, discoverOf(n, asPhone))
+		g.Want(dhcp.VerdictAcked, request(n, dhcp.MessageTypeRequest, asPhone, func(r *dhcp.Request) { r.Requested, r.ServerID = o.Reply.YIAddr, ip("10.40.0.2") }))
+	}
+	if l, _ := g.Leases().At(a); l.State != dhcp.LeaseActive {
+		t.Errorf("the phone's lease is %s", l.State)
+	}
+	if l, _ := g.Leases().At(pc); l.State != dhcp.LeaseReleased { // C44
+		t.Errorf("the PC's lease is %s", l.State)
+	}
+}
+
+// C44: a client that moved leaves its old lease behind; but an ordinary network can't take a phone's lease away.
+func TestMovedC44(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		kind string
+		want dhcp.LeaseState // of the lease in the voice subnet
+	}{{"to another network of phones", dhcp.PhonesProvision, dhcp.LeaseReleased}, {"to the network that moves phones", dhcp.PhonesMove, dhcp.LeaseActive}, {"to an ordinary network", dhcp.PhonesNone, dhcp.LeaseActive}} {
+		t.Run(tc.name, func(t *testing.T) {
+			g := newRig(t, config(voice(), data(tc.kind)), nil, phones{})
+			a := g.Bind(1, asPhone)
+			home := g.Link
+			g.Link.Interface, g.Link.Addrs = "data0", []netip.Prefix{netip.MustParsePrefix("10.40.0.2/24")}
+			g.Want(dhcp.VerdictNak, initRebootOf(1, a, asPhone))
+			o := g.Want(dhcp.VerdictOffered, discoverOf(1, asPhone))
+			g.Want(dhcp.VerdictAcked, request(1, dhcp.MessageTypeRequest, asPhone, func(r *dhcp.Request) { r.Requested, r.ServerID = o.Reply.YIAddr, ip("10.40.0.2") }))
+			if l, _ := g.Leases().At(a); l.State != tc.want {
+				t.Errorf("the old lease is %s, want %s", l.State, tc.want)
+			}
+			g.Link = home
+			if back := g.Bind(1, asPhone); back != a {
+				t.Errorf("back home it gets %s, had %s", back, a)
+			}
+			if l, _ := g.Leases().At(o.Reply.YIAddr); l.State != dhcp.LeaseReleased {
+				t.Errorf("the lease it came from is %s", l.State)
+			}
+		})
+	}
+}
+
+func TestUnknownLink(t *testing.T) {
+	g := newRig(t, config(voice()), nil, nil)
+	g.Link.Interface = "eth7"
+	g.Want(dhcp.VerdictIgnored, discoverOf(1))
+	g.Link.Interface, g.Link.Addrs = "voice0", nil
+	g.Want(dhcp.VerdictIgnored, discoverOf(1))
+}

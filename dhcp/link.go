@@ -1,0 +1,55 @@
+package dhcp
+
+import "net/netip"
+
+// Link says how a packet came in, and what this host looks like from there. The socket loop fills it in.
+type Link struct {
+	Interface           string         // name of the receiving interface
+	Addrs               []netip.Prefix // our IPv4 addresses on it, with their prefix lengths, primary first
+	Host                []netip.Addr   // all IPv4 addresses of this host
+	Source              netip.AddrPort // where the packet came from
+	Dest                netip.Addr     // where it was sent to; broadcast or ours
+	LocalAddr           netip.Addr     // our address that the kernel would use towards the relay or the routed client; needed when there is one
+	ReversePathMismatch bool           // the kernel's way to the relay or the routed client is another link than the receiving one
+	MTU                 int            // of the interface; 0: 1500
+	Overloaded          bool           // too many packets wait: no time for conflict probes, except where leases may have been lost
+	NoProbe             bool           // no conflict probe is possible any more: one was tried, or too many are under way
+	NoWrite             bool           // the disk has just refused: only what is written already can be acknowledged
+}
+
+// Owns reports whether a is an address of this host.
+func (l *Link) Owns(a netip.Addr) bool {
+	if !a.IsValid() {
+		return false
+	}
+	for _, h := range l.Host {
+		if h == a {
+			return true
+		}
+	}
+	for _, p := range l.Addrs {
+		if p.Addr() == a {
+			return true
+		}
+	}
+	return false
+}
+
+// Attached reports whether a is on the receiving link.
+func (l *Link) Attached(a netip.Addr) bool {
+	for _, p := range l.Addrs {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// Unicast reports whether the packet was addressed to this host alone.
+func (l *Link) Unicast() bool { return l.Dest.IsValid() && l.Owns(l.Dest) }
+
+// The ports of RFC 2131, 4.1.
+const (
+	ServerPort = 67
+	ClientPort = 68
+)

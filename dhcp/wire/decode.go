@@ -1,0 +1,293 @@
+package wire
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
+
+	"plugtone/dhcp"
+)
+
+// Where the fields of RFC 2131, 2, figure 1 begin.
+const (
+	offCHAddr  = 28
+	offSName   = 44
+	offFile    = 108
+	offCookie  = 236
+	offOptions = 240
+	opRequest  = 1
+	opReply    = 2
+	maxPacket  = 2048 // no client sends more; what is longer was cut by the receive buffer anyway
+)
+
+// ServerMessage is a message of another server, as far as it matters for finding rogues.
+type ServerMessage struct {
+	Type     dhcp.MessageType
+	XID      [4]byte
+	MAC      dhcp.MAC // the client it is meant for
+	YIAddr   netip.Addr
+	ServerID netip.Addr
+}
+
+// MalformedError says why a packet was refused before any decision.
+type MalformedError struct{ Reason string }
+
+func (e *MalformedError) Error() string { return "malformed packet: " + e.Reason }
+
+func malformed(format string, args ...any) error {
+	return &MalformedError{Reason: fmt.Sprintf(format, args...)}
+}
+
+// Decode reads a client's message. The result holds no part of buf. The error is a *MalformedError.
+func Decode(buf []byte) (*dhcp.Request, error) {
+	m, err := parse(buf, opRequest)
+	if err != nil {
+		return nil, err
+	}
+	r := &dhcp.Request{
+		XID:    m.TransactionID,
+		Flags:  m.Flags,
+		CHAddr: [16]byte(buf[offCHAddr:offSName]),
+		Hops:   m.HopCount,
+		CIAddr: fromIP(m.ClientIPAddr),
+		GIAddr: fromIP(m.GatewayIPAddr),
+	}
+	r.MAC = dhcp.MAC(r.CHAddr[:6])
+	if r.MAC.IsZero() || r.MAC[0]&1 != 0 {
+		return nil, malformed("chaddr %s belongs to no client (zero or multicast)", r.MAC)
+	}
+	if err := readOptions(r, m.Options); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// DecodeServerMessage reads a server's message (op 2), to learn of other servers on the link.
+func DecodeServerMessage(buf []byte) (*ServerMessage, error) {
+	m, err := parse(buf, opReply)
+	if err != nil {
+		return nil, err
+	}
+	f := &ServerMessage{XID: m.TransactionID, MAC: dhcp.MAC(buf[offCHAddr : offCHAddr+6]), YIAddr: fromIP(m.YourIPAddr)}
+	o := optionReader{opts: m.Options}
+	f.Type = dhcp.MessageType(o.u8(dhcp.OptionMessageType))
+	f.ServerID = o.addr(dhcp.OptionServerID)
+	return f, o.err
+}
+
+// parse corrects the codec where it is too strict, about a missing END, and where it is too lenient: about op, htype, hlen and options in
+// sname and file.
+func parse(buf []byte, op byte) (*dhcpv4.DHCPv4, error) {
+	switch {
+	case len(buf) < offOptions:
+		return nil, malformed("%d bytes, at least %d needed", len(buf), offOptions)
+	case len(buf) > maxPacket:
+		return nil, malformed("%d bytes, at most %d taken", len(buf), maxPacket)
+	case buf[0] != op:
+		return nil, malformed("op %d, not %d", buf[0], op)
+	case buf[1] != 1 || buf[2] != 6:
+		return nil, malformed("hardware type %d with address length %d, only Ethernet is served", buf[1], buf[2])
+	}
+	complete := buf
+	if !hasEnd(buf[offOptions:]) { // many a boot ROM sends no END
+		complete = append(buf[:len(buf):len(buf)], dhcp.OptionEnd)
+	}
+	m, err := dhcpv4.FromBytes(complete)
+	if err != nil {
+		return nil, malformed("%v", err)
+	}
+	return m, readOverload(m.Options, buf)
+}
+
+// hasEnd reports whether options have their END.
+func hasEnd(opts []byte) bool {
+	for len(opts) > 0 {
+		switch {
+		case opts[0] == dhcp.OptionEnd:
+			return true
+		case opts[0] == dhcp.OptionPad:
+			opts = opts[1:]
+		case len(opts) < 2 || len(opts) < 2+int(opts[1]):
+			return false
+		default:
+			opts = opts[2+int(opts[1]):]
+		}
+	}
+	return false
+}
+
+// readOverload appends the options kept in file and sname, in that order (RFC 2131, 4.1; RFC 3396, 5).
+func readOverload(opts dhcpv4.Options, buf []byte) error {
+	where, ok := opts[dhcp.OptionOverload]
+	if !ok {
+		return nil
+	}
+	if len(where) != 1 || where[0] < 1 || where[0] > 3 {
+		return malformed("option 52 is % x, not 1, 2 or 3", where)
+	}
+	ended := func(field []byte) []byte { return append(bytes.Clone(field), dhcp.OptionEnd) } // as with the options themselves
+	if where[0]&1 != 0 {
+		if err := opts.FromBytes(ended(buf[offFile:offCookie])); err != nil {
+			return malformed("options in file: %v", err)
+		}
+	}
+	if where[0]&2 != 0 {
+		if err := opts.FromBytes(ended(buf[offSName:offFile])); err != nil {
+			return malformed("options in sname: %v", err)
+		}
+	}
+	return nil
+}
+
+// readOptions takes what the server knows of the options. An option that decides something must have the length that
+// its RFC gives it: to take it for absent would be to answer another question than the client's (C09).
+func readOptions(r *dhcp.Request, opts dhcpv4.Options) error {
+	o := optionReader{opts: opts}
+	r.Type = dhcp.MessageType(o.u8(dhcp.OptionMessageType))
+	r.Requested = o.addr(dhcp.OptionRequestedAddr)
+	r.ServerID = o.addr(dhcp.OptionServerID)
+	r.LeaseTime = o.u32(dhcp.OptionLeaseTime)
+	r.MaxSize = int(o.u16(dhcp.OptionMaxSize))
+	r.SubnetSelection = o.addr(dhcp.OptionSubnetSelection)
+	_, r.RapidCommit = opts[dhcp.OptionRapidCommit]
+	params, hasParams := opts[dhcp.OptionParams]
+	r.HasParams = hasParams
+	r.Message = dhcp.Printable(string(opts[dhcp.OptionMessage]), 255)
+	r.Client = dhcp.Client{
+		MAC:         r.MAC,
+		ClientID:    string(opts[dhcp.OptionClientID]),
+		VendorClass: string(opts[dhcp.OptionVendorClass]),
+		Hostname:    hostname(opts[dhcp.OptionHostname]),
+		UserClass:   string(opts[dhcp.OptionUserClass]),
+		VIVC:        string(opts[dhcp.OptionVIVC]),
+		VendorInfo:  string(opts[dhcp.OptionVendorInfo]),
+		VIVSO:       string(opts[dhcp.OptionVIVSO]),
+		Params:      unique(params),
+	}
+	if o.err != nil {
+		return o.err
+	}
+	return readRelayInfo(r, opts[dhcp.OptionRelayInfo])
+}
+
+// readRelayInfo reads the sub-options of option 82. What can't be walked is echoed all the same, and nothing of it used.
+func readRelayInfo(r *dhcp.Request, info []byte) error {
+	r.RelayInfo = string(info)
+	for rest := info; len(rest) > 0; {
+		if len(rest) < 2 || len(rest) < 2+int(rest[1]) {
+			r.Client.CircuitID, r.Client.RemoteID = "", ""
+			r.LinkSelection, r.ServerOverride, r.RelayPort = netip.Addr{}, netip.Addr{}, false
+			return nil
+		}
+		code, data := rest[0], rest[2:2+int(rest[1])]
+		rest = rest[2+len(data):]
+		switch code {
+		case 1:
+			r.Client.CircuitID = string(data)
+		case 2:
+			r.Client.RemoteID = string(data)
+		case 5, 11:
+			if len(data) != 4 {
+				return malformed("option 82.%d has %d bytes, not 4", code, len(data))
+			}
+			if a := nonZero(netip.AddrFrom4([4]byte(data))); code == 5 {
+				r.LinkSelection = a
+			} else {
+				r.ServerOverride = a
+			}
+		case 19:
+			r.RelayPort = true
+		}
+	}
+	return nil
+}
+
+// optionReader reads options of fixed length and holds the first error.
+type optionReader struct {
+	opts dhcpv4.Options
+	err  error
+}
+
+func (o *optionReader) fixed(code uint8, n int) []byte {
+	b, ok := o.opts[code]
+	if !ok {
+		return nil
+	}
+	if len(b) != n {
+		if o.err == nil {
+			o.err = malformed("option %d has %d bytes, not %d", code, len(b), n)
+		}
+		return nil
+	}
+	return b
+}
+
+func (o *optionReader) u8(code uint8) uint8 {
+	if b := o.fixed(code, 1); b != nil {
+		return b[0]
+	}
+	return 0
+}
+
+func (o *optionReader) u16(code uint8) uint16 {
+	if b := o.fixed(code, 2); b != nil {
+		return uint16(b[0])<<8 | uint16(b[1])
+	}
+	return 0
+}
+
+func (o *optionReader) u32(code uint8) uint32 {
+	if b := o.fixed(code, 4); b != nil {
+		return uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
+	}
+	return 0
+}
+
+func (o *optionReader) addr(code uint8) netip.Addr {
+	if b := o.fixed(code, 4); b != nil {
+		return nonZero(netip.AddrFrom4([4]byte(b)))
+	}
+	return netip.Addr{}
+}
+
+// fromIP is the only place where a net.IP is seen: 4 and 16 byte forms become one value.
+func fromIP(ip net.IP) netip.Addr {
+	a, ok := netip.AddrFromSlice(ip)
+	if !ok {
+		return netip.Addr{}
+	}
+	return nonZero(a.Unmap())
+}
+
+func nonZero(a netip.Addr) netip.Addr {
+	if a.IsUnspecified() {
+		return netip.Addr{}
+	}
+	return a
+}
+
+// unique copies a parameter list without its duplicates and without pad and end (C23).
+func unique(params []byte) []uint8 {
+	if len(params) == 0 {
+		return nil
+	}
+	var seen [256]bool
+	seen[dhcp.OptionPad], seen[dhcp.OptionEnd] = true, true
+	out := make([]uint8, 0, min(len(params), 254))
+	for _, p := range params {
+		if !seen[p] {
+			seen[p] = true
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// hostname cleans option 12: phones send names with NULs at the end, in Latin-1, or with control characters.
+func hostname(b []byte) string {
+	return dhcp.Printable(strings.TrimRight(string(b), "\x00"), 63)
+}
