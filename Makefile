@@ -7,7 +7,7 @@
 # make fuzz    every fuzz target, one after the other (FUZZTIME=60s)
 # make build   bin/plugtone
 # make lint    gofmt, vet, staticcheck
-# make install DESTDIR=/tmp/root    binary, unit, default configuration, man pages, completion
+# make install    after make build: binary, unit, default configuration, man pages, completion for bash, zsh and fish (DESTDIR=/tmp/root)
 
 GO       ?= go
 BIN      := bin/plugtone
@@ -74,8 +74,12 @@ tools:
 	  $(SUDO) apt-get update -qq && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
 	fi
 
-# The unit runs plugtone as a user of its own; systemd-sysusers and systemd-tmpfiles make user and folders.
-install: build
+# Installs what "make build" made, and builds nothing: it runs as root. Set DESTDIR for a package. systemd need not run.
+# Debian's zsh looks in vendor-completions, others' in site-functions.
+ZSH_COMPLETIONS ?= $(PREFIX)/share/zsh/vendor-completions
+
+install:
+	@[ -x $(BIN) ] || { echo "$(BIN) is missing: run make build first" >&2; exit 1; }
 	install -D -m 0755 $(BIN) $(DESTDIR)$(PREFIX)/bin/plugtone
 	install -D -m 0644 packaging/plugtone.service $(DESTDIR)$(PREFIX)/lib/systemd/system/plugtone.service
 	install -D -m 0644 packaging/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/plugtone.conf
@@ -83,7 +87,10 @@ install: build
 	install -d -m 0755 $(DESTDIR)/etc/plugtone/vendors
 	[ -e $(DESTDIR)/etc/plugtone/plugtone.yaml ] || install -D -m 0640 packaging/plugtone.yaml $(DESTDIR)/etc/plugtone/plugtone.yaml
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || date +%s) $(BIN) man $(DESTDIR)$(PREFIX)/share/man
-	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(ZSH_COMPLETIONS) $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 	$(BIN) completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/plugtone
-	@if [ -z "$(DESTDIR)" ] && command -v systemctl >/dev/null; then \
-	  systemd-sysusers; systemd-tmpfiles --create; chgrp plugtone /etc/plugtone/plugtone.yaml; systemctl daemon-reload; fi
+	$(BIN) completion zsh > $(DESTDIR)$(ZSH_COMPLETIONS)/_plugtone
+	$(BIN) completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/plugtone.fish
+	@[ -n "$(DESTDIR)" ] || ! command -v systemd-sysusers >/dev/null || systemd-sysusers plugtone.conf
+	@[ -n "$(DESTDIR)" ] || ! command -v systemd-tmpfiles >/dev/null || systemd-tmpfiles --create plugtone.conf
+	@[ -n "$(DESTDIR)" ] || [ ! -d /run/systemd/system ] || systemctl daemon-reload

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -114,23 +115,48 @@ func TestCommentedPartsAreValid(t *testing.T) {
 	}
 }
 
-func TestUnitVerifies(t *testing.T) {
-	analyze, err := exec.LookPath("systemd-analyze")
-	if err != nil {
-		if os.Getenv("PLUGTONE_REQUIRE_E2E") == "1" {
-			t.Fatal("systemd-analyze (package systemd) is missing")
-		}
-		t.Skip("SKIPPED: systemd-analyze (package systemd) is missing")
-	}
-	// The program need not be installed for its unit to be looked at.
-	dir := t.TempDir()
+// systemdAnalyze runs systemd-analyze over the unit, with a program that exists in the place of plugtone.
+func systemdAnalyze(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	analyze := program(t, "systemd-analyze", "systemd")
+	path := filepath.Join(t.TempDir(), "plugtone.service")
 	unit := strings.ReplaceAll(read(t, "plugtone.service"), "/usr/bin/plugtone", "/bin/true")
-	if err := os.WriteFile(filepath.Join(dir, "plugtone.service"), []byte(unit), 0o644); err != nil {
+	if err := os.WriteFile(path, []byte(unit), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command(analyze, "verify", "--man=no", filepath.Join(dir, "plugtone.service")).CombinedOutput()
-	if err != nil || strings.Contains(string(out), "plugtone.service") {
+	out, err := exec.Command(analyze, append(args, path)...).CombinedOutput()
+	return string(out), err
+}
+
+// program returns the path of a program that a Debian package has, or skips the test.
+func program(t *testing.T, name, debian string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err == nil {
+		return path
+	}
+	if os.Getenv("PLUGTONE_REQUIRE_E2E") == "1" {
+		t.Fatalf("%s (package %s) is missing", name, debian)
+	}
+	t.Skipf("SKIPPED: %s (package %s) is missing", name, debian)
+	return ""
+}
+
+func TestUnitVerifies(t *testing.T) {
+	out, err := systemdAnalyze(t, "verify", "--man=no")
+	if err != nil || strings.Contains(out, "plugtone.service") {
 		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
+	}
+}
+
+func TestUnitIsExposedLittle(t *testing.T) {
+	out, err := systemdAnalyze(t, "security", "--offline=true", "--no-pager")
+	m := regexp.MustCompile(`Overall exposure level for \S+: ([0-9.]+)`).FindStringSubmatch(out)
+	if err != nil || m == nil {
+		t.Fatalf("systemd-analyze security: %v\n%s", err, out)
+	}
+	if level, err := strconv.ParseFloat(m[1], 64); err != nil || level > 1.5 {
+		t.Errorf("the unit's exposure is %s, want at most 1.5\n%s", m[1], out)
 	}
 }
 
@@ -141,7 +167,9 @@ func TestUnitAgreesWithTheProgram(t *testing.T) {
 	for _, line := range []string{
 		"Type=notify", "ExecStart=/usr/bin/plugtone serve", "ExecReload=/bin/kill -HUP $MAINPID", "User=plugtone", "Group=plugtone",
 		"AmbientCapabilities=" + caps, "CapabilityBoundingSet=" + caps, "RuntimeDirectory=plugtone", "StateDirectory=plugtone",
-		"LimitNOFILE=65536", "NoNewPrivileges=yes",
+		"LimitNOFILE=65536", "LimitCORE=0", "NoNewPrivileges=yes", "UMask=0077", "ProtectProc=invisible", "ProcSubset=pid", "PrivateMounts=yes",
+		"DevicePolicy=closed", "MemoryMax=1G", "TasksMax=512", "Environment=GOGC=200 GOMEMLIMIT=144MiB",
+		"ExecStartPre=+systemd-tmpfiles --create plugtone.conf",
 	} {
 		if !strings.Contains(unit, "\n"+line+"\n") {
 			t.Errorf("plugtone.service lacks the line %s", line)

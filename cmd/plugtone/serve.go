@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -38,9 +37,6 @@ SIGHUP reads the file again, SIGTERM ends the daemon.`,
 				return err
 			}
 			o.Log = c.ErrOrStderr()
-			if os.Getenv("GOGC") == "" {
-				debug.SetGCPercent(60) // a hundred thousand leases shall not need twice their memory
-			}
 			return serve(c.Context(), o)
 		},
 	}
