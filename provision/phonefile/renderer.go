@@ -52,7 +52,6 @@ type Renderer struct {
 	caches          *Caches
 	keySnippets     map[*packdoc.KeyType]*snippet
 	settingSnippets map[*packdoc.Setting]*snippet
-	results         settingResults
 }
 
 // NewRenderer makes a renderer of a pack and parses the short templates of its key types and settings. The errors are

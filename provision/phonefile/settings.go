@@ -5,8 +5,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"plugtone/provision/packdoc"
@@ -171,33 +169,6 @@ func (r *Renderer) Supports(model, setting string) bool {
 		}
 	}
 	return false
-}
-
-// settingResults stores what CheckSetting returned for the settings of phones that are served.
-type settingResults struct {
-	m     sync.Map // [3]string{model, setting, value} to its error, or to false
-	count atomic.Int64
-}
-
-// maxSettingResults bounds what is stored: a few values for each model.
-const maxSettingResults = 1 << 12
-
-// CheckSettingCached is CheckSetting with its result stored. BenchmarkCheckSetting measures both.
-func (r *Renderer) CheckSettingCached(model, name string, val any) error {
-	key := [3]string{model, name, fmt.Sprint(reveal(canonical(val)))}
-	if result, ok := r.results.m.Load(key); ok {
-		err, _ := result.(error)
-		return err
-	}
-	err := r.CheckSetting(model, name, val)
-	if r.results.count.Add(1) <= maxSettingResults {
-		if err == nil {
-			r.results.m.Store(key, false)
-		} else {
-			r.results.m.Store(key, err)
-		}
-	}
-	return err
 }
 
 // CheckSetting returns why a vendor can't have this value of a setting; nil when it can, or when its files don't carry the

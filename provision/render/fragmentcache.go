@@ -11,13 +11,17 @@ import (
 	"text/template/parse"
 )
 
-// Most of a phone's file says what the phone does not have: 180 keys of modules that nobody plugged in, 15 lines that
-// nobody bound. They must be said, for a phone keeps the key that it is not told to forget, and what it has been told
-// before is nowhere on record: the file is a function of the device alone. They need not be worked out each time.
+// Most of a phone's file states what the phone does not have: 180 keys of modules that are not plugged in, 15 lines that
+// are not bound. They must be written, for a phone keeps the key that it is not told to forget, and the file depends on
+// the device's record alone. They need not be worked out each time.
 //
-// The body of a {{range}} that uses no variable from outside is made a template of its own. What it prints for an
-// element that is known by an id alone (an empty slot: model, area, number) is remembered under that id, unless a
-// function that depends on the phone was called meanwhile.
+// The body of a {{range}} that uses no variable from outside becomes a template of its own. What it prints for an element
+// that is known by a key alone (an empty slot: model, area, number) is stored under that key, unless a function that
+// depends on the phone was called meanwhile.
+//
+// BenchmarkRender in provision/vendors shows what this buys: a phone with one line takes a third of the time and a seventh
+// of the allocations with the yealink pack (1,500 against 10,800), half and a quarter with grandstream, and nothing with
+// polycom, whose files have no empty slots.
 
 // rangeFunc is what such a {{range}} becomes. Templates can't name it.
 const rangeFunc = "_range"

@@ -6,15 +6,16 @@ import (
 	"sync/atomic"
 )
 
-// nameCache remembers, for one format, what has been worked out of the names of parameters: they are the same in the files of all phones.
+// nameCache stores, for one format, what was parsed from the names of parameters: they are the same in the files of all
+// phones. A phone's files take a fifth of the time with it where names are paths (BenchmarkRender/grandstream and fanvil
+// in provision/vendors).
 type nameCache struct {
-	m      sync.Map // string to *knownName
-	count  atomic.Int64
-	places indexPool
+	m     sync.Map // string to *parsedName
+	count atomic.Int64
 }
 
-// maxCachedNames bounds what is remembered; operators may make up parameters of their own.
-const maxCachedNames = 20000
+// maxCachedNames bounds a cache: operators may make up parameters of their own.
+const maxCachedNames = 8192
 
 type parsedName struct {
 	full  string // tree: the path below the root
@@ -23,7 +24,7 @@ type parsedName struct {
 }
 
 func (f *Format) name(name string) *parsedName {
-	if f.names == nil { // a format that was not checked, as in tests
+	if f.names == nil { // a format that was not checked
 		return f.parseName(name)
 	}
 	if k, ok := f.names.m.Load(name); ok {
@@ -45,23 +46,4 @@ func (f *Format) parseName(name string) *parsedName {
 		k.err = f.checkPlainName(name)
 	}
 	return k
-}
-
-// indexPool is pooled: most files have hundreds of parameters, and all that is asked is whether one stands twice.
-type indexPool struct{ p sync.Pool }
-
-func (f *Format) getIndex() map[string]int {
-	if f.names != nil {
-		if m, ok := f.names.places.p.Get().(map[string]int); ok {
-			return m
-		}
-	}
-	return make(map[string]int, 64)
-}
-
-func (f *Format) putIndex(m map[string]int) {
-	if f.names != nil && len(m) < 5000 {
-		clear(m)
-		f.names.places.p.Put(m)
-	}
 }

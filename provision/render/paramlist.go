@@ -90,8 +90,7 @@ func (f *Format) Merge(params, settings []Param, extra map[string]string, add bo
 	if len(settings) == 0 && len(extra) > 0 {
 		all = slices.Clone(params)
 	}
-	at := f.getIndex() // where a parameter first stands
-	defer f.putIndex(at)
+	at := make(map[string]int, len(all)) // where a parameter first is
 	for i, p := range all {
 		known := f.name(p.Name)
 		if known.err != nil {

@@ -142,7 +142,7 @@ func fitSettings(vendor *pack.Vendor, model string, layers []layer) (fit map[str
 		if o.From == "device" {
 			continue
 		}
-		if err := vendor.CheckSettingCached(model, o.Name, v); err != nil {
+		if err := vendor.CheckSetting(model, o.Name, v); err != nil {
 			delete(fit, o.Name)
 			left = append(left, fmt.Sprintf("setting %s of %s: %s", o.Name, o.From, err))
 		}
