@@ -18,16 +18,16 @@ import (
 	"time"
 )
 
-// rush is a number of phones that boot at the same moment.
-type rush struct {
+// stormSpec is a number of phones that boot at the same moment.
+type stormSpec struct {
 	Server string
 	Phones int
 	Keep   bool // one connection for all files of a phone
 	Upload bool // don't boot: only give the server what phones will fetch back later
 }
 
-// rushed is what became of them.
-type rushed struct {
+// stormResult is what became of them.
+type stormResult struct {
 	Done, Failed int
 	Why          string        // the first failure
 	Last         time.Duration // from the first DISCOVER until the last phone had its last file
@@ -39,17 +39,17 @@ type rushed struct {
 	TCPAgain     int           // segments that the phones' kernel had to send once more
 }
 
-// asked is one file that a phone asks for as it boots, and the status that it gets.
-type asked struct {
+// bootFile is one file that a phone asks for as it boots, and the status that it gets.
+type bootFile struct {
 	file   string
 	status string
 }
 
-// bootFiles is the way of a Yealink phone: two names for which there is nothing, then three files, of which the last is its own of
+// bootFiles are the requests of a booting Yealink phone: two names that do not exist, then three files, of which the last is its own of
 // earlier days.
-func bootFiles(n int) []asked {
+func bootFiles(n int) []bootFile {
 	mac := fmt.Sprintf("%x", phoneMAC(n))
-	return []asked{{mac + ".boot", "404"}, {"y000000000000.boot", "404"}, {"y000000000108.cfg", "200"}, {mac + ".cfg", "200"}, {localFile(n), "200"}}
+	return []bootFile{{mac + ".boot", "404"}, {"y000000000000.boot", "404"}, {"y000000000108.cfg", "200"}, {mac + ".cfg", "200"}, {localFile(n), "200"}}
 }
 
 func localFile(n int) string { return fmt.Sprintf("%x-local.cfg", phoneMAC(n)) }
@@ -61,7 +61,7 @@ func patience() time.Duration { return time.Second + rand.N(time.Second) }
 
 // boot has all phones boot and prints what became of them.
 func boot(spec string) error {
-	var r rush
+	var r stormSpec
 	if err := json.Unmarshal([]byte(spec), &r); err != nil {
 		return err
 	}
@@ -82,16 +82,16 @@ func boot(spec string) error {
 	var phones sync.WaitGroup
 	start := make(chan struct{})
 	for n := range all {
-		all[n] = &phone{n: n, rush: &r, wire: w, conn: courier{from: phoneAddr(n), server: r.Server, keep: r.Keep}}
+		all[n] = &phone{n: n, stormSpec: &r, wire: w, conn: fileClient{from: phoneAddr(n), server: r.Server, keep: r.Keep}}
 		phones.Go(func() {
 			<-start
 			all[n].run()
 		})
 	}
-	begun := time.Now()
+	started := time.Now()
 	close(start)
 	phones.Wait()
-	out := sum(all, begun)
+	out := sum(all, started)
 	for range 100 { // what comes late still counts as an answer
 		if out.DHCPLost = int(w.owed.Load()); out.DHCPLost <= 0 {
 			break
@@ -104,7 +104,7 @@ func boot(spec string) error {
 }
 
 // sum makes one figure of many phones.
-func sum(all []*phone, begun time.Time) (out rushed) {
+func sum(all []*phone, started time.Time) (out stormResult) {
 	var took []time.Duration
 	for _, p := range all {
 		out.DHCPAgain += int(p.dhcpAgain)
@@ -117,9 +117,9 @@ func sum(all []*phone, begun time.Time) (out rushed) {
 			continue
 		}
 		out.Done++
-		took = append(took, p.done.Sub(p.begun))
-		out.Last = max(out.Last, p.done.Sub(begun))
-		out.Leased = max(out.Leased, p.leased.Sub(begun))
+		took = append(took, p.done.Sub(p.started))
+		out.Last = max(out.Last, p.done.Sub(started))
+		out.Leased = max(out.Leased, p.leased.Sub(started))
 	}
 	slices.Sort(took)
 	if n := len(took); n > 0 {
@@ -131,10 +131,10 @@ func sum(all []*phone, begun time.Time) (out rushed) {
 // phone is one of them.
 type phone struct {
 	n                     int
-	rush                  *rush
+	stormSpec                  *stormSpec
 	wire                  *wire
-	conn                  courier
-	begun, leased, done   time.Time
+	conn                  fileClient
+	started, leased, done   time.Time
 	dhcpAgain, filesAgain int
 	err                   error
 }
@@ -142,11 +142,11 @@ type phone struct {
 var lastXID atomic.Uint32
 
 func (p *phone) run() {
-	p.begun = time.Now()
-	if p.rush.Upload {
+	p.started = time.Now()
+	if p.stormSpec.Upload {
 		p.err = p.conn.exchange("PUT", localFile(p.n), "phone_setting.ring_type = Ring3.wav\n", "2")
 		p.conn.hangUp()
-		p.leased, p.done = p.begun, time.Now()
+		p.leased, p.done = p.started, time.Now()
 		return
 	}
 	if p.err = p.lease(); p.err == nil {
@@ -159,7 +159,7 @@ func (p *phone) run() {
 // lease goes from DISCOVER to ACK.
 func (p *phone) lease() error {
 	xid := lastXID.Add(1)
-	offered, err := p.ask(discover, offer, xid, heard{})
+	offered, err := p.ask(discover, offer, xid, received{})
 	if err != nil {
 		return err
 	}
@@ -167,33 +167,33 @@ func (p *phone) lease() error {
 	return err
 }
 
-// ask says the same until there is the answer wanted. It must bring the address that the phone had before.
-func (p *phone) ask(say, want byte, xid uint32, chosen heard) (heard, error) {
+// ask repeats a message until the wanted reply arrives. It must have the address that the phone had before.
+func (p *phone) ask(kind, want byte, xid uint32, chosen received) (received, error) {
 	for try := range bootTries {
 		if try > 0 {
 			p.dhcpAgain++
 		}
-		if err := p.wire.say(p.n, say, xid, chosen); err != nil {
-			return heard{}, err
+		if err := p.wire.send(p.n, kind, xid, chosen); err != nil {
+			return received{}, err
 		}
-		late := time.NewTimer(patience())
+		timeout := time.NewTimer(patience())
 		for waiting := true; waiting; {
 			select {
-			case h := <-p.wire.heard[p.n]:
+			case h := <-p.wire.received[p.n]:
 				if h.xid != xid || h.kind != want {
 					continue
 				}
-				late.Stop()
+				timeout.Stop()
 				if h.addr != phoneAddr(p.n) {
 					return h, fmt.Errorf("phone %d had %s and is given %s", p.n, phoneAddr(p.n), h.addr)
 				}
 				return h, nil
-			case <-late.C:
+			case <-timeout.C:
 				waiting = false
 			}
 		}
 	}
-	return heard{}, fmt.Errorf("phone %d: no DHCP answer though it asked %d times", p.n, bootTries)
+	return received{}, fmt.Errorf("phone %d: no DHCP answer after %d requests", p.n, bootTries)
 }
 
 // fetch gets all files, one after the other.
@@ -215,8 +215,8 @@ func (p *phone) fetch() error {
 	return nil
 }
 
-// courier is a phone's HTTP client.
-type courier struct {
+// fileClient is a phone's HTTP client.
+type fileClient struct {
 	from   netip.Addr
 	server string
 	keep   bool
@@ -225,7 +225,7 @@ type courier struct {
 }
 
 // exchange makes one request and reads its whole answer, whose status must begin as given.
-func (c *courier) exchange(method, file, body, status string) error {
+func (c *fileClient) exchange(method, file, body, status string) error {
 	if c.conn == nil {
 		d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(c.from, 0)), Timeout: 10 * time.Second}
 		conn, err := d.Dial("tcp4", c.server+":80")
@@ -256,7 +256,7 @@ func (c *courier) exchange(method, file, body, status string) error {
 	return nil
 }
 
-func (c *courier) hangUp() {
+func (c *fileClient) hangUp() {
 	if c.conn != nil {
 		_ = c.conn.Close()
 		c.conn = nil

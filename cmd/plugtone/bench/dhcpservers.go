@@ -62,7 +62,7 @@ func seedLeases(dir string, held int) error {
 	return errors.Join(s.WriteLeases(changes), s.Close())
 }
 
-// each calls f for as many clients that nobody will simulate.
+// each calls f for as many clients that the load does not use.
 func each(n int, f func(netip.Addr, dhcp.MAC)) {
 	a := firstHeld
 	for i := range n {
@@ -132,7 +132,7 @@ func awaitOffer(ctx context.Context, from *netlab.Namespace) error {
 	copy(discover[236:], []byte{0x63, 0x82, 0x53, 0x63, 53, 1, 1, 255}) // a DISCOVER
 	buf := make([]byte, 2048)
 	for limit := time.Now().Add(time.Minute); time.Now().Before(limit) && ctx.Err() == nil; {
-		// It is refused while nobody listens.
+		// It is refused while nothing listens.
 		_, _ = conn.WriteToUDPAddrPort(discover, netip.AddrPortFrom(dhcpServerAddr, 67))
 		if err := conn.SetReadDeadline(time.Now().Add(20 * time.Millisecond)); err != nil {
 			return err

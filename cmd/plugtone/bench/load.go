@@ -62,10 +62,10 @@ func generate(spec string) error {
 	var all loaded
 	var times []time.Duration
 	var clients sync.WaitGroup
-	begun := time.Now()
+	started := time.Now()
 	for c := range l.Clients {
 		clients.Go(func() {
-			own, took := l.client(c, begun.Add(l.Period))
+			own, took := l.client(c, started.Add(l.Period))
 			mu.Lock()
 			defer mu.Unlock()
 			all.Files += own.Files
@@ -78,7 +78,7 @@ func generate(spec string) error {
 		})
 	}
 	clients.Wait()
-	all.Took = time.Since(begun)
+	all.Took = time.Since(started)
 	slices.Sort(times)
 	if n := len(times); n > 0 {
 		all.P50, all.P99 = times[n/2], times[n*99/100]
@@ -105,7 +105,7 @@ func (l *load) client(c int, until time.Time) (out loaded, times []time.Duration
 	}
 	for i := 0; time.Now().Before(until); i++ {
 		p := mine[i%len(mine)]
-		begun := time.Now()
+		started := time.Now()
 		n, err := p.get(p.file)
 		if err != nil {
 			out.Failed++
@@ -116,7 +116,7 @@ func (l *load) client(c int, until time.Time) (out loaded, times []time.Duration
 		}
 		out.Files++
 		out.Bytes += n
-		times = append(times, time.Since(begun))
+		times = append(times, time.Since(started))
 	}
 	return out, times
 }

@@ -11,7 +11,7 @@ import (
 
 // TestAccounting: the kernel's figures can be read for this very process, its children counted with it.
 func TestAccounting(t *testing.T) {
-	for begun := time.Now(); time.Since(begun) < 30*time.Millisecond; { // something to be accounted
+	for started := time.Now(); time.Since(started) < 30*time.Millisecond; { // something to be accounted
 	}
 	if used, err := CPUTime(os.Getpid()); err != nil || used <= 0 {
 		t.Errorf("%v, %v", used, err)
@@ -51,7 +51,7 @@ func TestWorkplace(t *testing.T) {
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
-	if _, _, _, err := Workplace(dir, filepath.Join(dir, "nobody")); err == nil || !strings.Contains(err.Error(), "make build") {
+	if _, _, _, err := Workplace(dir, filepath.Join(dir, "missing")); err == nil || !strings.Contains(err.Error(), "make build") {
 		t.Errorf("a program that isn't there: %v", err)
 	}
 }

@@ -2,9 +2,9 @@
 // dnsmasq, atftpd and nginx (make bench-files), and very many phones that boot at the same moment (make bench-storm). It is not
 // for tests: it prints figures and asserts nothing.
 //
-// Each server runs in a network namespace of its own and is asked from another one, so nothing of this machine's network is
+// Each server runs in a network namespace of its own and is measured from another one, so nothing of this machine's network is
 // touched. What counts first is the server's CPU time for each exchange or file, from the operating system's accounting: on a
-// small machine the rate is as much the load generator's as the server's. DHCP is asked by perfdhcp (of Kea), as by a relay.
+// small machine the rate is as much the load generator's as the server's. DHCP clients are those of perfdhcp (of Kea), behind a relay.
 // The file servers give the same bytes: plugtone renders them from records, on proof by lease; the others read them from disk.
 package main
 

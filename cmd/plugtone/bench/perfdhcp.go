@@ -27,7 +27,7 @@ var (
 	lastOfPool     = netip.MustParseAddr("10.14.255.254")
 )
 
-// benchmark is one server that runs, and where it is asked from.
+// benchmark is one running server and the namespace of its clients.
 type benchmark struct {
 	ctx     context.Context
 	o       dhcpOptions
@@ -98,7 +98,7 @@ func (b *benchmark) begin(name string, held int) error {
 	defer log.Close()
 	b.cmd = host.Command(b.ctx, args[0], args[1:]...)
 	b.cmd.Env, b.cmd.Stdout, b.cmd.Stderr = append(os.Environ(), env...), log, log
-	begun := time.Now()
+	started := time.Now()
 	if err := b.cmd.Start(); err != nil {
 		return err
 	}
@@ -107,7 +107,7 @@ func (b *benchmark) begin(name string, held int) error {
 		said, _ := os.ReadFile(log.Name())
 		return fmt.Errorf("%w\n%s", err, said)
 	}
-	b.started = time.Since(begun)
+	b.started = time.Since(started)
 	return nil
 }
 
@@ -121,9 +121,9 @@ func (b *benchmark) close() {
 
 // sample is one run of perfdhcp.
 type dhcpSample struct {
-	rate float64       // exchanges a second that were begun
+	rate float64       // exchanges a second that were started
 	done int           // ended by an ACK
-	lost float64       // part of what was begun
+	lost float64       // part of what was started
 	p50  time.Duration // of all replies
 	p99  time.Duration
 	// Of the server itself.
@@ -180,9 +180,9 @@ func parsePerfdhcp(out string, period time.Duration) (dhcpSample, error) {
 		return dhcpSample{}, fmt.Errorf("perfdhcp printed no statistics:\n%.2000s", out)
 	}
 	number := func(m []string) int { n, _ := strconv.Atoi(m[1]); return n }
-	begun := number(sent[0])
-	s := dhcpSample{rate: float64(begun) / period.Seconds(), done: number(received[1])}
-	s.lost = 1 - float64(s.done)/float64(max(begun, 1))
+	started := number(sent[0])
+	s := dhcpSample{rate: float64(started) / period.Seconds(), done: number(received[1])}
+	s.lost = 1 - float64(s.done)/float64(max(started, 1))
 	var took []time.Duration
 	for _, m := range stampLine.FindAllStringSubmatch(out, -1) {
 		a, err1 := strconv.ParseFloat(m[1], 64)

@@ -43,7 +43,7 @@ var (
 	network    = netip.MustParsePrefix("10.0.0.0/16")
 )
 
-// server is one program that runs, and where it is asked from.
+// server is one running program and the namespace of its clients.
 type server struct {
 	ctx     context.Context
 	name    string
@@ -87,7 +87,7 @@ func (s *server) close() {
 		return
 	}
 	if s.cmd != nil && s.cmd.Process != nil {
-		// It is asked first: nginx's workers would outlive a master that was killed.
+		// Stop it in order: nginx's workers would outlive a master that was killed.
 		_ = s.cmd.Process.Signal(syscall.SIGTERM)
 		kill := time.AfterFunc(10*time.Second, func() { _ = s.cmd.Process.Kill() })
 		_ = s.cmd.Wait()

@@ -26,8 +26,8 @@ func storm(ctx context.Context, o options) error {
 	if err := s.ready(); err != nil {
 		return err
 	}
-	var kept rushed
-	if _, _, err := s.measure("boot", rush{Server: serverAddr.String(), Phones: stormPhones, Upload: true}, &kept); err != nil {
+	var kept stormResult
+	if _, _, err := s.measure("boot", stormSpec{Server: serverAddr.String(), Phones: stormPhones, Upload: true}, &kept); err != nil {
 		return err
 	}
 	if kept.Failed > 0 {
@@ -42,18 +42,18 @@ func storm(ctx context.Context, o options) error {
 						return err
 					}
 				}
-				text, err := s.storm(rush{Server: serverAddr.String(), Phones: stormPhones, Keep: keep})
+				text, err := s.storm(stormSpec{Server: serverAddr.String(), Phones: stormPhones, Keep: keep})
 				if err != nil {
 					return err
 				}
-				fmt.Printf("  %-14s %-21s %s\n", choose(fresh, "just started", "files known"), choose(keep, "one connection", "a connection a file"), text)
+				fmt.Printf("  %-14s %-21s %s\n", pick(fresh, "just started", "files known"), pick(keep, "one connection", "a connection a file"), text)
 			}
 		}
 	}
 	return nil
 }
 
-func choose(b bool, yes, no string) string {
+func pick(b bool, yes, no string) string {
 	if b {
 		return yes
 	}
@@ -61,7 +61,7 @@ func choose(b bool, yes, no string) string {
 }
 
 // storm is one run. The server's kernel has forgotten where the phones are, as it would have by then.
-func (s *server) storm(r rush) (string, error) {
+func (s *server) storm(r stormSpec) (string, error) {
 	if out, err := s.host.Command(s.ctx, "ip", "neigh", "flush", "dev", "eth0").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("ip neigh flush: %w: %s", err, out)
 	}
@@ -73,7 +73,7 @@ func (s *server) storm(r rush) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var got rushed
+	var got stormResult
 	used, theirs, err := s.measure("boot", r, &got)
 	if err != nil {
 		return "", err
@@ -113,7 +113,7 @@ func (s *server) restart() error {
 // ready waits until the server says that all of it is up: files are there before DHCP is.
 func (s *server) ready() (err error) {
 	for range 300 {
-		if _, err = s.tell("/readyz"); err == nil {
+		if _, err = s.get("/readyz"); err == nil {
 			return nil
 		}
 		select {
@@ -148,7 +148,7 @@ func (s *server) lost() (n losses, err error) {
 }
 
 // tell asks the server's admin API for something that needs no token.
-func (s *server) tell(path string) ([]byte, error) {
+func (s *server) get(path string) ([]byte, error) {
 	c := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(s.dir, "admin.sock"))
 	}}}
@@ -163,9 +163,9 @@ func (s *server) tell(path string) ([]byte, error) {
 	return io.ReadAll(resp.Body)
 }
 
-// metric adds up all of a name that the server tells of itself.
+// metric returns the sum of all series of a metric of the server.
 func (s *server) metric(name string) (sum float64, err error) {
-	body, err := s.tell("/metrics")
+	body, err := s.get("/metrics")
 	if err != nil {
 		return 0, err
 	}

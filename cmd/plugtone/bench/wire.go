@@ -21,12 +21,12 @@ const (
 type wire struct {
 	fd    int
 	index int
-	heard []chan heard // of each phone
+	received []chan received // of each phone
 	owed  atomic.Int64 // what was said and has no answer yet
 }
 
-// heard is what a phone is told by DHCP.
-type heard struct {
+// received is a DHCP reply to a phone.
+type received struct {
 	xid    uint32
 	kind   byte
 	addr   netip.Addr
@@ -44,9 +44,9 @@ func openWire(iface string, phones int) (*wire, error) {
 	if err != nil {
 		return nil, fmt.Errorf("packet socket: %w", err)
 	}
-	w := &wire{fd: fd, index: in.Index, heard: make([]chan heard, phones)}
-	for n := range w.heard {
-		w.heard[n] = make(chan heard, 4)
+	w := &wire{fd: fd, index: in.Index, received: make([]chan received, phones)}
+	for n := range w.received {
+		w.received[n] = make(chan received, 4)
 	}
 	filter, err := bpf.Assemble([]bpf.Instruction{
 		bpf.LoadAbsolute{Off: 14 + 9, Size: 1}, // protocol
@@ -87,20 +87,20 @@ func (w *wire) listen() error {
 		if err != nil {
 			return fmt.Errorf("packet socket: %w", err)
 		}
-		phone, h, ok := hear(buf[:n])
-		if !ok || phone >= len(w.heard) {
+		phone, h, ok := parseReply(buf[:n])
+		if !ok || phone >= len(w.received) {
 			continue
 		}
 		w.owed.Add(-1)
 		select {
-		case w.heard[phone] <- h:
-		default: // a phone that hears the same again and again misses nothing
+		case w.received[phone] <- h:
+		default: // a repeated reply may be dropped
 		}
 	}
 }
 
-// hear reads a DHCP reply out of a frame. The phone is that of chaddr.
-func hear(b []byte) (phone int, h heard, ok bool) {
+// parseReply reads a DHCP reply from a frame. The phone is that of chaddr.
+func parseReply(b []byte) (phone int, h received, ok bool) {
 	const head = 14 + 20 + 8
 	if len(b) < head+240 || b[14] != 0x45 || b[head] != 2 {
 		return 0, h, false
@@ -133,7 +133,7 @@ func hear(b []byte) (phone int, h heard, ok bool) {
 }
 
 // say broadcasts a phone's DISCOVER or REQUEST.
-func (w *wire) say(phone int, kind byte, xid uint32, chosen heard) error {
+func (w *wire) send(phone int, kind byte, xid uint32, chosen received) error {
 	mac := phoneMAC(phone)
 	p := make([]byte, 240, 320)
 	copy(p, []byte{1, 1, 6, 0})

@@ -17,19 +17,19 @@ func reply(n int, options ...byte) []byte {
 	return append(f, options...)
 }
 
-func TestHear(t *testing.T) {
-	phone, h, ok := hear(reply(700, 0, 54, 4, 10, 0, 0, 2, 53, 1, ack, 255))
-	want := heard{xid: 9, kind: ack, addr: netip.MustParseAddr("10.0.1.7"), server: [4]byte{10, 0, 0, 2}}
+func TestReplyIsParsed(t *testing.T) {
+	phone, h, ok := parseReply(reply(700, 0, 54, 4, 10, 0, 0, 2, 53, 1, ack, 255))
+	want := received{xid: 9, kind: ack, addr: netip.MustParseAddr("10.0.1.7"), server: [4]byte{10, 0, 0, 2}}
 	if !ok || phone != 700 || h != want {
-		t.Errorf("heard %d %+v %v, want 700 %+v", phone, h, ok, want)
+		t.Errorf("received %d %+v %v, want 700 %+v", phone, h, ok, want)
 	}
 	foreign := reply(1, 53, 1, ack, 255)
 	foreign[14+20+8+28] = 0xfe
 	for name, frame := range map[string][]byte{
 		"no type": reply(1, 255), "cut off": reply(1, 53, 1), "too long": reply(1, 53, 1, ack, 54, 200, 1), "another's MAC": foreign, "short": reply(1)[:200],
 	} {
-		if phone, h, ok := hear(frame); ok {
-			t.Errorf("%s: heard %d %+v, want nothing", name, phone, h)
+		if phone, h, ok := parseReply(frame); ok {
+			t.Errorf("%s: received %d %+v, want nothing", name, phone, h)
 		}
 	}
 }
