@@ -131,10 +131,10 @@ func sum(all []*phone, started time.Time) (out stormResult) {
 // phone is one of them.
 type phone struct {
 	n                     int
-	stormSpec                  *stormSpec
+	stormSpec             *stormSpec
 	wire                  *wire
 	conn                  fileClient
-	started, leased, done   time.Time
+	started, leased, done time.Time
 	dhcpAgain, filesAgain int
 	err                   error
 }
