@@ -74,7 +74,7 @@ func (s *Server) handle(rw http.ResponseWriter, r *http.Request) {
 // file. An upload that ends early has an outcome of its own.
 func (s *Server) hungUp(r *http.Request, w *countingWriter, a *provision.Answer) bool {
 	switch a.Outcome {
-	case provision.Fault:
+	case provision.InternalError:
 		return r.Context().Err() != nil && !s.stopping.Load()
 	case provision.Served:
 		var conn *net.OpError
@@ -107,7 +107,7 @@ func (s *Server) lookUp(r *http.Request, req provision.Request) (a provision.Ans
 	}
 	a = s.answer.Answer(r.Context(), req)
 	switch a.Outcome {
-	case provision.Served, provision.NotFound, provision.Expected404, provision.Refused, provision.Rejected, provision.Fault:
+	case provision.Served, provision.NotFound, provision.Expected404, provision.Refused, provision.Rejected, provision.InternalError:
 	case provision.Received:
 		if !writes(r) || a.Upload == nil {
 			return internalError(fmt.Errorf("an upload in answer to %s", r.Method))
@@ -119,7 +119,7 @@ func (s *Server) lookUp(r *http.Request, req provision.Request) (a provision.Ans
 }
 
 func internalError(err error) provision.Answer {
-	return provision.Answer{Outcome: provision.Fault, Reason: err.Error(), Status: http.StatusServiceUnavailable, Err: err}
+	return provision.Answer{Outcome: provision.InternalError, Reason: err.Error(), Status: http.StatusServiceUnavailable, Err: err}
 }
 
 // respond writes the answer.
@@ -146,7 +146,7 @@ func (s *Server) respond(w *countingWriter, r *http.Request, a *provision.Answer
 		return w.refuse(http.StatusNotImplemented, bodyUnknown)
 	case a.Outcome == provision.Served:
 		return s.file(w, r, a)
-	case a.Outcome == provision.Fault:
+	case a.Outcome == provision.InternalError:
 		return s.tryLater(w, a)
 	}
 	return s.refuse(w, r, a)

@@ -158,7 +158,9 @@ func TestChallenge(t *testing.T) {
 func TestFaults(t *testing.T) {
 	bad := errors.New("store: disk on fire at /var/lib")
 	for name, f := range map[string]func(provision.Request) provision.Answer{
-		"fault": func(provision.Request) provision.Answer { return provision.Answer{Outcome: provision.Fault, Err: bad} },
+		"fault": func(provision.Request) provision.Answer {
+			return provision.Answer{Outcome: provision.InternalError, Err: bad}
+		},
 		"panic": func(provision.Request) provision.Answer { panic("oops") },
 		"empty": func(provision.Request) provision.Answer { return provision.Answer{} },
 		"seek": func(provision.Request) provision.Answer {
@@ -171,7 +173,7 @@ func TestFaults(t *testing.T) {
 			if resp.StatusCode != 503 || resp.Header.Get("Retry-After") != "30" || body != bodyLater || resp.Header.Get("Etag") != "" {
 				t.Errorf("%+v %q", resp, body)
 			}
-			if r := <-s.reports; r.ans.Outcome != provision.Fault || r.err == nil {
+			if r := <-s.reports; r.ans.Outcome != provision.InternalError || r.err == nil {
 				t.Errorf("%+v", r)
 			}
 		})
@@ -319,7 +321,7 @@ func TestShutdownHasAnEnd(t *testing.T) {
 	hang := answererFunc(func(ctx context.Context, _ provision.Request) provision.Answer {
 		close(asked)
 		<-ctx.Done()
-		return provision.Answer{Outcome: provision.Fault, Err: ctx.Err()}
+		return provision.Answer{Outcome: provision.InternalError, Err: ctx.Err()}
 	})
 	s := start(t, Config{Grace: 20 * time.Millisecond}, hang)
 	c, err := net.Dial("tcp4", s.addr)

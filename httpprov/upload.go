@@ -27,7 +27,7 @@ func (s *Server) receive(w *countingWriter, r *http.Request, a *provision.Answer
 	switch {
 	case err == nil:
 		return w.refuse(http.StatusOK, "")
-	case a.Outcome == provision.Fault:
+	case a.Outcome == provision.InternalError:
 		return s.tryLater(w, a)
 	case body.failed != nil:
 		w.broken = true // nobody reads a response
@@ -55,7 +55,7 @@ func (s *Server) noUpload(w *countingWriter, r *http.Request, a *provision.Answe
 	h := w.Header()
 	h.Set("Connection", "close")
 	switch {
-	case a.Outcome == provision.Fault:
+	case a.Outcome == provision.InternalError:
 		return s.tryLater(w, a)
 	case a.Outcome == provision.Refused:
 		return orErr(s.refuse(w, r, a), ErrNoUpload)

@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -48,25 +49,44 @@ func (s *Service) PolicyFor(c dhcp.Client, site dhcp.Site) dhcp.Policy {
 	return a
 }
 
-// knownDevice is the device that has mac, nil without one. DHCP asks for every packet, mostly about a MAC that it asked about a
-// moment ago: then records that can tell their revision aside aren't opened.
+// knownDevice returns the device that has mac, nil without one. DHCP asks for every packet, mostly about a MAC that it asked
+// about a moment ago: then the records aren't opened.
 func (s *Service) knownDevice(mac dhcp.MAC) (*fleet.Device, error) {
-	if d, _, ok := s.atHand(mac); ok {
+	g := s.current()
+	if d, _, ok := g.cachedDevice(s.c.Records, mac); ok {
 		return d, nil
 	}
 	var d *fleet.Device
 	err := s.c.Records.View(func(f fleet.View) (err error) {
-		d, err = s.recorded(f, mac)
+		d, err = g.device(f, mac)
 		return err
 	})
 	return d, err
 }
 
-// atHand is the device that has mac, nil without one, at the records' revision: ok only if it was read before at that very revision.
-func (s *Service) atHand(mac dhcp.MAC) (d *fleet.Device, revision uint64, ok bool) {
-	revision = s.c.Records.Revision()
-	d, ok = s.devices.Get(deviceKey{mac, revision})
-	return d, revision, ok
+// Recorded reports whether a device has mac as its own or another of its MACs; not when the records can't be read. It takes
+// as long for a MAC that none has: what is recorded of a refusal may delay the requester's next answer.
+func (s *Service) Recorded(mac dhcp.MAC) bool {
+	g := s.current()
+	if d, _, ok := g.cachedDevice(s.c.Records, mac); ok {
+		return d != nil
+	}
+	var d *fleet.Device
+	err := s.c.Records.View(func(f fleet.View) (err error) {
+		d, err = g.deviceBy(f, mac, deviceInConstantWork)
+		return err
+	})
+	return err == nil && d != nil
+}
+
+// deviceInConstantWork returns the record of mac, or nil; then it has read another one instead.
+func deviceInConstantWork(f fleet.View, mac dhcp.MAC) (*fleet.Device, error) {
+	d, err := f.DeviceByAny(mac)
+	if !errors.Is(err, fleet.ErrNotFound) {
+		return d, err
+	}
+	_, err = deviceOrNext(f, mac)
+	return nil, err
 }
 
 // evidenceOf is what a DHCP client says of itself.

@@ -271,24 +271,24 @@ func TestFaultsAreFaults(t *testing.T) {
 	h := newHouse(t)
 	h.records.Break(true)
 	for _, name := range []string{"001565123456.cfg", "001565ffffff.cfg", "common004.cfg"} {
-		if a := h.get(name, "10.20.1.7"); a.Outcome != provision.Fault || a.Status != 503 || !errors.Is(a.Err, provisiontest.ErrBroken) {
+		if a := h.get(name, "10.20.1.7"); a.Outcome != provision.InternalError || a.Status != 503 || !errors.Is(a.Err, provisiontest.ErrBroken) {
 			t.Errorf("%s with a broken store: %s, %v", name, a.Outcome, a.Err)
 		}
 	}
 	h.records.Break(false)
 	edit(t, h.records, func(e fleet.Edit) error { return e.DeleteExtension("1001", "main") })
-	if a := h.get("001565123456.cfg", "10.20.1.7"); a.Outcome != provision.Fault || !errors.Is(a.Err, fleet.ErrInternal) || a.Body != nil || a.ETag != "" {
+	if a := h.get("001565123456.cfg", "10.20.1.7"); a.Outcome != provision.InternalError || !errors.Is(a.Err, fleet.ErrInternal) || a.Body != nil || a.ETag != "" {
 		t.Errorf("a line without its extension: %s, %v", a.Outcome, a.Err)
 	}
 	edit(t, h.records, func(e fleet.Edit) error {
 		return e.PutExtension(&fleet.Extension{Number: "1001", Registrar: "main", Password: "a\nb"})
 	})
-	if a := h.get("001565123456.cfg", "10.20.1.7"); a.Outcome != provision.Fault || !strings.Contains(a.Reason, "password") || strings.Contains(a.Reason, "a\nb") {
+	if a := h.get("001565123456.cfg", "10.20.1.7"); a.Outcome != provision.InternalError || !strings.Contains(a.Reason, "password") || strings.Contains(a.Reason, "a\nb") {
 		t.Errorf("a password that the format can't carry: %s, %s", a.Outcome, a.Reason)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if a := h.Answer(ctx, provision.Request{Name: "x", From: netip.MustParseAddr("10.20.1.7")}); a.Outcome != provision.Fault {
+	if a := h.Answer(ctx, provision.Request{Name: "x", From: netip.MustParseAddr("10.20.1.7")}); a.Outcome != provision.InternalError {
 		t.Errorf("after the end: %s", a.Outcome)
 	}
 }

@@ -72,10 +72,10 @@ func (s *Service) Explain(ctx context.Context, question Question) (Explanation, 
 	if question.Path == "" {
 		return s.explainPhone(ctx, question)
 	}
-	q := s.inquire(ctx, Request{Transport: fleet.HTTP, Name: question.Path, From: question.From, UserAgent: question.UserAgent})
-	q.close()
-	a := q.answer
-	if until := s.trust.Enumeration().Limited(trust.Source{Addr: question.From.Unmap(), Datagram: true}, q.now); !q.verdict.Proven && !until.IsZero() {
+	dry := s.answer(ctx, Request{Transport: fleet.HTTP, Name: question.Path, From: question.From, UserAgent: question.UserAgent}, false)
+	a := dry.Answer
+	a.discard()
+	if until := s.trust.Enumeration().Limited(trust.Source{Addr: question.From.Unmap(), Datagram: true}, dry.Time); !dry.auth.Proven && !until.IsZero() {
 		a.Reason += fmt.Sprintf("; over tftp it is limited until %s: it asked for the files of too many phones", until.UTC().Format(time.RFC3339))
 	}
 	place := s.c.Site().TrustAt(question.From)
@@ -86,7 +86,7 @@ func (s *Service) Explain(ctx context.Context, question Question) (Explanation, 
 	}
 	return Explanation{
 		MAC: a.MAC, Recorded: d != nil, Enabled: d != nil && d.Enabled,
-		Vendor: a.Vendor, Model: a.Model, Subnet: q.subnet.Prefix, Trust: s.trustWords(question.From) + " (" + place.Name + ")",
+		Vendor: a.Vendor, Model: a.Model, Subnet: dry.subnet(), Trust: s.trustWords(question.From) + " (" + place.Name + ")",
 		Answer: &FileVerdict{
 			Outcome: a.Outcome, Reason: a.Reason, Name: a.Name, Kind: a.Kind, MAC: a.MAC, Vendor: a.Vendor,
 			Model: a.Model, Size: a.Size, Digest: a.Digest, Status: a.Status,

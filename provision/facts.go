@@ -15,7 +15,7 @@ func (s *Service) Facts(ctx context.Context, mac dhcp.MAC) (timeline.Facts, erro
 	var d *fleet.Device
 	err := s.c.Records.View(func(fleet fleet.View) error {
 		var err error
-		d, err = s.recorded(fleet, mac)
+		d, err = s.current().device(fleet, mac)
 		return err
 	})
 	if err != nil {

@@ -12,9 +12,9 @@ import (
 	"plugtone/provision/resolve"
 )
 
-// Files lists what the phone would be given, in the order it asks. A zero subnet means the phone's own.
+// Files lists what the phone would be given, in the order it requests them. A zero subnet means the phone's own.
 func (s *Service) Files(ctx context.Context, mac dhcp.MAC, subnet netip.Prefix) ([]FileInfo, error) {
-	d, p, err := s.preview(mac, subnet)
+	d, p, err := s.previewPhone(mac, subnet)
 	if err != nil {
 		return nil, err
 	}
@@ -27,15 +27,21 @@ func (s *Service) Files(ctx context.Context, mac dhcp.MAC, subnet netip.Prefix) 
 	}
 	out := []FileInfo{}
 	for _, f := range vendor.Files(p) {
-		q := s.inquire(ctx, Request{Transport: fleet.Preview, Name: f.Name, As: d.MAC, Subnet: subnet})
-		q.close()
-		out = append(out, q.info())
+		p := s.preview(ctx, Request{Name: f.Name, As: d.MAC, Subnet: subnet}).product
+		p.discard()
+		out = append(out, p.info())
 	}
 	return out, nil
 }
 
-// preview reads the device and builds its phone.
-func (s *Service) preview(mac dhcp.MAC, subnet netip.Prefix) (*fleet.Device, pack.Phone, error) {
+// preview answers a request as the phone r.As would be answered. It records nothing.
+func (s *Service) preview(ctx context.Context, r Request) exchange {
+	r.Transport = fleet.Preview
+	return s.answer(ctx, r, false)
+}
+
+// previewPhone reads the device and builds its phone.
+func (s *Service) previewPhone(mac dhcp.MAC, subnet netip.Prefix) (*fleet.Device, pack.Phone, error) {
 	var d *fleet.Device
 	var p pack.Phone
 	site := s.c.Site()
@@ -46,7 +52,7 @@ func (s *Service) preview(mac dhcp.MAC, subnet netip.Prefix) (*fleet.Device, pac
 	if err != nil || d.Vendor == "" {
 		return d, p, err
 	}
-	// Leases are asked for between two Views, never inside one: their table reads records under its own lock.
+	// Leases are read between two Views, never inside one: their table reads records under its own lock.
 	net := subnet
 	if !net.IsValid() {
 		own, _ := s.subnetFor(site, mac, d)
@@ -61,53 +67,53 @@ func (s *Service) preview(mac dhcp.MAC, subnet netip.Prefix) (*fleet.Device, pac
 	return d, p, err
 }
 
-// File gives one file of a phone, byte for byte what the phone gets when reveal is set, else with secrets masked.
-// A name that is known and answered in vain gives no bytes and the reason in FileInfo.
+// File returns one file of a phone, byte for byte what the phone gets when reveal is set, else with secrets masked. For a name
+// that is known and not served there are no bytes, and the reason is in FileInfo.
 func (s *Service) File(ctx context.Context, mac dhcp.MAC, name string, subnet netip.Prefix, reveal bool) (FileContent, error) {
-	d, _, err := s.preview(mac, subnet)
+	d, _, err := s.previewPhone(mac, subnet)
 	if err != nil {
 		return FileContent{}, err
 	}
-	q := s.inquire(ctx, Request{Transport: fleet.Preview, Name: name, As: d.MAC, Subnet: subnet})
-	a := q.answer
-	if other := q.another(d); !other.IsZero() {
-		q.close()
+	x := s.preview(ctx, Request{Name: name, As: d.MAC, Subnet: subnet})
+	a := x.Answer
+	if other := ownerOf(x.name, d); !other.IsZero() {
+		a.discard()
 		return FileContent{}, fmt.Errorf("file %s: this is the name of a file of %s, another phone: %w", a.Name, other, fleet.ErrNotFound)
 	}
 	switch {
-	case a.Outcome == Fault:
+	case a.Outcome == InternalError:
 		return FileContent{}, fmt.Errorf("device %s: file %s: %w", d.MAC, a.Name, a.Err)
-	case len(q.matches) == 0 && a.Outcome != Served:
+	case len(x.name.Matches) == 0 && a.Outcome != Served:
 		return FileContent{}, fmt.Errorf("file %s: %s: %w", a.Name, a.Reason, fleet.ErrNotFound)
 	}
-	out := FileContent{FileInfo: q.info(), Body: a.Body}
+	out := FileContent{FileInfo: a.info(), Body: a.Body}
 	if a.Kind == string(pack.KindUpload) && a.Content != nil && !reveal {
-		// Nobody knows which parts of what a phone wrote are secret.
-		q.close()
+		// Which parts of what a phone wrote are secret is unknown.
+		a.discard()
 		out.Body, out.Masked = []byte("***\n"), true
 		return out, nil
 	}
 	if a.Content != nil {
 		out.Content = a.Content
 	}
-	if reveal || q.made == nil {
+	if reveal || x.rendering == nil {
 		return out, nil
 	}
-	p, err := q.made.phone()
+	p, err := x.rendering.phone()
 	if err != nil {
 		return FileContent{}, err
 	}
-	if out.Body, err = q.made.vendor.Render(q.made.file.Name, resolve.Masked(p)); err != nil {
+	if out.Body, err = x.rendering.vendor.Render(x.rendering.file.Name, resolve.Masked(p)); err != nil {
 		return FileContent{}, fmt.Errorf("%w: %s: render %s: %w", fleet.ErrInternal, d.MAC, a.Name, err)
 	}
 	out.Masked = digestOf(out.Body) != a.Digest
 	return out, nil
 }
 
-// another is the phone that a name belongs to by its MAC when that is not d; zero when it may be d's.
-func (q *inquiry) another(d *fleet.Device) dhcp.MAC {
+// ownerOf returns the phone that a name belongs to by its MAC when that is not d; zero when it may be d's.
+func ownerOf(name parsedName, d *fleet.Device) dhcp.MAC {
 	var other dhcp.MAC
-	for _, m := range q.matches {
+	for _, m := range name.Matches {
 		if m.MAC.IsZero() || m.MAC == d.MAC || slices.Contains(d.OtherMACs, m.MAC) {
 			return dhcp.MAC{}
 		}
@@ -117,19 +123,9 @@ func (q *inquiry) another(d *fleet.Device) dhcp.MAC {
 }
 
 // info is the answer without its bytes.
-func (q *inquiry) info() FileInfo {
-	a := q.answer
+func (a *Answer) info() FileInfo {
 	return FileInfo{
 		Name: a.Name, Kind: a.Kind, Size: a.Size, MediaType: a.MediaType, Digest: a.Digest,
 		Outcome: string(a.Outcome), Reason: a.Reason,
-	}
-}
-
-// close lets go of a static file that nobody will read.
-func (q *inquiry) close() {
-	if q.answer.Content != nil {
-		// It was only read from: nothing can be lost.
-		_ = q.answer.Content.Close()
-		q.answer.Content = nil
 	}
 }

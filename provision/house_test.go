@@ -115,7 +115,7 @@ func (h *house) ask(r provision.Request) provision.Answer {
 	if a.Reason == "" || a.Outcome == "" || a.Name == "" && r.Name != "" {
 		h.t.Errorf("%s from %s: an answer without a reason, an outcome or a name: %+v", r.Name, r.From, a)
 	}
-	if (a.Outcome == provision.Served || a.Outcome == provision.Received) != (a.Status == 0) || (a.Outcome == provision.Fault) != (a.Err != nil) {
+	if (a.Outcome == provision.Served || a.Outcome == provision.Received) != (a.Status == 0) || (a.Outcome == provision.InternalError) != (a.Err != nil) {
 		h.t.Errorf("%s from %s: outcome %s with status %d and error %v", r.Name, r.From, a.Outcome, a.Status, a.Err)
 	}
 	if a.Content != nil {

@@ -6,101 +6,173 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"time"
 
-	"plugtone/dhcp"
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/resolve"
 )
 
-// deviceKey is what a record depends on.
-type deviceKey struct {
-	mac      dhcp.MAC
-	revision uint64
-}
-
-// fileKey is everything that rendered bytes depend on. Packs and site never change: a reload makes new ones, so their
-// addresses stand for their contents; the revision stands for every record.
-type fileKey struct {
-	packs     *pack.Set
-	site      *fleet.Site
-	revision  uint64
-	vendor    string
-	file      string
-	name      string
-	mac       dhcp.MAC // zero: nobody's own
-	model     string
-	subnet    netip.Prefix
-	anonymous bool
-	year      int
-}
-
-// epoch is what all rendered files and records at hand depend on.
-type epoch struct {
-	packs    *pack.Set
-	site     *fleet.Site
-	revision uint64
-}
-
-// renew drops what was rendered and read before the last change, which nobody will be given again: memory holds no passwords
-// of the past.
-func (s *Service) renew(now epoch) {
-	s.epochs.Lock()
-	defer s.epochs.Unlock()
-	was := s.epoch
-	if now == was || now.packs == was.packs && now.site == was.site && now.revision < was.revision { // a request from before the change
-		return
-	}
-	s.epoch = now
-	s.files.Clear()
-	s.devices.Clear()
-}
-
-// rendered is a file as it leaves.
-type rendered struct {
+// renderedFile is a file as it leaves.
+type renderedFile struct {
 	body   []byte
 	digest string
 }
 
-// made is how the answer's bytes were made.
-type made struct {
+// rendering is how a file is rendered for a request.
+type rendering struct {
 	vendor *pack.Vendor
 	file   *pack.File
-	phone  func() (pack.Phone, error)
+	subnet fleet.Subnet
+	phone  func() (pack.Phone, error) // what the templates print
 }
 
-// serve renders the chosen file. An anonymous phone gets nothing of any record.
-func (q *inquiry) serve(anonymous bool, reason string) {
-	vendor, ok := q.packs.Vendor(q.match.Vendor)
+// render renders the selected file. An anonymous phone gets nothing of any record.
+func (s *Service) render(q fileRequest, anonymous bool, reason string) product {
+	r, err := s.plan(q, anonymous)
+	if err != nil {
+		return q.internalError(err)
+	}
+	out, err := q.generation.render(q.fileKey(r.subnet, anonymous), q.auth.Proven, func() (renderedFile, error) { return r.run(q) })
+	if err != nil {
+		return q.internalError(err)
+	}
+	p := q.blank()
+	p.rendering = &r
+	p.Outcome, p.Reason = Served, reason
+	p.Body, p.Size, p.Digest = out.body, int64(len(out.body)), out.digest
+	p.ETag, p.MediaType = etag(out.digest), r.file.MediaType
+	if p.MediaType == "" {
+		p.MediaType = "application/octet-stream"
+	}
+	return p
+}
+
+// plan collects what the selected file is rendered from.
+func (s *Service) plan(q fileRequest, anonymous bool) (rendering, error) {
+	vendor, ok := q.generation.packs.Vendor(q.file.match.Vendor)
 	if !ok {
-		q.fault(fmt.Errorf("%w: there is no vendor pack %q", fleet.ErrInternal, q.match.Vendor))
-		return
+		return rendering{}, fmt.Errorf("%w: there is no vendor pack %q", fleet.ErrInternal, q.file.match.Vendor)
 	}
-	if err := q.locate(anonymous); err != nil {
-		q.fault(err)
-		return
+	subnet, err := s.requestSubnet(q, anonymous)
+	if err != nil {
+		return rendering{}, err
 	}
-	public := anonymous || q.match.Kind == pack.KindCommon
-	q.made = &made{vendor: vendor, file: q.match.File, phone: func() (pack.Phone, error) {
-		p, err := q.phone(anonymous)
+	r := rendering{vendor: vendor, file: q.file.match.File, subnet: subnet}
+	public := anonymous || q.file.match.Kind == pack.KindCommon
+	r.phone = func() (pack.Phone, error) {
+		p, err := s.phone(q, r, anonymous)
 		if public {
 			p = resolve.WithoutSecrets(p)
 		}
 		return p, err
-	}}
-	out, err := q.render(anonymous)
+	}
+	return r, nil
+}
+
+// phone builds what the templates print.
+func (s *Service) phone(q fileRequest, r rendering, anonymous bool) (pack.Phone, error) {
+	g := q.generation
+	if anonymous {
+		mac := firstMAC(q.file.match.MAC, q.auth.MAC)
+		return resolve.AnonymousPhone(g.site, r.subnet, r.vendor, q.file.model, mac, q.Time), nil
+	}
+	var p pack.Phone
+	err := s.c.Records.View(func(f fleet.View) error {
+		var err error
+		p, _, err = resolve.Phone(f, g.packs, g.site, r.subnet.Prefix, q.auth.device, q.Time)
+		if err == nil && r.file.MaxNumbers > 0 {
+			_, err = resolve.AddPhonebook(f, r.vendor, q.auth.device, &p)
+		}
+		// A line or profile that doesn't exist is an error of the records, not of the phone.
+		if err != nil && !errors.Is(err, fleet.ErrInternal) {
+			err = fmt.Errorf("%w: %w", fleet.ErrInternal, err)
+		}
+		return err
+	})
+	return p, err
+}
+
+// run renders the file.
+func (r rendering) run(q fileRequest) (renderedFile, error) {
+	p, err := r.phone()
 	if err != nil {
-		q.fault(err)
-		return
+		return renderedFile{}, err
 	}
-	a := &q.answer
-	a.Outcome, a.Reason = Served, reason
-	a.Body, a.Size, a.Digest = out.body, int64(len(out.body)), out.digest
-	a.ETag, a.MediaType = etag(out.digest), q.match.File.MediaType
-	if a.MediaType == "" {
-		a.MediaType = "application/octet-stream"
+	body, err := r.vendor.Render(r.file.Name, p)
+	if err != nil {
+		return renderedFile{}, fmt.Errorf("%w: %s: render %s: %w", fleet.ErrInternal, q.auth.about, q.name.Name, err)
 	}
+	return renderedFile{body: body, digest: digestOf(body)}, nil
+}
+
+// fileKey is what the bytes of the selected file depend on.
+func (q fileRequest) fileKey(subnet fleet.Subnet, anonymous bool) fileKey {
+	m := q.file.match
+	key := fileKey{
+		revision: q.auth.revision, vendor: m.Vendor, file: m.File.Name, name: m.Name,
+		model: q.file.model, subnet: subnet.Prefix, anonymous: anonymous, year: q.Time.UTC().Year(),
+	}
+	switch {
+	case !anonymous:
+		key.mac = q.auth.device.MAC
+	case q.auth.Proven:
+		key.mac = q.auth.MAC
+	default:
+		key.mac = m.MAC
+	}
+	return key
+}
+
+// render returns a rendered file, from the cache when it was rendered before.
+func (g *generation) render(key fileKey, proven bool, render func() (renderedFile, error)) (renderedFile, error) {
+	if !proven && !key.mac.IsZero() {
+		// Names with a MAC that are requested without proof could fill the cache with what is never needed again.
+		return render()
+	}
+	if out, ok := g.files.Get(key); ok {
+		return out, nil
+	}
+	return g.renders.do(key, func() (renderedFile, error) {
+		// Another request may have rendered it since Get.
+		if out, ok := g.files.Get(key); ok {
+			return out, nil
+		}
+		out, err := render()
+		if err == nil {
+			g.files.Put(key, out, int64(len(out.body))+512)
+		}
+		return out, err
+	})
+}
+
+// phonebookOn reports whether the device's settings give it a phonebook.
+func (s *Service) phonebookOn(q fileRequest) (bool, error) {
+	settings, err := s.settings(q)
+	if err != nil {
+		return false, fmt.Errorf("%w: %w", fleet.ErrInternal, err)
+	}
+	return pack.PhonebookOn(settings), nil
+}
+
+// settings are the effective settings of the device, all of them. The leases are read before the records are opened, never
+// meanwhile: their table reads records under its own lock.
+func (s *Service) settings(q fileRequest) (settings map[string]any, err error) {
+	subnet, _ := s.subnetFor(q.generation.site, q.auth.device.MAC, q.auth.device)
+	err = s.c.Records.View(func(f fleet.View) error {
+		settings, err = resolve.Settings(f, q.generation.packs, q.generation.site, subnet, q.auth.device)
+		return err
+	})
+	return settings, err
+}
+
+// withoutPhonebook answers a phone that asks for a phonebook while it has none: with the operator's own file of that name.
+func (s *Service) withoutPhonebook(q fileRequest) product {
+	p := s.open(q, q.file.match.Name)
+	if p.Outcome == NotFound {
+		p = q.expected404()
+		p.Reason += "; the setting phonebook is off"
+	}
+	return p
 }
 
 // etag is the strong ETag of bytes with this digest.
@@ -111,143 +183,10 @@ func digestOf(b []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// locate finds the subnet that the file is rendered for: the requester's, else the phone's own.
-func (q *inquiry) locate(anonymous bool) error {
-	if q.r.Subnet.IsValid() {
-		net, ok := q.site.SubnetByPrefix(q.r.Subnet)
-		if !ok {
-			return fmt.Errorf("%s is not one of the subnets", q.r.Subnet)
-		}
-		q.subnet = net
-		return nil
+// subnet is the subnet that the file was rendered for; zero when none was rendered.
+func (p product) subnet() (n netip.Prefix) {
+	if p.rendering != nil {
+		return p.rendering.subnet.Prefix
 	}
-	if net, ok := q.site.SubnetOf(q.r.From.Unmap()); ok {
-		q.subnet = net
-		return nil
-	}
-	device := q.device
-	if anonymous && q.r.Transport != fleet.Preview {
-		device = nil
-	}
-	q.subnet, _ = q.s.subnetFor(q.site, q.r.As, device)
-	return nil
-}
-
-// render gives the bytes, from the cache when they have been rendered before.
-func (q *inquiry) render(anonymous bool) (rendered, error) {
-	key := fileKey{
-		packs: q.packs, site: q.site, revision: q.revision,
-		vendor: q.match.Vendor, file: q.match.File.Name, name: q.match.Name,
-		model: q.answer.Model, subnet: q.subnet.Prefix, anonymous: anonymous, year: q.now.UTC().Year(),
-	}
-	switch {
-	case !anonymous:
-		key.mac = q.device.MAC
-	case q.verdict.Proven:
-		key.mac = q.verdict.MAC
-	default:
-		key.mac = q.match.MAC
-	}
-	// Names with somebody's MAC in them, asked for without proof, could fill the cache with what nobody needs again.
-	keep := q.verdict.Proven || key.mac.IsZero()
-	if keep {
-		if out, ok := q.s.files.Get(key); ok {
-			return out, nil
-		}
-	}
-	if !keep {
-		return q.renderNow()
-	}
-	return q.s.flights.do(key, func() (rendered, error) {
-		// Somebody may have been faster between the look and the flight.
-		if out, ok := q.s.files.Get(key); ok {
-			return out, nil
-		}
-		out, err := q.renderNow()
-		if err == nil {
-			q.s.files.Put(key, out, int64(len(out.body))+512)
-		}
-		return out, err
-	})
-}
-
-func (q *inquiry) renderNow() (rendered, error) {
-	p, err := q.made.phone()
-	if err != nil {
-		return rendered{}, err
-	}
-	body, err := q.made.vendor.Render(q.made.file.Name, p)
-	if err != nil {
-		return rendered{}, fmt.Errorf("%w: %s: render %s: %w", fleet.ErrInternal, q.answer.MAC, q.answer.Name, err)
-	}
-	return rendered{body: body, digest: digestOf(body)}, nil
-}
-
-// phone builds what the templates print.
-func (q *inquiry) phone(anonymous bool) (pack.Phone, error) {
-	if anonymous {
-		mac := q.match.MAC
-		if mac.IsZero() && q.verdict.Proven {
-			mac = q.verdict.MAC
-		}
-		return resolve.AnonymousPhone(q.site, q.subnet, q.made.vendor, q.answer.Model, mac, q.now), nil
-	}
-	var p pack.Phone
-	err := q.s.c.Records.View(func(f fleet.View) error {
-		var err error
-		p, _, err = resolve.Phone(f, q.packs, q.site, q.subnet.Prefix, q.device, q.now)
-		if err == nil && q.made.file.MaxNumbers > 0 {
-			_, err = resolve.AddPhonebook(f, q.made.vendor, q.device, &p)
-		}
-		// A line or profile that isn't there is a fault of the records, not of the phone.
-		if err != nil && !errors.Is(err, fleet.ErrInternal) {
-			err = fmt.Errorf("%w: %w", fleet.ErrInternal, err)
-		}
-		return err
-	})
-	return p, err
-}
-
-// subnetFor is the subnet that a phone's files are rendered for when the request doesn't tell, and why that one: of its
-// lease, of its reservation, of its last fetch, or the first that provisions.
-func (s *Service) subnetFor(site *fleet.Site, mac dhcp.MAC, d *fleet.Device) (fleet.Subnet, string) {
-	for _, m := range macsOf(mac, d) {
-		for _, l := range s.c.Leases.LeasesOf(m) {
-			if n, ok := site.SubnetOf(l.Addr); ok && isActive(l, s.c.Now()) {
-				return n, "lease"
-			}
-		}
-	}
-	if d != nil && d.ReservedIP.IsValid() {
-		if n, ok := site.SubnetOf(d.ReservedIP); ok {
-			return n, "reservation"
-		}
-	}
-	if d != nil {
-		if last, ok := lastFetch(s.c.Fetches, d.MAC); ok {
-			if n, ok := site.SubnetOf(last.From); ok {
-				return n, "last fetch"
-			}
-		}
-	}
-	if n, ok := site.FirstProvisioning(); ok {
-		return n, "first provisioning subnet"
-	}
-	return fleet.Subnet{}, "no subnet"
-}
-
-// lastFetch is the latest fetch of a phone. A fault of the store only costs the hint.
-func lastFetch(fetches func(dhcp.MAC) ([]fleet.Fetch, error), mac dhcp.MAC) (fleet.Fetch, bool) {
-	all, err := fetches(mac)
-	if err != nil {
-		return fleet.Fetch{}, false
-	}
-	var last fleet.Fetch
-	var at time.Time
-	for _, f := range all {
-		if f.Time.After(at) {
-			last, at = f, f.Time
-		}
-	}
-	return last, !at.IsZero()
+	return n
 }

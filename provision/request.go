@@ -27,7 +27,6 @@ type Request struct {
 	Authorization string
 	As            dhcp.MAC     // Preview only: answer as this phone would be answered
 	Subnet        netip.Prefix // Preview only: as in this subnet; zero: the phone's own
-	real          bool         // it came from the network: what it uses up is counted
 }
 
 // Outcome is what became of a request. The words are metric labels and verdicts of the timeline.
@@ -35,15 +34,15 @@ type Outcome string
 
 // The outcomes.
 const (
-	Served      Outcome = "served"
-	NotModified Outcome = "not_modified" // set by httpprov
-	NotFound    Outcome = "not_found"    // nobody knows the name, or it is not for this requester to know
-	Expected404 Outcome = "expected"     // asked for in vain by design; never counted as a failure
-	Refused     Outcome = "refused"      // no proof: the requester sees the same as NotFound
-	Fault       Outcome = "fault"        // ours: HTTP 503, TFTP silence
-	Received    Outcome = "received"     // an upload is taken
-	Rejected    Outcome = "rejected"     // an upload of a proven phone isn't kept: too large, or it ended early
-	Aborted     Outcome = "aborted"      // the client ended the connection or the transfer before it had everything
+	Served        Outcome = "served"
+	NotModified   Outcome = "not_modified" // set by httpprov
+	NotFound      Outcome = "not_found"    // no file has the name, or it is not for this requester to know
+	Expected404   Outcome = "expected"     // requested although nothing is there; never counted as a failure
+	Refused       Outcome = "refused"      // no proof: the requester sees the same as NotFound
+	InternalError Outcome = "fault"        // HTTP 503, TFTP silence
+	Received      Outcome = "received"     // an upload is accepted
+	Rejected      Outcome = "rejected"     // an upload of a proven phone isn't stored: too large, or it ended early
+	Aborted       Outcome = "aborted"      // the client ended the connection or the transfer before it had everything
 )
 
 // Answer is the answer to a request, with the verdict that goes to timeline, log and metrics.
@@ -65,12 +64,12 @@ type Answer struct {
 	Digest    string        // SHA-256 of Body, hex
 	Status    int           // HTTP status for an unproven or failed request: 404, 401, 503; 0 when Served
 	Challenge string        // WWW-Authenticate for Status 401, one a line; without one httpprov answers 404
-	Delay     time.Duration // the refusal is to be sent only then: who asks for too many phones' files is slowed
+	Delay     time.Duration // the refusal is to be sent only then: requesters of too many phones' files are slowed
 	Silent    bool          // nothing is to be sent at all: TFTP says nothing, HTTP ends the connection
 	Proof     trust.Proof   // by which the requester proved itself; "" when it didn't
 	Known     bool          // it proved itself to be a phone that has a record: its request comes before those of others
 	Port      string        // switch port (option 82) of the proven phone's lease; "" when none is known
 	OwnProof  time.Time     // when the proven phone proved itself last by its own credentials or certificate; zero: never
 	Given     time.Time     // when a file gave it its credentials first; zero: never
-	Err       error         // behind Fault
+	Err       error         // behind InternalError
 }

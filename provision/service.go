@@ -11,7 +11,6 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
-	"plugtone/provision/internal/lru"
 	"plugtone/provision/pack"
 	"plugtone/provision/setting"
 	"plugtone/provision/timeline"
@@ -47,19 +46,15 @@ type Config struct {
 	Cache   int64 // bytes of rendered files kept; 0: 32 MiB
 }
 
-// Service answers file requests and tells what it would answer. It is safe for concurrent use.
+// Service answers file requests and previews the answers. It is safe for concurrent use.
 type Service struct {
 	c       Config
 	uploads *uploads.Store // nil: none are accepted
-	files   *lru.Cache[fileKey, rendered]
-	devices *lru.Cache[deviceKey, *fleet.Device]
-	agents  *lru.Cache[agentKey, pack.Identity]
-	names   *lru.Cache[nameKey, []pack.Match]
-	epochs  sync.Mutex
-	epoch   epoch // guarded by epochs
-	flights flights
 	issuer  *httpauth.Issuer
 	trust   *trust.Service
+
+	mu         sync.Mutex
+	generation *generation // the newest; guarded by mu
 }
 
 // New checks the configuration and joins all its faults.
@@ -107,10 +102,6 @@ func New(c Config) (*Service, error) {
 		trust:   guard,
 		c:       c,
 		uploads: store,
-		files:   lru.New[fileKey, rendered](c.Cache),
-		devices: lru.New[deviceKey, *fleet.Device](8192),
-		agents:  lru.New[agentKey, pack.Identity](8192),
-		names:   lru.New[nameKey, []pack.Match](16384),
 		issuer:  httpauth.NewIssuer([]byte(rand.Text())),
 	}, nil
 }

@@ -11,110 +11,89 @@ import (
 	"plugtone/provision/fleet"
 	"plugtone/provision/internal/regularfile"
 	"plugtone/provision/pack"
-	"plugtone/provision/resolve"
 )
 
-// static serves what lies in the files folder: the vendor's own folder first, then the name as it is. The name's last
-// part keeps the kind that a pack gives it wherever the bytes lie, so that an old tftpboot tree that somebody copied
-// there doesn't hand out configurations or firmware.
-func (q *inquiry) static(name string) {
-	q.answer.Kind = string(pack.KindStatic)
-	if i := strings.LastIndexByte(name, '/'); i >= 0 && (q.match == nil || q.match.Kind == pack.KindStatic) {
-		for _, m := range q.packs.Resolve(name[i+1:]) {
-			if m.Kind == pack.KindDevice || m.Kind == pack.KindPrivate || m.Kind == pack.KindUpload {
-				q.answer.Kind = string(m.Kind)
-				q.notFound("%s is a %s file of %s and never served from a folder", name, m.Kind, m.Vendor)
-				return
-			}
-			if m.Kind == pack.KindFirmware {
-				q.match = &m
-				q.firmware()
-				return
+// static serves what lies in the files folder: the vendor's own folder first, then the name as it is. The name's last part
+// keeps the kind that a pack gives it wherever the file is, so that an old tftpboot tree that an operator copied there
+// doesn't hand out configurations or firmware.
+func (s *Service) static(q fileRequest, name string) product {
+	q.file.kind = string(pack.KindStatic)
+	if i := strings.LastIndexByte(name, '/'); i >= 0 && (q.file.match == nil || q.file.match.Kind == pack.KindStatic) {
+		for _, m := range q.generation.packs.Resolve(name[i+1:]) {
+			switch m.Kind {
+			case pack.KindDevice, pack.KindPrivate, pack.KindUpload:
+				q.file.kind = string(m.Kind)
+				return q.notFound("%s is a %s file of %s and never served from a folder", name, m.Kind, m.Vendor)
+			case pack.KindFirmware:
+				q.file.match = &m
+				return s.firmware(q)
 			}
 		}
 	}
-	q.open(name)
+	return s.open(q, name)
 }
 
 // firmware serves what a phone would install on sight, when its own settings name the file.
-func (q *inquiry) firmware() {
-	q.answer.Kind = string(pack.KindFirmware)
-	name := q.answer.Name
-	if !q.verdict.Proven || q.device == nil {
-		q.notFound("firmware %s is only for devices whose firmware setting names it; %s", name, q.verdict.Reason)
-		return
+func (s *Service) firmware(q fileRequest) product {
+	q.file.kind = string(pack.KindFirmware)
+	name := q.name.Name
+	if !q.auth.Proven || q.auth.device == nil {
+		return q.notFound("firmware %s is only for devices whose firmware setting names it; %s", name, q.auth.Reason)
 	}
-	settings, err := q.settings()
+	settings, err := s.settings(q)
 	if err != nil {
-		q.fault(err)
-		return
+		return q.internalError(err)
 	}
 	named, _ := settings["firmware"].([]string)
 	if !slices.Contains(named, path.Base(name)) {
-		q.notFound("the device's firmware setting does not name %s", path.Base(name))
-		return
+		return q.notFound("the device's firmware setting does not name %s", path.Base(name))
 	}
-	q.open(name)
+	return s.open(q, name)
 }
 
-// settings are what the device's file would be rendered from, of all settings. The leases are asked before the records are opened,
-// never meanwhile: their table reads records under its own lock.
-func (q *inquiry) settings() (settings map[string]any, err error) {
-	subnet, _ := q.s.subnetFor(q.site, q.device.MAC, q.device)
-	err = q.s.c.Records.View(func(f fleet.View) error {
-		settings, err = resolve.Settings(f, q.packs, q.site, subnet, q.device)
-		return err
-	})
-	return settings, err
-}
-
-// open looks a file up and answers with it.
-func (q *inquiry) open(name string) {
-	root := q.s.c.Files
-	if root == nil {
-		q.absent(name)
-		return
+// open looks a file up in the files folder and answers with it.
+func (s *Service) open(q fileRequest, name string) product {
+	if s.c.Files == nil {
+		return q.absent(name)
 	}
 	places := []string{name}
-	if v := q.answer.Vendor; v != "" {
+	if v := q.file.vendor; v != "" {
 		places = []string{v + "/" + name, name}
 	}
 	for _, place := range places {
-		f, info, err := regularfile.Open(root, place)
+		f, info, err := regularfile.Open(s.c.Files, place)
 		switch {
 		case err == nil:
-			q.serveFile(f, info, place)
-			return
+			return q.serveFile(f, info, "files/"+place)
 		case !regularfile.IsAbsent(err):
-			q.fault(fmt.Errorf("%w: files/%s: %w", fleet.ErrInternal, place, err))
-			return
+			return q.internalError(fmt.Errorf("%w: files/%s: %w", fleet.ErrInternal, place, err))
 		}
 	}
-	q.absent(name)
+	return q.absent(name)
 }
 
-// absent answers a name that nothing lies under. What a pack says its phones ask for on the chance that it is there is
-// asked for in vain by design.
-func (q *inquiry) absent(name string) {
-	if q.match == nil {
-		q.notFound("no pack knows %s, and it is not in the files folder", name)
-		return
+// absent answers a name without a file. For a name that a pack declares as static it is the expected answer.
+func (q fileRequest) absent(name string) product {
+	if q.file.match == nil {
+		return q.notFound("no pack knows %s, and it is not in the files folder", name)
 	}
-	q.notFound("%s is not in the files folder; phones ask for it as %s", name, q.because())
-	if q.match.Kind == pack.KindStatic {
-		q.answer.Outcome = Expected404
+	p := q.notFound("%s is not in the files folder; phones ask for it as %s", name, q.file.describe())
+	if q.file.match.Kind == pack.KindStatic {
+		p.Outcome = Expected404
 	}
+	return p
 }
 
-// serveFile answers with an open file. Its bytes aren't read for the ETag: a large file has a name, a size and a time.
-func (q *inquiry) serveFile(f *os.File, info fs.FileInfo, place string) {
-	a := &q.answer
-	a.Outcome, a.Reason = Served, "files/"+place
-	a.Content, a.Size, a.MediaType = f, info.Size(), mediaType(place)
-	a.ETag = etag(digestOf(fmt.Appendf(nil, "%s\x00%d\x00%d", place, info.Size(), info.ModTime().UnixNano())))
+// serveFile answers with an open file. The ETag is made of name, size and time: a large file isn't read for it.
+func (q fileRequest) serveFile(f *os.File, info fs.FileInfo, place string) product {
+	p := q.blank()
+	p.Outcome, p.Reason = Served, place
+	p.Content, p.Size, p.MediaType = f, info.Size(), mediaType(place)
+	p.ETag = etag(digestOf(fmt.Appendf(nil, "%s\x00%d\x00%d", place, info.Size(), info.ModTime().UnixNano())))
+	return p
 }
 
-// mediaType goes by the name alone: the machine's own table would make the answer depend on the machine.
+// mediaType depends on the name alone: the machine's own table would make the answer depend on the machine.
 func mediaType(name string) string {
 	switch strings.ToLower(path.Ext(name)) {
 	case ".xml":

@@ -178,13 +178,13 @@ func (s *Service) same(ctx context.Context, d *fleet.Device, own fleet.Fetch, fe
 		} else {
 			seen[name] = true
 		}
-		q := s.inquire(ctx, Request{Transport: fleet.Preview, Name: f.File, As: d.MAC})
-		q.close()
-		served := q.answer.Outcome == Served
+		a := s.preview(ctx, Request{Name: f.File, As: d.MAC}).Answer
+		a.discard()
+		served := a.Outcome == Served
 		switch {
-		case f.File == own.File && (!served || q.answer.Digest != f.Digest):
+		case f.File == own.File && (!served || a.Digest != f.Digest):
 			return false
-		case served && q.answer.Digest != "" && f.Digest != "" && q.answer.Digest != f.Digest:
+		case served && a.Digest != "" && f.Digest != "" && a.Digest != f.Digest:
 			return false
 		}
 	}

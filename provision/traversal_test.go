@@ -60,7 +60,7 @@ func TestTraversal(t *testing.T) {
 					body += string(b)
 					_ = a.Content.Close()
 				}
-				if strings.Contains(body, secret) || strings.Contains(body, "root:") || a.Outcome == provision.Fault {
+				if strings.Contains(body, secret) || strings.Contains(body, "root:") || a.Outcome == provision.InternalError {
 					t.Errorf("%q from %s over %s: %s, %q", name, from, over, a.Outcome, a.Reason)
 				}
 			}

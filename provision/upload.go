@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
@@ -21,114 +22,98 @@ type Certificate struct {
 	MAC    dhcp.MAC
 }
 
-// writes tells whether a method carries a file to us.
-func writes(method string) bool { return method == http.MethodPut || method == http.MethodPost }
+// isWrite reports whether a method sends a file to the server.
+func isWrite(method string) bool { return method == http.MethodPut || method == http.MethodPost }
 
-// upload decides about a file that a phone wants to write. Only the device itself may, and only what its pack declares;
-// "open" lets anybody read and nobody write. Whoever is refused learns nothing from it: refusals of those without proof
-// are a function of the name.
-func (q *inquiry) upload() {
-	declared := false
-	for _, m := range q.matches {
-		declared = declared || m.Kind == pack.KindUpload
+// receive decides about a file that a phone wants to write. Only the device itself may, and only what its pack declares: an open
+// network lets any requester read and none write. A refusal without proof depends on the name alone.
+func (s *Service) receive(q fileRequest) product {
+	methodNotAllowed := func(format string, args ...any) product {
+		p := q.notFound(format, args...)
+		p.Status = http.StatusMethodNotAllowed
+		return p
 	}
+	d, m := q.auth.device, q.file.match
 	switch {
-	case !declared:
-		q.notFound("%s: no pack takes uploads of %s", q.r.Method, q.answer.Name)
-		q.answer.Status = http.StatusMethodNotAllowed
-		return
-	case !q.verdict.Proven:
-		q.refuse()
-		return
-	case q.verdict.Proof == trust.ProofOpen || q.verdict.Proof == trust.ProofPreview:
-		q.refuse()
-		q.answer.Reason = "uploads need a proof; " + q.verdict.Reason
-		return
-	case !q.keeps():
-		q.answer.Status = http.StatusMethodNotAllowed
-		return
-	case q.s.uploads == nil:
-		q.notFound("there is no folder for uploads")
-		q.answer.Status = http.StatusMethodNotAllowed
-		return
+	case !slices.ContainsFunc(q.name.Matches, func(m pack.Match) bool { return m.Kind == pack.KindUpload }):
+		return methodNotAllowed("%s: no pack takes uploads of %s", q.Method, q.name.Name)
+	case !q.auth.Proven:
+		return s.refuse(q)
+	case q.auth.Proof == trust.ProofOpen || q.auth.Proof == trust.ProofPreview:
+		p := s.refuse(q)
+		p.Reason = "uploads need a proof; " + q.auth.Reason
+		return p
+	case d == nil:
+		return methodNotAllowed("there is no device record for %s", q.auth.MAC)
+	case !d.Enabled:
+		return methodNotAllowed("the device is disabled")
+	case m == nil || m.Kind != pack.KindUpload || m.Vendor != d.Vendor:
+		return methodNotAllowed("%s is not an upload of %s, the device's vendor", q.name.Name, d.Vendor)
+	case s.uploads == nil:
+		return methodNotAllowed("there is no folder for uploads")
 	}
-	most := q.match.File.Max
-	if q.r.Size > most {
-		q.reject(fmt.Errorf("%w: %d bytes, of at most %d", uploads.ErrTooLarge, q.r.Size, most))
-		return
+	return s.beginUpload(q)
+}
+
+// beginUpload makes room for an upload that is allowed.
+func (s *Service) beginUpload(q fileRequest) product {
+	p, most := q.blank(), q.file.match.File.Max
+	if q.Size > most {
+		p.reject(fmt.Errorf("%w: %d bytes, of at most %d", uploads.ErrTooLarge, q.Size, most))
+		return p
 	}
-	u, err := q.s.uploads.Begin(q.device.MAC, q.match.Name, most)
+	u, err := s.uploads.Begin(q.auth.device.MAC, q.file.match.Name, most)
 	switch {
 	case errors.Is(err, fleet.ErrInternal):
-		q.fault(err)
+		return q.internalError(err)
 	case err != nil:
-		q.reject(err)
+		p.reject(err)
 	default:
-		q.answer.Outcome, q.answer.Upload = Received, u
-		q.answer.Reason = fmt.Sprintf("upload of %s, at most %d bytes; %s", q.because(), most, q.verdict.Reason)
+		p.Outcome, p.Upload = Received, u
+		p.Reason = fmt.Sprintf("upload of %s, at most %d bytes; %s", q.file.describe(), most, q.auth.Reason)
 	}
+	return p
 }
 
-// keeps tells whether the proven phone has a record that lets it have uploads of the name, else it answers why not.
-func (q *inquiry) keeps() bool {
-	switch {
-	case q.device == nil:
-		q.notFound("there is no device record for %s", q.verdict.MAC)
-	case !q.device.Enabled:
-		q.notFound("the device is disabled")
-	case q.match == nil || q.match.Kind != pack.KindUpload || q.match.Vendor != q.device.Vendor:
-		q.notFound("%s is not an upload of %s, the device's vendor", q.answer.Name, q.device.Vendor)
-	default:
-		return true
-	}
-	return false
+// reject answers a phone whose upload can't be stored as it is.
+func (a *Answer) reject(err error) {
+	a.Outcome, a.Status, a.Reason = Rejected, http.StatusRequestEntityTooLarge, err.Error()
 }
 
-// reject answers a phone whose upload can't be taken as it is.
-func (q *inquiry) reject(err error) {
-	q.answer.Outcome, q.answer.Status, q.answer.Reason = Rejected, http.StatusRequestEntityTooLarge, err.Error()
-}
-
-// uploaded gives a phone back what it uploaded. Most phones ask before they have uploaded anything, so that to anybody
-// else the answer is what such a phone gets, and doesn't count as a refusal.
-func (q *inquiry) uploaded() {
-	if !q.verdict.Proven || q.device == nil || !q.device.Enabled || q.device.Vendor != q.match.Vendor {
-		q.inVain()
-		return
+// sendUpload gives a phone back what it uploaded. Most phones ask before they have uploaded anything, so that any other
+// requester gets the answer of such a phone, which doesn't count as a refusal.
+func (s *Service) sendUpload(q fileRequest) product {
+	d, m := q.auth.device, *q.file.match
+	if !q.auth.Proven || d == nil || !d.Enabled || d.Vendor != m.Vendor {
+		return q.expected404()
 	}
-	if book := q.match.File.PhonebookFile; book != nil && q.bookOn() {
-		m := *q.match
-		m.File, m.Kind = book, book.Kind
-		q.match, q.answer.Kind = &m, string(book.Kind)
-		q.serve(false, "the phonebook, instead of what the phone uploaded; "+q.verdict.Reason)
-		return
+	if m.File.PhonebookFile != nil {
+		on, err := s.phonebookOn(q)
+		if err != nil {
+			return q.internalError(err)
+		}
+		if on {
+			m.File, m.Kind = m.File.PhonebookFile, m.File.PhonebookFile.Kind
+			q.file.match, q.file.kind = &m, string(m.Kind)
+			return s.render(q, false, "the phonebook, instead of what the phone uploaded; "+q.auth.Reason)
+		}
 	}
-	switch {
-	case q.answer.Err != nil:
-		return
-	case q.s.uploads == nil:
-		q.inVain()
-		return
+	if s.uploads == nil {
+		return q.expected404()
 	}
-	f, info, err := q.s.uploads.Open(q.device.MAC, q.match.Name)
+	f, info, err := s.uploads.Open(d.MAC, m.Name)
+	place := "uploads/" + d.MAC.Hex() + "/" + m.Name
 	switch {
 	case err == nil:
-		q.serveFile(f, info, "uploads/"+q.device.MAC.Hex()+"/"+q.match.Name)
+		return q.serveFile(f, info, place)
 	case regularfile.IsAbsent(err):
-		q.inVain()
-	default:
-		q.fault(fmt.Errorf("%w: uploads/%s: %w", fleet.ErrInternal, q.device.MAC.Hex(), err))
+		return q.expected404()
 	}
+	return q.internalError(fmt.Errorf("%w: %s: %w", fleet.ErrInternal, place, err))
 }
 
-// inVain answers what phones ask for in vain by design.
-func (q *inquiry) inVain() {
-	q.answer.Outcome, q.answer.Status = Expected404, http.StatusNotFound
-	q.answer.Reason = "phones ask for it in vain: " + q.because()
-}
-
-// Receive ends an upload whose bytes have all been written, or failed with err, and says in the answer what became of it.
-// What it returns is nil when the file is kept.
+// Receive ends an upload whose bytes have all been written, or that failed with err, and sets the outcome. It returns nil when
+// the file is stored.
 func (a *Answer) Receive(err error) error {
 	if a.Upload == nil {
 		return err
@@ -142,9 +127,9 @@ func (a *Answer) Receive(err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, fleet.ErrInternal):
-		a.Outcome, a.Status, a.Err, a.Reason = Fault, http.StatusServiceUnavailable, err, "fault: "+err.Error()
+		a.fail(err)
 	case errors.Is(err, uploads.ErrTooLarge) || errors.Is(err, uploads.ErrNoRoom):
-		a.Outcome, a.Status, a.Reason = Rejected, http.StatusRequestEntityTooLarge, err.Error()
+		a.reject(err)
 	default:
 		a.Outcome, a.Status, a.Reason = Rejected, http.StatusBadRequest, "the upload ended early"
 	}

@@ -303,14 +303,14 @@ func TestF11Codes(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	// A fault of ours is silence, and so are other people's packets.
-	f := start(t, Config{}, outcome(provision.Fault))
+	f := start(t, Config{}, outcome(provision.InternalError))
 	p := newPhone(t, "127.0.0.1")
 	p.send(f.addr, rrq("f", "octet"))
 	p.send(f.addr, []byte("\x00\x03\x00\x01data"))
 	p.send(f.addr, []byte("\x00\x04\x00\x01")) // some phones acknowledge an ERROR
 	p.send(f.addr, []byte("\x00\x05\x00\x01no\x00"))
 	p.send(f.addr, []byte("\x00"))
-	if r := f.reported(t); r.ans.Outcome != provision.Fault {
+	if r := f.reported(t); r.ans.Outcome != provision.InternalError {
 		t.Errorf("%+v", r)
 	}
 	p.silent(50 * time.Millisecond)

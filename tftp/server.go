@@ -298,7 +298,7 @@ func (s *Server) serve(ctx context.Context, t *transfer) {
 	}
 	s.limits.setAnswer(t, a)
 	switch {
-	case a.Outcome == provision.Fault:
+	case a.Outcome == provision.InternalError:
 		s.report(t, a.Err) // silence: the phone asks again
 	case a.Silent:
 		s.report(t, nil)
@@ -337,7 +337,7 @@ func (s *Server) lookUp(ctx context.Context, r provision.Request) (a provision.A
 	}()
 	a = s.answer.Answer(ctx, r)
 	switch a.Outcome {
-	case provision.Served, provision.NotFound, provision.Expected404, provision.Refused, provision.Rejected, provision.Fault:
+	case provision.Served, provision.NotFound, provision.Expected404, provision.Refused, provision.Rejected, provision.InternalError:
 	case provision.Received:
 		if a.Upload == nil || r.Method != "PUT" {
 			return internalError(fmt.Errorf("an upload in answer to %s", r.Method))
@@ -349,5 +349,5 @@ func (s *Server) lookUp(ctx context.Context, r provision.Request) (a provision.A
 }
 
 func internalError(err error) provision.Answer {
-	return provision.Answer{Outcome: provision.Fault, Reason: err.Error(), Status: 503, Err: err}
+	return provision.Answer{Outcome: provision.InternalError, Reason: err.Error(), Status: 503, Err: err}
 }

@@ -107,7 +107,7 @@ func (s deviceFiles) readFile(ctx context.Context, in *fileInput) (*huma.StreamR
 			file.Content.Close()
 		}
 	}
-	if provision.Outcome(file.Outcome) == provision.Fault {
+	if provision.Outcome(file.Outcome) == provision.InternalError {
 		closeFile()
 		return nil, problem.From(fmt.Errorf("file %.100q of device %s: %s: %w", in.Name, mac, file.Reason, fleet.ErrInternal))
 	}

@@ -44,7 +44,7 @@ func (o *Observer) logDecision(ev *dhcp.Event, took time.Duration) {
 func (o *Observer) logAnswer(r provision.Request, a provision.Answer, recorded bool, sent int64, took time.Duration, err error) {
 	level := slog.LevelInfo
 	switch a.Outcome {
-	case provision.Fault:
+	case provision.InternalError:
 		level = slog.LevelError
 	case provision.NotFound, provision.Expected404, provision.NotModified:
 		level = slog.LevelDebug

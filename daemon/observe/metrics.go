@@ -86,7 +86,7 @@ func typeLabel(t dhcp.MessageType) string {
 // transports and outcomes are all that a file request can be counted under.
 var (
 	transports = [...]fleet.Transport{fleet.TFTP, fleet.HTTP, fleet.HTTPS}
-	outcomes   = [...]provision.Outcome{provision.Served, provision.NotModified, provision.NotFound, provision.Expected404, provision.Refused, provision.Fault, provision.Received, provision.Rejected, provision.Aborted}
+	outcomes   = [...]provision.Outcome{provision.Served, provision.NotModified, provision.NotFound, provision.Expected404, provision.Refused, provision.InternalError, provision.Received, provision.Rejected, provision.Aborted}
 )
 
 // fill makes every label exist from the start, so that a rate over them is never missing.

@@ -30,7 +30,7 @@ func Uploads(t testing.TB, mac dhcp.MAC, most int64) (a *Answers, dir string) {
 		}
 		u, err := s.Begin(mac, strings.TrimLeft(r.Name, "/"), most)
 		if err != nil {
-			return provision.Answer{Outcome: provision.Fault, Reason: err.Error(), Status: 503, Err: err}
+			return provision.Answer{Outcome: provision.InternalError, Reason: err.Error(), Status: 503, Err: err}
 		}
 		return provision.Answer{Outcome: provision.Received, Kind: "upload", Upload: u, Reason: "it may"}
 	}}, filepath.Join(dir, mac.Hex())

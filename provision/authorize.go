@@ -1,0 +1,216 @@
+package provision
+
+import (
+	"errors"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"plugtone/dhcp"
+	"plugtone/provision/fleet"
+	"plugtone/provision/trust"
+	"plugtone/provision/trust/httpauth"
+)
+
+// authorization is whether a requester has proved to be a phone, and which.
+type authorization struct {
+	trust.Verdict
+	login    login
+	about    dhcp.MAC      // the phone that the answer is about; zero when unknown
+	device   *fleet.Device // of the proven phone; nil when it has no record. Shared: must not be changed
+	revision uint64        // of the records that were read
+}
+
+// login is what became of credentials that came with a request.
+type login struct {
+	stale    bool // they answer a challenge of long ago
+	compared bool // a password was compared
+	newest   bool // the phone has used its new password while the one before it still counts
+}
+
+// known reports whether the requester is a proven phone that has a record. In an open network a name is no proof of that.
+func (a authorization) known() bool { return a.device != nil && a.Proof != trust.ProofOpen }
+
+// wrongPassword reports whether a password was compared and refused.
+func (a authorization) wrongPassword() bool { return a.login.compared && !a.Proof.Own() }
+
+// authorize completes the evidence with what the records say and lets trust.Authorize decide. Only the record of a phone that
+// has proved itself is read for the answer.
+func (s *Service) authorize(r Request, g *generation, name parsedName, who requester) (authorization, error) {
+	if a, ok := s.authorizeCached(r, g, who); ok {
+		return a, nil
+	}
+	a := authorization{}
+	err := s.c.Records.View(func(f fleet.View) error {
+		a.revision = f.Revision()
+		g.invalidate(a.revision)
+		e := who.evidence
+		if e.Preview.IsZero() {
+			var err error
+			if e, a.login, err = s.readEvidence(f, r, g, name, who); err != nil {
+				return err
+			}
+		}
+		a.Verdict, a.about = trust.Authorize(e), e.FilenameMAC
+		if !a.Proven {
+			if e.FilenameMAC.IsZero() && e.Lease != nil {
+				a.about = e.Lease.MAC
+			}
+			return nil
+		}
+		d, err := g.device(f, a.MAC)
+		if err == nil {
+			a.device, a.about = d, macsOf(a.MAC, d)[0]
+		}
+		return err
+	})
+	if err != nil {
+		return authorization{about: a.about}, err
+	}
+	return a, nil
+}
+
+// authorizeCached decides the usual case without opening the records: the lease proves its phone, whose record is cached. In
+// any other case ok is false and nothing was done, so that a refusal takes its own time.
+func (s *Service) authorizeCached(r Request, g *generation, who requester) (a authorization, ok bool) {
+	e := who.evidence
+	if e.Lease == nil || !e.Place.Accepts(trust.ProofLease) || e.Place.Accepts(trust.ProofNeighbor) || e.Place.Accepts(trust.ProofAddress) || who.sent != nil || r.Certificate != nil {
+		return a, false
+	}
+	holder, revision, ok := g.cachedDevice(s.c.Records, e.Lease.MAC)
+	if !ok {
+		return a, false
+	}
+	e.LeaseMACs = trust.MACFirst(e.Lease.MAC, macsOf(e.Lease.MAC, holder))
+	verdict := trust.Authorize(e)
+	if !verdict.Proven {
+		return a, false
+	}
+	d, again, ok := g.cachedDevice(s.c.Records, verdict.MAC)
+	if !ok || again != revision {
+		return a, false
+	}
+	g.invalidate(revision)
+	return authorization{Verdict: verdict, about: macsOf(verdict.MAC, d)[0], device: d, revision: revision}, true
+}
+
+// readEvidence reads the records of the phones that the evidence is about, never that of the phone in the file name: what is
+// read for a requester without proof must not depend on whether there is a record.
+func (s *Service) readEvidence(f fleet.View, r Request, g *generation, name parsedName, who requester) (e trust.Evidence, l login, err error) {
+	e = who.evidence
+	var errs []error
+	macs := func(mac dhcp.MAC) []dhcp.MAC {
+		d, err := g.device(f, mac)
+		errs = append(errs, err)
+		return trust.MACFirst(mac, macsOf(mac, d))
+	}
+	if e.Lease != nil {
+		e.LeaseMACs = macs(e.Lease.MAC)
+	}
+	if e.Place.Accepts(trust.ProofNeighbor) {
+		if mac, ok := s.c.Neighbor(e.From); ok && !mac.IsZero() {
+			e.Neighbor = macs(mac)
+		}
+	}
+	if e.Place.Accepts(trust.ProofAddress) {
+		reserved, err := reservedFor(f, e.From)
+		errs = append(errs, err)
+		e.Reserved = reserved
+	}
+	if c := r.Certificate; c != nil && !c.MAC.IsZero() && e.Place.Accepts(trust.ProofCertificate) {
+		d, err := g.device(f, c.MAC)
+		errs = append(errs, err)
+		if d == nil || d.Vendor == c.Vendor || slices.Contains(c.Also, d.Vendor) {
+			e.Certified = trust.MACFirst(c.MAC, macsOf(c.MAC, d))
+		} else {
+			e.Error = "the client certificate is one of " + c.Vendor + ", but the device is one of " + d.Vendor
+		}
+	}
+	if who.sent != nil && e.Place.Accepts(trust.ProofCredentials) {
+		var err error
+		e.LoggedIn, l, err = s.checkLogin(f, r, g, name, who, &e.Error)
+		errs = append(errs, err)
+	}
+	return e, l, errors.Join(errs...)
+}
+
+// checkLogin checks the user and password that came with the request, and returns the MACs of the phone that they prove. It
+// does the same work for phones that exist and for those that don't: one record is found and decoded, and two passwords are
+// compared. What is wrong with them goes to reason.
+func (s *Service) checkLogin(f fleet.View, r Request, g *generation, name parsedName, who requester, reason *string) (macs []dhcp.MAC, l login, err error) {
+	mac := who.claimed()
+	d, err := deviceOrNext(f, mac)
+	if err != nil {
+		return nil, l, err
+	}
+	attempt := trust.Login{Sent: who.sent, Method: r.Method}
+	if d != nil && d.MAC == mac && d.Credentials != nil {
+		attempt.Phone, attempt.Used = d.Credentials, s.trust.HasUsed(d.MAC, d.Credentials.Password)
+	} else {
+		s.trust.HasUsed(mac, "")
+	}
+	right, newest := attempt.Check()
+	l.stale = !who.sent.Fresh(s.issuer, r.Time, who.source.Addr)
+	switch {
+	case who.sent.Scheme == httpauth.Basic && r.Transport != fleet.HTTPS && challengeScheme(r, g.packs, name) != httpauth.Basic:
+		*reason = "a password in clear is accepted over HTTPS only"
+	case l.stale:
+		*reason = "the credentials answer a challenge of too long ago"
+	case !isForFile(who.sent, name):
+		*reason = "the credentials were made for another file"
+	case !right:
+		l.compared = true
+		*reason = "user or password are wrong"
+	default:
+		l.compared, l.newest = true, newest && d.Credentials.Previous != ""
+		macs = trust.MACFirst(d.MAC, macsOf(d.MAC, d))
+	}
+	return macs, l, nil
+}
+
+// deviceOrNext returns the record of the device with mac as its own, or else the next one, after the last the first: a
+// lookup takes as long for a MAC without a record as for one with it. It returns nil when there are no records.
+func deviceOrNext(f fleet.View, mac dhcp.MAC) (*fleet.Device, error) {
+	for _, after := range []dhcp.MAC{before(mac), {}} {
+		for d, err := range f.Devices(after) {
+			return d, err
+		}
+	}
+	return nil, nil
+}
+
+// before returns the MAC that comes before mac.
+func before(mac dhcp.MAC) dhcp.MAC {
+	for i := len(mac) - 1; i >= 0; i-- {
+		mac[i]--
+		if mac[i] != 0xff {
+			break
+		}
+	}
+	return mac
+}
+
+// isForFile reports whether credentials may be used for the file: a digest is made for one path.
+func isForFile(c *httpauth.Credentials, file parsedName) bool {
+	path, bound := c.Path()
+	if !bound {
+		return true
+	}
+	name, err := cleanName(path)
+	return err == nil && strings.EqualFold(name, file.Name)
+}
+
+func reservedFor(f fleet.View, addr netip.Addr) ([]dhcp.MAC, error) {
+	mac, err := f.DeviceByIP(addr)
+	if errors.Is(err, fleet.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	d, err := f.Device(mac)
+	if err != nil {
+		return nil, err
+	}
+	return macsOf(mac, d), nil
+}

@@ -1,0 +1,177 @@
+package provision
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"plugtone/provision/fleet"
+	"plugtone/provision/pack"
+	"plugtone/provision/resolve"
+	"plugtone/provision/trust"
+	"plugtone/provision/trust/httpauth"
+)
+
+// produce decides by the kind of the selected file whether this requester may have it, and makes its bytes.
+func (s *Service) produce(q fileRequest) product {
+	switch {
+	case isWrite(q.Method):
+		return s.receive(q)
+	case q.Method != "" && q.Method != http.MethodGet && q.Method != http.MethodHead:
+		p := q.notFound("%s is not a method that files have", q.Method)
+		p.Status = http.StatusMethodNotAllowed
+		return p
+	case q.file.match == nil:
+		return s.unselected(q)
+	}
+	switch q.file.match.Kind {
+	case pack.KindNone:
+		return q.expected404()
+	case pack.KindUpload:
+		return s.sendUpload(q)
+	case pack.KindCommon:
+		return s.common(q)
+	case pack.KindDevice, pack.KindPrivate:
+		return s.guarded(q)
+	case pack.KindFirmware:
+		return s.firmware(q)
+	case pack.KindStatic:
+		return s.static(q, q.file.match.Name)
+	}
+	return q.internalError(fmt.Errorf("file %s of pack %s has the unknown kind %q", q.file.match.File.Name, q.file.match.Vendor, q.file.match.Kind))
+}
+
+// guarded decides about a file that may hold secrets: only the phone that it is for may have it.
+func (s *Service) guarded(q fileRequest) product {
+	d, m := q.auth.device, q.file.match
+	switch {
+	case !q.auth.Proven:
+		return s.refuse(q)
+	case d == nil:
+		return s.unassigned(q)
+	case d.Vendor == "":
+		return q.notFound("the device has no vendor: only its address is kept")
+	case d.Vendor != m.Vendor:
+		return q.notFound("%s is a file of %s, but the device's vendor is %s", q.name.Name, m.Vendor, d.Vendor)
+	case m.File.Template == "":
+		return q.notFound("%s has no contents yet", q.file.describe())
+	}
+	verdict := s.stepUp(q)
+	if verdict.Action != trust.StepUpAccept {
+		return s.refuseStepUp(q, verdict.Reason)
+	}
+	reason := q.auth.Reason
+	if verdict.Reason != "" {
+		reason += "; " + verdict.Reason
+	}
+	if m.File.MaxNumbers > 0 {
+		on, err := s.phonebookOn(q)
+		switch {
+		case err != nil:
+			return q.internalError(err)
+		case !on:
+			return s.withoutPhonebook(q)
+		}
+	}
+	if !d.Enabled {
+		reason = "the device is disabled: accounts and keys are cleared; " + reason
+	}
+	return s.render(q, false, reason)
+}
+
+// stepUp decides whether a weak proof, which a host with a borrowed MAC has as well, is enough for the guarded file.
+func (s *Service) stepUp(q fileRequest) trust.StepUpVerdict {
+	d := q.auth.device
+	v, ok := q.generation.packs.Vendor(d.Vendor)
+	if !q.auth.Proof.Weak() || !ok { // nothing is rendered without a pack
+		return trust.StepUpVerdict{}
+	}
+	n, _ := q.generation.site.SubnetOf(q.who.source.Addr)
+	scheme := q.file.match.File.Challenge
+	accepts := q.who.place().Accepts(trust.ProofCredentials)
+	return s.trust.Weak(trust.WeakRequest{
+		Time: q.Time, MAC: d.MAC, From: q.who.source.Addr, Place: q.who.place(), Proof: q.auth.Reason, File: q.Method + " " + q.name.Name,
+		Since:     d.CreatedAt,
+		CanSend:   accepts && resolve.SendsCredentials(v, d.Model, q.generation.site.URLFor(n)),
+		CanAnswer: accepts && (q.Transport == fleet.HTTPS && scheme != httpauth.None || q.Transport == fleet.HTTP && httpauth.IsDigest(scheme)),
+		Wrong:     q.auth.wrongPassword(),
+		Port:      portOf(q.who.lease()),
+	}, q.commit)
+}
+
+// refuse is the answer to a requester without proof: the same for phones that exist, are disabled or are unknown. Whether it is
+// asked to log in follows from where it is, how it asks, and the pack that the name and its OUI select.
+func (s *Service) refuse(q fileRequest) product {
+	p := q.blank()
+	p.Outcome, p.Status, p.Reason = Refused, http.StatusNotFound, q.auth.Reason
+	s.challenge(q, &p.Answer, challengeScheme(q.Request, q.generation.packs, q.name))
+	return p
+}
+
+// refuseStepUp is the answer to a phone whose weak proof is not enough.
+func (s *Service) refuseStepUp(q fileRequest, reason string) product {
+	p := q.blank()
+	p.Outcome, p.Status, p.Reason, p.Proof = Refused, http.StatusNotFound, reason, ""
+	if q.isHTTP() {
+		s.challenge(q, &p.Answer, q.file.match.File.Challenge)
+	}
+	return p
+}
+
+// challenge asks the requester to log in, where that is a proof.
+func (s *Service) challenge(q fileRequest, a *Answer, scheme string) {
+	if scheme == httpauth.None || !q.who.place().Accepts(trust.ProofCredentials) {
+		return
+	}
+	a.Status = http.StatusUnauthorized
+	a.Challenge = s.issuer.Challenge(scheme, q.Time, q.who.source.Addr, q.auth.login.stale)
+}
+
+// unassigned answers a phone that proved itself and has no record.
+func (s *Service) unassigned(q fileRequest) product {
+	m := q.file.match
+	if q.generation.site.UnknownPhones != fleet.UnknownHold || m.File.Template == "" || m.Kind != pack.KindDevice {
+		return q.notFound("there is no device record for %s", q.auth.MAC)
+	}
+	return s.render(q, true, "there is no device record: the waiting configuration; "+q.auth.Reason)
+}
+
+// common serves a file that any requester may have. A phone that proved itself gets it with its own settings.
+func (s *Service) common(q fileRequest) product {
+	m, d := q.file.match, q.auth.device
+	if m.File.Template == "" {
+		return s.static(q, m.Name)
+	}
+	own := q.auth.Proven && d != nil && d.Vendor == m.Vendor
+	p := s.render(q, !own, "common file of "+m.Vendor)
+	if own && p.Outcome == Served && q.file.isForOtherModel(d) {
+		p.Reason += fmt.Sprintf("; it is the file of %s, but the device's model is %s", strings.Join(m.Models, ", "), d.Model)
+	}
+	return p
+}
+
+// unselected answers a name that no pack has, or that several have without any sign which is meant.
+func (s *Service) unselected(q fileRequest) product {
+	if len(q.name.Matches) == 0 {
+		return s.static(q, q.name.Name)
+	}
+	vendors := make([]string, 0, len(q.name.Matches))
+	expected := true
+	for _, m := range q.name.Matches {
+		vendors = append(vendors, m.Vendor)
+		expected = expected && m.Kind == pack.KindNone
+	}
+	names, d := strings.Join(slices.Compact(vendors), ", "), q.auth.device
+	switch {
+	case q.auth.Proven && d != nil && d.Vendor != "":
+		return q.notFound("%s is a file of %s, but the device's vendor is %s", q.name.Name, names, d.Vendor)
+	case expected:
+		p := q.notFound("phones ask for it in vain: %s of %s", q.name.Name, names)
+		p.Outcome = Expected404
+		return p
+	case q.name.guarded() && !q.auth.Proven:
+		return s.refuse(q)
+	}
+	return q.notFound("%s is a file of %s, and nothing tells which vendor's phone asks", q.name.Name, names)
+}

@@ -1,0 +1,148 @@
+package provision
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"plugtone/dhcp"
+	"plugtone/provision/fleet"
+	"plugtone/provision/pack"
+	"plugtone/provision/resolve"
+	"plugtone/provision/trust"
+)
+
+// recordOutcome remembers what an answered request shows of its sender and reports security events. It is the last step of a
+// real request, and returns the answer with what is known now.
+func (s *Service) recordOutcome(x exchange) Answer {
+	q, a := x.fileRequest, x.Answer
+	if q.Transport == fleet.Preview || a.Outcome == InternalError {
+		return a
+	}
+	source := q.who.source
+	if q.auth.Contradiction {
+		s.trust.Report(trust.Event{Time: q.Time, Kind: trust.EventContradiction, MAC: a.MAC, Addr: source.Addr, Reason: q.auth.Reason})
+	}
+	if q.auth.wrongPassword() {
+		s.trust.WrongPassword(q.who.claimed(), source.Addr, q.Time)
+	}
+	if !q.auth.Proven {
+		s.recordUnproven(q, x.product)
+		return a
+	}
+	if l := q.who.lease(); l != nil && q.isGuarded() {
+		s.trust.Requested(l.MAC, q.auth.Proof.Own(), q.Time)
+	}
+	s.trust.Enumeration().Proved(source, macsOf(q.auth.MAC, q.auth.device), q.Time)
+	a = s.recordServed(q, x.product)
+	if d := q.auth.device; q.auth.login.newest {
+		s.trust.MarkUsed(d.MAC, d.Credentials.Password)
+		s.c.Used(d.MAC, d.Credentials.Password)
+	}
+	return a
+}
+
+// isGuarded reports whether the requested file is one that only its phone may have.
+func (q fileRequest) isGuarded() bool {
+	if m := q.file.match; m != nil {
+		return isGuarded(*m)
+	}
+	return q.name.guarded()
+}
+
+// recordUnproven counts the phones that a requester without proof has asked for.
+func (s *Service) recordUnproven(q fileRequest, p product) {
+	// A challenge without an answer isn't counted at once: the answer may be on its way. It would not help a contradiction.
+	challenged := isFirstStep(q, p) && !q.auth.Contradiction
+	for _, phone := range q.guesses() {
+		if began := s.trust.Enumeration().Failed(q.who.source, phone, challenged, q.Time); began {
+			s.trust.Report(q.enumerationEvent())
+		}
+	}
+}
+
+// guesses lists the phones that a requester without proof has asked for: by the name of a guarded file, and as which phone it
+// tried to log in, whatever the file.
+func (q fileRequest) guesses() []string {
+	var out []string
+	if !q.name.MAC.IsZero() && q.isGuarded() {
+		out = append(out, q.name.MAC.Hex())
+	}
+	if q.auth.login.compared || q.isGuarded() && q.who.sent != nil && len(out) == 0 {
+		user := q.who.sent.User
+		if mac, err := dhcp.ParseMAC(user); err == nil {
+			user = mac.Hex()
+		}
+		if !slices.Contains(out, user) {
+			out = append(out, user)
+		}
+	}
+	return out
+}
+
+// enumerationEvent is the event about a requester that is limited from now on.
+func (q fileRequest) enumerationEvent() trust.Event {
+	e := trust.Event{Time: q.Time, Kind: trust.EventShutOut, Addr: q.who.source.Addr}
+	how := "is shut out"
+	if q.who.place().Leased {
+		e.Kind, how = trust.EventSlowed, "is answered slowly"
+	}
+	if l := q.who.lease(); l != nil {
+		e.MAC = l.MAC
+	}
+	e.Reason = fmt.Sprintf("%s asked over %s for the files of more than %d phones without a proof: it %s for %s",
+		e.Addr, q.Transport, trust.EnumerationFree, how, trust.EnumerationPause)
+	return e
+}
+
+// recordServed remembers what a guarded file that leaves shows of its phone.
+func (s *Service) recordServed(q fileRequest, p product) Answer {
+	a, d, proof := p.Answer, q.auth.device, q.auth.Proof
+	if d == nil || !proof.Weak() && !proof.Own() || a.Outcome != Served || !q.isGuarded() {
+		return a
+	}
+	served := trust.Served{Time: q.Time, MAC: d.MAC, From: q.who.source.Addr, Proof: proof, Port: portOf(q.who.lease()), Since: d.CreatedAt}
+	if v, ok := q.generation.packs.Vendor(d.Vendor); ok && p.rendering != nil && q.file.match.Kind == pack.KindDevice && q.Method != http.MethodHead {
+		served.Given = d.Enabled && v.Supports(d.Model, "provisioning_password") && resolve.GivesCredentials(v, q.generation.site, p.rendering.subnet, d)
+	}
+	h := s.trust.Record(served)
+	a.Port, a.OwnProof, a.Given = served.Port, h.OwnProof, h.Given
+	return a
+}
+
+// portOf is the switch port that a relay or switch put into option 82, in words; "" when none did.
+func portOf(l *dhcp.Lease) string {
+	if l == nil || l.CircuitID == "" && l.RemoteID == "" {
+		return ""
+	}
+	show := func(s string) string {
+		if strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) >= 0 {
+			return fmt.Sprintf("0x%x", s)
+		}
+		return s
+	}
+	return strings.Trim(show(l.RemoteID)+" "+show(l.CircuitID), " ")
+}
+
+// historyOf returns what a phone's fetches have shown.
+func historyOf(fetches func(dhcp.MAC) ([]fleet.Fetch, error), mac dhcp.MAC) (h trust.History, err error) {
+	all, err := fetches(mac)
+	if err != nil {
+		return h, err
+	}
+	var port fleet.Fetch
+	for _, f := range all {
+		if f.Port != "" && !f.Time.Before(port.Time) {
+			port = f
+		}
+		if f.OwnProof.After(h.OwnProof) {
+			h.OwnProof = f.OwnProof
+		}
+		if f.Given.After(h.Given) {
+			h.Given = f.Given
+		}
+	}
+	h.Port = port.Port
+	return h, nil
+}

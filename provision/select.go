@@ -1,0 +1,134 @@
+package provision
+
+import (
+	"slices"
+
+	"plugtone/provision/fleet"
+	"plugtone/provision/pack"
+	"plugtone/provision/trust/httpauth"
+)
+
+// selection is the file of a vendor that a requested name means, and the phone that it is for.
+type selection struct {
+	match         *pack.Match // nil: no pack has the name, or several do and nothing tells which is meant
+	vendor, model string
+	kind          string
+}
+
+// selectFile selects one of the files that the name may mean: that of the record's vendor for a phone that proved itself, else
+// that of the vendor the requester is recognized as. For a requester without proof only the name and its MAC count, so that
+// the answer depends on what is requested and not on which phones are known.
+func selectFile(r Request, packs *pack.Set, name parsedName, who requester, auth authorization) selection {
+	d := auth.device
+	switch {
+	case len(name.Matches) == 0 && auth.Proven && d != nil:
+		return selection{vendor: d.Vendor, model: d.Model} // the file may lie in the vendor's folder
+	case len(name.Matches) == 0:
+		id := identity(r, packs, name, who, auth)
+		return selection{vendor: id.Vendor, model: id.Model}
+	case auth.Proven && d != nil && d.Vendor != "":
+		return selectFor(d, name)
+	}
+	id := identity(r, packs, name, who, auth)
+	m := name.bestMatch(id.Vendor, id.Model)
+	if m == nil && len(name.vendors()) == 1 {
+		m = name.bestMatch(name.Matches[0].Vendor, "")
+	}
+	if m == nil {
+		return selection{}
+	}
+	sel := selection{match: m, vendor: m.Vendor, model: m.Model, kind: string(m.Kind)}
+	if sel.model == "" && id.Vendor == m.Vendor {
+		sel.model = id.Model
+	}
+	return sel
+}
+
+// selectFor selects the file of a proven phone with a vendor.
+func selectFor(d *fleet.Device, name parsedName) selection {
+	sel := selection{match: name.bestMatch(d.Vendor, d.Model), vendor: d.Vendor, model: d.Model}
+	if sel.match == nil && len(name.vendors()) == 1 {
+		// What holds no secrets is served to a phone that is not what its record says, as to any other.
+		if m := name.bestMatch(name.Matches[0].Vendor, ""); !isGuarded(*m) {
+			sel.match = m
+		}
+	}
+	if sel.match != nil {
+		sel.kind = string(sel.match.Kind)
+	}
+	return sel
+}
+
+// identity is what the requester is recognized as, from the evidence that may count. The name is left out: its meaning is
+// what has to be found.
+func identity(r Request, packs *pack.Set, name parsedName, who requester, auth authorization) pack.Identity {
+	e := pack.Evidence{MAC: name.MAC}
+	if auth.Proven || !name.guarded() {
+		e.UserAgent = r.UserAgent
+		if l := who.lease(); l != nil {
+			e.VendorClass, e.Hostname = l.VendorClass, l.Hostname
+			e.MAC = firstMAC(e.MAC, l.MAC)
+		}
+		e.MAC = firstMAC(e.MAC, r.As)
+	}
+	return packs.Identify(e)
+}
+
+// bestMatch returns the vendor's file of the name that fits the model best; nil without one.
+func (n parsedName) bestMatch(vendor, model string) *pack.Match {
+	var best *pack.Match
+	score := 0
+	for i := range n.Matches {
+		m := &n.Matches[i]
+		if m.Vendor != vendor {
+			continue
+		}
+		fits := 1
+		switch {
+		case model != "" && (m.Model == model || slices.Contains(m.Models, model)):
+			fits = 3
+		case len(m.Models) == 0 && m.Model == "":
+			fits = 2
+		}
+		if fits > score {
+			best, score = m, fits
+		}
+	}
+	return best
+}
+
+// challengeScheme is how the phone that may have this name can be asked to log in. It depends on name and OUI alone.
+func challengeScheme(r Request, packs *pack.Set, name parsedName) string {
+	if !r.isHTTP() {
+		return httpauth.None
+	}
+	id := packs.Identify(pack.Evidence{MAC: name.MAC})
+	if m := name.bestMatch(id.Vendor, id.Model); m != nil {
+		return m.File.Challenge
+	}
+	// Several vendors have the name and it is not known which is meant: each of them supports what most of them support.
+	scheme := httpauth.None
+	for _, m := range name.Matches {
+		switch c := m.File.Challenge; {
+		case httpauth.IsDigest(c):
+			return httpauth.Digest
+		case c != httpauth.None:
+			scheme = c
+		}
+	}
+	return scheme
+}
+
+// describe names the file and its vendor and, where the pack tells, what it means to the phone not to get it.
+func (s selection) describe() string {
+	text := s.match.File.Name + " of " + s.match.Vendor
+	if s.match.File.Missing != "" {
+		text += " (" + s.match.File.Missing + ")"
+	}
+	return text
+}
+
+// isForOtherModel reports whether the file is requested by other models than the device's.
+func (s selection) isForOtherModel(d *fleet.Device) bool {
+	return d.Model != "" && len(s.match.Models) > 0 && !slices.Contains(s.match.Models, d.Model)
+}

@@ -1,0 +1,74 @@
+package provision
+
+import (
+	"fmt"
+	"time"
+
+	"plugtone/dhcp"
+	"plugtone/provision/fleet"
+)
+
+// requestSubnet returns the subnet that the file is rendered for: the requester's, else the phone's own.
+func (s *Service) requestSubnet(q fileRequest, anonymous bool) (fleet.Subnet, error) {
+	site := q.generation.site
+	if q.Subnet.IsValid() {
+		n, ok := site.SubnetByPrefix(q.Subnet)
+		if !ok {
+			return n, fmt.Errorf("%s is not one of the subnets", q.Subnet)
+		}
+		return n, nil
+	}
+	if n, ok := site.SubnetOf(q.who.source.Addr); ok {
+		return n, nil
+	}
+	device := q.auth.device
+	if anonymous && q.Transport != fleet.Preview {
+		device = nil
+	}
+	n, _ := s.subnetFor(site, q.As, device)
+	return n, nil
+}
+
+// subnetFor returns the subnet that a phone's files are rendered for when the request doesn't show it, and why that one: of its
+// lease, of its reservation, of its last fetch, or the first that provisions.
+func (s *Service) subnetFor(site *fleet.Site, mac dhcp.MAC, d *fleet.Device) (fleet.Subnet, string) {
+	for _, m := range macsOf(mac, d) {
+		for _, l := range s.c.Leases.LeasesOf(m) {
+			if n, ok := site.SubnetOf(l.Addr); ok && isActive(l, s.c.Now()) {
+				return n, "lease"
+			}
+		}
+	}
+	if d != nil && d.ReservedIP.IsValid() {
+		if n, ok := site.SubnetOf(d.ReservedIP); ok {
+			return n, "reservation"
+		}
+	}
+	if d != nil {
+		if last, ok := lastFetch(s.c.Fetches, d.MAC); ok {
+			if n, ok := site.SubnetOf(last.From); ok {
+				return n, "last fetch"
+			}
+		}
+	}
+	if n, ok := site.FirstProvisioning(); ok {
+		return n, "first provisioning subnet"
+	}
+	return fleet.Subnet{}, "no subnet"
+}
+
+// lastFetch returns the latest fetch of a phone. An error of the store only costs the hint.
+func lastFetch(fetches func(dhcp.MAC) ([]fleet.Fetch, error), mac dhcp.MAC) (fleet.Fetch, bool) {
+	all, err := fetches(mac)
+	if err != nil {
+		return fleet.Fetch{}, false
+	}
+	var last fleet.Fetch
+	var at time.Time
+	for _, f := range all {
+		if f.Time.After(at) {
+			last, at = f, f.Time
+		}
+	}
+	return last, !at.IsZero()
+}
