@@ -41,10 +41,13 @@ log: {level: warn} # the others are as quiet
 provisioning: {settings: {admin_password: b3nchmark}}
 admin: {listen: ["unix:%s/admin.sock"]}
 `, data, dhcpNetwork, firstNew, lastOfPool, dir)
-	return []string{o.program, "serve", "--config", config}, nil, os.WriteFile(config, []byte(text), 0o644)
+	return []string{o.program, "serve", "--config", config}, unitEnvironment, os.WriteFile(config, []byte(text), 0o644)
 }
 
-// seed writes leases as the daemon would have.
+// unitEnvironment is what the systemd unit sets.
+var unitEnvironment = []string{"GOGC=200", "GOMEMLIMIT=144MiB"}
+
+// seedLeases writes leases as the daemon would have.
 func seedLeases(dir string, held int) error {
 	if held == 0 {
 		return nil

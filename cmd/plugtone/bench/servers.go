@@ -173,7 +173,7 @@ admin: {listen: ["unix:%s/admin.sock"]}
 `, data, network, s.dir)
 	err = os.WriteFile(config, []byte(text), 0o644)
 	if err == nil {
-		s.again = []string{o.program, "serve", "--config", config}
+		s.again = append(append([]string{"env"}, unitEnvironment...), o.program, "serve", "--config", config)
 		err = s.launch("http", s.again...)
 	}
 	if err != nil {
