@@ -11,16 +11,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// entered marks the second run of the same program, so that a kernel that refuses can't make us start ourselves for ever.
+// entered marks the second run of the same program, so that it does not start itself again where the kernel refuses.
 const entered = "PLUGTONE_NETLAB_ENTERED"
 
 // Entered reports whether this is the second run that Enter started.
 func Entered() bool { return os.Getenv(entered) != "" }
 
-// Enter makes sure that namespaces can be made, if there is any way. Where they can be already (root) it does nothing
-// and reports ran false. Else it runs the same program with the same arguments once more, as root of a user namespace
-// with a network of its own, waits for it and reports ran true with its exit status: the caller should exit with it.
-// Where that is refused too ran is false, and Available and New tell why. Call it first thing in main or TestMain:
+// Enter makes it possible to create namespaces, where the kernel allows it. As root it does nothing and returns ran
+// false. Else it runs the same program with the same arguments once more, as root of a user namespace with a network of
+// its own, waits for it and returns ran true with its exit status, with which the caller should exit. Where that is
+// refused, too, ran is false, and the errors of Available and New say why. Call it first in main or TestMain:
 //
 //	if status, ran := netlab.Enter(); ran {
 //		os.Exit(status)
@@ -45,7 +45,7 @@ func Enter(files ...*os.File) (status int, ran bool) {
 		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}},
 		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}},
 		Pdeathsig:   syscall.SIGKILL,
-		// A process group of its own: a Ctrl-C reaches it once, through us.
+		// A process group of its own: a Ctrl-C reaches it once, through this process.
 		Setpgid: true,
 	}
 	// Pdeathsig follows the thread that starts the child, so that thread must stay.
@@ -60,14 +60,14 @@ func Enter(files ...*os.File) (status int, ran bool) {
 	return wait(cmd, signals), true
 }
 
-// wait hands signals on until the child ends, and returns its status as a shell would.
+// wait forwards signals until the child ends, and returns its status as a shell would.
 func wait(cmd *exec.Cmd, signals <-chan os.Signal) int {
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	for {
 		select {
 		case s := <-signals:
-			// An error means that the child is gone, which the next turn sees.
+			// An error means that the child has ended, which the next iteration finds.
 			_ = cmd.Process.Signal(s)
 		case err := <-ended:
 			var exit *exec.ExitError
@@ -91,14 +91,14 @@ type TB interface {
 	Errorf(format string, args ...any)
 }
 
-// Require gives a test its lab, closed when the test ends. Where namespaces can't be had the test is skipped, and says
-// so; with PLUGTONE_REQUIRE_E2E=1 it fails. Programs named are looked for too, with the Debian package that has them
+// Require returns a lab, which is closed when the test ends. Where namespaces or one of the programs are not available
+// the test is skipped; with PLUGTONE_REQUIRE_E2E=1 it fails. A program may be followed by the Debian package that has it
 // ("udhcpc" or "dhclient=isc-dhcp-client").
 func Require(t TB, programs ...string) *Lab {
 	t.Helper()
 	lab, err := New()
 	if err == nil {
-		err = lookFor(programs)
+		err = checkInstalled(programs)
 	}
 	if err != nil {
 		if os.Getenv("PLUGTONE_REQUIRE_E2E") == "1" {

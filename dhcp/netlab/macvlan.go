@@ -10,25 +10,25 @@ import (
 )
 
 // Plug gives a namespace an interface with a MAC of its own on an interface of this machine (a macvlan in bridge mode):
-// the host stands on that network like one more box. This machine itself can't be reached through it, as the kernel
-// keeps a macvlan and its parent apart. It needs CAP_NET_ADMIN where parent is.
+// one more host on that network. This machine itself cannot be reached through it, as the kernel keeps a macvlan and its
+// parent apart. It needs CAP_NET_ADMIN where parent is.
 func (l *Lab) Plug(parent string, p Port) error {
 	up, err := netlink.LinkByName(parent)
 	if err != nil {
 		return fmt.Errorf("interface %s: %w", parent, err)
 	}
 	attrs := netlink.LinkAttrs{Name: p.Name, ParentIndex: up.Attrs().Index, Namespace: netlink.NsFd(p.Namespace.fd), MTU: p.MTU, TxQLen: -1}
-	if attrs.HardwareAddr, err = hardware(p.MAC); err != nil {
+	if attrs.HardwareAddr, err = parseMAC(p.MAC); err != nil {
 		return fmt.Errorf("port %s of %s: %w", p.Name, p.Namespace.name, err)
 	}
 	if err := netlink.LinkAdd(&netlink.Macvlan{LinkAttrs: attrs, Mode: netlink.MACVLAN_MODE_BRIDGE}); err != nil {
 		return fmt.Errorf("macvlan %s of %s on %s: %w", p.Name, p.Namespace.name, parent, err)
 	}
-	return p.settle()
+	return p.configure()
 }
 
-// SubLink gives a namespace an interface on top of one that it has: for a VLAN where the kernel can do that (8021q), else a
-// macvlan, which is like it in all but the tag. It tells which of the two came of it.
+// SubLink gives a namespace an interface on top of one that it has: a VLAN where the kernel supports it (8021q), else a
+// macvlan, which lacks only the tag. It returns which of the two it is.
 func (n *Namespace) SubLink(parent, name string, vlan int, addrs ...netip.Prefix) (kind string, err error) {
 	err = n.withLink(parent, "build on", func(up netlink.Link) error {
 		attrs := netlink.LinkAttrs{Name: name, ParentIndex: up.Attrs().Index, TxQLen: -1}
@@ -43,5 +43,5 @@ func (n *Namespace) SubLink(parent, name string, vlan int, addrs ...netip.Prefix
 	if err != nil {
 		return "", err
 	}
-	return kind, Port{Namespace: n, Name: name, Addrs: addrs}.settle()
+	return kind, Port{Namespace: n, Name: name, Addrs: addrs}.configure()
 }

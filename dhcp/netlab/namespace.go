@@ -27,14 +27,14 @@ type Namespace struct {
 	commands []*exec.Cmd
 }
 
-// Name is what the namespace was called when it was made.
+// Name returns the namespace's name.
 func (n *Namespace) Name() string { return n.name }
 
-// Path names the namespace for other programs (nsenter --net=PATH) while this process lives.
+// Path returns a path of the namespace for other programs (nsenter --net=PATH). It is valid while this process runs.
 func (n *Namespace) Path() string { return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), n.fd) }
 
-// Do runs f in the namespace, on the caller's goroutine. Sockets that f opens itself stay there for good; goroutines
-// that f starts are elsewhere. A panic or runtime.Goexit in f leaves the thread where it was before.
+// Do runs f in the namespace, on the caller's goroutine. Sockets that f opens stay there; goroutines that f starts do not
+// run there. After a panic or runtime.Goexit in f the thread returns to its namespace, too.
 func (n *Namespace) Do(f func() error) (err error) {
 	runtime.LockOSThread()
 	home, err := threadNetns()
@@ -45,7 +45,7 @@ func (n *Namespace) Do(f func() error) (err error) {
 	defer func() {
 		defer unix.Close(home)
 		if back := unix.Setns(home, unix.CLONE_NEWNET); back != nil {
-			// The thread stays locked and dies with its goroutine: nothing else may run in the wrong network.
+			// The thread stays locked and ends with its goroutine: nothing else may run in the wrong network.
 			err = errors.Join(err, fmt.Errorf("leave namespace %s: %w", n.name, back))
 			return
 		}
@@ -57,9 +57,9 @@ func (n *Namespace) Do(f func() error) (err error) {
 	return f()
 }
 
-// Command prepares a program that will run in the namespace (through nsenter, whose process it takes over, so that its
-// id is that of the program). It is killed when the lab closes or this process dies. Change no more than Env, Dir, the
-// standard streams and Cancel of what is returned.
+// Command returns a command that runs in the namespace (through nsenter, which it replaces, so that the process id is that
+// of the program). It is killed when the lab closes or this process ends. The caller may change Env, Dir, the standard
+// streams and Cancel.
 func (n *Namespace) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "nsenter", append([]string{"--net=" + n.Path(), "--", name}, args...)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -69,8 +69,8 @@ func (n *Namespace) Command(ctx context.Context, name string, args ...string) *e
 	return cmd
 }
 
-// DialContext connects from the namespace. The address must be an IP address and port: names are looked up by threads
-// that are elsewhere. It fits http.Transport.
+// DialContext connects from the namespace. The address must be an IP address and port: names are resolved by threads
+// outside of it. It fits http.Transport.
 func (n *Namespace) DialContext(ctx context.Context, network, address string) (conn net.Conn, err error) {
 	if _, err := netip.ParseAddrPort(address); err != nil {
 		return nil, fmt.Errorf("dial from namespace %s: %w", n.name, err)
@@ -82,12 +82,12 @@ func (n *Namespace) DialContext(ctx context.Context, network, address string) (c
 	return conn, err
 }
 
-// AddAddr puts an address on an interface.
+// AddAddr adds an address to an interface.
 func (n *Namespace) AddAddr(iface string, addr netip.Prefix) error {
 	return n.withLink(iface, "add "+addr.String(), func(l netlink.Link) error { return n.nl.AddrAdd(l, address(addr)) })
 }
 
-// DelAddr takes an address off an interface.
+// DelAddr removes an address from an interface.
 func (n *Namespace) DelAddr(iface string, addr netip.Prefix) error {
 	return n.withLink(iface, "remove "+addr.String(), func(l netlink.Link) error { return n.nl.AddrDel(l, address(addr)) })
 }
@@ -101,28 +101,28 @@ func (n *Namespace) AddRoute(to netip.Prefix, via netip.Addr) error {
 	return nil
 }
 
-// Up raises an interface.
-func (n *Namespace) Up(iface string) error { return n.withLink(iface, "raise", n.nl.LinkSetUp) }
+// Up sets an interface up.
+func (n *Namespace) Up(iface string) error { return n.withLink(iface, "set up", n.nl.LinkSetUp) }
 
-// Down lowers an interface.
-func (n *Namespace) Down(iface string) error { return n.withLink(iface, "lower", n.nl.LinkSetDown) }
+// Down sets an interface down.
+func (n *Namespace) Down(iface string) error { return n.withLink(iface, "set down", n.nl.LinkSetDown) }
 
-// Remove pulls the cable: the interface and its peer are gone.
+// Remove removes an interface and its peer.
 func (n *Namespace) Remove(iface string) error { return n.withLink(iface, "remove", n.nl.LinkDel) }
 
-func (n *Namespace) withLink(iface, what string, f func(netlink.Link) error) error {
+func (n *Namespace) withLink(iface, action string, f func(netlink.Link) error) error {
 	link, err := n.nl.LinkByName(iface)
 	if err == nil {
 		err = f(link)
 	}
 	if err != nil {
-		return fmt.Errorf("namespace %s: interface %s: %s: %w", n.name, iface, what, err)
+		return fmt.Errorf("namespace %s: interface %s: %s: %w", n.name, iface, action, err)
 	}
 	return nil
 }
 
-// awaitCarrier waits until the kernel has taken note, in its own time, that an interface and its peer are up: before that
-// it drops what is sent, and a bridge does not forward.
+// awaitCarrier waits until the kernel reports that an interface and its peer are up: before that it drops what is sent,
+// and a bridge does not forward.
 func (n *Namespace) awaitCarrier(iface string) error {
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
@@ -139,13 +139,13 @@ func (n *Namespace) awaitCarrier(iface string) error {
 	return fmt.Errorf("namespace %s: interface %s is up but has no carrier after three seconds", n.name, iface)
 }
 
-// close kills what runs here and lets go of the namespace.
+// close kills the programs that run in the namespace and closes it.
 func (n *Namespace) close() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, c := range n.commands {
 		if c.Process != nil {
-			// An error means that it has ended already: whoever waits for it knows how.
+			// An error means that it has ended already.
 			_ = c.Process.Kill()
 		}
 	}
@@ -162,7 +162,7 @@ func ipnet(p netip.Prefix) *net.IPNet {
 	return address(p).IPNet
 }
 
-// Forward makes a router of the namespace.
+// Forward turns on forwarding: the namespace becomes a router.
 func (n *Namespace) Forward() error {
 	return n.Do(func() error { return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0o644) })
 }

@@ -1,10 +1,12 @@
-// Package netlab builds small networks out of network namespaces, veth pairs and bridges: for tests that need foreign
-// clients, and for the demo. Everything lives in anonymous namespaces that the process holds by file descriptor, so that
-// nothing can be left behind: when the process ends, however it ends, the kernel takes the namespaces, the interfaces in
-// them and (by PR_SET_PDEATHSIG) the programs started in them.
+// Package netlab builds small networks out of network namespaces, veth pairs and bridges: for tests with foreign
+// clients, for benchmarks and for the demo. It is not for production use: the server never changes the network of its
+// host.
+//
+// Namespaces are anonymous: the process holds them by file descriptor. When it ends, however it ends, the kernel removes
+// them with their interfaces, and kills (by PR_SET_PDEATHSIG) the programs started in them.
 //
 // It works as root. Without root a program or a test calls Enter first, which runs it once more in user, network and
-// mount namespaces of its own where the kernel lets users make these.
+// mount namespaces of its own where the kernel lets users create these.
 package netlab
 
 import (
@@ -25,10 +27,10 @@ import (
 
 // Lab is a set of namespaces and the links between them.
 type Lab struct {
-	mu    sync.Mutex
-	names map[string]bool
-	spots []*Namespace
-	shut  bool
+	mu         sync.Mutex
+	names      map[string]bool
+	namespaces []*Namespace
+	closed     bool
 }
 
 // Port is one end of a link: an interface in a namespace. Only Namespace and Name are needed.
@@ -38,10 +40,10 @@ type Port struct {
 	MAC       string         // "" lets the kernel choose
 	Addrs     []netip.Prefix // addresses with their prefix length
 	MTU       int            // 0: 1500
-	Down      bool           // leave the interface down; Namespace.Up raises it
+	Down      bool           // leave the interface down; Namespace.Up sets it up
 }
 
-// Bridge is a switch. It stands in a namespace of its own, so that its ports disturb nobody.
+// Bridge is a switch. It is in a namespace of its own, so that its ports have no other use.
 type Bridge struct {
 	lab   *Lab
 	ns    *Namespace
@@ -49,7 +51,7 @@ type Bridge struct {
 	ports int
 }
 
-// New makes an empty lab. The error is that of Available.
+// New returns an empty lab, or the error of Available.
 func New() (*Lab, error) {
 	if err := Available(); err != nil {
 		return nil, err
@@ -57,7 +59,7 @@ func New() (*Lab, error) {
 	return &Lab{names: map[string]bool{}}, nil
 }
 
-// Available tells why namespaces can't be had here; nil when they can.
+// Available returns why namespaces cannot be created here; nil when they can.
 func Available() error {
 	if _, err := exec.LookPath("nsenter"); err != nil {
 		return errors.New("no network namespaces here: nsenter (Debian package util-linux) is missing")
@@ -79,12 +81,12 @@ func Available() error {
 	return nil
 }
 
-// Namespace makes a network namespace with its loopback up. The name is for messages and must be new in this lab.
+// Namespace creates a network namespace with its loopback up. The name is for messages and must be new in this lab.
 func (l *Lab) Namespace(name string) (*Namespace, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
-	case l.shut:
+	case l.closed:
 		return nil, fmt.Errorf("namespace %s: the lab is closed", name)
 	case name == "" || l.names[name]:
 		return nil, fmt.Errorf("namespace %q: the name is empty or taken in this lab", name)
@@ -102,7 +104,7 @@ func (l *Lab) Namespace(name string) (*Namespace, error) {
 		return nil, errors.Join(err, ns.close())
 	}
 	l.names[name] = true
-	l.spots = append(l.spots, ns)
+	l.namespaces = append(l.namespaces, ns)
 	return ns, nil
 }
 
@@ -111,23 +113,23 @@ func (l *Lab) Link(a, b Port) error {
 	veth := netlink.NewVeth(netlink.LinkAttrs{Name: a.Name, TxQLen: -1, MTU: a.MTU})
 	veth.PeerName, veth.PeerNamespace, veth.PeerMTU = b.Name, netlink.NsFd(b.Namespace.fd), uint32(b.MTU)
 	var err error
-	if veth.HardwareAddr, err = hardware(a.MAC); err != nil {
+	if veth.HardwareAddr, err = parseMAC(a.MAC); err != nil {
 		return fmt.Errorf("port %s of %s: %w", a.Name, a.Namespace.name, err)
 	}
-	if veth.PeerHardwareAddr, err = hardware(b.MAC); err != nil {
+	if veth.PeerHardwareAddr, err = parseMAC(b.MAC); err != nil {
 		return fmt.Errorf("port %s of %s: %w", b.Name, b.Namespace.name, err)
 	}
 	if err := a.Namespace.nl.LinkAdd(veth); err != nil {
 		return fmt.Errorf("link %s of %s to %s of %s: %w", a.Name, a.Namespace.name, b.Name, b.Namespace.name, err)
 	}
-	if err := errors.Join(a.settle(), b.settle()); err != nil || a.Down || b.Down {
+	if err := errors.Join(a.configure(), b.configure()); err != nil || a.Down || b.Down {
 		return err
 	}
 	return errors.Join(a.Namespace.awaitCarrier(a.Name), b.Namespace.awaitCarrier(b.Name))
 }
 
-// settle gives a new port its addresses and raises it.
-func (p Port) settle() error {
+// configure gives a new port its addresses and sets it up.
+func (p Port) configure() error {
 	for _, a := range p.Addrs {
 		if err := p.Namespace.AddAddr(p.Name, a); err != nil {
 			return err
@@ -139,14 +141,14 @@ func (p Port) settle() error {
 	return p.Namespace.Up(p.Name)
 }
 
-func hardware(mac string) (net.HardwareAddr, error) {
+func parseMAC(mac string) (net.HardwareAddr, error) {
 	if mac == "" {
 		return nil, nil
 	}
 	return net.ParseMAC(mac)
 }
 
-// Bridge makes a switch without ports.
+// Bridge creates a switch without ports.
 func (l *Lab) Bridge(name string) (*Bridge, error) {
 	ns, err := l.Namespace("bridge " + name)
 	if err != nil {
@@ -188,20 +190,20 @@ func (b *Bridge) Attach(p Port) error {
 	return errors.Join(b.ns.awaitCarrier(own), p.Namespace.awaitCarrier(p.Name))
 }
 
-// Close kills the programs that run in the lab and lets go of its namespaces.
+// Close kills the programs that run in the lab and removes its namespaces.
 func (l *Lab) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var errs []error
-	for _, ns := range slices.Backward(l.spots) {
+	for _, ns := range slices.Backward(l.namespaces) {
 		errs = append(errs, ns.close())
 	}
-	l.spots, l.shut = nil, true
+	l.namespaces, l.closed = nil, true
 	return errors.Join(errs...)
 }
 
-// newNetns makes a network namespace and returns the descriptor that keeps it alive. The calling thread is back in its
-// own namespace afterwards, or is never used again.
+// newNetns creates a network namespace and returns the descriptor that keeps it alive. The calling thread returns to its
+// own namespace, or is never used again.
 func newNetns() (fd int, err error) {
 	runtime.LockOSThread()
 	home, err := threadNetns()

@@ -158,7 +158,7 @@ func TestAddressesAndLinksComeAndGo(t *testing.T) {
 	if got := state(); got != "" {
 		t.Errorf("cable pulled at the other end: %s", got)
 	}
-	if err := a.Up("eth0"); err == nil || !strings.Contains(err.Error(), "namespace a: interface eth0: raise") {
+	if err := a.Up("eth0"); err == nil || !strings.Contains(err.Error(), "namespace a: interface eth0: set up") {
 		t.Errorf("raising what is gone: %v", err)
 	}
 }
@@ -211,7 +211,7 @@ func TestCommandDiesWithTheLab(t *testing.T) {
 	must(t, lab.Close())
 }
 
-func TestNamesAreCheckedAndTold(t *testing.T) {
+func TestInvalidNamesAreReported(t *testing.T) {
 	lab := netlab.Require(t)
 	a := namespace(t, lab, "a")
 	if _, err := lab.Namespace("a"); err == nil {
@@ -232,16 +232,16 @@ func TestNamesAreCheckedAndTold(t *testing.T) {
 	}
 }
 
-// fakeTB records what Require does.
+// fakeTB records the calls of Require.
 type fakeTB struct {
-	said []string
-	done []func()
+	calls []string
+	done  []func()
 }
 
 func (f *fakeTB) Helper()                   {}
-func (f *fakeTB) Skipf(s string, a ...any)  { f.said = append(f.said, "skip "+fmt.Sprintf(s, a...)) }
-func (f *fakeTB) Fatalf(s string, a ...any) { f.said = append(f.said, "fatal "+fmt.Sprintf(s, a...)) }
-func (f *fakeTB) Errorf(s string, a ...any) { f.said = append(f.said, "error "+fmt.Sprintf(s, a...)) }
+func (f *fakeTB) Skipf(s string, a ...any)  { f.calls = append(f.calls, "skip "+fmt.Sprintf(s, a...)) }
+func (f *fakeTB) Fatalf(s string, a ...any) { f.calls = append(f.calls, "fatal "+fmt.Sprintf(s, a...)) }
+func (f *fakeTB) Errorf(s string, a ...any) { f.calls = append(f.calls, "error "+fmt.Sprintf(s, a...)) }
 func (f *fakeTB) Cleanup(g func())          { f.done = append(f.done, g) }
 
 func TestRequireSaysWhatIsMissing(t *testing.T) {
@@ -254,13 +254,13 @@ func TestRequireSaysWhatIsMissing(t *testing.T) {
 		t.Setenv("PLUGTONE_REQUIRE_E2E", c.env)
 		var tb fakeTB
 		netlab.Require(&tb, "sh", "no-such-program=no-such-package")
-		if got := strings.Join(tb.said, "\n"); got != c.want {
+		if got := strings.Join(tb.calls, "\n"); got != c.want {
 			t.Errorf("PLUGTONE_REQUIRE_E2E=%q: %q, want %q", c.env, got, c.want)
 		}
 	}
 }
 
-// TestEnterHelper is not a test of its own: TestEnterAsNobody runs it as an ordinary user.
+// TestEnterHelper is not a test of its own: TestEnterAsOrdinaryUser runs it as an ordinary user.
 func TestEnterHelper(t *testing.T) {
 	if os.Getenv("NETLAB_TEST_HELPER") == "" {
 		t.SkipNow()
@@ -272,10 +272,10 @@ func TestEnterHelper(t *testing.T) {
 	fmt.Printf("helper: uid %s", out)
 }
 
-func TestEnterAsNobody(t *testing.T) {
+func TestEnterAsOrdinaryUser(t *testing.T) {
 	netlab.Require(t)
 	if os.Geteuid() != 0 || os.Getenv("PLUGTONE_NETLAB_ENTERED") != "" {
-		// Then Enter has done its work already, or this run would have been skipped.
+		// Enter has run already, or this test would have been skipped.
 		return
 	}
 	const nobody = 65534
@@ -283,7 +283,7 @@ func TestEnterAsNobody(t *testing.T) {
 		t.Log("this kernel lets no ordinary user make user namespaces: nothing to enter")
 		return
 	}
-	// The test binary stands in a folder that only root may read: an open descriptor is the way to run it.
+	// The test binary is in a folder that only root may read: the user runs a copy.
 	self, err := os.ReadFile("/proc/self/exe")
 	must(t, err)
 	dir, err := os.MkdirTemp("/tmp", "netlab")
@@ -296,6 +296,6 @@ func TestEnterAsNobody(t *testing.T) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 	out, err := cmd.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "helper: uid 0\n") {
-		t.Errorf("as nobody: %v\n%s", err, out)
+		t.Errorf("as an ordinary user: %v\n%s", err, out)
 	}
 }

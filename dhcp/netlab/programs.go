@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// lookFor tells which of the programs are not installed, each written "program" or "program=debian-package".
-func lookFor(programs []string) error {
+// checkInstalled returns which of the programs are not installed, each written "program" or "program=debian-package".
+func checkInstalled(programs []string) error {
 	var errs []error
 	for _, p := range programs {
 		name, pkg, ok := strings.Cut(p, "=")
