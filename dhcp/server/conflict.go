@@ -10,9 +10,11 @@ import (
 
 // probe checks in the background whether the address of a decision is in use, and decides about the request again.
 func (s *Server) probe(ctx context.Context, j *job, d *dhcp.Decision) {
-	addr := d.Probe
+	addr, reported := d.Probe, make(chan struct{})
+	defer close(reported)
 	done := func(r probeResult) {
 		defer s.recover()
+		<-reported            // a quick result must not be reported before its probe
 		if ctx.Err() == nil { // else the probe was cut short and proves nothing
 			s.reportProbe(j, d, r)
 		}

@@ -53,10 +53,10 @@ func TestRepliesToAbsentRelaysDelayNoOthers(t *testing.T) {
 // clients. Each renewal is answered, udhcpc's too. A round waits for its ACK, so that the kernel's buffer never overflows.
 func TestRenewalsAreServedBesideAFlood(t *testing.T) {
 	f := newWireFixture(t, "udhcpc")
-	const phones, rounds, forged = 40, 200, 50
+	const rounds, forged = 150, 50
 	foreign := f.udhcpc(f.host("udhcpc", "eth0", "00:15:65:00:00:01"))
 	bound := foreign.next("bound")
-	var leased [phones][4]byte
+	var leased [rounds][4]byte // each phone renews once: one that repeats itself at once has no priority
 	for n := range leased {
 		leased[n] = f.bind(t, byte(100+n))
 	}
@@ -66,13 +66,12 @@ func TestRenewalsAreServedBesideAFlood(t *testing.T) {
 			_, err := attack.file.Write(forgedFrame(round*forged + n))
 			f.ok(err)
 		}
-		n := round % phones
-		m := f.message(byte(100+n), tRequest, ciaddr(leased[n]))
-		f.sendUnicast(m, leased[n])
-		if c := f.answerAmong(t, m); c.bootp.kind() != tAck || c.bootp.yiaddr != leased[n] || c.to != [6]byte(m.chaddr[:6]) {
+		m := f.message(byte(100+round), tRequest, ciaddr(leased[round]))
+		f.sendUnicast(m, leased[round])
+		if c := f.answerAmong(t, m); c.bootp.kind() != tAck || c.bootp.yiaddr != leased[round] || c.to != [6]byte(m.chaddr[:6]) {
 			t.Fatalf("round %d: %+v", round, c)
 		}
-		if round%phones == 0 {
+		if round%30 == 0 {
 			f.ok(foreign.cmd.Process.Signal(syscall.SIGUSR1))
 			if got := foreign.next("renew"); got != bound {
 				t.Errorf("round %d: udhcpc renewed %q, was bound to %q", round, got, bound)

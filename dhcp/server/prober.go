@@ -18,10 +18,12 @@ type prober struct {
 
 	mu      sync.Mutex
 	running map[netip.Addr][]func(probeResult) // who waits for the probe of an address
-	arp     map[int]*netif.ARP                 // by interface index
-	icmp    *netif.ICMP
 	closed  bool
 	wg      sync.WaitGroup
+
+	sockets sync.Mutex         // apart from mu, because opening a socket may take a while
+	arp     map[int]*netif.ARP // by interface index
+	icmp    *netif.ICMP
 }
 
 // probeResult is the result of a probe. mac is zero behind a relay, where hardware addresses cannot be seen.
@@ -93,8 +95,8 @@ func (p *prober) run(ctx context.Context, addr netip.Addr, link *netif.Interface
 
 // openARP returns the ARP socket of an interface.
 func (p *prober) openARP(link *netif.Interface) (*netif.ARP, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.sockets.Lock()
+	defer p.sockets.Unlock()
 	if a := p.arp[link.Index]; a != nil && a.Usable(link) {
 		return a, nil
 	} else if a != nil {
@@ -113,8 +115,8 @@ func (p *prober) openARP(link *netif.Interface) (*netif.ARP, error) {
 
 // openICMP returns the ICMP socket.
 func (p *prober) openICMP() (*netif.ICMP, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.sockets.Lock()
+	defer p.sockets.Unlock()
 	if p.icmp != nil {
 		return p.icmp, nil
 	}

@@ -1,9 +1,9 @@
 package server
 
 import (
-	"net"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
@@ -36,22 +36,42 @@ func TestConflict(t *testing.T) {
 	}
 }
 
-// TestProbeDelaysNoOtherClient (C41): a client whose address is known is answered while another's is being probed.
+// TestProbeDelaysNoOtherClient (C41): a client whose address is known is answered while another's is being probed. The probe
+// waits for its socket until the answer is there.
 func TestProbeDelaysNoOtherClient(t *testing.T) {
-	s, d := newNetwork(t, "udhcpc"), newFakeTable()
+	s, d := newNetwork(t), newFakeTable()
 	d.probe = true
-	d.given[dhcp.MAC{0, 0x15, 0x65, 0, 0, 2}] = netip.MustParseAddr("10.20.0.50")
-	d.probed[netip.MustParseAddr("10.20.0.50")] = false
-	j := s.serve(d, nil)
-	phone := s.host("phone", "eth0", "02:00:00:00:00:03", "10.20.0.9/24")
-	conn := s.udp(phone, "10.20.0.9:68")
-	for _, mac := range []byte{1, 2} {
-		_, err := conn.WriteTo(message(t, mac, dhcpv4.MessageTypeDiscover), &net.UDPAddr{IP: ip("10.20.0.2"), Port: 67})
-		s.ok(err)
+	for _, last := range []byte{2, 3} {
+		addr := netip.AddrFrom4([4]byte{10, 20, 0, 50 + last})
+		d.given[dhcp.MAC{0, 0x15, 0x65, 0, 0, last}], d.probed[addr] = addr, false
 	}
-	probing, first, second := j.next(t, dhcp.VerdictProbing), j.next(t, dhcp.VerdictOffered), j.next(t, dhcp.VerdictOffered)
-	if probing.MAC[5] != 1 || first.MAC[5] != 2 || second.MAC[5] != 1 {
-		t.Errorf("probing for %s, offers to %s and %s", probing.MAC, first.MAC, second.MAC)
+	gate := make(chan struct{})
+	var gated atomic.Bool
+	j := s.serve(d, func(c *Config) {
+		c.InNetns = func(f func() error) error {
+			if gated.Load() {
+				<-gate
+			}
+			return s.pbx.Do(f)
+		}
+	})
+	conn := s.udp(s.host("phone", "eth0", "02:00:00:00:00:03", "10.20.0.9/24"), "10.20.0.9:68")
+	s.ask(conn, message(t, 3, dhcpv4.MessageTypeDiscover)) // opens the socket that sends frames
+	j.next(t, dhcp.VerdictOffered)
+	gated.Store(true)
+	s.ask(conn, message(t, 1, dhcpv4.MessageTypeDiscover))
+	if ev := j.next(t, dhcp.VerdictProbing); ev.MAC[5] != 1 {
+		t.Errorf("probing for %s", ev.MAC)
+	}
+	for _, mac := range []byte{2, 1} {
+		if mac == 2 {
+			s.ask(conn, message(t, mac, dhcpv4.MessageTypeDiscover))
+		} else {
+			close(gate)
+		}
+		if ev := j.next(t, dhcp.VerdictOffered); ev.MAC[5] != mac {
+			t.Errorf("offer to %s, want client %d", ev.MAC, mac)
+		}
 	}
 }
 
