@@ -5,6 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io/fs"
 	"net"
 	"os"
@@ -15,6 +18,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"plugtone/daemon/config"
 )
 
 // documents are the paths of all documents for people, below root.
@@ -239,6 +244,56 @@ func TestEveryDocumentedTargetExists(t *testing.T) {
 				t.Errorf("%s says make %s, which the Makefile does not have", doc, m[1])
 			}
 		}
+	}
+}
+
+// TestEveryConfigurationKeyIsDocumented compares the headings of docs/configuration.md with the keys that the reader knows.
+func TestEveryConfigurationKeyIsDocumented(t *testing.T) {
+	documented := map[string]bool{}
+	for _, m := range regexp.MustCompile("(?m)^### `([a-z0-9_.\\[\\]]+)`").FindAllStringSubmatch(readRoot(t, "docs/configuration.md"), -1) {
+		for _, part := range strings.Split(m[1], ".") {
+			documented[strings.TrimSuffix(part, "[]")] = true
+		}
+		text := "null"
+		for _, part := range slices.Backward(strings.Split(m[1], ".")) {
+			name, list := strings.CutSuffix(part, "[]")
+			if list {
+				text = "[" + text + "]"
+			}
+			text = "{" + name + ": " + text + "}"
+		}
+		_, _, err := config.Parse("plugtone.yaml", []byte(text))
+		if err != nil && regexp.MustCompile(`unknown|is not a key|no such key`).MatchString(err.Error()) {
+			t.Errorf("docs/configuration.md describes %s, which the configuration does not have: %v", m[1], err)
+		}
+	}
+	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, "daemon/config/decode.go"), nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := 0
+	ast.Inspect(file, func(n ast.Node) bool {
+		lit, ok := n.(*ast.CompositeLit)
+		if !ok {
+			return true
+		}
+		if _, ok := lit.Type.(*ast.MapType); !ok {
+			return true
+		}
+		for _, e := range lit.Elts {
+			if pair, ok := e.(*ast.KeyValueExpr); ok {
+				if key, ok := pair.Key.(*ast.BasicLit); ok && key.Kind == token.STRING {
+					keys++
+					if name := strings.Trim(key.Value, `"`); !documented[name] {
+						t.Errorf("docs/configuration.md does not describe the key %s", name)
+					}
+				}
+			}
+		}
+		return true
+	})
+	if keys < 50 {
+		t.Errorf("only %d keys found in daemon/config/decode.go", keys)
 	}
 }
 
