@@ -68,6 +68,9 @@ func TestADataDirectoryThatIsGoneTakesNoPromises(t *testing.T) {
 	putDevices(t, s, &fleet.Device{MAC: mac(1)})
 	moved := h.cfg.Dir + ".moved"
 	must(t, os.Rename(h.cfg.Dir, moved))
+	if err := s.Health(); !errors.Is(err, dbfile.ErrReplaced) { // without a write
+		t.Errorf("health: %v", err)
+	}
 	refused := func(when string) {
 		t.Helper()
 		err := s.WriteLeases([]dhcp.Change{{Lease: lease(2)}})

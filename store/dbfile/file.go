@@ -65,6 +65,9 @@ func mapSize() int {
 	return 1 << 30
 }
 
+// growBy is how many bytes a file grows at a time.
+const growBy = 4 << 20
+
 // openBolt opens a file that has been checked. The list of free pages is stored in the file: without it bbolt scans the
 // file in a goroutine of its own, where a page that can't be read ends the process.
 func openBolt(path string, noSync bool, maxSize int) (db *bolt.DB, err error) {
@@ -76,6 +79,12 @@ func openBolt(path string, noSync bool, maxSize int) (db *bolt.DB, err error) {
 			InitialMmapSize: mapSize(),
 			MaxSize:         maxSize,
 		})
+		if err == nil {
+			db.AllocSize = growBy
+			if maxSize > 0 {
+				db.AllocSize = min(growBy, maxSize/16)
+			}
+		}
 		return err
 	})
 	if err != nil {
@@ -136,8 +145,11 @@ func (f *File) fault(verb string, err error) error {
 // Health returns nil while writes succeed, else the reason why they don't. It never waits for the disk.
 func (f *File) Health() error {
 	f.mu.Lock()
-	err := errors.Join(f.stuck, f.lastErr)
+	err, place := errors.Join(f.stuck, f.lastErr), f.place
 	f.mu.Unlock()
+	if gone := place.Check(); gone != nil && !errors.Is(err, ErrReplaced) {
+		err = errors.Join(err, f.fault("write", gone))
+	}
 	return errors.Join(err, f.writing.Health(f.path, f.o.Now()))
 }
 

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -64,27 +62,18 @@ type DB struct {
 	file *dbfile.File  // nil when it can't be used: then everything is in memory only
 	wake chan struct{} // holds one token while something waits
 
-	mu              sync.Mutex // of what follows; never held over the disk
-	queue           []queued
-	last            uint64 // number of the newest entry queued
-	fetches         map[fetchKey]fleet.Fetch
-	discovered      map[dhcp.MAC]fleet.Discovered // the whole list
-	discoveredDirty map[dhcp.MAC]bool             // to be written, or removed where discovered has none
-	strangers       strangers                     // entries of phones without a record that are in memory only
-	lost            uint64                        // dropped since it was last logged
+	mu         sync.Mutex // of what follows; never held over the disk
+	queue      []queued
+	last       uint64 // number of the newest entry queued
+	fetches    map[fetchKey]fleet.Fetch
+	discovered discoveredList
+	strangers  strangers // entries of phones without a record that are in memory only
+	lost       uint64    // dropped since it was last logged
 
-	writeMu      sync.Mutex         // one writer of events.db at a time; taken before mu
-	phones       map[dhcp.MAC]phone // each timeline in the file; under writeMu
-	perPhone     int                // entries of a timeline, fewer than configured when the file is full; under writeMu
-	trimAt       []byte             // where trimming goes on; under writeMu
-	strangerTime time.Time          // when strangers were written last; under writeMu
-	logged       time.Time          // under writeMu
-}
-
-// phone is a timeline in the file.
-type phone struct {
-	newest   time.Time
-	stranger bool
+	writeMu      sync.Mutex // one writer of events.db at a time; taken before mu
+	timelines    timelines  // those in the file; under writeMu
+	strangerTime time.Time  // when strangers were written last; under writeMu
+	logged       time.Time  // under writeMu
 }
 
 type queued struct {
@@ -95,32 +84,33 @@ type queued struct {
 // New returns the events in an open file, or only in memory without one.
 func New(f *dbfile.File, c Config) (*DB, error) {
 	db := &DB{c: c, file: f, wake: make(chan struct{}, 1), fetches: map[fetchKey]fleet.Fetch{},
-		discovered: map[dhcp.MAC]fleet.Discovered{}, discoveredDirty: map[dhcp.MAC]bool{},
-		strangers: strangers{}, phones: map[dhcp.MAC]phone{}, perPhone: c.PerPhone, strangerTime: c.Now()}
+		discovered: discoveredList{phones: map[dhcp.MAC]fleet.Discovered{}, changed: map[dhcp.MAC]bool{}, max: c.Discovered},
+		strangers:  strangers{}, strangerTime: c.Now()}
+	db.timelines = timelines{c: &db.c, file: f, phones: map[dhcp.MAC]phone{}, perPhone: c.PerPhone}
 	if f == nil {
 		return db, nil
 	}
 	if err := db.load(); err != nil {
 		return nil, err
 	}
-	return db, db.shrink()
+	return db, db.timelines.shrink()
 }
 
 // load reads what is kept in memory.
 func (db *DB) load() error {
 	err := db.file.View(func(tx dbfile.Tx) error {
 		db.last = tx.Number(keyFlushed)
-		db.loadPhones(tx)
-		return db.loadDiscovered(tx)
+		return db.discovered.load(tx, db.c.Log)
 	})
-	if err != nil {
-		return err
-	}
-	recorded, err := db.c.Recorded(slices.Collect(maps.Keys(db.phones)))
-	for mac, p := range db.phones {
-		p.stranger = !recorded[mac]
-		db.phones[mac] = p
-	}
+	return errors.Join(err, db.reload())
+}
+
+// reload reads which timelines are in the file. The caller holds writeMu, or is alone.
+func (db *DB) reload() error {
+	last, err := db.timelines.load()
+	db.mu.Lock()
+	db.last = max(db.last, last)
+	db.mu.Unlock()
 	return err
 }
 

@@ -1,126 +1,25 @@
 package events
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
+	"log/slog"
 	"maps"
-	"slices"
-	"time"
-
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
 	"plugtone/store/dbfile"
+	"slices"
 )
 
-const (
-	fetchesMax  = 64  // files of each phone
-	fileNameMax = 255 // bytes of a file name; no pack has longer ones
-)
-
-type fetchKey struct {
-	mac  dhcp.MAC
-	file string
+// discoveredList is the list of phones without a record, and what of it is not in the file yet.
+type discoveredList struct {
+	phones  map[dhcp.MAC]fleet.Discovered // the whole list
+	changed map[dhcp.MAC]bool             // to be written, or removed where phones has none
+	max     int
 }
 
-// RecordFetch remembers the last fetch of a file by a phone, for at most 64 files of each. It never waits for the disk.
-func (db *DB) RecordFetch(f fleet.Fetch) {
-	f.Time = f.Time.UTC().Round(0)
-	for _, text := range []*string{&f.File, &f.UserAgent, &f.Vendor, &f.Model, &f.Firmware} {
-		*text = clip(*text)
-	}
-	key := fetchKey{f.MAC, f.File}
-	db.mu.Lock()
-	_, waits := db.fetches[key]
-	if len(f.File) > fileNameMax || !waits && len(db.fetches) >= fetchQueueMax {
-		db.drop(1)
-	} else {
-		db.fetches[key] = f
-	}
-	db.mu.Unlock()
-	db.wakeUp()
-}
-
-// Fetches returns the last fetch of each file of a phone, in order of file name.
-func (db *DB) Fetches(mac dhcp.MAC) ([]fleet.Fetch, error) {
-	found := map[string]fleet.Fetch{}
-	db.mu.Lock()
-	for k, f := range db.fetches {
-		if k.mac == mac {
-			found[k.file] = f
-		}
-	}
-	db.mu.Unlock()
-	err := db.view(func(tx dbfile.Tx) error {
-		t := tx.Table(tableFetches)
-		c := t.Cursor()
-		for k, v := c.Seek(mac[:]); bytes.HasPrefix(k, mac[:]); k, v = c.Next() {
-			b, err := t.Payload(k, v)
-			if err != nil {
-				continue // damaged
-			}
-			var f fleet.Fetch
-			if err := dbfile.Decode(b, &f); err != nil {
-				return broken("fetch of", mac.String(), err)
-			}
-			if _, newer := found[f.File]; !newer {
-				found[f.File] = f
-			}
-		}
-		return nil
-	})
-	return slices.SortedFunc(maps.Values(found), func(a, b fleet.Fetch) int { return cmp.Compare(a.File, b.File) }), err
-}
-
-func writeFetches(tx dbfile.Tx, fetches map[fetchKey]fleet.Fetch) error {
-	b := tx.Table(tableFetches)
-	phones := map[dhcp.MAC]bool{}
-	for key, f := range fetches {
-		v, err := dbfile.Encode(&f)
-		if err != nil {
-			return err
-		}
-		if err := b.Put(append(key.mac[:], key.file...), v); err != nil {
-			return err
-		}
-		phones[key.mac] = true
-	}
-	for mac := range phones {
-		if err := trimFetches(b, mac); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// trimFetches removes the oldest fetches of a phone beyond the number that is kept.
-func trimFetches(b dbfile.Table, mac dhcp.MAC) error {
-	type one struct {
-		key []byte
-		at  time.Time
-	}
-	var all []one
-	c := b.Cursor()
-	for k, v := c.Seek(mac[:]); bytes.HasPrefix(k, mac[:]); k, v = c.Next() {
-		var f fleet.Fetch // stays zero when it can't be read: the first to go
-		if payload, err := b.Payload(k, v); err == nil {
-			_ = dbfile.Decode(payload, &f)
-		}
-		all = append(all, one{bytes.Clone(k), f.Time})
-	}
-	if len(all) <= fetchesMax {
-		return nil
-	}
-	slices.SortFunc(all, func(a, b one) int { return a.at.Compare(b.at) })
-	for _, o := range all[:len(all)-fetchesMax] {
-		if err := b.Delete(o.key); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (db *DB) loadDiscovered(tx dbfile.Tx) error {
+// load reads the list. A phone that can't be read is left out.
+func (l *discoveredList) load(tx dbfile.Tx, log *slog.Logger) error {
 	t := tx.Table(tableDiscovered)
 	return t.ForEach(func(k, v []byte) error {
 		b, err := t.Payload(k, v)
@@ -129,10 +28,10 @@ func (db *DB) loadDiscovered(tx dbfile.Tx) error {
 		}
 		var d fleet.Discovered
 		if err := dbfile.Decode(b, &d); err != nil {
-			db.c.Log.Warn("discovered phone can't be read", "key", k, "err", err)
+			log.Warn("discovered phone can't be read", "key", k, "err", err)
 			return nil
 		}
-		db.discovered[d.MAC] = d
+		l.phones[d.MAC] = d
 		return nil
 	})
 }
@@ -152,13 +51,14 @@ func (db *DB) SeePhone(d fleet.Discovered) {
 	}
 	d.FirstSeen = d.FirstSeen.UTC().Round(0)
 	db.mu.Lock()
-	if old, known := db.discovered[d.MAC]; known {
+	l := &db.discovered
+	if old, known := l.phones[d.MAC]; known {
 		d = mergeDiscovered(old, d)
-	} else if len(db.discovered) >= db.c.Discovered {
-		db.makeRoom()
+	} else if len(l.phones) >= l.max {
+		l.makeRoom()
 	}
-	db.discovered[d.MAC] = d
-	db.discoveredDirty[d.MAC] = true
+	l.phones[d.MAC] = d
+	l.changed[d.MAC] = true
 	db.mu.Unlock()
 	db.wakeUp()
 }
@@ -180,27 +80,48 @@ func mergeDiscovered(old, d fleet.Discovered) fleet.Discovered {
 }
 
 // makeRoom takes a twentieth off the list at once, so that a flood of new MACs does not sort the list for each of them.
-// The caller holds mu.
-func (db *DB) makeRoom() {
-	order := slices.SortedFunc(maps.Keys(db.discovered), func(a, b dhcp.MAC) int {
-		return cmp.Or(db.discovered[a].LastSeen.Compare(db.discovered[b].LastSeen), compareMAC(a, b))
+func (l *discoveredList) makeRoom() {
+	order := slices.SortedFunc(maps.Keys(l.phones), func(a, b dhcp.MAC) int {
+		return cmp.Or(l.phones[a].LastSeen.Compare(l.phones[b].LastSeen), compareMAC(a, b))
 	})
-	room := max(1, db.c.Discovered/20, len(order)-db.c.Discovered+1)
+	room := max(1, l.max/20, len(order)-l.max+1)
 	for _, mac := range order[:min(room, len(order))] {
-		delete(db.discovered, mac)
-		db.discoveredDirty[mac] = true
+		delete(l.phones, mac)
+		l.changed[mac] = true
 	}
-	if len(db.discoveredDirty) > 4*db.c.Discovered { // only when the disk does not follow
-		db.forgetRemoved()
+	if len(l.changed) > 4*l.max { // only when the disk does not follow
+		l.forgetRemoved()
 	}
 }
 
-// forgetRemoved bounds discoveredDirty under a flood and a failing disk: removals are given up. What then stays in the file is
-// taken off the list when it is next read or full. The caller holds mu.
-func (db *DB) forgetRemoved() {
-	for mac := range db.discoveredDirty {
-		if _, ok := db.discovered[mac]; !ok {
-			delete(db.discoveredDirty, mac)
+// forgetRemoved bounds what is to be written under a flood and a failing disk: removals are given up. What then stays in the file is
+// taken off the list when it is next read or full.
+func (l *discoveredList) forgetRemoved() {
+	for mac := range l.changed {
+		if _, ok := l.phones[mac]; !ok {
+			delete(l.changed, mac)
+		}
+	}
+}
+
+// pending returns what is to be written; nil where a phone is to be removed.
+func (l *discoveredList) pending() map[dhcp.MAC]*fleet.Discovered {
+	pending := make(map[dhcp.MAC]*fleet.Discovered, len(l.changed))
+	for mac := range l.changed {
+		pending[mac] = nil
+		if d, ok := l.phones[mac]; ok {
+			pending[mac] = &d
+		}
+	}
+	return pending
+}
+
+// written notes what was written, unless it has changed meanwhile.
+func (l *discoveredList) written(written map[dhcp.MAC]*fleet.Discovered) {
+	for mac, d := range written {
+		now, there := l.phones[mac]
+		if d == nil && !there || d != nil && there && now == *d {
+			delete(l.changed, mac)
 		}
 	}
 }
@@ -228,7 +149,7 @@ func writeDiscovered(tx dbfile.Tx, discovered map[dhcp.MAC]*fleet.Discovered) er
 // DiscoveredPhones returns the discovered list in order of MAC.
 func (db *DB) DiscoveredPhones() ([]fleet.Discovered, error) {
 	db.mu.Lock()
-	list := slices.Collect(maps.Values(db.discovered))
+	list := slices.Collect(maps.Values(db.discovered.phones))
 	db.mu.Unlock()
 	slices.SortFunc(list, func(a, b fleet.Discovered) int { return compareMAC(a.MAC, b.MAC) })
 	return list, nil
@@ -238,7 +159,7 @@ func (db *DB) DiscoveredPhones() ([]fleet.Discovered, error) {
 func (db *DB) DiscoveredCount() int {
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	return len(db.discovered)
+	return len(db.discovered.phones)
 }
 
 // ForgetPhone takes a phone off the discovered list. The file follows within a second or so.
@@ -246,10 +167,10 @@ func (db *DB) ForgetPhone(mac dhcp.MAC) error {
 	db.mu.Lock()
 	defer db.wakeUp()
 	defer db.mu.Unlock()
-	if _, ok := db.discovered[mac]; !ok {
+	if _, ok := db.discovered.phones[mac]; !ok {
 		return fmt.Errorf("discovered phone %s: %w", mac, fleet.ErrNotFound)
 	}
-	delete(db.discovered, mac)
-	db.discoveredDirty[mac] = true
+	delete(db.discovered.phones, mac)
+	db.discovered.changed[mac] = true
 	return nil
 }

@@ -3,6 +3,7 @@ package events
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -58,10 +59,10 @@ func TestEveryMemberOfAnEntryIsKept(t *testing.T) {
 		if err != nil || !slices.Contains(fetches, f) {
 			r.Fatalf("%v: %+v is not in %+v", err, f, fetches)
 		}
-		again := &DB{discovered: map[dhcp.MAC]fleet.Discovered{}}
-		must(t, s.file.View(again.loadDiscovered))
-		if again.discovered[d.MAC] != d {
-			r.Fatal(cmp.Diff(d, again.discovered[d.MAC], equate))
+		again := discoveredList{phones: map[dhcp.MAC]fleet.Discovered{}}
+		must(t, s.file.View(func(tx dbfile.Tx) error { return again.load(tx, slog.Default()) }))
+		if again.phones[d.MAC] != d {
+			r.Fatal(cmp.Diff(d, again.phones[d.MAC], equate))
 		}
 	})
 }
@@ -197,8 +198,8 @@ func TestQuietStrangersLoseTheirTimelinesFirst(t *testing.T) {
 		t.Errorf("left: %v", left)
 	}
 	s = h.open()
-	if len(s.phones) != 10 || !s.phones[mac(7)].newest.Equal(entry(mac(7), 7).Time) {
-		t.Errorf("after opening again: %v", s.phones)
+	if len(s.timelines.phones) != 10 || !s.timelines.phones[mac(7)].newest.Equal(entry(mac(7), 7).Time) {
+		t.Errorf("after opening again: %v", s.timelines.phones)
 	}
 }
 
@@ -303,7 +304,7 @@ func TestAFloodOfPhonesIsBounded(t *testing.T) {
 			must(t, s.Flush())
 		}
 	}
-	if n := len(s.discoveredDirty); n > 400 {
+	if n := len(s.discovered.changed); n > 400 {
 		t.Errorf("%d wait to be written", n)
 	}
 	s = h.open()

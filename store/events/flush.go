@@ -35,30 +35,42 @@ func (db *DB) flush(all bool) error {
 		db.forgetWritten(b)
 		return nil
 	}
-	var written map[dhcp.MAC]phone
-	var evicted []dhcp.MAC
-	err = db.file.Update(func(tx dbfile.Tx) error {
-		var err error
-		if written, err = db.writeQueue(tx, b); err != nil {
-			return err
+	chunks := chunk(b.write, db.timelines.chunkSize(), db.timelines.chunkSize()*8)
+	for i, entries := range chunks {
+		err := db.timelines.makeRoom()
+		if err == nil {
+			err = db.writeChunk(entries, b, i == len(chunks)-1)
 		}
-		if evicted, err = db.evict(tx, written); err != nil {
-			return err
+		if err != nil {
+			return errors.Join(err, db.reload()) // an entry that was written is known by its number
 		}
-		return errors.Join(writeFetches(tx, b.fetches), writeDiscovered(tx, b.discovered))
-	})
-	if err != nil {
-		return err
-	}
-	maps.Copy(db.phones, written)
-	for _, mac := range evicted {
-		delete(db.phones, mac)
 	}
 	if b.all {
 		db.strangerTime = db.c.Now()
 	}
 	db.forgetWritten(b)
 	return nil
+}
+
+// chunk sorts entries by phone, so that pages are filled in order, and cuts them where one transaction ends: at so many
+// phones or entries. There is one chunk at least.
+func chunk(all []queued, phones, entries int) (chunks []map[dhcp.MAC][]queued) {
+	byPhone := map[dhcp.MAC][]queued{}
+	for _, q := range all {
+		byPhone[q.entry.MAC] = append(byPhone[q.entry.MAC], q)
+	}
+	chunks = []map[dhcp.MAC][]queued{{}}
+	n := 0 // entries in the last
+	for _, mac := range slices.SortedFunc(maps.Keys(byPhone), compareMAC) {
+		last := chunks[len(chunks)-1]
+		if len(last) == phones || n > entries {
+			last, n = map[dhcp.MAC][]queued{}, 0
+			chunks = append(chunks, last)
+		}
+		last[mac] = byPhone[mac]
+		n += len(byPhone[mac])
+	}
+	return chunks
 }
 
 // collect decides what the next flush writes. The caller holds writeMu.
@@ -69,13 +81,7 @@ func (db *DB) collect(all bool) (batch, error) {
 	b.strangers = maps.Clone(db.strangers)
 	b.upTo = db.last
 	b.fetches = maps.Clone(db.fetches)
-	b.discovered = make(map[dhcp.MAC]*fleet.Discovered, len(db.discoveredDirty))
-	for mac := range db.discoveredDirty {
-		b.discovered[mac] = nil
-		if d, ok := db.discovered[mac]; ok {
-			b.discovered[mac] = &d
-		}
-	}
+	b.discovered = db.discovered.pending()
 	db.mu.Unlock()
 	macs := make(map[dhcp.MAC]bool, len(b.strangers))
 	for mac := range b.strangers {
@@ -123,7 +129,7 @@ func (db *DB) forgetWritten(b batch) {
 	}
 	db.strangers = b.strangers
 	if db.file == nil {
-		clear(db.discoveredDirty)
+		clear(db.discovered.changed)
 		return
 	}
 	for k, f := range b.fetches {
@@ -131,32 +137,29 @@ func (db *DB) forgetWritten(b batch) {
 			delete(db.fetches, k)
 		}
 	}
-	for mac, d := range b.discovered {
-		now, there := db.discovered[mac]
-		if d == nil && !there || d != nil && there && now == *d {
-			delete(db.discoveredDirty, mac)
-		}
-	}
+	db.discovered.written(b.discovered)
 }
 
-// writeQueue appends the entries to their timelines and returns those.
-func (db *DB) writeQueue(tx dbfile.Tx, b batch) (map[dhcp.MAC]phone, error) {
-	if len(b.write) == 0 {
-		return nil, nil
-	}
-	byPhone := map[dhcp.MAC][]queued{}
-	for _, q := range b.write {
-		byPhone[q.entry.MAC] = append(byPhone[q.entry.MAC], q)
-	}
-	written := make(map[dhcp.MAC]phone, len(byPhone))
-	for _, mac := range slices.SortedFunc(maps.Keys(byPhone), compareMAC) { // in order: pages are then filled in order
-		entries := byPhone[mac]
-		if err := extend(tx.Table(tableTimeline), mac, entries, db.perPhone); err != nil {
-			return nil, err
+// writeChunk appends entries to their timelines, in one transaction, with everything else of the batch when it is the last.
+func (db *DB) writeChunk(entries map[dhcp.MAC][]queued, b batch, last bool) error {
+	return db.file.Update(func(tx dbfile.Tx) error {
+		for _, mac := range slices.SortedFunc(maps.Keys(entries), compareMAC) {
+			of := entries[mac]
+			if err := extend(tx.Table(tableTimeline), mac, of, db.timelines.perPhone); err != nil {
+				return err
+			}
+			db.timelines.phones[mac] = phone{newest: of[len(of)-1].entry.Time, stranger: !b.recorded[mac]}
 		}
-		written[mac] = phone{newest: entries[len(entries)-1].entry.Time, stranger: !b.recorded[mac]}
-	}
-	return written, tx.SetNumber(keyFlushed, b.upTo)
+		if len(entries) > 0 {
+			if err := errors.Join(db.timelines.evict(tx, db.timelines.excess()), tx.SetNumber(keyFlushed, b.upTo)); err != nil {
+				return err
+			}
+		}
+		if !last {
+			return nil
+		}
+		return errors.Join(writeFetches(tx, b.fetches), writeDiscovered(tx, b.discovered))
+	})
 }
 
 // AppendTimeline takes entries to be written within a second or so. It never waits for the disk. When the disk can't follow

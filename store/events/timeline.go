@@ -30,26 +30,41 @@ func compareMAC(a, b dhcp.MAC) int { return bytes.Compare(a[:], b[:]) }
 
 func timelineKey(mac dhcp.MAC, n uint64) []byte { return binary.BigEndian.AppendUint64(mac[:], n) }
 
-// loadPhones jumps from the end of one timeline to the end of the next.
-func (db *DB) loadPhones(tx dbfile.Tx) {
+// loadPhones jumps from the end of one timeline to the end of the next. last is the largest number of their entries.
+func loadPhones(tx dbfile.Tx) (phones map[dhcp.MAC]phone, last uint64) {
+	phones = map[dhcp.MAC]phone{}
 	t := tx.Table(tableTimeline)
 	c := t.Cursor()
 	for k, v := c.Last(); len(k) == 14; k, v = c.Prev() {
 		mac := dhcp.MAC(k[:6])
-		var entry timeline.Entry
-		if b, err := t.Payload(k, v); err == nil {
-			_ = dbfile.Decode(b, &entry) // a timeline whose end can't be read counts as the oldest
-		}
-		db.phones[mac] = phone{newest: entry.Time}
+		r := readEntry(t, k, v) // a timeline whose end can't be read counts as the oldest
+		phones[mac] = phone{newest: r.Time}
+		last = max(last, r.Number)
 		c.Seek(mac[:])
 	}
+	return phones, last
 }
 
-// extend appends to one timeline and removes what exceeds its length at the other end.
+// readEntry returns a zero record for what can't be read.
+func readEntry(t dbfile.Table, k, v []byte) (r entryRecord) {
+	b, err := t.Payload(k, v)
+	if err != nil || dbfile.Decode(b, &r) != nil {
+		return entryRecord{}
+	}
+	return r
+}
+
+// extend appends to one timeline what it does not have yet, and removes what exceeds its length at the other end.
 func extend(t dbfile.Table, mac dhcp.MAC, entries []queued, perPhone int) error {
-	entries = entries[max(0, len(entries)-perPhone):]
-	first, last := ends(t.Cursor(), mac)
-	for _, q := range entries {
+	c := t.Cursor()
+	first, last := ends(c, mac)
+	written := uint64(0)
+	if last > 0 {
+		k, v := lastOf(c, mac)
+		written = readEntry(t, k, v).Number
+	}
+	entries = slices.DeleteFunc(slices.Clone(entries), func(q queued) bool { return q.number <= written })
+	for _, q := range entries[max(0, len(entries)-perPhone):] {
 		v, err := dbfile.Encode(&entryRecord{q.entry, q.number})
 		if err != nil {
 			return err

@@ -315,6 +315,9 @@ func (db *DB) Health() error {
 	db.mu.Lock()
 	err := db.lastErr
 	db.mu.Unlock()
+	if gone := db.place.Check(); gone != nil && !errors.Is(err, dbfile.ErrReplaced) {
+		err = errors.Join(err, fmt.Errorf("write %s: %w: %w", db.path, gone, fleet.ErrInternal))
+	}
 	return errors.Join(err, db.writing.Health(db.path, db.c.Now()))
 }
 
