@@ -28,7 +28,6 @@ import (
 	"plugtone/provision/pack"
 	"plugtone/provision/trust"
 	"plugtone/store"
-	"plugtone/store/dbfile"
 	"plugtone/tftp"
 )
 
@@ -77,7 +76,6 @@ type Daemon struct {
 	certs   *certificates
 
 	store       *store.Store
-	places      map[string]dbfile.Place // of the databases, by path
 	files       *os.Root
 	uploads     *os.Root
 	links       atomic.Pointer[[]netip.Prefix] // attached to this host
@@ -135,9 +133,6 @@ func (d *Daemon) build(p *runtimeConfig) (err error) {
 	p.site.CACert = certs.authority()
 	d.store, err = store.Open(d.storeConfig(p.cfg))
 	if err != nil {
-		return err
-	}
-	if d.places, err = databasePlaces(p.cfg); err != nil {
 		return err
 	}
 	if d.files, err = openFiles(filesDir(p.cfg)); err != nil {
@@ -260,7 +255,7 @@ func (d *Daemon) Ready() error {
 	if !d.up.Load() {
 		return errors.New("not all parts run")
 	}
-	return errors.Join(d.store.Health(), d.checkPlaces())
+	return d.store.Health()
 }
 
 // Listening names the sockets that are open: tftp 127.0.0.1:69.

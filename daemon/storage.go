@@ -2,12 +2,10 @@ package daemon
 
 import (
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"plugtone/daemon/config"
 	"plugtone/store"
-	"plugtone/store/dbfile"
 	"plugtone/store/events"
 	"plugtone/store/leases"
 	"plugtone/store/records"
@@ -83,29 +81,4 @@ func damageAdvice(x store.Damage) string {
 		return "check the disk; phones keep their addresses"
 	}
 	return "check the disk"
-}
-
-// databasePlaces returns where the databases are that a running daemon never replaces.
-func databasePlaces(c *config.Config) (map[string]dbfile.Place, error) {
-	places := map[string]dbfile.Place{}
-	for _, name := range []string{records.FileName, leases.FileName} {
-		path := filepath.Join(c.DataDir, name)
-		place, err := dbfile.PlaceOf(path)
-		if err != nil {
-			return nil, err
-		}
-		places[path] = place
-	}
-	return places, nil
-}
-
-// checkPlaces returns an error when a database was removed or replaced: what is written then is lost with the next start. The store
-// finds that too, but only with the next write.
-func (d *Daemon) checkPlaces() error {
-	for path, place := range d.places {
-		if err := place.Check(); err != nil {
-			return fmt.Errorf("%s: %w", path, err)
-		}
-	}
-	return nil
 }
