@@ -70,10 +70,12 @@ func (w *phoneWatch) bound(l dhcp.Lease) (moved bool) {
 }
 
 // ended notes that a phone has no lease any more: its next one is not early.
-func (w *phoneWatch) ended(mac MAC) {
+func (w *phoneWatch) ended(l dhcp.Lease) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	delete(w.known, mac)
+	if last, known := w.known[l.MAC]; known && l.Addr.Is4() && last.addr == l.Addr.As4() {
+		delete(w.known, l.MAC)
+	}
 }
 
 // fetched notes that a phone asked for a guarded file, with own credentials or without. It returns the event when there

@@ -16,6 +16,9 @@ type Prober interface {
 	Probe(l dhcp.Lease, done func(answered bool, err error))
 }
 
+// movedTogether is the time within which DHCP frees the old lease of a client that has moved.
+const movedTogether = 2 * time.Second
+
 // probeEvery is the least time between two probes of the same address.
 const probeEvery = 30 * time.Second
 
@@ -34,6 +37,7 @@ type movements struct {
 // movement is one phone with two leases.
 type movement struct {
 	old, latest dhcp.Lease
+	began       time.Time
 	probed      time.Time // when the last probe of old began
 	probing     bool
 	silent      time.Time // when old was found silent; zero: it was not
@@ -41,7 +45,7 @@ type movement struct {
 
 // begin notes that a phone with a lease has taken another one in another subnet, and has the old one probed.
 func (m *movements) begin(old, latest dhcp.Lease, now time.Time) {
-	x := &movement{old: old, latest: latest}
+	x := &movement{old: old, latest: latest, began: now}
 	m.mu.Lock()
 	if m.all == nil {
 		m.all = map[MAC]*movement{}
@@ -73,10 +77,13 @@ func (m *movements) unsettled(l dhcp.Lease, of func(MAC) []dhcp.Lease, now time.
 		return dhcp.Lease{}, false
 	}
 	leases := of(l.MAC) // outside mu: it waits for the lease table
-	old, oldLives := liveAt(leases, x.old.Addr, now)
+	old, renewed := liveAt(leases, x.old.Addr, now)
+	if !renewed {
+		old = x.old // DHCP frees it when the new lease is acknowledged, which does not show that its client is gone
+	}
 	latest, latestLives := liveAt(leases, x.latest.Addr, now)
 	m.mu.Lock()
-	if !oldLives || !latestLives {
+	if !old.Expires.After(now) || !latestLives {
 		if m.all[l.MAC] == x {
 			delete(m.all, l.MAC)
 			m.n.Store(int64(len(m.all)))
@@ -107,6 +114,19 @@ func (m *movements) probeDue(x *movement, now time.Time) bool {
 	}
 	x.probing, x.probed, x.silent = true, now, time.Time{}
 	return true
+}
+
+// ended notes that a lease is not active any more. That DHCP frees the old one together with the new binding ends nothing.
+func (m *movements) ended(l dhcp.Lease, now time.Time) {
+	if m.n.Load() == 0 {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if x, ok := m.all[l.MAC]; ok && x.old.Addr == l.Addr && now.Sub(x.began) >= movedTogether {
+		delete(m.all, l.MAC)
+		m.n.Store(int64(len(m.all)))
+	}
 }
 
 // startProbe has the old lease's address probed.

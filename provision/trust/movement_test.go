@@ -130,8 +130,8 @@ func TestPhoneThatMovedIsProvenOnceItsOldAddressIsSilent(t *testing.T) {
 
 func TestLeaseIsProofAgainWhenTheOtherOneEnds(t *testing.T) {
 	for name, end := range map[string]func(*fixture, *dhcp.Lease){
-		"released": func(_ *fixture, l *dhcp.Lease) { l.State = dhcp.LeaseReleased },
-		"expired":  func(f *fixture, l *dhcp.Lease) { l.Expires = f.now },
+		"released": func(f *fixture, l *dhcp.Lease) { l.State = dhcp.LeaseReleased; f.Bound(*l) },
+		"expired":  func(f *fixture, l *dhcp.Lease) { l.Expires = f.now.Add(-25 * time.Hour) },
 	} {
 		for _, ended := range []string{"10.20.1.7", "10.30.0.7"} {
 			f := newFixture(t)
@@ -139,6 +139,10 @@ func TestLeaseIsProofAgainWhenTheOtherOneEnds(t *testing.T) {
 			f.now = f.now.Add(time.Hour)
 			f.bind("10.30.0.7", macA)
 			f.done[0](true, nil)
+			f.now = f.now.Add(time.Hour)
+			if name == "expired" && ended == "10.20.1.7" {
+				f.now = f.now.Add(22 * time.Hour) // the lease of an hour earlier ends
+			}
 			a := netip.MustParseAddr(ended)
 			l := f.leases[a]
 			end(f, &l)
@@ -149,6 +153,37 @@ func TestLeaseIsProofAgainWhenTheOtherOneEnds(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// DHCP frees the old lease as soon as the new one is acknowledged. A client that still answers there is asked for all the same.
+func TestOldLeaseThatDHCPFreesAtOnceStillCounts(t *testing.T) {
+	f := newFixture(t)
+	old := f.bind("10.20.1.7", macA)
+	f.now = f.now.Add(time.Hour)
+	latest := f.bind("10.30.0.7", macA)
+	old.State = dhcp.LeaseReleased
+	f.leases[old.Addr] = old
+	f.Bound(old)
+	f.done[0](true, nil)
+	if why := f.LeaseDoubt(latest); !strings.Contains(why, "neither is proof") {
+		t.Errorf("the new lease is proof while the phone answers at its old address: %q", why)
+	}
+	// The phone renews: it has a lease again, and the other host's is freed. Both answer.
+	f.now = f.now.Add(time.Minute)
+	back := f.bind("10.20.1.7", macA)
+	latest.State = dhcp.LeaseReleased
+	f.leases[latest.Addr] = latest
+	f.Bound(latest)
+	f.done[1](true, nil)
+	if why := f.LeaseDoubt(back); why == "" {
+		t.Error("the phone's lease is proof while the other host answers")
+	}
+	f.now = f.now.Add(time.Minute)
+	f.LeaseDoubt(back)
+	f.done[2](false, nil)
+	if why := f.LeaseDoubt(back); why != "" {
+		t.Errorf("the other host is gone: %s", why)
 	}
 }
 

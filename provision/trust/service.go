@@ -141,7 +141,8 @@ func (s *Service) HasUsed(mac MAC, password Secret) bool {
 func (s *Service) Bound(l dhcp.Lease) {
 	now := s.c.Now()
 	if l.State != dhcp.LeaseActive {
-		s.watch.ended(l.MAC)
+		s.watch.ended(l)
+		s.movements.ended(l, now)
 		return
 	}
 	s.bound(l, now)
