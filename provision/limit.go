@@ -12,12 +12,15 @@ import (
 // limit slows or shuts out a requester without proof that has requested too many phones' files. A phone that proves itself is
 // never limited, and one that has yet to make its first step towards a proof gets its challenge all the same.
 func (s *Service) limit(q fileRequest, p product) exchange {
-	if q.auth.Proven || q.Transport == fleet.Preview || p.Outcome == InternalError {
+	if q.Transport == fleet.Preview || p.Outcome == InternalError {
 		return q.with(p)
 	}
-	if q.auth.wrongPassword() && s.trust.PasswordsLimited(q.who.claimed(), q.Time) {
+	if q.auth.wrongPassword() && p.Outcome == Refused && s.trust.PasswordsLimited(q.who.claimed(), q.Time) {
 		p.Delay = trust.PasswordDelay
 		p.Reason += "; slowed: many wrong passwords were tried for this phone"
+	}
+	if q.auth.Proven {
+		return q.with(p)
 	}
 	end := s.trust.Enumeration().Limited(q.who.source, q.Time)
 	switch {

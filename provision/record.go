@@ -24,7 +24,7 @@ func (s *Service) recordOutcome(x exchange) Answer {
 	if q.auth.Contradiction {
 		s.trust.Report(trust.Event{Time: q.Time, Kind: trust.EventContradiction, MAC: a.MAC, Addr: source.Addr, Reason: q.auth.Reason})
 	}
-	if q.auth.wrongPassword() {
+	if q.auth.wrongPassword() && !(q.auth.Proven && a.Outcome == Served) { // a phone may have an old password beside its lease
 		s.trust.WrongPassword(q.who.claimed(), source.Addr, q.Time)
 	}
 	if !q.auth.Proven {

@@ -263,7 +263,30 @@ func TestPhoneWithLeasesInTwoSubnetsIsRefusedAtBoth(t *testing.T) {
 	}
 }
 
-// Whoever guesses a phone's password is slowed. The phone with the right one is not, wherever it comes from.
+// A phone with a password of long ago is served on its lease, and that is no guessing. A host that has borrowed the lease of a
+// phone which uses its credentials is slowed like any other.
+func TestWrongPasswordsFromALease(t *testing.T) {
+	for _, used := range []bool{false, true} {
+		h := newHouse(t)
+		h.withCredentials()
+		h.site.Resets = &trust.Resets{}
+		if used {
+			h.fetches = []fleet.Fetch{{MAC: front, File: "001565123456.cfg", Time: noon, OwnProof: noon.Add(-time.Hour)}}
+		}
+		r := request("001565123456.cfg")
+		r.From, r.Authorization = netip.MustParseAddr("10.20.1.7"), basic(front.Hex(), "an old one")
+		for i := range 40 {
+			if a := h.ask(r); (a.Outcome == provision.Refused) != used || (a.Delay > 0) != (used && i >= 10) {
+				t.Fatalf("used %t, try %d: %s, delay %s", used, i, a.Outcome, a.Delay)
+			}
+		}
+		if got := count(h.kinds(), trust.EventPassword) > 0; got != used {
+			t.Errorf("used %t: events %v", used, h.kinds())
+		}
+	}
+}
+
+// Requests with wrong passwords for one phone are slowed. The phone with the right one is not, wherever it comes from.
 func TestWrongPasswordsSlowOnlyRefusals(t *testing.T) {
 	for _, phone := range []dhcp.MAC{front, mac("001565000099")} {
 		h := newHouse(t)
