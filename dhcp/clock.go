@@ -54,6 +54,9 @@ func (t *Table) Distrust(until time.Time, reason string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.tick()
+	if reason == "" {
+		reason = "leases may be missing"
+	}
 	if until = until.Round(0); until.After(t.view.cautiousUntil) {
 		t.view.cautiousUntil, t.view.cautiousReason = until, reason
 	}
@@ -64,14 +67,16 @@ func (t *Table) Distrusted() (until time.Time, reason string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.tick()
-	if !t.view.Cautious() {
+	if t.view.Cautious() == "" {
 		return time.Time{}, ""
 	}
 	return t.view.cautiousUntil, t.view.cautiousReason
 }
 
-// Cautious reports whether leases may be missing: see Table.Distrust.
-func (v *Leases) Cautious() bool { return v.cautiousUntil.After(v.now) }
-
-// CautiousReason returns why.
-func (v *Leases) CautiousReason() string { return v.cautiousReason }
+// Cautious returns why leases may be missing, "" when none should be: see Table.Distrust.
+func (v *Leases) Cautious() string {
+	if v.cautiousUntil.After(v.now) {
+		return v.cautiousReason
+	}
+	return ""
+}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"plugtone/dhcp"
+	"plugtone/dhcp/dhcptest"
 )
 
 // leaseFile returns a disk with n leases that began one minute after the other, the last one just now.
@@ -89,7 +90,7 @@ func TestClockBehindManyLeasesC36(t *testing.T) {
 // distrustFixture is a table that lost its leases: only what is loaded from d is known.
 func distrustFixture(t *testing.T, cfg dhcp.Config, d *disk) *bench {
 	b := newBench(t, cfg, d, time.Now)
-	b.Distrust(time.Now().Add(cfg.LongestLease()), "the lease file is missing")
+	b.Distrust(time.Now().Add(dhcptest.DefaultLease), "the lease file is missing")
 	return b
 }
 
@@ -174,9 +175,9 @@ func TestDistrustEnds(t *testing.T) {
 		cfg := config(voice())
 		b := newBench(t, cfg, newDisk(), c.now)
 		dhcp.SetSince(b.Table, c.since)
-		b.Distrust(c.now().Add(cfg.LongestLease()), "cut short")
+		b.Distrust(c.now().Add(dhcptest.DefaultLease), "cut short")
 		c.step(365 * 24 * time.Hour)
-		time.Sleep(cfg.LongestLease() - time.Minute)
+		time.Sleep(dhcptest.DefaultLease - time.Minute)
 		if until, reason := b.Distrusted(); until.IsZero() || reason != "cut short" {
 			t.Errorf("distrusted until %s: %q", until, reason)
 		}

@@ -41,19 +41,14 @@ func (t *Table) Run(ctx context.Context) error {
 		select {
 		case <-t.wake:
 		case <-ctx.Done():
-			return t.end()
+			t.mu.Lock()
+			t.closed = true
+			t.mu.Unlock()
+			t.flush()
+			return nil
 		}
 		t.flush()
 	}
-}
-
-// end writes what is queued and lets nothing more in.
-func (t *Table) end() error {
-	t.mu.Lock()
-	t.closed = true
-	t.mu.Unlock()
-	t.flush()
-	return nil
 }
 
 // flush writes the whole queue in one transaction and settles it.

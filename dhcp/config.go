@@ -58,16 +58,6 @@ func (s *Subnet) AcceptsRelay(a netip.Addr) bool {
 	return s.Prefix.Contains(a) || slices.Contains(s.Routers, a)
 }
 
-// LongestLease returns the longest lease time that a client of the configuration may hold.
-func (c *Config) LongestLease() time.Duration {
-	longest := time.Duration(0)
-	filled := c.WithDefaults()
-	for i := range filled.Subnets {
-		longest = max(longest, filled.Subnets[i].LeaseTime, filled.Subnets[i].OtherLeaseTime)
-	}
-	return longest
-}
-
 // Range is an inclusive run of addresses.
 type Range struct{ First, Last netip.Addr }
 

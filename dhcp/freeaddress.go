@@ -8,14 +8,14 @@ import (
 
 // Leasable reports whether a may be leased at all: it is in a pool, or reserved.
 func (v *Leases) Leasable(a netip.Addr, reserved bool) bool {
-	x := v.indexOf(a) // nil for a moment while a reload changes engine and table
+	x := v.indexes.of(a) // nil for a moment while a reload changes engine and table
 	return x != nil && (reserved || x.pooled(u32(a)))
 }
 
 // Refusal returns why the client mac can't have a now, "" when it can: no other client has it, and the shares of phones are kept.
 // reserved says that a is reserved for the client.
 func (v *Leases) Refusal(a netip.Addr, mac MAC, phone, reserved bool) string {
-	x := v.indexOf(a)
+	x := v.indexes.of(a)
 	if x == nil {
 		return "address is in no pool"
 	}
@@ -48,7 +48,7 @@ func (v *Leases) RefusedByUnwritten(addr netip.Addr, mac MAC, noWrite bool) bool
 	if !v.writeFailed && !noWrite {
 		return false
 	}
-	e := v.state(addr)
+	e := v.indexes.state(addr)
 	return e != nil && (e.offered(v.now) || e.pending > 0) && !(e.durable.endsAfter(v.now, packedActive) && e.durable.mac != mac)
 }
 
@@ -79,11 +79,11 @@ func (e *addressState) heldForPhone(now time.Time) bool {
 // Free finds an address of the subnet that no client has and that suits: never leased before, then the one that was given up longest
 // ago, those of phones after all others; at last, if probing protects from conflicts, one that was declined.
 func (v *Leases) Free(subnet netip.Prefix, phone, probing bool, suits func(netip.Addr) bool) (netip.Addr, bool) {
-	x := v.indexOf(subnet.Addr())
+	x := v.indexes.of(subnet.Addr())
 	if x == nil || !phone && x.nonPhonesFull() {
 		return netip.Addr{}, false
 	}
-	if v.Cautious() { // lost leases are on addresses that were next in turn
+	if v.Cautious() != "" { // lost leases are on addresses that were next in turn
 		if a, ok := x.lastNeverLeased(suits); ok {
 			return a, true
 		}

@@ -21,29 +21,54 @@ const (
 	maxDecliners    = 4096                // clients that are counted at a time
 )
 
-// View is what an engine sees of the leases: everything that was decided so far, whether or not it is on disk yet. It is
+// Leases is what a decision sees of the lease table: everything that was decided so far, whether or not it is on disk yet. It is
 // not safe for use by several goroutines; Table guards the one of the daemon.
 type Leases struct {
 	now      time.Time
-	indexes  []*addressIndex // configured subnets first
-	wanted   int             // how many of books are configured
+	indexes  indexSet // configured subnets first
+	wanted   int      // how many of indexes are configured
 	probes   map[uint32]time.Time
 	swept    time.Time // when probes was cleaned
-	declines map[MAC]declineCount
+	declines declineCounts
 
 	cautiousUntil  time.Time // wall clock alone, whose steps shift follows; see Table.Distrust
 	cautiousReason string
 	writeFailed    bool // the last write of leases failed
 }
 
+// declineCounts counts the DECLINEs of each client within declineWindow.
+type declineCounts map[MAC]declineCount
+
 type declineCount struct {
 	n     int
 	since time.Time // by the wall clock alone, whose steps shift follows
 }
 
-// NewView returns a view of the subnets of cfg without any lease.
+func (c declineCounts) of(mac MAC, now time.Time) int {
+	if d, ok := c[mac]; ok && now.Sub(d.since) < declineWindow {
+		return d.n
+	}
+	return 0
+}
+
+func (c declineCounts) add(mac MAC, now time.Time) {
+	d := c[mac]
+	if now.Sub(d.since) >= declineWindow {
+		d = declineCount{since: now.Round(0)}
+	}
+	d.n++
+	if len(c) >= maxDecliners {
+		clear(c) // a client with so many MACs is not held back by a count for each
+	}
+	c[mac] = d
+}
+
+// indexSet holds the addresses of all subnets.
+type indexSet []*addressIndex
+
+// NewLeases returns the leases of the subnets of cfg: none yet.
 func NewLeases(cfg Config) *Leases {
-	v := &Leases{probes: map[uint32]time.Time{}, declines: map[MAC]declineCount{}}
+	v := &Leases{probes: map[uint32]time.Time{}, declines: declineCounts{}}
 	v.configure(cfg, func(*packedLease) {})
 	return v
 }
@@ -87,7 +112,7 @@ func (e *addressState) lastUse() int64 {
 
 // bookOf finds the book that holds addr; leases of a subnet that is configured no more get a book of their own.
 func (v *Leases) indexFor(addr netip.Addr, prefix netip.Prefix) *addressIndex {
-	if x := v.indexOf(addr); x != nil {
+	if x := v.indexes.of(addr); x != nil {
 		return x
 	}
 	if !prefix.Contains(addr) {
@@ -98,8 +123,8 @@ func (v *Leases) indexFor(addr netip.Addr, prefix netip.Prefix) *addressIndex {
 	return x
 }
 
-func (v *Leases) indexOf(addr netip.Addr) *addressIndex {
-	for _, x := range v.indexes {
+func (s indexSet) of(addr netip.Addr) *addressIndex {
+	for _, x := range s {
 		if x.prefix.Contains(addr) {
 			return x
 		}
@@ -129,14 +154,14 @@ func (v *Leases) Advance(now time.Time) {
 
 // At returns the lease record of addr, if there is one.
 func (v *Leases) At(addr netip.Addr) (Lease, bool) {
-	if e := v.state(addr); e != nil && e.lease != nil {
+	if e := v.indexes.state(addr); e != nil && e.lease != nil {
 		return e.lease.lease(), true
 	}
 	return Lease{}, false
 }
 
-func (v *Leases) state(addr netip.Addr) *addressState {
-	if x := v.indexOf(addr); x != nil {
+func (s indexSet) state(addr netip.Addr) *addressState {
+	if x := s.of(addr); x != nil {
 		return x.states[u32(addr)]
 	}
 	return nil
@@ -144,7 +169,7 @@ func (v *Leases) state(addr netip.Addr) *addressState {
 
 // Of returns what mac was bound to last in the subnet, whatever became of it.
 func (v *Leases) Of(subnet netip.Prefix, mac MAC) (Lease, bool) {
-	if x := v.indexOf(subnet.Addr()); x != nil {
+	if x := v.indexes.of(subnet.Addr()); x != nil {
 		if e := x.byMAC[mac]; e != nil {
 			return e.lease.lease(), true
 		}
@@ -154,7 +179,7 @@ func (v *Leases) Of(subnet netip.Prefix, mac MAC) (Lease, bool) {
 
 // Offered returns the address that is held for mac in the subnet.
 func (v *Leases) Offered(subnet netip.Prefix, mac MAC) (netip.Addr, bool) {
-	if x := v.indexOf(subnet.Addr()); x != nil {
+	if x := v.indexes.of(subnet.Addr()); x != nil {
 		if e := x.offers[mac]; e != nil && e.offered(v.now) {
 			return addr4(e.addr), true
 		}
@@ -164,13 +189,13 @@ func (v *Leases) Offered(subnet netip.Prefix, mac MAC) (netip.Addr, bool) {
 
 // Pending tells whether a change of addr is on its way to the disk.
 func (v *Leases) Pending(addr netip.Addr) bool {
-	e := v.state(addr)
+	e := v.indexes.state(addr)
 	return e != nil && e.pending > 0
 }
 
 // Written returns the lease record of addr that is on disk, unless it is about to become somebody else's.
 func (v *Leases) Written(addr netip.Addr) (Lease, bool) {
-	e := v.state(addr)
+	e := v.indexes.state(addr)
 	if e == nil || e.lease == nil || e.durable == nil || e.pending > 1 || e.lease.mac != e.durable.mac || e.lease.state != e.durable.state {
 		return Lease{}, false
 	}
@@ -184,28 +209,11 @@ func (v *Leases) ProbedFree(addr netip.Addr) bool {
 }
 
 // Declines counts the declines of mac in the last hour.
-func (v *Leases) Declines(mac MAC) int {
-	if d, ok := v.declines[mac]; ok && v.now.Sub(d.since) < declineWindow {
-		return d.n
-	}
-	return 0
-}
-
-func (v *Leases) countDecline(mac MAC) {
-	d := v.declines[mac]
-	if v.now.Sub(d.since) >= declineWindow {
-		d = declineCount{since: v.now.Round(0)}
-	}
-	d.n++
-	if len(v.declines) >= maxDecliners {
-		clear(v.declines) // who has so many MACs is not held back by a count for each
-	}
-	v.declines[mac] = d
-}
+func (v *Leases) Declines(mac MAC) int { return v.declines.of(mac, v.now) }
 
 // hold remembers addr as offered to mac, and nothing else.
 func (v *Leases) hold(mac MAC, addr netip.Addr, phone bool) {
-	x := v.indexOf(addr)
+	x := v.indexes.of(addr)
 	if x == nil {
 		return
 	}
@@ -250,7 +258,7 @@ func (v *Leases) apply(c Change) {
 	if l.State == LeaseDeclined && !c.ClockShifted {
 		delete(v.probes, u32(l.Addr)) // what they said before is refuted
 		if !l.MAC.IsZero() {
-			v.countDecline(l.MAC)
+			v.declines.add(l.MAC, v.now)
 		}
 	}
 	if l.State == LeaseActive && e.offeredTo == l.MAC {

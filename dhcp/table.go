@@ -195,7 +195,7 @@ func (t *Table) Probed(addr netip.Addr, inUse bool) {
 		t.view.probed(addr)
 		return
 	}
-	b := t.view.indexOf(addr)
+	b := t.view.indexes.of(addr)
 	if b == nil {
 		return
 	}
@@ -210,14 +210,6 @@ func (t *Table) Probed(addr netip.Addr, inUse bool) {
 		t.enqueue([]Change{{Lease: l}}, nil)
 		t.Flush()
 	}
-}
-
-// Read runs f on the leases as decisions see them, for dry runs. Nothing else is decided meanwhile: f must be quick.
-func (t *Table) Read(f func(v *Leases)) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.tick()
-	f(t.view)
 }
 
 // LeaseAt returns the acknowledged, unexpired lease on addr that is safe on disk. It waits for no decision and no disk.
@@ -241,15 +233,6 @@ func (t *Table) Holds(mac MAC, addr netip.Addr) bool {
 	k := t.durable.get(addr)
 	return k.endsAfter(t.adjustedNow(), packedActive) && k.mac == mac
 }
-
-// ActiveLeasesOf returns the acknowledged, unexpired leases of mac, newest first. More than one means that the client, or one that
-// uses its MAC, is in several subnets.
-func (t *Table) ActiveLeasesOf(mac MAC) []Lease {
-	return slices.DeleteFunc(t.LeasesOf(mac), func(l Lease) bool { return l.State != LeaseActive })
-}
-
-// Known reports whether mac has a durable lease record, whatever its state. It waits for no decision and no disk.
-func (t *Table) Known(mac MAC) bool { return t.durable.holds(mac) }
 
 // LeasesOf returns the durable lease records of mac, newest first, whatever their state: one for each subnet it was seen in.
 func (t *Table) LeasesOf(mac MAC) []Lease {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"plugtone/dhcp"
+	"plugtone/dhcp/dhcptest"
 )
 
 // When the disk refuses we are silent, never NAK, and what was on disk goes on; when it recovers, so do we.
@@ -191,11 +192,10 @@ func TestSlowDisk(t *testing.T) {
 		if _, err := b.Do(selectingOf(9, offered)); !errors.Is(err, dhcp.ErrWriteBacklog) {
 			t.Error(err)
 		}
-		b.Read(func(v *dhcp.Leases) {
-			if held, ok := v.Offered(voice().Prefix, mac(9)); !ok || held != offered {
-				t.Errorf("offered %s, held is %s: the client will ask for it again", offered, held)
-			}
-		})
+		v := dhcptest.LeasesOf(b.Table)
+		if held, ok := v.Offered(voice().Prefix, mac(9)); !ok || held != offered {
+			t.Errorf("offered %s, held is %s: the client will ask for it again", offered, held)
+		}
 		d.Slow(0)
 		time.Sleep(time.Hour / 2)
 		synctest.Wait()

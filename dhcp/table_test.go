@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"plugtone/dhcp"
+	"plugtone/dhcp/dhcptest"
 	"plugtone/dhcp/engine"
 )
 
@@ -29,11 +30,10 @@ func TestTableAckAfterCommit(t *testing.T) {
 		if _, ok := b.LeaseAt(a); ok || !acked.IsZero() || len(b.All()) != 0 {
 			t.Fatal("acknowledged or readable before it was written")
 		}
-		b.Read(func(v *dhcp.Leases) {
-			if !v.Pending(a) {
-				t.Error("not pending")
-			}
-		})
+		v := dhcptest.LeasesOf(b.Table)
+		if !v.Pending(a) {
+			t.Error("not pending")
+		}
 		if got := b.Want(dhcp.VerdictOffered, discoverOf(2)).Reply.YIAddr; got == a {
 			t.Error("the pending address is offered to another")
 		}

@@ -147,9 +147,8 @@ func FixtureOf(t *testing.T, cfg dhcp.Config, e *engine.Engine) *Fixture {
 }
 
 // leases returns the leases as the next decision sees them.
-func (g *Fixture) Leases() (leases *dhcp.Leases) {
-	g.Table.Read(func(l *dhcp.Leases) { leases = l })
-	return leases
+func (g *Fixture) Leases() *dhcp.Leases {
+	return LeasesOf(g.Table)
 }
 
 // load puts a lease into the table as at start.

@@ -120,3 +120,12 @@ func ServeOn(t *dhcp.Table, e *engine.Engine, r *dhcp.Request, link *dhcp.Link, 
 	c := e.Classify(r, link)
 	t.Serve(func(now time.Time, leases *dhcp.Leases) dhcp.Decision { return e.Decide(now, r, link, c, leases) }, done)
 }
+
+// LeasesOf returns the leases of a table as the next decision sees them.
+func LeasesOf(t *dhcp.Table) (leases *dhcp.Leases) {
+	t.Serve(func(_ time.Time, l *dhcp.Leases) dhcp.Decision {
+		leases = l
+		return dhcp.Decision{}
+	}, func(*dhcp.Decision, error) {})
+	return leases
+}

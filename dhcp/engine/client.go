@@ -121,7 +121,7 @@ func (c *client) whyNot(a netip.Addr) string {
 
 // probing reports whether new addresses are probed at the moment.
 func (c *client) probing() bool {
-	return c.leases.Cautious() || c.engine.cfg.ConflictCheck && !c.link.NoProbe && !c.link.Overloaded
+	return c.leases.Cautious() != "" || c.engine.cfg.ConflictCheck && !c.link.NoProbe && !c.link.Overloaded
 }
 
 // needsProbe reports whether a must be probed before it is offered: C41.
@@ -129,7 +129,7 @@ func (c *client) needsProbe(a netip.Addr) bool {
 	if c.leases.ProbedFree(a) {
 		return false
 	}
-	if c.leases.Cautious() { // also its own last address: the record of who had it since may be lost
+	if c.leases.Cautious() != "" { // also its own last address: the record of who had it since may be lost
 		return true
 	}
 	if !c.probing() {

@@ -54,7 +54,7 @@ func (x *exchange) initReboot() dhcp.Decision {
 	addr := x.req.Requested
 	last, known := x.leases.Of(x.subnet.Prefix, x.mac)
 	known = known && x.holds(last)
-	if !known && !x.engine.cfg.Authoritative && !(x.leases.Cautious() && x.assignable(addr)) { // C04; a NAK might be about another server's lease
+	if !known && !x.engine.cfg.Authoritative && !(x.leases.Cautious() != "" && x.assignable(addr)) { // C04; a NAK might be about another server's lease
 		if l, ok := x.leases.At(addr); !ok || l.MAC != x.mac {
 			x.d.Event.Addr = addr
 			return x.silent(dhcp.VerdictSilent, "it remembers an address that we know nothing of, and we are not authoritative")
@@ -63,7 +63,7 @@ func (x *exchange) initReboot() dhcp.Decision {
 	if r, ok := x.reservedHere(); ok && r != addr && x.reservationUsable(r) {
 		return x.nak(addr, "address "+r.String()+" is reserved for it")
 	}
-	if known && last.Addr != addr && x.permitted(last.Addr) && !(x.leases.Cautious() && x.assignable(addr)) {
+	if known && last.Addr != addr && x.permitted(last.Addr) && !(x.leases.Cautious() != "" && x.assignable(addr)) {
 		return x.nak(addr, "its lease is "+last.Addr.String())
 	}
 	if !x.assignable(addr) {
