@@ -1,35 +1,34 @@
-// Package dhcp decides what a DHCPv4 client is told: leases, offers, reservations, options and where a reply goes.
+// Package dhcp holds the values of a DHCPv4 server and its lease table.
 //
-// It is four things. Decode and Reply.Encode translate between packets and plain values; the codec is
-// github.com/insomniacslk/dhcp/dhcpv4, mended where it is too strict (a missing END) or doesn't look (op, hlen, option 52,
-// the lengths of options that decide something, order and size of what is sent). Engine.Decide is a pure function from
-// a request, the time and a View of the leases to a Decision: the reply, what must be on disk before it leaves, and a verdict
-// with its reason. To is the send rule. Table owns the leases of the daemon, writes them by group commit and answers who holds
-// an address.
+// The values are those that the other packages exchange: messages (Request, Reply), the configuration of subnets, leases, the policy for
+// a client, and the Decision about a message with its verdict and reason. The Table owns the leases of the daemon: it finds free
+// addresses, writes changes by group commit, and answers which client holds an address.
 //
-// It opens no socket, knows no phones or vendors (ClientPolicy does) and no disk (Writer does), starts no goroutine and reads no
-// clock but the one it is given. Package dhcp/server is the loop around it.
+// It opens no socket, starts no goroutine, and has no disk (a Writer has), no vendors (a ClientPolicy has) and no clock but the one that it
+// is given. Packets are decoded and encoded by dhcp/wire, decisions are made by dhcp/engine, and dhcp/server is the loop around all of it.
 //
 // Rules are cited as C01 to C52, this project's own numbers for the behaviour of a DHCP server; each has a test that names it.
 //
 // # Deliberate deviations
 //
-// From RFC 2131 and its kin, and why. The README has the same list, held to this one by a test:
+// From RFC 2131 and related RFCs, with the reason. docs/dhcp.md has the same list, which a test compares with this one:
 //
-//   - A client is its MAC. Option 61 is kept and echoed, but the same hardware with another client id gets the same
+//   - A client is its MAC. Option 61 is stored and echoed, but the same hardware with another client id gets the same
 //     address (4.2 would have it be another client): boot ROM and firmware of one phone disagree about it.
-//   - INIT-REBOOT, RENEWING and REBINDING for an address that we know nothing of create the lease when the address is free
-//     and allowed (4.3.2 asks for silence, or leaves it open): a lost lease file heals so, and no call is cut.
-//   - INIT-REBOOT on the wrong network by a client that we don't know is refused only if authoritative (4.3.2: SHOULD be
+//   - INIT-REBOOT, RENEWING and REBINDING for an address of which no lease is known create the lease when the address is free
+//     and allowed (4.3.2 asks for silence, or leaves it open): so a lost lease file is repaired, and no call is cut.
+//   - INIT-REBOOT on the wrong network by an unknown client is refused only if authoritative (4.3.2: SHOULD be
 //     refused): without it another server may own that network on the same link.
 //   - The subnet mask is sent also when it was not asked for, and the options that a vendor's phones need although they don't ask.
 //   - Option 61 is not sent back (RFC 6842, 3: MUST be) to phones whose vendor pack says that they reject it.
 //   - A REQUEST with neither option 50 nor ciaddr is acknowledged if its sender has a lease, else ignored.
-//   - A RELEASE of a reserved address is ignored: it is easily forged, and the address is nobody else's anyway.
+//   - A RELEASE of a reserved address is ignored, and so is a RELEASE or DECLINE that took another way, through another relay or from another
+//     host, than the lease was bound: it is easily forged, and no other client could have the address anyway.
 //   - More than five DECLINEs of one client within an hour are ignored.
 //   - A declined address is in quarantine for 24 hours, one that is reserved for ten minutes; when nothing else is free it
-//     is tried again earlier, after a probe that nobody answered.
-//   - Addresses are offered without a probe in a rush (2.2 and 4.3.1: SHOULD be probed): a phone that boots late is worse.
+//     is tried again earlier, after a probe that no host answered.
+//   - Under load addresses are offered without a probe (2.2 and 4.3.1: SHOULD be probed), except for one lease time after leases were
+//     lost: a phone that boots late is worse.
 //   - Subnet selection (RFC 3011) from a client on an attached link chooses among the subnets of that link only.
 //   - A relayed or routed message about a subnet of phones is ignored when it comes in on the link of another kind of network and
 //     the kernel's way back is a different one, or the relay is in that network, and when its sender is in another kind of network
@@ -43,8 +42,8 @@
 //     addresses like any other: some devices refuse them.
 //   - T1 is moved down by up to an eighth, T2 by up to a sixteenth, fixed for each MAC, so that phones that booted together don't
 //     renew together.
-//   - In subnets with phones: provision a tenth of the pool is left for recognised phones, however many strangers come, and a
-//     phone's last address isn't given to a stranger for 30 days.
+//   - In subnets with phones: provision a tenth of the pool is left for recognised phones, however many other clients come, and a
+//     phone's last address isn't given to another client for 30 days.
 //   - When the disk refuses, or has not come back for three seconds, a client with a lease on it is acknowledged for the time that is
-//     left, and anybody else hears nothing.
+//     left, and no other client gets a reply.
 package dhcp

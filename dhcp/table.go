@@ -224,15 +224,8 @@ func (t *Table) LeaseAt(addr netip.Addr) (Lease, bool) {
 	return k.lease(), true
 }
 
-// Holds reports whether mac has the acknowledged, unexpired lease on addr. It waits for no decision and no disk, so that a renewal
-// can be told from a stranger's message before anything else is done about it.
-func (t *Table) Holds(mac MAC, addr netip.Addr) bool {
-	if !addr.Is4() {
-		return false
-	}
-	k := t.durable.get(addr)
-	return k.endsAfter(t.adjustedNow(), packedActive) && k.mac == mac
-}
+// Known reports whether mac has a durable lease record, whatever its state. It waits for no decision and no disk.
+func (t *Table) Known(mac MAC) bool { return t.durable.holds(mac) }
 
 // LeasesOf returns the durable lease records of mac, newest first, whatever their state: one for each subnet it was seen in.
 func (t *Table) LeasesOf(mac MAC) []Lease {

@@ -1,3 +1,5 @@
+// Package dhcptest holds the fixtures of the tests of package dhcp and the packages below it: subnets, clients' messages, an engine with
+// a table, a disk that fails.
 package dhcptest
 
 import (

@@ -1,3 +1,9 @@
+// Package engine decides about DHCPv4 messages.
+//
+// It has two steps. Classify, without any lock, finds out in which subnets the client may be and what its vendor's policy is there.
+// Decide, under the lock of the lease table, is a pure function of the message, the classification, the time and the leases. There is
+// one function for each message, and for a REQUEST one for each client state of RFC 2131, 4.3.2: discover, selecting, initReboot,
+// renewing, rebinding, decline, release, inform.
 package engine
 
 import (

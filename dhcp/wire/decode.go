@@ -1,3 +1,7 @@
+// Package wire translates between DHCPv4 packets and the values of package dhcp, and holds the rule where a reply is sent.
+//
+// The codec is github.com/insomniacslk/dhcp/dhcpv4, corrected where it is too strict (a missing END) or does not check (op, hlen, option
+// 52, the lengths of options that decide something, order and size of what is sent). Nothing that it returns aliases a receive buffer.
 package wire
 
 import (
