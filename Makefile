@@ -7,6 +7,7 @@
 # make fuzz    every fuzz target, one after the other (FUZZTIME=60s)
 # make build   bin/plugtone
 # make lint    gofmt, vet, staticcheck
+# make lint-api    the OpenAPI document by redocly and spectral, which npm installs into a temporary folder
 # make install    after make build: binary, unit, default configuration, man pages, completion for bash, zsh and fish (DESTDIR=/tmp/root)
 
 GO       ?= go
@@ -21,7 +22,7 @@ SUDO     := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 TEST_TOOLS := udhcpc:udhcpc dhclient:isc-dhcp-client dhcrelay:isc-dhcp-relay tftp:tftp-hpa atftp:atftp curl:curl \
               ip:iproute2 ping:iputils-ping openssl:openssl systemd-analyze:systemd linphonec:linphone-cli
 
-.PHONY: demo test bench bench-dhcp bench-files bench-storm fuzz build lint install tools
+.PHONY: demo test bench bench-dhcp bench-files bench-storm fuzz build lint lint-api install tools
 
 demo: build
 	$(BIN) demo $(ARGS)
@@ -46,6 +47,17 @@ lint:
 	@test -z "$$(gofmt -l . | tee /dev/stderr)"
 	$(GO) vet ./...
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+
+# Warnings count as errors: recommended-strict is redocly's recommended rules as errors.
+API_LINTERS := @redocly/cli@2.77.0 @stoplight/spectral-cli@6.16.3
+
+lint-api:
+	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && \
+	npm install --silent --no-audit --no-fund --prefix "$$dir" $(API_LINTERS) && \
+	OPENAPI_OUT="$$dir/openapi.json" $(GO) test -count=1 -run '^TestOpenAPIDocument$$' ./admin && \
+	cd "$$dir" && echo 'extends: ["spectral:oas"]' > spectral.yaml && \
+	REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true node_modules/.bin/redocly lint --extends=recommended-strict openapi.json && \
+	node_modules/.bin/spectral lint --ruleset spectral.yaml --fail-severity=hint openapi.json
 
 # The servers that plugtone is measured beside. Debian's kea-dhcp4-server starts when it is installed, with no interface to answer on.
 BENCH_TOOLS := kea-dhcp4:kea-dhcp4-server perfdhcp:kea-admin dnsmasq:dnsmasq-base ip:iproute2

@@ -8,13 +8,14 @@ import (
 	"runtime/debug"
 	"strings"
 
-	"plugtone/admin/access"
-	"plugtone/admin/api"
-	"plugtone/admin/problem"
-
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"plugtone/admin/access"
+	"plugtone/admin/api"
+	"plugtone/admin/openapi"
+	"plugtone/admin/problem"
 )
 
 // docsPage shows /openapi.json. It loads nothing from other hosts: there may be no internet.
@@ -31,19 +32,18 @@ const (
 // routes builds the API and the pages beside it.
 func (s *Server) routes() error {
 	c := huma.DefaultConfig("plugtone", s.cfg.Version)
-	c.Info.Description = "Devices, extensions, leases and what happened to each phone. Errors are RFC 9457 problem documents. " +
-		"Secrets are left out, and *** stands for vendor settings that may be secrets: written back, it keeps the value."
+	c.Info = openapi.Info(s.cfg.Version)
 	// Their defaults load scripts from other hosts, add $schema members, and build the document at the first request.
 	c.DocsPath, c.SchemasPath, c.OpenAPIPath = "", "", ""
 	c.CreateHooks = nil
 	c.Transformers = []huma.Transformer{problem.Shorten}
 	c.RejectUnknownQueryParameters = true
 	c.FieldsOptionalByDefault = true // what a record needs is provision's to say, by name
-	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer"}}
 	s.api = humago.New(s.mux, c)
 	s.api.UseMiddleware(access.Require(s.api))
 
 	api.Register(s.api, s.cfg.API)
+	openapi.Complete(s.api.OpenAPI())
 	return s.pages()
 }
 

@@ -1,7 +1,6 @@
 package admin_test
 
 import (
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/netip"
@@ -336,25 +335,11 @@ func TestDocsNeedNothingElse(t *testing.T) {
 // TestOperations keeps the list of methods and paths. -update rewrites it.
 func TestOperations(t *testing.T) {
 	a := newAPI(t)
-	var doc struct {
-		OpenAPI string
-		Paths   map[string]map[string]struct {
-			Summary     string
-			OperationID string
-		}
-	}
-	r := a.as("", "GET /openapi.json", "")
-	if err := json.Unmarshal([]byte(r.body), &doc); err != nil {
-		t.Fatal(err)
-	}
-	if !strings.HasPrefix(doc.OpenAPI, "3.1") {
-		t.Errorf("OpenAPI %s", doc.OpenAPI)
-	}
 	var list []string
-	for path, methods := range doc.Paths {
+	for path, methods := range a.openAPI().Paths {
 		for method, op := range methods {
-			if op.Summary == "" || op.OperationID == "" {
-				t.Errorf("%s %s has no summary or id", method, path)
+			if op.OperationID == "" {
+				t.Errorf("%s %s has no operationId", method, path)
 			}
 			list = append(list, path+" "+strings.ToUpper(method))
 		}

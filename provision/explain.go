@@ -29,42 +29,42 @@ type Question struct {
 
 // Explanation is the dry run of what a phone would be told, with the reasons.
 type Explanation struct {
-	MAC      dhcp.MAC         `json:"mac,omitzero"`
-	Recorded bool             `json:"recorded"`
-	Enabled  bool             `json:"enabled"`
-	Vendor   string           `json:"vendor,omitempty"`
-	Model    string           `json:"model,omitempty"`
-	Identity string           `json:"identity,omitempty"` // how it was recognised
-	Subnet   netip.Prefix     `json:"subnet,omitzero"`
-	SubnetBy string           `json:"subnet_by,omitempty"` // lease, reservation, last fetch, first provisioning subnet, asked for
-	URL      string           `json:"url,omitempty"`
-	Trust    string           `json:"trust,omitempty"`
-	Options  []OptionInfo     `json:"options,omitempty"` // what provisioning adds to DHCP's own
-	Settings []resolve.Origin `json:"settings,omitempty"`
-	LeftOut  []string         `json:"left_out,omitempty"` // keys and lines that the phone does not get, with the reason
-	Files    []FileInfo       `json:"files,omitempty"`
-	Answer   *FileVerdict     `json:"answer,omitempty"` // when a path was asked for
+	MAC      dhcp.MAC         `json:"mac,omitzero" doc:"MAC address of the phone; absent when the request names none" example:"00:15:65:12:34:56"`
+	Recorded bool             `json:"recorded" doc:"whether the phone has a device record" example:"true"`
+	Enabled  bool             `json:"enabled" doc:"whether that record is enabled" example:"true"`
+	Vendor   string           `json:"vendor,omitempty" doc:"vendor pack whose files the phone is given" example:"yealink"`
+	Model    string           `json:"model,omitempty" doc:"model of the record, else the one that was recognised" example:"T46U"`
+	Identity string           `json:"identity,omitempty" doc:"how the phone was recognised" example:"DHCP vendor class yealink"`
+	Subnet   netip.Prefix     `json:"subnet,omitzero" doc:"subnet that the answer is for" example:"10.20.0.0/22"`
+	SubnetBy string           `json:"subnet_by,omitempty" doc:"where the subnet is known from: lease, reservation, last fetch, first provisioning subnet or asked for" example:"lease"`
+	URL      string           `json:"url,omitempty" doc:"address that the phone is sent to for its files" example:"http://10.20.0.2/"`
+	Trust    string           `json:"trust,omitempty" doc:"why the phone is given its files, or why not, in words" example:"its lease"`
+	Options  []OptionInfo     `json:"options,omitempty" doc:"DHCP options that provisioning adds to the usual ones"`
+	Settings []resolve.Origin `json:"settings,omitempty" doc:"effective settings and where each comes from"`
+	LeftOut  []string         `json:"left_out,omitempty" doc:"keys, lines and settings that the phone does not get, with the reason" example:"[\"key 13: the model has 12\"]"`
+	Files    []FileInfo       `json:"files,omitempty" doc:"files that the phone would be given, in the order it requests them"`
+	Answer   *FileVerdict     `json:"answer,omitempty" doc:"answer to the request for path; only when the question has a path"`
 }
 
 // OptionInfo is one DHCP option in words.
 type OptionInfo struct {
-	Code  uint8  `json:"code"`
-	Value string `json:"value"`
-	Force bool   `json:"force,omitempty"` // sent also when not asked for
+	Code  uint8  `json:"code" doc:"number of the DHCP option" example:"66" maximum:"255"`
+	Value string `json:"value" doc:"value in words" example:"http://10.20.0.2/"`
+	Force bool   `json:"force,omitempty" doc:"whether the option is sent although the phone did not request it" example:"true"`
 }
 
 // FileVerdict is the answer to a file request without its bytes.
 type FileVerdict struct {
-	Outcome Outcome  `json:"outcome"`
-	Reason  string   `json:"reason"`
-	Name    string   `json:"name"`
-	Kind    string   `json:"kind,omitempty"`
-	MAC     dhcp.MAC `json:"mac,omitzero"`
-	Vendor  string   `json:"vendor,omitempty"`
-	Model   string   `json:"model,omitempty"`
-	Size    int64    `json:"size,omitempty"`
-	Digest  string   `json:"digest,omitempty"`
-	Status  int      `json:"status,omitempty"` // HTTP status when not served
+	Outcome Outcome  `json:"outcome" doc:"what would be answered" example:"served"`
+	Reason  string   `json:"reason" doc:"why, in one sentence" example:"the lease of 10.20.1.7 is the phone's"`
+	Name    string   `json:"name" doc:"name of the file as requested" example:"001565123456.cfg"`
+	Kind    string   `json:"kind,omitempty" doc:"kind of file: device, private, common, firmware, static, none, upload or checksum" example:"device"`
+	MAC     dhcp.MAC `json:"mac,omitzero" doc:"phone that the file is of; absent for files of all phones" example:"00:15:65:12:34:56"`
+	Vendor  string   `json:"vendor,omitempty" doc:"vendor pack that the name belongs to" example:"yealink"`
+	Model   string   `json:"model,omitempty" doc:"model of the phone" example:"T46U"`
+	Size    int64    `json:"size,omitempty" doc:"size in bytes" example:"10240" minimum:"0"`
+	Digest  string   `json:"digest,omitempty" doc:"SHA-256 of the file in hexadecimal; a stand-in for callers without the role admin" example:"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"`
+	Status  int      `json:"status,omitempty" doc:"HTTP status of the answer when the file is not served" example:"403" minimum:"100" maximum:"599"`
 }
 
 // Explain tells what a phone, or a requester, would be given and why. It changes nothing.

@@ -114,13 +114,13 @@ func (noLeases) LeasesOf(dhcp.MAC) []dhcp.Lease        { return nil }
 
 // FileInfo is one file that a phone would be given.
 type FileInfo struct {
-	Name      string `json:"name"`
-	Kind      string `json:"kind"`
-	Size      int64  `json:"size"`
-	MediaType string `json:"media_type,omitempty"`
-	Digest    string `json:"digest,omitempty"` // SHA-256, hex; "" for what is asked for in vain
-	Outcome   string `json:"outcome"`          // served, expected, not_found, fault
-	Reason    string `json:"reason,omitempty"` // why it is not served
+	Name      string `json:"name" doc:"name as the phone requests it" example:"001565123456.cfg"`
+	Kind      string `json:"kind" doc:"kind of file: device, private, common, firmware, static, none, upload or checksum" example:"device"`
+	Size      int64  `json:"size" doc:"size in bytes" example:"10240" minimum:"0"`
+	MediaType string `json:"media_type,omitempty" doc:"media type in HTTP answers" example:"text/plain; charset=utf-8"`
+	Digest    string `json:"digest,omitempty" doc:"SHA-256 of the file in hexadecimal, a stand-in for callers without the role admin; absent when there are no bytes" example:"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"`
+	Outcome   string `json:"outcome" doc:"what the phone is answered: served; expected (a file that phones do without), not_found, fault (internal error)" example:"served"`
+	Reason    string `json:"reason,omitempty" doc:"why the file is not served" example:"optional file; the phone does without it"`
 }
 
 // FileContent is one file as an operator may see it. Size and Digest are the real file's, also when Body is masked.

@@ -26,12 +26,12 @@ const (
 
 // Status says how a device stands.
 type Status struct {
-	State     string     `json:"state"` // never_seen, never_fetched, in_sync, stale, refused, disabled
-	IP        netip.Addr `json:"ip,omitzero"`
-	LastSeen  time.Time  `json:"last_seen,omitzero"`
-	LastFetch time.Time  `json:"last_fetch,omitzero"`
-	Firmware  string     `json:"firmware,omitempty"`
-	LeftOut   []string   `json:"left_out,omitempty"` // keys, lines and settings that the phone does not get, with the reason
+	State     string     `json:"state" doc:"state of the device: in_sync when its last fetches are what it would get now, stale when they differ" example:"in_sync" enum:"never_seen,never_fetched,in_sync,stale,refused,disabled"`
+	IP        netip.Addr `json:"ip,omitzero" doc:"address of its active lease" example:"10.20.1.7"`
+	LastSeen  time.Time  `json:"last_seen,omitzero" doc:"when the phone sent something last" example:"2026-11-22T12:00:00Z"`
+	LastFetch time.Time  `json:"last_fetch,omitzero" doc:"when it fetched a file last" example:"2026-11-22T12:00:00Z"`
+	Firmware  string     `json:"firmware,omitempty" doc:"firmware that it reported last" example:"108.86.0.70"`
+	LeftOut   []string   `json:"left_out,omitempty" doc:"keys, lines and settings that the phone does not get, with the reason" example:"[\"key 13: the model has 12\"]"`
 }
 
 // recentEntries is how much of a timeline the status looks at.

@@ -25,7 +25,7 @@ import (
 // recordOutput is one record with its ETag.
 type recordOutput[T any] struct {
 	Status int
-	ETag   string `header:"ETag" doc:"the revision, for If-Match"`
+	ETag   string `header:"ETag" doc:"revision of the record in quotes, for If-Match" example:"\"17\""`
 	Body   T
 }
 
@@ -42,18 +42,18 @@ type listOutput[T any] struct{ Body client.Page[T] }
 // DeleteInput is what a DELETE takes. Like the other inputs it is exported because huma reads embedded types only then.
 type DeleteInput struct {
 	Precondition
-	Force bool `query:"force" doc:"also when others depend on it: they are changed so that they no longer do"`
+	Force bool `query:"force" doc:"also when other records use it: they are changed so that they no longer do"`
 }
 
 // RevealInput asks for secrets.
 type RevealInput struct {
-	Reveal bool `query:"reveal" doc:"with secrets in clear; for the role admin, and noted in the audit log"`
+	Reveal bool `query:"reveal" doc:"with secrets in clear; needs the role admin, and is noted in the audit log"`
 }
 
 // ReadInput is what the GET of one record takes.
 type ReadInput struct {
 	RevealInput
-	IfNoneMatch string `header:"If-None-Match" doc:"the ETag of an earlier answer: 304 while the record has not changed; its status may have"`
+	IfNoneMatch string `header:"If-None-Match" doc:"ETag of an earlier answer: 304 while the record has not changed; its status may have" example:"\"17\""`
 }
 
 // changed returns the answer 304 when the reader has this revision already.
@@ -76,7 +76,7 @@ func matchesTag(list string, rev uint64) bool {
 
 // NameInput is a record's name in a path.
 type NameInput struct {
-	Name string `path:"name" doc:"the name" example:"main"`
+	Name string `path:"name" doc:"name of the record" example:"main"`
 }
 
 // view runs f on the records as they are now and turns its error into an answer.
@@ -111,7 +111,7 @@ func writeSummary(method, what string) string {
 	if method == http.MethodPatch {
 		return "Change members of " + what + " (JSON merge patch, RFC 7396)"
 	}
-	return "Create or replace " + what + "; a secret that is absent is kept, null clears it"
+	return "Create or replace " + what
 }
 
 // revisionOf is the revision of a record just read.

@@ -39,14 +39,14 @@ func (s deviceFiles) register() {
 	delete(paths, get.Path)
 	huma.Register(s.api, op(http.MethodGet, "/devices/{mac}/diff", "get-device-diff", "devices", "Compare what a phone fetched last with what it would get now", access.Viewer), s.diff)
 	huma.Register(s.api, op(http.MethodGet, "/devices/{mac}/history", "get-device-history", "devices", "List the revisions of a device, newest first", access.Viewer), s.history)
-	huma.Register(s.api, op(http.MethodPost, "/devices/{mac}/rollback", "post-device-rollback", "devices", "Make a device what it was at a revision", access.Operator), s.rollback)
+	huma.Register(s.api, op(http.MethodPost, "/devices/{mac}/rollback", "post-device-rollback", "devices", "Set a device back to an earlier revision", access.Operator), s.rollback)
 	huma.Register(s.api, op(http.MethodGet, "/devices/{mac}/timeline", "get-device-timeline", "devices", "Read what happened to a phone, newest last", access.Viewer), s.timeline)
 }
 
 // FilesInput names a phone and, perhaps, a subnet.
 type FilesInput struct {
 	MACInput
-	Subnet string `query:"subnet" doc:"as in this subnet; the phone's own when left out"`
+	Subnet string `query:"subnet" doc:"subnet to render for; the phone's own when left out" example:"10.20.0.0/22"`
 }
 
 func (s deviceFiles) listFiles(ctx context.Context, in *FilesInput) (*struct{ Body client.Files }, error) {
@@ -74,7 +74,7 @@ func (s deviceFiles) listFiles(ctx context.Context, in *FilesInput) (*struct{ Bo
 type fileInput struct {
 	FilesInput
 	RevealInput
-	Name string `path:"name" doc:"the file, as the phone asks for it"`
+	Name string `path:"name" doc:"name of the file as the phone requests it; it may contain slashes" example:"001565123456.cfg"`
 }
 
 // Headers of a file's answer that say what its body may not: the body of a masked file is not the file.
@@ -293,7 +293,7 @@ func clone(d *fleet.Device) (*fleet.Device, error) {
 
 func (s deviceFiles) timeline(ctx context.Context, in *struct {
 	MACInput
-	Limit int `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"the newest so many entries"`
+	Limit int `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"how many of the newest entries" example:"50"`
 }) (*struct{ Body client.Timeline }, error) {
 	mac, err := in.parse()
 	if err != nil {

@@ -30,7 +30,7 @@ const scanned = 5000
 
 // MACInput is a phone in a path.
 type MACInput struct {
-	MAC string `path:"mac" doc:"the phone's MAC, in any form"`
+	MAC string `path:"mac" doc:"MAC address of the phone, with or without separators" example:"00:15:65:12:34:56"`
 }
 
 func (in MACInput) parse() (dhcp.MAC, error) { return parseMAC("path.mac", in.MAC) }
@@ -38,7 +38,7 @@ func (in MACInput) parse() (dhcp.MAC, error) { return parseMAC("path.mac", in.MA
 func (s devices) register() {
 	const path = "/devices/{mac}"
 	huma.Register(s.api, op(http.MethodGet, "/devices", "list-devices", "devices", "List devices", access.Viewer), s.list)
-	create := op(http.MethodPost, "/devices", "post-device", "devices", "Create a device; 409 when its MAC has one", access.Operator)
+	create := op(http.MethodPost, "/devices", "post-device", "devices", "Create a device", access.Operator)
 	create.DefaultStatus = http.StatusCreated
 	huma.Register(s.api, create, func(ctx context.Context, in *BodyInput) (*recordOutput[client.Device], error) {
 		return s.create(ctx, in)
@@ -112,9 +112,9 @@ func withLists(d fleet.Device) fleet.Device {
 
 type deviceListInput struct {
 	paging.Input
-	State   string `query:"state" enum:"never_seen,never_fetched,in_sync,stale,refused,disabled"`
-	Vendor  string `query:"vendor" doc:"vendor id or alias"`
-	Profile string `query:"profile"`
+	State   string `query:"state" enum:"never_seen,never_fetched,in_sync,stale,refused,disabled" doc:"only devices in this state" example:"stale"`
+	Vendor  string `query:"vendor" doc:"only devices of this vendor, by id or alias" example:"yealink"`
+	Profile string `query:"profile" doc:"only devices with this profile" example:"desk"`
 }
 
 func (s devices) list(ctx context.Context, in *deviceListInput) (*listOutput[client.Device], error) {

@@ -50,7 +50,7 @@ func (s discovery) register() {
 	adopt := op(http.MethodPost, "/discovered/{mac}/adopt", "adopt-discovered", "discovered", "Make a discovered phone a device", access.Operator)
 	adopt.DefaultStatus = http.StatusCreated
 	huma.Register(s.api, adopt, s.adopt)
-	huma.Register(s.api, op(http.MethodDelete, "/discovered/{mac}", "forget-discovered", "discovered", "Take a phone off the discovered list", access.Operator),
+	huma.Register(s.api, op(http.MethodDelete, "/discovered/{mac}", "forget-discovered", "discovered", "Remove a phone from the discovered list", access.Operator),
 		func(ctx context.Context, in *MACInput) (*struct{}, error) {
 			mac, err := in.parse()
 			if err != nil {

@@ -28,8 +28,8 @@ const (
 )
 
 type eventsInput struct {
-	MAC  string `query:"mac" doc:"only this phone's" example:"00:15:65:12:34:56"`
-	Last string `header:"Last-Event-ID" doc:"the id of the last event received: the stream begins after it"`
+	MAC  string `query:"mac" doc:"only entries of the phone with this MAC address" example:"00:15:65:12:34:56"`
+	Last string `header:"Last-Event-ID" doc:"id of the last event received: the stream begins after it" example:"k3v9q2x7-4711"`
 	mac  dhcp.MAC
 }
 
@@ -47,12 +47,10 @@ func (in *eventsInput) Resolve(huma.Context) []error {
 
 func (s events) register() {
 	o := op(http.MethodGet, "/events", "follow-events", "operation", "Follow timeline entries as they happen (server-sent events)", access.Viewer)
-	o.Description += " The event \"entry\" has a timeline entry as data; \"lost\" is the number of entries that were lost because the reader did not keep up, 0 when it is not known after a reconnect. " +
-		"A reader that reconnects with Last-Event-ID gets what it missed, as far as it is kept."
 	reg := s.api.OpenAPI().Components.Schemas
-	reg.Schema(reflect.TypeFor[client.Lost](), true, "Lost")
-	o.Responses = map[string]*huma.Response{"200": {Description: "The stream", Content: map[string]*huma.MediaType{
-		"text/event-stream": {Schema: reg.Schema(reflect.TypeFor[timeline.Entry](), true, "Entry")}}}}
+	data := &huma.Schema{OneOf: []*huma.Schema{
+		reg.Schema(reflect.TypeFor[timeline.Entry](), true, "Entry"), reg.Schema(reflect.TypeFor[client.Lost](), true, "Lost")}}
+	o.Responses = map[string]*huma.Response{"200": {Description: "The stream", Content: map[string]*huma.MediaType{"text/event-stream": {Schema: data}}}}
 	huma.Register(s.api, o, func(ctx context.Context, in *eventsInput) (*huma.StreamResponse, error) {
 		return &huma.StreamResponse{Body: func(c huma.Context) {
 			r, w := humago.Unwrap(c)

@@ -30,7 +30,7 @@ func extensionName(e *fleet.Extension) string { return e.Number + "@" + e.Regist
 
 // ExtensionInput is an extension in a path.
 type ExtensionInput struct {
-	Number string `path:"number" doc:"NUMBER, or NUMBER@REGISTRAR when two registrars have the number"`
+	Number string `path:"number" doc:"NUMBER, or NUMBER@REGISTRAR when two registrars have the number" example:"1001@main"`
 }
 
 func (s extensions) register() {
@@ -38,7 +38,7 @@ func (s extensions) register() {
 	huma.Register(s.api, op(http.MethodGet, "/extensions", "list-extensions", "extensions", "List extensions", access.Viewer),
 		func(_ context.Context, in *struct {
 			paging.Input
-			Registrar string `query:"registrar" doc:"only those on this registrar"`
+			Registrar string `query:"registrar" doc:"only extensions of this registrar" example:"main"`
 		}) (*listOutput[fleet.Extension], error) {
 			out := &listOutput[fleet.Extension]{}
 			return out, s.view(func(f fleet.View) (err error) {

@@ -28,7 +28,7 @@ var noPrefix netip.Prefix
 // itemsOutput is a list that isn't paged.
 type itemsOutput[T any] struct {
 	Body struct {
-		Items []T `json:"items"`
+		Items []T `json:"items" doc:"the whole list"`
 	}
 }
 
@@ -43,15 +43,15 @@ func items[T any](list []T) *itemsOutput[T] {
 
 type leaseListInput struct {
 	paging.Input
-	Subnet string `query:"subnet" doc:"only leases in this subnet"`
-	State  string `query:"state" enum:"active,released,expired,declined"`
+	Subnet string `query:"subnet" doc:"only leases in this subnet" example:"10.20.0.0/22"`
+	State  string `query:"state" enum:"active,released,expired,declined" doc:"only leases in this state" example:"active"`
 }
 
 func (s network) register() {
 	huma.Register(s.api, op(http.MethodGet, "/leases", "list-leases", "network", "List leases", access.Viewer), s.listLeases)
-	huma.Register(s.api, op(http.MethodDelete, "/leases/{ip}", "delete-lease", "network", "Forget a lease; its client keeps using the address until it asks again", access.Operator),
+	huma.Register(s.api, op(http.MethodDelete, "/leases/{ip}", "delete-lease", "network", "Delete a lease", access.Operator),
 		func(ctx context.Context, in *struct {
-			IP string `path:"ip"`
+			IP string `path:"ip" doc:"leased address" example:"10.20.1.7"`
 		}) (*struct{}, error) {
 			return nil, s.deleteLease(ctx, in.IP)
 		})

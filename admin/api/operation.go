@@ -29,7 +29,7 @@ func (s operation) register() {
 			}
 			return nil, problem.From(s.note(ctx, "reload", "configuration", "", "changed"))
 		})
-	huma.Register(s.api, op(http.MethodGet, "/status", "get-status", "operation", "Read how the daemon is", access.Viewer),
+	huma.Register(s.api, op(http.MethodGet, "/status", "get-status", "operation", "Read the state of the daemon", access.Viewer),
 		func(context.Context, *struct{}) (*struct{ Body client.DaemonStatus }, error) {
 			st := s.Status()
 			err := s.Ready()
@@ -38,14 +38,14 @@ func (s operation) register() {
 			}
 			return &struct{ Body client.DaemonStatus }{st}, nil
 		})
-	backup := op(http.MethodGet, "/backup", "get-backup", "operation", "Read a backup of everything, secrets included, as a tar stream", access.Admin)
+	backup := op(http.MethodGet, "/backup", "get-backup", "operation", "Read a backup of everything, secrets included", access.Admin)
 	backup.Responses = map[string]*huma.Response{"200": {Description: "The backup", Content: map[string]*huma.MediaType{"application/x-tar": {}}}}
 	huma.Register(s.api, backup, s.backup)
 }
 
 func (s operation) audit(_ context.Context, in *struct {
-	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"items a page"`
-	Cursor string `query:"cursor" doc:"next_cursor of the page before"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"how many items a page has at most" example:"50"`
+	Cursor string `query:"cursor" doc:"next_cursor of the page before" example:"MDAxNTY1MTIzNDU2"`
 }) (*listOutput[fleet.AuditEntry], error) {
 	var before uint64
 	if in.Cursor != "" {

@@ -22,7 +22,7 @@ func (s tokens) register() {
 			list, err := s.Tokens.Tokens()
 			return items(list), problem.From(err)
 		})
-	add := op(http.MethodPost, "/tokens", "post-token", "tokens", "Make a token; its secret is in this answer only", access.Admin)
+	add := op(http.MethodPost, "/tokens", "post-token", "tokens", "Create a token and read its secret, this once", access.Admin)
 	add.DefaultStatus = http.StatusCreated
 	huma.Register(s.api, add, s.add)
 	huma.Register(s.api, op(http.MethodDelete, "/tokens/{name}", "delete-token", "tokens", "Revoke a token", access.Admin),

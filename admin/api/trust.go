@@ -29,11 +29,11 @@ func (s trustWindows) register() {
 			return items(s.Trust.Windows()), nil
 		})
 	huma.Register(s.api, op(http.MethodPost, "/enroll", "enroll-all", "trust",
-		"For this time files need no proof; leases of new phones that wait are proof again", access.Admin),
+		"Open a window in which the files of all phones need no proof", access.Admin),
 		func(ctx context.Context, in *struct{ Body client.EnrollRequest }) (*windowOutput, error) {
 			return s.enroll(ctx, dhcp.MAC{}, in.Body)
 		})
-	huma.Register(s.api, op(http.MethodPost, "/devices/{mac}/enroll", "enroll-device", "trust", "For this time the phone's files need no proof; from anywhere (no from, or a network larger than /8) needs the role admin", access.Operator),
+	huma.Register(s.api, op(http.MethodPost, "/devices/{mac}/enroll", "enroll-device", "trust", "Open a window in which the files of a phone need no proof", access.Operator),
 		func(ctx context.Context, in *struct {
 			MACInput
 			Body client.EnrollRequest
@@ -46,10 +46,10 @@ func (s trustWindows) register() {
 		})
 	huma.Register(s.api, op(http.MethodGet, "/devices/{mac}/credentials", "get-credentials", "trust", "Read a phone's own HTTP user and password", access.Viewer), s.credentials)
 	huma.Register(s.api, op(http.MethodPost, "/devices/{mac}/credentials/rotate", "rotate-credentials", "trust",
-		"Give a phone a new password; the old one counts until the new one is used, and 409 is the answer until then", access.Operator),
+		"Give a phone a new password", access.Operator),
 		func(ctx context.Context, in *struct {
 			MACInput
-			Force bool `query:"force" doc:"also before the phone has used the last one, which then counts no more"`
+			Force bool `query:"force" doc:"also when the phone has not used its last password yet"`
 		}) (*struct{ Body client.Login }, error) {
 			mac, err := in.parse()
 			if err != nil {
@@ -61,7 +61,7 @@ func (s trustWindows) register() {
 			}
 			return &struct{ Body client.Login }{s.shownCredentials(d, false)}, nil
 		})
-	export := op(http.MethodGet, "/credentials", "export-credentials", "trust", "Read all phones' users and passwords as CSV, for vendors' redirect services", access.Admin)
+	export := op(http.MethodGet, "/credentials", "export-credentials", "trust", "Export the users and passwords of all phones as CSV", access.Admin)
 	export.Responses = map[string]*huma.Response{"200": {Description: "mac,vendor,model,label,url,user,password", Content: map[string]*huma.MediaType{"text/csv": {}}}}
 	huma.Register(s.api, export, s.exportCredentials)
 }

@@ -17,8 +17,8 @@ import (
 
 // Precondition is what a write says about the record it expects.
 type Precondition struct {
-	IfMatch     string `header:"If-Match" doc:"the ETag of the record that is to be changed; 412 when it has moved on"`
-	IfNoneMatch string `header:"If-None-Match" doc:"* : only if there is no such record yet"`
+	IfMatch     string `header:"If-Match" doc:"ETag of the record as it was read: 412 when it has changed since; * when it must exist" example:"\"17\""`
+	IfNoneMatch string `header:"If-None-Match" doc:"* when the record must not exist yet, else 412" example:"*"`
 }
 
 // met checks the precondition against the record's revision; 0 stands for no record.

@@ -27,7 +27,7 @@ func (s vendors) register() {
 		})
 	huma.Register(s.api, op(http.MethodGet, "/vendors/{vendor}", "get-vendor", "vendors", "Read a vendor pack", access.Viewer),
 		func(_ context.Context, in *struct {
-			Vendor string `path:"vendor" doc:"vendor id or alias"`
+			Vendor string `path:"vendor" doc:"id or alias of the vendor" example:"yealink"`
 		}) (*struct{ Body pack.Description }, error) {
 			v, err := s.Packs().FindVendor(in.Vendor)
 			if err != nil {

@@ -17,173 +17,173 @@ import (
 
 // Page is one page of a list.
 type Page[T any] struct {
-	Items      []T    `json:"items"`
-	NextCursor string `json:"next_cursor" doc:"cursor of the next page; empty on the last one"`
+	Items      []T    `json:"items" doc:"the items of this page"`
+	NextCursor string `json:"next_cursor" doc:"cursor of the next page; absent on the last one" example:"MDAxNTY1MTIzNDU2"`
 }
 
 // Device is a device record with what is known of the phone.
 type Device struct {
 	fleet.Device
-	Status *provision.Status `json:"status,omitempty" readOnly:"true"`
+	Status *provision.Status `json:"status,omitempty" readOnly:"true" doc:"what is known of the phone now; ignored in a body"`
 }
 
 // Lease is one lease, as operators see it.
 type Lease struct {
-	IP          netip.Addr      `json:"ip"`
-	MAC         dhcp.MAC        `json:"mac"`
-	Subnet      netip.Prefix    `json:"subnet"`
-	State       dhcp.LeaseState `json:"state" enum:"active,released,expired,declined"`
-	Device      bool            `json:"device" doc:"whether there is a device record"`
-	Vendor      string          `json:"vendor"`
-	Hostname    string          `json:"hostname"`
-	StartsAt    time.Time       `json:"starts_at"`
-	ExpiresAt   time.Time       `json:"expires_at"`
-	VendorClass string          `json:"vendor_class,omitempty"`
-	CircuitID   string          `json:"circuit_id" doc:"printable text, else hexadecimal with 0x"`
-	RemoteID    string          `json:"remote_id" doc:"printable text, else hexadecimal with 0x"`
+	IP          netip.Addr      `json:"ip" doc:"leased address" example:"10.20.1.7"`
+	MAC         dhcp.MAC        `json:"mac" doc:"MAC address of the client" example:"00:15:65:12:34:56"`
+	Subnet      netip.Prefix    `json:"subnet" doc:"subnet of the address" example:"10.20.0.0/22"`
+	State       dhcp.LeaseState `json:"state" enum:"active,released,expired,declined" doc:"state of the lease; a declined address was in use by another host" example:"active"`
+	Device      bool            `json:"device" doc:"whether the client has a device record" example:"true"`
+	Vendor      string          `json:"vendor" doc:"vendor pack that recognised the client; empty when none did" example:"yealink"`
+	Hostname    string          `json:"hostname" doc:"host name that the client sent" example:"SIP-T46U"`
+	StartsAt    time.Time       `json:"starts_at" doc:"when the lease was given or renewed last" example:"2026-11-22T12:00:00Z"`
+	ExpiresAt   time.Time       `json:"expires_at" doc:"when the lease ends" example:"2026-11-23T12:00:00Z"`
+	VendorClass string          `json:"vendor_class,omitempty" doc:"vendor class of the client (DHCP option 60): printable text, else hexadecimal with 0x" example:"yealink"`
+	CircuitID   string          `json:"circuit_id" doc:"circuit of the relay agent (DHCP option 82): printable text, else hexadecimal with 0x" example:"Gi1/0/7"`
+	RemoteID    string          `json:"remote_id" doc:"remote id of the relay agent (DHCP option 82): printable text, else hexadecimal with 0x" example:"switch-3"`
 }
 
 // Subnet is a subnet that is leased in, and how full it is.
 type Subnet struct {
-	Subnet          netip.Prefix `json:"subnet"`
-	Interface       string       `json:"interface,omitempty"`
-	Phones          string       `json:"phones"`
-	Pools           []string     `json:"pools"`
-	Addresses       int          `json:"addresses" doc:"addresses in the pools"`
-	Active          int          `json:"active"`
-	Declined        int          `json:"declined"`
-	Free            int          `json:"free"`
-	ProvisioningURL string       `json:"provisioning_url,omitempty"`
+	Subnet          netip.Prefix `json:"subnet" doc:"the subnet" example:"10.20.0.0/22"`
+	Interface       string       `json:"interface,omitempty" doc:"network interface that the subnet is on; absent for subnets behind a relay" example:"eth1"`
+	Phones          string       `json:"phones" doc:"what phones are given here: provision is an address and files, move only the voice VLAN and a lease of two minutes, none nothing beyond an ordinary network" example:"provision" enum:"provision,move,none"`
+	Pools           []string     `json:"pools" doc:"ranges that addresses are leased from" example:"[\"10.20.1.0-10.20.3.250\"]"`
+	Addresses       int          `json:"addresses" doc:"how many addresses the pools have" example:"763" minimum:"0"`
+	Active          int          `json:"active" doc:"how many are leased" example:"120" minimum:"0"`
+	Declined        int          `json:"declined" doc:"how many are set aside because another host uses them" example:"1" minimum:"0"`
+	Free            int          `json:"free" doc:"how many can be leased to new clients" example:"642" minimum:"0"`
+	ProvisioningURL string       `json:"provisioning_url,omitempty" doc:"address that phones of the subnet are sent to for their files" example:"http://10.20.0.2/"`
 }
 
 // Files is what a phone would be given, in the order it asks.
 type Files struct {
-	MAC   dhcp.MAC             `json:"mac"`
-	Items []provision.FileInfo `json:"items"`
+	MAC   dhcp.MAC             `json:"mac" doc:"MAC address of the phone" example:"00:15:65:12:34:56"`
+	Items []provision.FileInfo `json:"items" doc:"the files, in the order in which the phone requests them"`
 }
 
 // FileDiff compares one file: what was fetched last against what would be given now.
 type FileDiff struct {
-	Name          string    `json:"name"`
-	Change        string    `json:"change" enum:"same,changed,never_fetched,gone"`
-	FetchedDigest string    `json:"fetched_digest,omitempty"`
-	FetchedSize   int64     `json:"fetched_size,omitempty"`
-	FetchedAt     time.Time `json:"fetched_at,omitzero"`
-	Digest        string    `json:"digest,omitempty"`
-	Size          int64     `json:"size,omitempty"`
+	Name          string    `json:"name" doc:"name of the file" example:"001565123456.cfg"`
+	Change        string    `json:"change" enum:"same,changed,never_fetched,gone" doc:"how the last fetch compares with now; gone: the phone would not be given the file any more" example:"changed"`
+	FetchedDigest string    `json:"fetched_digest,omitempty" doc:"SHA-256 of what was fetched last, in hexadecimal; a stand-in for callers without the role admin" example:"60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752"`
+	FetchedSize   int64     `json:"fetched_size,omitempty" doc:"size of what was fetched last, in bytes" example:"10112" minimum:"0"`
+	FetchedAt     time.Time `json:"fetched_at,omitzero" doc:"when the file was fetched last" example:"2026-11-22T12:00:00Z"`
+	Digest        string    `json:"digest,omitempty" doc:"SHA-256 of the file as it is now, in hexadecimal; a stand-in for callers without the role admin" example:"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"`
+	Size          int64     `json:"size,omitempty" doc:"size of the file as it is now, in bytes" example:"10240" minimum:"0"`
 }
 
 // Diff is the comparison for all files of a phone.
 type Diff struct {
-	MAC   dhcp.MAC   `json:"mac"`
-	Items []FileDiff `json:"items"`
+	MAC   dhcp.MAC   `json:"mac" doc:"MAC address of the phone" example:"00:15:65:12:34:56"`
+	Items []FileDiff `json:"items" doc:"one comparison for each file"`
 }
 
 // Revision is a device as it was after one change.
 type Revision struct {
-	Revision uint64    `json:"revision"`
-	Time     time.Time `json:"time"`
-	Actor    string    `json:"actor"`
-	Action   string    `json:"action"`
-	Deleted  bool      `json:"deleted,omitempty"`
-	Device   *Device   `json:"device"`
+	Revision uint64    `json:"revision" doc:"number of the revision" example:"17"`
+	Time     time.Time `json:"time" doc:"when the change was made" example:"2026-11-22T12:00:00Z"`
+	Actor    string    `json:"actor" doc:"who made it: local:USER over the unix socket, token:NAME over TCP" example:"token:helpdesk"`
+	Action   string    `json:"action" doc:"what was done, in words" example:"change device 00:15:65:12:34:56"`
+	Deleted  bool      `json:"deleted,omitempty" doc:"whether the change deleted the device; then device is what was deleted" example:"false"`
+	Device   *Device   `json:"device" doc:"the device after the change"`
 }
 
 // History is the revisions of a device, newest first.
 type History struct {
-	MAC   dhcp.MAC   `json:"mac"`
-	Items []Revision `json:"items"`
+	MAC   dhcp.MAC   `json:"mac" doc:"MAC address of the phone" example:"00:15:65:12:34:56"`
+	Items []Revision `json:"items" doc:"the revisions, newest first"`
 }
 
 // Timeline is what happened to one phone, newest last, and what can be concluded from it.
 type Timeline struct {
-	MAC       dhcp.MAC           `json:"mac"`
-	Items     []timeline.Entry   `json:"items"`
-	Diagnosis []timeline.Finding `json:"diagnosis"`
+	MAC       dhcp.MAC           `json:"mac" doc:"MAC address of the phone" example:"00:15:65:12:34:56"`
+	Items     []timeline.Entry   `json:"items" doc:"the newest entries, newest last"`
+	Diagnosis []timeline.Finding `json:"diagnosis" doc:"what can be concluded from the entries"`
 }
 
 // ExplainRequest asks what would be answered: about a phone, or about a file asked for from an address.
 type ExplainRequest struct {
-	MAC       string `json:"mac,omitempty" doc:"the phone; or path and ip"`
-	Path      string `json:"path,omitempty" doc:"the file, as a phone would ask for it"`
-	IP        string `json:"ip,omitempty" doc:"the requester's address"`
-	UserAgent string `json:"user_agent,omitempty"`
-	Subnet    string `json:"subnet,omitempty" doc:"as in this subnet; the phone's own when left out"`
+	MAC       string `json:"mac,omitempty" doc:"MAC address of the phone; either mac, or path and ip" example:"00:15:65:12:34:56"`
+	Path      string `json:"path,omitempty" doc:"name of the file as a phone would request it; needs ip" example:"001565123456.cfg"`
+	IP        string `json:"ip,omitempty" doc:"IPv4 address of the requester" example:"10.20.1.7"`
+	UserAgent string `json:"user_agent,omitempty" doc:"User-Agent header of the request" example:"Yealink SIP-T46U 108.86.0.70 00:15:65:12:34:56"`
+	Subnet    string `json:"subnet,omitempty" doc:"subnet to answer for; the phone's own when left out" example:"10.20.0.0/22"`
 }
 
 // Explanation is the dry run of DHCP and of file requests, with the leases that the phone has.
 type Explanation struct {
 	provision.Explanation
-	Leases []Lease `json:"leases,omitempty"`
+	Leases []Lease `json:"leases,omitempty" doc:"leases of the phone"`
 }
 
 // AdoptRequest makes a discovered phone a device.
 type AdoptRequest struct {
-	Lines   []fleet.Line `json:"lines,omitempty"`
-	Profile string       `json:"profile,omitempty"`
-	Label   string       `json:"label,omitempty"`
+	Lines   []fleet.Line `json:"lines,omitempty" doc:"the extensions that the phone registers"`
+	Profile string       `json:"profile,omitempty" doc:"profile of the device" example:"desk"`
+	Label   string       `json:"label,omitempty" doc:"name for people" example:"Kitchen"`
 }
 
 // EnrollRequest opens a window in which files need no proof.
 type EnrollRequest struct {
-	For  string `json:"for" required:"true" doc:"how long, as 30m; 0s closes the window"`
-	From string `json:"from,omitempty" doc:"only for requests from these addresses, as 198.51.100.0/24; anywhere when left out"`
+	For  string `json:"for" required:"true" doc:"how long the window stays open, as 30m or 2h; 0s closes it" example:"30m"`
+	From string `json:"from,omitempty" doc:"network that requests must come from; anywhere when left out" example:"198.51.100.0/24"`
 }
 
 // Login is a phone's own HTTP user and password, and where it uses them.
 type Login struct {
-	MAC       dhcp.MAC  `json:"mac"`
-	URL       string    `json:"url,omitempty"`
-	User      string    `json:"user,omitempty" doc:"absent while the phone has none"`
-	Password  string    `json:"password,omitempty" doc:"with reveal only"`
-	Changing  bool      `json:"changing" doc:"the password before counts too, until this one is used"`
-	ChangedAt time.Time `json:"changed_at,omitzero"`
+	MAC       dhcp.MAC  `json:"mac" doc:"MAC address of the phone" example:"00:15:65:12:34:56"`
+	URL       string    `json:"url,omitempty" doc:"address that the phone sends them to" example:"http://10.20.0.2/"`
+	User      string    `json:"user,omitempty" doc:"HTTP user; absent while the phone has none" example:"p001565123456"`
+	Password  string    `json:"password,omitempty" doc:"HTTP password; shown with reveal only" example:"k7m2x9q4w8r3t6y5n2b4"`
+	Changing  bool      `json:"changing" doc:"whether the password before is still accepted, which ends when the phone uses this one" example:"false"`
+	ChangedAt time.Time `json:"changed_at,omitzero" doc:"when the password was made" example:"2026-11-22T12:00:00Z"`
 }
 
 // RollbackRequest names the revision that a device goes back to.
 type RollbackRequest struct {
-	Revision uint64 `json:"revision" required:"true"`
+	Revision uint64 `json:"revision" required:"true" doc:"revision that the device goes back to, from its history" example:"17"`
 }
 
 // Vendor is a vendor pack in short.
 type Vendor struct {
-	Vendor       string                  `json:"vendor"`
-	Name         string                  `json:"name"`
-	Aliases      []string                `json:"aliases,omitempty"`
-	Experimental bool                    `json:"experimental"`
-	Recognises   bool                    `json:"recognises" doc:"false: experimental, and not named in the configuration"`
-	Models       []pack.ModelDescription `json:"models"`
+	Vendor       string                  `json:"vendor" doc:"id of the vendor" example:"yealink"`
+	Name         string                  `json:"name" doc:"name of the vendor" example:"Yealink"`
+	Aliases      []string                `json:"aliases,omitempty" doc:"further names that are accepted for the vendor" example:"[\"yealink-sip\"]"`
+	Experimental bool                    `json:"experimental" doc:"whether the pack is experimental" example:"false"`
+	Recognises   bool                    `json:"recognises" doc:"whether phones are recognised by it; false for an experimental pack that the configuration does not name" example:"true"`
+	Models       []pack.ModelDescription `json:"models" doc:"the models, with what each has"`
 }
 
 // Lost says that a follower of events did not keep up.
 type Lost struct {
-	Entries uint64 `json:"entries"`
+	Entries uint64 `json:"entries" doc:"how many entries were lost; 0 when the number is not known" example:"12"`
 }
 
 // TokenRequest asks for a new token.
 type TokenRequest struct {
-	Name string `json:"name" required:"true" pattern:"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$" patternDescription:"letters, digits, . _ - (63 at most)"`
-	Role string `json:"role" required:"true" enum:"admin,operator,viewer"`
+	Name string `json:"name" required:"true" pattern:"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$" patternDescription:"letters, digits, . _ - (63 at most)" doc:"name of the token, 1 to 63 letters, digits, dots, underscores and hyphens; it begins with a letter or digit" example:"helpdesk"`
+	Role string `json:"role" required:"true" enum:"admin,operator,viewer" doc:"what the token may do: viewer reads without secrets, operator also changes, admin also reads secrets and manages tokens" example:"operator"`
 }
 
 // NewToken is a token just made. Its secret is shown this once.
 type NewToken struct {
-	Name  string `json:"name"`
-	Role  string `json:"role"`
-	Token string `json:"token" doc:"shown this once: only its digest is kept"`
+	Name  string `json:"name" doc:"name of the token" example:"helpdesk"`
+	Role  string `json:"role" doc:"what the token may do" example:"operator"`
+	Token string `json:"token" doc:"the secret, in this answer only: the daemon stores its digest" example:"plugtone_3q2-7wEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"`
 }
 
 // DaemonStatus is how the daemon is.
 type DaemonStatus struct {
-	Version   string           `json:"version"`
-	StartedAt time.Time        `json:"started_at"`
-	Config    string           `json:"config,omitempty" doc:"the configuration file, empty when there is none"`
-	DataDir   string           `json:"data_dir,omitempty"`
-	Revision  uint64           `json:"revision" doc:"of what operators entered"`
-	Ready     bool             `json:"ready"`
-	Faults    []string         `json:"faults,omitempty"`
-	Warnings  []string         `json:"warnings,omitempty"`
-	Tasks     []string         `json:"tasks,omitempty"`
-	Listening []string         `json:"listening,omitempty"`
-	Sizes     map[string]int64 `json:"sizes,omitempty" doc:"bytes of each file of the store"`
+	Version   string           `json:"version" doc:"version of the daemon" example:"1.4.0"`
+	StartedAt time.Time        `json:"started_at" doc:"when the daemon started" example:"2026-11-22T12:00:00Z"`
+	Config    string           `json:"config,omitempty" doc:"the configuration file; absent when there is none" example:"/etc/plugtone/plugtone.yaml"`
+	DataDir   string           `json:"data_dir,omitempty" doc:"folder of the records and leases" example:"/var/lib/plugtone"`
+	Revision  uint64           `json:"revision" doc:"revision of all records" example:"128"`
+	Ready     bool             `json:"ready" doc:"whether everything runs" example:"true"`
+	Faults    []string         `json:"faults,omitempty" doc:"what does not run" example:"[\"leases.db: no space left on device\"]"`
+	Warnings  []string         `json:"warnings,omitempty" doc:"what needs attention" example:"[\"subnet 10.20.0.0/22: 97 % of the addresses are leased\"]"`
+	Tasks     []string         `json:"tasks,omitempty" doc:"what the daemon is doing in the background" example:"[\"compact leases\"]"`
+	Listening []string         `json:"listening,omitempty" doc:"addresses that the daemon listens on" example:"[\"udp 10.20.0.2:69\"]"`
+	Sizes     map[string]int64 `json:"sizes,omitempty" doc:"size of each file of the store, in bytes" example:"{\"records.db\":1048576}"`
 }

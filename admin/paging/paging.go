@@ -12,9 +12,9 @@ import (
 
 // Input is what every paged list takes.
 type Input struct {
-	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"items a page"`
-	Cursor string `query:"cursor" doc:"next_cursor of the page before"`
-	Q      string `query:"q" maxLength:"100" doc:"only items that contain this text, in any case"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"how many items a page has at most" example:"50"`
+	Cursor string `query:"cursor" doc:"next_cursor of the page before" example:"MDAxNTY1MTIzNDU2"`
+	Q      string `query:"q" maxLength:"100" doc:"only items that contain this text, in upper or lower case" example:"reception"`
 }
 
 // Query is the text searched for, in lower case.

@@ -6,20 +6,20 @@ import (
 
 // AuditRecord names one record that an audited action touched.
 type AuditRecord struct {
-	Kind   string `json:"kind"`   // device, extension, registrar, profile, token
-	Name   string `json:"name"`   // MAC, number@registrar, name
-	Change string `json:"change"` // created, changed, deleted; revealed for a read of secrets
+	Kind   string `json:"kind" doc:"kind of record: device, extension, registrar, profile, token, lease, window, discovered, credentials, configuration or backup" example:"device"`
+	Name   string `json:"name" doc:"name of the record: a MAC, NUMBER@REGISTRAR, an address or a name; empty where there is only one" example:"00:15:65:12:34:56"`
+	Change string `json:"change" doc:"what happened to it; revealed means that secrets were read" example:"changed" enum:"created,changed,deleted,revealed"`
 }
 
 // AuditEntry says who did what, when, to which records. It never holds a record's contents, so no secret is in it.
 type AuditEntry struct {
-	ID       uint64        `json:"id"` // counts up without gaps; set by the store
-	Time     time.Time     `json:"time"`
-	Actor    string        `json:"actor"`
-	Action   string        `json:"action"`
-	Revision uint64        `json:"revision,omitempty"` // of the fleet after it; 0 when the fleet did not change
-	Records  []AuditRecord `json:"records,omitempty"`  // the first 100
-	More     int           `json:"more,omitempty"`     // how many further records were touched
+	ID       uint64        `json:"id" doc:"number of the entry; counts up from 1 without gaps" example:"4711" minimum:"1"`
+	Time     time.Time     `json:"time" doc:"when the change was made" example:"2026-11-22T12:00:00Z"`
+	Actor    string        `json:"actor" doc:"who made it: local:USER over the unix socket, token:NAME over TCP" example:"token:helpdesk"`
+	Action   string        `json:"action" doc:"what was done, in words" example:"change device 00:15:65:12:34:56"`
+	Revision uint64        `json:"revision,omitempty" doc:"revision of all records after the change; absent when no record changed" example:"128"`
+	Records  []AuditRecord `json:"records,omitempty" doc:"the records that were touched, 100 at most"`
+	More     int           `json:"more,omitempty" doc:"how many further records were touched" example:"0" minimum:"0"`
 }
 
 // DeviceRevision is a device as it was after one edit.
@@ -34,9 +34,9 @@ type DeviceRevision struct {
 
 // Token is a bearer token of the admin API. Only its digest is kept.
 type Token struct {
-	Name      string    `json:"name"`
-	Role      string    `json:"role"` // admin, operator, viewer
-	Hash      string    `json:"-"`    // SHA-256 of the token, hex
-	CreatedAt time.Time `json:"created_at"`
-	CreatedBy string    `json:"created_by,omitempty"`
+	Name      string    `json:"name" doc:"name of the token, 1 to 63 letters, digits, dots, underscores and hyphens" example:"helpdesk"`
+	Role      string    `json:"role" doc:"what the token may do: viewer reads without secrets, operator also changes, admin also reads secrets and manages tokens" example:"operator" enum:"admin,operator,viewer"`
+	Hash      string    `json:"-"` // SHA-256 of the token, hex
+	CreatedAt time.Time `json:"created_at" doc:"when it was made" example:"2026-11-22T12:00:00Z"`
+	CreatedBy string    `json:"created_by,omitempty" doc:"who made it" example:"local:root"`
 }

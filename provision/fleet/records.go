@@ -11,28 +11,28 @@ import (
 
 // Key is one key of a device or profile.
 type Key struct {
-	Area  string `json:"area"` // "line" when left out
-	Slot  int    `json:"slot"`
-	Type  string `json:"type"`
-	Value string `json:"value,omitempty"`
-	Label string `json:"label,omitempty"`
-	Line  int    `json:"line,omitempty"`
+	Area  string `json:"area" doc:"where the key is: line (when left out), memory, programmable, or expansion1 to expansion6" example:"line"`
+	Slot  int    `json:"slot" doc:"position of the key in its area, from 1" example:"2"`
+	Type  string `json:"type" doc:"what the key does, such as line, blf, speed_dial or park; the pack lists the types of its phones" example:"blf"`
+	Value string `json:"value,omitempty" doc:"number or address that the key acts on; which types need one depends on the type" example:"1002"`
+	Label string `json:"label,omitempty" doc:"text beside the key" example:"Front Desk"`
+	Line  int    `json:"line,omitempty" doc:"position of the line that the key uses, from 1; 0 or absent: the phone's first line" example:"1"`
 }
 
 // Line binds a line position of a device to an extension.
 type Line struct {
-	Position  int    `json:"position"`
-	Extension string `json:"extension"`           // number
-	Registrar string `json:"registrar,omitempty"` // name; filled in when the record is saved
+	Position  int    `json:"position" doc:"position of the line on the phone, from 1; its place in the list when left out" example:"1"`
+	Extension string `json:"extension" doc:"number of the extension that registers on the line" example:"1001"`
+	Registrar string `json:"registrar,omitempty" doc:"registrar of the extension; needed only when two registrars have the number" example:"main"`
 }
 
 // Contact is one entry of the phonebook of a device or profile. It has a name and one number at least.
 type Contact struct {
-	Name   string `json:"name"`
-	Number string `json:"number,omitempty"` // at work
-	Mobile string `json:"mobile,omitempty"`
-	Home   string `json:"home,omitempty"`
-	Group  string `json:"group,omitempty"`
+	Name   string `json:"name" doc:"name of the contact" example:"Front Desk"`
+	Number string `json:"number,omitempty" doc:"number at work; one of number, mobile and home is needed" example:"1001"`
+	Mobile string `json:"mobile,omitempty" doc:"mobile number" example:"+49 170 1234567"`
+	Home   string `json:"home,omitempty" doc:"number at home" example:"+49 30 1234567"`
+	Group  string `json:"group,omitempty" doc:"group in which phones show the contact" example:"Office"`
 }
 
 // Numbers returns how many numbers a contact has: many phones take only entries with one.
@@ -48,63 +48,63 @@ func (c Contact) Numbers() int {
 
 // Device is the record of a physical phone.
 type Device struct {
-	MAC            dhcp.MAC                     `json:"mac"`
-	OtherMACs      []dhcp.MAC                   `json:"other_macs,omitempty"`
-	Vendor         string                       `json:"vendor,omitempty"` // vendor id; "" : only its address is kept
-	Model          string                       `json:"model,omitempty"`
-	Label          string                       `json:"label,omitempty"`
-	Profile        string                       `json:"profile,omitempty"`
-	Enabled        bool                         `json:"enabled"`
-	ReservedIP     netip.Addr                   `json:"reserved_ip,omitzero"`
-	Notes          string                       `json:"notes,omitempty"`
-	Lines          []Line                       `json:"lines"`
-	Keys           []Key                        `json:"keys"`
-	Contacts       []Contact                    `json:"contacts,omitempty"` // of its phonebook, when the setting phonebook is on
-	Settings       setting.Values               `json:"settings,omitempty"`
-	VendorSettings map[string]map[string]string `json:"vendor_settings,omitempty"`
-	Credentials    *trust.Credentials           `json:"credentials,omitempty"` // its own HTTP user and password; made by CheckDevice
-	Revision       uint64                       `json:"revision"`
-	CreatedAt      time.Time                    `json:"created_at,omitzero"`
-	UpdatedAt      time.Time                    `json:"updated_at,omitzero"`
+	MAC            dhcp.MAC                     `json:"mac" doc:"MAC address of the phone; 001565123456, 00-15-65-12-34-56 and 0015.6512.3456 are also accepted" example:"00:15:65:12:34:56"`
+	OtherMACs      []dhcp.MAC                   `json:"other_macs,omitempty" doc:"further MAC addresses of the same phone, such as Wi-Fi's" example:"[\"00:15:65:12:34:57\"]"`
+	Vendor         string                       `json:"vendor,omitempty" doc:"id or alias of the vendor pack; empty: the phone gets an address and no files" example:"yealink"`
+	Model          string                       `json:"model,omitempty" doc:"model as the pack names it; VENDOR/MODEL also sets the vendor" example:"T46U"`
+	Label          string                       `json:"label,omitempty" doc:"name for people" example:"Reception"`
+	Profile        string                       `json:"profile,omitempty" doc:"profile that the device inherits keys, contacts and settings from" example:"desk"`
+	Enabled        bool                         `json:"enabled" doc:"whether the phone is given its files; true when left out" example:"true"`
+	ReservedIP     netip.Addr                   `json:"reserved_ip,omitzero" doc:"IPv4 address that only this phone is leased" example:"10.20.0.50"`
+	Notes          string                       `json:"notes,omitempty" doc:"free text for operators" example:"spare power supply in the cupboard"`
+	Lines          []Line                       `json:"lines" doc:"the extensions that the phone registers"`
+	Keys           []Key                        `json:"keys" doc:"programmable keys; a key here replaces the profile's in the same area and slot"`
+	Contacts       []Contact                    `json:"contacts,omitempty" doc:"entries of the phone's phonebook, which it gets when the setting phonebook is on"`
+	Settings       setting.Values               `json:"settings,omitempty" doc:"settings of this device by name, over those of its profile, registrar, subnet and site; secrets are shown with reveal only" example:"{\"language\":\"de\"}"`
+	VendorSettings map[string]map[string]string `json:"vendor_settings,omitempty" doc:"parameters in the vendor's own words by vendor and name, written into the files as they are; *** stands for a value that is not shown and is kept" example:"{\"yealink\":{\"features.dnd.enable\":\"0\"}}"`
+	Credentials    *trust.Credentials           `json:"credentials,omitempty" doc:"the phone's own HTTP user and password, made by the daemon"`
+	Revision       uint64                       `json:"revision" doc:"revision of the record, also its ETag; ignored in a body" example:"17"`
+	CreatedAt      time.Time                    `json:"created_at,omitzero" doc:"when the record was created; ignored in a body" example:"2026-11-22T12:00:00Z"`
+	UpdatedAt      time.Time                    `json:"updated_at,omitzero" doc:"when the record was changed last; ignored in a body" example:"2026-11-22T12:00:00Z"`
 }
 
 // Profile is keys and settings shared by many devices.
 type Profile struct {
-	Name           string                       `json:"name"`
-	Parent         string                       `json:"parent,omitempty"`
-	Keys           []Key                        `json:"keys"`
-	Contacts       []Contact                    `json:"contacts,omitempty"` // of the phonebooks of its devices
-	Settings       setting.Values               `json:"settings,omitempty"`
-	VendorSettings map[string]map[string]string `json:"vendor_settings,omitempty"`
-	Revision       uint64                       `json:"revision"`
-	CreatedAt      time.Time                    `json:"created_at,omitzero"`
-	UpdatedAt      time.Time                    `json:"updated_at,omitzero"`
+	Name           string                       `json:"name" doc:"name of the profile" example:"desk"`
+	Parent         string                       `json:"parent,omitempty" doc:"profile that this one inherits from" example:"base"`
+	Keys           []Key                        `json:"keys" doc:"programmable keys of all devices with the profile"`
+	Contacts       []Contact                    `json:"contacts,omitempty" doc:"phonebook entries of all devices with the profile"`
+	Settings       setting.Values               `json:"settings,omitempty" doc:"settings by name, over those of the parent, registrar, subnet and site; secrets are shown with reveal only" example:"{\"language\":\"de\"}"`
+	VendorSettings map[string]map[string]string `json:"vendor_settings,omitempty" doc:"parameters in the vendor's own words by vendor and name, written into the files as they are; *** stands for a value that is not shown and is kept" example:"{\"yealink\":{\"features.dnd.enable\":\"0\"}}"`
+	Revision       uint64                       `json:"revision" doc:"revision of the record, also its ETag; ignored in a body" example:"17"`
+	CreatedAt      time.Time                    `json:"created_at,omitzero" doc:"when the record was created; ignored in a body" example:"2026-11-22T12:00:00Z"`
+	UpdatedAt      time.Time                    `json:"updated_at,omitzero" doc:"when the record was changed last; ignored in a body" example:"2026-11-22T12:00:00Z"`
 }
 
 // Extension is an account on a registrar. (Number, Registrar) is its key.
 type Extension struct {
-	Number      string         `json:"number"`
-	Registrar   string         `json:"registrar"`
-	DisplayName string         `json:"display_name,omitempty"`
-	AuthUser    string         `json:"auth_user,omitempty"` // default: the number
-	Password    setting.Secret `json:"password,omitempty"`
-	Voicemail   string         `json:"voicemail,omitempty"`
-	Revision    uint64         `json:"revision"`
-	CreatedAt   time.Time      `json:"created_at,omitzero"`
-	UpdatedAt   time.Time      `json:"updated_at,omitzero"`
+	Number      string         `json:"number" doc:"number of the extension, which is also its SIP user" example:"1001"`
+	Registrar   string         `json:"registrar" doc:"registrar of the account; needed only when there are several" example:"main"`
+	DisplayName string         `json:"display_name,omitempty" doc:"name that called phones show" example:"Front Desk"`
+	AuthUser    string         `json:"auth_user,omitempty" doc:"user for SIP authentication; the number when left out" example:"1001"`
+	Password    setting.Secret `json:"password,omitempty" doc:"SIP password; shown with reveal only" example:"correct-horse-battery"`
+	Voicemail   string         `json:"voicemail,omitempty" doc:"number that reaches the mailbox" example:"*97"`
+	Revision    uint64         `json:"revision" doc:"revision of the record, also its ETag; ignored in a body" example:"17"`
+	CreatedAt   time.Time      `json:"created_at,omitzero" doc:"when the record was created; ignored in a body" example:"2026-11-22T12:00:00Z"`
+	UpdatedAt   time.Time      `json:"updated_at,omitzero" doc:"when the record was changed last; ignored in a body" example:"2026-11-22T12:00:00Z"`
 }
 
 // Registrar is the SIP server that phones register with.
 type Registrar struct {
-	Name            string           `json:"name"`
-	Host            string           `json:"host"`
-	Port            int              `json:"port"`      // default 5060, with tls 5061
-	Transport       string           `json:"transport"` // udp, tcp, tls
-	OutboundProxy   string           `json:"outbound_proxy,omitempty"`
-	BackupHost      string           `json:"backup_host,omitempty"`
-	RegisterExpires setting.Duration `json:"register_expires"` // default 1h
-	Settings        setting.Values   `json:"settings,omitempty"`
-	Revision        uint64           `json:"revision"`
-	CreatedAt       time.Time        `json:"created_at,omitzero"`
-	UpdatedAt       time.Time        `json:"updated_at,omitzero"`
+	Name            string           `json:"name" doc:"name of the registrar" example:"main"`
+	Host            string           `json:"host" doc:"host name or IPv4 address of the SIP server" example:"pbx.example.net"`
+	Port            int              `json:"port" doc:"SIP port, 1 to 65535; 5060 when left out, 5061 with the transport tls" example:"5060"`
+	Transport       string           `json:"transport" doc:"SIP transport: udp (when left out), tcp or tls" example:"udp"`
+	OutboundProxy   string           `json:"outbound_proxy,omitempty" doc:"HOST or HOST:PORT that phones send all SIP through" example:"proxy.example.net:5060"`
+	BackupHost      string           `json:"backup_host,omitempty" doc:"host name or IPv4 address of the server that phones use when the first one fails" example:"pbx2.example.net"`
+	RegisterExpires setting.Duration `json:"register_expires" doc:"how long a registration lasts, as 90s, 15m or 1h30m; 1h when left out" example:"1h"`
+	Settings        setting.Values   `json:"settings,omitempty" doc:"settings of the phones that use the registrar, by name; secrets are shown with reveal only" example:"{\"dtmf\":\"rfc2833\"}"`
+	Revision        uint64           `json:"revision" doc:"revision of the record, also its ETag; ignored in a body" example:"17"`
+	CreatedAt       time.Time        `json:"created_at,omitzero" doc:"when the record was created; ignored in a body" example:"2026-11-22T12:00:00Z"`
+	UpdatedAt       time.Time        `json:"updated_at,omitzero" doc:"when the record was changed last; ignored in a body" example:"2026-11-22T12:00:00Z"`
 }

@@ -10,44 +10,44 @@ import (
 
 // Description is what `vendor show` prints of a pack.
 type Description struct {
-	Vendor       string             `json:"vendor"`
-	Name         string             `json:"name"`
-	Aliases      []string           `json:"aliases,omitempty"`
-	Experimental bool               `json:"experimental"`
-	Recognises   bool               `json:"recognises"`
-	Dir          string             `json:"dir,omitempty"`
-	Models       []ModelDescription `json:"models"`
-	KeyTypes     []string           `json:"key_types"`
-	Settings     []string           `json:"settings"`
-	Files        []FileDescription  `json:"files"`
-	DHCP         []string           `json:"dhcp"`
-	Recognise    []string           `json:"recognise"`
-	Resync       string             `json:"resync,omitempty"`
-	Unconfirmed  []Fact             `json:"unconfirmed,omitempty"` // not confirmed on a phone
-	Sources      []Fact             `json:"sources,omitempty"`
+	Vendor       string             `json:"vendor" doc:"id of the vendor" example:"yealink"`
+	Name         string             `json:"name" doc:"name of the vendor" example:"Yealink"`
+	Aliases      []string           `json:"aliases,omitempty" doc:"further names that are accepted for the vendor" example:"[\"yealink-sip\"]"`
+	Experimental bool               `json:"experimental" doc:"whether the pack is experimental" example:"false"`
+	Recognises   bool               `json:"recognises" doc:"whether phones are recognised by it; false for an experimental pack that the configuration does not name" example:"true"`
+	Dir          string             `json:"dir,omitempty" doc:"folder of an operator's own pack; absent for built-in packs" example:"/etc/plugtone/vendors/acme"`
+	Models       []ModelDescription `json:"models" doc:"the models, with what each has"`
+	KeyTypes     []string           `json:"key_types" doc:"types of keys that some model has" example:"[\"blf\",\"line\",\"speed_dial\"]"`
+	Settings     []string           `json:"settings" doc:"settings that some model has" example:"[\"language\",\"time_zone\"]"`
+	Files        []FileDescription  `json:"files" doc:"files that the phones request, in their order"`
+	DHCP         []string           `json:"dhcp" doc:"DHCP options that the pack sends, in words" example:"[\"66 http://10.20.0.2/\"]"`
+	Recognise    []string           `json:"recognise" doc:"how phones are recognised, in words" example:"[\"oui 00:15:65\"]"`
+	Resync       string             `json:"resync,omitempty" doc:"how phones are made to fetch their files again" example:"NOTIFY check-sync"`
+	Unconfirmed  []Fact             `json:"unconfirmed,omitempty" doc:"statements that were not confirmed on a phone"`
+	Sources      []Fact             `json:"sources,omitempty" doc:"the other statements with their sources"`
 }
 
 // ModelDescription is one model in a Description.
 type ModelDescription struct {
-	Model     string         `json:"model"`
-	Aliases   []string       `json:"aliases,omitempty"`
-	Lines     int            `json:"lines"`
-	Keys      map[string]int `json:"keys,omitempty"`
-	Expansion string         `json:"expansion,omitempty"`
-	Note      string         `json:"note,omitempty"`
+	Model     string         `json:"model" doc:"name of the model" example:"T46U"`
+	Aliases   []string       `json:"aliases,omitempty" doc:"further names that are accepted for the model" example:"[\"SIP-T46U\"]"`
+	Lines     int            `json:"lines" doc:"how many lines the model has" example:"16" minimum:"0"`
+	Keys      map[string]int `json:"keys,omitempty" doc:"how many keys each area has" example:"{\"line\":27}"`
+	Expansion string         `json:"expansion,omitempty" doc:"expansion modules, in words" example:"3 x EXP43, 60 keys each"`
+	Note      string         `json:"note,omitempty" doc:"what is particular about the model" example:"needs firmware 86"`
 
-	LacksKeyTypes []string `json:"lacks_key_types,omitempty"` // of those that some model of the vendor has
-	LacksSettings []string `json:"lacks_settings,omitempty"`
+	LacksKeyTypes []string `json:"lacks_key_types,omitempty" doc:"key types of the vendor that this model lacks" example:"[\"park\"]"`
+	LacksSettings []string `json:"lacks_settings,omitempty" doc:"settings of the vendor that this model lacks" example:"[\"wallpaper\"]"`
 }
 
 // FileDescription is one file in a Description, in the order asked for.
 type FileDescription struct {
-	Name      string `json:"name"`
-	Kind      Kind   `json:"kind"`
-	Models    string `json:"models,omitempty"`
-	Missing   string `json:"missing,omitempty"`
-	Challenge string `json:"challenge,omitempty"`
-	Note      string `json:"note,omitempty"`
+	Name      string `json:"name" doc:"name, with {mac} and the like for what differs" example:"{mac}.cfg"`
+	Kind      Kind   `json:"kind" doc:"kind of file: device, private, common, firmware, static, none, upload or checksum" example:"device"`
+	Models    string `json:"models,omitempty" doc:"models that request the file; empty: all" example:"T46U, T48U"`
+	Missing   string `json:"missing,omitempty" doc:"what the phone does without the file" example:"the phone keeps the configuration it has"`
+	Challenge string `json:"challenge,omitempty" doc:"how the phone is asked for its password: basic, digest or none" example:"digest"`
+	Note      string `json:"note,omitempty" doc:"what is particular about the file" example:"fetched before the other files"`
 }
 
 // Describe returns what `vendor show` prints.

@@ -141,9 +141,9 @@ type Identity struct {
 
 // Fact is one statement of a pack with where it comes from.
 type Fact struct {
-	What       string `json:"what"`
-	Source     string `json:"source,omitempty"`
-	Confidence string `json:"confidence"` // high, medium or low
+	What       string `json:"what" doc:"the statement" example:"models before firmware 80 ignore option 43"`
+	Source     string `json:"source,omitempty" doc:"document or measurement that it comes from" example:"Auto Provisioning Guide V86, page 12"`
+	Confidence string `json:"confidence" doc:"how certain it is" example:"high" enum:"high,medium,low"`
 }
 
 // Options is the outcome of the vendor's DHCP options for one site.

@@ -20,10 +20,10 @@ import (
 
 // Origin is one effective setting and where its value comes from.
 type Origin struct {
-	Name   string `json:"name"`
-	Value  any    `json:"value,omitempty"` // absent for secrets
-	From   string `json:"from"`            // default, site, subnet 10.20.0.0/22, registrar main, profile reception, device
-	Secret bool   `json:"secret,omitempty"`
+	Name   string `json:"name" doc:"name of the setting" example:"language"`
+	Value  any    `json:"value,omitempty" doc:"effective value; absent for secrets" example:"\"de\""`
+	From   string `json:"from" doc:"where the value comes from: default, site, subnet PREFIX, registrar NAME, profile NAME or device" example:"profile desk"`
+	Secret bool   `json:"secret,omitempty" doc:"whether the value is a secret" example:"false"`
 }
 
 // layer is one place that settings come from. Later layers override earlier ones.

@@ -22,10 +22,10 @@ const (
 
 // Finding is one thing that can be concluded, in plain words.
 type Finding struct {
-	Severity Severity  `json:"severity"`
-	Text     string    `json:"text"`
-	Hint     string    `json:"hint,omitempty"` // what to do or to look at
-	Time     time.Time `json:"time,omitzero"`  // of the entry that it rests on
+	Severity Severity  `json:"severity" doc:"ok: as it should be; note: worth knowing; problem: the phone lacks something" example:"problem" enum:"ok,note,problem"`
+	Text     string    `json:"text" doc:"what was found, in one sentence" example:"it has an address and never requested a file"`
+	Hint     string    `json:"hint,omitempty" doc:"what to do or to look at" example:"check that option 66 reaches the phone"`
+	Time     time.Time `json:"time,omitzero" doc:"time of the entry that it rests on" example:"2026-11-22T12:00:00Z"`
 }
 
 // Facts is what is known of the phone besides its timeline.

@@ -15,11 +15,11 @@ type Secret = setting.Secret
 // Credentials are one phone's own HTTP user and password. The daemon makes them, never a person, so that they can't be guessed
 // and no two phones share them.
 type Credentials struct {
-	User     string `json:"user"`
-	Password Secret `json:"password,omitempty"`
+	User     string `json:"user" doc:"HTTP user" example:"p001565123456"`
+	Password Secret `json:"password,omitempty" doc:"HTTP password; shown with reveal only" example:"k7m2x9q4w8r3t6y5n2b4"`
 	// Previous counts too until the phone has used Password: after a change it still has the old one.
-	Previous  Secret    `json:"previous_password,omitempty"`
-	ChangedAt time.Time `json:"changed_at,omitzero"`
+	Previous  Secret    `json:"previous_password,omitempty" doc:"password before the last change, accepted until the phone has used the new one; shown with reveal only" example:"b4n2y5t6r3w8q4x9m2k7"`
+	ChangedAt time.Time `json:"changed_at,omitzero" doc:"when the password was made" example:"2026-11-22T12:00:00Z"`
 }
 
 // String hides the passwords.

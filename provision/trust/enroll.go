@@ -11,9 +11,9 @@ import (
 
 // Window is a time in which files of a phone, or of all phones, need no other proof.
 type Window struct {
-	MAC   MAC          `json:"mac,omitzero"` // zero: all phones
-	From  netip.Prefix `json:"from,omitzero"`
-	Until time.Time    `json:"until"`
+	MAC   MAC          `json:"mac,omitzero" doc:"phone of the window; absent: all phones" example:"00:15:65:12:34:56"`
+	From  netip.Prefix `json:"from,omitzero" doc:"network that requests must come from; absent: anywhere" example:"198.51.100.0/24"`
+	Until time.Time    `json:"until" doc:"when the window closes" example:"2026-11-22T12:30:00Z"`
 }
 
 // String returns it as one sentence.

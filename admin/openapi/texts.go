@@ -1,0 +1,91 @@
+package openapi
+
+// text is what an operation does beyond its summary.
+type text struct {
+	description string
+	conflict    string // when 409 is answered; empty: never
+}
+
+const (
+	page    = "The list comes in pages: pass next_cursor as cursor to read the next one."
+	secrets = "Secrets are left out unless reveal is set, which is noted in the audit log."
+	put     = "Members that are absent get their defaults, except secrets, which are kept; null clears one. A repeated request makes no new revision."
+	patch   = "Members that are absent stay, null clears one. 404 when there is no such record."
+)
+
+// texts are the texts of the operations by operationId.
+var texts = map[string]text{
+	"list-devices": {description: "Each device has its status. A page with a state filter may be short or empty and still have a next_cursor. " + page},
+	"post-device": {description: "The body names the MAC. Members that are absent get their defaults.",
+		conflict: "The MAC has a device already."},
+	"get-device":    {description: secrets},
+	"put-device":    {description: put},
+	"patch-device":  {description: patch},
+	"delete-device": {description: "The phone keeps its lease and is listed as discovered when it is seen again."},
+	"list-device-files": {description: "The files are rendered as if the phone requested them now, in the order in which it does. " +
+		"Files that would not be served are listed with the reason."},
+	"get-device-file": {description: "The headers Plugtone-Outcome, -Reason, -Digest, -Size, -Masked and -Media-Type describe the real file. " +
+		"204 is the answer for a file that phones do without. " + secrets},
+	"get-device-diff":    {description: "Each file is compared by its SHA-256."},
+	"get-device-history": {description: "Revisions of a deleted device are listed too, as far as they are kept. Secrets are left out."},
+	"post-device-rollback": {description: "The old revision is written as a new one. It is checked like any change: an extension may have been deleted since. " +
+		"404 when the revision is not kept."},
+	"get-device-timeline": {description: "A MAC without a device record has a timeline too. The diagnosis also considers the record and the lease."},
+
+	"list-extensions": {description: page},
+	"get-extension":   {description: secrets, conflict: "Two registrars have the number; use NUMBER@REGISTRAR."},
+	"put-extension":   {description: put, conflict: "Two registrars have the number; use NUMBER@REGISTRAR or name the registrar."},
+	"patch-extension": {description: patch + " Another registrar moves the extension and the lines that use it.",
+		conflict: "Two registrars have the number; use NUMBER@REGISTRAR."},
+	"delete-extension": {description: "With force, the lines that use it are removed too.",
+		conflict: "Devices use it, and they are listed; or two registrars have the number."},
+
+	"list-registrars": {description: page},
+	"get-registrar":   {description: secrets},
+	"put-registrar":   {description: put},
+	"patch-registrar": {description: patch},
+	"delete-registrar": {description: "With force, its extensions stay without a registrar, and phones get no account for them until they are moved.",
+		conflict: "Extensions use it, and they are listed."},
+
+	"list-profiles":  {description: page},
+	"get-profile":    {description: secrets},
+	"put-profile":    {description: put},
+	"patch-profile":  {description: patch},
+	"delete-profile": {description: "With force, the devices and profiles that name it stay without it.", conflict: "Devices or profiles use it, and they are listed."},
+
+	"list-discovered":   {description: page},
+	"get-discovered":    {description: "404 when the phone is not on the list, or has a device record."},
+	"adopt-discovered":  {description: "Vendor and model are those that were recognised. A model that the pack does not have is left out.", conflict: "The MAC has a device already."},
+	"forget-discovered": {description: "The phone is listed again when it is seen again."},
+
+	"explain": {description: "The question is mac, or path and ip. Nothing is changed, and no packet is sent."},
+
+	"list-leases":  {description: "Sorted by address. A subnet that the configuration does not have is an error. " + page},
+	"delete-lease": {description: "The client keeps using the address until it renews its lease, so the address may be leased twice meanwhile."},
+	"list-subnets": {description: "In the order of the configuration."},
+
+	"list-windows": {description: "Only windows that are open."},
+	"enroll-all": {description: "For the time given, files of all phones need no proof, and leases of new phones that wait are accepted as proof again. " +
+		"A duration of 0s closes the window."},
+	"enroll-device": {description: "For the time given, files of this phone need no proof. A duration of 0s closes the window. " +
+		"A window without from, or from a network larger than /8, needs the role admin."},
+	"get-credentials": {description: "The user is absent while the phone has none. " + secrets},
+	"rotate-credentials": {description: "The old password is accepted until the phone has used the new one.",
+		conflict: "The phone has not used its last password yet; force replaces it, and the one before is not accepted any more."},
+	"export-credentials": {description: "The columns are mac, vendor, model, label, url, user and password, as vendors' redirect services take them. The export is noted in the audit log."},
+
+	"list-vendors": {description: "Packs that come with plugtone and the operator's own ones."},
+	"get-vendor":   {description: "With files, settings, key types, DHCP options and sources."},
+
+	"list-tokens":  {description: "The secrets are not stored and therefore not listed."},
+	"post-token":   {description: "The daemon stores only a digest of the secret.", conflict: "A token with this name exists already."},
+	"delete-token": {description: "Requests with the token are refused from then on."},
+
+	"get-status": {description: "What runs, what does not, and what needs attention."},
+	"list-audit": {description: "Each entry has the author, the action and the records touched, never their contents. " + page},
+	"reload": {description: "With force also when subnets with active leases are left out, or an interface is missing.",
+		conflict: "The new configuration or a pack has errors, which are listed; the old one stays in force."},
+	"get-backup": {description: "A tar stream, noted in the audit log. An error after the first byte closes the connection."},
+	"follow-events": {description: "The event \"entry\" has a timeline entry as data; \"lost\" has the number of entries that were lost because the reader did not keep up, " +
+		"0 when it is not known after a reconnect. A reader that reconnects with Last-Event-ID gets what it missed, as far as it is kept."},
+}
