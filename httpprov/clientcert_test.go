@@ -97,7 +97,7 @@ func TestClientCertificates(t *testing.T) {
 		{"over an intermediate", []*authority{sub.certify(t, cn("001565123456"), nil), sub}, "yealink 00:15:65:12:34:56"},
 		{"without its intermediate", []*authority{sub.certify(t, cn("001565123456"), nil)}, ""},
 		{"signed by another phone", []*authority{phone.certify(t, cn("001565999999"), nil), phone}, ""},
-		{"signed by nobody known", []*authority{(*authority)(nil).certify(t, cn("001565123456"), nil)}, ""},
+		{"signed by an unknown authority", []*authority{(*authority)(nil).certify(t, cn("001565123456"), nil)}, ""},
 		{"expired", []*authority{root.certify(t, cn("001565123456"), func(c *x509.Certificate) { c.NotAfter = noon.AddDate(0, 0, -1) })}, ""},
 		{"not yet", []*authority{root.certify(t, cn("001565123456"), func(c *x509.Certificate) { c.NotBefore = noon.AddDate(0, 0, 1) })}, ""},
 		{"usage of a server only, critical", []*authority{root.certify(t, cn("001565123456"), critical(2, 5, 29, 37))}, "yealink 00:15:65:12:34:56"},
@@ -130,6 +130,11 @@ func TestClientCertificates(t *testing.T) {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
 	}
+}
+
+func TestOneAuthorityOfTwoVendorsNamesBoth(t *testing.T) {
+	root := (*authority)(nil).certify(t, cn("Root"), isCA)
+	phone := root.certify(t, cn("001565123456"), nil)
 	if c := roots(t, map[string][]byte{"cisco-cucm": root.pem(), "cisco-3pcc": root.pem()}).Verify([]*x509.Certificate{phone.cert}, noon); c == nil || c.Vendor != "cisco-3pcc" || len(c.Also) != 1 {
 		t.Errorf("one root of two vendors: %+v", c)
 	}

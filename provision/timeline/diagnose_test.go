@@ -29,16 +29,19 @@ func recorded() Facts {
 	return Facts{Now: noon.Add(time.Hour), MAC: phone, Recorded: true, Enabled: true, Vendor: "yealink", Model: "T46U", Addr: addr, Expires: noon.Add(24 * time.Hour)}
 }
 
-func TestDiagnose(t *testing.T) {
+// diagnosisCase is a timeline with what must be concluded from it.
+type diagnosisCase struct {
+	name    string
+	entries []Entry
+	change  func(*Facts)
+	want    []string // severity and a part of the text or hint
+	not     string
+}
+
+func addressCases() []diagnosisCase {
 	boot := []Entry{dhcpEntry(0, "discover", "offered"), dhcpEntry(0, "request", "acked")}
 	withBoot := func(more ...Entry) []Entry { return append(append([]Entry(nil), boot...), more...) }
-	tests := []struct {
-		name    string
-		entries []Entry
-		change  func(*Facts)
-		want    []string // severity and a part of the text or hint
-		not     string
-	}{
+	return []diagnosisCase{
 		{name: "never heard of", change: func(f *Facts) { f.Addr = netip.Addr{} }, want: []string{"problem: nothing was ever heard of 00:15:65:12:34:56"}},
 		{name: "address, no file", entries: boot, want: []string{"ok: it has 10.20.1.7 since 2026-11-22 12:00:00 UTC", "problem: never asked for a file", "problem: stored server address"}},
 		{name: "address, no file yet", entries: boot, change: func(f *Facts) { f.Now = noon.Add(time.Minute) },
@@ -62,6 +65,13 @@ func TestDiagnose(t *testing.T) {
 			want: []string{"note: would get something else now"}, not: "problem"},
 		{name: "refused by another's lease", entries: withBoot(fileEntry(1, "001565123456.cfg", "device", "refused", "10.20.1.9 is leased to 00:15:65:00:00:09, but the file is 00:15:65:12:34:56's")),
 			want: []string{"problem: 10.20.1.9 is leased to 00:15:65:00:00:09", "problem: other_macs"}},
+	}
+}
+
+func fileCases() []diagnosisCase {
+	boot := []Entry{dhcpEntry(0, "discover", "offered"), dhcpEntry(0, "request", "acked")}
+	withBoot := func(more ...Entry) []Entry { return append(append([]Entry(nil), boot...), more...) }
+	return []diagnosisCase{
 		{name: "asked for its credentials", entries: withBoot(fileEntry(1, "001565123456.cfg", "device", "refused", "the phone used its own credentials last at 2026-11-21T12:00:00Z and is asked for them")),
 			want: []string{"note: it has not answered since 2026-11-22 12:01:00 UTC: the phone used its own credentials last at 2026-11-21T12:00:00Z and is asked for them"}, not: "problem"},
 		{name: "without its credentials, beyond the budget", entries: withBoot(fileEntry(1, "001565123456.cfg", "device", "refused", "no proof: 10.20.1.7 is leased to 00:15:65:12:34:56, but the phone used its own credentials last; plugtone device enroll 00:15:65:12:34:56 serves it now")),
@@ -87,7 +97,10 @@ func TestDiagnose(t *testing.T) {
 		{name: "fixed address", entries: []Entry{fileEntry(1, "001565123456.cfg", "device", "served", "")}, change: func(f *Facts) { f.Addr = netip.Addr{} },
 			want: []string{"note: never seen in DHCP here"}},
 	}
-	for _, tt := range tests {
+}
+
+func TestDiagnose(t *testing.T) {
+	for _, tt := range append(addressCases(), fileCases()...) {
 		t.Run(tt.name, func(t *testing.T) {
 			f := recorded()
 			f.Models = func(file string) []string {
