@@ -1,10 +1,12 @@
 package dhcp
 
 import (
+	"encoding/hex"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -61,14 +63,15 @@ func hexShort(b []byte) string {
 	return string(out)
 }
 
-// Printable replaces what is not printable UTF-8 and cuts at limit bytes, never inside a character.
+// Printable makes text from the network fit for logs, timelines and pages: it replaces what is not printable UTF-8 and cuts
+// at limit bytes, never inside a character.
 func Printable(s string, limit int) string {
 	if len(s) <= limit && isPlain(s) {
 		return s
 	}
 	var b strings.Builder
 	for _, c := range strings.ToValidUTF8(s, "?") {
-		if c < ' ' || c == 0x7f || (c >= 0x80 && c < 0xa0) || c == '\u2028' || c == '\u2029' {
+		if !unicode.IsPrint(c) || c == utf8.RuneError {
 			c = '?'
 		}
 		if b.Len()+utf8.RuneLen(c) > limit {
@@ -77,6 +80,15 @@ func Printable(s string, limit int) string {
 		b.WriteRune(c)
 	}
 	return b.String()
+}
+
+// TextOrHex returns bytes from the network as text where they are printable UTF-8, else in hexadecimal with 0x.
+func TextOrHex(b []byte) string {
+	s := string(b)
+	if utf8.ValidString(s) && Printable(s, len(s)) == s {
+		return s
+	}
+	return "0x" + hex.EncodeToString(b)
 }
 
 func isPlain(s string) bool {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"plugtone/provision/fleet"
+	"plugtone/provision/phonefile"
 )
 
 // Answer answers one file request. It is the one call behind every file that leaves.
@@ -26,7 +27,7 @@ func (s *Service) answer(ctx context.Context, r Request, commit bool) exchange {
 		r.Time = s.c.Now()
 	}
 	q := fileRequest{Request: r, generation: s.current(), commit: commit}
-	q.name.Name = shownName(r.Name)
+	q.name.Name = phonefile.ShownName(r.Name)
 	if err := ctx.Err(); err != nil {
 		return q.with(q.internalError(err))
 	}

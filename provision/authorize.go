@@ -8,6 +8,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
+	"plugtone/provision/phonefile"
 	"plugtone/provision/trust"
 	"plugtone/provision/trust/httpauth"
 )
@@ -196,7 +197,7 @@ func isForFile(c *httpauth.Credentials, file parsedName) bool {
 	if !bound {
 		return true
 	}
-	name, err := cleanName(path)
+	name, err := phonefile.CleanName(path)
 	return err == nil && strings.EqualFold(name, file.Name)
 }
 

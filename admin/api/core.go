@@ -9,8 +9,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -167,22 +165,13 @@ func (s *core) shown(leases []dhcp.Lease) ([]client.Lease, error) {
 			}
 			out = append(out, client.Lease{
 				IP: l.Addr, MAC: l.MAC, Subnet: l.Subnet, State: l.State, Device: err == nil, Vendor: l.Vendor, Hostname: l.Hostname,
-				StartsAt: l.Starts, ExpiresAt: l.Expires, VendorClass: printable(l.VendorClass),
-				CircuitID: printable(l.CircuitID), RemoteID: printable(l.RemoteID),
+				StartsAt: l.Starts, ExpiresAt: l.Expires, VendorClass: dhcp.TextOrHex([]byte(l.VendorClass)),
+				CircuitID: dhcp.TextOrHex([]byte(l.CircuitID)), RemoteID: dhcp.TextOrHex([]byte(l.RemoteID)),
 			})
 		}
 		return nil
 	})
 	return out, err
-}
-
-// printable shows bytes from the network: text as it is, anything else in hexadecimal.
-func printable(s string) string {
-	text := utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
-	if text {
-		return s
-	}
-	return "0x" + hex.EncodeToString([]byte(s))
 }
 
 // digest is what the caller sees of a file's digest. Who may not see secrets could find a short one, a PIN, by trying which

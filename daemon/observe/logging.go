@@ -52,7 +52,7 @@ func (o *Observer) logAnswer(r provision.Request, a provision.Answer, recorded b
 	if !o.log.enabled(level) {
 		return
 	}
-	more := []slog.Attr{slog.String("file", cleaned(r.Name, 255)), slog.Int64("bytes", sent), slog.String("reason", a.Reason)}
+	more := []slog.Attr{slog.String("file", dhcp.Printable(r.Name, 255)), slog.Int64("bytes", sent), slog.String("reason", a.Reason)}
 	if err == nil {
 		err = a.Err
 	}

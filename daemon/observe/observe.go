@@ -67,7 +67,7 @@ func (o *Observer) Decided(ev *dhcp.Event, took time.Duration) {
 	o.record(e, ev.Recorded || ev.Vendor != "")
 	if ev.Vendor != "" && !ev.Recorded {
 		o.discover(fleet.Discovered{
-			MAC: ev.MAC, Vendor: ev.Vendor, Model: ev.Model, Hostname: cleaned(ev.Client.Hostname, 63), IP: ev.Addr, Subnet: ev.Subnet,
+			MAC: ev.MAC, Vendor: ev.Vendor, Model: ev.Model, Hostname: dhcp.Printable(ev.Client.Hostname, 63), IP: ev.Addr, Subnet: ev.Subnet,
 			CircuitID: ev.Client.CircuitID, RemoteID: ev.Client.RemoteID, FirstSeen: ev.Time, LastSeen: ev.Time,
 		})
 	}
@@ -84,7 +84,7 @@ func portOf(c *dhcp.Client) string {
 		if strings.ContainsFunc(id, func(r rune) bool { return r < ' ' || r > '~' }) {
 			id = fmt.Sprintf("0x%x", id)
 		}
-		words = append(words, part.name+" "+cleaned(id, 80))
+		words = append(words, part.name+" "+dhcp.Printable(id, 80))
 	}
 	return strings.Join(words, " ")
 }
@@ -99,7 +99,7 @@ func (o *Observer) Answered(r provision.Request, a provision.Answer, sent int64,
 	}
 	e := timeline.Entry{
 		Time: r.Time, MAC: a.MAC, Source: string(r.Transport), Event: strings.ToLower(r.Method), Verdict: string(a.Outcome), Reason: a.Reason,
-		Addr: r.From, File: cleaned(r.Name, 255), Kind: a.Kind, Bytes: sent, Digest: a.Digest, Vendor: a.Vendor, Model: a.Model,
+		Addr: r.From, File: dhcp.Printable(r.Name, 255), Kind: a.Kind, Bytes: sent, Digest: a.Digest, Vendor: a.Vendor, Model: a.Model,
 		Firmware: a.Firmware, Duration: took,
 	}
 	if err != nil {
@@ -110,7 +110,7 @@ func (o *Observer) Answered(r provision.Request, a provision.Answer, sent int64,
 	if recorded && whole && a.Digest != "" {
 		o.cfg.Store.RecordFetch(fleet.Fetch{
 			MAC: a.MAC, File: a.Name, Kind: a.Kind, Digest: a.Digest, Size: a.Size, Time: r.Time, From: r.From, Transport: r.Transport,
-			UserAgent: cleaned(r.UserAgent, 255), Vendor: a.Vendor, Model: a.Model, Firmware: a.Firmware, Port: a.Port,
+			UserAgent: dhcp.Printable(r.UserAgent, 255), Vendor: a.Vendor, Model: a.Model, Firmware: a.Firmware, Port: a.Port,
 			OwnProof: a.OwnProof, Given: a.Given,
 		})
 	}
@@ -138,20 +138,6 @@ func (o *Observer) discover(d fleet.Discovered) {
 	if o.cfg.Site().UnknownPhones != fleet.UnknownIgnore {
 		o.cfg.Store.SeePhone(d)
 	}
-}
-
-// cleaned makes text from the network fit for a log or a page: no control characters, valid UTF-8, bounded.
-func cleaned(s string, most int) string {
-	s = strings.Map(func(r rune) rune {
-		if r < 0x20 || r == 0x7f || r == '\uFFFD' {
-			return '?'
-		}
-		return r
-	}, strings.ToValidUTF8(s, "?"))
-	if len(s) > most {
-		s = strings.ToValidUTF8(s[:most], "")
-	}
-	return s
 }
 
 // Timeline returns what happened to mac, oldest first: the last limit entries, or all for 0. What clients did before they were

@@ -38,7 +38,7 @@ var evidenceKinds = []struct {
 	{"option124", RankClass, func(e Evidence) string { return e.VIVC }, func(r packdoc.Recognise) []packdoc.Matcher { return r.Option124 }},
 	{"option125", RankClass, func(e Evidence) string { return e.VIVSO }, func(r packdoc.Recognise) []packdoc.Matcher { return r.Option125 }},
 	{"hostname", RankHostname, func(e Evidence) string { return strings.TrimRight(e.Hostname, "\x00") }, func(r packdoc.Recognise) []packdoc.Matcher { return r.Hostname }},
-	{"filename", RankFileName, func(e Evidence) string { return phonefile.CleanName(e.FileName) }, func(r packdoc.Recognise) []packdoc.Matcher { return r.FileName }},
+	{"filename", RankFileName, func(e Evidence) string { return cleanName(e.FileName) }, func(r packdoc.Recognise) []packdoc.Matcher { return r.FileName }},
 	{"option55", RankParams, func(e Evidence) string { return paramList(e.Params) }, func(r packdoc.Recognise) []packdoc.Matcher { return r.Option55 }},
 	{"oui", RankOUI, func(e Evidence) string { return macText(e.MAC) }, func(r packdoc.Recognise) []packdoc.Matcher { return r.OUI }},
 }
@@ -157,7 +157,7 @@ func (s *Set) clues(e Evidence) []Clue {
 			for _, m := range s.Resolve(val) {
 				v := s.byName[m.Vendor]
 				if v.Recognises && distinctive(m) && !hasVendor(out[found:], m.Vendor) {
-					out = append(out, Clue{Rank: RankFileName, Kind: "filename", Value: show(val), Vendor: m.Vendor, Model: m.Model, Known: m.Model != "", MAC: m.MAC})
+					out = append(out, Clue{Rank: RankFileName, Kind: "filename", Value: shown(k.name, val), Vendor: m.Vendor, Model: m.Model, Known: m.Model != "", MAC: m.MAC})
 				}
 			}
 		}
@@ -220,7 +220,7 @@ func (c *matcher) match(val string) (Clue, bool) {
 	if c.re == nil {
 		return out, true
 	}
-	out.Value = show(val)
+	out.Value = shown(c.kind, val)
 	for i, name := range c.re.SubexpNames() {
 		switch {
 		case m[i] == "":
@@ -245,18 +245,20 @@ func parseMAC(s string) (dhcp.MAC, error) {
 	return dhcp.ParseMAC(strings.NewReplacer(":", "", "-", "", ".", "").Replace(s))
 }
 
-// show makes what the network sent fit for a log line.
-func show(s string) string {
-	s = strconv.QuoteToASCII(s[:min(len(s), 200)])
-	return strings.ReplaceAll(s[1:len(s)-1], `\"`, `"`)
+// shown is evidence as logs and timelines may show it. Options 43, 124 and 125 are bytes, not texts.
+func shown(kind, val string) string {
+	switch kind {
+	case "option43", "option124", "option125":
+		return dhcp.Printable(dhcp.TextOrHex([]byte(val)), maxShown)
+	}
+	return dhcp.Printable(val, maxShown)
 }
+
+// maxShown is how many bytes of evidence are shown.
+const maxShown = 200
 
 // Resolve reads a file name in every way that a pack has, sorted by vendor. It is pure; the caller chooses.
 func (s *Set) Resolve(name string) []Match {
-	name = phonefile.CleanName(name)
-	if name == "" || len(name) > 512 {
-		return nil
-	}
 	var out []Match
 	for _, v := range s.vendors {
 		if m, ok := v.Resolve(name); ok {
@@ -264,6 +266,15 @@ func (s *Set) Resolve(name string) []Match {
 		}
 	}
 	return out
+}
+
+// cleanName is a file name as it is looked up, "" for one that no phone sends.
+func cleanName(name string) string {
+	name, err := phonefile.CleanName(name)
+	if err != nil {
+		return ""
+	}
+	return name
 }
 
 // macText is a MAC in lower-case hexadecimal, "" for the zero MAC.

@@ -31,7 +31,10 @@ func (f *FileList) Declared() []*File { return f.list }
 
 // Resolve reads a file name as this vendor's phones mean it: the first of the pack's files that it fits.
 func (f *FileList) Resolve(name string) (Match, bool) {
-	name = CleanName(name)
+	name, err := CleanName(name)
+	if err != nil {
+		return Match{}, false
+	}
 	for _, file := range f.list {
 		for _, p := range file.patterns {
 			if m, ok := f.match(file, p, name); ok {
@@ -40,15 +43,6 @@ func (f *FileList) Resolve(name string) (Match, bool) {
 		}
 	}
 	return Match{}, false
-}
-
-// CleanName removes what doesn't count in a file name: leading and doubled slashes; backslashes become slashes.
-func CleanName(name string) string {
-	name = strings.ReplaceAll(name, `\`, "/")
-	for strings.Contains(name, "//") {
-		name = strings.ReplaceAll(name, "//", "/")
-	}
-	return strings.TrimLeft(name, "/")
 }
 
 func (f *FileList) match(file *File, p pattern, name string) (Match, bool) {
@@ -199,10 +193,10 @@ func (f *FileList) declared(name string, m *Model) (*File, error) {
 			return file, nil
 		}
 	}
-	clean := CleanName(name)
+	clean, err := CleanName(name)
 	for _, file := range files {
 		for _, p := range file.patterns {
-			if _, ok := f.match(file, p, clean); ok {
+			if _, ok := f.match(file, p, clean); ok && err == nil {
 				return file, nil
 			}
 		}

@@ -1,4 +1,4 @@
-package provision
+package phonefile
 
 import (
 	"strings"
@@ -10,14 +10,14 @@ func FuzzCleanName(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		name, err := cleanName(s)
+		name, err := CleanName(s)
 		if err != nil {
 			return
 		}
 		if strings.HasPrefix(name, "/") || strings.Contains(name, "//") || strings.Contains(name, `\`) || strings.Contains("/"+name+"/", "/../") {
 			t.Errorf("%q is cleaned to %q", s, name)
 		}
-		if again, err := cleanName(name); err != nil || again != name {
+		if again, err := CleanName(name); err != nil || again != name {
 			t.Errorf("%q is cleaned to %q and then to %q, %v", s, name, again, err)
 		}
 	})
@@ -28,7 +28,7 @@ func TestCleanName(t *testing.T) {
 		"001565123456.cfg": "001565123456.cfg", "/001565123456.cfg": "001565123456.cfg", "//a//b": "a/b", `\a\b`: "a/b", "./a/./b": "a/b", "a b.cfg": "a b.cfg",
 	}
 	for in, want := range good {
-		if got, err := cleanName(in); err != nil || got != want {
+		if got, err := CleanName(in); err != nil || got != want {
 			t.Errorf("%q is %q, %v; want %q", in, got, err, want)
 		}
 	}
@@ -37,11 +37,11 @@ func TestCleanName(t *testing.T) {
 		"a\x00b": "control", "a\nb": "control", "\xff": "UTF-8", strings.Repeat("a", 10_000): "10000 bytes",
 	}
 	for in, want := range bad {
-		_, err := cleanName(in)
+		_, err := CleanName(in)
 		if err == nil || !strings.Contains(err.Error(), want) || len(err.Error()) > 200 {
 			t.Errorf("%.20q: %v, want %q, and short", in, err, want)
 		}
-		if s := shownName(in); len(s) > 100 || strings.ContainsAny(s, "\n\x00") {
+		if s := ShownName(in); len(s) > 100 || strings.ContainsAny(s, "\n\x00") {
 			t.Errorf("%.20q is shown as %q", in, s)
 		}
 	}
