@@ -79,7 +79,7 @@ func New(c Config) (*Service, error) {
 		c: c, windows: w, enumeration: NewEnumerationLimiter(), passwords: NewPasswordLimiter(), stepUp: newStepUp(),
 		movements: movements{probe: c.Probe},
 		counted:   lru.New[MAC, time.Time](rememberedPhones),
-		history:   lru.New[MAC, History](rememberedPhones),
+		history:   lru.New[MAC, History](4 * rememberedPhones),
 		refused:   lru.New[MAC, string](rememberedPhones),
 		used:      lru.New[passwordKey, struct{}](rememberedPhones),
 	}, nil

@@ -66,6 +66,7 @@ type DB struct {
 	queue      []queued
 	last       uint64 // number of the newest entry queued
 	fetches    map[fetchKey]fleet.Fetch
+	pending    map[dhcp.MAC]int // how many of fetches each phone has
 	discovered discoveredList
 	strangers  strangers // entries of phones without a record that are in memory only
 	lost       uint64    // dropped since it was last logged
@@ -83,7 +84,7 @@ type queued struct {
 
 // New returns the events in an open file, or only in memory without one.
 func New(f *dbfile.File, c Config) (*DB, error) {
-	db := &DB{c: c, file: f, wake: make(chan struct{}, 1), fetches: map[fetchKey]fleet.Fetch{},
+	db := &DB{c: c, file: f, wake: make(chan struct{}, 1), fetches: map[fetchKey]fleet.Fetch{}, pending: map[dhcp.MAC]int{},
 		discovered: discoveredList{phones: map[dhcp.MAC]fleet.Discovered{}, changed: map[dhcp.MAC]bool{}, max: c.Discovered},
 		strangers:  strangers{}, strangerTime: c.Now()}
 	db.timelines = timelines{c: &db.c, file: f, phones: map[dhcp.MAC]phone{}, perPhone: c.PerPhone}

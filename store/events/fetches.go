@@ -35,6 +35,9 @@ func (db *DB) RecordFetch(f fleet.Fetch) {
 		db.drop(1)
 	} else {
 		db.fetches[key] = f
+		if !waits {
+			db.pending[f.MAC]++
+		}
 	}
 	db.mu.Unlock()
 	db.wakeUp()
@@ -44,9 +47,11 @@ func (db *DB) RecordFetch(f fleet.Fetch) {
 func (db *DB) Fetches(mac dhcp.MAC) ([]fleet.Fetch, error) {
 	found := map[string]fleet.Fetch{}
 	db.mu.Lock()
-	for k, f := range db.fetches {
-		if k.mac == mac {
-			found[k.file] = f
+	if db.pending[mac] > 0 { // when many phones start, thousands of fetches of others are pending
+		for k, f := range db.fetches {
+			if k.mac == mac {
+				found[k.file] = f
+			}
 		}
 	}
 	db.mu.Unlock()

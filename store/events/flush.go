@@ -135,6 +135,9 @@ func (db *DB) forgetWritten(b batch) {
 	for k, f := range b.fetches {
 		if db.fetches[k] == f {
 			delete(db.fetches, k)
+			if db.pending[k.mac]--; db.pending[k.mac] == 0 {
+				delete(db.pending, k.mac)
+			}
 		}
 	}
 	db.discovered.written(b.discovered)
