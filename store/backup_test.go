@@ -148,7 +148,7 @@ func (w *stuckWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func TestASlowBackupHoldsUpNobody(t *testing.T) {
+func TestASlowBackupHoldsUpNoWriter(t *testing.T) {
 	s := newFixture(t).open()
 	w := &stuckWriter{stuck: make(chan struct{}), on: make(chan struct{})}
 	done := make(chan error)

@@ -21,7 +21,7 @@ const (
 	DamagedRecords Kind = "damaged_records" // records do not match their checksums; they were set aside
 	DamagedLog     Kind = "damaged_log"     // the lease log is damaged, cut short, missing or another directory's
 	Changed        Kind = "changed"         // a file is not as plugtone left it when it stopped
-	Foreign        Kind = "foreign"         // a file belongs to another data directory
+	Foreign        Kind = "foreign"         // a file has the identity of another data directory
 	Unreadable     Kind = "unreadable"      // a file can't be used; plugtone runs without it
 	Restored       Kind = "restored"        // the files are those of a backup
 )

@@ -60,22 +60,23 @@ func clearStart(t *testing.T, path string) {
 	must(t, errors.Join(err, f.Close()))
 }
 
-// TestLostLeaseFilesAreReported damages what holds the leases in the ways that went unnoticed once.
-func TestLostLeaseFilesAreReported(t *testing.T) {
-	for name, c := range map[string]struct {
-		damage func(h *fixture, t *testing.T)
-		file   string
-		kind   Kind
-		left   int // leases that are still known
-	}{
-		"first page of the log zeroed": {func(h *fixture, t *testing.T) { clearStart(t, h.path(leases.LogName)) }, leases.LogName, DamagedLog, 20},
-		"log cut to 4000 bytes":        {func(h *fixture, t *testing.T) { must(t, os.Truncate(h.path(leases.LogName), 4000)) }, leases.LogName, DamagedLog, 10},
-		"log cut to 30 bytes":          {func(h *fixture, t *testing.T) { must(t, os.Truncate(h.path(leases.LogName), 30)) }, leases.LogName, DamagedLog, 10},
-		"log cut to 5 MB":              {func(h *fixture, t *testing.T) { must(t, os.Truncate(h.path(leases.LogName), 5<<20)) }, leases.LogName, DamagedLog, 20},
-		"log empty":                    {func(h *fixture, t *testing.T) { must(t, os.Truncate(h.path(leases.LogName), 0)) }, leases.LogName, DamagedLog, 10},
-		"log removed":                  {func(h *fixture, t *testing.T) { must(t, os.Remove(h.path(leases.LogName))) }, leases.LogName, DamagedLog, 10},
-		"leases.db empty":              {func(h *fixture, t *testing.T) { must(t, os.Truncate(h.path(leases.FileName), 0)) }, leases.FileName, Missing, 10},
-		"leases.db removed":            {func(h *fixture, t *testing.T) { must(t, os.Remove(h.path(leases.FileName))) }, leases.FileName, Missing, 10},
+// leaseFileDamage is a way to lose leases, and what must be reported of it.
+type leaseFileDamage struct {
+	damage func(h *fixture, t *testing.T)
+	file   string
+	kind   Kind
+	left   int // leases that are still known
+}
+
+func leaseFileDamages() map[string]leaseFileDamage {
+	return map[string]leaseFileDamage{"first page of the log zeroed": {func(h *fixture, t *testing.T) { clearStart(t, h.path(leases.LogName)) }, leases.LogName, DamagedLog, 20},
+		"log cut to 4000 bytes": {func(h *fixture, t *testing.T) { must(t, os.Truncate(h.path(leases.LogName), 4000)) }, leases.LogName, DamagedLog, 10},
+		"log cut to 30 bytes":   {func(h *fixture, t *testing.T) { must(t, os.Truncate(h.path(leases.LogName), 30)) }, leases.LogName, DamagedLog, 10},
+		"log cut to 5 MB":       {func(h *fixture, t *testing.T) { must(t, os.Truncate(h.path(leases.LogName), 5<<20)) }, leases.LogName, DamagedLog, 20},
+		"log empty":             {func(h *fixture, t *testing.T) { must(t, os.Truncate(h.path(leases.LogName), 0)) }, leases.LogName, DamagedLog, 10},
+		"log removed":           {func(h *fixture, t *testing.T) { must(t, os.Remove(h.path(leases.LogName))) }, leases.LogName, DamagedLog, 10},
+		"leases.db empty":       {func(h *fixture, t *testing.T) { must(t, os.Truncate(h.path(leases.FileName), 0)) }, leases.FileName, Missing, 10},
+		"leases.db removed":     {func(h *fixture, t *testing.T) { must(t, os.Remove(h.path(leases.FileName))) }, leases.FileName, Missing, 10},
 		"both removed": {func(h *fixture, t *testing.T) {
 			must(t, errors.Join(os.Remove(h.path(leases.LogName)), os.Remove(h.path(leases.FileName))))
 		}, leases.FileName, Missing, 0},
@@ -87,7 +88,12 @@ func TestLostLeaseFilesAreReported(t *testing.T) {
 			other, _ := withLeases(t)
 			must(t, os.Rename(other.path(leases.FileName), h.path(leases.FileName)))
 		}, leases.FileName, Foreign, 20},
-	} {
+	}
+}
+
+// TestLostLeaseFilesAreReported damages what holds the leases in the ways that went unnoticed once.
+func TestLostLeaseFilesAreReported(t *testing.T) {
+	for name, c := range leaseFileDamages() {
 		t.Run(name, func(t *testing.T) {
 			h, all := withLeases(t)
 			c.damage(h, t)

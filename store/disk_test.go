@@ -59,7 +59,7 @@ func survivesFullDisk(t *testing.T, h *fixture, s *Store, relieve func()) {
 	}
 	relieve()
 	must(t, s.WriteLeases([]dhcp.Change{{Lease: lease(64_999)}}))
-	time.Sleep(5 * time.Second) // nobody comes, and leases.db is asked again all the same
+	time.Sleep(5 * time.Second) // without a client too, the checkpoint is tried again
 	synctest.Wait()
 	if s.Health() != nil {
 		t.Errorf("health after recovery: %v", s.Health())
@@ -95,9 +95,9 @@ func TestFullDisk(t *testing.T) {
 	})
 }
 
-// TestAFullDiskKeepsWhatTheJournalTook: leases.db refuses for good, and what was acknowledged is there after a start on the
+// TestAFullDiskKeepsWhatTheLogHas: leases.db refuses for good, and what was acknowledged is there after a start on the
 // same disk, and after a crash on it.
-func TestAFullDiskKeepsWhatTheJournalTook(t *testing.T) {
+func TestAFullDiskKeepsWhatTheLogHas(t *testing.T) {
 	h := newFixture(t)
 	small := limits{most: map[string]int{leases.FileName: 1 << 20}, segment: wal.MinSegment}
 	s, err := open(h.cfg, small)

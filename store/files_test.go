@@ -99,7 +99,7 @@ func TestDamageIsSetAside(t *testing.T) {
 				case records.FileName:
 					wantDevices = 1 // the snapshot's
 				case leases.FileName:
-					wantLeases = 2 // the journal's
+					wantLeases = 2 // the log's
 				case events.FileName:
 					wantSeen = 0
 				}

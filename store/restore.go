@@ -21,7 +21,7 @@ import (
 )
 
 // A restore prepares a folder beside the files. One rename gives it the name preparedName: before, nothing has happened;
-// after, the restore is done by whoever comes next, this process or the next start.
+// after, this process completes the restore, or the next start does.
 const (
 	preparedName = "restore.prepared"
 	planName     = "plan.json" // in the folder

@@ -151,7 +151,7 @@ func (f *File) reopen() error {
 	return nil
 }
 
-// Replace writes the file anew: fill copies what is to stay into an empty file of the same schema, which then takes the
+// Replace writes the file again: fill copies what is to stay into an empty file of the same schema, which then takes the
 // place of this one. maxSize is the limit from then on. It is how a file gets smaller.
 func (f *File) Replace(s Schema, maxSize int, fill func(from Tx, to *File) error) error {
 	f.writeMu.Lock()

@@ -19,6 +19,8 @@ type fixture struct {
 	path string
 	now  time.Time
 	file *dbfile.File
+
+	commit func(commit func() error) error // nil: nothing fails
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -32,7 +34,7 @@ func (f *fixture) open() *DB {
 		must(f.t, f.file.Close())
 	}
 	opened, err := dbfile.Open(f.path, Spec(), filepath.Dir(f.path), true, dbfile.Options{Now: func() time.Time { return f.now },
-		Log: slog.New(slog.DiscardHandler), Commits: prometheus.NewHistogram(prometheus.HistogramOpts{}), Damaged: prometheus.NewCounter(prometheus.CounterOpts{})})
+		Log: slog.New(slog.DiscardHandler), Commits: prometheus.NewHistogram(prometheus.HistogramOpts{}), Damaged: prometheus.NewCounter(prometheus.CounterOpts{}), Commit: f.commit})
 	must(f.t, err)
 	f.file = opened.File
 	f.t.Cleanup(func() { opened.Close() })

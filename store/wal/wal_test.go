@@ -26,7 +26,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// text is a batch of some length that tells its number.
+// text is a batch of some length that shows its number.
 func text(n int) []byte { return bytes.Repeat(fmt.Appendf(nil, "%06d ", n), 1+n%200) }
 
 func appendAll(t *testing.T, j *Log, from, to int) {
@@ -69,7 +69,7 @@ func TestWhatWasAppendedIsThereWhenOpenedAgain(t *testing.T) {
 				t.Errorf("whole %v, last %d", got.Contiguous(), got.Last())
 			}
 		} else if j.number = 0; len(got) != 0 {
-			t.Fatalf("a new journal has %d", len(got))
+			t.Fatalf("a new log has %d", len(got))
 		}
 		appendAll(t, j, 10*round+1, 10*round+10)
 		must(t, j.Close())
@@ -132,7 +132,7 @@ func TestAFullLogRefusesAndGoesOn(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	if _, err := j.Append(text(n)); !errors.Is(err, ErrFull) {
-		t.Errorf("a side that was not checkpointed is written: %v", err)
+		t.Errorf("a segment that was not checkpointed is written: %v", err)
 	}
 	must(t, j.Checkpoint(func(Batches) error { return nil }))
 	appendAll(t, j, n, n)
@@ -220,7 +220,7 @@ func TestAFailedBatchIsNotThereBesideTheNext(t *testing.T) {
 	}
 }
 
-// When nobody knows what was checkpointed, what lies before a gap is not taken: it may have been overtaken by what was in the gap.
+// When it is not known what was checkpointed, what lies before a gap is left out: what was in the gap may have overtaken it.
 func TestWithoutANumberOnlyTheNewestCount(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "j")
 	j := open(t, path)
