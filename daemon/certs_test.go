@@ -151,19 +151,19 @@ func TestCertificatesAreFollowed(t *testing.T) {
 	if _, _, err := r.over(first, "/x"); err != nil {
 		t.Fatal(err)
 	}
-	before := r.hostFingerprint()
+	before := hostWatcher{r.Daemon}.hostFingerprint()
 	second := replace()
-	if r.hostFingerprint() == before {
+	if (hostWatcher{r.Daemon}).hostFingerprint() == before {
 		t.Error("the new file is not noticed")
 	}
-	r.reloadCertificates()
+	hostWatcher{r.Daemon}.reloadCertificates()
 	if _, _, err := r.over(second, "/x"); err != nil {
 		t.Errorf("the new certificate: %v", err)
 	}
 	if err := os.WriteFile(certFile, []byte("half"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r.reloadCertificates()
+	hostWatcher{r.Daemon}.reloadCertificates()
 	if _, _, err := r.over(second, "/x"); err != nil {
 		t.Errorf("after a bad file: %v", err)
 	}
@@ -206,14 +206,14 @@ func TestAuthorityInFilesIsFollowed(t *testing.T) {
 	}
 	moved.site = &site
 	r.current.Store(&moved)
-	r.refreshNextServer()
+	hostWatcher{r.Daemon}.refreshNextServer()
 	if r.site() == &site || r.site().CACert != before {
 		t.Errorf("after a move: the same site (%v), authority %.60q", r.site() == &site, r.site().CACert)
 	}
 	if err := os.RemoveAll(ownDir(r.current.Load().cfg)); err != nil {
 		t.Fatal(err)
 	}
-	r.reloadCertificates()
+	hostWatcher{r.Daemon}.reloadCertificates()
 	_, published := r.get("http://" + r.address("http") + "/" + caName)
 	if got := r.site().CACert; got == before || got != published {
 		t.Errorf("a new authority is published and not put into files: %.60q", got)

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -84,18 +83,16 @@ type Daemon struct {
 	service     *provision.Service
 	dhcp        *server.Server // nil with dhcp.mode off
 	feed        feed.Feed
-	used        usedPasswords
+	credentials credentials
 
 	current atomic.Pointer[runtimeConfig]
 	first   *runtimeConfig // what was started with: listeners can't change later
 	reload  sync.Mutex
 
-	reloaded chan struct{} // holds a token after a reload, for runCredentials
-
 	up        atomic.Bool
 	tftp      atomic.Pointer[tftp.Server]
-	mu        sync.Mutex
-	listening []string
+	listeners listeners
+	manager   serviceManager
 	tasks     []string
 }
 
@@ -107,9 +104,10 @@ func New(o Options) (*Daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Daemon{opts: o, reloaded: make(chan struct{}, 1), level: new(slog.LevelVar), started: o.Now(), first: p, hostChanges: make(chan struct{}, 1)}
+	d := &Daemon{opts: o, level: new(slog.LevelVar), started: o.Now(), first: p, hostChanges: make(chan struct{}, 1)}
 	d.level.Set(levelOf(p.cfg))
 	d.log = newLog(o.Log, p.cfg.Log.Format, d.level)
+	d.manager = serviceManager{send: o.Notify, interval: o.Watchdog, log: d.log}
 	d.current.Store(p)
 	if err := d.build(p); err != nil {
 		return nil, errors.Join(err, d.Close())
@@ -135,6 +133,7 @@ func (d *Daemon) build(p *runtimeConfig) (err error) {
 	if err != nil {
 		return err
 	}
+	d.credentials = credentials{records: d.store, log: d.log, reloaded: make(chan struct{}, 1)}
 	if d.files, err = openFiles(filesDir(p.cfg)); err != nil {
 		return err
 	}
@@ -150,7 +149,7 @@ func (d *Daemon) build(p *runtimeConfig) (err error) {
 	d.distrustLeases(p.cfg)
 	d.service, err = provision.New(provision.Config{
 		Records: d.store, Leases: d.table, Packs: d.packs, Site: d.site, Fetches: d.store.Fetches, Timeline: d.store.Timeline, Files: d.files, Uploads: d.uploads, Now: d.opts.Now,
-		Neighbor: newNeighbors(d.opts.Now).of, Event: func(e trust.Event) { d.observe.TrustEvent(e) }, Used: d.used.add, Windows: d.store, Probe: addressProber{d},
+		Neighbor: newNeighbors(d.opts.Now).of, Event: func(e trust.Event) { d.observe.TrustEvent(e) }, Used: d.credentials.used.add, Windows: d.store, Probe: addressProber{d},
 	})
 	if err != nil {
 		return err
@@ -242,11 +241,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 // ready tells everybody that all parts run.
 func (d *Daemon) ready() {
 	d.up.Store(true)
-	d.mu.Lock()
-	listening := slices.Clone(d.listening)
-	d.mu.Unlock()
-	d.log.Info("ready", "version", d.opts.Version, "listening", listening)
-	d.notify(systemd.SdNotifyReady)
+	d.log.Info("ready", "version", d.opts.Version, "listening", d.Listening())
+	d.manager.notify(systemd.SdNotifyReady)
 	debug.FreeOSMemory() // reading the leases left as much garbage as there are leases
 }
 
@@ -259,8 +255,4 @@ func (d *Daemon) Ready() error {
 }
 
 // Listening names the sockets that are open: tftp 127.0.0.1:69.
-func (d *Daemon) Listening() []string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return slices.Clone(d.listening)
-}
+func (d *Daemon) Listening() []string { return d.listeners.list() }

@@ -4,14 +4,15 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"plugtone/dhcp"
-	"plugtone/provision/fleet"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"plugtone/dhcp"
+	"plugtone/provision/fleet"
 )
 
 var update = flag.Bool("update", false, "rewrite goldens")

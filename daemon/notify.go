@@ -3,21 +3,31 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"time"
 
 	systemd "github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sys/unix"
+
+	"plugtone/dhcp"
 )
 
 // notifyTimeout bounds a notification: a service manager that does not read must not stop a reload.
 const notifyTimeout = time.Second
 
+// serviceManager is systemd, or nothing where the daemon was started by hand.
+type serviceManager struct {
+	send     func(state string) (bool, error)
+	interval func() (time.Duration, error) // of its watchdog
+	log      *slog.Logger
+}
+
 // notify sends a state to the service manager. Without one it does nothing.
-func (d *Daemon) notify(state string) {
-	if _, err := d.opts.Notify(state); err != nil {
-		d.log.Warn("service manager not notified", "state", state, "err", err)
+func (m *serviceManager) notify(state string) {
+	if _, err := m.send(state); err != nil {
+		m.log.Warn("service manager not notified", "state", state, "err", err)
 	}
 }
 
@@ -45,9 +55,9 @@ func sendState(socket, state string, timeout time.Duration) error {
 
 // watchdog notifies the service manager twice in each interval, as long as the lease table answers. A disk that hangs is no reason to
 // stop: a restart would not mend it, leases in memory are still served from, and /readyz reports it.
-func (d *Daemon) watchdog(ctx context.Context, ready func()) error {
+func (m *serviceManager) watchdog(ctx context.Context, ready func(), table *dhcp.Table) error {
 	ready()
-	every, err := d.opts.Watchdog()
+	every, err := m.interval()
 	if err != nil || every == 0 {
 		<-ctx.Done()
 		return nil
@@ -59,20 +69,28 @@ func (d *Daemon) watchdog(ctx context.Context, ready func()) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			if d.tableResponds(every / 4) {
-				d.notify(systemd.SdNotifyWatchdog)
+			if tableResponds(table, every/4) {
+				m.notify(systemd.SdNotifyWatchdog)
 			} else {
-				d.log.Error("lease table does not answer; the service manager will restart the daemon")
+				m.log.Error("lease table does not answer; the service manager will restart the daemon")
 			}
 		}
 	}
 }
 
+// stopping notifies the service manager when ctx ends, that the stop is intended.
+func (m *serviceManager) stopping(ctx context.Context, ready func()) error {
+	ready()
+	<-ctx.Done()
+	m.notify(systemd.SdNotifyStopping)
+	return nil
+}
+
 // tableResponds queries the lease table, because a daemon whose table is stuck answers no phone, whatever else runs.
-func (d *Daemon) tableResponds(within time.Duration) bool {
+func tableResponds(table *dhcp.Table, within time.Duration) bool {
 	done := make(chan struct{})
 	go func() {
-		d.table.Stats()
+		table.Stats()
 		close(done)
 	}()
 	timeout := time.NewTimer(within)

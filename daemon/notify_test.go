@@ -57,8 +57,8 @@ func TestReloadHoldsNoLockWhileItNotifies(t *testing.T) {
 	go func() { done <- r.Reload(t.Context(), false) }()
 	for range 2 { // before and after
 		<-entered
-		r.refreshNextServer()
-		r.reloadCertificates()
+		hostWatcher{r.Daemon}.refreshNextServer()
+		hostWatcher{r.Daemon}.reloadCertificates()
 		release <- struct{}{}
 	}
 	if err := <-done; err != nil {

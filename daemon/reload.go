@@ -20,8 +20,8 @@ import (
 // error lists the problems. Without force it also stays when the new one would strand phones: see refusal. Changes that need
 // a restart are logged and keep their value.
 func (d *Daemon) Reload(_ context.Context, force bool) error {
-	d.notify(systemd.SdNotifyReloading + "\n" + monotonic())
-	defer d.notify(systemd.SdNotifyReady)
+	d.manager.notify(systemd.SdNotifyReloading + "\n" + monotonic())
+	defer d.manager.notify(systemd.SdNotifyReady)
 	d.reload.Lock() // not while notifying: the service manager may be slow
 	defer d.reload.Unlock()
 	err := d.apply(force)
@@ -32,7 +32,7 @@ func (d *Daemon) Reload(_ context.Context, force bool) error {
 	}
 	d.log.Info("configuration reloaded", "forced", force)
 	select {
-	case d.reloaded <- struct{}{}:
+	case d.credentials.reloaded <- struct{}{}:
 	default:
 	}
 	return nil

@@ -2,26 +2,93 @@ package daemon
 
 import (
 	"fmt"
+	"net/netip"
+	"time"
+
+	"plugtone/admin/client"
+	"plugtone/dhcp"
 )
 
+// reporter describes a running daemon to operators.
+type reporter struct{ d *Daemon }
+
+// subnets for the API, in the order of the configuration.
+func (r reporter) subnets() []client.Subnet {
+	p := r.d.current.Load()
+	stats := map[netip.Prefix]dhcp.Stats{}
+	for _, s := range r.d.table.Stats() {
+		stats[s.Subnet] = s
+	}
+	out := []client.Subnet{}
+	for i, s := range p.cfg.DHCP.Subnets {
+		pools := []string{}
+		for _, r := range s.Pools {
+			pools = append(pools, r.String())
+		}
+		n := stats[s.Prefix]
+		out = append(out, client.Subnet{
+			Subnet: s.Prefix, Interface: s.Interface, Phones: s.Phones, Pools: pools, Addresses: n.Pool, Active: n.Active,
+			Declined: n.Declined, Free: n.Free, ProvisioningURL: provisioningURL(p.site.Subnets[i]),
+		})
+	}
+	return out
+}
+
+func (r reporter) status() client.DaemonStatus {
+	p := r.d.current.Load()
+	s := client.DaemonStatus{
+		Version: r.d.opts.Version, StartedAt: r.d.started, Config: p.cfg.Path, DataDir: p.cfg.DataDir, Revision: r.d.store.Revision(),
+		Ready: true, Warnings: r.warnings(), Tasks: r.d.tasks, Listening: r.d.Listening(), Sizes: r.d.store.Sizes(),
+	}
+	if err := r.d.Ready(); err != nil {
+		s.Ready, s.Faults = false, []string{err.Error()}
+	}
+	return s
+}
+
 // warnings are those of the configuration in force and what the store mended at start.
-func (d *Daemon) warnings() []string {
-	p := d.current.Load()
+func (r reporter) warnings() []string {
+	p := r.d.current.Load()
 	var out []string
 	for _, w := range p.warnings {
 		out = append(out, w.String())
 	}
-	if keys := d.first.needsRestart(p); len(keys) > 0 {
+	if keys := r.d.first.needsRestart(p); len(keys) > 0 {
 		out = append(out, fmt.Sprintf("restart to apply the changes of %v", keys))
 	}
-	if f := d.observe.OtherServerSeen(); f != nil {
+	if f := r.d.observe.OtherServerSeen(); f != nil {
 		out = append(out, fmt.Sprintf("another DHCP server answers on %s: %s (%s)", f.Interface, f.Server, f.MAC))
 	}
-	if f := d.service.Freeze(); f.Frozen {
+	if f := r.d.service.Freeze(); f.Frozen {
 		out = append(out, f.String())
 	}
-	for _, w := range d.service.Windows() {
+	for _, w := range r.d.service.Windows() {
 		out = append(out, w.String())
 	}
-	return append(out, d.damageWarnings()...)
+	return append(out, r.damageWarnings()...)
+}
+
+// damageWarnings says what the store found damaged, and what to do.
+func (r reporter) damageWarnings() []string {
+	var out []string
+	reported := map[string]bool{}
+	until, _ := r.d.table.Distrusted()
+	for _, x := range r.d.store.Damage() {
+		reported[x.Text] = true
+		switch {
+		case x.Time.Before(r.d.started.Add(-time.Second)) && until.IsZero():
+			continue // of an earlier start, and the leases are known again
+		case x.Leases && !until.IsZero():
+			out = append(out, fmt.Sprintf("%s; until %s free addresses are probed before they are offered, and no phone has to do anything",
+				x.Text, until.UTC().Format(time.RFC3339)))
+		default:
+			out = append(out, x.Text+"; "+damageAdvice(x))
+		}
+	}
+	for _, text := range r.d.store.Notices() {
+		if !reported[text] {
+			out = append(out, text)
+		}
+	}
+	return out
 }

@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"fmt"
 	"time"
 
 	"plugtone/daemon/config"
@@ -39,31 +38,6 @@ func longestLease(c *config.Config) time.Duration {
 		longest = max(longest, s.LeaseTime, s.OtherLeaseTime)
 	}
 	return longest
-}
-
-// damageWarnings says what the store found damaged, and what to do.
-func (d *Daemon) damageWarnings() []string {
-	var out []string
-	reported := map[string]bool{}
-	until, _ := d.table.Distrusted()
-	for _, x := range d.store.Damage() {
-		reported[x.Text] = true
-		switch {
-		case x.Time.Before(d.started.Add(-time.Second)) && until.IsZero():
-			continue // of an earlier start, and the leases are known again
-		case x.Leases && !until.IsZero():
-			out = append(out, fmt.Sprintf("%s; until %s free addresses are probed before they are offered, and no phone has to do anything",
-				x.Text, until.UTC().Format(time.RFC3339)))
-		default:
-			out = append(out, x.Text+"; "+damageAdvice(x))
-		}
-	}
-	for _, text := range d.store.Notices() {
-		if !reported[text] {
-			out = append(out, text)
-		}
-	}
-	return out
 }
 
 // damageAdvice says what to do about damage.

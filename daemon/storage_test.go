@@ -64,7 +64,7 @@ func TestSoundLeasesAreTrusted(t *testing.T) {
 	if until, reason := r.table.Distrusted(); !until.IsZero() {
 		t.Errorf("cautious until %s: %s", until, reason)
 	}
-	if w := r.damageWarnings(); len(w) > 0 {
+	if w := (reporter{r.Daemon}).damageWarnings(); len(w) > 0 {
 		t.Errorf("warnings %q", w)
 	}
 }

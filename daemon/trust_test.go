@@ -101,7 +101,7 @@ admin: {listen: ["unix:DIR/admin.sock"]}
 	if f := r.service.Freeze(); !f.Frozen || f.Waiting != 2 {
 		t.Errorf("%+v", f)
 	}
-	if w := strings.Join(r.warnings(), "\n"); !strings.Contains(w, "2 new phones came faster") {
+	if w := strings.Join((reporter{r.Daemon}).warnings(), "\n"); !strings.Contains(w, "2 new phones came faster") {
 		t.Errorf("the status doesn't say it: %s", w)
 	}
 	for i := range changes { // the clock is set: nobody is new by that
@@ -124,8 +124,8 @@ admin: {listen: ["unix:DIR/admin.sock"]}
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.used.add(mac, d.Credentials.Password)
-	r.retire()
+	r.credentials.used.add(mac, d.Credentials.Password)
+	r.credentials.retire()
 	err = r.store.View(func(f fleet.View) error {
 		d, err := f.Device(mac)
 		if err == nil && (d.Credentials.Previous != "" || d.Credentials.Password == "") {

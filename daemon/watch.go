@@ -77,11 +77,14 @@ func (d *Daemon) serves(a netip.Addr) bool {
 	return links != nil && slices.ContainsFunc(*links, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-// watch follows what changes under a running daemon without anybody telling it: the host's addresses, and certificate
+// hostWatcher follows the host that the daemon runs on.
+type hostWatcher struct{ d *Daemon }
+
+// run follows what changes under a running daemon without anybody telling it: the host's addresses, and certificate
 // files that were replaced.
-func (d *Daemon) watch(ctx context.Context, ready func()) error {
-	d.refreshNextServer() // a moment has passed since the configuration was read
-	seen := d.hostFingerprint()
+func (w hostWatcher) run(ctx context.Context, ready func()) error {
+	w.refreshNextServer() // a moment has passed since the configuration was read
+	seen := w.hostFingerprint()
 	ready()
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
@@ -90,13 +93,13 @@ func (d *Daemon) watch(ctx context.Context, ready func()) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-		case <-d.hostChanges:
+		case <-w.d.hostChanges:
 		}
-		d.observe.Flush()
-		d.refreshNextServer()
-		if now := d.hostFingerprint(); now != seen {
+		w.d.observe.Flush()
+		w.refreshNextServer()
+		if now := w.hostFingerprint(); now != seen {
 			seen = now
-			d.reloadCertificates()
+			w.reloadCertificates()
 		}
 	}
 }
@@ -110,10 +113,10 @@ func (d *Daemon) hostChanged() {
 }
 
 // refreshNextServer lets what phones are told follow the addresses of this host, which may come after the daemon is up, and change.
-func (d *Daemon) refreshNextServer() {
-	d.reload.Lock()
-	defer d.reload.Unlock()
-	p := *d.current.Load()
+func (w hostWatcher) refreshNextServer() {
+	w.d.reload.Lock()
+	defer w.d.reload.Unlock()
+	p := *w.d.current.Load()
 	site := siteOf(p.cfg)
 	site.CACert = p.site.CACert
 	changed := false
@@ -124,19 +127,19 @@ func (d *Daemon) refreshNextServer() {
 		}
 		if *now != before {
 			changed = true
-			d.log.Info("phones are sent to another address of this host", "subnet", site.Subnets[i].Prefix, "addr", *now)
+			w.d.log.Info("phones are sent to another address of this host", "subnet", site.Subnets[i].Prefix, "addr", *now)
 		}
 	}
 	if changed {
 		p.site = site
-		d.current.Store(&p)
+		w.d.current.Store(&p)
 	}
 }
 
 // hostFingerprint is a text that changes when certificates are to be read again. It notes the attached links on the way.
-func (d *Daemon) hostFingerprint() string {
-	h, c := readHost(), d.current.Load().cfg
-	d.links.Store(&h.links)
+func (w hostWatcher) hostFingerprint() string {
+	h, c := readHost(), w.d.current.Load().cfg
+	w.d.links.Store(&h.links)
 	var b strings.Builder
 	for _, path := range certificateFiles(c) {
 		if info, err := os.Stat(path); err == nil {
@@ -144,7 +147,7 @@ func (d *Daemon) hostFingerprint() string {
 		}
 	}
 	if c.HTTPS.Enabled && c.HTTPS.CertFile == "" {
-		fmt.Fprintln(&b, ownNames(d.current.Load(), h))
+		fmt.Fprintln(&b, ownNames(w.d.current.Load(), h))
 	}
 	return b.String()
 }
@@ -162,21 +165,21 @@ func certificateFiles(c *config.Config) []string {
 }
 
 // reloadCertificates reads the certificates again. Those in force stay when the new ones can't be read: a file may be half written.
-func (d *Daemon) reloadCertificates() {
-	d.reload.Lock()
-	defer d.reload.Unlock()
-	p := d.current.Load()
+func (w hostWatcher) reloadCertificates() {
+	w.d.reload.Lock()
+	defer w.d.reload.Unlock()
+	p := w.d.current.Load()
 	n, err := loadCertificates(p.cfg, ownNames(p, readHost()))
 	if err != nil {
-		d.log.Error("certificates kept as they were", "err", err)
+		w.d.log.Error("certificates kept as they were", "err", err)
 		return
 	}
 	if ca := n.authority(); ca != p.site.CACert {
 		site, with := *p.site, *p
 		site.CACert, with.site = ca, &site
-		d.current.Store(&with)
+		w.d.current.Store(&with)
 	}
-	d.installCertificates(n, p)
+	w.d.installCertificates(n, p)
 }
 
 // installCertificates puts certificates into force and says what phones and operators will see.

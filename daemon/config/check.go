@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"plugtone/dhcp"
-
 	"plugtone/provision/yamlpos"
 )
 

@@ -4,9 +4,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"time"
+
 	"plugtone/dhcp"
 	"plugtone/provision"
-	"time"
 )
 
 // decisionLevel keeps what goes well and often out of the log: it is in the timeline.

@@ -2,6 +2,7 @@ package observe
 
 import (
 	"log/slog"
+
 	"plugtone/dhcp"
 	"plugtone/dhcp/server"
 	"plugtone/provision/timeline"
