@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// place says which structure of a book an entry is in.
+// listKind says which structure of an addressIndex an address is in.
 type listKind uint8
 
 const (
@@ -16,15 +16,15 @@ const (
 	listNeverLeased          // never leased: a bit of a pool
 )
 
-// The lists of a book.
+// The lists of an addressIndex.
 const (
 	freeOthers = iota // last bound to something else than a phone
-	freePhones        // last bound to a phone: kept for it from strangers
+	freePhones        // last bound to a phone: kept for it from other clients
 	declined          // declined once: last resort, also while in quarantine
 	listCount
 )
 
-// entry is what is known of one address.
+// addressState is what is known of one address.
 type addressState struct {
 	addr         uint32
 	pooled       bool // in a pool and not excluded
@@ -36,7 +36,7 @@ type addressState struct {
 	prev, next   *addressState
 	lease        *packedLease // as decided
 	durable      *packedLease // as on disk
-	counted      counts       // what this entry adds to the book's counters
+	counted      counts       // what this address adds to the counters of the index
 	offeredTo    MAC
 	offeredPhone bool  // offeredTo is a phone
 	listed       bool  // in lists[list]
@@ -86,7 +86,7 @@ func (l *list) remove(e *addressState) {
 	l.n--
 }
 
-// book keeps the addresses of one subnet so that no search walks through all of them.
+// addressIndex holds the addresses of one subnet, so that no search walks through all of them.
 type addressIndex struct {
 	prefix           netip.Prefix
 	pools            []pool
@@ -98,7 +98,7 @@ type addressIndex struct {
 	busy             busyHeap
 	lists            [listCount]list
 	neverLeasedCount int
-	noneFreshUntil   time.Time // until when none of the fresh ones is looked at: all were found to be reserved
+	noneFreshUntil   time.Time // until when no never-leased address is looked for: all were found to be reserved
 	nonPhones        int       // pooled addresses that others than phones hold, are offered, or declined
 	stats            Stats
 }
@@ -108,7 +108,7 @@ type pool struct {
 	first, last uint32
 	allowed     []uint64
 	neverLeased []uint64
-	cursor      uint32 // where the search for a fresh one goes on: an offset
+	cursor      uint32 // offset where the search for a never-leased one goes on
 }
 
 func newAddressIndex(s *Subnet) *addressIndex {
@@ -133,7 +133,7 @@ func newAddressIndex(s *Subnet) *addressIndex {
 	return x
 }
 
-// mayHandOut tells whether an address of a pool may be leased: C40. In a network wider than /24 addresses that end in 0 or
+// mayHandOut reports whether an address of a pool may be leased: C40. In a network wider than /24 addresses that end in 0 or
 // 255 are left out, for some devices take them for a network's own; a device record may still reserve them.
 func (s *Subnet) mayHandOut(a netip.Addr) bool {
 	if a == s.Prefix.Addr() || a == LastAddr(s.Prefix) || a == s.NextServer {
@@ -184,7 +184,7 @@ func (x *addressIndex) get(addr netip.Addr) *addressState {
 	return e
 }
 
-// adopt takes over an entry of another book after a reload.
+// rebind takes over an address of another index after a reload.
 func (x *addressIndex) rebind(e *addressState, now time.Time) {
 	e.where, e.heapAt, e.listed, e.counted, e.prev, e.next = listNone, -1, false, 0, nil, nil
 	if e.pooled = x.pooled(e.addr); e.pooled {
@@ -218,7 +218,7 @@ func (e *addressState) declined(now time.Time) bool { return e.lease.endsAfter(n
 
 func (e *addressState) offered(now time.Time) bool { return e.offeredUntil > now.UnixNano() }
 
-// index puts e where it belongs at the time now. Whoever changes an entry takes it out first and puts it back afterwards.
+// index puts e where it belongs at the time now. A change takes e out first (unindex) and puts it back afterwards.
 func (x *addressIndex) index(e *addressState, now time.Time) {
 	if e.lease != nil && e.lease.state != packedDeclined && x.isLast(e, now) {
 		x.byMAC[e.lease.mac] = e
@@ -270,7 +270,7 @@ func (x *addressIndex) forget(e *addressState) {
 	}
 }
 
-// isLast tells whether e is what its client was bound to last, as far as is known.
+// isLast reports whether e is what its client was bound to last, as far as is known.
 func (x *addressIndex) isLast(e *addressState, now time.Time) bool {
 	o := x.byMAC[e.lease.mac]
 	return o == nil || o == e || e.active(now) || !o.active(now) && o.lease.starts <= e.lease.starts

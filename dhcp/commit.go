@@ -12,10 +12,10 @@ type Writer interface {
 	WriteLeases([]Change) error
 }
 
-// batchKept is up to how many changes the room for a write is used again.
+// batchKept is up to how many changes the buffer of a write is used again.
 const batchKept = 512
 
-// A disk is behind when a write takes longer than slowWrite, which is before clients ask again, or maxQueued decisions wait for one:
+// A disk has a backlog when a write takes longer than slowWrite, which is before clients ask again, or maxQueued decisions wait for one:
 // to wait would be silence for those whose lease is written already, and memory without end.
 const (
 	slowWrite = 3 * time.Second
@@ -26,7 +26,7 @@ const (
 var ErrClosed = errors.New("lease table is closed")
 
 // ErrWriteBacklog is what a decision gets when the disk hangs, or can't keep up.
-var ErrWriteBacklog = errors.New("the disk is behind: leases that were given earlier are still being written")
+var ErrWriteBacklog = errors.New("write backlog: earlier leases are still being written")
 
 // job is one commit on its way to the disk.
 type job struct {
@@ -51,7 +51,7 @@ func (t *Table) Run(ctx context.Context) error {
 	}
 }
 
-// flush writes the whole queue in one transaction and settles it.
+// flush writes the whole queue in one transaction and completes it.
 func (t *Table) flush() {
 	t.mu.Lock()
 	jobs := t.queue
@@ -86,7 +86,7 @@ func (t *Table) flush() {
 	}
 }
 
-// behind tells whether a decision had better not wait for the disk. The caller holds mu.
+// writeBacklog reports whether a decision had better not wait for the disk. The caller holds mu.
 func (t *Table) writeBacklog(now time.Time) bool {
 	return len(t.queue) >= maxQueued || !t.began.IsZero() && t.since(now, t.began) > slowWrite
 }

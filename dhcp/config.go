@@ -15,8 +15,8 @@ const (
 
 // What a subnet is for.
 const (
-	PhonesProvision = "provision" // phones are told where their configuration is
-	PhonesMove      = "move"      // phones are told their voice VLAN, and get a two-minute lease
+	PhonesProvision = "provision" // phones are sent the address of their configuration
+	PhonesMove      = "move"      // phones are sent their voice VLAN, and get a two-minute lease
 	PhonesNone      = "none"      // an ordinary network
 )
 
@@ -61,7 +61,7 @@ func (s *Subnet) AcceptsRelay(a netip.Addr) bool {
 // Range is an inclusive run of addresses.
 type Range struct{ First, Last netip.Addr }
 
-// Contains tells whether a lies in the range.
+// Contains reports whether a lies in the range.
 func (r Range) Contains(a netip.Addr) bool { return r.First.Compare(a) <= 0 && a.Compare(r.Last) <= 0 }
 
 // Size counts the addresses of the range.

@@ -21,9 +21,9 @@ const (
 	VerdictOtherServer   Verdict = "other_server" // the client took another server's offer
 	VerdictExhausted     Verdict = "exhausted"    // no address is free for this client
 	VerdictIgnored       Verdict = "ignored"      // not for us: type, subnet or sender that we don't serve
-	VerdictMalformed     Verdict = "malformed"    // refused by Decode
-	VerdictInternalError Verdict = "fault"        // a fault of ours, such as a full disk: silent, so that the client tries again
-	VerdictConflict      Verdict = "conflict"     // the address is in use by somebody else, who answered a probe; no message of its own
+	VerdictMalformed     Verdict = "malformed"    // refused by wire.Decode
+	VerdictInternalError Verdict = "fault"        // an internal error, such as a full disk: silent, so that the client tries again
+	VerdictConflict      Verdict = "conflict"     // another host answered a probe of the address; no message of its own
 )
 
 // Verdicts lists all verdicts, for metrics that want every label from the start.
@@ -34,7 +34,7 @@ func Verdicts() []Verdict {
 	}
 }
 
-// Event is one decision, told to the observer of the server.
+// Event is one decision, as the observer of the server receives it.
 type Event struct {
 	Time      time.Time
 	MAC       MAC // zero when the packet could not be decoded

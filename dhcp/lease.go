@@ -13,7 +13,7 @@ const (
 	LeaseActive   LeaseState = "active"   // acknowledged, unexpired
 	LeaseReleased LeaseState = "released" // given back; kept so that the client gets it again (affinity)
 	LeaseExpired  LeaseState = "expired"  // ran out; kept for affinity
-	LeaseDeclined LeaseState = "declined" // somebody else answered for it; in quarantine until Expires
+	LeaseDeclined LeaseState = "declined" // another host answered for it; in quarantine until Expires
 )
 
 // Lease binds one address to one client. It is a plain value: nothing in it aliases a receive buffer.

@@ -16,7 +16,7 @@ const (
 	offerHold       = time.Minute         // C38: an offer belongs to its client for this time
 	shortQuarantine = 10 * time.Minute    // of it, before the phone that it is reserved for may try again
 	probeFresh      = 30 * time.Second    // C41: a probe without an answer is believed for this time
-	phoneAffinity   = 30 * 24 * time.Hour // strangers don't get a phone's last address before
+	phoneAffinity   = 30 * 24 * time.Hour // other clients don't get a phone's last address before
 	declineWindow   = time.Hour           // C45: declines are counted over this time
 	maxDecliners    = 4096                // clients that are counted at a time
 )
@@ -73,7 +73,7 @@ func NewLeases(cfg Config) *Leases {
 	return v
 }
 
-// configure changes the subnets; leases stay, and go with the subnet that holds their address now. It tells each durable record
+// configure changes the subnets; leases stay, and go with the subnet that holds their address now. moved receives each durable record
 // that does.
 func (v *Leases) configure(cfg Config, moved func(*packedLease)) {
 	cfg = cfg.WithDefaults()
@@ -110,7 +110,7 @@ func (e *addressState) lastUse() int64 {
 	return e.lease.expires
 }
 
-// bookOf finds the book that holds addr; leases of a subnet that is configured no more get a book of their own.
+// indexFor returns the index that holds addr; leases of a subnet that is not configured any more get an index of their own.
 func (v *Leases) indexFor(addr netip.Addr, prefix netip.Prefix) *addressIndex {
 	if x := v.indexes.of(addr); x != nil {
 		return x
@@ -132,7 +132,7 @@ func (s indexSet) of(addr netip.Addr) *addressIndex {
 	return nil
 }
 
-// Advance tells the view the time: offers and leases that ended are free from now on. The owner calls it before Decide.
+// Advance sets the time: offers and leases that ended are free from now on. The owner calls it before Decide.
 func (v *Leases) Advance(now time.Time) {
 	v.now = now
 	for _, x := range v.indexes {
@@ -187,13 +187,13 @@ func (v *Leases) Offered(subnet netip.Prefix, mac MAC) (netip.Addr, bool) {
 	return netip.Addr{}, false
 }
 
-// Pending tells whether a change of addr is on its way to the disk.
+// Pending reports whether a change of addr is on its way to the disk.
 func (v *Leases) Pending(addr netip.Addr) bool {
 	e := v.indexes.state(addr)
 	return e != nil && e.pending > 0
 }
 
-// Written returns the lease record of addr that is on disk, unless it is about to become somebody else's.
+// Written returns the lease record of addr that is on disk, unless it is about to become another client's.
 func (v *Leases) Written(addr netip.Addr) (Lease, bool) {
 	e := v.indexes.state(addr)
 	if e == nil || e.lease == nil || e.durable == nil || e.pending > 1 || e.lease.mac != e.durable.mac || e.lease.state != e.durable.state {
@@ -202,7 +202,7 @@ func (v *Leases) Written(addr netip.Addr) (Lease, bool) {
 	return e.durable.lease(), true
 }
 
-// ProbedFree tells whether a probe of addr was not answered a moment ago.
+// ProbedFree reports whether a probe of addr was not answered a moment ago.
 func (v *Leases) ProbedFree(addr netip.Addr) bool {
 	t, ok := v.probes[u32(addr)]
 	return ok && v.now.Sub(t) <= probeFresh
@@ -226,7 +226,7 @@ func (v *Leases) hold(mac MAC, addr netip.Addr, phone bool) {
 	x.index(e, v.now)
 }
 
-// unhold forgets what is offered to mac, everywhere.
+// dropOffer forgets what is offered to mac, everywhere.
 func (v *Leases) dropOffer(mac MAC) {
 	for _, x := range v.indexes {
 		if e := x.offers[mac]; e != nil {
@@ -245,7 +245,7 @@ func (v *Leases) applyOffer(d *Decision) {
 	}
 }
 
-// apply makes a change seen by the next decision. It is pending until settle.
+// apply makes a change seen by the next decision. It is pending until completeWrite.
 func (v *Leases) apply(c Change) {
 	l := &c.Lease
 	x := v.indexFor(l.Addr, l.Subnet)
@@ -267,7 +267,7 @@ func (v *Leases) apply(c Change) {
 	x.index(e, v.now)
 }
 
-// settle ends a pending change: it is on disk, or it is withdrawn unless a later one waits. It returns the durable record.
+// completeWrite ends a pending change: it is on disk, or it is withdrawn unless a later one waits. It returns the durable record.
 func (v *Leases) completeWrite(c Change, written bool) (durable *packedLease) {
 	x := v.indexFor(c.Lease.Addr, c.Lease.Subnet)
 	e := x.get(c.Lease.Addr)
@@ -287,7 +287,7 @@ func (v *Leases) completeWrite(c Change, written bool) (durable *packedLease) {
 	if !written && e.pending == 0 {
 		e.lease = e.durable
 		if c.Lease.State == LeaseActive && !c.ClockShifted && !e.active(v.now) && !e.declined(v.now) && x.offers[c.Lease.MAC] == nil {
-			// The client will ask again. Nobody else is offered the address meanwhile.
+			// The client will ask again. No other client is offered the address meanwhile.
 			e.offeredTo, e.offeredPhone, e.offeredUntil = c.Lease.MAC, c.Lease.Phone, v.now.Add(offerHold).UnixNano()
 		}
 	}
@@ -307,7 +307,7 @@ func (v *Leases) load(k *packedLease) (durable *packedLease) {
 	return e.durable
 }
 
-// shift moves every time by d, after a step of the wall clock, tells each durable record in its new form and returns what has
+// shift moves every time by d, after a step of the wall clock, passes each durable record in its new form to moved and returns what has
 // to be written again.
 func (v *Leases) shift(d time.Duration, now time.Time, moved func(*packedLease)) []Change {
 	var out []Change
@@ -346,7 +346,7 @@ func (v *Leases) shift(d time.Duration, now time.Time, moved func(*packedLease))
 	return out
 }
 
-// probed notes a probe that nobody answered.
+// probed notes a probe that no host answered.
 func (v *Leases) probed(addr netip.Addr) { v.probes[u32(addr)] = v.now }
 
 // Stats counts the addresses of each configured subnet.

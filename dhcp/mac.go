@@ -56,7 +56,7 @@ func (m MAC) String() string {
 // Hex prints the MAC as 001565123456, the form most phones put into file names.
 func (m MAC) Hex() string { return hex.EncodeToString(m[:]) }
 
-// IsZero tells whether m names no client.
+// IsZero reports whether m names no client.
 func (m MAC) IsZero() bool { return m == MAC{} }
 
 // OUI is the first three octets, which name the manufacturer.

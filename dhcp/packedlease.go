@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// kept is a Lease in the form in which a table holds a hundred thousand of them: a quarter of the size, with one pointer for the
+// packedLease is a Lease in the form in which a table holds a hundred thousand of them: a quarter of the size, with one pointer for the
 // garbage collector to follow instead of a dozen. It never changes.
 type packedLease struct {
 	addr                       uint32
@@ -24,13 +24,13 @@ type packedLease struct {
 
 var leaseStates = [...]LeaseState{LeaseReleased, LeaseActive, LeaseExpired, LeaseDeclined}
 
-// The states that decisions ask for, as kept has them.
+// The states that decisions ask for, as a packedLease has them.
 const (
 	packedActive   = 1
 	packedDeclined = 3
 )
 
-// keep packs l. A state that nobody knows binds nobody: it becomes LeaseReleased.
+// packLease packs l. An unknown state binds no client: it becomes LeaseReleased.
 func packLease(l *Lease) packedLease {
 	k := packedLease{
 		addr: u32(l.Addr), bits: -1, firstSeen: l.FirstSeen.Unix(), starts: l.Starts.Unix(), expires: l.Expires.Unix(), mac: l.MAC, phone: l.Phone,
@@ -71,7 +71,7 @@ func (k *packedLease) lease() Lease {
 	return l
 }
 
-// nextText reads one text of kept.texts; the result shares its bytes.
+// nextText reads one text of packedLease.texts; the result shares its bytes.
 func nextText(s string) (text, rest string) {
 	n, used := 0, 0
 	for shift := 0; ; shift += 7 {
@@ -92,7 +92,7 @@ func (k *packedLease) prefix() netip.Prefix {
 	return netip.PrefixFrom(addr4(k.subnet), int(k.bits))
 }
 
-// endsAfter tells whether k is in that state and ends later than now. Leases end at whole seconds.
+// endsAfter reports whether k is in that state and ends later than now. Leases end at whole seconds.
 func (k *packedLease) endsAfter(now time.Time, state uint8) bool {
 	return k != nil && k.state == state && k.expires > now.Unix()
 }

@@ -88,7 +88,7 @@ func parseAddrs(fields []string) ([]byte, error) {
 	return out, nil
 }
 
-// checkText refuses what ends up in phones by a slip of the pen: quotes from another server's configuration above all (C32).
+// checkText refuses what ends up in phones by a typing error: quotes from another server's configuration above all (C32).
 func checkText(s string) error {
 	for _, c := range s {
 		switch {
@@ -139,7 +139,7 @@ func ParseRange(s string) (Range, error) {
 	return Range{first, end}, nil
 }
 
-// last is the highest address of p, its broadcast address.
+// LastAddr is the highest address of p, its broadcast address.
 func LastAddr(p netip.Prefix) netip.Addr {
 	return addr4(u32(p.Masked().Addr()) | (1<<(32-p.Bits()) - 1))
 }

@@ -24,7 +24,7 @@ type Option struct {
 	Force bool // sent also when the client's parameter request list lacks it
 }
 
-// Advice is what provisioning wants a client to be told.
+// Policy is what provisioning wants a client to be sent, and what is known of it.
 type Policy struct {
 	Vendor         string   // pack id, "" when not recognised
 	Model          string   // "" when not known
@@ -36,7 +36,7 @@ type Policy struct {
 	Reason         string   // one sentence for timeline and explain: "recognised as yealink by option 60 \"yealink\""
 }
 
-// Site is what advice may depend on besides the client.
+// Site is what a Policy may depend on besides the client.
 type Site struct {
 	Subnet          netip.Prefix
 	Phones          string     // provision, move or none
@@ -45,7 +45,7 @@ type Site struct {
 	VoiceVLAN       int        // 0: none
 }
 
-// ClientPolicy turns a recognised client into options. It must be quick and must not block: it is called for every packet.
+// ClientPolicy turns a recognised client into options. It is called for every packet, without a lock.
 type ClientPolicy interface {
 	PolicyFor(c Client, s Site) Policy
 }

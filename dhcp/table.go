@@ -64,7 +64,7 @@ func NewTable(cfg Config, w Writer, clock func() time.Time) *Table {
 	return t
 }
 
-// Load fills the table at start from what store kept. load calls its argument for each lease.
+// Load fills the table at start from what is stored. load calls its argument for each lease.
 func (t *Table) Load(load func(func(Lease) error) error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -108,7 +108,7 @@ func (t *Table) Configure(cfg Config) {
 	t.view.configure(cfg, func(k *packedLease) { t.durable.put(k.addr, k) })
 }
 
-// tick reads the clock and lets the view know. The caller holds mu.
+// tick reads the clock, and corrects the leases if it was set. The caller holds mu.
 func (t *Table) tick() time.Time {
 	now := t.clock()
 	before := *t.last.Load()
@@ -127,7 +127,7 @@ func (t *Table) step(d time.Duration, now time.Time) {
 	t.Flush()
 }
 
-// steady is the time in which the durable leases are kept: a step of the wall clock doesn't show in it before they are
+// adjustedNow is the time in which the durable leases are kept: a step of the wall clock doesn't show in it before they are
 // moved too.
 func (t *Table) adjustedNow() time.Time {
 	before := *t.last.Load()
@@ -201,7 +201,7 @@ func (t *Table) Probed(addr netip.Addr, inUse bool) {
 	}
 	e := b.get(addr)
 	if e.active(now) {
-		return // somebody was given it meanwhile, and answers
+		return // it was leased meanwhile, and its client answers
 	}
 	b.drop(e, now)
 	starts := now.UTC().Truncate(time.Second)

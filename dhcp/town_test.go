@@ -342,7 +342,7 @@ func (m *town) check(t *rapid.T) {
 	}
 }
 
-// quiet is a while in which every letter arrives; written tells whether the disk takes anything.
+// quiet is a while in which every letter arrives; written reports whether the disk takes anything.
 func (m *town) quiet(t *rapid.T, written bool) {
 	for range 8 {
 		sent := m.net

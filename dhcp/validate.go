@@ -23,32 +23,32 @@ const (
 	InfiniteLease = math.MaxUint32 // in seconds: a lease that never ends (RFC 2131, 3.3)
 )
 
-// Validate checks everything and joins all faults.
+// Validate checks everything and joins all validation errors.
 func (c *Config) Validate() error {
-	var faults []error
+	var problems []error
 	if c.Mode != "" && c.Mode != ModeServe && c.Mode != ModeInform && c.Mode != ModeOff {
-		faults = append(faults, fmt.Errorf("mode %q is none of serve, inform, off", c.Mode))
+		problems = append(problems, fmt.Errorf("mode %q is none of serve, inform, off", c.Mode))
 	}
 	for i := range c.Subnets {
 		s := &c.Subnets[i]
-		for _, err := range s.faults(c.Mode) {
-			faults = append(faults, fmt.Errorf("subnet %s: %w", s.Prefix, err))
+		for _, err := range s.problems(c.Mode) {
+			problems = append(problems, fmt.Errorf("subnet %s: %w", s.Prefix, err))
 		}
 		for _, o := range c.Subnets[:i] {
 			if s.Prefix.IsValid() && o.Prefix.IsValid() && s.Prefix.Overlaps(o.Prefix) {
-				faults = append(faults, fmt.Errorf("subnet %s: overlaps subnet %s", s.Prefix, o.Prefix))
+				problems = append(problems, fmt.Errorf("subnet %s: overlaps subnet %s", s.Prefix, o.Prefix))
 			}
 		}
 	}
-	return errors.Join(faults...)
+	return errors.Join(problems...)
 }
 
-// faults lists what is wrong with one subnet.
-func (s *Subnet) faults(mode string) (faults []error) {
-	add := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+// problems lists what is wrong with one subnet.
+func (s *Subnet) problems(mode string) (problems []error) {
+	add := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
 	if !s.Prefix.IsValid() || !s.Prefix.Addr().Is4() || s.Prefix.Bits() < 8 || s.Prefix.Bits() > 30 {
 		add("not an IPv4 prefix from /8 to /30")
-		return faults
+		return problems
 	}
 	if s.Prefix != s.Prefix.Masked() {
 		add("has host bits set; the network is %s", s.Prefix.Masked())
@@ -62,13 +62,13 @@ func (s *Subnet) faults(mode string) (faults []error) {
 	if s.Phones == PhonesMove && s.VoiceVLAN == 0 {
 		add("phones: move needs a voice_vlan to move them to")
 	}
-	faults = append(faults, s.poolFaults(mode)...)
-	faults = append(faults, s.timeFaults()...)
-	return append(faults, s.valueFaults()...)
+	problems = append(problems, s.poolProblems(mode)...)
+	problems = append(problems, s.timeProblems()...)
+	return append(problems, s.valueProblems()...)
 }
 
-func (s *Subnet) poolFaults(mode string) (faults []error) {
-	add := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+func (s *Subnet) poolProblems(mode string) (problems []error) {
+	add := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
 	size := 0
 	for i, p := range s.Pools {
 		if !validRange(p) {
@@ -96,23 +96,23 @@ func (s *Subnet) poolFaults(mode string) (faults []error) {
 	if mode == ModeInform && len(s.Pools) > 0 {
 		add("has pools, but mode inform leases nothing")
 	}
-	return faults
+	return problems
 }
 
-func (s *Subnet) timeFaults() (faults []error) {
+func (s *Subnet) timeProblems() (problems []error) {
 	for _, t := range []struct {
 		name string
 		d    time.Duration
 	}{{"lease_time", s.LeaseTime}, {"other_lease_time", s.OtherLeaseTime}} {
 		if t.d != 0 && (t.d < MinLease || t.d >= InfiniteLease*time.Second) {
-			faults = append(faults, fmt.Errorf("%s %s is not between %s and 49710d", t.name, t.d, MinLease))
+			problems = append(problems, fmt.Errorf("%s %s is not between %s and 49710d", t.name, t.d, MinLease))
 		}
 	}
-	return faults
+	return problems
 }
 
-func (s *Subnet) valueFaults() (faults []error) {
-	add := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+func (s *Subnet) valueProblems() (problems []error) {
+	add := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
 	for _, list := range []struct {
 		name  string
 		addrs []netip.Addr
@@ -132,7 +132,7 @@ func (s *Subnet) valueFaults() (faults []error) {
 		add("next_server %s is no IPv4 address", s.NextServer)
 	}
 	if err := checkURL(s.ProvisioningURL); err != nil {
-		faults = append(faults, err)
+		problems = append(problems, err)
 	}
 	if err := checkText(s.DomainName); err != nil {
 		add("domain_name: %w", err)
@@ -140,13 +140,13 @@ func (s *Subnet) valueFaults() (faults []error) {
 	var seen []uint8
 	for _, o := range s.Options {
 		if err := SetByServer(o.Code); err != nil {
-			faults = append(faults, err)
+			problems = append(problems, err)
 		} else if slices.Contains(seen, o.Code) {
 			add("option %d is there twice", o.Code)
 		}
 		seen = append(seen, o.Code)
 	}
-	return faults
+	return problems
 }
 
 func validRange(r Range) bool { return r.First.Is4() && r.Last.Is4() && r.First.Compare(r.Last) <= 0 }
@@ -168,7 +168,7 @@ func checkURL(s string) error {
 	return nil
 }
 
-// withDefaults fills in what was left out, in a copy.
+// WithDefaults fills in what was left out, in a copy.
 func (c Config) WithDefaults() Config {
 	if c.Mode == "" {
 		c.Mode = ModeServe

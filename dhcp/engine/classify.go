@@ -7,7 +7,7 @@ import (
 )
 
 // Classification is what is found out about a message before the leases are looked at: whether it is for this server, in which subnets
-// its client may be, and what the client is to be told in each. It is good for one message and may be used for several decisions.
+// its client may be, and what is to be sent to it in each. It is good for one message and may be used for several decisions.
 type Classification struct {
 	refused    string // why the message is not for this server; "" when it is
 	reserved   netip.Addr
@@ -48,7 +48,7 @@ func (e *Engine) Classify(req *dhcp.Request, link *dhcp.Link) *Classification {
 	return c
 }
 
-// classifyClient finds out what the client is told in one subnet.
+// classifyClient finds out what the client is sent in one subnet.
 func (e *Engine) classifyClient(in ingress) candidate {
 	c := candidate{subnet: in.subnet, trustsOption82: in.relayed() || in.subnet.TrustOption82}
 	if c.refused = in.mismatch(e); c.refused != "" {

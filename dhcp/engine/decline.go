@@ -10,7 +10,7 @@ import (
 // maxDeclines is how many DECLINEs of one client are believed within an hour (C45).
 const maxDeclines = 5
 
-// decline puts an address that somebody else uses into quarantine (RFC 2131, 4.3.3).
+// decline puts an address that another host uses into quarantine (RFC 2131, 4.3.3).
 func (x *exchange) decline() dhcp.Decision {
 	addr := x.req.Requested
 	x.d.Event.Addr = addr
@@ -61,7 +61,7 @@ func (x *exchange) release() dhcp.Decision {
 	if why := x.refuseEnding(l); why != "" {
 		return x.silent(dhcp.VerdictIgnored, why)
 	}
-	if addr == x.reserved { // C46: a release is easily forged, and the address is nobody else's anyway
+	if addr == x.reserved { // C46: a release is easily forged, and no other client could have the address anyway
 		return x.silent(dhcp.VerdictSilent, "the address is reserved for it and stays its own")
 	}
 	l.State, l.Expires = dhcp.LeaseReleased, x.now.UTC().Truncate(time.Second)

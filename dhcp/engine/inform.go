@@ -4,7 +4,7 @@ import (
 	"plugtone/dhcp"
 )
 
-// inform tells a client that has an address everything but an address (RFC 2131, 4.3.5). It changes and proves nothing.
+// inform answers a client that has an address with everything but an address (RFC 2131, 4.3.5). It changes and proves nothing.
 func (x *exchange) inform() dhcp.Decision {
 	r := x.newReply(dhcp.MessageTypeAck)
 	r.CIAddr = x.req.CIAddr
@@ -12,7 +12,7 @@ func (x *exchange) inform() dhcp.Decision {
 	if !x.req.CIAddr.IsValid() {
 		switch src := x.source(); {
 		case x.req.GIAddr.IsValid():
-			r.Flags |= dhcp.BroadcastFlag // C17: the relay knows no address to send it to
+			r.Flags |= dhcp.BroadcastFlag // C17: the relay has no address to send it to
 		case src.IsValid() && !bogus(src):
 			x.d.Event.Addr = src
 		default:

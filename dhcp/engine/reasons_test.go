@@ -43,7 +43,7 @@ func TestReasonsOfRefusals(t *testing.T) {
 	}
 	g.Now = g.Now.Add(48 * time.Hour)
 	g.Because(dhcp.VerdictAcked, "remembered an address that is free", initRebootOf(20, ip("10.20.0.106")))
-	g.Because(dhcp.VerdictAcked, "rebound, though we knew of no lease", renewOf(21, ip("10.20.0.105")))
+	g.Because(dhcp.VerdictAcked, "rebound, though no lease was known", renewOf(21, ip("10.20.0.105")))
 }
 
 // A client that takes our offer, and doesn't say which, means what it was offered, else what it has.

@@ -9,7 +9,7 @@ import (
 	"plugtone/dhcp"
 )
 
-// plan is a subnet with its options encoded once.
+// servedSubnet is a subnet with its options encoded once.
 type servedSubnet struct {
 	dhcp.Subnet
 	opts []dhcp.Option
@@ -56,7 +56,7 @@ func (p *servedSubnet) put(o dhcp.Option) {
 	p.at[o.Code] = uint8(len(p.opts))
 }
 
-// informPlan stands in for a subnet that is not configured, where only INFORMs are answered.
+// unconfiguredSubnet stands in for a subnet that is not configured, where only INFORMs are answered.
 func unconfiguredSubnet(from netip.Addr) *servedSubnet {
 	prefix := netip.PrefixFrom(netip.AddrFrom4([4]byte{}), 0)
 	if from.Is4() {
@@ -187,7 +187,7 @@ func (f *optionWriter) option(code uint8) (dhcp.Option, bool) {
 	if i := x.subnet.at[code]; i > 0 {
 		return terminate(&x.policy, x.subnet.opts[i-1]), true
 	}
-	if code == dhcp.OptionTFTPServer && x.subnet.Phones == dhcp.PhonesProvision { // whoever asks for it can have the plain URL
+	if code == dhcp.OptionTFTPServer && x.subnet.Phones == dhcp.PhonesProvision { // a client that asks for it gets the plain URL
 		return terminate(&x.policy, dhcp.Option{Code: code, Data: []byte(x.site.ProvisioningURL)}), true
 	}
 	return dhcp.Option{}, false

@@ -4,7 +4,7 @@ import (
 	"plugtone/dhcp"
 )
 
-// request tells the states of RFC 2131, 4.3.2 apart.
+// request distinguishes the states of RFC 2131, 4.3.2.
 func (x *exchange) request() dhcp.Decision {
 	switch {
 	case x.req.ServerID.IsValid():
@@ -81,8 +81,8 @@ func (x *exchange) renewing() dhcp.Decision { return x.extend("renewed", true) }
 // rebinding answers a client that asks everybody to extend its lease.
 func (x *exchange) rebinding() dhcp.Decision { return x.extend("rebound", x.engine.cfg.Authoritative) }
 
-// extend extends the lease on ciaddr. An unknown lease is made anew when it can be (C05): the phone may be in a call, and
-// the lease may have been lost by us.
+// extend extends the lease on ciaddr. An unknown lease is created when it can be (C05): the phone may be in a call, and
+// the lease may have been lost by this server.
 func (x *exchange) extend(word string, mayRefuse bool) dhcp.Decision {
 	addr := x.req.CIAddr
 	refuse := func(why string) dhcp.Decision {
@@ -104,5 +104,5 @@ func (x *exchange) extend(word string, mayRefuse bool) dhcp.Decision {
 	if mine {
 		return x.grant(addr, word)
 	}
-	return x.grant(addr, word+", though we knew of no lease: the address is free")
+	return x.grant(addr, word+", though no lease was known: the address is free")
 }
