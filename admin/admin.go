@@ -1,5 +1,6 @@
 // Package admin serves the admin API: its listeners, who may call it, and the pages beside it (OpenAPI document, health, metrics).
-// The operations are in admin/api. It reads no configuration file and stores nothing: daemon passes in what it needs.
+// The operations are in admin/api. It reads no configuration file and stores nothing; package daemon
+// provides both.
 package admin
 
 import (
@@ -7,17 +8,17 @@ import (
 	"errors"
 	"net/http"
 
-	"plugtone/admin/api"
-
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"plugtone/admin/api"
 )
 
-// Config is everything a Server needs. All members are required but those said to be optional.
+// Config is everything a Server needs. All members are required except those marked optional.
 type Config struct {
 	Listen  []string        // unix:PATH or HOST:PORT
 	Hosts   func() []string // optional; names of this host that a Host header may have, beside addresses and localhost
-	TLS     *tls.Config     // optional; needed for TCP addresses that aren't loopback
+	TLS     *tls.Config     // optional; required for TCP addresses other than loopback
 	Version string
 	Metrics prometheus.Gatherer
 	API     api.Config

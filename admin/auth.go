@@ -23,7 +23,7 @@ type (
 
 var errNoToken = errors.New("no such token")
 
-// identify returns the caller of a request. The socket needs no token: its file mode decides who may connect.
+// identify returns the caller of a request. Callers over the unix socket need no token: its mode decides who may connect.
 func (s *Server) identify(r *http.Request) (access.Caller, error) {
 	if local, _ := r.Context().Value(localKey{}).(bool); local {
 		name, _ := r.Context().Value(peerKey{}).(string)
@@ -44,7 +44,7 @@ func (s *Server) identify(r *http.Request) (access.Caller, error) {
 	if err != nil {
 		return access.Caller{}, err
 	}
-	// The index is over digests, so the time of a lookup says nothing about tokens. Compare in constant time all the same.
+	// The lookup is by digest, so its time reveals nothing about tokens. The comparison takes constant time all the same.
 	if subtle.ConstantTimeCompare([]byte(t.Hash), []byte(hash)) != 1 {
 		return access.Caller{}, errNoToken
 	}
@@ -57,7 +57,7 @@ func bearer(header string) (string, bool) {
 	return token, ok && strings.EqualFold(scheme, "Bearer") && token != "" && len(token) < 512
 }
 
-// connContext names the user at the other end of a unix socket.
+// connContext adds the user at the other end of a unix socket to the context.
 func connContext(ctx context.Context, c net.Conn) context.Context {
 	uc, ok := c.(*net.UnixConn)
 	if !ok {

@@ -103,7 +103,7 @@ func TestAnUnchangedRecordIsAnswered304(t *testing.T) {
 	}
 }
 
-func TestTheRootLeadsToThePage(t *testing.T) {
+func TestTheRootRedirectsToTheDocsPage(t *testing.T) {
 	a := newAPI(t)
 	res, err := http.Get(a.url + "/")
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 	"plugtone/admin/problem"
 )
 
-// docsPage shows /openapi.json. It loads nothing from other hosts: there may be no internet.
+// docsPage shows /openapi.json. It loads nothing from other hosts, because there may be no internet.
 //
 //go:embed docs.html
 var docsPage []byte
@@ -38,7 +38,7 @@ func (s *Server) routes() error {
 	c.CreateHooks = nil
 	c.Transformers = []huma.Transformer{problem.Shorten}
 	c.RejectUnknownQueryParameters = true
-	c.FieldsOptionalByDefault = true // what a record needs is provision's to say, by name
+	c.FieldsOptionalByDefault = true // provision checks required members and names them
 	s.api = humago.New(s.mux, c)
 	s.api.UseMiddleware(access.Require(s.api))
 
@@ -47,7 +47,7 @@ func (s *Server) routes() error {
 	return s.pages()
 }
 
-// pages registers what needs no token: it is the same for every caller and names no device.
+// pages registers the paths that need no token. Their answers are the same for all callers and contain no device.
 func (s *Server) pages() error {
 	doc, err := json.MarshalIndent(s.api.OpenAPI(), "", " ")
 	if err != nil {
@@ -80,8 +80,8 @@ func (s *Server) pages() error {
 	return nil
 }
 
-// Handler answers all requests. Without a context value that says otherwise (Run sets it for unix sockets), callers
-// need a token and a Host header that names this host.
+// Handler answers all requests. Callers need a token and a Host header that names this host, except on unix sockets, for which Run sets a
+// context value.
 func (s *Server) Handler() http.Handler {
 	all := s.handler()
 	checked := allowHosts(s.cfg.Hosts, all)
@@ -121,11 +121,11 @@ func (s *Server) refuse(w http.ResponseWriter, err error) {
 	if !errors.Is(err, errNoToken) {
 		s.cfg.API.Log.Error("token lookup failed", "err", err)
 		w.Header().Set("Retry-After", problem.RetryAfter)
-		problem.Write(w, http.StatusServiceUnavailable, "tokens can't be looked up: "+err.Error())
+		problem.Write(w, http.StatusServiceUnavailable, "the token can't be checked: "+err.Error())
 		return
 	}
 	w.Header().Set("WWW-Authenticate", `Bearer realm="plugtone"`)
-	problem.Write(w, http.StatusUnauthorized, "this address needs an Authorization: Bearer TOKEN header with a valid token")
+	problem.Write(w, http.StatusUnauthorized, "a valid token is needed")
 }
 
 // unmatched answers a path or method that does not exist with a problem document instead of the mux's text.
@@ -151,7 +151,7 @@ func (h *headerRecorder) Header() http.Header         { return h.header }
 func (h *headerRecorder) Write(b []byte) (int, error) { return len(b), nil }
 func (h *headerRecorder) WriteHeader(code int)        { h.code = code }
 
-// recovered keeps a panic in one handler from ending the daemon.
+// recovered logs a panic in a handler and answers 500, so that the daemon keeps running.
 func (s *Server) recovered(w http.ResponseWriter, r *http.Request) {
 	v := recover()
 	if v == nil {

@@ -10,13 +10,13 @@ import (
 	"plugtone/admin/problem"
 )
 
-// allowHosts answers 421 when the Host header names neither an address, nor localhost, nor one of names, and passes everything else to
-// next. A browser that a page elsewhere leads here by its own DNS name (DNS rebinding) sends that name, and must read nothing. A
-// request without Host comes from no browser.
+// allowHosts answers 421 when the Host header names neither an address, nor localhost, nor one of names. All other requests go to next.
+// This stops DNS rebinding: a foreign page whose DNS name points to this host makes the browser send that name. Browsers always send Host,
+// so requests without it pass.
 func allowHosts(names func() []string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Host != "" && !allowedHost(hostName(r.Host), names) {
-			problem.Write(w, http.StatusMisdirectedRequest, "the Host header names another machine; use this host's address or name, or add the name to admin.hosts")
+			problem.Write(w, http.StatusMisdirectedRequest, "the URL names another host; use this host's address or name, or add the name to admin.hosts")
 			return
 		}
 		next.ServeHTTP(w, r)

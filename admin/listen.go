@@ -19,13 +19,13 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// socketMode lets the owner and the group of the socket in: the mode is the key, there is no token.
+// socketMode is the mode of the unix socket. It decides who may connect; callers need no token.
 const socketMode = 0o660
 
-// socketGroup is the group that operators belong to, where it exists.
+// socketGroup is the group of the operators. It need not exist.
 const socketGroup = "plugtone"
 
-// shutdownTime is how long requests under way may take to end.
+// shutdownTime is how long running requests may take after the end of the context.
 const shutdownTime = 5 * time.Second
 
 // listenAddr is a unix socket's path or a TCP address.
@@ -41,15 +41,15 @@ func (l listenAddr) String() string {
 	return l.tcp
 }
 
-// parseListen reads all addresses and reports all faults. Tokens and secrets travel over these listeners, so TCP beyond
-// this machine needs TLS.
+// parseListen parses all addresses and returns all errors. Tokens and secrets are sent over these listeners, so TCP addresses other than
+// loopback need TLS.
 func parseListen(list []string, hasTLS bool) ([]listenAddr, []error) {
 	var out []listenAddr
 	var errs []error
 	for _, s := range list {
 		if path, ok := strings.CutPrefix(s, "unix:"); ok {
 			if path == "" {
-				errs = append(errs, fmt.Errorf("admin listener %q: no path is named", s))
+				errs = append(errs, fmt.Errorf("admin listener %q: it has no path", s))
 				continue
 			}
 			out = append(out, listenAddr{unix: path})
@@ -70,12 +70,12 @@ func checkTCP(s string, hasTLS bool) error {
 		return fmt.Errorf("admin listener %q is neither unix:PATH nor ADDRESS:PORT", s)
 	}
 	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
-		return fmt.Errorf("admin listener %q: port %q is none of 0 to 65535", s, port)
+		return fmt.Errorf("admin listener %q: port %q must be 0 to 65535", s, port)
 	}
 	if hasTLS || isLoopback(host) {
 		return nil
 	}
-	return fmt.Errorf("admin listener %q is reachable from other machines, and passwords would travel in clear\n"+
+	return fmt.Errorf("admin listener %q is reachable from other machines, and passwords would be sent in clear\n"+
 		"hint: set admin.tls_cert_file and admin.tls_key_file, or listen on 127.0.0.1 and use a tunnel", s)
 }
 
@@ -114,19 +114,19 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 	return nil
 }
 
-// Bounds on what a peer may hold: it need not have a token to open connections. Following events has bounds of its own.
+// Limits of requests and connections. They also hold for peers without a token. The event stream has its own.
 const (
 	readTime  = 30 * time.Second // for a whole request
-	writeTime = 10 * time.Minute // for a whole answer: a backup may be large
+	writeTime = 10 * time.Minute // for a whole response: a backup may be large
 	mostConns = 512              // at a time on one TCP listener; more wait
 )
 
-// serve answers on one listener until ctx ends, then lets requests under way end.
+// serve answers on one listener until ctx ends, then waits for running requests.
 func (s *Server) serve(ctx context.Context, l net.Listener, local bool) error {
 	if !local {
 		l = netutil.LimitListener(l, mostConns)
 	}
-	// Requests that never end by themselves (events) watch base, which ends with ctx.
+	// Requests that never end by themselves (events) end with base.
 	base := context.WithValue(ctx, localKey{}, local)
 	srv := &http.Server{
 		Handler:           s.Handler(),
@@ -142,7 +142,7 @@ func (s *Server) serve(ctx context.Context, l net.Listener, local bool) error {
 	done := make(chan error, 1)
 	go func() {
 		<-ctx.Done()
-		// Shutdown needs a context that outlives ctx.
+		// ctx has ended; Shutdown needs time.
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
 		defer cancel()
 		err := srv.Shutdown(stop)
@@ -170,7 +170,7 @@ func (l listenAddr) open() (net.Listener, error) {
 	if err := clearSocket(l.unix); err != nil {
 		return nil, err
 	}
-	// The socket must never be open to everybody, not even between bind and chmod.
+	// The socket must never be open to other users, not even between bind and chmod.
 	old := syscall.Umask(0o777 &^ socketMode)
 	ln, err := net.Listen("unix", l.unix)
 	syscall.Umask(old)
@@ -184,8 +184,7 @@ func (l listenAddr) open() (net.Listener, error) {
 	return ln, nil
 }
 
-// clearSocket removes a socket that nobody listens on: what a daemon leaves behind that was killed. Anything else that
-// stands there is left alone.
+// clearSocket removes a socket without a listener, which a killed daemon leaves behind. Anything else at the path is an error.
 func clearSocket(path string) error {
 	st, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -195,7 +194,7 @@ func clearSocket(path string) error {
 		return err
 	}
 	if st.Mode()&fs.ModeSocket == 0 {
-		return fmt.Errorf("%s is there and is no socket", path)
+		return fmt.Errorf("%s exists and is not a socket", path)
 	}
 	c, err := net.DialTimeout("unix", path, time.Second)
 	if err == nil {
@@ -208,7 +207,7 @@ func clearSocket(path string) error {
 	return os.Remove(path)
 }
 
-// ownSocket gives the socket to the operators' group where there is one and we may; else it stays with our own group.
+// ownSocket sets the mode of the socket, and its group to the operators' one if that exists and the process is allowed to.
 func ownSocket(path string) error {
 	if g, err := user.LookupGroup(socketGroup); err == nil {
 		if gid, err := strconv.Atoi(g.Gid); err == nil {

@@ -27,7 +27,7 @@ func overSocket(path string) *http.Client {
 func TestSocketNeedsNoToken(t *testing.T) {
 	h := admintest.New(t)
 	sock := t.TempDir() + "/admin.sock"
-	// What a killed daemon leaves behind: a socket that nobody listens on.
+	// A socket without a listener, as a killed daemon leaves it.
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: sock, Net: "unix"})
 	if err != nil {
 		t.Fatal(err)
@@ -76,7 +76,7 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-func TestSocketInUse(t *testing.T) {
+func TestASocketInUseIsNotTaken(t *testing.T) {
 	dir := t.TempDir()
 	h := admintest.New(t)
 	h.Serve(t, nil, "unix:"+dir+"/admin.sock")
@@ -91,7 +91,7 @@ func TestSocketInUse(t *testing.T) {
 	}
 	h2.Config.Listen = []string{"unix:" + dir + "/file"}
 	err = h2.Server(t).Run(context.Background(), func() {})
-	if err == nil || !strings.Contains(err.Error(), "no socket") {
+	if err == nil || !strings.Contains(err.Error(), "not a socket") {
 		t.Errorf("a file in the socket's place: %v", err)
 	}
 	if _, err := os.Stat(dir + "/file"); err != nil {
@@ -99,7 +99,7 @@ func TestSocketInUse(t *testing.T) {
 	}
 }
 
-func TestListenAddresses(t *testing.T) {
+func TestOnlySafeListenAddressesAreAccepted(t *testing.T) {
 	for _, c := range []struct {
 		listen string
 		tls    bool
@@ -130,6 +130,6 @@ func TestListenAddresses(t *testing.T) {
 	h := admintest.New(t)
 	h.Config.Listen = []string{"8067", ":8067"}
 	if _, err := admin.New(h.Config); err == nil || strings.Count(err.Error(), "admin listener") != 2 {
-		t.Errorf("not both faults are told: %v", err)
+		t.Errorf("not both errors are returned: %v", err)
 	}
 }

@@ -25,7 +25,7 @@ func TestVendorSettingsAreMasked(t *testing.T) {
 			}
 		}
 	}
-	kept := func(path, want string) {
+	stored := func(path, want string) {
 		t.Helper()
 		r := a.as("admin", "GET "+path+"?reveal=true", "")
 		a.want(r, "reveal", 200)
@@ -35,7 +35,7 @@ func TestVendorSettingsAreMasked(t *testing.T) {
 	}
 	const both = `{"acme":{"sip.secret":"hush","sip.x":"plain"}}`
 	for _, path := range paths {
-		kept(path, both)
+		stored(path, both)
 		for _, role := range []string{"operator", "viewer"} {
 			for _, method := range []string{"PUT ", "PATCH "} {
 				read := a.as(role, "GET "+path, "")
@@ -43,22 +43,22 @@ func TestVendorSettingsAreMasked(t *testing.T) {
 				if strings.Contains(r.body, "hush") || r.header.Get("ETag") != read.header.Get("ETag") {
 					t.Errorf("%s%s with what a %s read: %s", method, path, role, r.body)
 				}
-				kept(path, both)
+				stored(path, both)
 			}
 		}
 		a.do("PATCH "+path, `{"vendor_settings":{"acmecorp":{"sip.secret":"***","sip.x":"new"}}}`, 200)
 		a.do("PATCH "+path, `{"vendor_settings":{"acmecorp":null,"acme":{"sip.secret":"***","sip.x":"new"}}}`, 200)
-		kept(path, `{"acme":{"sip.secret":"hush","sip.x":"new"}}`)
+		stored(path, `{"acme":{"sip.secret":"hush","sip.x":"new"}}`)
 		a.do("PATCH "+path, `{"vendor_settings":{"acme":{"sip.secret":"changed"}}}`, 200)
-		kept(path, `"sip.secret":"changed"`)
+		stored(path, `"sip.secret":"changed"`)
 		if r := a.do("PATCH "+path, `{"vendor_settings":{"acme":{"sip.secret":"hu\nsh"}}}`, 422); strings.Contains(r.body, "hu") {
-			t.Errorf("a faulty secret is repeated: %s", r.body)
+			t.Errorf("an invalid secret is repeated: %s", r.body)
 		}
 	}
 }
 
-// TestLongValuesAreCut sends 10 kB wherever a value goes.
-func TestLongValuesAreCut(t *testing.T) {
+// TestLongValuesAreShortened sends 10 kB wherever a value goes.
+func TestLongValuesAreShortened(t *testing.T) {
 	a := newAPI(t)
 	a.office()
 	long := strings.Repeat("x y", 3500)

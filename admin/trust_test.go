@@ -7,7 +7,7 @@ import (
 	"plugtone/provision/fleet"
 )
 
-func TestEnrollWindows(t *testing.T) {
+func TestAnEnrollmentWindowIsListedUntilItIsClosed(t *testing.T) {
 	a := newAPI(t)
 	a.office()
 	w := a.do("POST /api/v1/devices/"+phone+"/enroll", `{"for":"30m","from":"198.51.100.7/24"}`, 200)
@@ -33,7 +33,7 @@ func TestEnrollWindows(t *testing.T) {
 	}
 }
 
-func TestCredentialsOfADevice(t *testing.T) {
+func TestCredentialsAreShownOnlyWhenRevealed(t *testing.T) {
 	a := newAPI(t)
 	a.office()
 	var secret string

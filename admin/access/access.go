@@ -1,4 +1,4 @@
-// Package access has the roles of the admin API and the caller of a request. Finding out who calls is package admin's.
+// Package access has the roles of the admin API and the caller of a request. Package admin authenticates callers.
 package access
 
 import (
@@ -7,7 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// Role is what a caller may do. A role may also do what the roles below it may.
+// Role is what a caller may do. A role includes the roles below it.
 type Role int
 
 // The roles, the lowest first.
@@ -32,7 +32,7 @@ func ParseRole(name string) Role {
 	return None
 }
 
-// Caller is who sent a request, as the audit log has it.
+// Caller is the sender of a request, as in the audit log.
 type Caller struct {
 	Name string
 	Role Role
@@ -45,7 +45,7 @@ func With(ctx context.Context, c Caller) context.Context {
 	return context.WithValue(ctx, callerKey{}, c)
 }
 
-// Of returns the caller of a context: one without a role when there is none.
+// Of returns the caller of a context, or one with the role None.
 func Of(ctx context.Context) Caller {
 	c, _ := ctx.Value(callerKey{}).(Caller)
 	return c
@@ -59,13 +59,13 @@ func MayReveal(ctx context.Context, reveal bool) error {
 	return nil
 }
 
-// needKey is the member of an operation's metadata that has the role it needs.
+// needKey is the key of the required role in an operation's metadata.
 const needKey = "role"
 
-// Need returns the metadata of an operation that needs role.
+// Need returns the metadata of an operation that requires a role.
 func Need(role Role) map[string]any { return map[string]any{needKey: role} }
 
-// Require returns a middleware that refuses callers without the role that the operation needs. An operation without a role needs Admin.
+// Require returns a middleware that refuses callers without the role that the operation requires: Admin when its metadata has none.
 func Require(api huma.API) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		need, ok := ctx.Operation().Metadata[needKey].(Role)

@@ -1,4 +1,4 @@
-// Package admintest has a whole admin API in memory, for tests of the API and of the commands that use it.
+// Package admintest has an admin API in memory, for tests of the API and of the commands that use it.
 package admintest
 
 import (
@@ -30,13 +30,13 @@ import (
 	"plugtone/provision/timeline"
 )
 
-// Noon is what the clock shows.
+// Noon is the time of the fixture's clock.
 var Noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-// ErrBroken is what a broken Fixture answers.
+// ErrBroken is the error of a broken Fixture.
 var ErrBroken = errors.New("disk on fire")
 
-// Fixture is an admin API with everything around it in memory. Set Broken and everything that is kept fails.
+// Fixture is an admin API with all its dependencies in memory.
 type Fixture struct {
 	Records *provisiontest.Records
 	Packs   *pack.Set
@@ -53,9 +53,9 @@ type Fixture struct {
 	audit    []fleet.AuditEntry
 	history  map[dhcp.MAC][]fleet.DeviceRevision
 	tokens   map[string]fleet.Token
-	Reloads  int   // how often the configuration was read again
-	ReloadAs error // what a reload answers
-	NotReady error // what readyz answers
+	Reloads  int   // how often the configuration was reloaded
+	ReloadAs error // error of a reload
+	NotReady error // error of readyz
 }
 
 // New builds a Fixture over the test packs (acme, bolt) with one subnet, 10.20.0.0/22.
@@ -107,7 +107,7 @@ func New(t testing.TB) *Fixture {
 
 func clock() time.Time { return Noon }
 
-// Server builds the API.
+// Server returns the API.
 func (h *Fixture) Server(t testing.TB) *admin.Server {
 	t.Helper()
 	s, err := admin.New(h.Config)
@@ -138,7 +138,7 @@ func (h *Fixture) Serve(t testing.TB, tlsConfig *tls.Config, listen ...string) {
 	}
 }
 
-// Break makes everything that is kept fail, as on a full or failing disk.
+// Break makes all reads and writes fail, or work again, as on a failing disk.
 func (h *Fixture) Break(broken bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -181,7 +181,7 @@ func (r records) Edit(actor, action string, f func(fleet.Edit) error) error {
 	return nil
 }
 
-// watched is an edit of which the devices are remembered.
+// watched is an edit that records the changed devices.
 type watched struct {
 	fleet.Edit
 	touched *[]fleet.DeviceRevision
@@ -192,8 +192,8 @@ func (w watched) PutDevice(d *fleet.Device) error {
 	if err := w.Edit.PutDevice(d); err != nil {
 		return err
 	}
-	kept := *d
-	*w.touched = append(*w.touched, fleet.DeviceRevision{Revision: d.Revision, Device: &kept})
+	saved := *d
+	*w.touched = append(*w.touched, fleet.DeviceRevision{Revision: d.Revision, Device: &saved})
 	return nil
 }
 
@@ -255,7 +255,7 @@ func (h *Fixture) Timeline(mac dhcp.MAC, limit int) ([]timeline.Entry, error) {
 	return slices.Clone(list[max(0, len(list)-limit):]), nil
 }
 
-// Fetched remembers the last fetch of a file.
+// Fetched adds the last fetch of a file.
 func (h *Fixture) Fetched(f fleet.Fetch) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -1,5 +1,5 @@
-// Package api has the operations of the admin API, one file for each resource. It turns a request into one edit of the records, or a
-// read, and errors into problem documents. Listeners and authentication are package admin's; what phones are given is decided in provision.
+// Package api has the operations of the admin API, one file for each resource. An operation reads the records, or changes them in one
+// edit, and answers errors as problem documents. Package admin has the listeners and the authentication.
 package api
 
 import (
@@ -24,42 +24,43 @@ import (
 	"plugtone/provision/trust"
 )
 
-// Phones answers what phones are given and what their status is. provision.Service is one.
+// Phones renders the files of phones and reports their status. *provision.Service implements it.
 type Phones interface {
 	Files(ctx context.Context, mac dhcp.MAC, subnet netip.Prefix) ([]provision.FileInfo, error)
 	File(ctx context.Context, mac dhcp.MAC, name string, subnet netip.Prefix, reveal bool) (provision.FileContent, error)
 	Status(ctx context.Context, mac dhcp.MAC) (provision.Status, error)
 	Explain(ctx context.Context, q provision.Question) (provision.Explanation, error)
-	ValidateRendering(f fleet.View, macs []dhcp.MAC) error // an error if their files can't be rendered from f
+	// ValidateRendering returns an error if the files of a device can't be rendered from f.
+	ValidateRendering(f fleet.View, macs []dhcp.MAC) error
 }
 
-// Leases is the lease table. dhcp.Table is one.
+// Leases reads and deletes leases.
 type Leases interface {
 	All() []dhcp.Lease
 	LeasesOf(mac dhcp.MAC) []dhcp.Lease
 	Delete(ctx context.Context, addr netip.Addr) error
 }
 
-// Events is what happened to phones.
+// Events reads the timelines of phones and their last fetches.
 type Events interface {
-	Timeline(mac dhcp.MAC, limit int) ([]timeline.Entry, error)
+	Timeline(mac dhcp.MAC, limit int) ([]timeline.Entry, error) // the newest, newest last
 	Fetches(mac dhcp.MAC) ([]fleet.Fetch, error)
 }
 
-// Discovered is the list of phones without a record. The store has it.
+// Discovered lists phones without a device record. The store implements it.
 type Discovered interface {
 	DiscoveredPhones() ([]fleet.Discovered, error)
 	ForgetPhone(mac dhcp.MAC) error
 }
 
-// Audit is the log of changes with their authors, and the revisions of devices. The store has it.
+// Audit is the log of changes with their authors, and the revisions of devices. The store implements it.
 type Audit interface {
-	Audit(before uint64, limit int) ([]fleet.AuditEntry, error)
+	Audit(before uint64, limit int) ([]fleet.AuditEntry, error) // entries with an id below before, newest first; 0: all
 	RecordAudit(e fleet.AuditEntry) error
-	History(mac dhcp.MAC) ([]fleet.DeviceRevision, error)
+	History(mac dhcp.MAC) ([]fleet.DeviceRevision, error) // newest first
 }
 
-// Tokens stores bearer tokens by their digest. The store has it.
+// Tokens stores bearer tokens by their digest. The store implements it.
 type Tokens interface {
 	Tokens() ([]fleet.Token, error)
 	PutToken(actor string, t fleet.Token) error
@@ -67,28 +68,28 @@ type Tokens interface {
 	TokenByHash(hash string) (fleet.Token, error)
 }
 
-// Trust opens windows in which files need no proof. provision.Service is one.
+// Trust opens and lists windows in which files need no proof. *provision.Service implements it.
 type Trust interface {
-	Enroll(mac dhcp.MAC, from netip.Prefix, length time.Duration) (trust.Window, error)
+	Enroll(mac dhcp.MAC, from netip.Prefix, length time.Duration) (trust.Window, error) // a zero MAC: all phones
 	Windows() []trust.Window
-	ServerURL() string // where phones go for their files
+	ServerURL() string // URL that phones fetch their files from
 }
 
-// Config is what the operations need. All members are required.
+// Config has the dependencies of the operations. All members are required.
 type Config struct {
 	Now func() time.Time
 	Log *slog.Logger
 
 	Records    fleet.Records
 	Phones     Phones
-	Packs      func() *pack.Set // those in force now
+	Packs      func() *pack.Set // the current packs
 	Leases     Leases
 	Events     Events
 	Discovered Discovered
 	Audit      Audit
 	Tokens     Tokens
 	Trust      Trust
-	Feed       *feed.Feed // timeline entries as they happen
+	Feed       *feed.Feed // new timeline entries
 
 	Subnets func() []client.Subnet // in the order of the configuration
 	Status  func() client.DaemonStatus
@@ -97,11 +98,11 @@ type Config struct {
 	Backup  func(w io.Writer) error
 }
 
-// core is what all resources share.
+// core has what the handlers of all resources use.
 type core struct {
 	Config
 	api  huma.API
-	salt string // of digests for callers who may not see secrets
+	salt string // of the digests that callers without the role for secrets get
 }
 
 // Register adds all operations to an API.
@@ -115,13 +116,13 @@ func Register(api huma.API, c Config) {
 	}
 }
 
-// Limits of a request's body.
+// Limits of the body of a request.
 const (
 	maxBody     = 1 << 20 // bytes
 	bodyTimeout = 30 * time.Second
 )
 
-// op describes one operation.
+// op returns the description of an operation that needs a role.
 func op(method, path, id, tag, summary string, need access.Role) huma.Operation {
 	return huma.Operation{
 		OperationID: id, Method: method, Path: "/api/v1" + path, Summary: summary, Tags: []string{tag},
@@ -131,7 +132,7 @@ func op(method, path, id, tag, summary string, need access.Role) huma.Operation 
 	}
 }
 
-// Missing returns an error that names a member that c lacks, nil when it is complete.
+// Missing returns an error that names a member that is not set, nil when all are.
 func (c Config) Missing() error {
 	for _, m := range []struct {
 		name string

@@ -5,12 +5,12 @@ import (
 	"reflect"
 	"slices"
 
-	"plugtone/admin/document"
-
 	"github.com/danielgtaylor/huma/v2"
+
+	"plugtone/admin/document"
 )
 
-// BodyInput is the body of a write. It is read here and not by huma: whether a member is null or absent matters.
+// BodyInput is the body of a write. huma does not decode it, because null and absent members differ.
 type BodyInput struct {
 	ContentType string `header:"Content-Type" hidden:"true"`
 	RawBody     []byte
@@ -20,7 +20,7 @@ func (b *BodyInput) document() (document.Object, error) {
 	return document.ReadBody(b.ContentType, b.RawBody)
 }
 
-// documentBody says in the OpenAPI document what a BodyInput holds. Call it after the operation is registered.
+// documentBody sets the type of an operation's BodyInput in the OpenAPI document. Call it after the operation is registered.
 func documentBody[T any](s *core, method, path string) {
 	item := s.api.OpenAPI().Paths["/api/v1"+path]
 	operation := item.Put

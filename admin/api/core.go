@@ -37,24 +37,24 @@ func recordAnswer[T any](body T, rev uint64, created bool) *recordOutput[T] {
 
 type listOutput[T any] struct{ Body client.Page[T] }
 
-// DeleteInput is what a DELETE takes. Like the other inputs it is exported because huma reads embedded types only then.
+// DeleteInput has the parameters of a DELETE. It is exported, like the other inputs, because huma reads embedded types only then.
 type DeleteInput struct {
 	Precondition
 	Force bool `query:"force" doc:"also when other records use it: they are changed so that they no longer do"`
 }
 
-// RevealInput asks for secrets.
+// RevealInput has the parameter that includes secrets.
 type RevealInput struct {
 	Reveal bool `query:"reveal" doc:"with secrets in clear; needs the role admin, and is noted in the audit log"`
 }
 
-// ReadInput is what the GET of one record takes.
+// ReadInput has the parameters of the GET of one record.
 type ReadInput struct {
 	RevealInput
 	IfNoneMatch string `header:"If-None-Match" doc:"ETag of an earlier answer: 304 while the record has not changed; its status may have" example:"\"17\""`
 }
 
-// changed returns the answer 304 when the reader has this revision already.
+// changed returns the answer 304 when the client has this revision already.
 func (in ReadInput) changed(rev uint64) error {
 	if in.IfNoneMatch == "" || !matchesTag(in.IfNoneMatch, rev) {
 		return nil
@@ -72,12 +72,12 @@ func matchesTag(list string, rev uint64) bool {
 	return false
 }
 
-// NameInput is a record's name in a path.
+// NameInput is the name of a record in a URL.
 type NameInput struct {
 	Name string `path:"name" doc:"name of the record" example:"main"`
 }
 
-// view runs f on the records as they are now and turns its error into an answer.
+// view runs f on the current records and converts its error into an answer.
 func (s *core) view(f func(fleet.View) error) error { return problem.From(s.Records.View(f)) }
 
 // remove deletes a record in one edit.
@@ -105,33 +105,67 @@ func writeVerb(method string) string {
 	return "put"
 }
 
-func writeSummary(method, what string) string {
+func writeSummary(method, record string) string {
 	if method == http.MethodPatch {
-		return "Change members of " + what + " (JSON merge patch, RFC 7396)"
+		return "Change members of " + record + " (JSON merge patch, RFC 7396)"
 	}
-	return "Create or replace " + what
+	return "Create or replace " + record
 }
 
-// revisionOf is the revision of a record just read.
-func revisionOf[T interface {
-	*fleet.Registrar | *fleet.Profile | *fleet.Device
-}](rec T, err error) (uint64, error) {
+// revision returns the revision within a record, nil for any other value.
+func revision(rec any) *uint64 {
+	switch r := rec.(type) {
+	case *fleet.Registrar:
+		return &r.Revision
+	case *fleet.Extension:
+		return &r.Revision
+	case *fleet.Profile:
+		return &r.Revision
+	case *fleet.Device:
+		return &r.Revision
+	}
+	return nil
+}
+
+// revisionOf returns the revision of a record just read.
+func revisionOf[T any](rec *T, err error) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	switch r := any(rec).(type) {
-	case *fleet.Registrar:
-		return r.Revision, nil
-	case *fleet.Profile:
-		return r.Revision, nil
-	case *fleet.Device:
-		return r.Revision, nil
-	}
-	return 0, nil
+	return *revision(rec), nil
 }
 
-// addStatus says how the phone stands. A phone of which that can't be told (its files can't be rendered, say) is still
-// shown: one bad record must not hide the others.
+// readRecord finds the record of a GET. It checks the role for secrets and If-None-Match, and records a reveal in the audit log.
+func readRecord[T any](ctx context.Context, s *core, in ReadInput, kind string, name func(*T) string, find func(fleet.View) (*T, error)) (rec T, err error) {
+	if err := access.MayReveal(ctx, in.Reveal); err != nil {
+		return rec, err
+	}
+	err = s.view(func(f fleet.View) error {
+		found, err := find(f)
+		if err == nil {
+			rec = *found
+		}
+		return err
+	})
+	if err == nil {
+		err = in.changed(*revision(&rec))
+	}
+	if err == nil && in.Reveal {
+		err = problem.From(s.revealed(ctx, kind, name(&rec)))
+	}
+	return rec, err
+}
+
+// vendorID returns the id of a vendor, given that or an alias. Any other name is returned as it is.
+func (s *core) vendorID(name string) string {
+	if v, ok := s.Packs().Vendor(name); ok {
+		return v.ID
+	}
+	return name
+}
+
+// addStatus adds the status of the phone. A device without one, because its files can't be rendered for instance, is still shown: one bad
+// record must not hide the others.
 func (s *core) addStatus(ctx context.Context, d *client.Device) {
 	st, err := s.Phones.Status(ctx, d.MAC)
 	if err != nil {
@@ -141,7 +175,7 @@ func (s *core) addStatus(ctx context.Context, d *client.Device) {
 	d.Status = &st
 }
 
-// note writes an audit entry for a change that is no edit of the records.
+// note writes an audit entry for a change that is not an edit of the records.
 func (s *core) note(ctx context.Context, action, kind, name, change string) error {
 	return s.Audit.RecordAudit(fleet.AuditEntry{
 		Time: s.Now(), Actor: access.Of(ctx).Name, Action: action,
@@ -149,13 +183,13 @@ func (s *core) note(ctx context.Context, action, kind, name, change string) erro
 	})
 }
 
-// revealed records in the audit log that secrets were shown. What can't be recorded is not shown.
+// revealed records in the audit log that secrets were shown. When that fails, they must not be shown.
 func (s *core) revealed(ctx context.Context, kind, name string) error {
 	return s.note(ctx, "reveal "+kind+" "+name, kind, name, "revealed")
 }
 
-// shown turns leases into what operators see of them.
-func (s *core) shown(leases []dhcp.Lease) ([]client.Lease, error) {
+// publicLeases returns leases as operators see them.
+func (s *core) publicLeases(leases []dhcp.Lease) ([]client.Lease, error) {
 	out := make([]client.Lease, 0, len(leases))
 	err := s.view(func(f fleet.View) error {
 		for _, l := range leases {
@@ -174,8 +208,8 @@ func (s *core) shown(leases []dhcp.Lease) ([]client.Lease, error) {
 	return out, err
 }
 
-// digest is what the caller sees of a file's digest. Who may not see secrets could find a short one, a PIN, by trying which
-// one makes the file that has this digest; so he sees another value, which is as good for telling whether files are the same.
+// digest returns a file's digest as the caller may see it. Without the role for secrets, a caller could find a short one, such as a PIN,
+// by trying which one gives a file with this digest. Such a caller gets another value, which is also equal only for equal files.
 func (s *core) digest(ctx context.Context, real string) string {
 	if real == "" || access.Of(ctx).Role >= access.Admin {
 		return real
@@ -185,8 +219,8 @@ func (s *core) digest(ctx context.Context, real string) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// entry is what the caller sees of an entry.
-func (s *core) entry(ctx context.Context, e timeline.Entry) timeline.Entry {
+// publicEntry returns a timeline entry as the caller may see it.
+func (s *core) publicEntry(ctx context.Context, e timeline.Entry) timeline.Entry {
 	e.Digest = s.digest(ctx, e.Digest)
 	return e
 }

@@ -23,17 +23,16 @@ import (
 	"plugtone/provision/timeline"
 )
 
-// deviceFiles are what a phone is given, what it fetched, what its record was, and what happened.
+// deviceFiles has the operations on the files of a phone, its history and its timeline.
 type deviceFiles struct{ *core }
 
-// deviceHistoryRoutes are the looks at one phone beside its record: what it gets, what it fetched, what it was, what happened.
 func (s deviceFiles) register() {
 	huma.Register(s.api, op(http.MethodGet, "/devices/{mac}/files", "list-device-files", "devices", "List the files that a phone would be given", access.Viewer), s.listFiles)
 	get := op(http.MethodGet, "/devices/{mac}/files/{name...}", "get-device-file", "devices", "Read one file as the phone would be given it", access.Viewer)
 	get.Responses = map[string]*huma.Response{"200": {Description: "The file, with *** for secrets unless revealed",
 		Content: map[string]*huma.MediaType{"application/octet-stream": {}}}}
 	huma.Register(s.api, get, s.readFile)
-	// net/http's way to say "the rest of the path" is none of OpenAPI's.
+	// OpenAPI lacks net/http's {name...} for the rest of the path.
 	paths := s.api.OpenAPI().Paths
 	paths["/api/v1/devices/{mac}/files/{name}"] = paths[get.Path]
 	delete(paths, get.Path)
@@ -43,7 +42,7 @@ func (s deviceFiles) register() {
 	huma.Register(s.api, op(http.MethodGet, "/devices/{mac}/timeline", "get-device-timeline", "devices", "Read what happened to a phone, newest last", access.Viewer), s.timeline)
 }
 
-// FilesInput names a phone and, perhaps, a subnet.
+// FilesInput is a phone and optionally a subnet.
 type FilesInput struct {
 	MACInput
 	Subnet string `query:"subnet" doc:"subnet to render for; the phone's own when left out" example:"10.20.0.0/22"`
@@ -77,7 +76,7 @@ type fileInput struct {
 	Name string `path:"name" doc:"name of the file as the phone requests it; it may contain slashes" example:"001565123456.cfg"`
 }
 
-// Headers of a file's answer that say what its body may not: the body of a masked file is not the file.
+// Headers that describe the real file. The body of the answer may be masked.
 const (
 	headerDigest  = "Plugtone-Digest"  // SHA-256 of the real file, hexadecimal; for others than admins a stand-in
 	headerSize    = "Plugtone-Size"    // bytes of the real file
@@ -126,7 +125,7 @@ func (s deviceFiles) readFile(ctx context.Context, in *fileInput) (*huma.StreamR
 	}}, nil
 }
 
-// sendFile answers with a file, or with why there is none.
+// sendFile answers with a file, or with the reason why there is none.
 func sendFile(c huma.Context, file provision.FileContent) error {
 	for name, value := range map[string]string{
 		headerOutcome: file.Outcome, headerReason: file.Reason, headerDigest: file.Digest,
@@ -137,11 +136,11 @@ func sendFile(c huma.Context, file provision.FileContent) error {
 		}
 	}
 	if file.Outcome != string(provision.Served) {
-		// A name that the pack knows and answers in vain: an answer without a body, not an error.
+		// An expected 404 is not an error here: the pack declares that phones do without this file.
 		c.SetStatus(http.StatusNoContent)
 		return nil
 	}
-	// The bytes are a phone's, not a browser's: never to be run as what they say they are.
+	// The type of the file is in another header, so that no browser interprets the bytes.
 	c.SetHeader("Content-Type", "application/octet-stream")
 	c.SetHeader("Plugtone-Media-Type", file.MediaType)
 	c.SetStatus(http.StatusOK)
@@ -174,7 +173,7 @@ func (s deviceFiles) diff(ctx context.Context, in *MACInput) (*struct{ Body clie
 	return &struct{ Body client.Diff }{client.Diff{MAC: mac, Items: items}}, nil
 }
 
-// compare puts the last fetch of each file beside what the phone would get now.
+// compare compares the last fetch of each file with what the phone would get now.
 func compare(fetches []fleet.Fetch, files []provision.FileInfo) []client.FileDiff {
 	out := []client.FileDiff{}
 	last := make(map[string]fleet.Fetch, len(fetches))
@@ -205,7 +204,7 @@ func compare(fetches []fleet.Fetch, files []provision.FileInfo) []client.FileDif
 	return out
 }
 
-// fileKey makes one of the spellings in which phones ask for a file.
+// fileKey returns the same key for all spellings in which phones request a file.
 func fileKey(name string) string { return strings.ToLower(strings.TrimLeft(name, "/")) }
 
 func (s deviceFiles) history(ctx context.Context, in *MACInput) (*struct{ Body client.History }, error) {
@@ -218,7 +217,7 @@ func (s deviceFiles) history(ctx context.Context, in *MACInput) (*struct{ Body c
 		return nil, problem.From(err)
 	}
 	if len(revisions) == 0 {
-		return nil, huma.Error404NotFound(fmt.Sprintf("device %s: no such device, now or before", mac))
+		return nil, huma.Error404NotFound(fmt.Sprintf("device %s: no such device now or in the past", mac))
 	}
 	out := client.History{MAC: mac, Items: []client.Revision{}}
 	for _, r := range revisions {
@@ -232,7 +231,7 @@ func (s deviceFiles) history(ctx context.Context, in *MACInput) (*struct{ Body c
 	return &struct{ Body client.History }{out}, nil
 }
 
-// rollback writes an old revision as a new one. It is checked as if it were typed in now: an extension may be gone since.
+// rollback writes an old revision as a new one. It is checked again, because an extension may have been deleted since.
 func (s deviceFiles) rollback(ctx context.Context, in *struct {
 	MACInput
 	Precondition
@@ -281,7 +280,7 @@ func (s deviceFiles) rollback(ctx context.Context, in *struct {
 	return recordAnswer(publicDevice(*rec, access.Of(ctx)), rec.Revision, false), nil
 }
 
-// clone copies a device: checking changes it.
+// clone returns a deep copy of a device, because checks change it.
 func clone(d *fleet.Device) (*fleet.Device, error) {
 	b, err := json.Marshal(d)
 	if err != nil {
@@ -310,11 +309,11 @@ func (s deviceFiles) timeline(ctx context.Context, in *struct {
 	return &struct{ Body client.Timeline }{out}, nil
 }
 
-// diagnosed puts beside the entries what can be concluded from them and from what is known of the phone.
+// diagnosed returns the entries with the findings of a diagnosis, which also considers record, status and leases.
 func (s deviceFiles) diagnosed(ctx context.Context, mac dhcp.MAC, entries []timeline.Entry) (client.Timeline, error) {
 	out := client.Timeline{MAC: mac, Items: make([]timeline.Entry, 0, len(entries))}
 	for _, e := range entries {
-		out.Items = append(out.Items, s.entry(ctx, e))
+		out.Items = append(out.Items, s.publicEntry(ctx, e))
 	}
 	facts := timeline.Facts{Now: s.Now(), MAC: mac}
 	err := s.view(func(f fleet.View) error {
@@ -331,7 +330,7 @@ func (s deviceFiles) diagnosed(ctx context.Context, mac dhcp.MAC, entries []time
 		return out, err
 	}
 	if facts.Recorded {
-		// Without its state the phone's story is still worth telling.
+		// A diagnosis without the state is still useful.
 		if st, err := s.Phones.Status(ctx, mac); err == nil {
 			facts.State = st.State
 		}
@@ -346,7 +345,7 @@ func (s deviceFiles) diagnosed(ctx context.Context, mac dhcp.MAC, entries []time
 	return out, nil
 }
 
-// modelsOf lists the models of a vendor that ask for a file; nil when any may, or none is known.
+// modelsOf returns the models of a vendor that request a file; nil when all may, or none is known.
 func (s deviceFiles) modelsOf(file, vendor string) []string {
 	for _, m := range s.Packs().Resolve(file) {
 		if m.Vendor != vendor {

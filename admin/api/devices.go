@@ -21,14 +21,14 @@ import (
 	"plugtone/provision/trust"
 )
 
-// devices are the records of phones.
+// devices has the operations on device records.
 type devices struct{ *core }
 
-// scanned bounds how many devices one page of a filtered list looks at: a state is rendered to be known. A page that
-// ends there is short, and its cursor leads on.
+// scanned is how many devices are examined for one page of a filtered list. A state filter renders the files of each, which is slow.
+// A page that ends there is short and has a next cursor.
 const scanned = 5000
 
-// MACInput is a phone in a path.
+// MACInput is the MAC of a phone in a URL.
 type MACInput struct {
 	MAC string `path:"mac" doc:"MAC address of the phone, with or without separators" example:"00:15:65:12:34:56"`
 }
@@ -99,7 +99,7 @@ func publicDevice(d fleet.Device, c access.Caller) client.Device {
 	return client.Device{Device: withLists(d)}
 }
 
-// withLists makes lists of what JSON would show as null.
+// withLists replaces nil lists, which JSON would show as null, by empty ones.
 func withLists(d fleet.Device) fleet.Device {
 	if d.Lines == nil {
 		d.Lines = []fleet.Line{}
@@ -160,7 +160,7 @@ func (s devices) list(ctx context.Context, in *deviceListInput) (*listOutput[cli
 	return out, nil
 }
 
-// unknownMessage is what is wrong with a vendor, apart from its name, which the fault says already.
+// unknownMessage returns the message about an unknown vendor without its name, which the problem has already.
 func unknownMessage(err error) string {
 	var u *pack.Unknown
 	if errors.As(err, &u) {
@@ -169,24 +169,24 @@ func unknownMessage(err error) string {
 	return err.Error()
 }
 
-// scanDevices collects what matches by record alone. last is where the scan ended before the end of the fleet.
+// scan returns the devices whose records match. last is set when the scan ended before the last device.
 func (s devices) scan(in *deviceListInput, after dhcp.MAC) (found []fleet.Device, last dhcp.MAC, err error) {
 	enough := in.Limit
 	if in.State != "" {
 		enough = scanned
 	}
 	err = s.view(func(f fleet.View) error {
-		looked := 0
+		examined := 0
 		var at dhcp.MAC
 		for d, err := range f.Devices(after) {
 			if err != nil {
 				return err
 			}
-			if len(found) == enough || looked == scanned {
+			if len(found) == enough || examined == scanned {
 				last = at
 				return nil
 			}
-			looked++
+			examined++
 			at = d.MAC
 			if in.matches(d) {
 				found = append(found, *d)
@@ -217,28 +217,14 @@ func (in *deviceListInput) matches(d *fleet.Device) bool {
 }
 
 func (s devices) read(ctx context.Context, mac dhcp.MAC, in ReadInput) (*recordOutput[client.Device], error) {
-	if err := access.MayReveal(ctx, in.Reveal); err != nil {
-		return nil, err
-	}
-	var rec fleet.Device
-	err := s.view(func(f fleet.View) error {
-		d, err := f.Device(mac)
-		if err == nil {
-			rec = *d
-		}
-		return err
-	})
+	rec, err := readRecord(ctx, s.core, in, "device", func(d *fleet.Device) string { return d.MAC.String() },
+		func(f fleet.View) (*fleet.Device, error) { return f.Device(mac) })
 	if err != nil {
-		return nil, err
-	}
-	if err := in.changed(rec.Revision); err != nil {
 		return nil, err
 	}
 	dev := client.Device{Device: withLists(rec)}
 	if !in.Reveal {
 		dev = publicDevice(rec, access.Of(ctx))
-	} else if err := s.revealed(ctx, "device", mac.String()); err != nil {
-		return nil, problem.From(err)
 	}
 	s.addStatus(ctx, &dev)
 	return recordAnswer(dev, rec.Revision, false), nil
@@ -260,12 +246,12 @@ func (s devices) create(ctx context.Context, in *BodyInput) (*recordOutput[clien
 	out, err := s.write(ctx, mac, Precondition{IfNoneMatch: "*"}, doc, false)
 	var status huma.StatusError
 	if errors.As(err, &status) && status.GetStatus() == http.StatusPreconditionFailed {
-		return nil, huma.Error409Conflict(fmt.Sprintf("device %s exists already; change it with PATCH or PUT", mac))
+		return nil, huma.Error409Conflict(fmt.Sprintf("device %s exists already", mac))
 	}
 	return out, err
 }
 
-// faultyDevice names what is wrong with a new device beside its MAC, which is none.
+// invalid returns the answer to a new device with an invalid MAC, which also names its other problems.
 func (s devices) invalid(doc document.Object, text string) error {
 	w := s.update(dhcp.MAC{}, Precondition{}, doc, false)
 	w.bad.Add("mac", text, problem.MACForms)
@@ -287,7 +273,6 @@ func (s devices) update(mac dhcp.MAC, pre Precondition, doc document.Object, pat
 			return resolve.CheckDevice(f, s.Packs(), d)
 		},
 		put:     func(e fleet.Edit, d *fleet.Device) error { return e.PutDevice(d) },
-		meta:    func(d *fleet.Device) *uint64 { return &d.Revision },
 		affects: func(_ fleet.View, d *fleet.Device) ([]dhcp.MAC, error) { return []dhcp.MAC{d.MAC}, nil },
 	}
 }
@@ -298,7 +283,7 @@ func (s devices) write(ctx context.Context, mac dhcp.MAC, pre Precondition, doc 
 		return nil, problem.From(err)
 	}
 	if created {
-		// What has a record is no discovery any more. The record is kept already, so this may fail.
+		// A phone with a record is not listed as discovered. The record is stored already, so an error is only logged.
 		if err := s.Discovered.ForgetPhone(mac); err != nil && !errors.Is(err, fleet.ErrNotFound) {
 			s.Log.Warn("forget discovered phone", "mac", mac, "err", err)
 		}
@@ -308,7 +293,7 @@ func (s devices) write(ctx context.Context, mac dhcp.MAC, pre Precondition, doc 
 	return recordAnswer(dev, rec.Revision, created), nil
 }
 
-// prepareDevice fills in what an absent or empty member stands for.
+// prepareDevice replaces absent and empty members by what they mean.
 func prepareDevice(_ fleet.View, doc document.Object) error {
 	if doc["enabled"] == nil {
 		doc["enabled"] = true

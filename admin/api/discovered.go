@@ -17,10 +17,9 @@ import (
 	"plugtone/provision/resolve"
 )
 
-// discovery is the list of phones without a record.
+// discovery has the operations on phones without a device record.
 type discovery struct{ *core }
 
-// phoneRoutes are about phones that have no record, or need none: discovered ones, and dry runs.
 func (s discovery) register() {
 	huma.Register(s.api, op(http.MethodGet, "/discovered", "list-discovered", "discovered", "List phones without a record", access.Viewer),
 		func(_ context.Context, in *paging.Input) (*listOutput[fleet.Discovered], error) {
@@ -96,8 +95,8 @@ func (s discovery) adopt(ctx context.Context, in *struct {
 		d.Lines, d.Profile, d.Label = in.Body.Lines, in.Body.Profile, in.Body.Label
 	}
 	if v, ok := s.Packs().Vendor(d.Vendor); ok && d.Model != "" {
-		// A model that the phone named and the pack doesn't know is no reason to refuse the phone.
-		if _, known := v.Model(d.Model); !known {
+		// The phone is adopted without its model if the pack lacks it.
+		if _, ok := v.Model(d.Model); !ok {
 			d.Model = ""
 		}
 	}

@@ -4,15 +4,15 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"plugtone/admin/access"
 	"plugtone/admin/client"
 	"plugtone/admin/problem"
 	"plugtone/provision"
-
-	"github.com/danielgtaylor/huma/v2"
 )
 
-// explain is the dry run of DHCP and of a file request.
+// explain has the dry run of DHCP and of a file request.
 type explain struct{ *core }
 
 func (s explain) register() {
@@ -38,7 +38,7 @@ func (s explain) answer(ctx context.Context, in *struct {
 	}
 	out := client.Explanation{Explanation: x}
 	if !x.MAC.IsZero() {
-		leases, err := s.shown(s.Leases.LeasesOf(x.MAC))
+		leases, err := s.publicLeases(s.Leases.LeasesOf(x.MAC))
 		if err != nil {
 			return nil, err
 		}
@@ -52,7 +52,7 @@ func question(r client.ExplainRequest) (q provision.Question, err error) {
 	case r.MAC == "" && r.Path == "":
 		return q, problem.Field("body", "", "needs mac, or path and ip")
 	case r.MAC != "" && r.Path != "":
-		return q, problem.Field("body", "", "has both mac and path; one of them is the question")
+		return q, problem.Field("body", "", "needs either mac or path, not both")
 	case r.Path != "" && r.IP == "":
 		return q, problem.Field("body.ip", "", "is needed with path: the answer depends on the requester")
 	}

@@ -8,17 +8,17 @@ import (
 	"reflect"
 	"strings"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"plugtone/admin/access"
 	"plugtone/admin/document"
 	"plugtone/admin/paging"
 	"plugtone/admin/problem"
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
-
-	"github.com/danielgtaylor/huma/v2"
 )
 
-// extensions are the accounts that phones register.
+// extensions has the operations on SIP accounts.
 type extensions struct{ *core }
 
 func publicExtension(e fleet.Extension) fleet.Extension {
@@ -28,7 +28,7 @@ func publicExtension(e fleet.Extension) fleet.Extension {
 
 func extensionName(e *fleet.Extension) string { return e.Number + "@" + e.Registrar }
 
-// ExtensionInput is an extension in a path.
+// ExtensionInput is an extension in a URL.
 type ExtensionInput struct {
 	Number string `path:"number" doc:"NUMBER, or NUMBER@REGISTRAR when two registrars have the number" example:"1001@main"`
 }
@@ -88,7 +88,7 @@ func (s extensions) register() {
 		})
 }
 
-// findExtension finds NUMBER or NUMBER@REGISTRAR. A number that two registrars have is a conflict that names both.
+// findExtension finds NUMBER or NUMBER@REGISTRAR. Its error is the answer 409 when several registrars have the number.
 func findExtension(f fleet.View, ref string) (*fleet.Extension, error) {
 	if number, registrar := fleet.ParseExtension(ref); registrar == "" {
 		all, err := f.ExtensionsNumbered(number)
@@ -104,38 +104,23 @@ func manyRegistrars(number string, all []*fleet.Extension) error {
 	for i, e := range all {
 		names[i] = extensionName(e)
 	}
-	return huma.Error409Conflict(fmt.Sprintf("extension %s is on more than one registrar: say which of %s", number, strings.Join(names, ", ")))
+	return huma.Error409Conflict(fmt.Sprintf("extension %s is on more than one registrar: name one of %s", number, strings.Join(names, ", ")))
 }
 
 func (s extensions) read(ctx context.Context, ref string, in ReadInput) (*recordOutput[fleet.Extension], error) {
-	if err := access.MayReveal(ctx, in.Reveal); err != nil {
-		return nil, err
-	}
-	var rec fleet.Extension
-	err := s.view(func(f fleet.View) error {
-		e, err := findExtension(f, ref)
-		if err == nil {
-			rec = *e
-		}
-		return err
-	})
+	rec, err := readRecord(ctx, s.core, in, "extension", extensionName,
+		func(f fleet.View) (*fleet.Extension, error) { return findExtension(f, ref) })
 	if err != nil {
-		return nil, err
-	}
-	if err := in.changed(rec.Revision); err != nil {
 		return nil, err
 	}
 	if !in.Reveal {
 		rec = publicExtension(rec)
-	} else if err := s.revealed(ctx, "extension", extensionName(&rec)); err != nil {
-		return nil, problem.From(err)
 	}
 	return recordAnswer(rec, rec.Revision, false), nil
 }
 
-// writeExtension finds out on which registrar the extension is: the path says it, or the body, or there is one extension
-// of this number, or (in CheckExtension) one registrar. A registrar that differs from the record's moves the extension,
-// and the lines that are bound to it.
+// write changes an extension. Its registrar is the one in the URL, else the one in the body, else that of the only extension with the
+// number, else (in CheckExtension) the only registrar. A registrar other than the record's moves the extension and the lines that use it.
 func (s extensions) write(ctx context.Context, ref string, pre Precondition, body *BodyInput, patch bool) (*recordOutput[fleet.Extension], error) {
 	doc, err := body.document()
 	if err != nil {
@@ -158,7 +143,7 @@ func (s extensions) write(ctx context.Context, ref string, pre Precondition, bod
 			return old, err
 		},
 		prepare: func(_ fleet.View, doc document.Object) error {
-			if said, _ := doc["registrar"].(string); said == "" && old != nil {
+			if registrar, _ := doc["registrar"].(string); registrar == "" && old != nil {
 				doc["registrar"] = old.Registrar
 			}
 			return nil
@@ -172,7 +157,6 @@ func (s extensions) write(ctx context.Context, ref string, pre Precondition, bod
 			}
 			return e.PutExtension(x)
 		},
-		meta: func(x *fleet.Extension) *uint64 { return &x.Revision },
 		affects: func(f fleet.View, x *fleet.Extension) ([]dhcp.MAC, error) {
 			return f.DevicesWith(x.Number, x.Registrar)
 		},
@@ -183,7 +167,7 @@ func (s extensions) write(ctx context.Context, ref string, pre Precondition, bod
 	return recordAnswer(publicExtension(*rec), rec.Revision, created), nil
 }
 
-// findForWrite finds the extension that a write means. One that lost its registrar is found under any.
+// findForWrite finds the extension of a write. One whose registrar was deleted is found under any registrar.
 func findForWrite(f fleet.View, number, registrar string) (*fleet.Extension, error) {
 	if registrar != "" {
 		x, err := f.Extension(number, registrar)

@@ -19,13 +19,13 @@ import (
 	"plugtone/provision/fleet"
 )
 
-// network are subnets and leases.
+// network has the operations on subnets and leases.
 type network struct{ *core }
 
-// noPrefix stands for the phone's own subnet.
+// noPrefix means the phone's own subnet.
 var noPrefix netip.Prefix
 
-// itemsOutput is a list that isn't paged.
+// itemsOutput is a list without pages.
 type itemsOutput[T any] struct {
 	Body struct {
 		Items []T `json:"items" doc:"the whole list"`
@@ -67,13 +67,13 @@ func (s network) listLeases(_ context.Context, in *leaseListInput) (*listOutput[
 		return nil, err
 	}
 	if subnet.IsValid() && !slices.ContainsFunc(s.Subnets(), func(n client.Subnet) bool { return n.Subnet == subnet }) {
-		return nil, problem.Field("query.subnet", in.Subnet, "is no subnet of the configuration: "+s.subnetNames())
+		return nil, problem.Field("query.subnet", in.Subnet, "is not a subnet of the configuration: "+s.subnetNames())
 	}
 	all := slices.DeleteFunc(slices.Clone(s.Leases.All()), func(l dhcp.Lease) bool {
 		return subnet.IsValid() && l.Subnet != subnet || in.State != "" && string(l.State) != in.State
 	})
 	slices.SortFunc(all, func(a, b dhcp.Lease) int { return a.Addr.Compare(b.Addr) })
-	// As the key of a page an address must sort as text as it does as a number.
+	// The key of a page is text that must sort like the address.
 	key := func(l dhcp.Lease) string { b := l.Addr.As16(); return hex.EncodeToString(b[:]) }
 	leases, err := paging.Page(in.Input, paging.Values(all), key, func(l dhcp.Lease, q string) bool {
 		return contains(q, l.Addr.String(), l.Hostname, l.Vendor, l.VendorClass) || containsMAC(q, l.MAC)
@@ -83,7 +83,7 @@ func (s network) listLeases(_ context.Context, in *leaseListInput) (*listOutput[
 	}
 	out := &listOutput[client.Lease]{}
 	out.Body.NextCursor = leases.NextCursor
-	out.Body.Items, err = s.shown(leases.Items)
+	out.Body.Items, err = s.publicLeases(leases.Items)
 	return out, err
 }
 

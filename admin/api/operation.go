@@ -15,7 +15,7 @@ import (
 	"plugtone/provision/fleet"
 )
 
-// operation is the state of the daemon: status, reload, audit, backup.
+// operation has the operations on the daemon: status, reload, audit, backup.
 type operation struct{ *core }
 
 func (s operation) register() {
@@ -25,7 +25,7 @@ func (s operation) register() {
 			Force bool `query:"force" doc:"also when subnets with active leases are left out, or an interface is missing"`
 		}) (*struct{}, error) {
 			if err := s.Reload(ctx, in.Force); err != nil {
-				return nil, huma.Error409Conflict("the configuration is kept as it was: " + err.Error())
+				return nil, huma.Error409Conflict("the old configuration stays in force: " + err.Error())
 			}
 			return nil, problem.From(s.note(ctx, "reload", "configuration", "", "changed"))
 		})
@@ -70,8 +70,8 @@ func (s operation) audit(_ context.Context, in *struct {
 	return out, nil
 }
 
-// backup streams. What fails after the first byte can't be a problem document.Object any more: the connection is cut, so that a
-// half backup is seen to be one.
+// backup streams a backup. After the first byte, an error can't be answered any more. Then the connection is closed, so that the client
+// sees that the backup is incomplete.
 func (s operation) backup(ctx context.Context, _ *struct{}) (*huma.StreamResponse, error) {
 	if err := s.note(ctx, "backup", "backup", "", "revealed"); err != nil {
 		return nil, problem.From(err)
@@ -79,7 +79,7 @@ func (s operation) backup(ctx context.Context, _ *struct{}) (*huma.StreamRespons
 	return &huma.StreamResponse{Body: func(c huma.Context) {
 		c.SetHeader("Content-Type", "application/x-tar")
 		c.SetHeader("Content-Disposition", `attachment; filename="plugtone-backup.tar"`)
-		w := &counting{w: c.BodyWriter()}
+		w := &countingWriter{w: c.BodyWriter()}
 		err := s.Backup(w)
 		switch {
 		case err == nil:
@@ -88,19 +88,19 @@ func (s operation) backup(ctx context.Context, _ *struct{}) (*huma.StreamRespons
 			c.SetHeader("Retry-After", problem.RetryAfter)
 			_ = huma.WriteErr(s.api, c, http.StatusServiceUnavailable, "no backup: "+err.Error())
 		default:
-			s.Log.Error("backup broke off", "err", err)
+			s.Log.Error("backup failed", "err", err)
 			panic(http.ErrAbortHandler)
 		}
 	}}, nil
 }
 
-// counting knows whether anything was written.
-type counting struct {
+// countingWriter counts the bytes written.
+type countingWriter struct {
 	w io.Writer
 	n int64
 }
 
-func (c *counting) Write(b []byte) (int, error) {
+func (c *countingWriter) Write(b []byte) (int, error) {
 	n, err := c.w.Write(b)
 	c.n += int64(n)
 	return n, err

@@ -15,10 +15,10 @@ import (
 	"plugtone/provision/resolve"
 )
 
-// profiles are keys and settings that devices share.
+// profiles has the operations on profiles.
 type profiles struct{ *core }
 
-// publicProfile leaves out secrets, and masks what may be one; see publicExtras.
+// publicProfile returns a profile without secrets; see publicExtras.
 func publicProfile(p fleet.Profile, c access.Caller) fleet.Profile {
 	p.Settings = p.Settings.Public()
 	p.VendorSettings = publicExtras(p.VendorSettings, c)
@@ -70,27 +70,13 @@ func (s profiles) register() {
 }
 
 func (s profiles) read(ctx context.Context, name string, in ReadInput) (*recordOutput[fleet.Profile], error) {
-	if err := access.MayReveal(ctx, in.Reveal); err != nil {
-		return nil, err
-	}
-	var rec fleet.Profile
-	err := s.view(func(f fleet.View) error {
-		p, err := f.Profile(name)
-		if err == nil {
-			rec = *p
-		}
-		return err
-	})
+	rec, err := readRecord(ctx, s.core, in, "profile", func(p *fleet.Profile) string { return p.Name },
+		func(f fleet.View) (*fleet.Profile, error) { return f.Profile(name) })
 	if err != nil {
-		return nil, err
-	}
-	if err := in.changed(rec.Revision); err != nil {
 		return nil, err
 	}
 	if !in.Reveal {
 		rec = publicProfile(rec, access.Of(ctx))
-	} else if err := s.revealed(ctx, "profile", name); err != nil {
-		return nil, problem.From(err)
 	}
 	return recordAnswer(rec, rec.Revision, false), nil
 }
@@ -107,8 +93,7 @@ func (s profiles) write(ctx context.Context, name string, pre Precondition, body
 		check: func(f fleet.View, p *fleet.Profile) error {
 			return resolve.CheckProfile(f, s.Packs(), p)
 		},
-		put:  func(e fleet.Edit, p *fleet.Profile) error { return e.PutProfile(p) },
-		meta: func(p *fleet.Profile) *uint64 { return &p.Revision },
+		put: func(e fleet.Edit, p *fleet.Profile) error { return e.PutProfile(p) },
 		affects: func(f fleet.View, p *fleet.Profile) ([]dhcp.MAC, error) {
 			return fleet.DevicesUsing(f, p.Name)
 		},

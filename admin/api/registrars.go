@@ -15,7 +15,7 @@ import (
 	"plugtone/provision/fleet"
 )
 
-// registrars are the SIP servers that phones register with.
+// registrars has the operations on SIP servers.
 type registrars struct{ *core }
 
 func publicRegistrar(r fleet.Registrar) fleet.Registrar {
@@ -65,27 +65,13 @@ func (s registrars) register() {
 }
 
 func (s registrars) read(ctx context.Context, name string, in ReadInput) (*recordOutput[fleet.Registrar], error) {
-	if err := access.MayReveal(ctx, in.Reveal); err != nil {
-		return nil, err
-	}
-	var rec fleet.Registrar
-	err := s.view(func(f fleet.View) error {
-		r, err := f.Registrar(name)
-		if err == nil {
-			rec = *r
-		}
-		return err
-	})
+	rec, err := readRecord(ctx, s.core, in, "registrar", func(r *fleet.Registrar) string { return r.Name },
+		func(f fleet.View) (*fleet.Registrar, error) { return f.Registrar(name) })
 	if err != nil {
-		return nil, err
-	}
-	if err := in.changed(rec.Revision); err != nil {
 		return nil, err
 	}
 	if !in.Reveal {
 		rec = publicRegistrar(rec)
-	} else if err := s.revealed(ctx, "registrar", name); err != nil {
-		return nil, problem.From(err)
 	}
 	return recordAnswer(rec, rec.Revision, false), nil
 }
@@ -104,7 +90,6 @@ func (s registrars) write(ctx context.Context, name string, pre Precondition, bo
 		},
 		check: func(_ fleet.View, r *fleet.Registrar) error { return fleet.CheckRegistrar(r) },
 		put:   func(e fleet.Edit, r *fleet.Registrar) error { return e.PutRegistrar(r) },
-		meta:  func(r *fleet.Registrar) *uint64 { return &r.Revision },
 	}.run(ctx, s.core)
 	if err != nil {
 		return nil, problem.From(err)
@@ -112,7 +97,8 @@ func (s registrars) write(ctx context.Context, name string, pre Precondition, bo
 	return recordAnswer(publicRegistrar(*rec), rec.Revision, created), nil
 }
 
-// portFollows lets a port that was never chosen go with the transport: who changes udp to tls does not mean TLS on 5060.
+// portFollows removes the port from merged, so that it gets its default again, when the record has the default of its transport and the
+// body sets none. Without it, changing udp to tls would leave TLS on 5060.
 func portFollows(f fleet.View, name string, body, merged document.Object) error {
 	old, err := f.Registrar(name)
 	if errors.Is(err, fleet.ErrNotFound) {
@@ -121,7 +107,7 @@ func portFollows(f fleet.View, name string, body, merged document.Object) error 
 	if err != nil {
 		return err
 	}
-	if _, said := body["port"]; !said && old.Port == fleet.DefaultPort(old.Transport) {
+	if _, given := body["port"]; !given && old.Port == fleet.DefaultPort(old.Transport) {
 		delete(merged, "port")
 	}
 	return nil

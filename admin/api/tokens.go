@@ -5,15 +5,15 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"plugtone/admin/access"
 	"plugtone/admin/client"
 	"plugtone/admin/problem"
 	"plugtone/provision/fleet"
-
-	"github.com/danielgtaylor/huma/v2"
 )
 
-// tokens are the bearer tokens of the API.
+// tokens has the operations on bearer tokens.
 type tokens struct{ *core }
 
 func (s tokens) register() {
@@ -45,8 +45,8 @@ func (s tokens) add(ctx context.Context, in *struct{ Body client.TokenRequest })
 		}
 	}
 	secret := access.NewToken()
-	who := access.Of(ctx).Name
-	err = s.Tokens.PutToken(who, fleet.Token{Name: in.Body.Name, Role: in.Body.Role, Hash: access.HashToken(secret), CreatedAt: s.Now(), CreatedBy: who})
+	actor := access.Of(ctx).Name
+	err = s.Tokens.PutToken(actor, fleet.Token{Name: in.Body.Name, Role: in.Body.Role, Hash: access.HashToken(secret), CreatedAt: s.Now(), CreatedBy: actor})
 	if err != nil {
 		return nil, problem.From(err)
 	}

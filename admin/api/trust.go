@@ -18,7 +18,7 @@ import (
 	"plugtone/provision/trust"
 )
 
-// trustWindows are enrollment windows and the phones' own credentials.
+// trustWindows has the operations on enrollment windows and the phones' own credentials.
 type trustWindows struct{ *core }
 
 type windowOutput struct{ Body trust.Window }
@@ -59,14 +59,14 @@ func (s trustWindows) register() {
 			if err != nil {
 				return nil, problem.From(err)
 			}
-			return &struct{ Body client.Login }{s.shownCredentials(d, false)}, nil
+			return &struct{ Body client.Login }{s.publicCredentials(d, false)}, nil
 		})
 	export := op(http.MethodGet, "/credentials", "export-credentials", "trust", "Export the users and passwords of all phones as CSV", access.Admin)
 	export.Responses = map[string]*huma.Response{"200": {Description: "mac,vendor,model,label,url,user,password", Content: map[string]*huma.MediaType{"text/csv": {}}}}
 	huma.Register(s.api, export, s.exportCredentials)
 }
 
-// minEnrollBits is the length of the prefix from which an operator may open a window for one phone. Anything larger is "anywhere".
+// minEnrollBits is the shortest prefix for which an operator may open a window. A shorter one counts as anywhere.
 const minEnrollBits = 8
 
 func (s trustWindows) enroll(ctx context.Context, mac dhcp.MAC, in client.EnrollRequest) (*windowOutput, error) {
@@ -82,12 +82,12 @@ func (s trustWindows) enroll(ctx context.Context, mac dhcp.MAC, in client.Enroll
 		return nil, huma.Error403Forbidden(fmt.Sprintf("a window for requests from anywhere needs the role admin, and %s is %s; name the phone's network in from, /%d or smaller",
 			c.Name, c.Role, minEnrollBits))
 	}
-	who := "all"
+	phones := "all"
 	if !mac.IsZero() {
-		who = mac.String()
+		phones = mac.String()
 	}
-	// What can't be noted is not opened.
-	if err := s.note(ctx, "enroll "+who+" for "+in.For, "window", who, "changed"); err != nil {
+	// Without an audit entry no window is opened.
+	if err := s.note(ctx, "enroll "+phones+" for "+in.For, "window", phones, "changed"); err != nil {
 		return nil, problem.From(err)
 	}
 	w, err := s.Trust.Enroll(mac, from, time.Duration(length))
@@ -122,10 +122,10 @@ func (s trustWindows) credentials(ctx context.Context, in *struct {
 			return nil, problem.From(err)
 		}
 	}
-	return &struct{ Body client.Login }{s.shownCredentials(d, in.Reveal)}, nil
+	return &struct{ Body client.Login }{s.publicCredentials(d, in.Reveal)}, nil
 }
 
-func (s trustWindows) shownCredentials(d *fleet.Device, reveal bool) client.Login {
+func (s trustWindows) publicCredentials(d *fleet.Device, reveal bool) client.Login {
 	out := client.Login{MAC: d.MAC, URL: s.Trust.ServerURL()}
 	if c := d.Credentials; c != nil {
 		out.User, out.ChangedAt, out.Changing = c.User, c.ChangedAt, c.Previous != ""

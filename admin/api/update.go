@@ -15,13 +15,13 @@ import (
 	"plugtone/provision/fleet"
 )
 
-// Precondition is what a write says about the record it expects.
+// Precondition has the parameters that name the expected record of a write.
 type Precondition struct {
 	IfMatch     string `header:"If-Match" doc:"ETag of the record as it was read: 412 when it has changed since; * when it must exist" example:"\"17\""`
 	IfNoneMatch string `header:"If-None-Match" doc:"* when the record must not exist yet, else 412" example:"*"`
 }
 
-// met checks the precondition against the record's revision; 0 stands for no record.
+// met returns the answer 412 unless the precondition fits the record's revision; 0 is no record.
 func (p Precondition) met(noun string, rev uint64) error {
 	if p.IfNoneMatch == "*" && rev != 0 {
 		return huma.Error412PreconditionFailed(noun + " exists already")
@@ -30,14 +30,14 @@ func (p Precondition) met(noun string, rev uint64) error {
 	case p.IfMatch == "":
 		return nil
 	case rev == 0:
-		return huma.Error412PreconditionFailed(noun + " is not there (any more)")
+		return huma.Error412PreconditionFailed(noun + " does not exist (any more)")
 	case p.IfMatch == "*":
 		return nil
 	}
 	if matchesTag(p.IfMatch, rev) {
 		return nil
 	}
-	return huma.Error412PreconditionFailed(fmt.Sprintf("%s has moved on to revision %d; read it again", noun, rev))
+	return huma.Error412PreconditionFailed(fmt.Sprintf("%s was changed meanwhile, to revision %d; read it again", noun, rev))
 }
 
 // recordUpdate is one PUT or PATCH of a record of type T.
@@ -46,21 +46,20 @@ type recordUpdate[T any] struct {
 	pre     Precondition
 	body    document.Object
 	patch   bool                         // body is a JSON merge patch (RFC 7396)
-	wire    reflect.Type                 // what the API shows of T: gives the schema
-	key     map[string]string            // members that the path names
-	find    func(fleet.View) (*T, error) // the record as it is
+	wire    reflect.Type                 // the API's type for T, which has the schema
+	key     map[string]string            // members that the URL names
+	find    func(fleet.View) (*T, error) // the stored record
 	check   func(fleet.View, *T) error
 	put     func(fleet.Edit, *T) error
-	meta    func(*T) *uint64 // its revision
 	prepare func(fleet.View, document.Object) error
-	bad     problem.List                             // found before the body was looked at
-	affects func(fleet.View, *T) ([]dhcp.MAC, error) // devices whose files it has a part in; nil: none
+	bad     problem.List                             // found before the body is checked
+	affects func(fleet.View, *T) ([]dhcp.MAC, error) // devices whose files depend on it; nil: none
 }
 
-// errUnchanged ends an edit that would change nothing: a repeated PUT makes no new revision.
+// errUnchanged ends an edit that changes nothing, so that a repeated PUT makes no new revision.
 var errUnchanged = errors.New("unchanged")
 
-// run makes the change in one edit. It returns the record as kept, and whether it is new.
+// run makes the change in one edit. It returns the stored record and whether it is new.
 func (w recordUpdate[T]) run(ctx context.Context, s *core) (rec *T, created bool, err error) {
 	verb := "set "
 	if w.patch {
@@ -80,7 +79,7 @@ func (w recordUpdate[T]) run(ctx context.Context, s *core) (rec *T, created bool
 		created = old == nil
 		var rev uint64
 		if old != nil {
-			rev = *w.meta(old)
+			rev = *revision(old)
 		}
 		if err := w.pre.met(w.noun, rev); err != nil {
 			return err
@@ -89,7 +88,7 @@ func (w recordUpdate[T]) run(ctx context.Context, s *core) (rec *T, created bool
 		if err != nil {
 			return err
 		}
-		if old != nil && document.Same(old, rec) {
+		if old != nil && document.Equal(old, rec) {
 			rec = old
 			return errUnchanged
 		}
@@ -108,7 +107,7 @@ func (w recordUpdate[T]) run(ctx context.Context, s *core) (rec *T, created bool
 	return rec, created, nil
 }
 
-// build makes the new record from the old one and the body, or an error that names every problem of the body.
+// build returns the new record, made of the old one and the body. Its error names every problem of the body.
 func (w recordUpdate[T]) build(s *core, f fleet.View, old *T) (*T, error) {
 	bad := w.bad.Clone()
 	doc := document.Copy(w.body)
@@ -122,11 +121,11 @@ func (w recordUpdate[T]) build(s *core, f fleet.View, old *T) (*T, error) {
 	}
 	document.ParseFields(doc, &bad)
 	document.ValidateSchema(s.api.OpenAPI().Components.Schemas, w.wire, doc, &bad)
-	unmask(doc, was, s.Packs(), &bad)
+	document.Unmask(doc, was, s.vendorID, &bad)
 	doc = w.joined(was, doc)
 	for name, value := range w.key {
 		if got, ok := doc[name].(string); ok && got != value && !sameKey(name, got, value) {
-			bad.Add(name, got, "differs from the one in the path, "+value)
+			bad.Add(name, got, "can't be changed here; it is "+value)
 		}
 		doc[name] = value
 	}
@@ -135,8 +134,8 @@ func (w recordUpdate[T]) build(s *core, f fleet.View, old *T) (*T, error) {
 			return nil, err
 		}
 	}
-	if made, ok := was["created_at"]; ok {
-		doc["created_at"] = made
+	if created, ok := was["created_at"]; ok {
+		doc["created_at"] = created
 	}
 	rec := new(T)
 	if err := document.FromObject(doc, rec); err != nil {
@@ -144,7 +143,7 @@ func (w recordUpdate[T]) build(s *core, f fleet.View, old *T) (*T, error) {
 		return nil, bad.Err()
 	}
 	if old != nil {
-		*w.meta(rec) = *w.meta(old)
+		*revision(rec) = *revision(old)
 	}
 	if err := bad.Check(w.check(f, rec)); err != nil {
 		return nil, err
@@ -152,7 +151,7 @@ func (w recordUpdate[T]) build(s *core, f fleet.View, old *T) (*T, error) {
 	return rec, bad.Err()
 }
 
-// joined puts the body onto the record as it was.
+// joined applies the body to the stored record.
 func (w recordUpdate[T]) joined(was, doc document.Object) document.Object {
 	if !w.patch {
 		document.KeepSecrets(doc, was)
@@ -163,7 +162,7 @@ func (w recordUpdate[T]) joined(was, doc document.Object) document.Object {
 	return doc
 }
 
-// sameKey reports whether two spellings name one thing: MACs have several.
+// sameKey reports whether two spellings of a MAC are equal.
 func sameKey(name, a, b string) bool {
 	if name != "mac" {
 		return false

@@ -9,12 +9,12 @@ import (
 	"plugtone/dhcp"
 )
 
-// contains reports whether one of the texts has q in it; q is lower case.
-func contains(q string, texts ...string) bool {
-	return slices.ContainsFunc(texts, func(t string) bool { return strings.Contains(strings.ToLower(t), q) })
+// contains reports whether one of the values contains q, which is lower case.
+func contains(q string, values ...string) bool {
+	return slices.ContainsFunc(values, func(v string) bool { return strings.Contains(strings.ToLower(v), q) })
 }
 
-// containsMAC is contains for a MAC in any of its forms.
+// containsMAC reports whether one of the MACs contains q, with or without separators.
 func containsMAC(q string, macs ...dhcp.MAC) bool {
 	bare := strings.NewReplacer(":", "", "-", "", ".", "").Replace(q)
 	return bare != "" && slices.ContainsFunc(macs, func(m dhcp.MAC) bool { return strings.Contains(m.Hex(), bare) })
@@ -28,14 +28,14 @@ func parseMAC(location, s string) (dhcp.MAC, error) {
 	return m, nil
 }
 
-// parsePrefix reads an optional subnet.
+// parsePrefix parses an optional subnet.
 func parsePrefix(location, s string) (netip.Prefix, error) {
 	if s == "" {
 		return netip.Prefix{}, nil
 	}
 	p, err := netip.ParsePrefix(s)
 	if err != nil {
-		return p, problem.Field(location, s, "is no subnet: write it as 10.20.0.0/22")
+		return p, problem.Field(location, s, "is not a subnet: write it as 10.20.0.0/22")
 	}
 	return p.Masked(), nil
 }

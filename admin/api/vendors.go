@@ -4,14 +4,14 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"plugtone/admin/access"
 	"plugtone/admin/client"
 	"plugtone/provision/pack"
-
-	"github.com/danielgtaylor/huma/v2"
 )
 
-// vendors are the vendor packs.
+// vendors has the operations on vendor packs.
 type vendors struct{ *core }
 
 func (s vendors) register() {

@@ -19,7 +19,7 @@ import (
 // DefaultAddr is where a daemon listens by default.
 const DefaultAddr = "unix:/run/plugtone/admin.sock"
 
-// answerTime is how long the daemon may take to begin an answer.
+// answerTime is how long the daemon may take to start its answer.
 const answerTime = 60 * time.Second
 
 // Client calls the admin API of one daemon. Its methods are those of its parts: Records, Phones and Operation.
@@ -37,7 +37,7 @@ type conn struct {
 	http  *http.Client
 }
 
-// Unreachable is the error when nothing answers at the daemon's address.
+// Unreachable is the error when no daemon answers at the address.
 type Unreachable struct {
 	Addr string
 	Err  error
@@ -56,7 +56,7 @@ func New(addr, token string) (*Client, error) {
 	return &Client{Records{c}, Phones{c}, Operation{c}}, nil
 }
 
-// dial prepares a connection; nothing is sent yet.
+// dial parses an address. It sends nothing.
 func dial(addr, token string) (*conn, error) {
 	c := &conn{addr: addr, token: token}
 	transport := &http.Transport{ResponseHeaderTimeout: answerTime, MaxIdleConnsPerHost: 4}
@@ -64,7 +64,7 @@ func dial(addr, token string) (*conn, error) {
 	path, unix := strings.CutPrefix(addr, "unix:")
 	switch {
 	case unix && path == "":
-		return nil, fmt.Errorf("admin address %q: no path is named", addr)
+		return nil, fmt.Errorf("admin address %q: it has no path", addr)
 	case unix:
 		c.base = "http://plugtone"
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -109,7 +109,7 @@ type call struct {
 	body   any // marshalled to JSON; nil: none
 }
 
-// send makes the request and turns a problem document into an error. The caller closes the body.
+// send sends a request and converts a problem document into an error. The caller closes the body.
 func (c *conn) send(ctx context.Context, q call) (*http.Response, error) {
 	var body io.Reader
 	if q.body != nil {
@@ -154,7 +154,7 @@ func (c *conn) send(ctx context.Context, q call) (*http.Response, error) {
 	return res, nil
 }
 
-// readProblem returns the error of an answer that is not a success.
+// readProblem converts an unsuccessful answer into an error.
 func readProblem(res *http.Response) error {
 	p := &Problem{Status: res.StatusCode, Title: http.StatusText(res.StatusCode)}
 	b, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
@@ -162,16 +162,16 @@ func readProblem(res *http.Response) error {
 		return fmt.Errorf("read the daemon's answer: %w", err)
 	}
 	if ct, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); ct != "application/problem+json" {
-		p.Detail = fmt.Sprintf("the answer is %s and not plugtone's: is something else listening there?", res.Status)
+		p.Detail = fmt.Sprintf("%s is not a plugtone daemon: is another program listening there?", res.Request.URL.Host)
 		return p
 	}
 	if err := json.Unmarshal(b, p); err != nil {
-		return fmt.Errorf("the daemon's answer can't be read: %w", err)
+		return fmt.Errorf("the daemon's answer is invalid: %w", err)
 	}
 	return p
 }
 
-// do makes the request and reads the answer's JSON into out, which may be nil.
+// do sends a request and decodes the JSON of the answer into out, which may be nil.
 func (c *conn) do(ctx context.Context, q call, out any) (http.Header, error) {
 	res, err := c.send(ctx, q)
 	if err != nil {
@@ -182,12 +182,12 @@ func (c *conn) do(ctx context.Context, q call, out any) (http.Header, error) {
 		return res.Header, nil
 	}
 	if err := json.NewDecoder(res.Body).Decode(out); err != nil {
-		return nil, fmt.Errorf("the daemon's answer can't be read: %w", err)
+		return nil, fmt.Errorf("the daemon's answer is invalid: %w", err)
 	}
 	return res.Header, nil
 }
 
-// pageSize is the largest page there is.
+// pageSize is the size of the largest page.
 const pageSize = "1000"
 
 // all reads every page of a list.

@@ -12,22 +12,22 @@ import (
 	"plugtone/provision/trust"
 )
 
-// Operation are the calls about the network and the daemon itself.
+// Operation has the calls about the network and the daemon.
 type Operation struct{ conn *conn }
 
-// Windows lists the windows that are open.
+// Windows lists the open enrollment windows.
 func (c Operation) Windows(ctx context.Context) ([]trust.Window, error) {
 	var out itemList[trust.Window]
 	err := c.conn.get(ctx, "/enroll", nil, &out)
 	return out.Items, err
 }
 
-// Leases lists leases; query narrows them (subnet, state, q).
+// Leases lists leases, filtered by query (subnet, state, q).
 func (c Operation) Leases(ctx context.Context, query url.Values) ([]Lease, error) {
 	return all[Lease](ctx, c.conn, "/leases", query)
 }
 
-// DeleteLease forgets a lease.
+// DeleteLease deletes a lease.
 func (c Operation) DeleteLease(ctx context.Context, ip string) error {
 	_, err := c.conn.do(ctx, call{method: http.MethodDelete, path: "/leases/" + url.PathEscape(ip)}, nil)
 	return err
@@ -37,7 +37,7 @@ type itemList[T any] struct {
 	Items []T `json:"items"`
 }
 
-// Subnets lists what is leased in, and how full it is.
+// Subnets lists subnets and how full they are.
 func (c Operation) Subnets(ctx context.Context) ([]Subnet, error) {
 	var out itemList[Subnet]
 	err := c.conn.get(ctx, "/subnets", nil, &out)
@@ -63,7 +63,7 @@ func (c Operation) Tokens(ctx context.Context) ([]fleet.Token, error) {
 	return out.Items, err
 }
 
-// AddToken makes a token.
+// AddToken creates a token.
 func (c Operation) AddToken(ctx context.Context, in TokenRequest) (out NewToken, err error) {
 	return out, c.conn.post(ctx, "/tokens", in, &out)
 }
@@ -74,18 +74,18 @@ func (c Operation) DeleteToken(ctx context.Context, name string) error {
 	return err
 }
 
-// Audit lists who did what, oldest first.
+// Audit lists changes with their authors, newest first.
 func (c Operation) Audit(ctx context.Context) ([]fleet.AuditEntry, error) {
 	return all[fleet.AuditEntry](ctx, c.conn, "/audit", nil)
 }
 
-// Reload makes the daemon read its configuration and vendor packs again. With force it also leaves out subnets with active leases.
+// Reload makes the daemon read its configuration and vendor packs again. With force, the new configuration may lack subnets with active leases.
 func (c Operation) Reload(ctx context.Context, force bool) error {
 	_, err := c.conn.do(ctx, call{method: http.MethodPost, path: "/reload", query: forceQuery(force)}, nil)
 	return err
 }
 
-// Status reads how the daemon is.
+// Status reads the state of the daemon.
 func (c Operation) Status(ctx context.Context) (out DaemonStatus, err error) {
 	return out, c.conn.get(ctx, "/status", nil, &out)
 }
@@ -99,7 +99,7 @@ func (c Operation) Backup(ctx context.Context, w io.Writer) (int64, error) {
 	defer res.Body.Close()
 	n, err := io.Copy(w, res.Body)
 	if err != nil {
-		return n, fmt.Errorf("the backup broke off after %d bytes: %w", n, err)
+		return n, fmt.Errorf("the backup ended early, after %d bytes: %w", n, err)
 	}
 	return n, nil
 }

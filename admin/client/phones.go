@@ -16,7 +16,7 @@ import (
 	"plugtone/provision/trust"
 )
 
-// Phones are the calls about single phones.
+// Phones has the calls about single phones.
 type Phones struct{ conn *conn }
 
 func device(mac string) string { return "/devices/" + url.PathEscape(mac) }
@@ -40,7 +40,7 @@ func (c Phones) Files(ctx context.Context, mac, subnet string) (out Files, err e
 	return out, c.conn.get(ctx, device(mac)+"/files", subnetQuery(subnet), &out)
 }
 
-// FileBytes is one file of a phone, or why there is none.
+// FileBytes is one file of a phone, or the reason why there is none.
 type FileBytes struct {
 	Body    io.ReadCloser // never nil; the caller closes it
 	Outcome string
@@ -68,7 +68,7 @@ func (c Phones) File(ctx context.Context, mac, name, subnet string, reveal bool)
 		return nil, err
 	}
 	h := res.Header
-	// Size and mark are for show: an answer without them is still the file.
+	// Both are only displayed, so invalid values are ignored.
 	size, _ := strconv.ParseInt(h.Get("Plugtone-Size"), 10, 64)
 	masked, _ := strconv.ParseBool(h.Get("Plugtone-Masked"))
 	return &FileBytes{Body: res.Body, Outcome: h.Get("Plugtone-Outcome"), Reason: h.Get("Plugtone-Reason"),
@@ -95,8 +95,8 @@ func (c Phones) Timeline(ctx context.Context, mac string, limit int) (out Timeli
 	return out, c.conn.get(ctx, device(mac)+"/timeline", url.Values{"limit": {strconv.Itoa(limit)}}, &out)
 }
 
-// Follow calls following when no entry from then on can be missed, then entry for each one of the phone ("" for all
-// phones) and lost for entries that this client was too slow for, until ctx ends or the daemon goes away.
+// Follow receives the timeline entries of a phone, or of all phones when mac is "", until ctx ends or the daemon stops. It calls following
+// when no later entry can be missed, entry for each entry, and lost with the number of entries for which this client was too slow.
 func (c Phones) Follow(ctx context.Context, mac string, following func() error, entry func(timeline.Entry) error, lost func(n uint64) error) error {
 	q := url.Values{}
 	if mac != "" {
@@ -151,7 +151,7 @@ func dispatch(kind string, data []byte, entry func(timeline.Entry) error, lost f
 		}
 		return lost(l.Entries)
 	}
-	return nil // a newer daemon may have more to tell
+	return nil // events of a newer daemon are ignored
 }
 
 // Enroll opens a window for a phone, or for all when mac is "". from may be "".
@@ -189,7 +189,7 @@ func (c Phones) ExportCredentials(ctx context.Context, w io.Writer) error {
 	return err
 }
 
-// Explain tells what would be answered, and why.
+// Explain returns what would be answered, and why.
 func (c Phones) Explain(ctx context.Context, q ExplainRequest) (out Explanation, err error) {
 	return out, c.conn.post(ctx, "/explain", q, &out)
 }
@@ -204,7 +204,7 @@ func (c Phones) Adopt(ctx context.Context, mac string, in AdoptRequest) (out Dev
 	return out, c.conn.post(ctx, "/discovered/"+url.PathEscape(mac)+"/adopt", in, &out)
 }
 
-// Forget takes a phone off the discovered list.
+// Forget removes a phone from the discovered list.
 func (c Phones) Forget(ctx context.Context, mac string) error {
 	_, err := c.conn.do(ctx, call{method: http.MethodDelete, path: "/discovered/" + url.PathEscape(mac)}, nil)
 	return err

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Problem is an RFC 9457 answer: what went wrong, with every invalid field named.
+// Problem is an RFC 9457 problem document of the daemon. It names every invalid field.
 type Problem struct {
 	Type   string   `json:"type,omitempty"`
 	Title  string   `json:"title,omitempty"`
@@ -16,7 +16,7 @@ type Problem struct {
 	Errors []Detail `json:"errors,omitempty"`
 }
 
-// Detail is one fault of a Problem.
+// Detail is one invalid field, or one record in the way, of a Problem.
 type Detail struct {
 	Message  string `json:"message"`
 	Location string `json:"location,omitempty"` // body.lines[1].extension
@@ -27,7 +27,7 @@ func (p *Problem) Error() string {
 	var b strings.Builder
 	b.WriteString(p.Detail)
 	if p.Detail == "" {
-		fmt.Fprintf(&b, "the daemon answered %d %s", p.Status, http.StatusText(p.Status))
+		b.WriteString("the daemon refused, without a reason")
 	}
 	for _, d := range p.Errors {
 		b.WriteString("\n  ")
@@ -36,9 +36,12 @@ func (p *Problem) Error() string {
 	return b.String()
 }
 
-// String prints the detail with its field in front.
+// String returns the message after the field and its value.
 func (d Detail) String() string {
-	field := strings.TrimPrefix(strings.TrimPrefix(d.Location, "body."), "query.")
+	field := d.Location
+	for _, part := range []string{"body.", "query.", "path."} {
+		field = strings.TrimPrefix(field, part)
+	}
 	switch v := d.Value.(type) {
 	case string:
 		if v != "" && field != "" {
@@ -55,13 +58,13 @@ func (d Detail) String() string {
 	return field + ": " + d.Message
 }
 
-// IsNotFound tells whether err is the daemon saying that something isn't there.
+// IsNotFound reports whether err means that something does not exist.
 func IsNotFound(err error) bool { return hasStatus(err, http.StatusNotFound) }
 
-// IsConflict tells whether err is the daemon saying that something is there already, or in use.
+// IsConflict reports whether err means that something exists already or is in use.
 func IsConflict(err error) bool { return hasStatus(err, http.StatusConflict) }
 
-// IsPrecondition tells whether err is the daemon saying that the record has moved on.
+// IsPrecondition reports whether err means that the record was changed meanwhile.
 func IsPrecondition(err error) bool { return hasStatus(err, http.StatusPreconditionFailed) }
 
 func hasStatus(err error, status int) bool {

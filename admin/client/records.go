@@ -14,7 +14,7 @@ type Collection[T any] struct {
 	path string
 }
 
-// Records are the calls about records.
+// Records has the calls about records.
 type Records struct{ conn *conn }
 
 // Registrars are the SIP servers that phones register with.
@@ -37,7 +37,7 @@ func (r Records) Profiles() Collection[fleet.Profile] {
 
 func (x Collection[T]) at(id string) string { return x.path + "/" + url.PathEscape(id) }
 
-// All reads the whole list; query narrows it.
+// All reads the whole list, filtered by query.
 func (x Collection[T]) All(ctx context.Context, query url.Values) ([]T, error) {
 	return all[T](ctx, x.c, x.path, query)
 }
@@ -56,39 +56,39 @@ func (x Collection[T]) Get(ctx context.Context, id string, reveal bool) (T, stri
 	return out, h.Get("ETag"), nil
 }
 
-// Create makes a record that must not exist yet, under the id that it names itself.
+// Create creates a record under the id within it.
 func (x Collection[T]) Create(ctx context.Context, record any) (T, error) {
 	var out T
 	_, err := x.c.do(ctx, call{method: http.MethodPost, path: x.path, body: record}, &out)
 	return out, err
 }
 
-// Put creates or replaces a record. etag may be "", the one that was read, or "new": then the record must not exist.
+// Put creates or replaces a record. etag is "", the ETag that was read, or "new" when the record must not exist.
 func (x Collection[T]) Put(ctx context.Context, id string, record any, etag string) (T, error) {
 	var out T
 	_, err := x.c.do(ctx, call{method: http.MethodPut, path: x.at(id), header: condition(etag), body: record}, &out)
 	return out, err
 }
 
-// Patch changes the members that it is given; nil clears one. etag may be "" or the one that was read.
-func (x Collection[T]) Patch(ctx context.Context, id string, members map[string]any, etag string) (T, error) {
+// Patch changes the given members; nil clears one. etag is "" or the ETag that was read.
+func (x Collection[T]) Patch(ctx context.Context, id string, fields map[string]any, etag string) (T, error) {
 	var out T
 	h := condition(etag)
 	h.Set("Content-Type", "application/merge-patch+json")
-	_, err := x.c.do(ctx, call{method: http.MethodPatch, path: x.at(id), header: h, body: members}, &out)
+	_, err := x.c.do(ctx, call{method: http.MethodPatch, path: x.at(id), header: h, body: fields}, &out)
 	return out, err
 }
 
-// Set creates a record or changes only the members it is given.
-func (x Collection[T]) Set(ctx context.Context, id string, members map[string]any) (rec T, created bool, err error) {
-	rec, err = x.Patch(ctx, id, members, "")
+// Set creates a record or changes the given members.
+func (x Collection[T]) Set(ctx context.Context, id string, fields map[string]any) (rec T, created bool, err error) {
+	rec, err = x.Patch(ctx, id, fields, "")
 	if !IsNotFound(err) {
 		return rec, false, err
 	}
-	rec, err = x.Put(ctx, id, members, "new")
+	rec, err = x.Put(ctx, id, fields, "new")
 	if IsPrecondition(err) {
-		// Somebody made it meanwhile.
-		rec, err = x.Patch(ctx, id, members, "")
+		// Another client created it meanwhile.
+		rec, err = x.Patch(ctx, id, fields, "")
 		return rec, false, err
 	}
 	return rec, err == nil, err

@@ -9,7 +9,7 @@ import (
 // shownValue is how many characters of a value a message repeats.
 const shownValue = 60
 
-// Shorten cuts a value for a message. What was cut already stays as it is.
+// Shorten shortens a value for a message. A value that was shortened before stays as it is.
 func Shorten(s string) string {
 	if utf8.RuneCountInString(s) <= shownValue+1 {
 		return s
@@ -17,16 +17,16 @@ func Shorten(s string) string {
 	return string([]rune(s)[:shownValue]) + "…"
 }
 
-// values finds what may be a value within a message: something in quotes, or a word of no ordinary length.
+// values matches possible values within a message: text in quotes, or a very long word.
 var values = regexp.MustCompile(`"(?:[^"\\\n]|\\.)*"|\S{200,}`)
 
-// longValue is how many bytes within a message are too many for something in quotes.
+// longValue is the length from which text in quotes is shortened, in bytes.
 const longValue = 200
 
-// longLine is how long a line of a message may be; of a longer one both ends are kept.
+// longLine is how long a line of a message may be. Only both ends of a longer one are kept.
 const longLine = 1000
 
-// ShortenText cuts long values that stand within a message.
+// ShortenText shortens long values within a message.
 func ShortenText(s string) string {
 	s = values.ReplaceAllStringFunc(s, func(part string) string {
 		switch {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestShorten(t *testing.T) {
+func TestOnlyLongValuesAreShortened(t *testing.T) {
 	for _, s := range []string{"", "pbx.example.com", strings.Repeat("ä", 61)} {
 		if got := Shorten(s); got != s {
 			t.Errorf("%q became %q", s, got)

@@ -1,7 +1,5 @@
-// Package client speaks to a running daemon over its admin API, and holds the shapes of what travels there. The server
-// (package admin) answers with the same types.
-//
-// It decides nothing: what is allowed is the server's business.
+// Package client calls the admin API of a running daemon, and has the types of its requests and answers, which the server (package admin)
+// uses too. All checks are the server's.
 package client
 
 import (
@@ -21,7 +19,7 @@ type Page[T any] struct {
 	NextCursor string `json:"next_cursor" doc:"cursor of the next page; absent on the last one" example:"MDAxNTY1MTIzNDU2"`
 }
 
-// Device is a device record with what is known of the phone.
+// Device is a device record with the status of the phone.
 type Device struct {
 	fleet.Device
 	Status *provision.Status `json:"status,omitempty" readOnly:"true" doc:"what is known of the phone now; ignored in a body"`
@@ -43,7 +41,7 @@ type Lease struct {
 	RemoteID    string          `json:"remote_id" doc:"remote id of the relay agent (DHCP option 82): printable text, else hexadecimal with 0x" example:"switch-3"`
 }
 
-// Subnet is a subnet that is leased in, and how full it is.
+// Subnet is a subnet and how full it is.
 type Subnet struct {
 	Subnet          netip.Prefix `json:"subnet" doc:"the subnet" example:"10.20.0.0/22"`
 	Interface       string       `json:"interface,omitempty" doc:"network interface that the subnet is on; absent for subnets behind a relay" example:"eth1"`
@@ -56,13 +54,13 @@ type Subnet struct {
 	ProvisioningURL string       `json:"provisioning_url,omitempty" doc:"address that phones of the subnet are sent to for their files" example:"http://10.20.0.2/"`
 }
 
-// Files is what a phone would be given, in the order it asks.
+// Files are the files that a phone would be given, in the order of its requests.
 type Files struct {
 	MAC   dhcp.MAC             `json:"mac" doc:"MAC address of the phone" example:"00:15:65:12:34:56"`
 	Items []provision.FileInfo `json:"items" doc:"the files, in the order in which the phone requests them"`
 }
 
-// FileDiff compares one file: what was fetched last against what would be given now.
+// FileDiff compares the last fetch of a file with the file now.
 type FileDiff struct {
 	Name          string    `json:"name" doc:"name of the file" example:"001565123456.cfg"`
 	Change        string    `json:"change" enum:"same,changed,never_fetched,gone" doc:"how the last fetch compares with now; gone: the phone would not be given the file any more" example:"changed"`
@@ -89,20 +87,20 @@ type Revision struct {
 	Device   *Device   `json:"device" doc:"the device after the change"`
 }
 
-// History is the revisions of a device, newest first.
+// History has the revisions of a device, newest first.
 type History struct {
 	MAC   dhcp.MAC   `json:"mac" doc:"MAC address of the phone" example:"00:15:65:12:34:56"`
 	Items []Revision `json:"items" doc:"the revisions, newest first"`
 }
 
-// Timeline is what happened to one phone, newest last, and what can be concluded from it.
+// Timeline has the entries of one phone, newest last, and the diagnosis.
 type Timeline struct {
 	MAC       dhcp.MAC           `json:"mac" doc:"MAC address of the phone" example:"00:15:65:12:34:56"`
 	Items     []timeline.Entry   `json:"items" doc:"the newest entries, newest last"`
 	Diagnosis []timeline.Finding `json:"diagnosis" doc:"what can be concluded from the entries"`
 }
 
-// ExplainRequest asks what would be answered: about a phone, or about a file asked for from an address.
+// ExplainRequest is the question of a dry run: about a phone, or about a file request from an address.
 type ExplainRequest struct {
 	MAC       string `json:"mac,omitempty" doc:"MAC address of the phone; either mac, or path and ip" example:"00:15:65:12:34:56"`
 	Path      string `json:"path,omitempty" doc:"name of the file as a phone would request it; needs ip" example:"001565123456.cfg"`
@@ -111,13 +109,13 @@ type ExplainRequest struct {
 	Subnet    string `json:"subnet,omitempty" doc:"subnet to answer for; the phone's own when left out" example:"10.20.0.0/22"`
 }
 
-// Explanation is the dry run of DHCP and of file requests, with the leases that the phone has.
+// Explanation is the result of a dry run, with the leases of the phone.
 type Explanation struct {
 	provision.Explanation
 	Leases []Lease `json:"leases,omitempty" doc:"leases of the phone"`
 }
 
-// AdoptRequest makes a discovered phone a device.
+// AdoptRequest has the members of a device that is made of a discovered phone.
 type AdoptRequest struct {
 	Lines   []fleet.Line `json:"lines,omitempty" doc:"the extensions that the phone registers"`
 	Profile string       `json:"profile,omitempty" doc:"profile of the device" example:"desk"`
@@ -145,7 +143,7 @@ type RollbackRequest struct {
 	Revision uint64 `json:"revision" required:"true" doc:"revision that the device goes back to, from its history" example:"17"`
 }
 
-// Vendor is a vendor pack in short.
+// Vendor is the summary of a vendor pack.
 type Vendor struct {
 	Vendor       string                  `json:"vendor" doc:"id of the vendor" example:"yealink"`
 	Name         string                  `json:"name" doc:"name of the vendor" example:"Yealink"`
@@ -155,25 +153,25 @@ type Vendor struct {
 	Models       []pack.ModelDescription `json:"models" doc:"the models, with what each has"`
 }
 
-// Lost says that a follower of events did not keep up.
+// Lost reports entries that a follower did not get because it was too slow.
 type Lost struct {
 	Entries uint64 `json:"entries" doc:"how many entries were lost; 0 when the number is not known" example:"12"`
 }
 
-// TokenRequest asks for a new token.
+// TokenRequest describes a new token.
 type TokenRequest struct {
 	Name string `json:"name" required:"true" pattern:"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$" patternDescription:"letters, digits, . _ - (63 at most)" doc:"name of the token, 1 to 63 letters, digits, dots, underscores and hyphens; it begins with a letter or digit" example:"helpdesk"`
 	Role string `json:"role" required:"true" enum:"admin,operator,viewer" doc:"what the token may do: viewer reads without secrets, operator also changes, admin also reads secrets and manages tokens" example:"operator"`
 }
 
-// NewToken is a token just made. Its secret is shown this once.
+// NewToken is a new token with its secret, which is shown only once.
 type NewToken struct {
 	Name  string `json:"name" doc:"name of the token" example:"helpdesk"`
 	Role  string `json:"role" doc:"what the token may do" example:"operator"`
 	Token string `json:"token" doc:"the secret, in this answer only: the daemon stores its digest" example:"plugtone_3q2-7wEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"`
 }
 
-// DaemonStatus is how the daemon is.
+// DaemonStatus is the state of the daemon.
 type DaemonStatus struct {
 	Version   string           `json:"version" doc:"version of the daemon" example:"1.4.0"`
 	StartedAt time.Time        `json:"started_at" doc:"when the daemon started" example:"2026-11-22T12:00:00Z"`

@@ -1,5 +1,5 @@
-// Package document edits records as JSON objects: it reads a body, checks it against the schema of its type, and applies it to the
-// record as a replacement or as a merge patch (RFC 7396). It knows no rules of provisioning.
+// Package document edits records as JSON objects. It reads a body, checks it against the schema of its type, and applies it to the
+// record as a replacement or as a merge patch (RFC 7396). The rules of provisioning are in package provision.
 package document
 
 import (
@@ -12,15 +12,15 @@ import (
 	"strconv"
 	"strings"
 
-	"plugtone/provision/fleet"
-
 	"github.com/danielgtaylor/huma/v2"
+
+	"plugtone/provision/fleet"
 )
 
 // Object is a record as JSON objects.
 type Object map[string]any
 
-// readOnly are members that a read returns and a write ignores, so that what was read can be written back.
+// readOnly are the members that a GET returns and a PUT ignores, so that a client can write back what it read.
 var readOnly = [...]string{"revision", "created_at", "updated_at", "status"}
 
 // StripReadOnly deletes the read-only members.
@@ -30,7 +30,7 @@ func (doc Object) StripReadOnly() {
 	}
 }
 
-// ReadBody reads a JSON object. Its errors are answers: 415 for another content type, 400 for anything else.
+// ReadBody parses a JSON object. Its errors are answers: 415 for another content type, 400 otherwise.
 func ReadBody(contentType string, raw []byte) (Object, error) {
 	ct, _, _ := strings.Cut(contentType, ";")
 	switch strings.ToLower(strings.TrimSpace(ct)) {
@@ -49,17 +49,17 @@ func ReadBody(contentType string, raw []byte) (Object, error) {
 	return doc, nil
 }
 
-// ToObject returns a record as an object.
+// ToObject converts a record into an object.
 func ToObject(v any) (Object, error) {
 	b, err := json.Marshal(v)
 	if err != nil {
-		return nil, fmt.Errorf("%w: record can't be written as JSON: %w", fleet.ErrInternal, err)
+		return nil, fmt.Errorf("%w: record can't be encoded as JSON: %w", fleet.ErrInternal, err)
 	}
 	var doc Object
 	return doc, json.Unmarshal(b, &doc)
 }
 
-// FromObject reads a record whose names, types and texts were checked.
+// FromObject converts an object into a record. The members must have been checked.
 func FromObject(doc Object, rec any) error {
 	b, err := json.Marshal(doc)
 	if err != nil {
@@ -71,8 +71,8 @@ func FromObject(doc Object, rec any) error {
 	return nil
 }
 
-// Same reports whether two records are equal, read-only members aside.
-func Same[T any](a, b *T) bool {
+// Equal reports whether two records are equal except for read-only members.
+func Equal[T any](a, b *T) bool {
 	da, errA := ToObject(a)
 	db, errB := ToObject(b)
 	if errA != nil || errB != nil {
@@ -80,7 +80,7 @@ func Same[T any](a, b *T) bool {
 	}
 	for _, doc := range []Object{da, db} {
 		doc.StripReadOnly()
-		// An empty list equals none.
+		// An empty list equals an absent one.
 		maps.DeleteFunc(doc, func(_ string, v any) bool {
 			list, ok := v.([]any)
 			return v == nil || ok && len(list) == 0
@@ -89,7 +89,7 @@ func Same[T any](a, b *T) bool {
 	return reflect.DeepEqual(da, db)
 }
 
-// Copy returns a deep copy of JSON.
+// Copy returns a deep copy of a JSON value.
 func Copy[T any](v T) T {
 	switch x := any(v).(type) {
 	case Object:
@@ -110,7 +110,7 @@ func Copy[T any](v T) T {
 	return v
 }
 
-// remove deletes the member at path. An element of a list becomes null, so that the others keep their places.
+// remove deletes the member at path. An element of a list becomes null, so that the others keep their index.
 func remove(doc Object, path string) {
 	if !removeAt(map[string]any(doc), path) {
 		top, _, _ := strings.Cut(path, ".")
@@ -127,22 +127,22 @@ func removeAt(v any, path string) bool {
 			return true
 		}
 		for name, inner := range v {
-			rest, ok := strings.CutPrefix(path, name)
-			if ok && rest != "" && (rest[0] == '.' || rest[0] == '[') && removeAt(inner, strings.TrimPrefix(rest, ".")) {
+			below, ok := strings.CutPrefix(path, name)
+			if ok && below != "" && (below[0] == '.' || below[0] == '[') && removeAt(inner, strings.TrimPrefix(below, ".")) {
 				return true
 			}
 		}
 	case []any:
-		index, rest, _ := strings.Cut(strings.TrimPrefix(path, "["), "]")
+		index, below, _ := strings.Cut(strings.TrimPrefix(path, "["), "]")
 		i, err := strconv.Atoi(index)
 		if err != nil || i < 0 || i >= len(v) {
 			return false
 		}
-		if rest == "" {
+		if below == "" {
 			v[i] = nil
 			return true
 		}
-		return removeAt(v[i], strings.TrimPrefix(rest, "."))
+		return removeAt(v[i], strings.TrimPrefix(below, "."))
 	}
 	return false
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"strconv"
 
 	"plugtone/admin/problem"
 	"plugtone/dhcp"
@@ -30,7 +31,7 @@ func Merge(target, patch Object) Object {
 	return out
 }
 
-// WithoutNulls returns a copy without members that are null, which mean the same as absent ones. So does an empty reserved_ip.
+// WithoutNulls returns a copy without members that are null, which means absent. An empty reserved_ip means absent too.
 func WithoutNulls(doc Object) Object {
 	out := Object{}
 	for name, v := range doc {
@@ -47,20 +48,20 @@ func WithoutNulls(doc Object) Object {
 	return out
 }
 
-// KeepSecrets adds secrets that the body leaves out: a client that could not read them must not lose them by writing back. A
-// secret that is null is cleared.
+// KeepSecrets adds the stored secrets that the body lacks, so that a client that can't read them does not delete them when it writes the
+// record back. A secret that is null stays null and is cleared.
 func KeepSecrets(doc, was Object) {
 	if old, ok := was["password"]; ok {
-		if _, said := doc["password"]; !said {
+		if _, given := doc["password"]; !given {
 			doc["password"] = old
 		}
 	}
 	old, _ := was["settings"].(map[string]any)
-	given, said := doc["settings"]
-	if said && given == nil {
+	value, given := doc["settings"]
+	if given && value == nil {
 		return
 	}
-	settings, _ := given.(map[string]any)
+	settings, _ := value.(map[string]any)
 	settings = maps.Clone(settings)
 	for name, v := range old {
 		if d, ok := setting.Lookup(name); !ok || !d.IsSecret() {
@@ -69,7 +70,7 @@ func KeepSecrets(doc, was Object) {
 		if settings == nil {
 			settings = map[string]any{}
 		}
-		if _, said := settings[name]; !said {
+		if _, given := settings[name]; !given {
 			settings[name] = v
 		}
 	}
@@ -78,7 +79,7 @@ func KeepSecrets(doc, was Object) {
 	}
 }
 
-// ParseFields checks the members whose text is parsed when the record is read, so that the problem has a name. It removes invalid ones.
+// ParseFields checks members that decoding would parse and reject without their name. It removes invalid ones.
 func ParseFields(doc Object, bad *problem.List) {
 	if s, ok := doc["register_expires"].(string); ok {
 		if _, err := setting.ParseDuration(s); err != nil {
@@ -99,6 +100,31 @@ func ParseFields(doc Object, bad *problem.List) {
 				bad.Add(fmt.Sprintf("other_macs[%d]", i), text, problem.MACForms)
 				macs[i] = nil
 			}
+		}
+	}
+}
+
+// Mask stands in answers for a value that is not shown. Written back, it means the stored value.
+const Mask = "***"
+
+// Unmask replaces masks in the vendor_settings of doc by the values of was, so that what was read can be written back. A mask without a
+// stored value is a problem. vendorID returns the id of a vendor's name.
+func Unmask(doc, was Object, vendorID func(string) string, bad *problem.List) {
+	given, _ := doc["vendor_settings"].(map[string]any)
+	stored, _ := was["vendor_settings"].(map[string]any)
+	for vendor, params := range given {
+		old, _ := stored[vendorID(vendor)].(map[string]any)
+		params, _ := params.(map[string]any)
+		for name, value := range params {
+			if value != Mask {
+				continue
+			}
+			if was, ok := old[name]; ok {
+				params[name] = was
+				continue
+			}
+			bad.Add(fmt.Sprintf("vendor_settings.%s[%s]", vendor, strconv.Quote(name)), "", Mask+" stands for a stored value, and there is none")
+			delete(params, name)
 		}
 	}
 }

@@ -6,28 +6,28 @@ import (
 	"slices"
 	"strings"
 
-	"plugtone/admin/problem"
-	"plugtone/provision/setting"
-
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/validation"
+
+	"plugtone/admin/problem"
+	"plugtone/provision/setting"
 )
 
-// ValidateSchema checks names and types of a body's members against the schema of t. It removes what is invalid.
+// ValidateSchema checks the names and types of a body's members against the schema of t. It removes invalid members.
 func ValidateSchema(reg huma.Registry, t reflect.Type, doc Object, bad *problem.List) {
 	schema := reg.Schema(t, false, t.Name())
 	res := &huma.ValidateResult{}
 	path := huma.NewPathBuffer([]byte{}, 0)
 	path.Push("body")
 	huma.Validate(reg, schema, path, huma.ModeWriteToServer, map[string]any(WithoutNulls(doc)), res)
-	// The schema check ignores the case of names. Here it counts, or two spellings of one member could meet.
+	// The schema check ignores the case of names. Here case matters: a body must not have a member twice in two spellings.
 	for name := range doc {
 		if _, ok := schema.Properties[name]; ok {
 			continue
 		}
-		for known := range schema.Properties {
-			if strings.EqualFold(name, known) {
-				res.Errors = append(res.Errors, &huma.ErrorDetail{Location: "body." + name, Message: unknownMember + "; it is written " + known})
+		for property := range schema.Properties {
+			if strings.EqualFold(name, property) {
+				res.Errors = append(res.Errors, &huma.ErrorDetail{Location: "body." + name, Message: unknownMember + "; write " + property})
 			}
 		}
 	}
@@ -45,26 +45,26 @@ func ValidateSchema(reg huma.Registry, t reflect.Type, doc Object, bad *problem.
 // unknownMember is the message about a member that does not exist.
 const unknownMember = "is unknown"
 
-// message returns the message of a schema check in words that also fit a YAML file.
+// message rewords a message of the schema check, so that it fits a YAML file too.
 func message(message string) string {
 	switch message {
 	case validation.MsgUnexpectedProperty:
 		return unknownMember
 	case validation.MsgExpectedString:
-		return "is no text: write it in quotes"
+		return "must be text: write it in quotes"
 	case validation.MsgExpectedArray:
-		return "is no list: write it as [A, B]"
+		return "must be a list: write it as [A, B]"
 	case validation.MsgExpectedObject:
-		return "is no map of names and values: write it as {NAME: VALUE}"
+		return "must be a map of names and values: write it as {NAME: VALUE}"
 	case validation.MsgExpectedInteger:
-		return "is no whole number"
+		return "must be a whole number"
 	case validation.MsgExpectedBoolean:
-		return "is neither true nor false"
+		return "must be true or false"
 	}
 	return message
 }
 
-// nearMember names the members that were probably meant by the unknown one at location, such as body.keys[0].typ.
+// nearMember returns the known members that are spelled like the unknown one at location, such as body.keys[0].typ.
 func nearMember(reg huma.Registry, s *huma.Schema, location string) string {
 	steps := strings.FieldsFunc(strings.TrimPrefix(location, "body"), func(r rune) bool { return r == '.' || r == '[' || r == ']' })
 	for i, step := range steps {
@@ -89,7 +89,7 @@ func nearMember(reg huma.Registry, s *huma.Schema, location string) string {
 	return ""
 }
 
-// normalizeErrors sorts the errors of a schema check and removes objects and secrets from them, which an answer must not repeat.
+// normalizeErrors sorts the errors of a schema check and removes objects and secrets from them.
 func normalizeErrors(errs []error) []*huma.ErrorDetail {
 	var out []*huma.ErrorDetail
 	for _, e := range errs {

@@ -1,4 +1,4 @@
-// Package feed hands timeline entries to followers as they happen.
+// Package feed sends timeline entries to followers as they happen, over HTTP as server-sent events.
 package feed
 
 import (
@@ -23,11 +23,11 @@ type Item struct {
 	Entry timeline.Entry
 }
 
-// Feed hands timeline entries to all followers. A follower that does not keep up loses entries, which Lost counts; it never delays
+// Feed sends timeline entries to all followers. A follower that does not keep up loses entries, which Lost counts; it never delays
 // the daemon. The zero Feed is ready.
 type Feed struct {
 	mu        sync.Mutex
-	run       string // tells this daemon's ids from those of another run
+	run       string // differs for each run of the daemon, so that ids of an earlier run are recognised
 	next      uint64 // number of the next entry
 	last      []Item // the most recent entries, oldest first
 	followers map[*Follower]struct{}
@@ -39,7 +39,7 @@ type Follower struct {
 	Lost  atomic.Uint64
 }
 
-// Publish hands out entries. It never waits.
+// Publish sends entries to all followers. It never waits.
 func (f *Feed) Publish(entries ...timeline.Entry) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -68,7 +68,7 @@ func (f *Feed) begin() {
 }
 
 // Follow starts to collect items for one follower, until stop is called. missed are the items after the one with the id last, as far as
-// they are kept; lost reports that some are not. Without an id nothing is missed.
+// they are kept; lost reports whether some are not. Without an id nothing is missed.
 func (f *Feed) Follow(last string) (fo *Follower, missed []Item, lost bool, stop func()) {
 	fo = &Follower{Items: make(chan Item, buffer)}
 	f.mu.Lock()

@@ -1,4 +1,4 @@
-// Package paging cuts lists into pages with cursors.
+// Package paging splits lists into pages with cursors.
 package paging
 
 import (
@@ -10,18 +10,18 @@ import (
 	"plugtone/admin/problem"
 )
 
-// Input is what every paged list takes.
+// Input has the parameters of every paged list.
 type Input struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"how many items a page has at most" example:"50"`
 	Cursor string `query:"cursor" doc:"next_cursor of the page before" example:"MDAxNTY1MTIzNDU2"`
 	Q      string `query:"q" maxLength:"100" doc:"only items that contain this text, in upper or lower case" example:"reception"`
 }
 
-// Query is the text searched for, in lower case.
+// Query returns the text to search for, in lower case.
 func (in Input) Query() string { return strings.ToLower(strings.TrimSpace(in.Q)) }
 
-// Page collects one page of seq, which is in the order of key, from after the cursor on. match reports whether an item contains the text
-// searched for.
+// Page returns one page of seq: the items after the cursor. seq must be sorted by key. match reports whether an item contains the text to
+// search for.
 func Page[T any](in Input, seq iter.Seq2[T, error], key func(T) string, match func(T, string) bool) (client.Page[T], error) {
 	out := client.Page[T]{Items: []T{}}
 	after, err := ReadCursor(in.Cursor)
@@ -49,7 +49,7 @@ func Page[T any](in Input, seq iter.Seq2[T, error], key func(T) string, match fu
 // Cursor returns the cursor of the page after key.
 func Cursor(key string) string { return base64.RawURLEncoding.EncodeToString([]byte(key)) }
 
-// ReadCursor returns the key of a cursor, or the answer to one that is invalid.
+// ReadCursor returns the key of a cursor. Its error is an answer.
 func ReadCursor(cursor string) (string, error) {
 	b, err := base64.RawURLEncoding.DecodeString(cursor)
 	if err != nil {
@@ -58,9 +58,9 @@ func ReadCursor(cursor string) (string, error) {
 	return string(b), nil
 }
 
-// InvalidCursor is the answer to a cursor that no page returned.
+// InvalidCursor returns the answer to a cursor that no page returned.
 func InvalidCursor(cursor string) error {
-	return problem.Field("query.cursor", cursor, "is no next_cursor of a page")
+	return problem.Field("query.cursor", cursor, "is not the next_cursor of a page")
 }
 
 // Values yields the elements of a slice.

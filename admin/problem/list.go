@@ -1,4 +1,4 @@
-// Package problem turns errors into the answers of the admin API: RFC 9457 problem documents that name every invalid field.
+// Package problem converts errors into answers of the admin API: RFC 9457 problem documents that name every invalid field.
 package problem
 
 import (
@@ -12,15 +12,15 @@ import (
 	"plugtone/provision/fleet"
 )
 
-// List collects the problems of a body over all steps that check it, so that a value that can't be read does not hide the others. A
-// step removes from the body what it reports, so that the next one checks the rest. The zero List is empty.
+// List collects the problems of a body over all steps that check it, so that one answer names them all. Each step removes the members it
+// reports from the body, and the next step checks the rest. The zero List is empty.
 type List struct{ found []*huma.ErrorDetail }
 
-// Clone returns a copy to which more can be added.
+// Clone returns a copy; adding to it does not change b.
 func (b *List) Clone() List { return List{slices.Clone(b.found)} }
 
-// Add adds a problem of the member at path; "" is the whole body. A problem of a member that has one already is left out: a later step
-// found the member missing.
+// Add adds a problem of the member at path; "" is the whole body. A second problem of one member is ignored: it is reported
+// because a step before removed the member.
 func (b *List) Add(path, value, message string) {
 	location := "body"
 	if path != "" {
@@ -48,7 +48,7 @@ func (b *List) Err() error {
 	return huma.Error422UnprocessableEntity(count(len(details)), details...)
 }
 
-// Check adds the problems of a validation error. Any other error is returned.
+// Check adds the problems of a validation error. It returns any other error.
 func (b *List) Check(err error) error {
 	var invalid fleet.ValidationError
 	if !errors.As(err, &invalid) {
@@ -60,13 +60,13 @@ func (b *List) Check(err error) error {
 	return nil
 }
 
-// within reports whether a location is outer or a part of it.
+// within reports whether location is outer or below it.
 func within(location, outer string) bool {
-	rest, ok := strings.CutPrefix(location, outer)
-	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
+	below, ok := strings.CutPrefix(location, outer)
+	return ok && (below == "" || below[0] == '.' || below[0] == '[')
 }
 
-// at returns one problem, with the value unless that may be a secret.
+// at returns one problem. It includes the value unless that may be a secret.
 func at(location, value, message string) *huma.ErrorDetail {
 	d := &huma.ErrorDetail{Message: message, Location: location}
 	if value != "" && !confidential(location) {
@@ -75,7 +75,7 @@ func at(location, value, message string) *huma.ErrorDetail {
 	return d
 }
 
-// confidential reports whether the value at a location may be a secret, which an answer must not repeat.
+// confidential reports whether the value at a location may be a secret.
 func confidential(location string) bool {
 	return strings.Contains(location, "password") || strings.Contains(location, "vendor_settings") && fleet.LooksSecret(location)
 }

@@ -15,7 +15,7 @@ import (
 // RetryAfter is how many seconds a client should wait after an internal error.
 const RetryAfter = "5"
 
-// From turns an error into its answer. An error that the caller did not cause is internal: 503 when it may pass, 500 else.
+// From converts an error into an answer. Internal errors are 503 when they may pass, such as a full disk, and 500 otherwise.
 func From(err error) error {
 	if err == nil {
 		return nil
@@ -28,10 +28,10 @@ func From(err error) error {
 		return err
 	case errors.As(err, &invalid):
 		var all List
-		_ = all.Check(invalid) // it is one
+		_ = all.Check(invalid) // nil: it is a validation error
 		return all.Err()
 	case errors.As(err, &use):
-		return inUse(err, use)
+		return conflict(err, use)
 	case errors.Is(err, fleet.ErrInUse), errors.Is(err, fleet.ErrPending):
 		return huma.Error409Conflict(err.Error())
 	case errors.Is(err, fleet.ErrNotFound):
@@ -49,7 +49,8 @@ func count(n int) string {
 	return fmt.Sprintf("%d fields are invalid", n)
 }
 
-func inUse(err error, use *fleet.InUse) error {
+// conflict returns the answer that lists the users of a record.
+func conflict(err error, use *fleet.InUse) error {
 	details := make([]error, len(use.Users))
 	for i, u := range use.Users {
 		details[i] = &huma.ErrorDetail{Message: u}
@@ -57,12 +58,12 @@ func inUse(err error, use *fleet.InUse) error {
 	return huma.Error409Conflict(err.Error(), details...)
 }
 
-// Field is the answer to one invalid member, parameter or path element, by its location such as body.mac or query.subnet.
+// Field returns the answer to one invalid member or parameter, given its location such as body.mac or query.subnet.
 func Field(location, value, message string) error {
 	return huma.Error422UnprocessableEntity(count(1), at(location, value, message))
 }
 
-// Shorten is the transformer of all answers that keeps a problem from repeating a long value.
+// Shorten is a huma.Transformer that shortens long values in problem documents.
 func Shorten(_ huma.Context, _ string, v any) (any, error) {
 	p, ok := v.(*huma.ErrorModel)
 	if !ok {
@@ -78,17 +79,17 @@ func Shorten(_ huma.Context, _ string, v any) (any, error) {
 	return p, nil
 }
 
-// Write answers outside of an operation: no such path, no token.
+// Write answers requests that reach no operation: an unknown path, a missing token.
 func Write(w http.ResponseWriter, status int, detail string) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	// The client may have gone.
+	// The client may have closed the connection.
 	_ = json.NewEncoder(w).Encode(huma.ErrorModel{Status: status, Title: http.StatusText(status), Detail: detail})
 }
 
-// Messages about values that are none.
+// Messages about invalid addresses.
 const (
-	MACForms = "is no MAC address: write it as 001565123456, 00:15:65:12:34:56, 00-15-65-12-34-56 or 0015.6512.3456"
-	IPForm   = "is no IPv4 address"
+	MACForms = "is not a MAC address: write it as 001565123456, 00:15:65:12:34:56, 00-15-65-12-34-56 or 0015.6512.3456"
+	IPForm   = "is not an IPv4 address"
 )

@@ -111,7 +111,7 @@ func lookCases(profile string) []commandLineCase {
 		{"explain " + desk, 0, `(?s)phone +` + desk + `\nrecord +yes\n.*lease +10.20.1.7 active`, ""},
 		{"explain 001565123456.cfg --ip 10.20.1.99", 0, `answer +refused`, ""},
 		{"explain 001565123456.cfg", 2, "", `--ip ADDR`},
-		{"explain 001565123456.cfg --ip x", 1, "", `ip "x": is no IPv4 address`},
+		{"explain 001565123456.cfg --ip x", 1, "", `ip "x": is not an IPv4 address`},
 		{"status", 0, `(?s)^version +test\nrunning +since 20.*ready +yes\n.*SUBNET +INTERFACE .*\n10.20.0.0/22 +voice0 +provision +763 +\d`, ""},
 		{"status --json", 0, `(?s)"version": "test".*"subnets": \[.*"addresses": 763`, ""},
 		{"device set 02:00:00:00:00:77 --reserve-ip 10.99.0.60", 0, `changed`, `no configured subnet contains 10.99.0.60`},

@@ -1,138 +1,13 @@
 package admin_test
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
-
-	"plugtone/admin/admintest"
-	"plugtone/dhcp"
-	"plugtone/provision/fleet"
 )
 
-const phone = "00:15:65:12:34:56"
-
-// api is a House behind HTTP, with a token of each role; the token's text is the role's name.
-type api struct {
-	*admintest.Fixture
-	t   testing.TB
-	url string
-}
-
-func newAPI(t testing.TB) *api {
-	t.Helper()
-	h := admintest.New(t)
-	for _, role := range []string{"admin", "operator", "viewer"} {
-		sum := sha256.Sum256([]byte(role))
-		if err := h.PutToken("test", fleet.Token{Name: role, Role: role, Hash: hex.EncodeToString(sum[:])}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	srv := httptest.NewServer(h.Server(t).Handler())
-	t.Cleanup(srv.Close)
-	return &api{h, t, srv.URL}
-}
-
-// reply is an answer of the API.
-type reply struct {
-	status int
-	header http.Header
-	body   string
-}
-
-// as sends METHOD PATH, perhaps with a body and headers (Name: value), in the name of a role.
-func (a *api) as(role, request, body string, headers ...string) reply {
-	a.t.Helper()
-	method, path, _ := strings.Cut(request, " ")
-	if !strings.HasPrefix(path, "/") {
-		a.t.Fatalf("request %q", request)
-	}
-	req, err := http.NewRequest(method, a.url+path, strings.NewReader(body))
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	if role != "" {
-		req.Header.Set("Authorization", "Bearer "+role)
-	}
-	for _, h := range headers {
-		name, value, _ := strings.Cut(h, ": ")
-		req.Header.Set(name, value)
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	b, err := io.ReadAll(res.Body)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	return reply{res.StatusCode, res.Header, string(b)}
-}
-
-// do is as for an operator, whose answer must have this status.
-func (a *api) do(request, body string, status int, headers ...string) reply {
-	a.t.Helper()
-	r := a.as("operator", request, body, headers...)
-	a.want(r, request, status)
-	return r
-}
-
-func (a *api) want(r reply, request string, status int) {
-	a.t.Helper()
-	if r.status != status {
-		a.t.Fatalf("%s: status %d, want %d\n%s", request, r.status, status, r.body)
-	}
-	if status >= 400 && r.header.Get("Content-Type") != "application/problem+json" {
-		a.t.Errorf("%s: an error as %q", request, r.header.Get("Content-Type"))
-	}
-}
-
-// get reads members of an answer: "a.b.0".
-func (r reply) get(t testing.TB, path string) string {
-	t.Helper()
-	var v any
-	if err := json.Unmarshal([]byte(r.body), &v); err != nil {
-		t.Fatalf("%v in %s", err, r.body)
-	}
-	for part := range strings.SplitSeq(path, ".") {
-		switch x := v.(type) {
-		case map[string]any:
-			v = x[part]
-		case []any:
-			var i int
-			if _, err := fmt.Sscan(part, &i); err != nil || i >= len(x) {
-				return ""
-			}
-			v = x[i]
-		default:
-			return ""
-		}
-	}
-	if v == nil {
-		return ""
-	}
-	return fmt.Sprint(v)
-}
-
-// office makes a registrar, two extensions and a phone.
-func (a *api) office() {
-	a.t.Helper()
-	a.do("PUT /api/v1/registrars/main", `{"host":"pbx.example.com"}`, 201)
-	a.do("PUT /api/v1/extensions/1001", `{"display_name":"Front Desk","password":"s3cret"}`, 201)
-	a.do("PUT /api/v1/extensions/1002", `{}`, 201)
-	a.do("POST /api/v1/devices", `{"mac":"0015.6512.3456","model":"acme/A4","label":"Front Desk Phone","lines":[{"extension":"1001"}],
-		"keys":[{"slot":2,"type":"blf","value":"1002","label":"Bob"}],"settings":{"admin_password":"topsecret","language":"de"}}`, 201)
-}
-
-func TestRecordsDefaults(t *testing.T) {
+func TestAbsentMembersGetDefaults(t *testing.T) {
 	a := newAPI(t)
 	a.office()
 	r := a.do("GET /api/v1/registrars/main", "", 200)
@@ -156,37 +31,37 @@ func TestRecordsDefaults(t *testing.T) {
 	}
 }
 
-func TestFaultsAreNamedAllAtOnce(t *testing.T) {
+func TestAllInvalidMembersAreNamedAtOnce(t *testing.T) {
 	a := newAPI(t)
 	a.office()
 	for _, c := range []struct{ name, request, body, locations string }{
 		{"types and unknown members", "PUT /api/v1/registrars/x", `{"hots":"a","port":"5060","host":"b"}`, "body.hots body.port"},
 		{"another spelling of a member", "PUT /api/v1/extensions/1001", `{"Password":"x"}`, "body.Password"},
 		{"values", "PUT /api/v1/registrars/x", `{"host":"a b","transport":"sctp","port":70000}`, "body.host body.transport body.port"},
-		{"an extension that is not there", "POST /api/v1/devices", `{"mac":"001565000001","model":"A4","lines":[{"extension":"1001"},{"extension":"9999"}]}`, "body.lines[1].extension"},
+		{"an unknown extension", "POST /api/v1/devices", `{"mac":"001565000001","model":"A4","lines":[{"extension":"1001"},{"extension":"9999"}]}`, "body.lines[1].extension"},
 		{"a line position twice", "POST /api/v1/devices", `{"mac":"001565000001","model":"A4","lines":[{"position":1,"extension":"1001"},{"position":1,"extension":"1002"}]}`, "body.lines[1].position"},
 		{"a label with a line break", "POST /api/v1/devices", `{"mac":"001565000001","label":"a\nb"}`, "body.label"},
 		{"a 10 kB name", "PUT /api/v1/extensions/1003", `{"display_name":"` + strings.Repeat("x", 10_000) + `"}`, "body.display_name"},
-		{"what can't be read beside what is wrong", "POST /api/v1/devices", `{"mac":"001565000001","label":"a\nb","reserved_ip":"::1","other_macs":["zz","00156500000a"],"profile":5,
+		{"text that can't be parsed and invalid values", "POST /api/v1/devices", `{"mac":"001565000001","label":"a\nb","reserved_ip":"::1","other_macs":["zz","00156500000a"],"profile":5,
 			"model":"acme/A4","lines":[{"extension":7},{"extension":"9999"}],"vendor_settings":{"acme":{"a.b":1}},"settings":{"time_zone":"Mars/Base"}}`,
 			"body.reserved_ip body.other_macs[0] body.lines[0].extension body.profile body.vendor_settings.acme.a.b body.label body.lines[1].extension body.settings.time_zone"},
-		{"a MAC of no form beside what is wrong", "POST /api/v1/devices", `{"mac":"00:15","label":"a\nb"}`, "body.mac body.label"},
-		{"another name and a faulty value", "PUT /api/v1/registrars/x", `{"name":"y","register_expires":"soon","transport":"sctp"}`, "body.register_expires body.name body.host body.transport"},
+		{"an invalid MAC and an invalid label", "POST /api/v1/devices", `{"mac":"00:15","label":"a\nb"}`, "body.mac body.label"},
+		{"another name and an invalid value", "PUT /api/v1/registrars/x", `{"name":"y","register_expires":"soon","transport":"sctp"}`, "body.register_expires body.name body.host body.transport"},
 		{"a member of a patch", "PATCH /api/v1/registrars/main", `{"register_expires":"soon","host":"a b","port":"x"}`, "body.register_expires body.port body.host"},
-		{"a mask of nothing", "PATCH /api/v1/devices/001565123456", `{"label":"a\nb","vendor_settings":{"acme":{"sip.secret":"***"}}}`, "body.vendor_settings.acme[\"sip.secret\"] body.label"},
+		{"a mask without a stored value", "PATCH /api/v1/devices/001565123456", `{"label":"a\nb","vendor_settings":{"acme":{"sip.secret":"***"}}}`, "body.vendor_settings.acme[\"sip.secret\"] body.label"},
 		{"an unknown vendor", "POST /api/v1/devices", `{"mac":"001565000001","vendor":"acmee"}`, "body.vendor"},
 		{"an unknown model", "POST /api/v1/devices", `{"mac":"001565000001","model":"acme/A9"}`, "body.model"},
-		{"a MAC of no form", "POST /api/v1/devices", `{"mac":"00:15"}`, "body.mac"},
-		{"a MAC of no form in the path", "GET /api/v1/devices/00:15", "", "path.mac"},
+		{"an invalid MAC", "POST /api/v1/devices", `{"mac":"00:15"}`, "body.mac"},
+		{"an invalid MAC in the path", "GET /api/v1/devices/00:15", "", "path.mac"},
 		{"other MACs", "PATCH /api/v1/devices/001565123456", `{"other_macs":["zz"]}`, "body.other_macs[0]"},
-		{"an address that is none", "PATCH /api/v1/devices/001565123456", `{"reserved_ip":"10.20.0"}`, "body.reserved_ip"},
-		{"a setting", "PATCH /api/v1/devices/001565123456", `{"settings":{"time_zone":"Mars/Base"}}`, "body.settings.time_zone"},
-		{"a name in the path", "PUT /api/v1/registrars/a%20b", `{"host":"h"}`, "body.name"},
+		{"an invalid address", "PATCH /api/v1/devices/001565123456", `{"reserved_ip":"10.20.0"}`, "body.reserved_ip"},
+		{"an invalid setting", "PATCH /api/v1/devices/001565123456", `{"settings":{"time_zone":"Mars/Base"}}`, "body.settings.time_zone"},
+		{"an invalid name in the path", "PUT /api/v1/registrars/a%20b", `{"host":"h"}`, "body.name"},
 		{"another name in the body", "PUT /api/v1/registrars/main", `{"name":"other","host":"h"}`, "body.name"},
 		{"an unknown query parameter", "GET /api/v1/devices?lmit=1", "", "query.lmit"},
-		{"a limit", "GET /api/v1/devices?limit=1001", "", "query.limit"},
-		{"a cursor", "GET /api/v1/devices?cursor=zz", "", "query.cursor"},
-		{"a duration", "PUT /api/v1/registrars/x", `{"host":"h","register_expires":"soon"}`, "body.register_expires"},
+		{"a limit too large", "GET /api/v1/devices?limit=1001", "", "query.limit"},
+		{"an invalid cursor", "GET /api/v1/devices?cursor=zz", "", "query.cursor"},
+		{"an invalid duration", "PUT /api/v1/registrars/x", `{"host":"h","register_expires":"soon"}`, "body.register_expires"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a := &api{a.Fixture, t, a.url}
@@ -196,7 +71,7 @@ func TestFaultsAreNamedAllAtOnce(t *testing.T) {
 				got = append(got, r.get(t, fmt.Sprintf("errors.%d.location", i)))
 			}
 			if strings.Join(got, " ") != c.locations {
-				t.Errorf("faults at %q, want %q\n%s", strings.Join(got, " "), c.locations, r.body)
+				t.Errorf("problems at %q, want %q\n%s", strings.Join(got, " "), c.locations, r.body)
 			}
 			if len(r.body) > 4000 || strings.Contains(r.body, "RFC 2673") {
 				t.Errorf("the answer is %d bytes: %.4000s", len(r.body), r.body)
@@ -204,11 +79,11 @@ func TestFaultsAreNamedAllAtOnce(t *testing.T) {
 		})
 	}
 	if r := a.do("GET /api/v1/devices", "", 200); r.get(t, "items.1.mac") != "" {
-		t.Errorf("a faulty device was kept: %s", r.body)
+		t.Errorf("an invalid device was stored: %s", r.body)
 	}
 }
 
-func TestBadBodies(t *testing.T) {
+func TestInvalidBodiesAreRefused(t *testing.T) {
 	a := newAPI(t)
 	a.do("PUT /api/v1/registrars/x", "", 400)
 	a.do("PUT /api/v1/registrars/x", "{", 400)
@@ -223,7 +98,7 @@ func TestBadBodies(t *testing.T) {
 	}
 }
 
-func TestSecretsStayWhenAbsent(t *testing.T) {
+func TestAbsentSecretsAreKept(t *testing.T) {
 	a := newAPI(t)
 	a.office()
 	password := func() string {
@@ -260,7 +135,7 @@ func TestSecretsStayWhenAbsent(t *testing.T) {
 	}
 }
 
-func TestWhatWasReadCanBeWrittenBack(t *testing.T) {
+func TestARecordCanBeWrittenBackAsRead(t *testing.T) {
 	a := newAPI(t)
 	a.office()
 	for _, path := range []string{"/api/v1/registrars/main", "/api/v1/extensions/1001", "/api/v1/devices/" + phone} {
@@ -275,7 +150,7 @@ func TestWhatWasReadCanBeWrittenBack(t *testing.T) {
 	}
 }
 
-func TestPreconditions(t *testing.T) {
+func TestPreconditionsMustFitTheRecord(t *testing.T) {
 	a := newAPI(t)
 	a.office()
 	first := a.do("GET /api/v1/extensions/1001", "", 200)
@@ -299,7 +174,7 @@ func TestPreconditions(t *testing.T) {
 	a.do("POST /api/v1/devices", `{"mac":"00:15:65:12:34:56"}`, 409)
 }
 
-func TestMergePatch(t *testing.T) {
+func TestAMergePatchChangesOnlyItsMembers(t *testing.T) {
 	a := newAPI(t)
 	a.office()
 	r := a.do("PATCH /api/v1/devices/"+phone, `{"label":null,"enabled":false,"reserved_ip":"10.20.0.50","vendor_settings":{"acme":{"x":"1","y":"2"}}}`, 200,
@@ -317,7 +192,7 @@ func TestMergePatch(t *testing.T) {
 	}
 }
 
-func TestExtensionOnTwoRegistrars(t *testing.T) {
+func TestANumberOnTwoRegistrarsNeedsTheRegistrar(t *testing.T) {
 	a := newAPI(t)
 	a.office()
 	a.do("PUT /api/v1/registrars/branch", `{"host":"pbx2.example.com"}`, 201)
@@ -340,7 +215,7 @@ func TestExtensionOnTwoRegistrars(t *testing.T) {
 	a.do("GET /api/v1/extensions/1002@main", "", 404)
 }
 
-func TestInUse(t *testing.T) {
+func TestARecordInUseIsDeletedOnlyByForce(t *testing.T) {
 	a := newAPI(t)
 	a.office()
 	a.do("PUT /api/v1/profiles/desk", `{"settings":{"language":"fr"}}`, 201)
@@ -369,7 +244,7 @@ func TestInUse(t *testing.T) {
 	a.do("GET /api/v1/devices/"+phone, "", 404)
 }
 
-func TestLists(t *testing.T) {
+func TestListsAreCompleteOverAllPages(t *testing.T) {
 	a := newAPI(t)
 	a.office()
 	for i := range 150 {
@@ -381,7 +256,7 @@ func TestLists(t *testing.T) {
 		"/api/v1/devices?state=never_seen&": 151, "/api/v1/devices?state=in_sync&": 0, "/api/v1/registrars?": 1, "/api/v1/profiles?": 0,
 		"/api/v1/extensions?registrar=other&": 0} {
 		for _, limit := range []string{"", "limit=7&", "limit=1000&"} {
-			seen, cursor, pages := map[string]bool{}, "", 0
+			items, cursor, pages := map[string]bool{}, "", 0
 			for {
 				r := a.do("GET "+path+limit+"cursor="+cursor, "", 200)
 				if r.get(t, "items") == "" {
@@ -392,7 +267,7 @@ func TestLists(t *testing.T) {
 					t.Fatal(err)
 				}
 				for _, item := range page.Items {
-					seen[string(item)] = true
+					items[string(item)] = true
 				}
 				if limit == "" && len(page.Items) > 100 || limit == "limit=7&" && len(page.Items) > 7 {
 					t.Errorf("%s%s: a page of %d", path, limit, len(page.Items))
@@ -402,26 +277,9 @@ func TestLists(t *testing.T) {
 					break
 				}
 			}
-			if len(seen) != want {
-				t.Errorf("%s%s: %d items on %d pages, want %d", path, limit, len(seen), pages, want)
+			if len(items) != want {
+				t.Errorf("%s%s: %d items on %d pages, want %d", path, limit, len(items), pages, want)
 			}
 		}
-	}
-}
-
-// mustMAC reads a MAC of a test.
-func mustMAC(t testing.TB, s string) dhcp.MAC {
-	t.Helper()
-	m, err := dhcp.ParseMAC(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
-}
-
-func equalBytes(t testing.TB, what string, got, want []byte) {
-	t.Helper()
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s: got %q, want %q", what, got, want)
 	}
 }
