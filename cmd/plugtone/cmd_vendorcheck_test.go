@@ -104,7 +104,7 @@ func TestVendorCheckFaults(t *testing.T) {
 		{"kind: none", "kind: nothing", `mine/vendor.yaml:\d+:\d+: .*kind "nothing"`},
 		{"user{{.N}} = {{.Number}}", "user = {{.Number}}", `mine/vendor.yaml:\d+:\d+: file .*parameter user stands twice: the template prints both \(model M1, `},
 		{"user{{.N}} = {{.Number}}", "user{{.N}} = {{.Nmber}}", `mine/device.tmpl:2:\d+: .Nmber: there is no Nmber here`},
-		{"family: d6", "family: d7", `more/vendor.yaml:\d+:\d+: model D99: family "d7" is none of d, d6, p`},
+		{"family: d6", "family: d7", `more/vendor.yaml:\d+:\d+: model D99: family "d7" must be one of d, d6, p`},
 		{"extends: digium", "extends: digum", `more/vendor.yaml:\d+:\d+: extends "digum"`},
 		{"vendor: mine", "vendor: Mine", `mine/vendor.yaml:\d+:\d+: vendor "Mine"`},
 		{"vendor: mine", "vender: mine", `mine/vendor.yaml:\d+:\d+: vender: unknown key: did you mean vendor`},
@@ -116,7 +116,7 @@ func TestVendorCheckFaults(t *testing.T) {
 		{"user{{.N}} = {{.Number}}", "user{{.N}}={{.Number}}", `mine/device.tmpl:2: line "user1=1001" is no parameter`},
 		{"user{{.N}} = {{.Number}}", "user{{.N}} = {{.Number}", `mine/device.tmpl:2: bad character`},
 		{"user{{.N}} = {{.Number}}", "user{{.N}} = {{setting \"langage\"}}", `mine/device.tmpl:2: there is no setting "langage"; near: language`},
-		{"user{{.N}} = {{.Number}}", "user{{.N}} = {{.Number}}{{range $.Slots \"lin\"}}{{end}}", `mine/device.tmpl:2:\d+: .*key area "lin" is none of line, memory`},
+		{"user{{.N}} = {{.Number}}", "user{{.N}} = {{.Number}}{{range $.Slots \"lin\"}}{{end}}", `mine/device.tmpl:2:\d+: .*key area "lin" must be one of line, memory`},
 		{"{name: \"{mac}.boot\", kind: none}", "{name: \"{mac}.{any}\", kind: none}", `model M1 asks for 02005e100001.cfg \(\{mac\}.cfg\), which is taken for another`},
 	} {
 		if !strings.Contains(twoPacks, tt.from) {

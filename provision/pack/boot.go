@@ -67,7 +67,7 @@ func (c *compiler) checkBoot() {
 		}
 		for _, code := range slices.Concat(d.Params, d.Server) {
 			if code < 1 || code > 254 {
-				bad("option %d is none of 1 to 254", code)
+				bad("option %d must be 1 to 254", code)
 			}
 		}
 		for _, code := range d.Server {
@@ -78,7 +78,7 @@ func (c *compiler) checkBoot() {
 		c.checkFor(d.Pos, fmt.Sprintf("boot: number %d: ", i+1), d.For)
 		for _, text := range []string{d.Option60, d.Hostname, d.UserAgent} {
 			if name := c.unknownPlaceholder(text, bootPlaceholders()); name != "" {
-				bad("{%s} is none of %s and the pack's variables", name, strings.Join(bootPlaceholders(), ", "))
+				bad("{%s} must be one of %s and the pack's variables", name, strings.Join(bootPlaceholders(), ", "))
 			}
 		}
 		c.note(yamlpos.Pos{}, "how it boots", d.Basis)

@@ -103,7 +103,7 @@ func (c *compiler) checkConfidence(at yamlpos.Pos, what, confidence string) {
 	switch confidence {
 	case "", "high", "medium", "low":
 	default:
-		c.problem(at, "%s: confidence %q is none of high, medium, low", what, confidence)
+		c.problem(at, "%s: confidence %q must be one of high, medium, low", what, confidence)
 	}
 }
 
@@ -173,7 +173,7 @@ func (c *compiler) checkSetting(name string, def setting.Def, d *packdoc.Setting
 	}
 	for _, word := range slices.Sorted(maps.Keys(d.Values.Map)) {
 		if def.Type == setting.Choice && !slices.Contains(def.Choices, word) {
-			bad("values: %q is none of %s", word, strings.Join(def.Choices, ", "))
+			bad("values: %q must be one of %s", word, strings.Join(def.Choices, ", "))
 		}
 	}
 }

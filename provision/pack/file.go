@@ -66,7 +66,7 @@ func (c *fileCompiler) compileFile(d *packdoc.File) (*File, error) {
 		f.Challenge = "digest" // what most phones support; a pack names another where its phones need one
 	case "digest", "digest-sha256", "basic", "none":
 	default:
-		return nil, fmt.Errorf("challenge %q is none of digest, digest-sha256, basic, none", f.Challenge)
+		return nil, fmt.Errorf("challenge %q must be one of digest, digest-sha256, basic, none", f.Challenge)
 	}
 	c.checkFor(d.Pos, "", f.For)
 	var err error
@@ -104,7 +104,7 @@ func checkKind(f *File) error {
 	case kindChecksum:
 		return checkChecksum(f)
 	default:
-		return fmt.Errorf("file %s: kind %q is none of device, private, common, firmware, static, none, upload, checksum", f.Name, f.Kind)
+		return fmt.Errorf("file %s: kind %q must be one of device, private, common, firmware, static, none, upload, checksum", f.Name, f.Kind)
 	}
 	if f.Of != "" {
 		return fmt.Errorf("file %s: of belongs to kind checksum", f.Name)
@@ -122,7 +122,7 @@ func checkChecksum(f *File) error {
 		f.Digest = "md5"
 	}
 	if !slices.Contains([]string{"md5", "sha1", "sha256"}, f.Digest) {
-		return fmt.Errorf("file %s: digest %q is none of md5, sha1, sha256", f.Name, f.Digest)
+		return fmt.Errorf("file %s: digest %q must be one of md5, sha1, sha256", f.Name, f.Digest)
 	}
 	if f.MediaType == "" {
 		f.MediaType = "text/plain; charset=utf-8"
@@ -148,7 +148,7 @@ func (c *fileCompiler) linkChecksums(files []*File) {
 			f.SameAs(of)
 		}
 		if !found {
-			c.problem(f.Pos, "file %s: of %q is none of the files with a template", f.Name, f.Of)
+			c.problem(f.Pos, "file %s: of %q must be one of the files with a template", f.Name, f.Of)
 		}
 	}
 }
@@ -158,7 +158,7 @@ func (c *fileCompiler) compileTemplate(f *File, settings *bool) error {
 	format, ok := c.doc.Formats[f.Format]
 	if !ok {
 		if format, ok = render.Document(f.Format); !ok {
-			return fmt.Errorf("file %s: format %q is none of xml, json, text and the pack's own", f.Name, f.Format)
+			return fmt.Errorf("file %s: format %q must be one of xml, json, text and the pack's own", f.Name, f.Format)
 		}
 	}
 	if f.MediaType == "" {

@@ -56,8 +56,8 @@ func TestChecksumFile(t *testing.T) {
 	}
 	for line, want := range map[string]string{
 		`{name: "x.md5", kind: checksum}`:                                         "of: the file that it is the checksum of",
-		`{name: "x.md5", kind: checksum, of: "nothing.cfg"}`:                      "none of the files with a template",
-		`{name: "x.md5", kind: checksum, of: "{mac}.cfg", digest: crc}`:           "none of md5, sha1, sha256",
+		`{name: "x.md5", kind: checksum, of: "nothing.cfg"}`:                      "must be one of the files with a template",
+		`{name: "x.md5", kind: checksum, of: "{mac}.cfg", digest: crc}`:           "must be one of md5, sha1, sha256",
 		`{name: "x.cfg", kind: static, of: "{mac}.cfg"}`:                          "of belongs to kind checksum",
 		`{name: "x.md5", kind: checksum, of: "{mac}.cfg", template: common.tmpl}`: "no template and no format",
 	} {

@@ -94,8 +94,8 @@ func (s *Set) addMatchers(cues []matcher) {
 	}
 }
 
-// Identify weighs evidence. The best clue names the vendor; among its clues the best that tells a model or a firmware
-// tells it. Clues that contradict are kept as conflicts.
+// Identify weighs evidence. The best clue names the vendor; the best of the vendor's clues that have a model or a firmware
+// names that. Clues that contradict are returned as conflicts.
 func (s *Set) Identify(e Evidence) Identity {
 	clues := s.clues(e)
 	if len(clues) == 0 {
@@ -123,7 +123,7 @@ func (s *Set) Identify(e Evidence) Identity {
 	for _, c := range clues {
 		switch {
 		case c.Vendor != id.Vendor:
-			// Several vendors share a name such as {mac}.cfg and an OUI tells only who made the chip: neither contradicts better evidence.
+			// Several vendors share a name such as {mac}.cfg and an OUI names only who made the chip: neither contradicts better evidence.
 			if c.Rank > RankFileName {
 				id.Conflicts = append(id.Conflicts, c)
 			}

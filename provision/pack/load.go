@@ -131,7 +131,7 @@ func readOwn(dir string, folders map[string]*packdoc.Folder, own map[string]bool
 	if f.Base != "" {
 		base, ok := folders[f.Base]
 		if !ok {
-			return []error{f.WithPlaces([]error{yamlpos.Errorf(yamlpos.MemberPos(f.Node, "extends"), "extends %q, which is none of %s", f.Base, strings.Join(slices.Sorted(maps.Keys(folders)), ", "))})}
+			return []error{f.WithPlaces([]error{yamlpos.Errorf(yamlpos.MemberPos(f.Node, "extends"), "extends %q must be one of %s", f.Base, strings.Join(slices.Sorted(maps.Keys(folders)), ", "))})}
 		}
 		f = f.Extend(base)
 	}

@@ -11,7 +11,7 @@ import (
 	"plugtone/provision/packcheck"
 )
 
-// Every fault of a pack is told with its file and line, all at once.
+// Every problem of a pack is reported with its file and line, all at once.
 func TestLoadFaults(t *testing.T) {
 	located := regexp.MustCompile(`(?m)^acme/(vendor\.yaml|\w+\.tmpl):\d+:(\d+:)? `)
 	for _, tt := range []struct{ from, to, want string }{
@@ -19,37 +19,37 @@ func TestLoadFaults(t *testing.T) {
 		{"name: Acme\n", "name: Acme\nname: Acme2\n", `acme/vendor.yaml:3:1: name: written twice: first on line 2`},
 		{"name: Acme\n", "", "acme/vendor.yaml: name is missing"},
 		{"name: Acme\n", "name: [Acme\n", "acme/vendor.yaml"},
-		{"when: voice_vlan, confidence: low}\n  - {option: 43", "when: dinner, confidence: low}\n  - {option: 43", `when: "dinner" is none of voice_vlan, http, https, tftp`},
+		{"when: voice_vlan, confidence: low}\n  - {option: 43", "when: dinner, confidence: low}\n  - {option: 43", `when: "dinner" must be one of voice_vlan, http, https, tftp`},
 		{"{option: 67, text: \"cfg/{MAC}\", nul: true}", "{option: 67}", "option 67: needs one of text, ips"},
 		{"{option: 67,", "{option: 53,", "option 53: is DHCP's own"},
-		{"cfg/{MAC}\", nul", "cfg/{MAG}\", nul", "{MAG} is none of url"},
+		{"cfg/{MAC}\", nul", "cfg/{MAG}\", nul", "{MAG} must be one of url"},
 		{"{option: 67, ", "{option: 67, colour: x, ", `dhcp[2].colour: unknown key`},
 		{"code: 66, text", "cod: 66, text", `dhcp[5].tlv[0].cod: unknown key: did you mean code?`},
-		{"A1: {family: small", "A1: {family: tiny", `model A1: family "tiny" is none of big, small`},
+		{"A1: {family: small", "A1: {family: tiny", `model A1: family "tiny" must be one of big, small`},
 		{"small: {lines: 2", "small: {family: big, lines: 2", "family"},
 		{"A1: {family: small,", "A1: {family: small, colour: red,", `model A1: unknown member "colour"`},
 		{`number: "001"`, `number: "1"`, `number "1" does not match \d{3}`},
-		{"keys: {line: 4}", "keys: {side: 4}", `key area "side" is none of line, memory, programmable`},
+		{"keys: {line: 4}", "keys: {side: 4}", `key area "side" must be one of line, memory, programmable`},
 		{"aliases: [Acme2]", "aliases: [a3]", "the name A3 is also that of A-2"},
 		{"small: {lines: 2,", "small: {", "has no lines"},
-		{"confidence: low}]\nrecognise", "confidence: lo}]\nrecognise", `confidence "lo" is none of`},
+		{"confidence: low}]\nrecognise", "confidence: lo}]\nrecognise", `confidence "lo" must be one of`},
 		{"'^acme-'", "'(acme'", "is no regular expression"},
 		{`"02:ac:3e"`, `"02:ac"`, `oui "02:ac" is no prefix`},
 		{"kind: lines, header", "kind: liens, header", `format cfg: kind "liens"`},
 		{"header: [\"# acme\"]", "heder: [x]", `formats.cfg.heder: unknown key: did you mean header?`},
-		{"name: \"{mac}.boot\", kind: none", "name: \"{mac}.boot\", kind: nothing", `kind "nothing" is none of device`},
-		{"{mac}.boot", "{mca}.boot", "{mca} is none of mac"},
+		{"name: \"{mac}.boot\", kind: none", "name: \"{mac}.boot\", kind: nothing", `kind "nothing" must be one of device`},
+		{"{mac}.boot", "{mca}.boot", "{mca} must be one of mac"},
 		{"{mac}.boot\", kind: none", "/{mac}.boot\", kind: none", "begins with a slash"},
 		{"{name: \"{mac}.boot\", kind: none}", "{name: \"{mac}.boot\", kind: none, colour: x}", `files[0].colour: unknown key`},
 		{"template: device.tmpl", "template: devise.tmpl", "there is no template devise.tmpl"},
-		{"device.tmpl, format: cfg", "device.tmpl, format: cgf", `format "cgf" is none of`},
+		{"device.tmpl, format: cfg", "device.tmpl, format: cgf", `format "cgf" must be one of`},
 		{"kind: upload, max: 2KiB", "kind: upload", "an upload needs max"},
 		{"max: 2KiB", "max: 2 pounds", "no size"},
 		{"for: big, challenge: basic", "for: bag, challenge: basic", `for: "bag" is neither a family nor a model`},
 		{"challenge: basic", "challenge: riddle", `challenge "riddle"`},
 		{"for: big, challenge: basic", "for: big, settings: true}\n  - {name: x, kind: device, template: keys.tmpl, format: cfg, settings: true", "say settings: true only once"},
-		{"dnd: {code: 3", "dmd: {code: 3", `key type "dmd" is none of`},
-		{"areas: [programmable]", "areas: [side]", `area "side" is none of`},
+		{"dnd: {code: 3", "dmd: {code: 3", `key type "dmd" must be one of`},
+		{"areas: [programmable]", "areas: [side]", `area "side" must be one of`},
 		{"needs: value, refuse", "needs: luck, refuse", `needs "luck"`},
 		{"sd={{.Value}}", "sd={{.Value}", "text of key type speed_dial"},
 		{"lldp: lldp", "lldpp: lldp", "setting lldpp: there is no such setting"},
@@ -143,7 +143,7 @@ func TestExtend(t *testing.T) {
 		t.Error("the new vendor has not the models of the old")
 	}
 	for text, want := range map[string]string{
-		"vendor: acme\nextends: nobody\n": `extends "nobody", which is none of acme, other`,
+		"vendor: acme\nextends: nobody\n": `extends "nobody" must be one of acme, other`,
 		"vendor: A c\n":                   "is not made of lower case letters",
 		"vendor: acme\nextends: acme\nmodels: {A9: {family: gone}}\n":     `family "gone"`,
 		"vendor: third\nextends: acme\n":                                  "acmecorp is also that of",

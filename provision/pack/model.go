@@ -88,7 +88,7 @@ func (c modelCompiler) checkAreas(kind string, docs map[string]packdoc.Model) {
 	for _, name := range slices.Sorted(maps.Keys(docs)) {
 		for _, area := range slices.Sorted(maps.Keys(docs[name].Keys)) {
 			if !slices.Contains(phonefile.KeyAreas(), area) {
-				c.problem(docs[name].Pos, "%s %s: key area %q is none of %s", kind, name, area, strings.Join(phonefile.KeyAreas(), ", "))
+				c.problem(docs[name].Pos, "%s %s: key area %q must be one of %s", kind, name, area, strings.Join(phonefile.KeyAreas(), ", "))
 			}
 		}
 	}
@@ -118,7 +118,7 @@ func (c modelCompiler) inherit(m *phonefile.Model, doc packdoc.Model, seen []str
 	}
 	family, ok := c.doc.Families[doc.Family]
 	if !ok {
-		return fmt.Errorf("family %q is none of %s", doc.Family, strings.Join(slices.Sorted(maps.Keys(c.doc.Families)), ", "))
+		return fmt.Errorf("family %q must be one of %s", doc.Family, strings.Join(slices.Sorted(maps.Keys(c.doc.Families)), ", "))
 	}
 	m.Families = append(m.Families, doc.Family)
 	return c.inherit(m, family, append(seen, doc.Family))
@@ -147,19 +147,19 @@ func (c modelCompiler) checkKeyTypeMap(group *yaml.Node, types map[string]*packd
 	for _, name := range slices.Sorted(maps.Keys(types)) {
 		k := types[name]
 		if !slices.Contains(phonefile.KeyTypes(), name) {
-			c.problem(yamlpos.MemberPos(group, name), "key type %q is none of %s", name, strings.Join(phonefile.KeyTypes(), ", "))
+			c.problem(yamlpos.MemberPos(group, name), "key type %q must be one of %s", name, strings.Join(phonefile.KeyTypes(), ", "))
 		}
 		if k == nil {
 			continue
 		}
 		for _, area := range append(slices.Clone(k.Areas), slices.Sorted(maps.Keys(k.ByArea))...) {
 			if area != "expansion" && !slices.Contains(phonefile.KeyAreas(), area) {
-				c.problem(k.Pos, "key type %s: area %q is none of line, memory, programmable, expansion", name, area)
+				c.problem(k.Pos, "key type %s: area %q must be one of line, memory, programmable, expansion", name, area)
 			}
 		}
 		for _, need := range k.Needs {
 			if need != "value" && need != "label" {
-				c.problem(k.Pos, "key type %s: needs %q is none of value, label", name, need)
+				c.problem(k.Pos, "key type %s: needs %q must be one of value, label", name, need)
 			}
 		}
 		c.note(k.Pos, "key type "+name, k.Basis)

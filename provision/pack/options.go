@@ -188,7 +188,7 @@ func (c *compiler) checkOptions() {
 			c.problem(d.Pos, "dhcp: option %d: %s", d.Option, fmt.Sprintf(format, args...))
 		}
 		if d.Option < 1 || d.Option > 254 {
-			bad("is none of 1 to 254")
+			bad("must be 1 to 254")
 		}
 		if slices.Contains([]int{1, 50, 51, 52, 53, 54, 55, 57, 58, 59, 61, 82}, d.Option) {
 			bad("is DHCP's own and not a vendor's to set")
@@ -211,7 +211,7 @@ func (c *compiler) checkOptionTexts(d *packdoc.Option, bad func(format string, a
 	texts := optionTexts(d.OptionValue)
 	for _, t := range d.TLV {
 		if t.Code < 0 || t.Code > 254 {
-			bad("code %d is none of 0 to 254", t.Code)
+			bad("code %d must be 0 to 254", t.Code)
 		}
 		if n := forms(t.OptionValue, false); n != 1 {
 			bad("code %d needs one of text, ips, hex, u8, u16, u32, and has %d", t.Code, n)
@@ -221,12 +221,12 @@ func (c *compiler) checkOptionTexts(d *packdoc.Option, bad func(format string, a
 	}
 	for _, w := range conditions {
 		if !slices.Contains(conditionNames(), w) {
-			bad("when: %q is none of %s", w, strings.Join(conditionNames(), ", "))
+			bad("when: %q must be one of %s", w, strings.Join(conditionNames(), ", "))
 		}
 	}
 	for _, t := range texts {
 		if name := c.unknownPlaceholder(t, optionPlaceholders()); name != "" {
-			bad("{%s} is none of %s and the pack's variables", name, strings.Join(optionPlaceholders(), ", "))
+			bad("{%s} must be one of %s and the pack's variables", name, strings.Join(optionPlaceholders(), ", "))
 		}
 	}
 }

@@ -1,6 +1,8 @@
-// Package pack reads vendor packs: everything plugtone knows of one vendor, as data. It recognises phones, tells which
-// DHCP options and files they want, and renders those files. It knows no records, leases or trust, and no vendor:
-// what makes a vendor is in provision/vendors.
+// Package pack loads vendor packs: everything that plugtone has about one vendor, as data. It recognises phones, and
+// returns the DHCP options that a vendor's phones want and how they are notified. The files of phones are rendered by
+// package phonefile, and packs are checked by package packcheck.
+//
+// It has no records, leases or trust, and no vendor: what makes a vendor is in provision/vendors.
 package pack
 
 import (

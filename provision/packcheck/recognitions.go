@@ -43,7 +43,7 @@ func Recognitions(fsys fs.FS) ([]Recognition, error) {
 			return nil, fmt.Errorf("testdata/recognise.csv:%d: %d fields; a row is %s", i+2, len(r), head)
 		}
 		if !slices.Contains([]string{"quoted", "constructed", "synthetic"}, r[5]) {
-			return nil, fmt.Errorf("testdata/recognise.csv:%d: origin %q is none of quoted, constructed, synthetic", i+2, r[5])
+			return nil, fmt.Errorf("testdata/recognise.csv:%d: origin %q must be one of quoted, constructed, synthetic", i+2, r[5])
 		}
 		out = append(out, Recognition{r[0], strings.ReplaceAll(r[1], `\x00`, "\x00"), r[2], r[3], r[4], r[5]})
 	}
@@ -64,7 +64,7 @@ func (r Recognition) Evidence() (pack.Evidence, error) {
 		e.MAC = mac
 		return e, err
 	}
-	return e, fmt.Errorf("kind %q is none of option60, user_agent, hostname, filename, oui", r.Kind)
+	return e, fmt.Errorf("kind %q must be one of option60, user_agent, hostname, filename, oui", r.Kind)
 }
 
 // Recognise returns in which way a row is not recognised as it states; nil when it is.

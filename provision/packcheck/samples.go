@@ -48,7 +48,7 @@ func Samples(v *pack.Vendor, m *pack.Model) []Sample {
 	return []Sample{{"least", least}, {"full", full}, {"no daylight saving", tls}, {"disabled", disabled}, {"on hold", hold}}
 }
 
-// withoutRefused takes out of a password what some format of the pack refuses: there the operator is told so. Texts for the
+// withoutRefused takes out of a password what some format of the pack refuses: there the operator is shown the refusal. Texts for the
 // display stay wild, templates have to cope with them.
 func withoutRefused(v *pack.Vendor, s string) string {
 	for _, f := range v.Document().Formats {

@@ -113,7 +113,7 @@ func compilePattern(text string, variables map[string]string) (pattern, error) {
 			expr = `.+`
 		default:
 			if expr == "" {
-				return p, fmt.Errorf("file name %q: {%s} is none of mac, MAC, model, any, path and the pack's variables", text, name)
+				return p, fmt.Errorf("file name %q: {%s} must be one of mac, MAC, model, any, path and the pack's variables", text, name)
 			}
 		}
 		p.vars = append(p.vars, name)

@@ -116,7 +116,7 @@ func (v *view) finishArea(area string) (used bool, err error) {
 	return used, nil
 }
 
-// isEmpty tells of a slot that nothing is set for.
+// isEmpty reports whether nothing is set for a slot.
 func (k *keyView) isEmpty() bool {
 	return k.Type == "none" && k.Line == 0 && k.Value == "" && k.Label == "" && k.Text == "" && !k.model.synthetic
 }

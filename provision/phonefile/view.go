@@ -77,7 +77,7 @@ type expansionView struct {
 // Is reports whether the model is called so or belongs to a family called so.
 func (v *view) Is(name string) bool { return v.model.Is(name) }
 
-// Line gives one line position.
+// Line returns one line position.
 func (v *view) Line(n int) (*lineView, error) {
 	if n < 1 || n > len(v.AllLines) {
 		return nil, fmt.Errorf("line %d: %s has lines 1 to %d", n, v.Model, len(v.AllLines))
@@ -85,10 +85,10 @@ func (v *view) Line(n int) (*lineView, error) {
 	return v.AllLines[n-1], nil
 }
 
-// Slots gives every key of an area, set or not.
+// Slots returns every key of an area, set or not.
 func (v *view) Slots(area string) ([]*keyView, error) {
 	if !slices.Contains(KeyAreas(), area) && !expansionArea.MatchString(area) {
-		return nil, fmt.Errorf("key area %q is none of %s, expansion1 to expansion6", area, strings.Join(KeyAreas(), ", "))
+		return nil, fmt.Errorf("key area %q must be one of %s, expansion1 to expansion6", area, strings.Join(KeyAreas(), ", "))
 	}
 	return v.slots[area], nil
 }
@@ -227,5 +227,5 @@ func (v *view) modelName() string {
 	return v.Model
 }
 
-// Is tells of a key's phone whether its model is called so or belongs to a family called so.
+// Is reports whether the model of the key's phone is called name or belongs to a family called so.
 func (k *keyView) Is(name string) bool { return k.model.Is(name) }

@@ -55,14 +55,14 @@ func Document(kind string) (*Format, bool) {
 // HasParams reports whether files of this format are parameters, which settings and operators can add to.
 func (f *Format) HasParams() bool { return f.Kind == "lines" || f.Kind == "tree" }
 
-// Check fills in defaults and tells everything that is wrong with the declaration.
+// Check fills in defaults and returns everything that is wrong with the declaration.
 func (f *Format) Check() error {
 	var errs []error
 	fault := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	media := map[string]string{"lines": "text/plain; charset=utf-8", "text": "text/plain; charset=utf-8",
 		"tree": "application/xml", "xml": "application/xml", "json": "application/json"}
 	if media[f.Kind] == "" {
-		return fmt.Errorf("kind %q is none of lines, tree, xml, json, text", f.Kind)
+		return fmt.Errorf("kind %q must be one of lines, tree, xml, json, text", f.Kind)
 	}
 	f.names = &nameCache{}
 	if f.MediaType == "" {
@@ -149,7 +149,7 @@ func (f *Format) checkLines() error {
 // Words gives the format's words for true and false.
 func (f *Format) Words() [2]string { return [2]string{f.Bool[0], f.Bool[1]} }
 
-// CheckName tells why a parameter can't have this name.
+// CheckName returns why a parameter can't have this name.
 func (f *Format) CheckName(name string) error { return f.name(name).err }
 
 func (f *Format) checkPlainName(name string) error {
@@ -163,7 +163,7 @@ func (f *Format) checkPlainName(name string) error {
 	return nil
 }
 
-// CheckValue tells why a value can't stand in a file of this format.
+// CheckValue returns why a value can't stand in a file of this format.
 func (f *Format) CheckValue(value string) error {
 	if err := checkText(value); err != nil {
 		return err

@@ -163,7 +163,7 @@ func TestFormatFaults(t *testing.T) {
 		f    Format
 		want string
 	}{
-		{Format{Kind: "csv"}, `kind "csv" is none of lines, tree`},
+		{Format{Kind: "csv"}, `kind "csv" must be one of lines, tree`},
 		{Format{Kind: "lines", Line: "{name}"}, "must hold {name}"},
 		{Format{Kind: "lines", Newline: "cr"}, "neither lf nor crlf"},
 		{Format{Kind: "lines", Root: "x"}, "belong to kind tree"},

@@ -101,7 +101,7 @@ func (t *Template) rangeFuncFor(p *FragmentContext) func(string, any) (string, e
 		v := reflect.ValueOf(list)
 		var b strings.Builder
 		if v.Kind() != reflect.Slice {
-			// Anything else that {{range}} takes, maps and numbers, is rare: text/template knows how.
+			// Anything else that {{range}} takes, maps and numbers, is rare and left to text/template.
 			err := t.t.ExecuteTemplate(&b, body+eachSuffix, list)
 			return b.String(), wrapRange(err)
 		}

@@ -95,7 +95,7 @@ func printf(format string, args ...any) (any, error) {
 	}, args...)
 }
 
-// digest tells texts apart: a phone that fetches a file again only when its address changes gets one that does.
+// digest distinguishes texts: a phone that fetches a file again only when its address changes gets one that does.
 func digest(s string) string {
 	sum := sha256.Sum256([]byte(s))
 	return hex.EncodeToString(sum[:6])

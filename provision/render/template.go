@@ -248,13 +248,13 @@ var (
 	noField   = regexp.MustCompile(`can't evaluate field (\w+)(?: in type \S+)?$`)
 )
 
-// cleanTemplateError takes the words of Go's template package off a fault: what runs where is told by file and line.
+// cleanTemplateError takes the words of Go's template package off an error: file and line name the place.
 func cleanTemplateError(msg string) string {
 	return noField.ReplaceAllString(executing.ReplaceAllString(msg, ": $1: "), "there is no $1 here")
 }
 
 // Fields lists the fields and the constant first arguments of functions that the template and its partials use:
-// ".Password", "setting admin_password". It is how a pack tells what its templates need.
+// ".Password", "setting admin_password". Package pack finds the settings that templates print by it.
 func (t *Template) Fields() []string { return t.fields }
 
 func (t *Template) findFields() []string {

@@ -14,7 +14,7 @@ import (
 
 // A tree format writes XML. A parameter's name is a path of elements, as in XPath: sip/line[@index=1]/PhoneNumber, with
 // [@attribute=value] for attributes that tell elements apart, [child=value] for a child that does, [#2] for the second
-// of elements that nothing tells apart, and @name at the end for a value that is an attribute.
+// of elements that nothing distinguishes, and @name at the end for a value that is an attribute.
 type step struct {
 	name  string
 	key   string // the step as written: equal keys under one parent are one element

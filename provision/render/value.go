@@ -1,6 +1,6 @@
 // Package render turns a template and a phone into the bytes of one file, so that a value can never break out of the
 // place it is printed in: every printed value passes the escaper of the file's format, which the parse tree is rewritten
-// to call. It knows formats, not vendors: how a vendor writes its files is data in the vendor's pack.
+// to call. It has formats, not vendors: how a vendor writes its files is data in the vendor's pack.
 package render
 
 import (
