@@ -35,6 +35,9 @@ func (s *Service) recordOutcome(x exchange) Answer {
 		s.trust.Requested(l.MAC, q.auth.Proof.Own(), q.Time)
 	}
 	s.trust.Enumeration().Proved(source, macsOf(q.auth.MAC, q.auth.device), q.Time)
+	if d := q.auth.device; d != nil && q.auth.Proof.Own() {
+		s.trust.Answered(d.MAC)
+	}
 	a = s.recordServed(q, x.product)
 	if d := q.auth.device; q.auth.login.newest {
 		s.trust.MarkUsed(d.MAC, d.Credentials.Password)

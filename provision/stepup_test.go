@@ -178,6 +178,22 @@ func TestStepUpOutlivesARestart(t *testing.T) {
 	}
 }
 
+// What a phone wrote may hold secrets. It goes back to the phone with its credentials alone, once it has used them.
+func TestUploadNeedsTheCredentialsThatThePhoneHasUsed(t *testing.T) {
+	h := newHouse(t)
+	c := h.withCredentials()
+	h.site.Resets = &trust.Resets{}
+	h.put(overrides, "10.20.1.7", "dial = 0")
+	h.fetches = []fleet.Fetch{{MAC: front, File: "001565123456.cfg", Time: noon, OwnProof: noon.Add(-time.Hour)}}
+	r := provision.Request{Transport: fleet.HTTP, Method: "GET", Name: overrides, From: netip.MustParseAddr("10.20.1.7")}
+	a := h.ask(r)
+	if a.Outcome != provision.Refused || a.Challenge == "" {
+		t.Fatalf("%s: %s", a.Outcome, a.Reason)
+	}
+	r.Authorization = logIn(a, c.User, c.Password.Reveal(), "/"+overrides)
+	h.served(h.ask(r))
+}
+
 func TestEnrollServesAPhoneBeyondTheBudget(t *testing.T) {
 	h := newHouse(t)
 	h.site.Resets = &trust.Resets{}

@@ -104,12 +104,17 @@ func (s *Service) sendUpload(q fileRequest) product {
 	f, info, err := s.uploads.Open(d.MAC, m.Name)
 	place := "uploads/" + d.MAC.Hex() + "/" + m.Name
 	switch {
-	case err == nil:
-		return q.serveFile(f, info, place)
 	case regularfile.IsAbsent(err):
 		return q.expected404()
+	case err != nil:
+		return q.internalError(fmt.Errorf("%w: %s: %w", fleet.ErrInternal, place, err))
 	}
-	return q.internalError(fmt.Errorf("%w: %s: %w", fleet.ErrInternal, place, err))
+	// What a phone wrote may hold secrets as well.
+	if verdict := s.stepUp(q); verdict.Action != trust.StepUpAccept {
+		_ = f.Close() // it was only opened
+		return s.refuseStepUp(q, verdict.Reason)
+	}
+	return q.serveFile(f, info, place)
 }
 
 // Receive ends an upload whose bytes have all been written, or that failed with err, and sets the outcome. It returns nil when

@@ -55,6 +55,9 @@ func (s *Service) pinnedPort(r WeakRequest, before string) StepUpVerdict {
 	return StepUpVerdict{Action: StepUpRefuse, Reason: reason, Event: &Event{Time: r.Time, Kind: EventPortChanged, MAC: r.MAC, Addr: r.From, Reason: reason}}
 }
 
+// Answered notes that a phone has answered a challenge, for whatever file.
+func (s *Service) Answered(mac MAC) { s.stepUp.ownProof(mac) }
+
 // Served is what a guarded file that has left shows of its phone.
 type Served struct {
 	Time  time.Time
