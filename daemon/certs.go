@@ -17,7 +17,7 @@ import (
 	"plugtone/provision/fleet"
 )
 
-// certificates are those that our servers show, and the authorities of those that phones show. A reload reads them anew
+// certificates are those that our servers show, and the authorities of those that phones show. A reload reads them again
 // without closing a connection.
 type certificates struct {
 	https, api atomic.Pointer[tls.Certificate]

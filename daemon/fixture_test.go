@@ -126,9 +126,14 @@ func start(t testing.TB, text string) *running {
 	r.Daemon = d
 	ctx, stop := context.WithCancel(t.Context())
 	r.stop = stop
-	go func() { r.ended <- d.Run(ctx) }()
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		r.ended <- d.Run(ctx)
+	}()
 	t.Cleanup(func() {
 		stop()
+		<-stopped // or files would still be written while the test's directory is removed
 		if t.Failed() {
 			t.Log(r.log)
 		}

@@ -54,7 +54,7 @@ func sendState(socket, state string, timeout time.Duration) error {
 }
 
 // watchdog notifies the service manager twice in each interval, as long as the lease table answers. A disk that hangs is no reason to
-// stop: a restart would not mend it, leases in memory are still served from, and /readyz reports it.
+// stop: a restart would not help, leases in memory are still served from, and /readyz reports it.
 func (m *serviceManager) watchdog(ctx context.Context, ready func(), table *dhcp.Table) error {
 	ready()
 	every, err := m.interval()

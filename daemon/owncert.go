@@ -50,7 +50,7 @@ func fingerprint(cert *x509.Certificate) string {
 }
 
 // ownCertificate reads the authority and the server certificate in dir. What isn't there is made; the server certificate
-// is made anew when a name is missing from it. The authority is kept, because phones trust it.
+// is made again when a name is missing from it. The authority is kept, because phones trust it.
 func ownCertificate(dir string, names []string) (*ownCert, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -147,7 +147,7 @@ func template(cn string) (*x509.Certificate, error) {
 	}, nil
 }
 
-// covers tells whether a certificate has all the names.
+// covers reports whether a certificate has all the names.
 func covers(cert *x509.Certificate, names []string) bool {
 	return !slices.ContainsFunc(names, func(n string) bool {
 		if a := net.ParseIP(n); a != nil {
@@ -170,7 +170,7 @@ func readPair(dir, name string) (*x509.Certificate, *rsa.PrivateKey, error) {
 	return pair.Leaf, key, nil
 }
 
-// writePair writes the key first: a crash in between leaves no certificate, and both are made anew.
+// writePair writes the key first: a crash in between leaves no certificate, and both are made again.
 func writePair(dir, name string, cert *x509.Certificate, key *rsa.PrivateKey) error {
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {

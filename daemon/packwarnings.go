@@ -138,7 +138,7 @@ func (t *packProbe) site(own netip.Addr) dhcp.Site {
 	return s
 }
 
-// readsAddress tells whether all that these options say of the server is its name or address.
+// readsAddress reports whether all that these options say of the server is its name or address.
 func readsAddress(options []dhcp.Option, site dhcp.Site) bool {
 	u, err := url.Parse(site.ProvisioningURL)
 	if err != nil {

@@ -2,11 +2,13 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -128,5 +130,49 @@ func TestEmptyFileStopsAStart(t *testing.T) {
 	}
 	if _, err := New(Options{Config: path, Log: io.Discard}); err == nil || !strings.Contains(err.Error(), "no key") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// heapInUse returns the bytes that live objects take.
+func heapInUse() uint64 {
+	var m runtime.MemStats
+	for range 3 { // finalizers and pools give up their objects one cycle later
+		runtime.GC()
+	}
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// Each reload makes a new set of packs. What was made from an old one goes with it.
+func TestReloadsDoNotGrowTheHeap(t *testing.T) {
+	const reloads, phones = 50, 20
+	r := start(t, testConfig)
+	r.addPhone()
+	for i := range phones {
+		r.must("POST", "/api/v1/devices", fmt.Sprintf(`{"mac":"00:15:65:00:00:%02x","vendor":"yealink","model":"T46U","lines":[{"position":1,"extension":"1001"}]}`, i))
+	}
+	url := "http://" + r.address("http") + "/"
+	var second, last uint64
+	for n := 1; n <= reloads; n++ {
+		if err := r.Reload(t.Context(), false); err != nil {
+			t.Fatal(err)
+		}
+		for i := range phones {
+			if status, text := r.get(fmt.Sprintf("%s0015650000%02x.cfg", url, i)); status != 200 {
+				t.Fatalf("reload %d: %d %s", n, status, text)
+			}
+			// Names and agents that vary, as scanners' do.
+			r.get(fmt.Sprintf("%s0015659%03d%02x.cfg", url, n%1000, i))
+		}
+		switch n {
+		case 2:
+			second = heapInUse()
+		case reloads:
+			last = heapInUse()
+		}
+	}
+	t.Logf("heap in use after the second reload %d, after the last %d", second, last)
+	if last > second+second/10 {
+		t.Errorf("the heap grew from %d to %d bytes in %d reloads, want at most a tenth", second, last, reloads-2)
 	}
 }

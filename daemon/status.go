@@ -46,7 +46,7 @@ func (r reporter) status() client.DaemonStatus {
 	return s
 }
 
-// warnings are those of the configuration in force and what the store mended at start.
+// warnings are those of the configuration in force and what the store found and repaired at start.
 func (r reporter) warnings() []string {
 	p := r.d.current.Load()
 	var out []string

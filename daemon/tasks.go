@@ -32,7 +32,7 @@ func runStages(ctx context.Context, stages []stage, up func()) error {
 		return nil
 	}
 	first := stages[0]
-	// Stopping belongs to this function alone, so that a later stage is gone before an earlier one is told.
+	// Stopping belongs to this function alone, so that a later stage has ended before an earlier one is stopped.
 	inner, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stop(nil)
 	ready := make(chan struct{}, len(first.tasks))
@@ -98,7 +98,7 @@ const defaultGrace = 10 * time.Second
 
 var errEnded = errors.New("ended by itself")
 
-// runTask turns a panic into the failure of the task: the rest is stopped in order and systemd starts anew.
+// runTask turns a panic into the failure of the task: the rest is stopped in order and systemd restarts the daemon.
 func runTask(ctx context.Context, t task, ready func()) (err error) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -63,7 +63,7 @@ func (d *Daemon) hostNames() []string {
 	return names
 }
 
-// serves tells whether TFTP requests from an address are looked at: from leased subnets, attached links and
+// serves reports whether TFTP requests from an address are looked at: from leased subnets, attached links and
 // provisioning.networks. Elsewhere nobody is; a forged source address there would only be flooded with our answers (F16).
 func (d *Daemon) serves(a netip.Addr) bool {
 	site := d.site()

@@ -149,7 +149,7 @@ func (r *reader) checkListeners(c *Config) {
 	}
 }
 
-// broken tells whether a problem of path, or of something in it, has been reported already.
+// broken reports whether a problem of path, or of something in it, has been reported already.
 func (r *reader) broken(path string) bool {
 	return slices.ContainsFunc(r.Errors, func(f Problem) bool { return strings.HasPrefix(f.Key, path) })
 }

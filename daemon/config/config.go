@@ -199,5 +199,5 @@ func (c *Config) ProblemAt(path, allowed string) Problem {
 	return Problem{File: c.Path, Line: p.Line, Column: p.Column, Key: path, Text: p.Text, Allowed: allowed}
 }
 
-// Written tells whether the key at path stands in the file.
+// Written reports whether the key at path stands in the file.
 func (c *Config) Written(path string) bool { _, ok := c.where[path]; return ok }

@@ -168,7 +168,7 @@ func contains(all []netip.AddrPort, a netip.AddrPort) bool {
 	return false
 }
 
-// overlap tells whether two sockets can't both be opened. Port 0 is any free port.
+// overlap reports whether two sockets can't both be opened. Port 0 is any free port.
 func overlap(a, b netip.AddrPort) bool {
 	return a.Port() == b.Port() && a.Port() != 0 && (a.Addr() == b.Addr() || a.Addr().IsUnspecified() || b.Addr().IsUnspecified())
 }
