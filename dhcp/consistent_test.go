@@ -21,28 +21,11 @@ func (b *addressIndex) inconsistent(now time.Time) string {
 	nonPhones, listed, busy, withEntry := 0, 0, 0, 0
 	current := map[MAC]*addressState{}
 	for n, e := range b.states {
+		if why := b.contradiction(n, e, now); why != "" {
+			return why
+		}
 		a := addr4(n)
 		taken := e.active(now) || e.declined(now) || e.offered(now)
-		switch {
-		case n != e.addr || !b.prefix.Contains(a):
-			return fmt.Sprintf("%s is filed under %s", addr4(e.addr), a)
-		case e.pooled != b.pooled(n):
-			return fmt.Sprintf("%s: pooled is %v", a, e.pooled)
-		case taken != (e.where == listBusy):
-			return fmt.Sprintf("%s is taken: %v, but in place %d", a, taken, e.where)
-		case e.where == listBusy && (int(e.heapAt) >= len(b.busy) || b.busy[e.heapAt] != e):
-			return fmt.Sprintf("%s isn't where it says in the heap", a)
-		case e.pending == 0 && e.durable != nil && e.lease == nil, e.pending == 0 && e.durable == nil && e.lease != nil:
-			return fmt.Sprintf("%s: decided %v, on disk %v, nothing pending", a, e.lease, e.durable)
-		case e.pending == 0 && e.durable != nil && *e.lease != *e.durable:
-			return fmt.Sprintf("%s: decided %+v, on disk %+v, nothing pending", a, *e.lease, *e.durable)
-		case e.pending < 0:
-			return fmt.Sprintf("%s: %d changes pending", a, e.pending)
-		case e.offered(now) && b.offers[e.offeredTo] != e:
-			return fmt.Sprintf("%s is offered to %s, who doesn't know", a, e.offeredTo)
-		case e.lease != nil && e.lease.prefix() != b.prefix:
-			return fmt.Sprintf("%s says that it is of %s", a, e.lease.prefix())
-		}
 		if e.where == listBusy {
 			busy++
 		}
@@ -134,6 +117,33 @@ func (b *addressIndex) inconsistentLists(listed int) string {
 		return fmt.Sprintf("%d are fresh, counted %d", neverLeased, b.neverLeasedCount)
 	case inLists != listed:
 		return fmt.Sprintf("%d are in lists, %d say so", inLists, listed)
+	}
+	return ""
+}
+
+// contradiction returns what in the state of one address, filed under n, contradicts the index; "" when nothing does.
+func (b *addressIndex) contradiction(n uint32, e *addressState, now time.Time) string {
+	a := addr4(n)
+	taken := e.active(now) || e.declined(now) || e.offered(now)
+	switch {
+	case n != e.addr || !b.prefix.Contains(a):
+		return fmt.Sprintf("%s is filed under %s", addr4(e.addr), a)
+	case e.pooled != b.pooled(n):
+		return fmt.Sprintf("%s: pooled is %v", a, e.pooled)
+	case taken != (e.where == listBusy):
+		return fmt.Sprintf("%s is taken: %v, but in place %d", a, taken, e.where)
+	case e.where == listBusy && (int(e.heapAt) >= len(b.busy) || b.busy[e.heapAt] != e):
+		return fmt.Sprintf("%s isn't where it says in the heap", a)
+	case e.pending == 0 && e.durable != nil && e.lease == nil, e.pending == 0 && e.durable == nil && e.lease != nil:
+		return fmt.Sprintf("%s: decided %v, on disk %v, nothing pending", a, e.lease, e.durable)
+	case e.pending == 0 && e.durable != nil && *e.lease != *e.durable:
+		return fmt.Sprintf("%s: decided %+v, on disk %+v, nothing pending", a, *e.lease, *e.durable)
+	case e.pending < 0:
+		return fmt.Sprintf("%s: %d changes pending", a, e.pending)
+	case e.offered(now) && b.offers[e.offeredTo] != e:
+		return fmt.Sprintf("%s is offered to %s", a, e.offeredTo)
+	case e.lease != nil && e.lease.prefix() != b.prefix:
+		return fmt.Sprintf("%s says that it is of %s", a, e.lease.prefix())
 	}
 	return ""
 }

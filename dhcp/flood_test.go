@@ -60,16 +60,7 @@ func flood(t *testing.T, claimed bool) {
 			g.Do(request(n, dhcp.MessageTypeDecline, append(from, func(r *dhcp.Request) { r.Requested = d.Reply.YIAddr })...))
 		}
 		if n%1000 == 0 {
-			z := dhcp.SizesOf(g.Leases())
-			if z.States > pool || z.Clients > pool || z.Offers > pool || z.Busy > pool || z.NonPhones > pool-pool/10 {
-				t.Fatalf("after %d: %+v; the pool has %d", n, z, pool)
-			}
-			if z.Probes > pool+10 || z.Declines > dhcp.MaxDecliners || z.Subnets != 2 {
-				t.Fatalf("after %d: %+v", n, z)
-			}
-			if why := dhcp.Inconsistent(g.Leases()); why != "" {
-				t.Fatalf("after %d: %s", n, why)
-			}
+			bounded(t, n, g.Leases(), pool)
 		}
 	}
 	if claimed {
@@ -81,4 +72,19 @@ func flood(t *testing.T, claimed bool) {
 		}
 	}
 	boot(50)
+}
+
+// bounded checks that what is held after n clients is bound by the pool and by the clock.
+func bounded(t *testing.T, n int, leases *dhcp.Leases, pool int) {
+	t.Helper()
+	z := dhcp.SizesOf(leases)
+	if z.States > pool || z.Clients > pool || z.Offers > pool || z.Busy > pool || z.NonPhones > pool-pool/10 {
+		t.Fatalf("after %d: %+v; the pool has %d", n, z, pool)
+	}
+	if z.Probes > pool+10 || z.Declines > dhcp.MaxDecliners || z.Subnets != 2 {
+		t.Fatalf("after %d: %+v", n, z)
+	}
+	if why := dhcp.Inconsistent(leases); why != "" {
+		t.Fatalf("after %d: %s", n, why)
+	}
 }

@@ -246,11 +246,11 @@ func model(t *rapid.T) {
 			m.now = m.now.Add(time.Duration(rapid.SampledFrom([]int{1, 20, 70, 290, 590}).Draw(t, "seconds")) * time.Second)
 		},
 	})
-	m.completeWrite(t)
+	m.drain(t)
 }
 
 // settle lets a quiet network finish the work: four addresses for at most four clients that keep trying.
-func (m *sim) completeWrite(t *rapid.T) {
+func (m *sim) drain(t *rapid.T) {
 	m.net = nil
 	m.clients = m.clients[:min(4, len(m.clients))]
 	dhcp.WriteQueued(m.table)

@@ -11,7 +11,7 @@ import (
 	"plugtone/dhcp/engine"
 )
 
-// A town has three networks, of which clients move from one to another: phones' own link, an ordinary or moving network, and
+// A simulation has three networks, between which clients move: phones' own link, an ordinary or moving network, and
 // phones behind a relay.
 const (
 	atVoice = iota
@@ -20,18 +20,18 @@ const (
 	sites
 )
 
-// resident is a client of the town.
-type resident struct {
+// simulatedClient is a client that can move.
+type simulatedClient struct {
 	simClient
 	site  int
 	phone bool
 }
 
-func (r *resident) mac() dhcp.MAC { return mac(r.n) }
+func (r *simulatedClient) mac() dhcp.MAC { return mac(r.n) }
 
-// town is a sim whose clients move and find addresses taken, whose operator reserves, deletes and reloads, whose clock is set,
+// simulation is a sim whose clients move and find addresses taken, whose operator reserves, deletes and reloads, whose clock is set,
 // and where a guest in the ordinary network borrows the MACs of others.
-type town struct {
+type simulation struct {
 	cfgs     [2]dhcp.Config // a reload changes from one to the other
 	cfg      int
 	reserved fakeReservations
@@ -42,17 +42,17 @@ type town struct {
 	offset   time.Duration // of the wall clock
 	steps    time.Duration // how often it was set
 	truth    map[int64]time.Time
-	clients  []*resident
-	net      []letter
+	clients  []*simulatedClient
+	net      []datagram
 	probes   []probing
-	squatted netip.Addr // an address that somebody uses who never asks
+	squatted netip.Addr // an address that a host uses without a lease
 	life     int
 	xid      uint32
 	declined int
 }
 
-// letter is on its way to the server, from a site, or to a client.
-type letter struct {
+// datagram is on its way to the server, from a site, or to a client.
+type datagram struct {
 	req   *dhcp.Request
 	site  int
 	reply *dhcp.Reply
@@ -64,14 +64,14 @@ type letter struct {
 }
 
 type probing struct {
-	letter
+	datagram
 	addr netip.Addr
 	life int
 }
 
-func newTown(t *rapid.T) *town {
+func newSimulation(t *rapid.T) *simulation {
 	kind := rapid.SampledFrom([]string{dhcp.PhonesNone, dhcp.PhonesMove}).Draw(t, "data network")
-	m := &town{disk: newDisk(), now: start, reserved: fakeReservations{}, truth: map[int64]time.Time{}, squatted: ip("10.20.0.103")}
+	m := &simulation{disk: newDisk(), now: start, reserved: fakeReservations{}, truth: map[int64]time.Time{}, squatted: ip("10.20.0.103")}
 	for i := range m.cfgs {
 		v, r := voice(), relayed()
 		v.LeaseTime, v.OtherLeaseTime = 20*time.Minute, 10*time.Minute
@@ -83,7 +83,7 @@ func newTown(t *rapid.T) *town {
 		m.cfgs[i].ConflictCheck = true
 	}
 	for n := range rapid.IntRange(2, 4).Draw(t, "clients") {
-		r := &resident{phone: rapid.Bool().Draw(t, "phone"), site: rapid.IntRange(0, sites-1).Draw(t, "site")}
+		r := &simulatedClient{phone: rapid.Bool().Draw(t, "phone"), site: rapid.IntRange(0, sites-1).Draw(t, "site")}
 		r.n, r.state = n, "init"
 		m.clients = append(m.clients, r)
 	}
@@ -92,17 +92,17 @@ func newTown(t *rapid.T) *town {
 	return m
 }
 
-func (m *town) wall() time.Time {
+func (m *simulation) wall() time.Time {
 	w := m.now.Add(m.offset)
 	m.truth[w.UnixNano()] = m.now
 	return w
 }
 
-func (m *town) since(now, before time.Time) time.Duration {
+func (m *simulation) since(now, before time.Time) time.Duration {
 	return m.truth[now.UnixNano()].Sub(m.truth[before.UnixNano()])
 }
 
-func (m *town) reload(t *rapid.T) {
+func (m *simulation) reload(t *rapid.T) {
 	var err error
 	if m.engine, err = engine.New(m.cfgs[m.cfg], m.reserved, phones{}); err != nil {
 		t.Fatal(err)
@@ -112,7 +112,7 @@ func (m *town) reload(t *rapid.T) {
 	}
 }
 
-func (m *town) boot(t *rapid.T) {
+func (m *simulation) boot(t *rapid.T) {
 	m.life++
 	m.table = dhcp.NewTable(m.cfgs[m.cfg], m.disk, m.wall)
 	dhcp.SetSince(m.table, m.since)
@@ -121,7 +121,7 @@ func (m *town) boot(t *rapid.T) {
 	}
 }
 
-func (m *town) link(site int, unicast bool) *dhcp.Link {
+func (m *simulation) link(site int, unicast bool) *dhcp.Link {
 	l := &dhcp.Link{Interface: "voice0", Addrs: []netip.Prefix{netip.MustParsePrefix("10.20.0.2/23")}, Dest: broadcast, Source: netip.MustParseAddrPort("0.0.0.0:68"),
 		Host: []netip.Addr{ip("10.20.0.2"), ip("10.40.0.2"), ip("192.0.2.2")}}
 	switch site {
@@ -138,7 +138,7 @@ func (m *town) link(site int, unicast bool) *dhcp.Link {
 	return l
 }
 
-func (m *town) linkOf(l letter) *dhcp.Link {
+func (m *simulation) linkOf(l datagram) *dhcp.Link {
 	link := m.link(l.site, l.req.CIAddr.IsValid() && !l.guest || l.direct)
 	if l.site == atRelay && !l.req.GIAddr.IsValid() {
 		link.Source = netip.AddrPortFrom(l.req.CIAddr, 68)
@@ -149,13 +149,13 @@ func (m *town) linkOf(l letter) *dhcp.Link {
 	return link
 }
 
-func (m *town) send(c *resident, typ dhcp.MessageType, set func(*dhcp.Request)) {
+func (m *simulation) send(c *simulatedClient, typ dhcp.MessageType, set func(*dhcp.Request)) {
 	m.xid++
 	c.xid, c.sent = m.xid, m.now
-	m.net = append(m.net, m.letter(c, c.site, typ, set))
+	m.net = append(m.net, m.datagram(c, c.site, typ, set))
 }
 
-func (m *town) letter(c *resident, site int, typ dhcp.MessageType, set func(*dhcp.Request)) letter {
+func (m *simulation) datagram(c *simulatedClient, site int, typ dhcp.MessageType, set func(*dhcp.Request)) datagram {
 	r := request(c.n, typ, set)
 	if c.phone {
 		asPhone(r)
@@ -163,10 +163,10 @@ func (m *town) letter(c *resident, site int, typ dhcp.MessageType, set func(*dhc
 	if site == atRelay && !r.CIAddr.IsValid() {
 		r.GIAddr = ip("10.30.0.1")
 	}
-	return letter{req: r, site: site, xid: m.xid}
+	return datagram{req: r, site: site, xid: m.xid}
 }
 
-func (m *town) act(c *resident, whim int) {
+func (m *simulation) act(c *simulatedClient, whim int) {
 	if c.state == "bound" && !c.live(m.now) {
 		c.state = "init"
 	}
@@ -191,8 +191,8 @@ func (m *town) act(c *resident, whim int) {
 }
 
 // move takes a client to another network, where it may remember its address.
-func (m *town) move(c *resident, site int, remembers bool) {
-	m.net = slices.DeleteFunc(m.net, func(l letter) bool { return l.req != nil && l.req.MAC == c.mac() || l.req == nil && l.to == c.n })
+func (m *simulation) move(c *simulatedClient, site int, remembers bool) {
+	m.net = slices.DeleteFunc(m.net, func(l datagram) bool { return l.req != nil && l.req.MAC == c.mac() || l.req == nil && l.to == c.n })
 	was := c.state
 	c.state, c.site = "init", site
 	if was == "bound" && remembers {
@@ -202,7 +202,7 @@ func (m *town) move(c *resident, site int, remembers bool) {
 }
 
 // borrow sends something in the name of another from the ordinary network.
-func (m *town) borrow(c *resident, what int) {
+func (m *simulation) borrow(c *simulatedClient, what int) {
 	if c.site == atData || !c.addr.IsValid() {
 		return
 	}
@@ -224,13 +224,13 @@ func (m *town) borrow(c *resident, what int) {
 	case 6, 7:
 		typ, set = dhcp.MessageTypeRelease, func(r *dhcp.Request) { r.CIAddr = c.addr }
 	}
-	l := m.letter(c, atData, typ, set)
+	l := m.datagram(c, atData, typ, set)
 	l.guest, l.direct, l.elsewhere = true, what >= 6, what == 6
 	m.net = append(m.net, l)
 }
 
 // lost makes a client forget a lease that was taken from it by right: by an operator, or by a message of its own that came late.
-func (m *town) lost(who dhcp.MAC, addr netip.Addr) {
+func (m *simulation) lost(who dhcp.MAC, addr netip.Addr) {
 	for _, c := range m.clients {
 		if c.mac() == who && c.addr == addr {
 			c.state, c.xid = "init", 0
@@ -238,7 +238,7 @@ func (m *town) lost(who dhcp.MAC, addr netip.Addr) {
 	}
 }
 
-func (m *town) deliver(t *rapid.T, l letter, link *dhcp.Link) {
+func (m *simulation) deliver(t *rapid.T, l datagram, link *dhcp.Link) {
 	if l.req == nil {
 		m.receive(m.clients[l.to], l)
 		m.check(t)
@@ -269,7 +269,7 @@ func (m *town) deliver(t *rapid.T, l letter, link *dhcp.Link) {
 				}
 			}
 			if !l.guest {
-				m.net = append(m.net, letter{reply: d.Reply, to: int(l.req.MAC[5]), xid: l.xid})
+				m.net = append(m.net, datagram{reply: d.Reply, to: int(l.req.MAC[5]), xid: l.xid})
 			}
 		}
 	})
@@ -287,7 +287,7 @@ func (m *town) deliver(t *rapid.T, l letter, link *dhcp.Link) {
 	m.check(t)
 }
 
-func (m *town) receive(c *resident, l letter) {
+func (m *simulation) receive(c *simulatedClient, l datagram) {
 	if l.xid != c.xid {
 		return
 	}
@@ -303,7 +303,7 @@ func (m *town) receive(c *resident, l letter) {
 	}
 }
 
-func (m *town) probed(t *rapid.T, p probing) {
+func (m *simulation) probed(t *rapid.T, p probing) {
 	if p.life != m.life {
 		return
 	}
@@ -312,11 +312,11 @@ func (m *town) probed(t *rapid.T, p probing) {
 		used = used || c.live(m.now) && c.addr == p.addr && c.mac() != p.req.MAC
 	}
 	m.table.Probed(p.addr, used)
-	m.deliver(t, p.letter, nil)
+	m.deliver(t, p.datagram, nil)
 }
 
 // check: each living client has its lease, as decided and on disk; no two have one address; nothing contradicts itself.
-func (m *town) check(t *rapid.T) {
+func (m *simulation) check(t *rapid.T) {
 	if why := dhcp.Inconsistent(dhcp.LeasesOf(m.table)); why != "" {
 		t.Fatal(why)
 	}
@@ -342,8 +342,8 @@ func (m *town) check(t *rapid.T) {
 	}
 }
 
-// quiet is a while in which every letter arrives; written reports whether the disk takes anything.
-func (m *town) quiet(t *rapid.T, written bool) {
+// quiet is a while in which every datagram arrives; written reports whether the disk takes anything.
+func (m *simulation) quiet(t *rapid.T, written bool) {
 	for range 8 {
 		sent := m.net
 		m.net = nil

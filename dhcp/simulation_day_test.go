@@ -11,24 +11,24 @@ import (
 
 // What TestModel shows holds too where clients move, addresses are taken, reserved, declined and deleted, the clock is set and
 // the configuration changes; and a client of an ordinary network ends nobody's lease elsewhere.
-func TestTown(t *testing.T) {
+func TestClientsThatMove(t *testing.T) {
 	for range 30 {
-		rapid.Check(t, townsDay)
+		rapid.Check(t, simulatedDay)
 	}
 }
 
-func townsDay(t *rapid.T) {
-	m := newTown(t)
-	pick := func() (letter, bool) {
+func simulatedDay(t *rapid.T) {
+	m := newSimulation(t)
+	pick := func() (datagram, bool) {
 		if len(m.net) == 0 {
-			return letter{}, false
+			return datagram{}, false
 		}
-		i := rapid.IntRange(0, len(m.net)-1).Draw(t, "letter")
+		i := rapid.IntRange(0, len(m.net)-1).Draw(t, "datagram")
 		l := m.net[i]
 		m.net = append(m.net[:i:i], m.net[i+1:]...)
 		return l, true
 	}
-	someone := func() *resident { return rapid.SampledFrom(m.clients).Draw(t, "client") }
+	someone := func() *simulatedClient { return rapid.SampledFrom(m.clients).Draw(t, "client") }
 	deliver := func(t *rapid.T) {
 		if l, ok := pick(); ok {
 			m.deliver(t, l, nil)
@@ -60,31 +60,10 @@ func townsDay(t *rapid.T) {
 		"client moves": func(t *rapid.T) {
 			m.move(someone(), rapid.IntRange(0, sites-1).Draw(t, "site"), rapid.Bool().Draw(t, "remembers"))
 		},
-		"probe ends": func(t *rapid.T) {
-			if len(m.probes) > 0 {
-				p := m.probes[0]
-				m.probes = m.probes[1:]
-				m.probed(t, p)
-			}
-		},
-		"reserve": func(t *rapid.T) {
-			c := m.clients[rapid.IntRange(0, 1).Draw(t, "client")]
-			delete(m.reserved, c.mac())
-			a := addrOf(numberOf(ip("10.20.0.98")) + rapid.Uint32Range(0, 12).Draw(t, "address"))
-			if _, taken := m.reserved.HolderOf(a); !taken && rapid.Bool().Draw(t, "again") {
-				m.reserved[c.mac()] = a
-			}
-		},
-		"reload": func(t *rapid.T) { m.cfg = 1 - m.cfg; m.reload(t) },
-		"delete": func(t *rapid.T) {
-			if all := m.table.All(); len(all) > 0 {
-				l := rapid.SampledFrom(all).Draw(t, "lease")
-				m.table.Commit([]dhcp.Change{{Lease: dhcp.Lease{Addr: l.Addr}, Delete: true}}, nil)
-				for _, c := range m.clients {
-					m.lost(c.mac(), l.Addr)
-				}
-			}
-		},
+		"probe ends": m.endProbe,
+		"reserve":    m.reserve,
+		"reload":     func(t *rapid.T) { m.cfg = 1 - m.cfg; m.reload(t) },
+		"delete":     m.deleteLease,
 		"the clock is set": func(t *rapid.T) {
 			m.steps++ // no two times look alike
 			m.offset += time.Duration(rapid.SampledFrom([]int{-3000, -60, 60, 3000}).Draw(t, "seconds"))*time.Second + m.steps
@@ -96,11 +75,11 @@ func townsDay(t *rapid.T) {
 			m.table.Stats()
 		},
 	})
-	m.completeWrite(t)
+	m.drain(t)
 }
 
 // settle lets a quiet network finish the work.
-func (m *town) completeWrite(t *rapid.T) {
+func (m *simulation) drain(t *rapid.T) {
 	m.net, m.probes = nil, nil
 	dhcp.WriteQueued(m.table)
 	m.now = m.now.Add(time.Hour)
@@ -118,5 +97,37 @@ func (m *town) completeWrite(t *rapid.T) {
 		if !c.live(m.now) && (c.phone || c.site == atData) {
 			t.Fatalf("client %d, at %d, ends in %s without an address; %+v", c.n, c.site, c.state, m.table.Stats())
 		}
+	}
+}
+
+// reserve gives a client another reservation, or none.
+func (m *simulation) reserve(t *rapid.T) {
+	c := m.clients[rapid.IntRange(0, 1).Draw(t, "client")]
+	delete(m.reserved, c.mac())
+	a := addrOf(numberOf(ip("10.20.0.98")) + rapid.Uint32Range(0, 12).Draw(t, "address"))
+	if _, taken := m.reserved.HolderOf(a); !taken && rapid.Bool().Draw(t, "again") {
+		m.reserved[c.mac()] = a
+	}
+}
+
+// deleteLease deletes a lease as an operator does.
+func (m *simulation) deleteLease(t *rapid.T) {
+	all := m.table.All()
+	if len(all) == 0 {
+		return
+	}
+	l := rapid.SampledFrom(all).Draw(t, "lease")
+	m.table.Commit([]dhcp.Change{{Lease: dhcp.Lease{Addr: l.Addr}, Delete: true}}, nil)
+	for _, c := range m.clients {
+		m.lost(c.mac(), l.Addr)
+	}
+}
+
+// endProbe ends the oldest probe.
+func (m *simulation) endProbe(t *rapid.T) {
+	if len(m.probes) > 0 {
+		p := m.probes[0]
+		m.probes = m.probes[1:]
+		m.probed(t, p)
 	}
 }
