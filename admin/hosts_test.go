@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// A page elsewhere that points its own DNS name at this host (DNS rebinding) reads nothing, whatever it asks for.
+// A foreign page whose DNS name points to this host (DNS rebinding) must read nothing.
 func TestHostHeaderMustNameThisHost(t *testing.T) {
 	a := newAPI(t)
 	a.office()

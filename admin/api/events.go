@@ -45,7 +45,8 @@ func (s events) register() {
 	huma.Register(s.api, o, func(ctx context.Context, in *eventsInput) (*huma.StreamResponse, error) {
 		return &huma.StreamResponse{Body: func(c huma.Context) {
 			r, w := humago.Unwrap(c)
-			_ = s.Feed.Serve(r.Context(), w, in.Last, func(e timeline.Entry) (timeline.Entry, bool) { // the reader is gone
+			// An error means that the reader has gone.
+			_ = s.Feed.Serve(r.Context(), w, in.Last, func(e timeline.Entry) (timeline.Entry, bool) {
 				return s.publicEntry(ctx, e), in.mac.IsZero() || e.MAC == in.mac
 			})
 		}}, nil

@@ -124,7 +124,7 @@ type AdoptRequest struct {
 
 // EnrollRequest opens a window in which files need no proof.
 type EnrollRequest struct {
-	For  string `json:"for" required:"true" doc:"how long the window stays open, as 30m or 2h; 0s closes it" example:"30m"`
+	For  string `json:"for" required:"true" doc:"how long the window stays open, as 30m or 2h, 24h at most; 0s closes it" example:"30m"`
 	From string `json:"from,omitempty" doc:"network that requests must come from; anywhere when left out" example:"198.51.100.0/24"`
 }
 

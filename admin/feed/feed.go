@@ -14,7 +14,7 @@ import (
 
 const (
 	buffer = 256  // how many entries a follower may be behind before it loses some
-	recent = 1024 // how many entries are kept for followers that come back
+	recent = 1024 // how many entries are stored for followers that reconnect
 )
 
 // Item is an entry with its place in the feed.

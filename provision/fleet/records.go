@@ -12,16 +12,16 @@ import (
 // Key is one key of a device or profile.
 type Key struct {
 	Area  string `json:"area" doc:"where the key is: line (when left out), memory, programmable, or expansion1 to expansion6" example:"line"`
-	Slot  int    `json:"slot" doc:"position of the key in its area, from 1" example:"2"`
+	Slot  int    `json:"slot" doc:"position of the key in its area, 1 to 999" example:"2"`
 	Type  string `json:"type" doc:"what the key does, such as line, blf, speed_dial or park; the pack lists the types of its phones" example:"blf"`
 	Value string `json:"value,omitempty" doc:"number or address that the key acts on; which types need one depends on the type" example:"1002"`
 	Label string `json:"label,omitempty" doc:"text beside the key" example:"Front Desk"`
-	Line  int    `json:"line,omitempty" doc:"position of the line that the key uses, from 1; 0 or absent: the phone's first line" example:"1"`
+	Line  int    `json:"line,omitempty" doc:"position of the line that the key uses, 1 to 255; 0 or absent: the phone's first line" example:"1"`
 }
 
 // Line binds a line position of a device to an extension.
 type Line struct {
-	Position  int    `json:"position" doc:"position of the line on the phone, from 1; its place in the list when left out" example:"1"`
+	Position  int    `json:"position" doc:"position of the line on the phone, 1 to 255; its place in the list when left out" example:"1"`
 	Extension string `json:"extension" doc:"number of the extension that registers on the line" example:"1001"`
 	Registrar string `json:"registrar,omitempty" doc:"registrar of the extension; needed only when two registrars have the number" example:"main"`
 }
@@ -49,17 +49,17 @@ func (c Contact) Numbers() int {
 // Device is the record of a physical phone.
 type Device struct {
 	MAC            dhcp.MAC                     `json:"mac" doc:"MAC address of the phone; 001565123456, 00-15-65-12-34-56 and 0015.6512.3456 are also accepted" example:"00:15:65:12:34:56"`
-	OtherMACs      []dhcp.MAC                   `json:"other_macs,omitempty" doc:"further MAC addresses of the same phone, such as Wi-Fi's" example:"[\"00:15:65:12:34:57\"]"`
+	OtherMACs      []dhcp.MAC                   `json:"other_macs,omitempty" doc:"further MAC addresses of the same phone, such as Wi-Fi's; 8 at most" example:"[\"00:15:65:12:34:57\"]"`
 	Vendor         string                       `json:"vendor,omitempty" doc:"id or alias of the vendor pack; empty: the phone gets an address and no files" example:"yealink"`
 	Model          string                       `json:"model,omitempty" doc:"model as the pack names it; VENDOR/MODEL also sets the vendor" example:"T46U"`
 	Label          string                       `json:"label,omitempty" doc:"name for people" example:"Reception"`
 	Profile        string                       `json:"profile,omitempty" doc:"profile that the device inherits keys, contacts and settings from" example:"desk"`
 	Enabled        bool                         `json:"enabled" doc:"whether the phone is given its files; true when left out" example:"true"`
 	ReservedIP     netip.Addr                   `json:"reserved_ip,omitzero" doc:"IPv4 address that only this phone is leased" example:"10.20.0.50"`
-	Notes          string                       `json:"notes,omitempty" doc:"free text for operators" example:"spare power supply in the cupboard"`
-	Lines          []Line                       `json:"lines" doc:"the extensions that the phone registers"`
+	Notes          string                       `json:"notes,omitempty" doc:"free text for operators, 4096 characters at most" example:"spare power supply in the cupboard"`
+	Lines          []Line                       `json:"lines" doc:"the extensions that the phone registers, 255 at most"`
 	Keys           []Key                        `json:"keys" doc:"programmable keys; a key here replaces the profile's in the same area and slot"`
-	Contacts       []Contact                    `json:"contacts,omitempty" doc:"entries of the phone's phonebook, which it gets when the setting phonebook is on"`
+	Contacts       []Contact                    `json:"contacts,omitempty" doc:"entries of the phone's phonebook, which it gets when the setting phonebook is on; 1000 at most"`
 	Settings       setting.Values               `json:"settings,omitempty" doc:"settings of this device by name, over those of its profile, registrar, subnet and site; secrets are shown with reveal only" example:"{\"language\":\"de\"}"`
 	VendorSettings map[string]map[string]string `json:"vendor_settings,omitempty" doc:"parameters in the vendor's own words by vendor and name, written into the files as they are; *** stands for a value that is not shown and is kept" example:"{\"yealink\":{\"features.dnd.enable\":\"0\"}}"`
 	Credentials    *trust.Credentials           `json:"credentials,omitempty" doc:"the phone's own HTTP user and password, made by the daemon"`
@@ -70,7 +70,7 @@ type Device struct {
 
 // Profile is keys and settings shared by many devices.
 type Profile struct {
-	Name           string                       `json:"name" doc:"name of the profile" example:"desk"`
+	Name           string                       `json:"name" doc:"name of the profile, 64 characters at most" example:"desk"`
 	Parent         string                       `json:"parent,omitempty" doc:"profile that this one inherits from" example:"base"`
 	Keys           []Key                        `json:"keys" doc:"programmable keys of all devices with the profile"`
 	Contacts       []Contact                    `json:"contacts,omitempty" doc:"phonebook entries of all devices with the profile"`
@@ -83,11 +83,11 @@ type Profile struct {
 
 // Extension is an account on a registrar. (Number, Registrar) is its key.
 type Extension struct {
-	Number      string         `json:"number" doc:"number of the extension, which is also its SIP user" example:"1001"`
+	Number      string         `json:"number" doc:"number of the extension, which is also its SIP user; 64 characters at most" example:"1001"`
 	Registrar   string         `json:"registrar" doc:"registrar of the account; needed only when there are several" example:"main"`
-	DisplayName string         `json:"display_name,omitempty" doc:"name that called phones show" example:"Front Desk"`
+	DisplayName string         `json:"display_name,omitempty" doc:"name that called phones show, 128 characters at most" example:"Front Desk"`
 	AuthUser    string         `json:"auth_user,omitempty" doc:"user for SIP authentication; the number when left out" example:"1001"`
-	Password    setting.Secret `json:"password,omitempty" doc:"SIP password; shown with reveal only" example:"correct-horse-battery"`
+	Password    setting.Secret `json:"password,omitempty" doc:"SIP password, 128 characters at most; shown with reveal only" example:"correct-horse-battery"`
 	Voicemail   string         `json:"voicemail,omitempty" doc:"number that reaches the mailbox" example:"*97"`
 	Revision    uint64         `json:"revision" doc:"revision of the record, also its ETag; ignored in a body" example:"17"`
 	CreatedAt   time.Time      `json:"created_at,omitzero" doc:"when the record was created; ignored in a body" example:"2026-11-22T12:00:00Z"`
@@ -96,13 +96,13 @@ type Extension struct {
 
 // Registrar is the SIP server that phones register with.
 type Registrar struct {
-	Name            string           `json:"name" doc:"name of the registrar" example:"main"`
+	Name            string           `json:"name" doc:"name of the registrar, 64 characters at most" example:"main"`
 	Host            string           `json:"host" doc:"host name or IPv4 address of the SIP server" example:"pbx.example.net"`
 	Port            int              `json:"port" doc:"SIP port, 1 to 65535; 5060 when left out, 5061 with the transport tls" example:"5060"`
 	Transport       string           `json:"transport" doc:"SIP transport: udp (when left out), tcp or tls" example:"udp"`
 	OutboundProxy   string           `json:"outbound_proxy,omitempty" doc:"HOST or HOST:PORT that phones send all SIP through" example:"proxy.example.net:5060"`
 	BackupHost      string           `json:"backup_host,omitempty" doc:"host name or IPv4 address of the server that phones use when the first one fails" example:"pbx2.example.net"`
-	RegisterExpires setting.Duration `json:"register_expires" doc:"how long a registration lasts, as 90s, 15m or 1h30m; 1h when left out" example:"1h"`
+	RegisterExpires setting.Duration `json:"register_expires" doc:"how long a registration lasts, as 90s, 15m or 1h30m, from 30s to 7d; 1h when left out" example:"1h"`
 	Settings        setting.Values   `json:"settings,omitempty" doc:"settings of the phones that use the registrar, by name; secrets are shown with reveal only" example:"{\"dtmf\":\"rfc2833\"}"`
 	Revision        uint64           `json:"revision" doc:"revision of the record, also its ETag; ignored in a body" example:"17"`
 	CreatedAt       time.Time        `json:"created_at,omitzero" doc:"when the record was created; ignored in a body" example:"2026-11-22T12:00:00Z"`
