@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"plugtone/provision"
+	"plugtone/provision/filename"
 	"plugtone/provision/fleet"
 )
 
@@ -102,7 +103,7 @@ func (s *Server) lookUp(r *http.Request, req provision.Request) (a provision.Ans
 			s.cfg.Log.Error(s.cfg.name()+": panic in answer", "file", req.Name, "addr", req.From, "panic", v)
 		}
 	}()
-	if why := provision.NameProblem(req.Name, maxName); why != "" {
+	if why := filename.Problem(req.Name, maxName); why != "" {
 		return provision.Answer{Outcome: provision.NotFound, Reason: why, Status: http.StatusNotFound}
 	}
 	a = s.answer.Answer(r.Context(), req)

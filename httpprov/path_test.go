@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"plugtone/provision"
+	"plugtone/provision/filename"
 )
 
 // What phones send arrives as they mean it, and is never redirected.
@@ -127,7 +128,7 @@ func FuzzPath(f *testing.F) {
 		if w.status != 404 || w.body.String() != bodyNotFound || w.h.Get("Location") != "" {
 			t.Fatalf("%q: %d %v %q", target, w.status, w.h, w.body.String())
 		}
-		if name := a.Last().Name; provision.NameProblem(name, maxName) != "" {
+		if name := a.Last().Name; filename.Problem(name, maxName) != "" {
 			t.Fatalf("asked for %q", name)
 		}
 	})

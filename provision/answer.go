@@ -12,7 +12,7 @@ import (
 
 // Answer answers one file request. It is the one call behind every file that leaves.
 func (s *Service) Answer(ctx context.Context, r Request) Answer {
-	return s.recordOutcome(s.answer(ctx, r, true))
+	return s.recorder.recordOutcome(s.answer(ctx, r, true))
 }
 
 // answer decides whether a file may leave and produces it. Each stage takes what the stages before it found and returns a
@@ -35,13 +35,13 @@ func (s *Service) answer(ctx context.Context, r Request, commit bool) exchange {
 	if q.name, err = q.generation.parse(r.Name); err != nil { // which files may be meant?
 		return q.with(q.notFound("%s", err))
 	}
-	q.who = s.identify(r, q.generation, q.name)                                // what is known of the requester?
-	if q.auth, err = s.authorize(r, q.generation, q.name, q.who); err != nil { // is it proved to be a phone, and which?
+	q.who = s.authorizer.identify(r, q.generation, q.name)                                // what is known of the requester?
+	if q.auth, err = s.authorizer.authorize(r, q.generation, q.name, q.who); err != nil { // is it proved to be a phone, and which?
 		return q.with(q.internalError(err))
 	}
 	q.name = q.generation.confirm(q.name, q.auth.Proven)
 	q.file = selectFile(r, q.generation.packs, q.name, q.who, q.auth) // which vendor's file is it?
-	return s.limit(q, s.produce(q))                                   // may this requester have it, and what are its bytes?
+	return s.producer.limit(q, s.producer.produce(q))                 // may this requester have it, and what are its bytes?
 }
 
 // fileRequest is a request with what the stages found. It is passed by value: a stage reads it and returns its own part.

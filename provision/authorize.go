@@ -37,12 +37,12 @@ func (a authorization) wrongPassword() bool { return a.login.compared && !a.Proo
 
 // authorize completes the evidence with what the records say and lets trust.Authorize decide. Only the record of a phone that
 // has proved itself is read for the answer.
-func (s *Service) authorize(r Request, g *generation, name parsedName, who requester) (authorization, error) {
+func (s authorizer) authorize(r Request, g *generation, name parsedName, who requester) (authorization, error) {
 	if a, ok := s.authorizeCached(r, g, who); ok {
 		return a, nil
 	}
 	a := authorization{}
-	err := s.c.Records.View(func(f fleet.View) error {
+	err := s.records.View(func(f fleet.View) error {
 		a.revision = f.Revision()
 		g.invalidate(a.revision)
 		e := who.evidence
@@ -73,12 +73,12 @@ func (s *Service) authorize(r Request, g *generation, name parsedName, who reque
 
 // authorizeCached decides the usual case without opening the records: the lease proves its phone, whose record is cached. In
 // any other case ok is false and nothing was done, so that a refusal takes its own time.
-func (s *Service) authorizeCached(r Request, g *generation, who requester) (a authorization, ok bool) {
+func (s authorizer) authorizeCached(r Request, g *generation, who requester) (a authorization, ok bool) {
 	e := who.evidence
 	if e.Lease == nil || !e.Place.Accepts(trust.ProofLease) || e.Place.Accepts(trust.ProofNeighbor) || e.Place.Accepts(trust.ProofAddress) || who.sent != nil || r.Certificate != nil {
 		return a, false
 	}
-	holder, revision, ok := g.cachedDevice(s.c.Records, e.Lease.MAC)
+	holder, revision, ok := g.cachedDevice(s.records, e.Lease.MAC)
 	if !ok {
 		return a, false
 	}
@@ -87,7 +87,7 @@ func (s *Service) authorizeCached(r Request, g *generation, who requester) (a au
 	if !verdict.Proven {
 		return a, false
 	}
-	d, again, ok := g.cachedDevice(s.c.Records, verdict.MAC)
+	d, again, ok := g.cachedDevice(s.records, verdict.MAC)
 	if !ok || again != revision {
 		return a, false
 	}
@@ -97,7 +97,7 @@ func (s *Service) authorizeCached(r Request, g *generation, who requester) (a au
 
 // readEvidence reads the records of the phones that the evidence is about, never that of the phone in the file name: what is
 // read for a requester without proof must not depend on whether there is a record.
-func (s *Service) readEvidence(f fleet.View, r Request, g *generation, name parsedName, who requester) (e trust.Evidence, l login, err error) {
+func (s authorizer) readEvidence(f fleet.View, r Request, g *generation, name parsedName, who requester) (e trust.Evidence, l login, err error) {
 	e = who.evidence
 	var errs []error
 	macs := func(mac dhcp.MAC) []dhcp.MAC {
@@ -109,7 +109,7 @@ func (s *Service) readEvidence(f fleet.View, r Request, g *generation, name pars
 		e.LeaseMACs = macs(e.Lease.MAC)
 	}
 	if e.Place.Accepts(trust.ProofNeighbor) {
-		if mac, ok := s.c.Neighbor(e.From); ok && !mac.IsZero() {
+		if mac, ok := s.neighbor(e.From); ok && !mac.IsZero() {
 			e.Neighbor = macs(mac)
 		}
 	}
@@ -138,7 +138,7 @@ func (s *Service) readEvidence(f fleet.View, r Request, g *generation, name pars
 // checkLogin checks the user and password that came with the request, and returns the MACs of the phone that they prove. It
 // does the same work for phones that exist and for those that don't: one record is found and decoded, and two passwords are
 // compared. What is wrong with them goes to reason.
-func (s *Service) checkLogin(f fleet.View, r Request, g *generation, name parsedName, who requester, reason *string) (macs []dhcp.MAC, l login, err error) {
+func (s authorizer) checkLogin(f fleet.View, r Request, g *generation, name parsedName, who requester, reason *string) (macs []dhcp.MAC, l login, err error) {
 	mac := who.claimed()
 	d, err := deviceOrNext(f, mac)
 	if err != nil {

@@ -15,7 +15,6 @@ import (
 	"plugtone/provision/pack"
 	"plugtone/provision/resolve"
 	"plugtone/provision/trust"
-	"plugtone/provision/tz"
 )
 
 // Question is what explain is asked: a phone, or a file name from an address.
@@ -69,8 +68,15 @@ type FileVerdict struct {
 
 // Explain tells what a phone, or a requester, would be given and why. It changes nothing.
 func (s *Service) Explain(ctx context.Context, question Question) (Explanation, error) {
+	return explainer{s}.explain(ctx, question)
+}
+
+// explainer collects an Explanation.
+type explainer struct{ *Service }
+
+func (s explainer) explain(ctx context.Context, question Question) (Explanation, error) {
 	if question.Path == "" {
-		return s.explainPhone(ctx, question)
+		return s.phone(ctx, question)
 	}
 	dry := s.answer(ctx, Request{Transport: fleet.HTTP, Name: question.Path, From: question.From, UserAgent: question.UserAgent}, false)
 	a := dry.Answer
@@ -95,7 +101,7 @@ func (s *Service) Explain(ctx context.Context, question Question) (Explanation, 
 }
 
 // recordOf is the record of a phone, nil when there is none.
-func (s *Service) recordOf(mac dhcp.MAC) (*fleet.Device, error) {
+func (s explainer) recordOf(mac dhcp.MAC) (*fleet.Device, error) {
 	if mac.IsZero() {
 		return nil, nil
 	}
@@ -110,15 +116,15 @@ func (s *Service) recordOf(mac dhcp.MAC) (*fleet.Device, error) {
 	return d, err
 }
 
-// explainPhone tells everything that one phone would be given.
-func (s *Service) explainPhone(ctx context.Context, question Question) (Explanation, error) {
+// phone tells everything that one phone would be given.
+func (s explainer) phone(ctx context.Context, question Question) (Explanation, error) {
 	site, packs := s.c.Site(), s.c.Packs()
 	x := Explanation{MAC: question.MAC}
 	d, err := s.recordOf(question.MAC)
 	if err != nil {
 		return Explanation{}, err
 	}
-	subnet, by := s.subnetFor(site, question.MAC, d)
+	subnet, by := s.subnets.find(site, question.MAC, d)
 	if question.Subnet.IsValid() {
 		asked, ok := site.SubnetByPrefix(question.Subnet)
 		if !ok {
@@ -128,20 +134,20 @@ func (s *Service) explainPhone(ctx context.Context, question Question) (Explanat
 	}
 	x.Subnet, x.SubnetBy, x.URL = subnet.Prefix, by, site.URLFor(subnet)
 	if d != nil {
-		err = s.c.Records.View(func(f fleet.View) error { return s.explainDevice(f, packs, site, subnet, d, &x) })
+		err = s.c.Records.View(func(f fleet.View) error { return s.device(f, packs, site, subnet, d, &x) })
 	}
 	if err != nil {
 		return Explanation{}, err
 	}
-	s.explainDHCP(site, question.MAC, &x)
+	s.dhcp(site, question.MAC, &x)
 	if d != nil {
 		x.Files, err = s.Files(ctx, d.MAC, question.Subnet)
 	}
 	return x, err
 }
 
-// explainDevice adds what the record gives.
-func (s *Service) explainDevice(f fleet.View, packs *pack.Set, site *fleet.Site, subnet fleet.Subnet, d *fleet.Device, x *Explanation) error {
+// device adds what the record gives.
+func (s explainer) device(f fleet.View, packs *pack.Set, site *fleet.Site, subnet fleet.Subnet, d *fleet.Device, x *Explanation) error {
 	x.MAC, x.Recorded, x.Enabled = d.MAC, true, d.Enabled
 	var err error
 	if x.Settings, err = resolve.Origins(f, packs, site, subnet, d); err != nil {
@@ -151,7 +157,7 @@ func (s *Service) explainDevice(f fleet.View, packs *pack.Set, site *fleet.Site,
 		return nil
 	}
 	p, left, err := resolve.Phone(f, packs, site, subnet.Prefix, d, s.c.Now())
-	x.LeftOut = append(left, zoneLeftOut(p.Settings["time_zone"])...)
+	x.LeftOut = append(left, resolve.ZoneLeftOut(p.Settings["time_zone"])...)
 	if err != nil {
 		return err
 	}
@@ -161,8 +167,8 @@ func (s *Service) explainDevice(f fleet.View, packs *pack.Set, site *fleet.Site,
 	return err
 }
 
-// explainDHCP adds what DHCP would be advised, as far as it is known from leases without a packet at hand.
-func (s *Service) explainDHCP(site *fleet.Site, mac dhcp.MAC, x *Explanation) {
+// dhcp adds what DHCP would be advised, as far as it is known from leases without a packet at hand.
+func (s explainer) dhcp(site *fleet.Site, mac dhcp.MAC, x *Explanation) {
 	subnet, _ := site.SubnetByPrefix(x.Subnet)
 	client := dhcp.Client{MAC: mac}
 	for _, l := range s.c.Leases.LeasesOf(mac) {
@@ -185,7 +191,7 @@ func (s *Service) explainDHCP(site *fleet.Site, mac dhcp.MAC, x *Explanation) {
 }
 
 // trustWords lists the proofs that count at an address.
-func (s *Service) trustWords(addr netip.Addr) string {
+func (s explainer) trustWords(addr netip.Addr) string {
 	place := s.c.Site().TrustAt(addr)
 	if len(place.Proofs) == 0 {
 		return "nothing is proof in " + place.Name
@@ -204,26 +210,4 @@ func optionText(b []byte) string {
 		return fmt.Sprintf("%x", b)
 	}
 	return strconv.Quote(text)
-}
-
-// zoneLeftOut tells of a time zone that no phone can be told: its clock changes, but by no rule.
-func zoneLeftOut(zone any) []string {
-	name, ok := zone.(string)
-	if !ok {
-		return nil
-	}
-	z, err := tz.Load(name)
-	if err != nil || !z.Irregular {
-		return nil
-	}
-	return []string{fmt.Sprintf("daylight saving of %s: its clock changes by no fixed rule, so the phone keeps %s all year", name, offsetText(z.Offset))}
-}
-
-// offsetText prints minutes east of Greenwich as +05:30.
-func offsetText(minutes int) string {
-	sign := '+'
-	if minutes < 0 {
-		sign, minutes = '-', -minutes
-	}
-	return fmt.Sprintf("UTC%c%02d:%02d", sign, minutes/60, minutes%60)
 }

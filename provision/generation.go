@@ -7,6 +7,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
+	"plugtone/provision/internal/callgroup"
 	"plugtone/provision/internal/lru"
 	"plugtone/provision/pack"
 )
@@ -29,7 +30,7 @@ type generation struct {
 	agents  *lru.Cache[string, pack.Identity]
 	devices *lru.Cache[deviceKey, *fleet.Device] // shared: the records must not be changed; nil for a MAC without one
 	files   *lru.Cache[fileKey, renderedFile]
-	renders renderGroup
+	renders callgroup.Group[fileKey, renderedFile]
 
 	mu       sync.Mutex
 	revision uint64 // the newest of the records that was seen

@@ -1,6 +1,8 @@
 package provision
 
 import (
+	"net/netip"
+
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
@@ -16,8 +18,17 @@ type requester struct {
 	evidence trust.Evidence        // all but what the records say
 }
 
+// authorizer finds out which phone a requester is.
+type authorizer struct {
+	records  fleet.Records
+	leases   Leases
+	neighbor func(netip.Addr) (dhcp.MAC, bool)
+	issuer   *httpauth.Issuer
+	trust    *trust.Service
+}
+
 // identify collects the evidence that needs no record.
-func (s *Service) identify(r Request, g *generation, name parsedName) requester {
+func (s authorizer) identify(r Request, g *generation, name parsedName) requester {
 	who := requester{
 		source: trust.Source{Addr: r.From.Unmap(), Datagram: r.Transport == fleet.TFTP},
 		agent:  g.identifyAgent(r.UserAgent),
@@ -28,7 +39,7 @@ func (s *Service) identify(r Request, g *generation, name parsedName) requester 
 		who.evidence = e
 		return who
 	}
-	if l, ok := s.c.Leases.LeaseAt(e.From); ok {
+	if l, ok := s.leases.LeaseAt(e.From); ok {
 		e.Lease = &l
 		if e.Place.Accepts(trust.ProofLease) {
 			e.LeaseDoubt = s.trust.LeaseDoubt(l)

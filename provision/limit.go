@@ -11,7 +11,7 @@ import (
 
 // limit slows or shuts out a requester without proof that has requested too many phones' files. A phone that proves itself is
 // never limited, and one that has yet to make its first step towards a proof gets its challenge all the same.
-func (s *Service) limit(q fileRequest, p product) exchange {
+func (s producer) limit(q fileRequest, p product) exchange {
 	if q.Transport == fleet.Preview || p.Outcome == InternalError {
 		return q.with(p)
 	}
@@ -51,7 +51,7 @@ func isFirstStep(q fileRequest, p product) bool { return p.Challenge != "" && !q
 
 // shutOut refuses what any other requester may have. A phone behind the same address that can log in is asked to, also for a
 // file that needs no proof: else it could not show that it isn't the one that guesses.
-func (s *Service) shutOut(q fileRequest, p product) product {
+func (s producer) shutOut(q fileRequest, p product) product {
 	p.discard()
 	p.rendering = nil
 	p.Outcome, p.Status = Refused, http.StatusNotFound

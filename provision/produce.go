@@ -3,6 +3,7 @@ package provision
 import (
 	"fmt"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 
@@ -11,10 +12,21 @@ import (
 	"plugtone/provision/resolve"
 	"plugtone/provision/trust"
 	"plugtone/provision/trust/httpauth"
+	"plugtone/provision/uploads"
 )
 
+// producer decides which files a requester may have, and makes them.
+type producer struct {
+	records fleet.Records
+	files   *os.Root       // nil: no static files
+	uploads *uploads.Store // nil: none are accepted
+	subnets subnetFinder
+	issuer  *httpauth.Issuer
+	trust   *trust.Service
+}
+
 // produce decides by the kind of the selected file whether this requester may have it, and makes its bytes.
-func (s *Service) produce(q fileRequest) product {
+func (s producer) produce(q fileRequest) product {
 	switch {
 	case isWrite(q.Method):
 		return s.receive(q)
@@ -43,7 +55,7 @@ func (s *Service) produce(q fileRequest) product {
 }
 
 // guarded decides about a file that may hold secrets: only the phone that it is for may have it.
-func (s *Service) guarded(q fileRequest) product {
+func (s producer) guarded(q fileRequest) product {
 	d, m := q.auth.device, q.file.match
 	switch {
 	case !q.auth.Proven:
@@ -81,7 +93,7 @@ func (s *Service) guarded(q fileRequest) product {
 }
 
 // stepUp decides whether a weak proof, which a host with a borrowed MAC has as well, is enough for the guarded file.
-func (s *Service) stepUp(q fileRequest) trust.StepUpVerdict {
+func (s producer) stepUp(q fileRequest) trust.StepUpVerdict {
 	d := q.auth.device
 	v, ok := q.generation.packs.Vendor(d.Vendor)
 	if !q.auth.Proof.Weak() || !ok { // nothing is rendered without a pack
@@ -102,7 +114,7 @@ func (s *Service) stepUp(q fileRequest) trust.StepUpVerdict {
 
 // refuse is the answer to a requester without proof: the same for phones that exist, are disabled or are unknown. Whether it is
 // asked to log in follows from where it is, how it asks, and the pack that the name and its OUI select.
-func (s *Service) refuse(q fileRequest) product {
+func (s producer) refuse(q fileRequest) product {
 	p := q.blank()
 	p.Outcome, p.Status, p.Reason = Refused, http.StatusNotFound, q.auth.Reason
 	s.challenge(q, &p.Answer, challengeScheme(q.Request, q.generation.packs, q.name))
@@ -110,7 +122,7 @@ func (s *Service) refuse(q fileRequest) product {
 }
 
 // refuseStepUp is the answer to a phone whose weak proof is not enough.
-func (s *Service) refuseStepUp(q fileRequest, reason string) product {
+func (s producer) refuseStepUp(q fileRequest, reason string) product {
 	p := q.blank()
 	p.Outcome, p.Status, p.Reason, p.Proof = Refused, http.StatusNotFound, reason, ""
 	if q.isHTTP() {
@@ -120,7 +132,7 @@ func (s *Service) refuseStepUp(q fileRequest, reason string) product {
 }
 
 // challenge asks the requester to log in, where that is a proof.
-func (s *Service) challenge(q fileRequest, a *Answer, scheme string) {
+func (s producer) challenge(q fileRequest, a *Answer, scheme string) {
 	if scheme == httpauth.None || !q.who.place().Accepts(trust.ProofCredentials) {
 		return
 	}
@@ -129,7 +141,7 @@ func (s *Service) challenge(q fileRequest, a *Answer, scheme string) {
 }
 
 // unassigned answers a phone that proved itself and has no record.
-func (s *Service) unassigned(q fileRequest) product {
+func (s producer) unassigned(q fileRequest) product {
 	m := q.file.match
 	if q.generation.site.UnknownPhones != fleet.UnknownHold || m.File.Template == "" || m.Kind != pack.KindDevice {
 		return q.notFound("there is no device record for %s", q.auth.MAC)
@@ -138,7 +150,7 @@ func (s *Service) unassigned(q fileRequest) product {
 }
 
 // common serves a file that any requester may have. A phone that proved itself gets it with its own settings.
-func (s *Service) common(q fileRequest) product {
+func (s producer) common(q fileRequest) product {
 	m, d := q.file.match, q.auth.device
 	if m.File.Template == "" {
 		return s.static(q, m.Name)
@@ -152,7 +164,7 @@ func (s *Service) common(q fileRequest) product {
 }
 
 // unselected answers a name that no pack has, or that several have without any sign which is meant.
-func (s *Service) unselected(q fileRequest) product {
+func (s producer) unselected(q fileRequest) product {
 	if len(q.name.Matches) == 0 {
 		return s.static(q, q.name.Name)
 	}

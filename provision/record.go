@@ -10,12 +10,19 @@ import (
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/resolve"
+	"plugtone/provision/setting"
 	"plugtone/provision/trust"
 )
 
+// recorder remembers what requests show of phones and requesters.
+type recorder struct {
+	trust *trust.Service
+	used  func(mac dhcp.MAC, password setting.Secret) // receives each phone that has used its new password
+}
+
 // recordOutcome remembers what an answered request shows of its sender and reports security events. It is the last step of a
 // real request, and returns the answer with what is known now.
-func (s *Service) recordOutcome(x exchange) Answer {
+func (s recorder) recordOutcome(x exchange) Answer {
 	q, a := x.fileRequest, x.Answer
 	if q.Transport == fleet.Preview || a.Outcome == InternalError {
 		return a
@@ -41,7 +48,7 @@ func (s *Service) recordOutcome(x exchange) Answer {
 	a = s.recordServed(q, x.product)
 	if d := q.auth.device; q.auth.login.newest {
 		s.trust.MarkUsed(d.MAC, d.Credentials.Password)
-		s.c.Used(d.MAC, d.Credentials.Password)
+		s.used(d.MAC, d.Credentials.Password)
 	}
 	return a
 }
@@ -55,7 +62,7 @@ func (q fileRequest) isGuarded() bool {
 }
 
 // recordUnproven counts the phones that a requester without proof has asked for.
-func (s *Service) recordUnproven(q fileRequest, p product) {
+func (s recorder) recordUnproven(q fileRequest, p product) {
 	// A challenge without an answer isn't counted at once: the answer may be on its way. It would not help a contradiction.
 	challenged := isFirstStep(q, p) && !q.auth.Contradiction
 	for _, phone := range q.guesses() {
@@ -100,7 +107,7 @@ func (q fileRequest) enumerationEvent() trust.Event {
 }
 
 // recordServed remembers what a guarded file that leaves shows of its phone.
-func (s *Service) recordServed(q fileRequest, p product) Answer {
+func (s recorder) recordServed(q fileRequest, p product) Answer {
 	a, d, proof := p.Answer, q.auth.device, q.auth.Proof
 	if d == nil || !proof.Weak() && !proof.Own() || a.Outcome != Served || !q.isGuarded() {
 		return a

@@ -27,7 +27,7 @@ type rendering struct {
 }
 
 // render renders the selected file. An anonymous phone gets nothing of any record.
-func (s *Service) render(q fileRequest, anonymous bool, reason string) product {
+func (s producer) render(q fileRequest, anonymous bool, reason string) product {
 	r, err := s.plan(q, anonymous)
 	if err != nil {
 		return q.internalError(err)
@@ -48,7 +48,7 @@ func (s *Service) render(q fileRequest, anonymous bool, reason string) product {
 }
 
 // plan collects what the selected file is rendered from.
-func (s *Service) plan(q fileRequest, anonymous bool) (rendering, error) {
+func (s producer) plan(q fileRequest, anonymous bool) (rendering, error) {
 	vendor, ok := q.generation.packs.Vendor(q.file.match.Vendor)
 	if !ok {
 		return rendering{}, fmt.Errorf("%w: there is no vendor pack %q", fleet.ErrInternal, q.file.match.Vendor)
@@ -70,14 +70,14 @@ func (s *Service) plan(q fileRequest, anonymous bool) (rendering, error) {
 }
 
 // phone builds what the templates print.
-func (s *Service) phone(q fileRequest, r rendering, anonymous bool) (pack.Phone, error) {
+func (s producer) phone(q fileRequest, r rendering, anonymous bool) (pack.Phone, error) {
 	g := q.generation
 	if anonymous {
 		mac := firstMAC(q.file.match.MAC, q.auth.MAC)
 		return resolve.AnonymousPhone(g.site, r.subnet, r.vendor, q.file.model, mac, q.Time), nil
 	}
 	var p pack.Phone
-	err := s.c.Records.View(func(f fleet.View) error {
+	err := s.records.View(func(f fleet.View) error {
 		var err error
 		p, _, err = resolve.Phone(f, g.packs, g.site, r.subnet.Prefix, q.auth.device, q.Time)
 		if err == nil && r.file.MaxNumbers > 0 {
@@ -132,7 +132,7 @@ func (g *generation) render(key fileKey, proven bool, render func() (renderedFil
 	if out, ok := g.files.Get(key); ok {
 		return out, nil
 	}
-	return g.renders.do(key, func() (renderedFile, error) {
+	return g.renders.Do(key, func() (renderedFile, error) {
 		// Another request may have rendered it since Get.
 		if out, ok := g.files.Get(key); ok {
 			return out, nil
@@ -146,7 +146,7 @@ func (g *generation) render(key fileKey, proven bool, render func() (renderedFil
 }
 
 // phonebookOn reports whether the device's settings give it a phonebook.
-func (s *Service) phonebookOn(q fileRequest) (bool, error) {
+func (s producer) phonebookOn(q fileRequest) (bool, error) {
 	settings, err := s.settings(q)
 	if err != nil {
 		return false, fmt.Errorf("%w: %w", fleet.ErrInternal, err)
@@ -156,9 +156,9 @@ func (s *Service) phonebookOn(q fileRequest) (bool, error) {
 
 // settings are the effective settings of the device, all of them. The leases are read before the records are opened, never
 // meanwhile: their table reads records under its own lock.
-func (s *Service) settings(q fileRequest) (settings map[string]any, err error) {
-	subnet, _ := s.subnetFor(q.generation.site, q.auth.device.MAC, q.auth.device)
-	err = s.c.Records.View(func(f fleet.View) error {
+func (s producer) settings(q fileRequest) (settings map[string]any, err error) {
+	subnet, _ := s.subnets.find(q.generation.site, q.auth.device.MAC, q.auth.device)
+	err = s.records.View(func(f fleet.View) error {
 		settings, err = resolve.Settings(f, q.generation.packs, q.generation.site, subnet, q.auth.device)
 		return err
 	})
@@ -166,7 +166,7 @@ func (s *Service) settings(q fileRequest) (settings map[string]any, err error) {
 }
 
 // withoutPhonebook answers a phone that asks for a phonebook while it has none: with the operator's own file of that name.
-func (s *Service) withoutPhonebook(q fileRequest) product {
+func (s producer) withoutPhonebook(q fileRequest) product {
 	p := s.open(q, q.file.match.Name)
 	if p.Outcome == NotFound {
 		p = q.expected404()

@@ -49,9 +49,12 @@ type Config struct {
 // Service answers file requests and previews the answers. It is safe for concurrent use.
 type Service struct {
 	c       Config
-	uploads *uploads.Store // nil: none are accepted
-	issuer  *httpauth.Issuer
 	trust   *trust.Service
+	subnets subnetFinder
+
+	authorizer authorizer
+	producer   producer
+	recorder   recorder
 
 	mu         sync.Mutex
 	generation *generation // the newest; guarded by mu
@@ -98,11 +101,13 @@ func New(c Config) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	issuer := httpauth.NewIssuer([]byte(rand.Text()))
+	subnets := subnetFinder{c.Leases, c.Fetches, c.Now}
 	return &Service{
-		trust:   guard,
-		c:       c,
-		uploads: store,
-		issuer:  httpauth.NewIssuer([]byte(rand.Text())),
+		c: c, trust: guard, subnets: subnets,
+		authorizer: authorizer{records: c.Records, leases: c.Leases, neighbor: c.Neighbor, issuer: issuer, trust: guard},
+		producer:   producer{records: c.Records, files: c.Files, uploads: store, subnets: subnets, issuer: issuer, trust: guard},
+		recorder:   recorder{trust: guard, used: c.Used},
 	}, nil
 }
 

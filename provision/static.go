@@ -16,7 +16,7 @@ import (
 // static serves what lies in the files folder: the vendor's own folder first, then the name as it is. The name's last part
 // keeps the kind that a pack gives it wherever the file is, so that an old tftpboot tree that an operator copied there
 // doesn't hand out configurations or firmware.
-func (s *Service) static(q fileRequest, name string) product {
+func (s producer) static(q fileRequest, name string) product {
 	q.file.kind = string(pack.KindStatic)
 	if i := strings.LastIndexByte(name, '/'); i >= 0 && (q.file.match == nil || q.file.match.Kind == pack.KindStatic) {
 		for _, m := range q.generation.packs.Resolve(name[i+1:]) {
@@ -34,7 +34,7 @@ func (s *Service) static(q fileRequest, name string) product {
 }
 
 // firmware serves what a phone would install on sight, when its own settings name the file.
-func (s *Service) firmware(q fileRequest) product {
+func (s producer) firmware(q fileRequest) product {
 	q.file.kind = string(pack.KindFirmware)
 	name := q.name.Name
 	if !q.auth.Proven || q.auth.device == nil {
@@ -52,8 +52,8 @@ func (s *Service) firmware(q fileRequest) product {
 }
 
 // open looks a file up in the files folder and answers with it.
-func (s *Service) open(q fileRequest, name string) product {
-	if s.c.Files == nil {
+func (s producer) open(q fileRequest, name string) product {
+	if s.files == nil {
 		return q.absent(name)
 	}
 	places := []string{name}
@@ -61,7 +61,7 @@ func (s *Service) open(q fileRequest, name string) product {
 		places = []string{v + "/" + name, name}
 	}
 	for _, place := range places {
-		f, info, err := regularfile.Open(s.c.Files, place)
+		f, info, err := regularfile.Open(s.files, place)
 		switch {
 		case err == nil:
 			return q.serveFile(f, info, "files/"+place)

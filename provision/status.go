@@ -53,6 +53,13 @@ func (s *Service) Status(ctx context.Context, mac dhcp.MAC) (Status, error) {
 
 // StatusOf is Status for a record that is at hand.
 func (s *Service) StatusOf(ctx context.Context, d *fleet.Device) (Status, error) {
+	return statusReader{s}.read(ctx, d)
+}
+
+// statusReader compares what a device fetched with what it would get.
+type statusReader struct{ *Service }
+
+func (s statusReader) read(ctx context.Context, d *fleet.Device) (Status, error) {
 	var st Status
 	s.seen(&st, d)
 	fetches, err := s.c.Fetches(d.MAC)
@@ -97,12 +104,12 @@ func (s *Service) StatusOf(ctx context.Context, d *fleet.Device) (Status, error)
 }
 
 // leftOut is what of its record and profiles the device does not get. That it can't be told is told by its files.
-func (s *Service) leftOut(d *fleet.Device) (left []string) {
+func (s statusReader) leftOut(d *fleet.Device) (left []string) {
 	if d.Vendor == "" {
 		return nil
 	}
 	site := s.c.Site()
-	subnet, _ := s.subnetFor(site, d.MAC, d)
+	subnet, _ := s.subnets.find(site, d.MAC, d)
 	_ = s.c.Records.View(func(f fleet.View) (err error) {
 		_, left, err = resolve.Phone(f, s.c.Packs(), site, subnet.Prefix, d, s.c.Now())
 		return err
@@ -111,7 +118,7 @@ func (s *Service) leftOut(d *fleet.Device) (left []string) {
 }
 
 // seen fills in what the leases tell.
-func (s *Service) seen(st *Status, d *fleet.Device) {
+func (s statusReader) seen(st *Status, d *fleet.Device) {
 	now := s.c.Now()
 	for _, mac := range macsOf(d.MAC, d) {
 		for _, l := range s.c.Leases.LeasesOf(mac) {
@@ -133,7 +140,7 @@ func isActive(l dhcp.Lease, now time.Time) bool {
 }
 
 // refusedSince tells whether the last thing that happened to the device's files was a refusal.
-func (s *Service) refusedSince(d *fleet.Device, fetched time.Time) (bool, error) {
+func (s statusReader) refusedSince(d *fleet.Device, fetched time.Time) (bool, error) {
 	if s.c.Timeline == nil {
 		return false, nil
 	}
@@ -157,7 +164,7 @@ func (s *Service) refusedSince(d *fleet.Device, fetched time.Time) (bool, error)
 
 // elsewhere tells whether the device is not at an address, which is leased to somebody else or differs from the one that
 // the device has a lease on: what was refused there says nothing of it.
-func (s *Service) elsewhere(d *fleet.Device, addr netip.Addr) bool {
+func (s statusReader) elsewhere(d *fleet.Device, addr netip.Addr) bool {
 	own := macsOf(d.MAC, d)
 	if l, ok := s.c.Leases.LeaseAt(addr); ok {
 		return !slices.Contains(own, l.MAC)
@@ -169,7 +176,7 @@ func (s *Service) elsewhere(d *fleet.Device, addr netip.Addr) bool {
 
 // same tells whether everything that the device fetched is what it would get now. Of a file that was asked for by several
 // names (phones differ in case between firmwares) only the last fetch counts.
-func (s *Service) same(ctx context.Context, d *fleet.Device, own fleet.Fetch, fetches []fleet.Fetch) bool {
+func (s statusReader) same(ctx context.Context, d *fleet.Device, own fleet.Fetch, fetches []fleet.Fetch) bool {
 	latest := slices.SortedFunc(slices.Values(fetches), func(a, b fleet.Fetch) int { return b.Time.Compare(a.Time) })
 	seen := make(map[string]bool, len(latest))
 	for _, f := range latest {
@@ -195,7 +202,7 @@ func (s *Service) same(ctx context.Context, d *fleet.Device, own fleet.Fetch, fe
 func (s *Service) ValidateRendering(view fleet.View, macs []dhcp.MAC) error {
 	site := s.c.Site()
 	subnetOf := func(d *fleet.Device) fleet.Subnet {
-		subnet, _ := s.subnetFor(site, d.MAC, d)
+		subnet, _ := s.subnets.find(site, d.MAC, d)
 		return subnet
 	}
 	return resolve.ValidateRendering(view, s.c.Packs(), site, subnetOf, macs, s.c.Now())

@@ -9,7 +9,7 @@ import (
 )
 
 // requestSubnet returns the subnet that the file is rendered for: the requester's, else the phone's own.
-func (s *Service) requestSubnet(q fileRequest, anonymous bool) (fleet.Subnet, error) {
+func (s producer) requestSubnet(q fileRequest, anonymous bool) (fleet.Subnet, error) {
 	site := q.generation.site
 	if q.Subnet.IsValid() {
 		n, ok := site.SubnetByPrefix(q.Subnet)
@@ -25,16 +25,23 @@ func (s *Service) requestSubnet(q fileRequest, anonymous bool) (fleet.Subnet, er
 	if anonymous && q.Transport != fleet.Preview {
 		device = nil
 	}
-	n, _ := s.subnetFor(site, q.As, device)
+	n, _ := s.subnets.find(site, q.As, device)
 	return n, nil
 }
 
-// subnetFor returns the subnet that a phone's files are rendered for when the request doesn't show it, and why that one: of its
+// subnetFinder finds the subnet of a phone.
+type subnetFinder struct {
+	leases  Leases
+	fetches func(dhcp.MAC) ([]fleet.Fetch, error)
+	now     func() time.Time
+}
+
+// find returns the subnet that a phone's files are rendered for when the request doesn't show it, and why that one: of its
 // lease, of its reservation, of its last fetch, or the first that provisions.
-func (s *Service) subnetFor(site *fleet.Site, mac dhcp.MAC, d *fleet.Device) (fleet.Subnet, string) {
+func (s subnetFinder) find(site *fleet.Site, mac dhcp.MAC, d *fleet.Device) (fleet.Subnet, string) {
 	for _, m := range macsOf(mac, d) {
-		for _, l := range s.c.Leases.LeasesOf(m) {
-			if n, ok := site.SubnetOf(l.Addr); ok && isActive(l, s.c.Now()) {
+		for _, l := range s.leases.LeasesOf(m) {
+			if n, ok := site.SubnetOf(l.Addr); ok && isActive(l, s.now()) {
 				return n, "lease"
 			}
 		}
@@ -45,7 +52,7 @@ func (s *Service) subnetFor(site *fleet.Site, mac dhcp.MAC, d *fleet.Device) (fl
 		}
 	}
 	if d != nil {
-		if last, ok := lastFetch(s.c.Fetches, d.MAC); ok {
+		if last, ok := lastFetch(s.fetches, d.MAC); ok {
 			if n, ok := site.SubnetOf(last.From); ok {
 				return n, "last fetch"
 			}

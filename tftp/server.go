@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"plugtone/provision"
+	"plugtone/provision/filename"
 	"plugtone/provision/fleet"
 )
 
@@ -291,7 +292,7 @@ func (s *Server) step(ctx context.Context, t *transfer) {
 // serve looks up the answer and sends it.
 func (s *Server) serve(ctx context.Context, t *transfer) {
 	var a provision.Answer
-	if why := provision.NameProblem(t.asked.name, maxName); why != "" {
+	if why := filename.Problem(t.asked.name, maxName); why != "" {
 		a = provision.Answer{Outcome: provision.NotFound, Reason: why, Status: 404}
 	} else {
 		a = s.lookUp(ctx, t.req)
