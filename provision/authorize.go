@@ -61,7 +61,7 @@ func (s authorizer) authorize(r Request, g *generation, name parsedName, who req
 		}
 		d, err := g.device(f, a.MAC)
 		if err == nil {
-			a.device, a.about = d, macsOf(a.MAC, d)[0]
+			a.device, a.about = d, fleet.MACsOf(a.MAC, d)[0]
 		}
 		return err
 	})
@@ -82,7 +82,7 @@ func (s authorizer) authorizeCached(r Request, g *generation, who requester) (a 
 	if !ok {
 		return a, false
 	}
-	e.LeaseMACs = trust.MACFirst(e.Lease.MAC, macsOf(e.Lease.MAC, holder))
+	e.LeaseMACs = trust.MACFirst(e.Lease.MAC, fleet.MACsOf(e.Lease.MAC, holder))
 	verdict := trust.Authorize(e)
 	if !verdict.Proven {
 		return a, false
@@ -92,7 +92,7 @@ func (s authorizer) authorizeCached(r Request, g *generation, who requester) (a 
 		return a, false
 	}
 	g.invalidate(revision)
-	return authorization{Verdict: verdict, about: macsOf(verdict.MAC, d)[0], device: d, revision: revision}, true
+	return authorization{Verdict: verdict, about: fleet.MACsOf(verdict.MAC, d)[0], device: d, revision: revision}, true
 }
 
 // readEvidence reads the records of the phones that the evidence is about, never that of the phone in the file name: what is
@@ -103,7 +103,7 @@ func (s authorizer) readEvidence(f fleet.View, r Request, g *generation, name pa
 	macs := func(mac dhcp.MAC) []dhcp.MAC {
 		d, err := g.device(f, mac)
 		errs = append(errs, err)
-		return trust.MACFirst(mac, macsOf(mac, d))
+		return trust.MACFirst(mac, fleet.MACsOf(mac, d))
 	}
 	if e.Lease != nil {
 		e.LeaseMACs = macs(e.Lease.MAC)
@@ -122,7 +122,7 @@ func (s authorizer) readEvidence(f fleet.View, r Request, g *generation, name pa
 		d, err := g.device(f, c.MAC)
 		errs = append(errs, err)
 		if d == nil || d.Vendor == c.Vendor || slices.Contains(c.Also, d.Vendor) {
-			e.Certified = trust.MACFirst(c.MAC, macsOf(c.MAC, d))
+			e.Certified = trust.MACFirst(c.MAC, fleet.MACsOf(c.MAC, d))
 		} else {
 			e.Error = "the client certificate is one of " + c.Vendor + ", but the device is one of " + d.Vendor
 		}
@@ -140,7 +140,7 @@ func (s authorizer) readEvidence(f fleet.View, r Request, g *generation, name pa
 // compared. What is wrong with them goes to reason.
 func (s authorizer) checkLogin(f fleet.View, r Request, g *generation, name parsedName, who requester, reason *string) (macs []dhcp.MAC, l login, err error) {
 	mac := who.claimed()
-	d, err := deviceOrNext(f, mac)
+	d, err := fleet.DeviceOrNext(f, mac)
 	if err != nil {
 		return nil, l, err
 	}
@@ -164,31 +164,9 @@ func (s authorizer) checkLogin(f fleet.View, r Request, g *generation, name pars
 		*reason = "user or password are wrong"
 	default:
 		l.compared, l.newest = true, newest && d.Credentials.Previous != ""
-		macs = trust.MACFirst(d.MAC, macsOf(d.MAC, d))
+		macs = trust.MACFirst(d.MAC, fleet.MACsOf(d.MAC, d))
 	}
 	return macs, l, nil
-}
-
-// deviceOrNext returns the record of the device with mac as its own, or else the next one, after the last the first: a
-// lookup takes as long for a MAC without a record as for one with it. It returns nil when there are no records.
-func deviceOrNext(f fleet.View, mac dhcp.MAC) (*fleet.Device, error) {
-	for _, after := range []dhcp.MAC{before(mac), {}} {
-		for d, err := range f.Devices(after) {
-			return d, err
-		}
-	}
-	return nil, nil
-}
-
-// before returns the MAC that comes before mac.
-func before(mac dhcp.MAC) dhcp.MAC {
-	for i := len(mac) - 1; i >= 0; i-- {
-		mac[i]--
-		if mac[i] != 0xff {
-			break
-		}
-	}
-	return mac
 }
 
 // isForFile reports whether credentials may be used for the file: a digest is made for one path.
@@ -213,5 +191,5 @@ func reservedFor(f fleet.View, addr netip.Addr) ([]dhcp.MAC, error) {
 	if err != nil {
 		return nil, err
 	}
-	return macsOf(mac, d), nil
+	return fleet.MACsOf(mac, d), nil
 }

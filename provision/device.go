@@ -44,7 +44,7 @@ func (g *generation) deviceInConstantWork(f fleet.View, mac dhcp.MAC) (*fleet.De
 		if !errors.Is(err, fleet.ErrNotFound) {
 			return d, err
 		}
-		_, err = deviceOrNext(f, mac)
+		_, err = fleet.DeviceOrNext(f, mac)
 		return nil, err
 	})
 }

@@ -22,7 +22,7 @@ func (s *Service) Enroll(mac dhcp.MAC, from netip.Prefix, length time.Duration) 
 		err := s.c.Records.View(func(f fleet.View) error {
 			d, err := f.DeviceByAny(mac)
 			if err == nil {
-				macs = macsOf(d.MAC, d)
+				macs = fleet.MACsOf(d.MAC, d)
 			}
 			return err
 		})

@@ -5,12 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"plugtone/dhcp"
+	"plugtone/provision/clientpolicy"
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/resolve"
@@ -186,7 +185,7 @@ func (s explainer) dhcp(site *fleet.Site, mac dhcp.MAC, x *Explanation) {
 	})
 	x.Vendor, x.Model, x.Identity = a.Vendor, a.Model, a.Reason
 	for _, o := range a.Options {
-		x.Options = append(x.Options, OptionInfo{Code: o.Code, Value: optionText(o.Data), Force: o.Force})
+		x.Options = append(x.Options, OptionInfo{Code: o.Code, Value: clientpolicy.OptionText(o.Data), Force: o.Force})
 	}
 }
 
@@ -201,13 +200,4 @@ func (s explainer) trustWords(addr netip.Addr) string {
 		words[i] = string(t)
 	}
 	return strings.Join(words, ", ")
-}
-
-// optionText shows an option's bytes as text where they are, else in hexadecimal.
-func optionText(b []byte) string {
-	text := strings.TrimRight(string(b), "\x00")
-	if text == "" || strings.IndexFunc(text, func(r rune) bool { return r == unicode.ReplacementChar || !unicode.IsPrint(r) }) >= 0 {
-		return fmt.Sprintf("%x", b)
-	}
-	return strconv.Quote(text)
 }

@@ -133,11 +133,3 @@ func (g *generation) deviceBy(f fleet.View, mac dhcp.MAC, read func(fleet.View, 
 	g.devices.Put(key, d, 1)
 	return d, nil
 }
-
-// macsOf returns the device's MACs, its own first; without a record the one.
-func macsOf(mac dhcp.MAC, d *fleet.Device) []dhcp.MAC {
-	if d == nil {
-		return []dhcp.MAC{mac}
-	}
-	return append([]dhcp.MAC{d.MAC}, d.OtherMACs...)
-}

@@ -108,7 +108,7 @@ func (s producer) stepUp(q fileRequest) trust.StepUpVerdict {
 		CanSend:   accepts && resolve.SendsCredentials(v, d.Model, q.generation.site.URLFor(n)),
 		CanAnswer: accepts && (q.Transport == fleet.HTTPS && scheme != httpauth.None || q.Transport == fleet.HTTP && httpauth.IsDigest(scheme)),
 		Wrong:     q.auth.wrongPassword(),
-		Port:      portOf(q.who.lease()),
+		Port:      trust.PortOf(q.who.lease()),
 	}, q.commit)
 }
 

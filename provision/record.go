@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
@@ -41,7 +40,7 @@ func (s recorder) recordOutcome(x exchange) Answer {
 	if l := q.who.lease(); l != nil && q.isGuarded() {
 		s.trust.Requested(l.MAC, q.auth.Proof.Own(), q.Time)
 	}
-	s.trust.Enumeration().Proved(source, macsOf(q.auth.MAC, q.auth.device), q.Time)
+	s.trust.Enumeration().Proved(source, fleet.MACsOf(q.auth.MAC, q.auth.device), q.Time)
 	if d := q.auth.device; d != nil && q.auth.Proof.Own() {
 		s.trust.Answered(d.MAC)
 	}
@@ -112,47 +111,11 @@ func (s recorder) recordServed(q fileRequest, p product) Answer {
 	if d == nil || !proof.Weak() && !proof.Own() || a.Outcome != Served || !q.isGuarded() {
 		return a
 	}
-	served := trust.Served{Time: q.Time, MAC: d.MAC, From: q.who.source.Addr, Proof: proof, Port: portOf(q.who.lease()), Since: d.CreatedAt}
+	served := trust.Served{Time: q.Time, MAC: d.MAC, From: q.who.source.Addr, Proof: proof, Port: trust.PortOf(q.who.lease()), Since: d.CreatedAt}
 	if v, ok := q.generation.packs.Vendor(d.Vendor); ok && p.rendering != nil && q.file.match.Kind == pack.KindDevice && q.Method != http.MethodHead {
 		served.Given = d.Enabled && v.Supports(d.Model, "provisioning_password") && resolve.GivesCredentials(v, q.generation.site, p.rendering.subnet, d)
 	}
 	h := s.trust.Record(served)
 	a.Port, a.OwnProof, a.Given = served.Port, h.OwnProof, h.Given
 	return a
-}
-
-// portOf is the switch port that a relay or switch put into option 82, in words; "" when none did.
-func portOf(l *dhcp.Lease) string {
-	if l == nil || l.CircuitID == "" && l.RemoteID == "" {
-		return ""
-	}
-	show := func(s string) string {
-		if strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) >= 0 {
-			return fmt.Sprintf("0x%x", s)
-		}
-		return s
-	}
-	return strings.Trim(show(l.RemoteID)+" "+show(l.CircuitID), " ")
-}
-
-// historyOf returns what a phone's fetches have shown.
-func historyOf(fetches func(dhcp.MAC) ([]fleet.Fetch, error), mac dhcp.MAC) (h trust.History, err error) {
-	all, err := fetches(mac)
-	if err != nil {
-		return h, err
-	}
-	var port fleet.Fetch
-	for _, f := range all {
-		if f.Port != "" && !f.Time.Before(port.Time) {
-			port = f
-		}
-		if f.OwnProof.After(h.OwnProof) {
-			h.OwnProof = f.OwnProof
-		}
-		if f.Given.After(h.Given) {
-			h.Given = f.Given
-		}
-	}
-	h.Port = port.Port
-	return h, nil
 }

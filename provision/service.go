@@ -96,7 +96,10 @@ func New(c Config) (*Service, error) {
 	}
 	guard, err := trust.New(trust.Config{
 		Leases: c.Leases, Policy: func() trust.Policy { return c.Site() }, Windows: c.Windows, Event: c.Event, Now: c.Now,
-		History: func(mac dhcp.MAC) (trust.History, error) { return historyOf(c.Fetches, mac) }, Probe: c.Probe,
+		History: func(mac dhcp.MAC) (trust.History, error) {
+			fetches, err := c.Fetches(mac)
+			return fleet.HistoryOf(fetches), err
+		}, Probe: c.Probe,
 	})
 	if err != nil {
 		return nil, err

@@ -88,30 +88,7 @@ func (q fileRequest) absent(name string) product {
 func (q fileRequest) serveFile(f *os.File, info fs.FileInfo, place string) product {
 	p := q.blank()
 	p.Outcome, p.Reason = Served, place
-	p.Content, p.Size, p.MediaType = f, info.Size(), mediaType(place)
+	p.Content, p.Size, p.MediaType = f, info.Size(), regularfile.MediaType(place)
 	p.ETag = etag(digestOf(fmt.Appendf(nil, "%s\x00%d\x00%d", place, info.Size(), info.ModTime().UnixNano())))
 	return p
-}
-
-// mediaType depends on the name alone: the machine's own table would make the answer depend on the machine.
-func mediaType(name string) string {
-	switch strings.ToLower(path.Ext(name)) {
-	case ".xml":
-		return "application/xml"
-	case ".txt", ".cfg", ".conf", ".ini", ".lang":
-		return "text/plain; charset=utf-8"
-	case ".htm", ".html":
-		return "text/html; charset=utf-8"
-	case ".json":
-		return "application/json"
-	case ".jpg", ".jpeg":
-		return "image/jpeg"
-	case ".png":
-		return "image/png"
-	case ".bmp":
-		return "image/bmp"
-	case ".wav":
-		return "audio/wav"
-	}
-	return "application/octet-stream"
 }

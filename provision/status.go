@@ -120,7 +120,7 @@ func (s statusReader) leftOut(d *fleet.Device) (left []string) {
 // seen fills in what the leases tell.
 func (s statusReader) seen(st *Status, d *fleet.Device) {
 	now := s.c.Now()
-	for _, mac := range macsOf(d.MAC, d) {
+	for _, mac := range fleet.MACsOf(d.MAC, d) {
 		for _, l := range s.c.Leases.LeasesOf(mac) {
 			if l.State == dhcp.LeaseDeclined {
 				continue
@@ -165,7 +165,7 @@ func (s statusReader) refusedSince(d *fleet.Device, fetched time.Time) (bool, er
 // elsewhere tells whether the device is not at an address, which is leased to somebody else or differs from the one that
 // the device has a lease on: what was refused there says nothing of it.
 func (s statusReader) elsewhere(d *fleet.Device, addr netip.Addr) bool {
-	own := macsOf(d.MAC, d)
+	own := fleet.MACsOf(d.MAC, d)
 	if l, ok := s.c.Leases.LeaseAt(addr); ok {
 		return !slices.Contains(own, l.MAC)
 	}

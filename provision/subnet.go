@@ -39,7 +39,7 @@ type subnetFinder struct {
 // find returns the subnet that a phone's files are rendered for when the request doesn't show it, and why that one: of its
 // lease, of its reservation, of its last fetch, or the first that provisions.
 func (s subnetFinder) find(site *fleet.Site, mac dhcp.MAC, d *fleet.Device) (fleet.Subnet, string) {
-	for _, m := range macsOf(mac, d) {
+	for _, m := range fleet.MACsOf(mac, d) {
 		for _, l := range s.leases.LeasesOf(m) {
 			if n, ok := site.SubnetOf(l.Addr); ok && isActive(l, s.now()) {
 				return n, "lease"
@@ -52,7 +52,8 @@ func (s subnetFinder) find(site *fleet.Site, mac dhcp.MAC, d *fleet.Device) (fle
 		}
 	}
 	if d != nil {
-		if last, ok := lastFetch(s.fetches, d.MAC); ok {
+		fetches, err := s.fetches(d.MAC)
+		if last, ok := fleet.LastFetch(fetches); ok && err == nil { // an error of the store only costs the hint
 			if n, ok := site.SubnetOf(last.From); ok {
 				return n, "last fetch"
 			}
@@ -62,20 +63,4 @@ func (s subnetFinder) find(site *fleet.Site, mac dhcp.MAC, d *fleet.Device) (fle
 		return n, "first provisioning subnet"
 	}
 	return fleet.Subnet{}, "no subnet"
-}
-
-// lastFetch returns the latest fetch of a phone. An error of the store only costs the hint.
-func lastFetch(fetches func(dhcp.MAC) ([]fleet.Fetch, error), mac dhcp.MAC) (fleet.Fetch, bool) {
-	all, err := fetches(mac)
-	if err != nil {
-		return fleet.Fetch{}, false
-	}
-	var last fleet.Fetch
-	var at time.Time
-	for _, f := range all {
-		if f.Time.After(at) {
-			last, at = f, f.Time
-		}
-	}
-	return last, !at.IsZero()
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"plugtone/dhcp"
+	"plugtone/provision/trust"
 )
 
 // Transport is the way a request came.
@@ -37,4 +38,32 @@ type Fetch struct {
 	OwnProof time.Time `json:"own_proof,omitzero"`
 	// Given is when a file, as far as was known at the fetch, first gave the phone its credentials.
 	Given time.Time `json:"given,omitzero"`
+}
+
+// HistoryOf returns what a phone's fetches have shown.
+func HistoryOf(fetches []Fetch) (h trust.History) {
+	var port Fetch
+	for _, f := range fetches {
+		if f.Port != "" && !f.Time.Before(port.Time) {
+			port = f
+		}
+		if f.OwnProof.After(h.OwnProof) {
+			h.OwnProof = f.OwnProof
+		}
+		if f.Given.After(h.Given) {
+			h.Given = f.Given
+		}
+	}
+	h.Port = port.Port
+	return h
+}
+
+// LastFetch returns the latest fetch; ok is false when there is none.
+func LastFetch(fetches []Fetch) (last Fetch, ok bool) {
+	for _, f := range fetches {
+		if f.Time.After(last.Time) {
+			last, ok = f, true
+		}
+	}
+	return last, ok
 }

@@ -50,3 +50,33 @@ type Records interface {
 	// Edit runs f in one transaction with one revision and one audit entry in the name of actor. An error of f undoes all.
 	Edit(actor, action string, f func(Edit) error) error
 }
+
+// DeviceOrNext returns the record of the device with mac as its own, or else the next one, after the last the first: a
+// lookup takes as long for a MAC without a record as for one with it. It returns nil when there are no records.
+func DeviceOrNext(f View, mac dhcp.MAC) (*Device, error) {
+	for _, after := range []dhcp.MAC{before(mac), {}} {
+		for d, err := range f.Devices(after) {
+			return d, err
+		}
+	}
+	return nil, nil
+}
+
+// before returns the MAC that comes before mac.
+func before(mac dhcp.MAC) dhcp.MAC {
+	for i := len(mac) - 1; i >= 0; i-- {
+		mac[i]--
+		if mac[i] != 0xff {
+			break
+		}
+	}
+	return mac
+}
+
+// MACsOf returns the device's MACs, its own first; without a record the one.
+func MACsOf(mac dhcp.MAC, d *Device) []dhcp.MAC {
+	if d == nil {
+		return []dhcp.MAC{mac}
+	}
+	return append([]dhcp.MAC{d.MAC}, d.OtherMACs...)
+}

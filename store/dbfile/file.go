@@ -7,12 +7,13 @@ import (
 	"log/slog"
 	"math/bits"
 	"os"
-	"plugtone/provision/fleet"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	bolt "go.etcd.io/bbolt"
+
+	"plugtone/provision/fleet"
 )
 
 // FileMode keeps secrets to the daemon's own user.

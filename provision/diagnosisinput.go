@@ -21,7 +21,7 @@ func (s *Service) Facts(ctx context.Context, mac dhcp.MAC) (timeline.Facts, erro
 	if err != nil {
 		return f, err
 	}
-	for _, m := range macsOf(mac, d) {
+	for _, m := range fleet.MACsOf(mac, d) {
 		for _, l := range s.c.Leases.LeasesOf(m) {
 			if isActive(l, f.Now) {
 				f.Addr, f.Expires = l.Addr, l.Expires
