@@ -103,7 +103,7 @@ func lookCases(profile string) []commandLineCase {
 		{"discovered list", 0, `^MAC[^\n]*\n$`, ""},
 		{"discovered forget 00:15:65:00:00:09", 1, "", `not found`},
 		{"leases", 0, `(?m)^IP .*\n10.20.1.7 +` + desk + ` +active +yes +acme +.* phone\\x1b\[2J$`, ""},
-		{"leases --subnet 10.30.0.0/24", 0, `^IP[^\n]*\n$`, ""},
+		{"leases --subnet 10.30.0.0/24", 1, "", `subnet "10.30.0.0/24": is not a subnet of the configuration: 10.20.0.0/22`},
 		{"leases --subnet x", 1, "", `subnet "x"`},
 		{"trace " + desk, 0, `(?s)dhcp +request +acked +10.20.1.7 +options 1 subnet mask, 3 router, 51 ip addresses lease time; \(and 2 times more\)\n.*tftp +get +served +10.20.1.7 +001565123456.cfg; 812 bytes\n\ndiagnosis:\n  `, ""},
 		{"trace 00:15:65:77:77:77", 0, `.`, `nothing was heard of 00:15:65:77:77:77`},
