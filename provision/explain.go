@@ -16,7 +16,7 @@ import (
 	"plugtone/provision/trust"
 )
 
-// Question is what explain is asked: a phone, or a file name from an address.
+// Question is what to explain: a phone, or a file name from an address.
 type Question struct {
 	MAC       dhcp.MAC // a phone
 	Path      string   // or a file, asked for from From
@@ -25,7 +25,7 @@ type Question struct {
 	Subnet    netip.Prefix // zero: the phone's own
 }
 
-// Explanation is the dry run of what a phone would be told, with the reasons.
+// Explanation is what a phone would be given, with the reasons.
 type Explanation struct {
 	MAC      dhcp.MAC         `json:"mac,omitzero" doc:"MAC address of the phone; absent when the request names none" example:"00:15:65:12:34:56"`
 	Recorded bool             `json:"recorded" doc:"whether the phone has a device record" example:"true"`
@@ -65,7 +65,7 @@ type FileVerdict struct {
 	Status  int      `json:"status,omitempty" doc:"HTTP status of the answer when the file is not served" example:"403" minimum:"100" maximum:"599"`
 }
 
-// Explain tells what a phone, or a requester, would be given and why. It changes nothing.
+// Explain returns what a phone, or a requester, would be given and why. It changes nothing.
 func (s *Service) Explain(ctx context.Context, question Question) (Explanation, error) {
 	return explainer{s}.explain(ctx, question)
 }
@@ -166,7 +166,7 @@ func (s explainer) device(f fleet.View, packs *pack.Set, site *fleet.Site, subne
 	return err
 }
 
-// dhcp adds what DHCP would be advised, as far as it is known from leases without a packet at hand.
+// dhcp adds what DHCP would be advised, as far as it is known from leases without a packet.
 func (s explainer) dhcp(site *fleet.Site, mac dhcp.MAC, x *Explanation) {
 	subnet, _ := site.SubnetByPrefix(x.Subnet)
 	client := dhcp.Client{MAC: mac}

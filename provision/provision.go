@@ -1,5 +1,10 @@
-// Package provision knows what a phone is, how it is recognised and what it is given: devices, lines, keys and settings;
-// the vendor packs; the trust in a requester; and Answer, the one call behind every file that leaves.
+// Package provision is the file service: Answer, the one call behind every file that leaves, and what previews, explains and
+// compares its answers.
 //
-// It is not a server (tftp and httpprov are), keeps nothing (store does) and never talks SIP.
+// A request passes through stages that take values and return values, in the order that Service.answer shows: parse (which
+// files may be meant), identify (what is known of the requester), authorize (is it proved to be a phone), selectFile (which
+// vendor's file it is), produce (may it leave, and its bytes). recordOutcome is the only step with effects.
+//
+// The package opens no sockets (tftp and httpprov do), stores nothing (store does) and sends no SIP. Records are in fleet,
+// proofs and limits in trust, effective settings in resolve, packs in pack, uploaded files in uploads.
 package provision

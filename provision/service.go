@@ -38,7 +38,7 @@ type Config struct {
 	Uploads  *os.Root                               // data_dir/uploads; nil: no uploads are taken
 	Neighbor func(addr netip.Addr) (dhcp.MAC, bool) // the kernel's neighbour table; nil: never known
 	Event    func(trust.Event)                      // receives each security event; it must not wait. nil: dropped
-	// Used is told of each phone that has used its new password: RetirePasswords ends the old one's time. It must not wait.
+	// Used receives each phone that has used its new password: fleet.RetirePasswords removes the old one. It must not wait.
 	Used    func(mac dhcp.MAC, password setting.Secret)
 	Probe   trust.Prober      // asks whether a phone still answers at its old address; nil: nothing does
 	Windows trust.WindowStore // nil: enrollment windows end with the service
@@ -60,7 +60,7 @@ type Service struct {
 	generation *generation // the newest; guarded by mu
 }
 
-// New checks the configuration and joins all its faults.
+// New checks the configuration and joins all its errors.
 func New(c Config) (*Service, error) {
 	var errs []error
 	need := func(ok bool, what string) {

@@ -24,7 +24,7 @@ const (
 	StateDisabled     = "disabled"
 )
 
-// Status says how a device stands.
+// Status is the state of a device.
 type Status struct {
 	State     string     `json:"state" doc:"state of the device: in_sync when its last fetches are what it would get now, stale when they differ" example:"in_sync" enum:"never_seen,never_fetched,in_sync,stale,refused,disabled"`
 	IP        netip.Addr `json:"ip,omitzero" doc:"address of its active lease" example:"10.20.1.7"`
@@ -51,7 +51,7 @@ func (s *Service) Status(ctx context.Context, mac dhcp.MAC) (Status, error) {
 	return s.StatusOf(ctx, d)
 }
 
-// StatusOf is Status for a record that is at hand.
+// StatusOf is Status for a record that was read already.
 func (s *Service) StatusOf(ctx context.Context, d *fleet.Device) (Status, error) {
 	return statusReader{s}.read(ctx, d)
 }
@@ -103,7 +103,7 @@ func (s statusReader) read(ctx context.Context, d *fleet.Device) (Status, error)
 	return st, nil
 }
 
-// leftOut is what of its record and profiles the device does not get. That it can't be told is told by its files.
+// leftOut returns what of its record and profiles the device does not get. An error shows in its files.
 func (s statusReader) leftOut(d *fleet.Device) (left []string) {
 	if d.Vendor == "" {
 		return nil
@@ -117,7 +117,7 @@ func (s statusReader) leftOut(d *fleet.Device) (left []string) {
 	return left
 }
 
-// seen fills in what the leases tell.
+// seen fills in what the leases show.
 func (s statusReader) seen(st *Status, d *fleet.Device) {
 	now := s.c.Now()
 	for _, mac := range fleet.MACsOf(d.MAC, d) {
@@ -139,7 +139,7 @@ func isActive(l dhcp.Lease, now time.Time) bool {
 	return l.State == dhcp.LeaseActive && l.Expires.After(now)
 }
 
-// refusedSince tells whether the last thing that happened to the device's files was a refusal.
+// refusedSince reports whether the last thing that happened to the device's files was a refusal.
 func (s statusReader) refusedSince(d *fleet.Device, fetched time.Time) (bool, error) {
 	if s.c.Timeline == nil {
 		return false, nil
@@ -162,7 +162,7 @@ func (s statusReader) refusedSince(d *fleet.Device, fetched time.Time) (bool, er
 	return refused, nil
 }
 
-// elsewhere tells whether the device is not at an address, which is leased to somebody else or differs from the one that
+// elsewhere reports whether the device is not at an address, which is leased to another client or differs from the one that
 // the device has a lease on: what was refused there says nothing of it.
 func (s statusReader) elsewhere(d *fleet.Device, addr netip.Addr) bool {
 	own := fleet.MACsOf(d.MAC, d)
@@ -174,7 +174,7 @@ func (s statusReader) elsewhere(d *fleet.Device, addr netip.Addr) bool {
 	})
 }
 
-// same tells whether everything that the device fetched is what it would get now. Of a file that was asked for by several
+// same reports whether everything that the device fetched is what it would get now. Of a file that was asked for by several
 // names (phones differ in case between firmwares) only the last fetch counts.
 func (s statusReader) same(ctx context.Context, d *fleet.Device, own fleet.Fetch, fetches []fleet.Fetch) bool {
 	latest := slices.SortedFunc(slices.Values(fetches), func(a, b fleet.Fetch) int { return b.Time.Compare(a.Time) })
