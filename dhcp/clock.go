@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// newestLeases is how many of the newest leases say together what time it was when they were written, and fewestLeases how few may.
+// The time at which leases were last written is estimated from the newest ones.
 const (
-	newestLeases = 15
-	fewestLeases = 3
+	newestLeases = 15 // how many are used
+	fewestLeases = 3  // with fewer there is no estimate
 )
 
 // clockBehind returns by how much the clock is behind the time at which the leases were written, 0 when it is not. It is the median
@@ -24,14 +24,14 @@ func clockBehind(leases []*packedLease, now time.Time) time.Duration {
 	slices.Sort(starts)
 	newest := starts[max(0, len(starts)-newestLeases):]
 	median := newest[(len(newest)-1)/2]
-	if writeBacklog := time.Unix(median, 0).Sub(now.Round(0)); writeBacklog > clockStep {
-		return writeBacklog
+	if behind := time.Unix(median, 0).Sub(now.Round(0)); behind > clockStep {
+		return behind
 	}
 	return 0
 }
 
-// notBefore returns k as a lease that doesn't begin later than now: it is moved back to begin now, and lasts as long as before. Where
-// that isn't positive only the start was wrong, and the end stays.
+// notBefore returns k as a lease that does not begin later than now: it is moved back to begin now, with the same duration. A lease
+// without a positive duration keeps its end: only its start was wrong.
 func (k *packedLease) notBefore(now time.Time) *packedLease {
 	ahead := time.Unix(k.starts, 0).Sub(now.Round(0))
 	if ahead <= clockStep {
@@ -47,9 +47,9 @@ func (k *packedLease) notBefore(now time.Time) *packedLease {
 }
 
 // Distrust makes the table cautious until the given time, because leases may be missing from it: the lease file was missing, short,
-// damaged or made again. Until then every address is probed before it is offered, also under load, and free addresses are handed out
-// so that those that lost leases are likely to be on come last. Clients that renew or remember an address that is free and allowed are
-// believed as always. A Table that is cautious already stays so until the later of both times.
+// damaged or created again. Until then every address is probed before it is offered, even under load, and the free addresses on which
+// lost leases are most likely are handed out last. Clients that renew or remember a free and permitted address are believed as always.
+// A table that is already cautious stays so until the later of the two times.
 func (t *Table) Distrust(until time.Time, reason string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

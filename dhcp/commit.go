@@ -7,35 +7,35 @@ import (
 	"time"
 )
 
-// Writer makes changes durable: all of them in one transaction, or none. It keeps nothing of the slice.
+// Writer makes changes durable: all of them in one transaction, or none. It must not retain the slice.
 type Writer interface {
 	WriteLeases([]Change) error
 }
 
-// batchKept is up to how many changes the buffer of a write is used again.
-const batchKept = 512
+// maxReusedBatch is the capacity, in changes, up to which the buffer of a write is reused.
+const maxReusedBatch = 512
 
-// A disk has a backlog when a write takes longer than slowWrite, which is before clients ask again, or maxQueued decisions wait for one:
-// to wait would be silence for those whose lease is written already, and memory without end.
+// There is a write backlog when a write takes longer than slowWrite, which is shorter than a client's retry, or when maxQueued decisions
+// wait. Clients whose lease is already written are then answered without a write, and memory use stays bounded.
 const (
 	slowWrite = 3 * time.Second
 	maxQueued = 8192
 )
 
-// ErrClosed is what a commit gets after Run has ended.
+// ErrClosed is the error of a commit after Run has returned.
 var ErrClosed = errors.New("lease table is closed")
 
-// ErrWriteBacklog is what a decision gets when the disk hangs, or can't keep up.
+// ErrWriteBacklog is the error of a decision while the disk hangs or cannot keep up.
 var ErrWriteBacklog = errors.New("write backlog: earlier leases are still being written")
 
-// job is one commit on its way to the disk.
+// job is one queued commit.
 type job struct {
 	changes []Change
 	done    func(error)
 }
 
-// Run writes what is committed until ctx ends and everything queued before is written. What arrives during a write makes
-// the next: the writer never waits for more.
+// Run writes commits until ctx ends, and returns after everything queued before is written. Commits that arrive during a write
+// form the next one: the writer never waits to collect more.
 func (t *Table) Run(ctx context.Context) error {
 	for {
 		select {
@@ -76,7 +76,7 @@ func (t *Table) flush() {
 		t.durable.put(u32(c.Lease.Addr), t.view.completeWrite(c, err == nil))
 	}
 	t.mu.Unlock()
-	if t.batch = changes[:0]; cap(changes) > batchKept {
+	if t.batch = changes[:0]; cap(changes) > maxReusedBatch {
 		t.batch = nil
 	}
 	for _, j := range jobs {
@@ -86,7 +86,7 @@ func (t *Table) flush() {
 	}
 }
 
-// writeBacklog reports whether a decision had better not wait for the disk. The caller holds mu.
+// writeBacklog reports whether decisions must not wait for the disk. The caller holds mu.
 func (t *Table) writeBacklog(now time.Time) bool {
 	return len(t.queue) >= maxQueued || !t.began.IsZero() && t.since(now, t.began) > slowWrite
 }
@@ -101,7 +101,7 @@ func (t *Table) write(changes []Change) error {
 	return nil
 }
 
-// enqueue makes changes pending and queues them; Flush lets them be written. The caller holds mu.
+// enqueue makes changes pending and queues them for the next Flush. The caller holds mu.
 func (t *Table) enqueue(changes []Change, done func(error)) {
 	for _, c := range changes {
 		t.view.apply(c)
@@ -109,7 +109,7 @@ func (t *Table) enqueue(changes []Change, done func(error)) {
 	t.queue = append(t.queue, job{changes, done})
 }
 
-// Flush lets the writer write what is queued. It waits for nothing.
+// Flush starts a write of what is queued, and does not wait for it.
 func (t *Table) Flush() {
 	select {
 	case t.wake <- struct{}{}:

@@ -57,11 +57,3 @@ type Event struct {
 	Reply     *Reply  // what is sent; nil when silent
 	Dropped   []uint8 // options that did not fit, filled in after Encode
 }
-
-// Options prints the options that were sent in short form, for example "1 3 6 51 54 66=http://10.20.0.2/".
-func (e *Event) Options() string {
-	if e.Reply == nil {
-		return ""
-	}
-	return e.Reply.Summary(e.Dropped)
-}

@@ -14,7 +14,7 @@ type MAC [6]byte
 func ParseMAC(s string) (MAC, error) {
 	digits, ok := macDigits(s)
 	if !ok {
-		return MAC{}, fmt.Errorf("MAC address %.40q is none of 001565123456, 00:15:65:12:34:56, 00-15-65-12-34-56, 0015.6512.3456", s)
+		return MAC{}, fmt.Errorf("MAC address %.40q must be written like one of 001565123456, 00:15:65:12:34:56, 00-15-65-12-34-56, 0015.6512.3456", s)
 	}
 	var m MAC
 	if _, err := hex.Decode(m[:], []byte(digits)); err != nil {

@@ -1,5 +1,7 @@
 package dhcp
 
+import "fmt"
+
 // Codes of the options that are read or written by name. All are of RFC 2132 unless said otherwise.
 const (
 	OptionSubnetMask      = 1
@@ -34,3 +36,13 @@ const (
 	OptionPad             = 0
 	OptionEnd             = 255
 )
+
+// SetByServer returns an error for options whose value the server itself determines, nil for all others.
+func SetByServer(code uint8) error {
+	switch code {
+	case OptionPad, OptionEnd, OptionSubnetMask, OptionRequestedAddr, OptionLeaseTime, OptionOverload, OptionMessageType, OptionServerID, OptionParams, OptionMessage, OptionMaxSize,
+		OptionT1, OptionT2, OptionClientID, OptionRapidCommit, OptionRelayInfo, OptionAuthentication, OptionSubnetSelection:
+		return fmt.Errorf("option %d is set by the server itself", code)
+	}
+	return nil
+}

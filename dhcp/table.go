@@ -17,11 +17,11 @@ const clockStep = 5 * time.Second
 // Table owns all leases of the daemon: in memory, written by group commit. All methods may be called at any time from
 // any goroutine.
 //
-// A change is seen by the next decision at once, and is pending until it is on disk; when the disk refuses, it is withdrawn.
+// The next decision sees a change at once. A change is pending until it is on disk; when the write fails, it is withdrawn.
 //
-// Leases are kept in wall-clock time, but age by the monotonic clock (C36): when the two drift apart by more than five
-// seconds, the wall clock was set, and every lease is moved by the same step and written again. A clock that is behind at start
-// (no battery, no NTP yet) is recognised by many leases that begin in the future; a single one is corrected by itself (clockBehind).
+// Leases are stored in wall-clock time, but age by the monotonic clock (C36): when the two drift apart by more than five
+// seconds, the wall clock was set, and every lease is shifted by the same step and written again. A clock that is behind at start
+// (no battery, no NTP yet) is recognised by many leases that begin in the future (clockBehind); a single such lease is corrected by itself.
 type Table struct {
 	writer Writer
 	clock  func() time.Time
@@ -31,12 +31,12 @@ type Table struct {
 	view   *Leases
 	last   atomic.Pointer[time.Time] // when the clock was read last; written under mu
 	queue  []job
-	began  time.Time // when the write under way began; zero: there is none
+	began  time.Time // when the current write began; zero: none is running
 	closed bool
 	wake   chan struct{}
 
 	durable durableIndex // read without mu
-	batch   []Change     // of the last write, to be used again
+	batch   []Change     // buffer of the last write, reused
 }
 
 // Stats counts one subnet's addresses.
@@ -64,14 +64,14 @@ func NewTable(cfg Config, w Writer, clock func() time.Time) *Table {
 	return t
 }
 
-// Load fills the table at start from what is stored. load calls its argument for each lease.
+// Load fills the table at start. load must call its argument for each stored lease; its error is returned.
 func (t *Table) Load(load func(func(Lease) error) error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var all []*packedLease
 	err := load(func(l Lease) error {
 		if !l.Addr.Is4() {
-			return fmt.Errorf("lease of %s: address %q is no IPv4 address", l.MAC, l.Addr)
+			return fmt.Errorf("lease of %s: address %q is not an IPv4 address", l.MAC, l.Addr)
 		}
 		all = append(all, new(packLease(&l)))
 		return nil
@@ -79,16 +79,16 @@ func (t *Table) Load(load func(func(Lease) error) error) error {
 	if err != nil {
 		return err
 	}
-	// In this order the lists of free addresses begin with the one that was given up longest ago.
+	// This order makes the lists of free addresses begin with the one that has been unused longest.
 	slices.SortFunc(all, func(a, b *packedLease) int {
 		return cmp.Or(cmp.Compare(a.expires, b.expires), cmp.Compare(a.addr, b.addr))
 	})
 	now := t.tick()
-	writeBacklog := clockBehind(all, now)
+	behind := clockBehind(all, now)
 	var corrected []Change
 	for _, k := range all {
 		was := k
-		if k = k.shifted(-writeBacklog).notBefore(now); *k != *was {
+		if k = k.shifted(-behind).notBefore(now); *k != *was {
 			corrected = append(corrected, Change{Lease: k.lease(), ClockShifted: true})
 		}
 		t.durable.put(k.addr, t.view.load(k))
@@ -121,14 +121,14 @@ func (t *Table) tick() time.Time {
 	return now
 }
 
-// step moves all leases along with the wall clock. The caller holds mu.
+// step shifts all leases along with the wall clock. The caller holds mu.
 func (t *Table) step(d time.Duration, now time.Time) {
 	t.enqueue(t.view.shift(d, now, func(k *packedLease) { t.durable.put(k.addr, k) }), nil)
 	t.Flush()
 }
 
-// adjustedNow is the time in which the durable leases are kept: a step of the wall clock doesn't show in it before they are
-// moved too.
+// adjustedNow returns the current time on the clock of the durable leases: a step of the wall clock does not show in it before
+// the leases are shifted.
 func (t *Table) adjustedNow() time.Time {
 	before := *t.last.Load()
 	return before.Round(0).Add(t.since(t.clock(), before))
@@ -136,12 +136,12 @@ func (t *Table) adjustedNow() time.Time {
 
 // Serve runs decide on the leases and calls done exactly once: when Decision.Changes is on disk, at once if there are none.
 // With an error nothing was written: the decision's reply must not be sent. done runs without locks, on the caller's
-// goroutine or on the writer's: it must not block for long. When Decision.Probe is valid, the caller probes aside, reports by
-// Probed and calls Serve again; the address is held for the client meanwhile.
+// goroutine or on the writer's: it must not block for long. When Decision.Probe is valid, the caller probes the address
+// in the background, calls Probed and calls Serve again; meanwhile the address is held for the client.
 //
-// decide runs under the lock of the table. It is Engine.Decide with what Engine.Classify found out before.
+// decide runs under the lock of the table. It is Engine.Decide with the result of Engine.Classify.
 //
-// What Serve queues is written after the next Flush: a caller that serves several requests at once has all of them written at once.
+// What Serve queues is written after the next Flush, so that a caller can serve several requests and write them together.
 func (t *Table) Serve(decide func(now time.Time, leases *Leases) Decision, done func(*Decision, error)) {
 	d, queued, err := t.execute(decide, done)
 	if !queued {
@@ -160,7 +160,7 @@ func (t *Table) execute(decide func(now time.Time, leases *Leases) Decision, don
 	case t.closed:
 		return d, false, ErrClosed
 	case t.writeBacklog(*t.last.Load()):
-		return d, false, ErrWriteBacklog // and what is offered to the client stays so
+		return d, false, ErrWriteBacklog // the offer to the client remains
 	}
 	t.view.applyOffer(d)
 	if len(d.Changes) == 0 {
@@ -170,7 +170,7 @@ func (t *Table) execute(decide func(now time.Time, leases *Leases) Decision, don
 	return d, true, nil
 }
 
-// Commit queues changes and calls done, if there is one, when they are on disk, or with the error that kept them from it.
+// Commit queues changes and calls done, unless it is nil, when they are on disk or with the error of the write.
 func (t *Table) Commit(changes []Change, done func(error)) {
 	t.mu.Lock()
 	if !t.closed {
@@ -186,7 +186,7 @@ func (t *Table) Commit(changes []Change, done func(error)) {
 	}
 }
 
-// Probed reports the result of a probe: free addresses are known to be so for 30 s, used ones go into quarantine.
+// Probed records the result of a probe: an unused address counts as free for 30 s, a used one goes into quarantine.
 func (t *Table) Probed(addr netip.Addr, inUse bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -195,24 +195,24 @@ func (t *Table) Probed(addr netip.Addr, inUse bool) {
 		t.view.probed(addr)
 		return
 	}
-	b := t.view.indexes.of(addr)
-	if b == nil {
+	x := t.view.indexes.of(addr)
+	if x == nil {
 		return
 	}
-	e := b.get(addr)
+	e := x.get(addr)
 	if e.active(now) {
 		return // it was leased meanwhile, and its client answers
 	}
-	b.drop(e, now)
+	x.drop(e, now)
 	starts := now.UTC().Truncate(time.Second)
-	l := Lease{Addr: addr, Subnet: b.prefix, State: LeaseDeclined, FirstSeen: starts, Starts: starts, Expires: starts.Add(Quarantine)}
+	l := Lease{Addr: addr, Subnet: x.prefix, State: LeaseDeclined, FirstSeen: starts, Starts: starts, Expires: starts.Add(Quarantine)}
 	if !t.closed && !t.writeBacklog(now) {
 		t.enqueue([]Change{{Lease: l}}, nil)
 		t.Flush()
 	}
 }
 
-// LeaseAt returns the acknowledged, unexpired lease on addr that is safe on disk. It waits for no decision and no disk.
+// LeaseAt returns the acknowledged, unexpired lease on addr that is safe on disk. It does not wait for decisions or the disk.
 func (t *Table) LeaseAt(addr netip.Addr) (Lease, bool) {
 	if !addr.Is4() {
 		return Lease{}, false
@@ -224,7 +224,7 @@ func (t *Table) LeaseAt(addr netip.Addr) (Lease, bool) {
 	return k.lease(), true
 }
 
-// Known reports whether mac has a durable lease record, whatever its state. It waits for no decision and no disk.
+// Known reports whether mac has a durable lease record, whatever its state. It does not wait for decisions or the disk.
 func (t *Table) Known(mac MAC) bool { return t.durable.holds(mac) }
 
 // LeasesOf returns the durable lease records of mac, newest first, whatever their state: one for each subnet it was seen in.
@@ -232,8 +232,8 @@ func (t *Table) LeasesOf(mac MAC) []Lease {
 	var out []Lease
 	t.mu.Lock()
 	now := t.tick()
-	for _, b := range t.view.indexes {
-		if e := b.byMAC[mac]; e != nil && e.durable != nil && e.durable.mac == mac {
+	for _, x := range t.view.indexes {
+		if e := x.byMAC[mac]; e != nil && e.durable != nil && e.durable.mac == mac {
 			out = append(out, e.durable.at(now))
 		}
 	}
@@ -242,11 +242,11 @@ func (t *Table) LeasesOf(mac MAC) []Lease {
 	return out
 }
 
-// at is the lease with the state it has at the time now.
+// at returns the lease with its state at the time now.
 func (k *packedLease) at(now time.Time) Lease {
 	l := k.lease()
 	if (l.State == LeaseActive || l.State == LeaseDeclined) && !l.Expires.After(now) {
-		l.State = LeaseExpired // or its quarantine
+		l.State = LeaseExpired // a quarantine that is over counts as expired, too
 	}
 	return l
 }
@@ -262,10 +262,10 @@ func (t *Table) All() []Lease {
 	return out
 }
 
-// Delete forgets the record of addr and returns when that is durable. An address without one is an error.
+// Delete removes the record of addr and returns when that is durable. It is an error when addr has none.
 func (t *Table) Delete(ctx context.Context, addr netip.Addr) error {
 	if !addr.Is4() {
-		return fmt.Errorf("%q is no IPv4 address", addr)
+		return fmt.Errorf("%q is not an IPv4 address", addr)
 	}
 	if t.durable.get(addr) == nil {
 		return fmt.Errorf("address %s has no lease", addr)

@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// Times that hold when the configuration says nothing.
+// Defaults and limits of the configuration.
 const (
 	defaultLease      = 8 * 24 * time.Hour
 	defaultOtherLease = time.Hour
-	maxPool           = 1 << 20 // addresses of one subnet: more is a slip of the pen
+	maxPool           = 1 << 20 // addresses of one subnet: more is a typing error
 )
 
 // Bounds of a lease time.
@@ -23,11 +23,11 @@ const (
 	InfiniteLease = math.MaxUint32 // in seconds: a lease that never ends (RFC 2131, 3.3)
 )
 
-// Validate checks everything and joins all validation errors.
+// Validate returns all validation errors of c, joined.
 func (c *Config) Validate() error {
 	var problems []error
 	if c.Mode != "" && c.Mode != ModeServe && c.Mode != ModeInform && c.Mode != ModeOff {
-		problems = append(problems, fmt.Errorf("mode %q is none of serve, inform, off", c.Mode))
+		problems = append(problems, fmt.Errorf("mode %q must be one of serve, inform, off", c.Mode))
 	}
 	for i := range c.Subnets {
 		s := &c.Subnets[i]
@@ -43,7 +43,7 @@ func (c *Config) Validate() error {
 	return errors.Join(problems...)
 }
 
-// problems lists what is wrong with one subnet.
+// problems returns the validation errors of one subnet.
 func (s *Subnet) problems(mode string) (problems []error) {
 	add := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
 	if !s.Prefix.IsValid() || !s.Prefix.Addr().Is4() || s.Prefix.Bits() < 8 || s.Prefix.Bits() > 30 {
@@ -54,10 +54,10 @@ func (s *Subnet) problems(mode string) (problems []error) {
 		add("has host bits set; the network is %s", s.Prefix.Masked())
 	}
 	if s.Phones != "" && s.Phones != PhonesProvision && s.Phones != PhonesMove && s.Phones != PhonesNone {
-		add("phones %q is none of provision, move, none", s.Phones)
+		add("phones %q must be one of provision, move, none", s.Phones)
 	}
 	if s.VoiceVLAN < 0 || s.VoiceVLAN > 4094 {
-		add("voice_vlan %d is not 0 to 4094", s.VoiceVLAN)
+		add("voice_vlan %d must be 0 to 4094", s.VoiceVLAN)
 	}
 	if s.Phones == PhonesMove && s.VoiceVLAN == 0 {
 		add("phones: move needs a voice_vlan to move them to")
@@ -72,7 +72,7 @@ func (s *Subnet) poolProblems(mode string) (problems []error) {
 	size := 0
 	for i, p := range s.Pools {
 		if !validRange(p) {
-			add("pool %s is no range of IPv4 addresses", p)
+			add("pool %s is not a range of IPv4 addresses", p)
 			continue
 		}
 		if !s.Prefix.Contains(p.First) || !s.Prefix.Contains(p.Last) {
@@ -90,7 +90,7 @@ func (s *Subnet) poolProblems(mode string) (problems []error) {
 	}
 	for _, x := range s.Exclude {
 		if !validRange(x) {
-			add("exclude %s is no range of IPv4 addresses", x)
+			add("exclude %s is not a range of IPv4 addresses", x)
 		}
 	}
 	if mode == ModeInform && len(s.Pools) > 0 {
@@ -119,7 +119,7 @@ func (s *Subnet) valueProblems() (problems []error) {
 	}{{"routers", s.Routers}, {"dns_servers", s.DNSServers}, {"ntp_servers", s.NTPServers}, {"relays", s.Relays}} {
 		for _, a := range list.addrs {
 			if !a.Is4() || a.IsUnspecified() || a.IsMulticast() {
-				add("%s: %s is no IPv4 address of a host", list.name, a)
+				add("%s: %s is not an IPv4 address of a host", list.name, a)
 			}
 		}
 	}
@@ -129,12 +129,12 @@ func (s *Subnet) valueProblems() (problems []error) {
 		}
 	}
 	if s.NextServer.IsValid() && !s.NextServer.Is4() {
-		add("next_server %s is no IPv4 address", s.NextServer)
+		add("next_server %s is not an IPv4 address", s.NextServer)
 	}
 	if err := checkURL(s.ProvisioningURL); err != nil {
 		problems = append(problems, err)
 	}
-	if err := checkText(s.DomainName); err != nil {
+	if err := CheckText(s.DomainName); err != nil {
 		add("domain_name: %w", err)
 	}
 	var seen []uint8
@@ -142,7 +142,7 @@ func (s *Subnet) valueProblems() (problems []error) {
 		if err := SetByServer(o.Code); err != nil {
 			problems = append(problems, err)
 		} else if slices.Contains(seen, o.Code) {
-			add("option %d is there twice", o.Code)
+			add("option %d is set twice", o.Code)
 		}
 		seen = append(seen, o.Code)
 	}
@@ -151,24 +151,38 @@ func (s *Subnet) valueProblems() (problems []error) {
 
 func validRange(r Range) bool { return r.First.Is4() && r.Last.Is4() && r.First.Compare(r.Last) <= 0 }
 
-// checkURL accepts what phones can read: a scheme they know, a host, nothing that needs quoting.
+// CheckText returns an error for text that contains quotes or control characters (C32). Quotes are usually left over from another
+// server's configuration, and would be sent to the phone.
+func CheckText(s string) error {
+	for _, c := range s {
+		switch {
+		case c == '"' || c == '\'' || c == '`':
+			return fmt.Errorf("text %.60q contains a quote; the value is sent as it is written, so leave the quotes out", s)
+		case c < ' ' || c == 0x7f:
+			return fmt.Errorf("text %.60q contains a control character", s)
+		}
+	}
+	return nil
+}
+
+// checkURL accepts URLs that phones can parse: one of four schemes, a host, and no character that needs quoting. "" is accepted.
 func checkURL(s string) error {
 	if s == "" {
 		return nil
 	}
 	u, err := url.Parse(s)
 	if err != nil || u.Host == "" || !slices.Contains([]string{"http", "https", "tftp", "ftp"}, u.Scheme) {
-		return fmt.Errorf("provisioning_url %.80q is no URL that begins with http://, https://, tftp:// or ftp:// and a host", s)
+		return fmt.Errorf("provisioning_url %.80q must be a URL with a host that begins with http://, https://, tftp:// or ftp://", s)
 	}
 	for _, c := range s {
 		if c <= ' ' || c > '~' || c == '"' || c == '\'' {
-			return fmt.Errorf("provisioning_url %.80q has %q in it", s, c)
+			return fmt.Errorf("provisioning_url %.80q contains %q", s, c)
 		}
 	}
 	return nil
 }
 
-// WithDefaults fills in what was left out, in a copy.
+// WithDefaults returns a copy of c in which omitted values have their defaults.
 func (c Config) WithDefaults() Config {
 	if c.Mode == "" {
 		c.Mode = ModeServe

@@ -11,6 +11,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"plugtone/dhcp"
+	"plugtone/dhcp/wire"
 	"plugtone/provision/setting"
 	"plugtone/provision/yamlpos"
 )
@@ -353,7 +354,7 @@ func (r *reader) options(n *yaml.Node, path string, s *Subnet) {
 			r.Errorf(value, at, "the inner quotes would be sent to the phones: write text VALUE without them")
 			return
 		}
-		o, err := dhcp.ParseOption(uint8(code), text)
+		o, err := wire.ParseOption(uint8(code), text)
 		if err != nil {
 			r.Errorf(value, at, "%s", strings.TrimPrefix(err.Error(), fmt.Sprintf("option %d: ", code)))
 			return

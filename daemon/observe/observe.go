@@ -11,6 +11,7 @@ import (
 	"plugtone/admin/feed"
 	"plugtone/dhcp"
 	"plugtone/dhcp/server"
+	"plugtone/dhcp/wire"
 	"plugtone/provision"
 	"plugtone/provision/fleet"
 	"plugtone/provision/timeline"
@@ -59,7 +60,7 @@ func (o *Observer) Decided(ev *dhcp.Event, took time.Duration) {
 	}
 	e := timeline.Entry{
 		Time: ev.Time, MAC: ev.MAC, Source: "dhcp", Event: typeLabel(ev.Type), Verdict: string(ev.Verdict), Reason: ev.Reason,
-		Addr: ev.Addr, Interface: ev.Interface, Vendor: ev.Vendor, Model: ev.Model, Options: ev.Options(), Duration: took,
+		Addr: ev.Addr, Interface: ev.Interface, Vendor: ev.Vendor, Model: ev.Model, Options: wire.Summary(ev.Reply, ev.Dropped), Duration: took,
 	}
 	if port := portOf(&ev.Client); port != "" {
 		e.Reason += "; on " + port

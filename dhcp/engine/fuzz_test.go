@@ -115,7 +115,7 @@ func checkAnswer(t *testing.T, g *rig, req *dhcp.Request, d dhcp.Decision) {
 	if typ := m.Options[53]; len(typ) != 1 || typ[0] != byte(r.Type) {
 		t.Fatalf("option 53 is %v", typ)
 	}
-	_ = d.Event.Options()
+	_ = wire.Summary(d.Event.Reply, nil)
 	to := wire.ReplyDestination(req, r, &g.Link)
 	if !to.Addr.IsValid() || !to.From.IsValid() {
 		t.Fatalf("sent to %v from %v", to.Addr, to.From)

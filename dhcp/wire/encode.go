@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	minPayload  = 300 // BOOTP's size; some clients and relays drop less
-	minDatagram = 576 // every client must take an IP datagram of this size (RFC 2131, 2)
+	minPayload  = 300 // the size of a BOOTP packet; some clients and relays drop shorter ones
+	minDatagram = 576 // every client must accept an IP datagram of this size (RFC 2131, 2)
 	headers     = 28  // IP and UDP: option 57 counts them (RFC 2132, 9.10)
 	defaultMTU  = 1500
 	magicCookie = 0x63825363
@@ -18,14 +18,14 @@ const (
 	snameSize   = offFile - offSName
 )
 
-// Encode appends the packet of r to buf and returns which options did not fit into what the client takes: the datagram of
-// max(576, min(option 57, mtu)) bytes, less the headers.
+// Encode appends the packet of r to buf and returns the codes of options that did not fit into the largest datagram that the client
+// accepts: max(576, min(option 57, mtu)) bytes, less the headers.
 //
-// Options that don't fit are moved to file and sname when the client sent a parameter list (such a client is no BOOTP relic
+// Options that don't fit are moved to file and sname when the client sent a parameter list (such a client is no BOOTP client
 // and must read option 52). What doesn't fit there either is dropped, least important first: options that the client
-// asked for, from the end of its list; then forced ones, from the last; then what only repeats the client's own words, its id and
-// its choice of a subnet. Mask, router, message type, server, message, times and relay information are never dropped: the last is
-// taken out by the relay, so that the client's limit holds for the rest whatever it is.
+// asked for, from the end of its list; then forced ones, from the last; then what only repeats the request: the client identifier and
+// the subnet selection. Mask, router, message type, server, message, times and relay information are never dropped: the relay
+// removes its relay information, so the client's limit applies to the rest.
 func Encode(r *dhcp.Reply, buf []byte, mtu int) (packet []byte, dropped []uint8) {
 	l := arrange(r, optionSpace(r, mtu))
 	start := len(buf)
@@ -46,7 +46,7 @@ func Encode(r *dhcp.Reply, buf []byte, mtu int) (packet []byte, dropped []uint8)
 	return buf, l.dropped
 }
 
-// optionSpace is how many bytes of options the client takes.
+// optionSpace returns how many bytes of options the client accepts.
 func optionSpace(r *dhcp.Reply, mtu int) int {
 	if mtu == 0 {
 		mtu = defaultMTU
@@ -58,13 +58,13 @@ func optionSpace(r *dhcp.Reply, mtu int) int {
 	return size - headers - offOptions
 }
 
-// layout says where each option goes.
+// layout holds the fields of a packet in which options are placed.
 type layout struct {
 	main, file, sname []dhcp.Option
 	dropped           []uint8
 }
 
-// arrange decides where each option goes. The usual reply fits, and is passed through as it is.
+// arrange places each option. The usual reply fits, and is returned unchanged.
 func arrange(r *dhcp.Reply, space int) layout {
 	need := 1 // END
 	for _, o := range r.Options {
@@ -82,13 +82,13 @@ func arrange(r *dhcp.Reply, space int) layout {
 	for need > space {
 		i := leastImportant(l.main)
 		if i < 0 {
-			break // only what must be there is left
+			break // only required options are left
 		}
 		o := l.main[i]
 		size := optionSize(len(o.Data))
 		l.main = slices.Delete(l.main, i, i+1)
 		need -= size
-		if !r.Overload || !l.listKind(o, size) {
+		if !r.Overload || !l.moveToField(o, size) {
 			l.dropped = append(l.dropped, o.Code)
 		} else if !overload {
 			overload = true
@@ -108,8 +108,8 @@ func arrange(r *dhcp.Reply, space int) layout {
 	return l
 }
 
-// moveToField puts o into file or sname if it fits there whole, with the END that each field needs.
-func (l *layout) listKind(o dhcp.Option, size int) bool {
+// moveToField adds o to file or sname and reports whether it fits there, with the END option that each field needs.
+func (l *layout) moveToField(o dhcp.Option, size int) bool {
 	if used(l.file)+size < fileSize {
 		l.file = append(l.file, o)
 		return true
@@ -129,7 +129,7 @@ func used(opts []dhcp.Option) int {
 	return n
 }
 
-// leastImportant is the index of the option that is given up next, or -1.
+// leastImportant returns the index of the option to drop next, or -1.
 func leastImportant(opts []dhcp.Option) int {
 	for _, forced := range []bool{false, true} {
 		for i := len(opts) - 1; i >= 0; i-- {
@@ -149,7 +149,7 @@ func vital(code uint8) bool {
 	return false
 }
 
-// optionSize is what an option of n bytes takes on the wire, split as RFC 3396 says when it is longer than 255.
+// optionSize returns the encoded size of an option of n bytes, split by RFC 3396 when it is longer than 255.
 func optionSize(n int) int {
 	if n == 0 {
 		return 2
