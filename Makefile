@@ -96,6 +96,7 @@ install:
 	install -D -m 0644 packaging/plugtone.service $(DESTDIR)$(PREFIX)/lib/systemd/system/plugtone.service
 	install -D -m 0644 packaging/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/plugtone.conf
 	install -D -m 0644 packaging/tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/plugtone.conf
+	install -D -m 0644 packaging/sysctl.conf $(DESTDIR)$(PREFIX)/lib/sysctl.d/60-plugtone.conf
 	install -d -m 0755 $(DESTDIR)/etc/plugtone/vendors
 	[ -e $(DESTDIR)/etc/plugtone/plugtone.yaml ] || install -D -m 0640 packaging/plugtone.yaml $(DESTDIR)/etc/plugtone/plugtone.yaml
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || date +%s) $(BIN) man $(DESTDIR)$(PREFIX)/share/man
@@ -105,4 +106,5 @@ install:
 	$(BIN) completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/plugtone.fish
 	@[ -n "$(DESTDIR)" ] || ! command -v systemd-sysusers >/dev/null || systemd-sysusers plugtone.conf
 	@[ -n "$(DESTDIR)" ] || ! command -v systemd-tmpfiles >/dev/null || systemd-tmpfiles --create plugtone.conf
+	@[ -n "$(DESTDIR)" ] || ! command -v sysctl >/dev/null || sysctl -q -p packaging/sysctl.conf || echo "net.core.rmem_max stays as it is until the next boot"
 	@[ -n "$(DESTDIR)" ] || [ ! -d /run/systemd/system ] || systemctl daemon-reload
