@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"errors"
 	"slices"
 
@@ -28,7 +29,7 @@ func (w leaseWriter) WriteLeases(changes []dhcp.Change) error {
 	return nil
 }
 
-// addressProber asks by ARP or ICMP whether a lease's client still answers.
+// addressProber probes by ARP or ICMP whether the client of a lease still answers.
 type addressProber struct{ d *Daemon }
 
 // Probe implements trust.Prober.
@@ -37,10 +38,10 @@ func (p addressProber) Probe(l dhcp.Lease, done func(answered bool, err error)) 
 		done(false, errors.New("the DHCP server is off"))
 		return
 	}
-	p.d.dhcp.ProbeAddress(l.Addr, done)
+	p.d.dhcp.ProbeAddress(context.Background(), l.Addr, done)
 }
 
-// buildTrust lets a restart neither end a freeze nor hide how trust stands.
+// buildTrust restores the limit of new phones from the active leases after a restart, and registers the metrics of trust.
 func (d *Daemon) buildTrust() error {
 	d.service.Replay(slices.DeleteFunc(d.table.All(), func(l dhcp.Lease) bool { return l.State != dhcp.LeaseActive }))
 	gauge := func(name, help string, f func() int) error {
@@ -53,7 +54,7 @@ func (d *Daemon) buildTrust() error {
 	return gauge("plugtone_open_places", "Subnets and networks where files need no proof (trust: open).", func() int { return openPlaces(d.site()) })
 }
 
-// openPlaces counts the places where nobody has to prove anything.
+// openPlaces counts the subnets and networks where files need no proof.
 func openPlaces(s *fleet.Site) (n int) {
 	isOpen := func(proofs []trust.Proof) bool { return slices.Contains(proofs, trust.ProofOpen) }
 	for _, sub := range s.Subnets {

@@ -125,6 +125,7 @@ func TestForbiddenCalls(t *testing.T) {
 }
 
 // TestNoVendorInTheCode: vendors are data, so no string in code below cmd names one. A sentence for people may, with a capital letter.
+// Struct tags (examples of the API's documentation) and packages of test fixtures may, too.
 func TestNoVendorInTheCode(t *testing.T) {
 	dirs, err := filepath.Glob(filepath.Join(root, "provision/vendors/*/vendor.yaml"))
 	if err != nil || len(dirs) < 25 {
@@ -136,10 +137,13 @@ func TestNoVendorInTheCode(t *testing.T) {
 	}
 	named := regexp.MustCompile(`\b(` + strings.Join(ids, "|") + `|cisco|poly|aastra|ale)\b`)
 	eachSource(t, func(path string, f *ast.File) {
-		if strings.HasPrefix(path, "cmd/") {
+		if strings.HasPrefix(path, "cmd/") || strings.HasSuffix(filepath.Dir(path), "test") {
 			return
 		}
 		ast.Inspect(f, func(n ast.Node) bool {
+			if field, ok := n.(*ast.Field); ok {
+				field.Tag = nil
+			}
 			if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING && named.MatchString(lit.Value) {
 				t.Errorf("%s: %s", path, lit.Value)
 			}

@@ -15,7 +15,7 @@ import (
 	"plugtone/dhcp/engine"
 )
 
-// start is when every test begins.
+// Start is when every test begins.
 var Start = time.Date(2026, 11, 2, 8, 0, 0, 0, time.UTC)
 
 // Times and numbers of the rules, as the tests expect them.
@@ -29,18 +29,20 @@ const (
 	Retransmitted   = 10 * time.Second   // C49
 )
 
-// broadcast is where clients without an address send.
+// Broadcast is where clients without an address send.
 var Broadcast = netip.MustParseAddr("255.255.255.255")
 
+// Addr parses an address. It panics on a malformed one.
 func Addr(s string) netip.Addr { return netip.MustParseAddr(s) }
 
+// ClientMAC returns the MAC of the client with the number n.
 func ClientMAC(n int) dhcp.MAC {
 	m := dhcp.MAC{0x00, 0x15, 0x65}
 	m[3], m[4], m[5] = byte(n>>16), byte(n>>8), byte(n)
 	return m
 }
 
-// voice is the subnet of most tests: ten addresses, of which one is kept for phones.
+// Voice returns the subnet of most tests: ten addresses on a link of this host.
 func Voice() dhcp.Subnet {
 	return dhcp.Subnet{
 		Prefix: netip.MustParsePrefix("10.20.0.0/24"), Interface: "voice0",
@@ -50,15 +52,18 @@ func Voice() dhcp.Subnet {
 	}
 }
 
+// ConfigOf returns an authoritative configuration with the subnets.
 func ConfigOf(subnets ...dhcp.Subnet) dhcp.Config {
 	return dhcp.Config{Authoritative: true, Subnets: subnets}
 }
 
-// fakeReservations holds reservations in both directions.
+// FakeReservations holds reservations in both directions.
 type FakeReservations map[dhcp.MAC]netip.Addr
 
+// Reserved returns the address that is reserved for a MAC.
 func (f FakeReservations) Reserved(m dhcp.MAC) (netip.Addr, bool) { a, ok := f[m]; return a, ok }
 
+// HolderOf returns the MAC that an address is reserved for.
 func (f FakeReservations) HolderOf(a netip.Addr) (dhcp.MAC, bool) {
 	for m, r := range f {
 		if r == a {
@@ -68,9 +73,10 @@ func (f FakeReservations) HolderOf(a netip.Addr) (dhcp.MAC, bool) {
 	return dhcp.MAC{}, false
 }
 
-// phones is an adviser that takes every client with a vendor class for a phone.
+// Phones is a policy that classifies every client with a vendor class as a phone.
 type Phones struct{ Policy dhcp.Policy }
 
+// PolicyFor returns p.Policy, with Phone set, for a client with a vendor class; the zero Policy otherwise.
 func (p Phones) PolicyFor(c dhcp.Client, _ dhcp.Site) dhcp.Policy {
 	if c.VendorClass == "" {
 		return dhcp.Policy{}
@@ -80,7 +86,7 @@ func (p Phones) PolicyFor(c dhcp.Client, _ dhcp.Site) dhcp.Policy {
 	return a
 }
 
-// rig is an engine with a lease table and a clock that stands still until it is moved. What it decides is on disk at once.
+// Fixture is an engine with a lease table and a clock that only the test advances. Decisions are written to disk at once.
 type Fixture struct {
 	T            *testing.T
 	Config       dhcp.Config
@@ -92,6 +98,7 @@ type Fixture struct {
 	Link         dhcp.Link
 }
 
+// NewFixture returns a Fixture with a new engine, at Start.
 func NewFixture(t *testing.T, cfg dhcp.Config, r engine.Reservations, p dhcp.ClientPolicy) *Fixture {
 	t.Helper()
 	e, err := engine.New(cfg, r, p)
@@ -103,7 +110,7 @@ func NewFixture(t *testing.T, cfg dhcp.Config, r engine.Reservations, p dhcp.Cli
 	return g
 }
 
-// reconfigure changes the configuration of the engine; the leases stay.
+// Reconfigure changes the configuration of the engine; the leases stay.
 func (g *Fixture) Reconfigure(change func(*dhcp.Config)) {
 	g.T.Helper()
 	change(&g.Config)
@@ -114,7 +121,7 @@ func (g *Fixture) Reconfigure(change func(*dhcp.Config)) {
 	g.Engine = e
 }
 
-// from runs f with packets that come from src, addressed to this host.
+// From runs f with packets from port 67 of src, addressed to this host.
 func (g *Fixture) From(src string, f func()) {
 	saved := g.Link
 	g.Link.Source, g.Link.Dest = netip.AddrPortFrom(Addr(src), 67), Addr("10.20.0.2")
@@ -122,7 +129,7 @@ func (g *Fixture) From(src string, f func()) {
 	g.Link = saved
 }
 
-// because is want that checks the reason, too.
+// Because is Want that checks the reason, too.
 func (g *Fixture) Because(v dhcp.Verdict, reason string, r *dhcp.Request) dhcp.Decision {
 	g.T.Helper()
 	d := g.Want(v, r)
@@ -135,7 +142,7 @@ func (g *Fixture) Because(v dhcp.Verdict, reason string, r *dhcp.Request) dhcp.D
 	return d
 }
 
-// rigOf makes a rig with an engine that there is already.
+// FixtureOf returns a Fixture with an existing engine.
 func FixtureOf(t *testing.T, cfg dhcp.Config, e *engine.Engine) *Fixture {
 	t.Helper()
 	g := &Fixture{T: t, Config: cfg, Engine: e, Now: Start}
@@ -148,12 +155,12 @@ func FixtureOf(t *testing.T, cfg dhcp.Config, e *engine.Engine) *Fixture {
 	return g
 }
 
-// leases returns the leases as the next decision sees them.
+// Leases returns the leases as the next decision sees them.
 func (g *Fixture) Leases() *dhcp.Leases {
 	return LeasesOf(g.Table)
 }
 
-// load puts a lease into the table as at start.
+// Load puts a lease into the table, as at the start of the server.
 func (g *Fixture) Load(l dhcp.Lease) {
 	g.T.Helper()
 	if err := g.Table.Load(func(f func(dhcp.Lease) error) error { return f(l) }); err != nil {
@@ -161,15 +168,15 @@ func (g *Fixture) Load(l dhcp.Lease) {
 	}
 }
 
-// free reports that nobody answered a probe of a.
+// ProbedFree reports to the table that no host answered a probe of a.
 func (g *Fixture) ProbedFree(a netip.Addr) { g.Table.Probed(a, false) }
 
-// decide decides and changes nothing.
+// Decide decides without changing the table.
 func (g *Fixture) Decide(r *dhcp.Request) dhcp.Decision {
 	return g.Engine.Decide(g.Now, r, &g.Link, g.Engine.Classify(r, &g.Link), g.Leases())
 }
 
-// do decides, and takes over what was decided.
+// Do decides, and applies the decision to the table.
 func (g *Fixture) Do(r *dhcp.Request) dhcp.Decision {
 	g.T.Helper()
 	d, err := ServeAndWait(g.Table, g.Engine, r, &g.Link)
@@ -182,7 +189,7 @@ func (g *Fixture) Do(r *dhcp.Request) dhcp.Decision {
 	return *d
 }
 
-// want decides and checks the verdict.
+// Want decides and checks the verdict.
 func (g *Fixture) Want(v dhcp.Verdict, r *dhcp.Request) dhcp.Decision {
 	g.T.Helper()
 	d := g.Do(r)
@@ -192,7 +199,7 @@ func (g *Fixture) Want(v dhcp.Verdict, r *dhcp.Request) dhcp.Decision {
 	return d
 }
 
-// bind takes a client from DISCOVER to ACK and returns its address.
+// Bind takes a client from DISCOVER to ACK and returns its address.
 func (g *Fixture) Bind(n int, opts ...func(*dhcp.Request)) netip.Addr {
 	g.T.Helper()
 	o := g.Want(dhcp.VerdictOffered, Discover(n, opts...))
@@ -200,7 +207,7 @@ func (g *Fixture) Bind(n int, opts ...func(*dhcp.Request)) netip.Addr {
 	return a.Reply.YIAddr
 }
 
-// unicast runs f with packets that come to us alone from src.
+// Unicast runs f with packets from port 68 of src, addressed to this host.
 func (g *Fixture) Unicast(src string, f func()) {
 	saved := g.Link
 	g.Link.Source, g.Link.Dest = netip.AddrPortFrom(Addr(src), 68), Addr("10.20.0.2")
@@ -208,6 +215,7 @@ func (g *Fixture) Unicast(src string, f func()) {
 	g.Link = saved
 }
 
+// Message returns a message of client n.
 func Message(n int, t dhcp.MessageType, opts ...func(*dhcp.Request)) *dhcp.Request {
 	r := &dhcp.Request{Type: t, MAC: ClientMAC(n), XID: [4]byte{1, 2, 3, byte(n)}}
 	copy(r.CHAddr[:], r.MAC[:])
@@ -218,29 +226,35 @@ func Message(n int, t dhcp.MessageType, opts ...func(*dhcp.Request)) *dhcp.Reque
 	return r
 }
 
+// Discover returns a DISCOVER of client n.
 func Discover(n int, opts ...func(*dhcp.Request)) *dhcp.Request {
 	return Message(n, dhcp.MessageTypeDiscover, opts...)
 }
 
+// Selecting returns a REQUEST of client n in state SELECTING, for the address a that this server offered.
 func Selecting(n int, a netip.Addr, opts ...func(*dhcp.Request)) *dhcp.Request {
 	return Message(n, dhcp.MessageTypeRequest, append([]func(*dhcp.Request){func(r *dhcp.Request) { r.Requested, r.ServerID = a, Addr("10.20.0.2") }}, opts...)...)
 }
 
+// InitReboot returns a REQUEST of client n in state INIT-REBOOT, for the address a.
 func InitReboot(n int, a netip.Addr, opts ...func(*dhcp.Request)) *dhcp.Request {
 	return Message(n, dhcp.MessageTypeRequest, append([]func(*dhcp.Request){func(r *dhcp.Request) { r.Requested = a }}, opts...)...)
 }
 
+// Renew returns a REQUEST of client n in state RENEWING or REBINDING, for its address a.
 func Renew(n int, a netip.Addr, opts ...func(*dhcp.Request)) *dhcp.Request {
 	return Message(n, dhcp.MessageTypeRequest, append([]func(*dhcp.Request){func(r *dhcp.Request) { r.CIAddr = a }}, opts...)...)
 }
 
+// AsPhone gives a request a vendor class, by which Phones classifies the client as a phone.
 func AsPhone(r *dhcp.Request) { r.Client.VendorClass = "phone" }
 
+// Params sets the parameter request list of a request.
 func Params(codes ...uint8) func(*dhcp.Request) {
 	return func(r *dhcp.Request) { r.HasParams, r.Client.Params = true, codes }
 }
 
-// codes lists the options of a reply in order.
+// Codes lists the options of a reply in order.
 func Codes(r *dhcp.Reply) []uint8 {
 	var out []uint8
 	for _, o := range r.Options {
@@ -249,6 +263,7 @@ func Codes(r *dhcp.Reply) []uint8 {
 	return out
 }
 
+// OptionOf returns the data of an option of a reply, nil when the reply does not have it.
 func OptionOf(r *dhcp.Reply, code uint8) []byte {
 	for _, o := range r.Options {
 		if o.Code == code {
@@ -258,6 +273,7 @@ func OptionOf(r *dhcp.Reply, code uint8) []byte {
 	return nil
 }
 
+// Seconds decodes an option with a time in seconds; -1 when it does not have four bytes.
 func Seconds(b []byte) int {
 	if len(b) != 4 {
 		return -1
@@ -265,7 +281,7 @@ func Seconds(b []byte) int {
 	return int(binary.BigEndian.Uint32(b))
 }
 
-// packet builds a client's message from the figures of RFC 2131, 2, independently of the codec.
+// Packet builds a client's message from the figures of RFC 2131, 2, independently of the codec.
 func Packet(t dhcp.MessageType, options ...byte) []byte {
 	p := make([]byte, 240)
 	p[0], p[1], p[2] = 1, 1, 6
@@ -276,15 +292,17 @@ func Packet(t dhcp.MessageType, options ...byte) []byte {
 	return append(p, options...)
 }
 
+// Relayed returns a subnet without an interface, which is served through a relay.
 func Relayed() dhcp.Subnet {
 	return dhcp.Subnet{Prefix: netip.MustParsePrefix("10.30.0.0/24"), Pools: []dhcp.Range{{First: Addr("10.30.0.100"), Last: Addr("10.30.0.109")}}, Routers: []netip.Addr{Addr("10.30.0.1")}}
 }
 
+// Data returns the subnet of a data VLAN, whose phones are treated as kind says.
 func Data(kind string) dhcp.Subnet {
 	return dhcp.Subnet{Prefix: netip.MustParsePrefix("10.40.0.0/24"), Interface: "data0", Phones: kind, VoiceVLAN: 20, Pools: []dhcp.Range{{First: Addr("10.40.0.100"), Last: Addr("10.40.0.109")}}}
 }
 
-// parsed reads a packet with the library, as a client would.
+// Parsed reads a packet with the library, as a client would.
 func Parsed(t *testing.T, p []byte) *dhcpv4.DHCPv4 {
 	t.Helper()
 	m, err := dhcpv4.FromBytes(p)
@@ -294,7 +312,7 @@ func Parsed(t *testing.T, p []byte) *dhcpv4.DHCPv4 {
 	return m
 }
 
-// order walks the options of a packet as they stand.
+// OptionOrder returns the codes of the options of a packet, in their order.
 func OptionOrder(p []byte) []uint8 {
 	var out []uint8
 	for p = p[240:]; len(p) > 0 && p[0] != 255; {
@@ -308,14 +326,14 @@ func OptionOrder(p []byte) []uint8 {
 	return out
 }
 
-// addrOf is the address with the number n.
+// AddrOf returns the address with the number n.
 func AddrOf(n uint32) netip.Addr {
 	var b [4]byte
 	binary.BigEndian.PutUint32(b[:], n)
 	return netip.AddrFrom4(b)
 }
 
-// numberOf is the number of an address.
+// NumberOf returns the number of an address.
 func NumberOf(a netip.Addr) uint32 {
 	b := a.As4()
 	return binary.BigEndian.Uint32(b[:])

@@ -11,7 +11,7 @@ import (
 	"plugtone/dhcp/engine"
 )
 
-// disk is a Writer that keeps what it is given, slowly or not at all.
+// Disk is a Writer that stores leases in memory, and that can be slow or fail.
 type Disk struct {
 	mu      sync.Mutex
 	Leases  map[netip.Addr]dhcp.Lease
@@ -20,8 +20,10 @@ type Disk struct {
 	Err     error
 }
 
+// NewDisk returns an empty Disk.
 func NewDisk() *Disk { return &Disk{Leases: map[netip.Addr]dhcp.Lease{}} }
 
+// WriteLeases implements dhcp.Writer. It returns the error that Fail set.
 func (d *Disk) WriteLeases(changes []dhcp.Change) error {
 	d.mu.Lock()
 	delay := d.delay
@@ -43,10 +45,13 @@ func (d *Disk) WriteLeases(changes []dhcp.Change) error {
 	return nil
 }
 
+// Slow makes each later write last for delay.
 func (d *Disk) Slow(delay time.Duration) { d.mu.Lock(); d.delay = delay; d.mu.Unlock() }
 
+// Fail makes later writes return err; nil ends it.
 func (d *Disk) Fail(err error) { d.mu.Lock(); d.Err = err; d.mu.Unlock() }
 
+// Load calls f for each written lease. It stops at the first error and returns it.
 func (d *Disk) Load(f func(dhcp.Lease) error) error {
 	for _, l := range d.Leases {
 		if err := f(l); err != nil {
@@ -56,7 +61,7 @@ func (d *Disk) Load(f func(dhcp.Lease) error) error {
 	return nil
 }
 
-// bench is a running table in a synctest bubble.
+// TableFixture is a running table in a synctest bubble.
 type TableFixture struct {
 	*dhcp.Table
 	T      *testing.T
@@ -64,6 +69,7 @@ type TableFixture struct {
 	Link   dhcp.Link
 }
 
+// NewTableFixture returns a running table with the leases of d.
 func NewTableFixture(t *testing.T, cfg dhcp.Config, d *Disk, clock func() time.Time) *TableFixture {
 	t.Helper()
 	g := NewFixture(t, cfg, nil, Phones{})
@@ -75,7 +81,7 @@ func NewTableFixture(t *testing.T, cfg dhcp.Config, d *Disk, clock func() time.T
 	return b
 }
 
-// runTable lets a table write until the test ends.
+// RunTable runs a table until the test ends.
 func RunTable(t testing.TB, table *dhcp.Table) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
@@ -88,12 +94,12 @@ func (b *TableFixture) Serve(e *engine.Engine, r *dhcp.Request, link *dhcp.Link,
 	ServeOn(b.Table, e, r, link, done)
 }
 
-// serve waits for the answer.
+// Do has a request decided, and waits until the decision is written.
 func (b *TableFixture) Do(r *dhcp.Request) (*dhcp.Decision, error) {
 	return ServeAndWait(b.Table, b.Engine, r, &b.Link)
 }
 
-// serveAndWait has a request decided and written.
+// ServeAndWait has a request decided on a table, and waits until the decision is written.
 func ServeAndWait(t *dhcp.Table, e *engine.Engine, r *dhcp.Request, link *dhcp.Link) (*dhcp.Decision, error) {
 	type answer struct {
 		d   *dhcp.Decision
@@ -106,6 +112,7 @@ func ServeAndWait(t *dhcp.Table, e *engine.Engine, r *dhcp.Request, link *dhcp.L
 	return a.d, a.err
 }
 
+// Want has a request decided and checks the verdict.
 func (b *TableFixture) Want(v dhcp.Verdict, r *dhcp.Request) *dhcp.Decision {
 	b.T.Helper()
 	d, err := b.Do(r)
@@ -115,7 +122,7 @@ func (b *TableFixture) Want(v dhcp.Verdict, r *dhcp.Request) *dhcp.Decision {
 	return d
 }
 
-// serveOn classifies a request and has it decided on a table.
+// ServeOn classifies a request and has it decided on a table.
 func ServeOn(t *dhcp.Table, e *engine.Engine, r *dhcp.Request, link *dhcp.Link, done func(*dhcp.Decision, error)) {
 	c := e.Classify(r, link)
 	t.Serve(func(now time.Time, leases *dhcp.Leases) dhcp.Decision { return e.Decide(now, r, link, c, leases) }, done)
