@@ -66,7 +66,9 @@ func inspect(f *os.File, name string, schema Schema, pages bool) (r Report) {
 		err = db.View(func(tx *bolt.Tx) error {
 			if pages {
 				for problem := range tx.Check() {
-					r.addPage(problem.Error())
+					if r.addPage(problem.Error()); len(r.Pages) == maxListed {
+						return errEnough
+					}
 				}
 			}
 			if len(r.Pages) > 0 {
@@ -75,6 +77,9 @@ func inspect(f *os.File, name string, schema Schema, pages bool) (r Report) {
 			_, err := walk(tx, schema, &r)
 			return err
 		})
+		if errors.Is(err, errEnough) {
+			return nil // bbolt's check may still read the map: the file stays open until the process ends
+		}
 		return errors.Join(err, db.Close())
 	})
 	if err != nil {
@@ -83,6 +88,9 @@ func inspect(f *os.File, name string, schema Schema, pages bool) (r Report) {
 	r.Sound = len(r.Pages) == 0 && r.Damaged == 0
 	return r
 }
+
+// errEnough ends a check: pages that lead back to themselves have problems without end.
+var errEnough = errors.New("enough is damaged")
 
 // location is the place of a record.
 type location struct{ table, key []byte }
@@ -124,6 +132,9 @@ func walk(tx *bolt.Tx, schema Schema, r *Report) (bad []location, err error) {
 // descriptor 3. Without a command it reads the records in this process, and leaves out bbolt's check of the pages.
 func check(lock *os.File, name string, schema Schema, command []string) (Report, error) {
 	r, err := run(lock, name, command)
+	if errors.Is(err, errEnded) {
+		return r, err
+	}
 	if err != nil {
 		r = inspect(lock, name, schema, false)
 	}
@@ -131,7 +142,24 @@ func check(lock *os.File, name string, schema Schema, command []string) (Report,
 	return r, flock(lock, syscall.LOCK_EX)
 }
 
-var errNoCommand = errors.New("no command to check files with")
+var (
+	errNoCommand = errors.New("no command to check files with")
+	// errEnded says nothing about the file: the system stops, or memory is short.
+	errEnded = errors.New("its check was ended")
+)
+
+// endedFromOutside reports whether the check was killed by a signal that no damaged file causes.
+func endedFromOutside(exit *exec.ExitError) bool {
+	status, ok := exit.Sys().(syscall.WaitStatus)
+	if !ok || !status.Signaled() {
+		return false
+	}
+	switch status.Signal() {
+	case syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGKILL:
+		return true
+	}
+	return false
+}
 
 func run(lock *os.File, name string, command []string) (r Report, err error) {
 	if len(command) == 0 {
@@ -148,6 +176,9 @@ func run(lock *os.File, name string, command []string) (r Report, err error) {
 	if json.Unmarshal(out.Bytes(), &r) == nil && r.File == name {
 		return r, nil
 	}
+	if exit != nil && endedFromOutside(exit) {
+		return r, fmt.Errorf("%s: %w: %s", lock.Name(), errEnded, exit)
+	}
 	first, _, _ := bytes.Cut(failed.Bytes(), []byte("\n"))
 	r = Report{File: name}
 	r.addPage(fmt.Sprintf("bbolt can't read it: %.200s", first))
@@ -157,7 +188,11 @@ func run(lock *os.File, name string, command []string) (r Report, err error) {
 // CheckInherited checks the file that descriptor 3 has open and writes a Report to w. It is the other side of the command
 // that a File is checked with.
 func CheckInherited(w io.Writer, name string, schema Schema) (sound bool, err error) {
-	r := inspect(os.NewFile(3, name), name, schema, true)
+	f := os.NewFile(3, name)
+	if err := limitMemory(f); err != nil {
+		return false, err
+	}
+	r := inspect(f, name, schema, true)
 	return r.Sound, json.NewEncoder(w).Encode(r)
 }
 
@@ -176,6 +211,9 @@ func CheckFile(path string, s Spec, command []string) Report {
 		return Report{File: name, Problem: "it is empty"}
 	}
 	r, err := run(f, name, command)
+	if errors.Is(err, errEnded) {
+		return Report{File: name, Problem: err.Error()}
+	}
 	if err != nil {
 		return inspect(f, name, s.Schema, false)
 	}
