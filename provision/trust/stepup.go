@@ -16,6 +16,9 @@ const (
 	challengeRetry = time.Minute
 	// challengeMemory is how long an unanswered challenge is remembered.
 	challengeMemory = 24 * time.Hour
+	// deafMemory is how long a phone is left alone that did not answer two challenges, on different days, after it was given
+	// credentials: its firmware ignores them, and it may ask for its file only once a day.
+	deafMemory = 30 * 24 * time.Hour
 	// oneBoot is how long a phone takes at most from its first file until it uses what it was given.
 	oneBoot = 10 * time.Minute
 	// resetGrant is how long a phone that counts as factory-reset gets its files.
@@ -144,12 +147,17 @@ func (s *stepUp) decide(r WeakRequest, commit bool) StepUpVerdict {
 }
 
 // invited decides about a phone that was given credentials and has never used them. It is challenged for one file; when it
-// does not answer, its weak proof is enough as before.
+// does not answer, its weak proof is enough as before. So it is once more on another day, and then rarely.
 func invited(r WeakRequest, p *stepUpPhone) StepUpVerdict {
-	if !r.CanAnswer || r.Wrong || within(p.challenged, r.Time, challengeMemory) && p.file != "" {
+	memory := challengeMemory
+	if p.boots >= 2 {
+		memory = deafMemory
+	}
+	if !r.CanAnswer || r.Wrong || within(p.challenged, r.Time, memory) && p.file != "" {
 		return StepUpVerdict{}
 	}
 	p.challenged, p.file = r.Time, r.File
+	p.boots++
 	return StepUpVerdict{Action: StepUpChallenge, Reason: "the phone was given credentials of its own and is asked for them; without them it is served when it asks again"}
 }
 

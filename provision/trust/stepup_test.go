@@ -166,6 +166,22 @@ func TestPhoneThatWasGivenCredentialsIsAskedOnce(t *testing.T) {
 	}
 }
 
+// A phone whose firmware ignores credentials may ask once a day, each time anew and only once: it gets its file all the same.
+func TestPhoneThatIgnoresCredentialsIsLeftAlone(t *testing.T) {
+	s := newStepUp()
+	refused := 0
+	for day := range 30 {
+		r := weak(1, testNow.Add(time.Duration(day)*25*time.Hour))
+		r.LastOwnProof, r.Given = time.Time{}, testNow.Add(-time.Hour)
+		if v := s.decide(r, true); v.Action != StepUpAccept {
+			refused++
+		}
+	}
+	if refused != 2 {
+		t.Errorf("it was refused its file on %d of 30 days, want 2", refused)
+	}
+}
+
 func TestDryRunCountsNothing(t *testing.T) {
 	s := newStepUp()
 	r := weak(1, testNow)
