@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"os"
 	"path/filepath"
@@ -87,5 +88,30 @@ func TestACheckThatIsEndedSetsNothingAside(t *testing.T) {
 	}
 	if aside, _ := filepath.Glob(h.path("*.damaged-*")); len(aside) > 0 {
 		t.Errorf("set aside: %q", aside)
+	}
+}
+
+// Damage that is found while plugtone runs is set aside and reported by the next start, also after a clean stop.
+func TestDamageFoundWhileRunningIsExaminedAtTheNextStart(t *testing.T) {
+	h := fullFixture(t)
+	path := h.path(records.FileName)
+	s := h.open()
+	b, err := os.ReadFile(path)
+	must(t, err)
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	must(t, err)
+	notes := []byte(strings.Repeat("n", 300))
+	for at := bytes.Index(b, notes); at >= 0; at = bytes.Index(b, notes) {
+		_, err := f.WriteAt([]byte{'m'}, int64(at)) // the page that bbolt has mapped
+		must(t, err)
+		b[at] = 'm'
+	}
+	must(t, f.Close())
+	if n := h.devices(s); n > 10 {
+		t.Fatalf("%d devices were read", n)
+	}
+	must(t, s.Close())
+	if s := h.open(); !s.has(records.FileName, DamagedRecords) {
+		t.Errorf("damage %+v", s.Damage())
 	}
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // markerName is a file that exists while plugtone is stopped: it has the digests of the files as they were left. A file that
-// is another at the next start is examined. After a crash there is no marker, and all are.
+// is another at the next start is examined, and so is one that was found damaged. After a crash there is no marker, and all are.
 const markerName = "stopped.json"
 
 func readMarker(dir string) map[string]uint64 {
@@ -41,6 +41,9 @@ func removeMarker(dir string) error {
 func (s *Store) writeMarker() error {
 	digests := map[string]uint64{}
 	for name, f := range s.files {
+		if f.Suspect() {
+			continue
+		}
 		sum, err := dbfile.Digest(f.Path())
 		if err != nil {
 			return err

@@ -213,6 +213,13 @@ func (f *File) Close() error {
 	return h.db.Close()
 }
 
+// Suspect reports whether a damaged record was read, or bbolt can't write any more: the next start is to check the file.
+func (f *File) Suspect() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.stuck != nil || len(f.noted) > 0
+}
+
 // noteDamaged counts and logs a damaged record, once.
 func (f *File) noteDamaged(table string, key []byte, err error) {
 	id := table + "/" + printable(key)
