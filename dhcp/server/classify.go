@@ -55,7 +55,8 @@ func addrAt(b []byte) netip.Addr {
 }
 
 // classify decides from a packet's header who is served first: clients with a lease record on disk. A known client that
-// repeats a message within a tenth of a second waits like the unknown ones, so that a flood in its name gains little.
+// repeats a message within a tenth of a second waits like the unknown ones, so that a flood in its name gains little; through
+// another relay too, for any host can name a relay.
 func (s *Server) classify(p *packet) priority {
 	h, ok := readHeader(p.bytes())
 	if !s.wanted(p, &h, ok) {
@@ -70,7 +71,10 @@ func (s *Server) classify(p *packet) priority {
 		s.cfg.Observer.dropped(DropRepeated, 1)
 		return drop
 	}
-	if repeated || !s.leases.Known(h.mac) {
+	if repeated || h.kind < dhcp.MessageTypeDiscover || h.kind > dhcp.MessageTypeInform || !s.leases.Known(h.mac) {
+		return unknownClient
+	}
+	if h.giaddr = (netip.Addr{}); s.priorities.repeated(&h, p.ifindex, p.at) {
 		return unknownClient
 	}
 	return knownClient

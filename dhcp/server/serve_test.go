@@ -227,6 +227,22 @@ func TestKnownClientThatRepeatsItselfWaits(t *testing.T) {
 	}
 }
 
+// TestRelaysGiveNoPriority: any host can put a known client's MAC and one relay after the other into a packet.
+func TestRelaysGiveNoPriority(t *testing.T) {
+	b := newServerFixture(t, func(c *Config) { c.Queue = 1000 })
+	b.table.given[dhcp.MAC{0, 0x15, 0x65, 0, 0, 200}] = netip.MustParseAddr("10.20.0.50")
+	for n := range byte(100) {
+		b.put(7, "10.20.0.2", message(t, 200, dhcpv4.MessageTypeRequest, dhcpv4.WithGatewayIP([]byte{10, 40, 0, n + 1})))
+		b.put(7, "10.20.0.2", message(t, 200, dhcpv4.MessageType(100+n), dhcpv4.WithGatewayIP([]byte{10, 40, 0, n + 1})))
+	}
+	if got := len(b.table.requests()); got != 1 {
+		t.Errorf("%d of 200 packets are served at once", got)
+	}
+	if b.run(); len(b.table.requests()) < 100 {
+		t.Errorf("%d of 200 packets are served", len(b.table.requests()))
+	}
+}
+
 func TestPanicCostsOnePacket(t *testing.T) {
 	b := newServerFixture(t, nil)
 	b.table.crash = true

@@ -36,8 +36,10 @@ type Server struct {
 	rogues  *rogueScan
 	routes  *netif.Routes
 	repeats repeatLimit
-	buffers sync.Pool     // of *[packetSize]byte
-	reload  chan struct{} // holds a token when the served interfaces may have changed
+	// priorities are those that were served first, whatever relay they named.
+	priorities repeatLimit
+	buffers    sync.Pool     // of *[packetSize]byte
+	reload     chan struct{} // holds a token when the served interfaces may have changed
 
 	// deliver sends a reply and keeps nothing of it. It is sender.send; tests without sockets replace it.
 	deliver        func(to wire.Destination, client dhcp.MAC, payload []byte, in *netif.Interface) error
@@ -69,7 +71,7 @@ func New(cfg Config, e *engine.Engine, leases Leases) (*Server, error) {
 	}
 	s := &Server{cfg: cfg, leases: leases, prober: newProber(cfg.InNetns), reload: make(chan struct{}, 1)}
 	s.process = s.runEngine
-	s.repeats.seed = maphash.MakeSeed() // clients must not be able to choose their slot
+	s.repeats.seed, s.priorities.seed = maphash.MakeSeed(), maphash.MakeSeed() // clients must not be able to choose their slot
 	s.links.log = cfg.Log
 	s.sender.links, s.sender.fallback = &s.links, cfg.Observer.fallback
 	s.deliver = s.sender.send
