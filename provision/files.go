@@ -8,7 +8,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
-	"plugtone/provision/pack"
+	"plugtone/provision/phonefile"
 	"plugtone/provision/resolve"
 )
 
@@ -41,9 +41,9 @@ func (s *Service) preview(ctx context.Context, r Request) exchange {
 }
 
 // previewPhone reads the device and builds its phone.
-func (s *Service) previewPhone(mac dhcp.MAC, subnet netip.Prefix) (*fleet.Device, pack.Phone, error) {
+func (s *Service) previewPhone(mac dhcp.MAC, subnet netip.Prefix) (*fleet.Device, phonefile.Phone, error) {
 	var d *fleet.Device
-	var p pack.Phone
+	var p phonefile.Phone
 	site := s.c.Site()
 	err := s.c.Records.View(func(f fleet.View) (err error) {
 		d, err = f.DeviceByAny(mac)
@@ -87,7 +87,7 @@ func (s *Service) File(ctx context.Context, mac dhcp.MAC, name string, subnet ne
 		return FileContent{}, fmt.Errorf("file %s: %s: %w", a.Name, a.Reason, fleet.ErrNotFound)
 	}
 	out := FileContent{FileInfo: a.info(), Body: a.Body}
-	if a.Kind == string(pack.KindUpload) && a.Content != nil && !reveal {
+	if a.Kind == string(phonefile.KindUpload) && a.Content != nil && !reveal {
 		// Which parts of what a phone wrote are secret is unknown.
 		a.discard()
 		out.Body, out.Masked = []byte("***\n"), true

@@ -10,6 +10,7 @@ import (
 	"plugtone/provision/internal/callgroup"
 	"plugtone/provision/internal/lru"
 	"plugtone/provision/pack"
+	"plugtone/provision/phonefile"
 )
 
 // How many entries the caches of a generation hold.
@@ -26,7 +27,7 @@ type generation struct {
 	packs *pack.Set
 	site  *fleet.Site
 
-	names   *lru.Cache[string, []pack.Match] // shared: the matches must not be changed
+	names   *lru.Cache[string, []phonefile.Match] // shared: the matches must not be changed
 	agents  *lru.Cache[string, pack.Identity]
 	devices *lru.Cache[deviceKey, *fleet.Device] // shared: the records must not be changed; nil for a MAC without one
 	files   *lru.Cache[fileKey, renderedFile]
@@ -58,7 +59,7 @@ type fileKey struct {
 func newGeneration(packs *pack.Set, site *fleet.Site, fileBytes int64) *generation {
 	return &generation{
 		packs: packs, site: site,
-		names:   lru.New[string, []pack.Match](cachedNames),
+		names:   lru.New[string, []phonefile.Match](cachedNames),
 		agents:  lru.New[string, pack.Identity](cachedAgents),
 		devices: lru.New[deviceKey, *fleet.Device](cachedDevices),
 		files:   lru.New[fileKey, renderedFile](fileBytes),

@@ -4,15 +4,14 @@ import (
 	"slices"
 
 	"plugtone/dhcp"
-	"plugtone/provision/pack"
 	"plugtone/provision/phonefile"
 )
 
 // parsedName is a requested name and the files of the packs that it may mean.
 type parsedName struct {
-	Name    string       // cleaned
-	Matches []pack.Match // shared: must not be changed
-	MAC     dhcp.MAC     // in the name; zero when there is none
+	Name    string            // cleaned
+	Matches []phonefile.Match // shared: must not be changed
+	MAC     dhcp.MAC          // in the name; zero when there is none
 	cached  bool
 }
 
@@ -63,4 +62,6 @@ func (n parsedName) vendors() []string {
 func (n parsedName) guarded() bool { return slices.ContainsFunc(n.Matches, isGuarded) }
 
 // isGuarded reports whether only the phone itself may have the file.
-func isGuarded(m pack.Match) bool { return m.Kind == pack.KindDevice || m.Kind == pack.KindPrivate }
+func isGuarded(m phonefile.Match) bool {
+	return m.Kind == phonefile.KindDevice || m.Kind == phonefile.KindPrivate
+}

@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"plugtone/provision/fleet"
-	"plugtone/provision/pack"
+	"plugtone/provision/phonefile"
 	"plugtone/provision/resolve"
 	"plugtone/provision/trust"
 	"plugtone/provision/trust/httpauth"
@@ -38,17 +38,17 @@ func (s producer) produce(q fileRequest) product {
 		return s.unselected(q)
 	}
 	switch q.file.match.Kind {
-	case pack.KindNone:
+	case phonefile.KindNone:
 		return q.expected404()
-	case pack.KindUpload:
+	case phonefile.KindUpload:
 		return s.sendUpload(q)
-	case pack.KindCommon:
+	case phonefile.KindCommon:
 		return s.common(q)
-	case pack.KindDevice, pack.KindPrivate:
+	case phonefile.KindDevice, phonefile.KindPrivate:
 		return s.guarded(q)
-	case pack.KindFirmware:
+	case phonefile.KindFirmware:
 		return s.firmware(q)
-	case pack.KindStatic:
+	case phonefile.KindStatic:
 		return s.static(q, q.file.match.Name)
 	}
 	return q.internalError(fmt.Errorf("file %s of pack %s has the unknown kind %q", q.file.match.File.Name, q.file.match.Vendor, q.file.match.Kind))
@@ -143,7 +143,7 @@ func (s producer) challenge(q fileRequest, a *Answer, scheme string) {
 // unassigned answers a phone that proved itself and has no record.
 func (s producer) unassigned(q fileRequest) product {
 	m := q.file.match
-	if q.generation.site.UnknownPhones != fleet.UnknownHold || m.File.Template == "" || m.Kind != pack.KindDevice {
+	if q.generation.site.UnknownPhones != fleet.UnknownHold || m.File.Template == "" || m.Kind != phonefile.KindDevice {
 		return q.notFound("there is no device record for %s", q.auth.MAC)
 	}
 	return s.render(q, true, "there is no device record: the waiting configuration; "+q.auth.Reason)
@@ -172,7 +172,7 @@ func (s producer) unselected(q fileRequest) product {
 	expected := true
 	for _, m := range q.name.Matches {
 		vendors = append(vendors, m.Vendor)
-		expected = expected && m.Kind == pack.KindNone
+		expected = expected && m.Kind == phonefile.KindNone
 	}
 	names, d := strings.Join(slices.Compact(vendors), ", "), q.auth.device
 	switch {

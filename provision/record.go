@@ -7,7 +7,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
-	"plugtone/provision/pack"
+	"plugtone/provision/phonefile"
 	"plugtone/provision/resolve"
 	"plugtone/provision/setting"
 	"plugtone/provision/trust"
@@ -112,7 +112,7 @@ func (s recorder) recordServed(q fileRequest, p product) Answer {
 		return a
 	}
 	served := trust.Served{Time: q.Time, MAC: d.MAC, From: q.who.source.Addr, Proof: proof, Port: trust.PortOf(q.who.lease()), Since: d.CreatedAt}
-	if v, ok := q.generation.packs.Vendor(d.Vendor); ok && p.rendering != nil && q.file.match.Kind == pack.KindDevice && q.Method != http.MethodHead {
+	if v, ok := q.generation.packs.Vendor(d.Vendor); ok && p.rendering != nil && q.file.match.Kind == phonefile.KindDevice && q.Method != http.MethodHead {
 		served.Given = d.Enabled && v.Supports(d.Model, "provisioning_password") && resolve.GivesCredentials(v, q.generation.site, p.rendering.subnet, d)
 	}
 	h := s.trust.Record(served)

@@ -9,6 +9,7 @@ import (
 
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
+	"plugtone/provision/phonefile"
 	"plugtone/provision/resolve"
 )
 
@@ -21,9 +22,9 @@ type renderedFile struct {
 // rendering is how a file is rendered for a request.
 type rendering struct {
 	vendor *pack.Vendor
-	file   *pack.File
+	file   *phonefile.File
 	subnet fleet.Subnet
-	phone  func() (pack.Phone, error) // what the templates print
+	phone  func() (phonefile.Phone, error) // what the templates print
 }
 
 // render renders the selected file. An anonymous phone gets nothing of any record.
@@ -58,8 +59,8 @@ func (s producer) plan(q fileRequest, anonymous bool) (rendering, error) {
 		return rendering{}, err
 	}
 	r := rendering{vendor: vendor, file: q.file.match.File, subnet: subnet}
-	public := anonymous || q.file.match.Kind == pack.KindCommon
-	r.phone = func() (pack.Phone, error) {
+	public := anonymous || q.file.match.Kind == phonefile.KindCommon
+	r.phone = func() (phonefile.Phone, error) {
 		p, err := s.phone(q, r, anonymous)
 		if public {
 			p = resolve.WithoutSecrets(p)
@@ -70,13 +71,13 @@ func (s producer) plan(q fileRequest, anonymous bool) (rendering, error) {
 }
 
 // phone builds what the templates print.
-func (s producer) phone(q fileRequest, r rendering, anonymous bool) (pack.Phone, error) {
+func (s producer) phone(q fileRequest, r rendering, anonymous bool) (phonefile.Phone, error) {
 	g := q.generation
 	if anonymous {
 		mac := firstMAC(q.file.match.MAC, q.auth.MAC)
 		return resolve.AnonymousPhone(g.site, r.subnet, r.vendor, q.file.model, mac, q.Time), nil
 	}
-	var p pack.Phone
+	var p phonefile.Phone
 	err := s.records.View(func(f fleet.View) error {
 		var err error
 		p, _, err = resolve.Phone(f, g.packs, g.site, r.subnet.Prefix, q.auth.device, q.Time)
@@ -151,7 +152,7 @@ func (s producer) phonebookOn(q fileRequest) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("%w: %w", fleet.ErrInternal, err)
 	}
-	return pack.PhonebookOn(settings), nil
+	return phonefile.PhonebookOn(settings), nil
 }
 
 // settings are the effective settings of the device, all of them. The leases are read before the records are opened, never

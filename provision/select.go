@@ -5,12 +5,13 @@ import (
 
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
+	"plugtone/provision/phonefile"
 	"plugtone/provision/trust/httpauth"
 )
 
 // selection is the file of a vendor that a requested name means, and the phone that it is for.
 type selection struct {
-	match         *pack.Match // nil: no pack has the name, or several do and nothing tells which is meant
+	match         *phonefile.Match // nil: no pack has the name, or several do and nothing tells which is meant
 	vendor, model string
 	kind          string
 }
@@ -75,8 +76,8 @@ func identity(r Request, packs *pack.Set, name parsedName, who requester, auth a
 }
 
 // bestMatch returns the vendor's file of the name that fits the model best; nil without one.
-func (n parsedName) bestMatch(vendor, model string) *pack.Match {
-	var best *pack.Match
+func (n parsedName) bestMatch(vendor, model string) *phonefile.Match {
+	var best *phonefile.Match
 	score := 0
 	for i := range n.Matches {
 		m := &n.Matches[i]

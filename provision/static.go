@@ -10,21 +10,21 @@ import (
 
 	"plugtone/provision/fleet"
 	"plugtone/provision/internal/regularfile"
-	"plugtone/provision/pack"
+	"plugtone/provision/phonefile"
 )
 
 // static serves what lies in the files folder: the vendor's own folder first, then the name as it is. The name's last part
 // keeps the kind that a pack gives it wherever the file is, so that an old tftpboot tree that an operator copied there
 // doesn't hand out configurations or firmware.
 func (s producer) static(q fileRequest, name string) product {
-	q.file.kind = string(pack.KindStatic)
-	if i := strings.LastIndexByte(name, '/'); i >= 0 && (q.file.match == nil || q.file.match.Kind == pack.KindStatic) {
+	q.file.kind = string(phonefile.KindStatic)
+	if i := strings.LastIndexByte(name, '/'); i >= 0 && (q.file.match == nil || q.file.match.Kind == phonefile.KindStatic) {
 		for _, m := range q.generation.packs.Resolve(name[i+1:]) {
 			switch m.Kind {
-			case pack.KindDevice, pack.KindPrivate, pack.KindUpload:
+			case phonefile.KindDevice, phonefile.KindPrivate, phonefile.KindUpload:
 				q.file.kind = string(m.Kind)
 				return q.notFound("%s is a %s file of %s and never served from a folder", name, m.Kind, m.Vendor)
-			case pack.KindFirmware:
+			case phonefile.KindFirmware:
 				q.file.match = &m
 				return s.firmware(q)
 			}
@@ -35,7 +35,7 @@ func (s producer) static(q fileRequest, name string) product {
 
 // firmware serves what a phone would install on sight, when its own settings name the file.
 func (s producer) firmware(q fileRequest) product {
-	q.file.kind = string(pack.KindFirmware)
+	q.file.kind = string(phonefile.KindFirmware)
 	name := q.name.Name
 	if !q.auth.Proven || q.auth.device == nil {
 		return q.notFound("firmware %s is only for devices whose firmware setting names it; %s", name, q.auth.Reason)
@@ -78,7 +78,7 @@ func (q fileRequest) absent(name string) product {
 		return q.notFound("no pack knows %s, and it is not in the files folder", name)
 	}
 	p := q.notFound("%s is not in the files folder; phones ask for it as %s", name, q.file.describe())
-	if q.file.match.Kind == pack.KindStatic {
+	if q.file.match.Kind == phonefile.KindStatic {
 		p.Outcome = Expected404
 	}
 	return p

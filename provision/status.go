@@ -9,7 +9,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
-	"plugtone/provision/pack"
+	"plugtone/provision/phonefile"
 	"plugtone/provision/resolve"
 	"plugtone/provision/timeline"
 )
@@ -74,7 +74,7 @@ func (s statusReader) read(ctx context.Context, d *fleet.Device) (Status, error)
 				st.Firmware = f.Firmware
 			}
 		}
-		if f.Kind == string(pack.KindDevice) && f.Time.After(own.Time) {
+		if f.Kind == string(phonefile.KindDevice) && f.Time.After(own.Time) {
 			own = f
 		}
 	}

@@ -9,7 +9,7 @@ import (
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
 	"plugtone/provision/internal/regularfile"
-	"plugtone/provision/pack"
+	"plugtone/provision/phonefile"
 	"plugtone/provision/trust"
 	"plugtone/provision/uploads"
 )
@@ -35,7 +35,7 @@ func (s producer) receive(q fileRequest) product {
 	}
 	d, m := q.auth.device, q.file.match
 	switch {
-	case !slices.ContainsFunc(q.name.Matches, func(m pack.Match) bool { return m.Kind == pack.KindUpload }):
+	case !slices.ContainsFunc(q.name.Matches, func(m phonefile.Match) bool { return m.Kind == phonefile.KindUpload }):
 		return methodNotAllowed("%s: no pack takes uploads of %s", q.Method, q.name.Name)
 	case !q.auth.Proven:
 		return s.refuse(q)
@@ -47,7 +47,7 @@ func (s producer) receive(q fileRequest) product {
 		return methodNotAllowed("there is no device record for %s", q.auth.MAC)
 	case !d.Enabled:
 		return methodNotAllowed("the device is disabled")
-	case m == nil || m.Kind != pack.KindUpload || m.Vendor != d.Vendor:
+	case m == nil || m.Kind != phonefile.KindUpload || m.Vendor != d.Vendor:
 		return methodNotAllowed("%s is not an upload of %s, the device's vendor", q.name.Name, d.Vendor)
 	case s.uploads == nil:
 		return methodNotAllowed("there is no folder for uploads")

@@ -16,6 +16,7 @@ import (
 	"plugtone/provision"
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
+	"plugtone/provision/phonefile"
 	"plugtone/provision/provisiontest"
 	"plugtone/provision/setting"
 	"plugtone/provision/trust"
@@ -55,7 +56,7 @@ func TestEveryModelBoots(t *testing.T) {
 	t.Logf("%d models of %d vendors", models, len(packs.Vendors()))
 }
 
-func bootModel(t *testing.T, packs *pack.Set, v *pack.Vendor, m *pack.Model, phonebook string) {
+func bootModel(t *testing.T, packs *pack.Set, v *pack.Vendor, m *phonefile.Model, phonebook string) {
 	mac, ok := v.SampleMAC()
 	if !ok {
 		mac = dhcp.MAC{2, 0, 0, 0, 0, 1}
@@ -77,15 +78,15 @@ func bootModel(t *testing.T, packs *pack.Set, v *pack.Vendor, m *pack.Model, pho
 		return
 	}
 	files := 0
-	for _, f := range v.Files(pack.Phone{MAC: mac, Vendor: v.ID, Model: m.Name, Enabled: true, Assigned: true,
+	for _, f := range v.Files(phonefile.Phone{MAC: mac, Vendor: v.ID, Model: m.Name, Enabled: true, Assigned: true,
 		Settings: map[string]any{"phonebook": phonebook}}) {
-		if f.File.Kind == pack.KindUpload || f.File.Kind == pack.KindFirmware {
+		if f.File.Kind == phonefile.KindUpload || f.File.Kind == phonefile.KindFirmware {
 			continue
 		}
 		files++
 		a := service.Answer(context.Background(), provision.Request{Time: bootDay, Transport: fleet.HTTP, Method: "GET", Name: base + f.Name,
 			From: netip.MustParseAddr("10.20.1.7"), UserAgent: manner.UserAgent})
-		wanted := f.File.Kind == pack.KindDevice || f.File.Kind == pack.KindPrivate || f.File.Kind == pack.KindCommon
+		wanted := f.File.Kind == phonefile.KindDevice || f.File.Kind == phonefile.KindPrivate || f.File.Kind == phonefile.KindCommon
 		wanted = wanted && (f.File.MaxNumbers == 0 || phonebook != "off")
 		switch {
 		case wanted && (a.Outcome != provision.Served || a.Size == 0):
@@ -104,7 +105,7 @@ func bootModel(t *testing.T, packs *pack.Set, v *pack.Vendor, m *pack.Model, pho
 var bootDay = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
 // standing is a service with one phone of the model, which has a lease.
-func standing(t *testing.T, packs *pack.Set, v *pack.Vendor, m *pack.Model, mac dhcp.MAC, phonebook string, with ...func(*provision.Config)) *provision.Service {
+func standing(t *testing.T, packs *pack.Set, v *pack.Vendor, m *phonefile.Model, mac dhcp.MAC, phonebook string, with ...func(*provision.Config)) *provision.Service {
 	t.Helper()
 	records, leases := &provisiontest.Records{}, &provisiontest.Leases{}
 	err := records.Edit("test", "test", func(e fleet.Edit) error {

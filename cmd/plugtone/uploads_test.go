@@ -12,6 +12,7 @@ import (
 	"plugtone/provision"
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
+	"plugtone/provision/phonefile"
 	"plugtone/provision/vendors"
 )
 
@@ -35,7 +36,7 @@ func TestUploadsOfAllPacks(t *testing.T) {
 	for _, v := range packs.Vendors() {
 		declared := 0
 		for _, f := range v.Describe().Files {
-			if f.Kind == pack.KindUpload {
+			if f.Kind == phonefile.KindUpload {
 				declared++
 			}
 		}

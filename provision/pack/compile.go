@@ -45,7 +45,7 @@ func compile(f *packdoc.Folder, caches *phonefile.Caches) (*Vendor, error) {
 	v.Renderer, errs = phonefile.NewRenderer(doc, models, caches)
 	c.errs = append(c.errs, errs...)
 	c.checkSettings()
-	files := &fileCompiler{compiler: c, templates: make(map[string]*render.Template), stated: make(map[*File]bool)}
+	files := &fileCompiler{compiler: c, templates: make(map[string]*render.Template), stated: make(map[*phonefile.File]bool)}
 	v.FileList = phonefile.NewFileList(v.ID, models, files.compileFiles())
 	files.chooseSettingsFiles()
 	c.compileMatchers()

@@ -5,13 +5,13 @@ import (
 	"sync"
 	"testing"
 
-	. "plugtone/provision/pack"
+	"plugtone/provision/phonefile"
 )
 
 // After a power cut all phones come at once: what is shared between their files is nobody's own.
 func TestRenderAtTheSameTime(t *testing.T) {
 	v := acmeVendor(t)
-	phone := func(i int) Phone {
+	phone := func(i int) phonefile.Phone {
 		p := acmePhone("A2")
 		p.Lines[0].Number = fmt.Sprint(1000 + i)
 		p.Settings = map[string]any{"time_zone": []string{"Asia/Tokyo", "Europe/Berlin"}[i%2]}

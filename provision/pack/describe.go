@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"plugtone/provision/packdoc"
+	"plugtone/provision/phonefile"
 )
 
 // Description is what `vendor show` prints of a pack.
@@ -42,12 +43,12 @@ type ModelDescription struct {
 
 // FileDescription is one file in a Description, in the order asked for.
 type FileDescription struct {
-	Name      string `json:"name" doc:"name, with {mac} and the like for what differs" example:"{mac}.cfg"`
-	Kind      Kind   `json:"kind" doc:"kind of file: device, private, common, firmware, static, none, upload or checksum" example:"device"`
-	Models    string `json:"models,omitempty" doc:"models that request the file; empty: all" example:"T46U, T48U"`
-	Missing   string `json:"missing,omitempty" doc:"what the phone does without the file" example:"the phone keeps the configuration it has"`
-	Challenge string `json:"challenge,omitempty" doc:"how the phone is asked for its password: basic, digest or none" example:"digest"`
-	Note      string `json:"note,omitempty" doc:"what is particular about the file" example:"fetched before the other files"`
+	Name      string         `json:"name" doc:"name, with {mac} and the like for what differs" example:"{mac}.cfg"`
+	Kind      phonefile.Kind `json:"kind" doc:"kind of file: device, private, common, firmware, static, none, upload or checksum" example:"device"`
+	Models    string         `json:"models,omitempty" doc:"models that request the file; empty: all" example:"T46U, T48U"`
+	Missing   string         `json:"missing,omitempty" doc:"what the phone does without the file" example:"the phone keeps the configuration it has"`
+	Challenge string         `json:"challenge,omitempty" doc:"how the phone is asked for its password: basic, digest or none" example:"digest"`
+	Note      string         `json:"note,omitempty" doc:"what is particular about the file" example:"fetched before the other files"`
 }
 
 // Describe returns what `vendor show` prints.

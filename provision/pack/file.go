@@ -9,13 +9,14 @@ import (
 	"strings"
 
 	"plugtone/provision/packdoc"
+	"plugtone/provision/phonefile"
 	"plugtone/provision/render"
 	"plugtone/provision/setting"
 	"plugtone/provision/yamlpos"
 )
 
 // kindChecksum is written in packs only: such a file has the kind of the file that it is the checksum of.
-const kindChecksum Kind = "checksum"
+const kindChecksum phonefile.Kind = "checksum"
 
 // maxPhonebookNumbers bounds what a pack may state as a phonebook's size: files are rendered in memory.
 const maxPhonebookNumbers = 10000
@@ -24,11 +25,11 @@ const maxPhonebookNumbers = 10000
 type fileCompiler struct {
 	*compiler
 	templates map[string]*render.Template // by template, format and kind of file
-	stated    map[*File]bool              // files of which the pack states whether settings go into them
+	stated    map[*phonefile.File]bool    // files of which the pack states whether settings go into them
 }
 
-func (c *fileCompiler) compileFiles() []*File {
-	var files []*File
+func (c *fileCompiler) compileFiles() []*phonefile.File {
+	var files []*phonefile.File
 	for i := range c.doc.Files {
 		d := &c.doc.Files[i]
 		f, err := c.compileFile(d)
@@ -46,14 +47,14 @@ func (c *fileCompiler) compileFiles() []*File {
 	return files
 }
 
-func (c *fileCompiler) compileFile(d *packdoc.File) (*File, error) {
-	f := &File{Name: d.Name, Also: d.Also, Kind: Kind(d.Kind), Template: d.Template, Format: d.Format, MediaType: d.MediaType,
+func (c *fileCompiler) compileFile(d *packdoc.File) (*phonefile.File, error) {
+	f := &phonefile.File{Name: d.Name, Also: d.Also, Kind: phonefile.Kind(d.Kind), Template: d.Template, Format: d.Format, MediaType: d.MediaType,
 		Missing: d.Missing, Challenge: d.Challenge, For: d.For, Note: d.Note, Of: d.Of, Digest: d.Digest, MaxNumbers: d.MaxNumbers, Pos: d.Pos}
 	if err := checkKind(f); err != nil {
 		return nil, err
 	}
 	switch {
-	case d.When == "phonebook" && f.Kind == KindPrivate:
+	case d.When == "phonebook" && f.Kind == phonefile.KindPrivate:
 		f.OnlyWithPhonebook = true
 	case d.When != "":
 		return nil, fmt.Errorf("file %s: when %q: only phonebook is known, for kind private", d.Name, d.When)
@@ -73,13 +74,13 @@ func (c *fileCompiler) compileFile(d *packdoc.File) (*File, error) {
 	if f.Max, err = parseSize(d.Max); err != nil {
 		return nil, err
 	}
-	if f.Kind == KindUpload && f.Max == 0 {
+	if f.Kind == phonefile.KindUpload && f.Max == 0 {
 		return nil, fmt.Errorf("file %s: an upload needs max, such as 256KiB", d.Name)
 	}
 	if err := f.SetPatterns(c.doc.Variables); err != nil {
 		return nil, err
 	}
-	if f.Kind == KindDevice && !f.HasMAC() {
+	if f.Kind == phonefile.KindDevice && !f.HasMAC() {
 		f.Note = strings.TrimSpace(f.Note + " (its name has no MAC: it belongs to who asks)")
 	}
 	if f.Template != "" {
@@ -91,13 +92,13 @@ func (c *fileCompiler) compileFile(d *packdoc.File) (*File, error) {
 }
 
 // checkKind checks what a file of its kind must have and can't have.
-func checkKind(f *File) error {
+func checkKind(f *phonefile.File) error {
 	switch f.Kind {
-	case KindDevice, KindPrivate, KindCommon:
+	case phonefile.KindDevice, phonefile.KindPrivate, phonefile.KindCommon:
 		if f.Template == "" || f.Format == "" {
 			return fmt.Errorf("file %s: kind %s needs a template and a format", f.Name, f.Kind)
 		}
-	case KindFirmware, KindStatic, KindNone, KindUpload:
+	case phonefile.KindFirmware, phonefile.KindStatic, phonefile.KindNone, phonefile.KindUpload:
 		if f.Template != "" || f.Format != "" {
 			return fmt.Errorf("file %s: kind %s has no template and no format", f.Name, f.Kind)
 		}
@@ -114,7 +115,7 @@ func checkKind(f *File) error {
 
 // checkChecksum checks the declaration of a checksum, and fills in its digest. A checksum reveals something of its file's
 // contents, and so needs the same proof.
-func checkChecksum(f *File) error {
+func checkChecksum(f *phonefile.File) error {
 	if f.Template != "" || f.Format != "" || f.Of == "" {
 		return fmt.Errorf("file %s: kind checksum has no template and no format, but of: the file that it is the checksum of", f.Name)
 	}
@@ -131,7 +132,7 @@ func checkChecksum(f *File) error {
 }
 
 // linkChecksums finds the files that checksums are of.
-func (c *fileCompiler) linkChecksums(files []*File) {
+func (c *fileCompiler) linkChecksums(files []*phonefile.File) {
 	for _, f := range files {
 		if f.Kind != kindChecksum {
 			continue
@@ -154,7 +155,7 @@ func (c *fileCompiler) linkChecksums(files []*File) {
 }
 
 // compileTemplate compiles a file's template in the file's format. settings is what the pack states about settings in it.
-func (c *fileCompiler) compileTemplate(f *File, settings *bool) error {
+func (c *fileCompiler) compileTemplate(f *phonefile.File, settings *bool) error {
 	format, ok := c.doc.Formats[f.Format]
 	if !ok {
 		if format, ok = render.Document(f.Format); !ok {
@@ -166,7 +167,7 @@ func (c *fileCompiler) compileTemplate(f *File, settings *bool) error {
 	}
 	if settings != nil {
 		f.Settings, c.stated[f] = *settings, true
-		if f.Settings && (f.Kind != KindDevice || !format.HasParams()) {
+		if f.Settings && (f.Kind != phonefile.KindDevice || !format.HasParams()) {
 			return fmt.Errorf("file %s: settings go into a device file of a parameter format", f.Name)
 		}
 	}
@@ -187,17 +188,17 @@ func (c *fileCompiler) compileTemplate(f *File, settings *bool) error {
 }
 
 // parseTemplate parses a file's template with the partial templates of the pack.
-func (c *fileCompiler) parseTemplate(f *File, format *render.Format) (*render.Template, error) {
+func (c *fileCompiler) parseTemplate(f *phonefile.File, format *render.Format) (*render.Template, error) {
 	text, ok := c.folder.Templates[f.Template]
 	if !ok {
 		return nil, fmt.Errorf("file %s: there is no template %s", f.Name, f.Template)
 	}
-	t, err := render.Compile(render.Source{Name: f.Template, Text: text}, c.partials(), format, c.v.Funcs(), f.Kind != KindCommon)
+	t, err := render.Compile(render.Source{Name: f.Template, Text: text}, c.partials(), format, c.v.Funcs(), f.Kind != phonefile.KindCommon)
 	if err != nil {
 		return nil, err
 	}
 	t.ShareBudget(c.caches.Fragments)
-	if f.Kind != KindCommon {
+	if f.Kind != phonefile.KindCommon {
 		return t, nil
 	}
 	for _, field := range t.Fields() {
@@ -224,10 +225,10 @@ func (c *fileCompiler) checkSettingNames(names []string) error {
 }
 
 // checkContacts reports a phonebook without a bound, and a bound without a phonebook.
-func checkContacts(f *File) error {
+func checkContacts(f *phonefile.File) error {
 	uses := slices.Contains(f.Fields(), ".Contacts")
 	switch {
-	case uses && f.Kind != KindPrivate:
+	case uses && f.Kind != phonefile.KindPrivate:
 		return fmt.Errorf("%s: .Contacts is for files of kind private", f.Template)
 	case uses && (f.MaxNumbers < 1 || f.MaxNumbers > maxPhonebookNumbers):
 		return fmt.Errorf("file %s: a phonebook says with most how many numbers the phone takes, from 1 to %d", f.Name, maxPhonebookNumbers)
@@ -258,9 +259,9 @@ func (c *fileCompiler) chooseSettingsFiles() {
 	for _, m := range c.v.Models() {
 		var chosen []string
 		var at yamlpos.Pos
-		var first *File
+		var first *phonefile.File
 		for _, f := range c.v.Declared() {
-			if !m.IsAny(f.For) || f.Kind != KindDevice || !f.HasParams() {
+			if !m.IsAny(f.For) || f.Kind != phonefile.KindDevice || !f.HasParams() {
 				continue
 			}
 			if c.stated[f] && f.Settings {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"plugtone/provision/phonefile"
 	"plugtone/provision/setting"
 )
 
@@ -42,7 +43,7 @@ func (s *Set) FindVendor(name string) (*Vendor, error) {
 
 // FindModel finds a model: "T46U" of a vendor, or of any when vendor is "", or "yealink/T46U". Its error names the
 // nearest ones, or all vendors that have a model of this name.
-func (s *Set) FindModel(vendor, model string) (*Vendor, *Model, error) {
+func (s *Set) FindModel(vendor, model string) (*Vendor, *phonefile.Model, error) {
 	if before, after, ok := strings.Cut(model, "/"); ok {
 		if vendor != "" {
 			a, err := s.FindVendor(vendor)
@@ -72,7 +73,7 @@ func (s *Set) FindModel(vendor, model string) (*Vendor, *Model, error) {
 	var found []string
 	var names []string
 	var fv *Vendor
-	var fm *Model
+	var fm *phonefile.Model
 	for _, v := range s.vendors {
 		for _, n := range v.ModelNames() {
 			names = append(names, v.ID+"/"+n)
@@ -92,7 +93,7 @@ func (s *Set) FindModel(vendor, model string) (*Vendor, *Model, error) {
 }
 
 // FindModel returns a model of the vendor. Its error names the nearest ones.
-func (v *Vendor) FindModel(name string) (*Model, error) {
+func (v *Vendor) FindModel(name string) (*phonefile.Model, error) {
 	if m, ok := v.Model(name); ok {
 		return m, nil
 	}

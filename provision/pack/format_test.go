@@ -9,6 +9,7 @@ import (
 
 	. "plugtone/provision/pack"
 	"plugtone/provision/packcheck"
+	"plugtone/provision/phonefile"
 )
 
 // changed loads the acme pack with other text in vendor.yaml, or with another template.
@@ -51,7 +52,7 @@ func TestChecksumFile(t *testing.T) {
 		t.Errorf("%v %q, want %x", err, sum, want)
 	}
 	m, ok := v.Resolve("02AC3E00001F.md5")
-	if !ok || m.Kind != KindDevice || m.File.Template == "" {
+	if !ok || m.Kind != phonefile.KindDevice || m.File.Template == "" {
 		t.Errorf("it is taken for %s", m.Kind)
 	}
 	for line, want := range map[string]string{
@@ -109,7 +110,7 @@ func TestRefuse(t *testing.T) {
 	p := acmePhone("A1")
 	p.Lines[0].Registrar.Transport = "tls"
 	_, err = v.Render("{mac}.cfg", p)
-	if !IsRefusal(err) || !strings.HasSuffix(err.Error(), ": an A1 can't do TLS") {
+	if !phonefile.IsRefusal(err) || !strings.HasSuffix(err.Error(), ": an A1 can't do TLS") {
 		t.Errorf("%v", err)
 	}
 	p.Lines[0].Registrar.Transport = "udp"

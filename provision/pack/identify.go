@@ -168,8 +168,8 @@ func (s *Set) clues(e Evidence) []Clue {
 }
 
 // distinctive leaves out names that any phone might ask for.
-func distinctive(m Match) bool {
-	return m.File.Kind != KindStatic && m.File.Kind != KindFirmware
+func distinctive(m phonefile.Match) bool {
+	return m.File.Kind != phonefile.KindStatic && m.File.Kind != phonefile.KindFirmware
 }
 
 // rankSharedNames orders clues of a shared file name by what else is known of the vendors.
@@ -258,8 +258,8 @@ func shown(kind, val string) string {
 const maxShown = 200
 
 // Resolve reads a file name in every way that a pack has, sorted by vendor. It is pure; the caller chooses.
-func (s *Set) Resolve(name string) []Match {
-	var out []Match
+func (s *Set) Resolve(name string) []phonefile.Match {
+	var out []phonefile.Match
 	for _, v := range s.vendors {
 		if m, ok := v.Resolve(name); ok {
 			out = append(out, m)

@@ -9,11 +9,12 @@ import (
 
 	"plugtone/dhcp"
 	. "plugtone/provision/pack"
+	"plugtone/provision/phonefile"
 )
 
 func TestResolve(t *testing.T) {
 	s := acmeSet(t)
-	show := func(ms []Match) string {
+	show := func(ms []phonefile.Match) string {
 		var out []string
 		for _, m := range ms {
 			s := fmt.Sprintf("%s %s %s", m.Vendor, m.Kind, m.File.Name)

@@ -43,7 +43,7 @@ func (v *Vendor) Options(model string, mac dhcp.MAC, site dhcp.Site) (Options, e
 }
 
 // placeholders returns what the placeholders of options stand for; those that are unknown have no entry.
-func (v *Vendor) placeholders(m *Model, mac dhcp.MAC, site dhcp.Site) (map[string]string, error) {
+func (v *Vendor) placeholders(m *phonefile.Model, mac dhcp.MAC, site dhcp.Site) (map[string]string, error) {
 	w, err := phonefile.ParseServerAddress(site.ProvisioningURL)
 	if err != nil {
 		return nil, err

@@ -52,40 +52,6 @@ type Vendor struct {
 	facts    []Fact
 }
 
-// The types of package phonefile that the methods of a Vendor take and return.
-type (
-	Phone    = phonefile.Phone
-	Account  = phonefile.Account
-	Model    = phonefile.Model
-	File     = phonefile.File
-	FileName = phonefile.FileName
-	Kind     = phonefile.Kind
-	Match    = phonefile.Match
-)
-
-// The kinds of files.
-const (
-	KindDevice   = phonefile.KindDevice
-	KindPrivate  = phonefile.KindPrivate
-	KindCommon   = phonefile.KindCommon
-	KindFirmware = phonefile.KindFirmware
-	KindStatic   = phonefile.KindStatic
-	KindNone     = phonefile.KindNone
-	KindUpload   = phonefile.KindUpload
-)
-
-// Errors of Render.
-var (
-	ErrNoContent   = phonefile.ErrNoContent
-	ErrUnknownFile = phonefile.ErrUnknownFile
-)
-
-// IsRefusal reports whether a template refused the phone itself: no record like this can have the file, whatever we mend.
-func IsRefusal(err error) bool { return phonefile.IsRefusal(err) }
-
-// PhonebookOn reports whether the settings give a phone a phonebook.
-func PhonebookOn(settings map[string]any) bool { return phonefile.PhonebookOn(settings) }
-
 // Evidence is everything known of a phone that may tell what it is. Zero values mean "not known".
 type Evidence struct {
 	MAC         dhcp.MAC
@@ -159,7 +125,7 @@ func (v *Vendor) Document() *packdoc.Document { return v.doc }
 
 // Place puts file and line before an error about one of the pack's files: of the template where that is known, else of
 // vendor.yaml. f is nil for an error about the pack itself.
-func (v *Vendor) Place(f *File, err error) string {
+func (v *Vendor) Place(f *phonefile.File, err error) string {
 	file := path.Join(v.Dir, "vendor.yaml")
 	if f == nil {
 		return file + ": " + err.Error()

@@ -15,6 +15,7 @@ import (
 	"plugtone/provision/fleet"
 	. "plugtone/provision/pack"
 	"plugtone/provision/packcheck"
+	"plugtone/provision/phonefile"
 	"plugtone/provision/setting"
 )
 
@@ -112,8 +113,8 @@ func acmeVendor(t testing.TB) *Vendor {
 
 var testMAC = dhcp.MAC{0x02, 0xac, 0x3e, 0, 0, 0x1f}
 
-func acmePhone(model string) Phone {
-	return Phone{MAC: testMAC, Vendor: "acme", Model: model, Label: "Desk", Enabled: true, Assigned: true, ServerURL: "http://10.20.0.2/", Lines: []Account{
+func acmePhone(model string) phonefile.Phone {
+	return phonefile.Phone{MAC: testMAC, Vendor: "acme", Model: model, Label: "Desk", Enabled: true, Assigned: true, ServerURL: "http://10.20.0.2/", Lines: []phonefile.Account{
 		{Position: 1, Number: "1001", Password: "s3cret", Label: "1001", Registrar: fleet.Registrar{Host: "pbx", Port: 5060, Transport: "tls", RegisterExpires: setting.Duration(time.Hour)}},
 		{Position: 2, Number: "1002", Password: "s4cret", Label: "1002", Registrar: fleet.Registrar{Host: "pbx", Port: 5060, Transport: "udp", RegisterExpires: setting.Duration(time.Hour)}}}}
 }
@@ -175,7 +176,7 @@ zz = last
 // A disabled phone, and one on hold, get files without accounts and keys.
 func TestRenderClears(t *testing.T) {
 	v := acmeVendor(t)
-	for _, change := range []func(*Phone){func(p *Phone) { p.Enabled = false }, func(p *Phone) { p.Assigned = false }} {
+	for _, change := range []func(*phonefile.Phone){func(p *phonefile.Phone) { p.Enabled = false }, func(p *phonefile.Phone) { p.Assigned = false }} {
 		p := acmePhone("A1")
 		p.Keys = []fleet.Key{{Area: "line", Slot: 2, Type: "blf", Value: "1005"}}
 		change(&p)
@@ -191,18 +192,18 @@ func TestRenderFaults(t *testing.T) {
 	v := acmeVendor(t)
 	for _, tt := range []struct {
 		name   string
-		change func(*Phone)
+		change func(*phonefile.Phone)
 		want   string
 	}{
-		{"cfg/{MAC}.cfg", func(p *Phone) { p.Label = "a\nb" }, "acme A1 02:ac:3e:00:00:1f: cfg/{MAC}.cfg: parameter label: its value holds a line break"},
-		{"cfg/{MAC}.cfg", func(p *Phone) { p.Lines[0].Registrar.Transport = "sctp" }, `map transport has no entry for "sctp"`},
-		{"cfg/{MAC}.cfg", func(p *Phone) { p.Lines[0].Position = 9 }, "line 9: A1 has lines 1 to 2"},
-		{"cfg/{MAC}.cfg", func(p *Phone) { p.Lines[0].Position = 2 }, "line 2 stands twice"},
-		{"cfg/{MAC}.cfg", func(p *Phone) { p.Keys = []fleet.Key{{Area: "line", Slot: 9, Type: "blf"}} }, "keys 1 to 4, not 9"},
-		{"cfg/{MAC}.cfg", func(p *Phone) { p.Settings = map[string]any{"srtp": "optional"} }, `has no srtp "optional", it has off, required`},
-		{"cfg/{MAC}.cfg", func(p *Phone) { p.Settings = map[string]any{"time_zone": "Mars/Base"} }, "Mars/Base"},
-		{"cfg/{MAC}.cfg", func(p *Phone) { p.Extra = map[string]string{"a b": "x"} }, `parameter name "a b"`},
-		{"cfg/{MAC}.cfg", func(p *Phone) { p.ServerURL = "10.20.0.2" }, "no URL"},
+		{"cfg/{MAC}.cfg", func(p *phonefile.Phone) { p.Label = "a\nb" }, "acme A1 02:ac:3e:00:00:1f: cfg/{MAC}.cfg: parameter label: its value holds a line break"},
+		{"cfg/{MAC}.cfg", func(p *phonefile.Phone) { p.Lines[0].Registrar.Transport = "sctp" }, `map transport has no entry for "sctp"`},
+		{"cfg/{MAC}.cfg", func(p *phonefile.Phone) { p.Lines[0].Position = 9 }, "line 9: A1 has lines 1 to 2"},
+		{"cfg/{MAC}.cfg", func(p *phonefile.Phone) { p.Lines[0].Position = 2 }, "line 2 stands twice"},
+		{"cfg/{MAC}.cfg", func(p *phonefile.Phone) { p.Keys = []fleet.Key{{Area: "line", Slot: 9, Type: "blf"}} }, "keys 1 to 4, not 9"},
+		{"cfg/{MAC}.cfg", func(p *phonefile.Phone) { p.Settings = map[string]any{"srtp": "optional"} }, `has no srtp "optional", it has off, required`},
+		{"cfg/{MAC}.cfg", func(p *phonefile.Phone) { p.Settings = map[string]any{"time_zone": "Mars/Base"} }, "Mars/Base"},
+		{"cfg/{MAC}.cfg", func(p *phonefile.Phone) { p.Extra = map[string]string{"a b": "x"} }, `parameter name "a b"`},
+		{"cfg/{MAC}.cfg", func(p *phonefile.Phone) { p.ServerURL = "10.20.0.2" }, "no URL"},
 	} {
 		p := acmePhone("A1")
 		tt.change(&p)
@@ -214,13 +215,13 @@ func TestRenderFaults(t *testing.T) {
 			t.Errorf("the error tells a secret: %v", err)
 		}
 	}
-	if _, err := v.Render("{mac}.boot", acmePhone("A1")); !errors.Is(err, ErrNoContent) {
+	if _, err := v.Render("{mac}.boot", acmePhone("A1")); !errors.Is(err, phonefile.ErrNoContent) {
 		t.Error(err)
 	}
-	if _, err := v.Render("nope", acmePhone("A1")); !errors.Is(err, ErrUnknownFile) {
+	if _, err := v.Render("nope", acmePhone("A1")); !errors.Is(err, phonefile.ErrUnknownFile) {
 		t.Error(err)
 	}
-	if _, err := v.Render("{mac}-keys.cfg", acmePhone("A1")); !errors.Is(err, ErrUnknownFile) {
+	if _, err := v.Render("{mac}-keys.cfg", acmePhone("A1")); !errors.Is(err, phonefile.ErrUnknownFile) {
 		t.Errorf("a file of other models: %v", err)
 	}
 }

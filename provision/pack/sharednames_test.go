@@ -9,6 +9,7 @@ import (
 	"plugtone/dhcp"
 	. "plugtone/provision/pack"
 	"plugtone/provision/packcheck"
+	"plugtone/provision/phonefile"
 )
 
 // Two families whose phones ask for one name and read different formats; models of neither read the second.
@@ -39,7 +40,7 @@ files:
 	}
 	v, _ := s.Vendor("two")
 	for model, want := range map[string]string{"N2": "name = words", "O1": "P1:codes", "": "name = words"} {
-		p := Phone{MAC: dhcp.MAC{2, 0, 0, 0, 0, 1}, Model: model, Enabled: true, Assigned: true, ServerURL: "http://10.20.0.2/"}
+		p := phonefile.Phone{MAC: dhcp.MAC{2, 0, 0, 0, 0, 1}, Model: model, Enabled: true, Assigned: true, ServerURL: "http://10.20.0.2/"}
 		for _, name := range []string{"{mac}.cfg", "020000000001.cfg"} {
 			got, err := v.Render(name, p)
 			if err != nil || strings.TrimSpace(string(got)) != want {
@@ -47,7 +48,7 @@ files:
 			}
 		}
 	}
-	if _, err := v.Render("{mac}.cfg", Phone{Model: "X1", ServerURL: "http://10.20.0.2/"}); err == nil {
+	if _, err := v.Render("{mac}.cfg", phonefile.Phone{Model: "X1", ServerURL: "http://10.20.0.2/"}); err == nil {
 		t.Error("X1 has no such file, and got one")
 	}
 }
@@ -75,7 +76,7 @@ files:
 	if !ok || !slices.Equal(m.Models, []string{"N1", "O1"}) || m.Model != "" {
 		t.Fatalf("resolved as %+v", m)
 	}
-	p := Phone{MAC: dhcp.MAC{2, 0, 0, 0, 0, 10}, Model: "O1", Enabled: true, Assigned: true, ServerURL: "http://10.20.0.2/"}
+	p := phonefile.Phone{MAC: dhcp.MAC{2, 0, 0, 0, 0, 10}, Model: "O1", Enabled: true, Assigned: true, ServerURL: "http://10.20.0.2/"}
 	if got, err := v.Render(m.File.Name, p); err != nil || string(got) != "P1:codes\n" {
 		t.Errorf("%q %v", got, err)
 	}

@@ -113,7 +113,7 @@ func openEnded(pattern string) bool {
 	return strings.Contains(pattern, "{any}") || strings.Contains(pattern, "{path}")
 }
 
-func (t *checker) resolvesBack(n pack.FileName, m *pack.Model) bool {
+func (t *checker) resolvesBack(n phonefile.FileName, m *phonefile.Model) bool {
 	match, ok := t.vendor.Resolve(n.Name)
 	return ok && match.Kind == n.File.Kind && (match.Models == nil || slices.Contains(match.Models, m.Name))
 }

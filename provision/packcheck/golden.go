@@ -14,6 +14,7 @@ import (
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
+	"plugtone/provision/phonefile"
 	"plugtone/provision/setting"
 	"plugtone/provision/yamlpos"
 )
@@ -94,7 +95,7 @@ func Golden(v *pack.Vendor, data []byte) (want []byte, asked []string, err error
 		if err != nil {
 			return nil, nil, err
 		}
-		names = append(names, pack.FileName{Name: extra, File: f})
+		names = append(names, phonefile.FileName{Name: extra, File: f})
 	}
 	var order bytes.Buffer
 	for _, n := range names {
@@ -104,7 +105,7 @@ func Golden(v *pack.Vendor, data []byte) (want []byte, asked []string, err error
 	out.Files = append(out.Files, txtar.File{Name: "asks", Data: order.Bytes()})
 	for _, n := range names {
 		text, err := v.RenderVerified(n.Name, p)
-		if errors.Is(err, pack.ErrNoContent) {
+		if errors.Is(err, phonefile.ErrNoContent) {
 			continue
 		}
 		if err != nil {
@@ -116,12 +117,12 @@ func Golden(v *pack.Vendor, data []byte) (want []byte, asked []string, err error
 }
 
 // GoldenPhone returns the phone that a golden describes.
-func GoldenPhone(v *pack.Vendor, data []byte) (pack.Phone, error) {
+func GoldenPhone(v *pack.Vendor, data []byte) (phonefile.Phone, error) {
 	_, _, p, err := readGolden(v, data)
 	return p, err
 }
 
-func readGolden(v *pack.Vendor, data []byte) (in *txtar.Archive, doc goldenPhone, p pack.Phone, err error) {
+func readGolden(v *pack.Vendor, data []byte) (in *txtar.Archive, doc goldenPhone, p phonefile.Phone, err error) {
 	in = txtar.Parse(data)
 	if len(in.Files) == 0 || in.Files[0].Name != "phone.yaml" {
 		return nil, doc, p, errors.New("the first file of a golden is phone.yaml")
@@ -171,8 +172,8 @@ func showOptions(o pack.Options) []byte {
 }
 
 // phone returns the phone that doc describes, or the first problem with it.
-func (doc *goldenPhone) phone(v *pack.Vendor, r *yamlpos.Reader) (pack.Phone, *yamlpos.Error) {
-	p := pack.Phone{Vendor: v.ID, Label: doc.Label, Enabled: doc.Enabled == nil || *doc.Enabled, Assigned: doc.Assigned == nil || *doc.Assigned,
+func (doc *goldenPhone) phone(v *pack.Vendor, r *yamlpos.Reader) (phonefile.Phone, *yamlpos.Error) {
+	p := phonefile.Phone{Vendor: v.ID, Label: doc.Label, Enabled: doc.Enabled == nil || *doc.Enabled, Assigned: doc.Assigned == nil || *doc.Assigned,
 		Extra: doc.VendorSettings, ServerURL: cmp.Or(doc.URL, "http://10.20.0.2/"), Now: referenceTime()}
 	var err error
 	if p.MAC, err = dhcp.ParseMAC(cmp.Or(doc.MAC, "00:15:65:12:34:56")); err != nil {
@@ -219,12 +220,12 @@ func (doc *goldenPhone) phone(v *pack.Vendor, r *yamlpos.Reader) (pack.Phone, *y
 }
 
 // line returns the line of a phone; i is its index in the list.
-func (l *goldenLine) line(i int) (pack.Account, error) {
+func (l *goldenLine) line(i int) (phonefile.Account, error) {
 	expires := time.Hour
 	if l.Expires != "" {
 		d, err := time.ParseDuration(l.Expires)
 		if err != nil {
-			return pack.Account{}, fmt.Errorf("expires %q is no duration such as 30m", l.Expires)
+			return phonefile.Account{}, fmt.Errorf("expires %q is no duration such as 30m", l.Expires)
 		}
 		expires = d
 	}
@@ -232,7 +233,7 @@ func (l *goldenLine) line(i int) (pack.Account, error) {
 	if l.Transport == "tls" {
 		port = 5061
 	}
-	return pack.Account{Position: cmp.Or(l.Position, i+1), Number: l.Number, DisplayName: l.DisplayName, AuthUser: cmp.Or(l.AuthUser, l.Number),
+	return phonefile.Account{Position: cmp.Or(l.Position, i+1), Number: l.Number, DisplayName: l.DisplayName, AuthUser: cmp.Or(l.AuthUser, l.Number),
 		Password: setting.Secret(l.Password), Label: cmp.Or(l.Label, l.Number), Voicemail: l.Voicemail, Shared: l.Shared,
 		Registrar: fleet.Registrar{Name: "main", Host: cmp.Or(l.Host, "pbx.example.com"), Port: cmp.Or(l.Port, port), Transport: cmp.Or(l.Transport, "udp"),
 			OutboundProxy: l.OutboundProxy, BackupHost: l.BackupHost, RegisterExpires: setting.Duration(expires)}}, nil

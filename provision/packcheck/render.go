@@ -13,6 +13,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision/pack"
+	"plugtone/provision/phonefile"
 )
 
 // maxFindings bounds how many problems of one pack are reported.
@@ -63,13 +64,13 @@ func RenderSamples(v *pack.Vendor) error {
 
 // checkPhone renders all files of a phone and returns the first problem, "" when there is none. The least phone must not
 // be refused by a template.
-func checkPhone(v *pack.Vendor, m *pack.Model, p pack.Phone, least bool) string {
+func checkPhone(v *pack.Vendor, m *phonefile.Model, p phonefile.Phone, least bool) string {
 	for _, f := range v.Files(p) {
 		if !f.File.Rendered() {
 			continue
 		}
 		err := v.VerifyFile(f.File, p)
-		if pack.IsRefusal(err) && !least || errors.Is(err, pack.ErrNoContent) {
+		if phonefile.IsRefusal(err) && !least || errors.Is(err, phonefile.ErrNoContent) {
 			continue // the template states what a phone can't be; it must be able to be something
 		}
 		if err != nil {

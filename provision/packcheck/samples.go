@@ -10,19 +10,20 @@ import (
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
+	"plugtone/provision/phonefile"
 	"plugtone/provision/setting"
 )
 
 // Sample is a phone made up for trying a pack.
 type Sample struct {
 	Name  string
-	Phone pack.Phone
+	Phone phonefile.Phone
 }
 
 // Samples makes phones that try a model's files: the least, everything at once, disabled, and waiting for a record.
-func Samples(v *pack.Vendor, m *pack.Model) []Sample {
-	least := pack.Phone{MAC: dhcp.MAC{0x02, 0, 0x5e, 0x10, 0, 1}, Vendor: v.ID, Model: m.Name, Label: "Phone", Enabled: true, Assigned: true,
-		ServerURL: "http://10.20.0.2/", Server: "10.20.0.2", Lines: []pack.Account{sampleLine(1, "udp")}, Now: referenceTime()}
+func Samples(v *pack.Vendor, m *phonefile.Model) []Sample {
+	least := phonefile.Phone{MAC: dhcp.MAC{0x02, 0, 0x5e, 0x10, 0, 1}, Vendor: v.ID, Model: m.Name, Label: "Phone", Enabled: true, Assigned: true,
+		ServerURL: "http://10.20.0.2/", Server: "10.20.0.2", Lines: []phonefile.Account{sampleLine(1, "udp")}, Now: referenceTime()}
 	full := least
 	full.Label = `Front "Desk" & <Süd> 'B' 電話 😀`
 	full.ServerURL, full.Server = "https://pbx.example.com:8443/prov/", "pbx.example.com"
@@ -62,14 +63,14 @@ func withoutRefused(v *pack.Vendor, s string) string {
 	return s
 }
 
-func sampleLine(n int, transport string) pack.Account {
+func sampleLine(n int, transport string) phonefile.Account {
 	number := fmt.Sprint(1000 + n)
-	return pack.Account{Position: n, Number: number, AuthUser: number, Password: "secret", Label: number,
+	return phonefile.Account{Position: n, Number: number, AuthUser: number, Password: "secret", Label: number,
 		Registrar: fleet.Registrar{Name: "main", Host: "pbx.example.com", Port: 5060, Transport: transport, RegisterExpires: setting.Duration(time.Hour)}}
 }
 
 // sampleKeys fills the model's areas with its key types in turn.
-func sampleKeys(v *pack.Vendor, m *pack.Model) []fleet.Key {
+func sampleKeys(v *pack.Vendor, m *phonefile.Model) []fleet.Key {
 	var out []fleet.Key
 	types := m.KeyTypes()
 	next := 0
@@ -99,7 +100,7 @@ func sampleKeys(v *pack.Vendor, m *pack.Model) []fleet.Key {
 }
 
 // sampleSettings gives every setting of the catalogue a value that the vendor takes.
-func sampleSettings(v *pack.Vendor, m *pack.Model) map[string]any {
+func sampleSettings(v *pack.Vendor, m *phonefile.Model) map[string]any {
 	out := make(map[string]any)
 	for _, def := range setting.All() {
 		for _, val := range sampleValues(def) {

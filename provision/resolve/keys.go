@@ -7,6 +7,7 @@ import (
 
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
+	"plugtone/provision/phonefile"
 )
 
 // effectiveKeys joins the keys of profiles and device. For each slot the device's key counts, then the nearest profile's. Keys
@@ -46,7 +47,7 @@ func (r *resolved) effectiveKeys(vendor *pack.Vendor) []fleet.Key {
 			r.leftOut = append(r.leftOut, fmt.Sprintf("key %s of %s: %s", k, whose, err))
 			continue
 		}
-		if k.Line > 0 && !slices.ContainsFunc(r.lines, func(l pack.Account) bool { return l.Position == k.Line }) {
+		if k.Line > 0 && !slices.ContainsFunc(r.lines, func(l phonefile.Account) bool { return l.Position == k.Line }) {
 			r.leftOut = append(r.leftOut, fmt.Sprintf("key %s of %s: the phone has it, but no account on line %d to use it with", k, whose, k.Line))
 		}
 		out = append(out, k)

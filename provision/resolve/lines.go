@@ -6,6 +6,7 @@ import (
 
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
+	"plugtone/provision/phonefile"
 )
 
 // readLines reads the accounts, and gives the registrar of the first line: its settings are the phone's.
@@ -46,7 +47,7 @@ func (r *resolved) hasSharedLine(position int) bool {
 	})
 }
 
-func account(l fleet.Line, e *fleet.Extension, reg *fleet.Registrar, shared bool) pack.Account {
+func account(l fleet.Line, e *fleet.Extension, reg *fleet.Registrar, shared bool) phonefile.Account {
 	label := e.DisplayName
 	if label == "" {
 		label = e.Number
@@ -55,7 +56,7 @@ func account(l fleet.Line, e *fleet.Extension, reg *fleet.Registrar, shared bool
 	if auth == "" {
 		auth = e.Number
 	}
-	return pack.Account{
+	return phonefile.Account{
 		Position:    l.Position,
 		Number:      e.Number,
 		DisplayName: e.DisplayName,
@@ -77,8 +78,8 @@ func account(l fleet.Line, e *fleet.Extension, reg *fleet.Registrar, shared bool
 }
 
 // fitLines leaves out lines that the model doesn't have, as after a change of model by a newer pack.
-func (r *resolved) fitLines(vendor *pack.Vendor) []pack.Account {
-	var out []pack.Account
+func (r *resolved) fitLines(vendor *pack.Vendor) []phonefile.Account {
+	var out []phonefile.Account
 	for _, l := range r.lines {
 		if err := vendor.CheckLine(r.device.Model, l.Position); err != nil {
 			r.leftOut = append(r.leftOut, fmt.Sprintf("line %d: %s", l.Position, err))

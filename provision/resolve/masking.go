@@ -1,13 +1,13 @@
 package resolve
 
 import (
-	"plugtone/provision/pack"
+	"plugtone/provision/phonefile"
 	"plugtone/provision/setting"
 )
 
 // WithoutSecrets returns the phone for files that any requester may fetch. A pack refuses to render secrets there; what isn't
 // in the phone can't be rendered at all.
-func WithoutSecrets(p pack.Phone) pack.Phone {
+func WithoutSecrets(p phonefile.Phone) phonefile.Phone {
 	settings := make(map[string]any, len(p.Settings))
 	for name, v := range p.Settings {
 		if _, secret := v.(setting.Secret); !secret {
@@ -21,9 +21,9 @@ func WithoutSecrets(p pack.Phone) pack.Phone {
 }
 
 // Masked returns the phone with *** in place of every secret. All parameters of vendor_settings are masked.
-func Masked(p pack.Phone) pack.Phone {
+func Masked(p phonefile.Phone) phonefile.Phone {
 	const mask = "***"
-	lines := make([]pack.Account, len(p.Lines))
+	lines := make([]phonefile.Account, len(p.Lines))
 	for i, l := range p.Lines {
 		if l.Password != "" {
 			l.Password = mask

@@ -9,19 +9,20 @@ import (
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
+	"plugtone/provision/phonefile"
 )
 
 // Phone builds what templates print for a device in a subnet of the site. It also returns what the phone does not get, with
 // the reason: keys that its model can't have, lines without a registrar. now gives the year for time zone rules.
-func Phone(f fleet.View, packs *pack.Set, site *fleet.Site, subnet netip.Prefix, d *fleet.Device, now time.Time) (pack.Phone, []string, error) {
+func Phone(f fleet.View, packs *pack.Set, site *fleet.Site, subnet netip.Prefix, d *fleet.Device, now time.Time) (phonefile.Phone, []string, error) {
 	vendor, ok := packs.Vendor(d.Vendor)
 	if !ok {
-		return pack.Phone{}, nil, fmt.Errorf("%w: device %s: there is no vendor pack %q", fleet.ErrInternal, d.MAC, d.Vendor)
+		return phonefile.Phone{}, nil, fmt.Errorf("%w: device %s: there is no vendor pack %q", fleet.ErrInternal, d.MAC, d.Vendor)
 	}
 	net, _ := site.SubnetByPrefix(subnet)
 	r, err := resolveDevice(f, packs, site, net, d)
 	if err != nil {
-		return pack.Phone{}, nil, fmt.Errorf("device %s: %w", d.MAC, err)
+		return phonefile.Phone{}, nil, fmt.Errorf("device %s: %w", d.MAC, err)
 	}
 	p := SitePhone(site, net, now)
 	p.MAC, p.Vendor, p.Model, p.Label = d.MAC, vendor.ID, d.Model, d.Label
@@ -37,8 +38,8 @@ func Phone(f fleet.View, packs *pack.Set, site *fleet.Site, subnet netip.Prefix,
 }
 
 // SitePhone is what every phone in the subnet gets, with or without a record.
-func SitePhone(site *fleet.Site, subnet fleet.Subnet, now time.Time) pack.Phone {
-	p := pack.Phone{
+func SitePhone(site *fleet.Site, subnet fleet.Subnet, now time.Time) phonefile.Phone {
+	p := phonefile.Phone{
 		Enabled:   true,
 		Settings:  packSettings(siteLayers(site, subnet)),
 		Extra:     map[string]string{},
@@ -55,7 +56,7 @@ func SitePhone(site *fleet.Site, subnet fleet.Subnet, now time.Time) pack.Phone 
 }
 
 // AnonymousPhone is SitePhone for a model of a vendor, with what it can have of the site's settings and nothing of any record.
-func AnonymousPhone(site *fleet.Site, subnet fleet.Subnet, vendor *pack.Vendor, model string, mac dhcp.MAC, now time.Time) pack.Phone {
+func AnonymousPhone(site *fleet.Site, subnet fleet.Subnet, vendor *pack.Vendor, model string, mac dhcp.MAC, now time.Time) phonefile.Phone {
 	p := SitePhone(site, subnet, now)
 	p.Vendor, p.Model, p.MAC = vendor.ID, model, mac
 	p.Settings, _ = fitSettings(vendor, model, siteLayers(site, subnet))

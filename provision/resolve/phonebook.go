@@ -8,6 +8,7 @@ import (
 
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
+	"plugtone/provision/phonefile"
 )
 
 // maxPhonebook bounds the numbers in one phone's phonebook, whatever its pack allows: it is rendered again for each phone after
@@ -16,8 +17,8 @@ const maxPhonebook = 5000
 
 // AddPhonebook fills in the phonebook of a device whose settings ask for one: its own contacts, those of its profiles, and the
 // extensions of the registrars that its lines are on. What the phone has no room for is named.
-func AddPhonebook(f fleet.View, vendor *pack.Vendor, d *fleet.Device, p *pack.Phone) (left []string, err error) {
-	if !pack.PhonebookOn(p.Settings) || !d.Enabled {
+func AddPhonebook(f fleet.View, vendor *pack.Vendor, d *fleet.Device, p *phonefile.Phone) (left []string, err error) {
+	if !phonefile.PhonebookOn(p.Settings) || !d.Enabled {
 		return nil, nil
 	}
 	most, ok := vendor.HasPhonebook(d.Model)
@@ -73,7 +74,7 @@ func (b *phonebook) add(list []fleet.Contact) {
 }
 
 // extensions adds those on the registrars of the phone's lines. Extensions of other registrars stay private.
-func (b *phonebook) extensions(f fleet.View, lines []pack.Account) error {
+func (b *phonebook) extensions(f fleet.View, lines []phonefile.Account) error {
 	registrars := make(map[string]bool)
 	for _, l := range lines {
 		registrars[l.Registrar.Name] = true

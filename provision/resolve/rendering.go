@@ -9,6 +9,7 @@ import (
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
+	"plugtone/provision/phonefile"
 )
 
 // placeholderURL stands for the provisioning server where a device's network has none yet. It has no influence on whether the
@@ -64,10 +65,10 @@ func renderingProblem(view fleet.View, packs *pack.Set, site *fleet.Site, subnet
 			continue
 		}
 		_, err := vendor.Render(name.Name, p)
-		if pack.IsRefusal(err) {
+		if phonefile.IsRefusal(err) {
 			return &fleet.FieldError{Field: "model", Value: d.Model, Message: err.Error()}
 		}
-		if err != nil && !errors.Is(err, pack.ErrNoContent) {
+		if err != nil && !errors.Is(err, phonefile.ErrNoContent) {
 			return &fleet.FieldError{Field: "files", Value: name.Name, Message: fmt.Sprintf("can't be rendered: %v", err)}
 		}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
+	"plugtone/provision/phonefile"
 	"plugtone/provision/setting"
 	"plugtone/provision/trust"
 )
@@ -39,7 +40,7 @@ const defaultRecheck = 24 * time.Hour
 type resolved struct {
 	device   *fleet.Device
 	profiles []*fleet.Profile // the device's own last
-	lines    []pack.Account
+	lines    []phonefile.Account
 	layers   []layer
 	leftOut  []string
 }

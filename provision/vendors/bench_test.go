@@ -7,6 +7,7 @@ import (
 
 	"plugtone/provision/pack"
 	"plugtone/provision/packcheck"
+	"plugtone/provision/phonefile"
 )
 
 // BenchmarkRender makes every file of a phone as it is after a power cut: nothing is cached. The phones are those of the
@@ -28,7 +29,7 @@ func BenchmarkRender(b *testing.B) {
 	}
 }
 
-func renderAll(b *testing.B, v *pack.Vendor, p pack.Phone) {
+func renderAll(b *testing.B, v *pack.Vendor, p phonefile.Phone) {
 	b.ReportAllocs()
 	names := v.Files(p)
 	for b.Loop() {

@@ -13,6 +13,7 @@ import (
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
+	"plugtone/provision/phonefile"
 	"plugtone/provision/setting"
 )
 
@@ -39,8 +40,8 @@ func printable() string {
 	return b.String() + "äß€電😀\u00a0\u200f"
 }
 
-func drawDevice(t *rapid.T, text *rapid.Generator[string]) pack.Phone {
-	p := pack.Phone{MAC: dhcp.MAC{0x02, 0, 0x5e, 1, 2, 3}, Label: text.Draw(t, "label"), Enabled: rapid.Bool().Draw(t, "enabled"), Assigned: true,
+func drawDevice(t *rapid.T, text *rapid.Generator[string]) phonefile.Phone {
+	p := phonefile.Phone{MAC: dhcp.MAC{0x02, 0, 0x5e, 1, 2, 3}, Label: text.Draw(t, "label"), Enabled: rapid.Bool().Draw(t, "enabled"), Assigned: true,
 		ServerURL: rapid.SampledFrom([]string{"http://10.20.0.2/", "https://pbx.example.com:8443/prov/"}).Draw(t, "server"), Now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
 	for n := range rapid.IntRange(0, 20).Draw(t, "lines") {
 		p.Lines = append(p.Lines, drawLine(t, text, n+1))
@@ -76,10 +77,10 @@ func drawDevice(t *rapid.T, text *rapid.Generator[string]) pack.Phone {
 	return p
 }
 
-func drawLine(t *rapid.T, text *rapid.Generator[string], n int) pack.Account {
+func drawLine(t *rapid.T, text *rapid.Generator[string], n int) phonefile.Account {
 	maybe := func(name string, words ...string) string { return rapid.SampledFrom(append(words, "")).Draw(t, name) }
 	number := rapid.StringMatching(`[0-9]{2,8}`).Draw(t, "number")
-	return pack.Account{Position: n, Number: number, DisplayName: rapid.OneOf(text, rapid.Just("")).Draw(t, "display name"),
+	return phonefile.Account{Position: n, Number: number, DisplayName: rapid.OneOf(text, rapid.Just("")).Draw(t, "display name"),
 		AuthUser: rapid.OneOf(rapid.Just(number), text).Draw(t, "auth user"), Password: setting.Secret(text.Draw(t, "password")),
 		Label: text.Draw(t, "line's label"), Voicemail: maybe("voicemail", "*97", "1571"), Shared: rapid.Bool().Draw(t, "shared"),
 		Registrar: fleet.Registrar{Name: "main", Host: rapid.SampledFrom([]string{"pbx.example.com", "10.0.0.1"}).Draw(t, "host"), Port: rapid.IntRange(1, 65535).Draw(t, "port"),
@@ -132,9 +133,9 @@ func drawSetting(t *rapid.T, d setting.Def, text *rapid.Generator[string]) any {
 }
 
 // fitted is what a model is given of a device.
-func fitted(v *pack.Vendor, model string, p pack.Phone) pack.Phone {
+func fitted(v *pack.Vendor, model string, p phonefile.Phone) phonefile.Phone {
 	p.Vendor, p.Model = v.ID, model
-	p.Lines = slices.DeleteFunc(slices.Clone(p.Lines), func(l pack.Account) bool { return v.CheckLine(model, l.Position) != nil })
+	p.Lines = slices.DeleteFunc(slices.Clone(p.Lines), func(l phonefile.Account) bool { return v.CheckLine(model, l.Position) != nil })
 	p.Keys = slices.DeleteFunc(slices.Clone(p.Keys), func(k fleet.Key) bool { return v.CheckKey(model, k) != nil })
 	settings := make(map[string]any)
 	for name, val := range p.Settings {
@@ -147,12 +148,12 @@ func fitted(v *pack.Vendor, model string, p pack.Phone) pack.Phone {
 }
 
 // proveAll renders every file of a phone and reads each back.
-func proveAll(v *pack.Vendor, p pack.Phone) error {
+func proveAll(v *pack.Vendor, p phonefile.Phone) error {
 	for _, n := range v.Files(p) {
 		if n.File.Template == "" {
 			continue
 		}
-		if _, err := v.RenderVerified(n.Name, p); err != nil && !errors.Is(err, pack.ErrNoContent) && !pack.IsRefusal(err) {
+		if _, err := v.RenderVerified(n.Name, p); err != nil && !errors.Is(err, phonefile.ErrNoContent) && !phonefile.IsRefusal(err) {
 			return err
 		}
 	}
@@ -164,7 +165,7 @@ func TestAnyDeviceAsEveryModel(t *testing.T) {
 	for _, v := range load(t).Vendors() {
 		t.Run(v.ID, func(t *testing.T) {
 			for seed := range 3 {
-				device := rapid.Custom(func(t *rapid.T) pack.Phone { return plainAccounts(drawDevice(t, plainText())) }).Example(seed)
+				device := rapid.Custom(func(t *rapid.T) phonefile.Phone { return plainAccounts(drawDevice(t, plainText())) }).Example(seed)
 				for _, m := range v.Models() {
 					if err := proveAll(v, fitted(v, m.Name, device)); err != nil {
 						t.Errorf("device %d: %v", seed, err)
@@ -176,7 +177,7 @@ func TestAnyDeviceAsEveryModel(t *testing.T) {
 }
 
 // plainAccounts takes spaces out of what proves an account: some formats end a value at one, and say so when it is saved.
-func plainAccounts(p pack.Phone) pack.Phone {
+func plainAccounts(p phonefile.Phone) phonefile.Phone {
 	for i := range p.Lines {
 		l := &p.Lines[i]
 		l.AuthUser = strings.ReplaceAll(l.AuthUser, " ", "_")
@@ -227,15 +228,15 @@ func TestEveryCharacterInEveryField(t *testing.T) {
 		}
 	}
 	texts = append(texts, "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz0123456789", "äß電")
-	fields := map[string]func(*pack.Phone, string){
-		"label":        func(p *pack.Phone, s string) { p.Label = s },
-		"display name": func(p *pack.Phone, s string) { p.Lines[0].DisplayName = s },
-		"line's label": func(p *pack.Phone, s string) { p.Lines[0].Label = s },
-		"auth user":    func(p *pack.Phone, s string) { p.Lines[0].AuthUser = s },
-		"password":     func(p *pack.Phone, s string) { p.Lines[0].Password = setting.Secret(s) },
-		"voicemail":    func(p *pack.Phone, s string) { p.Lines[0].Voicemail = s },
-		"key":          func(p *pack.Phone, s string) { p.Keys[0].Value, p.Keys[0].Label = s, s },
-		"setting": func(p *pack.Phone, s string) {
+	fields := map[string]func(*phonefile.Phone, string){
+		"label":        func(p *phonefile.Phone, s string) { p.Label = s },
+		"display name": func(p *phonefile.Phone, s string) { p.Lines[0].DisplayName = s },
+		"line's label": func(p *phonefile.Phone, s string) { p.Lines[0].Label = s },
+		"auth user":    func(p *phonefile.Phone, s string) { p.Lines[0].AuthUser = s },
+		"password":     func(p *phonefile.Phone, s string) { p.Lines[0].Password = setting.Secret(s) },
+		"voicemail":    func(p *phonefile.Phone, s string) { p.Lines[0].Voicemail = s },
+		"key":          func(p *phonefile.Phone, s string) { p.Keys[0].Value, p.Keys[0].Label = s, s },
+		"setting": func(p *phonefile.Phone, s string) {
 			p.Settings = make(map[string]any)
 			for _, d := range setting.All() {
 				switch {
@@ -246,11 +247,11 @@ func TestEveryCharacterInEveryField(t *testing.T) {
 				}
 			}
 		},
-		"contact": func(p *pack.Phone, s string) {
+		"contact": func(p *phonefile.Phone, s string) {
 			p.Settings = map[string]any{"phonebook": "all", "phonebook_name": s}
 			p.Contacts = []fleet.Contact{{Name: s, Number: "1", Group: s}}
 		},
-		"parameter": func(p *pack.Phone, s string) { p.Extra = map[string]string{"x.y": s} },
+		"parameter": func(p *phonefile.Phone, s string) { p.Extra = map[string]string{"x.y": s} },
 	}
 	for _, v := range load(t).Vendors() {
 		t.Run(v.ID, func(t *testing.T) {
@@ -266,7 +267,7 @@ func tellingModels(v *pack.Vendor) []string {
 	var out []string
 	seen := make(map[string]bool)
 	for _, m := range v.Models() {
-		p := pack.Phone{MAC: dhcp.MAC{2, 0, 0, 0, 0, 1}, Vendor: v.ID, Model: m.Name, Enabled: true, Assigned: true, ServerURL: "http://10.20.0.2/",
+		p := phonefile.Phone{MAC: dhcp.MAC{2, 0, 0, 0, 0, 1}, Vendor: v.ID, Model: m.Name, Enabled: true, Assigned: true, ServerURL: "http://10.20.0.2/",
 			Settings: map[string]any{"phonebook": "all"}}
 		fresh := false
 		for _, n := range v.Files(p) {
@@ -281,12 +282,12 @@ func tellingModels(v *pack.Vendor) []string {
 	return out
 }
 
-func everyCharacter(t *testing.T, v *pack.Vendor, m string, texts []string, fields map[string]func(*pack.Phone, string)) {
+func everyCharacter(t *testing.T, v *pack.Vendor, m string, texts []string, fields map[string]func(*phonefile.Phone, string)) {
 	for name, set := range fields {
 		taken := 0
 		for _, text := range texts {
-			p := pack.Phone{MAC: dhcp.MAC{2, 0, 0, 0, 0, 1}, Label: "x", Enabled: true, Assigned: true, ServerURL: "http://10.20.0.2/",
-				Lines: []pack.Account{{Position: 1, Number: "1001", AuthUser: "1001", Password: "x", Label: "x", Registrar: fleet.Registrar{Host: "h", Port: 5060, Transport: "udp", RegisterExpires: setting.Duration(time.Hour)}}},
+			p := phonefile.Phone{MAC: dhcp.MAC{2, 0, 0, 0, 0, 1}, Label: "x", Enabled: true, Assigned: true, ServerURL: "http://10.20.0.2/",
+				Lines: []phonefile.Account{{Position: 1, Number: "1001", AuthUser: "1001", Password: "x", Label: "x", Registrar: fleet.Registrar{Host: "h", Port: 5060, Transport: "udp", RegisterExpires: setting.Duration(time.Hour)}}},
 				Keys:  []fleet.Key{{Area: "line", Slot: 1, Type: "blf", Value: "1", Label: "l"}}}
 			set(&p, text)
 			if name == "parameter" && v.CheckExtra(m, "x.y", text) != nil {

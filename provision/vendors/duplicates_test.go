@@ -10,8 +10,8 @@ import (
 
 	"pgregory.net/rapid"
 
-	"plugtone/provision/pack"
 	"plugtone/provision/packcheck"
+	"plugtone/provision/phonefile"
 	"plugtone/provision/setting"
 )
 
@@ -86,7 +86,7 @@ func TestEveryXMLParses(t *testing.T) {
 						continue
 					}
 					body, err := v.Render(n.Name, s.Phone)
-					if errors.Is(err, pack.ErrNoContent) || pack.IsRefusal(err) {
+					if errors.Is(err, phonefile.ErrNoContent) || phonefile.IsRefusal(err) {
 						continue
 					}
 					if err != nil {

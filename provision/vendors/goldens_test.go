@@ -9,6 +9,7 @@ import (
 
 	"plugtone/provision/pack"
 	"plugtone/provision/packcheck"
+	"plugtone/provision/phonefile"
 )
 
 // The goldens of a pack show together what it can do: one line alone, several, every key type and setting, a key on an
@@ -46,7 +47,7 @@ func TestGoldensShowEverything(t *testing.T) {
 }
 
 // shows adds what a golden's phone has.
-func shows(p pack.Phone, shown map[string]bool) {
+func shows(p phonefile.Phone, shown map[string]bool) {
 	switch {
 	case !p.Enabled || !p.Assigned:
 		shown["an account cleared"] = true

@@ -11,6 +11,7 @@ import (
 	"plugtone/dhcp"
 	"plugtone/provision/pack"
 	"plugtone/provision/packcheck"
+	"plugtone/provision/phonefile"
 )
 
 // identifyRow is a row of testdata/identify.csv: what phones of all vendors are known to show. origin is quoted (seen in
@@ -152,7 +153,7 @@ func (r identifyRow) tryName(s *pack.Set) string {
 
 // tellsModel reports whether the row's model is among those whose file this is. Names leave out what all models begin with
 // here and there: spa504G.cfg.
-func (r identifyRow) tellsModel(v *pack.Vendor, m pack.Match) bool {
+func (r identifyRow) tellsModel(v *pack.Vendor, m phonefile.Match) bool {
 	model, ok := v.Model(r.model)
 	return slices.ContainsFunc(m.Models, func(name string) bool {
 		return ok && name == model.Name || strings.HasSuffix(strings.ToLower(name), strings.ToLower(r.model))

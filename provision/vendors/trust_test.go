@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"plugtone/provision/pack"
+	"plugtone/provision/phonefile"
 	"plugtone/provision/setting"
 )
 
@@ -18,8 +19,8 @@ import (
 const authority = "-----BEGIN CERTIFICATE-----\nMIIBcTCCARegAwIBAgIUQhx\nAQAB\n-----END CERTIFICATE-----\n"
 
 // away is a phone that is told where it goes for its files from elsewhere, and as whom.
-func away(v *pack.Vendor, model string) pack.Phone {
-	return fitted(v, model, pack.Phone{
+func away(v *pack.Vendor, model string) phonefile.Phone {
+	return fitted(v, model, phonefile.Phone{
 		Enabled: true, MAC: [6]byte{0, 0x15, 0x65, 0x12, 0x34, 0x56}, Server: "prov.example.net", ServerURL: "https://prov.example.net/", CAURL: "https://prov.example.net/plugtone-ca.crt", CACert: authority,
 		Now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Extra: map[string]string{},
 		Settings: map[string]any{"provisioning_user": "user-of-this-phone", "provisioning_password": setting.Secret("gkbe2ayef7n7mawgqvx7")},
@@ -27,14 +28,14 @@ func away(v *pack.Vendor, model string) pack.Phone {
 }
 
 // found tells in which kinds of files of a phone the text stands, and whether one of them answers no challenge.
-func found(t *testing.T, v *pack.Vendor, p pack.Phone, text string) (kinds []pack.Kind, challenges []string) {
+func found(t *testing.T, v *pack.Vendor, p phonefile.Phone, text string) (kinds []phonefile.Kind, challenges []string) {
 	t.Helper()
 	for _, n := range v.Files(p) {
 		if n.File.Template == "" {
 			continue
 		}
 		body, err := v.RenderVerified(n.Name, p)
-		if err != nil && !errors.Is(err, pack.ErrNoContent) && !pack.IsRefusal(err) {
+		if err != nil && !errors.Is(err, phonefile.ErrNoContent) && !phonefile.IsRefusal(err) {
 			t.Fatal(err)
 		}
 		if bytes.Contains(body, []byte(text)) {
@@ -60,7 +61,7 @@ func TestCredentialsAreMapped(t *testing.T) {
 			p := away(v, model)
 			for _, text := range []string{"user-of-this-phone", "gkbe2ayef7n7mawgqvx7"} {
 				kinds, challenges := found(t, v, p, text)
-				if !slices.Contains(kinds, pack.KindDevice) || slices.Contains(kinds, pack.KindCommon) {
+				if !slices.Contains(kinds, phonefile.KindDevice) || slices.Contains(kinds, phonefile.KindCommon) {
 					t.Errorf("%s %s: %s is in files of the kinds %v", vendor, model, text, kinds)
 				}
 				if slices.Contains(challenges, "none") {
@@ -76,7 +77,7 @@ func TestCredentialsAreMapped(t *testing.T) {
 			t.Errorf("%s: a user without a password, or the other way round", v.ID)
 		}
 		for _, f := range v.Describe().Files {
-			if want := v.ID == "cisco-cucm"; (f.Kind == pack.KindDevice) && (f.Challenge == "none") != want {
+			if want := v.ID == "cisco-cucm"; (f.Kind == phonefile.KindDevice) && (f.Challenge == "none") != want {
 				t.Errorf("%s: challenge %s for %s", v.ID, f.Challenge, f.Name)
 			}
 		}

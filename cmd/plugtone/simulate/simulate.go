@@ -16,6 +16,7 @@ import (
 	"plugtone/dhcp"
 	"plugtone/dhcp/netlab"
 	"plugtone/provision/pack"
+	"plugtone/provision/phonefile"
 )
 
 // Spec is one phone to be played.
@@ -42,7 +43,7 @@ type Step struct {
 // Fetched is one file that a phone asked for.
 type Fetched struct {
 	Name  string
-	Kind  pack.Kind
+	Kind  phonefile.Kind
 	Book  bool // a phonebook, which is there while it is switched on
 	Bytes int
 	Err   error // nil: it got the file
@@ -50,7 +51,7 @@ type Fetched struct {
 
 // Wanted reports whether a phone that boots needs the file. A 404 for the others is expected.
 func (f Fetched) Wanted() bool {
-	return !f.Book && (f.Kind == pack.KindDevice || f.Kind == pack.KindCommon || f.Kind == pack.KindPrivate)
+	return !f.Book && (f.Kind == phonefile.KindDevice || f.Kind == phonefile.KindCommon || f.Kind == phonefile.KindPrivate)
 }
 
 // Result is how a boot ended.
@@ -103,8 +104,8 @@ func boot(ctx context.Context, host Host, r *Result, say func(string, ...any)) e
 	f := newFetcher(host, base, manner.UserAgent)
 	defer f.close()
 	var missed []error
-	for _, file := range r.Spec.Vendor.Files(pack.Phone{MAC: r.Spec.MAC, Vendor: r.Spec.Vendor.ID, Model: r.Spec.Model, Enabled: true, Assigned: true}) {
-		if file.File.Kind == pack.KindUpload || file.File.Kind == pack.KindFirmware {
+	for _, file := range r.Spec.Vendor.Files(phonefile.Phone{MAC: r.Spec.MAC, Vendor: r.Spec.Vendor.ID, Model: r.Spec.Model, Enabled: true, Assigned: true}) {
+		if file.File.Kind == phonefile.KindUpload || file.File.Kind == phonefile.KindFirmware {
 			continue
 		}
 		got := Fetched{Name: file.Name, Kind: file.File.Kind, Book: file.File.MaxNumbers > 0}
