@@ -1,5 +1,5 @@
-// Package storetest has what the tests of the store's packages share: addresses, leases, and values with something in every
-// member.
+// Package storetest holds the fixtures of the tests of store and the packages below it: addresses, leases, and values in which every
+// member is set.
 package storetest
 
 import (
@@ -15,26 +15,26 @@ import (
 	"plugtone/provision/setting"
 )
 
-// Start is when tests begin.
+// Start is the time at which tests begin.
 var Start = time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)
 
-// MAC returns the MAC with this number.
+// MAC returns the MAC of phone n.
 func MAC(n int) dhcp.MAC { return dhcp.MAC{0x00, 0x15, 0x65, byte(n >> 16), byte(n >> 8), byte(n)} }
 
-// Addr returns the address with this number.
+// Addr returns the address of phone n.
 func Addr(n int) netip.Addr {
 	return netip.AddrFrom4([4]byte{10, 20 + byte(n>>16), byte(n >> 8), byte(n)})
 }
 
-// Lease returns a lease of the address with this number.
+// Lease returns a lease of Addr(n) for MAC(n).
 func Lease(n int) dhcp.Lease {
 	return dhcp.Lease{Addr: Addr(n), MAC: MAC(n), ClientID: "\x01\x00\xff", Subnet: netip.MustParsePrefix("10.20.0.0/16"),
 		State: dhcp.LeaseActive, FirstSeen: Start.Add(time.Nanosecond), Starts: Start, Expires: Start.Add(time.Hour),
-		Hostname: fmt.Sprint("phone", n), VendorClass: "yealink", Vendor: "yealink", Phone: true, CircuitID: "\x00\x04", RemoteID: "sw\xff",
+		Hostname: fmt.Sprint("phone", n), VendorClass: "acme SIP", Vendor: "acme", Phone: true, CircuitID: "\x00\x04", RemoteID: "sw\xff",
 		Relay: dhcp.Relay{GIAddr: netip.MustParseAddr("10.30.0.1"), Source: netip.MustParseAddr("192.0.2.254")}}
 }
 
-// Must ends the test when there is an error.
+// Must ends the test when err is not nil.
 func Must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
@@ -42,8 +42,8 @@ func Must(t testing.TB, err error) {
 	}
 }
 
-// Fill sets every member of the struct that v points to to something, by its type, so that a member added to a shared
-// type later is part of the round trips without anybody thinking of it.
+// Fill sets v, and every member if it is a struct, to a random value of its type. Members that are added to a shared type later are
+// thereby part of the round-trip tests.
 func Fill(t *rapid.T, v reflect.Value, path string) {
 	switch p := v.Addr().Interface().(type) {
 	case *time.Time:
@@ -93,7 +93,7 @@ func Fill(t *rapid.T, v reflect.Value, path string) {
 		Fill(t, val, path+" value")
 		v.SetMapIndex(key, val)
 	default:
-		t.Fatalf("%s: can not fill a %s", path, v.Type())
+		t.Fatalf("%s: no random value for type %s", path, v.Type())
 	}
 }
 
