@@ -2,7 +2,6 @@ package engine_test
 
 import (
 	"net/netip"
-	"strings"
 	"testing"
 	"time"
 
@@ -206,102 +205,6 @@ func TestRelayHearsFromWhomItAskedC16(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	g.Want(dhcp.VerdictAcked, request(1, dhcp.MessageTypeRequest, relay, func(q *dhcp.Request) { q.Requested, q.ServerID = r.YIAddr, r.ServerID }))
-}
-
-// An ordinary network is no way to a phone's lease: neither for messages that name its address, nor for a forged relay or
-// client address.
-func TestBorrowedMACElsewhere(t *testing.T) {
-	guests := data(dhcp.PhonesNone) // behind a relay
-	guests.Prefix, guests.Interface, guests.Pools, guests.Routers = netip.MustParsePrefix("10.50.0.0/24"), "", nil, []netip.Addr{ip("10.50.0.1")}
-	g := newRig(t, config(voice(), relayed(), data(dhcp.PhonesNone), guests), nil, phones{})
-	g.Link.LocalAddr = ip("10.20.0.2")
-	a := g.Bind(1, asPhone)
-	g.Link.LocalAddr = ip("192.0.2.2")
-	viaRelay := func(r *dhcp.Request) { asPhone(r); r.GIAddr = ip("10.30.0.1") }
-	b := g.Bind(2, viaRelay)
-
-	guest := func(src, dst, reach string) {
-		g.Link.Interface, g.Link.Addrs = "data0", []netip.Prefix{netip.MustParsePrefix("10.40.0.2/24")}
-		g.Link.Host = append(g.Link.Host, ip("10.40.0.2"))
-		g.Link.Source, g.Link.Dest, g.Link.LocalAddr, g.Link.ReversePathMismatch = netip.AddrPortFrom(ip(src), 68), ip(dst), netip.Addr{}, false
-		if reach != "" {
-			g.Link.LocalAddr, g.Link.ReversePathMismatch = ip(reach), ip(reach) != ip("10.40.0.2")
-		}
-	}
-	named := func(n int, typ dhcp.MessageType, addr netip.Addr, opts ...func(*dhcp.Request)) *dhcp.Request {
-		return request(n, typ, append([]func(*dhcp.Request){asPhone, func(r *dhcp.Request) {
-			if typ == dhcp.MessageTypeDecline {
-				r.Requested = addr
-			} else {
-				r.CIAddr = addr
-			}
-		}}, opts...)...)
-	}
-	home := g.Link
-	routed := func(src, dst, reach string) { // by a router on the phones' link, or by a link that isn't configured
-		g.Link = home
-		g.Link.Source, g.Link.Dest, g.Link.LocalAddr = netip.AddrPortFrom(ip(src), 68), ip("10.20.0.2"), ip(reach)
-		if dst == "mgmt0" {
-			g.Link.Interface, g.Link.Addrs, g.Link.Dest = dst, []netip.Prefix{netip.MustParsePrefix("192.0.2.2/24")}, ip("192.0.2.2")
-			g.Link.ReversePathMismatch = true
-		}
-	}
-	free, freeFar := ip("10.20.0.108"), ip("10.30.0.108")
-	gi := func(s string) func(*dhcp.Request) { return func(r *dhcp.Request) { r.GIAddr = ip(s) } }
-	for _, tc := range []struct {
-		name            string
-		src, dst, reach string
-		req             *dhcp.Request
-	}{
-		{"release by a guest behind a router", "10.50.0.100", "voice0", "10.20.0.2", named(1, dhcp.MessageTypeRelease, a)},
-		{"a relay that a guest behind a router claims to be", "10.50.0.100", "voice0", "10.20.0.2", named(2, dhcp.MessageTypeRelease, b, gi("10.30.0.1"))},
-		{"the same on the phones' own link", "10.50.0.100", "voice0", "10.20.0.2", named(1, dhcp.MessageTypeRelease, a, gi("10.20.0.77"))},
-		{"release by a link that serves nobody", "192.0.2.100", "mgmt0", "10.20.0.2", named(1, dhcp.MessageTypeRelease, a)},
-		{"release by a guest where the server is itself", "10.40.0.100", "10.40.0.2", "10.40.0.2", named(2, dhcp.MessageTypeRelease, b)},
-		{"decline by broadcast", "0.0.0.0", "255.255.255.255", "", named(1, dhcp.MessageTypeDecline, a)},
-		{"release by broadcast", "10.40.0.100", "255.255.255.255", "", named(1, dhcp.MessageTypeRelease, a)},
-		{"release from its address", a.String(), "10.40.0.2", "10.20.0.2", named(1, dhcp.MessageTypeRelease, a)},
-		{"renewal of a free address", free.String(), "10.40.0.2", "10.20.0.2", named(1, dhcp.MessageTypeRequest, free)},
-		{"renewal by broadcast", "10.40.0.100", "255.255.255.255", "", named(1, dhcp.MessageTypeRequest, free)},
-		{"a relay on the phones' link", "10.40.0.100", "10.40.0.2", "10.20.0.2", request(1, dhcp.MessageTypeDiscover, asPhone, gi("10.20.0.77"))},
-		{"its release", "10.40.0.100", "10.40.0.2", "10.20.0.2", named(1, dhcp.MessageTypeRelease, a, gi("10.20.0.77"))},
-		{"a relay elsewhere", "10.40.0.100", "10.40.0.2", "192.0.2.2", request(2, dhcp.MessageTypeRequest, asPhone, gi("10.30.0.1"), func(r *dhcp.Request) { r.Requested = freeFar })},
-		{"a relay in the guests' network that selects the phones' link", "10.40.0.100", "10.40.0.2", "10.40.0.2",
-			request(1, dhcp.MessageTypeDiscover, asPhone, gi("10.40.0.77"), func(r *dhcp.Request) { r.LinkSelection = ip("10.20.0.0") })},
-		{"its decline", "10.40.0.100", "10.40.0.2", "192.0.2.2", named(2, dhcp.MessageTypeDecline, b, gi("10.30.0.1"))},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			if strings.HasSuffix(tc.dst, "0") {
-				routed(tc.src, tc.dst, tc.reach)
-			} else {
-				guest(tc.src, tc.dst, tc.reach)
-			}
-			if d := g.Do(tc.req); len(d.Changes) > 0 || d.Hold.IsValid() {
-				t.Errorf("%s (%s) changes %+v, holds %s", d.Event.Verdict, d.Event.Reason, d.Changes, d.Hold)
-			}
-		})
-	}
-	// Relays do come by way of such networks.
-	relay := func(n int) *dhcp.Request { return request(n, dhcp.MessageTypeDiscover, asPhone, gi("10.30.0.1")) }
-	guest("10.40.0.3", "10.40.0.2", "10.40.0.2")
-	g.Want(dhcp.VerdictOffered, relay(3))
-	routed("10.50.0.1", "voice0", "10.20.0.2")
-	g.Want(dhcp.VerdictOffered, relay(4))
-	home.Source, home.Dest, home.LocalAddr, home.ReversePathMismatch = netip.MustParseAddrPort("10.30.0.1:67"), ip("10.20.0.2"), ip("192.0.2.2"), true
-	g.Link = home // its way back is another link than it came by
-	g.Want(dhcp.VerdictOffered, relay(5))
-	// What it gets where it is leaves those leases alone, also the short one that moves a phone.
-	guest("0.0.0.0", "255.255.255.255", "")
-	o := g.Want(dhcp.VerdictOffered, discoverOf(1, asPhone))
-	d := g.Want(dhcp.VerdictAcked, request(1, dhcp.MessageTypeRequest, asPhone, func(r *dhcp.Request) { r.Requested, r.ServerID = o.Reply.YIAddr, ip("10.40.0.2") }))
-	if len(d.Changes) != 1 {
-		t.Errorf("changes %+v", d.Changes)
-	}
-	for _, addr := range []netip.Addr{a, b} {
-		if l, _ := g.Leases().At(addr); l.State != dhcp.LeaseActive {
-			t.Errorf("%s is %s", addr, l.State)
-		}
-	}
 }
 
 // A client of an ordinary network with a phone's MAC doesn't end the short lease that moves the phone, either.
