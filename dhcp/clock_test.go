@@ -48,7 +48,7 @@ func TestOneDamagedLeaseShiftsNoOther(t *testing.T) {
 						before[a] = l
 					}
 					bad := flip(d, 100, change)
-					b := newBench(t, config(voice()), d, time.Now)
+					b := newTableFixture(t, config(voice()), d, time.Now)
 					synctest.Wait()
 					for a, want := range before {
 						l, ok := b.LeaseAt(a)
@@ -74,7 +74,7 @@ func TestClockBehindManyLeasesC36(t *testing.T) {
 		d := leaseFile(time.Now().Add(year), 10)
 		flip(d, 100, func(l *dhcp.Lease) { l.Starts = l.Starts.Add(10 * year) })
 		ended := flip(d, 101, func(l *dhcp.Lease) { l.Starts, l.Expires = l.Starts.Add(-24*time.Hour), l.Starts.Add(-23*time.Hour) })
-		b := newBench(t, config(voice()), d, time.Now)
+		b := newTableFixture(t, config(voice()), d, time.Now)
 		synctest.Wait()
 		for a, l := range d.Leases {
 			if left := time.Until(l.Expires); a != ended && (left < 50*time.Minute || left > 65*time.Minute) || a == ended && left > 0 {
@@ -88,8 +88,8 @@ func TestClockBehindManyLeasesC36(t *testing.T) {
 }
 
 // distrustFixture is a table that lost its leases: only what is loaded from d is known.
-func distrustFixture(t *testing.T, cfg dhcp.Config, d *disk) *bench {
-	b := newBench(t, cfg, d, time.Now)
+func distrustFixture(t *testing.T, cfg dhcp.Config, d *disk) *tableFixture {
+	b := newTableFixture(t, cfg, d, time.Now)
 	b.Distrust(time.Now().Add(dhcptest.DefaultLease), "the lease file is missing")
 	return b
 }
@@ -173,7 +173,7 @@ func TestDistrustEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &steppingClock{truth: map[int64]time.Time{}}
 		cfg := config(voice())
-		b := newBench(t, cfg, newDisk(), c.now)
+		b := newTableFixture(t, cfg, newDisk(), c.now)
 		dhcp.SetSince(b.Table, c.since)
 		b.Distrust(c.now().Add(dhcptest.DefaultLease), "cut short")
 		c.step(365 * 24 * time.Hour)

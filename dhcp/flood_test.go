@@ -21,7 +21,7 @@ func flood(t *testing.T, claimed bool) {
 	s.LeaseTime = time.Minute
 	cfg := config(s, relayed())
 	cfg.ConflictCheck = true
-	g := newRig(t, cfg, nil, phones{})
+	g := newFixture(t, cfg, nil, phones{})
 	g.Link.LocalAddr = ip("10.20.0.2")
 	pool := g.Leases().Stats()[0].Pool
 	known := make([]netip.Addr, 5)

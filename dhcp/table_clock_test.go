@@ -40,7 +40,7 @@ func TestClockStepC36(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := &steppingClock{truth: map[int64]time.Time{}}
 				d := newDisk()
-				b := newBench(t, config(voice()), d, c.now)
+				b := newTableFixture(t, config(voice()), d, c.now)
 				dhcp.SetSince(b.Table, c.since)
 				a := ip("10.20.0.105")
 				b.Want(dhcp.VerdictAcked, selectingOf(1, a))
@@ -72,7 +72,7 @@ func TestClockStepC36(t *testing.T) {
 func TestClockStepIsNoDecline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &steppingClock{truth: map[int64]time.Time{}}
-		b := newBench(t, config(voice()), newDisk(), c.now)
+		b := newTableFixture(t, config(voice()), newDisk(), c.now)
 		dhcp.SetSince(b.Table, c.since)
 		for range ruleMaxDeclines - 1 {
 			a := b.Want(dhcp.VerdictOffered, discoverOf(1)).Reply.YIAddr
@@ -104,9 +104,9 @@ func TestClockStepIsNoDecline(t *testing.T) {
 func TestClockBehindAtStartC36(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
-		b := newBench(t, config(voice()), d, func() time.Time { return time.Now().Add(50 * 365 * 24 * time.Hour) })
+		b := newTableFixture(t, config(voice()), d, func() time.Time { return time.Now().Add(50 * 365 * 24 * time.Hour) })
 		b.Want(dhcp.VerdictAcked, selectingOf(1, ip("10.20.0.105")))
-		again := newBench(t, config(voice()), d, time.Now)
+		again := newTableFixture(t, config(voice()), d, time.Now)
 		synctest.Wait()
 		l, ok := again.LeaseAt(ip("10.20.0.105"))
 		if left := time.Until(l.Expires); !ok || left > 61*time.Minute || left < 59*time.Minute {

@@ -17,7 +17,7 @@ import (
 func TestTableDiskFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
-		b := newBench(t, config(voice()), d, time.Now)
+		b := newTableFixture(t, config(voice()), d, time.Now)
 		a := b.Want(dhcp.VerdictOffered, discoverOf(1)).Reply.YIAddr
 		b.Want(dhcp.VerdictAcked, selectingOf(1, a))
 		full := errors.New("no space left on device")
@@ -60,7 +60,7 @@ func TestTableDiskFull(t *testing.T) {
 func TestDiskFullSendsNoNak(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
-		b := newBench(t, config(voice()), d, time.Now)
+		b := newTableFixture(t, config(voice()), d, time.Now)
 		full := errors.New("no space left on device")
 		d.Fail(full)
 		offered := map[int]netip.Addr{}
@@ -99,7 +99,7 @@ func TestDiskFullSendsNoNak(t *testing.T) {
 func TestFailedWriteKeepsTheOffer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
-		b := newBench(t, config(voice()), d, time.Now)
+		b := newTableFixture(t, config(voice()), d, time.Now)
 		a := b.Want(dhcp.VerdictOffered, discoverOf(1)).Reply.YIAddr
 		d.Fail(errors.New("no space left on device"))
 		if _, err := b.Do(selectingOf(1, a)); err == nil {
@@ -117,7 +117,7 @@ func TestFailedWriteKeepsTheOffer(t *testing.T) {
 func TestHangingDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
-		b := newBench(t, config(voice()), d, time.Now)
+		b := newTableFixture(t, config(voice()), d, time.Now)
 		a := b.Want(dhcp.VerdictOffered, discoverOf(1)).Reply.YIAddr
 		b.Want(dhcp.VerdictAcked, selectingOf(1, a))
 		c := b.Want(dhcp.VerdictOffered, discoverOf(2)).Reply.YIAddr
@@ -156,7 +156,7 @@ func TestHangingDisk(t *testing.T) {
 func TestSlowDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
-		b := newBench(t, config(voice()), d, time.Now)
+		b := newTableFixture(t, config(voice()), d, time.Now)
 		given := map[int]netip.Addr{}
 		for n := range 3 {
 			given[n] = b.Want(dhcp.VerdictOffered, discoverOf(n)).Reply.YIAddr

@@ -20,7 +20,7 @@ func TestTableAckAfterCommit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
 		d.Slow(time.Second)
-		b := newBench(t, config(voice()), d, time.Now)
+		b := newTableFixture(t, config(voice()), d, time.Now)
 		a := b.Want(dhcp.VerdictOffered, discoverOf(1)).Reply.YIAddr
 		var acked time.Time
 		b.Serve(b.Engine, selectingOf(1, a), &b.Link, func(*dhcp.Decision, error) { acked = time.Now() })
@@ -58,7 +58,7 @@ func TestTableGroupCommit(t *testing.T) {
 		d.Slow(10 * time.Millisecond)
 		s := voice()
 		s.Pools = []dhcp.Range{{First: ip("10.20.0.10"), Last: ip("10.20.0.250")}}
-		b := newBench(t, config(s), d, time.Now)
+		b := newTableFixture(t, config(s), d, time.Now)
 		began := time.Now()
 		var slowest time.Duration
 		var mu sync.Mutex
@@ -87,11 +87,11 @@ func TestTableGroupCommit(t *testing.T) {
 func TestTableRestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
-		b := newBench(t, config(voice()), d, time.Now)
+		b := newTableFixture(t, config(voice()), d, time.Now)
 		b.Want(dhcp.VerdictAcked, selectingOf(1, ip("10.20.0.105"), asPhone))
 		b.Want(dhcp.VerdictAcked, selectingOf(2, ip("10.20.0.106")))
 		time.Sleep(2 * time.Hour) // the second has ended
-		again := newBench(t, config(voice()), d, time.Now)
+		again := newTableFixture(t, config(voice()), d, time.Now)
 		if l, ok := again.LeaseAt(ip("10.20.0.105")); !ok || !l.Phone {
 			t.Errorf("%+v %v", l, ok)
 		}
@@ -112,14 +112,14 @@ func TestTableRestart(t *testing.T) {
 func TestTableConfigure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
-		b := newBench(t, config(voice()), d, time.Now)
+		b := newTableFixture(t, config(voice()), d, time.Now)
 		b.Want(dhcp.VerdictAcked, selectingOf(1, ip("10.20.0.105")))
 		b.Want(dhcp.VerdictAcked, selectingOf(2, ip("10.20.0.106")))
 		b.Want(dhcp.VerdictOffered, discoverOf(3))
 		s := voice()
 		s.Prefix, s.Pools = netip.MustParsePrefix("10.20.0.0/22"), []dhcp.Range{{First: ip("10.20.0.105"), Last: ip("10.20.0.105")}, {First: ip("10.20.1.1"), Last: ip("10.20.1.3")}}
 		b.Configure(config(s))
-		g := newRig(t, config(s), nil, phones{})
+		g := newFixture(t, config(s), nil, phones{})
 		b.Engine = g.Engine
 		if st := b.Stats(); len(st) != 1 || st[0].Pool != 4 || st[0].Active != 2 || st[0].Offered != 1 || st[0].Free != 3 {
 			t.Errorf("%+v", st)
@@ -127,7 +127,7 @@ func TestTableConfigure(t *testing.T) {
 		if l, ok := b.LeaseAt(ip("10.20.0.106")); !ok || l.MAC != mac(2) {
 			t.Error("a lease outside the new pools is forgotten")
 		}
-		for what, table := range map[string]*dhcp.Table{"a reload": b.Table, "a restart": newBench(t, config(s), d, time.Now).Table} {
+		for what, table := range map[string]*dhcp.Table{"a reload": b.Table, "a restart": newTableFixture(t, config(s), d, time.Now).Table} {
 			for _, l := range append(table.All(), table.LeasesOf(mac(1))...) {
 				if l.Subnet != s.Prefix {
 					t.Errorf("after %s: %s says that it is of %s, which grew to %s", what, l.Addr, l.Subnet, s.Prefix)
@@ -154,7 +154,7 @@ func TestTableConfigure(t *testing.T) {
 func TestTableDelete(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
-		b := newBench(t, config(voice()), d, time.Now)
+		b := newTableFixture(t, config(voice()), d, time.Now)
 		a := ip("10.20.0.105")
 		b.Want(dhcp.VerdictAcked, selectingOf(1, a))
 		if err := b.Delete(t.Context(), a); err != nil {
@@ -176,7 +176,7 @@ func TestTableProbe(t *testing.T) {
 		cfg := config(voice())
 		cfg.ConflictCheck = true
 		d := newDisk()
-		b := newBench(t, cfg, d, time.Now)
+		b := newTableFixture(t, cfg, d, time.Now)
 		first := b.Want(dhcp.VerdictProbing, discoverOf(1)).Probe
 		b.Probed(first, true)
 		second := b.Want(dhcp.VerdictProbing, discoverOf(1)).Probe
@@ -201,7 +201,7 @@ func TestProbedReservationIsTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := config(voice())
 		cfg.ConflictCheck = true
-		b := newBench(t, cfg, newDisk(), time.Now)
+		b := newTableFixture(t, cfg, newDisk(), time.Now)
 		var err error
 		if b.Engine, err = engine.New(cfg, fakeReservations{mac(1): ip("10.20.0.50")}, phones{}); err != nil {
 			t.Fatal(err)
@@ -230,7 +230,7 @@ func TestProbedReservationIsTriedAgain(t *testing.T) {
 func TestTableWritesWhatWasServedTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
-		b := newBench(t, config(voice()), d, time.Now)
+		b := newTableFixture(t, config(voice()), d, time.Now)
 		acked := 0
 		for n := range 5 {
 			b.Serve(b.Engine, selectingOf(n, addrOf(numberOf(ip("10.20.0.105"))+uint32(n))), &b.Link, func(*dhcp.Decision, error) { acked++ })
@@ -250,7 +250,7 @@ func TestTableWritesWhatWasServedTogether(t *testing.T) {
 // C01: what was held for a client that took another's offer is free; what was not taken by anybody stays held.
 func TestTableForgetsOffersC01(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, config(voice()), newDisk(), time.Now)
+		b := newTableFixture(t, config(voice()), newDisk(), time.Now)
 		b.Want(dhcp.VerdictOffered, discoverOf(1))
 		held := b.Want(dhcp.VerdictOffered, discoverOf(2)).Reply.YIAddr
 		b.Want(dhcp.VerdictOtherServer, request(1, dhcp.MessageTypeRequest, func(r *dhcp.Request) { r.Requested, r.ServerID = ip("10.20.0.100"), ip("10.20.0.9") }))
@@ -267,7 +267,7 @@ func TestTableClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
 		table := dhcp.NewTable(config(voice()), d, time.Now)
-		g := newRig(t, config(voice()), nil, nil)
+		g := newFixture(t, config(voice()), nil, nil)
 		var err error = errors.New("never called")
 		serveOn(table, g.Engine, selectingOf(1, ip("10.20.0.105")), &g.Link, func(_ *dhcp.Decision, e error) { err = e })
 		ctx, cancel := context.WithCancel(t.Context())

@@ -15,7 +15,7 @@ func TestOrderOfChoiceC37(t *testing.T) {
 	s.Phones = dhcp.PhonesNone
 	s.OtherLeaseTime = 10 * time.Minute
 	res := fakeReservations{}
-	g := newRig(t, config(s), res, nil)
+	g := newFixture(t, config(s), res, nil)
 	offered := func(n int, opts ...func(*dhcp.Request)) netip.Addr {
 		t.Helper()
 		return g.Want(dhcp.VerdictOffered, discoverOf(n, opts...)).Reply.YIAddr
@@ -49,7 +49,7 @@ func TestOrderOfChoiceC37(t *testing.T) {
 func TestRouter7LongestAgoFirstC37(t *testing.T) {
 	s := voice()
 	s.Phones, s.OtherLeaseTime = dhcp.PhonesNone, time.Minute
-	g := newRig(t, config(s), nil, nil)
+	g := newFixture(t, config(s), nil, nil)
 	var order []netip.Addr
 	for n := range 10 {
 		order = append(order, g.Bind(n))
@@ -70,7 +70,7 @@ func TestRouter7LongestAgoFirstC37(t *testing.T) {
 func TestDeclinedIsLastResortC37(t *testing.T) {
 	s := voice()
 	s.Pools, s.Phones = []dhcp.Range{{First: ip("10.20.0.100"), Last: ip("10.20.0.101")}}, dhcp.PhonesNone
-	g := newRig(t, config(s), nil, nil)
+	g := newFixture(t, config(s), nil, nil)
 	a := g.Bind(1)
 	g.Want(dhcp.VerdictDeclined, request(1, dhcp.MessageTypeDecline, func(r *dhcp.Request) { r.Requested = a }))
 	if b := g.Bind(1); b == a {
@@ -101,7 +101,7 @@ func TestDeclinedIsLastResortC37(t *testing.T) {
 
 // C38 and metal3 ironic-image 195: an offered address is nobody else's for a minute, and the same client gets the same again.
 func TestOfferIsHeldC38(t *testing.T) {
-	g := newRig(t, config(voice()), nil, phones{})
+	g := newFixture(t, config(voice()), nil, phones{})
 	a := g.Want(dhcp.VerdictOffered, discoverOf(1, asPhone)).Reply.YIAddr
 	seen := map[netip.Addr]bool{a: true}
 	for n := 2; n <= 10; n++ {
@@ -138,7 +138,7 @@ func TestAwkwardAddressesC40(t *testing.T) {
 			s.Prefix, s.Pools = netip.MustParsePrefix("10.20.1.0/24"), []dhcp.Range{{First: ip("10.20.1.253"), Last: ip("10.20.1.255")}, {First: ip("10.20.1.9"), Last: ip("10.20.1.9")}}
 		}
 		s.Routers = nil
-		g := newRig(t, config(s), fakeReservations{mac(99): ip("10.20.1.0")}, nil)
+		g := newFixture(t, config(s), fakeReservations{mac(99): ip("10.20.1.0")}, nil)
 		if got := g.Leases().Stats()[0].Pool; got != want {
 			t.Errorf("/%d: %d addresses may be handed out, want %d", bits, got, want)
 		}
@@ -172,7 +172,7 @@ func TestReservedAddressesAreNotWalkedEachTime(t *testing.T) {
 	for a := ip("10.20.1.1"); a != ip("10.20.2.200"); a = a.Next() {
 		all.fakeReservations[mac(int(numberOf(a)))] = a
 	}
-	g := newRig(t, config(s), all, nil)
+	g := newFixture(t, config(s), all, nil)
 	if d := g.Want(dhcp.VerdictOffered, discoverOf(1)); d.Reply.YIAddr != ip("10.20.2.200") {
 		t.Fatalf("offered %s", d.Reply.YIAddr)
 	}
@@ -197,7 +197,7 @@ func TestNeverAllocatedC40(t *testing.T) {
 	s.Pools = []dhcp.Range{{First: ip("10.20.0.0"), Last: ip("10.20.0.15")}}
 	s.Exclude = []dhcp.Range{{First: ip("10.20.0.10"), Last: ip("10.20.0.12")}}
 	s.NextServer, s.Phones = ip("10.20.0.5"), dhcp.PhonesNone
-	g := newRig(t, config(s), fakeReservations{mac(99): ip("10.20.0.6"), mac(98): ip("10.20.0.1")}, nil)
+	g := newFixture(t, config(s), fakeReservations{mac(99): ip("10.20.0.6"), mac(98): ip("10.20.0.1")}, nil)
 	never := map[string]string{"10.20.0.0": "network", "10.20.0.15": "broadcast", "10.20.0.1": "router", "10.20.0.2": "our own", "10.20.0.5": "next server", "10.20.0.6": "reserved", "10.20.0.11": "excluded"}
 	count := 0
 	for n := range 30 {
@@ -229,7 +229,7 @@ func TestReservationOfWhatCannotBeLeasedC40(t *testing.T) {
 	s := voice()
 	s.NextServer = ip("10.20.0.5")
 	for _, a := range []string{"10.20.0.0", "10.20.0.255", "10.20.0.1", "10.20.0.2", "10.20.0.5", "10.21.0.7"} {
-		g := newRig(t, config(s), fakeReservations{mac(1): ip(a)}, nil)
+		g := newFixture(t, config(s), fakeReservations{mac(1): ip(a)}, nil)
 		d := g.Want(dhcp.VerdictOffered, discoverOf(1))
 		if d.Reply.YIAddr != ip("10.20.0.100") {
 			t.Errorf("%s is reserved, offered is %s", a, d.Reply.YIAddr)
@@ -243,14 +243,14 @@ func TestReservationOfWhatCannotBeLeasedC40(t *testing.T) {
 
 // Strangers beyond their share get no address that they remember, either; phones and those who have a reservation do.
 func TestShareHoldsForWhatIsRemembered(t *testing.T) {
-	g := newRig(t, config(voice()), fakeReservations{mac(2): ip("10.20.0.109"), mac(3): ip("10.20.0.50")}, phones{})
+	g := newFixture(t, config(voice()), fakeReservations{mac(2): ip("10.20.0.109"), mac(3): ip("10.20.0.50")}, phones{})
 	for n := range 9 {
 		g.Bind(100 + n)
 	}
 	g.Want(dhcp.VerdictNak, initRebootOf(1, ip("10.20.0.109")))
 	g.Want(dhcp.VerdictAcked, initRebootOf(2, ip("10.20.0.109")))
 	g.Want(dhcp.VerdictAcked, initRebootOf(3, ip("10.20.0.50")))
-	g = newRig(t, config(voice()), nil, phones{})
+	g = newFixture(t, config(voice()), nil, phones{})
 	for n := range 9 {
 		g.Bind(100 + n)
 	}
@@ -261,7 +261,7 @@ func TestShareHoldsForWhatIsRemembered(t *testing.T) {
 func TestConflictCheckC41(t *testing.T) {
 	cfg := config(voice())
 	cfg.ConflictCheck = true
-	g := newRig(t, cfg, nil, nil)
+	g := newFixture(t, cfg, nil, nil)
 	d := g.Want(dhcp.VerdictProbing, discoverOf(1))
 	if d.Reply != nil || !d.Probe.IsValid() {
 		t.Fatalf("%+v", d)
@@ -292,7 +292,7 @@ func TestConflictCheckC41(t *testing.T) {
 
 	s := voice() // what was another's a moment ago is new to the client
 	s.Pools, s.Phones, s.OtherLeaseTime = []dhcp.Range{{First: ip("10.20.0.100"), Last: ip("10.20.0.100")}}, dhcp.PhonesNone, time.Minute
-	g = newRig(t, config(s), nil, nil)
+	g = newFixture(t, config(s), nil, nil)
 	a := g.Bind(1)
 	g.Reconfigure(func(c *dhcp.Config) { c.ConflictCheck = true })
 	g.Now = g.Now.Add(2 * time.Minute)
@@ -305,7 +305,7 @@ func TestConflictCheckC41(t *testing.T) {
 func TestExhaustedC42(t *testing.T) {
 	s := voice()
 	s.Phones = dhcp.PhonesNone
-	g := newRig(t, config(s), nil, nil)
+	g := newFixture(t, config(s), nil, nil)
 	for n := range 10 {
 		g.Bind(n)
 	}
@@ -317,7 +317,7 @@ func TestExhaustedC42(t *testing.T) {
 // C43: a reserved address that another client holds: another one for now, the right one as soon as it is free.
 func TestReservationInUseC43(t *testing.T) {
 	res := fakeReservations{}
-	g := newRig(t, config(voice()), res, nil)
+	g := newFixture(t, config(voice()), res, nil)
 	a := g.Bind(1)
 	res[mac(2)] = a
 	o := g.Want(dhcp.VerdictOffered, discoverOf(2))
@@ -338,7 +338,7 @@ func TestReservationInUseC43(t *testing.T) {
 
 // A tenth of the pool is for phones, however many strangers come; and they keep their last addresses.
 func TestShareOfPhones(t *testing.T) {
-	g := newRig(t, config(voice()), nil, phones{})
+	g := newFixture(t, config(voice()), nil, phones{})
 	phone := g.Bind(1, asPhone)
 	for n := 2; n < 50; n++ {
 		d := g.Do(discoverOf(n))
@@ -366,7 +366,7 @@ func TestShareOfPhones(t *testing.T) {
 
 // The tenth alone: with strangers first, phones still find room.
 func TestStrangersLeaveATenth(t *testing.T) {
-	g := newRig(t, config(voice()), nil, phones{})
+	g := newFixture(t, config(voice()), nil, phones{})
 	for n := range 9 {
 		g.Bind(100 + n)
 	}
@@ -377,7 +377,7 @@ func TestStrangersLeaveATenth(t *testing.T) {
 
 // Phones keep their last addresses for thirty days, though all of them are off; then strangers may have them.
 func TestPhonesKeepLastAddress(t *testing.T) {
-	g := newRig(t, config(voice()), nil, phones{})
+	g := newFixture(t, config(voice()), nil, phones{})
 	packedLease := map[netip.Addr]bool{}
 	for n := range 6 {
 		packedLease[g.Bind(n, asPhone)] = true

@@ -10,7 +10,7 @@ import (
 // borrowedMAC is a server with phones at home on voice0 and behind a relay, and guests on data0 and behind a router. Clients 1 and 2
 // are phones with leases in the two networks of phones; guests send messages with their MACs.
 type borrowedMAC struct {
-	*rig
+	*fixture
 	home     dhcp.Link
 	attached netip.Addr // of client 1
 	relayed  netip.Addr // of client 2
@@ -19,7 +19,7 @@ type borrowedMAC struct {
 func newBorrowedMAC(t *testing.T) *borrowedMAC {
 	guests := data(dhcp.PhonesNone) // behind a relay
 	guests.Prefix, guests.Interface, guests.Pools, guests.Routers = netip.MustParsePrefix("10.50.0.0/24"), "", nil, []netip.Addr{ip("10.50.0.1")}
-	f := &borrowedMAC{rig: newRig(t, config(voice(), relayed(), data(dhcp.PhonesNone), guests), nil, phones{})}
+	f := &borrowedMAC{fixture: newFixture(t, config(voice(), relayed(), data(dhcp.PhonesNone), guests), nil, phones{})}
 	f.Link.LocalAddr = ip("10.20.0.2")
 	f.attached = f.Bind(1, asPhone)
 	f.Link.LocalAddr = ip("192.0.2.2")

@@ -21,7 +21,7 @@ func TestClientPolicyIsCalledWithoutTheTableLock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := config(voice())
 		cfg.ConflictCheck = true
-		b := newBench(t, cfg, newDisk(), time.Now)
+		b := newTableFixture(t, cfg, newDisk(), time.Now)
 		calls := 0
 		e, err := engine.New(cfg, nil, policyFunc(func(dhcp.Client, dhcp.Site) dhcp.Policy {
 			calls++
@@ -59,7 +59,7 @@ func TestPolicyOfEachSubnetOfALink(t *testing.T) {
 	other := data(dhcp.PhonesProvision)
 	other.Interface = "voice0"
 	told := map[netip.Prefix]int{}
-	g := newRig(t, config(voice(), other), nil, policyFunc(func(_ dhcp.Client, s dhcp.Site) dhcp.Policy {
+	g := newFixture(t, config(voice(), other), nil, policyFunc(func(_ dhcp.Client, s dhcp.Site) dhcp.Policy {
 		told[s.Subnet]++
 		return dhcp.Policy{Phone: true, Model: s.Subnet.String()}
 	}))

@@ -39,7 +39,7 @@ func TestDestination(t *testing.T) {
 	}
 	for _, tc := range tests {
 		t.Run(tc.name, func(t *testing.T) {
-			g := newRig(t, config(voice()), nil, nil)
+			g := newFixture(t, config(voice()), nil, nil)
 			g.Link.Source, g.Link.Dest = netip.MustParseAddrPort(tc.src), ip(tc.dst)
 			tc.reply.From = ip("10.20.0.2")
 			d := wire.ReplyDestination(request(1, dhcp.MessageTypeRequest, tc.opts...), &tc.reply, &g.Link)
@@ -72,7 +72,7 @@ func TestInformC17(t *testing.T) {
 	}
 	for _, tc := range tests {
 		t.Run(tc.name, func(t *testing.T) {
-			g := newRig(t, config(voice()), nil, nil)
+			g := newFixture(t, config(voice()), nil, nil)
 			g.Link.Source = netip.MustParseAddrPort(tc.src)
 			req := request(1, dhcp.MessageTypeInform, append(tc.opts, params(1, 3, 51, 58, 66))...)
 			d := g.Want(dhcp.VerdictInformed, req)
@@ -96,13 +96,13 @@ func TestInformC17(t *testing.T) {
 			}
 		})
 	}
-	g := newRig(t, config(voice()), nil, nil)
+	g := newFixture(t, config(voice()), nil, nil)
 	g.Want(dhcp.VerdictIgnored, request(1, dhcp.MessageTypeInform)) // from 0.0.0.0 without ciaddr: nobody to answer
 }
 
 // Mode inform needs no subnets, and answers nothing else.
 func TestModeInform(t *testing.T) {
-	g := newRig(t, dhcp.Config{Mode: dhcp.ModeInform}, nil, nil)
+	g := newFixture(t, dhcp.Config{Mode: dhcp.ModeInform}, nil, nil)
 	g.Link.Source = netip.MustParseAddrPort("10.20.0.77:68")
 	d := g.Want(dhcp.VerdictInformed, request(1, dhcp.MessageTypeInform, params(66)))
 	if string(optionOf(d.Reply, 66)) != "http://10.20.0.2/" || optionOf(d.Reply, 1) != nil {
@@ -117,6 +117,6 @@ func TestModeInform(t *testing.T) {
 	for _, r := range []*dhcp.Request{discoverOf(1), discoverOf(1, relay), initRebootOf(1, ip("10.20.0.9")), renewOf(1, ip("10.20.0.77")), request(1, dhcp.MessageTypeRelease, func(r *dhcp.Request) { r.CIAddr = ip("10.20.0.77") })} {
 		g.Want(dhcp.VerdictIgnored, r)
 	}
-	off := newRig(t, dhcp.Config{Mode: dhcp.ModeOff, Subnets: []dhcp.Subnet{voice()}}, nil, nil)
+	off := newFixture(t, dhcp.Config{Mode: dhcp.ModeOff, Subnets: []dhcp.Subnet{voice()}}, nil, nil)
 	off.Want(dhcp.VerdictIgnored, discoverOf(1))
 }

@@ -8,7 +8,7 @@ import (
 
 // The four-way exchange of RFC 2131, 3.1, and the records it leaves.
 func TestExchange(t *testing.T) {
-	g := newRig(t, config(voice()), nil, phones{})
+	g := newFixture(t, config(voice()), nil, phones{})
 	o := g.Want(dhcp.VerdictOffered, discoverOf(1, asPhone))
 	if o.Reply.Type != dhcp.MessageTypeOffer || o.Reply.YIAddr != ip("10.20.0.100") || len(o.Changes) != 0 {
 		t.Fatalf("offer %+v", o)

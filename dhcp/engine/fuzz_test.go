@@ -75,7 +75,7 @@ func FuzzDecide(f *testing.F) {
 		if err != nil {
 			return
 		}
-		g := rigOf(t, cfg, e)
+		g := fixtureOf(t, cfg, e)
 		g.Reservations = reserved
 		g.Link = dhcp.Link{Interface: "voice0", Addrs: []netip.Prefix{netip.MustParsePrefix("10.20.0.2/24")}, LocalAddr: ip("192.0.2.2"), Source: netip.AddrPortFrom(req.CIAddr, 68), Dest: broadcast}
 		if unicast {
@@ -98,7 +98,7 @@ func FuzzDecide(f *testing.F) {
 }
 
 // checkAnswer holds for every decision about whatever message.
-func checkAnswer(t *testing.T, g *rig, req *dhcp.Request, d dhcp.Decision) {
+func checkAnswer(t *testing.T, g *fixture, req *dhcp.Request, d dhcp.Decision) {
 	t.Helper()
 	r := d.Reply
 	if r == nil {

@@ -22,7 +22,7 @@ import (
 func TestRouter7ExpiredAddressThatIsAnothersNow(t *testing.T) {
 	s := voice()
 	s.Pools, s.Phones = []dhcp.Range{{First: ip("10.20.0.100"), Last: ip("10.20.0.100")}}, dhcp.PhonesNone
-	g := newRig(t, config(s), nil, nil)
+	g := newFixture(t, config(s), nil, nil)
 	a := g.Bind(1)
 	g.Now = g.Now.Add(30 * 24 * time.Hour)
 	if b := g.Bind(2); b != a {
@@ -40,7 +40,7 @@ func TestRouter7JustExpiredAddressIsNotNext(t *testing.T) {
 	s := voice()
 	s.Pools = []dhcp.Range{{First: ip("10.20.0.100"), Last: ip("10.20.0.102")}}
 	s.Phones = dhcp.PhonesNone
-	g := newRig(t, config(s), nil, nil)
+	g := newFixture(t, config(s), nil, nil)
 	first := g.Bind(1)
 	g.Now = g.Now.Add(10 * time.Minute)
 	second := g.Bind(2)
@@ -56,7 +56,7 @@ func TestRouter7JustExpiredAddressIsNotNext(t *testing.T) {
 
 // Router7 leased one address to two clients that asked for it at once (its issue 18).
 func TestRouter7TwoAskForOneAddress(t *testing.T) {
-	g := newRig(t, config(voice()), nil, nil)
+	g := newFixture(t, config(voice()), nil, nil)
 	wish := func(r *dhcp.Request) { r.Requested = ip("10.20.0.105") }
 	if a := g.Want(dhcp.VerdictOffered, discoverOf(1, wish)).Reply.YIAddr; a != ip("10.20.0.105") {
 		t.Fatalf("offered %s", a)
@@ -70,7 +70,7 @@ func TestRouter7TwoAskForOneAddress(t *testing.T) {
 
 // Router7 answered by unicast whatever the broadcast bit said: clients that can't take a unicast yet never had an address.
 func TestRouter7BroadcastBit(t *testing.T) {
-	g := newRig(t, config(voice()), nil, nil)
+	g := newFixture(t, config(voice()), nil, nil)
 	for flags, broadcast := range map[uint16]bool{0x8000: true, 0: false} {
 		req := discoverOf(1, func(r *dhcp.Request) { r.Flags = flags })
 		if to := wire.ReplyDestination(req, g.Want(dhcp.VerdictOffered, req).Reply, &g.Link); to.Broadcast != broadcast || to.Raw == broadcast {
@@ -81,7 +81,7 @@ func TestRouter7BroadcastBit(t *testing.T) {
 
 // Kea sent a broadcast reply to the client's own hardware address (its issue 2211): a phone behind some switches never saw it.
 func TestKea2211BroadcastIsOneOfTheLinkToo(t *testing.T) {
-	g := newRig(t, config(voice()), nil, nil)
+	g := newFixture(t, config(voice()), nil, nil)
 	req := discoverOf(1, func(r *dhcp.Request) { r.Flags = 0x8000 })
 	if to := wire.ReplyDestination(req, g.Want(dhcp.VerdictOffered, req).Reply, &g.Link); to.MAC != (dhcp.MAC{255, 255, 255, 255, 255, 255}) {
 		t.Errorf("frame to %s", to.MAC)
@@ -90,7 +90,7 @@ func TestKea2211BroadcastIsOneOfTheLinkToo(t *testing.T) {
 
 // Kea looks for ciaddr before it looks for NAK, so that a client is told to give its address up at that very address.
 func TestKeaNakGoesToTheLink(t *testing.T) {
-	g := newRig(t, config(voice()), nil, nil)
+	g := newFixture(t, config(voice()), nil, nil)
 	a := g.Bind(1)
 	g.Unicast("10.20.0.103", func() {
 		req := renewOf(2, a)
@@ -102,7 +102,7 @@ func TestKeaNakGoesToTheLink(t *testing.T) {
 
 // Kea as the authority refuses every client whose lease it lost: all phones of a site lost their calls with its lease file.
 func TestKeaRefusesAfterALostLeaseFile(t *testing.T) {
-	g := newRig(t, config(voice()), nil, nil)
+	g := newFixture(t, config(voice()), nil, nil)
 	g.Want(dhcp.VerdictAcked, initRebootOf(1, ip("10.20.0.104")))
 	g.Unicast("10.20.0.105", func() { g.Want(dhcp.VerdictAcked, renewOf(2, ip("10.20.0.105"))) })
 	g.Want(dhcp.VerdictAcked, renewOf(3, ip("10.20.0.106")))
@@ -111,7 +111,7 @@ func TestKeaRefusesAfterALostLeaseFile(t *testing.T) {
 // Kea doesn't look at option 57: a client that takes 576 bytes was sent more.
 func TestKeaReplyLargerThanTheClientTakes(t *testing.T) {
 	big := dhcp.Policy{Phone: true, Options: []dhcp.Option{{Code: 43, Data: make([]byte, 250), Force: true}, {Code: 125, Data: make([]byte, 250), Force: true}}}
-	g := newRig(t, config(voice()), nil, phones{Policy: big})
+	g := newFixture(t, config(voice()), nil, phones{Policy: big})
 	for most, permitted := range map[int]bool{0: false, 576: false, 1500: true} {
 		r := g.Want(dhcp.VerdictOffered, discoverOf(1, asPhone, func(r *dhcp.Request) { r.MaxSize = most })).Reply
 		p, dropped := wire.Encode(r, nil, 1500)
@@ -123,14 +123,14 @@ func TestKeaReplyLargerThanTheClientTakes(t *testing.T) {
 
 // AdGuard Home refused a client that asked for another address than the one it had been offered, even a free one.
 func TestAdGuardAnotherAddressThanOffered(t *testing.T) {
-	g := newRig(t, config(voice()), nil, nil)
+	g := newFixture(t, config(voice()), nil, nil)
 	g.Want(dhcp.VerdictOffered, discoverOf(1))
 	g.Want(dhcp.VerdictAcked, selectingOf(1, ip("10.20.0.108")))
 }
 
 // AdGuard Home padded replies to 576 bytes (its issue 4904), which some clients dropped, and went back to 300.
 func TestAdGuardPadding(t *testing.T) {
-	g := newRig(t, config(voice()), nil, nil)
+	g := newFixture(t, config(voice()), nil, nil)
 	p, _ := wire.Encode(g.Want(dhcp.VerdictOffered, discoverOf(1, params(1))).Reply, nil, 1500)
 	if len(p) != 300 {
 		t.Errorf("a small reply has %d bytes", len(p))
@@ -142,7 +142,7 @@ func TestAdGuardProbeHoldsUpNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := config(voice())
 		cfg.ConflictCheck = true
-		b := newBench(t, cfg, newDisk(), time.Now)
+		b := newTableFixture(t, cfg, newDisk(), time.Now)
 		first := b.Want(dhcp.VerdictProbing, discoverOf(1)).Probe
 		began := time.Now()
 		b.Want(dhcp.VerdictAcked, initRebootOf(2, ip("10.20.0.107")))
@@ -161,7 +161,7 @@ func TestAdGuardProbeHoldsUpNobody(t *testing.T) {
 func TestCoredhcpExpiredLeasesAreFreed(t *testing.T) {
 	s := voice()
 	s.Phones = dhcp.PhonesNone
-	g := newRig(t, config(s), nil, nil)
+	g := newFixture(t, config(s), nil, nil)
 	given := map[netip.Addr]bool{}
 	for n := range 30 {
 		if n%10 == 0 {

@@ -11,7 +11,7 @@ import (
 
 // Every refusal has a reason, and it is the right one.
 func TestReasonsOfRefusals(t *testing.T) {
-	g := newRig(t, config(voice()), fakeReservations{mac(9): ip("10.20.0.107")}, phones{})
+	g := newFixture(t, config(voice()), fakeReservations{mac(9): ip("10.20.0.107")}, phones{})
 	a := g.Bind(1)
 	g.Because(dhcp.VerdictNak, "not of subnet 10.20.0.0/24", initRebootOf(2, ip("10.21.0.5")))
 	g.Because(dhcp.VerdictNak, "is reserved", initRebootOf(2, ip("10.20.0.107")))
@@ -48,7 +48,7 @@ func TestReasonsOfRefusals(t *testing.T) {
 
 // A client that takes our offer, and doesn't say which, means what it was offered, else what it has.
 func TestSelectingWithoutAddress(t *testing.T) {
-	g := newRig(t, config(voice()), nil, nil)
+	g := newFixture(t, config(voice()), nil, nil)
 	nameless := func(n int) *dhcp.Request {
 		return request(n, dhcp.MessageTypeRequest, func(r *dhcp.Request) { r.ServerID = ip("10.20.0.2") })
 	}
@@ -68,7 +68,7 @@ func TestSelectingWithoutAddress(t *testing.T) {
 // C07: only a lease that is in force, and that it may still have.
 func TestRequestWithoutAddressAfterTheLeaseC07(t *testing.T) {
 	res := fakeReservations{}
-	g := newRig(t, config(voice()), res, nil)
+	g := newFixture(t, config(voice()), res, nil)
 	a := g.Bind(1)
 	res[mac(2)] = a
 	g.Want(dhcp.VerdictSilent, request(1, dhcp.MessageTypeRequest))
@@ -79,7 +79,7 @@ func TestRequestWithoutAddressAfterTheLeaseC07(t *testing.T) {
 
 // C04: a lease that has ended binds nobody to it; and who is not authoritative still knows whose addresses were his own.
 func TestInitRebootAfterTheLeaseC04(t *testing.T) {
-	g := newRig(t, config(voice()), nil, nil)
+	g := newFixture(t, config(voice()), nil, nil)
 	a, b := g.Bind(1), g.Bind(2)
 	g.Now = g.Now.Add(2 * time.Hour)
 	g.Want(dhcp.VerdictAcked, initRebootOf(1, ip("10.20.0.108")))
@@ -90,7 +90,7 @@ func TestInitRebootAfterTheLeaseC04(t *testing.T) {
 
 // When a phone was bound first outlives its renewals and its absence, and so does the port that only its relay knows.
 func TestFirstSeenAndPortAreKept(t *testing.T) {
-	g := newRig(t, config(relayed()), nil, phones{})
+	g := newFixture(t, config(relayed()), nil, phones{})
 	g.Link.LocalAddr = ip("192.0.2.2")
 	relay := func(port string) func(*dhcp.Request) {
 		return func(r *dhcp.Request) {

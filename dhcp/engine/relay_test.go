@@ -10,12 +10,12 @@ import (
 
 // relayFixture is a server with a subnet of phones on its link and one behind a relay, on whose packets it is up to the test where
 // they come from.
-func relayFixture(t *testing.T, change func(near, far *dhcp.Subnet)) *rig {
+func relayFixture(t *testing.T, change func(near, far *dhcp.Subnet)) *fixture {
 	near, far := voice(), relayed()
 	if change != nil {
 		change(&near, &far)
 	}
-	g := newRig(t, config(near, far), nil, phones{})
+	g := newFixture(t, config(near, far), nil, phones{})
 	g.Link.LocalAddr = ip("10.20.0.2")
 	return g
 }

@@ -27,7 +27,7 @@ func TestOptionOrderC22(t *testing.T) {
 	}
 	for _, tc := range tests {
 		t.Run(tc.name, func(t *testing.T) {
-			g := newRig(t, config(voice()), nil, phones{Policy: policy})
+			g := newFixture(t, config(voice()), nil, phones{Policy: policy})
 			d := g.Want(dhcp.VerdictOffered, discoverOf(1, asPhone, tc.params, func(r *dhcp.Request) { r.Client.ClientID = "id" }))
 			if got := codes(d.Reply); !slices.Equal(got, tc.want) {
 				t.Errorf("got  %v\nwant %v", got, tc.want)
@@ -39,7 +39,7 @@ func TestOptionOrderC22(t *testing.T) {
 		for c := 1; c < 255; c++ {
 			all = append(all, uint8(c))
 		}
-		g := newRig(t, config(voice()), nil, phones{Policy: policy})
+		g := newFixture(t, config(voice()), nil, phones{Policy: policy})
 		d := g.Want(dhcp.VerdictOffered, discoverOf(1, asPhone, params(all...)))
 		seen := map[uint8]int{}
 		for _, c := range codes(d.Reply) {
@@ -52,7 +52,7 @@ func TestOptionOrderC22(t *testing.T) {
 
 // C19, C21: what is copied from the request, and the lease time that Avaya wants in every OFFER.
 func TestReplyHeaderC19(t *testing.T) {
-	g := newRig(t, config(voice()), nil, nil)
+	g := newFixture(t, config(voice()), nil, nil)
 	req := discoverOf(1, func(r *dhcp.Request) { r.Flags, r.CHAddr[15], r.GIAddr, r.Hops = 0x8001, 7, ip("10.20.0.1"), 3 })
 	r := g.Want(dhcp.VerdictOffered, req).Reply
 	if r.XID != req.XID || r.Flags != req.Flags || r.CHAddr != req.CHAddr || r.GIAddr != req.GIAddr || r.CIAddr.IsValid() {
@@ -72,11 +72,11 @@ func TestReplyHeaderC19(t *testing.T) {
 func TestClientIDEchoC28(t *testing.T) {
 	id := "\xff\x00\x01\x02\x03duid"
 	with := func(r *dhcp.Request) { r.Client.ClientID = id; asPhone(r) }
-	g := newRig(t, config(voice()), nil, phones{})
+	g := newFixture(t, config(voice()), nil, phones{})
 	if got := optionOf(g.Want(dhcp.VerdictOffered, discoverOf(1, with)).Reply, 61); string(got) != id {
 		t.Errorf("echoed %q", got)
 	}
-	g = newRig(t, config(voice()), nil, phones{Policy: dhcp.Policy{NoClientIDEcho: true}})
+	g = newFixture(t, config(voice()), nil, phones{Policy: dhcp.Policy{NoClientIDEcho: true}})
 	if got := optionOf(g.Want(dhcp.VerdictOffered, discoverOf(1, with)).Reply, 61); got != nil {
 		t.Errorf("echoed %q", got)
 	}
@@ -94,7 +94,7 @@ func TestRelayInfoC29(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			s := voice()
 			s.TrustOption82 = tc.trust
-			g := newRig(t, config(s), nil, nil)
+			g := newFixture(t, config(s), nil, nil)
 			gi := func(r *dhcp.Request) {
 				if tc.relay != "" {
 					r.GIAddr = ip(tc.relay)
@@ -116,12 +116,12 @@ func TestRelayInfoC29(t *testing.T) {
 func TestNULTerminateC31(t *testing.T) {
 	text := []byte("http://x/")
 	policy := dhcp.Policy{Options: []dhcp.Option{{Code: 66, Data: text}, {Code: 43, Data: []byte("raw")}}}
-	g := newRig(t, config(voice()), nil, phones{Policy: policy})
+	g := newFixture(t, config(voice()), nil, phones{Policy: policy})
 	if got := optionOf(g.Do(discoverOf(1, asPhone, params(66))).Reply, 66); string(got) != "http://x/" {
 		t.Errorf("66 is %q", got)
 	}
 	policy.NULTerminate = true
-	g = newRig(t, config(voice()), nil, phones{Policy: policy})
+	g = newFixture(t, config(voice()), nil, phones{Policy: policy})
 	r := g.Do(discoverOf(1, asPhone, params(66, 43, 15))).Reply
 	if string(optionOf(r, 66)) != "http://x/\x00" || string(optionOf(r, 43)) != "raw" || string(optionOf(r, 15)) != "voice.example.net\x00" {
 		t.Errorf("options %v", r.Options)
@@ -135,19 +135,19 @@ func TestNULTerminateC31(t *testing.T) {
 func TestProvisioningServerC32(t *testing.T) {
 	s := voice()
 	s.NextServer = ip("10.20.0.5")
-	g := newRig(t, config(s), nil, phones{})
+	g := newFixture(t, config(s), nil, phones{})
 	r := g.Do(discoverOf(1, params(66))).Reply
 	if r.SIAddr != ip("10.20.0.5") || string(optionOf(r, 66)) != "http://10.20.0.5/" {
 		t.Errorf("siaddr %s, 66 %q", r.SIAddr, optionOf(r, 66))
 	}
 	s.ProvisioningURL = "https://pbx.example.net/p"
-	g = newRig(t, config(s), nil, phones{})
+	g = newFixture(t, config(s), nil, phones{})
 	if got := optionOf(g.Do(discoverOf(1, params(66))).Reply, 66); string(got) != "https://pbx.example.net/p/" {
 		t.Errorf("66 is %q", got)
 	}
 	for _, kind := range []string{dhcp.PhonesNone, dhcp.PhonesMove} {
 		s.Phones, s.VoiceVLAN = kind, 20
-		g = newRig(t, config(s), nil, phones{})
+		g = newFixture(t, config(s), nil, phones{})
 		if r := g.Do(discoverOf(1, asPhone, params(66))).Reply; r.SIAddr.IsValid() || optionOf(r, 66) != nil {
 			t.Errorf("phones %s: siaddr %s, 66 %q", kind, r.SIAddr, optionOf(r, 66))
 		}
@@ -157,7 +157,7 @@ func TestProvisioningServerC32(t *testing.T) {
 // C33: what the vendor pack encodes is sent as it is; the codes that the server answers for itself can't be overridden.
 func TestAdviceOptionsC33(t *testing.T) {
 	policy := dhcp.Policy{Options: []dhcp.Option{{Code: 43, Data: []byte{2, 1, 'a', 255}}, {Code: 51, Data: []byte{0, 0, 0, 1}, Force: true}, {Code: 6, Data: []byte{9, 9, 9, 9}}}}
-	g := newRig(t, config(voice()), nil, phones{Policy: policy})
+	g := newFixture(t, config(voice()), nil, phones{Policy: policy})
 	r := g.Do(discoverOf(1, asPhone, params(43, 6, 51))).Reply
 	if string(optionOf(r, 43)) != "\x02\x01a\xff" || string(optionOf(r, 6)) != "\x09\x09\x09\x09" || seconds(optionOf(r, 51)) != int(ruleDefaultLease.Seconds()) {
 		t.Errorf("options %v", r.Options)
@@ -189,7 +189,7 @@ func TestLeaseTimeC35(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s.Phones, s.VoiceVLAN = tc.phones, 20
-			g := newRig(t, config(s), nil, phones{})
+			g := newFixture(t, config(s), nil, phones{})
 			o := g.Want(dhcp.VerdictOffered, discoverOf(1, tc.as, ask(tc.asked)))
 			a := g.Want(dhcp.VerdictAcked, selectingOf(1, o.Reply.YIAddr, tc.as, ask(tc.asked)))
 			offered, acked := seconds(optionOf(o.Reply, 51)), seconds(optionOf(a.Reply, 51))
@@ -205,7 +205,7 @@ func TestLeaseTimeC35(t *testing.T) {
 
 // C39: boot ROM and firmware differ in option 61 and get the same address (metal3, baremetal-operator 1199).
 func TestClientIDDoesNotMatterC39(t *testing.T) {
-	g := newRig(t, config(voice()), nil, nil)
+	g := newFixture(t, config(voice()), nil, nil)
 	id := func(s string) func(*dhcp.Request) { return func(r *dhcp.Request) { r.Client.ClientID = s } }
 	a := g.Bind(1, id("\x01rom"))
 	if b := g.Bind(1, id("firmware")); a != b {
@@ -222,7 +222,7 @@ func TestEmptyRelayInfoC29(t *testing.T) {
 	if err != nil || req.RelayInfo != "" {
 		t.Fatalf("%+v %v", req, err)
 	}
-	g := newRig(t, config(voice()), nil, nil)
+	g := newFixture(t, config(voice()), nil, nil)
 	p, _ := wire.Encode(g.Want(dhcp.VerdictOffered, req).Reply, nil, 1500)
 	if got := order(p); slices.Contains(got, 82) {
 		t.Errorf("sent back: %v", got)
@@ -235,7 +235,7 @@ func TestAuthenticationC48(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := newRig(t, config(voice()), nil, nil)
+	g := newFixture(t, config(voice()), nil, nil)
 	p, _ := wire.Encode(g.Want(dhcp.VerdictOffered, req).Reply, nil, 1500)
 	if got := order(p); slices.Contains(got, 90) {
 		t.Errorf("sent back: %v", got)

@@ -13,7 +13,7 @@ import (
 func TestSelectingOtherServerC01(t *testing.T) {
 	s := voice()
 	s.Pools, s.Phones = []dhcp.Range{{First: ip("10.20.0.100"), Last: ip("10.20.0.100")}}, dhcp.PhonesNone
-	g := newRig(t, config(s), nil, nil)
+	g := newFixture(t, config(s), nil, nil)
 	g.Want(dhcp.VerdictOffered, discoverOf(1))
 	g.Want(dhcp.VerdictExhausted, discoverOf(2))
 	d := g.Want(dhcp.VerdictOtherServer, request(1, dhcp.MessageTypeRequest, func(r *dhcp.Request) { r.Requested, r.ServerID = ip("10.20.0.100"), ip("10.20.0.9") }))
@@ -25,13 +25,13 @@ func TestSelectingOtherServerC01(t *testing.T) {
 
 // C01: any address of ours names this server.
 func TestSelectingOwnAddressesC01(t *testing.T) {
-	g := newRig(t, config(voice()), nil, nil)
+	g := newFixture(t, config(voice()), nil, nil)
 	g.Want(dhcp.VerdictAcked, request(1, dhcp.MessageTypeRequest, func(r *dhcp.Request) { r.Requested, r.ServerID = ip("10.20.0.100"), ip("192.0.2.2") }))
 }
 
 // Coredhcp and smee acknowledge any REQUEST, whatever it asks for and of whom.
 func TestCoredhcpDoesNotAckAnything(t *testing.T) {
-	g := newRig(t, config(voice()), nil, nil)
+	g := newFixture(t, config(voice()), nil, nil)
 	a := g.Bind(1)
 	g.Want(dhcp.VerdictNak, selectingOf(2, a))
 	g.Want(dhcp.VerdictNak, selectingOf(2, ip("10.20.0.50")))
@@ -41,7 +41,7 @@ func TestCoredhcpDoesNotAckAnything(t *testing.T) {
 
 // C02: another address than the one offered is as good if the client may have it.
 func TestSelectingOtherAddressC02(t *testing.T) {
-	g := newRig(t, config(voice()), fakeReservations{mac(9): ip("10.20.0.107")}, nil)
+	g := newFixture(t, config(voice()), fakeReservations{mac(9): ip("10.20.0.107")}, nil)
 	g.Want(dhcp.VerdictOffered, discoverOf(1))
 	g.Want(dhcp.VerdictAcked, selectingOf(1, ip("10.20.0.105")))
 	g.Want(dhcp.VerdictNak, selectingOf(2, ip("10.20.0.105"))) // leased
@@ -50,13 +50,13 @@ func TestSelectingOtherAddressC02(t *testing.T) {
 
 // C03: a server that restarted between offer and request acknowledges all the same; AdGuard Home refused.
 func TestAdGuardSelectingWithoutOfferC03(t *testing.T) {
-	g := newRig(t, config(voice()), nil, nil)
+	g := newFixture(t, config(voice()), nil, nil)
 	g.Want(dhcp.VerdictAcked, selectingOf(1, ip("10.20.0.104")))
 }
 
 // C04: a client that remembers its address.
 func TestInitRebootC04(t *testing.T) {
-	g := newRig(t, config(voice()), nil, nil)
+	g := newFixture(t, config(voice()), nil, nil)
 	a := g.Bind(1)
 	g.Now = g.Now.Add(20 * second)
 	g.Want(dhcp.VerdictAcked, initRebootOf(1, a))
@@ -74,7 +74,7 @@ func TestInitRebootC04(t *testing.T) {
 
 // C05: an unknown lease is made anew when it can be, and refused when it can't.
 func TestRenewUnknownC05(t *testing.T) {
-	g := newRig(t, config(voice()), fakeReservations{mac(9): ip("10.20.0.107")}, nil)
+	g := newFixture(t, config(voice()), fakeReservations{mac(9): ip("10.20.0.107")}, nil)
 	g.Unicast("10.20.0.104", func() {
 		g.Want(dhcp.VerdictAcked, renewOf(1, ip("10.20.0.104")))
 		g.Want(dhcp.VerdictNak, renewOf(2, ip("10.20.0.104")))
@@ -90,7 +90,7 @@ func TestRenewUnknownC05(t *testing.T) {
 // C06: a renewal is refused for a moved reservation only if the client really gets it then: no loop.
 func TestRenewMovedReservationC06(t *testing.T) {
 	res := fakeReservations{}
-	g := newRig(t, config(voice()), res, nil)
+	g := newFixture(t, config(voice()), res, nil)
 	a, b := g.Bind(1), g.Bind(2)
 	res[mac(1)] = b // still leased to the other client
 	g.Now = g.Now.Add(time.Minute)
@@ -108,7 +108,7 @@ func TestRenewMovedReservationC06(t *testing.T) {
 
 // C07: a REQUEST that names no address.
 func TestRequestWithoutAddressC07(t *testing.T) {
-	g := newRig(t, config(voice()), nil, nil)
+	g := newFixture(t, config(voice()), nil, nil)
 	g.Want(dhcp.VerdictSilent, request(1, dhcp.MessageTypeRequest))
 	a := g.Bind(1)
 	g.Now = g.Now.Add(time.Minute)
@@ -119,7 +119,7 @@ func TestRequestWithoutAddressC07(t *testing.T) {
 
 // C08: clients of RFC 1541 fill in both server id and ciaddr; AdGuard Home drops them. The answer goes to the hardware address.
 func TestAdGuardServerIDWithCiaddrC08(t *testing.T) {
-	g := newRig(t, config(voice()), nil, nil)
+	g := newFixture(t, config(voice()), nil, nil)
 	req := request(1, dhcp.MessageTypeRequest, func(r *dhcp.Request) { r.CIAddr, r.ServerID = ip("10.20.0.104"), ip("10.20.0.2") })
 	d := g.Want(dhcp.VerdictAcked, req)
 	if d.Reply.YIAddr != ip("10.20.0.104") || !wire.ReplyDestination(req, d.Reply, &g.Link).Raw {
@@ -129,7 +129,7 @@ func TestAdGuardServerIDWithCiaddrC08(t *testing.T) {
 
 // C10: a DISCOVER must not name a server; a ciaddr in it does no harm.
 func TestDiscoverC10(t *testing.T) {
-	g := newRig(t, config(voice()), nil, nil)
+	g := newFixture(t, config(voice()), nil, nil)
 	g.Want(dhcp.VerdictIgnored, discoverOf(1, func(r *dhcp.Request) { r.ServerID = ip("10.20.0.2") }))
 	d := g.Want(dhcp.VerdictOffered, discoverOf(1, func(r *dhcp.Request) { r.CIAddr = ip("10.20.0.9") }))
 	if d.Reply.CIAddr.IsValid() {
@@ -139,7 +139,7 @@ func TestDiscoverC10(t *testing.T) {
 
 // C18: relay addresses that can't be.
 func TestBogusRelayC18(t *testing.T) {
-	g := newRig(t, config(voice()), nil, nil)
+	g := newFixture(t, config(voice()), nil, nil)
 	for _, gi := range []string{"0.1.2.3", "127.0.0.1", "224.0.0.1", "255.255.255.255", "10.20.0.2", "192.0.2.2"} {
 		g.Because(dhcp.VerdictIgnored, "can't be a relay's", discoverOf(1, func(r *dhcp.Request) { r.GIAddr = ip(gi) }))
 		g.Because(dhcp.VerdictIgnored, "can't be a client's", renewOf(1, ip(gi)))
@@ -149,7 +149,7 @@ func TestBogusRelayC18(t *testing.T) {
 
 // C45: a DECLINE of the client's own address puts it into quarantine; any other does nothing.
 func TestRouter7DeclineC45(t *testing.T) {
-	g := newRig(t, config(voice()), fakeReservations{mac(9): ip("10.20.0.50")}, nil)
+	g := newFixture(t, config(voice()), fakeReservations{mac(9): ip("10.20.0.50")}, nil)
 	a := g.Bind(1)
 	decline := func(n int, a netip.Addr) *dhcp.Request {
 		return request(n, dhcp.MessageTypeDecline, func(r *dhcp.Request) { r.Requested = a })
@@ -185,7 +185,7 @@ func TestRouter7DeclineC45(t *testing.T) {
 
 // C45: a client that declines everything is not believed for ever.
 func TestDeclineFloodC45(t *testing.T) {
-	g := newRig(t, config(voice()), nil, nil)
+	g := newFixture(t, config(voice()), nil, nil)
 	for i := range ruleMaxDeclines + 1 {
 		a := g.Bind(1)
 		want := dhcp.VerdictDeclined
@@ -201,7 +201,7 @@ func TestDeclineFloodC45(t *testing.T) {
 
 // C46: a RELEASE by the holder frees the address and keeps it for the holder; reserved ones stay.
 func TestReleaseC46(t *testing.T) {
-	g := newRig(t, config(voice()), fakeReservations{mac(9): ip("10.20.0.50")}, nil)
+	g := newFixture(t, config(voice()), fakeReservations{mac(9): ip("10.20.0.50")}, nil)
 	a, r := g.Bind(1), g.Bind(9)
 	release := func(n int, a netip.Addr) *dhcp.Request {
 		return request(n, dhcp.MessageTypeRelease, func(r *dhcp.Request) { r.CIAddr = a })
@@ -228,7 +228,7 @@ func TestReleaseC46(t *testing.T) {
 
 // C47, C52 and router7: message types that we don't serve are counted, not answered, and do no harm.
 func TestRouter7OtherMessageTypesC47(t *testing.T) {
-	g := newRig(t, config(voice()), nil, nil)
+	g := newFixture(t, config(voice()), nil, nil)
 	for typ := 0; typ < 256; typ++ {
 		switch dhcp.MessageType(typ) {
 		case dhcp.MessageTypeDiscover, dhcp.MessageTypeRequest, dhcp.MessageTypeDecline, dhcp.MessageTypeRelease, dhcp.MessageTypeInform:
@@ -242,7 +242,7 @@ func TestRouter7OtherMessageTypesC47(t *testing.T) {
 
 // C49: a REQUEST that is sent again is answered again, written once, and not at all while the first is being written.
 func TestRetransmittedRequestC49(t *testing.T) {
-	g := newRig(t, config(voice()), nil, nil)
+	g := newFixture(t, config(voice()), nil, nil)
 	a := g.Bind(1)
 	g.Now = g.Now.Add(3 * second)
 	d := g.Want(dhcp.VerdictAcked, selectingOf(1, a))
@@ -264,11 +264,11 @@ func TestRetransmittedRequestC49(t *testing.T) {
 // C50: rapid commit only when it is configured, and never a NAK.
 func TestRapidCommitC50(t *testing.T) {
 	rapid := func(r *dhcp.Request) { r.RapidCommit = true }
-	g := newRig(t, config(voice()), nil, nil)
+	g := newFixture(t, config(voice()), nil, nil)
 	g.Want(dhcp.VerdictOffered, discoverOf(1, rapid))
 	cfg := config(voice())
 	cfg.RapidCommit = true
-	g = newRig(t, cfg, nil, nil)
+	g = newFixture(t, cfg, nil, nil)
 	d := g.Want(dhcp.VerdictAcked, discoverOf(1, rapid))
 	if len(d.Changes) != 1 || codes(d.Reply)[2] != 80 || d.Reply.Type != dhcp.MessageTypeAck {
 		t.Errorf("%+v", d)
@@ -283,7 +283,7 @@ func TestRapidCommitC50(t *testing.T) {
 
 // esp-idf, 19120: a NAK without option 54 is ignored by strict clients; mORMot2, 580: it must carry nothing of a lease. C20.
 func TestNakContentC20(t *testing.T) {
-	g := newRig(t, config(voice()), nil, nil)
+	g := newFixture(t, config(voice()), nil, nil)
 	d := g.Want(dhcp.VerdictNak, initRebootOf(1, ip("192.168.1.5"), params(1, 3, 66), func(r *dhcp.Request) { r.Client.ClientID, r.RelayInfo = "id", "\x01\x01a" }))
 	r := d.Reply
 	if r.YIAddr.IsValid() || r.SIAddr.IsValid() || r.CIAddr.IsValid() {

@@ -32,7 +32,7 @@ func TestSubnetChoiceC30(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			far := relayed()
 			far.Relays = []netip.Addr{ip("10.30.0.1"), ip("10.99.0.1")}
-			g := newRig(t, config(voice(), far, data(dhcp.PhonesNone)), nil, nil)
+			g := newFixture(t, config(voice(), far, data(dhcp.PhonesNone)), nil, nil)
 			g.Link.LocalAddr = ip("192.0.2.2")
 			d := g.Do(discoverOf(1, tc.opts...))
 			if tc.want == "" {
@@ -57,7 +57,7 @@ func TestSubnetChoiceC30(t *testing.T) {
 
 // C30, RFC 5107: the relay's override becomes our server id, and is accepted back.
 func TestServerOverrideC30(t *testing.T) {
-	g := newRig(t, config(relayed()), nil, nil)
+	g := newFixture(t, config(relayed()), nil, nil)
 	g.Link.LocalAddr = ip("192.0.2.2")
 	over := func(r *dhcp.Request) { r.GIAddr, r.ServerOverride = ip("10.30.0.1"), ip("10.30.0.1") }
 	d := g.Want(dhcp.VerdictOffered, discoverOf(1, over))
@@ -71,7 +71,7 @@ func TestServerOverrideC30(t *testing.T) {
 
 // The provisioning address of a relayed subnet is the one the kernel would use towards it.
 func TestRelayedNextServer(t *testing.T) {
-	g := newRig(t, config(voice(), relayed()), nil, nil)
+	g := newFixture(t, config(voice(), relayed()), nil, nil)
 	g.Link.LocalAddr = ip("192.0.2.2")
 	d := g.Want(dhcp.VerdictOffered, discoverOf(1, func(r *dhcp.Request) { r.GIAddr = ip("10.30.0.1") }, params(66)))
 	if d.Reply.SIAddr != ip("192.0.2.2") || string(optionOf(d.Reply, 66)) != "http://192.0.2.2/" || d.Reply.ServerID != ip("192.0.2.2") {
@@ -93,7 +93,7 @@ func TestRelayedNextServer(t *testing.T) {
 func TestTwoSubnetsOnOneLinkC16(t *testing.T) {
 	second := data(dhcp.PhonesProvision)
 	second.Interface = "voice0"
-	g := newRig(t, config(voice(), second), fakeReservations{mac(2): ip("10.40.0.7")}, nil)
+	g := newFixture(t, config(voice(), second), fakeReservations{mac(2): ip("10.40.0.7")}, nil)
 	g.Link.Addrs = append(g.Link.Addrs, netip.MustParsePrefix("10.40.0.2/24"))
 	if d := g.Want(dhcp.VerdictOffered, discoverOf(1)); d.Reply.From != ip("10.20.0.2") || d.Reply.ServerID != ip("10.20.0.2") {
 		t.Errorf("%+v", d.Reply)
@@ -138,7 +138,7 @@ func TestSubnetsOfOneLinkShareTheirClients(t *testing.T) {
 	none.Prefix, none.Interface, none.Pools = netip.MustParsePrefix("10.10.0.0/24"), "voice0", nil
 	one.Pools = []dhcp.Range{{First: ip("10.20.0.100"), Last: ip("10.20.0.101")}}
 	two.Interface = "voice0"
-	g := newRig(t, config(none, one, two), fakeReservations{mac(1): ip("10.20.0.100"), mac(9): ip("10.10.0.7")}, phones{})
+	g := newFixture(t, config(none, one, two), fakeReservations{mac(1): ip("10.20.0.100"), mac(9): ip("10.10.0.7")}, phones{})
 	g.Link.Addrs = append(g.Link.Addrs, netip.MustParsePrefix("10.10.0.2/24"), netip.MustParsePrefix("10.40.0.2/24"))
 	bind := func(n int) netip.Addr {
 		t.Helper()
@@ -170,7 +170,7 @@ func TestSubnetsOfOneLinkShareTheirClients(t *testing.T) {
 	ordinary := data(dhcp.PhonesNone)
 	ordinary.Interface = "voice0"
 	one.Pools = []dhcp.Range{{First: ip("10.20.0.100"), Last: ip("10.20.0.100")}}
-	g = newRig(t, config(one, ordinary), nil, phones{})
+	g = newFixture(t, config(one, ordinary), nil, phones{})
 	g.Link.Addrs = append(g.Link.Addrs, netip.MustParsePrefix("10.40.0.2/24"))
 	g.Want(dhcp.VerdictOffered, discoverOf(1, asPhone))
 	g.Want(dhcp.VerdictExhausted, discoverOf(2, asPhone))
@@ -181,7 +181,7 @@ func TestSubnetsOfOneLinkShareTheirClients(t *testing.T) {
 
 // C16: of two addresses in one subnet, the one that was asked answers; phones are sent to the same one whoever asks which.
 func TestAskedAddressAnswersC16(t *testing.T) {
-	g := newRig(t, config(voice()), nil, nil)
+	g := newFixture(t, config(voice()), nil, nil)
 	g.Link.Addrs = append(g.Link.Addrs, netip.MustParsePrefix("10.20.0.3/24"))
 	a := g.Bind(1)
 	g.Now = g.Now.Add(time.Minute)
@@ -197,7 +197,7 @@ func TestAskedAddressAnswersC16(t *testing.T) {
 // C16: a relay hears from the address that it sent to, though the kernel would use another towards it; phones are sent to
 // that other one.
 func TestRelayHearsFromWhomItAskedC16(t *testing.T) {
-	g := newRig(t, config(relayed()), nil, nil)
+	g := newFixture(t, config(relayed()), nil, nil)
 	g.Link.LocalAddr, g.Link.Dest = ip("192.0.2.2"), ip("10.20.0.2")
 	relay := func(r *dhcp.Request) { r.GIAddr = ip("10.30.0.1") }
 	r := g.Want(dhcp.VerdictOffered, discoverOf(1, relay)).Reply
@@ -211,7 +211,7 @@ func TestRelayHearsFromWhomItAskedC16(t *testing.T) {
 func TestBorrowedMACAndMovingPhone(t *testing.T) {
 	moving := voice()
 	moving.Phones, moving.VoiceVLAN = dhcp.PhonesMove, 20
-	g := newRig(t, config(moving, data(dhcp.PhonesNone)), nil, phones{})
+	g := newFixture(t, config(moving, data(dhcp.PhonesNone)), nil, phones{})
 	a := g.Bind(1, asPhone)
 	pc := g.Bind(2)
 	g.Link.Interface, g.Link.Addrs = "data0", []netip.Prefix{netip.MustParsePrefix("10.40.0.2/24")}
@@ -235,7 +235,7 @@ func TestMovedC44(t *testing.T) {
 		want dhcp.LeaseState // of the lease in the voice subnet
 	}{{"to another network of phones", dhcp.PhonesProvision, dhcp.LeaseReleased}, {"to the network that moves phones", dhcp.PhonesMove, dhcp.LeaseActive}, {"to an ordinary network", dhcp.PhonesNone, dhcp.LeaseActive}} {
 		t.Run(tc.name, func(t *testing.T) {
-			g := newRig(t, config(voice(), data(tc.kind)), nil, phones{})
+			g := newFixture(t, config(voice(), data(tc.kind)), nil, phones{})
 			a := g.Bind(1, asPhone)
 			home := g.Link
 			g.Link.Interface, g.Link.Addrs = "data0", []netip.Prefix{netip.MustParsePrefix("10.40.0.2/24")}
@@ -257,7 +257,7 @@ func TestMovedC44(t *testing.T) {
 }
 
 func TestUnknownLink(t *testing.T) {
-	g := newRig(t, config(voice()), nil, nil)
+	g := newFixture(t, config(voice()), nil, nil)
 	g.Link.Interface = "eth7"
 	g.Want(dhcp.VerdictIgnored, discoverOf(1))
 	g.Link.Interface, g.Link.Addrs = "voice0", nil
