@@ -61,7 +61,7 @@ func newOutsider(t *testing.T, n int) *outsider {
 	t.Cleanup(func() { _ = st.Close() })
 	voice := netip.MustParsePrefix("10.20.0.0/22")
 	site := &fleet.Site{
-		Subnets: []fleet.Subnet{{Prefix: voice, NextServer: netip.MustParseAddr("10.20.0.2")}},
+		Subnets: []fleet.Subnet{{Subnet: dhcp.Subnet{Prefix: voice, NextServer: netip.MustParseAddr("10.20.0.2")}}},
 		Trust:   []trust.Proof{trust.ProofLease, trust.ProofCredentials},
 	}
 	leases, packs := &provisiontest.Leases{}, provisiontest.Packs(t)

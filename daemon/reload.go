@@ -14,6 +14,7 @@ import (
 	"plugtone/daemon/config"
 	"plugtone/dhcp"
 	"plugtone/dhcp/engine"
+	"plugtone/provision/fleet"
 )
 
 // Reload reads the configuration and the vendor packs again. When they have problems the running configuration stays and the
@@ -103,9 +104,9 @@ func missingInterfaces(running, next *runtimeConfig) []string {
 }
 
 // strandedLeases says which subnets next leaves out, with their active leases. A subnet without leases may go, unless it was the last.
-func strandedLeases(leases []dhcp.Lease, running, next []config.Subnet) []string {
-	contains := func(in []config.Subnet, a netip.Addr) bool {
-		return slices.ContainsFunc(in, func(s config.Subnet) bool { return s.Prefix.Contains(a) })
+func strandedLeases(leases []dhcp.Lease, running, next []fleet.Subnet) []string {
+	contains := func(in []fleet.Subnet, a netip.Addr) bool {
+		return slices.ContainsFunc(in, func(s fleet.Subnet) bool { return s.Prefix.Contains(a) })
 	}
 	last := len(running) > 0 && len(next) == 0
 	var out []string
@@ -116,7 +117,7 @@ func strandedLeases(leases []dhcp.Lease, running, next []config.Subnet) []string
 				n++
 			}
 		}
-		gone := !slices.ContainsFunc(next, func(o config.Subnet) bool { return o.Prefix.Overlaps(s.Prefix) })
+		gone := !slices.ContainsFunc(next, func(o fleet.Subnet) bool { return o.Prefix.Overlaps(s.Prefix) })
 		switch {
 		case n > 0:
 			out = append(out, fmt.Sprintf("dhcp.subnets: %s is no longer served, but has %s", s.Prefix, activeLeases(n)))

@@ -124,52 +124,30 @@ func vendorIDs(packs *pack.Set) []string {
 func dhcpOf(c *config.Config) dhcp.Config {
 	d := dhcp.Config{Mode: c.DHCP.Mode, Authoritative: c.DHCP.Authoritative, ConflictCheck: c.DHCP.ConflictCheck}
 	for _, s := range c.DHCP.Subnets {
-		d.Subnets = append(d.Subnets, dhcp.Subnet{
-			Prefix: s.Prefix, Interface: s.Interface, Phones: s.Phones, Pools: s.Pools, Exclude: s.Exclude, Routers: s.Routers,
-			DNSServers: s.DNSServers, NTPServers: s.NTPServers, DomainName: s.DomainName, LeaseTime: s.LeaseTime,
-			OtherLeaseTime: s.OtherLeaseTime, VoiceVLAN: s.VoiceVLAN, TrustOption82: s.TrustOption82, Relays: s.Relays, NextServer: s.NextServer,
-			ProvisioningURL: s.ProvisioningURL, Options: s.Options,
-		})
+		d.Subnets = append(d.Subnets, s.Subnet)
 	}
 	return d
 }
 
-// siteOf is what provisioning has to know of the configuration..
+// siteOf returns the part of the configuration that provisioning needs.
 func siteOf(c *config.Config) *fleet.Site {
 	p := c.Provisioning
 	site := &fleet.Site{
-		Trust: proofs(p.Trust), NewPhones: &trust.NewPhones{Burst: p.NewPhones.Burst, PerMinute: p.NewPhones.PerMinute},
+		Trust: p.Trust, Networks: p.Networks, NewPhones: &trust.NewPhones{Burst: p.NewPhones.Burst, PerMinute: p.NewPhones.PerMinute},
 		StepUp: trust.StepUp(p.StepUp), Resets: &trust.Resets{Burst: p.Resets.Burst, PerHour: p.Resets.PerHour}, UnknownPhones: p.UnknownPhones, TimeZone: p.TimeZone, ExternalURL: p.ExternalURL, Settings: p.Settings,
 	}
 	if c.HTTPS.Enabled && c.HTTPS.CertFile == "" {
 		site.CAFile = caName
 	}
 	for _, s := range c.DHCP.Subnets {
-		site.Subnets = append(site.Subnets, fleet.Subnet{
-			Prefix: s.Prefix, Phones: s.Phones, Trust: proofs(s.Trust), NextServer: nextServer(s), ProvisioningURL: s.ProvisioningURL,
-			NTPServers: s.NTPServers, Settings: s.Settings, PinPort: s.PinPort,
-		})
-	}
-	for _, n := range p.Networks {
-		site.Networks = append(site.Networks, fleet.Network{From: n.From, Trust: proofs(n.Trust)})
+		s.NextServer = nextServer(s.Subnet)
+		site.Subnets = append(site.Subnets, s)
 	}
 	return site
 }
 
-// proofs keeps nil, which means the site's, apart from an empty list, which means none.
-func proofs(words []string) []trust.Proof {
-	if words == nil {
-		return nil
-	}
-	out := make([]trust.Proof, len(words))
-	for i, w := range words {
-		out[i] = trust.Proof(w)
-	}
-	return out
-}
-
 // nextServer returns the address of this host that phones in the subnet are sent to; zero while it is unknown.
-func nextServer(s config.Subnet) netip.Addr {
+func nextServer(s dhcp.Subnet) netip.Addr {
 	switch {
 	case s.NextServer.IsValid():
 		return s.NextServer

@@ -53,7 +53,8 @@ func TestNeighborsOfTheKernel(t *testing.T) {
 func TestOpenPlaces(t *testing.T) {
 	open := []trust.Proof{trust.ProofLease, trust.ProofOpen}
 	s := &fleet.Site{
-		Subnets:  []fleet.Subnet{{Prefix: netip.MustParsePrefix("10.0.0.0/24"), Trust: open}, {Prefix: netip.MustParsePrefix("10.0.1.0/24")}, {Prefix: netip.MustParsePrefix("10.0.2.0/24"), Trust: open, Phones: "none"}},
+		Subnets: []fleet.Subnet{{Subnet: dhcp.Subnet{Prefix: netip.MustParsePrefix("10.0.0.0/24")}, Trust: open}, {Subnet: dhcp.Subnet{Prefix: netip.MustParsePrefix("10.0.1.0/24")}},
+			{Subnet: dhcp.Subnet{Prefix: netip.MustParsePrefix("10.0.2.0/24"), Phones: "none"}, Trust: open}},
 		Networks: []fleet.Network{{From: netip.MustParsePrefix("192.0.2.0/24"), Trust: open}},
 	}
 	if n := openPlaces(s); n != 2 {

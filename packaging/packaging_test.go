@@ -17,6 +17,7 @@ import (
 
 	"plugtone/daemon/config"
 	"plugtone/dhcp"
+	"plugtone/provision/fleet"
 )
 
 func read(t *testing.T, name string) string {
@@ -52,13 +53,13 @@ func TestDefaultConfigurationIsTheDefault(t *testing.T) {
 func TestDefaultConfigurationIsComplete(t *testing.T) {
 	text := read(t, "plugtone.yaml")
 	for _, typ := range []any{config.Config{}, config.DHCP{}, config.Provisioning{}, config.HTTPS{}, config.Listener{}, config.Admin{},
-		config.Metrics{}, config.Timeline{}, config.Log{}, config.Resets{}, config.Subnet{}, config.NewPhones{}, config.Network{}} {
+		config.Metrics{}, config.Timeline{}, config.Log{}, config.Resets{}, fleet.Subnet{}, config.NewPhones{}, fleet.Network{}} {
 		for _, f := range reflect.VisibleFields(reflect.TypeOf(typ)) {
 			name, special := map[string]string{"Path": "data_dir", "Prefix": "subnet"}[f.Name]
 			if !special {
 				name = snake(f.Name)
 			}
-			if f.IsExported() && !regexp.MustCompile(`(?m)^[ #{-]*`+name+`:|[{,] ?`+name+`:`).MatchString(text) {
+			if f.IsExported() && !f.Anonymous && !regexp.MustCompile(`(?m)^[ #{-]*`+name+`:|[{,] ?`+name+`:`).MatchString(text) {
 				t.Errorf("%s.%s: plugtone.yaml has no key %s", reflect.TypeOf(typ).Name(), f.Name, name)
 			}
 		}

@@ -49,10 +49,10 @@ func newHouse(t testing.TB) *house {
 	h := &house{t: t, used: map[dhcp.MAC]setting.Secret{}, records: office(t), leases: &provisiontest.Leases{}, packs: provisiontest.Packs(t), now: noon, files: t.TempDir(), uploads: t.TempDir()}
 	h.site = &fleet.Site{
 		Subnets: []fleet.Subnet{
-			{Prefix: netip.MustParsePrefix("10.30.0.0/24"), Phones: dhcp.PhonesNone},
-			{Prefix: netip.MustParsePrefix(voice), NextServer: netip.MustParseAddr("10.20.0.2"), NTPServers: []netip.Addr{netip.MustParseAddr("10.20.0.1")},
+			{Subnet: dhcp.Subnet{Prefix: netip.MustParsePrefix("10.30.0.0/24"), Phones: dhcp.PhonesNone}},
+			{Subnet: dhcp.Subnet{Prefix: netip.MustParsePrefix(voice), NextServer: netip.MustParseAddr("10.20.0.2"), NTPServers: []netip.Addr{netip.MustParseAddr("10.20.0.1")}},
 				Settings: setting.Values{"language": "de"}},
-			{Prefix: netip.MustParsePrefix("10.40.0.0/24"), NextServer: netip.MustParseAddr("10.40.0.2")},
+			{Subnet: dhcp.Subnet{Prefix: netip.MustParsePrefix("10.40.0.0/24"), NextServer: netip.MustParseAddr("10.40.0.2")}},
 		},
 		TimeZone: "Europe/Berlin",
 		Settings: setting.Values{"admin_password": setting.Secret("site-admin"), "language": "en"},

@@ -67,7 +67,7 @@ func New(t testing.TB) *Fixture {
 		found: map[dhcp.MAC]fleet.Discovered{}, history: map[dhcp.MAC][]fleet.DeviceRevision{}, tokens: map[string]fleet.Token{},
 	}
 	site := &fleet.Site{
-		Subnets:  []fleet.Subnet{{Prefix: netip.MustParsePrefix("10.20.0.0/22"), NextServer: netip.MustParseAddr("10.20.0.2")}},
+		Subnets:  []fleet.Subnet{{Subnet: dhcp.Subnet{Prefix: netip.MustParsePrefix("10.20.0.0/22"), NextServer: netip.MustParseAddr("10.20.0.2")}}},
 		TimeZone: "Europe/Berlin",
 		Settings: setting.Values{"admin_password": setting.Secret("site-admin")},
 	}

@@ -119,7 +119,7 @@ func standing(t *testing.T, packs *pack.Set, v *pack.Vendor, m *phonefile.Model,
 	}
 	leases.Lease("10.20.1.7", mac, "10.20.0.0/22", bootDay)
 	site := &fleet.Site{Trust: []trust.Proof{"lease"}, UnknownPhones: fleet.UnknownList, TimeZone: "Europe/Berlin",
-		Subnets: []fleet.Subnet{{Prefix: netip.MustParsePrefix("10.20.0.0/22"), Phones: dhcp.PhonesProvision, NextServer: netip.MustParseAddr("10.20.0.2")}}}
+		Subnets: []fleet.Subnet{{Subnet: dhcp.Subnet{Prefix: netip.MustParsePrefix("10.20.0.0/22"), Phones: dhcp.PhonesProvision, NextServer: netip.MustParseAddr("10.20.0.2")}}}}
 	c := provision.Config{Records: records, Leases: leases, Packs: func() *pack.Set { return packs },
 		Site: func() *fleet.Site { return site }, Now: func() time.Time { return bootDay }}
 	for _, f := range with {

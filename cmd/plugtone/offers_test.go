@@ -155,7 +155,7 @@ func offerFor(t *testing.T, packs *pack.Set, discover []byte) ([]byte, dhcp.Even
 		DomainName: "voice.example.net", LeaseTime: 8 * 24 * time.Hour,
 	}}}
 	site := &fleet.Site{Trust: []trust.Proof{"lease"}, UnknownPhones: fleet.UnknownList,
-		Subnets: []fleet.Subnet{{Prefix: cfg.Subnets[0].Prefix, Phones: dhcp.PhonesProvision, NextServer: netip.MustParseAddr("10.20.0.2")}}}
+		Subnets: []fleet.Subnet{{Subnet: dhcp.Subnet{Prefix: cfg.Subnets[0].Prefix, Phones: dhcp.PhonesProvision, NextServer: netip.MustParseAddr("10.20.0.2")}}}}
 	noon := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	s, err := provision.New(provision.Config{Records: &provisiontest.Records{}, Packs: func() *pack.Set { return packs },
 		Site: func() *fleet.Site { return site }, Now: func() time.Time { return noon }})

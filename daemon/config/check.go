@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"plugtone/dhcp"
+	"plugtone/provision/fleet"
 	"plugtone/provision/yamlpos"
 )
 
@@ -40,7 +41,7 @@ func (r *reader) check(c *Config, places map[int]*subnetPlaces) {
 	r.checkFiles(c)
 }
 
-func (r *reader) checkSubnet(s *Subnet, p *subnetPlaces) {
+func (r *reader) checkSubnet(s *fleet.Subnet, p *subnetPlaces) {
 	r.checkRanges(s, s.Pools, p.pools, true)
 	r.checkRanges(s, s.Exclude, p.exclude, false)
 	for i, a := range s.Routers {
@@ -65,7 +66,7 @@ func (r *reader) checkSubnet(s *Subnet, p *subnetPlaces) {
 }
 
 // checkRanges holds ranges to their subnet. Pools must also leave out its first and last address, and each other.
-func (r *reader) checkRanges(s *Subnet, ranges []dhcp.Range, at []string, pool bool) {
+func (r *reader) checkRanges(s *fleet.Subnet, ranges []dhcp.Range, at []string, pool bool) {
 	first, last := Hosts(s.Prefix)
 	for i, v := range ranges {
 		switch {

@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"plugtone/dhcp"
+	"plugtone/provision/fleet"
 	"plugtone/provision/setting"
+	"plugtone/provision/trust"
 	"plugtone/provision/yamlpos"
 )
 
@@ -45,37 +47,13 @@ type DHCP struct {
 	Mode          string // serve, inform or off
 	Authoritative bool
 	ConflictCheck bool
-	Subnets       []Subnet
-}
-
-// Subnet is a network that we lease in, attached or behind relays.
-type Subnet struct {
-	Prefix          netip.Prefix // masked
-	Interface       string       // "" for a subnet that only relays reach
-	Phones          string       // provision, move or none
-	Pools           []dhcp.Range
-	Exclude         []dhcp.Range
-	Trust           []string     // nil: provisioning.trust
-	Relays          []netip.Addr // none: the addresses of the subnet and its routers
-	PinPort         bool
-	Routers         []netip.Addr
-	DNSServers      []netip.Addr
-	NTPServers      []netip.Addr
-	DomainName      string
-	LeaseTime       time.Duration
-	OtherLeaseTime  time.Duration
-	VoiceVLAN       int
-	TrustOption82   bool
-	NextServer      netip.Addr // zero: this host's address that the client would reach
-	ProvisioningURL string     // ends in "/"; "" for http://<next_server>/
-	Settings        setting.Values
-	Options         []dhcp.Option // by code
+	Subnets       []fleet.Subnet
 }
 
 // Provisioning is the part about what phones are given.
 type Provisioning struct {
-	Trust             []string
-	Networks          []Network
+	Trust             []trust.Proof
+	Networks          []fleet.Network
 	NewPhones         NewPhones
 	StepUp            string // auto, off or always
 	Resets            Resets
@@ -85,12 +63,6 @@ type Provisioning struct {
 	VendorDirs        []string
 	ExperimentalPacks []string
 	Settings          setting.Values
-}
-
-// Network says which proofs count for requesters from somewhere we don't lease.
-type Network struct {
-	From  netip.Prefix
-	Trust []string
 }
 
 // NewPhones bounds how many never-seen MACs may be bound before the lease proof is frozen for new ones.
@@ -156,7 +128,7 @@ func Default() *Config {
 		DataDir: "/var/lib/plugtone",
 		DHCP:    DHCP{Mode: dhcp.ModeServe, Authoritative: true, ConflictCheck: true},
 		Provisioning: Provisioning{
-			Trust:         []string{"lease", "credentials", "certificate"},
+			Trust:         []trust.Proof{trust.ProofLease, trust.ProofCredentials, trust.ProofCertificate},
 			NewPhones:     NewPhones{Burst: 200, PerMinute: 20},
 			StepUp:        "auto",
 			Resets:        Resets{Burst: 5, PerHour: 5},
@@ -178,8 +150,8 @@ func Default() *Config {
 }
 
 // defaultSubnet is a subnet of which only the prefix is written.
-func defaultSubnet() Subnet {
-	return Subnet{Phones: "provision", LeaseTime: DefaultLease, Settings: setting.Values{}}
+func defaultSubnet() fleet.Subnet {
+	return fleet.Subnet{Subnet: dhcp.Subnet{Phones: "provision", LeaseTime: DefaultLease}, Settings: setting.Values{}}
 }
 
 // Problem is one thing wrong with the configuration. It prints as file:line:column: key: "text": what is allowed.

@@ -17,7 +17,9 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"plugtone/dhcp"
+	"plugtone/provision/fleet"
 	"plugtone/provision/setting"
+	"plugtone/provision/trust"
 )
 
 var update = flag.Bool("update", false, "rewrite goldens")
@@ -131,23 +133,22 @@ func contractExample(dir string) *Config {
 	ip, port := netip.MustParseAddr, netip.MustParseAddrPort
 	return &Config{
 		Path: "x.yaml", DataDir: "/srv/plugtone",
-		DHCP: DHCP{Mode: "inform", Subnets: []Subnet{{
-			Prefix: netip.MustParsePrefix("10.20.0.0/22"), Interface: "voice0", Phones: "move",
-			Pools:   []dhcp.Range{{First: ip("10.20.1.0"), Last: ip("10.20.3.250")}, {First: ip("10.20.0.77"), Last: ip("10.20.0.77")}},
-			Exclude: []dhcp.Range{{First: ip("10.20.2.1"), Last: ip("10.20.2.1")}, {First: ip("10.20.2.8"), Last: ip("10.20.2.9")}},
-			Trust:   []string{"neighbor"}, Relays: []netip.Addr{ip("10.20.0.3"), ip("192.0.2.1")}, PinPort: true, Routers: []netip.Addr{ip("10.20.0.1")},
-			DNSServers: []netip.Addr{ip("10.20.0.1"), ip("9.9.9.9")}, NTPServers: []netip.Addr{ip("10.20.0.1")},
-			DomainName: "voice.example.net", LeaseTime: 48 * time.Hour, OtherLeaseTime: 30 * time.Minute, VoiceVLAN: 20,
-			TrustOption82: true, NextServer: ip("10.20.0.2"), ProvisioningURL: "http://prov.example.net/",
-			Settings: setting.Values{"time_zone": "Europe/Berlin", "admin_password": setting.Secret("4711")},
-			Options:  []dhcp.Option{{Code: 42, Data: []byte{10, 20, 0, 1}}, {Code: 150, Data: []byte{10, 20, 0, 2}}},
-		}, {
+		DHCP: DHCP{Mode: "inform", Subnets: []fleet.Subnet{{Trust: []trust.Proof{trust.ProofNeighbor}, PinPort: true,
+			Settings: setting.Values{"time_zone": "Europe/Berlin", "admin_password": setting.Secret("4711")}, Subnet: dhcp.Subnet{
+				Prefix: netip.MustParsePrefix("10.20.0.0/22"), Interface: "voice0", Phones: "move",
+				Pools:   []dhcp.Range{{First: ip("10.20.1.0"), Last: ip("10.20.3.250")}, {First: ip("10.20.0.77"), Last: ip("10.20.0.77")}},
+				Exclude: []dhcp.Range{{First: ip("10.20.2.1"), Last: ip("10.20.2.1")}, {First: ip("10.20.2.8"), Last: ip("10.20.2.9")}},
+				Relays:  []netip.Addr{ip("10.20.0.3"), ip("192.0.2.1")}, Routers: []netip.Addr{ip("10.20.0.1")},
+				DNSServers: []netip.Addr{ip("10.20.0.1"), ip("9.9.9.9")}, NTPServers: []netip.Addr{ip("10.20.0.1")},
+				DomainName: "voice.example.net", LeaseTime: 48 * time.Hour, OtherLeaseTime: 30 * time.Minute, VoiceVLAN: 20,
+				TrustOption82: true, NextServer: ip("10.20.0.2"), ProvisioningURL: "http://prov.example.net/",
+				Options: []dhcp.Option{{Code: 42, Data: []byte{10, 20, 0, 1}}, {Code: 150, Data: []byte{10, 20, 0, 2}}},
+			}}, {Settings: setting.Values{}, Subnet: dhcp.Subnet{
 			Prefix: netip.MustParsePrefix("10.30.0.0/24"), Phones: "provision", LeaseTime: 5 * time.Minute, OtherLeaseTime: 5 * time.Minute,
-			Settings: setting.Values{},
-		}}},
+		}}}},
 		Provisioning: Provisioning{
-			Trust:     []string{"certificate"},
-			Networks:  []Network{{netip.MustParsePrefix("192.0.2.0/24"), []string{"credentials"}}, {netip.MustParsePrefix("0.0.0.0/0"), []string{}}},
+			Trust:     []trust.Proof{trust.ProofCertificate},
+			Networks:  []fleet.Network{{netip.MustParsePrefix("192.0.2.0/24"), []trust.Proof{"credentials"}}, {netip.MustParsePrefix("0.0.0.0/0"), []trust.Proof{}}},
 			NewPhones: NewPhones{7, 0}, StepUp: "always", Resets: Resets{0, 9}, UnknownPhones: "hold", TimeZone: "America/New_York", ExternalURL: "https://prov.example.net/p/",
 			VendorDirs: []string{dir}, ExperimentalPacks: []string{"avaya"}, Settings: setting.Values{"ntp_servers": []string{"pool.ntp.org"}},
 		},

@@ -12,7 +12,9 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/dhcp/wire"
+	"plugtone/provision/fleet"
 	"plugtone/provision/setting"
+	"plugtone/provision/trust"
 	"plugtone/provision/yamlpos"
 )
 
@@ -137,7 +139,7 @@ func (r *reader) dhcp(n *yaml.Node, path string, d *DHCP, ranges map[int]*subnet
 	})
 }
 
-func (r *reader) subnet(n *yaml.Node, path string, s *Subnet, p *subnetPlaces) {
+func (r *reader) subnet(n *yaml.Node, path string, s *fleet.Subnet, p *subnetPlaces) {
 	r.Fields(n, path, map[string]yamlpos.Field{
 		"subnet":           r.toPrefix(&s.Prefix, 8),
 		"interface":        r.toInterface(&s.Interface),
@@ -170,7 +172,7 @@ func (r *reader) provisioning(n *yaml.Node, path string, p *Provisioning) {
 		"trust": r.toTrust(&p.Trust),
 		"networks": func(n *yaml.Node, at string) {
 			r.List(n, at, func(n *yaml.Node, at string) {
-				var w Network
+				var w fleet.Network
 				r.Fields(n, at, map[string]yamlpos.Field{"from": r.toPrefix(&w.From, 0), "trust": r.toTrust(&w.Trust)})
 				for key, missing := range map[string]bool{"from": !w.From.IsValid(), "trust": w.Trust == nil} {
 					if missing && !r.written(at+"."+key) {
@@ -204,7 +206,19 @@ func (r *reader) provisioning(n *yaml.Node, path string, p *Provisioning) {
 
 func (r *reader) written(path string) bool { _, ok := r.Written[path]; return ok }
 
-func (r values) toTrust(dst *[]string) yamlpos.Field { return r.toWords(dst, proofs[:]...) }
+func (r values) toTrust(dst *[]trust.Proof) yamlpos.Field {
+	return func(n *yaml.Node, path string) {
+		var words []string
+		r.toWords(&words, proofs[:]...)(n, path)
+		if words == nil {
+			return
+		}
+		*dst = make([]trust.Proof, len(words))
+		for i, w := range words {
+			(*dst)[i] = trust.Proof(w)
+		}
+	}
+}
 
 func (r values) toPaths(dst *[]string) yamlpos.Field {
 	return func(n *yaml.Node, path string) {
@@ -338,7 +352,7 @@ func asWritten(n *yaml.Node, d setting.Def) (any, error) {
 }
 
 // options reads CODE: "TYPE VALUE".
-func (r *reader) options(n *yaml.Node, path string, s *Subnet) {
+func (r *reader) options(n *yaml.Node, path string, s *fleet.Subnet) {
 	r.Pairs(n, path, func(key, value *yaml.Node, at string) {
 		code, err := strconv.Atoi(key.Value)
 		if err != nil || code < 1 || code > 254 {

@@ -11,12 +11,13 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"plugtone/dhcp"
+	"plugtone/provision/fleet"
 )
 
 // AddInterfaces adds the own subnet of each named interface to c, unless c has a subnet there already.
 func AddInterfaces(c *Config, names []string) error {
 	for _, name := range names {
-		if slices.ContainsFunc(c.DHCP.Subnets, func(s Subnet) bool { return s.Interface == name }) {
+		if slices.ContainsFunc(c.DHCP.Subnets, func(s fleet.Subnet) bool { return s.Interface == name }) {
 			continue
 		}
 		s, err := ForInterface(name)
@@ -34,17 +35,17 @@ func AddInterfaces(c *Config, names []string) error {
 }
 
 // ForInterface is the subnet that an interface is in: the host's gateway as router if it lies in it, all the rest as pool.
-func ForInterface(name string) (Subnet, error) {
+func ForInterface(name string) (fleet.Subnet, error) {
 	if !validInterface(name) {
-		return Subnet{}, fmt.Errorf("interface %.40q is no interface name: 1 to 15 characters without spaces, slashes and colons", name)
+		return fleet.Subnet{}, fmt.Errorf("interface %.40q is no interface name: 1 to 15 characters without spaces, slashes and colons", name)
 	}
 	link, err := net.InterfaceByName(name)
 	if err != nil {
-		return Subnet{}, fmt.Errorf("interface %s: this host has none of that name\nhint: it has %s", name, InterfaceNames())
+		return fleet.Subnet{}, fmt.Errorf("interface %s: this host has none of that name\nhint: it has %s", name, InterfaceNames())
 	}
 	addrs, err := link.Addrs()
 	if err != nil {
-		return Subnet{}, fmt.Errorf("interface %s: read its addresses: %w", name, err)
+		return fleet.Subnet{}, fmt.Errorf("interface %s: read its addresses: %w", name, err)
 	}
 	var own []netip.Prefix
 	for _, a := range addrs {
@@ -104,15 +105,15 @@ func nameservers(text string) []netip.Addr {
 }
 
 // forAddresses is ForInterface once the machine has been asked.
-func forAddresses(name string, own []netip.Prefix, gateways []netip.Addr) (Subnet, error) {
+func forAddresses(name string, own []netip.Prefix, gateways []netip.Addr) (fleet.Subnet, error) {
 	if len(own) == 0 {
-		return Subnet{}, fmt.Errorf("interface %s has no IPv4 address: give it one first, as in: ip addr add 10.20.0.2/22 dev %s", name, name)
+		return fleet.Subnet{}, fmt.Errorf("interface %s has no IPv4 address: give it one first, as in: ip addr add 10.20.0.2/22 dev %s", name, name)
 	}
 	s := defaultSubnet()
 	s.Prefix, s.Interface, s.NextServer = own[0].Masked(), name, own[0].Addr()
 	s.OtherLeaseTime = min(defaultOtherLease, s.LeaseTime)
 	if s.Prefix.Bits() > 30 || s.Prefix.Bits() < 16 {
-		return Subnet{}, fmt.Errorf("interface %s: its subnet %s is none from /16 to /30: write a configuration file with a pool of your own", name, s.Prefix)
+		return fleet.Subnet{}, fmt.Errorf("interface %s: its subnet %s is none from /16 to /30: write a configuration file with a pool of your own", name, s.Prefix)
 	}
 	for _, p := range own {
 		if s.Prefix.Contains(p.Addr()) {

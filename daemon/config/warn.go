@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"plugtone/dhcp"
+	"plugtone/provision/fleet"
+	"plugtone/provision/trust"
 	"plugtone/provision/yamlpos"
 )
 
@@ -33,7 +35,7 @@ func (c *Config) Warnings() []Warning {
 
 func (r *reader) warnSite(c *Config) {
 	p := c.Provisioning
-	if c.DHCP.Mode == dhcp.ModeInform && !slices.ContainsFunc(c.DHCP.Subnets, func(s Subnet) bool { return s.Interface != "" }) {
+	if c.DHCP.Mode == dhcp.ModeInform && !slices.ContainsFunc(c.DHCP.Subnets, func(s fleet.Subnet) bool { return s.Interface != "" }) {
 		r.warn("dhcp.mode", c.DHCP.Mode, "no subnet names an interface: only phones that ask this host's address, or through a relay, are answered")
 	}
 	if c.DHCP.Mode == dhcp.ModeServe && len(c.DHCP.Subnets) == 0 {
@@ -50,10 +52,10 @@ func (r *reader) warnSite(c *Config) {
 		r.warnTrust(fmt.Sprintf("provisioning.networks[%d].trust", i), n.Trust)
 	}
 	phones := c.phoneSubnets()
-	if p.Settings["admin_password"] == nil && !all(phones, func(s *Subnet) bool { return s.Settings["admin_password"] != nil }) {
+	if p.Settings["admin_password"] == nil && !all(phones, func(s *fleet.Subnet) bool { return s.Settings["admin_password"] != nil }) {
 		r.warn("provisioning.settings.admin_password", "", "not set: phones keep the password of their factory, which everybody knows, unless their device or profile sets one")
 	}
-	if !c.Written("provisioning.time_zone") && p.Settings["time_zone"] == nil && !all(phones, func(s *Subnet) bool { return s.Settings["time_zone"] != nil }) {
+	if !c.Written("provisioning.time_zone") && p.Settings["time_zone"] == nil && !all(phones, func(s *fleet.Subnet) bool { return s.Settings["time_zone"] != nil }) {
 		r.warn("provisioning.time_zone", "", "not set: phones show UTC")
 	}
 	if len(phones) == 0 && p.ExternalURL == "" {
@@ -64,8 +66,8 @@ func (r *reader) warnSite(c *Config) {
 	}
 }
 
-func (c *Config) phoneSubnets() []*Subnet {
-	var out []*Subnet
+func (c *Config) phoneSubnets() []*fleet.Subnet {
+	var out []*fleet.Subnet
 	for i := range c.DHCP.Subnets {
 		if s := &c.DHCP.Subnets[i]; s.Phones == dhcp.PhonesProvision {
 			out = append(out, s)
@@ -75,22 +77,22 @@ func (c *Config) phoneSubnets() []*Subnet {
 }
 
 // all is false for no subnets: then nobody has set it.
-func all(subnets []*Subnet, f func(*Subnet) bool) bool {
-	return len(subnets) > 0 && !slices.ContainsFunc(subnets, func(s *Subnet) bool { return !f(s) })
+func all(subnets []*fleet.Subnet, f func(*fleet.Subnet) bool) bool {
+	return len(subnets) > 0 && !slices.ContainsFunc(subnets, func(s *fleet.Subnet) bool { return !f(s) })
 }
 
-func (r *reader) warnTrust(path string, trust []string) {
+func (r *reader) warnTrust(path string, proofs []trust.Proof) {
 	switch {
-	case slices.Contains(trust, "open"):
-		r.warn(path, "open", "everybody who can send a packet gets the passwords of every phone")
-	case slices.Contains(trust, "address"):
-		r.warn(path, "address", "whoever takes a phone's address gets its passwords")
-	case trust != nil && len(trust) == 0:
+	case slices.Contains(proofs, trust.ProofOpen):
+		r.warn(path, "open", "every host that can send a packet gets the passwords of every phone")
+	case slices.Contains(proofs, trust.ProofAddress):
+		r.warn(path, "address", "a host that takes a phone's address gets its passwords")
+	case proofs != nil && len(proofs) == 0:
 		r.warn(path, "", "empty: no phone here can prove itself, so none is given a configuration")
 	}
 }
 
-func (r *reader) warnSubnet(c *Config, s *Subnet, at string) {
+func (r *reader) warnSubnet(c *Config, s *fleet.Subnet, at string) {
 	r.warnTrust(at+".trust", s.Trust)
 	serve := c.DHCP.Mode == dhcp.ModeServe
 	if serve && len(s.Pools) == 0 {
@@ -120,7 +122,7 @@ func (r *reader) warnSubnet(c *Config, s *Subnet, at string) {
 }
 
 // warnURL compares what phones are told with what is served.
-func (r *reader) warnURL(c *Config, s *Subnet, at string) {
+func (r *reader) warnURL(c *Config, s *fleet.Subnet, at string) {
 	if s.ProvisioningURL == "" {
 		port80 := func(l Listener) bool {
 			return l.Enabled && slices.ContainsFunc(l.Listen, func(a netip.AddrPort) bool { return a.Port() == 80 })
@@ -154,7 +156,7 @@ func isText(code uint8) bool {
 }
 
 // warnOptions finds values in a form that phones can't read.
-func (r *reader) warnOptions(s *Subnet, at string) {
+func (r *reader) warnOptions(s *fleet.Subnet, at string) {
 	for _, o := range s.Options {
 		path, text := fmt.Sprintf("%s.options.%d", at, o.Code), string(o.Data)
 		printable := !strings.ContainsFunc(text, func(c rune) bool { return c < ' ' || c > '~' })
@@ -181,7 +183,7 @@ func (r *reader) warnOptions(s *Subnet, at string) {
 
 // replySize is what an ACK with all options would have, in bytes of UDP payload (RFC 2131, 2: 576 bytes of IP datagram
 // leave 548).
-func replySize(s *Subnet) int {
+func replySize(s *fleet.Subnet) int {
 	const fixed = 240                   // header and cookie
 	size := fixed + 3 + 6 + 3*6 + 6 + 1 // 53, 54, 51 58 59, 1, END
 	add := func(n int) {

@@ -116,7 +116,7 @@ func TestStrangersAreOnlyRemembered(t *testing.T) {
 func TestPhonesWithoutRecordAreDiscovered(t *testing.T) {
 	b := newFixture(t)
 	subnet := netip.MustParsePrefix("10.20.0.0/22")
-	b.site.Subnets = []fleet.Subnet{{Prefix: subnet}}
+	b.site.Subnets = []fleet.Subnet{{Subnet: dhcp.Subnet{Prefix: subnet}}}
 	ev := &dhcp.Event{Time: noon, MAC: otherMAC, Type: dhcp.MessageTypeDiscover, Verdict: dhcp.VerdictOffered, Vendor: "snom", Addr: leased, Subnet: subnet,
 		Client: dhcp.Client{Hostname: "snom\x1b[2J", CircuitID: "port 7"}}
 	b.Decided(ev, 0)

@@ -15,17 +15,12 @@ const (
 	UnknownIgnore = "ignore"
 )
 
-// Subnet is what provisioning needs to know of a subnet that we lease.
+// Subnet is a leased subnet with what provisioning needs of it. In a Site, NextServer is this host's address as phones there reach it.
 type Subnet struct {
-	Prefix          netip.Prefix
-	Phones          string        // provision, move or none; "" is provision
-	Trust           []trust.Proof // nil: the site's
-	NextServer      netip.Addr    // this host's address as phones there reach it
-	ProvisioningURL string        // "": http://NextServer/
-	NTPServers      []netip.Addr
-	VoiceVLAN       int            // 0: none
-	Settings        setting.Values // canonical
-	PinPort         bool           // another switch port (option 82) than the remembered one is no proof until enrolled
+	dhcp.Subnet
+	Trust    []trust.Proof  // nil: the site's
+	Settings setting.Values // canonical
+	PinPort  bool           // another switch port (option 82) than the remembered one is no proof until enrolled
 }
 
 // Network is a place from which requests come and where we lease nothing.
