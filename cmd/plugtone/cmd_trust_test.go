@@ -19,7 +19,7 @@ func TestTrustCommands(t *testing.T) {
 		{"device enroll --for 30m", 2, "", `name one phone, or --all`},
 		{"device enroll " + desk + " --all --for 30m", 2, "", `name one phone, or --all`},
 		{"device enroll " + desk, 2, "", `--for is needed`},
-		{"device enroll 00:15:65 --for 30m", 2, "", `none of 001565123456`},
+		{"device enroll 00:15:65 --for 30m", 2, "", `one of 001565123456`},
 		{"device enroll 00:15:65:99:99:99 --for 30m", 1, "", `not found`},
 		{"device enroll --all --for soon", 1, "", `soon`},
 		{"device enroll --all --for 3d", 1, "", `allowed is 0s`},

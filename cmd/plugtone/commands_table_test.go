@@ -47,7 +47,7 @@ func recordCases(profile string) []commandLineCase {
 		{"extension rm 1003", 0, `extension 1003 removed`, ""},
 		{"extension rm 1001", 1, "", `in use by device ` + desk},
 		{"device add 001565123456", 1, "", `(?s)exists already.*hint: plugtone device set`},
-		{"device add 00:15:65:12:34", 2, "", `none of 001565123456, 00:15:65:12:34:56`},
+		{"device add 00:15:65:12:34", 2, "", `one of 001565123456, 00:15:65:12:34:56`},
 		{"device add 0015.6500.0001 --model acme/A9", 1, "", `model "A9": is none of acme, `},
 		{"device add 0015.6500.0001 --model A9", 1, "", `model "A9": is not known, nearest are acme/A`},
 		{"device add 0015.6500.0001 --vendor acmee", 1, "", `vendor "acmee": is not known, nearest are acme`},

@@ -148,7 +148,7 @@ func contractExample(dir string) *Config {
 		}}}},
 		Provisioning: Provisioning{
 			Trust:     []trust.Proof{trust.ProofCertificate},
-			Networks:  []fleet.Network{{netip.MustParsePrefix("192.0.2.0/24"), []trust.Proof{"credentials"}}, {netip.MustParsePrefix("0.0.0.0/0"), []trust.Proof{}}},
+			Networks:  []fleet.Network{{From: netip.MustParsePrefix("192.0.2.0/24"), Trust: []trust.Proof{"credentials"}}, {From: netip.MustParsePrefix("0.0.0.0/0"), Trust: []trust.Proof{}}},
 			NewPhones: NewPhones{7, 0}, StepUp: "always", Resets: Resets{0, 9}, UnknownPhones: "hold", TimeZone: "America/New_York", ExternalURL: "https://prov.example.net/p/",
 			VendorDirs: []string{dir}, ExperimentalPacks: []string{"avaya"}, Settings: setting.Values{"ntp_servers": []string{"pool.ntp.org"}},
 		},
