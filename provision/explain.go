@@ -123,7 +123,7 @@ func (s explainer) phone(ctx context.Context, question Question) (Explanation, e
 	if err != nil {
 		return Explanation{}, err
 	}
-	subnet, by := s.subnets.find(site, question.MAC, d)
+	subnet, by := s.subnets.Find(site, question.MAC, d)
 	if question.Subnet.IsValid() {
 		asked, ok := site.SubnetByPrefix(question.Subnet)
 		if !ok {

@@ -55,7 +55,7 @@ func (s *Service) previewPhone(mac dhcp.MAC, subnet netip.Prefix) (*fleet.Device
 	// Leases are read between two Views, never inside one: their table reads records under its own lock.
 	net := subnet
 	if !net.IsValid() {
-		own, _ := s.subnets.find(site, mac, d)
+		own, _ := s.subnets.Find(site, mac, d)
 		net = own.Prefix
 	} else if _, ok := site.SubnetByPrefix(net); !ok {
 		return d, p, fleet.ValidationError{{Field: "subnet", Value: net.String(), Message: "is not one of the subnets"}}

@@ -20,7 +20,7 @@ type producer struct {
 	records fleet.Records
 	files   *os.Root       // nil: no static files
 	uploads *uploads.Store // nil: none are accepted
-	subnets subnetFinder
+	subnets fleet.SubnetFinder
 	issuer  *httpauth.Issuer
 	trust   *trust.Service
 }

@@ -158,7 +158,7 @@ func (s producer) phonebookOn(q fileRequest) (bool, error) {
 // settings are the effective settings of the device, all of them. The leases are read before the records are opened, never
 // meanwhile: their table reads records under its own lock.
 func (s producer) settings(q fileRequest) (settings map[string]any, err error) {
-	subnet, _ := s.subnets.find(q.generation.site, q.auth.device.MAC, q.auth.device)
+	subnet, _ := s.subnets.Find(q.generation.site, q.auth.device.MAC, q.auth.device)
 	err = s.records.View(func(f fleet.View) error {
 		settings, err = resolve.Settings(f, q.generation.packs, q.generation.site, subnet, q.auth.device)
 		return err

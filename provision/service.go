@@ -50,7 +50,7 @@ type Config struct {
 type Service struct {
 	c       Config
 	trust   *trust.Service
-	subnets subnetFinder
+	subnets fleet.SubnetFinder
 
 	authorizer authorizer
 	producer   producer
@@ -105,7 +105,7 @@ func New(c Config) (*Service, error) {
 		return nil, err
 	}
 	issuer := httpauth.NewIssuer([]byte(rand.Text()))
-	subnets := subnetFinder{c.Leases, c.Fetches, c.Now}
+	subnets := fleet.SubnetFinder{Leases: c.Leases, Fetches: c.Fetches, Now: c.Now}
 	return &Service{
 		c: c, trust: guard, subnets: subnets,
 		authorizer: authorizer{records: c.Records, leases: c.Leases, neighbor: c.Neighbor, issuer: issuer, trust: guard},

@@ -109,7 +109,7 @@ func (s statusReader) leftOut(d *fleet.Device) (left []string) {
 		return nil
 	}
 	site := s.c.Site()
-	subnet, _ := s.subnets.find(site, d.MAC, d)
+	subnet, _ := s.subnets.Find(site, d.MAC, d)
 	_ = s.c.Records.View(func(f fleet.View) (err error) {
 		_, left, err = resolve.Phone(f, s.c.Packs(), site, subnet.Prefix, d, s.c.Now())
 		return err
@@ -202,7 +202,7 @@ func (s statusReader) same(ctx context.Context, d *fleet.Device, own fleet.Fetch
 func (s *Service) ValidateRendering(view fleet.View, macs []dhcp.MAC) error {
 	site := s.c.Site()
 	subnetOf := func(d *fleet.Device) fleet.Subnet {
-		subnet, _ := s.subnets.find(site, d.MAC, d)
+		subnet, _ := s.subnets.Find(site, d.MAC, d)
 		return subnet
 	}
 	return resolve.ValidateRendering(view, s.c.Packs(), site, subnetOf, macs, s.c.Now())
