@@ -83,7 +83,7 @@ func TestDeclinedIsLastResortC37(t *testing.T) {
 	}
 	g.ProbedFree(a)
 	g.Want(dhcp.VerdictOffered, discoverOf(2))
-	// What the probe said is refuted by another DECLINE.
+	// Another DECLINE makes the result of the probe invalid.
 	g.Want(dhcp.VerdictDeclined, request(2, dhcp.MessageTypeDecline, func(r *dhcp.Request) { r.Requested = a }))
 	g.Want(dhcp.VerdictNak, selectingOf(2, a))
 	if d := g.Want(dhcp.VerdictProbing, discoverOf(2)); d.Probe != a {
@@ -91,7 +91,7 @@ func TestDeclinedIsLastResortC37(t *testing.T) {
 	}
 	g.ProbedFree(a)
 	g.Want(dhcp.VerdictOffered, discoverOf(2))
-	g.Now = g.Now.Add(ruleProbeFresh + second) // and what it said is believed for so long only
+	g.Now = g.Now.Add(ruleProbeFresh + second) // after which the result of a probe is no longer valid
 	g.Want(dhcp.VerdictNak, selectingOf(2, a))
 	g.Want(dhcp.VerdictProbing, discoverOf(2))
 	g.ProbedFree(a)
@@ -99,7 +99,7 @@ func TestDeclinedIsLastResortC37(t *testing.T) {
 	g.Want(dhcp.VerdictAcked, selectingOf(2, a))
 }
 
-// C38 and metal3 ironic-image 195: an offered address is nobody else's for a minute, and the same client gets the same again.
+// C38 and metal3 ironic-image 195: an offered address is held for its client for a minute, and the client is offered it again.
 func TestOfferIsHeldC38(t *testing.T) {
 	g := newFixture(t, config(voice()), nil, phones{})
 	a := g.Want(dhcp.VerdictOffered, discoverOf(1, asPhone)).Reply.YIAddr
@@ -126,7 +126,7 @@ func TestOfferIsHeldC38(t *testing.T) {
 	}
 }
 
-// C40: where the network is wider than /24, addresses that end in 0 or 255 go only to whom they are reserved for.
+// C40: where the network is wider than /24, addresses that end in 0 or 255 are assigned by reservation only.
 func TestAwkwardAddressesC40(t *testing.T) {
 	for bits, want := range map[int]int{22: 2, 24: 3} {
 		s := voice()
@@ -151,7 +151,7 @@ func TestAwkwardAddressesC40(t *testing.T) {
 	}
 }
 
-// countingReservations tells how often it was asked.
+// countingReservations counts the look-ups.
 type countingReservations struct {
 	fakeReservations
 	asked *int
@@ -162,8 +162,8 @@ func (c countingReservations) HolderOf(a netip.Addr) (dhcp.MAC, bool) {
 	return c.fakeReservations.HolderOf(a)
 }
 
-// Where only reserved addresses are left, the search for another isn't made again for each client that asks.
-func TestReservedAddressesAreNotWalkedEachTime(t *testing.T) {
+// When only reserved addresses are left, the search for a free one is not repeated for each client.
+func TestReservedAddressesAreNotSearchedEachTime(t *testing.T) {
 	s := voice()
 	s.Prefix, s.Phones = netip.MustParsePrefix("10.20.0.0/22"), dhcp.PhonesNone
 	s.Pools = []dhcp.Range{{First: ip("10.20.1.1"), Last: ip("10.20.2.200")}}
@@ -190,7 +190,7 @@ func TestReservedAddressesAreNotWalkedEachTime(t *testing.T) {
 	}
 }
 
-// C40: what a pool may hold and is never leased.
+// C40: addresses of a pool that are never leased.
 func TestNeverAllocatedC40(t *testing.T) {
 	s := voice()
 	s.Prefix = netip.MustParsePrefix("10.20.0.0/28")
@@ -224,7 +224,7 @@ func TestNeverAllocatedC40(t *testing.T) {
 	}
 }
 
-// C40: no device record can reserve an address that nobody can have; one in another subnet says nothing here.
+// C40: a reservation of an address that cannot be leased is ignored, and so is one in another subnet.
 func TestReservationOfWhatCannotBeLeasedC40(t *testing.T) {
 	s := voice()
 	s.NextServer = ip("10.20.0.5")
@@ -241,8 +241,8 @@ func TestReservationOfWhatCannotBeLeasedC40(t *testing.T) {
 	}
 }
 
-// Strangers beyond their share get no address that they remember, either; phones and those who have a reservation do.
-func TestShareHoldsForWhatIsRemembered(t *testing.T) {
+// Other clients beyond their share are refused remembered addresses, too; phones and clients with a reservation are not.
+func TestShareOfPhonesHoldsForRememberedAddresses(t *testing.T) {
 	g := newFixture(t, config(voice()), fakeReservations{mac(2): ip("10.20.0.109"), mac(3): ip("10.20.0.50")}, phones{})
 	for n := range 9 {
 		g.Bind(100 + n)
@@ -270,7 +270,7 @@ func TestConflictCheckC41(t *testing.T) {
 		t.Error("two clients wait for the probe of one address")
 	}
 	g.ProbedFree(d.Probe)
-	g.Now = g.Now.Add(ruleProbeFresh + second) // what was found out is believed for 30 s
+	g.Now = g.Now.Add(ruleProbeFresh + second) // the result of a probe is valid for 30 s
 	if again := g.Want(dhcp.VerdictProbing, discoverOf(1)); again.Probe != d.Probe {
 		t.Errorf("probed %s, then %s", d.Probe, again.Probe)
 	}
@@ -290,7 +290,7 @@ func TestConflictCheckC41(t *testing.T) {
 	g.Link.NoProbe = true
 	g.Want(dhcp.VerdictOffered, discoverOf(3))
 
-	s := voice() // what was another's a moment ago is new to the client
+	s := voice() // an address that another client just had is probed
 	s.Pools, s.Phones, s.OtherLeaseTime = []dhcp.Range{{First: ip("10.20.0.100"), Last: ip("10.20.0.100")}}, dhcp.PhonesNone, time.Minute
 	g = newFixture(t, config(s), nil, nil)
 	a := g.Bind(1)
@@ -328,7 +328,7 @@ func TestReservationInUseC43(t *testing.T) {
 	g.Want(dhcp.VerdictAcked, selectingOf(2, b))
 	g.Now = g.Now.Add(10 * time.Minute)
 	g.Want(dhcp.VerdictAcked, renewOf(2, b))
-	g.Want(dhcp.VerdictNak, renewOf(1, a)) // it must leave what is another's now
+	g.Want(dhcp.VerdictNak, renewOf(1, a)) // the address is now another client's
 	g.Now = g.Now.Add(2 * time.Hour)
 	g.Want(dhcp.VerdictNak, renewOf(2, b))
 	if c := g.Bind(2); c != a {
@@ -336,7 +336,7 @@ func TestReservationInUseC43(t *testing.T) {
 	}
 }
 
-// A tenth of the pool is for phones, however many strangers come; and they keep their last addresses.
+// A tenth of the pool is kept for phones, however many other clients there are, and phones keep their last addresses.
 func TestShareOfPhones(t *testing.T) {
 	g := newFixture(t, config(voice()), nil, phones{})
 	phone := g.Bind(1, asPhone)
@@ -352,7 +352,7 @@ func TestShareOfPhones(t *testing.T) {
 	g.Now = g.Now.Add(9 * 24 * time.Hour) // all leases have ended
 	for n := 100; n < 150; n++ {
 		if d := g.Do(discoverOf(n)); d.Reply != nil && d.Reply.YIAddr == phone {
-			t.Fatal("a stranger gets the last address of a phone")
+			t.Fatal("another client gets the last address of a phone")
 		}
 	}
 	g.Want(dhcp.VerdictNak, initRebootOf(200, phone))
@@ -360,12 +360,12 @@ func TestShareOfPhones(t *testing.T) {
 		t.Errorf("the phone gets %s, had %s", a, phone)
 	}
 	if s := g.Leases().Stats()[0]; s.Offered != 9 {
-		t.Errorf("strangers were offered %d addresses, at most 9 are for them", s.Offered)
+		t.Errorf("other clients were offered %d addresses, want at most 9", s.Offered)
 	}
 }
 
-// The tenth alone: with strangers first, phones still find room.
-func TestStrangersLeaveATenth(t *testing.T) {
+// When other clients come first, a tenth of the pool is left for phones.
+func TestOtherClientsLeaveATenthOfThePool(t *testing.T) {
 	g := newFixture(t, config(voice()), nil, phones{})
 	for n := range 9 {
 		g.Bind(100 + n)
@@ -375,7 +375,7 @@ func TestStrangersLeaveATenth(t *testing.T) {
 	g.Want(dhcp.VerdictExhausted, discoverOf(2, asPhone))
 }
 
-// Phones keep their last addresses for thirty days, though all of them are off; then strangers may have them.
+// Phones keep their last addresses for thirty days while they are off; then other clients may have them.
 func TestPhonesKeepLastAddress(t *testing.T) {
 	g := newFixture(t, config(voice()), nil, phones{})
 	packedLease := map[netip.Addr]bool{}

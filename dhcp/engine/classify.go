@@ -6,8 +6,8 @@ import (
 	"plugtone/dhcp"
 )
 
-// Classification is what is found out about a message before the leases are looked at: whether it is for this server, in which subnets
-// its client may be, and what is to be sent to it in each. It is good for one message and may be used for several decisions.
+// Classification is what is known about a message before the leases are read: whether it is for this server, in which subnets its
+// client may be, and its policy in each. It belongs to one message and may be used for several decisions.
 type Classification struct {
 	refused    string // why the message is not for this server; "" when it is
 	reserved   netip.Addr
@@ -18,7 +18,7 @@ type Classification struct {
 // candidate is one subnet in which a client may be.
 type candidate struct {
 	subnet         *servedSubnet
-	refused        string // why the message isn't believed there
+	refused        string // why the message is ignored in this subnet
 	trustsOption82 bool
 	self           netip.Addr // see exchange
 	serverID       netip.Addr
@@ -26,7 +26,7 @@ type candidate struct {
 	policy         dhcp.Policy
 }
 
-// Classify finds out who sent req. It depends on the configuration, the link, the reservations and the ClientPolicy, which it calls
+// Classify classifies the sender of req. It depends on the configuration, the link, the reservations and the ClientPolicy, which it calls
 // once for each subnet that the client may be in, and on no lease: it is called without the lock of the lease table.
 func (e *Engine) Classify(req *dhcp.Request, link *dhcp.Link) *Classification {
 	in := ingress{req: req, link: link}
@@ -35,7 +35,7 @@ func (e *Engine) Classify(req *dhcp.Request, link *dhcp.Link) *Classification {
 	}
 	subnets, chosen := e.subnetsFor(req, link)
 	if len(subnets) == 0 {
-		return &Classification{refused: "no subnet of the configuration is where this message comes from"}
+		return &Classification{refused: "the message comes from no configured subnet"}
 	}
 	c := &Classification{candidates: make([]candidate, len(subnets)), chosen: chosen}
 	if e.reserve != nil {
@@ -48,7 +48,7 @@ func (e *Engine) Classify(req *dhcp.Request, link *dhcp.Link) *Classification {
 	return c
 }
 
-// classifyClient finds out what the client is sent in one subnet.
+// classifyClient determines the policy and the addresses for the client in one subnet.
 func (e *Engine) classifyClient(in ingress) candidate {
 	c := candidate{subnet: in.subnet, trustsOption82: in.relayed() || in.subnet.TrustOption82}
 	if c.refused = in.mismatch(e); c.refused != "" {
@@ -57,11 +57,11 @@ func (e *Engine) classifyClient(in ingress) candidate {
 	if c.refused = in.refuseRelay(); c.refused != "" {
 		return c
 	}
-	near := in.localAddr()
-	if c.self = near; in.link.Unicast() {
-		c.self = in.link.Dest // C16: a client, or a firewall on its way, expects the answer from there
+	local := in.localAddr()
+	if c.self = local; in.link.Unicast() {
+		c.self = in.link.Dest // C16: a client, or a firewall on the path, expects the answer from there
 	}
-	if !c.self.Is4() || !near.Is4() {
+	if !c.self.Is4() || !local.Is4() {
 		c.refused = "this host has no IPv4 address on " + in.link.Interface
 		return c
 	}
@@ -72,7 +72,7 @@ func (e *Engine) classifyClient(in ingress) candidate {
 	s := in.subnet
 	c.site = dhcp.Site{Subnet: s.Prefix, Phones: s.Phones, NextServer: s.NextServer, ProvisioningURL: s.ProvisioningURL, VoiceVLAN: s.VoiceVLAN}
 	if !c.site.NextServer.IsValid() {
-		c.site.NextServer = near
+		c.site.NextServer = local
 	}
 	if c.site.ProvisioningURL == "" {
 		c.site.ProvisioningURL = "http://" + c.site.NextServer.String() + "/"
@@ -83,16 +83,16 @@ func (e *Engine) classifyClient(in ingress) candidate {
 	return c
 }
 
-// evidence is what is believed of the client's words in this subnet.
+// evidence returns the client's data as far as it is trusted in this subnet.
 func (c *candidate) evidence(req *dhcp.Request) dhcp.Client {
 	client := req.Client
-	if !c.trustsOption82 { // C29: any host could have written it
+	if !c.trustsOption82 { // C29: any host could have sent it
 		client.CircuitID, client.RemoteID = "", ""
 	}
 	return client
 }
 
-// localAddr is the address of this host that the kernel uses towards the client or its relay: on the link the one in the
+// localAddr returns the address of this host that the kernel uses towards the client or its relay: on the link the one in the
 // client's subnet (C16).
 func (in *ingress) localAddr() netip.Addr {
 	link := in.link

@@ -54,7 +54,7 @@ func TestClientPolicyIsCalledWithoutTheTableLock(t *testing.T) {
 	})
 }
 
-// Where several subnets are on the client's link, the leases say in which it is; what it is told in each was found out before.
+// Where several subnets are on the client's link, the leases say in which it is; the policy for each subnet was determined before.
 func TestPolicyOfEachSubnetOfALink(t *testing.T) {
 	other := data(dhcp.PhonesProvision)
 	other.Interface = "voice0"
@@ -65,9 +65,9 @@ func TestPolicyOfEachSubnetOfALink(t *testing.T) {
 	}))
 	g.Load(dhcp.Lease{Addr: ip("10.40.0.105"), MAC: mac(1), Subnet: other.Prefix, State: dhcp.LeaseActive, Starts: start, Expires: start.Add(time.Hour)})
 	if d := g.Want(dhcp.VerdictOffered, discoverOf(1)); d.Event.Model != other.Prefix.String() || d.Reply.YIAddr != ip("10.40.0.105") {
-		t.Errorf("%s in %s, told as in %s", d.Reply.YIAddr, d.Event.Subnet, d.Event.Model)
+		t.Errorf("%s in %s, policy of %s", d.Reply.YIAddr, d.Event.Subnet, d.Event.Model)
 	}
 	if len(told) != 2 {
-		t.Errorf("found out for %v", told)
+		t.Errorf("policies for %v", told)
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"plugtone/dhcp"
 )
 
-// recently is for how long an address that was the client's own is not probed after its lease has ended (C41).
+// recently is how long after its lease has ended a client's own address is not probed (C41).
 const recently = 24 * time.Hour
 
 // moveLease is the lease time of phones on their way to the voice VLAN.
@@ -39,7 +39,7 @@ func (c *client) choose(requested netip.Addr) (choice, bool) {
 		if c.assignable(r) {
 			return choice{r, "reserved for it"}, true
 		}
-		note = ", for its reserved address is in use by another"
+		note = ", because its reserved address is in use by another client"
 	}
 	last, known := c.leases.Of(c.subnet.Prefix, c.mac)
 	if known && c.holds(last) && c.permitted(last.Addr) {
@@ -58,7 +58,7 @@ func (c *client) choose(requested netip.Addr) (choice, bool) {
 	return choice{a, "a free address" + note}, ok
 }
 
-// reservedHere is the client's reservation if it lies in this subnet.
+// reservedHere returns the client's reservation if it is in this subnet.
 func (c *client) reservedHere() (netip.Addr, bool) {
 	if c.reserved.IsValid() && c.subnet.Prefix.Contains(c.reserved) {
 		return c.reserved, true
@@ -71,11 +71,11 @@ func (c *client) holds(l dhcp.Lease) bool {
 	return l.MAC == c.mac && l.State == dhcp.LeaseActive && l.Expires.After(c.now)
 }
 
-// holdsHere reports whether l is that in the subnet where the message comes from. What another network says of it is not
-// believed: any host there may use the client's MAC.
+// holdsHere reports whether l is the client's own, in force, and in the subnet of the message. Messages from other networks do not
+// count: any host there may use the client's MAC.
 func (c *client) holdsHere(l dhcp.Lease) bool { return c.holds(l) && c.subnet.Prefix.Contains(l.Addr) }
 
-// permitted reports whether the configuration lets this client have a: from a pool or by reservation, claimed by no other client.
+// permitted reports whether the configuration allows this client to have a: from a pool or by reservation, and not reserved for another.
 func (c *client) permitted(a netip.Addr) bool {
 	return c.subnet.Prefix.Contains(a) && c.unclaimed(a) && c.leases.Leasable(a, a == c.reserved)
 }
@@ -92,12 +92,12 @@ func (c *client) unclaimed(a netip.Addr) bool {
 	return !ok || holder == c.mac
 }
 
-// assignable reports whether the client can have a now: it is permitted, no other client has it, and the shares are kept.
+// assignable reports whether the client can have a now: it is permitted, no other client has it, and the share of phones is respected.
 func (c *client) assignable(a netip.Addr) bool {
 	return c.permitted(a) && c.leases.Refusal(a, c.mac, c.phone, a == c.reserved) == ""
 }
 
-// reservationUsable reports whether the client would really get its reservation r: no other has it, or was found to use it a while ago.
+// reservationUsable reports whether the client would get its reservation r: no other client has it, and it is not in quarantine.
 func (c *client) reservationUsable(r netip.Addr) bool {
 	if !c.assignable(r) {
 		return false
@@ -106,11 +106,11 @@ func (c *client) reservationUsable(r netip.Addr) bool {
 	return !ok || l.State != dhcp.LeaseDeclined || !l.Expires.After(c.now)
 }
 
-// whyNot explains why a isn't assignable, for the NAK's message and the timeline.
+// whyNot returns why a is not assignable, for the NAK's message and the timeline.
 func (c *client) whyNot(a netip.Addr) string {
 	switch {
 	case !c.subnet.Prefix.Contains(a):
-		return "address is not of subnet " + c.subnet.Prefix.String()
+		return "address is not in subnet " + c.subnet.Prefix.String()
 	case !c.unclaimed(a):
 		return "address is reserved"
 	case !c.permitted(a):
@@ -119,7 +119,7 @@ func (c *client) whyNot(a netip.Addr) string {
 	return c.leases.Refusal(a, c.mac, c.phone, a == c.reserved)
 }
 
-// probing reports whether new addresses are probed at the moment.
+// probing reports whether new addresses are currently probed.
 func (c *client) probing() bool {
 	return c.leases.Cautious() != "" || c.engine.cfg.ConflictCheck && !c.link.NoProbe && !c.link.Overloaded
 }
@@ -129,7 +129,7 @@ func (c *client) needsProbe(a netip.Addr) bool {
 	if c.leases.ProbedFree(a) {
 		return false
 	}
-	if c.leases.Cautious() != "" { // also its own last address: the record of who had it since may be lost
+	if c.leases.Cautious() != "" { // also its own last address: later leases of it may be lost
 		return true
 	}
 	if !c.probing() {
@@ -139,7 +139,7 @@ func (c *client) needsProbe(a netip.Addr) bool {
 	return !ok || l.MAC != c.mac || l.State == dhcp.LeaseDeclined || c.now.Sub(l.Expires) > recently
 }
 
-// leaseTime is the time the client is given, in seconds, if it asked for that many: C35.
+// leaseTime returns the lease time in seconds for a client that requested asked seconds; 0: it requested none (C35).
 func (c *client) leaseTime(asked uint32) uint32 {
 	d := c.subnet.OtherLeaseTime
 	if c.phone {
@@ -148,15 +148,15 @@ func (c *client) leaseTime(asked uint32) uint32 {
 			d = moveLease
 		}
 	}
-	most := uint32(d / time.Second)
-	if asked > 0 && asked < most {
-		return max(asked, min(most, uint32(dhcp.MinLease/time.Second)))
+	limit := uint32(d / time.Second)
+	if asked > 0 && asked < limit {
+		return max(asked, min(limit, uint32(dhcp.MinLease/time.Second)))
 	}
-	return most
+	return limit
 }
 
-// refuseMove returns why the client's lease in this subnet isn't moved to addr, "" when it is. What only claims to come from a relay
-// moves no lease, except to the client's reservation.
+// refuseMove returns why the client's lease in this subnet isn't moved to addr, "" when it is. A packet that only
+// claims to come from a relay moves no lease, except to the client's reservation.
 func (c *client) refuseMove(addr netip.Addr) string {
 	if !c.relayed() || c.relayVerified() || addr == c.reserved {
 		return ""

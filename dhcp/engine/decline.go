@@ -7,7 +7,7 @@ import (
 	"plugtone/dhcp"
 )
 
-// maxDeclines is how many DECLINEs of one client are believed within an hour (C45).
+// maxDeclines is how many DECLINEs of one client are accepted within an hour (C45).
 const maxDeclines = 5
 
 // decline puts an address that another host uses into quarantine (RFC 2131, 4.3.3).
@@ -20,12 +20,12 @@ func (x *exchange) decline() dhcp.Decision {
 	case x.req.ServerID.IsValid() && !x.ours(x.req.ServerID):
 		return x.silent(dhcp.VerdictIgnored, "the decline is for server "+x.req.ServerID.String())
 	case x.leases.Declines(x.mac) >= maxDeclines:
-		return x.silent(dhcp.VerdictIgnored, fmt.Sprintf("it declined %d addresses within an hour: more are not believed", maxDeclines))
+		return x.silent(dhcp.VerdictIgnored, fmt.Sprintf("it declined %d addresses within an hour; further declines are ignored", maxDeclines))
 	}
 	l, ok := x.leases.At(addr)
 	held, offered := x.leases.Offered(x.subnet.Prefix, x.mac)
 	if !(ok && x.holdsHere(l)) && !(offered && held == addr) {
-		return x.silent(dhcp.VerdictIgnored, "the declined address is not its own here")
+		return x.silent(dhcp.VerdictIgnored, "the declined address is not the client's in this subnet")
 	}
 	if !ok || !x.holdsHere(l) {
 		l = dhcp.Lease{}
@@ -56,13 +56,13 @@ func (x *exchange) release() dhcp.Decision {
 	}
 	l, ok := x.leases.At(addr)
 	if !ok || !x.holdsHere(l) {
-		return x.silent(dhcp.VerdictIgnored, "the released address is not its own here")
+		return x.silent(dhcp.VerdictIgnored, "the released address is not the client's in this subnet")
 	}
 	if why := x.refuseEnding(l); why != "" {
 		return x.silent(dhcp.VerdictIgnored, why)
 	}
-	if addr == x.reserved { // C46: a release is easily forged, and no other client could have the address anyway
-		return x.silent(dhcp.VerdictSilent, "the address is reserved for it and stays its own")
+	if addr == x.reserved { // C46: a release is easily forged, and no other client could get the address anyway
+		return x.silent(dhcp.VerdictSilent, "the address stays reserved for the client")
 	}
 	l.State, l.Expires = dhcp.LeaseReleased, x.now.UTC().Truncate(time.Second)
 	x.d.Unhold = true

@@ -97,7 +97,7 @@ func TestInformC17(t *testing.T) {
 		})
 	}
 	g := newFixture(t, config(voice()), nil, nil)
-	g.Want(dhcp.VerdictIgnored, request(1, dhcp.MessageTypeInform)) // from 0.0.0.0 without ciaddr: nobody to answer
+	g.Want(dhcp.VerdictIgnored, request(1, dhcp.MessageTypeInform)) // from 0.0.0.0 without ciaddr: no address to answer at
 }
 
 // Mode inform needs no subnets, and answers nothing else.

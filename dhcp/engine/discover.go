@@ -6,7 +6,7 @@ import (
 	"plugtone/dhcp"
 )
 
-// discover offers an address and holds it, or says nothing. A DISCOVER is never answered by a NAK (C42).
+// discover offers an address and holds it, or sends nothing. A DISCOVER is never answered by a NAK (C42).
 func (x *exchange) discover() dhcp.Decision {
 	if x.req.ServerID.IsValid() { // C10: RFC 2131, table 5 forbids it
 		return x.silent(dhcp.VerdictIgnored, "a discover must not name a server")
@@ -19,7 +19,7 @@ func (x *exchange) discover() dhcp.Decision {
 	x.d.Event.Addr = c.addr
 	x.d.Unhold, x.d.Hold = false, c.addr
 	if x.needsProbe(c.addr) {
-		if x.link.NoProbe { // cautious: the client tries again
+		if x.link.NoProbe { // the client tries again
 			return x.silent(dhcp.VerdictSilent, c.reason+", but it can't be probed now, and leases may be missing: "+x.leases.Cautious())
 		}
 		x.d.Probe = c.addr

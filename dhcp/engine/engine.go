@@ -14,13 +14,13 @@ import (
 	"plugtone/dhcp"
 )
 
-// Reservations answers from memory which addresses belong to which client.
+// Reservations looks up reserved addresses. It must answer from memory.
 type Reservations interface {
-	Reserved(dhcp.MAC) (netip.Addr, bool)
-	HolderOf(netip.Addr) (dhcp.MAC, bool)
+	Reserved(dhcp.MAC) (netip.Addr, bool) // the address reserved for a client
+	HolderOf(netip.Addr) (dhcp.MAC, bool) // the client for which an address is reserved
 }
 
-// Engine decides. It holds the configuration and nothing that changes; a reload makes a new one.
+// Engine decides about messages. It is immutable; a reload creates a new one.
 type Engine struct {
 	cfg          dhcp.Config
 	subnets      []servedSubnet
@@ -41,10 +41,10 @@ func New(cfg dhcp.Config, r Reservations, p dhcp.ClientPolicy) (*Engine, error) 
 	return e, nil
 }
 
-// Leases reports whether the engine hands out addresses: where it doesn't, another server is no rogue.
+// Leases reports whether the engine hands out addresses: if not, another server is not a rogue.
 func (e *Engine) Leases() bool { return e.cfg.Mode == dhcp.ModeServe }
 
-// Decide returns what is to be done about req, of which c is the Classify. It does no I/O, takes no lock, reads no clock and
+// Decide returns the decision about req; c is its classification. It does no I/O, takes no lock, reads no clock and
 // doesn't call the ClientPolicy.
 func (e *Engine) Decide(now time.Time, req *dhcp.Request, link *dhcp.Link, c *Classification, leases *dhcp.Leases) dhcp.Decision {
 	x, ok := e.exchanges.Get().(*exchange)
@@ -53,12 +53,12 @@ func (e *Engine) Decide(now time.Time, req *dhcp.Request, link *dhcp.Link, c *Cl
 	}
 	begin(x, e, now, req, link, leases)
 	d := x.decide(c)
-	*x = exchange{} // it holds nothing of the client's
+	*x = exchange{} // drop all references to the request
 	e.exchanges.Put(x)
 	return d
 }
 
-// decide goes by the type of the message.
+// decide dispatches on the message type.
 func (x *exchange) decide(c *Classification) dhcp.Decision {
 	if c.refused != "" {
 		return x.silent(dhcp.VerdictIgnored, c.refused)
@@ -67,7 +67,7 @@ func (x *exchange) decide(c *Classification) dhcp.Decision {
 	if in.refused != "" {
 		return x.silent(dhcp.VerdictIgnored, in.refused)
 	}
-	x.enter(in, c.reserved)
+	x.useSubnet(in, c.reserved)
 	switch x.req.Type {
 	case dhcp.MessageTypeDiscover:
 		return x.discoverIn(c, in)

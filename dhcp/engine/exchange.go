@@ -7,7 +7,7 @@ import (
 	"plugtone/dhcp"
 )
 
-// exchange is one message while it is decided about: the message, the client in its subnet, and the decision so far.
+// exchange is the state of one decision: the message, the client in its subnet, and the decision so far.
 type exchange struct {
 	client
 	self     netip.Addr // source of the reply: the address that was written to, else the one towards the client or its relay
@@ -17,14 +17,14 @@ type exchange struct {
 	d        dhcp.Decision
 }
 
-// begin makes x the exchange about one message, with nothing decided.
+// begin initialises x for a message.
 func begin(x *exchange, e *Engine, now time.Time, req *dhcp.Request, link *dhcp.Link, leases *dhcp.Leases) {
 	*x = exchange{client: client{ingress: ingress{req: req, link: link}, engine: e, now: now, mac: req.MAC, leases: leases}}
 	x.d.Event = dhcp.Event{Time: now, MAC: req.MAC, XID: req.XID, Type: req.Type, Interface: link.Interface, Client: req.Client}
 }
 
-// enter makes c the subnet that is decided about.
-func (x *exchange) enter(c *candidate, reserved netip.Addr) {
+// useSubnet sets the subnet of the decision.
+func (x *exchange) useSubnet(c *candidate, reserved netip.Addr) {
 	x.subnet, x.self, x.serverID, x.site, x.policy = c.subnet, c.self, c.serverID, c.site, c.policy
 	x.phone = c.policy.Phone && c.subnet.Phones != dhcp.PhonesNone
 	x.reserved, x.nextServer = reserved, c.site.NextServer
@@ -49,12 +49,12 @@ func (x *exchange) answer(r *dhcp.Reply, v dhcp.Verdict, reason string) dhcp.Dec
 	return x.d
 }
 
-// nak tells the client to start again (C20). While leases can't be written it is silent where only a lease or offer that isn't on
-// disk stands in the way.
+// nak answers with a NAK, after which the client starts again (C20). While leases cannot be written it sends nothing where the only
+// obstacle is a lease or offer that is not on disk.
 func (x *exchange) nak(addr netip.Addr, why string) dhcp.Decision {
 	x.d.Event.Addr = addr
 	if x.leases.RefusedByUnwritten(addr, x.mac, x.link.NoWrite) {
-		return x.silent(dhcp.VerdictInternalError, "leases can't be written; "+why)
+		return x.silent(dhcp.VerdictInternalError, "leases cannot be written; "+why)
 	}
 	x.d.Unhold = true
 	r := x.newReply(dhcp.MessageTypeNak)

@@ -11,7 +11,7 @@ import (
 	"plugtone/dhcp/wire"
 )
 
-// seeds are packets of every kind; relays, overloads and faults among them.
+// seeds returns packets of every kind, including relayed, overloaded and malformed ones.
 func seeds() [][]byte {
 	relay := packet(dhcp.MessageTypeDiscover, 82, 14, 1, 2, 'g', '7', 5, 4, 10, 30, 0, 0, 19, 0, 1, 0, 55, 3, 3, 1, 66, 255)
 	copy(relay[24:], []byte{10, 30, 0, 1})
@@ -33,7 +33,7 @@ func relayedInform() []byte {
 	return p
 }
 
-// FuzzDecode: never a panic, no part of the buffer kept, errors of one kind.
+// FuzzDecode checks that decoding never panics, retains no part of the buffer and returns one type of error.
 func FuzzDecode(f *testing.F) {
 	for _, s := range seeds() {
 		f.Add(s)
@@ -57,8 +57,8 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// FuzzDecide: decoding, decision, encoding and send rule together. Whatever comes in, an answer can be read by a client, fits, goes
-// where the rules allow, and offers nothing that may not be had.
+// FuzzDecide runs decoding, decision, encoding and the send rule together. For every packet the reply must be readable by a client,
+// fit its limits, go to a permitted destination and assign a permitted address.
 func FuzzDecide(f *testing.F) {
 	for i, s := range seeds() {
 		f.Add(s, i%2 == 0)
@@ -97,7 +97,7 @@ func FuzzDecide(f *testing.F) {
 	})
 }
 
-// checkAnswer holds for every decision about whatever message.
+// checkAnswer checks what must hold for every decision.
 func checkAnswer(t *testing.T, g *fixture, req *dhcp.Request, d dhcp.Decision) {
 	t.Helper()
 	r := d.Reply

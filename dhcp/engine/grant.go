@@ -7,7 +7,7 @@ import (
 	"plugtone/dhcp"
 )
 
-// grant gives addr to the client. What it had elsewhere is free from then on.
+// grant leases addr to the client and ends its other leases.
 func (x *exchange) grant(addr netip.Addr, reason string) dhcp.Decision {
 	x.d.Event.Addr = addr
 	if why := x.refuseMove(addr); why != "" {
@@ -23,10 +23,10 @@ func (x *exchange) grant(addr netip.Addr, reason string) dhcp.Decision {
 	}
 	if had && len(vacated) == 0 && sameButTimes(old, l) && x.now.Sub(old.Starts) < retransmitted && old.Expires.After(x.now.Add(time.Minute)) {
 		if x.leases.Pending(addr) { // C49
-			return x.silent(dhcp.VerdictSilent, "sent again while the answer is being written")
+			return x.silent(dhcp.VerdictSilent, "retransmitted while the lease is being written")
 		}
 		secs = uint32(old.Expires.Sub(x.now) / time.Second)
-		reason += ", sent again"
+		reason += ", retransmitted"
 	} else {
 		x.d.Changes = append([]dhcp.Change{{Lease: l}}, vacated...)
 		_, seen := x.leases.Of(x.subnet.Prefix, x.mac)
@@ -35,18 +35,18 @@ func (x *exchange) grant(addr netip.Addr, reason string) dhcp.Decision {
 	return x.acknowledge(addr, secs, reason)
 }
 
-// grantWritten acknowledges a lease of the client's for the time that it is on disk for (4.3.1 allows what remains): when
-// nothing can be written, who has an address shall keep it.
+// grantWritten acknowledges the client's lease for the rest of its time on disk (4.3.1 allows that): when nothing can be written, clients
+// keep their addresses.
 func (x *exchange) grantWritten(addr netip.Addr, stays bool, reason string) dhcp.Decision {
 	l, ok := x.leases.Written(addr)
 	left := l.Expires.Sub(x.now)
 	if !ok || !stays || !x.holds(l) || left < dhcp.MinLease {
 		return x.silent(dhcp.VerdictInternalError, "its lease can't be written")
 	}
-	return x.acknowledge(addr, min(uint32(left/time.Second), x.leaseTime(x.req.LeaseTime)), reason+", for the time that is left: nothing can be written")
+	return x.acknowledge(addr, min(uint32(left/time.Second), x.leaseTime(x.req.LeaseTime)), reason+", for the remaining time: nothing can be written")
 }
 
-// acknowledge makes the ACK.
+// acknowledge answers with an ACK for addr and a lease time of secs seconds.
 func (x *exchange) acknowledge(addr netip.Addr, secs uint32, reason string) dhcp.Decision {
 	x.d.Unhold = true
 	r := x.newReply(dhcp.MessageTypeAck)
@@ -58,7 +58,7 @@ func (x *exchange) acknowledge(addr netip.Addr, secs uint32, reason string) dhcp
 	return x.answer(r, dhcp.VerdictAcked, reason)
 }
 
-// retransmitted is how long the same request counts as the same one sent again.
+// retransmitted is how long an identical REQUEST counts as a retransmission.
 const retransmitted = 10 * time.Second
 
 func sameButTimes(a, b dhcp.Lease) bool {
@@ -66,9 +66,9 @@ func sameButTimes(a, b dhcp.Lease) bool {
 	return a == b
 }
 
-// vacated lists the leases that the client leaves behind (C44). A client in an ordinary network never frees the lease of
-// a phone elsewhere, nor one where phones are provisioned: it may only have borrowed the MAC. Neither does one that only claims to
-// come from a relay.
+// vacated returns the changes that end the client's leases on other addresses (C44). A client in an ordinary network never ends the
+// lease of a phone elsewhere, nor one where phones are provisioned: it may be using another client's MAC. Neither does a packet that
+// only claims to come from a relay.
 func (x *exchange) vacated(addr netip.Addr) []dhcp.Change {
 	var out []dhcp.Change
 	for _, l := range x.leases.ActiveOf(x.mac) {
@@ -92,14 +92,14 @@ func (x *exchange) mayVacate(l dhcp.Lease) bool {
 	return x.subnet.Phones == dhcp.PhonesProvision || !provisioned && !(l.Phone && x.subnet.Phones == dhcp.PhonesNone)
 }
 
-// leaseRecord is the record of addr for this client.
+// leaseRecord returns the record of a lease of addr for this client that ends after d.
 func (x *exchange) leaseRecord(addr netip.Addr, d time.Duration) dhcp.Lease {
 	now := x.now.UTC().Truncate(time.Second)
 	c := &x.d.Event.Client
 	l := dhcp.Lease{
 		Addr: addr, MAC: x.mac, ClientID: c.ClientID, Subnet: x.subnet.Prefix, State: dhcp.LeaseActive,
 		FirstSeen: now, Starts: now,
-		// The client counts from when it asked, so the second that was begun is given to it.
+		// The client counts from the time of its request, so the current second is added.
 		Expires:  now.Add(d + time.Second),
 		Hostname: c.Hostname, VendorClass: c.VendorClass, Vendor: x.policy.Vendor, Phone: x.phone, CircuitID: c.CircuitID, RemoteID: c.RemoteID,
 	}

@@ -10,16 +10,16 @@ import (
 	"plugtone/dhcp/wire"
 )
 
-// Bugs that other servers had, each as a test that carries its server's name. Those that fit a rule better stand with it:
+// Bugs of other servers. Each test is named after the server. Tests that belong to a rule are with that rule:
 //
 //	router7   never keep a part of the receive buffer, addresses are values, host names that aren't UTF-8 (decode_test.go);
 //	          DECLINE quarantines, message types that aren't served (states_test.go); longest ago first (alloc_test.go)
 //	AdGuard   a REQUEST without an offer before, server id together with ciaddr (states_test.go)
-//	coredhcp  no ACK of whatever is asked (states_test.go)
+//	coredhcp  no ACK for every REQUEST (states_test.go)
 //	Kea       where a NAK and the broadcast flag send a reply (destination_test.go)
 
-// Router7 offered a client its expired address although another one had it by then.
-func TestRouter7ExpiredAddressThatIsAnothersNow(t *testing.T) {
+// Router7 offered a client its expired address although another client had been given it.
+func TestRouter7ExpiredAddressOfAnotherClient(t *testing.T) {
 	s := voice()
 	s.Pools, s.Phones = []dhcp.Range{{First: ip("10.20.0.100"), Last: ip("10.20.0.100")}}, dhcp.PhonesNone
 	g := newFixture(t, config(s), nil, nil)
@@ -34,8 +34,8 @@ func TestRouter7ExpiredAddressThatIsAnothersNow(t *testing.T) {
 	g.Want(dhcp.VerdictAcked, renewOf(2, a))
 }
 
-// Router7 gave an address away the moment its lease had ended, while others had been free for longer: the client that had
-// just been away too long met another in its place.
+// Router7 reassigned an address as soon as its lease had ended, although others had been free for longer: a client that returned
+// shortly after found its address taken.
 func TestRouter7JustExpiredAddressIsNotNext(t *testing.T) {
 	s := voice()
 	s.Pools = []dhcp.Range{{First: ip("10.20.0.100"), Last: ip("10.20.0.102")}}
@@ -47,15 +47,15 @@ func TestRouter7JustExpiredAddressIsNotNext(t *testing.T) {
 	g.Now = g.Now.Add(3 * time.Hour) // both have ended, the first one earlier
 	third := g.Bind(3)
 	if third == first || third == second {
-		t.Errorf("%s is given away again though another was never used", third)
+		t.Errorf("%s is assigned again although another was never used", third)
 	}
 	if next := g.Bind(4); next != first {
-		t.Errorf("%s is given away, want %s, which has been free for longest", next, first)
+		t.Errorf("%s is assigned, want %s, which has been free for longest", next, first)
 	}
 }
 
-// Router7 leased one address to two clients that asked for it at once (its issue 18).
-func TestRouter7TwoAskForOneAddress(t *testing.T) {
+// Router7 leased one address to two clients that requested it at the same time (its issue 18).
+func TestRouter7TwoClientsRequestOneAddress(t *testing.T) {
 	g := newFixture(t, config(voice()), nil, nil)
 	wish := func(r *dhcp.Request) { r.Requested = ip("10.20.0.105") }
 	if a := g.Want(dhcp.VerdictOffered, discoverOf(1, wish)).Reply.YIAddr; a != ip("10.20.0.105") {
@@ -68,7 +68,8 @@ func TestRouter7TwoAskForOneAddress(t *testing.T) {
 	g.Want(dhcp.VerdictNak, selectingOf(2, ip("10.20.0.105")))
 }
 
-// Router7 answered by unicast whatever the broadcast bit said: clients that can't take a unicast yet never had an address.
+// Router7 ignored the broadcast bit and replied by unicast: clients that cannot receive a unicast before they are configured never got
+// an address.
 func TestRouter7BroadcastBit(t *testing.T) {
 	g := newFixture(t, config(voice()), nil, nil)
 	for flags, broadcast := range map[uint16]bool{0x8000: true, 0: false} {
@@ -80,7 +81,7 @@ func TestRouter7BroadcastBit(t *testing.T) {
 }
 
 // Kea sent a broadcast reply to the client's own hardware address (its issue 2211): a phone behind some switches never saw it.
-func TestKea2211BroadcastIsOneOfTheLinkToo(t *testing.T) {
+func TestKea2211BroadcastUsesTheBroadcastMAC(t *testing.T) {
 	g := newFixture(t, config(voice()), nil, nil)
 	req := discoverOf(1, func(r *dhcp.Request) { r.Flags = 0x8000 })
 	if to := wire.ReplyDestination(req, g.Want(dhcp.VerdictOffered, req).Reply, &g.Link); to.MAC != (dhcp.MAC{255, 255, 255, 255, 255, 255}) {
@@ -88,7 +89,7 @@ func TestKea2211BroadcastIsOneOfTheLinkToo(t *testing.T) {
 	}
 }
 
-// Kea looks for ciaddr before it looks for NAK, so that a client is told to give its address up at that very address.
+// Kea tests for ciaddr before it tests for a NAK, and so sends the NAK to the very address that the client must give up.
 func TestKeaNakGoesToTheLink(t *testing.T) {
 	g := newFixture(t, config(voice()), nil, nil)
 	a := g.Bind(1)
@@ -100,7 +101,7 @@ func TestKeaNakGoesToTheLink(t *testing.T) {
 	})
 }
 
-// Kea as the authority refuses every client whose lease it lost: all phones of a site lost their calls with its lease file.
+// An authoritative Kea refuses every client whose lease it lost: with its lease file gone, all phones of a site lost their calls.
 func TestKeaRefusesAfterALostLeaseFile(t *testing.T) {
 	g := newFixture(t, config(voice()), nil, nil)
 	g.Want(dhcp.VerdictAcked, initRebootOf(1, ip("10.20.0.104")))
@@ -108,8 +109,8 @@ func TestKeaRefusesAfterALostLeaseFile(t *testing.T) {
 	g.Want(dhcp.VerdictAcked, renewOf(3, ip("10.20.0.106")))
 }
 
-// Kea doesn't look at option 57: a client that takes 576 bytes was sent more.
-func TestKeaReplyLargerThanTheClientTakes(t *testing.T) {
+// Kea ignores option 57: a client that accepts 576 bytes was sent more.
+func TestKeaReplyLargerThanTheClientAccepts(t *testing.T) {
 	big := dhcp.Policy{Phone: true, Options: []dhcp.Option{{Code: 43, Data: make([]byte, 250), Force: true}, {Code: 125, Data: make([]byte, 250), Force: true}}}
 	g := newFixture(t, config(voice()), nil, phones{Policy: big})
 	for most, permitted := range map[int]bool{0: false, 576: false, 1500: true} {
@@ -137,8 +138,8 @@ func TestAdGuardPadding(t *testing.T) {
 	}
 }
 
-// AdGuard Home probes each address while it holds its lock: one silent address held up everybody for a second.
-func TestAdGuardProbeHoldsUpNobody(t *testing.T) {
+// AdGuard Home probes each address while it holds its lock: an unused address delayed all clients for a second.
+func TestAdGuardProbeDelaysNoOtherClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := config(voice())
 		cfg.ConflictCheck = true

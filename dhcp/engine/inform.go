@@ -4,7 +4,7 @@ import (
 	"plugtone/dhcp"
 )
 
-// inform answers a client that has an address with everything but an address (RFC 2131, 4.3.5). It changes and proves nothing.
+// inform answers a client that has an address with everything but an address (RFC 2131, 4.3.5). It changes no lease.
 func (x *exchange) inform() dhcp.Decision {
 	r := x.newReply(dhcp.MessageTypeAck)
 	r.CIAddr = x.req.CIAddr
@@ -16,9 +16,9 @@ func (x *exchange) inform() dhcp.Decision {
 		case src.IsValid() && !bogus(src):
 			x.d.Event.Addr = src
 		default:
-			return x.silent(dhcp.VerdictIgnored, "the inform has no address to be answered at")
+			return x.silent(dhcp.VerdictIgnored, "the inform has no address to reply to")
 		}
 	}
 	x.fill(r, 0)
-	return x.answer(r, dhcp.VerdictInformed, "told what it asked for")
+	return x.answer(r, dhcp.VerdictInformed, "sent the requested options")
 }

@@ -7,14 +7,14 @@ import (
 	"plugtone/dhcp"
 )
 
-// ingress is the way that a message took to this server, and what may be believed because of it.
+// ingress is a message with the link on which it arrived. Its methods decide how far the message can be trusted.
 type ingress struct {
 	req    *dhcp.Request
 	link   *dhcp.Link
 	subnet *servedSubnet
 }
 
-// refuse returns why the message is not for this server, whatever it asks; "" when it is.
+// refuse returns why the message is not for this server, whatever its type; "" when it is.
 func (in *ingress) refuse(mode string) string {
 	req, link := in.req, in.link
 	switch req.Type {
@@ -22,10 +22,10 @@ func (in *ingress) refuse(mode string) string {
 	case 0:
 		return "plain BOOTP, without a message type" // C47
 	default:
-		return "message type " + req.Type.String() + " is no client's request" // C47, C52
+		return "message type " + req.Type.String() + " is not sent by clients" // C47, C52
 	}
 	if mode == dhcp.ModeOff || mode == dhcp.ModeInform && req.Type != dhcp.MessageTypeInform {
-		return "dhcp.mode " + mode + " doesn't answer it"
+		return "dhcp.mode " + mode + " does not answer it"
 	}
 	if g := req.GIAddr; g.IsValid() && (bogus(g) || link.Owns(g)) { // C18
 		return "relay address " + g.String() + " can't be a relay's"
@@ -76,8 +76,8 @@ func (in *ingress) relayVerified() bool {
 	return src == in.req.GIAddr || src.IsValid() && in.subnet.AcceptsRelay(src)
 }
 
-// refuseEnding returns why a RELEASE or DECLINE is no reason to end the lease l, "" when it is one. A relayed one must come the way
-// that the lease was bound; a routed one from the client's own address. The zero Lease stands for an address that was only offered.
+// refuseEnding returns why a RELEASE or DECLINE does not end the lease l, "" when it does. A relayed message must come through the
+// relay by which the lease was bound, a routed one from the client's own address. For an address that was only offered l is zero.
 func (in *ingress) refuseEnding(l dhcp.Lease) string {
 	src := in.source()
 	if !in.relayed() {
@@ -100,9 +100,8 @@ func (in *ingress) refuseEnding(l dhcp.Lease) string {
 	return ""
 }
 
-// path returns what is stored with a lease of the way that its REQUEST took. old is what is stored with the client's record on the
-// same address, if there is one, and live whether that is in force: a renewal goes past the relay, and a path that isn't verified
-// doesn't replace that of a lease in force.
+// path returns the relay to store with a lease. old is the relay in the client's record of the same address, if it has one, and live
+// whether that lease is in force: a renewal goes past the relay, and an unverified relay does not replace that of a lease in force.
 func (in *ingress) path(old dhcp.Relay, live bool) dhcp.Relay {
 	switch {
 	case !in.relayed() && in.req.CIAddr.IsValid() && old.Known():
@@ -119,8 +118,8 @@ func (in *ingress) path(old dhcp.Relay, live bool) dhcp.Relay {
 	return dhcp.Relay{GIAddr: in.req.GIAddr, Source: src}
 }
 
-// mismatch returns why a message about a subnet of phones is not believed where it came in; "" when it is. A client of another kind
-// of network may use a phone's MAC, and could end its lease by a forged relay or client address.
+// mismatch returns why a message about a subnet of phones is ignored on the link where it arrived; "" when it is not. Otherwise a
+// client of another kind of network could use a phone's MAC and end its lease with a forged relay or client address.
 func (in *ingress) mismatch(e *Engine) string {
 	p, link := in.subnet, in.link
 	if p.Phones != dhcp.PhonesProvision {
@@ -142,8 +141,8 @@ func (in *ingress) mismatch(e *Engine) string {
 	return ""
 }
 
-// wrongLink reports whether the message can't have come from the subnet by the link that it was received on: the way back is another
-// one, and the link is attached or that of another kind of network, or the relay is in that network.
+// wrongLink reports whether the message cannot have come from the subnet on the receiving link: the kernel's route back is another link,
+// and the subnet is attached or the link is that of another kind of network, or the relay is in that other network.
 func (in *ingress) wrongLink(e *Engine) bool {
 	if !in.relayed() && in.subnet.Interface != "" && in.link.ReversePathMismatch {
 		return true

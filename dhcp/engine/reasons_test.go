@@ -13,7 +13,7 @@ import (
 func TestReasonsOfRefusals(t *testing.T) {
 	g := newFixture(t, config(voice()), fakeReservations{mac(9): ip("10.20.0.107")}, phones{})
 	a := g.Bind(1)
-	g.Because(dhcp.VerdictNak, "not of subnet 10.20.0.0/24", initRebootOf(2, ip("10.21.0.5")))
+	g.Because(dhcp.VerdictNak, "not in subnet 10.20.0.0/24", initRebootOf(2, ip("10.21.0.5")))
 	g.Because(dhcp.VerdictNak, "is reserved", initRebootOf(2, ip("10.20.0.107")))
 	g.Because(dhcp.VerdictNak, "in no pool", initRebootOf(2, ip("10.20.0.50")))
 	g.Because(dhcp.VerdictNak, "leased to another", initRebootOf(2, a))
@@ -32,9 +32,9 @@ func TestReasonsOfRefusals(t *testing.T) {
 	g.Bind(9) // takes its reservation
 	g.Because(dhcp.VerdictNak, "kept for phones", initRebootOf(2, ip("10.20.0.109")))
 	g.Because(dhcp.VerdictIgnored, "names no address", request(1, dhcp.MessageTypeDecline))
-	g.Because(dhcp.VerdictIgnored, "not its own", request(2, dhcp.MessageTypeDecline, func(r *dhcp.Request) { r.Requested = a }))
+	g.Because(dhcp.VerdictIgnored, "not the client's in this subnet", request(2, dhcp.MessageTypeDecline, func(r *dhcp.Request) { r.Requested = a }))
 	g.Because(dhcp.VerdictIgnored, "names no address", request(1, dhcp.MessageTypeRelease))
-	g.Because(dhcp.VerdictIgnored, "not its own", request(2, dhcp.MessageTypeRelease, func(r *dhcp.Request) { r.CIAddr = a }))
+	g.Because(dhcp.VerdictIgnored, "not the client's in this subnet", request(2, dhcp.MessageTypeRelease, func(r *dhcp.Request) { r.CIAddr = a }))
 	g.Now = g.Now.Add(time.Minute)
 	g.Because(dhcp.VerdictAcked, "remembered its lease", initRebootOf(1, a))
 	g.Now = g.Now.Add(time.Minute)
@@ -43,10 +43,10 @@ func TestReasonsOfRefusals(t *testing.T) {
 	}
 	g.Now = g.Now.Add(48 * time.Hour)
 	g.Because(dhcp.VerdictAcked, "remembered an address that is free", initRebootOf(20, ip("10.20.0.106")))
-	g.Because(dhcp.VerdictAcked, "rebound, though no lease was known", renewOf(21, ip("10.20.0.105")))
+	g.Because(dhcp.VerdictAcked, "rebound without a known lease", renewOf(21, ip("10.20.0.105")))
 }
 
-// A client that takes our offer, and doesn't say which, means what it was offered, else what it has.
+// A client that accepts an offer of this server without naming an address gets the offered one, else its current one.
 func TestSelectingWithoutAddress(t *testing.T) {
 	g := newFixture(t, config(voice()), nil, nil)
 	nameless := func(n int) *dhcp.Request {
@@ -77,7 +77,7 @@ func TestRequestWithoutAddressAfterTheLeaseC07(t *testing.T) {
 	g.Want(dhcp.VerdictSilent, request(1, dhcp.MessageTypeRequest))
 }
 
-// C04: a lease that has ended binds nobody to it; and who is not authoritative still knows whose addresses were his own.
+// C04: an expired lease binds no client; a server that is not authoritative still recognises the clients of its own leases.
 func TestInitRebootAfterTheLeaseC04(t *testing.T) {
 	g := newFixture(t, config(voice()), nil, nil)
 	a, b := g.Bind(1), g.Bind(2)
@@ -88,7 +88,7 @@ func TestInitRebootAfterTheLeaseC04(t *testing.T) {
 	g.Want(dhcp.VerdictAcked, initRebootOf(2, b))
 }
 
-// When a phone was bound first outlives its renewals and its absence, and so does the port that only its relay knows.
+// The time at which a phone was first bound is kept through renewals and absence, and so is the port that its relay reported.
 func TestFirstSeenAndPortAreKept(t *testing.T) {
 	g := newFixture(t, config(relayed()), nil, phones{})
 	g.Link.LocalAddr = ip("192.0.2.2")

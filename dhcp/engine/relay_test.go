@@ -8,8 +8,7 @@ import (
 	"plugtone/dhcp"
 )
 
-// relayFixture is a server with a subnet of phones on its link and one behind a relay, on whose packets it is up to the test where
-// they come from.
+// relayFixture returns a server with a subnet of phones on its link and one behind a relay. Tests set the source of relayed packets.
 func relayFixture(t *testing.T, change func(near, far *dhcp.Subnet)) *fixture {
 	near, far := voice(), relayed()
 	if change != nil {
@@ -20,7 +19,7 @@ func relayFixture(t *testing.T, change func(near, far *dhcp.Subnet)) *fixture {
 	return g
 }
 
-// through returns options of a request that came through a relay.
+// through makes a request a phone's that came through a relay.
 func through(giaddr string) func(*dhcp.Request) {
 	return func(r *dhcp.Request) { asPhone(r); r.GIAddr = ip(giaddr) }
 }
@@ -109,7 +108,7 @@ func TestLeaseWithoutRecordedRelay(t *testing.T) {
 	}
 }
 
-// A client that was routed here ends its lease from its own address only, and without an address of its own it isn't believed at all.
+// A routed client ends its lease from its own address only. Without an address its messages are ignored.
 func TestRoutedReleaseComesFromItsAddress(t *testing.T) {
 	g := relayFixture(t, nil)
 	g.Link.Source = netip.MustParseAddrPort("10.30.0.1:67")
@@ -127,8 +126,8 @@ func TestRoutedReleaseComesFromItsAddress(t *testing.T) {
 	g.From(near.String(), func() { g.Want(dhcp.VerdictReleased, releaseOf(2, near)) })
 }
 
-// What only claims to come from a relay moves no lease: neither out of another subnet nor to another address. The path that is
-// remembered stays that of the real relay.
+// A packet that only claims to come from a relay moves no lease, neither from another subnet nor to another address. The stored path
+// stays that of the real relay.
 func TestForgedRelayMovesNoLease(t *testing.T) {
 	g := relayFixture(t, nil)
 	near := g.Bind(1, asPhone)
@@ -155,7 +154,7 @@ func TestForgedRelayMovesNoLease(t *testing.T) {
 	}
 }
 
-// A renewal goes past the relay: the way that the lease was bound stays with it.
+// A renewal goes past the relay; the lease keeps the relay through which it was bound.
 func TestRenewalKeepsTheRelay(t *testing.T) {
 	g := relayFixture(t, nil)
 	g.Link.Source = netip.MustParseAddrPort("10.30.0.1:67")

@@ -15,7 +15,7 @@ type servedSubnet struct {
 	opts []dhcp.Option
 	at   [256]uint8 // index into opts plus one, by code
 
-	unconfigured bool // stands in for a subnet that is not configured
+	unconfigured bool // see unconfiguredSubnet
 }
 
 func newServedSubnet(s *dhcp.Subnet) servedSubnet {
@@ -46,7 +46,7 @@ func (p *servedSubnet) set(code uint8, addrs []netip.Addr) {
 	}
 }
 
-// put adds an option; one that is there already gives way to it.
+// put adds an option, or replaces the one with the same code.
 func (p *servedSubnet) put(o dhcp.Option) {
 	if i := p.at[o.Code]; i > 0 {
 		p.opts[i-1] = o
@@ -56,7 +56,7 @@ func (p *servedSubnet) put(o dhcp.Option) {
 	p.at[o.Code] = uint8(len(p.opts))
 }
 
-// unconfiguredSubnet stands in for a subnet that is not configured, where only INFORMs are answered.
+// unconfiguredSubnet returns a substitute for a subnet that is not configured, where only INFORMs are answered.
 func unconfiguredSubnet(from netip.Addr) *servedSubnet {
 	prefix := netip.PrefixFrom(netip.AddrFrom4([4]byte{}), 0)
 	if from.Is4() {
@@ -65,7 +65,7 @@ func unconfiguredSubnet(from netip.Addr) *servedSubnet {
 	return &servedSubnet{Subnet: dhcp.Subnet{Prefix: prefix, Phones: dhcp.PhonesProvision}, unconfigured: true}
 }
 
-// newReply starts a reply with what is copied from the request (RFC 2131, table 3; C19).
+// newReply returns a reply with the fields that are copied from the request (RFC 2131, table 3; C19).
 func (x *exchange) newReply(t dhcp.MessageType) *dhcp.Reply {
 	return &dhcp.Reply{
 		Type: t, XID: x.req.XID, Flags: x.req.Flags, CHAddr: x.req.CHAddr, GIAddr: x.req.GIAddr,
@@ -86,8 +86,8 @@ func renewalTimes(secs uint32, mac dhcp.MAC) (t1, t2 uint32) {
 	return part(t1, 8), part(t2, 16)
 }
 
-// fill writes the options in the order of C22: message type, server, what the client asked for in its order with the
-// mask before the router, times, what is forced, the client's id. secs is 0 for an INFORM.
+// fill adds the options in the order of C22: message type, server, the requested options in the client's order with the mask before the
+// router, times, forced options, client identifier. secs is the lease time in seconds, 0 for an INFORM.
 func (x *exchange) fill(r *dhcp.Reply, secs uint32) {
 	if x.subnet.Phones == dhcp.PhonesProvision {
 		r.SIAddr = x.site.NextServer
@@ -139,7 +139,7 @@ type optionWriter struct {
 	sent [4]uint64
 }
 
-// asked adds what the parameter request list names; everything there is for a client that sent none.
+// asked adds the options of the parameter request list, or all options for a client that sent none.
 func (f *optionWriter) asked() {
 	x := f.x
 	if !x.req.HasParams {
@@ -155,7 +155,7 @@ func (f *optionWriter) asked() {
 	}
 	params := x.req.Client.Params
 	if !slices.Contains(params, dhcp.OptionSubnetMask) {
-		f.add(dhcp.OptionSubnetMask) // never harmful, and who doesn't ask guesses the mask from the address's class
+		f.add(dhcp.OptionSubnetMask) // harmless, and a client without it would derive the mask from the address class
 	}
 	for _, p := range params {
 		if p == dhcp.OptionRouter {
@@ -165,7 +165,7 @@ func (f *optionWriter) asked() {
 	}
 }
 
-// add adds the option code if there is one and it is not there yet.
+// add adds an option if it has a value and was not added before.
 func (f *optionWriter) add(code uint8) {
 	if f.sent[code/64]&(1<<(code%64)) != 0 {
 		return
@@ -176,7 +176,7 @@ func (f *optionWriter) add(code uint8) {
 	}
 }
 
-// option finds the option code: the vendor's own beats the subnet's.
+// option returns the value of an option. The vendor's takes precedence over the subnet's.
 func (f *optionWriter) option(code uint8) (dhcp.Option, bool) {
 	x := f.x
 	for _, o := range x.policy.Options {
@@ -193,7 +193,7 @@ func (f *optionWriter) option(code uint8) (dhcp.Option, bool) {
 	return dhcp.Option{}, false
 }
 
-// terminate appends the NUL that some phones want in texts (C31).
+// terminate appends the NUL that some phones require in texts (C31).
 func terminate(p *dhcp.Policy, o dhcp.Option) dhcp.Option {
 	if !p.NULTerminate {
 		return o

@@ -68,7 +68,7 @@ func TestReplyHeaderC19(t *testing.T) {
 	}
 }
 
-// C28: option 61 comes back as it was, opaque (C48), unless the vendor's phones can't bear it.
+// C28: option 61 comes back as it was, opaque (C48), unless the vendor's phones reject it.
 func TestClientIDEchoC28(t *testing.T) {
 	id := "\xff\x00\x01\x02\x03duid"
 	with := func(r *dhcp.Request) { r.Client.ClientID = id; asPhone(r) }
@@ -106,13 +106,13 @@ func TestRelayInfoC29(t *testing.T) {
 			}
 			d = g.Want(dhcp.VerdictAcked, selectingOf(1, d.Reply.YIAddr, with, gi))
 			if l := d.Changes[0].Lease; l.CircuitID != tc.circuit {
-				t.Errorf("lease keeps circuit %q", l.CircuitID)
+				t.Errorf("lease has circuit %q", l.CircuitID)
 			}
 		})
 	}
 }
 
-// C31: texts end without NUL, or with one where the vendor needs it; the plan's own option stays as it is.
+// C31: texts end without NUL, or with one where the vendor needs it; the subnet's own option stays as it is.
 func TestNULTerminateC31(t *testing.T) {
 	text := []byte("http://x/")
 	policy := dhcp.Policy{Options: []dhcp.Option{{Code: 66, Data: text}, {Code: 43, Data: []byte("raw")}}}
@@ -131,7 +131,7 @@ func TestNULTerminateC31(t *testing.T) {
 	}
 }
 
-// C32: 66 and siaddr name the same server; a vendor's 66 beats the plain URL; ordinary networks say nothing of it.
+// C32: 66 and siaddr name the same server; a vendor's 66 beats the plain URL; ordinary networks send none of them.
 func TestProvisioningServerC32(t *testing.T) {
 	s := voice()
 	s.NextServer = ip("10.20.0.5")
@@ -154,8 +154,8 @@ func TestProvisioningServerC32(t *testing.T) {
 	}
 }
 
-// C33: what the vendor pack encodes is sent as it is; the codes that the server answers for itself can't be overridden.
-func TestAdviceOptionsC33(t *testing.T) {
+// C33: what the vendor pack encodes is sent as it is; the codes that the server sets itself cannot be overridden.
+func TestPolicyOptionsC33(t *testing.T) {
 	policy := dhcp.Policy{Options: []dhcp.Option{{Code: 43, Data: []byte{2, 1, 'a', 255}}, {Code: 51, Data: []byte{0, 0, 0, 1}, Force: true}, {Code: 6, Data: []byte{9, 9, 9, 9}}}}
 	g := newFixture(t, config(voice()), nil, phones{Policy: policy})
 	r := g.Do(discoverOf(1, asPhone, params(43, 6, 51))).Reply
@@ -164,7 +164,7 @@ func TestAdviceOptionsC33(t *testing.T) {
 	}
 }
 
-// C35: who gets which time, and what becomes of a wish. What the client is told is on disk.
+// C35: the lease time of each kind of client, with and without a requested time. The time sent is the time on disk.
 func TestLeaseTimeC35(t *testing.T) {
 	s := voice()
 	s.LeaseTime, s.OtherLeaseTime = 8*24*time.Hour, 2*time.Hour
@@ -197,7 +197,7 @@ func TestLeaseTimeC35(t *testing.T) {
 				t.Errorf("offered %d, acknowledged %d, want %d", offered, acked, tc.want)
 			}
 			if l := a.Changes[0].Lease; l.Expires.Sub(g.Now) < time.Duration(acked)*time.Second {
-				t.Errorf("on disk until %s, told %d s", l.Expires, acked)
+				t.Errorf("on disk until %s, sent %d s", l.Expires, acked)
 			}
 		})
 	}

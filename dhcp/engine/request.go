@@ -23,12 +23,12 @@ func (x *exchange) request() dhcp.Decision {
 	return x.silent(dhcp.VerdictSilent, "the request names no address, and it has no lease here")
 }
 
-// selecting answers a client that took an offer.
+// selecting answers a client that accepted an offer.
 func (x *exchange) selecting() dhcp.Decision {
 	if !x.ours(x.req.ServerID) { // C01
 		x.d.Unhold = true
 		x.d.Event.Server = x.req.ServerID
-		return x.silent(dhcp.VerdictOtherServer, "it took the offer of "+x.req.ServerID.String())
+		return x.silent(dhcp.VerdictOtherServer, "it accepted the offer of "+x.req.ServerID.String())
 	}
 	addr := x.req.Requested
 	if !addr.IsValid() {
@@ -43,10 +43,10 @@ func (x *exchange) selecting() dhcp.Decision {
 			return x.silent(dhcp.VerdictSilent, "the request names no address, and nothing was offered to it")
 		}
 	}
-	if !x.assignable(addr) { // C02; without an offer that we remember it is as good: C03
+	if !x.assignable(addr) { // C02; an offer need not be remembered: C03
 		return x.nak(addr, x.whyNot(addr))
 	}
-	return x.grant(addr, "it took our offer")
+	return x.grant(addr, "it accepted the offer")
 }
 
 // initReboot answers a client that remembers an address from before its restart.
@@ -57,7 +57,7 @@ func (x *exchange) initReboot() dhcp.Decision {
 	if !known && !x.engine.cfg.Authoritative && !(x.leases.Cautious() != "" && x.assignable(addr)) { // C04; a NAK might be about another server's lease
 		if l, ok := x.leases.At(addr); !ok || l.MAC != x.mac {
 			x.d.Event.Addr = addr
-			return x.silent(dhcp.VerdictSilent, "it remembers an address that we know nothing of, and we are not authoritative")
+			return x.silent(dhcp.VerdictSilent, "it remembers an address without a known lease, and this server is not authoritative")
 		}
 	}
 	if r, ok := x.reservedHere(); ok && r != addr && x.reservationUsable(r) {
@@ -75,10 +75,10 @@ func (x *exchange) initReboot() dhcp.Decision {
 	return x.grant(addr, "it remembered an address that is free")
 }
 
-// renewing answers a client that asks us alone to extend its lease.
+// renewing answers a client that asks only this server to extend its lease.
 func (x *exchange) renewing() dhcp.Decision { return x.extend("renewed", true) }
 
-// rebinding answers a client that asks everybody to extend its lease.
+// rebinding answers a client that asks any server to extend its lease.
 func (x *exchange) rebinding() dhcp.Decision { return x.extend("rebound", x.engine.cfg.Authoritative) }
 
 // extend extends the lease on ciaddr. An unknown lease is created when it can be (C05): the phone may be in a call, and
@@ -90,7 +90,7 @@ func (x *exchange) extend(word string, mayRefuse bool) dhcp.Decision {
 			return x.nak(addr, why)
 		}
 		x.d.Event.Addr = addr
-		return x.silent(dhcp.VerdictSilent, why+", and we are not authoritative")
+		return x.silent(dhcp.VerdictSilent, why+", and this server is not authoritative")
 	}
 	l, ok := x.leases.At(addr)
 	mine := ok && x.holds(l)
@@ -104,5 +104,5 @@ func (x *exchange) extend(word string, mayRefuse bool) dhcp.Decision {
 	if mine {
 		return x.grant(addr, word)
 	}
-	return x.grant(addr, word+", though no lease was known: the address is free")
+	return x.grant(addr, word+" without a known lease: the address is free")
 }

@@ -9,7 +9,7 @@ import (
 	"plugtone/dhcp/wire"
 )
 
-// C01: a client that takes another server's offer gets silence, and what we held for it is free for others.
+// C01: a client that accepts another server's offer gets no reply, and the address that was held for it is free.
 func TestSelectingOtherServerC01(t *testing.T) {
 	s := voice()
 	s.Pools, s.Phones = []dhcp.Range{{First: ip("10.20.0.100"), Last: ip("10.20.0.100")}}, dhcp.PhonesNone
@@ -29,7 +29,7 @@ func TestSelectingOwnAddressesC01(t *testing.T) {
 	g.Want(dhcp.VerdictAcked, request(1, dhcp.MessageTypeRequest, func(r *dhcp.Request) { r.Requested, r.ServerID = ip("10.20.0.100"), ip("192.0.2.2") }))
 }
 
-// Coredhcp and smee acknowledge any REQUEST, whatever it asks for and of whom.
+// Coredhcp and smee acknowledge every REQUEST, for any address and any server.
 func TestCoredhcpDoesNotAckAnything(t *testing.T) {
 	g := newFixture(t, config(voice()), nil, nil)
 	a := g.Bind(1)
@@ -62,17 +62,17 @@ func TestInitRebootC04(t *testing.T) {
 	g.Want(dhcp.VerdictAcked, initRebootOf(1, a))
 	g.Want(dhcp.VerdictNak, initRebootOf(1, ip("10.20.0.108")))   // its lease is another
 	g.Want(dhcp.VerdictNak, initRebootOf(1, ip("192.168.1.5")))   // wrong network
-	g.Want(dhcp.VerdictNak, initRebootOf(2, a))                   // somebody else's
+	g.Want(dhcp.VerdictNak, initRebootOf(2, a))                   // another client's
 	g.Want(dhcp.VerdictNak, initRebootOf(2, ip("10.20.0.50")))    // in no pool
-	g.Want(dhcp.VerdictAcked, initRebootOf(2, ip("10.20.0.107"))) // a lease we lost
+	g.Want(dhcp.VerdictAcked, initRebootOf(2, ip("10.20.0.107"))) // a lost lease
 
 	g.Reconfigure(func(c *dhcp.Config) { c.Authoritative = false })
 	g.Want(dhcp.VerdictSilent, initRebootOf(3, ip("10.20.0.106")))
 	g.Want(dhcp.VerdictSilent, initRebootOf(3, ip("192.168.1.5")))
-	g.Want(dhcp.VerdictNak, initRebootOf(2, ip("10.20.0.108"))) // this one we know
+	g.Want(dhcp.VerdictNak, initRebootOf(2, ip("10.20.0.108"))) // its lease is known
 }
 
-// C05: an unknown lease is made anew when it can be, and refused when it can't.
+// C05: a renewed lease that is unknown is created again when the address is free, else refused.
 func TestRenewUnknownC05(t *testing.T) {
 	g := newFixture(t, config(voice()), fakeReservations{mac(9): ip("10.20.0.107")}, nil)
 	g.Unicast("10.20.0.104", func() {
@@ -87,7 +87,7 @@ func TestRenewUnknownC05(t *testing.T) {
 	g.Unicast("10.20.0.105", func() { g.Want(dhcp.VerdictNak, renewOf(4, ip("10.20.0.105"))) })
 }
 
-// C06: a renewal is refused for a moved reservation only if the client really gets it then: no loop.
+// C06: a renewal is refused because of a changed reservation only if the client would get the reserved address: no loop.
 func TestRenewMovedReservationC06(t *testing.T) {
 	res := fakeReservations{}
 	g := newFixture(t, config(voice()), res, nil)
@@ -137,7 +137,7 @@ func TestDiscoverC10(t *testing.T) {
 	}
 }
 
-// C18: relay addresses that can't be.
+// C18: impossible relay addresses.
 func TestBogusRelayC18(t *testing.T) {
 	g := newFixture(t, config(voice()), nil, nil)
 	for _, gi := range []string{"0.1.2.3", "127.0.0.1", "224.0.0.1", "255.255.255.255", "10.20.0.2", "192.0.2.2"} {
@@ -168,7 +168,7 @@ func TestRouter7DeclineC45(t *testing.T) {
 	g.Now = g.Now.Add(dhcp.Quarantine + 2*second)
 	g.Want(dhcp.VerdictAcked, initRebootOf(2, a))
 
-	// Its phone may try a reserved address again soon, but is not made to leave another one for it.
+	// The client may try its reserved address again soon, but is not forced to leave another one for it.
 	r := g.Bind(9)
 	g.Want(dhcp.VerdictDeclined, decline(9, r))
 	other := g.Bind(9)
@@ -183,7 +183,7 @@ func TestRouter7DeclineC45(t *testing.T) {
 	}
 }
 
-// C45: a client that declines everything is not believed for ever.
+// C45: a client that declines every address is ignored after a few.
 func TestDeclineFloodC45(t *testing.T) {
 	g := newFixture(t, config(voice()), nil, nil)
 	for i := range ruleMaxDeclines + 1 {
@@ -226,7 +226,7 @@ func TestReleaseC46(t *testing.T) {
 	}
 }
 
-// C47, C52 and router7: message types that we don't serve are counted, not answered, and do no harm.
+// C47, C52 and router7: message types that are not served are counted and not answered.
 func TestRouter7OtherMessageTypesC47(t *testing.T) {
 	g := newFixture(t, config(voice()), nil, nil)
 	for typ := 0; typ < 256; typ++ {
@@ -250,7 +250,7 @@ func TestRetransmittedRequestC49(t *testing.T) {
 		t.Error("written twice")
 	}
 	if secs := seconds(optionOf(d.Reply, 51)); secs > 3600-2 || secs < 3500 {
-		t.Errorf("told %d seconds: more than is on disk, or far less", secs)
+		t.Errorf("sent %d seconds: more than is on disk, or far less", secs)
 	}
 	g.Now = g.Now.Add(ruleRetransmitted)
 	if d := g.Want(dhcp.VerdictAcked, selectingOf(1, a)); len(d.Changes) != 1 {
@@ -281,7 +281,7 @@ func TestRapidCommitC50(t *testing.T) {
 	}
 }
 
-// esp-idf, 19120: a NAK without option 54 is ignored by strict clients; mORMot2, 580: it must carry nothing of a lease. C20.
+// esp-idf, 19120: a NAK without option 54 is ignored by strict clients; mORMot2, 580: it must not carry lease data. C20.
 func TestNakContentC20(t *testing.T) {
 	g := newFixture(t, config(voice()), nil, nil)
 	d := g.Want(dhcp.VerdictNak, initRebootOf(1, ip("192.168.1.5"), params(1, 3, 66), func(r *dhcp.Request) { r.Client.ClientID, r.RelayInfo = "id", "\x01\x01a" }))

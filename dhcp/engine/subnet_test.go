@@ -104,7 +104,7 @@ func TestTwoSubnetsOnOneLinkC16(t *testing.T) {
 	}
 	g.Want(dhcp.VerdictAcked, request(2, dhcp.MessageTypeRequest, func(r *dhcp.Request) { r.Requested, r.ServerID = ip("10.40.0.7"), ip("10.40.0.2") }))
 	g.Want(dhcp.VerdictAcked, initRebootOf(3, ip("10.40.0.105")))
-	// It stays where its lease is, and where it had one; where a packet came from says nothing.
+	// It stays in the subnet where it has or had a lease, whatever the packet's source is.
 	if d := g.Want(dhcp.VerdictOffered, discoverOf(3)); d.Reply.YIAddr != ip("10.40.0.105") {
 		t.Errorf("offered %s", d.Reply.YIAddr)
 	}
@@ -132,7 +132,7 @@ func TestTwoSubnetsOnOneLinkC16(t *testing.T) {
 	}
 }
 
-// Where one subnet of a link has no address for a client, another has; a reservation that is in use doesn't stand in the way of that.
+// Where one subnet of a link has no address for a client, another has; a reservation that is in use does not prevent that.
 func TestSubnetsOfOneLinkShareTheirClients(t *testing.T) {
 	none, one, two := data(dhcp.PhonesProvision), voice(), data(dhcp.PhonesProvision)
 	none.Prefix, none.Interface, none.Pools = netip.MustParsePrefix("10.10.0.0/24"), "voice0", nil
@@ -166,7 +166,7 @@ func TestSubnetsOfOneLinkShareTheirClients(t *testing.T) {
 		bind(n)
 	}
 	g.Want(dhcp.VerdictExhausted, discoverOf(30, asPhone))
-	// A network that is no phone's takes in others only.
+	// A network without phones admits other clients only.
 	ordinary := data(dhcp.PhonesNone)
 	ordinary.Interface = "voice0"
 	one.Pools = []dhcp.Range{{First: ip("10.20.0.100"), Last: ip("10.20.0.100")}}
@@ -179,8 +179,8 @@ func TestSubnetsOfOneLinkShareTheirClients(t *testing.T) {
 	}
 }
 
-// C16: of two addresses in one subnet, the one that was asked answers; phones are sent to the same one whoever asks which.
-func TestAskedAddressAnswersC16(t *testing.T) {
+// C16: of two addresses in one subnet, the one that was addressed replies; phones are sent the same provisioning address in both cases.
+func TestAddressedAddressRepliesC16(t *testing.T) {
 	g := newFixture(t, config(voice()), nil, nil)
 	g.Link.Addrs = append(g.Link.Addrs, netip.MustParsePrefix("10.20.0.3/24"))
 	a := g.Bind(1)
@@ -194,9 +194,9 @@ func TestAskedAddressAnswersC16(t *testing.T) {
 	}
 }
 
-// C16: a relay hears from the address that it sent to, though the kernel would use another towards it; phones are sent to
-// that other one.
-func TestRelayHearsFromWhomItAskedC16(t *testing.T) {
+// C16: a relay is answered from the address that it sent to, even if the kernel would use another towards it. Phones are sent that other
+// address.
+func TestRelayIsAnsweredFromTheAddressItSentToC16(t *testing.T) {
 	g := newFixture(t, config(relayed()), nil, nil)
 	g.Link.LocalAddr, g.Link.Dest = ip("192.0.2.2"), ip("10.20.0.2")
 	relay := func(r *dhcp.Request) { r.GIAddr = ip("10.30.0.1") }

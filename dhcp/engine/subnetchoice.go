@@ -19,7 +19,7 @@ func (e *Engine) subnetsFor(req *dhcp.Request, link *dhcp.Link) (subnets []*serv
 	} else {
 		subnets, chosen = e.directSubnets(req, link, from)
 	}
-	if len(subnets) == 0 && req.Type == dhcp.MessageTypeInform && from.IsValid() { // C17: whatever server leased it its address
+	if len(subnets) == 0 && req.Type == dhcp.MessageTypeInform && from.IsValid() { // C17: also when another server leased the address
 		return []*servedSubnet{unconfiguredSubnet(from)}, true
 	}
 	return subnets, chosen || len(subnets) == 1
@@ -39,11 +39,11 @@ func (e *Engine) relayedSubnet(req *dhcp.Request) []*servedSubnet {
 	return nil
 }
 
-// directSubnets lists the subnets of a client that is attached to the link or routed here. from is the address that it has, if it
+// directSubnets lists the subnets of a client that is attached to the link or routed here. from is the client's address, if it
 // has one.
 func (e *Engine) directSubnets(req *dhcp.Request, link *dhcp.Link, from netip.Addr) (subnets []*servedSubnet, chosen bool) {
 	here := func(s *servedSubnet) bool { return s != nil && s.Interface != "" && s.Interface == link.Interface }
-	if s := e.subnetOf(req.SubnetSelection); here(s) { // elsewhere it would let any client reach into any subnet
+	if s := e.subnetOf(req.SubnetSelection); here(s) { // elsewhere any client could select any subnet
 		return []*servedSubnet{s}, true
 	}
 	var first *servedSubnet
@@ -117,12 +117,12 @@ func (c *Classification) choose(now time.Time, req *dhcp.Request, leases *dhcp.L
 	return first
 }
 
-// discoverIn offers an address in the subnet in, or where that has none for the client in another one of the link.
+// discoverIn offers an address in the subnet in, or in another one of the link when that has none for the client.
 func (x *exchange) discoverIn(c *Classification, in *candidate) dhcp.Decision {
 	d := x.discover()
 	for i := range c.candidates {
 		next := &c.candidates[i]
-		// A phone is none in an ordinary network.
+		// In an ordinary network a phone is not served as one.
 		suits := next.subnet.Phones == x.subnet.Phones || !x.policy.Phone
 		if d.Event.Verdict != dhcp.VerdictExhausted || x.req.SubnetSelection.IsValid() {
 			break
@@ -131,7 +131,7 @@ func (x *exchange) discoverIn(c *Classification, in *candidate) dhcp.Decision {
 			continue
 		}
 		begin(x, x.engine, x.now, x.req, x.link, x.leases)
-		x.enter(next, c.reserved)
+		x.useSubnet(next, c.reserved)
 		d = x.discover()
 	}
 	return d
