@@ -52,56 +52,63 @@ func TestCheckDeviceFillsIn(t *testing.T) {
 	}
 }
 
-func TestCheckDeviceNamesEveryFault(t *testing.T) {
-	tests := []struct {
-		name   string
-		change func(*fleet.Device)
-		field  string
-		want   string
-	}{
-		{"zero MAC", func(d *fleet.Device) { d.MAC = dhcp.MAC{} }, "mac", "belongs to no device"},
-		{"MAC is another's second", func(d *fleet.Device) { d.MAC = mac("001565123457") }, "mac", "device 00:15:65:12:34:56 already"},
-		{"other MAC is another's", func(d *fleet.Device) { d.OtherMACs = []dhcp.MAC{front} }, "other_macs[0]", "device 00:15:65:12:34:56 already"},
-		{"other MAC twice", func(d *fleet.Device) { d.OtherMACs = []dhcp.MAC{d.MAC} }, "other_macs[0]", "twice"},
-		{"unknown vendor", func(d *fleet.Device) { d.Vendor = "acmee" }, "vendor", "acme"},
-		{"unknown vendor, no model", func(d *fleet.Device) { d.Vendor, d.Model = "boltt", "" }, "vendor", "bolt"},
-		{"unknown model", func(d *fleet.Device) { d.Model = "A5" }, "model", "A4"},
-		{"unknown model of a vendor", func(d *fleet.Device) { d.Vendor, d.Model = "", "acme/B1" }, "model", "acme"},
-		{"vendor and model disagree", func(d *fleet.Device) { d.Vendor, d.Model = "bolt", "acme/A4" }, "model", "contradicts vendor"},
-		{"label with a line break", func(d *fleet.Device) { d.Label = "a\nb" }, "label", "line break"},
-		{"label with a control character", func(d *fleet.Device) { d.Label = "a\x07b" }, "label", "U+0007"},
-		{"long label", func(d *fleet.Device) { d.Label = strings.Repeat("ä", 129) }, "label", "129 characters; allowed are 128"},
-		{"long notes", func(d *fleet.Device) { d.Notes = strings.Repeat("x", 5000) }, "notes", "4096"},
-		{"no such extension", func(d *fleet.Device) { d.Lines[0].Extension = "1004" }, "lines[0].extension", "near: 100"},
-		{"no such extension there", func(d *fleet.Device) { d.Lines[0].Registrar = "branch" }, "lines[0].extension", "there is 1001@main"},
-		{"number on two registrars", func(d *fleet.Device) { d.Lines[0].Extension = "1003" }, "lines[0].extension", "1003@branch or 1003@main"},
-		{"position twice", func(d *fleet.Device) {
-			d.Lines = append(d.Lines, fleet.Line{Position: 1, Extension: "1002"})
-		}, "lines[1].position", "lines[0] has this position already"},
-		{"position beyond the model", func(d *fleet.Device) { d.Lines[0].Position = 5 }, "lines[0].position", "4"},
-		{"negative position", func(d *fleet.Device) { d.Lines[0].Position = -1 }, "lines[0].position", "1 to 255"},
-		{"key that the model can't have", func(d *fleet.Device) { d.Keys = []fleet.Key{{Slot: 7, Type: "blf", Value: "1"}} }, "keys[0]", "6"},
-		{"key type that the vendor lacks", func(d *fleet.Device) { d.Keys = []fleet.Key{{Slot: 1, Type: "dnd"}} }, "keys[0]", "dnd"},
-		{"key slot twice", func(d *fleet.Device) {
-			d.Keys = []fleet.Key{{Slot: 1, Type: "blf", Value: "1"}, {Area: "line", Slot: 1, Type: "blf", Value: "2"}}
-		}, "keys[1].slot", "already in keys[0]"},
-		{"unknown key type", func(d *fleet.Device) { d.Keys = []fleet.Key{{Slot: 1, Type: "bfl", Value: "1"}} }, "keys[0].type", "near: blf"},
-		{"key label with a line break", func(d *fleet.Device) {
-			d.Keys = []fleet.Key{{Slot: 1, Type: "blf", Value: "1", Label: "a\rb"}}
-		}, "keys[0].label", "line break"},
-		{"reserved address taken", func(d *fleet.Device) { d.ReservedIP = netip.MustParseAddr("10.20.0.50") }, "reserved_ip", "device 00:15:65:12:34:56 already"},
-		{"reserved IPv6", func(d *fleet.Device) { d.ReservedIP = netip.MustParseAddr("fe80::1") }, "reserved_ip", "IPv4 address of a host"},
-		{"reserved multicast", func(d *fleet.Device) { d.ReservedIP = netip.MustParseAddr("224.0.0.1") }, "reserved_ip", "IPv4 address of a host"},
-		{"no such profile", func(d *fleet.Device) { d.Profile = "receptoin" }, "profile", "near: reception"},
-		{"unknown setting", func(d *fleet.Device) { d.Settings = setting.Values{"timezone": "x"} }, "settings.timezone", "time_zone"},
-		{"setting of a wrong type", func(d *fleet.Device) { d.Settings = setting.Values{"voice_vlan": "ten"} }, "settings.voice_vlan", "0 to 4094"},
-		{"vendor settings of no vendor", func(d *fleet.Device) {
-			d.VendorSettings = map[string]map[string]string{"acmee": {"a": "b"}}
-		}, "vendor_settings.acmee", "acme"},
-		{"vendor setting with a line break", func(d *fleet.Device) {
-			d.VendorSettings = map[string]map[string]string{"acme": {"a": "b\nc"}}
-		}, `vendor_settings.acme["a"]`, "line break"},
-	}
+// wrongDevice is a change that makes a device invalid, with the field and a part of the message that must name it.
+type wrongDevice struct {
+	name   string
+	change func(*fleet.Device)
+	field  string
+	want   string
+}
+
+var wrongDevices = []wrongDevice{
+	{"zero MAC", func(d *fleet.Device) { d.MAC = dhcp.MAC{} }, "mac", "belongs to no device"},
+	{"MAC is another's second", func(d *fleet.Device) { d.MAC = mac("001565123457") }, "mac", "device 00:15:65:12:34:56 already"},
+	{"other MAC is another's", func(d *fleet.Device) { d.OtherMACs = []dhcp.MAC{front} }, "other_macs[0]", "device 00:15:65:12:34:56 already"},
+	{"other MAC twice", func(d *fleet.Device) { d.OtherMACs = []dhcp.MAC{d.MAC} }, "other_macs[0]", "twice"},
+	{"unknown vendor", func(d *fleet.Device) { d.Vendor = "acmee" }, "vendor", "acme"},
+	{"unknown vendor, no model", func(d *fleet.Device) { d.Vendor, d.Model = "boltt", "" }, "vendor", "bolt"},
+	{"unknown model", func(d *fleet.Device) { d.Model = "A5" }, "model", "A4"},
+	{"unknown model of a vendor", func(d *fleet.Device) { d.Vendor, d.Model = "", "acme/B1" }, "model", "acme"},
+	{"vendor and model disagree", func(d *fleet.Device) { d.Vendor, d.Model = "bolt", "acme/A4" }, "model", "contradicts vendor"},
+	{"label with a line break", func(d *fleet.Device) { d.Label = "a\nb" }, "label", "line break"},
+	{"label with a control character", func(d *fleet.Device) { d.Label = "a\x07b" }, "label", "U+0007"},
+	{"long label", func(d *fleet.Device) { d.Label = strings.Repeat("ä", 129) }, "label", "129 characters; allowed are 128"},
+	{"long notes", func(d *fleet.Device) { d.Notes = strings.Repeat("x", 5000) }, "notes", "4096"},
+}
+
+var wrongLinesAndKeys = []wrongDevice{
+	{"no such extension", func(d *fleet.Device) { d.Lines[0].Extension = "1004" }, "lines[0].extension", "near: 100"},
+	{"no such extension there", func(d *fleet.Device) { d.Lines[0].Registrar = "branch" }, "lines[0].extension", "there is 1001@main"},
+	{"number on two registrars", func(d *fleet.Device) { d.Lines[0].Extension = "1003" }, "lines[0].extension", "1003@branch or 1003@main"},
+	{"position twice", func(d *fleet.Device) {
+		d.Lines = append(d.Lines, fleet.Line{Position: 1, Extension: "1002"})
+	}, "lines[1].position", "lines[0] has this position already"},
+	{"position beyond the model", func(d *fleet.Device) { d.Lines[0].Position = 5 }, "lines[0].position", "4"},
+	{"negative position", func(d *fleet.Device) { d.Lines[0].Position = -1 }, "lines[0].position", "1 to 255"},
+	{"key that the model can't have", func(d *fleet.Device) { d.Keys = []fleet.Key{{Slot: 7, Type: "blf", Value: "1"}} }, "keys[0]", "6"},
+	{"key type that the vendor lacks", func(d *fleet.Device) { d.Keys = []fleet.Key{{Slot: 1, Type: "dnd"}} }, "keys[0]", "dnd"},
+	{"key slot twice", func(d *fleet.Device) {
+		d.Keys = []fleet.Key{{Slot: 1, Type: "blf", Value: "1"}, {Area: "line", Slot: 1, Type: "blf", Value: "2"}}
+	}, "keys[1].slot", "already in keys[0]"},
+	{"unknown key type", func(d *fleet.Device) { d.Keys = []fleet.Key{{Slot: 1, Type: "bfl", Value: "1"}} }, "keys[0].type", "near: blf"},
+	{"key label with a line break", func(d *fleet.Device) {
+		d.Keys = []fleet.Key{{Slot: 1, Type: "blf", Value: "1", Label: "a\rb"}}
+	}, "keys[0].label", "line break"},
+	{"reserved address taken", func(d *fleet.Device) { d.ReservedIP = netip.MustParseAddr("10.20.0.50") }, "reserved_ip", "device 00:15:65:12:34:56 already"},
+	{"reserved IPv6", func(d *fleet.Device) { d.ReservedIP = netip.MustParseAddr("fe80::1") }, "reserved_ip", "IPv4 address of a host"},
+	{"reserved multicast", func(d *fleet.Device) { d.ReservedIP = netip.MustParseAddr("224.0.0.1") }, "reserved_ip", "IPv4 address of a host"},
+	{"no such profile", func(d *fleet.Device) { d.Profile = "receptoin" }, "profile", "near: reception"},
+	{"unknown setting", func(d *fleet.Device) { d.Settings = setting.Values{"timezone": "x"} }, "settings.timezone", "time_zone"},
+	{"setting of a wrong type", func(d *fleet.Device) { d.Settings = setting.Values{"voice_vlan": "ten"} }, "settings.voice_vlan", "0 to 4094"},
+	{"vendor settings of no vendor", func(d *fleet.Device) {
+		d.VendorSettings = map[string]map[string]string{"acmee": {"a": "b"}}
+	}, "vendor_settings.acmee", "acme"},
+	{"vendor setting with a line break", func(d *fleet.Device) {
+		d.VendorSettings = map[string]map[string]string{"acme": {"a": "b\nc"}}
+	}, `vendor_settings.acme["a"]`, "line break"},
+}
+
+func TestCheckDeviceNamesEveryProblem(t *testing.T) {
 	r := office(t)
 	good := func() *fleet.Device {
 		return &fleet.Device{MAC: mac("001565000001"), Vendor: "acme", Model: "A4", Lines: []fleet.Line{{Position: 1, Extension: "1001"}}}
@@ -109,21 +116,21 @@ func TestCheckDeviceNamesEveryFault(t *testing.T) {
 	if err := checkDevice(t, r, good()); err != nil {
 		t.Fatalf("the good device: %v", err)
 	}
-	for _, tt := range tests {
+	for _, tt := range append(wrongDevices, wrongLinesAndKeys...) {
 		t.Run(tt.name, func(t *testing.T) {
 			d := good()
 			tt.change(d)
 			err := checkDevice(t, r, d)
 			var bad fleet.ValidationError
 			if !errors.As(err, &bad) || len(bad) != 1 || bad[0].Field != tt.field || !strings.Contains(bad[0].Message, tt.want) {
-				t.Errorf("got %v, want one fault of %s with %q", err, tt.field, tt.want)
+				t.Errorf("got %v, want one problem of %s with %q", err, tt.field, tt.want)
 			}
 		})
 	}
 	all := good()
 	all.Label, all.Lines[0].Extension, all.Profile, all.Settings = "a\nb", "9", "x", setting.Values{"dnd": 1}
 	if got := fields(checkDevice(t, r, all)); !slices.Equal(got, []string{"label", "profile", "lines[0].extension", "settings.dnd"}) {
-		t.Errorf("faults %v", got)
+		t.Errorf("problems %v", got)
 	}
 }
 
