@@ -6,25 +6,25 @@ import (
 	"time"
 )
 
-// listKind says which structure of an addressIndex an address is in.
+// listKind is the structure of an addressIndex that an address is in.
 type listKind uint8
 
 const (
 	listNone        listKind = iota
 	listBusy                 // active, offered or in quarantine: ordered by the time that ends
 	listFree                 // had a lease once: one of the lists, longest ago first
-	listNeverLeased          // never leased: a bit of a pool
+	listNeverLeased          // never leased: a bit in its pool
 )
 
 // The lists of an addressIndex.
 const (
-	freeOthers = iota // last bound to something else than a phone
+	freeOthers = iota // last bound to a client that is no phone
 	freePhones        // last bound to a phone: kept for it from other clients
 	declined          // declined once: last resort, also while in quarantine
 	listCount
 )
 
-// addressState is what is known of one address.
+// addressState is the state of one address.
 type addressState struct {
 	addr         uint32
 	pooled       bool // in a pool and not excluded
@@ -43,7 +43,7 @@ type addressState struct {
 	offeredUntil int64 // unix nanoseconds; 0: never
 }
 
-// counts are the things an entry is counted as.
+// counts is a set of the counters that include an address.
 type counts uint8
 
 const (
@@ -54,7 +54,7 @@ const (
 	countNonPhone
 )
 
-// list is a queue of entries, linked in place.
+// list is a doubly linked queue of addresses.
 type list struct {
 	front, back *addressState
 	n           int
@@ -86,12 +86,12 @@ func (l *list) remove(e *addressState) {
 	l.n--
 }
 
-// addressIndex holds the addresses of one subnet, so that no search walks through all of them.
+// addressIndex indexes the addresses of one subnet, so that no search visits all of them.
 type addressIndex struct {
 	prefix           netip.Prefix
 	pools            []pool
 	size             int // addresses that may be handed out
-	reserve          int // of these, kept for phones
+	reserve          int // of these, reserved for phones
 	states           map[uint32]*addressState
 	byMAC            map[MAC]*addressState // what a client was bound to last
 	offers           map[MAC]*addressState
@@ -103,7 +103,7 @@ type addressIndex struct {
 	stats            Stats
 }
 
-// pool is a run of addresses with a bit for each: may it be handed out, was it never leased.
+// pool is a range of addresses with two bits for each: it may be handed out; it was never leased.
 type pool struct {
 	first, last uint32
 	allowed     []uint64
@@ -134,12 +134,12 @@ func newAddressIndex(s *Subnet) *addressIndex {
 }
 
 // mayHandOut reports whether an address of a pool may be leased: C40. In a network wider than /24 addresses that end in 0 or
-// 255 are left out, for some devices take them for a network's own; a device record may still reserve them.
+// 255 are left out, because some devices reject them; a device record may still reserve them.
 func (s *Subnet) mayHandOut(a netip.Addr) bool {
 	if a == s.Prefix.Addr() || a == LastAddr(s.Prefix) || a == s.NextServer {
 		return false
 	}
-	if end := a.As4()[3]; s.Prefix.Bits() < 24 && (end == 0 || end == 255) {
+	if last := a.As4()[3]; s.Prefix.Bits() < 24 && (last == 0 || last == 255) {
 		return false
 	}
 	for _, r := range s.Routers {
@@ -170,7 +170,7 @@ func (x *addressIndex) pooled(n uint32) bool {
 	return p != nil && p.allowed[i/64]&(1<<(i%64)) != 0
 }
 
-// get returns the entry of addr, a new one if need be.
+// get returns the state of addr, and creates it when missing.
 func (x *addressIndex) get(addr netip.Addr) *addressState {
 	n := u32(addr)
 	e := x.states[n]
@@ -184,7 +184,7 @@ func (x *addressIndex) get(addr netip.Addr) *addressState {
 	return e
 }
 
-// rebind takes over an address of another index after a reload.
+// rebind moves the state of an address from another index into x, after a reload.
 func (x *addressIndex) rebind(e *addressState, now time.Time) {
 	e.where, e.heapAt, e.listed, e.counted, e.prev, e.next = listNone, -1, false, 0, nil, nil
 	if e.pooled = x.pooled(e.addr); e.pooled {
@@ -201,7 +201,7 @@ func (x *addressIndex) rebind(e *addressState, now time.Time) {
 	x.index(e, now)
 }
 
-// own is k as a lease of this subnet, whose prefix may be another than when k was written.
+// own returns k with the prefix of this subnet, which may have changed since k was written.
 func (x *addressIndex) own(k *packedLease) *packedLease {
 	if k == nil || k.prefix() == x.prefix {
 		return k
@@ -211,14 +211,16 @@ func (x *addressIndex) own(k *packedLease) *packedLease {
 	return &l
 }
 
-// active, declined and offered tell what takes e at the time now.
+// active reports whether e has a lease in force at the time now.
 func (e *addressState) active(now time.Time) bool { return e.lease.endsAfter(now, packedActive) }
 
+// declined reports whether e is in quarantine at the time now.
 func (e *addressState) declined(now time.Time) bool { return e.lease.endsAfter(now, packedDeclined) }
 
+// offered reports whether e is held for an offer at the time now.
 func (e *addressState) offered(now time.Time) bool { return e.offeredUntil > now.UnixNano() }
 
-// index puts e where it belongs at the time now. A change takes e out first (unindex) and puts it back afterwards.
+// index adds e to the structures where it belongs at the time now. Changes of e are made between unindex and index.
 func (x *addressIndex) index(e *addressState, now time.Time) {
 	if e.lease != nil && e.lease.state != packedDeclined && x.isLast(e, now) {
 		x.byMAC[e.lease.mac] = e
@@ -250,7 +252,7 @@ func (x *addressIndex) index(e *addressState, now time.Time) {
 		e.where = listNone
 		x.forget(e)
 	case e.lease.state == packedDeclined:
-		e.where = listNone // found through worn
+		e.where = listNone // found in the list of declined addresses
 	case e.pooled:
 		e.where = listFree
 		if e.lease.phone {
@@ -263,20 +265,20 @@ func (x *addressIndex) index(e *addressState, now time.Time) {
 	}
 }
 
-// forget drops an entry that says nothing.
+// forget removes the state of an address without a lease.
 func (x *addressIndex) forget(e *addressState) {
 	if e.pending == 0 && e.durable == nil {
 		delete(x.states, e.addr)
 	}
 }
 
-// isLast reports whether e is what its client was bound to last, as far as is known.
+// isLast reports whether e is the address that its client was bound to last.
 func (x *addressIndex) isLast(e *addressState, now time.Time) bool {
 	o := x.byMAC[e.lease.mac]
 	return o == nil || o == e || e.active(now) || !o.active(now) && o.lease.starts <= e.lease.starts
 }
 
-// end is when something about e ends next: its lease or its offer.
+// end returns when the lease or the offer of e ends, whichever is first, in Unix nanoseconds.
 func (e *addressState) end(now time.Time) int64 {
 	held := e.active(now) || e.declined(now)
 	if e.offered(now) && (!held || e.offeredUntil < e.lease.expires*int64(time.Second)) {
@@ -285,7 +287,7 @@ func (e *addressState) end(now time.Time) int64 {
 	return e.lease.expires * int64(time.Second)
 }
 
-// unoffer forgets to whom e was offered.
+// unoffer removes the offer from e.
 func (e *addressState) unoffer() { e.offeredTo, e.offeredPhone, e.offeredUntil = MAC{}, false, 0 }
 
 func (x *addressIndex) enlist(e *addressState, which uint8) {
@@ -293,7 +295,7 @@ func (x *addressIndex) enlist(e *addressState, which uint8) {
 	x.lists[which].push(e)
 }
 
-// count notes what e is at the time now; uncount takes the same back.
+// count adds e to the counters at the time now; unindex subtracts it again.
 func (x *addressIndex) count(e *addressState, now time.Time) {
 	var c counts
 	if e.active(now) {
@@ -334,7 +336,7 @@ func (x *addressIndex) tally(c counts, d int) {
 	}
 }
 
-// unindex takes e out of everything that index put it into.
+// unindex removes e from the structures that index added it to.
 func (x *addressIndex) unindex(e *addressState) {
 	x.states[e.addr] = e
 	if e.lease != nil && x.byMAC[e.lease.mac] == e {
@@ -364,7 +366,7 @@ func (x *addressIndex) unindex(e *addressState) {
 	e.where = listNone
 }
 
-// drop ends the offer of e.
+// drop ends the offer of e and indexes it again.
 func (x *addressIndex) drop(e *addressState, now time.Time) {
 	x.unindex(e)
 	e.unoffer()

@@ -30,7 +30,7 @@ func flip(d *disk, last byte, change func(*dhcp.Lease)) netip.Addr {
 	return a
 }
 
-// One damaged time in one lease is that lease's alone: all others stay as they are, in memory and on disk.
+// A damaged time in one lease does not change other leases, in memory or on disk.
 func TestOneDamagedLeaseShiftsNoOther(t *testing.T) {
 	century := 100 * 365 * 24 * time.Hour
 	for name, change := range map[string]func(*dhcp.Lease){
@@ -67,7 +67,7 @@ func TestOneDamagedLeaseShiftsNoOther(t *testing.T) {
 	}
 }
 
-// C36: many leases together say that the clock is behind, also when some of them are damaged. Expired ones stay expired.
+// C36: a clock that is behind is recognised by many leases, even when some of them are damaged. Expired leases stay expired.
 func TestClockBehindManyLeasesC36(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		year := 365 * 24 * time.Hour
@@ -129,8 +129,8 @@ func TestDistrustFindsLostLeases(t *testing.T) {
 	})
 }
 
-// The lost leases are on the addresses that were handed out last: the others come first, what was given up long ago after those that
-// were never leased.
+// Lost leases are on the addresses that were handed out last, so the other addresses are offered first: never-leased ones, then those
+// given up long ago.
 func TestDistrustHandsOutLongestUnusedFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := leaseFile(time.Now().Add(-24*time.Hour), 3)
@@ -149,8 +149,8 @@ func TestDistrustHandsOutLongestUnusedFirst(t *testing.T) {
 	})
 }
 
-// Clients that renew or remember an address that is free and allowed are believed, authoritative or not, and also against a record
-// that may be older than what they remember.
+// Clients that renew or remember a free and permitted address are believed, whether the server is authoritative or not, and even
+// against a stored record, which may be older.
 func TestDistrustBelievesClientsThatHaveAnAddress(t *testing.T) {
 	for _, authoritative := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
@@ -160,7 +160,7 @@ func TestDistrustBelievesClientsThatHaveAnAddress(t *testing.T) {
 			b.Want(dhcp.VerdictAcked, initRebootOf(1, ip("10.20.0.104")))
 			b.Want(dhcp.VerdictAcked, renewOf(2, ip("10.20.0.105")))
 			b.Want(dhcp.VerdictAcked, initRebootOf(0, ip("10.20.0.106"))) // its record says 10.20.0.100
-			taken, _ := b.Do(initRebootOf(3, ip("10.20.0.104")))          // which another has by now
+			taken, _ := b.Do(initRebootOf(3, ip("10.20.0.104")))          // which another client has by now
 			if taken.Reply != nil && taken.Reply.Type != dhcp.MessageTypeNak {
 				t.Errorf("%+v", taken.Event)
 			}

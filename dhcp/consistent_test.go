@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Inconsistent returns what in the structures of a view contradicts the entries themselves; "" when nothing does.
+// Inconsistent returns a contradiction between the indexes of v and the states of the addresses; "" when there is none.
 func Inconsistent(v *Leases) string {
 	for _, b := range v.indexes {
 		if why := b.inconsistent(v.now); why != "" {
@@ -42,7 +42,7 @@ func (b *addressIndex) inconsistent(now time.Time) string {
 			}
 			current[e.lease.mac] = e
 			if b.byMAC[e.lease.mac] != e {
-				return fmt.Sprintf("%s is leased to %s, who is not known to have it", a, e.lease.mac)
+				return fmt.Sprintf("%s is leased to %s, but byMAC has another address", a, e.lease.mac)
 			}
 		}
 		if e.declined(now) {
@@ -57,14 +57,14 @@ func (b *addressIndex) inconsistent(now time.Time) string {
 		}
 		free := e.pooled && !taken && e.lease == nil
 		if free != (e.where == listNeverLeased) {
-			return fmt.Sprintf("%s was never leased: %v, but in place %d", a, free, e.where)
+			return fmt.Sprintf("%s was never leased: %v, but listed as %d", a, free, e.where)
 		}
 		if e.where == listNeverLeased {
 			withEntry++
 		}
 	}
 	if want != b.stats || nonPhones != b.nonPhones {
-		return fmt.Sprintf("counted %+v and %d strangers, are %+v and %d", b.stats, b.nonPhones, want, nonPhones)
+		return fmt.Sprintf("counted %+v and %d non-phones, want %+v and %d", b.stats, b.nonPhones, want, nonPhones)
 	}
 	if busy != len(b.busy) {
 		return fmt.Sprintf("%d are taken, %d in the heap", busy, len(b.busy))
@@ -79,11 +79,11 @@ func (b *addressIndex) inconsistentLists(listed int) string {
 		for e := b.lists[which].front; e != nil; e = e.next {
 			n++
 			if !e.listed || int(e.list) != which || b.states[e.addr] != e {
-				return fmt.Sprintf("%s doesn't know that it is in list %d", addr4(e.addr), which)
+				return fmt.Sprintf("%s is in list %d, but not marked so", addr4(e.addr), which)
 			}
 		}
 		if n != b.lists[which].n {
-			return fmt.Sprintf("list %d has %d, says %d", which, n, b.lists[which].n)
+			return fmt.Sprintf("list %d has %d, counts %d", which, n, b.lists[which].n)
 		}
 		inLists += n
 	}
@@ -97,31 +97,31 @@ func (b *addressIndex) inconsistentLists(listed int) string {
 			}
 			for ; set != 0; set &= set - 1 {
 				if e := b.states[p.first+uint32(w*64+bits.TrailingZeros64(set))]; e != nil && e.where != listNeverLeased {
-					return fmt.Sprintf("%s is free, but in place %d", addr4(e.addr), e.where)
+					return fmt.Sprintf("%s is free, but listed as %d", addr4(e.addr), e.where)
 				}
 			}
 		}
 	}
 	for m, e := range b.offers {
 		if e.offeredTo != m || b.states[e.addr] != e {
-			return fmt.Sprintf("%s is said to be offered to %s", addr4(e.addr), m)
+			return fmt.Sprintf("%s is wrongly in offers of %s", addr4(e.addr), m)
 		}
 	}
 	for m, e := range b.byMAC {
 		if e.lease == nil || e.lease.mac != m || b.states[e.addr] != e {
-			return fmt.Sprintf("%s is said to have had %s", m, addr4(e.addr))
+			return fmt.Sprintf("byMAC of %s wrongly has %s", m, addr4(e.addr))
 		}
 	}
 	switch {
 	case neverLeased != b.neverLeasedCount:
-		return fmt.Sprintf("%d are fresh, counted %d", neverLeased, b.neverLeasedCount)
+		return fmt.Sprintf("%d are never leased, counted %d", neverLeased, b.neverLeasedCount)
 	case inLists != listed:
-		return fmt.Sprintf("%d are in lists, %d say so", inLists, listed)
+		return fmt.Sprintf("%d are in lists, %d are marked so", inLists, listed)
 	}
 	return ""
 }
 
-// contradiction returns what in the state of one address, filed under n, contradicts the index; "" when nothing does.
+// contradiction returns how the state of address n contradicts the index; "" when it does not.
 func (b *addressIndex) contradiction(n uint32, e *addressState, now time.Time) string {
 	a := addr4(n)
 	taken := e.active(now) || e.declined(now) || e.offered(now)
@@ -131,9 +131,9 @@ func (b *addressIndex) contradiction(n uint32, e *addressState, now time.Time) s
 	case e.pooled != b.pooled(n):
 		return fmt.Sprintf("%s: pooled is %v", a, e.pooled)
 	case taken != (e.where == listBusy):
-		return fmt.Sprintf("%s is taken: %v, but in place %d", a, taken, e.where)
+		return fmt.Sprintf("%s is taken: %v, but listed as %d", a, taken, e.where)
 	case e.where == listBusy && (int(e.heapAt) >= len(b.busy) || b.busy[e.heapAt] != e):
-		return fmt.Sprintf("%s isn't where it says in the heap", a)
+		return fmt.Sprintf("%s has a wrong heap index", a)
 	case e.pending == 0 && e.durable != nil && e.lease == nil, e.pending == 0 && e.durable == nil && e.lease != nil:
 		return fmt.Sprintf("%s: decided %v, on disk %v, nothing pending", a, e.lease, e.durable)
 	case e.pending == 0 && e.durable != nil && *e.lease != *e.durable:
@@ -143,7 +143,7 @@ func (b *addressIndex) contradiction(n uint32, e *addressState, now time.Time) s
 	case e.offered(now) && b.offers[e.offeredTo] != e:
 		return fmt.Sprintf("%s is offered to %s", a, e.offeredTo)
 	case e.lease != nil && e.lease.prefix() != b.prefix:
-		return fmt.Sprintf("%s says that it is of %s", a, e.lease.prefix())
+		return fmt.Sprintf("%s has the prefix %s", a, e.lease.prefix())
 	}
 	return ""
 }

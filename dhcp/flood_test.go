@@ -8,11 +8,11 @@ import (
 	"plugtone/dhcp"
 )
 
-// A hundred thousand MACs ask, take, decline and forget, by the link and in the name of relays: what is remembered of them is bound
-// by the pool and by the clock, a tenth stays for phones, and a phone gets its address at the end.
+// A hundred thousand MACs request, accept and decline addresses, on the link and through forged relays. Memory use is bounded by the
+// pool and by time, a tenth of the pool is kept for phones, and phones get their addresses back at the end.
 func TestFloodOfMACs(t *testing.T) {
-	t.Run("of strangers", func(t *testing.T) { flood(t, false) })
-	t.Run("that claim to be phones", func(t *testing.T) { flood(t, true) }) // these only find no more room than there is
+	t.Run("of other clients", func(t *testing.T) { flood(t, false) })
+	t.Run("that claim to be phones", func(t *testing.T) { flood(t, true) }) // these may use the whole pool
 }
 
 func flood(t *testing.T, claimed bool) {
@@ -38,7 +38,7 @@ func flood(t *testing.T, claimed bool) {
 	for n := range known {
 		known[n] = boot(n)
 	}
-	g.Now = g.Now.Add(time.Hour) // they were off for long
+	g.Now = g.Now.Add(time.Hour) // they were off for a long time
 	for n := 100; n < 100_100; n++ {
 		g.Now = g.Now.Add(20 * time.Millisecond)
 		var from []func(*dhcp.Request)
@@ -74,7 +74,7 @@ func flood(t *testing.T, claimed bool) {
 	boot(50)
 }
 
-// bounded checks that what is held after n clients is bound by the pool and by the clock.
+// bounded checks that memory use after n clients is bounded by the pool and by time.
 func bounded(t *testing.T, n int, leases *dhcp.Leases, pool int) {
 	t.Helper()
 	z := dhcp.SizesOf(leases)

@@ -8,11 +8,11 @@ import (
 
 // Leasable reports whether a may be leased at all: it is in a pool, or reserved.
 func (v *Leases) Leasable(a netip.Addr, reserved bool) bool {
-	x := v.indexes.of(a) // nil for a moment while a reload changes engine and table
+	x := v.indexes.of(a) // nil briefly while a reload replaces engine and table
 	return x != nil && (reserved || x.pooled(u32(a)))
 }
 
-// Refusal returns why the client mac can't have a now, "" when it can: no other client has it, and the shares of phones are kept.
+// Refusal returns why the client mac can't have a now, "" when it can: no other client has it, and the share of phones is respected.
 // reserved says that a is reserved for the client.
 func (v *Leases) Refusal(a netip.Addr, mac MAC, phone, reserved bool) string {
 	x := v.indexes.of(a)
@@ -63,21 +63,21 @@ func (v *Leases) ActiveOf(mac MAC) []Lease {
 	return out
 }
 
-// quarantineOver reports whether e is in quarantine for so long that the client it is reserved for may try again.
+// quarantineOver reports whether e has been in quarantine long enough for the client of its reservation to try it again.
 func (e *addressState) quarantineOver(now time.Time) bool {
 	return now.Unix()-e.lease.starts > int64(shortQuarantine/time.Second)
 }
 
-// nonPhonesFull reports whether clients that are no phones hold all that they may: nine tenths of the pool.
+// nonPhonesFull reports whether clients other than phones hold their share, nine tenths of the pool.
 func (x *addressIndex) nonPhonesFull() bool { return x.reserve > 0 && x.nonPhones >= x.size-x.reserve }
 
-// heldForPhone reports whether e is a phone's last address, not long enough ago to be given to another client.
+// heldForPhone reports whether e is a phone's last address and too recently used to be given to another client.
 func (e *addressState) heldForPhone(now time.Time) bool {
 	return e.lease != nil && e.lease.phone && now.Unix()-e.lease.expires < int64(phoneAffinity/time.Second)
 }
 
-// Free finds an address of the subnet that no client has and that suits: never leased before, then the one that was given up longest
-// ago, those of phones after all others; at last, if probing protects from conflicts, one that was declined.
+// Free returns an unused address of the subnet for which suits returns true: first a never-leased one, then the one unused longest,
+// with the addresses of phones after all others; last, when probing, one that was declined.
 func (v *Leases) Free(subnet netip.Prefix, phone, probing bool, suits func(netip.Addr) bool) (netip.Addr, bool) {
 	x := v.indexes.of(subnet.Addr())
 	if x == nil || !phone && x.nonPhonesFull() {
@@ -97,7 +97,7 @@ func (v *Leases) Free(subnet netip.Prefix, phone, probing bool, suits func(netip
 	}
 	for e := x.lists[freePhones].front; e != nil; e = e.next {
 		if !phone && e.heldForPhone(v.now) {
-			break // the rest was given up later still
+			break // the following ones were used more recently
 		}
 		if a := addr4(e.addr); suits(a) {
 			return a, true
@@ -132,7 +132,7 @@ func (x *addressIndex) lastNeverLeased(suits func(netip.Addr) bool) (netip.Addr,
 	return netip.Addr{}, false
 }
 
-// noneFreshPause is how long a search that met only reserved addresses, perhaps thousands, is not repeated.
+// noneFreshPause is how long a search is not repeated after it found only reserved addresses, perhaps thousands.
 const noneFreshPause = time.Second
 
 // nextNeverLeased finds a never-leased address that suits, going on where the last one was found.

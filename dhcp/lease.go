@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// LeaseState says what a lease record stands for.
+// LeaseState is the state of a lease record.
 type LeaseState string
 
 // The states of a lease. Only an active lease is proof of anything.
@@ -23,11 +23,11 @@ type Lease struct {
 	ClientID  string // option 61 as received, "" when absent; opaque (RFC 4361 ids too)
 	Subnet    netip.Prefix
 	State     LeaseState
-	FirstSeen time.Time // when this MAC was first bound in this subnet: tells new phones from old ones
+	FirstSeen time.Time // when this MAC was first bound in this subnet
 	Starts    time.Time // UTC, whole seconds
 	Expires   time.Time // UTC, whole seconds
 	Hostname  string    // option 12, valid UTF-8, at most 63 bytes
-	// What the client said of itself, kept so that it is recognised again after a restart.
+	// Data sent by the client, stored so that it is classified the same after a restart.
 	VendorClass string // option 60 as received
 	Vendor      string // id of the vendor pack that recognised it, "" if none
 	Phone       bool   // recognised or recorded: long lease, keeps its last address
@@ -84,5 +84,5 @@ func (r Relay) Relayed() bool { return r.GIAddr.IsValid() && !r.GIAddr.IsUnspeci
 type Change struct {
 	Lease        Lease
 	Delete       bool // only Lease.Addr counts
-	ClockShifted bool // nothing happened: its times were moved along with a step of the clock
+	ClockShifted bool // not an event: only its times were shifted, by a step of the clock
 }

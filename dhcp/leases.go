@@ -21,8 +21,8 @@ const (
 	maxDecliners    = 4096                // clients that are counted at a time
 )
 
-// Leases is what a decision sees of the lease table: everything that was decided so far, whether or not it is on disk yet. It is
-// not safe for use by several goroutines; Table guards the one of the daemon.
+// Leases is the state of the lease table as a decision sees it: all earlier decisions, whether or not they are on disk yet. It is not
+// safe for concurrent use; Table guards the daemon's.
 type Leases struct {
 	now      time.Time
 	indexes  indexSet // configured subnets first
@@ -58,7 +58,7 @@ func (c declineCounts) add(mac MAC, now time.Time) {
 	}
 	d.n++
 	if len(c) >= maxDecliners {
-		clear(c) // a client with so many MACs is not held back by a count for each
+		clear(c) // a sender with so many MACs is not limited by a count for each
 	}
 	c[mac] = d
 }
@@ -102,7 +102,7 @@ func (v *Leases) configure(cfg Config, moved func(*packedLease)) {
 	}
 }
 
-// lastUse orders entries for the lists of free addresses.
+// lastUse is the sort key for the lists of free addresses: when the last lease expires, in Unix seconds.
 func (e *addressState) lastUse() int64 {
 	if e.lease == nil {
 		return 0
@@ -167,7 +167,7 @@ func (s indexSet) state(addr netip.Addr) *addressState {
 	return nil
 }
 
-// Of returns what mac was bound to last in the subnet, whatever became of it.
+// Of returns what mac was bound to last in the subnet, whatever its state.
 func (v *Leases) Of(subnet netip.Prefix, mac MAC) (Lease, bool) {
 	if x := v.indexes.of(subnet.Addr()); x != nil {
 		if e := x.byMAC[mac]; e != nil {
@@ -177,7 +177,7 @@ func (v *Leases) Of(subnet netip.Prefix, mac MAC) (Lease, bool) {
 	return Lease{}, false
 }
 
-// Offered returns the address that is held for mac in the subnet.
+// Offered returns the address that is offered to mac in the subnet.
 func (v *Leases) Offered(subnet netip.Prefix, mac MAC) (netip.Addr, bool) {
 	if x := v.indexes.of(subnet.Addr()); x != nil {
 		if e := x.offers[mac]; e != nil && e.offered(v.now) {
@@ -211,7 +211,7 @@ func (v *Leases) ProbedFree(addr netip.Addr) bool {
 // Declines counts the declines of mac in the last hour.
 func (v *Leases) Declines(mac MAC) int { return v.declines.of(mac, v.now) }
 
-// hold remembers addr as offered to mac, and nothing else.
+// hold records addr as the only address offered to mac in its subnet.
 func (v *Leases) hold(mac MAC, addr netip.Addr, phone bool) {
 	x := v.indexes.of(addr)
 	if x == nil {
@@ -226,7 +226,7 @@ func (v *Leases) hold(mac MAC, addr netip.Addr, phone bool) {
 	x.index(e, v.now)
 }
 
-// dropOffer forgets what is offered to mac, everywhere.
+// dropOffer removes the offers to mac in all subnets.
 func (v *Leases) dropOffer(mac MAC) {
 	for _, x := range v.indexes {
 		if e := x.offers[mac]; e != nil {
@@ -235,7 +235,7 @@ func (v *Leases) dropOffer(mac MAC) {
 	}
 }
 
-// applyOffer forgets and remembers what a decision says of offers.
+// applyOffer applies Unhold and Hold of a decision.
 func (v *Leases) applyOffer(d *Decision) {
 	if d.Unhold {
 		v.dropOffer(d.Event.MAC)
@@ -245,7 +245,7 @@ func (v *Leases) applyOffer(d *Decision) {
 	}
 }
 
-// apply makes a change seen by the next decision. It is pending until completeWrite.
+// apply makes a change visible to the next decision. It is pending until completeWrite.
 func (v *Leases) apply(c Change) {
 	l := &c.Lease
 	x := v.indexFor(l.Addr, l.Subnet)
@@ -256,7 +256,7 @@ func (v *Leases) apply(c Change) {
 		e.lease = x.own(new(packLease(l)))
 	}
 	if l.State == LeaseDeclined && !c.ClockShifted {
-		delete(v.probes, u32(l.Addr)) // what they said before is refuted
+		delete(v.probes, u32(l.Addr)) // an earlier probe is no longer valid
 		if !l.MAC.IsZero() {
 			v.declines.add(l.MAC, v.now)
 		}
@@ -267,7 +267,7 @@ func (v *Leases) apply(c Change) {
 	x.index(e, v.now)
 }
 
-// completeWrite ends a pending change: it is on disk, or it is withdrawn unless a later one waits. It returns the durable record.
+// completeWrite ends a pending change: it is on disk, or it is withdrawn unless a later change is pending. It returns the durable record.
 func (v *Leases) completeWrite(c Change, written bool) (durable *packedLease) {
 	x := v.indexFor(c.Lease.Addr, c.Lease.Subnet)
 	e := x.get(c.Lease.Addr)
@@ -295,7 +295,7 @@ func (v *Leases) completeWrite(c Change, written bool) (durable *packedLease) {
 	return durable
 }
 
-// load takes in a lease that is on disk and returns the durable record.
+// load adds a lease that is on disk and returns the durable record.
 func (v *Leases) load(k *packedLease) (durable *packedLease) {
 	addr := addr4(k.addr)
 	x := v.indexFor(addr, k.prefix())
@@ -307,8 +307,8 @@ func (v *Leases) load(k *packedLease) (durable *packedLease) {
 	return e.durable
 }
 
-// shift moves every time by d, after a step of the wall clock, passes each durable record in its new form to moved and returns what has
-// to be written again.
+// shift moves every time by d after a step of the wall clock. It passes each changed durable record to moved, and returns the changes to
+// write.
 func (v *Leases) shift(d time.Duration, now time.Time, moved func(*packedLease)) []Change {
 	var out []Change
 	v.now = now
@@ -346,7 +346,7 @@ func (v *Leases) shift(d time.Duration, now time.Time, moved func(*packedLease))
 	return out
 }
 
-// probed notes a probe that no host answered.
+// probed records a probe that no host answered.
 func (v *Leases) probed(addr netip.Addr) { v.probes[u32(addr)] = v.now }
 
 // Stats counts the addresses of each configured subnet.
@@ -361,7 +361,7 @@ func (v *Leases) Stats() []Stats {
 	return out
 }
 
-// busyHeap orders what is taken by the time it ends.
+// busyHeap orders addresses in use by the time at which that ends.
 type busyHeap []*addressState
 
 func (h busyHeap) Len() int           { return len(h) }

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// What a step of the wall clock moves must not have a monotonic reading, which that would move too: declines would count for as
-// long as the step.
-func TestWhatAClockStepMovesIsWallClock(t *testing.T) {
+// Times that a step of the wall clock shifts must not have a monotonic reading, which would be shifted too: declines would then count for
+// the length of the step.
+func TestShiftedTimesAreWallClock(t *testing.T) {
 	mac := MAC{0, 0x15, 0x65, 0, 0, 1}
 	v := NewLeases(Config{Subnets: []Subnet{{Prefix: netip.MustParsePrefix("10.20.0.0/24")}}})
 	v.Advance(time.Now())

@@ -2,7 +2,7 @@ package dhcp
 
 import "net/netip"
 
-// Link says how a packet came in, and what this host looks like from there. The socket loop fills it in.
+// Link is the receiving interface of a packet, with the addresses of packet and host. The socket loop fills it in.
 type Link struct {
 	Interface           string         // name of the receiving interface
 	Addrs               []netip.Prefix // our IPv4 addresses on it, with their prefix lengths, primary first

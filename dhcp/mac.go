@@ -10,7 +10,7 @@ import (
 type MAC [6]byte
 
 // ParseMAC reads a MAC written as 001565123456, 00:15:65:12:34:56, 00-15-65-12-34-56 or 0015.6512.3456, in either
-// case. Multicast addresses and the zero address belong to no phone and are refused.
+// case. Multicast addresses and the zero address are refused.
 func ParseMAC(s string) (MAC, error) {
 	digits, ok := macDigits(s)
 	if !ok {
@@ -26,7 +26,7 @@ func ParseMAC(s string) (MAC, error) {
 	return m, nil
 }
 
-// macDigits strips the separators of one of the accepted forms and leaves twelve characters.
+// macDigits returns the twelve digits of one of the accepted forms, without separators.
 func macDigits(s string) (string, bool) {
 	switch {
 	case len(s) == 12 && !strings.ContainsAny(s, ":-."):

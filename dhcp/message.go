@@ -17,7 +17,7 @@ const (
 	MessageTypeInform   MessageType = 8
 )
 
-// String prints the type as it stands in logs, metrics and timelines: a closed set of words.
+// String returns the type as used in logs, metrics and timelines: one of a closed set of words.
 func (t MessageType) String() string {
 	switch t {
 	case 0:
@@ -56,7 +56,7 @@ type Request struct {
 	Requested netip.Addr // option 50
 	ServerID  netip.Addr // option 54
 	LeaseTime uint32     // option 51 in seconds; 0: not asked
-	MaxSize   int        // option 57; 0: not said
+	MaxSize   int        // option 57; 0: absent
 
 	SubnetSelection netip.Addr // option 118, RFC 3011
 	RelayInfo       string     // option 82 as received, "" when absent or empty
@@ -90,6 +90,6 @@ type Reply struct {
 	From      netip.Addr // the source address the packet must leave with
 	Options   []Option
 	RelayInfo string // option 82, echoed verbatim and last
-	MaxSize   int    // option 57 of the request; 0: not said
+	MaxSize   int    // option 57 of the request; 0: absent
 	Overload  bool   // the client sent a parameter list, so sname and file may carry options
 }

@@ -25,7 +25,7 @@ type simClient struct {
 
 func (c *simClient) live(now time.Time) bool { return c.state == "bound" && now.Before(c.expires) }
 
-// message is on its way, to the server or to client to.
+// message is a packet in transit, to the server or to client to.
 type message struct {
 	req   *dhcp.Request
 	reply *dhcp.Reply
@@ -33,13 +33,13 @@ type message struct {
 	xid   uint32
 }
 
-// promise is what the server acknowledged to a client.
+// promise is a lease that the server acknowledged.
 type promise struct {
 	addr    netip.Addr
 	expires time.Time
 }
 
-// sim is a server that crashes, a disk that fails, a network that loses, doubles and delays, and clients.
+// sim is a server that crashes, a disk that fails, a network that loses, duplicates and delays packets, and clients.
 type sim struct {
 	cfg      dhcp.Config
 	engine   *engine.Engine
@@ -50,7 +50,7 @@ type sim struct {
 	clients  []*simClient
 	net      []message
 	promises map[dhcp.MAC]promise
-	life     int // counts restarts: answers of a former life never leave
+	life     int // counts restarts: replies from before a restart are never sent
 	xid      uint32
 	served   int              // counts messages
 	released map[dhcp.MAC]int // when, by that count, a client gave its lease back
@@ -112,7 +112,7 @@ func (m *sim) act(c *simClient, whim int) {
 	}
 }
 
-// deliver hands over a message, which may have been delivered before.
+// deliver delivers a message, which may be a duplicate.
 func (m *sim) deliver(t *rapid.T, msg message) {
 	if msg.req == nil {
 		m.receive(t, m.clients[msg.to], msg)
@@ -138,8 +138,8 @@ func (m *sim) deliver(t *rapid.T, msg message) {
 		if l, ok := dhcp.LeasesOf(m.table).At(msg.req.CIAddr); ok && l.MAC == msg.req.MAC && l.State == dhcp.LeaseReleased {
 			delete(m.promises, msg.req.MAC)
 			m.released[msg.req.MAC] = m.served
-			// A release that comes late or twice ends also a lease that the client was given after it had sent it: nothing in it tells
-			// which was meant. Outside this model a probe finds that the client still has the address.
+			// A delayed or duplicated RELEASE also ends a lease that the client got after it had sent it: the message does not identify
+			// a lease. Outside this model a probe finds that the client still has the address.
 			if c := m.clients[msg.req.MAC[5]]; c.state == "bound" && c.addr == msg.req.CIAddr {
 				c.state = "init"
 			}
@@ -165,7 +165,7 @@ func (m *sim) receive(t *rapid.T, c *simClient, msg message) {
 	}
 }
 
-// check: no address has two living holders.
+// check fails when an address has two live holders.
 func (m *sim) check(t *rapid.T) {
 	if why := dhcp.Inconsistent(dhcp.LeasesOf(m.table)); why != "" {
 		t.Fatal(why)
@@ -183,10 +183,10 @@ func (m *sim) check(t *rapid.T) {
 
 var errDisk = errors.New("disk full")
 
-// No address is acknowledged to two living clients; what was acknowledged is there after a crash at any moment; and every client
-// that keeps trying ends with an address while one is free.
+// No address is acknowledged to two live clients. Acknowledged leases survive a crash at any moment. Every client that keeps trying gets
+// an address while one is free.
 func TestModel(t *testing.T) {
-	for range 50 { // a hundred runs each: faults were found that take thousands
+	for range 50 { // a hundred runs each: some bugs show only in thousands of runs
 		rapid.Check(t, model)
 	}
 }
@@ -238,7 +238,7 @@ func model(t *rapid.T) {
 		"write fails": func(t *rapid.T) { m.disk.Err = errDisk; dhcp.WriteQueued(m.table); m.disk.Err = nil },
 		"crash":       func(t *rapid.T) { m.boot(t) },
 		"crash after the write": func(t *rapid.T) {
-			m.life++ // the answers never leave
+			m.life++ // the replies are never sent
 			dhcp.WriteQueued(m.table)
 			m.boot(t)
 		},
@@ -249,7 +249,7 @@ func model(t *rapid.T) {
 	m.drain(t)
 }
 
-// settle lets a quiet network finish the work: four addresses for at most four clients that keep trying.
+// drain lets a quiet network finish every exchange: there are four addresses for at most four clients.
 func (m *sim) drain(t *rapid.T) {
 	m.net = nil
 	m.clients = m.clients[:min(4, len(m.clients))]

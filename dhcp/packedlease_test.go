@@ -10,8 +10,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// What a table keeps of a lease is the whole lease.
-func TestKeptIsTheLease(t *testing.T) {
+// A packed lease unpacks to the same lease.
+func TestPackedLeaseRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := func(name string) string {
 			s := rapid.String().Draw(t, name)
@@ -44,11 +44,11 @@ func TestKeptIsTheLease(t *testing.T) {
 		}
 		k := packLease(&l)
 		if got := k.lease(); got != l {
-			t.Errorf("kept %+v, got back %+v", l, got)
+			t.Errorf("packed %+v, unpacked %+v", l, got)
 		}
 	})
 	if k := packLease(&Lease{Addr: addr4(1), State: "borrowed"}); k.lease().State != LeaseReleased || !k.lease().Expires.IsZero() {
-		t.Errorf("an unknown state is kept as %+v", k.lease())
+		t.Errorf("an unknown state is unpacked as %+v", k.lease())
 	}
 	if n := unsafe.Sizeof(packedLease{}); n > 64 {
 		t.Errorf("a lease takes %d bytes", n)

@@ -2,7 +2,7 @@ package dhcp
 
 import "net/netip"
 
-// Client is what a packet says of its sender: the evidence from which a phone is recognised. All strings are copies.
+// Client is a packet's data about its sender, from which a phone is recognised. All strings are copies.
 type Client struct {
 	MAC         MAC
 	ClientID    string  // option 61
@@ -24,7 +24,7 @@ type Option struct {
 	Force bool // sent also when the client's parameter request list lacks it
 }
 
-// Policy is what provisioning wants a client to be sent, and what is known of it.
+// Policy is what provisioning sends to a client, and how it classified the client.
 type Policy struct {
 	Vendor         string   // pack id, "" when not recognised
 	Model          string   // "" when not known

@@ -9,8 +9,8 @@ import (
 	"plugtone/dhcp"
 )
 
-// What TestModel shows holds too where clients move, addresses are taken, reserved, declined and deleted, the clock is set and
-// the configuration changes; and a client of an ordinary network ends nobody's lease elsewhere.
+// The properties of TestModel also hold when clients move, addresses are taken, reserved, declined and deleted, the clock is set and the
+// configuration changes. A client of an ordinary network ends no other client's lease elsewhere.
 func TestClientsThatMove(t *testing.T) {
 	for range 30 {
 		rapid.Check(t, simulatedDay)
@@ -28,7 +28,7 @@ func simulatedDay(t *rapid.T) {
 		m.net = append(m.net[:i:i], m.net[i+1:]...)
 		return l, true
 	}
-	someone := func() *simulatedClient { return rapid.SampledFrom(m.clients).Draw(t, "client") }
+	anyClient := func() *simulatedClient { return rapid.SampledFrom(m.clients).Draw(t, "client") }
 	deliver := func(t *rapid.T) {
 		if l, ok := pick(); ok {
 			m.deliver(t, l, nil)
@@ -36,14 +36,14 @@ func simulatedDay(t *rapid.T) {
 	}
 	t.Repeat(map[string]func(*rapid.T){
 		"":             m.check,
-		"client acts":  func(t *rapid.T) { m.act(someone(), rapid.IntRange(0, 8).Draw(t, "whim")) },
-		"client boots": func(t *rapid.T) { c := someone(); c.state = "init"; m.act(c, 9); m.quiet(t, true) },
+		"client acts":  func(t *rapid.T) { m.act(anyClient(), rapid.IntRange(0, 8).Draw(t, "whim")) },
+		"client boots": func(t *rapid.T) { c := anyClient(); c.state = "init"; m.act(c, 9); m.quiet(t, true) },
 		"deliver":      deliver,
 		"deliver too":  deliver,
 		"quiet":        func(t *rapid.T) { m.quiet(t, true) },
-		"the disk is behind": func(t *rapid.T) {
+		"write backlog": func(t *rapid.T) {
 			if rapid.Bool().Draw(t, "acts") {
-				m.act(someone(), rapid.IntRange(0, 8).Draw(t, "whim"))
+				m.act(anyClient(), rapid.IntRange(0, 8).Draw(t, "whim"))
 			}
 			m.quiet(t, false)
 		},
@@ -51,21 +51,21 @@ func simulatedDay(t *rapid.T) {
 		"write":         func(t *rapid.T) { dhcp.WriteQueued(m.table) },
 		"write fails":   func(t *rapid.T) { m.disk.Err = errDisk; dhcp.WriteQueued(m.table); m.disk.Err = nil },
 		"crash":         func(t *rapid.T) { m.boot(t) },
-		"borrows a MAC": func(t *rapid.T) { m.borrow(someone(), rapid.IntRange(0, 8).Draw(t, "what")) },
+		"borrows a MAC": func(t *rapid.T) { m.borrow(anyClient(), rapid.IntRange(0, 8).Draw(t, "what")) },
 		"double": func(t *rapid.T) {
 			if l, ok := pick(); ok {
 				m.net = append(m.net, l, l)
 			}
 		},
 		"client moves": func(t *rapid.T) {
-			m.move(someone(), rapid.IntRange(0, sites-1).Draw(t, "site"), rapid.Bool().Draw(t, "remembers"))
+			m.move(anyClient(), rapid.IntRange(0, sites-1).Draw(t, "site"), rapid.Bool().Draw(t, "remembers"))
 		},
 		"probe ends": m.endProbe,
 		"reserve":    m.reserve,
 		"reload":     func(t *rapid.T) { m.cfg = 1 - m.cfg; m.reload(t) },
 		"delete":     m.deleteLease,
 		"the clock is set": func(t *rapid.T) {
-			m.steps++ // no two times look alike
+			m.steps++ // makes every time distinct
 			m.offset += time.Duration(rapid.SampledFrom([]int{-3000, -60, 60, 3000}).Draw(t, "seconds"))*time.Second + m.steps
 			m.table.Stats()
 			dhcp.WriteQueued(m.table)
@@ -78,7 +78,7 @@ func simulatedDay(t *rapid.T) {
 	m.drain(t)
 }
 
-// settle lets a quiet network finish the work.
+// drain lets a quiet network finish every exchange.
 func (m *simulation) drain(t *rapid.T) {
 	m.net, m.probes = nil, nil
 	dhcp.WriteQueued(m.table)

@@ -29,8 +29,8 @@ type simulatedClient struct {
 
 func (r *simulatedClient) mac() dhcp.MAC { return mac(r.n) }
 
-// simulation is a sim whose clients move and find addresses taken, whose operator reserves, deletes and reloads, whose clock is set,
-// and where a guest in the ordinary network borrows the MACs of others.
+// simulation is a server whose clients move and find addresses in use, whose operator reserves, deletes and reloads, whose clock is set,
+// and where a guest in the ordinary network uses the MACs of others.
 type simulation struct {
 	cfgs     [2]dhcp.Config // a reload changes from one to the other
 	cfg      int
@@ -51,7 +51,7 @@ type simulation struct {
 	declined int
 }
 
-// datagram is on its way to the server, from a site, or to a client.
+// datagram is a packet in transit to the server, from a site, or to a client.
 type datagram struct {
 	req   *dhcp.Request
 	site  int
@@ -201,7 +201,7 @@ func (m *simulation) move(c *simulatedClient, site int, remembers bool) {
 	}
 }
 
-// borrow sends something in the name of another from the ordinary network.
+// borrow sends a message with another client's MAC from the ordinary network.
 func (m *simulation) borrow(c *simulatedClient, what int) {
 	if c.site == atData || !c.addr.IsValid() {
 		return
@@ -229,7 +229,7 @@ func (m *simulation) borrow(c *simulatedClient, what int) {
 	m.net = append(m.net, l)
 }
 
-// lost makes a client forget a lease that was taken from it by right: by an operator, or by a message of its own that came late.
+// lost makes a client drop a lease that ended legitimately: by an operator, or by a delayed message of its own.
 func (m *simulation) lost(who dhcp.MAC, addr netip.Addr) {
 	for _, c := range m.clients {
 		if c.mac() == who && c.addr == addr {
@@ -246,7 +246,7 @@ func (m *simulation) deliver(t *rapid.T, l datagram, link *dhcp.Link) {
 	}
 	c := m.clients[l.req.MAC[5]]
 	if l.req.Type == dhcp.MessageTypeRequest && !l.guest && l.xid != c.xid {
-		return // the network keeps nothing for so long that its client has gone on
+		return // the network delays no packet until after its client has moved on
 	}
 	if link == nil {
 		link = m.linkOf(l)
@@ -315,7 +315,7 @@ func (m *simulation) probed(t *rapid.T, p probing) {
 	m.deliver(t, p.datagram, nil)
 }
 
-// check: each living client has its lease, as decided and on disk; no two have one address; nothing contradicts itself.
+// check fails unless each live client has its lease, as decided and on disk, no two have one address, and the index is consistent.
 func (m *simulation) check(t *rapid.T) {
 	if why := dhcp.Inconsistent(dhcp.LeasesOf(m.table)); why != "" {
 		t.Fatal(why)
@@ -342,7 +342,7 @@ func (m *simulation) check(t *rapid.T) {
 	}
 }
 
-// quiet is a while in which every datagram arrives; written reports whether the disk takes anything.
+// quiet delivers every datagram; written says whether the disk writes.
 func (m *simulation) quiet(t *rapid.T, written bool) {
 	for range 8 {
 		sent := m.net

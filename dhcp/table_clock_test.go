@@ -33,7 +33,7 @@ func (c *steppingClock) since(now, before time.Time) time.Duration {
 
 func (c *steppingClock) step(d time.Duration) { c.mu.Lock(); c.offset += d; c.mu.Unlock() }
 
-// C36: a step of the wall clock, either way, ends no lease early and keeps none too long; what is on disk follows.
+// C36: a step of the wall clock in either direction neither shortens nor extends a lease, in memory and on disk.
 func TestClockStepC36(t *testing.T) {
 	for name, step := range map[string]time.Duration{"a year ahead": 365 * 24 * time.Hour, "a year back": -365 * 24 * time.Hour, "slewed": 3 * time.Second} {
 		t.Run(name, func(t *testing.T) {
@@ -67,8 +67,7 @@ func TestClockStepC36(t *testing.T) {
 	}
 }
 
-// A step of the clock writes every record again; a client's declines aren't counted again for that, and what is in quarantine
-// stays there for as long as it would have.
+// A step of the clock writes every record again. That does not count as another decline of a client, and quarantines keep their length.
 func TestClockStepIsNoDecline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &steppingClock{truth: map[int64]time.Time{}}
@@ -100,7 +99,7 @@ func TestClockStepIsNoDecline(t *testing.T) {
 	})
 }
 
-// C36: a host that boots without knowing the time keeps its leases for the time they had left.
+// C36: a host that boots with a wrong clock keeps its leases for their remaining time.
 func TestClockBehindAtStartC36(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()

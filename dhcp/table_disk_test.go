@@ -13,7 +13,7 @@ import (
 	"plugtone/dhcp/dhcptest"
 )
 
-// When the disk refuses we are silent, never NAK, and what was on disk goes on; when it recovers, so do we.
+// When writes fail, the server sends nothing and never a NAK; leases on disk stay in force. It recovers when the disk does.
 func TestTableDiskFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
@@ -39,7 +39,7 @@ func TestTableDiskFull(t *testing.T) {
 		if l, ok := b.LeaseAt(a); !ok || l != d.Leases[a] {
 			t.Error("a failed renewal changed the lease")
 		}
-		// What is on disk is acknowledged for as long as it is there; nothing else is.
+		// A lease on disk is acknowledged for its remaining time; no other is.
 		b.Link.NoWrite = true
 		left := time.Until(d.Leases[a].Expires)
 		if r := b.Want(dhcp.VerdictAcked, renewOf(1, a)).Reply; binary.BigEndian.Uint32(optionOf(r, dhcp.OptionLeaseTime)) != uint32(left/time.Second) || r.YIAddr != a {
@@ -56,7 +56,7 @@ func TestTableDiskFull(t *testing.T) {
 	})
 }
 
-// While the disk refuses leases no client is sent away by a NAK, however many compete for the few addresses there are.
+// While writes fail no client gets a NAK, however many clients compete for few addresses.
 func TestDiskFullSendsNoNak(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
@@ -74,7 +74,7 @@ func TestDiskFullSendsNoNak(t *testing.T) {
 			for n, a := range offered {
 				b.Link.NoWrite = false
 				dec, err := b.Do(selectingOf(n, a, asPhone))
-				if err != nil { // what the server does then
+				if err != nil { // as the server does
 					b.Link.NoWrite = true
 					dec, err = b.Do(selectingOf(n, a, asPhone))
 				}
@@ -95,7 +95,7 @@ func TestDiskFullSendsNoNak(t *testing.T) {
 	})
 }
 
-// The offer of a client whose lease could not be written stays its own.
+// A client whose lease could not be written keeps its offer.
 func TestFailedWriteKeepsTheOffer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
@@ -113,7 +113,7 @@ func TestFailedWriteKeepsTheOffer(t *testing.T) {
 	})
 }
 
-// A disk that hangs costs no memory, however many ask for something that would have to be written; who has a lease on it keeps it.
+// A hanging disk does not make the queue grow without bound, however many requests need a write. Clients with a lease on disk keep it.
 func TestHangingDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
@@ -152,7 +152,7 @@ func TestHangingDisk(t *testing.T) {
 	})
 }
 
-// While a disk hangs nobody waits for it longer than for a moment: what is on it already is acknowledged for the time that is left.
+// While a disk hangs no client waits for long: a lease on disk is acknowledged for its remaining time.
 func TestSlowDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
@@ -165,7 +165,7 @@ func TestSlowDisk(t *testing.T) {
 		time.Sleep(time.Minute)
 		d.Slow(20 * time.Minute)
 		late := 0
-		for n := range 2 { // these are on their way to the disk
+		for n := range 2 { // these are queued
 			b.Serve(b.Engine, renewOf(n, given[n]), &b.Link, func(*dhcp.Decision, error) { late++ })
 			b.Flush()
 			synctest.Wait()
@@ -178,7 +178,7 @@ func TestSlowDisk(t *testing.T) {
 			b.Link.NoWrite = true
 			secs := seconds(optionOf(b.Want(dhcp.VerdictAcked, renewOf(n, given[n])).Reply, 51))
 			if most := int(time.Until(d.Leases[given[n]].Expires) / time.Second); secs > most || secs < most-1 {
-				t.Errorf("client %d is told %d seconds, on disk are %d", n, secs, most)
+				t.Errorf("client %d is sent %d seconds, on disk are %d", n, secs, most)
 			}
 			b.Link.NoWrite = false
 		}

@@ -15,7 +15,7 @@ import (
 	"plugtone/dhcp/engine"
 )
 
-// An ACK waits for its lease to be on disk; then, and not before, the lease proves something.
+// An ACK waits until its lease is on disk; only then can the lease be looked up.
 func TestTableAckAfterCommit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
@@ -51,7 +51,7 @@ func TestTableAckAfterCommit(t *testing.T) {
 	})
 }
 
-// What arrives during a write makes the next batch; nothing lingers for company.
+// Commits that arrive during a write form the next batch; no commit waits for further ones.
 func TestTableGroupCommit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
@@ -83,7 +83,7 @@ func TestTableGroupCommit(t *testing.T) {
 	})
 }
 
-// A restart knows what was acknowledged; a renewal is acknowledged; expired leases keep their affinity.
+// Acknowledged leases survive a restart and can be renewed; expired leases keep their affinity.
 func TestTableRestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
@@ -189,14 +189,14 @@ func TestTableProbe(t *testing.T) {
 			t.Errorf("%+v", d.Leases)
 		}
 		b.Want(dhcp.VerdictAcked, selectingOf(1, second))
-		b.Probed(second, true) // late, and it is the client itself that answered
+		b.Probed(second, true) // late, and the client itself answered
 		if _, ok := b.LeaseAt(second); !ok {
 			t.Error("a lease ended by its own holder's answer")
 		}
 	})
 }
 
-// C41, C45: a probe takes an address away from the phone that it is reserved for no longer than its own DECLINE does.
+// C41, C45: after a probe finds a reserved address in use, its client waits no longer than after its own DECLINE.
 func TestProbedReservationIsTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := config(voice())
@@ -226,7 +226,7 @@ func TestProbedReservationIsTriedAgain(t *testing.T) {
 	})
 }
 
-// What several requests queue before a Flush is one write.
+// Requests that are queued before a Flush are written together.
 func TestTableWritesWhatWasServedTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
@@ -247,7 +247,7 @@ func TestTableWritesWhatWasServedTogether(t *testing.T) {
 	})
 }
 
-// C01: what was held for a client that took another's offer is free; what was not taken by anybody stays held.
+// C01: the address held for a client that accepted another server's offer is free; other held addresses stay held.
 func TestTableForgetsOffersC01(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newTableFixture(t, config(voice()), newDisk(), time.Now)
@@ -262,7 +262,7 @@ func TestTableForgetsOffersC01(t *testing.T) {
 	})
 }
 
-// At the end everything queued is written, and what comes later is refused.
+// On shutdown everything queued is written, and later commits are refused.
 func TestTableClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()

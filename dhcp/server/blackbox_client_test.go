@@ -61,7 +61,7 @@ func (f *wireFixture) otherServer(t *testing.T) {
 	}
 }
 
-func (f *wireFixture) refusal(t *testing.T) {
+func (f *wireFixture) nak(t *testing.T) {
 	a := f.bind(t, 6)
 	c := f.ask(t, f.message(7, tRequest, addrOption(50, a), addrOption(54, serverIP), option(61, 9, 9), option(55, 1, 3, 6)), tNak)
 	b := c.bootp

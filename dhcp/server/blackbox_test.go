@@ -134,7 +134,7 @@ func TestBlackBox(t *testing.T) {
 		run  func(*testing.T)
 	}{
 		{"C14 C16 broadcast", f.broadcast}, {"C15 C19 C21 C27 unicast, header, what is always there", f.unicast}, {"C22 C23 order", f.order},
-		{"C01 another server", f.otherServer}, {"C02 C12 C20 NAK", f.refusal}, {"C03 no offer before", f.noOffer}, {"C04 INIT-REBOOT", f.initReboot},
+		{"C01 another server", f.otherServer}, {"C02 C12 C20 NAK", f.nak}, {"C03 no offer before", f.noOffer}, {"C04 INIT-REBOOT", f.initReboot},
 		{"C05 C13 renewal", f.renewal}, {"C06 C12 renewal of what is another's", f.wrongRenewal}, {"C07 no address", f.noAddress}, {"C08 RFC 1541", f.oldClient},
 		{"C09 C18 C51 malformed", f.malformed}, {"C10 DISCOVER with a server", f.discoverWithServer}, {"C17 INFORM", f.inform}, {"C24 C25 size", f.size},
 		{"C25 C26 C28 overload, parts, echo", f.overload}, {"C34 C35 times", f.times}, {"C38 C39 the same offer", f.sameOffer}, {"C45 DECLINE", f.decline},
