@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"plugtone/provision/fleet"
 )
@@ -31,6 +32,34 @@ func TestAPageThatCantBeReadIsAnError(t *testing.T) {
 	}
 	if f.Health() == nil {
 		t.Error("the file is healthy")
+	}
+}
+
+// Without its first pages bbolt begins no transaction, and keeps a lock for ever. Nobody may wait for it.
+func TestAFileThatIsEmptiedHoldsUpNobody(t *testing.T) {
+	f := newFixture(t).open()
+	put(t, f.File, "a", "1")
+	must(t, os.Truncate(f.Path(), 0))
+	ended := make(chan error)
+	go func() {
+		defer close(ended)
+		for range 3 {
+			_, err := get(t, f.File, "a")
+			ended <- err
+			ended <- f.Update(func(Tx) error { return nil })
+			ended <- f.Health()
+		}
+		_ = f.Close()
+	}()
+	for n := range 10 {
+		select {
+		case err := <-ended:
+			if n < 9 && !errors.Is(err, fleet.ErrInternal) {
+				t.Errorf("call %d: %v", n, err)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatalf("call %d waits", n)
+		}
 	}
 }
 

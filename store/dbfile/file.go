@@ -47,6 +47,7 @@ type File struct {
 	current *handle
 	lastErr error           // of the last write, nil when it succeeded
 	stuck   error           // bbolt can't write any more; nil while it can
+	unread  error           // bbolt can't begin a transaction any more; nil while it can
 	noted   map[string]bool // damaged records that were counted and logged
 }
 
@@ -101,13 +102,31 @@ func (f *File) View(fn func(Tx) error) error {
 		return f.fault("read", errClosed)
 	}
 	defer f.release(h)
+	f.mu.Lock()
+	unreadable := f.unread
+	f.mu.Unlock()
+	if unreadable != nil {
+		return unreadable
+	}
 	var fnErr error
+	began := false
 	err := guard(func() error {
-		return h.db.View(func(tx *bolt.Tx) error {
-			fnErr = fn(Tx{tx, f})
-			return fnErr
-		})
+		tx, err := h.db.Begin(false)
+		began = true
+		if err != nil {
+			return err
+		}
+		defer tx.Rollback() // it has only read
+		fnErr = fn(Tx{tx, f})
+		return fnErr
 	})
+	if !began { // bbolt's locks stay taken: whoever reads or writes would wait for ever
+		err = f.fault("read", err)
+		f.mu.Lock()
+		f.unread, f.stuck = err, err
+		f.mu.Unlock()
+		return err
+	}
 	if fnErr == nil && err != nil {
 		return f.fault("read", err)
 	}
