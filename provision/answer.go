@@ -88,7 +88,7 @@ func (q fileRequest) notFound(format string, args ...any) product {
 // expected404 answers a name that phones request although nothing is there.
 func (q fileRequest) expected404() product {
 	p := q.blank()
-	p.Outcome, p.Status, p.Reason = Expected404, http.StatusNotFound, "phones ask for it in vain: "+q.file.describe()
+	p.Outcome, p.Status, p.Reason = Expected404, http.StatusNotFound, "not found, as expected: "+q.file.describe()
 	return p
 }
 

@@ -179,7 +179,7 @@ func (s producer) unselected(q fileRequest) product {
 	case q.auth.Proven && d != nil && d.Vendor != "":
 		return q.notFound("%s is a file of %s, but the device's vendor is %s", q.name.Name, names, d.Vendor)
 	case expected:
-		p := q.notFound("phones ask for it in vain: %s of %s", q.name.Name, names)
+		p := q.notFound("not found, as expected: %s of %s", q.name.Name, names)
 		p.Outcome = Expected404
 		return p
 	case q.name.guarded() && !q.auth.Proven:

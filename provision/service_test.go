@@ -59,7 +59,7 @@ func TestAdvise(t *testing.T) {
 	}{
 		{"recorded", dhcp.Client{MAC: front, VendorClass: "acme"}, nil, "acme", "A4", true, true, "http://10.20.0.2/! 20", "recorded as acme A4; recognised as acme"},
 		{"recorded, by its other MAC", dhcp.Client{MAC: mac("001565123457")}, nil, "acme", "A4", true, true, "http://10.20.0.2/! 20", "recorded as acme A4"},
-		{"recorded, says another model", dhcp.Client{MAC: front, VendorClass: "acme A1"}, nil, "acme", "A4", true, true, "http://10.20.0.2/! 20", "but it says it is a A1"},
+		{"recorded, says another model", dhcp.Client{MAC: front, VendorClass: "acme A1"}, nil, "acme", "A4", true, true, "http://10.20.0.2/! 20", "but it identifies itself as A1"},
 		{"record against packet", dhcp.Client{MAC: disguised, VendorClass: "acme A1"}, nil, "bolt", "B1", true, true, "http://10.20.0.2", "recorded as bolt B1, but recognised as acme"},
 		{"recorded without vendor", dhcp.Client{MAC: printer}, nil, "", "", true, true, "", "only its address is kept"},
 		{"recognised", dhcp.Client{MAC: mac("aabbccddee01"), VendorClass: "acme A1"}, nil, "acme", "A1", true, false, "http://10.20.0.2/! 20", "recognised as acme"},
@@ -158,7 +158,7 @@ func TestFileMasksSecrets(t *testing.T) {
 	}
 	vain, err := h.File(ctx, front, "001565123456.boot", netip.Prefix{}, false)
 	if err != nil || vain.Body != nil || vain.Reason == "" || vain.Outcome != "expected" {
-		t.Errorf("a file asked for in vain: %+v, %v", vain, err)
+		t.Errorf("an expected 404: %+v, %v", vain, err)
 	}
 	if _, err := h.File(ctx, front, "nothing.xyz", netip.Prefix{}, false); !errors.Is(err, fleet.ErrNotFound) {
 		t.Errorf("a name that nobody knows: %v", err)

@@ -102,7 +102,7 @@ func TestVendorCheckFaults(t *testing.T) {
 		{"lines: 2", "lnes: 2", `mine/vendor.yaml:\d+:\d+: model M1.*lnes`},
 		{"M2: {lines: 1}", "M2: {lines: 0}", `mine/vendor.yaml:\d+:\d+: model M2 has no lines`},
 		{"kind: none", "kind: nothing", `mine/vendor.yaml:\d+:\d+: .*kind "nothing"`},
-		{"user{{.N}} = {{.Number}}", "user = {{.Number}}", `mine/vendor.yaml:\d+:\d+: file .*parameter user stands twice: the template prints both \(model M1, `},
+		{"user{{.N}} = {{.Number}}", "user = {{.Number}}", `mine/vendor.yaml:\d+:\d+: file .*duplicate parameter user: the template prints both \(model M1, `},
 		{"user{{.N}} = {{.Number}}", "user{{.N}} = {{.Nmber}}", `mine/device.tmpl:2:\d+: .Nmber: there is no Nmber here`},
 		{"family: d6", "family: d7", `more/vendor.yaml:\d+:\d+: model D99: family "d7" must be one of d, d6, p`},
 		{"extends: digium", "extends: digum", `more/vendor.yaml:\d+:\d+: extends "digum"`},
@@ -113,7 +113,7 @@ func TestVendorCheckFaults(t *testing.T) {
 		{"vendor: mine", "vendor: mine\naliases: {a: b}", `mine/vendor.yaml:\d+:\d+: aliases: a map where a list belongs`},
 		{"vendor: mine", "\tvendor: mine", `mine/vendor.yaml:\d+:\d+: not YAML: `},
 		{"M2: {lines: 1}", "M2: {lines: one}", `mine/vendor.yaml:\d+:\d+: models.M2.lines: "one": a whole number`},
-		{"user{{.N}} = {{.Number}}", "user{{.N}}={{.Number}}", `mine/device.tmpl:2: line "user1=1001" is no parameter`},
+		{"user{{.N}} = {{.Number}}", "user{{.N}}={{.Number}}", `mine/device.tmpl:2: line "user1=1001" is not a parameter`},
 		{"user{{.N}} = {{.Number}}", "user{{.N}} = {{.Number}", `mine/device.tmpl:2: bad character`},
 		{"user{{.N}} = {{.Number}}", "user{{.N}} = {{setting \"langage\"}}", `mine/device.tmpl:2: there is no setting "langage"; near: language`},
 		{"user{{.N}} = {{.Number}}", "user{{.N}} = {{.Number}}{{range $.Slots \"lin\"}}{{end}}", `mine/device.tmpl:2:\d+: .*key area "lin" must be one of line, memory`},
@@ -141,7 +141,7 @@ func TestVendorCheckFaults(t *testing.T) {
 	}
 }
 
-// A golden that asks too little, and a row that isn't recognised, are faults of the pack.
+// A golden that does not request every file, and a row that is not recognised, are validation errors of the pack.
 func TestVendorCheckTestdata(t *testing.T) {
 	dir := unpack(t, twoPacks+`
 -- mine/testdata/one.txtar --
@@ -169,18 +169,18 @@ option60,mine M1,M1,,,synthetic
 	}
 }
 
-// What is mistyped in a golden or in a row is told with its line.
+// An error in a golden or in a row is reported with its line.
 func TestVendorCheckTestdataFaults(t *testing.T) {
 	const one, rows = "one.txtar", "recognise.csv"
 	for _, tt := range []struct{ file, text, want string }{
 		{one, "a comment\n-- phone.yaml --\nmodel: M1\n", `no golden asks for {mac}.txt, {any}.rom`},
 		{one, "a comment\n-- phone.yaml --\nmodl: M1\n", `mine/testdata/one.txtar:3: phone.yaml: modl: unknown key: did you mean model`},
 		{one, "a comment\n-- phone.yaml --\nmodel: M1\nlabel: [a\n", `mine/testdata/one.txtar:5: phone.yaml: not YAML: `},
-		{one, "a comment\n-- phone.yaml --\nmodel: M7\n", `mine/testdata/one.txtar:3: phone.yaml: model "M7" is none of mine`},
+		{one, "a comment\n-- phone.yaml --\nmodel: M7\n", `mine/testdata/one.txtar:3: phone.yaml: model "M7" is not a model of mine`},
 		{one, "a comment\n-- phone.yaml --\nmodel: M1\nkeys:\n  - {slot: 1, typ: blf}\n", `mine/testdata/one.txtar:5: phone.yaml: keys[0].typ: unknown key: did you mean type`},
 		{one, "a comment\n-- phone.yaml --\nmodel: M1\nkeys:\n  - {slot: 99, type: blf}\n", `mine/testdata/one.txtar:5: phone.yaml: M1 has`},
 		{one, "a comment\n-- phone.yaml --\nmodel: M1\nsettings:\n  time_zne: x\n", `mine/testdata/one.txtar:5: phone.yaml: setting time_zne: is unknown; near: time_zone`},
-		{one, "a comment\n-- phone.yaml --\nmodel: M1\nlines: [{number: '1', expires: soon}]\n", `mine/testdata/one.txtar:4: phone.yaml: expires "soon" is no duration`},
+		{one, "a comment\n-- phone.yaml --\nmodel: M1\nlines: [{number: '1', expires: soon}]\n", `mine/testdata/one.txtar:4: phone.yaml: expires "soon" must be a duration`},
 		{rows, "kind,value\n", `mine/testdata/recognise.csv:1: the first line is not kind,value,model,firmware,mac,origin`},
 		{rows, "kind,value,model,firmware,mac,origin\noption60,mine M1,M1\n", `mine/testdata/recognise.csv:2: 3 fields`},
 		{rows, "kind,value,model,firmware,mac,origin\noption60,mine M1,M1,,,heard\n", `mine/testdata/recognise.csv:2: origin "heard"`},

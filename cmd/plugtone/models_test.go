@@ -73,7 +73,7 @@ func bootModel(t *testing.T, packs *pack.Set, v *pack.Vendor, m *phonefile.Model
 		t.Errorf("%s: taken for %s %s: %s", m.Name, advice.Vendor, advice.Model, advice.Reason)
 	}
 	base, ok := serverPath(advice.Options, manner)
-	if !ok && len(v.Describe().DHCP) > 0 { // a client that DHCP tells nothing is told its server by hand
+	if !ok && len(v.Describe().DHCP) > 0 { // a client that gets no server from DHCP is configured by hand
 		t.Errorf("%s: none of the options %v, which it reads its server from, is sent", m.Name, manner.Server)
 		return
 	}
@@ -92,7 +92,7 @@ func bootModel(t *testing.T, packs *pack.Set, v *pack.Vendor, m *phonefile.Model
 		case wanted && (a.Outcome != provision.Served || a.Size == 0):
 			t.Errorf("%s asks for %s (%s): %s, %s %v", m.Name, base+f.Name, f.File.Kind, a.Outcome, a.Reason, a.Err)
 		case !wanted && a.Outcome != provision.Expected404:
-			t.Errorf("%s asks for %s (%s) in vain: %s, %s, which is a surprise", m.Name, base+f.Name, f.File.Kind, a.Outcome, a.Reason)
+			t.Errorf("%s requests %s (%s) and gets an unexpected 404: %s, %s", m.Name, base+f.Name, f.File.Kind, a.Outcome, a.Reason)
 		case a.Vendor != v.ID:
 			t.Errorf("%s asks for %s and is answered as %s", m.Name, base+f.Name, a.Vendor)
 		}

@@ -13,7 +13,7 @@ import (
 )
 
 // For returns the policy for a client of a site. d is its record, nil without one; recordErr is why that is unknown. What the
-// record says of the vendor overrides what the packet looks like.
+// record's vendor overrides the one that the packet was recognised as.
 func For(packs *pack.Set, c dhcp.Client, site dhcp.Site, d *fleet.Device, recordErr error) dhcp.Policy {
 	id := packs.Identify(evidenceOf(c))
 	p := dhcp.Policy{Vendor: id.Vendor, Model: id.Model, Phone: id.Vendor != "", Reason: id.Reason}
@@ -48,7 +48,7 @@ func For(packs *pack.Set, c dhcp.Client, site dhcp.Site, d *fleet.Device, record
 	return p
 }
 
-// evidenceOf returns what the client's packet says of it.
+// evidenceOf returns the evidence in the client's packet.
 func evidenceOf(c dhcp.Client) pack.Evidence {
 	return pack.Evidence{
 		MAC: c.MAC, VendorClass: c.VendorClass, UserClass: c.UserClass, Hostname: c.Hostname,
@@ -71,7 +71,7 @@ func fromRecord(a dhcp.Policy, d *fleet.Device, id pack.Identity) dhcp.Policy {
 	case id.Vendor != d.Vendor:
 		a.Reason = fmt.Sprintf("recorded as %s, but %s", what, id.Reason)
 	case d.Model != "" && id.Model != "" && id.Model != d.Model:
-		a.Reason = fmt.Sprintf("recorded as %s, but it says it is a %s; %s", what, id.Model, id.Reason)
+		a.Reason = fmt.Sprintf("recorded as %s, but it identifies itself as %s; %s", what, id.Model, id.Reason)
 	default:
 		a.Reason = fmt.Sprintf("recorded as %s; %s", what, id.Reason)
 	}

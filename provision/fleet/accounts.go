@@ -32,7 +32,7 @@ func ExtensionMessage(err error) string {
 	return err.Error()
 }
 
-// ParseExtension reads NUMBER or NUMBER@REGISTRAR; registrar is "" when it isn't said.
+// ParseExtension reads NUMBER or NUMBER@REGISTRAR; registrar is "" when it isn't given.
 func ParseExtension(ref string) (number, registrar string) {
 	if i := strings.LastIndexByte(ref, '@'); i >= 0 {
 		return ref[:i], ref[i+1:]

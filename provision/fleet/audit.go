@@ -11,7 +11,7 @@ type AuditRecord struct {
 	Change string `json:"change" doc:"what happened to it; revealed means that secrets were read" example:"changed" enum:"created,changed,deleted,revealed"`
 }
 
-// AuditEntry says who did what, when, to which records. It never holds a record's contents, so no secret is in it.
+// AuditEntry records who did what, when, to which records. It never holds a record's contents, so no secret is in it.
 type AuditEntry struct {
 	ID       uint64        `json:"id" doc:"number of the entry; counts up from 1 without gaps" example:"4711" minimum:"1"`
 	Time     time.Time     `json:"time" doc:"when the change was made" example:"2026-11-22T12:00:00Z"`

@@ -12,7 +12,7 @@ import (
 	"plugtone/provision/trust"
 )
 
-// CheckCredentials keeps those of the record that d replaces: only Rotate changes them. A new record may bring its own, as
+// CheckCredentials gives d the credentials of the record that it replaces: only Rotate changes them. A new record may bring its own, as
 // from an export; else they are made.
 func CheckCredentials(fleet View, bad *ValidationError, d *Device) error {
 	if old, err := fleet.Device(d.MAC); err == nil && old.Credentials != nil {
@@ -38,7 +38,7 @@ func CheckCredentials(fleet View, bad *ValidationError, d *Device) error {
 }
 
 // RotateCredentials gives one phone a new password in one edit, and returns its record. While the phone has not used the last
-// one it is ErrPending, unless force says that this one is to count no more: the phone may have fetched it already, and two are
+// one it is ErrPending, unless force is set, which drops the pending one: the phone may have fetched it already, and two are
 // all that count, so that away from our leases it could be left with none.
 func RotateCredentials(records Records, actor string, mac dhcp.MAC, force bool, now time.Time) (*Device, error) {
 	var d *Device
@@ -79,7 +79,7 @@ func RetirePasswords(records Records, actor string, used map[dhcp.MAC]setting.Se
 	})
 }
 
-// FillCredentials makes credentials for phones that have none, as after an upgrade. It tells for how many.
+// FillCredentials makes credentials for phones that have none, as after an upgrade. It returns for how many.
 func FillCredentials(records Records, actor string) (int, error) {
 	var without []dhcp.MAC
 	err := records.View(func(f View) error {

@@ -7,8 +7,8 @@ import (
 	"plugtone/dhcp"
 )
 
-// Discovered is a phone that asked for something and has no device record. When the same phone is seen again its
-// members are merged: FirstSeen stays, what is newly known replaces, what is not said stays.
+// Discovered is a phone that sent a request and has no device record. When the same phone is seen again its
+// members are merged: FirstSeen stays, and other members are replaced by the new ones that are not empty.
 type Discovered struct {
 	MAC       dhcp.MAC     `json:"mac" doc:"MAC address of the phone" example:"00:15:65:12:34:56"`
 	Vendor    string       `json:"vendor,omitempty" doc:"id of the vendor pack that recognised the phone" example:"yealink"`

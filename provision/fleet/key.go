@@ -190,7 +190,7 @@ func Nearest(s string, names []string) string {
 	return "; near: " + strings.Join(near, ", ")
 }
 
-// TrimKeys takes spaces off the ends of texts: nobody sees them, and some phones' files can't hold them.
+// TrimKeys trims spaces from both ends of texts: they are invisible, and the files of some phones can't hold them.
 func TrimKeys(keys []Key) {
 	for i := range keys {
 		keys[i].Value, keys[i].Label = strings.Trim(keys[i].Value, " "), strings.Trim(keys[i].Label, " ")

@@ -13,8 +13,8 @@ var (
 	secretWords = []string{"pwd", "pw", "pass", "pin", "wep"}
 )
 
-// LooksSecret tells whether a vendor's parameter is one that holds a secret, by its name: packs don't say, and a secret
-// shown is worse than a value masked in vain.
+// LooksSecret reports whether a vendor's parameter holds a secret, judged by its name: packs don't state it, and a secret
+// shown is worse than a value masked without need.
 func LooksSecret(param string) bool {
 	words := nameWords(param)
 	joined := strings.Join(words, "")
@@ -27,7 +27,7 @@ func LooksSecret(param string) bool {
 	return len(words) > 0 && words[len(words)-1] == "key"
 }
 
-// nameWords splits a parameter's name into its words, in lower case: at what is no letter, and where adminPwd or
+// nameWords splits a parameter's name into its words, in lower case: at what is not a letter, and where adminPwd or
 // AdminPWD changes case.
 func nameWords(name string) []string {
 	var words []string

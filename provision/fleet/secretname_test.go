@@ -15,7 +15,7 @@ func TestLooksSecret(t *testing.T) {
 	}
 	for _, name := range []string{"", "linekey.1.type", "features.key_as_send", "ping.interval", "phone_setting.backlight_time", "sip.x", "keyboard", "bypass_proxy", "call_pickup"} {
 		if fleet.LooksSecret(name) {
-			t.Errorf("%s is masked in vain", name)
+			t.Errorf("%s is masked without need", name)
 		}
 	}
 }

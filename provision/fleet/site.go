@@ -118,7 +118,7 @@ func (n Subnet) URL() string {
 	return ""
 }
 
-// URLFor is where phones in the subnet, which may be zero, are told to fetch from: the external URL where there is one.
+// URLFor returns the URL from which phones in the subnet, which may be zero, are to fetch: the external URL where there is one.
 func (s *Site) URLFor(n Subnet) string {
 	if s.ExternalURL != "" {
 		return slashed(s.ExternalURL)

@@ -30,10 +30,10 @@ type FieldError struct {
 	Field   string // JSON path: lines[1].extension
 	Value   string // as given; "" for secrets
 	Message string // what is wrong
-	Hint    string // how to mend it: what is allowed, which names are near; "" when Message says all
+	Hint    string // how to correct it: what is allowed, which names are near; "" when Message is enough
 }
 
-// Problem returns what is wrong and how to mend it, without field and value.
+// Problem returns what is wrong and how to correct it, without field and value.
 func (e FieldError) Problem() string {
 	if e.Hint == "" {
 		return e.Message

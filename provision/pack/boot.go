@@ -10,7 +10,7 @@ import (
 	"plugtone/provision/yamlpos"
 )
 
-// Boot is how a phone presents itself when it boots: what plugtone simulate plays.
+// Boot is what a phone sends when it boots, for plugtone simulate.
 type Boot struct {
 	Option60  string  // vendor class; "" when the phone sends none
 	Hostname  string  // option 12; "" when the phone sends none
@@ -19,10 +19,10 @@ type Boot struct {
 	UserAgent string  // of its HTTP requests
 }
 
-// bootPlaceholders may stand in the texts of boot, beside the pack's variables.
+// bootPlaceholders returns the placeholders of the texts of boot, beside the pack's variables.
 func bootPlaceholders() []string { return []string{"model", "mac", "MAC", "mac_colon", "MAC_dash"} }
 
-// Boot returns how a model presents itself. A pack that doesn't state it is an error.
+// Boot returns what a model sends when it boots. It is an error when the pack doesn't state it.
 func (v *Vendor) Boot(model string, mac dhcp.MAC) (Boot, error) {
 	m := v.ModelOrGeneric(model)
 	for i := range v.doc.Boot {
@@ -42,7 +42,7 @@ func (v *Vendor) Boot(model string, mac dhcp.MAC) (Boot, error) {
 		for _, c := range d.Server {
 			b.Server = append(b.Server, uint8(c))
 		}
-		// What stays unknown for this model is left out: the phone then says nothing there.
+		// A text whose placeholders are unknown for this model is left out: the phone does not send it.
 		if s, ok := substitute(d.Option60, vars); ok {
 			b.Option60 = s
 		}
@@ -54,7 +54,7 @@ func (v *Vendor) Boot(model string, mac dhcp.MAC) (Boot, error) {
 		}
 		return b, nil
 	}
-	return Boot{}, fmt.Errorf("pack %s does not say (boot:) how model %s boots", v.ID, model)
+	return Boot{}, fmt.Errorf("pack %s does not state (boot:) how model %s boots", v.ID, model)
 }
 
 func (c *compiler) checkBoot() {
@@ -72,7 +72,7 @@ func (c *compiler) checkBoot() {
 		}
 		for _, code := range d.Server {
 			if !slices.Contains(d.Params, code) && !c.forces(code) {
-				bad("reads its server from option %d, which it neither asks for nor is sent by force", code)
+				bad("reads its server from option %d, which it neither requests nor is sent by force", code)
 			}
 		}
 		c.checkFor(d.Pos, fmt.Sprintf("boot: number %d: ", i+1), d.For)
@@ -90,7 +90,7 @@ func (c *compiler) forces(code int) bool {
 	return slices.ContainsFunc(c.doc.DHCP, func(d packdoc.Option) bool { return d.Option == code && d.Force })
 }
 
-// SampleMAC is a MAC with the first of the vendor's prefixes, for simulated phones; ok is false when the pack has none.
+// SampleMAC returns a MAC with the first of the vendor's prefixes, for simulated phones; ok is false when the pack has none.
 func (v *Vendor) SampleMAC() (m dhcp.MAC, ok bool) {
 	for _, c := range v.doc.Recognise.OUI {
 		digits := strings.NewReplacer(":", "", "-", "", ".", "").Replace(c.Match)

@@ -19,7 +19,7 @@ import (
 
 var vendorID = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 
-// compiler makes a vendor of a pack's document, and collects what is wrong with it.
+// compiler makes a vendor of a pack's document, and collects its validation errors.
 type compiler struct {
 	v      *Vendor
 	doc    *packdoc.Document
@@ -72,7 +72,7 @@ func (c *compiler) compileHead() {
 	}
 	for i, fact := range c.doc.Facts {
 		if fact.What == "" {
-			c.problem(fact.Pos, "facts: number %d says nothing", i+1)
+			c.problem(fact.Pos, "facts: number %d has no text", i+1)
 		}
 		c.checkConfidence(fact.Pos, fact.What, fact.Confidence)
 		c.addFact(fact.What, fact.Source, cmp.Or(fact.Confidence, "high"))
@@ -84,7 +84,7 @@ func (c *compiler) problem(at yamlpos.Pos, format string, args ...any) {
 	c.errs = append(c.errs, yamlpos.Errorf(at, format, args...))
 }
 
-// member is the value of a member of the pack, nil when it isn't written.
+// member returns the value of a member of the pack, nil when it isn't written.
 func (c *compiler) member(path ...string) *yaml.Node {
 	n := c.folder.Node
 	for _, name := range path {
@@ -93,7 +93,7 @@ func (c *compiler) member(path ...string) *yaml.Node {
 	return n
 }
 
-// pos is the place of a member of the pack, unknown when it isn't written.
+// pos returns the place of a member of the pack, unknown when it isn't written.
 func (c *compiler) pos(path ...string) yamlpos.Pos {
 	last := len(path) - 1
 	return yamlpos.MemberPos(c.member(path[:last]...), path[last])
@@ -128,7 +128,7 @@ func (c *compiler) addFact(what, source, confidence string) {
 	}
 }
 
-// checkFor reports names that are neither families nor models. what is how the problem begins.
+// checkFor reports the first name that is neither a family nor a model. what is the beginning of the message.
 func (c *compiler) checkFor(at yamlpos.Pos, what string, names []string) {
 	for _, n := range names {
 		_, family := c.doc.Families[n]
@@ -178,7 +178,7 @@ func (c *compiler) checkSetting(name string, def setting.Def, d *packdoc.Setting
 	}
 }
 
-// nearSetting names the settings that were probably meant.
+// nearSetting returns the settings that were probably meant, as the end of a message.
 func nearSetting(name string) string {
 	var names []string
 	for _, def := range setting.All() {

@@ -8,7 +8,7 @@ import (
 	"plugtone/provision/phonefile"
 )
 
-// After a power cut all phones come at once: what is shared between their files is nobody's own.
+// After a power cut all phones boot at once: fragments that their files share hold no data of a single phone.
 func TestRenderAtTheSameTime(t *testing.T) {
 	v := acmeVendor(t)
 	phone := func(i int) phonefile.Phone {

@@ -41,7 +41,7 @@ type ModelDescription struct {
 	LacksSettings []string `json:"lacks_settings,omitempty" doc:"settings of the vendor that this model lacks" example:"[\"wallpaper\"]"`
 }
 
-// FileDescription is one file in a Description, in the order asked for.
+// FileDescription is one file in a Description, in the order of the phone's requests.
 type FileDescription struct {
 	Name      string         `json:"name" doc:"name, with {mac} and the like for what differs" example:"{mac}.cfg"`
 	Kind      phonefile.Kind `json:"kind" doc:"kind of file: device, private, common, firmware, static, none, upload or checksum" example:"device"`
@@ -104,7 +104,7 @@ func colons(digits string) string {
 	return b.String()
 }
 
-// optionSummary is an option for people.
+// optionSummary describes an option in words.
 func optionSummary(d *packdoc.Option) string {
 	s := fmt.Sprintf("%d", d.Option)
 	if d.Enterprise != 0 {

@@ -81,7 +81,7 @@ func (c *fileCompiler) compileFile(d *packdoc.File) (*phonefile.File, error) {
 		return nil, err
 	}
 	if f.Kind == phonefile.KindDevice && !f.HasMAC() {
-		f.Note = strings.TrimSpace(f.Note + " (its name has no MAC: it belongs to who asks)")
+		f.Note = strings.TrimSpace(f.Note + " (its name has no MAC: each requester gets its own)")
 	}
 	if f.Template != "" {
 		if err := c.compileTemplate(f, d.Settings); err != nil {
@@ -91,7 +91,7 @@ func (c *fileCompiler) compileFile(d *packdoc.File) (*phonefile.File, error) {
 	return f, nil
 }
 
-// checkKind checks what a file of its kind must have and can't have.
+// checkKind checks that a file has the members that its kind needs, and no others.
 func checkKind(f *phonefile.File) error {
 	switch f.Kind {
 	case phonefile.KindDevice, phonefile.KindPrivate, phonefile.KindCommon:
@@ -131,7 +131,7 @@ func checkChecksum(f *phonefile.File) error {
 	return nil
 }
 
-// linkChecksums finds the files that checksums are of.
+// linkChecksums finds the file of each checksum.
 func (c *fileCompiler) linkChecksums(files []*phonefile.File) {
 	for _, f := range files {
 		if f.Kind != kindChecksum {
@@ -203,7 +203,7 @@ func (c *fileCompiler) parseTemplate(f *phonefile.File, format *render.Format) (
 	}
 	for _, field := range t.Fields() {
 		if slices.Contains(deviceFields(), field) {
-			return nil, fmt.Errorf("%s: %s is not for a file that anybody may fetch", f.Template, field)
+			return nil, fmt.Errorf("%s: %s is not for a common file, which needs no proof", f.Template, field)
 		}
 	}
 	return t, nil
@@ -231,14 +231,14 @@ func checkContacts(f *phonefile.File) error {
 	case uses && f.Kind != phonefile.KindPrivate:
 		return fmt.Errorf("%s: .Contacts is for files of kind private", f.Template)
 	case uses && (f.MaxNumbers < 1 || f.MaxNumbers > maxPhonebookNumbers):
-		return fmt.Errorf("file %s: a phonebook says with most how many numbers the phone takes, from 1 to %d", f.Name, maxPhonebookNumbers)
+		return fmt.Errorf("file %s: a phonebook needs most: how many numbers the phone takes, from 1 to %d", f.Name, maxPhonebookNumbers)
 	case !uses && (f.MaxNumbers != 0 || f.OnlyWithPhonebook):
 		return fmt.Errorf("file %s: most and when: phonebook are for templates that print .Contacts", f.Name)
 	}
 	return nil
 }
 
-// deviceFields are what a common file can't print: it is the same for all phones of a model.
+// deviceFields returns the fields that a common file can't print, because it is the same for all phones of a model.
 func deviceFields() []string {
 	return []string{".MAC", ".MACUpper", ".MACColon", ".Label", ".Lines", ".AllLines", ".Line", ".Keys", ".Slots", ".Expansions", ".Password", ".AuthUser", ".Contacts"}
 }
@@ -273,7 +273,7 @@ func (c *fileCompiler) chooseSettingsFiles() {
 		}
 		switch {
 		case len(chosen) > 1:
-			c.problem(at, "model %s: settings are to go into %s: say settings: true only once", m.Name, strings.Join(chosen, " and "))
+			c.problem(at, "model %s: settings are to go into %s: write settings: true only once", m.Name, strings.Join(chosen, " and "))
 		case len(chosen) == 0 && first != nil:
 			first.Settings = true
 		}
@@ -293,7 +293,7 @@ func parseSize(s string) (int64, error) {
 	}
 	n, err := strconv.ParseInt(strings.TrimSpace(digits), 10, 32)
 	if err != nil || n <= 0 {
-		return 0, errors.New("max " + strconv.Quote(s) + " is no size such as 256KiB")
+		return 0, errors.New("max " + strconv.Quote(s) + " must be a size such as 256KiB")
 	}
 	return n * unit, nil
 }

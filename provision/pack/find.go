@@ -11,7 +11,7 @@ import (
 )
 
 // Unknown is the error about a vendor or model that no pack has, or more than one. Message is what is wrong apart from the
-// name, for a message that says the name already.
+// name, for a message that has the name already.
 type Unknown struct{ Kind, Name, Message string }
 
 func (e *Unknown) Error() string { return fmt.Sprintf("%s %.60q %s", e.Kind, e.Name, e.Message) }
@@ -64,7 +64,7 @@ func (s *Set) FindModel(vendor, model string) (*Vendor, *phonefile.Model, error)
 		m, err := v.FindModel(model)
 		if err != nil {
 			if other, of, err := s.FindModel("", model); err == nil {
-				return nil, nil, &Unknown{"model", model, "is none of " + v.ID + ", but " + other.ID + "/" + of.Name + " is one"}
+				return nil, nil, &Unknown{"model", model, "is not a model of " + v.ID + ", but " + other.ID + "/" + of.Name + " exists"}
 			}
 			return nil, nil, err
 		}
@@ -89,7 +89,7 @@ func (s *Set) FindModel(vendor, model string) (*Vendor, *phonefile.Model, error)
 	case 0:
 		return nil, nil, &Unknown{"model", model, "is not known" + nearModel(model, names)}
 	}
-	return nil, nil, &Unknown{"model", model, "is one of " + strings.Join(found, ", ") + ": say which"}
+	return nil, nil, &Unknown{"model", model, "is one of " + strings.Join(found, ", ") + ": write which"}
 }
 
 // FindModel returns a model of the vendor. Its error names the nearest ones.
@@ -97,10 +97,10 @@ func (v *Vendor) FindModel(name string) (*phonefile.Model, error) {
 	if m, ok := v.Model(name); ok {
 		return m, nil
 	}
-	return nil, &Unknown{"model", name, "is none of " + v.ID + nearest(name, v.ModelNames())}
+	return nil, &Unknown{"model", name, "is not a model of " + v.ID + nearest(name, v.ModelNames())}
 }
 
-// nearest names the words that were probably meant, or all of them where they are few.
+// nearest returns the names that were probably meant, or all of them where they are few, as the end of a message.
 func nearest(name string, names []string) string {
 	if n := setting.Nearest(name, names); len(n) > 0 {
 		return ", nearest are " + strings.Join(n, ", ")
@@ -111,7 +111,7 @@ func nearest(name string, names []string) string {
 	return ""
 }
 
-// nearModel compares with the part after the vendor.
+// nearModel is nearest for names VENDOR/MODEL; name is compared with the model alone.
 func nearModel(name string, names []string) string {
 	full := make(map[string]string)
 	var short []string

@@ -11,7 +11,7 @@ func TestFind(t *testing.T) {
 	s := acmeSet(t)
 	for _, tt := range []struct{ vendor, model, want string }{
 		{"", "a_2", "acme/A-2"}, {"", "Acme2", "acme/A-2"}, {"acme", "A1", "acme/A1"}, {"", "acmecorp/a1", "acme/A1"}, {"acme", "acmecorp/A1", "acme/A1"}, {"", "O1", "other/O1"},
-		{"", "A1", "error: one of acme/A1, other/A1: say which"}, {"acme", "A9", "error: is none of acme, nearest are A1, A3"}, {"acm", "A1", `error: vendor "acm" is not known, nearest are acme`},
+		{"", "A1", "error: one of acme/A1, other/A1: write which"}, {"acme", "A9", "error: is not a model of acme, nearest are A1, A3"}, {"acm", "A1", `error: vendor "acm" is not known, nearest are acme`},
 		{"", "A-22", "error: nearest are acme/A-2"}, {"other", "acme/A1", "error: not of vendor other"}, {"", "zzzzzz", "error: is not known"},
 	} {
 		v, m, err := s.FindModel(tt.vendor, tt.model)

@@ -91,7 +91,7 @@ resync:
 		}
 	}
 	if words := v.Describe().Resync; words != `none (A-2); NOTIFY old-sync with firmware ^1\.; NOTIFY check-sync;reboot=false` {
-		t.Errorf("it says %q", words)
+		t.Errorf("got %q", words)
 	}
 	for bad, want := range map[string]string{"{event: x, for: A9}": "A9", "{event: x, firmware: '('}": "firmware", "{event: x, later: 1}": "resync.later: unknown key"} {
 		if _, err := changed(t, nil, "\nresync:"+line, "\nresync: "+bad); err == nil || !strings.Contains(err.Error(), want) {
@@ -100,7 +100,7 @@ resync:
 	}
 }
 
-// A template that finds a phone impossible says why; the plainest phone must be possible.
+// The error of a template that refuses a phone has the template's reason; no template may refuse the plainest phone.
 func TestRefuse(t *testing.T) {
 	text := string(acmeFS()["acme/device.tmpl"].Data)
 	v, err := changed(t, map[string]string{"device.tmpl": `{{range .Lines}}{{if eq .Transport "tls"}}{{refuse "an A1 can't do TLS"}}{{end}}{{end}}` + "\n" + text})
@@ -117,7 +117,7 @@ func TestRefuse(t *testing.T) {
 	if _, err := v.Render("{mac}.cfg", p); err != nil {
 		t.Errorf("%v", err)
 	}
-	if _, err := changed(t, map[string]string{"device.tmpl": `{{refuse "nobody"}}` + "\n" + text}); err == nil || !strings.Contains(err.Error(), ": nobody (model A-2 and 3 more") {
+	if _, err := changed(t, map[string]string{"device.tmpl": `{{refuse "never"}}` + "\n" + text}); err == nil || !strings.Contains(err.Error(), ": never (model A-2 and 3 more") {
 		t.Errorf("a template that refuses everything: %v", err)
 	}
 }

@@ -15,7 +15,7 @@ settings: {time_zone: Asia/Tokyo}
 ask: [pictures/logo.png]
 `
 
-// A golden that differs, asks too little or can't be read is a fault; rewriting makes it whole.
+// A golden that differs, does not request every file or can't be read is a validation error; rewriting corrects it.
 func TestGoldens(t *testing.T) {
 	v := acmeVendor(t)
 	files := fstest.MapFS{"testdata/one.txtar": {Data: []byte(goldenPhone)}}

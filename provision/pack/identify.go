@@ -12,7 +12,7 @@ import (
 	"plugtone/provision/phonefile"
 )
 
-// matcher is one recogniser, compiled.
+// matcher is one compiled entry of recognise.
 type matcher struct {
 	vendor     *Vendor
 	kind       string
@@ -24,7 +24,7 @@ type matcher struct {
 	confidence string
 }
 
-// evidenceKinds are the kinds of evidence in the order of recognise.
+// evidenceKinds lists the kinds of evidence in the order of recognise.
 var evidenceKinds = []struct {
 	name string
 	rank Rank
@@ -65,7 +65,7 @@ func (c *compiler) compileMatchers() {
 			if k.name == "oui" {
 				m.prefix = strings.ToLower(strings.NewReplacer(":", "", "-", "").Replace(d.Match))
 				if !ouiRE.MatchString(m.prefix) {
-					c.problem(d.Pos, "oui %q is no prefix such as 00:15:65", d.Match)
+					c.problem(d.Pos, "oui %q must be a prefix such as 00:15:65", d.Match)
 					continue
 				}
 				m.shown = colons(m.prefix)
@@ -74,7 +74,7 @@ func (c *compiler) compileMatchers() {
 			}
 			re, err := regexp.Compile(d.Match)
 			if err != nil || d.Match == "" {
-				c.problem(d.Pos, "%s %q is no regular expression: %v", k.name, d.Match, err)
+				c.problem(d.Pos, "%s %q is not a regular expression: %v", k.name, d.Match, err)
 				continue
 			}
 			m.re = re
@@ -83,9 +83,9 @@ func (c *compiler) compileMatchers() {
 	}
 }
 
-// addMatchers adds recognisers to those of the set.
-func (s *Set) addMatchers(cues []matcher) {
-	for _, c := range cues {
+// addMatchers adds matchers to those of the set.
+func (s *Set) addMatchers(matchers []matcher) {
+	for _, c := range matchers {
 		if c.kind == "oui" {
 			s.ouis[c.prefix[:ouiDigits]] = append(s.ouis[c.prefix[:ouiDigits]], c)
 		} else {
@@ -123,7 +123,7 @@ func (s *Set) Identify(e Evidence) Identity {
 	for _, c := range clues {
 		switch {
 		case c.Vendor != id.Vendor:
-			// Several vendors share a name such as {mac}.cfg and an OUI names only who made the chip: neither contradicts better evidence.
+			// Several vendors share a name such as {mac}.cfg, and an OUI names only the vendor of the chip: neither contradicts better evidence.
 			if c.Rank > RankFileName {
 				id.Conflicts = append(id.Conflicts, c)
 			}
@@ -134,7 +134,7 @@ func (s *Set) Identify(e Evidence) Identity {
 	return id
 }
 
-// clues finds everything that packs understand, the best first.
+// clues returns a clue for each piece of evidence that a pack recognises, the best first.
 func (s *Set) clues(e Evidence) []Clue {
 	var out []Clue
 	for _, k := range evidenceKinds {
@@ -143,12 +143,12 @@ func (s *Set) clues(e Evidence) []Clue {
 			continue
 		}
 		found := len(out)
-		cues := s.matchers[k.name]
+		matchers := s.matchers[k.name]
 		if k.name == "oui" {
-			cues = s.ouis[val[:ouiDigits]]
+			matchers = s.ouis[val[:ouiDigits]]
 		}
-		for i := range cues {
-			c := &cues[i]
+		for i := range matchers {
+			c := &matchers[i]
 			if clue, ok := c.match(val); ok && !hasVendor(out[found:], clue.Vendor) {
 				out = append(out, clue)
 			}
@@ -162,17 +162,17 @@ func (s *Set) clues(e Evidence) []Clue {
 			}
 		}
 	}
-	// Names that several vendors share don't tell which: where another clue of any rank names one of them, it decides.
+	// A name that several vendors share identifies none of them: a clue of any rank that names one of them decides.
 	slices.SortStableFunc(out, func(a, b Clue) int { return int(b.Rank - a.Rank) })
 	return s.rankSharedNames(out)
 }
 
-// distinctive leaves out names that any phone might ask for.
+// distinctive reports whether a matching name is evidence: phones of any vendor may request static files and firmware.
 func distinctive(m phonefile.Match) bool {
 	return m.File.Kind != phonefile.KindStatic && m.File.Kind != phonefile.KindFirmware
 }
 
-// rankSharedNames orders clues of a shared file name by what else is known of the vendors.
+// rankSharedNames orders the clues of a shared file name by the other clues for their vendors.
 func (s *Set) rankSharedNames(clues []Clue) []Clue {
 	if len(clues) == 0 {
 		return nil
@@ -196,7 +196,7 @@ func (s *Set) rankSharedNames(clues []Clue) []Clue {
 		}
 	}
 	if shared > 1 && len(clues) > 0 && clues[0].Kind == "filename" && weight[clues[0].Vendor] == 0 {
-		// Nothing chooses among them: better no vendor than a wrong one.
+		// No other clue decides between them: better no vendor than a wrong one.
 		return slices.DeleteFunc(clues, func(c Clue) bool { return c.Kind == "filename" })
 	}
 	return clues
@@ -206,7 +206,7 @@ func hasVendor(clues []Clue, vendor string) bool {
 	return slices.ContainsFunc(clues, func(c Clue) bool { return c.Vendor == vendor })
 }
 
-// match is called for every cue with every packet: nothing is made before it fits.
+// match returns the clue of a value, if it matches. It is called for every matcher with every packet, so it allocates nothing before the match.
 func (c *matcher) match(val string) (Clue, bool) {
 	var m []string
 	if c.re == nil {
@@ -245,7 +245,7 @@ func parseMAC(s string) (dhcp.MAC, error) {
 	return dhcp.ParseMAC(strings.NewReplacer(":", "", "-", "", ".", "").Replace(s))
 }
 
-// shown is evidence as logs and timelines may show it. Options 43, 124 and 125 are bytes, not texts.
+// shown returns evidence as it may be logged. Options 43, 124 and 125 are bytes, not texts.
 func shown(kind, val string) string {
 	switch kind {
 	case "option43", "option124", "option125":
@@ -257,7 +257,7 @@ func shown(kind, val string) string {
 // maxShown is how many bytes of evidence are shown.
 const maxShown = 200
 
-// Resolve reads a file name in every way that a pack has, sorted by vendor. It is pure; the caller chooses.
+// Resolve returns how each pack that has the file name reads it, sorted by vendor.
 func (s *Set) Resolve(name string) []phonefile.Match {
 	var out []phonefile.Match
 	for _, v := range s.vendors {
@@ -268,7 +268,7 @@ func (s *Set) Resolve(name string) []phonefile.Match {
 	return out
 }
 
-// cleanName is a file name as it is looked up, "" for one that no phone sends.
+// cleanName returns a file name as it is looked up, "" for a malformed one.
 func cleanName(name string) string {
 	name, err := phonefile.CleanName(name)
 	if err != nil {
@@ -277,7 +277,7 @@ func cleanName(name string) string {
 	return name
 }
 
-// macText is a MAC in lower-case hexadecimal, "" for the zero MAC.
+// macText returns a MAC in lower-case hexadecimal, "" for the zero MAC.
 func macText(m dhcp.MAC) string {
 	if m.IsZero() {
 		return ""

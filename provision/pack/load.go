@@ -16,7 +16,7 @@ import (
 	"plugtone/provision/yamlpos"
 )
 
-// Load reads, compiles and joins all packs. Its error joins every problem, each with file and place. Packs of Dirs, and
+// Load reads and compiles all packs. Its error joins every problem, each with file and place. Packs of Dirs, and
 // built-in ones that they extend, are also given to c.Check.
 func Load(c Config) (*Set, error) {
 	folders, errs := readBuiltin(c.Builtin)
@@ -38,7 +38,7 @@ func Load(c Config) (*Set, error) {
 		}
 		s.vendors = append(s.vendors, v)
 	}
-	errs = append(errs, s.join(c, folders)...)
+	errs = append(errs, s.index(c, folders)...)
 	prefixes, err := readOUI(c.Builtin)
 	errs = append(errs, err)
 	s.addOUI(prefixes)
@@ -122,7 +122,7 @@ func readOwn(dir string, folders map[string]*packdoc.Folder, own map[string]bool
 		return []error{err}
 	}
 	if f.ID == "" {
-		_, err := f.Decode() // a misspelt member, or what else is wrong with it
+		_, err := f.Decode() // a misspelt member, or another error
 		return []error{f.WithPlaces([]error{errors.New("vendor is missing")}), err}
 	}
 	if !vendorID.MatchString(f.ID) {
@@ -140,8 +140,8 @@ func readOwn(dir string, folders map[string]*packdoc.Folder, own map[string]bool
 	return nil
 }
 
-// join makes the set of all vendors and finds names that two of them claim.
-func (s *Set) join(c Config, folders map[string]*packdoc.Folder) []error {
+// index fills the set's indexes, and reports names that two vendors claim.
+func (s *Set) index(c Config, folders map[string]*packdoc.Folder) []error {
 	var errs []error
 	for _, v := range s.vendors {
 		for _, name := range append([]string{v.ID}, v.Aliases...) {

@@ -21,7 +21,7 @@ func TestLoadFaults(t *testing.T) {
 		{"name: Acme\n", "name: [Acme\n", "acme/vendor.yaml"},
 		{"when: voice_vlan, confidence: low}\n  - {option: 43", "when: dinner, confidence: low}\n  - {option: 43", `when: "dinner" must be one of voice_vlan, http, https, tftp`},
 		{"{option: 67, text: \"cfg/{MAC}\", nul: true}", "{option: 67}", "option 67: needs one of text, ips"},
-		{"{option: 67,", "{option: 53,", "option 53: is DHCP's own"},
+		{"{option: 67,", "{option: 53,", "option 53: belongs to the DHCP server"},
 		{"cfg/{MAC}\", nul", "cfg/{MAG}\", nul", "{MAG} must be one of url"},
 		{"{option: 67, ", "{option: 67, colour: x, ", `dhcp[2].colour: unknown key`},
 		{"code: 66, text", "cod: 66, text", `dhcp[5].tlv[0].cod: unknown key: did you mean code?`},
@@ -33,8 +33,8 @@ func TestLoadFaults(t *testing.T) {
 		{"aliases: [Acme2]", "aliases: [a3]", "the name A3 is also that of A-2"},
 		{"small: {lines: 2,", "small: {", "has no lines"},
 		{"confidence: low}]\nrecognise", "confidence: lo}]\nrecognise", `confidence "lo" must be one of`},
-		{"'^acme-'", "'(acme'", "is no regular expression"},
-		{`"02:ac:3e"`, `"02:ac"`, `oui "02:ac" is no prefix`},
+		{"'^acme-'", "'(acme'", "is not a regular expression"},
+		{`"02:ac:3e"`, `"02:ac"`, `oui "02:ac" must be a prefix`},
 		{"kind: lines, header", "kind: liens, header", `format cfg: kind "liens"`},
 		{"header: [\"# acme\"]", "heder: [x]", `formats.cfg.heder: unknown key: did you mean header?`},
 		{"name: \"{mac}.boot\", kind: none", "name: \"{mac}.boot\", kind: nothing", `kind "nothing" must be one of device`},
@@ -44,10 +44,10 @@ func TestLoadFaults(t *testing.T) {
 		{"template: device.tmpl", "template: devise.tmpl", "there is no template devise.tmpl"},
 		{"device.tmpl, format: cfg", "device.tmpl, format: cgf", `format "cgf" must be one of`},
 		{"kind: upload, max: 2KiB", "kind: upload", "an upload needs max"},
-		{"max: 2KiB", "max: 2 pounds", "no size"},
+		{"max: 2KiB", "max: 2 pounds", "must be a size"},
 		{"for: big, challenge: basic", "for: bag, challenge: basic", `for: "bag" is neither a family nor a model`},
 		{"challenge: basic", "challenge: riddle", `challenge "riddle"`},
-		{"for: big, challenge: basic", "for: big, settings: true}\n  - {name: x, kind: device, template: keys.tmpl, format: cfg, settings: true", "say settings: true only once"},
+		{"for: big, challenge: basic", "for: big, settings: true}\n  - {name: x, kind: device, template: keys.tmpl, format: cfg, settings: true", "write settings: true only once"},
 		{"dnd: {code: 3", "dmd: {code: 3", `key type "dmd" must be one of`},
 		{"areas: [programmable]", "areas: [side]", `area "side" must be one of`},
 		{"needs: value, refuse", "needs: luck, refuse", `needs "luck"`},
@@ -90,13 +90,13 @@ func TestLoadTriesTemplates(t *testing.T) {
 	for text, want := range map[string]string{
 		"a = {{.Vars.nope}}\n":                            "nope",
 		"a = {{(index .Lines 3).Number}}\n":               "out of range",
-		"a = 1\na = 2\n":                                  "parameter a stands twice",
-		"lldp = 1\n":                                      "parameter lldp stands twice",
+		"a = 1\na = 2\n":                                  "duplicate parameter a",
+		"lldp = 1\n":                                      "duplicate parameter lldp",
 		"a = {{setting \"dtmf\"}}\n":                      "has no value",
 		"a = {{map \"nope\" 1}}\n":                        `no map "nope"`,
-		"{{range .AllLines}}a = {{.N}}\n{{end}}":          "stands twice",
+		"{{range .AllLines}}a = {{.N}}\n{{end}}":          "duplicate parameter",
 		"a b = 1\n":                                       "parameter name",
-		"nonsense\n":                                      "is no parameter",
+		"nonsense\n":                                      "is not a parameter",
 		"{{if .Enabled}}a = 1{{else}}{{.Nope}}{{end}}\n":  "Nope",
 		"{{if .Assigned}}a = 1{{else}}{{.Nope}}{{end}}\n": "Nope",
 	} {
@@ -108,7 +108,7 @@ func TestLoadTriesTemplates(t *testing.T) {
 	}
 }
 
-// An operator's folder changes a built-in pack by what it says alone.
+// An operator's folder changes only those members of a built-in pack that it has.
 func TestExtend(t *testing.T) {
 	dir := writeTree(t, map[string]string{
 		"acme/vendor.yaml": "vendor: acme\nextends: acme\nmodels:\n  A9: {family: big, number: \"009\"}\n  A1: null\nsettings: {dtmf: dtmf}\nkey_types: {park: 50, dnd: null}\n" +
@@ -143,8 +143,8 @@ func TestExtend(t *testing.T) {
 		t.Error("the new vendor has not the models of the old")
 	}
 	for text, want := range map[string]string{
-		"vendor: acme\nextends: nobody\n": `extends "nobody" must be one of acme, other`,
-		"vendor: A c\n":                   "is not made of lower case letters",
+		"vendor: acme\nextends: missing\n": `extends "missing" must be one of acme, other`,
+		"vendor: A c\n":                    "is not made of lower case letters",
 		"vendor: acme\nextends: acme\nmodels: {A9: {family: gone}}\n":     `family "gone"`,
 		"vendor: third\nextends: acme\n":                                  "acmecorp is also that of",
 		"vendor: acme\nextends: acme\nformats: {cfg: {refuse: \"&s\"}}\n": "can't carry",

@@ -74,11 +74,11 @@ func FuzzResolve(f *testing.F) {
 func TestIdentify(t *testing.T) {
 	s := acmeSet(t)
 	for _, tt := range []struct {
-		name                    string
-		e                       Evidence
-		vendor, model, said, fw string
-		conflicts               int
-		reason                  string
+		name                        string
+		e                           Evidence
+		vendor, model, reported, fw string
+		conflicts                   int
+		reason                      string
 	}{
 		{"nothing", Evidence{}, "", "", "", "", 0, ""},
 		{"a laptop", Evidence{MAC: dhcp.MAC{0x02, 0, 0, 0, 0, 1}, VendorClass: "MSFT 5.0", Hostname: "laptop"}, "", "", "", "", 0, ""},
@@ -102,7 +102,7 @@ func TestIdentify(t *testing.T) {
 		{"option 55", Evidence{Params: []uint8{1, 3, 66, 160}}, "acme", "", "", "", 0, ""},
 	} {
 		id := s.Identify(tt.e)
-		if id.Vendor != tt.vendor || id.Model != tt.model || id.ReportedModel != tt.said || id.Firmware != tt.fw || len(id.Conflicts) != tt.conflicts || !strings.Contains(id.Reason, tt.reason) {
+		if id.Vendor != tt.vendor || id.Model != tt.model || id.ReportedModel != tt.reported || id.Firmware != tt.fw || len(id.Conflicts) != tt.conflicts || !strings.Contains(id.Reason, tt.reason) {
 			t.Errorf("%s: %+v", tt.name, id)
 		}
 	}
@@ -155,9 +155,9 @@ func TestOptions(t *testing.T) {
 		}
 	}
 	if got := show("A1", dhcp.Site{ProvisioningURL: "http://pbx/"}); strings.Contains(got, "150=") {
-		t.Errorf("an address that nobody knows: %s", got)
+		t.Errorf("an unknown address: %s", got)
 	}
-	if got := show("A1", dhcp.Site{ProvisioningURL: "pbx"}); !strings.Contains(got, "is no URL") {
+	if got := show("A1", dhcp.Site{ProvisioningURL: "pbx"}); !strings.Contains(got, "must be a URL") {
 		t.Error(got)
 	}
 	if got := show("A1", dhcp.Site{ProvisioningURL: "http://" + strings.Repeat("x", 250) + "/"}); !strings.Contains(got, "at most 255") {
@@ -165,10 +165,10 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-// The table of prefixes is asked last, knows only vendors that have a pack, and is read strictly.
+// The table of prefixes has the lowest rank, counts only for vendors that have a pack, and is parsed strictly.
 func TestOUITable(t *testing.T) {
 	files := acmeFS()
-	files["oui.csv"] = &fstest.MapFile{Data: []byte("# of a day\n0a0b0c,acme\n0a0b0d,nobody\n0a0b0c1,other\n")}
+	files["oui.csv"] = &fstest.MapFile{Data: []byte("# of a day\n0a0b0c,acme\n0a0b0d,missing\n0a0b0c1,other\n")}
 	s, err := Load(Config{Builtin: files})
 	if err != nil {
 		t.Fatal(err)
@@ -182,7 +182,7 @@ func TestOUITable(t *testing.T) {
 			t.Errorf("%s: %+v", mac, id)
 		}
 	}
-	for text, want := range map[string]string{"0a0b,acme\n": `row 1: "0a0b" is no prefix`, "0a0b0c\n": "oui.csv: "} {
+	for text, want := range map[string]string{"0a0b,acme\n": `row 1: "0a0b" must be a prefix`, "0a0b0c\n": "oui.csv: "} {
 		files["oui.csv"] = &fstest.MapFile{Data: []byte(text)}
 		if _, err := Load(Config{Builtin: files}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", text, err)

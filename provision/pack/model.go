@@ -18,7 +18,7 @@ import (
 // modelCompiler makes the models of a pack.
 type modelCompiler struct{ *compiler }
 
-// compileModels resolves inheritance and checks what came of it.
+// compileModels resolves inheritance and checks the result.
 func (c modelCompiler) compileModels() *phonefile.ModelList {
 	vars := c.compileVariables()
 	names := make(map[string]*phonefile.Model)
@@ -94,7 +94,7 @@ func (c modelCompiler) checkAreas(kind string, docs map[string]packdoc.Model) {
 	}
 }
 
-// inherit fills m with what doc says, then with what its family says, and so on.
+// inherit fills m from doc, then from its family, and so on.
 func (c modelCompiler) inherit(m *phonefile.Model, doc packdoc.Model, seen []string) error {
 	if doc.Lines != nil && m.Lines == 0 {
 		m.Lines = *doc.Lines
@@ -124,7 +124,7 @@ func (c modelCompiler) inherit(m *phonefile.Model, doc packdoc.Model, seen []str
 	return c.inherit(m, family, append(seen, doc.Family))
 }
 
-// fill adds what is missing.
+// fill adds the entries of from whose keys into does not have.
 func fill[T any](into, from map[string]T) {
 	for k, x := range from {
 		if _, ok := into[k]; !ok {
@@ -166,7 +166,7 @@ func (c modelCompiler) checkKeyTypeMap(group *yaml.Node, types map[string]*packd
 	}
 }
 
-// generic makes the model that stands for a phone of which only the vendor is known: everything that some model has.
+// generic makes the model of a phone of which only the vendor is known: it has everything that some model has.
 func (c modelCompiler) generic(models []*phonefile.Model) *phonefile.Model {
 	g := &phonefile.Model{Keys: make(map[string]int), Vars: make(map[string]string), Types: make(map[string]*packdoc.KeyType)}
 	if c.doc.Unknown != "" {

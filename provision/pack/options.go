@@ -29,7 +29,7 @@ func (v *Vendor) Options(model string, mac dhcp.MAC, site dhcp.Site) (Options, e
 			continue
 		}
 		if slices.ContainsFunc(out.List, func(o dhcp.Option) bool { return int(o.Code) == d.Option }) {
-			continue // the first that fits the phone counts
+			continue // the first that applies to the phone counts
 		}
 		data, known, err := encodeOption(d, vars, site.VoiceVLAN)
 		if err != nil {
@@ -42,7 +42,7 @@ func (v *Vendor) Options(model string, mac dhcp.MAC, site dhcp.Site) (Options, e
 	return out, nil
 }
 
-// placeholders returns what the placeholders of options stand for; those that are unknown have no entry.
+// placeholders returns the values of the placeholders of options; unknown ones have no entry.
 func (v *Vendor) placeholders(m *phonefile.Model, mac dhcp.MAC, site dhcp.Site) (map[string]string, error) {
 	w, err := phonefile.ParseServerAddress(site.ProvisioningURL)
 	if err != nil {
@@ -67,7 +67,7 @@ func optionPlaceholders() []string {
 
 var placeholder = regexp.MustCompile(`\{([A-Za-z0-9_]+)\}`)
 
-// substitute fills in placeholders; known is false when one has nothing to stand for.
+// substitute fills in placeholders; known is false when one has no value.
 func substitute(text string, vars map[string]string) (out string, known bool) {
 	known = true
 	out = placeholder.ReplaceAllStringFunc(text, func(s string) string {
@@ -158,7 +158,7 @@ func encodeValue(v packdoc.OptionValue, vars map[string]string) (data []byte, kn
 		}
 		x, err := strconv.ParseUint(s, 0, n.bits)
 		if err != nil {
-			return nil, false, fmt.Errorf("%q is no number of %d bits", s, n.bits)
+			return nil, false, fmt.Errorf("%q is not a number of %d bits", s, n.bits)
 		}
 		return binary.BigEndian.AppendUint32(nil, uint32(x))[4-n.bits/8:], true, nil
 	}
@@ -173,14 +173,14 @@ func encodeAddrs(ips []string, vars map[string]string) (data []byte, known bool,
 		}
 		a, err := netip.ParseAddr(s)
 		if err != nil || !a.Is4() {
-			return nil, false, fmt.Errorf("%q is no IPv4 address", s)
+			return nil, false, fmt.Errorf("%q is not an IPv4 address", s)
 		}
 		data = append(data, a.AsSlice()...)
 	}
 	return data, true, nil
 }
 
-// checkOptions reports what is wrong with the declarations, without a phone.
+// checkOptions validates the declarations, without a phone.
 func (c *compiler) checkOptions() {
 	for i := range c.doc.DHCP {
 		d := &c.doc.DHCP[i]
@@ -191,7 +191,7 @@ func (c *compiler) checkOptions() {
 			bad("must be 1 to 254")
 		}
 		if slices.Contains([]int{1, 50, 51, 52, 53, 54, 55, 57, 58, 59, 61, 82}, d.Option) {
-			bad("is DHCP's own and not a vendor's to set")
+			bad("belongs to the DHCP server and can't be set by a pack")
 		}
 		if n := forms(d.OptionValue, d.TLV != nil); n != 1 {
 			bad("needs one of text, ips, hex, u8, u16, u32, tlv, and has %d", n)
@@ -231,7 +231,7 @@ func (c *compiler) checkOptionTexts(d *packdoc.Option, bad func(format string, a
 	}
 }
 
-// optionTexts are the texts of a value, whichever form it has.
+// optionTexts returns the texts of a value, whichever form it has.
 func optionTexts(v packdoc.OptionValue) []string {
 	texts := slices.Clone(v.IPs)
 	for _, t := range []*string{v.Text, v.Hex, v.U8, v.U16, v.U32} {

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// readOUI reads oui.csv, which lies beside the built-in packs: MAC prefixes of makers of phones, from the IEEE's lists.
-// It is the last thing that is asked: what packs say of prefixes themselves comes before.
+// readOUI reads oui.csv, which lies beside the built-in packs: MAC prefixes of phone vendors, from the IEEE's lists.
+// It has the lowest rank: the prefixes in the packs come before it.
 func readOUI(builtin fs.FS) ([][2]string, error) {
 	if builtin == nil {
 		return nil, nil
@@ -30,14 +30,14 @@ func readOUI(builtin fs.FS) ([][2]string, error) {
 	var out [][2]string
 	for i, row := range rows {
 		if !ouiRE.MatchString(row[0]) {
-			return nil, fmt.Errorf("oui.csv: row %d: %q is no prefix of 6 to 11 hex digits", i+1, row[0])
+			return nil, fmt.Errorf("oui.csv: row %d: %q must be a prefix of 6 to 11 hex digits", i+1, row[0])
 		}
 		out = append(out, [2]string{row[0], row[1]})
 	}
 	return out, nil
 }
 
-// addOUI makes recognisers of the prefixes whose vendors have a pack.
+// addOUI adds matchers for the prefixes whose vendors have a pack.
 func (s *Set) addOUI(rows [][2]string) {
 	for _, r := range rows {
 		if v := s.byName[r[1]]; v != nil && v.Recognises {

@@ -15,7 +15,7 @@ import (
 	"plugtone/provision/yamlpos"
 )
 
-// Set is all packs that are in force. It never changes; a reload makes a new one.
+// Set is all packs that are in force. It is immutable; a reload makes a new one.
 type Set struct {
 	vendors  []*Vendor // sorted by ID
 	byName   map[string]*Vendor
@@ -23,7 +23,7 @@ type Set struct {
 	ouis     map[string][]matcher // by their first ouiDigits
 }
 
-// Config says where packs come from.
+// Config lists where packs come from.
 type Config struct {
 	Builtin      fs.FS    // one folder per vendor
 	Dirs         []string // operators' folders of packs: replace or extend the built-in ones, later ones win
@@ -52,7 +52,7 @@ type Vendor struct {
 	facts    []Fact
 }
 
-// Evidence is everything known of a phone that may tell what it is. Zero values mean "not known".
+// Evidence is everything known about a phone by which packs recognise it. Zero values mean "not known".
 type Evidence struct {
 	MAC         dhcp.MAC
 	VendorClass string // DHCP option 60
@@ -63,7 +63,7 @@ type Evidence struct {
 	VIVSO       string // 125
 	Params      []uint8
 	UserAgent   string
-	FileName    string // as asked for
+	FileName    string // as requested
 }
 
 // Rank orders evidence: the higher, the more it counts.
@@ -72,7 +72,7 @@ type Rank int
 // Ranks of evidence.
 const (
 	RankNone      Rank = iota
-	RankOUI            // who made the network chip
+	RankOUI            // vendor of the network chip
 	RankParams         // option 55
 	RankFileName       // a name that several vendors may share
 	RankHostname       // option 12
@@ -87,20 +87,20 @@ type Clue struct {
 	Kind       string // oui, option55, filename, hostname, option43, option77, option124, option125, option60, user_agent
 	Value      string // what was matched, control characters escaped
 	Vendor     string
-	Model      string // as the pack spells it; as the phone says it when the pack doesn't know it
-	Known      bool   // Model is a model of the pack
+	Model      string // as the pack spells it; as the phone sent it when the pack does not have it
+	Known      bool   // whether Model is a model of the pack
 	Firmware   string
 	MAC        dhcp.MAC
 	Confidence string
 }
 
-// Identity is what a phone is held to be. The zero value means that no pack recognised it.
+// Identity is what a phone was recognised as. The zero value means that no pack recognised it.
 type Identity struct {
 	Vendor        string
 	Model         string // "" unless it is a model of the pack
-	ReportedModel string // the model as the phone said it, also when the pack does not know it
+	ReportedModel string // the model as the phone sent it, also when the pack does not have it
 	Firmware      string
-	MAC           dhcp.MAC // told by the evidence itself
+	MAC           dhcp.MAC // read from the evidence itself
 	Rank          Rank     // of the best clue
 	Reason        string   // recognised as yealink by option60 "yealink"
 	Clues         []Clue   // best first
@@ -123,7 +123,7 @@ type Options struct {
 // Document returns the pack as it is written.
 func (v *Vendor) Document() *packdoc.Document { return v.doc }
 
-// Place puts file and line before an error about one of the pack's files: of the template where that is known, else of
+// Place returns the text of an error about one of the pack's files, with file and line before it: of the template where that is known, else of
 // vendor.yaml. f is nil for an error about the pack itself.
 func (v *Vendor) Place(f *phonefile.File, err error) string {
 	file := path.Join(v.Dir, "vendor.yaml")

@@ -198,12 +198,12 @@ func TestRenderFaults(t *testing.T) {
 		{"cfg/{MAC}.cfg", func(p *phonefile.Phone) { p.Label = "a\nb" }, "acme A1 02:ac:3e:00:00:1f: cfg/{MAC}.cfg: parameter label: its value holds a line break"},
 		{"cfg/{MAC}.cfg", func(p *phonefile.Phone) { p.Lines[0].Registrar.Transport = "sctp" }, `map transport has no entry for "sctp"`},
 		{"cfg/{MAC}.cfg", func(p *phonefile.Phone) { p.Lines[0].Position = 9 }, "line 9: A1 has lines 1 to 2"},
-		{"cfg/{MAC}.cfg", func(p *phonefile.Phone) { p.Lines[0].Position = 2 }, "line 2 stands twice"},
+		{"cfg/{MAC}.cfg", func(p *phonefile.Phone) { p.Lines[0].Position = 2 }, "duplicate line 2"},
 		{"cfg/{MAC}.cfg", func(p *phonefile.Phone) { p.Keys = []fleet.Key{{Area: "line", Slot: 9, Type: "blf"}} }, "keys 1 to 4, not 9"},
 		{"cfg/{MAC}.cfg", func(p *phonefile.Phone) { p.Settings = map[string]any{"srtp": "optional"} }, `has no srtp "optional", it has off, required`},
 		{"cfg/{MAC}.cfg", func(p *phonefile.Phone) { p.Settings = map[string]any{"time_zone": "Mars/Base"} }, "Mars/Base"},
 		{"cfg/{MAC}.cfg", func(p *phonefile.Phone) { p.Extra = map[string]string{"a b": "x"} }, `parameter name "a b"`},
-		{"cfg/{MAC}.cfg", func(p *phonefile.Phone) { p.ServerURL = "10.20.0.2" }, "no URL"},
+		{"cfg/{MAC}.cfg", func(p *phonefile.Phone) { p.ServerURL = "10.20.0.2" }, "must be a URL"},
 	} {
 		p := acmePhone("A1")
 		tt.change(&p)
@@ -212,7 +212,7 @@ func TestRenderFaults(t *testing.T) {
 			t.Errorf("%v, want %s", err, tt.want)
 		}
 		if err != nil && strings.Contains(err.Error(), "s3cret") {
-			t.Errorf("the error tells a secret: %v", err)
+			t.Errorf("the error has a secret: %v", err)
 		}
 	}
 	if _, err := v.Render("{mac}.boot", acmePhone("A1")); !errors.Is(err, phonefile.ErrNoContent) {
@@ -236,7 +236,7 @@ func TestCommonFile(t *testing.T) {
 		t.Errorf("%v\n%s", err, got)
 	}
 	for text, want := range map[string]string{
-		"a = {{.Label}}\n":                                         ".Label is not for a file that anybody may fetch",
+		"a = {{.Label}}\n":                                         ".Label is not for a common file, which needs no proof",
 		"{{range .Lines}}a = {{.Number}}\n{{end}}":                 ".Lines is not for",
 		`{{with setting "admin_password"}}a = {{.}}` + "\n{{end}}": "is secret and can't stand",
 	} {

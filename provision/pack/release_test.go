@@ -23,7 +23,7 @@ func TestDroppedSetIsCollected(t *testing.T) {
 	t.Errorf("after ten collections the set is kept: %v, its renderer: %v", set.Value() != nil, renderer.Value() != nil)
 }
 
-// usedSet returns a set that every cache was filled by and that nobody holds any more.
+// usedSet returns a set that has filled every cache and to which no reference is left.
 func usedSet(t *testing.T) (weak.Pointer[Set], weak.Pointer[phonefile.Renderer]) {
 	t.Helper()
 	s := acmeSet(t)

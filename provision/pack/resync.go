@@ -45,7 +45,7 @@ func (c *compiler) compileResync() {
 	}
 }
 
-// resyncSummary is the rules for people.
+// resyncSummary describes the rules in words.
 func (v *Vendor) resyncSummary() string {
 	var out []string
 	for _, d := range v.resync {

@@ -53,7 +53,7 @@ files:
 	}
 }
 
-// Families may write one name in different cases; whoever asks gets its own family's file.
+// Families may write one name in different cases; each phone gets the file of its own family.
 func TestSharedNameInTwoCases(t *testing.T) {
 	s, err := packcheck.Load(Config{CheckBuiltin: true, Builtin: fstest.MapFS{
 		"two/vendor.yaml": {Data: []byte(`vendor: two

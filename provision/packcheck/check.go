@@ -26,13 +26,13 @@ type CheckResult struct {
 	Goldens  int      `json:"goldens"`
 	Rows     int      `json:"recognised"`      // rows of testdata/recognise.csv
 	Wrote    []string `json:"wrote,omitempty"` // goldens that were rewritten or made
-	Notes    []string `json:"notes,omitempty"` // worth telling, no faults
+	Notes    []string `json:"notes,omitempty"` // remarks that are not errors
 }
 
 // Check checks a pack, or a folder of packs, as a daemon with c would take it, and more: every file of every model is
-// rendered for sample phones and read back, every file pattern is asked for, the goldens run, and what
-// testdata/recognise.csv says is recognised. With rewrite set, goldens that differ are handed to it, and a pack without
-// any is given its first ones. The error joins every fault, each with file and line where it has one.
+// rendered for sample phones and parsed again, every file pattern is requested, the goldens run, and every row of
+// testdata/recognise.csv must be recognised. With rewrite set, goldens that differ are passed to it, and a pack without
+// any is given its first ones. The error joins every validation error, each with file and line where it has one.
 func Check(c pack.Config, dir string, rewrite func(path string, data []byte) error) ([]CheckResult, error) {
 	dirs, err := pack.Dirs(dir)
 	if err != nil {
@@ -60,7 +60,7 @@ func Check(c pack.Config, dir string, rewrite func(path string, data []byte) err
 	for _, f := range heads {
 		v, ok := s.Vendor(f.ID)
 		if !ok {
-			continue // Load has said why
+			continue // Load has reported the error
 		}
 		t := checker{set: s, vendor: v, head: f, rewrite: rewrite, out: CheckResult{Vendor: v.ID, Dir: f.Name, Extends: f.Base, Models: len(v.Models())}}
 		errs = append(errs, t.names()...)
@@ -80,7 +80,7 @@ type checker struct {
 	out     CheckResult
 }
 
-// names asks for every file of every sample phone by the name that the phone would use. That they can be rendered has
+// names requests every file of every sample phone by the name that the phone would use. That they can be rendered has
 // been found when the pack was loaded; here each name must lead back to its file, also beside all other vendors.
 func (t *checker) names() []error {
 	var errs []error
@@ -108,7 +108,7 @@ func (t *checker) names() []error {
 	return errs
 }
 
-// openEnded reports a pattern that stands for any number of names, so that no phone's own name can be made of it.
+// openEnded reports whether a pattern matches any number of names, so that no phone's own name can be made of it.
 func openEnded(pattern string) bool {
 	return strings.Contains(pattern, "{any}") || strings.Contains(pattern, "{path}")
 }
@@ -156,7 +156,7 @@ func (t *checker) goldens() []error {
 	return nil
 }
 
-// first makes goldens that together ask for every file: one for each model that asks for something new.
+// first makes goldens that together request every file: one for each model that requests another file.
 func (t *checker) first(keep func(string, []byte) error) []error {
 	left := make(map[string]bool)
 	for _, name := range t.own() {
@@ -194,7 +194,7 @@ func (t *checker) first(keep func(string, []byte) error) []error {
 	return errs
 }
 
-// exampleName fills in a pattern that stands for any name.
+// exampleName fills in a pattern that matches any name.
 func exampleName(pattern string) string {
 	return strings.NewReplacer("{any}", "example", "{path}", "example", "{mac}", "001565123456", "{MAC}", "001565123456").Replace(pattern)
 }

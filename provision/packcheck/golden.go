@@ -225,7 +225,7 @@ func (l *goldenLine) line(i int) (phonefile.Account, error) {
 	if l.Expires != "" {
 		d, err := time.ParseDuration(l.Expires)
 		if err != nil {
-			return phonefile.Account{}, fmt.Errorf("expires %q is no duration such as 30m", l.Expires)
+			return phonefile.Account{}, fmt.Errorf("expires %q must be a duration such as 30m", l.Expires)
 		}
 		expires = d
 	}

@@ -13,7 +13,7 @@ import (
 	"plugtone/provision/pack"
 )
 
-// Goldens runs every golden of a pack's folder and checks that together they ask for every file of the pack. With
+// Goldens runs every golden of a pack's folder and checks that together they request every file of the pack. With
 // rewrite set, goldens that differ are handed to it instead of being problems. Its error joins every problem.
 func Goldens(v *pack.Vendor, fsys fs.FS, rewrite func(name string, data []byte) error) error {
 	var patterns []string
@@ -23,7 +23,7 @@ func Goldens(v *pack.Vendor, fsys fs.FS, rewrite func(name string, data []byte) 
 	return goldens(v, fsys, rewrite, v.Dir, patterns)
 }
 
-// goldens runs the goldens of the folder shown as dir; together they must ask for every pattern of must.
+// goldens runs the goldens of the folder shown as dir; together they must request every pattern of must.
 func goldens(v *pack.Vendor, fsys fs.FS, rewrite func(name string, data []byte) error, dir string, must []string) error {
 	names, err := fs.Glob(fsys, path.Join("testdata", "*.txtar"))
 	if err != nil {
@@ -59,7 +59,7 @@ func goldens(v *pack.Vendor, fsys fs.FS, rewrite func(name string, data []byte) 
 		}
 	}
 	left := slices.DeleteFunc(slices.Clone(must), func(name string) bool { return slices.Contains(asked, name) })
-	if len(left) > 0 && !unread { // one that can't be read may be the one that asks
+	if len(left) > 0 && !unread { // one that can't be read may be the one that requests it
 		errs = append(errs, fmt.Errorf("%s: no golden asks for %s", dir, strings.Join(left, ", ")))
 	}
 	return errors.Join(errs...)

@@ -50,7 +50,7 @@ func Recognitions(fsys fs.FS) ([]Recognition, error) {
 	return out, nil
 }
 
-// Evidence returns the evidence that a row stands for.
+// Evidence returns the evidence of a row.
 func (r Recognition) Evidence() (pack.Evidence, error) {
 	var e pack.Evidence
 	into := map[string]*string{"option60": &e.VendorClass, "user_agent": &e.UserAgent, "hostname": &e.Hostname, "filename": &e.FileName,

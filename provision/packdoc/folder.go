@@ -17,7 +17,7 @@ import (
 // maxFile bounds vendor.yaml in bytes.
 const maxFile = 4 << 20
 
-// Folder is a pack as it is on disk, before it is understood.
+// Folder is a pack as it is on disk, before it is decoded.
 type Folder struct {
 	FS        fs.FS  // rooted at the folder
 	Name      string // as shown in errors
@@ -140,7 +140,7 @@ func (f *Folder) Extend(base *Folder) *Folder {
 }
 
 // withoutLines is a copy without places: lines of the pack that is extended are not lines of the one that extends it.
-// copies holds the nodes that aliases may stand for.
+// copies holds the nodes to which aliases may point.
 func withoutLines(n *yaml.Node, copies map[*yaml.Node]*yaml.Node) *yaml.Node {
 	if n == nil {
 		return nil

@@ -43,7 +43,7 @@ func (f *File) verify(data []byte, params []render.Param) error {
 	}
 	sum, err := hex.DecodeString(string(data[:max(len(data)-1, 0)]))
 	if err != nil || len(sum) < md5.Size {
-		return fmt.Errorf("%.80q is no %s", data, f.Digest)
+		return fmt.Errorf("%.80q is not a digest %s", data, f.Digest)
 	}
 	return nil
 }

@@ -34,14 +34,14 @@ type File struct {
 	Format            string
 	MediaType         string
 	Max               int64  // upload: largest accepted size in bytes
-	Missing           string // what it means to the phone when there is no such file
+	Missing           string // what the phone does without the file
 	Challenge         string // HTTP challenge that phones answer for it: digest, digest-sha256, basic, none
 	Settings          bool   // settings and vendor settings go here
 	For               []string
 	Note              string
 	Of                string // of a checksum: the pattern of the file that it is the checksum of
 	Digest            string // of a checksum: md5, sha1 or sha256
-	MaxNumbers        int    // largest number of contacts' numbers in it; 0 when it is no phonebook
+	MaxNumbers        int    // largest number of contacts' numbers in it; 0 unless it is a phonebook
 	PhonebookFile     *File  // of an upload: what the phone gets under this name instead while its phonebook is on
 	OnlyWithPhonebook bool   // requested only by phones whose phonebook is on; for others it is an expected 404
 	Pos               yamlpos.Pos
@@ -64,7 +64,7 @@ type Match struct {
 	File   *File
 	Name   string            // cleaned: no leading slash, no backslash, no doubled slashes
 	MAC    dhcp.MAC          // zero when the name has none
-	Model  string            // "" when the name stands for no model or more than one
+	Model  string            // "" when the name belongs to no model or more than one
 	Models []string          // all models the name may belong to; nil: any
 	Vars   map[string]string // what the pattern's variables matched
 }

@@ -9,7 +9,7 @@ import (
 	"plugtone/dhcp"
 )
 
-// maxFileName is the longest file name that is looked at. The longest that a pack knows has some 80 characters.
+// maxFileName is the longest file name that is looked at. The longest in a pack has about 80 characters.
 const maxFileName = 255
 
 // CleanName returns a file name as phones send it in the form in which it is looked up: no leading slash, no doubled

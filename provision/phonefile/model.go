@@ -14,7 +14,7 @@ import (
 
 // Model is what phones of one model can do, all that it inherits filled in.
 type Model struct {
-	Name      string // "" for the model that stands for any of the vendor's
+	Name      string // "" for the generic model
 	Aliases   []string
 	Families  []string // nearest first
 	Lines     int
@@ -23,9 +23,9 @@ type Model struct {
 	Vars      map[string]string
 	Note      string
 	Types     map[string]*packdoc.KeyType
-	Minimum   Minimum // of the model that stands for any: what every model has
+	Minimum   Minimum // of the generic model: what every model has
 
-	vendor    string                       // its name, for errors about the model that stands for any
+	vendor    string                       // its name, for errors about the generic model
 	synthetic bool                         // made for one phone
 	empty     func() map[string][]*keyView // every slot of every area with nothing set; shared by all phones
 }
@@ -147,7 +147,7 @@ func areaList(areas map[string]int) string {
 	return strings.Join(out, ", ")
 }
 
-// syntheticFor gives the model that stands for a phone of unknown model the lines and keys that every model has, and
+// syntheticFor gives the generic model the lines and keys that every model has, and
 // those that the phone uses, and no more: clearing what the largest model has would fill the file with parameters that
 // the phone does not have.
 func (m *Model) syntheticFor(p Phone) *Model {

@@ -11,11 +11,11 @@ import (
 type ModelList struct {
 	list    []*Model // by name
 	byName  map[string]*Model
-	generic *Model // stands for a phone of which only the vendor is known
+	generic *Model // for phones of which only the vendor is known
 }
 
 // NewModelList makes a list of models in this order. vendor is the vendor's name, as errors about generic give it; generic
-// stands for a phone of which only the vendor is known.
+// for phones of which only the vendor is known.
 func NewModelList(vendor string, list []*Model, generic *Model) *ModelList {
 	m := &ModelList{list: list, byName: make(map[string]*Model), generic: generic}
 	generic.vendor = vendor
@@ -55,11 +55,11 @@ func (m *ModelList) Model(name string) (*Model, bool) {
 	return x, ok
 }
 
-// Generic returns the model that stands for a phone of which only the vendor is known: it has everything that some model
+// Generic returns the model for phones of which only the vendor is known: it has everything that some model
 // has.
 func (m *ModelList) Generic() *Model { return m.generic }
 
-// ModelOrGeneric returns the named model, or the one that stands for any.
+// ModelOrGeneric returns the named model, or the generic one.
 func (m *ModelList) ModelOrGeneric(name string) *Model {
 	if x, ok := m.Model(name); ok {
 		return x

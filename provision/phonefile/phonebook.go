@@ -2,7 +2,7 @@ package phonefile
 
 import "plugtone/provision/fleet"
 
-// defaultPhonebookName is what phones call the phonebook unless the setting phonebook_name says otherwise.
+// defaultPhonebookName is the name of the phonebook on phones without the setting phonebook_name.
 const defaultPhonebookName = "Phonebook"
 
 // linkPhonebooks finds the phonebooks that phones also write: while the phonebook is on, a phone receives the phonebook

@@ -107,7 +107,7 @@ func (r *Renderer) render(file string, p Phone) ([]byte, []render.Param, error) 
 	return out, params, nil
 }
 
-// IsRefusal reports whether a template refused the phone itself: no record like this can have the file, whatever we mend.
+// IsRefusal reports whether the template refused the phone: a device with such a record can't have the file.
 func IsRefusal(err error) bool {
 	var r *render.Refusal
 	return errors.As(err, &r)

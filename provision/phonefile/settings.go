@@ -119,7 +119,7 @@ func (r *Renderer) settingText(w *view, name string, val any, d *packdoc.Setting
 	if dur, ok := val.(time.Duration); ok {
 		unit, ok := map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour}[d.Unit]
 		if !ok {
-			return "", fmt.Errorf("%s is a duration: the pack must say its unit s, m or h", name)
+			return "", fmt.Errorf("%s is a duration: the pack must state its unit s, m or h", name)
 		}
 		n, err := render.Whole(dur, unit)
 		return fmt.Sprint(n), err
@@ -207,7 +207,7 @@ func (r *Renderer) CheckSetting(model, name string, val any) error {
 func (r *Renderer) CheckExtra(model, name, val string) error {
 	format := r.settingsFormat(r.ModelOrGeneric(model))
 	if format == nil {
-		return fmt.Errorf("%s takes no parameters of its own", r.vendorName())
+		return fmt.Errorf("%s takes no vendor_settings", r.vendorName())
 	}
 	if err := format.CheckName(name); err != nil {
 		return err

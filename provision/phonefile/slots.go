@@ -99,7 +99,7 @@ func (v *view) ownSlot(area string, slot int) *keyView {
 	return &k
 }
 
-// finishArea fills in what the pack says of the keys in an area, and reports whether there are any.
+// finishArea fills in the pack's data for the keys in an area, and reports whether there are any.
 func (v *view) finishArea(area string) (used bool, err error) {
 	if !v.ownAreas[area] {
 		return false, nil
@@ -172,7 +172,7 @@ func (v *view) placeKeys(keys []fleet.Key) error {
 	return nil
 }
 
-// finishKey fills in what the pack says of the key's type.
+// finishKey fills in the pack's data for the key's type.
 func (v *view) finishKey(k *keyView) error {
 	t := v.model.Types[k.Type]
 	if k.isEmpty() && (t == nil || t.Text == "") {

@@ -131,7 +131,7 @@ func (r *Renderer) newView(p Phone, m *Model, common bool) (*view, error) {
 	return out, out.setKeys(p)
 }
 
-// canonical turns the catalogue's types into those that templates know.
+// canonical turns the catalogue's types into those of templates.
 func canonical(val any) any {
 	switch x := val.(type) {
 	case setting.Duration:
@@ -153,7 +153,7 @@ type ServerAddress struct {
 func ParseServerAddress(raw string) (ServerAddress, error) {
 	u, err := url.Parse(raw)
 	if err != nil || u.Host == "" || u.Scheme == "" {
-		return ServerAddress{}, fmt.Errorf("provisioning URL %.100q is no URL such as http://10.20.0.2/", raw)
+		return ServerAddress{}, fmt.Errorf("provisioning URL %.100q must be a URL such as http://10.20.0.2/", raw)
 	}
 	a := ServerAddress{URLBare: strings.TrimRight(raw, "/"), Scheme: u.Scheme, Host: u.Hostname(), Path: strings.Trim(u.Path, "/")}
 	a.URL = a.URLBare + "/"
@@ -189,7 +189,7 @@ func (v *view) setLines(p Phone) error {
 		r := l.Registrar
 		into := v.AllLines[l.Position-1]
 		if into.Bound {
-			return fmt.Errorf("line %d stands twice", l.Position)
+			return fmt.Errorf("duplicate line %d", l.Position)
 		}
 		*into = lineView{N: l.Position, Bound: true, Number: l.Number, DisplayName: l.DisplayName, AuthUser: l.AuthUser,
 			Password: l.Password, Label: l.Label, Voicemail: l.Voicemail, Shared: l.Shared, Registrar: r.Name, Host: r.Host,

@@ -8,30 +8,30 @@ import (
 	"plugtone/provision"
 )
 
-// Answers answers what the file servers ask with a function, and remembers what it was asked. It is safe for concurrent use.
+// Answers answers the file servers' requests with a function, and records the requests. It is safe for concurrent use.
 type Answers struct {
 	F func(provision.Request) provision.Answer
 
-	mu    sync.Mutex
-	asked []provision.Request
+	mu       sync.Mutex
+	requests []provision.Request
 }
 
-// Answer is what F says.
+// Answer is a result of F.
 func (a *Answers) Answer(_ context.Context, r provision.Request) provision.Answer {
 	a.mu.Lock()
-	a.asked = append(a.asked, r)
+	a.requests = append(a.requests, r)
 	a.mu.Unlock()
 	return a.F(r)
 }
 
-// All returns what has been asked, the first first.
+// All returns the requests in their order.
 func (a *Answers) All() []provision.Request {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return slices.Clone(a.asked)
+	return slices.Clone(a.requests)
 }
 
-// Last returns what was asked last, nothing when nothing was.
+// Last returns the last request, the zero Request when there was none.
 func (a *Answers) Last() provision.Request {
 	if all := a.All(); len(all) > 0 {
 		return all[len(all)-1]
@@ -39,9 +39,9 @@ func (a *Answers) Last() provision.Request {
 	return provision.Request{}
 }
 
-// Forget forgets what has been asked.
+// Forget drops the recorded requests.
 func (a *Answers) Forget() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.asked = nil
+	a.requests = nil
 }

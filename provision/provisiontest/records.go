@@ -40,14 +40,14 @@ func (r *Records) Break(broken bool) {
 	r.broken = broken
 }
 
-// Views tells how often the fleet was read.
+// Views returns how often the fleet was read.
 func (r *Records) Views() int {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return r.views
 }
 
-// Reads tells how many records were looked up or decoded for a View. It goes on for as long as the records live.
+// Reads returns how many records were looked up or decoded for a View, since the records were made.
 func (r *Records) Reads() int {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -69,7 +69,7 @@ func (r *Records) View(f func(fleet.View) error) error {
 	return f(&fleet)
 }
 
-// Open tells whether a View is going on.
+// Open reports whether a View is running.
 func (r *Records) Open() bool { return r.open.Load() > 0 }
 
 // Revision is that of the last Edit.
@@ -98,7 +98,7 @@ func (r *Records) Edit(_, _ string, f func(fleet.Edit) error) error {
 // extensionKey names an extension.
 type extensionKey struct{ number, registrar string }
 
-// fleet is one revision. Records are kept as JSON, as a store does, so that nobody shares memory with it and what
+// fleet is one revision. Records are kept as JSON, as a store does, so that no caller shares memory with it and what
 // doesn't survive JSON is found.
 type view struct {
 	revision   uint64

@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// Format says how a file is written. A pack declares its formats; those without parameters (xml, json, text) need no
+// Format describes the syntax of a file. A pack declares its formats; those without parameters (xml, json, text) need no
 // declaration.
 type Format struct {
 	Kind      string            `yaml:"kind"`       // lines, tree; or the documents xml, json, text
@@ -26,14 +26,14 @@ type Format struct {
 	Footer    []string          `yaml:"footer"`     // lines: last lines
 	Line      string            `yaml:"line"`       // lines: one parameter, default "{name} = {value}"
 	Newline   string            `yaml:"newline"`    // lines: lf (default) or crlf
-	Escape    map[string]string `yaml:"escape"`     // lines: what stands for a character
+	Escape    map[string]string `yaml:"escape"`     // lines: replacement of a character
 	Refuse    string            `yaml:"refuse"`     // characters that a value can't hold
 	MaxLine   int               `yaml:"max_line"`   // lines: longest line in bytes
 	Spaces    bool              `yaml:"spaces"`     // lines: names of parameters may hold spaces
 	QuoteWhen string            `yaml:"quote_when"` // lines: a value that holds one of these stands in double quotes
 	Root      string            `yaml:"root"`       // tree: name and attributes of the root element
 	Path      string            `yaml:"path"`       // tree: where a parameter without a slash goes, default {name}
-	Index     string            `yaml:"index"`      // tree: the attribute that [3] stands for
+	Index     string            `yaml:"index"`      // tree: the attribute that [3] is short for
 
 	line    *regexp.Regexp
 	parts   [3]string // what stands before the name, between name and value, and after the value
@@ -58,7 +58,7 @@ func (f *Format) HasParams() bool { return f.Kind == "lines" || f.Kind == "tree"
 // Check fills in defaults and returns everything that is wrong with the declaration.
 func (f *Format) Check() error {
 	var errs []error
-	fault := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	problem := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	media := map[string]string{"lines": "text/plain; charset=utf-8", "text": "text/plain; charset=utf-8",
 		"tree": "application/xml", "xml": "application/xml", "json": "application/json"}
 	if media[f.Kind] == "" {
@@ -76,23 +76,23 @@ func (f *Format) Check() error {
 		}
 	case 2:
 	default:
-		fault("bool takes two words, for true and for false, not %d", len(f.Bool))
+		problem("bool takes two words, for true and for false, not %d", len(f.Bool))
 	}
 	if f.Value == "" {
 		f.Value = "{value}"
 	}
 	if strings.Count(f.Value, "{value}") != 1 {
-		fault("value %q must hold {value} once", f.Value)
+		problem("value %q must hold {value} once", f.Value)
 	}
 	if f.Kind == "lines" {
 		errs = append(errs, f.checkLines())
 	} else if f.Line != "" || f.Newline != "" || len(f.Header)+len(f.Footer)+len(f.Escape)+f.MaxLine > 0 || f.Spaces || f.QuoteWhen != "" {
-		fault("line, newline, header, footer, escape, max_line, spaces and quote_when belong to kind lines only")
+		problem("line, newline, header, footer, escape, max_line, spaces and quote_when belong to kind lines only")
 	}
 	if f.Kind == "tree" {
 		errs = append(errs, f.checkTree())
 	} else if f.Root != "" || f.Path != "" || f.Index != "" {
-		fault("root, path and index belong to kind tree only")
+		problem("root, path and index belong to kind tree only")
 	}
 	return errors.Join(errs...)
 }
@@ -308,7 +308,7 @@ func (f *Format) ParseLines(data []byte) ([]Param, error) {
 	for _, line := range lines[len(f.Header) : len(lines)-len(f.Footer)] {
 		m := f.line.FindStringSubmatch(line)
 		if m == nil {
-			return nil, fmt.Errorf("line %.80q is no parameter", line)
+			return nil, fmt.Errorf("line %.80q is not a parameter", line)
 		}
 		out = append(out, Param{Name: m[1], Value: f.unescapeValue(m[2])})
 	}

@@ -128,7 +128,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// An operator's parameter replaces the template's where it stands; a new one comes last; nothing stands twice.
+// An operator's parameter replaces the template's in its place; a new one comes last; duplicates are errors.
 func TestMerge(t *testing.T) {
 	f := formats(t)["index"]
 	params := []Param{{"a", "1"}, {"user[1]", "2"}}
@@ -141,7 +141,7 @@ func TestMerge(t *testing.T) {
 	if got, _ = f.Merge(params, nil, map[string]string{"z": "9"}, false); !slices.Equal(got, params) {
 		t.Errorf("%v was added to a file that takes no more", got)
 	}
-	if _, err = f.Merge(params, []Param{{"a", "5"}}, nil, true); err == nil || !strings.Contains(err.Error(), "a stands twice") {
+	if _, err = f.Merge(params, []Param{{"a", "5"}}, nil, true); err == nil || !strings.Contains(err.Error(), "duplicate parameter a") {
 		t.Errorf("twice: %v", err)
 	}
 	if _, err = f.Merge(params, nil, map[string]string{"a b": "5"}, true); err == nil {
@@ -173,7 +173,7 @@ func TestFormatFaults(t *testing.T) {
 		{Format{Kind: "tree"}, `root "" is not`},
 		{Format{Kind: "tree", Root: "a b"}, `root "a b" is not`},
 		{Format{Kind: "tree", Root: "a", Path: "x"}, "must hold {name} once"},
-		{Format{Kind: "tree", Root: "a", Path: "x//{name}"}, "no path"},
+		{Format{Kind: "tree", Root: "a", Path: "x//{name}"}, "not a path"},
 		{Format{Kind: "tree", Root: "a", Header: []string{"x"}}, "belong to kind lines"},
 	} {
 		if err := tt.f.Check(); err == nil || !strings.Contains(err.Error(), tt.want) {

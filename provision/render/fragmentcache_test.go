@@ -73,7 +73,7 @@ func TestRangesAreRememberedOnlyWhenTheyMayBe(t *testing.T) {
 	}
 }
 
-// A fault inside a range names its own place, not that of the ranges around it.
+// An error inside a range names its own place, not that of the ranges around it.
 func TestRangeErrorsNameTheirPlace(t *testing.T) {
 	bad := errors.New("out of ink")
 	funcs := template.FuncMap{"bad": func() (string, error) { return "", bad }}

@@ -60,11 +60,11 @@ func readParamList(text string) ([]Param, error) {
 	return out, nil
 }
 
-// paramListError is a line that a template printed and that is no parameter.
+// paramListError is the error about a printed line that is not a parameter.
 type paramListError struct{ line string }
 
 func (e *paramListError) Error() string {
-	return fmt.Sprintf("line %.60q is no parameter: write NAME = VALUE, with a space on both sides", e.line)
+	return fmt.Sprintf("line %.60q is not a parameter: write NAME = VALUE, with a space on both sides", e.line)
 }
 
 // printedBy guesses which line of a template printed a line: the one with the longest beginning in common. 0: none.
@@ -99,7 +99,7 @@ func (f *Format) Merge(params, settings []Param, extra map[string]string, add bo
 		if _, twice := at[known.full]; !twice {
 			at[known.full] = i
 		} else if !f.repeats(p.Name) {
-			return nil, fmt.Errorf("parameter %s stands twice: %s", p.Name, claims(slices.IndexFunc(all, func(q Param) bool { return f.name(q.Name).full == known.full }), i, len(params)))
+			return nil, fmt.Errorf("duplicate parameter %s: %s", p.Name, claims(slices.IndexFunc(all, func(q Param) bool { return f.name(q.Name).full == known.full }), i, len(params)))
 		}
 	}
 	drop := make(map[int]bool)
@@ -133,7 +133,7 @@ func (f *Format) Merge(params, settings []Param, extra map[string]string, add bo
 	return out, nil
 }
 
-// claims says who sets a parameter that stands at two places, of which the first n are the template's.
+// claims describes where a duplicate parameter is set; the first n parameters are the template's.
 func claims(first, second, n int) string {
 	switch {
 	case second < n:
@@ -156,5 +156,5 @@ func (f *Format) repeats(name string) bool {
 // plainName is what a parameter of a lines format may be called.
 var plainName = regexp.MustCompile(`^[A-Za-z0-9_%$.][A-Za-z0-9_.%$@:/\[\]+-]*$`)
 
-// spacedName is what it may be called where the format says spaces.
+// spacedName matches a name in a format with spaces.
 var spacedName = regexp.MustCompile(`^[A-Za-z0-9_.\[\]|-]+( [A-Za-z0-9_.\[\]|-]+)*$`)

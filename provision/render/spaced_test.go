@@ -38,7 +38,7 @@ func TestSpacedNamesAndQuotes(t *testing.T) {
 		t.Error("a quote inside quotes is taken")
 	}
 	if (&Format{Kind: "lines"}).CheckName("a b") == nil {
-		t.Error("a name with a space is taken where the format doesn't say spaces")
+		t.Error("a name with a space is accepted in a format without spaces")
 	}
 	if (&Format{Kind: "lines", QuoteWhen: "#"}).Check() == nil {
 		t.Error("quote_when without refuse is taken")

@@ -119,7 +119,7 @@ type walker struct {
 	errs   []error
 }
 
-func (w *walker) fault(n parse.Node, format string, args ...any) {
+func (w *walker) problem(n parse.Node, format string, args ...any) {
 	where, _ := w.tree.ErrorContext(n)
 	w.errs = append(w.errs, fmt.Errorf("%s: %s", where, fmt.Sprintf(format, args...)))
 }
@@ -137,10 +137,10 @@ func (w *walker) node(n parse.Node) {
 	switch x := n.(type) {
 	case *parse.TextNode:
 		if w.format.Kind == "xml" && bytes.Contains(bytes.ReplaceAll(x.Text, []byte("<!DOCTYPE"), nil), []byte("<!")) {
-			w.fault(x, "an XML comment or CDATA section: printed values aren't safe inside, use {{/* */}} for comments")
+			w.problem(x, "an XML comment or CDATA section: printed values aren't safe inside, use {{/* */}} for comments")
 		}
 		if bytes.Contains(x.Text, []byte(packed)) {
-			w.fault(x, "the control character U+001A")
+			w.problem(x, "the control character U+001A")
 		}
 	case *parse.ActionNode:
 		w.pipe(x.Pipe)
@@ -176,7 +176,7 @@ func (w *walker) pipe(p *parse.PipeNode) {
 			switch x := a.(type) {
 			case *parse.IdentifierNode:
 				if x.Ident == escapeFunc || x.Ident == rangeFunc || !builtins[x.Ident] && w.funcs[x.Ident] == nil {
-					w.fault(x, "function %s is not among those that templates have", x.Ident)
+					w.problem(x, "function %s is not among those that templates have", x.Ident)
 				}
 			case *parse.PipeNode:
 				w.pipe(x)

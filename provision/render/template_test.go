@@ -64,7 +64,7 @@ func TestSheetCarriesAnyValue(t *testing.T) {
 
 func TestSheetRefusesWhatIsNoParameter(t *testing.T) {
 	f := formats(t)["ini"]
-	if _, err := mustCompile(t, "a = 1\nnonsense\n", f, true).Params(nil); err == nil || !strings.Contains(err.Error(), `x.tmpl:2: line "nonsense" is no parameter`) {
+	if _, err := mustCompile(t, "a = 1\nnonsense\n", f, true).Params(nil); err == nil || !strings.Contains(err.Error(), `x.tmpl:2: line "nonsense" is not a parameter`) {
 		t.Error(err)
 	}
 }

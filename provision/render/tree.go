@@ -13,7 +13,7 @@ import (
 )
 
 // A tree format writes XML. A parameter's name is a path of elements, as in XPath: sip/line[@index=1]/PhoneNumber, with
-// [@attribute=value] for attributes that tell elements apart, [child=value] for a child that does, [#2] for the second
+// [@attribute=value] for attributes that distinguish elements, [child=value] for a child that does, [#2] for the second
 // of elements that nothing distinguishes, and @name at the end for a value that is an attribute.
 type step struct {
 	name  string
@@ -42,13 +42,13 @@ func (f *Format) checkTree() error {
 	}
 	f.root = s[0]
 	if f.Index != "" && !xmlName.MatchString(f.Index) {
-		return fmt.Errorf("index %q is no name of an attribute", f.Index)
+		return fmt.Errorf("index %q is not a name of an attribute", f.Index)
 	}
 	_, err = parsePath(f.fullPath("x"))
 	return err
 }
 
-// fullPath gives the path below the root that a parameter's name stands for.
+// fullPath returns the path below the root for a parameter's name.
 func (f *Format) fullPath(name string) string {
 	if f.Index != "" {
 		name = shorthand.ReplaceAllString(name, "[@"+f.Index+"=$1]")
@@ -78,7 +78,7 @@ func cutPredicates(s string) string {
 func parsePath(path string) ([]step, error) {
 	var out []step
 	rest := path
-	bad := fmt.Errorf("parameter name %.80q is no path of XML elements such as sip/line[@index=1]/PhoneNumber", path)
+	bad := fmt.Errorf("parameter name %.80q is not a path of XML elements such as sip/line[@index=1]/PhoneNumber", path)
 	for {
 		i := strings.IndexAny(rest, "/[")
 		if i < 0 {
@@ -164,7 +164,7 @@ func (n *node) child(s step) *node {
 func (n *node) setAttr(name, value string) error {
 	for _, a := range n.attrs {
 		if a.Name == name {
-			return fmt.Errorf("attribute %s stands twice", name)
+			return fmt.Errorf("duplicate attribute %s", name)
 		}
 	}
 	n.attrs = append(n.attrs, Param{name, value})

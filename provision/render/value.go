@@ -22,7 +22,7 @@ func (s secret) Reveal() string { return string(s) }
 func (s secret) String() string { return "***" }
 
 // Plain gives the text of a printable value, and whether it is sensitive. Lists, durations and absent values have no
-// one right text: the template must say which it wants.
+// one right text: the template must choose one.
 func Plain(v any, words [2]string) (text string, sensitive bool, err error) {
 	switch x := v.(type) {
 	case nil:
@@ -43,7 +43,7 @@ func Plain(v any, words [2]string) (text string, sensitive bool, err error) {
 	case float64:
 		return strconv.FormatFloat(x, 'g', -1, 64), false, nil
 	}
-	return "", false, fmt.Errorf("is a %T, which cannot be printed as it is: use join, seconds, minutes or a field of it", v)
+	return "", false, fmt.Errorf("is a %T, which can't be printed directly: use join, seconds, minutes or a field of it", v)
 }
 
 // checkText refuses what no configuration format of any phone carries: bytes that aren't UTF-8, and control characters

@@ -182,7 +182,7 @@ func (f brokenFleet) ExtensionsNumbered(number string) ([]*fleet.Extension, erro
 	return f.View.ExtensionsNumbered(number)
 }
 
-// A fault of the store is not a fault of the record: nobody should be told to correct what is right.
+// An error of the store is not a validation error of the record.
 func TestCheckDeviceTellsFaultsOfTheStore(t *testing.T) {
 	r, packs := office(t), provisiontest.Packs(t)
 	for _, call := range []string{"DeviceByAny", "DeviceByIP", "Profile", "ExtensionsNumbered"} {
@@ -227,7 +227,7 @@ func TestCheckProfile(t *testing.T) {
 		err := check(&tt.p)
 		var bad fleet.ValidationError
 		if !errors.As(err, &bad) || len(bad) != 1 || bad[0].Field != tt.field || !strings.Contains(bad[0].Message, tt.want) {
-			t.Errorf("%+v: %v, want one fault of %s with %q", tt.p, err, tt.field, tt.want)
+			t.Errorf("%+v: %v, want one problem of %s with %q", tt.p, err, tt.field, tt.want)
 		}
 	}
 }

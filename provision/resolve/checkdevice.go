@@ -102,7 +102,7 @@ func checkMACs(view fleet.View, bad *fleet.ValidationError, d *fleet.Device) err
 	return nil
 }
 
-// checkModel brings vendor and model into the spelling of their pack, and reports those that no pack knows.
+// checkModel brings vendor and model into the spelling of their pack, and reports those that no pack has.
 func checkModel(bad *fleet.ValidationError, packs *pack.Set, d *fleet.Device) *pack.Vendor {
 	if vendor, model, found := strings.Cut(d.Model, "/"); found {
 		if d.Vendor != "" && !sameVendor(packs, d.Vendor, vendor) {

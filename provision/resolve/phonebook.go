@@ -15,7 +15,7 @@ import (
 // every change.
 const maxPhonebook = 5000
 
-// AddPhonebook fills in the phonebook of a device whose settings ask for one: its own contacts, those of its profiles, and the
+// AddPhonebook fills in the phonebook of a device whose settings enable it: its own contacts, those of its profiles, and the
 // extensions of the registrars that its lines are on. What the phone has no room for is named.
 func AddPhonebook(f fleet.View, vendor *pack.Vendor, d *fleet.Device, p *phonefile.Phone) (left []string, err error) {
 	if !phonefile.PhonebookOn(p.Settings) || !d.Enabled {

@@ -12,7 +12,7 @@ import (
 	"plugtone/provision/phonefile"
 )
 
-// placeholderURL stands for the provisioning server where a device's network has none yet. It has no influence on whether the
+// placeholderURL is used as the provisioning URL where a device's network has none yet. It has no influence on whether the
 // other values can be rendered.
 const placeholderURL = "http://192.0.2.1/"
 

@@ -158,7 +158,7 @@ func ownerName(from string) string {
 	return from
 }
 
-// packValue turns a canonical value into the type that templates know.
+// packValue turns a canonical value into the type that templates use.
 func packValue(v any) any {
 	switch v := v.(type) {
 	case setting.Duration:

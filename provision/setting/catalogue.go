@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Type says what a setting's canonical value is in Go.
+// Type is the type of a setting's canonical value.
 type Type string
 
 // The types of settings.
@@ -130,7 +130,7 @@ func Lookup(name string) (Def, bool) {
 	return d, ok
 }
 
-// Allowed says in words which values the setting takes.
+// Allowed describes in words which values the setting takes.
 func (d Def) Allowed() string {
 	switch d.Type {
 	case Bool:

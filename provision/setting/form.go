@@ -12,7 +12,7 @@ import (
 	"unicode/utf8"
 )
 
-// Form says what a text must look like.
+// Form is a constraint on a text.
 type Form string
 
 // The forms of texts.
@@ -28,7 +28,7 @@ const (
 	FileOrURL   Form = "file or url"
 )
 
-// words says in words what the form allows.
+// words describes what the form allows.
 func (f Form) words() string {
 	switch f {
 	case Zone:
@@ -114,7 +114,7 @@ func IsHost(s string) bool {
 	return strings.Trim(labels[len(labels)-1], "0123456789") != ""
 }
 
-// SplitHostPort splits host or host:port; the port is 0 when it isn't said.
+// SplitHostPort splits host or host:port; the port is 0 when there is none.
 func SplitHostPort(s string) (host string, port int, ok bool) {
 	h, p, found := strings.Cut(s, ":")
 	if !found {

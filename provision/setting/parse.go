@@ -53,7 +53,7 @@ func ParseAssignment(s string) (name string, value any, err error) {
 	return name, value, err
 }
 
-// Canonical turns what JSON or YAML gave for the setting into its canonical value, or says what is allowed.
+// Canonical turns what JSON or YAML gave for the setting into its canonical value. Its error names what is allowed.
 func Canonical(name string, v any) (any, error) {
 	d, err := lookup(name)
 	if err != nil {
@@ -87,7 +87,7 @@ func (d Def) bad(v any) error {
 	return fmt.Errorf("setting %s: %.60q is not allowed; allowed is %s", d.Name, fmt.Sprint(v), d.Allowed())
 }
 
-// Canonical turns v into the setting's canonical value, or says what is allowed.
+// Canonical turns v into the setting's canonical value. Its error names what is allowed.
 func (d Def) Canonical(v any) (any, error) {
 	switch d.Type {
 	case Bool:
@@ -112,7 +112,7 @@ func (d Def) Canonical(v any) (any, error) {
 		}
 		return Secret(s), nil
 	case Choice:
-		// YAML reads an unquoted off as false: say so by taking it for what was written.
+		// YAML decodes an unquoted off as false, so false is accepted for off.
 		if b, ok := v.(bool); ok && !b && slices.Contains(d.Choices, "off") {
 			return "off", nil
 		}

@@ -25,7 +25,7 @@ func ParseDuration(s string) (Duration, error) {
 	}
 	d, err := time.ParseDuration(s)
 	if err != nil || d < 0 {
-		return 0, fmt.Errorf("duration %.20q is none of 90s, 15m, 1h30m, 8d and the like", s)
+		return 0, fmt.Errorf("duration %.20q must be written like 90s, 15m, 1h30m or 8d", s)
 	}
 	return Duration(d), nil
 }

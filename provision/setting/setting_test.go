@@ -97,7 +97,7 @@ func TestParseEverySetting(t *testing.T) {
 			t.Errorf("%s: printed %q reads back as %#v, %v", d.Name, Print(got), again, err)
 		}
 		if d.Help == "" || d.Allowed() == "" {
-			t.Errorf("%s: says nothing of itself", d.Name)
+			t.Errorf("%s: has no help text", d.Name)
 		}
 	}
 	if len(all) != len(All()) {
@@ -114,7 +114,7 @@ func TestCatalogueIsInOrderAndNamedAlike(t *testing.T) {
 		}
 	}
 	if !slices.IsSorted(names) || len(slices.Compact(slices.Clone(names))) != len(names) {
-		t.Errorf("names are not in order, or one stands twice: %v", names)
+		t.Errorf("names are not sorted, or there is a duplicate: %v", names)
 	}
 }
 
@@ -162,9 +162,9 @@ func TestSecretsAreNeverRepeated(t *testing.T) {
 	if err == nil || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("error %v", err)
 	}
-	_, faults := Values{"admin_password": secret}.Check()
-	if len(faults) != 1 || faults[0].Value != "" || strings.Contains(faults[0].Message, "hunter2") {
-		t.Errorf("faults %+v", faults)
+	_, problems := Values{"admin_password": secret}.Check()
+	if len(problems) != 1 || problems[0].Value != "" || strings.Contains(problems[0].Message, "hunter2") {
+		t.Errorf("problems %+v", problems)
 	}
 	v := Values{"admin_password": Secret("hunter2"), "dnd": true}
 	if s := fmt.Sprintf("%v %+v %#v", v, v, v); strings.Contains(s, "hunter2") {
@@ -275,14 +275,14 @@ func TestValuesKeepWhatTheyDoNotKnow(t *testing.T) {
 	if err := json.Unmarshal([]byte(`{"from_the_future":{"a":1},"voice_vlan":"ten","codecs":[1]}`), &v); err != nil {
 		t.Fatal(err)
 	}
-	out, faults := v.Check()
-	if len(out) != 0 || len(faults) != 3 {
-		t.Fatalf("checked %v, faults %+v; want all three named", out, faults)
+	out, problems := v.Check()
+	if len(out) != 0 || len(problems) != 3 {
+		t.Fatalf("checked %v, problems %+v; want all three named", out, problems)
 	}
 	want := []string{"codecs", "from_the_future", "voice_vlan"}
-	for i, f := range faults {
+	for i, f := range problems {
 		if f.Name != want[i] || f.Message == "" {
-			t.Errorf("fault %d is %+v, want %s", i, f, want[i])
+			t.Errorf("problem %d is %+v, want %s", i, f, want[i])
 		}
 	}
 	if err := json.Unmarshal([]byte(`[1]`), &v); err == nil {
@@ -296,9 +296,9 @@ func TestValuesKeepWhatTheyDoNotKnow(t *testing.T) {
 func TestCheckLeavesItsInputAlone(t *testing.T) {
 	v := Values{"codecs": []string{"G722"}, "dnd": nil, "srtp": "OFF"}
 	before := maps.Clone(v)
-	out, faults := v.Check()
-	if faults != nil || !reflect.DeepEqual(out, Values{"codecs": []string{"g722"}, "srtp": "off"}) {
-		t.Errorf("checked %v, %+v", out, faults)
+	out, problems := v.Check()
+	if problems != nil || !reflect.DeepEqual(out, Values{"codecs": []string{"g722"}, "srtp": "off"}) {
+		t.Errorf("checked %v, %+v", out, problems)
 	}
 	if !reflect.DeepEqual(v, before) {
 		t.Errorf("the input was changed to %v", v)

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// Problem says what is wrong with one setting.
+// Problem is a validation error of one setting.
 type Problem struct {
 	Name    string
 	Value   string // as given; "" for secrets
@@ -19,7 +19,7 @@ type Problem struct {
 // Check turns every value into its canonical form and reports all that can't be. A nil value removes the setting.
 // v itself is not changed.
 func (v Values) Check() (Values, []Problem) {
-	var faults []Problem
+	var problems []Problem
 	out := make(Values, len(v))
 	for _, name := range slices.Sorted(maps.Keys(v)) {
 		raw := v[name]
@@ -28,7 +28,7 @@ func (v Values) Check() (Values, []Problem) {
 		}
 		d, ok := Lookup(name)
 		if !ok {
-			faults = append(faults, Problem{Name: name, Message: strings.TrimPrefix(Unknown(name).Error(), fmt.Sprintf("setting %.60q ", name))})
+			problems = append(problems, Problem{Name: name, Message: strings.TrimPrefix(Unknown(name).Error(), fmt.Sprintf("setting %.60q ", name))})
 			continue
 		}
 		c, err := d.Canonical(raw)
@@ -37,7 +37,7 @@ func (v Values) Check() (Values, []Problem) {
 			if !d.IsSecret() {
 				f.Value = fmt.Sprint(raw)
 			}
-			faults = append(faults, f)
+			problems = append(problems, f)
 			continue
 		}
 		out[name] = c
@@ -45,7 +45,7 @@ func (v Values) Check() (Values, []Problem) {
 	if len(out) == 0 {
 		out = nil
 	}
-	return out, faults
+	return out, problems
 }
 
 // UnmarshalJSON gives every known setting its canonical type. It does not check values: what the catalogue doesn't take

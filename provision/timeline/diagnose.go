@@ -10,7 +10,7 @@ import (
 	"plugtone/dhcp"
 )
 
-// Severity says how bad a finding is.
+// Severity is how bad a finding is.
 type Severity string
 
 // The severities.
@@ -39,11 +39,11 @@ type Facts struct {
 	State    string     // status.state
 	Addr     netip.Addr // active lease
 	Expires  time.Time  // of that lease
-	// Models lists the models that ask for a file name, nil when any may or none is known.
+	// Models lists the models that request a file name, nil when any may or none is known.
 	Models func(file string) []string
 }
 
-// IsFile tells whether entries of this source are about files.
+// IsFile reports whether entries of this source are about files.
 func IsFile(source string) bool { return source == "tftp" || source == "http" || source == "https" }
 
 // grace is how long a phone may take from its address to its first file: slow models need a minute and a half.
@@ -54,9 +54,9 @@ type story struct {
 	f       Facts
 	entries []Entry
 
-	lastDHCP, acked, offered, nak, declined *Entry
-	lastFile, served, refused, fault, vain  *Entry
-	aborted                                 *Entry
+	lastDHCP, acked, offered, nak, declined  *Entry
+	lastFile, served, refused, fault, absent *Entry
+	aborted                                  *Entry
 }
 
 // Diagnose concludes from a phone's timeline, oldest entry first, what works and what doesn't, in the order of a boot.
@@ -109,7 +109,7 @@ func (s *story) readFile(e *Entry) {
 	case "fault":
 		s.fault = e
 	case "not_found":
-		s.vain = e
+		s.absent = e
 	case "aborted":
 		if e.Kind == "device" {
 			s.aborted = e
@@ -119,10 +119,10 @@ func (s *story) readFile(e *Entry) {
 
 func at(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 
-// after tells whether a happened and b did not happen later.
+// after reports whether a happened and b did not happen later.
 func after(a, b *Entry) bool { return a != nil && (b == nil || a.Time.After(b.Time)) }
 
-// record tells what follows from the device record alone.
+// record returns the findings from the device record alone.
 func (s *story) record() []Finding {
 	switch {
 	case !s.f.Recorded && len(s.entries) > 0:
@@ -137,11 +137,11 @@ func (s *story) record() []Finding {
 	return nil
 }
 
-// address tells how it stands with the phone's address.
+// address returns the findings about the phone's address.
 func (s *story) address() []Finding {
 	switch {
 	case len(s.entries) == 0:
-		return []Finding{{Problem, fmt.Sprintf("nothing was ever heard of %s", s.f.MAC),
+		return []Finding{{Problem, fmt.Sprintf("nothing was ever received from %s", s.f.MAC),
 			"check its power, its cable, the VLAN of its switch port, and the MAC on its label", time.Time{}}}
 	case s.lastDHCP == nil && s.lastFile != nil:
 		return []Finding{{Note, "it asks for files, but was never seen in DHCP here",
@@ -158,7 +158,7 @@ func (s *story) address() []Finding {
 	case s.f.Addr.IsValid() && s.acked != nil:
 		return append(out, Finding{OK, fmt.Sprintf("it has %s since %s", s.f.Addr, at(s.acked.Time)), "", s.acked.Time})
 	case after(s.nak, s.acked):
-		return append(out, Finding{Problem, "it asked for an address that it can't have: " + s.nak.Reason,
+		return append(out, Finding{Problem, "it requested an address that it can't have: " + s.nak.Reason,
 			"it should begin again with a DISCOVER; if not, restart it", s.nak.Time})
 	case after(s.offered, s.acked) && s.lastDHCP.Event == "discover":
 		return append(out, Finding{Problem, fmt.Sprintf("it was offered %s at %s and did not take it", s.offered.Addr, at(s.offered.Time)),
@@ -170,7 +170,7 @@ func (s *story) address() []Finding {
 		"it is switched off, unplugged or in another VLAN", s.lastDHCP.Time})
 }
 
-// files tells how it stands with the phone's configuration.
+// files returns the findings about the phone's configuration.
 func (s *story) files() []Finding {
 	var out []Finding
 	if after(s.fault, s.served) {
@@ -185,8 +185,8 @@ func (s *story) files() []Finding {
 		out = append(out, s.fetched())
 	case s.lastFile == nil:
 		out = append(out, s.neverAsked()...)
-	case after(s.vain, s.served) && s.f.Recorded && s.refused == nil && s.fault == nil:
-		out = append(out, Finding{Problem, fmt.Sprintf("it asked for %s in vain: %s", s.vain.File, s.vain.Reason), "", s.vain.Time})
+	case after(s.absent, s.served) && s.f.Recorded && s.refused == nil && s.fault == nil:
+		out = append(out, Finding{Problem, fmt.Sprintf("it requested %s, which was not found: %s", s.absent.File, s.absent.Reason), "", s.absent.Time})
 	case after(s.aborted, s.served) && s.refused == nil && s.fault == nil:
 		out = append(out, Finding{Problem, fmt.Sprintf("it began to fetch %s and ended the transfer: %s", s.aborted.File, s.aborted.Reason),
 			"it restarted meanwhile, or its link loses packets", s.aborted.Time})
@@ -200,7 +200,7 @@ func (s *story) files() []Finding {
 	return out
 }
 
-// refusal says why it was refused.
+// refusal returns why it was refused.
 func (s *story) refusal() Finding {
 	e := s.refused
 	f := Finding{Severity: Problem, Time: e.Time, Text: fmt.Sprintf("%s was refused to %s: %s", e.File, e.Addr, e.Reason)}
@@ -214,7 +214,7 @@ func (s *story) refusal() Finding {
 	case strings.Contains(e.Reason, "provisioning.new_phones allows"):
 		f.Hint = "for phones that are unpacked now: plugtone device enroll --all --for 30m"
 	case strings.Contains(e.Reason, "is leased to"):
-		f.Hint = "somebody asked for another phone's file, or one phone has two MACs: plugtone device set --help, other_macs"
+		f.Hint = "a client requested another phone's file, or one phone has two MACs: plugtone device set --help, other_macs"
 	case s.f.Addr.IsValid() && e.Addr.IsValid() && s.f.Addr != e.Addr:
 		f.Hint = fmt.Sprintf("the phone itself has %s", s.f.Addr)
 	case strings.Contains(e.Reason, "not leased by us"):
@@ -223,7 +223,7 @@ func (s *story) refusal() Finding {
 	return f
 }
 
-// fetched says when it got its configuration and whether that is still the right one.
+// fetched returns when the phone got its configuration, and whether that is still the current one.
 func (s *story) fetched() Finding {
 	e := s.served
 	f := Finding{Severity: OK, Time: e.Time, Text: fmt.Sprintf("it fetched %s at %s", e.File, at(e.Time))}
@@ -238,7 +238,7 @@ func (s *story) fetched() Finding {
 	return f
 }
 
-// neverAsked says why a phone with an address may not ask for a file.
+// neverAsked returns why a phone with an address may not have requested a file.
 func (s *story) neverAsked() []Finding {
 	if !s.f.Addr.IsValid() || s.acked == nil {
 		return nil
@@ -252,13 +252,13 @@ func (s *story) neverAsked() []Finding {
 			"name its vendor: plugtone device add " + s.f.MAC.String() + " --vendor V --model M", s.acked.Time}}
 	case !strings.Contains(s.acked.Options, "://"):
 		return []Finding{{Problem, fmt.Sprintf("it got %s, but no option with the address of its provisioning server", s.f.Addr),
-			"see what DHCP would tell it: plugtone explain " + s.f.MAC.String(), s.acked.Time}}
+			"see what DHCP would send it: plugtone explain " + s.f.MAC.String(), s.acked.Time}}
 	}
 	return []Finding{{Problem, fmt.Sprintf("it got %s and the provisioning server, but never asked for a file", s.f.Addr),
 		"it ignores the DHCP option or has a stored server address: look at its provisioning settings, or reset it to factory settings", s.acked.Time}}
 }
 
-// otherModel finds a file that only other models ask for than the one that the record says.
+// otherModel finds a file that only models other than the record's request.
 func (s *story) otherModel() (Finding, bool) {
 	if s.f.Models == nil || s.f.Model == "" {
 		return Finding{}, false

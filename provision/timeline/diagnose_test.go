@@ -42,7 +42,7 @@ func addressCases() []diagnosisCase {
 	boot := []Entry{dhcpEntry(0, "discover", "offered"), dhcpEntry(0, "request", "acked")}
 	withBoot := func(more ...Entry) []Entry { return append(append([]Entry(nil), boot...), more...) }
 	return []diagnosisCase{
-		{name: "never heard of", change: func(f *Facts) { f.Addr = netip.Addr{} }, want: []string{"problem: nothing was ever heard of 00:15:65:12:34:56"}},
+		{name: "never seen", change: func(f *Facts) { f.Addr = netip.Addr{} }, want: []string{"problem: nothing was ever received from 00:15:65:12:34:56"}},
 		{name: "address, no file", entries: boot, want: []string{"ok: it has 10.20.1.7 since 2026-11-22 12:00:00 UTC", "problem: never asked for a file", "problem: stored server address"}},
 		{name: "address, no file yet", entries: boot, change: func(f *Facts) { f.Now = noon.Add(time.Minute) },
 			want: []string{"note: has not asked for a file yet"}, not: "problem"},
@@ -53,7 +53,7 @@ func addressCases() []diagnosisCase {
 		{name: "offer not taken", entries: []Entry{dhcpEntry(0, "discover", "offered")}, change: func(f *Facts) { f.Addr = netip.Addr{} },
 			want: []string{"problem: it was offered 10.20.1.7", "problem: another DHCP server"}},
 		{name: "nak", entries: []Entry{dhcpEntry(0, "request", "nak")}, change: func(f *Facts) { f.Addr = netip.Addr{} },
-			want: []string{"problem: it asked for an address that it can't have"}},
+			want: []string{"problem: it requested an address that it can't have"}},
 		{name: "declined", entries: withBoot(Entry{Time: noon.Add(time.Minute), MAC: phone, Source: "dhcp", Event: "decline", Verdict: "declined", Addr: addr}),
 			change: func(f *Facts) { f.Addr = netip.Addr{} }, want: []string{"problem: it declined 10.20.1.7"}},
 		{name: "silence", entries: []Entry{func() Entry { e := dhcpEntry(0, "discover", "silent"); e.Reason = "pool is full"; return e }()},
@@ -86,8 +86,8 @@ func fileCases() []diagnosisCase {
 			want: []string{"problem: plugtone device enroll 00:15:65:12:34:56"}},
 		{name: "fault", entries: withBoot(fileEntry(1, "001565123456.cfg", "device", "fault", "template")), want: []string{"problem: could not be made: template"}},
 		{name: "aborted", entries: withBoot(fileEntry(1, "001565123456.cfg", "device", "aborted", "the client closed the connection")), want: []string{"problem: ended the transfer: the client closed"}},
-		{name: "asked in vain", entries: withBoot(fileEntry(1, "001565123456.cfg", "device", "not_found", "it is a file of snom")),
-			want: []string{"problem: in vain: it is a file of snom"}},
+		{name: "file not found", entries: withBoot(fileEntry(1, "001565123456.cfg", "device", "not_found", "it is a file of snom")),
+			want: []string{"problem: which was not found: it is a file of snom"}},
 		{name: "only common", entries: withBoot(fileEntry(1, "y000000000108.cfg", "common", "served", "")), want: []string{"problem: never for its own configuration"}},
 		{name: "other model", entries: withBoot(fileEntry(1, "y000000000096.cfg", "common", "served", ""), fileEntry(2, "001565123456.cfg", "device", "served", "")),
 			want: []string{"problem: y000000000096.cfg, which is a file of T54W, but its record says T46U", "problem: --model T54W"}},
@@ -128,7 +128,7 @@ func TestDiagnose(t *testing.T) {
 				}
 			}
 			if tt.not != "" && strings.Contains(all, tt.not) {
-				t.Errorf("a finding says %q:\n%s", tt.not, all)
+				t.Errorf("a finding has %q:\n%s", tt.not, all)
 			}
 		})
 	}

@@ -40,7 +40,7 @@ func (r *Ring) last() *Entry {
 	return &r.entries[(r.next+r.most-1)%r.most]
 }
 
-// repeats tells whether b is a repetition of what e says.
+// repeats reports whether b is a repetition of e.
 func (e *Entry) repeats(b Entry) bool {
 	near := b.Time.Sub(e.Time) <= repeatWithin && !b.Time.Before(e.Time)
 	a := *e

@@ -1,4 +1,4 @@
-// Package tz turns an IANA time zone name into what phones want to know: an offset and the rule of daylight saving time,
+// Package tz turns an IANA time zone name into what phones need: an offset and the rule of daylight saving time,
 // or a POSIX TZ string. The rule is read from fixed future years, so that the answer changes with the time zone data
 // and never with the date.
 package tz
@@ -10,13 +10,13 @@ import (
 )
 
 // The years whose changes make the rule: far enough ahead for every change that is already decided, and enough of them
-// to tell "the fourth Sunday" from "the last".
+// to distinguish "the fourth Sunday" from "the last".
 const (
 	firstYear = 2030
 	lastYear  = 2044
 )
 
-// Zone is a time zone as phones know it.
+// Zone is a time zone as phones are configured with it.
 type Zone struct {
 	Name      string // Europe/Berlin
 	Offset    int    // standard time, minutes east of UTC
@@ -26,7 +26,7 @@ type Zone struct {
 	End       Rule   // when it ends, in daylight saving time
 	Std       string // abbreviation of standard time
 	Summer    string // abbreviation of daylight saving time
-	Irregular bool   // the clock changes by no rule that a phone knows; Offset is what holds most of the year
+	Irregular bool   // no rule that phones have describes the changes; Offset is what holds most of the year
 }
 
 // Rule is a day of the year and the clock time on it.
@@ -40,11 +40,11 @@ type Rule struct {
 // Load finds the zone by its IANA name.
 func Load(name string) (Zone, error) {
 	if name == "" || name == "Local" {
-		return Zone{}, fmt.Errorf("time zone %q is no IANA name such as Europe/Berlin", name)
+		return Zone{}, fmt.Errorf("time zone %q must be an IANA name such as Europe/Berlin", name)
 	}
 	loc, err := time.LoadLocation(name)
 	if err != nil {
-		return Zone{}, fmt.Errorf("time zone %.60q is no IANA name such as Europe/Berlin", name)
+		return Zone{}, fmt.Errorf("time zone %.60q must be an IANA name such as Europe/Berlin", name)
 	}
 	return compute(name, loc), nil
 }
@@ -176,7 +176,7 @@ func ruleShifted(changes []change, shift int) (Rule, bool) {
 // Last reports whether the rule names the last such weekday of its month.
 func (r Rule) Last() bool { return r.Week == 5 }
 
-// clock is the time of day within 00:00 to 23:59: phones know no 24:00 and no -1:00, and take the nearest.
+// clock is the time of day within 00:00 to 23:59: phones accept neither 24:00 nor -1:00, so the nearest is used.
 func (r Rule) clock() int { return min(max(r.Minutes, 0), 24*60-1) }
 
 // Hour is the hour of the change, 0..23.

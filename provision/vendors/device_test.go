@@ -160,7 +160,7 @@ func proveAll(v *pack.Vendor, p phonefile.Phone) error {
 	return nil
 }
 
-// The same device as every model of every vendor: whatever it is, no file has a fault.
+// The same device as every model of every vendor: whatever it is, every file is valid.
 func TestAnyDeviceAsEveryModel(t *testing.T) {
 	for _, v := range load(t).Vendors() {
 		t.Run(v.ID, func(t *testing.T) {
@@ -214,7 +214,7 @@ func TestAnyText(t *testing.T) {
 	}
 }
 
-// refusal tells of an error that says which value a format can't carry.
+// refusal reports whether an error names a value that a format can't carry.
 func refusal(err error) bool {
 	return strings.Contains(err.Error(), "which this file can't carry") || strings.Contains(err.Error(), "bytes long, allowed are")
 }
@@ -255,15 +255,15 @@ func TestEveryCharacterInEveryField(t *testing.T) {
 	}
 	for _, v := range load(t).Vendors() {
 		t.Run(v.ID, func(t *testing.T) {
-			for _, m := range tellingModels(v) {
+			for _, m := range coveringModels(v) {
 				everyCharacter(t, v, m, texts, fields)
 			}
 		})
 	}
 }
 
-// tellingModels are models that together have every template and format of a pack.
-func tellingModels(v *pack.Vendor) []string {
+// coveringModels are models that together have every template and format of a pack.
+func coveringModels(v *pack.Vendor) []string {
 	var out []string
 	seen := make(map[string]bool)
 	for _, m := range v.Models() {

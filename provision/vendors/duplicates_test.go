@@ -45,7 +45,7 @@ func TestNoParameterTwice(t *testing.T) {
 				seen := make(map[string]bool)
 				for _, name := range v.Parameters(p) {
 					if seen[name] && !v.Repeats(name) {
-						t.Fatalf("%s stands twice", name)
+						t.Fatalf("duplicate %s", name)
 					}
 					seen[name] = true
 					if p.Extra[name] != "" {

@@ -43,7 +43,7 @@ func identifyRows(t *testing.T) []identifyRow {
 	return out
 }
 
-// Every row is recognised as its vendor's, with its model, firmware and MAC where it tells them, or stands under
+// Every row is recognised as its vendor's, with its model, firmware and MAC where it has them, or is listed under
 // otherwise with the reason.
 func TestIdentifyTable(t *testing.T) {
 	s := load(t)
@@ -66,14 +66,14 @@ func TestIdentifyTable(t *testing.T) {
 // otherwise are the rows that are not recognised as they say, with the reason.
 var otherwise = map[string]string{
 	"user_agent FileTransport PolycomSoundStationIP-SSIP_6000-UA/5.0.3.1667 Type/Updater":          "the version is the updater's, not the firmware's",
-	"user_agent Grandstream GXP2000 (gxp2000e.bin:1.2.5.3/boot55e.bin:1.1.6.9) DevId 000b822726c8": "the pack tells the program's version, the row the boot loader's",
-	"user_agent AUDC-IPPhone/2.2.8.61 (440HDG-Rev0; 00908F602AAC)":                                 "-Rev0 is the board's revision; the pack knows the model without it",
+	"user_agent Grandstream GXP2000 (gxp2000e.bin:1.2.5.3/boot55e.bin:1.1.6.9) DevId 000b822726c8": "the pack reads the program's version, the row has the boot loader's",
+	"user_agent AUDC-IPPhone/2.2.8.61 (440HDG-Rev0; 00908F602AAC)":                                 "-Rev0 is the board's revision; the pack has the model without it",
 	"user_agent AVAYA/SIP12x0?/04.00.04.00":                                                        "12x0? names no one model",
 	"user_agent Flyingvoice FIP13G V0.6.24 00:21:F2:22:AE:F1":                                      "the pack leaves out the letter before the version",
 	"user_agent Algo-8301/5.5":                                                                     "a guess: no source shows this user agent",
 	"option60 C590_IP":                                                                             "a home base, which takes its configuration from its maker's server alone",
 	"filename ATA002699EF0F1A.cnf.xml":                                                             "the ATA 190 of the enterprise line, which no pack serves",
-	"filename f0A25hw1.100.cfg":                                                                    "two packs claim the name, so that it tells no one vendor, and no model",
+	"filename f0A25hw1.100.cfg":                                                                    "two packs claim the name, so that it identifies neither vendor nor model",
 	"oui 64167f123456":                                                                             "a prefix that Polycom registered and Obihai's later devices bear too",
 	"oui 482567123456":                                                                             "a prefix that Polycom registered and Obihai's later devices bear too",
 	"oui 0001e3123456":                                                                             "a prefix of Siemens, which bears much that is no phone",
@@ -137,7 +137,7 @@ func (r identifyRow) tryName(s *pack.Set) string {
 			return "the MAC is " + m.MAC.String() + ", not " + r.mac
 		}
 		if v, _ := s.Vendor(r.vendor); r.model != "" && !r.tellsModel(v, m) && !r.identifiedModel(s) {
-			return "the name tells the models " + strings.Join(m.Models, ", ") + ", not " + strconv.Quote(r.model)
+			return "the name belongs to the models " + strings.Join(m.Models, ", ") + ", not " + strconv.Quote(r.model)
 		}
 		return ""
 	}

@@ -18,7 +18,7 @@ import (
 // authority has the lines of a certificate; packs only carry them.
 const authority = "-----BEGIN CERTIFICATE-----\nMIIBcTCCARegAwIBAgIUQhx\nAQAB\n-----END CERTIFICATE-----\n"
 
-// away is a phone that is told where it goes for its files from elsewhere, and as whom.
+// away is a phone that gets its URL and credentials from elsewhere, as from a redirect service.
 func away(v *pack.Vendor, model string) phonefile.Phone {
 	return fitted(v, model, phonefile.Phone{
 		Enabled: true, MAC: [6]byte{0, 0x15, 0x65, 0x12, 0x34, 0x56}, Server: "prov.example.net", ServerURL: "https://prov.example.net/", CAURL: "https://prov.example.net/plugtone-ca.crt", CACert: authority,
@@ -27,7 +27,7 @@ func away(v *pack.Vendor, model string) phonefile.Phone {
 	})
 }
 
-// found tells in which kinds of files of a phone the text stands, and whether one of them answers no challenge.
+// found returns which kinds of files of a phone have the text, and whether the phone answers no challenge for one of them.
 func found(t *testing.T, v *pack.Vendor, p phonefile.Phone, text string) (kinds []phonefile.Kind, challenges []string) {
 	t.Helper()
 	for _, n := range v.Files(p) {

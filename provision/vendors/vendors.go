@@ -4,7 +4,7 @@ package vendors
 
 import "embed"
 
-// FS holds the packs, one folder per vendor, and oui.csv, the MAC prefixes of makers of phones.
+// FS holds the packs, one folder per vendor, and oui.csv, the MAC prefixes of phone vendors.
 //
 //go:generate go run ./ouigen
 //go:embed */vendor.yaml */*.tmpl oui.csv

@@ -77,7 +77,7 @@ func TestPacks(t *testing.T) {
 	}
 }
 
-// What each pack says it recognises is recognised beside all the others.
+// Each pack recognises its own examples while all others are loaded.
 func TestRecognise(t *testing.T) {
 	s := load(t)
 	for _, v := range s.Vendors() {

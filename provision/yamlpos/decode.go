@@ -15,7 +15,7 @@ type Decoder interface {
 	DecodeYAML(r *Reader, n *yaml.Node, path string)
 }
 
-// Bounds of what one file may decode to: aliases let a short file stand for an endless one, or for an endlessly deep one.
+// Bounds of what one file may decode to: aliases let a short file expand without end, in length or depth.
 const (
 	maxNodes = 1 << 17
 	maxDepth = 64
@@ -31,7 +31,7 @@ func (r *Reader) enter(n *yaml.Node, path string) (ok bool) {
 	}
 	if !r.exceeded {
 		r.exceeded = true
-		r.ErrorAt(n, path, "", "its aliases stand for too much")
+		r.ErrorAt(n, path, "", "its aliases expand to too much")
 	}
 	return false
 }

@@ -90,7 +90,7 @@ func (r *Reader) Errorf(n *yaml.Node, path, format string, args ...any) {
 	r.ErrorAt(n, path, Text(n), fmt.Sprintf(format, args...))
 }
 
-// Pairs calls f for each key of a map, with the path of the key. What is no map, and keys that are written twice, are
+// Pairs calls f for each key of a map, with the path of the key. A value that is not a map, and duplicate keys, are
 // problems. The keys of a map that is merged (<<) come after those of the map itself, which replace them.
 func (r *Reader) Pairs(n *yaml.Node, path string, f func(key, value *yaml.Node, at string)) {
 	if n.Kind != yaml.MappingNode {
@@ -166,7 +166,7 @@ func (r *Reader) write(path string, value *yaml.Node) {
 	}
 }
 
-// List calls f for each item of a list. What is no list is a problem.
+// List calls f for each item of a list. A value that is not a list is a problem.
 func (r *Reader) List(n *yaml.Node, path string, f func(n *yaml.Node, path string)) {
 	if n.Kind != yaml.SequenceNode {
 		r.Errorf(n, path, "%s where a list belongs, as in [a, b]", Kind(n))

@@ -86,7 +86,7 @@ func (e Errors) Sort() {
 	})
 }
 
-// Deref follows an alias. An alias never stands for an alias.
+// Deref follows an alias. An alias never points to an alias.
 func Deref(n *yaml.Node) *yaml.Node {
 	if n.Kind == yaml.AliasNode && n.Alias != nil {
 		return n.Alias
@@ -129,7 +129,7 @@ func Join(path, key string) string {
 	return path + "." + key
 }
 
-// Member returns the value of a key of a map, nil when n is no map or has no such key.
+// Member returns the value of a key of a map, nil when n is not a map or has no such key.
 func Member(n *yaml.Node, key string) *yaml.Node {
 	if i := IndexOf(n, key); i >= 0 {
 		return n.Content[i+1]
@@ -137,7 +137,7 @@ func Member(n *yaml.Node, key string) *yaml.Node {
 	return nil
 }
 
-// MemberPos returns the place of a key of a map; it is unknown when n is no map or has no such key.
+// MemberPos returns the place of a key of a map; it is unknown when n is not a map or has no such key.
 func MemberPos(n *yaml.Node, key string) Pos {
 	if i := IndexOf(n, key); i >= 0 {
 		return At(n.Content[i])
@@ -145,7 +145,7 @@ func MemberPos(n *yaml.Node, key string) Pos {
 	return Pos{}
 }
 
-// IndexOf returns where among the content of a map a key is, -1 when n is no map or has no such key.
+// IndexOf returns where among the content of a map a key is, -1 when n is not a map or has no such key.
 func IndexOf(n *yaml.Node, key string) int {
 	if n == nil || n.Kind != yaml.MappingNode {
 		return -1
@@ -158,7 +158,7 @@ func IndexOf(n *yaml.Node, key string) int {
 	return -1
 }
 
-// Items returns the items of a list, none when n is no list.
+// Items returns the items of a list, none when n is not a list.
 func Items(n *yaml.Node) []*yaml.Node {
 	if n == nil || n.Kind != yaml.SequenceNode {
 		return nil

@@ -91,7 +91,7 @@ f.yaml:7:1: name: written twice: first on line 6`,
 	}
 }
 
-// Aliases that stand for more and more, or for themselves, end.
+// Aliases that expand without end are an error.
 func TestAliasesAreBounded(t *testing.T) {
 	bomb := "any:\n  a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
 	for i := range 9 {

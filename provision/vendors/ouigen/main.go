@@ -1,5 +1,5 @@
 // Command ouigen writes oui.csv, the MAC prefixes of those who make phones, from the IEEE's lists as Debian packages them
-// (ieee-data); whose they are is said by makers.csv. It is run by go generate in the folder above.
+// (ieee-data); makers.csv maps their organisations to vendors. It is run by go generate in the folder above.
 package main
 
 import (
