@@ -28,7 +28,7 @@ type ClientCAs struct {
 	roots   map[string][]*x509.Certificate
 }
 
-// ParseClientCAs reads PEM by vendor id. Each must hold at least one authority's certificate; all faults are reported at
+// ParseClientCAs reads PEM by vendor id. Each must hold at least one authority's certificate; all problems are reported at
 // once.
 func ParseClientCAs(files map[string][]byte) (*ClientCAs, error) {
 	c := &ClientCAs{vendors: slices.Sorted(maps.Keys(files)), roots: map[string][]*x509.Certificate{}}
@@ -63,12 +63,12 @@ func ParseClientCAs(files map[string][]byte) (*ClientCAs, error) {
 	return c, nil
 }
 
-// Verify says what the certificates of a TLS client prove, the client's own first. The handshake has shown that the
+// Verify returns what the certificates of a TLS client prove; the client's own comes first. The handshake has shown that the
 // client has the key. It is nil for certificates that prove nothing.
 //
 // The rules are not those of a browser: factory certificates are made once, for all that the phone will ever do, so that
-// their extended key usage says little, and many are signed with SHA-1, which nobody can put to use against a certificate
-// that has been made already. What counts is the vendor's own authority and the MAC in the subject.
+// their extended key usage says little, and many are signed with SHA-1, whose collisions cannot be used against an existing
+// certificate. What counts is the vendor's own authority and the MAC in the subject.
 func (c *ClientCAs) Verify(peer []*x509.Certificate, now time.Time) *provision.Certificate {
 	if c == nil || len(peer) == 0 || len(peer) > 2*maxChain {
 		return nil
@@ -112,7 +112,7 @@ func chains(cert *x509.Certificate, between, roots []*x509.Certificate, now time
 	return false
 }
 
-// unknownCritical are the critical extensions that crypto/x509 doesn't know, except the extended key usage.
+// unknownCritical are the critical extensions that crypto/x509 does not process, except the extended key usage.
 func unknownCritical(c *x509.Certificate) []string {
 	var out []string
 	for _, id := range c.UnhandledCriticalExtensions {
@@ -181,7 +181,7 @@ func macsIn(text string) (out []string) {
 
 const alphanumeric = "0123456789abcdefghijklmnopqrstuvwxyz"
 
-// subjectMAC is the one MAC that a certificate's common names and serial number name. Two different ones name nobody.
+// subjectMAC is the one MAC that a certificate's common names and serial number name. Two different ones are no proof.
 func subjectMAC(c *x509.Certificate) (dhcp.MAC, bool) {
 	var found dhcp.MAC
 	for _, name := range c.Subject.Names {

@@ -51,7 +51,7 @@ func addresses(format string, n int) (out []string) {
 	return out
 }
 
-// curl fetches a file from an address and reports whether it came whole.
+// curl fetches a file from an address and reports whether it is complete.
 func curl(t *testing.T, s *running, from string) bool {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "curl", "-sS", "--max-time", "20", "--interface", from, "http://"+s.addr+"/001565123456.cfg").CombinedOutput()
@@ -62,7 +62,7 @@ func curl(t *testing.T, s *running, from string) bool {
 	return false
 }
 
-// Addresses that open connections without a pause, or many addresses of one network, keep nobody else out.
+// Addresses that open connections continuously, or many addresses of one network, do not lock out other clients.
 func TestAtTheLimitTheConnectionOfWhoHoldsMostGoes(t *testing.T) {
 	needCurl(t)
 	for name, tt := range map[string]struct {

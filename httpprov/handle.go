@@ -153,7 +153,7 @@ func (s *Server) respond(w *countingWriter, r *http.Request, a *provision.Answer
 	return s.refuse(w, r, a)
 }
 
-// refuse answers a requester that may not have the file, or for whom there is none: late or not at all when it has guessed often.
+// refuse answers a requester that may not have the file, or for whom there is none: with a delay, or not at all, after many guesses.
 func (s *Server) refuse(w *countingWriter, r *http.Request, a *provision.Answer) error {
 	if a.Delay > 0 {
 		delay := time.NewTimer(a.Delay)
@@ -213,7 +213,7 @@ func (s *Server) file(w *countingWriter, r *http.Request, a *provision.Answer) e
 	return w.short(r.Method)
 }
 
-// tryLater answers an internal error: the phone shall ask again.
+// tryLater answers after an internal error, so that the phone retries.
 func (s *Server) tryLater(w *countingWriter, a *provision.Answer) error {
 	w.Header().Set("Retry-After", strconv.Itoa(int(s.cfg.RetryAfter/time.Second)))
 	return orErr(w.refuse(http.StatusServiceUnavailable, bodyLater), a.Err)

@@ -15,7 +15,7 @@ import (
 
 type answers = provisiontest.Answers
 
-// report is what an Observer was told.
+// report is a call of the Observer.
 type report struct {
 	req  provision.Request
 	ans  provision.Answer

@@ -1,7 +1,7 @@
 // Package httpprov serves phones' files over HTTP and HTTPS. It is for connections, requests and limits, and not for the files:
 // every name goes to an Answerer, and its answer is sent whole, in ranges, as "not modified", refused or put off.
 //
-// There is no ServeMux here, because it redirects what it thinks unclean, and phones don't follow. A path reaches the
+// There is no ServeMux here, because it redirects paths that are not clean, and phones do not follow redirects. A path reaches the
 // Answerer as the phone meant it: unescaped, with its double slashes, backslashes and dots.
 //
 // Refused by net/http before this package sees the request, with a short fixed text that never repeats it, and unseen by
@@ -19,8 +19,8 @@
 // that has waited longest; never one in which a known phone (provision.Answer.Known) is being answered. Addresses with a lease
 // (Config.Leased) have a quarter of the connections for themselves. So neither a slow client nor many connections delay phones.
 //
-// Over HTTPS a phone may show its factory's certificate; it is never demanded, and what it proves goes with the request
-// (ClientCAs.Verify). A certificate that crypto/tls can't even read, such as one with a DSA key, ends the handshake.
+// Over HTTPS a phone may present its factory certificate. It is never required, and what it proves is part of the request
+// (ClientCAs.Verify). A certificate that crypto/tls cannot parse, such as one with a DSA key, ends the handshake.
 package httpprov
 
 import (
@@ -71,7 +71,7 @@ type Config struct {
 	ReadTime      time.Duration // 30s: to send the whole request
 	WriteTime     time.Duration // 1m: to take a rendered file, or each MiB of a streamed one
 	IdleTime      time.Duration // 30s: a kept connection without a request
-	RetryAfter    time.Duration // 30s: when a phone shall ask again after an internal error
+	RetryAfter    time.Duration // 30s: when a phone should retry after an internal error
 	Grace         time.Duration // 5s: how long running answers go on at shutdown
 }
 

@@ -19,7 +19,7 @@ import (
 	"plugtone/provision/provisiontest"
 )
 
-// fixed is a clock that stands still.
+// fixed is a clock that always returns the same time.
 func fixed() time.Time { return time.Unix(1_700_000_000, 0) }
 
 // recorder is a response writer without a connection.
@@ -106,7 +106,7 @@ func TestConnectionsPerAddress(t *testing.T) {
 	if !closedUnanswered(dial(t, s, "127.0.0.2")) {
 		t.Error("a fourth connection is served while three known phones are answered")
 	}
-	works(t, dial(t, s, "127.0.0.3")) // others are not in the way
+	works(t, dial(t, s, "127.0.0.3")) // other addresses do not block it
 	close(goOn)
 	for _, c := range held {
 		if b, _ := io.ReadAll(io.LimitReader(c, 15)); string(b) != "HTTP/1.1 200 OK" {
@@ -140,7 +140,7 @@ func TestConnectionsInAll(t *testing.T) {
 	}
 }
 
-// Who has just come is left alone: its request is on the way.
+// A new connection is not closed: its request is in transit.
 func TestConnectionsThatHaveJustCome(t *testing.T) {
 	s := start(t, Config{MaxConns: 2, MinIdle: time.Hour}, &answers{F: served})
 	first, second := dial(t, s, "127.0.0.2"), dial(t, s, "127.0.0.3")
@@ -152,8 +152,8 @@ func TestConnectionsThatHaveJustCome(t *testing.T) {
 	works(t, second)
 }
 
-// Somebody who holds all connections that there may be, over plain HTTP or in the middle of a TLS handshake, holds up nobody:
-// neither phones elsewhere nor those behind the same address.
+// A client that holds the maximum of connections, over plain HTTP or in the middle of a TLS handshake, delays no phone, neither
+// elsewhere nor behind the same address.
 func TestSlowLorisOnAllConnections(t *testing.T) {
 	s := start(t, Config{MaxConns: 40, MaxPerAddress: 10, MinIdle: time.Nanosecond}, &answers{F: served})
 	for i := range 60 {
@@ -166,7 +166,7 @@ func TestSlowLorisOnAllConnections(t *testing.T) {
 	}
 }
 
-// A slow-loris, one header byte at a time, is cut off, and holds up nobody meanwhile.
+// A slow-loris, one header byte at a time, is cut off, and delays no other client meanwhile.
 func TestSlowLoris(t *testing.T) {
 	s := start(t, Config{HeaderTime: 200 * time.Millisecond}, &answers{F: served})
 	var slow []net.Conn
@@ -189,14 +189,14 @@ func TestSlowLoris(t *testing.T) {
 	}
 }
 
-// A kept connection without a request ends by itself.
+// A kept connection without a request is closed.
 func TestIdleConnectionsEnd(t *testing.T) {
 	s := start(t, Config{IdleTime: 50 * time.Millisecond}, &answers{F: served})
 	works(t, dial(t, s, "127.0.0.2"))
 	waitFor(t, func() bool { return s.Stats().Conns == 0 })
 }
 
-// A phone that doesn't take its file is given up.
+// The connection of a phone that does not read its file is closed.
 func TestSlowReader(t *testing.T) {
 	big := make([]byte, 32<<20)
 	s := start(t, Config{WriteTime: 200 * time.Millisecond}, &answers{F: func(provision.Request) provision.Answer {
@@ -205,7 +205,7 @@ func TestSlowReader(t *testing.T) {
 	c := dial(t, s, "127.0.0.2")
 	fmt.Fprint(c, "GET /f HTTP/1.1\r\nHost: x\r\n\r\n")
 	if r := <-s.reports; r.err == nil {
-		t.Errorf("%d bytes sent to nobody", r.sent)
+		t.Errorf("%d bytes sent to a closed connection", r.sent)
 	}
 }
 

@@ -122,11 +122,11 @@ func TestConditionsAndRanges(t *testing.T) {
 	}
 }
 
-// Unknown, disabled and unproven can't be told apart, and no refusal repeats the name.
+// Responses for unknown, disabled and unproven phones are identical, and no refusal repeats the name.
 func TestRefusalsLookTheSame(t *testing.T) {
 	var seen string
 	for _, o := range []provision.Outcome{provision.NotFound, provision.Refused, provision.Expected404} {
-		for _, name := range []string{"/001565123456.cfg", "/nobody-knows-this"} {
+		for _, name := range []string{"/001565123456.cfg", "/unknown-name"} {
 			s := start(t, Config{}, &answers{F: func(provision.Request) provision.Answer {
 				return provision.Answer{Outcome: o, Reason: "disabled", ETag: `"x"`, MediaType: "text/xml", Vendor: "yealink", Status: 404}
 			}})
@@ -197,7 +197,7 @@ func TestMethods(t *testing.T) {
 	}
 }
 
-// An upload that is refused is not read, however long it says it is.
+// A refused upload is not read, whatever its Content-Length.
 func TestUploadIsNotRead(t *testing.T) {
 	s := start(t, Config{}, &answers{F: served})
 	resp, _ := ask(t, s.addr, "PUT", "/log", "Content-Length: 99999999999")
@@ -315,7 +315,7 @@ func TestShutdownLetsAnswersEnd(t *testing.T) {
 	}
 }
 
-// An answer that hangs is given up after the grace time, and nobody is told afterwards.
+// An answer that hangs is abandoned after the grace time, and the Observer is not called afterwards.
 func TestShutdownHasAnEnd(t *testing.T) {
 	asked := make(chan struct{})
 	hang := answererFunc(func(ctx context.Context, _ provision.Request) provision.Answer {

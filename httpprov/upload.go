@@ -30,13 +30,13 @@ func (s *Server) receive(w *countingWriter, r *http.Request, a *provision.Answer
 	case a.Outcome == provision.InternalError:
 		return s.tryLater(w, a)
 	case body.failed != nil:
-		w.broken = true // nobody reads a response
+		w.broken = true // the client reads no response
 		return body.failed
 	}
 	return orErr(w.refuse(http.StatusRequestEntityTooLarge, bodyLarge), err)
 }
 
-// source notes read errors, to tell a phone that stops sending from a disk that fails.
+// source notes read errors, to distinguish a phone that stops sending from a disk that fails.
 type source struct {
 	r      io.Reader
 	failed error

@@ -61,7 +61,7 @@ func TestUpload(t *testing.T) {
 	}
 }
 
-// A phone that loses its power in the middle leaves nothing behind.
+// An upload that is cut off by a power loss leaves no file.
 func TestUploadThatEndsEarly(t *testing.T) {
 	a, dir := uploadStore(t, 100)
 	s := start(t, Config{}, a)

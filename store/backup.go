@@ -12,8 +12,8 @@ import (
 	"plugtone/store/dbfile"
 )
 
-// Backup writes a tar stream of all files as of now, each whole in itself. They are copied first, so that a slow reader
-// holds up nothing. It has secrets in it.
+// Backup writes a tar stream of all files, each consistent in itself. They are copied first, so that a slow reader does not block
+// writers. The stream contains secrets.
 func (s *Store) Backup(w io.Writer) error {
 	if err := s.eventsDB.Flush(); err != nil {
 		s.cfg.Log.Warn("backup is without the newest events", "err", err)

@@ -103,9 +103,9 @@ func TestABadBackupTouchesNothing(t *testing.T) {
 		tar  []byte
 		want string
 	}{
-		"no tar":        {[]byte(strings.Repeat("hello", 1000)), "no backup of plugtone"},
+		"no tar":        {[]byte(strings.Repeat("hello", 1000)), "not a complete backup of plugtone"},
 		"empty":         {nil, "it has no plugtone.db"},
-		"cut short":     {good[:len(good)/3], "not all of"},
+		"cut short":     {good[:len(good)/3], "not a complete backup"},
 		"leases only":   {tarOf(t, leases.FileName, member[leases.FileName]), "it has no plugtone.db"},
 		"garbage":       {tarOf(t, records.FileName, []byte("garbage")), "plugtone.db in the backup: damaged"},
 		"empty file":    {tarOf(t, records.FileName, []byte{}), "damaged: it is empty"},

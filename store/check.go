@@ -32,5 +32,5 @@ func CheckInherited(w io.Writer, name string) (sound bool, err error) {
 			return dbfile.CheckInherited(w, name, spec.Schema)
 		}
 	}
-	return false, fmt.Errorf("%q is none of the store's files", name)
+	return false, fmt.Errorf("%q is not a file of the store", name)
 }

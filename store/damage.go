@@ -26,7 +26,7 @@ const (
 	Restored       Kind = "restored"        // the files are those of a backup
 )
 
-// Damage is something that was lost, or may have been.
+// Damage describes data that was or may have been lost.
 type Damage struct {
 	Time time.Time `json:"time"` // when it was found
 	File string    `json:"file"`
@@ -42,7 +42,7 @@ const (
 	damageKept  = 60 * 24 * time.Hour
 )
 
-// found notes damage.
+// found records and logs damage.
 func (s *Store) found(d Damage) {
 	d.Time = s.cfg.Now().UTC().Truncate(time.Second)
 	if d.File == leases.FileName {
@@ -100,7 +100,7 @@ func (o *opening) identify() error {
 	return nil
 }
 
-// missing notes a file that was lost.
+// missing records that a file was lost.
 func (o *opening) missing(name string) {
 	text := o.path(name) + " was missing or empty, and was made again"
 	switch name {

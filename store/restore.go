@@ -27,7 +27,7 @@ const (
 	planName     = "plan.json" // in the folder
 )
 
-// restorePlan says what finishRestore has to do.
+// restorePlan lists the steps of finishRestore.
 type restorePlan struct {
 	Files []string `json:"files"` // in the folder, to be moved into place
 	Aside []string `json:"aside"` // in the data directory, that the backup does not have
@@ -201,7 +201,7 @@ func unpack(r io.Reader, dir string, now time.Time, checkCommand []string) (name
 			break
 		}
 		if err != nil {
-			return nil, fmt.Errorf("this is no backup of plugtone, or not all of it: %w", err)
+			return nil, fmt.Errorf("this is not a complete backup of plugtone: %w", err)
 		}
 		spec, ok := known[h.Name]
 		if !ok || h.Typeflag != tar.TypeReg {
@@ -211,7 +211,7 @@ func unpack(r io.Reader, dir string, now time.Time, checkCommand []string) (name
 		path := filepath.Join(dir, h.Name)
 		err = dbfile.WriteDurably(path, func(w io.Writer) error { _, err := io.Copy(w, t); return err })
 		if errors.Is(err, io.ErrUnexpectedEOF) {
-			return nil, fmt.Errorf("this is not all of a backup: it ends within %s", h.Name)
+			return nil, fmt.Errorf("this is not a complete backup: it ends within %s", h.Name)
 		}
 		if err != nil {
 			return nil, err
@@ -222,7 +222,7 @@ func unpack(r io.Reader, dir string, now time.Time, checkCommand []string) (name
 		names = append(names, h.Name)
 	}
 	if _, missing := known[records.FileName]; missing {
-		return nil, fmt.Errorf("this is no backup of plugtone: it has no %s", records.FileName)
+		return nil, fmt.Errorf("this is not a backup of plugtone: it has no %s", records.FileName)
 	}
 	return names, nil
 }

@@ -25,7 +25,7 @@ import (
 	"plugtone/provision"
 )
 
-// serverEnv makes the test program a TFTP server: what a server sends from is the network namespace of its process.
+// serverEnv makes the test program a TFTP server, because a server sends from the network namespace of its process.
 const serverEnv = "PLUGTONE_TFTP_TEST_SERVER"
 
 func TestMain(m *testing.M) {
@@ -50,7 +50,7 @@ var (
 	attackedLink = 16                                    // prefix length of the link
 )
 
-// serveFixture serves phones their own files and everybody a ring tone, until its input ends; then it prints its counts.
+// serveFixture serves phones their own files and every client a ring tone until its input ends; then it prints its counts.
 func serveFixture() error {
 	conn, err := net.ListenUDP("udp4", &net.UDPAddr{Port: 69})
 	if err != nil {
@@ -83,7 +83,7 @@ func serveFixture() error {
 
 // attackedFixture is a link with the server, three phones and an attacker.
 type attackedFixture struct {
-	leases bool // the server knows them
+	leases bool // the server has Config.Leased
 	phones []*netlab.Namespace
 	fd     int // the attacker's packet socket
 	index  int
@@ -162,13 +162,13 @@ func requestFrame(from netip.Addr, port uint16, name string) []byte {
 	return append(append(f, 0, 0), tftp...) // a UDP checksum of 0 is none
 }
 
-// attack sends 5,000 frames a second until stop is closed, for at most a minute. It closes begun when 10,000 are sent.
-func (f *attackedFixture) attack(begun chan<- struct{}, stop <-chan struct{}, frame func(i int) []byte) error {
+// attack sends 5,000 frames a second until stop is closed, for at most a minute. It closes started when 10,000 are sent.
+func (f *attackedFixture) attack(started chan<- struct{}, stop <-chan struct{}, frame func(i int) []byte) error {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for i := range 6000 {
 		if i == 200 {
-			close(begun)
+			close(started)
 		}
 		select {
 		case <-stop:
@@ -184,8 +184,8 @@ func (f *attackedFixture) attack(begun chan<- struct{}, stop <-chan struct{}, fr
 	return errors.New("the phones took longer than the attack")
 }
 
-// fetchAll lets each phone fetch n files and, where the server knows leases, request as many that do not exist. It returns how
-// many were served, and how many requests were refused.
+// fetchAll fetches n files from each phone and, when the server has leases, requests as many that do not exist. It returns how many were
+// served, and how many requests were refused.
 func (f *attackedFixture) fetchAll(t *testing.T, n int) (served, refused int) {
 	t.Helper()
 	dir := t.TempDir()
@@ -199,17 +199,17 @@ func (f *attackedFixture) fetchAll(t *testing.T, n int) (served, refused int) {
 				if j%2 == 1 {
 					cmd = ns.Command(t.Context(), "atftp", "-g", "-r", fmt.Sprint("own", j), "-l", got, "--option", "blksize 1428", fixtureAddr.String())
 				}
-				_ = cmd.Run() // what counts is the file
+				_ = cmd.Run() // the file is compared below
 				body, _ := os.ReadFile(got)
-				var said []byte
+				var output []byte
 				if f.leases {
-					said, _ = ns.Command(t.Context(), "tftp", fixtureAddr.String(), "-c", "get", "boot", got+".boot").CombinedOutput()
+					output, _ = ns.Command(t.Context(), "tftp", fixtureAddr.String(), "-c", "get", "boot", got+".boot").CombinedOutput()
 				}
 				mu.Lock()
 				if bytes.Equal(body, fixtureFile) {
 					served++
 				}
-				if strings.Contains(strings.ToLower(string(said)), "file not found") {
+				if strings.Contains(strings.ToLower(string(output)), "file not found") {
 					refused++
 				}
 				mu.Unlock()
@@ -220,12 +220,12 @@ func (f *attackedFixture) fetchAll(t *testing.T, n int) (served, refused int) {
 	return served, refused
 }
 
-// underAttack lets phones fetch while the frames come, and afterwards.
+// underAttack fetches files from the phones during the attack and after it.
 func underAttack(t *testing.T, leases bool, frame func(i int) []byte) (served, refused int, st Stats) {
 	f := newAttackedFixture(t, leases)
-	begun, stop, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
-	go func() { ended <- f.attack(begun, stop, frame) }()
-	<-begun
+	started, stop, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	go func() { ended <- f.attack(started, stop, frame) }()
+	<-started
 	served, refused = f.fetchAll(t, 10)
 	close(stop)
 	must(t, <-ended)
@@ -243,8 +243,8 @@ func absentHosts(i, n int) netip.Addr {
 	return netip.AddrFrom4([4]byte{10, 20, byte(100 + i%n/250), byte(1 + i%n%250)})
 }
 
-// Requests whose sources do not exist, so that the kernel waits for ARP with each answer, keep no phone from its files and from
-// its refusals: neither while they come, 5,000 a second, nor afterwards.
+// Requests from absent hosts, 5,000 a second, make the kernel wait for ARP with each reply. Phones are still served and refused, during
+// and after the attack.
 func TestF16RequestsOfAbsentHosts(t *testing.T) {
 	port := func(i int) uint16 { return uint16(1024 + i%60000) }
 	for name, frame := range map[string]func(i int) []byte{
@@ -264,7 +264,7 @@ func TestF16RequestsOfAbsentHosts(t *testing.T) {
 	}
 }
 
-// Without leases to tell phones from others, ERROR packets for absent hosts are dropped when too many wait, and files are served.
+// Without leases ERROR packets for absent hosts are dropped when too many wait, and files are served.
 func TestRefusalsNeverWait(t *testing.T) {
 	served, _, st := underAttack(t, false, func(i int) []byte { return requestFrame(absentHosts(i, 250), uint16(1024+i%60000), "nofile.txt") })
 	if served != 36 || st.RefusalsDropped == 0 {

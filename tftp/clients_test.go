@@ -12,7 +12,7 @@ import (
 	"plugtone/provision"
 )
 
-// foreign finds a client that isn't ours. Without it the test is skipped, unless the run demands all.
+// foreign finds an installed TFTP client. Without it the test is skipped, unless PLUGTONE_REQUIRE_E2E is set.
 func foreign(t *testing.T, name, debian string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
@@ -26,7 +26,7 @@ func foreign(t *testing.T, name, debian string) string {
 	return ""
 }
 
-// fetch runs tftp-hpa or atftp and returns what it saved and said.
+// fetch runs tftp-hpa or atftp and returns the saved file and the output.
 func fetch(t *testing.T, s *running, client, name string, opts ...string) ([]byte, string, error) {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "got")

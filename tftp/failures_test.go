@@ -211,7 +211,7 @@ func TestTakenPort(t *testing.T) {
 	}
 }
 
-// Who guesses gets no answer, and is told of all the same.
+// A requester that guesses names gets no reply, and its requests are reported.
 func TestSilentRefusal(t *testing.T) {
 	s := start(t, Config{}, &answers{F: func(provision.Request) provision.Answer {
 		return provision.Answer{Outcome: provision.Refused, Status: 404, Reason: "too many", Silent: true}

@@ -9,8 +9,8 @@ import (
 	"plugtone/provision/uploads"
 )
 
-// FuzzGuard: nothing of the receive buffer is kept, a refusal is short and well-formed, and what is agreed to is what was
-// asked for, or less.
+// FuzzGuard checks that nothing of the receive buffer is retained, that refusals are short and well-formed, and that accepted options
+// do not exceed the requested ones.
 func FuzzGuard(f *testing.F) {
 	for _, s := range []string{
 		"\x00\x01f\x00octet\x00", "\x00\x01f\x00octet", "\x00\x02f\x00NetASCII\x00BLKSIZE\x001428\x00tsize\x000\x00", "\x00\x01\x00octet\x00",
@@ -47,8 +47,8 @@ func FuzzGuard(f *testing.F) {
 	})
 }
 
-// FuzzTransfer: whatever comes to a transfer's port, a sender never sends more than it has nor anything but blocks of the
-// agreed size in their order, and a receiver never takes more than it may.
+// FuzzTransfer checks that, for any packets, a sender sends only blocks of the agreed size in order and no more than the file, and that
+// a receiver accepts no more than its limit.
 func FuzzTransfer(f *testing.F) {
 	f.Add([]byte("\x00\x04\x00\x00|\x00\x04\x00\x01|\x00\x04\x00\x01|\x00\x05\x00\x01x"), uint16(512), false)
 	f.Add([]byte("\x00\x03\x00\x01hello|\x00\x03\x00\x01hello|\x00\x03\x00\x02|\x00\x03"), uint16(8), true)

@@ -17,7 +17,7 @@ import (
 
 type answers = provisiontest.Answers
 
-// file answers everything with the same bytes.
+// file answers every request with the same bytes.
 func file(body string) *answers {
 	return &answers{F: func(provision.Request) provision.Answer {
 		return provision.Answer{Outcome: provision.Served, Kind: "device", Body: []byte(body), Size: int64(len(body))}
@@ -30,7 +30,7 @@ func outcome(o provision.Outcome) *answers {
 	}}
 }
 
-// report is what an Observer was told.
+// report is a call of the Observer.
 type report struct {
 	req  provision.Request
 	ans  provision.Answer
@@ -86,7 +86,7 @@ func (r *running) reported(t testing.TB) report {
 	}
 }
 
-// phone is a client as RFC 1350 describes it, made of nothing of ours.
+// phone is a client written from RFC 1350, independent of this package.
 type phone struct {
 	t    testing.TB
 	c    *net.UDPConn
@@ -142,7 +142,7 @@ func (p *phone) must(op uint16) []byte {
 	return b
 }
 
-// silent fails when anything comes.
+// silent fails when a packet arrives.
 func (p *phone) silent(wait time.Duration) {
 	p.t.Helper()
 	if b := p.recv(wait); b != nil {
@@ -160,7 +160,7 @@ func (p *phone) fail(code byte, text string) {
 	p.send(p.peer, []byte("\x00\x05\x00"+string(code)+text+"\x00"))
 }
 
-// rest takes a file from its first DATA on, and the numbers of its blocks.
+// rest receives a file from its first DATA on, and returns the numbers of its blocks.
 func (p *phone) rest(size int) (string, []uint16) {
 	p.t.Helper()
 	var all []byte

@@ -45,7 +45,7 @@ func TestF15DuplicateWhileRendering(t *testing.T) {
 	}
 }
 
-// A phone that got its last block may ask again from the same port before its ACK has arrived, or without having sent one.
+// A phone that received its last block may send a new request from the same port before its ACK has arrived, or without an ACK.
 func TestF15NewRequestBeforeLastAck(t *testing.T) {
 	s := start(t, Config{}, file(strings.Repeat("x", 700)))
 	p := newPhone(t, "127.0.0.1")
@@ -63,8 +63,8 @@ func TestF15NewRequestBeforeLastAck(t *testing.T) {
 	p.fail(0, "enough")
 }
 
-// A boot ROM tries one block size after the other from the same port, and asks for the size before it asks for the file: each
-// is answered at once, and what it has turned away from is not sent again.
+// A boot ROM tries several block sizes from the same port, and requests the size before the file. Each request is answered at once, and
+// the transfer it replaces is not resent.
 func TestF15OtherOptionsAreANewRequest(t *testing.T) {
 	s := start(t, Config{Resend: 100 * time.Millisecond}, file(strings.Repeat("x", 700)))
 	p := newPhone(t, "127.0.0.1")
@@ -113,14 +113,14 @@ func TestF16OnePacketAndItsResends(t *testing.T) {
 		n++
 	}
 	if n != 6 {
-		t.Errorf("%d packets to somebody who never answers, want 1 and 5 resends", n)
+		t.Errorf("%d packets to a client that never answers, want 1 and 5 resends", n)
 	}
 	if r := s.reported(t); !errors.Is(r.err, ErrTimeout) {
 		t.Error(r.err)
 	}
 }
 
-// flood sends n requests of which none will ever be acknowledged.
+// flood sends n requests that are never acknowledged.
 func (p *phone) flood(s *running, n int) {
 	p.t.Helper()
 	before := s.Stats()
@@ -135,14 +135,14 @@ func (p *phone) flood(s *running, n int) {
 	}
 }
 
-// known answers everything with the same bytes to a phone that has proved who it is and has a record.
+// known answers every request with the same bytes, as to an authenticated phone with a record.
 func known(body string) *answers {
 	return &answers{F: func(provision.Request) provision.Answer {
 		return provision.Answer{Outcome: provision.Served, Kind: "device", Body: []byte(body), Size: int64(len(body)), Proof: trust.ProofLease, Known: true}
 	}}
 }
 
-// hello takes a file in one block.
+// hello fetches a file of one block.
 func (p *phone) hello(s *running) {
 	p.t.Helper()
 	p.send(s.addr, rrq("own", "octet"))
@@ -156,8 +156,7 @@ func (p *phone) hello(s *running) {
 	}
 }
 
-// A flood of idle requests takes what an address may take, and what all may take, and phones are served beside it: those of
-// other addresses, and of its own.
+// A flood of idle requests reaches the limits of one address and of all. Phones are still served, at other addresses and at its own.
 func TestF16Flood(t *testing.T) {
 	s := start(t, Config{Resend: time.Minute, Grace: time.Millisecond}, known("hello"))
 	newPhone(t, "127.0.0.2").flood(s, 5000)
@@ -175,7 +174,7 @@ func TestF16Flood(t *testing.T) {
 	newPhone(t, "127.0.0.2").hello(s)
 }
 
-// mixed answers to "own" as known, and gives anybody everything else.
+// mixed answers "own" as to an authenticated phone, and every other name as to any client.
 func mixed() *answers {
 	own, others := known("hello"), file(strings.Repeat("x", 1000))
 	return &answers{F: func(r provision.Request) provision.Answer {
@@ -186,8 +185,7 @@ func mixed() *answers {
 	}}
 }
 
-// Files that anybody gets can't take the places of phones that have proved who they are, not even of those behind the same
-// address.
+// Transfers of public files cannot use the places of authenticated phones, not even behind the same address.
 func TestF16Unknown(t *testing.T) {
 	s := start(t, Config{Resend: time.Minute, Grace: time.Millisecond}, mixed())
 	var all []*phone
@@ -225,7 +223,7 @@ func TestF16UnknownBehindOneAddress(t *testing.T) {
 	newPhone(t, "127.0.0.7").hello(s)
 }
 
-// When all transfers are alive a further request is dropped silently, and none of them is harmed.
+// When all transfers are active a further request is dropped silently, and all of them complete.
 func TestF16AllAlive(t *testing.T) {
 	s := start(t, Config{MaxTransfers: 4, MaxPerAddress: 2, MaxUnknown: 4}, known(strings.Repeat("x", 1000)))
 	var all []*phone
@@ -268,7 +266,7 @@ func TestF16Allow(t *testing.T) {
 	}
 }
 
-// A phone may ask again as soon as it has an ERROR: the first request is over then.
+// A phone may send a new request as soon as it has an ERROR: the first request has ended.
 func TestF15RequestAtOnceAfterError(t *testing.T) {
 	s := start(t, Config{}, outcome(provision.NotFound))
 	p := newPhone(t, "127.0.0.1")
@@ -281,7 +279,7 @@ func TestF15RequestAtOnceAfterError(t *testing.T) {
 	}
 }
 
-// Nor does a phone wait that has ended a transfer by an ERROR and asks the same again, whichever packet is read first.
+// A phone that has ended a transfer by an ERROR and repeats its request is answered at once, whichever packet is read first.
 func TestF15RequestAtOnceAfterAbort(t *testing.T) {
 	s := start(t, Config{Resend: time.Minute}, file("hello"))
 	p := newPhone(t, "127.0.0.1")

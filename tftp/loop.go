@@ -33,7 +33,7 @@ func newLoop(s *Server) (*loop, error) {
 	return &loop{s: s, poll: p, buf: make([]byte, chunkSize+5), mine: map[int32]*transfer{}}, nil
 }
 
-// add gives a transfer to the loop, which runs for as long as it has any.
+// add adds a transfer to the loop, which runs as long as it has any.
 func (l *loop) add(t *transfer) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -132,7 +132,7 @@ func (l *loop) read(t *transfer, now time.Time) {
 	p := l.buf[:n]
 	if from.Addr != t.sock.peer.Addr || from.Port != t.sock.peer.Port {
 		if binary.BigEndian.Uint16(p) != opERROR { // F08
-			t.sock.sendStranger(errUnknownTransfer.bytes(), &from)
+			t.sock.sendToOther(errUnknownTransfer.bytes(), &from)
 		}
 		return
 	}
@@ -143,7 +143,7 @@ func (l *loop) read(t *transfer, now time.Time) {
 	l.handle(t, p, now)
 }
 
-// handle does what follows from a packet of the peer.
+// handle processes a packet of the peer.
 func (l *loop) handle(t *transfer, p []byte, now time.Time) {
 	next, err := t.handle(p)
 	t.sent.Store(t.endpoint.bytes())
@@ -201,8 +201,8 @@ func (l *loop) sweep(now time.Time, stop bool) {
 	}
 }
 
-// end ends a transfer. Its place is free at once; a worker does the rest. A peer that gave up a transfer may have asked again
-// before its ERROR was read: that request was taken for a repetition, and is served now.
+// end ends a transfer. Its place is free at once; a worker does the rest. A peer that aborted a transfer may have sent a new request
+// before its ERROR was read: that request was counted as a repetition, and is served now.
 func (l *loop) end(t *transfer, err error) {
 	l.leave(t)
 	repeated := l.s.limits.release(t)

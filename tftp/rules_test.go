@@ -24,7 +24,7 @@ func TestF01NewPort(t *testing.T) {
 		}
 		p.fail(0, "enough")
 	}
-	// A file comes from the very address that was asked, although the route would give another; so does a refusal.
+	// A file and a refusal come from the address that was asked, although the route would give another.
 	for _, opts := range [][]string{{"octet"}, {"octet", "blksize", "1024"}} {
 		p := newPhone(t, "127.0.0.1")
 		p.send(netip.AddrPortFrom(netip.MustParseAddr("127.0.0.9"), s.addr.Port()), rrq("f", opts...))
@@ -199,7 +199,7 @@ type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
-// stream is a static file that notices when it is closed.
+// stream is a static file that counts calls of Close.
 type stream struct {
 	io.Reader
 	closed atomic.Int32
@@ -210,15 +210,15 @@ func (s *stream) Close() error                 { s.closed.Add(1); return nil }
 
 func TestF08ForeignPort(t *testing.T) {
 	s := start(t, Config{}, file(strings.Repeat("x", 1000)))
-	p, stranger := newPhone(t, "127.0.0.1"), newPhone(t, "127.0.0.1")
+	p, other := newPhone(t, "127.0.0.1"), newPhone(t, "127.0.0.1")
 	p.send(s.addr, rrq("f", "octet"))
 	p.must(3)
-	stranger.send(p.peer, []byte("\x00\x04\x00\x01"))
-	stranger.send(p.peer, []byte("\x00\x05\x00\x00die\x00"))
-	if b := stranger.must(5); b[3] != 5 { // to the ACK; an ERROR is never answered
-		t.Errorf("a stranger got %q", b)
+	other.send(p.peer, []byte("\x00\x04\x00\x01"))
+	other.send(p.peer, []byte("\x00\x05\x00\x00die\x00"))
+	if b := other.must(5); b[3] != 5 { // to the ACK; an ERROR is never answered
+		t.Errorf("the other port got %q", b)
 	}
-	stranger.silent(50 * time.Millisecond)
+	other.silent(50 * time.Millisecond)
 	p.silent(50 * time.Millisecond)
 	p.ack(1)
 	if got, _ := p.rest(512); len(got) != 488 {
@@ -238,7 +238,7 @@ func TestF09LastAckLost(t *testing.T) {
 		{1000, 1, false, nil},       // the second of two blocks isn't acknowledged
 		{100, 1, true, nil},         // the OACK is, the only block isn't
 		{1000, 1, true, ErrTimeout}, // the second block was never sent
-		{100, 0, false, ErrTimeout}, // nothing tells it from a forged request
+		{100, 0, false, ErrTimeout}, // may be a forged request
 		{1024, 2, false, nil},       // the empty third block
 		{1024, 1, false, ErrTimeout},
 	} {
@@ -302,7 +302,7 @@ func TestF11Codes(t *testing.T) {
 	if r := s.reported(t); r.req.Method != "PUT" || !errors.Is(r.err, ErrNoUpload) {
 		t.Errorf("%+v", r)
 	}
-	// A fault of ours is silence, and so are other people's packets.
+	// After an internal error nothing is sent, nor in reply to packets of other transfers.
 	f := start(t, Config{}, outcome(provision.InternalError))
 	p := newPhone(t, "127.0.0.1")
 	p.send(f.addr, rrq("f", "octet"))

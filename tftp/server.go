@@ -25,7 +25,7 @@ type Server struct {
 	observe Observer
 	limits  *limiter
 
-	queue     chan *transfer // what workers are to do; it has room for all transfers, so that senders hardly ever wait
+	queue     chan *transfer // work for workers, with room for all transfers, so that senders hardly ever wait
 	quit      chan struct{}  // closed when workers are to end
 	loops     []*loop
 	turn      atomic.Uint32  // of the loops, for the next file from the disk
@@ -152,7 +152,7 @@ func (s *Server) drain(giveUp func()) error {
 	err := s.closeLoops()
 	close(s.quit)
 	s.empty()
-	// What is left belongs to workers that wait for an answer: whatever it will be, the transfer is over.
+	// The remaining transfers belong to workers that wait for an answer. They end now, whatever the answer.
 	s.limits.mu.Lock()
 	rest := slices.Collect(maps.Keys(s.limits.active))
 	s.limits.mu.Unlock()
@@ -250,7 +250,7 @@ func (s *Server) accept(l *listener, r request, from, local netip.AddrPort) {
 	s.queue <- t
 }
 
-// refuse sends an ERROR, if that needs no waiting.
+// refuse sends an ERROR, if that is possible without waiting.
 func (s *Server) refuse(l *listener, e errorPacket, local, to netip.AddrPort, phone bool) {
 	if !l.refuse(e, local, to, s.limits.refusalShare(to.Addr(), phone)) {
 		s.refusalsDropped.Add(1)
@@ -300,7 +300,7 @@ func (s *Server) serve(ctx context.Context, t *transfer) {
 	s.limits.setAnswer(t, a)
 	switch {
 	case a.Outcome == provision.InternalError:
-		s.report(t, a.Err) // silence: the phone asks again
+		s.report(t, a.Err) // nothing is sent: the phone retries
 	case a.Silent:
 		s.report(t, nil)
 	case a.Outcome == provision.Received, a.Outcome == provision.Served && !t.asked.write:

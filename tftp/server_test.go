@@ -14,10 +14,10 @@ import (
 	"plugtone/provision/fleet"
 )
 
-// A transfer that gets no socket is counted out and reported, and its file closed; the phone hears nothing, and asks again.
+// A transfer that gets no socket is counted out and reported, and its file is closed. Nothing is sent, so the phone retries.
 func TestNoSocketForTransfer(t *testing.T) {
 	p := &pipe{in: make(chan []byte), closed: make(chan struct{}), from: &net.UDPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 5},
-		local: &net.UDPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 69}} // none of this machine's
+		local: &net.UDPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 69}} // not an address of this machine
 	content := &stream{Reader: zeros{}}
 	s := start(t, Config{Conns: []net.PacketConn{p}}, &answers{F: func(provision.Request) provision.Answer {
 		return provision.Answer{Outcome: provision.Served, Content: content}
@@ -80,7 +80,7 @@ func TestAnySocket(t *testing.T) {
 	}
 }
 
-// A socket that only fails ends the server in place of a core.
+// A socket that always fails ends the server instead of using a core.
 func TestDeadSocket(t *testing.T) {
 	p := &pipe{closed: make(chan struct{}), err: errors.New("dead")}
 	s, err := New(Config{Conns: []net.PacketConn{p}, Now: time.Now}, file(""), nil)

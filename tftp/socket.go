@@ -54,9 +54,9 @@ func (s *socket) recv(b []byte) (n int, from unix.RawSockaddrInet4, err error) {
 // send sends a packet to the peer.
 func (s *socket) send(p []byte) error { return s.sendTo(p, &s.peer) }
 
-// sendStranger sends a packet to another host, unless packets wait in the send buffer: a stranger that does not answer ARP must
+// sendToOther sends a packet to another host, unless packets wait in the send buffer: a host that does not answer ARP must
 // not use up the room of the transfer's own packets.
-func (s *socket) sendStranger(p []byte, to *unix.RawSockaddrInet4) {
+func (s *socket) sendToOther(p []byte, to *unix.RawSockaddrInet4) {
 	if waiting, err := unix.IoctlGetInt(s.fd, unix.TIOCOUTQ); err == nil && waiting == 0 {
 		_ = s.sendTo(p, to) // as good as lost on the way
 	}

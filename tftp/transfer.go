@@ -56,7 +56,7 @@ type transfer struct {
 	evicted atomic.Pointer[error] // why its place was given to another; nil: it was not
 }
 
-// send sends the packet that is due. What the kernel does not take is as good as lost on the way: it will be sent again.
+// send sends the packet that is due. A packet that the kernel refuses counts as lost and will be resent.
 func (t *transfer) send() { t.unsent = t.sock.send(t.endpoint.packet()) }
 
 // handle passes a packet to the endpoint. It recovers from panics: no packet may end the loop.
@@ -182,7 +182,7 @@ func (s *Server) endUpload(t *transfer, err error) error {
 	return err
 }
 
-// finish ends a transfer. Its place is free before the peer is told, who may ask again at once.
+// finish ends a transfer. Its place is free before the last packet is sent, because the peer may send a new request at once.
 func (s *Server) finish(t *transfer, err error) {
 	if t.answer.Upload != nil && err != nil {
 		err = s.endUpload(t, err)

@@ -60,7 +60,7 @@ func TestRestore(t *testing.T) {
 	if err := os.WriteFile(file, []byte("nonsense"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if status, _, errs := sh.run("restore " + file + " --data-dir " + t.TempDir()); status != 1 || !strings.Contains(errs, "no backup of plugtone") {
+	if status, _, errs := sh.run("restore " + file + " --data-dir " + t.TempDir()); status != 1 || !strings.Contains(errs, "not a complete backup of plugtone") {
 		t.Errorf("what is no backup: %d %s", status, errs)
 	}
 }

@@ -144,7 +144,7 @@ func check(lock *os.File, name string, schema Schema, command []string) (Report,
 
 var (
 	errNoCommand = errors.New("no command to check files with")
-	// errEnded says nothing about the file: the system stops, or memory is short.
+	// errEnded is no evidence about the file: the system stops, or memory is short.
 	errEnded = errors.New("its check was ended")
 )
 

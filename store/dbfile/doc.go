@@ -2,5 +2,5 @@
 // value carries a CRC-32C over its table, its key and itself. A page that cannot be read is an error, not the end of the
 // process.
 //
-// It does not know what the records mean: that is the subject of the packages records, leases and events.
+// It does not interpret the records: the packages records, leases and events do.
 package dbfile

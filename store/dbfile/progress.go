@@ -10,14 +10,14 @@ import (
 // WriteDeadline is how long a write may take before Health reports it.
 const WriteDeadline = 3 * time.Second
 
-// Progress knows whether writes are under way and how long ago the last of them ended.
+// Progress records whether writes are running and when the last one ended.
 type Progress struct {
 	mu      sync.Mutex
 	running int
 	since   time.Time // begin of the first write under way, or end of the last one that ended meanwhile
 }
 
-// Begin notes a write that begins.
+// Begin records the begin of a write.
 func (p *Progress) Begin(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -26,7 +26,7 @@ func (p *Progress) Begin(now time.Time) {
 	}
 }
 
-// End notes a write that ended.
+// End records the end of a write.
 func (p *Progress) End(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -56,21 +56,21 @@ func TestAFloodOfStrangersIsBounded(t *testing.T) {
 		}
 	}
 	if got, err := s.Timeline(mac(1000+65_535), 100); err != nil || len(got) != 2 {
-		t.Errorf("the last stranger: %d entries, %v", len(got), err)
+		t.Errorf("the last phone without a record: %d entries, %v", len(got), err)
 	}
 	if got, err := s.Timeline(mac(1000), 100); err != nil || len(got) != 0 {
-		t.Errorf("the first stranger: %d entries, %v", len(got), err)
+		t.Errorf("the first phone without a record: %d entries, %v", len(got), err)
 	}
 }
 
-// TestAStrangerThatGetsARecordKeepsItsTimeline: what is in memory goes to the file with the next flush.
-func TestAStrangerThatGetsARecordKeepsItsTimeline(t *testing.T) {
+// TestPhoneThatGetsARecordKeepsItsTimeline: what is in memory goes to the file with the next flush.
+func TestPhoneThatGetsARecordKeepsItsTimeline(t *testing.T) {
 	h := newFixture(t)
 	s := h.open()
 	s.AppendTimeline([]timeline.Entry{entry(mac(1), 1)})
 	must(t, s.flush(false))
 	if len(s.timelines.phones) != 0 {
-		t.Error("a stranger is written at once")
+		t.Error("the timeline of a phone without a record is written at once")
 	}
 	h.recorded[mac(1)] = true
 	s.AppendTimeline([]timeline.Entry{entry(mac(1), 2)})
@@ -136,7 +136,7 @@ func TestALargeFileIsMadeSmaller(t *testing.T) {
 		}
 	}
 	if got, err := s.Timeline(mac(1899), 10); err != nil || len(got) != 1 || len(s.timelines.phones) > 200 {
-		t.Errorf("the last stranger: %d entries; %d timelines, %v", len(got), len(s.timelines.phones), err)
+		t.Errorf("the last phone without a record: %d entries; %d timelines, %v", len(got), len(s.timelines.phones), err)
 	}
 	s.AppendTimeline([]timeline.Entry{wordy(mac(1), 200)})
 	s = h.open()

@@ -8,10 +8,10 @@ import (
 	"plugtone/dhcp"
 )
 
-// strangers are entries of phones without a record.
+// strangers holds the timeline entries of phones without a device record, by MAC.
 type strangers map[dhcp.MAC][]queued
 
-// strangerEntries bounds the memory of strangers, in entries for each stranger on average.
+// strangerEntries bounds the memory for phones without a record: entries for each of them on average.
 const strangerEntries = 8
 
 func (s strangers) add(q queued, perPhone int) {

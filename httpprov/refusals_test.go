@@ -38,7 +38,7 @@ func TestChallenges(t *testing.T) {
 	}
 }
 
-// Who is shut out gets no answer at all: the connection ends.
+// A locked-out requester gets no response: the connection is closed.
 func TestSilence(t *testing.T) {
 	s := start(t, Config{}, refused(func(a *provision.Answer) { a.Silent = true }))
 	c, err := net.Dial("tcp4", s.addr)
@@ -58,7 +58,7 @@ func TestSilence(t *testing.T) {
 	}
 }
 
-// Who guesses at home is answered late, with the same answer.
+// A requester that guesses from a phone network gets the same response, delayed.
 func TestDelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, err := New(Config{Listen: []string{"127.0.0.1:0"}, Now: time.Now}, refused(func(a *provision.Answer) { a.Delay = 2 * time.Second }), nil)
