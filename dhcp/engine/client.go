@@ -46,6 +46,9 @@ func (c *client) choose(requested netip.Addr) (choice, bool) {
 		return choice{last.Addr, "its current lease" + note}, true
 	}
 	if a, ok := c.leases.Offered(c.subnet.Prefix, c.mac); ok && c.assignable(a) {
+		if c.leases.ProbedFree(a) {
+			return choice{a, "no other host uses it" + note}, true
+		}
 		return choice{a, "offered to it before" + note}, true
 	}
 	if known && c.assignable(last.Addr) {
