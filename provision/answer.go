@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"plugtone/provision/fleet"
@@ -101,7 +102,7 @@ func (q fileRequest) internalError(err error) product {
 
 // fail makes an internal error of an answer.
 func (a *Answer) fail(err error) {
-	a.Outcome, a.Status, a.Err, a.Reason = InternalError, http.StatusServiceUnavailable, err, "internal error: "+err.Error()
+	a.Outcome, a.Status, a.Err, a.Reason = InternalError, http.StatusServiceUnavailable, err, "internal error: "+strings.TrimPrefix(err.Error(), fleet.ErrInternal.Error()+": ")
 	a.Body, a.Size, a.ETag, a.Digest = nil, 0, "", ""
 }
 

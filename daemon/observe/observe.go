@@ -103,7 +103,7 @@ func (o *Observer) Answered(r provision.Request, a provision.Answer, sent int64,
 		Addr: r.From, File: dhcp.Printable(r.Name, 255), Kind: a.Kind, Bytes: sent, Digest: a.Digest, Vendor: a.Vendor, Model: a.Model,
 		Firmware: a.Firmware, Duration: took,
 	}
-	if err != nil {
+	if err != nil && !strings.Contains(a.Reason, err.Error()) {
 		e.Reason = strings.TrimPrefix(e.Reason+"; "+err.Error(), "; ")
 	}
 	o.record(e, recorded || a.Vendor != "")

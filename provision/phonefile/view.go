@@ -1,6 +1,7 @@
 package phonefile
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -151,6 +152,9 @@ type ServerAddress struct {
 
 // ParseServerAddress reads a provisioning URL.
 func ParseServerAddress(raw string) (ServerAddress, error) {
+	if raw == "" {
+		return ServerAddress{}, errors.New("there is no server address for the phone: set provisioning.external_url, or add the phone's subnet")
+	}
 	u, err := url.Parse(raw)
 	if err != nil || u.Host == "" || u.Scheme == "" {
 		return ServerAddress{}, fmt.Errorf("provisioning URL %.100q must be a URL such as http://10.20.0.2/", raw)
