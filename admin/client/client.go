@@ -77,7 +77,7 @@ func dial(addr, token string) (*conn, error) {
 		c.base = strings.TrimRight(addr, "/")
 	default:
 		host, _, err := net.SplitHostPort(addr)
-		if err != nil {
+		if err != nil || strings.Contains(addr, "/") {
 			return nil, fmt.Errorf("admin address %q: must be unix:PATH, HOST:PORT or https://HOST:PORT", addr)
 		}
 		c.base = "https://" + addr

@@ -34,6 +34,11 @@ The exit status is 0 when all are sound, else 1.`,
 		Example: `  systemctl stop plugtone
   plugtone db check /var/lib/plugtone`,
 		RunE: func(c *cobra.Command, args []string) error {
+			if info, err := os.Stat(args[0]); err != nil {
+				return fmt.Errorf("data folder: %w", err)
+			} else if !info.IsDir() {
+				return fmt.Errorf("%s is no folder: name the data folder that it is in", args[0])
+			}
 			reports := store.Check(args[0], checkFileCommand())
 			if asJSON {
 				if err := printJSON(c, reports); err != nil {

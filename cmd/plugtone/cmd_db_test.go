@@ -19,6 +19,12 @@ func TestDBCheck(t *testing.T) {
 	if status, out, _ := sh.run("db check --json " + dir); status != 0 || strings.Count(out, `"sound": true`) != 4 {
 		t.Errorf("as JSON: %d %s", status, out)
 	}
+	if status, _, errs := sh.run("db check " + filepath.Join(dir, "nothing")); status != 1 || !strings.Contains(errs, "data folder: ") {
+		t.Errorf("of no folder: %d %s", status, errs)
+	}
+	if status, _, errs := sh.run("db check " + filepath.Join(dir, "leases.db")); status != 1 || !strings.Contains(errs, "is no folder") {
+		t.Errorf("of a file: %d %s", status, errs)
+	}
 	if err := os.Truncate(filepath.Join(dir, "leases.db"), 5000); err != nil {
 		t.Fatal(err)
 	}

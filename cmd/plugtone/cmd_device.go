@@ -40,7 +40,7 @@ func checkMAC(c *cobra.Command) {
 	args := c.Args
 	c.Args = func(c *cobra.Command, given []string) error {
 		if err := args(c, given); err != nil {
-			return usageError{err}
+			return err
 		}
 		if _, err := dhcp.ParseMAC(given[0]); err != nil {
 			return usageError{err}

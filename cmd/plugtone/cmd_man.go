@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 
 	"github.com/cpuguy83/go-md2man/v2/md2man"
 	"github.com/spf13/cobra"
@@ -29,6 +31,7 @@ func manCommand() *cobra.Command {
 			}
 			root := c.Root()
 			root.DisableAutoGenTag = true
+			root.Long += commandList(root)
 			header := &doc.GenManHeader{Section: "1", Source: "plugtone " + versionText()}
 			if err := doc.GenManTree(root, header, commands); err != nil {
 				return err
@@ -38,13 +41,29 @@ func manCommand() *cobra.Command {
 	}
 }
 
+// commandList is the part of plugtone(1) that lists the commands.
+func commandList(root *cobra.Command) string {
+	var b strings.Builder
+	b.WriteString("\n\n# COMMANDS\n")
+	for _, c := range root.Commands() {
+		if c.IsAvailableCommand() {
+			fmt.Fprintf(&b, "**%s**\n: %s\n\n", c.Name(), c.Short)
+		}
+	}
+	return b.String()
+}
+
 // link is a Markdown link, of which a manual page keeps the text.
 var link = regexp.MustCompile(`\[([^\]]*)\]\([^)]*\)`)
+
+// heading is the line of a heading in roff, where quotation marks around a word vanish.
+var heading = regexp.MustCompile(`(?m)^\.S[HS] .*$`)
 
 // configurationPage returns plugtone.yaml(5), made from docs/configuration.md.
 func configurationPage() []byte {
 	text := link.ReplaceAll(docs.Configuration, []byte("$1"))
 	_, text, _ = bytes.Cut(text, []byte("\n")) // the title
 	head := "plugtone.yaml 5 \"\" \"plugtone " + versionText() + "\"\n==================\n\n# NAME\n\nplugtone.yaml - configuration of plugtone\n\n# DESCRIPTION\n"
-	return md2man.Render(append([]byte(head), text...))
+	page := md2man.Render(append([]byte(head), text...))
+	return heading.ReplaceAllFunc(page, func(line []byte) []byte { return bytes.ReplaceAll(line, []byte(`"`), []byte(`\(dq`)) })
 }

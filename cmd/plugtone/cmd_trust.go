@@ -24,11 +24,14 @@ func deviceEnroll(a *app) *cobra.Command {
   plugtone device enroll --all --for 0s   # closes it`,
 		RunE: func(c *cobra.Command, args []string) error {
 			mac := ""
+			duration, lengthErr := setting.ParseDuration(length)
 			switch {
 			case all == (len(args) == 1):
 				return usagef("name one phone, or --all")
 			case length == "":
 				return usagef("--for is needed: how long, such as 30m")
+			case lengthErr != nil:
+				return usagef("--for: %w", lengthErr)
 			case !all:
 				m, err := dhcp.ParseMAC(args[0])
 				if err != nil {
@@ -44,7 +47,7 @@ func deviceEnroll(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if d, err := setting.ParseDuration(length); err == nil && d == 0 {
+			if duration == 0 {
 				return a.done(c, w, "closed")
 			}
 			return a.done(c, w, "%s", w)
@@ -62,8 +65,9 @@ func deviceCredentials(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use: "credentials [MAC]", Args: cobra.MaximumNArgs(1), Short: "A phone's own user and password at this server",
 		Long: "Each phone has a user and a password of its own, with which it is served where no lease proves who it is. They are written\n" +
-			"into the phone's configuration together with provisioning.external_url. --rotate makes a new password; the old one counts\n" +
-			"until the phone has used the new one, and there is no third before that without --force. --csv prints those of all phones, for the redirect services of vendors.",
+			"into the phone's configuration if it can send them, and always with provisioning.external_url. --rotate makes a new password;\n" +
+			"the old one counts until the phone has used the new one, and there is no third before that without --force. --csv prints those\n" +
+			"of all phones, for the redirect services of vendors.",
 		Example: `  plugtone device credentials 00:15:65:12:34:56 --reveal
   plugtone device credentials 00:15:65:12:34:56 --rotate
   plugtone device credentials --csv`,

@@ -241,7 +241,7 @@ func hintFor(err error) string {
 // listHint names the command that lists what the missing thing would be among.
 func listHint(ran *cobra.Command, err error) string {
 	group := ran.Parent()
-	if group == nil || !strings.HasPrefix(err.Error(), group.Name()+" ") {
+	if group == nil || !strings.HasPrefix(err.Error(), group.Name()+" ") && !strings.Contains(err.Error(), "on the "+group.Name()+" list") {
 		return ""
 	}
 	for _, c := range group.Commands() {
