@@ -21,7 +21,7 @@ func TestTrustCommands(t *testing.T) {
 		{"device enroll " + desk, 2, "", `--for is needed`},
 		{"device enroll 00:15:65 --for 30m", 2, "", `one of 001565123456`},
 		{"device enroll 00:15:65:99:99:99 --for 30m", 1, "", `not found`},
-		{"device enroll --all --for soon", 2, "", `--for: duration "soon" is none of 90s`},
+		{"device enroll --all --for soon", 2, "", `--for: duration "soon" must be written like 90s`},
 		{"device enroll --all --for 3d", 1, "", `allowed is 0s`},
 		{"device credentials " + desk, 0, `(?s)user +001565123456\npassword +\*\*\*\nurl +http://10\.20\.0\.2/`, ""},
 		{"device credentials " + desk + " --reveal", 0, `password +[a-z2-9]{20}\n`, ""},
