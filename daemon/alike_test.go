@@ -97,7 +97,7 @@ func newOutsider(t *testing.T, n int) *outsider {
 			}
 		}
 	}
-	// The records are changed once more: nothing of them is at hand.
+	// The records are changed again, so that nothing is cached.
 	if err := st.Edit("test", "another", func(e fleet.Edit) error {
 		return e.PutDevice(&fleet.Device{MAC: dhcp.MAC{0x00, 0x15, 0x65, 0, 0, 1}, Vendor: "acme"})
 	}); err != nil {
@@ -114,7 +114,7 @@ func (o *outsider) ask(m dhcp.MAC, from string, transport fleet.Transport, heade
 	})
 }
 
-// slower tells how often a phone of sort a took longer to be refused than one of sort b, each asked for once, in any order.
+// slower returns how often a phone of sort a took longer to be refused than one of sort b, each requested once, in any order.
 // Half of the time is what can't be told apart. again makes those of sort a be asked for twice.
 func (o *outsider) slower(i, a, b int, again bool) float64 {
 	ask := asks[i]
@@ -147,8 +147,8 @@ func (o *outsider) slower(i, a, b int, again bool) float64 {
 	return float64(longer) / float64(len(o.clients[a]))
 }
 
-// Nobody can tell by time whether a phone has a record. Each is asked for once, so that what is at hand for some would show.
-// One look at a machine that does other things may deceive, so it takes many that all say the same to fail; and phones that
+// The time of an answer does not reveal whether a phone has a record. Each is requested once, so that caching for some would show.
+// One measurement on a busy machine may deceive, so it takes many with the same result to fail; and phones that
 // take twice the work are there to show that the test sees such a thing.
 func TestRefusalsTakeAsLong(t *testing.T) {
 	const phones, looks = 120, 12

@@ -85,7 +85,7 @@ func (c *certificates) replace(n *certificates) {
 	c.own.Store(n.own.Load())
 }
 
-// files is for phones, of which some know nothing newer than TLS 1.0 and no key exchange but RSA's. A phone's own
+// files is for phones, some of which support nothing newer than TLS 1.0 and no key exchange but RSA. A phone's own
 // certificate is asked for, but never demanded, where there is an authority to hold it against; some phones give up when
 // they are asked and have none.
 func (c *certificates) files() *tls.Config {
@@ -125,7 +125,7 @@ func shown(p *atomic.Pointer[tls.Certificate]) func(*tls.ClientHelloInfo) (*tls.
 	}
 }
 
-// ownNames are the names under which phones may reach us: what they are told, then every address of this host.
+// ownNames returns the names under which phones may reach this host: those in their URLs, then every address of the host.
 func ownNames(p *runtimeConfig, h host) []string {
 	var names []string
 	add := func(name string) {
@@ -176,7 +176,7 @@ func (c *certificates) publish(filesDir string) error {
 	return writeWhole(path, text, 0o644)
 }
 
-// describe says what https shows, for the log and for check: the fingerprint is what an operator compares.
+// describe describes the certificate for the log and for check: an operator compares the fingerprint.
 func (c *certificates) describe() (what string, cert *x509.Certificate) {
 	if own := c.own.Load(); own != nil {
 		return "own authority", own.ca

@@ -46,7 +46,7 @@ func TestOwnCertificate(t *testing.T) {
 	}
 	again, err := ownCertificate(dir, []string{"10.20.0.2"})
 	if err != nil || again.issued || !again.server.Leaf.Equal(first.server.Leaf) {
-		t.Errorf("made anew without need: %v", err)
+		t.Errorf("made again without need: %v", err)
 	}
 	moved, err := ownCertificate(dir, []string{"10.20.0.3"})
 	if err != nil || !moved.issued || !moved.ca.Equal(first.ca) || verify(moved, "10.20.0.3", time.Now()) != nil {
@@ -94,7 +94,7 @@ func TestHTTPSWithItsOwnAuthority(t *testing.T) {
 		t.Errorf("%v %.200q", err, body)
 	}
 	if got := r.site().CACert; got != ca {
-		t.Errorf("phones that take it in their files are told of another authority: %.60q", got)
+		t.Errorf("the files of phones have another authority: %.60q", got)
 	}
 	block, _ := pem.Decode([]byte(ca))
 	cert, err := x509.ParseCertificate(block.Bytes)

@@ -11,7 +11,7 @@ import (
 	"plugtone/dhcp"
 )
 
-// Report is what plugtone check says of a configuration that has no faults.
+// Report is what plugtone check prints of a valid configuration.
 type Report struct {
 	Config   string         `json:"config"`
 	Warnings []string       `json:"warnings"`
@@ -20,7 +20,7 @@ type Report struct {
 	HTTPS    string         `json:"https,omitempty"` // what it shows, with its SHA-256; "" when it is off
 }
 
-// SubnetReport says what phones in a subnet will be told.
+// SubnetReport is what phones in a subnet will receive.
 type SubnetReport struct {
 	Subnet          netip.Prefix `json:"subnet"`
 	Interface       string       `json:"interface,omitempty"` // "" when only relays reach it
@@ -30,7 +30,7 @@ type SubnetReport struct {
 	ProvisioningURL string       `json:"provisioning_url,omitempty"`
 }
 
-// Check reads configuration and packs as Run would, and opens nothing. Its error holds every fault of both.
+// Check reads configuration and packs as Run would, and opens nothing. Its error joins every problem of both.
 func Check(o Options) (*Report, error) {
 	p, err := loadRuntimeConfig(o)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"plugtone/store"
 )
 
-// ourselves is who the audit log says did what nobody asked for.
+// ourselves is the actor in the audit log of changes that the daemon makes by itself.
 const ourselves = "plugtone"
 
 // usedPasswords collects the new passwords that phones have used.

@@ -238,7 +238,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	return errors.Join(err, closed)
 }
 
-// ready tells everybody that all parts run.
+// ready notifies the service manager that all parts run.
 func (d *Daemon) ready() {
 	d.up.Store(true)
 	d.log.Info("ready", "version", d.opts.Version, "listening", d.Listening())

@@ -127,10 +127,10 @@ func TestReload(t *testing.T) {
 	}
 	if status, text := reload(strings.Replace(testConfig, "Europe/Berlin", "Europe/Berln", 1) + "nonsense: 1\n"); status < 400 ||
 		!strings.Contains(text, "Europe/Berln") || !strings.Contains(text, "nonsense") {
-		t.Errorf("faults: got %d %s", status, text)
+		t.Errorf("invalid configuration: got %d %s", status, text)
 	}
 	if got := r.site().TimeZone; got != "Europe/Berlin" || success() != "0" {
-		t.Errorf("after faults: time zone %s, reload success %s", got, success())
+		t.Errorf("after an invalid configuration: time zone %s, reload success %s", got, success())
 	}
 	if status, text := reload(strings.NewReplacer("Europe/Berlin", "America/New_York", "level: debug", "level: error").Replace(testConfig)); status >= 300 {
 		t.Errorf("good: got %d %s", status, text)
@@ -144,7 +144,7 @@ func TestReload(t *testing.T) {
 		t.Errorf("other listeners: got %d %s", status, text)
 	}
 	if !strings.Contains(r.log.String(), "only after a restart") || !strings.Contains(r.must("GET", "/api/v1/status", ""), "restart to apply the changes of [http]") {
-		t.Error("nobody is told that http needs a restart")
+		t.Error("there is no warning that http needs a restart")
 	}
 	if status, _ := r.get("http://" + r.address("http") + "/x"); status == 0 {
 		t.Error("http stopped")
@@ -226,16 +226,16 @@ func TestFaultsOfConfigurationAndPacks(t *testing.T) {
 	if want := `provisioning.experimental_packs[0]: "yealnk": no pack has this vendor id: did you mean yealink?`; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v, want %s", err, want)
 	}
-	packs := filepath.Join(dir, "packs", "nobody")
+	packs := filepath.Join(dir, "packs", "broken")
 	if err := os.MkdirAll(packs, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(packs, "vendor.yaml"), []byte("vendor: nobody\nrecognize: {}\n"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(packs, "vendor.yaml"), []byte("vendor: broken\nrecognize: {}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	_, err = Check(Options{Config: writeConfig(t, dir, strings.Replace(testConfig, "vendor_dirs: []", "vendor_dirs: [DIR/packs]", 1))})
 	if err == nil || !strings.Contains(err.Error(), "vendor.yaml") {
-		t.Errorf("got %v, want the fault of the pack", err)
+		t.Errorf("got %v, want the problem of the pack", err)
 	}
 }
 
@@ -251,7 +251,7 @@ func TestVendorsOptionsAreTriedOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	said := func(parts ...string) bool {
+	warned := func(parts ...string) bool {
 		return slices.ContainsFunc(r.Warnings, func(w string) bool {
 			return !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(w, part) })
 		})
@@ -260,13 +260,13 @@ func TestVendorsOptionsAreTriedOut(t *testing.T) {
 		{":5:", "subnets[0].provisioning_url", "over TFTP instead: ", "cisco-cucm", "cisco-3pcc (ATA191"},
 		{"subnets[0]", "no room for all options", "option 52", "polycom: 66 128", "mitel: 43 132"},
 	} {
-		if !said(want...) {
-			t.Errorf("nothing says %q in\n%s", want, strings.Join(r.Warnings, "\n"))
+		if !warned(want...) {
+			t.Errorf("no warning with %q in\n%s", want, strings.Join(r.Warnings, "\n"))
 		}
 	}
 	for _, not := range [][]string{{"subnets[1]", "over TFTP"}, {"subnets[1]", "no room"}, {"subnets[2]", "over TFTP"}, {"over TFTP", "yealink"}, {"over TFTP", "avaya"}} {
-		if said(not...) {
-			t.Errorf("%q is said in\n%s", not, strings.Join(r.Warnings, "\n"))
+		if warned(not...) {
+			t.Errorf("a warning with %q in\n%s", not, strings.Join(r.Warnings, "\n"))
 		}
 	}
 }

@@ -105,7 +105,7 @@ func tableResponds(table *dhcp.Table, within time.Duration) bool {
 
 func systemdWatchdog() (time.Duration, error) { return systemd.SdWatchdogEnabled(false) }
 
-// monotonic is what a reload must tell beside RELOADING=1 (sd_notify(3)).
+// monotonic returns the time that must be sent with RELOADING=1 (sd_notify(3)).
 func monotonic() string {
 	var ts unix.Timespec
 	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts) != nil {

@@ -26,7 +26,7 @@ import (
 const caName = "plugtone-ca.crt"
 
 // Our own certificates are valid from the year that a phone without a clock believes in, to the last whole year that fits
-// into the 32 bits in which old phones count seconds. They are RSA with SHA-256, which the oldest know.
+// into the 32 bits in which old phones count seconds. They are RSA with SHA-256, which the oldest support.
 var (
 	ownFrom  = time.Date(1970, 1, 1, 0, 0, 1, 0, time.UTC)
 	ownUntil = time.Date(2037, 12, 31, 23, 59, 59, 0, time.UTC)
@@ -95,7 +95,7 @@ func makeCA(dir string) (*x509.Certificate, *rsa.PrivateKey, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	// The serial in the name tells the authorities of two sites apart.
+	// The serial in the name distinguishes the authorities of two sites.
 	t.Subject.CommonName += " " + t.SerialNumber.Text(16)[:8]
 	t.IsCA, t.KeyUsage = true, x509.KeyUsageCertSign|x509.KeyUsageCRLSign
 	der, err := x509.CreateCertificate(rand.Reader, t, t, &key.PublicKey, key)

@@ -16,7 +16,7 @@ import (
 	"plugtone/provision/pack"
 )
 
-// sample stands for a phone whose answer is tried out: its options are settled, and its address is reserved.
+// sample is the policy and the reservations of a sample phone: its options are fixed, and its address is reserved.
 type sample struct {
 	advice dhcp.Policy
 	addr   netip.Addr
@@ -26,11 +26,11 @@ func (s *sample) PolicyFor(dhcp.Client, dhcp.Site) dhcp.Policy   { return s.advi
 func (s *sample) Reserved(dhcp.MAC) (netip.Addr, bool)           { return s.addr, true }
 func (s *sample) HolderOf(netip.Addr) (mac dhcp.MAC, taken bool) { return mac, false }
 
-// sampleMAC is as long as any other.
+// sampleMAC is a locally administered MAC.
 var sampleMAC = dhcp.MAC{2, 0, 0, 0, 0, 1}
 
-// vendorWarnings finds what the configuration does to phones of the vendors that are recognised: options that find no room
-// in the 576 bytes that every phone takes, options that can't be written at all, and a URL for phones that read only an address.
+// vendorWarnings returns what goes wrong for phones of recognised vendors with this configuration: options that do not fit
+// into the 576 bytes that every phone accepts, options that can't be encoded, and a URL for phones that read only an address.
 func vendorWarnings(c *config.Config, packs *pack.Set, site *fleet.Site) []config.Warning {
 	var out []config.Warning
 	for i := range c.DHCP.Subnets {
@@ -49,12 +49,12 @@ func vendorWarnings(c *config.Config, packs *pack.Set, site *fleet.Site) []confi
 		}
 		t := packProbe{subnet: dhcpOf(c).Subnets[i], next: site.Subnets[i].NextServer}
 		t.run(packs)
-		for _, fault := range t.faults {
-			out = append(out, config.Warning(c.ProblemAt(where("provisioning_url"), fault)))
+		for _, problem := range t.problems {
+			out = append(out, config.Warning(c.ProblemAt(where("provisioning_url"), problem)))
 		}
 		if len(t.dropped) > 0 {
 			out = append(out, config.Warning(c.ProblemAt(where("options", "provisioning_url"),
-				"an ACK of 576 bytes, which is what phones take that say nothing else, has no room for all options; left out, or moved to where not every phone looks (option 52), are "+strings.Join(t.dropped, ", "))))
+				"an ACK of 576 bytes, the limit for phones that send no maximum message size, has no room for all options; left out, or moved to fields that not every phone reads (option 52), are "+strings.Join(t.dropped, ", "))))
 		}
 		if len(t.addressOnly) > 0 && s.ProvisioningURL != "" {
 			out = append(out, config.Warning(c.ProblemAt(where("provisioning_url"),
@@ -69,7 +69,7 @@ type packProbe struct {
 	subnet dhcp.Subnet
 	next   netip.Addr // what phones there are sent to, as far as it is known
 
-	faults, dropped, addressOnly []string
+	problems, dropped, addressOnly []string
 }
 
 func (t *packProbe) run(packs *pack.Set) {
@@ -86,7 +86,7 @@ func (t *packProbe) run(packs *pack.Set) {
 	cfg := dhcp.Config{Subnets: []dhcp.Subnet{t.subnet}}
 	e, err := engine.New(cfg, phone, phone)
 	if err != nil {
-		return // told elsewhere, as a fault
+		return // reported elsewhere, as an error
 	}
 	link := &dhcp.Link{Interface: "probe", Addrs: []netip.Prefix{netip.PrefixFrom(own, t.subnet.Prefix.Bits())}}
 	req := &dhcp.Request{Type: dhcp.MessageTypeDiscover, MAC: sampleMAC, Client: dhcp.Client{MAC: sampleMAC, ClientID: "\x01" + string(sampleMAC[:])}}
@@ -99,8 +99,8 @@ func (t *packProbe) run(packs *pack.Set) {
 		for _, m := range v.Models() {
 			opts, err := v.Options(m.Name, sampleMAC, site)
 			if err != nil {
-				if fault := fmt.Sprintf("%v: these phones get none of their options", err); !slices.Contains(t.faults, fault) {
-					t.faults = append(t.faults, fault)
+				if problem := fmt.Sprintf("%v: these phones get none of their options", err); !slices.Contains(t.problems, problem) {
+					t.problems = append(t.problems, problem)
 				}
 				continue
 			}
@@ -126,7 +126,7 @@ func (t *packProbe) run(packs *pack.Set) {
 	}
 }
 
-// site is what the subnet's phones are told of it, own being our address there.
+// site returns the subnet's data for the options of its phones; own is this host's address there.
 func (t *packProbe) site(own netip.Addr) dhcp.Site {
 	s := dhcp.Site{Subnet: t.subnet.Prefix, Phones: t.subnet.Phones, NextServer: own, ProvisioningURL: t.subnet.ProvisioningURL, VoiceVLAN: t.subnet.VoiceVLAN}
 	if t.next.IsValid() {
@@ -138,7 +138,7 @@ func (t *packProbe) site(own netip.Addr) dhcp.Site {
 	return s
 }
 
-// readsAddress reports whether all that these options say of the server is its name or address.
+// readsAddress reports whether these options have only the name or address of the server, no URL.
 func readsAddress(options []dhcp.Option, site dhcp.Site) bool {
 	u, err := url.Parse(site.ProvisioningURL)
 	if err != nil {

@@ -103,7 +103,7 @@ func missingInterfaces(running, next *runtimeConfig) []string {
 	return out
 }
 
-// strandedLeases says which subnets next leaves out, with their active leases. A subnet without leases may go, unless it was the last.
+// strandedLeases returns the subnets that next leaves out, with their active leases. A subnet without leases may go, unless it was the last.
 func strandedLeases(leases []dhcp.Lease, running, next []fleet.Subnet) []string {
 	contains := func(in []fleet.Subnet, a netip.Addr) bool {
 		return slices.ContainsFunc(in, func(s fleet.Subnet) bool { return s.Prefix.Contains(a) })

@@ -28,11 +28,11 @@ type runtimeConfig struct {
 	dhcp     dhcp.Config
 }
 
-// loadRuntimeConfig reads configuration and packs and reports the faults of both at once.
+// loadRuntimeConfig reads configuration and packs. Its error joins the problems of both.
 func loadRuntimeConfig(o Options) (*runtimeConfig, error) {
 	c, err := readConfig(o)
 	if err != nil {
-		// The packs are looked at all the same, so that one look tells everything.
+		// The packs are loaded nevertheless, so that all problems are reported at once.
 		_, packErr := loadPacks(config.Default())
 		return nil, errors.Join(err, packErr)
 	}
@@ -51,7 +51,7 @@ func loadRuntimeConfig(o Options) (*runtimeConfig, error) {
 	return p, nil
 }
 
-// readConfig reads the file, if there is one, and lets the command line have its say.
+// readConfig reads the file, if there is one, and applies the flags of the command line.
 func readConfig(o Options) (*config.Config, error) {
 	c := config.Default()
 	if o.Config != "" {
@@ -73,7 +73,7 @@ func loadPacks(c *config.Config) (*pack.Set, error) {
 	return packcheck.Load(pack.Config{Builtin: vendors.FS, Dirs: c.Provisioning.VendorDirs, Experimental: c.Provisioning.ExperimentalPacks})
 }
 
-// annotate is err, or where in the file the vendor ids stand that are to blame for it.
+// annotate returns err, or, when vendor ids of the configuration cause it, an error with their places in the file.
 func annotate(c *config.Config, err error) error {
 	without := *c
 	without.Provisioning.ExperimentalPacks = nil
@@ -81,15 +81,15 @@ func annotate(c *config.Config, err error) error {
 	if plainErr != nil {
 		return err
 	}
-	if faults := checkPackNames(c, packs); faults != nil {
-		return faults
+	if problems := checkPackNames(c, packs); problems != nil {
+		return problems
 	}
 	return err
 }
 
-// checkPackNames holds the vendor ids of the configuration against the packs that there are.
+// checkPackNames checks that there is a pack for each vendor id of the configuration.
 func checkPackNames(c *config.Config, packs *pack.Set) error {
-	var faults config.Problems
+	var problems config.Problems
 	ids := vendorIDs(packs)
 	check := func(path, id string) {
 		if slices.Contains(ids, id) {
@@ -99,7 +99,7 @@ func checkPackNames(c *config.Config, packs *pack.Set) error {
 		if near := setting.Nearest(id, ids); len(near) > 0 {
 			allowed += ": did you mean " + strings.Join(near, " or ") + "?"
 		}
-		faults = append(faults, c.ProblemAt(path, allowed))
+		problems = append(problems, c.ProblemAt(path, allowed))
 	}
 	for i, id := range c.Provisioning.ExperimentalPacks {
 		check(fmt.Sprintf("provisioning.experimental_packs[%d]", i), id)
@@ -107,10 +107,10 @@ func checkPackNames(c *config.Config, packs *pack.Set) error {
 	for _, id := range slices.Sorted(maps.Keys(c.HTTPS.ClientCAFiles)) {
 		check("https.client_ca_files."+id, id)
 	}
-	if len(faults) == 0 {
+	if len(problems) == 0 {
 		return nil
 	}
-	return faults
+	return problems
 }
 
 func vendorIDs(packs *pack.Set) []string {

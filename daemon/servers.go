@@ -71,7 +71,7 @@ func refusalsDropped(s *atomic.Pointer[tftp.Server]) prometheus.CounterFunc {
 	})
 }
 
-// leased returns the function that tells the file servers which addresses are leased to phones; nil when none are leased here.
+// leased returns the function by which the file servers check whether an address is leased to a phone; nil when none are leased here.
 func (d *Daemon) leased() func(netip.Addr) bool {
 	if c := d.first.cfg.DHCP; c.Mode != dhcp.ModeServe {
 		return nil
@@ -94,7 +94,7 @@ func (s servers) files(ctx context.Context, ready func(), what string, addrs []n
 	return server.Run(ctx, ready)
 }
 
-// metrics serves /metrics, and nothing else, where the configuration says.
+// metrics serves /metrics, and nothing else, on the configured addresses.
 func (s servers) metrics(ctx context.Context, ready func()) error {
 	listeners, err := s.d.listeners.tcp("metrics", s.d.first.cfg.Metrics.Listen)
 	if err != nil {

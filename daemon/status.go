@@ -68,7 +68,7 @@ func (r reporter) warnings() []string {
 	return append(out, r.damageWarnings()...)
 }
 
-// damageWarnings says what the store found damaged, and what to do.
+// damageWarnings returns what the store found damaged, and what to do.
 func (r reporter) damageWarnings() []string {
 	var out []string
 	reported := map[string]bool{}

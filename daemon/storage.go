@@ -40,7 +40,7 @@ func longestLease(c *config.Config) time.Duration {
 	return longest
 }
 
-// damageAdvice says what to do about damage.
+// damageAdvice returns what the operator should do about damage.
 func damageAdvice(x store.Damage) string {
 	switch {
 	case x.Kind == store.Restored:

@@ -28,7 +28,7 @@ func (r *running) warningsAbout(text string) []string {
 	return out
 }
 
-// A lease file that was removed is said in log, status and metrics, and addresses are handed out with caution for a lease time.
+// A lease file that was removed is reported in log, status and metrics, and free addresses are probed for a lease time.
 func TestLostLeasesAreReportedAndTheTableIsCautious(t *testing.T) {
 	for _, lost := range []string{leases.FileName, leases.LogName} {
 		data := t.TempDir()
@@ -45,7 +45,7 @@ func TestLostLeasesAreReportedAndTheTableIsCautious(t *testing.T) {
 			t.Errorf("%s: the status warns %q", lost, w)
 		}
 		if log := r.log.String(); !strings.Contains(log, lost) || !strings.Contains(log, "leases may be missing") {
-			t.Errorf("%s: the log does not say it: %s", lost, log)
+			t.Errorf("%s: not in the log: %s", lost, log)
 		}
 		if text := r.must("GET", "/metrics", ""); !strings.Contains(text, `plugtone_store_damaged_records_total{file="`+leases.FileName+`"}`) {
 			t.Errorf("%s: no metric of damaged records", lost)
@@ -69,7 +69,7 @@ func TestSoundLeasesAreTrusted(t *testing.T) {
 	}
 }
 
-// Phones are served without a timeline, and the operator is told so.
+// Phones are served without a timeline, and log and status report it.
 func TestStartsWithoutTheTimelineWhenItCannotBeRead(t *testing.T) {
 	data := t.TempDir()
 	if err := os.Mkdir(filepath.Join(data, events.FileName), 0o700); err != nil { // EISDIR, for root too
@@ -85,7 +85,7 @@ func TestStartsWithoutTheTimelineWhenItCannotBeRead(t *testing.T) {
 		t.Errorf("the status warns %q", w)
 	}
 	if !strings.Contains(r.log.String(), events.FileName) {
-		t.Errorf("the log does not say it: %s", r.log)
+		t.Errorf("not in the log: %s", r.log)
 	}
 }
 

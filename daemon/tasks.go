@@ -73,7 +73,8 @@ func waitReady(ctx context.Context, ready <-chan struct{}, ended <-chan error, n
 	return n, nil
 }
 
-// waitEnd waits for n tasks that have been told to stop. What they say while stopping is only told when nothing else is.
+// waitEnd waits until n tasks have stopped after their context was cancelled, and returns their errors. It is an error
+// when some have not stopped within grace.
 func waitEnd(ended <-chan error, n int, grace time.Duration) error {
 	if grace <= 0 {
 		grace = defaultGrace
@@ -119,7 +120,7 @@ func runTask(ctx context.Context, t task, ready func()) (err error) {
 		return fmt.Errorf("%s: %w", t.name, errEnded)
 	}
 	if strings.HasPrefix(err.Error(), t.name+": ") {
-		return err // it has said who it is
+		return err // the error names the task already
 	}
 	return fmt.Errorf("%s: %w", t.name, err)
 }

@@ -27,7 +27,7 @@ func TestNeighborTableIsReadSeldom(t *testing.T) {
 			t.Fatalf("%s %v", got, ok)
 		}
 		if _, ok := n.of(b); ok {
-			t.Fatal("somebody is at the other address")
+			t.Fatal("another host is at the other address")
 		}
 	}
 	if reads != 1 {
@@ -80,7 +80,7 @@ func TestUsedPasswords(t *testing.T) {
 	}
 }
 
-// Each lease is counted when it is on disk and before anybody knows of it; the operator sees the freeze in the status.
+// Each lease is counted when it is on disk and before its ACK is sent; the status shows the freeze.
 func TestLeasesOfNewPhonesAreCounted(t *testing.T) {
 	r := start(t, `
 data_dir: DIR/data
@@ -103,9 +103,9 @@ admin: {listen: ["unix:DIR/admin.sock"]}
 		t.Errorf("%+v", f)
 	}
 	if w := strings.Join((reporter{r.Daemon}).warnings(), "\n"); !strings.Contains(w, "2 new phones came faster") {
-		t.Errorf("the status doesn't say it: %s", w)
+		t.Errorf("not in the status: %s", w)
 	}
-	for i := range changes { // the clock is set: nobody is new by that
+	for i := range changes { // the clock was set, which makes no phone new
 		l := &changes[i].Lease
 		l.FirstSeen, l.Starts, changes[i].ClockShifted = l.FirstSeen.Add(time.Minute), l.Starts.Add(time.Minute), true
 	}

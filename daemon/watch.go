@@ -63,8 +63,8 @@ func (d *Daemon) hostNames() []string {
 	return names
 }
 
-// serves reports whether TFTP requests from an address are looked at: from leased subnets, attached links and
-// provisioning.networks. Elsewhere nobody is; a forged source address there would only be flooded with our answers (F16).
+// serves reports whether TFTP requests from an address are answered: from leased subnets, attached links and
+// provisioning.networks. Others are ignored, so that a forged source address there is not flooded with answers (F16).
 func (d *Daemon) serves(a netip.Addr) bool {
 	site := d.site()
 	if _, ok := site.SubnetOf(a); ok || a.IsLoopback() {
@@ -80,7 +80,7 @@ func (d *Daemon) serves(a netip.Addr) bool {
 // hostWatcher follows the host that the daemon runs on.
 type hostWatcher struct{ d *Daemon }
 
-// run follows what changes under a running daemon without anybody telling it: the host's addresses, and certificate
+// run polls for changes on the host, and applies them: the host's addresses, and certificate
 // files that were replaced.
 func (w hostWatcher) run(ctx context.Context, ready func()) error {
 	w.refreshNextServer() // a moment has passed since the configuration was read
@@ -104,15 +104,15 @@ func (w hostWatcher) run(ctx context.Context, ready func()) error {
 	}
 }
 
-// hostChanged lets watch look at this host now. It waits for nobody.
+// hostChanged makes the watcher check the host now. It does not block.
 func (d *Daemon) hostChanged() {
 	select {
 	case d.hostChanges <- struct{}{}:
-	default: // it will
+	default: // a check is already due
 	}
 }
 
-// refreshNextServer lets what phones are told follow the addresses of this host, which may come after the daemon is up, and change.
+// refreshNextServer updates the server address that phones are sent to, since the addresses of this host may appear later and change.
 func (w hostWatcher) refreshNextServer() {
 	w.d.reload.Lock()
 	defer w.d.reload.Unlock()
@@ -123,7 +123,7 @@ func (w hostWatcher) refreshNextServer() {
 	for i := range site.Subnets {
 		now, before := &site.Subnets[i].NextServer, p.site.Subnets[i].NextServer
 		if !now.IsValid() {
-			*now = before // nobody can be sent anywhere else
+			*now = before // there is no other address to send phones to
 		}
 		if *now != before {
 			changed = true
@@ -182,7 +182,7 @@ func (w hostWatcher) reloadCertificates() {
 	w.d.installCertificates(n, p)
 }
 
-// installCertificates puts certificates into force and says what phones and operators will see.
+// installCertificates puts certificates into force and logs what clients will see.
 func (d *Daemon) installCertificates(n *certificates, p *runtimeConfig) {
 	d.certs.replace(n)
 	if err := d.certs.publish(filesDir(p.cfg)); err != nil {

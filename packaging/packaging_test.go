@@ -49,7 +49,7 @@ func TestDefaultConfigurationIsTheDefault(t *testing.T) {
 	}
 }
 
-// TestDefaultConfigurationIsComplete writes every key there is, as its faults name them, and looks for it in the file.
+// TestDefaultConfigurationIsComplete writes every key there is, as the errors name them, and looks for it in the file.
 func TestDefaultConfigurationIsComplete(t *testing.T) {
 	text := read(t, "plugtone.yaml")
 	for _, typ := range []any{config.Config{}, config.DHCP{}, config.Provisioning{}, config.HTTPS{}, config.Listener{}, config.Admin{},

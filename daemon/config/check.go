@@ -216,7 +216,7 @@ func (r *reader) checkFiles(c *Config) {
 	}
 }
 
-// reason is the last part of a path error: the path itself has been said.
+// reason returns the last part of a path error, for messages that have the path already.
 func reason(err error) error {
 	if pe, ok := err.(*os.PathError); ok {
 		return pe.Err

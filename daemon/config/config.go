@@ -1,7 +1,7 @@
 // Package config reads plugtone's configuration file into typed values: strictly, every problem at once with file, line
 // and column, and with warnings for what is allowed and will hurt all the same.
 //
-// It opens no sockets and starts nothing; daemon does. What only the vendor packs can say (is this a vendor id?) is
+// It opens no sockets and starts nothing; daemon does. What depends on the vendor packs (is this a vendor id?) is
 // asked of them by daemon, which reports it through Problem so that it looks the same.
 package config
 
@@ -22,7 +22,7 @@ const DefaultPath = "/etc/plugtone/plugtone.yaml"
 // DefaultVendorDir holds the packs of this machine's operator. It is the only vendor directory that may be missing.
 const DefaultVendorDir = "/etc/plugtone/vendors"
 
-// DefaultLease is how long recognised phones lease an address unless the configuration says otherwise.
+// DefaultLease is the lease time of recognised phones unless the configuration sets another.
 const DefaultLease = 8 * 24 * time.Hour
 
 // Config is the whole configuration. Every value is checked and every default filled in.
@@ -118,7 +118,7 @@ type Timeline struct {
 	Strangers int   // phones without a record
 }
 
-// Log says how much is logged, and how.
+// Log is the level and format of the log.
 type Log struct{ Level, Format string }
 
 // Default is the configuration of an empty file.

@@ -113,7 +113,7 @@ func (r *reader) listener(n *yaml.Node, path string, l *Listener) {
 	r.Fields(n, path, map[string]yamlpos.Field{"enabled": r.toBool(&l.Enabled), "listen": r.toListen(&l.Listen)})
 }
 
-// clientCAs reads vendor id to file. Which vendor ids there are is for the packs to say.
+// clientCAs reads a map of vendor id to file. The ids are checked against the packs later.
 func (r *reader) clientCAs(n *yaml.Node, path string, dst map[string]string) {
 	r.Pairs(n, path, func(key, value *yaml.Node, at string) {
 		var file string
@@ -232,7 +232,7 @@ func (r values) toPaths(dst *[]string) yamlpos.Field {
 	}
 }
 
-// toIDs reads a list of vendor ids. Which there are is for the packs to say.
+// toIDs reads a list of vendor ids. They are checked against the packs later.
 func (r values) toIDs(dst *[]string) yamlpos.Field {
 	return func(n *yaml.Node, path string) {
 		var out []string

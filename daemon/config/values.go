@@ -256,7 +256,7 @@ func badURL(s string) string {
 	case u.Host == "" || u.Hostname() == "":
 		return "names no host"
 	case u.User != nil:
-		return "carries a user or password, which DHCP would tell everybody"
+		return "has a user or password, which DHCP would send to every host"
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return "has a query or fragment, but file names are appended to it"
 	case strings.ContainsAny(s, " \t\"'<>\\") || !printable(s):
@@ -285,7 +285,7 @@ func printable(s string) bool {
 	return true
 }
 
-// toTimeZone reads an IANA name that Go's tables know.
+// toTimeZone reads an IANA name that is in Go's tables.
 func (r values) toTimeZone(dst *string) yamlpos.Field {
 	return func(n *yaml.Node, path string) {
 		s, ok := r.Scalar(n, path)

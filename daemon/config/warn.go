@@ -15,7 +15,7 @@ import (
 	"plugtone/provision/yamlpos"
 )
 
-// Warnings is what is allowed and will hurt, here and on this machine.
+// Warnings returns what is valid but probably a mistake, in the configuration and on this host.
 func (c *Config) Warnings() []Warning {
 	r := &reader{values: values{&yamlpos.Reader{File: c.Path, Written: c.where}}}
 	r.warnSite(c)
@@ -36,7 +36,7 @@ func (c *Config) Warnings() []Warning {
 func (r *reader) warnSite(c *Config) {
 	p := c.Provisioning
 	if c.DHCP.Mode == dhcp.ModeInform && !slices.ContainsFunc(c.DHCP.Subnets, func(s fleet.Subnet) bool { return s.Interface != "" }) {
-		r.warn("dhcp.mode", c.DHCP.Mode, "no subnet names an interface: only phones that ask this host's address, or through a relay, are answered")
+		r.warn("dhcp.mode", c.DHCP.Mode, "no subnet names an interface: only requests to this host's address, or through a relay, are answered")
 	}
 	if c.DHCP.Mode == dhcp.ModeServe && len(c.DHCP.Subnets) == 0 {
 		r.warn("dhcp.subnets", "", "no subnets: no DHCP client is answered until one is written, or set dhcp.mode: off")
@@ -45,7 +45,7 @@ func (r *reader) warnSite(c *Config) {
 		r.warnSubnet(c, &c.DHCP.Subnets[i], fmt.Sprintf("dhcp.subnets[%d]", i))
 	}
 	if c.DHCP.Mode == dhcp.ModeServe && !c.DHCP.ConflictCheck {
-		r.warn("dhcp.conflict_check", "false", "an address that somebody set by hand is handed out a second time: keep it true, or exclude such addresses")
+		r.warn("dhcp.conflict_check", "false", "an address that was configured on a host by hand may be leased again: keep it true, or exclude such addresses")
 	}
 	r.warnTrust("provisioning.trust", p.Trust)
 	for i, n := range p.Networks {
@@ -53,7 +53,7 @@ func (r *reader) warnSite(c *Config) {
 	}
 	phones := c.phoneSubnets()
 	if p.Settings["admin_password"] == nil && !all(phones, func(s *fleet.Subnet) bool { return s.Settings["admin_password"] != nil }) {
-		r.warn("provisioning.settings.admin_password", "", "not set: phones keep the password of their factory, which everybody knows, unless their device or profile sets one")
+		r.warn("provisioning.settings.admin_password", "", "not set: phones keep their factory password, which is public, unless their device or profile sets one")
 	}
 	if !c.Written("provisioning.time_zone") && p.Settings["time_zone"] == nil && !all(phones, func(s *fleet.Subnet) bool { return s.Settings["time_zone"] != nil }) {
 		r.warn("provisioning.time_zone", "", "not set: phones show UTC")
@@ -76,7 +76,7 @@ func (c *Config) phoneSubnets() []*fleet.Subnet {
 	return out
 }
 
-// all is false for no subnets: then nobody has set it.
+// all reports whether f is true for every subnet; false for no subnets, where nothing is set.
 func all(subnets []*fleet.Subnet, f func(*fleet.Subnet) bool) bool {
 	return len(subnets) > 0 && !slices.ContainsFunc(subnets, func(s *fleet.Subnet) bool { return !f(s) })
 }
@@ -117,18 +117,18 @@ func (r *reader) warnSubnet(c *Config, s *fleet.Subnet, at string) {
 	r.warnURL(c, s, at)
 	r.warnOptions(s, at)
 	if size, room := replySize(s), 548; size > room {
-		r.warn(at+".options", "", "an ACK with everything in it has %d bytes, but phones that don't say what they can take get at most %d: the last options are left out", size, room)
+		r.warn(at+".options", "", "an ACK with all options has %d bytes, but phones that send no maximum message size get at most %d: the last options are left out", size, room)
 	}
 }
 
-// warnURL compares what phones are told with what is served.
+// warnURL compares the provisioning URL with the services that are on.
 func (r *reader) warnURL(c *Config, s *fleet.Subnet, at string) {
 	if s.ProvisioningURL == "" {
 		port80 := func(l Listener) bool {
 			return l.Enabled && slices.ContainsFunc(l.Listen, func(a netip.AddrPort) bool { return a.Port() == 80 })
 		}
 		if !port80(c.HTTP) {
-			r.warn(at, "", "phones are told http://<next_server>/, but http does not listen on port 80: set provisioning_url")
+			r.warn(at, "", "phones are sent to http://<next_server>/, but http does not listen on port 80: set provisioning_url")
 		}
 		return
 	}
@@ -137,7 +137,7 @@ func (r *reader) warnURL(c *Config, s *fleet.Subnet, at string) {
 	}
 }
 
-// isAddresses and isText tell what the values of options are: RFC 2132, and 100, 101 (RFC 4833), 114 (RFC 8910), 150 (RFC 5859), 160
+// isAddresses and isText report the type of an option's value: RFC 2132, and 100, 101 (RFC 4833), 114 (RFC 8910), 150 (RFC 5859), 160
 // as phones read it.
 func isAddresses(code uint8) bool {
 	switch code {

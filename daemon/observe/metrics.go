@@ -16,7 +16,7 @@ import (
 	"plugtone/provision/trust"
 )
 
-// Metrics are moved once for each decision. Their labels are closed sets: nothing that a packet says can make a new one.
+// Metrics are incremented once for each decision. Their labels are closed sets: no packet can add a label value.
 type Metrics struct {
 	Registry *prometheus.Registry
 

@@ -116,7 +116,7 @@ func (o *Observer) Answered(r provision.Request, a provision.Answer, sent int64,
 		})
 	}
 	if s, ours := o.cfg.Site().SubnetOf(r.From); !recorded && a.Vendor != "" && (a.Proof != "" || !ours) {
-		// On our own subnets the lease tells who asks; a MAC that a name alone claims is hearsay.
+		// On leased subnets the lease identifies the requester; a MAC in a file name alone proves nothing.
 		d := fleet.Discovered{MAC: a.MAC, Vendor: a.Vendor, Model: a.Model, Firmware: a.Firmware, IP: r.From, FirstSeen: r.Time, LastSeen: r.Time}
 		if ours {
 			d.Subnet = s.Prefix

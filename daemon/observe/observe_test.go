@@ -99,7 +99,7 @@ func TestDecisionOfAPhoneIsKept(t *testing.T) {
 func TestStrangersAreOnlyRemembered(t *testing.T) {
 	b := newFixture(t)
 	b.Decided(&dhcp.Event{Time: noon, MAC: otherMAC, Type: dhcp.MessageTypeDiscover, Verdict: dhcp.VerdictOffered}, 0)
-	b.Decided(&dhcp.Event{Time: noon, Type: 77, Verdict: dhcp.VerdictMalformed}, 0) // no MAC, a type that nobody knows
+	b.Decided(&dhcp.Event{Time: noon, Type: 77, Verdict: dhcp.VerdictMalformed}, 0) // no MAC, an unknown type
 	b.Answered(provision.Request{Time: noon, Transport: fleet.HTTP, Method: "GET", Name: "favicon.ico", From: leased},
 		provision.Answer{Outcome: provision.NotFound, MAC: otherMAC}, 0, 0, nil)
 	if len(b.kept.entries)+len(b.kept.seen)+len(b.kept.fetches) != 0 {
@@ -122,7 +122,7 @@ func TestPhonesWithoutRecordAreDiscovered(t *testing.T) {
 	b.Decided(ev, 0)
 	ask := provision.Request{Time: noon, Transport: fleet.TFTP, Method: "GET", From: leased}
 	b.Answered(ask, provision.Answer{Outcome: provision.NotFound, MAC: otherMAC, Vendor: "snom", Firmware: "10.1", Proof: trust.ProofLease}, 0, 0, nil)
-	// Somebody else's MAC in a name is no phone seen.
+	// Another phone's MAC in a name does not make a discovered phone.
 	b.Answered(ask, provision.Answer{Outcome: provision.Refused, MAC: dhcp.MAC{0, 4, 0x13, 9, 9, 9}, Vendor: "snom"}, 0, 0, nil)
 	if len(b.kept.seen) != 2 || b.kept.seen[0].Hostname != "snom?[2J" || b.kept.seen[0].CircuitID != "port 7" || b.kept.seen[1].Firmware != "10.1" || b.kept.seen[1].Subnet != subnet {
 		t.Errorf("got %+v", b.kept.seen)
@@ -152,7 +152,7 @@ func TestFetchesThatArrivedWholeAreRemembered(t *testing.T) {
 		t.Error(diff)
 	}
 	if e := b.kept.entries[0]; e.Reason != "connection reset" || e.Bytes != 4 {
-		t.Errorf("the broken transfer is told as %+v", e)
+		t.Errorf("the aborted transfer is recorded as %+v", e)
 	}
 	if n := testutil.ToFloat64(b.cfg.Metrics.files.WithLabelValues("http", "served")); n != 3 {
 		t.Errorf("counted %v served", n)
@@ -162,7 +162,7 @@ func TestFetchesThatArrivedWholeAreRemembered(t *testing.T) {
 	}
 }
 
-// C42: a full pool is said once a minute, however many clients it leaves without an address, and each is counted.
+// C42: a full pool is logged once a minute, however many clients get no address, and each is counted.
 func TestFullPoolIsSaidOnceAMinute(t *testing.T) {
 	b := newFixture(t)
 	ev := dhcp.Event{Time: noon, Type: dhcp.MessageTypeDiscover, Interface: "voice0", Subnet: netip.MustParsePrefix("10.20.0.0/22"),
@@ -173,7 +173,7 @@ func TestFullPoolIsSaidOnceAMinute(t *testing.T) {
 		b.Decided(&one, 0)
 	}
 	if n := strings.Count(b.log.String(), "no address is free"); n != 1 || !strings.Contains(b.log.String(), "level=WARN") {
-		t.Errorf("said %d times in a minute: %s", n, b.log)
+		t.Errorf("logged %d times in a minute: %s", n, b.log)
 	}
 	other := ev
 	other.MAC, other.Subnet = otherMAC, netip.MustParsePrefix("10.30.0.0/24")
@@ -186,7 +186,7 @@ func TestFullPoolIsSaidOnceAMinute(t *testing.T) {
 	}
 }
 
-// The port that a relay or switch tells is in the timeline, readable whatever it is made of.
+// The port that a relay or switch sends is in the timeline, printable whatever its bytes are.
 func TestPortIsInTheTimeline(t *testing.T) {
 	b := newFixture(t)
 	for _, c := range []dhcp.Client{{CircuitID: "eth1"}, {CircuitID: "\x00\x04\x00\x14\x01\x07", RemoteID: "sw-2 floor 3"}, {}} {
@@ -213,7 +213,7 @@ func TestAnotherServerIsTold(t *testing.T) {
 	if len(b.kept.entries) != 1 || b.kept.entries[0].MAC != phoneMAC || !strings.Contains(b.kept.entries[0].Reason, "10.20.0.66, gave 10.20.1.7") {
 		t.Errorf("the phone's timeline has %+v", b.kept.entries)
 	}
-	// A client that takes its offer names its address; what is known of its MAC stays where ARP doesn't tell it.
+	// A client that takes its offer names its address; its known MAC stays where ARP doesn't return it.
 	b.OtherServer(server.Offer{Interface: "voice0", Server: at, Type: dhcp.MessageTypeRequest, Addr: leased, Client: otherMAC})
 	if f := b.OtherServerSeen(); f == nil || f.Server != at || f.MAC != rogue {
 		t.Errorf("the warning is about %+v", f)
@@ -277,9 +277,9 @@ func TestSecretsStayOutOfTheLog(t *testing.T) {
 
 func TestSecurityEventsAreLoggedStoredAndCounted(t *testing.T) {
 	b := newFixture(t)
-	b.TrustEvent(trust.Event{Time: noon, Kind: trust.EventContradiction, MAC: phoneMAC, Addr: leased, Reason: "the lease says another"})
+	b.TrustEvent(trust.Event{Time: noon, Kind: trust.EventContradiction, MAC: phoneMAC, Addr: leased, Reason: "the lease has another"})
 	b.TrustEvent(trust.Event{Time: noon, Kind: trust.EventShutOut, Addr: leased, Reason: "too many phones' files"})
-	if len(b.kept.entries) != 1 || b.kept.entries[0].Verdict != "contradiction" || b.kept.entries[0].Source != "trust" || b.kept.entries[0].Reason != "the lease says another" {
+	if len(b.kept.entries) != 1 || b.kept.entries[0].Verdict != "contradiction" || b.kept.entries[0].Source != "trust" || b.kept.entries[0].Reason != "the lease has another" {
 		t.Errorf("timeline %+v", b.kept.entries)
 	}
 	for _, part := range []string{"level=WARN", `msg="trust: contradiction"`, "mac=00:15:65:12:34:56", "addr=10.20.1.7", `msg="trust: shut_out"`, `reason="too many phones' files"`} {

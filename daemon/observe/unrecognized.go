@@ -10,8 +10,8 @@ import (
 
 const maxUnrecognized = 4096
 
-// unrecognized remembers what clients did that are no phones, so that "trace" has an answer while somebody finds out why a
-// phone isn't recognised. It is memory only and forgets the oldest.
+// unrecognized holds the entries of clients that are not phones, so that "trace" can show why a
+// phone isn't recognised. It is in memory only and drops the oldest entries.
 type unrecognized struct {
 	mu   sync.Mutex
 	ring *timeline.Ring
