@@ -54,7 +54,7 @@ func traceCommand(a *app) *cobra.Command {
 
 func printTimeline(c *cobra.Command, getenv func(string) string, t client.Timeline) error {
 	if len(t.Items) == 0 {
-		message(c, "nothing was heard of %s yet", t.MAC)
+		message(c, "nothing was received from %s yet", t.MAC)
 	}
 	p := entries{screen: newScreen(c.OutOrStdout(), getenv)}
 	for _, e := range t.Items {

@@ -108,7 +108,7 @@ func lookCases(profile string) []commandLineCase {
 		{"leases --subnet 10.30.0.0/24", 1, "", `subnet "10.30.0.0/24": is not a subnet of the configuration: 10.20.0.0/22`},
 		{"leases --subnet x", 1, "", `subnet "x"`},
 		{"trace " + desk, 0, `(?s)dhcp +request +acked +10.20.1.7 +options 1 subnet mask, 3 router, 51 ip addresses lease time; \(and 2 times more\)\n.*tftp +get +served +10.20.1.7 +001565123456.cfg; 812 bytes\n\ndiagnosis:\n  `, ""},
-		{"trace 00:15:65:77:77:77", 0, `.`, `nothing was heard of 00:15:65:77:77:77`},
+		{"trace 00:15:65:77:77:77", 0, `.`, `nothing was received from 00:15:65:77:77:77`},
 		{"trace nonsense", 2, "", `MAC address "nonsense"`},
 		{"explain " + desk, 0, `(?s)phone +` + desk + `\nrecord +yes\n.*lease +10.20.1.7 active`, ""},
 		{"explain 001565123456.cfg --ip 10.20.1.99", 0, `answer +refused`, ""},
