@@ -30,7 +30,7 @@ func (h *house) provenBy(m dhcp.MAC, addr string) bool {
 	return h.get(m.Hex()+".cfg", addr).Proof == trust.ProofLease
 }
 
-// The walk: somebody on the link takes leases for MAC after MAC, as fast as DHCP goes, and fetches each one's file.
+// The walk: a host on the link takes leases for MAC after MAC, as fast as DHCP goes, and fetches each one's file.
 func TestWalkOverNewPhonesIsFrozen(t *testing.T) {
 	h := newHouse(t)
 	h.site.NewPhones = &trust.NewPhones{Burst: 20, PerMinute: 6}

@@ -166,7 +166,7 @@ func TestPhoneThatWasGivenCredentialsIsAskedOnce(t *testing.T) {
 	}
 }
 
-// A phone whose firmware ignores credentials may ask once a day, each time anew and only once: it gets its file all the same.
+// A phone whose firmware ignores credentials may ask once a day, and only once each time: it gets its file all the same.
 func TestPhoneThatIgnoresCredentialsIsLeftAlone(t *testing.T) {
 	s := newStepUp()
 	refused := 0

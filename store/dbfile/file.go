@@ -120,7 +120,7 @@ func (f *File) View(fn func(Tx) error) error {
 		fnErr = fn(Tx{tx, f})
 		return fnErr
 	})
-	if !began { // bbolt's locks stay taken: whoever reads or writes would wait for ever
+	if !began { // bbolt's locks stay taken: every reader and writer would wait for ever
 		err = f.fault("read", err)
 		f.mu.Lock()
 		f.unread, f.stuck = err, err
