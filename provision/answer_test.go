@@ -16,7 +16,7 @@ import (
 )
 
 func TestOwnFileOverItsLease(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	for _, name := range []string{"001565123456.cfg", "/001565123456.cfg", "//001565123456.CFG", `\001565123456.cfg`} {
 		a := h.get(name, "10.20.1.7")
 		contains(t, h.served(a), "device.label = Front Desk Phone", "account.1.password = s3cret&<>", "account.1.server = pbx.example.com:5060",
@@ -39,7 +39,7 @@ func TestOwnFileOverItsLease(t *testing.T) {
 
 // Known is who has proved to be a phone with a record: such phones come first where there isn't room for all.
 func TestKnown(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.leases.Lease("10.20.1.9", mac("001565000003"), voice, noon)
 	h.write("logo.png", "logo")
 	for _, from := range []string{"10.20.1.7", "10.20.1.9", "10.20.1.200"} {
@@ -59,7 +59,7 @@ func TestKnown(t *testing.T) {
 
 // The requester learns the same of phones that exist, are disabled, or were never heard of.
 func TestRefusalsAreAlike(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	disabled, unknown := mac("001565000002"), mac("001565000003")
 	edit(t, h.records, func(e fleet.Edit) error {
 		return e.PutDevice(&fleet.Device{MAC: disabled, Vendor: "bolt", Model: "B1"})
@@ -105,7 +105,7 @@ func sameAnswer(a, b provision.Answer) bool {
 
 // A requester without proof costs the same whether the phone it names exists: its record is not even read.
 func TestRefusalReadsNoRecord(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.leases.Lease("10.20.1.9", mac("001565000009"), voice, noon)
 	for _, from := range []string{"192.0.2.1", "10.20.1.9"} {
 		h.get("001565123456.cfg", from) // whatever is cached is cached now
@@ -121,7 +121,7 @@ func TestRefusalReadsNoRecord(t *testing.T) {
 }
 
 func TestContradictionIsSaid(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.leases.Lease("10.20.1.9", mac("001565000009"), voice, noon)
 	if a := h.get("001565123456.cfg", "10.20.1.9"); a.Outcome != provision.Refused || !strings.Contains(a.Reason, "10.20.1.9 is leased to 00:15:65:00:00:09, but the file is 00:15:65:12:34:56's") {
 		t.Errorf("%s: %s", a.Outcome, a.Reason)
@@ -137,7 +137,7 @@ func TestContradictionIsSaid(t *testing.T) {
 }
 
 func TestDisabledDeviceIsCleared(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	edit(t, h.records, func(e fleet.Edit) error {
 		d, err := e.Device(front)
 		if err != nil {
@@ -154,7 +154,7 @@ func TestDisabledDeviceIsCleared(t *testing.T) {
 }
 
 func TestUnknownPhoneWithLease(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	unknown := mac("001565000003")
 	lease := h.leases.Lease("10.20.1.9", unknown, voice, noon)
 	lease.VendorClass = "acme A1"
@@ -181,7 +181,7 @@ func TestUnknownPhoneWithLease(t *testing.T) {
 }
 
 func TestCommonFiles(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	for _, from := range []string{"10.20.1.7", "10.20.1.200"} {
 		a := h.get("common004.cfg", from)
 		body := h.served(a)
@@ -202,7 +202,7 @@ func TestCommonFiles(t *testing.T) {
 // The name {mac}.cfg is acme's device file and bolt's common one. The OUI decides for who has no proof, the record for
 // who has.
 func TestSeveralVendorsClaimOneName(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	if a := h.get("0004f2000001.cfg", "10.20.1.200"); a.Kind != "common" || a.Vendor != "bolt" {
 		t.Errorf("bolt's OUI: %+v", a)
 	} else {
@@ -231,7 +231,7 @@ func TestSeveralVendorsClaimOneName(t *testing.T) {
 }
 
 func TestDeviceWithoutVendor(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	printer := mac("001565000077")
 	h.leases.Lease("10.20.1.30", printer, voice, noon)
 	edit(t, h.records, func(e fleet.Edit) error { return e.PutDevice(&fleet.Device{MAC: printer, Enabled: true}) })
@@ -241,7 +241,7 @@ func TestDeviceWithoutVendor(t *testing.T) {
 }
 
 func TestAskedInVain(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	for _, from := range []string{"10.20.1.7", "192.0.2.1"} {
 		for _, name := range []string{"001565123456.boot", "001565123456-local.cfg"} {
 			if a := h.get(name, from); a.Outcome != provision.Expected404 || a.Status != 404 {
@@ -260,7 +260,7 @@ func TestAskedInVain(t *testing.T) {
 }
 
 func TestNoProvisioningInOrdinarySubnets(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.leases.Lease("10.30.0.7", front, "10.30.0.0/24", noon)
 	if a := h.get("001565123456.cfg", "10.30.0.7"); a.Outcome != provision.Refused || !strings.Contains(a.Reason, "phones: none") {
 		t.Errorf("%s: %s", a.Outcome, a.Reason)
@@ -268,7 +268,7 @@ func TestNoProvisioningInOrdinarySubnets(t *testing.T) {
 }
 
 func TestFaultsAreFaults(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.records.Break(true)
 	for _, name := range []string{"001565123456.cfg", "001565ffffff.cfg", "common004.cfg"} {
 		if a := h.get(name, "10.20.1.7"); a.Outcome != provision.InternalError || a.Status != 503 || !errors.Is(a.Err, provisiontest.ErrBroken) {
@@ -294,7 +294,7 @@ func TestFaultsAreFaults(t *testing.T) {
 }
 
 func TestExpiredLeaseIsNoProof(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.now = noon.Add(24 * time.Hour)
 	if a := h.get("001565123456.cfg", "10.20.1.7"); a.Outcome != provision.Refused {
 		t.Errorf("%s: %s", a.Outcome, a.Reason)

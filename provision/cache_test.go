@@ -15,7 +15,7 @@ import (
 )
 
 func TestSameBytesUntilSomethingChanges(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	get := func() string { h.t.Helper(); a := h.get("001565123456.cfg", "10.20.1.7"); h.served(a); return a.ETag }
 	first := get()
 	h.now = h.now.Add(3 * time.Hour)
@@ -62,7 +62,7 @@ func TestSameBytesUntilSomethingChanges(t *testing.T) {
 
 // Whatever changes, what was made before it is dropped from memory at once, not only never given again.
 func TestChangesDropWhatWasRendered(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	get := func() { h.t.Helper(); h.served(h.get("001565123456.cfg", "10.20.1.7")) }
 	get()
 	if files, records := h.Cached(); files != 1 || records == 0 {
@@ -85,7 +85,7 @@ func TestChangesDropWhatWasRendered(t *testing.T) {
 }
 
 func TestAnswersAtOnce(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	want := h.get("001565123456.cfg", "10.20.1.7").Digest
 	var wg sync.WaitGroup
 	for range 8 {
@@ -103,7 +103,7 @@ func TestAnswersAtOnce(t *testing.T) {
 
 // Requests without proof for names with ever new MACs must not push out what phones really ask for.
 func TestStrangersDoNotFillTheCache(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	first := h.get("001565123456.cfg", "10.20.1.7")
 	for i := range 2000 {
 		name := dhcp.MAC{0x00, 0x04, 0xf2, 1, byte(i >> 8), byte(i)}.Hex() + ".cfg"

@@ -13,7 +13,7 @@ import (
 )
 
 func TestPrecedence(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	value := func() any {
 		t.Helper()
 		x, err := h.Explain(context.Background(), provision.Question{MAC: front})
@@ -74,7 +74,7 @@ func TestPrecedence(t *testing.T) {
 }
 
 func TestKeysOfProfileThatDoNotFit(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	edit(t, h.records, func(e fleet.Edit) error {
 		d, err := e.Device(front)
 		if err == nil {
@@ -95,7 +95,7 @@ func TestKeysOfProfileThatDoNotFit(t *testing.T) {
 
 // A setting that the model's files have no place for is kept for the next phone, and said to have no effect on this one.
 func TestSettingsWithoutAPlaceAreTold(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	edit(t, h.records, func(e fleet.Edit) error {
 		d, err := e.Device(front)
 		if err != nil {
@@ -122,7 +122,7 @@ func TestSettingsWithoutAPlaceAreTold(t *testing.T) {
 }
 
 func TestKeyOfALineWithoutAccountIsTold(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	edit(t, h.records, func(e fleet.Edit) error {
 		d, err := e.Device(front)
 		if err == nil {
@@ -138,7 +138,7 @@ func TestKeyOfALineWithoutAccountIsTold(t *testing.T) {
 }
 
 func TestLineWithoutRegistrarIsLeftOut(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	edit(t, h.records, func(e fleet.Edit) error { return fleet.RemoveRegistrar(e, "main", true) })
 	contains(t, h.served(h.get("001565123456.cfg", "10.20.1.7")), "account.1.enable = 0")
 	x, err := h.Explain(context.Background(), provision.Question{MAC: front})

@@ -31,8 +31,8 @@ func (d *drawer) SaveWindows(all []trust.EnrollmentWindow) error {
 	return d.broken
 }
 
-// restart puts a new service into the house, over the same records, leases and windows.
-func (h *house) restart(d *drawer) error {
+// restart puts a new service into the fixture, over the same records, leases and windows.
+func (h *fixture) restart(d *drawer) error {
 	s, err := provision.New(provision.Config{
 		Records: h.records, Leases: h.leases, Windows: d, Now: func() time.Time { return h.now },
 		Packs: func() *pack.Set { return h.packs }, Site: func() *fleet.Site { return h.site },
@@ -44,7 +44,7 @@ func (h *house) restart(d *drawer) error {
 }
 
 func TestWindowsOutliveARestart(t *testing.T) {
-	h, d := newHouse(t), &drawer{}
+	h, d := newFixture(t), &drawer{}
 	again := func() {
 		t.Helper()
 		if err := h.restart(d); err != nil {
@@ -91,7 +91,7 @@ func TestWindowsOutliveARestart(t *testing.T) {
 }
 
 func TestWindowThatCanNotBeKept(t *testing.T) {
-	h, d := newHouse(t), &drawer{}
+	h, d := newFixture(t), &drawer{}
 	if err := h.restart(d); err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestWindowThatCanNotBeKept(t *testing.T) {
 // An operator has said that all phones here are new. A restart doesn't ask again: not for those that waited, and not for
 // those that came while the window was open.
 func TestRestartDoesNotUndoALift(t *testing.T) {
-	h, d := newHouse(t), &drawer{}
+	h, d := newFixture(t), &drawer{}
 	h.site.NewPhones = &trust.NewPhones{Burst: 2, PerMinute: 0}
 	if err := h.restart(d); err != nil {
 		t.Fatal(err)
@@ -152,7 +152,7 @@ func TestRestartDoesNotUndoALift(t *testing.T) {
 }
 
 func TestWindowsAreBounded(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	for i := range 256 {
 		if _, err := h.Enroll(front, netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), 32), time.Hour); err != nil {
 			t.Fatal(err)

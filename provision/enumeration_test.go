@@ -24,7 +24,7 @@ func basic(user, password string) string {
 }
 
 // guesses asks for the files of n phones as r does.
-func (h *house) guesses(r provision.Request, n int) {
+func (h *fixture) guesses(r provision.Request, n int) {
 	h.t.Helper()
 	for i := range n {
 		r.Name = guess(i)
@@ -33,7 +33,7 @@ func (h *house) guesses(r provision.Request, n int) {
 }
 
 // fleet makes n phones that all have the same password.
-func (h *house) fleet(n int, password setting.Secret) []dhcp.MAC {
+func (h *fixture) fleet(n int, password setting.Secret) []dhcp.MAC {
 	h.t.Helper()
 	macs := make([]dhcp.MAC, n)
 	edit(h.t, h.records, func(e fleet.Edit) error {
@@ -51,7 +51,7 @@ func (h *house) fleet(n int, password setting.Secret) []dhcp.MAC {
 
 func TestGuessingIsShutOutElsewhere(t *testing.T) {
 	for _, known := range []bool{false, true} {
-		h := newHouse(t)
+		h := newFixture(t)
 		macs := h.fleet(40, "the-same-for-all")
 		r := request("")
 		for i := range 40 {
@@ -87,7 +87,7 @@ func TestGuessingIsShutOutElsewhere(t *testing.T) {
 
 // Where nobody logs in, a proof comes along with the request or not at all.
 func TestGuessingIsShutOutWhereNobodyLogsIn(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.site.Networks = []fleet.Network{{From: netip.MustParsePrefix("192.0.2.0/24"), Trust: []trust.Proof{trust.ProofCertificate}}}
 	h.guesses(request(""), 20)
 	for _, name := range []string{"common004.cfg", guess(1)} {
@@ -98,7 +98,7 @@ func TestGuessingIsShutOutWhereNobodyLogsIn(t *testing.T) {
 }
 
 func TestGuessingIsSlowedOnOwnSubnets(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.leases.Lease("10.20.1.9", mac("001565000009"), voice, noon)
 	for _, over := range []fleet.Transport{fleet.HTTP, fleet.TFTP} {
 		for i := range 40 {
@@ -123,7 +123,7 @@ func TestGuessingIsSlowedOnOwnSubnets(t *testing.T) {
 // The operator sees it: in the alarm, which goes to log and metrics, in what the timelines of the phones asked for get, and when
 // explain is asked about the address.
 func TestGuessingIsSeen(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.leases.Lease("10.20.1.9", mac("001565000009"), voice, noon)
 	for _, place := range []struct {
 		from string
@@ -136,16 +136,16 @@ func TestGuessingIsSeen(t *testing.T) {
 		{away, fleet.HTTP, trust.EventShutOut, dhcp.MAC{}, "unless it logs in it is shut out until 2026-11-22T12:10:00Z"},
 		{"192.0.2.2", fleet.TFTP, trust.EventShutOut, dhcp.MAC{}, "is shut out until 2026-11-22T12:10:00Z"},
 	} {
-		h.told = nil
+		h.events = nil
 		r := provision.Request{Transport: place.over, Method: "GET", From: netip.MustParseAddr(place.from)}
 		if place.over == fleet.HTTP {
 			r.Authorization = basic("x", "y")
 			r.Transport = fleet.HTTPS
 		}
 		h.guesses(r, 20)
-		if i := slices.IndexFunc(h.told, func(a trust.Event) bool { return a.Kind == place.kind }); i < 0 || h.told[i].MAC != place.mac || h.told[i].Addr != r.From ||
-			!strings.Contains(h.told[i].Reason, "the files of more than 16 phones without a proof") {
-			t.Errorf("%s: alarms %+v", place.from, h.told)
+		if i := slices.IndexFunc(h.events, func(a trust.Event) bool { return a.Kind == place.kind }); i < 0 || h.events[i].MAC != place.mac || h.events[i].Addr != r.From ||
+			!strings.Contains(h.events[i].Reason, "the files of more than 16 phones without a proof") {
+			t.Errorf("%s: alarms %+v", place.from, h.events)
 		}
 		r.Name, r.Authorization = guess(3), ""
 		if a := h.ask(r); a.MAC.IsZero() || !strings.Contains(a.Reason, place.says) {
@@ -155,9 +155,9 @@ func TestGuessingIsSeen(t *testing.T) {
 		if place.over == fleet.TFTP {
 			want = "over tftp it is limited until 2026-11-22T12:10:00Z"
 		}
-		told := len(h.told)
+		told := len(h.events)
 		x, err := h.Explain(context.Background(), provision.Question{Path: guess(1), From: r.From})
-		if err != nil || !strings.Contains(x.Answer.Reason, want) || len(h.told) != told {
+		if err != nil || !strings.Contains(x.Answer.Reason, want) || len(h.events) != told {
 			t.Errorf("%s: explain: %+v, %v", place.from, x.Answer, err)
 		}
 	}
@@ -167,7 +167,7 @@ func TestGuessingIsSeen(t *testing.T) {
 func TestProofComesBeforeLimits(t *testing.T) {
 	prefix := netip.MustParsePrefix("192.0.2.0/24")
 	for _, proof := range []trust.Proof{trust.ProofLease, trust.ProofCredentials, trust.ProofCertificate, trust.ProofNeighbor, trust.ProofAddress, trust.ProofEnroll} {
-		h := newHouse(t)
+		h := newFixture(t)
 		c := h.withCredentials()
 		h.site.Networks = []fleet.Network{{From: prefix, Trust: []trust.Proof{proof}}}
 		r := request("001565123456.cfg")
@@ -177,7 +177,7 @@ func TestProofComesBeforeLimits(t *testing.T) {
 		case trust.ProofCertificate:
 			r.Certificate = &provision.Certificate{Vendor: "acme", MAC: front}
 		case trust.ProofNeighbor:
-			h.beside = map[netip.Addr]dhcp.MAC{r.From: front}
+			h.neighbors = map[netip.Addr]dhcp.MAC{r.From: front}
 		case trust.ProofAddress:
 			edit(t, h.records, func(e fleet.Edit) error {
 				d, err := e.Device(front)
@@ -219,7 +219,7 @@ func TestProofComesBeforeLimits(t *testing.T) {
 }
 
 func TestFilesAskedForInVainNeverCount(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	for _, over := range []fleet.Transport{fleet.TFTP, fleet.HTTP, fleet.HTTPS} {
 		for i := range 60 {
 			r := request("")
@@ -233,8 +233,8 @@ func TestFilesAskedForInVainNeverCount(t *testing.T) {
 		h.now = h.now.Add(5 * time.Minute)
 		r := request("common004.cfg")
 		r.Transport = over
-		if a := h.ask(r); a.Outcome != provision.Served || len(h.told) != 0 {
-			t.Errorf("limited over %s for what doesn't count: %s, %v", over, a.Reason, h.told)
+		if a := h.ask(r); a.Outcome != provision.Served || len(h.events) != 0 {
+			t.Errorf("limited over %s for what doesn't count: %s, %v", over, a.Reason, h.events)
 		}
 	}
 }
@@ -242,7 +242,7 @@ func TestFilesAskedForInVainNeverCount(t *testing.T) {
 // The source of a datagram can be forged, so it says nothing about who connects; nor do ever so many sources let one be
 // forgotten that did connect.
 func TestForgedDatagramsNeverShutOutHTTP(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	r := request("")
 	r.Transport = fleet.TFTP
 	h.guesses(r, 60)
@@ -268,7 +268,7 @@ func TestForgedDatagramsNeverShutOutHTTP(t *testing.T) {
 // A whole site behind one address reboots: each phone is challenged, then proves itself. A few never can. Some answer the
 // challenge of the last time first, and some send a password in clear before they are asked.
 func TestSiteBehindOneAddress(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	const phones, password = 400, "the-same-for-all"
 	macs := h.fleet(phones, password)
 	answers := make([]provision.Answer, phones)
@@ -300,15 +300,15 @@ func TestSiteBehindOneAddress(t *testing.T) {
 		h.now = h.now.Add(5 * time.Minute)
 	}
 	h.served(h.ask(request("common004.cfg")))
-	if len(h.told) != 0 {
-		t.Errorf("alarms %v", h.told)
+	if len(h.events) != 0 {
+		t.Errorf("alarms %v", h.events)
 	}
 }
 
 // Somebody guesses from the address of a whole site. Its phones go on, also those that first answer an old challenge, send a
 // password in clear, or begin with a file that needs no proof.
 func TestGuesserBehindTheAddressOfASite(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	const password = "the-same-for-all"
 	macs := h.fleet(30, password)
 	old := h.ask(request(macs[0].Hex() + ".cfg"))
@@ -342,7 +342,7 @@ func TestGuesserBehindTheAddressOfASite(t *testing.T) {
 // Whoever only collects challenges, for more phones than any site has, is seen at once and not only when the phones had time to
 // answer.
 func TestBurstOfChallenges(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.guesses(request(""), 1200)
 	if got := h.kinds(); !slices.Equal(got, []trust.EventKind{trust.EventShutOut}) {
 		t.Errorf("alarms %v", got)
@@ -352,7 +352,7 @@ func TestBurstOfChallenges(t *testing.T) {
 // Passwords that are tried on a file that anybody may have are tries all the same.
 func TestPasswordsTriedOnCommonFiles(t *testing.T) {
 	for _, name := range []string{"common004.cfg", "001565123456.boot", "001565123456.cfg", "none.png"} {
-		h := newHouse(t)
+		h := newFixture(t)
 		macs := h.fleet(40, "the-same-for-all")
 		r := request(name)
 		for _, m := range macs {
@@ -367,7 +367,7 @@ func TestPasswordsTriedOnCommonFiles(t *testing.T) {
 
 // Whoever comes from ever new addresses fills no memory: the sources that were quiet longest are forgotten.
 func TestGuessersAreForgotten(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	for i := range 20000 {
 		r := request(guess(i))
 		r.From = netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)})

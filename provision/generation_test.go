@@ -12,7 +12,7 @@ import (
 // Fifty reloads with fetches between them leave no pack set of before in memory: all caches belong to the generation that the
 // reload replaces.
 func TestReloadsLeaveNoOldPacksInMemory(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	var old []weak.Pointer[pack.Set]
 	fetch := func() {
 		h.served(h.get("001565123456.cfg", "10.20.1.7"))

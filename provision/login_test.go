@@ -37,7 +37,7 @@ func logIn(a provision.Answer, user, password, uri string) string {
 }
 
 // withCredentials gives the front phone and returns its credentials.
-func (h *house) withCredentials() *trust.Credentials {
+func (h *fixture) withCredentials() *trust.Credentials {
 	h.t.Helper()
 	var c *trust.Credentials
 	edit(h.t, h.records, func(e fleet.Edit) error {
@@ -52,18 +52,18 @@ func (h *house) withCredentials() *trust.Credentials {
 	return c
 }
 
-func (h *house) kinds() []trust.EventKind {
-	h.telling.Lock()
-	defer h.telling.Unlock()
+func (h *fixture) kinds() []trust.EventKind {
+	h.eventsMu.Lock()
+	defer h.eventsMu.Unlock()
 	var out []trust.EventKind
-	for _, a := range h.told {
+	for _, a := range h.events {
 		out = append(out, a.Kind)
 	}
 	return out
 }
 
 func TestRightPasswordIsProofForOneFileAndAddress(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	c := h.withCredentials()
 	name := "001565123456.cfg"
 	r := request(name)
@@ -103,7 +103,7 @@ func TestRightPasswordIsProofForOneFileAndAddress(t *testing.T) {
 }
 
 func TestBasicIsAcceptedOverHTTPSOnly(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	c := h.withCredentials()
 	r := request("001565123456.cfg")
 	r.Authorization = "Basic " + base64.StdEncoding.EncodeToString([]byte(c.User+":"+c.Password.Reveal()))
@@ -115,7 +115,7 @@ func TestBasicIsAcceptedOverHTTPSOnly(t *testing.T) {
 }
 
 func TestOthersCredentialsAreAContradiction(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	c := h.withCredentials()
 	r := request("001565000009.cfg")
 	r.Authorization = logIn(h.ask(r), c.User, c.Password.Reveal(), "/001565000009.cfg")
@@ -125,7 +125,7 @@ func TestOthersCredentialsAreAContradiction(t *testing.T) {
 }
 
 func TestOldPasswordCountsUntilTheNewOneIsUsed(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	old := h.withCredentials().Password.Reveal()
 	rotate := func(force bool) trust.Credentials {
 		t.Helper()
@@ -186,7 +186,7 @@ func TestOldPasswordCountsUntilTheNewOneIsUsed(t *testing.T) {
 
 // A phone on a leased address that logs in all the same has shown that it has the new password.
 func TestLoginBesideALeaseUsesTheNewPassword(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.withCredentials()
 	d, err := fleet.RotateCredentials(h.records, "test", front, false, noon)
 	if err != nil {
@@ -209,7 +209,7 @@ func TestLoginBesideALeaseUsesTheNewPassword(t *testing.T) {
 
 // A phone gets its credentials where it can send them: Digest over HTTP, any over HTTPS, and always with an external URL.
 func TestCredentialsGoIntoPhonesThatCanSendThem(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	c := h.withCredentials()
 	for _, tt := range []struct {
 		internal, external string
@@ -238,7 +238,7 @@ func TestCredentialsGoIntoPhonesThatCanSendThem(t *testing.T) {
 
 // What a record write brings along never replaces credentials; a new record may bring its own.
 func TestCredentialsStayThroughWrites(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	c := h.withCredentials()
 	d := &fleet.Device{MAC: front, Vendor: "acme", Model: "A4", Credentials: &trust.Credentials{User: "x", Password: "chosen-by-hand"}}
 	if err := checkDevice(t, h.records, d); err != nil || d.Credentials.Password != c.Password {
@@ -268,7 +268,7 @@ func TestCredentialsStayThroughWrites(t *testing.T) {
 // Whatever comes along, an unknown, a disabled and an existing phone can't be told apart: not by the answer, and not by
 // how often records are read for it.
 func TestCredentialsRevealNothing(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.withCredentials()
 	disabled, unknown := mac("001565000002"), mac("001565000003")
 	edit(t, h.records, func(e fleet.Edit) error {

@@ -9,7 +9,7 @@ import (
 // TFTP rules F12 and F13, of which the server only passes names on: slashes, backslashes and case as phones have them, and
 // separators within a MAC.
 func TestF12F13NamesAsPhonesHaveThem(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	want := h.served(h.get("001565123456.cfg", "10.20.1.7"))
 	h.write("Communicator/x.xml", "cipc")
 	for _, name := range []string{"/001565123456.cfg", "//001565123456.cfg", `\001565123456.cfg`, "./001565123456.cfg", "001565123456.CFG", "00-15-65-12-34-56.cfg", "00:15:65:12:34:56.cfg"} {

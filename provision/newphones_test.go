@@ -16,7 +16,7 @@ import (
 )
 
 // bind makes a phone's first lease, as the table does.
-func (h *house) bind(i int) (dhcp.MAC, string) {
+func (h *fixture) bind(i int) (dhcp.MAC, string) {
 	m := dhcp.MAC{0x00, 0x15, 0x65, 0x20, byte(i >> 8), byte(i)}
 	addr := netip.AddrFrom4([4]byte{10, 20, byte(i >> 8 & 3), byte(i)}).String()
 	now := h.now.Truncate(time.Second)
@@ -26,13 +26,13 @@ func (h *house) bind(i int) (dhcp.MAC, string) {
 	return m, addr
 }
 
-func (h *house) provenBy(m dhcp.MAC, addr string) bool {
+func (h *fixture) provenBy(m dhcp.MAC, addr string) bool {
 	return h.get(m.Hex()+".cfg", addr).Proof == trust.ProofLease
 }
 
 // The walk: a host on the link takes leases for MAC after MAC, as fast as DHCP goes, and fetches each one's file.
 func TestWalkOverNewPhonesIsFrozen(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.site.NewPhones = &trust.NewPhones{Burst: 20, PerMinute: 6}
 	h.leases.Lease("10.20.1.7", front, voice, noon.Add(-time.Hour))
 	type phone struct {
@@ -88,7 +88,7 @@ func TestWalkOverNewPhonesIsFrozen(t *testing.T) {
 
 // A building full of phones that were here before comes back after a power cut.
 func TestBootStormDoesNotFreeze(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.site.NewPhones = &trust.NewPhones{Burst: 20, PerMinute: 6}
 	h.now = noon.Add(24 * time.Hour)
 	for i := range 700 {
@@ -113,7 +113,7 @@ func TestBootStormDoesNotFreeze(t *testing.T) {
 }
 
 func TestEnrollAllLiftsTheFreeze(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.site.NewPhones = &trust.NewPhones{Burst: 2, PerMinute: 0}
 	var last dhcp.MAC
 	var addr string
@@ -132,7 +132,7 @@ func TestEnrollAllLiftsTheFreeze(t *testing.T) {
 }
 
 func TestRestartDoesNotEndAFreeze(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.site.NewPhones = &trust.NewPhones{Burst: 20, PerMinute: 6}
 	var all []dhcp.Lease
 	for i := range 200 {
@@ -152,7 +152,7 @@ func TestRestartDoesNotEndAFreeze(t *testing.T) {
 
 // A storm of requests for files that nobody has rendered yet renders each once.
 func TestStormRendersOnce(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	bodies := map[*byte]bool{}
 	var mu sync.Mutex
 	var wg sync.WaitGroup

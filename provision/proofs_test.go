@@ -14,7 +14,7 @@ import (
 )
 
 func TestCertificateProvesItsOwnVendorsPhone(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	r := request("001565123456.cfg")
 	r.Certificate = &provision.Certificate{Vendor: "acme", MAC: front}
 	if a := h.ask(r); a.Outcome != provision.Served || a.Proof != trust.ProofCertificate {
@@ -38,8 +38,8 @@ func TestCertificateProvesItsOwnVendorsPhone(t *testing.T) {
 }
 
 func TestNeighborIsProofWhereItCounts(t *testing.T) {
-	h := newHouse(t)
-	h.beside = map[netip.Addr]dhcp.MAC{netip.MustParseAddr(away): mac("001565123457"), netip.MustParseAddr("10.20.1.7"): mac("001565000009")}
+	h := newFixture(t)
+	h.neighbors = map[netip.Addr]dhcp.MAC{netip.MustParseAddr(away): mac("001565123457"), netip.MustParseAddr("10.20.1.7"): mac("001565000009")}
 	r := request("001565123456.cfg")
 	if a := h.ask(r); a.Outcome != provision.Refused {
 		t.Errorf("where it does not count: %s", a.Outcome)
@@ -54,7 +54,7 @@ func TestNeighborIsProofWhereItCounts(t *testing.T) {
 }
 
 func TestWindowIsProofForItsPhoneFromItsNetwork(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	r := request("001565123456.cfg")
 	if _, err := h.Enroll(mac("001565123457"), netip.MustParsePrefix("192.0.2.0/28"), 30*time.Minute); err != nil {
 		t.Fatal(err)
@@ -90,7 +90,7 @@ func TestWindowIsProofForItsPhoneFromItsNetwork(t *testing.T) {
 }
 
 func TestChangeOfSwitchPortIsReported(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	plug := func(port string) {
 		l := h.leases.Lease("10.20.1.7", front, voice, noon)
 		l.CircuitID, l.RemoteID = port, "sw1"
@@ -99,18 +99,18 @@ func TestChangeOfSwitchPortIsReported(t *testing.T) {
 	}
 	plug("gi1/0/3")
 	plug("gi1/0/3")
-	if len(h.told) != 0 {
-		t.Errorf("alarms %v", h.told)
+	if len(h.events) != 0 {
+		t.Errorf("alarms %v", h.events)
 	}
 	plug("gi1/0/7")
-	if !slices.Equal(h.kinds(), []trust.EventKind{trust.EventPortChanged}) || !strings.Contains(h.told[0].Reason, `"sw1 gi1/0/7" now; before it was behind "sw1 gi1/0/3"`) {
-		t.Errorf("alarms %v", h.told)
+	if !slices.Equal(h.kinds(), []trust.EventKind{trust.EventPortChanged}) || !strings.Contains(h.events[0].Reason, `"sw1 gi1/0/7" now; before it was behind "sw1 gi1/0/3"`) {
+		t.Errorf("alarms %v", h.events)
 	}
 	// After a restart the last fetch tells.
-	h = newHouse(t)
+	h = newFixture(t)
 	h.fetches = []fleet.Fetch{{MAC: front, Time: noon, Port: "sw1 gi1/0/3"}}
 	plug("gi1/0/9")
 	if !slices.Equal(h.kinds(), []trust.EventKind{trust.EventPortChanged}) {
-		t.Errorf("after a restart: alarms %v", h.told)
+		t.Errorf("after a restart: alarms %v", h.events)
 	}
 }

@@ -26,7 +26,7 @@ func TestNewNamesAllThatIsMissing(t *testing.T) {
 	}
 }
 
-func adviceSite(h *house) dhcp.Site {
+func adviceSite(h *fixture) dhcp.Site {
 	return dhcp.Site{Subnet: netip.MustParsePrefix(voice), Phones: dhcp.PhonesProvision, NextServer: netip.MustParseAddr("10.20.0.2"), ProvisioningURL: "http://10.20.0.2/", VoiceVLAN: 20}
 }
 
@@ -43,7 +43,7 @@ func options(a dhcp.Policy) string {
 }
 
 func TestAdvise(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	disguised, printer := mac("001565000071"), mac("001565000072")
 	edit(t, h.records, func(e fleet.Edit) error {
 		return errors.Join(e.PutDevice(&fleet.Device{MAC: disguised, Vendor: "bolt", Model: "B1", Enabled: true}), e.PutDevice(&fleet.Device{MAC: printer, Enabled: true}))
@@ -84,7 +84,7 @@ func TestAdvise(t *testing.T) {
 }
 
 func TestAdviseWithoutStore(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.records.Break(true)
 	a := h.PolicyFor(dhcp.Client{MAC: front, VendorClass: "acme"}, adviceSite(h))
 	if a.Vendor != "acme" || a.Recorded || options(a) == "" || !strings.Contains(a.Reason, "could not be read") {
@@ -93,7 +93,7 @@ func TestAdviseWithoutStore(t *testing.T) {
 }
 
 func TestFiles(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	got, err := h.Files(context.Background(), front, netip.Prefix{})
 	if err != nil {
 		t.Fatal(err)
@@ -124,7 +124,7 @@ func TestFiles(t *testing.T) {
 }
 
 func TestFileMasksSecrets(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	edit(t, h.records, func(e fleet.Edit) error {
 		d, err := e.Device(front)
 		if err == nil {
@@ -166,7 +166,7 @@ func TestFileMasksSecrets(t *testing.T) {
 }
 
 func TestStatus(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	ctx := context.Background()
 	state := func() provision.Status {
 		t.Helper()
@@ -225,7 +225,7 @@ func TestStatus(t *testing.T) {
 }
 
 func TestStatusRefused(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	entries := []timeline.Entry{}
 	s, err := provision.New(provision.Config{
 		Records: h.records, Leases: h.leases, Packs: func() *pack.Set { return h.packs }, Site: func() *fleet.Site { return h.site }, Now: func() time.Time { return h.now },
@@ -257,7 +257,7 @@ func TestStatusRefused(t *testing.T) {
 }
 
 func TestExplainPhone(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	x, err := h.Explain(context.Background(), provision.Question{MAC: front})
 	if err != nil {
 		t.Fatal(err)
@@ -287,7 +287,7 @@ func TestExplainPhone(t *testing.T) {
 }
 
 func TestExplainFile(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	ask := func(path, from string) provision.Explanation {
 		t.Helper()
 		x, err := h.Explain(context.Background(), provision.Question{Path: path, From: netip.MustParseAddr(from)})
@@ -305,7 +305,7 @@ func TestExplainFile(t *testing.T) {
 }
 
 func BenchmarkAnswer(b *testing.B) {
-	h := newHouse(b)
+	h := newFixture(b)
 	r := provision.Request{Time: noon, Transport: fleet.HTTP, Name: "001565123456.cfg", From: netip.MustParseAddr("10.20.1.7"), UserAgent: "Acme A4 1.2.3 00:15:65:12:34:56"}
 	for b.Loop() {
 		if a := h.Answer(b.Context(), r); a.Outcome != provision.Served {

@@ -12,7 +12,7 @@ import (
 )
 
 func TestStaticFiles(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.write("logo.png", "plain")
 	h.write("acme/logo.png", "acme's")
 	h.write("acme/ring.wav", "ring")
@@ -50,7 +50,7 @@ func TestStaticFiles(t *testing.T) {
 }
 
 func TestFirmwareOnlyWhenNamed(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.write("x.rom", "firmware")
 	for _, from := range []string{"10.20.1.7", "192.0.2.1"} {
 		for _, name := range []string{"x.rom", "old/x.rom"} {

@@ -19,7 +19,7 @@ const fleetPassword setting.Secret = "the-same-for-all"
 func addrOf(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 20, byte(i >> 8), byte(i)}) }
 
 // bindFleet gives phones their leases of a day, the first at 10.20.0.0.
-func (h *house) bindFleet(macs []dhcp.MAC) {
+func (h *fixture) bindFleet(macs []dhcp.MAC) {
 	for i, m := range macs {
 		l := h.leases.Lease(addrOf(i).String(), m, voice, h.now)
 		l.Phone = true
@@ -29,7 +29,7 @@ func (h *house) bindFleet(macs []dhcp.MAC) {
 }
 
 // own asks for a phone's file from its lease, and logs in when it is asked to.
-func (h *house) own(i int, m dhcp.MAC) provision.Answer {
+func (h *fixture) own(i int, m dhcp.MAC) provision.Answer {
 	r := provision.Request{Transport: fleet.HTTP, Method: "GET", Name: m.Hex() + ".cfg", From: addrOf(i)}
 	a := h.ask(r)
 	if a.Status == 401 {
@@ -40,7 +40,7 @@ func (h *house) own(i int, m dhcp.MAC) provision.Answer {
 }
 
 // usedCredentials is a fleet that is bound and has used its credentials a day before now.
-func (h *house) usedCredentials(n int) []dhcp.MAC {
+func (h *fixture) usedCredentials(n int) []dhcp.MAC {
 	h.t.Helper()
 	macs := h.fleet(n, fleetPassword)
 	h.now = noon.Add(-24 * time.Hour)
@@ -56,14 +56,14 @@ func (h *house) usedCredentials(n int) []dhcp.MAC {
 			h.t.Fatalf("%s proves itself by %q: %s", m, a.Proof, a.Reason)
 		}
 	}
-	h.now, h.told = noon.Add(-13*time.Hour), nil
+	h.now, h.events = noon.Add(-13*time.Hour), nil
 	return macs
 }
 
 // A host takes lease after lease with the MACs of phones that have used their credentials, and asks for their files in every
 // way that it can.
 func TestWalkOverKnownPhonesGetsFiveOfThem(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	macs := h.usedCredentials(120)
 	h.bindFleet(macs)
 	got := map[dhcp.MAC]bool{}
@@ -109,7 +109,7 @@ func count(kinds []trust.EventKind, kind trust.EventKind) (n int) {
 }
 
 func TestPowerCutOfPhonesWithCredentialsIsServed(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	macs := h.usedCredentials(1000)
 	h.bindFleet(macs)
 	for i, m := range macs {
@@ -124,7 +124,7 @@ func TestPowerCutOfPhonesWithCredentialsIsServed(t *testing.T) {
 }
 
 func TestFirstBootNeedsNoCredentials(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	macs := h.fleet(40, fleetPassword)
 	h.bindFleet(macs)
 	for i, m := range macs {
@@ -138,7 +138,7 @@ func TestFirstBootNeedsNoCredentials(t *testing.T) {
 
 // A phone over TFTP can't send credentials. It keeps the lease as its proof.
 func TestPhoneOverTFTPKeepsTheLeaseProof(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	site := *h.site
 	site.Subnets = slices.Clone(site.Subnets)
 	for i := range site.Subnets {
@@ -150,8 +150,8 @@ func TestPhoneOverTFTPKeepsTheLeaseProof(t *testing.T) {
 		h.now = h.now.Add(time.Minute)
 		h.served(h.ask(provision.Request{Transport: fleet.TFTP, Method: "GET", Name: "001565123456.cfg", From: netip.MustParseAddr("10.20.1.7")}))
 	}
-	if len(h.told) != 0 {
-		t.Errorf("events %v", h.told)
+	if len(h.events) != 0 {
+		t.Errorf("events %v", h.events)
 	}
 }
 
@@ -161,7 +161,7 @@ func TestStepUpOutlivesARestart(t *testing.T) {
 		proved time.Time
 		want   provision.Outcome
 	}{{noon.Add(-time.Hour), provision.Refused}, {time.Unix(1, 0), provision.Served}, {time.Time{}, provision.Served}} {
-		h := newHouse(t)
+		h := newFixture(t)
 		h.withCredentials()
 		h.fetches = []fleet.Fetch{{MAC: front, File: "001565123456.cfg", Time: noon, OwnProof: tt.proved}}
 		a := h.get("001565123456.cfg", "10.20.1.7")
@@ -180,7 +180,7 @@ func TestStepUpOutlivesARestart(t *testing.T) {
 
 // What a phone wrote may hold secrets. It goes back to the phone with its credentials alone, once it has used them.
 func TestUploadNeedsTheCredentialsThatThePhoneHasUsed(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	c := h.withCredentials()
 	h.site.Resets = &trust.Resets{}
 	h.put(overrides, "10.20.1.7", "dial = 0")
@@ -195,7 +195,7 @@ func TestUploadNeedsTheCredentialsThatThePhoneHasUsed(t *testing.T) {
 }
 
 func TestEnrollServesAPhoneBeyondTheBudget(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	h.site.Resets = &trust.Resets{}
 	h.fetches = []fleet.Fetch{{MAC: front, File: "001565123456.cfg", Time: noon, OwnProof: noon.Add(-time.Hour)}}
 	for range 3 {
@@ -214,7 +214,7 @@ func TestEnrollServesAPhoneBeyondTheBudget(t *testing.T) {
 }
 
 func TestPinnedPortRefusesAnotherUntilEnrolled(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	for i := range h.site.Subnets {
 		h.site.Subnets[i].PinPort = true
 	}
@@ -225,7 +225,7 @@ func TestPinnedPortRefusesAnotherUntilEnrolled(t *testing.T) {
 		return h.get("001565123456.cfg", "10.20.1.7")
 	}
 	h.served(behind("port 7"))
-	h.told = nil
+	h.events = nil
 	for range 3 {
 		a := behind("port 9")
 		if a.Outcome != provision.Refused || !strings.Contains(a.Reason, `it is behind switch port "port 9" and before it was behind "port 7" (pin_port)`) {
@@ -248,7 +248,7 @@ func TestPinnedPortRefusesAnotherUntilEnrolled(t *testing.T) {
 }
 
 func TestPhoneWithLeasesInTwoSubnetsIsRefusedAtBoth(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	c := h.withCredentials()
 	old, _ := h.leases.LeaseAt(netip.MustParseAddr("10.20.1.7"))
 	old.Phone = true
@@ -283,7 +283,7 @@ func TestPhoneWithLeasesInTwoSubnetsIsRefusedAtBoth(t *testing.T) {
 // phone which uses its credentials is slowed like any other.
 func TestWrongPasswordsFromALease(t *testing.T) {
 	for _, used := range []bool{false, true} {
-		h := newHouse(t)
+		h := newFixture(t)
 		h.withCredentials()
 		h.site.Resets = &trust.Resets{}
 		if used {
@@ -305,7 +305,7 @@ func TestWrongPasswordsFromALease(t *testing.T) {
 // Requests with wrong passwords for one phone are slowed. The phone with the right one is not, wherever it comes from.
 func TestWrongPasswordsSlowOnlyRefusals(t *testing.T) {
 	for _, phone := range []dhcp.MAC{front, mac("001565000099")} {
-		h := newHouse(t)
+		h := newFixture(t)
 		c := h.withCredentials()
 		name := phone.Hex() + ".cfg"
 		r := request(name)
@@ -315,8 +315,8 @@ func TestWrongPasswordsSlowOnlyRefusals(t *testing.T) {
 				t.Fatalf("%s, try %d: %s, delay %s", phone, i, a.Outcome, a.Delay)
 			}
 		}
-		if got := h.kinds(); !slices.Equal(got, []trust.EventKind{trust.EventPassword}) || h.told[0].MAC != phone {
-			t.Errorf("%s: events %+v", phone, h.told)
+		if got := h.kinds(); !slices.Equal(got, []trust.EventKind{trust.EventPassword}) || h.events[0].MAC != phone {
+			t.Errorf("%s: events %+v", phone, h.events)
 		}
 		if phone == front {
 			r.Authorization = basic(c.User, c.Password.Reveal())

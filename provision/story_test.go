@@ -14,7 +14,7 @@ import (
 
 // The first phone of the README: the built-in pack, a record as the command line makes it, DHCP's options, and its file.
 func TestFirstPhone(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	var err error
 	if h.packs, err = pack.Load(pack.Config{Builtin: vendors.FS}); err != nil {
 		t.Fatal(err)

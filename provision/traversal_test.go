@@ -27,7 +27,7 @@ var outside = []string{
 
 // No name leads out of the files folder, nor to a configuration that somebody copied into it, for a phone or for anybody.
 func TestTraversal(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	const secret = "not to be seen"
 	beside := filepath.Dir(h.files)
 	for _, place := range []string{filepath.Join(beside, "secret"), filepath.Join(h.files+"-beside", "secret")} {

@@ -16,7 +16,7 @@ import (
 )
 
 // put uploads as a phone does and returns the answer as an observer sees it.
-func (h *house) put(name, from, body string) provision.Answer {
+func (h *fixture) put(name, from, body string) provision.Answer {
 	h.t.Helper()
 	a := h.ask(provision.Request{Transport: fleet.HTTP, Method: "PUT", Name: name, From: netip.MustParseAddr(from), Size: int64(len(body))})
 	if a.Upload == nil {
@@ -30,7 +30,7 @@ func (h *house) put(name, from, body string) provision.Answer {
 const overrides = "001565123456-local.cfg"
 
 func TestUploadByTheDeviceItself(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	if a := h.get(overrides, "10.20.1.7"); a.Outcome != provision.Expected404 {
 		t.Errorf("before anything was uploaded: %s, %s", a.Outcome, a.Reason)
 	}
@@ -56,7 +56,7 @@ func TestUploadByTheDeviceItself(t *testing.T) {
 }
 
 func TestUploadsThatAreNotTaken(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	stranger, disabled := mac("001565000088"), mac("001565000089")
 	edit(t, h.records, func(e fleet.Edit) error {
 		return e.PutDevice(&fleet.Device{MAC: disabled, Vendor: "acme", Model: "A4"})
@@ -92,7 +92,7 @@ func TestUploadsThatAreNotTaken(t *testing.T) {
 }
 
 func TestRejectedUploadIsNoRefusal(t *testing.T) {
-	h := newHouse(t)
+	h := newFixture(t)
 	a := h.put(overrides, "10.20.1.7", strings.Repeat("x", 300<<10))
 	found := timeline.Diagnose([]timeline.Entry{{Time: noon, MAC: front, Source: "http", Event: "put", Verdict: string(a.Outcome), Reason: a.Reason}},
 		timeline.Facts{Now: noon.Add(time.Minute), MAC: front, Recorded: true, Enabled: true})

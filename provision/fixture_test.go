@@ -24,29 +24,29 @@ import (
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-// house is a Service with everything around it.
-type house struct {
+// fixture is a Service with everything around it.
+type fixture struct {
 	*provision.Service
-	t       testing.TB
-	records *provisiontest.Records
-	leases  *provisiontest.Leases
-	packs   *pack.Set
-	site    *fleet.Site
-	fetches []fleet.Fetch
-	now     time.Time
-	told    []trust.Event
-	used    map[dhcp.MAC]setting.Secret
-	beside  map[netip.Addr]dhcp.MAC // the neighbour table
-	telling sync.Mutex
-	files   string
-	uploads string
+	t         testing.TB
+	records   *provisiontest.Records
+	leases    *provisiontest.Leases
+	packs     *pack.Set
+	site      *fleet.Site
+	fetches   []fleet.Fetch
+	now       time.Time
+	events    []trust.Event
+	used      map[dhcp.MAC]setting.Secret
+	neighbors map[netip.Addr]dhcp.MAC // the neighbour table
+	eventsMu  sync.Mutex
+	files     string
+	uploads   string
 }
 
 const voice = "10.20.0.0/22"
 
-func newHouse(t testing.TB) *house {
+func newFixture(t testing.TB) *fixture {
 	t.Helper()
-	h := &house{t: t, used: map[dhcp.MAC]setting.Secret{}, records: office(t), leases: &provisiontest.Leases{}, packs: provisiontest.Packs(t), now: noon, files: t.TempDir(), uploads: t.TempDir()}
+	h := &fixture{t: t, used: map[dhcp.MAC]setting.Secret{}, records: office(t), leases: &provisiontest.Leases{}, packs: provisiontest.Packs(t), now: noon, files: t.TempDir(), uploads: t.TempDir()}
 	h.site = &fleet.Site{
 		Subnets: []fleet.Subnet{
 			{Subnet: dhcp.Subnet{Prefix: netip.MustParsePrefix("10.30.0.0/24"), Phones: dhcp.PhonesNone}},
@@ -73,10 +73,10 @@ func newHouse(t testing.TB) *house {
 		Site:    func() *fleet.Site { return h.site },
 		Fetches: func(dhcp.MAC) ([]fleet.Fetch, error) { return h.fetches, nil },
 		Now:     func() time.Time { return h.now },
-		Event:   func(a trust.Event) { h.telling.Lock(); defer h.telling.Unlock(); h.told = append(h.told, a) },
+		Event:   func(a trust.Event) { h.eventsMu.Lock(); defer h.eventsMu.Unlock(); h.events = append(h.events, a) },
 		Used:    func(m dhcp.MAC, p setting.Secret) { h.used[m] = p },
 		Neighbor: func(a netip.Addr) (dhcp.MAC, bool) {
-			m, ok := h.beside[a]
+			m, ok := h.neighbors[a]
 			return m, ok
 		},
 	})
@@ -103,12 +103,12 @@ func (o orderly) LeasesOf(mac dhcp.MAC) []dhcp.Lease {
 }
 
 // get asks as a phone does.
-func (h *house) get(name, from string) provision.Answer {
+func (h *fixture) get(name, from string) provision.Answer {
 	h.t.Helper()
 	return h.ask(provision.Request{Transport: fleet.HTTP, Method: "GET", Name: name, From: netip.MustParseAddr(from)})
 }
 
-func (h *house) ask(r provision.Request) provision.Answer {
+func (h *fixture) ask(r provision.Request) provision.Answer {
 	h.t.Helper()
 	r.Time = h.now
 	a := h.Answer(context.Background(), r)
@@ -125,7 +125,7 @@ func (h *house) ask(r provision.Request) provision.Answer {
 }
 
 // served is the body of an answer that must be served.
-func (h *house) served(a provision.Answer) string {
+func (h *fixture) served(a provision.Answer) string {
 	h.t.Helper()
 	if a.Outcome != provision.Served {
 		h.t.Fatalf("%s is %s: %s (%v)", a.Name, a.Outcome, a.Reason, a.Err)
@@ -152,7 +152,7 @@ func contains(t testing.TB, text string, wants ...string) {
 	}
 }
 
-func (h *house) write(name, body string) {
+func (h *fixture) write(name, body string) {
 	h.t.Helper()
 	path := filepath.Join(h.files, name)
 	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(body), 0o644)); err != nil {
