@@ -21,7 +21,7 @@ import (
 // without closing a connection.
 type certificates struct {
 	https, api atomic.Pointer[tls.Certificate]
-	phones     atomic.Pointer[httpprov.ClientCAs] // nil: phones are asked for none
+	phones     atomic.Pointer[httpprov.ClientCAs] // nil: none is requested from phones
 	own        atomic.Pointer[ownCert]            // nil: https shows what the configuration names
 }
 
@@ -86,8 +86,8 @@ func (c *certificates) replace(n *certificates) {
 }
 
 // files is for phones, some of which support nothing newer than TLS 1.0 and no key exchange but RSA. A phone's own
-// certificate is asked for, but never demanded, where there is an authority to hold it against; some phones give up when
-// they are asked and have none.
+// certificate is requested, but never required, where there is an authority to hold it against; some phones give up when
+// one is requested and they have none.
 func (c *certificates) files() *tls.Config {
 	var suites []uint16
 	for _, s := range slices.Concat(tls.CipherSuites(), tls.InsecureCipherSuites()) {

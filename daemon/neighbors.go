@@ -44,7 +44,7 @@ func (n *neighbors) of(addr netip.Addr) (dhcp.MAC, bool) {
 	return mac, ok
 }
 
-// readNeighbors asks the kernel. Only what it has seen an answer from counts.
+// readNeighbors queries the kernel. Only what it has seen an answer from counts.
 func readNeighbors() (map[netip.Addr]dhcp.MAC, error) {
 	list, err := netlink.NeighList(0, netlink.FAMILY_V4)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"plugtone/provision/trust"
 )
 
-// leaseWriter writes leases, and passes each new one to trust before its ACK is sent: who is bound and asks for a file
+// leaseWriter writes leases, and passes each new one to trust before its ACK is sent: a client that is bound and requests a file
 // at once is counted already.
 type leaseWriter struct{ d *Daemon }
 

@@ -17,7 +17,7 @@ import (
 // watchEvery is how often the host's addresses and the certificate files are looked at.
 const watchEvery = 10 * time.Second
 
-// host is what is asked of the machine: its name and its addresses with their networks.
+// host is what is read from the machine: its name and its addresses with their networks.
 type host struct {
 	name  string
 	links []netip.Prefix // IPv4, unmasked: the address is the host's own

@@ -16,11 +16,11 @@
 //   - A client is its MAC. Option 61 is stored and echoed, but the same hardware with another client id gets the same
 //     address (4.2 would have it be another client): boot ROM and firmware of one phone disagree about it.
 //   - INIT-REBOOT, RENEWING and REBINDING for an address of which no lease is known create the lease when the address is free
-//     and allowed (4.3.2 asks for silence, or leaves it open): so a lost lease file is repaired, and no call is cut.
+//     and allowed (4.3.2 requires silence, or leaves it open): so a lost lease file is repaired, and no call is cut.
 //   - INIT-REBOOT on the wrong network by an unknown client is refused only if authoritative (4.3.2: SHOULD be
 //     refused): without it another server may own that network on the same link.
-//   - The subnet mask is sent also when it was not asked for, and the options that a vendor's phones need although they don't ask.
-//   - Option 61 is not sent back (RFC 6842, 3: MUST be) to phones whose vendor pack says that they reject it.
+//   - The subnet mask is sent also when it was not requested, and the options that a vendor's phones need although they don't request them.
+//   - Option 61 is not sent back (RFC 6842, 3: MUST be) to phones whose vendor pack declares that they reject it.
 //   - A REQUEST with neither option 50 nor ciaddr is acknowledged if its sender has a lease, else ignored.
 //   - A RELEASE of a reserved address is ignored, and so is a RELEASE or DECLINE that took another way, through another relay or from another
 //     host, than the lease was bound: it is easily forged, and no other client could have the address anyway.
@@ -35,7 +35,7 @@
 //     and is no router of it; a routed one also when it comes in on whatever link that is not the kernel's way to an attached
 //     client: a client there could borrow a phone's MAC to end its lease.
 //   - A ciaddr in a DISCOVER is ignored: its OFFER goes to the hardware address or is broadcast (4.1 would unicast to ciaddr).
-//   - A client whose DISCOVERs come less than 100 ms apart is answered ten times a second (dhcp/server; 4.1 asks clients to wait).
+//   - A client whose DISCOVERs come less than 100 ms apart is answered ten times a second (dhcp/server; 4.1 requires clients to wait).
 //   - LEASEQUERY (RFC 4388), BOOTP, authentication (RFC 3118) and relay flags (RFC 5010) are not served: ignored, and not echoed
 //     except inside option 82.
 //   - Addresses that end in 0 or 255 are handed out only by reservation, also where the network is wider than /24 and they are

@@ -17,7 +17,7 @@ const (
 	VerdictProbing       Verdict = "probing"      // the address is being probed before it is offered; another decision follows
 	VerdictReleased      Verdict = "released"     // lease given back
 	VerdictDeclined      Verdict = "declined"     // address in quarantine
-	VerdictSilent        Verdict = "silent"       // understood, and the rules say not to answer
+	VerdictSilent        Verdict = "silent"       // understood, and by the rules not answered
 	VerdictOtherServer   Verdict = "other_server" // the client took another server's offer
 	VerdictExhausted     Verdict = "exhausted"    // no address is free for this client
 	VerdictIgnored       Verdict = "ignored"      // not for us: type, subnet or sender that we don't serve
@@ -26,7 +26,7 @@ const (
 	VerdictConflict      Verdict = "conflict"     // another host answered a probe of the address; no message of its own
 )
 
-// Verdicts lists all verdicts, for metrics that want every label from the start.
+// Verdicts lists all verdicts, for metrics that need every label from the start.
 func Verdicts() []Verdict {
 	return []Verdict{
 		VerdictOffered, VerdictAcked, VerdictInformed, VerdictNak, VerdictProbing, VerdictReleased, VerdictDeclined, VerdictSilent,
@@ -53,7 +53,7 @@ type Event struct {
 	Recorded  bool
 	NewLease  bool    // acked: this MAC had no lease in this subnet before
 	Vacated   []Lease // acked: the client's other leases in force, which this one ended, as they were before
-	Client    Client  // what the packet said of its sender
+	Client    Client  // what the packet had of its sender
 	Reply     *Reply  // what is sent; nil when silent
 	Dropped   []uint8 // options that did not fit, filled in after Encode
 }

@@ -13,7 +13,7 @@ func (v *Leases) Leasable(a netip.Addr, reserved bool) bool {
 }
 
 // Refusal returns why the client mac can't have a now, "" when it can: no other client has it, and the share of phones is respected.
-// reserved says that a is reserved for the client.
+// reserved reports whether a is reserved for the client.
 func (v *Leases) Refusal(a netip.Addr, mac MAC, phone, reserved bool) string {
 	x := v.indexes.of(a)
 	if x == nil {

@@ -287,7 +287,7 @@ func (v *Leases) completeWrite(c Change, written bool) (durable *packedLease) {
 	if !written && e.pending == 0 {
 		e.lease = e.durable
 		if c.Lease.State == LeaseActive && !c.ClockShifted && !e.active(v.now) && !e.declined(v.now) && x.offers[c.Lease.MAC] == nil {
-			// The client will ask again. No other client is offered the address meanwhile.
+			// The client will retry. No other client is offered the address meanwhile.
 			e.offeredTo, e.offeredPhone, e.offeredUntil = c.Lease.MAC, c.Lease.Phone, v.now.Add(offerHold).UnixNano()
 		}
 	}

@@ -55,14 +55,14 @@ type Request struct {
 	GIAddr    netip.Addr
 	Requested netip.Addr // option 50
 	ServerID  netip.Addr // option 54
-	LeaseTime uint32     // option 51 in seconds; 0: not asked
+	LeaseTime uint32     // option 51 in seconds; 0: not requested
 	MaxSize   int        // option 57; 0: absent
 
 	SubnetSelection netip.Addr // option 118, RFC 3011
 	RelayInfo       string     // option 82 as received, "" when absent or empty
 	LinkSelection   netip.Addr // 82.5, RFC 3527
 	ServerOverride  netip.Addr // 82.11, RFC 5107
-	RelayPort       bool       // 82.19, RFC 8357: the relay wants the reply on its source port
+	RelayPort       bool       // 82.19, RFC 8357: the relay expects the reply on its source port
 
 	RapidCommit bool   // option 80
 	HasParams   bool   // option 55 was there, even if empty

@@ -2,7 +2,7 @@ package dhcp
 
 import "fmt"
 
-// Codes of the options that are read or written by name. All are of RFC 2132 unless said otherwise.
+// Codes of the options that are read or written by name. All are of RFC 2132 unless noted.
 const (
 	OptionSubnetMask      = 1
 	OptionRouter          = 3

@@ -24,7 +24,7 @@ type packedLease struct {
 
 var leaseStates = [...]LeaseState{LeaseReleased, LeaseActive, LeaseExpired, LeaseDeclined}
 
-// The states that decisions ask for, as a packedLease has them.
+// The states that decisions query, as a packedLease has them.
 const (
 	packedActive   = 1
 	packedDeclined = 3

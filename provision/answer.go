@@ -22,7 +22,7 @@ func (s *Service) Answer(ctx context.Context, r Request) Answer {
 // The requester is found out first, from its own address; what it requests is only compared with that. So the record of a
 // phone that didn't prove itself is never read, and no answer can reveal whether there is one.
 //
-// commit says that the request is a real one: what it uses up of a limit is counted.
+// commit marks the request as a real one: what it uses up of a limit is counted.
 func (s *Service) answer(ctx context.Context, r Request, commit bool) exchange {
 	if r.Time.IsZero() {
 		r.Time = s.c.Now()
@@ -114,7 +114,7 @@ func (a *Answer) discard() {
 	}
 }
 
-// isHTTP reports whether the requester can be asked to log in.
+// isHTTP reports whether the requester can be challenged.
 func (r Request) isHTTP() bool { return r.Transport == fleet.HTTP || r.Transport == fleet.HTTPS }
 
 // until prints a time for a reason.

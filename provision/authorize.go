@@ -35,7 +35,7 @@ func (a authorization) known() bool { return a.device != nil && a.Proof != trust
 // wrongPassword reports whether a password was compared and refused.
 func (a authorization) wrongPassword() bool { return a.login.compared && !a.Proof.Own() }
 
-// authorize completes the evidence with what the records say and lets trust.Authorize decide. Only the record of a phone that
+// authorize completes the evidence with what is in the records and lets trust.Authorize decide. Only the record of a phone that
 // has proved itself is read for the answer.
 func (s authorizer) authorize(r Request, g *generation, name parsedName, who requester) (authorization, error) {
 	if a, ok := s.authorizeCached(r, g, who); ok {

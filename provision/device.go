@@ -23,7 +23,7 @@ func (s *Service) Recorded(mac dhcp.MAC) bool {
 	return err == nil && d != nil
 }
 
-// device returns the device that has mac, nil without one. DHCP asks for every packet, mostly about a MAC that it asked about a
+// device returns the device that has mac, nil without one. DHCP queries it for every packet, mostly for a MAC that it queried a
 // moment ago: then the records aren't opened.
 func (s *Service) device(g *generation, mac dhcp.MAC, read func(fleet.View, dhcp.MAC) (*fleet.Device, error)) (*fleet.Device, error) {
 	if d, _, ok := g.cachedDevice(s.c.Records, mac); ok {

@@ -9,7 +9,7 @@ import (
 	"plugtone/provision/timeline"
 )
 
-// Facts gathers what timeline.Diagnose wants to know of a phone, with a record or without.
+// Facts gathers what timeline.Diagnose needs of a phone, with a record or without.
 func (s *Service) Facts(ctx context.Context, mac dhcp.MAC) (timeline.Facts, error) {
 	f := timeline.Facts{Now: s.c.Now(), MAC: mac}
 	var d *fleet.Device

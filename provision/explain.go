@@ -19,7 +19,7 @@ import (
 // Question is what to explain: a phone, or a file name from an address.
 type Question struct {
 	MAC       dhcp.MAC // a phone
-	Path      string   // or a file, asked for from From
+	Path      string   // or a file, requested from From
 	From      netip.Addr
 	UserAgent string
 	Subnet    netip.Prefix // zero: the phone's own
@@ -84,7 +84,7 @@ func (s explainer) explain(ctx context.Context, question Question) (Explanation,
 		a.Reason += fmt.Sprintf("; over tftp it is limited until %s: it asked for the files of too many phones", until.UTC().Format(time.RFC3339))
 	}
 	place := s.c.Site().TrustAt(question.From)
-	// The answer itself never reads the record of a phone that did not prove itself; the operator may know.
+	// The answer itself never reads the record of a phone that did not prove itself; the operator may see it.
 	d, err := s.recordOf(a.MAC)
 	if err != nil {
 		return Explanation{}, err
@@ -115,7 +115,7 @@ func (s explainer) recordOf(mac dhcp.MAC) (*fleet.Device, error) {
 	return d, err
 }
 
-// phone tells everything that one phone would be given.
+// phone returns everything that one phone would be given.
 func (s explainer) phone(ctx context.Context, question Question) (Explanation, error) {
 	site, packs := s.c.Site(), s.c.Packs()
 	x := Explanation{MAC: question.MAC}

@@ -43,7 +43,7 @@ type deviceKey struct {
 	revision uint64
 }
 
-// fileKey is what rendered bytes depend on within one generation. The revision stands for every record.
+// fileKey is what rendered bytes depend on within one generation. The revision covers every record.
 type fileKey struct {
 	revision  uint64
 	vendor    string

@@ -15,7 +15,7 @@ type requester struct {
 	source   trust.Source
 	agent    pack.Identity         // from the user agent alone
 	sent     *httpauth.Credentials // that came with the request; nil without
-	evidence trust.Evidence        // all but what the records say
+	evidence trust.Evidence        // all but what is in the records
 }
 
 // authorizer finds out which phone a requester is.

@@ -45,11 +45,11 @@ func (s producer) limit(q fileRequest, p product) exchange {
 	return q.with(p)
 }
 
-// isFirstStep reports whether the requester is asked to log in and has not tried a password yet. Credentials for an older
+// isFirstStep reports whether the requester is challenged and has not tried a password yet. Credentials for an older
 // challenge or for another file do not count: their password was not compared.
 func isFirstStep(q fileRequest, p product) bool { return p.Challenge != "" && !q.auth.login.compared }
 
-// shutOut refuses what any other requester may have. A phone behind the same address that can log in is asked to, also for a
+// shutOut refuses what any other requester may have. A phone behind the same address that can log in is challenged, also for a
 // file that needs no proof: else it could not show that it isn't the one that guesses.
 func (s producer) shutOut(q fileRequest, p product) product {
 	p.discard()

@@ -113,7 +113,7 @@ func (s producer) stepUp(q fileRequest) trust.StepUpVerdict {
 }
 
 // refuse is the answer to a requester without proof: the same for phones that exist, are disabled or are unknown. Whether it is
-// asked to log in follows from where it is, how it asks, and the pack that the name and its OUI select.
+// challenged follows from where it is, its protocol, and the pack that the name and its OUI select.
 func (s producer) refuse(q fileRequest) product {
 	p := q.blank()
 	p.Outcome, p.Status, p.Reason = Refused, http.StatusNotFound, q.auth.Reason
@@ -131,7 +131,7 @@ func (s producer) refuseStepUp(q fileRequest, reason string) product {
 	return p
 }
 
-// challenge asks the requester to log in, where that is a proof.
+// challenge makes the requester log in, where that is a proof.
 func (s producer) challenge(q fileRequest, a *Answer, scheme string) {
 	if scheme == httpauth.None || !q.who.place().Accepts(trust.ProofCredentials) {
 		return

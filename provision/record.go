@@ -60,7 +60,7 @@ func (q fileRequest) isGuarded() bool {
 	return q.name.guarded()
 }
 
-// recordUnproven counts the phones that a requester without proof has asked for.
+// recordUnproven counts the phones that a requester without proof has requested.
 func (s recorder) recordUnproven(q fileRequest, p product) {
 	// A challenge without an answer isn't counted at once: the answer may be on its way. It would not help a contradiction.
 	challenged := isFirstStep(q, p) && !q.auth.Contradiction
@@ -71,7 +71,7 @@ func (s recorder) recordUnproven(q fileRequest, p product) {
 	}
 }
 
-// guesses lists the phones that a requester without proof has asked for: by the name of a guarded file, and as which phone it
+// guesses lists the phones that a requester without proof has requested: by the name of a guarded file, and as which phone it
 // tried to log in, whatever the file.
 func (q fileRequest) guesses() []string {
 	var out []string

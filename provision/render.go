@@ -166,7 +166,7 @@ func (s producer) settings(q fileRequest) (settings map[string]any, err error) {
 	return settings, err
 }
 
-// withoutPhonebook answers a phone that asks for a phonebook while it has none: with the operator's own file of that name.
+// withoutPhonebook answers a phone that requests a phonebook while it has none: with the operator's own file of that name.
 func (s producer) withoutPhonebook(q fileRequest) product {
 	p := s.open(q, q.file.match.Name)
 	if p.Outcome == NotFound {

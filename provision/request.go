@@ -11,16 +11,16 @@ import (
 	"plugtone/provision/uploads"
 )
 
-// Request is one file asked for. The zero values mean "not known".
+// Request is one requested file. The zero values mean "not known".
 type Request struct {
 	Time      time.Time
 	Transport fleet.Transport
 	Method    string // GET, HEAD, PUT, POST; TFTP: GET for RRQ, PUT for WRQ
-	Name      string // as the phone asked: unescaped, before any cleaning
+	Name      string // as requested: unescaped, before any cleaning
 	From      netip.Addr
-	Local     netip.AddrPort // the address of ours that was asked
+	Local     netip.AddrPort // the local address that received it
 	UserAgent string
-	Size      int64 // PUT, POST: what is announced; 0 or less: not said
+	Size      int64 // PUT, POST: what is announced; 0 or less: not given
 	// Certificate is the client certificate that has been verified; nil without one.
 	Certificate *Certificate
 	// Authorization is the header of that name as it came. Its digest may be for another spelling of the same path.
@@ -36,7 +36,7 @@ type Outcome string
 const (
 	Served        Outcome = "served"
 	NotModified   Outcome = "not_modified" // set by httpprov
-	NotFound      Outcome = "not_found"    // no file has the name, or it is not for this requester to know
+	NotFound      Outcome = "not_found"    // no file has the name, or it must look so to this requester
 	Expected404   Outcome = "expected"     // requested although nothing is there; never counted as a failure
 	Refused       Outcome = "refused"      // no proof: the requester sees the same as NotFound
 	InternalError Outcome = "fault"        // HTTP 503, TFTP silence
@@ -65,7 +65,7 @@ type Answer struct {
 	Status    int           // HTTP status for an unproven or failed request: 404, 401, 503; 0 when Served
 	Challenge string        // WWW-Authenticate for Status 401, one a line; without one httpprov answers 404
 	Delay     time.Duration // the refusal is to be sent only then: requesters of too many phones' files are slowed
-	Silent    bool          // nothing is to be sent at all: TFTP says nothing, HTTP ends the connection
+	Silent    bool          // nothing is to be sent at all: TFTP sends nothing, HTTP ends the connection
 	Proof     trust.Proof   // by which the requester proved itself; "" when it didn't
 	Known     bool          // it proved itself to be a phone that has a record: its request comes before those of others
 	Port      string        // switch port (option 82) of the proven phone's lease; "" when none is known

@@ -11,7 +11,7 @@ import (
 
 // selection is the file of a vendor that a requested name means, and the phone that it is for.
 type selection struct {
-	match         *phonefile.Match // nil: no pack has the name, or several do and nothing tells which is meant
+	match         *phonefile.Match // nil: no pack has the name, or several do and nothing selects one
 	vendor, model string
 	kind          string
 }
@@ -49,7 +49,7 @@ func selectFile(r Request, packs *pack.Set, name parsedName, who requester, auth
 func selectFor(d *fleet.Device, name parsedName) selection {
 	sel := selection{match: name.bestMatch(d.Vendor, d.Model), vendor: d.Vendor, model: d.Model}
 	if sel.match == nil && len(name.vendors()) == 1 {
-		// What holds no secrets is served to a phone that is not what its record says, as to any other.
+		// What holds no secrets is served to a phone that contradicts its record, as to any other.
 		if m := name.bestMatch(name.Matches[0].Vendor, ""); !isGuarded(*m) {
 			sel.match = m
 		}
@@ -98,7 +98,7 @@ func (n parsedName) bestMatch(vendor, model string) *phonefile.Match {
 	return best
 }
 
-// challengeScheme is how the phone that may have this name can be asked to log in. It depends on name and OUI alone.
+// challengeScheme is how the phone that may have this name can be challenged. It depends on name and OUI alone.
 func challengeScheme(r Request, packs *pack.Set, name parsedName) string {
 	if !r.isHTTP() {
 		return httpauth.None
@@ -120,7 +120,7 @@ func challengeScheme(r Request, packs *pack.Set, name parsedName) string {
 	return scheme
 }
 
-// describe names the file and its vendor and, where the pack tells, what it means to the phone not to get it.
+// describe names the file and its vendor and, where the pack has it, what it means to the phone not to get it.
 func (s selection) describe() string {
 	text := s.match.File.Name + " of " + s.match.Vendor
 	if s.match.File.Missing != "" {

@@ -19,7 +19,7 @@ import (
 	"plugtone/provision/uploads"
 )
 
-// Leases is what provisioning asks of the lease table. Both calls must be quick and must not wait for a disk.
+// Leases is what provisioning reads from the lease table. Both calls must be quick and must not wait for a disk.
 type Leases interface {
 	LeaseAt(addr netip.Addr) (dhcp.Lease, bool) // confirmed leases only
 	LeasesOf(mac dhcp.MAC) []dhcp.Lease
@@ -40,7 +40,7 @@ type Config struct {
 	Event    func(trust.Event)                      // receives each security event; it must not wait. nil: dropped
 	// Used receives each phone that has used its new password: fleet.RetirePasswords removes the old one. It must not wait.
 	Used    func(mac dhcp.MAC, password setting.Secret)
-	Probe   trust.Prober      // asks whether a phone still answers at its old address; nil: nothing does
+	Probe   trust.Prober      // checks whether a phone still answers at its old address; nil: nothing does
 	Windows trust.WindowStore // nil: enrollment windows end with the service
 	Now     func() time.Time
 	Cache   int64 // bytes of rendered files kept; 0: 32 MiB
@@ -114,7 +114,7 @@ func New(c Config) (*Service, error) {
 	}, nil
 }
 
-// noLeases stands for a daemon that leases nothing.
+// noLeases is used by a daemon that leases nothing.
 type noLeases struct{}
 
 func (noLeases) LeaseAt(netip.Addr) (dhcp.Lease, bool) { return dhcp.Lease{}, false }

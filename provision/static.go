@@ -75,9 +75,9 @@ func (s producer) open(q fileRequest, name string) product {
 // absent answers a name without a file. For a name that a pack declares as static it is the expected answer.
 func (q fileRequest) absent(name string) product {
 	if q.file.match == nil {
-		return q.notFound("no pack knows %s, and it is not in the files folder", name)
+		return q.notFound("no pack has %s, and it is not in the files folder", name)
 	}
-	p := q.notFound("%s is not in the files folder; phones ask for it as %s", name, q.file.describe())
+	p := q.notFound("%s is not in the files folder; phones request it as %s", name, q.file.describe())
 	if q.file.match.Kind == phonefile.KindStatic {
 		p.Outcome = Expected404
 	}

@@ -163,7 +163,7 @@ func (s statusReader) refusedSince(d *fleet.Device, fetched time.Time) (bool, er
 }
 
 // elsewhere reports whether the device is not at an address, which is leased to another client or differs from the one that
-// the device has a lease on: what was refused there says nothing of it.
+// the device has a lease on: what was refused there does not concern it.
 func (s statusReader) elsewhere(d *fleet.Device, addr netip.Addr) bool {
 	own := fleet.MACsOf(d.MAC, d)
 	if l, ok := s.c.Leases.LeaseAt(addr); ok {
@@ -174,7 +174,7 @@ func (s statusReader) elsewhere(d *fleet.Device, addr netip.Addr) bool {
 	})
 }
 
-// same reports whether everything that the device fetched is what it would get now. Of a file that was asked for by several
+// same reports whether everything that the device fetched is what it would get now. Of a file that was requested by several
 // names (phones differ in case between firmwares) only the last fetch counts.
 func (s statusReader) same(ctx context.Context, d *fleet.Device, own fleet.Fetch, fetches []fleet.Fetch) bool {
 	latest := slices.SortedFunc(slices.Values(fetches), func(a, b fleet.Fetch) int { return b.Time.Compare(a.Time) })

@@ -80,7 +80,7 @@ func (a *Answer) reject(err error) {
 	a.Outcome, a.Status, a.Reason = Rejected, http.StatusRequestEntityTooLarge, err.Error()
 }
 
-// sendUpload gives a phone back what it uploaded. Most phones ask before they have uploaded anything, so that any other
+// sendUpload gives a phone back what it uploaded. Most phones request it before they have uploaded anything, so that any other
 // requester gets the answer of such a phone, which doesn't count as a refusal.
 func (s producer) sendUpload(q fileRequest) product {
 	d, m := q.auth.device, *q.file.match

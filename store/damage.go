@@ -116,7 +116,7 @@ func (o *opening) missing(name string) {
 	o.found(Damage{File: name, Kind: Missing, Text: text})
 }
 
-// seal writes the identity into each file, when all exist, and what was found into leases.db, so that the next start knows
+// seal writes the identity into each file, when all exist, and what was found into leases.db, so that the next start can compare
 // it too.
 func (o *opening) seal() error {
 	var errs []error

@@ -182,7 +182,7 @@ func TestNewerFileIsRefused(t *testing.T) {
 		setSchema(t, h.path(spec.Name), 99)
 		before, _ := os.ReadFile(h.path(spec.Name))
 		_, err := Open(h.cfg)
-		if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%s has schema 99, this plugtone knows up to %d", h.path(spec.Name), spec.Schema.Version)) {
+		if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%s has schema 99, this plugtone supports up to %d", h.path(spec.Name), spec.Schema.Version)) {
 			t.Errorf("got %v", err)
 		}
 		if after, _ := os.ReadFile(h.path(spec.Name)); !bytes.Equal(before, after) {

@@ -40,7 +40,7 @@ func open(c Config, most limits) (*Store, error) {
 	return s, nil
 }
 
-// opening is what Open knows while it works.
+// opening is the state of a running Open.
 type opening struct {
 	*Store
 	limits
@@ -126,7 +126,7 @@ func (o *opening) withoutTimeline(err error) {
 		Text: fmt.Sprintf("%s can't be used (%v): timelines and the discovered list are in memory only, and are gone with the next start", o.path(events.FileName), err)})
 }
 
-// useSnapshot puts the newest sound snapshot in the place of a file and returns what to say of it.
+// useSnapshot puts the newest sound snapshot in the place of a file and returns what to report.
 func (o *opening) useSnapshot(path string, spec dbfile.Spec) (text string) {
 	for _, snapshot := range o.snapshots() {
 		if err := copySnapshot(snapshot, path, spec, o.cfg.CheckCommand); err != nil {

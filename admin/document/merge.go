@@ -104,7 +104,7 @@ func ParseFields(doc Object, bad *problem.List) {
 	}
 }
 
-// Mask stands in answers for a value that is not shown. Written back, it means the stored value.
+// Mask replaces a value that is not shown. Written back, it means the stored value.
 const Mask = "***"
 
 // Unmask replaces masks in the vendor_settings of doc by the values of was, so that what was read can be written back. A mask without a
@@ -123,7 +123,7 @@ func Unmask(doc, was Object, vendorID func(string) string, bad *problem.List) {
 				params[name] = was
 				continue
 			}
-			bad.Add(fmt.Sprintf("vendor_settings.%s[%s]", vendor, strconv.Quote(name)), "", Mask+" stands for a stored value, and there is none")
+			bad.Add(fmt.Sprintf("vendor_settings.%s[%s]", vendor, strconv.Quote(name)), "", Mask+" means the stored value, and there is none")
 			delete(params, name)
 		}
 	}

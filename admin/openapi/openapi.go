@@ -1,4 +1,4 @@
-// Package openapi completes the OpenAPI document of the admin API: what the types of the operations do not say. These are the general
+// Package openapi completes the OpenAPI document of the admin API: what the types of the operations do not express. These are the general
 // information, the tags, the texts of the operations and their error responses. It changes no answer of the API.
 package openapi
 
@@ -34,7 +34,7 @@ var tags = []*huma.Tag{
 	{Name: "operation", Description: "State of the daemon: status, events, audit log, reload and backup."},
 }
 
-// Complete adds to a document, whose operations are registered, what their types do not say.
+// Complete adds to a document, whose operations are registered, what their types do not express.
 func Complete(doc *huma.OpenAPI) {
 	doc.Servers = []*huma.Server{{URL: "/", Description: "the daemon that serves this document"}}
 	doc.Tags = tags

@@ -59,7 +59,7 @@ func registrarSet(a *app) *cobra.Command {
 	f.IntVar(&port, "port", 0, "`PORT` (default 5060, with tls 5061)")
 	f.StringVar(&transport, "transport", "", "`PROTOCOL` udp, tcp or tls (default udp)")
 	f.StringVar(&proxy, "outbound-proxy", "", "`HOST` or HOST:PORT that all requests go through")
-	f.StringVar(&backup, "backup-host", "", "a second server `HOST`, for phones that know what to do with it")
+	f.StringVar(&backup, "backup-host", "", "a second server `HOST`, for phones that can use one")
 	f.StringVar(&expires, "register-expires", "", "how long a registration lasts: `DURATION` (default 1h)")
 	f.StringArrayVar(&settings, "set", nil, "`NAME=VALUE` of a setting for all phones with a line there; NAME= removes it (repeatable)")
 	return c

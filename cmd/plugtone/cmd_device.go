@@ -32,7 +32,7 @@ func deviceCommand(a *app) *cobra.Command {
 	return c
 }
 
-// checkMAC finds a mistyped MAC before the daemon is asked.
+// checkMAC finds a mistyped MAC before a request is sent.
 func checkMAC(c *cobra.Command) {
 	if !strings.Contains(c.Use, " MAC") {
 		return
@@ -168,7 +168,7 @@ func deviceAdd(a *app) *cobra.Command {
 	var d deviceFlags
 	c := &cobra.Command{
 		Use: "add MAC", Args: cobra.ExactArgs(1), Short: "Enter a phone",
-		Long: "Enter a phone. Without --vendor and --model it takes what the phone was recognised as, and says so; a device that\n" +
+		Long: "Enter a phone. Without --vendor and --model it takes what the phone was recognised as, and prints it; a device that\n" +
 			"is no phone (a printer) keeps neither, only its address.\n\n" + keyTypes(),
 		Example: `  plugtone device add 00:15:65:12:34:56 --model yealink/T46U --label "Front Desk Phone" --line 1001
   plugtone device add 001565123456 --line 1001 --key 2=blf:1002,label=Bob --key 3=park:701
@@ -222,7 +222,7 @@ func (d *deviceFlags) reserved(c *cobra.Command, cl *client.Client) {
 	message(c, "no configured subnet contains %s: the address is stored and given to no client", ip)
 }
 
-// recognise asks the daemon what it holds the phone to be, and says what it took from where.
+// recognise queries what the phone was recognised as, and prints what it took from where.
 func recognise(c *cobra.Command, cl *client.Client, mac string, doc map[string]any) error {
 	x, err := cl.Explain(c.Context(), client.ExplainRequest{MAC: mac})
 	if err != nil {
@@ -279,7 +279,7 @@ func deviceSet(a *app) *cobra.Command {
 				return usagef("nothing to change was named")
 			}
 			if m.doc["model"] != nil && strings.Contains(d.model, "/") && d.vendor == "" {
-				m.doc["vendor"] = nil // yealink/T46U says the vendor too
+				m.doc["vendor"] = nil // yealink/T46U names the vendor too
 			}
 			cl, err := a.client()
 			if err != nil {

@@ -20,7 +20,7 @@ func deviceFiles(a *app) *cobra.Command {
 	var reveal bool
 	c := &cobra.Command{
 		Use: "files MAC [NAME]", Args: cobra.RangeArgs(1, 2), Short: "Show the files that a phone would be given",
-		Long: "Show the files that a phone would be given, in the order it asks for them, or the bytes of one of them.\n" +
+		Long: "Show the files that a phone would be given, in the order it requests them, or the bytes of one of them.\n" +
 			"Secrets are masked unless --reveal is given; size and digest are always the real file's. Files are rendered for the\n" +
 			"subnet of the phone's lease, else of its reservation, else of its last fetch.",
 		Example: `  plugtone device files 00:15:65:12:34:56

@@ -86,7 +86,7 @@ func printProfile(_ *app, c *cobra.Command, p fleet.Profile) error {
 }
 
 func discoveredCommand(a *app) *cobra.Command {
-	c := &cobra.Command{Use: "discovered", Short: "Phones that asked for something and have no record"}
+	c := &cobra.Command{Use: "discovered", Short: "Phones that were seen and have no record"}
 	for _, sub := range []*cobra.Command{discoveredList(a), discoveredAdopt(a), discoveredForget(a)} {
 		checkMAC(sub)
 		c.AddCommand(sub)
@@ -154,7 +154,7 @@ func discoveredAdopt(a *app) *cobra.Command {
 
 func discoveredForget(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "forget MAC", Args: cobra.ExactArgs(1), Short: "Take a phone off the list, until it asks again",
+		Use: "forget MAC", Args: cobra.ExactArgs(1), Short: "Take a phone off the list, until it is seen again",
 		RunE: func(c *cobra.Command, args []string) error {
 			cl, err := a.client()
 			if err != nil {

@@ -148,7 +148,7 @@ func writeNew(path string, write func(io.Writer) (int64, error)) (n int64, err e
 	}
 	defer func() {
 		if err != nil {
-			// The error to tell is the one that brought us here.
+			// The error to report is the first one.
 			_ = os.Remove(part)
 		}
 	}()

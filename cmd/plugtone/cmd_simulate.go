@@ -87,7 +87,7 @@ func demoListener(once bool) ([]*os.File, error) {
 	return []*os.File{f}, errors.Join(err, l.Close())
 }
 
-// player is what plugtone simulate was asked for.
+// player has the flags of plugtone simulate.
 type player struct {
 	vendor, model, mac, iface, transport string
 	count, concurrency                   int
@@ -126,7 +126,7 @@ plugtone demo, which has a network of its own.`,
 	f.StringVar(&p.iface, "interface", "", "interface `NAME` of the network (default: the only one that is up)")
 	f.IntVar(&p.count, "count", 1, "`N` phones")
 	f.IntVar(&p.concurrency, "concurrency", 1, "`N` boot at the same time")
-	f.StringVar(&p.transport, "transport", "", "`PROTOCOL`; tftp: fetch by TFTP whatever the server's URL says")
+	f.StringVar(&p.transport, "transport", "", "`PROTOCOL`; tftp: fetch by TFTP whatever the scheme of the server's URL")
 	f.StringArrayVar(&p.vendorDirs, "vendor-dir", nil, "`DIR` of further vendor packs; may be given again")
 	f.BoolVar(&p.json, "json", false, "print the results as JSON")
 	return c
@@ -157,7 +157,7 @@ func (p *player) run(ctx context.Context, out, errs io.Writer) error {
 func (p *player) specs() ([]simulate.Spec, error) {
 	switch {
 	case p.model == "":
-		return nil, usagef("--model is missing: a phone's vendor and model decide what it asks for")
+		return nil, usagef("--model is missing: a phone's vendor and model decide what it requests")
 	case p.count < 1 || p.count > mostPhones:
 		return nil, usagef("--count %d: must be 1 to %d", p.count, mostPhones)
 	case p.concurrency < 1 || p.concurrency > p.count:
@@ -195,7 +195,7 @@ func (p *player) firstMAC(v *pack.Vendor) (dhcp.MAC, error) {
 	}
 	mac, ok := v.SampleMAC()
 	if !ok {
-		return mac, usagef("pack %s names no MAC prefix of its own: say --mac", v.ID)
+		return mac, usagef("pack %s names no MAC prefix of its own: give --mac", v.ID)
 	}
 	return mac, nil
 }
@@ -231,7 +231,7 @@ func interfaces(flags net.Flags) []string {
 	return names
 }
 
-// play boots the phones, so many at a time, and tells how far it is.
+// play boots the phones, so many at a time, and prints the progress.
 func (p *player) play(ctx context.Context, lab *netlab.Lab, specs []simulate.Spec, errs io.Writer) []simulate.Result {
 	results := make([]simulate.Result, len(specs))
 	var say sync.Mutex
@@ -295,7 +295,7 @@ func (p *player) print(out io.Writer, results []simulate.Result) error {
 		p.summary(out, results)
 	}
 	if failed > 0 {
-		return fmt.Errorf("%d of %d phones did not get what they need; plugtone trace MAC on the daemon's machine says why", failed, len(results))
+		return fmt.Errorf("%d of %d phones did not get what they need; plugtone trace MAC on the daemon's machine shows why", failed, len(results))
 	}
 	return nil
 }

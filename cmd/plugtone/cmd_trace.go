@@ -159,8 +159,8 @@ func explainCommand(a *app) *cobra.Command {
 			return printExplanation(c, x)
 		},
 	}
-	c.Flags().StringVar(&q.IP, "ip", "", "the address `ADDR` that asks for PATH")
-	c.Flags().StringVar(&q.UserAgent, "user-agent", "", "the HTTP user agent `UA` that asks")
+	c.Flags().StringVar(&q.IP, "ip", "", "the address `ADDR` that requests PATH")
+	c.Flags().StringVar(&q.UserAgent, "user-agent", "", "the HTTP user agent `UA` of the request")
 	c.Flags().StringVar(&q.Subnet, "subnet", "", "as in this subnet: `PREFIX`")
 	return c
 }
@@ -221,7 +221,7 @@ func printExplanation(c *cobra.Command, x client.Explanation) error {
 	return f.print(c.OutOrStdout())
 }
 
-// bracketed says where a subnet was taken from, when there was a choice.
+// bracketed returns where a subnet was taken from, when there was a choice.
 func bracketed(by string) string {
 	switch by {
 	case "":

@@ -13,7 +13,7 @@ import (
 )
 
 func vendorCommand(a *app) *cobra.Command {
-	c := &cobra.Command{Use: "vendor", Short: "The vendor packs: what plugtone knows of each vendor"}
+	c := &cobra.Command{Use: "vendor", Short: "The vendor packs: what plugtone has for each vendor"}
 	c.AddCommand(&cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Args: cobra.NoArgs, Short: "List vendors",
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -102,7 +102,7 @@ func keysOf(m pack.ModelDescription) string {
 	return strings.Join(keys, ", ")
 }
 
-// shares says behind each word how many models have it, where not all do.
+// shares adds behind each word how many models have it, where not all do.
 func shares(words []string, models []pack.ModelDescription, lacks func(pack.ModelDescription) []string) string {
 	out := slices.Clone(words)
 	for i, w := range words {
@@ -119,7 +119,7 @@ func shares(words []string, models []pack.ModelDescription, lacks func(pack.Mode
 	return strings.Join(out, ", ")
 }
 
-// footing says what an experimental pack does and doesn't.
+// footing returns what an experimental pack does and doesn't.
 func footing(experimental, recognises bool) string {
 	switch {
 	case experimental && recognises:

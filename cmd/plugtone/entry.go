@@ -89,7 +89,7 @@ type entries struct {
 	day string // of the last entry
 }
 
-// print prints one entry: when, over what, what was asked, what was decided, and the details. On a screen of limited width the
+// print prints one entry: when, over what, what was requested, what was decided, and the details. On a screen of limited width the
 // date is a line of its own.
 func (p *entries) print(e timeline.Entry) error {
 	addr := "-"

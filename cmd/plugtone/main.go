@@ -1,4 +1,4 @@
-// Plugtone boots desk phones: it leases addresses, tells each phone where to fetch its configuration, renders it, and
+// Plugtone boots desk phones: it leases addresses, gives each phone the address of its configuration, renders it, and
 // can say afterwards what happened. plugtone help shows its commands.
 package main
 

@@ -146,7 +146,7 @@ func span(d time.Duration) string {
 	return strconv.Itoa(int(d/(24*time.Hour))) + " days"
 }
 
-// bytesOf prints a size as people say it.
+// bytesOf prints a size in the largest fitting unit.
 func bytesOf(n int64) string {
 	const k = 1024
 	switch {

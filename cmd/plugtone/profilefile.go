@@ -19,7 +19,7 @@ import (
 // maxProfile bounds a profile's file: a larger one is a mistake.
 const maxProfile = 1 << 20
 
-// profileFile is a profile as it was written: what it says, and where.
+// profileFile is a profile as it was written: its members, and their positions.
 type profileFile struct {
 	name    string
 	root    *yaml.Node

@@ -44,7 +44,7 @@ func newRoot(offline ...*cobra.Command) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "plugtone",
 		Short: "DHCP, TFTP and HTTP provisioning for desk phones",
-		Long: "plugtone leases addresses to phones, tells each one where its configuration is, and hands it out.\n\n" +
+		Long: "plugtone leases addresses to phones, gives each one the address of its configuration, and serves it.\n\n" +
 			"plugtone serve is the daemon. The other commands talk to it over its admin socket.",
 		Example: `  plugtone registrar set main --host pbx.example.com
   plugtone extension set 1001 --display-name "Front Desk" --password-file secret.txt
@@ -147,10 +147,10 @@ func excess(given []string) string {
 // flagName is a flag where its usage begins.
 var flagName = regexp.MustCompile(`(?m)^\s+(?:-\w, )?--([\w-]+)`)
 
-// badValue is how the flag package says that a value can't be read.
+// badValue matches the flag package's error for a value that can't be read.
 var badValue = regexp.MustCompile(`^invalid argument "(.*)" for "(.*)" flag: (.*)$`)
 
-// flagFault says what is wrong with a flag in plain words, and what was probably meant.
+// flagFault describes what is wrong with a flag, and what was probably meant.
 func flagFault(c *cobra.Command, err error) error {
 	if name, ok := strings.CutPrefix(err.Error(), "unknown flag: --"); ok {
 		var names []string
@@ -219,7 +219,7 @@ func helpOfNothing(root *cobra.Command, args []string) (*cobra.Command, error) {
 	return c, c.Args(c, rest[:1])
 }
 
-// hintFor tells what to do about an error that has a usual cause.
+// hintFor returns what to do about an error that has a usual cause.
 func hintFor(err error) string {
 	var away *client.Unreachable
 	var p *client.Problem
@@ -233,7 +233,7 @@ func hintFor(err error) string {
 	case errors.As(err, &p) && p.Status == 412:
 		return "it has changed in the meantime; look at it again and repeat the command"
 	case errors.As(err, &p) && p.Status == 503:
-		return "the daemon's log says more: journalctl -u plugtone"
+		return "see the daemon's log: journalctl -u plugtone"
 	}
 	return ""
 }

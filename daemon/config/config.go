@@ -2,7 +2,7 @@
 // and column, and with warnings for what is allowed and will hurt all the same.
 //
 // It opens no sockets and starts nothing; daemon does. What depends on the vendor packs (is this a vendor id?) is
-// asked of them by daemon, which reports it through Problem so that it looks the same.
+// checked by daemon, which reports it through Problem so that it looks the same.
 package config
 
 import (
@@ -171,5 +171,5 @@ func (c *Config) ProblemAt(path, allowed string) Problem {
 	return Problem{File: c.Path, Line: p.Line, Column: p.Column, Key: path, Text: p.Text, Allowed: allowed}
 }
 
-// Written reports whether the key at path stands in the file.
+// Written reports whether the key at path is in the file.
 func (c *Config) Written(path string) bool { _, ok := c.where[path]; return ok }

@@ -24,7 +24,7 @@ const (
 	minLease = time.Minute
 	// maxLease keeps clear of 0xffffffff seconds, which DHCP reads as "for ever" (RFC 2131, 3.3).
 	maxLease = 3650 * day
-	// unsetLease stands for "not written", whose default depends on lease_time.
+	// unsetLease means "not written", whose default depends on lease_time.
 	unsetLease = time.Duration(0)
 	// defaultOtherLease is what a client that is no phone gets at most.
 	defaultOtherLease = time.Hour
@@ -332,7 +332,7 @@ func (r *reader) settings(n *yaml.Node, path string, dst setting.Values) {
 	})
 }
 
-// asWritten gives texts as they stand in the file: a password of digits is no number, and "off" is no boolean.
+// asWritten gives texts as they are in the file: a password of digits is no number, and "off" is no boolean.
 func asWritten(n *yaml.Node, d setting.Def) (any, error) {
 	var raw any
 	switch {

@@ -78,7 +78,7 @@ func InterfaceNames() string {
 // resolvers are where a host keeps its DNS servers; the second is systemd-resolved's, behind a stub in the first.
 var resolvers = [...]string{"/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"}
 
-// hostNameservers are the DNS servers of this host that phones can ask too.
+// hostNameservers are the DNS servers of this host that phones can query too.
 func hostNameservers() []netip.Addr {
 	for _, file := range resolvers {
 		text, err := os.ReadFile(file)
@@ -104,7 +104,7 @@ func nameservers(text string) []netip.Addr {
 	return out
 }
 
-// forAddresses is ForInterface once the machine has been asked.
+// forAddresses is ForInterface with the machine's addresses given.
 func forAddresses(name string, own []netip.Prefix, gateways []netip.Addr) (fleet.Subnet, error) {
 	if len(own) == 0 {
 		return fleet.Subnet{}, fmt.Errorf("interface %s has no IPv4 address: give it one first, as in: ip addr add 10.20.0.2/22 dev %s", name, name)

@@ -38,7 +38,7 @@ func NewGauges(from Sources) prometheus.Collector {
 		leases: desc("plugtone_dhcp_leases", "Addresses that are not free, by what holds them.", "subnet", "state"),
 		pool:   desc("plugtone_dhcp_pool_addresses", "Addresses that may be handed out.", "subnet"),
 		active: desc("plugtone_tftp_transfers_active", "TFTP transfers and waiting requests."),
-		found:  desc("plugtone_discovered_phones", "Phones that asked for something and have no device record."),
+		found:  desc("plugtone_discovered_phones", "Phones that were seen and have no device record."),
 		kept:   desc("plugtone_devices", "Device records.", "vendor", "state"),
 	}
 }

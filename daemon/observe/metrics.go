@@ -46,7 +46,7 @@ func NewMetrics(version string) (*Metrics, error) {
 		Registry:     prometheus.NewPedanticRegistry(),
 		messages:     counters("plugtone_dhcp_messages_total", "DHCP messages that were decided about, by the client's message type.", "type"),
 		verdicts:     counters("plugtone_dhcp_verdicts_total", "DHCP decisions.", "verdict"),
-		alarms:       counters("plugtone_security_events_total", "What an operator should know about trust.", "event"),
+		alarms:       counters("plugtone_security_events_total", "Security events, by kind.", "event"),
 		dropped:      counters("plugtone_dhcp_dropped_total", "DHCP packets without a decision, and replies that could not leave.", "reason"),
 		replySeconds: seconds("plugtone_dhcp_reply_seconds", "Time from reading a DHCP message until its reply has left.", "type"),
 		files:        counters("plugtone_files_total", "File requests, by what became of them.", "transport", "outcome"),

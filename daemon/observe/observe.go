@@ -74,7 +74,7 @@ func (o *Observer) Decided(ev *dhcp.Event, took time.Duration) {
 	}
 }
 
-// portOf names the port that option 82 tells, as its switch or relay calls it: words as they are, anything else in hex.
+// portOf names the port in option 82, as its switch or relay calls it: words as they are, anything else in hex.
 func portOf(c *dhcp.Client) string {
 	words := make([]string, 0, 2)
 	for _, part := range [2]struct{ name, id string }{{"circuit", c.CircuitID}, {"remote", c.RemoteID}} {

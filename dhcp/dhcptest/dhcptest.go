@@ -137,7 +137,7 @@ func (g *Fixture) Because(v dhcp.Verdict, reason string, r *dhcp.Request) dhcp.D
 		g.T.Errorf("%s of %s: %q, want %q in it", r.Type, r.MAC, d.Event.Reason, reason)
 	}
 	if d.Reply != nil && d.Reply.Type == dhcp.MessageTypeNak && string(OptionOf(d.Reply, 56)) != d.Event.Reason {
-		g.T.Errorf("NAK says %q", OptionOf(d.Reply, 56))
+		g.T.Errorf("message of the NAK is %q", OptionOf(d.Reply, 56))
 	}
 	return d
 }
@@ -297,7 +297,7 @@ func Relayed() dhcp.Subnet {
 	return dhcp.Subnet{Prefix: netip.MustParsePrefix("10.30.0.0/24"), Pools: []dhcp.Range{{First: Addr("10.30.0.100"), Last: Addr("10.30.0.109")}}, Routers: []netip.Addr{Addr("10.30.0.1")}}
 }
 
-// Data returns the subnet of a data VLAN, whose phones are treated as kind says.
+// Data returns the subnet of a data VLAN, whose phones are treated by kind.
 func Data(kind string) dhcp.Subnet {
 	return dhcp.Subnet{Prefix: netip.MustParsePrefix("10.40.0.0/24"), Interface: "data0", Phones: kind, VoiceVLAN: 20, Pools: []dhcp.Range{{First: Addr("10.40.0.100"), Last: Addr("10.40.0.109")}}}
 }

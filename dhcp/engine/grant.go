@@ -110,7 +110,7 @@ func (x *exchange) leaseRecord(addr netip.Addr, d time.Duration) dhcp.Lease {
 			same = old
 		}
 	}
-	if l.CircuitID == "" && l.RemoteID == "" { // a renewal goes past the relay that knows the port
+	if l.CircuitID == "" && l.RemoteID == "" { // a renewal goes past the relay that adds the port
 		l.CircuitID, l.RemoteID = same.CircuitID, same.RemoteID
 	}
 	l.Relay = x.path(same.Relay, x.holds(same))

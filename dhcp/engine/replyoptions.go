@@ -101,7 +101,7 @@ func (x *exchange) fill(r *dhcp.Reply, secs uint32) {
 	if r.Type == dhcp.MessageTypeAck && x.req.Type == dhcp.MessageTypeDiscover {
 		f.out = append(f.out, dhcp.Option{Code: dhcp.OptionRapidCommit})
 	}
-	f.asked()
+	f.requested()
 	if secs > 0 {
 		binary.BigEndian.PutUint32(fixed[5:], secs)
 		f.out = append(f.out, dhcp.Option{Code: dhcp.OptionLeaseTime, Data: fixed[5:9:9]})
@@ -139,8 +139,8 @@ type optionWriter struct {
 	sent [4]uint64
 }
 
-// asked adds the options of the parameter request list, or all options for a client that sent none.
-func (f *optionWriter) asked() {
+// requested adds the options of the parameter request list, or all options for a client that sent none.
+func (f *optionWriter) requested() {
 	x := f.x
 	if !x.req.HasParams {
 		for i := range x.subnet.opts {
@@ -187,7 +187,7 @@ func (f *optionWriter) option(code uint8) (dhcp.Option, bool) {
 	if i := x.subnet.at[code]; i > 0 {
 		return terminate(&x.policy, x.subnet.opts[i-1]), true
 	}
-	if code == dhcp.OptionTFTPServer && x.subnet.Phones == dhcp.PhonesProvision { // a client that asks for it gets the plain URL
+	if code == dhcp.OptionTFTPServer && x.subnet.Phones == dhcp.PhonesProvision { // a client that requests it gets the plain URL
 		return terminate(&x.policy, dhcp.Option{Code: code, Data: []byte(x.site.ProvisioningURL)}), true
 	}
 	return dhcp.Option{}, false

@@ -75,10 +75,10 @@ func (x *exchange) initReboot() dhcp.Decision {
 	return x.grant(addr, "it remembered an address that is free")
 }
 
-// renewing answers a client that asks only this server to extend its lease.
+// renewing answers a client that requests only this server to extend its lease.
 func (x *exchange) renewing() dhcp.Decision { return x.extend("renewed", true) }
 
-// rebinding answers a client that asks any server to extend its lease.
+// rebinding answers a client that requests any server to extend its lease.
 func (x *exchange) rebinding() dhcp.Decision { return x.extend("rebound", x.engine.cfg.Authoritative) }
 
 // extend extends the lease on ciaddr. An unknown lease is created when it can be (C05): the phone may be in a call, and

@@ -8,7 +8,7 @@ import (
 )
 
 // subnetsFor lists the subnets in which the client may be: by link selection, subnet selection, relay address, then by the link itself
-// (C30). When chosen is true it is in the first one; else the leases say in which.
+// (C30). When chosen is true it is in the first one; else the leases decide in which.
 func (e *Engine) subnetsFor(req *dhcp.Request, link *dhcp.Link) (subnets []*servedSubnet, chosen bool) {
 	from := req.CIAddr
 	if req.Type == dhcp.MessageTypeInform && !from.IsValid() {
@@ -80,7 +80,7 @@ func (e *Engine) subnetOf(a netip.Addr) *servedSubnet {
 	return nil
 }
 
-// choose returns the subnet that the client is in: where it has a reservation, a lease, asks for an address, or had a lease before.
+// choose returns the subnet that the client is in: where it has a reservation, a lease, requests an address, or had a lease before.
 func (c *Classification) choose(now time.Time, req *dhcp.Request, leases *dhcp.Leases) *candidate {
 	first := &c.candidates[0]
 	if c.chosen {

@@ -16,7 +16,7 @@ type FrameSender struct {
 	socks  map[int]int // interface index to descriptor; nil after Close
 }
 
-// NewFrameSender checks whether frames can be sent at all; without CAP_NET_RAW the error says how to grant it. A
+// NewFrameSender checks whether frames can be sent at all; without CAP_NET_RAW the error has the way to grant it. A
 // link's socket is opened by the first frame for it.
 func NewFrameSender(within Namespace) (*FrameSender, error) {
 	fd := -1

@@ -76,7 +76,7 @@ func (s *Snapshot) LinkOf(a netip.Addr, first *Interface) *Interface {
 	return nil
 }
 
-// Equal reports whether two snapshots say the same.
+// Equal reports whether two snapshots are the same.
 func (s *Snapshot) Equal(o *Snapshot) bool { return reflect.DeepEqual(s, o) }
 
 // Lister lists the interfaces of one network namespace.

@@ -87,7 +87,7 @@ func packetError(err error) error {
 	return fmt.Errorf("open packet socket: %w", err)
 }
 
-// networkOrder puts a protocol number into network byte order, as packet sockets want it in their addresses.
+// networkOrder puts a protocol number into network byte order, as packet sockets need it in their addresses.
 func networkOrder(v uint16) uint16 {
 	var b [2]byte
 	binary.BigEndian.PutUint16(b[:], v)

@@ -88,7 +88,7 @@ func takenBy(network string, port int) string {
 	}
 }
 
-// grantHint says how to give this program a capability.
+// grantHint returns how to give this program a capability.
 func grantHint(capability string) string {
 	self, err := os.Executable()
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package clientpolicy decides what a DHCP client is and which options its vendor's phones want. It is pure: package provision
+// Package clientpolicy decides what a DHCP client is and which options its vendor's phones need. It is pure: package provision
 // reads the record and passes it in.
 package clientpolicy
 
@@ -94,7 +94,7 @@ func conflicts(id pack.Identity) string {
 }
 
 // vendorOptions are the vendor's options for the site. Where phones are only to be moved to their voice VLAN, they are
-// those that tell the VLAN: the ones that would not be there without it.
+// those that carry the VLAN: the ones that would not be there without it.
 func vendorOptions(v *pack.Vendor, model string, mac dhcp.MAC, site dhcp.Site) (pack.Options, error) {
 	opts, err := v.Options(model, mac, site)
 	if err != nil || site.Phones != dhcp.PhonesMove {

@@ -60,7 +60,7 @@ func FindExtension(fleet View, ref string) (*Extension, error) {
 	case registrar != "":
 		return nil, &refError{ref, "no such extension; there is " + strings.Join(on, ", "), ErrNotFound}
 	case len(all) > 1:
-		return nil, &refError{ref, "is on more than one registrar; say " + strings.Join(on, " or "), ErrAmbiguous}
+		return nil, &refError{ref, "is on more than one registrar; write " + strings.Join(on, " or "), ErrAmbiguous}
 	}
 	return all[0], nil
 }

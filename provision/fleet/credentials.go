@@ -61,7 +61,7 @@ func RotateCredentials(records Records, actor string, mac dhcp.MAC, force bool, 
 	return d, err
 }
 
-// RetirePasswords ends the time of the old passwords of phones that have used their new ones, in one edit. What was used says
+// RetirePasswords ends the time of the old passwords of phones that have used their new ones, in one edit. What was used shows
 // nothing once there's a newer one.
 func RetirePasswords(records Records, actor string, used map[dhcp.MAC]setting.Secret) error {
 	return records.Edit(actor, "retire old passwords of phones that have used their new ones", func(e Edit) error {

@@ -41,7 +41,7 @@ func needsValue(keyType string) bool {
 }
 
 // ParseKey reads [AREA:]SLOT=TYPE[:VALUE][,label=TEXT][,line=N]. A comma that begins ",label=" or ",line=" within a text
-// is written "\,", and so is any comma before a word and an equals sign, but for url and dtmf. [AREA:]SLOT= alone gives a key without a type, which stands for its removal.
+// is written "\,", and so is any comma before a word and an equals sign, but for url and dtmf. [AREA:]SLOT= alone gives a key without a type, which means its removal.
 func ParseKey(spec string) (Key, error) {
 	place, what, ok := strings.Cut(spec, "=")
 	if !ok {

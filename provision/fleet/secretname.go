@@ -6,7 +6,7 @@ import (
 	"unicode"
 )
 
-// secretParts make a parameter a secret wherever they stand in its name; secretWords only as a word of their own, for
+// secretParts make a parameter a secret wherever they occur in its name; secretWords only as a word of their own, for
 // "ping" and "linekey" hold none.
 var (
 	secretParts = []string{"password", "passwd", "passphrase", "passcode", "secret", "token", "psk", "credential", "aeskey", "privatekey", "sharedkey"}

@@ -101,7 +101,7 @@ func (e *ValidationError) Secret(field string, value setting.Secret, most int) {
 	}
 }
 
-// Name reports what can't be the name of a record: names stand in paths, flags and messages.
+// Name reports what can't be the name of a record: names occur in paths, flags and messages.
 func (e *ValidationError) Name(field, value string) {
 	switch {
 	case value == "":

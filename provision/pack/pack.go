@@ -1,5 +1,5 @@
 // Package pack loads vendor packs: everything that plugtone has about one vendor, as data. It recognises phones, and
-// returns the DHCP options that a vendor's phones want and how they are notified. The files of phones are rendered by
+// returns the DHCP options that a vendor's phones need and how they are notified. The files of phones are rendered by
 // package phonefile, and packs are checked by package packcheck.
 //
 // It has no records, leases or trust, and no vendor: what makes a vendor is in provision/vendors.
@@ -34,7 +34,7 @@ type Config struct {
 	CheckBuiltin bool                // also call it for the built-in packs; their tests have done so already
 }
 
-// Vendor is one pack: what it recognises, which DHCP options its phones want, and, in its Renderer, what its models can do
+// Vendor is one pack: what it recognises, which DHCP options its phones need, and, in its Renderer, what its models can do
 // and the files of its phones.
 type Vendor struct {
 	ID           string

@@ -141,7 +141,7 @@ func canonical(val any) any {
 	return val
 }
 
-// ServerAddress is where phones fetch their files, in the parts that vendors want.
+// ServerAddress is where phones fetch their files, in the parts that vendors use.
 type ServerAddress struct {
 	URL, URLBare string // with and without a slash at the end
 	Scheme, Host string

@@ -30,7 +30,7 @@ type Format struct {
 	Refuse    string            `yaml:"refuse"`     // characters that a value can't hold
 	MaxLine   int               `yaml:"max_line"`   // lines: longest line in bytes
 	Spaces    bool              `yaml:"spaces"`     // lines: names of parameters may hold spaces
-	QuoteWhen string            `yaml:"quote_when"` // lines: a value that holds one of these stands in double quotes
+	QuoteWhen string            `yaml:"quote_when"` // lines: a value that holds one of these is put in double quotes
 	Root      string            `yaml:"root"`       // tree: name and attributes of the root element
 	Path      string            `yaml:"path"`       // tree: where a parameter without a slash goes, default {name}
 	Index     string            `yaml:"index"`      // tree: the attribute that [3] is short for
@@ -163,7 +163,7 @@ func (f *Format) checkPlainName(name string) error {
 	return nil
 }
 
-// CheckValue returns why a value can't stand in a file of this format.
+// CheckValue returns why a value can't be in a file of this format.
 func (f *Format) CheckValue(value string) error {
 	if err := checkText(value); err != nil {
 		return err

@@ -12,7 +12,7 @@ import (
 )
 
 // Most of a phone's file states what the phone does not have: 180 keys of modules that are not plugged in, 15 lines that
-// are not bound. They must be written, for a phone keeps the key that it is not told to forget, and the file depends on
+// are not bound. They must be written, for a phone keeps the key that it is not given empty, and the file depends on
 // the device's record alone. They need not be worked out each time.
 //
 // The body of a {{range}} that uses no variable from outside becomes a template of its own. What it prints for an element
@@ -77,7 +77,7 @@ func (m *fragmentCache) put(k fragmentCacheKey, s string) {
 	}
 }
 
-// rangeError carries the error of a body, which already says where it is.
+// rangeError carries the error of a body, which already has its position.
 type rangeError struct{ err error }
 
 func (e *rangeError) Error() string { return e.err.Error() }

@@ -73,7 +73,7 @@ func Compile(main Source, partials []Source, f *Format, funcs template.FuncMap, 
 // ShareBudget makes the template's fragments count against a budget that other templates share.
 func (t *Template) ShareBudget(b *FragmentBudget) { t.fragments.budget = b }
 
-// FieldError is a value that can't be printed where the template wants it.
+// FieldError is a value that can't be printed where the template has it.
 type FieldError struct {
 	Field string // as the template names it
 	Err   error
@@ -93,7 +93,7 @@ func (f *Format) escape(v any, secrets bool) (string, error) {
 		return "", err
 	}
 	if hot && !secrets {
-		return "", errors.New("is secret and can't stand in a file that is given without proof")
+		return "", errors.New("is secret and can't be in a file that is given without proof")
 	}
 	if f.HasParams() {
 		// The value itself is checked when the parameter is written, so that the error can name the parameter.

@@ -2,7 +2,7 @@ package render
 
 import "errors"
 
-// Refusal is the error of a template that called {{refuse REASON}}: the phone can't be what its record says.
+// Refusal is the error of a template that called {{refuse REASON}}: the phone can't be what is in its record.
 type Refusal struct{ Reason string }
 
 func (r *Refusal) Error() string { return r.Reason }

@@ -12,7 +12,7 @@ import (
 	"unicode/utf8"
 )
 
-// Sensitive is a value that may only stand in files that need proof.
+// Sensitive is a value that may only be in files that need proof.
 type Sensitive interface{ Reveal() string }
 
 // secret is what a function makes of a Sensitive argument: it stays sensitive.
@@ -110,7 +110,7 @@ func (f *Format) escapeJSON(v any, secrets bool) (string, error) {
 		return "", err
 	}
 	if hot && !secrets {
-		return "", errors.New("is secret and can't stand in a file that is given without proof")
+		return "", errors.New("is secret and can't be in a file that is given without proof")
 	}
 	if err := f.CheckValue(s); err != nil {
 		return "", err

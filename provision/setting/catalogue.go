@@ -54,7 +54,7 @@ type Def struct {
 	Form        Form          // Text, List: what each text must look like
 }
 
-// IsSecret reports whether the setting's value may only stand in a file that needs proof.
+// IsSecret reports whether the setting's value may only be in a file that needs proof.
 func (d Def) IsSecret() bool { return d.Type == Hidden }
 
 // definitions is the catalogue in alphabetical order.
@@ -76,7 +76,7 @@ func definitions() []Def {
 		{Name: "dot1x_password", Type: Hidden, Max: 64, Help: "IEEE 802.1X password"},
 		{Name: "dtmf", Type: Choice, Choices: []string{"rfc2833", "inband", "info"}, Help: "how key presses are sent during a call"},
 		{Name: "firmware", Type: List, Form: FileName, Min: 1, Max: 16, Help: "firmware files that the phone may fetch and install"},
-		{Name: "intercom", Type: Bool, Help: "accept intercom calls: answer when the caller asks for it"},
+		{Name: "intercom", Type: Bool, Help: "accept intercom calls: answer when the caller requests it"},
 		{Name: "keep_alive", Type: Time, MinDuration: 5 * time.Second, MaxDuration: time.Hour, Off: true, Help: "interval of packets that keep a NAT binding open; 0s sends none"},
 		{Name: "language", Type: Text, Form: Language, Max: 5, Help: "language of display and web page: de, en, en-GB, fr-CA and the like"},
 		{Name: "ldap_base", Type: Text, Max: 255, Help: "where in the LDAP directory the phone searches: ou=people,dc=example,dc=com"},
@@ -88,15 +88,15 @@ func definitions() []Def {
 		{Name: "ntp_servers", Type: List, Form: Host, Min: 1, Max: 2, Help: "time servers"},
 		{Name: "pc_vlan", Type: Int, Min: 0, Max: 4094, Help: "VLAN of the phone's PC port; 0 for untagged"},
 		{Name: "phonebook", Type: Choice, Choices: []string{"all", "contacts", "extensions", "off"}, Help: "phonebook that plugtone gives the phone: the contacts of its device and profile, the extensions of its registrars, or all of them"},
-		{Name: "phonebook_name", Type: Text, Max: 64, Help: "what the phone calls its remote phonebook; Phonebook when not said"},
+		{Name: "phonebook_name", Type: Text, Max: 64, Help: "what the phone calls its remote phonebook; Phonebook when not set"},
 		{Name: "phonebook_url", Type: Text, Form: URL, Max: 255, Help: "remote phonebook of another server; with phonebook the place is filled in"},
 		{Name: "pickup_code", Type: Text, Max: 32, Help: "dialled before a number whose ringing call is to be taken, as a busy lamp key does: *8 or **"},
 		{Name: "provisioning_password", Type: Hidden, Max: 64, Help: "password of the phone at its provisioning server; filled in with external_url"},
 		{Name: "provisioning_user", Type: Text, Max: 64, Help: "user name of the phone at its provisioning server; filled in with external_url"},
 		{Name: "qos_rtp", Type: Int, Min: 0, Max: 63, Help: "DSCP of audio packets"},
 		{Name: "qos_sip", Type: Int, Min: 0, Max: 63, Help: "DSCP of SIP packets"},
-		{Name: "recheck_interval", Type: Time, MinDuration: time.Minute, MaxDuration: 30 * day, Off: true, Help: "how often the phone asks for its files again; 0s only at boot"},
-		{Name: "ring_tone", Type: Text, Form: FileName, Max: 64, Help: "ring tone: a name or file that the phone knows"},
+		{Name: "recheck_interval", Type: Time, MinDuration: time.Minute, MaxDuration: 30 * day, Off: true, Help: "how often the phone fetches its files again; 0s only at boot"},
+		{Name: "ring_tone", Type: Text, Form: FileName, Max: 64, Help: "ring tone: a name or file that the phone has"},
 		{Name: "ring_volume", Type: Int, Min: 0, Max: 15, Help: "ring volume"},
 		{Name: "screensaver_timeout", Type: Time, MinDuration: time.Second, MaxDuration: day, Off: true, Help: "idle time before the screen saver; 0s for none"},
 		{Name: "session_timers", Type: Bool, Help: "SIP session timers (RFC 4028)"},

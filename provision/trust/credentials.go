@@ -81,7 +81,7 @@ func (c *Credentials) Invalid() (out []InvalidField) {
 	return out
 }
 
-// dummyCredentials stand in for those of a phone that has none, so that checking takes as long.
+// dummyCredentials replace those of a phone that has none, so that checking takes as long.
 func dummyCredentials() *Credentials {
 	return &Credentials{User: "000000000000", Password: "no phone has this pass", Previous: "no phone has this pass"}
 }

@@ -63,7 +63,7 @@ type sourceState struct {
 	limitEnd time.Time
 }
 
-// EnumerationLimiter counts what requesters without proof ask for, in bounded memory: the sources that were quiet longest
+// EnumerationLimiter counts what requesters without proof request, in bounded memory: the sources that were quiet longest
 // are dropped. Datagrams can't displace connections: each sort has its own table.
 type EnumerationLimiter struct {
 	seed                 maphash.Seed
@@ -109,7 +109,7 @@ func (l *EnumerationLimiter) Limited(k Source, now time.Time) time.Time {
 	return s.limitEnd
 }
 
-// Failed counts a request without proof for a file of phone. challenged: the requester was asked to log in and still has
+// Failed counts a request without proof for a file of phone. challenged: the requester was challenged and still has
 // time to. It reports whether a limit on the source begins now.
 func (l *EnumerationLimiter) Failed(k Source, phone string, challenged bool, now time.Time) (began bool) {
 	h := l.hash(phone)

@@ -25,7 +25,7 @@ type leaseTimes struct {
 }
 
 // phoneWatch notices when many known phones are bound again long before their leases need it and then fetch: after a power
-// cut, or when one host takes the phones' leases one after the other. Which of the two it was the operator knows.
+// cut, or when one host takes the phones' leases one after the other. The operator can tell which of the two it was.
 type phoneWatch struct {
 	mu       sync.Mutex
 	known    map[MAC]leaseTimes
@@ -78,7 +78,7 @@ func (w *phoneWatch) ended(l dhcp.Lease) {
 	}
 }
 
-// fetched notes that a phone asked for a guarded file, with own credentials or without. It returns the event when there
+// fetched notes that a phone requested a guarded file, with own credentials or without. It returns the event when there
 // were many of them.
 func (w *phoneWatch) fetched(mac MAC, own bool, now time.Time) *Event {
 	w.mu.Lock()

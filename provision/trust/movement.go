@@ -25,7 +25,7 @@ const probeEvery = 30 * time.Second
 // maxMovements bounds the phones that are remembered to have leases in two subnets.
 const maxMovements = 8192
 
-// movements are the phones that have leases in two subnets at once. While nothing tells which of them is the phone's,
+// movements are the phones that have leases in two subnets at once. While it is unknown which of them is the phone's,
 // neither is proof: the phone may have moved, or another host has borrowed its MAC.
 type movements struct {
 	probe Prober // nil: a lease counts again when the other one has ended
@@ -150,7 +150,7 @@ func liveAt(leases []dhcp.Lease, addr netip.Addr, now time.Time) (dhcp.Lease, bo
 	return dhcp.Lease{}, false
 }
 
-// movementReason says why a lease is no proof.
+// movementReason returns why a lease is no proof.
 func movementReason(l, other dhcp.Lease) string {
 	return fmt.Sprintf("%s is leased to %s, but so is %s in %s: neither is proof until the older lease has ended or nothing answers at its address",
 		l.Addr, l.MAC, other.Addr, other.Subnet)

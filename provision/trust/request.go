@@ -93,7 +93,7 @@ func (s *Service) Record(r Served) History {
 	return next
 }
 
-// Requested notes that the holder of a lease has asked for a guarded file, and reports when many known phones do.
+// Requested notes that the holder of a lease has requested a guarded file, and reports when many known phones do.
 func (s *Service) Requested(leaseMAC MAC, own bool, now time.Time) {
 	if e := s.watch.fetched(leaseMAC, own, now); e != nil {
 		s.Report(*e)

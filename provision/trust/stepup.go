@@ -17,7 +17,7 @@ const (
 	// challengeMemory is how long an unanswered challenge is remembered.
 	challengeMemory = 24 * time.Hour
 	// deafMemory is how long a phone is left alone that did not answer two challenges, on different days, after it was given
-	// credentials: its firmware ignores them, and it may ask for its file only once a day.
+	// credentials: its firmware ignores them, and it may fetch its file only once a day.
 	deafMemory = 30 * 24 * time.Hour
 	// oneBoot is how long a phone takes at most from its first file until it uses what it was given.
 	oneBoot = 10 * time.Minute
@@ -54,7 +54,7 @@ type StepUpAction int
 // The actions.
 const (
 	StepUpAccept    StepUpAction = iota // the weak proof is enough
-	StepUpChallenge                     // the phone is asked for its credentials, and has not failed to send them yet
+	StepUpChallenge                     // the phone is challenged for its credentials, and has not failed to send them yet
 	StepUpRefuse                        // the weak proof is not enough
 )
 
@@ -217,7 +217,7 @@ func (s *stepUp) budget(subnet netip.Prefix, limit Resets, now time.Time, commit
 }
 
 // unanswered reports whether the phone has shown by this request that it does not answer challenges: in the same boot it
-// asks for the same file again, or has let the time pass in which a phone with credentials answers. One unanswered challenge
+// requests the same file again, or has let the time pass in which a phone with credentials answers. One unanswered challenge
 // of an earlier boot shows nothing: power may have failed, or another host may have caused it. Two do.
 func (p *stepUpPhone) unanswered(r WeakRequest) bool {
 	if within(p.challenged, r.Time, challengeRetry) {

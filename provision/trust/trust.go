@@ -1,4 +1,4 @@
-// Package trust decides whether a requester has proved to be the phone whose files it asks for, and limits those who have
+// Package trust decides whether a requester has proved to be the phone whose files it requests, and limits those who have
 // not: proofs, enrollment windows, limits on new bindings and on enumeration, the phones' own HTTP credentials.
 //
 // Decisions are pure functions and limiters that take the time as an argument. Service combines them with leases and the
@@ -15,7 +15,7 @@ import (
 // MAC is a phone's address, as DHCP has it.
 type MAC = dhcp.MAC
 
-// Proof is a way in which a requester shows that it is the phone whose files it asks for.
+// Proof is a way in which a requester shows that it is the phone whose files it requests.
 type Proof string
 
 // The proofs. ProofPreview is an operator's own look, never a phone's.
@@ -36,7 +36,7 @@ func (p Proof) Weak() bool { return p == ProofLease || p == ProofNeighbor || p =
 // Own reports whether the proof is something that only the phone itself has.
 func (p Proof) Own() bool { return p == ProofCredentials || p == ProofCertificate }
 
-// Place is what the configuration says of a requester's address.
+// Place is what the configuration has for a requester's address.
 type Place struct {
 	Name    string  // in words
 	Proofs  []Proof // that count there; nil: nothing is proof

@@ -53,7 +53,7 @@ func shortTime(minutes int) string {
 	return fmt.Sprintf("%s%d:%02d", sign, minutes/60, minutes%60)
 }
 
-// quote puts abbreviations that aren't letters only in angle brackets, as POSIX wants.
+// quote puts abbreviations that aren't letters only in angle brackets, as POSIX requires.
 func quote(abbr string) string {
 	if isLetters(abbr) {
 		return abbr

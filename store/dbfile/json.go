@@ -26,7 +26,7 @@ func Encode(v any) ([]byte, error) {
 }
 
 // EncodeExact is Encode for what must read back as it is: a text that JSON can't carry, or an address that parses as none,
-// is an error now and not when a phone asks.
+// is an error now and not when a phone fetches.
 func EncodeExact[T any](v *T) ([]byte, error) {
 	b, err := Encode(v)
 	if err != nil {

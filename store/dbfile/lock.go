@@ -72,7 +72,7 @@ func flock(f *os.File, how int) (err error) {
 	return nil
 }
 
-// lockHolder names the process that has f locked, as far as the kernel says.
+// lockHolder names the process that has f locked, as far as the kernel shows it.
 func lockHolder(f *os.File) string {
 	const unknown = "another process"
 	info, err := f.Stat()

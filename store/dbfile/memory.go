@@ -28,7 +28,7 @@ func limitMemory(f *os.File) error {
 	return nil
 }
 
-// dataSize returns how many bytes this process has that count against RLIMIT_DATA; 0 where the kernel does not say.
+// dataSize returns how many bytes this process has that count against RLIMIT_DATA; 0 where the kernel does not report it.
 func dataSize() uint64 {
 	f, err := os.Open("/proc/self/status")
 	if err != nil {

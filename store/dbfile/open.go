@@ -9,7 +9,7 @@ import (
 	"os"
 )
 
-// Spec says what a file holds and how it is opened.
+// Spec describes what a file holds and how it is opened.
 type Spec struct {
 	Name   string
 	Schema Schema

@@ -14,7 +14,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// Schema says which tables a file has and which version of them this plugtone writes.
+// Schema lists which tables a file has and which version of them this plugtone writes.
 type Schema struct {
 	Version   uint64 // 1 or more
 	Checksums uint64 // the first version whose records carry checksums
@@ -62,7 +62,7 @@ func setSchemaVersion(tx *bolt.Tx, version uint64) error {
 // refuseNewer stops an older plugtone from reading what it would not understand.
 func (s Schema) refuseNewer(path string, have uint64) error {
 	if have > s.Version {
-		return fmt.Errorf("%s has schema %d, this plugtone knows up to %d: %w\nhint: install the newer plugtone, or restore a backup of this one", path, have, s.Version, ErrNewer)
+		return fmt.Errorf("%s has schema %d, this plugtone supports up to %d: %w\nhint: install the newer plugtone, or restore a backup of this one", path, have, s.Version, ErrNewer)
 	}
 	return nil
 }

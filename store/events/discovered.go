@@ -63,7 +63,7 @@ func (db *DB) SeePhone(d fleet.Discovered) {
 	db.wakeUp()
 }
 
-// mergeDiscovered keeps what the newer sighting does not say. The model and firmware of another vendor are not kept.
+// mergeDiscovered keeps what the newer sighting lacks. The model and firmware of another vendor are not kept.
 func mergeDiscovered(old, d fleet.Discovered) fleet.Discovered {
 	d.FirstSeen = old.FirstSeen
 	if old.LastSeen.After(d.LastSeen) {

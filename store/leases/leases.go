@@ -68,7 +68,7 @@ type DB struct {
 	checkpoints sync.WaitGroup
 }
 
-// errLogFull says why a change found no room.
+// errLogFull returns why a change found no room.
 var errLogFull = errors.New("the log is full and " + FileName + " takes nothing")
 
 // Open opens the log that belongs to an open leases.db and recovers what is in it. damage describes what was wrong with

@@ -30,7 +30,7 @@ func appendAudit(tx dbfile.Tx, e fleet.AuditEntry) error {
 	if n := len(e.Records); n > auditRecords {
 		e.Records, e.More = e.Records[:auditRecords], e.More+n-auditRecords
 	}
-	// The actor may be what a client said of itself: what JSON can't carry is replaced, not refused.
+	// The actor may be what a client claimed: what JSON can't carry is replaced, not refused.
 	v, err := dbfile.Encode(&e)
 	if err != nil {
 		return fmt.Errorf("audit entry: %w", err)

@@ -22,7 +22,7 @@ func (db *DB) View(f func(fleet.View) error) error {
 // Revision is that of the last committed Edit.
 func (db *DB) Revision() uint64 { return db.revision.Load() }
 
-// notFound says which record isn't there.
+// notFound names which record isn't there.
 func notFound(kind, name string) error {
 	return fmt.Errorf("%s %.80s: %w", kind, name, fleet.ErrNotFound)
 }

@@ -120,7 +120,7 @@ type reservation struct {
 	from, to netip.Addr
 }
 
-// reservations answers the DHCP server, which asks for every packet, from memory.
+// reservations answers the DHCP server, which queries it for every packet, from memory.
 type reservations struct {
 	mu     sync.RWMutex
 	byMAC  map[dhcp.MAC]netip.Addr

@@ -45,7 +45,7 @@ var (
 	ErrFull    = errors.New("log is full")                           // until a segment is checkpointed
 	ErrTooLong = errors.New("batch is longer than a segment")        // it never fits
 	ErrDamaged = errors.New("no log")                                // or not any more
-	ErrForeign = errors.New("log belongs to another data directory") // its identity says so
+	ErrForeign = errors.New("log belongs to another data directory") // its identity differs
 )
 
 // Batch is what was appended at once.

@@ -35,7 +35,7 @@ type Config struct {
 // phone is one phone of the demo and how its device is entered.
 type phone struct {
 	mac, vendor, model, label, extension, key string
-	transport                                 string // "": what the server's URL says
+	transport                                 string // "": the scheme of the server's URL
 }
 
 // phones are one of each family, and one that fetches by TFTP.
@@ -182,13 +182,13 @@ func (d *demo) boot(ctx context.Context, p phone) error {
 	return errors.Join(result.Err, d.command(ctx, "trace", p.mac))
 }
 
-// stranger asks for another phone's file and must not get it.
+// stranger requests another phone's file and must not get it.
 func (d *demo) stranger(ctx context.Context, victim phone) error {
 	mac, err := dhcp.ParseMAC(victim.mac)
 	if err != nil {
 		return err
 	}
-	d.say("\n== another host on the network asks for %s.cfg ==", mac.Hex())
+	d.say("\n== another host on the network requests %s.cfg ==", mac.Hex())
 	ns, err := d.host("stranger", "eth0", "02:00:00:00:66:66", netip.MustParsePrefix("10.20.0.66/22"))
 	if err != nil {
 		return err

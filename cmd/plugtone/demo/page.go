@@ -31,7 +31,7 @@ func (d *demo) offerPage(ctx context.Context) error {
 		}
 	}()
 	d.say("\nOn this machine, while the demo runs:\n\n  http://%[1]s/docs      the API\n  http://%[1]s/metrics   for Prometheus", l.Addr())
-	d.say("\nThe API wants a token:")
+	d.say("\nThe API needs a token:")
 	return d.command(ctx, "token", "add", "demo", "--role", "operator")
 }
 

@@ -52,7 +52,7 @@ func (d *demo) serve(ctx context.Context) error {
 	if err != nil {
 		d.stop()
 		text, _ := os.ReadFile(log.Name())
-		return fmt.Errorf("%w; it said:\n%s", err, text)
+		return fmt.Errorf("%w; its output:\n%s", err, text)
 	}
 	return nil
 }

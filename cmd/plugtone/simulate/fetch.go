@@ -52,7 +52,7 @@ func (f *fetcher) get(ctx context.Context, name string) (int, error) {
 	return 0, fmt.Errorf("server URL %s: scheme %q can't be played", f.base, f.base.Scheme)
 }
 
-// overHTTP fetches a file, again when it is asked for credentials: a simulated phone applies no configuration, so it behaves
+// overHTTP fetches a file, again when it is challenged: a simulated phone applies no configuration, so it behaves
 // like one that has been reset, which has none.
 func (f *fetcher) overHTTP(ctx context.Context, name string) (int, error) {
 	n, status, err := f.once(ctx, name)
@@ -84,7 +84,7 @@ func (f *fetcher) once(ctx context.Context, name string) (size, status int, err 
 
 func (f *fetcher) overTFTP(name string) (int, error) {
 	var got bytes.Buffer
-	// The client opens its sockets on this goroutine, so they stand in the phone's namespace.
+	// The client opens its sockets on this goroutine, so they are in the phone's namespace.
 	err := f.host.Namespace.Do(func() error {
 		port := f.base.Port()
 		if port == "" {

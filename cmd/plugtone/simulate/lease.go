@@ -16,7 +16,7 @@ import (
 	"plugtone/provision/pack"
 )
 
-// A phone asks again after two seconds, five times in all.
+// A phone retries after two seconds, five times in all.
 const (
 	dhcpPatience = 2 * time.Second
 	dhcpTries    = 5
@@ -50,7 +50,7 @@ func obtain(ctx context.Context, host Host, mac dhcp.MAC, manner pack.Boot) (lea
 
 func modifiers(m pack.Boot) []dhcpv4.Modifier {
 	mods := []dhcpv4.Modifier{func(d *dhcpv4.DHCPv4) {
-		// The client library's own list would hide what this vendor asks for.
+		// The client library's own list would hide what this vendor requests.
 		codes := make(dhcpv4.OptionCodeList, len(m.Params))
 		for i, c := range m.Params {
 			codes[i] = dhcpv4.GenericOptionCode(c)
@@ -123,7 +123,7 @@ func (l leased) provisioning(options []uint8) (*url.URL, uint8, error) {
 	return nil, 0, fmt.Errorf("the ACK has none of the options %v, from which this phone takes its provisioning server", options)
 }
 
-// ServerText reads what an option says of the provisioning server. Vendor options (43, 125) may hold it as the value of a
+// ServerText returns the provisioning server from an option. Vendor options (43, 125) may hold it as the value of a
 // sub-option; option 150 holds addresses.
 func ServerText(code uint8, data []byte) (string, error) {
 	switch {

@@ -1,4 +1,4 @@
-// Package simulate plays phones that boot as a vendor pack says real ones do: DHCP with that vendor's class, host name and
+// Package simulate plays phones that boot as a vendor pack describes real ones: DHCP with that vendor's class, host name and
 // parameter list, the server taken from the option that the vendor reads, then every file in the vendor's order.
 //
 // It shows that a daemon, its packs and the network fit together, and makes load. It is no proof that a pack is right
@@ -24,7 +24,7 @@ type Spec struct {
 	MAC       dhcp.MAC
 	Vendor    *pack.Vendor
 	Model     string
-	Transport string // "tftp": fetch by TFTP whatever the server's URL says; "": as it says
+	Transport string // "tftp": fetch by TFTP whatever the scheme of the server's URL; "": by that scheme
 }
 
 // Host is where a phone is connected: an interface of a namespace, with the phone's MAC and no address yet.
@@ -40,7 +40,7 @@ type Step struct {
 	Text string
 }
 
-// Fetched is one file that a phone asked for.
+// Fetched is one file that a phone requested.
 type Fetched struct {
 	Name  string
 	Kind  phonefile.Kind
@@ -122,7 +122,7 @@ func boot(ctx context.Context, host Host, r *Result, say func(string, ...any)) e
 		}
 	}
 	if len(r.Files) == 0 {
-		return errors.New("the pack names no file that this model asks for")
+		return errors.New("the pack names no file that this model requests")
 	}
 	return errors.Join(missed...)
 }

@@ -192,7 +192,7 @@ func (c Credentials) Path() (string, bool) {
 	return raw, true
 }
 
-// Proves reports whether the sender knows the password. The time it takes does not depend on how much of it is right.
+// Proves reports whether the sender has the password. The time it takes does not depend on how much of it is right.
 func (c Credentials) Proves(password, method string) bool {
 	if c.Scheme == Basic {
 		x, y := sha256.Sum256([]byte(c.password)), sha256.Sum256([]byte(password))
