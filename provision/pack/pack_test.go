@@ -238,7 +238,7 @@ func TestCommonFile(t *testing.T) {
 	for text, want := range map[string]string{
 		"a = {{.Label}}\n":                                         ".Label is not for a common file, which needs no proof",
 		"{{range .Lines}}a = {{.Number}}\n{{end}}":                 ".Lines is not for",
-		`{{with setting "admin_password"}}a = {{.}}` + "\n{{end}}": "is secret and can't stand",
+		`{{with setting "admin_password"}}a = {{.}}` + "\n{{end}}": "is secret and can't be",
 	} {
 		files := acmeFS()
 		files["acme/common.tmpl"] = &fstest.MapFile{Data: []byte(text)}
