@@ -29,10 +29,12 @@ func (z Zone) POSIXLong() string {
 	return s + letters(z.Summer, "DST") + shortTime(-z.Offset-z.Save) + "," + z.Start.long() + "," + z.End.long()
 }
 
+// posix prints the rule exactly, with a time beyond 24 hours where it takes one.
 func (r Rule) posix() string {
-	s := fmt.Sprintf("M%d.%d.%d", r.Month, r.Week, r.Weekday)
-	if r.Minutes != 120 {
-		s += "/" + shortTime(r.Minutes)
+	weekday, minutes := (r.Weekday-r.days+7)%7, r.Minutes+r.days*24*60
+	s := fmt.Sprintf("M%d.%d.%d", r.Month, r.Week, weekday)
+	if minutes != 120 {
+		s += "/" + shortTime(minutes)
 	}
 	return s
 }

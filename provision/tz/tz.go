@@ -29,12 +29,16 @@ type Zone struct {
 	Irregular bool   // no rule that phones have describes the changes; Offset is what holds most of the year
 }
 
-// Rule is a day of the year and the clock time on it.
+// Rule is a day of the year and the clock time on it. A change at 24:00 or later stands as one of the next weekday, in the
+// same week of the month: no phone is known to take 24:00, and 23:00 would be an hour early. That is exact but in years in
+// which the month begins with that weekday (or, for the last week, ends on the day before): then it is a week early.
 type Rule struct {
 	Month   int // 1..12
 	Week    int // 1..4, or 5 for the last
 	Weekday int // 0 is Sunday
-	Minutes int // since midnight; may be negative or beyond 24 hours, as in POSIX TZ
+	Minutes int // since midnight, below 24 hours; negative when the change is on the day before, as in POSIX TZ
+
+	days int // whole days that Weekday and Minutes were moved by
 }
 
 // Load finds the zone by its IANA name.
@@ -131,7 +135,7 @@ func (z *Zone) regular(changes []change) bool {
 		return false
 	}
 	z.Offset, z.Save, z.DST = low/60, (high-low)/60, true
-	z.Start, z.End = start, end
+	z.Start, z.End = start.plain(), end.plain()
 	z.Std, z.Summer = back[0].abbr, forward[0].abbr
 	return true
 }
@@ -176,8 +180,16 @@ func ruleShifted(changes []change, shift int) (Rule, bool) {
 // Last reports whether the rule names the last such weekday of its month.
 func (r Rule) Last() bool { return r.Week == 5 }
 
-// clock is the time of day within 00:00 to 23:59: phones accept neither 24:00 nor -1:00, so the nearest is used.
-func (r Rule) clock() int { return min(max(r.Minutes, 0), 24*60-1) }
+// plain moves a change at 24:00 or later to the next weekday.
+func (r Rule) plain() Rule {
+	for r.Minutes >= 24*60 {
+		r.Weekday, r.Minutes, r.days = (r.Weekday+1)%7, r.Minutes-24*60, r.days+1
+	}
+	return r
+}
+
+// clock is the time of day, not before 00:00: phones don't accept -1:00, and are an hour late.
+func (r Rule) clock() int { return max(r.Minutes, 0) }
 
 // Hour is the hour of the change, 0..23.
 func (r Rule) Hour() int { return r.clock() / 60 }

@@ -24,8 +24,8 @@ func TestLoad(t *testing.T) {
 		{"Africa/Casablanca", "<+01>-1", "STD-1", true},
 		{"Asia/Tokyo", "JST-9", "JST-9", false},
 		{"Australia/Lord_Howe", "<+1030>-10:30<+11>-11,M10.1.0,M4.1.0", "STD-10:30DST-11,M10.1.0/02:00:00,M4.1.0/02:00:00", false},
-		{"America/Santiago", "<-04>4<-03>,M9.1.6/24,M4.1.6/24", "STD4DST3,M9.1.6/23:59:00,M4.1.6/23:59:00", false},
-		{"Asia/Jerusalem", "IST-2IDT,M3.4.4/26,M10.5.0", "IST-2IDT-3,M3.4.4/23:59:00,M10.5.0/02:00:00", false},
+		{"America/Santiago", "<-04>4<-03>,M9.1.6/24,M4.1.6/24", "STD4DST3,M9.1.0/00:00:00,M4.1.0/00:00:00", false},
+		{"Asia/Jerusalem", "IST-2IDT,M3.4.4/26,M10.5.0", "IST-2IDT-3,M3.4.5/02:00:00,M10.5.0/02:00:00", false},
 		{"America/Nuuk", "<-02>2<-01>,M3.5.0/-1,M10.5.0/0", "STD2DST1,M3.5.0/00:00:00,M10.5.0/00:00:00", false},
 		{"America/St_Johns", "NST3:30NDT,M3.2.0,M11.1.0", "NST3:30NDT2:30,M3.2.0/02:00:00,M11.1.0/02:00:00", false},
 		{"UTC", "UTC0", "UTC0", false},
@@ -106,6 +106,27 @@ func TestRuleForms(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := z.Hours() + " " + z.Clock() + " " + z.City(); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+}
+
+// A change at the end of a day is never written an hour early.
+func TestMidnight(t *testing.T) {
+	for name, want := range map[string]string{
+		"America/Santiago": "9/1/0 0:00 4/1/0 0:00",
+		"Africa/Cairo":     "4/5/5 0:00 10/5/5 0:00",
+		"Asia/Jerusalem":   "3/4/5 2:00 10/5/0 2:00",
+		"America/Nuuk":     "3/5/0 0:00 10/5/0 0:00",
+	} {
+		z, err := Load(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		form := func(r Rule) string {
+			return fmt.Sprintf("%d/%d/%d %d:%02d", r.Month, r.Week, r.Weekday, r.Hour(), r.Minute())
+		}
+		if got := form(z.Start) + " " + form(z.End); got != want {
 			t.Errorf("%s: %s, want %s", name, got, want)
 		}
 	}
