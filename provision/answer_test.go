@@ -173,7 +173,7 @@ func TestUnknownPhoneWithLease(t *testing.T) {
 	body := h.served(h.get("001565000003.cfg", "10.20.1.9"))
 	contains(t, body, "device.assigned = 0", "account.1.enable = 0")
 	if strings.Contains(body, "site-admin") {
-		t.Errorf("a phone that nobody knows gets the fleet's password:\n%s", body)
+		t.Errorf("an unknown phone gets the fleet's password:\n%s", body)
 	}
 	if a := h.get("001565000003.cfg", "10.20.1.200"); a.Outcome != provision.Refused {
 		t.Errorf("without its lease: %s", a.Outcome)
@@ -212,7 +212,7 @@ func TestSeveralVendorsClaimOneName(t *testing.T) {
 		t.Errorf("acme's OUI: %s of %s", a.Outcome, a.Vendor)
 	}
 	if a := h.get("aabbccddeeff.cfg", "10.20.1.200"); a.Outcome != provision.Refused || a.Kind != "" {
-		t.Errorf("nobody's OUI: %s of kind %q", a.Outcome, a.Kind)
+		t.Errorf("an unlisted OUI: %s of kind %q", a.Outcome, a.Kind)
 	}
 	// A rebranded phone with another maker's OUI, but a record.
 	odd := mac("aabbccddeef0")

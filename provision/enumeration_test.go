@@ -85,7 +85,7 @@ func TestGuessingIsShutOutElsewhere(t *testing.T) {
 	}
 }
 
-// Where nobody logs in, a proof comes along with the request or not at all.
+// Where no phone logs in, a proof comes along with the request or not at all.
 func TestGuessingIsShutOutWhereNobodyLogsIn(t *testing.T) {
 	h := newFixture(t)
 	h.site.Networks = []fleet.Network{{From: netip.MustParsePrefix("192.0.2.0/24"), Trust: []trust.Proof{trust.ProofCertificate}}}
@@ -196,7 +196,7 @@ func TestProofComesBeforeLimits(t *testing.T) {
 		guesser.Certificate, guesser.Authorization = nil, basic("x", "y")
 		h.guesses(guesser, 40)
 		if !slices.Contains(h.kinds(), trust.EventShutOut) && !slices.Contains(h.kinds(), trust.EventSlowed) {
-			t.Fatalf("%s: nobody is limited: %v", proof, h.kinds())
+			t.Fatalf("%s: no requester is limited: %v", proof, h.kinds())
 		}
 		for _, name := range []string{"common004.cfg", "001565123456.cfg", "001565123456-book.xml"} {
 			r.Name = name
@@ -209,7 +209,7 @@ func TestProofComesBeforeLimits(t *testing.T) {
 				r.Authorization = logIn(first, c.User, c.Password.Reveal(), "/"+name)
 			}
 			if proof == trust.ProofEnroll && name == "common004.cfg" {
-				continue // it names no phone, so nobody can tell that one of the window asks
+				continue // it names no phone, so it is unknown that a phone of the window requests it
 			}
 			if a := h.ask(r); a.Outcome != provision.Served || a.Proof != proof || a.Delay != 0 || a.Silent {
 				t.Errorf("%s by %s: %s, %s, delay %v", name, proof, a.Outcome, a.Reason, a.Delay)
@@ -305,7 +305,7 @@ func TestSiteBehindOneAddress(t *testing.T) {
 	}
 }
 
-// Somebody guesses from the address of a whole site. Its phones go on, also those that first answer an old challenge, send a
+// A host guesses from the address of a whole site. Its phones go on, also those that first answer an old challenge, send a
 // password in clear, or begin with a file that needs no proof.
 func TestGuesserBehindTheAddressOfASite(t *testing.T) {
 	h := newFixture(t)
@@ -339,7 +339,7 @@ func TestGuesserBehindTheAddressOfASite(t *testing.T) {
 	}
 }
 
-// Whoever only collects challenges, for more phones than any site has, is seen at once and not only when the phones had time to
+// A requester that only collects challenges, for more phones than any site has, is seen at once and not only when the phones had time to
 // answer.
 func TestBurstOfChallenges(t *testing.T) {
 	h := newFixture(t)
@@ -365,7 +365,7 @@ func TestPasswordsTriedOnCommonFiles(t *testing.T) {
 	}
 }
 
-// Whoever comes from ever new addresses fills no memory: the sources that were quiet longest are forgotten.
+// A requester with ever new addresses fills no memory: the sources that were quiet longest are forgotten.
 func TestGuessersAreForgotten(t *testing.T) {
 	h := newFixture(t)
 	for i := range 20000 {

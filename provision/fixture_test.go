@@ -68,7 +68,7 @@ func newFixture(t testing.TB) *fixture {
 	}
 	t.Cleanup(func() { _ = uploads.Close() })
 	h.Service, err = provision.New(provision.Config{
-		Records: h.records, Leases: orderly{h.leases, h.records, t}, Files: root, Uploads: uploads,
+		Records: h.records, Leases: lockOrderChecker{h.leases, h.records, t}, Files: root, Uploads: uploads,
 		Packs:   func() *pack.Set { return h.packs },
 		Site:    func() *fleet.Site { return h.site },
 		Fetches: func(dhcp.MAC) ([]fleet.Fetch, error) { return h.fetches, nil },
@@ -87,15 +87,15 @@ func newFixture(t testing.TB) *fixture {
 	return h
 }
 
-// orderly holds every test to the order of locks: the lease table asks the records under its own lock, so whoever reads
+// lockOrderChecker holds every test to the order of locks: the lease table queries the records under its own lock, so a caller that reads
 // records may not wait for that lock.
-type orderly struct {
+type lockOrderChecker struct {
 	*provisiontest.Leases
 	records *provisiontest.Records
 	t       testing.TB
 }
 
-func (o orderly) LeasesOf(mac dhcp.MAC) []dhcp.Lease {
+func (o lockOrderChecker) LeasesOf(mac dhcp.MAC) []dhcp.Lease {
 	if o.records.Open() {
 		o.t.Errorf("the leases of %s are asked for inside a View:\n%s", mac, debug.Stack())
 	}

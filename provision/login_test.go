@@ -171,7 +171,7 @@ func TestOldPasswordCountsUntilTheNewOneIsUsed(t *testing.T) {
 		t.Errorf("used %v", h.used)
 	}
 	try("the old one before the record knows", setting.Secret(old), provision.Refused)
-	// What was used of an older password ends nobody's time.
+	// The use of an older password ends no other phone's time.
 	retire(map[dhcp.MAC]setting.Secret{front: first.Password, mac("001565000077"): first.Password})
 	if _, err := fleet.RotateCredentials(h.records, "test", front, false, noon); !errors.Is(err, fleet.ErrPending) {
 		t.Errorf("retired by a password that counts no more: %v", err)

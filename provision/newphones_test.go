@@ -150,7 +150,7 @@ func TestRestartDoesNotEndAFreeze(t *testing.T) {
 	}
 }
 
-// A storm of requests for files that nobody has rendered yet renders each once.
+// A storm of requests for files that are not rendered yet renders each once.
 func TestStormRendersOnce(t *testing.T) {
 	h := newFixture(t)
 	bodies := map[*byte]bool{}

@@ -161,7 +161,7 @@ func TestFileMasksSecrets(t *testing.T) {
 		t.Errorf("an expected 404: %+v, %v", vain, err)
 	}
 	if _, err := h.File(ctx, front, "nothing.xyz", netip.Prefix{}, false); !errors.Is(err, fleet.ErrNotFound) {
-		t.Errorf("a name that nobody knows: %v", err)
+		t.Errorf("an unknown name: %v", err)
 	}
 }
 
@@ -244,7 +244,7 @@ func TestStatusRefused(t *testing.T) {
 		{[]string{"refused"}, "10.20.1.7", "refused"},
 		{[]string{"refused", "not_found"}, "10.20.1.7", "refused"},
 		{[]string{"refused", "served"}, "10.20.1.7", "never_fetched"},
-		{[]string{"refused"}, "192.0.2.66", "never_fetched"}, // somebody else: the phone has a lease on 10.20.1.7
+		{[]string{"refused"}, "192.0.2.66", "never_fetched"}, // another host: the phone has a lease on 10.20.1.7
 	} {
 		entries = entries[:0]
 		for i, v := range tt.verdicts {

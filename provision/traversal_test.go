@@ -25,7 +25,7 @@ var outside = []string{
 	strings.Repeat("../", 40) + "secret", strings.Repeat("a/", 60) + strings.Repeat("../", 61) + "secret", strings.Repeat("x", 300),
 }
 
-// No name leads out of the files folder, nor to a configuration that somebody copied into it, for a phone or for anybody.
+// No name leads out of the files folder, nor to a configuration that was copied into it, for any requester.
 func TestTraversal(t *testing.T) {
 	h := newFixture(t)
 	const secret = "not to be seen"

@@ -69,7 +69,7 @@ func TestUploadsThatAreNotTaken(t *testing.T) {
 		status                 int
 	}{
 		{"a configuration", "001565123456.cfg", "10.20.1.7", "x", provision.NotFound, 405},
-		{"a name of nobody", "logo.png", "10.20.1.7", "x", provision.NotFound, 405},
+		{"an unknown name", "logo.png", "10.20.1.7", "x", provision.NotFound, 405},
 		{"a path", "../" + overrides, "10.20.1.7", "x", provision.NotFound, 404},
 		{"too large", overrides, "10.20.1.7", strings.Repeat("x", 256<<10+1), provision.Rejected, 413},
 		{"no proof", overrides, "192.0.2.1", "x", provision.Refused, 401},

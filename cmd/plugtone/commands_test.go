@@ -92,7 +92,7 @@ func TestCommands(t *testing.T) {
 	}
 }
 
-// matches tells whether text has the pattern in it; "" wants no text at all.
+// matches reports whether text has the pattern in it; "" matches only no text.
 func matches(pattern, text string) bool {
 	if pattern == "" {
 		return text == ""

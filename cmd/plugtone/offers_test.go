@@ -37,7 +37,7 @@ import (
 var update = flag.Bool("update", false, "rewrite goldens")
 
 // TestOffers holds the bytes of the OFFER that a phone of each vendor gets for the bytes of its DISCOVER, in a subnet with a
-// voice VLAN: testdata/offers has a file VENDOR.txtar for each pack, and VENDOR.WHAT.txtar for phones of it that are told other
+// voice VLAN: testdata/offers has a file VENDOR.txtar for each pack, and VENDOR.WHAT.txtar for phones of it that get other
 // things. The options are listed too, as another decoder reads them. The pack in testdata/packs has the forms that no other needs.
 func TestOffers(t *testing.T) {
 	dirs, err := fs.ReadDir(vendors.FS, ".")

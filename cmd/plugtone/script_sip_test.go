@@ -96,7 +96,7 @@ func (s *story) answerREGISTER(request string) (reply, note string) {
 		"\r\nCSeq: " + header["CSeq"] + "\r\n" + more + "Content-Length: 0\r\n\r\n", note
 }
 
-// sipPassword is the account's; one that nobody has for a number that there isn't.
+// sipPassword is the account's; a wrong one for a number without an account.
 func (s *story) sipPassword(number string) string {
 	b, err := os.ReadFile(filepath.Join(s.work, "accounts"))
 	if err != nil {

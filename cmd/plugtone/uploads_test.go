@@ -27,7 +27,7 @@ var uploading = map[string]struct {
 }
 
 // Whatever a pack says that its phones send is taken from the phone itself, over HTTP and TFTP, and given back to it by the
-// very name and to nobody else.
+// very name and to no other.
 func TestUploadsOfAllPacks(t *testing.T) {
 	packs, err := pack.Load(pack.Config{Builtin: vendors.FS})
 	if err != nil {
@@ -77,7 +77,7 @@ func tryUploads(t *testing.T, packs *pack.Set, v *pack.Vendor, model, method str
 				how = "PUT"
 			}
 			if a := ask(over, how, name, "10.20.1.9"); a.Outcome != provision.Refused || a.Upload != nil {
-				t.Errorf("%s of somebody else over %s: %s, %s", name, over, a.Outcome, a.Reason)
+				t.Errorf("%s of another host over %s: %s, %s", name, over, a.Outcome, a.Reason)
 			}
 			want := string(over) + " brought " + name
 			a := ask(over, how, "/"+name, "10.20.1.7")
@@ -94,7 +94,7 @@ func tryUploads(t *testing.T, packs *pack.Set, v *pack.Vendor, model, method str
 				}
 			}
 			if a := ask(over, "GET", name, "10.20.1.9"); a.Outcome != provision.Expected404 && a.Outcome != provision.Refused || a.Content != nil {
-				t.Errorf("%s is given to somebody else over %s: %s, %s", name, over, a.Outcome, a.Reason)
+				t.Errorf("%s is given to another host over %s: %s, %s", name, over, a.Outcome, a.Reason)
 			}
 		}
 	}

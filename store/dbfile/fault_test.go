@@ -35,7 +35,7 @@ func TestAPageThatCantBeReadIsAnError(t *testing.T) {
 	}
 }
 
-// Without its first pages bbolt begins no transaction, and keeps a lock for ever. Nobody may wait for it.
+// Without its first pages bbolt begins no transaction, and keeps a lock for ever. No caller may wait for it.
 func TestAFileThatIsEmptiedHoldsUpNobody(t *testing.T) {
 	f := newFixture(t).open()
 	put(t, f.File, "a", "1")
