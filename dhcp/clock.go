@@ -48,7 +48,7 @@ func (k *packedLease) notBefore(now time.Time) *packedLease {
 
 // Distrust makes the table cautious until the given time, because leases may be missing from it: the lease file was missing, short,
 // damaged or created again. Until then every address is probed before it is offered, even under load, and the free addresses on which
-// lost leases are most likely are handed out last. Clients that renew or remember a free and permitted address are believed as always.
+// lost leases are most likely are handed out last. Clients that renew or remember a free and permitted address get it after a probe.
 // A table that is already cautious stays so until the later of the two times.
 func (t *Table) Distrust(until time.Time, reason string) {
 	t.mu.Lock()

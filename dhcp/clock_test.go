@@ -149,18 +149,21 @@ func TestDistrustHandsOutLongestUnusedFirst(t *testing.T) {
 	})
 }
 
-// Clients that renew or remember a free and permitted address are believed, whether the server is authoritative or not, and even
-// against a stored record, which may be older.
+// Clients that renew or remember a free and permitted address get it after a probe, whether the server is authoritative or not, and
+// even against a stored record, which may be older.
 func TestDistrustBelievesClientsThatHaveAnAddress(t *testing.T) {
 	for _, authoritative := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
 			cfg := config(voice())
 			cfg.Authoritative = authoritative
 			b := distrustFixture(t, cfg, leaseFile(time.Now(), 1))
-			b.Want(dhcp.VerdictAcked, initRebootOf(1, ip("10.20.0.104")))
-			b.Want(dhcp.VerdictAcked, renewOf(2, ip("10.20.0.105")))
-			b.Want(dhcp.VerdictAcked, initRebootOf(0, ip("10.20.0.106"))) // its record says 10.20.0.100
-			taken, _ := b.Do(initRebootOf(3, ip("10.20.0.104")))          // which another client has by now
+			for _, req := range []*dhcp.Request{
+				initRebootOf(1, ip("10.20.0.104")), renewOf(2, ip("10.20.0.105")), initRebootOf(0, ip("10.20.0.106")), // its record says 10.20.0.100
+			} {
+				b.Probed(b.Want(dhcp.VerdictProbing, req).Probe, false)
+				b.Want(dhcp.VerdictAcked, req)
+			}
+			taken, _ := b.Do(initRebootOf(3, ip("10.20.0.104"))) // which another client has by now
 			if taken.Reply != nil && taken.Reply.Type != dhcp.MessageTypeNak {
 				t.Errorf("%+v", taken.Event)
 			}

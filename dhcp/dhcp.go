@@ -16,11 +16,12 @@
 //   - A client is its MAC. Option 61 is stored and echoed, but the same hardware with another client id gets the same
 //     address (4.2 would have it be another client): boot ROM and firmware of one phone disagree about it.
 //   - INIT-REBOOT, RENEWING and REBINDING for an address of which no lease is known create the lease when the address is free
-//     and allowed (4.3.2 requires silence, or leaves it open): so a lost lease file is repaired, and no call is cut.
+//     and allowed (4.3.2 requires silence, or leaves it open): so a lost lease file is repaired, and no call is cut. While leases may be
+//     missing the address is probed first.
 //   - INIT-REBOOT on the wrong network by an unknown client is refused only if authoritative (4.3.2: SHOULD be
 //     refused): without it another server may own that network on the same link.
-//   - The subnet mask is sent also when it was not requested, and the options that a vendor's phones need although they don't request them.
-//   - Option 61 is not sent back (RFC 6842, 3: MUST be) to phones whose vendor pack declares that they reject it.
+//   - The subnet mask, and the options that a vendor's phones need, are sent also when the client did not request them.
+//   - Option 61 is not sent back (RFC 6842, 3: MUST be) to phones that reject it according to their vendor pack.
 //   - A REQUEST with neither option 50 nor ciaddr is acknowledged if its sender has a lease, else ignored.
 //   - A RELEASE of a reserved address is ignored, and so is a RELEASE or DECLINE that took another way, through another relay or from another
 //     host, than the lease was bound: it is easily forged, and no other client could have the address anyway.
@@ -28,7 +29,7 @@
 //   - A declined address is in quarantine for 24 hours, one that is reserved for ten minutes; when nothing else is free it
 //     is tried again earlier, after a probe that no host answered.
 //   - Under load addresses are offered without a probe (2.2 and 4.3.1: SHOULD be probed), except for one lease time after leases were
-//     lost: a phone that boots late is worse.
+//     lost: a phone that boots late is worse. So they are without CAP_NET_RAW. After a probe that failed nothing is offered.
 //   - Subnet selection (RFC 3011) from a client on an attached link chooses among the subnets of that link only.
 //   - A relayed or routed message about a subnet of phones is ignored when it comes in on the link of another kind of network and
 //     the kernel's way back is a different one, or the relay is in that network, and when its sender is in another kind of network
@@ -44,6 +45,6 @@
 //     renew together.
 //   - In subnets with phones: provision a tenth of the pool is left for recognised phones, however many other clients come, and a
 //     phone's last address isn't given to another client for 30 days.
-//   - When the disk refuses, or has not come back for three seconds, a client with a lease on it is acknowledged for the time that is
-//     left, and no other client gets a reply.
+//   - When a write to the disk fails or takes longer than three seconds, a client with a lease on it is acknowledged for the remaining
+//     time, and no other client gets a reply.
 package dhcp

@@ -12,6 +12,12 @@ func (v *Leases) Leasable(a netip.Addr, reserved bool) bool {
 	return x != nil && (reserved || x.pooled(u32(a)))
 }
 
+// Results of Refusal, when no other client has a lease of the address.
+const (
+	RefusedOffered     = "address is offered to another client"
+	RefusedQuarantined = "address is in use by an unknown host"
+)
+
 // Refusal returns why the client mac can't have a now, "" when it can: no other client has it, and the share of phones is respected.
 // reserved reports whether a is reserved for the client.
 func (v *Leases) Refusal(a netip.Addr, mac MAC, phone, reserved bool) string {
@@ -31,9 +37,9 @@ func (v *Leases) Refusal(a netip.Addr, mac MAC, phone, reserved bool) string {
 	case e.active(v.now) && !mine:
 		return "address is leased to another client"
 	case e.offered(v.now) && e.offeredTo != mac:
-		return "address is offered to another client"
+		return RefusedOffered
 	case e.declined(v.now) && !(e.offered(v.now) && v.ProbedFree(a)) && !(reserved && e.quarantineOver(v.now)):
-		return "address is in use by an unknown host" // as the last resort of Free only after a probe that no host answered
+		return RefusedQuarantined // as the last resort of Free only after a probe that no host answered
 	case phone || reserved || e.active(v.now) || e.offered(v.now):
 		return ""
 	case x.nonPhonesFull() || !mine && e.heldForPhone(v.now):

@@ -14,6 +14,8 @@ type Link struct {
 	MTU                 int            // of the interface; 0: 1500
 	Overloaded          bool           // too many packets wait: no time for conflict probes, except where leases may have been lost
 	NoProbe             bool           // no conflict probe is possible any more: one was tried, or too many are under way
+	ProbeFailed         bool           // the conflict probe for this message failed: nothing is known about the address
+	ProbeAnswered       bool           // another host answered it
 	NoWrite             bool           // the disk has just refused: only what is written already can be acknowledged
 }
 

@@ -124,7 +124,7 @@ func (c *client) whyNot(a netip.Addr) string {
 
 // probing reports whether new addresses are currently probed.
 func (c *client) probing() bool {
-	return c.leases.Cautious() != "" || c.engine.cfg.ConflictCheck && !c.link.NoProbe && !c.link.Overloaded
+	return c.leases.Cautious() != "" || c.engine.cfg.ConflictCheck && (c.link.ProbeFailed || !c.link.NoProbe && !c.link.Overloaded)
 }
 
 // needsProbe reports whether a must be probed before it is offered: C41.

@@ -20,7 +20,7 @@ func (x *exchange) discover() dhcp.Decision {
 	x.d.Unhold, x.d.Hold = false, c.addr
 	if x.needsProbe(c.addr) {
 		if x.link.NoProbe { // the client tries again
-			return x.silent(dhcp.VerdictSilent, c.reason+", but it can't be probed now, and leases may be missing: "+x.leases.Cautious())
+			return x.silent(x.unprobed(c.reason))
 		}
 		x.d.Probe = c.addr
 		return x.silent(dhcp.VerdictProbing, c.reason+", probed first")

@@ -17,7 +17,8 @@ func (x *exchange) grant(addr netip.Addr, reason string) dhcp.Decision {
 	l := x.leaseRecord(addr, time.Duration(secs)*time.Second)
 	old, had := x.leases.At(addr)
 	had = had && x.holds(old)
-	vacated := x.vacated(addr)
+	vacated, ended := x.vacated(addr)
+	x.d.Event.Vacated = ended
 	if x.link.NoWrite {
 		return x.grantWritten(addr, len(vacated) == 0, reason)
 	}
@@ -66,30 +67,29 @@ func sameButTimes(a, b dhcp.Lease) bool {
 	return a == b
 }
 
-// vacated returns the changes that end the client's leases on other addresses (C44). A client in an ordinary network never ends the
+// vacated returns the changes that end the client's leases on other addresses, and those leases as they are (C44). A client in an ordinary network never ends the
 // lease of a phone elsewhere, nor one where phones are provisioned: it may be using another client's MAC. Neither does a packet that
 // only claims to come from a relay.
-func (x *exchange) vacated(addr netip.Addr) []dhcp.Change {
-	var out []dhcp.Change
-	for _, l := range x.leases.ActiveOf(x.mac) {
-		if l.Addr == addr || l.Subnet != x.subnet.Prefix && !x.mayVacate(l) {
+func (c *client) vacated(addr netip.Addr) (changes []dhcp.Change, ended []dhcp.Lease) {
+	for _, l := range c.leases.ActiveOf(c.mac) {
+		if l.Addr == addr || l.Subnet != c.subnet.Prefix && !c.mayVacate(l) {
 			continue
 		}
-		x.d.Event.Vacated = append(x.d.Event.Vacated, l)
-		l.State, l.Expires = dhcp.LeaseReleased, x.now.UTC().Truncate(time.Second)
-		out = append(out, dhcp.Change{Lease: l})
+		ended = append(ended, l)
+		l.State, l.Expires = dhcp.LeaseReleased, c.now.UTC().Truncate(time.Second)
+		changes = append(changes, dhcp.Change{Lease: l})
 	}
-	return out
+	return changes, ended
 }
 
 // mayVacate reports whether the client's move here ends its lease l in another subnet.
-func (x *exchange) mayVacate(l dhcp.Lease) bool {
-	if x.relayed() && !x.relayVerified() {
+func (c *client) mayVacate(l dhcp.Lease) bool {
+	if c.relayed() && !c.relayVerified() {
 		return false
 	}
-	old := x.engine.subnetOf(l.Subnet.Addr())
+	old := c.engine.subnetOf(l.Subnet.Addr())
 	provisioned := old != nil && old.Phones == dhcp.PhonesProvision
-	return x.subnet.Phones == dhcp.PhonesProvision || !provisioned && !(l.Phone && x.subnet.Phones == dhcp.PhonesNone)
+	return c.subnet.Phones == dhcp.PhonesProvision || !provisioned && !(l.Phone && c.subnet.Phones == dhcp.PhonesNone)
 }
 
 // leaseRecord returns the record of a lease of addr for this client that ends after d.

@@ -46,7 +46,7 @@ func (x *exchange) selecting() dhcp.Decision {
 	if !x.assignable(addr) { // C02; an offer need not be remembered: C03
 		return x.nak(addr, x.whyNot(addr))
 	}
-	return x.grant(addr, "it accepted the offer")
+	return x.claim(addr, false, "it accepted the offer")
 }
 
 // initReboot answers a client that remembers an address from before its restart.
@@ -54,25 +54,25 @@ func (x *exchange) initReboot() dhcp.Decision {
 	addr := x.req.Requested
 	last, known := x.leases.Of(x.subnet.Prefix, x.mac)
 	known = known && x.holds(last)
-	if !known && !x.engine.cfg.Authoritative && !(x.leases.Cautious() != "" && x.assignable(addr)) { // C04; a NAK might be about another server's lease
+	lost := x.leases.Cautious() != "" && x.claimable(addr)
+	if !known && !x.engine.cfg.Authoritative && !lost { // C04; a NAK might be about another server's lease
 		if l, ok := x.leases.At(addr); !ok || l.MAC != x.mac {
-			x.d.Event.Addr = addr
-			return x.silent(dhcp.VerdictSilent, "it remembers an address without a known lease, and this server is not authoritative")
+			return x.deny(addr, "it remembers an address without a known lease", false)
 		}
 	}
 	if r, ok := x.reservedHere(); ok && r != addr && x.reservationUsable(r) {
 		return x.nak(addr, "address "+r.String()+" is reserved for it")
 	}
-	if known && last.Addr != addr && x.permitted(last.Addr) && !(x.leases.Cautious() != "" && x.assignable(addr)) {
+	if known && last.Addr != addr && x.permitted(last.Addr) && !lost {
 		return x.nak(addr, "its lease is "+last.Addr.String())
 	}
-	if !x.assignable(addr) {
-		return x.nak(addr, x.whyNot(addr))
+	if !x.claimable(addr) {
+		return x.deny(addr, x.whyNot(addr), true)
 	}
 	if known {
-		return x.grant(addr, "it remembered its lease")
+		return x.claim(addr, false, "it remembered its lease")
 	}
-	return x.grant(addr, "it remembered an address that is free")
+	return x.claim(addr, false, "it remembered an address that is free")
 }
 
 // renewing answers a client that requests only this server to extend its lease.
@@ -85,24 +85,17 @@ func (x *exchange) rebinding() dhcp.Decision { return x.extend("rebound", x.engi
 // the lease may have been lost by this server.
 func (x *exchange) extend(word string, mayRefuse bool) dhcp.Decision {
 	addr := x.req.CIAddr
-	refuse := func(why string) dhcp.Decision {
-		if mayRefuse {
-			return x.nak(addr, why)
-		}
-		x.d.Event.Addr = addr
-		return x.silent(dhcp.VerdictSilent, why+", and this server is not authoritative")
-	}
 	l, ok := x.leases.At(addr)
 	mine := ok && x.holds(l)
 	mayRefuse = mayRefuse || mine
 	if r, ok := x.reservedHere(); ok && r != addr && x.reservationUsable(r) { // C06: only when it would really get it
-		return refuse("address " + r.String() + " is reserved for it")
+		return x.deny(addr, "address "+r.String()+" is reserved for it", mayRefuse)
 	}
-	if !x.assignable(addr) {
-		return refuse(x.whyNot(addr))
+	if !x.claimable(addr) {
+		return x.deny(addr, x.whyNot(addr), mayRefuse)
 	}
 	if mine {
 		return x.grant(addr, word)
 	}
-	return x.grant(addr, word+" without a known lease: the address is free")
+	return x.claim(addr, true, word+" without a known lease: the address is free")
 }

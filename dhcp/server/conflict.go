@@ -14,18 +14,23 @@ func (s *Server) probe(ctx context.Context, j *job, d *dhcp.Decision) {
 	defer close(reported)
 	done := func(r probeResult) {
 		defer s.recover()
-		<-reported            // a quick result must not be reported before its probe
-		if ctx.Err() == nil { // else the probe was cut short and proves nothing
-			s.reportProbe(j, d, r)
+		<-reported // a quick result must not be reported before its probe
+		if r.err == nil {
+			r.err = ctx.Err() // the probe was cut short
 		}
-		s.decide(ctx, j.again(s.cfg.Now().Sub(j.at) > probeDeadline))
+		s.reportProbe(j, d, r)
+		late := s.cfg.Now().Sub(j.at) > probeDeadline
+		s.decide(ctx, j.again(func(l *dhcp.Link) {
+			l.NoProbe, l.ProbeFailed = l.NoProbe || late || r.err != nil, r.err != nil
+			l.ProbeAnswered = r.byOther(j.req.MAC)
+		}))
 		s.leases.Flush()
 	}
 	if s.prober.start(ctx, addr, s.probeLink(j, addr), done) {
 		s.cfg.Observer.decided(&d.Event, s.cfg.Now().Sub(j.at))
 		return
 	}
-	s.decide(ctx, j.again(true)) // too many probes since the packet came in
+	s.decide(ctx, j.again(func(l *dhcp.Link) { l.NoProbe = true })) // too many probes since the packet came in
 }
 
 // probeLink is the interface where addr can be probed by ARP; nil when it is behind a relay.
@@ -36,10 +41,12 @@ func (s *Server) probeLink(j *job, addr netip.Addr) *netif.Interface {
 	return j.in
 }
 
-// reportProbe passes the result of a probe to the lease table, and to the observer when another host has the address.
+// reportProbe passes the result of a probe to the lease table, and to the observer when another host has the address. A probe that failed
+// has no result.
 func (s *Server) reportProbe(j *job, d *dhcp.Decision, r probeResult) {
 	if r.err != nil {
 		s.cfg.Log.Warn("dhcp conflict probe", "addr", d.Probe, "iface", j.in.Name, "err", r.err)
+		return
 	}
 	used := r.byOther(j.req.MAC)
 	s.leases.Probed(d.Probe, used)

@@ -15,6 +15,7 @@ const maxProbes = 64
 // prober finds out whether addresses are in use, in goroutines of its own.
 type prober struct {
 	within netif.Namespace
+	unable bool // without CAP_NET_RAW; set before the first probe
 
 	mu      sync.Mutex
 	running map[netip.Addr][]func(probeResult) // who waits for the probe of an address
@@ -47,7 +48,7 @@ func newProber(within netif.Namespace) *prober {
 func (p *prober) busy() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.running) >= maxProbes
+	return p.unable || len(p.running) >= maxProbes
 }
 
 // start probes addr and calls done with the result. link is the attached interface, nil when the address is behind a

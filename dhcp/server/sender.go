@@ -29,7 +29,7 @@ type sender struct {
 func (s *sender) open(within netif.Namespace, log *slog.Logger) {
 	var err error
 	if s.frames, err = netif.NewFrameSender(within); err != nil {
-		log.Warn("dhcp replies go by broadcast: Ethernet frames cannot be sent", "err", err)
+		log.Warn("dhcp replies go by broadcast, and addresses are not probed: Ethernet frames cannot be sent", "err", err)
 		s.frames = nil
 		return
 	}

@@ -27,20 +27,19 @@ type job struct {
 	diskErr error                  // why the first attempt to write its lease failed
 }
 
-// again is the same request to be decided once more.
-func (j *job) again(noProbe bool) *job {
+// again is the same request to be decided once more, with the link as change leaves it.
+func (j *job) again(change func(*dhcp.Link)) *job {
 	next, link := *j, *j.link
-	link.NoProbe = link.NoProbe || noProbe
+	change(&link)
 	next.link = &link
 	return &next
 }
 
 // unwritten is the same request to be decided once more, without a lease to be written.
 func (j *job) unwritten(err error) *job {
-	next, link := *j, *j.link
-	link.NoWrite = true
-	next.link, next.diskErr = &link, err
-	return &next
+	next := j.again(func(l *dhcp.Link) { l.NoWrite = true })
+	next.diskErr = err
+	return next
 }
 
 // serve decodes one packet and decides about it. When busy, no conflict probes are begun.

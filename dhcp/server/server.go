@@ -143,6 +143,7 @@ func (s *Server) open() error {
 		return err
 	}
 	s.sender.sock = s.sock
+	s.prober.unable = s.sender.frames == nil
 	if s.sock.buffer < readBuffer {
 		s.cfg.Log.Info("dhcp receive buffer is small: a flood overflows it early; sysctl net.core.rmem_max raises it",
 			"bytes", s.sock.buffer, "wanted", readBuffer)

@@ -1,0 +1,156 @@
+package engine_test
+
+import (
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"plugtone/dhcp"
+	"plugtone/dhcp/dhcptest"
+)
+
+// distrusted is a running table whose leases are lost, except those of d.
+func distrusted(t *testing.T, authoritative bool, d *disk) *dhcptest.TableFixture {
+	t.Helper()
+	cfg := config(voice(), relayed())
+	cfg.Authoritative = authoritative
+	b := newTableFixture(t, cfg, d, time.Now)
+	b.Distrust(time.Now().Add(ruleDefaultLease), "the lease file is missing")
+	return b
+}
+
+// claims are the REQUESTs of client n for an address that it has or remembers, and SELECTING after a restart of the server.
+func claims(n int, a netip.Addr) map[string]func(*dhcptest.TableFixture) *dhcp.Request {
+	return map[string]func(*dhcptest.TableFixture) *dhcp.Request{
+		"initReboot": func(*dhcptest.TableFixture) *dhcp.Request { return initRebootOf(n, a, asPhone) },
+		"rebinding":  func(*dhcptest.TableFixture) *dhcp.Request { return renewOf(n, a, asPhone) },
+		"renewing": func(b *dhcptest.TableFixture) *dhcp.Request {
+			b.Link.Source, b.Link.Dest = netip.AddrPortFrom(a, 68), ip("10.20.0.2")
+			return renewOf(n, a, asPhone)
+		},
+		"selecting": func(*dhcptest.TableFixture) *dhcp.Request { return selectingOf(n, a, asPhone) },
+	}
+}
+
+// forEachClaim runs f in a bubble for each kind of claim of client 1 for 10.20.0.104, on authoritative servers and others.
+func forEachClaim(t *testing.T, f func(t *testing.T, b *dhcptest.TableFixture, req *dhcp.Request)) {
+	for name, claim := range claims(1, ip("10.20.0.104")) {
+		for _, authoritative := range []bool{true, false} {
+			t.Run(name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					b := distrusted(t, authoritative, newDisk())
+					f(t, b, claim(b))
+				})
+			})
+		}
+	}
+}
+
+// Where leases may be missing, a client that claims an address without a known lease gets it when no host answers a probe, or the
+// client itself does.
+func TestDistrustProbesClaimedAddress(t *testing.T) {
+	forEachClaim(t, func(t *testing.T, b *dhcptest.TableFixture, req *dhcp.Request) {
+		d := b.Want(dhcp.VerdictProbing, req)
+		if d.Probe != ip("10.20.0.104") || d.Hold != d.Probe || d.Reply != nil || len(d.Changes) > 0 {
+			t.Errorf("%+v", d)
+		}
+		b.Probed(d.Probe, false)
+		if d := b.Want(dhcp.VerdictAcked, req); d.Reply.YIAddr != ip("10.20.0.104") {
+			t.Errorf("acknowledged %s", d.Reply.YIAddr)
+		}
+	})
+}
+
+// When another host answers, the client is refused, whether the server is authoritative or not.
+func TestDistrustRefusesAddressOfAnotherHost(t *testing.T) {
+	forEachClaim(t, func(t *testing.T, b *dhcptest.TableFixture, req *dhcp.Request) {
+		b.Probed(b.Want(dhcp.VerdictProbing, req).Probe, true)
+		b.Link.ProbeAnswered = true
+		if d := b.Want(dhcp.VerdictNak, req); d.Reply.Type != dhcp.MessageTypeNak {
+			t.Errorf("%+v", d.Reply)
+		}
+	})
+}
+
+// A claim that can't be probed, or whose probe failed, is not answered.
+func TestDistrustNeverBelievesWithoutAProbe(t *testing.T) {
+	forEachClaim(t, func(t *testing.T, b *dhcptest.TableFixture, req *dhcp.Request) {
+		b.Link.NoProbe = true
+		for failed, want := range map[bool]dhcp.Verdict{false: dhcp.VerdictSilent, true: dhcp.VerdictInternalError} {
+			b.Link.ProbeFailed = failed
+			if d := b.Want(want, req); d.Reply != nil || len(d.Changes) > 0 {
+				t.Errorf("failed %v: %+v", failed, d)
+			}
+		}
+	})
+}
+
+// A claim by the wrong client does not cost the client that holds the address its lease: neither while the probe runs, nor when it has
+// found that client.
+func TestDistrustKeepsTheHolderOfAClaimedAddress(t *testing.T) {
+	for _, authoritative := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			b := distrusted(t, authoritative, newDisk())
+			a := b.Want(dhcp.VerdictProbing, initRebootOf(1, ip("10.20.0.104"), asPhone)).Probe
+			b.Want(dhcp.VerdictSilent, renewOf(2, a, asPhone))
+			b.Probed(a, true) // client 2 answers
+			b.Link.ProbeAnswered = true
+			b.Want(dhcp.VerdictNak, initRebootOf(1, a, asPhone))
+			b.Link.ProbeAnswered = false
+			if d := b.Want(dhcp.VerdictProbing, renewOf(2, a, asPhone)); d.Probe != a {
+				t.Fatalf("%+v", d)
+			}
+			b.Probed(a, false) // client 2 answers by its own MAC
+			b.Want(dhcp.VerdictAcked, renewOf(2, a, asPhone))
+			if l, ok := b.LeaseAt(a); !ok || l.MAC != mac(2) {
+				t.Errorf("%+v", l)
+			}
+		})
+	}
+}
+
+// Behind a relay a probe by ICMP does not show who answers: a client that uses its address is believed, one that remembers it is probed.
+func TestDistrustBehindARelay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := distrusted(t, true, newDisk())
+		b.Link.LocalAddr = ip("10.20.0.2")
+		far := ip("10.30.0.104")
+		b.Link.Source, b.Link.Dest = netip.AddrPortFrom(far, 68), ip("10.20.0.2")
+		b.Want(dhcp.VerdictAcked, renewOf(1, far, asPhone))
+		b.Link.Source = netip.MustParseAddrPort("10.30.0.1:67")
+		b.Want(dhcp.VerdictAcked, renewOf(2, ip("10.30.0.105"), through("10.30.0.1")))
+		if d := b.Want(dhcp.VerdictProbing, initRebootOf(3, ip("10.30.0.106"), through("10.30.0.1"))); d.Probe != ip("10.30.0.106") {
+			t.Errorf("probes %s", d.Probe)
+		}
+	})
+}
+
+// A lease in force that is known is renewed without a probe.
+func TestDistrustRenewsKnownLeases(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, a, now := newDisk(), ip("10.20.0.104"), time.Now().UTC().Truncate(time.Second)
+		d.Leases[a] = dhcp.Lease{Addr: a, MAC: mac(1), Subnet: voice().Prefix, State: dhcp.LeaseActive, FirstSeen: now, Starts: now, Expires: now.Add(time.Hour)}
+		b := distrusted(t, true, d)
+		b.Link.NoProbe = true
+		b.Want(dhcp.VerdictAcked, renewOf(1, a))
+		b.Want(dhcp.VerdictAcked, initRebootOf(1, a))
+	})
+}
+
+// C41: an address whose probe failed is not offered, though leases are known; without conflict_check nothing is probed.
+func TestFailedProbeOffersNothing(t *testing.T) {
+	cfg := config(voice())
+	cfg.ConflictCheck = true
+	g := newFixture(t, cfg, nil, phones{})
+	g.Want(dhcp.VerdictProbing, discoverOf(1))
+	g.Link.NoProbe, g.Link.ProbeFailed = true, true
+	if d := g.Because(dhcp.VerdictInternalError, "the probe of the address failed", discoverOf(1)); d.Reply != nil {
+		t.Errorf("%+v", d.Reply)
+	}
+	g.Link.ProbeFailed = false // under load, and without CAP_NET_RAW
+	g.Want(dhcp.VerdictOffered, discoverOf(1))
+	g.Reconfigure(func(c *dhcp.Config) { c.ConflictCheck = false })
+	g.Link.NoProbe, g.Link.ProbeFailed = false, false
+	g.Want(dhcp.VerdictOffered, discoverOf(2))
+}
