@@ -68,6 +68,9 @@ func (x *exchange) decide(c *Classification) dhcp.Decision {
 		return x.silent(dhcp.VerdictIgnored, in.refused)
 	}
 	x.useSubnet(in, c.reserved)
+	if why := x.refuseLeasedRelay(); why != "" {
+		return x.silent(dhcp.VerdictIgnored, why)
+	}
 	switch x.req.Type {
 	case dhcp.MessageTypeDiscover:
 		return x.discoverIn(c, in)

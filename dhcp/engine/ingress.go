@@ -69,11 +69,32 @@ func (in *ingress) refuseRelay() string {
 	return "relay " + in.req.GIAddr.String() + " is not among the relays of subnet " + in.subnet.Prefix.String()
 }
 
-// relayVerified reports whether the packet was sent from an address of the relay that it names. giaddr alone proves little: every
-// host that can reach the server can write it into a packet.
+// relayVerified reports whether the packet was sent from an address of the relay that it names, or of one that is configured. giaddr
+// alone proves little: every host that can reach the server can write it into a packet.
 func (in *ingress) relayVerified() bool {
 	src := in.source()
-	return src == in.req.GIAddr || src.IsValid() && in.subnet.AcceptsRelay(src)
+	return src == in.req.GIAddr || in.subnet.listsRelay(src)
+}
+
+// listsRelay reports whether the configuration names a as a relay of the subnet: among relays, or without any among routers.
+func (p *servedSubnet) listsRelay(a netip.Addr) bool {
+	if len(p.Relays) > 0 {
+		return slices.Contains(p.Relays, a)
+	}
+	return slices.Contains(p.Routers, a)
+}
+
+// refuseLeasedRelay returns why a relayed message is ignored whose giaddr or sender is leased to a client here, "" when neither is: a client with a lease may send what a relay sends. Addresses in the configuration may have leases.
+func (c *client) refuseLeasedRelay() string {
+	if !c.relayed() {
+		return ""
+	}
+	for _, a := range []netip.Addr{c.req.GIAddr, c.source()} {
+		if l, ok := c.leases.At(a); ok && l.State == dhcp.LeaseActive && l.Expires.After(c.now) && !c.subnet.listsRelay(a) {
+			return "its relay " + a.String() + " is leased to a client, and not among the relays of subnet " + c.subnet.Prefix.String()
+		}
+	}
+	return ""
 }
 
 // refuseEnding returns why a RELEASE or DECLINE does not end the lease l, "" when it does. A relayed message must come through the

@@ -120,6 +120,7 @@ func TestFirstSeenAndPortAreKept(t *testing.T) {
 		t.Error("a renewal is a new lease")
 	}
 	check("a renewal past the relay", "gi7")
+	g.Link.Source = netip.MustParseAddrPort("10.30.0.1:67")
 	g.Now = g.Now.Add(60 * 24 * time.Hour)
 	again, neverLeased := bind(1, "gi8")
 	if neverLeased || again != a {

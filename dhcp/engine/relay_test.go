@@ -74,6 +74,8 @@ func TestRelayedReleaseAndDeclineNeedTheRelayOfTheLease(t *testing.T) {
 		{"its giaddr, written by a host of no subnet", "10.30.0.1", "10.30.0.1", "10.30.0.1", "172.16.9.5", false},
 		{"its giaddr, from nowhere", "10.30.0.1", "10.30.0.1", "10.30.0.1", "0.0.0.0", false},
 		{"another relay of the subnet", "10.30.0.1", "10.30.0.1", "10.30.0.77", "10.30.0.77", false},
+		{"its giaddr, written by a host of the subnet", "10.30.0.1", "10.30.0.1", "10.30.0.1", "10.30.0.77", false},
+		{"its giaddr, written by the client", "10.30.0.1", "192.0.2.254", "10.30.0.1", "10.30.0.109", false},
 		{"a relay, though it was bound on the link", "", "0.0.0.0", "10.20.0.77", "10.20.0.77", false},
 		{"a forged relay, though it was bound on the link", "", "0.0.0.0", "10.20.0.1", "172.16.9.5", false},
 	} {
@@ -105,6 +107,27 @@ func TestLeaseWithoutRecordedRelay(t *testing.T) {
 		l := dhcp.Lease{Addr: ip("10.30.0.105"), MAC: mac(1), Subnet: relayed().Prefix, State: dhcp.LeaseActive, Starts: start, Expires: start.Add(time.Hour)}
 		g.Load(l)
 		g.From(source, func() { g.Want(want, releaseOf(1, l.Addr, through("10.30.0.1"))) })
+	}
+}
+
+// A client with a lease does not pass as relay, neither by its own address as giaddr nor as sender, unless the configuration lists it.
+func TestClientWithALeaseIsNoRelay(t *testing.T) {
+	for _, listed := range []bool{false, true} {
+		var a netip.Addr
+		g := relayFixture(t, func(_, far *dhcp.Subnet) {
+			if listed {
+				far.Relays = []netip.Addr{ip("10.30.0.1"), ip("10.30.0.109"), ip("10.30.0.100")}
+			}
+		})
+		g.Link.Source = netip.MustParseAddrPort("10.30.0.1:67")
+		a = g.Bind(1, through("10.30.0.1"))
+		want := map[bool]dhcp.Verdict{false: dhcp.VerdictIgnored, true: dhcp.VerdictOffered}[listed]
+		for source, relay := range map[string]string{a.String(): "10.30.0.1", "10.30.0.1": a.String(), "172.16.9.5": a.String()} {
+			g.From(source, func() { g.Want(want, discoverOf(2, through(relay))) })
+		}
+		g.From("10.30.0.77", func() { // an address without a lease may be a relay's
+			g.Want(map[bool]dhcp.Verdict{false: dhcp.VerdictOffered, true: dhcp.VerdictIgnored}[listed], discoverOf(3, through("10.30.0.77")))
+		})
 	}
 }
 

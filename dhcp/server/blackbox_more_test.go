@@ -104,8 +104,8 @@ func (f *wireFixture) relays(t *testing.T) {
 		}
 	}
 	// RFC 8357: a relay that listens on another port.
-	other := f.udp(f.phone, "0.0.0.0:6767")
 	f.ok(f.phone.AddAddr("eth0", netip.MustParsePrefix("10.20.0.6/24")))
+	other := f.udp(f.phone, "10.20.0.6:6767") // its other address is leased to a client: no relay's
 	m := f.message(52, tDiscover, via(20, 19, 0), func(m *bootp) { m.giaddr = [4]byte{10, 20, 0, 6} })
 	_, err := other.WriteTo(m.bytes(), &net.UDPAddr{IP: serverIP[:], Port: 67})
 	f.ok(err)
