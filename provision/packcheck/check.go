@@ -196,7 +196,7 @@ func (t *checker) first(keep func(string, []byte) error) []error {
 
 // exampleName fills in a pattern that matches any name.
 func exampleName(pattern string) string {
-	return strings.NewReplacer("{any}", "example", "{path}", "example", "{mac}", "001565123456", "{MAC}", "001565123456").Replace(pattern)
+	return strings.NewReplacer("{any}", "example", "{path}", "example", "{mac}", "001565123456", "{MAC}", "001565123456", "{mac_dash}", "00-15-65-12-34-56", "{mac_underscore}", "00_15_65_12_34_56").Replace(pattern)
 }
 
 func (t *checker) recognitions() []error {

@@ -105,6 +105,8 @@ func compilePattern(text string, variables map[string]string) (pattern, error) {
 		switch name {
 		case "mac", "MAC":
 			expr = "[0-9a-f]{12}|[0-9a-f]{2}(?:-[0-9a-f]{2}){5}|[0-9a-f]{2}(?::[0-9a-f]{2}){5}" // as phones of all times write it
+		case "mac_dash", "mac_underscore":
+			expr = "[0-9a-f]{2}(?:" + macSeparator(name) + "[0-9a-f]{2}){5}"
 		case "model":
 			expr = `[^/]+?`
 		case "any":
@@ -113,7 +115,7 @@ func compilePattern(text string, variables map[string]string) (pattern, error) {
 			expr = `.+`
 		default:
 			if expr == "" {
-				return p, fmt.Errorf("file name %q: {%s} must be one of mac, MAC, model, any, path and the pack's variables", text, name)
+				return p, fmt.Errorf("file name %q: {%s} must be one of mac, MAC, mac_dash, mac_underscore, model, any, path and the pack's variables", text, name)
 			}
 		}
 		p.vars = append(p.vars, name)
@@ -133,7 +135,21 @@ func compilePattern(text string, variables map[string]string) (pattern, error) {
 
 // HasMAC reports whether one of the file's spellings holds the phone's MAC.
 func (f *File) HasMAC() bool {
-	return slices.ContainsFunc(f.patterns, func(p pattern) bool { return slices.Contains(p.vars, "mac") || slices.Contains(p.vars, "MAC") })
+	return slices.ContainsFunc(f.patterns, func(p pattern) bool {
+		return slices.ContainsFunc(p.vars, func(v string) bool { return v == "mac" || v == "MAC" || macSeparator(v) != "" })
+	})
+}
+
+// macSeparator is what stands between the pairs of a MAC for a placeholder of file names: 00-15-65-12-34-56 for mac_dash.
+// It is "" for all others.
+func macSeparator(placeholder string) string {
+	switch placeholder {
+	case "mac_dash":
+		return "-"
+	case "mac_underscore":
+		return "_"
+	}
+	return ""
 }
 
 // SetTemplate makes the file rendered: by a template that other files may share, in the template's format.

@@ -60,8 +60,8 @@ func (f *FileList) match(file *File, p pattern, name string) (Match, bool) {
 		got := sub[i+1]
 		m.Vars[key] = got
 		switch key {
-		case "mac", "MAC":
-			mac, err := dhcp.ParseMAC(got)
+		case "mac", "MAC", "mac_dash", "mac_underscore":
+			mac, err := dhcp.ParseMAC(strings.ReplaceAll(got, "_", "-"))
 			if err != nil {
 				return Match{}, false
 			}
@@ -143,6 +143,10 @@ func fillName(pattern string, p Phone, m *Model) (name string, ok bool) {
 			val = macText(p.MAC)
 		case "MAC":
 			val = strings.ToUpper(macText(p.MAC))
+		case "mac_dash", "mac_underscore":
+			if !p.MAC.IsZero() {
+				val = strings.ReplaceAll(p.MAC.String(), ":", macSeparator(key))
+			}
 		case "model":
 			val = m.Name
 		default:
