@@ -194,7 +194,7 @@ func seed(dir string, phones, devices int) (err error) {
 	var leases []dhcp.Change
 	for n := range phones {
 		leases = append(leases, dhcp.Change{Lease: dhcp.Lease{Addr: phoneAddr(n), MAC: phoneMAC(n), Subnet: network, State: dhcp.LeaseActive,
-			FirstSeen: now.AddDate(0, -1, 0), Starts: now, Expires: now.Add(24 * time.Hour), VendorClass: "yealink"}})
+			FirstSeen: now.AddDate(0, -1, 0), Starts: now, Expires: now.Add(24 * time.Hour), VendorClass: "yealink", Phone: true}})
 	}
 	if err := s.WriteLeases(leases); err != nil {
 		return err
