@@ -54,6 +54,7 @@ func TestForeignClients(t *testing.T) {
 		{"tftp", "tftp-hpa", []string{"-m", "netascii"}, big, big}, // sent with CR LF, saved as it was
 		{"atftp", "atftp", nil, big, big},
 		{"atftp", "atftp", []string{"--option", "blksize 1428", "--option", "tsize 0"}, big, big},
+		{"atftp", "atftp", []string{"--option", "blksize 512", "--option", "windowsize 4"}, big, big},
 		{"atftp", "atftp", []string{"--option", "blksize 8192", "--option", "windowsize 8", "--option", "timeout 2"}, big, big},
 	} {
 		t.Run(c.client+" "+strings.Join(c.opts, " "), func(t *testing.T) {

@@ -3,6 +3,7 @@ package tftp
 import (
 	"bytes"
 	"encoding/binary"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -16,6 +17,8 @@ func FuzzGuard(f *testing.F) {
 		"\x00\x01f\x00octet\x00", "\x00\x01f\x00octet", "\x00\x02f\x00NetASCII\x00BLKSIZE\x001428\x00tsize\x000\x00", "\x00\x01\x00octet\x00",
 		"\x00\x01f\x00octet\x00blksize\x00-1\x00", "\x00\x05\x00\x01no\x00", "\x00\x00", "", "\x00\x01f\x00octet\x00tsize\x000\x00tsize\x000\x00",
 		"\x00\x02f\x00octet\x00tsize\x00-5\x00", "\x00\x01f\x00octet\x00blksize\x008\x00windowsize\x0016\x00timeout\x003\x00",
+		"\x00\x01f\x00octet\x00WindowSize\x0065535\x00TIMEOUT\x00255\x00", "\x00\x02f\x00octet\x00windowsize\x000\x00timeout\x00256\x00",
+		"\x00\x01f\x00octet\x00windowsize\x004\x00windowsize\x004\x00", "\x00\x01f\x00octet\x00timeout\x00+5\x00windowsize\x001e1\x00",
 	} {
 		f.Add([]byte(s), int64(1000))
 	}
@@ -40,20 +43,48 @@ func FuzzGuard(f *testing.F) {
 		if n := r.blockSize(1468); n < 8 || n > 1468 || r.blksize != 0 && n > r.blksize {
 			t.Fatalf("blocks of %d agreed to, %d asked for", n, r.blksize)
 		}
-		out := r.oack(nil, 1468, size)
-		if len(out) > 64 || len(out) > 0 && (out[1] != opOACK || bytes.Count(out[2:], []byte{0})%2 != 0) {
-			t.Fatalf("%q from %+v", out, r)
+		if n := r.windowSize(1468); n < 1 || n > maxWindow || n > max(r.window, 1) || n*r.blockSize(1468) > maxWindowBytes {
+			t.Fatalf("windows of %d agreed to, %d asked for", n, r.window)
 		}
+		checkOACK(t, r, r.oack(nil, 1468, size))
 	})
 }
 
-// FuzzTransfer checks that, for any packets, a sender sends only blocks of the agreed size in order and no more than the file, and that
-// a receiver accepts no more than its limit.
+// checkOACK checks that an OACK is well-formed, and that each option is one that was asked for, with a value that its RFC allows.
+func checkOACK(t *testing.T, r request, out []byte) {
+	if len(out) == 0 {
+		return
+	}
+	f := strings.Split(strings.TrimSuffix(string(out[2:]), "\x00"), "\x00")
+	if len(out) > 96 || out[1] != opOACK || out[len(out)-1] != 0 || len(f)%2 != 0 {
+		t.Fatalf("%q from %+v", out, r)
+	}
+	for ; len(f) > 0; f = f[2:] {
+		n, err := strconv.ParseInt(f[1], 10, 64)
+		switch ok := err == nil; f[0] {
+		case "blksize":
+			ok = ok && n <= int64(r.blksize)
+		case "timeout":
+			ok = ok && n == int64(r.timeout) && n >= 1 && n <= 255
+		case "windowsize":
+			ok = ok && n >= 1 && n <= int64(r.window)
+		case "tsize":
+			ok = ok && r.tsize
+		default:
+			t.Fatalf("%q from %+v: %s", out, r, f[0])
+		}
+	}
+}
+
+// FuzzTransfer checks that, for any packets, a sender sends only blocks of the agreed size in order, no more than a window and the
+// file, and that a receiver accepts no more than its limit.
 func FuzzTransfer(f *testing.F) {
-	f.Add([]byte("\x00\x04\x00\x00|\x00\x04\x00\x01|\x00\x04\x00\x01|\x00\x05\x00\x01x"), uint16(512), false)
-	f.Add([]byte("\x00\x03\x00\x01hello|\x00\x03\x00\x01hello|\x00\x03\x00\x02|\x00\x03"), uint16(8), true)
-	f.Fuzz(func(t *testing.T, script []byte, blksize uint16, ascii bool) {
-		asked := request{name: "f", netascii: ascii, blksize: max(8, int(blksize))}
+	f.Add([]byte("\x00\x04\x00\x00|\x00\x04\x00\x01|\x00\x04\x00\x01|\x00\x05\x00\x01x"), uint16(512), uint8(0), false)
+	f.Add([]byte("\x00\x03\x00\x01hello|\x00\x03\x00\x01hello|\x00\x03\x00\x02|\x00\x03"), uint16(8), uint8(0), true)
+	f.Add([]byte("\x00\x04\x00\x00|\x00\x04\x00\x02|\x00\x04\x00\x02|\x00\x04\x00\x06"), uint16(8), uint8(4), false)
+	f.Add([]byte("\x00\x03\x00\x0112345678|\x00\x03\x00\x0312345678|\x00\x03\x00\x02|\x00\x03\x00\x02"), uint16(8), uint8(4), false)
+	f.Fuzz(func(t *testing.T, script []byte, blksize uint16, window uint8, ascii bool) {
+		asked := request{name: "f", netascii: ascii, blksize: max(8, int(blksize)), window: int(window)}
 		body := bytes.Repeat([]byte("line\n"), 500)
 		from := newSender(asked, nil, bytes.NewReader(body), int64(len(body)), 1468)
 		file := &room{left: 100}
@@ -65,7 +96,7 @@ func FuzzTransfer(f *testing.F) {
 			if len(p) < 2 {
 				continue
 			}
-			block := from.block
+			base, out := from.base, from.out
 			switch n, _ := from.handle(p); n {
 			case doIO:
 				if err := from.io(); err != nil {
@@ -73,9 +104,10 @@ func FuzzTransfer(f *testing.F) {
 				}
 				fallthrough
 			case send:
-				if out := from.packet(); from.block != block+1 || len(out) > 4+from.size || binary.BigEndian.Uint16(out[2:]) != from.block || from.sent > int64(len(body)) {
-					t.Fatalf("block %d after %d, %d bytes, %d in all", from.block, block, len(out), from.sent)
+				if moved := int(from.base - base); moved > out || from.out > max(1, int(window)) || from.sent > int64(len(body)) {
+					t.Fatalf("%d blocks after %d, then %d; %d bytes in all", moved, out, from.out, from.sent)
 				}
+				checkWindow(t, from)
 			}
 			if n, err := to.handle(p); n == doIO && err == nil {
 				_ = to.io()
@@ -86,6 +118,20 @@ func FuzzTransfer(f *testing.F) {
 		}
 		from.free()
 	})
+}
+
+// checkWindow checks that a sender's packets are blocks in order.
+func checkWindow(t *testing.T, s *sender) {
+	all, size := s.packets(nil)
+	for i := range s.out {
+		p := all[:min(len(all), size)]
+		if all = all[len(p):]; len(p) < 4 || p[1] != opDATA || binary.BigEndian.Uint16(p[2:]) != s.base+1+uint16(i) {
+			t.Fatalf("packet %d of %d after block %d is %q", i, s.out, s.base, p)
+		}
+	}
+	if len(all) > 0 {
+		t.Fatalf("%d bytes after the last of %d packets", len(all), s.out)
+	}
 }
 
 // room is a file of limited size.

@@ -158,11 +158,17 @@ func (l *loop) handle(t *transfer, p []byte, now time.Time) {
 		l.s.limits.confirm(t)
 	}
 	switch next {
-	case send:
-		t.ending.Store(t.endpoint.complete())
-		t.send()
+	case hasten:
+		if soon := now.Add(l.s.cfg.Resend / 20); soon.Before(t.again) {
+			t.again = soon
+		}
+	case send, wait:
+		if next == send {
+			t.ending.Store(t.endpoint.complete())
+			t.send()
+		}
 		t.tries = 0
-		t.again = now.Add(l.s.cfg.Resend)
+		t.again = now.Add(t.interval(&l.s.cfg))
 	case doIO:
 		l.leave(t)
 		l.poll.remove(t.sock.fd)
@@ -196,7 +202,7 @@ func (l *loop) sweep(now time.Time, stop bool) {
 		default: // F05: after 1, 1, 2, 2, 3 times as long; a phone waits for 2 to 4 s before it gives up or asks again
 			t.tries++
 			t.send()
-			t.again = now.Add(l.s.cfg.Resend * time.Duration(1+t.tries/2))
+			t.again = now.Add(t.interval(&l.s.cfg))
 		}
 	}
 }

@@ -48,6 +48,8 @@ type request struct {
 	name     string
 	netascii bool
 	blksize  int   // 0: not asked for, or not a number that RFC 2348 allows
+	timeout  int   // seconds; 0: not asked for, or not a number that RFC 2349 allows
+	window   int   // blocks; 0: not asked for, or not a number that RFC 7440 allows
 	tsize    bool  // asked for
 	size     int64 // of an upload, as tsize announces it; 0: not announced
 }
@@ -89,33 +91,49 @@ func parse(p []byte) (r request, refused errorPacket, ok bool) {
 	return r, errorPacket{}, true
 }
 
+// Limits of windows: what a socket's buffer takes at once (F20).
+const (
+	maxWindow      = 64
+	maxWindowBytes = 128 << 10
+)
+
 // options parses names and values. Unknown options and values out of range are ignored (RFC 2347). It returns false for an
 // option that is given twice, which RFC 2347 forbids.
 func (r *request) options(fields [][]byte) bool {
-	var blksize, tsize bool
+	var blksize, timeout, window, tsize bool
 	for ; len(fields) >= 2; fields = fields[2:] {
 		value := string(fields[1])
+		var twice bool
 		switch strings.ToLower(string(fields[0])) {
-		case "blksize":
-			if blksize {
-				return false
-			}
-			blksize = true
-			if n, err := strconv.Atoi(value); err == nil && n >= 8 && n <= 65464 {
-				r.blksize = n
-			}
-		case "tsize":
-			if tsize {
-				return false
-			}
-			tsize = true
+		case "blksize": // RFC 2348
+			twice, blksize = blksize, true
+			r.blksize = number(value, 8, 65464)
+		case "timeout": // RFC 2349
+			twice, timeout = timeout, true
+			r.timeout = number(value, 1, 255)
+		case "windowsize": // RFC 7440
+			twice, window = window, true
+			r.window = number(value, 1, 65535)
+		case "tsize": // RFC 2349
+			twice, tsize = tsize, true
 			n, err := strconv.ParseInt(value, 10, 64)
 			if r.tsize = !r.write || err == nil && n >= 0; r.tsize && r.write { // in an RRQ the value means nothing
 				r.size = n
 			}
 		}
+		if twice {
+			return false
+		}
 	}
 	return true
+}
+
+// number returns the value of an option, 0 when it is not a decimal number from least to most.
+func number(value string, least, most int) int {
+	if n, err := strconv.Atoi(value); err == nil && n >= least && n <= most {
+		return n
+	}
+	return 0
 }
 
 // blockSize returns the size of the blocks, at most most.
@@ -126,21 +144,34 @@ func (r *request) blockSize(most int) int {
 	return min(r.blksize, most)
 }
 
+// windowSize returns how many blocks are sent before an ACK is waited for; most is that of blockSize.
+func (r *request) windowSize(most int) int {
+	return max(1, min(r.window, maxWindow, maxWindowBytes/r.blockSize(most)))
+}
+
 // oack appends the OACK with the accepted options in a fixed order, or nothing when none was accepted (F03). size is the
 // file's; with netascii, where more bytes than that are sent, tsize is left out.
 func (r *request) oack(b []byte, most int, size int64) []byte {
 	tsize := r.tsize && (r.write || !r.netascii)
-	if r.blksize == 0 && !tsize {
+	if r.blksize == 0 && r.timeout == 0 && r.window == 0 && !tsize {
 		return b
 	}
 	b = binary.BigEndian.AppendUint16(b, opOACK)
+	option := func(name string, value int64) {
+		b = append(append(b, name...), 0)
+		b = append(strconv.AppendInt(b, value, 10), 0)
+	}
 	if r.blksize != 0 {
-		b = append(b, "blksize\x00"...)
-		b = append(strconv.AppendInt(b, int64(r.blockSize(most)), 10), 0)
+		option("blksize", int64(r.blockSize(most)))
+	}
+	if r.timeout != 0 { // RFC 2349: the very value that was asked for
+		option("timeout", int64(r.timeout))
 	}
 	if tsize {
-		b = append(b, "tsize\x00"...)
-		b = append(strconv.AppendInt(b, size, 10), 0)
+		option("tsize", size)
+	}
+	if r.window != 0 {
+		option("windowsize", int64(r.windowSize(most)))
 	}
 	return b
 }

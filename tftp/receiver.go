@@ -10,13 +10,17 @@ import (
 	"plugtone/provision/uploads"
 )
 
-// receiver receives an upload in blocks and acknowledges each, a repeated one again.
+// receiver receives an upload in windows of blocks (RFC 7440) and acknowledges the last block of each. A window of one block is
+// RFC 1350.
 type receiver struct {
 	size     int
+	window   int
+	offer    []byte // the OACK, until a block has been received
 	block    uint16 // the last that was received
-	out      []byte
-	started  bool // a block has been received
-	last     bool // the whole file has been received
+	acked    uint16 // the last that was acknowledged
+	ahead    uint16 // how far after block the last one was that came out of sequence; 0: none did
+	started  bool   // a block has been received
+	last     bool   // the whole file has been received
 	received int64
 
 	to      io.Writer    // decodes blocks into pending
@@ -32,23 +36,30 @@ type sink interface {
 
 // newReceiver makes a receiver whose first packet is the OACK, or the ACK of block 0.
 func newReceiver(asked request, file sink, most int) *receiver {
-	r := &receiver{size: asked.blockSize(most), file: file}
+	r := &receiver{size: asked.blockSize(most), window: asked.windowSize(most), offer: asked.oack(nil, most, asked.size), file: file}
 	r.to = &r.pending
 	if asked.netascii {
 		r.to = netascii.FromWriter(&r.pending)
 	}
-	if r.out = asked.oack(nil, most, asked.size); len(r.out) == 0 {
-		r.ack()
-	}
 	return r
 }
 
-func (r *receiver) packet() []byte { return r.out }
+// packets appends the OACK, or the ACK of the last block.
+func (r *receiver) packets(b []byte) (all []byte, size int) {
+	if len(r.offer) > 0 {
+		return append(b, r.offer...), len(r.offer)
+	}
+	r.acked = r.block
+	b = binary.BigEndian.AppendUint16(b, opACK)
+	return binary.BigEndian.AppendUint16(b, r.block), 4
+}
+
 func (r *receiver) complete() bool { return r.last }
 func (r *receiver) bytes() int64   { return r.received }
 func (r *receiver) free()          { r.pending = bytes.Buffer{} }
 
-// handle receives the next block, and acknowledges the one before it again.
+// handle receives the next block. It acknowledges the one before it again when that is repeated, or when blocks after it were
+// lost (F21), once for each time that the peer sends the window.
 func (r *receiver) handle(p []byte) (action, error) {
 	switch binary.BigEndian.Uint16(p) {
 	case opERROR:
@@ -60,25 +71,38 @@ func (r *receiver) handle(p []byte) (action, error) {
 	if len(p) < 4 || len(p)-4 > r.size {
 		return ignore, nil
 	}
-	switch number := binary.BigEndian.Uint16(p[2:]); {
-	case number == r.block && r.started:
+	switch n := binary.BigEndian.Uint16(p[2:]) - r.block; {
+	case n == 0 && r.started && r.acked == r.block: // the ACK was lost
 		return send, nil
-	case number != r.block+1 || r.last:
+	case n > 1 && int(n) <= r.window && !r.last:
+		again := r.ahead == 0 || n <= r.ahead
+		r.ahead = n
+		if again {
+			return send, nil
+		}
+		return ignore, nil
+	case n != 1 || r.last:
 		return ignore, nil
 	}
-	r.started = true
+	return r.accept(p[4:])
+}
+
+// accept takes the next block.
+func (r *receiver) accept(data []byte) (action, error) {
+	r.started, r.offer, r.ahead = true, nil, 0
 	r.block++
-	if _, err := r.to.Write(p[4:]); err != nil {
+	if _, err := r.to.Write(data); err != nil {
 		return done, err
 	}
-	r.last = len(p)-4 < r.size
+	r.last = len(data) < r.size
 	switch {
 	case int64(r.pending.Len()) > r.file.Left():
 		return done, uploads.ErrTooLarge
+	case !r.last && int(r.block-r.acked) < r.window:
+		return wait, nil
 	case r.last || r.pending.Len() >= chunkSize:
 		return doIO, nil
 	}
-	r.ack()
 	return send, nil
 }
 
@@ -86,13 +110,5 @@ func (r *receiver) handle(p []byte) (action, error) {
 func (r *receiver) io() error {
 	n, err := r.pending.WriteTo(r.file)
 	r.received += n
-	if err == nil {
-		r.ack()
-	}
 	return err
-}
-
-func (r *receiver) ack() {
-	r.out = binary.BigEndian.AppendUint16(r.out[:0], opACK)
-	r.out = binary.BigEndian.AppendUint16(r.out, r.block)
 }

@@ -85,7 +85,7 @@ func TestF03Options(t *testing.T) {
 		{[]string{"blksize", "8192"}, map[string]string{"blksize": "1468"}},
 		{[]string{"BLKSIZE", "600", "TSize", "0"}, map[string]string{"blksize": "600", "tsize": "2000"}},
 		{[]string{"tsize", "77"}, map[string]string{"tsize": "2000"}},
-		{[]string{"tsize", "0", "timeout", "3", "x", "y"}, map[string]string{"tsize": "2000"}},
+		{[]string{"tsize", "0", "multicast", "", "x", "y"}, map[string]string{"tsize": "2000"}},
 		{[]string{"tsize", "0", "blksize", "ten"}, map[string]string{"tsize": "2000"}},
 		{[]string{"tsize", "0", "blksize", "7"}, map[string]string{"tsize": "2000"}},
 		{[]string{"tsize", "0", "blksize", "100"}, map[string]string{"tsize": "2000", "blksize": "100"}},
@@ -108,7 +108,7 @@ func TestF03Options(t *testing.T) {
 	// Nothing to agree to: no OACK at all.
 	s := start(t, Config{}, file("hello"))
 	p := newPhone(t, "127.0.0.1")
-	p.send(s.addr, rrq("f", "octet", "timeout", "3", "blksize", "7"))
+	p.send(s.addr, rrq("f", "octet", "timeout", "0", "blksize", "7", "windowsize", "65536"))
 	if got, _ := p.rest(512); got != "hello" {
 		t.Errorf("%q", got)
 	}
@@ -354,10 +354,10 @@ func TestF13CaseIsKept(t *testing.T) { // the Answerer matches MACs in either ca
 	}
 }
 
-func TestF14WindowSizeIsLeftOut(t *testing.T) {
+func TestF14UnknownOptionsAreLeftOut(t *testing.T) {
 	s := start(t, Config{}, file("hello"))
 	p := newPhone(t, "127.0.0.1")
-	p.send(s.addr, rrq("f", "octet", "windowsize", "8", "blksize", "1024"))
+	p.send(s.addr, rrq("f", "octet", "multicast", "", "rollover", "1", "blksize", "1024"))
 	if o := p.oack(); len(o) != 1 || o["blksize"] != "1024" {
 		t.Error(o)
 	}

@@ -12,8 +12,9 @@ import (
 // costs about as much as the call; see the package comment for figures. unix.Recvfrom would also make a second system call
 // for each packet, to find out the socket's protocol.
 type socket struct {
-	fd   int // 0: none
-	peer unix.RawSockaddrInet4
+	fd    int // 0: none
+	peer  unix.RawSockaddrInet4
+	plain bool // the kernel does not split what is sent
 }
 
 // openSocket opens a socket on a new port of the local address, or of all addresses when local is not known, for one peer.
@@ -51,8 +52,58 @@ func (s *socket) recv(b []byte) (n int, from unix.RawSockaddrInet4, err error) {
 	return int(r), from, nil
 }
 
-// send sends a packet to the peer.
-func (s *socket) send(p []byte) error { return s.sendTo(p, &s.peer) }
+// send sends packets to the peer. All but the last have size bytes.
+func (s *socket) send(packets []byte, size int) error {
+	for len(packets) > 0 {
+		n := min(len(packets), size)
+		if len(packets) > size && !s.plain {
+			// The kernel splits as many as fit into a datagram (UDP_SEGMENT, since Linux 4.18).
+			n = min(len(packets), maxDatagram/size*size)
+			switch err := s.sendSplit(packets[:n], size); err {
+			case nil:
+				packets = packets[n:]
+				continue
+			case unix.EINVAL, unix.EIO, unix.EMSGSIZE, unix.ENOPROTOOPT: // not on this link, or with this size
+				s.plain = true
+				continue
+			default:
+				return err
+			}
+		}
+		if err := s.sendTo(packets[:n], &s.peer); err != nil {
+			return err
+		}
+		packets = packets[n:]
+	}
+	return nil
+}
+
+// maxDatagram is the most that a UDP datagram carries.
+const maxDatagram = 65507
+
+// segmentSize is the control message of UDP_SEGMENT: the header, then the size of a packet, padded.
+type segmentSize struct {
+	head unix.Cmsghdr
+	size uint16
+	_    [6]byte
+}
+
+// sendSplit sends packets of one size, of which only the last may be shorter, in one system call.
+func (s *socket) sendSplit(packets []byte, size int) error {
+	control := segmentSize{size: uint16(size)}
+	control.head.Level, control.head.Type = unix.IPPROTO_UDP, unix.UDP_SEGMENT
+	control.head.SetLen(unix.CmsgLen(2))
+	part := unix.Iovec{Base: unsafe.SliceData(packets)}
+	part.SetLen(len(packets))
+	message := unix.Msghdr{Name: (*byte)(unsafe.Pointer(&s.peer)), Namelen: unix.SizeofSockaddrInet4, Iov: &part, Control: (*byte)(unsafe.Pointer(&control))}
+	message.SetIovlen(1)
+	message.SetControllen(int(unsafe.Sizeof(control)))
+	_, _, e := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&message)), unix.MSG_DONTWAIT)
+	if e != 0 {
+		return e
+	}
+	return nil
+}
 
 // sendToOther sends a packet to another host, unless packets wait in the send buffer: a host that does not answer ARP must
 // not use up the room of the transfer's own packets.

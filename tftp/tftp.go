@@ -1,4 +1,4 @@
-// Package tftp serves phones' files over TFTP (RFC 1350, 2347, 2348, 2349). It is for sockets, packets and limits, and not for
+// Package tftp serves phones' files over TFTP (RFC 1350, 2347, 2348, 2349, 7440). It is for sockets, packets and limits, and not for
 // the files: every name goes to an Answerer, and its answer is sent, refused or ignored.
 //
 // A listener reads the requests on port 69. It drops what is forged, repeated or beyond the limits, and refuses on its own. Each
@@ -17,9 +17,10 @@
 // strangers. Its netascii is used here, and all of it as the client in simulated phones.
 //
 // What differs from the RFCs, or from what one might expect:
-//   - The options timeout (RFC 2349) and windowsize (RFC 7440) are never accepted: they are missing from the OACK (F14).
+//   - An ACK that repeats the last one within a window is answered only when no other follows at once (F22).
 //   - tsize is left out with netascii, where the size on the wire isn't the size of the file.
-//   - Packets are sent again after 1, 1, 2, 2 and 3 s (F05): a backoff that stays within the 2 to 4 s that phones wait.
+//   - Packets are sent again after 1, 1, 2, 2 and 3 s (F05): a backoff that stays within the 2 to 4 s that phones wait. Where
+//     the phone sets a timeout there is none (F23).
 //   - A transfer that fails halfway, by an internal error or by the phone's silence, ends without an ERROR packet.
 //   - A file of one block that is never acknowledged counts as failed even when only its ACK was lost, because it looks like a
 //     forged request (F09). With options there is an ACK of the OACK before it, and it counts as fetched.

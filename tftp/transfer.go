@@ -37,11 +37,11 @@ type transfer struct {
 
 	loop    *loop     // which waits for its packets
 	sock    socket    // of this transfer alone, on a new port of the address that was asked (F01)
-	tries   int       // how often the packet has been sent again
+	tries   int       // how often the packets have been sent again
 	again   time.Time // when it will be, or when the dallying ends
 	alive   bool      // the peer has answered from where it claims to be
 	dallies bool      // reported; only a repeated last block is answered
-	unsent  error     // of the last packet, when the kernel refused it
+	unsent  error     // of the last packets, when the kernel refused them
 
 	// Guarded by limiter.mu.
 	answer   provision.Answer
@@ -56,8 +56,24 @@ type transfer struct {
 	evicted atomic.Pointer[error] // why its place was given to another; nil: it was not
 }
 
-// send sends the packet that is due. A packet that the kernel refuses counts as lost and will be resent.
-func (t *transfer) send() { t.unsent = t.sock.send(t.endpoint.packet()) }
+// packetBuffers hold the packets of a window while they are sent.
+var packetBuffers = newChunks(maxWindowBytes + 4*maxWindow)
+
+// send sends the packets that are due. What the kernel refuses counts as lost and will be resent.
+func (t *transfer) send() {
+	buf := packetBuffers.Get().(*[]byte)
+	packets, size := t.endpoint.packets((*buf)[:0])
+	t.unsent = t.sock.send(packets, size)
+	packetBuffers.Put(buf)
+}
+
+// interval returns the silence after which packets are sent again (F05), or what the phone has set as timeout (F23).
+func (t *transfer) interval(c *Config) time.Duration {
+	if t.asked.timeout > 0 {
+		return time.Duration(t.asked.timeout) * time.Second
+	}
+	return c.Resend * time.Duration(1+t.tries/2)
+}
 
 // handle passes a packet to the endpoint. It recovers from panics: no packet may end the loop.
 func (t *transfer) handle(p []byte) (next action, err error) {
@@ -96,7 +112,7 @@ func (t *transfer) sendError(err error) {
 	default:
 		return
 	}
-	_ = t.sock.send(e.bytes())
+	_ = t.sock.sendTo(e.bytes(), &t.sock.peer)
 }
 
 // start opens a transfer's socket, sends the first packet and gives it to the loop.
@@ -123,13 +139,17 @@ func (s *Server) start(t *transfer, a provision.Answer) error {
 	if t.sock, err = openSocket(t.local.Addr(), t.key.from); err != nil {
 		return err
 	}
-	return s.proceed(t, s.cfg.Resend)
+	return s.proceed(t)
 }
 
-// proceed sends the packet that is due and lets the loop wait for the peer's answer.
-func (s *Server) proceed(t *transfer, wait time.Duration) error {
+// proceed sends the packets that are due and lets the loop wait for the peer's answer.
+func (s *Server) proceed(t *transfer) error {
 	t.send()
-	t.tries, t.again = 0, s.cfg.Now().Add(wait)
+	t.tries = 0
+	t.again = s.cfg.Now().Add(t.interval(&s.cfg))
+	if t.dallies {
+		t.again = t.again.Add(s.cfg.Resend * time.Duration(s.cfg.Retries-1))
+	}
 	return t.loop.add(t)
 }
 
@@ -146,7 +166,7 @@ func (s *Server) doIO(t *transfer) {
 	if err == nil {
 		t.sent.Store(t.endpoint.bytes())
 		t.ending.Store(t.endpoint.complete())
-		err = s.proceed(t, s.cfg.Resend)
+		err = s.proceed(t)
 	}
 	if err != nil {
 		s.finish(t, err)
@@ -163,7 +183,7 @@ func (s *Server) dally(t *transfer) {
 		s.endDally(t)
 		return
 	}
-	if s.proceed(t, s.cfg.Resend*time.Duration(s.cfg.Retries)) != nil {
+	if s.proceed(t) != nil {
 		s.endDally(t)
 	}
 }

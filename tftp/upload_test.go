@@ -70,7 +70,7 @@ func TestUploadWithOptions(t *testing.T) {
 	s := start(t, Config{}, a)
 	p := newPhone(t, "127.0.0.1")
 	p.send(s.addr, wrq("a.log", "octet", "BLKSIZE", "1428", "tsize", "1500", "timeout", "2"))
-	if o := p.oack(); o["blksize"] != "1428" || o["timeout"] != "" {
+	if o := p.oack(); o["blksize"] != "1428" || o["timeout"] != "2" {
 		t.Errorf("%v", o)
 	}
 	p.data(1, strings.Repeat("x", 1428))
@@ -187,6 +187,9 @@ func TestForeignClientsUpload(t *testing.T) {
 		}},
 		{"atftp", "atftp", func(port string) []string {
 			return []string{"-p", "-l", from, "-r", "x.log", "--option", "blksize 1428", "--option", "tsize 0", "127.0.0.1", port}
+		}},
+		{"atftp", "atftp", func(port string) []string {
+			return []string{"-p", "-l", from, "-r", "x.log", "--option", "blksize 512", "--option", "windowsize 4", "--option", "timeout 2", "127.0.0.1", port}
 		}},
 	} {
 		foreign(t, c.client, c.debian)
