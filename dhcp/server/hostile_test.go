@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
@@ -46,6 +47,39 @@ func TestRepliesToAbsentRelaysDelayNoOthers(t *testing.T) {
 	}
 	if len(j.dropped) == 0 || receive(t, j.dropped) != DropSend {
 		t.Error("all replies to absent relays were sent or waited for")
+	}
+}
+
+// TestRenewalsAreServedBesideAbsentRelays: while replies to absent relays fill their socket, clients on the link and behind a router
+// renew.
+func TestRenewalsAreServedBesideAbsentRelays(t *testing.T) {
+	s := newNetwork(t)
+	s.ok(s.pbx.AddRoute(netip.MustParsePrefix("10.40.0.0/24"), netip.MustParseAddr("10.20.0.5")))
+	j, _ := s.serveReal(dhcp.Config{Authoritative: true, Subnets: []dhcp.Subnet{
+		subnet("10.20.0.0/24", "voice0", "10.20.0.50", "10.20.0.109"), subnet("10.40.0.0/24", "", "10.40.0.50", "10.40.0.109"),
+	}}, "voice0")
+	phones := map[string]*net.UDPConn{
+		"10.20.0.50": s.udp(s.host("phone", "eth0", "00:15:65:00:00:01", "10.20.0.50/24"), "10.20.0.50:68"),
+		"10.40.0.50": s.udp(s.host("far", "eth0", "00:15:65:00:00:02", "10.20.0.5/24", "10.40.0.50/24"), "10.40.0.50:68"),
+	}
+	for round := range 3 {
+		for n := range 400 {
+			absent := netip.AddrFrom4([4]byte{10, 20, 0, byte(200 + n%50)})
+			s.ask(phones["10.20.0.50"], message(t, byte(n), dhcpv4.MessageTypeInform, dhcpv4.WithGatewayIP(absent.AsSlice())))
+		}
+		for addr, conn := range phones {
+			s.ask(conn, message(t, map[string]byte{"10.20.0.50": 1, "10.40.0.50": 2}[addr], dhcpv4.MessageTypeRequest, dhcpv4.WithClientIP(ip(addr))))
+			s.ok(conn.SetReadDeadline(time.Now().Add(20 * time.Second)))
+			buf := make([]byte, packetSize)
+			n, err := conn.Read(buf)
+			s.ok(err)
+			if b, ok := readBootp(buf[:n]); !ok || b.kind() != tAck || netip.AddrFrom4(b.yiaddr).String() != addr {
+				t.Errorf("round %d: %s is answered %d with %v", round, addr, b.kind(), b.yiaddr)
+			}
+		}
+		if round == 0 && receive(t, j.dropped) != DropSend {
+			t.Error("all replies to absent relays were sent or waited for")
+		}
 	}
 }
 
