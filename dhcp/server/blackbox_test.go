@@ -34,10 +34,11 @@ var (
 // wireFixture is a switch with a server, seen only by what it sends, and the phone's end of the cable.
 type wireFixture struct {
 	*network
-	phone *netlab.Namespace
-	w     *tap
-	relay *net.UDPConn // a relay at 10.20.0.5, 10.40.0.1 and 10.41.0.1
-	seq   uint16
+	phone    *netlab.Namespace
+	w        *tap
+	relay    *net.UDPConn // a relay at 10.20.0.5, 10.40.0.1 and 10.41.0.1
+	seq      uint16
+	repeated int // messages that renewed has sent again
 	*recorder
 }
 

@@ -3,6 +3,7 @@ package server
 import (
 	"net"
 	"net/netip"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -84,7 +85,8 @@ func TestRenewalsAreServedBesideAbsentRelays(t *testing.T) {
 }
 
 // TestRenewalsAreServedBesideAFlood: 50 forged packets come before each renewal, of absent hosts and unknown
-// clients. Each renewal is answered, udhcpc's too. A round waits for its ACK, so that the kernel's buffer never overflows.
+// clients. Each renewal is answered, udhcpc's too. A round waits for its ACK, so that the kernel's buffer
+// never overflows. Like every client these repeat a message: a busy machine loses frames between the namespaces.
 func TestRenewalsAreServedBesideAFlood(t *testing.T) {
 	f := newWireFixture(t, "udhcpc")
 	const rounds, forged = 150, 50
@@ -101,17 +103,71 @@ func TestRenewalsAreServedBesideAFlood(t *testing.T) {
 			f.ok(err)
 		}
 		m := f.message(byte(100+round), tRequest, ciaddr(leased[round]))
-		f.sendUnicast(m, leased[round])
-		if c := f.answerAmong(t, m); c.bootp.kind() != tAck || c.bootp.yiaddr != leased[round] || c.to != [6]byte(m.chaddr[:6]) {
+		if c := f.renewed(t, m, leased[round]); c.bootp.kind() != tAck || c.bootp.yiaddr != leased[round] || c.to != [6]byte(m.chaddr[:6]) {
 			t.Fatalf("round %d: %+v", round, c)
 		}
 		if round%30 == 0 {
-			f.ok(foreign.cmd.Process.Signal(syscall.SIGUSR1))
-			if got := foreign.next("renew"); got != bound {
+			if got := foreign.renewed(t); got != bound {
 				t.Errorf("round %d: udhcpc renewed %q, was bound to %q", round, got, bound)
 			}
 		}
 	}
+	for len(f.dropped) > 0 {
+		if why := <-f.dropped; why != DropQueue { // the queue is for unknown clients
+			t.Errorf("dropped: %s", why)
+		}
+	}
+	if f.repeated > rounds/50 {
+		t.Errorf("%d of %d renewals were repeated", f.repeated, rounds)
+	}
+}
+
+// Clients here repeat a message after this time, this many times.
+const (
+	repeatAfter = 3 * time.Second
+	repeats     = 5
+)
+
+// renewed sends a renewal from addr until it is answered, and returns the answer.
+func (f *wireFixture) renewed(t *testing.T, m *bootp, addr [4]byte) received {
+	t.Helper()
+	for n := range repeats {
+		f.repeated += min(n, 1)
+		f.sendUnicast(m, addr)
+		for {
+			c, ok := f.w.nextWithin(repeatAfter)
+			if !ok {
+				break
+			}
+			if c.bootp.xid == m.xid {
+				return c
+			}
+		}
+	}
+	t.Fatalf("no answer to %d messages", repeats)
+	return received{}
+}
+
+// renewed has a running udhcpc renew its lease.
+func (c *client) renewed(t *testing.T) string {
+	t.Helper()
+	for range repeats {
+		if err := c.cmd.Process.Signal(syscall.SIGUSR1); err != nil {
+			t.Fatal(err)
+		}
+		for timeout := time.After(repeatAfter); timeout != nil; {
+			select {
+			case e := <-c.events:
+				if rest, ok := strings.CutPrefix(e, "renew "); ok {
+					return rest
+				}
+			case <-timeout:
+				timeout = nil
+			}
+		}
+	}
+	t.Fatalf("udhcpc did not renew in %d times", repeats)
+	return ""
 }
 
 // forgedFrame is the nth packet of a flood: DISCOVERs, INFORMs and renewals, each from another MAC.
@@ -131,16 +187,6 @@ func forgedFrame(n int) []byte {
 	}
 	// All go to the server's hardware address: a broadcast would cost the bridge of this test more than the server.
 	return datagramFrame([6]byte{2, 0, 0, 0, 0, 10}, pbxMAC, src, dst, m.bytes())
-}
-
-// answerAmong is the answer to m, whatever else the server sends before it.
-func (f *wireFixture) answerAmong(t *testing.T, m *bootp) received {
-	t.Helper()
-	for {
-		if c := f.w.next(); c.bootp.xid == m.xid {
-			return c
-		}
-	}
 }
 
 // ask sends a client's message to the server's address on voice0.

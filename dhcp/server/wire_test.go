@@ -173,16 +173,26 @@ func onesSum(b []byte) uint16 {
 // next returns the next datagram of a server.
 func (w *tap) next() received {
 	w.t.Helper()
-	if err := w.file.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	c, ok := w.nextWithin(10 * time.Second)
+	if !ok {
+		w.t.Fatal("no answer in ten seconds")
+	}
+	return c
+}
+
+// nextWithin returns the next datagram of a server, false when none comes in that time.
+func (w *tap) nextWithin(timeout time.Duration) (received, bool) {
+	w.t.Helper()
+	if err := w.file.SetReadDeadline(time.Now().Add(timeout)); err != nil {
 		w.t.Fatal(err)
 	}
 	buf := make([]byte, 4096)
 	for {
 		n, err := w.file.Read(buf)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return received{}, false
+		}
 		if err != nil {
-			if errors.Is(err, os.ErrDeadlineExceeded) {
-				w.t.Fatal("no answer in ten seconds")
-			}
 			w.t.Fatal(err)
 		}
 		b := buf[:n]
@@ -205,7 +215,7 @@ func (w *tap) next() received {
 		if !c.understood {
 			w.t.Errorf("not a DHCP message: % x", udp[8:])
 		}
-		return c
+		return c, true
 	}
 }
 
