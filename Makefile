@@ -4,6 +4,7 @@
 # make bench-dhcp    DHCP beside Kea and dnsmasq in network namespaces, with the ratios; installs both (ARGS=-quick, -help)
 # make bench-files   TFTP and HTTP beside dnsmasq, atftpd and nginx in network namespaces, with the ratios; installs them (ARGS='-only http', -help)
 # make bench-storm   the last part of bench-files alone: 1,000 phones that boot at the same moment
+# make parity  what the packs set of the parameters that other systems' templates let an operator set, and what they lack
 # make fuzz    every fuzz target, one after the other (FUZZTIME=60s)
 # make build   bin/plugtone
 # make lint    gofmt, vet, staticcheck
@@ -22,7 +23,7 @@ SUDO     := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 TEST_TOOLS := udhcpc:udhcpc dhclient:isc-dhcp-client dhcrelay:isc-dhcp-relay tftp:tftp-hpa atftp:atftp curl:curl \
               ip:iproute2 ping:iputils-ping openssl:openssl systemd-analyze:systemd linphonec:linphone-cli
 
-.PHONY: demo test bench bench-dhcp bench-files bench-storm fuzz build lint lint-api install tools
+.PHONY: demo test bench bench-dhcp bench-files bench-storm parity fuzz build lint lint-api install tools
 
 demo: build
 	$(BIN) demo $(ARGS)
@@ -32,6 +33,9 @@ test: tools
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+parity:
+	$(GO) test ./provision/vendors -run TestParity -v | grep -v '^ *---\|^===' | sed 's/^ *parity_test.go:[0-9]*: //'
 
 # Go would spend up to a minute on making each new input shorter, and find nothing meanwhile.
 fuzz:

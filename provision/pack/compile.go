@@ -168,13 +168,31 @@ func (c *compiler) checkSetting(name string, def setting.Def, d *packdoc.Setting
 	if def.Type == setting.Time && d.Text == "" && !slices.Contains([]string{"s", "m", "h"}, d.Unit) {
 		bad("is a duration and needs unit s, m or h, or a text")
 	}
-	if (def.Type == setting.List || def.Type == setting.Choices) && d.Text == "" && d.Join == "" && len(d.Params) == 0 {
-		bad("is a list and needs params, join or a text")
+	if (def.Type == setting.List || def.Type == setting.Choices) && d.Text == "" && d.Join == "" && len(d.Params) == 0 && d.Each == "" {
+		bad("is a list and needs params, join, each or a text")
 	}
+	c.checkEach(d, bad)
 	for _, word := range slices.Sorted(maps.Keys(d.Values.Map)) {
 		if def.Type == setting.Choice && !slices.Contains(def.Choices, word) {
 			bad("values: %q must be one of %s", word, strings.Join(def.Choices, ", "))
 		}
+	}
+}
+
+// checkEach checks what is printed for each item of a list.
+func (c *compiler) checkEach(d *packdoc.Setting, bad func(format string, args ...any)) {
+	if d.Keys.Name != "" && c.doc.Maps[d.Keys.Name] == nil {
+		bad("keys: there is no map %q under maps", d.Keys.Name)
+	}
+	if !slices.Contains([]string{"", "item", "key", "value"}, d.Each) {
+		bad("each: %q must be one of item, key, value", d.Each)
+	}
+	names := d.Param + strings.Join(d.Params, "")
+	if d.Each == "" && (strings.Contains(names, "{i}") || strings.Contains(names, "{key}")) {
+		bad("{i} and {key} need each")
+	}
+	if d.Each != "" && len(d.Params) == 0 && !strings.Contains(names, "{i}") && !strings.Contains(names, "{key}") {
+		bad("each needs {i} or {key} in param, or params")
 	}
 }
 

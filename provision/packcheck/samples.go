@@ -122,6 +122,9 @@ func sampleValues(def setting.Def) []any {
 	case setting.Time:
 		return []any{max(def.MinDuration, time.Hour)}
 	case setting.Hidden:
+		if def.Form != "" {
+			return []any{setting.Secret(def.Form.Example())}
+		}
 		return []any{setting.Secret(`s3cr<&>et`), setting.Secret("s3cret")}
 	case setting.Choice:
 		out := make([]any, len(def.Choices))
@@ -132,24 +135,17 @@ func sampleValues(def setting.Def) []any {
 	case setting.Choices:
 		return []any{def.Choices, def.Choices[:max(def.Min, 2)], def.Choices[:1]}
 	case setting.List:
-		texts := map[string]string{"dns_servers": "10.20.0.1", "multicast_listen": "239.1.1.1:5004", "firmware": "fw.rom"}
-		item := texts[def.Name]
-		if item == "" {
-			item = "time.example.com"
-		}
-		return []any{[]string{item}}
+		return []any{[]string{def.Form.Example()}}
 	}
-	switch def.Name {
-	case "time_zone":
-		return []any{"Europe/Berlin"}
-	case "language":
+	switch def.Form {
+	case setting.Language:
 		return []any{"de", "en"}
-	case "phonebook_url":
-		return []any{"http://10.20.0.2/book.xml?a=1&b=2"}
-	case "syslog_server":
+	case setting.Country:
+		return []any{"DE", "US"}
+	case setting.HostOptPort:
 		return []any{"10.20.0.3:514", "10.20.0.3"}
 	}
-	return []any{"x"}
+	return []any{def.Form.Example()}
 }
 
 // referenceTime is "now" where a sample phone needs a time.

@@ -128,6 +128,13 @@ func (b *boundTemplate) funcs(r *Renderer, plain bool) template.FuncMap {
 			}
 			return otherwise, nil
 		},
+		"fileURL": func(name string) string {
+			b.fragments.UsedPhoneData = true
+			if strings.Contains(name, "://") {
+				return name
+			}
+			return b.view.URL + name
+		},
 		"language": func() string {
 			b.fragments.UsedPhoneData = true
 			s, _ := b.view.settings["language"].(string)

@@ -55,6 +55,13 @@ func (v *view) settingParams(f *render.Format) ([]render.Param, error) {
 }
 
 func (v *view) settingParam(name string, val any, d *packdoc.Setting, f *render.Format) ([]render.Param, error) {
+	if d.Each != "" {
+		items, ok := val.([]string)
+		if !ok {
+			items = []string{fmt.Sprint(val)}
+		}
+		return v.itemParams(name, items, d)
+	}
 	var out []render.Param
 	if len(d.Params) > 0 && d.Text == "" {
 		items, ok := val.([]string)
@@ -80,6 +87,43 @@ func (v *view) settingParam(name string, val any, d *packdoc.Setting, f *render.
 			if param != "" {
 				out = append(out, v.perLine(param, text)...)
 			}
+		}
+	}
+	for _, param := range slices.Sorted(maps.Keys(d.Also)) {
+		out = append(out, v.perLine(param, string(d.Also[param]))...)
+	}
+	return out, nil
+}
+
+// itemParams gives one parameter for each item of a list. In its name {i} is the item's place, from 1, and {key} what stands before the
+// item's =. Of several parameters each item takes the next; those left over are printed empty.
+func (v *view) itemParams(name string, items []string, d *packdoc.Setting) ([]render.Param, error) {
+	if most := len(d.Params); most > 0 && len(items) > most {
+		return nil, fmt.Errorf("%s takes %d of %s at most, not %d", v.renderer.vendorName(), most, name, len(items))
+	}
+	var out []render.Param
+	for i, item := range items {
+		param := d.Param
+		if len(d.Params) > 0 {
+			param = d.Params[i]
+		}
+		key, value, _ := strings.Cut(item, "=")
+		if strings.Contains(param, "{key}") {
+			word, err := v.renderer.word(name, key, d.Keys)
+			if err != nil {
+				return nil, err
+			}
+			param = strings.ReplaceAll(param, "{key}", word)
+		}
+		text, err := v.renderer.settingValue(name, map[string]string{"item": item, "key": key, "value": value}[d.Each], d)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, v.perLine(strings.ReplaceAll(param, "{i}", fmt.Sprint(i+1)), text)...)
+	}
+	if len(d.Params) > 0 {
+		for _, param := range d.Params[len(items):] {
+			out = append(out, v.perLine(param, "")...)
 		}
 	}
 	for _, param := range slices.Sorted(maps.Keys(d.Also)) {
@@ -131,11 +175,16 @@ func (r *Renderer) settingText(w *view, name string, val any, d *packdoc.Setting
 	return text, err
 }
 
-// settingValue translates one word.
+// settingValue translates one word of a setting's value.
 func (r *Renderer) settingValue(name, word string, d *packdoc.Setting) (string, error) {
-	m := d.Values.Map
-	if d.Values.Name != "" {
-		m = r.doc.Maps[d.Values.Name]
+	return r.word(name, word, d.Values)
+}
+
+// word translates one word by a map of the pack; without a map it stays as it is.
+func (r *Renderer) word(name, word string, values packdoc.Values) (string, error) {
+	m := values.Map
+	if values.Name != "" {
+		m = r.doc.Maps[values.Name]
 	}
 	if m == nil {
 		return word, nil

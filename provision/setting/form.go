@@ -26,6 +26,13 @@ const (
 	URL         Form = "url"
 	FileName    Form = "file"
 	FileOrURL   Form = "file or url"
+	Country     Form = "country"
+	Digits      Form = "digits"
+	Number      Form = "number"
+	ActionURL   Form = "event=url"
+	AlertRing   Form = "text=ring"
+	SoftKeys    Form = "state=keys"
+	FeatureCode Form = "feature=code"
 )
 
 // words describes what the form allows.
@@ -49,8 +56,34 @@ func (f Form) words() string {
 		return "a file name without folders"
 	case FileOrURL:
 		return "a file name or a URL"
+	case Country:
+		return "a country of two capital letters (ISO 3166), such as DE, GB or US"
+	case Digits:
+		return "1 to 15 digits"
+	case Number:
+		return "a number or SIP user, without spaces"
+	case ActionURL:
+		return "EVENT=URL, EVENT one of " + strings.Join(ActionEvents(), ", ")
+	case AlertRing:
+		return "TEXT=RING, such as external=Ring3.wav"
+	case FeatureCode:
+		return "FEATURE=CODE, FEATURE one of " + strings.Join(Features(), ", ")
+	case SoftKeys:
+		return "STATE=KEY KEY ..., STATE one of " + strings.Join(SoftKeyStates(), ", ")
 	}
 	return "text on one line"
+}
+
+// Example returns a text of the form; "x" for plain text.
+func (f Form) Example() string {
+	examples := map[Form]string{Zone: "Europe/Berlin", Language: "de", IPv4: "10.20.0.1", Host: "time.example.com", HostPort: "239.1.1.1:5004",
+		HostOptPort: "10.20.0.3:514", URL: "http://10.20.0.2/book.xml?a=1&b=2", FileName: "fw.rom", FileOrURL: "logo.png", Country: "DE", Digits: "112",
+		Number: "1002", ActionURL: "registered=http://10.20.0.2/up?a=1&b=2", AlertRing: "external=3", FeatureCode: "dnd_on=*78",
+		SoftKeys: "idle=redial dnd"}
+	if e, ok := examples[f]; ok {
+		return e
+	}
+	return "x"
 }
 
 // check reports whether s has the form.
@@ -75,6 +108,14 @@ func (f Form) check(s string) bool {
 		return isFileName(s)
 	case FileOrURL:
 		return isURL(s) || isFileName(s)
+	case Country:
+		return len(s) == 2 && isUpper(s[0]) && isUpper(s[1])
+	case Digits:
+		return len(s) <= 15 && s != "" && strings.Trim(s, "0123456789") == ""
+	case Number:
+		return isNumber(s)
+	case ActionURL, AlertRing, FeatureCode, SoftKeys:
+		return f.checkPair(s)
 	}
 	return true
 }

@@ -107,7 +107,7 @@ func (d Def) Canonical(v any) (any, error) {
 		return d.list(v)
 	case Hidden:
 		s, ok := text(v)
-		if !ok || s == "" || utf8.RuneCountInString(s) > d.Max || OneLine(s) != nil {
+		if !ok || s == "" || utf8.RuneCountInString(s) > d.Max || OneLine(s) != nil || !d.Form.check(s) {
 			return nil, d.bad(v)
 		}
 		return Secret(s), nil
@@ -161,19 +161,47 @@ func (d Def) list(v any) (any, error) {
 		return nil, d.bad(v)
 	}
 	out := make([]string, 0, len(items))
-	for _, s := range items {
+	for i, s := range items {
 		s = strings.TrimSpace(s)
 		if d.Type == Choices {
 			s = strings.ToLower(s)
-			if !slices.Contains(d.Choices, s) || slices.Contains(out, s) {
-				return nil, d.bad(s)
-			}
-		} else if s == "" || len(s) > 255 || OneLine(s) != nil || !d.Form.check(s) {
-			return nil, d.bad(s)
+		}
+		if reason := d.checkItem(out, s); reason != "" {
+			return nil, &itemError{setting: d.Name, position: i + 1, value: s, reason: reason}
 		}
 		out = append(out, s)
 	}
 	return out, nil
+}
+
+// checkItem returns what is wrong with the item s of a list that begins with before; "" when nothing is.
+func (d Def) checkItem(before []string, s string) string {
+	allowed := "is not allowed; allowed is " + d.Allowed()
+	if d.Type == Choices {
+		if !slices.Contains(d.Choices, s) || slices.Contains(before, s) {
+			return allowed
+		}
+		return ""
+	}
+	if s == "" || len(s) > 255 || OneLine(s) != nil || !d.Form.check(s) {
+		return allowed
+	}
+	if key, twice := sameKey(d.Form, before, s); twice {
+		return fmt.Sprintf("has %.60q a second time; join the two or take one out", key)
+	}
+	return ""
+}
+
+// itemError is a validation error of one item of a list.
+type itemError struct {
+	setting  string
+	position int // counts from 1
+	value    string
+	reason   string // "is not allowed; allowed is ..." and the like
+}
+
+func (e *itemError) Error() string {
+	return fmt.Sprintf("setting %s: item %d, %.60q, %s", e.setting, e.position, e.value, e.reason)
 }
 
 // wholeNumber reads the number types that JSON and YAML decoders give.

@@ -3,6 +3,7 @@ package setting
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -33,11 +34,7 @@ func (v Values) Check() (Values, []Problem) {
 		}
 		c, err := d.Canonical(raw)
 		if err != nil {
-			f := Problem{Name: name, Message: "allowed is " + d.Allowed()}
-			if !d.IsSecret() {
-				f.Value = fmt.Sprint(raw)
-			}
-			problems = append(problems, f)
+			problems = append(problems, d.problem(raw, err))
 			continue
 		}
 		out[name] = c
@@ -46,6 +43,21 @@ func (v Values) Check() (Values, []Problem) {
 		out = nil
 	}
 	return out, problems
+}
+
+// problem describes the error of the value raw. Of a list with more than one item it names the item.
+func (d Def) problem(raw any, err error) Problem {
+	var item *itemError
+	if errors.As(err, &item) {
+		if items, _ := texts(raw); len(items) > 1 {
+			return Problem{Name: d.Name, Value: item.value, Message: fmt.Sprintf("item %d %s", item.position, item.reason)}
+		}
+	}
+	p := Problem{Name: d.Name, Message: "allowed is " + d.Allowed()}
+	if !d.IsSecret() {
+		p.Value = fmt.Sprint(raw)
+	}
+	return p
 }
 
 // UnmarshalJSON gives every known setting its canonical type. It does not check values: what the catalogue doesn't take

@@ -105,6 +105,9 @@ func drawSetting(t *rapid.T, d setting.Def, text *rapid.Generator[string]) any {
 		}
 		return time.Duration(rapid.IntRange(int(d.MinDuration/time.Second), int(d.MaxDuration/time.Second)).Draw(t, d.Name)) * time.Second
 	case setting.Hidden:
+		if d.Form == setting.Digits {
+			return setting.Secret(rapid.StringMatching(`[0-9]{4,8}`).Draw(t, d.Name))
+		}
 		return setting.Secret(text.Draw(t, d.Name))
 	case setting.Choice:
 		return rapid.SampledFrom(d.Choices).Draw(t, d.Name)
@@ -121,6 +124,13 @@ func drawSetting(t *rapid.T, d setting.Def, text *rapid.Generator[string]) any {
 		setting.URL:         {"http://10.0.0.1/book.xml?a=1&b=2", "https://x.example/"},
 		setting.FileName:    {"fw.rom", "Ring1.wav"},
 		setting.FileOrURL:   {"logo.png", "http://10.0.0.1/logo.png"},
+		setting.Country:     {"DE", "GB", "US", "FR", "JP"},
+		setting.Digits:      {"112", "911", "110"},
+		setting.Number:      {"1002", "+4930123456", "*97"},
+		setting.ActionURL:   {"registered=http://10.0.0.1/up?mac=$mac", "incoming=https://x.example/?a=1&b=2", "boot=http://10.0.0.1/"},
+		setting.AlertRing:   {"external=Ring3.wav", "group a=2", "Bellcore-dr2=5"},
+		setting.FeatureCode: {"dnd_on=*78", "dnd_off=*79", "forward_on=*72"},
+		setting.SoftKeys:    {"idle=redial dir dnd", "held=resume"},
 	}[d.Form]
 	one := text
 	if len(words) > 0 {
