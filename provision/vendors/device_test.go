@@ -186,12 +186,17 @@ func TestAnyDeviceAsEveryModel(t *testing.T) {
 	}
 }
 
-// plainAccounts takes spaces out of what proves an account: some formats end a value at one, and say so when it is saved.
+// plainAccounts takes spaces out of user names and passwords: some formats end a value at one, and say so when it is saved.
 func plainAccounts(p phonefile.Phone) phonefile.Phone {
 	for i := range p.Lines {
 		l := &p.Lines[i]
 		l.AuthUser = strings.ReplaceAll(l.AuthUser, " ", "_")
 		l.Password = setting.Secret(strings.ReplaceAll(l.Password.Reveal(), " ", "_"))
+	}
+	for _, name := range []string{"admin_password", "user_password"} {
+		if v, ok := p.Settings[name].(setting.Secret); ok {
+			p.Settings[name] = setting.Secret(strings.ReplaceAll(v.Reveal(), " ", "_"))
+		}
 	}
 	return p
 }
