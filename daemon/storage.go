@@ -19,11 +19,11 @@ func (d *Daemon) storeConfig(c *config.Config) store.Config {
 }
 
 // distrustLeases makes the lease table cautious for one lease time after damage that may have lost leases: an address that looks free
-// may belong to a phone.
+// may belong to a phone. The time is counted while plugtone runs: the clock may have been wrong when the damage was found.
 func (d *Daemon) distrustLeases(c *config.Config) {
 	for _, x := range d.store.Damage() {
-		if until := x.Time.Add(longestLease(c)); x.Leases && until.After(d.opts.Now()) {
-			d.table.Distrust(until, x.Text)
+		if left := longestLease(c) - x.Age; x.Leases && left > 0 {
+			d.table.Distrust(d.opts.Now().Add(left), x.Text)
 		}
 	}
 	if until, reason := d.table.Distrusted(); !until.IsZero() {

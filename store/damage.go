@@ -28,18 +28,28 @@ const (
 
 // Damage describes data that was or may have been lost.
 type Damage struct {
-	Time time.Time `json:"time"` // when it was found
+	Time time.Time `json:"time"` // when it was found, by a clock that may have been wrong
 	File string    `json:"file"`
 	Kind Kind      `json:"kind"`
 	Text string    `json:"text"`
-	// Leases reports that leases may be missing: until one lease time after Time an address that looks free may be in use.
+	// Leases reports that leases may be missing: until Age is one lease time, an address that looks free may be in use.
 	Leases bool `json:"leases"`
+	// Age is for how long plugtone has run since it was found. It is stored hourly and at the end: a killed plugtone counts up to an
+	// hour again.
+	Age time.Duration `json:"-"`
+}
+
+// storedDamage is Damage in leases.db. Age is nil in records from before it was stored.
+type storedDamage struct {
+	Damage
+	Age *time.Duration `json:"age,omitempty"`
 }
 
 const (
-	keyIdentity = "identity" // of the data directory
-	keyDamage   = "damage"   // of leases, that earlier starts have found
-	damageKept  = 60 * 24 * time.Hour
+	keyIdentity = "identity"          // of the data directory
+	keyDamage   = "damage"            // of leases, that earlier starts have found
+	damageKept  = 60 * 24 * time.Hour // of running
+	damageMax   = 50                  // newest records that are kept
 )
 
 // found records and logs damage.
@@ -53,8 +63,14 @@ func (s *Store) found(d Damage) {
 	s.cfg.Log.Error("damage in the data directory", "file", d.File, "kind", string(d.Kind), "text", d.Text)
 }
 
-// Damage returns what this start found, and what starts of the last 60 days found that concerns leases.
-func (s *Store) Damage() []Damage { return slices.Clone(s.damage) }
+// Damage returns what this start found, and what earlier starts within 60 days of running found that concerns leases.
+func (s *Store) Damage() []Damage {
+	now, up := slices.Clone(s.damage), s.cfg.Now().Sub(s.started)
+	for i := range now {
+		now[i].Age += up
+	}
+	return now
+}
 
 // Notices returns the texts of what this start found wrong and repaired.
 func (s *Store) Notices() []string { return slices.Clone(s.notices) }
@@ -137,32 +153,55 @@ func (o *opening) seal() error {
 
 // keepDamage reads the damage of leases that earlier starts found, and adds what this one did.
 func (o *opening) keepDamage() error {
-	f := o.files[leases.FileName]
-	var earlier []Damage
-	err := f.View(func(tx dbfile.Tx) error {
+	var stored []storedDamage
+	err := o.files[leases.FileName].View(func(tx dbfile.Tx) error {
 		if b := tx.Meta(keyDamage); b != nil {
-			return dbfile.Decode(b, &earlier)
+			return dbfile.Decode(b, &stored)
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	known := len(earlier)
-	earlier = slices.DeleteFunc(earlier, func(d Damage) bool { return o.cfg.Now().Sub(d.Time) > damageKept })
-	all := slices.Clone(earlier)
-	for _, d := range o.damage {
-		if d.Leases {
-			all = append(all, d)
+	var earlier []Damage
+	for _, d := range stored {
+		if d.Damage.Age = max(0, o.cfg.Now().Sub(d.Time)); d.Age != nil {
+			d.Damage.Age = *d.Age
+		}
+		if d.Damage.Age < damageKept {
+			earlier = append(earlier, d.Damage)
 		}
 	}
 	o.damage = append(earlier, o.damage...)
-	if len(all) == known && len(all) == len(earlier) {
+	if len(stored) == 0 && len(o.leaseDamage()) == 0 {
 		return nil
 	}
-	b, err := dbfile.Encode(all)
+	return o.storeDamage()
+}
+
+// leaseDamage returns the newest damage that concerns leases.
+func (s *Store) leaseDamage() []Damage {
+	all := slices.DeleteFunc(s.Damage(), func(d Damage) bool { return !d.Leases || d.Age >= damageKept })
+	return all[max(0, len(all)-damageMax):]
+}
+
+// storeDamage stores the damage of leases with its present age.
+func (s *Store) storeDamage() error {
+	var stored []storedDamage
+	for _, d := range s.leaseDamage() {
+		stored = append(stored, storedDamage{Damage: d, Age: &d.Age})
+	}
+	b, err := dbfile.Encode(stored)
 	if err != nil {
 		return err
 	}
-	return f.Update(func(tx dbfile.Tx) error { return tx.SetMeta(keyDamage, b) })
+	return s.files[leases.FileName].Update(func(tx dbfile.Tx) error { return tx.SetMeta(keyDamage, b) })
+}
+
+// ageDamage stores the age of the damage of leases, if there is any.
+func (s *Store) ageDamage() error {
+	if !slices.ContainsFunc(s.damage, func(d Damage) bool { return d.Leases }) {
+		return nil
+	}
+	return s.storeDamage()
 }

@@ -349,3 +349,36 @@ func TestDamagedRecordsAreCounted(t *testing.T) {
 		t.Errorf("%v are counted", counted)
 	}
 }
+
+// TestAgeOfDamageIsCountedWhilePlugtoneRuns: neither a wrong clock when the damage was found nor the time while plugtone is stopped
+// counts. A killed plugtone counts again from the last hour.
+func TestAgeOfDamageIsCountedWhilePlugtoneRuns(t *testing.T) {
+	h, _ := withLeases(t)
+	must(t, os.Remove(h.path(leases.FileName)))
+	h.now = time.Unix(0, 0) // no battery
+	age := func(s *Store) time.Duration { return leaseDamage(s)[0].Age }
+	s := h.open()
+	h.now = h.now.Add(3 * time.Hour)
+	if got := age(s); got != 3*time.Hour {
+		t.Errorf("after three hours: %s", got)
+	}
+	must(t, s.Close())
+	h.now = startOfTime.Add(100 * 24 * time.Hour) // the clock is right from now on
+	s = h.open()
+	h.now = h.now.Add(time.Hour)
+	if got := age(s); got != 4*time.Hour {
+		t.Errorf("after a restart and another hour: %s", got)
+	}
+	must(t, s.Snapshot())
+	h.now = h.now.Add(50 * time.Minute)
+	killed := h.crashed()
+	killed.now = h.now.Add(time.Hour)
+	if got := age(killed.open()); got != 4*time.Hour {
+		t.Errorf("after it was killed: %s", got)
+	}
+	h.now = h.now.Add(damageKept)
+	must(t, s.Close())
+	if found := leaseDamage(h.open()); len(found) > 0 {
+		t.Errorf("after 60 days: %+v", found)
+	}
+}

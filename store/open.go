@@ -31,7 +31,7 @@ type limits struct {
 
 // open is Open with limits.
 func open(c Config, most limits) (*Store, error) {
-	s := &Store{cfg: c, metrics: newMetrics(), files: map[string]*dbfile.File{}}
+	s := &Store{cfg: c, started: c.Now(), metrics: newMetrics(), files: map[string]*dbfile.File{}}
 	o := &opening{Store: s, limits: most, states: map[string]dbfile.State{}, opened: map[string]dbfile.Opened{}}
 	if err := o.open(); err != nil {
 		_, closeErr := s.closeFiles()

@@ -243,8 +243,8 @@ func prepareRestored(path string, spec dbfile.Spec, now time.Time, checkCommand 
 		if err := tx.SetMeta(keyIdentity, nil); err != nil || spec.Name != leases.FileName {
 			return err
 		}
-		b, err := dbfile.Encode([]Damage{{Time: now.UTC().Truncate(time.Second), File: leases.FileName, Kind: Restored, Leases: true,
-			Text: filepath.Join(filepath.Dir(dir), leases.FileName) + " is that of a backup: leases that were given after it was made are not known"}})
+		b, err := dbfile.Encode([]storedDamage{{Age: new(time.Duration), Damage: Damage{Time: now.UTC().Truncate(time.Second), File: leases.FileName, Kind: Restored, Leases: true,
+			Text: filepath.Join(filepath.Dir(dir), leases.FileName) + " is that of a backup: leases that were given after it was made are not known"}}})
 		if err != nil {
 			return err
 		}

@@ -32,8 +32,10 @@ func (s *Store) snapshots() []string {
 }
 
 // Snapshot copies plugtone.db to backups/ if it changed since the newest copy, and removes copies that are too old. The
-// 24 newest are kept, and the newest of each of the last 14 days that have one.
-func (s *Store) Snapshot() error {
+// 24 newest are kept, and the newest of each of the last 14 days that have one. It also stores the age of damage.
+func (s *Store) Snapshot() error { return errors.Join(s.ageDamage(), s.snapshot()) }
+
+func (s *Store) snapshot() error {
 	file := s.files[records.FileName]
 	info, err := os.Stat(file.Path())
 	if err != nil {

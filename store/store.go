@@ -83,6 +83,7 @@ type Store struct {
 	*eventsDB
 
 	cfg     Config
+	started time.Time
 	metrics *metrics
 	files   map[string]*dbfile.File // by name; events.db is left out when it can't be used
 	damage  []Damage
@@ -126,7 +127,7 @@ func (s *Store) Run(ctx context.Context, ready func()) error {
 
 // Close writes what is buffered and closes the files. It waits for readers and writers; call it last.
 func (s *Store) Close() error {
-	err := s.eventsDB.Close()
+	err := errors.Join(s.ageDamage(), s.eventsDB.Close())
 	s.metrics.unregister(s.cfg.Registerer)
 	checkpointed, closeErr := s.closeFiles()
 	err = errors.Join(err, closeErr)
