@@ -39,7 +39,7 @@ func backupOf(t *testing.T) []byte {
 func TestBackupAndRestore(t *testing.T) {
 	b := backupOf(t)
 	h := fullFixture(t)
-	must(t, Restore(bytes.NewReader(b), h.cfg.Dir, h.now))
+	h.restore(b)
 	s := h.open()
 	must(t, s.View(func(f fleet.View) error {
 		if d, err := f.Device(mac(1)); err != nil || d.Label != "from the backup" {
@@ -61,7 +61,7 @@ func TestBackupAndRestore(t *testing.T) {
 func TestRestoreIntoAnEmptyDirectory(t *testing.T) {
 	h := newFixture(t)
 	h.cfg.Dir = h.path("new/plugtone")
-	must(t, Restore(bytes.NewReader(backupOf(t)), h.cfg.Dir, h.now))
+	h.restore(backupOf(t))
 	if s := h.open(); h.devices(s) != 1 {
 		t.Error("nothing was restored")
 	}
@@ -118,7 +118,7 @@ func TestABadBackupTouchesNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h := fullFixture(t)
 			before, _ := os.ReadDir(h.cfg.Dir)
-			err := Restore(bytes.NewReader(c.tar), h.cfg.Dir, h.now)
+			_, err := Restore(bytes.NewReader(c.tar), h.restoreConfig())
 			if err == nil || !strings.HasPrefix(err.Error(), "restore: ") || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want %s", err, c.want)
 			}

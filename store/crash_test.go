@@ -19,7 +19,6 @@ import (
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
 	"plugtone/store/leases"
-	"plugtone/store/records"
 )
 
 // child is what this binary does when a test starts it: the daemon that is killed, or the one that has the files.
@@ -130,10 +129,10 @@ func TestFilesInUseAreSaidToBe(t *testing.T) {
 	must(t, os.Truncate(h.path(leases.FileName), 100)) // looks damaged, but it isn't ours to judge
 	_, err := Open(h.cfg)
 	holder := fmt.Sprintf("process %d (", cmd.Process.Pid)
-	if err == nil || !strings.Contains(err.Error(), h.path(records.FileName)+" is in use by "+holder) || strings.Count(err.Error(), "\n") != 1 {
+	if err == nil || !strings.Contains(err.Error(), h.cfg.Dir+" is in use by "+holder) || strings.Count(err.Error(), "\n") != 1 {
 		t.Errorf("got %v, want it said once and with a hint", err)
 	}
-	if err := Restore(strings.NewReader(""), h.cfg.Dir, startOfTime); err == nil {
+	if _, err := Restore(strings.NewReader(""), h.restoreConfig()); err == nil {
 		t.Error("restored over files in use")
 	}
 	if aside, _ := os.ReadDir(h.cfg.Dir); len(aside) != 5 {

@@ -96,6 +96,16 @@ func (h *fixture) open() *Store {
 	return s
 }
 
+func (h *fixture) restoreConfig() RestoreConfig {
+	return RestoreConfig{Dir: h.cfg.Dir, Now: h.now, Log: h.cfg.Log}
+}
+
+func (h *fixture) restore(backup []byte) {
+	h.t.Helper()
+	_, err := Restore(bytes.NewReader(backup), h.restoreConfig())
+	must(h.t, err)
+}
+
 func (h *fixture) path(name string) string { return h.cfg.Dir + "/" + name }
 
 func putDevices(t *testing.T, s *Store, devices ...*fleet.Device) {

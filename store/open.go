@@ -35,7 +35,7 @@ func open(c Config, most limits) (*Store, error) {
 	o := &opening{Store: s, limits: most, states: map[string]dbfile.State{}, opened: map[string]dbfile.Opened{}}
 	if err := o.open(); err != nil {
 		_, closeErr := s.closeFiles()
-		return nil, errors.Join(err, closeErr)
+		return nil, errors.Join(err, closeErr, s.unlock())
 	}
 	return s, nil
 }
@@ -56,6 +56,11 @@ func (o *opening) open() error {
 	if err := os.MkdirAll(o.backups(), 0o700); err != nil {
 		return fmt.Errorf("data directory: %w", err)
 	}
+	lock, err := dbfile.LockDir(o.cfg.Dir)
+	if err != nil {
+		return err
+	}
+	o.lock = lock
 	if err := finishRestore(o.cfg.Dir); err != nil {
 		return fmt.Errorf("finish the restore that was interrupted: %w", err)
 	}
@@ -200,7 +205,7 @@ func (o *opening) openParts() (err error) {
 	if err != nil {
 		return err
 	}
-	return errors.Join(o.seal(), s.sweep(), s.metrics.register(s.cfg.Registerer, s))
+	return errors.Join(o.seal(), removeLeftovers(s.cfg.Dir, log), s.metrics.register(s.cfg.Registerer, s))
 }
 
 func orDefault(n, d int) int {

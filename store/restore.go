@@ -34,40 +34,58 @@ type restorePlan struct {
 	Stamp string   `json:"stamp"` // of the names under which files are set aside
 }
 
-// Restore puts the files of a backup into dir, which no daemon may be using. All of them are unpacked and checked before
-// anything is touched; files that were there are set aside under other names, those that the backup does not have too.
-// When the process is killed, the next start finishes what it had begun, or nothing has changed.
-func Restore(r io.Reader, dir string, now time.Time, checkCommand ...string) error {
-	return restore(r, dir, now, checkCommand, func(string) {})
+// RestoreConfig is what Restore needs. All members but CheckCommand must be set.
+type RestoreConfig struct {
+	Dir          string // data directory; made when missing
+	Now          time.Time
+	Log          *slog.Logger
+	CheckCommand []string // as in Config
+}
+
+// Restore puts the files of a backup into a data directory which no daemon may be using, and returns when the backup was made. All of
+// them are unpacked and checked before anything is touched; files that were there are set aside under other names, those that the
+// backup does not have too. When the process is killed, the next start finishes what it had begun, or nothing has changed.
+func Restore(r io.Reader, c RestoreConfig) (made time.Time, err error) {
+	return restore(r, c, func(string) {})
 }
 
 // restore calls step before each step that changes the directory.
-func restore(r io.Reader, dir string, now time.Time, checkCommand []string, step func(string)) (err error) {
+func restore(r io.Reader, c RestoreConfig, step func(string)) (made time.Time, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("restore: %w", err)
 		}
 	}()
+	dir := c.Dir
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
+		return made, err
 	}
 	locks, err := lockAll(dir)
 	if err != nil {
-		return err
+		return made, err
 	}
 	defer locks.unlock()
 	if err := finish(dir, step); err != nil { // of a restore that was interrupted
-		return err
+		return made, err
 	}
+	if err := removeLeftovers(dir, c.Log); err != nil {
+		return made, err
+	}
+	plan := restorePlan{Stamp: dbfile.Stamp(c.Now)}
 	tmp, err := os.MkdirTemp(dir, ".restore-*")
 	if err != nil {
-		return err
+		return made, err
 	}
 	defer os.RemoveAll(tmp)
-	plan := restorePlan{Stamp: dbfile.Stamp(now)}
-	if plan.Files, err = unpack(r, tmp, now, checkCommand); err != nil {
-		return err
+	if plan.Files, made, err = unpack(r, tmp, c.Now, c.CheckCommand); err != nil {
+		return made, err
 	}
+	step("prepared")
+	return made, carryOut(plan, dir, tmp, step)
+}
+
+// carryOut writes the plan into the folder tmp, gives that its name and moves the files into place.
+func carryOut(plan restorePlan, dir, tmp string, step func(string)) error {
 	restored := map[string]bool{}
 	for _, name := range plan.Files {
 		restored[name] = true
@@ -85,7 +103,7 @@ func restore(r io.Reader, dir string, now time.Time, checkCommand []string, step
 	if err != nil {
 		return err
 	}
-	step("prepared")
+	step("planned")
 	if err := os.Rename(tmp, filepath.Join(dir, preparedName)); err != nil {
 		return err
 	}
@@ -95,12 +113,12 @@ func restore(r io.Reader, dir string, now time.Time, checkCommand []string, step
 	return finish(dir, step)
 }
 
-// finishRestore does what is left of a restore that was interrupted.
+// finishRestore does what is left of a restore that was interrupted. The directory is locked.
 func finishRestore(dir string) error {
 	if !exists(filepath.Join(dir, preparedName)) {
 		return nil
 	}
-	locks, err := lockAll(dir)
+	locks, err := lockFiles(dir)
 	if err != nil {
 		return err
 	}
@@ -164,10 +182,24 @@ func exists(path string) bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// dirLocks are the locks of the files that exist.
+// dirLocks are the locks of a data directory and of the files that exist in it: an older plugtone locks the files only.
 type dirLocks []*os.File
 
-func lockAll(dir string) (locks dirLocks, err error) {
+func lockAll(dir string) (dirLocks, error) {
+	lock, err := dbfile.LockDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	locks := dirLocks{lock}
+	files, err := lockFiles(dir)
+	if err != nil {
+		locks.unlock()
+		return nil, err
+	}
+	return append(locks, files...), nil
+}
+
+func lockFiles(dir string) (locks dirLocks, err error) {
 	for _, name := range fileNames() {
 		path := filepath.Join(dir, name)
 		if !exists(path) {
@@ -190,7 +222,7 @@ func (l dirLocks) unlock() {
 }
 
 // unpack writes the files of a backup to dir, and checks and migrates each.
-func unpack(r io.Reader, dir string, now time.Time, checkCommand []string) (names []string, err error) {
+func unpack(r io.Reader, dir string, now time.Time, checkCommand []string) (names []string, made time.Time, err error) {
 	known := map[string]dbfile.Spec{}
 	for _, s := range specs() {
 		known[s.Name] = s
@@ -201,30 +233,31 @@ func unpack(r io.Reader, dir string, now time.Time, checkCommand []string) (name
 			break
 		}
 		if err != nil {
-			return nil, fmt.Errorf("this is not a complete backup of plugtone: %w", err)
+			return nil, made, fmt.Errorf("this is not a complete backup of plugtone: %w", err)
 		}
 		spec, ok := known[h.Name]
 		if !ok || h.Typeflag != tar.TypeReg {
-			return nil, fmt.Errorf("%.60q is not part of a backup, or is in it twice; %s, %s and %s are", h.Name, records.FileName, leases.FileName, events.FileName)
+			return nil, made, fmt.Errorf("%.60q is not part of a backup, or is in it twice; %s, %s and %s are", h.Name, records.FileName, leases.FileName, events.FileName)
 		}
 		delete(known, h.Name)
+		made = h.ModTime
 		path := filepath.Join(dir, h.Name)
 		err = dbfile.WriteDurably(path, func(w io.Writer) error { _, err := io.Copy(w, t); return err })
 		if errors.Is(err, io.ErrUnexpectedEOF) {
-			return nil, fmt.Errorf("this is not a complete backup: it ends within %s", h.Name)
+			return nil, made, fmt.Errorf("this is not a complete backup: it ends within %s", h.Name)
 		}
 		if err != nil {
-			return nil, err
+			return nil, made, err
 		}
 		if err := prepareRestored(path, spec, now, checkCommand); err != nil {
-			return nil, fmt.Errorf("%s in the backup: %w", h.Name, err)
+			return nil, made, fmt.Errorf("%s in the backup: %w", h.Name, err)
 		}
 		names = append(names, h.Name)
 	}
 	if _, missing := known[records.FileName]; missing {
-		return nil, fmt.Errorf("this is not a backup of plugtone: it has no %s", records.FileName)
+		return nil, made, fmt.Errorf("this is not a backup of plugtone: it has no %s", records.FileName)
 	}
-	return names, nil
+	return names, made, nil
 }
 
 // prepareRestored refuses what Open would not read. It takes the identity off the file, for its log is not in the backup,

@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,7 +25,7 @@ func restoreAndDie(dir string) {
 	}
 	last, _ := strconv.Atoi(os.Getenv("PLUGTONE_STEP"))
 	n := 0
-	err = restore(b, dir, startOfTime, nil, func(string) {
+	_, err = restore(b, RestoreConfig{Dir: dir, Now: startOfTime, Log: slog.New(slog.DiscardHandler)}, func(string) {
 		if n == last {
 			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 			select {}
@@ -84,13 +85,14 @@ func TestARestoreAfterAnInterruptedOne(t *testing.T) {
 	backup := backupOf(t)
 	func() {
 		defer func() { _ = recover() }()
-		_ = restore(bytes.NewReader(backup), h.cfg.Dir, h.now, nil, func(step string) {
+		_, _ = restore(bytes.NewReader(backup), h.restoreConfig(), func(step string) {
 			if strings.HasPrefix(step, "move") {
 				panic(step)
 			}
 		})
 	}()
-	must(t, Restore(bytes.NewReader(backup), h.cfg.Dir, h.now.Add(1e9)))
+	h.now = h.now.Add(1e9)
+	h.restore(backup)
 	if s := h.open(); h.devices(s) != 1 || len(leasesOf(t, s)) != 1 {
 		t.Errorf("%d devices", h.devices(s))
 	}

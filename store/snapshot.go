@@ -71,19 +71,6 @@ func copySnapshot(snapshot, path string, spec dbfile.Spec, command []string) err
 	return dbfile.WriteDurably(path, func(w io.Writer) error { _, err := io.Copy(w, f); return err })
 }
 
-// sweep removes copies that a killed process left unfinished. The locks are held by now: no other process is making one.
-func (s *Store) sweep() error {
-	var errs []error
-	for _, pattern := range []string{".tmp-*", ".backup-*"} {
-		left, err := filepath.Glob(filepath.Join(s.backups(), pattern))
-		errs = append(errs, err)
-		for _, path := range left {
-			errs = append(errs, os.RemoveAll(path))
-		}
-	}
-	return errors.Join(errs...)
-}
-
 // tooOld chooses from paths, newest first, those that need not be kept.
 func tooOld(paths []string) []string {
 	var old []string

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -84,6 +85,7 @@ type Store struct {
 
 	cfg     Config
 	started time.Time
+	lock    *os.File // of the directory
 	metrics *metrics
 	files   map[string]*dbfile.File // by name; events.db is left out when it can't be used
 	damage  []Damage
@@ -134,7 +136,15 @@ func (s *Store) Close() error {
 	if err == nil && checkpointed {
 		err = s.writeMarker()
 	}
-	return err
+	return errors.Join(err, s.unlock())
+}
+
+// unlock lets another process open the directory.
+func (s *Store) unlock() error {
+	if s.lock == nil {
+		return nil
+	}
+	return s.lock.Close()
 }
 
 // closeFiles closes the files. checkpointed reports whether leases.db has all leases.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 	"os"
 	"time"
 
@@ -10,12 +11,23 @@ import (
 	"plugtone/store"
 )
 
+// restoredText is printed with the backup's file and time, and the data folder.
+const restoredText = `%s of %s restored to %s
+A phone whose password was changed after that time has another one than the records (device credentials --rotate).
+It counts as reset to factory settings: provisioning.resets of them are served by themselves, the others with
+"plugtone device enroll MAC".
+`
+
 // restoreCommand puts a backup into place. It needs no daemon: none may be using the folder.
 func restoreCommand() *cobra.Command {
 	var dir string
 	c := &cobra.Command{
 		Use: "restore FILE --data-dir DIR", Args: cobra.ExactArgs(1), Short: "Put a backup into a data folder that no daemon is using",
-		Long: "Put a backup into a data folder that no daemon is using. What the folder has is set aside there, not removed.",
+		Long: `Put a backup into a data folder that no daemon is using. What the folder has is set aside there, not removed.
+
+A phone whose password was changed after the backup was made ("plugtone device credentials --rotate") has another
+one than the restored records. It counts as reset to factory settings: as many as provisioning.resets allows are
+served by themselves, the others with "plugtone device enroll MAC".`,
 		Example: `  systemctl stop plugtone
   plugtone restore /root/plugtone.tar --data-dir /var/lib/plugtone
   chown -R plugtone: /var/lib/plugtone && systemctl start plugtone`,
@@ -28,10 +40,12 @@ func restoreCommand() *cobra.Command {
 				return err
 			}
 			defer f.Close()
-			if err := store.Restore(f, dir, time.Now(), checkFileCommand()...); err != nil {
+			made, err := store.Restore(f, store.RestoreConfig{Dir: dir, Now: time.Now(), Log: slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil)),
+				CheckCommand: checkFileCommand()})
+			if err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
 			}
-			_, err = fmt.Fprintf(c.OutOrStdout(), "%s restored to %s\n", args[0], dir)
+			_, err = fmt.Fprintf(c.OutOrStdout(), restoredText, args[0], made.UTC().Format(time.RFC3339), dir)
 			return err
 		},
 	}

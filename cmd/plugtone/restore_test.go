@@ -50,7 +50,9 @@ func TestRestore(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := filepath.Join(t.TempDir(), "data")
-	sh.ok("restore " + file + " --data-dir " + dir)
+	if out := sh.ok("restore " + file + " --data-dir " + dir); !strings.Contains(out, "restored to "+dir) || !strings.Contains(out, "plugtone device enroll MAC") {
+		t.Errorf("it does not name what rotated passwords cost: %s", out)
+	}
 	s = openStore(t, dir)
 	defer s.Close()
 	err = s.View(func(f fleet.View) error { _, err := f.Registrar("main"); return err })

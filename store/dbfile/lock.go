@@ -43,6 +43,19 @@ func Lock(path string) (*os.File, error) {
 	return f, nil
 }
 
+// LockDir locks a data directory against every other plugtone, also while it has no file that could be locked. On a network file system
+// that can't lock directories it locks nothing: the files have locks of their own.
+func LockDir(dir string) (*os.File, error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := flock(f, syscall.LOCK_EX); errors.Is(err, ErrBusy) {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
 // lockToRead opens a file that exists for reading, while no daemon uses it.
 func lockToRead(path string) (*os.File, error) {
 	f, err := os.Open(path)
