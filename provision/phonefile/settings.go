@@ -115,6 +115,9 @@ func (v *view) itemParams(name string, items []string, d *packdoc.Setting) ([]re
 			}
 			param = strings.ReplaceAll(param, "{key}", word)
 		}
+		if d.Join != "" {
+			value = strings.Join(strings.Fields(value), d.Join)
+		}
 		text, err := v.renderer.settingValue(name, map[string]string{"item": item, "key": key, "value": value}[d.Each], d)
 		if err != nil {
 			return nil, err
