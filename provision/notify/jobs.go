@@ -1,0 +1,189 @@
+package notify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"plugtone/dhcp"
+	"plugtone/provision/timeline"
+)
+
+// keepJobs is how many jobs are kept; the oldest that has ended goes first.
+const keepJobs = 100
+
+// Store keeps jobs over a restart.
+type Store interface {
+	// SaveJob stores a part of a job. The parts are small, so that a job of many phones is not written whole for each of them.
+	SaveJob(id uint64, part int, data []byte) error
+	LoadJobs(part func(id uint64, part int, data []byte) error) error
+	DeleteJob(id uint64) error
+}
+
+// Config has the dependencies of Jobs. All members must be set.
+type Config struct {
+	Target   func(mac dhcp.MAC, reboot bool) (Target, error)                 // how a phone is notified; a *Skipped error when it can't be
+	Send     func(ctx context.Context, t Target, reboot bool) (Reply, error) // Sender.Notify
+	Timeline func(mac dhcp.MAC, limit int) ([]timeline.Entry, error)         // newest last
+	Record   func(timeline.Entry)                                            // writes what was done to the phone's timeline
+	Counted  func(Outcome)                                                   // a final outcome
+	Store    Store
+	Now      func() time.Time
+	Log      *slog.Logger
+}
+
+// Jobs runs resync jobs. Its methods may be called from any goroutine.
+type Jobs struct {
+	c    Config
+	wake chan struct{}
+
+	mu   sync.Mutex
+	jobs map[uint64]*run
+	next uint64
+}
+
+// New returns the jobs of the store. None runs before Run.
+func New(c Config) (*Jobs, error) {
+	j := &Jobs{c: c, wake: make(chan struct{}, 1), jobs: map[uint64]*run{}, next: 1}
+	loaded, err := load(c.Store)
+	if err != nil {
+		return nil, fmt.Errorf("load jobs: %w", err)
+	}
+	for _, job := range loaded {
+		j.jobs[job.ID] = newRun(&j.c, job)
+		j.next = max(j.next, job.ID+1)
+	}
+	return j, nil
+}
+
+// Run runs jobs until ctx ends. Jobs that it did not finish go on at the next start.
+func (j *Jobs) Run(ctx context.Context) {
+	var running sync.WaitGroup
+	defer running.Wait()
+	for {
+		for _, r := range j.startable() {
+			running.Go(func() { r.run(ctx) })
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-j.wake:
+		}
+	}
+}
+
+// startable returns the jobs to start, marked as started.
+func (j *Jobs) startable() (out []*run) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, r := range j.jobs {
+		if !r.started && r.job.State == Running {
+			r.started = true
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// Start begins a job for phones, in this order, and returns it without its phones.
+func (j *Jobs) Start(actor, message string, phones []dhcp.MAC, o Options) (Job, error) {
+	if len(phones) == 0 {
+		return Job{}, errors.New("no phone is selected")
+	}
+	if o.Wait == 0 {
+		o.Wait = DefaultWait
+	}
+	if err := o.Validate(); err != nil {
+		return Job{}, err
+	}
+	job := &Job{Actor: actor, Message: message, State: Running, Created: j.c.Now().UTC(), Options: o}
+	seen := make(map[dhcp.MAC]bool, len(phones))
+	for _, mac := range phones {
+		if !seen[mac] {
+			seen[mac] = true
+			job.Phones = append(job.Phones, Result{MAC: mac})
+		}
+	}
+	j.mu.Lock()
+	job.ID = j.next
+	j.next++
+	r := newRun(&j.c, job)
+	j.jobs[job.ID] = r
+	old := j.surplus()
+	j.mu.Unlock()
+	for _, id := range old {
+		if err := j.c.Store.DeleteJob(id); err != nil {
+			j.c.Log.Warn("delete an old job", "job", id, "err", err)
+		}
+	}
+	if err := r.save(); err != nil {
+		j.mu.Lock()
+		delete(j.jobs, job.ID)
+		j.mu.Unlock()
+		return Job{}, fmt.Errorf("store the job: %w", err)
+	}
+	select {
+	case j.wake <- struct{}{}:
+	default:
+	}
+	return r.summary(), nil
+}
+
+// surplus removes the oldest jobs that have ended, and returns their numbers. The caller holds mu.
+func (j *Jobs) surplus() (ids []uint64) {
+	for id, r := range j.jobs {
+		if r.state() != Running {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	ids = ids[:min(len(ids), max(0, len(j.jobs)-keepJobs))]
+	for _, id := range ids {
+		delete(j.jobs, id)
+	}
+	return ids
+}
+
+// List returns the jobs without their phones, newest first.
+func (j *Jobs) List() (out []Job) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, r := range j.jobs {
+		out = append(out, r.summary())
+	}
+	slices.SortFunc(out, func(a, b Job) int { return int(b.ID) - int(a.ID) })
+	return out
+}
+
+// Job returns a job with its phones.
+func (j *Jobs) Job(id uint64) (Job, error) {
+	r, err := j.find(id)
+	if err != nil {
+		return Job{}, err
+	}
+	return r.whole(), nil
+}
+
+// Stop ends a job: phones that are not notified yet are skipped. It does nothing to a job that has ended.
+func (j *Jobs) Stop(id uint64, reason string) (Job, error) {
+	r, err := j.find(id)
+	if err != nil {
+		return Job{}, err
+	}
+	r.stop(reason)
+	return r.summary(), r.save()
+}
+
+func (j *Jobs) find(id uint64) (*run, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	r, ok := j.jobs[id]
+	if !ok {
+		return nil, fmt.Errorf("job %d: %w", id, ErrNotFound)
+	}
+	return r, nil
+}
