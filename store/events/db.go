@@ -36,8 +36,8 @@ const (
 
 // Spec returns what events.db holds.
 func Spec() dbfile.Spec {
-	return dbfile.Spec{Name: FileName, Schema: dbfile.Schema{Version: 2, Checksums: 2,
-		Tables: []string{tableTimeline, tableFetches, tableDiscovered}}}
+	return dbfile.Spec{Name: FileName, Schema: dbfile.Schema{Version: 3, Checksums: 2,
+		Tables: []string{tableTimeline, tableFetches, tableDiscovered, tableJobs}}}
 }
 
 // Config is what a DB needs. All members must be set.
@@ -71,6 +71,8 @@ type DB struct {
 	strangers  strangers // entries of phones without a record that are in memory only
 	lost       uint64    // dropped since it was last logged
 
+	jobs jobs
+
 	writeMu      sync.Mutex // one writer of events.db at a time; taken before mu
 	timelines    timelines  // those in the file; under writeMu
 	strangerTime time.Time  // when strangers were written last; under writeMu
@@ -86,7 +88,7 @@ type queued struct {
 func New(f *dbfile.File, c Config) (*DB, error) {
 	db := &DB{c: c, file: f, wake: make(chan struct{}, 1), fetches: map[fetchKey]fleet.Fetch{}, pending: map[dhcp.MAC]int{},
 		discovered: discoveredList{phones: map[dhcp.MAC]fleet.Discovered{}, changed: map[dhcp.MAC]bool{}, max: c.Discovered},
-		strangers:  strangers{}, strangerTime: c.Now()}
+		strangers:  strangers{}, strangerTime: c.Now(), jobs: jobs{parts: map[string][]byte{}}}
 	db.timelines = timelines{c: &db.c, file: f, phones: map[dhcp.MAC]phone{}, perPhone: c.PerPhone}
 	if f == nil {
 		return db, nil
