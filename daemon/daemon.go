@@ -19,11 +19,13 @@ import (
 	"plugtone/admin/feed"
 	"plugtone/daemon/config"
 	"plugtone/daemon/observe"
+	"plugtone/daemon/push"
 	"plugtone/dhcp"
 	"plugtone/dhcp/engine"
 	"plugtone/dhcp/server"
 	"plugtone/provision"
 	"plugtone/provision/fleet"
+	"plugtone/provision/notify"
 	"plugtone/provision/pack"
 	"plugtone/provision/trust"
 	"plugtone/store"
@@ -83,6 +85,7 @@ type Daemon struct {
 	service     *provision.Service
 	dhcp        *server.Server // nil with dhcp.mode off
 	feed        feed.Feed
+	jobs        *notify.Jobs
 	credentials credentials
 
 	current atomic.Pointer[runtimeConfig]
@@ -158,6 +161,9 @@ func (d *Daemon) build(p *runtimeConfig) (err error) {
 		Store: d.store, Feed: &d.feed, Metrics: d.metrics, Log: d.log, Recorded: d.service.Recorded, Site: d.site, Now: d.opts.Now,
 	})
 	if err := d.buildTrust(); err != nil {
+		return err
+	}
+	if d.jobs, err = push.NewJobs(d.pushConfig()); err != nil {
 		return err
 	}
 	sources := observe.Sources{Leases: d.table.Stats, Transfers: d.transfers, Discovered: d.store.DiscoveredCount, Records: d.store}

@@ -184,6 +184,7 @@ func (p *runtimeConfig) needsRestart(new *runtimeConfig) []string {
 	differs("https.listen", a.HTTPS.Enabled == b.HTTPS.Enabled && slices.Equal(a.HTTPS.Listen, b.HTTPS.Listen))
 	differs("admin.listen", slices.Equal(a.Admin.Listen, b.Admin.Listen))
 	differs("metrics.listen", slices.Equal(a.Metrics.Listen, b.Metrics.Listen))
+	differs("provisioning.pnp", a.Provisioning.PnP.Enabled == b.Provisioning.PnP.Enabled)
 	differs("timeline", a.Timeline == b.Timeline)
 	differs("log.format", a.Log.Format == b.Log.Format)
 	return keys

@@ -19,6 +19,7 @@ func (d *Daemon) stages() []stage {
 		{"watch", hostWatcher{d}.run},
 		{"watchdog", func(ctx context.Context, ready func()) error { return m.watchdog(ctx, ready, d.table) }},
 		{"stopping", m.stopping},
+		{"resync", func(ctx context.Context, ready func()) error { ready(); d.jobs.Run(ctx); return nil }},
 	}
 	add := func(on bool, t task) {
 		if on {
@@ -33,6 +34,7 @@ func (d *Daemon) stages() []stage {
 	add(c.HTTPS.Enabled, task{"https", func(ctx context.Context, ready func()) error {
 		return s.files(ctx, ready, "https", c.HTTPS.Listen, d.certs.files())
 	}})
+	add(c.Provisioning.PnP.Enabled, task{"pnp", s.pnp})
 	add(len(c.Metrics.Listen) > 0, task{"metrics", s.metrics})
 	storage := []task{
 		{"store", d.store.Run},

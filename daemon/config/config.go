@@ -57,6 +57,7 @@ type Provisioning struct {
 	NewPhones         NewPhones
 	StepUp            string // auto, off or always
 	Resets            Resets
+	PnP               PnP
 	UnknownPhones     string // list, hold or ignore
 	TimeZone          string // IANA name
 	ExternalURL       string // ends in "/"; "" for that of DHCP
@@ -70,6 +71,12 @@ type NewPhones struct{ Burst, PerMinute int }
 
 // Resets bounds, for each subnet, how many phones that have used credentials before are served on their lease alone.
 type Resets struct{ Burst, PerHour int }
+
+// PnP is the responder of SIP PnP.
+type PnP struct {
+	Enabled    bool
+	Interfaces []string // none: those of the subnets
+}
 
 // Listener is a plain file server.
 type Listener struct {

@@ -195,6 +195,9 @@ func (r *reader) provisioning(n *yaml.Node, path string, p *Provisioning) {
 				"per_hour": r.toInt(&p.Resets.PerHour, 0, 1_000_000),
 			})
 		},
+		"pnp": func(n *yaml.Node, at string) {
+			r.Fields(n, at, map[string]yamlpos.Field{"enabled": r.toBool(&p.PnP.Enabled), "interfaces": r.toInterfaces(&p.PnP.Interfaces)})
+		},
 		"unknown_phones":     r.toWord(&p.UnknownPhones, "list", "hold", "ignore"),
 		"time_zone":          r.toTimeZone(&p.TimeZone),
 		"external_url":       r.toURL(&p.ExternalURL),

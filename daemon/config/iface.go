@@ -12,6 +12,10 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
+
+	"go.yaml.in/yaml/v4"
+
+	"plugtone/provision/yamlpos"
 )
 
 // AddInterfaces adds the own subnet of each named interface to c, unless c has a subnet there already.
@@ -150,4 +154,18 @@ func gateways() []netip.Addr {
 		}
 	}
 	return out
+}
+
+// toInterfaces reads a list of network interfaces.
+func (r values) toInterfaces(dst *[]string) yamlpos.Field {
+	return func(n *yaml.Node, path string) {
+		var list []string
+		r.List(n, path, func(n *yaml.Node, at string) {
+			var name string
+			if r.toInterface(&name)(n, at); name != "" {
+				list = append(list, name)
+			}
+		})
+		*dst = list
+	}
 }

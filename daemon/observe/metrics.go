@@ -25,6 +25,7 @@ type Metrics struct {
 	files, fileBytes            *prometheus.CounterVec
 	fileSeconds                 *prometheus.HistogramVec
 	otherServers                prometheus.Counter
+	otherResponders             prometheus.Counter
 	broadcasts                  prometheus.Counter
 	reloadOK, reloadTime        prometheus.Gauge
 	alarms                      *prometheus.CounterVec
@@ -54,6 +55,8 @@ func NewMetrics(version string) (*Metrics, error) {
 		fileSeconds:  seconds("plugtone_file_seconds", "Time from a file request until its last byte.", "transport"),
 		otherServers: prometheus.NewCounter(prometheus.CounterOpts{Name: "plugtone_rogue_dhcp_offers_total",
 			Help: "OFFERs and ACKs of other DHCP servers that were seen on our links."}),
+		otherResponders: prometheus.NewCounter(prometheus.CounterOpts{Name: "plugtone_other_pnp_responders_total",
+			Help: "Times that another host answered our SUBSCRIBE for SIP PnP."}),
 		broadcasts: prometheus.NewCounter(prometheus.CounterOpts{Name: "plugtone_dhcp_broadcast_fallbacks_total",
 			Help: "Replies that went by broadcast because no raw frame could be sent."}),
 		reloadOK:   gauge("plugtone_config_reload_success", "1 when the last reload of the configuration was accepted, else 0."),
@@ -65,7 +68,7 @@ func NewMetrics(version string) (*Metrics, error) {
 	m.fill()
 	var errs []error
 	for _, c := range []prometheus.Collector{build, m.messages, m.verdicts, m.dropped, m.replySeconds, m.files, m.fileBytes, m.fileSeconds,
-		m.otherServers, m.broadcasts, m.reloadOK, m.reloadTime, m.alarms, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})} {
+		m.otherServers, m.otherResponders, m.broadcasts, m.reloadOK, m.reloadTime, m.alarms, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})} {
 		errs = append(errs, m.Registry.Register(c))
 	}
 	return m, errors.Join(errs...)

@@ -2,6 +2,7 @@ package observe
 
 import (
 	"log/slog"
+	"net/netip"
 
 	"plugtone/dhcp"
 	"plugtone/dhcp/server"
@@ -78,3 +79,15 @@ func (o *Observer) TrustEvent(a trust.Event) {
 
 // Flush logs how many lines were left out in windows that have ended. It is called from time to time.
 func (o *Observer) Flush() { o.log.flush() }
+
+// OtherResponder logs that another host answers SIP PnP on a link.
+func (o *Observer) OtherResponder(ifname string, from netip.Addr) {
+	o.cfg.Metrics.otherResponders.Inc()
+	o.log.write(line{level: slog.LevelWarn, message: "another sip pnp responder answers", who: from.String(), detail: ifname}, slog.Any("addr", from), slog.String("iface", ifname))
+}
+
+// Notified records what was sent to a phone over SIP.
+func (o *Observer) Notified(e timeline.Entry) {
+	o.cfg.Log.Info("sip "+e.Event, "mac", e.MAC, "addr", e.Addr, "verdict", e.Verdict, "reason", e.Reason)
+	o.record(e, o.cfg.Recorded(e.MAC))
+}

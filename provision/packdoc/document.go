@@ -291,7 +291,7 @@ type Notify struct {
 	ContentType string `yaml:"content_type"`
 	Body        string `yaml:"body"`
 	RebootBody  string `yaml:"reboot_body"`
-	Port        int    `yaml:"port"` // on which the phone listens for SIP, unless set otherwise; 0: 5060, 5061 with TLS
+	Port        int    `yaml:"port"`       // on which the phone listens for SIP, unless set otherwise; 0: 5060, 5061 with TLS
 	Challenges  bool   `yaml:"challenges"` // the phone answers with a digest challenge
 }
 
