@@ -35,8 +35,11 @@ type Table struct {
 	closed bool
 	wake   chan struct{}
 
+	writing sync.Mutex  // held to write; comes before mu
+	slow    atomic.Bool // the last write took longer than inlineWrite
+	batch   []Change    // buffer of the last write, reused, with writing held
+
 	durable durableIndex // read without mu
-	batch   []Change     // buffer of the last write, reused
 }
 
 // Stats counts one subnet's addresses.

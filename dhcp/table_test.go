@@ -247,6 +247,44 @@ func TestTableWritesWhatWasServedTogether(t *testing.T) {
 	})
 }
 
+// WriteQueued writes on the caller's goroutine, unless the disk is slow or another goroutine is writing.
+func TestTableWriteQueued(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk()
+		b := newTableFixture(t, config(voice()), d, time.Now)
+		acked := 0
+		serve := func(n int) {
+			b.Serve(b.Engine, selectingOf(n, addrOf(numberOf(ip("10.20.0.100"))+uint32(n))), &b.Link, func(*dhcp.Decision, error) { acked++ })
+		}
+		serve(0)
+		if b.WriteQueued(); acked != 1 {
+			t.Errorf("%d acknowledged, want 1 at once", acked)
+		}
+		d.Slow(time.Minute)
+		serve(1)
+		b.Flush()
+		synctest.Wait() // it is being written
+		serve(2)
+		began := time.Now()
+		if b.WriteQueued(); acked != 1 || time.Since(began) > 0 {
+			t.Errorf("%d acknowledged after %s: it waited for another write", acked, time.Since(began))
+		}
+		time.Sleep(time.Hour)
+		serve(3)
+		began = time.Now()
+		if b.WriteQueued(); acked != 3 || time.Since(began) > 0 {
+			t.Errorf("%d acknowledged after %s: it waited for a slow disk", acked, time.Since(began))
+		}
+		d.Slow(0)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		serve(4)
+		if b.WriteQueued(); acked != 5 {
+			t.Errorf("%d acknowledged, want 5: the disk is fast again", acked)
+		}
+	})
+}
+
 // C01: the address held for a client that accepted another server's offer is free; other held addresses stay held.
 func TestTableForgetsOffersC01(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

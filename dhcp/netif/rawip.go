@@ -1,10 +1,10 @@
 package netif
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"os"
+	"sync"
 
 	"golang.org/x/net/ipv4"
 	"golang.org/x/sys/unix"
@@ -14,7 +14,7 @@ import (
 // keeps the datagrams for it, for seconds when the host is absent, and they count against the send buffer of their
 // socket. With a socket apart, requests in the name of absent hosts do not use up the buffer for routed destinations.
 // It receives nothing.
-type RawIPSender struct{ file *os.File }
+type RawIPSender struct{ Descriptor }
 
 // NewRawIPSender needs CAP_NET_RAW.
 func NewRawIPSender() (*RawIPSender, error) {
@@ -22,32 +22,42 @@ func NewRawIPSender() (*RawIPSender, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open raw IP socket: %w", err)
 	}
-	return &RawIPSender{os.NewFile(uintptr(fd), "raw IP")}, nil
+	return &RawIPSender{Descriptor{FD: fd}}, nil
 }
 
 // Send sends a datagram out of the interface with that index (0: the kernel chooses), without waiting: EAGAIN when the
 // send buffer is full.
 func (s *RawIPSender) Send(ifindex int, src, dst netip.AddrPort, payload []byte) error {
-	conn, err := s.file.SyscallConn()
-	if err != nil {
-		return err
-	}
 	f := Frame{Src: Endpoint{Addr: src.Addr(), Port: src.Port()}, Dst: Endpoint{Addr: dst.Addr(), Port: dst.Port()}, Payload: payload}
 	packet := f.appendPacket(make([]byte, 0, ipLen+udpLen+len(payload)), 0)
-	var sent error
-	err = conn.Control(func(fd uintptr) {
-		sent = SendNow(int(fd), packet, PacketInfo(ifindex, src.Addr()), dst)
-	})
-	return errors.Join(err, sent)
+	return s.SendNow(packet, PacketInfo(ifindex, src.Addr()), dst)
 }
 
-// Close closes the socket.
-func (s *RawIPSender) Close() error { return s.file.Close() }
+// Descriptor is a socket that the Go runtime does not poll: it wakes a thread for each packet that comes to a socket which it
+// polls, and for each that has left it.
+type Descriptor struct {
+	FD     int
+	mu     sync.RWMutex // held to send: a late packet must not leave by another file that got the number
+	closed bool
+}
 
-// SendNow sends a datagram by a socket without waiting for room in its buffer: EAGAIN when there is none.
-func SendNow(fd int, b, control []byte, to netip.AddrPort) error {
-	_, err := unix.SendmsgN(fd, b, control, &unix.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().As4()}, unix.MSG_DONTWAIT)
+// SendNow sends a datagram without waiting for room in the send buffer: EAGAIN when there is none, os.ErrClosed after Close.
+func (d *Descriptor) SendNow(b, control []byte, to netip.AddrPort) error {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	if d.closed {
+		return os.ErrClosed
+	}
+	_, err := unix.SendmsgN(d.FD, b, control, &unix.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().As4()}, unix.MSG_DONTWAIT)
 	return os.NewSyscallError("sendmsg", err)
+}
+
+// Close closes the socket. No goroutine may be reading from it.
+func (d *Descriptor) Close() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.closed = true
+	return os.NewSyscallError("close", unix.Close(d.FD))
 }
 
 // PacketInfo is the control message that chooses a datagram's source address and, unless ifindex is 0, its interface.

@@ -31,7 +31,8 @@ type Leases interface {
 	Serve(decide func(now time.Time, leases *dhcp.Leases) dhcp.Decision, done func(*dhcp.Decision, error))
 	Probed(addr netip.Addr, inUse bool)
 	Known(mac dhcp.MAC) bool // reports whether mac has a lease record on disk; waits for nothing
-	Flush()                  // has what Serve queued written
+	WriteQueued()            // writes what Serve queued, or has it written where that would take longer
+	Flush()                  // has what Serve queued written, and returns at once
 }
 
 // Observer receives what happens, for timeline, log and metrics. Any function may be nil. They are called from many

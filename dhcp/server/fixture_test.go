@@ -40,6 +40,9 @@ func newFakeTable() *fakeTable {
 // Flush does nothing: there is nothing to write.
 func (d *fakeTable) Flush() {}
 
+// WriteQueued does nothing either.
+func (d *fakeTable) WriteQueued() {}
+
 // Known reports whether the table has given mac an address, acknowledged or not.
 func (d *fakeTable) Known(mac dhcp.MAC) bool {
 	d.mu.Lock()

@@ -2,23 +2,31 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"os"
+	"sync/atomic"
 	"time"
-
-	"golang.org/x/net/ipv4"
-	"golang.org/x/sys/unix"
 )
 
-// queuedPerTurn is how many queued packets are served before the socket is read again. It bounds how long a renewal
-// waits behind a flood, and how much the kernel must buffer meanwhile: with 16 instead of 4, up to 7 % of renewals were
-// lost beside 10,000 forged packets a second and a buffer of 208 KiB (BenchmarkRenewalsBesideFlood).
-const queuedPerTurn = 4
+const (
+	// queuedPerTurn is how many queued packets are served before the socket is read again. It bounds how long a renewal
+	// waits behind a flood, and how much the kernel must buffer meanwhile: with 16 instead of 4, up to 7 % of renewals were
+	// lost beside 10,000 forged packets a second and a buffer of 208 KiB (BenchmarkRenewalsBesideFlood).
+	queuedPerTurn = 4
+	// maxTurns is how many turns there are at most before their leases are written.
+	maxTurns = 16
+)
 
-// maxReadErrors is how many reads in a row may fail before the socket is given up.
+// maxReadErrors is how many reads in a row may fail before the socket is given up. ICMP errors about earlier replies are
+// reported there, too: they pass.
 const maxReadErrors = 100
+
+// A goroutine that has been writing for hangs, up to twice that, reads no more: another takes its place. The period is long,
+// because each look at it wakes three threads of the Go runtime. It ends some periods after the last write.
+const (
+	hangs       = 200 * time.Millisecond
+	idlePeriods = 3
+)
 
 // priority is what is done with a received packet.
 type priority int
@@ -31,6 +39,10 @@ const (
 
 // receiver reads packets in batches, as many as the socket holds, and serves them in order of priority. It never waits
 // for a batch to grow.
+//
+// One goroutine does all: it reads, decides, writes the leases and sends, for each switch to another thread would cost as much as
+// a decision. It waits only in the kernel, for a packet or for the disk. When the disk hangs, another goroutine takes over
+// the reading, and what needs no disk is served.
 type receiver struct {
 	sock     *socket
 	observer *Observer
@@ -38,31 +50,74 @@ type receiver struct {
 	now      func() time.Time
 	classify func(*packet) priority
 	serve    func(p *packet, busy bool) // keeps nothing of p
-	flush    func()                     // ends a batch
+	write    func(busy bool)            // ends a batch: writes its leases
 
-	queue   *packetQueue
-	packets []*packet
-	msgs    []ipv4.Message
-	lost    uint32 // by the kernel so far
+	queue *packetQueue
+	in    *inbox
+	lost  uint32 // by the kernel so far
+
+	turn    atomic.Uint64 // counts the begins and ends of writes: odd during one
+	watched atomic.Bool   // run looks at turn from time to time
+	watch   chan struct{} // holds a token when run is to begin with that
 }
 
 // run serves until ctx ends. It returns an error when the socket has failed for good.
 func (r *receiver) run(ctx context.Context) error {
-	r.packets, r.msgs = make([]*packet, batchSize), make([]ipv4.Message, batchSize)
-	for i := range r.msgs {
-		r.packets[i] = new(packet)
-		r.msgs[i] = ipv4.Message{Buffers: [][]byte{r.packets[i].buf[:]}, OOB: make([]byte, controlSize)}
+	r.in, r.watch = newInbox(), make(chan struct{}, 1)
+	ended := make(chan error, 1)
+	read := func() {
+		if replaced, err := r.read(ctx); !replaced {
+			ended <- err
+		}
 	}
-	failed := 0
-	for ctx.Err() == nil {
-		n, err := r.sock.read(r.msgs, r.queue.used == 0)
-		if err != nil {
+	go read()
+	tick := time.NewTicker(hangs)
+	defer tick.Stop()
+	for last, idle := uint64(0), 0; ; {
+		select {
+		case err := <-ended:
+			return err
+		case <-r.watch:
+			tick.Reset(hangs)
+			continue
+		case <-tick.C:
+		}
+		now := r.turn.Load()
+		idle++
+		switch {
+		case now != last:
+			idle = 0
+		case now%2 == 1 && r.turn.CompareAndSwap(now, now+1):
 			if ctx.Err() != nil {
-				return nil
+				return nil // its replies are waited for in Server.close
 			}
-			// ICMP errors about earlier replies are reported here, too: they pass.
-			if failed++; failed > maxReadErrors || errors.Is(err, os.ErrClosed) {
-				return fmt.Errorf("dhcp server: read: %w", err)
+			go read()
+		case idle >= idlePeriods:
+			tick.Stop()
+			r.watched.Store(false)
+			if r.turn.Load() != now {
+				r.beWatched() // it began to write just before
+			}
+		}
+		last = now
+	}
+}
+
+// beWatched has run look for writes that hang.
+func (r *receiver) beWatched() {
+	if !r.watched.Swap(true) {
+		r.watch <- struct{}{}
+	}
+}
+
+// read serves until ctx ends, or until another goroutine has taken its place because a write hung.
+func (r *receiver) read(ctx context.Context) (replaced bool, err error) {
+	failed, turns := 0, 0
+	for ctx.Err() == nil {
+		n, err := r.in.read(r.sock, r.queue.used == 0)
+		if err != nil && ctx.Err() == nil {
+			if failed++; failed > maxReadErrors {
+				return false, fmt.Errorf("dhcp server: read: %w", err)
 			}
 			r.log.Debug("dhcp read", "err", err)
 			continue
@@ -75,24 +130,37 @@ func (r *receiver) run(ctx context.Context) error {
 		if n < batchSize { // else the socket holds more: a renewal may be among them
 			r.serveQueued()
 		}
-		r.flush()
+		if turns++; r.queue.used > 0 && turns < maxTurns {
+			continue
+		}
+		turns = 0
+		if !r.endTurn() {
+			return true, nil
+		}
 	}
-	return nil
+	return false, nil
 }
 
-// receive handles message i of a batch.
+// endTurn writes the leases of what was served. It returns false when that took so long that another goroutine reads now.
+func (r *receiver) endTurn() bool {
+	began := r.turn.Add(1)
+	r.beWatched()
+	r.write(r.busy())
+	return r.turn.CompareAndSwap(began, began+1)
+}
+
+// receive handles packet i of a batch.
 func (r *receiver) receive(i int, at time.Time) {
-	m, p := &r.msgs[i], r.packets[i]
-	if lost := p.fill(m, at); lost != r.lost {
+	lost, truncated := r.in.fill(i, at)
+	if lost != r.lost {
 		r.observer.dropped(DropKernel, int(lost-r.lost))
 		r.lost = lost
 	}
-	if m.Flags&unix.MSG_TRUNC != 0 {
+	if truncated {
 		r.observer.dropped(DropTruncated, 1)
 		return
 	}
-	r.packets[i] = r.dispatch(p)
-	m.Buffers[0] = r.packets[i].buf[:]
+	r.in.packets[i] = r.dispatch(r.in.packets[i])
 }
 
 // dispatch serves, queues or drops p, and returns a packet that can be used again: p or another.

@@ -122,8 +122,18 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 func (s *Server) receiver(ctx context.Context) *receiver {
 	return &receiver{
 		sock: s.sock, observer: &s.cfg.Observer, log: s.cfg.Log, now: s.cfg.Now,
-		classify: s.classify, serve: func(p *packet, busy bool) { s.serve(ctx, p, busy) }, flush: s.leases.Flush,
+		classify: s.classify, serve: func(p *packet, busy bool) { s.serve(ctx, p, busy) }, write: s.write,
 		queue: newPacketQueue(s.cfg.Queue),
+	}
+}
+
+// write writes the leases of what was served and sends the replies that wait for it. When busy, another goroutine does, so
+// that the socket does not overflow meanwhile.
+func (s *Server) write(busy bool) {
+	if busy {
+		s.leases.Flush()
+	} else {
+		s.leases.WriteQueued()
 	}
 }
 
@@ -134,7 +144,7 @@ func (s *Server) open() error {
 			return err
 		}
 		if err = s.links.open(); err != nil {
-			return errors.Join(fmt.Errorf("dhcp server: %w", err), s.sock.close())
+			return errors.Join(fmt.Errorf("dhcp server: %w", err), s.sock.Close())
 		}
 		s.sender.open(s.cfg.InNetns, s.cfg.Log)
 		return nil
@@ -217,8 +227,8 @@ func (s *Server) close() error {
 		// The disk hangs. The UDP socket fails to send late replies, which is counted; the packet sockets stay open,
 		// because a late reply could use their descriptors after they belong to another file.
 		s.cfg.Log.Warn("dhcp leases are still being written, their replies are lost")
-		return s.sock.close()
+		return s.sock.Close()
 	}
 	s.links.close()
-	return errors.Join(s.sock.close(), s.sender.close())
+	return errors.Join(s.sock.Close(), s.sender.close())
 }

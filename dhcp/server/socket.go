@@ -2,14 +2,12 @@ package server
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"net"
 	"net/netip"
-	"syscall"
+	"os"
 	"time"
+	"unsafe"
 
-	"golang.org/x/net/ipv4"
 	"golang.org/x/sys/unix"
 
 	"plugtone/dhcp/netif"
@@ -35,17 +33,121 @@ type packet struct {
 // bytes returns the datagram's payload.
 func (p *packet) bytes() []byte { return p.buf[:p.n] }
 
-// fill takes over what the kernel reports about a packet, and returns how many the socket has lost so far.
-func (p *packet) fill(m *ipv4.Message, at time.Time) (lost uint32) {
-	p.n, p.at, p.ifindex, p.src, p.dst = m.N, at, 0, netip.AddrPort{}, netip.Addr{}
-	if a, ok := m.Addr.(*net.UDPAddr); ok {
-		src := a.AddrPort()
-		p.src = netip.AddrPortFrom(src.Addr().Unmap(), src.Port())
+// socket is the UDP socket of all interfaces. The goroutine that reads it waits in the kernel, so that a packet wakes its thread
+// and no other.
+type socket struct {
+	netif.Descriptor
+	buffer int // bytes of packets that may wait
+}
+
+// openSocket binds 0.0.0.0:port. Neither SO_REUSEPORT nor SO_REUSEADDR is set: with them two servers could share the
+// port, and each would get some of the packets.
+func openSocket(port int) (*socket, error) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, unix.IPPROTO_UDP)
+	if err != nil {
+		return nil, netif.ListenError("dhcp", "udp", port, os.NewSyscallError("socket", err))
 	}
-	for oob := m.OOB[:m.NN]; len(oob) >= unix.SizeofCmsghdr; {
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Port: port}); err != nil {
+		unix.Close(fd)
+		return nil, netif.ListenError("dhcp", "udp", port, os.NewSyscallError("bind", err))
+	}
+	s := &socket{Descriptor: netif.Descriptor{FD: fd}}
+	if err := s.setOptions(); err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("dhcp: port %d/udp: %w", port, err)
+	}
+	return s, nil
+}
+
+func (s *socket) setOptions() error {
+	for _, o := range []struct{ level, name, value int }{
+		{unix.SOL_SOCKET, unix.SO_BROADCAST, 1},
+		{unix.SOL_SOCKET, unix.SO_RCVBUF, readBuffer},
+		{unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1},
+		{unix.IPPROTO_IP, unix.IP_PKTINFO, 1},
+	} {
+		if err := unix.SetsockoptInt(s.FD, o.level, o.name, o.value); err != nil {
+			return os.NewSyscallError("setsockopt", err)
+		}
+	}
+	granted, err := unix.GetsockoptInt(s.FD, unix.SOL_SOCKET, unix.SO_RCVBUF)
+	s.buffer = granted / 2 // the kernel doubles it for its own use
+	return os.NewSyscallError("getsockopt", err)
+}
+
+// send sends a datagram by the kernel's routes, without waiting for room in the send buffer.
+func (s *socket) send(ifindex int, src netip.Addr, dst netip.AddrPort, payload []byte) error {
+	return s.SendNow(payload, netif.PacketInfo(ifindex, src), dst)
+}
+
+// interrupt ends a waiting read, and every later one; replies can still be sent.
+func (s *socket) interrupt() {
+	// ENOTCONN: so it is, and the kernel has woken the reader all the same.
+	_ = unix.Shutdown(s.FD, unix.SHUT_RD)
+}
+
+// inbox receives the packets of a socket, up to batchSize in one call.
+type inbox struct {
+	packets [batchSize]*packet // packet i has what message i received
+	msgs    [batchSize]mmsghdr
+	names   [batchSize]unix.RawSockaddrInet4
+	control [batchSize][controlSize]byte
+	data    [batchSize]unix.Iovec
+}
+
+// mmsghdr is recvmmsg's.
+type mmsghdr struct {
+	unix.Msghdr
+	n uint32
+}
+
+func newInbox() *inbox {
+	in := new(inbox)
+	for i := range in.msgs {
+		in.packets[i] = new(packet)
+		m := &in.msgs[i]
+		m.Iov = &in.data[i]
+		m.SetIovlen(1)
+		m.Name, m.Control = (*byte)(unsafe.Pointer(&in.names[i])), &in.control[i][0]
+	}
+	return in
+}
+
+// read receives what the socket holds and returns how many packets that are. Without wait it returns 0 when there are
+// none.
+func (in *inbox) read(s *socket, wait bool) (int, error) {
+	for i := range in.msgs {
+		m, p := &in.msgs[i], in.packets[i]
+		m.Namelen, m.Flags = unix.SizeofSockaddrInet4, 0
+		m.SetControllen(controlSize)
+		in.data[i].Base = &p.buf[0]
+		in.data[i].SetLen(packetSize)
+	}
+	flags := unix.MSG_WAITFORONE
+	if !wait {
+		flags = unix.MSG_DONTWAIT
+	}
+	n, _, err := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(s.FD), uintptr(unsafe.Pointer(&in.msgs)), batchSize, uintptr(flags), 0, 0)
+	switch {
+	case err == 0:
+		return int(n), nil
+	case err == unix.EINTR, !wait && err == unix.EAGAIN:
+		return 0, nil
+	}
+	return 0, os.NewSyscallError("recvmmsg", err)
+}
+
+// fill completes packet i by what the kernel reported with it. lost is how many packets the socket has lost so far, truncated
+// whether this one was longer than packetSize.
+func (in *inbox) fill(i int, at time.Time) (lost uint32, truncated bool) {
+	m, p, name := &in.msgs[i], in.packets[i], &in.names[i]
+	p.n, p.at, p.ifindex, p.dst = int(m.n), at, 0, netip.Addr{}
+	port := binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(&name.Port))[:])
+	p.src = netip.AddrPortFrom(netip.AddrFrom4(name.Addr), port)
+	for oob := in.control[i][:m.Controllen]; len(oob) >= unix.SizeofCmsghdr; {
 		h, data, rest, err := unix.ParseOneSocketControlMessage(oob)
 		if err != nil {
-			return lost
+			break
 		}
 		oob = rest
 		switch {
@@ -56,85 +158,5 @@ func (p *packet) fill(m *ipv4.Message, at time.Time) (lost uint32) {
 			lost = binary.NativeEndian.Uint32(data)
 		}
 	}
-	return lost
+	return lost, m.Flags&unix.MSG_TRUNC != 0
 }
-
-// socket is the UDP socket of all interfaces.
-type socket struct {
-	conn  *net.UDPConn
-	batch *ipv4.PacketConn
-	raw   syscall.RawConn // of conn, to send
-
-	buffer int // bytes of packets that may wait
-}
-
-// openSocket binds 0.0.0.0:port. Neither SO_REUSEPORT nor SO_REUSEADDR is set: with them two servers could share the
-// port, and each would get some of the packets.
-func openSocket(port int) (*socket, error) {
-	conn, err := net.ListenUDP("udp4", &net.UDPAddr{Port: port})
-	if err != nil {
-		return nil, netif.ListenError("dhcp", "udp", port, err)
-	}
-	s := &socket{conn: conn, batch: ipv4.NewPacketConn(conn)}
-	if err := s.setOptions(); err != nil {
-		conn.Close()
-		return nil, fmt.Errorf("dhcp: port %d/udp: %w", port, err)
-	}
-	return s, nil
-}
-
-func (s *socket) setOptions() error {
-	if err := s.batch.SetControlMessage(ipv4.FlagInterface|ipv4.FlagDst, true); err != nil {
-		return err
-	}
-	if err := s.conn.SetReadBuffer(readBuffer); err != nil {
-		return err
-	}
-	var err error
-	if s.raw, err = s.conn.SyscallConn(); err != nil {
-		return err
-	}
-	var set error
-	err = s.raw.Control(func(fd uintptr) {
-		set = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1)
-		if granted, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF); err == nil {
-			s.buffer = granted / 2 // the kernel doubles it for its own use
-		}
-	})
-	return errors.Join(err, set)
-}
-
-// read fills msgs with the packets that the socket holds and returns how many. Without wait it returns 0 when there
-// are none.
-func (s *socket) read(msgs []ipv4.Message, wait bool) (int, error) {
-	flags := 0
-	if !wait {
-		flags = unix.MSG_DONTWAIT
-	}
-	n, err := s.batch.ReadBatch(msgs, flags)
-	if !wait && errors.Is(err, unix.EAGAIN) {
-		return 0, nil
-	}
-	return n, err
-}
-
-// send sends a datagram by the kernel's routes, without waiting for room in the send buffer.
-func (s *socket) send(ifindex int, src netip.Addr, dst netip.AddrPort, payload []byte) error {
-	var sent error
-	err := s.raw.Write(func(fd uintptr) bool {
-		sent = netif.SendNow(int(fd), payload, netif.PacketInfo(ifindex, src), dst)
-		return true
-	})
-	if err != nil {
-		return err
-	}
-	return sent
-}
-
-// interrupt ends a waiting read; replies can still be sent.
-func (s *socket) interrupt() {
-	// The error means that the socket is closed: then no read waits.
-	_ = s.conn.SetReadDeadline(time.Unix(1, 0))
-}
-
-func (s *socket) close() error { return s.conn.Close() }
