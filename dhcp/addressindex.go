@@ -2,7 +2,9 @@ package dhcp
 
 import (
 	"container/heap"
+	"math/bits"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -115,15 +117,11 @@ func newAddressIndex(s *Subnet) *addressIndex {
 	x := &addressIndex{prefix: s.Prefix, states: map[uint32]*addressState{}, byMAC: map[MAC]*addressState{}, offers: map[MAC]*addressState{}}
 	for _, r := range s.Pools {
 		p := pool{first: u32(r.First), last: u32(r.Last)}
-		words := (r.Size() + 63) / 64
-		p.allowed, p.neverLeased = make([]uint64, words), make([]uint64, words)
-		for i := range uint32(r.Size()) {
-			if s.mayHandOut(addr4(p.first + i)) {
-				p.allowed[i/64] |= 1 << (i % 64)
-				x.size++
-			}
+		p.fill(s)
+		for _, word := range p.allowed {
+			x.size += bits.OnesCount64(word)
 		}
-		copy(p.neverLeased, p.allowed)
+		p.neverLeased = slices.Clone(p.allowed)
 		x.pools = append(x.pools, p)
 	}
 	x.neverLeasedCount = x.size
@@ -133,26 +131,31 @@ func newAddressIndex(s *Subnet) *addressIndex {
 	return x
 }
 
-// mayHandOut reports whether an address of a pool may be leased: C40. In a network wider than /24 addresses that end in 0 or
-// 255 are left out, because some devices reject them; a device record may still reserve them.
-func (s *Subnet) mayHandOut(a netip.Addr) bool {
-	if a == s.Prefix.Addr() || a == LastAddr(s.Prefix) || a == s.NextServer {
-		return false
+// fill allows the addresses of the pool that may be leased: C40. In a network wider than /24 addresses that end in 0 or 255 are left
+// out, because some devices reject them; a device record may still reserve them.
+func (p *pool) fill(s *Subnet) {
+	size := uint64(p.last-p.first) + 1
+	p.allowed = make([]uint64, (size+63)/64)
+	for i := range p.allowed {
+		p.allowed[i] = 1<<min(64, size-64*uint64(i)) - 1
 	}
-	if last := a.As4()[3]; s.Prefix.Bits() < 24 && (last == 0 || last == 255) {
-		return false
-	}
-	for _, r := range s.Routers {
-		if a == r {
-			return false
+	leaveOut := func(first, last uint64) {
+		for n := max(first, uint64(p.first)); n <= min(last, uint64(p.last)); n++ {
+			i := n - uint64(p.first)
+			p.allowed[i/64] &^= 1 << (i % 64)
 		}
 	}
-	for _, x := range s.Exclude {
-		if x.Contains(a) {
-			return false
+	for _, a := range append([]netip.Addr{s.Prefix.Addr(), LastAddr(s.Prefix), s.NextServer}, s.Routers...) {
+		if a.Is4() {
+			leaveOut(uint64(u32(a)), uint64(u32(a)))
 		}
 	}
-	return true
+	for _, r := range s.Exclude {
+		leaveOut(uint64(u32(r.First)), uint64(u32(r.Last)))
+	}
+	for n := uint64(p.first &^ 255); s.Prefix.Bits() < 24 && n <= uint64(p.last)+1; n += 256 {
+		leaveOut(n-1, n)
+	}
 }
 
 // poolAt finds the pool of n and its offset there.

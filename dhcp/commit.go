@@ -41,34 +41,27 @@ type job struct {
 // Run writes what no other goroutine writes, until ctx ends, and returns after everything queued before is written. Commits that
 // arrive during a write form the next one: the writer never waits to collect more.
 func (t *Table) Run(ctx context.Context) error {
-	for {
+	for running := true; running; {
 		select {
 		case <-t.wake:
 		case <-ctx.Done():
 			t.mu.Lock()
-			t.closed = true
+			t.closed, running = true, false
 			t.mu.Unlock()
-			t.flush()
-			return nil
 		}
-		t.flush()
+		t.writing.Lock()
+		t.writeQueue()
 	}
+	return nil
 }
 
 // WriteQueued writes what is queued on the caller's goroutine, which spares two switches of threads. It does not wait for another
 // write, nor for a slow disk: then Run writes it.
 func (t *Table) WriteQueued() {
-	switch {
-	case t.slow.Load() || !t.writing.TryLock():
+	if t.slow.Load() || !t.writing.TryLock() {
 		t.Flush()
-	default:
-		t.writeQueue()
+		return
 	}
-}
-
-// flush waits for other writes to end, and writes what is queued.
-func (t *Table) flush() {
-	t.writing.Lock()
 	t.writeQueue()
 }
 
@@ -88,8 +81,13 @@ func (t *Table) writeQueue() {
 	for _, j := range jobs {
 		changes = append(changes, j.changes...)
 	}
-	err := t.write(changes)
-	t.slow.Store(t.since(t.clock(), t.began) > inlineWrite)
+	var err error
+	if len(changes) > 0 {
+		if err = t.writer.WriteLeases(changes); err != nil {
+			err = fmt.Errorf("commit lease %s: %w", changes[0].Lease.Addr, err)
+		}
+		t.slow.Store(t.since(t.clock(), t.began) > inlineWrite)
+	}
 	t.mu.Lock()
 	t.began = time.Time{}
 	if len(changes) > 0 {
@@ -113,16 +111,6 @@ func (t *Table) writeQueue() {
 // writeBacklog reports whether decisions must not wait for the disk. The caller holds mu.
 func (t *Table) writeBacklog(now time.Time) bool {
 	return len(t.queue) >= maxQueued || !t.began.IsZero() && t.since(now, t.began) > slowWrite
-}
-
-func (t *Table) write(changes []Change) error {
-	if len(changes) == 0 {
-		return nil
-	}
-	if err := t.writer.WriteLeases(changes); err != nil {
-		return fmt.Errorf("commit lease %s: %w", changes[0].Lease.Addr, err)
-	}
-	return nil
 }
 
 // enqueue makes changes pending and queues them for the next Flush. The caller holds mu.

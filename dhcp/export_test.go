@@ -16,7 +16,7 @@ func SetSince(t *Table, since func(now, before time.Time) time.Duration) { t.sin
 func QueueLen(t *Table) int { return len(t.queue) }
 
 // WriteQueued writes what is queued, on the caller's goroutine.
-func WriteQueued(t *Table) { t.flush() }
+func WriteQueued(t *Table) { t.writing.Lock(); t.writeQueue() }
 
 // LeasesOf returns the leases without reading the clock.
 func LeasesOf(t *Table) *Leases { return t.view }

@@ -247,6 +247,22 @@ func TestTableWritesWhatWasServedTogether(t *testing.T) {
 	})
 }
 
+// A pool may be as large as the largest network: without the addresses that end in 0 or 255, which include those of the network itself.
+func TestTableOfTheLargestPool(t *testing.T) {
+	s := voice()
+	s.Prefix, s.Pools = netip.MustParsePrefix("10.0.0.0/8"), []dhcp.Range{{First: ip("10.0.0.0"), Last: ip("10.255.255.255")}}
+	s.Routers, s.NextServer = []netip.Addr{ip("10.0.0.1")}, netip.Addr{}
+	s.Exclude = []dhcp.Range{{First: ip("10.0.0.250"), Last: ip("10.0.1.9")}}
+	cfg := config(s)
+	if err := cfg.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	want := 1<<24 - 2<<16 - 1 - 14 // the router, .250 to .254 and .1 to .9
+	if got := dhcp.NewTable(cfg, newDisk(), time.Now).Stats()[0]; got.Pool != want || got.Free != want {
+		t.Errorf("%+v, want a pool of %d", got, want)
+	}
+}
+
 // WriteQueued writes on the caller's goroutine, unless the disk is slow or another goroutine is writing.
 func TestTableWriteQueued(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -14,7 +14,6 @@ import (
 const (
 	defaultLease      = 8 * 24 * time.Hour
 	defaultOtherLease = time.Hour
-	maxPool           = 1 << 20 // addresses of one subnet: more is a typing error
 )
 
 // Bounds of a lease time.
@@ -69,7 +68,6 @@ func (s *Subnet) problems(mode string) (problems []error) {
 
 func (s *Subnet) poolProblems(mode string) (problems []error) {
 	add := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
-	size := 0
 	for i, p := range s.Pools {
 		if !validRange(p) {
 			add("pool %s is not a range of IPv4 addresses", p)
@@ -83,10 +81,6 @@ func (s *Subnet) poolProblems(mode string) (problems []error) {
 				add("pool %s overlaps pool %s", p, q)
 			}
 		}
-		size += p.Size()
-	}
-	if size > maxPool {
-		add("pools hold %d addresses, at most %d are allowed", size, maxPool)
 	}
 	for _, x := range s.Exclude {
 		if !validRange(x) {
