@@ -100,7 +100,7 @@ func (s *story) small(ts *testscript.TestScript, _ bool, args []string) error {
 
 // ondisk PROGRAM [ARGS] runs a program where the daemon's disk is to be seen.
 func (s *story) ondisk(ts *testscript.TestScript, _ bool, args []string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "nsenter", append([]string{fmt.Sprintf("--mount=/proc/%d/ns/mnt", s.daemon.Process.Pid), "--"}, args...)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

@@ -221,7 +221,7 @@ func (s *story) in(ts *testscript.TestScript, _ bool, args []string) error {
 	if h == nil {
 		return fmt.Errorf("no host %q", args[0])
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	program := args[1]
 	if program == "plugtone" {
@@ -340,9 +340,9 @@ func (s *story) eventually(ts *testscript.TestScript, neg bool, args []string) e
 	})
 }
 
-// poll tries again until f has no error, at most ten seconds. A negated command looks once.
+// poll tries again until f has no error, at most a minute. A negated command looks once.
 func (s *story) poll(neg bool, f func() error) error {
-	limit := time.After(10 * time.Second)
+	limit := time.After(time.Minute)
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
