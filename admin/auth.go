@@ -48,7 +48,16 @@ func (s *Server) identify(r *http.Request) (access.Caller, error) {
 	if subtle.ConstantTimeCompare([]byte(t.Hash), []byte(hash)) != 1 {
 		return access.Caller{}, errNoToken
 	}
-	return access.Caller{Name: "token:" + t.Name, Role: access.ParseRole(t.Role)}, nil
+	return access.Caller{Name: "token:" + t.Name, Role: access.ParseRole(t.Role), From: remoteHost(r.RemoteAddr)}, nil
+}
+
+// remoteHost returns the address in a HOST:PORT.
+func remoteHost(addr string) string {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return addr
+	}
+	return host
 }
 
 func bearer(header string) (string, bool) {

@@ -14,8 +14,10 @@ import (
 
 	"plugtone/admin/access"
 	"plugtone/admin/api"
+	"plugtone/admin/fleetapi"
 	"plugtone/admin/openapi"
 	"plugtone/admin/problem"
+	"plugtone/admin/writing"
 )
 
 // docsPage shows /openapi.json. It loads nothing from other hosts, because there may be no internet.
@@ -40,9 +42,10 @@ func (s *Server) routes() error {
 	c.RejectUnknownQueryParameters = true
 	c.FieldsOptionalByDefault = true // provision checks required members and names them
 	s.api = humago.New(s.mux, c)
-	s.api.UseMiddleware(access.Require(s.api))
+	s.api.UseMiddleware(access.Require(s.api), writing.Options)
 
 	api.Register(s.api, s.cfg.API)
+	fleetapi.Register(s.api, s.cfg.API)
 	openapi.Complete(s.api.OpenAPI())
 	return s.pages()
 }

@@ -169,7 +169,7 @@ func TestEveryOperationReportsABrokenStore(t *testing.T) {
 		if slices.Contains(sound, strings.TrimPrefix(path, "/api/v1")+" "+method) {
 			continue
 		}
-		path = strings.NewReplacer("files/{name}", "files/001565123456.cfg", "{name}", "main", "{number}", "1001", "{mac}", phone, "{ip}", "10.20.1.7").Replace(path)
+		path = strings.NewReplacer("files/{name}", "files/001565123456.cfg", "{name}", "main", "{number}", "1001", "{mac}", phone, "{ip}", "10.20.1.7", "{id}", "4").Replace(path)
 		body := map[string]string{"POST /api/v1/devices": `{"mac":"001565000001"}`, "POST /api/v1/tokens": `{"name":"x","role":"viewer"}`,
 			"POST /api/v1/devices/" + phone + "/rollback": `{"revision":4}`, "POST /api/v1/explain": `{"mac":"001565123456"}`,
 			"POST /api/v1/enroll": `{"for":"30m"}`, "POST /api/v1/devices/" + phone + "/enroll": `{"for":"30m"}`}[method+" "+path]

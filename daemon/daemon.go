@@ -136,6 +136,7 @@ func (d *Daemon) build(p *runtimeConfig) (err error) {
 	if err != nil {
 		return err
 	}
+	d.store.SetHistory(p.cfg.History.Keep, p.cfg.History.Max)
 	d.credentials = credentials{records: d.store, log: d.log, reloaded: make(chan struct{}, 1)}
 	if d.files, err = openFiles(filesDir(p.cfg)); err != nil {
 		return err

@@ -64,6 +64,7 @@ func (d *Daemon) apply(force bool) error {
 	}
 	d.current.Store(p)
 	d.installCertificates(certs, p)
+	d.store.SetHistory(p.cfg.History.Keep, p.cfg.History.Max)
 	d.level.Set(levelOf(p.cfg))
 	for _, w := range p.warnings {
 		d.log.Warn("configuration", "warning", w.String())

@@ -23,6 +23,9 @@ import (
 	"plugtone/dhcp"
 	"plugtone/dhcp/netif"
 	"plugtone/httpprov"
+	"plugtone/provision"
+	"plugtone/provision/fleet"
+	"plugtone/provision/impact"
 	"plugtone/tftp"
 )
 
@@ -131,6 +134,13 @@ func (s servers) snapshots(ctx context.Context, ready func()) error {
 	}
 }
 
+// preview returns a renderer of the files that phones would get from other records than the daemon's. It records nothing.
+func (d *Daemon) preview(records fleet.Records) (impact.Renderer, error) {
+	return provision.New(provision.Config{
+		Records: records, Leases: d.table, Packs: d.packs, Site: d.site, Fetches: d.store.Fetches, Files: d.files, Uploads: d.uploads, Now: d.opts.Now,
+	})
+}
+
 func (s servers) admin(ctx context.Context, ready func()) error {
 	c := s.d.first.cfg
 	var listen []string
@@ -148,7 +158,8 @@ func (s servers) admin(ctx context.Context, ready func()) error {
 		Listen: listen, Hosts: s.d.hostNames, TLS: s.d.certs.admin(), Version: s.d.opts.Version, Metrics: s.d.metrics.Registry,
 		API: api.Config{Now: s.d.opts.Now, Log: s.d.log,
 			Records: s.d.store, Phones: s.d.service, Packs: s.d.packs, Leases: s.d.table, Events: s.d.observe,
-			Discovered: s.d.store, Audit: s.d.store, Tokens: s.d.store, Trust: s.d.service, Feed: &s.d.feed,
+			Discovered: s.d.store, Audit: s.d.store, Changes: s.d.store, Tokens: s.d.store, Trust: s.d.service, Feed: &s.d.feed,
+			Site: s.d.site, Preview: s.d.preview,
 			Subnets: reporter{s.d}.subnets, Status: reporter{s.d}.status, Ready: s.d.Ready, Reload: s.d.Reload, Backup: s.d.store.Backup},
 	})
 	if err != nil {

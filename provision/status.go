@@ -111,7 +111,7 @@ func (s statusReader) leftOut(d *fleet.Device) (left []string) {
 	site := s.c.Site()
 	subnet, _ := s.subnets.Find(site, d.MAC, d)
 	_ = s.c.Records.View(func(f fleet.View) (err error) {
-		_, left, err = resolve.Phone(f, s.c.Packs(), site, subnet.Prefix, d, s.c.Now())
+		left, err = resolve.LeftOut(f, s.c.Packs(), site, subnet.Prefix, d, s.c.Now())
 		return err
 	})
 	return left

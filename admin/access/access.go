@@ -36,6 +36,7 @@ func ParseRole(name string) Role {
 type Caller struct {
 	Name string
 	Role Role
+	From string // address that the request came from; "" over the unix socket
 }
 
 type callerKey struct{}

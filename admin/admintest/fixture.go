@@ -24,6 +24,7 @@ import (
 	"plugtone/dhcp"
 	"plugtone/provision"
 	"plugtone/provision/fleet"
+	"plugtone/provision/impact"
 	"plugtone/provision/pack"
 	"plugtone/provision/provisiontest"
 	"plugtone/provision/setting"
@@ -51,7 +52,6 @@ type Fixture struct {
 	fetches  map[dhcp.MAC][]fleet.Fetch
 	found    map[dhcp.MAC]fleet.Discovered
 	audit    []fleet.AuditEntry
-	history  map[dhcp.MAC][]fleet.DeviceRevision
 	tokens   map[string]fleet.Token
 	Reloads  int   // how often the configuration was reloaded
 	ReloadAs error // error of a reload
@@ -64,7 +64,7 @@ func New(t testing.TB) *Fixture {
 	h := &Fixture{
 		Records: &provisiontest.Records{}, Packs: provisiontest.Packs(t), leases: map[netip.Addr]dhcp.Lease{},
 		entries: map[dhcp.MAC][]timeline.Entry{}, fetches: map[dhcp.MAC][]fleet.Fetch{},
-		found: map[dhcp.MAC]fleet.Discovered{}, history: map[dhcp.MAC][]fleet.DeviceRevision{}, tokens: map[string]fleet.Token{},
+		found: map[dhcp.MAC]fleet.Discovered{}, tokens: map[string]fleet.Token{},
 	}
 	site := &fleet.Site{
 		Subnets:  []fleet.Subnet{{Subnet: dhcp.Subnet{Prefix: netip.MustParsePrefix("10.20.0.0/22"), NextServer: netip.MustParseAddr("10.20.0.2")}}},
@@ -86,7 +86,11 @@ func New(t testing.TB) *Fixture {
 	h.Config = admin.Config{Listen: []string{"unix:/nowhere"}, Hosts: func() []string { return []string{"plugtone-a", "phones.example.net"} }, Version: "test", Metrics: reg, API: api.Config{
 		Now: clock, Log: slog.New(slog.DiscardHandler),
 		Records: records{h}, Phones: h.Service, Trust: h.Service, Packs: func() *pack.Set { return h.Packs }, Leases: h, Events: h,
-		Discovered: h, Audit: h, Tokens: h, Feed: &h.Feed,
+		Site: func() *fleet.Site { return site },
+		Preview: func(other fleet.Records) (impact.Renderer, error) {
+			return provision.New(provision.Config{Records: other, Leases: h, Packs: func() *pack.Set { return h.Packs }, Site: func() *fleet.Site { return site }, Fetches: h.Fetches, Now: clock})
+		},
+		Discovered: h, Audit: h, Changes: h.Records, Tokens: h, Feed: &h.Feed,
 		Subnets: func() []client.Subnet {
 			return []client.Subnet{{Subnet: netip.MustParsePrefix("10.20.0.0/22"), Interface: "voice0", Phones: "provision",
 				Pools: []string{"10.20.1.0-10.20.3.250"}, Addresses: 763, Active: len(h.All()), Free: 763 - len(h.All())}}
@@ -152,7 +156,7 @@ func (h *Fixture) isBroken() bool {
 	return h.broken
 }
 
-// records are h.Records with an audit log and history, as a store has.
+// records are h.Records with an audit log, as a store has.
 type records struct{ h *Fixture }
 
 // Revision implements fleet.Records.
@@ -163,38 +167,30 @@ func (r records) View(f func(fleet.View) error) error { return r.h.Records.View(
 
 // Edit implements fleet.Records.
 func (r records) Edit(actor, action string, f func(fleet.Edit) error) error {
-	var touched []fleet.DeviceRevision
-	err := r.h.Records.Edit(actor, action, func(e fleet.Edit) error { return f(watched{e, &touched}) })
-	if err != nil {
-		return err
+	_, err := r.Write(fleet.Write{Actor: actor, Action: action}, f)
+	return err
+}
+
+// Write implements fleet.Records.
+func (r records) Write(w fleet.Write, f func(fleet.Edit) error) (fleet.Change, error) {
+	c, err := r.h.Records.Write(w, f)
+	if err != nil || c.ID == 0 {
+		return c, err
 	}
 	r.h.mu.Lock()
 	defer r.h.mu.Unlock()
-	entry := fleet.AuditEntry{ID: uint64(len(r.h.audit) + 1), Time: Noon, Actor: actor, Action: action}
-	for _, d := range touched {
-		d.Actor, d.Action, d.Time = actor, action, Noon
-		r.h.history[d.Device.MAC] = append([]fleet.DeviceRevision{d}, r.h.history[d.Device.MAC]...)
-		entry.Revision = d.Revision
-		entry.Records = append(entry.Records, fleet.AuditRecord{Kind: "device", Name: d.Device.MAC.String(), Change: "changed"})
-	}
+	entry := fleet.AuditEntry{ID: uint64(len(r.h.audit) + 1), Time: Noon, Actor: w.Actor, From: w.From, Action: w.Action, Message: w.Message, Revision: c.ID}
+	err = r.h.Records.View(func(f fleet.View) error {
+		for x, err := range f.ChangeRecords(c.ID) {
+			if err != nil {
+				return err
+			}
+			entry.Records = append(entry.Records, fleet.AuditRecord{Kind: x.Kind, Name: x.Name, Change: x.Change()})
+		}
+		return nil
+	})
 	r.h.audit = append(r.h.audit, entry)
-	return nil
-}
-
-// watched is an edit that records the changed devices.
-type watched struct {
-	fleet.Edit
-	touched *[]fleet.DeviceRevision
-}
-
-// PutDevice implements fleet.Edit.
-func (w watched) PutDevice(d *fleet.Device) error {
-	if err := w.Edit.PutDevice(d); err != nil {
-		return err
-	}
-	saved := *d
-	*w.touched = append(*w.touched, fleet.DeviceRevision{Revision: d.Revision, Device: &saved})
-	return nil
+	return c, err
 }
 
 // PutLease adds an active lease of a day.
@@ -325,16 +321,6 @@ func (h *Fixture) RecordAudit(e fleet.AuditEntry) error {
 	e.ID = uint64(len(h.audit) + 1)
 	h.audit = append(h.audit, e)
 	return nil
-}
-
-// History implements admin.Audit.
-func (h *Fixture) History(mac dhcp.MAC) ([]fleet.DeviceRevision, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.broken {
-		return nil, ErrBroken
-	}
-	return slices.Clone(h.history[mac]), nil
 }
 
 // Tokens implements admin.Tokens.

@@ -13,12 +13,13 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"plugtone/admin/access"
 	"plugtone/admin/client"
 	"plugtone/admin/feed"
+	"plugtone/admin/writing"
 	"plugtone/dhcp"
 	"plugtone/provision"
 	"plugtone/provision/fleet"
+	"plugtone/provision/impact"
 	"plugtone/provision/pack"
 	"plugtone/provision/timeline"
 	"plugtone/provision/trust"
@@ -53,11 +54,10 @@ type Discovered interface {
 	ForgetPhone(mac dhcp.MAC) error
 }
 
-// Audit is the log of changes with their authors, and the revisions of devices. The store implements it.
+// Audit is the log of changes with their authors. The store implements it.
 type Audit interface {
 	Audit(before uint64, limit int) ([]fleet.AuditEntry, error) // entries with an id below before, newest first; 0: all
 	RecordAudit(e fleet.AuditEntry) error
-	History(mac dhcp.MAC) ([]fleet.DeviceRevision, error) // newest first
 }
 
 // Tokens stores bearer tokens by their digest. The store implements it.
@@ -87,9 +87,14 @@ type Config struct {
 	Events     Events
 	Discovered Discovered
 	Audit      Audit
+	Changes    fleet.Changes
 	Tokens     Tokens
 	Trust      Trust
 	Feed       *feed.Feed // new timeline entries
+
+	Site func() *fleet.Site // the configuration in force
+	// Preview returns a renderer of the files that phones would get from other records than the daemon's.
+	Preview func(fleet.Records) (impact.Renderer, error)
 
 	Subnets func() []client.Subnet // in the order of the configuration
 	Status  func() client.DaemonStatus
@@ -101,13 +106,14 @@ type Config struct {
 // core has what the handlers of all resources use.
 type core struct {
 	Config
-	api  huma.API
-	salt string // of the digests that callers without the role for secrets get
+	api    huma.API
+	writer writing.Writer
+	salt   string // of the digests that callers without the role for secrets get
 }
 
 // Register adds all operations to an API.
 func Register(api huma.API, c Config) {
-	s := &core{Config: c, api: api, salt: rand.Text()}
+	s := &core{Config: c, api: api, writer: c.Writer(), salt: rand.Text()}
 	for _, resource := range []interface{ register() }{
 		registrars{s}, extensions{s}, devices{s}, deviceFiles{s}, discovery{s}, explain{s}, profiles{s}, network{s}, vendors{s},
 		events{s}, operation{s}, tokens{s}, trustWindows{s},
@@ -116,20 +122,9 @@ func Register(api huma.API, c Config) {
 	}
 }
 
-// Limits of the body of a request.
-const (
-	maxBody     = 1 << 20 // bytes
-	bodyTimeout = 30 * time.Second
-)
-
-// op returns the description of an operation that needs a role.
-func op(method, path, id, tag, summary string, need access.Role) huma.Operation {
-	return huma.Operation{
-		OperationID: id, Method: method, Path: "/api/v1" + path, Summary: summary, Tags: []string{tag},
-		Metadata: access.Need(need), Security: []map[string][]string{{"token": {}}},
-		MaxBodyBytes: maxBody, BodyReadTimeout: bodyTimeout,
-		Description: "Needs the role " + need.String() + ".",
-	}
+// Writer returns what changes the records for the operations.
+func (c Config) Writer() writing.Writer {
+	return writing.Writer{Records: c.Records, Site: c.Site, Before: c.Phones, After: c.Preview}
 }
 
 // Missing returns an error that names a member that is not set, nil when all are.
@@ -141,7 +136,7 @@ func (c Config) Missing() error {
 		{"Now", c.Now != nil}, {"Log", c.Log != nil}, {"Records", c.Records != nil}, {"Phones", c.Phones != nil},
 		{"Packs", c.Packs != nil}, {"Leases", c.Leases != nil}, {"Events", c.Events != nil},
 		{"Discovered", c.Discovered != nil}, {"Audit", c.Audit != nil}, {"Tokens", c.Tokens != nil}, {"Trust", c.Trust != nil},
-		{"Feed", c.Feed != nil}, {"Subnets", c.Subnets != nil}, {"Status", c.Status != nil}, {"Ready", c.Ready != nil},
+		{"Feed", c.Feed != nil}, {"Changes", c.Changes != nil}, {"Site", c.Site != nil}, {"Preview", c.Preview != nil}, {"Subnets", c.Subnets != nil}, {"Status", c.Status != nil}, {"Ready", c.Ready != nil},
 		{"Reload", c.Reload != nil}, {"Backup", c.Backup != nil},
 	} {
 		if !m.ok {

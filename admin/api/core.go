@@ -7,14 +7,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/http"
-	"strconv"
-	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"plugtone/admin/access"
 	"plugtone/admin/client"
 	"plugtone/admin/problem"
+	"plugtone/admin/writing"
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
 	"plugtone/provision/timeline"
@@ -32,14 +31,14 @@ func recordAnswer[T any](body T, rev uint64, created bool) *recordOutput[T] {
 	if created {
 		status = http.StatusCreated
 	}
-	return &recordOutput[T]{Status: status, ETag: revisionTag(rev), Body: body}
+	return &recordOutput[T]{Status: status, ETag: writing.Tag(rev), Body: body}
 }
 
 type listOutput[T any] struct{ Body client.Page[T] }
 
 // DeleteInput has the parameters of a DELETE. It is exported, like the other inputs, because huma reads embedded types only then.
 type DeleteInput struct {
-	Precondition
+	writing.Precondition
 	Force bool `query:"force" doc:"also when other records use it: they are changed so that they no longer do"`
 }
 
@@ -56,20 +55,10 @@ type ReadInput struct {
 
 // changed returns the answer 304 when the client has this revision already.
 func (in ReadInput) changed(rev uint64) error {
-	if in.IfNoneMatch == "" || !matchesTag(in.IfNoneMatch, rev) {
+	if in.IfNoneMatch == "" || !writing.MatchesTag(in.IfNoneMatch, rev) {
 		return nil
 	}
-	return huma.ErrorWithHeaders(huma.Status304NotModified(), http.Header{"Etag": {revisionTag(rev)}})
-}
-
-// matchesTag reports whether a list of entity tags has that of a revision.
-func matchesTag(list string, rev uint64) bool {
-	for tag := range strings.SplitSeq(list, ",") {
-		if strings.TrimPrefix(strings.TrimSpace(tag), "W/") == revisionTag(rev) {
-			return true
-		}
-	}
-	return false
+	return huma.ErrorWithHeaders(huma.Status304NotModified(), http.Header{"Etag": {writing.Tag(rev)}})
 }
 
 // NameInput is the name of a record in a URL.
@@ -86,12 +75,12 @@ func (s *core) remove(ctx context.Context, noun string, in DeleteInput, rev func
 	if in.Force {
 		action += " by force"
 	}
-	return problem.From(s.Records.Edit(access.Of(ctx).Name, action, func(e fleet.Edit) error {
+	return problem.From(s.writer.Edit(ctx, action, func(e fleet.Edit) error {
 		r, err := rev(e)
 		if err != nil {
 			return err
 		}
-		if err := in.met(noun, r); err != nil {
+		if err := in.Met(noun, r); err != nil {
 			return err
 		}
 		return del(e)
@@ -224,6 +213,3 @@ func (s *core) publicEntry(ctx context.Context, e timeline.Entry) timeline.Entry
 	e.Digest = s.digest(ctx, e.Digest)
 	return e
 }
-
-// revisionTag is the ETag of a record.
-func revisionTag(rev uint64) string { return `"` + strconv.FormatUint(rev, 10) + `"` }

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -19,16 +18,16 @@ import (
 	"plugtone/dhcp"
 	"plugtone/provision"
 	"plugtone/provision/fleet"
-	"plugtone/provision/resolve"
+	"plugtone/provision/impact"
 	"plugtone/provision/timeline"
 )
 
-// deviceFiles has the operations on the files of a phone, its history and its timeline.
+// deviceFiles has the operations on the files of a phone and its timeline.
 type deviceFiles struct{ *core }
 
 func (s deviceFiles) register() {
-	huma.Register(s.api, op(http.MethodGet, "/devices/{mac}/files", "list-device-files", "devices", "List the files that a phone would be given", access.Viewer), s.listFiles)
-	get := op(http.MethodGet, "/devices/{mac}/files/{name...}", "get-device-file", "devices", "Read one file as the phone would be given it", access.Viewer)
+	huma.Register(s.api, access.Op(http.MethodGet, "/devices/{mac}/files", "list-device-files", "devices", "List the files that a phone would be given", access.Viewer), s.listFiles)
+	get := access.Op(http.MethodGet, "/devices/{mac}/files/{name...}", "get-device-file", "devices", "Read one file as the phone would be given it", access.Viewer)
 	get.Responses = map[string]*huma.Response{"200": {Description: "The file, with *** for secrets unless revealed",
 		Content: map[string]*huma.MediaType{"application/octet-stream": {}}}}
 	huma.Register(s.api, get, s.readFile)
@@ -36,10 +35,8 @@ func (s deviceFiles) register() {
 	paths := s.api.OpenAPI().Paths
 	paths["/api/v1/devices/{mac}/files/{name}"] = paths[get.Path]
 	delete(paths, get.Path)
-	huma.Register(s.api, op(http.MethodGet, "/devices/{mac}/diff", "get-device-diff", "devices", "Compare what a phone fetched last with what it would get now", access.Viewer), s.diff)
-	huma.Register(s.api, op(http.MethodGet, "/devices/{mac}/history", "get-device-history", "devices", "List the revisions of a device, newest first", access.Viewer), s.history)
-	huma.Register(s.api, op(http.MethodPost, "/devices/{mac}/rollback", "post-device-rollback", "devices", "Set a device back to an earlier revision", access.Operator), s.rollback)
-	huma.Register(s.api, op(http.MethodGet, "/devices/{mac}/timeline", "get-device-timeline", "devices", "Read what happened to a phone, newest last", access.Viewer), s.timeline)
+	huma.Register(s.api, access.Op(http.MethodGet, "/devices/{mac}/diff", "get-device-diff", "devices", "Compare what a phone fetched last with what it would get now", access.Viewer), s.diff)
+	huma.Register(s.api, access.Op(http.MethodGet, "/devices/{mac}/timeline", "get-device-timeline", "devices", "Read what happened to a phone, newest last", access.Viewer), s.timeline)
 }
 
 // FilesInput is a phone and optionally a subnet.
@@ -49,7 +46,7 @@ type FilesInput struct {
 }
 
 func (s deviceFiles) listFiles(ctx context.Context, in *FilesInput) (*struct{ Body client.Files }, error) {
-	mac, err := in.parse()
+	mac, err := in.Parse()
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +83,7 @@ const (
 )
 
 func (s deviceFiles) readFile(ctx context.Context, in *fileInput) (*huma.StreamResponse, error) {
-	mac, err := in.parse()
+	mac, err := in.Parse()
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +151,7 @@ func sendFile(c huma.Context, file provision.FileContent) error {
 }
 
 func (s deviceFiles) diff(ctx context.Context, in *MACInput) (*struct{ Body client.Diff }, error) {
-	mac, err := in.parse()
+	mac, err := in.Parse()
 	if err != nil {
 		return nil, err
 	}
@@ -168,9 +165,36 @@ func (s deviceFiles) diff(ctx context.Context, in *MACInput) (*struct{ Body clie
 	}
 	items := compare(fetches, files)
 	for i := range items {
+		s.addLines(ctx, mac, &items[i])
 		items[i].Digest, items[i].FetchedDigest = s.digest(ctx, items[i].Digest), s.digest(ctx, items[i].FetchedDigest)
 	}
 	return &struct{ Body client.Diff }{client.Diff{MAC: mac, Items: items}}, nil
+}
+
+// addLines adds the lines that differ in a changed file. What was fetched is rendered again from the records of that time.
+func (s deviceFiles) addLines(ctx context.Context, mac dhcp.MAC, d *client.FileDiff) {
+	if d.Change != "changed" {
+		return
+	}
+	d.Note = "the lines are not known: the file depends on more than records, such as configuration and packs, or the changes since are not kept"
+	back, err := impact.Past(s.Records, s.Changes, d.FetchedAt)
+	if err != nil {
+		s.Log.Warn("records of the past", "mac", mac, "err", err)
+		return
+	}
+	past, err := s.Preview(impact.Records(s.Records, back))
+	if err != nil {
+		s.Log.Warn("renderer of the past", "mac", mac, "err", err)
+		return
+	}
+	lines, ok := impact.Since(ctx, past, s.Phones, mac, d.Name, d.FetchedDigest)
+	switch {
+	case !ok:
+	case lines == "":
+		d.Note = "only secrets differ"
+	default:
+		d.Diff, d.Note = lines, ""
+	}
 }
 
 // compare compares the last fetch of each file with what the phone would get now.
@@ -207,94 +231,11 @@ func compare(fetches []fleet.Fetch, files []provision.FileInfo) []client.FileDif
 // fileKey returns the same key for all spellings in which phones request a file.
 func fileKey(name string) string { return strings.ToLower(strings.TrimLeft(name, "/")) }
 
-func (s deviceFiles) history(ctx context.Context, in *MACInput) (*struct{ Body client.History }, error) {
-	mac, err := in.parse()
-	if err != nil {
-		return nil, err
-	}
-	revisions, err := s.Audit.History(mac)
-	if err != nil {
-		return nil, problem.From(err)
-	}
-	if len(revisions) == 0 {
-		return nil, huma.Error404NotFound(fmt.Sprintf("device %s: no such device now or in the past", mac))
-	}
-	out := client.History{MAC: mac, Items: []client.Revision{}}
-	for _, r := range revisions {
-		rev := client.Revision{Revision: r.Revision, Time: r.Time, Actor: r.Actor, Action: r.Action, Deleted: r.Deleted}
-		if r.Device != nil {
-			d := publicDevice(*r.Device, access.Of(ctx))
-			rev.Device = &d
-		}
-		out.Items = append(out.Items, rev)
-	}
-	return &struct{ Body client.History }{out}, nil
-}
-
-// rollback writes an old revision as a new one. It is checked again, because an extension may have been deleted since.
-func (s deviceFiles) rollback(ctx context.Context, in *struct {
-	MACInput
-	Precondition
-	Body client.RollbackRequest
-}) (*recordOutput[client.Device], error) {
-	mac, err := in.parse()
-	if err != nil {
-		return nil, err
-	}
-	revisions, err := s.Audit.History(mac)
-	if err != nil {
-		return nil, problem.From(err)
-	}
-	i := slices.IndexFunc(revisions, func(r fleet.DeviceRevision) bool { return r.Revision == in.Body.Revision && r.Device != nil })
-	if i < 0 {
-		return nil, huma.Error404NotFound(fmt.Sprintf("device %s has no revision %d that is kept", mac, in.Body.Revision))
-	}
-	var rec *fleet.Device
-	action := fmt.Sprintf("roll device %s back to revision %d", mac, in.Body.Revision)
-	err = s.Records.Edit(access.Of(ctx).Name, action, func(e fleet.Edit) error {
-		old, err := e.Device(mac)
-		if err != nil && !errors.Is(err, fleet.ErrNotFound) {
-			return err
-		}
-		var rev uint64
-		if err == nil {
-			rev = old.Revision
-		}
-		if err := in.met("device "+mac.String(), rev); err != nil {
-			return err
-		}
-		if rec, err = clone(revisions[i].Device); err != nil {
-			return err
-		}
-		if err := resolve.CheckDevice(e, s.Packs(), rec); err != nil {
-			return err
-		}
-		if err := e.PutDevice(rec); err != nil {
-			return err
-		}
-		return s.Phones.ValidateRendering(e, []dhcp.MAC{mac})
-	})
-	if err != nil {
-		return nil, problem.From(err)
-	}
-	return recordAnswer(publicDevice(*rec, access.Of(ctx)), rec.Revision, false), nil
-}
-
-// clone returns a deep copy of a device, because checks change it.
-func clone(d *fleet.Device) (*fleet.Device, error) {
-	b, err := json.Marshal(d)
-	if err != nil {
-		return nil, err
-	}
-	out := new(fleet.Device)
-	return out, json.Unmarshal(b, out)
-}
-
 func (s deviceFiles) timeline(ctx context.Context, in *struct {
 	MACInput
 	Limit int `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"how many of the newest entries" example:"50"`
 }) (*struct{ Body client.Timeline }, error) {
-	mac, err := in.parse()
+	mac, err := in.Parse()
 	if err != nil {
 		return nil, err
 	}

@@ -12,13 +12,14 @@ import (
 	"plugtone/admin/access"
 	"plugtone/admin/client"
 	"plugtone/admin/document"
+	"plugtone/admin/masking"
 	"plugtone/admin/paging"
 	"plugtone/admin/problem"
+	"plugtone/admin/writing"
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/resolve"
-	"plugtone/provision/trust"
 )
 
 // devices has the operations on device records.
@@ -33,36 +34,40 @@ type MACInput struct {
 	MAC string `path:"mac" doc:"MAC address of the phone, with or without separators" example:"00:15:65:12:34:56"`
 }
 
-func (in MACInput) parse() (dhcp.MAC, error) { return parseMAC("path.mac", in.MAC) }
+// Parse returns the MAC. Its error is an answer.
+func (in MACInput) Parse() (dhcp.MAC, error) { return parseMAC("path.mac", in.MAC) }
 
 func (s devices) register() {
 	const path = "/devices/{mac}"
-	huma.Register(s.api, op(http.MethodGet, "/devices", "list-devices", "devices", "List devices", access.Viewer), s.list)
-	create := op(http.MethodPost, "/devices", "post-device", "devices", "Create a device", access.Operator)
+	huma.Register(s.api, access.Op(http.MethodGet, "/devices", "list-devices", "devices", "List devices", access.Viewer), s.list)
+	create := access.Op(http.MethodPost, "/devices", "post-device", "devices", "Create a device", access.Operator)
 	create.DefaultStatus = http.StatusCreated
-	huma.Register(s.api, create, func(ctx context.Context, in *BodyInput) (*recordOutput[client.Device], error) {
-		return s.create(ctx, in)
+	huma.Register(s.api, create, func(ctx context.Context, in *struct {
+		writing.Input
+		BodyInput
+	}) (*recordOutput[client.Device], error) {
+		return s.create(ctx, &in.BodyInput)
 	})
 	documentBody[client.Device](s.core, http.MethodPost, "/devices")
-	huma.Register(s.api, op(http.MethodGet, path, "get-device", "devices", "Read a device", access.Viewer),
+	huma.Register(s.api, access.Op(http.MethodGet, path, "get-device", "devices", "Read a device", access.Viewer),
 		func(ctx context.Context, in *struct {
 			MACInput
 			ReadInput
 		}) (*recordOutput[client.Device], error) {
-			mac, err := in.parse()
+			mac, err := in.Parse()
 			if err != nil {
 				return nil, err
 			}
 			return s.read(ctx, mac, in.ReadInput)
 		})
 	for _, method := range [...]string{http.MethodPut, http.MethodPatch} {
-		huma.Register(s.api, op(method, path, writeVerb(method)+"-device", "devices", writeSummary(method, "a device"), access.Operator),
+		huma.Register(s.api, access.Op(method, path, writeVerb(method)+"-device", "devices", writeSummary(method, "a device"), access.Operator),
 			func(ctx context.Context, in *struct {
 				MACInput
-				Precondition
+				writing.Precondition
 				BodyInput
 			}) (*recordOutput[client.Device], error) {
-				mac, err := in.parse()
+				mac, err := in.Parse()
 				if err != nil {
 					return nil, err
 				}
@@ -74,12 +79,12 @@ func (s devices) register() {
 			})
 		documentBody[client.Device](s.core, method, path)
 	}
-	huma.Register(s.api, op(http.MethodDelete, path, "delete-device", "devices", "Delete a device", access.Operator),
+	huma.Register(s.api, access.Op(http.MethodDelete, path, "delete-device", "devices", "Delete a device", access.Operator),
 		func(ctx context.Context, in *struct {
 			MACInput
 			DeleteInput
 		}) (*struct{}, error) {
-			mac, err := in.parse()
+			mac, err := in.Parse()
 			if err != nil {
 				return nil, err
 			}
@@ -89,25 +94,9 @@ func (s devices) register() {
 		})
 }
 
-// publicDevice is a device without secrets; see publicProfile.
+// publicDevice is a device without secrets; see package masking.
 func publicDevice(d fleet.Device, c access.Caller) client.Device {
-	d.Settings = d.Settings.Public()
-	d.VendorSettings = publicExtras(d.VendorSettings, c)
-	if d.Credentials != nil {
-		d.Credentials = &trust.Credentials{User: d.Credentials.User, ChangedAt: d.Credentials.ChangedAt}
-	}
-	return client.Device{Device: withLists(d)}
-}
-
-// withLists replaces nil lists, which JSON would show as null, by empty ones.
-func withLists(d fleet.Device) fleet.Device {
-	if d.Lines == nil {
-		d.Lines = []fleet.Line{}
-	}
-	if d.Keys == nil {
-		d.Keys = []fleet.Key{}
-	}
-	return d
+	return client.Device{Device: masking.Device(d, c)}
 }
 
 type deviceListInput struct {
@@ -222,7 +211,7 @@ func (s devices) read(ctx context.Context, mac dhcp.MAC, in ReadInput) (*recordO
 	if err != nil {
 		return nil, err
 	}
-	dev := client.Device{Device: withLists(rec)}
+	dev := client.Device{Device: masking.WithLists(rec)}
 	if !in.Reveal {
 		dev = publicDevice(rec, access.Of(ctx))
 	}
@@ -243,7 +232,7 @@ func (s devices) create(ctx context.Context, in *BodyInput) (*recordOutput[clien
 	if err != nil {
 		return nil, s.invalid(doc, text)
 	}
-	out, err := s.write(ctx, mac, Precondition{IfNoneMatch: "*"}, doc, false)
+	out, err := s.write(ctx, mac, writing.Precondition{IfNoneMatch: "*"}, doc, false)
 	var status huma.StatusError
 	if errors.As(err, &status) && status.GetStatus() == http.StatusPreconditionFailed {
 		return nil, huma.Error409Conflict(fmt.Sprintf("device %s exists already", mac))
@@ -253,7 +242,7 @@ func (s devices) create(ctx context.Context, in *BodyInput) (*recordOutput[clien
 
 // invalid returns the answer to a new device with an invalid MAC, which also names its other problems.
 func (s devices) invalid(doc document.Object, text string) error {
-	w := s.update(dhcp.MAC{}, Precondition{}, doc, false)
+	w := s.update(dhcp.MAC{}, writing.Precondition{}, doc, false)
 	w.bad.Add("mac", text, problem.MACForms)
 	w.key = nil
 	delete(doc, "mac")
@@ -263,7 +252,7 @@ func (s devices) invalid(doc document.Object, text string) error {
 	})
 }
 
-func (s devices) update(mac dhcp.MAC, pre Precondition, doc document.Object, patch bool) recordUpdate[fleet.Device] {
+func (s devices) update(mac dhcp.MAC, pre writing.Precondition, doc document.Object, patch bool) recordUpdate[fleet.Device] {
 	return recordUpdate[fleet.Device]{
 		noun: "device " + mac.String(), pre: pre, body: doc, patch: patch, wire: reflect.TypeFor[client.Device](),
 		key:     map[string]string{"mac": mac.String()},
@@ -277,7 +266,7 @@ func (s devices) update(mac dhcp.MAC, pre Precondition, doc document.Object, pat
 	}
 }
 
-func (s devices) write(ctx context.Context, mac dhcp.MAC, pre Precondition, doc document.Object, patch bool) (*recordOutput[client.Device], error) {
+func (s devices) write(ctx context.Context, mac dhcp.MAC, pre writing.Precondition, doc document.Object, patch bool) (*recordOutput[client.Device], error) {
 	rec, created, err := s.update(mac, pre, doc, patch).run(ctx, s.core)
 	if err != nil {
 		return nil, problem.From(err)

@@ -12,6 +12,7 @@ import (
 	"plugtone/admin/client"
 	"plugtone/admin/paging"
 	"plugtone/admin/problem"
+	"plugtone/admin/writing"
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
 	"plugtone/provision/resolve"
@@ -21,7 +22,7 @@ import (
 type discovery struct{ *core }
 
 func (s discovery) register() {
-	huma.Register(s.api, op(http.MethodGet, "/discovered", "list-discovered", "discovered", "List phones without a record", access.Viewer),
+	huma.Register(s.api, access.Op(http.MethodGet, "/discovered", "list-discovered", "discovered", "List phones without a record", access.Viewer),
 		func(_ context.Context, in *paging.Input) (*listOutput[fleet.Discovered], error) {
 			found, err := s.Discovered.DiscoveredPhones()
 			if err != nil {
@@ -34,9 +35,9 @@ func (s discovery) register() {
 				})
 			return out, err
 		})
-	huma.Register(s.api, op(http.MethodGet, "/discovered/{mac}", "get-discovered", "discovered", "Read a discovered phone", access.Viewer),
+	huma.Register(s.api, access.Op(http.MethodGet, "/discovered/{mac}", "get-discovered", "discovered", "Read a discovered phone", access.Viewer),
 		func(_ context.Context, in *MACInput) (*struct{ Body fleet.Discovered }, error) {
-			mac, err := in.parse()
+			mac, err := in.Parse()
 			if err != nil {
 				return nil, err
 			}
@@ -46,12 +47,12 @@ func (s discovery) register() {
 			}
 			return &struct{ Body fleet.Discovered }{d}, nil
 		})
-	adopt := op(http.MethodPost, "/discovered/{mac}/adopt", "adopt-discovered", "discovered", "Make a discovered phone a device", access.Operator)
+	adopt := access.Op(http.MethodPost, "/discovered/{mac}/adopt", "adopt-discovered", "discovered", "Make a discovered phone a device", access.Operator)
 	adopt.DefaultStatus = http.StatusCreated
 	huma.Register(s.api, adopt, s.adopt)
-	huma.Register(s.api, op(http.MethodDelete, "/discovered/{mac}", "forget-discovered", "discovered", "Remove a phone from the discovered list", access.Operator),
+	huma.Register(s.api, access.Op(http.MethodDelete, "/discovered/{mac}", "forget-discovered", "discovered", "Remove a phone from the discovered list", access.Operator),
 		func(ctx context.Context, in *MACInput) (*struct{}, error) {
-			mac, err := in.parse()
+			mac, err := in.Parse()
 			if err != nil {
 				return nil, err
 			}
@@ -80,9 +81,10 @@ func (s discovery) find(mac dhcp.MAC) (fleet.Discovered, error) {
 
 func (s discovery) adopt(ctx context.Context, in *struct {
 	MACInput
+	writing.Input
 	Body *client.AdoptRequest
 }) (*recordOutput[client.Device], error) {
-	mac, err := in.parse()
+	mac, err := in.Parse()
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +102,7 @@ func (s discovery) adopt(ctx context.Context, in *struct {
 			d.Model = ""
 		}
 	}
-	err = s.Records.Edit(access.Of(ctx).Name, "adopt device "+mac.String(), func(e fleet.Edit) error {
+	err = s.writer.Edit(ctx, "adopt device "+mac.String(), func(e fleet.Edit) error {
 		_, err := e.Device(mac)
 		if err == nil {
 			return huma.Error409Conflict(fmt.Sprintf("device %s exists already", mac))

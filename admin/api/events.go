@@ -37,7 +37,7 @@ func (in *eventsInput) Resolve(huma.Context) []error {
 }
 
 func (s events) register() {
-	o := op(http.MethodGet, "/events", "follow-events", "operation", "Follow timeline entries as they happen (server-sent events)", access.Viewer)
+	o := access.Op(http.MethodGet, "/events", "follow-events", "operation", "Follow timeline entries as they happen (server-sent events)", access.Viewer)
 	reg := s.api.OpenAPI().Components.Schemas
 	data := &huma.Schema{OneOf: []*huma.Schema{
 		reg.Schema(reflect.TypeFor[timeline.Entry](), true, "Entry"), reg.Schema(reflect.TypeFor[client.Lost](), true, "Lost")}}

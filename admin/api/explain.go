@@ -16,7 +16,7 @@ import (
 type explain struct{ *core }
 
 func (s explain) register() {
-	huma.Register(s.api, op(http.MethodPost, "/explain", "explain", "explain", "Show what DHCP and the file servers would answer, and why", access.Viewer), s.answer)
+	huma.Register(s.api, access.Op(http.MethodPost, "/explain", "explain", "explain", "Show what DHCP and the file servers would answer, and why", access.Viewer), s.answer)
 }
 
 func (s explain) answer(ctx context.Context, in *struct {

@@ -12,19 +12,16 @@ import (
 
 	"plugtone/admin/access"
 	"plugtone/admin/document"
+	"plugtone/admin/masking"
 	"plugtone/admin/paging"
 	"plugtone/admin/problem"
+	"plugtone/admin/writing"
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
 )
 
 // extensions has the operations on SIP accounts.
 type extensions struct{ *core }
-
-func publicExtension(e fleet.Extension) fleet.Extension {
-	e.Password = ""
-	return e
-}
 
 func extensionName(e *fleet.Extension) string { return e.Number + "@" + e.Registrar }
 
@@ -35,14 +32,14 @@ type ExtensionInput struct {
 
 func (s extensions) register() {
 	const path = "/extensions/{number}"
-	huma.Register(s.api, op(http.MethodGet, "/extensions", "list-extensions", "extensions", "List extensions", access.Viewer),
+	huma.Register(s.api, access.Op(http.MethodGet, "/extensions", "list-extensions", "extensions", "List extensions", access.Viewer),
 		func(_ context.Context, in *struct {
 			paging.Input
 			Registrar string `query:"registrar" doc:"only extensions of this registrar" example:"main"`
 		}) (*listOutput[fleet.Extension], error) {
 			out := &listOutput[fleet.Extension]{}
 			return out, s.view(func(f fleet.View) (err error) {
-				all := paging.Map(f.Extensions(), func(e *fleet.Extension) fleet.Extension { return publicExtension(*e) })
+				all := paging.Map(f.Extensions(), func(e *fleet.Extension) fleet.Extension { return masking.Extension(*e) })
 				all = paging.Filter(all, func(e fleet.Extension) bool { return in.Registrar == "" || e.Registrar == in.Registrar })
 				out.Body, err = paging.Page(in.Input, all, func(e fleet.Extension) string { return e.Number + "\x00" + e.Registrar },
 					func(e fleet.Extension, q string) bool {
@@ -51,7 +48,7 @@ func (s extensions) register() {
 				return err
 			})
 		})
-	huma.Register(s.api, op(http.MethodGet, path, "get-extension", "extensions", "Read an extension", access.Viewer),
+	huma.Register(s.api, access.Op(http.MethodGet, path, "get-extension", "extensions", "Read an extension", access.Viewer),
 		func(ctx context.Context, in *struct {
 			ExtensionInput
 			ReadInput
@@ -59,17 +56,17 @@ func (s extensions) register() {
 			return s.read(ctx, in.Number, in.ReadInput)
 		})
 	for _, method := range [...]string{http.MethodPut, http.MethodPatch} {
-		huma.Register(s.api, op(method, path, writeVerb(method)+"-extension", "extensions", writeSummary(method, "an extension"), access.Operator),
+		huma.Register(s.api, access.Op(method, path, writeVerb(method)+"-extension", "extensions", writeSummary(method, "an extension"), access.Operator),
 			func(ctx context.Context, in *struct {
 				ExtensionInput
-				Precondition
+				writing.Precondition
 				BodyInput
 			}) (*recordOutput[fleet.Extension], error) {
 				return s.write(ctx, in.Number, in.Precondition, &in.BodyInput, method == http.MethodPatch)
 			})
 		documentBody[fleet.Extension](s.core, method, path)
 	}
-	huma.Register(s.api, op(http.MethodDelete, path, "delete-extension", "extensions", "Delete an extension", access.Operator),
+	huma.Register(s.api, access.Op(http.MethodDelete, path, "delete-extension", "extensions", "Delete an extension", access.Operator),
 		func(ctx context.Context, in *struct {
 			ExtensionInput
 			DeleteInput
@@ -114,14 +111,14 @@ func (s extensions) read(ctx context.Context, ref string, in ReadInput) (*record
 		return nil, err
 	}
 	if !in.Reveal {
-		rec = publicExtension(rec)
+		rec = masking.Extension(rec)
 	}
 	return recordAnswer(rec, rec.Revision, false), nil
 }
 
 // write changes an extension. Its registrar is the one in the URL, else the one in the body, else that of the only extension with the
 // number, else (in CheckExtension) the only registrar. A registrar other than the record's moves the extension and the lines that use it.
-func (s extensions) write(ctx context.Context, ref string, pre Precondition, body *BodyInput, patch bool) (*recordOutput[fleet.Extension], error) {
+func (s extensions) write(ctx context.Context, ref string, pre writing.Precondition, body *BodyInput, patch bool) (*recordOutput[fleet.Extension], error) {
 	doc, err := body.document()
 	if err != nil {
 		return nil, err
@@ -164,7 +161,7 @@ func (s extensions) write(ctx context.Context, ref string, pre Precondition, bod
 	if err != nil {
 		return nil, problem.From(err)
 	}
-	return recordAnswer(publicExtension(*rec), rec.Revision, created), nil
+	return recordAnswer(masking.Extension(*rec), rec.Revision, created), nil
 }
 
 // findForWrite finds the extension of a write. One whose registrar was deleted is found under any registrar.

@@ -48,14 +48,14 @@ type leaseListInput struct {
 }
 
 func (s network) register() {
-	huma.Register(s.api, op(http.MethodGet, "/leases", "list-leases", "network", "List leases", access.Viewer), s.listLeases)
-	huma.Register(s.api, op(http.MethodDelete, "/leases/{ip}", "delete-lease", "network", "Delete a lease", access.Operator),
+	huma.Register(s.api, access.Op(http.MethodGet, "/leases", "list-leases", "network", "List leases", access.Viewer), s.listLeases)
+	huma.Register(s.api, access.Op(http.MethodDelete, "/leases/{ip}", "delete-lease", "network", "Delete a lease", access.Operator),
 		func(ctx context.Context, in *struct {
 			IP string `path:"ip" doc:"leased address" example:"10.20.1.7"`
 		}) (*struct{}, error) {
 			return nil, s.deleteLease(ctx, in.IP)
 		})
-	huma.Register(s.api, op(http.MethodGet, "/subnets", "list-subnets", "network", "List subnets, their pools and how full they are", access.Viewer),
+	huma.Register(s.api, access.Op(http.MethodGet, "/subnets", "list-subnets", "network", "List subnets, their pools and how full they are", access.Viewer),
 		func(context.Context, *struct{}) (*itemsOutput[client.Subnet], error) {
 			return items(s.Subnets()), nil
 		})

@@ -19,8 +19,8 @@ import (
 type operation struct{ *core }
 
 func (s operation) register() {
-	huma.Register(s.api, op(http.MethodGet, "/audit", "list-audit", "operation", "List changes and reveals with their authors, newest first", access.Admin), s.audit)
-	huma.Register(s.api, op(http.MethodPost, "/reload", "reload", "operation", "Read the configuration and the vendor packs again", access.Admin),
+	huma.Register(s.api, access.Op(http.MethodGet, "/audit", "list-audit", "operation", "List changes and reveals with their authors, newest first", access.Admin), s.audit)
+	huma.Register(s.api, access.Op(http.MethodPost, "/reload", "reload", "operation", "Read the configuration and the vendor packs again", access.Admin),
 		func(ctx context.Context, in *struct {
 			Force bool `query:"force" doc:"also when subnets with active leases are left out, or an interface is missing"`
 		}) (*struct{}, error) {
@@ -29,7 +29,7 @@ func (s operation) register() {
 			}
 			return nil, problem.From(s.note(ctx, "reload", "configuration", "", "changed"))
 		})
-	huma.Register(s.api, op(http.MethodGet, "/status", "get-status", "operation", "Read the state of the daemon", access.Viewer),
+	huma.Register(s.api, access.Op(http.MethodGet, "/status", "get-status", "operation", "Read the state of the daemon", access.Viewer),
 		func(context.Context, *struct{}) (*struct{ Body client.DaemonStatus }, error) {
 			st := s.Status()
 			err := s.Ready()
@@ -38,7 +38,7 @@ func (s operation) register() {
 			}
 			return &struct{ Body client.DaemonStatus }{st}, nil
 		})
-	backup := op(http.MethodGet, "/backup", "get-backup", "operation", "Read a backup of everything, secrets included", access.Admin)
+	backup := access.Op(http.MethodGet, "/backup", "get-backup", "operation", "Read a backup of everything, secrets included", access.Admin)
 	backup.Responses = map[string]*huma.Response{"200": {Description: "The backup", Content: map[string]*huma.MediaType{"application/x-tar": {}}}}
 	huma.Register(s.api, backup, s.backup)
 }

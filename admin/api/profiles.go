@@ -8,8 +8,10 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"plugtone/admin/access"
+	"plugtone/admin/masking"
 	"plugtone/admin/paging"
 	"plugtone/admin/problem"
+	"plugtone/admin/writing"
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
 	"plugtone/provision/resolve"
@@ -18,29 +20,19 @@ import (
 // profiles has the operations on profiles.
 type profiles struct{ *core }
 
-// publicProfile returns a profile without secrets; see publicExtras.
-func publicProfile(p fleet.Profile, c access.Caller) fleet.Profile {
-	p.Settings = p.Settings.Public()
-	p.VendorSettings = publicExtras(p.VendorSettings, c)
-	if p.Keys == nil {
-		p.Keys = []fleet.Key{}
-	}
-	return p
-}
-
 func (s profiles) register() {
 	const path = "/profiles/{name}"
-	huma.Register(s.api, op(http.MethodGet, "/profiles", "list-profiles", "profiles", "List profiles", access.Viewer),
+	huma.Register(s.api, access.Op(http.MethodGet, "/profiles", "list-profiles", "profiles", "List profiles", access.Viewer),
 		func(ctx context.Context, in *paging.Input) (*listOutput[fleet.Profile], error) {
 			out := &listOutput[fleet.Profile]{}
 			return out, s.view(func(f fleet.View) (err error) {
-				all := paging.Map(f.Profiles(), func(p *fleet.Profile) fleet.Profile { return publicProfile(*p, access.Of(ctx)) })
+				all := paging.Map(f.Profiles(), func(p *fleet.Profile) fleet.Profile { return masking.Profile(*p, access.Of(ctx)) })
 				out.Body, err = paging.Page(*in, all, func(p fleet.Profile) string { return p.Name },
 					func(p fleet.Profile, q string) bool { return contains(q, p.Name, p.Parent) })
 				return err
 			})
 		})
-	huma.Register(s.api, op(http.MethodGet, path, "get-profile", "profiles", "Read a profile", access.Viewer),
+	huma.Register(s.api, access.Op(http.MethodGet, path, "get-profile", "profiles", "Read a profile", access.Viewer),
 		func(ctx context.Context, in *struct {
 			NameInput
 			ReadInput
@@ -48,17 +40,17 @@ func (s profiles) register() {
 			return s.read(ctx, in.Name, in.ReadInput)
 		})
 	for _, method := range [...]string{http.MethodPut, http.MethodPatch} {
-		huma.Register(s.api, op(method, path, writeVerb(method)+"-profile", "profiles", writeSummary(method, "a profile"), access.Operator),
+		huma.Register(s.api, access.Op(method, path, writeVerb(method)+"-profile", "profiles", writeSummary(method, "a profile"), access.Operator),
 			func(ctx context.Context, in *struct {
 				NameInput
-				Precondition
+				writing.Precondition
 				BodyInput
 			}) (*recordOutput[fleet.Profile], error) {
 				return s.write(ctx, in.Name, in.Precondition, &in.BodyInput, method == http.MethodPatch)
 			})
 		documentBody[fleet.Profile](s.core, method, path)
 	}
-	huma.Register(s.api, op(http.MethodDelete, path, "delete-profile", "profiles", "Delete a profile", access.Operator),
+	huma.Register(s.api, access.Op(http.MethodDelete, path, "delete-profile", "profiles", "Delete a profile", access.Operator),
 		func(ctx context.Context, in *struct {
 			NameInput
 			DeleteInput
@@ -76,12 +68,12 @@ func (s profiles) read(ctx context.Context, name string, in ReadInput) (*recordO
 		return nil, err
 	}
 	if !in.Reveal {
-		rec = publicProfile(rec, access.Of(ctx))
+		rec = masking.Profile(rec, access.Of(ctx))
 	}
 	return recordAnswer(rec, rec.Revision, false), nil
 }
 
-func (s profiles) write(ctx context.Context, name string, pre Precondition, body *BodyInput, patch bool) (*recordOutput[fleet.Profile], error) {
+func (s profiles) write(ctx context.Context, name string, pre writing.Precondition, body *BodyInput, patch bool) (*recordOutput[fleet.Profile], error) {
 	doc, err := body.document()
 	if err != nil {
 		return nil, err
@@ -101,5 +93,5 @@ func (s profiles) write(ctx context.Context, name string, pre Precondition, body
 	if err != nil {
 		return nil, problem.From(err)
 	}
-	return recordAnswer(publicProfile(*rec, access.Of(ctx)), rec.Revision, created), nil
+	return recordAnswer(masking.Profile(*rec, access.Of(ctx)), rec.Revision, created), nil
 }

@@ -10,32 +10,29 @@ import (
 
 	"plugtone/admin/access"
 	"plugtone/admin/document"
+	"plugtone/admin/masking"
 	"plugtone/admin/paging"
 	"plugtone/admin/problem"
+	"plugtone/admin/writing"
 	"plugtone/provision/fleet"
 )
 
 // registrars has the operations on SIP servers.
 type registrars struct{ *core }
 
-func publicRegistrar(r fleet.Registrar) fleet.Registrar {
-	r.Settings = r.Settings.Public()
-	return r
-}
-
 func (s registrars) register() {
 	const path = "/registrars/{name}"
-	huma.Register(s.api, op(http.MethodGet, "/registrars", "list-registrars", "registrars", "List registrars", access.Viewer),
+	huma.Register(s.api, access.Op(http.MethodGet, "/registrars", "list-registrars", "registrars", "List registrars", access.Viewer),
 		func(_ context.Context, in *paging.Input) (*listOutput[fleet.Registrar], error) {
 			out := &listOutput[fleet.Registrar]{}
 			return out, s.view(func(f fleet.View) (err error) {
-				all := paging.Map(f.Registrars(), func(r *fleet.Registrar) fleet.Registrar { return publicRegistrar(*r) })
+				all := paging.Map(f.Registrars(), func(r *fleet.Registrar) fleet.Registrar { return masking.Registrar(*r) })
 				out.Body, err = paging.Page(*in, all, func(r fleet.Registrar) string { return r.Name },
 					func(r fleet.Registrar, q string) bool { return contains(q, r.Name, r.Host) })
 				return err
 			})
 		})
-	huma.Register(s.api, op(http.MethodGet, path, "get-registrar", "registrars", "Read a registrar", access.Viewer),
+	huma.Register(s.api, access.Op(http.MethodGet, path, "get-registrar", "registrars", "Read a registrar", access.Viewer),
 		func(ctx context.Context, in *struct {
 			NameInput
 			ReadInput
@@ -43,17 +40,17 @@ func (s registrars) register() {
 			return s.read(ctx, in.Name, in.ReadInput)
 		})
 	for _, method := range [...]string{http.MethodPut, http.MethodPatch} {
-		huma.Register(s.api, op(method, path, writeVerb(method)+"-registrar", "registrars", writeSummary(method, "a registrar"), access.Operator),
+		huma.Register(s.api, access.Op(method, path, writeVerb(method)+"-registrar", "registrars", writeSummary(method, "a registrar"), access.Operator),
 			func(ctx context.Context, in *struct {
 				NameInput
-				Precondition
+				writing.Precondition
 				BodyInput
 			}) (*recordOutput[fleet.Registrar], error) {
 				return s.write(ctx, in.Name, in.Precondition, &in.BodyInput, method == http.MethodPatch)
 			})
 		documentBody[fleet.Registrar](s.core, method, path)
 	}
-	huma.Register(s.api, op(http.MethodDelete, path, "delete-registrar", "registrars", "Delete a registrar", access.Operator),
+	huma.Register(s.api, access.Op(http.MethodDelete, path, "delete-registrar", "registrars", "Delete a registrar", access.Operator),
 		func(ctx context.Context, in *struct {
 			NameInput
 			DeleteInput
@@ -71,12 +68,12 @@ func (s registrars) read(ctx context.Context, name string, in ReadInput) (*recor
 		return nil, err
 	}
 	if !in.Reveal {
-		rec = publicRegistrar(rec)
+		rec = masking.Registrar(rec)
 	}
 	return recordAnswer(rec, rec.Revision, false), nil
 }
 
-func (s registrars) write(ctx context.Context, name string, pre Precondition, body *BodyInput, patch bool) (*recordOutput[fleet.Registrar], error) {
+func (s registrars) write(ctx context.Context, name string, pre writing.Precondition, body *BodyInput, patch bool) (*recordOutput[fleet.Registrar], error) {
 	doc, err := body.document()
 	if err != nil {
 		return nil, err
@@ -94,7 +91,7 @@ func (s registrars) write(ctx context.Context, name string, pre Precondition, bo
 	if err != nil {
 		return nil, problem.From(err)
 	}
-	return recordAnswer(publicRegistrar(*rec), rec.Revision, created), nil
+	return recordAnswer(masking.Registrar(*rec), rec.Revision, created), nil
 }
 
 // portFollows removes the port from merged, so that it gets its default again, when the record has the default of its transport and the

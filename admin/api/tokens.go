@@ -17,15 +17,15 @@ import (
 type tokens struct{ *core }
 
 func (s tokens) register() {
-	huma.Register(s.api, op(http.MethodGet, "/tokens", "list-tokens", "tokens", "List tokens, without their secrets", access.Admin),
+	huma.Register(s.api, access.Op(http.MethodGet, "/tokens", "list-tokens", "tokens", "List tokens, without their secrets", access.Admin),
 		func(context.Context, *struct{}) (*itemsOutput[fleet.Token], error) {
 			list, err := s.Tokens.Tokens()
 			return items(list), problem.From(err)
 		})
-	add := op(http.MethodPost, "/tokens", "post-token", "tokens", "Create a token and read its secret, this once", access.Admin)
+	add := access.Op(http.MethodPost, "/tokens", "post-token", "tokens", "Create a token and read its secret, this once", access.Admin)
 	add.DefaultStatus = http.StatusCreated
 	huma.Register(s.api, add, s.add)
-	huma.Register(s.api, op(http.MethodDelete, "/tokens/{name}", "delete-token", "tokens", "Revoke a token", access.Admin),
+	huma.Register(s.api, access.Op(http.MethodDelete, "/tokens/{name}", "delete-token", "tokens", "Revoke a token", access.Admin),
 		func(ctx context.Context, in *NameInput) (*struct{}, error) {
 			return nil, problem.From(s.Tokens.DeleteToken(access.Of(ctx).Name, in.Name))
 		})

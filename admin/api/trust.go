@@ -12,6 +12,7 @@ import (
 	"plugtone/admin/access"
 	"plugtone/admin/client"
 	"plugtone/admin/problem"
+	"plugtone/admin/writing"
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
 	"plugtone/provision/setting"
@@ -24,44 +25,45 @@ type trustWindows struct{ *core }
 type windowOutput struct{ Body trust.Window }
 
 func (s trustWindows) register() {
-	huma.Register(s.api, op(http.MethodGet, "/enroll", "list-windows", "trust", "List the windows in which files need no proof", access.Viewer),
+	huma.Register(s.api, access.Op(http.MethodGet, "/enroll", "list-windows", "trust", "List the windows in which files need no proof", access.Viewer),
 		func(context.Context, *struct{}) (*itemsOutput[trust.Window], error) {
 			return items(s.Trust.Windows()), nil
 		})
-	huma.Register(s.api, op(http.MethodPost, "/enroll", "enroll-all", "trust",
+	huma.Register(s.api, access.Op(http.MethodPost, "/enroll", "enroll-all", "trust",
 		"Open a window in which the files of all phones need no proof", access.Admin),
 		func(ctx context.Context, in *struct{ Body client.EnrollRequest }) (*windowOutput, error) {
 			return s.enroll(ctx, dhcp.MAC{}, in.Body)
 		})
-	huma.Register(s.api, op(http.MethodPost, "/devices/{mac}/enroll", "enroll-device", "trust", "Open a window in which the files of a phone need no proof", access.Operator),
+	huma.Register(s.api, access.Op(http.MethodPost, "/devices/{mac}/enroll", "enroll-device", "trust", "Open a window in which the files of a phone need no proof", access.Operator),
 		func(ctx context.Context, in *struct {
 			MACInput
 			Body client.EnrollRequest
 		}) (*windowOutput, error) {
-			mac, err := in.parse()
+			mac, err := in.Parse()
 			if err != nil {
 				return nil, err
 			}
 			return s.enroll(ctx, mac, in.Body)
 		})
-	huma.Register(s.api, op(http.MethodGet, "/devices/{mac}/credentials", "get-credentials", "trust", "Read a phone's own HTTP user and password", access.Viewer), s.credentials)
-	huma.Register(s.api, op(http.MethodPost, "/devices/{mac}/credentials/rotate", "rotate-credentials", "trust",
+	huma.Register(s.api, access.Op(http.MethodGet, "/devices/{mac}/credentials", "get-credentials", "trust", "Read a phone's own HTTP user and password", access.Viewer), s.credentials)
+	huma.Register(s.api, access.Op(http.MethodPost, "/devices/{mac}/credentials/rotate", "rotate-credentials", "trust",
 		"Give a phone a new password", access.Operator),
 		func(ctx context.Context, in *struct {
 			MACInput
+			writing.Input
 			Force bool `query:"force" doc:"also when the phone has not used its last password yet"`
 		}) (*struct{ Body client.Login }, error) {
-			mac, err := in.parse()
+			mac, err := in.Parse()
 			if err != nil {
 				return nil, err
 			}
-			d, err := fleet.RotateCredentials(s.Records, access.Of(ctx).Name, mac, in.Force, s.Now())
+			d, err := fleet.RotateCredentials(s.writer.For(ctx), access.Of(ctx).Name, mac, in.Force, s.Now())
 			if err != nil {
 				return nil, problem.From(err)
 			}
 			return &struct{ Body client.Login }{s.publicCredentials(d, false)}, nil
 		})
-	export := op(http.MethodGet, "/credentials", "export-credentials", "trust", "Export the users and passwords of all phones as CSV", access.Admin)
+	export := access.Op(http.MethodGet, "/credentials", "export-credentials", "trust", "Export the users and passwords of all phones as CSV", access.Admin)
 	export.Responses = map[string]*huma.Response{"200": {Description: "mac,vendor,model,label,url,user,password", Content: map[string]*huma.MediaType{"text/csv": {}}}}
 	huma.Register(s.api, export, s.exportCredentials)
 }
@@ -101,7 +103,7 @@ func (s trustWindows) credentials(ctx context.Context, in *struct {
 	MACInput
 	RevealInput
 }) (*struct{ Body client.Login }, error) {
-	mac, err := in.parse()
+	mac, err := in.Parse()
 	if err != nil {
 		return nil, err
 	}

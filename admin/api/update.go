@@ -3,47 +3,19 @@ package api
 import (
 	"context"
 	"errors"
-	"fmt"
 	"reflect"
 
-	"github.com/danielgtaylor/huma/v2"
-
-	"plugtone/admin/access"
 	"plugtone/admin/document"
 	"plugtone/admin/problem"
+	"plugtone/admin/writing"
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
 )
 
-// Precondition has the parameters that name the expected record of a write.
-type Precondition struct {
-	IfMatch     string `header:"If-Match" doc:"ETag of the record as it was read: 412 when it has changed since; * when it must exist" example:"\"17\""`
-	IfNoneMatch string `header:"If-None-Match" doc:"* when the record must not exist yet, else 412" example:"*"`
-}
-
-// met returns the answer 412 unless the precondition fits the record's revision; 0 is no record.
-func (p Precondition) met(noun string, rev uint64) error {
-	if p.IfNoneMatch == "*" && rev != 0 {
-		return huma.Error412PreconditionFailed(noun + " exists already")
-	}
-	switch {
-	case p.IfMatch == "":
-		return nil
-	case rev == 0:
-		return huma.Error412PreconditionFailed(noun + " does not exist (any more)")
-	case p.IfMatch == "*":
-		return nil
-	}
-	if matchesTag(p.IfMatch, rev) {
-		return nil
-	}
-	return huma.Error412PreconditionFailed(fmt.Sprintf("%s was changed meanwhile, to revision %d; read it again", noun, rev))
-}
-
 // recordUpdate is one PUT or PATCH of a record of type T.
 type recordUpdate[T any] struct {
 	noun    string // extension 1001@main, for messages and the audit log
-	pre     Precondition
+	pre     writing.Precondition
 	body    document.Object
 	patch   bool                         // body is a JSON merge patch (RFC 7396)
 	wire    reflect.Type                 // the API's type for T, which has the schema
@@ -56,16 +28,13 @@ type recordUpdate[T any] struct {
 	affects func(fleet.View, *T) ([]dhcp.MAC, error) // devices whose files depend on it; nil: none
 }
 
-// errUnchanged ends an edit that changes nothing, so that a repeated PUT makes no new revision.
-var errUnchanged = errors.New("unchanged")
-
 // run makes the change in one edit. It returns the stored record and whether it is new.
 func (w recordUpdate[T]) run(ctx context.Context, s *core) (rec *T, created bool, err error) {
 	verb := "set "
 	if w.patch {
 		verb = "change "
 	}
-	err = s.Records.Edit(access.Of(ctx).Name, verb+w.noun, func(e fleet.Edit) error {
+	err = s.writer.Edit(ctx, verb+w.noun, func(e fleet.Edit) error {
 		old, err := w.find(e)
 		if err != nil && !errors.Is(err, fleet.ErrNotFound) {
 			return err
@@ -81,7 +50,7 @@ func (w recordUpdate[T]) run(ctx context.Context, s *core) (rec *T, created bool
 		if old != nil {
 			rev = *revision(old)
 		}
-		if err := w.pre.met(w.noun, rev); err != nil {
+		if err := w.pre.Met(w.noun, rev); err != nil {
 			return err
 		}
 		rec, err = w.build(s, e, old)
@@ -90,7 +59,7 @@ func (w recordUpdate[T]) run(ctx context.Context, s *core) (rec *T, created bool
 		}
 		if old != nil && document.Equal(old, rec) {
 			rec = old
-			return errUnchanged
+			return writing.ErrUnchanged
 		}
 		if err := w.put(e, rec); err != nil || w.affects == nil {
 			return err
@@ -101,7 +70,7 @@ func (w recordUpdate[T]) run(ctx context.Context, s *core) (rec *T, created bool
 		}
 		return s.Phones.ValidateRendering(e, macs)
 	})
-	if err != nil && !errors.Is(err, errUnchanged) {
+	if err != nil && !errors.Is(err, writing.ErrUnchanged) {
 		return nil, false, err
 	}
 	return rec, created, nil
@@ -134,8 +103,10 @@ func (w recordUpdate[T]) build(s *core, f fleet.View, old *T) (*T, error) {
 			return nil, err
 		}
 	}
-	if created, ok := was["created_at"]; ok {
-		doc["created_at"] = created
+	for _, name := range []string{"created_at", "source"} { // kept, whatever the body has
+		if value, ok := was[name]; ok {
+			doc[name] = value
+		}
 	}
 	rec := new(T)
 	if err := document.FromObject(doc, rec); err != nil {

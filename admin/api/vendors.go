@@ -15,7 +15,7 @@ import (
 type vendors struct{ *core }
 
 func (s vendors) register() {
-	huma.Register(s.api, op(http.MethodGet, "/vendors", "list-vendors", "vendors", "List vendor packs and their models", access.Viewer),
+	huma.Register(s.api, access.Op(http.MethodGet, "/vendors", "list-vendors", "vendors", "List vendor packs and their models", access.Viewer),
 		func(context.Context, *struct{}) (*itemsOutput[client.Vendor], error) {
 			var list []client.Vendor
 			for _, v := range s.Packs().Vendors() {
@@ -25,7 +25,7 @@ func (s vendors) register() {
 			}
 			return items(list), nil
 		})
-	huma.Register(s.api, op(http.MethodGet, "/vendors/{vendor}", "get-vendor", "vendors", "Read a vendor pack", access.Viewer),
+	huma.Register(s.api, access.Op(http.MethodGet, "/vendors/{vendor}", "get-vendor", "vendors", "Read a vendor pack", access.Viewer),
 		func(_ context.Context, in *struct {
 			Vendor string `path:"vendor" doc:"id or alias of the vendor" example:"yealink"`
 		}) (*struct{ Body pack.Description }, error) {

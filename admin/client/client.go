@@ -14,6 +14,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"plugtone/provision/impact"
 )
 
 // DefaultAddr is where a daemon listens by default.
@@ -22,11 +24,12 @@ const DefaultAddr = "unix:/run/plugtone/admin.sock"
 // answerTime is how long the daemon may take to start its answer.
 const answerTime = 60 * time.Second
 
-// Client calls the admin API of one daemon. Its methods are those of its parts: Records, Phones and Operation.
+// Client calls the admin API of one daemon. Its methods are those of its parts: Records, Phones, Operation and Fleet.
 type Client struct {
 	Records
 	Phones
 	Operation
+	Fleet
 }
 
 // conn is the connection that the parts of a Client share.
@@ -35,6 +38,7 @@ type conn struct {
 	base  string // http://host
 	token string
 	http  *http.Client
+	write Write
 }
 
 // Unreachable is the error when no daemon answers at the address.
@@ -53,7 +57,32 @@ func New(addr, token string) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{Records{c}, Phones{c}, Operation{c}}, nil
+	return clientOf(c), nil
+}
+
+func clientOf(c *conn) *Client {
+	return &Client{Records{c}, Phones{c}, Operation{c}, Fleet{c}}
+}
+
+// Write says what for records are changed, and whether that is only to be tried.
+type Write struct {
+	Message string // shown with the change
+	DryRun  bool   // nothing is changed: each call that would change records returns a *DryRun error
+	Summary bool   // with DryRun: count the phones only
+}
+
+// Writing returns a client that changes records in this way.
+func (c *Client) Writing(w Write) *Client {
+	with := *c.Records.conn
+	with.write = w
+	return clientOf(&with)
+}
+
+// DryRun is the error of a call that would have changed records.
+type DryRun struct{ Preview impact.Preview }
+
+func (e *DryRun) Error() string {
+	return fmt.Sprintf("dry run: %s: the files of %d phones would change", e.Preview.Action, e.Preview.Phones)
 }
 
 // dial parses an address. It sends nothing.
@@ -106,12 +135,14 @@ type call struct {
 	path   string // below /api/v1, already escaped
 	query  url.Values
 	header http.Header
-	body   any // marshalled to JSON; nil: none
+	body   any       // marshalled to JSON; nil: none
+	raw    io.Reader // sent as it is, instead of body
+	change bool      // it changes records
 }
 
 // send sends a request and converts a problem document into an error. The caller closes the body.
 func (c *conn) send(ctx context.Context, q call) (*http.Response, error) {
-	var body io.Reader
+	body := q.raw
 	if q.body != nil {
 		b, err := json.Marshal(q.body)
 		if err != nil {
@@ -120,8 +151,8 @@ func (c *conn) send(ctx context.Context, q call) (*http.Response, error) {
 		body = bytes.NewReader(b)
 	}
 	target := c.base + "/api/v1" + q.path
-	if len(q.query) > 0 {
-		target += "?" + q.query.Encode()
+	if query := c.queryOf(q); len(query) > 0 {
+		target += "?" + query.Encode()
 	}
 	req, err := http.NewRequestWithContext(ctx, q.method, target, body)
 	if err != nil {
@@ -151,7 +182,36 @@ func (c *conn) send(ctx context.Context, q call) (*http.Response, error) {
 		defer res.Body.Close()
 		return nil, readProblem(res)
 	}
+	if res.Header.Get("Plugtone-Dry-Run") != "" {
+		defer res.Body.Close()
+		tried := &DryRun{}
+		if err := json.NewDecoder(res.Body).Decode(&tried.Preview); err != nil {
+			return nil, fmt.Errorf("the daemon's answer is invalid: %w", err)
+		}
+		return nil, tried
+	}
 	return res, nil
+}
+
+// queryOf returns the query of a call, with how records are changed.
+func (c *conn) queryOf(q call) url.Values {
+	if !q.change {
+		return q.query
+	}
+	out := url.Values{}
+	for name, values := range q.query {
+		out[name] = values
+	}
+	if c.write.Message != "" {
+		out.Set("message", c.write.Message)
+	}
+	if c.write.DryRun {
+		out.Set("dry_run", "true")
+	}
+	if c.write.DryRun && c.write.Summary {
+		out.Set("summary", "true")
+	}
+	return out
 }
 
 // readProblem converts an unsuccessful answer into an error.
@@ -192,22 +252,14 @@ const pageSize = "1000"
 
 // all reads every page of a list.
 func all[T any](ctx context.Context, c *conn, path string, query url.Values) ([]T, error) {
-	q := url.Values{"limit": {pageSize}}
-	for k, v := range query {
-		q[k] = v
-	}
 	out := []T{}
-	for {
-		var page Page[T]
-		if _, err := c.do(ctx, call{method: http.MethodGet, path: path, query: q}, &page); err != nil {
+	for v, err := range each[T](ctx, c, path, query) {
+		if err != nil {
 			return nil, err
 		}
-		out = append(out, page.Items...)
-		if page.NextCursor == "" {
-			return out, nil
-		}
-		q.Set("cursor", page.NextCursor)
+		out = append(out, v)
 	}
+	return out, nil
 }
 
 func (c *conn) get(ctx context.Context, path string, query url.Values, out any) error {

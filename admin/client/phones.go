@@ -87,7 +87,8 @@ func (c Phones) History(ctx context.Context, mac string) (out History, err error
 
 // Rollback makes a device what it was at a revision.
 func (c Phones) Rollback(ctx context.Context, mac string, revision uint64) (out Device, err error) {
-	return out, c.conn.post(ctx, device(mac)+"/rollback", RollbackRequest{Revision: revision}, &out)
+	_, err = c.conn.do(ctx, call{method: http.MethodPost, path: device(mac) + "/rollback", body: RollbackRequest{Revision: revision}, change: true}, &out)
+	return out, err
 }
 
 // Timeline reads the newest limit entries of a phone, newest last.
@@ -174,7 +175,7 @@ func (c Phones) Credentials(ctx context.Context, mac string, reveal bool) (out L
 
 // RotateCredentials gives a phone a new password; with force also before it has used the last one.
 func (c Phones) RotateCredentials(ctx context.Context, mac string, force bool) (out Login, err error) {
-	_, err = c.conn.do(ctx, call{method: http.MethodPost, path: device(mac) + "/credentials/rotate", query: forceQuery(force)}, &out)
+	_, err = c.conn.do(ctx, call{method: http.MethodPost, path: device(mac) + "/credentials/rotate", query: forceQuery(force), change: true}, &out)
 	return out, err
 }
 
@@ -201,7 +202,8 @@ func (c Phones) Discovered(ctx context.Context, query url.Values) ([]fleet.Disco
 
 // Adopt makes a discovered phone a device.
 func (c Phones) Adopt(ctx context.Context, mac string, in AdoptRequest) (out Device, err error) {
-	return out, c.conn.post(ctx, "/discovered/"+url.PathEscape(mac)+"/adopt", in, &out)
+	_, err = c.conn.do(ctx, call{method: http.MethodPost, path: "/discovered/" + url.PathEscape(mac) + "/adopt", body: in, change: true}, &out)
+	return out, err
 }
 
 // Forget removes a phone from the discovered list.

@@ -59,14 +59,14 @@ func (x Collection[T]) Get(ctx context.Context, id string, reveal bool) (T, stri
 // Create creates a record under the id within it.
 func (x Collection[T]) Create(ctx context.Context, record any) (T, error) {
 	var out T
-	_, err := x.c.do(ctx, call{method: http.MethodPost, path: x.path, body: record}, &out)
+	_, err := x.c.do(ctx, call{method: http.MethodPost, path: x.path, body: record, change: true}, &out)
 	return out, err
 }
 
 // Put creates or replaces a record. etag is "", the ETag that was read, or "new" when the record must not exist.
 func (x Collection[T]) Put(ctx context.Context, id string, record any, etag string) (T, error) {
 	var out T
-	_, err := x.c.do(ctx, call{method: http.MethodPut, path: x.at(id), header: condition(etag), body: record}, &out)
+	_, err := x.c.do(ctx, call{method: http.MethodPut, path: x.at(id), header: condition(etag), body: record, change: true}, &out)
 	return out, err
 }
 
@@ -75,7 +75,7 @@ func (x Collection[T]) Patch(ctx context.Context, id string, fields map[string]a
 	var out T
 	h := condition(etag)
 	h.Set("Content-Type", "application/merge-patch+json")
-	_, err := x.c.do(ctx, call{method: http.MethodPatch, path: x.at(id), header: h, body: fields}, &out)
+	_, err := x.c.do(ctx, call{method: http.MethodPatch, path: x.at(id), header: h, body: fields, change: true}, &out)
 	return out, err
 }
 
@@ -96,7 +96,7 @@ func (x Collection[T]) Set(ctx context.Context, id string, fields map[string]any
 
 // Delete removes a record. While others depend on it, that is a conflict unless force is set.
 func (x Collection[T]) Delete(ctx context.Context, id string, force bool) error {
-	_, err := x.c.do(ctx, call{method: http.MethodDelete, path: x.at(id), query: forceQuery(force)}, nil)
+	_, err := x.c.do(ctx, call{method: http.MethodDelete, path: x.at(id), query: forceQuery(force), change: true}, nil)
 	return err
 }
 
@@ -110,4 +110,10 @@ func condition(etag string) http.Header {
 		h.Set("If-Match", etag)
 	}
 	return h
+}
+
+// History lists the revisions of a record, newest first.
+func (x Collection[T]) History(ctx context.Context, id string) (out RecordHistory, err error) {
+	_, err = x.c.do(ctx, call{method: http.MethodGet, path: x.at(id) + "/history"}, &out)
+	return out, err
 }

@@ -8,6 +8,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision"
+	"plugtone/provision/changes"
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/timeline"
@@ -69,6 +70,8 @@ type FileDiff struct {
 	FetchedAt     time.Time `json:"fetched_at,omitzero" doc:"when the file was fetched last" example:"2026-11-22T12:00:00Z"`
 	Digest        string    `json:"digest,omitempty" doc:"SHA-256 of the file as it is now, in hexadecimal; a stand-in for callers without the role admin" example:"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"`
 	Size          int64     `json:"size,omitempty" doc:"size of the file as it is now, in bytes" example:"10240" minimum:"0"`
+	Diff          string    `json:"diff,omitempty" doc:"of a changed file: the lines that differ, as a unified diff with *** for secrets" example:"-label = Desk\n+label = Reception\n"`
+	Note          string    `json:"note,omitempty" doc:"of a changed file: why there are no lines" example:"only secrets differ"`
 }
 
 // Diff is the comparison for all files of a phone.
@@ -77,20 +80,45 @@ type Diff struct {
 	Items []FileDiff `json:"items" doc:"one comparison for each file"`
 }
 
-// Revision is a device as it was after one change.
+// Revision is a record as it was after one change.
 type Revision struct {
-	Revision uint64    `json:"revision" doc:"number of the revision" example:"17"`
-	Time     time.Time `json:"time" doc:"when the change was made" example:"2026-11-22T12:00:00Z"`
-	Actor    string    `json:"actor" doc:"who made it: local:USER over the unix socket, token:NAME over TCP" example:"token:helpdesk"`
-	Action   string    `json:"action" doc:"what was done, in words" example:"change device 00:15:65:12:34:56"`
-	Deleted  bool      `json:"deleted,omitempty" doc:"whether the change deleted the device; then device is what was deleted" example:"false"`
-	Device   *Device   `json:"device" doc:"the device after the change"`
+	Revision uint64           `json:"revision" doc:"number of the revision, and of the change that made it" example:"17"`
+	Time     time.Time        `json:"time" doc:"when the change was made" example:"2026-11-22T12:00:00Z"`
+	Actor    string           `json:"actor" doc:"who made it: local:USER over the unix socket, token:NAME over TCP" example:"token:helpdesk"`
+	From     string           `json:"from,omitempty" doc:"address that the request came from; absent over the unix socket" example:"10.0.0.7"`
+	Action   string           `json:"action" doc:"what was done, in words" example:"change device 00:15:65:12:34:56"`
+	Message  string           `json:"message,omitempty" doc:"what the change was for, as its author wrote" example:"move the front desk"`
+	Deleted  bool             `json:"deleted,omitempty" doc:"whether the change deleted the record" example:"false"`
+	Members  []changes.Member `json:"members,omitempty" doc:"the members that the change set, from what to what; *** stands for secrets"`
+	Device   *Device          `json:"device,omitempty" doc:"in the history of a device: the device after the change, or what was deleted"`
 }
 
 // History has the revisions of a device, newest first.
 type History struct {
 	MAC   dhcp.MAC   `json:"mac" doc:"MAC address of the phone" example:"00:15:65:12:34:56"`
 	Items []Revision `json:"items" doc:"the revisions, newest first"`
+}
+
+// RecordHistory has the revisions of an extension, registrar or profile, newest first.
+type RecordHistory struct {
+	Kind  string     `json:"kind" doc:"kind of record: extension, registrar or profile" example:"extension"`
+	Name  string     `json:"name" doc:"name of the record" example:"1001@main"`
+	Items []Revision `json:"items" doc:"the revisions, newest first"`
+}
+
+// ChangeDetail is a change with the records that it touched.
+type ChangeDetail struct {
+	fleet.Change
+	Records []ChangedRecord `json:"records" doc:"the records that it touched, 1000 at most"`
+	More    int             `json:"more,omitempty" doc:"how many further records it touched" example:"0" minimum:"0"`
+}
+
+// ChangedRecord is a record that a change touched.
+type ChangedRecord struct {
+	Kind    string           `json:"kind" doc:"kind of record: device, extension, registrar or profile" example:"device"`
+	Name    string           `json:"name" doc:"name of the record: a MAC, NUMBER@REGISTRAR or a name" example:"00:15:65:12:34:56"`
+	Change  string           `json:"change" enum:"created,changed,deleted" doc:"what happened to it" example:"changed"`
+	Members []changes.Member `json:"members" doc:"the members that differ, from what to what; *** stands for secrets"`
 }
 
 // Timeline has the entries of one phone, newest last, and the diagnosis.

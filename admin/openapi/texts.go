@@ -26,10 +26,18 @@ var texts = map[string]text{
 		"Files that would not be served are listed with the reason."},
 	"get-device-file": {description: "The headers Plugtone-Outcome, -Reason, -Digest, -Size, -Masked and -Media-Type describe the real file. " +
 		"204 is the answer for a file that phones do without. " + secrets},
-	"get-device-diff":    {description: "Each file is compared by its SHA-256."},
-	"get-device-history": {description: "Revisions of a deleted device are listed too, as far as they are kept. Secrets are left out."},
+	"get-device-diff":    {description: "Each file is compared by its SHA-256. The lines that differ are computed from the records at the time of the fetch, as far as changes are kept."},
+	"get-device-history": {description: "Each revision has the members that changed. Revisions of a deleted device are listed too, as far as they are kept. Secrets are left out."},
 	"post-device-rollback": {description: "The old revision is written as a new one. It is checked like any change: an extension may have been deleted since. " +
 		"404 when the revision is not kept."},
+	"list-changes": {description: "A change is one write, of one record or ten thousand. " + page},
+	"get-change":   {description: "Each record is shown by the members that differ. 404 when the change is not kept any more."},
+	"undo-change": {description: "The records are set back in one change of its own, which can be undone too. The phones' own credentials stay. With force, records that were changed since are overwritten.",
+		conflict: "Records were changed since, and they are listed; or nothing is left to undo."},
+	"get-extension-history": {description: "Each revision has the members that changed. Revisions of a deleted extension are listed too when the registrar is named, as far as they are kept."},
+	"get-registrar-history": {description: "Each revision has the members that changed."},
+	"get-profile-history":   {description: "Each revision has the members that changed."},
+
 	"get-device-timeline": {description: "A MAC without a device record has a timeline too. The diagnosis also considers the record and the lease."},
 
 	"list-extensions": {description: page},

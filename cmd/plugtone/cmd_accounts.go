@@ -19,12 +19,13 @@ func registrarCommand(a *app) *cobra.Command {
 	c := &cobra.Command{Use: "registrar", Short: "The SIP servers that phones register with"}
 	c.AddCommand(registrarSet(a), listCommand(a, "List registrars", (*client.Client).Registrars, printRegistrars),
 		showCommand(a, "NAME", "Show a registrar", (*client.Client).Registrars, printRegistrar),
-		removeCommand(a, "registrar", "NAME", "its extensions are kept without a registrar, and phones get no account for them", (*client.Client).Registrars))
+		removeCommand(a, "registrar", "NAME", "its extensions are kept without a registrar, and phones get no account for them", (*client.Client).Registrars),
+		historyCommand(a, "registrar", "NAME", (*client.Client).Registrars))
 	return c
 }
 
 func registrarSet(a *app) *cobra.Command {
-	var host, transport, proxy, backup, expires string
+	var host, transport, proxy, backup, expires, domain, backupProxy string
 	var port int
 	var settings []string
 	c := &cobra.Command{
@@ -39,6 +40,8 @@ func registrarSet(a *app) *cobra.Command {
 			m.text("transport", "transport", transport)
 			m.text("outbound-proxy", "outbound_proxy", proxy)
 			m.text("backup-host", "backup_host", backup)
+			m.text("sip-domain", "sip_domain", domain)
+			m.text("backup-outbound-proxy", "backup_outbound_proxy", backupProxy)
 			m.text("register-expires", "register_expires", expires)
 			if err := m.settings(settings); err != nil {
 				return err
@@ -61,7 +64,10 @@ func registrarSet(a *app) *cobra.Command {
 	f.StringVar(&proxy, "outbound-proxy", "", "`HOST` or HOST:PORT that all requests go through")
 	f.StringVar(&backup, "backup-host", "", "a second server `HOST`, for phones that can use one")
 	f.StringVar(&expires, "register-expires", "", "how long a registration lasts: `DURATION` (default 1h)")
+	f.StringVar(&domain, "sip-domain", "", "SIP `DOMAIN` of the accounts, when it is not the host")
+	f.StringVar(&backupProxy, "backup-outbound-proxy", "", "`HOST` or HOST:PORT for when the first outbound proxy fails")
 	f.StringArrayVar(&settings, "set", nil, "`NAME=VALUE` of a setting for all phones with a line there; NAME= removes it (repeatable)")
+	a.writes(c)
 	return c
 }
 
@@ -88,6 +94,8 @@ func printRegistrar(_ *app, c *cobra.Command, r fleet.Registrar) error {
 	f.add("transport", r.Transport)
 	f.add("outbound proxy", r.OutboundProxy)
 	f.add("backup host", r.BackupHost)
+	f.add("backup outbound proxy", r.BackupOutboundProxy)
+	f.add("sip domain", r.SIPDomain)
 	f.add("register expires", r.RegisterExpires.String())
 	addSettings(&f, r.Settings)
 	f.add("changed", at(r.UpdatedAt)+", revision "+strconv.FormatUint(r.Revision, 10))
@@ -98,7 +106,8 @@ func extensionCommand(a *app) *cobra.Command {
 	c := &cobra.Command{Use: "extension", Aliases: []string{"ext"}, Short: "The accounts that phones register"}
 	c.AddCommand(extensionSet(a), listCommand(a, "List extensions", (*client.Client).Extensions, printExtensions),
 		showCommand(a, "NUMBER", "Show an extension", (*client.Client).Extensions, printExtension),
-		removeCommand(a, "extension", "NUMBER", "its lines are taken off the devices", (*client.Client).Extensions))
+		removeCommand(a, "extension", "NUMBER", "its lines are taken off the devices", (*client.Client).Extensions),
+		historyCommand(a, "extension", "NUMBER", (*client.Client).Extensions))
 	return c
 }
 
@@ -153,6 +162,7 @@ func extensionSet(a *app) *cobra.Command {
 	f.StringVar(&password, "password", "", "SIP `PASSWORD`")
 	f.StringVar(&file, "password-file", "", "`FILE` with the SIP password; - reads it from standard input")
 	f.StringVar(&voicemail, "voicemail", "", "`NUMBER` that the message key dials")
+	a.writes(c)
 	return c
 }
 
@@ -375,5 +385,6 @@ func removeCommand[T any](a *app, noun, arg, unbinds string, of func(*client.Cli
 	if unbinds != "" {
 		c.Flags().BoolVar(&force, "force", false, "also when it is in use: "+unbinds)
 	}
+	a.writes(c)
 	return c
 }

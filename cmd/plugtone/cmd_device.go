@@ -52,7 +52,9 @@ func checkMAC(c *cobra.Command) {
 // deviceFlags are those of device add and device set.
 type deviceFlags struct {
 	vendor, model, label, profile, notes, reserve string
+	location, serial                              string
 	lines, keys, settings, otherMACs, contacts    []string
+	tags                                          []string
 }
 
 func (d *deviceFlags) define(c *cobra.Command) {
@@ -66,6 +68,9 @@ func (d *deviceFlags) define(c *cobra.Command) {
 	f.StringArrayVar(&d.contacts, "contact", nil, "`NAME=NUMBER` of the phonebook (repeatable; they replace all contacts)")
 	f.StringArrayVar(&d.settings, "set", nil, "`NAME=VALUE` of a setting, or VENDOR/PARAMETER=VALUE in the vendor's own words (repeatable)")
 	f.StringVar(&d.reserve, "reserve-ip", "", "address `ADDR` that only this phone is given")
+	f.StringVar(&d.location, "location", "", "where the phone is: `TEXT`")
+	f.StringVar(&d.serial, "serial", "", "serial number of the phone: `TEXT`")
+	f.StringArrayVar(&d.tags, "tag", nil, "a short `WORD` to select phones by (repeatable; they replace all tags)")
 	f.StringVar(&d.notes, "notes", "", "notes for operators: `TEXT`")
 	f.StringArrayVar(&d.otherMACs, "other-mac", nil, "a further `MAC` of the same phone, as of its Wi-Fi (repeatable)")
 }
@@ -88,6 +93,11 @@ func (d *deviceFlags) patch(c *cobra.Command) (patchFields, error) {
 	m.text("label", "label", d.label)
 	m.text("profile", "profile", d.profile)
 	m.text("notes", "notes", d.notes)
+	m.text("location", "location", d.location)
+	m.text("serial", "serial", d.serial)
+	if c.Flags().Changed("tag") {
+		m.doc["tags"] = slices.DeleteFunc(slices.Clone(d.tags), func(tag string) bool { return tag == "" })
+	}
 	m.text("reserve-ip", "reserved_ip", d.reserve)
 	if c.Flags().Changed("line") {
 		lines, err := parseLines(d.lines)
@@ -206,6 +216,7 @@ func deviceAdd(a *app) *cobra.Command {
 		},
 	}
 	d.define(c)
+	a.writes(c)
 	return c
 }
 
@@ -297,6 +308,7 @@ func deviceSet(a *app) *cobra.Command {
 		},
 	}
 	d.define(c)
+	a.writes(c)
 	return c
 }
 
@@ -351,7 +363,7 @@ func mergeKeys(have, changes []fleet.Key) (out, absent []fleet.Key) {
 }
 
 func deviceSwitch(a *app, verb string, on bool, short string) *cobra.Command {
-	return &cobra.Command{
+	c := &cobra.Command{
 		Use: verb + " MAC", Args: cobra.ExactArgs(1), Short: short,
 		RunE: func(c *cobra.Command, args []string) error {
 			cl, err := a.client()
@@ -365,4 +377,6 @@ func deviceSwitch(a *app, verb string, on bool, short string) *cobra.Command {
 			return a.done(c, dev, "device %s %sd; the phone gets the change with its next fetch", dev.MAC, verb)
 		},
 	}
+	a.writes(c)
+	return c
 }

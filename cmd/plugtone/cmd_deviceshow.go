@@ -9,6 +9,7 @@ import (
 
 	"plugtone/admin/client"
 	"plugtone/provision"
+	"plugtone/provision/changes"
 )
 
 func deviceList(a *app) *cobra.Command {
@@ -95,7 +96,7 @@ func printDevice(a *app, c *cobra.Command, d client.Device) error {
 	}
 	f.add("profile", d.Profile)
 	for _, l := range d.Lines {
-		f.add("line "+strconv.Itoa(l.Position), strings.TrimSuffix(l.Extension+"@"+l.Registrar, "@"))
+		f.add("line "+strconv.Itoa(l.Position), changes.LineText(l))
 	}
 	for _, k := range d.Keys {
 		spec := k.String()
@@ -112,6 +113,10 @@ func printDevice(a *app, c *cobra.Command, d client.Device) error {
 	for _, text := range statusOf(d).LeftOut {
 		f.add("left out", text)
 	}
+	f.add("location", d.Location)
+	f.add("serial", d.Serial)
+	f.add("tags", strings.Join(d.Tags, ", "))
+	f.add("source", d.Source)
 	f.add("notes", d.Notes)
 	f.add("changed", at(d.UpdatedAt)+", revision "+strconv.FormatUint(d.Revision, 10))
 	return f.print(c.OutOrStdout())

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
 
+	"plugtone/admin/client"
 	"plugtone/provision"
 )
 
@@ -91,7 +93,7 @@ func (a *app) oneFile(c *cobra.Command, mac, name, subnet string, reveal bool) e
 
 func deviceDiff(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "diff MAC", Args: cobra.ExactArgs(1), Short: "Compare what a phone fetched last with what it would get now",
+		Use: "diff MAC", Args: cobra.ExactArgs(1), Short: "Compare what a phone fetched last with what it would get now, line by line",
 		RunE: func(c *cobra.Command, args []string) error {
 			cl, err := a.client()
 			if err != nil {
@@ -109,9 +111,32 @@ func deviceDiff(a *app) *cobra.Command {
 				t.add(f.Name, f.Change, dash(at(f.FetchedAt)), sizeOrDash(f.FetchedSize, f.FetchedDigest), dash(shortDigest(f.FetchedDigest)),
 					sizeOrDash(f.Size, f.Digest), dash(shortDigest(f.Digest)))
 			}
-			return t.print(c.OutOrStdout())
+			if err := t.print(c.OutOrStdout()); err != nil {
+				return err
+			}
+			return printFileDiffs(c, d.Items)
 		},
 	}
+}
+
+// printFileDiffs prints the lines that differ in each changed file.
+func printFileDiffs(c *cobra.Command, items []client.FileDiff) error {
+	s := newScreen(c.OutOrStdout(), os.Getenv)
+	for _, f := range items {
+		if f.Note != "" {
+			message(c, "%s: %s", f.Name, f.Note)
+		}
+		if f.Diff == "" {
+			continue
+		}
+		if _, err := fmt.Fprintln(s); err != nil {
+			return err
+		}
+		if err := printDiff(s, f.Diff); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func sizeOrDash(n int64, digest string) string {
@@ -123,7 +148,7 @@ func sizeOrDash(n int64, digest string) string {
 
 func deviceHistory(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "history MAC", Args: cobra.ExactArgs(1), Short: "List the revisions of a device, newest first",
+		Use: "history MAC", Args: cobra.ExactArgs(1), Short: "List the revisions of a device, newest first, with what changed",
 		RunE: func(c *cobra.Command, args []string) error {
 			cl, err := a.client()
 			if err != nil {
@@ -136,15 +161,7 @@ func deviceHistory(a *app) *cobra.Command {
 			if a.json {
 				return printJSON(c, h)
 			}
-			t := newTable("REVISION", "TIME", "BY", "DID", "LINES", "LABEL")
-			for _, r := range h.Items {
-				lines, label := "-", ""
-				if r.Device != nil {
-					lines, label = dash(linesOf(r.Device.Lines)), r.Device.Label
-				}
-				t.add(strconv.FormatUint(r.Revision, 10), at(r.Time), r.Actor, r.Action, lines, label)
-			}
-			return t.print(c.OutOrStdout())
+			return printRevisions(c, h.Items)
 		},
 	}
 }
@@ -171,5 +188,6 @@ func deviceRollback(a *app) *cobra.Command {
 		},
 	}
 	c.Flags().Uint64Var(&to, "to", 0, "the `REVISION`")
+	a.writes(c)
 	return c
 }

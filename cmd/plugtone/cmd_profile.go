@@ -14,7 +14,8 @@ func profileCommand(a *app) *cobra.Command {
 	c := &cobra.Command{Use: "profile", Short: "Keys and settings that many phones share"}
 	c.AddCommand(profileSet(a), listCommand(a, "List profiles", (*client.Client).Profiles, printProfiles),
 		showCommand(a, "NAME", "Show a profile", (*client.Client).Profiles, printProfile),
-		removeCommand(a, "profile", "NAME", "devices and profiles that name it go without it", (*client.Client).Profiles))
+		removeCommand(a, "profile", "NAME", "devices and profiles that name it go without it", (*client.Client).Profiles),
+		historyCommand(a, "profile", "NAME", (*client.Client).Profiles))
 	return c
 }
 
@@ -51,6 +52,7 @@ func profileSet(a *app) *cobra.Command {
 		},
 	}
 	c.Flags().StringVarP(&file, "file", "f", "", "YAML or JSON `FILE`; - reads standard input")
+	a.writes(c)
 	return c
 }
 
@@ -149,6 +151,7 @@ func discoveredAdopt(a *app) *cobra.Command {
 	c.Flags().StringArrayVar(&lines, "line", nil, "extension `EXT` of the next line, NUMBER or NUMBER@REGISTRAR (repeatable, in order)")
 	c.Flags().StringVar(&in.Profile, "profile", "", "`PROFILE` whose keys and settings it shares")
 	c.Flags().StringVar(&in.Label, "label", "", "`TEXT` that people call this phone by")
+	a.writes(c)
 	return c
 }
 

@@ -86,7 +86,7 @@ func clientCommands() []*cobra.Command {
 		makes []func(*app) *cobra.Command
 	}{
 		{groupRecords, []func(*app) *cobra.Command{registrarCommand, extensionCommand, deviceCommand, profileCommand, discoveredCommand}},
-		{groupLook, []func(*app) *cobra.Command{traceCommand, explainCommand, leasesCommand, statusCommand, vendorCommand}},
+		{groupLook, []func(*app) *cobra.Command{changeCommand, traceCommand, explainCommand, leasesCommand, statusCommand, vendorCommand}},
 		{groupRun, []func(*app) *cobra.Command{reloadCommand, tokenCommand, backupCommand}},
 	} {
 		for _, make := range g.makes {
@@ -187,6 +187,10 @@ func execute(ctx context.Context, root *cobra.Command, args []string, in io.Read
 	if err == nil {
 		ran, err = root.ExecuteContextC(ctx)
 	}
+	var tried *client.DryRun
+	if errors.As(err, &tried) {
+		err = printPreview(ran, tried.Preview)
+	}
 	if err == nil {
 		return statusDone
 	}
@@ -267,6 +271,7 @@ type app struct {
 	admin  string
 	token  string
 	json   bool
+	write  client.Write
 	now    func() time.Time
 	getenv func(string) string
 }
@@ -294,5 +299,5 @@ func (a *app) client() (*client.Client, error) {
 	if err != nil {
 		return nil, usageError{err}
 	}
-	return c, nil
+	return c.Writing(a.write), nil
 }

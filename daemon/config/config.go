@@ -37,6 +37,7 @@ type Config struct {
 	Admin        Admin
 	Metrics      Metrics
 	Timeline     Timeline
+	History      History
 	Log          Log
 
 	where map[string]yamlpos.Value // the place of each key that was written
@@ -125,6 +126,12 @@ type Timeline struct {
 	Strangers int   // phones without a record
 }
 
+// History bounds the changes that are kept.
+type History struct {
+	Keep time.Duration
+	Max  int // changes
+}
+
 // Log is the level and format of the log.
 type Log struct{ Level, Format string }
 
@@ -152,6 +159,7 @@ func Default() *Config {
 			{TCP: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 8067)},
 		}},
 		Timeline: Timeline{MaxSize: 256 << 20, PerPhone: 200, Strangers: 1000},
+		History:  History{Keep: 90 * 24 * time.Hour, Max: 10_000},
 		Log:      Log{Level: "info", Format: "text"},
 	}
 }

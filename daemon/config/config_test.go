@@ -158,6 +158,7 @@ func contractExample(dir string) *Config {
 			map[string]string{"yealink": dir + "/ca"}},
 		Admin:    Admin{[]AdminAddr{{Unix: "/tmp/a.sock"}, {TCP: port("10.20.0.2:8067")}}, []string{"phones.example.net"}, dir + "/cert", dir + "/key"},
 		Timeline: Timeline{1 << 30, 50, 7},
+		History:  History{30 * 24 * time.Hour, 500},
 		Metrics:  Metrics{[]netip.AddrPort{port("0.0.0.0:9100")}},
 		Log:      Log{"debug", "json"},
 	}

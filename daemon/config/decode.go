@@ -30,6 +30,8 @@ const (
 	defaultOtherLease = time.Hour
 	// minTimeline holds the entries of a few thousand phones; maxTimeline is the largest file that a start can still check in seconds.
 	minTimeline = 16 << 20
+	minHistory  = time.Hour
+	maxHistory  = 100 * 365 * 24 * time.Hour
 	maxTimeline = 64 << 30
 )
 
@@ -98,6 +100,12 @@ func (r *reader) root(n *yaml.Node, c *Config, ranges map[int]*subnetPlaces) {
 				"max_size":  r.toSize(&c.Timeline.MaxSize, minTimeline, maxTimeline),
 				"per_phone": r.toInt(&c.Timeline.PerPhone, 10, 100_000),
 				"strangers": r.toInt(&c.Timeline.Strangers, 1, 100_000),
+			})
+		},
+		"history": func(n *yaml.Node, at string) {
+			r.Fields(n, at, map[string]yamlpos.Field{
+				"keep": r.toDuration(&c.History.Keep, minHistory, maxHistory),
+				"max":  r.toInt(&c.History.Max, 10, 1_000_000),
 			})
 		},
 		"log": func(n *yaml.Node, at string) {

@@ -164,12 +164,23 @@ func CheckRegistrar(r *Registrar) error {
 	if _, _, ok := setting.SplitHostPort(r.BackupHost); r.BackupHost != "" && !ok {
 		bad.Add("backup_host", r.BackupHost, "is neither host nor host:port")
 	}
+	if _, _, ok := setting.SplitHostPort(r.BackupOutboundProxy); r.BackupOutboundProxy != "" && !ok {
+		bad.Add("backup_outbound_proxy", r.BackupOutboundProxy, "is neither host nor host:port")
+	}
+	if r.SIPDomain != "" && (len(r.SIPDomain) > maxHost || !setting.IsHost(r.SIPDomain)) {
+		bad.Add("sip_domain", r.SIPDomain, "is neither a domain name nor an IPv4 address")
+	}
 	if r.RegisterExpires == 0 {
 		r.RegisterExpires = setting.Duration(time.Hour)
 	}
-	if t := time.Duration(r.RegisterExpires); t < 30*time.Second || t > 7*24*time.Hour || t%time.Second != 0 {
-		bad.Add("register_expires", r.RegisterExpires.String(), "allowed is 30s to 7d")
-	}
+	bad.expires("register_expires", r.RegisterExpires)
 	r.Settings = bad.Settings(r.Settings)
 	return bad.Err()
+}
+
+// expires reports a time for which no registration may last.
+func (e *ValidationError) expires(field string, d setting.Duration) {
+	if t := time.Duration(d); t < 30*time.Second || t > 7*24*time.Hour || t%time.Second != 0 {
+		e.Add(field, d.String(), "allowed is 30s to 7d")
+	}
 }

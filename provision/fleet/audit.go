@@ -17,7 +17,9 @@ type AuditEntry struct {
 	Time     time.Time     `json:"time" doc:"when the change was made" example:"2026-11-22T12:00:00Z"`
 	Actor    string        `json:"actor" doc:"who made it: local:USER over the unix socket, token:NAME over TCP" example:"token:helpdesk"`
 	Action   string        `json:"action" doc:"what was done, in words" example:"change device 00:15:65:12:34:56"`
-	Revision uint64        `json:"revision,omitempty" doc:"revision of all records after the change; absent when no record changed" example:"128"`
+	From     string        `json:"from,omitempty" doc:"address that the request came from; absent over the unix socket" example:"10.0.0.7"`
+	Message  string        `json:"message,omitempty" doc:"what the change was for, as its author wrote" example:"move the front desk"`
+	Revision uint64        `json:"revision,omitempty" doc:"revision of all records after the change, and its id among the changes; absent when no record changed" example:"128"`
 	Records  []AuditRecord `json:"records,omitempty" doc:"the records that were touched, 100 at most"`
 	More     int           `json:"more,omitempty" doc:"how many further records were touched" example:"0" minimum:"0"`
 }

@@ -40,8 +40,11 @@ func needsValue(keyType string) bool {
 	return false
 }
 
-// ParseKey reads [AREA:]SLOT=TYPE[:VALUE][,label=TEXT][,line=N]. A comma that begins ",label=" or ",line=" within a text
-// is written "\,", and so is any comma before a word and an equals sign, but for url and dtmf. [AREA:]SLOT= alone gives a key without a type, which means its removal.
+// keyParts are the names of what may follow a key's type and value.
+var keyParts = []string{"label", "line", "label_source", "pickup_code", "locked"}
+
+// ParseKey reads [AREA:]SLOT=TYPE[:VALUE][,label=TEXT][,line=N], and further ,label_source=extension, ,pickup_code=CODE and
+// ,locked=true. A comma that begins such a part within a text is written "\,", and so is any comma before a word and an equals sign, but for url and dtmf. [AREA:]SLOT= alone gives a key without a type, which means its removal.
 func ParseKey(spec string) (Key, error) {
 	place, what, ok := strings.Cut(spec, "=")
 	if !ok {
@@ -78,21 +81,40 @@ func (k *Key) parseWhat(what string) error {
 		if m == nil || i == 0 && (keyType == "url" || keyType == "dtmf") {
 			continue
 		}
-		return fmt.Errorf("%q is neither label= nor line=%s; a comma within a text is written \\,", m[1], Nearest(strings.TrimSuffix(m[1], "="), []string{"label", "line"}))
+		return fmt.Errorf("%q is neither label= nor line=%s; a comma within a text is written \\,", m[1], Nearest(strings.TrimSuffix(m[1], "="), keyParts))
 	}
+	given := map[string]bool{}
 	for _, p := range parts[1:] {
 		name, text, _ := strings.Cut(p, "=")
-		switch {
-		case name == "label" && k.Label == "":
-			k.Label = unescapeKey(text)
-		case name == "line" && k.Line == 0:
-			n, err := strconv.Atoi(text)
-			if err != nil || n < 1 || n > maxLine {
-				return fmt.Errorf("line %.20q is not a number from 1 to %d", text, maxLine)
-			}
-			k.Line = n
-		default:
+		if given[name] {
 			return fmt.Errorf("%s is given twice", name)
+		}
+		given[name] = true
+		if err := k.parsePart(name, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// parsePart reads one part after type and value.
+func (k *Key) parsePart(name, text string) (err error) {
+	switch name {
+	case "label":
+		k.Label = unescapeKey(text)
+	case "line":
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > maxLine {
+			return fmt.Errorf("line %.20q is not a number from 1 to %d", text, maxLine)
+		}
+		k.Line = n
+	case "label_source":
+		k.LabelSource = text
+	case "pickup_code":
+		k.PickupCode = unescapeKey(text)
+	case "locked":
+		if k.Locked, err = strconv.ParseBool(text); err != nil {
+			return fmt.Errorf("locked %.20q is neither true nor false", text)
 		}
 	}
 	return nil
@@ -101,7 +123,7 @@ func (k *Key) parseWhat(what string) error {
 // unknownPart is what looks like a part of a specification and is none.
 var unknownPart = regexp.MustCompile(`[^\\],([a-z_]+=)`)
 
-// splitKey splits at each comma, not escaped, that begins ",label=" or ",line=".
+// splitKey splits at each comma, not escaped, that begins a part.
 func splitKey(s string) []string {
 	var parts []string
 	start := 0
@@ -109,7 +131,7 @@ func splitKey(s string) []string {
 		switch {
 		case s[i] == '\\' && i+1 < len(s) && (s[i+1] == '\\' || s[i+1] == ','):
 			i++
-		case s[i] == ',' && (strings.HasPrefix(s[i+1:], "label=") || strings.HasPrefix(s[i+1:], "line=")):
+		case s[i] == ',' && slices.ContainsFunc(keyParts, func(name string) bool { return strings.HasPrefix(s[i+1:], name+"=") }):
 			parts = append(parts, s[start:i])
 			start = i + 1
 		}
@@ -141,6 +163,15 @@ func (k Key) String() string {
 	if k.Line != 0 {
 		b.WriteString(",line=" + strconv.Itoa(k.Line))
 	}
+	if k.LabelSource != "" {
+		b.WriteString(",label_source=" + k.LabelSource)
+	}
+	if k.PickupCode != "" {
+		b.WriteString(",pickup_code=" + escapeKey(k.PickupCode))
+	}
+	if k.Locked {
+		b.WriteString(",locked=true")
+	}
 	return b.String()
 }
 
@@ -170,6 +201,18 @@ func (k Key) problems(typed bool) ValidationError {
 	}
 	bad.Text("value", k.Value, maxValue)
 	bad.Text("label", k.Label, MaxLabel)
+	if k.PickupCode != "" {
+		bad.Number("pickup_code", k.PickupCode)
+	}
+	switch k.LabelSource {
+	case "", LabelFixed:
+	case LabelExtension:
+		if k.Value == "" && k.Type != "line" && k.Type != "shared_line" {
+			bad.Add("label_source", k.LabelSource, "needs a value that names the extension")
+		}
+	default:
+		bad.Add("label_source", k.LabelSource, "allowed is fixed or extension")
+	}
 	return bad
 }
 
@@ -190,9 +233,14 @@ func Nearest(s string, names []string) string {
 	return "; near: " + strings.Join(near, ", ")
 }
 
-// TrimKeys trims spaces from both ends of texts: they are invisible, and the files of some phones can't hold them.
+// TrimKeys trims spaces from both ends of texts: they are invisible, and the files of some phones can't hold them. A default
+// that is spelled out becomes absent.
 func TrimKeys(keys []Key) {
 	for i := range keys {
-		keys[i].Value, keys[i].Label = strings.Trim(keys[i].Value, " "), strings.Trim(keys[i].Label, " ")
+		k := &keys[i]
+		k.Value, k.Label = strings.Trim(k.Value, " "), strings.Trim(k.Label, " ")
+		if k.LabelSource == LabelFixed {
+			k.LabelSource = "" // the default is stored as absent
+		}
 	}
 }

@@ -17,13 +17,47 @@ type Key struct {
 	Value string `json:"value,omitempty" doc:"number or address that the key acts on; which types need one depends on the type" example:"1002"`
 	Label string `json:"label,omitempty" doc:"text beside the key" example:"Front Desk"`
 	Line  int    `json:"line,omitempty" doc:"position of the line that the key uses, 1 to 255; 0 or absent: the phone's first line" example:"1"`
+	// LabelSource is where the label comes from: LabelFixed or LabelExtension.
+	LabelSource string `json:"label_source,omitempty" enum:"fixed,extension" doc:"where the label comes from: fixed (when left out) is label; extension is the display name of the extension that value names" example:"extension"`
+	PickupCode  string `json:"pickup_code,omitempty" doc:"code that the phone dials before the number to pick up its call, where the phone can" example:"**"`
+	Locked      bool   `json:"locked,omitempty" doc:"whether the phone's user may not change the key, where the phone can" example:"false"`
 }
+
+// Where a key's label comes from.
+const (
+	LabelFixed     = "fixed"
+	LabelExtension = "extension" // follows the display name
+)
 
 // Line binds a line position of a device to an extension.
 type Line struct {
-	Position  int    `json:"position" doc:"position of the line on the phone, 1 to 255; its place in the list when left out" example:"1"`
-	Extension string `json:"extension" doc:"number of the extension that registers on the line" example:"1001"`
-	Registrar string `json:"registrar,omitempty" doc:"registrar of the extension; needed only when two registrars have the number" example:"main"`
+	Position  int                `json:"position" doc:"position of the line on the phone, 1 to 255; its place in the list when left out" example:"1"`
+	Extension string             `json:"extension" doc:"number of the extension that registers on the line" example:"1001"`
+	Registrar string             `json:"registrar,omitempty" doc:"registrar of the extension; needed only when two registrars have the number" example:"main"`
+	Label     string             `json:"label,omitempty" doc:"text that the phone shows for the line; the extension's display name when left out" example:"Sales"`
+	Enabled   *bool              `json:"enabled,omitempty" doc:"false: the line stays in the record, and the phone is given none at this position; true when left out" example:"true"`
+	Shared    bool               `json:"shared,omitempty" doc:"whether the line is a shared appearance, also without a key for it" example:"false"`
+	Override  *RegistrarOverride `json:"registrar_override,omitempty" doc:"settings of the registrar that differ on this line"`
+}
+
+// RegistrarOverride has the settings of a registrar that differ on one line. Absent ones are the registrar's.
+type RegistrarOverride struct {
+	Host            string           `json:"host,omitempty" doc:"host name or IPv4 address of the SIP server" example:"pbx-b.example.net"`
+	Port            int              `json:"port,omitempty" doc:"SIP port, 1 to 65535" example:"5060"`
+	Transport       string           `json:"transport,omitempty" doc:"SIP transport: udp, tcp or tls" example:"tcp"`
+	OutboundProxy   string           `json:"outbound_proxy,omitempty" doc:"HOST or HOST:PORT that the line's SIP is sent through" example:"proxy.example.net:5060"`
+	RegisterExpires setting.Duration `json:"register_expires,omitzero" doc:"how long a registration lasts, from 30s to 7d" example:"15m"`
+}
+
+// On reports whether the phone is to have the line.
+func (l Line) On() bool { return l.Enabled == nil || *l.Enabled }
+
+// String returns NUMBER@REGISTRAR, or the number alone without a registrar.
+func (l Line) String() string {
+	if l.Registrar == "" {
+		return l.Extension
+	}
+	return l.Extension + "@" + l.Registrar
 }
 
 // Contact is one entry of the phonebook of a device or profile. It has a name and one number at least.
@@ -56,6 +90,10 @@ type Device struct {
 	Profile        string                       `json:"profile,omitempty" doc:"profile that the device inherits keys, contacts and settings from" example:"desk"`
 	Enabled        bool                         `json:"enabled" doc:"whether the phone is given its files; true when left out" example:"true"`
 	ReservedIP     netip.Addr                   `json:"reserved_ip,omitzero" doc:"IPv4 address that only this phone is leased" example:"10.20.0.50"`
+	Location       string                       `json:"location,omitempty" doc:"where the phone is, 128 characters at most" example:"Berlin, 2nd floor, room 214"`
+	Serial         string                       `json:"serial,omitempty" doc:"serial number of the phone, 64 characters at most" example:"3130018062012345"`
+	Tags           []string                     `json:"tags,omitempty" doc:"short words by which devices are selected, 32 at most" example:"[\"pilot\"]"`
+	Source         string                       `json:"source,omitempty" doc:"PBX source that the record comes from; absent for records made by hand; ignored in a body" example:"main"`
 	Notes          string                       `json:"notes,omitempty" doc:"free text for operators, 4096 characters at most" example:"spare power supply in the cupboard"`
 	Lines          []Line                       `json:"lines" doc:"the extensions that the phone registers, 255 at most"`
 	Keys           []Key                        `json:"keys" doc:"programmable keys; a key here replaces the profile's in the same area and slot"`
@@ -96,15 +134,18 @@ type Extension struct {
 
 // Registrar is the SIP server that phones register with.
 type Registrar struct {
-	Name            string           `json:"name" doc:"name of the registrar, 64 characters at most" example:"main"`
-	Host            string           `json:"host" doc:"host name or IPv4 address of the SIP server" example:"pbx.example.net"`
-	Port            int              `json:"port" doc:"SIP port, 1 to 65535; 5060 when left out, 5061 with the transport tls" example:"5060"`
-	Transport       string           `json:"transport" doc:"SIP transport: udp (when left out), tcp or tls" example:"udp"`
-	OutboundProxy   string           `json:"outbound_proxy,omitempty" doc:"HOST or HOST:PORT that phones send all SIP through" example:"proxy.example.net:5060"`
-	BackupHost      string           `json:"backup_host,omitempty" doc:"host name or IPv4 address of the server that phones use when the first one fails" example:"pbx2.example.net"`
-	RegisterExpires setting.Duration `json:"register_expires" doc:"how long a registration lasts, as 90s, 15m or 1h30m, from 30s to 7d; 1h when left out" example:"1h"`
-	Settings        setting.Values   `json:"settings,omitempty" doc:"settings of the phones that use the registrar, by name; secrets are shown with reveal only" example:"{\"dtmf\":\"rfc2833\"}"`
-	Revision        uint64           `json:"revision" doc:"revision of the record, also its ETag; ignored in a body" example:"17"`
-	CreatedAt       time.Time        `json:"created_at,omitzero" doc:"when the record was created; ignored in a body" example:"2026-11-22T12:00:00Z"`
-	UpdatedAt       time.Time        `json:"updated_at,omitzero" doc:"when the record was changed last; ignored in a body" example:"2026-11-22T12:00:00Z"`
+	Name          string `json:"name" doc:"name of the registrar, 64 characters at most" example:"main"`
+	Host          string `json:"host" doc:"host name or IPv4 address of the SIP server" example:"pbx.example.net"`
+	Port          int    `json:"port" doc:"SIP port, 1 to 65535; 5060 when left out, 5061 with the transport tls" example:"5060"`
+	Transport     string `json:"transport" doc:"SIP transport: udp (when left out), tcp or tls" example:"udp"`
+	OutboundProxy string `json:"outbound_proxy,omitempty" doc:"HOST or HOST:PORT that phones send all SIP through" example:"proxy.example.net:5060"`
+	BackupHost    string `json:"backup_host,omitempty" doc:"host name or IPv4 address of the server that phones use when the first one fails" example:"pbx2.example.net"`
+	// SIPDomain and BackupOutboundProxy are written where the vendor's files have a place for them.
+	SIPDomain           string           `json:"sip_domain,omitempty" doc:"SIP domain of the accounts, when it is not the host" example:"example.net"`
+	BackupOutboundProxy string           `json:"backup_outbound_proxy,omitempty" doc:"HOST or HOST:PORT that phones send all SIP through when the first outbound proxy fails" example:"proxy2.example.net:5060"`
+	RegisterExpires     setting.Duration `json:"register_expires" doc:"how long a registration lasts, as 90s, 15m or 1h30m, from 30s to 7d; 1h when left out" example:"1h"`
+	Settings            setting.Values   `json:"settings,omitempty" doc:"settings of the phones that use the registrar, by name; secrets are shown with reveal only" example:"{\"dtmf\":\"rfc2833\"}"`
+	Revision            uint64           `json:"revision" doc:"revision of the record, also its ETag; ignored in a body" example:"17"`
+	CreatedAt           time.Time        `json:"created_at,omitzero" doc:"when the record was created; ignored in a body" example:"2026-11-22T12:00:00Z"`
+	UpdatedAt           time.Time        `json:"updated_at,omitzero" doc:"when the record was changed last; ignored in a body" example:"2026-11-22T12:00:00Z"`
 }

@@ -13,6 +13,7 @@ import (
 // View reads what operators entered, as of one revision. Values that it returns are the caller's own.
 // A record that isn't there is an error that wraps ErrNotFound and names it.
 type View interface {
+	ChangeView
 	Revision() uint64
 	Device(mac dhcp.MAC) (*Device, error)       // by its own MAC
 	DeviceByAny(mac dhcp.MAC) (*Device, error)  // by its own MAC or one of its other_macs
@@ -49,6 +50,8 @@ type Records interface {
 	View(f func(View) error) error
 	// Edit runs f in one transaction with one revision and one audit entry in the name of actor. An error of f undoes all.
 	Edit(actor, action string, f func(Edit) error) error
+	// Write is Edit with all that is to be said of the change. It returns the change, whose ID is 0 when nothing changed.
+	Write(w Write, f func(Edit) error) (Change, error)
 }
 
 // DeviceOrNext returns the record of the device with mac as its own, or else the next one, after the last the first: a

@@ -138,6 +138,7 @@ func (v *view) placeKeys(keys []fleet.Key) error {
 		}
 		into := v.ownSlot(k.Area, k.Slot)
 		into.Type, into.Value, into.Label, into.Line = k.Type, k.Value, k.Label, k.Line
+		into.PickupCode, into.Locked = k.PickupCode, k.Locked
 		if k.Area == "line" {
 			taken[k.Slot] = true
 		}

@@ -1,6 +1,7 @@
 package phonefile
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -50,6 +51,10 @@ type lineView struct {
 	OutboundPort                  int
 	BackupHost                    string
 	BackupPort                    int
+	Domain                        string // sip_domain of the registrar, else its host
+	BackupOutboundProxy           string
+	BackupOutboundHost            string
+	BackupOutboundPort            int
 	Expires                       int
 	model                         *Model // of a line that isn't bound, unless the model is made for one phone
 }
@@ -60,6 +65,8 @@ type keyView struct {
 	Type, Value, Label string
 	Line               int
 	Code, Text         string
+	PickupCode         string
+	Locked             bool
 	Module, Index      int
 	Account            *lineView
 	model              *Model
@@ -198,7 +205,9 @@ func (v *view) setLines(p Phone) error {
 		*into = lineView{N: l.Position, Bound: true, Number: l.Number, DisplayName: l.DisplayName, AuthUser: l.AuthUser,
 			Password: l.Password, Label: l.Label, Voicemail: l.Voicemail, Shared: l.Shared, Registrar: r.Name, Host: r.Host,
 			Port: r.Port, Transport: r.Transport, OutboundProxy: r.OutboundProxy, BackupHost: r.BackupHost, BackupPort: r.Port,
+			Domain: cmp.Or(r.SIPDomain, r.Host), BackupOutboundProxy: r.BackupOutboundProxy,
 			Expires: int(time.Duration(r.RegisterExpires) / time.Second)}
+		into.BackupOutboundHost, into.BackupOutboundPort = hostPort(r.BackupOutboundProxy)
 		into.OutboundHost, into.OutboundPort = hostPort(r.OutboundProxy)
 		if host, port := hostPort(r.BackupHost); port != 0 {
 			into.BackupHost, into.BackupPort = host, port

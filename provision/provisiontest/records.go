@@ -80,19 +80,31 @@ func (r *Records) Revision() uint64 {
 }
 
 // Edit implements fleet.Records.
-func (r *Records) Edit(_, _ string, f func(fleet.Edit) error) error {
+func (r *Records) Edit(actor, action string, f func(fleet.Edit) error) error {
+	_, err := r.Write(fleet.Write{Actor: actor, Action: action}, f)
+	return err
+}
+
+// Write implements fleet.Records.
+func (r *Records) Write(w fleet.Write, f func(fleet.Edit) error) (fleet.Change, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.broken {
-		return ErrBroken
+		return fleet.Change{}, ErrBroken
 	}
 	next := r.fleet.clone()
 	next.revision++
 	if err := f(&next); err != nil {
-		return err
+		return fleet.Change{}, err
 	}
+	c, err := changeOf(w, &r.fleet, &next)
+	if err != nil || w.DryRun || c.Total() == 0 {
+		return c, err
+	}
+	next.changeList = append(slices.Clip(next.changeList), c)
 	r.fleet = next
-	return nil
+	c.Records = nil
+	return c, nil
 }
 
 // extensionKey names an extension.
@@ -106,11 +118,12 @@ type view struct {
 	extensions map[extensionKey][]byte
 	registrars map[string][]byte
 	profiles   map[string][]byte
-	decoded    *atomic.Int64 // devices read by their own MAC or in order
+	changeList
+	decoded *atomic.Int64 // devices read by their own MAC or in order
 }
 
 func (f *view) clone() view {
-	c := view{f.revision, maps.Clone(f.devices), maps.Clone(f.extensions), maps.Clone(f.registrars), maps.Clone(f.profiles), f.decoded}
+	c := view{f.revision, maps.Clone(f.devices), maps.Clone(f.extensions), maps.Clone(f.registrars), maps.Clone(f.profiles), f.changeList, f.decoded}
 	if c.devices == nil {
 		c.devices, c.extensions = map[dhcp.MAC][]byte{}, map[extensionKey][]byte{}
 		c.registrars, c.profiles = map[string][]byte{}, map[string][]byte{}

@@ -22,6 +22,7 @@ func CheckDevice(view fleet.View, packs *pack.Set, d *fleet.Device) error {
 	if len([]rune(d.Notes)) > fleet.MaxNotes {
 		bad.Add("notes", "", "has %d characters; allowed are %d", len([]rune(d.Notes)), fleet.MaxNotes)
 	}
+	bad.Inventory(d)
 	if err := checkMACs(view, &bad, d); err != nil {
 		return err
 	}
@@ -191,6 +192,7 @@ func checkLines(view fleet.View, bad *fleet.ValidationError, vendor *pack.Vendor
 		if !twice {
 			at[l.Position] = i
 		}
+		bad.Line(path, l)
 		if err := bindLine(view, bad, path+".extension", l); err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -53,6 +54,37 @@ func (r *resolved) effectiveKeys(vendor *pack.Vendor) []fleet.Key {
 		out = append(out, k)
 	}
 	return out
+}
+
+// followLabels sets the labels that follow an extension: the display name of the one that the key's value names, on the
+// registrar of the key's line where it is there, else on the only registrar that has it. A key of a line has that line's label.
+// Without an extension the key's own label stays.
+func (r *resolved) followLabels(f fleet.View, keys []fleet.Key) error {
+	for i := range keys {
+		k := &keys[i]
+		if k.LabelSource != fleet.LabelExtension {
+			continue
+		}
+		line := phonefile.Account{}
+		if at := slices.IndexFunc(r.lines, func(l phonefile.Account) bool { return l.Position == max(k.Line, 1) }); at >= 0 {
+			line = r.lines[at]
+		}
+		if k.Value == "" {
+			k.Label = cmp.Or(line.Label, k.Label)
+			continue
+		}
+		number, registrar := fleet.ParseExtension(k.Value)
+		all, err := f.ExtensionsNumbered(number)
+		if err != nil {
+			return err
+		}
+		for _, e := range all {
+			if e.Registrar == registrar || registrar == "" && (len(all) == 1 || e.Registrar == line.Registrar.Name) {
+				k.Label = cmp.Or(e.DisplayName, e.Number)
+			}
+		}
+	}
+	return nil
 }
 
 // extra joins the vendor's own parameters: profiles first, the device last.

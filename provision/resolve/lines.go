@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -12,6 +13,9 @@ import (
 // readLines reads the accounts, and gives the registrar of the first line: its settings are the phone's.
 func (r *resolved) readLines(f fleet.View) (first *fleet.Registrar, err error) {
 	for _, l := range r.device.Lines {
+		if !l.On() {
+			continue // the phone's file clears the position
+		}
 		e, err := f.Extension(l.Extension, l.Registrar)
 		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", l.Position, err)
@@ -27,8 +31,8 @@ func (r *resolved) readLines(f fleet.View) (first *fleet.Registrar, err error) {
 		if first == nil {
 			first = reg
 		}
-		shared := false
-		if r.hasSharedLine(l.Position) {
+		shared := l.Shared
+		if !shared && r.hasSharedLine(l.Position) {
 			users, err := f.DevicesWith(e.Number, e.Registrar)
 			if err != nil {
 				return nil, err
@@ -48,10 +52,7 @@ func (r *resolved) hasSharedLine(position int) bool {
 }
 
 func account(l fleet.Line, e *fleet.Extension, reg *fleet.Registrar, shared bool) phonefile.Account {
-	label := e.DisplayName
-	if label == "" {
-		label = e.Number
-	}
+	label := cmp.Or(l.Label, e.DisplayName, e.Number)
 	auth := e.AuthUser
 	if auth == "" {
 		auth = e.Number
@@ -65,15 +66,17 @@ func account(l fleet.Line, e *fleet.Extension, reg *fleet.Registrar, shared bool
 		Label:       label,
 		Voicemail:   e.Voicemail,
 		Shared:      shared,
-		Registrar: fleet.Registrar{
-			Name:            reg.Name,
-			Host:            reg.Host,
-			Port:            reg.Port,
-			Transport:       reg.Transport,
-			OutboundProxy:   reg.OutboundProxy,
-			BackupHost:      reg.BackupHost,
-			RegisterExpires: reg.RegisterExpires,
-		},
+		Registrar: l.Override.Apply(fleet.Registrar{
+			Name:                reg.Name,
+			Host:                reg.Host,
+			Port:                reg.Port,
+			Transport:           reg.Transport,
+			OutboundProxy:       reg.OutboundProxy,
+			BackupHost:          reg.BackupHost,
+			SIPDomain:           reg.SIPDomain,
+			BackupOutboundProxy: reg.BackupOutboundProxy,
+			RegisterExpires:     reg.RegisterExpires,
+		}),
 	}
 }
 

@@ -33,6 +33,9 @@ func Phone(f fleet.View, packs *pack.Set, site *fleet.Site, subnet netip.Prefix,
 	if d.Enabled {
 		p.Lines = r.fitLines(vendor)
 		p.Keys = r.effectiveKeys(vendor)
+		if err := r.followLabels(f, p.Keys); err != nil {
+			return phonefile.Phone{}, nil, fmt.Errorf("device %s: %w", d.MAC, err)
+		}
 	}
 	return p, r.leftOut, nil
 }

@@ -1,11 +1,9 @@
 package records
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
 
-	"plugtone/dhcp"
 	"plugtone/provision/fleet"
 	"plugtone/store/dbfile"
 )
@@ -13,7 +11,6 @@ import (
 const (
 	auditMax     = 100_000 // entries
 	auditRecords = 100     // named in one entry
-	revisionsMax = 50      // of each device
 )
 
 func number(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
@@ -80,63 +77,4 @@ func (db *DB) Audit(before uint64, limit int) ([]fleet.AuditEntry, error) {
 		return nil
 	})
 	return entries, err
-}
-
-// addHistory adds d to its history and lets the oldest revisions go.
-func (e *edit) addHistory(d *fleet.Device, deleted bool) error {
-	stored, err := storeSettings(d.Settings)
-	if err != nil {
-		return err
-	}
-	r := historyRecord{
-		DeviceRevision: fleet.DeviceRevision{Revision: e.revision, Time: e.now, Actor: e.actor, Action: e.action, Deleted: deleted},
-		Device:         &deviceRecord{Device: *d, Settings: stored},
-	}
-	v, err := dbfile.Encode(&r)
-	if err != nil {
-		return err
-	}
-	b := e.tx.Table(tableHistory)
-	if err := b.Put(append(bytes.Clone(d.MAC[:]), number(e.revision)...), v); err != nil {
-		return err
-	}
-	var keys [][]byte
-	c := b.Cursor()
-	for k, _ := c.Seek(d.MAC[:]); bytes.HasPrefix(k, d.MAC[:]); k, _ = c.Next() {
-		keys = append(keys, bytes.Clone(k))
-	}
-	for len(keys) > revisionsMax {
-		if err := b.Delete(keys[0]); err != nil {
-			return err
-		}
-		keys = keys[1:]
-	}
-	return nil
-}
-
-// History returns the last 50 revisions of a device, newest first; those of a deleted device too.
-func (db *DB) History(mac dhcp.MAC) ([]fleet.DeviceRevision, error) {
-	var found []fleet.DeviceRevision
-	err := db.file.View(func(tx dbfile.Tx) error {
-		history := tx.Table(tableHistory)
-		c := history.Cursor()
-		for k, v := c.Seek(mac[:]); bytes.HasPrefix(k, mac[:]); k, v = c.Next() {
-			b, err := history.Payload(k, v)
-			if err != nil {
-				continue // damaged
-			}
-			var r historyRecord
-			err = dbfile.Decode(b, &r)
-			if err == nil && r.Device == nil {
-				err = dbfile.Damagedf("no device in it")
-			}
-			if err != nil {
-				return broken("history of device", mac.String(), err)
-			}
-			r.DeviceRevision.Device = r.Device.device()
-			found = append([]fleet.DeviceRevision{r.DeviceRevision}, found...)
-		}
-		return nil
-	})
-	return found, err
 }

@@ -25,7 +25,10 @@ const (
 	tableByIP       = "by_ip"      // reserved_ip: MAC
 	tableByExt      = "by_ext"     // number NUL registrar NUL MAC: nothing
 	tableByProfile  = "by_profile" // name NUL MAC: nothing
-	tableHistory    = "history"    // MAC revision
+	tableHistory    = "history"    // MAC revision; written by versions before the changes
+	tableChanges    = "changes"    // id: fleet.Change
+	tableChanged    = "changed"    // id number: some of the records of a change, before and after
+	tableByRecord   = "by_record"  // kind, key of a record, id: number of the entry in tableChanged
 	tableAudit      = "audit"      // number
 	tableTokens     = "tokens"     // name
 )
@@ -37,9 +40,9 @@ const (
 
 // Spec returns what plugtone.db holds.
 func Spec() dbfile.Spec {
-	return dbfile.Spec{Name: FileName, Schema: dbfile.Schema{Version: 2, Checksums: 2, Tables: []string{
+	return dbfile.Spec{Name: FileName, Schema: dbfile.Schema{Version: 3, Checksums: 2, Tables: []string{
 		tableDevices, tableExtensions, tableRegistrars, tableProfiles, tableByMAC, tableByIP, tableByExt, tableByProfile,
-		tableHistory, tableAudit, tableTokens}}}
+		tableHistory, tableChanges, tableChanged, tableByRecord, tableAudit, tableTokens}}}
 }
 
 // DB is the open records. Its methods may be called from any goroutine.
@@ -51,6 +54,7 @@ type DB struct {
 	editMu   sync.Mutex // one Edit at a time
 	revision atomic.Uint64
 	reserved *reservations
+	bound    atomic.Pointer[historyBound]
 }
 
 // New returns the records in an open file. repair is true when records of the file were set aside: then what can be
@@ -79,10 +83,13 @@ func (db *DB) time() time.Time { return db.now().UTC().Truncate(time.Millisecond
 // repair builds the indexes again, and the revision when it is lost: the largest of a record.
 func (db *DB) repair() error {
 	return db.file.Update(func(tx dbfile.Tx) error {
-		for _, table := range []string{tableByMAC, tableByIP, tableByExt, tableByProfile} {
+		for _, table := range []string{tableByMAC, tableByIP, tableByExt, tableByProfile, tableByRecord} {
 			if err := errors.Join(tx.DeleteBucket([]byte(table)), makeTable(tx, table)); err != nil {
 				return err
 			}
+		}
+		if err := rebuildByRecord(tx); err != nil {
+			return err
 		}
 		e := &edit{view: view{tx}}
 		newest := tx.Number(keyRevision)

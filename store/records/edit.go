@@ -14,71 +14,84 @@ import (
 // edit is one transaction of plugtone.db. It implements fleet.Edit.
 type edit struct {
 	view
-	now           time.Time
-	revision      uint64 // of every record that it changes
-	actor, action string
+	now      time.Time
+	revision uint64 // of every record that it changes
+	write    fleet.Write
 
-	touched []fleet.AuditRecord
-	at      map[[2]string]int // kind and name to place in touched
+	touched []touchedRecord
+	at      map[[2]string]int // table and key to place in touched
 	moved   []reservation     // in the order made
+	change  fleet.Change
 }
 
 // Edit implements fleet.Records. Edits run one after the other; readers go on meanwhile. An Edit that changes nothing,
 // also one that puts what is there already, leaves the revision as it is and no audit entry. f must not call Edit.
 func (db *DB) Edit(actor, action string, f func(fleet.Edit) error) error {
+	_, err := db.Write(fleet.Write{Actor: actor, Action: action}, f)
+	return err
+}
+
+// Write implements fleet.Records; see Edit.
+func (db *DB) Write(w fleet.Write, f func(fleet.Edit) error) (fleet.Change, error) {
 	db.editMu.Lock()
 	defer db.editMu.Unlock()
 	var e *edit
 	err := db.file.Update(func(tx dbfile.Tx) error {
-		e = &edit{view: view{tx}, now: db.time(), actor: actor, action: action, at: map[[2]string]int{}}
+		e = &edit{view: view{tx}, now: db.time(), write: w, at: map[[2]string]int{}}
 		e.revision = e.Revision() + 1
 		if err := f(e); err != nil {
 			return err
 		}
-		return e.finish()
+		return e.finish(db.history())
 	})
-	if errors.Is(err, errNothingChanged) {
-		return nil
-	}
-	if errors.Is(err, dbfile.ErrOutcomeUnknown) {
-		return errors.Join(err, db.load()) // memory follows what can be read
-	}
-	if err != nil {
-		return err
+	switch {
+	case errors.Is(err, errNothingChanged):
+		return fleet.Change{}, nil
+	case errors.Is(err, errDryRun):
+		return e.change, nil
+	case errors.Is(err, dbfile.ErrOutcomeUnknown):
+		return fleet.Change{}, errors.Join(err, db.load()) // memory follows what can be read
+	case err != nil:
+		return fleet.Change{}, err
 	}
 	db.reserved.apply(e.moved)
 	db.revision.Store(e.revision)
-	return nil
+	return e.change, nil
 }
 
-// errNothingChanged undoes an edit of which nothing would be left anyway, without the cost of a commit.
-var errNothingChanged = errors.New("nothing changed")
+var (
+	// errNothingChanged undoes an edit of which nothing would be left anyway, without the cost of a commit.
+	errNothingChanged = errors.New("nothing changed")
+	// errDryRun undoes a dry run.
+	errDryRun = errors.New("dry run")
+)
 
-// finish writes the revision and the audit entry.
-func (e *edit) finish() error {
-	if len(e.touched) == 0 {
+// finish writes the revision, the change and the audit entry.
+func (e *edit) finish(bound historyBound) error {
+	audited, err := e.count()
+	if err != nil {
+		return err
+	}
+	if len(audited) == 0 {
 		return errNothingChanged
+	}
+	if e.write.DryRun {
+		if err := e.collect(); err != nil {
+			return err
+		}
+		return errDryRun
 	}
 	if err := e.tx.SetNumber(keyRevision, e.revision); err != nil {
 		return err
 	}
-	entry := fleet.AuditEntry{Time: e.now, Actor: e.actor, Action: e.action, Revision: e.revision, Records: e.touched}
-	return appendAudit(e.tx, entry)
-}
-
-// touch notes a record for the audit entry, once however often it is put.
-func (e *edit) touch(kind, name, change string) {
-	key := [2]string{kind, name}
-	i, again := e.at[key]
-	if !again {
-		e.at[key] = len(e.touched)
-		e.touched = append(e.touched, fleet.AuditRecord{Kind: kind, Name: name, Change: change})
-		return
+	if err := e.storeChange(); err != nil {
+		return err
 	}
-	if e.touched[i].Change == "created" && change == "changed" {
-		return
+	if err := e.prune(bound); err != nil {
+		return err
 	}
-	e.touched[i].Change = change
+	return appendAudit(e.tx, fleet.AuditEntry{Time: e.now, Actor: e.write.Actor, Action: e.write.Action, Revision: e.revision,
+		From: e.write.From, Message: e.write.Message, Records: audited})
 }
 
 // put writes a record under key, with new metadata unless it is there just so. old is nil when it is new.
@@ -96,12 +109,11 @@ func put[T any](e *edit, k kind[T], key []byte, v *T) (old *T, changed bool, err
 	if err != nil {
 		return nil, false, broken(k.word, k.name(key), err)
 	}
-	change := "created"
+	stored = bytes.Clone(stored) // bbolt reuses its memory when the record is put again
 	if stored != nil {
 		if old, err = k.decode(stored); err != nil {
 			return nil, false, broken(k.word, k.name(key), err)
 		}
-		change = "changed"
 		next.created = *k.metadata(old).created
 		given.set(k.metadata(old).values())
 		same, err := k.encode(v)
@@ -117,7 +129,7 @@ func put[T any](e *edit, k kind[T], key []byte, v *T) (old *T, changed bool, err
 	if err := table.Put(key, b); err != nil {
 		return nil, false, broken(k.word, k.name(key), err)
 	}
-	e.touch(k.word, k.name(key), change)
+	e.touch(k.table, key, stored)
 	return old, true, nil
 }
 
@@ -127,10 +139,14 @@ func remove[T any](e *edit, k kind[T], key []byte) (*T, error) {
 	if err != nil {
 		return nil, err
 	}
+	stored, err := e.tx.Table(k.table).Get(key)
+	if err != nil {
+		return nil, broken(k.word, k.name(key), err)
+	}
+	e.touch(k.table, key, bytes.Clone(stored))
 	if err := e.tx.Table(k.table).Delete(key); err != nil {
 		return nil, broken(k.word, k.name(key), err)
 	}
-	e.touch(k.word, k.name(key), "deleted")
 	return old, nil
 }
 
@@ -148,7 +164,7 @@ func (e *edit) PutDevice(d *fleet.Device) error {
 	if err := e.index(old, d); err != nil {
 		return broken("device", d.MAC.String(), err)
 	}
-	return e.addHistory(d, false)
+	return nil
 }
 
 func (e *edit) DeleteDevice(mac dhcp.MAC) error {
@@ -159,7 +175,7 @@ func (e *edit) DeleteDevice(mac dhcp.MAC) error {
 	if err := e.index(old, nil); err != nil {
 		return broken("device", mac.String(), err)
 	}
-	return e.addHistory(old, true)
+	return nil
 }
 
 func (e *edit) PutExtension(x *fleet.Extension) error {

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"plugtone/provision/impact"
+)
+
+// writes adds the flags of commands that change records.
+func (a *app) writes(commands ...*cobra.Command) {
+	for _, c := range commands {
+		f := c.Flags()
+		f.BoolVar(&a.write.DryRun, "dry-run", false, "change nothing; show which phones' files would change, and how")
+		f.BoolVar(&a.write.Summary, "summary", false, "with --dry-run: only count the phones")
+		f.StringVar(&a.write.Message, "message", "", "what the change is for: `TEXT` that plugtone change list shows")
+	}
+}
+
+// printPreview prints what a change would do: the phones counted, then the lines that would change in each file.
+func printPreview(c *cobra.Command, p impact.Preview) error {
+	if asJSON, err := c.Flags().GetBool("json"); err == nil && asJSON {
+		return printJSON(c, p)
+	}
+	w := c.OutOrStdout()
+	s := newScreen(w, func(string) string { return "" })
+	if _, err := fmt.Fprintf(w, "%s: %s would change\n", p.Action, recordCount(p.Created, p.Changed, p.Deleted)); err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintln(w, phoneCount(p.Phones)); err != nil {
+		return err
+	}
+	for _, phone := range p.Items {
+		if err := printPhone(s, phone); err != nil {
+			return err
+		}
+	}
+	if p.More > 0 {
+		_, err := fmt.Fprintf(w, "\nand %d more phones\n", p.More)
+		return err
+	}
+	return nil
+}
+
+func phoneCount(n int) string {
+	switch n {
+	case 0:
+		return "no phone's files would change"
+	case 1:
+		return "the files of 1 phone would change"
+	}
+	return fmt.Sprintf("the files of %d phones would change", n)
+}
+
+// recordCount counts records: 3 records (2 created, 1 changed).
+func recordCount(created, changed, deleted int) string {
+	var parts []string
+	for _, part := range []struct {
+		n    int
+		word string
+	}{{created, "created"}, {changed, "changed"}, {deleted, "deleted"}} {
+		if part.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.word))
+		}
+	}
+	total := created + changed + deleted
+	switch total {
+	case 0:
+		return "no record"
+	case 1:
+		return "1 record (" + strings.Fields(parts[0])[1] + ")"
+	}
+	return fmt.Sprintf("%d records (%s)", total, strings.Join(parts, ", "))
+}
+
+// printPhone prints how the files of a phone would change.
+func printPhone(s screen, p impact.Phone) error {
+	head := "\n" + strings.TrimRight(p.MAC.String()+" "+clean(p.Label), " ")
+	switch p.Change {
+	case impact.New:
+		head += ": new"
+	case impact.Gone:
+		head += ": removed"
+	}
+	if _, err := fmt.Fprintln(s, head); err != nil {
+		return err
+	}
+	if p.Error != "" {
+		_, err := fmt.Fprintln(s, "  its files can't be rendered: "+clean(p.Error))
+		return err
+	}
+	for _, f := range p.Files {
+		switch {
+		case f.SecretsOnly:
+			if _, err := fmt.Fprintf(s, "  %s: only secrets would change\n", clean(f.Name)); err != nil {
+				return err
+			}
+		case f.Diff == "":
+			if _, err := fmt.Fprintf(s, "  %s: %s\n", clean(f.Name), f.Change); err != nil {
+				return err
+			}
+		default:
+			if err := printDiff(s, f.Diff); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// printDiff prints a unified diff, coloured where the screen has colours. It may hold what operators entered, so that each line
+// is cleaned.
+func printDiff(s screen, diff string) error {
+	for line := range strings.Lines(diff) {
+		line = strings.TrimSuffix(line, "\n")
+		word := ""
+		switch {
+		case strings.HasPrefix(line, "+"):
+			word = "ok"
+		case strings.HasPrefix(line, "-"):
+			word = "problem"
+		}
+		text := strings.ReplaceAll(line, "\t", "    ")
+		if _, err := io.WriteString(s, s.paint(word, clean(text))+"\n"); err != nil {
+			return err
+		}
+	}
+	return nil
+}

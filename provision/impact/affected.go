@@ -1,0 +1,121 @@
+package impact
+
+import (
+	"slices"
+
+	"plugtone/dhcp"
+	"plugtone/provision/fleet"
+)
+
+// affected collects the devices whose files depend on changed records, within one view.
+type affected struct {
+	fleet.View
+	site  *fleet.Site
+	found map[dhcp.MAC]bool
+}
+
+func (a affected) add(macs []dhcp.MAC, err error) error {
+	for _, mac := range macs {
+		a.found[mac] = true
+	}
+	return err
+}
+
+// all collects the devices for all records of a change.
+func (a affected) all(c fleet.Change) error {
+	registrars := map[string]bool{}
+	numbers := map[string]bool{} // of extensions whose names others may show
+	for _, r := range c.Records {
+		var err error
+		for _, side := range []*fleet.Record{r.Before, r.After} {
+			switch {
+			case err != nil || side == nil:
+			case side.Profile != nil:
+				err = a.add(fleet.DevicesUsing(a, side.Profile.Name))
+			case side.Registrar != nil:
+				registrars[side.Registrar.Name] = true
+			case side.Extension != nil:
+				numbers[side.Extension.Number] = true
+				err = a.add(a.DevicesWith(side.Extension.Number, side.Extension.Registrar))
+			case side.Device != nil:
+				// A line that becomes shared, or no longer is, changes the other phones on it.
+				for _, l := range side.Device.Lines {
+					err = a.add(a.DevicesWith(l.Extension, l.Registrar))
+				}
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if len(registrars) > 0 {
+		if err := a.onRegistrars(registrars); err != nil {
+			return err
+		}
+	}
+	if len(numbers) > 0 {
+		return a.showing(numbers)
+	}
+	return nil
+}
+
+// onRegistrars adds the devices with lines on registrars.
+func (a affected) onRegistrars(names map[string]bool) error {
+	for x, err := range a.Extensions() {
+		if err != nil {
+			return err
+		}
+		if names[x.Registrar] {
+			if err := a.add(a.DevicesWith(x.Number, x.Registrar)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// showing adds the devices that may show the name of an extension that is not theirs: by a label that follows it, or by a
+// phonebook.
+func (a affected) showing(numbers map[string]bool) error {
+	for p, err := range a.Profiles() {
+		if err != nil {
+			return err
+		}
+		if p.Settings["phonebook"] != nil || followsAny(p.Keys, numbers) {
+			if err := a.add(fleet.DevicesUsing(a, p.Name)); err != nil {
+				return err
+			}
+		}
+	}
+	everywhere := a.phonebookEverywhere()
+	for d, err := range a.Devices(dhcp.MAC{}) {
+		if err != nil {
+			return err
+		}
+		if everywhere || d.Settings["phonebook"] != nil || followsAny(d.Keys, numbers) {
+			a.found[d.MAC] = true
+		}
+	}
+	return nil
+}
+
+// phonebookEverywhere reports whether settings that are not of a device or profile turn phonebooks on.
+func (a affected) phonebookEverywhere() bool {
+	if a.site.Settings["phonebook"] != nil || slices.ContainsFunc(a.site.Subnets, func(n fleet.Subnet) bool { return n.Settings["phonebook"] != nil }) {
+		return true
+	}
+	for r, err := range a.Registrars() {
+		if err == nil && r.Settings["phonebook"] != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// followsAny reports whether the label of a key follows one of the extensions.
+func followsAny(keys []fleet.Key, numbers map[string]bool) bool {
+	return slices.ContainsFunc(keys, func(k fleet.Key) bool {
+		number, _ := fleet.ParseExtension(k.Value)
+		return k.LabelSource == fleet.LabelExtension && (number == "" || numbers[number])
+	})
+}

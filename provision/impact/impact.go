@@ -1,0 +1,255 @@
+// Package impact computes which phones' files a change of the records would change, and how: it renders the files of the phones
+// concerned from the records as they are and as they would be, with the code that answers the phones. It stores nothing.
+package impact
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/rogpeppe/go-internal/diff"
+
+	"plugtone/dhcp"
+	"plugtone/provision"
+	"plugtone/provision/fleet"
+)
+
+// Renderer renders the files of phones. *provision.Service implements it.
+type Renderer interface {
+	Files(ctx context.Context, mac dhcp.MAC, subnet netip.Prefix) ([]provision.FileInfo, error)
+	File(ctx context.Context, mac dhcp.MAC, name string, subnet netip.Prefix, reveal bool) (provision.FileContent, error)
+}
+
+// How a phone or a file changes.
+const (
+	Changed = "changed"
+	New     = "new"
+	Gone    = "gone"
+)
+
+// Preview is what a change would do.
+type Preview struct {
+	Action  string  `json:"action" doc:"what would be done, in words" example:"change device 00:15:65:12:34:56"`
+	Created int     `json:"created" doc:"how many records would be created" example:"0" minimum:"0"`
+	Changed int     `json:"changed" doc:"how many records would be changed" example:"1" minimum:"0"`
+	Deleted int     `json:"deleted" doc:"how many records would be deleted" example:"0" minimum:"0"`
+	Phones  int     `json:"phones" doc:"how many phones' files would change, new and removed phones included" example:"1" minimum:"0"`
+	Items   []Phone `json:"items" doc:"the phones whose files would change, by MAC; empty in a summary"`
+	More    int     `json:"more,omitempty" doc:"how many phones are not listed" example:"0" minimum:"0"`
+}
+
+// Phone is a phone whose files would change.
+type Phone struct {
+	MAC    dhcp.MAC `json:"mac" doc:"MAC address of the phone" example:"00:15:65:12:34:56"`
+	Label  string   `json:"label,omitempty" doc:"name for people" example:"Reception"`
+	Change string   `json:"change" enum:"changed,new,gone" doc:"new: it has no record yet; gone: its record would be deleted" example:"changed"`
+	Files  []File   `json:"files,omitempty" doc:"the files that would change"`
+	Error  string   `json:"error,omitempty" doc:"why its files can't be rendered" example:"line 1: extension 1001@main: not found"`
+}
+
+// File is a file that would change.
+type File struct {
+	Name        string `json:"name" doc:"name of the file" example:"001565123456.cfg"`
+	Change      string `json:"change" enum:"changed,new,gone" doc:"how it would change" example:"changed"`
+	Diff        string `json:"diff,omitempty" doc:"the lines that would change, as a unified diff with *** for secrets; absent for files that are not text" example:"-label = Desk\n+label = Reception\n"`
+	SecretsOnly bool   `json:"secrets_only,omitempty" doc:"whether nothing but secrets would change" example:"false"`
+}
+
+// Options say what Compute does.
+type Options struct {
+	Site    *fleet.Site // whose settings the phones have
+	Summary bool        // count only
+	Phones  int         // how many phones are listed; 0: MaxPhones
+}
+
+// MaxPhones is how many phones a preview lists unless it is told otherwise.
+const MaxPhones = 10_000
+
+// Compute returns what a change would do. before renders from records as they are, after from what Records returns for the
+// change.
+func Compute(ctx context.Context, records fleet.Records, before, after Renderer, c fleet.Change, o Options) (Preview, error) {
+	p := Preview{Action: c.Action, Created: c.Created, Changed: c.Changed, Deleted: c.Deleted, Items: []Phone{}}
+	if o.Phones == 0 {
+		o.Phones = MaxPhones
+	}
+	macs, err := Affected(records, o.Site, c)
+	if err != nil {
+		return p, err
+	}
+	devices := changedDevices(c)
+	for _, mac := range macs {
+		if err := ctx.Err(); err != nil {
+			return p, err
+		}
+		x, differs := compare{before, after, o.Summary || len(p.Items) >= o.Phones}.phone(ctx, mac, devices[mac])
+		if !differs {
+			continue
+		}
+		p.Phones++
+		switch {
+		case o.Summary:
+		case len(p.Items) < o.Phones:
+			p.Items = append(p.Items, x)
+		default:
+			p.More++
+		}
+	}
+	return p, nil
+}
+
+// changedDevices returns the devices of a change by their MAC.
+func changedDevices(c fleet.Change) map[dhcp.MAC]fleet.ChangedRecord {
+	out := map[dhcp.MAC]fleet.ChangedRecord{}
+	for _, r := range c.Records {
+		switch {
+		case r.After != nil && r.After.Device != nil:
+			out[r.After.Device.MAC] = r
+		case r.Before != nil && r.Before.Device != nil:
+			out[r.Before.Device.MAC] = r
+		}
+	}
+	return out
+}
+
+// compare compares the files of phones.
+type compare struct {
+	before, after Renderer
+	count         bool // without diffs
+}
+
+func (x compare) phone(ctx context.Context, mac dhcp.MAC, r fleet.ChangedRecord) (p Phone, differs bool) {
+	p = Phone{MAC: mac, Change: Changed}
+	var d *fleet.Device
+	switch {
+	case r.Kind != "" && r.Before == nil:
+		p.Change, d = New, r.After.Device
+	case r.Kind != "" && r.After == nil:
+		p.Change, d = Gone, r.Before.Device
+	case r.Kind != "":
+		d = r.After.Device
+	}
+	if d != nil {
+		p.Label = d.Label
+	}
+	if p.Change != Changed && (x.count || d.Vendor == "") {
+		return p, d.Vendor != "" // a device without a vendor gets no files
+	}
+	var was, is []provision.FileInfo
+	var errWas, errIs error
+	if p.Change != New {
+		was, errWas = x.before.Files(ctx, mac, netip.Prefix{})
+	}
+	if p.Change != Gone {
+		is, errIs = x.after.Files(ctx, mac, netip.Prefix{})
+	}
+	if errIs != nil {
+		p.Error = errIs.Error()
+		return p, errWas == nil
+	}
+	p.Files = x.files(ctx, mac, was, is)
+	return p, len(p.Files) > 0 || p.Change != Changed
+}
+
+// files returns the files that differ, in the order in which the phone requests them.
+func (x compare) files(ctx context.Context, mac dhcp.MAC, was, is []provision.FileInfo) []File {
+	var out []File
+	old := map[string]provision.FileInfo{}
+	for _, f := range was {
+		if f.Outcome == string(provision.Served) {
+			old[f.Name] = f
+		}
+	}
+	for _, f := range is {
+		if f.Outcome != string(provision.Served) {
+			continue
+		}
+		o, there := old[f.Name]
+		delete(old, f.Name)
+		switch {
+		case !there:
+			out = append(out, x.file(ctx, mac, f.Name, New))
+		case o.Digest != f.Digest || o.Size != f.Size:
+			out = append(out, x.file(ctx, mac, f.Name, Changed))
+		}
+	}
+	for _, f := range was {
+		if _, gone := old[f.Name]; gone {
+			out = append(out, x.file(ctx, mac, f.Name, Gone))
+		}
+	}
+	return out
+}
+
+// file returns how a file differs.
+func (x compare) file(ctx context.Context, mac dhcp.MAC, name, change string) File {
+	out := File{Name: name, Change: change}
+	if x.count {
+		return out
+	}
+	var was, is []byte
+	var err error
+	if change != New {
+		was, err = masked(ctx, x.before, mac, name)
+	}
+	if err == nil && change != Gone {
+		is, err = masked(ctx, x.after, mac, name)
+	}
+	if err != nil {
+		return out // not rendered by us, or it became unreadable meanwhile: its name is listed all the same
+	}
+	out.Diff, out.SecretsOnly = Unified(name, was, is), change == Changed && bytes.Equal(was, is)
+	return out
+}
+
+// errNotRendered is the error about a file whose bytes are not made from the records.
+var errNotRendered = errors.New("not rendered")
+
+// masked returns a rendered file with secrets masked.
+func masked(ctx context.Context, r Renderer, mac dhcp.MAC, name string) ([]byte, error) {
+	f, err := r.File(ctx, mac, name, netip.Prefix{}, false)
+	if err != nil {
+		return nil, err
+	}
+	if f.Content != nil {
+		return nil, errors.Join(errNotRendered, f.Content.Close())
+	}
+	return f.Body, nil
+}
+
+// Unified returns the lines that differ as a unified diff; "" when none do, or when one side is not text.
+func Unified(name string, was, is []byte) string {
+	if bytes.Equal(was, is) || bytes.IndexByte(was, 0) >= 0 || bytes.IndexByte(is, 0) >= 0 {
+		return ""
+	}
+	out := diff.Diff(name+" (before)", was, name+" (after)", is)
+	// The first line only repeats the names.
+	if i := bytes.IndexByte(out, '\n'); bytes.HasPrefix(out, []byte("diff ")) && i >= 0 {
+		out = out[i+1:]
+	}
+	return string(out)
+}
+
+// Affected returns the devices whose files may change by a change, by MAC. Some of them may stay the same.
+func Affected(records fleet.Records, site *fleet.Site, c fleet.Change) ([]dhcp.MAC, error) {
+	found := map[dhcp.MAC]bool{}
+	for _, r := range []fleet.Records{records, Records(records, c)} {
+		err := r.View(func(f fleet.View) error {
+			return affected{f, site, found}.all(c)
+		})
+		if err != nil {
+			return nil, fmt.Errorf("phones that a change affects: %w", err)
+		}
+	}
+	for mac := range changedDevices(c) {
+		found[mac] = true
+	}
+	macs := make([]dhcp.MAC, 0, len(found))
+	for mac := range found {
+		macs = append(macs, mac)
+	}
+	slices.SortFunc(macs, func(a, b dhcp.MAC) int { return bytes.Compare(a[:], b[:]) })
+	return macs, nil
+}

@@ -1,0 +1,81 @@
+package impact
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"plugtone/dhcp"
+	"plugtone/provision/fleet"
+)
+
+// changesAtOnce is how many changes Past reads at a time.
+const changesAtOnce = 100
+
+// Past returns the records as they were at a time, as far as changes are kept: a change for Records that leads back to it.
+func Past(records fleet.Records, changes fleet.Changes, at time.Time) (fleet.Change, error) {
+	back := fleet.Change{}
+	place := map[[2]string]int{}
+	before := uint64(0)
+	for {
+		list, err := changes.Changes(before, changesAtOnce)
+		if err != nil {
+			return back, err
+		}
+		for _, c := range list {
+			if !c.Time.After(at) {
+				return back, nil
+			}
+			before = c.ID
+			err := records.View(func(f fleet.View) error {
+				for r, err := range f.ChangeRecords(c.ID) {
+					if err != nil {
+						return err
+					}
+					addPast(&back, place, r)
+				}
+				return nil
+			})
+			if err != nil {
+				return back, fmt.Errorf("records before change %d: %w", c.ID, err)
+			}
+		}
+		if len(list) < changesAtOnce {
+			return back, nil
+		}
+	}
+}
+
+// addPast sets a record to what it was before a change; those are added from the newest to the oldest.
+func addPast(back *fleet.Change, place map[[2]string]int, r fleet.ChangedRecord) {
+	turned := fleet.ChangedRecord{Kind: r.Kind, Name: r.Name, Before: r.After, After: r.Before}
+	if turned.Before == nil {
+		turned.Before = r.Before // any state of it: it names the record
+	}
+	key := [2]string{r.Kind, r.Name}
+	if i, again := place[key]; again {
+		back.Records[i].After = turned.After
+		return
+	}
+	place[key] = len(back.Records)
+	back.Records = append(back.Records, turned)
+}
+
+// Since returns the lines by which a file differs from what it was in the past; ok is false when its bytes then are not those
+// with the digest, because configuration or packs were others.
+func Since(ctx context.Context, past, now Renderer, mac dhcp.MAC, name, digest string) (diff string, ok bool) {
+	was, err := past.File(ctx, mac, name, netip.Prefix{}, false)
+	if err != nil || was.Digest != digest {
+		return "", false
+	}
+	if was.Content != nil {
+		_ = was.Content.Close() // it was only read from
+		return "", false
+	}
+	is, err := masked(ctx, now, mac, name)
+	if err != nil {
+		return "", false
+	}
+	return Unified(name, was.Body, is), true
+}

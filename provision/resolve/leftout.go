@@ -1,0 +1,110 @@
+package resolve
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"plugtone/provision/fleet"
+	"plugtone/provision/pack"
+	"plugtone/provision/phonefile"
+)
+
+// LeftOut returns what a device does not get, with the reason: what Phone leaves out, and the members of its lines and keys that
+// its files have no place for. Those are found by rendering the files with and without them.
+func LeftOut(f fleet.View, packs *pack.Set, site *fleet.Site, subnet netip.Prefix, d *fleet.Device, now time.Time) ([]string, error) {
+	p, left, err := Phone(f, packs, site, subnet, d, now)
+	if err != nil || !d.Enabled {
+		return left, err
+	}
+	vendor, ok := packs.Vendor(d.Vendor)
+	if !ok {
+		return left, nil
+	}
+	return append(left, unrendered(vendor, d, p)...), nil
+}
+
+// optional is a member that not every vendor's files have a place for. clear removes it from a phone.
+type optional struct {
+	what  string
+	clear func(p *phonefile.Phone)
+}
+
+// optionals lists the optional members that are set on a phone.
+func optionals(d *fleet.Device, p phonefile.Phone) []optional {
+	var out []optional
+	add := func(what string, clear func(*phonefile.Phone)) {
+		out = append(out, optional{what, clear})
+	}
+	for i, l := range p.Lines {
+		at := fmt.Sprintf("line %d: ", l.Position)
+		if l.Registrar.SIPDomain != "" {
+			add(at+"sip_domain of registrar "+l.Registrar.Name, func(p *phonefile.Phone) { p.Lines[i].Registrar.SIPDomain = "" })
+		}
+		if l.Registrar.BackupOutboundProxy != "" {
+			add(at+"backup_outbound_proxy of registrar "+l.Registrar.Name, func(p *phonefile.Phone) { p.Lines[i].Registrar.BackupOutboundProxy = "" })
+		}
+		own := slices.IndexFunc(d.Lines, func(own fleet.Line) bool { return own.Position == l.Position })
+		if own < 0 {
+			continue
+		}
+		if d.Lines[own].Label != "" {
+			add(at+"label", func(p *phonefile.Phone) { p.Lines[i].Label = "-" })
+		}
+		if d.Lines[own].Shared {
+			add(at+"shared", func(p *phonefile.Phone) { p.Lines[i].Shared = false })
+		}
+	}
+	for i, k := range p.Keys {
+		at := fmt.Sprintf("key %s:%d: ", k.Area, k.Slot)
+		if k.PickupCode != "" {
+			add(at+"pickup_code", func(p *phonefile.Phone) { p.Keys[i].PickupCode = "" })
+		}
+		if k.Locked {
+			add(at+"locked", func(p *phonefile.Phone) { p.Keys[i].Locked = false })
+		}
+	}
+	return out
+}
+
+// unrendered returns the optional members without which the phone's files are the same.
+func unrendered(vendor *pack.Vendor, d *fleet.Device, p phonefile.Phone) (left []string) {
+	all := optionals(d, p)
+	if len(all) == 0 {
+		return nil
+	}
+	if p.ServerURL == "" {
+		p.ServerURL, p.Server = placeholderURL, "192.0.2.1"
+	}
+	full := ownFiles(vendor, p)
+	if full == nil {
+		return nil // the reason why there is none is reported where the files are
+	}
+	for _, o := range all {
+		without := p
+		without.Lines, without.Keys = slices.Clone(p.Lines), slices.Clone(p.Keys)
+		o.clear(&without)
+		if bytes.Equal(ownFiles(vendor, without), full) {
+			left = append(left, o.what+": has no place in the files of "+vendor.Name)
+		}
+	}
+	return left
+}
+
+// ownFiles returns all files of a phone that are its own in one text, nil when one can't be rendered.
+func ownFiles(vendor *pack.Vendor, p phonefile.Phone) []byte {
+	var all []byte
+	for _, name := range vendor.Files(p) {
+		if name.File.Kind != phonefile.KindDevice || name.File.Template == "" || name.File.Of != "" {
+			continue
+		}
+		b, err := vendor.Render(name.Name, p)
+		if err != nil {
+			return nil
+		}
+		all = append(all, b...)
+	}
+	return all
+}
