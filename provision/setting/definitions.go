@@ -37,6 +37,7 @@ func networkSettings() []Def {
 		{Name: "rport", Type: Bool, Help: "have SIP answered to the address and port that it came from (RFC 3581)"},
 		{Name: "session_timers", Type: Bool, Help: "SIP session timers (RFC 4028)"},
 		{Name: "srtp", Type: Choice, Choices: []string{"off", "optional", "required"}, Help: "encryption of audio"},
+		{Name: "sip_from_registrar_only", Type: Bool, Help: "take calls from the registrar only, not from other hosts"},
 		{Name: "stun_server", Type: Text, Form: HostOptPort, Max: 255, Help: "STUN server that the phone finds its public address with"},
 		{Name: "syslog_level", Type: Int, Min: 0, Max: 7, Help: "least severe message sent to the syslog server"},
 		{Name: "syslog_server", Type: Text, Form: HostOptPort, Max: 255, Help: "where the phone sends its log"},

@@ -166,6 +166,7 @@ func renderedNames(t *testing.T, v *pack.Vendor, model string) map[string]bool {
 		phones = append(phones, s.Phone)
 	}
 	full := phones[1]
+	phones[1].CAURL, phones[1].CACert = "http://10.20.0.2/ca.pem", "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----"
 	for _, d := range setting.All() {
 		for _, choice := range d.Choices {
 			var val any = choice
