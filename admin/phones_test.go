@@ -124,6 +124,7 @@ func TestATimelineEndsWithTheNewestEntryAndHasADiagnosis(t *testing.T) {
 	a := newAPI(t)
 	a.office()
 	mac := mustMAC(t, phone)
+	a.Happened(timeline.Entry{Time: admintest.Noon.Add(-time.Hour), MAC: mac, Source: "http", Event: "get", Verdict: "served", File: "001565123456.cfg", Kind: "device", Addr: netip.MustParseAddr("10.20.1.7")})
 	for i := range 5 {
 		a.Happened(timeline.Entry{Time: admintest.Noon.Add(time.Duration(i) * time.Second), MAC: mac, Source: "dhcp", Event: "discover", Verdict: "offered", Addr: netip.MustParseAddr("10.20.1.7")})
 	}
@@ -134,6 +135,11 @@ func TestATimelineEndsWithTheNewestEntryAndHasADiagnosis(t *testing.T) {
 	}
 	if r.get(t, "diagnosis.0.text") == "" {
 		t.Errorf("no diagnosis: %s", r.body)
+	}
+	// It rests on the whole timeline, however many entries are asked for: here on the file that was served first.
+	all := a.do("GET /api/v1/devices/"+phone+"/timeline", "", 200).get(t, "diagnosis")
+	if one := a.do("GET /api/v1/devices/"+phone+"/timeline?limit=1", "", 200).get(t, "diagnosis"); one != all || !strings.Contains(all, "it fetched 001565123456.cfg") {
+		t.Errorf("the diagnosis of one entry is %s\nthat of all is %s", one, all)
 	}
 	if got := a.do("GET /api/v1/devices/00:15:65:99:99:99/timeline", "", 200).get(t, "items"); got != "[]" {
 		t.Errorf("an unknown phone has %s", got)

@@ -1,16 +1,42 @@
 package daemon
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"time"
 
 	"plugtone/admin/client"
 	"plugtone/dhcp"
+	"plugtone/provision/diagnosis"
+	"plugtone/provision/fleet"
 )
 
 // reporter describes a running daemon to operators.
 type reporter struct{ d *Daemon }
+
+// diagnose returns the function that diagnoses a phone.
+func (r reporter) diagnose() func(context.Context, dhcp.MAC) ([]diagnosis.Finding, error) {
+	d := r.d
+	return diagnosis.Gatherer{
+		Records: d.store, Leases: d.table, Packs: d.packs, Site: d.site, Timeline: d.observe.Timeline, Fetches: d.observe.Fetches,
+		State: d.service.State, Off: r.off, Now: d.opts.Now,
+	}.Diagnose
+}
+
+// off lists the transports of files that are switched off.
+func (r reporter) off() (out []string) {
+	c := r.d.first.cfg
+	for _, t := range []struct {
+		transport fleet.Transport
+		on        bool
+	}{{fleet.TFTP, c.TFTP.Enabled}, {fleet.HTTP, c.HTTP.Enabled}, {fleet.HTTPS, c.HTTPS.Enabled}} {
+		if !t.on {
+			out = append(out, string(t.transport))
+		}
+	}
+	return out
+}
 
 // subnets for the API, in the order of the configuration.
 func (r reporter) subnets() []client.Subnet {

@@ -46,24 +46,25 @@ func Verdicts() []Verdict {
 
 // Event is one decision, as the observer of the server receives it.
 type Event struct {
-	Time      time.Time
-	MAC       MAC // zero when the packet could not be decoded
-	XID       [4]byte
-	Type      MessageType // of the client's message
-	Interface string
-	Subnet    netip.Prefix
-	Addr      netip.Addr // offered, leased, refused, released or probed
-	Verdict   Verdict
-	Reason    string     // one plain sentence
-	Server    netip.Addr // other_server: the server that the client named; else zero
-	Holder    MAC        // conflict: the hardware address that answers for Addr; zero when it can't be seen
-	Vendor    string
-	Model     string
-	Phone     bool
-	Recorded  bool
-	NewLease  bool    // acked: this MAC had no lease in this subnet before
-	Vacated   []Lease // acked: the client's other leases in force, which this one ended, as they were before
-	Client    Client  // what the packet had of its sender
-	Reply     *Reply  // what is sent; nil when silent
-	Dropped   []uint8 // options that did not fit, filled in after Encode
+	Time          time.Time
+	MAC           MAC // zero when the packet could not be decoded
+	XID           [4]byte
+	Type          MessageType // of the client's message
+	Interface     string
+	Subnet        netip.Prefix
+	Addr          netip.Addr // offered, leased, refused, released or probed
+	Verdict       Verdict
+	Reason        string     // one plain sentence
+	Server        netip.Addr // other_server: the server that the client named; else zero
+	Holder        MAC        // conflict: the hardware address that answers for Addr; zero when it can't be seen
+	Vendor, Model string
+	Recognised    string     // see Policy
+	Relay         netip.Addr // ignored: the relay that no configured subnet has; else zero
+	Phone         bool
+	Recorded      bool
+	NewLease      bool    // acked: this MAC had no lease in this subnet before
+	Vacated       []Lease // acked: the client's other leases in force, which this one ended, as they were before
+	Client        Client  // what the packet had of its sender
+	Reply         *Reply  // what is sent; nil when silent
+	Dropped       []uint8 // options that did not fit, filled in after Encode
 }

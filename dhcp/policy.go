@@ -28,6 +28,7 @@ type Option struct {
 type Policy struct {
 	Vendor         string   // pack id, "" when not recognised
 	Model          string   // "" when not known
+	Recognised     string   // the pack id that the client's own options name, when its record names another; else ""
 	Phone          bool     // recognised or recorded: long lease, a share of the pool kept for it
 	Recorded       bool     // has a device record
 	Options        []Option // in the order they should be sent; beat the subnet's own options of the same code

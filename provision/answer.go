@@ -76,8 +76,16 @@ func (q fileRequest) with(p product) exchange { return exchange{q, p} }
 func (q fileRequest) blank() product {
 	return product{Answer: Answer{
 		Name: q.name.Name, Firmware: q.who.agent.Firmware, MAC: q.auth.about, Vendor: q.file.vendor, Model: q.file.model, Kind: q.file.kind,
-		Proof: q.auth.Proof, Known: q.auth.known(),
+		Recognised: q.recognised(), Proof: q.auth.Proof, Known: q.auth.known(),
 	}}
+}
+
+// recognised returns the vendor that the user agent of a proven phone names when its record names another.
+func (q fileRequest) recognised() string {
+	if q.auth.device == nil {
+		return ""
+	}
+	return q.who.agent.Contradicts(q.auth.device.Vendor)
 }
 
 func (q fileRequest) notFound(format string, args ...any) product {

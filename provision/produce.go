@@ -28,6 +28,8 @@ type producer struct {
 // produce decides by the kind of the selected file whether this requester may have it, and makes its bytes.
 func (s producer) produce(q fileRequest) product {
 	switch {
+	case q.packMissing():
+		return s.withoutPack(q)
 	case isWrite(q.Method):
 		return s.receive(q)
 	case q.Method != "" && q.Method != http.MethodGet && q.Method != http.MethodHead:
@@ -52,6 +54,28 @@ func (s producer) produce(q fileRequest) product {
 		return s.static(q, q.file.match.Name)
 	}
 	return q.internalError(fmt.Errorf("file %s of pack %s has the unknown kind %q", q.file.match.File.Name, q.file.match.Vendor, q.file.match.Kind))
+}
+
+// packMissing reports whether the requester is a proven phone whose vendor has no pack, such as one that was removed.
+func (q fileRequest) packMissing() bool {
+	d := q.auth.device
+	if d == nil || d.Vendor == "" {
+		return false
+	}
+	_, ok := q.generation.packs.Vendor(d.Vendor)
+	return !ok
+}
+
+// withoutPack answers a phone whose vendor has no pack. What lies in the files folder is served. For any other name it is not known what the
+// phone requests: "not found" could make it give up a file that it has.
+func (s producer) withoutPack(q fileRequest) product {
+	q.file = selection{vendor: q.auth.device.Vendor, model: q.auth.device.Model}
+	if len(q.name.Matches) == 0 && !isWrite(q.Method) {
+		if p := s.static(q, q.name.Name); p.Outcome == Served {
+			return p
+		}
+	}
+	return q.internalError(fmt.Errorf("there is no vendor pack %q", q.auth.device.Vendor))
 }
 
 // guarded decides about a file that may hold secrets: only the phone that it is for may have it.

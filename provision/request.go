@@ -47,29 +47,30 @@ const (
 
 // Answer is the answer to a request, with the verdict that goes to timeline, log and metrics.
 type Answer struct {
-	Outcome   Outcome
-	Reason    string   // one plain sentence, for the operator; never sent to the requester
-	MAC       dhcp.MAC // the phone this is about; zero when unknown
-	Vendor    string
-	Model     string
-	Firmware  string            // from the user agent
-	Kind      string            // device, private, common, firmware, static, none, upload
-	Name      string            // cleaned name
-	Body      []byte            // rendered bytes; shared, never to be changed
-	Content   io.ReadSeekCloser // static files: instead of Body; the caller closes it
-	Size      int64
-	Upload    *uploads.Upload // Received: where the bytes go; the caller ends it with Receive
-	MediaType string
-	ETag      string        // strong, with quotes
-	Digest    string        // SHA-256 of Body, hex
-	Status    int           // HTTP status for an unproven or failed request: 404, 401, 503; 0 when Served
-	Challenge string        // WWW-Authenticate for Status 401, one a line; without one httpprov answers 404
-	Delay     time.Duration // the refusal is to be sent only then: requesters of too many phones' files are slowed
-	Silent    bool          // nothing is to be sent at all: TFTP sends nothing, HTTP ends the connection
-	Proof     trust.Proof   // by which the requester proved itself; "" when it didn't
-	Known     bool          // it proved itself to be a phone that has a record: its request comes before those of others
-	Port      string        // switch port (option 82) of the proven phone's lease; "" when none is known
-	OwnProof  time.Time     // when the proven phone proved itself last by its own credentials or certificate; zero: never
-	Given     time.Time     // when a file gave it its credentials first; zero: never
-	Err       error         // behind InternalError
+	Outcome    Outcome
+	Reason     string   // one plain sentence, for the operator; never sent to the requester
+	MAC        dhcp.MAC // the phone this is about; zero when unknown
+	Vendor     string
+	Model      string
+	Recognised string            // the vendor that a proven phone's user agent names, when its record names another; else ""
+	Firmware   string            // from the user agent
+	Kind       string            // device, private, common, firmware, static, none, upload
+	Name       string            // cleaned name
+	Body       []byte            // rendered bytes; shared, never to be changed
+	Content    io.ReadSeekCloser // static files: instead of Body; the caller closes it
+	Size       int64
+	Upload     *uploads.Upload // Received: where the bytes go; the caller ends it with Receive
+	MediaType  string
+	ETag       string        // strong, with quotes
+	Digest     string        // SHA-256 of Body, hex
+	Status     int           // HTTP status for an unproven or failed request: 404, 401, 503; 0 when Served
+	Challenge  string        // WWW-Authenticate for Status 401, one a line; without one httpprov answers 404
+	Delay      time.Duration // the refusal is to be sent only then: requesters of too many phones' files are slowed
+	Silent     bool          // nothing is to be sent at all: TFTP sends nothing, HTTP ends the connection
+	Proof      trust.Proof   // by which the requester proved itself; "" when it didn't
+	Known      bool          // it proved itself to be a phone that has a record: its request comes before those of others
+	Port       string        // switch port (option 82) of the proven phone's lease; "" when none is known
+	OwnProof   time.Time     // when the proven phone proved itself last by its own credentials or certificate; zero: never
+	Given      time.Time     // when a file gave it its credentials first; zero: never
+	Err        error         // behind InternalError
 }

@@ -51,6 +51,12 @@ func (s *Service) Status(ctx context.Context, mac dhcp.MAC) (Status, error) {
 	return s.StatusOf(ctx, d)
 }
 
+// State is the state alone.
+func (s *Service) State(ctx context.Context, mac dhcp.MAC) (string, error) {
+	st, err := s.Status(ctx, mac)
+	return st.State, err
+}
+
 // StatusOf is Status for a record that was read already.
 func (s *Service) StatusOf(ctx context.Context, d *fleet.Device) (Status, error) {
 	return statusReader{s}.read(ctx, d)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"plugtone/provision"
+	"plugtone/provision/diagnosis"
 	"plugtone/provision/fleet"
 	"plugtone/provision/timeline"
 	"plugtone/provision/trust"
@@ -94,8 +95,8 @@ func TestUploadsThatAreNotTaken(t *testing.T) {
 func TestRejectedUploadIsNoRefusal(t *testing.T) {
 	h := newFixture(t)
 	a := h.put(overrides, "10.20.1.7", strings.Repeat("x", 300<<10))
-	found := timeline.Diagnose([]timeline.Entry{{Time: noon, MAC: front, Source: "http", Event: "put", Verdict: string(a.Outcome), Reason: a.Reason}},
-		timeline.Facts{Now: noon.Add(time.Minute), MAC: front, Recorded: true, Enabled: true})
+	found := diagnosis.Diagnose([]timeline.Entry{{Time: noon, MAC: front, Source: "http", Event: "put", Verdict: string(a.Outcome), Reason: a.Reason}},
+		diagnosis.Facts{Now: noon.Add(time.Minute), MAC: front, Recorded: true, Enabled: true})
 	for _, f := range found {
 		if strings.Contains(f.Text, "refused") {
 			t.Errorf("the diagnosis says %q", f.Text)

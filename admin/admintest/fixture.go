@@ -23,6 +23,7 @@ import (
 	"plugtone/admin/feed"
 	"plugtone/dhcp"
 	"plugtone/provision"
+	"plugtone/provision/diagnosis"
 	"plugtone/provision/fleet"
 	"plugtone/provision/impact"
 	"plugtone/provision/pack"
@@ -91,6 +92,8 @@ func New(t testing.TB) *Fixture {
 			return provision.New(provision.Config{Records: other, Leases: h, Packs: func() *pack.Set { return h.Packs }, Site: func() *fleet.Site { return site }, Fetches: h.Fetches, Now: clock})
 		},
 		Discovered: h, Audit: h, Changes: h.Records, Tokens: h, Feed: &h.Feed,
+		Diagnose: diagnosis.Gatherer{Records: records{h}, Leases: h, Packs: func() *pack.Set { return h.Packs }, Site: func() *fleet.Site { return site },
+			Timeline: h.Timeline, Fetches: h.Fetches, State: h.Service.State, Off: func() []string { return nil }, Now: clock}.Diagnose,
 		Subnets: func() []client.Subnet {
 			return []client.Subnet{{Subnet: netip.MustParsePrefix("10.20.0.0/22"), Interface: "voice0", Phones: "provision",
 				Pools: []string{"10.20.1.0-10.20.3.250"}, Addresses: 763, Active: len(h.All()), Free: 763 - len(h.All())}}

@@ -18,6 +18,7 @@ import (
 	"plugtone/admin/writing"
 	"plugtone/dhcp"
 	"plugtone/provision"
+	"plugtone/provision/diagnosis"
 	"plugtone/provision/fleet"
 	"plugtone/provision/impact"
 	"plugtone/provision/pack"
@@ -91,6 +92,7 @@ type Config struct {
 	Tokens     Tokens
 	Trust      Trust
 	Feed       *feed.Feed // new timeline entries
+	Diagnose   func(context.Context, dhcp.MAC) ([]diagnosis.Finding, error)
 
 	Site func() *fleet.Site // the configuration in force
 	// Preview returns a renderer of the files that phones would get from other records than the daemon's.

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -17,6 +16,7 @@ import (
 	"plugtone/admin/problem"
 	"plugtone/dhcp"
 	"plugtone/provision"
+	"plugtone/provision/diagnosis"
 	"plugtone/provision/fleet"
 	"plugtone/provision/impact"
 	"plugtone/provision/timeline"
@@ -243,59 +243,14 @@ func (s deviceFiles) timeline(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, problem.From(err)
 	}
-	out, err := s.diagnosed(ctx, mac, entries)
-	if err != nil {
-		return nil, err
-	}
-	return &struct{ Body client.Timeline }{out}, nil
-}
-
-// diagnosed returns the entries with the findings of a diagnosis, which also considers record, status and leases.
-func (s deviceFiles) diagnosed(ctx context.Context, mac dhcp.MAC, entries []timeline.Entry) (client.Timeline, error) {
 	out := client.Timeline{MAC: mac, Items: make([]timeline.Entry, 0, len(entries))}
 	for _, e := range entries {
 		out.Items = append(out.Items, s.publicEntry(ctx, e))
 	}
-	facts := timeline.Facts{Now: s.Now(), MAC: mac}
-	err := s.view(func(f fleet.View) error {
-		d, err := f.DeviceByAny(mac)
-		if errors.Is(err, fleet.ErrNotFound) {
-			return nil
-		}
-		if err == nil {
-			facts.Recorded, facts.Enabled, facts.Vendor, facts.Model = true, d.Enabled, d.Vendor, d.Model
-		}
-		return err
-	})
+	findings, err := s.Diagnose(ctx, mac)
 	if err != nil {
-		return out, err
+		return nil, problem.From(err)
 	}
-	if facts.Recorded {
-		// A diagnosis without the state is still useful.
-		if st, err := s.Phones.Status(ctx, mac); err == nil {
-			facts.State = st.State
-		}
-	}
-	for _, l := range s.Leases.LeasesOf(mac) {
-		if l.State == dhcp.LeaseActive && l.Expires.After(facts.Expires) {
-			facts.Addr, facts.Expires = l.Addr, l.Expires
-		}
-	}
-	facts.Models = func(file string) []string { return s.modelsOf(file, facts.Vendor) }
-	out.Diagnosis = append([]timeline.Finding{}, timeline.Diagnose(entries, facts)...)
-	return out, nil
-}
-
-// modelsOf returns the models of a vendor that request a file; nil when all may, or none is known.
-func (s deviceFiles) modelsOf(file, vendor string) []string {
-	for _, m := range s.Packs().Resolve(file) {
-		if m.Vendor != vendor {
-			continue
-		}
-		if m.Models == nil && m.Model != "" {
-			return []string{m.Model}
-		}
-		return m.Models
-	}
-	return nil
+	out.Diagnosis = append([]diagnosis.Finding{}, findings...)
+	return &struct{ Body client.Timeline }{out}, nil
 }

@@ -9,6 +9,7 @@ import (
 	"plugtone/dhcp"
 	"plugtone/provision"
 	"plugtone/provision/changes"
+	"plugtone/provision/diagnosis"
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/timeline"
@@ -123,9 +124,9 @@ type ChangedRecord struct {
 
 // Timeline has the entries of one phone, newest last, and the diagnosis.
 type Timeline struct {
-	MAC       dhcp.MAC           `json:"mac" doc:"MAC address of the phone" example:"00:15:65:12:34:56"`
-	Items     []timeline.Entry   `json:"items" doc:"the newest entries, newest last"`
-	Diagnosis []timeline.Finding `json:"diagnosis" doc:"what can be concluded from the entries"`
+	MAC       dhcp.MAC            `json:"mac" doc:"MAC address of the phone" example:"00:15:65:12:34:56"`
+	Items     []timeline.Entry    `json:"items" doc:"the newest entries, newest last"`
+	Diagnosis []diagnosis.Finding `json:"diagnosis" doc:"what can be concluded from the entries"`
 }
 
 // ExplainRequest is the question of a dry run: about a phone, or about a file request from an address.

@@ -47,10 +47,10 @@ func printStatus(a *app, c *cobra.Command, s client.DaemonStatus, subnets []clie
 	f.add("data", s.DataDir)
 	f.add("listening", strings.Join(s.Listening, ", "))
 	for _, x := range s.Faults {
-		f.add("problem", x)
+		f.add("problem", localTimes(x))
 	}
 	for _, x := range s.Warnings {
-		f.add("warning", x)
+		f.add("warning", localTimes(x))
 	}
 	if err := f.print(c.OutOrStdout()); err != nil || len(subnets) == 0 {
 		return err

@@ -16,6 +16,7 @@ import (
 
 	"plugtone/admin/client"
 	"plugtone/dhcp"
+	"plugtone/provision/diagnosis"
 	"plugtone/provision/timeline"
 )
 
@@ -25,6 +26,7 @@ func traceCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use: "trace MAC", Args: cobra.ExactArgs(1), Short: "Show what happened to a phone, with a diagnosis",
 		Long: "Show what happened to a phone over DHCP, TFTP and HTTP, oldest first, and below it what can be concluded.\n" +
+			"Times are in the local time zone. MAC addresses stand on phones' labels, and in plugtone device list, discovered list and leases.\n" +
 			"With --follow, go on as things happen until Ctrl-C: plug the phone in and watch it boot.",
 		Example: `  plugtone trace 00:15:65:12:34:56
   plugtone trace 00:15:65:12:34:56 --follow`,
@@ -66,7 +68,7 @@ func printTimeline(c *cobra.Command, getenv func(string) string, t client.Timeli
 }
 
 // printDiagnosis prints what the entries mean, and what to do about it.
-func printDiagnosis(s screen, findings []timeline.Finding) error {
+func printDiagnosis(s screen, findings []diagnosis.Finding) error {
 	if len(findings) == 0 {
 		return nil
 	}
@@ -74,9 +76,9 @@ func printDiagnosis(s screen, findings []timeline.Finding) error {
 	b.WriteString("\ndiagnosis:\n")
 	for _, f := range findings {
 		word := string(f.Severity)
-		b.WriteString(s.wrap("  "+s.paint(word, fmt.Sprintf("%-8s ", word+":")), 11, 11, clean(f.Text)) + "\n")
+		b.WriteString(s.wrap("  "+s.paint(word, fmt.Sprintf("%-8s ", word+":")), 11, 11, clean(localTimes(f.Text))) + "\n")
 		if f.Hint != "" {
-			b.WriteString(s.wrap("           hint: ", 17, 17, clean(f.Hint)) + "\n")
+			b.WriteString(s.wrap("           hint: ", 17, 17, clean(localTimes(f.Hint))) + "\n")
 		}
 	}
 	_, err := io.WriteString(s, b.String())
@@ -206,7 +208,7 @@ func printExplanation(c *cobra.Command, x client.Explanation) error {
 	}
 	if v := x.Answer; v != nil {
 		f.add("answer", string(v.Outcome))
-		f.add("reason", v.Reason)
+		f.add("reason", localTimes(v.Reason))
 		f.add("file", strings.TrimSpace(v.Name+" "+v.Kind))
 		if !v.MAC.IsZero() {
 			f.add("about", v.MAC.String())

@@ -50,7 +50,7 @@ func deviceEnroll(a *app) *cobra.Command {
 			if duration == 0 {
 				return a.done(c, w, "closed")
 			}
-			return a.done(c, w, "%s", w)
+			return a.done(c, w, "%s", localTimes(w.String()))
 		},
 	}
 	f := c.Flags()

@@ -130,7 +130,10 @@ func details(e timeline.Entry) string {
 	if e.Bytes > 0 {
 		add(strconv.FormatInt(e.Bytes, 10) + " bytes")
 	}
-	add(e.Reason)
+	add(localTimes(e.Reason))
+	if e.Recognised != "" {
+		add("recognised as " + e.Recognised)
+	}
 	if e.Options != "" {
 		add("options " + namedOptions(e.Options))
 	}

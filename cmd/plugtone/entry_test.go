@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"plugtone/provision/diagnosis"
 	"plugtone/provision/timeline"
 )
 
@@ -58,5 +59,28 @@ func TestAssignmentsAreCutOutsideBrackets(t *testing.T) {
 	}
 	if _, _, ok := cutAssignment("none"); ok {
 		t.Error("a text without = is no assignment")
+	}
+}
+
+// All times of an output are in one zone: those in sentences of the daemon, which are UTC, as well.
+func TestTimesInSentencesAreLocal(t *testing.T) {
+	was := time.Local
+	time.Local = time.FixedZone("east", 9*3600)
+	t.Cleanup(func() { time.Local = was })
+	text := "it fetched a.cfg at 2026-11-22T20:00:00Z; its digest is 2026-11-22T20:00:00.5Z"
+	if got := localTimes(text); got != "it fetched a.cfg at 2026-11-23 05:00:00; its digest is 2026-11-22T20:00:00.5Z" {
+		t.Error(got)
+	}
+	var out strings.Builder
+	s := screen{Writer: &out}
+	e := timeline.Entry{Time: time.Date(2026, 11, 22, 20, 0, 0, 0, time.UTC), Source: "http", Event: "get", Verdict: "refused", Reason: "the lease ran out at 2026-11-22T19:00:00Z"}
+	if err := (&entries{screen: s}).print(e); err != nil {
+		t.Fatal(err)
+	}
+	if err := printDiagnosis(s, []diagnosis.Finding{{Severity: diagnosis.OK, Text: text}}); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(out.String(), "00:00Z") || strings.Count(out.String(), "2026-11-23 05:00:00") != 2 || !strings.Contains(out.String(), "ran out at 2026-11-23 04:00:00") {
+		t.Errorf("times in two zones: %s", out.String())
 	}
 }

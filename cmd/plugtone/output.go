@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -119,6 +120,20 @@ func at(t time.Time) string {
 		return ""
 	}
 	return t.Local().Format("2006-01-02 15:04:05")
+}
+
+// stamp is a time as the daemon writes it into sentences: UTC, to the second (RFC 3339).
+var stamp = regexp.MustCompile(`\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`)
+
+// localTimes returns a sentence of the daemon with its times as at prints them, so that all times of an output are in one zone.
+func localTimes(text string) string {
+	return stamp.ReplaceAllStringFunc(text, func(s string) string {
+		t, err := time.Parse(time.RFC3339, s)
+		if err != nil {
+			return s
+		}
+		return at(t)
+	})
 }
 
 // ago prints how long something is past, or still to come.

@@ -110,7 +110,7 @@ func strict(c *cobra.Command) {
 				if errors.As(err, &usage) {
 					return err
 				}
-				return usagef("%s, usage: %s", excess(given), c.UseLine())
+				return usagef("%s, usage: %s", excess(c, given), c.UseLine())
 			}
 			return nil
 		}
@@ -134,9 +134,13 @@ func strict(c *cobra.Command) {
 	}
 }
 
-func excess(given []string) string {
+// excess says which arguments are missing, or too many.
+func excess(c *cobra.Command, given []string) string {
 	switch len(given) {
 	case 0:
+		if strings.HasPrefix(c.Use, c.Name()+" MAC") && c.Name() != "add" {
+			return "the MAC address of a phone is missing; plugtone device list, discovered list and leases show those that are known"
+		}
 		return "nothing was named"
 	case 1:
 		return fmt.Sprintf("%q is too much", given[0])

@@ -80,7 +80,7 @@ func (s *story) spawn(ts *testscript.TestScript, _ bool, args []string) error {
 	defer log.Close()
 	program := args[1]
 	if program == "plugtone" {
-		program = s.self(ts)
+		program = s.self(ts, "plugtone")
 	}
 	cmd := h.ns.Command(context.Background(), program, args[2:]...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = ts.MkAbs("."), s.environ(ts), log, log

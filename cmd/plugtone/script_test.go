@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 	if status, ran := netlab.Enter(); ran {
 		os.Exit(status)
 	}
-	testscript.Main(m, map[string]func(){"plugtone": main})
+	testscript.Main(m, map[string]func(){"plugtone": main, "plugtone-later": mainLater})
 }
 
 // TestStories plays testdata/script: a daemon in one network namespace, foreign clients as phones in others, all on one
@@ -119,6 +119,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"eventually": (*story).eventually,
 	}
 	maps.Copy(cmds, network)
+	maps.Copy(cmds, diagnoses)
 	out := map[string]func(*testscript.TestScript, bool, []string){}
 	for name, f := range cmds {
 		out[name] = func(ts *testscript.TestScript, neg bool, args []string) {
@@ -225,7 +226,7 @@ func (s *story) in(ts *testscript.TestScript, _ bool, args []string) error {
 	defer cancel()
 	program := args[1]
 	if program == "plugtone" {
-		program = s.self(ts)
+		program = s.self(ts, "plugtone")
 	}
 	cmd := h.ns.Command(ctx, program, args[2:]...)
 	cmd.Dir, cmd.Env = ts.MkAbs("."), s.environ(ts)
@@ -233,14 +234,14 @@ func (s *story) in(ts *testscript.TestScript, _ bool, args []string) error {
 	return cmd.Run()
 }
 
-// self is the plugtone program that stories run: this test binary under that name.
-func (s *story) self(ts *testscript.TestScript) string {
+// self is a program that stories run: this test binary under that name.
+func (s *story) self(ts *testscript.TestScript, name string) string {
 	for _, dir := range filepath.SplitList(ts.Getenv("PATH")) {
-		if p := filepath.Join(dir, "plugtone"); fileExists(p) {
+		if p := filepath.Join(dir, name); fileExists(p) {
 			return p
 		}
 	}
-	ts.Fatalf("no plugtone on PATH %s", ts.Getenv("PATH"))
+	ts.Fatalf("no %s on PATH %s", name, ts.Getenv("PATH"))
 	return ""
 }
 
@@ -260,6 +261,10 @@ func (s *story) environ(ts *testscript.TestScript) []string {
 // serve [ARGS] starts the daemon on host pbx and waits until it says READY=1, as systemd would. With "!" it must end by
 // itself instead; its messages are then the command's output.
 func (s *story) serve(ts *testscript.TestScript, neg bool, args []string) error {
+	return s.run(ts, neg, "plugtone", args)
+}
+
+func (s *story) run(ts *testscript.TestScript, neg bool, program string, args []string) error {
 	if s.daemon != nil {
 		return errors.New("the daemon runs already")
 	}
@@ -273,7 +278,7 @@ func (s *story) serve(ts *testscript.TestScript, neg bool, args []string) error 
 	if s.log, err = os.OpenFile(filepath.Join(s.work, "daemon.log"), os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600); err != nil {
 		return err
 	}
-	line := append(slices.Clone(s.wrap), append([]string{s.self(ts), "serve"}, args...)...)
+	line := append(slices.Clone(s.wrap), append([]string{s.self(ts, program), "serve"}, args...)...)
 	cmd := s.hosts["pbx"].ns.Command(context.Background(), line[0], line[1:]...)
 	cmd.Dir, cmd.Env = ts.MkAbs("."), append(s.environ(ts), "NOTIFY_SOCKET="+notify)
 	cmd.Stdout, cmd.Stderr = s.log, s.log
@@ -328,7 +333,7 @@ func (s *story) eventually(ts *testscript.TestScript, neg bool, args []string) e
 	return s.poll(neg, func() error {
 		program := args[1]
 		if program == "plugtone" {
-			program = s.self(ts)
+			program = s.self(ts, "plugtone")
 		}
 		cmd := exec.Command(program, args[2:]...)
 		cmd.Dir, cmd.Env = ts.MkAbs("."), s.environ(ts)

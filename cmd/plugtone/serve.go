@@ -17,7 +17,10 @@ import (
 
 // serveCommand runs the daemon.
 func serveCommand() *cobra.Command {
-	o := daemon.Options{Version: versionText(), CheckCommand: checkFileCommand()}
+	return serveWith(daemon.Options{Version: versionText(), CheckCommand: checkFileCommand()})
+}
+
+func serveWith(o daemon.Options) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the daemon: DHCP, TFTP, HTTP and the admin API",

@@ -21,6 +21,10 @@ func decisionLevel(ev *dhcp.Event) slog.Level {
 		if ev.Phone || ev.NewLease {
 			return slog.LevelInfo
 		}
+	case dhcp.VerdictIgnored:
+		if ev.Relay.IsValid() { // a subnet is missing in the configuration, or its relay is misconfigured
+			return slog.LevelWarn
+		}
 	}
 	return slog.LevelDebug
 }
@@ -35,8 +39,11 @@ func (o *Observer) logDecision(ev *dhcp.Event, took time.Duration) {
 		return // before the attributes are made: that costs more than the decision
 	}
 	who := ev.MAC.String()
-	if ev.Verdict == dhcp.VerdictExhausted {
+	switch {
+	case ev.Verdict == dhcp.VerdictExhausted:
 		who = ev.Subnet.String() // a full pool is logged once a minute, not once for each client
+	case ev.Relay.IsValid():
+		who = ev.Relay.String() // and so is an unknown relay
 	}
 	o.log.write(line{level, "dhcp " + typeLabel(ev.Type), who, string(ev.Verdict), ev.Recorded}, attrs(ev.MAC, ev.Addr, ev.Vendor, string(ev.Verdict), took,
 		slog.String("iface", ev.Interface), slog.String("reason", ev.Reason))...)

@@ -60,7 +60,7 @@ func (o *Observer) Decided(ev *dhcp.Event, took time.Duration) {
 	}
 	e := timeline.Entry{
 		Time: ev.Time, MAC: ev.MAC, Source: "dhcp", Event: typeLabel(ev.Type), Verdict: string(ev.Verdict), Reason: ev.Reason,
-		Addr: ev.Addr, Interface: ev.Interface, Vendor: ev.Vendor, Model: ev.Model, Options: wire.Summary(ev.Reply, ev.Dropped), Duration: took,
+		Addr: ev.Addr, Interface: ev.Interface, Vendor: ev.Vendor, Model: ev.Model, Recognised: ev.Recognised, Options: wire.Summary(ev.Reply, ev.Dropped), Duration: took,
 	}
 	if port := portOf(&ev.Client); port != "" {
 		e.Reason += "; on " + port
@@ -101,7 +101,7 @@ func (o *Observer) Answered(r provision.Request, a provision.Answer, sent int64,
 	e := timeline.Entry{
 		Time: r.Time, MAC: a.MAC, Source: string(r.Transport), Event: strings.ToLower(r.Method), Verdict: string(a.Outcome), Reason: a.Reason,
 		Addr: r.From, File: dhcp.Printable(r.Name, 255), Kind: a.Kind, Bytes: sent, Digest: a.Digest, Vendor: a.Vendor, Model: a.Model,
-		Firmware: a.Firmware, Duration: took,
+		Recognised: a.Recognised, Firmware: a.Firmware, Duration: took,
 	}
 	if err != nil && !strings.Contains(a.Reason, err.Error()) {
 		e.Reason = strings.TrimPrefix(e.Reason+"; "+err.Error(), "; ")
@@ -141,7 +141,7 @@ func (o *Observer) discover(d fleet.Discovered) {
 	}
 }
 
-// Timeline returns what happened to mac, oldest first: the last limit entries, or all for 0. What clients did before they were
+// Timeline returns what happened to mac, oldest first: the last limit entries. What clients did before they were
 // recognised as phones is among it.
 func (o *Observer) Timeline(mac dhcp.MAC, limit int) ([]timeline.Entry, error) {
 	stored, err := o.cfg.Store.Timeline(mac, limit)
@@ -150,7 +150,7 @@ func (o *Observer) Timeline(mac dhcp.MAC, limit int) ([]timeline.Entry, error) {
 	}
 	all := append(stored, o.unrecognized.of(mac)...)
 	slices.SortStableFunc(all, func(a, b timeline.Entry) int { return a.Time.Compare(b.Time) })
-	if limit > 0 && len(all) > limit {
+	if len(all) > limit {
 		all = all[len(all)-limit:]
 	}
 	return all, nil

@@ -186,6 +186,18 @@ func TestFullPoolIsSaidOnceAMinute(t *testing.T) {
 	}
 }
 
+// A relay that no subnet has is logged once a minute, not once for each client.
+func TestUnknownRelayIsLogged(t *testing.T) {
+	b := newFixture(t)
+	for i := range 5 {
+		b.Decided(&dhcp.Event{Time: noon, MAC: dhcp.MAC{2, 0, 0, 0, 0, byte(i)}, Type: dhcp.MessageTypeDiscover, Verdict: dhcp.VerdictIgnored,
+			Reason: "relay 10.31.0.1 is in no configured subnet", Relay: netip.MustParseAddr("10.31.0.1")}, 0)
+	}
+	if n := strings.Count(b.log.String(), "relay 10.31.0.1 is in no configured subnet"); n != 1 || !strings.Contains(b.log.String(), "level=WARN") {
+		t.Errorf("logged %d times: %s", n, b.log)
+	}
+}
+
 // The port that a relay or switch sends is in the timeline, printable whatever its bytes are.
 func TestPortIsInTheTimeline(t *testing.T) {
 	b := newFixture(t)

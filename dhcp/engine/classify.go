@@ -9,7 +9,8 @@ import (
 // Classification is what is known about a message before the leases are read: whether it is for this server, in which subnets its
 // client may be, and its policy in each. It belongs to one message and may be used for several decisions.
 type Classification struct {
-	refused    string // why the message is not for this server; "" when it is
+	refused    string     // why the message is not for this server; "" when it is
+	relay      netip.Addr // the relay that no configured subnet has; zero when the message came through none such
 	reserved   netip.Addr
 	candidates []candidate // more than one where several subnets are on the client's link
 	chosen     bool        // the first is where the client is; the others may have an address for it
@@ -35,6 +36,9 @@ func (e *Engine) Classify(req *dhcp.Request, link *dhcp.Link) *Classification {
 	}
 	subnets, chosen := e.subnetsFor(req, link)
 	if len(subnets) == 0 {
+		if in.relayed() {
+			return &Classification{refused: "relay " + req.GIAddr.String() + " is in no configured subnet", relay: req.GIAddr}
+		}
 		return &Classification{refused: "the message comes from no configured subnet"}
 	}
 	c := &Classification{candidates: make([]candidate, len(subnets)), chosen: chosen}

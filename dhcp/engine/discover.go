@@ -14,7 +14,7 @@ func (x *exchange) discover() dhcp.Decision {
 	c, ok := x.choose(x.req.Requested)
 	if !ok {
 		x.d.Unhold = true
-		return x.silent(dhcp.VerdictExhausted, "no address is free for it")
+		return x.silent(dhcp.VerdictExhausted, x.subnet.exhausted)
 	}
 	x.d.Event.Addr = c.addr
 	x.d.Unhold, x.d.Hold = false, c.addr

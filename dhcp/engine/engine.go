@@ -61,6 +61,7 @@ func (e *Engine) Decide(now time.Time, req *dhcp.Request, link *dhcp.Link, c *Cl
 // decide dispatches on the message type.
 func (x *exchange) decide(c *Classification) dhcp.Decision {
 	if c.refused != "" {
+		x.d.Event.Relay = c.relay
 		return x.silent(dhcp.VerdictIgnored, c.refused)
 	}
 	in := c.choose(x.now, x.req, x.leases)

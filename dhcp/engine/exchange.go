@@ -30,7 +30,8 @@ func (x *exchange) useSubnet(c *candidate, reserved netip.Addr) {
 	x.reserved, x.nextServer = reserved, c.site.NextServer
 	ev := &x.d.Event
 	ev.Subnet, ev.Client = c.subnet.Prefix, c.evidence(x.req)
-	ev.Vendor, ev.Model, ev.Phone, ev.Recorded = c.policy.Vendor, c.policy.Model, c.policy.Phone, c.policy.Recorded
+	ev.Vendor, ev.Model, ev.Recognised = c.policy.Vendor, c.policy.Model, c.policy.Recognised
+	ev.Phone, ev.Recorded = c.policy.Phone, c.policy.Recorded
 }
 
 // ours reports whether a server identifier names this server.

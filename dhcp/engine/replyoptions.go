@@ -15,11 +15,12 @@ type servedSubnet struct {
 	opts []dhcp.Option
 	at   [256]uint8 // index into opts plus one, by code
 
-	unconfigured bool // see unconfiguredSubnet
+	unconfigured bool   // see unconfiguredSubnet
+	exhausted    string // the reason when no address is free here
 }
 
 func newServedSubnet(s *dhcp.Subnet) servedSubnet {
-	p := servedSubnet{Subnet: *s}
+	p := servedSubnet{Subnet: *s, exhausted: "no address is free for it in " + s.Prefix.String()}
 	mask := netip.AddrFrom4([4]byte(net.CIDRMask(s.Prefix.Bits(), 32)))
 	p.set(dhcp.OptionSubnetMask, []netip.Addr{mask})
 	p.set(dhcp.OptionRouter, s.Routers)

@@ -69,6 +69,7 @@ func fromRecord(a dhcp.Policy, d *fleet.Device, id pack.Identity) dhcp.Policy {
 	case id.Vendor == "":
 		a.Reason = "recorded as " + what
 	case id.Vendor != d.Vendor:
+		a.Recognised = id.Contradicts(d.Vendor)
 		a.Reason = fmt.Sprintf("recorded as %s, but %s", what, id.Reason)
 	case d.Model != "" && id.Model != "" && id.Model != d.Model:
 		a.Reason = fmt.Sprintf("recorded as %s, but it identifies itself as %s; %s", what, id.Model, id.Reason)

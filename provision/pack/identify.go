@@ -134,6 +134,18 @@ func (s *Set) Identify(e Evidence) Identity {
 	return id
 }
 
+// Contradicts returns the vendor that is recognised when that can't be the one recorded: the phone's own DHCP options or user agent name
+// it, and none of them names the recorded one. Else it returns "".
+func (id Identity) Contradicts(recorded string) string {
+	strong := func(vendor string) bool {
+		return slices.ContainsFunc(id.Clues, func(c Clue) bool { return c.Vendor == vendor && c.Rank > RankHostname })
+	}
+	if recorded == "" || id.Vendor == recorded || !strong(id.Vendor) || strong(recorded) {
+		return ""
+	}
+	return id.Vendor
+}
+
 // clues returns a clue for each piece of evidence that a pack recognises, the best first.
 func (s *Set) clues(e Evidence) []Clue {
 	var out []Clue

@@ -18,7 +18,7 @@ type Window struct {
 
 // String returns it as one sentence.
 func (w Window) String() string {
-	return fmt.Sprintf("files of %s need no proof from %s until %s", w.Phones(), w.where(), w.Until.UTC().Format("2006-01-02 15:04:05 MST"))
+	return fmt.Sprintf("files of %s need no proof from %s until %s", w.Phones(), w.where(), w.Until.UTC().Format(time.RFC3339))
 }
 
 // Phones returns in words whose window it is.

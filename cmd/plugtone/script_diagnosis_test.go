@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"plugtone/daemon"
+)
+
+// diagnoses are the commands of stories about what trace concludes.
+var diagnoses = map[string]func(*story, *testscript.TestScript, bool, []string) error{
+	"diagnosis":   (*story).diagnosis,
+	"serve-later": (*story).serveLater,
+}
+
+// later is by how much the clock of plugtone-later is ahead.
+const later = 10 * time.Minute
+
+// mainLater is plugtone with a daemon whose clock is ahead.
+func mainLater() {
+	root := newProgram()
+	for _, c := range root.Commands() {
+		if c.Name() == "serve" {
+			root.RemoveCommand(c)
+		}
+	}
+	root.AddCommand(serveWith(daemon.Options{Version: versionText(), CheckCommand: checkFileCommand(), Now: func() time.Time { return time.Now().Add(later) }}))
+	os.Exit(execute(context.Background(), root, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// serve-later [ARGS] is serve with a daemon whose clock is ten minutes ahead.
+func (s *story) serveLater(ts *testscript.TestScript, neg bool, args []string) error {
+	return s.run(ts, neg, "plugtone-later", args)
+}
+
+var timeOfDay = regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`)
+
+// diagnosis MAC FILE compares the whole diagnosis that trace prints with FILE, in which TIME stands for each time. It waits until they are
+// equal.
+func (s *story) diagnosis(ts *testscript.TestScript, neg bool, args []string) error {
+	if len(args) != 2 {
+		return errors.New("usage: diagnosis MAC FILE")
+	}
+	want := diagnosisLines(ts.ReadFile(args[1]))
+	return s.poll(neg, func() error {
+		cmd := exec.Command(s.self(ts, "plugtone"), "trace", args[0])
+		cmd.Dir, cmd.Env = ts.MkAbs("."), s.environ(ts)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("%w: %s", err, out)
+		}
+		entries, got, _ := strings.Cut(string(out), "\ndiagnosis:\n")
+		if diff := cmp.Diff(want, diagnosisLines(timeOfDay.ReplaceAllString(got, "TIME"))); diff != "" {
+			return fmt.Errorf("diagnosis (-want +got):\n%s\nof\n%s", diff, entries)
+		}
+		return nil
+	})
+}
+
+// diagnosisLines returns the lines of a diagnosis without the spaces that align them.
+func diagnosisLines(text string) []string {
+	var out []string
+	for line := range strings.Lines(text) {
+		if words := strings.Fields(line); len(words) > 0 {
+			out = append(out, strings.Join(words, " "))
+		}
+	}
+	return out
+}
