@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"plugtone/admin/api"
+	"plugtone/admin/resyncapi"
 )
 
 // Config is everything a Server needs. All members are required except those marked optional.
@@ -22,6 +23,7 @@ type Config struct {
 	Version string
 	Metrics prometheus.Gatherer
 	API     api.Config
+	Jobs    resyncapi.Jobs
 }
 
 // Server is the admin API on its listeners.
@@ -38,6 +40,9 @@ func New(c Config) (*Server, error) {
 	listen, errs := parseListen(c.Listen, c.TLS != nil)
 	if err := c.API.Missing(); err != nil {
 		errs = append(errs, err)
+	}
+	if c.Jobs == nil {
+		errs = append(errs, errors.New("admin configuration lacks Jobs"))
 	}
 	if c.Metrics == nil {
 		errs = append(errs, errors.New("admin configuration lacks Metrics"))

@@ -17,6 +17,7 @@ import (
 	"plugtone/admin/fleetapi"
 	"plugtone/admin/openapi"
 	"plugtone/admin/problem"
+	"plugtone/admin/resyncapi"
 	"plugtone/admin/writing"
 )
 
@@ -46,6 +47,7 @@ func (s *Server) routes() error {
 
 	api.Register(s.api, s.cfg.API)
 	fleetapi.Register(s.api, s.cfg.API)
+	resyncapi.Register(s.api, resyncapi.Config{Records: s.cfg.API.Records, Jobs: s.cfg.Jobs, Status: s.cfg.API.Phones.Status, Audit: s.cfg.API.Audit.RecordAudit, Now: s.cfg.API.Now})
 	openapi.Complete(s.api.OpenAPI())
 	return s.pages()
 }

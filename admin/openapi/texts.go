@@ -38,6 +38,12 @@ var texts = map[string]text{
 	"get-registrar-history": {description: "Each revision has the members that changed."},
 	"get-profile-history":   {description: "Each revision has the members that changed."},
 
+	"resync":        {description: "A job notifies the phones one after the other and waits for the fetch of each; the answer comes at once. Without a job in it no phone was selected."},
+	"resync-device": {description: "The answer comes at once; the job goes on."},
+	"list-jobs":     {description: "The last 100 jobs are kept."},
+	"get-job":       {description: "404 when the job is not kept any more."},
+	"stop-job":      {description: "Phones that are not notified yet are skipped. A job that has ended stays as it is."},
+
 	"get-device-timeline": {description: "A MAC without a device record has a timeline too. The diagnosis also considers the record and the lease."},
 
 	"list-extensions": {description: page},

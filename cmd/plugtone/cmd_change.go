@@ -55,7 +55,7 @@ func changeShow(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "show ID", Args: cobra.ExactArgs(1), Short: "Show a change with its records before and after",
 		RunE: func(c *cobra.Command, args []string) error {
-			id, err := changeID(args[0])
+			id, err := recordID("change", args[0])
 			if err != nil {
 				return err
 			}
@@ -75,10 +75,11 @@ func changeShow(a *app) *cobra.Command {
 	}
 }
 
-func changeID(text string) (uint64, error) {
+// recordID parses the number of a change or job.
+func recordID(noun, text string) (uint64, error) {
 	id, err := strconv.ParseUint(text, 10, 64)
 	if err != nil || id == 0 {
-		return 0, usagef("change %.20q is not the number of a change; plugtone change list shows them", text)
+		return 0, usagef("%[1]s %.20[2]q is not the number of a %[1]s; plugtone %[1]s list shows them", noun, text)
 	}
 	return id, nil
 }
@@ -139,7 +140,7 @@ func changeUndo(a *app) *cobra.Command {
 		Example: `  plugtone change undo 128 --dry-run
   plugtone change undo 128 --message "wrong profile"`,
 		RunE: func(c *cobra.Command, args []string) error {
-			id, err := changeID(args[0])
+			id, err := recordID("change", args[0])
 			if err != nil {
 				return err
 			}

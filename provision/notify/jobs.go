@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -131,6 +132,37 @@ func (j *Jobs) Start(actor, message string, phones []dhcp.MAC, o Options) (Job, 
 	default:
 	}
 	return r.summary(), nil
+}
+
+// Planned is what a job would send to a phone.
+type Planned struct {
+	MAC     dhcp.MAC       `json:"mac" doc:"MAC address of the phone" example:"00:15:65:12:34:56"`
+	Addr    netip.AddrPort `json:"addr,omitzero" doc:"where the NOTIFY would be sent" example:"10.20.1.7:5060"`
+	Over    string         `json:"over,omitempty" doc:"SIP transport" example:"udp" enum:"udp,tcp,tls"`
+	Request string         `json:"request,omitempty" doc:"the NOTIFY, without the headers that are made when it is sent" example:"NOTIFY sip:1001@10.20.1.7:5060 SIP/2.0"`
+	Skipped string         `json:"skipped,omitempty" doc:"why nothing would be sent" example:"the device is disabled"`
+}
+
+// Plan returns what a job would send to phones, and sends nothing.
+func (j *Jobs) Plan(phones []dhcp.MAC, reboot bool) []Planned {
+	out := make([]Planned, 0, len(phones))
+	for _, mac := range phones {
+		p := Planned{MAC: mac}
+		t, err := j.c.Target(mac, reboot)
+		if err != nil {
+			p.Skipped = err.Error()
+		} else {
+			p.Addr, p.Over = t.Addr, t.Transport
+			local, err := localAddr(t.Addr)
+			if err != nil {
+				p.Skipped = err.Error()
+			} else {
+				p.Request = Request(t, reboot, local, "").String()
+			}
+		}
+		out = append(out, p)
+	}
+	return out
 }
 
 // surplus removes the oldest jobs that have ended, and returns their numbers. The caller holds mu.
