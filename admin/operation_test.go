@@ -153,6 +153,7 @@ func TestEveryOperationReportsABrokenStore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	a.want(a.as("admin", "POST /api/v1/resync", `{"macs":["`+phone+`"]}`), "a job", 202)
 	a.Break(true)
 	if r := a.as("admin", "GET /api/v1/devices", ""); r.status != 503 {
 		t.Errorf("a token that can't be looked up: %d", r.status)
@@ -163,16 +164,16 @@ func TestEveryOperationReportsABrokenStore(t *testing.T) {
 	h.Config.API.Log = quiet()
 	h.Serve(t, nil, "unix:"+sock)
 	c := overSocket(sock)
-	sound := []string{"/subnets GET", "/vendors GET", "/vendors/{vendor} GET", "/status GET", "/events GET", "/enroll GET"}
+	sound := []string{"/subnets GET", "/vendors GET", "/vendors/{vendor} GET", "/status GET", "/events GET", "/enroll GET", "/jobs GET", "/jobs/{id} GET"}
 	for line := range strings.Lines(string(list)) {
 		path, method, _ := strings.Cut(strings.TrimSpace(line), " ")
 		if slices.Contains(sound, strings.TrimPrefix(path, "/api/v1")+" "+method) {
 			continue
 		}
-		path = strings.NewReplacer("files/{name}", "files/001565123456.cfg", "{name}", "main", "{number}", "1001", "{mac}", phone, "{ip}", "10.20.1.7", "{id}", "4").Replace(path)
+		path = strings.NewReplacer("jobs/{id}", "jobs/1", "files/{name}", "files/001565123456.cfg", "{name}", "main", "{number}", "1001", "{mac}", phone, "{ip}", "10.20.1.7", "{id}", "4").Replace(path)
 		body := map[string]string{"POST /api/v1/devices": `{"mac":"001565000001"}`, "POST /api/v1/tokens": `{"name":"x","role":"viewer"}`,
 			"POST /api/v1/devices/" + phone + "/rollback": `{"revision":4}`, "POST /api/v1/explain": `{"mac":"001565123456"}`,
-			"POST /api/v1/enroll": `{"for":"30m"}`, "POST /api/v1/devices/" + phone + "/enroll": `{"for":"30m"}`}[method+" "+path]
+			"POST /api/v1/enroll": `{"for":"30m"}`, "POST /api/v1/devices/" + phone + "/enroll": `{"for":"30m"}`, "POST /api/v1/resync": `{"stale":true}`}[method+" "+path]
 		if body == "" && method != "GET" {
 			body = "{}"
 		}
