@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"plugtone/daemon/config"
+	"plugtone/daemon/packprobe"
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
@@ -47,7 +48,7 @@ func loadRuntimeConfig(o Options) (*runtimeConfig, error) {
 	if err := p.dhcp.Validate(); err != nil {
 		return nil, err
 	}
-	p.warnings = append(c.Warnings(), vendorWarnings(c, packs, p.site)...)
+	p.warnings = append(c.Warnings(), packprobe.Warnings(c, packs, p.site)...)
 	return p, nil
 }
 

@@ -1,4 +1,5 @@
-package daemon
+// Package packprobe answers one sample phone of each vendor in each subnet of a configuration, and reports what such phones would not get.
+package packprobe
 
 import (
 	"fmt"
@@ -29,9 +30,9 @@ func (s *sample) HolderOf(netip.Addr) (mac dhcp.MAC, taken bool) { return mac, f
 // sampleMAC is a locally administered MAC.
 var sampleMAC = dhcp.MAC{2, 0, 0, 0, 0, 1}
 
-// vendorWarnings returns what goes wrong for phones of recognised vendors with this configuration: options that do not fit
+// Warnings returns what goes wrong for phones of recognised vendors with this configuration: options that do not fit
 // into the 576 bytes that every phone accepts, options that can't be encoded, and a URL for phones that read only an address.
-func vendorWarnings(c *config.Config, packs *pack.Set, site *fleet.Site) []config.Warning {
+func Warnings(c *config.Config, packs *pack.Set, site *fleet.Site) []config.Warning {
 	var out []config.Warning
 	for i := range c.DHCP.Subnets {
 		s := &c.DHCP.Subnets[i]
@@ -47,7 +48,7 @@ func vendorWarnings(c *config.Config, packs *pack.Set, site *fleet.Site) []confi
 			}
 			return at
 		}
-		t := packProbe{subnet: dhcpOf(c).Subnets[i], next: site.Subnets[i].NextServer}
+		t := probe{subnet: s.Subnet, next: site.Subnets[i].NextServer}
 		t.run(packs)
 		for _, problem := range t.problems {
 			out = append(out, config.Warning(c.ProblemAt(where("provisioning_url"), problem)))
@@ -64,15 +65,15 @@ func vendorWarnings(c *config.Config, packs *pack.Set, site *fleet.Site) []confi
 	return out
 }
 
-// packProbe answers one phone of each kind in a subnet.
-type packProbe struct {
+// probe answers one phone of each kind in a subnet.
+type probe struct {
 	subnet dhcp.Subnet
 	next   netip.Addr // what phones there are sent to, as far as it is known
 
 	problems, dropped, addressOnly []string
 }
 
-func (t *packProbe) run(packs *pack.Set) {
+func (t *probe) run(packs *pack.Set) {
 	first, last := config.Hosts(t.subnet.Prefix)
 	phone := &sample{addr: last}
 	own := t.next
@@ -127,7 +128,7 @@ func (t *packProbe) run(packs *pack.Set) {
 }
 
 // site returns the subnet's data for the options of its phones; own is this host's address there.
-func (t *packProbe) site(own netip.Addr) dhcp.Site {
+func (t *probe) site(own netip.Addr) dhcp.Site {
 	s := dhcp.Site{Subnet: t.subnet.Prefix, Phones: t.subnet.Phones, NextServer: own, ProvisioningURL: t.subnet.ProvisioningURL, VoiceVLAN: t.subnet.VoiceVLAN}
 	if t.next.IsValid() {
 		s.NextServer = t.next
