@@ -193,9 +193,12 @@ func plainAccounts(p phonefile.Phone) phonefile.Phone {
 		l.AuthUser = strings.ReplaceAll(l.AuthUser, " ", "_")
 		l.Password = setting.Secret(strings.ReplaceAll(l.Password.Reveal(), " ", "_"))
 	}
-	for _, name := range []string{"admin_password", "user_password"} {
-		if v, ok := p.Settings[name].(setting.Secret); ok {
+	for _, name := range []string{"admin_password", "user_password", "provisioning_user", "provisioning_password"} {
+		switch v := p.Settings[name].(type) {
+		case setting.Secret:
 			p.Settings[name] = setting.Secret(strings.ReplaceAll(v.Reveal(), " ", "_"))
+		case string:
+			p.Settings[name] = strings.ReplaceAll(v, " ", "_")
 		}
 	}
 	return p
