@@ -91,6 +91,28 @@ func TestACheckThatIsEndedSetsNothingAside(t *testing.T) {
 	}
 }
 
+// A check that can't be started, for memory or the program is missing, is no reason to read the file in this process without a bound.
+func TestAFileWhoseCheckCannotStartIsNotRead(t *testing.T) {
+	h := fullFixture(t)
+	h.cfg.CheckCommand = []string{h.path("gone")}
+	must(t, os.Remove(h.path(markerName)))
+	if s, err := Open(h.cfg); err == nil {
+		t.Error("it started")
+		must(t, s.Close())
+	} else if !strings.Contains(err.Error(), h.path(records.FileName)+" is not read unchecked, and its check can't be started") {
+		t.Errorf("got %v", err)
+	}
+	for _, r := range Check(h.cfg.Dir, h.cfg.CheckCommand)[:3] {
+		if r.Sound || !strings.Contains(r.Problem, "can't be started") {
+			t.Errorf("%+v", r)
+		}
+	}
+	h.cfg.CheckCommand = newFixture(t).cfg.CheckCommand
+	if s := h.open(); len(s.Damage()) > 0 {
+		t.Errorf("damage %+v", s.Damage())
+	}
+}
+
 // Damage that is found while plugtone runs is set aside and reported by the next start, also after a clean stop.
 func TestDamageFoundWhileRunningIsExaminedAtTheNextStart(t *testing.T) {
 	h := fullFixture(t)

@@ -129,14 +129,15 @@ func walk(tx *bolt.Tx, schema Schema, r *Report) (bad []location, err error) {
 }
 
 // check checks the locked file in a process of its own: command with the file's name as its last argument and the file as
-// descriptor 3. Without a command it reads the records in this process, and leaves out bbolt's check of the pages.
+// descriptor 3. Without a command it reads the records in this process, and leaves out bbolt's check of the pages. A command that can't be
+// started is an error: a damaged file could take all memory of this process.
 func check(lock *os.File, name string, schema Schema, command []string) (Report, error) {
 	r, err := run(lock, name, command)
-	if errors.Is(err, errEnded) {
-		return r, err
+	if errors.Is(err, errNoCommand) {
+		r, err = inspect(lock, name, schema, false), nil
 	}
 	if err != nil {
-		r = inspect(lock, name, schema, false)
+		return r, err
 	}
 	// The check turns the lock into a shared one.
 	return r, flock(lock, syscall.LOCK_EX)
@@ -171,7 +172,7 @@ func run(lock *os.File, name string, command []string) (r Report, err error) {
 	err = c.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
-		return r, err
+		return r, fmt.Errorf("%s is not read unchecked, and its check can't be started: %w", lock.Name(), err)
 	}
 	if json.Unmarshal(out.Bytes(), &r) == nil && r.File == name {
 		return r, nil
@@ -211,11 +212,11 @@ func CheckFile(path string, s Spec, command []string) Report {
 		return Report{File: name, Problem: "it is empty"}
 	}
 	r, err := run(f, name, command)
-	if errors.Is(err, errEnded) {
-		return Report{File: name, Problem: err.Error()}
+	if errors.Is(err, errNoCommand) {
+		return inspect(f, name, s.Schema, false)
 	}
 	if err != nil {
-		return inspect(f, name, s.Schema, false)
+		return Report{File: name, Problem: err.Error()}
 	}
 	return r
 }

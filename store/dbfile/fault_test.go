@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -60,6 +61,51 @@ func TestAFileThatIsEmptiedHoldsUpNobody(t *testing.T) {
 		case <-time.After(20 * time.Second):
 			t.Fatalf("call %d waits", n)
 		}
+	}
+}
+
+// Readers and writers that are under way when a file loses its first pages end with an error or with what they have read: none waits for a
+// lock that bbolt holds for ever. Closing the file doesn't either.
+func TestAFileThatIsEmptiedUnderManyReadersHoldsUpNobody(t *testing.T) {
+	for range 10 {
+		f := newFixture(t).open()
+		put(t, f.File, "a", "1")
+		var all, ready sync.WaitGroup
+		for n := range 48 {
+			ready.Add(1)
+			all.Go(func() {
+				for i, err := 0, error(nil); err == nil; i++ {
+					if n == 0 {
+						err = f.Update(func(tx Tx) error { return tx.Table("a").Put([]byte("a"), []byte("2")) })
+					} else {
+						_, err = get(t, f.File, "a")
+					}
+					if i == 0 {
+						ready.Done()
+					}
+				}
+			})
+		}
+		ready.Wait()
+		must(t, os.Truncate(f.Path(), 0))
+		ended := make(chan struct{})
+		go func() { all.Wait(); _ = f.Close(); close(ended) }()
+		select {
+		case <-ended:
+		case <-time.After(20 * time.Second):
+			t.Fatal("a reader or the writer waits")
+		}
+		if f.Health() == nil {
+			t.Error("the file is healthy")
+		}
+	}
+}
+
+// bbolt has the two locks that are released after a fault.
+func TestLocksOfBoltAreFound(t *testing.T) {
+	h := newFixture(t).open().current
+	if lockOf[sync.RWMutex](h.db, "mmaplock") == nil || lockOf[sync.Mutex](h.db, "metalock") == nil {
+		t.Error("this bbolt has other locks: see releaseLocks")
 	}
 }
 

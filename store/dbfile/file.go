@@ -5,13 +5,11 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"math/bits"
 	"os"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	bolt "go.etcd.io/bbolt"
 
 	"plugtone/provision/fleet"
 )
@@ -47,52 +45,7 @@ type File struct {
 	current *handle
 	lastErr error           // of the last write, nil when it succeeded
 	stuck   error           // bbolt can't write any more; nil while it can
-	unread  error           // bbolt can't begin a transaction any more; nil while it can
 	noted   map[string]bool // damaged records that were counted and logged
-}
-
-// handle is an open database. It is closed by the last transaction when another took its place.
-type handle struct {
-	db      *bolt.DB
-	users   int
-	retired bool
-}
-
-// mapSize is the address space set aside for a file. While the map is large enough a growing file needs no new map; a new
-// map would wait for every open read, so a slow reader would hold up every write. Only address space is taken.
-func mapSize() int {
-	if bits.UintSize == 32 {
-		return 256 << 20
-	}
-	return 1 << 30
-}
-
-// growBy is how many bytes a file grows at a time.
-const growBy = 4 << 20
-
-// openBolt opens a file that has been checked. The list of free pages is stored in the file: without it bbolt scans the
-// file in a goroutine of its own, where a page that can't be read ends the process.
-func openBolt(path string, noSync bool, maxSize int) (db *bolt.DB, err error) {
-	err = guard(func() error {
-		db, err = bolt.Open(path, FileMode, &bolt.Options{
-			Timeout:         lockTries * lockPause, // bbolt waits for ever without one
-			NoSync:          noSync,
-			FreelistType:    bolt.FreelistMapType,
-			InitialMmapSize: mapSize(),
-			MaxSize:         maxSize,
-		})
-		if err == nil {
-			db.AllocSize = growBy
-			if maxSize > 0 {
-				db.AllocSize = min(growBy, maxSize/16)
-			}
-		}
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", path, err)
-	}
-	return db, nil
 }
 
 // View runs fn in a transaction that reads one state and holds up no writer.
@@ -102,31 +55,22 @@ func (f *File) View(fn func(Tx) error) error {
 		return f.fault("read", errClosed)
 	}
 	defer f.release(h)
-	f.mu.Lock()
-	unreadable := f.unread
-	f.mu.Unlock()
-	if unreadable != nil {
-		return unreadable
-	}
-	var fnErr error
-	began := false
-	err := guard(func() error {
-		tx, err := h.db.Begin(false)
-		began = true
-		if err != nil {
-			return err
-		}
-		defer tx.Rollback() // it has only read
-		fnErr = fn(Tx{tx, f})
-		return fnErr
-	})
-	if !began { // bbolt's locks stay taken: every reader and writer would wait for ever
+	tx, unreadable, err := h.begin()
+	if err != nil {
 		err = f.fault("read", err)
 		f.mu.Lock()
-		f.unread, f.stuck = err, err
+		if unreadable && f.current == h {
+			f.stuck = err
+		}
 		f.mu.Unlock()
 		return err
 	}
+	defer tx.Rollback() // it has only read
+	var fnErr error
+	err = guard(func() error {
+		fnErr = fn(Tx{tx, f})
+		return fnErr
+	})
 	if fnErr == nil && err != nil {
 		return f.fault("read", err)
 	}

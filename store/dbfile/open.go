@@ -81,11 +81,11 @@ type Opened struct {
 // do not match their checksums are set aside within the file.
 func Open(path string, s Spec, backups string, examine bool, o Options) (Opened, error) {
 	f := &File{name: s.Name, path: path, o: o, noted: map[string]bool{}}
-	db, err := openBolt(path, o.NoSync, o.MaxSize)
+	h, err := openBolt(path, o.NoSync, o.MaxSize)
 	if err != nil {
 		return Opened{}, err
 	}
-	f.current = &handle{db: db}
+	f.current = h
 	opened := Opened{File: f, Version: s.Schema.Version}
 	f.place, err = PlaceOf(path)
 	if err == nil {

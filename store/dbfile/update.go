@@ -66,7 +66,7 @@ func (f *File) transact(fn func(Tx) error) error {
 	defer f.release(h)
 	returned := false
 	err := guard(func() (err error) {
-		err = f.run(h.db, fn)
+		err = f.run(h, fn)
 		returned = true
 		return err
 	})
@@ -78,8 +78,8 @@ func (f *File) transact(fn func(Tx) error) error {
 	return err
 }
 
-func (f *File) run(db *bolt.DB, fn func(Tx) error) error {
-	tx, err := db.Begin(true)
+func (f *File) run(h *handle, fn func(Tx) error) error {
+	tx, err := h.db.Begin(true)
 	if err != nil {
 		return err
 	}
@@ -98,9 +98,7 @@ func (f *File) run(db *bolt.DB, fn func(Tx) error) error {
 		return nil
 	}
 	_ = tx.Rollback() // in some cases Commit leaves that to its caller
-	visible := false
-	_ = db.View(func(tx *bolt.Tx) error { visible = tx.ID() >= id; return nil })
-	if !visible {
+	if !h.reached(id) {
 		return err
 	}
 	f.unsynced = true
@@ -132,7 +130,7 @@ func (f *File) reopen() error {
 	old := f.acquire()
 	defer f.release(old)
 	place := Place{}
-	db, err := openBolt(f.path, f.o.NoSync, f.o.MaxSize)
+	h, err := openBolt(f.path, f.o.NoSync, f.o.MaxSize)
 	if err == nil {
 		place, err = PlaceOf(f.path)
 	}
@@ -145,7 +143,7 @@ func (f *File) reopen() error {
 		f.stuck = f.fault("open", err)
 		return err
 	}
-	f.current, f.place = &handle{db: db}, place
+	f.current, f.place = h, place
 	old.retired = true // closed when its last transaction ends
 	f.unsynced = false
 	return nil
