@@ -41,6 +41,7 @@ type Responder struct {
 	Answered func(mac dhcp.MAC, s Subscription, url string)
 	// Other is called when another host answers a SUBSCRIBE of our own.
 	Other func(ifname string, from netip.Addr)
+	Now   func() time.Time
 	Log   *slog.Logger
 }
 
@@ -149,7 +150,7 @@ func (r *Responder) handle(packet []byte, ifindex int, from netip.AddrPort) {
 		r.Log.Debug("pnp", "from", from, "err", err)
 		return
 	}
-	if err := answer(req, s.From, target); err != nil {
+	if err := answer(req, s.From, target, r.Now()); err != nil {
 		r.Log.Warn("pnp", "mac", mac, "err", err)
 		return
 	}
@@ -186,7 +187,7 @@ func macOf(req *sip.Request) dhcp.MAC {
 
 // answer sends 200 and then the NOTIFY with the URL, from the address of this host that the phone can reach. The NOTIFY goes to the
 // packet's source, and not to where its Contact points: a forged Contact would send it elsewhere.
-func answer(req *sip.Request, to netip.AddrPort, target string) error {
+func answer(req *sip.Request, to netip.AddrPort, target string, now time.Time) error {
 	local, err := localAddr(to)
 	if err != nil {
 		return err
@@ -211,7 +212,7 @@ func answer(req *sip.Request, to netip.AddrPort, target string) error {
 		}
 	}
 	// The phone's answer is not needed, and it may be repeated until it comes; a port that is closed at once would answer with ICMP.
-	_ = conn.SetReadDeadline(time.Now().Add(time.Second))
+	_ = conn.SetReadDeadline(now.Add(time.Second))
 	_, _, _ = conn.ReadFromUDPAddrPort(make([]byte, 2048))
 	return nil
 }
@@ -266,7 +267,7 @@ func (r *Responder) probeFrom(ctx context.Context, i *net.Interface, ip net.IP) 
 	if _, err := conn.WriteToUDPAddrPort([]byte(probeRequest(self).String()), pnpGroup); err != nil {
 		return err
 	}
-	if err := conn.SetReadDeadline(time.Now().Add(2 * time.Second)); err != nil {
+	if err := conn.SetReadDeadline(r.Now().Add(2 * time.Second)); err != nil {
 		return err
 	}
 	buf := make([]byte, 2048)
