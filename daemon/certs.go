@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 
 	"plugtone/daemon/config"
+	"plugtone/daemon/ownca"
 	"plugtone/httpprov"
 	"plugtone/provision/fleet"
 )
@@ -22,7 +23,7 @@ import (
 type certificates struct {
 	https, api atomic.Pointer[tls.Certificate]
 	phones     atomic.Pointer[httpprov.ClientCAs] // nil: none is requested from phones
-	own        atomic.Pointer[ownCert]            // nil: https shows what the configuration names
+	own        atomic.Pointer[ownca.Own]          // nil: https shows what the configuration names
 }
 
 // loadCertificates reads what the configuration names, and makes for https what it doesn't. names are those under which
@@ -46,10 +47,10 @@ func loadCertificates(c *config.Config, names []string) (*certificates, error) {
 	}
 	err = errors.Join(err, load(&out.https, c.HTTPS.CertFile, c.HTTPS.KeyFile, "https"), out.readPhones(c))
 	if err == nil && c.HTTPS.CertFile == "" {
-		var own *ownCert
-		if own, err = ownCertificate(ownDir(c), names); err == nil {
+		var own *ownca.Own
+		if own, err = ownca.Load(ownDir(c), names); err == nil {
 			out.own.Store(own)
-			out.https.Store(&own.server)
+			out.https.Store(&own.Server)
 		}
 	}
 	return out, err
@@ -158,7 +159,7 @@ func hostOf(text string) string {
 // authority is our own authority's certificate as PEM; "" while https shows another's.
 func (c *certificates) authority() string {
 	if own := c.own.Load(); own != nil {
-		return string(certPEM(own.ca))
+		return string(ownca.PEM(own.CA))
 	}
 	return ""
 }
@@ -169,17 +170,17 @@ func (c *certificates) publish(filesDir string) error {
 	if own == nil {
 		return nil
 	}
-	path, text := filepath.Join(filesDir, caName), certPEM(own.ca)
+	path, text := filepath.Join(filesDir, ownca.FileName), ownca.PEM(own.CA)
 	if now, err := os.ReadFile(path); err == nil && bytes.Equal(now, text) {
 		return nil
 	}
-	return writeWhole(path, text, 0o644)
+	return ownca.WriteWhole(path, text, 0o644)
 }
 
 // describe describes the certificate for the log and for check: an operator compares the fingerprint.
 func (c *certificates) describe() (what string, cert *x509.Certificate) {
 	if own := c.own.Load(); own != nil {
-		return "own authority", own.ca
+		return "own authority", own.CA
 	}
 	if pair := c.https.Load(); pair != nil {
 		return "configured certificate", pair.Leaf

@@ -15,18 +15,20 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"plugtone/daemon/ownca"
 )
 
 func TestOwnCertificate(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "tls")
-	first, err := ownCertificate(dir, []string{"10.20.0.2", "pbx.example.net"})
+	first, err := ownca.Load(dir, []string{"10.20.0.2", "pbx.example.net"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	roots := x509.NewCertPool()
-	roots.AddCert(first.ca)
-	verify := func(c *ownCert, name string, at time.Time) error {
-		_, err := c.server.Leaf.Verify(x509.VerifyOptions{Roots: roots, DNSName: name, CurrentTime: at})
+	roots.AddCert(first.CA)
+	verify := func(c *ownca.Own, name string, at time.Time) error {
+		_, err := c.Server.Leaf.Verify(x509.VerifyOptions{Roots: roots, DNSName: name, CurrentTime: at})
 		return err
 	}
 	for _, at := range []time.Time{time.Unix(60, 0), time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2037, 12, 31, 0, 0, 0, 0, time.UTC)} {
@@ -36,27 +38,27 @@ func TestOwnCertificate(t *testing.T) {
 			}
 		}
 	}
-	if first.server.Leaf.Subject.CommonName != "10.20.0.2" || !first.issued {
-		t.Errorf("%s, issued %v", first.server.Leaf.Subject, first.issued)
+	if first.Server.Leaf.Subject.CommonName != "10.20.0.2" || !first.Issued {
+		t.Errorf("%s, issued %v", first.Server.Leaf.Subject, first.Issued)
 	}
 	for _, name := range []string{"ca.key", "server.key"} {
 		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Mode().Perm() != 0o600 {
 			t.Errorf("%s: %v, %v", name, info, err)
 		}
 	}
-	again, err := ownCertificate(dir, []string{"10.20.0.2"})
-	if err != nil || again.issued || !again.server.Leaf.Equal(first.server.Leaf) {
+	again, err := ownca.Load(dir, []string{"10.20.0.2"})
+	if err != nil || again.Issued || !again.Server.Leaf.Equal(first.Server.Leaf) {
 		t.Errorf("made again without need: %v", err)
 	}
-	moved, err := ownCertificate(dir, []string{"10.20.0.3"})
-	if err != nil || !moved.issued || !moved.ca.Equal(first.ca) || verify(moved, "10.20.0.3", time.Now()) != nil {
-		t.Errorf("another address: issued %v, the same authority %v, %v", moved.issued, moved.ca.Equal(first.ca), err)
+	moved, err := ownca.Load(dir, []string{"10.20.0.3"})
+	if err != nil || !moved.Issued || !moved.CA.Equal(first.CA) || verify(moved, "10.20.0.3", time.Now()) != nil {
+		t.Errorf("another address: issued %v, the same authority %v, %v", moved.Issued, moved.CA.Equal(first.CA), err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "ca.key"), []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	// Phones trust the authority: it is never replaced without a word.
-	if _, err := ownCertificate(dir, nil); err == nil || !strings.Contains(err.Error(), "own certificate authority") {
+	if _, err := ownca.Load(dir, nil); err == nil || !strings.Contains(err.Error(), "own certificate authority") {
 		t.Errorf("a damaged key: %v", err)
 	}
 }
@@ -85,12 +87,12 @@ func (r *running) over(ca []byte, path string) (string, *x509.Certificate, error
 func TestHTTPSWithItsOwnAuthority(t *testing.T) {
 	r := start(t, httpsConfig)
 	r.addPhone()
-	status, ca := r.get("http://" + r.address("http") + "/" + caName)
+	status, ca := r.get("http://" + r.address("http") + "/" + ownca.FileName)
 	if status != 200 {
 		t.Fatalf("the authority's certificate: status %d", status)
 	}
 	body, _, err := r.over([]byte(ca), "/001565123456.cfg")
-	if err != nil || !strings.Contains(body, "pa55w0rd") || !strings.Contains(body, "trusted_certificates.url = http://127.0.0.1/"+caName) {
+	if err != nil || !strings.Contains(body, "pa55w0rd") || !strings.Contains(body, "trusted_certificates.url = http://127.0.0.1/"+ownca.FileName) {
 		t.Errorf("%v %.200q", err, body)
 	}
 	if got := r.site().CACert; got != ca {
@@ -106,8 +108,8 @@ func TestHTTPSWithItsOwnAuthority(t *testing.T) {
 		t.Fatal(err)
 	}
 	for what, text := range map[string]string{"the log": r.log.String(), "check": report.HTTPS} {
-		if !strings.Contains(text, fingerprint(cert)) {
-			t.Errorf("%s doesn't show %s: %s", what, fingerprint(cert), text)
+		if !strings.Contains(text, ownca.Fingerprint(cert)) {
+			t.Errorf("%s doesn't show %s: %s", what, ownca.Fingerprint(cert), text)
 		}
 	}
 }
@@ -121,7 +123,7 @@ func TestCertificatesAreFollowed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := template("site")
+		c, err := ownca.Template("site")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -139,12 +141,12 @@ func TestCertificatesAreFollowed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for path, text := range map[string][]byte{certFile: certPEM(cert), keyFile: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})} {
+		for path, text := range map[string][]byte{certFile: ownca.PEM(cert), keyFile: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})} {
 			if err := os.WriteFile(path, text, 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}
-		return certPEM(cert)
+		return ownca.PEM(cert)
 	}
 	first := replace()
 	r := start(t, testConfig+`https: {enabled: true, listen: ["127.0.0.1:0"], cert_file: `+certFile+`, key_file: `+keyFile+"}\n")
@@ -214,7 +216,7 @@ func TestAuthorityInFilesIsFollowed(t *testing.T) {
 		t.Fatal(err)
 	}
 	hostWatcher{r.Daemon}.reloadCertificates()
-	_, published := r.get("http://" + r.address("http") + "/" + caName)
+	_, published := r.get("http://" + r.address("http") + "/" + ownca.FileName)
 	if got := r.site().CACert; got == before || got != published {
 		t.Errorf("a new authority is published and not put into files: %.60q", got)
 	}

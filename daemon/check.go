@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"plugtone/daemon/config"
+	"plugtone/daemon/ownca"
 	"plugtone/dhcp"
 )
 
@@ -67,17 +68,17 @@ func checkHTTPS(c *config.Config) (string, error) {
 			return "", err
 		}
 		what, cert := certs.describe()
-		return fmt.Sprintf("%s %s, valid until %s, SHA-256 %s", what, c.HTTPS.CertFile, cert.NotAfter.UTC().Format(time.DateOnly), fingerprint(cert)), nil
+		return fmt.Sprintf("%s %s, valid until %s, SHA-256 %s", what, c.HTTPS.CertFile, cert.NotAfter.UTC().Format(time.DateOnly), ownca.Fingerprint(cert)), nil
 	}
 	if err := new(certificates).readPhones(c); err != nil {
 		return "", err
 	}
-	ca, _, err := readPair(ownDir(c), "ca")
+	ca, _, err := ownca.ReadPair(ownDir(c), "ca")
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return "an authority of its own, made at the first start", nil
 	case err != nil:
 		return "", fmt.Errorf("own certificate authority: %w", err)
 	}
-	return fmt.Sprintf("an authority of its own, served as /%s, SHA-256 %s", caName, fingerprint(ca)), nil
+	return fmt.Sprintf("an authority of its own, served as /%s, SHA-256 %s", ownca.FileName, ownca.Fingerprint(ca)), nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"plugtone/daemon/config"
 	"plugtone/daemon/packprobe"
+	"plugtone/daemon/ownca"
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
@@ -138,7 +139,7 @@ func siteOf(c *config.Config) *fleet.Site {
 		StepUp: trust.StepUp(p.StepUp), Resets: &trust.Resets{Burst: p.Resets.Burst, PerHour: p.Resets.PerHour}, UnknownPhones: p.UnknownPhones, TimeZone: p.TimeZone, ExternalURL: p.ExternalURL, Settings: p.Settings,
 	}
 	if c.HTTPS.Enabled && c.HTTPS.CertFile == "" {
-		site.CAFile = caName
+		site.CAFile = ownca.FileName
 	}
 	for _, s := range c.DHCP.Subnets {
 		s.NextServer = nextServer(s.Subnet)

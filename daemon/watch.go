@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"plugtone/daemon/config"
+	"plugtone/daemon/ownca"
 	"plugtone/provision/fleet"
 )
 
@@ -193,6 +194,6 @@ func (d *Daemon) installCertificates(n *certificates, p *runtimeConfig) {
 		return
 	}
 	own := n.own.Load()
-	issued := own != nil && own.issued
-	d.log.Info("https certificate", "from", what, "sha256", fingerprint(cert), "until", cert.NotAfter.UTC().Format(time.DateOnly), "issued", issued)
+	issued := own != nil && own.Issued
+	d.log.Info("https certificate", "from", what, "sha256", ownca.Fingerprint(cert), "until", cert.NotAfter.UTC().Format(time.DateOnly), "issued", issued)
 }

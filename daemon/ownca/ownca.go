@@ -1,4 +1,5 @@
-package daemon
+// Package ownca makes the certificate authority of one daemon and its server certificate, for installations that have none.
+package ownca
 
 import (
 	"crypto/rand"
@@ -22,8 +23,8 @@ import (
 	"time"
 )
 
-// caName is the name under which phones can fetch our own authority's certificate, over any transport.
-const caName = "plugtone-ca.crt"
+// FileName is the name under which phones can fetch our own authority's certificate, over any transport.
+const FileName = "plugtone-ca.crt"
 
 // Our own certificates are valid from the year that a phone without a clock believes in, to the last whole year that fits
 // into the 32 bits in which old phones count seconds. They are RSA with SHA-256, which the oldest support.
@@ -32,15 +33,15 @@ var (
 	ownUntil = time.Date(2037, 12, 31, 23, 59, 59, 0, time.UTC)
 )
 
-// ownCert is a certificate authority of this daemon alone, with one server certificate.
-type ownCert struct {
-	ca     *x509.Certificate
-	server tls.Certificate
-	issued bool // just now
+// Own is a certificate authority of this daemon alone, with one server certificate.
+type Own struct {
+	CA     *x509.Certificate
+	Server tls.Certificate
+	Issued bool // just now
 }
 
-// fingerprint is the SHA-256 of a certificate, as browsers and openssl show it.
-func fingerprint(cert *x509.Certificate) string {
+// Fingerprint is the SHA-256 of a certificate, as browsers and openssl show it.
+func Fingerprint(cert *x509.Certificate) string {
 	sum := sha256.Sum256(cert.Raw)
 	pairs := make([]string, len(sum))
 	for i, b := range sum {
@@ -49,22 +50,22 @@ func fingerprint(cert *x509.Certificate) string {
 	return strings.Join(pairs, ":")
 }
 
-// ownCertificate reads the authority and the server certificate in dir. What isn't there is made; the server certificate
+// Load reads the authority and the server certificate in dir. What isn't there is made; the server certificate
 // is made again when a name is missing from it. The authority is kept, because phones trust it.
-func ownCertificate(dir string, names []string) (*ownCert, error) {
+func Load(dir string, names []string) (*Own, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	out := &ownCert{}
-	ca, caKey, err := readPair(dir, "ca")
+	out := &Own{}
+	ca, caKey, err := ReadPair(dir, "ca")
 	if errors.Is(err, fs.ErrNotExist) {
 		ca, caKey, err = makeCA(dir)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("own certificate authority: %w", err)
 	}
-	out.ca = ca
-	cert, key, err := readPair(dir, "server")
+	out.CA = ca
+	cert, key, err := ReadPair(dir, "server")
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if key, err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
@@ -80,9 +81,9 @@ func ownCertificate(dir string, names []string) (*ownCert, error) {
 		if err != nil {
 			return nil, fmt.Errorf("own certificate: %w", err)
 		}
-		out.issued = true
+		out.Issued = true
 	}
-	out.server = tls.Certificate{Certificate: [][]byte{cert.Raw, ca.Raw}, PrivateKey: key, Leaf: cert}
+	out.Server = tls.Certificate{Certificate: [][]byte{cert.Raw, ca.Raw}, PrivateKey: key, Leaf: cert}
 	return out, nil
 }
 
@@ -91,7 +92,7 @@ func makeCA(dir string) (*x509.Certificate, *rsa.PrivateKey, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	t, err := template("plugtone CA")
+	t, err := Template("plugtone CA")
 	if err != nil {
 		return nil, nil, err
 	}
@@ -115,7 +116,7 @@ func issue(ca *x509.Certificate, caKey, key *rsa.PrivateKey, names []string) (*x
 	if len(names) > 0 {
 		cn = names[0]
 	}
-	t, err := template(cn)
+	t, err := Template(cn)
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +136,8 @@ func issue(ca *x509.Certificate, caKey, key *rsa.PrivateKey, names []string) (*x
 	return x509.ParseCertificate(der)
 }
 
-func template(cn string) (*x509.Certificate, error) {
+// Template returns a certificate to sign, valid for as long as all own ones, for a host or authority named cn.
+func Template(cn string) (*x509.Certificate, error) {
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
 	if err != nil {
 		return nil, err
@@ -157,8 +159,8 @@ func covers(cert *x509.Certificate, names []string) bool {
 	})
 }
 
-// readPair reads NAME.crt and NAME.key.
-func readPair(dir, name string) (*x509.Certificate, *rsa.PrivateKey, error) {
+// ReadPair reads NAME.crt and NAME.key.
+func ReadPair(dir, name string) (*x509.Certificate, *rsa.PrivateKey, error) {
 	pair, err := tls.LoadX509KeyPair(filepath.Join(dir, name+".crt"), filepath.Join(dir, name+".key"))
 	if err != nil {
 		return nil, nil, err
@@ -176,16 +178,17 @@ func writePair(dir, name string, cert *x509.Certificate, key *rsa.PrivateKey) er
 	if err != nil {
 		return err
 	}
-	err = writeWhole(filepath.Join(dir, name+".key"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600)
-	return errors.Join(err, writeWhole(filepath.Join(dir, name+".crt"), certPEM(cert), 0o644))
+	err = WriteWhole(filepath.Join(dir, name+".key"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600)
+	return errors.Join(err, WriteWhole(filepath.Join(dir, name+".crt"), PEM(cert), 0o644))
 }
 
-func certPEM(cert *x509.Certificate) []byte {
+// PEM returns a certificate as a PEM file.
+func PEM(cert *x509.Certificate) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw})
 }
 
-// writeWhole replaces a file by a whole one, or not at all.
-func writeWhole(path string, data []byte, mode fs.FileMode) error {
+// WriteWhole replaces a file by a whole one, or not at all.
+func WriteWhole(path string, data []byte, mode fs.FileMode) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
 	if err != nil {
 		return err
