@@ -9,8 +9,8 @@ import (
 	"strings"
 
 	"plugtone/daemon/config"
-	"plugtone/daemon/packprobe"
 	"plugtone/daemon/ownca"
+	"plugtone/daemon/packprobe"
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
