@@ -1,7 +1,6 @@
 package dbfile
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -109,12 +108,7 @@ func (f *File) setAside(schema Schema) (int, error) {
 	}
 	return len(bad), f.Update(func(tx Tx) error {
 		for _, at := range bad {
-			from := tx.Bucket(at.table)
-			value := bytes.Clone(from.Get(at.key))
-			_, why := Payload(string(at.table), at.key, value)
-			f.noteDamaged(string(at.table), at.key, why)
-			key := bytes.Join([][]byte{at.table, at.key}, []byte{0})
-			if err := errors.Join(tx.Bucket([]byte(damagedTable)).Put(key, value), from.Delete(at.key)); err != nil {
+			if err := tx.SetAside(string(at.table), at.key); err != nil {
 				return err
 			}
 		}

@@ -1,7 +1,9 @@
 package dbfile
 
 import (
+	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	bolt "go.etcd.io/bbolt"
@@ -51,6 +53,20 @@ func (t Table) Payload(key, value []byte) ([]byte, error) {
 		t.file.noteDamaged(t.name, key, err)
 	}
 	return payload, err
+}
+
+// SetAside moves a damaged record to a table of its own, so that another can take its place.
+func (tx Tx) SetAside(table string, key []byte) error {
+	from := tx.Bucket([]byte(table))
+	value := bytes.Clone(from.Get(key))
+	if _, err := Payload(table, key, value); err != nil {
+		tx.file.noteDamaged(table, key, err)
+	}
+	aside, err := tx.CreateBucketIfNotExists([]byte(damagedTable))
+	if err != nil {
+		return err
+	}
+	return errors.Join(aside.Put(bytes.Join([][]byte{[]byte(table), key}, []byte{0}), value), from.Delete(key))
 }
 
 // Put stores payload under key.

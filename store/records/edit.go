@@ -105,6 +105,9 @@ func put[T any](e *edit, k kind[T], key []byte, v *T) (old *T, changed bool, err
 		}
 	}()
 	next := metadataValues{revision: e.revision, created: e.now, updated: e.now}
+	if _, err := e.setAside(k.table, key); err != nil {
+		return nil, false, broken(k.word, k.name(key), err)
+	}
 	stored, err := table.Get(key)
 	if err != nil {
 		return nil, false, broken(k.word, k.name(key), err)
@@ -133,6 +136,14 @@ func put[T any](e *edit, k kind[T], key []byte, v *T) (old *T, changed bool, err
 	return old, true, nil
 }
 
+// setAside moves a damaged record out of the way of the one that replaces it, and reports whether there was one.
+func (e *edit) setAside(table string, key []byte) (damaged bool, err error) {
+	if _, err := e.tx.Table(table).Get(key); !errors.Is(err, dbfile.ErrDamaged) {
+		return false, nil
+	}
+	return true, e.tx.SetAside(table, key)
+}
+
 // remove takes a record away and returns it.
 func remove[T any](e *edit, k kind[T], key []byte) (*T, error) {
 	old, err := get(e.tx, k, key)
@@ -156,6 +167,13 @@ func (e *edit) PutDevice(d *fleet.Device) error {
 	}
 	if err := e.checkDevice(d); err != nil {
 		return fmt.Errorf("device %s: %w", d.MAC, err)
+	}
+	if damaged, err := e.setAside(tableDevices, d.MAC[:]); err != nil {
+		return broken("device", d.MAC.String(), err)
+	} else if damaged {
+		if err := e.dropIndex(d.MAC); err != nil {
+			return broken("device", d.MAC.String(), err)
+		}
 	}
 	old, changed, err := put(e, deviceKind, d.MAC[:], d)
 	if err != nil || !changed {

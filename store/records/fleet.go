@@ -2,6 +2,7 @@ package records
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"iter"
 	"net/netip"
@@ -157,6 +158,9 @@ func get[T any](tx dbfile.Tx, k kind[T], key []byte) (*T, error) {
 	b, err := tx.Table(k.table).Get(key)
 	if err == nil && b == nil {
 		return nil, notFound(k.word, k.name(key))
+	}
+	if tx.Writable() && errors.Is(err, dbfile.ErrDamaged) {
+		return nil, fmt.Errorf("%s %s is damaged, and can only be replaced as a whole: %w", k.word, k.name(key), fleet.ErrNotFound)
 	}
 	if err != nil {
 		return nil, broken(k.word, k.name(key), err)

@@ -2,6 +2,7 @@ package records
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net/netip"
 	"sync"
@@ -84,6 +85,34 @@ func (e *edit) index(old, d *fleet.Device) error {
 	}
 	if move.from != move.to {
 		e.moved = append(e.moved, move)
+	}
+	return nil
+}
+
+// dropIndex removes all index entries of a device whose record is lost.
+func (e *edit) dropIndex(mac dhcp.MAC) error {
+	for _, name := range []string{tableByMAC, tableByIP, tableByExt, tableByProfile} {
+		table := e.tx.Table(name)
+		var keys [][]byte
+		err := table.ForEach(func(k, v []byte) error {
+			owner, err := table.Payload(k, v)
+			if name == tableByExt || name == tableByProfile {
+				owner = k[max(0, len(k)-len(mac)):]
+			}
+			if err == nil && bytes.Equal(owner, mac[:]) {
+				keys = append(keys, bytes.Clone(k))
+			}
+			return nil
+		})
+		for _, k := range keys {
+			if from, ok := netip.AddrFromSlice(k); ok && name == tableByIP {
+				e.moved = append(e.moved, reservation{mac: mac, from: from})
+			}
+			err = errors.Join(err, table.Delete(k))
+		}
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }
