@@ -60,6 +60,8 @@ func serveFixture() error {
 		switch known := phoneNet.Contains(r.From); {
 		case strings.HasPrefix(r.Name, "own") && known, r.Name == "ringtone.wav":
 			return provision.Answer{Outcome: provision.Served, Body: fixtureFile, Size: int64(len(fixtureFile)), Known: known}
+		case r.Name == "large":
+			return provision.Answer{Outcome: provision.Served, Content: &stream{Reader: bytes.NewReader(largeFile())}, Size: int64(len(largeFile())), Known: known}
 		case strings.HasPrefix(r.Name, "own"):
 			return provision.Answer{Outcome: provision.Refused}
 		}

@@ -12,6 +12,7 @@ package netlab
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -30,6 +31,7 @@ type Lab struct {
 	mu         sync.Mutex
 	names      map[string]bool
 	namespaces []*Namespace
+	closers    []io.Closer
 	closed     bool
 }
 
@@ -195,10 +197,13 @@ func (l *Lab) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var errs []error
+	for _, c := range l.closers {
+		errs = append(errs, c.Close())
+	}
 	for _, ns := range slices.Backward(l.namespaces) {
 		errs = append(errs, ns.close())
 	}
-	l.namespaces, l.closed = nil, true
+	l.namespaces, l.closers, l.closed = nil, nil, true
 	return errors.Join(errs...)
 }
 
