@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"plugtone/dhcp/netlab"
 )
 
 // workload is one thing that is measured, of plugtone and of the program beside it.
@@ -24,6 +26,7 @@ var workloads = []workload{
 	{"tftp, 10 kB, 50 clients, no options", "dnsmasq", "0.9, aim 1.5", load{Kind: "tftp", Clients: 50}},
 	{"tftp, 10 kB, 50 clients, blksize 1428", "dnsmasq", "0.9, aim 1.5", load{Kind: "tftp", Clients: 50, Blksize: 1428}},
 	{"tftp, 50 MB, 1 client, blksize 1428", "atftpd", "0.9", load{Kind: "tftp", Clients: 1, Blksize: 1428, File: bigFile}},
+	{"tftp, 50 MB, 1 client, blksize 1428, windowsize 16", "atftpd", "-", load{Kind: "tftp", Clients: 1, Blksize: 1428, Window: 16, File: bigFile}},
 	{"tftp, 50 MB, 20 clients, blksize 1428", "atftpd", "0.9", load{Kind: "tftp", Clients: 20, Blksize: 1428, File: bigFile}},
 	{"http, 10 kB, 50 clients, kept alive", "nginx", "0.6, aim 0.75", load{Kind: "http", Clients: 50, Keep: true}},
 	{"http, 10 kB, 50 clients, a connection each", "nginx", "0.5, aim 0.65", load{Kind: "http", Clients: 50}},
@@ -38,6 +41,8 @@ type options struct {
 	rounds  int
 	only    string
 	devices int
+
+	impairment *netlab.Impairment // of the links; nil: none
 }
 
 // benchFiles measures the file servers.
@@ -65,6 +70,11 @@ func benchFiles(ctx context.Context, args []string) error {
 			if err := compare(ctx, o, w); err != nil {
 				return fmt.Errorf("%s: %w", w.name, err)
 			}
+		}
+	}
+	if strings.Contains("windows", o.only) {
+		if err := windows(ctx, o); err != nil {
+			return err
 		}
 	}
 	if strings.Contains("devices", o.only) {
@@ -117,6 +127,31 @@ func inTurn(o options, l load, a, b *server) (sample, sample, error) {
 func median(all []sample) sample {
 	slices.SortFunc(all, func(a, b sample) int { return int(a.rate() - b.rate()) })
 	return all[len(all)/2]
+}
+
+// windows compares windows of 16 blocks with lock-step on a link that delays and loses packets.
+func windows(ctx context.Context, o options) error {
+	o.impairment = &netlab.Impairment{Delay: time.Millisecond, Loss: 0.001, Seed: 1}
+	s, err := start(ctx, o, "plugtone", phones, phones)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	var of [2][]sample
+	for range o.rounds {
+		for i, window := range []int{1, 16} {
+			got, err := s.ask(load{Kind: "tftp", Clients: 1, Blksize: 1428, Window: window, File: lossyFile}, o.period)
+			if err != nil {
+				return err
+			}
+			of[i] = append(of[i], got)
+		}
+	}
+	lockstep, windowed := median(of[0]), median(of[1])
+	fmt.Printf("\ntftp, 5 MB, 1 client, blksize 1428, 1 ms of delay each way and 0.1 %% lost: lock-step, and windowsize 16\n  %-12s %s\n  %-12s %s\n",
+		"lock-step", lockstep, "windowsize", windowed)
+	fmt.Printf("  rate %.2f (reach 3)\n", windowed.rate()/lockstep.rate())
+	return nil
 }
 
 // manyDevices compares a daemon with few devices on record with one that has very many.

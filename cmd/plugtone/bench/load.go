@@ -25,6 +25,7 @@ type load struct {
 	Clients int
 	Phones  int
 	Blksize int    // 0: no options
+	Window  int    // TFTP: blocks for each ACK; 0 or 1: lock-step
 	Keep    bool   // HTTP: connections are kept
 	File    string // "": each phone its own file
 	Period  time.Duration
@@ -121,13 +122,16 @@ func (l *load) client(c int, until time.Time) (out loaded, times []time.Duration
 	return out, times
 }
 
-// tftp returns a fetch as RFC 1350 and 2347 describe it, from one address. Each fetch has a port of its own.
+// tftp returns a fetch as RFC 1350, 2347 and 7440 describe it, from one address. Each fetch has a port of its own.
 func (l *load) tftp(from netip.Addr) func(string) (int64, error) {
 	to := netip.AddrPortFrom(netip.MustParseAddr(l.Server), 69)
 	size := 512
 	options := ""
 	if l.Blksize > 0 {
 		size, options = l.Blksize, "blksize\x00"+strconv.Itoa(l.Blksize)+"\x00"
+	}
+	if l.Window > 1 {
+		options += "windowsize\x00" + strconv.Itoa(l.Window) + "\x00"
 	}
 	buf := make([]byte, size+4)
 	return func(file string) (int64, error) {
@@ -136,41 +140,85 @@ func (l *load) tftp(from netip.Addr) func(string) (int64, error) {
 			return 0, err
 		}
 		defer c.Close()
-		out, peer := []byte("\x00\x01"+file+"\x00octet\x00"+options), to
-		var total int64
-		next := uint16(1)
-		for try := 0; ; {
-			if _, err := c.WriteToUDPAddrPort(out, peer); err != nil {
-				return 0, err
+		f := fetch{c: c, peer: to, out: []byte("\x00\x01" + file + "\x00octet\x00" + options), size: size, window: max(l.Window, 1)}
+		return f.run(buf)
+	}
+}
+
+// fetch is a client's end of one TFTP transfer.
+type fetch struct {
+	c            *net.UDPConn
+	peer         netip.AddrPort
+	out          []byte // what was said last
+	size, window int
+	block, acked uint16 // the last that was received in sequence, and acknowledged
+	gap          bool   // the loss after block has been reported
+	total        int64
+}
+
+func (f *fetch) run(buf []byte) (int64, error) {
+	if _, err := f.c.WriteToUDPAddrPort(f.out, f.peer); err != nil {
+		return 0, err
+	}
+	for try := 0; ; {
+		if err := f.c.SetReadDeadline(time.Now().Add(time.Second)); err != nil {
+			return 0, err
+		}
+		n, sender, err := f.c.ReadFromUDPAddrPort(buf)
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded) && try < 5:
+			try++
+			if f.total > 0 {
+				f.say(f.block)
 			}
-			if err := c.SetReadDeadline(time.Now().Add(time.Second)); err != nil {
-				return 0, err
-			}
-			n, sender, err := c.ReadFromUDPAddrPort(buf)
-			if errors.Is(err, os.ErrDeadlineExceeded) && try < 5 {
-				try++
-				continue
-			}
-			if err != nil {
-				return 0, err
-			}
-			peer, try = sender, 0
-			switch op := binary.BigEndian.Uint16(buf); {
-			case op == 6:
-				out = []byte{0, 4, 0, 0}
-			case op == 3 && binary.BigEndian.Uint16(buf[2:]) == next:
-				out = append([]byte{0, 4}, buf[2:4]...)
-				total += int64(n - 4)
-				next++
-				if n-4 < size {
-					_, err := c.WriteToUDPAddrPort(out, peer)
-					return total, err
-				}
-			case op == 5:
-				return 0, fmt.Errorf("error %q", buf[:n])
+			_, err = f.c.WriteToUDPAddrPort(f.out, f.peer)
+		case err == nil && n >= 4:
+			f.peer, try = sender, 0
+			var done bool
+			if done, err = f.receive(buf[:n]); done {
+				return f.total, err
 			}
 		}
+		if err != nil {
+			return 0, err
+		}
 	}
+}
+
+// receive takes a packet, and answers it when a window is complete or has a gap.
+func (f *fetch) receive(p []byte) (done bool, err error) {
+	switch binary.BigEndian.Uint16(p) {
+	case 5:
+		return false, fmt.Errorf("error %q", p)
+	case 6:
+		f.say(0)
+	case 3:
+		switch n := binary.BigEndian.Uint16(p[2:]) - f.block; {
+		case n == 1:
+			f.block++
+			f.gap = false
+			f.total += int64(len(p) - 4)
+			done = len(p)-4 < f.size
+			if !done && int(f.block-f.acked) < f.window {
+				return false, nil
+			}
+		case n > 1 && int(n) <= f.window && !f.gap:
+			f.gap = true
+		default:
+			return false, nil
+		}
+		f.say(f.block)
+	default:
+		return false, nil
+	}
+	_, err = f.c.WriteToUDPAddrPort(f.out, f.peer)
+	return done, err
+}
+
+// say makes an ACK the next packet.
+func (f *fetch) say(block uint16) {
+	f.acked = block
+	f.out = append(f.out[:0], 0, 4, byte(block>>8), byte(block))
 }
 
 // http returns a fetch over HTTP/1.1 from one address.

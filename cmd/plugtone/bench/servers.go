@@ -34,8 +34,10 @@ const (
 
 // bigFile has the size of firmware, and a name that no pack knows: firmware is only for devices that name it.
 const (
-	bigFile = "bench.dat"
-	bigSize = 50_000_000
+	bigFile   = "bench.dat"
+	bigSize   = 50_000_000
+	lossyFile = "lossy.dat"
+	lossySize = 5_000_000
 )
 
 var (
@@ -78,8 +80,12 @@ func newServer(ctx context.Context, o options, name string, phones int) (*server
 	for n := range phones {
 		addrs = append(addrs, netip.PrefixFrom(phoneAddr(n), network.Bits()))
 	}
-	return s, lab.Link(netlab.Port{Namespace: s.host, Name: "eth0", Addrs: []netip.Prefix{netip.PrefixFrom(serverAddr, network.Bits())}},
-		netlab.Port{Namespace: s.clients, Name: "eth0", Addrs: addrs})
+	ours := netlab.Port{Namespace: s.host, Name: "eth0", Addrs: []netip.Prefix{netip.PrefixFrom(serverAddr, network.Bits())}}
+	theirs := netlab.Port{Namespace: s.clients, Name: "eth0", Addrs: addrs}
+	if o.impairment != nil {
+		return s, lab.LossyLink(ours, theirs, *o.impairment)
+	}
+	return s, lab.Link(ours, theirs)
 }
 
 func (s *server) close() {
@@ -231,7 +237,8 @@ func seed(dir string, phones, devices int) (err error) {
 		}
 	}
 	files := filepath.Join(dir, "files")
-	return errors.Join(os.MkdirAll(files, 0o755), os.WriteFile(filepath.Join(files, bigFile), big(), 0o644))
+	return errors.Join(os.MkdirAll(files, 0o755), os.WriteFile(filepath.Join(files, bigFile), big(), 0o644),
+		os.WriteFile(filepath.Join(files, lossyFile), big()[:lossySize], 0o644))
 }
 
 func big() []byte {
