@@ -50,7 +50,15 @@ func separated(s string, sep byte, every int) bool {
 
 // String prints the MAC as 00:15:65:12:34:56.
 func (m MAC) String() string {
-	return fmt.Sprintf("%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5])
+	const digits = "0123456789abcdef"
+	var b [17]byte
+	for i, c := range m {
+		if i > 0 {
+			b[3*i-1] = ':'
+		}
+		b[3*i], b[3*i+1] = digits[c>>4], digits[c&15]
+	}
+	return string(b[:])
 }
 
 // Hex prints the MAC as 001565123456, the form most phones put into file names.

@@ -41,6 +41,10 @@ func (s authorizer) authorize(r Request, g *generation, name parsedName, who req
 	if a, ok := s.authorizeCached(r, g, who); ok {
 		return a, nil
 	}
+	return s.authorizeByRecords(r, g, name, who)
+}
+
+func (s authorizer) authorizeByRecords(r Request, g *generation, name parsedName, who requester) (authorization, error) {
 	a := authorization{}
 	err := s.records.View(func(f fleet.View) error {
 		a.revision = f.Revision()

@@ -99,7 +99,7 @@ func (s *Service) File(ctx context.Context, mac dhcp.MAC, name string, subnet ne
 	if reveal || x.rendering == nil {
 		return out, nil
 	}
-	p, err := x.rendering.phone()
+	p, err := s.producer.phone(x.fileRequest, x.rendering)
 	if err != nil {
 		return FileContent{}, err
 	}

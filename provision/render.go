@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -21,10 +22,10 @@ type renderedFile struct {
 
 // rendering is how a file is rendered for a request.
 type rendering struct {
-	vendor *pack.Vendor
-	file   *phonefile.File
-	subnet fleet.Subnet
-	phone  func() (phonefile.Phone, error) // what the templates print
+	vendor    *pack.Vendor
+	file      *phonefile.File
+	subnet    fleet.Subnet
+	anonymous bool // nothing of any record is printed
 }
 
 // render renders the selected file. An anonymous phone gets nothing of any record.
@@ -33,53 +34,39 @@ func (s producer) render(q fileRequest, anonymous bool, reason string) product {
 	if err != nil {
 		return q.internalError(err)
 	}
-	out, err := q.generation.render(q.fileKey(r.subnet, anonymous), q.auth.Proven, func() (renderedFile, error) { return r.run(q) })
-	if err != nil {
-		return q.internalError(err)
+	key := q.fileKey(r.subnet, anonymous)
+	out, ok := q.generation.rendered(key, q.auth.Proven)
+	if !ok {
+		if out, err = s.renderNew(q, r, key); err != nil {
+			return q.internalError(err)
+		}
 	}
 	p := q.blank()
-	p.rendering = &r
+	p.rendering = r
 	p.Outcome, p.Reason = Served, reason
 	p.Body, p.Size, p.Digest = out.body, int64(len(out.body)), out.digest
-	p.ETag, p.MediaType = etag(out.digest), r.file.MediaType
-	if p.MediaType == "" {
-		p.MediaType = "application/octet-stream"
-	}
+	p.ETag, p.MediaType = etag(out.digest), cmp.Or(r.file.MediaType, "application/octet-stream")
 	return p
 }
 
 // plan collects what the selected file is rendered from.
-func (s producer) plan(q fileRequest, anonymous bool) (rendering, error) {
+func (s producer) plan(q fileRequest, anonymous bool) (*rendering, error) {
 	vendor, ok := q.generation.packs.Vendor(q.file.match.Vendor)
 	if !ok {
-		return rendering{}, fmt.Errorf("%w: there is no vendor pack %q", fleet.ErrInternal, q.file.match.Vendor)
+		return nil, fmt.Errorf("%w: there is no vendor pack %q", fleet.ErrInternal, q.file.match.Vendor)
 	}
 	subnet, err := s.requestSubnet(q, anonymous)
-	if err != nil {
-		return rendering{}, err
-	}
-	r := rendering{vendor: vendor, file: q.file.match.File, subnet: subnet}
-	public := anonymous || q.file.match.Kind == phonefile.KindCommon
-	r.phone = func() (phonefile.Phone, error) {
-		p, err := s.phone(q, r, anonymous)
-		if public {
-			p = resolve.WithoutSecrets(p)
-		}
-		return p, err
-	}
-	return r, nil
+	return &rendering{vendor, q.file.match.File, subnet, anonymous}, err
 }
 
 // phone builds what the templates print.
-func (s producer) phone(q fileRequest, r rendering, anonymous bool) (phonefile.Phone, error) {
+func (s producer) phone(q fileRequest, r *rendering) (p phonefile.Phone, err error) {
 	g := q.generation
-	if anonymous {
+	if r.anonymous {
 		mac := firstMAC(q.file.match.MAC, q.auth.MAC)
-		return resolve.AnonymousPhone(g.site, r.subnet, r.vendor, q.file.model, mac, q.Time), nil
+		return resolve.WithoutSecrets(resolve.AnonymousPhone(g.site, r.subnet, r.vendor, q.file.model, mac, q.Time)), nil
 	}
-	var p phonefile.Phone
-	err := s.records.View(func(f fleet.View) error {
-		var err error
+	err = s.records.View(func(f fleet.View) error {
 		p, _, err = resolve.Phone(f, g.packs, g.site, r.subnet.Prefix, q.auth.device, q.Time)
 		if err == nil && r.file.MaxNumbers > 0 {
 			_, err = resolve.AddPhonebook(f, r.vendor, q.auth.device, &p)
@@ -90,20 +77,25 @@ func (s producer) phone(q fileRequest, r rendering, anonymous bool) (phonefile.P
 		}
 		return err
 	})
+	if q.file.match.Kind == phonefile.KindCommon {
+		p = resolve.WithoutSecrets(p)
+	}
 	return p, err
 }
 
-// run renders the file.
-func (r rendering) run(q fileRequest) (renderedFile, error) {
-	p, err := r.phone()
-	if err != nil {
-		return renderedFile{}, err
-	}
-	body, err := r.vendor.Render(r.file.Name, p)
-	if err != nil {
-		return renderedFile{}, fmt.Errorf("%w: %s: render %s: %w", fleet.ErrInternal, q.auth.about, q.name.Name, err)
-	}
-	return renderedFile{body: body, digest: digestOf(body)}, nil
+// renderNew renders a file that is not cached, once for requests that come at the same time.
+func (s producer) renderNew(q fileRequest, r *rendering, key fileKey) (renderedFile, error) {
+	return q.generation.render(key, q.auth.Proven, func() (out renderedFile, err error) {
+		p, err := s.phone(q, r)
+		if err != nil {
+			return out, err
+		}
+		body, err := r.vendor.Render(r.file.Name, p)
+		if err != nil {
+			return out, fmt.Errorf("%w: %s: render %s: %w", fleet.ErrInternal, q.auth.about, q.name.Name, err)
+		}
+		return renderedFile{body: body, digest: digestOf(body)}, nil
+	})
 }
 
 // fileKey is what the bytes of the selected file depend on.
@@ -124,14 +116,22 @@ func (q fileRequest) fileKey(subnet fleet.Subnet, anonymous bool) fileKey {
 	return key
 }
 
-// render returns a rendered file, from the cache when it was rendered before.
-func (g *generation) render(key fileKey, proven bool, render func() (renderedFile, error)) (renderedFile, error) {
-	if !proven && !key.mac.IsZero() {
-		// Names with a MAC that are requested without proof could fill the cache with what is never needed again.
-		return render()
+// cacheable reports whether a file may be cached. Names with a MAC that are requested without proof could fill the cache with
+// what is never needed again.
+func (k fileKey) cacheable(proven bool) bool { return proven || k.mac.IsZero() }
+
+// rendered returns a cached file.
+func (g *generation) rendered(key fileKey, proven bool) (out renderedFile, ok bool) {
+	if key.cacheable(proven) {
+		out, ok = g.files.Get(key)
 	}
-	if out, ok := g.files.Get(key); ok {
-		return out, nil
+	return out, ok
+}
+
+// render renders a file and caches it.
+func (g *generation) render(key fileKey, proven bool, render func() (renderedFile, error)) (renderedFile, error) {
+	if !key.cacheable(proven) {
+		return render()
 	}
 	return g.renders.Do(key, func() (renderedFile, error) {
 		// Another request may have rendered it since Get.

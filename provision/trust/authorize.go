@@ -86,28 +86,24 @@ func Authorize(e Evidence) Verdict {
 
 // claims lists what ties the requester to phones.
 func (e Evidence) claims(leased bool) []identityClaim {
-	var out []identityClaim
-	add := func(proof Proof, macs []MAC, counts bool, format string, args ...any) {
+	out := make([]identityClaim, 0, 2)
+	from := e.From.String()
+	add := func(proof Proof, macs []MAC, before, after string) {
 		if len(macs) > 0 {
-			out = append(out, identityClaim{proof, macs, fmt.Sprintf(format, args...), counts && e.Place.Accepts(proof)})
+			out = append(out, identityClaim{proof, macs, before + macs[0].String() + after, e.Place.Accepts(proof)})
 		}
-	}
-	first := func(macs []MAC) (m MAC) {
-		if len(macs) > 0 {
-			m = macs[0]
-		}
-		return m
 	}
 	if leased {
 		// The phone that proves itself is the lease's own MAC, which need not be the first of its device's.
-		add(ProofLease, MACFirst(e.Lease.MAC, e.LeaseMACs), e.LeaseDoubt == "", "%s is leased to %s", e.From, e.Lease.MAC)
+		add(ProofLease, MACFirst(e.Lease.MAC, e.LeaseMACs), from+" is leased to ", "")
+		out[0].counts = out[0].counts && e.LeaseDoubt == ""
 	}
-	add(ProofCertificate, e.Certified, true, "the client certificate is that of %s", first(e.Certified))
-	add(ProofCredentials, e.LoggedIn, true, "the user and password are those of %s", first(e.LoggedIn))
-	add(ProofNeighbor, e.Neighbor, true, "the neighbour table has %s at %s", first(e.Neighbor), e.From)
+	add(ProofCertificate, e.Certified, "the client certificate is that of ", "")
+	add(ProofCredentials, e.LoggedIn, "the user and password are those of ", "")
+	add(ProofNeighbor, e.Neighbor, "the neighbour table has ", " at "+from)
 	// An address may still be leased to one phone and already reserved for another: then the lease is right.
 	if !leased || !e.Place.Accepts(ProofLease) {
-		add(ProofAddress, e.Reserved, true, "%s is reserved for %s", e.From, first(e.Reserved))
+		add(ProofAddress, e.Reserved, from+" is reserved for ", "")
 	}
 	return out
 }

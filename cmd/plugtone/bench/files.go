@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"flag"
@@ -40,6 +41,7 @@ type options struct {
 	period  time.Duration
 	rounds  int
 	only    string
+	build   string // another build of plugtone to compare with; "": the program of the workload
 	devices int
 
 	impairment *netlab.Impairment // of the links; nil: none
@@ -54,6 +56,7 @@ func benchFiles(ctx context.Context, args []string) error {
 	flag.DurationVar(&o.period, "period", 4*time.Second, "of each run")
 	flag.IntVar(&o.rounds, "rounds", 3, "runs of each, in turn; the median counts")
 	flag.StringVar(&o.only, "only", "", "only workloads with this in their name")
+	flag.StringVar(&o.build, "build", "", "compare with this build of plugtone, not with the other programs")
 	flag.IntVar(&o.devices, "devices", 100_000, "devices on record, for the comparison with 100")
 	if err := flag.Parse(args); err != nil {
 		return err
@@ -95,7 +98,15 @@ func compare(ctx context.Context, o options, w workload) error {
 		return err
 	}
 	defer ours.close()
-	theirs, err := startBeside(ctx, o, w.beside, ours)
+	var theirs *server
+	if o.build != "" {
+		w.beside = "build"
+		other := o
+		other.program = o.build
+		theirs, err = start(ctx, other, w.beside, phones, phones)
+	} else {
+		theirs, err = startBeside(ctx, o, w.beside, ours)
+	}
 	if err != nil {
 		return err
 	}
@@ -124,9 +135,16 @@ func inTurn(o options, l load, a, b *server) (sample, sample, error) {
 	return median(of[0]), median(of[1]), nil
 }
 
+// median returns the run with the median rate, and the median of the CPU times, which is that of another run.
 func median(all []sample) sample {
-	slices.SortFunc(all, func(a, b sample) int { return int(a.rate() - b.rate()) })
-	return all[len(all)/2]
+	slices.SortFunc(all, func(a, b sample) int { return cmp.Compare(a.cpu(), b.cpu()) })
+	used := all[len(all)/2].cpu()
+	least, most := all[0].cpu(), all[len(all)-1].cpu()
+	slices.SortFunc(all, func(a, b sample) int { return cmp.Compare(a.rate(), b.rate()) })
+	m := all[len(all)/2]
+	m.used = time.Duration(used * float64(max(m.Files, 1)) * float64(time.Microsecond))
+	m.least, m.most = least, most
+	return m
 }
 
 // windows compares windows of 16 blocks with lock-step on a link that delays and loses packets.
@@ -181,13 +199,15 @@ func manyDevices(ctx context.Context, o options) error {
 type sample struct {
 	loaded
 	used time.Duration // CPU of the server
+
+	least, most float64 // CPU a file of the runs that this is the median of, in µs
 }
 
 func (s sample) rate() float64 { return float64(s.Files) / s.Took.Seconds() }
 func (s sample) cpu() float64  { return float64(s.used.Microseconds()) / float64(max(s.Files, 1)) }
 
 func (s sample) String() string {
-	text := fmt.Sprintf("%8.1f files/s  %7.1f MB/s  CPU %8.0f µs a file  p50 %7.2f ms  p99 %7.2f ms", s.rate(), float64(s.Bytes)/1e6/s.Took.Seconds(), s.cpu(),
+	text := fmt.Sprintf("%8.1f files/s  %7.1f MB/s  CPU %8.1f µs a file (%.0f to %.0f)  p50 %7.2f ms  p99 %7.2f ms", s.rate(), float64(s.Bytes)/1e6/s.Took.Seconds(), s.cpu(), s.least, s.most,
 		float64(s.P50.Microseconds())/1000, float64(s.P99.Microseconds())/1000)
 	if s.Failed > 0 {
 		text += fmt.Sprintf("  %d FAILED: %s", s.Failed, s.Why)
