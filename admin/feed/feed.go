@@ -27,9 +27,9 @@ type Item struct {
 // the daemon. The zero Feed is ready.
 type Feed struct {
 	mu        sync.Mutex
-	run       string // differs for each run of the daemon, so that ids of an earlier run are recognised
-	next      uint64 // number of the next entry
-	last      []Item // the most recent entries, oldest first
+	run       string           // differs for each run of the daemon, so that ids of an earlier run are recognised
+	next      uint64           // number of the next entry
+	last      []timeline.Entry // the most recent entries; number n is at n % recent
 	followers map[*Follower]struct{}
 }
 
@@ -45,18 +45,29 @@ func (f *Feed) Publish(entries ...timeline.Entry) {
 	defer f.mu.Unlock()
 	f.begin()
 	for _, e := range entries {
-		item := Item{fmt.Sprintf("%s-%d", f.run, f.next), e}
-		f.next++
-		if len(f.last) == recent {
-			f.last = append(f.last[:0], f.last[recent/2:]...)
+		if len(f.last) < recent {
+			f.last = append(f.last, e)
+		} else {
+			f.last[f.next%recent] = e
 		}
-		f.last = append(f.last, item)
-		for fo := range f.followers {
-			select {
-			case fo.Items <- item:
-			default:
-				fo.Lost.Add(1)
-			}
+		if len(f.followers) > 0 {
+			f.send(f.item(f.next))
+		}
+		f.next++
+	}
+}
+
+// item returns a kept entry. The caller holds mu.
+func (f *Feed) item(number uint64) Item {
+	return Item{fmt.Sprintf("%s-%d", f.run, number), f.last[number%recent]}
+}
+
+func (f *Feed) send(item Item) {
+	for fo := range f.followers {
+		select {
+		case fo.Items <- item:
+		default:
+			fo.Lost.Add(1)
 		}
 	}
 }
@@ -92,12 +103,14 @@ func (f *Feed) Follow(last string) (fo *Follower, missed []Item, lost bool, stop
 func (f *Feed) after(id string) (items []Item, lost bool) {
 	run, number, _ := strings.Cut(id, "-")
 	n, err := strconv.ParseUint(number, 10, 64)
-	if err != nil || run != f.run || n >= f.next {
-		return append(items, f.last...), true // of another run: what happened in between is not known
-	}
 	oldest := f.next - uint64(len(f.last))
-	if n+1 < oldest {
-		return append(items, f.last...), true
+	from := n + 1
+	// Of another run, or too long ago: what happened in between is not known.
+	if lost = err != nil || run != f.run || n >= f.next || from < oldest; lost {
+		from = oldest
 	}
-	return append(items, f.last[n+1-oldest:]...), false
+	for ; from < f.next; from++ {
+		items = append(items, f.item(from))
+	}
+	return items, lost
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"plugtone/daemon"
+	"plugtone/daemon/asynclog"
 	"plugtone/daemon/config"
 )
 
@@ -39,7 +40,9 @@ SIGHUP reads the file again, SIGTERM ends the daemon.`,
 			if err := chooseConfig(&o, c.Flags().Changed("config")); err != nil {
 				return err
 			}
-			o.Log = c.ErrOrStderr()
+			log := asynclog.New(c.ErrOrStderr())
+			defer log.Close()
+			o.Log = log
 			return serve(c.Context(), o)
 		},
 	}

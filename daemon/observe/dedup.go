@@ -62,18 +62,27 @@ func (l *dedupLogger) enabled(level slog.Level) bool {
 }
 
 func (l *dedupLogger) write(e line, attrs ...slog.Attr) {
-	if !l.enabled(e.level) {
-		return
+	if repeats, ok := l.begin(e); ok {
+		l.end(e, repeats, attrs)
 	}
-	left, skipped, ok := l.admit(e)
+}
+
+// begin reports whether a line is to be written, so that one that is left out costs no attributes, and how many like it were left out
+// since the last one.
+func (l *dedupLogger) begin(e line) (repeats int, ok bool) {
+	if !l.enabled(e.level) {
+		return 0, false
+	}
+	repeats, skipped, ok := l.admit(e)
 	if skipped > 0 {
 		l.suppressed(lineKind{e.message, e.level, e.known}, skipped)
 	}
-	if !ok {
-		return
-	}
-	if left > 0 {
-		attrs = append(attrs, slog.Int("repeat", left))
+	return repeats, ok
+}
+
+func (l *dedupLogger) end(e line, repeats int, attrs []slog.Attr) {
+	if repeats > 0 {
+		attrs = append(attrs, slog.Int("repeat", repeats))
 	}
 	l.log.LogAttrs(context.Background(), e.level, e.message, attrs...)
 }

@@ -60,6 +60,15 @@ func (o *Observer) logAnswer(r provision.Request, a provision.Answer, recorded b
 	if !o.log.enabled(level) {
 		return
 	}
+	what := string(a.Outcome) + a.Kind
+	if a.Outcome == provision.Served {
+		what = a.Name // for other outcomes, a requester that varies the name fills one line a minute, not a line for each
+	}
+	l := line{level, string(r.Transport) + " file", r.From.String(), what, recorded && a.Proof != ""}
+	repeats, ok := o.log.begin(l)
+	if !ok {
+		return
+	}
 	more := []slog.Attr{slog.String("file", dhcp.Printable(r.Name, 255)), slog.Int64("bytes", sent), slog.String("reason", a.Reason)}
 	if err == nil {
 		err = a.Err
@@ -67,16 +76,12 @@ func (o *Observer) logAnswer(r provision.Request, a provision.Answer, recorded b
 	if err != nil {
 		more = append(more, slog.Any("err", err))
 	}
-	what := string(a.Outcome) + a.Kind
-	if a.Outcome == provision.Served {
-		what = a.Name // for other outcomes, a requester that varies the name fills one line a minute, not a line for each
-	}
-	o.log.write(line{level, string(r.Transport) + " file", r.From.String(), what, recorded && a.Proof != ""}, attrs(a.MAC, r.From, a.Vendor, string(a.Outcome), took, more...)...)
+	o.log.end(l, repeats, attrs(a.MAC, r.From, a.Vendor, string(a.Outcome), took, more...))
 }
 
 // attrs are the keys that every line about a client has.
 func attrs(mac dhcp.MAC, addr netip.Addr, vendor, verdict string, took time.Duration, more ...slog.Attr) []slog.Attr {
-	var out []slog.Attr
+	out := make([]slog.Attr, 0, 6+len(more))
 	if !mac.IsZero() {
 		out = append(out, slog.String("mac", mac.String()))
 	}

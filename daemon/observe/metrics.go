@@ -24,6 +24,7 @@ type Metrics struct {
 	replySeconds                *prometheus.HistogramVec
 	files, fileBytes            *prometheus.CounterVec
 	fileSeconds                 *prometheus.HistogramVec
+	ofTransport                 map[fleet.Transport]transportMetrics
 	otherServers                prometheus.Counter
 	otherResponders             prometheus.Counter
 	broadcasts                  prometheus.Counter
@@ -108,12 +109,13 @@ func (m *Metrics) fill() {
 	for _, why := range server.Drops() {
 		m.dropped.WithLabelValues(string(why))
 	}
+	m.ofTransport = map[fleet.Transport]transportMetrics{}
 	for _, t := range transports {
+		files := map[provision.Outcome]prometheus.Counter{}
 		for _, o := range outcomes {
-			m.files.WithLabelValues(string(t), string(o))
+			files[o] = m.files.WithLabelValues(string(t), string(o))
 		}
-		m.fileBytes.WithLabelValues(string(t))
-		m.fileSeconds.WithLabelValues(string(t))
+		m.ofTransport[t] = transportMetrics{files, m.fileBytes.WithLabelValues(string(t)), m.fileSeconds.WithLabelValues(string(t))}
 	}
 }
 
@@ -128,11 +130,23 @@ func (m *Metrics) decided(ev *dhcp.Event, took time.Duration) {
 	}
 }
 
+// transportMetrics are the series of one transport, found once.
+type transportMetrics struct {
+	files   map[provision.Outcome]prometheus.Counter
+	bytes   prometheus.Counter
+	seconds prometheus.Observer
+}
+
 func (m *Metrics) answered(r provision.Request, a provision.Answer, sent int64, took time.Duration) {
-	t := string(r.Transport)
-	m.files.WithLabelValues(t, string(a.Outcome)).Inc()
-	m.fileBytes.WithLabelValues(t).Add(float64(max(sent, 0)))
-	m.fileSeconds.WithLabelValues(t).Observe(took.Seconds())
+	t, ok := m.ofTransport[r.Transport]
+	if !ok {
+		return // a preview
+	}
+	if files := t.files[a.Outcome]; files != nil {
+		files.Inc()
+	}
+	t.bytes.Add(float64(max(sent, 0)))
+	t.seconds.Observe(took.Seconds())
 }
 
 // Reloaded notes what became of a configuration.
