@@ -9,8 +9,7 @@ import (
 // MAC is a 48-bit IEEE 802 address. The zero MAC names no client.
 type MAC [6]byte
 
-// ParseMAC reads a MAC written as 001565123456, 00:15:65:12:34:56, 00-15-65-12-34-56 or 0015.6512.3456, in either
-// case. Multicast addresses and the zero address are refused.
+// ParseMAC reads 001565123456, 00:15:65:12:34:56, 00-15-65-12-34-56 or 0015.6512.3456, in either case; not multicast, not zero.
 func ParseMAC(s string) (MAC, error) {
 	digits, ok := macDigits(s)
 	if !ok {
@@ -50,15 +49,8 @@ func separated(s string, sep byte, every int) bool {
 
 // String prints the MAC as 00:15:65:12:34:56.
 func (m MAC) String() string {
-	const digits = "0123456789abcdef"
-	var b [17]byte
-	for i, c := range m {
-		if i > 0 {
-			b[3*i-1] = ':'
-		}
-		b[3*i], b[3*i+1] = digits[c>>4], digits[c&15]
-	}
-	return string(b[:])
+	x := m.Hex()
+	return x[:2] + ":" + x[2:4] + ":" + x[4:6] + ":" + x[6:8] + ":" + x[8:10] + ":" + x[10:]
 }
 
 // Hex prints the MAC as 001565123456, the form most phones put into file names.

@@ -30,10 +30,15 @@ type rendering struct {
 
 // render renders the selected file. An anonymous phone gets nothing of any record.
 func (s producer) render(q fileRequest, anonymous bool, reason string) product {
-	r, err := s.plan(q, anonymous)
+	vendor, ok := q.generation.packs.Vendor(q.file.match.Vendor)
+	if !ok {
+		return q.internalError(fmt.Errorf("%w: there is no vendor pack %q", fleet.ErrInternal, q.file.match.Vendor))
+	}
+	subnet, err := s.requestSubnet(q, anonymous)
 	if err != nil {
 		return q.internalError(err)
 	}
+	r := &rendering{vendor, q.file.match.File, subnet, anonymous}
 	key := q.fileKey(r.subnet, anonymous)
 	out, ok := q.generation.rendered(key, q.auth.Proven)
 	if !ok {
@@ -47,16 +52,6 @@ func (s producer) render(q fileRequest, anonymous bool, reason string) product {
 	p.Body, p.Size, p.Digest = out.body, int64(len(out.body)), out.digest
 	p.ETag, p.MediaType = etag(out.digest), cmp.Or(r.file.MediaType, "application/octet-stream")
 	return p
-}
-
-// plan collects what the selected file is rendered from.
-func (s producer) plan(q fileRequest, anonymous bool) (*rendering, error) {
-	vendor, ok := q.generation.packs.Vendor(q.file.match.Vendor)
-	if !ok {
-		return nil, fmt.Errorf("%w: there is no vendor pack %q", fleet.ErrInternal, q.file.match.Vendor)
-	}
-	subnet, err := s.requestSubnet(q, anonymous)
-	return &rendering{vendor, q.file.match.File, subnet, anonymous}, err
 }
 
 // phone builds what the templates print.
