@@ -156,11 +156,11 @@ func (s explainer) device(f fleet.View, packs *pack.Set, site *fleet.Site, subne
 		return nil
 	}
 	p, left, err := resolve.Phone(f, packs, site, subnet.Prefix, d, s.c.Now())
-	x.LeftOut = append(left, resolve.ZoneLeftOut(p.Settings["time_zone"])...)
+	vendor, _ := packs.Vendor(d.Vendor)
+	x.LeftOut = append(left, resolve.ZoneLeftOut(vendor, p)...)
 	if err != nil {
 		return err
 	}
-	vendor, _ := packs.Vendor(d.Vendor)
 	left, err = resolve.AddPhonebook(f, vendor, d, &p)
 	x.LeftOut = append(x.LeftOut, left...)
 	return err

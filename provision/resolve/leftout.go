@@ -12,8 +12,8 @@ import (
 	"plugtone/provision/phonefile"
 )
 
-// LeftOut returns what a device does not get, with the reason: what Phone leaves out, and the members of its lines and keys that
-// its files have no place for. Those are found by rendering the files with and without them.
+// LeftOut returns what a device does not get, with the reason: what Phone leaves out, and its time zone and the members of its
+// lines and keys that its files have no place for. Those are found by rendering the files with and without them.
 func LeftOut(f fleet.View, packs *pack.Set, site *fleet.Site, subnet netip.Prefix, d *fleet.Device, now time.Time) ([]string, error) {
 	p, left, err := Phone(f, packs, site, subnet, d, now)
 	if err != nil || !d.Enabled {
@@ -23,6 +23,7 @@ func LeftOut(f fleet.View, packs *pack.Set, site *fleet.Site, subnet netip.Prefi
 	if !ok {
 		return left, nil
 	}
+	left = append(left, ZoneLeftOut(vendor, p)...)
 	return append(left, unrendered(vendor, d, p)...), nil
 }
 
@@ -75,10 +76,8 @@ func unrendered(vendor *pack.Vendor, d *fleet.Device, p phonefile.Phone) (left [
 	if len(all) == 0 {
 		return nil
 	}
-	if p.ServerURL == "" {
-		p.ServerURL, p.Server = placeholderURL, "192.0.2.1"
-	}
-	full := ownFiles(vendor, p)
+	p = withServer(p)
+	full := filesOf(vendor, p, phonefile.KindDevice)
 	if full == nil {
 		return nil // the reason why there is none is reported where the files are
 	}
@@ -86,18 +85,26 @@ func unrendered(vendor *pack.Vendor, d *fleet.Device, p phonefile.Phone) (left [
 		without := p
 		without.Lines, without.Keys = slices.Clone(p.Lines), slices.Clone(p.Keys)
 		o.clear(&without)
-		if bytes.Equal(ownFiles(vendor, without), full) {
+		if bytes.Equal(filesOf(vendor, without, phonefile.KindDevice), full) {
 			left = append(left, o.what+": has no place in the files of "+vendor.Name)
 		}
 	}
 	return left
 }
 
-// ownFiles returns all files of a phone that are its own in one text, nil when one can't be rendered.
-func ownFiles(vendor *pack.Vendor, p phonefile.Phone) []byte {
+// withServer gives a phone whose subnet is unknown a server, for some files can't be rendered without one.
+func withServer(p phonefile.Phone) phonefile.Phone {
+	if p.ServerURL == "" {
+		p.ServerURL, p.Server = placeholderURL, "192.0.2.1"
+	}
+	return p
+}
+
+// filesOf returns a phone's rendered files of some kinds in one text, nil when one can't be rendered.
+func filesOf(vendor *pack.Vendor, p phonefile.Phone, kinds ...phonefile.Kind) []byte {
 	var all []byte
 	for _, name := range vendor.Files(p) {
-		if name.File.Kind != phonefile.KindDevice || name.File.Template == "" || name.File.Of != "" {
+		if !slices.Contains(kinds, name.File.Kind) || name.File.Template == "" || name.File.Of != "" {
 			continue
 		}
 		b, err := vendor.Render(name.Name, p)

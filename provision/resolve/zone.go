@@ -1,22 +1,61 @@
 package resolve
 
 import (
+	"bytes"
 	"fmt"
+	"maps"
 
+	"plugtone/provision/pack"
+	"plugtone/provision/phonefile"
 	"plugtone/provision/tz"
 )
 
-// ZoneLeftOut names what phones can't be configured to of a time zone: its clock changes, but by no rule.
-func ZoneLeftOut(zone any) []string {
-	name, ok := zone.(string)
-	if !ok {
-		return nil
-	}
+// ZoneLeftOut names what a phone isn't given of its time zone: daylight saving that follows no rule, or the whole zone
+// where the files of its model have no name or number for it.
+func ZoneLeftOut(vendor *pack.Vendor, p phonefile.Phone) []string {
+	name, _ := p.Settings["time_zone"].(string)
 	z, err := tz.Load(name)
-	if err != nil || !z.Irregular {
+	if err != nil {
 		return nil
 	}
-	return []string{fmt.Sprintf("daylight saving of %s: its clock changes by no fixed rule, so the phone keeps %s all year", name, offsetText(z.Offset))}
+	if vendor != nil && !hasZone(vendor, p, z) {
+		return []string{fmt.Sprintf("time zone %s: has no place in the files of %s", name, vendor.Name)}
+	}
+	if z.Irregular {
+		return []string{fmt.Sprintf("daylight saving of %s: its clock changes by no fixed rule, so the phone keeps %s all year", name, offsetText(z.Offset))}
+	}
+	return nil
+}
+
+// rareZones are zones that lists of phones mostly lack, two without daylight saving and two with it.
+var rareZones = [...]string{"Asia/Kathmandu", "Pacific/Marquesas", "Australia/Lord_Howe", "Pacific/Chatham"}
+
+// hasZone reports whether a zone is in the phone's files. It isn't when they are the same without a zone, or for a zone of
+// another offset.
+func hasZone(vendor *pack.Vendor, p phonefile.Phone, z tz.Zone) bool {
+	p = withServer(p)
+	with := func(zone string) []byte {
+		other := p
+		other.Settings = maps.Clone(p.Settings)
+		if other.Settings["time_zone"] = zone; zone == "" {
+			delete(other.Settings, "time_zone")
+		}
+		return filesOf(vendor, other, phonefile.KindDevice, phonefile.KindCommon)
+	}
+	full := with(z.Name)
+	if full == nil {
+		return true // the reason why there is none is reported where the files are
+	}
+	if bytes.Equal(full, with("")) {
+		return false
+	}
+	for _, name := range rareZones {
+		rare, err := tz.Load(name)
+		if err == nil && rare.Offset != z.Offset && rare.DST == z.DST && bytes.Equal(full, with(name)) {
+			return false
+		}
+	}
+	return true
 }
 
 // offsetText prints minutes east of Greenwich as +05:30.
