@@ -15,7 +15,7 @@ func TestEachItemBecomesAParameter(t *testing.T) {
 	files["acme/vendor.yaml"] = &fstest.MapFile{Data: []byte(strings.Replace(acme, "  lldp: lldp\n", `  lldp: lldp
   alert_rings: [{param: "ring.{i}.text", each: key}, {param: "ring.{i}.file", each: value}]
   action_urls: {param: "action.{key}", each: value, keys: {registered: log_on, off_hook: offhook}}
-  soft_keys: {param: "keys.{key}", each: value, join: ","}
+  soft_keys: {param: "keys.{key}", each: value, join: ",", text: "{{.}}!"}
   emergency_numbers: {params: [sos1, sos2, sos3], each: item}
 `, 1))}
 	s, err := packcheck.Load(Config{Builtin: files, CheckBuiltin: true})
@@ -30,7 +30,7 @@ func TestEachItemBecomesAParameter(t *testing.T) {
 	}{
 		{"alert_rings", []string{"a=1", "b c=x=y"}, "ring.1.text = a|ring.1.file = 1|ring.2.text = b c|ring.2.file = x=y"},
 		{"action_urls", []string{"off_hook=http://h/?a=b"}, "action.offhook = http://h/?a=b"},
-		{"soft_keys", []string{"idle=dnd  dir"}, "keys.idle = dnd,dir"},
+		{"soft_keys", []string{"idle=dnd  dir"}, "keys.idle = dnd,dir!"},
 		{"action_urls", []string{"mute=http://h/"}, `no action_urls "mute", it has off_hook, registered`},
 		{"emergency_numbers", []string{"112"}, "sos1 = 112|sos2 =|sos3 ="},
 		{"emergency_numbers", []string{"1", "2", "3", "4"}, "takes 3 of emergency_numbers at most, not 4"},

@@ -118,7 +118,11 @@ func (v *view) itemParams(name string, items []string, d *packdoc.Setting) ([]re
 		if d.Join != "" {
 			value = strings.Join(strings.Fields(value), d.Join)
 		}
-		text, err := v.renderer.settingValue(name, map[string]string{"item": item, "key": key, "value": value}[d.Each], d)
+		part := map[string]string{"item": item, "key": key, "value": value}[d.Each]
+		text, err := v.renderer.settingValue(name, part, d)
+		if d.Text != "" {
+			text, err = v.expand(v.renderer.settingSnippets[d], part)
+		}
 		if err != nil {
 			return nil, err
 		}
