@@ -1,0 +1,58 @@
+package vendors_test
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"plugtone/provision/fleet"
+	"plugtone/provision/phonefile"
+)
+
+// The keys of Fanvil's phones stand in pages of their display: the last key is the last one of the last page.
+func TestFanvilKeyPages(t *testing.T) {
+	v, ok := load(t).Vendor("fanvil")
+	if !ok {
+		t.Fatal("no pack")
+	}
+	for _, c := range []struct {
+		model, element, count string
+		pages, keys           int
+	}{
+		{"X7C", "dssSide", "SideKeyPageNum", 5, 12},
+		{"V65", "dssSide", "SideKeyPageNum", 3, 9},
+		{"V63", "dssSide", "SideKeyPageNum", 3, 7},
+		{"V64", "dssSide", "SideKeyPageNum", 3, 7},
+		{"V62G", "dssSide", "SideKeyPageNum", 3, 7},
+		{"V67", "internal", "FuncKeyPageNum", 4, 29},
+		{"X4SG", "internal", "FuncKeyPageNum", 5, 6},
+		{"W610W", "internal", "FuncKeyPageNum", 2, 8},
+		{"W611W", "internal", "FuncKeyPageNum", 2, 8},
+		{"W620W", "internal", "FuncKeyPageNum", 2, 8},
+	} {
+		last := c.pages * c.keys
+		p := phonefile.Phone{MAC: [6]byte{2, 0, 0, 0, 0, 1}, Vendor: v.ID, Model: c.model, Enabled: true, Assigned: true, ServerURL: "http://10.20.0.2/",
+			Now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Keys: []fleet.Key{{Area: "line", Slot: last, Type: "blf", Value: "1099", Label: "last"}}}
+		if err := v.CheckKey(c.model, p.Keys[0]); err != nil {
+			t.Errorf("%s: %v", c.model, err)
+			continue
+		}
+		body, err := v.Render("020000000001.cfg", p)
+		if err != nil {
+			t.Errorf("%s: %v", c.model, err)
+			continue
+		}
+		text := string(body)
+		if want := fmt.Sprintf("<%s>%d</%[1]s>", c.count, c.pages); !strings.Contains(text, want) {
+			t.Errorf("%s: no %s", c.model, want)
+		}
+		_, page, _ := strings.Cut(text, fmt.Sprintf("<%s index=%q>", c.element, fmt.Sprint(c.pages)))
+		page, _, _ = strings.Cut(page, "</"+c.element+">")
+		keys := regexp.MustCompile(`<Fkey index="\d+">`).FindAllString(page, -1)
+		if len(keys) != c.keys || !strings.HasSuffix(keys[len(keys)-1], fmt.Sprintf("=%q>", fmt.Sprint(c.keys))) || !strings.Contains(page, "1099") {
+			t.Errorf("%s: page %d has the keys %v, want %d with the last one watching 1099", c.model, c.pages, keys, c.keys)
+		}
+	}
+}
