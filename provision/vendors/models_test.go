@@ -56,3 +56,17 @@ func TestFanvilKeyPages(t *testing.T) {
 		}
 	}
 }
+
+// A model goes by its part number too.
+func TestPartNumbers(t *testing.T) {
+	s := load(t)
+	for _, c := range []struct{ vendor, part, model string }{
+		{"cisco-3pcc", "8841-3PCC", "8841"}, {"cisco-3pcc", "CP-8841-3PCC", "8841"}, {"cisco-3pcc", "DP-9841", "9841"}, {"cisco-3pcc", "ATA191-MPP", "ATA191"},
+		{"polycom", "3111-48820-001", "VVX250"}, {"polycom", "2345-12360-001", "SPIP321"},
+	} {
+		v, _ := s.Vendor(c.vendor)
+		if m, ok := v.Model(c.part); !ok || m.Name != c.model {
+			t.Errorf("%s %s: %v, want %s", c.vendor, c.part, m, c.model)
+		}
+	}
+}
