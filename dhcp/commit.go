@@ -24,7 +24,7 @@ const (
 
 // inlineWrite is how long the last write may have taken for WriteQueued to write. Meanwhile no other client is served, while a
 // hand-over to Run costs all of them a part of a millisecond.
-const inlineWrite = 2 * time.Millisecond
+const inlineWrite = 10 * time.Millisecond
 
 // ErrClosed is the error of a commit after Run has returned.
 var ErrClosed = errors.New("lease table is closed")

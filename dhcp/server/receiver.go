@@ -14,7 +14,7 @@ const (
 	// lost beside 10,000 forged packets a second and a buffer of 208 KiB (BenchmarkRenewalsBesideFlood).
 	queuedPerTurn = 4
 	// maxTurns is how many turns there are at most before their leases are written.
-	maxTurns = 16
+	maxTurns = 64
 )
 
 // maxReadErrors is how many reads in a row may fail before the socket is given up. ICMP errors about earlier replies are
@@ -50,7 +50,7 @@ type receiver struct {
 	now      func() time.Time
 	classify func(*packet) priority
 	serve    func(p *packet, busy bool) // keeps nothing of p
-	write    func(busy bool)            // ends a batch: writes its leases
+	write    func()                     // ends a batch: writes its leases
 
 	queue *packetQueue
 	in    *inbox
@@ -145,7 +145,7 @@ func (r *receiver) read(ctx context.Context) (replaced bool, err error) {
 func (r *receiver) endTurn() bool {
 	began := r.turn.Add(1)
 	r.beWatched()
-	r.write(r.busy())
+	r.write()
 	return r.turn.CompareAndSwap(began, began+1)
 }
 

@@ -122,18 +122,8 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 func (s *Server) receiver(ctx context.Context) *receiver {
 	return &receiver{
 		sock: s.sock, observer: &s.cfg.Observer, log: s.cfg.Log, now: s.cfg.Now,
-		classify: s.classify, serve: func(p *packet, busy bool) { s.serve(ctx, p, busy) }, write: s.write,
+		classify: s.classify, serve: func(p *packet, busy bool) { s.serve(ctx, p, busy) }, write: s.leases.WriteQueued,
 		queue: newPacketQueue(s.cfg.Queue),
-	}
-}
-
-// write writes the leases of what was served and sends the replies that wait for it. When busy, another goroutine does, so
-// that the socket does not overflow meanwhile.
-func (s *Server) write(busy bool) {
-	if busy {
-		s.leases.Flush()
-	} else {
-		s.leases.WriteQueued()
 	}
 }
 

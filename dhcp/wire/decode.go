@@ -1,23 +1,26 @@
 // Package wire translates between DHCPv4 packets and the values of package dhcp, and holds the rule where a reply is sent.
 //
-// The codec is github.com/insomniacslk/dhcp/dhcpv4, corrected where it is too strict (a missing END) or does not check (op, hlen, option
-// 52, the lengths of options that decide something, order and size of what is sent). Nothing that it returns aliases a receive buffer.
+// It checks what decides something: op, hlen, option 52, the lengths of options. It is lenient where clients are known to be sloppy, such as
+// about a missing END. Nothing that it returns aliases a receive buffer.
 package wire
 
 import (
-	"bytes"
+	"encoding/binary"
 	"fmt"
-	"net"
 	"net/netip"
 	"strings"
-
-	"github.com/insomniacslk/dhcp/dhcpv4"
 
 	"plugtone/dhcp"
 )
 
 // Where the fields of RFC 2131, 2, figure 1 begin.
 const (
+	offHops    = 3
+	offXID     = 4
+	offFlags   = 10
+	offCIAddr  = 12
+	offYIAddr  = 16
+	offGIAddr  = 24
 	offCHAddr  = 28
 	offSName   = 44
 	offFile    = 108
@@ -48,23 +51,23 @@ func malformed(format string, args ...any) error {
 
 // Decode reads a client's message. The result holds no part of buf. The error is a *MalformedError.
 func Decode(buf []byte) (*dhcp.Request, error) {
-	m, err := parse(buf, opRequest)
+	opts, err := parse(buf, opRequest)
 	if err != nil {
 		return nil, err
 	}
 	r := &dhcp.Request{
-		XID:    m.TransactionID,
-		Flags:  m.Flags,
+		XID:    [4]byte(buf[offXID:]),
+		Flags:  binary.BigEndian.Uint16(buf[offFlags:]),
 		CHAddr: [16]byte(buf[offCHAddr:offSName]),
-		Hops:   m.HopCount,
-		CIAddr: fromIP(m.ClientIPAddr),
-		GIAddr: fromIP(m.GatewayIPAddr),
+		Hops:   buf[offHops],
+		CIAddr: addrAt(buf[offCIAddr:]),
+		GIAddr: addrAt(buf[offGIAddr:]),
 	}
 	r.MAC = dhcp.MAC(r.CHAddr[:6])
 	if r.MAC.IsZero() || r.MAC[0]&1 != 0 {
 		return nil, malformed("chaddr %s belongs to no client (zero or multicast)", r.MAC)
 	}
-	if err := readOptions(r, m.Options); err != nil {
+	if err := readOptions(r, opts); err != nil {
 		return nil, err
 	}
 	return r, nil
@@ -72,20 +75,22 @@ func Decode(buf []byte) (*dhcp.Request, error) {
 
 // DecodeServerMessage reads a server's message (op 2), to learn of other servers on the link.
 func DecodeServerMessage(buf []byte) (*ServerMessage, error) {
-	m, err := parse(buf, opReply)
+	opts, err := parse(buf, opReply)
 	if err != nil {
 		return nil, err
 	}
-	f := &ServerMessage{XID: m.TransactionID, MAC: dhcp.MAC(buf[offCHAddr : offCHAddr+6]), YIAddr: fromIP(m.YourIPAddr)}
-	o := optionReader{opts: m.Options}
+	f := &ServerMessage{XID: [4]byte(buf[offXID:]), MAC: dhcp.MAC(buf[offCHAddr:]), YIAddr: addrAt(buf[offYIAddr:])}
+	o := optionReader{opts: opts}
 	f.Type = dhcp.MessageType(o.u8(dhcp.OptionMessageType))
 	f.ServerID = o.addr(dhcp.OptionServerID)
 	return f, o.err
 }
 
-// parse corrects the codec where it is too strict, about a missing END, and where it is too lenient: about op, htype, hlen and options in
-// sname and file.
-func parse(buf []byte, op byte) (*dhcpv4.DHCPv4, error) {
+// options has the value of each option, nil when it is absent. A value points into the packet unless it came in parts.
+type options [256][]byte
+
+// parse checks the header and reads all options, also those in sname and file.
+func parse(buf []byte, op byte) (*options, error) {
 	switch {
 	case len(buf) < offOptions:
 		return nil, malformed("%d bytes, at least %d needed", len(buf), offOptions)
@@ -95,61 +100,62 @@ func parse(buf []byte, op byte) (*dhcpv4.DHCPv4, error) {
 		return nil, malformed("op %d, not %d", buf[0], op)
 	case buf[1] != 1 || buf[2] != 6:
 		return nil, malformed("hardware type %d with address length %d, only Ethernet is served", buf[1], buf[2])
+	case binary.BigEndian.Uint32(buf[offCookie:]) != magicCookie:
+		return nil, malformed("magic cookie % x, not 63 82 53 63", buf[offCookie:offOptions])
 	}
-	complete := buf
-	if !hasEnd(buf[offOptions:]) { // many a boot ROM sends no END
-		complete = append(buf[:len(buf):len(buf)], dhcp.OptionEnd)
+	o := new(options)
+	if err := o.read(buf[offOptions:], "options"); err != nil {
+		return nil, err
 	}
-	m, err := dhcpv4.FromBytes(complete)
-	if err != nil {
-		return nil, malformed("%v", err)
-	}
-	return m, readOverload(m.Options, buf)
+	return o, o.readOverload(buf)
 }
 
-// hasEnd reports whether options have their END.
-func hasEnd(opts []byte) bool {
-	for len(opts) > 0 {
-		switch {
-		case opts[0] == dhcp.OptionEnd:
-			return true
-		case opts[0] == dhcp.OptionPad:
-			opts = opts[1:]
-		case len(opts) < 2 || len(opts) < 2+int(opts[1]):
-			return false
-		default:
-			opts = opts[2+int(opts[1]):]
+// read adds the options of one field. Parts of the same option are joined (RFC 3396). END may be missing: many a boot ROM sends none.
+func (o *options) read(field []byte, name string) error {
+	for len(field) > 0 && field[0] != dhcp.OptionEnd {
+		code := field[0]
+		if code == dhcp.OptionPad {
+			field = field[1:]
+			continue
 		}
+		if len(field) < 2 || len(field) < 2+int(field[1]) {
+			return malformed("%s: option %d is cut short", name, code)
+		}
+		end := 2 + int(field[1])
+		if data := field[2:end:end]; o[code] == nil {
+			o[code] = data
+		} else {
+			o[code] = append(o[code], data...)
+		}
+		field = field[end:]
 	}
-	return false
+	return nil
 }
 
-// readOverload appends the options kept in file and sname, in that order (RFC 2131, 4.1; RFC 3396, 5).
-func readOverload(opts dhcpv4.Options, buf []byte) error {
-	where, ok := opts[dhcp.OptionOverload]
-	if !ok {
+// readOverload adds the options kept in file and sname, in that order (RFC 2131, 4.1; RFC 3396, 5).
+func (o *options) readOverload(buf []byte) error {
+	where := o[dhcp.OptionOverload]
+	if where == nil {
 		return nil
 	}
 	if len(where) != 1 || where[0] < 1 || where[0] > 3 {
 		return malformed("option 52 is % x, not 1, 2 or 3", where)
 	}
-	ended := func(field []byte) []byte { return append(bytes.Clone(field), dhcp.OptionEnd) } // as with the options themselves
-	if where[0]&1 != 0 {
-		if err := opts.FromBytes(ended(buf[offFile:offCookie])); err != nil {
-			return malformed("options in file: %v", err)
+	use := where[0] // an option 52 in there has no meaning
+	if use&1 != 0 {
+		if err := o.read(buf[offFile:offCookie], "options in file"); err != nil {
+			return err
 		}
 	}
-	if where[0]&2 != 0 {
-		if err := opts.FromBytes(ended(buf[offSName:offFile])); err != nil {
-			return malformed("options in sname: %v", err)
-		}
+	if use&2 != 0 {
+		return o.read(buf[offSName:offFile], "options in sname")
 	}
 	return nil
 }
 
 // readOptions takes what the server knows of the options. An option that decides something must have the length that
 // its RFC gives it: to take it for absent would be to answer another question than the client's (C09).
-func readOptions(r *dhcp.Request, opts dhcpv4.Options) error {
+func readOptions(r *dhcp.Request, opts *options) error {
 	o := optionReader{opts: opts}
 	r.Type = dhcp.MessageType(o.u8(dhcp.OptionMessageType))
 	r.Requested = o.addr(dhcp.OptionRequestedAddr)
@@ -157,9 +163,8 @@ func readOptions(r *dhcp.Request, opts dhcpv4.Options) error {
 	r.LeaseTime = o.u32(dhcp.OptionLeaseTime)
 	r.MaxSize = int(o.u16(dhcp.OptionMaxSize))
 	r.SubnetSelection = o.addr(dhcp.OptionSubnetSelection)
-	_, r.RapidCommit = opts[dhcp.OptionRapidCommit]
-	params, hasParams := opts[dhcp.OptionParams]
-	r.HasParams = hasParams
+	r.RapidCommit = opts[dhcp.OptionRapidCommit] != nil
+	r.HasParams = opts[dhcp.OptionParams] != nil
 	r.Message = dhcp.Printable(string(opts[dhcp.OptionMessage]), 255)
 	r.Client = dhcp.Client{
 		MAC:         r.MAC,
@@ -170,7 +175,7 @@ func readOptions(r *dhcp.Request, opts dhcpv4.Options) error {
 		VIVC:        string(opts[dhcp.OptionVIVC]),
 		VendorInfo:  string(opts[dhcp.OptionVendorInfo]),
 		VIVSO:       string(opts[dhcp.OptionVIVSO]),
-		Params:      unique(params),
+		Params:      unique(opts[dhcp.OptionParams]),
 	}
 	if o.err != nil {
 		return o.err
@@ -212,13 +217,13 @@ func readRelayInfo(r *dhcp.Request, info []byte) error {
 
 // optionReader reads options of fixed length and holds the first error.
 type optionReader struct {
-	opts dhcpv4.Options
+	opts *options
 	err  error
 }
 
 func (o *optionReader) fixed(code uint8, n int) []byte {
-	b, ok := o.opts[code]
-	if !ok {
+	b := o.opts[code]
+	if b == nil {
 		return nil
 	}
 	if len(b) != n {
@@ -258,14 +263,8 @@ func (o *optionReader) addr(code uint8) netip.Addr {
 	return netip.Addr{}
 }
 
-// fromIP is the only place where a net.IP is seen: 4 and 16 byte forms become one value.
-func fromIP(ip net.IP) netip.Addr {
-	a, ok := netip.AddrFromSlice(ip)
-	if !ok {
-		return netip.Addr{}
-	}
-	return nonZero(a.Unmap())
-}
+// addrAt returns the address that b begins with; the zero Addr for 0.0.0.0.
+func addrAt(b []byte) netip.Addr { return nonZero(netip.AddrFrom4([4]byte(b))) }
 
 func nonZero(a netip.Addr) netip.Addr {
 	if a.IsUnspecified() {

@@ -32,8 +32,8 @@ func TestEncode(t *testing.T) {
 		t.Errorf("order %v", got)
 	}
 	m := dhcptest.Parsed(t, p)
-	if m.TransactionID != [4]byte{1, 2, 3, 4} || !m.IsBroadcast() || !bytes.Equal(p[28:44], r.CHAddr[:]) || fromIP(m.YourIPAddr) != r.YIAddr ||
-		fromIP(m.GatewayIPAddr) != r.GIAddr || fromIP(m.ServerIPAddr) != r.SIAddr || m.ClientIPAddr.String() != "0.0.0.0" || m.HopCount != 0 || m.NumSeconds != 0 {
+	if m.TransactionID != [4]byte{1, 2, 3, 4} || !m.IsBroadcast() || !bytes.Equal(p[28:44], r.CHAddr[:]) || addrAt(m.YourIPAddr.To4()) != r.YIAddr ||
+		addrAt(m.GatewayIPAddr.To4()) != r.GIAddr || addrAt(m.ServerIPAddr.To4()) != r.SIAddr || m.ClientIPAddr.String() != "0.0.0.0" || m.HopCount != 0 || m.NumSeconds != 0 {
 		t.Errorf("%+v", m)
 	}
 	if prefix, _ := Encode(r, []byte("head"), 1500); string(prefix[:4]) != "head" || !bytes.Equal(prefix[4:], p) {
@@ -155,8 +155,8 @@ func TestEncodeOverloadC25(t *testing.T) {
 		t.Fatal(err)
 	}
 	for code, size := range map[uint8]int{43: 255, 66: 20, 15: 50, 67: 100, 51: 4} {
-		if len(m.Options[code]) != size {
-			t.Errorf("option %d arrives with %d bytes, want %d", code, len(m.Options[code]), size)
+		if len(m[code]) != size {
+			t.Errorf("option %d arrives with %d bytes, want %d", code, len(m[code]), size)
 		}
 	}
 	if o := dhcptest.OptionOrder(p); o[0] != 53 || o[1] != 54 || o[2] != 52 {
