@@ -93,8 +93,11 @@ func (x *exchange) fill(r *dhcp.Reply, secs uint32) {
 	if x.subnet.Phones == dhcp.PhonesProvision {
 		r.SIAddr = x.site.NextServer
 	}
-	f := optionWriter{x: x, out: make([]dhcp.Option, 0, 12)}
-	fixed := make([]byte, 17)
+	buf := new(struct {
+		options [12]dhcp.Option
+		fixed   [17]byte // values of options that are always sent
+	})
+	f, fixed := optionWriter{x: x, out: buf.options[:0]}, buf.fixed[:]
 	fixed[0] = byte(r.Type)
 	id := x.serverID.As4()
 	copy(fixed[1:], id[:])

@@ -1,12 +1,13 @@
 package netif
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"os"
 	"sync"
+	"unsafe"
 
-	"golang.org/x/net/ipv4"
 	"golang.org/x/sys/unix"
 )
 
@@ -14,7 +15,10 @@ import (
 // keeps the datagrams for it, for seconds when the host is absent, and they count against the send buffer of their
 // socket. With a socket apart, requests in the name of absent hosts do not use up the buffer for routed destinations.
 // It receives nothing.
-type RawIPSender struct{ Descriptor }
+type RawIPSender struct {
+	Descriptor
+	buffers sync.Pool // of *[]byte
+}
 
 // NewRawIPSender needs CAP_NET_RAW.
 func NewRawIPSender() (*RawIPSender, error) {
@@ -22,15 +26,20 @@ func NewRawIPSender() (*RawIPSender, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open raw IP socket: %w", err)
 	}
-	return &RawIPSender{Descriptor{FD: fd}}, nil
+	return &RawIPSender{Descriptor: Descriptor{FD: fd}}, nil
 }
 
 // Send sends a datagram out of the interface with that index (0: the kernel chooses), without waiting: EAGAIN when the
 // send buffer is full.
 func (s *RawIPSender) Send(ifindex int, src, dst netip.AddrPort, payload []byte) error {
 	f := Frame{Src: Endpoint{Addr: src.Addr(), Port: src.Port()}, Dst: Endpoint{Addr: dst.Addr(), Port: dst.Port()}, Payload: payload}
-	packet := f.appendPacket(make([]byte, 0, ipLen+udpLen+len(payload)), 0)
-	return s.SendNow(packet, PacketInfo(ifindex, src.Addr()), dst)
+	buf, ok := s.buffers.Get().(*[]byte)
+	if !ok {
+		buf = new([]byte)
+	}
+	defer s.buffers.Put(buf)
+	*buf = f.appendPacket((*buf)[:0], 0)
+	return s.SendNow(*buf, PacketInfo(ifindex, src.Addr()), dst)
 }
 
 // Descriptor is a socket that the Go runtime does not poll: it wakes a thread for each packet that comes to a socket which it
@@ -62,10 +71,17 @@ func (d *Descriptor) Close() error {
 
 // PacketInfo is the control message that chooses a datagram's source address and, unless ifindex is 0, its interface.
 func PacketInfo(ifindex int, src netip.Addr) []byte {
-	b := make([]byte, unix.CmsgSpace(unix.SizeofInet4Pktinfo))
-	cm := ipv4.ControlMessage{IfIndex: ifindex}
-	if src.IsValid() {
-		cm.Src = src.AsSlice()
+	if ifindex == 0 && !src.IsValid() {
+		return nil
 	}
-	return append(b[:0], cm.Marshal()...)
+	b := make([]byte, unix.CmsgSpace(unix.SizeofInet4Pktinfo))
+	h := (*unix.Cmsghdr)(unsafe.Pointer(&b[0]))
+	h.Level, h.Type = unix.IPPROTO_IP, unix.IP_PKTINFO
+	h.SetLen(unix.CmsgLen(unix.SizeofInet4Pktinfo))
+	info := b[unix.CmsgLen(0):]
+	binary.NativeEndian.PutUint32(info, uint32(ifindex))
+	if src.IsValid() {
+		copy(info[4:], src.AsSlice())
+	}
+	return b
 }

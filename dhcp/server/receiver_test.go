@@ -18,7 +18,7 @@ type receiverFixture struct {
 	stop   func()
 }
 
-func newReceiverFixture(t *testing.T, write func(bool)) *receiverFixture {
+func newReceiverFixture(t *testing.T, write func()) *receiverFixture {
 	t.Helper()
 	sock, err := openSocket(0)
 	if err != nil {
@@ -56,7 +56,7 @@ func (f *receiverFixture) send(t *testing.T, b byte) {
 func TestReadingGoesOnWhileAWriteHangs(t *testing.T) {
 	hang, written := make(chan struct{}), make(chan struct{}, 10)
 	writes := 0 // by one goroutine at a time
-	f := newReceiverFixture(t, func(bool) {
+	f := newReceiverFixture(t, func() {
 		if writes++; writes%2 == 1 {
 			<-hang
 		}
@@ -85,7 +85,7 @@ func TestReadingGoesOnWhileAWriteHangs(t *testing.T) {
 
 // TestStopEndsAWaitingRead: and the socket can still send.
 func TestStopEndsAWaitingRead(t *testing.T) {
-	f := newReceiverFixture(t, func(bool) {})
+	f := newReceiverFixture(t, func() {})
 	f.send(t, 1)
 	receive(t, f.served)
 	f.stop()
