@@ -20,7 +20,7 @@ PREFIX   ?= /usr
 SUDO     := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 # Programs that the tests boot phones with, and the Debian package each comes from.
-TEST_TOOLS := sipp:sip-tester udhcpc:udhcpc dhclient:isc-dhcp-client dhcrelay:isc-dhcp-relay tftp:tftp-hpa atftp:atftp curl:curl \
+TEST_TOOLS := pg_ctlcluster:postgresql mariadbd:mariadb-server sipp:sip-tester udhcpc:udhcpc dhclient:isc-dhcp-client dhcrelay:isc-dhcp-relay tftp:tftp-hpa atftp:atftp curl:curl \
               ip:iproute2 ping:iputils-ping openssl:openssl systemd-analyze:systemd linphonec:linphone-cli
 
 .PHONY: demo test bench bench-dhcp bench-files bench-storm parity fuzz build lint lint-api install tools

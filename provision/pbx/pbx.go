@@ -1,0 +1,115 @@
+// Package pbx reads extensions from PBXs: from their databases, their configuration files, or what a PBX has pushed. A read is one snapshot,
+// changes nothing there, and reports what it can't use. Package pbxsync writes the result into the records.
+//
+// Tables, columns and files are those that FusionPBX 5, FS PBX, FreePBX 16, Asterisk 18 to 22, Kamailio 5 and FreeSWITCH 1.10 have.
+package pbx
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"plugtone/provision/setting"
+)
+
+// Extension is one account of a PBX.
+type Extension struct {
+	Domain      string         `json:"domain,omitempty" doc:"SIP domain of the account" example:"pbx.example.com"`
+	Number      string         `json:"number" doc:"number of the extension" example:"1001"`
+	DisplayName string         `json:"display_name,omitempty" doc:"name that called phones show" example:"Front Desk"`
+	AuthUser    string         `json:"auth_user,omitempty" doc:"user for SIP authentication, unless it is the number" example:"1001"`
+	Password    setting.Secret `json:"password" doc:"SIP password" example:"correct-horse-battery"`
+	Voicemail   string         `json:"voicemail,omitempty" doc:"mailbox of the extension" example:"1001"`
+}
+
+// Problem is something of a PBX that could not be used.
+type Problem struct {
+	Record  string `json:"record" doc:"what it is about: an extension with its domain, a table or a file" example:"extension 1001@pbx.example.com"`
+	Message string `json:"message" doc:"what is wrong, and what to do" example:"has no password"`
+}
+
+func (p Problem) String() string { return p.Record + ": " + p.Message }
+
+// Snapshot is what a PBX had at one time.
+type Snapshot struct {
+	Server     string      `json:"server,omitempty" doc:"version of the server that was read" example:"PostgreSQL 15.8"`
+	Extensions []Extension `json:"extensions" doc:"its accounts"`
+	Problems   []Problem   `json:"problems" doc:"what could not be used"`
+}
+
+// add takes an account, or reports why it can't: a phone that is given an empty password never registers.
+func (s *Snapshot) add(e Extension) {
+	what := "extension " + e.Number
+	if e.Domain != "" {
+		what += "@" + e.Domain
+	}
+	switch {
+	case e.Number == "":
+		return
+	case e.Password.Reveal() == "":
+		s.Problems = append(s.Problems, Problem{what, "has no password in clear, so no phone can be given it"})
+		return
+	case e.AuthUser == e.Number:
+		e.AuthUser = ""
+	}
+	s.Extensions = append(s.Extensions, e)
+}
+
+// Source says where a PBX is read from.
+type Source struct {
+	Type         string   // one of Types
+	DSN          string   // of a database: postgres://USER@HOST/DATABASE or mysql://USER@HOST/DATABASE
+	PasswordFile string   // the password of its user; "" for none
+	Files        []string // of asterisk-files and freeswitch-xml
+}
+
+// types are the readers, by the name of their type.
+var types = map[string]struct {
+	database bool
+	read     func(context.Context, Source) (Snapshot, error)
+}{
+	"fusionpbx":         {true, readFusionPBX},
+	"fspbx":             {true, readFusionPBX},
+	"freepbx":           {true, readFreePBX},
+	"asterisk-realtime": {true, readRealtime},
+	"kamailio":          {true, readKamailio},
+	"asterisk-files":    {false, readAsteriskFiles},
+	"freeswitch-xml":    {false, readFreeSWITCH},
+}
+
+// Types lists the types of sources.
+func Types() []string {
+	var out []string
+	for name := range types {
+		out = append(out, name)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Validate returns an error that names what the source lacks.
+func (s Source) Validate() error {
+	t, ok := types[s.Type]
+	switch {
+	case !ok:
+		return fmt.Errorf("type %q must be one of %s", s.Type, strings.Join(Types(), ", "))
+	case t.database && s.DSN == "":
+		return fmt.Errorf("a source of the type %s needs a dsn, such as postgres://reader@pbx.example.com/fusionpbx", s.Type)
+	case !t.database && len(s.Files) == 0:
+		return fmt.Errorf("a source of the type %s needs files", s.Type)
+	}
+	if t.database {
+		_, err := parseDSN(s.DSN)
+		return err
+	}
+	return nil
+}
+
+// Read returns what the PBX has now.
+func (s Source) Read(ctx context.Context) (Snapshot, error) {
+	if err := s.Validate(); err != nil {
+		return Snapshot{}, err
+	}
+	return types[s.Type].read(ctx, s)
+}
