@@ -124,7 +124,7 @@ func drawSetting(t *rapid.T, d setting.Def, text *rapid.Generator[string]) any {
 		setting.URL:         {"http://10.0.0.1/book.xml?a=1&b=2", "https://x.example/"},
 		setting.FileName:    {"fw.rom", "Ring1.wav"},
 		setting.FileOrURL:   {"logo.png", "http://10.0.0.1/logo.png"},
-		setting.Country:     {"DE", "GB", "US", "FR", "JP"},
+		setting.Country:     {"DE", "GB", "US", "FR", "JP", "IS"},
 		setting.Digits:      {"112", "911", "110"},
 		setting.Number:      {"1002", "+4930123456", "*97"},
 		setting.ActionURL:   {"registered=http://10.0.0.1/up?mac=$mac", "incoming=https://x.example/?a=1&b=2", "boot=http://10.0.0.1/"},
