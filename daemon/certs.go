@@ -164,6 +164,14 @@ func (c *certificates) authority() string {
 	return ""
 }
 
+// leaf is the certificate that HTTPS clients get; nil without one.
+func (c *certificates) leaf() *x509.Certificate {
+	if pair := c.https.Load(); pair != nil {
+		return pair.Leaf
+	}
+	return nil
+}
+
 // publish puts our own authority's certificate where phones can fetch it.
 func (c *certificates) publish(filesDir string) error {
 	own := c.own.Load()

@@ -160,6 +160,7 @@ func (d *Daemon) build(p *runtimeConfig) (err error) {
 	}
 	d.observe = observe.New(observe.Config{
 		Store: d.store, Feed: &d.feed, Metrics: d.metrics, Log: d.log, Recorded: d.service.Recorded, Site: d.site, Now: d.opts.Now,
+		LeaseAt: d.table.LeaseAt, Certificate: d.certs.leaf,
 	})
 	if err := d.buildTrust(); err != nil {
 		return err

@@ -90,7 +90,7 @@ func (s servers) files(ctx context.Context, ready func(), what string, addrs []n
 	if err != nil {
 		return err
 	}
-	server, err := httpprov.New(httpprov.Config{Listeners: listeners, TLS: t, ClientCAs: s.d.certs.phones.Load, Leased: s.d.leased(), Now: s.d.opts.Now, Log: s.d.log, Grace: transferGrace}, s.d.service, s.d.observe.Answered)
+	server, err := httpprov.New(httpprov.Config{Listeners: listeners, TLS: t, ClientCAs: s.d.certs.phones.Load, Leased: s.d.leased(), Handshake: s.d.observe.Handshake, Now: s.d.opts.Now, Log: s.d.log, Grace: transferGrace}, s.d.service, s.d.observe.Answered)
 	if err != nil {
 		return errors.Join(err, closeAll(listeners))
 	}

@@ -60,8 +60,10 @@ type Config struct {
 	ClientCAs func() *ClientCAs
 	// Leased reports whether an address is leased to a phone; nil: it is not known. It must not wait.
 	Leased func(netip.Addr) bool
-	Now    func() time.Time // the clock; must be given
-	Log    *slog.Logger     // nil: no log
+	// Handshake is called for each TLS handshake that failed; nil: they are not reported. It must not wait.
+	Handshake func(Handshake)
+	Now       func() time.Time // the clock; must be given
+	Log       *slog.Logger     // nil: no log
 
 	MaxConns      int           // 4096: connections in all
 	MaxPerAddress int           // 256: of which one address may hold; a whole site can be one address

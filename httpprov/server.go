@@ -109,7 +109,7 @@ func (s *Server) server(answering context.Context) *http.Server {
 		ErrorLog:                     slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
 		BaseContext:                  func(net.Listener) context.Context { return answering },
 		ConnContext:                  s.limits.withConnInfo,
-		ConnState:                    s.limits.connState,
+		ConnState:                    s.connState,
 		Protocols:                    new(http.Protocols),
 	}
 	srv.Protocols.SetHTTP1(true)
@@ -119,7 +119,7 @@ func (s *Server) server(answering context.Context) *http.Server {
 func (s *Server) serve(srv *http.Server, l net.Listener) error {
 	var err error
 	if s.cfg.TLS != nil {
-		err = srv.ServeTLS(l, "", "")
+		err = srv.ServeTLS(watchedListener{l}, "", "")
 	} else {
 		err = srv.Serve(l)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/dhcp/server"
+	"plugtone/httpprov"
 	"plugtone/provision"
 	"plugtone/provision/fleet"
 	"plugtone/provision/trust"
@@ -29,7 +30,7 @@ type Metrics struct {
 	otherResponders             prometheus.Counter
 	broadcasts                  prometheus.Counter
 	reloadOK, reloadTime        prometheus.Gauge
-	alarms                      *prometheus.CounterVec
+	alarms, handshakes          *prometheus.CounterVec
 }
 
 // NewMetrics returns the metrics of a daemon of this version, registered in a registry of their own.
@@ -49,6 +50,7 @@ func NewMetrics(version string) (*Metrics, error) {
 		messages:     counters("plugtone_dhcp_messages_total", "DHCP messages that were decided about, by the client's message type.", "type"),
 		verdicts:     counters("plugtone_dhcp_verdicts_total", "DHCP decisions.", "verdict"),
 		alarms:       counters("plugtone_security_events_total", "Security events, by kind.", "event"),
+		handshakes:   counters("plugtone_tls_handshake_failures_total", "TLS handshakes with HTTPS clients that failed.", "reason"),
 		dropped:      counters("plugtone_dhcp_dropped_total", "DHCP packets without a decision, and replies that could not leave.", "reason"),
 		replySeconds: seconds("plugtone_dhcp_reply_seconds", "Time from reading a DHCP message until its reply has left.", "type"),
 		files:        counters("plugtone_files_total", "File requests, by what became of them.", "transport", "outcome"),
@@ -69,7 +71,7 @@ func NewMetrics(version string) (*Metrics, error) {
 	m.fill()
 	var errs []error
 	for _, c := range []prometheus.Collector{build, m.messages, m.verdicts, m.dropped, m.replySeconds, m.files, m.fileBytes, m.fileSeconds,
-		m.otherServers, m.otherResponders, m.broadcasts, m.reloadOK, m.reloadTime, m.alarms, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})} {
+		m.otherServers, m.otherResponders, m.broadcasts, m.reloadOK, m.reloadTime, m.alarms, m.handshakes, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})} {
 		errs = append(errs, m.Registry.Register(c))
 	}
 	return m, errors.Join(errs...)
@@ -102,6 +104,9 @@ func (m *Metrics) fill() {
 	m.messages.WithLabelValues("other")
 	for _, k := range trust.EventKinds() {
 		m.alarms.WithLabelValues(string(k))
+	}
+	for _, r := range httpprov.HandshakeReasons() {
+		m.handshakes.WithLabelValues(string(r))
 	}
 	for _, v := range dhcp.Verdicts() {
 		m.verdicts.WithLabelValues(string(v))

@@ -1,8 +1,10 @@
 package observe
 
 import (
+	"crypto/x509"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -35,6 +37,9 @@ type Config struct {
 	Recorded func(dhcp.MAC) bool // whether a device record has this MAC
 	Site     func() *fleet.Site
 	Now      func() time.Time
+
+	LeaseAt     func(netip.Addr) (dhcp.Lease, bool)
+	Certificate func() *x509.Certificate // that HTTPS clients get; nil without one
 }
 
 // Observer records decisions. Its methods are called from many goroutines and wait for no disk: the store buffers.
@@ -44,6 +49,8 @@ type Observer struct {
 	unrecognized *unrecognized
 
 	lastOtherServer atomic.Pointer[server.Offer]
+	failures        failures
+	oddities        oddities
 }
 
 // New returns an observer without any history.
@@ -55,6 +62,9 @@ func New(c Config) *Observer {
 func (o *Observer) Decided(ev *dhcp.Event, took time.Duration) {
 	o.cfg.Metrics.decided(ev, took)
 	o.logDecision(ev, took)
+	if ev.Relay.IsValid() {
+		o.oddities.relay(ev.Relay, ev.Time)
+	}
 	if ev.MAC.IsZero() {
 		return
 	}
@@ -64,6 +74,9 @@ func (o *Observer) Decided(ev *dhcp.Event, took time.Duration) {
 	}
 	if port := portOf(&ev.Client); port != "" {
 		e.Reason += "; on " + port
+	}
+	if ev.Recorded && e.Event == "discover" || ev.Recognised != "" { // a renewal may lack what a phone is recognised by
+		o.oddities.vendor(ev.MAC, ev.Vendor, ev.Recognised, ev.Time)
 	}
 	o.record(e, ev.Recorded || ev.Vendor != "")
 	if ev.Vendor != "" && !ev.Recorded {
@@ -105,6 +118,9 @@ func (o *Observer) Answered(r provision.Request, a provision.Answer, sent int64,
 	}
 	if err != nil && !strings.Contains(a.Reason, err.Error()) {
 		e.Reason = strings.TrimPrefix(e.Reason+"; "+err.Error(), "; ")
+	}
+	if a.Recognised != "" {
+		o.oddities.vendor(a.MAC, a.Vendor, a.Recognised, r.Time)
 	}
 	o.record(e, recorded || a.Vendor != "")
 	whole := err == nil && (a.Outcome == provision.Served && r.Method == "GET" || a.Outcome == provision.NotModified)

@@ -2,6 +2,7 @@ package observe
 
 import (
 	"bytes"
+	"crypto/x509"
 	"errors"
 	"io"
 	"log/slog"
@@ -68,6 +69,12 @@ func newFixture(t *testing.T) *fixture {
 		Store: b.kept, Feed: &feed.Feed{}, Metrics: m, Now: now,
 		Log:      slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Recorded: func(m dhcp.MAC) bool { return m == phoneMAC }, Site: func() *fleet.Site { return b.site },
+		LeaseAt: func(a netip.Addr) (dhcp.Lease, bool) {
+			return dhcp.Lease{Addr: leased, MAC: phoneMAC, State: dhcp.LeaseActive, Expires: noon.Add(time.Hour), Vendor: "yealink", Phone: true}, a == leased
+		},
+		Certificate: func() *x509.Certificate {
+			return &x509.Certificate{NotBefore: noon.AddDate(0, -1, 0), NotAfter: noon.AddDate(0, 1, 0)}
+		},
 	})
 	return b
 }
