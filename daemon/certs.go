@@ -10,9 +10,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"plugtone/daemon/config"
+	"plugtone/daemon/health"
 	"plugtone/daemon/ownca"
 	"plugtone/httpprov"
 	"plugtone/provision/fleet"
@@ -170,6 +172,21 @@ func (c *certificates) leaf() *x509.Certificate {
 		return pair.Leaf
 	}
 	return nil
+}
+
+// list returns the certificates in force, for warnings before they end.
+func (c *certificates) list(cfg *config.Config) []health.Certificate {
+	out := []health.Certificate{}
+	if own := c.own.Load(); own != nil {
+		out = append(out, health.Certificate{What: "the own authority of https", Cert: own.CA})
+	}
+	if pair := c.https.Load(); pair != nil {
+		out = append(out, health.Certificate{What: strings.TrimSpace("https " + cfg.HTTPS.CertFile), Cert: pair.Leaf})
+	}
+	if pair := c.api.Load(); pair != nil {
+		out = append(out, health.Certificate{What: "admin " + cfg.Admin.TLSCertFile, Cert: pair.Leaf})
+	}
+	return out
 }
 
 // publish puts our own authority's certificate where phones can fetch it.

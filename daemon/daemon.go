@@ -18,6 +18,7 @@ import (
 
 	"plugtone/admin/feed"
 	"plugtone/daemon/config"
+	"plugtone/daemon/health"
 	"plugtone/daemon/observe"
 	"plugtone/daemon/push"
 	"plugtone/dhcp"
@@ -92,11 +93,13 @@ type Daemon struct {
 	first   *runtimeConfig // what was started with: listeners can't change later
 	reload  sync.Mutex
 
-	up        atomic.Bool
-	tftp      atomic.Pointer[tftp.Server]
-	listeners listeners
-	manager   serviceManager
-	tasks     []string
+	up           atomic.Bool
+	tftp         atomic.Pointer[tftp.Server]
+	listeners    listeners
+	manager      serviceManager
+	packUse      *health.PackUse
+	failedReload atomic.Pointer[reloadFailure] // of the last reload; nil when it was accepted
+	tasks        []string
 }
 
 // New reads the configuration, opens the data directory and joins all parts. Nothing listens before Run. What New opened
@@ -137,6 +140,7 @@ func (d *Daemon) build(p *runtimeConfig) (err error) {
 		return err
 	}
 	d.store.SetHistory(p.cfg.History.Keep, p.cfg.History.Max)
+	d.packUse = &health.PackUse{Records: d.store}
 	d.credentials = credentials{records: d.store, log: d.log, reloaded: make(chan struct{}, 1)}
 	if d.files, err = openFiles(filesDir(p.cfg)); err != nil {
 		return err

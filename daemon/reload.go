@@ -8,10 +8,12 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	systemd "github.com/coreos/go-systemd/v22/daemon"
 
 	"plugtone/daemon/config"
+	"plugtone/daemon/health"
 	"plugtone/dhcp"
 	"plugtone/dhcp/engine"
 	"plugtone/provision/fleet"
@@ -27,7 +29,9 @@ func (d *Daemon) Reload(_ context.Context, force bool) error {
 	defer d.reload.Unlock()
 	err := d.apply(force)
 	d.metrics.Reloaded(err == nil, d.opts.Now())
+	d.failedReload.Store(nil)
 	if err != nil {
+		d.failedReload.Store(&reloadFailure{err, d.opts.Now()})
 		d.log.Error("configuration not reloaded; the running one stays", "err", err)
 		return err
 	}
@@ -37,6 +41,12 @@ func (d *Daemon) Reload(_ context.Context, force bool) error {
 	default:
 	}
 	return nil
+}
+
+// reloadFailure is why a reload was refused, and when.
+type reloadFailure struct {
+	err  error
+	time time.Time
 }
 
 // apply puts a new configuration into force, or nothing of it.
@@ -75,11 +85,12 @@ func (d *Daemon) apply(force bool) error {
 	return nil
 }
 
-// refusal returns why next needs force: it serves no subnet any more, it leaves out a subnet in which phones hold leases, or it
-// names an interface that this host does not have. At boot an interface may come later; during a reload it is a typing error.
+// refusal returns why next needs force: it serves no subnet any more, it leaves out a subnet in which phones hold leases or a pack of
+// devices, or it names an interface that this host does not have. At boot an interface may come later; during a reload it is a typing error.
 func (d *Daemon) refusal(next *runtimeConfig) error {
 	running := d.current.Load()
 	problems := strandedLeases(d.table.All(), running.cfg.DHCP.Subnets, next.cfg.DHCP.Subnets)
+	problems = append(problems, packsGone(d.store, running, next)...)
 	if next.cfg.DHCP.Mode != dhcp.ModeOff {
 		problems = append(problems, missingInterfaces(running, next)...)
 	}
@@ -87,6 +98,25 @@ func (d *Daemon) refusal(next *runtimeConfig) error {
 		return nil
 	}
 	return errors.New(strings.Join(problems, "\n") + "\nhint: \"plugtone reload --force\" applies it all the same")
+}
+
+// packsGone lists the packs that next leaves out although devices have their vendor. Those of before that are missing already are no reason.
+func packsGone(records fleet.Records, running, next *runtimeConfig) []string {
+	var missing []health.Missing
+	err := records.View(func(f fleet.View) (err error) {
+		missing, err = health.MissingIn(f, next.packs)
+		return err
+	})
+	if err != nil {
+		return []string{"it is not known which devices need their packs: " + err.Error()}
+	}
+	var out []string
+	for _, m := range missing {
+		if _, had := running.packs.Vendor(m.Vendor); had {
+			out = append(out, fmt.Sprintf("vendor pack %q is gone, but %s would be without files", m.Vendor, m))
+		}
+	}
+	return out
 }
 
 // missingInterfaces lists the interfaces that next adds and this host lacks.

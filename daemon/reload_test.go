@@ -112,6 +112,47 @@ func TestReloadThatStrandsPhonesNeedsForce(t *testing.T) {
 	}
 }
 
+// A pack that devices have may not go away by a reload: their files would be answered with 503.
+func TestReloadThatRemovesAPackInUseNeedsForce(t *testing.T) {
+	config := strings.Replace(leasedConfig, "vendor_dirs: []", "vendor_dirs: [DIR/vendors]", 1)
+	packs := t.TempDir()
+	config = strings.Replace(config, "DIR/vendors", packs, 1)
+	copyPack(t, "../provision/provisiontest/packs/bolt", filepath.Join(packs, "bolt"))
+	r := start(t, config)
+	r.must("POST", "/api/v1/devices", `{"mac":"00:15:65:12:34:56","vendor":"bolt","model":"B1","label":"Front Desk"}`)
+	r.must("POST", "/api/v1/devices", `{"mac":"00:15:65:12:34:57","vendor":"bolt","model":"B1"}`)
+	if err := os.Rename(filepath.Join(packs, "bolt"), filepath.Join(packs, "..", "away")); err != nil {
+		t.Fatal(err)
+	}
+	status, text := r.api("POST", "/api/v1/reload", "")
+	for _, want := range []string{`vendor pack \"bolt\" is gone, but 2 devices, 00:15:65:12:34:56 (Front Desk), 00:15:65:12:34:57 would be without files`, "reload --force"} {
+		if status != 409 || !strings.Contains(text, want) {
+			t.Errorf("got %d %s, want %q", status, text, want)
+		}
+	}
+	if _, ok := r.packs().Vendor("bolt"); !ok {
+		t.Fatal("the refused reload has removed the pack")
+	}
+	if got := r.must("GET", "/api/v1/status", ""); !strings.Contains(got, "was refused, and the configuration from before stays in force: vendor pack") {
+		t.Errorf("status has no refused reload: %s", got)
+	}
+	r.must("POST", "/api/v1/reload?force=true", "")
+	got := r.must("GET", "/api/v1/status", "")
+	if !strings.Contains(got, `there is no vendor pack \"bolt\", the vendor of 2 devices`) || strings.Contains(got, "was refused") {
+		t.Errorf("status after a forced reload: %s", got)
+	}
+	// Once it is gone, it is no reason to refuse another reload.
+	r.must("POST", "/api/v1/reload", "")
+}
+
+// copyPack copies the files of a pack.
+func copyPack(t *testing.T, from, to string) {
+	t.Helper()
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // SIGHUP can't force: the log names what would be lost.
 func TestHangupDoesNotStrandPhones(t *testing.T) {
 	data := t.TempDir()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"plugtone/admin/client"
+	"plugtone/daemon/health"
 	"plugtone/dhcp"
 	"plugtone/provision/diagnosis"
 	"plugtone/provision/fleet"
@@ -72,18 +73,15 @@ func (r reporter) status() client.DaemonStatus {
 	return s
 }
 
-// warnings are those of the configuration in force and what the store found and repaired at start.
+// warnings are what needs attention now, those of the configuration in force, and what the store found and repaired at start.
 func (r reporter) warnings() []string {
 	p := r.d.current.Load()
-	var out []string
+	out := health.Warnings(r.health(p))
 	for _, w := range p.warnings {
 		out = append(out, w.String())
 	}
 	if keys := r.d.first.needsRestart(p); len(keys) > 0 {
 		out = append(out, fmt.Sprintf("restart to apply the changes of %v", keys))
-	}
-	if f := r.d.observe.OtherServerSeen(); f != nil {
-		out = append(out, fmt.Sprintf("another DHCP server answers on %s: %s (%s)", f.Interface, f.Server, f.MAC))
 	}
 	if f := r.d.service.Freeze(); f.Frozen {
 		out = append(out, f.String())
@@ -92,6 +90,26 @@ func (r reporter) warnings() []string {
 		out = append(out, w.String())
 	}
 	return append(out, r.damageWarnings()...)
+}
+
+// health returns what health.Warnings needs to know.
+func (r reporter) health(p *runtimeConfig) health.State {
+	now := r.d.opts.Now()
+	s := health.State{
+		Now: now, Off: r.off(), Link: health.LinkFault, Subnets: p.site.Subnets, Missing: r.d.packUse.Missing(p.packs),
+		Contradictions: health.Contradicting(r.d.store, r.d.observe.Contradictions()), OtherServer: r.d.observe.OtherServerSeen(),
+		Relays: r.d.observe.UnknownRelays(health.Since(now)), Certificates: r.d.certs.list(p.cfg), Handshakes: r.d.observe.HandshakeFailures(health.Since(now)),
+	}
+	if f := r.d.failedReload.Load(); f != nil {
+		s.FailedReload, s.FailedAt = f.err, f.time
+	}
+	if p.cfg.DHCP.Mode == dhcp.ModeServe {
+		s.Pools = r.d.table.Stats()
+	}
+	if r.d.dhcp != nil {
+		s.Interfaces = p.interfaces()
+	}
+	return s
 }
 
 // damageWarnings returns what the store found damaged, and what to do.

@@ -34,27 +34,8 @@ func TestFailedHandshakesAreReportedWithTheirReason(t *testing.T) {
 		HeaderTime: 300 * time.Millisecond,
 		Handshake:  func(h Handshake) { failed <- h },
 	}, &answers{})
-	client := func(args ...string) func() {
-		return func() {
-			cmd := exec.Command(openssl, append([]string{"s_client", "-connect", s.addr, "-verify_return_error"}, args...)...)
-			cmd.Stdin = strings.NewReader("")
-			_ = cmd.Run() // it fails
-		}
-	}
-	send := func(text string, wait bool) func() {
-		return func() {
-			c, err := net.Dial("tcp4", s.addr)
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			defer c.Close()
-			_, _ = c.Write([]byte(text))
-			if wait {
-				_, _ = c.Read(make([]byte, 100))
-			}
-		}
-	}
+	client := func(args ...string) func() { return runOpenSSL(openssl, s.addr, args) }
+	send := func(text string, wait bool) func() { return sendRaw(t, s.addr, text, wait) }
 	for _, tt := range []struct {
 		name string
 		do   func()
@@ -87,5 +68,30 @@ func TestFailedHandshakesAreReportedWithTheirReason(t *testing.T) {
 	s.stop()
 	if len(failed) > 0 {
 		t.Errorf("a handshake that succeeded is reported: %+v", <-failed)
+	}
+}
+
+// runOpenSSL returns a function that connects with s_client, which may fail.
+func runOpenSSL(openssl, addr string, args []string) func() {
+	return func() {
+		cmd := exec.Command(openssl, append([]string{"s_client", "-connect", addr, "-verify_return_error"}, args...)...)
+		cmd.Stdin = strings.NewReader("")
+		_ = cmd.Run()
+	}
+}
+
+// sendRaw returns a function that sends a text and, with wait, waits for an answer or the end of the connection.
+func sendRaw(t *testing.T, addr, text string, wait bool) func() {
+	return func() {
+		c, err := net.Dial("tcp4", addr)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer c.Close()
+		_, _ = c.Write([]byte(text))
+		if wait {
+			_, _ = c.Read(make([]byte, 100))
+		}
 	}
 }

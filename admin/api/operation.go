@@ -22,7 +22,7 @@ func (s operation) register() {
 	huma.Register(s.api, access.Op(http.MethodGet, "/audit", "list-audit", "operation", "List changes and reveals with their authors, newest first", access.Admin), s.audit)
 	huma.Register(s.api, access.Op(http.MethodPost, "/reload", "reload", "operation", "Read the configuration and the vendor packs again", access.Admin),
 		func(ctx context.Context, in *struct {
-			Force bool `query:"force" doc:"also when subnets with active leases are left out, or an interface is missing"`
+			Force bool `query:"force" doc:"also when subnets with active leases or packs of devices are left out, or an interface is missing"`
 		}) (*struct{}, error) {
 			if err := s.Reload(ctx, in.Force); err != nil {
 				return nil, huma.Error409Conflict("the old configuration stays in force: " + err.Error())

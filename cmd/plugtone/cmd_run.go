@@ -17,8 +17,8 @@ func reloadCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use: "reload", Args: cobra.NoArgs, Short: "Read the configuration and the vendor packs again",
 		Long: "Read the configuration and the vendor packs again, as SIGHUP and \"systemctl reload\" do. A configuration with problems is refused\n" +
-			"and the running one stays. So is one that leaves out a subnet with active leases, has no subnet left, or names a new interface\n" +
-			"that this host does not have; --force applies these.",
+			"and the running one stays. So is one that leaves out a subnet with active leases, has no subnet left, leaves out a vendor pack\n" +
+			"that devices need, or names a new interface that this host does not have; --force applies these.",
 		RunE: func(c *cobra.Command, _ []string) error {
 			cl, err := a.client()
 			if err != nil {

@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/rogpeppe/go-internal/txtar"
 
 	"plugtone/daemon"
 )
@@ -75,4 +78,41 @@ func diagnosisLines(text string) []string {
 		}
 	}
 	return out
+}
+
+// docs/troubleshooting.md has a row for each story about a diagnosis, and quotes nothing that no story compares.
+func TestTroubleshootingHasTheDiagnosisOfEachStory(t *testing.T) {
+	_, rows, _ := strings.Cut(readRoot(t, "docs/troubleshooting.md"), "\n## By diagnosis\n")
+	rows, _, _ = strings.Cut(rows, "\n## ")
+	stories, err := filepath.Glob("testdata/script/diag_*.txtar")
+	if err != nil || len(stories) < 12 {
+		t.Fatalf("%d stories, %v", len(stories), err)
+	}
+	var expected strings.Builder
+	for _, path := range stories {
+		a, err := txtar.ParseFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		quoted := false
+		for _, f := range a.Files {
+			if !strings.HasSuffix(f.Name, ".txt") {
+				continue
+			}
+			expected.Write(f.Data)
+			for _, line := range diagnosisLines(string(f.Data)) {
+				if _, text, ok := strings.Cut(line, ": "); ok && strings.Contains(rows, "`"+text+"`") {
+					quoted = true
+				}
+			}
+		}
+		if !quoted {
+			t.Errorf("no row for the diagnosis of %s", path)
+		}
+	}
+	for _, m := range regexp.MustCompile("(?m)^\\| [^|`]+ \\| `([^`]+)` \\|").FindAllStringSubmatch(rows, -1) {
+		if !strings.Contains(expected.String(), ": "+m[1]+"\n") {
+			t.Errorf("no story has the diagnosis %q", m[1])
+		}
+	}
 }

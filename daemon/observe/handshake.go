@@ -57,9 +57,9 @@ func describe(h httpprov.Handshake, shown *x509.Certificate) (httpprov.Handshake
 	case httpprov.CertificateRejected:
 		return h.Reason, "the client rejects the server's certificate: " + detail
 	case httpprov.ProtocolVersion:
-		return h.Reason, "client and server have no TLS version in common: " + detail
+		return h.Reason, "client and server have no TLS version in common; the server has TLS 1.0 to 1.3"
 	case httpprov.Cipher:
-		return h.Reason, "client and server have no cipher suite in common: " + detail
+		return h.Reason, "client and server have no cipher suite in common"
 	case httpprov.PlainHTTP:
 		return h.Reason, "the client sent plain HTTP to the HTTPS port"
 	case httpprov.HandshakeClosed:

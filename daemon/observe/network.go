@@ -3,6 +3,7 @@ package observe
 import (
 	"log/slog"
 	"net/netip"
+	"time"
 
 	"plugtone/dhcp"
 	"plugtone/dhcp/server"
@@ -30,7 +31,10 @@ func (o *Observer) Fallback(err error) {
 func (o *Observer) OtherServer(f server.Offer) {
 	o.cfg.Metrics.otherServers.Inc()
 	if before := o.lastOtherServer.Load(); !f.MAC.IsZero() || before == nil || before.Server != f.Server {
-		o.lastOtherServer.Store(&f)
+		o.lastOtherServer.Store(&OtherServer{Offer: f, Time: o.cfg.Now()})
+	} else {
+		f := before.Offer
+		o.lastOtherServer.Store(&OtherServer{Offer: f, Time: o.cfg.Now()}) // its hardware address was seen before
 	}
 	attrs := []slog.Attr{slog.Any("addr", f.Server), slog.String("iface", f.Interface)}
 	if !f.MAC.IsZero() {
@@ -56,8 +60,14 @@ func (o *Observer) OtherServer(f server.Offer) {
 	}
 }
 
+// OtherServer is another DHCP server with the time when it was seen last.
+type OtherServer struct {
+	server.Offer
+	Time time.Time
+}
+
 // OtherServerSeen returns the last packet of another DHCP server, or nil.
-func (o *Observer) OtherServerSeen() *server.Offer { return o.lastOtherServer.Load() }
+func (o *Observer) OtherServerSeen() *OtherServer { return o.lastOtherServer.Load() }
 
 // TrustEvent records a security event.
 func (o *Observer) TrustEvent(a trust.Event) {

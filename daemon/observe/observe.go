@@ -12,7 +12,6 @@ import (
 
 	"plugtone/admin/feed"
 	"plugtone/dhcp"
-	"plugtone/dhcp/server"
 	"plugtone/dhcp/wire"
 	"plugtone/provision"
 	"plugtone/provision/fleet"
@@ -48,7 +47,7 @@ type Observer struct {
 	log          *dedupLogger
 	unrecognized *unrecognized
 
-	lastOtherServer atomic.Pointer[server.Offer]
+	lastOtherServer atomic.Pointer[OtherServer]
 	failures        failures
 	oddities        oddities
 }
