@@ -28,8 +28,7 @@ func files(t *testing.T, archive string) string {
 	return dir
 }
 
-func TestAsteriskFiles(t *testing.T) {
-	dir := files(t, `
+const asteriskConf = `
 -- pjsip.conf --
 ; transports first
 [transport-udp]
@@ -104,7 +103,10 @@ mailbox=3001@default
 type=peer
 host=sip.example.net
 secret=x
-`)
+`
+
+func TestAsteriskFiles(t *testing.T) {
+	dir := files(t, asteriskConf)
 	got, err := pbx.Source{Type: "asterisk-files", Files: []string{filepath.Join(dir, "*.conf")}}.Read(context.Background())
 	if err != nil {
 		t.Fatal(err)
