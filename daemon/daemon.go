@@ -157,7 +157,7 @@ func (d *Daemon) build(p *runtimeConfig) (err error) {
 	d.distrustLeases(p.cfg)
 	d.service, err = provision.New(provision.Config{
 		Records: d.store, Leases: d.table, Packs: d.packs, Site: d.site, Fetches: d.store.Fetches, Timeline: d.store.Timeline, Files: d.files, Uploads: d.uploads, Now: d.opts.Now,
-		Neighbor: newNeighbors(d.opts.Now).of, Event: func(e trust.Event) { d.observe.TrustEvent(e) }, Used: d.credentials.used.add, Windows: d.store, Probe: addressProber{d},
+		Neighbor: newNeighbors(d.opts.Now).of, Event: func(e trust.Event) { d.observe.TrustEvent(e) }, Used: d.credentials.used.add, Windows: d.store, Resets: d.store, Probe: addressProber{d},
 	})
 	if err != nil {
 		return err
@@ -229,6 +229,9 @@ func (d *Daemon) Close() error {
 		d.uploads = nil
 	}
 	if d.store != nil {
+		if d.service != nil {
+			errs = append(errs, d.service.Close())
+		}
 		errs = append(errs, d.store.Close())
 		d.store = nil
 	}

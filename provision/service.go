@@ -42,6 +42,7 @@ type Config struct {
 	Used    func(mac dhcp.MAC, password setting.Secret)
 	Probe   trust.Prober      // checks whether a phone still answers at its old address; nil: nothing does
 	Windows trust.WindowStore // nil: enrollment windows end with the service
+	Resets  trust.ResetStore  // nil: a new service has its whole budget of resets
 	Now     func() time.Time
 	Cache   int64 // bytes of rendered files kept; 0: 32 MiB
 }
@@ -95,7 +96,7 @@ func New(c Config) (*Service, error) {
 		store = uploads.NewStore(c.Uploads)
 	}
 	guard, err := trust.New(trust.Config{
-		Leases: c.Leases, Policy: func() trust.Policy { return c.Site() }, Windows: c.Windows, Event: c.Event, Now: c.Now,
+		Leases: c.Leases, Policy: func() trust.Policy { return c.Site() }, Windows: c.Windows, Resets: c.Resets, Event: c.Event, Now: c.Now,
 		History: func(mac dhcp.MAC) (trust.History, error) {
 			fetches, err := c.Fetches(mac)
 			return fleet.HistoryOf(fetches), err
@@ -113,6 +114,9 @@ func New(c Config) (*Service, error) {
 		recorder:   recorder{trust: guard, used: c.Used},
 	}, nil
 }
+
+// Close stores what is remembered of unanswered challenges.
+func (s *Service) Close() error { return s.trust.Close() }
 
 // noLeases is used by a daemon that leases nothing.
 type noLeases struct{}

@@ -32,9 +32,11 @@ func (s *Service) Weak(r WeakRequest, commit bool) StepUpVerdict {
 		r.Given = h.Given
 	}
 	r.Enrolled = s.windows.covers(r.MAC, r.From, r.Time)
-	v := s.pinnedPort(r, h.Port)
+	v := r.pinnedPort(h.Port)
 	if v.Action == StepUpAccept {
-		v = s.stepUp.decide(r, commit)
+		if v = s.stepUp.decide(r, commit); commit && v.Event != nil && v.Action == StepUpAccept {
+			s.resets.storeReset(&v)
+		}
 	} else if reported, _ := s.refused.Get(r.MAC); commit && reported != r.Port {
 		s.refused.Put(r.MAC, r.Port, 1)
 	} else {
@@ -47,7 +49,7 @@ func (s *Service) Weak(r WeakRequest, commit bool) StepUpVerdict {
 }
 
 // pinnedPort refuses another switch port than the remembered one where the subnet pins ports.
-func (s *Service) pinnedPort(r WeakRequest, before string) StepUpVerdict {
+func (r *WeakRequest) pinnedPort(before string) StepUpVerdict {
 	if !r.Place.PinPort || r.Enrolled || r.Port == "" || before == "" || r.Port == before {
 		return StepUpVerdict{}
 	}

@@ -23,6 +23,7 @@ type Config struct {
 	History func(mac MAC) (History, error) // what is stored of a phone's fetches; nil: nothing is
 	Probe   Prober                         // nil: no address is probed
 	Windows WindowStore                    // nil: enrollment windows end with the service
+	Resets  ResetStore                     // nil: a new service has its whole budget of resets
 	Event   func(Event)                    // receives each security event; it must not wait. nil: dropped
 	Now     func() time.Time
 }
@@ -49,6 +50,8 @@ type Service struct {
 	history     *lru.Cache[MAC, History]   // as stored, and what has happened since
 	refused     *lru.Cache[MAC, string]    // switch ports that phones were refused at
 	used        *lru.Cache[passwordKey, struct{}]
+
+	resets resetSaver
 }
 
 // passwordKey is one password of a phone.
@@ -75,14 +78,24 @@ func New(c Config) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Service{
+	if c.Resets == nil {
+		c.Resets = noResetStore{}
+	}
+	resets, err := c.Resets.LoadResets()
+	if err != nil {
+		return nil, fmt.Errorf("resets: %w", err)
+	}
+	s := &Service{
 		c: c, windows: w, enumeration: NewEnumerationLimiter(), passwords: NewPasswordLimiter(), stepUp: newStepUp(),
 		movements: movements{probe: c.Probe},
 		counted:   lru.New[MAC, time.Time](rememberedPhones),
 		history:   lru.New[MAC, History](4 * rememberedPhones),
 		refused:   lru.New[MAC, string](rememberedPhones),
 		used:      lru.New[passwordKey, struct{}](rememberedPhones),
-	}, nil
+	}
+	s.resets.store, s.resets.stepUp = c.Resets, s.stepUp
+	s.stepUp.restore(resets, c.Now())
+	return s, nil
 }
 
 // Report passes a security event on.

@@ -77,7 +77,7 @@ type stepUp struct {
 // stepUpPhone is what is remembered of one phone.
 type stepUpPhone struct {
 	challenged time.Time // the first unanswered challenge of the last boot
-	file       string    // that it was for
+	file       uint64    // hash of the file that it was for
 	boots      int       // boots with unanswered challenges
 	granted    time.Time // when it was served as factory-reset
 	reported   time.Time // the last event
@@ -153,10 +153,10 @@ func invited(r WeakRequest, p *stepUpPhone) StepUpVerdict {
 	if p.boots >= 2 {
 		memory = deafMemory
 	}
-	if !r.CanAnswer || r.Wrong || within(p.challenged, r.Time, memory) && p.file != "" {
+	if !r.CanAnswer || r.Wrong || within(p.challenged, r.Time, memory) && p.file != 0 {
 		return StepUpVerdict{}
 	}
-	p.challenged, p.file = r.Time, r.File
+	p.challenged, p.file = r.Time, fileHash(r.File)
 	p.boots++
 	return StepUpVerdict{Action: StepUpChallenge, Reason: "the phone was given credentials of its own and is asked for them; without them it is served when it asks again"}
 }
@@ -172,7 +172,7 @@ func (s *stepUp) required(r WeakRequest, p *stepUpPhone, commit bool) StepUpVerd
 			p.boots = 0
 		}
 		if !within(p.challenged, r.Time, challengeRetry) {
-			p.challenged, p.file = r.Time, r.File
+			p.challenged, p.file = r.Time, fileHash(r.File)
 			p.boots++
 		}
 		return StepUpVerdict{Action: StepUpChallenge, Reason: "the phone used its own credentials last at " + used + " and is asked for them"}
@@ -221,7 +221,7 @@ func (s *stepUp) budget(subnet netip.Prefix, limit Resets, now time.Time, commit
 // of an earlier boot shows nothing: power may have failed, or another host may have caused it. Two do.
 func (p *stepUpPhone) unanswered(r WeakRequest) bool {
 	if within(p.challenged, r.Time, challengeRetry) {
-		return p.file == r.File || r.Time.Sub(p.challenged) >= challengeAnswer
+		return p.file == fileHash(r.File) || r.Time.Sub(p.challenged) >= challengeAnswer
 	}
 	return within(p.challenged, r.Time, challengeMemory) && p.boots >= 2
 }

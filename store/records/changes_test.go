@@ -200,7 +200,7 @@ func TestTheIndexOfChangesIsRepaired(t *testing.T) {
 	must(t, h.file.Update(func(tx dbfile.Tx) error {
 		return tx.Table(tableByRecord).Delete(recordKey(touchedRecord{table: tableDevices, key: bytes.Clone(macBytes(1))}, 1))
 	}))
-	must(t, s.repair())
+	must(t, rebuild(s.file))
 	if history, err := s.History(mac(1)); err != nil || len(history) != 2 {
 		t.Errorf("%+v %v", history, err)
 	}

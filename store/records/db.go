@@ -36,6 +36,7 @@ const (
 const (
 	keyRevision = "revision"
 	keyWindows  = "windows" // of enrollment, one record
+	keyResets   = "resets"  // budgets of phones without their credentials, one record
 )
 
 // Spec returns what plugtone.db holds.
@@ -62,7 +63,7 @@ type DB struct {
 func New(f *dbfile.File, now func() time.Time, log *slog.Logger, repair bool) (*DB, error) {
 	db := &DB{file: f, now: now, log: log, reserved: newReservations()}
 	if repair {
-		if err := db.repair(); err != nil {
+		if err := rebuild(f); err != nil {
 			return nil, fmt.Errorf("repair %s: %w", f.Path(), err)
 		}
 	}
@@ -80,9 +81,9 @@ func (db *DB) load() error {
 // time returns the clock's time as records keep it.
 func (db *DB) time() time.Time { return db.now().UTC().Truncate(time.Millisecond) }
 
-// repair builds the indexes again, and the revision when it is lost: the largest of a record.
-func (db *DB) repair() error {
-	return db.file.Update(func(tx dbfile.Tx) error {
+// rebuild builds the indexes again, and the revision when it is lost: the largest of a record.
+func rebuild(f *dbfile.File) error {
+	return f.Update(func(tx dbfile.Tx) error {
 		for _, table := range []string{tableByMAC, tableByIP, tableByExt, tableByProfile, tableByRecord} {
 			if err := errors.Join(tx.DeleteBucket([]byte(table)), makeTable(tx, table)); err != nil {
 				return err

@@ -39,3 +39,22 @@ func TestWindowsAreKept(t *testing.T) {
 		t.Error("a damaged record is read")
 	}
 }
+
+func TestBudgetsOfResetsAreKept(t *testing.T) {
+	h := newFixture(t)
+	s := h.open()
+	at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	want := trust.ResetState{
+		Budgets: []trust.StoredBudget{{Subnet: netip.MustParsePrefix("10.20.0.0/22"), Tokens: 2.5, At: at}},
+		Phones:  []trust.StoredChallenge{{MAC: mac(1), Challenged: at, File: 1<<63 + 1, Boots: 2}, {MAC: mac(2), Granted: at}},
+	}
+	must(t, s.SaveResets(want))
+	if s.Revision() != 0 {
+		t.Error("budgets moved the fleet's revision")
+	}
+	got, err := h.open().LoadResets()
+	must(t, err)
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("read back %+v, want %+v", got, want)
+	}
+}

@@ -3,6 +3,7 @@ package lru
 
 import (
 	"container/list"
+	"iter"
 	"sync"
 )
 
@@ -72,6 +73,23 @@ func (c *Cache[K, V]) Clear() {
 	clear(c.entries)
 	c.order.Init()
 	c.cost = 0
+}
+
+// All returns the values and their keys, the ones used last first. It marks none as used.
+func (c *Cache[K, V]) All() iter.Seq2[K, V] {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := make([]*entry[K, V], 0, len(c.entries))
+	for e := c.order.Front(); e != nil; e = e.Next() {
+		all = append(all, e.Value.(*entry[K, V]))
+	}
+	return func(yield func(K, V) bool) {
+		for _, x := range all {
+			if !yield(x.key, x.value) {
+				return
+			}
+		}
+	}
 }
 
 // Len returns the number of values.
