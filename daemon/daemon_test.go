@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -289,5 +290,31 @@ func TestCheckTellsWhatPhonesAreTold(t *testing.T) {
 	want := []string{"10.20.0.0/22 10 http://10.20.0.2/", "10.30.0.0/24 0 https://prov.example.net/", "10.40.0.0/24 0 "}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// The audit log is listed newest first, page after page.
+func TestAuditIsListedNewestFirst(t *testing.T) {
+	r := start(t, testConfig)
+	r.addPhone()
+	var seen []uint64
+	for cursor, pages := "", 0; pages == 0 || cursor != ""; pages++ {
+		var page struct {
+			Items []struct {
+				ID     uint64
+				Action string
+			}
+			NextCursor string `json:"next_cursor"`
+		}
+		if err := json.Unmarshal([]byte(r.must("GET", "/api/v1/audit?limit=2&cursor="+cursor, "")), &page); err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range page.Items {
+			seen = append(seen, e.ID)
+		}
+		cursor = page.NextCursor
+	}
+	if len(seen) < 3 || !slices.IsSortedFunc(seen, func(a, b uint64) int { return cmp.Compare(b, a) }) || slices.Contains(seen[1:], seen[0]) {
+		t.Errorf("the entries are listed as %v", seen)
 	}
 }

@@ -44,7 +44,7 @@ var texts = map[string]text{
 	"get-job":       {description: "404 when the job is not kept any more."},
 	"stop-job":      {description: "Phones that are not notified yet are skipped. A job that has ended stays as it is."},
 
-	"get-device-timeline": {description: "A MAC without a device record has a timeline too. The diagnosis also considers the record and the lease."},
+	"get-device-timeline": {description: "A MAC without a device record has a timeline too. The diagnosis rests on the whole timeline, the record, the leases and the last fetches, however many entries are asked for."},
 
 	"list-extensions": {description: page},
 	"get-extension":   {description: secrets, conflict: "Two registrars have the number; use NUMBER@REGISTRAR."},
@@ -97,7 +97,7 @@ var texts = map[string]text{
 
 	"get-status": {description: "What runs, what does not, and what needs attention."},
 	"list-audit": {description: "Each entry has the author, the action and the records touched, never their contents. " + page},
-	"reload": {description: "With force also when subnets with active leases are left out, or an interface is missing.",
+	"reload": {description: "With force also when subnets with active leases or the vendor packs of devices are left out, or an interface is missing.",
 		conflict: "The new configuration or a pack has errors, which are listed; the old one stays in force."},
 	"get-backup": {description: "A tar stream, noted in the audit log. An error after the first byte closes the connection."},
 	"follow-events": {description: "The event \"entry\" has a timeline entry as data; \"lost\" has the number of entries that were lost because the reader did not keep up, " +

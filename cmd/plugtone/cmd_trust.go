@@ -18,7 +18,7 @@ func deviceEnroll(a *app) *cobra.Command {
 		Long: "For a time, let a phone have its files without any other proof: for its first boot away from the networks that are leased\n" +
 			"here. With --all it holds for every phone, and leases of new phones that came too fast are proof again at once.\n" +
 			"Every requester there gets the passwords meanwhile: keep it short, and name the network with --from. --all, and a window without\n" +
-			"--from, need the role admin.",
+			"--from or from a network larger than /8, need the role admin.",
 		Example: `  plugtone device enroll 00:15:65:12:34:56 --for 30m --from 198.51.100.0/24
   plugtone device enroll --all --for 30m
   plugtone device enroll --all --for 0s   # closes it`,
@@ -56,7 +56,7 @@ func deviceEnroll(a *app) *cobra.Command {
 	f := c.Flags()
 	f.BoolVar(&all, "all", false, "every phone; lifts the freeze of new phones too")
 	f.StringVar(&length, "for", "", "how long, a `DURATION` such as 30m; 0s closes the window")
-	f.StringVar(&from, "from", "", "only for requests from these addresses, a `PREFIX` such as 198.51.100.0/24")
+	f.StringVar(&from, "from", "", "only for requests from these addresses, a `PREFIX` such as 198.51.100.0/24; larger than /8 only for the role admin")
 	return c
 }
 

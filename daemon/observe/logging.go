@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"strings"
 	"time"
 
 	"plugtone/dhcp"
 	"plugtone/provision"
+	"plugtone/provision/fleet"
 )
 
 // decisionLevel keeps what goes well and often out of the log: it is in the timeline.
@@ -73,7 +75,7 @@ func (o *Observer) logAnswer(r provision.Request, a provision.Answer, recorded b
 	if err == nil {
 		err = a.Err
 	}
-	if err != nil {
+	if err != nil && !strings.Contains(a.Reason, strings.TrimPrefix(err.Error(), fleet.ErrInternal.Error()+": ")) { // else the reason has it
 		more = append(more, slog.Any("err", err))
 	}
 	o.log.end(l, repeats, attrs(a.MAC, r.From, a.Vendor, string(a.Outcome), took, more...))

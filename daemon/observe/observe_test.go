@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/netip"
@@ -283,6 +284,24 @@ func TestConflictIsToldAndCounted(t *testing.T) {
 	}
 	if !strings.Contains(b.log.String(), "verdict=conflict") || !strings.Contains(b.log.String(), "level=WARN") {
 		t.Errorf("log: %s", b.log)
+	}
+}
+
+// The log has the cause of an internal error once.
+func TestInternalErrorIsLoggedOnce(t *testing.T) {
+	b := newFixture(t)
+	for _, err := range []error{errors.New("disk on fire"), fmt.Errorf("%w: disk on fire", fleet.ErrInternal)} {
+		b.log.Reset()
+		b.time = b.time.Add(2 * repeatWindow)
+		b.Answered(provision.Request{Transport: fleet.HTTP, Method: "GET", Name: "a", From: leased},
+			provision.Answer{Outcome: provision.InternalError, Name: "a", Reason: "internal error: disk on fire", Err: err}, 0, 0, nil)
+		if text := b.log.String(); strings.Count(text, "disk on fire") != 1 || !strings.Contains(text, "level=ERROR") {
+			t.Errorf("log is %q", text)
+		}
+	}
+	b.Answered(provision.Request{Transport: fleet.HTTP, Method: "GET", Name: "b", From: leased}, provision.Answer{Outcome: provision.Served, Name: "b", Reason: "a lease"}, 0, 0, errors.New("connection reset"))
+	if !strings.Contains(b.log.String(), `err="connection reset"`) {
+		t.Errorf("an error that the reason lacks is not logged: %s", b.log)
 	}
 }
 
