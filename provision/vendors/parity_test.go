@@ -168,9 +168,9 @@ func renderedNames(t *testing.T, v *pack.Vendor, model string) map[string]bool {
 	full := phones[1]
 	phones[1].CAURL, phones[1].CACert = "http://10.20.0.2/ca.pem", "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----"
 	for _, d := range setting.All() {
-		for _, choice := range d.Choices {
+		for _, choice := range append(pairs(d), d.Choices...) {
 			var val any = choice
-			if d.Type == setting.Choices {
+			if d.Type != setting.Choice {
 				val = []string{choice}
 			}
 			if v.CheckSetting(m.Name, d.Name, val) == nil {
@@ -195,6 +195,16 @@ func renderedNames(t *testing.T, v *pack.Vendor, model string) map[string]bool {
 			}
 			addNames(t, out, data)
 		}
+	}
+	return out
+}
+
+// pairs has an item for every key that the list's pairs can have.
+func pairs(d setting.Def) []string {
+	keys := map[setting.Form][]string{setting.ActionURL: setting.ActionEvents(), setting.FeatureCode: setting.Features(), setting.SoftKeys: setting.SoftKeyStates()}[d.Form]
+	out := make([]string, len(keys))
+	for i, key := range keys {
+		out[i] = key + "=" + map[setting.Form]string{setting.ActionURL: "http://10.20.0.2/", setting.FeatureCode: "*1", setting.SoftKeys: "a b"}[d.Form]
 	}
 	return out
 }
