@@ -1,7 +1,7 @@
 # make demo    phones of five vendors boot against a daemon in network namespaces; ARGS=--once ends by itself
 # make test    installs what the tests need, then runs everything
 # make bench   the benchmarks
-# make bench-dhcp    DHCP beside Kea and dnsmasq in network namespaces, with the ratios; installs both (ARGS=-quick, -help)
+# make bench-dhcp    DHCP beside Kea and dnsmasq in network namespaces, with the ratios; installs both (ARGS='-clients mix -rate 400,4000', -quick, -help)
 # make bench-files   TFTP and HTTP beside dnsmasq, atftpd and nginx in network namespaces, with the ratios; installs them (ARGS='-only http', -help)
 # make bench-storm   the last part of bench-files alone: 1,000 phones that boot at the same moment
 # make parity  what the packs set of the parameters that other systems' templates let an operator set, and what they lack

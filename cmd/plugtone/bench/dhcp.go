@@ -1,40 +1,47 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
 
 // options of the command line.
 type dhcpOptions struct {
-	servers  []string
-	program  string        // plugtone
-	dir      string        // on the disk to be measured
-	period   time.Duration // of one run
-	rate     int           // at which CPU is compared
-	most     int           // rate that is tried at most
-	leases   int           // in the table, for the second half
-	class    string        // option 60 of the clients
-	keepRate bool          // only the run at that rate
+	servers []string
+	program string        // plugtone
+	dir     string        // on the disk to be measured
+	period  time.Duration // of one run
+	rates   []int
+	runs    int    // at each rate
+	leases  int    // in the table, for the second half
+	class   string // option 60 of the clients
+	kind    string // of the traffic
+	quick   bool   // only these rates
 }
+
+// most is the highest rate that is tried.
+const most = 40_000
 
 // benchDHCP measures the DHCP servers.
 func benchDHCP(ctx context.Context, args []string) error {
 	var o dhcpOptions
 	flag := flag.NewFlagSet("dhcp", flag.ExitOnError)
-	servers := flag.String("servers", "plugtone,kea,dnsmasq", "which to measure, in this order")
+	servers := flag.String("servers", "plugtone,kea,dnsmasq", "which to measure, in turn: plugtone, kea, dnsmasq")
+	rates := flag.String("rate", "50,400,1000,4000,8000", "exchanges a second, begun whether or not the server keeps up")
 	flag.StringVar(&o.program, "plugtone", "bin/plugtone", "the program to measure")
 	flag.StringVar(&o.dir, "dir", "bin", "folder on the disk to measure with")
 	flag.DurationVar(&o.period, "period", 6*time.Second, "of each run")
-	flag.IntVar(&o.rate, "rate", 400, "exchanges a second at which CPU is compared, once more ten times as fast where the server can")
-	flag.IntVar(&o.most, "most", 20000, "highest rate to try")
-	flag.IntVar(&o.leases, "leases", 100_000, "leases of others in the table, for the second half")
+	flag.IntVar(&o.runs, "runs", 3, "runs at each rate, of which the median counts")
+	flag.IntVar(&o.leases, "leases", 100_000, "leases of others in the table, for the second half; 0: no second half")
+	flag.StringVar(&o.kind, "clients", "relay", "relay: new ones behind a relay; direct: new ones on the link; renew: ones with a lease; mix: two, two and one of five")
 	flag.StringVar(&o.class, "class", "", "option 60 of the clients: yealink makes phones of them, whose timelines are kept")
-	flag.BoolVar(&o.keepRate, "quick", false, "only CPU at the one rate")
+	flag.BoolVar(&o.quick, "quick", false, "neither search the highest rate nor run perfdhcp")
 	if err := flag.Parse(args); err != nil {
 		return err
 	}
@@ -44,131 +51,148 @@ func benchDHCP(ctx context.Context, args []string) error {
 			return fmt.Errorf("server %q must be one of plugtone, kea, dnsmasq", s)
 		}
 	}
+	for _, r := range strings.Split(*rates, ",") {
+		n, err := strconv.Atoi(r)
+		if err != nil || n < 1 {
+			return fmt.Errorf("rate %q must be a number of exchanges a second", r)
+		}
+		o.rates = append(o.rates, n)
+	}
+	if !slices.Contains([]string{"relay", "direct", "renew", "mix"}, o.kind) {
+		return fmt.Errorf("clients %q must be one of relay, direct, renew, mix", o.kind)
+	}
 	var remove func() error
 	var err error
 	if o.dir, o.program, remove, err = Workplace(o.dir, o.program); err != nil {
 		return err
 	}
 	defer remove()
-	fmt.Printf("%s\n\n", Machine())
-	var all []result
+	fmt.Printf("%s; clients: %s\n\n", Machine(), o.kind)
 	for _, held := range slices.Compact([]int{0, o.leases}) {
-		for _, s := range o.servers {
-			if s == "dnsmasq" && held > 0 {
-				continue // it walks its list for each packet: a quarter of the rate is left at 2,500
-			}
-			r, err := measureDHCP(ctx, o, s, held)
-			if err != nil {
-				return fmt.Errorf("%s with %d leases: %w", s, held, err)
-			}
-			fmt.Println(r)
-			all = append(all, r)
+		if err := o.measure(ctx, held); err != nil {
+			return err
 		}
 	}
-	compareDHCP(all)
 	return nil
 }
 
-// result is what was measured of one server with a number of leases in its table.
-type result struct {
-	server string
-	held   int
-	slow   dhcpSample // at the rate given
-	fast   dhcpSample // at ten times that, zero when it could not
-	top    dhcpSample // the highest rate with under 1 % lost
-	half   dhcpSample // at half of that
-}
-
-// measureDHCP asks one server. Each run has a process of its own, with just the leases that were held before in its table.
-func measureDHCP(ctx context.Context, o dhcpOptions, name string, held int) (r result, err error) {
-	r = result{server: name, held: held}
-	ask := func(rate int) (dhcpSample, error) { return askFresh(ctx, o, name, held, rate) }
-	if r.slow, err = ask(o.rate); err != nil || o.keepRate {
-		return r, err
-	}
-	if r.top, err = climb(ask, o.rate, o.most); err != nil {
-		return r, err
-	}
-	if r.top.rate >= float64(10*o.rate) {
-		if r.fast, err = ask(10 * o.rate); err != nil {
-			return r, err
+// measure measures all servers with that many leases in their tables. Each run has a process of its own, and the servers take turns.
+func (o dhcpOptions) measure(ctx context.Context, held int) error {
+	for _, rate := range o.rates {
+		var all []dhcpSample
+		for range o.runs {
+			for _, s := range o.servers {
+				if s == "dnsmasq" && (held > 0 || o.kind != "relay" && o.kind != "direct") {
+					continue // it walks its list for each packet: a quarter of the rate is left at 2,500
+				}
+				m, err := askFresh(ctx, o, s, held, rate)
+				if err != nil {
+					return fmt.Errorf("%s with %d leases: %w", s, held, err)
+				}
+				fmt.Println(m)
+				all = append(all, m)
+			}
 		}
+		compareDHCP(o.servers, all)
 	}
-	if r.top.rate >= 2 {
-		r.half, err = ask(int(r.top.rate / 2))
+	if o.quick {
+		return nil
 	}
-	return r, err
+	for _, s := range o.servers {
+		top, err := climb(func(rate int) (dhcpSample, error) { return askFresh(ctx, o, s, held, rate) }, o.rates[len(o.rates)-1])
+		if err != nil {
+			return fmt.Errorf("%s with %d leases: %w", s, held, err)
+		}
+		fmt.Printf("highest rate with under 1 %% lost: %s\n", top)
+		if o.kind != "relay" {
+			continue
+		}
+		check, err := perfdhcpFresh(ctx, o, s, held, o.rates[0])
+		if err != nil {
+			return fmt.Errorf("perfdhcp on %s: %w", s, err)
+		}
+		fmt.Printf("the same by perfdhcp:            %s\n\n", check)
+	}
+	return nil
 }
 
 // climb finds the highest rate with under 1 % lost: in steps of a quarter upwards, then between the last two.
-func climb(ask func(rate int) (dhcpSample, error), from, most int) (best dhcpSample, err error) {
+func climb(ask func(rate int) (dhcpSample, error), from int) (best dhcpSample, err error) {
 	good, bad := from/8, 0
-	for next, step := from, 0; step < 24; step++ {
+	for next, step := from, 0; step < 20 && next <= most && next-good >= good/20 && next >= 8; step++ {
 		s, err := ask(next)
+		if err == nil && s.lost() >= 0.01 { // once more, for it may have been this machine's doing
+			s, err = ask(next)
+		}
 		if err != nil {
 			return best, err
 		}
-		if s.lost >= 0.01 || s.rate < 0.97*float64(next) { // once more, for it may have been this machine's doing
-			if s, err = ask(next); err != nil {
-				return best, err
-			}
-		}
-		if s.lost < 0.01 && s.rate > best.rate {
-			best = s
-		}
-		if s.lost < 0.01 && s.rate > 0.97*float64(next) {
-			good = next
+		if s.lost() < 0.01 {
+			good, best = next, s
 		} else {
-			bad = next // also when perfdhcp itself can't go faster
+			bad = next
 		}
 		if next = good * 5 / 4; bad > 0 {
 			next = (good + bad) / 2
-		}
-		if next > most || next-good < good/20 || next < 8 {
-			break
 		}
 	}
 	return best, nil
 }
 
-func (r result) String() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%-9s %6d leases  start-up %4d ms  memory %d MB", r.server, r.held, r.slow.started.Milliseconds(), r.slow.memory/1024)
-	if r.top.done > 0 {
-		fmt.Fprintf(&b, ", after the run at the highest rate %d MB with %d leases more", r.top.memory/1024, r.top.done)
-	}
-	b.WriteByte('\n')
-	for _, l := range []struct {
-		what string
-		s    dhcpSample
-	}{{"compared", r.slow}, {"tenfold", r.fast}, {"top", r.top}, {"half of it", r.half}} {
-		if l.s.done > 0 {
-			fmt.Fprintf(&b, "  %-10s %s\n", l.what, l.s)
-		}
-	}
-	return strings.TrimRight(b.String(), "\n")
+// dhcpSample is one run against one server.
+type dhcpSample struct {
+	server     string
+	held, rate int
+	exchanged
+	used    time.Duration // CPU time of the server
+	started time.Duration // from its start until it answered
+	memory  int           // kB, resident, at the end of the run
 }
 
-// compareDHCP prints the ratios of the first server to the others.
-func compareDHCP(all []result) {
-	for _, a := range all {
-		for _, b := range all {
-			if a.server != "plugtone" || b.server == "plugtone" || a.held != b.held {
-				continue
+// cpu is the server's time for one exchange, in microseconds.
+func (s dhcpSample) cpu() float64 { return float64(s.used.Microseconds()) / float64(max(s.Done, 1)) }
+
+func (s dhcpSample) lost() float64 { return 1 - float64(s.Done)/float64(max(s.Begun, 1)) }
+
+func (s dhcpSample) String() string {
+	return fmt.Sprintf("%-9s %6d leases %6d/s  %5.1f %% lost  CPU %4.0f µs an exchange  offer p50 %6.2f ms  p99 %6.2f  ack p50 %6.2f  p99 %6.2f  sent late p99 %5.2f  start %4d ms  memory %3d MB%s",
+		s.server, s.held, s.rate, 100*s.lost(), s.cpu(), ms(s.Offer[0]), ms(s.Offer[1]), ms(s.Ack[0]), ms(s.Ack[1]), ms(s.Late[1]),
+		s.started.Milliseconds(), s.memory/1024, s.problems())
+}
+
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// compareDHCP prints the median and the spread of each server's runs at one rate, and the ratio of the first server to the others.
+func compareDHCP(servers []string, all []dhcpSample) {
+	first := 0.0
+	for _, name := range servers {
+		line := func(value func(dhcpSample) float64) (median, low, high float64) {
+			var v []float64
+			for _, s := range all {
+				if s.server == name {
+					v = append(v, value(s))
+				}
 			}
-			fmt.Printf("plugtone/%s, %d leases: CPU an exchange %.2f", b.server, a.held, a.slow.cpu()/b.slow.cpu())
-			if a.fast.done > 0 && b.fast.done > 0 {
-				fmt.Printf(", at the tenfold rate %.2f", a.fast.cpu()/b.fast.cpu())
+			if len(v) == 0 {
+				return 0, 0, 0
 			}
-			if b.top.rate > 0 {
-				fmt.Printf(", rate %.2f, p99 %.2f", a.top.rate/b.top.rate, float64(a.half.p99)/float64(b.half.p99))
-			}
-			fmt.Println()
+			slices.SortFunc(v, cmp.Compare[float64])
+			return v[len(v)/2], v[0], v[len(v)-1]
 		}
-		for _, b := range all {
-			if a.server == b.server && b.held == 0 && a.held > 0 && b.top.rate > 0 {
-				fmt.Printf("%s with %d leases / with none: rate %.2f, CPU %.2f\n", a.server, a.held, a.top.rate/b.top.rate, a.slow.cpu()/b.slow.cpu())
-			}
+		cpu, low, high := line(dhcpSample.cpu)
+		if cpu == 0 {
+			continue
 		}
+		p50, _, _ := line(func(s dhcpSample) float64 { return ms(s.All[0]) })
+		p99, _, p99Most := line(func(s dhcpSample) float64 { return ms(s.All[1]) })
+		lost, _, _ := line(dhcpSample.lost)
+		fmt.Printf("  median    %-9s CPU %4.0f µs (%.0f to %.0f)  reply p50 %.2f ms  p99 %.2f (to %.2f)  %.1f %% lost", name, cpu, low, high, p50, p99, p99Most, 100*lost)
+		if name == servers[0] {
+			first = cpu
+		} else {
+			fmt.Printf("  CPU of %s / %s: %.2f", servers[0], name, first/cpu)
+		}
+		fmt.Println()
 	}
+	fmt.Println()
 }

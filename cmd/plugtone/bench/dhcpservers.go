@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -60,39 +59,52 @@ func seedLeases(dir string, held int) error {
 	var changes []dhcp.Change
 	each(held, func(addr netip.Addr, mac dhcp.MAC) {
 		changes = append(changes, dhcp.Change{Lease: dhcp.Lease{Addr: addr, MAC: mac, Subnet: dhcpNetwork, State: dhcp.LeaseActive,
-			FirstSeen: now, Starts: now, Expires: now.Add(24 * time.Hour)}})
+			FirstSeen: now, Starts: now.Add(-time.Hour), Expires: now.Add(24 * time.Hour)}})
 	})
 	return errors.Join(s.WriteLeases(changes), s.Close())
 }
 
-// each calls f for as many clients that the load does not use.
+// each calls f for as many clients that have a lease before the load begins.
 func each(n int, f func(netip.Addr, dhcp.MAC)) {
 	a := firstHeld
-	for i := range n {
-		var m dhcp.MAC
-		m[0] = 2
-		binary.BigEndian.PutUint32(m[2:], uint32(i))
-		f(a, m)
-		a = a.Next()
+	for range n {
+		f(a, dhcp.MAC(heldMAC(a)))
+		a = nextHeld(a)
 	}
 }
 
-// makeKea is Kea with two threads and its own lease file, which it does not fsync.
-func makeKea(_ dhcpOptions, dir string, held int) ([]string, []string, error) {
+// heldMAC is the hardware address of the client that holds a.
+func heldMAC(a netip.Addr) (mac [6]byte) {
+	b := a.As4()
+	copy(mac[:], []byte{2, 0})
+	copy(mac[2:], b[:])
+	return mac
+}
+
+// nextHeld is the address after a that a pool of plugtone has: none that ends in 0 or 255.
+func nextHeld(a netip.Addr) netip.Addr {
+	for a = a.Next(); a.As4()[3] == 0 || a.As4()[3] == 255; {
+		a = a.Next()
+	}
+	return a
+}
+
+// makeKea is Kea with two threads and its own lease file, which it does not fsync. Clients on the link need its raw sockets.
+func makeKea(o dhcpOptions, dir string, held int) ([]string, []string, error) {
 	leases := filepath.Join(dir, "leases.csv")
 	if err := keaLeases(leases, held); err != nil {
 		return nil, nil, err
 	}
 	config := filepath.Join(dir, "kea.json")
 	text := fmt.Sprintf(`{"Dhcp4": {
- "interfaces-config": {"interfaces": ["eth0"], "dhcp-socket-type": "udp"},
+ "interfaces-config": {"interfaces": ["eth0"], "dhcp-socket-type": %q},
  "multi-threading": {"enable-multi-threading": true, "thread-pool-size": 2, "packet-queue-size": 64},
  "lease-database": {"type": "memfile", "persist": true, "name": %q, "lfc-interval": 0},
  "valid-lifetime": 3600,
  "subnet4": [{"id": 1, "subnet": "%s", "pools": [{"pool": "%s - %s"}],
    "option-data": [{"name": "routers", "data": "10.0.0.1"}, {"name": "domain-name-servers", "data": "10.0.0.1"}]}],
  "loggers": [{"name": "kea-dhcp4", "severity": "ERROR", "output_options": [{"output": "stderr"}]}]
-}}`, leases, dhcpNetwork, firstNew, lastOfPool)
+}}`, map[bool]string{true: "udp", false: "raw"}[o.kind == "relay"], leases, dhcpNetwork, firstNew, lastOfPool)
 	env := []string{"KEA_PIDFILE_DIR=" + dir, "KEA_LOCKFILE_DIR=" + dir}
 	return []string{"kea-dhcp4", "-c", config}, env, os.WriteFile(config, []byte(text), 0o644)
 }

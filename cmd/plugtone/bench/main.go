@@ -4,7 +4,8 @@
 //
 // Each server runs in a network namespace of its own and is measured from another one, so nothing of this machine's network is
 // touched. What counts first is the server's CPU time for each exchange or file, from the operating system's accounting: on a
-// small machine the rate is as much the load generator's as the server's. DHCP clients are those of perfdhcp (of Kea), behind a relay.
+// small machine the rate is as much the load generator's as the server's. DHCP clients begin at a fixed rate, and their times count from when a
+// message was to be sent; perfdhcp (of Kea) is run beside as a check.
 // The file servers give the same bytes: plugtone renders them from records, on proof by lease; the others read them from disk.
 package main
 
@@ -27,7 +28,7 @@ var commands = map[string]func(ctx context.Context, args []string) error{
 }
 
 // inside are the parts that the program runs of itself in the phones' namespace.
-var inside = map[string]func(spec string) error{"load": generate, "boot": boot}
+var inside = map[string]func(spec string) error{"load": generate, "boot": boot, "exchange": exchange}
 
 func main() {
 	if err := run(os.Args[1:]); err != nil {

@@ -3,16 +3,18 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
+	"strings"
 	"time"
 
+	"plugtone/dhcp"
 	"plugtone/dhcp/netlab"
 )
 
@@ -39,17 +41,55 @@ type benchmark struct {
 	started time.Duration
 }
 
-// askFresh is one run against a server of its own.
-func askFresh(ctx context.Context, o dhcpOptions, name string, held, rate int) (s dhcpSample, err error) {
+// askFresh is one run of our own traffic against a server of its own.
+func askFresh(ctx context.Context, o dhcpOptions, name string, held, rate int) (dhcpSample, error) {
+	if o.kind == "renew" || o.kind == "mix" { // each client renews once
+		held = max(held, int(o.period.Seconds()*float64(rate))+1)
+	}
+	t := traffic{Kind: o.kind, Rate: rate, Period: o.period, Class: o.class}
+	return runFresh(ctx, o, name, held, rate, func(b *benchmark) (e exchanged, err error) {
+		spec, err := json.Marshal(t)
+		if err != nil {
+			return e, err
+		}
+		self, err := os.Executable()
+		if err != nil {
+			return e, err
+		}
+		cmd := b.clients.Command(ctx, self, "exchange", string(spec))
+		cmd.Stderr = os.Stderr
+		out, err := cmd.Output()
+		if err != nil {
+			return e, fmt.Errorf("generator: %w", err)
+		}
+		return e, json.Unmarshal(out, &e)
+	})
+}
+
+// perfdhcpFresh is the same by perfdhcp. Its times count from when it sent a message, not from when it should have.
+func perfdhcpFresh(ctx context.Context, o dhcpOptions, name string, held, rate int) (dhcpSample, error) {
+	return runFresh(ctx, o, name, held, rate, func(b *benchmark) (exchanged, error) { return b.perfdhcp(rate) })
+}
+
+func runFresh(ctx context.Context, o dhcpOptions, name string, held, rate int, load func(*benchmark) (exchanged, error)) (s dhcpSample, err error) {
 	b, err := newBenchmark(ctx, o, name, held)
 	if err != nil {
 		return s, err
 	}
 	defer b.close()
-	if s, err = b.ask(rate); err != nil {
+	s = dhcpSample{server: name, held: held, rate: rate, started: b.started}
+	before, err := CPUTime(b.pid)
+	if err != nil {
 		return s, err
 	}
-	s.started = b.started
+	if s.exchanged, err = load(b); err != nil {
+		return s, err
+	}
+	after, err := CPUTime(b.pid)
+	if err != nil {
+		return s, err
+	}
+	s.used = after - before
 	m, err := MemoryOf(b.pid)
 	s.memory = m.All
 	return s, err
@@ -77,7 +117,7 @@ func (b *benchmark) begin(name string, held int) error {
 		return err
 	}
 	err = b.lab.Link(
-		netlab.Port{Namespace: host, Name: "eth0", Addrs: []netip.Prefix{netip.PrefixFrom(dhcpServerAddr, dhcpNetwork.Bits())}},
+		netlab.Port{Namespace: host, Name: "eth0", MAC: dhcp.MAC(serverMAC).String(), Addrs: []netip.Prefix{netip.PrefixFrom(dhcpServerAddr, dhcpNetwork.Bits())}},
 		netlab.Port{Namespace: b.clients, Name: "eth0", Addrs: []netip.Prefix{netip.PrefixFrom(clientAddr, dhcpNetwork.Bits())}})
 	if err != nil {
 		return err
@@ -119,52 +159,21 @@ func (b *benchmark) close() {
 	_ = os.RemoveAll(b.dir)
 }
 
-// sample is one run of perfdhcp.
-type dhcpSample struct {
-	rate float64       // exchanges a second that were started
-	done int           // ended by an ACK
-	lost float64       // part of what was started
-	p50  time.Duration // of all replies
-	p99  time.Duration
-	// Of the server itself.
-	used    time.Duration // CPU time
-	started time.Duration // from its start until it answered
-	memory  int           // kB, resident, at the end of the run
-}
-
-// cpu is the server's time for one exchange, in microseconds.
-func (s dhcpSample) cpu() float64 { return float64(s.used.Microseconds()) / float64(max(s.done, 1)) }
-
-func (s dhcpSample) String() string {
-	return fmt.Sprintf("%6.0f exchanges/s  %4.1f %% lost  CPU %4.0f µs an exchange  reply p50 %6.2f ms  p99 %6.2f ms",
-		s.rate, 100*s.lost, s.cpu(), float64(s.p50.Microseconds())/1000, float64(s.p99.Microseconds())/1000)
-}
-
-// ask begins rate exchanges a second, each of a client that was never seen.
-func (b *benchmark) ask(rate int) (dhcpSample, error) {
+// perfdhcp begins rate exchanges a second, each of a client that was never seen.
+func (b *benchmark) perfdhcp(rate int) (e exchanged, err error) {
 	args := []string{"-4", "-r", strconv.Itoa(rate), "-R", "1000000", "-p", strconv.Itoa(int(b.o.period.Seconds())), "-W", "1000000",
 		"-b", "mac=00:0c:01:00:00:00", "-x", "t", "-l", clientAddr.String()}
 	if b.o.class != "" {
 		args = append(args, "-o", fmt.Sprintf("60,%x", b.o.class))
 	}
-	before, err := CPUTime(b.pid)
-	if err != nil {
-		return dhcpSample{}, err
-	}
 	cmd := b.clients.Command(b.ctx, "perfdhcp", append(args, dhcpServerAddr.String())...)
 	var out, faults bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &faults
-	// Status 3 says that some were lost, which is what we look for.
+	// Status 3 reports that some were lost.
 	if err := cmd.Run(); err != nil && cmd.ProcessState.ExitCode() != 3 {
-		return dhcpSample{}, fmt.Errorf("perfdhcp: %w\n%s", err, faults.String())
+		return e, fmt.Errorf("%w\n%s", err, faults.String())
 	}
-	after, err := CPUTime(b.pid)
-	if err != nil {
-		return dhcpSample{}, err
-	}
-	s, err := parsePerfdhcp(out.String(), b.o.period)
-	s.used = after - before
-	return s, err
+	return parsePerfdhcp(out.String())
 }
 
 var (
@@ -173,27 +182,27 @@ var (
 	stampLine    = regexp.MustCompile(`(?m)^sent / received: (\d+\.\d+) / (\d+\.\d+)`) // in seconds
 )
 
-// parse reads what perfdhcp prints: for DISCOVER-OFFER, then for REQUEST-ACK, packets sent and received, and when.
-func parsePerfdhcp(out string, period time.Duration) (dhcpSample, error) {
+// parsePerfdhcp reads what perfdhcp prints: for DISCOVER-OFFER, then for REQUEST-ACK, packets sent and received, and when.
+func parsePerfdhcp(out string) (e exchanged, err error) {
 	sent, received := sentLine.FindAllStringSubmatch(out, -1), receivedLine.FindAllStringSubmatch(out, -1)
-	if len(sent) < 2 || len(received) < 2 {
-		return dhcpSample{}, fmt.Errorf("perfdhcp printed no statistics:\n%.2000s", out)
+	offers, acks, ok := strings.Cut(out, "***Timestamps for packets: REQUEST-ACK***")
+	if len(sent) < 2 || len(received) < 2 || !ok {
+		return e, fmt.Errorf("perfdhcp printed no statistics:\n%.2000s", out)
 	}
-	number := func(m []string) int { n, _ := strconv.Atoi(m[1]); return n }
-	started := number(sent[0])
-	s := dhcpSample{rate: float64(started) / period.Seconds(), done: number(received[1])}
-	s.lost = 1 - float64(s.done)/float64(max(started, 1))
-	var took []time.Duration
-	for _, m := range stampLine.FindAllStringSubmatch(out, -1) {
+	e.Begun, _ = strconv.Atoi(sent[0][1]) // digits, by the expression
+	e.Done, _ = strconv.Atoi(received[1][1])
+	e.offers, e.acks = stamps(offers), stamps(acks)
+	e.Offer, e.Ack, e.All = quantiles(e.offers), quantiles(e.acks), quantiles(append(e.offers, e.acks...))
+	return e, nil
+}
+
+func stamps(text string) (took []time.Duration) {
+	for _, m := range stampLine.FindAllStringSubmatch(text, -1) {
 		a, err1 := strconv.ParseFloat(m[1], 64)
 		b, err2 := strconv.ParseFloat(m[2], 64)
 		if err1 == nil && err2 == nil && b >= a {
 			took = append(took, time.Duration((b-a)*1e9))
 		}
 	}
-	if len(took) > 0 {
-		slices.Sort(took)
-		s.p50, s.p99 = took[len(took)/2], took[len(took)*99/100]
-	}
-	return s, nil
+	return took
 }

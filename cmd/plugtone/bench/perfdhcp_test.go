@@ -22,18 +22,20 @@ sent / received: 000000.002894 / 000000.003460
 `
 
 func TestParse(t *testing.T) {
-	s, err := parsePerfdhcp(printed, 2*time.Second)
+	e, err := parsePerfdhcp(printed)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.used = 197 * 150 * time.Microsecond
-	if s.rate != 100 || s.done != 197 || s.cpu() != 150 || s.lost < 0.0149 || s.lost > 0.0151 {
+	s := dhcpSample{exchanged: e, used: 197 * 150 * time.Microsecond}
+	if s.Begun != 200 || s.Done != 197 || s.cpu() != 150 || s.lost() < 0.0149 || s.lost() > 0.0151 {
 		t.Errorf("%+v, %v µs", s, s.cpu())
 	}
-	if d := s.p50 - 1363*time.Microsecond; d.Abs() > time.Microsecond {
-		t.Errorf("p50 is %s", s.p50)
+	for _, c := range []struct{ got, want time.Duration }{{s.Offer[0], 1950 * time.Microsecond}, {s.Ack[2], 566 * time.Microsecond}, {s.All[0], 1363 * time.Microsecond}} {
+		if (c.got - c.want).Abs() > time.Microsecond {
+			t.Errorf("%s, want %s", c.got, c.want)
+		}
 	}
-	if _, err := parsePerfdhcp("perfdhcp: no such interface\n", time.Second); err == nil {
+	if _, err := parsePerfdhcp("perfdhcp: no such interface\n"); err == nil {
 		t.Error("nothing was measured, and nothing said of it")
 	}
 }

@@ -102,14 +102,22 @@ func (w *wire) listen() error {
 // parseReply reads a DHCP reply from a frame. The phone is that of chaddr.
 func parseReply(b []byte) (phone int, h received, ok bool) {
 	const head = 14 + 20 + 8
-	if len(b) < head+240 || b[14] != 0x45 || b[head] != 2 {
+	if len(b) < head+240 || b[14] != 0x45 {
 		return 0, h, false
 	}
-	b = b[head:]
-	mac := [6]byte(b[28:])
+	mac := [6]byte(b[head+28:])
 	phone = int(mac[3])<<16 | int(mac[4])<<8 | int(mac[5])
 	if mac != phoneMAC(phone) {
 		return 0, h, false
+	}
+	h, ok = readReply(b[head:])
+	return phone, h, ok
+}
+
+// readReply reads a DHCP reply.
+func readReply(b []byte) (h received, ok bool) {
+	if len(b) < 240 || b[0] != 2 {
+		return h, false
 	}
 	h.xid, h.addr = binary.BigEndian.Uint32(b[4:]), netip.AddrFrom4([4]byte(b[16:]))
 	for o := b[240:]; len(o) > 1 && o[0] != 255; {
@@ -119,7 +127,7 @@ func parseReply(b []byte) (phone int, h received, ok bool) {
 		}
 		end := 2 + int(o[1])
 		if end > len(o) {
-			return 0, h, false
+			return h, false
 		}
 		switch value := o[2:end]; {
 		case o[0] == 53 && len(value) == 1:
@@ -129,10 +137,10 @@ func parseReply(b []byte) (phone int, h received, ok bool) {
 		}
 		o = o[end:]
 	}
-	return phone, h, h.kind != 0
+	return h, h.kind != 0
 }
 
-// say broadcasts a phone's DISCOVER or REQUEST.
+// send broadcasts a phone's DISCOVER or REQUEST.
 func (w *wire) send(phone int, kind byte, xid uint32, chosen received) error {
 	mac := phoneMAC(phone)
 	p := make([]byte, 240, 320)
@@ -151,18 +159,29 @@ func (w *wire) send(phone int, kind byte, xid uint32, chosen received) error {
 	p = append(p, 255)
 	p = append(p, make([]byte, max(0, 300-len(p)))...)
 
-	f := append(make([]byte, 0, 400), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)
+	w.owed.Add(1)
+	return w.sendFrame(mac, broadcastMAC, [4]byte{}, [4]byte{255, 255, 255, 255}, p)
+}
+
+var broadcastMAC = [6]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
+
+// sendFrame sends a datagram from the DHCP clients' port to the servers'.
+func (w *wire) sendFrame(mac, toMAC [6]byte, from, to [4]byte, payload []byte) error {
+	f := append(make([]byte, 0, 400), toMAC[:]...)
 	f = append(append(f, mac[:]...), 8, 0)
-	ip := []byte{0x45, 0, 0, 0, 0, 0, 0, 0, 64, unix.IPPROTO_UDP, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255}
-	binary.BigEndian.PutUint16(ip[2:], uint16(28+len(p)))
-	binary.BigEndian.PutUint16(ip[10:], checksum(ip))
-	f = append(f, ip...)
+	ip := [20]byte{0: 0x45, 8: 64, 9: unix.IPPROTO_UDP}
+	binary.BigEndian.PutUint16(ip[2:], uint16(28+len(payload)))
+	copy(ip[12:], from[:])
+	copy(ip[16:], to[:])
+	binary.BigEndian.PutUint16(ip[10:], checksum(ip[:]))
+	f = append(f, ip[:]...)
 	f = binary.BigEndian.AppendUint16(f, clientPort)
 	f = binary.BigEndian.AppendUint16(f, serverPort)
-	f = binary.BigEndian.AppendUint16(f, uint16(8+len(p)))
-	f = append(append(f, 0, 0), p...) // a UDP checksum of 0 is none (RFC 768)
-	w.owed.Add(1)
-	return unix.Sendto(w.fd, f, 0, &unix.SockaddrLinklayer{Ifindex: w.index, Halen: 6, Addr: [8]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}})
+	f = binary.BigEndian.AppendUint16(f, uint16(8+len(payload)))
+	f = append(append(f, 0, 0), payload...) // a UDP checksum of 0 is none (RFC 768)
+	address := unix.SockaddrLinklayer{Ifindex: w.index, Halen: 6}
+	copy(address.Addr[:], toMAC[:])
+	return unix.Sendto(w.fd, f, 0, &address)
 }
 
 // checksum is that of an IPv4 header (RFC 1071).

@@ -1,0 +1,251 @@
+package main
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"os"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// traffic is a load of DHCP clients that begins so many exchanges a second, however the server keeps up.
+type traffic struct {
+	Kind   string // relay: new clients behind a relay; direct: new clients on the link; renew: clients that have a lease; mix: two, two and one of five
+	Rate   int    // exchanges a second
+	Period time.Duration
+	Class  string // option 60; "": none
+}
+
+// exchanged is what became of a traffic. A reply's time counts from when its message was to be sent, also when the generator was late: so a
+// server that stops for a while is charged for all clients that waited. It ends when the kernel received the reply.
+type exchanged struct {
+	Begun, Done   int
+	Offer, Ack    [3]time.Duration // median, 99th percentile, longest
+	All           [3]time.Duration // of offers and ACKs
+	Late          [3]time.Duration // how late messages were sent
+	offers, acks  []time.Duration
+	Unexpected    int // NAKs and other replies
+	FirstProblems string
+}
+
+// serverMAC is the hardware address of the measured server.
+var serverMAC = [6]byte{2, 0, 0, 0, 0, 1}
+
+// exchanges are the clients of one traffic. Client n has the transaction n + 1.
+type exchanges struct {
+	traffic
+	link  *wire // of the clients on the link
+	relay int   // UDP socket of the relay
+	due   []int64
+	step  []byte // what a client has sent last: discover, request or nothing
+
+	mu  sync.Mutex
+	out exchanged
+}
+
+// exchange generates the traffic that spec describes and prints what became of it.
+func exchange(spec string) error {
+	x := &exchanges{}
+	if err := json.Unmarshal([]byte(spec), &x.traffic); err != nil {
+		return err
+	}
+	if err := x.open(); err != nil {
+		return err
+	}
+	for _, fd := range []int{x.relay, x.link.fd} {
+		go x.receive(fd)
+	}
+	late := x.begin()
+	time.Sleep(time.Second) // the last replies
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	o := &x.out
+	o.Begun, o.Late = len(x.due), quantiles(late)
+	o.Offer, o.Ack, o.All = quantiles(o.offers), quantiles(o.acks), quantiles(append(o.offers, o.acks...))
+	return json.NewEncoder(os.Stdout).Encode(o)
+}
+
+func (x *exchanges) open() (err error) {
+	if x.link, err = openWire("eth0", 0); err != nil {
+		return err
+	}
+	if x.relay, err = unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0); err != nil {
+		return err
+	}
+	if err := unix.SetsockoptInt(x.relay, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 16<<20); err != nil {
+		return err
+	}
+	for _, fd := range []int{x.relay, x.link.fd} {
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1); err != nil {
+			return err
+		}
+	}
+	total := int(x.Period.Seconds() * float64(x.Rate))
+	x.due, x.step = make([]int64, total), make([]byte, total)
+	return unix.Bind(x.relay, &unix.SockaddrInet4{Port: serverPort, Addr: clientAddr.As4()})
+}
+
+// kind returns what client n does.
+func (x *exchanges) kind(n int) string {
+	if x.Kind == "mix" {
+		return [5]string{"relay", "direct", "renew", "relay", "direct"}[n%5]
+	}
+	return x.Kind
+}
+
+// begin sends the first message of each client when it is due, and returns how late each was.
+func (x *exchanges) begin() (late []time.Duration) {
+	runtime.LockOSThread()
+	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0) // it would sleep 50 µs too long
+	start := time.Now().Add(100 * time.Millisecond).UnixNano()
+	for n := range x.due {
+		x.due[n] = start + int64(n)*int64(time.Second)/int64(x.Rate)
+	}
+	held := firstHeld
+	for n, due := range x.due {
+		for wait := due - time.Now().UnixNano(); wait > 0; wait = due - time.Now().UnixNano() {
+			t := unix.NsecToTimespec(wait)
+			_ = unix.Nanosleep(&t, nil) // it was interrupted: the loop goes on
+		}
+		late = append(late, time.Duration(time.Now().UnixNano()-due))
+		if x.kind(n) == "renew" {
+			x.step[n] = request
+			x.send(n, request, held, [4]byte{})
+			held = nextHeld(held)
+		} else {
+			x.step[n] = discover
+			x.send(n, discover, netip.Addr{}, [4]byte{})
+		}
+	}
+	return late
+}
+
+// send sends a message of client n: addr is what it renews or accepts, server who offered that.
+func (x *exchanges) send(n int, kind byte, addr netip.Addr, server [4]byte) {
+	var buf [400]byte
+	p := append(buf[:0], 1, 1, 6, 0)
+	p = append(binary.BigEndian.AppendUint32(p, uint32(n+1)), make([]byte, 228)...)
+	mac := [6]byte{0, 0x0c, 1, byte(n >> 16), byte(n >> 8), byte(n)}
+	how, from := x.kind(n), [4]byte{}
+	switch how {
+	case "renew":
+		from = addr.As4()
+		mac = heldMAC(addr)
+		copy(p[12:], from[:]) // ciaddr
+	case "relay":
+		from = clientAddr.As4()
+		p[3] = 1
+		copy(p[24:], from[:]) // giaddr
+	}
+	copy(p[28:], mac[:])
+	p = append(p, 0x63, 0x82, 0x53, 0x63, 53, 1, kind, 55, 6, 1, 3, 6, 15, 42, 66)
+	if x.Class != "" {
+		p = append(append(p, 60, byte(len(x.Class))), x.Class...)
+	}
+	if server != [4]byte{} {
+		asked := addr.As4()
+		p = append(append(p, 50, 4), asked[:]...)
+		p = append(append(p, 54, 4), server[:]...)
+	}
+	p = append(p, 255)
+	p = append(p, make([]byte, max(0, 300-len(p)))...)
+	var err error
+	switch how {
+	case "relay":
+		err = unix.Sendto(x.relay, p, 0, &unix.SockaddrInet4{Port: serverPort, Addr: dhcpServerAddr.As4()})
+	case "renew":
+		err = x.link.sendFrame(mac, serverMAC, from, dhcpServerAddr.As4(), p)
+	default:
+		err = x.link.sendFrame(mac, broadcastMAC, from, [4]byte{255, 255, 255, 255}, p)
+	}
+	if err != nil {
+		x.problem(err)
+	}
+}
+
+func (x *exchanges) problem(err error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if len(x.out.FirstProblems) < 200 {
+		x.out.FirstProblems += err.Error() + "; "
+	}
+}
+
+// receive takes the replies from one socket for as long as this process lives.
+func (x *exchanges) receive(fd int) {
+	buf, control := make([]byte, 2048), make([]byte, 64)
+	for {
+		n, used, _, _, err := unix.Recvmsg(fd, buf, control, 0)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			x.problem(err)
+			return
+		}
+		p := buf[:n]
+		if fd == x.link.fd {
+			p = p[min(14+20+8, n):]
+		}
+		if h, ok := readReply(p); ok {
+			x.reply(h, stamp(control[:used]))
+		}
+	}
+}
+
+// stamp returns when the kernel received a packet, in nanoseconds since 1970.
+func stamp(control []byte) int64 {
+	h, data, _, err := unix.ParseOneSocketControlMessage(control)
+	if err != nil || h.Type != unix.SO_TIMESTAMPNS || len(data) < 16 {
+		return time.Now().UnixNano()
+	}
+	return int64(binary.NativeEndian.Uint64(data))*int64(time.Second) + int64(binary.NativeEndian.Uint64(data[8:]))
+}
+
+// reply takes one reply, and sends what follows on an OFFER.
+func (x *exchanges) reply(h received, at int64) {
+	n := int(h.xid) - 1
+	if n < 0 || n >= len(x.due) {
+		return
+	}
+	switch step, took := x.step[n], time.Duration(at-x.due[n]); {
+	case h.kind == offer && step == discover:
+		x.mu.Lock()
+		x.out.offers = append(x.out.offers, took)
+		x.mu.Unlock()
+		x.step[n], x.due[n] = request, time.Now().UnixNano()
+		x.send(n, request, h.addr, h.server)
+	case h.kind == ack && step == request:
+		x.step[n] = ack
+		x.mu.Lock()
+		x.out.acks = append(x.out.acks, took)
+		x.out.Done++
+		x.mu.Unlock()
+	default:
+		x.mu.Lock()
+		x.out.Unexpected++
+		x.mu.Unlock()
+	}
+}
+
+// quantiles returns the median, the 99th percentile and the longest of some times.
+func quantiles(times []time.Duration) (q [3]time.Duration) {
+	if n := len(times); n > 0 {
+		slices.Sort(times)
+		q = [3]time.Duration{times[n/2], times[n*99/100], times[n-1]}
+	}
+	return q
+}
+
+func (e *exchanged) problems() string {
+	if e.Unexpected == 0 && e.FirstProblems == "" {
+		return ""
+	}
+	return fmt.Sprintf("; %d other replies; %s", e.Unexpected, e.FirstProblems)
+}
