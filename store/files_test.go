@@ -75,7 +75,7 @@ func TestASoundFilePassesItsCheck(t *testing.T) {
 	}
 }
 
-// TestDamageIsSetAside damages one file in each way; the other two must be as they were, and the damage must be said.
+// TestDamageIsSetAside damages one file in each way; the other two must be as they were, and the damage must be reported.
 func TestDamageIsSetAside(t *testing.T) {
 	damages := map[string]func(b []byte) []byte{
 		"cut in half":       func(b []byte) []byte { return b[:len(b)/2] },

@@ -1,6 +1,6 @@
 // Package wire translates between DHCPv4 packets and the values of package dhcp, and holds the rule where a reply is sent.
 //
-// It checks what decides something: op, hlen, option 52, the lengths of options. It is lenient where clients are known to be sloppy, such as
+// It checks what decides something: op, hlen, option 52, the lengths of options. It is lenient where clients are sloppy, such as
 // about a missing END. Nothing that it returns aliases a receive buffer.
 package wire
 
@@ -40,7 +40,7 @@ type ServerMessage struct {
 	ServerID netip.Addr
 }
 
-// MalformedError says why a packet was refused before any decision.
+// MalformedError is the reason why a packet was refused before any decision.
 type MalformedError struct{ Reason string }
 
 func (e *MalformedError) Error() string { return "malformed packet: " + e.Reason }
@@ -153,7 +153,7 @@ func (o *options) readOverload(buf []byte) error {
 	return nil
 }
 
-// readOptions takes what the server knows of the options. An option that decides something must have the length that
+// readOptions reads the options that the server uses. An option that decides something must have the length that
 // its RFC gives it: to take it for absent would be to answer another question than the client's (C09).
 func readOptions(r *dhcp.Request, opts *options) error {
 	o := optionReader{opts: opts}

@@ -37,7 +37,7 @@ func TestAPageThatCantBeReadIsAnError(t *testing.T) {
 }
 
 // Without its first pages bbolt begins no transaction, and keeps a lock for ever. No caller may wait for it.
-func TestAFileThatIsEmptiedHoldsUpNobody(t *testing.T) {
+func TestAFileThatIsEmptiedHoldsUpNoCaller(t *testing.T) {
 	f := newFixture(t).open()
 	put(t, f.File, "a", "1")
 	must(t, os.Truncate(f.Path(), 0))
@@ -66,7 +66,7 @@ func TestAFileThatIsEmptiedHoldsUpNobody(t *testing.T) {
 
 // Readers and writers that are under way when a file loses its first pages end with an error or with what they have read: none waits for a
 // lock that bbolt holds for ever. Closing the file doesn't either.
-func TestAFileThatIsEmptiedUnderManyReadersHoldsUpNobody(t *testing.T) {
+func TestAFileThatIsEmptiedHoldsUpNoneOfManyReaders(t *testing.T) {
 	for range 10 {
 		f := newFixture(t).open()
 		put(t, f.File, "a", "1")
@@ -165,7 +165,7 @@ func TestACommitWhoseSyncFailedIsWrittenAgain(t *testing.T) {
 	}
 }
 
-func TestACommitOfUnknownOutcomeSaysSo(t *testing.T) {
+func TestACommitOfUnknownOutcomeIsReported(t *testing.T) {
 	h := newFixture(t)
 	failing := false
 	h.o.Commit = func(commit func() error) error {

@@ -15,7 +15,7 @@ import (
 	"plugtone/store/dbfile"
 )
 
-// entryRecord is an entry in the file. Its number tells it apart from the same entry in memory.
+// entryRecord is an entry in the file. Its number distinguishes it from the same entry in memory.
 type entryRecord struct {
 	timeline.Entry
 	Number uint64 `json:"number,omitempty"`

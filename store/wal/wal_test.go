@@ -169,7 +169,7 @@ func TestATornBatchIsNotThere(t *testing.T) {
 	}
 }
 
-// A disk that says that a write has failed may have done it all the same: the batch that gets its number, wherever there was
+// A disk that reports a failed write may have done it all the same: the batch that gets its number, wherever there was
 // room for it, is the only one that has it.
 func TestAFailedBatchIsNotThereBesideTheNext(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "j")
