@@ -7,9 +7,9 @@ import (
 	"path/filepath"
 )
 
-// leftovers are the patterns of what a killed process leaves unfinished: copies of files and unpacked backups, with secrets.
+// leftovers are the patterns of what a killed process leaves unfinished: copies of files and unpacked backups, with secrets, and keys.
 func leftovers() []string {
-	return []string{".restore-*", ".tmp-*", "*.db.new", "backups/.tmp-*", "backups/.backup-*"}
+	return []string{".restore-*", ".tmp-*", "*.db.new", "backups/.tmp-*", "backups/.backup-*", "tls/.new-*"}
 }
 
 // removeLeftovers removes what killed processes left in a data directory. Its files or the directory itself must be locked: then no other

@@ -18,7 +18,8 @@ func (h *fixture) leave(t *testing.T) (paths []string) {
 		must(t, os.MkdirAll(h.path(dir), 0o700))
 		paths = append(paths, h.path(dir)+"/plugtone.db")
 	}
-	paths = append(paths, h.path(".tmp-123"), h.path("backups/.tmp-123"), h.path("events.db.new"))
+	must(t, os.MkdirAll(h.path("tls"), 0o700))
+	paths = append(paths, h.path("tls/.new-123"), h.path(".tmp-123"), h.path("backups/.tmp-123"), h.path("events.db.new"))
 	for _, path := range paths {
 		must(t, os.WriteFile(path, []byte("secret"), 0o600))
 	}
