@@ -155,9 +155,9 @@ func (s dhcpSample) cpu() float64 { return float64(s.used.Microseconds()) / floa
 func (s dhcpSample) lost() float64 { return 1 - float64(s.Done)/float64(max(s.Begun, 1)) }
 
 func (s dhcpSample) String() string {
-	return fmt.Sprintf("%-9s %6d leases %6d/s  %5.1f %% lost  CPU %4.0f µs an exchange  offer p50 %6.2f ms  p99 %6.2f  ack p50 %6.2f  p99 %6.2f  sent late p99 %5.2f  start %4d ms  memory %3d MB%s",
+	return fmt.Sprintf("%-9s %6d leases %6d/s  %5.1f %% lost  CPU %4.0f µs an exchange  offer p50 %6.2f ms  p99 %6.2f  ack p50 %6.2f  p99 %6.2f  sent late p99 %5.2f  %d other replies  start %4d ms  memory %3d MB",
 		s.server, s.held, s.rate, 100*s.lost(), s.cpu(), ms(s.Offer[0]), ms(s.Offer[1]), ms(s.Ack[0]), ms(s.Ack[1]), ms(s.Late[1]),
-		s.started.Milliseconds(), s.memory/1024, s.problems())
+		s.Unexpected, s.started.Milliseconds(), s.memory/1024)
 }
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

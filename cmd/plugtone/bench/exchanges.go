@@ -3,7 +3,7 @@ package main
 import (
 	"encoding/binary"
 	"encoding/json"
-	"fmt"
+	"errors"
 	"net/netip"
 	"os"
 	"runtime"
@@ -25,13 +25,12 @@ type traffic struct {
 // exchanged is what became of a traffic. A reply's time counts from when its message was to be sent, also when the generator was late: so a
 // server that stops for a while is charged for all clients that waited. It ends when the kernel received the reply.
 type exchanged struct {
-	Begun, Done   int
-	Offer, Ack    [3]time.Duration // median, 99th percentile, longest
-	All           [3]time.Duration // of offers and ACKs
-	Late          [3]time.Duration // how late messages were sent
-	offers, acks  []time.Duration
-	Unexpected    int // NAKs and other replies
-	FirstProblems string
+	Begun, Done  int
+	Offer, Ack   [3]time.Duration // median, 99th percentile, longest
+	All          [3]time.Duration // of offers and ACKs
+	Late         [3]time.Duration // how late messages were sent
+	offers, acks []time.Duration
+	Unexpected   int // NAKs and other replies, and messages that could not be sent
 }
 
 // serverMAC is the hardware address of the measured server.
@@ -72,23 +71,17 @@ func exchange(spec string) error {
 }
 
 func (x *exchanges) open() (err error) {
+	total := int(x.Period.Seconds() * float64(x.Rate))
+	x.due, x.step = make([]int64, total), make([]byte, total)
 	if x.link, err = openWire("eth0", 0); err != nil {
 		return err
 	}
 	if x.relay, err = unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0); err != nil {
 		return err
 	}
-	if err := unix.SetsockoptInt(x.relay, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 16<<20); err != nil {
-		return err
-	}
-	for _, fd := range []int{x.relay, x.link.fd} {
-		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1); err != nil {
-			return err
-		}
-	}
-	total := int(x.Period.Seconds() * float64(x.Rate))
-	x.due, x.step = make([]int64, total), make([]byte, total)
-	return unix.Bind(x.relay, &unix.SockaddrInet4{Port: serverPort, Addr: clientAddr.As4()})
+	return errors.Join(unix.SetsockoptInt(x.relay, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 16<<20),
+		unix.SetsockoptInt(x.relay, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1), unix.SetsockoptInt(x.link.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1),
+		unix.Bind(x.relay, &unix.SockaddrInet4{Port: serverPort, Addr: clientAddr.As4()}))
 }
 
 // kind returns what client n does.
@@ -165,16 +158,14 @@ func (x *exchanges) send(n int, kind byte, addr netip.Addr, server [4]byte) {
 		err = x.link.sendFrame(mac, broadcastMAC, from, [4]byte{255, 255, 255, 255}, p)
 	}
 	if err != nil {
-		x.problem(err)
+		x.unexpected()
 	}
 }
 
-func (x *exchanges) problem(err error) {
+func (x *exchanges) unexpected() {
 	x.mu.Lock()
-	defer x.mu.Unlock()
-	if len(x.out.FirstProblems) < 200 {
-		x.out.FirstProblems += err.Error() + "; "
-	}
+	x.out.Unexpected++
+	x.mu.Unlock()
 }
 
 // receive takes the replies from one socket for as long as this process lives.
@@ -186,8 +177,7 @@ func (x *exchanges) receive(fd int) {
 			continue
 		}
 		if err != nil {
-			x.problem(err)
-			return
+			return // the run shows losses
 		}
 		p := buf[:n]
 		if fd == x.link.fd {
@@ -228,9 +218,7 @@ func (x *exchanges) reply(h received, at int64) {
 		x.out.Done++
 		x.mu.Unlock()
 	default:
-		x.mu.Lock()
-		x.out.Unexpected++
-		x.mu.Unlock()
+		x.unexpected()
 	}
 }
 
@@ -241,11 +229,4 @@ func quantiles(times []time.Duration) (q [3]time.Duration) {
 		q = [3]time.Duration{times[n/2], times[n*99/100], times[n-1]}
 	}
 	return q
-}
-
-func (e *exchanged) problems() string {
-	if e.Unexpected == 0 && e.FirstProblems == "" {
-		return ""
-	}
-	return fmt.Sprintf("; %d other replies; %s", e.Unexpected, e.FirstProblems)
 }

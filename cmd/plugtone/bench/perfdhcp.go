@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -78,21 +79,12 @@ func runFresh(ctx context.Context, o dhcpOptions, name string, held, rate int, l
 	}
 	defer b.close()
 	s = dhcpSample{server: name, held: held, rate: rate, started: b.started}
-	before, err := CPUTime(b.pid)
-	if err != nil {
-		return s, err
-	}
-	if s.exchanged, err = load(b); err != nil {
-		return s, err
-	}
-	after, err := CPUTime(b.pid)
-	if err != nil {
-		return s, err
-	}
-	s.used = after - before
-	m, err := MemoryOf(b.pid)
-	s.memory = m.All
-	return s, err
+	before, err1 := CPUTime(b.pid)
+	s.exchanged, err = load(b)
+	after, err2 := CPUTime(b.pid)
+	m, err3 := MemoryOf(b.pid)
+	s.used, s.memory = after-before, m.All
+	return s, errors.Join(err, err1, err2, err3)
 }
 
 func newBenchmark(ctx context.Context, o dhcpOptions, name string, held int) (*benchmark, error) {
@@ -101,11 +93,10 @@ func newBenchmark(ctx context.Context, o dhcpOptions, name string, held int) (*b
 		return nil, err
 	}
 	b := &benchmark{ctx: ctx, o: o, lab: lab}
-	if err := b.begin(name, held); err != nil {
+	if err = b.begin(name, held); err != nil {
 		b.close()
-		return nil, err
 	}
-	return b, nil
+	return b, err
 }
 
 func (b *benchmark) begin(name string, held int) error {
