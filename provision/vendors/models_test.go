@@ -1,14 +1,19 @@
 package vendors_test
 
 import (
+	"encoding/csv"
 	"fmt"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"go.yaml.in/yaml/v4"
+
 	"plugtone/provision/fleet"
 	"plugtone/provision/phonefile"
+	"plugtone/provision/vendors"
 )
 
 // The keys of Fanvil's phones stand in pages of their display: the last key is the last one of the last page.
@@ -67,6 +72,61 @@ func TestPartNumbers(t *testing.T) {
 		v, _ := s.Vendor(c.vendor)
 		if m, ok := v.Model(c.part); !ok || m.Name != c.model {
 			t.Errorf("%s %s: %v, want %s", c.vendor, c.part, m, c.model)
+		}
+	}
+}
+
+// testdata/names.csv lists the models that other provisioning systems serve, by the names that they have there.
+func TestModelsOfOtherSystems(t *testing.T) {
+	f, err := os.Open("testdata/names.csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	rows, err := csv.NewReader(f).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := load(t)
+	for i, r := range rows[1:] {
+		if v, ok := s.Vendor(r[1]); !ok {
+			t.Errorf("testdata/names.csv:%d: no pack %s", i+2, r[1])
+		} else if _, ok := v.Model(r[2]); !ok {
+			t.Errorf("testdata/names.csv:%d: %s has %s, which the pack %s lacks", i+2, r[0], r[2], r[1])
+		}
+	}
+}
+
+func TestNumberOfModels(t *testing.T) {
+	const fewestModels, fewestVendors = 800, 28
+	models, all := 0, load(t).Vendors()
+	for _, v := range all {
+		models += len(v.Models())
+	}
+	if models < fewestModels || len(all) < fewestVendors {
+		t.Errorf("%d models of %d vendors, want %d of %d at least", models, len(all), fewestModels, fewestVendors)
+	}
+}
+
+// Every model says where it is from, or its family does.
+func TestModelsHaveSources(t *testing.T) {
+	type member struct{ Family, Source string }
+	for _, v := range load(t).Vendors() {
+		data, err := vendors.FS.ReadFile(v.ID + "/vendor.yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var doc struct{ Families, Models map[string]member }
+		if err := yaml.Unmarshal(data, &doc); err != nil {
+			t.Fatal(err)
+		}
+		for name, m := range doc.Models {
+			for m.Source == "" && m.Family != "" {
+				m = doc.Families[m.Family]
+			}
+			if m.Source == "" {
+				t.Errorf("%s %s: no source", v.ID, name)
+			}
 		}
 	}
 }
