@@ -101,6 +101,44 @@ func TestAFileThatIsEmptiedHoldsUpNoneOfManyReaders(t *testing.T) {
 	}
 }
 
+// Readers under way while another file takes the place of theirs end on the old one, without an error, and later ones read the new one.
+func TestReadersOfAFileThatIsReplaced(t *testing.T) {
+	f := newFixture(t).open()
+	put(t, f.File, "a", "1")
+	stop := make(chan struct{})
+	var all sync.WaitGroup
+	for range 24 {
+		all.Go(func() {
+			for {
+				if v, err := get(t, f.File, "a"); err != nil || v != "1" {
+					t.Errorf("%q, %v", v, err)
+					return
+				}
+				select {
+				case <-stop:
+					return
+				default:
+				}
+			}
+		})
+	}
+	for range 10 {
+		must(t, f.Replace(spec.Schema, 0, func(_ Tx, to *File) error {
+			return to.Update(func(tx Tx) error { return tx.Table("a").Put([]byte("a"), []byte("1")) })
+		}))
+	}
+	close(stop)
+	ended := make(chan struct{})
+	go func() { all.Wait(); close(ended) }()
+	select {
+	case <-ended:
+	case <-time.After(20 * time.Second):
+		t.Fatal("a reader waits")
+	}
+	put(t, f.File, "a", "2")
+	must(t, f.Close())
+}
+
 // bbolt has the two locks that are released after a fault.
 func TestLocksOfBoltAreFound(t *testing.T) {
 	h := newFixture(t).open().current
