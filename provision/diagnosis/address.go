@@ -95,7 +95,7 @@ func (s *story) decided(e *timeline.Entry) conclusion {
 	case dhcp.VerdictConflict:
 		return problem(e.Time, fmt.Sprintf("another host answered when %s was probed for it at %s", e.Addr, when), "look for a host with a fixed address in the pool")
 	case dhcp.VerdictOtherServer:
-		return problem(e.Time, fmt.Sprintf("it took the address of another DHCP server at %s: %s", when, e.Reason),
+		return problem(e.Time, fmt.Sprintf("another DHCP server serves it: %s at %s", e.Reason, when),
 			"turn that server off in this VLAN, or let it lease: dhcp.mode: inform, with option 66 set there")
 	case dhcp.VerdictExhausted:
 		return problem(e.Time, fmt.Sprintf("it got no address at %s: %s", when, e.Reason), "widen the subnet's pools, or shorten other_lease_time; plugtone status has the figures")

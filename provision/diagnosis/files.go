@@ -154,14 +154,18 @@ func (s *story) fetched() (c conclusion, ok bool) {
 func (s *story) notItsOwn() conclusion {
 	e, hint := s.files.last, "see which files its model requests: plugtone device files "+s.f.MAC.String()
 	if u := s.files.unknown; u != nil {
-		return problem(u.Time, fmt.Sprintf("it requested %s at %s, which no vendor pack has, and never its own configuration", name(u), at(u.Time)), hint)
+		return problem(u.Time, fmt.Sprintf("it requested %s at %s, which no vendor pack has, and not its own configuration", name(u), at(u.Time)), hint)
 	}
-	return problem(e.Time, fmt.Sprintf("it requested %s at %s, and never its own configuration", name(e), at(e.Time)), hint)
+	return problem(e.Time, fmt.Sprintf("it requested %s at %s, and not its own configuration", name(e), at(e.Time)), hint)
 }
 
-// refusedElsewhere returns the finding about another host that was refused the phone's file.
+// refusedElsewhere returns the finding about a request from another address than the phone's.
 func (s *story) refusedElsewhere(e *timeline.Entry) conclusion {
-	return note(e.Time, fmt.Sprintf("another host, %s, was refused %s at %s: %s", e.Addr, name(e), at(e.Time), e.Reason), "")
+	hint := ""
+	if strings.Contains(e.Reason, "is leased to") {
+		hint = "if that is the phone itself, it has two MACs: plugtone device set --help, other_macs"
+	}
+	return note(e.Time, fmt.Sprintf("a request for %s from %s, which is not its address, was refused at %s: %s", name(e), e.Addr, at(e.Time), e.Reason), hint)
 }
 
 // refusal returns why the phone was refused.

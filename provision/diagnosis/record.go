@@ -122,7 +122,7 @@ func (s *story) twins() []conclusion {
 			"compare the MAC on the labels of both, and look for it in the switches' address tables"))
 	}
 	if a, b, ok := addrs.alternate(s.f.Now); ok {
-		out = append(out, problem(addrs.last, fmt.Sprintf("two hosts request its files in turn, %s and %s, last at %s", a, b, at(addrs.last)),
+		out = append(out, problem(addrs.last, fmt.Sprintf("its files are requested from two addresses in turn, %s and %s, last at %s", a, b, at(addrs.last)),
 			"two phones use its MAC, or one is behind a router with two outside addresses; look for it in the switches' address tables"))
 	}
 	return out

@@ -69,7 +69,7 @@ func (s *story) neverAsked() []conclusion {
 	if s.f.Now.Sub(e.Time) < grace {
 		return []conclusion{doubtful(e.Time, "it has not requested a file yet", "most phones take half a minute to two minutes")}
 	}
-	return []conclusion{problem(e.Time, fmt.Sprintf("it never requested a file, although it was given the provisioning server %s (option %s)", told[0].value, told[0].option),
+	return []conclusion{problem(e.Time, fmt.Sprintf("it was given the provisioning server %s (option %s), and its timeline has no file request", told[0].value, told[0].option),
 		"it ignores the DHCP option or has a stored server address: look at its provisioning settings, or reset it to factory settings")}
 }
 
