@@ -192,7 +192,7 @@ func (h *host) tryAll(from netip.Addr, server, name string) (bool, error) {
 func (h *host) fetch(from netip.Addr, url string) (string, error) {
 	var body string
 	err := h.ns.Do(func() error {
-		conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: from.AsSlice()}, Timeout: 5 * time.Second}).Dial("tcp4", strings.Split(url, "/")[2]+":80")
+		conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: from.AsSlice()}, Timeout: 30 * time.Second}).Dial("tcp4", strings.Split(url, "/")[2]+":80")
 		if err != nil {
 			return err
 		}

@@ -64,6 +64,9 @@ func (s *story) unseen(lease dhcp.Lease, leased bool) []conclusion {
 			return []conclusion{doubtful(lease.Starts, fmt.Sprintf("%s, and it fetched from %s last", text, from), "")}
 		}
 		return []conclusion{note(lease.Starts, text, "")}
+	case file == nil && s.pnp != nil:
+		return []conclusion{note(s.pnp.Time, fmt.Sprintf("it has no lease here, and the timeline has no DHCP message of it; it asked for its server by SIP PnP from %s at %s", s.pnp.Addr, at(s.pnp.Time)),
+			"it has a fixed address, or another DHCP server")}
 	case file == nil && s.f.Fetched.Time.IsZero():
 		return []conclusion{problem(time.Time{}, fmt.Sprintf("nothing was received from %s: no DHCP message and no file request is in its timeline", s.f.MAC),
 			"check its power, its cable, the VLAN of its switch port, and the MAC on its label")}

@@ -97,6 +97,7 @@ type story struct {
 	boot    int // index of the entry with which the phone started last
 	dhcp    addressing
 	files   fetching
+	pnp     *timeline.Entry // the last time that it was given its server by SIP PnP
 }
 
 // Diagnose concludes from a phone's whole timeline, oldest entry first, what works and what doesn't, in the order of a boot.
@@ -112,6 +113,8 @@ func Diagnose(entries []timeline.Entry, f Facts) []Finding {
 			s.dhcp.read(e)
 		case timeline.IsFile(e.Source):
 			s.files.read(e, s)
+		case e.Source == "sip" && e.Event == "pnp" && e.Verdict == "answered":
+			s.pnp = e
 		}
 	}
 	var all []conclusion

@@ -4,14 +4,15 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"plugtone/dhcp"
 	"plugtone/provision/timeline"
 )
 
-// server is one provisioning server that DHCP gave the phone.
+// server is one provisioning server that the phone was given.
 type server struct {
-	option    string // its code
+	from      string // option CODE, or SIP PnP
 	value     string
 	transport string // tftp, http, https; another scheme of a URL; "" when the value is binary
 }
@@ -24,7 +25,7 @@ func serversIn(options string) []server {
 		if !ok || code == "67" || code == "132" {
 			continue // the boot file's name; the voice VLAN
 		}
-		t := server{option: code, value: value}
+		t := server{from: "option " + code, value: value}
 		scheme, _, isURL := strings.Cut(value, "://")
 		switch {
 		case isURL:
@@ -37,50 +38,60 @@ func serversIn(options string) []server {
 	return out
 }
 
-// neverAsked returns why a phone with an address may not have requested a file.
+// neverAsked returns why a phone that was given its server may not have requested a file.
 func (s *story) neverAsked() []conclusion {
-	e := s.dhcp.acked
-	if e == nil || e != s.dhcp.last || s.f.NoPack {
+	e, told := s.dhcp.acked, []server(nil)
+	if s.pnp != nil {
+		url := strings.TrimPrefix(s.pnp.Reason, "given the URL ")
+		scheme, _, _ := strings.Cut(url, "://")
+		told = append(told, server{"SIP PnP", url, scheme})
+	}
+	switch {
+	case s.f.NoPack:
+		return nil // that is the reason
+	case s.dhcp.last == nil && s.pnp != nil:
+		return []conclusion{s.untouched(s.pnp.Time, told)}
+	case e == nil || e != s.dhcp.last:
 		return nil // its address is the reason
 	}
 	if _, leased := s.activeLease(e.Addr); !leased && e.Verdict == string(dhcp.VerdictAcked) {
 		return nil
 	}
-	if s.f.Phones != nil {
-		switch s.f.Phones(e.Addr) {
-		case dhcp.PhonesNone:
-			return []conclusion{doubtful(e.Time, fmt.Sprintf("its subnet has phones: none, so it was not given a provisioning server with %s", e.Addr), "")}
-		case dhcp.PhonesMove:
-			return []conclusion{doubtful(e.Time, fmt.Sprintf("its subnet has phones: move, so it was given its voice VLAN with %s and no provisioning server", e.Addr), "it should start again in its voice VLAN")}
-		}
+	told = append(told, serversIn(e.Options)...)
+	if len(told) > 0 {
+		return []conclusion{s.untouched(e.Time, told)}
 	}
-	told := serversIn(e.Options)
-	switch {
-	case len(told) == 0 && e.Vendor == "":
-		return []conclusion{problem(e.Time, fmt.Sprintf("it got %s, but no provisioning server: no vendor pack recognised it", e.Addr),
-			"name its vendor: plugtone device add "+s.f.MAC.String()+" --vendor V --model M")}
-	case len(told) == 0:
-		return []conclusion{problem(e.Time, fmt.Sprintf("it got %s, but no option with a provisioning server", e.Addr),
-			"see what DHCP would send it: plugtone explain "+s.f.MAC.String())}
-	}
-	if c, off := s.switchedOff(e, told); off {
-		return []conclusion{c}
-	}
-	if s.f.Now.Sub(e.Time) < grace {
-		return []conclusion{doubtful(e.Time, "it has not requested a file yet", "most phones take half a minute to two minutes")}
-	}
-	return []conclusion{problem(e.Time, fmt.Sprintf("it was given the provisioning server %s (option %s), and its timeline has no file request", told[0].value, told[0].option),
-		"it ignores the DHCP option or has a stored server address: look at its provisioning settings, or reset it to factory settings")}
+	return []conclusion{s.untold(e)}
 }
 
-// switchedOff reports that every transport by which the phone was told to fetch is switched off.
-func (s *story) switchedOff(e *timeline.Entry, told []server) (conclusion, bool) {
-	for _, t := range told {
-		if !slices.Contains(s.f.Off, t.transport) {
-			return conclusion{}, false
-		}
+// untold returns why a phone was given no provisioning server.
+func (s *story) untold(e *timeline.Entry) conclusion {
+	phones := ""
+	if s.f.Phones != nil {
+		phones = s.f.Phones(e.Addr)
 	}
+	switch {
+	case phones == dhcp.PhonesNone:
+		return doubtful(e.Time, fmt.Sprintf("its subnet has phones: none, so it was not given a provisioning server with %s", e.Addr), "")
+	case phones == dhcp.PhonesMove:
+		return doubtful(e.Time, fmt.Sprintf("its subnet has phones: move, so it was given its voice VLAN with %s and no provisioning server", e.Addr), "it should start again in its voice VLAN")
+	case e.Vendor == "":
+		return problem(e.Time, fmt.Sprintf("it got %s, but no provisioning server: no vendor pack recognised it", e.Addr),
+			"name its vendor: plugtone device add "+s.f.MAC.String()+" --vendor V --model M")
+	}
+	return problem(e.Time, fmt.Sprintf("it got %s, but no option with a provisioning server", e.Addr), "see what DHCP would send it: plugtone explain "+s.f.MAC.String())
+}
+
+// untouched returns why a phone may not have requested a file from the servers that it was given at a time.
+func (s *story) untouched(given time.Time, told []server) conclusion {
 	t := told[0]
-	return problem(e.Time, fmt.Sprintf("it was told to fetch from %s over %s (option %s), and %s is switched off on this server", t.value, t.transport, t.option, t.transport),
-		fmt.Sprintf("set %s.enabled: true and restart plugtone, or change provisioning_url", t.transport)), true
+	if !slices.ContainsFunc(told, func(t server) bool { return !slices.Contains(s.f.Off, t.transport) }) {
+		return problem(given, fmt.Sprintf("it was told to fetch from %s over %s (%s), and %s is switched off on this server", t.value, t.transport, t.from, t.transport),
+			fmt.Sprintf("set %s.enabled: true and restart plugtone, or change provisioning_url", t.transport))
+	}
+	if s.f.Now.Sub(given) < grace {
+		return doubtful(given, "it has not requested a file yet", "most phones take half a minute to two minutes")
+	}
+	return problem(given, fmt.Sprintf("it was given the provisioning server %s (%s), and its timeline has no file request", t.value, t.from),
+		"it ignores the DHCP option or has a stored server address: look at its provisioning settings, or reset it to factory settings")
 }
