@@ -84,6 +84,7 @@ func (a *app) showModel(c *cobra.Command, v pack.Description, name string) error
 		}
 		f.add("key types", has(v.KeyTypes, m.LacksKeyTypes))
 		f.add("settings", has(v.Settings, m.LacksSettings))
+		f.add("lacks of lines", strings.Join(m.LacksOfLines, "; "))
 		f.add("note", m.Note)
 		return f.print(c.OutOrStdout())
 	}

@@ -48,6 +48,9 @@ files:
   - {name: "{mac}.cfg", kind: device, template: device.tmpl, format: cfg, for: M1}
   - {name: "{mac}.txt", kind: device, template: device.tmpl, format: cfg, for: M2}
   - {name: "{any}.rom", kind: firmware}
+lacks:
+  lines: {auth_user: no, password: no, display_name: no, label: no, voicemail: no, shared: no, host: no, port: no, tcp: no, tls: no,
+    outbound_proxy: no, backup_host: no, register_expires: no}
 -- mine/device.tmpl --
 {{range .AllLines}}
 user{{.N}} = {{.Number}}
@@ -117,6 +120,9 @@ func TestVendorCheckFaults(t *testing.T) {
 		{"user{{.N}} = {{.Number}}", "user{{.N}} = {{.Number}", `mine/device.tmpl:2: bad character`},
 		{"user{{.N}} = {{.Number}}", "user{{.N}} = {{setting \"langage\"}}", `mine/device.tmpl:2: there is no setting "langage"; near: language`},
 		{"user{{.N}} = {{.Number}}", "user{{.N}} = {{.Number}}{{range $.Slots \"lin\"}}{{end}}", `mine/device.tmpl:2:\d+: .*key area "lin" must be one of line, memory`},
+		{"{auth_user: no, password: no, ", "{", `mine/vendor.yaml: members of lines auth_user, password are accepted, and make no difference in the files of M2, M1 and models like them: print them, or write lacks: \{lines: \{auth_user: "the reason", `},
+		{"{auth_user: no", "{number: no, auth_user: no", `mine/vendor.yaml: members of lines number stand under lacks, and make a difference in the files of M2, M1 and models like them`},
+		{"{auth_user: no", "{auth_usr: no, auth_user: no", `mine/vendor.yaml:\d+:\d+: lacks: lines: auth_usr: must be one of number, auth_user`},
 		{"{name: \"{mac}.boot\", kind: none}", "{name: \"{mac}.{any}\", kind: none}", `model M1 asks for 02005e100001.cfg \(\{mac\}.cfg\), which is taken for another`},
 	} {
 		if !strings.Contains(twoPacks, tt.from) {

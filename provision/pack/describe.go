@@ -39,6 +39,7 @@ type ModelDescription struct {
 
 	LacksKeyTypes []string `json:"lacks_key_types,omitempty" doc:"key types of the vendor that this model lacks" example:"[\"park\"]"`
 	LacksSettings []string `json:"lacks_settings,omitempty" doc:"settings of the vendor that this model lacks" example:"[\"wallpaper\"]"`
+	LacksOfLines  []string `json:"lacks_of_lines,omitempty" doc:"members of lines that the files of this model do not carry, with the reason" example:"[\"voicemail: no message lamp\"]"`
 }
 
 // FileDescription is one file in a Description, in the order of the phone's requests.
@@ -62,6 +63,7 @@ func (v *Vendor) Describe() Description {
 		}
 		md.LacksKeyTypes = slices.DeleteFunc(slices.Clone(d.KeyTypes), func(t string) bool { return slices.Contains(m.KeyTypes(), t) })
 		md.LacksSettings = slices.DeleteFunc(slices.Clone(d.Settings), func(s string) bool { return v.Supports(m.Name, s) })
+		md.LacksOfLines = m.LacksOfLines()
 		d.Models = append(d.Models, md)
 	}
 	for _, f := range v.Declared() {

@@ -48,6 +48,7 @@ func (c modelCompiler) compileModels() *phonefile.ModelList {
 		c.problem(c.pos("unknown_model"), "unknown_model: there is no family %q", c.doc.Unknown)
 	}
 	c.checkKeyTypes()
+	c.compileLacks(models)
 	return phonefile.NewModelList(c.v.Name, models, c.generic(models))
 }
 

@@ -30,8 +30,8 @@ type CheckResult struct {
 }
 
 // Check checks a pack, or a folder of packs, as a daemon with c would take it, and more: every file of every model is
-// rendered for sample phones and parsed again, every file pattern is requested, the goldens run, and every row of
-// testdata/recognise.csv must be recognised. With rewrite set, goldens that differ are passed to it, and a pack without
+// rendered for sample phones and parsed again, every file pattern is requested, the goldens run, every row of
+// testdata/recognise.csv must be recognised, and whatever is accepted must make a difference. With rewrite set, goldens that differ are passed to it, and a pack without
 // any is given its first ones. The error joins every validation error, each with file and line where it has one.
 func Check(c pack.Config, dir string, rewrite func(path string, data []byte) error) ([]CheckResult, error) {
 	dirs, err := pack.Dirs(dir)
@@ -66,6 +66,7 @@ func Check(c pack.Config, dir string, rewrite func(path string, data []byte) err
 		errs = append(errs, t.names()...)
 		errs = append(errs, t.goldens()...)
 		errs = append(errs, t.recognitions()...)
+		errs = append(errs, CheckCarried(v))
 		out = append(out, t.out)
 	}
 	return out, errors.Join(errs...)

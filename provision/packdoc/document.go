@@ -35,6 +35,7 @@ type Document struct {
 	KeyTypes     map[string]*KeyType         `yaml:"key_types"`
 	Maps         map[string]map[string]Value `yaml:"maps"`
 	Settings     map[string]Settings         `yaml:"settings"`
+	Lacks        Lacks                       `yaml:"lacks"`
 	Resync       Resyncs                     `yaml:"resync"`
 	Boot         []Boot                      `yaml:"boot"`
 }

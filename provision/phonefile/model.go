@@ -23,6 +23,8 @@ type Model struct {
 	Vars      map[string]string
 	Note      string
 	Types     map[string]*packdoc.KeyType
+	Lacks     Lacks   // what its files do not carry, although others of the pack do
+	Uncertain bool    // its numbers of lines and keys are not certain
 	Minimum   Minimum // of the generic model: what every model has
 
 	vendor    string                       // its name, for errors about the generic model
@@ -90,7 +92,10 @@ func (m *Model) CheckLine(position int) error {
 }
 
 // CheckKey returns why the model can't have a key.
-func (m *Model) CheckKey(k fleet.Key) error {
+func (m *Model) CheckKey(k fleet.Key) error { return m.checkKey(k, false) }
+
+// checkKey is CheckKey. With beyond set a key that the pack states the model's files don't carry is taken too.
+func (m *Model) checkKey(k fleet.Key, beyond bool) error {
 	if err := m.checkSlot(k); err != nil || k.Type == "none" {
 		return err
 	}
@@ -100,6 +105,9 @@ func (m *Model) CheckKey(k fleet.Key) error {
 	}
 	if len(t.Areas) > 0 && !slices.Contains(t.Areas, areaClass(k.Area)) {
 		return fmt.Errorf("%s takes %s only on %s keys, not on %s", m.title(), k.Type, strings.Join(t.Areas, ", "), k.Area)
+	}
+	if why, ok := m.KeyLack(k); ok && !beyond {
+		return fmt.Errorf("%s has no place for a key of type %s on %s:%d%s", m.title(), k.Type, k.Area, k.Slot, because(why))
 	}
 	for _, part := range []struct{ name, text string }{{"value", k.Value}, {"label", k.Label}} {
 		if slices.Contains(t.Needs, part.name) && part.text == "" {
@@ -113,6 +121,9 @@ func (m *Model) CheckKey(k fleet.Key) error {
 	}
 	return nil
 }
+
+// AcceptsKey reports whether the model has a key, whether or not its files carry it.
+func (m *Model) AcceptsKey(k fleet.Key) bool { return m.checkKey(k, true) == nil }
 
 // checkSlot returns why the model has no such slot, or no such line for a key.
 func (m *Model) checkSlot(k fleet.Key) error {
@@ -153,25 +164,51 @@ func areaList(areas map[string]int) string {
 func (m *Model) syntheticFor(p Phone) *Model {
 	out := *m
 	out.synthetic, out.empty = true, nil
-	out.Lines, out.Keys = m.Minimum.Lines, make(map[string]int)
-	maps.Copy(out.Keys, m.Minimum.Keys)
-	for _, l := range p.Lines {
-		out.Lines = max(out.Lines, min(l.Position, m.Lines))
+	out.Lines, out.Keys, out.Expansion.Modules = m.Minimum.Lines, maps.Clone(m.Minimum.Keys), 0
+	if out.Keys == nil {
+		out.Keys = make(map[string]int)
 	}
-	modules := 0
-	for _, k := range p.Keys {
-		out.Lines = max(out.Lines, min(k.Line, m.Lines))
-		if n, ok := strings.CutPrefix(k.Area, "expansion"); ok {
-			module, _ := strconv.Atoi(n)
-			modules = max(modules, min(module, m.Expansion.Modules))
-			continue
-		}
-		out.Keys[k.Area] = max(out.Keys[k.Area], min(k.Slot, m.Keys[k.Area]))
-	}
+	out.use(p, m)
 	out.Keys["line"] = max(out.Keys["line"], min(out.Lines, m.Keys["line"]))
-	out.Expansion.Modules = modules
-	if modules == 0 {
+	if out.Expansion.Modules == 0 {
 		out.Expansion = packdoc.Expansion{}
 	}
 	return &out
+}
+
+// extendedFor gives the model the lines, keys and modules that the phone uses beyond those that the pack states; m itself
+// when there are none.
+func (m *Model) extendedFor(p Phone) *Model {
+	out := *m
+	out.Keys = maps.Clone(m.Keys)
+	out.use(p, nil)
+	if out.Lines == m.Lines && maps.Equal(out.Keys, m.Keys) && out.Expansion == m.Expansion {
+		return m
+	}
+	out.synthetic, out.empty = true, nil
+	return &out
+}
+
+// use adds the lines, keys and modules that a phone uses, as far as within has them; within may be nil.
+func (m *Model) use(p Phone, within *Model) {
+	fit := func(n int, most func(*Model) int) int {
+		if within != nil {
+			n = min(n, most(within))
+		}
+		return n
+	}
+	lines := func(w *Model) int { return w.Lines }
+	for _, l := range p.Lines {
+		m.Lines = max(m.Lines, fit(l.Position, lines))
+	}
+	for _, k := range p.Keys {
+		m.Lines = max(m.Lines, fit(k.Line, lines))
+		if n, ok := strings.CutPrefix(k.Area, "expansion"); ok {
+			module, _ := strconv.Atoi(n)
+			m.Expansion.Modules = max(m.Expansion.Modules, fit(module, func(w *Model) int { return w.Expansion.Modules }))
+			m.Expansion.Keys = max(m.Expansion.Keys, fit(k.Slot, func(w *Model) int { return w.Expansion.Keys }))
+			continue
+		}
+		m.Keys[k.Area] = max(m.Keys[k.Area], fit(k.Slot, func(w *Model) int { return w.Keys[k.Area] }))
+	}
 }

@@ -16,6 +16,7 @@ type Phone struct {
 	Model     string // as the pack spells it; "" when only the vendor is known
 	Label     string
 	Enabled   bool // false: the pack's templates clear accounts and keys
+	Beyond    bool // lines and keys beyond what the pack states of the model are printed
 	Assigned  bool // false: a phone without a record on hold ("unassigned" configuration)
 	Lines     []Account
 	Keys      []fleet.Key       // validated against the model, sorted by area and slot

@@ -209,6 +209,13 @@ func (r *Renderer) word(name, word string, values packdoc.Values) (string, error
 
 // Supports reports whether the vendor's files carry a setting for this model.
 func (r *Renderer) Supports(model, setting string) bool {
+	_, lacks := r.ModelOrGeneric(model).SettingLack(setting)
+	return !lacks && r.Names(model, setting)
+}
+
+// Names reports whether the pack names a setting for this model, in its settings map or in a template: one that it does not
+// name can make no difference in the model's files.
+func (r *Renderer) Names(model, setting string) bool {
 	m := r.ModelOrGeneric(model)
 	if setting == "phonebook" {
 		_, ok := r.HasPhonebook(model)
@@ -225,6 +232,18 @@ func (r *Renderer) Supports(model, setting string) bool {
 		}
 	}
 	return false
+}
+
+// CheckSupport returns why the vendor's files don't carry a setting for this model; nil when they do.
+func (r *Renderer) CheckSupport(model, setting string) error {
+	if r.Supports(model, setting) {
+		return nil
+	}
+	m := r.ModelOrGeneric(model)
+	if why, lacks := m.SettingLack(setting); lacks {
+		return fmt.Errorf("%s has no place for it%s", m.title(), because(why))
+	}
+	return fmt.Errorf("no way is known to set it on %s; vendor_settings may have one", m.title())
 }
 
 // CheckSetting returns why a vendor can't have this value of a setting; nil when it can, or when its files don't carry the
@@ -272,6 +291,21 @@ func (r *Renderer) CheckExtra(model, name, val string) error {
 		return fmt.Errorf("parameter %s: its value %w", name, err)
 	}
 	return nil
+}
+
+// Words returns the words that the pack's values for a setting translate.
+func (r *Renderer) Words(name string) []any {
+	var out []any
+	for _, d := range r.doc.Settings[name] {
+		words := d.Values.Map
+		if d.Values.Name != "" {
+			words = r.doc.Maps[d.Values.Name]
+		}
+		for _, word := range slices.Sorted(maps.Keys(words)) {
+			out = append(out, word)
+		}
+	}
+	return out
 }
 
 // settingsFormat is the format of the file that takes a model's settings.

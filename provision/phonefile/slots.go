@@ -66,7 +66,7 @@ func (v *view) setKeys(p Phone) error {
 		}
 	}
 	if p.Enabled && p.Assigned {
-		if err := v.placeKeys(p.Keys); err != nil {
+		if err := v.placeKeys(p.Keys, p.Beyond); err != nil {
 			return err
 		}
 	}
@@ -129,11 +129,12 @@ func expansionAreas(m *Model) []string {
 	return out
 }
 
-func (v *view) placeKeys(keys []fleet.Key) error {
+// placeKeys puts the keys into their slots. With beyond set also those that the pack states the model's files don't carry.
+func (v *view) placeKeys(keys []fleet.Key, beyond bool) error {
 	own := make(map[int]bool) // lines that have a key of their own
 	taken := make(map[int]bool)
 	for _, k := range keys {
-		if err := v.renderer.CheckKey(v.model.Name, k); err != nil {
+		if err := v.model.checkKey(k, beyond); err != nil {
 			return err
 		}
 		into := v.ownSlot(k.Area, k.Slot)

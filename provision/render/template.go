@@ -253,8 +253,8 @@ func cleanTemplateError(msg string) string {
 	return noField.ReplaceAllString(executing.ReplaceAllString(msg, ": $1: "), "there is no $1 here")
 }
 
-// Fields lists the fields and the constant first arguments of functions that the template and its partials use:
-// ".Password", "setting admin_password". Package pack finds the settings that templates print by it.
+// Fields lists the fields and the constant first arguments of functions and methods that the template and its partials use:
+// ".Password", "setting admin_password", ".Is t4". Package pack finds the settings that templates print by it.
 func (t *Template) Fields() []string { return t.fields }
 
 func (t *Template) findFields() []string {
@@ -334,9 +334,33 @@ func collectCommand(c *parse.CommandNode, seen map[string]bool) {
 			seen[id.Ident+" "+s.Text] = true
 		}
 	}
+	if method := lastField(c.Args[0]); method != "" && len(c.Args) > 1 {
+		argument := "?" // not a constant
+		if s, ok := c.Args[1].(*parse.StringNode); ok {
+			argument = s.Text
+		}
+		seen["."+method+" "+argument] = true
+	}
 	for _, a := range c.Args {
 		collect(a, seen)
 	}
+}
+
+// lastField returns the last name of a chain of fields, "" of anything else.
+func lastField(n parse.Node) string {
+	var names []string
+	switch x := n.(type) {
+	case *parse.FieldNode:
+		names = x.Ident
+	case *parse.VariableNode:
+		names = x.Ident[1:]
+	case *parse.ChainNode:
+		names = x.Field
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return names[len(names)-1]
 }
 
 // With gives the template with other functions of the same names, those of one phone, for one run at a time. t itself is

@@ -29,7 +29,7 @@ func checkDevice(t *testing.T, r *provisiontest.Records, d *fleet.Device) error 
 func TestCheckDeviceFillsIn(t *testing.T) {
 	d := &fleet.Device{MAC: mac("001565000001"), Model: "acmecorp/a-4", Lines: []fleet.Line{{Extension: "1003@branch"}, {Extension: "1001"}},
 		Keys:           []fleet.Key{{Area: "expansion1", Slot: 1, Type: "blf", Value: "1"}, {Slot: 2, Type: "blf", Value: "2"}},
-		Settings:       setting.Values{"codecs": []any{"G722"}, "dnd": nil, "voice_vlan": float64(7)},
+		Settings:       setting.Values{"ntp_servers": []any{"10.0.0.1"}, "dnd": nil, "voice_vlan": float64(7)},
 		VendorSettings: map[string]map[string]string{"acmecorp": {"x.y": "1"}}}
 	if err := checkDevice(t, office(t), d); err != nil {
 		t.Fatal(err)
@@ -37,7 +37,7 @@ func TestCheckDeviceFillsIn(t *testing.T) {
 	want := &fleet.Device{MAC: d.MAC, Vendor: "acme", Model: "A4",
 		Lines:          []fleet.Line{{Position: 1, Extension: "1003", Registrar: "branch"}, {Position: 2, Extension: "1001", Registrar: "main"}},
 		Keys:           []fleet.Key{{Area: "line", Slot: 2, Type: "blf", Value: "2"}, {Area: "expansion1", Slot: 1, Type: "blf", Value: "1"}},
-		Settings:       setting.Values{"codecs": []string{"g722"}, "voice_vlan": 7},
+		Settings:       setting.Values{"ntp_servers": []string{"10.0.0.1"}, "voice_vlan": 7},
 		VendorSettings: map[string]map[string]string{"acme": {"x.y": "1"}}}
 	if d.Credentials == nil || d.Credentials.User != "001565000001" || len(d.Credentials.Password) != 20 {
 		t.Errorf("credentials %v", d.Credentials)
@@ -100,6 +100,7 @@ var wrongLinesAndKeys = []wrongDevice{
 	{"no such profile", func(d *fleet.Device) { d.Profile = "receptoin" }, "profile", "near: reception"},
 	{"unknown setting", func(d *fleet.Device) { d.Settings = setting.Values{"timezone": "x"} }, "settings.timezone", "time_zone"},
 	{"setting of a wrong type", func(d *fleet.Device) { d.Settings = setting.Values{"voice_vlan": "ten"} }, "settings.voice_vlan", "0 to 4094"},
+	{"setting that no file carries", func(d *fleet.Device) { d.Settings = setting.Values{"wallpaper": "a.png"} }, "settings.wallpaper", "no way is known to set it on A4"},
 	{"vendor settings of no vendor", func(d *fleet.Device) {
 		d.VendorSettings = map[string]map[string]string{"acmee": {"a": "b"}}
 	}, "vendor_settings.acmee", "acme"},

@@ -28,7 +28,14 @@ func checkSettings(bad *fleet.ValidationError, values setting.Values, vendor *pa
 		return out
 	}
 	for _, name := range slices.Sorted(maps.Keys(out)) {
-		if err := vendor.CheckSetting(model, name, packValue(out[name])); err != nil {
+		var err error
+		if name != "firmware" { // firmware is what may be fetched, also where no file names it
+			err = vendor.CheckSupport(model, name)
+		}
+		if err == nil {
+			err = vendor.CheckSetting(model, name, packValue(out[name]))
+		}
+		if err != nil {
 			value := setting.Print(out[name])
 			if d, _ := setting.Lookup(name); d.IsSecret() {
 				value = ""

@@ -24,39 +24,20 @@ func LeftOut(f fleet.View, packs *pack.Set, site *fleet.Site, subnet netip.Prefi
 		return left, nil
 	}
 	left = append(left, ZoneLeftOut(vendor, p)...)
-	return append(left, unrendered(vendor, d, p)...), nil
+	return append(left, unrendered(vendor, p)...), nil
 }
 
-// optional is a member that not every vendor's files have a place for. clear removes it from a phone.
+// optional is a member of keys that not every vendor's files have a place for. clear removes it from a phone.
 type optional struct {
 	what  string
 	clear func(p *phonefile.Phone)
 }
 
-// optionals lists the optional members that are set on a phone.
-func optionals(d *fleet.Device, p phonefile.Phone) []optional {
+// optionals lists the optional members that are set on keys of a phone.
+func optionals(p phonefile.Phone) []optional {
 	var out []optional
 	add := func(what string, clear func(*phonefile.Phone)) {
 		out = append(out, optional{what, clear})
-	}
-	for i, l := range p.Lines {
-		at := fmt.Sprintf("line %d: ", l.Position)
-		if l.Registrar.SIPDomain != "" {
-			add(at+"sip_domain of registrar "+l.Registrar.Name, func(p *phonefile.Phone) { p.Lines[i].Registrar.SIPDomain = "" })
-		}
-		if l.Registrar.BackupOutboundProxy != "" {
-			add(at+"backup_outbound_proxy of registrar "+l.Registrar.Name, func(p *phonefile.Phone) { p.Lines[i].Registrar.BackupOutboundProxy = "" })
-		}
-		own := slices.IndexFunc(d.Lines, func(own fleet.Line) bool { return own.Position == l.Position })
-		if own < 0 {
-			continue
-		}
-		if d.Lines[own].Label != "" {
-			add(at+"label", func(p *phonefile.Phone) { p.Lines[i].Label = "-" })
-		}
-		if d.Lines[own].Shared {
-			add(at+"shared", func(p *phonefile.Phone) { p.Lines[i].Shared = false })
-		}
 	}
 	for i, k := range p.Keys {
 		at := fmt.Sprintf("key %s:%d: ", k.Area, k.Slot)
@@ -71,8 +52,8 @@ func optionals(d *fleet.Device, p phonefile.Phone) []optional {
 }
 
 // unrendered returns the optional members without which the phone's files are the same.
-func unrendered(vendor *pack.Vendor, d *fleet.Device, p phonefile.Phone) (left []string) {
-	all := optionals(d, p)
+func unrendered(vendor *pack.Vendor, p phonefile.Phone) (left []string) {
+	all := optionals(p)
 	if len(all) == 0 {
 		return nil
 	}
@@ -83,7 +64,7 @@ func unrendered(vendor *pack.Vendor, d *fleet.Device, p phonefile.Phone) (left [
 	}
 	for _, o := range all {
 		without := p
-		without.Lines, without.Keys = slices.Clone(p.Lines), slices.Clone(p.Keys)
+		without.Keys = slices.Clone(p.Keys)
 		o.clear(&without)
 		if bytes.Equal(filesOf(vendor, without, phonefile.KindDevice), full) {
 			left = append(left, o.what+": has no place in the files of "+vendor.Name)

@@ -3,7 +3,9 @@ package resolve
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
@@ -89,6 +91,22 @@ func (r *resolved) fitLines(vendor *pack.Vendor) []phonefile.Account {
 			continue
 		}
 		out = append(out, l)
+	}
+	return out
+}
+
+// settingsOffLines returns the settings of a phone that its files carry for some of its lines only, with the reason.
+func settingsOffLines(m *phonefile.Model, p phonefile.Phone) []string {
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(p.Settings)) {
+		if _, whole := m.SettingLack(name); whole {
+			continue
+		}
+		for _, l := range p.Lines {
+			if why, lacks := m.SettingLackOn(name, l.Position); lacks {
+				out = append(out, strings.TrimSuffix(fmt.Sprintf("setting %s: not for line %d: %s", name, l.Position, why), ": "))
+			}
+		}
 	}
 	return out
 }

@@ -36,6 +36,9 @@ func Phone(f fleet.View, packs *pack.Set, site *fleet.Site, subnet netip.Prefix,
 		if err := r.followLabels(f, p.Keys); err != nil {
 			return phonefile.Phone{}, nil, fmt.Errorf("device %s: %w", d.MAC, err)
 		}
+		m := vendor.ModelOrGeneric(d.Model)
+		r.leftOut = append(r.leftOut, m.LinesLeftOut(p.Lines)...)
+		r.leftOut = append(r.leftOut, settingsOffLines(m, p)...)
 	}
 	return p, r.leftOut, nil
 }

@@ -5,11 +5,9 @@
 package resolve
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"plugtone/provision/fleet"
@@ -136,9 +134,11 @@ func fitSettings(vendor *pack.Vendor, model string, layers []layer) (fit map[str
 		if !ok {
 			continue
 		}
-		// A setting of the whole site is for the phones that have it; one of the device or its profiles was meant for this phone.
-		if own := o.From == "device" || strings.HasPrefix(o.From, "profile "); own && o.Name != "firmware" && !vendor.Supports(model, o.Name) {
-			left = append(left, fmt.Sprintf("setting %s of %s: no way is known to set it on %s; vendor_settings may have one", o.Name, ownerName(o.From), cmp.Or(model, vendor.Name)))
+		if err := vendor.CheckSupport(model, o.Name); err != nil {
+			if written(o) {
+				left = append(left, fmt.Sprintf("setting %s of %s: %s", o.Name, ownerName(o.From), err))
+			}
+			continue
 		}
 		if o.From == "device" {
 			continue
@@ -149,6 +149,12 @@ func fitSettings(vendor *pack.Vendor, model string, layers []layer) (fit map[str
 		}
 	}
 	return fit, left
+}
+
+// written reports whether an operator has written a setting, for phones that carry it. What firmware names is served, and
+// needs no place in a file; of the time zone ZoneLeftOut reports more.
+func written(o Origin) bool {
+	return o.From != "default" && o.From != "credentials" && o.Name != "firmware" && o.Name != "time_zone"
 }
 
 func ownerName(from string) string {
