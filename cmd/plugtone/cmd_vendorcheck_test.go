@@ -50,7 +50,7 @@ files:
   - {name: "{any}.rom", kind: firmware}
 lacks:
   lines: {auth_user: no, password: no, display_name: no, label: no, voicemail: no, shared: no, host: no, port: no, tcp: no, tls: no,
-    outbound_proxy: no, backup_host: no, register_expires: no}
+    outbound_proxy: no, backup_host: no, backup_outbound_proxy: no, sip_domain: no, register_expires: no}
 -- mine/device.tmpl --
 {{range .AllLines}}
 user{{.N}} = {{.Number}}
