@@ -46,6 +46,7 @@ const (
 var colors = map[string]string{
 	"offered": green, "acked": green, "informed": green, "served": green, "not_modified": green, "ok": green,
 	"probing": yellow, "silent": yellow, "ignored": yellow, "not_found": yellow, "challenged": yellow, "note": yellow,
+	"unknown_authority": red, "clock": red, "certificate": red, "certificate_ended": red, "protocol_version": red, "cipher": red, "plain_http": red,
 	"nak": red, "declined": red, "refused": red, "fault": red, "conflict": red, "exhausted": red, "malformed": red, "problem": red,
 }
 

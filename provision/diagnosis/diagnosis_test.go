@@ -237,6 +237,8 @@ func TestDiagnoseFiles(t *testing.T) {
 		{"an unknown file after its own", boot(served, fileEntry(2, "phone.xml", "static", "not_found", "no pack knows phone.xml")), nil},
 		{"an unknown file before its own", boot(fileEntry(0, "phone.xml", "static", "not_found", "no pack knows phone.xml"), served), nil},
 		{"handshake failed", boot(handshake(1, "unknown_authority")), neverFetched},
+		{"handshake failed: the certificate has ended", boot(handshake(1, "certificate_ended")), neverFetched},
+		{"handshake failed: without a reason", boot(handshake(1, "closed")), neverFetched},
 		{"handshake failed, then served over http", boot(handshake(0, "clock"), served), nil},
 		{"served, then handshake failed", boot(served, handshake(2, "cipher")), nil},
 		{"an upload refused", boot(served, with(fileEntry(2, "001565123456.log", "upload", "rejected", "too large"), func(e *timeline.Entry) { e.Event = "put" })), nil},

@@ -16,9 +16,9 @@ func IsFile(source string) bool { return source == "tftp" || source == "http" ||
 type Entry struct {
 	Time       time.Time     `json:"time" doc:"when it happened" example:"2026-11-22T12:00:00Z"`
 	MAC        dhcp.MAC      `json:"mac" doc:"MAC address of the phone" example:"00:15:65:12:34:56"`
-	Source     string        `json:"source" doc:"protocol, or admin for an operator's change" example:"dhcp" enum:"dhcp,tftp,http,https,sip,admin"`
-	Event      string        `json:"event" doc:"what was requested, such as discover, request, inform, release, decline, get, put, notify or change" example:"discover"`
-	Verdict    string        `json:"verdict" doc:"what was decided, such as offered, acked, nak, silent, served, not_modified, not_found, refused, challenged or fault" example:"offered"`
+	Source     string        `json:"source" doc:"protocol; trust for a security event, admin for an operator's change" example:"dhcp" enum:"dhcp,tftp,http,https,sip,trust,admin"`
+	Event      string        `json:"event" doc:"what was requested, such as discover, request, inform, release, decline, get, put, handshake (TLS), notify or change" example:"discover"`
+	Verdict    string        `json:"verdict" doc:"what was decided, such as offered, acked, nak, silent, served, not_modified, not_found, refused, challenged or fault; of a handshake that failed the reason, such as unknown_authority or clock" example:"offered"`
 	Reason     string        `json:"reason,omitempty" doc:"why, in one sentence" example:"reserved for the device"`
 	Addr       netip.Addr    `json:"addr,omitzero" doc:"address that was offered or leased, or that the request came from" example:"10.20.1.7"`
 	Interface  string        `json:"interface,omitempty" doc:"network interface of the request" example:"eth1"`
