@@ -66,7 +66,7 @@ func (d *deviceFlags) define(c *cobra.Command) {
 	f.StringVar(&d.profile, "profile", "", "`PROFILE` whose keys and settings it shares")
 	f.StringArrayVar(&d.keys, "key", nil, "a key by its `SPEC`, SLOT=TYPE:VALUE and more, see above (repeatable)")
 	f.StringArrayVar(&d.contacts, "contact", nil, "`NAME=NUMBER` of the phonebook (repeatable; they replace all contacts)")
-	f.StringArrayVar(&d.settings, "set", nil, "`NAME=VALUE` of a setting, or VENDOR/PARAMETER=VALUE in the vendor's own words (repeatable)")
+	f.StringArrayVar(&d.settings, "set", nil, "`NAME=VALUE` of a setting (plugtone vendor show lists them), items of a list separated by commas; or VENDOR/PARAMETER=VALUE in the vendor's own words (repeatable)")
 	f.StringVar(&d.reserve, "reserve-ip", "", "address `ADDR` that only this phone is given")
 	f.StringVar(&d.location, "location", "", "where the phone is: `TEXT`")
 	f.StringVar(&d.serial, "serial", "", "serial number of the phone: `TEXT`")

@@ -98,7 +98,7 @@ type Device struct {
 	Lines          []Line                       `json:"lines" doc:"the extensions that the phone registers, 255 at most"`
 	Keys           []Key                        `json:"keys" doc:"programmable keys; a key here replaces the profile's in the same area and slot"`
 	Contacts       []Contact                    `json:"contacts,omitempty" doc:"entries of the phone's phonebook, which it gets when the setting phonebook is on; 1000 at most"`
-	Settings       setting.Values               `json:"settings,omitempty" doc:"settings of this device by name, over those of its profile, registrar, subnet and site; secrets are shown with reveal only" example:"{\"language\":\"de\"}"`
+	Settings       setting.Values               `json:"settings,omitempty" doc:"settings of this device by name, as GET /vendors/{vendor} lists them, over those of its profile, registrar, subnet and site; lists are arrays; secrets are shown with reveal only" example:"{\"language\":\"de\",\"emergency_numbers\":[\"112\",\"110\"]}"`
 	VendorSettings map[string]map[string]string `json:"vendor_settings,omitempty" doc:"parameters in the vendor's own words by vendor and name, written into the files as they are; *** stands for a value that is not shown and is kept" example:"{\"yealink\":{\"features.dnd.enable\":\"0\"}}"`
 	Credentials    *trust.Credentials           `json:"credentials,omitempty" doc:"the phone's own HTTP user and password, made by the daemon"`
 	Revision       uint64                       `json:"revision" doc:"revision of the record, also its ETag; ignored in a body" example:"17"`
