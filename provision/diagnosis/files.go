@@ -96,7 +96,7 @@ func (s *story) fetches() []conclusion {
 		out = append(out, s.notItsOwn())
 	}
 	if e := s.files.foreign; e != nil {
-		out = append(out, s.refusedElsewhere(e))
+		out = append(out, refusedElsewhere(e))
 	}
 	if e := s.files.upload; e != nil {
 		out = append(out, note(e.Time, fmt.Sprintf("its upload %s was not taken at %s: %s", name(e), at(e.Time), e.Reason), ""))
@@ -112,7 +112,7 @@ func (s *story) failures() []conclusion {
 		case s.files.served == nil && s.f.Fetched.Time.After(e.Time):
 			continue // it was served later; the timeline no longer has that
 		case e.Event == eventHandshake:
-			out = append(out, s.handshake(e))
+			out = append(out, handshake(e))
 		case e.Verdict == "fault":
 			if !s.f.NoPack { // else that is the reason
 				out = append(out, problem(e.Time, fmt.Sprintf("%s could not be made at %s: %s", name(e), at(e.Time), e.Reason), "plugtone device files "+s.f.MAC.String()))
@@ -160,7 +160,7 @@ func (s *story) notItsOwn() conclusion {
 }
 
 // refusedElsewhere returns the finding about a request from another address than the phone's.
-func (s *story) refusedElsewhere(e *timeline.Entry) conclusion {
+func refusedElsewhere(e *timeline.Entry) conclusion {
 	hint := ""
 	if strings.Contains(e.Reason, "is leased to") {
 		hint = "if that is the phone itself, it has two MACs: plugtone device set --help, other_macs"

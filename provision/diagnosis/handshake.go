@@ -19,6 +19,6 @@ var handshakeHints = map[string]string{
 }
 
 // handshake returns the finding about a TLS handshake that failed.
-func (s *story) handshake(e *timeline.Entry) conclusion {
+func handshake(e *timeline.Entry) conclusion {
 	return problem(e.Time, fmt.Sprintf("its TLS handshake failed at %s: %s", at(e.Time), e.Reason), handshakeHints[e.Verdict])
 }
