@@ -279,7 +279,7 @@ func startBeside(ctx context.Context, o options, name string, ours *server) (*se
 		conf := filepath.Join(s.dir, "nginx.conf")
 		text := fmt.Sprintf(`daemon off; user root; worker_processes auto; pid %[1]s/nginx.pid; error_log %[1]s/error.log;
 events { worker_connections 2048; }
-http { access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000000; default_type text/plain; server { listen 80; root %[2]s; } }
+http { access_log %[1]s/access.log; sendfile on; tcp_nopush on; keepalive_requests 1000000000; default_type text/plain; server { listen 80; root %[2]s; } }
 `, s.dir, files)
 		if err = os.WriteFile(conf, []byte(text), 0o644); err == nil {
 			err = s.launch("http", "nginx", "-c", conf, "-p", s.dir)
