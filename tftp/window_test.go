@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -362,5 +364,28 @@ func TestWindowWithoutSegmentation(t *testing.T) {
 			}
 		}
 		sock.close()
+	}
+}
+
+// A file from a disk arrives whole, however it is read.
+func TestFilesFromADisk(t *testing.T) {
+	for _, size := range []int{0, 1, 511, 512, chunkSize - 1, chunkSize, chunkSize + 1, 300_000} {
+		path := filepath.Join(t.TempDir(), "file")
+		must(t, os.WriteFile(path, []byte(text(size)), 0o600))
+		a := &answers{F: func(provision.Request) provision.Answer {
+			f, err := os.Open(path)
+			must(t, err)
+			return provision.Answer{Outcome: provision.Served, Content: f, Size: int64(size)}
+		}}
+		s := start(t, Config{Resend: 20 * time.Second}, a)
+		for _, window := range []int{1, 16} {
+			p := newPhone(t, "127.0.0.1")
+			if got := p.receive(s, 512, window, "octet"); got != text(size) {
+				t.Errorf("%d bytes, windows of %d: got %d bytes", size, window, len(got))
+			}
+			if r := s.reported(t); r.err != nil || r.sent != int64(size) {
+				t.Errorf("%d bytes, windows of %d: %+v", size, window, r)
+			}
+		}
 	}
 }
