@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"plugtone/dhcp"
 )
@@ -35,14 +36,22 @@ func (f *FileList) Resolve(name string) (Match, bool) {
 	if err != nil {
 		return Match{}, false
 	}
+	ascii := isASCII(name) // other characters may be equal in another case to ASCII ones
 	for _, file := range f.list {
 		for _, p := range file.patterns {
+			if ascii && !p.mayMatch(name) {
+				continue
+			}
 			if m, ok := f.match(file, p, name); ok {
 				return f.mergeModels(m), true
 			}
 		}
 	}
 	return Match{}, false
+}
+
+func isASCII(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf })
 }
 
 func (f *FileList) match(file *File, p pattern, name string) (Match, bool) {

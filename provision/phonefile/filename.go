@@ -18,6 +18,9 @@ func CleanName(name string) (string, error) {
 	if len(name) > maxFileName {
 		return "", fmt.Errorf("file name has %d bytes; the longest looked at has %d", len(name), maxFileName)
 	}
+	if isPlain(name) {
+		return name, nil
+	}
 	if !utf8.ValidString(name) {
 		return "", fmt.Errorf("file name %.60q is not UTF-8", name)
 	}
@@ -39,6 +42,16 @@ func CleanName(name string) (string, error) {
 		return "", fmt.Errorf("file name %.60q names no file", name)
 	}
 	return strings.Join(kept, "/"), nil
+}
+
+// isPlain reports whether a name needs no cleaning: printable ASCII without any separator, as nearly all are.
+func isPlain(name string) bool {
+	for i := range len(name) {
+		if c := name[i]; c < ' ' || c > '~' || c == '/' || c == '\\' {
+			return false
+		}
+	}
+	return name != "" && name != "." && name != ".."
 }
 
 // maxShownName is how many bytes of a refused name are shown.

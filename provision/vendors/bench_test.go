@@ -47,3 +47,14 @@ func renderAll(b *testing.B, v *pack.Vendor, p phonefile.Phone) {
 		b.ReportMetric(float64(size), "bytes")
 	}
 }
+
+// BenchmarkResolve finds out which vendors' files a name may mean, with all built-in packs.
+func BenchmarkResolve(b *testing.B) {
+	s := load(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		for _, name := range []string{"001565123456.boot", "y000000000000.boot", "y000000000108.cfg", "001565123456.cfg", "001565123456-local.cfg"} {
+			s.Resolve(name)
+		}
+	}
+}
