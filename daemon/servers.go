@@ -20,6 +20,7 @@ import (
 
 	"plugtone/admin"
 	"plugtone/admin/api"
+	"plugtone/daemon/prepare"
 	"plugtone/dhcp"
 	"plugtone/dhcp/netif"
 	"plugtone/httpprov"
@@ -115,6 +116,24 @@ func (s servers) metrics(ctx context.Context, ready func()) error {
 	case <-ctx.Done():
 	}
 	return errors.Join(err, server.Close())
+}
+
+// preparedBytes is how much is rendered after the start: most of the cache (provision.Config.Cache), about 2,500 files of 10 kB.
+const preparedBytes = 24 << 20
+
+// prepare renders the files of the phones that fetched last, once.
+func (s servers) prepare(ctx context.Context, ready func()) error {
+	ready()
+	began := s.d.opts.Now()
+	c := prepare.Config{Fetches: s.d.store, Answerer: s.d.service, LastPhone: s.d.observe.LastPhone, Now: s.d.opts.Now, Bytes: preparedBytes}
+	switch n, err := c.Run(ctx); {
+	case err != nil:
+		s.d.log.Warn("files are rendered only when phones ask", "err", err)
+	case ctx.Err() == nil:
+		s.d.log.Debug("files rendered", "files", n, "dur", s.d.opts.Now().Sub(began))
+	}
+	<-ctx.Done()
+	return nil
 }
 
 // snapshots copies the records at start of each hour of running.

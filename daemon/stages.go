@@ -19,6 +19,7 @@ func (d *Daemon) stages() []stage {
 		{"watch", hostWatcher{d}.run},
 		{"watchdog", func(ctx context.Context, ready func()) error { return m.watchdog(ctx, ready, d.table) }},
 		{"stopping", m.stopping},
+		{"prepare", s.prepare},
 		{"resync", func(ctx context.Context, ready func()) error { ready(); d.jobs.Run(ctx); return nil }},
 	}
 	add := func(on bool, t task) {

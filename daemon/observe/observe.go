@@ -50,7 +50,11 @@ type Observer struct {
 	lastOtherServer atomic.Pointer[OtherServer]
 	failures        failures
 	oddities        oddities
+	lastPhone       atomic.Int64 // when a phone was last served, in nanoseconds since 1970
 }
+
+// LastPhone returns when a DHCP message or a file request was last served.
+func (o *Observer) LastPhone() time.Time { return time.Unix(0, o.lastPhone.Load()) }
 
 // New returns an observer without any history.
 func New(c Config) *Observer {
@@ -60,6 +64,7 @@ func New(c Config) *Observer {
 // Decided records a DHCP decision and how long its reply took.
 func (o *Observer) Decided(ev *dhcp.Event, took time.Duration) {
 	o.cfg.Metrics.decided(ev, took)
+	o.lastPhone.Store(ev.Time.UnixNano())
 	o.logDecision(ev, took)
 	if ev.Relay.IsValid() {
 		o.oddities.relay(ev.Relay, ev.Time)
@@ -105,6 +110,7 @@ func portOf(c *dhcp.Client) string {
 // Answered records a file request, its answer, the bytes sent and the error that ended the transfer.
 func (o *Observer) Answered(r provision.Request, a provision.Answer, sent int64, took time.Duration, err error) {
 	o.cfg.Metrics.answered(r, a, sent, took)
+	o.lastPhone.Store(r.Time.UnixNano())
 	recorded := !a.MAC.IsZero() && o.cfg.Recorded(a.MAC)
 	o.logAnswer(r, a, recorded, sent, took, err)
 	if a.MAC.IsZero() {

@@ -59,8 +59,8 @@ type Config struct {
 // DB is the open events. Its methods may be called from any goroutine.
 type DB struct {
 	c    Config
-	file *dbfile.File  // nil when it can't be used: then everything is in memory only
-	wake chan struct{} // holds one token while something waits
+	file *dbfile.File // nil when it can't be used: then everything is in memory only
+	wake token        // there while something waits
 
 	mu         sync.Mutex // of what follows; never held over the disk
 	queue      []queued
@@ -86,7 +86,7 @@ type queued struct {
 
 // New returns the events in an open file, or only in memory without one.
 func New(f *dbfile.File, c Config) (*DB, error) {
-	db := &DB{c: c, file: f, wake: make(chan struct{}, 1), fetches: map[fetchKey]fleet.Fetch{}, pending: map[dhcp.MAC]int{},
+	db := &DB{c: c, file: f, wake: make(token, 1), fetches: map[fetchKey]fleet.Fetch{}, pending: map[dhcp.MAC]int{},
 		discovered: discoveredList{phones: map[dhcp.MAC]fleet.Discovered{}, changed: map[dhcp.MAC]bool{}, max: c.Discovered},
 		strangers:  strangers{}, strangerTime: c.Now(), jobs: jobs{parts: map[string][]byte{}}}
 	db.timelines = timelines{c: &db.c, file: f, phones: map[dhcp.MAC]phone{}, perPhone: c.PerPhone}
@@ -125,9 +125,12 @@ func (db *DB) view(fn func(dbfile.Tx) error) error {
 	return db.file.View(fn)
 }
 
-func (db *DB) wakeUp() {
+// token wakes a loop: there is one at most.
+type token chan struct{}
+
+func (t token) put() {
 	select {
-	case db.wake <- struct{}{}:
+	case t <- struct{}{}:
 	default:
 	}
 }
@@ -165,7 +168,7 @@ func (db *DB) Run(ctx context.Context) {
 func (db *DB) flushAndLog(all bool) {
 	err := db.flush(all)
 	if err != nil {
-		db.wakeUp()
+		db.wake.put()
 	}
 	db.writeMu.Lock()
 	defer db.writeMu.Unlock()

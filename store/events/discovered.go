@@ -60,7 +60,7 @@ func (db *DB) SeePhone(d fleet.Discovered) {
 	l.phones[d.MAC] = d
 	l.changed[d.MAC] = true
 	db.mu.Unlock()
-	db.wakeUp()
+	db.wake.put()
 }
 
 // mergeDiscovered keeps what the newer sighting lacks. The model and firmware of another vendor are not kept.
@@ -165,7 +165,7 @@ func (db *DB) DiscoveredCount() int {
 // ForgetPhone takes a phone off the discovered list. The file follows within a second or so.
 func (db *DB) ForgetPhone(mac dhcp.MAC) error {
 	db.mu.Lock()
-	defer db.wakeUp()
+	defer db.wake.put()
 	defer db.mu.Unlock()
 	if _, ok := db.discovered.phones[mac]; !ok {
 		return fmt.Errorf("discovered phone %s: %w", mac, fleet.ErrNotFound)

@@ -313,3 +313,33 @@ func TestAFloodOfPhonesIsBounded(t *testing.T) {
 		t.Errorf("%d on the list, %v", len(got), err)
 	}
 }
+
+func TestFetchesAfterReturnsEachOnce(t *testing.T) {
+	s := newFixture(t).open()
+	want := map[string]bool{}
+	for n := range 10 {
+		for _, file := range []string{"a.cfg", "b.cfg"} {
+			s.RecordFetch(fleet.Fetch{MAC: mac(n), File: file, Time: startOfTime, Digest: "0"})
+			want[mac(n).String()+" "+file] = true
+		}
+	}
+	must(t, s.Flush())
+	var key []byte
+	for pages := 1; ; pages++ {
+		page, next, err := s.FetchesAfter(key, 7)
+		must(t, err)
+		for _, f := range page {
+			if name := f.MAC.String() + " " + f.File; !want[name] {
+				t.Errorf("%s is returned twice", name)
+			} else {
+				delete(want, name)
+			}
+		}
+		if key = next; key == nil {
+			if pages != 3 || len(want) > 0 {
+				t.Errorf("%d pages, %d are missing", pages, len(want))
+			}
+			return
+		}
+	}
+}

@@ -40,7 +40,7 @@ func (db *DB) RecordFetch(f fleet.Fetch) {
 		}
 	}
 	db.mu.Unlock()
-	db.wakeUp()
+	db.wake.put()
 }
 
 // Fetches returns the last fetch of each file of a phone, in order of file name.
@@ -74,6 +74,28 @@ func (db *DB) Fetches(mac dhcp.MAC) ([]fleet.Fetch, error) {
 		return nil
 	})
 	return slices.SortedFunc(maps.Values(found), func(a, b fleet.Fetch) int { return cmp.Compare(a.File, b.File) }), err
+}
+
+// FetchesAfter returns up to n fetches of all phones that are in the file, in order of MAC, and the key to go on with: nil at first,
+// and nil again when there are no more.
+func (db *DB) FetchesAfter(key []byte, n int) (page []fleet.Fetch, next []byte, err error) {
+	err = db.view(func(tx dbfile.Tx) error {
+		t := tx.Table(tableFetches)
+		c := t.Cursor()
+		for k, v := c.Seek(append(key, 0)); k != nil; k, v = c.Next() {
+			if len(page) == n {
+				return nil
+			}
+			next = append(next[:0], k...)
+			var f fleet.Fetch
+			if b, err := t.Payload(k, v); err == nil && dbfile.Decode(b, &f) == nil { // else damaged
+				page = append(page, f)
+			}
+		}
+		next = nil
+		return nil
+	})
+	return page, next, err
 }
 
 func writeFetches(tx dbfile.Tx, fetches map[fetchKey]fleet.Fetch) error {

@@ -182,5 +182,5 @@ func (db *DB) AppendTimeline(entries []timeline.Entry) {
 		db.queue = append(db.queue, queued{db.last, entry})
 	}
 	db.mu.Unlock()
-	db.wakeUp()
+	db.wake.put()
 }
