@@ -31,6 +31,7 @@ type Status struct {
 	LastSeen  time.Time  `json:"last_seen,omitzero" doc:"when the phone sent something last" example:"2026-11-22T12:00:00Z"`
 	LastFetch time.Time  `json:"last_fetch,omitzero" doc:"when it fetched a file last" example:"2026-11-22T12:00:00Z"`
 	Firmware  string     `json:"firmware,omitempty" doc:"firmware that it reported last" example:"108.86.0.70"`
+	Beyond    []string   `json:"beyond_model,omitempty" doc:"lines and keys that the phone gets although the pack states fewer of its model" example:"[\"line 5: T44W has lines 1 to 4, as far as is known; that is not certain\"]"`
 	LeftOut   []string   `json:"left_out,omitempty" doc:"keys, lines and settings that the phone does not get, with the reason" example:"[\"key 13: the model has 12\"]"`
 }
 
@@ -91,7 +92,7 @@ func (s statusReader) read(ctx context.Context, d *fleet.Device) (Status, error)
 	if err != nil {
 		return Status{}, err
 	}
-	st.LeftOut = s.leftOut(d)
+	st.LeftOut, st.Beyond = s.leftOut(d)
 	switch {
 	case !d.Enabled:
 		st.State = StateDisabled
@@ -109,18 +110,19 @@ func (s statusReader) read(ctx context.Context, d *fleet.Device) (Status, error)
 	return st, nil
 }
 
-// leftOut returns what of its record and profiles the device does not get. An error shows in its files.
-func (s statusReader) leftOut(d *fleet.Device) (left []string) {
+// leftOut returns what of its record and profiles the device does not get, and what it gets beyond its model. An error shows
+// in its files.
+func (s statusReader) leftOut(d *fleet.Device) (left, beyond []string) {
 	if d.Vendor == "" {
-		return nil
+		return nil, nil
 	}
 	site := s.c.Site()
 	subnet, _ := s.subnets.Find(site, d.MAC, d)
 	_ = s.c.Records.View(func(f fleet.View) (err error) {
-		left, err = resolve.LeftOut(f, s.c.Packs(), site, subnet.Prefix, d, s.c.Now())
+		left, beyond, err = resolve.LeftOut(f, s.c.Packs(), site, subnet.Prefix, d, s.c.Now())
 		return err
 	})
-	return left
+	return left, beyond
 }
 
 // seen fills in what the leases show.

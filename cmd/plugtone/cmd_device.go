@@ -55,6 +55,7 @@ type deviceFlags struct {
 	location, serial                              string
 	lines, keys, settings, otherMACs, contacts    []string
 	tags                                          []string
+	beyond                                        bool
 }
 
 func (d *deviceFlags) define(c *cobra.Command) {
@@ -71,6 +72,7 @@ func (d *deviceFlags) define(c *cobra.Command) {
 	f.StringVar(&d.location, "location", "", "where the phone is: `TEXT`")
 	f.StringVar(&d.serial, "serial", "", "serial number of the phone: `TEXT`")
 	f.StringArrayVar(&d.tags, "tag", nil, "a short `WORD` to select phones by (repeatable; they replace all tags)")
+	f.BoolVar(&d.beyond, "beyond-model", false, "also write lines and keys beyond those that the pack states of the model; =false takes it back")
 	f.StringVar(&d.notes, "notes", "", "notes for operators: `TEXT`")
 	f.StringArrayVar(&d.otherMACs, "other-mac", nil, "a further `MAC` of the same phone, as of its Wi-Fi (repeatable)")
 }
@@ -99,6 +101,9 @@ func (d *deviceFlags) patch(c *cobra.Command) (patchFields, error) {
 		m.doc["tags"] = slices.DeleteFunc(slices.Clone(d.tags), func(tag string) bool { return tag == "" })
 	}
 	m.text("reserve-ip", "reserved_ip", d.reserve)
+	if c.Flags().Changed("beyond-model") {
+		m.doc["beyond_model"] = d.beyond
+	}
 	if c.Flags().Changed("line") {
 		lines, err := parseLines(d.lines)
 		if err != nil {
@@ -212,6 +217,7 @@ func deviceAdd(a *app) *cobra.Command {
 				return err
 			}
 			d.reserved(c, cl)
+			beyondModel(c, dev)
 			return a.done(c, dev, "device %s created%s", dev.MAC, describeModel(dev))
 		},
 	}
@@ -255,6 +261,13 @@ func recognise(c *cobra.Command, cl *client.Client, mac string, doc map[string]a
 		message(c, "hint: the model is not known yet; plugtone device set %s --model MODEL names it", mac)
 	}
 	return nil
+}
+
+// beyondModel warns of lines and keys that were let through although the pack states fewer of the model.
+func beyondModel(c *cobra.Command, d client.Device) {
+	for _, text := range statusOf(d).Beyond {
+		message(c, "warning: %s", text)
+	}
 }
 
 // describeModel returns what a device is, in brackets.
@@ -304,6 +317,7 @@ func deviceSet(a *app) *cobra.Command {
 				return a.done(c, dev, "device %s unchanged: it is so already", dev.MAC)
 			}
 			d.reserved(c, cl)
+			beyondModel(c, dev)
 			return a.done(c, dev, "device %s changed%s", dev.MAC, describeModel(dev))
 		},
 	}

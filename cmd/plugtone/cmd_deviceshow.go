@@ -110,6 +110,9 @@ func printDevice(a *app, c *cobra.Command, d client.Device) error {
 			f.add(vendor, name+" = "+d.VendorSettings[vendor][name])
 		}
 	}
+	for _, text := range statusOf(d).Beyond {
+		f.add("beyond model", text)
+	}
 	for _, text := range statusOf(d).LeftOut {
 		f.add("left out", text)
 	}

@@ -79,6 +79,9 @@ func (a *app) showModel(c *cobra.Command, v pack.Description, name string) error
 		f.add("lines", strconv.Itoa(m.Lines))
 		f.add("keys", keysOf(m))
 		f.add("expansion", m.Expansion)
+		if m.Uncertain {
+			f.add("counts", "not certain: more are let through")
+		}
 		has := func(all, lacks []string) string {
 			return strings.Join(slices.DeleteFunc(slices.Clone(all), func(s string) bool { return slices.Contains(lacks, s) }), " ")
 		}

@@ -95,6 +95,7 @@ type Device struct {
 	Tags           []string                     `json:"tags,omitempty" doc:"short words by which devices are selected, 32 at most" example:"[\"pilot\"]"`
 	Source         string                       `json:"source,omitempty" doc:"PBX source that the record comes from; absent for records made by hand; ignored in a body" example:"main"`
 	Notes          string                       `json:"notes,omitempty" doc:"free text for operators, 4096 characters at most" example:"spare power supply in the cupboard"`
+	BeyondModel    bool                         `json:"beyond_model,omitempty" doc:"whether lines and keys beyond those that the pack states of the model are written; where its numbers are not certain they always are" example:"false"`
 	Lines          []Line                       `json:"lines" doc:"the extensions that the phone registers, 255 at most"`
 	Keys           []Key                        `json:"keys" doc:"programmable keys; a key here replaces the profile's in the same area and slot"`
 	Contacts       []Contact                    `json:"contacts,omitempty" doc:"entries of the phone's phonebook, which it gets when the setting phonebook is on; 1000 at most"`

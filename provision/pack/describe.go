@@ -35,6 +35,7 @@ type ModelDescription struct {
 	Lines     int            `json:"lines" doc:"how many lines the model has" example:"16" minimum:"0"`
 	Keys      map[string]int `json:"keys,omitempty" doc:"how many keys each area has" example:"{\"line\":27}"`
 	Expansion string         `json:"expansion,omitempty" doc:"expansion modules, in words" example:"3 x EXP43, 60 keys each"`
+	Uncertain bool           `json:"counts_uncertain,omitempty" doc:"whether the numbers of lines, keys and modules are not certain; more are let through" example:"true"`
 	Note      string         `json:"note,omitempty" doc:"what is particular about the model" example:"needs firmware 86"`
 
 	LacksKeyTypes []string `json:"lacks_key_types,omitempty" doc:"key types of the vendor that this model lacks" example:"[\"park\"]"`
@@ -57,7 +58,7 @@ func (v *Vendor) Describe() Description {
 	d := Description{Vendor: v.ID, Name: v.Name, Aliases: v.Aliases, Experimental: v.Experimental, Recognises: v.Recognises, Dir: v.Dir,
 		KeyTypes: v.Generic().KeyTypes(), Settings: v.SettingNames(), Resync: v.resyncSummary()}
 	for _, m := range v.Models() {
-		md := ModelDescription{Model: m.Name, Aliases: m.Aliases, Lines: m.Lines, Keys: m.Keys, Note: m.Note}
+		md := ModelDescription{Model: m.Name, Aliases: m.Aliases, Lines: m.Lines, Keys: m.Keys, Uncertain: m.Uncertain, Note: m.Note}
 		if e := m.Expansion; e.Modules > 0 {
 			md.Expansion = strings.TrimSpace(fmt.Sprintf("%d x %s, %d keys each", e.Modules, e.Name, e.Keys))
 		}

@@ -1,6 +1,7 @@
 package pack
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -109,6 +110,7 @@ func (c modelCompiler) inherit(m *phonefile.Model, doc packdoc.Model, seen []str
 	if len(seen) == 0 {
 		m.Aliases, m.Note = doc.Aliases, doc.Note
 		c.note(doc.Pos, "model "+m.Name, doc.Basis)
+		m.Uncertain = c.uncertain(doc, m.Name)
 	}
 	if doc.Family == "" {
 		fill(m.Types, c.doc.KeyTypes)
@@ -123,6 +125,23 @@ func (c modelCompiler) inherit(m *phonefile.Model, doc packdoc.Model, seen []str
 	}
 	m.Families = append(m.Families, doc.Family)
 	return c.inherit(m, family, append(seen, doc.Family))
+}
+
+// uncertain reports whether the numbers of a model are not certain: what it states of them, else of itself, else what the
+// nearest of its families does.
+func (c modelCompiler) uncertain(doc packdoc.Model, name string) bool {
+	c.checkConfidence(doc.Pos, "model "+name+": counts", doc.Counts)
+	for seen := 0; seen <= len(c.doc.Families); seen++ {
+		if words := cmp.Or(doc.Counts, doc.Confidence); words != "" {
+			return words != "high"
+		}
+		family, ok := c.doc.Families[doc.Family]
+		if !ok {
+			break
+		}
+		doc = family
+	}
+	return false
 }
 
 // fill adds the entries of from whose keys into does not have.

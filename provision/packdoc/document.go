@@ -145,6 +145,7 @@ type Model struct {
 	Keys      map[string]int      `yaml:"keys"`
 	Expansion *Expansion          `yaml:"expansion"`
 	KeyTypes  map[string]*KeyType `yaml:"key_types"`
+	Counts    string              `yaml:"counts"` // how certain the numbers of lines, keys and modules are
 	Basis     `yaml:",inline"`
 	Vars      map[string]string
 	Pos       yamlpos.Pos

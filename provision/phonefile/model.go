@@ -125,6 +125,11 @@ func (m *Model) checkKey(k fleet.Key, beyond bool) error {
 // AcceptsKey reports whether the model has a key, whether or not its files carry it.
 func (m *Model) AcceptsKey(k fleet.Key) bool { return m.checkKey(k, true) == nil }
 
+// CheckKeyBeyond returns why the model can't have a key although its numbers of lines and keys be as large as the key needs.
+func (m *Model) CheckKeyBeyond(k fleet.Key) error {
+	return m.extendedFor(Phone{Keys: []fleet.Key{k}}).checkKey(k, false)
+}
+
 // checkSlot returns why the model has no such slot, or no such line for a key.
 func (m *Model) checkSlot(k fleet.Key) error {
 	areas := m.Areas()

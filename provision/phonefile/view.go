@@ -107,7 +107,8 @@ var expansionArea = regexp.MustCompile(`^expansion[1-6]$`)
 func (r *Renderer) newView(p Phone, m *Model, common bool) (*view, error) {
 	if m == r.Generic() {
 		m = m.syntheticFor(p)
-	} else if p.Beyond || m.Uncertain {
+	}
+	if p.Beyond || m.Uncertain {
 		m = m.extendedFor(p)
 	}
 	out := &view{Vendor: r.doc.Vendor, Model: m.Name, Vars: m.Vars, Enabled: p.Enabled, Assigned: p.Assigned, model: m, renderer: r,

@@ -50,7 +50,7 @@ func CheckDevice(view fleet.View, packs *pack.Set, d *fleet.Device) error {
 			if k.Validate() != nil {
 				continue
 			}
-			if err := vendor.CheckKey(d.Model, k); err != nil {
+			if err := limitsOf(vendor, d).key(k, true); err != nil {
 				bad.Add(fmt.Sprintf("keys[%d]", i), k.String(), "%s", err)
 			}
 		}
@@ -185,7 +185,7 @@ func checkLines(view fleet.View, bad *fleet.ValidationError, vendor *pack.Vendor
 		case twice:
 			bad.Add(path+".position", fmt.Sprint(l.Position), "lines[%d] has this position already", first)
 		case vendor != nil:
-			if err := vendor.CheckLine(d.Model, l.Position); err != nil {
+			if err := limitsOf(vendor, d).line(l.Position); err != nil {
 				bad.Add(path+".position", fmt.Sprint(l.Position), "%s", err)
 			}
 		}

@@ -39,12 +39,13 @@ func (r *resolved) effectiveKeys(vendor *pack.Vendor) []fleet.Key {
 	}
 	fleet.SortKeys(keys)
 	var out []fleet.Key
+	may := limitsOf(vendor, r.device)
 	for _, k := range keys {
 		whose := "the device"
 		if name := from[slot{k.Area, k.Slot}]; name != "" {
 			whose = "profile " + name
 		}
-		if err := vendor.CheckKey(r.device.Model, k); err != nil {
+		if err := may.key(k, whose == "the device"); err != nil {
 			r.leftOut = append(r.leftOut, fmt.Sprintf("key %s of %s: %s", k, whose, err))
 			continue
 		}

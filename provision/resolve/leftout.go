@@ -13,34 +13,44 @@ import (
 )
 
 // LeftOut returns what a device does not get, with the reason: what Phone leaves out, and its time zone and the members of its
-// lines and keys that its files have no place for. Those are found by rendering the files with and without them.
-func LeftOut(f fleet.View, packs *pack.Set, site *fleet.Site, subnet netip.Prefix, d *fleet.Device, now time.Time) ([]string, error) {
+// keys that its files have no place for. Those are found by rendering the files with and without them. It also returns the
+// lines and keys beyond the model that it does get.
+func LeftOut(f fleet.View, packs *pack.Set, site *fleet.Site, subnet netip.Prefix, d *fleet.Device, now time.Time) (left, beyond []string, err error) {
 	p, left, err := Phone(f, packs, site, subnet, d, now)
 	if err != nil || !d.Enabled {
-		return left, err
+		return left, nil, err
 	}
 	vendor, ok := packs.Vendor(d.Vendor)
 	if !ok {
-		return left, nil
+		return left, nil, nil
 	}
 	left = append(left, ZoneLeftOut(vendor, p)...)
-	return append(left, unrendered(vendor, p)...), nil
+	return append(left, unrendered(vendor, p)...), Beyond(vendor, p), nil
 }
 
-// optional is a member of keys that not every vendor's files have a place for. clear removes it from a phone.
+// optional is a member of keys, or a line or key beyond the model, that not every vendor's files have a place for. clear removes it
+// from a phone.
 type optional struct {
 	what  string
 	clear func(p *phonefile.Phone)
 }
 
-// optionals lists the optional members that are set on keys of a phone.
-func optionals(p phonefile.Phone) []optional {
+// optionals lists what a phone has of that kind.
+func optionals(vendor *pack.Vendor, p phonefile.Phone) []optional {
 	var out []optional
 	add := func(what string, clear func(*phonefile.Phone)) {
 		out = append(out, optional{what, clear})
 	}
+	for i, l := range p.Lines {
+		if vendor.CheckLine(p.Model, l.Position) != nil {
+			add(fmt.Sprintf("line %d, beyond the model", l.Position), func(p *phonefile.Phone) { p.Lines = slices.Delete(p.Lines, i, i+1) })
+		}
+	}
 	for i, k := range p.Keys {
 		at := fmt.Sprintf("key %s:%d: ", k.Area, k.Slot)
+		if vendor.CheckKey(p.Model, k) != nil {
+			add(at+"beyond the model", func(p *phonefile.Phone) { p.Keys = slices.Delete(p.Keys, i, i+1) })
+		}
 		if k.PickupCode != "" {
 			add(at+"pickup_code", func(p *phonefile.Phone) { p.Keys[i].PickupCode = "" })
 		}
@@ -53,7 +63,7 @@ func optionals(p phonefile.Phone) []optional {
 
 // unrendered returns the optional members without which the phone's files are the same.
 func unrendered(vendor *pack.Vendor, p phonefile.Phone) (left []string) {
-	all := optionals(p)
+	all := optionals(vendor, p)
 	if len(all) == 0 {
 		return nil
 	}
@@ -64,7 +74,7 @@ func unrendered(vendor *pack.Vendor, p phonefile.Phone) (left []string) {
 	}
 	for _, o := range all {
 		without := p
-		without.Keys = slices.Clone(p.Keys)
+		without.Lines, without.Keys = slices.Clone(p.Lines), slices.Clone(p.Keys)
 		o.clear(&without)
 		if bytes.Equal(filesOf(vendor, without, phonefile.KindDevice), full) {
 			left = append(left, o.what+": has no place in the files of "+vendor.Name)

@@ -85,8 +85,9 @@ func account(l fleet.Line, e *fleet.Extension, reg *fleet.Registrar, shared bool
 // fitLines leaves out lines that the model doesn't have, as after a change of model by a newer pack.
 func (r *resolved) fitLines(vendor *pack.Vendor) []phonefile.Account {
 	var out []phonefile.Account
+	may := limitsOf(vendor, r.device)
 	for _, l := range r.lines {
-		if err := vendor.CheckLine(r.device.Model, l.Position); err != nil {
+		if err := may.line(l.Position); err != nil {
 			r.leftOut = append(r.leftOut, fmt.Sprintf("line %d: %s", l.Position, err))
 			continue
 		}

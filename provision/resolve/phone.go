@@ -26,7 +26,7 @@ func Phone(f fleet.View, packs *pack.Set, site *fleet.Site, subnet netip.Prefix,
 	}
 	p := SitePhone(site, net, now)
 	p.MAC, p.Vendor, p.Model, p.Label = d.MAC, vendor.ID, d.Model, d.Label
-	p.Enabled, p.Assigned = d.Enabled, true
+	p.Enabled, p.Assigned, p.Beyond = d.Enabled, true, d.BeyondModel
 	settings, unfit := fitSettings(vendor, d.Model, r.layers)
 	p.Settings, r.leftOut = settings, append(r.leftOut, unfit...)
 	p.Extra = r.extra(vendor.ID)
