@@ -149,11 +149,12 @@ func (s *State) servers() (out []string) {
 	return out
 }
 
-// transports reports URLs that phones are given and whose transport is off. A URL of another host is not this server's.
+// transports reports URLs that phones are given and whose transport is off. A URL of another host is not this server's. The warnings of the
+// configuration have the default URL and those of TFTP.
 func (s *State) transports() (out []string) {
 	for _, n := range s.Subnets {
 		u, err := url.Parse(n.URL())
-		if err != nil || n.Phones != dhcp.PhonesProvision || !slices.Contains(s.Off, u.Scheme) {
+		if err != nil || n.ProvisioningURL == "" || u.Scheme == string(fleet.TFTP) || n.Phones != dhcp.PhonesProvision || !slices.Contains(s.Off, u.Scheme) {
 			continue
 		}
 		if host, err := netip.ParseAddr(u.Hostname()); err == nil && host != n.NextServer {
