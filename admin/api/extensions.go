@@ -124,17 +124,26 @@ func (s extensions) write(ctx context.Context, ref string, pre writing.Precondit
 		return nil, err
 	}
 	number, registrar := fleet.ParseExtension(ref)
-	key := map[string]string{"number": number}
-	if !patch {
-		if registrar != "" {
-			key["registrar"] = registrar
-		} else {
-			registrar, _ = doc["registrar"].(string)
-		}
+	if !patch && registrar == "" {
+		registrar, _ = doc["registrar"].(string)
 	}
+	update, fixed := s.update(ref, number, registrar, pre, doc, patch)
+	if _, named := fleet.ParseExtension(ref); !patch && named != "" {
+		fixed["registrar"] = named
+	}
+	rec, created, err := update.run(ctx, s.core)
+	if err != nil {
+		return nil, problem.From(err)
+	}
+	return recordAnswer(masking.Extension(*rec), rec.Revision, created), nil
+}
+
+// update returns the update of an extension, and the members that its body must not change.
+func (s extensions) update(ref, number, registrar string, pre writing.Precondition, doc document.Object, patch bool) (recordUpdate[fleet.Extension], map[string]string) {
+	fixed := map[string]string{"number": number}
 	var old *fleet.Extension
-	rec, created, err := recordUpdate[fleet.Extension]{
-		noun: "extension " + ref, pre: pre, body: doc, patch: patch, wire: reflect.TypeFor[fleet.Extension](), key: key,
+	return recordUpdate[fleet.Extension]{
+		noun: "extension " + ref, pre: pre, body: doc, patch: patch, wire: reflect.TypeFor[fleet.Extension](), key: fixed,
 		find: func(f fleet.View) (_ *fleet.Extension, err error) {
 			old, err = findForWrite(f, number, registrar)
 			return old, err
@@ -157,11 +166,7 @@ func (s extensions) write(ctx context.Context, ref string, pre writing.Precondit
 		affects: func(f fleet.View, x *fleet.Extension) ([]dhcp.MAC, error) {
 			return f.DevicesWith(x.Number, x.Registrar)
 		},
-	}.run(ctx, s.core)
-	if err != nil {
-		return nil, problem.From(err)
-	}
-	return recordAnswer(masking.Extension(*rec), rec.Revision, created), nil
+	}, fixed
 }
 
 // findForWrite finds the extension of a write. One whose registrar was deleted is found under any registrar.

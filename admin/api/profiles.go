@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"plugtone/admin/access"
+	"plugtone/admin/document"
 	"plugtone/admin/masking"
 	"plugtone/admin/paging"
 	"plugtone/admin/problem"
@@ -78,7 +79,15 @@ func (s profiles) write(ctx context.Context, name string, pre writing.Preconditi
 	if err != nil {
 		return nil, err
 	}
-	rec, created, err := recordUpdate[fleet.Profile]{
+	rec, created, err := s.update(name, pre, doc, patch).run(ctx, s.core)
+	if err != nil {
+		return nil, problem.From(err)
+	}
+	return recordAnswer(masking.Profile(*rec, access.Of(ctx)), rec.Revision, created), nil
+}
+
+func (s profiles) update(name string, pre writing.Precondition, doc document.Object, patch bool) recordUpdate[fleet.Profile] {
+	return recordUpdate[fleet.Profile]{
 		noun: "profile " + name, pre: pre, body: doc, patch: patch, wire: reflect.TypeFor[fleet.Profile](),
 		key:  map[string]string{"name": name},
 		find: func(f fleet.View) (*fleet.Profile, error) { return f.Profile(name) },
@@ -89,9 +98,5 @@ func (s profiles) write(ctx context.Context, name string, pre writing.Preconditi
 		affects: func(f fleet.View, p *fleet.Profile) ([]dhcp.MAC, error) {
 			return fleet.DevicesUsing(f, p.Name)
 		},
-	}.run(ctx, s.core)
-	if err != nil {
-		return nil, problem.From(err)
 	}
-	return recordAnswer(masking.Profile(*rec, access.Of(ctx)), rec.Revision, created), nil
 }

@@ -78,7 +78,15 @@ func (s registrars) write(ctx context.Context, name string, pre writing.Precondi
 	if err != nil {
 		return nil, err
 	}
-	rec, created, err := recordUpdate[fleet.Registrar]{
+	rec, created, err := s.update(name, pre, doc, patch).run(ctx, s.core)
+	if err != nil {
+		return nil, problem.From(err)
+	}
+	return recordAnswer(masking.Registrar(*rec), rec.Revision, created), nil
+}
+
+func (s registrars) update(name string, pre writing.Precondition, doc document.Object, patch bool) recordUpdate[fleet.Registrar] {
+	return recordUpdate[fleet.Registrar]{
 		noun: "registrar " + name, pre: pre, body: doc, patch: patch, wire: reflect.TypeFor[fleet.Registrar](),
 		key:  map[string]string{"name": name},
 		find: func(f fleet.View) (*fleet.Registrar, error) { return f.Registrar(name) },
@@ -87,11 +95,7 @@ func (s registrars) write(ctx context.Context, name string, pre writing.Precondi
 		},
 		check: func(_ fleet.View, r *fleet.Registrar) error { return fleet.CheckRegistrar(r) },
 		put:   func(e fleet.Edit, r *fleet.Registrar) error { return e.PutRegistrar(r) },
-	}.run(ctx, s.core)
-	if err != nil {
-		return nil, problem.From(err)
 	}
-	return recordAnswer(masking.Registrar(*rec), rec.Revision, created), nil
 }
 
 // portFollows removes the port from merged, so that it gets its default again, when the record has the default of its transport and the

@@ -18,6 +18,7 @@ type recordUpdate[T any] struct {
 	pre     writing.Precondition
 	body    document.Object
 	patch   bool                         // body is a JSON merge patch (RFC 7396)
+	create  bool                         // with patch: a record that does not exist is created
 	wire    reflect.Type                 // the API's type for T, which has the schema
 	key     map[string]string            // members that the URL names
 	find    func(fleet.View) (*T, error) // the stored record
@@ -34,34 +35,8 @@ func (w recordUpdate[T]) run(ctx context.Context, s *core) (rec *T, created bool
 	if w.patch {
 		verb = "change "
 	}
-	err = s.writer.Edit(ctx, verb+w.noun, func(e fleet.Edit) error {
-		old, err := w.find(e)
-		if err != nil && !errors.Is(err, fleet.ErrNotFound) {
-			return err
-		}
-		if err != nil {
-			old = nil
-			if w.patch {
-				return err
-			}
-		}
-		created = old == nil
-		var rev uint64
-		if old != nil {
-			rev = *revision(old)
-		}
-		if err := w.pre.Met(w.noun, rev); err != nil {
-			return err
-		}
-		rec, err = w.build(s, e, old)
-		if err != nil {
-			return err
-		}
-		if old != nil && document.Equal(old, rec) {
-			rec = old
-			return writing.ErrUnchanged
-		}
-		if err := w.put(e, rec); err != nil || w.affects == nil {
+	err = s.writer.Edit(ctx, verb+w.noun, func(e fleet.Edit) (err error) {
+		if rec, created, err = w.apply(s, e); err != nil || w.affects == nil {
 			return err
 		}
 		macs, err := w.affects(e, rec)
@@ -76,7 +51,36 @@ func (w recordUpdate[T]) run(ctx context.Context, s *core) (rec *T, created bool
 	return rec, created, nil
 }
 
-// build returns the new record, made of the old one and the body. Its error names every problem of the body.
+// apply makes the change within an edit. A record that is so already is writing.ErrUnchanged.
+func (w recordUpdate[T]) apply(s *core, e fleet.Edit) (rec *T, created bool, err error) {
+	old, err := w.find(e)
+	if err != nil && !errors.Is(err, fleet.ErrNotFound) {
+		return nil, false, err
+	}
+	if err != nil {
+		old = nil
+		if w.patch && !w.create {
+			return nil, false, err
+		}
+	}
+	var rev uint64
+	if old != nil {
+		rev = *revision(old)
+	}
+	if err := w.pre.Met(w.noun, rev); err != nil {
+		return nil, false, err
+	}
+	if rec, err = w.build(s, e, old); err != nil {
+		return nil, false, err
+	}
+	if old != nil && (rec == old || document.Equal(old, rec)) {
+		return old, false, writing.ErrUnchanged
+	}
+	return rec, old == nil, w.put(e, rec)
+}
+
+// build returns the new record, made of the old one and the body: old itself when the body has nothing else than it. Its error
+// names every problem of the body.
 func (w recordUpdate[T]) build(s *core, f fleet.View, old *T) (*T, error) {
 	bad := w.bad.Clone()
 	doc := document.Copy(w.body)
@@ -87,6 +91,9 @@ func (w recordUpdate[T]) build(s *core, f fleet.View, old *T) (*T, error) {
 		if was, err = document.ToObject(old); err != nil {
 			return nil, err
 		}
+	}
+	if w.patch && old != nil && bad.Err() == nil && document.Same(document.Merge(was, doc), was) {
+		return old, nil // what is stored has been checked
 	}
 	document.ParseFields(doc, &bad)
 	document.ValidateSchema(s.api.OpenAPI().Components.Schemas, w.wire, doc, &bad)

@@ -2,6 +2,9 @@ package client
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"io"
 	"iter"
 	"net/http"
 	"net/url"
@@ -58,4 +61,61 @@ func each[T any](ctx context.Context, c *conn, path string, query url.Values) it
 			q.Set("cursor", page.NextCursor)
 		}
 	}
+}
+
+// ApplyOptions say how Apply reads a body and what it does beside.
+type ApplyOptions struct {
+	Table    bool                  // the body is a table in CSV, not a document in JSON
+	Map      []string              // of a table: COLUMN=FIELD
+	Prune    bool                  // remove records that the body does not have
+	Yes      bool                  // also when those are more than a tenth
+	Progress func(done, total int) // called while records are applied; nil: not at all
+}
+
+// Apply creates and changes the records of a body, all or none.
+func (c Fleet) Apply(ctx context.Context, body io.Reader, o ApplyOptions) (Applied, error) {
+	q := url.Values{"map": o.Map}
+	for name, on := range map[string]bool{"prune": o.Prune, "yes": o.Yes} {
+		if on {
+			q.Set(name, "true")
+		}
+	}
+	h := http.Header{"Accept": {"application/x-ndjson"}, "Content-Type": {"application/json"}}
+	if o.Table {
+		h.Set("Content-Type", "text/csv")
+	}
+	res, err := c.conn.send(ctx, call{method: http.MethodPost, path: "/apply", query: q, header: h, raw: body, change: true})
+	if err != nil {
+		return Applied{}, err
+	}
+	defer res.Body.Close()
+	for dec := json.NewDecoder(res.Body); ; {
+		var line ApplyLine
+		err := dec.Decode(&line)
+		switch {
+		case err != nil:
+			return Applied{}, fmt.Errorf("the answer ended early; plugtone change list shows whether the records were changed: %w", err)
+		case line.Problem != nil:
+			return Applied{}, line.Problem
+		case line.Preview != nil:
+			return Applied{}, &DryRun{*line.Preview}
+		case line.Result != nil:
+			return *line.Result, nil
+		case o.Progress != nil:
+			o.Progress(line.Done, line.Total)
+		}
+	}
+}
+
+// Export copies records to w: all kinds as a JSON document, or the devices as a table in CSV.
+func (c Fleet) Export(ctx context.Context, w io.Writer, query url.Values) error {
+	res, err := c.conn.send(ctx, call{method: http.MethodGet, path: "/export", query: query})
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if _, err = io.Copy(w, res.Body); err != nil {
+		return fmt.Errorf("the export ended early: %w", err)
+	}
+	return nil
 }

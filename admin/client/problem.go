@@ -9,18 +9,18 @@ import (
 
 // Problem is an RFC 9457 problem document of the daemon. It names every invalid field.
 type Problem struct {
-	Type   string   `json:"type,omitempty"`
-	Title  string   `json:"title,omitempty"`
-	Status int      `json:"status,omitempty"`
-	Detail string   `json:"detail,omitempty"`
-	Errors []Detail `json:"errors,omitempty"`
+	Type   string   `json:"type,omitempty" doc:"kind of problem; absent: what the status says" example:"about:blank"`
+	Title  string   `json:"title,omitempty" doc:"the status in words" example:"Unprocessable Entity"`
+	Status int      `json:"status,omitempty" doc:"HTTP status" example:"422"`
+	Detail string   `json:"detail,omitempty" doc:"what is wrong" example:"2 problems; nothing was changed"`
+	Errors []Detail `json:"errors,omitempty" doc:"each invalid member or row"`
 }
 
 // Detail is one invalid field, or one record in the way, of a Problem.
 type Detail struct {
-	Message  string `json:"message"`
-	Location string `json:"location,omitempty"` // body.lines[1].extension
-	Value    any    `json:"value,omitempty"`
+	Message  string `json:"message" doc:"what is wrong, and what to write instead" example:"no such extension"`
+	Location string `json:"location,omitempty" doc:"where: body.lines[1].extension, or body.row 7, column line1" example:"body.row 7, column line1"`
+	Value    any    `json:"value,omitempty" doc:"the value as given; absent for secrets" example:"1001"`
 }
 
 func (p *Problem) Error() string {

@@ -11,6 +11,7 @@ import (
 	"plugtone/provision/changes"
 	"plugtone/provision/diagnosis"
 	"plugtone/provision/fleet"
+	"plugtone/provision/impact"
 	"plugtone/provision/pack"
 	"plugtone/provision/timeline"
 )
@@ -112,6 +113,44 @@ type ChangeDetail struct {
 	fleet.Change
 	Records []ChangedRecord `json:"records" doc:"the records that it touched, 1000 at most"`
 	More    int             `json:"more,omitempty" doc:"how many further records it touched" example:"0" minimum:"0"`
+}
+
+// FleetDocument is many records in one document, as export writes and apply reads it.
+type FleetDocument struct {
+	Private    bool              `json:"private,omitempty" doc:"whether it was exported without secrets; those of existing records are kept" example:"true"`
+	Registrars []fleet.Registrar `json:"registrars,omitempty" doc:"SIP servers"`
+	Extensions []fleet.Extension `json:"extensions,omitempty" doc:"SIP accounts"`
+	Profiles   []fleet.Profile   `json:"profiles,omitempty" doc:"keys, contacts and settings that devices share"`
+	Devices    []Device          `json:"devices,omitempty" doc:"phones"`
+}
+
+// Applied is what became of the records of an apply.
+type Applied struct {
+	Change  uint64       `json:"change" doc:"number of the change; 0 when nothing changed" example:"128"`
+	New     int          `json:"new" doc:"how many records were created" example:"500" minimum:"0"`
+	Changed int          `json:"changed" doc:"how many records were changed" example:"3" minimum:"0"`
+	Same    int          `json:"same" doc:"how many records were so already" example:"12" minimum:"0"`
+	Deleted int          `json:"deleted" doc:"how many records were removed by prune" example:"0" minimum:"0"`
+	Skipped int          `json:"skipped" doc:"how many records come from a PBX source and were left alone" example:"0" minimum:"0"`
+	Rows    []RowVerdict `json:"rows,omitempty" doc:"the records that were created, changed or removed, 1000 at most"`
+	More    int          `json:"more,omitempty" doc:"how many further ones there were" example:"0" minimum:"0"`
+}
+
+// RowVerdict is what became of one record of an apply.
+type RowVerdict struct {
+	Row     string `json:"row,omitempty" doc:"where the record stands" example:"row 7"`
+	Kind    string `json:"kind" doc:"kind of record" example:"device"`
+	Name    string `json:"name" doc:"name of the record" example:"00:15:65:12:34:56"`
+	Verdict string `json:"verdict" enum:"new,changed,deleted" doc:"what became of it" example:"new"`
+}
+
+// ApplyLine is one line of the progress of an apply. The last one has one of result, preview and problem.
+type ApplyLine struct {
+	Done    int             `json:"done,omitempty" doc:"how many records are done" example:"1200" minimum:"0"`
+	Total   int             `json:"total,omitempty" doc:"how many records there are" example:"5000" minimum:"0"`
+	Result  *Applied        `json:"result,omitempty" doc:"what became of the records"`
+	Preview *impact.Preview `json:"preview,omitempty" doc:"of a dry run: which phones' files would change"`
+	Problem *Problem        `json:"problem,omitempty" doc:"why nothing was changed, as a problem document"`
 }
 
 // ChangedRecord is a record that a change touched.

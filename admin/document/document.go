@@ -7,8 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -75,18 +75,56 @@ func FromObject(doc Object, rec any) error {
 func Equal[T any](a, b *T) bool {
 	da, errA := ToObject(a)
 	db, errB := ToObject(b)
-	if errA != nil || errB != nil {
-		return false
+	return errA == nil && errB == nil && Same(da, db)
+}
+
+// Same reports whether two objects are equal except for read-only members. An empty list or object equals an absent one.
+func Same(a, b Object) bool {
+	return sameMembers(a, b, readOnly[:])
+}
+
+func sameMembers(a, b map[string]any, ignored []string) bool {
+	for name, v := range a {
+		if !slices.Contains(ignored, name) && !sameValue(v, b[name]) {
+			return false
+		}
 	}
-	for _, doc := range []Object{da, db} {
-		doc.StripReadOnly()
-		// An empty list equals an absent one.
-		maps.DeleteFunc(doc, func(_ string, v any) bool {
-			list, ok := v.([]any)
-			return v == nil || ok && len(list) == 0
-		})
+	for name, v := range b {
+		if _, both := a[name]; !both && !slices.Contains(ignored, name) && !empty(v) {
+			return false
+		}
 	}
-	return reflect.DeepEqual(da, db)
+	return true
+}
+
+func sameValue(a, b any) bool {
+	if empty(a) || empty(b) {
+		return empty(a) && empty(b)
+	}
+	x, ok := a.(map[string]any)
+	y, both := b.(map[string]any)
+	if ok && both {
+		return sameMembers(x, y, nil)
+	}
+	return reflect.DeepEqual(a, b)
+}
+
+// empty reports whether a value stands for an absent one.
+func empty(v any) bool {
+	switch v := v.(type) {
+	case nil:
+		return true
+	case []any:
+		return len(v) == 0
+	case map[string]any:
+		for _, inner := range v {
+			if !empty(inner) {
+				return false
+			}
+		}
+		return true
+	}
+	return false
 }
 
 // Copy returns a deep copy of a JSON value.

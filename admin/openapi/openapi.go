@@ -25,6 +25,7 @@ var tags = []*huma.Tag{
 	{Name: "extensions", Description: "SIP accounts that phones register."},
 	{Name: "registrars", Description: "SIP servers that phones register with."},
 	{Name: "profiles", Description: "Keys, contacts and settings that devices share."},
+	{Name: "fleet", Description: "Many records at once: apply and export."},
 	{Name: "changes", Description: "What was changed, by whom and what for; undo."},
 	{Name: "discovered", Description: "Phones that were seen on the network and have no device record."},
 	{Name: "resync", Description: "Making phones fetch their files again, and the jobs that do it."},

@@ -30,6 +30,11 @@ var texts = map[string]text{
 	"get-device-history": {description: "Each revision has the members that changed. Revisions of a deleted device are listed too, as far as they are kept. Secrets are left out."},
 	"post-device-rollback": {description: "The old revision is written as a new one. It is checked like any change: an extension may have been deleted since. " +
 		"404 when the revision is not kept."},
+	"apply": {description: "The body is a document with lists of records, or a table with one phone a row. Members that a record leaves out stay, null clears one. " +
+		"All records are stored in one change, or none: every faulty row is named. The tables of FusionPBX, FS PBX and Yeastar are recognised by their columns.",
+		conflict: "Prune would remove more than a tenth of the records of a kind; yes confirms it."},
+	"export": {description: "A document of all records, or a table of the devices. Secrets are left out unless reveal is set, which is noted in the audit log; applied to the records that it was made of, it changes nothing."},
+
 	"list-changes": {description: "A change is one write, of one record or ten thousand. " + page},
 	"get-change":   {description: "Each record is shown by the members that differ. 404 when the change is not kept any more."},
 	"undo-change": {description: "The records are set back in one change of its own, which can be undone too. The phones' own credentials stay. With force, records that were changed since are overwritten.",

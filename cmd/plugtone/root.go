@@ -85,7 +85,7 @@ func clientCommands() []*cobra.Command {
 		id    string
 		makes []func(*app) *cobra.Command
 	}{
-		{groupRecords, []func(*app) *cobra.Command{registrarCommand, extensionCommand, deviceCommand, profileCommand, discoveredCommand}},
+		{groupRecords, []func(*app) *cobra.Command{registrarCommand, extensionCommand, deviceCommand, profileCommand, discoveredCommand, applyCommand, exportCommand}},
 		{groupLook, []func(*app) *cobra.Command{changeCommand, resyncCommand, jobCommand, traceCommand, explainCommand, leasesCommand, statusCommand, vendorCommand}},
 		{groupRun, []func(*app) *cobra.Command{reloadCommand, tokenCommand, backupCommand}},
 	} {

@@ -55,7 +55,8 @@ func Undo(e fleet.Edit, packs *pack.Set, id uint64, force bool) ([]dhcp.MAC, err
 		{fleet.KindProfile, u.checkProfile},
 		{fleet.KindExtension, u.remove}, // before the devices: their lines may mean another one by the number alone
 		{fleet.KindDevice, u.restore},
-		{fleet.KindExtension, u.unused}, {fleet.KindProfile, u.remove}, {fleet.KindRegistrar, u.remove},
+		{fleet.KindProfile, u.remove}, {fleet.KindRegistrar, u.remove},
+		{fleet.KindExtension, u.unused}, {fleet.KindProfile, u.unused}, {fleet.KindRegistrar, u.unused},
 	} {
 		if err := u.each(step.kind, step.do); err != nil {
 			return nil, err
@@ -176,24 +177,42 @@ func (u *undo) checkProfile(r fleet.ChangedRecord) error {
 	return resolve.CheckProfile(u, u.packs, r.Before.Profile)
 }
 
-// unused refuses an extension that remove has deleted and that devices still use.
+// unused refuses a record that remove has deleted and that others still use.
 func (u *undo) unused(r fleet.ChangedRecord) error {
 	if r.Before != nil {
 		return nil
 	}
-	number, registrar := fleet.ParseExtension(r.Name)
-	users, err := u.DevicesWith(number, registrar)
-	if err != nil || len(users) == 0 {
-		return err
+	use := &fleet.InUse{What: r.Kind + " " + r.Name}
+	var macs []dhcp.MAC
+	var err error
+	switch r.Kind {
+	case fleet.KindExtension:
+		number, registrar := fleet.ParseExtension(r.Name)
+		macs, err = u.DevicesWith(number, registrar)
+	case fleet.KindProfile:
+		macs, err = u.DevicesWithProfile(r.Name)
+		for p, perr := range u.Profiles() {
+			if err = errors.Join(err, perr); perr == nil && p.Parent == r.Name {
+				use.Users = append(use.Users, "profile "+p.Name)
+			}
+		}
+	case fleet.KindRegistrar:
+		for x, xerr := range u.Extensions() {
+			if err = errors.Join(err, xerr); xerr == nil && x.Registrar == r.Name {
+				use.Users = append(use.Users, "extension "+x.Number)
+			}
+		}
 	}
-	use := &fleet.InUse{What: "extension " + r.Name}
-	for _, mac := range users {
+	for _, mac := range macs {
 		use.Users = append(use.Users, "device "+mac.String())
+	}
+	if err != nil || len(use.Users) == 0 {
+		return err
 	}
 	return use
 }
 
-// remove deletes a record that the change created. A profile or registrar that others use is refused.
+// remove deletes a record that the change created.
 func (u *undo) remove(r fleet.ChangedRecord) error {
 	if r.Before != nil {
 		return nil
@@ -205,9 +224,9 @@ func (u *undo) remove(r fleet.ChangedRecord) error {
 	case now.Extension != nil:
 		return u.DeleteExtension(now.Extension.Number, now.Extension.Registrar)
 	case now.Profile != nil:
-		return fleet.RemoveProfile(u, now.Profile.Name, false)
+		return u.DeleteProfile(now.Profile.Name)
 	}
-	return fleet.RemoveRegistrar(u, now.Registrar.Name, false)
+	return u.DeleteRegistrar(now.Registrar.Name)
 }
 
 // current reads the record as it is now, nil when there is none.

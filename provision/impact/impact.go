@@ -36,6 +36,7 @@ type Preview struct {
 	Created int     `json:"created" doc:"how many records would be created" example:"0" minimum:"0"`
 	Changed int     `json:"changed" doc:"how many records would be changed" example:"1" minimum:"0"`
 	Deleted int     `json:"deleted" doc:"how many records would be deleted" example:"0" minimum:"0"`
+	Same    int     `json:"same,omitempty" doc:"of an apply: how many records of the file are so already" example:"12" minimum:"0"`
 	Phones  int     `json:"phones" doc:"how many phones' files would change, new and removed phones included" example:"1" minimum:"0"`
 	Items   []Phone `json:"items" doc:"the phones whose files would change, by MAC; empty in a summary"`
 	More    int     `json:"more,omitempty" doc:"how many phones are not listed" example:"0" minimum:"0"`

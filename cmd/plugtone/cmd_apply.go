@@ -1,0 +1,362 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v4"
+	"golang.org/x/sys/unix"
+
+	"plugtone/admin/client"
+	"plugtone/provision/yamlpos"
+)
+
+// maxFleetFile bounds a file of records.
+const maxFleetFile = 512 << 20
+
+// formats are those of apply and export.
+var formats = []string{"yaml", "json", "csv"}
+
+func applyCommand(a *app) *cobra.Command {
+	var file, format string
+	var o client.ApplyOptions
+	c := &cobra.Command{
+		Use: "apply -f FILE", Args: cobra.NoArgs, Short: "Create and change many records at once, from YAML, JSON or CSV",
+		Long: "Create and change many records at once, all or none. Every faulty row is named.\n\n" +
+			"YAML and JSON are one document with the lists registrars, extensions, profiles and devices. Members that a record leaves out\n" +
+			"stay as they are, null clears one.\n\n" +
+			"CSV is a table with one phone a row. The header has, in any order: mac vendor model label profile location serial tags\n" +
+			"reserved_ip enabled notes other_macs line1 .. lineN key:AREA:SLOT set:NAME. Separators are comma, semicolon or tab. An empty\n" +
+			"cell removes what its column names. The device tables of FusionPBX, FS PBX and Yeastar are recognised by their columns;\n" +
+			"extensions of a FusionPBX table that do not exist yet are created.",
+		Example: `  plugtone apply -f fleet.yaml --dry-run --summary
+  plugtone apply -f phones.csv --map "Room=location" --map "Asset=-" --message "second floor"
+  plugtone export --format csv | plugtone apply -f - --format csv`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if file == "" {
+				return usagef("-f FILE is needed")
+			}
+			b, err := readAll(c, file)
+			if err != nil {
+				return err
+			}
+			if len(bytes.TrimSpace(b)) == 0 {
+				return fmt.Errorf("%s is empty", file)
+			}
+			if err := oneOf("format", format, formats...); err != nil {
+				return err
+			}
+			locate := func(err error) error { return rows(file, err) }
+			switch format = formatOf(format, file, b); format {
+			case "csv":
+				o.Table = true
+			case "yaml":
+				var doc *yamlFleet
+				if doc, err = readYAML(file, b); err != nil {
+					return counted(file, err)
+				}
+				b, locate = doc.json, doc.locate
+			}
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			bar := newBar(c.ErrOrStderr())
+			o.Progress = bar.show
+			out, err := cl.Apply(c.Context(), bytes.NewReader(b), o)
+			bar.end()
+			if client.IsConflict(err) && o.Prune && !o.Yes {
+				return fmt.Errorf("%w\nhint: --yes confirms it; --dry-run shows which", err)
+			}
+			if err != nil {
+				return locate(err)
+			}
+			return a.printApplied(c, out)
+		},
+	}
+	f := c.Flags()
+	f.StringVarP(&file, "file", "f", "", "`FILE` with the records; - reads standard input")
+	f.StringVar(&format, "format", "", "`FORMAT` yaml, json or csv (default: by the file's name, else by what it begins with)")
+	f.StringArrayVar(&o.Map, "map", nil, "`COLUMN=FIELD`: which field a column of a table is; COLUMN=- leaves it out (repeatable)")
+	f.BoolVar(&o.Prune, "prune", false, "remove records that the file does not have, of the kinds that it has")
+	f.BoolVar(&o.Yes, "yes", false, "with --prune: also more than a tenth of the records of a kind")
+	a.writes(c)
+	return c
+}
+
+func (a *app) printApplied(c *cobra.Command, out client.Applied) error {
+	if a.json {
+		return printJSON(c, out)
+	}
+	text := fmt.Sprintf("%d new, %d changed, %d the same", out.New, out.Changed, out.Same)
+	if out.Deleted > 0 {
+		text += fmt.Sprintf(", %d removed", out.Deleted)
+	}
+	if out.Skipped > 0 {
+		text += fmt.Sprintf(", %d of a PBX source left alone", out.Skipped)
+	}
+	if out.Change > 0 {
+		text += fmt.Sprintf("; that is change %d", out.Change)
+	}
+	_, err := fmt.Fprintln(c.OutOrStdout(), text)
+	return err
+}
+
+// readAll reads a file or standard input.
+func readAll(c *cobra.Command, file string) ([]byte, error) {
+	in := c.InOrStdin()
+	if file != "-" {
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		in = f
+	}
+	b, err := io.ReadAll(io.LimitReader(in, maxFleetFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", file, err)
+	}
+	if len(b) > maxFleetFile {
+		return nil, fmt.Errorf("%s is larger than 512 MiB", file)
+	}
+	return b, nil
+}
+
+// formatOf returns the format that was named, or that of the file's name, or what the file looks like.
+func formatOf(format, file string, b []byte) string {
+	if format != "" {
+		return format
+	}
+	switch strings.ToLower(filepath.Ext(file)) {
+	case ".yaml", ".yml":
+		return "yaml"
+	case ".json":
+		return "json"
+	case ".csv", ".tsv", ".txt":
+		return "csv"
+	}
+	line, _, _ := bytes.Cut(bytes.TrimLeft(b, " \r\n\t"), []byte("\n"))
+	switch {
+	case bytes.HasPrefix(line, []byte("{")):
+		return "json"
+	case bytes.ContainsAny(line, ",;\t") && !bytes.Contains(line, []byte(": ")):
+		return "csv"
+	}
+	return "yaml"
+}
+
+// yamlFleet is a document in YAML.
+type yamlFleet struct {
+	name string
+	root *yaml.Node
+	json []byte
+}
+
+func readYAML(file string, b []byte) (*yamlFleet, error) {
+	r := yamlpos.NewReader(file)
+	d := &yamlFleet{name: file, root: r.Parse(b, maxFleetFile)}
+	if d.root != nil && !yamlpos.IsNull(d.root) && len(r.Errors) == 0 {
+		asText(d.root, false)
+		var err error
+		if d.json, err = json.Marshal(r.Any(d.root, "")); err != nil {
+			return nil, err
+		}
+	}
+	if len(r.Errors) > 0 {
+		return nil, r.Errors
+	}
+	if d.json == nil {
+		return nil, fmt.Errorf("%s is empty", file)
+	}
+	return d, nil
+}
+
+// textMembers are members that are texts and often look like numbers: YAML takes 1001 without quotes for one.
+var textMembers = []string{"mac", "other_macs", "number", "extension", "registrar", "value", "label", "name", "serial", "location", "notes", "model",
+	"profile", "auth_user", "password", "voicemail", "display_name", "pickup_code", "mobile", "home", "group", "tags"}
+
+// asText makes texts of what is written as a number where a member is a text.
+func asText(n *yaml.Node, text bool) {
+	switch n.Kind {
+	case yaml.ScalarNode:
+		if text && (n.Tag == "!!int" || n.Tag == "!!float") {
+			n.Tag = "!!str"
+		}
+	case yaml.MappingNode:
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			asText(n.Content[i+1], slices.Contains(textMembers, n.Content[i].Value))
+		}
+	default:
+		for _, c := range n.Content {
+			asText(c, text)
+		}
+	}
+}
+
+// locate adds file and line to each problem that the daemon found.
+func (d *yamlFleet) locate(err error) error {
+	var p *client.Problem
+	if !errors.As(err, &p) || len(p.Errors) == 0 {
+		return err
+	}
+	errs := []error{errors.New(p.Detail)}
+	for _, x := range p.Errors {
+		at := yamlpos.Find(d.root, strings.TrimPrefix(x.Location, "body."))
+		errs = append(errs, fmt.Errorf("%s:%d:%d: %s", d.name, at.Line, at.Column, x))
+	}
+	return errors.Join(errs...)
+}
+
+// rows adds the file's name to problems of its rows.
+func rows(file string, err error) error {
+	var p *client.Problem
+	if !errors.As(err, &p) || len(p.Errors) == 0 {
+		return err
+	}
+	errs := []error{errors.New(p.Detail)}
+	for _, x := range p.Errors {
+		errs = append(errs, fmt.Errorf("%s: %s", file, x))
+	}
+	return errors.Join(errs...)
+}
+
+// bar shows progress on a terminal, and nothing elsewhere.
+type bar struct {
+	w     io.Writer
+	width int // 0: no terminal
+	shown bool
+}
+
+func newBar(w io.Writer) *bar {
+	b := &bar{w: w}
+	if f, ok := w.(*os.File); ok {
+		if size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ); err == nil {
+			b.width = max(int(size.Col), 40)
+		}
+	}
+	return b
+}
+
+// show draws the bar. An error of standard error can't be reported anywhere.
+func (b *bar) show(done, total int) {
+	if b.width == 0 || total == 0 {
+		return
+	}
+	text := fmt.Sprintf(" %d of %d", done, total)
+	cells := min(b.width-len(text)-3, 50)
+	full := cells * done / total
+	fmt.Fprintf(b.w, "\r[%s%s]%s\x1b[K", strings.Repeat("#", full), strings.Repeat(" ", cells-full), text)
+	b.shown = true
+}
+
+// end removes the bar.
+func (b *bar) end() {
+	if b.shown {
+		fmt.Fprint(b.w, "\r\x1b[K")
+	}
+}
+
+func exportCommand(a *app) *cobra.Command {
+	var format, file string
+	var reveal bool
+	c := &cobra.Command{
+		Use: "export", Args: cobra.NoArgs, Short: "Write all records, so that apply reads them",
+		Long: "Write all records as YAML or JSON, or the devices as CSV. Applied to the records that it was made of, an export changes\n" +
+			"nothing. Without --reveal secrets are left out: apply then keeps those of existing records.",
+		Example: `  plugtone export -o fleet.yaml
+  plugtone export --format csv -o phones.csv`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := oneOf("format", format, formats...); err != nil {
+				return err
+			}
+			if format == "" {
+				format = "yaml"
+				if ext := strings.ToLower(filepath.Ext(file)); ext == ".csv" || ext == ".json" {
+					format = ext[1:]
+				}
+			}
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			q := url.Values{"format": {"json"}}
+			if format == "csv" {
+				q.Set("format", "csv")
+			}
+			if reveal {
+				q.Set("reveal", "true")
+			}
+			return a.export(c, cl, q, format, file)
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&format, "format", "", "`FORMAT` yaml, json or csv (default: by the name of -o, else yaml)")
+	f.StringVarP(&file, "output", "o", "", "`FILE` to write, which must not exist (default: standard output)")
+	f.BoolVar(&reveal, "reveal", false, "with secrets in clear; noted in the audit log")
+	return c
+}
+
+// export writes records to a file, which is there whole or not at all, or to standard output.
+func (a *app) export(c *cobra.Command, cl *client.Client, q url.Values, format, file string) error {
+	write := func(w io.Writer) error {
+		if format != "yaml" {
+			return cl.Export(c.Context(), w, q)
+		}
+		var b bytes.Buffer
+		if err := cl.Export(c.Context(), &b, q); err != nil {
+			return err
+		}
+		return writeYAML(w, b.Bytes())
+	}
+	if file == "" || file == "-" {
+		return write(c.OutOrStdout())
+	}
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("%s exists already\nhint: name another file, or remove it first", file)
+	}
+	if err != nil {
+		return err
+	}
+	err = write(f)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return errors.Join(err, os.Remove(file))
+	}
+	message(c, "%s written", file)
+	return nil
+}
+
+// writeYAML writes a JSON document as YAML, in the order of its members.
+func writeYAML(w io.Writer, b []byte) error {
+	var root yaml.Node
+	if err := yaml.Unmarshal(b, &root); err != nil {
+		return fmt.Errorf("the daemon's answer is invalid: %w", err)
+	}
+	blockStyle(&root)
+	enc := yaml.NewEncoder(w)
+	enc.SetIndent(2)
+	return errors.Join(enc.Encode(&root), enc.Close())
+}
+
+// blockStyle writes lists and maps over lines, and texts without the quotes of JSON where YAML needs none.
+func blockStyle(n *yaml.Node) {
+	switch {
+	case n.Kind == yaml.ScalarNode && n.Tag == "!!str":
+		n.Style = 0
+	case len(n.Content) > 0:
+		n.Style &^= yaml.FlowStyle
+	}
+	for _, c := range n.Content {
+		blockStyle(c)
+	}
+}
