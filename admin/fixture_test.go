@@ -14,6 +14,7 @@ import (
 
 	"plugtone/admin/admintest"
 	"plugtone/dhcp"
+	"plugtone/provision"
 	"plugtone/provision/fleet"
 )
 
@@ -147,4 +148,24 @@ func equalBytes(t testing.TB, name string, got, want []byte) {
 	if !bytes.Equal(got, want) {
 		t.Errorf("%s: got %q, want %q", name, got, want)
 	}
+}
+
+// UseStore puts a store in the place of the records in memory.
+func (a *api) UseStore(t testing.TB, s interface {
+	fleet.Records
+	fleet.Changes
+	PutToken(actor string, t fleet.Token) error
+}) {
+	t.Helper()
+	site := a.Config.API.Site
+	service, err := a.Config.API.Preview(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Config.API.Records, a.Config.API.Changes, a.Config.API.Site = s, s, site
+	a.Config.API.Phones = service.(*provision.Service)
+	a.Service = service.(*provision.Service)
+	srv := httptest.NewServer(a.Server(t).Handler())
+	t.Cleanup(srv.Close)
+	a.url = srv.URL
 }

@@ -84,6 +84,7 @@ type Daemon struct {
 	hostChanges chan struct{}                  // holds a token when links, addresses or routes may have changed
 	table       *dhcp.Table
 	service     *provision.Service
+	memory      memory
 	dhcp        *server.Server // nil with dhcp.mode off
 	feed        feed.Feed
 	jobs        *notify.Jobs

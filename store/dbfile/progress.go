@@ -34,6 +34,15 @@ func (p *Progress) End(now time.Time) {
 	p.since = now
 }
 
+// Advance records that the write under way goes on, and that it may take extra time before the next sign of it.
+func (p *Progress) Advance(now time.Time, extra time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.running > 0 {
+		p.since = now.Add(extra)
+	}
+}
+
 // Health returns an error when a write of path has been under way for WriteDeadline.
 func (p *Progress) Health(path string, now time.Time) error {
 	p.mu.Lock()

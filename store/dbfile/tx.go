@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -19,6 +20,13 @@ const (
 type Tx struct {
 	*bolt.Tx
 	file *File // nil while the file is being checked
+}
+
+// Advance records that a long write goes on, which would else count as one that hangs. Its commit may take extra time.
+func (tx Tx) Advance(extra time.Duration) {
+	if tx.file != nil {
+		tx.file.writing.Advance(tx.file.o.Now(), extra)
+	}
 }
 
 // Table returns a table that the schema made.

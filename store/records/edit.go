@@ -66,6 +66,9 @@ var (
 	errDryRun = errors.New("dry run")
 )
 
+// commitTime is how long the commit of one changed record may take on a slow disk.
+const commitTime = time.Millisecond / 5
+
 // finish writes the revision, the change and the audit entry.
 func (e *edit) finish(bound historyBound) error {
 	audited, err := e.count()
@@ -87,6 +90,7 @@ func (e *edit) finish(bound historyBound) error {
 	if err := e.storeChange(); err != nil {
 		return err
 	}
+	e.tx.Advance(time.Duration(len(e.touched)) * commitTime)
 	if err := e.prune(bound); err != nil {
 		return err
 	}
@@ -133,6 +137,7 @@ func put[T any](e *edit, k kind[T], key []byte, v *T) (old *T, changed bool, err
 		return nil, false, broken(k.word, k.name(key), err)
 	}
 	e.touch(k.table, key, stored)
+	e.tx.Advance(0)
 	return old, true, nil
 }
 
