@@ -5,10 +5,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 
@@ -19,6 +21,17 @@ import (
 )
 
 const phone = "00:15:65:12:34:56"
+
+// TestMain draws fewer examples than rapid's default, unless another number is asked for: each makes two APIs.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if f := flag.Lookup("rapid.checks"); f != nil && f.Value.String() == f.DefValue {
+		if err := f.Value.Set("15"); err != nil {
+			panic(err)
+		}
+	}
+	os.Exit(m.Run())
+}
 
 // api is a Fixture behind HTTP, with a token for each role. The text of the token is the name of the role.
 type api struct {

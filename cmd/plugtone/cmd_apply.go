@@ -41,47 +41,7 @@ func applyCommand(a *app) *cobra.Command {
 		Example: `  plugtone apply -f fleet.yaml --dry-run --summary
   plugtone apply -f phones.csv --map "Room=location" --map "Asset=-" --message "second floor"
   plugtone export --format csv | plugtone apply -f - --format csv`,
-		RunE: func(c *cobra.Command, _ []string) error {
-			if file == "" {
-				return usagef("-f FILE is needed")
-			}
-			b, err := readAll(c, file)
-			if err != nil {
-				return err
-			}
-			if len(bytes.TrimSpace(b)) == 0 {
-				return fmt.Errorf("%s is empty", file)
-			}
-			if err := oneOf("format", format, formats...); err != nil {
-				return err
-			}
-			locate := func(err error) error { return rows(file, err) }
-			switch format = formatOf(format, file, b); format {
-			case "csv":
-				o.Table = true
-			case "yaml":
-				var doc *yamlFleet
-				if doc, err = readYAML(file, b); err != nil {
-					return counted(file, err)
-				}
-				b, locate = doc.json, doc.locate
-			}
-			cl, err := a.client()
-			if err != nil {
-				return err
-			}
-			bar := newBar(c.ErrOrStderr())
-			o.Progress = bar.show
-			out, err := cl.Apply(c.Context(), bytes.NewReader(b), o)
-			bar.end()
-			if client.IsConflict(err) && o.Prune && !o.Yes {
-				return fmt.Errorf("%w\nhint: --yes confirms it; --dry-run shows which", err)
-			}
-			if err != nil {
-				return locate(err)
-			}
-			return a.printApplied(c, out)
-		},
+		RunE: func(c *cobra.Command, _ []string) error { return a.apply(c, file, format, o) },
 	}
 	f := c.Flags()
 	f.StringVarP(&file, "file", "f", "", "`FILE` with the records; - reads standard input")
@@ -91,6 +51,48 @@ func applyCommand(a *app) *cobra.Command {
 	f.BoolVar(&o.Yes, "yes", false, "with --prune: also more than a tenth of the records of a kind")
 	a.writes(c)
 	return c
+}
+
+func (a *app) apply(c *cobra.Command, file, format string, o client.ApplyOptions) error {
+	if file == "" {
+		return usagef("-f FILE is needed")
+	}
+	b, err := readAll(c, file)
+	if err != nil {
+		return err
+	}
+	if len(bytes.TrimSpace(b)) == 0 {
+		return fmt.Errorf("%s is empty", file)
+	}
+	if err := oneOf("format", format, formats...); err != nil {
+		return err
+	}
+	locate := func(err error) error { return rows(file, err) }
+	switch formatOf(format, file, b) {
+	case "csv":
+		o.Table = true
+	case "yaml":
+		doc, err := readYAML(file, b)
+		if err != nil {
+			return counted(file, err)
+		}
+		b, locate = doc.json, doc.locate
+	}
+	cl, err := a.client()
+	if err != nil {
+		return err
+	}
+	bar := newBar(c.ErrOrStderr())
+	o.Progress = bar.show
+	out, err := cl.Apply(c.Context(), bytes.NewReader(b), o)
+	bar.end()
+	if client.IsConflict(err) && o.Prune && !o.Yes {
+		return fmt.Errorf("%w\nhint: --yes confirms it; --dry-run shows which", err)
+	}
+	if err != nil {
+		return locate(err)
+	}
+	return a.printApplied(c, out)
 }
 
 func (a *app) printApplied(c *cobra.Command, out client.Applied) error {
