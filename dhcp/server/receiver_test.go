@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -55,9 +56,9 @@ func (f *receiverFixture) send(t *testing.T, b byte) {
 // hangs does not keep the server from stopping.
 func TestReadingGoesOnWhileAWriteHangs(t *testing.T) {
 	hang, written := make(chan struct{}), make(chan struct{}, 10)
-	writes := 0 // by one goroutine at a time
+	var writes atomic.Int32
 	f := newReceiverFixture(t, func() {
-		if writes++; writes%2 == 1 {
+		if writes.Add(1)%2 == 1 {
 			<-hang
 		}
 		written <- struct{}{}
