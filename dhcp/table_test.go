@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -268,13 +269,13 @@ func TestTableWriteQueued(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
 		b := newTableFixture(t, config(voice()), d, time.Now)
-		acked := 0
+		var acked atomic.Int32
 		serve := func(n int) {
-			b.Serve(b.Engine, selectingOf(n, addrOf(numberOf(ip("10.20.0.100"))+uint32(n))), &b.Link, func(*dhcp.Decision, error) { acked++ })
+			b.Serve(b.Engine, selectingOf(n, addrOf(numberOf(ip("10.20.0.100"))+uint32(n))), &b.Link, func(*dhcp.Decision, error) { acked.Add(1) })
 		}
 		serve(0)
-		if b.WriteQueued(); acked != 1 {
-			t.Errorf("%d acknowledged, want 1 at once", acked)
+		if b.WriteQueued(); acked.Load() != 1 {
+			t.Errorf("%d acknowledged, want 1 at once", acked.Load())
 		}
 		d.Slow(time.Minute)
 		serve(1)
@@ -282,21 +283,21 @@ func TestTableWriteQueued(t *testing.T) {
 		synctest.Wait() // it is being written
 		serve(2)
 		began := time.Now()
-		if b.WriteQueued(); acked != 1 || time.Since(began) > 0 {
-			t.Errorf("%d acknowledged after %s: it waited for another write", acked, time.Since(began))
+		if b.WriteQueued(); acked.Load() != 1 || time.Since(began) > 0 {
+			t.Errorf("%d acknowledged after %s: it waited for another write", acked.Load(), time.Since(began))
 		}
 		time.Sleep(time.Hour)
 		serve(3)
 		began = time.Now()
-		if b.WriteQueued(); acked != 3 || time.Since(began) > 0 {
-			t.Errorf("%d acknowledged after %s: it waited for a slow disk", acked, time.Since(began))
+		if b.WriteQueued(); acked.Load() != 3 || time.Since(began) > 0 {
+			t.Errorf("%d acknowledged after %s: it waited for a slow disk", acked.Load(), time.Since(began))
 		}
 		d.Slow(0)
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		serve(4)
-		if b.WriteQueued(); acked != 5 {
-			t.Errorf("%d acknowledged, want 5: the disk is fast again", acked)
+		if b.WriteQueued(); acked.Load() != 5 {
+			t.Errorf("%d acknowledged, want 5: the disk is fast again", acked.Load())
 		}
 	})
 }
