@@ -18,7 +18,7 @@ type Config struct {
 	Now        func() time.Time // the clock
 	Log        *slog.Logger
 	Observer   Observer
-	Queue      int           // packets of unknown clients that may wait; 0: 512
+	Queue      int           // packets of unknown clients that may wait; 0: 2048, of 4 MB
 	ScanEvery  time.Duration // how often to look for other DHCP servers; 0: 10 minutes, negative: only listen
 
 	// InNetns runs every function that opens sockets; nil runs them as they are. Tests put a server into another network
@@ -115,7 +115,7 @@ func (c *Config) check() error {
 		errs = append(errs, errors.New("dhcp server: an interface without a name"))
 	}
 	if c.Queue == 0 {
-		c.Queue = 512
+		c.Queue = 2048
 	}
 	if c.ScanEvery == 0 {
 		c.ScanEvery = 10 * time.Minute

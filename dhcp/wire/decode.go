@@ -51,8 +51,8 @@ func malformed(format string, args ...any) error {
 
 // Decode reads a client's message. The result holds no part of buf. The error is a *MalformedError.
 func Decode(buf []byte) (*dhcp.Request, error) {
-	opts, err := parse(buf, opRequest)
-	if err != nil {
+	var opts options
+	if err := opts.parse(buf, opRequest); err != nil {
 		return nil, err
 	}
 	r := &dhcp.Request{
@@ -67,7 +67,7 @@ func Decode(buf []byte) (*dhcp.Request, error) {
 	if r.MAC.IsZero() || r.MAC[0]&1 != 0 {
 		return nil, malformed("chaddr %s belongs to no client (zero or multicast)", r.MAC)
 	}
-	if err := readOptions(r, opts); err != nil {
+	if err := readOptions(r, &opts); err != nil {
 		return nil, err
 	}
 	return r, nil
@@ -75,39 +75,38 @@ func Decode(buf []byte) (*dhcp.Request, error) {
 
 // DecodeServerMessage reads a server's message (op 2), to learn of other servers on the link.
 func DecodeServerMessage(buf []byte) (*ServerMessage, error) {
-	opts, err := parse(buf, opReply)
-	if err != nil {
+	var opts options
+	if err := opts.parse(buf, opReply); err != nil {
 		return nil, err
 	}
 	f := &ServerMessage{XID: [4]byte(buf[offXID:]), MAC: dhcp.MAC(buf[offCHAddr:]), YIAddr: addrAt(buf[offYIAddr:])}
-	o := optionReader{opts: opts}
+	o := optionReader{opts: &opts}
 	f.Type = dhcp.MessageType(o.u8(dhcp.OptionMessageType))
 	f.ServerID = o.addr(dhcp.OptionServerID)
-	return f, o.err
+	return f, o.err()
 }
 
 // options has the value of each option, nil when it is absent. A value points into the packet unless it came in parts.
 type options [256][]byte
 
 // parse checks the header and reads all options, also those in sname and file.
-func parse(buf []byte, op byte) (*options, error) {
+func (o *options) parse(buf []byte, op byte) error {
 	switch {
 	case len(buf) < offOptions:
-		return nil, malformed("%d bytes, at least %d needed", len(buf), offOptions)
+		return malformed("%d bytes, at least %d needed", len(buf), offOptions)
 	case len(buf) > maxPacket:
-		return nil, malformed("%d bytes, at most %d taken", len(buf), maxPacket)
+		return malformed("%d bytes, at most %d taken", len(buf), maxPacket)
 	case buf[0] != op:
-		return nil, malformed("op %d, not %d", buf[0], op)
+		return malformed("op %d, not %d", buf[0], op)
 	case buf[1] != 1 || buf[2] != 6:
-		return nil, malformed("hardware type %d with address length %d, only Ethernet is served", buf[1], buf[2])
+		return malformed("hardware type %d with address length %d, only Ethernet is served", buf[1], buf[2])
 	case binary.BigEndian.Uint32(buf[offCookie:]) != magicCookie:
-		return nil, malformed("magic cookie % x, not 63 82 53 63", buf[offCookie:offOptions])
+		return malformed("magic cookie % x, not 63 82 53 63", buf[offCookie:offOptions])
 	}
-	o := new(options)
 	if err := o.read(buf[offOptions:], "options"); err != nil {
-		return nil, err
+		return err
 	}
-	return o, o.readOverload(buf)
+	return o.readOverload(buf)
 }
 
 // read adds the options of one field. Parts of the same option are joined (RFC 3396). END may be missing: many a boot ROM sends none.
@@ -177,8 +176,8 @@ func readOptions(r *dhcp.Request, opts *options) error {
 		VIVSO:       string(opts[dhcp.OptionVIVSO]),
 		Params:      unique(opts[dhcp.OptionParams]),
 	}
-	if o.err != nil {
-		return o.err
+	if err := o.err(); err != nil {
+		return err
 	}
 	return readRelayInfo(r, opts[dhcp.OptionRelayInfo])
 }
@@ -215,10 +214,18 @@ func readRelayInfo(r *dhcp.Request, info []byte) error {
 	return nil
 }
 
-// optionReader reads options of fixed length and holds the first error.
+// optionReader reads options of fixed length and notes the first whose length is wrong: code, length and what it must be. An error in its
+// place would move the options to the heap.
 type optionReader struct {
 	opts *options
-	err  error
+	bad  [3]int
+}
+
+func (o *optionReader) err() error {
+	if o.bad[0] == 0 {
+		return nil
+	}
+	return malformed("option %d has %d bytes, not %d", o.bad[0], o.bad[1], o.bad[2])
 }
 
 func (o *optionReader) fixed(code uint8, n int) []byte {
@@ -227,8 +234,8 @@ func (o *optionReader) fixed(code uint8, n int) []byte {
 		return nil
 	}
 	if len(b) != n {
-		if o.err == nil {
-			o.err = malformed("option %d has %d bytes, not %d", code, len(b), n)
+		if o.bad[0] == 0 {
+			o.bad = [3]int{int(code), len(b), n}
 		}
 		return nil
 	}

@@ -150,8 +150,8 @@ func TestEncodeOverloadC25(t *testing.T) {
 	}
 	p[0] = 1 // read back as a request: our decoder knows overload
 	p[28] = 2
-	m, err := parse(p, opRequest)
-	if err != nil {
+	var m options
+	if err := m.parse(p, opRequest); err != nil {
 		t.Fatal(err)
 	}
 	for code, size := range map[uint8]int{43: 255, 66: 20, 15: 50, 67: 100, 51: 4} {
