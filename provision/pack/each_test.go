@@ -70,3 +70,20 @@ func TestEachFaults(t *testing.T) {
 		}
 	}
 }
+
+func TestFilesAreFetchedFromTheServer(t *testing.T) {
+	files := acmeFS()
+	files["acme/vendor.yaml"] = &fstest.MapFile{Data: []byte(strings.Replace(acme, "  lldp: lldp\n", "  lldp: lldp\n  logo: {param: logo, text: \"{{fileURL .}}\"}\n", 1))}
+	s, err := packcheck.Load(Config{Builtin: files, CheckBuiltin: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, _ := s.Vendor("acme")
+	for logo, want := range map[string]string{"logo.png": "logo = http://10.20.0.2/logo.png\n", "https://example.com/a.png": "logo = https://example.com/a.png\n"} {
+		p := acmePhone("A1")
+		p.Settings = map[string]any{"logo": logo}
+		if body, err := v.Render("cfg/{MAC}.cfg", p); err != nil || !strings.Contains(string(body), want) {
+			t.Errorf("%s: %v, no %q in\n%s", logo, err, want, body)
+		}
+	}
+}
