@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"plugtone/admin/api"
+	"plugtone/admin/pbxapi"
 	"plugtone/admin/resyncapi"
 )
 
@@ -24,6 +25,7 @@ type Config struct {
 	Metrics prometheus.Gatherer
 	API     api.Config
 	Jobs    resyncapi.Jobs
+	PBX     pbxapi.Sources
 }
 
 // Server is the admin API on its listeners.
@@ -41,8 +43,8 @@ func New(c Config) (*Server, error) {
 	if err := c.API.Missing(); err != nil {
 		errs = append(errs, err)
 	}
-	if c.Jobs == nil {
-		errs = append(errs, errors.New("admin configuration lacks Jobs"))
+	if c.Jobs == nil || c.PBX == nil {
+		errs = append(errs, errors.New("admin configuration lacks Jobs or PBX"))
 	}
 	if c.Metrics == nil {
 		errs = append(errs, errors.New("admin configuration lacks Metrics"))

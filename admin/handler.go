@@ -16,6 +16,7 @@ import (
 	"plugtone/admin/api"
 	"plugtone/admin/fleetapi"
 	"plugtone/admin/openapi"
+	"plugtone/admin/pbxapi"
 	"plugtone/admin/problem"
 	"plugtone/admin/resyncapi"
 	"plugtone/admin/writing"
@@ -47,6 +48,7 @@ func (s *Server) routes() error {
 
 	api.Register(s.api, s.cfg.API)
 	fleetapi.Register(s.api, s.cfg.API)
+	pbxapi.Register(s.api, pbxapi.Config{Sources: s.cfg.PBX, Writer: s.cfg.API.Writer()})
 	resyncapi.Register(s.api, resyncapi.Config{Records: s.cfg.API.Records, Jobs: s.cfg.Jobs, Status: s.cfg.API.Phones.Status, Audit: s.cfg.API.Audit.RecordAudit, Now: s.cfg.API.Now})
 	openapi.Complete(s.api.OpenAPI())
 	return s.pages()

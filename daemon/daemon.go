@@ -28,6 +28,7 @@ import (
 	"plugtone/provision/fleet"
 	"plugtone/provision/notify"
 	"plugtone/provision/pack"
+	"plugtone/provision/pbxsync"
 	"plugtone/provision/trust"
 	"plugtone/store"
 	"plugtone/tftp"
@@ -88,6 +89,7 @@ type Daemon struct {
 	dhcp        *server.Server // nil with dhcp.mode off
 	feed        feed.Feed
 	jobs        *notify.Jobs
+	pbx         *pbxsync.Sources
 	credentials credentials
 
 	current atomic.Pointer[runtimeConfig]
@@ -171,6 +173,9 @@ func (d *Daemon) build(p *runtimeConfig) (err error) {
 		return err
 	}
 	if d.jobs, err = push.NewJobs(d.pushConfig()); err != nil {
+		return err
+	}
+	if err := d.buildPBX(); err != nil {
 		return err
 	}
 	sources := observe.Sources{Leases: d.table.Stats, Transfers: d.transfers, Discovered: d.store.DiscoveredCount, Records: d.store}

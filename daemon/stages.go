@@ -20,6 +20,7 @@ func (d *Daemon) stages() []stage {
 		{"watchdog", func(ctx context.Context, ready func()) error { return m.watchdog(ctx, ready, d.table) }},
 		{"stopping", m.stopping},
 		{"prepare", s.prepare},
+		{"pbx", s.runPBX},
 		{"resync", func(ctx context.Context, ready func()) error { ready(); d.jobs.Run(ctx); return nil }},
 	}
 	add := func(on bool, t task) {

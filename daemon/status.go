@@ -89,6 +89,11 @@ func (r reporter) warnings() []string {
 	for _, w := range r.d.service.Windows() {
 		out = append(out, w.String())
 	}
+	for _, s := range r.d.pbx.List() {
+		if s.Error != "" {
+			out = append(out, fmt.Sprintf("the last sync failed: %s; plugtone pbx test %s tries it again", s.Error, s.Name))
+		}
+	}
 	return append(out, r.damageWarnings()...)
 }
 

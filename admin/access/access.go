@@ -7,18 +7,19 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// Role is what a caller may do. A role includes the roles below it.
+// Role is what a caller may do. A role includes the roles below it, apart from Push, which only Operator and Admin include.
 type Role int
 
 // The roles, the lowest first.
 const (
 	None     Role = iota
+	Push          // sends what a PBX has, and nothing else
 	Viewer        // reads, without secrets
 	Operator      // also changes
 	Admin         // also reads secrets and manages tokens
 )
 
-var roleNames = [...]string{"none", "viewer", "operator", "admin"}
+var roleNames = [...]string{"none", "push", "viewer", "operator", "admin"}
 
 func (r Role) String() string { return roleNames[r] }
 
@@ -73,7 +74,7 @@ func Require(api huma.API) func(huma.Context, func(huma.Context)) {
 		if !ok {
 			need = Admin
 		}
-		if c := Of(ctx.Context()); c.Role < need {
+		if c := Of(ctx.Context()); c.Role < need || need == Push && c.Role == Viewer {
 			_ = huma.WriteErr(api, ctx, 403, "this needs the role "+need.String()+"; "+c.Name+" is "+c.Role.String())
 			return
 		}

@@ -156,6 +156,9 @@ func (s extensions) update(ref, number, registrar string, pre writing.Preconditi
 		},
 		check: fleet.CheckExtension,
 		put: func(e fleet.Edit, x *fleet.Extension) error {
+			if err := fleet.CheckOwned(old, x); err != nil {
+				return err
+			}
 			if old != nil && old.Registrar != x.Registrar {
 				if err := fleet.MoveExtension(e, number, old.Registrar, x.Registrar); err != nil {
 					return err

@@ -33,7 +33,7 @@ func (s tokens) register() {
 
 func (s tokens) add(ctx context.Context, in *struct{ Body client.TokenRequest }) (*struct{ Body client.NewToken }, error) {
 	if in.Body.Name == "" || access.ParseRole(in.Body.Role) == access.None {
-		return nil, problem.Field("body", "", "needs name and role (admin, operator or viewer)")
+		return nil, problem.Field("body", "", "needs name and role (admin, operator, viewer or push)")
 	}
 	all, err := s.Tokens.Tokens()
 	if err != nil {

@@ -229,7 +229,7 @@ type Lost struct {
 // TokenRequest describes a new token.
 type TokenRequest struct {
 	Name string `json:"name" required:"true" pattern:"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$" patternDescription:"letters, digits, . _ - (63 at most)" doc:"name of the token, 1 to 63 letters, digits, dots, underscores and hyphens; it begins with a letter or digit" example:"helpdesk"`
-	Role string `json:"role" required:"true" enum:"admin,operator,viewer" doc:"what the token may do: viewer reads without secrets, operator also changes, admin also reads secrets and manages tokens" example:"operator"`
+	Role string `json:"role" required:"true" enum:"admin,operator,viewer,push" doc:"what the token may do: viewer reads without secrets, operator also changes, admin also reads secrets and manages tokens" example:"operator"`
 }
 
 // NewToken is a new token with its secret, which is shown only once.

@@ -29,6 +29,7 @@ var tags = []*huma.Tag{
 	{Name: "changes", Description: "What was changed, by whom and what for; undo."},
 	{Name: "discovered", Description: "Phones that were seen on the network and have no device record."},
 	{Name: "resync", Description: "Making phones fetch their files again, and the jobs that do it."},
+	{Name: "pbx", Description: "PBXs that extensions are read from."},
 	{Name: "explain", Description: "Dry runs of DHCP and of file requests."},
 	{Name: "network", Description: "Subnets and leases."},
 	{Name: "trust", Description: "Enrollment windows, in which files need no proof, and the phones' own HTTP credentials."},

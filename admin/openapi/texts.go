@@ -49,6 +49,13 @@ var texts = map[string]text{
 	"get-job":       {description: "404 when the job is not kept any more."},
 	"stop-job":      {description: "Phones that are not notified yet are skipped. A job that has ended stays as it is."},
 
+	"list-pbx": {description: "A source that was never synced has no times."},
+	"test-pbx": {description: "The first problems are listed. 502 when the PBX can't be read."},
+	"sync-pbx": {description: "The extensions of the source are added, changed, or marked gone, in one change. 502 when the PBX can't be read.",
+		conflict: "More than a tenth of the source's extensions would be gone."},
+	"push-pbx": {description: "For PBXs whose database can't be reached: plugtone pbx push runs on the PBX. A token with the role push can call this operation and no other.",
+		conflict: "More than a tenth of the source's extensions would be gone."},
+
 	"get-device-timeline": {description: "A MAC without a device record has a timeline too. The diagnosis rests on the whole timeline, the record, the leases and the last fetches, however many entries are asked for."},
 
 	"list-extensions": {description: page},

@@ -32,7 +32,7 @@ func From(err error) error {
 		return all.Err()
 	case errors.As(err, &use):
 		return conflict(err, use)
-	case errors.Is(err, fleet.ErrInUse), errors.Is(err, fleet.ErrPending):
+	case errors.Is(err, fleet.ErrInUse), errors.Is(err, fleet.ErrPending), errors.Is(err, fleet.ErrOwned):
 		return huma.Error409Conflict(err.Error())
 	case errors.Is(err, fleet.ErrNotFound):
 		return huma.Error404NotFound(err.Error())

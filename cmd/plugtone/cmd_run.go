@@ -83,9 +83,9 @@ func tokenAdd(a *app) *cobra.Command {
   curl -H "Authorization: Bearer $TOKEN" http://127.0.0.1:8067/api/v1/status`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if in.Role == "" {
-				return usagef("--role is needed: admin, operator or viewer")
+				return usagef("--role is needed: admin, operator, viewer or push")
 			}
-			if err := oneOf("role", in.Role, "admin", "operator", "viewer"); err != nil {
+			if err := oneOf("role", in.Role, "admin", "operator", "viewer", "push"); err != nil {
 				return err
 			}
 			in.Name = args[0]
@@ -103,7 +103,7 @@ func tokenAdd(a *app) *cobra.Command {
 			return a.done(c, t, "%s", t.Token)
 		},
 	}
-	c.Flags().StringVar(&in.Role, "role", "", "`ROLE`: admin, operator or viewer")
+	c.Flags().StringVar(&in.Role, "role", "", "`ROLE`: admin, operator, viewer or push")
 	return c
 }
 

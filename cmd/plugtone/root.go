@@ -86,7 +86,7 @@ func clientCommands() []*cobra.Command {
 		makes []func(*app) *cobra.Command
 	}{
 		{groupRecords, []func(*app) *cobra.Command{registrarCommand, extensionCommand, deviceCommand, profileCommand, discoveredCommand, applyCommand, exportCommand}},
-		{groupLook, []func(*app) *cobra.Command{changeCommand, resyncCommand, jobCommand, traceCommand, explainCommand, leasesCommand, statusCommand, vendorCommand}},
+		{groupLook, []func(*app) *cobra.Command{changeCommand, pbxCommand, resyncCommand, jobCommand, traceCommand, explainCommand, leasesCommand, statusCommand, vendorCommand}},
 		{groupRun, []func(*app) *cobra.Command{reloadCommand, tokenCommand, backupCommand}},
 	} {
 		for _, make := range g.makes {

@@ -11,6 +11,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
+	"plugtone/provision/pbxsync"
 	"plugtone/provision/setting"
 	"plugtone/provision/trust"
 	"plugtone/provision/yamlpos"
@@ -38,6 +39,7 @@ type Config struct {
 	Metrics      Metrics
 	Timeline     Timeline
 	History      History
+	PBX          []pbxsync.Source
 	Log          Log
 
 	where map[string]yamlpos.Value // the place of each key that was written

@@ -37,7 +37,7 @@ type DeviceRevision struct {
 // Token is a bearer token of the admin API. Only its digest is kept.
 type Token struct {
 	Name      string    `json:"name" doc:"name of the token, 1 to 63 letters, digits, dots, underscores and hyphens" example:"helpdesk"`
-	Role      string    `json:"role" doc:"what the token may do: viewer reads without secrets, operator also changes, admin also reads secrets and manages tokens" example:"operator" enum:"admin,operator,viewer"`
+	Role      string    `json:"role" doc:"what the token may do: viewer reads without secrets, operator also changes, admin also reads secrets and manages tokens" example:"operator" enum:"admin,operator,viewer,push"`
 	Hash      string    `json:"-"` // SHA-256 of the token, hex
 	CreatedAt time.Time `json:"created_at" doc:"when it was made" example:"2026-11-22T12:00:00Z"`
 	CreatedBy string    `json:"created_by,omitempty" doc:"who made it" example:"local:root"`

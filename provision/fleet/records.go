@@ -128,6 +128,8 @@ type Extension struct {
 	AuthUser    string         `json:"auth_user,omitempty" doc:"user for SIP authentication; the number when left out" example:"1001"`
 	Password    setting.Secret `json:"password,omitempty" doc:"SIP password, 128 characters at most; shown with reveal only" example:"correct-horse-battery"`
 	Voicemail   string         `json:"voicemail,omitempty" doc:"number that reaches the mailbox" example:"*97"`
+	Source      string         `json:"source,omitempty" doc:"PBX source that the record comes from; absent for records made by hand; ignored in a body" example:"main"`
+	Gone        bool           `json:"gone,omitempty" doc:"the source has it no more; its phones keep it until it is removed; ignored in a body" example:"false"`
 	Revision    uint64         `json:"revision" doc:"revision of the record, also its ETag; ignored in a body" example:"17"`
 	CreatedAt   time.Time      `json:"created_at,omitzero" doc:"when the record was created; ignored in a body" example:"2026-11-22T12:00:00Z"`
 	UpdatedAt   time.Time      `json:"updated_at,omitzero" doc:"when the record was changed last; ignored in a body" example:"2026-11-22T12:00:00Z"`

@@ -197,30 +197,23 @@ func (f *asteriskFile) accounts(out *Snapshot) {
 			f.endpoint(out, s)
 		case typ == "wizard" && isTrue(s.value("accepts_registrations")):
 			user := s.value("inbound_auth/username")
-			mailbox, _, _ := strings.Cut(s.value("aor/mailboxes"), "@")
-			out.add(Extension{Number: s.name, AuthUser: user, DisplayName: callerName(s.value("endpoint/callerid")), Password: setting.Secret(s.value("inbound_auth/password")), Voicemail: mailbox})
+			out.add(Account{Number: s.name, AuthUser: user, DisplayName: callerName(s.value("endpoint/callerid")), Password: setting.Secret(s.value("inbound_auth/password"))})
 		case (typ == "friend" || typ == "peer") && s.value("host") == "dynamic": // sip.conf: chan_sip
-			mailbox, _, _ := strings.Cut(s.value("mailbox"), "@")
-			out.add(Extension{Number: s.name, AuthUser: s.value("defaultuser"), DisplayName: callerName(s.value("callerid")), Password: setting.Secret(s.value("secret")), Voicemail: mailbox})
+			out.add(Account{Number: s.name, AuthUser: s.value("defaultuser"), DisplayName: callerName(s.value("callerid")), Password: setting.Secret(s.value("secret"))})
 		}
 	}
 }
 
-// endpoint adds an endpoint of pjsip.conf with the auth and the aor that it names.
+// endpoint adds an endpoint of pjsip.conf with the auth that it names.
 func (f *asteriskFile) endpoint(out *Snapshot, s *section) {
 	auth := f.find(s.value("auth"), "auth")
 	if auth == nil {
 		out.Problems = append(out.Problems, Problem{"extension " + s.name, "there is no section of type auth called " + s.value("auth")})
 		return
 	}
-	mailboxes := s.value("mailboxes")
-	if aor := f.find(s.value("aors"), "aor"); aor != nil && mailboxes == "" {
-		mailboxes = aor.value("mailboxes")
-	}
 	if auth.value("auth_type") == "md5" || auth.value("md5_cred") != "" && auth.value("password") == "" {
 		out.Problems = append(out.Problems, Problem{"extension " + s.name, "its password is stored as MD5 only, so no phone can be given it"})
 		return
 	}
-	mailbox, _, _ := strings.Cut(mailboxes, "@")
-	out.add(Extension{Number: s.name, AuthUser: auth.value("username"), DisplayName: callerName(s.value("callerid")), Password: setting.Secret(auth.value("password")), Voicemail: mailbox})
+	out.add(Account{Number: s.name, AuthUser: auth.value("username"), DisplayName: callerName(s.value("callerid")), Password: setting.Secret(auth.value("password"))})
 }

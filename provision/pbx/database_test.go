@@ -202,7 +202,7 @@ func TestPostgreSQL(t *testing.T) {
 		s.run(t, "fusionpbx", "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO reader;"+fusionPBX)
 		for _, typ := range []string{"fusionpbx", "fspbx"} {
 			compare(t, s.read(t, typ, "fusionpbx"), pbx.Snapshot{
-				Extensions: []pbx.Extension{{Domain: "pbx.example.com", Number: "1001", DisplayName: "Front Desk", Password: "s3cret", Voicemail: "1001"},
+				Extensions: []pbx.Account{{Domain: "pbx.example.com", Number: "1001", DisplayName: "Front Desk", Password: "s3cret"},
 					{Domain: "pbx.example.com", Number: "1002", DisplayName: "Ann Lee", Password: "t0psecret"}},
 				Problems: []pbx.Problem{{"extension 1003@pbx.example.com", "has no password in clear, so no phone can be given it"}},
 			})
@@ -210,7 +210,7 @@ func TestPostgreSQL(t *testing.T) {
 	})
 	t.Run("FusionPBX of an older version", func(t *testing.T) {
 		s.run(t, "postgres", "CREATE DATABASE older")
-		s.run(t, "older", "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO reader;"+fusionPBX+"ALTER TABLE v_extensions DROP COLUMN mwi_account; ALTER TABLE v_domains DROP COLUMN domain_enabled;")
+		s.run(t, "older", "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO reader;"+fusionPBX+"ALTER TABLE v_extensions DROP COLUMN directory_last_name; ALTER TABLE v_domains DROP COLUMN domain_enabled;")
 		got := s.read(t, "fusionpbx", "older")
 		if len(got.Extensions) != 3 || len(got.Problems) != 3 || got.Problems[0].String() != "table v_domains: has no column domain_enabled in this version" {
 			t.Errorf("%d extensions, %v", len(got.Extensions), got.Problems)
@@ -248,7 +248,7 @@ INSERT INTO ps_auths VALUES ('auth1001','userpass','desk','s3cret',NULL,NULL),('
 `
 
 var wantRealtime = pbx.Snapshot{
-	Extensions: []pbx.Extension{{Number: "1001", DisplayName: "Front Desk", AuthUser: "desk", Password: "s3cret", Voicemail: "1001"}},
+	Extensions: []pbx.Account{{Number: "1001", DisplayName: "Front Desk", AuthUser: "desk", Password: "s3cret"}},
 	Problems:   []pbx.Problem{{"extension 1002", "has no password in clear, so no phone can be given it"}},
 }
 
@@ -258,7 +258,7 @@ INSERT INTO subscriber VALUES (1,'1001','sip.example.com','s3cret','x','x'),(2,'
 `
 
 var wantKamailio = pbx.Snapshot{
-	Extensions: []pbx.Extension{{Domain: "sip.example.com", Number: "1001", Password: "s3cret"}},
+	Extensions: []pbx.Account{{Domain: "sip.example.com", Number: "1001", Password: "s3cret"}},
 	Problems:   []pbx.Problem{{"extension 1002@sip.example.com", "has no password in clear, so no phone can be given it"}},
 }
 
@@ -274,7 +274,7 @@ INSERT INTO devices VALUES ('1001','pjsip','','fixed','1001','Desk phone'),('100
 INSERT INTO users VALUES ('1001','','Front Desk','default'),('1004','','Attic','novm');
 INSERT INTO sip VALUES ('1001','secret','s3cret',0),('1001','callerid','x',0),('1002','secret','d00r',0);`)
 		compare(t, s.read(t, "freepbx", "asterisk"), pbx.Snapshot{
-			Extensions: []pbx.Extension{{Number: "1001", DisplayName: "Front Desk", Password: "s3cret", Voicemail: "1001"}, {Number: "1002", DisplayName: "Door", Password: "d00r"}},
+			Extensions: []pbx.Account{{Number: "1001", DisplayName: "Front Desk", Password: "s3cret"}, {Number: "1002", DisplayName: "Door", Password: "d00r"}},
 			Problems:   []pbx.Problem{{"extension 1004", "has no password in clear, so no phone can be given it"}},
 		})
 	})

@@ -112,12 +112,12 @@ func TestAsteriskFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	compare(t, got, pbx.Snapshot{
-		Extensions: []pbx.Extension{
+		Extensions: []pbx.Account{
 			{Number: "1002", DisplayName: "Attic", Password: "t0p"},
-			{Number: "1001", DisplayName: "Front Desk", AuthUser: "desk", Password: "s3;cret", Voicemail: "1001"},
+			{Number: "1001", DisplayName: "Front Desk", AuthUser: "desk", Password: "s3;cret"},
 			{Number: "1005", DisplayName: "From the template", Password: "later"},
 			{Number: "2001", DisplayName: "Wizard", Password: "w1zard"},
-			{Number: "3001", Password: "0ld", Voicemail: "3001"},
+			{Number: "3001", Password: "0ld"},
 		},
 		Problems: []pbx.Problem{
 			{"extension 1003", "its password is stored as MD5 only, so no phone can be given it"},
@@ -165,7 +165,7 @@ func TestFreeSWITCHDirectory(t *testing.T) {
 		got.Problems[i].Record = strings.TrimPrefix(got.Problems[i].Record, dir)
 	}
 	compare(t, got, pbx.Snapshot{
-		Extensions: []pbx.Extension{{Number: "1001", DisplayName: "Front Desk", Password: "s3cret"}, {Domain: "sip.example.com", Number: "2001", Password: "t0p"}},
+		Extensions: []pbx.Account{{Number: "1001", DisplayName: "Front Desk", Password: "s3cret"}, {Domain: "sip.example.com", Number: "2001", Password: "t0p"}},
 		Problems: []pbx.Problem{{"extension 1002", "its password is a variable of vars.xml: write it into the user's file"},
 			{"/default/broken.xml", "XML syntax error on line 2: unexpected EOF"}},
 	})

@@ -14,7 +14,7 @@ func readFreePBX(ctx context.Context, s Source) (Snapshot, error) {
 		if err != nil {
 			return err
 		}
-		users, err := db.table(ctx, "users", []string{"extension", "name"}, []string{"voicemail"})
+		users, err := db.table(ctx, "users", []string{"extension", "name"}, nil)
 		if err != nil {
 			return err
 		}
@@ -35,12 +35,9 @@ func readFreePBX(ctx context.Context, s Source) (Snapshot, error) {
 			if !slices.Contains([]string{"pjsip", "sip"}, d["tech"]) {
 				continue
 			}
-			e := Extension{Number: d["id"], DisplayName: d["description"], Password: setting.Secret(secret[d["id"]])}
+			e := Account{Number: d["id"], DisplayName: d["description"], Password: setting.Secret(secret[d["id"]])}
 			if u, ok := user[d["user"]]; ok {
 				e.DisplayName = u["name"]
-				if box := u["voicemail"]; box != "" && box != "novm" {
-					e.Voicemail = u["extension"]
-				}
 			}
 			db.out.add(e)
 		}

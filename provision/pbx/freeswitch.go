@@ -98,7 +98,7 @@ func addDirectoryUser(out *Snapshot, domain string, u directoryUser) {
 		out.Problems = append(out.Problems, Problem{"extension " + u.ID, "its password is a variable of vars.xml: write it into the user's file"})
 		return
 	}
-	out.add(Extension{Domain: domain, Number: u.ID, DisplayName: valueOf(u.Variables, "effective_caller_id_name"), Password: setting.Secret(password)})
+	out.add(Account{Domain: domain, Number: u.ID, DisplayName: valueOf(u.Variables, "effective_caller_id_name"), Password: setting.Secret(password)})
 }
 
 // matches returns the files that patterns name, without repetition. A pattern without a file is an error.

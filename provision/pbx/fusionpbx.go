@@ -21,7 +21,7 @@ func readFusionPBX(ctx context.Context, s Source) (Snapshot, error) {
 			}
 		}
 		list, err := db.table(ctx, "v_extensions", []string{"domain_uuid", "extension", "password", "enabled"},
-			[]string{"effective_caller_id_name", "directory_first_name", "directory_last_name", "mwi_account"})
+			[]string{"effective_caller_id_name", "directory_first_name", "directory_last_name"})
 		if err != nil {
 			return err
 		}
@@ -34,8 +34,7 @@ func readFusionPBX(ctx context.Context, s Source) (Snapshot, error) {
 			if display == "" {
 				display = strings.TrimSpace(e["directory_first_name"] + " " + e["directory_last_name"])
 			}
-			mailbox, _, _ := strings.Cut(e["mwi_account"], "@")
-			db.out.add(Extension{Domain: domain, Number: e["extension"], DisplayName: display, Password: setting.Secret(e["password"]), Voicemail: mailbox})
+			db.out.add(Account{Domain: domain, Number: e["extension"], DisplayName: display, Password: setting.Secret(e["password"])})
 		}
 		return nil
 	})

@@ -6,6 +6,7 @@ package pbx
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,14 +14,13 @@ import (
 	"plugtone/provision/setting"
 )
 
-// Extension is one account of a PBX.
-type Extension struct {
+// Account is one account of a PBX.
+type Account struct {
 	Domain      string         `json:"domain,omitempty" doc:"SIP domain of the account" example:"pbx.example.com"`
 	Number      string         `json:"number" doc:"number of the extension" example:"1001"`
 	DisplayName string         `json:"display_name,omitempty" doc:"name that called phones show" example:"Front Desk"`
 	AuthUser    string         `json:"auth_user,omitempty" doc:"user for SIP authentication, unless it is the number" example:"1001"`
 	Password    setting.Secret `json:"password" doc:"SIP password" example:"correct-horse-battery"`
-	Voicemail   string         `json:"voicemail,omitempty" doc:"mailbox of the extension" example:"1001"`
 }
 
 // Problem is something of a PBX that could not be used.
@@ -33,13 +33,13 @@ func (p Problem) String() string { return p.Record + ": " + p.Message }
 
 // Snapshot is what a PBX had at one time.
 type Snapshot struct {
-	Server     string      `json:"server,omitempty" doc:"version of the server that was read" example:"PostgreSQL 15.8"`
-	Extensions []Extension `json:"extensions" doc:"its accounts"`
-	Problems   []Problem   `json:"problems" doc:"what could not be used"`
+	Server     string    `json:"server,omitempty" doc:"version of the server that was read" example:"PostgreSQL 15.8"`
+	Extensions []Account `json:"extensions" doc:"its accounts"`
+	Problems   []Problem `json:"problems" doc:"what could not be used"`
 }
 
 // add takes an account, or reports why it can't: a phone that is given an empty password never registers.
-func (s *Snapshot) add(e Extension) {
+func (s *Snapshot) add(e Account) {
 	what := "extension " + e.Number
 	if e.Domain != "" {
 		what += "@" + e.Domain
@@ -64,18 +64,33 @@ type Source struct {
 	Files        []string // of asterisk-files and freeswitch-xml
 }
 
+// Pushed is the type of a source that is not read: the PBX sends what it has.
+const Pushed = "push"
+
+// from is what a type of source is read from.
+type from int
+
+const (
+	fromNothing from = iota
+	fromDatabase
+	fromFiles
+)
+
 // types are the readers, by the name of their type.
 var types = map[string]struct {
-	database bool
-	read     func(context.Context, Source) (Snapshot, error)
+	from from
+	read func(context.Context, Source) (Snapshot, error)
 }{
-	"fusionpbx":         {true, readFusionPBX},
-	"fspbx":             {true, readFusionPBX},
-	"freepbx":           {true, readFreePBX},
-	"asterisk-realtime": {true, readRealtime},
-	"kamailio":          {true, readKamailio},
-	"asterisk-files":    {false, readAsteriskFiles},
-	"freeswitch-xml":    {false, readFreeSWITCH},
+	"fusionpbx":         {fromDatabase, readFusionPBX},
+	"fspbx":             {fromDatabase, readFusionPBX},
+	"freepbx":           {fromDatabase, readFreePBX},
+	"asterisk-realtime": {fromDatabase, readRealtime},
+	"kamailio":          {fromDatabase, readKamailio},
+	"asterisk-files":    {fromFiles, readAsteriskFiles},
+	"freeswitch-xml":    {fromFiles, readFreeSWITCH},
+	Pushed: {fromNothing, func(context.Context, Source) (Snapshot, error) {
+		return Snapshot{}, errors.New("this source is not read: the PBX pushes what it has, by plugtone pbx push")
+	}},
 }
 
 // Types lists the types of sources.
@@ -94,12 +109,12 @@ func (s Source) Validate() error {
 	switch {
 	case !ok:
 		return fmt.Errorf("type %q must be one of %s", s.Type, strings.Join(Types(), ", "))
-	case t.database && s.DSN == "":
+	case t.from == fromDatabase && s.DSN == "":
 		return fmt.Errorf("a source of the type %s needs a dsn, such as postgres://reader@pbx.example.com/fusionpbx", s.Type)
-	case !t.database && len(s.Files) == 0:
+	case t.from == fromFiles && len(s.Files) == 0:
 		return fmt.Errorf("a source of the type %s needs files", s.Type)
 	}
-	if t.database {
+	if t.from == fromDatabase {
 		_, err := parseDSN(s.DSN)
 		return err
 	}

@@ -10,7 +10,7 @@ import (
 // readRealtime reads the endpoints of Asterisk's realtime tables. Passwords that are stored as a digest can't be given to a phone.
 func readRealtime(ctx context.Context, s Source) (Snapshot, error) {
 	return readDatabase(ctx, s, func(ctx context.Context, db snapshot) error {
-		endpoints, err := db.table(ctx, "ps_endpoints", []string{"id", "auth"}, []string{"callerid", "mailboxes", "from_domain"})
+		endpoints, err := db.table(ctx, "ps_endpoints", []string{"id", "auth"}, []string{"callerid", "from_domain"})
 		if err != nil {
 			return err
 		}
@@ -24,9 +24,8 @@ func readRealtime(ctx context.Context, s Source) (Snapshot, error) {
 		}
 		for _, e := range endpoints {
 			a := auth[e["auth"]]
-			mailbox, _, _ := strings.Cut(e["mailboxes"], "@")
-			db.out.add(Extension{Domain: e["from_domain"], Number: e["id"], DisplayName: callerName(e["callerid"]), AuthUser: a["username"],
-				Password: setting.Secret(a["password"]), Voicemail: mailbox})
+			db.out.add(Account{Domain: e["from_domain"], Number: e["id"], DisplayName: callerName(e["callerid"]), AuthUser: a["username"],
+				Password: setting.Secret(a["password"])})
 		}
 		return nil
 	})
@@ -46,7 +45,7 @@ func readKamailio(ctx context.Context, s Source) (Snapshot, error) {
 			return err
 		}
 		for _, x := range list {
-			db.out.add(Extension{Domain: x["domain"], Number: x["username"], Password: setting.Secret(x["password"])})
+			db.out.add(Account{Domain: x["domain"], Number: x["username"], Password: setting.Secret(x["password"])})
 		}
 		return nil
 	})

@@ -1,0 +1,19 @@
+package admintest
+
+import (
+	"log/slog"
+
+	"plugtone/dhcp"
+	"plugtone/provision/pbx"
+	"plugtone/provision/pbxsync"
+)
+
+// sources returns one PBX source, main, whose file does not exist.
+func sources(h *Fixture) *pbxsync.Sources {
+	return pbxsync.New(pbxsync.Config{
+		Sources: func() []pbxsync.Source {
+			return []pbxsync.Source{{Name: "main", Source: pbx.Source{Type: "asterisk-files", Files: []string{"/nowhere/pjsip.conf"}}}}
+		},
+		Records: h.Records, Synced: func(string, bool) {}, Concerned: func(string, []dhcp.MAC) {}, Now: clock, Log: slog.New(slog.DiscardHandler),
+	})
+}

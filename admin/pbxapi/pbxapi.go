@@ -1,0 +1,133 @@
+// Package pbxapi has the operations of the admin API on PBX sources: their state, a test, a sync, and what a PBX pushes.
+package pbxapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"plugtone/admin/access"
+	"plugtone/admin/client"
+	"plugtone/admin/problem"
+	"plugtone/admin/writing"
+	"plugtone/provision/fleet"
+	"plugtone/provision/pbx"
+	"plugtone/provision/pbxsync"
+)
+
+// Sources reads the PBXs of the configuration. *pbxsync.Sources implements it.
+type Sources interface {
+	List() []pbxsync.SourceStatus
+	Read(ctx context.Context, name string) (pbx.Snapshot, error)
+	Sync(ctx context.Context, name string, o pbxsync.Options, write pbxsync.Write) (pbxsync.SyncResult, error)
+	Apply(name string, s pbx.Snapshot, o pbxsync.Options, write pbxsync.Write) (pbxsync.SyncResult, error)
+}
+
+// Config has the dependencies of the operations. All members are required.
+type Config struct {
+	Sources Sources
+	Writer  writing.Writer
+}
+
+// NameInput is the name of a source in a URL.
+type NameInput struct {
+	Name string `path:"name" doc:"name of the source in the configuration" example:"main"`
+}
+
+// SyncInput has the parameters of a sync.
+type SyncInput struct {
+	NameInput
+	writing.Input
+	Prune bool `query:"prune" doc:"remove extensions that the PBX has no more and no phone uses"`
+	Force bool `query:"force" doc:"also when more than a tenth of the extensions would be gone"`
+}
+
+func (in SyncInput) options() pbxsync.Options {
+	return pbxsync.Options{Prune: in.Prune, Force: in.Force, DryRun: in.DryRun}
+}
+
+type resultOutput struct{ Body pbxsync.SyncResult }
+
+// Register adds the operations to an API.
+func Register(api huma.API, c Config) {
+	huma.Register(api, access.Op(http.MethodGet, "/pbx", "list-pbx", "pbx", "List PBX sources and their last sync", access.Viewer),
+		func(context.Context, *struct{}) (*struct {
+			Body client.Page[pbxsync.SourceStatus]
+		}, error) {
+			return &struct {
+				Body client.Page[pbxsync.SourceStatus]
+			}{client.Page[pbxsync.SourceStatus]{Items: c.Sources.List()}}, nil
+		})
+	huma.Register(api, access.Op(http.MethodPost, "/pbx/{name}/test", "test-pbx", "pbx", "Read a PBX and change nothing", access.Operator),
+		func(ctx context.Context, in *NameInput) (*struct{ Body client.PBXTest }, error) {
+			s, err := c.Sources.Read(ctx, in.Name)
+			if err != nil {
+				return nil, sourceProblem(err)
+			}
+			return &struct{ Body client.PBXTest }{testOf(s)}, nil
+		})
+	huma.Register(api, access.Op(http.MethodPost, "/pbx/{name}/sync", "sync-pbx", "pbx", "Bring the extensions to what a PBX has", access.Operator),
+		func(ctx context.Context, in *SyncInput) (*resultOutput, error) {
+			r, err := c.Sources.Sync(ctx, in.Name, in.options(), c.write(ctx))
+			return &resultOutput{r}, sourceProblem(err)
+		})
+	push := access.Op(http.MethodPost, "/pbx/{name}/push", "push-pbx", "pbx", "Bring the extensions to what a PBX sends of itself", access.Push)
+	push.MaxBodyBytes = maxPush
+	huma.Register(api, push, func(ctx context.Context, in *struct {
+		SyncInput
+		Body pbx.Snapshot
+	}) (*resultOutput, error) {
+		r, err := c.Sources.Apply(in.Name, in.Body, in.options(), c.write(ctx))
+		return &resultOutput{r}, sourceProblem(err)
+	})
+}
+
+// maxPush holds the accounts of a large PBX.
+const maxPush = 32 << 20 // bytes
+
+// write runs the edit of a sync as a change of the caller.
+func (c Config) write(ctx context.Context) pbxsync.Write {
+	return func(action string, edit func(fleet.Edit) error) error {
+		err := c.Writer.Edit(ctx, action, func(e fleet.Edit) error {
+			err := edit(e)
+			if errors.Is(err, pbxsync.ErrUnchanged) {
+				return writing.ErrUnchanged
+			}
+			return err
+		})
+		if errors.Is(err, writing.ErrUnchanged) {
+			return pbxsync.ErrUnchanged
+		}
+		return err
+	}
+}
+
+// shownProblems is how many problems a test answers.
+const shownProblems = 20
+
+func testOf(s pbx.Snapshot) client.PBXTest {
+	out := client.PBXTest{Server: s.Server, Extensions: len(s.Extensions), Problems: s.Problems, More: max(0, len(s.Problems)-shownProblems)}
+	if out.More > 0 {
+		out.Problems = out.Problems[:shownProblems]
+	}
+	if out.Problems == nil {
+		out.Problems = []pbx.Problem{}
+	}
+	return out
+}
+
+func sourceProblem(err error) error {
+	var gone *pbxsync.TooManyGone
+	var unread *pbxsync.ReadError
+	switch {
+	case errors.Is(err, pbxsync.ErrUnknown):
+		return huma.Error404NotFound(err.Error())
+	case errors.As(err, &gone):
+		return huma.Error409Conflict(err.Error())
+	case errors.As(err, &unread):
+		return huma.Error502BadGateway(err.Error())
+	}
+	return problem.From(err)
+}

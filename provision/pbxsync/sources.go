@@ -1,0 +1,220 @@
+package pbxsync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"plugtone/dhcp"
+	"plugtone/provision/fleet"
+	"plugtone/provision/pbx"
+)
+
+// Source is one PBX of the configuration.
+type Source struct {
+	Name string
+	pbx.Source
+	Domains  map[string]string
+	Interval time.Duration // between syncs; 0: only when an operator starts one
+	Resync   bool          // make the phones fetch whose extensions were changed
+}
+
+// SourceStatus is what is known of a source.
+type SourceStatus struct {
+	Name     string        `json:"name" doc:"name of the source" example:"main"`
+	Type     string        `json:"type" doc:"kind of PBX" example:"fusionpbx"`
+	Interval time.Duration `json:"interval_ns,omitempty" doc:"time between syncs, in nanoseconds; absent when only an operator starts one" example:"60000000000"`
+	Server   string        `json:"server,omitempty" doc:"version of the server that was read last" example:"PostgreSQL 15.8"`
+	TriedAt  time.Time     `json:"tried_at,omitzero" doc:"when a sync was tried last" example:"2026-11-22T12:00:00Z"`
+	SyncedAt time.Time     `json:"synced_at,omitzero" doc:"when a sync succeeded last" example:"2026-11-22T12:00:00Z"`
+	Error    string        `json:"error,omitempty" doc:"why the last sync failed" example:"connect to postgres://reader@pbx.example.com/fusionpbx: connection refused"`
+	Result   *SyncResult   `json:"result,omitempty" doc:"what the last successful sync did"`
+}
+
+// Config has the dependencies of Sources. All members must be set.
+type Config struct {
+	Sources   func() []Source // of the configuration in force
+	Records   fleet.Records
+	Synced    func(source string, ok bool)           // for metrics
+	Concerned func(source string, phones []dhcp.MAC) // phones of extensions that were changed, of sources with Resync
+	Now       func() time.Time
+	Log       *slog.Logger
+}
+
+// Sources reads the PBXs of the configuration, regularly and when an operator asks for it. Its methods may be called from any goroutine.
+type Sources struct {
+	c       Config
+	mu      sync.Mutex
+	status  map[string]SourceStatus
+	running sync.Mutex   // one sync at a time
+	started atomic.Int64 // unix time
+}
+
+// New returns sources that were never read.
+func New(c Config) *Sources {
+	s := &Sources{c: c, status: map[string]SourceStatus{}}
+	s.started.Store(c.Now().Unix())
+	return s
+}
+
+// ErrUnknown is wrapped by the error about a source that is not in the configuration.
+var ErrUnknown = errors.New("there is no such PBX source in the configuration")
+
+// find returns a source of the configuration.
+func (s *Sources) find(name string) (Source, error) {
+	for _, x := range s.c.Sources() {
+		if x.Name == name {
+			return x, nil
+		}
+	}
+	return Source{}, fmt.Errorf("%.64q: %w", name, ErrUnknown)
+}
+
+// List returns the sources in the order of the configuration.
+func (s *Sources) List() []SourceStatus {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := []SourceStatus{}
+	for _, x := range s.c.Sources() {
+		st := s.status[x.Name]
+		st.Name, st.Type, st.Interval = x.Name, x.Type, x.Interval
+		out = append(out, st)
+	}
+	return out
+}
+
+// Age returns how long ago a source was synced, since the start when it never was.
+func (s *Sources) Age(name string) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := s.status[name].SyncedAt
+	if at.IsZero() {
+		at = time.Unix(s.started.Load(), 0)
+	}
+	return s.c.Now().Sub(at)
+}
+
+// Read returns what a source has now, and changes nothing.
+func (s *Sources) Read(ctx context.Context, name string) (pbx.Snapshot, error) {
+	x, err := s.find(name)
+	if err != nil {
+		return pbx.Snapshot{}, err
+	}
+	out, err := x.Source.Read(ctx)
+	if err != nil {
+		return out, &ReadError{name, err}
+	}
+	return out, nil
+}
+
+// ReadError is why a PBX could not be read.
+type ReadError struct {
+	Source string
+	Err    error
+}
+
+func (e *ReadError) Error() string { return "PBX source " + e.Source + ": " + e.Err.Error() }
+func (e *ReadError) Unwrap() error { return e.Err }
+
+// Write runs an edit of the records as one change; a dry run returns an error of its own.
+type Write func(action string, edit func(fleet.Edit) error) error
+
+// Sync reads a source and writes its extensions. ErrUnchanged is no error: the result counts them.
+func (s *Sources) Sync(ctx context.Context, name string, o Options, write Write) (SyncResult, error) {
+	snapshot, err := s.Read(ctx, name)
+	if errors.Is(err, ErrUnknown) {
+		return SyncResult{}, err
+	}
+	if err != nil && !o.DryRun {
+		s.note(name, "", nil, err)
+	}
+	if err != nil {
+		return SyncResult{}, err
+	}
+	return s.Apply(name, snapshot, o, write)
+}
+
+// Apply writes a snapshot that a PBX has pushed, or that was read.
+func (s *Sources) Apply(name string, snapshot pbx.Snapshot, o Options, write Write) (SyncResult, error) {
+	x, err := s.find(name)
+	if err != nil {
+		return SyncResult{}, err
+	}
+	s.running.Lock()
+	defer s.running.Unlock()
+	o.Source, o.Domains = x.Name, x.Domains
+	var out SyncResult
+	err = write("sync of the PBX source "+name, func(e fleet.Edit) (err error) {
+		out, err = Apply(e, snapshot, o)
+		return err
+	})
+	if errors.Is(err, ErrUnchanged) {
+		err = nil
+	}
+	if o.DryRun {
+		return out, err
+	}
+	s.note(name, snapshot.Server, &out, err)
+	if err == nil && x.Resync && len(out.Phones) > 0 {
+		s.c.Concerned(name, out.Phones)
+	}
+	return out, err
+}
+
+// note remembers what became of a sync.
+func (s *Sources) note(name, server string, r *SyncResult, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.status[name]
+	st.TriedAt = s.c.Now().UTC()
+	if err != nil {
+		st.Error = err.Error()
+	} else {
+		st.Error, st.SyncedAt, st.Server, st.Result = "", st.TriedAt, server, r
+	}
+	s.status[name] = st
+	s.c.Synced(name, err == nil)
+}
+
+// Run syncs each source when its interval is over, until ctx ends. A source that fails is tried again after its interval.
+func (s *Sources) Run(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		for _, x := range s.due() {
+			r, err := s.Sync(ctx, x.Name, Options{}, func(action string, edit func(fleet.Edit) error) error {
+				_, err := s.c.Records.Write(fleet.Write{Actor: "pbx:" + x.Name, Action: action}, edit)
+				return err
+			})
+			switch {
+			case ctx.Err() != nil:
+				return
+			case err != nil:
+				s.c.Log.Error("pbx sync", "source", x.Name, "err", err)
+			case r.Added+r.Changed+r.Removed > 0 || len(r.Problems) > 0:
+				s.c.Log.Info("pbx sync", "source", x.Name, "result", r.String())
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// due returns the sources whose interval is over.
+func (s *Sources) due() (out []Source) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, x := range s.c.Sources() {
+		if st := s.status[x.Name]; x.Interval > 0 && x.Type != pbx.Pushed && (st.TriedAt.IsZero() || s.c.Now().Sub(st.TriedAt) >= x.Interval) {
+			out = append(out, x)
+		}
+	}
+	return out
+}
