@@ -20,7 +20,6 @@ import (
 	"plugtone/daemon/config"
 	"plugtone/daemon/health"
 	"plugtone/daemon/observe"
-	"plugtone/daemon/push"
 	"plugtone/dhcp"
 	"plugtone/dhcp/engine"
 	"plugtone/dhcp/server"
@@ -172,10 +171,7 @@ func (d *Daemon) build(p *runtimeConfig) (err error) {
 	if err := d.buildTrust(); err != nil {
 		return err
 	}
-	if d.jobs, err = push.NewJobs(d.pushConfig()); err != nil {
-		return err
-	}
-	if err := d.buildPBX(); err != nil {
+	if err := buildPush(d); err != nil {
 		return err
 	}
 	sources := observe.Sources{Leases: d.table.Stats, Transfers: d.transfers, Discovered: d.store.DiscoveredCount, Records: d.store}

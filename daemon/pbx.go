@@ -11,7 +11,7 @@ import (
 )
 
 // buildPBX makes the PBX sources, with their metrics.
-func (d *Daemon) buildPBX() error {
+func buildPBX(d *Daemon) error {
 	total := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "plugtone_pbx_sync_total", Help: "Syncs of PBX sources, by what became of them."}, []string{"source", "outcome"})
 	d.pbx = pbxsync.New(pbxsync.Config{
 		Sources: func() []pbxsync.Source { return d.current.Load().cfg.PBX },
@@ -23,7 +23,7 @@ func (d *Daemon) buildPBX() error {
 			}
 			total.WithLabelValues(source, outcome).Inc()
 		},
-		Concerned: d.resyncConcerned,
+		Concerned: func(source string, phones []dhcp.MAC) { resyncConcerned(d, source, phones) },
 		Now:       d.opts.Now,
 		Log:       d.log,
 	})
@@ -34,7 +34,7 @@ func (d *Daemon) buildPBX() error {
 }
 
 // resyncConcerned makes phones fetch whose extensions a sync has changed.
-func (d *Daemon) resyncConcerned(source string, phones []dhcp.MAC) {
+func resyncConcerned(d *Daemon, source string, phones []dhcp.MAC) {
 	o := notify.Options{Pace: notify.DefaultPace, PerAddress: notify.DefaultPerAddress}
 	job, err := d.jobs.Start("pbx:"+source, "sync of the PBX source "+source, phones, o)
 	if err != nil {

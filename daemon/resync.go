@@ -7,8 +7,16 @@ import (
 	"plugtone/daemon/push"
 )
 
-// pushConfig returns what makes phones fetch needs of the daemon.
-func (d *Daemon) pushConfig() push.Config {
+// buildPush makes the resync jobs and the PBX sources that start them.
+func buildPush(d *Daemon) (err error) {
+	if d.jobs, err = push.NewJobs(pushConfig(d)); err != nil {
+		return err
+	}
+	return buildPBX(d)
+}
+
+// pushConfig returns what of the daemon is needed to make phones fetch.
+func pushConfig(d *Daemon) push.Config {
 	return push.Config{Records: d.store, Leases: d.table, Packs: d.packs, Site: d.site, Fetches: d.store.Fetches, Observer: d.observe, Store: d.store,
 		Registerer: d.metrics.Registry, Version: d.opts.Version, Now: d.opts.Now, Log: d.log}
 }
@@ -23,7 +31,7 @@ func (s servers) pnp(ctx context.Context, ready func()) error {
 		return p.interfaces()
 	}
 	other := func(ifname string, from netip.Addr) { s.d.observe.OtherResponder(ifname, from) }
-	return push.NewResponder(s.d.pushConfig(), interfaces, other).Run(ctx, func() {
+	return push.NewResponder(pushConfig(s.d), interfaces, other).Run(ctx, func() {
 		s.d.listeners.add("pnp", "224.0.1.75:5060")
 		ready()
 	})

@@ -68,7 +68,7 @@ func TestDefaultConfigurationIsComplete(t *testing.T) {
 
 // snake turns TLSCertFile into tls_cert_file.
 func snake(s string) string {
-	s = strings.NewReplacer("DHCP", "Dhcp", "TFTP", "Tftp", "HTTPS", "Https", "HTTP", "Http", "TLS", "Tls", "PnP", "Pnp", "DNS", "Dns", "NTP", "Ntp",
+	s = strings.NewReplacer("DHCP", "Dhcp", "TFTP", "Tftp", "HTTPS", "Https", "HTTP", "Http", "TLS", "Tls", "PnP", "Pnp", "PBX", "Pbx", "DNS", "Dns", "NTP", "Ntp",
 		"VLAN", "Vlan", "URL", "Url", "CAFiles", "CaFiles", "Option82", "option82").Replace(s)
 	s = strings.ReplaceAll(s, "Trustoption82", "TrustOption82")
 	out := regexp.MustCompile(`[A-Z]`).ReplaceAllStringFunc(s, func(u string) string { return "_" + strings.ToLower(u) })
