@@ -25,28 +25,12 @@ func deviceCommand(a *app) *cobra.Command {
 		remove, deviceSwitch(a, "enable", true, "Give a device its accounts again"),
 		deviceSwitch(a, "disable", false, "Give a device a configuration without accounts and keys"),
 		deviceFiles(a), deviceDiff(a), deviceHistory(a), deviceRollback(a), deviceEnroll(a), deviceCredentials(a),
+		deviceCopy(a), deviceSwap(a), deviceReplace(a), deviceKeys(a),
 	} {
 		checkMAC(sub)
 		c.AddCommand(sub)
 	}
 	return c
-}
-
-// checkMAC finds a mistyped MAC before a request is sent.
-func checkMAC(c *cobra.Command) {
-	if !strings.Contains(c.Use, " MAC") {
-		return
-	}
-	args := c.Args
-	c.Args = func(c *cobra.Command, given []string) error {
-		if err := args(c, given); err != nil {
-			return err
-		}
-		if _, err := dhcp.ParseMAC(given[0]); err != nil {
-			return usageError{err}
-		}
-		return nil
-	}
 }
 
 // deviceFlags are those of device add and device set.

@@ -1,5 +1,7 @@
 package main
 
+import "slices"
+
 // commandLineCase is a command line with what it must print. out and errs are patterns: "" wants nothing there, "." anything.
 type commandLineCase struct {
 	line      string
@@ -9,7 +11,7 @@ type commandLineCase struct {
 
 // commandLineCases are run in this order. profile is the path of a profile's file.
 func commandLineCases(profile string) []commandLineCase {
-	return append(recordCases(profile), lookCases(profile)...)
+	return slices.Concat(recordCases(profile), oneStepCases(), mistakeCases(), lookCases(profile))
 }
 
 func recordCases(profile string) []commandLineCase {
@@ -23,10 +25,10 @@ func recordCases(profile string) []commandLineCase {
 		{"registrar rm main", 1, "", `(?s)registrar main is in use by extension 1001, extension 1002.*hint: --force`},
 		{"registrar", 0, `Available Commands`, ""},
 		{"registrar lst", 2, "", `has no command "lst"; near: list`},
-		{"registrar set", 2, "", `(?s)nothing was named, usage: plugtone registrar set NAME \[flags\].*hint: plugtone registrar set --help`},
+		{"registrar set", 2, "", `(?s)NAME is missing, usage: plugtone registrar set NAME \[flags\].*hint: plugtone registrar set --help`},
 		{"registrar set main --prot 5", 2, "", `unknown flag: --prot; near: --port`},
 		{"registrar set main --port x", 2, "", `--port "x" is no whole number`},
-		{"registrar set main x", 2, "", `2 arguments were given, usage: plugtone registrar set NAME`},
+		{"registrar set main x", 2, "", `"x" is too much, usage: plugtone registrar set NAME`},
 		{"registrar list x", 2, "", `"x" is too much, usage: plugtone registrar list`},
 		{"registrar --help", 0, `Usage:\n  plugtone registrar \[command\]\n\n`, ""},
 		{"registrar list --admin ftp://x", 2, "", `must be unix:PATH, HOST:PORT or https://HOST:PORT`},
@@ -48,7 +50,7 @@ func recordCases(profile string) []commandLineCase {
 		{"extension rm 1003", 0, `extension 1003 removed`, ""},
 		{"extension rm 1001", 1, "", `in use by device ` + desk},
 		{"device add 001565123456", 1, "", `(?s)exists already.*hint: plugtone device set`},
-		{"device add", 2, "", `nothing was named, usage: plugtone device add MAC`},
+		{"device add", 2, "", `MAC is missing: .* show those that are known, usage: plugtone device add MAC`},
 		{"device add 00:15:65:12:34", 2, "", `must be written like one of 001565123456, 00:15:65:12:34:56`},
 		{"device add 0015.6500.0001 --model acme/A9", 1, "", `model "A9": is not a model of acme, `},
 		{"device add 0015.6500.0001 --model A9", 1, "", `model "A9": is not known, nearest are acme/A`},
@@ -69,7 +71,28 @@ func recordCases(profile string) []commandLineCase {
 		{"device list --vendor acmee", 1, "", `vendor "acmee": is not known, nearest are acme`},
 		{"device list --state in_sync", 0, `^MAC[^\n]*\n$`, ""},
 		{"device list --state odd", 2, "", `--state "odd": must be one of never_seen, never_fetched`},
-		{"leases --state odd", 2, "", `--state "odd": must be one of active, released`},
+	}
+}
+
+// oneStepCases leave the records as they were.
+func oneStepCases() []commandLineCase {
+	return []commandLineCase{
+		{"device copy " + desk + " 0015.6500.0021 --line 1002 --label Kitchen", 0, `^device 00:15:65:00:00:21 created like ` + desk + ` \(acme/A4\)\n$`, ""},
+		{"device copy " + desk + " 0015.6500.0021", 1, "", `device 00:15:65:00:00:21 exists already`},
+		{"device swap " + desk + " 0015.6500.0021", 0, `^devices ` + desk + ` and 00:15:65:00:00:21 swapped`, ""},
+		{"device swap " + desk + " 0015.6500.0021 --message back", 0, `swapped`, ""},
+		{"device swap " + desk, 2, "", `the second MAC is missing: the address of the other phone`},
+		{"device swap " + desk + " xyz", 2, "", `must be written like one of`},
+		{"device keys fill 001565000021 --from 4 --blf 1001-1002", 0, `^keys of 1 device filled; that is change \d+\n$`, ""},
+		{"device keys fill 001565000021 --from 4 --blf 1001-1002", 0, `^unchanged`, ""},
+		{"device keys fill 001565000021 --from 6 --blf 1001-1002", 1, "", `has 6 line keys: from 6 on there is room for 1 of 2`},
+		{"device keys fill 001565000021", 2, "", `--blf is missing`},
+		{"device keys fill 001565000021 --blf 1001 --sort odd", 2, "", `--sort "odd": must be one of number, label`},
+		{"device replace 001565000021 001565000022 --model acme/A1", 1, "", `(?s)would be lost.*key 4=blf:1001.*hint: --yes`},
+		{"device replace 001565000021 001565000022 --model acme/A1 --dry-run --summary", 0, `(?s)2 records.*lost, because the model can't have it:\n.*  00:15:65:00:00:22: key 4=blf:1001`, ""},
+		{"device replace 001565000021 001565000022 --model acme/A1 --yes", 0, `^device 00:15:65:00:00:21 replaced by 00:15:65:00:00:22 \(acme/A1\); 00:15:65:00:00:21 is disabled\n$`, `lost: 00:15:65:00:00:22: key 4=blf:1001`},
+		{"device rm 001565000021", 0, `.`, ""},
+		{"device rm 001565000022", 0, `.`, ""},
 	}
 }
 
@@ -110,7 +133,7 @@ func lookCases(profile string) []commandLineCase {
 		{"trace " + desk, 0, `(?s)dhcp +request +acked +10.20.1.7 +options 1 subnet mask, 3 router, 51 ip addresses lease time; \(and 2 times more\)\n.*tftp +get +served +10.20.1.7 +001565123456.cfg; 812 bytes\n\ndiagnosis:\n  `, ""},
 		{"trace 00:15:65:77:77:77", 0, `.`, `nothing was received from 00:15:65:77:77:77`},
 		{"trace nonsense", 2, "", `MAC address "nonsense"`},
-		{"trace", 2, "", `the MAC address of a phone is missing; plugtone device list, discovered list and leases show those`},
+		{"trace", 2, "", `MAC is missing: the address of a phone; plugtone device list, discovered list and leases show those`},
 		{"explain " + desk, 0, `(?s)phone +` + desk + `\nrecord +yes\nmodel +acme/A4\n.*lease +10.20.1.7 active`, ""},
 		{"explain 001565123456.cfg --ip 10.20.1.99", 0, `answer +refused`, ""},
 		{"explain 001565123456.cfg", 2, "", `--ip ADDR`},
@@ -131,5 +154,13 @@ func lookCases(profile string) []commandLineCase {
 		{"backup -", 0, `^a whole backup$`, ""},
 		{"device rm " + desk, 0, `removed`, ""},
 		{"device show " + desk, 1, "", `not found`},
+	}
+}
+
+// mistakeCases change nothing.
+func mistakeCases() []commandLineCase {
+	return []commandLineCase{
+		{"leases --state odd", 2, "", `--state "odd": must be one of active, released`},
+		{"--version", 0, `^plugtone \S+ \(go1\.\S+, \w+/\w+\)\n$`, ""},
 	}
 }

@@ -33,6 +33,9 @@ func printPreview(c *cobra.Command, p impact.Preview) error {
 	if _, err := fmt.Fprintln(w, phoneCount(p.Phones)); err != nil {
 		return err
 	}
+	if err := printLost(w, p.Lost); err != nil {
+		return err
+	}
 	for _, phone := range p.Items {
 		if err := printPhone(s, phone); err != nil {
 			return err
@@ -43,6 +46,19 @@ func printPreview(c *cobra.Command, p impact.Preview) error {
 		return err
 	}
 	return nil
+}
+
+// printLost lists what phones lose because their models can't have it.
+func printLost(w io.Writer, lost []string) error {
+	if len(lost) == 0 {
+		return nil
+	}
+	text := "lost, because the model can't have it:\n"
+	for _, l := range lost {
+		text += "  " + clean(l) + "\n"
+	}
+	_, err := io.WriteString(w, text)
+	return err
 }
 
 func phoneCount(n int) string {

@@ -50,9 +50,11 @@ func newRoot(offline ...*cobra.Command) *cobra.Command {
   plugtone extension set 1001 --display-name "Front Desk" --password-file secret.txt
   plugtone device add 00:15:65:12:34:56 --model yealink/T46U --line 1001
   plugtone trace 00:15:65:12:34:56 --follow`,
+		Version:       versionText(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
+	root.SetVersionTemplate(versionLine())
 	root.AddGroup(&cobra.Group{ID: groupRecords, Title: "What phones get:"}, &cobra.Group{ID: groupLook, Title: "Looking:"},
 		&cobra.Group{ID: groupRun, Title: "Running it:"})
 	for _, c := range clientCommands() {
@@ -110,7 +112,7 @@ func strict(c *cobra.Command) {
 				if errors.As(err, &usage) {
 					return err
 				}
-				return usagef("%s, usage: %s", excess(c, given), c.UseLine())
+				return usagef("%s, usage: %s", argumentProblem(c, given), c.UseLine())
 			}
 			return nil
 		}
@@ -132,20 +134,6 @@ func strict(c *cobra.Command) {
 	for _, sub := range c.Commands() {
 		strict(sub)
 	}
-}
-
-// excess says which arguments are missing, or too many.
-func excess(c *cobra.Command, given []string) string {
-	switch len(given) {
-	case 0:
-		if strings.HasPrefix(c.Use, c.Name()+" MAC") && c.Name() != "add" {
-			return "the MAC address of a phone is missing; plugtone device list, discovered list and leases show those that are known"
-		}
-		return "nothing was named"
-	case 1:
-		return fmt.Sprintf("%q is too much", given[0])
-	}
-	return fmt.Sprintf("%d arguments were given", len(given))
 }
 
 // flagName is a flag where its usage begins.

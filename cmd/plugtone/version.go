@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"runtime"
 	"runtime/debug"
 
@@ -26,6 +27,11 @@ func versionText() string {
 	return "unknown"
 }
 
+// versionLine is what --version prints.
+func versionLine() string {
+	return fmt.Sprintf("plugtone %s (%s, %s/%s)\n", versionText(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
+
 // versionCommand prints what this program is.
 func versionCommand() *cobra.Command {
 	var asJSON bool
@@ -35,7 +41,7 @@ func versionCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if !asJSON {
-				_, err := fmt.Fprintf(c.OutOrStdout(), "plugtone %s (%s, %s/%s)\n", versionText(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+				_, err := io.WriteString(c.OutOrStdout(), versionLine())
 				return err
 			}
 			return printJSON(c, map[string]string{

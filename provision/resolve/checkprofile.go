@@ -33,7 +33,7 @@ func checkSettings(bad *fleet.ValidationError, values setting.Values, vendor *pa
 			err = vendor.CheckSupport(model, name)
 		}
 		if err == nil {
-			err = vendor.CheckSetting(model, name, packValue(out[name]))
+			err = vendor.CheckSetting(model, name, TemplateValue(out[name]))
 		}
 		if err != nil {
 			value := setting.Print(out[name])

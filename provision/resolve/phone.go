@@ -10,6 +10,7 @@ import (
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/phonefile"
+	"plugtone/provision/setting"
 )
 
 // Phone builds what templates print for a device in a subnet of the site. It also returns what the phone does not get, with
@@ -30,6 +31,9 @@ func Phone(f fleet.View, packs *pack.Set, site *fleet.Site, subnet netip.Prefix,
 	settings, unfit := fitSettings(vendor, d.Model, r.layers)
 	p.Settings, r.leftOut = settings, append(r.leftOut, unfit...)
 	p.Extra = r.extra(vendor.ID)
+	if !d.Enabled {
+		withhold(&p)
+	}
 	if d.Enabled {
 		p.Lines = r.fitLines(vendor)
 		p.Keys = r.effectiveKeys(vendor)
@@ -41,6 +45,21 @@ func Phone(f fleet.View, packs *pack.Set, site *fleet.Site, subnet netip.Prefix,
 		r.leftOut = append(r.leftOut, settingsOffLines(m, p)...)
 	}
 	return p, r.leftOut, nil
+}
+
+// withhold takes the secrets from a disabled phone, which may have been stolen or sold: it keeps what it has and learns no new one.
+// Only its own credentials stay, with which it proves itself when it fetches the file that clears its accounts.
+func withhold(p *phonefile.Phone) {
+	for name := range p.Settings {
+		if d, _ := setting.Lookup(name); d.IsSecret() && name != "provisioning_password" {
+			delete(p.Settings, name)
+		}
+	}
+	for name := range p.Extra {
+		if fleet.LooksSecret(name) {
+			delete(p.Extra, name)
+		}
+	}
 }
 
 // SitePhone is what every phone in the subnet gets, with or without a record.

@@ -118,7 +118,7 @@ func packSettings(layers []layer) map[string]any {
 	for _, o := range origins(layers) {
 		// A value that the catalogue no longer allows (a record of another version) must not reach a template untyped.
 		if d, ok := setting.Lookup(o.Name); ok && d.Typed(o.Value) {
-			out[o.Name] = packValue(o.Value)
+			out[o.Name] = TemplateValue(o.Value)
 		}
 	}
 	return out
@@ -164,8 +164,8 @@ func ownerName(from string) string {
 	return from
 }
 
-// packValue turns a canonical value into the type that templates use.
-func packValue(v any) any {
+// TemplateValue turns a canonical value into the type that templates use.
+func TemplateValue(v any) any {
 	switch v := v.(type) {
 	case setting.Duration:
 		return time.Duration(v)
