@@ -28,12 +28,14 @@ func selectFile(r Request, packs *pack.Set, name parsedName, who requester, auth
 		id := identity(r, packs, name, who, auth)
 		return selection{vendor: id.Vendor, model: id.Model}
 	case auth.Proven && d != nil && d.Vendor != "":
-		return selectFor(d, name)
+		return selectFor(d, name, identity(r, packs, name, who, auth).Vendor)
 	}
 	id := identity(r, packs, name, who, auth)
 	m := name.bestMatch(id.Vendor, id.Model)
 	if m == nil && len(name.vendors()) == 1 {
-		m = name.bestMatch(name.Matches[0].Vendor, "")
+		if m = name.bestMatch(name.Matches[0].Vendor, ""); id.Vendor != "" && m.Kind == phonefile.KindFirmware {
+			return selection{vendor: id.Vendor, model: id.Model} // no phone of this vendor installs it
+		}
 	}
 	if m == nil {
 		return selection{}
@@ -45,12 +47,13 @@ func selectFile(r Request, packs *pack.Set, name parsedName, who requester, auth
 	return sel
 }
 
-// selectFor selects the file of a proven phone with a vendor.
-func selectFor(d *fleet.Device, name parsedName) selection {
+// selectFor selects the file of a proven phone with a vendor. recognized is the vendor that it presents itself as.
+func selectFor(d *fleet.Device, name parsedName, recognized string) selection {
 	sel := selection{match: name.bestMatch(d.Vendor, d.Model), vendor: d.Vendor, model: d.Model}
 	if sel.match == nil && len(name.vendors()) == 1 {
-		// What holds no secrets is served to a phone that contradicts its record, as to any other.
-		if m := name.bestMatch(name.Matches[0].Vendor, ""); !isGuarded(*m) {
+		// What holds no secrets is served to a phone that contradicts its record, as to any other. Firmware of another vendor is a file
+		// like any other: the pattern protects the phones that would install it.
+		if m := name.bestMatch(name.Matches[0].Vendor, ""); !isGuarded(*m) && (m.Kind != phonefile.KindFirmware || recognized == m.Vendor) {
 			sel.match = m
 		}
 	}

@@ -25,6 +25,9 @@ func (s producer) static(q fileRequest, name string) product {
 				q.file.kind = string(m.Kind)
 				return q.notFound("%s is a %s file of %s and never served from a folder", name, m.Kind, m.Vendor)
 			case phonefile.KindFirmware:
+				if q.file.vendor != "" && q.file.vendor != m.Vendor {
+					continue // no phone of this vendor installs it
+				}
 				q.file.match = &m
 				return s.firmware(q)
 			}

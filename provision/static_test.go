@@ -1,6 +1,7 @@
 package provision_test
 
 import (
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -72,5 +73,30 @@ func TestFirmwareOnlyWhenNamed(t *testing.T) {
 	}
 	if a := h.get("x.rom", "10.20.1.200"); a.Outcome != provision.NotFound {
 		t.Errorf("named, without proof: %s", a.Outcome)
+	}
+}
+
+// A file that only another vendor's firmware pattern claims is a file like any other: the pattern protects the phones that
+// would install it.
+func TestFileNamedLikeAnotherVendorsFirmware(t *testing.T) {
+	h := newFixture(t)
+	h.write("logo.rom", "a picture")
+	edit(t, h.records, func(e fleet.Edit) error {
+		d, err := e.Device(front)
+		if err == nil {
+			d.Vendor, d.Model, d.Keys, d.Profile = "bolt", "", nil, ""
+			err = e.PutDevice(d)
+		}
+		return err
+	})
+	h.write("old/logo.rom", "another")
+	for name, want := range map[string]string{"logo.rom": "a picture", "old/logo.rom": "another"} {
+		a := h.ask(provision.Request{Transport: fleet.HTTP, Method: "GET", Name: name, From: netip.MustParseAddr("10.20.1.7"), UserAgent: "Bolt/1.2"})
+		if got := h.served(a); got != want {
+			t.Errorf("%s: served %q", name, got)
+		}
+	}
+	if a := h.get("logo.rom", "10.20.1.7"); a.Outcome != provision.NotFound {
+		t.Errorf("a phone that presents itself as the vendor that would install it: %s", a.Outcome)
 	}
 }

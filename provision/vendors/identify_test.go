@@ -165,3 +165,21 @@ func (r identifyRow) identifiedModel(s *pack.Set) bool {
 	v, _ := s.Vendor(r.vendor)
 	return alike(id.ReportedModel, r.model) || alike(id.Model, r.model) || v != nil && sameModel(v, id, r.model)
 }
+
+// Names under which some firmware or an earlier server's files ask.
+func TestFurtherNames(t *testing.T) {
+	s := load(t)
+	for name, want := range map[string]string{
+		"0004f2123456-registration.cfg": "polycom device", "0004f2123456-sip.cfg": "polycom device", "features.cfg": "polycom none",
+		"y000000000108.boot": "yealink none", "000413123456.htm": "snom device", "1001_Extern.xml": "escene device", "1001_Phonebook.xml": "escene private",
+		"Digium/000fd3123456.cfg": "digium device", "1001/cfg000b82123456.xml": "grandstream device",
+	} {
+		found := false
+		for _, m := range s.Resolve(name) {
+			found = found || m.Vendor+" "+string(m.Kind) == want
+		}
+		if !found {
+			t.Errorf("%s is not a file of %s", name, want)
+		}
+	}
+}
