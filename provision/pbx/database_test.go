@@ -131,6 +131,14 @@ func postgres(t *testing.T) server {
 	data, port := filepath.Join(dir, "data"), freePort(t)
 	program(t, as, "", bin[len(bin)-1], "-D", data, "-U", "root", "-A", "trust", "--auth-host=scram-sha-256", "-N", "-E", "UTF8", "--locale=C")
 	start(t, as, port, filepath.Join(home, "postgres"), "-D", data, "-p", port, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-k", dir)
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) { // it listens before it answers
+		if exec.Command(filepath.Join(home, "pg_isready"), "-q", "-h", dir, "-p", port).Run() == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("PostgreSQL does not get ready")
+		}
+	}
 	s := server{dsn: "postgres://reader@127.0.0.1:" + port + "/%s", password: passwordFile(t)}
 	s.run = func(t *testing.T, database, sql string) {
 		program(t, as, sql, filepath.Join(home, "psql"), "-q", "-v", "ON_ERROR_STOP=1", "-h", dir, "-p", port, "-U", "root", "-d", database)
