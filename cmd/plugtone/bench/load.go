@@ -59,8 +59,12 @@ func generate(spec string) error {
 	if err := json.Unmarshal([]byte(spec), &l); err != nil {
 		return err
 	}
+	return json.NewEncoder(os.Stdout).Encode(l.run())
+}
+
+// run has the phones ask until the period is over.
+func (l *load) run() (all loaded) {
 	var mu sync.Mutex
-	var all loaded
 	var times []time.Duration
 	var clients sync.WaitGroup
 	started := time.Now()
@@ -84,7 +88,7 @@ func generate(spec string) error {
 	if n := len(times); n > 0 {
 		all.P50, all.P99 = times[n/2], times[n*99/100]
 	}
-	return json.NewEncoder(os.Stdout).Encode(all)
+	return all
 }
 
 // client plays phones c, c+Clients, c+2·Clients ... one after the other, again and again.

@@ -28,7 +28,7 @@ var commands = map[string]func(ctx context.Context, args []string) error{
 }
 
 // inside are the parts that the program runs of itself in the phones' namespace.
-var inside = map[string]func(spec string) error{"load": generate, "boot": boot, "exchange": exchange}
+var inside = map[string]func(spec string) error{"load": generate, "boot": boot, "crowd": crowd, "exchange": exchange}
 
 func main() {
 	if err := run(os.Args[1:]); err != nil {

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// crowdSpec is 16 addresses that open connections and send nothing, while phones fetch.
+type crowdSpec struct {
+	Server string
+	Rate   int // connections a second, of all addresses
+	Period time.Duration
+	load   load
+	Load   string // of the phones, as JSON
+}
+
+// crowdResult is what became of both.
+type crowdResult struct {
+	Phones loaded
+	Opened int // connections
+}
+
+// crowdAddr is one of the 16; no phone has it.
+func crowdAddr(n int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, 200, byte(1 + n)}) }
+
+const crowdAddrs = 16
+
+// crowd runs both in the phones' namespace.
+func crowd(text string) error {
+	var spec crowdSpec
+	if err := json.Unmarshal([]byte(text), &spec); err != nil {
+		return err
+	}
+	if err := json.Unmarshal([]byte(spec.Load), &spec.load); err != nil {
+		return err
+	}
+	var opened atomic.Int64
+	ctx, stop := context.WithTimeout(context.Background(), spec.Period+500*time.Millisecond)
+	defer stop()
+	var dialers sync.WaitGroup
+	const perAddr = 8
+	for i := range crowdAddrs * perAddr {
+		if spec.Rate > 0 {
+			dialers.Go(func() {
+				openMany(ctx, crowdAddr(i%crowdAddrs), spec.Server+":80", time.Second*crowdAddrs*perAddr/time.Duration(spec.Rate), &opened)
+			})
+		}
+	}
+	time.Sleep(500 * time.Millisecond) // the crowd is there first
+	out := crowdResult{Phones: spec.load.run()}
+	stop()
+	dialers.Wait()
+	out.Opened = int(opened.Load())
+	return json.NewEncoder(os.Stdout).Encode(out)
+}
+
+// openMany opens a connection every so often, whether the ones before are open or not, and keeps the last 30.
+func openMany(ctx context.Context, from netip.Addr, to string, every time.Duration, opened *atomic.Int64) {
+	d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0)), Timeout: time.Second}
+	var held []net.Conn
+	for due := time.Now(); ctx.Err() == nil; due = due.Add(every) {
+		time.Sleep(time.Until(due))
+		c, err := d.DialContext(ctx, "tcp4", to)
+		if err != nil {
+			continue
+		}
+		opened.Add(1)
+		_ = c.(*net.TCPConn).SetLinger(0) // it leaves no trace when it is closed
+		if held = append(held, c); len(held) > 30 {
+			_ = held[0].Close()
+			held = held[1:]
+		}
+	}
+	for _, c := range held {
+		_ = c.Close()
+	}
+}
+
+// besideCrowd measures phones' fetches alone, and beside the crowd.
+func besideCrowd(ctx context.Context, o options) error {
+	s, err := start(ctx, o, "plugtone", phones, phones)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	for n := range crowdAddrs {
+		if err := s.clients.AddAddr("eth0", netip.PrefixFrom(crowdAddr(n), network.Bits())); err != nil {
+			return err
+		}
+	}
+	text, err := json.Marshal(load{Kind: "http", Server: serverAddr.String(), Clients: 10, Phones: phones, Period: o.period})
+	if err != nil {
+		return err
+	}
+	fmt.Printf("\nhttp, 10 clients of leased phones, a connection each, beside 16 addresses that open connections and send nothing\n")
+	for range o.rounds {
+		for _, rate := range []int{0, 8000} {
+			var got crowdResult
+			used, _, err := s.measure("crowd", crowdSpec{Server: serverAddr.String(), Rate: rate, Period: o.period, Load: string(text)}, &got)
+			if err != nil {
+				return err
+			}
+			fmt.Printf("  %6.0f connections/s opened: %s\n", float64(got.Opened)/got.Phones.Took.Seconds(), sample{loaded: got.Phones, used: used})
+		}
+	}
+	return nil
+}
