@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"plugtone/cmd/plugtone/bench/machine"
 )
 
 // options of the command line.
@@ -63,11 +65,11 @@ func benchDHCP(ctx context.Context, args []string) error {
 	}
 	var remove func() error
 	var err error
-	if o.dir, o.program, remove, err = Workplace(o.dir, o.program); err != nil {
+	if o.dir, o.program, remove, err = machine.Workplace(o.dir, o.program); err != nil {
 		return err
 	}
 	defer remove()
-	fmt.Printf("%s; clients: %s\n\n", Machine(), o.kind)
+	fmt.Printf("%s; clients: %s\n\n", machine.Describe(), o.kind)
 	for _, held := range slices.Compact([]int{0, o.leases}) {
 		if err := o.measure(ctx, held); err != nil {
 			return err

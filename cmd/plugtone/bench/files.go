@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"plugtone/cmd/plugtone/bench/machine"
 	"plugtone/dhcp/netlab"
 )
 
@@ -63,11 +64,11 @@ func benchFiles(ctx context.Context, args []string) error {
 	}
 	var remove func() error
 	var err error
-	if o.dir, o.program, remove, err = Workplace(o.dir, o.program); err != nil {
+	if o.dir, o.program, remove, err = machine.Workplace(o.dir, o.program); err != nil {
 		return err
 	}
 	defer remove()
-	fmt.Println(Machine())
+	fmt.Println(machine.Describe())
 	for _, w := range workloads {
 		if strings.Contains(w.name, o.only) {
 			if err := compare(ctx, o, w); err != nil {
@@ -243,7 +244,7 @@ func (s *server) measure(part string, spec, result any) (used, theirs time.Durat
 	if err != nil {
 		return 0, 0, err
 	}
-	before, err := CPUTime(s.cmd.Process.Pid)
+	before, err := machine.CPUTime(s.cmd.Process.Pid)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -253,7 +254,7 @@ func (s *server) measure(part string, spec, result any) (used, theirs time.Durat
 	if err != nil {
 		return 0, 0, err
 	}
-	after, err := CPUTime(s.cmd.Process.Pid)
+	after, err := machine.CPUTime(s.cmd.Process.Pid)
 	if err != nil {
 		return 0, 0, err
 	}

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"plugtone/cmd/plugtone/bench/machine"
 	"plugtone/dhcp"
 	"plugtone/dhcp/netlab"
 )
@@ -79,10 +80,10 @@ func runFresh(ctx context.Context, o dhcpOptions, name string, held, rate int, l
 	}
 	defer b.close()
 	s = dhcpSample{server: name, held: held, rate: rate, started: b.started}
-	before, err1 := CPUTime(b.pid)
+	before, err1 := machine.CPUTime(b.pid)
 	s.exchanged, err = load(b)
-	after, err2 := CPUTime(b.pid)
-	m, err3 := MemoryOf(b.pid)
+	after, err2 := machine.CPUTime(b.pid)
+	m, err3 := machine.MemoryOf(b.pid)
 	s.used, s.memory = after-before, m.All
 	return s, errors.Join(err, err1, err2, err3)
 }

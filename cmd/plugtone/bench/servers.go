@@ -23,6 +23,7 @@ import (
 	"plugtone/dhcp/netlab"
 	"plugtone/provision/fleet"
 	"plugtone/provision/setting"
+	"plugtone/provision/trust"
 	"plugtone/store"
 )
 
@@ -221,7 +222,7 @@ func seed(dir string, phones, devices int) (err error) {
 			}
 			for n := from; n < min(from+batch, devices); n++ {
 				number := strconv.Itoa(100_000 + n)
-				d := &fleet.Device{MAC: phoneMAC(n), Vendor: "yealink", Model: "T46U", Enabled: true,
+				d := &fleet.Device{MAC: phoneMAC(n), Vendor: "yealink", Model: "T46U", Enabled: true, Credentials: trust.NewCredentials(phoneMAC(n)),
 					Lines: []fleet.Line{{Position: 1, Extension: number, Registrar: "main"}}}
 				if n < phones {
 					d.VendorSettings = map[string]map[string]string{"yealink": extra}

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"plugtone/cmd/plugtone/bench/machine"
 )
 
 // storm has all phones boot at the same moment, as after a power cut: phones on record that had leases before, each from its
@@ -192,6 +194,6 @@ func (s *server) metric(name string) (sum float64, err error) {
 
 // memory is what the server has in RAM.
 func (s *server) memory() (string, error) {
-	m, err := MemoryOf(s.cmd.Process.Pid)
+	m, err := machine.MemoryOf(s.cmd.Process.Pid)
 	return fmt.Sprintf("%d MB and %d MB of files", m.Own/1024, m.Files/1024), err
 }

@@ -1,4 +1,5 @@
-package main
+// Package machine has what benchmarks need of the machine: a place to work, a description, and what processes use.
+package machine
 
 import (
 	"errors"
@@ -33,8 +34,8 @@ func Workplace(dir, program string) (work, found string, remove func() error, er
 	return work, found, func() error { return os.RemoveAll(work) }, nil
 }
 
-// Machine says in a line what is measured on, and how busy it was before.
-func Machine() string {
+// Describe returns in a line what is measured on, and how busy it was before.
+func Describe() string {
 	cpu := "unknown processor"
 	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
 		if s := field(string(text), "model name"); s != "" {
