@@ -193,10 +193,14 @@ func (s producer) unselected(q fileRequest) product {
 		return s.static(q, q.name.Name)
 	}
 	vendors := make([]string, 0, len(q.name.Matches))
-	expected := true
+	expected, foreign := true, q.file.vendor != ""
 	for _, m := range q.name.Matches {
 		vendors = append(vendors, m.Vendor)
 		expected = expected && m.Kind == phonefile.KindNone
+		foreign = foreign && m.Kind == phonefile.KindFirmware && m.Vendor != q.file.vendor
+	}
+	if foreign { // firmware of other vendors only: to this phone a file like any other
+		return s.static(q, q.name.Name)
 	}
 	names, d := strings.Join(slices.Compact(vendors), ", "), q.auth.device
 	switch {

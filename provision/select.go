@@ -57,6 +57,9 @@ func selectFor(d *fleet.Device, name parsedName, recognized string) selection {
 			sel.match = m
 		}
 	}
+	if m := name.bestMatch(recognized, ""); sel.match == nil && m != nil && m.Kind == phonefile.KindFirmware {
+		sel.match = m
+	}
 	if sel.match != nil {
 		sel.kind = string(sel.match.Kind)
 	}
