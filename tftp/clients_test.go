@@ -97,3 +97,27 @@ func TestForeignClientUploads(t *testing.T) {
 		t.Errorf("%q", said)
 	}
 }
+
+// curl sends tsize, blksize and timeout of its own accord, in both directions.
+func TestCurl(t *testing.T) {
+	foreign(t, "curl", "curl")
+	body := bytes.Repeat([]byte("0123456789abcde\n"), 640)
+	for _, size := range []string{"512", "1428", "65464"} {
+		s := start(t, Config{}, file(string(body)))
+		got, err := exec.CommandContext(t.Context(), "curl", "-sS", "--tftp-blksize", size, fmt.Sprintf("tftp://127.0.0.1:%d/001565123456.cfg", s.addr.Port())).Output()
+		if err != nil || !bytes.Equal(got, body) {
+			t.Errorf("blksize %s: %v, %d bytes of %d", size, err, len(got), len(body))
+		}
+		if r := s.reported(t); r.err != nil || r.sent != int64(len(body)) {
+			t.Errorf("blksize %s: %+v", size, r)
+		}
+	}
+	from := filepath.Join(t.TempDir(), "log")
+	must(t, os.WriteFile(from, body, 0o600))
+	a, dir := uploadStore(t, 1<<20)
+	s := start(t, Config{}, a)
+	out, err := exec.CommandContext(t.Context(), "curl", "-sS", "--tftp-blksize", "1428", "-T", from, fmt.Sprintf("tftp://127.0.0.1:%d/x.log", s.addr.Port())).CombinedOutput()
+	if got := stored(t, dir); err != nil || got != "x.log=10240" {
+		t.Errorf("upload: %v %q, stored %q", err, out, got)
+	}
+}

@@ -46,3 +46,25 @@ func TestCleanName(t *testing.T) {
 		}
 	}
 }
+
+// FuzzMayMatch checks that mayMatch rules out no name that the pattern's regular expression accepts.
+func FuzzMayMatch(f *testing.F) {
+	var patterns []pattern
+	for _, text := range []string{"{mac}.cfg", "cfg{MAC}.xml", "{mac_dash}-x.boot", "y{number}.cfg", "a{any}b", "{path}.png", "fixed.cfg", "{mac}{model}.cfg"} {
+		p, err := compilePattern(text, map[string]string{"number": "[0-9]{12}"})
+		if err != nil {
+			f.Fatal(err)
+		}
+		patterns = append(patterns, p)
+	}
+	for _, s := range []string{"001565123456.cfg", "CFG00-15-65-12-34-56.XML", "y000000000108.cfg", "ab", "acb", "x/y.png", "FIXED.cfg", "00:15:65:12:34:56t46u.cfg"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		for _, p := range patterns {
+			if isASCII(name) && p.re.MatchString(name) && !p.mayMatch(name) {
+				t.Errorf("%q is ruled out for %s", name, p.re)
+			}
+		}
+	})
+}
