@@ -13,7 +13,7 @@ import (
 type PBXTest struct {
 	Server     string        `json:"server,omitempty" doc:"version of the server" example:"PostgreSQL 15.8"`
 	Extensions int           `json:"extensions" doc:"accounts that can be used" example:"312"`
-	Problems   []pbx.Problem `json:"problems" doc:"the first 20 accounts that can't be used"`
+	Problems   []pbx.SourceProblem `json:"problems" doc:"the first 20 accounts that can't be used"`
 	More       int           `json:"more,omitempty" doc:"further problems" example:"0"`
 }
 

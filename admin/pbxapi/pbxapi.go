@@ -113,7 +113,7 @@ func testOf(s pbx.Snapshot) client.PBXTest {
 		out.Problems = out.Problems[:shownProblems]
 	}
 	if out.Problems == nil {
-		out.Problems = []pbx.Problem{}
+		out.Problems = []pbx.SourceProblem{}
 	}
 	return out
 }

@@ -99,7 +99,7 @@ func printPBX(out io.Writer, s pbxsync.SourceStatus) error {
 	return printProblems(out, s.Result.Problems)
 }
 
-func printProblems(out io.Writer, problems []pbx.Problem) error {
+func printProblems(out io.Writer, problems []pbx.SourceProblem) error {
 	for _, p := range problems {
 		if _, err := fmt.Fprintf(out, "problem: %s\n", clean(p.String())); err != nil {
 			return err

@@ -131,7 +131,7 @@ func (s snapshot) table(ctx context.Context, name string, required, optional []s
 		if have[c] {
 			columns = append(columns, c)
 		} else {
-			s.out.Problems = append(s.out.Problems, Problem{"table " + name, "has no column " + c + " in this version"})
+			s.out.Problems = append(s.out.Problems, SourceProblem{"table " + name, "has no column " + c + " in this version"})
 		}
 	}
 	return s.rows(ctx, name, columns)

@@ -212,7 +212,7 @@ func TestPostgreSQL(t *testing.T) {
 			compare(t, s.read(t, typ, "fusionpbx"), pbx.Snapshot{
 				Extensions: []pbx.Account{{Domain: "pbx.example.com", Number: "1001", DisplayName: "Front Desk", Password: "s3cret"},
 					{Domain: "pbx.example.com", Number: "1002", DisplayName: "Ann Lee", Password: "t0psecret"}},
-				Problems: []pbx.Problem{{"extension 1003@pbx.example.com", "has no password in clear, so no phone can be given it"}},
+				Problems: []pbx.SourceProblem{{"extension 1003@pbx.example.com", "has no password in clear, so no phone can be given it"}},
 			})
 		}
 	})
@@ -257,7 +257,7 @@ INSERT INTO ps_auths VALUES ('auth1001','userpass','desk','s3cret',NULL,NULL),('
 
 var wantRealtime = pbx.Snapshot{
 	Extensions: []pbx.Account{{Number: "1001", DisplayName: "Front Desk", AuthUser: "desk", Password: "s3cret"}},
-	Problems:   []pbx.Problem{{"extension 1002", "has no password in clear, so no phone can be given it"}},
+	Problems:   []pbx.SourceProblem{{"extension 1002", "has no password in clear, so no phone can be given it"}},
 }
 
 const kamailio = `
@@ -267,7 +267,7 @@ INSERT INTO subscriber VALUES (1,'1001','sip.example.com','s3cret','x','x'),(2,'
 
 var wantKamailio = pbx.Snapshot{
 	Extensions: []pbx.Account{{Domain: "sip.example.com", Number: "1001", Password: "s3cret"}},
-	Problems:   []pbx.Problem{{"extension 1002@sip.example.com", "has no password in clear, so no phone can be given it"}},
+	Problems:   []pbx.SourceProblem{{"extension 1002@sip.example.com", "has no password in clear, so no phone can be given it"}},
 }
 
 func TestMariaDB(t *testing.T) {
@@ -283,7 +283,7 @@ INSERT INTO users VALUES ('1001','','Front Desk','default'),('1004','','Attic','
 INSERT INTO sip VALUES ('1001','secret','s3cret',0),('1001','callerid','x',0),('1002','secret','d00r',0);`)
 		compare(t, s.read(t, "freepbx", "asterisk"), pbx.Snapshot{
 			Extensions: []pbx.Account{{Number: "1001", DisplayName: "Front Desk", Password: "s3cret"}, {Number: "1002", DisplayName: "Door", Password: "d00r"}},
-			Problems:   []pbx.Problem{{"extension 1004", "has no password in clear, so no phone can be given it"}},
+			Problems:   []pbx.SourceProblem{{"extension 1004", "has no password in clear, so no phone can be given it"}},
 		})
 	})
 	t.Run("Asterisk realtime", func(t *testing.T) {

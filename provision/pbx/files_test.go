@@ -119,7 +119,7 @@ func TestAsteriskFiles(t *testing.T) {
 			{Number: "2001", DisplayName: "Wizard", Password: "w1zard"},
 			{Number: "3001", Password: "0ld"},
 		},
-		Problems: []pbx.Problem{
+		Problems: []pbx.SourceProblem{
 			{"extension 1003", "its password is stored as MD5 only, so no phone can be given it"},
 			{"extension 1004", "there is no section of type auth called nowhere"},
 		},
@@ -166,7 +166,7 @@ func TestFreeSWITCHDirectory(t *testing.T) {
 	}
 	compare(t, got, pbx.Snapshot{
 		Extensions: []pbx.Account{{Number: "1001", DisplayName: "Front Desk", Password: "s3cret"}, {Domain: "sip.example.com", Number: "2001", Password: "t0p"}},
-		Problems: []pbx.Problem{{"extension 1002", "its password is a variable of vars.xml: write it into the user's file"},
+		Problems: []pbx.SourceProblem{{"extension 1002", "its password is a variable of vars.xml: write it into the user's file"},
 			{"/default/broken.xml", "XML syntax error on line 2: unexpected EOF"}},
 	})
 }

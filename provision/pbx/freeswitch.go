@@ -50,7 +50,7 @@ func readFreeSWITCH(_ context.Context, s Source) (Snapshot, error) {
 			return out, err
 		}
 		if err := readDirectory(b, &out); err != nil {
-			out.Problems = append(out.Problems, Problem{file, err.Error()})
+			out.Problems = append(out.Problems, SourceProblem{file, err.Error()})
 		}
 	}
 	return out, nil
@@ -95,7 +95,7 @@ func addDirectoryUser(out *Snapshot, domain string, u directoryUser) {
 	}
 	password := valueOf(u.Params, "password")
 	if strings.Contains(password, "$${") {
-		out.Problems = append(out.Problems, Problem{"extension " + u.ID, "its password is a variable of vars.xml: write it into the user's file"})
+		out.Problems = append(out.Problems, SourceProblem{"extension " + u.ID, "its password is a variable of vars.xml: write it into the user's file"})
 		return
 	}
 	out.add(Account{Domain: domain, Number: u.ID, DisplayName: valueOf(u.Variables, "effective_caller_id_name"), Password: setting.Secret(password)})

@@ -23,19 +23,19 @@ type Account struct {
 	Password    setting.Secret `json:"password" doc:"SIP password" example:"correct-horse-battery"`
 }
 
-// Problem is something of a PBX that could not be used.
-type Problem struct {
+// SourceProblem is something of a PBX that could not be used.
+type SourceProblem struct {
 	Record  string `json:"record" doc:"what it is about: an extension with its domain, a table or a file" example:"extension 1001@pbx.example.com"`
 	Message string `json:"message" doc:"what is wrong, and what to do" example:"has no password"`
 }
 
-func (p Problem) String() string { return p.Record + ": " + p.Message }
+func (p SourceProblem) String() string { return p.Record + ": " + p.Message }
 
 // Snapshot is what a PBX had at one time.
 type Snapshot struct {
-	Server     string    `json:"server,omitempty" doc:"version of the server that was read" example:"PostgreSQL 15.8"`
-	Extensions []Account `json:"extensions" doc:"its accounts"`
-	Problems   []Problem `json:"problems" doc:"what could not be used"`
+	Server     string          `json:"server,omitempty" doc:"version of the server that was read" example:"PostgreSQL 15.8"`
+	Extensions []Account       `json:"extensions" doc:"its accounts"`
+	Problems   []SourceProblem `json:"problems" doc:"what could not be used"`
 }
 
 // add takes an account, or reports why it can't: a phone that is given an empty password never registers.
@@ -48,7 +48,7 @@ func (s *Snapshot) add(e Account) {
 	case e.Number == "":
 		return
 	case e.Password.Reveal() == "":
-		s.Problems = append(s.Problems, Problem{what, "has no password in clear, so no phone can be given it"})
+		s.Problems = append(s.Problems, SourceProblem{what, "has no password in clear, so no phone can be given it"})
 		return
 	case e.AuthUser == e.Number:
 		e.AuthUser = ""

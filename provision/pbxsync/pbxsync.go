@@ -26,12 +26,12 @@ type Options struct {
 
 // SyncResult is what a sync has done.
 type SyncResult struct {
-	Added    int           `json:"added" doc:"extensions that are new" example:"2"`
-	Changed  int           `json:"changed" doc:"extensions with another name, password or mailbox" example:"1"`
-	Same     int           `json:"same" doc:"extensions that were as they are in the PBX" example:"310"`
-	Gone     int           `json:"gone" doc:"extensions that the PBX has no more; their phones keep them" example:"0"`
-	Removed  int           `json:"removed" doc:"extensions that were pruned" example:"0"`
-	Problems []pbx.Problem `json:"problems" doc:"what could not be used"`
+	Added    int                 `json:"added" doc:"extensions that are new" example:"2"`
+	Changed  int                 `json:"changed" doc:"extensions with another name, password or mailbox" example:"1"`
+	Same     int                 `json:"same" doc:"extensions that were as they are in the PBX" example:"310"`
+	Gone     int                 `json:"gone" doc:"extensions that the PBX has no more; their phones keep them" example:"0"`
+	Removed  int                 `json:"removed" doc:"extensions that were pruned" example:"0"`
+	Problems []pbx.SourceProblem `json:"problems" doc:"what could not be used"`
 	// Phones are the devices that have a line of an extension that was changed.
 	Phones []dhcp.MAC `json:"phones" doc:"devices with a line of an extension that was changed" example:"[\"00:15:65:12:34:56\"]"`
 }
@@ -75,7 +75,7 @@ func Apply(e fleet.Edit, s pbx.Snapshot, o Options) (SyncResult, error) {
 		return out, err
 	}
 	if out.Problems == nil {
-		out.Problems = []pbx.Problem{}
+		out.Problems = []pbx.SourceProblem{}
 	}
 	if err := run.phones(); err != nil {
 		return out, err
@@ -91,7 +91,7 @@ func (s *syncRun) problem(x pbx.Account, format string, args ...any) {
 	if x.Domain != "" {
 		what += "@" + x.Domain
 	}
-	s.out.Problems = append(s.out.Problems, pbx.Problem{Record: what, Message: fmt.Sprintf(format, args...)})
+	s.out.Problems = append(s.out.Problems, pbx.SourceProblem{Record: what, Message: fmt.Sprintf(format, args...)})
 }
 
 // extension writes one account, unless it is as it should be.

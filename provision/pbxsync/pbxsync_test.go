@@ -178,7 +178,7 @@ func TestAccountsThatCanNotBeUsedAreReported(t *testing.T) {
 		return e.PutExtension(&fleet.Extension{Number: "1009", Registrar: "a", Source: "other", Password: "x"})
 	}))
 	got, err := sync(t, r, pbx.Snapshot{
-		Problems: []pbx.Problem{{Record: "extension 1", Message: "has no password"}},
+		Problems: []pbx.SourceProblem{{Record: "extension 1", Message: "has no password"}},
 		Extensions: []pbx.Account{{Number: "1001", Password: "x"}, {Domain: "a.example.com", Number: "10 02", Password: "x"}, {Domain: "a.example.com", Number: "1009", Password: "x"},
 			{Domain: "c.example.com", Number: "1003", Password: "x"}, {Domain: "a.example.com", Number: "1004", Password: "x"}, {Domain: "a.example.com", Number: "1004", Password: "y"}},
 	}, pbxsync.Options{Domains: map[string]string{"a.example.com": "a", "c.example.com": "c"}})
