@@ -85,7 +85,7 @@ func (r randomFleet) registrars() []*fleet.Registrar {
 }
 
 func (r randomFleet) device(i int, registrar string) *fleet.Device {
-	d := &fleet.Device{MAC: dhcp.MAC{0, 0x15, 0x65, 0, 0, byte(i)}, Vendor: "acme", Model: "A4", Label: r.text("label"), Enabled: r.bool("enabled"),
+	d := &fleet.Device{MAC: dhcp.MAC{0, 0x15, 0x65, 0, 0, byte(i)}, Vendor: "acme", Model: "A4", Label: r.text("label"), Enabled: r.bool("enabled"), BeyondModel: r.bool("beyond model"),
 		Notes: rapid.SampledFrom([]string{"", "a,b;c\td\ne", " padded ", "=x"}).Draw(r.t, "notes"), Location: strings.TrimSpace(r.text("location")), Keys: r.keys(), Contacts: r.contacts(), Settings: r.settings(), VendorSettings: r.extras()}
 	if r.bool("has profile") {
 		d.Profile = rapid.SampledFrom([]string{"base", "desk"}).Draw(r.t, "profile")
@@ -237,7 +237,7 @@ func unusedMembers(used map[string]bool, path string, t reflect.Type) (missing [
 	}
 	for i := range t.NumField() {
 		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
-		if slices.Contains([]string{"revision", "created_at", "updated_at", "source"}, name) {
+		if slices.Contains([]string{"revision", "created_at", "updated_at", "source", "gone"}, name) {
 			continue
 		}
 		missing = append(missing, unusedMembers(used, path+"."+name, t.Field(i).Type)...)

@@ -11,10 +11,10 @@ import (
 
 // PBXTest is what a PBX has, in numbers.
 type PBXTest struct {
-	Server     string        `json:"server,omitempty" doc:"version of the server" example:"PostgreSQL 15.8"`
-	Extensions int           `json:"extensions" doc:"accounts that can be used" example:"312"`
+	Server     string              `json:"server,omitempty" doc:"version of the server" example:"PostgreSQL 15.8"`
+	Extensions int                 `json:"extensions" doc:"accounts that can be used" example:"312"`
 	Problems   []pbx.SourceProblem `json:"problems" doc:"the first 20 accounts that can't be used"`
-	More       int           `json:"more,omitempty" doc:"further problems" example:"0"`
+	More       int                 `json:"more,omitempty" doc:"further problems" example:"0"`
 }
 
 // PBXSync says how a sync is done.
