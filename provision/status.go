@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
 	"slices"
@@ -76,10 +77,7 @@ func (s statusReader) read(ctx context.Context, d *fleet.Device) (Status, error)
 	var own fleet.Fetch // the latest of its own files
 	for _, f := range fetches {
 		if f.Time.After(st.LastFetch) {
-			st.LastFetch = f.Time
-			if f.Firmware != "" {
-				st.Firmware = f.Firmware
-			}
+			st.LastFetch, st.Firmware = f.Time, cmp.Or(f.Firmware, st.Firmware)
 		}
 		if f.Kind == string(phonefile.KindDevice) && f.Time.After(own.Time) {
 			own = f
