@@ -17,17 +17,15 @@ import (
 	"plugtone/admin/problem"
 	"plugtone/admin/writing"
 	"plugtone/dhcp"
+	"plugtone/provision"
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/resolve"
+	"plugtone/provision/selector"
 )
 
 // devices has the operations on device records.
 type devices struct{ *core }
-
-// scanned is how many devices are examined for one page of a filtered list. A state filter renders the files of each, which is slow.
-// A page that ends there is short and has a next cursor.
-const scanned = 5000
 
 // MACInput is the MAC of a phone in a URL.
 type MACInput struct {
@@ -104,15 +102,29 @@ type deviceListInput struct {
 	State   string `query:"state" enum:"never_seen,never_fetched,in_sync,stale,refused,disabled" doc:"only devices in this state" example:"stale"`
 	Vendor  string `query:"vendor" doc:"only devices of this vendor, by id or alias" example:"yealink"`
 	Profile string `query:"profile" doc:"only devices with this profile" example:"desk"`
+	Where   string `query:"where" doc:"only devices for which all of these comma-separated conditions hold, FIELD=VALUE or FIELD!=VALUE with * for any text; the fields are mac vendor model profile state subnet label extension registrar location tag firmware source left_out overridden" example:"profile=desk,state!=in_sync"`
 }
 
-func (s devices) list(ctx context.Context, in *deviceListInput) (*listOutput[client.Device], error) {
+// selector returns the conditions of a list.
+func (s devices) selector(in *deviceListInput) (selector.Selector, error) {
 	if in.Vendor != "" {
 		v, err := s.Packs().FindVendor(in.Vendor)
 		if err != nil {
 			return nil, problem.Field("query.vendor", in.Vendor, unknownMessage(err))
 		}
 		in.Vendor = v.ID
+	}
+	out, err := selector.Parse(in.Where)
+	if err != nil {
+		return nil, problem.From(err)
+	}
+	return out, nil
+}
+
+func (s devices) list(ctx context.Context, in *deviceListInput) (*listOutput[client.Device], error) {
+	where, err := s.selector(in)
+	if err != nil {
+		return nil, err
 	}
 	var after dhcp.MAC
 	if in.Cursor != "" {
@@ -126,27 +138,41 @@ func (s devices) list(ctx context.Context, in *deviceListInput) (*listOutput[cli
 	}
 	out := &listOutput[client.Device]{}
 	out.Body.Items = []client.Device{}
-	found, last, err := s.scan(in, after)
-	if err != nil {
-		return nil, err
-	}
-	for i, d := range found {
-		dev := publicDevice(d, access.Of(ctx))
-		s.addStatus(ctx, &dev)
-		if in.State != "" && (dev.Status == nil || dev.Status.State != in.State) {
-			continue
+	for {
+		found, end, err := s.scan(in, where, after)
+		if err != nil {
+			return nil, err
 		}
-		if out.Body.Items = append(out.Body.Items, dev); len(out.Body.Items) == in.Limit {
-			if i < len(found)-1 || last != (dhcp.MAC{}) {
-				out.Body.NextCursor = paging.Cursor(d.MAC.String())
+		for _, d := range found {
+			if err := ctx.Err(); err != nil {
+				return nil, err
 			}
+			if len(out.Body.Items) == in.Limit {
+				out.Body.NextCursor = paging.Cursor(out.Body.Items[in.Limit-1].MAC.String())
+				return out, nil
+			}
+			dev := publicDevice(d, access.Of(ctx))
+			s.addStatus(ctx, &dev)
+			if s.hasStatus(in, where, &d, dev.Status) {
+				out.Body.Items = append(out.Body.Items, dev)
+			}
+			after = d.MAC
+		}
+		if end {
 			return out, nil
 		}
 	}
-	if last != (dhcp.MAC{}) {
-		out.Body.NextCursor = paging.Cursor(last.String())
+}
+
+// hasStatus reports whether the conditions on the status hold.
+func (s devices) hasStatus(in *deviceListInput, where selector.Selector, d *fleet.Device, st *provision.Status) bool {
+	if in.State != "" && (st == nil || st.State != in.State) {
+		return false
 	}
-	return out, nil
+	if st == nil {
+		return !where.NeedsStatus()
+	}
+	return where.MatchesStatus(s.Site(), d, *st)
 }
 
 // unknownMessage returns the message about an unknown vendor without its name, which the problem has already.
@@ -158,32 +184,25 @@ func unknownMessage(err error) string {
 	return err.Error()
 }
 
-// scan returns the devices whose records match. last is set when the scan ended before the last device.
-func (s devices) scan(in *deviceListInput, after dhcp.MAC) (found []fleet.Device, last dhcp.MAC, err error) {
-	enough := in.Limit
-	if in.State != "" {
-		enough = scanned
-	}
+// scan returns the next devices whose records match, one more than a page has at most. end is set when there are no others.
+func (s devices) scan(in *deviceListInput, where selector.Selector, after dhcp.MAC) (found []fleet.Device, end bool, err error) {
 	err = s.view(func(f fleet.View) error {
-		examined := 0
-		var at dhcp.MAC
 		for d, err := range f.Devices(after) {
 			if err != nil {
 				return err
 			}
-			if len(found) == enough || examined == scanned {
-				last = at
+			if !in.matches(d) || !where.MatchesRecord(d) {
+				continue
+			}
+			if len(found) > in.Limit {
 				return nil
 			}
-			examined++
-			at = d.MAC
-			if in.matches(d) {
-				found = append(found, *d)
-			}
+			found = append(found, *d)
 		}
+		end = true
 		return nil
 	})
-	return found, last, err
+	return found, end, err
 }
 
 func (in *deviceListInput) matches(d *fleet.Device) bool {

@@ -119,3 +119,9 @@ func (c Fleet) Export(ctx context.Context, w io.Writer, query url.Values) error 
 	}
 	return nil
 }
+
+// ChangeDevices changes or deletes many devices, all or none.
+func (c Fleet) ChangeDevices(ctx context.Context, in ManyDevices) (out Applied, err error) {
+	_, err = c.conn.do(ctx, call{method: http.MethodPost, path: "/devices/change", body: in, change: true}, &out)
+	return out, err
+}

@@ -115,6 +115,15 @@ type ChangeDetail struct {
 	More    int             `json:"more,omitempty" doc:"how many further records it touched" example:"0" minimum:"0"`
 }
 
+// ManyDevices changes or deletes many devices at once.
+type ManyDevices struct {
+	MACs   []dhcp.MAC     `json:"macs,omitempty" doc:"the devices by their MACs" example:"[\"00:15:65:12:34:56\"]"`
+	Where  string         `json:"where,omitempty" doc:"the devices by conditions, as in the list of devices" example:"profile=desk"`
+	Set    map[string]any `json:"set,omitempty" doc:"members of each device; null clears one"`
+	Keys   []fleet.Key    `json:"keys,omitempty" doc:"keys of each device in these areas and slots; one without a type is removed"`
+	Delete bool           `json:"delete,omitempty" doc:"delete the devices instead" example:"false"`
+}
+
 // FleetDocument is many records in one document, as export writes and apply reads it.
 type FleetDocument struct {
 	Private    bool              `json:"private,omitempty" doc:"whether it was exported without secrets; those of existing records are kept" example:"true"`

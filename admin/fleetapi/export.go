@@ -20,6 +20,7 @@ import (
 	"plugtone/dhcp"
 	"plugtone/provision/apply"
 	"plugtone/provision/fleet"
+	"plugtone/provision/selector"
 )
 
 func (s fleets) registerExport() {
@@ -33,6 +34,7 @@ func (s fleets) registerExport() {
 
 type exportInput struct {
 	api.RevealInput
+	Where  string `query:"where" doc:"only devices for which these conditions hold, as in the list of devices, and no other records" example:"profile=desk"`
 	Format string `query:"format" enum:"json,csv" default:"json" doc:"json: all kinds of records; csv: devices, one a row" example:"csv"`
 }
 
@@ -47,7 +49,14 @@ func (s fleets) export(ctx context.Context, in *exportInput) (*huma.StreamRespon
 			return nil, problem.From(err)
 		}
 	}
-	x := exporter{fleets: s, caller: access.Of(ctx), reveal: in.Reveal}
+	where, err := selector.Parse(in.Where)
+	if err != nil {
+		return nil, problem.From(err)
+	}
+	if where.NeedsStatus() {
+		return nil, problem.Field("query.where", in.Where, "has a condition on the phone's state, which an export does not have; list the devices instead")
+	}
+	x := exporter{fleets: s, caller: access.Of(ctx), reveal: in.Reveal, where: where}
 	write, contentType := x.document, "application/json"
 	if in.Format == "csv" {
 		write, contentType = x.table, "text/csv; charset=utf-8"
@@ -75,13 +84,14 @@ type exporter struct {
 	fleets
 	caller access.Caller
 	reveal bool
+	where  selector.Selector // nil: all records
 }
 
 // devices yields the devices that are exported: those of a PBX source come from there.
 func (x exporter) devices(f fleet.View) iter.Seq2[*fleet.Device, error] {
 	return func(yield func(*fleet.Device, error) bool) {
 		for d, err := range f.Devices(dhcp.MAC{}) {
-			if err == nil && d.Source != "" {
+			if err == nil && (d.Source != "" && !x.where.Names("source") || !x.where.MatchesRecord(d)) {
 				continue
 			}
 			if !yield(d, err) {
@@ -97,6 +107,13 @@ func (x exporter) table(w io.Writer, f fleet.View) error {
 
 func (x exporter) document(w io.Writer, f fleet.View) error {
 	if _, err := fmt.Fprintf(w, "{\"private\":%v", !x.reveal); err != nil {
+		return err
+	}
+	if x.where != nil {
+		if err := x.deviceSection(w, f); err != nil {
+			return err
+		}
+		_, err := io.WriteString(w, "}\n")
 		return err
 	}
 	err := section(w, "registrars", f.Registrars(), func(r *fleet.Registrar) any {
@@ -122,19 +139,23 @@ func (x exporter) document(w io.Writer, f fleet.View) error {
 		})
 	}
 	if err == nil {
-		err = section(w, "devices", x.devices(f), func(d *fleet.Device) any {
-			if x.reveal {
-				return masking.WithLists(*d)
-			}
-			out := masking.Device(*d, x.caller)
-			out.Credentials = nil
-			return out
-		})
+		err = x.deviceSection(w, f)
 	}
 	if err == nil {
 		_, err = io.WriteString(w, "}\n")
 	}
 	return err
+}
+
+func (x exporter) deviceSection(w io.Writer, f fleet.View) error {
+	return section(w, "devices", x.devices(f), func(d *fleet.Device) any {
+		if x.reveal {
+			return masking.WithLists(*d)
+		}
+		out := masking.Device(*d, x.caller)
+		out.Credentials = nil
+		return out
+	})
 }
 
 // section writes a list of records without the members that a write ignores, one a line.

@@ -24,7 +24,8 @@ type core struct {
 // Register adds all operations to an API.
 func Register(humaAPI huma.API, c api.Config) {
 	s := &core{Config: c, api: humaAPI, writer: c.Writer()}
-	for _, resource := range []interface{ register() }{changeLog{s}, histories{s}, reassigning{s}, fleets{s, api.NewEditor(humaAPI, c)}} {
+	editor := api.NewEditor(humaAPI, c)
+	for _, resource := range []interface{ register() }{changeLog{s}, histories{s}, reassigning{s}, fleets{s, editor}, manyDevices{s, editor}} {
 		resource.register()
 	}
 }

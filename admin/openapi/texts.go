@@ -15,7 +15,7 @@ const (
 
 // texts are the texts of the operations by operationId.
 var texts = map[string]text{
-	"list-devices": {description: "Each device has its status. A page with a state filter may be short or empty and still have a next_cursor. " + page},
+	"list-devices": {description: "Each device has its status. A page is short only at the end of the list. " + page},
 	"post-device": {description: "The body names the MAC. Members that are absent get their defaults.",
 		conflict: "The MAC has a device already."},
 	"get-device":    {description: secrets},
@@ -33,6 +33,7 @@ var texts = map[string]text{
 	"apply": {description: "The body is a document with lists of records, or a table with one phone a row. Members that a record leaves out stay, null clears one. " +
 		"All records are stored in one change, or none: every faulty row is named. The tables of FusionPBX, FS PBX and Yeastar are recognised by their columns.",
 		conflict: "Prune would remove more than a tenth of the records of a kind; yes confirms it."},
+	"change-devices": {description: "All devices are changed in one change, or none. An unknown MAC is an error."},
 	"export": {description: "A document of all records, or a table of the devices. Secrets are left out unless reveal is set, which is noted in the audit log; applied to the records that it was made of, it changes nothing."},
 
 	"list-changes": {description: "A change is one write, of one record or ten thousand. " + page},

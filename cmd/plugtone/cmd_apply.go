@@ -269,7 +269,7 @@ func (b *bar) end() {
 }
 
 func exportCommand(a *app) *cobra.Command {
-	var format, file string
+	var format, file, where string
 	var reveal bool
 	c := &cobra.Command{
 		Use: "export", Args: cobra.NoArgs, Short: "Write all records, so that apply reads them",
@@ -298,6 +298,9 @@ func exportCommand(a *app) *cobra.Command {
 			if reveal {
 				q.Set("reveal", "true")
 			}
+			if where != "" {
+				q.Set("where", where)
+			}
 			return a.export(c, cl, q, format, file)
 		},
 	}
@@ -305,6 +308,7 @@ func exportCommand(a *app) *cobra.Command {
 	f.StringVar(&format, "format", "", "`FORMAT` yaml, json or csv (default: by the name of -o, else yaml)")
 	f.StringVarP(&file, "output", "o", "", "`FILE` to write, which must not exist (default: standard output)")
 	f.BoolVar(&reveal, "reveal", false, "with secrets in clear; noted in the audit log")
+	f.StringVar(&where, "where", "", "only devices for which `EXPR` holds, as profile=desk,tag!=spare, and no other records")
 	return c
 }
 

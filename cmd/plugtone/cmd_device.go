@@ -17,8 +17,7 @@ func deviceCommand(a *app) *cobra.Command {
 	c := &cobra.Command{Use: "device", Aliases: []string{"dev"}, Short: "The phones",
 		Long: "The phones, each known by its MAC. A MAC may be written as 001565123456, 00:15:65:12:34:56, 00-15-65-12-34-56 or\n" +
 			"0015.6512.3456, in either case."}
-	remove := removeCommand(a, "device", "MAC", "", (*client.Client).Devices)
-	remove.Short = "Remove a device; the phone keeps its address and is a discovered one again"
+	remove := deviceRemove(a)
 	for _, sub := range []*cobra.Command{
 		deviceAdd(a), deviceSet(a), deviceList(a),
 		showCommand(a, "MAC", "Show a device and its status", (*client.Client).Devices, printDevice),
@@ -267,15 +266,17 @@ func describeModel(d client.Device) string {
 
 func deviceSet(a *app) *cobra.Command {
 	var d deviceFlags
+	var m many
 	c := &cobra.Command{
-		Use: "set MAC", Args: cobra.ExactArgs(1), Short: "Change only what is named",
+		Use: "set [MAC]...", Args: m.args, Short: "Change only what is named",
 		Long: "Change only what is named. --line names all lines in order; --key and --set touch only what they name:\n" +
 			"--key 5= and --set NAME= remove, and so does an empty value of the other flags.\n\n" + keyTypes(),
 		Example: `  plugtone device set 00:15:65:12:34:56 --label "Reception" --key 5=speed_dial:0800123456
+  plugtone device set --where "profile=desk,state!=in_sync" --set language=de --dry-run
   plugtone device set 00:15:65:12:34:56 --line 1001 --line 1002   # both lines, in this order
   plugtone device set 00:15:65:12:34:56 --key 5= --set ring_volume=  # remove both`,
 		RunE: func(c *cobra.Command, args []string) error {
-			m, err := d.patch(c)
+			doc, err := d.patch(c)
 			if err != nil {
 				return err
 			}
@@ -283,17 +284,25 @@ func deviceSet(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if len(m.doc) == 0 && len(keys) == 0 {
+			if len(doc.doc) == 0 && len(keys) == 0 {
 				return usagef("nothing to change was named")
 			}
-			if m.doc["model"] != nil && strings.Contains(d.model, "/") && d.vendor == "" {
-				m.doc["vendor"] = nil // yealink/T46U names the vendor too
+			if doc.doc["model"] != nil && strings.Contains(d.model, "/") && d.vendor == "" {
+				doc.doc["vendor"] = nil // yealink/T46U names the vendor too
+			}
+			if !m.single(args) {
+				in, err := m.request(c, args)
+				if err != nil {
+					return err
+				}
+				in.Set, in.Keys = doc.doc, keys
+				return a.changeMany(c, in)
 			}
 			cl, err := a.client()
 			if err != nil {
 				return err
 			}
-			dev, changed, err := changeDevice(c, cl, args[0], m.doc, keys)
+			dev, changed, err := changeDevice(c, cl, args[0], doc.doc, keys)
 			if err != nil {
 				return err
 			}
@@ -306,6 +315,7 @@ func deviceSet(a *app) *cobra.Command {
 		},
 	}
 	d.define(c)
+	m.define(c)
 	a.writes(c)
 	return c
 }
@@ -358,23 +368,4 @@ func mergeKeys(have, changes []fleet.Key) (out, absent []fleet.Key) {
 		}
 	}
 	return out, absent
-}
-
-func deviceSwitch(a *app, verb string, on bool, short string) *cobra.Command {
-	c := &cobra.Command{
-		Use: verb + " MAC", Args: cobra.ExactArgs(1), Short: short,
-		RunE: func(c *cobra.Command, args []string) error {
-			cl, err := a.client()
-			if err != nil {
-				return err
-			}
-			dev, err := cl.Devices().Patch(c.Context(), args[0], map[string]any{"enabled": on}, "")
-			if err != nil {
-				return err
-			}
-			return a.done(c, dev, "device %s %sd; the phone gets the change with its next fetch", dev.MAC, verb)
-		},
-	}
-	a.writes(c)
-	return c
 }

@@ -13,7 +13,7 @@ import (
 )
 
 func deviceList(a *app) *cobra.Command {
-	var search, state, vendor, profile string
+	var search, state, vendor, profile, where string
 	c := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Args: cobra.NoArgs, Short: "List devices",
 		Example: `  plugtone device list --state stale
@@ -27,7 +27,7 @@ func deviceList(a *app) *cobra.Command {
 				return err
 			}
 			q := url.Values{}
-			for name, v := range map[string]string{"q": search, "state": state, "vendor": vendor, "profile": profile} {
+			for name, v := range map[string]string{"q": search, "state": state, "vendor": vendor, "profile": profile, "where": where} {
 				if v != "" {
 					q.Set(name, v)
 				}
@@ -54,6 +54,7 @@ func deviceList(a *app) *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&search, "search", "", "only those with this `TEXT` in MAC, label, model, lines, notes ...")
 	f.StringVar(&state, "state", "", "only those in `STATE`: never_seen, never_fetched, in_sync, stale, refused or disabled")
+	f.StringVar(&where, "where", "", "only those for which `EXPR` holds, as profile=desk,state!=in_sync; * stands for any text")
 	f.StringVar(&vendor, "vendor", "", "only this `VENDOR`'s")
 	f.StringVar(&profile, "profile", "", "only those that name this `PROFILE`")
 	return c

@@ -1,0 +1,142 @@
+package fleetapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"plugtone/admin/access"
+	"plugtone/admin/api"
+	"plugtone/admin/client"
+	"plugtone/admin/document"
+	"plugtone/admin/problem"
+	"plugtone/admin/writing"
+	"plugtone/dhcp"
+	"plugtone/provision/apply"
+	"plugtone/provision/fleet"
+	"plugtone/provision/selector"
+)
+
+// manyDevices has the operation that changes or deletes many devices in one change.
+type manyDevices struct {
+	*core
+	editor api.Editor
+}
+
+func (s manyDevices) register() {
+	huma.Register(s.api, access.Op(http.MethodPost, "/devices/change", "change-devices", "fleet", "Change or delete many devices at once", access.Operator), s.change)
+}
+
+func (s manyDevices) change(ctx context.Context, in *struct {
+	writing.Input
+	Body client.ManyDevices
+}) (*struct{ Body client.Applied }, error) {
+	macs, err := s.selected(ctx, in.Body)
+	if err != nil {
+		return nil, err
+	}
+	verb := "change"
+	if in.Body.Delete {
+		verb = "delete"
+	}
+	r := &applying{fleets: fleets{s.core, s.editor}, seen: map[string]map[string]string{}}
+	c, err := s.edit(ctx, fleet.Write{Action: fmt.Sprintf("%s %d devices", verb, len(macs))}, func(e fleet.Edit) ([]dhcp.MAC, error) {
+		for _, mac := range macs {
+			if err := s.one(e, r, mac, in.Body); err != nil {
+				return nil, err
+			}
+		}
+		return r.affected, r.verdict()
+	})
+	r.out.Change = c.ID
+	return &struct{ Body client.Applied }{r.out}, err
+}
+
+// selected returns the devices of a request: those named, and those for which the conditions hold.
+func (s manyDevices) selected(ctx context.Context, in client.ManyDevices) ([]dhcp.MAC, error) {
+	if len(in.MACs) == 0 && in.Where == "" {
+		return nil, problem.Field("body", "", "needs macs or where")
+	}
+	macs := slices.Clone(in.MACs)
+	if in.Where == "" {
+		return macs, nil
+	}
+	where, err := selector.Parse(in.Where)
+	if err != nil {
+		return nil, problem.From(err)
+	}
+	var found []*fleet.Device
+	err = s.view(func(f fleet.View) error {
+		for d, err := range f.Devices(dhcp.MAC{}) {
+			if err != nil {
+				return err
+			}
+			if where.MatchesRecord(d) {
+				found = append(found, d)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range found {
+		if where.NeedsStatus() {
+			st, err := s.Phones.Status(ctx, d.MAC)
+			if err != nil || !where.MatchesStatus(s.Site(), d, st) {
+				continue
+			}
+		}
+		if !slices.Contains(in.MACs, d.MAC) {
+			macs = append(macs, d.MAC)
+		}
+	}
+	return macs, ctx.Err()
+}
+
+// one changes or deletes one device.
+func (s manyDevices) one(e fleet.Edit, r *applying, mac dhcp.MAC, in client.ManyDevices) error {
+	d, err := e.Device(mac)
+	if errors.Is(err, fleet.ErrNotFound) {
+		r.bad("macs", mac.String(), "no such device")
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if in.Delete {
+		r.out.Deleted++
+		return e.DeleteDevice(mac)
+	}
+	doc := document.Copy(document.Object(in.Set))
+	if doc == nil {
+		doc = document.Object{}
+	}
+	if len(in.Keys) > 0 {
+		keys := slices.Clone(d.Keys)
+		for _, k := range in.Keys {
+			keys = slices.DeleteFunc(keys, func(o fleet.Key) bool { return o.Area == k.Area && o.Slot == k.Slot })
+			if k.Type != "" {
+				keys = append(keys, k)
+			}
+		}
+		fleet.SortKeys(keys)
+		list, err := document.ToObject(map[string]any{"keys": keys})
+		if err != nil {
+			return err
+		}
+		doc["keys"] = list["keys"]
+	}
+	doc["mac"] = mac.String()
+	place := "device " + mac.String()
+	return r.object(e, apply.Object{Kind: fleet.KindDevice, Place: place, Doc: doc, Where: func(path string) string {
+		if path == "" {
+			return place
+		}
+		return place + ", " + path
+	}}, true)
+}
