@@ -34,7 +34,7 @@ var texts = map[string]text{
 		"All records are stored in one change, or none: every faulty row is named. The tables of FusionPBX, FS PBX and Yeastar are recognised by their columns.",
 		conflict: "Prune would remove more than a tenth of the records of a kind; yes confirms it."},
 	"change-devices": {description: "All devices are changed in one change, or none. An unknown MAC is an error."},
-	"export": {description: "A document of all records, or a table of the devices. Secrets are left out unless reveal is set, which is noted in the audit log; applied to the records that it was made of, it changes nothing."},
+	"export":         {description: "A document of all records, or a table of the devices. Secrets are left out unless reveal is set, which is noted in the audit log; applied to the records that it was made of, it changes nothing."},
 
 	"list-changes": {description: "A change is one write, of one record or ten thousand. " + page},
 	"get-change":   {description: "Each record is shown by the members that differ. 404 when the change is not kept any more."},
