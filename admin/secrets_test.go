@@ -25,6 +25,15 @@ func TestVendorSettingsAreMasked(t *testing.T) {
 			}
 		}
 	}
+	for _, query := range []string{"", "?format=csv"} {
+		for _, role := range []string{"admin", "operator", "viewer"} {
+			r := a.as(role, "GET /api/v1/export"+query, "")
+			a.want(r, "export", 200)
+			if strings.Contains(r.body, "hush") || strings.Contains(r.body, "plain") == (role == "viewer") {
+				t.Errorf("export%s as %s: %s", query, role, r.body)
+			}
+		}
+	}
 	stored := func(path, want string) {
 		t.Helper()
 		r := a.as("admin", "GET "+path+"?reveal=true", "")

@@ -176,14 +176,25 @@ func (r *applying) object(e fleet.Edit, o apply.Object, first bool) error {
 		r.out.Skipped++
 		return nil
 	}
-	name, v, macs, err := r.editor.Apply(e, o.Kind, document.Copy(document.Object(o.Doc)))
+	doc := document.Copy(document.Object(o.Doc))
+	owned := r.ownedExtension(e, o)
+	if owned {
+		for _, member := range fleet.OwnedMembers() {
+			delete(doc, member)
+		}
+	}
+	name, v, macs, err := r.editor.Apply(e, o.Kind, doc)
 	if err != nil {
 		return r.failed(o, err, first)
 	}
 	r.affected = append(r.affected, macs...)
 	switch v {
 	case api.Same:
-		r.out.Same++
+		if owned {
+			r.out.Skipped++
+		} else {
+			r.out.Same++
+		}
 		return nil
 	case api.New:
 		r.out.New++
@@ -252,6 +263,16 @@ func (r *applying) owned(e fleet.Edit, o apply.Object) bool {
 		return false
 	}
 	return true
+}
+
+// ownedExtension reports whether the extension is a PBX source's: what it has from there changes with the source only.
+func (r *applying) ownedExtension(e fleet.Edit, o apply.Object) bool {
+	name := nameOf(o)
+	if o.Kind != fleet.KindExtension || name == "" {
+		return false
+	}
+	x, err := fleet.FindExtension(e, name)
+	return err == nil && x.Source != ""
 }
 
 // failed notes the problems of a record. An error that is not the record's ends the apply.

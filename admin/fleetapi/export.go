@@ -102,7 +102,25 @@ func (x exporter) devices(f fleet.View) iter.Seq2[*fleet.Device, error] {
 }
 
 func (x exporter) table(w io.Writer, f fleet.View) error {
-	return apply.WriteTable(w, x.devices(f), x.reveal)
+	devices := x.devices(f)
+	if x.caller.Role < access.Operator {
+		devices = withoutVendorSettings(devices)
+	}
+	return apply.WriteTable(w, devices, x.reveal)
+}
+
+// withoutVendorSettings yields devices as a table shows them to viewers: it has no cell for a masked value, which apply would store.
+func withoutVendorSettings(list iter.Seq2[*fleet.Device, error]) iter.Seq2[*fleet.Device, error] {
+	return func(yield func(*fleet.Device, error) bool) {
+		for d, err := range list {
+			if err == nil {
+				d.VendorSettings = nil
+			}
+			if !yield(d, err) {
+				return
+			}
+		}
+	}
 }
 
 func (x exporter) document(w io.Writer, f fleet.View) error {

@@ -25,7 +25,7 @@ func (r *applying) prune(e fleet.Edit) error {
 			}
 			return e.DeleteDevice(mac)
 		}},
-		{fleet.KindExtension, names(e.Extensions(), func(x *fleet.Extension) string { return x.Number + "@" + x.Registrar }), func(name string) error {
+		{fleet.KindExtension, extensionNames(e), func(name string) error {
 			number, registrar := fleet.ParseExtension(name)
 			return fleet.RemoveExtension(e, number, registrar, false)
 		}},
@@ -97,6 +97,21 @@ func names[T any](seq iter.Seq2[*T, error], name func(*T) string) iter.Seq2[stri
 				return
 			}
 			if !yield(name(v), nil) {
+				return
+			}
+		}
+	}
+}
+
+// extensionNames yields the extensions that are made by hand.
+func extensionNames(f fleet.View) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for x, err := range f.Extensions() {
+			if err != nil {
+				yield("", err)
+				return
+			}
+			if x.Source == "" && !yield(x.Number+"@"+x.Registrar, nil) {
 				return
 			}
 		}

@@ -21,6 +21,9 @@ var ErrInternal = errors.New("internal error")
 // ErrOwned is wrapped by the error about members that a PBX source owns.
 var ErrOwned = errors.New("comes from a PBX source")
 
+// OwnedMembers lists the members, besides those that name it, that an extension has from its PBX source.
+func OwnedMembers() []string { return []string{"display_name", "auth_user", "password"} }
+
 // CheckOwned refuses a change by hand of what an extension has from its PBX source: the next sync would set it back.
 func CheckOwned(before, after *Extension) error {
 	if before == nil || before.Source == "" {
