@@ -48,9 +48,12 @@ files:
   - {name: "{mac}.cfg", kind: device, template: device.tmpl, format: cfg, for: M1}
   - {name: "{mac}.txt", kind: device, template: device.tmpl, format: cfg, for: M2}
   - {name: "{any}.rom", kind: firmware}
+  - {name: "{mac}-book.xml", kind: private, template: book.tmpl, format: xml, when: phonebook, most: 9}
 lacks:
   lines: {auth_user: no, password: no, display_name: no, label: no, voicemail: no, shared: no, host: no, port: no, tcp: no, tls: no,
     outbound_proxy: no, backup_host: no, backup_outbound_proxy: no, sip_domain: no, register_expires: no}
+-- mine/book.tmpl --
+<b>{{range .Contacts}}{{.Name}}{{end}}</b>
 -- mine/device.tmpl --
 {{range .AllLines}}
 user{{.N}} = {{.Number}}
@@ -67,7 +70,7 @@ no pack
 func TestVendorCheck(t *testing.T) {
 	dir := unpack(t, twoPacks)
 	status, out, errs := command(t, "vendor", "check", dir)
-	if status != 0 || !matches(`(?s)mine: mine: no problems; 2 models, 10 files rendered for 10 sample phones and read back, 0 goldens\n.*more: digium, extending digium: no problems; \d+ models`, out) ||
+	if status != 0 || !matches(`(?s)mine: mine: no problems; 2 models, 16 files rendered for 10 sample phones and read back, 0 goldens\n.*more: digium, extending digium: no problems; \d+ models`, out) ||
 		!matches(`mine: there are no goldens in testdata; --update writes the first ones\n`, errs) {
 		t.Fatalf("status %d\n%s%s", status, out, errs)
 	}
@@ -120,6 +123,7 @@ func TestVendorCheckFaults(t *testing.T) {
 		{"user{{.N}} = {{.Number}}", "user{{.N}} = {{.Number}", `mine/device.tmpl:2: bad character`},
 		{"user{{.N}} = {{.Number}}", "user{{.N}} = {{setting \"langage\"}}", `mine/device.tmpl:2: there is no setting "langage"; near: language`},
 		{"user{{.N}} = {{.Number}}", "user{{.N}} = {{.Number}}{{range $.Slots \"lin\"}}{{end}}", `mine/device.tmpl:2:\d+: .*key area "lin" must be one of line, memory`},
+		{"formats: {cfg: ", "formats: {xml: {kind: lines}, cfg: ", `mine/vendor.yaml:\d+:\d+: format xml is built in: give the pack's own another name`},
 		{"{auth_user: no, password: no, ", "{", `mine/vendor.yaml: members of lines auth_user, password are accepted, and make no difference in the files of M2, M1 and models like them: print them, or write lacks: \{lines: \{auth_user: "the reason", `},
 		{"{auth_user: no", "{number: no, auth_user: no", `mine/vendor.yaml: members of lines number stand under lacks, and make a difference in the files of M2, M1 and models like them`},
 		{"{auth_user: no", "{auth_usr: no, auth_user: no", `mine/vendor.yaml:\d+:\d+: lacks: lines: auth_usr: must be one of number, auth_user`},
@@ -187,6 +191,7 @@ func TestVendorCheckTestdataFaults(t *testing.T) {
 		{one, "a comment\n-- phone.yaml --\nmodel: M1\nkeys:\n  - {slot: 99, type: blf}\n", `mine/testdata/one.txtar:5: phone.yaml: M1 has`},
 		{one, "a comment\n-- phone.yaml --\nmodel: M1\nsettings:\n  time_zne: x\n", `mine/testdata/one.txtar:5: phone.yaml: setting time_zne: is unknown; near: time_zone`},
 		{one, "a comment\n-- phone.yaml --\nmodel: M1\nlines: [{number: '1', expires: soon}]\n", `mine/testdata/one.txtar:4: phone.yaml: expires "soon" must be a duration`},
+		{one, "a comment\n-- phone.yaml --\nmodel: M1\n", `phones ask for the phonebook {mac}-book.xml while it is on: write phonebook: all`},
 		{rows, "kind,value\n", `mine/testdata/recognise.csv:1: the first line is not kind,value,model,firmware,mac,origin`},
 		{rows, "kind,value,model,firmware,mac,origin\noption60,mine M1,M1\n", `mine/testdata/recognise.csv:2: 3 fields`},
 		{rows, "kind,value,model,firmware,mac,origin\noption60,mine M1,M1,,,heard\n", `mine/testdata/recognise.csv:2: origin "heard"`},

@@ -66,6 +66,8 @@ func (c *compiler) compileHead() {
 	for _, name := range slices.Sorted(maps.Keys(c.doc.Formats)) {
 		if c.doc.Formats[name] == nil {
 			c.problem(c.pos("formats", name), "format %s is empty", name)
+		} else if _, ok := render.Document(name); ok {
+			c.problem(c.pos("formats", name), "format %s is built in: give the pack's own another name", name)
 		} else if err := c.doc.Formats[name].Check(); err != nil {
 			c.problem(c.pos("formats", name), "format %s: %v", name, err)
 		}

@@ -180,6 +180,9 @@ func (t *checker) first(keep func(string, []byte) error) []error {
 			delete(left, f.Name)
 		}
 		text := fmt.Sprintf("-- phone.yaml --\nmodel: %q\nlabel: Front Desk\nlines: [{number: \"1001\", display_name: Front Desk, password: s3cret}]\nsettings: {time_zone: Europe/Berlin}\n", m.Name)
+		if _, ok := t.vendor.HasPhonebook(m.Name); ok {
+			text = strings.Replace(text, "Europe/Berlin}", "Europe/Berlin, phonebook: all}", 1)
+		}
 		if len(ask) > 0 {
 			text += "ask: [" + strings.Join(ask, ", ") + "]\n"
 		}
