@@ -199,11 +199,10 @@ func (s producer) unselected(q fileRequest) product {
 		expected = expected && m.Kind == phonefile.KindNone
 		foreign = foreign && m.Kind == phonefile.KindFirmware && m.Vendor != q.file.vendor
 	}
-	if foreign { // firmware of other vendors only: to this phone a file like any other
-		return s.static(q, q.name.Name)
-	}
 	names, d := strings.Join(slices.Compact(vendors), ", "), q.auth.device
 	switch {
+	case foreign: // firmware of other vendors only: to this phone a file like any other
+		return s.static(q, q.name.Name)
 	case q.auth.Proven && d != nil && d.Vendor != "":
 		return q.notFound("%s is a file of %s, but the device's vendor is %s", q.name.Name, names, d.Vendor)
 	case expected:

@@ -50,15 +50,14 @@ func selectFile(r Request, packs *pack.Set, name parsedName, who requester, auth
 // selectFor selects the file of a proven phone with a vendor. recognized is the vendor that it presents itself as.
 func selectFor(d *fleet.Device, name parsedName, recognized string) selection {
 	sel := selection{match: name.bestMatch(d.Vendor, d.Model), vendor: d.Vendor, model: d.Model}
-	if sel.match == nil && len(name.vendors()) == 1 {
-		// What holds no secrets is served to a phone that contradicts its record, as to any other. Firmware of another vendor is a file
-		// like any other: the pattern protects the phones that would install it.
-		if m := name.bestMatch(name.Matches[0].Vendor, ""); !isGuarded(*m) && (m.Kind != phonefile.KindFirmware || recognized == m.Vendor) {
-			sel.match = m
-		}
-	}
-	if m := name.bestMatch(recognized, ""); sel.match == nil && m != nil && m.Kind == phonefile.KindFirmware {
-		sel.match = m
+	m := name.bestMatch(recognized, "")
+	switch {
+	case sel.match != nil:
+	case m != nil && m.Kind == phonefile.KindFirmware:
+		sel.match = m // a phone that presents itself as the vendor that would install it
+	case len(name.vendors()) == 1 && !name.guarded() && name.Matches[0].Kind != phonefile.KindFirmware:
+		// What holds no secrets is served to a phone that contradicts its record. Firmware of another vendor is a file like any other.
+		sel.match = name.bestMatch(name.Matches[0].Vendor, "")
 	}
 	if sel.match != nil {
 		sel.kind = string(sel.match.Kind)
