@@ -106,6 +106,10 @@ func TestNumberOfModels(t *testing.T) {
 	if models < fewestModels || len(all) < fewestVendors {
 		t.Errorf("%d models of %d vendors, want %d of %d at least", models, len(all), fewestModels, fewestVendors)
 	}
+	readme, err := os.ReadFile("../../README.md")
+	if want := fmt.Sprintf("%d vendors, %d models", len(all), models); err != nil || !strings.Contains(string(readme), want) {
+		t.Errorf("README.md does not state %q: %v", want, err)
+	}
 }
 
 // Every model says where it is from, or its family does.
