@@ -37,13 +37,13 @@ func unanswered(e *timeline.Entry) bool {
 }
 
 // address returns the findings about the phone's address.
-func (s *story) address() []conclusion {
-	e := s.dhcp.last
-	lease, leased := s.activeLease(netip.Addr{})
+func (h *history) address() []conclusion {
+	e := h.dhcp.last
+	lease, leased := h.activeLease(netip.Addr{})
 	if e == nil {
-		return s.unseen(lease, leased)
+		return h.noMessages(lease, leased)
 	}
-	c := s.decided(e)
+	c := h.lastDecision(e)
 	if c.Text == "" {
 		return nil
 	}
@@ -54,21 +54,21 @@ func (s *story) address() []conclusion {
 	return out
 }
 
-// unseen returns the findings when no DHCP message of the phone is in the timeline.
-func (s *story) unseen(lease dhcp.Lease, leased bool) []conclusion {
-	file := s.files.last
+// noMessages returns the findings when no DHCP message of the phone is in the timeline.
+func (h *history) noMessages(lease dhcp.Lease, leased bool) []conclusion {
+	file := h.files.last
 	switch {
 	case leased:
 		text := fmt.Sprintf("it has a lease of %s until %s; the timeline has no DHCP message of it", lease.Addr, at(lease.Expires))
-		if from := s.servedAt(); from.IsValid() && from != lease.Addr {
+		if from := h.servedAt(); from.IsValid() && from != lease.Addr {
 			return []conclusion{doubtful(lease.Starts, fmt.Sprintf("%s, and it fetched from %s last", text, from), "")}
 		}
 		return []conclusion{note(lease.Starts, text, "")}
-	case file == nil && s.pnp != nil:
-		return []conclusion{note(s.pnp.Time, fmt.Sprintf("it has no lease here, and the timeline has no DHCP message of it; it asked for its server by SIP PnP from %s at %s", s.pnp.Addr, at(s.pnp.Time)),
+	case file == nil && h.pnp != nil:
+		return []conclusion{note(h.pnp.Time, fmt.Sprintf("it has no lease here, and the timeline has no DHCP message of it; it asked for its server by SIP PnP from %s at %s", h.pnp.Addr, at(h.pnp.Time)),
 			"it has a fixed address, or another DHCP server")}
-	case file == nil && s.f.Fetched.Time.IsZero():
-		return []conclusion{problem(time.Time{}, fmt.Sprintf("nothing was received from %s: no DHCP message and no file request is in its timeline", s.f.MAC),
+	case file == nil && h.f.Fetched.Time.IsZero():
+		return []conclusion{problem(time.Time{}, fmt.Sprintf("nothing was received from %s: no DHCP message and no file request is in its timeline", h.f.MAC),
 			"check its power, its cable, the VLAN of its switch port, and the MAC on its label")}
 	case file == nil:
 		return nil
@@ -77,16 +77,16 @@ func (s *story) unseen(lease dhcp.Lease, leased bool) []conclusion {
 		"it has a fixed address, or another DHCP server")}
 }
 
-// decided returns the finding about the last decision about a DHCP message.
-func (s *story) decided(e *timeline.Entry) conclusion {
+// lastDecision returns the finding about the last decision about a DHCP message.
+func (h *history) lastDecision(e *timeline.Entry) conclusion {
 	when := at(e.Time)
 	switch dhcp.Verdict(e.Verdict) {
 	case dhcp.VerdictAcked:
-		return s.acked(e)
+		return h.acked(e)
 	case dhcp.VerdictInformed:
-		return s.reached(e, fmt.Sprintf("it has %s, which is not leased here, and got its options at %s", e.Addr, when))
+		return h.compareFetchAddr(e, fmt.Sprintf("it has %s, which is not leased here, and got its options at %s", e.Addr, when))
 	case dhcp.VerdictOffered:
-		return s.offered(e)
+		return h.offered(e)
 	case dhcp.VerdictProbing:
 		return doubtful(e.Time, fmt.Sprintf("%s was to be probed at %s, before it is offered to it; no decision followed yet", e.Addr, when), "")
 	case dhcp.VerdictNak:
@@ -117,12 +117,12 @@ func (s *story) decided(e *timeline.Entry) conclusion {
 }
 
 // offered returns the finding about an offer that no other decision followed.
-func (s *story) offered(e *timeline.Entry) conclusion {
-	if s.f.Now.Sub(e.Time) < step {
+func (h *history) offered(e *timeline.Entry) conclusion {
+	if h.f.Now.Sub(e.Time) < step {
 		return doubtful(e.Time, fmt.Sprintf("it was offered %s at %s and has not requested it yet", e.Addr, at(e.Time)), "")
 	}
 	text, hint := fmt.Sprintf("it was offered %s at %s and did not take it", e.Addr, at(e.Time)), "another DHCP server may have answered it, or the offer does not reach it"
-	if o := s.dhcp.other; o != nil && o.Time.After(e.Time.Add(-time.Minute)) {
+	if o := h.dhcp.other; o != nil && o.Time.After(e.Time.Add(-time.Minute)) {
 		text += fmt.Sprintf("; another DHCP server, %s, answered it at %s", o.Addr, at(o.Time))
 		hint = "turn that server off in this VLAN, or let it lease: dhcp.mode: inform, with option 66 set there"
 	}
@@ -130,14 +130,14 @@ func (s *story) offered(e *timeline.Entry) conclusion {
 }
 
 // acked returns the finding about an address that was acknowledged last, by what the lease table has of it now.
-func (s *story) acked(e *timeline.Entry) conclusion {
-	if _, ok := s.activeLease(e.Addr); ok {
-		return s.reached(e, fmt.Sprintf("it has %s, acknowledged at %s", e.Addr, at(e.Time)))
+func (h *history) acked(e *timeline.Entry) conclusion {
+	if _, ok := h.activeLease(e.Addr); ok {
+		return h.compareFetchAddr(e, fmt.Sprintf("it has %s, acknowledged at %s", e.Addr, at(e.Time)))
 	}
-	if other, ok := s.activeLease(netip.Addr{}); ok {
+	if other, ok := h.activeLease(netip.Addr{}); ok {
 		return doubtful(e.Time, fmt.Sprintf("it was given %s at %s, but its lease is now of %s", e.Addr, at(e.Time), other.Addr), "")
 	}
-	for _, l := range s.f.Leases {
+	for _, l := range h.f.Leases {
 		if l.Addr == e.Addr && (l.State == dhcp.LeaseExpired || l.State == dhcp.LeaseActive) {
 			return problem(e.Time, fmt.Sprintf("its lease of %s ended at %s: it renewed it last at %s", l.Addr, at(l.Expires), at(e.Time)),
 				"it is switched off, unplugged, in another VLAN, or its renewals do not arrive")
@@ -147,9 +147,9 @@ func (s *story) acked(e *timeline.Entry) conclusion {
 		"the lease was deleted or lost; the phone has it again when it renews")
 }
 
-// reached compares the address that the phone was given with the one that the phone's own configuration went to last.
-func (s *story) reached(e *timeline.Entry, text string) conclusion {
-	if from := s.servedAt(); from.IsValid() && from != e.Addr {
+// compareFetchAddr compares the address that the phone was given with the one that the phone's own configuration went to last.
+func (h *history) compareFetchAddr(e *timeline.Entry, text string) conclusion {
+	if from := h.servedAt(); from.IsValid() && from != e.Addr {
 		return doubtful(e.Time, fmt.Sprintf("%s, but it fetched from %s last", text, from), "")
 	}
 	return good(e.Time, text)

@@ -63,8 +63,8 @@ const (
 	grace = 2 * time.Minute
 	// step is how long a client may take from an OFFER to its REQUEST, and how far apart two copies of one message may arrive.
 	step = 10 * time.Second
-	// twinsFor is how long two phones with one MAC are reported after their last change: most phones fetch once a day.
-	twinsFor = 48 * time.Hour
+	// reportTwiceFor is how long two phones with one MAC are reported after their last change: most phones fetch once a day.
+	reportTwiceFor = 48 * time.Hour
 )
 
 // conclusion is a finding, and whether it contradicts that all is well.
@@ -90,8 +90,8 @@ func good(at time.Time, text string) conclusion {
 	return conclusion{Finding{OK, text, "", at}, false}
 }
 
-// story is a timeline with its decisions sorted out.
-type story struct {
+// history is a timeline, with the last decision of each kind.
+type history struct {
 	f       Facts
 	entries []timeline.Entry
 	boot    int // index of the entry with which the phone started last
@@ -102,23 +102,23 @@ type story struct {
 
 // Diagnose concludes from a phone's whole timeline, oldest entry first, what works and what doesn't, in the order of a boot.
 func Diagnose(entries []timeline.Entry, f Facts) []Finding {
-	s := &story{f: f, entries: entries}
+	h := &history{f: f, entries: entries}
 	for i := range entries {
 		e := &entries[i]
 		switch {
 		case e.Source == "dhcp":
 			if e.Event == "discover" {
-				s.boot = i
+				h.boot = i
 			}
-			s.dhcp.read(e)
+			h.dhcp.read(e)
 		case timeline.IsFile(e.Source):
-			s.files.read(e, s)
+			h.files.read(e, h)
 		case e.Source == "sip" && e.Event == "pnp" && e.Verdict == "answered":
-			s.pnp = e
+			h.pnp = e
 		}
 	}
 	var all []conclusion
-	for _, part := range [][]conclusion{s.record(), s.vendor(), s.twins(), s.address(), s.fetches()} {
+	for _, part := range [][]conclusion{h.record(), h.vendor(), h.macUsedTwice(), h.address(), h.fetches()} {
 		all = append(all, part...)
 	}
 	agreed := !slices.ContainsFunc(all, func(c conclusion) bool { return c.doubt })
@@ -138,9 +138,9 @@ func name(e *timeline.Entry) string { return strings.TrimLeft(e.File, "/") }
 func at(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // activeLease returns the phone's lease in force on addr, or its newest when addr is zero.
-func (s *story) activeLease(addr netip.Addr) (newest dhcp.Lease, ok bool) {
-	for _, l := range s.f.Leases {
-		if l.State != dhcp.LeaseActive || !l.Expires.After(s.f.Now) || addr.IsValid() && l.Addr != addr {
+func (h *history) activeLease(addr netip.Addr) (newest dhcp.Lease, ok bool) {
+	for _, l := range h.f.Leases {
+		if l.State != dhcp.LeaseActive || !l.Expires.After(h.f.Now) || addr.IsValid() && l.Addr != addr {
 			continue
 		}
 		if !ok || l.Starts.After(newest.Starts) {

@@ -25,14 +25,14 @@ var (
 )
 
 const (
-	config = "001565123456.cfg"
-	told   = "1 3 6 51 54 66=http://10.20.0.2/"
+	config     = "001565123456.cfg"
+	ackOptions = "1 3 6 51 54 66=http://10.20.0.2/"
 )
 
 func after(minutes int) time.Time { return noon.Add(time.Duration(minutes) * time.Minute) }
 
 func dhcpEntry(minutes int, event, verdict, reason string) timeline.Entry {
-	return timeline.Entry{Time: after(minutes), MAC: phone, Source: "dhcp", Event: event, Verdict: verdict, Reason: reason, Addr: addr, Vendor: "yealink", Options: told}
+	return timeline.Entry{Time: after(minutes), MAC: phone, Source: "dhcp", Event: event, Verdict: verdict, Reason: reason, Addr: addr, Vendor: "yealink", Options: ackOptions}
 }
 
 func fileEntry(minutes int, name, kind, verdict, reason string) timeline.Entry {
@@ -86,7 +86,7 @@ func recorded() Facts {
 
 var update = flag.Bool("update", false, "rewrite testdata")
 
-// diagnosisCase is a timeline. Everything that must be concluded from it stands in testdata under its name.
+// diagnosisCase is a timeline. Everything that must be concluded from it is in testdata under its name.
 type diagnosisCase struct {
 	name    string
 	entries []timeline.Entry
@@ -217,8 +217,8 @@ func TestDiagnoseFiles(t *testing.T) {
 		{"https is off", options("1 3 43=http://x/ 66=https://10.20.0.2/"), off("https", "http")},
 		{"tftp is off", options("1 3 150=10.20.0.2 66=10.20.0.2"), off("tftp")},
 		{"one of two is off", options("150=10.20.0.2 160=http://10.20.0.2/"), off("tftp")},
-		{"told in binary", options("43=0x0104"), off("tftp", "https")},
-		{"told by PnP", []timeline.Entry{{Time: noon, MAC: phone, Source: "sip", Event: "pnp", Verdict: "answered", Reason: "given the URL http://10.20.0.2/", Addr: addr}}, both(unleased, neverFetched)},
+		{"server in a binary option", options("43=0x0104"), off("tftp", "https")},
+		{"server by PnP", []timeline.Entry{{Time: noon, MAC: phone, Source: "sip", Event: "pnp", Verdict: "answered", Reason: "given the URL http://10.20.0.2/", Addr: addr}}, both(unleased, neverFetched)},
 		{"an ordinary network", options("1 3 6"), both(neverFetched, func(f *Facts) { f.Phones = func(netip.Addr) string { return dhcp.PhonesNone } })},
 		{"to be moved", options("1 3 6"), both(neverFetched, func(f *Facts) { f.Phones = func(netip.Addr) string { return dhcp.PhonesMove } })},
 		{"asked for its credentials", refused("the phone used its own credentials last at 2026-11-21T12:00:00Z and is asked for them"), neverFetched},

@@ -27,7 +27,7 @@ const (
 	eventPost      = "post"
 )
 
-func (f *fetching) read(e *timeline.Entry, s *story) {
+func (f *fetching) read(e *timeline.Entry, h *history) {
 	if f.failed == nil {
 		f.failed = map[string]*timeline.Entry{}
 	}
@@ -37,7 +37,7 @@ func (f *fetching) read(e *timeline.Entry, s *story) {
 		}
 		return
 	}
-	if e.Verdict == "refused" && s.elsewhere(e) {
+	if e.Verdict == "refused" && h.fromOtherHost(e) {
 		f.foreign = e
 		return
 	}
@@ -53,78 +53,78 @@ func (f *fetching) read(e *timeline.Entry, s *story) {
 		clear(f.failed) // what failed before, over whatever protocol, did not keep the file from the phone
 	case own && (e.Verdict == "not_found" || e.Verdict == "aborted"):
 		f.failed[e.Source] = e
-	case e.Verdict == "not_found" && e.Kind == "static" && len(s.claims(e)) == 0:
+	case e.Verdict == "not_found" && e.Kind == "static" && len(h.claims(e)) == 0:
 		f.unknown = e
 	}
 }
 
-// elsewhere reports whether a request came from a host that is not the phone: the phone has a lease of another address.
-func (s *story) elsewhere(e *timeline.Entry) bool {
-	if _, own := s.activeLease(e.Addr); own || !e.Addr.IsValid() {
+// fromOtherHost reports whether a request came from a host that is not the phone: the phone has a lease of another address.
+func (h *history) fromOtherHost(e *timeline.Entry) bool {
+	if _, own := h.activeLease(e.Addr); own || !e.Addr.IsValid() {
 		return false
 	}
-	lease, ok := s.activeLease(netip.Addr{})
+	lease, ok := h.activeLease(netip.Addr{})
 	return ok && !lease.FirstSeen.After(e.Time)
 }
 
 // servedAt returns the address to which the phone's own configuration was served last; the zero address when that is not known.
-func (s *story) servedAt() netip.Addr {
-	if e := s.files.served; e != nil {
+func (h *history) servedAt() netip.Addr {
+	if e := h.files.served; e != nil {
 		return e.Addr
 	}
-	return s.f.Fetched.From
+	return h.f.Fetched.From
 }
 
 // fetches returns the findings about the phone's configuration.
-func (s *story) fetches() []conclusion {
-	if s.f.Recorded && s.f.Vendor == "" {
+func (h *history) fetches() []conclusion {
+	if h.f.Recorded && h.f.Vendor == "" {
 		return nil
 	}
-	failures := s.failures()
+	failures := h.failures()
 	out := failures
-	fetched, ok := s.fetched()
+	fetched, ok := h.fetched()
 	switch {
 	case ok:
 		out = append(out, fetched)
-		if u := s.files.unknown; u != nil && u.Time.After(fetched.Time) {
+		if u := h.files.unknown; u != nil && u.Time.After(fetched.Time) {
 			out = append(out, note(u.Time, fmt.Sprintf("it requested %s at %s, which no vendor pack has", name(u), at(u.Time)), ""))
 		}
-	case len(failures) > 0 || s.f.NoPack:
-	case s.files.last == nil:
-		out = append(out, s.neverAsked()...)
-	case s.f.Recorded:
-		out = append(out, s.notItsOwn())
+	case len(failures) > 0 || h.f.NoPack:
+	case h.files.last == nil:
+		out = append(out, h.neverRequested()...)
+	case h.f.Recorded:
+		out = append(out, h.ownFileNotRequested())
 	}
-	if e := s.files.foreign; e != nil {
-		out = append(out, refusedElsewhere(e))
+	if e := h.files.foreign; e != nil {
+		out = append(out, otherHostRefused(e))
 	}
-	if e := s.files.upload; e != nil {
+	if e := h.files.upload; e != nil {
 		out = append(out, note(e.Time, fmt.Sprintf("its upload %s was not taken at %s: %s", name(e), at(e.Time), e.Reason), ""))
 	}
 	return out
 }
 
 // failures returns the last decision of each protocol that was a failure, oldest first.
-func (s *story) failures() []conclusion {
+func (h *history) failures() []conclusion {
 	var out []conclusion
-	for _, e := range s.files.failed {
+	for _, e := range h.files.failed {
 		switch {
-		case s.files.served == nil && s.f.Fetched.Time.After(e.Time):
+		case h.files.served == nil && h.f.Fetched.Time.After(e.Time):
 			continue // it was served later; the timeline no longer has that
 		case e.Event == eventHandshake:
 			out = append(out, handshake(e))
 		case e.Verdict == "fault":
-			if !s.f.NoPack { // else that is the reason
-				out = append(out, problem(e.Time, fmt.Sprintf("%s could not be made at %s: %s", name(e), at(e.Time), e.Reason), "plugtone device files "+s.f.MAC.String()))
+			if !h.f.NoPack { // else that is the reason
+				out = append(out, problem(e.Time, fmt.Sprintf("%s could not be made at %s: %s", name(e), at(e.Time), e.Reason), "plugtone device files "+h.f.MAC.String()))
 			}
 		case e.Verdict == "aborted":
 			out = append(out, problem(e.Time, fmt.Sprintf("it began to fetch %s at %s and ended the transfer: %s", name(e), at(e.Time), e.Reason), "it restarted meanwhile, or its link loses packets"))
 		case e.Verdict == "not_found":
-			if s.f.Recorded {
+			if h.f.Recorded {
 				out = append(out, problem(e.Time, fmt.Sprintf("it requested %s at %s, which was not found: %s", name(e), at(e.Time), e.Reason), ""))
 			}
 		default:
-			out = append(out, s.refusal(e))
+			out = append(out, h.refusal(e))
 		}
 	}
 	slices.SortFunc(out, func(a, b conclusion) int { return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.Text, b.Text)) })
@@ -132,35 +132,35 @@ func (s *story) failures() []conclusion {
 }
 
 // fetched returns when the phone got its configuration, and whether that is still the current one. ok is false when it never did.
-func (s *story) fetched() (c conclusion, ok bool) {
-	file, when := s.f.Fetched.File, s.f.Fetched.Time
-	if e := s.files.served; e != nil && !e.Time.Before(when) {
+func (h *history) fetched() (c conclusion, ok bool) {
+	file, when := h.f.Fetched.File, h.f.Fetched.Time
+	if e := h.files.served; e != nil && !e.Time.Before(when) {
 		file, when = name(e), e.Time
 	}
 	if when.IsZero() {
 		return c, false
 	}
 	text := fmt.Sprintf("it fetched %s at %s", file, at(when))
-	switch s.f.State {
+	switch h.f.State {
 	case "in_sync":
 		return good(when, text+" and has what it would get now"), true
 	case "stale":
-		return doubtful(when, text+", but would get something else now", "it fetches again at its next re-check or restart; see plugtone device diff "+s.f.MAC.String()), true
+		return doubtful(when, text+", but would get something else now", "it fetches again at its next re-check or restart; see plugtone device diff "+h.f.MAC.String()), true
 	}
 	return doubtful(when, text, ""), true
 }
 
-// notItsOwn returns the finding about a phone that requested files, and not its own configuration.
-func (s *story) notItsOwn() conclusion {
-	e, hint := s.files.last, "see which files its model requests: plugtone device files "+s.f.MAC.String()
-	if u := s.files.unknown; u != nil {
+// ownFileNotRequested returns the finding about a phone that requested files, and not its own configuration.
+func (h *history) ownFileNotRequested() conclusion {
+	e, hint := h.files.last, "see which files its model requests: plugtone device files "+h.f.MAC.String()
+	if u := h.files.unknown; u != nil {
 		return problem(u.Time, fmt.Sprintf("it requested %s at %s, which no vendor pack has, and not its own configuration", name(u), at(u.Time)), hint)
 	}
 	return problem(e.Time, fmt.Sprintf("it requested %s at %s, and not its own configuration", name(e), at(e.Time)), hint)
 }
 
-// refusedElsewhere returns the finding about a request from another address than the phone's.
-func refusedElsewhere(e *timeline.Entry) conclusion {
+// otherHostRefused returns the finding about a request from another address than the phone's.
+func otherHostRefused(e *timeline.Entry) conclusion {
 	hint := ""
 	if strings.Contains(e.Reason, "is leased to") {
 		hint = "if that is the phone itself, it has two MACs: plugtone device set --help, other_macs"
@@ -169,7 +169,7 @@ func refusedElsewhere(e *timeline.Entry) conclusion {
 }
 
 // refusal returns why the phone was refused.
-func (s *story) refusal(e *timeline.Entry) conclusion {
+func (h *history) refusal(e *timeline.Entry) conclusion {
 	text, hint := fmt.Sprintf("%s was refused to %s over %s at %s: %s", name(e), e.Addr, e.Source, at(e.Time), e.Reason), ""
 	switch {
 	case strings.HasSuffix(e.Reason, "asked for them") || strings.Contains(e.Reason, "asked for them; without"):
@@ -182,9 +182,9 @@ func (s *story) refusal(e *timeline.Entry) conclusion {
 	case strings.Contains(e.Reason, "is leased to"):
 		hint = "a client requested another phone's file, or one phone has two MACs: plugtone device set --help, other_macs"
 	case strings.Contains(e.Reason, "a lease does not count in"):
-		hint = "let a lease be proof in this subnet (trust), or for one first boot: plugtone device enroll " + s.f.MAC.String()
+		hint = "let a lease be proof in this subnet (trust), or for one first boot: plugtone device enroll " + h.f.MAC.String()
 	case strings.Contains(e.Reason, "not leased by us"):
-		hint = "a phone proves who it is by the address that we lease to it; for one first boot elsewhere: plugtone device enroll " + s.f.MAC.String()
+		hint = "a phone proves who it is by the address that we lease to it; for one first boot elsewhere: plugtone device enroll " + h.f.MAC.String()
 	}
 	return problem(e.Time, text, hint)
 }

@@ -33,8 +33,8 @@ type Gatherer struct {
 	Now      func() time.Time
 }
 
-// whole is more entries than a timeline has: a part of one could lack the decision that counts.
-const whole = 1 << 20
+// allEntries is more entries than a timeline has: a part of one could lack the decision that counts.
+const allEntries = 1 << 20
 
 // Diagnose reads all that is stored about a phone, with a record or without, and concludes from it.
 func (g Gatherer) Diagnose(ctx context.Context, mac dhcp.MAC) ([]Finding, error) {
@@ -44,7 +44,7 @@ func (g Gatherer) Diagnose(ctx context.Context, mac dhcp.MAC) ([]Finding, error)
 	}
 	var entries []timeline.Entry
 	for _, m := range macs {
-		some, err := g.Timeline(m, whole)
+		some, err := g.Timeline(m, allEntries)
 		if err != nil {
 			return nil, err
 		}

@@ -14,8 +14,8 @@ import (
 
 func pick[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
 
-// randomStory returns a timeline and facts of any kind, most of which contradict each other.
-func randomStory(r *rand.Rand) ([]timeline.Entry, Facts) {
+// randomHistory returns a timeline and facts of any kind, most of which contradict each other.
+func randomHistory(r *rand.Rand) ([]timeline.Entry, Facts) {
 	addrs := []netip.Addr{addr, addr, addr, addr, away, netip.MustParseAddr("10.20.1.8")}
 	f := recorded()
 	f.Recorded, f.Enabled, f.NoPack = r.IntN(12) > 0, r.IntN(12) > 0, r.IntN(20) == 0
@@ -117,18 +117,18 @@ func contradiction(entries []timeline.Entry, f Facts) string {
 	return ""
 }
 
-// "ok" is never said together with a contradiction, nor beside a problem; and every diagnosis says something.
-func TestOKIsNeverSaidWithAContradiction(t *testing.T) {
+// A finding is OK only when nothing contradicts it and no finding is a problem; and every diagnosis has a finding.
+func TestOKNeverAccompaniesAContradiction(t *testing.T) {
 	r := rand.New(rand.NewPCG(13, 2))
-	sound := 0
+	okCount := 0
 	for range 60_000 {
-		entries, f := randomStory(r)
+		entries, f := randomHistory(r)
 		found := Diagnose(entries, f)
 		var ok, bad []string
 		for _, x := range found {
 			switch {
 			case x.Text == "" || strings.Contains(x.Text, "%!"):
-				t.Fatalf("a finding without words: %+v", x)
+				t.Fatalf("a finding without text: %+v", x)
 			case x.Severity == OK:
 				ok = append(ok, x.Text)
 			case x.Severity == Problem:
@@ -137,21 +137,21 @@ func TestOKIsNeverSaidWithAContradiction(t *testing.T) {
 		}
 		why := contradiction(entries, f)
 		if len(ok) > 0 && (why != "" || len(bad) > 0) {
-			t.Fatalf("ok: %q\nproblems: %q\ncontradiction: %s\nentries:\n%s\nfacts: %+v", ok, bad, why, shown(entries), f)
+			t.Fatalf("ok: %q\nproblems: %q\ncontradiction: %s\nentries:\n%s\nfacts: %+v", ok, bad, why, entriesText(entries), f)
 		}
 		if len(ok) > 0 {
-			sound++
+			okCount++
 		}
 		if len(found) == 0 && len(entries) > 0 && f.Recorded {
-			t.Fatalf("nothing is concluded from\n%s\nfacts: %+v", shown(entries), f)
+			t.Fatalf("nothing is concluded from\n%s\nfacts: %+v", entriesText(entries), f)
 		}
 	}
-	if sound < 100 {
-		t.Errorf("only %d of the stories are sound: the generator makes too few", sound)
+	if okCount < 100 {
+		t.Errorf("only %d of the histories are ok: the generator makes too few", okCount)
 	}
 }
 
-func shown(entries []timeline.Entry) string {
+func entriesText(entries []timeline.Entry) string {
 	var b strings.Builder
 	for _, e := range entries {
 		b.WriteString(e.Time.Format(time.TimeOnly) + " " + e.Source + " " + e.Event + " " + e.Verdict + " " + e.Addr.String() + " " + e.Kind + " " + e.File + " " + e.Recognised + "\n")

@@ -11,10 +11,10 @@ import (
 )
 
 // record returns the findings from the device record alone.
-func (s *story) record() []conclusion {
-	f, none := s.f, time.Time{}
+func (h *history) record() []conclusion {
+	f, none := h.f, time.Time{}
 	switch {
-	case !f.Recorded && len(s.entries) > 0:
+	case !f.Recorded && len(h.entries) > 0:
 		return []conclusion{doubtful(none, fmt.Sprintf("%s has no device record, so no configuration is made for it", f.MAC),
 			fmt.Sprintf("plugtone discovered adopt %s, or plugtone device add %s", f.MAC, f.MAC))}
 	case f.Recorded && f.Vendor == "":
@@ -30,26 +30,26 @@ func (s *story) record() []conclusion {
 }
 
 // vendor returns what contradicts the vendor and the model of the record, since the phone started last.
-func (s *story) vendor() []conclusion {
-	if s.f.Vendor == "" || s.f.NoPack {
+func (h *history) vendor() []conclusion {
+	if h.f.Vendor == "" || h.f.NoPack {
 		return nil
 	}
-	recorded := strings.TrimSpace(s.f.Vendor + " " + s.f.Model)
+	recorded := strings.TrimSpace(h.f.Vendor + " " + h.f.Model)
 	var foreign, model conclusion
-	for i := len(s.entries) - 1; i >= s.boot; i-- {
-		e := &s.entries[i]
-		if e.Recognised != "" && e.Recognised != s.f.Vendor {
+	for i := len(h.entries) - 1; i >= h.boot; i-- {
+		e := &h.entries[i]
+		if e.Recognised != "" && e.Recognised != h.f.Vendor {
 			what := "its user agent names"
 			if e.Source == "dhcp" {
 				what = "its DHCP messages name"
 			}
 			return []conclusion{problem(e.Time, fmt.Sprintf("its record says %s, but %s %s", recorded, what, e.Recognised),
-				fmt.Sprintf("correct the record: plugtone device set %s --model %s/MODEL", s.f.MAC, e.Recognised))}
+				fmt.Sprintf("correct the record: plugtone device set %s --model %s/MODEL", h.f.MAC, e.Recognised))}
 		}
-		if c, ok := s.otherModel(e); ok && model.Text == "" {
+		if c, ok := h.otherModel(e); ok && model.Text == "" {
 			model = c
 		}
-		if c, ok := s.otherVendor(e, recorded); ok && foreign.Text == "" {
+		if c, ok := h.otherVendor(e, recorded); ok && foreign.Text == "" {
 			foreign = c
 		}
 	}
@@ -63,29 +63,29 @@ func (s *story) vendor() []conclusion {
 }
 
 // claims returns the packs whose phones request the file of an entry. A refused request proves nothing of the phone.
-func (s *story) claims(e *timeline.Entry) []Claim {
-	if s.f.Claims == nil || !timeline.IsFile(e.Source) || e.File == "" || e.Verdict == "refused" {
+func (h *history) claims(e *timeline.Entry) []Claim {
+	if h.f.Claims == nil || !timeline.IsFile(e.Source) || e.File == "" || e.Verdict == "refused" {
 		return nil
 	}
-	return s.f.Claims(e.File)
+	return h.f.Claims(e.File)
 }
 
 // otherModel reports a file that only models other than the record's request.
-func (s *story) otherModel(e *timeline.Entry) (conclusion, bool) {
-	for _, c := range s.claims(e) {
-		if c.Vendor != s.f.Vendor || s.f.Model == "" || len(c.Models) == 0 || slices.Contains(c.Models, s.f.Model) {
+func (h *history) otherModel(e *timeline.Entry) (conclusion, bool) {
+	for _, c := range h.claims(e) {
+		if c.Vendor != h.f.Vendor || h.f.Model == "" || len(c.Models) == 0 || slices.Contains(c.Models, h.f.Model) {
 			continue
 		}
-		return problem(e.Time, fmt.Sprintf("it requested %s, which is a file of %s, but its record says %s", name(e), few(c.Models), s.f.Model),
-			fmt.Sprintf("correct the record: plugtone device set %s --model %s", s.f.MAC, c.Models[0])), true
+		return problem(e.Time, fmt.Sprintf("it requested %s, which is a file of %s, but its record says %s", name(e), few(c.Models), h.f.Model),
+			fmt.Sprintf("correct the record: plugtone device set %s --model %s", h.f.MAC, c.Models[0])), true
 	}
 	return conclusion{}, false
 }
 
 // otherVendor reports a file that was not found and that only phones of other vendors request.
-func (s *story) otherVendor(e *timeline.Entry, recorded string) (conclusion, bool) {
-	claims := s.claims(e)
-	if len(claims) == 0 || e.Verdict != "not_found" || slices.ContainsFunc(claims, func(c Claim) bool { return c.Vendor == s.f.Vendor }) {
+func (h *history) otherVendor(e *timeline.Entry, recorded string) (conclusion, bool) {
+	claims := h.claims(e)
+	if len(claims) == 0 || e.Verdict != "not_found" || slices.ContainsFunc(claims, func(c Claim) bool { return c.Vendor == h.f.Vendor }) {
 		return conclusion{}, false
 	}
 	var names []string
@@ -93,7 +93,7 @@ func (s *story) otherVendor(e *timeline.Entry, recorded string) (conclusion, boo
 		names = append(names, c.Vendor)
 	}
 	return doubtful(e.Time, fmt.Sprintf("it requested %s, which phones of %s request, but its record says %s", name(e), few(names), recorded),
-		"compare the vendor and model on its label with its record: plugtone device show "+s.f.MAC.String()), true
+		"compare the vendor and model on its label with its record: plugtone device show "+h.f.MAC.String()), true
 }
 
 // few names the first of many.
@@ -105,11 +105,11 @@ func few(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-// twins reports that the firmware or the address of its file requests alternates, as when two phones use the MAC.
-func (s *story) twins() []conclusion {
+// macUsedTwice reports that the firmware or the address of its file requests alternates, as when two phones use the MAC.
+func (h *history) macUsedTwice() []conclusion {
 	var firmware, addrs changes
-	for i := range s.entries {
-		if e := &s.entries[i]; timeline.IsFile(e.Source) && !s.anothers(e.Addr) {
+	for i := range h.entries {
+		if e := &h.entries[i]; timeline.IsFile(e.Source) && !h.leasedToOther(e.Addr) {
 			firmware.add(e.Firmware, e.Time)
 			if e.Addr.IsValid() {
 				addrs.add(e.Addr.String(), e.Time)
@@ -117,24 +117,24 @@ func (s *story) twins() []conclusion {
 		}
 	}
 	var out []conclusion
-	if a, b, ok := firmware.alternate(s.f.Now); ok {
+	if a, b, ok := firmware.alternate(h.f.Now); ok {
 		out = append(out, problem(firmware.last, fmt.Sprintf("two phones seem to use its MAC: its requests report firmware %s and %s in turn, last at %s", a, b, at(firmware.last)),
 			"compare the MAC on the labels of both, and look for it in the switches' address tables"))
 	}
-	if a, b, ok := addrs.alternate(s.f.Now); ok {
+	if a, b, ok := addrs.alternate(h.f.Now); ok {
 		out = append(out, problem(addrs.last, fmt.Sprintf("its files are requested from two addresses in turn, %s and %s, last at %s", a, b, at(addrs.last)),
 			"two phones use its MAC, or one is behind a router with two outside addresses; look for it in the switches' address tables"))
 	}
 	return out
 }
 
-// anothers reports whether an address is leased to another client.
-func (s *story) anothers(addr netip.Addr) bool {
-	if s.f.Holder == nil || !addr.IsValid() {
+// leasedToOther reports whether an address is leased to another client.
+func (h *history) leasedToOther(addr netip.Addr) bool {
+	if h.f.Holder == nil || !addr.IsValid() {
 		return false
 	}
-	holder := s.f.Holder(addr)
-	_, own := s.activeLease(addr)
+	holder := h.f.Holder(addr)
+	_, own := h.activeLease(addr)
 	return !holder.IsZero() && !own
 }
 
@@ -155,7 +155,7 @@ func (c *changes) add(value string, at time.Time) {
 // that is taken back has two.
 func (c *changes) alternate(now time.Time) (a, b string, ok bool) {
 	n := len(c.values)
-	if n < 4 || now.Sub(c.last) > twinsFor || c.values[n-1] != c.values[n-3] || c.values[n-2] != c.values[n-4] {
+	if n < 4 || now.Sub(c.last) > reportTwiceFor || c.values[n-1] != c.values[n-3] || c.values[n-2] != c.values[n-4] {
 		return "", "", false
 	}
 	return c.values[n-2], c.values[n-1], true

@@ -38,37 +38,37 @@ func serversIn(options string) []server {
 	return out
 }
 
-// neverAsked returns why a phone that was given its server may not have requested a file.
-func (s *story) neverAsked() []conclusion {
-	e, told := s.dhcp.acked, []server(nil)
-	if s.pnp != nil {
-		url := strings.TrimPrefix(s.pnp.Reason, "given the URL ")
+// neverRequested returns why a phone that was given its server may not have requested a file.
+func (h *history) neverRequested() []conclusion {
+	e, given := h.dhcp.acked, []server(nil)
+	if h.pnp != nil {
+		url := strings.TrimPrefix(h.pnp.Reason, "given the URL ")
 		scheme, _, _ := strings.Cut(url, "://")
-		told = append(told, server{"SIP PnP", url, scheme})
+		given = append(given, server{"SIP PnP", url, scheme})
 	}
 	switch {
-	case s.f.NoPack:
+	case h.f.NoPack:
 		return nil // that is the reason
-	case s.dhcp.last == nil && s.pnp != nil:
-		return []conclusion{s.untouched(s.pnp.Time, told)}
-	case e == nil || e != s.dhcp.last:
+	case h.dhcp.last == nil && h.pnp != nil:
+		return []conclusion{h.serverUnused(h.pnp.Time, given)}
+	case e == nil || e != h.dhcp.last:
 		return nil // its address is the reason
 	}
-	if _, leased := s.activeLease(e.Addr); !leased && e.Verdict == string(dhcp.VerdictAcked) {
+	if _, leased := h.activeLease(e.Addr); !leased && e.Verdict == string(dhcp.VerdictAcked) {
 		return nil
 	}
-	told = append(told, serversIn(e.Options)...)
-	if len(told) > 0 {
-		return []conclusion{s.untouched(e.Time, told)}
+	given = append(given, serversIn(e.Options)...)
+	if len(given) > 0 {
+		return []conclusion{h.serverUnused(e.Time, given)}
 	}
-	return []conclusion{s.untold(e)}
+	return []conclusion{h.noServerGiven(e)}
 }
 
-// untold returns why a phone was given no provisioning server.
-func (s *story) untold(e *timeline.Entry) conclusion {
+// noServerGiven returns why a phone was given no provisioning server.
+func (h *history) noServerGiven(e *timeline.Entry) conclusion {
 	phones := ""
-	if s.f.Phones != nil {
-		phones = s.f.Phones(e.Addr)
+	if h.f.Phones != nil {
+		phones = h.f.Phones(e.Addr)
 	}
 	switch {
 	case phones == dhcp.PhonesNone:
@@ -77,21 +77,21 @@ func (s *story) untold(e *timeline.Entry) conclusion {
 		return doubtful(e.Time, fmt.Sprintf("its subnet has phones: move, so it was given its voice VLAN with %s and no provisioning server", e.Addr), "it should start again in its voice VLAN")
 	case e.Vendor == "":
 		return problem(e.Time, fmt.Sprintf("it got %s, but no provisioning server: no vendor pack recognised it", e.Addr),
-			"name its vendor: plugtone device add "+s.f.MAC.String()+" --vendor V --model M")
+			"name its vendor: plugtone device add "+h.f.MAC.String()+" --vendor V --model M")
 	}
-	return problem(e.Time, fmt.Sprintf("it got %s, but no option with a provisioning server", e.Addr), "see what DHCP would send it: plugtone explain "+s.f.MAC.String())
+	return problem(e.Time, fmt.Sprintf("it got %s, but no option with a provisioning server", e.Addr), "see what DHCP would send it: plugtone explain "+h.f.MAC.String())
 }
 
-// untouched returns why a phone may not have requested a file from the servers that it was given at a time.
-func (s *story) untouched(given time.Time, told []server) conclusion {
-	t := told[0]
-	if !slices.ContainsFunc(told, func(t server) bool { return !slices.Contains(s.f.Off, t.transport) }) {
-		return problem(given, fmt.Sprintf("it was told to fetch from %s over %s (%s), and %s is switched off on this server", t.value, t.transport, t.from, t.transport),
+// serverUnused returns why a phone may not have requested a file from the servers that it was given at the time since.
+func (h *history) serverUnused(since time.Time, given []server) conclusion {
+	t := given[0]
+	if !slices.ContainsFunc(given, func(t server) bool { return !slices.Contains(h.f.Off, t.transport) }) {
+		return problem(since, fmt.Sprintf("it was told to fetch from %s over %s (%s), and %s is switched off on this server", t.value, t.transport, t.from, t.transport),
 			fmt.Sprintf("set %s.enabled: true and restart plugtone, or change provisioning_url", t.transport))
 	}
-	if s.f.Now.Sub(given) < grace {
-		return doubtful(given, "it has not requested a file yet", "most phones take half a minute to two minutes")
+	if h.f.Now.Sub(since) < grace {
+		return doubtful(since, "it has not requested a file yet", "most phones take half a minute to two minutes")
 	}
-	return problem(given, fmt.Sprintf("it was given the provisioning server %s (%s), and its timeline has no file request", t.value, t.from),
+	return problem(since, fmt.Sprintf("it was given the provisioning server %s (%s), and its timeline has no file request", t.value, t.from),
 		"it ignores the DHCP option or has a stored server address: look at its provisioning settings, or reset it to factory settings")
 }
