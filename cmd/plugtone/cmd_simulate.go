@@ -234,7 +234,7 @@ func interfaces(flags net.Flags) []string {
 // play boots the phones, so many at a time, and prints the progress.
 func (p *player) play(ctx context.Context, lab *netlab.Lab, specs []simulate.Spec, errs io.Writer) []simulate.Result {
 	results := make([]simulate.Result, len(specs))
-	var say sync.Mutex
+	var output sync.Mutex
 	report := func(s simulate.Step) {
 		if len(specs) > 1 {
 			return
@@ -249,8 +249,8 @@ func (p *player) play(ctx context.Context, lab *netlab.Lab, specs []simulate.Spe
 			defer func() { <-slots }()
 			results[i] = p.boot(ctx, lab, spec, report)
 			if len(specs) > 1 {
-				say.Lock()
-				defer say.Unlock()
+				output.Lock()
+				defer output.Unlock()
 				fmt.Fprintf(errs, "%s  %s\n", spec.MAC, verdict(results[i]))
 			}
 		})

@@ -234,11 +234,11 @@ func TestTenMinutes(t *testing.T) {
 	if status, out, errs := command(t, "vendor", "check", dir); status != 0 || !strings.Contains(string(page), "`settings: {dnd: own_dnd}`") || !strings.Contains(string(page), "`key_types: {park: 10}`") {
 		t.Errorf("status %d\n%s%s", status, out, errs)
 	}
-	story, err := os.ReadFile("testdata/script/vendor_packs.txtar")
+	script, err := os.ReadFile("testdata/script/vendor_packs.txtar")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(string(story), "-- vendors/zephyr/device.tmpl --\n"+blocks[2]) || !strings.Contains(string(story), "-- vendors/digium-own/vendor.yaml --\n"+blocks[0][:40]) {
-		t.Error("the story does not try the page's packs")
+	if !strings.Contains(string(script), "-- vendors/zephyr/device.tmpl --\n"+blocks[2]) || !strings.Contains(string(script), "-- vendors/digium-own/vendor.yaml --\n"+blocks[0][:40]) {
+		t.Error("the script does not use the page's packs")
 	}
 }

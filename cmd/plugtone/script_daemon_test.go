@@ -29,12 +29,12 @@ func awaitReady(sock *net.UnixConn) error {
 }
 
 // stop ends the daemon with SIGTERM and waits for exit status 0.
-func (s *story) stop(_ *testscript.TestScript, _ bool, _ []string) error {
+func (s *scriptEnv) stop(_ *testscript.TestScript, _ bool, _ []string) error {
 	return s.halt(syscall.SIGTERM)
 }
 
 // kill9 ends the daemon as a power cut would.
-func (s *story) kill9(_ *testscript.TestScript, _ bool, _ []string) error {
+func (s *scriptEnv) kill9(_ *testscript.TestScript, _ bool, _ []string) error {
 	var exit *exec.ExitError
 	if err := s.halt(syscall.SIGKILL); !errors.As(err, &exit) {
 		return fmt.Errorf("killed daemon ended with %v", err)
@@ -42,7 +42,7 @@ func (s *story) kill9(_ *testscript.TestScript, _ bool, _ []string) error {
 	return nil
 }
 
-func (s *story) halt(sig syscall.Signal) error {
+func (s *scriptEnv) halt(sig syscall.Signal) error {
 	if s.daemon == nil {
 		return errors.New("no daemon runs")
 	}
@@ -55,6 +55,6 @@ func (s *story) halt(sig syscall.Signal) error {
 }
 
 // hangup sends the daemon SIGHUP.
-func (s *story) hangup(_ *testscript.TestScript, _ bool, _ []string) error {
+func (s *scriptEnv) hangup(_ *testscript.TestScript, _ bool, _ []string) error {
 	return s.daemon.Process.Signal(syscall.SIGHUP)
 }

@@ -19,10 +19,10 @@ import (
 	"plugtone/daemon"
 )
 
-// diagnoses are the commands of stories about what trace concludes.
-var diagnoses = map[string]func(*story, *testscript.TestScript, bool, []string) error{
-	"diagnosis":   (*story).diagnosis,
-	"serve-later": (*story).serveLater,
+// diagnoses are the commands of scripts about what trace concludes.
+var diagnoses = map[string]func(*scriptEnv, *testscript.TestScript, bool, []string) error{
+	"diagnosis":   (*scriptEnv).diagnosis,
+	"serve-later": (*scriptEnv).serveLater,
 }
 
 // later is by how much the clock of plugtone-later is ahead.
@@ -41,7 +41,7 @@ func mainLater() {
 }
 
 // serve-later [ARGS] is serve with a daemon whose clock is ten minutes ahead.
-func (s *story) serveLater(ts *testscript.TestScript, neg bool, args []string) error {
+func (s *scriptEnv) serveLater(ts *testscript.TestScript, neg bool, args []string) error {
 	return s.run(ts, neg, "plugtone-later", args)
 }
 
@@ -49,7 +49,7 @@ var timeOfDay = regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`)
 
 // diagnosis MAC FILE compares the whole diagnosis that trace prints with FILE, in which TIME stands for each time. It waits until they are
 // equal.
-func (s *story) diagnosis(ts *testscript.TestScript, neg bool, args []string) error {
+func (s *scriptEnv) diagnosis(ts *testscript.TestScript, neg bool, args []string) error {
 	if len(args) != 2 {
 		return errors.New("usage: diagnosis MAC FILE")
 	}
@@ -80,16 +80,16 @@ func diagnosisLines(text string) []string {
 	return out
 }
 
-// docs/troubleshooting.md has a row for each story about a diagnosis, and quotes nothing that no story compares.
-func TestTroubleshootingHasTheDiagnosisOfEachStory(t *testing.T) {
+// docs/troubleshooting.md has a row for each script about a diagnosis, and quotes nothing that no script compares.
+func TestTroubleshootingHasTheDiagnosisOfEachScript(t *testing.T) {
 	_, rows, _ := strings.Cut(readRoot(t, "docs/troubleshooting.md"), "\n## By diagnosis\n")
 	rows, _, _ = strings.Cut(rows, "\n## ")
-	stories, err := filepath.Glob("testdata/script/diag_*.txtar")
-	if err != nil || len(stories) < 12 {
-		t.Fatalf("%d stories, %v", len(stories), err)
+	scripts, err := filepath.Glob("testdata/script/diag_*.txtar")
+	if err != nil || len(scripts) < 12 {
+		t.Fatalf("%d scripts, %v", len(scripts), err)
 	}
 	var expected strings.Builder
-	for _, path := range stories {
+	for _, path := range scripts {
 		a, err := txtar.ParseFile(path)
 		if err != nil {
 			t.Fatal(err)
@@ -112,7 +112,7 @@ func TestTroubleshootingHasTheDiagnosisOfEachStory(t *testing.T) {
 	}
 	for _, m := range regexp.MustCompile("(?m)^\\| [^|`]+ \\| `([^`]+)` \\|").FindAllStringSubmatch(rows, -1) {
 		if !strings.Contains(expected.String(), ": "+m[1]+"\n") {
-			t.Errorf("no story has the diagnosis %q", m[1])
+			t.Errorf("no script has the diagnosis %q", m[1])
 		}
 	}
 }

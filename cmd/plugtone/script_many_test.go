@@ -17,16 +17,16 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// asker asks for leases of many clients, one after the other, as their relay would. It is written from RFC 2131 and 3046.
-type asker struct {
+// leaseRelay requests leases for many clients, one after the other, as their relay would. It is written from RFC 2131 and 3046.
+type leaseRelay struct {
 	conn   *net.UDPConn
 	relay  netip.Addr
 	server netip.Addr
 	xid    byte
 }
 
-func (h *host) asker(relay, server string) (*asker, error) {
-	a := &asker{relay: netip.MustParseAddr(relay), server: netip.MustParseAddr(server)}
+func (h *host) leaseRelay(relay, server string) (*leaseRelay, error) {
+	a := &leaseRelay{relay: netip.MustParseAddr(relay), server: netip.MustParseAddr(server)}
 	err := h.ns.Do(func() (err error) {
 		a.conn, err = net.ListenUDP("udp4", &net.UDPAddr{IP: a.relay.AsSlice(), Port: 67})
 		return err
@@ -35,14 +35,14 @@ func (h *host) asker(relay, server string) (*asker, error) {
 }
 
 // request has a client choose addr, and returns the address that was acknowledged: 0.0.0.0 by a NAK, none without an answer.
-func (a *asker) request(mac [6]byte, addr netip.Addr, options ...byte) (given netip.Addr, err error) {
+func (a *leaseRelay) request(mac [6]byte, addr netip.Addr, options ...byte) (given netip.Addr, err error) {
 	if err := a.send(mac, addr, options...); err != nil {
 		return given, err
 	}
 	return a.given()
 }
 
-func (a *asker) send(mac [6]byte, addr netip.Addr, options ...byte) error {
+func (a *leaseRelay) send(mac [6]byte, addr netip.Addr, options ...byte) error {
 	a.xid++
 	p := make([]byte, 240)
 	copy(p, []byte{1, 1, 6, 1, 'm', 'a', mac[5], a.xid})
@@ -57,13 +57,13 @@ func (a *asker) send(mac [6]byte, addr netip.Addr, options ...byte) error {
 }
 
 // given is the address in the next answer.
-func (a *asker) given() (given netip.Addr, err error) {
+func (a *leaseRelay) given() (given netip.Addr, err error) {
 	_, given, err = a.answer()
 	return given, err
 }
 
 // answer is the client and the address in the next answer; no address when none comes in two seconds.
-func (a *asker) answer() (mac [6]byte, given netip.Addr, err error) {
+func (a *leaseRelay) answer() (mac [6]byte, given netip.Addr, err error) {
 	if err := a.conn.SetReadDeadline(time.Now().Add(2 * time.Second)); err != nil {
 		return mac, given, err
 	}
@@ -78,8 +78,8 @@ func (a *asker) answer() (mac [6]byte, given netip.Addr, err error) {
 	return mac, given, err
 }
 
-// requestAll is request for many clients at once, who repeat as clients do: five times. It returns how many got an answer.
-func (a *asker) requestAll(clients map[[6]byte]netip.Addr, options ...byte) (answered int, err error) {
+// requestAll is request for many clients at once; each repeats its request up to five times, as clients do. It returns how many got an answer.
+func (a *leaseRelay) requestAll(clients map[[6]byte]netip.Addr, options ...byte) (answered int, err error) {
 	waiting := maps.Clone(clients)
 	for try := 0; try < 5 && len(waiting) > 0; try++ {
 		for mac, addr := range waiting {
@@ -101,10 +101,10 @@ func (a *asker) requestAll(clients map[[6]byte]netip.Addr, options ...byte) (ans
 	return len(clients) - len(waiting), nil
 }
 
-// crowd HOST ADDR SERVER FIRST has a host relay the requests of many clients, a hundred at a time, each for the next address from
-// FIRST on, on another link than the relay's own (RFC 3527), and with much to say, until some get no answer. It fails when all are answered.
-func (s *story) crowd(ts *testscript.TestScript, _ bool, args []string) error {
-	a, err := s.hosts[args[0]].asker(args[1], args[2])
+// relay-many HOST ADDR SERVER FIRST has a host relay the requests of many clients, a hundred at a time, each for the next address from
+// FIRST on, on another link than the relay's own (RFC 3527), and with long options, until some get no answer. It fails when all are answered.
+func (s *scriptEnv) relayMany(ts *testscript.TestScript, _ bool, args []string) error {
+	a, err := s.hosts[args[0]].leaseRelay(args[1], args[2])
 	if err != nil {
 		return err
 	}
@@ -132,12 +132,12 @@ func (s *story) crowd(ts *testscript.TestScript, _ bool, args []string) error {
 	return errors.New("every client was answered")
 }
 
-// walk HOST ADDR SERVER FIRST COUNT is an attacker: for one MAC after the other, from 00:15:65:00:00:03 on, it takes a lease, goes to
-// that address and asks for that phone's file, as fast as it can, again when it was refused and then by TFTP. It prints how many leases
+// take-leases HOST ADDR SERVER FIRST COUNT is an attacker: for one MAC after the other, from 00:15:65:00:00:03 on, it takes a lease, goes to
+// that address and requests that phone's file, as fast as it can, again when it was refused and then by TFTP. It prints how many leases
 // and how many secrets it got.
-func (s *story) walk(ts *testscript.TestScript, _ bool, args []string) error {
+func (s *scriptEnv) takeLeases(ts *testscript.TestScript, _ bool, args []string) error {
 	h := s.hosts[args[0]]
-	a, err := h.asker(args[1], args[2])
+	a, err := h.leaseRelay(args[1], args[2])
 	if err != nil {
 		return err
 	}
@@ -168,11 +168,11 @@ func (s *story) walk(ts *testscript.TestScript, _ bool, args []string) error {
 		}
 		addr = addr.Next()
 	}
-	fmt.Fprintf(ts.Stdout(), "walked: %d leases, %d secrets\n", leases, secrets)
+	fmt.Fprintf(ts.Stdout(), "took: %d leases, %d secrets\n", leases, secrets)
 	return nil
 }
 
-// tryAll asks for a file in every way that needs no password, and reports whether it got a secret.
+// tryAll requests a file in every way that needs no password, and reports whether it got a secret.
 func (h *host) tryAll(from netip.Addr, server, name string) (bool, error) {
 	for range 3 {
 		body, err := h.fetch(from, "http://"+server+"/"+name)
@@ -188,7 +188,7 @@ func (h *host) tryAll(from netip.Addr, server, name string) (bool, error) {
 	return strings.Contains(string(out), "s3cret"), err
 }
 
-// fetch asks for a file from one of the host's addresses.
+// fetch requests a file from one of the host's addresses.
 func (h *host) fetch(from netip.Addr, url string) (string, error) {
 	var body string
 	err := h.ns.Do(func() error {

@@ -19,20 +19,20 @@ import (
 	"plugtone/dhcp/netlab"
 )
 
-// network is what stories build beyond the one switch: other switches, programs that go on running, a small disk.
-var network = map[string]func(*story, *testscript.TestScript, bool, []string) error{
-	"plug":      (*story).plug,
-	"spawn":     (*story).spawn,
-	"small":     (*story).small,
-	"ondisk":    (*story).ondisk,
-	"inform":    (*story).inform,
-	"crowd":     (*story).crowd,
-	"walk":      (*story).walk,
-	"registrar": (*story).registrar,
+// network is what scripts build beyond the one switch: other switches, programs that go on running, a small disk.
+var network = map[string]func(*scriptEnv, *testscript.TestScript, bool, []string) error{
+	"plug":        (*scriptEnv).plug,
+	"spawn":       (*scriptEnv).spawn,
+	"small":       (*scriptEnv).small,
+	"ondisk":      (*scriptEnv).ondisk,
+	"inform":      (*scriptEnv).inform,
+	"relay-many":  (*scriptEnv).relayMany,
+	"take-leases": (*scriptEnv).takeLeases,
+	"registrar":   (*scriptEnv).registrar,
 }
 
 // plug HOST SWITCH IFACE [ADDR/BITS] gives a host, made if there is none, an interface on another switch, made likewise.
-func (s *story) plug(_ *testscript.TestScript, _ bool, args []string) error {
+func (s *scriptEnv) plug(_ *testscript.TestScript, _ bool, args []string) error {
 	if len(args) < 3 {
 		return errors.New("usage: plug HOST SWITCH IFACE [MAC] [ADDR/BITS]")
 	}
@@ -67,8 +67,8 @@ func (s *story) plug(_ *testscript.TestScript, _ bool, args []string) error {
 	return sw.Attach(port)
 }
 
-// spawn HOST PROGRAM [ARGS] starts a program that runs until the story ends. What it says is in HOST.log.
-func (s *story) spawn(ts *testscript.TestScript, _ bool, args []string) error {
+// spawn HOST PROGRAM [ARGS] starts a program that runs until the script ends. Its output is in HOST.log.
+func (s *scriptEnv) spawn(ts *testscript.TestScript, _ bool, args []string) error {
 	h := s.hosts[args[0]]
 	if h == nil {
 		return fmt.Errorf("no host %q", args[0])
@@ -92,14 +92,14 @@ func (s *story) spawn(ts *testscript.TestScript, _ bool, args []string) error {
 }
 
 // small SIZE makes the daemon's next start see $WORK/data on a disk of that size, which only it sees.
-func (s *story) small(ts *testscript.TestScript, _ bool, args []string) error {
+func (s *scriptEnv) small(ts *testscript.TestScript, _ bool, args []string) error {
 	s.wrap = []string{"unshare", "--mount", "--", "sh", "-ec",
 		fmt.Sprintf(`mount -t tmpfs -o size=%s tmpfs "$0"; exec "$@"`, args[0]), filepath.Join(s.work, "data")}
 	return os.MkdirAll(filepath.Join(s.work, "data"), 0o755)
 }
 
 // ondisk PROGRAM [ARGS] runs a program where the daemon's disk is to be seen.
-func (s *story) ondisk(ts *testscript.TestScript, _ bool, args []string) error {
+func (s *scriptEnv) ondisk(ts *testscript.TestScript, _ bool, args []string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "nsenter", append([]string{fmt.Sprintf("--mount=/proc/%d/ns/mnt", s.daemon.Process.Pid), "--"}, args...)...)
@@ -108,9 +108,9 @@ func (s *story) ondisk(ts *testscript.TestScript, _ bool, args []string) error {
 	return cmd.Run()
 }
 
-// inform HOST ADDR SERVER has a host that set its address by itself ask a server for the rest, as a Yealink phone would, and
+// inform HOST ADDR SERVER has a host with a fixed address send an INFORM to a server, as a Yealink phone would, and
 // prints the options of the answer.
-func (s *story) inform(ts *testscript.TestScript, _ bool, args []string) error {
+func (s *scriptEnv) inform(ts *testscript.TestScript, _ bool, args []string) error {
 	h := s.hosts[args[0]]
 	var conn *net.UDPConn
 	var mac net.HardwareAddr
@@ -127,12 +127,12 @@ func (s *story) inform(ts *testscript.TestScript, _ bool, args []string) error {
 		return err
 	}
 	defer conn.Close()
-	ask, err := dhcpv4.NewInform(mac, net.ParseIP(args[1]), dhcpv4.WithOption(dhcpv4.OptClassIdentifier("yealink")),
+	request, err := dhcpv4.NewInform(mac, net.ParseIP(args[1]), dhcpv4.WithOption(dhcpv4.OptClassIdentifier("yealink")),
 		dhcpv4.WithRequestedOptions(dhcpv4.OptionSubnetMask, dhcpv4.OptionTFTPServerName))
 	if err != nil {
 		return err
 	}
-	if _, err := conn.WriteTo(ask.ToBytes(), &net.UDPAddr{IP: net.ParseIP(args[2]), Port: 67}); err != nil {
+	if _, err := conn.WriteTo(request.ToBytes(), &net.UDPAddr{IP: net.ParseIP(args[2]), Port: 67}); err != nil {
 		return err
 	}
 	if err := conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {

@@ -15,10 +15,10 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// registrar HOST ADDR is a SIP registrar on a host, which the story's phones register with: it reads its accounts, a line
-// "NUMBER PASSWORD" each, from $WORK/accounts at each request, and writes who registered into $WORK/registrar.log. It knows of SIP what
-// RFC 3261, 10.3 and 22.4, asks of a registrar over UDP, and no more.
-func (s *story) registrar(ts *testscript.TestScript, _ bool, args []string) error {
+// registrar HOST ADDR is a SIP registrar on a host, which the script's phones register with: it reads its accounts, a line
+// "NUMBER PASSWORD" each, from $WORK/accounts at each request, and writes who registered into $WORK/registrar.log. It implements what
+// RFC 3261, 10.3 and 22.4, require of a registrar over UDP, and no more.
+func (s *scriptEnv) registrar(ts *testscript.TestScript, _ bool, args []string) error {
 	if len(args) != 2 {
 		return errors.New("usage: registrar HOST ADDR")
 	}
@@ -35,12 +35,12 @@ func (s *story) registrar(ts *testscript.TestScript, _ bool, args []string) erro
 	return nil
 }
 
-func (s *story) register(conn *net.UDPConn) {
+func (s *scriptEnv) register(conn *net.UDPConn) {
 	buf := make([]byte, 8192)
 	for {
 		n, from, err := conn.ReadFromUDPAddrPort(buf)
 		if err != nil {
-			return // closed with the story
+			return // closed at the end of the script
 		}
 		reply, note := s.answerREGISTER(string(buf[:n]))
 		if note != "" {
@@ -52,7 +52,7 @@ func (s *story) register(conn *net.UDPConn) {
 			f.Close()
 		}
 		if reply != "" {
-			// A lost answer is asked for again.
+			// The client repeats its request when the answer is lost.
 			_, _ = conn.WriteToUDPAddrPort([]byte(reply), from)
 		}
 	}
@@ -64,8 +64,8 @@ var (
 	sipUser   = regexp.MustCompile(`<sip:([^@>]+)@`)
 )
 
-// answerREGISTER challenges a request, or checks what it answers to the challenge; note is what to remember of it.
-func (s *story) answerREGISTER(request string) (reply, note string) {
+// answerREGISTER challenges a request, or checks what it answers to the challenge; note is the line for the log.
+func (s *scriptEnv) answerREGISTER(request string) (reply, note string) {
 	if !strings.HasPrefix(request, "REGISTER ") {
 		return "", ""
 	}
@@ -97,7 +97,7 @@ func (s *story) answerREGISTER(request string) (reply, note string) {
 }
 
 // sipPassword is the account's; a wrong one for a number without an account.
-func (s *story) sipPassword(number string) string {
+func (s *scriptEnv) sipPassword(number string) string {
 	b, err := os.ReadFile(filepath.Join(s.work, "accounts"))
 	if err != nil {
 		return "no accounts"

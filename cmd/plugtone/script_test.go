@@ -29,9 +29,9 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"plugtone": main, "plugtone-later": mainLater})
 }
 
-// TestStories plays testdata/script: a daemon in one network namespace, foreign clients as phones in others, all on one
-// switch. The commands that stories have beside testscript's own are the methods of story that commands() lists.
-func TestStories(t *testing.T) {
+// TestScripts runs testdata/script: a daemon in one network namespace, foreign clients as phones in others, all on one
+// switch. Besides those of testscript, scripts have the commands that commands() lists.
+func TestScripts(t *testing.T) {
 	lab := netlab.Require(t, "udhcpc", "dhclient=isc-dhcp-client", "tftp=tftp-hpa", "atftp", "curl", "ip=iproute2", "dhcrelay=isc-dhcp-relay", "linphonec=linphone-cli")
 	if err := lab.Close(); err != nil {
 		t.Fatal(err)
@@ -39,8 +39,8 @@ func TestStories(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
-			s := &story{work: e.WorkDir, hosts: map[string]*host{}}
-			e.Values[storyKey{}] = s
+			s := &scriptEnv{work: e.WorkDir, hosts: map[string]*host{}}
+			e.Values[scriptEnvKey{}] = s
 			e.Setenv("BROKEN", "two\nlines")
 			e.Setenv("LONG", strings.Repeat("long ", 2000))
 			e.Setenv("PLUGTONE_ADMIN", "unix:"+filepath.Join(e.WorkDir, "admin.sock"))
@@ -52,16 +52,16 @@ func TestStories(t *testing.T) {
 	})
 }
 
-type storyKey struct{}
+type scriptEnvKey struct{}
 
-// story is the network and the daemon of one script.
-type story struct {
+// scriptEnv is the network and the daemon of one script.
+type scriptEnv struct {
 	work  string
 	lab   *netlab.Lab
 	bench *netlab.Bridge
 	hosts map[string]*host
 
-	switches map[string]*netlab.Bridge // beside bench
+	switches map[string]*netlab.Bridge // besides bench
 	wrap     []string                  // what the daemon is started by
 
 	daemon *exec.Cmd
@@ -77,7 +77,7 @@ type host struct {
 }
 
 // begin makes the switch and the daemon's host, pbx, with voice0 at 10.20.0.2/22.
-func (s *story) begin() (err error) {
+func (s *scriptEnv) begin() (err error) {
 	if s.lab, err = netlab.New(); err != nil {
 		return err
 	}
@@ -87,7 +87,7 @@ func (s *story) begin() (err error) {
 	return s.attach("pbx", "voice0", "02:00:00:00:00:02", netip.MustParsePrefix("10.20.0.2/22"))
 }
 
-func (s *story) attach(name, iface, mac string, addrs ...netip.Prefix) error {
+func (s *scriptEnv) attach(name, iface, mac string, addrs ...netip.Prefix) error {
 	ns, err := s.lab.Namespace(name)
 	if err != nil {
 		return err
@@ -96,7 +96,7 @@ func (s *story) attach(name, iface, mac string, addrs ...netip.Prefix) error {
 	return s.bench.Attach(netlab.Port{Namespace: ns, Name: iface, MAC: mac, Addrs: addrs})
 }
 
-func (s *story) end() {
+func (s *scriptEnv) end() {
 	if s.daemon != nil {
 		_ = s.daemon.Process.Kill()
 		<-s.ended
@@ -105,25 +105,25 @@ func (s *story) end() {
 }
 
 func commands() map[string]func(*testscript.TestScript, bool, []string) {
-	cmds := map[string]func(*story, *testscript.TestScript, bool, []string) error{
-		"phone":      (*story).phone,
-		"boot":       (*story).boot,
-		"renew":      (*story).renew,
-		"in":         (*story).in,
-		"serve":      (*story).serve,
-		"stop":       (*story).stop,
-		"kill9":      (*story).kill9,
-		"hangup":     (*story).hangup,
-		"envsubst":   (*story).envsubst,
-		"logged":     (*story).logged,
-		"eventually": (*story).eventually,
+	cmds := map[string]func(*scriptEnv, *testscript.TestScript, bool, []string) error{
+		"phone":      (*scriptEnv).phone,
+		"boot":       (*scriptEnv).boot,
+		"renew":      (*scriptEnv).renew,
+		"in":         (*scriptEnv).in,
+		"serve":      (*scriptEnv).serve,
+		"stop":       (*scriptEnv).stop,
+		"kill9":      (*scriptEnv).kill9,
+		"hangup":     (*scriptEnv).hangup,
+		"envsubst":   (*scriptEnv).envsubst,
+		"logged":     (*scriptEnv).logged,
+		"eventually": (*scriptEnv).eventually,
 	}
 	maps.Copy(cmds, network)
 	maps.Copy(cmds, diagnoses)
 	out := map[string]func(*testscript.TestScript, bool, []string){}
 	for name, f := range cmds {
 		out[name] = func(ts *testscript.TestScript, neg bool, args []string) {
-			err := f(ts.Value(storyKey{}).(*story), ts, neg, args)
+			err := f(ts.Value(scriptEnvKey{}).(*scriptEnv), ts, neg, args)
 			switch {
 			case err != nil && !neg:
 				ts.Fatalf("%s: %v", name, err)
@@ -138,7 +138,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 }
 
 // phone NAME MAC [ADDR/BITS] plugs a host into the switch, without an address unless one is named.
-func (s *story) phone(_ *testscript.TestScript, _ bool, args []string) error {
+func (s *scriptEnv) phone(_ *testscript.TestScript, _ bool, args []string) error {
 	if len(args) < 2 {
 		return errors.New("usage: phone NAME MAC [ADDR/BITS]")
 	}
@@ -162,7 +162,7 @@ echo "$1 ip=$ip mask=$mask router=$router dns=$dns ntp=$ntpsrv lease=$lease serv
 `
 
 // boot NAME [UDHCPC-ARGS] starts udhcpc on a host, waits until it has a lease or gives up, and prints the event.
-func (s *story) boot(ts *testscript.TestScript, _ bool, args []string) error {
+func (s *scriptEnv) boot(ts *testscript.TestScript, _ bool, args []string) error {
 	h := s.hosts[args[0]]
 	if h.client != nil {
 		_ = h.client.Process.Kill()
@@ -202,13 +202,13 @@ func (h *host) await(ts *testscript.TestScript, want string) error {
 			fmt.Fprint(ts.Stdout(), line)
 			return nil
 		case "leasefail", "nak":
-			return fmt.Errorf("the client says: %s", line)
+			return fmt.Errorf("the client reported: %s", line)
 		}
 	}
 }
 
-// renew NAME makes the host's client ask for its address again by unicast.
-func (s *story) renew(ts *testscript.TestScript, _ bool, args []string) error {
+// renew NAME makes the host's client renew its address by unicast.
+func (s *scriptEnv) renew(ts *testscript.TestScript, _ bool, args []string) error {
 	h := s.hosts[args[0]]
 	if err := h.client.Process.Signal(syscall.SIGUSR1); err != nil {
 		return err
@@ -217,7 +217,7 @@ func (s *story) renew(ts *testscript.TestScript, _ bool, args []string) error {
 }
 
 // in NAME PROGRAM [ARGS] runs a program on a host.
-func (s *story) in(ts *testscript.TestScript, _ bool, args []string) error {
+func (s *scriptEnv) in(ts *testscript.TestScript, _ bool, args []string) error {
 	h := s.hosts[args[0]]
 	if h == nil {
 		return fmt.Errorf("no host %q", args[0])
@@ -234,8 +234,8 @@ func (s *story) in(ts *testscript.TestScript, _ bool, args []string) error {
 	return cmd.Run()
 }
 
-// self is a program that stories run: this test binary under that name.
-func (s *story) self(ts *testscript.TestScript, name string) string {
+// self is a program that scripts run: this test binary under that name.
+func (s *scriptEnv) self(ts *testscript.TestScript, name string) string {
 	for _, dir := range filepath.SplitList(ts.Getenv("PATH")) {
 		if p := filepath.Join(dir, name); fileExists(p) {
 			return p
@@ -250,7 +250,7 @@ func fileExists(path string) bool {
 	return err == nil
 }
 
-func (s *story) environ(ts *testscript.TestScript) []string {
+func (s *scriptEnv) environ(ts *testscript.TestScript) []string {
 	env := os.Environ()
 	for _, name := range []string{"PATH", "HOME", "TMPDIR", "PLUGTONE_ADMIN", "WORK"} {
 		env = append(env, name+"="+ts.Getenv(name))
@@ -258,13 +258,13 @@ func (s *story) environ(ts *testscript.TestScript) []string {
 	return env
 }
 
-// serve [ARGS] starts the daemon on host pbx and waits until it says READY=1, as systemd would. With "!" it must end by
+// serve [ARGS] starts the daemon on host pbx and waits until it sends READY=1, as systemd would. With "!" it must end by
 // itself instead; its messages are then the command's output.
-func (s *story) serve(ts *testscript.TestScript, neg bool, args []string) error {
+func (s *scriptEnv) serve(ts *testscript.TestScript, neg bool, args []string) error {
 	return s.run(ts, neg, "plugtone", args)
 }
 
-func (s *story) run(ts *testscript.TestScript, neg bool, program string, args []string) error {
+func (s *scriptEnv) run(ts *testscript.TestScript, neg bool, program string, args []string) error {
 	if s.daemon != nil {
 		return errors.New("the daemon runs already")
 	}
@@ -307,8 +307,8 @@ func (s *story) run(ts *testscript.TestScript, neg bool, program string, args []
 	return nil
 }
 
-// envsubst FILE... puts the values of $WORK and the like into files of the story.
-func (s *story) envsubst(ts *testscript.TestScript, _ bool, args []string) error {
+// envsubst FILE... puts the values of $WORK and the like into files of the script.
+func (s *scriptEnv) envsubst(ts *testscript.TestScript, _ bool, args []string) error {
 	for _, name := range args {
 		text := os.Expand(ts.ReadFile(name), ts.Getenv)
 		if err := os.WriteFile(ts.MkAbs(name), []byte(text), 0o600); err != nil {
@@ -319,7 +319,7 @@ func (s *story) envsubst(ts *testscript.TestScript, _ bool, args []string) error
 }
 
 // logged TEXT waits until the daemon's log has TEXT.
-func (s *story) logged(ts *testscript.TestScript, neg bool, args []string) error {
+func (s *scriptEnv) logged(ts *testscript.TestScript, neg bool, args []string) error {
 	return s.poll(neg, func() error {
 		if text := ts.ReadFile("daemon.log"); !strings.Contains(text, args[0]) {
 			return fmt.Errorf("not in the daemon's log: %q", args[0])
@@ -329,7 +329,7 @@ func (s *story) logged(ts *testscript.TestScript, neg bool, args []string) error
 }
 
 // eventually HAS PROGRAM [ARGS] runs a program until its output has the text HAS: for what the daemon does soon after.
-func (s *story) eventually(ts *testscript.TestScript, neg bool, args []string) error {
+func (s *scriptEnv) eventually(ts *testscript.TestScript, neg bool, args []string) error {
 	return s.poll(neg, func() error {
 		program := args[1]
 		if program == "plugtone" {
@@ -346,7 +346,7 @@ func (s *story) eventually(ts *testscript.TestScript, neg bool, args []string) e
 }
 
 // poll tries again until f has no error, at most a minute. A negated command looks once.
-func (s *story) poll(neg bool, f func() error) error {
+func (s *scriptEnv) poll(neg bool, f func() error) error {
 	limit := time.After(time.Minute)
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()

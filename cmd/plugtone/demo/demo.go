@@ -104,7 +104,7 @@ type demo struct {
 	ended  chan error
 }
 
-func (d *demo) say(format string, args ...any) { fmt.Fprintf(d.Out, format+"\n", args...) }
+func (d *demo) printf(format string, args ...any) { fmt.Fprintf(d.Out, format+"\n", args...) }
 
 // network makes the switch and the daemon's host on it.
 func (d *demo) network() (err error) {
@@ -151,7 +151,7 @@ func (d *demo) play(ctx context.Context) error {
 	if len(failed) > 0 {
 		return errors.Join(failed...)
 	}
-	d.say("\n%d phones booted; each has its own files.", len(all))
+	d.printf("\n%d phones booted; each has its own files.", len(all))
 	return d.command(ctx, "device", "list")
 }
 
@@ -164,7 +164,7 @@ func (d *demo) enter(ctx context.Context, p phone) error {
 
 // boot plays one phone and prints its timeline.
 func (d *demo) boot(ctx context.Context, p phone) error {
-	d.say("\n== %s %s %s is plugged in ==", p.vendor, p.model, p.mac)
+	d.printf("\n== %s %s %s is plugged in ==", p.vendor, p.model, p.mac)
 	vendor, model, err := d.Packs.FindModel(p.vendor, p.model)
 	if err != nil {
 		return err
@@ -188,7 +188,7 @@ func (d *demo) stranger(ctx context.Context, victim phone) error {
 	if err != nil {
 		return err
 	}
-	d.say("\n== another host on the network requests %s.cfg ==", mac.Hex())
+	d.printf("\n== another host on the network requests %s.cfg ==", mac.Hex())
 	ns, err := d.host("stranger", "eth0", "02:00:00:00:66:66", netip.MustParsePrefix("10.20.0.66/22"))
 	if err != nil {
 		return err
@@ -197,13 +197,13 @@ func (d *demo) stranger(ctx context.Context, victim phone) error {
 	if err == nil {
 		return fmt.Errorf("a stranger got %s.cfg, %d bytes", mac.Hex(), size)
 	}
-	d.say("the answer: %v", err)
+	d.printf("the answer: %v", err)
 	return d.command(ctx, "explain", "/"+mac.Hex()+".cfg", "--ip", "10.20.0.66")
 }
 
 // command shows and runs a plugtone command against the demo's daemon.
 func (d *demo) command(ctx context.Context, args ...string) error {
-	d.say("$ plugtone %s", quoted(args))
+	d.printf("$ plugtone %s", quoted(args))
 	cmd := exec.CommandContext(ctx, d.Self, args...)
 	cmd.Env = append(os.Environ(), "PLUGTONE_ADMIN="+d.admin(), "COLUMNS="+strconv.Itoa(columns))
 	var problems bytes.Buffer
@@ -241,7 +241,7 @@ func quoted(args []string) string {
 }
 
 func (d *demo) further() {
-	d.say("\nThe daemon runs until Ctrl-C. From another terminal:\n\n  export PLUGTONE_ADMIN=%s", d.admin())
+	d.printf("\nThe daemon runs until Ctrl-C. From another terminal:\n\n  export PLUGTONE_ADMIN=%s", d.admin())
 	for _, line := range [][2]string{
 		{"what the phone is, and whether it has what it should have", "device show 00:15:65:12:34:56"},
 		{"the very bytes that it was given", "device files 00:15:65:12:34:56 001565123456.cfg --reveal"},
@@ -250,7 +250,7 @@ func (d *demo) further() {
 		{"all leases", "leases"},
 		{"the files, keys and settings of a vendor", "vendor show yealink"},
 	} {
-		d.say("  # %s\n  %s %s", line[0], d.Self, line[1])
+		d.printf("  # %s\n  %s %s", line[0], d.Self, line[1])
 	}
-	d.say("\nThe README goes on from here with a real phone.")
+	d.printf("\nThe README goes on from here with a real phone.")
 }

@@ -30,8 +30,8 @@ func (d *demo) offerPage(ctx context.Context) error {
 			go d.forward(ctx, in)
 		}
 	}()
-	d.say("\nOn this machine, while the demo runs:\n\n  http://%[1]s/docs      the API\n  http://%[1]s/metrics   for Prometheus", l.Addr())
-	d.say("\nThe API needs a token:")
+	d.printf("\nOn this machine, while the demo runs:\n\n  http://%[1]s/docs      the API\n  http://%[1]s/metrics   for Prometheus", l.Addr())
+	d.printf("\nThe API needs a token:")
 	return d.command(ctx, "token", "add", "demo", "--role", "operator")
 }
 

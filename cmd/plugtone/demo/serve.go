@@ -35,7 +35,7 @@ func (d *demo) serve(ctx context.Context) error {
 	d.daemon = d.server.Command(context.WithoutCancel(ctx), d.Self, "serve", "--config", config)
 	d.daemon.Env = append(os.Environ(), "NOTIFY_SOCKET="+notify.LocalAddr().String())
 	d.daemon.Stdout, d.daemon.Stderr = log, log
-	d.say("a switch, a server at 10.20.0.2/22 and this configuration:\n\n%s", fmt.Sprintf(configuration, d.dir))
+	d.printf("a switch, a server at 10.20.0.2/22 and this configuration:\n\n%s", fmt.Sprintf(configuration, d.dir))
 	if err := d.daemon.Start(); err != nil {
 		return err
 	}

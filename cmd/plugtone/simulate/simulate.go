@@ -2,7 +2,7 @@
 // parameter list, the server taken from the option that the vendor reads, then every file in the vendor's order.
 //
 // It shows that a daemon, its packs and the network fit together, and makes load. It is no proof that a pack is right
-// about a phone, since it believes the same pack; the stories in cmd/plugtone/testdata use foreign clients for that.
+// about a phone, since it believes the same pack; the scripts in cmd/plugtone/testdata use foreign clients for that.
 package simulate
 
 import (
@@ -67,18 +67,18 @@ type Result struct {
 // Boot plays one phone until it has its files or fails. report may be nil.
 func Boot(ctx context.Context, host Host, spec Spec, report func(Step)) Result {
 	start := time.Now()
-	say := func(format string, args ...any) {
+	logStep := func(format string, args ...any) {
 		if report != nil {
 			report(Step{MAC: spec.MAC, Took: time.Since(start), Text: fmt.Sprintf(format, args...)})
 		}
 	}
 	r := Result{Spec: spec}
-	r.Err = boot(ctx, host, &r, say)
+	r.Err = boot(ctx, host, &r, logStep)
 	r.Took = time.Since(start)
 	return r
 }
 
-func boot(ctx context.Context, host Host, r *Result, say func(string, ...any)) error {
+func boot(ctx context.Context, host Host, r *Result, logStep func(string, ...any)) error {
 	manner, err := r.Spec.Vendor.Boot(r.Spec.Model, r.Spec.MAC)
 	if err != nil {
 		return err
@@ -88,7 +88,7 @@ func boot(ctx context.Context, host Host, r *Result, say func(string, ...any)) e
 		return err
 	}
 	r.Addr = lease.addr
-	say("leased %s from %s", lease.addr, lease.server)
+	logStep("leased %s from %s", lease.addr, lease.server)
 	if err := host.configure(lease); err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func boot(ctx context.Context, host Host, r *Result, say func(string, ...any)) e
 		base.Scheme = "tftp"
 	}
 	r.Server = base.String()
-	say("provisioning server %s by option %d", base, from)
+	logStep("provisioning server %s by option %d", base, from)
 	f := newFetcher(host, base, manner.UserAgent)
 	defer f.close()
 	var missed []error
@@ -113,12 +113,12 @@ func boot(ctx context.Context, host Host, r *Result, say func(string, ...any)) e
 		r.Files = append(r.Files, got)
 		switch {
 		case got.Err == nil:
-			say("fetched %s, %d bytes", got.Name, got.Bytes)
+			logStep("fetched %s, %d bytes", got.Name, got.Bytes)
 		case got.Wanted():
-			say("did not get %s: %v", got.Name, got.Err)
+			logStep("did not get %s: %v", got.Name, got.Err)
 			missed = append(missed, fmt.Errorf("%s: %w", got.Name, got.Err))
 		default:
-			say("asked for %s, which it can do without", got.Name)
+			logStep("asked for %s, which it can do without", got.Name)
 		}
 	}
 	if len(r.Files) == 0 {
