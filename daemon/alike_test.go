@@ -22,7 +22,7 @@ import (
 	"plugtone/store"
 )
 
-// outsider asks for phones' files without a proof, of a service that has its records on disk as the daemon has.
+// outsider requests phones' files without a proof, from a service with its records on disk.
 type outsider struct {
 	*provision.Service
 	t       *testing.T
@@ -30,8 +30,8 @@ type outsider struct {
 	clients [3][]dhcp.MAC // with a record, with a disabled one, without any
 }
 
-// The ways in which an outsider may ask.
-var asks = []struct {
+// attempts are the ways in which an outsider may request a file.
+var attempts = []struct {
 	what, from string
 	transport  fleet.Transport
 	header     func(o *outsider, m dhcp.MAC) string
@@ -43,7 +43,7 @@ var asks = []struct {
 		return "Basic " + base64.StdEncoding.EncodeToString([]byte(m.Hex()+":wrong"))
 	}},
 	{"with a wrong digest", "192.0.2.1", fleet.HTTPS, func(o *outsider, m dhcp.MAC) string {
-		_, nonce, _ := strings.Cut(o.ask(m, "192.0.2.1", fleet.HTTPS, "").Challenge, `nonce="`)
+		_, nonce, _ := strings.Cut(o.request(m, "192.0.2.1", fleet.HTTPS, "").Challenge, `nonce="`)
 		nonce, _, _ = strings.Cut(nonce, `"`)
 		return fmt.Sprintf(`Digest username="%s", realm="plugtone", nonce="%s", uri="/%s.cfg", response="%s"`, m.Hex(), nonce, m.Hex(), strings.Repeat("0", 32))
 	}},
@@ -92,7 +92,7 @@ func newOutsider(t *testing.T, n int) *outsider {
 		for i, m := range o.clients[s] {
 			addr := netip.AddrFrom4([4]byte{10, 20, byte(2 + s), byte(i)}).String()
 			leases.Lease(addr, m, voice.String(), o.now)
-			if a := o.ask(m, addr, fleet.HTTP, ""); a.Outcome != provision.Served {
+			if a := o.request(m, addr, fleet.HTTP, ""); a.Outcome != provision.Served {
 				t.Fatalf("%s: %s, %s", m, a.Outcome, a.Reason)
 			}
 		}
@@ -107,7 +107,7 @@ func newOutsider(t *testing.T, n int) *outsider {
 	return o
 }
 
-func (o *outsider) ask(m dhcp.MAC, from string, transport fleet.Transport, header string) provision.Answer {
+func (o *outsider) request(m dhcp.MAC, from string, transport fleet.Transport, header string) provision.Answer {
 	o.t.Helper()
 	return o.Answer(o.t.Context(), provision.Request{
 		Time: o.now, Transport: transport, Method: "GET", Name: m.Hex() + ".cfg", From: netip.MustParseAddr(from), Authorization: header,
@@ -115,17 +115,17 @@ func (o *outsider) ask(m dhcp.MAC, from string, transport fleet.Transport, heade
 }
 
 // slower returns how often a phone of sort a took longer to be refused than one of sort b, each requested once, in any order.
-// Half of the time is what can't be told apart. again makes those of sort a be asked for twice.
+// One half means that they can't be distinguished. With again, each file of sort a is requested twice.
 func (o *outsider) slower(i, a, b int, again bool) float64 {
-	ask := asks[i]
+	attempt := attempts[i]
 	took := func(m dhcp.MAC, n int) time.Duration {
 		header := ""
-		if ask.header != nil {
-			header = ask.header(o, m)
+		if attempt.header != nil {
+			header = attempt.header(o, m)
 		}
 		began := time.Now()
 		for range n {
-			o.ask(m, ask.from, ask.transport, header)
+			o.request(m, attempt.from, attempt.transport, header)
 		}
 		return time.Since(began)
 	}
@@ -148,15 +148,15 @@ func (o *outsider) slower(i, a, b int, again bool) float64 {
 }
 
 // The time of an answer does not reveal whether a phone has a record. Each is requested once, so that caching for some would show.
-// One measurement on a busy machine may deceive, so it takes many with the same result to fail; and phones that
-// take twice the work are there to show that the test sees such a thing.
-func TestRefusalsTakeAsLong(t *testing.T) {
-	const phones, looks = 120, 12
-	for i, ask := range asks {
+// The measurement is repeated before the test fails: a busy machine may distort one of them. Phones that need twice the work show that
+// the test can detect a difference.
+func TestRefusalsOfKnownAndUnknownPhonesTakeAsLong(t *testing.T) {
+	const phones, runs = 120, 12
+	for i, attempt := range attempts {
 		var fair [2]bool
 		var seen bool
 		var last [3]float64
-		for look := 0; look < looks && !(fair[0] && fair[1] && seen); look++ {
+		for run := 0; run < runs && !(fair[0] && fair[1] && seen); run++ {
 			for s := range fair {
 				last[s] = newOutsider(t, phones).slower(i, s, 2, false)
 				fair[s] = fair[s] || last[s] > .2 && last[s] < .8
@@ -165,30 +165,30 @@ func TestRefusalsTakeAsLong(t *testing.T) {
 			seen = seen || last[2] > .8
 		}
 		if !fair[0] || !fair[1] || !seen {
-			t.Errorf("%s: slower than unknown phones are %.2f of the recorded and %.2f of the disabled ones; of those with twice the work %.2f", ask.what, last[0], last[1], last[2])
+			t.Errorf("%s: slower than unknown phones are %.2f of the recorded and %.2f of the disabled ones; of those with twice the work %.2f", attempt.what, last[0], last[1], last[2])
 		}
 	}
 }
 
-// The work is much the same, too: as much memory is asked for.
-func TestRefusalsTakeTheSameWork(t *testing.T) {
-	for _, ask := range asks {
+// The number of allocations does not depend on whether the phone has a record, either.
+func TestRefusalsOfKnownAndUnknownPhonesAllocateAlike(t *testing.T) {
+	for _, attempt := range attempts {
 		o := newOutsider(t, 4)
 		var work [3]float64
 		for s := range work {
 			m, header := o.clients[s][1], ""
-			if ask.header != nil {
-				header = ask.header(o, m)
+			if attempt.header != nil {
+				header = attempt.header(o, m)
 			}
-			if a := o.ask(m, ask.from, ask.transport, header); a.Outcome != provision.Refused {
-				t.Fatalf("%s: %s, %s", ask.what, a.Outcome, a.Reason)
+			if a := o.request(m, attempt.from, attempt.transport, header); a.Outcome != provision.Refused {
+				t.Fatalf("%s: %s, %s", attempt.what, a.Outcome, a.Reason)
 			}
-			work[s] = testing.AllocsPerRun(300, func() { o.ask(m, ask.from, ask.transport, header) })
+			work[s] = testing.AllocsPerRun(300, func() { o.request(m, attempt.from, attempt.transport, header) })
 		}
 		for s := range 2 {
 			// That there is none is found by two look-ups more, which is a few allocations; a record that isn't decoded is many.
 			if d := work[s] - work[2]; d < -20 || d > 20 {
-				t.Errorf("%s: %.0f allocations, and %.0f for an unknown phone", ask.what, work[s], work[2])
+				t.Errorf("%s: %.0f allocations, and %.0f for an unknown phone", attempt.what, work[s], work[2])
 			}
 		}
 	}

@@ -19,7 +19,7 @@ import (
 	"plugtone/daemon/ownca"
 )
 
-func TestOwnCertificate(t *testing.T) {
+func TestOwnCertificateIsMadeAgainOnlyWhenNeeded(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "tls")
 	first, err := ownca.Load(dir, []string{"10.20.0.2", "pbx.example.net"})
 	if err != nil {
@@ -114,8 +114,8 @@ func TestHTTPSWithItsOwnAuthority(t *testing.T) {
 	}
 }
 
-// Certificate files that are replaced count without a restart, and a bad one leaves the old in force.
-func TestCertificatesAreFollowed(t *testing.T) {
+// Replaced certificate files are loaded without a restart. An invalid one leaves the old certificate in force.
+func TestReplacedCertificateFilesAreLoaded(t *testing.T) {
 	dir := t.TempDir()
 	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	replace := func() []byte {
@@ -174,7 +174,7 @@ func TestCertificatesAreFollowed(t *testing.T) {
 	}
 }
 
-func TestWhoIsServedOverTFTP(t *testing.T) {
+func TestTFTPServesConfiguredNetworksAndLinks(t *testing.T) {
 	d, err := New(Options{Log: io.Discard, Config: writeConfig(t, t.TempDir(), `
 data_dir: DIR/data
 dhcp: {mode: off, subnets: [{subnet: 10.20.0.0/22, next_server: 10.20.0.2}]}
@@ -196,9 +196,9 @@ admin: {listen: ["unix:DIR/admin.sock"]}
 	}
 }
 
-// Phones that take our authority inside their files get the one in force: it outlives a change of addresses, and a new one
-// takes its place.
-func TestAuthorityInFilesIsFollowed(t *testing.T) {
+// Files of phones that take our authority from them have the one in force: the same after a change of addresses, the new one
+// after it was replaced.
+func TestFilesHaveTheAuthorityInForce(t *testing.T) {
 	r := start(t, strings.Replace(httpsConfig, "{mode: off}", "{mode: off, subnets: [{subnet: 10.20.0.0/22, next_server: 10.20.0.2}]}", 1))
 	before := r.site().CACert
 	moved, site := *r.current.Load(), *r.site()

@@ -86,7 +86,7 @@ func TestStatusAndHealth(t *testing.T) {
 	r.waitState("WATCHDOG=1")
 }
 
-// A page elsewhere that points its own DNS name at this host reads no metrics.
+// A web page whose own DNS name resolves to this host (DNS rebinding) cannot read the metrics.
 func TestMetricsAreServedToKnownHostsOnly(t *testing.T) {
 	r := start(t, strings.Replace(testConfig, `admin: {`, `admin: {hosts: [phones.example.net], `, 1))
 	own, err := os.Hostname()
@@ -152,7 +152,7 @@ func TestReload(t *testing.T) {
 	}
 }
 
-func TestStopIsOrderly(t *testing.T) {
+func TestStopClosesListenersAndStore(t *testing.T) {
 	r := start(t, testConfig)
 	r.addPhone()
 	addr := r.address("http")
@@ -176,7 +176,7 @@ func TestStopIsOrderly(t *testing.T) {
 	}
 }
 
-func TestTakenPortNamesTheProcess(t *testing.T) {
+func TestTakenPortIsReportedWithItsProcess(t *testing.T) {
 	tcp, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -199,7 +199,7 @@ func TestTakenPortNamesTheProcess(t *testing.T) {
 	}
 }
 
-func TestOtherServerStopsAStartWithoutAFile(t *testing.T) {
+func TestStartWithoutAFileIsRefusedBesideAnotherServer(t *testing.T) {
 	d := &Daemon{opts: Options{Discover: func(_ context.Context, name string) ([]server.Offer, error) {
 		return []server.Offer{{Interface: name, Server: netip.MustParseAddr("10.20.0.1"), Addr: netip.MustParseAddr("10.20.0.99")}}, nil
 	}}}
@@ -216,11 +216,11 @@ func TestOtherServerStopsAStartWithoutAFile(t *testing.T) {
 		}
 	}
 	if d.opts.Config = "plugtone.yaml"; d.lookForOthers(t.Context()) != nil {
-		t.Error("with a file it does not start either")
+		t.Error("it is refused with a file, too")
 	}
 }
 
-func TestFaultsOfConfigurationAndPacks(t *testing.T) {
+func TestStartReportsProblemsOfConfigurationAndPacks(t *testing.T) {
 	dir := t.TempDir()
 	bad := strings.NewReplacer("vendor_dirs: []", "vendor_dirs: []\n  experimental_packs: [yealnk]").Replace(testConfig)
 	_, err := Check(Options{Config: writeConfig(t, dir, bad)})
@@ -240,8 +240,8 @@ func TestFaultsOfConfigurationAndPacks(t *testing.T) {
 	}
 }
 
-// The classics, as a user writes them: a URL for phones that read only an address, and more options than fit, for whom.
-func TestVendorsOptionsAreTriedOut(t *testing.T) {
+// A URL for phones that read only an address, and more options than fit into a reply, are warned about with the vendors concerned.
+func TestCheckWarnsAboutOptionsThatVendorsCanNotUse(t *testing.T) {
 	path := strings.Repeat("deep/", 30)
 	text := strings.Replace(testConfig, "dhcp: {mode: off}", `dhcp:
   subnets:
@@ -272,7 +272,7 @@ func TestVendorsOptionsAreTriedOut(t *testing.T) {
 	}
 }
 
-func TestCheckTellsWhatPhonesAreTold(t *testing.T) {
+func TestCheckShowsTheProvisioningURLOfEachSubnet(t *testing.T) {
 	text := strings.Replace(testConfig, "dhcp: {mode: off}", `dhcp:
   mode: off
   subnets:

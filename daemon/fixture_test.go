@@ -197,7 +197,7 @@ func (r *running) api(method, path, body string) (int, string) {
 	return resp.StatusCode, string(b)
 }
 
-// must sends a request that has to be done.
+// must sends a request that has to succeed.
 func (r *running) must(method, path, body string) string {
 	r.t.Helper()
 	status, text := r.api(method, path, body)

@@ -17,7 +17,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite goldens")
 
-// TestMetricNames holds names and labels, which dashboards and alerts are built on.
+// TestMetricNames compares names and labels, on which dashboards and alerts depend, with testdata.
 func TestMetricNames(t *testing.T) {
 	r := start(t, strings.Replace(testConfig, "{mode: off}", "{mode: off, subnets: [{subnet: 10.20.0.0/22, pools: [10.20.1.0-10.20.1.9]}]}", 1))
 	if err := r.store.Edit("test", "add a device", func(e fleet.Edit) error {

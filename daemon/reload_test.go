@@ -57,7 +57,7 @@ func putLeases(t *testing.T, dir string, n int) {
 	}
 }
 
-func TestReloadThatStrandsPhonesNeedsForce(t *testing.T) {
+func TestReloadThatRemovesSubnetsInUseNeedsForce(t *testing.T) {
 	data := t.TempDir()
 	putLeases(t, data, 3)
 	config := strings.Replace(leasedConfig, "DIR/data", data, 1)
@@ -112,7 +112,7 @@ func TestReloadThatStrandsPhonesNeedsForce(t *testing.T) {
 	}
 }
 
-// A pack that devices have may not go away by a reload: their files would be answered with 503.
+// A reload that removes a pack of existing devices is refused: their files would be answered with 503.
 func TestReloadThatRemovesAPackInUseNeedsForce(t *testing.T) {
 	config := strings.Replace(leasedConfig, "vendor_dirs: []", "vendor_dirs: [DIR/vendors]", 1)
 	packs := t.TempDir()
@@ -153,8 +153,8 @@ func copyPack(t *testing.T, from, to string) {
 	}
 }
 
-// SIGHUP can't force: the log names what would be lost.
-func TestHangupDoesNotStrandPhones(t *testing.T) {
+// SIGHUP has no force: the reload is refused, and the log names what would be lost.
+func TestHangupThatRemovesASubnetInUseIsRefused(t *testing.T) {
 	data := t.TempDir()
 	putLeases(t, data, 1)
 	r := start(t, strings.Replace(leasedConfig, "DIR/data", data, 1))
@@ -164,7 +164,7 @@ func TestHangupDoesNotStrandPhones(t *testing.T) {
 	}
 }
 
-func TestEmptyFileStopsAStart(t *testing.T) {
+func TestStartWithAnEmptyFileIsRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "plugtone.yaml")
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -184,7 +184,7 @@ func heapInUse() uint64 {
 	return m.HeapAlloc
 }
 
-// Each reload makes a new set of packs. What was made from an old one goes with it.
+// Each reload makes a new set of packs. Whatever was made from the old one must be garbage afterwards.
 func TestReloadsDoNotGrowTheHeap(t *testing.T) {
 	const reloads, phones = 50, 20
 	r := start(t, testConfig)

@@ -57,7 +57,7 @@ func TestLostLeasesAreReportedAndTheTableIsCautious(t *testing.T) {
 	}
 }
 
-func TestSoundLeasesAreTrusted(t *testing.T) {
+func TestUndamagedLeasesNeedNoProbes(t *testing.T) {
 	data := t.TempDir()
 	putLeases(t, data, 3)
 	r := start(t, strings.Replace(leasedConfig, "DIR/data", data, 1))
@@ -89,7 +89,7 @@ func TestStartsWithoutTheTimelineWhenItCannotBeRead(t *testing.T) {
 	}
 }
 
-// A data directory that was removed or replaced under a running daemon takes no promise: readyz names it.
+// When the data directory of a running daemon is removed or replaced, no change is confirmed, and readyz reports it.
 func TestNotReadyWithoutItsDataDirectory(t *testing.T) {
 	for name, change := range map[string]func(data string) error{
 		"removed":  os.RemoveAll,

@@ -11,19 +11,19 @@ import (
 	"time"
 )
 
-// script is a list of what happened, in order.
-type script struct {
+// recorder is a list of events, in order.
+type recorder struct {
 	mu    sync.Mutex
 	lines []string
 }
 
-func (s *script) add(line string) {
+func (s *recorder) add(line string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lines = append(s.lines, line)
 }
 
-func (s *script) want(t *testing.T, want ...string) {
+func (s *recorder) want(t *testing.T, want ...string) {
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -32,8 +32,8 @@ func (s *script) want(t *testing.T, want ...string) {
 	}
 }
 
-// part is a task that takes its time to start and to stop.
-func (s *script) part(name string, start, stop time.Duration) task {
+// part returns a task that needs the given times to start and to stop.
+func (s *recorder) part(name string, start, stop time.Duration) task {
 	return task{name, func(ctx context.Context, ready func()) error {
 		time.Sleep(start)
 		s.add(name + " up")
@@ -48,7 +48,7 @@ func (s *script) part(name string, start, stop time.Duration) task {
 
 func TestStagesStartInOrderAndStopInReverse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var s script
+		var s recorder
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() {
@@ -81,7 +81,7 @@ func TestFirstFailureStopsTheRest(t *testing.T) {
 	for name, b := range bad {
 		for _, at := range []int{0, 1} {
 			synctest.Test(t, func(t *testing.T) {
-				var s script
+				var s recorder
 				stages := []stage{{tasks: []task{s.part("store", 0, 0)}}, {tasks: []task{s.part("dhcp", 0, 0)}}}
 				stages[at].tasks = append(stages[at].tasks, b)
 				err := runStages(t.Context(), stages, func() {})
@@ -108,7 +108,7 @@ func TestTaskThatEndsByItselfIsAFailure(t *testing.T) {
 func TestStoppingTakesNoLongerThanItsGrace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		var s script
+		var s recorder
 		done := make(chan error)
 		go func() {
 			done <- runStages(ctx, []stage{{tasks: []task{s.part("tftp", 0, time.Hour)}, grace: 5 * time.Second}}, func() {})
@@ -129,7 +129,7 @@ func TestStoppingTakesNoLongerThanItsGrace(t *testing.T) {
 func TestStopWhileStarting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		var s script
+		var s recorder
 		done := make(chan error)
 		go func() {
 			done <- runStages(ctx, []stage{{tasks: []task{s.part("store", 0, 0)}}, {tasks: []task{s.part("slow", 5*time.Second, 0)}}},

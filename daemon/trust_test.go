@@ -15,7 +15,7 @@ import (
 	"plugtone/provision/trust"
 )
 
-func TestNeighborTableIsReadSeldom(t *testing.T) {
+func TestNeighborTableIsCached(t *testing.T) {
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	a, b := netip.MustParseAddr("10.20.1.7"), netip.MustParseAddr("10.20.1.8")
 	mac := dhcp.MAC{0, 0x15, 0x65, 0, 0, 1}
@@ -44,13 +44,13 @@ func TestNeighborTableIsReadSeldom(t *testing.T) {
 	}
 }
 
-func TestNeighborsOfTheKernel(t *testing.T) {
+func TestNeighborTableOfTheKernelCanBeRead(t *testing.T) {
 	if _, err := readNeighbors(); err != nil {
 		t.Skipf("SKIPPED: the kernel's table can't be read here: %v", err)
 	}
 }
 
-func TestOpenPlaces(t *testing.T) {
+func TestSubnetsAndNetworksWithProofOpenAreCounted(t *testing.T) {
 	open := []trust.Proof{trust.ProofLease, trust.ProofOpen}
 	s := &fleet.Site{
 		Subnets: []fleet.Subnet{{Subnet: dhcp.Subnet{Prefix: netip.MustParsePrefix("10.0.0.0/24")}, Trust: open}, {Subnet: dhcp.Subnet{Prefix: netip.MustParsePrefix("10.0.1.0/24")}},
@@ -66,7 +66,7 @@ func TestOpenPlaces(t *testing.T) {
 	}
 }
 
-func TestUsedPasswords(t *testing.T) {
+func TestLastUsedPasswordOfEachPhoneIsTaken(t *testing.T) {
 	var u usedPasswords
 	a, b := dhcp.MAC{1: 1}, dhcp.MAC{1: 2}
 	u.add(a, "first")
@@ -139,8 +139,8 @@ admin: {listen: ["unix:DIR/admin.sock"]}
 	}
 }
 
-// Records from before there was an external_url get their credentials when a reload brings one.
-func TestReloadMakesCredentials(t *testing.T) {
+// Devices that were recorded without an external_url get credentials at the reload that sets one.
+func TestReloadWithAnExternalURLMakesCredentials(t *testing.T) {
 	without := strings.Replace(testConfig, "  external_url: http://127.0.0.1/\n", "", 1)
 	r := start(t, without)
 	bare := &fleet.Device{MAC: dhcp.MAC{0, 0x15, 0x65, 0, 0, 9}, Vendor: "yealink", Model: "T46U", Enabled: true}

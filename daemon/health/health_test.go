@@ -22,7 +22,7 @@ var (
 	subnet = netip.MustParsePrefix("10.20.0.0/22")
 )
 
-func TestNothingIsWarnedOfWhenAllIsWell(t *testing.T) {
+func TestNoWarningsWhenNothingIsWrong(t *testing.T) {
 	s := State{
 		Now: noon, Pools: []dhcp.Stats{{Subnet: subnet, Pool: 100, Free: 10}, {Subnet: subnet}}, Interfaces: []string{"voice0"}, Link: func(string) string { return "" },
 		Subnets:      []fleet.Subnet{{Subnet: dhcp.Subnet{Prefix: subnet, Phones: dhcp.PhonesProvision, NextServer: netip.MustParseAddr("10.20.0.2"), ProvisioningURL: "https://pbx.example.com/"}}},
@@ -31,11 +31,11 @@ func TestNothingIsWarnedOfWhenAllIsWell(t *testing.T) {
 		Certificates: []Certificate{{"https", nil}, {"admin", &x509.Certificate{NotAfter: noon.AddDate(0, 1, 0)}}},
 	}
 	if got := Warnings(s); len(got) != 0 {
-		t.Errorf("warned of %q", got)
+		t.Errorf("warnings %q", got)
 	}
 }
 
-func TestWarnings(t *testing.T) {
+func TestEachConditionHasItsWarning(t *testing.T) {
 	mac := provisiontest.MAC("00:15:65:00:00:01")
 	s := State{
 		Now: noon, Interfaces: []string{"voice0", "voice1"}, Link: func(name string) string {
@@ -76,7 +76,7 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
-func TestLinkFaultOfTheHost(t *testing.T) {
+func TestLinkStateIsReadFromTheHost(t *testing.T) {
 	if got := LinkFault("lo"); got != "" && got != "is down" {
 		t.Errorf("lo %s", got)
 	}
@@ -85,8 +85,8 @@ func TestLinkFaultOfTheHost(t *testing.T) {
 	}
 }
 
-// What was seen is compared with the records of now: a record that was corrected, or removed, is not reported.
-func TestContradictionsAreThoseOfNow(t *testing.T) {
+// Phones are compared with the current records: one whose record was corrected or removed is not reported.
+func TestContradictionsOfCorrectedRecordsAreNotReported(t *testing.T) {
 	records := provisiontest.Office(t)
 	seen := []observe.Contradiction{{MAC: provisiontest.FrontDesk, Vendor: "old", Recognised: "bolt"}, {MAC: provisiontest.MAC("00:15:65:77:77:77"), Recognised: "bolt"}}
 	if got := Contradicting(records, seen); len(got) != 1 || got[0].Vendor != "acme" {

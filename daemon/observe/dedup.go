@@ -16,12 +16,12 @@ const (
 	maxOther = 200
 )
 
-// line is what dedupLogger needs of a log line beside its attributes.
+// line is what dedupLogger needs of a log line besides its attributes.
 type line struct {
 	level   slog.Level
 	message string // fixed
-	who     string // the client, the address or the subnet that it is about
-	detail  string // what distinguishes lines about who: a verdict or a file
+	subject string // the client, the address or the subnet that it is about
+	detail  string // what distinguishes lines about one subject: a verdict or a file
 	known   bool   // about a phone with a device record
 }
 
@@ -37,7 +37,7 @@ type dedupLogger struct {
 }
 
 type repeatKey struct {
-	message, who, detail string
+	message, subject, detail string
 }
 
 type repeat struct {
@@ -93,7 +93,7 @@ func (l *dedupLogger) admit(e line) (left, skipped int, ok bool) {
 	now := l.now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	key := repeatKey{e.message, e.who, e.detail}
+	key := repeatKey{e.message, e.subject, e.detail}
 	if r := l.repeats[key]; r != nil {
 		if now.Sub(r.since) < repeatWindow {
 			r.left++

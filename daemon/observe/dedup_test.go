@@ -33,15 +33,15 @@ func TestRepeatsAreLoggedOnceAMinute(t *testing.T) {
 		t.Errorf("counted %v, want each", n)
 	}
 	for i := range 3 * maxRepeats {
-		b.Observer.log.write(line{level: slog.LevelDebug, message: "x", who: fmt.Sprint(i), known: true})
+		b.Observer.log.write(line{level: slog.LevelDebug, message: "x", subject: fmt.Sprint(i), known: true})
 	}
 	if n := len(b.Observer.log.repeats); n > maxRepeats {
 		t.Errorf("remembers %d lines, want at most %d", n, maxRepeats)
 	}
 }
 
-// strangers are DISCOVERs of n MACs without a record that claim to be a vendor's phones, each with options that find no room.
-func strangers(b *fixture, n int) {
+// unrecordedPhones sends DISCOVERs of n MACs without a record that claim to be a vendor's phones, each with options that do not fit.
+func unrecordedPhones(b *fixture, n int) {
 	for i := range n {
 		mac := dhcp.MAC{0, 0x15, 0x65, 0x99, byte(i >> 8), byte(i)}
 		b.Decided(&dhcp.Event{Time: b.time, MAC: mac, Type: dhcp.MessageTypeDiscover, Interface: "voice0", Verdict: dhcp.VerdictOffered, Vendor: "yealink",
@@ -53,13 +53,13 @@ func strangers(b *fixture, n int) {
 	}
 }
 
-// However many MACs a sender makes up, its log lines are bounded; those about phones with a record are written all the same.
-func TestLogLinesOfStrangersAreBounded(t *testing.T) {
+// The log lines about made-up MACs are bounded, whatever their number; those about phones with a record are written all the same.
+func TestLogLinesOfPhonesWithoutRecordAreBounded(t *testing.T) {
 	b := newFixture(t)
-	strangers(b, 65_000)
+	unrecordedPhones(b, 65_000)
 	size := b.log.Len()
 	if size > 512<<10 {
-		t.Errorf("65,000 strangers wrote %d bytes of log, want at most 512 KiB", size)
+		t.Errorf("65,000 MACs without a record wrote %d bytes of log, want at most 512 KiB", size)
 	}
 	b.Decided(&dhcp.Event{Time: b.time, MAC: phoneMAC, Type: dhcp.MessageTypeRequest, Interface: "voice0", Verdict: dhcp.VerdictAcked, Vendor: "yealink",
 		Phone: true, NewLease: true, Recorded: true, Reason: "as it was offered"}, 0)
@@ -78,7 +78,7 @@ func TestLogLinesOfStrangersAreBounded(t *testing.T) {
 	if b.log.Len() != before {
 		t.Error("the summary is written twice")
 	}
-	strangers(b, 1)
+	unrecordedPhones(b, 1)
 	if b.log.Len() == before {
 		t.Error("nothing is logged in the next minute")
 	}
@@ -92,16 +92,16 @@ func TestFloodOfOneKindHidesNoOther(t *testing.T) {
 	}
 	b.Decided(&dhcp.Event{Time: noon, MAC: otherMAC, Type: dhcp.MessageTypeDiscover, Verdict: dhcp.VerdictConflict, Addr: leased}, 0)
 	if !strings.Contains(b.log.String(), "verdict=conflict") {
-		t.Error("a conflict is not logged beside many debug lines")
+		t.Error("a conflict is not logged among many debug lines")
 	}
 }
 
-// What is left out in a window is also logged by the next line of its kind, should that come before the flush.
-func TestNextLineTellsWhatTheLastWindowLeftOut(t *testing.T) {
+// The next line of a kind reports how many were left out in the last window, when it comes before the flush.
+func TestNextLineReportsHowManyWereLeftOut(t *testing.T) {
 	b := newFixture(t)
-	strangers(b, maxOther+7)
+	unrecordedPhones(b, maxOther+7)
 	b.time = noon.Add(repeatWindow)
-	strangers(b, 1)
+	unrecordedPhones(b, 1)
 	if !strings.Contains(b.log.String(), `kind="dhcp request" lines=7`) {
 		t.Error("the 7 lines left out are not counted")
 	}

@@ -19,10 +19,10 @@ func TestFailedHandshakeIsRecorded(t *testing.T) {
 	b.Handshake(httpprov.Handshake{Time: noon, From: leased, Reason: httpprov.Clock, Err: errors.New("remote error: tls: expired certificate")})
 	b.Handshake(httpprov.Handshake{Time: noon.AddDate(0, 0, 40), From: elsewhere, Reason: httpprov.Clock, Err: errors.New("the same")})
 	b.Handshake(httpprov.Handshake{Time: noon, From: elsewhere, Reason: httpprov.HandshakeClosed, Err: errors.New("EOF")})
-	if len(b.kept.entries) != 1 {
-		t.Fatalf("timeline: %+v", b.kept.entries)
+	if len(b.store.entries) != 1 {
+		t.Fatalf("timeline: %+v", b.store.entries)
 	}
-	e := b.kept.entries[0]
+	e := b.store.entries[0]
 	if e.MAC != phoneMAC || e.Source != "https" || e.Event != "handshake" || e.Verdict != "clock" || e.Addr != leased || !strings.HasSuffix(e.Reason, "valid from 2026-10-22T12:00:00Z to 2026-12-22T12:00:00Z: the client's clock is wrong") {
 		t.Errorf("timeline: %+v", e)
 	}

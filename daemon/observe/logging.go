@@ -40,14 +40,14 @@ func (o *Observer) logDecision(ev *dhcp.Event, took time.Duration) {
 	if !o.log.enabled(level) {
 		return // before the attributes are made: that costs more than the decision
 	}
-	who := ev.MAC.String()
+	subject := ev.MAC.String()
 	switch {
 	case ev.Verdict == dhcp.VerdictExhausted:
-		who = ev.Subnet.String() // a full pool is logged once a minute, not once for each client
+		subject = ev.Subnet.String() // a full pool is logged once a minute, not once for each client
 	case ev.Relay.IsValid():
-		who = ev.Relay.String() // and so is an unknown relay
+		subject = ev.Relay.String() // and so is an unknown relay
 	}
-	o.log.write(line{level, "dhcp " + typeLabel(ev.Type), who, string(ev.Verdict), ev.Recorded}, attrs(ev.MAC, ev.Addr, ev.Vendor, string(ev.Verdict), took,
+	o.log.write(line{level, "dhcp " + typeLabel(ev.Type), subject, string(ev.Verdict), ev.Recorded}, attrs(ev.MAC, ev.Addr, ev.Vendor, string(ev.Verdict), took,
 		slog.String("iface", ev.Interface), slog.String("reason", ev.Reason))...)
 }
 

@@ -45,7 +45,7 @@ func (o *Observer) OtherServer(f server.Offer) {
 	if taken {
 		message, attrs = "another dhcp server is taken", append(attrs, slog.Any("client", f.Client))
 	}
-	o.log.write(line{level: slog.LevelWarn, message: message, who: f.Server.String(), detail: f.Interface}, attrs...)
+	o.log.write(line{level: slog.LevelWarn, message: message, subject: f.Server.String(), detail: f.Interface}, attrs...)
 	e := timeline.Entry{Time: o.cfg.Now(), MAC: f.MAC, Source: "dhcp", Event: f.Type.String(), Verdict: "other_server", Addr: f.Server, Interface: f.Interface}
 	e.Reason = "another DHCP server, " + f.Server.String() + ", gave " + f.Addr.String() + " to " + f.Client.String()
 	if taken {
@@ -80,7 +80,7 @@ func (o *Observer) TrustEvent(a trust.Event) {
 		source = "admin"
 	}
 	// Repeats by one address are one line, with the MAC of the first.
-	o.log.write(line{level: level, message: "trust: " + string(a.Kind), who: a.Addr.String()}, attrs(a.MAC, a.Addr, "", string(a.Kind), 0, slog.String("reason", a.Reason))...)
+	o.log.write(line{level: level, message: "trust: " + string(a.Kind), subject: a.Addr.String()}, attrs(a.MAC, a.Addr, "", string(a.Kind), 0, slog.String("reason", a.Reason))...)
 	if a.MAC.IsZero() {
 		return
 	}
@@ -93,7 +93,7 @@ func (o *Observer) Flush() { o.log.flush() }
 // OtherResponder logs that another host answers SIP PnP on a link.
 func (o *Observer) OtherResponder(ifname string, from netip.Addr) {
 	o.cfg.Metrics.otherResponders.Inc()
-	o.log.write(line{level: slog.LevelWarn, message: "another sip pnp responder answers", who: from.String(), detail: ifname}, slog.Any("addr", from), slog.String("iface", ifname))
+	o.log.write(line{level: slog.LevelWarn, message: "another sip pnp responder answers", subject: from.String(), detail: ifname}, slog.Any("addr", from), slog.String("iface", ifname))
 }
 
 // Notified records what was sent to a phone over SIP.

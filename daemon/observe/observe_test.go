@@ -33,15 +33,15 @@ type recorder struct {
 	fetches []fleet.Fetch
 }
 
-func (k *recorder) AppendTimeline(e []timeline.Entry) { k.entries = append(k.entries, e...) }
-func (k *recorder) SeePhone(d fleet.Discovered)       { k.seen = append(k.seen, d) }
-func (k *recorder) RecordFetch(f fleet.Fetch)         { k.fetches = append(k.fetches, f) }
+func (r *recorder) AppendTimeline(e []timeline.Entry) { r.entries = append(r.entries, e...) }
+func (r *recorder) SeePhone(d fleet.Discovered)       { r.seen = append(r.seen, d) }
+func (r *recorder) RecordFetch(f fleet.Fetch)         { r.fetches = append(r.fetches, f) }
 
-func (k *recorder) Timeline(mac dhcp.MAC, _ int) ([]timeline.Entry, error) {
-	return slices.DeleteFunc(slices.Clone(k.entries), func(e timeline.Entry) bool { return e.MAC != mac }), nil
+func (r *recorder) Timeline(mac dhcp.MAC, _ int) ([]timeline.Entry, error) {
+	return slices.DeleteFunc(slices.Clone(r.entries), func(e timeline.Entry) bool { return e.MAC != mac }), nil
 }
 
-func (k *recorder) Fetches(dhcp.MAC) ([]fleet.Fetch, error) { return k.fetches, nil }
+func (r *recorder) Fetches(dhcp.MAC) ([]fleet.Fetch, error) { return r.fetches, nil }
 
 var (
 	phoneMAC = dhcp.MAC{0x00, 0x15, 0x65, 0x12, 0x34, 0x56}
@@ -52,10 +52,10 @@ var (
 
 type fixture struct {
 	*Observer
-	kept *recorder
-	log  *bytes.Buffer
-	site *fleet.Site
-	time time.Time
+	store *recorder
+	log   *bytes.Buffer
+	site  *fleet.Site
+	time  time.Time
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -64,10 +64,10 @@ func newFixture(t *testing.T) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &fixture{kept: &recorder{}, log: &bytes.Buffer{}, site: &fleet.Site{UnknownPhones: fleet.UnknownList}, time: noon}
+	b := &fixture{store: &recorder{}, log: &bytes.Buffer{}, site: &fleet.Site{UnknownPhones: fleet.UnknownList}, time: noon}
 	now := func() time.Time { return b.time }
 	b.Observer = New(Config{
-		Store: b.kept, Feed: &feed.Feed{}, Metrics: m, Now: now,
+		Store: b.store, Feed: &feed.Feed{}, Metrics: m, Now: now,
 		Log:      slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Recorded: func(m dhcp.MAC) bool { return m == phoneMAC }, Site: func() *fleet.Site { return b.site },
 		LeaseAt: func(a netip.Addr) (dhcp.Lease, bool) {
@@ -80,17 +80,17 @@ func newFixture(t *testing.T) *fixture {
 	return b
 }
 
-func TestDecisionOfAPhoneIsKept(t *testing.T) {
+func TestDecisionOfAPhoneIsStored(t *testing.T) {
 	b := newFixture(t)
 	b.Decided(&dhcp.Event{Time: noon, MAC: phoneMAC, Type: dhcp.MessageTypeRequest, Interface: "voice0", Addr: leased, Verdict: dhcp.VerdictAcked,
 		Reason: "renewed", Vendor: "yealink", Model: "T46U", Phone: true, Recorded: true}, time.Millisecond)
 	want := []timeline.Entry{{Time: noon, MAC: phoneMAC, Source: "dhcp", Event: "request", Verdict: "acked", Reason: "renewed", Addr: leased,
 		Interface: "voice0", Vendor: "yealink", Model: "T46U", Duration: time.Millisecond}}
-	if diff := cmp.Diff(want, b.kept.entries, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
+	if diff := cmp.Diff(want, b.store.entries, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
 		t.Error(diff)
 	}
-	if len(b.kept.seen) != 0 {
-		t.Errorf("a recorded phone was discovered: %+v", b.kept.seen)
+	if len(b.store.seen) != 0 {
+		t.Errorf("a recorded phone was discovered: %+v", b.store.seen)
 	}
 	for _, part := range []string{`msg="dhcp request"`, "mac=00:15:65:12:34:56", "addr=10.20.1.7", "vendor=yealink", "verdict=acked", "dur=1ms", "iface=voice0"} {
 		if !strings.Contains(b.log.String(), part) {
@@ -105,14 +105,14 @@ func TestDecisionOfAPhoneIsKept(t *testing.T) {
 	}
 }
 
-func TestStrangersAreOnlyRemembered(t *testing.T) {
+func TestUnrecognisedClientsAreStoredInMemoryOnly(t *testing.T) {
 	b := newFixture(t)
 	b.Decided(&dhcp.Event{Time: noon, MAC: otherMAC, Type: dhcp.MessageTypeDiscover, Verdict: dhcp.VerdictOffered}, 0)
 	b.Decided(&dhcp.Event{Time: noon, Type: 77, Verdict: dhcp.VerdictMalformed}, 0) // no MAC, an unknown type
 	b.Answered(provision.Request{Time: noon, Transport: fleet.HTTP, Method: "GET", Name: "favicon.ico", From: leased},
 		provision.Answer{Outcome: provision.NotFound, MAC: otherMAC}, 0, 0, nil)
-	if len(b.kept.entries)+len(b.kept.seen)+len(b.kept.fetches) != 0 {
-		t.Errorf("kept %+v", b.kept)
+	if len(b.store.entries)+len(b.store.seen)+len(b.store.fetches) != 0 {
+		t.Errorf("stored %+v", b.store)
 	}
 	if got := b.Observer.unrecognized.of(otherMAC); len(got) != 2 || got[0].Event != "discover" || got[1].File != "favicon.ico" {
 		t.Errorf("remembered %+v, want discover and get", got)
@@ -133,16 +133,16 @@ func TestPhonesWithoutRecordAreDiscovered(t *testing.T) {
 	b.Answered(ask, provision.Answer{Outcome: provision.NotFound, MAC: otherMAC, Vendor: "snom", Firmware: "10.1", Proof: trust.ProofLease}, 0, 0, nil)
 	// Another phone's MAC in a name does not make a discovered phone.
 	b.Answered(ask, provision.Answer{Outcome: provision.Refused, MAC: dhcp.MAC{0, 4, 0x13, 9, 9, 9}, Vendor: "snom"}, 0, 0, nil)
-	if len(b.kept.seen) != 2 || b.kept.seen[0].Hostname != "snom?[2J" || b.kept.seen[0].CircuitID != "port 7" || b.kept.seen[1].Firmware != "10.1" || b.kept.seen[1].Subnet != subnet {
-		t.Errorf("got %+v", b.kept.seen)
+	if len(b.store.seen) != 2 || b.store.seen[0].Hostname != "snom?[2J" || b.store.seen[0].CircuitID != "port 7" || b.store.seen[1].Firmware != "10.1" || b.store.seen[1].Subnet != subnet {
+		t.Errorf("got %+v", b.store.seen)
 	}
 	b.site.UnknownPhones = fleet.UnknownIgnore
-	if b.Decided(ev, 0); len(b.kept.seen) != 2 {
-		t.Error("unknown_phones: ignore lists it all the same")
+	if b.Decided(ev, 0); len(b.store.seen) != 2 {
+		t.Error("it is listed with unknown_phones: ignore")
 	}
 }
 
-func TestFetchesThatArrivedWholeAreRemembered(t *testing.T) {
+func TestOnlyCompleteFetchesAreStored(t *testing.T) {
 	b := newFixture(t)
 	get := provision.Request{Time: noon, Transport: fleet.HTTP, Method: "GET", Name: "/001565123456.cfg", From: leased, UserAgent: "Yealink"}
 	full := provision.Answer{Outcome: provision.Served, MAC: phoneMAC, Name: "001565123456.cfg", Kind: "device", Digest: "ab", Size: 10, Vendor: "yealink"}
@@ -151,16 +151,16 @@ func TestFetchesThatArrivedWholeAreRemembered(t *testing.T) {
 	b.Answered(get, full, 4, time.Second, errors.New("connection reset"))
 	b.Answered(head, full, 0, 0, nil)
 	b.Answered(get, refused, 0, 0, nil)
-	if len(b.kept.fetches) != 0 {
-		t.Fatalf("remembered %+v", b.kept.fetches)
+	if len(b.store.fetches) != 0 {
+		t.Fatalf("remembered %+v", b.store.fetches)
 	}
 	b.Answered(get, full, 10, time.Second, nil)
 	want := []fleet.Fetch{{MAC: phoneMAC, File: "001565123456.cfg", Kind: "device", Digest: "ab", Size: 10, Time: noon, From: leased,
 		Transport: fleet.HTTP, UserAgent: "Yealink", Vendor: "yealink"}}
-	if diff := cmp.Diff(want, b.kept.fetches, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
+	if diff := cmp.Diff(want, b.store.fetches, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
 		t.Error(diff)
 	}
-	if e := b.kept.entries[0]; e.Reason != "connection reset" || e.Bytes != 4 {
+	if e := b.store.entries[0]; e.Reason != "connection reset" || e.Bytes != 4 {
 		t.Errorf("the aborted transfer is recorded as %+v", e)
 	}
 	if n := testutil.ToFloat64(b.cfg.Metrics.files.WithLabelValues("http", "served")); n != 3 {
@@ -172,7 +172,7 @@ func TestFetchesThatArrivedWholeAreRemembered(t *testing.T) {
 }
 
 // C42: a full pool is logged once a minute, however many clients get no address, and each is counted.
-func TestFullPoolIsSaidOnceAMinute(t *testing.T) {
+func TestFullPoolIsLoggedOnceAMinute(t *testing.T) {
 	b := newFixture(t)
 	ev := dhcp.Event{Time: noon, Type: dhcp.MessageTypeDiscover, Interface: "voice0", Subnet: netip.MustParsePrefix("10.20.0.0/22"),
 		Verdict: dhcp.VerdictExhausted, Reason: "no address is free for it"}
@@ -196,7 +196,7 @@ func TestFullPoolIsSaidOnceAMinute(t *testing.T) {
 }
 
 // A relay that no subnet has is logged once a minute, not once for each client.
-func TestUnknownRelayIsLogged(t *testing.T) {
+func TestUnknownRelayIsLoggedOnceAMinute(t *testing.T) {
 	b := newFixture(t)
 	for i := range 5 {
 		b.Decided(&dhcp.Event{Time: noon, MAC: dhcp.MAC{2, 0, 0, 0, 0, byte(i)}, Type: dhcp.MessageTypeDiscover, Verdict: dhcp.VerdictIgnored,
@@ -214,7 +214,7 @@ func TestPortIsInTheTimeline(t *testing.T) {
 		b.Decided(&dhcp.Event{Time: noon, MAC: phoneMAC, Type: dhcp.MessageTypeRequest, Verdict: dhcp.VerdictAcked, Reason: "renewed", Recorded: true, Client: c}, 0)
 	}
 	var got []string
-	for _, e := range b.kept.entries {
+	for _, e := range b.store.entries {
 		got = append(got, e.Reason)
 	}
 	want := []string{"renewed; on circuit eth1", "renewed; on circuit 0x000400140107 remote sw-2 floor 3", "renewed"}
@@ -224,15 +224,15 @@ func TestPortIsInTheTimeline(t *testing.T) {
 }
 
 // Another server is in the log, the metric, the warnings, its own timeline and that of the phone it answered.
-func TestAnotherServerIsTold(t *testing.T) {
+func TestAnotherServerIsReported(t *testing.T) {
 	b := newFixture(t)
 	rogue, at := dhcp.MAC{2, 0x66, 0, 0, 0, 1}, netip.MustParseAddr("10.20.0.66")
 	b.OtherServer(server.Offer{Interface: "voice0", Server: at, MAC: rogue, Type: dhcp.MessageTypeOffer, Addr: leased, Client: phoneMAC})
 	if got := b.Observer.unrecognized.of(rogue); len(got) != 1 || got[0].Verdict != "other_server" || got[0].Addr != at || got[0].Event != "offer" {
 		t.Errorf("its own timeline has %+v", got)
 	}
-	if len(b.kept.entries) != 1 || b.kept.entries[0].MAC != phoneMAC || !strings.Contains(b.kept.entries[0].Reason, "10.20.0.66, gave 10.20.1.7") {
-		t.Errorf("the phone's timeline has %+v", b.kept.entries)
+	if len(b.store.entries) != 1 || b.store.entries[0].MAC != phoneMAC || !strings.Contains(b.store.entries[0].Reason, "10.20.0.66, gave 10.20.1.7") {
+		t.Errorf("the phone's timeline has %+v", b.store.entries)
 	}
 	// A client that takes its offer names its address; its known MAC stays where ARP doesn't return it.
 	b.OtherServer(server.Offer{Interface: "voice0", Server: at, Type: dhcp.MessageTypeRequest, Addr: leased, Client: otherMAC})
@@ -253,8 +253,8 @@ func TestAnotherServerIsTold(t *testing.T) {
 	}
 }
 
-// C24: options that found no room are named in the log and in the timeline.
-func TestOptionsLeftOutAreSaid(t *testing.T) {
+// C24: options that did not fit are named in the log and in the timeline.
+func TestOptionsLeftOutAreReported(t *testing.T) {
 	b := newFixture(t)
 	ev := dhcp.Event{Time: noon, MAC: phoneMAC, Type: dhcp.MessageTypeDiscover, Interface: "voice0", Verdict: dhcp.VerdictOffered, Reason: "a free address; no room for the options [43 15]",
 		Recorded: true, Reply: &dhcp.Reply{MaxSize: 576}, Dropped: []uint8{43, 15}}
@@ -262,13 +262,13 @@ func TestOptionsLeftOutAreSaid(t *testing.T) {
 	if !strings.Contains(b.log.String(), "level=WARN") || !strings.Contains(b.log.String(), `options="[43 15]"`) || !strings.Contains(b.log.String(), phoneMAC.String()) {
 		t.Errorf("log: %s", b.log)
 	}
-	if len(b.kept.entries) != 1 || !strings.Contains(b.kept.entries[0].Reason, "no room for the options [43 15]") {
-		t.Errorf("timeline: %+v", b.kept.entries)
+	if len(b.store.entries) != 1 || !strings.Contains(b.store.entries[0].Reason, "no room for the options [43 15]") {
+		t.Errorf("timeline: %+v", b.store.entries)
 	}
 }
 
-// A probe and its result are no messages: each DISCOVER counts once, each verdict too.
-func TestConflictIsToldAndCounted(t *testing.T) {
+// A probe and its result are not messages: each DISCOVER and each verdict is counted once.
+func TestConflictIsReportedAndCounted(t *testing.T) {
 	b := newFixture(t)
 	ev := dhcp.Event{Time: noon, MAC: phoneMAC, Type: dhcp.MessageTypeDiscover, Interface: "voice0", Addr: leased, Recorded: true, Reason: "because"}
 	for _, v := range []dhcp.Verdict{dhcp.VerdictProbing, dhcp.VerdictConflict, dhcp.VerdictProbing, dhcp.VerdictOffered} {
@@ -318,8 +318,8 @@ func TestSecurityEventsAreLoggedStoredAndCounted(t *testing.T) {
 	b := newFixture(t)
 	b.TrustEvent(trust.Event{Time: noon, Kind: trust.EventContradiction, MAC: phoneMAC, Addr: leased, Reason: "the lease has another"})
 	b.TrustEvent(trust.Event{Time: noon, Kind: trust.EventShutOut, Addr: leased, Reason: "too many phones' files"})
-	if len(b.kept.entries) != 1 || b.kept.entries[0].Verdict != "contradiction" || b.kept.entries[0].Source != "trust" || b.kept.entries[0].Reason != "the lease has another" {
-		t.Errorf("timeline %+v", b.kept.entries)
+	if len(b.store.entries) != 1 || b.store.entries[0].Verdict != "contradiction" || b.store.entries[0].Source != "trust" || b.store.entries[0].Reason != "the lease has another" {
+		t.Errorf("timeline %+v", b.store.entries)
 	}
 	for _, part := range []string{"level=WARN", `msg="trust: contradiction"`, "mac=00:15:65:12:34:56", "addr=10.20.1.7", `msg="trust: shut_out"`, `reason="too many phones' files"`} {
 		if !strings.Contains(b.log.String(), part) {

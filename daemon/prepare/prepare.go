@@ -1,5 +1,5 @@
 // Package prepare renders phones' files after the start, before the phones ask for them: after a power cut a whole site boots at once,
-// and rendering is most of the work. It begins with the phones that fetched last, and is not in the way of any that asks now.
+// and rendering is most of the work. It begins with the phones that fetched last, and does not delay phones that request files at the time.
 package prepare
 
 import (
@@ -64,7 +64,7 @@ func (c Config) Run(ctx context.Context) (files int, err error) {
 
 // latest returns the fetches of rendered files that were made last, the newest first, as many as fit.
 func (c Config) latest(ctx context.Context) ([]fleet.Fetch, error) {
-	var kept oldestFirst
+	var selected oldestFirst
 	var size int64
 	for key := []byte(nil); ; {
 		page, next, err := c.Fetches.FetchesAfter(key, pageSize)
@@ -75,10 +75,10 @@ func (c Config) latest(ctx context.Context) ([]fleet.Fetch, error) {
 			if f.Kind != string(phonefile.KindDevice) && f.Kind != string(phonefile.KindPrivate) {
 				continue
 			}
-			heap.Push(&kept, f)
+			heap.Push(&selected, f)
 			size += f.Size + overhead
 			for size > c.Bytes {
-				size -= heap.Pop(&kept).(fleet.Fetch).Size + overhead
+				size -= heap.Pop(&selected).(fleet.Fetch).Size + overhead
 			}
 		}
 		if key = next; key == nil {
@@ -88,8 +88,8 @@ func (c Config) latest(ctx context.Context) ([]fleet.Fetch, error) {
 			return nil, nil
 		}
 	}
-	slices.SortFunc(kept, func(a, b fleet.Fetch) int { return cmp.Or(b.Time.Compare(a.Time), cmp.Compare(a.File, b.File)) })
-	return kept, nil
+	slices.SortFunc(selected, func(a, b fleet.Fetch) int { return cmp.Or(b.Time.Compare(a.Time), cmp.Compare(a.File, b.File)) })
+	return selected, nil
 }
 
 // pause leaves the processor to phones that are being served. It returns an error when the daemon stops.
@@ -113,7 +113,7 @@ func (h oldestFirst) Less(i, j int) bool { return h[i].Time.Before(h[j].Time) }
 func (h oldestFirst) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
 func (h *oldestFirst) Push(f any)        { *h = append(*h, f.(fleet.Fetch)) }
 
-// Pop removes the last element, as container/heap wants it.
+// Pop removes the last element, for container/heap.
 func (h *oldestFirst) Pop() any {
 	last := len(*h) - 1
 	f := (*h)[last]
