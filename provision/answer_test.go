@@ -15,7 +15,7 @@ import (
 	"plugtone/provision/trust"
 )
 
-func TestOwnFileOverItsLease(t *testing.T) {
+func TestPhoneGetsItsFileFromItsLeasedAddress(t *testing.T) {
 	h := newFixture(t)
 	for _, name := range []string{"001565123456.cfg", "/001565123456.cfg", "//001565123456.CFG", `\001565123456.cfg`} {
 		a := h.get(name, "10.20.1.7")
@@ -25,7 +25,7 @@ func TestOwnFileOverItsLease(t *testing.T) {
 			t.Errorf("%s: %+v", name, a)
 		}
 	}
-	if a := h.ask(provision.Request{Transport: fleet.TFTP, Name: "001565123456.cfg", From: netip.MustParseAddr("::ffff:10.20.1.7")}); a.Outcome != provision.Served {
+	if a := h.send(provision.Request{Transport: fleet.TFTP, Name: "001565123456.cfg", From: netip.MustParseAddr("::ffff:10.20.1.7")}); a.Outcome != provision.Served {
 		t.Errorf("from a mapped address: %s", a.Reason)
 	}
 	// Its second MAC is as good as its first, in the name and in the lease.
@@ -37,8 +37,8 @@ func TestOwnFileOverItsLease(t *testing.T) {
 	}
 }
 
-// Known is who has proved to be a phone with a record: such phones come first where there isn't room for all.
-func TestKnown(t *testing.T) {
+// Known is set for a phone with a record that has proved itself. Servers at their limit prefer such phones.
+func TestKnownIsSetForProvenPhonesWithARecord(t *testing.T) {
 	h := newFixture(t)
 	h.leases.Lease("10.20.1.9", mac("001565000003"), voice, noon)
 	h.write("logo.png", "logo")
@@ -57,8 +57,8 @@ func TestKnown(t *testing.T) {
 	}
 }
 
-// The requester learns the same of phones that exist, are disabled, or were never heard of.
-func TestRefusalsAreAlike(t *testing.T) {
+// The refusal is the same for phones that have a record, are disabled, or are unknown.
+func TestRefusalsOfKnownAndUnknownPhonesAreEqual(t *testing.T) {
 	h := newFixture(t)
 	disabled, unknown := mac("001565000002"), mac("001565000003")
 	edit(t, h.records, func(e fleet.Edit) error {
@@ -75,7 +75,7 @@ func TestRefusalsAreAlike(t *testing.T) {
 				var first provision.Answer
 				for i, m := range []dhcp.MAC{unknown, disabled, front} {
 					name := strings.ReplaceAll(pattern, "%", m.Hex())
-					a := h.ask(provision.Request{Transport: transport, Name: name, From: netip.MustParseAddr(from), UserAgent: "curl/8"})
+					a := h.send(provision.Request{Transport: transport, Name: name, From: netip.MustParseAddr(from), UserAgent: "curl/8"})
 					if a.MAC != m && !m.IsZero() && strings.HasPrefix(pattern, "%") {
 						t.Errorf("%s from %s: it is about %s", name, from, a.MAC)
 					}
@@ -83,7 +83,7 @@ func TestRefusalsAreAlike(t *testing.T) {
 						t.Fatalf("%s is served to %s: %s", name, from, a.Reason)
 					}
 					if strings.Contains(strings.ReplaceAll(a.Reason, m.String(), ""), "device") && pattern == "%.cfg" {
-						t.Errorf("%s from %s: the reason speaks of a record: %s", name, from, a.Reason)
+						t.Errorf("%s from %s: the reason mentions a record: %s", name, from, a.Reason)
 					}
 					a.Reason, a.MAC, a.Name = "", dhcp.MAC{}, strings.ReplaceAll(a.Name, m.Hex(), "%")
 					if i == 0 {
@@ -103,7 +103,7 @@ func sameAnswer(a, b provision.Answer) bool {
 		a.Digest == b.Digest && a.Status == b.Status && a.Err == nil && b.Err == nil
 }
 
-// A requester without proof costs the same whether the phone it names exists: its record is not even read.
+// A request without proof takes the same work whether or not the phone that it names has a record: no record is read.
 func TestRefusalReadsNoRecord(t *testing.T) {
 	h := newFixture(t)
 	h.leases.Lease("10.20.1.9", mac("001565000009"), voice, noon)
@@ -120,23 +120,23 @@ func TestRefusalReadsNoRecord(t *testing.T) {
 	}
 }
 
-func TestContradictionIsSaid(t *testing.T) {
+func TestContradictionIsInTheReason(t *testing.T) {
 	h := newFixture(t)
 	h.leases.Lease("10.20.1.9", mac("001565000009"), voice, noon)
 	if a := h.get("001565123456.cfg", "10.20.1.9"); a.Outcome != provision.Refused || !strings.Contains(a.Reason, "10.20.1.9 is leased to 00:15:65:00:00:09, but the file is 00:15:65:12:34:56's") {
 		t.Errorf("%s: %s", a.Outcome, a.Reason)
 	}
-	a := h.ask(provision.Request{Transport: fleet.HTTP, Name: "001565123456.cfg", From: netip.MustParseAddr("10.20.1.7"), UserAgent: "Acme A4 1.2.3 00:15:65:00:00:09"})
+	a := h.send(provision.Request{Transport: fleet.HTTP, Name: "001565123456.cfg", From: netip.MustParseAddr("10.20.1.7"), UserAgent: "Acme A4 1.2.3 00:15:65:00:00:09"})
 	if a.Outcome != provision.Refused || !strings.Contains(a.Reason, "user agent says 00:15:65:00:00:09") {
 		t.Errorf("%s: %s", a.Outcome, a.Reason)
 	}
-	a = h.ask(provision.Request{Transport: fleet.HTTP, Name: "001565123456.cfg", From: netip.MustParseAddr("10.20.1.7"), UserAgent: "Acme A4 1.2.3 00:15:65:12:34:56"})
+	a = h.send(provision.Request{Transport: fleet.HTTP, Name: "001565123456.cfg", From: netip.MustParseAddr("10.20.1.7"), UserAgent: "Acme A4 1.2.3 00:15:65:12:34:56"})
 	if a.Outcome != provision.Served || a.Firmware != "1.2.3" {
 		t.Errorf("%s: %s, firmware %q", a.Outcome, a.Reason, a.Firmware)
 	}
 }
 
-func TestDisabledDeviceIsCleared(t *testing.T) {
+func TestDisabledDeviceGetsNoAccounts(t *testing.T) {
 	h := newFixture(t)
 	edit(t, h.records, func(e fleet.Edit) error {
 		d, err := e.Device(front)
@@ -153,7 +153,7 @@ func TestDisabledDeviceIsCleared(t *testing.T) {
 	}
 }
 
-func TestUnknownPhoneWithLease(t *testing.T) {
+func TestUnknownPhoneWithALeaseFollowsThePolicy(t *testing.T) {
 	h := newFixture(t)
 	unknown := mac("001565000003")
 	lease := h.leases.Lease("10.20.1.9", unknown, voice, noon)
@@ -180,7 +180,7 @@ func TestUnknownPhoneWithLease(t *testing.T) {
 	}
 }
 
-func TestCommonFiles(t *testing.T) {
+func TestCommonFilesNeedNoProofAndHaveNoSecret(t *testing.T) {
 	h := newFixture(t)
 	for _, from := range []string{"10.20.1.7", "10.20.1.200"} {
 		a := h.get("common004.cfg", from)
@@ -199,9 +199,9 @@ func TestCommonFiles(t *testing.T) {
 	contains(t, h.served(h.get("common004.cfg", "10.40.0.9")), "http://10.40.0.2/", "common.language = en")
 }
 
-// The name {mac}.cfg is acme's device file and bolt's common one. The OUI decides for who has no proof, the record for
-// who has.
-func TestSeveralVendorsClaimOneName(t *testing.T) {
+// The name {mac}.cfg is acme's device file and bolt's common one. The OUI decides for a requester without proof, the record
+// for one with proof.
+func TestNameOfSeveralVendorsIsDecidedByRecordOrOUI(t *testing.T) {
 	h := newFixture(t)
 	if a := h.get("0004f2000001.cfg", "10.20.1.200"); a.Kind != "common" || a.Vendor != "bolt" {
 		t.Errorf("bolt's OUI: %+v", a)
@@ -230,7 +230,7 @@ func TestSeveralVendorsClaimOneName(t *testing.T) {
 	}
 }
 
-func TestDeviceWithoutVendor(t *testing.T) {
+func TestDeviceWithoutVendorGetsNoFile(t *testing.T) {
 	h := newFixture(t)
 	printer := mac("001565000077")
 	h.leases.Lease("10.20.1.30", printer, voice, noon)
@@ -240,7 +240,7 @@ func TestDeviceWithoutVendor(t *testing.T) {
 	}
 }
 
-func TestAskedInVain(t *testing.T) {
+func TestExpectedAndUnknownFilesAreNotFound(t *testing.T) {
 	h := newFixture(t)
 	for _, from := range []string{"10.20.1.7", "192.0.2.1"} {
 		for _, name := range []string{"001565123456.boot", "001565123456-local.cfg"} {
@@ -249,17 +249,17 @@ func TestAskedInVain(t *testing.T) {
 			}
 		}
 	}
-	if a := h.ask(provision.Request{Transport: fleet.HTTP, Method: "PUT", Name: "001565123456.cfg", From: netip.MustParseAddr("10.20.1.7")}); a.Outcome != provision.NotFound {
+	if a := h.send(provision.Request{Transport: fleet.HTTP, Method: "PUT", Name: "001565123456.cfg", From: netip.MustParseAddr("10.20.1.7")}); a.Outcome != provision.NotFound {
 		t.Errorf("an upload: %s", a.Outcome)
 	}
 	for _, name := range []string{"", "nothing.xyz", "../../etc/passwd", strings.Repeat("a", 10_000), "a\x00b", "\xff"} {
-		if a := h.ask(provision.Request{Transport: fleet.HTTP, Name: name, From: netip.MustParseAddr("10.20.1.7")}); a.Outcome != provision.NotFound || len(a.Name) > 100 || len(a.Reason) > 300 {
+		if a := h.send(provision.Request{Transport: fleet.HTTP, Name: name, From: netip.MustParseAddr("10.20.1.7")}); a.Outcome != provision.NotFound || len(a.Name) > 100 || len(a.Reason) > 300 {
 			t.Errorf("%.20q: %s, %.100s, %.100s", name, a.Outcome, a.Name, a.Reason)
 		}
 	}
 }
 
-func TestNoProvisioningInOrdinarySubnets(t *testing.T) {
+func TestSubnetWithoutProvisioningRefusesFiles(t *testing.T) {
 	h := newFixture(t)
 	h.leases.Lease("10.30.0.7", front, "10.30.0.0/24", noon)
 	if a := h.get("001565123456.cfg", "10.30.0.7"); a.Outcome != provision.Refused || !strings.Contains(a.Reason, "phones: none") {
@@ -267,7 +267,7 @@ func TestNoProvisioningInOrdinarySubnets(t *testing.T) {
 	}
 }
 
-func TestFaultsAreFaults(t *testing.T) {
+func TestInternalErrorsAreReportedAsSuch(t *testing.T) {
 	h := newFixture(t)
 	h.records.Break(true)
 	for _, name := range []string{"001565123456.cfg", "001565ffffff.cfg", "common004.cfg"} {

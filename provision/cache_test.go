@@ -14,7 +14,7 @@ import (
 	"plugtone/provision/setting"
 )
 
-func TestSameBytesUntilSomethingChanges(t *testing.T) {
+func TestFileIsUnchangedUntilItsInputsChange(t *testing.T) {
 	h := newFixture(t)
 	get := func() string { h.t.Helper(); a := h.get("001565123456.cfg", "10.20.1.7"); h.served(a); return a.ETag }
 	first := get()
@@ -60,13 +60,13 @@ func TestSameBytesUntilSomethingChanges(t *testing.T) {
 	}
 }
 
-// Whatever changes, what was made before it is dropped from memory at once, not only never given again.
-func TestChangesDropWhatWasRendered(t *testing.T) {
+// Each change removes the files and records cached before it from memory at once.
+func TestChangesEmptyTheCaches(t *testing.T) {
 	h := newFixture(t)
 	get := func() { h.t.Helper(); h.served(h.get("001565123456.cfg", "10.20.1.7")) }
 	get()
 	if files, records := h.Cached(); files != 1 || records == 0 {
-		t.Errorf("%d files and %d records are kept", files, records)
+		t.Errorf("%d files and %d records are cached", files, records)
 	}
 	for what, change := range map[string]func(){
 		"records": func() {
@@ -78,13 +78,13 @@ func TestChangesDropWhatWasRendered(t *testing.T) {
 		change()
 		h.get("nothing", "192.0.2.1")
 		if files, records := h.Cached(); files != 0 || records != 0 {
-			t.Errorf("%s: %d files and %d records of before are kept", what, files, records)
+			t.Errorf("%s: %d files and %d records from before are cached", what, files, records)
 		}
 		get()
 	}
 }
 
-func TestAnswersAtOnce(t *testing.T) {
+func TestConcurrentAnswersAreEqual(t *testing.T) {
 	h := newFixture(t)
 	want := h.get("001565123456.cfg", "10.20.1.7").Digest
 	var wg sync.WaitGroup
@@ -101,8 +101,8 @@ func TestAnswersAtOnce(t *testing.T) {
 	wg.Wait()
 }
 
-// Requests without proof for names with ever new MACs must not push out what phones really ask for.
-func TestStrangersDoNotFillTheCache(t *testing.T) {
+// Requests without proof for names with made-up MACs must not evict the files of phones from the cache.
+func TestRequestsWithoutProofDoNotFillTheCache(t *testing.T) {
 	h := newFixture(t)
 	first := h.get("001565123456.cfg", "10.20.1.7")
 	for i := range 2000 {

@@ -12,7 +12,7 @@ import (
 	"plugtone/provision/setting"
 )
 
-func TestPrecedence(t *testing.T) {
+func TestSettingsOfTheDeviceOverrideProfileAndSite(t *testing.T) {
 	h := newFixture(t)
 	value := func() any {
 		t.Helper()
@@ -73,7 +73,7 @@ func TestPrecedence(t *testing.T) {
 	}
 }
 
-func TestKeysOfProfileThatDoNotFit(t *testing.T) {
+func TestKeysOfAProfileThatDoNotFitAreReported(t *testing.T) {
 	h := newFixture(t)
 	edit(t, h.records, func(e fleet.Edit) error {
 		d, err := e.Device(front)
@@ -93,8 +93,8 @@ func TestKeysOfProfileThatDoNotFit(t *testing.T) {
 	contains(t, x.LeftOut[1], "key expansion1:1=blf:1007 of profile reception: ")
 }
 
-// A setting that the model's files have no place for is kept for the next phone, and said to have no effect on this one.
-func TestSettingsWithoutAPlaceAreTold(t *testing.T) {
+// A setting that the model's files have no parameter for stays in the record, for the next phone, and is reported as left out.
+func TestSettingsThatTheModelLacksAreReported(t *testing.T) {
 	h := newFixture(t)
 	edit(t, h.records, func(e fleet.Edit) error {
 		d, err := e.Device(front)
@@ -113,15 +113,15 @@ func TestSettingsWithoutAPlaceAreTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	told := strings.Join(x.LeftOut, "\n")
-	contains(t, told, "setting wallpaper of the device: no way is known to set it on A4")
-	contains(t, told, "setting session_timers of profile reception: no way")
-	if strings.Contains(told, "firmware") {
-		t.Errorf("left out %q", told)
+	leftOut := strings.Join(x.LeftOut, "\n")
+	contains(t, leftOut, "setting wallpaper of the device: no way is known to set it on A4")
+	contains(t, leftOut, "setting session_timers of profile reception: no way")
+	if strings.Contains(leftOut, "firmware") {
+		t.Errorf("left out %q", leftOut)
 	}
 }
 
-func TestKeyOfALineWithoutAccountIsTold(t *testing.T) {
+func TestKeyOfALineWithoutAccountIsReported(t *testing.T) {
 	h := newFixture(t)
 	edit(t, h.records, func(e fleet.Edit) error {
 		d, err := e.Device(front)
@@ -132,8 +132,8 @@ func TestKeyOfALineWithoutAccountIsTold(t *testing.T) {
 		return err
 	})
 	x, err := h.Explain(context.Background(), provision.Question{MAC: front})
-	if told := strings.Join(x.LeftOut, "\n"); err != nil || strings.Count(told, "no account on line") != 1 || !strings.Contains(told, "key 3=blf:1002,line=4 of the device: ") {
-		t.Errorf("left out %q, %v", told, err)
+	if leftOut := strings.Join(x.LeftOut, "\n"); err != nil || strings.Count(leftOut, "no account on line") != 1 || !strings.Contains(leftOut, "key 3=blf:1002,line=4 of the device: ") {
+		t.Errorf("left out %q, %v", leftOut, err)
 	}
 }
 

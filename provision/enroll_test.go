@@ -14,25 +14,25 @@ import (
 	"plugtone/provision/trust"
 )
 
-// drawer keeps windows as a disk does, until it breaks.
-type drawer struct {
-	kept   []trust.EnrollmentWindow
-	broken error
+// windowStore is a WindowStore in memory that fails with broken when that is set.
+type windowStore struct {
+	windows []trust.EnrollmentWindow
+	broken  error
 }
 
-func (d *drawer) LoadWindows() ([]trust.EnrollmentWindow, error) {
-	return slices.Clone(d.kept), d.broken
+func (d *windowStore) LoadWindows() ([]trust.EnrollmentWindow, error) {
+	return slices.Clone(d.windows), d.broken
 }
 
-func (d *drawer) SaveWindows(all []trust.EnrollmentWindow) error {
+func (d *windowStore) SaveWindows(all []trust.EnrollmentWindow) error {
 	if d.broken == nil {
-		d.kept = slices.Clone(all)
+		d.windows = slices.Clone(all)
 	}
 	return d.broken
 }
 
 // restart puts a new service into the fixture, over the same records, leases and windows.
-func (h *fixture) restart(d *drawer) error {
+func (h *fixture) restart(d *windowStore) error {
 	s, err := provision.New(provision.Config{
 		Records: h.records, Leases: h.leases, Windows: d, Now: func() time.Time { return h.now },
 		Packs: func() *pack.Set { return h.packs }, Site: func() *fleet.Site { return h.site },
@@ -43,8 +43,8 @@ func (h *fixture) restart(d *drawer) error {
 	return err
 }
 
-func TestWindowsOutliveARestart(t *testing.T) {
-	h, d := newFixture(t), &drawer{}
+func TestEnrollmentWindowsSurviveARestart(t *testing.T) {
+	h, d := newFixture(t), &windowStore{}
 	again := func() {
 		t.Helper()
 		if err := h.restart(d); err != nil {
@@ -57,18 +57,18 @@ func TestWindowsOutliveARestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	again()
-	if a := h.ask(r); a.Outcome != provision.Served || a.Proof != trust.ProofEnroll {
+	if a := h.send(r); a.Outcome != provision.Served || a.Proof != trust.ProofEnroll {
 		t.Errorf("after a restart: %s, %s", a.Outcome, a.Reason)
 	}
 	if w := h.Windows(); len(w) != 1 || w[0].MAC != front || !w[0].Until.Equal(noon.Add(30*time.Minute)) {
 		t.Errorf("windows %v", w)
 	}
-	// What was closed stays closed, and what has ended isn't opened by a restart.
+	// A restart opens no window that was closed or has ended.
 	if _, err := h.Enroll(front, netip.MustParsePrefix("192.0.2.0/28"), 0); err != nil {
 		t.Fatal(err)
 	}
 	again()
-	if a := h.ask(r); a.Outcome != provision.Refused {
+	if a := h.send(r); a.Outcome != provision.Refused {
 		t.Errorf("closed before a restart: %s", a.Outcome)
 	}
 	if _, err := h.Enroll(front, netip.Prefix{}, time.Minute); err != nil {
@@ -76,10 +76,10 @@ func TestWindowsOutliveARestart(t *testing.T) {
 	}
 	h.now = noon.Add(time.Minute)
 	again()
-	if a := h.ask(r); a.Outcome != provision.Refused || len(h.Windows()) != 0 {
+	if a := h.send(r); a.Outcome != provision.Refused || len(h.Windows()) != 0 {
 		t.Errorf("ended before a restart: %s", a.Outcome)
 	}
-	// A clock that is set back doesn't make a window of a day one of a year.
+	// A clock that is set back by a year doesn't extend a window of a day.
 	if _, err := h.Enroll(front, netip.Prefix{}, 24*time.Hour); err != nil {
 		t.Fatal(err)
 	}
@@ -90,8 +90,8 @@ func TestWindowsOutliveARestart(t *testing.T) {
 	}
 }
 
-func TestWindowThatCanNotBeKept(t *testing.T) {
-	h, d := newFixture(t), &drawer{}
+func TestWindowThatCanNotBeStoredIsNotOpened(t *testing.T) {
+	h, d := newFixture(t), &windowStore{}
 	if err := h.restart(d); err != nil {
 		t.Fatal(err)
 	}
@@ -100,14 +100,14 @@ func TestWindowThatCanNotBeKept(t *testing.T) {
 		t.Errorf("opened all the same: %v, %v", h.Windows(), err)
 	}
 	if err := h.restart(d); !errors.Is(err, d.broken) {
-		t.Errorf("a start without knowing the windows: %v", err)
+		t.Errorf("a start without the stored windows: %v", err)
 	}
 }
 
-// An operator has said that all phones here are new. A restart doesn't ask again: not for those that waited, and not for
-// those that came while the window was open.
-func TestRestartDoesNotUndoALift(t *testing.T) {
-	h, d := newFixture(t), &drawer{}
+// After the operator enrolled all phones of a subnet, a restart leaves them enrolled: those that waited, and those that came while
+// the window was open.
+func TestRestartKeepsEnrolledPhonesProven(t *testing.T) {
+	h, d := newFixture(t), &windowStore{}
 	h.site.NewPhones = &trust.NewPhones{Burst: 2, PerMinute: 0}
 	if err := h.restart(d); err != nil {
 		t.Fatal(err)
@@ -151,7 +151,7 @@ func TestRestartDoesNotUndoALift(t *testing.T) {
 	}
 }
 
-func TestWindowsAreBounded(t *testing.T) {
+func TestEnrollmentWindowsAreBounded(t *testing.T) {
 	h := newFixture(t)
 	for i := range 256 {
 		if _, err := h.Enroll(front, netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), 32), time.Hour); err != nil {
@@ -159,13 +159,13 @@ func TestWindowsAreBounded(t *testing.T) {
 		}
 	}
 	if _, err := h.Enroll(front, netip.MustParsePrefix("198.51.100.0/24"), time.Hour); err == nil {
-		t.Error("one more than are kept")
+		t.Error("a window beyond the limit is opened")
 	}
 	h.now = noon.Add(2 * time.Hour)
 	if _, err := h.Enroll(front, netip.MustParsePrefix("198.51.100.0/24"), time.Hour); err != nil || len(h.Windows()) != 1 {
 		t.Errorf("when they have ended: %v, %v", h.Windows(), err)
 	}
-	// Opening and closing for all phones leaves memories, which are as bounded.
+	// The windows for all phones that were closed are remembered, within the same bound.
 	for range 600 {
 		h.now = h.now.Add(time.Second)
 		for _, length := range []time.Duration{time.Minute, 0} {

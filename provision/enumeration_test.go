@@ -23,12 +23,12 @@ func basic(user, password string) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
 }
 
-// guesses asks for the files of n phones as r does.
+// guesses sends r for the files of n phones.
 func (h *fixture) guesses(r provision.Request, n int) {
 	h.t.Helper()
 	for i := range n {
 		r.Name = guess(i)
-		h.ask(r)
+		h.send(r)
 	}
 }
 
@@ -49,7 +49,7 @@ func (h *fixture) fleet(n int, password setting.Secret) []dhcp.MAC {
 	return macs
 }
 
-func TestGuessingIsShutOutElsewhere(t *testing.T) {
+func TestGuesserOutsideTheSubnetsIsRefusedEverything(t *testing.T) {
 	for _, known := range []bool{false, true} {
 		h := newFixture(t)
 		macs := h.fleet(40, "the-same-for-all")
@@ -59,52 +59,52 @@ func TestGuessingIsShutOutElsewhere(t *testing.T) {
 			if known {
 				r.Name = macs[i].Hex() + ".cfg"
 			}
-			if a := h.ask(r); a.Silent != (i > 20) && (i < 14 || i > 20) {
+			if a := h.send(r); a.Silent != (i > 20) && (i < 14 || i > 20) {
 				t.Fatalf("known %t, request %d: %s", known, i, a.Reason)
 			}
 		}
 		if got := h.kinds(); !slices.Equal(got, []trust.EventKind{trust.EventShutOut}) {
 			t.Errorf("alarms %v", got)
 		}
-		// From there nothing at all is had any more without a proof, whatever it is.
+		// From that address no file is served without a proof.
 		for _, name := range []string{"common004.cfg", guess(1), "x/y.png", "001565123456-local.cfg", "001565123456.boot"} {
 			r.Name = name
-			if a := h.ask(r); !a.Silent || a.Body != nil || a.Status == 0 {
+			if a := h.send(r); !a.Silent || a.Body != nil || a.Status == 0 {
 				t.Errorf("%s: %+v", name, a)
 			}
 			over := r
 			over.Transport, over.Authorization = fleet.HTTP, ""
-			if a := h.ask(over); a.Outcome == provision.Served || a.Status != 401 || a.Body != nil {
+			if a := h.send(over); a.Outcome == provision.Served || a.Status != 401 || a.Body != nil {
 				t.Errorf("%s without a password: %+v", name, a)
 			}
 		}
 		h.served(h.get("common004.cfg", "192.0.2.2"))
 		h.now = noon.Add(11 * time.Minute)
 		r.Name, r.Authorization = "common004.cfg", ""
-		h.served(h.ask(r))
+		h.served(h.send(r))
 	}
 }
 
-// Where no phone logs in, a proof comes along with the request or not at all.
-func TestGuessingIsShutOutWhereNobodyLogsIn(t *testing.T) {
+// Where credentials are no proof, no challenge is sent: a proof comes with the request or not at all.
+func TestGuesserIsRefusedEverythingWhereCredentialsAreNoProof(t *testing.T) {
 	h := newFixture(t)
 	h.site.Networks = []fleet.Network{{From: netip.MustParsePrefix("192.0.2.0/24"), Trust: []trust.Proof{trust.ProofCertificate}}}
 	h.guesses(request(""), 20)
 	for _, name := range []string{"common004.cfg", guess(1)} {
-		if a := h.ask(request(name)); !a.Silent || a.Challenge != "" || a.Body != nil {
+		if a := h.send(request(name)); !a.Silent || a.Challenge != "" || a.Body != nil {
 			t.Errorf("%s: %+v", name, a)
 		}
 	}
 }
 
-func TestGuessingIsSlowedOnOwnSubnets(t *testing.T) {
+func TestGuesserOnAServedSubnetIsDelayed(t *testing.T) {
 	h := newFixture(t)
 	h.leases.Lease("10.20.1.9", mac("001565000009"), voice, noon)
 	for _, over := range []fleet.Transport{fleet.HTTP, fleet.TFTP} {
 		for i := range 40 {
 			r := provision.Request{Transport: over, Method: "GET", Name: guess(i), From: netip.MustParseAddr("10.20.1.9")}
 			limited := i > 20
-			if a := h.ask(r); (i < 14 || limited) && ((a.Delay > 0) != limited || a.Silent != (limited && over == fleet.TFTP)) {
+			if a := h.send(r); (i < 14 || limited) && ((a.Delay > 0) != limited || a.Silent != (limited && over == fleet.TFTP)) {
 				t.Errorf("%s, request %d: delay %v, silent %t", over, i, a.Delay, a.Silent)
 			}
 		}
@@ -120,17 +120,16 @@ func TestGuessingIsSlowedOnOwnSubnets(t *testing.T) {
 	}
 }
 
-// The operator sees it: in the alarm, which goes to log and metrics, in what the timelines of the phones asked for get, and when
-// explain is asked about the address.
-func TestGuessingIsSeen(t *testing.T) {
+// Guessing is reported: in an event (log and metrics), in the timelines of the phones whose files were requested, and by explain.
+func TestGuessingIsReported(t *testing.T) {
 	h := newFixture(t)
 	h.leases.Lease("10.20.1.9", mac("001565000009"), voice, noon)
 	for _, place := range []struct {
-		from string
-		over fleet.Transport
-		kind trust.EventKind
-		mac  dhcp.MAC
-		says string
+		from   string
+		over   fleet.Transport
+		kind   trust.EventKind
+		mac    dhcp.MAC
+		reason string
 	}{
 		{"10.20.1.9", fleet.HTTP, trust.EventSlowed, mac("001565000009"), "slowed until 2026-11-22T12:10:00Z"},
 		{away, fleet.HTTP, trust.EventShutOut, dhcp.MAC{}, "unless it logs in it is shut out until 2026-11-22T12:10:00Z"},
@@ -148,23 +147,23 @@ func TestGuessingIsSeen(t *testing.T) {
 			t.Errorf("%s: alarms %+v", place.from, h.events)
 		}
 		r.Name, r.Authorization = guess(3), ""
-		if a := h.ask(r); a.MAC.IsZero() || !strings.Contains(a.Reason, place.says) {
+		if a := h.send(r); a.MAC.IsZero() || !strings.Contains(a.Reason, place.reason) {
 			t.Errorf("%s: the timeline of %s gets %q", place.from, a.MAC, a.Reason)
 		}
-		want := place.says
+		want := place.reason
 		if place.over == fleet.TFTP {
 			want = "over tftp it is limited until 2026-11-22T12:10:00Z"
 		}
-		told := len(h.events)
+		before := len(h.events)
 		x, err := h.Explain(context.Background(), provision.Question{Path: guess(1), From: r.From})
-		if err != nil || !strings.Contains(x.Answer.Reason, want) || len(h.events) != told {
+		if err != nil || !strings.Contains(x.Answer.Reason, want) || len(h.events) != before {
 			t.Errorf("%s: explain: %+v, %v", place.from, x.Answer, err)
 		}
 	}
 }
 
-// Whatever an address has done, a phone there that proves itself is served, at once, and may have all that it might before.
-func TestProofComesBeforeLimits(t *testing.T) {
+// A phone that proves itself is served without delay from an address that is limited, with the same files as before.
+func TestPhoneWithProofIsServedFromALimitedAddress(t *testing.T) {
 	prefix := netip.MustParsePrefix("192.0.2.0/24")
 	for _, proof := range []trust.Proof{trust.ProofLease, trust.ProofCredentials, trust.ProofCertificate, trust.ProofNeighbor, trust.ProofAddress, trust.ProofEnroll} {
 		h := newFixture(t)
@@ -202,7 +201,7 @@ func TestProofComesBeforeLimits(t *testing.T) {
 			r.Name = name
 			if proof == trust.ProofCredentials {
 				r.Authorization = ""
-				first := h.ask(r)
+				first := h.send(r)
 				if first.Status != 401 || first.Silent {
 					t.Fatalf("%s: no challenge: %+v", name, first)
 				}
@@ -211,14 +210,14 @@ func TestProofComesBeforeLimits(t *testing.T) {
 			if proof == trust.ProofEnroll && name == "common004.cfg" {
 				continue // it names no phone, so it is unknown that a phone of the window requests it
 			}
-			if a := h.ask(r); a.Outcome != provision.Served || a.Proof != proof || a.Delay != 0 || a.Silent {
+			if a := h.send(r); a.Outcome != provision.Served || a.Proof != proof || a.Delay != 0 || a.Silent {
 				t.Errorf("%s by %s: %s, %s, delay %v", name, proof, a.Outcome, a.Reason, a.Delay)
 			}
 		}
 	}
 }
 
-func TestFilesAskedForInVainNeverCount(t *testing.T) {
+func TestExpectedNotFoundIsNoGuess(t *testing.T) {
 	h := newFixture(t)
 	for _, over := range []fleet.Transport{fleet.TFTP, fleet.HTTP, fleet.HTTPS} {
 		for i := range 60 {
@@ -227,27 +226,27 @@ func TestFilesAskedForInVainNeverCount(t *testing.T) {
 			for _, name := range []string{strings.ReplaceAll(guess(i), ".cfg", ".boot"), strings.ReplaceAll(guess(i), ".cfg", "-local.cfg"),
 				"001565123456.cfg" /* one phone, again and again */, fmt.Sprintf("nothing%d.txt", i)} {
 				r.Name = name
-				h.ask(r)
+				h.send(r)
 			}
 		}
 		h.now = h.now.Add(5 * time.Minute)
 		r := request("common004.cfg")
 		r.Transport = over
-		if a := h.ask(r); a.Outcome != provision.Served || len(h.events) != 0 {
+		if a := h.send(r); a.Outcome != provision.Served || len(h.events) != 0 {
 			t.Errorf("limited over %s for what doesn't count: %s, %v", over, a.Reason, h.events)
 		}
 	}
 }
 
-// The source of a datagram can be forged, so it says nothing about who connects; nor do ever so many sources let one be
-// forgotten that did connect.
-func TestForgedDatagramsNeverShutOutHTTP(t *testing.T) {
+// The source of a datagram can be forged. So requests over TFTP never limit an address over HTTP, and no number of them evicts the
+// count of an address that connected.
+func TestForgedDatagramsNeverLimitHTTP(t *testing.T) {
 	h := newFixture(t)
 	r := request("")
 	r.Transport = fleet.TFTP
 	h.guesses(r, 60)
 	r.Name = "common004.cfg"
-	if a := h.ask(r); !a.Silent {
+	if a := h.send(r); !a.Silent {
 		t.Error("TFTP is not limited")
 	}
 	h.served(h.get("common004.cfg", away))
@@ -257,24 +256,24 @@ func TestForgedDatagramsNeverShutOutHTTP(t *testing.T) {
 	h.guesses(guesser, 20)
 	for i := range 10000 {
 		r.Name, r.From = guess(i), netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)})
-		h.ask(r)
+		h.send(r)
 	}
 	guesser.Name = guess(1)
-	if a := h.ask(guesser); !a.Silent {
-		t.Error("a flood of forged datagrams lets a guesser in again")
+	if a := h.send(guesser); !a.Silent {
+		t.Error("a flood of forged datagrams ends the limit of a guesser")
 	}
 }
 
 // A whole site behind one address reboots: each phone is challenged, then proves itself. A few never can. Some answer the
-// challenge of the last time first, and some send a password in clear before they are asked.
-func TestSiteBehindOneAddress(t *testing.T) {
+// challenge of the last time first, and some send a password in clear before they are challenged.
+func TestRebootOfASiteBehindOneAddressIsNoGuessing(t *testing.T) {
 	h := newFixture(t)
 	const phones, password = 400, "the-same-for-all"
 	macs := h.fleet(phones, password)
 	answers := make([]provision.Answer, phones)
 	for round := range 3 {
 		for i, m := range macs {
-			h.served(h.ask(request("common004.cfg")))
+			h.served(h.send(request("common004.cfg")))
 			r := request(m.Hex() + ".cfg")
 			r.Transport = fleet.HTTP
 			switch {
@@ -283,7 +282,7 @@ func TestSiteBehindOneAddress(t *testing.T) {
 			case i%3 == 2:
 				r.Authorization = basic(m.Hex(), password)
 			}
-			answers[i] = h.ask(r)
+			answers[i] = h.send(r)
 		}
 		for i, m := range macs {
 			h.now = h.now.Add(100 * time.Millisecond)
@@ -293,13 +292,13 @@ func TestSiteBehindOneAddress(t *testing.T) {
 				secret = "forgotten"
 			}
 			r.Authorization = logIn(answers[i], m.Hex(), secret, "/"+r.Name)
-			if a := h.ask(r); (a.Outcome == provision.Served) != (i%20 != 7) {
+			if a := h.send(r); (a.Outcome == provision.Served) != (i%20 != 7) {
 				t.Fatalf("round %d, phone %d: %s, %s", round, i, a.Outcome, a.Reason)
 			}
 		}
 		h.now = h.now.Add(5 * time.Minute)
 	}
-	h.served(h.ask(request("common004.cfg")))
+	h.served(h.send(request("common004.cfg")))
 	if len(h.events) != 0 {
 		t.Errorf("alarms %v", h.events)
 	}
@@ -307,11 +306,11 @@ func TestSiteBehindOneAddress(t *testing.T) {
 
 // A host guesses from the address of a whole site. Its phones go on, also those that first answer an old challenge, send a
 // password in clear, or begin with a file that needs no proof.
-func TestGuesserBehindTheAddressOfASite(t *testing.T) {
+func TestPhonesAreServedBesideAGuesserAtTheirAddress(t *testing.T) {
 	h := newFixture(t)
 	const password = "the-same-for-all"
 	macs := h.fleet(30, password)
-	old := h.ask(request(macs[0].Hex() + ".cfg"))
+	old := h.send(request(macs[0].Hex() + ".cfg"))
 	h.now = noon.Add(6 * time.Minute)
 	guesser := request("")
 	guesser.Authorization = basic("x", "y")
@@ -329,19 +328,19 @@ func TestGuesserBehindTheAddressOfASite(t *testing.T) {
 			case 1:
 				r.Authorization = basic(m.Hex(), password)
 			}
-			first := h.ask(r)
+			first := h.send(r)
 			if first.Status != 401 || first.Silent {
 				t.Fatalf("phone %d is not challenged for %s: %s", i, name, first.Reason)
 			}
 			r.Authorization = logIn(first, m.Hex(), password, "/"+name)
-			h.served(h.ask(r))
+			h.served(h.send(r))
 		}
 	}
 }
 
-// A requester that only collects challenges, for more phones than any site has, is seen at once and not only when the phones had time to
+// A requester that only collects challenges, for more phones than any site has, is detected at once, and not only after the time that phones have to
 // answer.
-func TestBurstOfChallenges(t *testing.T) {
+func TestBurstOfChallengesIsGuessing(t *testing.T) {
 	h := newFixture(t)
 	h.guesses(request(""), 1200)
 	if got := h.kinds(); !slices.Equal(got, []trust.EventKind{trust.EventShutOut}) {
@@ -349,15 +348,15 @@ func TestBurstOfChallenges(t *testing.T) {
 	}
 }
 
-// Passwords that are tried on a file that anybody may have are tries all the same.
-func TestPasswordsTriedOnCommonFiles(t *testing.T) {
+// Passwords that are tried on a file that needs no proof count, too.
+func TestPasswordsTriedOnCommonFilesCount(t *testing.T) {
 	for _, name := range []string{"common004.cfg", "001565123456.boot", "001565123456.cfg", "none.png"} {
 		h := newFixture(t)
 		macs := h.fleet(40, "the-same-for-all")
 		r := request(name)
 		for _, m := range macs {
 			r.Authorization = basic(m.Hex(), "wrong")
-			h.ask(r)
+			h.send(r)
 		}
 		if got := h.kinds(); !slices.Contains(got, trust.EventShutOut) {
 			t.Errorf("%s: alarms %v", name, got)
@@ -365,13 +364,13 @@ func TestPasswordsTriedOnCommonFiles(t *testing.T) {
 	}
 }
 
-// A requester with ever new addresses fills no memory: the sources that were quiet longest are forgotten.
-func TestGuessersAreForgotten(t *testing.T) {
+// The number of remembered sources is bounded: those that were quiet longest are forgotten.
+func TestRememberedSourcesAreBounded(t *testing.T) {
 	h := newFixture(t)
 	for i := range 20000 {
 		r := request(guess(i))
 		r.From = netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)})
-		h.ask(r)
+		h.send(r)
 	}
 	if n := h.Sources(); n > 8192 {
 		t.Errorf("%d sources are remembered", n)

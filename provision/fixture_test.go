@@ -24,7 +24,7 @@ import (
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-// fixture is a Service with everything around it.
+// fixture is a Service with its records, leases, packs and configuration.
 type fixture struct {
 	*provision.Service
 	t         testing.TB
@@ -87,8 +87,8 @@ func newFixture(t testing.TB) *fixture {
 	return h
 }
 
-// lockOrderChecker holds every test to the order of locks: the lease table queries the records under its own lock, so a caller that reads
-// records may not wait for that lock.
+// lockOrderChecker checks the order of locks in every test: the lease table reads the records under its own lock, so a caller that
+// reads records must not wait for that lock.
 type lockOrderChecker struct {
 	*provisiontest.Leases
 	records *provisiontest.Records
@@ -97,18 +97,18 @@ type lockOrderChecker struct {
 
 func (o lockOrderChecker) LeasesOf(mac dhcp.MAC) []dhcp.Lease {
 	if o.records.Open() {
-		o.t.Errorf("the leases of %s are asked for inside a View:\n%s", mac, debug.Stack())
+		o.t.Errorf("the leases of %s are read inside a View:\n%s", mac, debug.Stack())
 	}
 	return o.Leases.LeasesOf(mac)
 }
 
-// get asks as a phone does.
+// get requests a file over HTTP, as a phone does.
 func (h *fixture) get(name, from string) provision.Answer {
 	h.t.Helper()
-	return h.ask(provision.Request{Transport: fleet.HTTP, Method: "GET", Name: name, From: netip.MustParseAddr(from)})
+	return h.send(provision.Request{Transport: fleet.HTTP, Method: "GET", Name: name, From: netip.MustParseAddr(from)})
 }
 
-func (h *fixture) ask(r provision.Request) provision.Answer {
+func (h *fixture) send(r provision.Request) provision.Answer {
 	h.t.Helper()
 	r.Time = h.now
 	a := h.Answer(context.Background(), r)
@@ -124,7 +124,7 @@ func (h *fixture) ask(r provision.Request) provision.Answer {
 	return a
 }
 
-// served is the body of an answer that must be served.
+// served returns the body of an answer, which must have the outcome Served.
 func (h *fixture) served(a provision.Answer) string {
 	h.t.Helper()
 	if a.Outcome != provision.Served {

@@ -9,8 +9,8 @@ import (
 	"plugtone/provision/provisiontest"
 )
 
-// Fifty reloads with fetches between them leave no pack set of before in memory: all caches belong to the generation that the
-// reload replaces.
+// After fifty reloads with fetches between them no replaced pack set is in memory: all caches belong to the generation that a reload
+// replaces.
 func TestReloadsLeaveNoOldPacksInMemory(t *testing.T) {
 	h := newFixture(t)
 	var old []weak.Pointer[pack.Set]

@@ -22,7 +22,7 @@ import (
 
 const away = "192.0.2.1"
 
-// request asks for a file over HTTPS from elsewhere.
+// request returns a request for a file over HTTPS from outside the subnets.
 func request(name string) provision.Request {
 	return provision.Request{Transport: fleet.HTTPS, Method: "GET", Name: name, From: netip.MustParseAddr(away)}
 }
@@ -67,37 +67,37 @@ func TestRightPasswordIsProofForOneFileAndAddress(t *testing.T) {
 	c := h.withCredentials()
 	name := "001565123456.cfg"
 	r := request(name)
-	first := h.ask(r)
+	first := h.send(r)
 	if first.Outcome != provision.Refused || first.Status != 401 || !strings.HasPrefix(first.Challenge, "Digest ") {
 		t.Fatalf("without credentials: %+v", first)
 	}
 	good := logIn(first, c.User, c.Password.Reveal(), "/"+name)
 	r.Authorization = good
-	a := h.ask(r)
+	a := h.send(r)
 	h.served(a)
 	if a.Proof != trust.ProofCredentials || a.MAC != front {
 		t.Errorf("proof %s of %s", a.Proof, a.MAC)
 	}
 	r.Name = "001565123456-book.xml"
-	if a := h.ask(r); a.Outcome != provision.Refused || !strings.Contains(a.Reason, "made for another file") {
+	if a := h.send(r); a.Outcome != provision.Refused || !strings.Contains(a.Reason, "made for another file") {
 		t.Errorf("a digest for another file: %s, %s", a.Outcome, a.Reason)
 	}
 	r.Name, r.From = name, netip.MustParseAddr("192.0.2.2")
-	if a := h.ask(r); a.Outcome != provision.Refused || !strings.Contains(a.Challenge, "stale=true") {
+	if a := h.send(r); a.Outcome != provision.Refused || !strings.Contains(a.Challenge, "stale=true") {
 		t.Errorf("replayed from elsewhere: %s, %s", a.Outcome, a.Challenge)
 	}
 	r.From = netip.MustParseAddr(away)
 	r.Authorization = logIn(first, c.User, "wrong", "/"+name)
-	if a := h.ask(r); a.Outcome != provision.Refused || a.Status != 401 || !strings.Contains(a.Reason, "user or password are wrong") {
+	if a := h.send(r); a.Outcome != provision.Refused || a.Status != 401 || !strings.Contains(a.Reason, "user or password are wrong") {
 		t.Errorf("wrong password: %s, %s", a.Outcome, a.Reason)
 	}
 	r.Authorization, h.now = good, noon.Add(6*time.Minute)
-	if a := h.ask(r); a.Outcome != provision.Refused || !strings.Contains(a.Challenge, "stale=true") {
+	if a := h.send(r); a.Outcome != provision.Refused || !strings.Contains(a.Challenge, "stale=true") {
 		t.Errorf("an old nonce: %s, %s", a.Outcome, a.Challenge)
 	}
 	h.site.Networks = []fleet.Network{{From: netip.MustParsePrefix("192.0.2.0/24"), Trust: []trust.Proof{trust.ProofCertificate}}}
 	h.now, r.Authorization = noon, logIn(first, c.User, c.Password.Reveal(), "/"+name)
-	if a := h.ask(r); a.Outcome != provision.Refused || a.Status != 404 || a.Challenge != "" {
+	if a := h.send(r); a.Outcome != provision.Refused || a.Status != 404 || a.Challenge != "" {
 		t.Errorf("where credentials don't count: %s %d", a.Outcome, a.Status)
 	}
 }
@@ -107,19 +107,19 @@ func TestBasicIsAcceptedOverHTTPSOnly(t *testing.T) {
 	c := h.withCredentials()
 	r := request("001565123456.cfg")
 	r.Authorization = "Basic " + base64.StdEncoding.EncodeToString([]byte(c.User+":"+c.Password.Reveal()))
-	h.served(h.ask(r))
+	h.served(h.send(r))
 	r.Transport = fleet.HTTP
-	if a := h.ask(r); a.Outcome != provision.Refused || !strings.Contains(a.Reason, "over HTTPS only") {
+	if a := h.send(r); a.Outcome != provision.Refused || !strings.Contains(a.Reason, "over HTTPS only") {
 		t.Errorf("over HTTP: %s, %s", a.Outcome, a.Reason)
 	}
 }
 
-func TestOthersCredentialsAreAContradiction(t *testing.T) {
+func TestCredentialsOfAnotherPhoneAreAContradiction(t *testing.T) {
 	h := newFixture(t)
 	c := h.withCredentials()
 	r := request("001565000009.cfg")
-	r.Authorization = logIn(h.ask(r), c.User, c.Password.Reveal(), "/001565000009.cfg")
-	if a := h.ask(r); a.Outcome != provision.Refused || !slices.Contains(h.kinds(), trust.EventContradiction) {
+	r.Authorization = logIn(h.send(r), c.User, c.Password.Reveal(), "/001565000009.cfg")
+	if a := h.send(r); a.Outcome != provision.Refused || !slices.Contains(h.kinds(), trust.EventContradiction) {
 		t.Errorf("%s: %s, alarms %v", a.Outcome, a.Reason, h.kinds())
 	}
 }
@@ -138,8 +138,8 @@ func TestOldPasswordCountsUntilTheNewOneIsUsed(t *testing.T) {
 	try := func(what string, password setting.Secret, want provision.Outcome) {
 		t.Helper()
 		r := request("001565123456.cfg")
-		r.Authorization = logIn(h.ask(r), front.Hex(), password.Reveal(), "/001565123456.cfg")
-		if got := h.ask(r).Outcome; got != want {
+		r.Authorization = logIn(h.send(r), front.Hex(), password.Reveal(), "/001565123456.cfg")
+		if got := h.send(r).Outcome; got != want {
 			t.Errorf("%s: %s, want %s", what, got, want)
 		}
 	}
@@ -153,7 +153,7 @@ func TestOldPasswordCountsUntilTheNewOneIsUsed(t *testing.T) {
 	if first.Previous.Reveal() != old {
 		t.Fatalf("the previous one is %s", first.Previous.Reveal())
 	}
-	// The phone may have fetched the new one with the old one: to put a third in its place could leave it with none.
+	// The phone may have fetched the new one with the old one: a third one in its place could lock the phone out.
 	if _, err := fleet.RotateCredentials(h.records, "test", front, false, noon); !errors.Is(err, fleet.ErrPending) {
 		t.Errorf("again before it was used: %v", err)
 	}
@@ -171,7 +171,7 @@ func TestOldPasswordCountsUntilTheNewOneIsUsed(t *testing.T) {
 		t.Errorf("used %v", h.used)
 	}
 	try("the old one before the record knows", setting.Secret(old), provision.Refused)
-	// The use of an older password ends no other phone's time.
+	// A password before the previous one does not retire the previous one.
 	retire(map[dhcp.MAC]setting.Secret{front: first.Password, mac("001565000077"): first.Password})
 	if _, err := fleet.RotateCredentials(h.records, "test", front, false, noon); !errors.Is(err, fleet.ErrPending) {
 		t.Errorf("retired by a password that counts no more: %v", err)
@@ -184,8 +184,8 @@ func TestOldPasswordCountsUntilTheNewOneIsUsed(t *testing.T) {
 	try("the third", third.Password, provision.Served)
 }
 
-// A phone on a leased address that logs in all the same has shown that it has the new password.
-func TestLoginBesideALeaseUsesTheNewPassword(t *testing.T) {
+// A login from a leased address, where it is not required, shows that the phone has the new password.
+func TestLoginFromALeasedAddressRetiresTheOldPassword(t *testing.T) {
 	h := newFixture(t)
 	h.withCredentials()
 	d, err := fleet.RotateCredentials(h.records, "test", front, false, noon)
@@ -198,17 +198,17 @@ func TestLoginBesideALeaseUsesTheNewPassword(t *testing.T) {
 		return "Basic " + base64.StdEncoding.EncodeToString([]byte(front.Hex()+":"+password))
 	}
 	r.Authorization = basic(d.Credentials.Previous.Reveal())
-	if a := h.ask(r); a.Outcome != provision.Served || len(h.used) != 0 {
+	if a := h.send(r); a.Outcome != provision.Served || len(h.used) != 0 {
 		t.Errorf("the old one: %s %s, used %v", a.Outcome, a.Reason, h.used)
 	}
 	r.Authorization = basic(d.Credentials.Password.Reveal())
-	if a := h.ask(r); a.Outcome != provision.Served || !maps.Equal(h.used, map[dhcp.MAC]setting.Secret{front: d.Credentials.Password}) {
+	if a := h.send(r); a.Outcome != provision.Served || !maps.Equal(h.used, map[dhcp.MAC]setting.Secret{front: d.Credentials.Password}) {
 		t.Errorf("the new one: %s %s, used %v", a.Outcome, a.Reason, h.used)
 	}
 }
 
-// A phone gets its credentials where it can send them: Digest over HTTP, any over HTTPS, and always with an external URL.
-func TestCredentialsGoIntoPhonesThatCanSendThem(t *testing.T) {
+// A file has credentials when the phone can send them: Digest over HTTP, any over HTTPS; always with an external URL.
+func TestFilesHaveCredentialsWhereThePhoneCanSendThem(t *testing.T) {
 	h := newFixture(t)
 	c := h.withCredentials()
 	for _, tt := range []struct {
@@ -236,8 +236,8 @@ func TestCredentialsGoIntoPhonesThatCanSendThem(t *testing.T) {
 	}
 }
 
-// What a record write brings along never replaces credentials; a new record may bring its own.
-func TestCredentialsStayThroughWrites(t *testing.T) {
+// A write of a record never replaces its credentials; a new record may have its own.
+func TestWritesKeepTheCredentials(t *testing.T) {
 	h := newFixture(t)
 	c := h.withCredentials()
 	d := &fleet.Device{MAC: front, Vendor: "acme", Model: "A4", Credentials: &trust.Credentials{User: "x", Password: "chosen-by-hand"}}
@@ -265,9 +265,8 @@ func TestCredentialsStayThroughWrites(t *testing.T) {
 	contains(t, b.String(), "mac,vendor,model,label,url,user,password\n", "00:15:65:12:34:56,acme,A4,Front Desk Phone,https://x/,001565123456,"+c.Password.Reveal(), ",'=cmd,")
 }
 
-// Whatever comes along, an unknown, a disabled and an existing phone can't be told apart: not by the answer, and not by
-// how often records are read for it.
-func TestCredentialsRevealNothing(t *testing.T) {
+// Whatever credentials a request has, unknown, disabled and existing phones get the same answer, with as many reads of records.
+func TestCredentialsDoNotRevealWhichPhonesExist(t *testing.T) {
 	h := newFixture(t)
 	h.withCredentials()
 	disabled, unknown := mac("001565000002"), mac("001565000003")
@@ -284,13 +283,13 @@ func TestCredentialsRevealNothing(t *testing.T) {
 					r.Transport = transport
 					r.Authorization = strings.ReplaceAll(header, "%", m.Hex())
 					if header == "digest" {
-						r.Authorization = logIn(h.ask(r), m.Hex(), "wrong", "/"+r.Name)
+						r.Authorization = logIn(h.send(r), m.Hex(), "wrong", "/"+r.Name)
 					}
 					if strings.HasPrefix(header, "Basic") {
 						r.Authorization = "Basic " + base64.StdEncoding.EncodeToString([]byte(m.Hex()+":wrong"))
 					}
 					before := h.records.Reads()
-					a := h.ask(r)
+					a := h.send(r)
 					n := h.records.Reads() - before
 					a.Reason, a.MAC, a.Name = strings.NewReplacer(m.String(), "%", m.Hex(), "%").Replace(a.Reason), dhcp.MAC{}, strings.ReplaceAll(a.Name, m.Hex(), "%")
 					if i == 0 {

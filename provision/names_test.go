@@ -6,9 +6,9 @@ import (
 	"plugtone/provision"
 )
 
-// TFTP rules F12 and F13, of which the server only passes names on: slashes, backslashes and case as phones have them, and
-// separators within a MAC.
-func TestF12F13NamesAsPhonesHaveThem(t *testing.T) {
+// TFTP rules F12 and F13: the server passes names on as they are, and this package accepts slashes, backslashes and case as phones
+// send them, and separators within a MAC.
+func TestF12F13NamesAreAcceptedAsPhonesSendThem(t *testing.T) {
 	h := newFixture(t)
 	want := h.served(h.get("001565123456.cfg", "10.20.1.7"))
 	h.write("Communicator/x.xml", "cipc")

@@ -30,8 +30,8 @@ func (h *fixture) provenBy(m dhcp.MAC, addr string) bool {
 	return h.get(m.Hex()+".cfg", addr).Proof == trust.ProofLease
 }
 
-// The walk: a host on the link takes leases for MAC after MAC, as fast as DHCP goes, and fetches each one's file.
-func TestWalkOverNewPhonesIsFrozen(t *testing.T) {
+// A host on the link takes leases for one MAC after the other, as fast as DHCP allows, and fetches the file of each.
+func TestLeasesOfTooManyNewPhonesAreNoProof(t *testing.T) {
 	h := newFixture(t)
 	h.site.NewPhones = &trust.NewPhones{Burst: 20, PerMinute: 6}
 	h.leases.Lease("10.20.1.7", front, voice, noon.Add(-time.Hour))
@@ -39,12 +39,12 @@ func TestWalkOverNewPhonesIsFrozen(t *testing.T) {
 		mac  dhcp.MAC
 		addr string
 	}
-	var walked []phone
+	var attacked []phone
 	proven := 0
 	for i := range 744 { // at 300 a second, each fetched at once
 		h.now = noon.Add(time.Duration(i) * time.Second / 300)
 		m, addr := h.bind(i + 512)
-		walked = append(walked, phone{m, addr})
+		attacked = append(attacked, phone{m, addr})
 		if h.provenBy(m, addr) {
 			proven++
 		}
@@ -59,14 +59,14 @@ func TestWalkOverNewPhonesIsFrozen(t *testing.T) {
 		t.Errorf("%+v: %s", f, f)
 	}
 	if !h.provenBy(front, "10.20.1.7") {
-		t.Error("an old phone is in the way of the freeze")
+		t.Error("a phone from before the freeze is refused")
 	}
-	if a := h.get(walked[743].mac.Hex()+".cfg", walked[743].addr); a.Outcome != provision.Refused || !strings.Contains(a.Reason, "more new phones came than provisioning.new_phones allows") {
+	if a := h.get(attacked[743].mac.Hex()+".cfg", attacked[743].addr); a.Outcome != provision.Refused || !strings.Contains(a.Reason, "more new phones came than provisioning.new_phones allows") {
 		t.Errorf("%s: %s", a.Outcome, a.Reason)
 	}
-	// Those that were lucky go on, and time lets in as many as it may: never more.
+	// The first phones stay proven, and more become so at the configured rate.
 	count := func() (n int) {
-		for _, p := range walked {
+		for _, p := range attacked {
 			if h.provenBy(p.mac, p.addr) {
 				n++
 			}
@@ -74,7 +74,7 @@ func TestWalkOverNewPhonesIsFrozen(t *testing.T) {
 		return n
 	}
 	if n := count(); n != 20 {
-		t.Errorf("%d are proven, want those that were", n)
+		t.Errorf("%d are proven, want the first 20", n)
 	}
 	h.now = h.now.Add(10 * time.Minute)
 	if n := count(); n > 20+60 || n < 20 {
@@ -87,7 +87,7 @@ func TestWalkOverNewPhonesIsFrozen(t *testing.T) {
 }
 
 // A building full of phones that were here before comes back after a power cut.
-func TestBootStormDoesNotFreeze(t *testing.T) {
+func TestPowerCutOfKnownPhonesDoesNotFreeze(t *testing.T) {
 	h := newFixture(t)
 	h.site.NewPhones = &trust.NewPhones{Burst: 20, PerMinute: 6}
 	h.now = noon.Add(24 * time.Hour)
@@ -108,7 +108,7 @@ func TestBootStormDoesNotFreeze(t *testing.T) {
 		h.bind(901)
 	}
 	if h.Freeze().Frozen {
-		t.Error("one phone that asks again and again froze the others")
+		t.Error("one phone that renews again and again froze the others")
 	}
 }
 
@@ -146,12 +146,12 @@ func TestRestartDoesNotEndAFreeze(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 	if !h.provenBy(all[0].MAC, all[0].Addr.String()) || h.provenBy(all[199].MAC, all[199].Addr.String()) {
-		t.Error("the first waits, or the last doesn't")
+		t.Error("the first phone is not proven, or the last one is")
 	}
 }
 
-// A storm of requests for files that are not rendered yet renders each once.
-func TestStormRendersOnce(t *testing.T) {
+// Concurrent requests for a file that is not cached render it once.
+func TestConcurrentRequestsRenderAFileOnce(t *testing.T) {
 	h := newFixture(t)
 	bodies := map[*byte]bool{}
 	var mu sync.Mutex

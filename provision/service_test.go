@@ -21,7 +21,7 @@ func TestNewNamesAllThatIsMissing(t *testing.T) {
 	_, err := provision.New(provision.Config{})
 	for _, what := range []string{"records", "packs", "site", "clock"} {
 		if err == nil || !strings.Contains(err.Error(), "no "+what) {
-			t.Errorf("%v does not say that there is no %s", err, what)
+			t.Errorf("%v does not name the missing %s", err, what)
 		}
 	}
 }
@@ -42,7 +42,7 @@ func options(a dhcp.Policy) string {
 	return strings.Join(out, " ")
 }
 
-func TestAdvise(t *testing.T) {
+func TestPolicyOfAClient(t *testing.T) {
 	h := newFixture(t)
 	disguised, printer := mac("001565000071"), mac("001565000072")
 	edit(t, h.records, func(e fleet.Edit) error {
@@ -86,16 +86,16 @@ func TestAdvise(t *testing.T) {
 	}
 }
 
-func TestAdviseWithoutStore(t *testing.T) {
+func TestPolicyWithABrokenStoreHasNoOptions(t *testing.T) {
 	h := newFixture(t)
 	h.records.Break(true)
 	a := h.PolicyFor(dhcp.Client{MAC: front, VendorClass: "acme"}, adviceSite(h))
 	if a.Vendor != "acme" || a.Recorded || options(a) == "" || !strings.Contains(a.Reason, "could not be read") {
-		t.Errorf("a broken store takes the options along: %+v", a)
+		t.Errorf("a broken store leaves options in the policy: %+v", a)
 	}
 }
 
-func TestFiles(t *testing.T) {
+func TestPreviewOfFilesMatchesTheAnswers(t *testing.T) {
 	h := newFixture(t)
 	got, err := h.Files(context.Background(), front, netip.Prefix{})
 	if err != nil {
@@ -168,7 +168,7 @@ func TestFileMasksSecrets(t *testing.T) {
 	}
 }
 
-func TestStatus(t *testing.T) {
+func TestStatusFollowsTheLastFetch(t *testing.T) {
 	h := newFixture(t)
 	ctx := context.Background()
 	state := func() provision.Status {
@@ -223,7 +223,7 @@ func TestStatus(t *testing.T) {
 	}
 }
 
-func TestStatusRefused(t *testing.T) {
+func TestStatusIsRefusedAfterARefusalOfTheWholeBoot(t *testing.T) {
 	h := newFixture(t)
 	entries := []timeline.Entry{}
 	s, err := provision.New(provision.Config{
@@ -255,7 +255,7 @@ func TestStatusRefused(t *testing.T) {
 	}
 }
 
-func TestExplainPhone(t *testing.T) {
+func TestExplainNamesTheSourceOfEachSetting(t *testing.T) {
 	h := newFixture(t)
 	x, err := h.Explain(context.Background(), provision.Question{MAC: front})
 	if err != nil {
@@ -285,9 +285,9 @@ func TestExplainPhone(t *testing.T) {
 	}
 }
 
-func TestExplainFile(t *testing.T) {
+func TestExplainGivesTheAnswerOfARequest(t *testing.T) {
 	h := newFixture(t)
-	ask := func(path, from string) provision.Explanation {
+	explain := func(path, from string) provision.Explanation {
 		t.Helper()
 		x, err := h.Explain(context.Background(), provision.Question{Path: path, From: netip.MustParseAddr(from)})
 		if err != nil {
@@ -295,10 +295,10 @@ func TestExplainFile(t *testing.T) {
 		}
 		return x
 	}
-	if x := ask("/001565123456.cfg", "10.20.1.7"); x.Answer.Outcome != provision.Served || x.Answer.Digest == "" || !x.Recorded {
+	if x := explain("/001565123456.cfg", "10.20.1.7"); x.Answer.Outcome != provision.Served || x.Answer.Digest == "" || !x.Recorded {
 		t.Errorf("%+v", x.Answer)
 	}
-	if x := ask("/001565123456.cfg", "192.0.2.1"); x.Answer.Outcome != provision.Refused || !strings.Contains(x.Answer.Reason, "192.0.2.1 is not leased by us") || !x.Recorded {
+	if x := explain("/001565123456.cfg", "192.0.2.1"); x.Answer.Outcome != provision.Refused || !strings.Contains(x.Answer.Reason, "192.0.2.1 is not leased by us") || !x.Recorded {
 		t.Errorf("%+v", x.Answer)
 	}
 }

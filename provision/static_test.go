@@ -12,7 +12,7 @@ import (
 	"plugtone/provision/setting"
 )
 
-func TestStaticFiles(t *testing.T) {
+func TestStaticFilesAreServedFromTheFolderAlone(t *testing.T) {
 	h := newFixture(t)
 	h.write("logo.png", "plain")
 	h.write("acme/logo.png", "acme's")
@@ -27,7 +27,7 @@ func TestStaticFiles(t *testing.T) {
 		t.Errorf("for an acme phone: %+v", a)
 	}
 	if got := h.served(h.get("logo.png", "192.0.2.1")); got != "plain" {
-		t.Errorf("for anybody: %q", got)
+		t.Errorf("without proof: %q", got)
 	}
 	if got := h.served(h.get("acme/ring.wav", "192.0.2.1")); got != "ring" {
 		t.Errorf("by its path: %q", got)
@@ -50,7 +50,7 @@ func TestStaticFiles(t *testing.T) {
 	}
 }
 
-func TestFirmwareOnlyWhenNamed(t *testing.T) {
+func TestFirmwareIsServedOnlyWhenADeviceNamesIt(t *testing.T) {
 	h := newFixture(t)
 	h.write("x.rom", "firmware")
 	for _, from := range []string{"10.20.1.7", "192.0.2.1"} {
@@ -91,7 +91,7 @@ func TestFileNamedLikeAnotherVendorsFirmware(t *testing.T) {
 	})
 	h.write("old/logo.rom", "another")
 	for name, want := range map[string]string{"logo.rom": "a picture", "old/logo.rom": "another"} {
-		a := h.ask(provision.Request{Transport: fleet.HTTP, Method: "GET", Name: name, From: netip.MustParseAddr("10.20.1.7"), UserAgent: "Bolt/1.2"})
+		a := h.send(provision.Request{Transport: fleet.HTTP, Method: "GET", Name: name, From: netip.MustParseAddr("10.20.1.7"), UserAgent: "Bolt/1.2"})
 		if got := h.served(a); got != want {
 			t.Errorf("%s: served %q", name, got)
 		}

@@ -28,13 +28,13 @@ func (h *fixture) bindFleet(macs []dhcp.MAC) {
 	}
 }
 
-// own asks for a phone's file from its lease, and logs in when it is asked to.
+// own requests a phone's file from its leased address, and logs in when it is challenged.
 func (h *fixture) own(i int, m dhcp.MAC) provision.Answer {
 	r := provision.Request{Transport: fleet.HTTP, Method: "GET", Name: m.Hex() + ".cfg", From: addrOf(i)}
-	a := h.ask(r)
+	a := h.send(r)
 	if a.Status == 401 {
 		r.Authorization = logIn(a, m.Hex(), fleetPassword.Reveal(), "/"+r.Name)
-		a = h.ask(r)
+		a = h.send(r)
 	}
 	return a
 }
@@ -60,9 +60,9 @@ func (h *fixture) usedCredentials(n int) []dhcp.MAC {
 	return macs
 }
 
-// A host takes lease after lease with the MACs of phones that have used their credentials, and asks for their files in every
-// way that it can.
-func TestWalkOverKnownPhonesGetsFiveOfThem(t *testing.T) {
+// A host takes lease after lease with the MACs of phones that have used their credentials, and requests their files in
+// every way that it can.
+func TestHostWithBorrowedLeasesGetsFilesOfAtMostFivePhones(t *testing.T) {
 	h := newFixture(t)
 	macs := h.usedCredentials(120)
 	h.bindFleet(macs)
@@ -78,14 +78,14 @@ func TestWalkOverKnownPhonesGetsFiveOfThem(t *testing.T) {
 				{Transport: fleet.TFTP, Name: m.Hex() + "-book.xml"},
 			} {
 				r.Method, r.From = "GET", addrOf(i)
-				if a := h.ask(r); a.Outcome == provision.Served {
+				if a := h.send(r); a.Outcome == provision.Served {
 					got[m] = true
 				}
 			}
 		}
 	}
 	if len(got) != 5 {
-		t.Errorf("files of %d phones left, want those of 5", len(got))
+		t.Errorf("files of %d phones were served, want those of 5", len(got))
 	}
 	if n := count(h.kinds(), trust.EventManyPhones); n != 1 {
 		t.Errorf("%d events about many phones", n)
@@ -148,15 +148,15 @@ func TestPhoneOverTFTPKeepsTheLeaseProof(t *testing.T) {
 	h.fetches = []fleet.Fetch{{MAC: front, File: "001565123456.cfg", Time: noon, OwnProof: noon.Add(-time.Hour)}}
 	for range 40 {
 		h.now = h.now.Add(time.Minute)
-		h.served(h.ask(provision.Request{Transport: fleet.TFTP, Method: "GET", Name: "001565123456.cfg", From: netip.MustParseAddr("10.20.1.7")}))
+		h.served(h.send(provision.Request{Transport: fleet.TFTP, Method: "GET", Name: "001565123456.cfg", From: netip.MustParseAddr("10.20.1.7")}))
 	}
 	if len(h.events) != 0 {
 		t.Errorf("events %v", h.events)
 	}
 }
 
-// What is stored with the fetches is enough to ask for credentials after a restart. A record that is newer starts afresh.
-func TestStepUpOutlivesARestart(t *testing.T) {
+// What is stored with the fetches is enough to require credentials after a restart, unless the record is newer.
+func TestStepUpSurvivesARestart(t *testing.T) {
 	for _, tt := range []struct {
 		proved time.Time
 		want   provision.Outcome
@@ -178,7 +178,7 @@ func TestStepUpOutlivesARestart(t *testing.T) {
 	}
 }
 
-// What a phone wrote may hold secrets. It goes back to the phone with its credentials alone, once it has used them.
+// A phone's upload may contain secrets. Once the phone has used its credentials, its upload is served only with them.
 func TestUploadNeedsTheCredentialsThatThePhoneHasUsed(t *testing.T) {
 	h := newFixture(t)
 	c := h.withCredentials()
@@ -186,12 +186,12 @@ func TestUploadNeedsTheCredentialsThatThePhoneHasUsed(t *testing.T) {
 	h.put(overrides, "10.20.1.7", "dial = 0")
 	h.fetches = []fleet.Fetch{{MAC: front, File: "001565123456.cfg", Time: noon, OwnProof: noon.Add(-time.Hour)}}
 	r := provision.Request{Transport: fleet.HTTP, Method: "GET", Name: overrides, From: netip.MustParseAddr("10.20.1.7")}
-	a := h.ask(r)
+	a := h.send(r)
 	if a.Outcome != provision.Refused || a.Challenge == "" {
 		t.Fatalf("%s: %s", a.Outcome, a.Reason)
 	}
 	r.Authorization = logIn(a, c.User, c.Password.Reveal(), "/"+overrides)
-	h.served(h.ask(r))
+	h.served(h.send(r))
 }
 
 func TestEnrollServesAPhoneBeyondTheBudget(t *testing.T) {
@@ -205,7 +205,7 @@ func TestEnrollServesAPhoneBeyondTheBudget(t *testing.T) {
 		}
 	}
 	if a := h.get("001565123456.cfg", "10.20.1.7"); !strings.Contains(a.Reason, "plugtone device enroll 00:15:65:12:34:56 serves it now") || a.MAC != front {
-		t.Errorf("the reason says nothing of the way out: %s", a.Reason)
+		t.Errorf("the reason does not name the command that helps: %s", a.Reason)
 	}
 	if _, err := h.Enroll(front, netip.Prefix{}, time.Hour); err != nil {
 		t.Fatal(err)
@@ -266,7 +266,7 @@ func TestPhoneWithLeasesInTwoSubnetsIsRefusedAtBoth(t *testing.T) {
 		}
 		r := provision.Request{Transport: fleet.HTTP, Method: "GET", Name: "001565123456.cfg", From: netip.MustParseAddr(from)}
 		r.Authorization = logIn(a, c.User, c.Password.Reveal(), "/001565123456.cfg")
-		h.served(h.ask(r))
+		h.served(h.send(r))
 	}
 	if n := count(h.kinds(), trust.EventSecondLease); n != 1 {
 		t.Errorf("events %v", h.kinds())
@@ -274,14 +274,14 @@ func TestPhoneWithLeasesInTwoSubnetsIsRefusedAtBoth(t *testing.T) {
 	second.State = dhcp.LeaseReleased
 	h.leases.Put(second)
 	r := provision.Request{Transport: fleet.HTTP, Method: "GET", Name: "001565123456.cfg", From: netip.MustParseAddr("10.20.1.7")}
-	if a := h.ask(r); strings.Contains(a.Reason, "neither") {
+	if a := h.send(r); strings.Contains(a.Reason, "neither") {
 		t.Errorf("after the second lease has ended: %s", a.Reason)
 	}
 }
 
-// A phone with a password of long ago is served on its lease, and that is no guessing. A host that has borrowed the lease of a
-// phone which uses its credentials is slowed like any other.
-func TestWrongPasswordsFromALease(t *testing.T) {
+// A phone with an outdated password is served by its lease, and its wrong password is no guessing. A host that has borrowed the lease
+// of a phone which uses its credentials is delayed like any other.
+func TestWrongPasswordsFromALeaseAreNoGuessingUnlessCredentialsAreUsed(t *testing.T) {
 	for _, used := range []bool{false, true} {
 		h := newFixture(t)
 		h.withCredentials()
@@ -292,7 +292,7 @@ func TestWrongPasswordsFromALease(t *testing.T) {
 		r := request("001565123456.cfg")
 		r.From, r.Authorization = netip.MustParseAddr("10.20.1.7"), basic(front.Hex(), "an old one")
 		for i := range 40 {
-			if a := h.ask(r); (a.Outcome == provision.Refused) != used || (a.Delay > 0) != (used && i >= 10) {
+			if a := h.send(r); (a.Outcome == provision.Refused) != used || (a.Delay > 0) != (used && i >= 10) {
 				t.Fatalf("used %t, try %d: %s, delay %s", used, i, a.Outcome, a.Delay)
 			}
 		}
@@ -302,8 +302,8 @@ func TestWrongPasswordsFromALease(t *testing.T) {
 	}
 }
 
-// Requests with wrong passwords for one phone are slowed. The phone with the right one is not, wherever it comes from.
-func TestWrongPasswordsSlowOnlyRefusals(t *testing.T) {
+// Requests with wrong passwords for one phone are delayed. The phone with the right one is not, wherever it comes from.
+func TestWrongPasswordsDelayOnlyRefusals(t *testing.T) {
 	for _, phone := range []dhcp.MAC{front, mac("001565000099")} {
 		h := newFixture(t)
 		c := h.withCredentials()
@@ -311,7 +311,7 @@ func TestWrongPasswordsSlowOnlyRefusals(t *testing.T) {
 		r := request(name)
 		for i := range 2000 {
 			r.Authorization = basic(phone.Hex(), "wrong")
-			if a := h.ask(r); a.Outcome != provision.Refused || (a.Delay > 0) != (i >= 10) {
+			if a := h.send(r); a.Outcome != provision.Refused || (a.Delay > 0) != (i >= 10) {
 				t.Fatalf("%s, try %d: %s, delay %s", phone, i, a.Outcome, a.Delay)
 			}
 		}
@@ -320,7 +320,7 @@ func TestWrongPasswordsSlowOnlyRefusals(t *testing.T) {
 		}
 		if phone == front {
 			r.Authorization = basic(c.User, c.Password.Reveal())
-			if a := h.ask(r); a.Outcome != provision.Served || a.Delay != 0 {
+			if a := h.send(r); a.Outcome != provision.Served || a.Delay != 0 {
 				t.Errorf("the right password: %s, delay %s", a.Outcome, a.Delay)
 			}
 		}

@@ -12,7 +12,7 @@ import (
 	"plugtone/provision/fleet"
 )
 
-// outside are names by which other servers have given away what lies beside their folder, or the folder's own secrets.
+// outside are names by which other servers have served files from outside their folder, or secrets inside it.
 var outside = []string{
 	"../secret", "../../secret", "../../../../../../../../etc/passwd", "/../secret", "//../secret", "/./../secret", "./../secret", "a/../../secret",
 	"old/../../secret", "old/../../../secret", "..\\secret", "..\\..\\secret", "\\..\\secret", "old\\..\\..\\secret", "..\\/secret", "../\\secret", "....//secret",
@@ -26,7 +26,7 @@ var outside = []string{
 }
 
 // No name leads out of the files folder, nor to a configuration that was copied into it, for any requester.
-func TestTraversal(t *testing.T) {
+func TestNoNameLeadsOutOfTheFilesFolder(t *testing.T) {
 	h := newFixture(t)
 	const secret = "not to be seen"
 	beside := filepath.Dir(h.files)

@@ -19,7 +19,7 @@ import (
 // put uploads as a phone does and returns the answer as an observer sees it.
 func (h *fixture) put(name, from, body string) provision.Answer {
 	h.t.Helper()
-	a := h.ask(provision.Request{Transport: fleet.HTTP, Method: "PUT", Name: name, From: netip.MustParseAddr(from), Size: int64(len(body))})
+	a := h.send(provision.Request{Transport: fleet.HTTP, Method: "PUT", Name: name, From: netip.MustParseAddr(from), Size: int64(len(body))})
 	if a.Upload == nil {
 		return a
 	}
@@ -30,7 +30,7 @@ func (h *fixture) put(name, from, body string) provision.Answer {
 
 const overrides = "001565123456-local.cfg"
 
-func TestUploadByTheDeviceItself(t *testing.T) {
+func TestUploadIsServedToItsDeviceAlone(t *testing.T) {
 	h := newFixture(t)
 	if a := h.get(overrides, "10.20.1.7"); a.Outcome != provision.Expected404 {
 		t.Errorf("before anything was uploaded: %s, %s", a.Outcome, a.Reason)
@@ -44,7 +44,7 @@ func TestUploadByTheDeviceItself(t *testing.T) {
 		}
 	}
 	if a := h.get(overrides, "192.0.2.1"); a.Outcome != provision.Expected404 || a.Content != nil {
-		t.Errorf("given to anybody: %s", a.Outcome)
+		t.Errorf("served without proof: %s", a.Outcome)
 	}
 	c, err := h.File(context.Background(), front, overrides, netip.Prefix{}, false)
 	if err != nil || !c.Masked || c.Content != nil || string(c.Body) != "***\n" || c.Size != 3 {
@@ -56,7 +56,7 @@ func TestUploadByTheDeviceItself(t *testing.T) {
 	_ = c.Content.Close()
 }
 
-func TestUploadsThatAreNotTaken(t *testing.T) {
+func TestUploadsOutsideTheRulesAreRejected(t *testing.T) {
 	h := newFixture(t)
 	stranger, disabled := mac("001565000088"), mac("001565000089")
 	edit(t, h.records, func(e fleet.Edit) error {
@@ -92,14 +92,14 @@ func TestUploadsThatAreNotTaken(t *testing.T) {
 	}
 }
 
-func TestRejectedUploadIsNoRefusal(t *testing.T) {
+func TestRejectedUploadIsNotReportedAsRefusal(t *testing.T) {
 	h := newFixture(t)
 	a := h.put(overrides, "10.20.1.7", strings.Repeat("x", 300<<10))
 	found := diagnosis.Diagnose([]timeline.Entry{{Time: noon, MAC: front, Source: "http", Event: "put", Verdict: string(a.Outcome), Reason: a.Reason}},
 		diagnosis.Facts{Now: noon.Add(time.Minute), MAC: front, Recorded: true, Enabled: true})
 	for _, f := range found {
 		if strings.Contains(f.Text, "refused") {
-			t.Errorf("the diagnosis says %q", f.Text)
+			t.Errorf("the diagnosis is %q", f.Text)
 		}
 	}
 }

@@ -15,17 +15,17 @@ type Evidence struct {
 	Time         time.Time
 	From         netip.Addr
 	Place        Place
-	Preview      MAC         // an operator's look at this phone's files
+	Preview      dhcp.MAC    // an operator's look at this phone's files
 	Lease        *dhcp.Lease // the confirmed lease of From
-	LeaseMACs    []MAC       // the lease's MAC and, when it is a device's, all MACs of that device
+	LeaseMACs    []dhcp.MAC  // the lease's MAC and, when it is a device's, all MACs of that device
 	LeaseDoubt   string      // why the lease is no proof now; "" when it is
-	Certified    []MAC       // of the phone that a client certificate of its own vendor names
-	LoggedIn     []MAC       // of the phone whose user and password came with the request
-	Neighbor     []MAC       // of the phone that the kernel's neighbour table has at From
-	Reserved     []MAC       // of the device that has From reserved
-	Enrolled     MAC         // the phone whose file is requested, when a window is open for it at From
-	FilenameMAC  MAC
-	UserAgentMAC MAC
+	Certified    []dhcp.MAC  // of the phone that a client certificate of its own vendor names
+	LoggedIn     []dhcp.MAC  // of the phone whose user and password came with the request
+	Neighbor     []dhcp.MAC  // of the phone that the kernel's neighbour table has at From
+	Reserved     []dhcp.MAC  // of the device that has From reserved
+	Enrolled     dhcp.MAC    // the phone whose file is requested, when a window is open for it at From
+	FilenameMAC  dhcp.MAC
+	UserAgentMAC dhcp.MAC
 	Error        string // what is wrong with credentials or certificate that came with the request
 }
 
@@ -33,15 +33,15 @@ type Evidence struct {
 type Verdict struct {
 	Proven        bool
 	Proof         Proof
-	MAC           MAC    // the phone that the requester has proved to be
-	Reason        string // why, or why not
-	Contradiction bool   // the evidence contradicts itself: the requester may be after another phone's files
+	MAC           dhcp.MAC // the phone that the requester has proved to be
+	Reason        string   // why, or why not
+	Contradiction bool     // the evidence contradicts itself: the requester may be after another phone's files
 }
 
 // identityClaim ties the requester to one phone, whether it counts at the place or not.
 type identityClaim struct {
 	proof  Proof
-	macs   []MAC
+	macs   []dhcp.MAC
 	reason string
 	counts bool
 }
@@ -88,7 +88,7 @@ func Authorize(e Evidence) Verdict {
 func (e Evidence) claims(leased bool) []identityClaim {
 	out := make([]identityClaim, 0, 2)
 	from := e.From.String()
-	add := func(proof Proof, macs []MAC, before, after string) {
+	add := func(proof Proof, macs []dhcp.MAC, before, after string) {
 		if len(macs) > 0 {
 			out = append(out, identityClaim{proof, macs, before + macs[0].String() + after, e.Place.Accepts(proof)})
 		}
@@ -109,11 +109,11 @@ func (e Evidence) claims(leased bool) []identityClaim {
 }
 
 // MACFirst returns the list with mac as its first element. The list must not be empty.
-func MACFirst(mac MAC, macs []MAC) []MAC {
+func MACFirst(mac dhcp.MAC, macs []dhcp.MAC) []dhcp.MAC {
 	if macs[0] == mac {
 		return macs
 	}
-	return append([]MAC{mac}, macs...)
+	return append([]dhcp.MAC{mac}, macs...)
 }
 
 // contradiction returns what doesn't fit together; "" when all does.

@@ -6,20 +6,18 @@ import (
 	"strings"
 	"time"
 
+	"plugtone/dhcp"
 	"plugtone/provision/setting"
 )
-
-// Secret is text that never shows in logs; see setting.Secret.
-type Secret = setting.Secret
 
 // Credentials are one phone's own HTTP user and password. The daemon makes them, never a person, so that they can't be guessed
 // and no two phones share them.
 type Credentials struct {
-	User     string `json:"user" doc:"HTTP user" example:"p001565123456"`
-	Password Secret `json:"password,omitempty" doc:"HTTP password; shown with reveal only" example:"k7m2x9q4w8r3t6y5n2b4"`
+	User     string         `json:"user" doc:"HTTP user" example:"p001565123456"`
+	Password setting.Secret `json:"password,omitempty" doc:"HTTP password; shown with reveal only" example:"k7m2x9q4w8r3t6y5n2b4"`
 	// Previous counts too until the phone has used Password: after a change it still has the old one.
-	Previous  Secret    `json:"previous_password,omitempty" doc:"password before the last change, accepted until the phone has used the new one; shown with reveal only" example:"b4n2y5t6r3w8q4x9m2k7"`
-	ChangedAt time.Time `json:"changed_at,omitzero" doc:"when the password was made" example:"2026-11-22T12:00:00Z"`
+	Previous  setting.Secret `json:"previous_password,omitempty" doc:"password before the last change, accepted until the phone has used the new one; shown with reveal only" example:"b4n2y5t6r3w8q4x9m2k7"`
+	ChangedAt time.Time      `json:"changed_at,omitzero" doc:"when the password was made" example:"2026-11-22T12:00:00Z"`
 }
 
 // String hides the passwords.
@@ -34,7 +32,7 @@ const (
 	minPassword = 12
 )
 
-func newPassword() Secret {
+func newPassword() setting.Secret {
 	out := make([]byte, 0, passwordLength)
 	buf := make([]byte, 1)
 	for len(out) < passwordLength {
@@ -44,11 +42,11 @@ func newPassword() Secret {
 			out = append(out, passwordLetters[n%len(passwordLetters)])
 		}
 	}
-	return Secret(out)
+	return setting.Secret(out)
 }
 
 // NewCredentials makes the credentials of the phone with mac.
-func NewCredentials(mac MAC) *Credentials {
+func NewCredentials(mac dhcp.MAC) *Credentials {
 	return &Credentials{User: mac.Hex(), Password: newPassword()}
 }
 

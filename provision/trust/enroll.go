@@ -7,11 +7,13 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"plugtone/dhcp"
 )
 
 // Window is a time in which files of a phone, or of all phones, need no other proof.
 type Window struct {
-	MAC   MAC          `json:"mac,omitzero" doc:"phone of the window; absent: all phones" example:"00:15:65:12:34:56"`
+	MAC   dhcp.MAC     `json:"mac,omitzero" doc:"phone of the window; absent: all phones" example:"00:15:65:12:34:56"`
 	From  netip.Prefix `json:"from,omitzero" doc:"network that requests must come from; absent: anywhere" example:"198.51.100.0/24"`
 	Until time.Time    `json:"until" doc:"when the window closes" example:"2026-11-22T12:30:00Z"`
 }
@@ -52,8 +54,8 @@ var ErrTooManyWindows = errors.New("too many windows are open")
 // EnrollmentWindow is a window as it is stored.
 type EnrollmentWindow struct {
 	Window
-	Opened time.Time `json:"opened"`
-	MACs   []MAC     `json:"macs,omitempty"` // all of the device; none for all phones
+	Opened time.Time  `json:"opened"`
+	MACs   []dhcp.MAC `json:"macs,omitempty"` // all of the device; none for all phones
 }
 
 // WindowStore stores windows, so that one that was opened for half an hour survives a restart.
@@ -98,7 +100,7 @@ func (w *EnrollmentWindow) forgotten(now time.Time) bool {
 }
 
 // covers reports whether a window is, or was, open for the phone, from there, at that time.
-func (w *windows) covers(mac MAC, from netip.Addr, at time.Time) bool {
+func (w *windows) covers(mac dhcp.MAC, from netip.Addr, at time.Time) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.ContainsFunc(w.all, func(x EnrollmentWindow) bool {
@@ -108,7 +110,7 @@ func (w *windows) covers(mac MAC, from netip.Addr, at time.Time) bool {
 }
 
 // forAll reports whether a window for all phones is, or was, open from there at that time.
-func (w *windows) forAll(from netip.Addr, at time.Time) bool { return w.covers(MAC{}, from, at) }
+func (w *windows) forAll(from netip.Addr, at time.Time) bool { return w.covers(dhcp.MAC{}, from, at) }
 
 // lastOpenedForAll returns when a window for all phones was opened last; zero when none is remembered.
 func (w *windows) lastOpenedForAll() (at time.Time) {

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"plugtone/dhcp"
 	"plugtone/provision/internal/lru"
 )
 
@@ -135,7 +136,7 @@ func (l *EnumerationLimiter) Failed(k Source, phone string, challenged bool, now
 }
 
 // Proved removes what was counted for phones that have proved themselves since.
-func (l *EnumerationLimiter) Proved(k Source, phones []MAC, now time.Time) {
+func (l *EnumerationLimiter) Proved(k Source, phones []dhcp.MAC, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := l.state(k)

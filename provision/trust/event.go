@@ -3,6 +3,8 @@ package trust
 import (
 	"net/netip"
 	"time"
+
+	"plugtone/dhcp"
 )
 
 // EventKind is what an Event is about: a closed set of words, used as a metric label and as a verdict in timelines.
@@ -33,7 +35,7 @@ func EventKinds() []EventKind {
 type Event struct {
 	Time   time.Time
 	Kind   EventKind
-	MAC    MAC        // the phone that it is about; zero when it is about none, or many
+	MAC    dhcp.MAC   // the phone that it is about; zero when it is about none, or many
 	Addr   netip.Addr // the requester; zero when there is none
 	Reason string     // one plain sentence
 }

@@ -28,14 +28,14 @@ type leaseTimes struct {
 // cut, or when one host takes the phones' leases one after the other. The operator can tell which of the two it was.
 type phoneWatch struct {
 	mu       sync.Mutex
-	known    map[MAC]leaseTimes
+	known    map[dhcp.MAC]leaseTimes
 	recent   []recentFetch // of the last minute, oldest first
 	reported time.Time
 }
 
 // recentFetch is one phone that was bound early and fetched.
 type recentFetch struct {
-	mac MAC
+	mac dhcp.MAC
 	at  time.Time
 	own bool // it proved itself by its own credentials or certificate
 }
@@ -46,7 +46,7 @@ func (w *phoneWatch) bound(l dhcp.Lease) (moved bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.known == nil {
-		w.known = map[MAC]leaseTimes{}
+		w.known = map[dhcp.MAC]leaseTimes{}
 	}
 	last, known := w.known[l.MAC]
 	next := leaseTimes{starts: seconds(l.Starts), expires: seconds(l.Expires)}
@@ -80,7 +80,7 @@ func (w *phoneWatch) ended(l dhcp.Lease) {
 
 // fetched notes that a phone requested a guarded file, with own credentials or without. It returns the event when there
 // were many of them.
-func (w *phoneWatch) fetched(mac MAC, own bool, now time.Time) *Event {
+func (w *phoneWatch) fetched(mac dhcp.MAC, own bool, now time.Time) *Event {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	x, known := w.known[mac]
@@ -114,7 +114,7 @@ func (w *phoneWatch) fetched(mac MAC, own bool, now time.Time) *Event {
 }
 
 // upgrade notes that a phone which was counted has proved itself since. The caller holds mu.
-func (w *phoneWatch) upgrade(mac MAC, own bool) {
+func (w *phoneWatch) upgrade(mac dhcp.MAC, own bool) {
 	for i := len(w.recent) - 1; own && i >= 0; i-- {
 		if w.recent[i].mac == mac {
 			w.recent[i].own = true

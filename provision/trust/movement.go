@@ -31,7 +31,7 @@ type movements struct {
 	probe Prober // nil: a lease counts again when the other one has ended
 	n     atomic.Int64
 	mu    sync.Mutex
-	all   map[MAC]*movement
+	all   map[dhcp.MAC]*movement
 }
 
 // movement is one phone with two leases.
@@ -48,7 +48,7 @@ func (m *movements) begin(old, latest dhcp.Lease, now time.Time) {
 	x := &movement{old: old, latest: latest, began: now}
 	m.mu.Lock()
 	if m.all == nil {
-		m.all = map[MAC]*movement{}
+		m.all = map[dhcp.MAC]*movement{}
 	}
 	if _, again := m.all[latest.MAC]; !again && len(m.all) >= maxMovements {
 		for mac := range m.all {
@@ -66,7 +66,7 @@ func (m *movements) begin(old, latest dhcp.Lease, now time.Time) {
 }
 
 // unsettled returns the other lease of a phone that makes l no proof, or false. of lists the phone's leases.
-func (m *movements) unsettled(l dhcp.Lease, of func(MAC) []dhcp.Lease, now time.Time) (other dhcp.Lease, yes bool) {
+func (m *movements) unsettled(l dhcp.Lease, of func(dhcp.MAC) []dhcp.Lease, now time.Time) (other dhcp.Lease, yes bool) {
 	if m.n.Load() == 0 {
 		return dhcp.Lease{}, false
 	}

@@ -16,7 +16,7 @@ var (
 	there = netip.MustParsePrefix("10.30.0.0/24")
 )
 
-// fixture is a Service over leases in memory, two voice subnets and a prober that answers when the test says so.
+// fixture is a Service over leases in memory, two voice subnets and a prober whose results the test sets.
 type fixture struct {
 	*Service
 	now    time.Time
@@ -52,7 +52,7 @@ func (f *fixture) TrustAt(addr netip.Addr) Place {
 	return Place{Name: "elsewhere"}
 }
 
-func (f *fixture) LeasesOf(mac MAC) (out []dhcp.Lease) {
+func (f *fixture) LeasesOf(mac dhcp.MAC) (out []dhcp.Lease) {
 	for _, l := range f.leases {
 		if l.MAC == mac {
 			out = append(out, l)
@@ -66,7 +66,7 @@ func (f *fixture) Probe(l dhcp.Lease, done func(bool, error)) {
 }
 
 // bind gives a phone a lease of a day.
-func (f *fixture) bind(addr string, mac MAC) dhcp.Lease {
+func (f *fixture) bind(addr string, mac dhcp.MAC) dhcp.Lease {
 	a := netip.MustParseAddr(addr)
 	l := dhcp.Lease{Addr: a, MAC: mac, Subnet: f.TrustAt(a).Subnet, State: dhcp.LeaseActive, Phone: true, FirstSeen: f.now, Starts: f.now, Expires: f.now.Add(24 * time.Hour)}
 	if old, ok := f.leases[a]; ok && old.MAC == mac {
@@ -156,7 +156,7 @@ func TestLeaseIsProofAgainWhenTheOtherOneEnds(t *testing.T) {
 	}
 }
 
-// DHCP frees the old lease as soon as the new one is acknowledged. A client that still answers there is asked for all the same.
+// DHCP frees the old lease as soon as the new one is acknowledged. The old address is probed nevertheless.
 func TestOldLeaseThatDHCPFreesAtOnceStillCounts(t *testing.T) {
 	f := newFixture(t)
 	old := f.bind("10.20.1.7", macA)
@@ -224,7 +224,7 @@ func TestSecondLeaseIsNoticedAfterARestart(t *testing.T) {
 	}
 }
 
-// boot binds n phones and lets them ask for their files.
+// boot gives n phones a lease and has them request their files.
 func (f *fixture) boot(n int, own bool) {
 	for i := range n {
 		f.bind(netip.AddrFrom4([4]byte{10, 20, 1, byte(i)}).String(), phone(i))
@@ -250,7 +250,7 @@ func TestManyKnownPhonesAtOnceAreReportedOnce(t *testing.T) {
 	}
 }
 
-func TestRenewalsAndSlowRestartsAreNotMany(t *testing.T) {
+func TestRenewalsAndSlowRestartsAreNotReportedAsManyPhones(t *testing.T) {
 	f := newFixture(t)
 	f.boot(120, false)
 	f.now = f.now.Add(12 * time.Hour) // half of the lease is over

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"plugtone/dhcp"
 )
 
 // NewPhones bounds how many never-seen MACs may be bound before the lease proof is frozen for those that come after.
@@ -24,7 +26,7 @@ type bindingLimiter struct {
 	at       time.Time // when tokens were counted last
 	queue    []batch   // waiting bindings, oldest first
 	second   time.Time // of admitted
-	admitted map[MAC]struct{}
+	admitted map[dhcp.MAC]struct{}
 	since    time.Time // when the first of the queue came
 }
 
@@ -66,13 +68,13 @@ func (l *bindingLimiter) refill(limit NewPhones, now time.Time) (resumed bool) {
 
 // bound counts a binding of a phone that was first seen at that time, which is now or the last whole second. It reports
 // whether the freeze began or ended by it.
-func (l *bindingLimiter) bound(limit NewPhones, mac MAC, seen, now time.Time) (frozen, resumed bool) {
+func (l *bindingLimiter) bound(limit NewPhones, mac dhcp.MAC, seen, now time.Time) (frozen, resumed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	second := seen.Truncate(time.Second)
 	resumed = l.refill(limit, now)
 	if !l.second.Equal(second) && !l.queueBeginsIn(l.second) {
-		l.second, l.admitted = second, map[MAC]struct{}{}
+		l.second, l.admitted = second, map[dhcp.MAC]struct{}{}
 	}
 	if len(l.queue) == 0 && l.tokens >= 1 {
 		l.tokens--
@@ -99,7 +101,7 @@ func (l *bindingLimiter) queueBeginsIn(second time.Time) bool {
 }
 
 // waits reports whether a phone that was first seen at that time is among the waiting ones.
-func (l *bindingLimiter) waits(limit NewPhones, mac MAC, seen, now time.Time) (waiting, resumed bool) {
+func (l *bindingLimiter) waits(limit NewPhones, mac dhcp.MAC, seen, now time.Time) (waiting, resumed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	resumed = l.refill(limit, now)

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"plugtone/dhcp"
 	"plugtone/provision/internal/lru"
 )
 
@@ -21,7 +22,7 @@ const (
 // password is accepted whatever has been tried before.
 type PasswordLimiter struct {
 	mu     sync.Mutex
-	phones *lru.Cache[MAC, *triedPasswords]
+	phones *lru.Cache[dhcp.MAC, *triedPasswords]
 }
 
 type triedPasswords struct {
@@ -31,11 +32,11 @@ type triedPasswords struct {
 
 // NewPasswordLimiter returns a limiter that has counted nothing.
 func NewPasswordLimiter() *PasswordLimiter {
-	return &PasswordLimiter{phones: lru.New[MAC, *triedPasswords](rememberedPhones)}
+	return &PasswordLimiter{phones: lru.New[dhcp.MAC, *triedPasswords](rememberedPhones)}
 }
 
 // Limited reports whether refusals for the phone are delayed.
-func (l *PasswordLimiter) Limited(phone MAC, now time.Time) bool {
+func (l *PasswordLimiter) Limited(phone dhcp.MAC, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p, ok := l.phones.Get(phone)
@@ -43,7 +44,7 @@ func (l *PasswordLimiter) Limited(phone MAC, now time.Time) bool {
 }
 
 // Wrong counts a wrong password and returns the event when the limit begins.
-func (l *PasswordLimiter) Wrong(phone MAC, from netip.Addr, now time.Time) *Event {
+func (l *PasswordLimiter) Wrong(phone dhcp.MAC, from netip.Addr, now time.Time) *Event {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p, ok := l.phones.Get(phone)

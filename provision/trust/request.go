@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"net/netip"
 	"time"
+
+	"plugtone/dhcp"
 )
 
 // HistoryOf returns what a phone's fetches have shown, before and since the start.
-func (s *Service) HistoryOf(mac MAC) History {
+func (s *Service) HistoryOf(mac dhcp.MAC) History {
 	h, ok := s.history.Get(mac)
 	if ok {
 		return h
@@ -58,12 +60,12 @@ func (r *WeakRequest) pinnedPort(before string) StepUpVerdict {
 }
 
 // Answered notes that a phone has answered a challenge, for whatever file.
-func (s *Service) Answered(mac MAC) { s.stepUp.ownProof(mac) }
+func (s *Service) Answered(mac dhcp.MAC) { s.stepUp.ownProof(mac) }
 
 // Served is what a guarded file that has left shows of its phone.
 type Served struct {
 	Time  time.Time
-	MAC   MAC
+	MAC   dhcp.MAC
 	From  netip.Addr
 	Proof Proof
 	Port  string    // switch port of the phone's lease; "" when none is known
@@ -96,19 +98,19 @@ func (s *Service) Record(r Served) History {
 }
 
 // Requested notes that the holder of a lease has requested a guarded file, and reports when many known phones do.
-func (s *Service) Requested(leaseMAC MAC, own bool, now time.Time) {
+func (s *Service) Requested(leaseMAC dhcp.MAC, own bool, now time.Time) {
 	if e := s.watch.fetched(leaseMAC, own, now); e != nil {
 		s.Report(*e)
 	}
 }
 
 // PasswordsLimited reports whether refusals of wrong passwords for the phone are delayed.
-func (s *Service) PasswordsLimited(phone MAC, now time.Time) bool {
+func (s *Service) PasswordsLimited(phone dhcp.MAC, now time.Time) bool {
 	return s.passwords.Limited(phone, now)
 }
 
 // WrongPassword counts a wrong password for a phone and reports guessing.
-func (s *Service) WrongPassword(phone MAC, from netip.Addr, now time.Time) {
+func (s *Service) WrongPassword(phone dhcp.MAC, from netip.Addr, now time.Time) {
 	if e := s.passwords.Wrong(phone, from, now); e != nil {
 		s.Report(*e)
 	}

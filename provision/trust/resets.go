@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"plugtone/dhcp"
 )
 
 // ResetStore stores what step up has to remember through a restart.
@@ -30,7 +32,7 @@ type StoredBudget struct {
 
 // StoredChallenge is a phone's unanswered challenges, and when it was served as factory-reset.
 type StoredChallenge struct {
-	MAC        MAC       `json:"mac"`
+	MAC        dhcp.MAC  `json:"mac"`
 	Challenged time.Time `json:"challenged,omitzero"`
 	File       uint64    `json:"file,omitempty"` // hash of its name
 	Boots      int       `json:"boots,omitempty"`

@@ -29,7 +29,7 @@ func (r *resetStore) SaveResets(s ResetState) error {
 
 type noLeases struct{}
 
-func (noLeases) LeasesOf(MAC) []dhcp.Lease { return nil }
+func (noLeases) LeasesOf(dhcp.MAC) []dhcp.Lease { return nil }
 
 type stepUpPolicy struct{ Policy }
 
@@ -41,7 +41,7 @@ func restart(t *testing.T, store ResetStore, now *time.Time) (*Service, *[]Event
 	var events []Event
 	s, err := New(Config{Leases: noLeases{}, Policy: func() Policy { return stepUpPolicy{} }, Now: func() time.Time { return *now }, Resets: store,
 		Event:   func(e Event) { events = append(events, e) },
-		History: func(MAC) (History, error) { return History{OwnProof: testNow.Add(-time.Hour)}, nil }})
+		History: func(dhcp.MAC) (History, error) { return History{OwnProof: testNow.Add(-time.Hour)}, nil }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +67,7 @@ func TestRestartDoesNotRefillTheBudgetOfResets(t *testing.T) {
 		}
 	}
 	if served != 10 {
-		t.Errorf("%d requests of 20 phones were served beside restarts, want 10 of 5 phones", served)
+		t.Errorf("%d requests of 20 phones were served across restarts, want 10 of 5 phones", served)
 	}
 	s, _ := restart(t, store, &now)
 	other := reset(30, now)

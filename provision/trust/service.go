@@ -9,22 +9,23 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision/internal/lru"
+	"plugtone/provision/setting"
 )
 
 // Leases is what trust reads of the lease table. It must be quick and must not wait for a disk.
 type Leases interface {
-	LeasesOf(mac MAC) []dhcp.Lease
+	LeasesOf(mac dhcp.MAC) []dhcp.Lease
 }
 
 // Config is everything that a Service needs.
 type Config struct {
 	Leases  Leases
 	Policy  func() Policy
-	History func(mac MAC) (History, error) // what is stored of a phone's fetches; nil: nothing is
-	Probe   Prober                         // nil: no address is probed
-	Windows WindowStore                    // nil: enrollment windows end with the service
-	Resets  ResetStore                     // nil: a new service has its whole budget of resets
-	Event   func(Event)                    // receives each security event; it must not wait. nil: dropped
+	History func(mac dhcp.MAC) (History, error) // what is stored of a phone's fetches; nil: nothing is
+	Probe   Prober                              // nil: no address is probed
+	Windows WindowStore                         // nil: enrollment windows end with the service
+	Resets  ResetStore                          // nil: a new service has its whole budget of resets
+	Event   func(Event)                         // receives each security event; it must not wait. nil: dropped
 	Now     func() time.Time
 }
 
@@ -46,9 +47,9 @@ type Service struct {
 	stepUp      *stepUp
 	movements   movements
 	watch       phoneWatch
-	counted     *lru.Cache[MAC, time.Time] // new phones by when they were first seen
-	history     *lru.Cache[MAC, History]   // as stored, and what has happened since
-	refused     *lru.Cache[MAC, string]    // switch ports that phones were refused at
+	counted     *lru.Cache[dhcp.MAC, time.Time] // new phones by when they were first seen
+	history     *lru.Cache[dhcp.MAC, History]   // as stored, and what has happened since
+	refused     *lru.Cache[dhcp.MAC, string]    // switch ports that phones were refused at
 	used        *lru.Cache[passwordKey, struct{}]
 
 	resets resetSaver
@@ -56,8 +57,8 @@ type Service struct {
 
 // passwordKey is one password of a phone.
 type passwordKey struct {
-	mac      MAC
-	password Secret
+	mac      dhcp.MAC
+	password setting.Secret
 }
 
 // rememberedPhones bounds what is remembered of single phones.
@@ -72,7 +73,7 @@ func New(c Config) (*Service, error) {
 		c.Event = func(Event) {}
 	}
 	if c.History == nil {
-		c.History = func(MAC) (History, error) { return History{}, nil }
+		c.History = func(dhcp.MAC) (History, error) { return History{}, nil }
 	}
 	w, err := newWindows(c.Windows, c.Now())
 	if err != nil {
@@ -88,9 +89,9 @@ func New(c Config) (*Service, error) {
 	s := &Service{
 		c: c, windows: w, enumeration: NewEnumerationLimiter(), passwords: NewPasswordLimiter(), stepUp: newStepUp(),
 		movements: movements{probe: c.Probe},
-		counted:   lru.New[MAC, time.Time](rememberedPhones),
-		history:   lru.New[MAC, History](4 * rememberedPhones),
-		refused:   lru.New[MAC, string](rememberedPhones),
+		counted:   lru.New[dhcp.MAC, time.Time](rememberedPhones),
+		history:   lru.New[dhcp.MAC, History](4 * rememberedPhones),
+		refused:   lru.New[dhcp.MAC, string](rememberedPhones),
 		used:      lru.New[passwordKey, struct{}](rememberedPhones),
 	}
 	s.resets.store, s.resets.stepUp = c.Resets, s.stepUp
@@ -108,14 +109,14 @@ func (s *Service) Enumeration() *EnumerationLimiter { return s.enumeration }
 func (s *Service) Windows() []Window { return s.windows.open(s.c.Now()) }
 
 // Enrolled reports whether an enrollment window is open for the phone at the requester's address.
-func (s *Service) Enrolled(mac MAC, from netip.Addr, now time.Time) bool {
+func (s *Service) Enrolled(mac dhcp.MAC, from netip.Addr, now time.Time) bool {
 	return s.windows.covers(mac, from, now)
 }
 
 // Enroll opens a window for the phone with these MACs, or for all phones when there are none, from the addresses of from,
 // or from anywhere when it is zero. A length of 0 closes it. For all phones it also lifts the freeze of new phones'
 // leases. It is on disk when Enroll returns. Errors: ErrTooManyWindows, and those of the store.
-func (s *Service) Enroll(macs []MAC, from netip.Prefix, length time.Duration) (Window, error) {
+func (s *Service) Enroll(macs []dhcp.MAC, from netip.Prefix, length time.Duration) (Window, error) {
 	now := s.c.Now()
 	x := EnrollmentWindow{Window: Window{From: from.Masked(), Until: now.Add(length).UTC()}, Opened: now.UTC(), MACs: macs}
 	if len(macs) > 0 {
@@ -139,12 +140,12 @@ func (s *Service) Enroll(macs []MAC, from netip.Prefix, length time.Duration) (W
 
 // MarkUsed remembers that a phone has used its newest password: the one before counts no more, also while the record
 // still has it.
-func (s *Service) MarkUsed(mac MAC, password Secret) {
+func (s *Service) MarkUsed(mac dhcp.MAC, password setting.Secret) {
 	s.used.Put(passwordKey{mac, password}, struct{}{}, 1)
 }
 
 // HasUsed reports whether a phone has used this password.
-func (s *Service) HasUsed(mac MAC, password Secret) bool {
+func (s *Service) HasUsed(mac dhcp.MAC, password setting.Secret) bool {
 	_, used := s.used.Get(passwordKey{mac, password})
 	return used
 }

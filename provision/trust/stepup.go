@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"plugtone/dhcp"
 	"plugtone/provision/internal/lru"
 )
 
@@ -31,7 +32,7 @@ const (
 // a lease, the neighbour table, a reserved address.
 type WeakRequest struct {
 	Time   time.Time
-	MAC    MAC
+	MAC    dhcp.MAC
 	From   netip.Addr
 	Place  Place
 	Limits Limits
@@ -70,7 +71,7 @@ type StepUpVerdict struct {
 // was given credentials and has never used them is challenged once, so that it shows that it can.
 type stepUp struct {
 	mu      sync.Mutex
-	phones  *lru.Cache[MAC, *stepUpPhone]
+	phones  *lru.Cache[dhcp.MAC, *stepUpPhone]
 	budgets map[netip.Prefix]*resetBudget // as many as there are subnets
 }
 
@@ -90,7 +91,7 @@ type resetBudget struct {
 }
 
 func newStepUp() *stepUp {
-	return &stepUp{phones: lru.New[MAC, *stepUpPhone](rememberedPhones), budgets: map[netip.Prefix]*resetBudget{}}
+	return &stepUp{phones: lru.New[dhcp.MAC, *stepUpPhone](rememberedPhones), budgets: map[netip.Prefix]*resetBudget{}}
 }
 
 // refill adds the tokens of the time that has passed.
@@ -111,7 +112,7 @@ func (b *resetBudget) next(limit Resets) time.Time {
 }
 
 // ownProof notes that a phone has proved itself by its own credentials or certificate.
-func (s *stepUp) ownProof(mac MAC) {
+func (s *stepUp) ownProof(mac dhcp.MAC) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.phones.Delete(mac)

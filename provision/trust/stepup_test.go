@@ -5,13 +5,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"plugtone/dhcp"
 )
 
 var voice = Place{Name: "subnet 10.20.0.0/22", Subnet: netip.MustParsePrefix("10.20.0.0/22"), Leased: true, Proofs: []Proof{ProofLease}}
 
-func phone(i int) MAC { return MAC{0x00, 0x15, 0x65, 1, byte(i >> 8), byte(i)} }
+func phone(i int) dhcp.MAC { return dhcp.MAC{0x00, 0x15, 0x65, 1, byte(i >> 8), byte(i)} }
 
-// weak is a phone that asks for its file with its lease alone, and has used its credentials an hour ago.
+// weak is a request by lease alone, of a phone that used its credentials an hour ago.
 func weak(i int, now time.Time) WeakRequest {
 	return WeakRequest{
 		Time: now, MAC: phone(i), From: netip.AddrFrom4([4]byte{10, 20, 1, byte(i)}), Place: voice, Limits: Limits{StepUp: StepUpAuto, Resets: DefaultResets},
@@ -20,7 +22,7 @@ func weak(i int, now time.Time) WeakRequest {
 	}
 }
 
-func TestPhoneThatUsedItsCredentialsIsAskedForThem(t *testing.T) {
+func TestPhoneThatUsedItsCredentialsIsChallenged(t *testing.T) {
 	s := newStepUp()
 	v := s.decide(weak(1, testNow), true)
 	if v.Action != StepUpChallenge || v.Event != nil || !strings.Contains(v.Reason, "used its own credentials last at 2026-11-22T11:00:00Z") {
@@ -37,7 +39,7 @@ func TestPhoneThatUsedItsCredentialsIsAskedForThem(t *testing.T) {
 	}
 }
 
-func TestPhoneWithoutItsCredentialsCountsAsFactoryReset(t *testing.T) {
+func TestPhoneThatDoesNotAnswerItsChallengeCountsAsFactoryReset(t *testing.T) {
 	for name, change := range map[string]func(*WeakRequest){
 		"same file again":   func(*WeakRequest) {},
 		"other file later":  func(r *WeakRequest) { r.File, r.Time = "GET other.cfg", r.Time.Add(challengeAnswer) },
@@ -102,7 +104,7 @@ func TestResetsAreBounded(t *testing.T) {
 	}
 }
 
-func TestRefusalBeyondTheBudgetSaysSo(t *testing.T) {
+func TestRefusalBeyondTheBudgetNamesTheCommandThatHelps(t *testing.T) {
 	s := newStepUp()
 	r := weak(1, testNow)
 	r.CanAnswer, r.Limits.Resets = false, Resets{Burst: 1, PerHour: 2}
@@ -148,8 +150,8 @@ func TestStepUpIsForPhonesThatHaveUsedTheirCredentials(t *testing.T) {
 	}
 }
 
-// A phone that was given credentials is asked for them once. One that can't send them is served as before.
-func TestPhoneThatWasGivenCredentialsIsAskedOnce(t *testing.T) {
+// A phone whose file has credentials is challenged once. One that can't send them is served as before.
+func TestPhoneThatWasGivenCredentialsIsChallengedOnce(t *testing.T) {
 	s := newStepUp()
 	for i := range 40 {
 		r := weak(i, testNow)
@@ -166,8 +168,8 @@ func TestPhoneThatWasGivenCredentialsIsAskedOnce(t *testing.T) {
 	}
 }
 
-// A phone whose firmware ignores credentials may ask once a day, and only once each time: it gets its file all the same.
-func TestPhoneThatIgnoresCredentialsIsLeftAlone(t *testing.T) {
+// A phone whose firmware ignores credentials is challenged at most once a day, and gets its file at its next request.
+func TestPhoneThatIgnoresCredentialsIsServed(t *testing.T) {
 	s := newStepUp()
 	refused := 0
 	for day := range 30 {

@@ -8,12 +8,7 @@ package trust
 import (
 	"net/netip"
 	"slices"
-
-	"plugtone/dhcp"
 )
-
-// MAC is a phone's address, as DHCP has it.
-type MAC = dhcp.MAC
 
 // Proof is a way in which a requester shows that it is the phone whose files it requests.
 type Proof string

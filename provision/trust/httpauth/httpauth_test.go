@@ -23,7 +23,7 @@ func md(s string) string  { return fmt.Sprintf("%x", md5.Sum([]byte(s))) }
 func sha(s string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(s))) }
 
 func TestExampleOfRFC7616(t *testing.T) {
-	// RFC 7616, 3.9.1, has another realm: the same computation with ours stands in digests below; here only the parse.
+	// RFC 7616, 3.9.1, has another realm: the digests below have the same computation with ours; here only the header is parsed.
 	a, ok := Parse(`Digest username="Mufasa", realm="http-auth@example.org", uri="/dir/index.html", algorithm=MD5, ` +
 		`nonce="7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v", nc=00000001, cnonce="f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ", ` +
 		`qop=auth, response="8ca523f5e9506fed4657c9700eebdbec", opaque="FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS"`)
@@ -74,7 +74,7 @@ func TestBasic(t *testing.T) {
 	}
 }
 
-func TestNoAnswer(t *testing.T) {
+func TestMalformedHeadersAreNoCredentials(t *testing.T) {
 	for _, s := range []string{"", "Basic", "Basic !!!", "Basic dXNlcg==", "Bearer x", "Digest", `Digest username="u`, "Digest username", `Digest username="u", nonce="n", uri="/"`,
 		`Digest nonce="n", uri="/", response="r"`, "Digest " + strings.Repeat("a=b,", 1000)} {
 		if a, ok := Parse(s); ok {

@@ -13,7 +13,7 @@ import (
 )
 
 // The first phone of the README: the built-in pack, a record as the command line makes it, DHCP's options, and its file.
-func TestFirstPhone(t *testing.T) {
+func TestFirstPhoneOfTheReadmeGetsItsOptionsAndFile(t *testing.T) {
 	h := newFixture(t)
 	var err error
 	if h.packs, err = pack.Load(pack.Config{Builtin: vendors.FS}); err != nil {
@@ -38,7 +38,7 @@ func TestFirstPhone(t *testing.T) {
 	}
 	contains(t, h.served(h.get("001565000042.cfg", "10.20.1.42")), "account.1.password = s3cret&<>", "linekey.2.value = 1002", "linekey.2.label = Bob")
 	h.served(h.get("y000000000108.cfg", "10.20.1.42"))
-	if a := h.ask(provision.Request{Transport: fleet.TFTP, Name: "001565000042.cfg", From: netip.MustParseAddr("10.20.1.43")}); a.Outcome != provision.Refused {
+	if a := h.send(provision.Request{Transport: fleet.TFTP, Name: "001565000042.cfg", From: netip.MustParseAddr("10.20.1.43")}); a.Outcome != provision.Refused {
 		t.Errorf("to another address: %s", a.Outcome)
 	}
 	if a := h.get("001565000042.boot", "10.20.1.42"); a.Outcome != provision.Expected404 {
