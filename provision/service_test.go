@@ -223,7 +223,7 @@ func TestStatusFollowsTheLastFetch(t *testing.T) {
 	}
 }
 
-func TestStatusIsRefusedAfterARefusalOfTheWholeBoot(t *testing.T) {
+func TestStatusIsRefusedWhenThePhoneWasServedNothing(t *testing.T) {
 	h := newFixture(t)
 	entries := []timeline.Entry{}
 	s, err := provision.New(provision.Config{
