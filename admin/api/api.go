@@ -40,6 +40,7 @@ type Phones interface {
 type Leases interface {
 	All() []dhcp.Lease
 	LeasesOf(mac dhcp.MAC) []dhcp.Lease
+	LeaseAt(addr netip.Addr) (dhcp.Lease, bool) // the active lease of an address
 	Delete(ctx context.Context, addr netip.Addr) error
 }
 

@@ -50,7 +50,7 @@ func (s deviceFiles) listFiles(ctx context.Context, in *FilesInput) (*struct{ Bo
 	if err != nil {
 		return nil, err
 	}
-	subnet, err := parsePrefix("query.subnet", in.Subnet)
+	subnet, err := s.ownSubnet("query.subnet", in.Subnet)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +87,7 @@ func (s deviceFiles) readFile(ctx context.Context, in *fileInput) (*huma.StreamR
 	if err != nil {
 		return nil, err
 	}
-	subnet, err := parsePrefix("query.subnet", in.Subnet)
+	subnet, err := s.ownSubnet("query.subnet", in.Subnet)
 	if err != nil {
 		return nil, err
 	}

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"reflect"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"plugtone/admin/access"
+	"plugtone/admin/advice"
 	"plugtone/admin/client"
 	"plugtone/admin/document"
 	"plugtone/admin/masking"
@@ -235,6 +237,7 @@ func (s devices) read(ctx context.Context, mac dhcp.MAC, in ReadInput) (*recordO
 		dev = publicDevice(rec, access.Of(ctx))
 	}
 	s.addStatus(ctx, &dev)
+	dev.Warnings = s.warnings(&rec)
 	return recordAnswer(dev, rec.Revision, false), nil
 }
 
@@ -277,12 +280,38 @@ func (s devices) update(mac dhcp.MAC, pre writing.Precondition, doc document.Obj
 		key:     map[string]string{"mac": mac.String()},
 		find:    func(f fleet.View) (*fleet.Device, error) { return f.Device(mac) },
 		prepare: prepareDevice,
-		check: func(f fleet.View, d *fleet.Device) error {
-			return resolve.CheckDevice(f, s.Packs(), d)
-		},
+		check:   s.check,
 		put:     func(e fleet.Edit, d *fleet.Device) error { return e.PutDevice(d) },
 		affects: func(_ fleet.View, d *fleet.Device) ([]dhcp.MAC, error) { return []dhcp.MAC{d.MAC}, nil },
 	}
+}
+
+// recentEntries is how much of a timeline is searched for what a phone was recognised as.
+const recentEntries = 50
+
+// warnings returns what contradicts the record of a device. They are no reason to fail: without the timeline there are fewer.
+func (s devices) warnings(d *fleet.Device) []string {
+	entries, err := s.Events.Timeline(d.MAC, recentEntries)
+	if err != nil {
+		s.Log.Warn("device warnings", "mac", d.MAC, "err", err)
+	}
+	return advice.Vendor(s.Packs(), d, entries)
+}
+
+// check checks a device, and its reservation against the leases.
+func (s devices) check(f fleet.View, d *fleet.Device) error {
+	var bad fleet.ValidationError
+	if err := resolve.CheckDevice(f, s.Packs(), d); err != nil && !errors.As(err, &bad) {
+		return err
+	}
+	var had netip.Addr
+	if old, err := f.Device(d.MAC); err == nil {
+		had = old.ReservedIP
+	}
+	if text := advice.Reservation(s.Site(), s.Leases.LeaseAt, d, had); text != "" {
+		bad.Add("reserved_ip", d.ReservedIP.String(), "%s", text)
+	}
+	return bad.Err()
 }
 
 func (s devices) write(ctx context.Context, mac dhcp.MAC, pre writing.Precondition, doc document.Object, patch bool) (*recordOutput[client.Device], error) {
@@ -298,6 +327,7 @@ func (s devices) write(ctx context.Context, mac dhcp.MAC, pre writing.Preconditi
 	}
 	dev := publicDevice(*rec, access.Of(ctx))
 	s.addStatus(ctx, &dev)
+	dev.Warnings = s.warnings(rec)
 	return recordAnswer(dev, rec.Revision, created), nil
 }
 

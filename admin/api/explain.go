@@ -23,6 +23,9 @@ func (s explain) answer(ctx context.Context, in *struct {
 	Body client.ExplainRequest
 }) (*struct{ Body client.Explanation }, error) {
 	q, err := question(in.Body)
+	if err == nil {
+		q.Subnet, err = s.ownSubnet("body.subnet", in.Body.Subnet)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -67,6 +70,5 @@ func question(r client.ExplainRequest) (q provision.Question, err error) {
 		}
 	}
 	q.Path, q.UserAgent = r.Path, r.UserAgent
-	q.Subnet, err = parsePrefix("body.subnet", r.Subnet)
-	return q, err
+	return q, nil
 }

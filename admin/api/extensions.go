@@ -142,7 +142,11 @@ func (s extensions) write(ctx context.Context, ref string, pre writing.Precondit
 func (s extensions) update(ref, number, registrar string, pre writing.Precondition, doc document.Object, patch bool) (recordUpdate[fleet.Extension], map[string]string) {
 	fixed := map[string]string{"number": number}
 	var old *fleet.Extension
-	return recordUpdate[fleet.Extension]{
+	var bad problem.List
+	if password, given := doc["password"].(string); given && password == "" {
+		bad.Add("password", "", "is empty: phones can't register with it; null removes the password")
+	}
+	return recordUpdate[fleet.Extension]{bad: bad,
 		noun: "extension " + ref, pre: pre, body: doc, patch: patch, wire: reflect.TypeFor[fleet.Extension](), key: fixed,
 		find: func(f fleet.View) (_ *fleet.Extension, err error) {
 			old, err = findForWrite(f, number, registrar)

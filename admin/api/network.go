@@ -62,12 +62,9 @@ func (s network) register() {
 }
 
 func (s network) listLeases(_ context.Context, in *leaseListInput) (*listOutput[client.Lease], error) {
-	subnet, err := parsePrefix("query.subnet", in.Subnet)
+	subnet, err := s.ownSubnet("query.subnet", in.Subnet)
 	if err != nil {
 		return nil, err
-	}
-	if subnet.IsValid() && !slices.ContainsFunc(s.Subnets(), func(n client.Subnet) bool { return n.Subnet == subnet }) {
-		return nil, problem.Field("query.subnet", in.Subnet, "is not a subnet of the configuration: "+s.subnetNames())
 	}
 	all := slices.DeleteFunc(slices.Clone(s.Leases.All()), func(l dhcp.Lease) bool {
 		return subnet.IsValid() && l.Subnet != subnet || in.State != "" && string(l.State) != in.State
@@ -87,8 +84,17 @@ func (s network) listLeases(_ context.Context, in *leaseListInput) (*listOutput[
 	return out, err
 }
 
+// ownSubnet parses an optional subnet, which the configuration must have.
+func (s *core) ownSubnet(location, text string) (netip.Prefix, error) {
+	subnet, err := parsePrefix(location, text)
+	if err == nil && subnet.IsValid() && !slices.ContainsFunc(s.Subnets(), func(n client.Subnet) bool { return n.Subnet == subnet }) {
+		err = problem.Field(location, text, "is not a subnet of the configuration: "+s.subnetNames())
+	}
+	return subnet, err
+}
+
 // subnetNames lists the subnets of the configuration for a message.
-func (s network) subnetNames() string {
+func (s *core) subnetNames() string {
 	var names []string
 	for _, n := range s.Subnets() {
 		names = append(names, n.Subnet.String())

@@ -42,6 +42,12 @@ func (x Collection[T]) All(ctx context.Context, query url.Values) ([]T, error) {
 	return all[T](ctx, x.c, x.path, query)
 }
 
+// Page reads one page of the list, filtered by query, which may have limit and cursor.
+func (x Collection[T]) Page(ctx context.Context, query url.Values) (out Page[T], err error) {
+	_, err = x.c.do(ctx, call{method: http.MethodGet, path: x.path, query: query}, &out)
+	return out, err
+}
+
 // Get reads one record and its ETag, with secrets only if reveal is set.
 func (x Collection[T]) Get(ctx context.Context, id string, reveal bool) (T, string, error) {
 	var out T

@@ -25,7 +25,8 @@ type Page[T any] struct {
 // Device is a device record with the status of the phone.
 type Device struct {
 	fleet.Device
-	Status *provision.Status `json:"status,omitempty" readOnly:"true" doc:"what is known of the phone now; ignored in a body"`
+	Status   *provision.Status `json:"status,omitempty" readOnly:"true" doc:"what is known of the phone now; ignored in a body"`
+	Warnings []string          `json:"warnings,omitempty" readOnly:"true" doc:"what contradicts the record: the prefix of the MAC, or what the phone was recognised as; not in lists; ignored in a body" example:"[\"the prefix of its MAC belongs to yealink, but its record says snom\"]"`
 }
 
 // Lease is one lease, as operators see it.

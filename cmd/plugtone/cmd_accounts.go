@@ -127,6 +127,9 @@ func extensionSet(a *app) *cobra.Command {
 			m.text("auth-user", "auth_user", user)
 			m.text("password", "password", password)
 			m.text("voicemail", "voicemail", voicemail)
+			if c.Flags().Changed("password") && password == "" {
+				return usagef("--password is empty: phones can't register with it; to take the account from a phone, plugtone device set MAC --line changes its lines")
+			}
 			if file != "" && c.Flags().Changed("password") {
 				return usagef("--password and --password-file both give a password; name one")
 			}

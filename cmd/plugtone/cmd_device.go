@@ -157,6 +157,9 @@ func parseKeys(specs []string) ([]fleet.Key, error) {
 		if err != nil {
 			return nil, usageError{err}
 		}
+		if slices.ContainsFunc(out, func(o fleet.Key) bool { return o.Area == k.Area && o.Slot == k.Slot }) {
+			return nil, usagef("--key names key %s twice", keyName(k))
+		}
 		out = append(out, k)
 	}
 	return out, nil
@@ -201,6 +204,7 @@ func deviceAdd(a *app) *cobra.Command {
 			}
 			d.reserved(c, cl)
 			beyondModel(c, dev)
+			warn(c, dev)
 			return a.done(c, dev, "device %s created%s", dev.MAC, describeModel(dev))
 		},
 	}
@@ -311,6 +315,7 @@ func deviceSet(a *app) *cobra.Command {
 			}
 			d.reserved(c, cl)
 			beyondModel(c, dev)
+			warn(c, dev)
 			return a.done(c, dev, "device %s changed%s", dev.MAC, describeModel(dev))
 		},
 	}

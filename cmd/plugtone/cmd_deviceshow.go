@@ -60,6 +60,13 @@ func deviceList(a *app) *cobra.Command {
 	return c
 }
 
+// warn prints what contradicts the record of a device.
+func warn(c *cobra.Command, d client.Device) {
+	for _, text := range d.Warnings {
+		message(c, "warning: %s", clean(text))
+	}
+}
+
 func statusOf(d client.Device) provision.Status {
 	if d.Status == nil {
 		return provision.Status{}
@@ -116,6 +123,9 @@ func printDevice(a *app, c *cobra.Command, d client.Device) error {
 	}
 	for _, text := range statusOf(d).LeftOut {
 		f.add("left out", text)
+	}
+	for _, text := range d.Warnings {
+		f.add("problem", text)
 	}
 	f.add("location", d.Location)
 	f.add("serial", d.Serial)

@@ -202,8 +202,7 @@ func pbxPush(a *app) *cobra.Command {
 		Long: "For PBXs whose database listens on their own host only. It needs no daemon there, only this program and a token with the role push,\n" +
 			"which can do nothing else. The source must be in plugtone's configuration, with the type push. Run it from cron or a timer.",
 		Example: `  plugtone token add pbx --role push            # on plugtone's host
-  plugtone pbx push --type fusionpbx --dsn postgres://fusionpbx@127.0.0.1/fusionpbx --password-file /etc/plugtone.pass \
-    --to https://plugtone.example.com:8067 --token-file /etc/plugtone.token --name main`,
+  plugtone pbx push --type fusionpbx --dsn postgres://fusionpbx@127.0.0.1/fusionpbx --password-file /etc/plugtone.pass --to https://plugtone.example.com:8067 --token-file /etc/plugtone.token --name main`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if to == "" || tokenFile == "" {
 				return usagef("--to and --token-file are needed")

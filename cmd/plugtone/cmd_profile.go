@@ -44,6 +44,9 @@ func profileSet(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if doc.problems != nil {
+				return counted(file, doc.allProblems(c, cl, args[0]))
+			}
 			p, created, err := cl.Profiles().Set(c.Context(), args[0], doc.members)
 			if err != nil {
 				return counted(file, doc.locate(err))

@@ -157,10 +157,19 @@ func lookCases(profile string) []commandLineCase {
 	}
 }
 
-// mistakeCases change nothing.
+// mistakeCases leave the records as they were.
 func mistakeCases() []commandLineCase {
 	return []commandLineCase{
 		{"leases --state odd", 2, "", `--state "odd": must be one of active, released`},
+		{"device set " + desk + " --key 2=blf:1002 --key line:2=park:701", 2, "", `--key names key 2 twice`},
+		{"device set " + desk + " --reserve-ip 10.20.0.2", 1, "", `reserved_ip "10.20.0.2": is this server's own address`},
+		{"device files " + desk + " --subnet 10.99.0.0/24", 1, "", `subnet "10.99.0.0/24": is not a subnet of the configuration: 10.20.0.0/22`},
+		{"extension set 1001 --password ''", 2, "", `--password is empty`},
+		{"device add 0015.6500.0031 --model bolt/B1", 0, `created \(bolt/B1\)`, `warning: the prefix of its MAC belongs to acme, but its record says bolt`},
+		{"device show 0015.6500.0031", 0, `(?m)^problem +the prefix of its MAC belongs to acme`, ""},
+		{"device rm 0015.6500.0031", 0, `.`, ""},
+		{"device rollback " + desk, 2, "", `.`},
+		{"change show", 2, "", `ID is missing, usage: plugtone change show ID`},
 		{"--version", 0, `^plugtone \S+ \(go1\.\S+, \w+/\w+\)\n$`, ""},
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"strconv"
 	"strings"
@@ -24,6 +25,8 @@ type profileFile struct {
 	name    string
 	root    *yaml.Node
 	members map[string]any
+	// problems are those of keys that are written as specifications. A key with one is left out of members.
+	problems error
 }
 
 // readProfile reads the members of a profile from YAML, of which JSON is a part.
@@ -59,16 +62,19 @@ func readProfile(c *cobra.Command, file string) (*profileFile, error) {
 	if p.members == nil {
 		return nil, fmt.Errorf("profile %s is empty", file)
 	}
-	return p, p.readKeys()
+	p.problems = p.readKeys()
+	return p, nil
 }
 
 // readKeys reads the keys that are written as specifications.
 func (p *profileFile) readKeys() error {
 	keys, _ := p.members["keys"].([]any)
 	var errs []error
+	read := make([]any, 0, len(keys))
 	for i, k := range keys {
 		spec, ok := k.(string)
 		if !ok {
+			read = append(read, k)
 			continue
 		}
 		key, err := fleet.ParseKey(spec)
@@ -77,10 +83,29 @@ func (p *profileFile) readKeys() error {
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", p.at(fmt.Sprintf("keys[%d]", i)), err))
+			continue
 		}
-		keys[i] = key
+		read = append(read, key)
+	}
+	if keys != nil {
+		p.members["keys"] = read
 	}
 	return errors.Join(errs...)
+}
+
+// allProblems returns the problems of the file with those that the daemon finds in the rest of it, which is only tried.
+func (p *profileFile) allProblems(c *cobra.Command, cl *client.Client, name string) error {
+	rest := p.members
+	if keys, _ := rest["keys"].([]any); len(keys) > 0 {
+		rest = maps.Clone(rest)
+		delete(rest, "keys") // their places in the list are not those in the file
+	}
+	_, _, err := cl.Writing(client.Write{DryRun: true, Summary: true}).Profiles().Set(c.Context(), name, rest)
+	var problem *client.Problem
+	if errors.As(err, &problem) {
+		return errors.Join(p.problems, p.locate(err))
+	}
+	return p.problems
 }
 
 // locate adds file and line to each problem that the daemon found.

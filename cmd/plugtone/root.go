@@ -64,6 +64,7 @@ func newRoot(offline ...*cobra.Command) *cobra.Command {
 		if c.GroupID == "" {
 			c.GroupID = groupRun
 		}
+		newApp().completions(c)
 		root.AddCommand(c)
 	}
 	root.SetHelpCommandGroupID(groupRun)
@@ -92,10 +93,11 @@ func clientCommands() []*cobra.Command {
 		{groupRun, []func(*app) *cobra.Command{reloadCommand, tokenCommand, backupCommand}},
 	} {
 		for _, make := range g.makes {
-			a := &app{now: time.Now, getenv: os.Getenv}
+			a := newApp()
 			c := make(a)
 			c.GroupID = g.id
 			a.flags(c)
+			a.completions(c)
 			out = append(out, c)
 		}
 	}
@@ -267,6 +269,8 @@ type app struct {
 	now    func() time.Time
 	getenv func(string) string
 }
+
+func newApp() *app { return &app{now: time.Now, getenv: os.Getenv} }
 
 func (a *app) flags(c *cobra.Command) {
 	f := c.PersistentFlags()
