@@ -26,7 +26,7 @@ func (c modelCompiler) compileModels() *phonefile.ModelList {
 	var models []*phonefile.Model
 	for _, name := range slices.Sorted(maps.Keys(c.doc.Models)) {
 		doc := c.doc.Models[name]
-		m := &phonefile.Model{Name: name, Keys: make(map[string]int), Vars: make(map[string]string), Types: make(map[string]*packdoc.KeyType)}
+		m := &phonefile.Model{Name: name, DomainAsHost: c.doc.DomainAsHost, Keys: make(map[string]int), Vars: make(map[string]string), Types: make(map[string]*packdoc.KeyType)}
 		if err := c.inherit(m, doc, nil); err != nil {
 			c.problem(doc.Pos, "model %s: %v", name, err)
 			continue
@@ -188,7 +188,7 @@ func (c modelCompiler) checkKeyTypeMap(group *yaml.Node, types map[string]*packd
 
 // generic makes the model of a phone of which only the vendor is known: it has everything that some model has.
 func (c modelCompiler) generic(models []*phonefile.Model) *phonefile.Model {
-	g := &phonefile.Model{Keys: make(map[string]int), Vars: make(map[string]string), Types: make(map[string]*packdoc.KeyType)}
+	g := &phonefile.Model{DomainAsHost: c.doc.DomainAsHost, Keys: make(map[string]int), Vars: make(map[string]string), Types: make(map[string]*packdoc.KeyType)}
 	if c.doc.Unknown != "" {
 		models = slices.DeleteFunc(slices.Clone(models), func(m *phonefile.Model) bool { return !m.Is(c.doc.Unknown) })
 		for name := c.doc.Unknown; name != "" && !slices.Contains(g.Families, name); name = c.doc.Families[name].Family {

@@ -40,31 +40,35 @@ type goldenPhone struct {
 }
 
 type goldenLine struct {
-	Position      int    `yaml:"position"`
-	Number        string `yaml:"number"`
-	DisplayName   string `yaml:"display_name"`
-	AuthUser      string `yaml:"auth_user"`
-	Password      string `yaml:"password"`
-	Label         string `yaml:"label"`
-	Voicemail     string `yaml:"voicemail"`
-	Shared        bool   `yaml:"shared"`
-	Host          string `yaml:"host"`
-	Port          int    `yaml:"port"`
-	Transport     string `yaml:"transport"`
-	OutboundProxy string `yaml:"outbound_proxy"`
-	BackupHost    string `yaml:"backup_host"`
-	Expires       string `yaml:"expires"`
-	Pos           yamlpos.Pos
+	Position            int    `yaml:"position"`
+	Number              string `yaml:"number"`
+	DisplayName         string `yaml:"display_name"`
+	AuthUser            string `yaml:"auth_user"`
+	Password            string `yaml:"password"`
+	Label               string `yaml:"label"`
+	Voicemail           string `yaml:"voicemail"`
+	Shared              bool   `yaml:"shared"`
+	Host                string `yaml:"host"`
+	Port                int    `yaml:"port"`
+	Transport           string `yaml:"transport"`
+	OutboundProxy       string `yaml:"outbound_proxy"`
+	BackupHost          string `yaml:"backup_host"`
+	BackupOutboundProxy string `yaml:"backup_outbound_proxy"`
+	SIPDomain           string `yaml:"sip_domain"`
+	Expires             string `yaml:"expires"`
+	Pos                 yamlpos.Pos
 }
 
 type goldenKey struct {
-	Area  string `yaml:"area"`
-	Slot  int    `yaml:"slot"`
-	Type  string `yaml:"type"`
-	Value string `yaml:"value"`
-	Label string `yaml:"label"`
-	Line  int    `yaml:"line"`
-	Pos   yamlpos.Pos
+	Area       string `yaml:"area"`
+	Slot       int    `yaml:"slot"`
+	Type       string `yaml:"type"`
+	Value      string `yaml:"value"`
+	Label      string `yaml:"label"`
+	Line       int    `yaml:"line"`
+	PickupCode string `yaml:"pickup_code"`
+	Locked     bool   `yaml:"locked"`
+	Pos        yamlpos.Pos
 }
 
 type goldenContact struct {
@@ -194,7 +198,7 @@ func (doc *goldenPhone) phone(v *pack.Vendor, r *yamlpos.Reader) (phonefile.Phon
 		p.Lines = append(p.Lines, line)
 	}
 	for _, k := range doc.Keys {
-		key := fleet.Key{Area: cmp.Or(k.Area, "line"), Slot: k.Slot, Type: k.Type, Value: k.Value, Label: k.Label, Line: k.Line}
+		key := fleet.Key{Area: cmp.Or(k.Area, "line"), Slot: k.Slot, Type: k.Type, Value: k.Value, Label: k.Label, Line: k.Line, PickupCode: k.PickupCode, Locked: k.Locked}
 		if err := v.CheckKey(p.Model, key); err != nil {
 			return p, yamlpos.Errorf(k.Pos, "%v", err)
 		}
@@ -236,5 +240,6 @@ func (l *goldenLine) line(i int) (phonefile.Account, error) {
 	return phonefile.Account{Position: cmp.Or(l.Position, i+1), Number: l.Number, DisplayName: l.DisplayName, AuthUser: cmp.Or(l.AuthUser, l.Number),
 		Password: setting.Secret(l.Password), Label: cmp.Or(l.Label, l.Number), Voicemail: l.Voicemail, Shared: l.Shared,
 		Registrar: fleet.Registrar{Name: "main", Host: cmp.Or(l.Host, "pbx.example.com"), Port: cmp.Or(l.Port, port), Transport: cmp.Or(l.Transport, "udp"),
-			OutboundProxy: l.OutboundProxy, BackupHost: l.BackupHost, RegisterExpires: setting.Duration(expires)}}, nil
+			OutboundProxy: l.OutboundProxy, BackupHost: l.BackupHost,
+			BackupOutboundProxy: l.BackupOutboundProxy, SIPDomain: l.SIPDomain, RegisterExpires: setting.Duration(expires)}}, nil
 }

@@ -164,11 +164,7 @@ func only(s, word string) string {
 
 // otherPort is the port of an account that is not the one of its transport.
 func otherPort(a Account) string {
-	usual := 5060
-	if a.Registrar.Transport == "tls" {
-		usual = 5061
-	}
-	return unless(strconv.Itoa(a.Registrar.Port), strconv.Itoa(usual))
+	return unless(strconv.Itoa(a.Registrar.Port), strconv.Itoa(usualPort(a.Registrar.Transport)))
 }
 
 // otherExpiry is the time of a registration that is not the one hour of a registrar that does not state it.
@@ -182,6 +178,10 @@ func (m *Model) LinesLeftOut(lines []Account) []string {
 		return nil
 	}
 	var out []string
+	lines = slices.Clone(lines)
+	for i := range lines {
+		lines[i].Registrar = m.serverOf(lines[i])
+	}
 	for _, l := range lines {
 		for _, member := range LineMembers() {
 			why, lacks := m.LineLack(member.Name, l.Position)

@@ -14,18 +14,19 @@ import (
 
 // Model is what phones of one model can do, all that it inherits filled in.
 type Model struct {
-	Name      string // "" for the generic model
-	Aliases   []string
-	Families  []string // nearest first
-	Lines     int
-	Keys      map[string]int // area to number of keys, without expansion modules
-	Expansion packdoc.Expansion
-	Vars      map[string]string
-	Note      string
-	Types     map[string]*packdoc.KeyType
-	Lacks     Lacks   // what its files do not carry, although others of the pack do
-	Uncertain bool    // its numbers of lines and keys are not certain
-	Minimum   Minimum // of the generic model: what every model has
+	Name         string // "" for the generic model
+	Aliases      []string
+	Families     []string // nearest first
+	Lines        int
+	Keys         map[string]int // area to number of keys, without expansion modules
+	Expansion    packdoc.Expansion
+	Vars         map[string]string
+	Note         string
+	Types        map[string]*packdoc.KeyType
+	Lacks        Lacks   // what its files do not carry, although others of the pack do
+	DomainAsHost bool    // a SIP domain other than the host stands in the host's place, see serverOf
+	Uncertain    bool    // its numbers of lines and keys are not certain
+	Minimum      Minimum // of the generic model: what every model has
 
 	vendor    string                       // its name, for errors about the generic model
 	synthetic bool                         // made for one phone

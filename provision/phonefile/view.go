@@ -200,7 +200,7 @@ func (v *view) setLines(p Phone) error {
 		if l.Position < 1 || l.Position > len(v.AllLines) {
 			return fmt.Errorf("line %d: %s has lines 1 to %d", l.Position, v.modelName(), len(v.AllLines))
 		}
-		r := l.Registrar
+		r := v.model.serverOf(l)
 		into := v.AllLines[l.Position-1]
 		if into.Bound {
 			return fmt.Errorf("duplicate line %d", l.Position)
