@@ -43,7 +43,7 @@ type api struct {
 func newAPI(t testing.TB) *api {
 	t.Helper()
 	h := admintest.New(t)
-	for _, role := range []string{"admin", "operator", "viewer"} {
+	for _, role := range []string{"admin", "operator", "viewer", "push"} {
 		sum := sha256.Sum256([]byte(role))
 		if err := h.PutToken("test", fleet.Token{Name: role, Role: role, Hash: hex.EncodeToString(sum[:])}); err != nil {
 			t.Fatal(err)

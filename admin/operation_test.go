@@ -170,7 +170,7 @@ func TestEveryOperationReportsABrokenStore(t *testing.T) {
 		if slices.Contains(sound, strings.TrimPrefix(path, "/api/v1")+" "+method) {
 			continue
 		}
-		path = strings.NewReplacer("jobs/{id}", "jobs/1", "files/{name}", "files/001565123456.cfg", "{name}", "main", "{number}", "1001", "{mac}", phone, "{ip}", "10.20.1.7", "{id}", "4").Replace(path)
+		path = strings.NewReplacer("jobs/{id}", "jobs/1", "pbx/{name}/push", "pbx/pushed/push", "files/{name}", "files/001565123456.cfg", "{name}", "main", "{number}", "1001", "{mac}", phone, "{ip}", "10.20.1.7", "{id}", "4").Replace(path)
 		body := map[string]string{"POST /api/v1/devices": `{"mac":"001565000001"}`, "POST /api/v1/tokens": `{"name":"x","role":"viewer"}`,
 			"POST /api/v1/devices/" + phone + "/rollback": `{"revision":4}`, "POST /api/v1/explain": `{"mac":"001565123456"}`,
 			"POST /api/v1/devices/change": `{"macs":["001565123456"],"set":{"label":"x"}}`, "POST /api/v1/enroll": `{"for":"30m"}`, "POST /api/v1/devices/" + phone + "/enroll": `{"for":"30m"}`, "POST /api/v1/resync": `{"stale":true}`,

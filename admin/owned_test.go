@@ -37,3 +37,23 @@ func TestApplyLeavesWhatAPBXSourceOwns(t *testing.T) {
 	apply("", `{"extensions":[{`+old+`,"voicemail":"*97"}]}`, "changed")
 	apply("?prune=true&yes=true", `{"extensions":[{"number":"1001","registrar":"main"}]}`, "deleted")
 }
+
+// TestPushTokenSeesNoPhones: the role push sends what a PBX has, to a source that takes it, and reads nothing by it.
+func TestPushTokenSeesNoPhones(t *testing.T) {
+	a := newAPI(t)
+	a.office()
+	const body = `{"extensions":[{"domain":"main","number":"1001","password":"n3w"}],"problems":[]}`
+	for _, x := range []struct {
+		role, path string
+		status     int
+	}{
+		{"push", "pushed/push?dry_run=true", 403}, {"operator", "pushed/push?dry_run=true", 200}, {"viewer", "pushed/push", 403},
+		{"push", "main/push", 409}, {"push", "pushed/sync", 403}, {"push", "pushed/push", 200},
+	} {
+		r := a.as(x.role, "POST /api/v1/pbx/"+x.path, body)
+		a.want(r, x.role+" "+x.path, x.status)
+		if x.role == "push" && x.status != 200 && strings.Contains(r.body, phone) {
+			t.Errorf("%s: %s", x.path, r.body)
+		}
+	}
+}

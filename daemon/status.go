@@ -91,7 +91,7 @@ func (r reporter) warnings() []string {
 	}
 	for _, s := range r.d.pbx.List() {
 		if s.Error != "" {
-			out = append(out, fmt.Sprintf("the last sync failed: %s; plugtone pbx test %s tries it again", s.Error, s.Name))
+			out = append(out, fmt.Sprintf("the last sync of a PBX source failed: %s; plugtone pbx show %s has its state", s.Error, s.Name))
 		}
 	}
 	return append(out, r.damageWarnings()...)

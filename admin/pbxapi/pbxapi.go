@@ -22,7 +22,7 @@ type Sources interface {
 	List() []pbxsync.SourceStatus
 	Read(ctx context.Context, name string) (pbx.Snapshot, error)
 	Sync(ctx context.Context, name string, o pbxsync.Options, write pbxsync.Write) (pbxsync.SyncResult, error)
-	Apply(name string, s pbx.Snapshot, o pbxsync.Options, write pbxsync.Write) (pbxsync.SyncResult, error)
+	Push(name string, s pbx.Snapshot, o pbxsync.Options, write pbxsync.Write) (pbxsync.SyncResult, error)
 }
 
 // Config has the dependencies of the operations. All members are required.
@@ -79,7 +79,10 @@ func Register(api huma.API, c Config) {
 		SyncInput
 		Body pbx.Snapshot
 	}) (*resultOutput, error) {
-		r, err := c.Sources.Apply(in.Name, in.Body, in.options(), c.write(ctx))
+		if caller := access.Of(ctx); in.DryRun && caller.Role == access.Push {
+			return nil, huma.Error403Forbidden("a dry run shows phones and their files: it needs the role operator; " + caller.Name + " is push")
+		}
+		r, err := c.Sources.Push(in.Name, in.Body, in.options(), c.write(ctx))
 		return &resultOutput{r}, sourceProblem(err)
 	})
 }
@@ -124,7 +127,7 @@ func sourceProblem(err error) error {
 	switch {
 	case errors.Is(err, pbxsync.ErrUnknown):
 		return huma.Error404NotFound(err.Error())
-	case errors.As(err, &gone):
+	case errors.As(err, &gone), errors.Is(err, pbxsync.ErrRead):
 		return huma.Error409Conflict(err.Error())
 	case errors.As(err, &unread):
 		return huma.Error502BadGateway(err.Error())

@@ -105,8 +105,12 @@ func (r *receiver) run(ctx context.Context) error {
 
 // beWatched has run look for writes that hang.
 func (r *receiver) beWatched() {
-	if !r.watched.Swap(true) {
-		r.watch <- struct{}{}
+	if r.watched.Swap(true) {
+		return
+	}
+	select {
+	case r.watch <- struct{}{}:
+	default: // there is a token already; run, which takes them, must not wait for itself
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"net"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -107,4 +108,13 @@ func TestStopEndsAWaitingRead(t *testing.T) {
 	if err := f.sock.send(0, to.Addr(), to, []byte{9}); err == nil {
 		t.Error("a closed socket sends")
 	}
+}
+
+// TestWatchNeverWaitsForItself: run takes the tokens, and may be what leaves one.
+func TestWatchNeverWaitsForItself(t *testing.T) {
+	synctest.Test(t, func(*testing.T) {
+		r := &receiver{watch: make(chan struct{}, 1)}
+		r.watch <- struct{}{}
+		r.beWatched()
+	})
 }

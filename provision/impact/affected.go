@@ -1,6 +1,7 @@
 package impact
 
 import (
+	"errors"
 	"slices"
 
 	"plugtone/dhcp"
@@ -40,7 +41,7 @@ func (a affected) all(c fleet.Change) error {
 			case side.Device != nil:
 				// A line that becomes shared, or no longer is, changes the other phones on it.
 				for _, l := range side.Device.Lines {
-					err = a.add(a.DevicesWith(l.Extension, l.Registrar))
+					err = errors.Join(err, a.add(a.DevicesWith(l.Extension, l.Registrar)))
 				}
 			}
 		}

@@ -52,6 +52,11 @@ func (r *run) save() error {
 			err = r.c.Store.SaveJob(head.ID, n, b)
 		}
 		if err != nil {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			for _, n := range parts {
+				r.dirty[n] = true
+			}
 			return fmt.Errorf("job %d: %w", head.ID, err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -130,8 +131,14 @@ func (r *Responder) join(ctx context.Context, p *ipv4.PacketConn) {
 	}
 }
 
-// handle answers one datagram. What is no SUBSCRIBE for ua-profile, and phones that are not recognised, get no answer.
+// handle answers one datagram. What is no SUBSCRIBE for ua-profile, and phones that are not recognised, get no answer. Any host can send
+// one: a panic ends with it.
 func (r *Responder) handle(packet []byte, ifindex int, from netip.AddrPort) {
+	defer func() {
+		if v := recover(); v != nil {
+			r.Log.Error("pnp: panic", "from", from, "err", fmt.Sprint(v), "stack", string(debug.Stack()))
+		}
+	}()
 	m, err := sip.ParseMessage(packet)
 	req, ok := m.(*sip.Request)
 	if err != nil || !ok || req.Method != sip.SUBSCRIBE || !isProfile(req) || req.Via() == nil || req.CSeq() == nil || req.From() == nil || req.To() == nil || req.CallID() == nil {

@@ -203,7 +203,7 @@ func (r *run) answered(a reply) {
 	case a.Challenged:
 		r.end(a.phone, Challenged, fmt.Sprintf("it answered %d: it wants credentials that it accepts", a.Code))
 	case a.Code >= 300:
-		r.end(a.phone, Rejected, fmt.Sprintf("it answered %d %s", a.Code, a.Reason))
+		r.end(a.phone, Rejected, fmt.Sprintf("it answered %d %.100s", a.Code, a.Reason))
 	}
 }
 

@@ -27,7 +27,7 @@ type Options struct {
 // SyncResult is what a sync has done.
 type SyncResult struct {
 	Added    int                 `json:"added" doc:"extensions that are new" example:"2"`
-	Changed  int                 `json:"changed" doc:"extensions with another name, password or mailbox" example:"1"`
+	Changed  int                 `json:"changed" doc:"extensions with another name, SIP user or password" example:"1"`
 	Same     int                 `json:"same" doc:"extensions that were as they are in the PBX" example:"310"`
 	Gone     int                 `json:"gone" doc:"extensions that the PBX has no more; their phones keep them" example:"0"`
 	Removed  int                 `json:"removed" doc:"extensions that were pruned" example:"0"`
@@ -114,6 +114,11 @@ func (s *syncRun) extension(x pbx.Account) error {
 	}
 	if old != nil && old.Source != "" && old.Source != s.Source {
 		s.problem(x, "belongs to the source %s", old.Source)
+		return nil
+	}
+	if x.Password.Reveal() == "" { // a PBX has pushed it: a read reports it
+		s.problem(x, "has no password in clear, so no phone can be given it")
+		s.seen[key] = old != nil
 		return nil
 	}
 	rec := fleet.Extension{Number: x.Number, Registrar: registrar}

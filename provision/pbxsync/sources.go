@@ -1,6 +1,7 @@
 package pbxsync
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,7 +36,10 @@ type SourceStatus struct {
 	Result   *SyncResult   `json:"result,omitempty" doc:"what the last successful sync did"`
 }
 
-// Config has the dependencies of Sources. All members must be set.
+// readTime is how long a read may take unless Config has another time. A PBX that does not go on must not keep the other sources from theirs.
+const readTime = 2 * time.Minute
+
+// Config has the dependencies of Sources. All members but ReadTime must be set.
 type Config struct {
 	Sources   func() []Source // of the configuration in force
 	Records   fleet.Records
@@ -43,6 +47,7 @@ type Config struct {
 	Concerned func(source string, phones []dhcp.MAC) // phones of extensions that were changed, of sources with Resync
 	Now       func() time.Time
 	Log       *slog.Logger
+	ReadTime  time.Duration // how long a read may take; 0: two minutes
 }
 
 // Sources reads the PBXs of the configuration, regularly and when an operator asks for it. Its methods may be called from any goroutine.
@@ -104,6 +109,8 @@ func (s *Sources) Read(ctx context.Context, name string) (pbx.Snapshot, error) {
 	if err != nil {
 		return pbx.Snapshot{}, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(s.c.ReadTime, readTime))
+	defer cancel()
 	out, err := x.Source.Read(ctx)
 	if err != nil {
 		return out, &ReadError{name, err}
@@ -135,11 +142,26 @@ func (s *Sources) Sync(ctx context.Context, name string, o Options, write Write)
 	if err != nil {
 		return SyncResult{}, err
 	}
-	return s.Apply(name, snapshot, o, write)
+	return s.apply(name, snapshot, o, write)
 }
 
-// Apply writes a snapshot that a PBX has pushed, or that was read.
-func (s *Sources) Apply(name string, snapshot pbx.Snapshot, o Options, write Write) (SyncResult, error) {
+// ErrRead is wrapped by the error about a push to a source that plugtone reads.
+var ErrRead = errors.New("is read by plugtone: only a source with type: push takes what a PBX sends")
+
+// Push writes a snapshot that a PBX has sent.
+func (s *Sources) Push(name string, snapshot pbx.Snapshot, o Options, write Write) (SyncResult, error) {
+	x, err := s.find(name)
+	if err == nil && x.Type != pbx.Pushed {
+		err = fmt.Errorf("PBX source %s %w", name, ErrRead)
+	}
+	if err != nil {
+		return SyncResult{}, err
+	}
+	return s.apply(name, snapshot, o, write)
+}
+
+// apply writes a snapshot.
+func (s *Sources) apply(name string, snapshot pbx.Snapshot, o Options, write Write) (SyncResult, error) {
 	x, err := s.find(name)
 	if err != nil {
 		return SyncResult{}, err

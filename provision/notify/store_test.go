@@ -1,0 +1,42 @@
+package notify_test
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"plugtone/dhcp"
+	"plugtone/provision/notify"
+)
+
+// TestWhatCanNotBeStoredIsStoredLater: the phones of the second part are done while the disk is full.
+func TestWhatCanNotBeStoredIsStoredLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture()
+		m := macs(150)
+		f.fetches = func(mac dhcp.MAC) time.Duration {
+			if mac == m[0] {
+				return 30 * time.Second
+			}
+			return 8 * time.Second
+		}
+		jobs, stop := f.start(t)
+		job, err := jobs.Start("root", "", m, notify.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		fail := func(err error) { f.store.mu.Lock(); f.store.fail = err; f.store.mu.Unlock() }
+		time.Sleep(5 * time.Second)
+		fail(errors.New("disk is full"))
+		time.Sleep(10 * time.Second)
+		fail(nil)
+		wait(t, jobs, job.ID)
+		stop()
+		jobs, stop = f.start(t)
+		defer stop()
+		if job, err = jobs.Job(job.ID); err != nil || job.Counts[notify.Fetched] != 150 {
+			t.Errorf("%v: %v", job.Counts, err)
+		}
+	})
+}

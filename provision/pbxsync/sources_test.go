@@ -1,0 +1,65 @@
+package pbxsync_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"plugtone/dhcp"
+	"plugtone/provision/fleet"
+	"plugtone/provision/pbx"
+	"plugtone/provision/pbxsync"
+	"plugtone/provision/provisiontest"
+)
+
+func newSources(r *provisiontest.Records, list ...pbxsync.Source) *pbxsync.Sources {
+	return pbxsync.New(pbxsync.Config{Sources: func() []pbxsync.Source { return list }, Records: r, Synced: func(string, bool) {}, Concerned: func(string, []dhcp.MAC) {},
+		Now: time.Now, Log: slog.New(slog.DiscardHandler), ReadTime: 100 * time.Millisecond})
+}
+
+// TestPBXThatDoesNotGoOnIsGivenUp connects to a database that accepts and is silent.
+func TestPBXThatDoesNotGoOnIsGivenUp(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer l.Close()
+	s := newSources(&provisiontest.Records{}, pbxsync.Source{Name: "main", Source: pbx.Source{Type: "freepbx", DSN: "mysql://reader@" + l.Addr().String() + "/asterisk"}})
+	_, err = s.Read(context.Background(), "main")
+	if bad, ok := errors.AsType[*pbxsync.ReadError](err); !ok || bad.Source != "main" {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestOnlyASourceOfTheTypePushIsPushedTo(t *testing.T) {
+	r := &provisiontest.Records{}
+	s := newSources(r, pbxsync.Source{Name: "main", Source: pbx.Source{Type: "freepbx"}}, pbxsync.Source{Name: "pushed", Source: pbx.Source{Type: pbx.Pushed}})
+	write := func(action string, edit func(fleet.Edit) error) error { return r.Edit("token:pbx", action, edit) }
+	if _, err := s.Push("main", twenty(), pbxsync.Options{}, write); !errors.Is(err, pbxsync.ErrRead) {
+		t.Errorf("push to a source that is read: %v", err)
+	}
+	got, err := s.Push("pushed", twenty(), pbxsync.Options{}, write)
+	must(t, err)
+	if got.Added != 20 {
+		t.Errorf("%s", got)
+	}
+}
+
+// TestAccountWithoutAPasswordLeavesTheOneThatIsThere: no phone is given an empty password, whatever a PBX pushes.
+func TestAccountWithoutAPasswordLeavesTheOneThatIsThere(t *testing.T) {
+	r := &provisiontest.Records{}
+	_, err := sync(t, r, twenty(), pbxsync.Options{})
+	must(t, err)
+	s := twenty()
+	s.Extensions[0].Password = ""
+	s.Extensions = append(s.Extensions, account(21, ""))
+	got, err := sync(t, r, s, pbxsync.Options{})
+	if !errors.Is(err, pbxsync.ErrUnchanged) || got.Same != 19 || len(got.Problems) != 2 || !strings.Contains(got.Problems[0].String(), "has no password") {
+		t.Errorf("%v, %s, %v", err, got, got.Problems)
+	}
+	if x := extension(t, r, "1001", domain); x.Password.Reveal() != "s3cret" || x.Gone {
+		t.Errorf("%+v", x)
+	}
+}
