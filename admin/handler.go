@@ -49,7 +49,7 @@ func (s *Server) routes() error {
 	api.Register(s.api, s.cfg.API)
 	fleetapi.Register(s.api, s.cfg.API)
 	pbxapi.Register(s.api, pbxapi.Config{Sources: s.cfg.PBX, Writer: s.cfg.API.Writer()})
-	resyncapi.Register(s.api, resyncapi.Config{Records: s.cfg.API.Records, Jobs: s.cfg.Jobs, Status: s.cfg.API.Phones.Status, Audit: s.cfg.API.Audit.RecordAudit, Now: s.cfg.API.Now})
+	resyncapi.Register(s.api, resyncapi.Config{Records: s.cfg.API.Records, Site: s.cfg.API.Site, Jobs: s.cfg.Jobs, Status: s.cfg.API.Phones.Status, Audit: s.cfg.API.Audit.RecordAudit, Now: s.cfg.API.Now})
 	openapi.Complete(s.api.OpenAPI())
 	return s.pages()
 }

@@ -65,6 +65,7 @@ func TestResyncNamesTheMemberThatIsWrong(t *testing.T) {
 		`{"stale":true,"wait":"2h"}`:              "body.wait",
 		`{"stale":true,"wait":"0s"}`:              "body.wait",
 		`{"stale":true,"canary":-1}`:              "body.canary",
+		`{"where":"colour=red"}`:                  "body.where",
 	} {
 		r := a.as("operator", "POST /api/v1/resync", body)
 		a.want(r, body, 422)

@@ -23,6 +23,7 @@ type ResyncOptions struct {
 type ResyncRequest struct {
 	ResyncOptions
 	MACs  []string `json:"macs,omitempty" doc:"MAC addresses of the phones" example:"[\"00:15:65:12:34:56\"]"`
+	Where string   `json:"where,omitempty" doc:"conditions that the phones meet, as in the list of devices" example:"profile=desk,state=stale"`
 	Stale bool     `json:"stale,omitempty" doc:"all phones whose last fetch is not what they would get now" example:"false"`
 }
 

@@ -69,33 +69,16 @@ func (s manyDevices) selected(ctx context.Context, in client.ManyDevices) ([]dhc
 	if err != nil {
 		return nil, problem.From(err)
 	}
-	var found []*fleet.Device
-	err = s.view(func(f fleet.View) error {
-		for d, err := range f.Devices(dhcp.MAC{}) {
-			if err != nil {
-				return err
-			}
-			if where.MatchesRecord(d) {
-				found = append(found, d)
-			}
-		}
-		return nil
-	})
+	found, err := where.Devices(ctx, s.Records, s.Site(), s.Phones.Status)
 	if err != nil {
-		return nil, err
+		return nil, problem.From(err)
 	}
-	for _, d := range found {
-		if where.NeedsStatus() {
-			st, err := s.Phones.Status(ctx, d.MAC)
-			if err != nil || !where.MatchesStatus(s.Site(), d, st) {
-				continue
-			}
-		}
-		if !slices.Contains(in.MACs, d.MAC) {
-			macs = append(macs, d.MAC)
+	for _, mac := range found {
+		if !slices.Contains(in.MACs, mac) {
+			macs = append(macs, mac)
 		}
 	}
-	return macs, ctx.Err()
+	return macs, nil
 }
 
 // one changes or deletes one device.

@@ -17,6 +17,7 @@ import (
 	"plugtone/provision"
 	"plugtone/provision/fleet"
 	"plugtone/provision/notify"
+	"plugtone/provision/selector"
 	"plugtone/provision/setting"
 )
 
@@ -32,6 +33,7 @@ type Jobs interface {
 // Config has the dependencies of the operations. All members are required.
 type Config struct {
 	Records fleet.Records
+	Site    func() *fleet.Site
 	Jobs    Jobs
 	Status  func(ctx context.Context, mac dhcp.MAC) (provision.Status, error)
 	Audit   func(fleet.AuditEntry) error
@@ -162,11 +164,25 @@ func options(in client.ResyncOptions) (notify.Options, error) {
 
 // selected returns the phones of a request. Those that are named must have a record, by any of their MACs.
 func (c Config) selected(ctx context.Context, in client.ResyncRequest) (phones []dhcp.MAC, err error) {
-	if (len(in.MACs) > 0) == in.Stale {
-		return nil, problem.Field("body.macs", "", "name phones, or set stale to select those that have not fetched what they would get now")
+	ways := 0
+	for _, on := range []bool{len(in.MACs) > 0, in.Where != "", in.Stale} {
+		if on {
+			ways++
+		}
+	}
+	if ways != 1 {
+		return nil, problem.Field("body.macs", "", "name phones by macs, or by where, or set stale to select those that have not fetched what they would get now")
 	}
 	if in.Stale {
-		return c.stale(ctx)
+		in.Where = "state=" + provision.StateStale
+	}
+	if in.Where != "" {
+		where, err := selector.Parse(in.Where)
+		if err != nil {
+			return nil, problem.Field("body.where", in.Where, err.Error())
+		}
+		phones, err = where.Devices(ctx, c.Records, c.Site(), c.Status)
+		return phones, problem.From(err)
 	}
 	err = c.Records.View(func(v fleet.View) error {
 		for i, text := range in.MACs {
@@ -183,31 +199,4 @@ func (c Config) selected(ctx context.Context, in client.ResyncRequest) (phones [
 		return nil
 	})
 	return phones, problem.From(err)
-}
-
-// stale returns the phones whose last fetch is not what they would get now.
-func (c Config) stale(ctx context.Context) (phones []dhcp.MAC, err error) {
-	var devices []dhcp.MAC
-	err = c.Records.View(func(v fleet.View) error {
-		for d, err := range v.Devices(dhcp.MAC{}) {
-			if err != nil {
-				return err
-			}
-			devices = append(devices, d.MAC)
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, problem.From(err)
-	}
-	for _, mac := range devices {
-		st, err := c.Status(ctx, mac)
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		if err == nil && st.State == provision.StateStale { // an error is a phone whose files can't be rendered
-			phones = append(phones, mac)
-		}
-	}
-	return phones, nil
 }

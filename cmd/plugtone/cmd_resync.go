@@ -12,33 +12,41 @@ import (
 	"github.com/spf13/cobra"
 
 	"plugtone/admin/client"
-	"plugtone/dhcp"
 	"plugtone/provision/notify"
 )
 
 func resyncCommand(a *app) *cobra.Command {
 	var in client.ResyncRequest
 	var detach bool
+	var m many
 	c := &cobra.Command{
-		Use: "resync MAC... | --stale", Short: "Make phones fetch their files again, and wait until they have",
+		Use: "resync MAC... | --where EXPR | --stale", Short: "Make phones fetch their files again, and wait until they have",
 		Long: "Send each phone a SIP NOTIFY, by the method of its vendor, at a pace, and wait for its fetch. The result names for each phone\n" +
 			"what happened: fetched, answered (and did not fetch), challenged (it wanted credentials), rejected, silent or skipped.\n" +
 			"With --canary the first phones must fetch before the others are notified. Ctrl-C detaches: the job goes on, and\n" +
 			"plugtone job show follows it. The status is 0 only if every phone fetched.",
 		Example: `  plugtone resync 00:15:65:12:34:56
+  plugtone resync --where "profile=desk,state=stale"
   plugtone resync --stale --canary 2 --message "new key layout"
   plugtone resync 00:15:65:12:34:56 --reboot --print`,
+		Args: func(c *cobra.Command, args []string) error {
+			if in.Stale && len(args) == 0 && m.where == "" && !m.stdin {
+				return nil
+			}
+			if in.Stale {
+				return usagef("name the phones by MAC, --where or --stdin, or use --stale for those that have not fetched what they would get now")
+			}
+			return m.args(c, args)
+		},
 		RunE: func(c *cobra.Command, args []string) error {
-			for _, text := range args {
-				mac, err := dhcp.ParseMAC(text)
-				if err != nil {
-					return usageError{err}
-				}
+			named, err := m.request(c, args)
+			if err != nil {
+				return err
+			}
+			for _, mac := range named.MACs {
 				in.MACs = append(in.MACs, mac.String())
 			}
-			if in.Stale == (len(args) > 0) {
-				return usagef("MAC is missing: name one phone or more, or --stale")
-			}
+			in.Where = named.Where
 			cl, err := a.client()
 			if err != nil {
 				return err
@@ -50,13 +58,20 @@ func resyncCommand(a *app) *cobra.Command {
 			case in.Print:
 				return a.printPlanned(c, answer.Planned)
 			case answer.Job == nil:
-				return a.done(c, answer, "no phone is stale")
+				return a.done(c, answer, "no phone is selected")
 			case detach:
 				return a.done(c, answer.Job, "job %d: %d phones; plugtone job show %d follows it", answer.Job.ID, answer.Job.Total, answer.Job.ID)
 			}
 			return a.followJob(c, cl, answer.Job.ID)
 		},
 	}
+	m.define(c)
+	resyncFlags(c, &in)
+	c.Flags().BoolVar(&detach, "detach", false, "do not wait")
+	return c
+}
+
+func resyncFlags(c *cobra.Command, in *client.ResyncRequest) {
 	f := c.Flags()
 	f.BoolVar(&in.Stale, "stale", false, "all phones whose last fetch is not what they would get now")
 	f.BoolVar(&in.Reboot, "reboot", false, "make the phones restart; those that can't be made to are skipped")
@@ -66,8 +81,6 @@ func resyncCommand(a *app) *cobra.Command {
 	f.StringVar(&in.Wait, "wait", "90s", "how long to wait for the fetch of a phone, a `DURATION` up to 1h")
 	f.StringVar(&in.Message, "message", "", "what it is for, a `TEXT` shown with the job")
 	f.BoolVar(&in.Print, "print", false, "print what would be sent, and send nothing")
-	f.BoolVar(&detach, "detach", false, "do not wait")
-	return c
 }
 
 func (a *app) printPlanned(c *cobra.Command, planned []notify.Planned) error {

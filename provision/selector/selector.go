@@ -2,10 +2,12 @@
 package selector
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"strings"
 
+	"plugtone/dhcp"
 	"plugtone/provision"
 	"plugtone/provision/fleet"
 )
@@ -177,4 +179,38 @@ func statusValues(field string, site *fleet.Site, d *fleet.Device, st provision.
 		return []string{n.Prefix.String()}
 	}
 	return nil
+}
+
+// Devices returns the devices for which the conditions hold, in MAC order. status is called only where a condition is about it; a device whose status
+// can't be computed is left out.
+func (s Selector) Devices(ctx context.Context, records fleet.Records, site *fleet.Site, status func(context.Context, dhcp.MAC) (provision.Status, error)) ([]dhcp.MAC, error) {
+	var found []*fleet.Device
+	err := records.View(func(f fleet.View) error {
+		for d, err := range f.Devices(dhcp.MAC{}) {
+			if err != nil {
+				return err
+			}
+			if s.MatchesRecord(d) {
+				found = append(found, d)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	macs := []dhcp.MAC{}
+	for _, d := range found {
+		if s.NeedsStatus() {
+			st, err := status(ctx, d.MAC)
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			if err != nil || !s.MatchesStatus(site, d, st) {
+				continue
+			}
+		}
+		macs = append(macs, d.MAC)
+	}
+	return macs, nil
 }
