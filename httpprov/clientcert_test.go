@@ -72,7 +72,7 @@ func roots(t *testing.T, files map[string][]byte) *ClientCAs {
 	return c
 }
 
-func TestClientCertificates(t *testing.T) {
+func TestClientCertificateIsOfTheVendorThatSignedIt(t *testing.T) {
 	root := (*authority)(nil).certify(t, cn("Root"), isCA)
 	other := (*authority)(nil).certify(t, cn("Root"), isCA) // of the same name
 	sub := root.certify(t, cn("Issuing"), isCA)
@@ -143,8 +143,8 @@ func TestOneAuthorityOfTwoVendorsNamesBoth(t *testing.T) {
 	}
 }
 
-// A connection that is kept open proves no more than the authorities of now say.
-func TestAuthorityThatIsTakenAway(t *testing.T) {
+// A certificate of an authority that was removed no longer counts, also on a connection that was open before.
+func TestRemovedAuthorityCountsNoMoreOnOpenConnections(t *testing.T) {
 	root := (*authority)(nil).certify(t, cn("Root"), isCA)
 	peer := []*x509.Certificate{root.certify(t, cn("001565123456"), nil).cert}
 	cas := roots(t, map[string][]byte{"yealink": root.pem()})
@@ -156,7 +156,7 @@ func TestAuthorityThatIsTakenAway(t *testing.T) {
 	}
 }
 
-func TestClientCAFiles(t *testing.T) {
+func TestClientCAFilesAreRead(t *testing.T) {
 	phone := (*authority)(nil).certify(t, cn("001565123456"), nil)
 	for name, tt := range map[string]struct{ text, want string }{
 		"empty":   {"", "client CA of snom: no PEM certificate in the file"},
@@ -169,7 +169,7 @@ func TestClientCAFiles(t *testing.T) {
 	}
 }
 
-// secure starts a server with a certificate of its own that asks for the phone's.
+// secure starts a server over TLS that requests a client certificate.
 func secure(t *testing.T, a Answerer, cas *ClientCAs) *running {
 	t.Helper()
 	own := (*authority)(nil).certify(t, cn("server"), nil)
@@ -185,7 +185,7 @@ func secure(t *testing.T, a Answerer, cas *ClientCAs) *running {
 var later, started = noon.AddDate(1, 0, 0), time.Now()
 
 // A factory's certificate with SHA-1 and for servers only gets through a real handshake; so does a client without one.
-func TestFactoryCertificateInAHandshake(t *testing.T) {
+func TestFactoryCertificateIsAcceptedInAHandshake(t *testing.T) {
 	root, err := os.ReadFile(filepath.Join("testdata", "factory", "root.pem"))
 	if err != nil {
 		t.Fatal(err)

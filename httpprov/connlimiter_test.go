@@ -63,7 +63,7 @@ func curl(t *testing.T, s *running, from string) bool {
 }
 
 // Addresses that open connections continuously, or many addresses of one network, do not lock out other clients.
-func TestAtTheLimitTheConnectionOfWhoHoldsMostGoes(t *testing.T) {
+func TestAtTheLimitTheAddressWithMostConnectionsLosesOne(t *testing.T) {
 	needCurl(t)
 	for name, tt := range map[string]struct {
 		attackers []string

@@ -80,13 +80,13 @@ func raw(t testing.TB, addr, method, text string) (*http.Response, string) {
 	return resp, string(body)
 }
 
-// get asks for a target with further header lines.
+// get requests a target with further header lines.
 func get(t testing.TB, addr, target string, headers ...string) (*http.Response, string) {
 	t.Helper()
-	return ask(t, addr, "GET", target, headers...)
+	return request(t, addr, "GET", target, headers...)
 }
 
-func ask(t testing.TB, addr, method, target string, headers ...string) (*http.Response, string) {
+func request(t testing.TB, addr, method, target string, headers ...string) (*http.Response, string) {
 	t.Helper()
 	text := method + " " + target + " HTTP/1.1\r\nHost: x\r\n"
 	for _, h := range headers {

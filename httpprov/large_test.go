@@ -35,7 +35,7 @@ func sparse(t *testing.T, size int64) *answers {
 	}}
 }
 
-// A file of 2 GB takes no memory worth mentioning, and its last byte can be asked for alone.
+// A file of 2 GB is served without being held in memory, and its last byte can be requested alone.
 func TestLargeFileTakesNoMemory(t *testing.T) {
 	const size = 2 << 30
 	s := start(t, Config{}, sparse(t, size))

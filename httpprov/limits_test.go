@@ -90,10 +90,10 @@ func (w *waiting) Read(p []byte) (int, error) {
 
 func (*waiting) Close() error { return nil }
 
-// send asks for a file without waiting for it.
+// send requests a file and does not wait for the answer.
 func send(c net.Conn, path string) { fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path) }
 
-func TestConnectionsPerAddress(t *testing.T) {
+func TestConnectionsPerAddressAreLimited(t *testing.T) {
 	goOn, under := make(chan struct{}), &atomic.Int32{}
 	s := start(t, Config{MaxPerAddress: 3, MinIdle: time.Nanosecond}, slow(goOn, under))
 	var held []net.Conn
@@ -120,7 +120,7 @@ func TestConnectionsPerAddress(t *testing.T) {
 	}
 }
 
-func TestConnectionsInAll(t *testing.T) {
+func TestConnectionsInTotalAreLimited(t *testing.T) {
 	goOn, under := make(chan struct{}), &atomic.Int32{}
 	s := start(t, Config{MaxConns: 2, MinIdle: time.Nanosecond}, slow(goOn, under))
 	first, second := dial(t, s, "127.0.0.2"), dial(t, s, "127.0.0.3")
@@ -272,7 +272,7 @@ func TestCurl(t *testing.T) {
 	}
 }
 
-// BenchmarkHTTP: 10 kB files over kept connections, 50 at a time. The client is net/http's in the same process.
+// BenchmarkHTTP fetches files of 10 kB over persistent connections, 50 at a time. The client is net/http's in the same process.
 func BenchmarkHTTP(b *testing.B) {
 	body := bytes.Repeat([]byte("x"), 10_000)
 	s := start(b, Config{}, &answers{F: func(provision.Request) provision.Answer {
@@ -296,7 +296,7 @@ func BenchmarkHTTP(b *testing.B) {
 	})
 }
 
-// BenchmarkHandle: our own part of a request, without net/http's.
+// BenchmarkHandle measures our own part of a request, without net/http's.
 func BenchmarkHandle(b *testing.B) {
 	srv, err := New(Config{Listen: []string{":0"}, Now: fixed}, answererFunc(func(_ context.Context, r provision.Request) provision.Answer { return served(r) }), nil)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"plugtone/provision/filename"
 )
 
-// What phones send arrives as they mean it, and is never redirected.
-func TestPaths(t *testing.T) {
+// Paths as phones send them are decoded to the name of the file, and never redirected.
+func TestPathsAreDecodedAndNeverRedirected(t *testing.T) {
 	for target, want := range map[string]string{
 		"/001565123456.cfg":           "/001565123456.cfg",
 		"//001565123456.cfg":          "//001565123456.cfg",
@@ -35,12 +35,12 @@ func TestPaths(t *testing.T) {
 		s := start(t, Config{}, a)
 		resp, body := get(t, s.addr, target)
 		if resp.StatusCode != 200 || body != config || a.Last().Name != want {
-			t.Errorf("%q: %d, asked for %q, want %q", target, resp.StatusCode, a.Last().Name, want)
+			t.Errorf("%q: %d, the Answerer received %q, want %q", target, resp.StatusCode, a.Last().Name, want)
 		}
 	}
 }
 
-func TestBadNames(t *testing.T) {
+func TestInvalidNamesAreNotFound(t *testing.T) {
 	a := &answers{F: served}
 	s := start(t, Config{}, a)
 	for _, target := range []string{"/a%00b", "/a%0d%0aX:y", "/%7f", "/" + strings.Repeat("x", 10_000)} {
@@ -52,11 +52,11 @@ func TestBadNames(t *testing.T) {
 		}
 	}
 	if a.Last().Name != "" {
-		t.Errorf("asked for %q", a.Last().Name)
+		t.Errorf("the Answerer received %q", a.Last().Name)
 	}
 }
 
-// What the package comment says of net/http.
+// Requests that net/http refuses itself, as the package comment describes.
 func TestRefusedByNetHTTP(t *testing.T) {
 	a := &answers{F: served}
 	s := start(t, Config{}, a)
@@ -84,11 +84,11 @@ func TestRefusedByNetHTTP(t *testing.T) {
 		}
 	}
 	if got := a.Last().UserAgent; len(a.All()) != 1 || len(got) != maxUserAgent {
-		t.Errorf("asked %d times, user agent of %d bytes", len(a.All()), len(got))
+		t.Errorf("the Answerer was called %d times, user agent of %d bytes", len(a.All()), len(got))
 	}
 }
 
-func TestOldAndTersePhones(t *testing.T) {
+func TestHTTP10AndMinimalHeadersAreServed(t *testing.T) {
 	s := start(t, Config{}, &answers{F: served})
 	for text, closes := range map[string]bool{
 		"GET /f HTTP/1.0\r\n\r\n":                                     true,
@@ -105,8 +105,8 @@ func TestOldAndTersePhones(t *testing.T) {
 	}
 }
 
-// FuzzPath: whatever the target, the answer is one complete response that is no redirect and doesn't repeat the target,
-// and no name with a control character or of endless length is asked for.
+// FuzzPath checks that each target gets one complete response that is no redirect and doesn't repeat the target, and that
+// the Answerer receives no name with a control character and none over the limit.
 func FuzzPath(f *testing.F) {
 	for _, s := range []string{"/f", "//", "/%00", "/%zz", `/\`, "*", "http://x/y", "/a b", "/../..", "?x", "#", "/\r\nX: y", ""} {
 		f.Add(s)
@@ -129,7 +129,7 @@ func FuzzPath(f *testing.F) {
 			t.Fatalf("%q: %d %v %q", target, w.status, w.h, w.body.String())
 		}
 		if name := a.Last().Name; filename.Problem(name, maxName) != "" {
-			t.Fatalf("asked for %q", name)
+			t.Fatalf("the Answerer received %q", name)
 		}
 	})
 }

@@ -20,7 +20,7 @@ func refused(change func(*provision.Answer)) *answers {
 	}}
 }
 
-func TestChallenges(t *testing.T) {
+func TestEachChallengeIsSent(t *testing.T) {
 	a := refused(func(a *provision.Answer) { a.Status, a.Challenge = 401, "Digest one\nDigest two" })
 	s := start(t, Config{}, a)
 	resp, body := get(t, s.addr, "/001565123456.cfg", "Authorization: Basic "+strings.Repeat("x", 3000))
@@ -33,13 +33,13 @@ func TestChallenges(t *testing.T) {
 	if resp, _ := get(t, s.addr, "/x", "Authorization: Digest a=b"); resp.StatusCode != 401 || a.Last().Authorization != "Digest a=b" {
 		t.Errorf("%d %q", resp.StatusCode, a.Last().Authorization)
 	}
-	if resp, body := ask(t, s.addr, "PUT", "/x", "Content-Length: 0"); resp.StatusCode != 401 || body != bodyLogin || len(resp.Header.Values("WWW-Authenticate")) != 2 {
+	if resp, body := request(t, s.addr, "PUT", "/x", "Content-Length: 0"); resp.StatusCode != 401 || body != bodyLogin || len(resp.Header.Values("WWW-Authenticate")) != 2 {
 		t.Errorf("PUT: %d %q %v", resp.StatusCode, body, resp.Header)
 	}
 }
 
 // A locked-out requester gets no response: the connection is closed.
-func TestSilence(t *testing.T) {
+func TestLockedOutRequesterGetsNoResponse(t *testing.T) {
 	s := start(t, Config{}, refused(func(a *provision.Answer) { a.Silent = true }))
 	c, err := net.Dial("tcp4", s.addr)
 	if err != nil {
@@ -59,7 +59,7 @@ func TestSilence(t *testing.T) {
 }
 
 // A requester that guesses from a phone network gets the same response, delayed.
-func TestDelay(t *testing.T) {
+func TestRefusalsOfAGuesserAreDelayed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, err := New(Config{Listen: []string{"127.0.0.1:0"}, Now: time.Now}, refused(func(a *provision.Answer) { a.Delay = 2 * time.Second }), nil)
 		if err != nil {

@@ -33,7 +33,7 @@ func TestNewReportsAllProblems(t *testing.T) {
 	}
 }
 
-func TestTakenPort(t *testing.T) {
+func TestTakenPortIsAnError(t *testing.T) {
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -49,7 +49,7 @@ func TestTakenPort(t *testing.T) {
 	}
 }
 
-func TestServed(t *testing.T) {
+func TestServedFileHasItsHeaders(t *testing.T) {
 	a := &answers{F: served}
 	s := start(t, Config{}, a)
 	resp, body := get(t, s.addr, "/001565123456.cfg", "User-Agent: Yealink SIP-T46U 108.86.0.90 00:15:65:12:34:56")
@@ -72,9 +72,9 @@ func TestServed(t *testing.T) {
 	}
 }
 
-func TestHead(t *testing.T) {
+func TestHeadHasNoBody(t *testing.T) {
 	s := start(t, Config{}, &answers{F: served})
-	resp, body := ask(t, s.addr, "HEAD", "/f")
+	resp, body := request(t, s.addr, "HEAD", "/f")
 	if resp.StatusCode != 200 || body != "" || resp.ContentLength != int64(len(config)) || resp.Header.Get("Etag") != `"abc"` {
 		t.Errorf("%+v %q", resp, body)
 	}
@@ -83,7 +83,7 @@ func TestHead(t *testing.T) {
 	}
 }
 
-func TestConditionsAndRanges(t *testing.T) {
+func TestConditionsAndRangesAreHonoured(t *testing.T) {
 	for _, c := range []struct {
 		header, body string
 		status       int
@@ -123,7 +123,7 @@ func TestConditionsAndRanges(t *testing.T) {
 }
 
 // Responses for unknown, disabled and unproven phones are identical, and no refusal repeats the name.
-func TestRefusalsLookTheSame(t *testing.T) {
+func TestRefusalsAreIdentical(t *testing.T) {
 	var seen string
 	for _, o := range []provision.Outcome{provision.NotFound, provision.Refused, provision.Expected404} {
 		for _, name := range []string{"/001565123456.cfg", "/unknown-name"} {
@@ -143,7 +143,7 @@ func TestRefusalsLookTheSame(t *testing.T) {
 	}
 }
 
-func TestChallenge(t *testing.T) {
+func TestRefusalWithAChallengeIs401(t *testing.T) {
 	a := provision.Answer{Outcome: provision.Refused, Status: 401, Challenge: `Basic realm="phones"`}
 	s := start(t, Config{}, &answers{F: func(provision.Request) provision.Answer { return a }})
 	if resp, body := get(t, s.addr, "/f"); resp.StatusCode != 401 || resp.Header.Get("WWW-Authenticate") != a.Challenge || body != bodyLogin {
@@ -155,7 +155,7 @@ func TestChallenge(t *testing.T) {
 	}
 }
 
-func TestFaults(t *testing.T) {
+func TestInternalErrorsAre503(t *testing.T) {
 	bad := errors.New("store: disk on fire at /var/lib")
 	for name, f := range map[string]func(provision.Request) provision.Answer{
 		"fault": func(provision.Request) provision.Answer {
@@ -180,10 +180,10 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-func TestMethods(t *testing.T) {
+func TestOtherMethodsAreRefused(t *testing.T) {
 	for method, want := range map[string]int{"PUT": 405, "POST": 405, "DELETE": 405, "PATCH": 405, "OPTIONS": 501, "TRACE": 501, "BREW": 501, "PROPFIND": 501} {
 		s := start(t, Config{}, &answers{F: served})
-		resp, body := ask(t, s.addr, method, "/f", "Content-Length: 0")
+		resp, body := request(t, s.addr, method, "/f", "Content-Length: 0")
 		if resp.StatusCode != want || strings.Contains(body, "secret") || resp.ContentLength < 0 {
 			t.Errorf("%s: %d %q", method, resp.StatusCode, body)
 		}
@@ -200,7 +200,7 @@ func TestMethods(t *testing.T) {
 // A refused upload is not read, whatever its Content-Length.
 func TestUploadIsNotRead(t *testing.T) {
 	s := start(t, Config{}, &answers{F: served})
-	resp, _ := ask(t, s.addr, "PUT", "/log", "Content-Length: 99999999999")
+	resp, _ := request(t, s.addr, "PUT", "/log", "Content-Length: 99999999999")
 	if resp.StatusCode != 405 || !resp.Close {
 		t.Errorf("%+v", resp)
 	}
@@ -230,7 +230,7 @@ func (c *content) Close() error {
 	return nil
 }
 
-func TestStream(t *testing.T) {
+func TestStreamIsServedWhole(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "fw.rom")
 	want := bytes.Repeat([]byte("firmware"), 400_000) // three chunks and a bit
 	if err := os.WriteFile(path, want, 0o600); err != nil {
@@ -258,13 +258,13 @@ func TestStreamIsClosed(t *testing.T) {
 		s := start(t, Config{}, &answers{F: func(provision.Request) provision.Answer {
 			return provision.Answer{Outcome: provision.Served, Content: c, Size: 1}
 		}})
-		ask(t, s.addr, method, "/f")
+		request(t, s.addr, method, "/f")
 		<-c.closed
 	}
 }
 
-// A file that shrinks while it is sent ends the connection, so that the phone sees that it is cut.
-func TestShortStream(t *testing.T) {
+// A file that shrinks while it is sent ends the connection, so that the phone detects that it is truncated.
+func TestShortStreamEndsTheConnection(t *testing.T) {
 	s := start(t, Config{}, &answers{F: func(provision.Request) provision.Answer {
 		return provision.Answer{Outcome: provision.Served, Content: shrinking{&content{Reader: strings.NewReader("0123456789")}}, Size: 20}
 	}})
@@ -316,7 +316,7 @@ func TestShutdownLetsAnswersEnd(t *testing.T) {
 }
 
 // An answer that hangs is abandoned after the grace time, and the Observer is not called afterwards.
-func TestShutdownHasAnEnd(t *testing.T) {
+func TestShutdownAbandonsAnswersAfterItsGrace(t *testing.T) {
 	asked := make(chan struct{})
 	hang := answererFunc(func(ctx context.Context, _ provision.Request) provision.Answer {
 		close(asked)

@@ -28,7 +28,7 @@ func stored(t *testing.T, dir string) string {
 	return provisiontest.StoredFiles(t, dir, func(name string, body []byte) string { return fmt.Sprintf("%s=%.20s", name, body) })
 }
 
-func TestUpload(t *testing.T) {
+func TestUploadIsStored(t *testing.T) {
 	for name, tt := range map[string]struct {
 		request string
 		status  int
@@ -62,7 +62,7 @@ func TestUpload(t *testing.T) {
 }
 
 // An upload that is cut off by a power loss leaves no file.
-func TestUploadThatEndsEarly(t *testing.T) {
+func TestUploadThatEndsEarlyLeavesNoFile(t *testing.T) {
 	a, dir := uploadStore(t, 100)
 	s := start(t, Config{}, a)
 	c, err := net.Dial("tcp4", s.addr)
@@ -124,7 +124,7 @@ func TestLongUploadIsAnswered(t *testing.T) {
 	}
 }
 
-func TestUploadsNotTaken(t *testing.T) {
+func TestUploadsThatAreNotAcceptedGetTheirStatus(t *testing.T) {
 	for _, tt := range []struct {
 		a      provision.Answer
 		status int
@@ -137,7 +137,7 @@ func TestUploadsNotTaken(t *testing.T) {
 		{internalError(errors.New("disk")), 503},
 	} {
 		s := start(t, Config{}, &answers{F: func(provision.Request) provision.Answer { return tt.a }})
-		resp, _ := ask(t, s.addr, "PUT", "/a.log", "Content-Length: 99999999")
+		resp, _ := request(t, s.addr, "PUT", "/a.log", "Content-Length: 99999999")
 		if resp.StatusCode != tt.status || !resp.Close || (resp.Header.Get("Retry-After") != "") != (tt.status == 503) {
 			t.Errorf("%s: %+v", tt.a.Outcome, resp)
 		}
