@@ -11,18 +11,18 @@ import (
 )
 
 // leaseFile returns a disk with n leases that began one minute after the other, the last one just now.
-func leaseFile(now time.Time, n int) *disk {
-	d := newDisk()
+func leaseFile(now time.Time, n int) *dhcptest.Disk {
+	d := dhcptest.NewDisk()
 	for i := range n {
-		a := addrOf(numberOf(ip("10.20.0.100")) + uint32(i))
+		a := dhcptest.AddrOf(dhcptest.NumberOf(dhcptest.Addr("10.20.0.100")) + uint32(i))
 		starts := now.Add(time.Duration(i-n+1) * time.Minute).UTC().Truncate(time.Second)
-		d.Leases[a] = dhcp.Lease{Addr: a, MAC: mac(i), Subnet: voice().Prefix, State: dhcp.LeaseActive, FirstSeen: starts, Starts: starts, Expires: starts.Add(time.Hour)}
+		d.Leases[a] = dhcp.Lease{Addr: a, MAC: dhcptest.ClientMAC(i), Subnet: dhcptest.Voice().Prefix, State: dhcp.LeaseActive, FirstSeen: starts, Starts: starts, Expires: starts.Add(time.Hour)}
 	}
 	return d
 }
 
 // flip changes one lease as a damaged disk does.
-func flip(d *disk, last byte, change func(*dhcp.Lease)) netip.Addr {
+func flip(d *dhcptest.Disk, last byte, change func(*dhcp.Lease)) netip.Addr {
 	a := netip.AddrFrom4([4]byte{10, 20, 0, last})
 	l := d.Leases[a]
 	change(&l)
@@ -48,7 +48,7 @@ func TestOneDamagedLeaseShiftsNoOther(t *testing.T) {
 						before[a] = l
 					}
 					bad := flip(d, 100, change)
-					b := newTableFixture(t, config(voice()), d, time.Now)
+					b := dhcptest.NewTableFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), d, time.Now)
 					synctest.Wait()
 					for a, want := range before {
 						l, ok := b.LeaseAt(a)
@@ -74,7 +74,7 @@ func TestClockBehindManyLeasesC36(t *testing.T) {
 		d := leaseFile(time.Now().Add(year), 10)
 		flip(d, 100, func(l *dhcp.Lease) { l.Starts = l.Starts.Add(10 * year) })
 		ended := flip(d, 101, func(l *dhcp.Lease) { l.Starts, l.Expires = l.Starts.Add(-24*time.Hour), l.Starts.Add(-23*time.Hour) })
-		b := newTableFixture(t, config(voice()), d, time.Now)
+		b := dhcptest.NewTableFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), d, time.Now)
 		synctest.Wait()
 		for a, l := range d.Leases {
 			if left := time.Until(l.Expires); a != ended && (left < 50*time.Minute || left > 65*time.Minute) || a == ended && left > 0 {
@@ -88,8 +88,8 @@ func TestClockBehindManyLeasesC36(t *testing.T) {
 }
 
 // distrustFixture is a table that lost its leases: only what is loaded from d is known.
-func distrustFixture(t *testing.T, cfg dhcp.Config, d *disk) *tableFixture {
-	b := newTableFixture(t, cfg, d, time.Now)
+func distrustFixture(t *testing.T, cfg dhcp.Config, d *dhcptest.Disk) *dhcptest.TableFixture {
+	b := dhcptest.NewTableFixture(t, cfg, d, time.Now)
 	b.Distrust(time.Now().Add(dhcptest.DefaultLease), "the lease file is missing")
 	return b
 }
@@ -98,19 +98,19 @@ func distrustFixture(t *testing.T, cfg dhcp.Config, d *disk) *tableFixture {
 // client's own last one.
 func TestDistrustProbesEveryAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := distrustFixture(t, config(voice()), leaseFile(time.Now(), 1))
+		b := distrustFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), leaseFile(time.Now(), 1))
 		for n, overloaded := range []bool{true, false, true} {
 			b.Link.Overloaded, b.Link.NoProbe = overloaded, false
-			a := b.Want(dhcp.VerdictProbing, discoverOf(n, asPhone)).Probe
+			a := b.Want(dhcp.VerdictProbing, dhcptest.Discover(n, dhcptest.AsPhone)).Probe
 			b.Link.NoProbe = true
-			if d := b.Want(dhcp.VerdictSilent, discoverOf(n, asPhone)); d.Reply != nil || d.Hold != a {
+			if d := b.Want(dhcp.VerdictSilent, dhcptest.Discover(n, dhcptest.AsPhone)); d.Reply != nil || d.Hold != a {
 				t.Errorf("unprobed: %+v, holds %s", d.Event, d.Hold)
 			}
 			b.Probed(a, false)
-			if o := b.Want(dhcp.VerdictOffered, discoverOf(n, asPhone)).Reply.YIAddr; o != a {
+			if o := b.Want(dhcp.VerdictOffered, dhcptest.Discover(n, dhcptest.AsPhone)).Reply.YIAddr; o != a {
 				t.Errorf("offered %s, probed %s", o, a)
 			}
-			b.Want(dhcp.VerdictAcked, selectingOf(n, a, asPhone))
+			b.Want(dhcp.VerdictAcked, dhcptest.Selecting(n, a, dhcptest.AsPhone))
 		}
 	})
 }
@@ -118,12 +118,12 @@ func TestDistrustProbesEveryAddress(t *testing.T) {
 // An address on which a probe finds a client of a lost lease goes into quarantine; the next one is tried.
 func TestDistrustFindsLostLeases(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := distrustFixture(t, config(voice()), newDisk())
-		a := b.Want(dhcp.VerdictProbing, discoverOf(1)).Probe
+		b := distrustFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), dhcptest.NewDisk())
+		a := b.Want(dhcp.VerdictProbing, dhcptest.Discover(1)).Probe
 		b.Probed(a, true)
-		next := b.Want(dhcp.VerdictProbing, discoverOf(1)).Probe
+		next := b.Want(dhcp.VerdictProbing, dhcptest.Discover(1)).Probe
 		b.Probed(next, false)
-		if o := b.Want(dhcp.VerdictOffered, discoverOf(1)).Reply.YIAddr; o != next || o == a {
+		if o := b.Want(dhcp.VerdictOffered, dhcptest.Discover(1)).Reply.YIAddr; o != next || o == a {
 			t.Errorf("offered %s, in use is %s", o, a)
 		}
 	})
@@ -134,13 +134,13 @@ func TestDistrustFindsLostLeases(t *testing.T) {
 func TestDistrustHandsOutLongestUnusedFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := leaseFile(time.Now().Add(-24*time.Hour), 3)
-		b := distrustFixture(t, config(voice()), d)
+		b := distrustFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), d)
 		var order []string
 		for n := range 10 {
-			a := b.Want(dhcp.VerdictProbing, discoverOf(20+n, asPhone)).Probe
+			a := b.Want(dhcp.VerdictProbing, dhcptest.Discover(20+n, dhcptest.AsPhone)).Probe
 			b.Probed(a, false)
 			order = append(order, a.String()[len("10.20.0."):])
-			b.Want(dhcp.VerdictOffered, discoverOf(20+n, asPhone))
+			b.Want(dhcp.VerdictOffered, dhcptest.Discover(20+n, dhcptest.AsPhone))
 		}
 		want := [10]string{"109", "108", "107", "106", "105", "104", "103", "100", "101", "102"}
 		if [10]string(order) != want {
@@ -154,16 +154,16 @@ func TestDistrustHandsOutLongestUnusedFirst(t *testing.T) {
 func TestDistrustBelievesClientsThatHaveAnAddress(t *testing.T) {
 	for _, authoritative := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
-			cfg := config(voice())
+			cfg := dhcptest.ConfigOf(dhcptest.Voice())
 			cfg.Authoritative = authoritative
 			b := distrustFixture(t, cfg, leaseFile(time.Now(), 1))
 			for _, req := range []*dhcp.Request{
-				initRebootOf(1, ip("10.20.0.104")), renewOf(2, ip("10.20.0.105")), initRebootOf(0, ip("10.20.0.106")), // its record says 10.20.0.100
+				dhcptest.InitReboot(1, dhcptest.Addr("10.20.0.104")), dhcptest.Renew(2, dhcptest.Addr("10.20.0.105")), dhcptest.InitReboot(0, dhcptest.Addr("10.20.0.106")), // its record says 10.20.0.100
 			} {
 				b.Probed(b.Want(dhcp.VerdictProbing, req).Probe, false)
 				b.Want(dhcp.VerdictAcked, req)
 			}
-			taken, _ := b.Do(initRebootOf(3, ip("10.20.0.104"))) // which another client has by now
+			taken, _ := b.Do(dhcptest.InitReboot(3, dhcptest.Addr("10.20.0.104"))) // which another client has by now
 			if taken.Reply != nil && taken.Reply.Type != dhcp.MessageTypeNak {
 				t.Errorf("%+v", taken.Event)
 			}
@@ -175,8 +175,8 @@ func TestDistrustBelievesClientsThatHaveAnAddress(t *testing.T) {
 func TestDistrustEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &steppingClock{truth: map[int64]time.Time{}}
-		cfg := config(voice())
-		b := newTableFixture(t, cfg, newDisk(), c.now)
+		cfg := dhcptest.ConfigOf(dhcptest.Voice())
+		b := dhcptest.NewTableFixture(t, cfg, dhcptest.NewDisk(), c.now)
 		dhcp.SetSince(b.Table, c.since)
 		b.Distrust(c.now().Add(dhcptest.DefaultLease), "cut short")
 		c.step(365 * 24 * time.Hour)
@@ -184,11 +184,11 @@ func TestDistrustEnds(t *testing.T) {
 		if until, reason := b.Distrusted(); until.IsZero() || reason != "cut short" {
 			t.Errorf("distrusted until %s: %q", until, reason)
 		}
-		b.Want(dhcp.VerdictProbing, discoverOf(1))
+		b.Want(dhcp.VerdictProbing, dhcptest.Discover(1))
 		time.Sleep(2 * time.Minute)
 		if until, _ := b.Distrusted(); !until.IsZero() {
 			t.Errorf("still distrusted until %s", until)
 		}
-		b.Want(dhcp.VerdictOffered, discoverOf(2))
+		b.Want(dhcp.VerdictOffered, dhcptest.Discover(2))
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"plugtone/dhcp"
+	"plugtone/dhcp/dhcptest"
 )
 
 // A hundred thousand MACs request, accept and decline addresses, on the link and through forged relays. Memory use is bounded by the
@@ -16,24 +17,24 @@ func TestFloodOfMACs(t *testing.T) {
 }
 
 func flood(t *testing.T, claimed bool) {
-	s := voice()
-	s.Prefix, s.Pools = netip.MustParsePrefix("10.20.0.0/22"), []dhcp.Range{{First: ip("10.20.1.0"), Last: ip("10.20.3.200")}}
+	s := dhcptest.Voice()
+	s.Prefix, s.Pools = netip.MustParsePrefix("10.20.0.0/22"), []dhcp.Range{{First: dhcptest.Addr("10.20.1.0"), Last: dhcptest.Addr("10.20.3.200")}}
 	s.LeaseTime = time.Minute
-	cfg := config(s, relayed())
+	cfg := dhcptest.ConfigOf(s, dhcptest.Relayed())
 	cfg.ConflictCheck = true
-	g := newFixture(t, cfg, nil, phones{})
-	g.Link.LocalAddr = ip("10.20.0.2")
+	g := dhcptest.NewFixture(t, cfg, nil, dhcptest.Phones{})
+	g.Link.LocalAddr = dhcptest.Addr("10.20.0.2")
 	pool := g.Leases().Stats()[0].Pool
 	known := make([]netip.Addr, 5)
 	boot := func(n int) netip.Addr {
-		d := g.Do(discoverOf(n, asPhone))
-		for ; d.Probe.IsValid(); d = g.Do(discoverOf(n, asPhone)) {
+		d := g.Do(dhcptest.Discover(n, dhcptest.AsPhone))
+		for ; d.Probe.IsValid(); d = g.Do(dhcptest.Discover(n, dhcptest.AsPhone)) {
 			g.ProbedFree(d.Probe)
 		}
 		if d.Reply == nil {
 			t.Fatalf("phone %d: %s", n, d.Event.Reason)
 		}
-		return g.Want(dhcp.VerdictAcked, selectingOf(n, d.Reply.YIAddr, asPhone)).Reply.YIAddr
+		return g.Want(dhcp.VerdictAcked, dhcptest.Selecting(n, d.Reply.YIAddr, dhcptest.AsPhone)).Reply.YIAddr
 	}
 	for n := range known {
 		known[n] = boot(n)
@@ -43,21 +44,21 @@ func flood(t *testing.T, claimed bool) {
 		g.Now = g.Now.Add(20 * time.Millisecond)
 		var from []func(*dhcp.Request)
 		if claimed {
-			from = append(from, asPhone)
+			from = append(from, dhcptest.AsPhone)
 		}
 		if n%5 == 0 {
-			from = append(from, func(r *dhcp.Request) { r.GIAddr = ip("10.30.0.1") })
+			from = append(from, func(r *dhcp.Request) { r.GIAddr = dhcptest.Addr("10.30.0.1") })
 		}
-		d := g.Do(discoverOf(n, from...))
+		d := g.Do(dhcptest.Discover(n, from...))
 		if d.Probe.IsValid() {
 			g.ProbedFree(d.Probe)
-			d = g.Do(discoverOf(n, from...))
+			d = g.Do(dhcptest.Discover(n, from...))
 		}
 		if d.Reply != nil && n%3 == 0 {
-			d = g.Do(selectingOf(n, d.Reply.YIAddr, from...))
+			d = g.Do(dhcptest.Selecting(n, d.Reply.YIAddr, from...))
 		}
 		if d.Reply != nil && n%2 == 0 {
-			g.Do(request(n, dhcp.MessageTypeDecline, append(from, func(r *dhcp.Request) { r.Requested = d.Reply.YIAddr })...))
+			g.Do(dhcptest.Message(n, dhcp.MessageTypeDecline, append(from, func(r *dhcp.Request) { r.Requested = d.Reply.YIAddr })...))
 		}
 		if n%1000 == 0 {
 			bounded(t, n, g.Leases(), pool)

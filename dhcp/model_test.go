@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"plugtone/dhcp"
+	"plugtone/dhcp/dhcptest"
 	"plugtone/dhcp/engine"
 )
 
@@ -44,7 +45,7 @@ type sim struct {
 	cfg      dhcp.Config
 	engine   *engine.Engine
 	table    *dhcp.Table
-	disk     *disk
+	disk     *dhcptest.Disk
 	now      time.Time
 	link     dhcp.Link
 	clients  []*simClient
@@ -57,12 +58,12 @@ type sim struct {
 }
 
 func newSim(t *rapid.T) *sim {
-	s := voice()
+	s := dhcptest.Voice()
 	s.Phones, s.OtherLeaseTime = dhcp.PhonesNone, 10*time.Minute
-	s.Pools = []dhcp.Range{{First: ip("10.20.0.100"), Last: ip("10.20.0.103")}}
-	m := &sim{cfg: config(s), disk: newDisk(), now: start, promises: map[dhcp.MAC]promise{}, released: map[dhcp.MAC]int{}}
+	s.Pools = []dhcp.Range{{First: dhcptest.Addr("10.20.0.100"), Last: dhcptest.Addr("10.20.0.103")}}
+	m := &sim{cfg: dhcptest.ConfigOf(s), disk: dhcptest.NewDisk(), now: dhcptest.Start, promises: map[dhcp.MAC]promise{}, released: map[dhcp.MAC]int{}}
 	m.engine, _ = engine.New(m.cfg, nil, nil)
-	m.link = dhcp.Link{Interface: "voice0", Addrs: []netip.Prefix{netip.MustParsePrefix("10.20.0.2/24")}, Dest: broadcast, Source: netip.MustParseAddrPort("0.0.0.0:68")}
+	m.link = dhcp.Link{Interface: "voice0", Addrs: []netip.Prefix{netip.MustParsePrefix("10.20.0.2/24")}, Dest: dhcptest.Broadcast, Source: netip.MustParseAddrPort("0.0.0.0:68")}
 	for n := range rapid.IntRange(2, 6).Draw(t, "clients") {
 		m.clients = append(m.clients, &simClient{n: n, state: "init"})
 	}
@@ -89,7 +90,7 @@ func (m *sim) boot(t *rapid.T) {
 func (m *sim) send(c *simClient, typ dhcp.MessageType, set func(*dhcp.Request)) {
 	m.xid++
 	c.xid, c.sent = m.xid, m.now
-	m.net = append(m.net, message{req: request(c.n, typ, set), xid: c.xid})
+	m.net = append(m.net, message{req: dhcptest.Message(c.n, typ, set), xid: c.xid})
 }
 
 // act is what a client does when its timer fires.
@@ -120,12 +121,12 @@ func (m *sim) deliver(t *rapid.T, msg message) {
 	}
 	m.served++
 	life, served := m.life, m.served
-	serveOn(m.table, m.engine, msg.req, &m.link, func(d *dhcp.Decision, err error) {
+	dhcptest.ServeOn(m.table, m.engine, msg.req, &m.link, func(d *dhcp.Decision, err error) {
 		if err != nil || m.life != life || d.Reply == nil {
 			return
 		}
 		if d.Reply.Type == dhcp.MessageTypeAck && m.released[msg.req.MAC] < served { // else the client gave it back while this was being written
-			until := d.Event.Time.Add(time.Duration(seconds(optionOf(d.Reply, 51))) * time.Second)
+			until := d.Event.Time.Add(time.Duration(dhcptest.Seconds(dhcptest.OptionOf(d.Reply, 51))) * time.Second)
 			m.promises[msg.req.MAC] = promise{d.Reply.YIAddr, until}
 			// A lease that ended before it was written may be another client's in the same write.
 			if l, ok := m.disk.Leases[d.Reply.YIAddr]; m.now.Before(until) && (!ok || l.MAC != msg.req.MAC) {
@@ -159,7 +160,7 @@ func (m *sim) receive(t *rapid.T, c *simClient, msg message) {
 		m.send(c, dhcp.MessageTypeRequest, func(q *dhcp.Request) { q.Requested, q.ServerID = r.YIAddr, r.ServerID })
 	case r.Type == dhcp.MessageTypeAck && (c.state == "requesting" || c.state == "bound"):
 		c.state, c.addr = "bound", r.YIAddr
-		c.expires = c.sent.Add(time.Duration(seconds(optionOf(r, 51))) * time.Second)
+		c.expires = c.sent.Add(time.Duration(dhcptest.Seconds(dhcptest.OptionOf(r, 51))) * time.Second)
 		m.check(t)
 	case r.Type == dhcp.MessageTypeNak && c.state != "selecting":
 		c.state = "init"

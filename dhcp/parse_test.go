@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"plugtone/dhcp"
+	"plugtone/dhcp/dhcptest"
 	"plugtone/dhcp/engine"
 )
 
@@ -29,15 +30,15 @@ func TestParseRange(t *testing.T) {
 
 // Validate returns all problems at once, each with its subnet and its value.
 func TestValidate(t *testing.T) {
-	s := voice()
+	s := dhcptest.Voice()
 	s.Phones, s.VoiceVLAN, s.LeaseTime = "yes", 5000, time.Second
-	s.Pools = append(s.Pools, dhcp.Range{First: ip("10.21.0.1"), Last: ip("10.21.0.2")}, dhcp.Range{First: ip("10.20.0.105"), Last: ip("10.20.0.120")}, dhcp.Range{})
-	s.Routers = append(s.Routers, ip("10.99.0.1"))
-	s.DNSServers = []netip.Addr{ip("::1")}
+	s.Pools = append(s.Pools, dhcp.Range{First: dhcptest.Addr("10.21.0.1"), Last: dhcptest.Addr("10.21.0.2")}, dhcp.Range{First: dhcptest.Addr("10.20.0.105"), Last: dhcptest.Addr("10.20.0.120")}, dhcp.Range{})
+	s.Routers = append(s.Routers, dhcptest.Addr("10.99.0.1"))
+	s.DNSServers = []netip.Addr{dhcptest.Addr("::1")}
 	s.ProvisioningURL = `"http://x/"`
 	s.DomainName = `"a"`
 	s.Options = []dhcp.Option{{Code: 51}, {Code: 43}, {Code: 43}}
-	move := voice()
+	move := dhcptest.Voice()
 	move.Prefix, move.Pools, move.Routers, move.Phones = netip.MustParsePrefix("10.20.0.0/16"), nil, nil, dhcp.PhonesMove
 	cfg := dhcp.Config{Mode: "on", Subnets: []dhcp.Subnet{s, move, {}}}
 	err := cfg.Validate()
@@ -55,7 +56,7 @@ func TestValidate(t *testing.T) {
 	if _, err := engine.New(cfg, nil, nil); err == nil {
 		t.Error("an engine is made of it")
 	}
-	good := config(voice())
+	good := dhcptest.ConfigOf(dhcptest.Voice())
 	if err := good.Validate(); err != nil {
 		t.Error(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"pgregory.net/rapid"
 
 	"plugtone/dhcp"
+	"plugtone/dhcp/dhcptest"
 )
 
 // The properties of TestModel also hold when clients move, addresses are taken, reserved, declined and deleted, the clock is set and the
@@ -104,7 +105,7 @@ func (m *simulation) drain(t *rapid.T) {
 func (m *simulation) reserve(t *rapid.T) {
 	c := m.clients[rapid.IntRange(0, 1).Draw(t, "client")]
 	delete(m.reserved, c.mac())
-	a := addrOf(numberOf(ip("10.20.0.98")) + rapid.Uint32Range(0, 12).Draw(t, "address"))
+	a := dhcptest.AddrOf(dhcptest.NumberOf(dhcptest.Addr("10.20.0.98")) + rapid.Uint32Range(0, 12).Draw(t, "address"))
 	if _, taken := m.reserved.HolderOf(a); !taken && rapid.Bool().Draw(t, "again") {
 		m.reserved[c.mac()] = a
 	}

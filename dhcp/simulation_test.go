@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"plugtone/dhcp"
+	"plugtone/dhcp/dhcptest"
 	"plugtone/dhcp/engine"
 )
 
@@ -27,17 +28,17 @@ type simulatedClient struct {
 	phone bool
 }
 
-func (r *simulatedClient) mac() dhcp.MAC { return mac(r.n) }
+func (r *simulatedClient) mac() dhcp.MAC { return dhcptest.ClientMAC(r.n) }
 
 // simulation is a server whose clients move and find addresses in use, whose operator reserves, deletes and reloads, whose clock is set,
 // and where a guest in the ordinary network uses the MACs of others.
 type simulation struct {
 	cfgs     [2]dhcp.Config // a reload changes from one to the other
 	cfg      int
-	reserved fakeReservations
+	reserved dhcptest.FakeReservations
 	engine   *engine.Engine
 	table    *dhcp.Table
-	disk     *disk
+	disk     *dhcptest.Disk
 	now      time.Time
 	offset   time.Duration // of the wall clock
 	steps    time.Duration // how often it was set
@@ -71,15 +72,15 @@ type probing struct {
 
 func newSimulation(t *rapid.T) *simulation {
 	kind := rapid.SampledFrom([]string{dhcp.PhonesNone, dhcp.PhonesMove}).Draw(t, "data network")
-	m := &simulation{disk: newDisk(), now: start, reserved: fakeReservations{}, truth: map[int64]time.Time{}, squatted: ip("10.20.0.103")}
+	m := &simulation{disk: dhcptest.NewDisk(), now: dhcptest.Start, reserved: dhcptest.FakeReservations{}, truth: map[int64]time.Time{}, squatted: dhcptest.Addr("10.20.0.103")}
 	for i := range m.cfgs {
-		v, r := voice(), relayed()
+		v, r := dhcptest.Voice(), dhcptest.Relayed()
 		v.LeaseTime, v.OtherLeaseTime = 20*time.Minute, 10*time.Minute
 		r.LeaseTime, r.OtherLeaseTime = v.LeaseTime, v.OtherLeaseTime
 		if i == 1 {
-			v.Prefix, v.Pools = netip.MustParsePrefix("10.20.0.0/23"), []dhcp.Range{{First: ip("10.20.0.102"), Last: ip("10.20.0.113")}}
+			v.Prefix, v.Pools = netip.MustParsePrefix("10.20.0.0/23"), []dhcp.Range{{First: dhcptest.Addr("10.20.0.102"), Last: dhcptest.Addr("10.20.0.113")}}
 		}
-		m.cfgs[i] = config(v, data(kind), r)
+		m.cfgs[i] = dhcptest.ConfigOf(v, dhcptest.Data(kind), r)
 		m.cfgs[i].ConflictCheck = true
 	}
 	for n := range rapid.IntRange(2, 4).Draw(t, "clients") {
@@ -104,7 +105,7 @@ func (m *simulation) since(now, before time.Time) time.Duration {
 
 func (m *simulation) reload(t *rapid.T) {
 	var err error
-	if m.engine, err = engine.New(m.cfgs[m.cfg], m.reserved, phones{}); err != nil {
+	if m.engine, err = engine.New(m.cfgs[m.cfg], m.reserved, dhcptest.Phones{}); err != nil {
 		t.Fatal(err)
 	}
 	if m.table != nil {
@@ -122,14 +123,14 @@ func (m *simulation) boot(t *rapid.T) {
 }
 
 func (m *simulation) link(site int, unicast bool) *dhcp.Link {
-	l := &dhcp.Link{Interface: "voice0", Addrs: []netip.Prefix{netip.MustParsePrefix("10.20.0.2/23")}, Dest: broadcast, Source: netip.MustParseAddrPort("0.0.0.0:68"),
-		Host: []netip.Addr{ip("10.20.0.2"), ip("10.40.0.2"), ip("192.0.2.2")}}
+	l := &dhcp.Link{Interface: "voice0", Addrs: []netip.Prefix{netip.MustParsePrefix("10.20.0.2/23")}, Dest: dhcptest.Broadcast, Source: netip.MustParseAddrPort("0.0.0.0:68"),
+		Host: []netip.Addr{dhcptest.Addr("10.20.0.2"), dhcptest.Addr("10.40.0.2"), dhcptest.Addr("192.0.2.2")}}
 	switch site {
 	case atData:
 		l.Interface, l.Addrs = "data0", []netip.Prefix{netip.MustParsePrefix("10.40.0.2/24")}
 	case atRelay:
 		l.Source = netip.MustParseAddrPort("10.30.0.1:67")
-		l.Interface, l.Addrs, l.LocalAddr, l.Dest = "up0", []netip.Prefix{netip.MustParsePrefix("192.0.2.2/24")}, ip("192.0.2.2"), ip("192.0.2.2")
+		l.Interface, l.Addrs, l.LocalAddr, l.Dest = "up0", []netip.Prefix{netip.MustParsePrefix("192.0.2.2/24")}, dhcptest.Addr("192.0.2.2"), dhcptest.Addr("192.0.2.2")
 		return l
 	}
 	if unicast {
@@ -156,12 +157,12 @@ func (m *simulation) send(c *simulatedClient, typ dhcp.MessageType, set func(*dh
 }
 
 func (m *simulation) datagram(c *simulatedClient, site int, typ dhcp.MessageType, set func(*dhcp.Request)) datagram {
-	r := request(c.n, typ, set)
+	r := dhcptest.Message(c.n, typ, set)
 	if c.phone {
-		asPhone(r)
+		dhcptest.AsPhone(r)
 	}
 	if site == atRelay && !r.CIAddr.IsValid() {
-		r.GIAddr = ip("10.30.0.1")
+		r.GIAddr = dhcptest.Addr("10.30.0.1")
 	}
 	return datagram{req: r, site: site, xid: m.xid}
 }
@@ -218,9 +219,11 @@ func (m *simulation) borrow(c *simulatedClient, what int) {
 	case 3:
 		typ, set = dhcp.MessageTypeRequest, func(r *dhcp.Request) { r.Requested = c.addr }
 	case 4:
-		typ, set = dhcp.MessageTypeRequest, func(r *dhcp.Request) { r.Requested, r.ServerID = ip("10.40.0.105"), ip("10.40.0.2") }
+		typ, set = dhcp.MessageTypeRequest, func(r *dhcp.Request) {
+			r.Requested, r.ServerID = dhcptest.Addr("10.40.0.105"), dhcptest.Addr("10.40.0.2")
+		}
 	case 5:
-		typ, set = dhcp.MessageTypeRelease, func(r *dhcp.Request) { r.CIAddr, r.GIAddr = c.addr, ip("10.40.0.77") }
+		typ, set = dhcp.MessageTypeRelease, func(r *dhcp.Request) { r.CIAddr, r.GIAddr = c.addr, dhcptest.Addr("10.40.0.77") }
 	case 6, 7:
 		typ, set = dhcp.MessageTypeRelease, func(r *dhcp.Request) { r.CIAddr = c.addr }
 	}
@@ -253,7 +256,7 @@ func (m *simulation) deliver(t *rapid.T, l datagram, link *dhcp.Link) {
 	}
 	life := m.life
 	reserved := m.reserved[l.req.MAC]
-	serveOn(m.table, m.engine, l.req, link, func(d *dhcp.Decision, err error) {
+	dhcptest.ServeOn(m.table, m.engine, l.req, link, func(d *dhcp.Decision, err error) {
 		switch {
 		case m.life != life:
 		case err == nil && d.Probe.IsValid():
@@ -297,7 +300,7 @@ func (m *simulation) receive(c *simulatedClient, l datagram) {
 		m.send(c, dhcp.MessageTypeRequest, func(q *dhcp.Request) { q.Requested, q.ServerID = r.YIAddr, r.ServerID })
 	case r.Type == dhcp.MessageTypeAck && (c.state == "requesting" || c.state == "bound"):
 		c.state, c.addr = "bound", r.YIAddr
-		c.expires = c.sent.Add(time.Duration(seconds(optionOf(r, 51))) * time.Second)
+		c.expires = c.sent.Add(time.Duration(dhcptest.Seconds(dhcptest.OptionOf(r, 51))) * time.Second)
 	case r.Type == dhcp.MessageTypeNak && c.state != "selecting":
 		c.state = "init"
 	}
@@ -329,7 +332,7 @@ func (m *simulation) check(t *rapid.T) {
 			t.Fatalf("%s is held by clients %d and %d", c.addr, other, c.n)
 		}
 		held[c.addr] = c.n
-		until := c.expires.Add(m.offset - m.steps*second) // leases are moved by whole seconds
+		until := c.expires.Add(m.offset - m.steps*dhcptest.Second) // leases are moved by whole seconds
 		if l, ok := dhcp.LeasesOf(m.table).At(c.addr); !ok || l.MAC != c.mac() || l.State != dhcp.LeaseActive || l.Expires.Before(until) {
 			t.Fatalf("client %d has %s until %s, decided is %+v", c.n, c.addr, until, l)
 		}
@@ -342,7 +345,7 @@ func (m *simulation) check(t *rapid.T) {
 	}
 }
 
-// quiet delivers every datagram; written says whether the disk writes.
+// quiet delivers every datagram; written reports whether the disk writes.
 func (m *simulation) quiet(t *rapid.T, written bool) {
 	for range 8 {
 		sent := m.net

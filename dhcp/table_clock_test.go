@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"plugtone/dhcp"
+	"plugtone/dhcp/dhcptest"
 )
 
 // steppingClock is a wall clock that can be set, with the monotonic time behind each reading.
@@ -39,17 +40,17 @@ func TestClockStepC36(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := &steppingClock{truth: map[int64]time.Time{}}
-				d := newDisk()
-				b := newTableFixture(t, config(voice()), d, c.now)
+				d := dhcptest.NewDisk()
+				b := dhcptest.NewTableFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), d, c.now)
 				dhcp.SetSince(b.Table, c.since)
-				a := ip("10.20.0.105")
-				b.Want(dhcp.VerdictAcked, selectingOf(1, a))
+				a := dhcptest.Addr("10.20.0.105")
+				b.Want(dhcp.VerdictAcked, dhcptest.Selecting(1, a))
 				time.Sleep(30 * time.Minute)
 				c.step(step)
 				if _, ok := b.LeaseAt(a); !ok {
 					t.Error("gone right after the step")
 				}
-				b.Want(dhcp.VerdictNak, selectingOf(2, a))
+				b.Want(dhcp.VerdictNak, dhcptest.Selecting(2, a))
 				synctest.Wait()
 				if _, ok := b.LeaseAt(a); !ok {
 					t.Error("gone after the next message")
@@ -61,7 +62,7 @@ func TestClockStepC36(t *testing.T) {
 				if _, ok := b.LeaseAt(a); ok {
 					t.Error("still there after its time")
 				}
-				b.Want(dhcp.VerdictAcked, selectingOf(2, a))
+				b.Want(dhcp.VerdictAcked, dhcptest.Selecting(2, a))
 			})
 		})
 	}
@@ -71,17 +72,17 @@ func TestClockStepC36(t *testing.T) {
 func TestClockStepIsNoDecline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &steppingClock{truth: map[int64]time.Time{}}
-		b := newTableFixture(t, config(voice()), newDisk(), c.now)
+		b := dhcptest.NewTableFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), dhcptest.NewDisk(), c.now)
 		dhcp.SetSince(b.Table, c.since)
-		for range ruleMaxDeclines - 1 {
-			a := b.Want(dhcp.VerdictOffered, discoverOf(1)).Reply.YIAddr
-			b.Want(dhcp.VerdictAcked, selectingOf(1, a))
-			b.Want(dhcp.VerdictDeclined, request(1, dhcp.MessageTypeDecline, func(r *dhcp.Request) { r.Requested = a }))
+		for range dhcptest.MaxDeclines - 1 {
+			a := b.Want(dhcp.VerdictOffered, dhcptest.Discover(1)).Reply.YIAddr
+			b.Want(dhcp.VerdictAcked, dhcptest.Selecting(1, a))
+			b.Want(dhcp.VerdictDeclined, dhcptest.Message(1, dhcp.MessageTypeDecline, func(r *dhcp.Request) { r.Requested = a }))
 		}
 		c.step(-time.Hour)
-		a := b.Want(dhcp.VerdictOffered, discoverOf(1)).Reply.YIAddr
-		b.Want(dhcp.VerdictAcked, selectingOf(1, a))
-		b.Want(dhcp.VerdictDeclined, request(1, dhcp.MessageTypeDecline, func(r *dhcp.Request) { r.Requested = a }))
+		a := b.Want(dhcp.VerdictOffered, dhcptest.Discover(1)).Reply.YIAddr
+		b.Want(dhcp.VerdictAcked, dhcptest.Selecting(1, a))
+		b.Want(dhcp.VerdictDeclined, dhcptest.Message(1, dhcp.MessageTypeDecline, func(r *dhcp.Request) { r.Requested = a }))
 		states := func(want dhcp.LeaseState) {
 			t.Helper()
 			for _, l := range b.All() {
@@ -91,7 +92,7 @@ func TestClockStepIsNoDecline(t *testing.T) {
 			}
 		}
 		states(dhcp.LeaseDeclined)
-		time.Sleep(dhcp.Quarantine + 2*second)
+		time.Sleep(dhcp.Quarantine + 2*dhcptest.Second)
 		states(dhcp.LeaseExpired)
 		if s := b.Stats()[0]; s.Declined != 0 {
 			t.Errorf("%+v", s)
@@ -102,12 +103,12 @@ func TestClockStepIsNoDecline(t *testing.T) {
 // C36: a host that boots with a wrong clock keeps its leases for their remaining time.
 func TestClockBehindAtStartC36(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newDisk()
-		b := newTableFixture(t, config(voice()), d, func() time.Time { return time.Now().Add(50 * 365 * 24 * time.Hour) })
-		b.Want(dhcp.VerdictAcked, selectingOf(1, ip("10.20.0.105")))
-		again := newTableFixture(t, config(voice()), d, time.Now)
+		d := dhcptest.NewDisk()
+		b := dhcptest.NewTableFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), d, func() time.Time { return time.Now().Add(50 * 365 * 24 * time.Hour) })
+		b.Want(dhcp.VerdictAcked, dhcptest.Selecting(1, dhcptest.Addr("10.20.0.105")))
+		again := dhcptest.NewTableFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), d, time.Now)
 		synctest.Wait()
-		l, ok := again.LeaseAt(ip("10.20.0.105"))
+		l, ok := again.LeaseAt(dhcptest.Addr("10.20.0.105"))
 		if left := time.Until(l.Expires); !ok || left > 61*time.Minute || left < 59*time.Minute {
 			t.Errorf("%s left of an hour", left)
 		}

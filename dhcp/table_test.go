@@ -19,12 +19,12 @@ import (
 // An ACK waits until its lease is on disk; only then can the lease be looked up.
 func TestTableAckAfterCommit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newDisk()
+		d := dhcptest.NewDisk()
 		d.Slow(time.Second)
-		b := newTableFixture(t, config(voice()), d, time.Now)
-		a := b.Want(dhcp.VerdictOffered, discoverOf(1)).Reply.YIAddr
+		b := dhcptest.NewTableFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), d, time.Now)
+		a := b.Want(dhcp.VerdictOffered, dhcptest.Discover(1)).Reply.YIAddr
 		var acked time.Time
-		b.Serve(b.Engine, selectingOf(1, a), &b.Link, func(*dhcp.Decision, error) { acked = time.Now() })
+		b.Serve(b.Engine, dhcptest.Selecting(1, a), &b.Link, func(*dhcp.Decision, error) { acked = time.Now() })
 		b.Flush()
 		began := time.Now()
 		synctest.Wait()
@@ -35,18 +35,18 @@ func TestTableAckAfterCommit(t *testing.T) {
 		if !v.Pending(a) {
 			t.Error("not pending")
 		}
-		if got := b.Want(dhcp.VerdictOffered, discoverOf(2)).Reply.YIAddr; got == a {
+		if got := b.Want(dhcp.VerdictOffered, dhcptest.Discover(2)).Reply.YIAddr; got == a {
 			t.Error("the pending address is offered to another")
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if l, ok := b.LeaseAt(a); !ok || l.MAC != mac(1) || acked.Sub(began) != time.Second {
+		if l, ok := b.LeaseAt(a); !ok || l.MAC != dhcptest.ClientMAC(1) || acked.Sub(began) != time.Second {
 			t.Errorf("lease %+v, acknowledged after %s", l, acked.Sub(began))
 		}
-		if got := b.LeasesOf(mac(1)); len(got) != 1 || got[0].Addr != a {
+		if got := b.LeasesOf(dhcptest.ClientMAC(1)); len(got) != 1 || got[0].Addr != a {
 			t.Errorf("LeasesOf: %v", got)
 		}
-		if got := b.LeasesOf(mac(2)); len(got) != 0 {
+		if got := b.LeasesOf(dhcptest.ClientMAC(2)); len(got) != 0 {
 			t.Errorf("an offer is no lease: %v", got)
 		}
 	})
@@ -55,16 +55,16 @@ func TestTableAckAfterCommit(t *testing.T) {
 // Commits that arrive during a write form the next batch; no commit waits for further ones.
 func TestTableGroupCommit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newDisk()
+		d := dhcptest.NewDisk()
 		d.Slow(10 * time.Millisecond)
-		s := voice()
-		s.Pools = []dhcp.Range{{First: ip("10.20.0.10"), Last: ip("10.20.0.250")}}
-		b := newTableFixture(t, config(s), d, time.Now)
+		s := dhcptest.Voice()
+		s.Pools = []dhcp.Range{{First: dhcptest.Addr("10.20.0.10"), Last: dhcptest.Addr("10.20.0.250")}}
+		b := dhcptest.NewTableFixture(t, dhcptest.ConfigOf(s), d, time.Now)
 		began := time.Now()
 		var slowest time.Duration
 		var mu sync.Mutex
 		for n := range 100 {
-			b.Serve(b.Engine, selectingOf(n, addrOf(numberOf(ip("10.20.0.20"))+uint32(n))), &b.Link, func(dec *dhcp.Decision, err error) {
+			b.Serve(b.Engine, dhcptest.Selecting(n, dhcptest.AddrOf(dhcptest.NumberOf(dhcptest.Addr("10.20.0.20"))+uint32(n))), &b.Link, func(dec *dhcp.Decision, err error) {
 				mu.Lock()
 				defer mu.Unlock()
 				if err != nil || dec.Event.Verdict != dhcp.VerdictAcked {
@@ -87,23 +87,23 @@ func TestTableGroupCommit(t *testing.T) {
 // Acknowledged leases survive a restart and can be renewed; expired leases keep their affinity.
 func TestTableRestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newDisk()
-		b := newTableFixture(t, config(voice()), d, time.Now)
-		b.Want(dhcp.VerdictAcked, selectingOf(1, ip("10.20.0.105"), asPhone))
-		b.Want(dhcp.VerdictAcked, selectingOf(2, ip("10.20.0.106")))
+		d := dhcptest.NewDisk()
+		b := dhcptest.NewTableFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), d, time.Now)
+		b.Want(dhcp.VerdictAcked, dhcptest.Selecting(1, dhcptest.Addr("10.20.0.105"), dhcptest.AsPhone))
+		b.Want(dhcp.VerdictAcked, dhcptest.Selecting(2, dhcptest.Addr("10.20.0.106")))
 		time.Sleep(2 * time.Hour) // the second has ended
-		again := newTableFixture(t, config(voice()), d, time.Now)
-		if l, ok := again.LeaseAt(ip("10.20.0.105")); !ok || !l.Phone {
+		again := dhcptest.NewTableFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), d, time.Now)
+		if l, ok := again.LeaseAt(dhcptest.Addr("10.20.0.105")); !ok || !l.Phone {
 			t.Errorf("%+v %v", l, ok)
 		}
-		if _, ok := again.LeaseAt(ip("10.20.0.106")); ok {
+		if _, ok := again.LeaseAt(dhcptest.Addr("10.20.0.106")); ok {
 			t.Error("an expired lease is a proof")
 		}
 		if all := again.All(); len(all) != 2 || all[0].State != dhcp.LeaseActive || all[1].State != dhcp.LeaseExpired {
 			t.Errorf("%+v", all)
 		}
-		again.Want(dhcp.VerdictAcked, renewOf(1, ip("10.20.0.105"), asPhone))
-		if a := again.Want(dhcp.VerdictOffered, discoverOf(2)).Reply.YIAddr; a != ip("10.20.0.106") {
+		again.Want(dhcp.VerdictAcked, dhcptest.Renew(1, dhcptest.Addr("10.20.0.105"), dhcptest.AsPhone))
+		if a := again.Want(dhcp.VerdictOffered, dhcptest.Discover(2)).Reply.YIAddr; a != dhcptest.Addr("10.20.0.106") {
 			t.Errorf("offered %s", a)
 		}
 	})
@@ -112,40 +112,40 @@ func TestTableRestart(t *testing.T) {
 // A reload changes pools and subnets; leases stay, and their addresses are free when they end.
 func TestTableConfigure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newDisk()
-		b := newTableFixture(t, config(voice()), d, time.Now)
-		b.Want(dhcp.VerdictAcked, selectingOf(1, ip("10.20.0.105")))
-		b.Want(dhcp.VerdictAcked, selectingOf(2, ip("10.20.0.106")))
-		b.Want(dhcp.VerdictOffered, discoverOf(3))
-		s := voice()
-		s.Prefix, s.Pools = netip.MustParsePrefix("10.20.0.0/22"), []dhcp.Range{{First: ip("10.20.0.105"), Last: ip("10.20.0.105")}, {First: ip("10.20.1.1"), Last: ip("10.20.1.3")}}
-		b.Configure(config(s))
-		g := newFixture(t, config(s), nil, phones{})
+		d := dhcptest.NewDisk()
+		b := dhcptest.NewTableFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), d, time.Now)
+		b.Want(dhcp.VerdictAcked, dhcptest.Selecting(1, dhcptest.Addr("10.20.0.105")))
+		b.Want(dhcp.VerdictAcked, dhcptest.Selecting(2, dhcptest.Addr("10.20.0.106")))
+		b.Want(dhcp.VerdictOffered, dhcptest.Discover(3))
+		s := dhcptest.Voice()
+		s.Prefix, s.Pools = netip.MustParsePrefix("10.20.0.0/22"), []dhcp.Range{{First: dhcptest.Addr("10.20.0.105"), Last: dhcptest.Addr("10.20.0.105")}, {First: dhcptest.Addr("10.20.1.1"), Last: dhcptest.Addr("10.20.1.3")}}
+		b.Configure(dhcptest.ConfigOf(s))
+		g := dhcptest.NewFixture(t, dhcptest.ConfigOf(s), nil, dhcptest.Phones{})
 		b.Engine = g.Engine
 		if st := b.Stats(); len(st) != 1 || st[0].Pool != 4 || st[0].Active != 2 || st[0].Offered != 1 || st[0].Free != 3 {
 			t.Errorf("%+v", st)
 		}
-		if l, ok := b.LeaseAt(ip("10.20.0.106")); !ok || l.MAC != mac(2) {
+		if l, ok := b.LeaseAt(dhcptest.Addr("10.20.0.106")); !ok || l.MAC != dhcptest.ClientMAC(2) {
 			t.Error("a lease outside the new pools is forgotten")
 		}
-		for what, table := range map[string]*dhcp.Table{"a reload": b.Table, "a restart": newTableFixture(t, config(s), d, time.Now).Table} {
-			for _, l := range append(table.All(), table.LeasesOf(mac(1))...) {
+		for what, table := range map[string]*dhcp.Table{"a reload": b.Table, "a restart": dhcptest.NewTableFixture(t, dhcptest.ConfigOf(s), d, time.Now).Table} {
+			for _, l := range append(table.All(), table.LeasesOf(dhcptest.ClientMAC(1))...) {
 				if l.Subnet != s.Prefix {
-					t.Errorf("after %s: %s says that it is of %s, which grew to %s", what, l.Addr, l.Subnet, s.Prefix)
+					t.Errorf("after %s: the lease of %s has the subnet %s, which grew to %s", what, l.Addr, l.Subnet, s.Prefix)
 				}
 			}
 		}
 		time.Sleep(time.Minute)
-		b.Want(dhcp.VerdictAcked, renewOf(1, ip("10.20.0.105")))
-		b.Want(dhcp.VerdictNak, renewOf(2, ip("10.20.0.106"))) // in no pool any more
-		if a := b.Want(dhcp.VerdictOffered, discoverOf(2)).Reply.YIAddr; a != ip("10.20.1.1") {
+		b.Want(dhcp.VerdictAcked, dhcptest.Renew(1, dhcptest.Addr("10.20.0.105")))
+		b.Want(dhcp.VerdictNak, dhcptest.Renew(2, dhcptest.Addr("10.20.0.106"))) // in no pool any more
+		if a := b.Want(dhcp.VerdictOffered, dhcptest.Discover(2)).Reply.YIAddr; a != dhcptest.Addr("10.20.1.1") {
 			t.Errorf("offered %s", a)
 		}
-		b.Configure(config(relayed()))
+		b.Configure(dhcptest.ConfigOf(dhcptest.Relayed()))
 		if all := b.All(); len(all) != 2 {
 			t.Errorf("after the subnet is gone: %v", all)
 		}
-		b.Configure(config(voice()))
+		b.Configure(dhcptest.ConfigOf(dhcptest.Voice()))
 		if st := b.Stats(); st[0].Active != 2 {
 			t.Errorf("%+v", st)
 		}
@@ -154,42 +154,42 @@ func TestTableConfigure(t *testing.T) {
 
 func TestTableDelete(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newDisk()
-		b := newTableFixture(t, config(voice()), d, time.Now)
-		a := ip("10.20.0.105")
-		b.Want(dhcp.VerdictAcked, selectingOf(1, a))
+		d := dhcptest.NewDisk()
+		b := dhcptest.NewTableFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), d, time.Now)
+		a := dhcptest.Addr("10.20.0.105")
+		b.Want(dhcp.VerdictAcked, dhcptest.Selecting(1, a))
 		if err := b.Delete(t.Context(), a); err != nil {
 			t.Fatal(err)
 		}
 		if err := b.Delete(t.Context(), a); err == nil {
 			t.Error("deleted twice")
 		}
-		if _, ok := b.LeaseAt(a); ok || len(d.Leases) != 0 || len(b.LeasesOf(mac(1))) != 0 || b.Stats()[0].Free != 10 {
+		if _, ok := b.LeaseAt(a); ok || len(d.Leases) != 0 || len(b.LeasesOf(dhcptest.ClientMAC(1))) != 0 || b.Stats()[0].Free != 10 {
 			t.Error("still there")
 		}
-		b.Want(dhcp.VerdictAcked, selectingOf(2, a))
+		b.Want(dhcp.VerdictAcked, dhcptest.Selecting(2, a))
 	})
 }
 
 // C41: a probe that is answered puts the address into quarantine, on disk, and the client gets another one.
 func TestTableProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cfg := config(voice())
+		cfg := dhcptest.ConfigOf(dhcptest.Voice())
 		cfg.ConflictCheck = true
-		d := newDisk()
-		b := newTableFixture(t, cfg, d, time.Now)
-		first := b.Want(dhcp.VerdictProbing, discoverOf(1)).Probe
+		d := dhcptest.NewDisk()
+		b := dhcptest.NewTableFixture(t, cfg, d, time.Now)
+		first := b.Want(dhcp.VerdictProbing, dhcptest.Discover(1)).Probe
 		b.Probed(first, true)
-		second := b.Want(dhcp.VerdictProbing, discoverOf(1)).Probe
+		second := b.Want(dhcp.VerdictProbing, dhcptest.Discover(1)).Probe
 		b.Probed(second, false)
-		if a := b.Want(dhcp.VerdictOffered, discoverOf(1)).Reply.YIAddr; a != second || first == second {
+		if a := b.Want(dhcp.VerdictOffered, dhcptest.Discover(1)).Reply.YIAddr; a != second || first == second {
 			t.Errorf("offered %s after probes of %s and %s", a, first, second)
 		}
 		synctest.Wait()
 		if d.Leases[first].State != dhcp.LeaseDeclined || b.Stats()[0].Declined != 1 {
 			t.Errorf("%+v", d.Leases)
 		}
-		b.Want(dhcp.VerdictAcked, selectingOf(1, second))
+		b.Want(dhcp.VerdictAcked, dhcptest.Selecting(1, second))
 		b.Probed(second, true) // late, and the client itself answered
 		if _, ok := b.LeaseAt(second); !ok {
 			t.Error("a lease ended by its own holder's answer")
@@ -200,28 +200,28 @@ func TestTableProbe(t *testing.T) {
 // C41, C45: after a probe finds a reserved address in use, its client waits no longer than after its own DECLINE.
 func TestProbedReservationIsTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cfg := config(voice())
+		cfg := dhcptest.ConfigOf(dhcptest.Voice())
 		cfg.ConflictCheck = true
-		b := newTableFixture(t, cfg, newDisk(), time.Now)
+		b := dhcptest.NewTableFixture(t, cfg, dhcptest.NewDisk(), time.Now)
 		var err error
-		if b.Engine, err = engine.New(cfg, fakeReservations{mac(1): ip("10.20.0.50")}, phones{}); err != nil {
+		if b.Engine, err = engine.New(cfg, dhcptest.FakeReservations{dhcptest.ClientMAC(1): dhcptest.Addr("10.20.0.50")}, dhcptest.Phones{}); err != nil {
 			t.Fatal(err)
 		}
 		for range 3 {
-			if p := b.Want(dhcp.VerdictProbing, discoverOf(1)).Probe; p != ip("10.20.0.50") {
+			if p := b.Want(dhcp.VerdictProbing, dhcptest.Discover(1)).Probe; p != dhcptest.Addr("10.20.0.50") {
 				t.Fatalf("probed %s", p)
 			}
-			b.Probed(ip("10.20.0.50"), true)
-			other := b.Want(dhcp.VerdictProbing, discoverOf(1)).Probe
+			b.Probed(dhcptest.Addr("10.20.0.50"), true)
+			other := b.Want(dhcp.VerdictProbing, dhcptest.Discover(1)).Probe
 			b.Probed(other, false)
-			if a := b.Want(dhcp.VerdictOffered, discoverOf(1)).Reply.YIAddr; a != other || a == ip("10.20.0.50") {
+			if a := b.Want(dhcp.VerdictOffered, dhcptest.Discover(1)).Reply.YIAddr; a != other || a == dhcptest.Addr("10.20.0.50") {
 				t.Fatalf("offered %s", a)
 			}
-			time.Sleep(ruleShortQuarantine + 2*second)
+			time.Sleep(dhcptest.ShortQuarantine + 2*dhcptest.Second)
 		}
-		b.Probed(b.Want(dhcp.VerdictProbing, discoverOf(1)).Probe, false)
-		a := b.Want(dhcp.VerdictOffered, discoverOf(1)).Reply.YIAddr
-		if b.Want(dhcp.VerdictAcked, selectingOf(1, a)); a != ip("10.20.0.50") {
+		b.Probed(b.Want(dhcp.VerdictProbing, dhcptest.Discover(1)).Probe, false)
+		a := b.Want(dhcp.VerdictOffered, dhcptest.Discover(1)).Reply.YIAddr
+		if b.Want(dhcp.VerdictAcked, dhcptest.Selecting(1, a)); a != dhcptest.Addr("10.20.0.50") {
 			t.Errorf("offered %s", a)
 		}
 	})
@@ -230,11 +230,11 @@ func TestProbedReservationIsTriedAgain(t *testing.T) {
 // Requests that are queued before a Flush are written together.
 func TestTableWritesWhatWasServedTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newDisk()
-		b := newTableFixture(t, config(voice()), d, time.Now)
+		d := dhcptest.NewDisk()
+		b := dhcptest.NewTableFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), d, time.Now)
 		acked := 0
 		for n := range 5 {
-			b.Serve(b.Engine, selectingOf(n, addrOf(numberOf(ip("10.20.0.105"))+uint32(n))), &b.Link, func(*dhcp.Decision, error) { acked++ })
+			b.Serve(b.Engine, dhcptest.Selecting(n, dhcptest.AddrOf(dhcptest.NumberOf(dhcptest.Addr("10.20.0.105"))+uint32(n))), &b.Link, func(*dhcp.Decision, error) { acked++ })
 			synctest.Wait()
 		}
 		if acked != 0 || len(d.Batches) != 0 {
@@ -250,16 +250,16 @@ func TestTableWritesWhatWasServedTogether(t *testing.T) {
 
 // A pool may be as large as the largest network: without the addresses that end in 0 or 255, which include those of the network itself.
 func TestTableOfTheLargestPool(t *testing.T) {
-	s := voice()
-	s.Prefix, s.Pools = netip.MustParsePrefix("10.0.0.0/8"), []dhcp.Range{{First: ip("10.0.0.0"), Last: ip("10.255.255.255")}}
-	s.Routers, s.NextServer = []netip.Addr{ip("10.0.0.1")}, netip.Addr{}
-	s.Exclude = []dhcp.Range{{First: ip("10.0.0.250"), Last: ip("10.0.1.9")}}
-	cfg := config(s)
+	s := dhcptest.Voice()
+	s.Prefix, s.Pools = netip.MustParsePrefix("10.0.0.0/8"), []dhcp.Range{{First: dhcptest.Addr("10.0.0.0"), Last: dhcptest.Addr("10.255.255.255")}}
+	s.Routers, s.NextServer = []netip.Addr{dhcptest.Addr("10.0.0.1")}, netip.Addr{}
+	s.Exclude = []dhcp.Range{{First: dhcptest.Addr("10.0.0.250"), Last: dhcptest.Addr("10.0.1.9")}}
+	cfg := dhcptest.ConfigOf(s)
 	if err := cfg.Validate(); err != nil {
 		t.Fatal(err)
 	}
 	want := 1<<24 - 2<<16 - 1 - 14 // the router, .250 to .254 and .1 to .9
-	if got := dhcp.NewTable(cfg, newDisk(), time.Now).Stats()[0]; got.Pool != want || got.Free != want {
+	if got := dhcp.NewTable(cfg, dhcptest.NewDisk(), time.Now).Stats()[0]; got.Pool != want || got.Free != want {
 		t.Errorf("%+v, want a pool of %d", got, want)
 	}
 }
@@ -267,11 +267,11 @@ func TestTableOfTheLargestPool(t *testing.T) {
 // WriteQueued writes on the caller's goroutine, unless the disk is slow or another goroutine is writing.
 func TestTableWriteQueued(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newDisk()
-		b := newTableFixture(t, config(voice()), d, time.Now)
+		d := dhcptest.NewDisk()
+		b := dhcptest.NewTableFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), d, time.Now)
 		var acked atomic.Int32
 		serve := func(n int) {
-			b.Serve(b.Engine, selectingOf(n, addrOf(numberOf(ip("10.20.0.100"))+uint32(n))), &b.Link, func(*dhcp.Decision, error) { acked.Add(1) })
+			b.Serve(b.Engine, dhcptest.Selecting(n, dhcptest.AddrOf(dhcptest.NumberOf(dhcptest.Addr("10.20.0.100"))+uint32(n))), &b.Link, func(*dhcp.Decision, error) { acked.Add(1) })
 		}
 		serve(0)
 		if b.WriteQueued(); acked.Load() != 1 {
@@ -305,37 +305,39 @@ func TestTableWriteQueued(t *testing.T) {
 // C01: the address held for a client that accepted another server's offer is free; other held addresses stay held.
 func TestTableForgetsOffersC01(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newTableFixture(t, config(voice()), newDisk(), time.Now)
-		b.Want(dhcp.VerdictOffered, discoverOf(1))
-		held := b.Want(dhcp.VerdictOffered, discoverOf(2)).Reply.YIAddr
-		b.Want(dhcp.VerdictOtherServer, request(1, dhcp.MessageTypeRequest, func(r *dhcp.Request) { r.Requested, r.ServerID = ip("10.20.0.100"), ip("10.20.0.9") }))
+		b := dhcptest.NewTableFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), dhcptest.NewDisk(), time.Now)
+		b.Want(dhcp.VerdictOffered, dhcptest.Discover(1))
+		held := b.Want(dhcp.VerdictOffered, dhcptest.Discover(2)).Reply.YIAddr
+		b.Want(dhcp.VerdictOtherServer, dhcptest.Message(1, dhcp.MessageTypeRequest, func(r *dhcp.Request) {
+			r.Requested, r.ServerID = dhcptest.Addr("10.20.0.100"), dhcptest.Addr("10.20.0.9")
+		}))
 		if s := b.Stats()[0]; s.Offered != 1 {
 			t.Errorf("%+v", s)
 		}
-		b.Want(dhcp.VerdictIgnored, discoverOf(2, func(r *dhcp.Request) { r.ServerID = ip("10.20.0.2") }))
-		b.Want(dhcp.VerdictNak, selectingOf(3, held))
+		b.Want(dhcp.VerdictIgnored, dhcptest.Discover(2, func(r *dhcp.Request) { r.ServerID = dhcptest.Addr("10.20.0.2") }))
+		b.Want(dhcp.VerdictNak, dhcptest.Selecting(3, held))
 	})
 }
 
 // On shutdown everything queued is written, and later commits are refused.
 func TestTableClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newDisk()
-		table := dhcp.NewTable(config(voice()), d, time.Now)
-		g := newFixture(t, config(voice()), nil, nil)
+		d := dhcptest.NewDisk()
+		table := dhcp.NewTable(dhcptest.ConfigOf(dhcptest.Voice()), d, time.Now)
+		g := dhcptest.NewFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), nil, nil)
 		var err error = errors.New("never called")
-		serveOn(table, g.Engine, selectingOf(1, ip("10.20.0.105")), &g.Link, func(_ *dhcp.Decision, e error) { err = e })
+		dhcptest.ServeOn(table, g.Engine, dhcptest.Selecting(1, dhcptest.Addr("10.20.0.105")), &g.Link, func(_ *dhcp.Decision, e error) { err = e })
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		_ = table.Run(ctx)
 		if err != nil || len(d.Leases) != 1 {
 			t.Errorf("%v, %d leases", err, len(d.Leases))
 		}
-		serveOn(table, g.Engine, selectingOf(2, ip("10.20.0.106")), &g.Link, func(_ *dhcp.Decision, e error) { err = e })
+		dhcptest.ServeOn(table, g.Engine, dhcptest.Selecting(2, dhcptest.Addr("10.20.0.106")), &g.Link, func(_ *dhcp.Decision, e error) { err = e })
 		if !errors.Is(err, dhcp.ErrClosed) {
 			t.Error(err)
 		}
-		serveOn(table, g.Engine, discoverOf(3), &g.Link, func(_ *dhcp.Decision, e error) { err = e })
+		dhcptest.ServeOn(table, g.Engine, dhcptest.Discover(3), &g.Link, func(_ *dhcp.Decision, e error) { err = e })
 		if err != nil {
 			t.Error("offers need no disk:", err)
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"plugtone/dhcp"
+	"plugtone/dhcp/dhcptest"
 	"plugtone/dhcp/engine"
 	"plugtone/dhcp/wire"
 )
@@ -16,20 +17,20 @@ import (
 func BenchmarkDecide(b *testing.B) {
 	for _, held := range []int{0, 100_000} {
 		b.Run(fmt.Sprintf("leases=%d", held), func(b *testing.B) {
-			s := voice()
+			s := dhcptest.Voice()
 			s.Prefix = netip.MustParsePrefix("10.0.0.0/8")
-			s.Pools = []dhcp.Range{{First: ip("10.1.0.0"), Last: ip("10.4.255.255")}}
-			s.Routers, s.DNSServers = []netip.Addr{ip("10.0.0.1")}, []netip.Addr{ip("10.0.0.3")}
-			cfg := config(s)
-			e, err := engine.New(cfg, nil, phones{Policy: dhcp.Policy{Options: []dhcp.Option{{Code: 66, Data: []byte("http://10.0.0.2/"), Force: true}}}})
+			s.Pools = []dhcp.Range{{First: dhcptest.Addr("10.1.0.0"), Last: dhcptest.Addr("10.4.255.255")}}
+			s.Routers, s.DNSServers = []netip.Addr{dhcptest.Addr("10.0.0.1")}, []netip.Addr{dhcptest.Addr("10.0.0.3")}
+			cfg := dhcptest.ConfigOf(s)
+			e, err := engine.New(cfg, nil, dhcptest.Phones{Policy: dhcp.Policy{Options: []dhcp.Option{{Code: 66, Data: []byte("http://10.0.0.2/"), Force: true}}}})
 			if err != nil {
 				b.Fatal(err)
 			}
-			now := start
-			table := dhcp.NewTable(cfg, newDisk(), func() time.Time { return now })
+			now := dhcptest.Start
+			table := dhcp.NewTable(cfg, dhcptest.NewDisk(), func() time.Time { return now })
 			err = table.Load(func(f func(dhcp.Lease) error) error {
 				for n := range held {
-					l := dhcp.Lease{Addr: addrOf(10<<24 + 1<<16 + 1 + uint32(n)), MAC: mac(n + 1<<20), Subnet: s.Prefix, State: dhcp.LeaseActive, Phone: true, Starts: now, Expires: now.Add(time.Hour + time.Duration(n)*time.Millisecond)}
+					l := dhcp.Lease{Addr: dhcptest.AddrOf(10<<24 + 1<<16 + 1 + uint32(n)), MAC: dhcptest.ClientMAC(n + 1<<20), Subnet: s.Prefix, State: dhcp.LeaseActive, Phone: true, Starts: now, Expires: now.Add(time.Hour + time.Duration(n)*time.Millisecond)}
 					if err := f(l); err != nil {
 						return err
 					}
@@ -39,15 +40,15 @@ func BenchmarkDecide(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			runTable(b, table)
-			link := dhcp.Link{Interface: "voice0", Addrs: []netip.Prefix{netip.MustParsePrefix("10.0.0.2/8")}, Dest: broadcast, MTU: 1500}
-			discover := packet(dhcp.MessageTypeDiscover, 60, 7, 'y', 'e', 'a', 'l', 'i', 'n', 'k', 61, 7, 1, 0, 21, 101, 0, 0, 0, 55, 6, 1, 3, 6, 15, 42, 66, 12, 4, 's', 'i', 'p', 't', 255)
-			ask := append(packet(dhcp.MessageTypeRequest, 50, 4, 0, 0, 0, 0, 54, 4, 10, 0, 0, 2), discover[243:]...)
+			dhcptest.RunTable(b, table)
+			link := dhcp.Link{Interface: "voice0", Addrs: []netip.Prefix{netip.MustParsePrefix("10.0.0.2/8")}, Dest: dhcptest.Broadcast, MTU: 1500}
+			discover := dhcptest.Packet(dhcp.MessageTypeDiscover, 60, 7, 'y', 'e', 'a', 'l', 'i', 'n', 'k', 61, 7, 1, 0, 21, 101, 0, 0, 0, 55, 6, 1, 3, 6, 15, 42, 66, 12, 4, 's', 'i', 'p', 't', 255)
+			ask := append(dhcptest.Packet(dhcp.MessageTypeRequest, 50, 4, 0, 0, 0, 0, 54, 4, 10, 0, 0, 2), discover[243:]...)
 			buf := make([]byte, 0, 1500)
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
 				now = now.Add(10 * time.Millisecond)
-				m := mac(i % (1 << 17))
+				m := dhcptest.ClientMAC(i % (1 << 17))
 				copy(discover[28:], m[:])
 				copy(ask[28:], m[:])
 				o := benchServe(b, e, table, discover, &link, buf)
@@ -66,7 +67,7 @@ func benchServe(b *testing.B, e *engine.Engine, table *dhcp.Table, p []byte, lin
 	if err != nil {
 		b.Fatal(err)
 	}
-	d, err := serveAndWait(table, e, req, link)
+	d, err := dhcptest.ServeAndWait(table, e, req, link)
 	if err != nil || d.Reply == nil {
 		b.Fatal(d.Event.Reason, err)
 	}
@@ -76,14 +77,14 @@ func benchServe(b *testing.B, e *engine.Engine, table *dhcp.Table, p []byte, lin
 
 // BenchmarkLoad is the start with 100,000 leases.
 func BenchmarkLoad(b *testing.B) {
-	s := voice()
+	s := dhcptest.Voice()
 	s.Prefix = netip.MustParsePrefix("10.0.0.0/8")
-	s.Pools = []dhcp.Range{{First: ip("10.1.0.0"), Last: ip("10.4.255.255")}}
+	s.Pools = []dhcp.Range{{First: dhcptest.Addr("10.1.0.0"), Last: dhcptest.Addr("10.4.255.255")}}
 	for b.Loop() {
-		t := dhcp.NewTable(config(s), newDisk(), func() time.Time { return start })
+		t := dhcp.NewTable(dhcptest.ConfigOf(s), dhcptest.NewDisk(), func() time.Time { return dhcptest.Start })
 		_ = t.Load(func(f func(dhcp.Lease) error) error {
 			for n := range 100_000 {
-				if err := f(dhcp.Lease{Addr: addrOf(10<<24 + 1<<16 + 1 + uint32(n)), MAC: mac(n), Subnet: s.Prefix, State: dhcp.LeaseActive, Starts: start, Expires: start.Add(time.Hour)}); err != nil {
+				if err := f(dhcp.Lease{Addr: dhcptest.AddrOf(10<<24 + 1<<16 + 1 + uint32(n)), MAC: dhcptest.ClientMAC(n), Subnet: s.Prefix, State: dhcp.LeaseActive, Starts: dhcptest.Start, Expires: dhcptest.Start.Add(time.Hour)}); err != nil {
 					return err
 				}
 			}

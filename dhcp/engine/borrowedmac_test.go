@@ -5,25 +5,26 @@ import (
 	"testing"
 
 	"plugtone/dhcp"
+	"plugtone/dhcp/dhcptest"
 )
 
 // borrowedMAC is a server with phones at home on voice0 and behind a relay, and guests on data0 and behind a router. Clients 1 and 2
 // are phones with leases in the two networks of phones; guests send messages with their MACs.
 type borrowedMAC struct {
-	*fixture
+	*dhcptest.Fixture
 	home     dhcp.Link
 	attached netip.Addr // of client 1
 	relayed  netip.Addr // of client 2
 }
 
 func newBorrowedMAC(t *testing.T) *borrowedMAC {
-	guests := data(dhcp.PhonesNone) // behind a relay
-	guests.Prefix, guests.Interface, guests.Pools, guests.Routers = netip.MustParsePrefix("10.50.0.0/24"), "", nil, []netip.Addr{ip("10.50.0.1")}
-	f := &borrowedMAC{fixture: newFixture(t, config(voice(), relayed(), data(dhcp.PhonesNone), guests), nil, phones{})}
-	f.Link.LocalAddr = ip("10.20.0.2")
-	f.attached = f.Bind(1, asPhone)
-	f.Link.LocalAddr = ip("192.0.2.2")
-	f.relayed = f.Bind(2, asPhone, giaddr("10.30.0.1"))
+	guests := dhcptest.Data(dhcp.PhonesNone) // behind a relay
+	guests.Prefix, guests.Interface, guests.Pools, guests.Routers = netip.MustParsePrefix("10.50.0.0/24"), "", nil, []netip.Addr{dhcptest.Addr("10.50.0.1")}
+	f := &borrowedMAC{Fixture: dhcptest.NewFixture(t, dhcptest.ConfigOf(dhcptest.Voice(), dhcptest.Relayed(), dhcptest.Data(dhcp.PhonesNone), guests), nil, dhcptest.Phones{})}
+	f.Link.LocalAddr = dhcptest.Addr("10.20.0.2")
+	f.attached = f.Bind(1, dhcptest.AsPhone)
+	f.Link.LocalAddr = dhcptest.Addr("192.0.2.2")
+	f.relayed = f.Bind(2, dhcptest.AsPhone, giaddr("10.30.0.1"))
 	f.home = f.Link
 	return f
 }
@@ -31,23 +32,23 @@ func newBorrowedMAC(t *testing.T) *borrowedMAC {
 // fromGuests makes packets come in on data0. localAddr is the server's address on the way back to the sender, "" when there is none.
 func (f *borrowedMAC) fromGuests(src, dst, localAddr string) {
 	f.Link.Interface, f.Link.Addrs = "data0", []netip.Prefix{netip.MustParsePrefix("10.40.0.2/24")}
-	f.Link.Host = append(f.Link.Host, ip("10.40.0.2"))
-	f.Link.Source, f.Link.Dest, f.Link.LocalAddr, f.Link.ReversePathMismatch = netip.AddrPortFrom(ip(src), 68), ip(dst), netip.Addr{}, false
+	f.Link.Host = append(f.Link.Host, dhcptest.Addr("10.40.0.2"))
+	f.Link.Source, f.Link.Dest, f.Link.LocalAddr, f.Link.ReversePathMismatch = netip.AddrPortFrom(dhcptest.Addr(src), 68), dhcptest.Addr(dst), netip.Addr{}, false
 	if localAddr != "" {
-		f.Link.LocalAddr, f.Link.ReversePathMismatch = ip(localAddr), ip(localAddr) != ip("10.40.0.2")
+		f.Link.LocalAddr, f.Link.ReversePathMismatch = dhcptest.Addr(localAddr), dhcptest.Addr(localAddr) != dhcptest.Addr("10.40.0.2")
 	}
 }
 
 // fromRouter makes packets come in on the phones' own link.
 func (f *borrowedMAC) fromRouter(src, localAddr string) {
 	f.Link = f.home
-	f.Link.Source, f.Link.Dest, f.Link.LocalAddr = netip.AddrPortFrom(ip(src), 68), ip("10.20.0.2"), ip(localAddr)
+	f.Link.Source, f.Link.Dest, f.Link.LocalAddr = netip.AddrPortFrom(dhcptest.Addr(src), 68), dhcptest.Addr("10.20.0.2"), dhcptest.Addr(localAddr)
 }
 
 // fromUnconfiguredLink makes packets come in on a link that is in no subnet of the configuration.
 func (f *borrowedMAC) fromUnconfiguredLink(src, localAddr string) {
 	f.fromRouter(src, localAddr)
-	f.Link.Interface, f.Link.Addrs, f.Link.Dest = "mgmt0", []netip.Prefix{netip.MustParsePrefix("192.0.2.2/24")}, ip("192.0.2.2")
+	f.Link.Interface, f.Link.Addrs, f.Link.Dest = "mgmt0", []netip.Prefix{netip.MustParsePrefix("192.0.2.2/24")}, dhcptest.Addr("192.0.2.2")
 	f.Link.ReversePathMismatch = true
 }
 
@@ -59,7 +60,7 @@ type borrowedMACCase struct {
 }
 
 func (f *borrowedMAC) cases() []borrowedMACCase {
-	a, b, free, freeFar := f.attached, f.relayed, ip("10.20.0.108"), ip("10.30.0.108")
+	a, b, free, freeFar := f.attached, f.relayed, dhcptest.Addr("10.20.0.108"), dhcptest.Addr("10.30.0.108")
 	return []borrowedMACCase{
 		{"release by a guest behind a router", "10.50.0.100", "voice0", "10.20.0.2", named(1, dhcp.MessageTypeRelease, a)},
 		{"a relay that a guest behind a router claims to be", "10.50.0.100", "voice0", "10.20.0.2", named(2, dhcp.MessageTypeRelease, b, giaddr("10.30.0.1"))},
@@ -71,20 +72,22 @@ func (f *borrowedMAC) cases() []borrowedMACCase {
 		{"release from its address", a.String(), "10.40.0.2", "10.20.0.2", named(1, dhcp.MessageTypeRelease, a)},
 		{"renewal of a free address", free.String(), "10.40.0.2", "10.20.0.2", named(1, dhcp.MessageTypeRequest, free)},
 		{"renewal by broadcast", "10.40.0.100", "255.255.255.255", "", named(1, dhcp.MessageTypeRequest, free)},
-		{"a relay on the phones' link", "10.40.0.100", "10.40.0.2", "10.20.0.2", request(1, dhcp.MessageTypeDiscover, asPhone, giaddr("10.20.0.77"))},
+		{"a relay on the phones' link", "10.40.0.100", "10.40.0.2", "10.20.0.2", dhcptest.Message(1, dhcp.MessageTypeDiscover, dhcptest.AsPhone, giaddr("10.20.0.77"))},
 		{"its release", "10.40.0.100", "10.40.0.2", "10.20.0.2", named(1, dhcp.MessageTypeRelease, a, giaddr("10.20.0.77"))},
-		{"a relay elsewhere", "10.40.0.100", "10.40.0.2", "192.0.2.2", request(2, dhcp.MessageTypeRequest, asPhone, giaddr("10.30.0.1"), func(r *dhcp.Request) { r.Requested = freeFar })},
+		{"a relay elsewhere", "10.40.0.100", "10.40.0.2", "192.0.2.2", dhcptest.Message(2, dhcp.MessageTypeRequest, dhcptest.AsPhone, giaddr("10.30.0.1"), func(r *dhcp.Request) { r.Requested = freeFar })},
 		{"a relay in the guests' network that selects the phones' link", "10.40.0.100", "10.40.0.2", "10.40.0.2",
-			request(1, dhcp.MessageTypeDiscover, asPhone, giaddr("10.40.0.77"), func(r *dhcp.Request) { r.LinkSelection = ip("10.20.0.0") })},
+			dhcptest.Message(1, dhcp.MessageTypeDiscover, dhcptest.AsPhone, giaddr("10.40.0.77"), func(r *dhcp.Request) { r.LinkSelection = dhcptest.Addr("10.20.0.0") })},
 		{"its decline", "10.40.0.100", "10.40.0.2", "192.0.2.2", named(2, dhcp.MessageTypeDecline, b, giaddr("10.30.0.1"))},
 	}
 }
 
-func giaddr(s string) func(*dhcp.Request) { return func(r *dhcp.Request) { r.GIAddr = ip(s) } }
+func giaddr(s string) func(*dhcp.Request) {
+	return func(r *dhcp.Request) { r.GIAddr = dhcptest.Addr(s) }
+}
 
 // named returns a phone's message of client n about addr.
 func named(n int, typ dhcp.MessageType, addr netip.Addr, opts ...func(*dhcp.Request)) *dhcp.Request {
-	return request(n, typ, append([]func(*dhcp.Request){asPhone, func(r *dhcp.Request) {
+	return dhcptest.Message(n, typ, append([]func(*dhcp.Request){dhcptest.AsPhone, func(r *dhcp.Request) {
 		if typ == dhcp.MessageTypeDecline {
 			r.Requested = addr
 		} else {
@@ -124,13 +127,15 @@ func TestBorrowedMACElsewhere(t *testing.T) {
 // acceptsRelays checks that the relay's own messages are accepted when they come through the guests' networks.
 func (f *borrowedMAC) acceptsRelays() {
 	f.T.Helper()
-	discover := func(n int) *dhcp.Request { return request(n, dhcp.MessageTypeDiscover, asPhone, giaddr("10.30.0.1")) }
+	discover := func(n int) *dhcp.Request {
+		return dhcptest.Message(n, dhcp.MessageTypeDiscover, dhcptest.AsPhone, giaddr("10.30.0.1"))
+	}
 	f.fromGuests("10.40.0.3", "10.40.0.2", "10.40.0.2")
 	f.Want(dhcp.VerdictOffered, discover(3))
 	f.fromRouter("10.50.0.1", "10.20.0.2")
 	f.Want(dhcp.VerdictOffered, discover(4))
 	f.Link = f.home
-	f.Link.Source, f.Link.Dest, f.Link.LocalAddr = netip.MustParseAddrPort("10.30.0.1:67"), ip("10.20.0.2"), ip("192.0.2.2")
+	f.Link.Source, f.Link.Dest, f.Link.LocalAddr = netip.MustParseAddrPort("10.30.0.1:67"), dhcptest.Addr("10.20.0.2"), dhcptest.Addr("192.0.2.2")
 	f.Link.ReversePathMismatch = true // asymmetric routing
 	f.Want(dhcp.VerdictOffered, discover(5))
 }
@@ -139,8 +144,8 @@ func (f *borrowedMAC) acceptsRelays() {
 func (f *borrowedMAC) leasesGuest(t *testing.T) {
 	t.Helper()
 	f.fromGuests("0.0.0.0", "255.255.255.255", "")
-	o := f.Want(dhcp.VerdictOffered, discoverOf(1, asPhone))
-	d := f.Want(dhcp.VerdictAcked, request(1, dhcp.MessageTypeRequest, asPhone, func(r *dhcp.Request) { r.Requested, r.ServerID = o.Reply.YIAddr, ip("10.40.0.2") }))
+	o := f.Want(dhcp.VerdictOffered, dhcptest.Discover(1, dhcptest.AsPhone))
+	d := f.Want(dhcp.VerdictAcked, dhcptest.Message(1, dhcp.MessageTypeRequest, dhcptest.AsPhone, func(r *dhcp.Request) { r.Requested, r.ServerID = o.Reply.YIAddr, dhcptest.Addr("10.40.0.2") }))
 	if len(d.Changes) != 1 {
 		t.Errorf("changes %+v", d.Changes)
 	}

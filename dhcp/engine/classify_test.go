@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"plugtone/dhcp"
+	"plugtone/dhcp/dhcptest"
 	"plugtone/dhcp/engine"
 )
 
@@ -19,9 +20,9 @@ func (f policyFunc) PolicyFor(c dhcp.Client, s dhcp.Site) dhcp.Policy { return f
 // the lease table is locked, whatever the message and however often it is decided about.
 func TestClientPolicyIsCalledWithoutTheTableLock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cfg := config(voice())
+		cfg := dhcptest.ConfigOf(dhcptest.Voice())
 		cfg.ConflictCheck = true
-		b := newTableFixture(t, cfg, newDisk(), time.Now)
+		b := dhcptest.NewTableFixture(t, cfg, dhcptest.NewDisk(), time.Now)
 		calls := 0
 		e, err := engine.New(cfg, nil, policyFunc(func(dhcp.Client, dhcp.Site) dhcp.Policy {
 			calls++
@@ -32,17 +33,17 @@ func TestClientPolicyIsCalledWithoutTheTableLock(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.Engine = e
-		messages := []*dhcp.Request{discoverOf(1), selectingOf(1, ip("10.20.0.105")), initRebootOf(2, ip("10.20.0.106")), renewOf(1, ip("10.20.0.105")),
-			request(1, dhcp.MessageTypeDecline, func(r *dhcp.Request) { r.Requested = ip("10.20.0.105") }),
-			request(2, dhcp.MessageTypeRelease, func(r *dhcp.Request) { r.CIAddr = ip("10.20.0.106") }),
-			request(3, dhcp.MessageTypeInform, func(r *dhcp.Request) { r.CIAddr = ip("10.20.0.77") })}
+		messages := []*dhcp.Request{dhcptest.Discover(1), dhcptest.Selecting(1, dhcptest.Addr("10.20.0.105")), dhcptest.InitReboot(2, dhcptest.Addr("10.20.0.106")), dhcptest.Renew(1, dhcptest.Addr("10.20.0.105")),
+			dhcptest.Message(1, dhcp.MessageTypeDecline, func(r *dhcp.Request) { r.Requested = dhcptest.Addr("10.20.0.105") }),
+			dhcptest.Message(2, dhcp.MessageTypeRelease, func(r *dhcp.Request) { r.CIAddr = dhcptest.Addr("10.20.0.106") }),
+			dhcptest.Message(3, dhcp.MessageTypeInform, func(r *dhcp.Request) { r.CIAddr = dhcptest.Addr("10.20.0.77") })}
 		for _, m := range messages {
 			_, _ = b.Do(m)
 		}
 		if calls != len(messages) {
 			t.Errorf("called %d times for %d messages", calls, len(messages))
 		}
-		req := discoverOf(9)
+		req := dhcptest.Discover(9)
 		c := e.Classify(req, &b.Link)
 		calls = 0
 		for range 3 { // before and after a probe, and without a write
@@ -54,20 +55,20 @@ func TestClientPolicyIsCalledWithoutTheTableLock(t *testing.T) {
 	})
 }
 
-// Where several subnets are on the client's link, the leases say in which it is; the policy for each subnet was determined before.
+// Where several subnets are on the client's link, its lease decides in which it is; the policy for each subnet was determined before.
 func TestPolicyOfEachSubnetOfALink(t *testing.T) {
-	other := data(dhcp.PhonesProvision)
+	other := dhcptest.Data(dhcp.PhonesProvision)
 	other.Interface = "voice0"
-	told := map[netip.Prefix]int{}
-	g := newFixture(t, config(voice(), other), nil, policyFunc(func(_ dhcp.Client, s dhcp.Site) dhcp.Policy {
-		told[s.Subnet]++
+	policies := map[netip.Prefix]int{}
+	g := dhcptest.NewFixture(t, dhcptest.ConfigOf(dhcptest.Voice(), other), nil, policyFunc(func(_ dhcp.Client, s dhcp.Site) dhcp.Policy {
+		policies[s.Subnet]++
 		return dhcp.Policy{Phone: true, Model: s.Subnet.String()}
 	}))
-	g.Load(dhcp.Lease{Addr: ip("10.40.0.105"), MAC: mac(1), Subnet: other.Prefix, State: dhcp.LeaseActive, Starts: start, Expires: start.Add(time.Hour)})
-	if d := g.Want(dhcp.VerdictOffered, discoverOf(1)); d.Event.Model != other.Prefix.String() || d.Reply.YIAddr != ip("10.40.0.105") {
+	g.Load(dhcp.Lease{Addr: dhcptest.Addr("10.40.0.105"), MAC: dhcptest.ClientMAC(1), Subnet: other.Prefix, State: dhcp.LeaseActive, Starts: dhcptest.Start, Expires: dhcptest.Start.Add(time.Hour)})
+	if d := g.Want(dhcp.VerdictOffered, dhcptest.Discover(1)); d.Event.Model != other.Prefix.String() || d.Reply.YIAddr != dhcptest.Addr("10.40.0.105") {
 		t.Errorf("%s in %s, policy of %s", d.Reply.YIAddr, d.Event.Subnet, d.Event.Model)
 	}
-	if len(told) != 2 {
-		t.Errorf("policies for %v", told)
+	if len(policies) != 2 {
+		t.Errorf("policies for %v", policies)
 	}
 }

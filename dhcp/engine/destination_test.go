@@ -5,14 +5,15 @@ import (
 	"testing"
 
 	"plugtone/dhcp"
+	"plugtone/dhcp/dhcptest"
 	"plugtone/dhcp/wire"
 )
 
 // The send rule of RFC 2131, 4.1: C11 to C17.
 func TestDestination(t *testing.T) {
-	yi, routed := ip("10.20.0.100"), ip("10.40.0.9")
+	yi, routed := dhcptest.Addr("10.20.0.100"), dhcptest.Addr("10.40.0.9")
 	bcast := func(r *dhcp.Request) { r.Flags = 0x8000 }
-	relay := func(r *dhcp.Request) { r.GIAddr = ip("10.30.0.1") }
+	relay := func(r *dhcp.Request) { r.GIAddr = dhcptest.Addr("10.30.0.1") }
 	ci := func(a netip.Addr) func(*dhcp.Request) { return func(r *dhcp.Request) { r.CIAddr = a } }
 	tests := []struct {
 		name      string
@@ -39,14 +40,14 @@ func TestDestination(t *testing.T) {
 	}
 	for _, tc := range tests {
 		t.Run(tc.name, func(t *testing.T) {
-			g := newFixture(t, config(voice()), nil, nil)
-			g.Link.Source, g.Link.Dest = netip.MustParseAddrPort(tc.src), ip(tc.dst)
-			tc.reply.From = ip("10.20.0.2")
-			d := wire.ReplyDestination(request(1, dhcp.MessageTypeRequest, tc.opts...), &tc.reply, &g.Link)
-			if d.Addr.String() != tc.addr || d.Raw != tc.raw || d.Broadcast != tc.bcst || d.From != ip("10.20.0.2") {
+			g := dhcptest.NewFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), nil, nil)
+			g.Link.Source, g.Link.Dest = netip.MustParseAddrPort(tc.src), dhcptest.Addr(tc.dst)
+			tc.reply.From = dhcptest.Addr("10.20.0.2")
+			d := wire.ReplyDestination(dhcptest.Message(1, dhcp.MessageTypeRequest, tc.opts...), &tc.reply, &g.Link)
+			if d.Addr.String() != tc.addr || d.Raw != tc.raw || d.Broadcast != tc.bcst || d.From != dhcptest.Addr("10.20.0.2") {
 				t.Errorf("%+v", d)
 			}
-			if d.Raw && d.MAC != mac(1) || d.Broadcast && d.MAC != (dhcp.MAC{255, 255, 255, 255, 255, 255}) {
+			if d.Raw && d.MAC != dhcptest.ClientMAC(1) || d.Broadcast && d.MAC != (dhcp.MAC{255, 255, 255, 255, 255, 255}) {
 				t.Errorf("frame goes to %s", d.MAC)
 			}
 		})
@@ -61,32 +62,32 @@ func TestInformC17(t *testing.T) {
 		opts      []func(*dhcp.Request)
 		addr      string
 	}{
-		{"ciaddr", "10.20.0.77:68", []func(*dhcp.Request){func(r *dhcp.Request) { r.CIAddr = ip("10.20.0.77") }}, "10.20.0.77:68"},
+		{"ciaddr", "10.20.0.77:68", []func(*dhcp.Request){func(r *dhcp.Request) { r.CIAddr = dhcptest.Addr("10.20.0.77") }}, "10.20.0.77:68"},
 		{"no ciaddr", "10.20.0.77:68", nil, "10.20.0.77:68"},
-		{"foreign address", "192.168.7.7:68", []func(*dhcp.Request){func(r *dhcp.Request) { r.CIAddr = ip("192.168.7.7") }}, "192.168.7.7:68"},
-		{"routed, in no subnet of ours", "172.16.7.7:68", []func(*dhcp.Request){func(r *dhcp.Request) { r.CIAddr = ip("172.16.7.7") }}, "172.16.7.7:68"},
-		{"relayed", "10.20.0.1:67", []func(*dhcp.Request){func(r *dhcp.Request) { r.CIAddr, r.GIAddr = ip("10.20.0.77"), ip("10.20.0.1") }}, "10.20.0.77:68"},
-		{"relayed from a network that isn't ours", "172.16.0.1:67", []func(*dhcp.Request){func(r *dhcp.Request) { r.CIAddr, r.GIAddr = ip("172.16.7.7"), ip("172.16.0.1") }}, "172.16.7.7:68"},
-		{"relayed without ciaddr from there", "172.16.0.1:67", []func(*dhcp.Request){func(r *dhcp.Request) { r.GIAddr = ip("172.16.0.1") }}, "172.16.0.1:67"},
-		{"relayed without ciaddr", "10.30.0.1:67", []func(*dhcp.Request){func(r *dhcp.Request) { r.GIAddr = ip("10.20.0.1") }}, "10.20.0.1:67"},
+		{"foreign address", "192.168.7.7:68", []func(*dhcp.Request){func(r *dhcp.Request) { r.CIAddr = dhcptest.Addr("192.168.7.7") }}, "192.168.7.7:68"},
+		{"routed, in no subnet of ours", "172.16.7.7:68", []func(*dhcp.Request){func(r *dhcp.Request) { r.CIAddr = dhcptest.Addr("172.16.7.7") }}, "172.16.7.7:68"},
+		{"relayed", "10.20.0.1:67", []func(*dhcp.Request){func(r *dhcp.Request) { r.CIAddr, r.GIAddr = dhcptest.Addr("10.20.0.77"), dhcptest.Addr("10.20.0.1") }}, "10.20.0.77:68"},
+		{"relayed from a network that isn't ours", "172.16.0.1:67", []func(*dhcp.Request){func(r *dhcp.Request) { r.CIAddr, r.GIAddr = dhcptest.Addr("172.16.7.7"), dhcptest.Addr("172.16.0.1") }}, "172.16.7.7:68"},
+		{"relayed without ciaddr from there", "172.16.0.1:67", []func(*dhcp.Request){func(r *dhcp.Request) { r.GIAddr = dhcptest.Addr("172.16.0.1") }}, "172.16.0.1:67"},
+		{"relayed without ciaddr", "10.30.0.1:67", []func(*dhcp.Request){func(r *dhcp.Request) { r.GIAddr = dhcptest.Addr("10.20.0.1") }}, "10.20.0.1:67"},
 	}
 	for _, tc := range tests {
 		t.Run(tc.name, func(t *testing.T) {
-			g := newFixture(t, config(voice()), nil, nil)
+			g := dhcptest.NewFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), nil, nil)
 			g.Link.Source = netip.MustParseAddrPort(tc.src)
-			req := request(1, dhcp.MessageTypeInform, append(tc.opts, params(1, 3, 51, 58, 66))...)
+			req := dhcptest.Message(1, dhcp.MessageTypeInform, append(tc.opts, dhcptest.Params(1, 3, 51, 58, 66))...)
 			d := g.Want(dhcp.VerdictInformed, req)
 			r := d.Reply
 			if r.Type != dhcp.MessageTypeAck || r.YIAddr.IsValid() || r.CIAddr != req.CIAddr || len(d.Changes) > 0 {
 				t.Errorf("%+v", d)
 			}
 			for _, code := range []uint8{51, 58, 59} {
-				if optionOf(r, code) != nil {
+				if dhcptest.OptionOf(r, code) != nil {
 					t.Errorf("option %d in the answer", code)
 				}
 			}
-			if string(optionOf(r, 66)) != "http://10.20.0.2/" {
-				t.Errorf("options %v", codes(r))
+			if string(dhcptest.OptionOf(r, 66)) != "http://10.20.0.2/" {
+				t.Errorf("options %v", dhcptest.Codes(r))
 			}
 			if to := wire.ReplyDestination(req, r, &g.Link); to.Addr.String() != tc.addr {
 				t.Errorf("sent to %s", to.Addr)
@@ -96,27 +97,27 @@ func TestInformC17(t *testing.T) {
 			}
 		})
 	}
-	g := newFixture(t, config(voice()), nil, nil)
-	g.Want(dhcp.VerdictIgnored, request(1, dhcp.MessageTypeInform)) // from 0.0.0.0 without ciaddr: no address to answer at
+	g := dhcptest.NewFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), nil, nil)
+	g.Want(dhcp.VerdictIgnored, dhcptest.Message(1, dhcp.MessageTypeInform)) // from 0.0.0.0 without ciaddr: no address to answer at
 }
 
 // Mode inform needs no subnets, and answers nothing else.
 func TestModeInform(t *testing.T) {
-	g := newFixture(t, dhcp.Config{Mode: dhcp.ModeInform}, nil, nil)
+	g := dhcptest.NewFixture(t, dhcp.Config{Mode: dhcp.ModeInform}, nil, nil)
 	g.Link.Source = netip.MustParseAddrPort("10.20.0.77:68")
-	d := g.Want(dhcp.VerdictInformed, request(1, dhcp.MessageTypeInform, params(66)))
-	if string(optionOf(d.Reply, 66)) != "http://10.20.0.2/" || optionOf(d.Reply, 1) != nil {
-		t.Errorf("options %v", codes(d.Reply))
+	d := g.Want(dhcp.VerdictInformed, dhcptest.Message(1, dhcp.MessageTypeInform, dhcptest.Params(66)))
+	if string(dhcptest.OptionOf(d.Reply, 66)) != "http://10.20.0.2/" || dhcptest.OptionOf(d.Reply, 1) != nil {
+		t.Errorf("options %v", dhcptest.Codes(d.Reply))
 	}
-	g.Link.Source, g.Link.LocalAddr = netip.MustParseAddrPort("172.16.0.1:67"), ip("10.20.0.2")
-	relay := func(r *dhcp.Request) { r.GIAddr = ip("172.16.0.1") }
-	d = g.Want(dhcp.VerdictInformed, request(1, dhcp.MessageTypeInform, relay, params(66), func(r *dhcp.Request) { r.CIAddr = ip("172.16.7.7") }))
-	if string(optionOf(d.Reply, 66)) != "http://10.20.0.2/" {
-		t.Errorf("relayed: options %v", codes(d.Reply))
+	g.Link.Source, g.Link.LocalAddr = netip.MustParseAddrPort("172.16.0.1:67"), dhcptest.Addr("10.20.0.2")
+	relay := func(r *dhcp.Request) { r.GIAddr = dhcptest.Addr("172.16.0.1") }
+	d = g.Want(dhcp.VerdictInformed, dhcptest.Message(1, dhcp.MessageTypeInform, relay, dhcptest.Params(66), func(r *dhcp.Request) { r.CIAddr = dhcptest.Addr("172.16.7.7") }))
+	if string(dhcptest.OptionOf(d.Reply, 66)) != "http://10.20.0.2/" {
+		t.Errorf("relayed: options %v", dhcptest.Codes(d.Reply))
 	}
-	for _, r := range []*dhcp.Request{discoverOf(1), discoverOf(1, relay), initRebootOf(1, ip("10.20.0.9")), renewOf(1, ip("10.20.0.77")), request(1, dhcp.MessageTypeRelease, func(r *dhcp.Request) { r.CIAddr = ip("10.20.0.77") })} {
+	for _, r := range []*dhcp.Request{dhcptest.Discover(1), dhcptest.Discover(1, relay), dhcptest.InitReboot(1, dhcptest.Addr("10.20.0.9")), dhcptest.Renew(1, dhcptest.Addr("10.20.0.77")), dhcptest.Message(1, dhcp.MessageTypeRelease, func(r *dhcp.Request) { r.CIAddr = dhcptest.Addr("10.20.0.77") })} {
 		g.Want(dhcp.VerdictIgnored, r)
 	}
-	off := newFixture(t, dhcp.Config{Mode: dhcp.ModeOff, Subnets: []dhcp.Subnet{voice()}}, nil, nil)
-	off.Want(dhcp.VerdictIgnored, discoverOf(1))
+	off := dhcptest.NewFixture(t, dhcp.Config{Mode: dhcp.ModeOff, Subnets: []dhcp.Subnet{dhcptest.Voice()}}, nil, nil)
+	off.Want(dhcp.VerdictIgnored, dhcptest.Discover(1))
 }

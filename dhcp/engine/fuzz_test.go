@@ -7,27 +7,28 @@ import (
 	"testing"
 
 	"plugtone/dhcp"
+	"plugtone/dhcp/dhcptest"
 	"plugtone/dhcp/engine"
 	"plugtone/dhcp/wire"
 )
 
 // seeds returns packets of every kind, including relayed, overloaded and malformed ones.
 func seeds() [][]byte {
-	relay := packet(dhcp.MessageTypeDiscover, 82, 14, 1, 2, 'g', '7', 5, 4, 10, 30, 0, 0, 19, 0, 1, 0, 55, 3, 3, 1, 66, 255)
+	relay := dhcptest.Packet(dhcp.MessageTypeDiscover, 82, 14, 1, 2, 'g', '7', 5, 4, 10, 30, 0, 0, 19, 0, 1, 0, 55, 3, 3, 1, 66, 255)
 	copy(relay[24:], []byte{10, 30, 0, 1})
-	renew := packet(dhcp.MessageTypeRequest, 61, 7, 1, 0, 21, 101, 18, 52, 86, 255)
+	renew := dhcptest.Packet(dhcp.MessageTypeRequest, 61, 7, 1, 0, 21, 101, 18, 52, 86, 255)
 	copy(renew[12:], []byte{10, 20, 0, 100})
-	over := packet(dhcp.MessageTypeDiscover, 52, 1, 3, 255)
+	over := dhcptest.Packet(dhcp.MessageTypeDiscover, 52, 1, 3, 255)
 	copy(over[108:], []byte{12, 1, 'b', 60, 2, 'p', 'h', 255})
 	return [][]byte{
-		packet(dhcp.MessageTypeDiscover, 255), packet(dhcp.MessageTypeDiscover, 57, 2, 1, 0, 55, 2, 66, 43, 60, 1, 'x', 255), relay, renew, over,
-		packet(dhcp.MessageTypeRequest, 50, 4, 10, 20, 0, 101, 54, 4, 10, 20, 0, 2, 255), packet(dhcp.MessageTypeRequest, 50, 4, 10, 20, 0, 101, 255), packet(dhcp.MessageTypeRequest, 50, 4, 192, 168, 1, 1),
-		relayedInform(), packet(dhcp.MessageTypeDecline, 50, 4, 10, 20, 0, 100, 255), packet(dhcp.MessageTypeRelease, 255), packet(dhcp.MessageTypeInform, 255), packet(13, 255), packet(dhcp.MessageTypeDiscover, 118, 4, 10, 30, 0, 0, 80, 0, 255), {},
+		dhcptest.Packet(dhcp.MessageTypeDiscover, 255), dhcptest.Packet(dhcp.MessageTypeDiscover, 57, 2, 1, 0, 55, 2, 66, 43, 60, 1, 'x', 255), relay, renew, over,
+		dhcptest.Packet(dhcp.MessageTypeRequest, 50, 4, 10, 20, 0, 101, 54, 4, 10, 20, 0, 2, 255), dhcptest.Packet(dhcp.MessageTypeRequest, 50, 4, 10, 20, 0, 101, 255), dhcptest.Packet(dhcp.MessageTypeRequest, 50, 4, 192, 168, 1, 1),
+		relayedInform(), dhcptest.Packet(dhcp.MessageTypeDecline, 50, 4, 10, 20, 0, 100, 255), dhcptest.Packet(dhcp.MessageTypeRelease, 255), dhcptest.Packet(dhcp.MessageTypeInform, 255), dhcptest.Packet(13, 255), dhcptest.Packet(dhcp.MessageTypeDiscover, 118, 4, 10, 30, 0, 0, 80, 0, 255), {},
 	}
 }
 
 func relayedInform() []byte {
-	p := packet(dhcp.MessageTypeInform, 55, 1, 66, 255)
+	p := dhcptest.Packet(dhcp.MessageTypeInform, 55, 1, 66, 255)
 	copy(p[12:], []byte{172, 16, 7, 7})
 	copy(p[24:], []byte{172, 16, 0, 1})
 	return p
@@ -63,10 +64,10 @@ func FuzzDecide(f *testing.F) {
 	for i, s := range seeds() {
 		f.Add(s, i%2 == 0)
 	}
-	cfg := config(voice(), relayed(), data(dhcp.PhonesMove))
+	cfg := dhcptest.ConfigOf(dhcptest.Voice(), dhcptest.Relayed(), dhcptest.Data(dhcp.PhonesMove))
 	cfg.RapidCommit = true
-	reserved := fakeReservations{mac(9): ip("10.20.0.105")}
-	e, err := engine.New(cfg, reserved, phones{Policy: dhcp.Policy{Options: []dhcp.Option{{Code: 66, Data: bytes.Repeat([]byte("u"), 200), Force: true}, {Code: 43, Data: bytes.Repeat([]byte("v"), 300)}}}})
+	reserved := dhcptest.FakeReservations{dhcptest.ClientMAC(9): dhcptest.Addr("10.20.0.105")}
+	e, err := engine.New(cfg, reserved, dhcptest.Phones{Policy: dhcp.Policy{Options: []dhcp.Option{{Code: 66, Data: bytes.Repeat([]byte("u"), 200), Force: true}, {Code: 43, Data: bytes.Repeat([]byte("v"), 300)}}}})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -75,11 +76,11 @@ func FuzzDecide(f *testing.F) {
 		if err != nil {
 			return
 		}
-		g := fixtureOf(t, cfg, e)
+		g := dhcptest.FixtureOf(t, cfg, e)
 		g.Reservations = reserved
-		g.Link = dhcp.Link{Interface: "voice0", Addrs: []netip.Prefix{netip.MustParsePrefix("10.20.0.2/24")}, LocalAddr: ip("192.0.2.2"), Source: netip.AddrPortFrom(req.CIAddr, 68), Dest: broadcast}
+		g.Link = dhcp.Link{Interface: "voice0", Addrs: []netip.Prefix{netip.MustParsePrefix("10.20.0.2/24")}, LocalAddr: dhcptest.Addr("192.0.2.2"), Source: netip.AddrPortFrom(req.CIAddr, 68), Dest: dhcptest.Broadcast}
 		if unicast {
-			g.Link.Dest = ip("10.20.0.2")
+			g.Link.Dest = dhcptest.Addr("10.20.0.2")
 		}
 		from := g.Link.Source
 		g.Link.Source = netip.AddrPort{}
@@ -98,7 +99,7 @@ func FuzzDecide(f *testing.F) {
 }
 
 // checkAnswer checks what must hold for every decision.
-func checkAnswer(t *testing.T, g *fixture, req *dhcp.Request, d dhcp.Decision) {
+func checkAnswer(t *testing.T, g *dhcptest.Fixture, req *dhcp.Request, d dhcp.Decision) {
 	t.Helper()
 	r := d.Reply
 	if r == nil {
@@ -111,7 +112,7 @@ func checkAnswer(t *testing.T, g *fixture, req *dhcp.Request, d dhcp.Decision) {
 			t.Fatalf("%d bytes, at most %d; dropped %v", len(p), limit, dropped)
 		}
 	}
-	m := parsed(t, p)
+	m := dhcptest.Parsed(t, p)
 	if typ := m.Options[53]; len(typ) != 1 || typ[0] != byte(r.Type) {
 		t.Fatalf("option 53 is %v", typ)
 	}
@@ -131,7 +132,7 @@ func checkAnswer(t *testing.T, g *fixture, req *dhcp.Request, d dhcp.Decision) {
 		t.Fatalf("NAK %+v", r)
 	}
 	if y := r.YIAddr; y.IsValid() {
-		if holder, ok := g.Reservations.HolderOf(y); ok && holder != req.MAC || y == ip("10.20.0.100") && req.MAC != mac(1) || !d.Event.Subnet.Contains(y) {
+		if holder, ok := g.Reservations.HolderOf(y); ok && holder != req.MAC || y == dhcptest.Addr("10.20.0.100") && req.MAC != dhcptest.ClientMAC(1) || !d.Event.Subnet.Contains(y) {
 			t.Fatalf("%s given to %s", y, req.MAC)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"plugtone/dhcp"
+	"plugtone/dhcp/dhcptest"
 	"plugtone/dhcp/wire"
 )
 
@@ -20,27 +21,27 @@ import (
 
 // Router7 offered a client its expired address although another client had been given it.
 func TestRouter7ExpiredAddressOfAnotherClient(t *testing.T) {
-	s := voice()
-	s.Pools, s.Phones = []dhcp.Range{{First: ip("10.20.0.100"), Last: ip("10.20.0.100")}}, dhcp.PhonesNone
-	g := newFixture(t, config(s), nil, nil)
+	s := dhcptest.Voice()
+	s.Pools, s.Phones = []dhcp.Range{{First: dhcptest.Addr("10.20.0.100"), Last: dhcptest.Addr("10.20.0.100")}}, dhcp.PhonesNone
+	g := dhcptest.NewFixture(t, dhcptest.ConfigOf(s), nil, nil)
 	a := g.Bind(1)
 	g.Now = g.Now.Add(30 * 24 * time.Hour)
 	if b := g.Bind(2); b != a {
 		t.Fatalf("the only address is %s, given was %s", a, b)
 	}
-	g.Want(dhcp.VerdictExhausted, discoverOf(1))
-	g.Want(dhcp.VerdictNak, initRebootOf(1, a))
-	g.Unicast(a.String(), func() { g.Want(dhcp.VerdictNak, renewOf(1, a)) })
-	g.Want(dhcp.VerdictAcked, renewOf(2, a))
+	g.Want(dhcp.VerdictExhausted, dhcptest.Discover(1))
+	g.Want(dhcp.VerdictNak, dhcptest.InitReboot(1, a))
+	g.Unicast(a.String(), func() { g.Want(dhcp.VerdictNak, dhcptest.Renew(1, a)) })
+	g.Want(dhcp.VerdictAcked, dhcptest.Renew(2, a))
 }
 
 // Router7 reassigned an address as soon as its lease had ended, although others had been free for longer: a client that returned
 // shortly after found its address taken.
 func TestRouter7JustExpiredAddressIsNotNext(t *testing.T) {
-	s := voice()
-	s.Pools = []dhcp.Range{{First: ip("10.20.0.100"), Last: ip("10.20.0.102")}}
+	s := dhcptest.Voice()
+	s.Pools = []dhcp.Range{{First: dhcptest.Addr("10.20.0.100"), Last: dhcptest.Addr("10.20.0.102")}}
 	s.Phones = dhcp.PhonesNone
-	g := newFixture(t, config(s), nil, nil)
+	g := dhcptest.NewFixture(t, dhcptest.ConfigOf(s), nil, nil)
 	first := g.Bind(1)
 	g.Now = g.Now.Add(10 * time.Minute)
 	second := g.Bind(2)
@@ -56,24 +57,24 @@ func TestRouter7JustExpiredAddressIsNotNext(t *testing.T) {
 
 // Router7 leased one address to two clients that requested it at the same time (its issue 18).
 func TestRouter7TwoClientsRequestOneAddress(t *testing.T) {
-	g := newFixture(t, config(voice()), nil, nil)
-	wish := func(r *dhcp.Request) { r.Requested = ip("10.20.0.105") }
-	if a := g.Want(dhcp.VerdictOffered, discoverOf(1, wish)).Reply.YIAddr; a != ip("10.20.0.105") {
+	g := dhcptest.NewFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), nil, nil)
+	wish := func(r *dhcp.Request) { r.Requested = dhcptest.Addr("10.20.0.105") }
+	if a := g.Want(dhcp.VerdictOffered, dhcptest.Discover(1, wish)).Reply.YIAddr; a != dhcptest.Addr("10.20.0.105") {
 		t.Fatalf("offered %s", a)
 	}
-	if a := g.Want(dhcp.VerdictOffered, discoverOf(2, wish)).Reply.YIAddr; a == ip("10.20.0.105") {
+	if a := g.Want(dhcp.VerdictOffered, dhcptest.Discover(2, wish)).Reply.YIAddr; a == dhcptest.Addr("10.20.0.105") {
 		t.Error("both are offered the same")
 	}
-	g.Want(dhcp.VerdictAcked, selectingOf(1, ip("10.20.0.105")))
-	g.Want(dhcp.VerdictNak, selectingOf(2, ip("10.20.0.105")))
+	g.Want(dhcp.VerdictAcked, dhcptest.Selecting(1, dhcptest.Addr("10.20.0.105")))
+	g.Want(dhcp.VerdictNak, dhcptest.Selecting(2, dhcptest.Addr("10.20.0.105")))
 }
 
 // Router7 ignored the broadcast bit and replied by unicast: clients that cannot receive a unicast before they are configured never got
 // an address.
 func TestRouter7BroadcastBit(t *testing.T) {
-	g := newFixture(t, config(voice()), nil, nil)
+	g := dhcptest.NewFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), nil, nil)
 	for flags, broadcast := range map[uint16]bool{0x8000: true, 0: false} {
-		req := discoverOf(1, func(r *dhcp.Request) { r.Flags = flags })
+		req := dhcptest.Discover(1, func(r *dhcp.Request) { r.Flags = flags })
 		if to := wire.ReplyDestination(req, g.Want(dhcp.VerdictOffered, req).Reply, &g.Link); to.Broadcast != broadcast || to.Raw == broadcast {
 			t.Errorf("flags %#x: sent to %+v", flags, to)
 		}
@@ -82,8 +83,8 @@ func TestRouter7BroadcastBit(t *testing.T) {
 
 // Kea sent a broadcast reply to the client's own hardware address (its issue 2211): a phone behind some switches never saw it.
 func TestKea2211BroadcastUsesTheBroadcastMAC(t *testing.T) {
-	g := newFixture(t, config(voice()), nil, nil)
-	req := discoverOf(1, func(r *dhcp.Request) { r.Flags = 0x8000 })
+	g := dhcptest.NewFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), nil, nil)
+	req := dhcptest.Discover(1, func(r *dhcp.Request) { r.Flags = 0x8000 })
 	if to := wire.ReplyDestination(req, g.Want(dhcp.VerdictOffered, req).Reply, &g.Link); to.MAC != (dhcp.MAC{255, 255, 255, 255, 255, 255}) {
 		t.Errorf("frame to %s", to.MAC)
 	}
@@ -91,10 +92,10 @@ func TestKea2211BroadcastUsesTheBroadcastMAC(t *testing.T) {
 
 // Kea tests for ciaddr before it tests for a NAK, and so sends the NAK to the very address that the client must give up.
 func TestKeaNakGoesToTheLink(t *testing.T) {
-	g := newFixture(t, config(voice()), nil, nil)
+	g := dhcptest.NewFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), nil, nil)
 	a := g.Bind(1)
 	g.Unicast("10.20.0.103", func() {
-		req := renewOf(2, a)
+		req := dhcptest.Renew(2, a)
 		if to := wire.ReplyDestination(req, g.Want(dhcp.VerdictNak, req).Reply, &g.Link); !to.Broadcast {
 			t.Errorf("sent to %+v", to)
 		}
@@ -103,18 +104,18 @@ func TestKeaNakGoesToTheLink(t *testing.T) {
 
 // An authoritative Kea refuses every client whose lease it lost: with its lease file gone, all phones of a site lost their calls.
 func TestKeaRefusesAfterALostLeaseFile(t *testing.T) {
-	g := newFixture(t, config(voice()), nil, nil)
-	g.Want(dhcp.VerdictAcked, initRebootOf(1, ip("10.20.0.104")))
-	g.Unicast("10.20.0.105", func() { g.Want(dhcp.VerdictAcked, renewOf(2, ip("10.20.0.105"))) })
-	g.Want(dhcp.VerdictAcked, renewOf(3, ip("10.20.0.106")))
+	g := dhcptest.NewFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), nil, nil)
+	g.Want(dhcp.VerdictAcked, dhcptest.InitReboot(1, dhcptest.Addr("10.20.0.104")))
+	g.Unicast("10.20.0.105", func() { g.Want(dhcp.VerdictAcked, dhcptest.Renew(2, dhcptest.Addr("10.20.0.105"))) })
+	g.Want(dhcp.VerdictAcked, dhcptest.Renew(3, dhcptest.Addr("10.20.0.106")))
 }
 
 // Kea ignores option 57: a client that accepts 576 bytes was sent more.
 func TestKeaReplyLargerThanTheClientAccepts(t *testing.T) {
 	big := dhcp.Policy{Phone: true, Options: []dhcp.Option{{Code: 43, Data: make([]byte, 250), Force: true}, {Code: 125, Data: make([]byte, 250), Force: true}}}
-	g := newFixture(t, config(voice()), nil, phones{Policy: big})
+	g := dhcptest.NewFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), nil, dhcptest.Phones{Policy: big})
 	for most, permitted := range map[int]bool{0: false, 576: false, 1500: true} {
-		r := g.Want(dhcp.VerdictOffered, discoverOf(1, asPhone, func(r *dhcp.Request) { r.MaxSize = most })).Reply
+		r := g.Want(dhcp.VerdictOffered, dhcptest.Discover(1, dhcptest.AsPhone, func(r *dhcp.Request) { r.MaxSize = most })).Reply
 		p, dropped := wire.Encode(r, nil, 1500)
 		if limit := max(most, 576) - 28; len(p) > limit || permitted != (len(dropped) == 0) {
 			t.Errorf("option 57 is %d: %d bytes, left out %v", most, len(p), dropped)
@@ -122,17 +123,17 @@ func TestKeaReplyLargerThanTheClientAccepts(t *testing.T) {
 	}
 }
 
-// AdGuard Home refused a client that asked for another address than the one it had been offered, even a free one.
+// AdGuard Home refused a client that requested another address than the one it had been offered, even a free one.
 func TestAdGuardAnotherAddressThanOffered(t *testing.T) {
-	g := newFixture(t, config(voice()), nil, nil)
-	g.Want(dhcp.VerdictOffered, discoverOf(1))
-	g.Want(dhcp.VerdictAcked, selectingOf(1, ip("10.20.0.108")))
+	g := dhcptest.NewFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), nil, nil)
+	g.Want(dhcp.VerdictOffered, dhcptest.Discover(1))
+	g.Want(dhcp.VerdictAcked, dhcptest.Selecting(1, dhcptest.Addr("10.20.0.108")))
 }
 
 // AdGuard Home padded replies to 576 bytes (its issue 4904), which some clients dropped, and went back to 300.
 func TestAdGuardPadding(t *testing.T) {
-	g := newFixture(t, config(voice()), nil, nil)
-	p, _ := wire.Encode(g.Want(dhcp.VerdictOffered, discoverOf(1, params(1))).Reply, nil, 1500)
+	g := dhcptest.NewFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), nil, nil)
+	p, _ := wire.Encode(g.Want(dhcp.VerdictOffered, dhcptest.Discover(1, dhcptest.Params(1))).Reply, nil, 1500)
 	if len(p) != 300 {
 		t.Errorf("a small reply has %d bytes", len(p))
 	}
@@ -141,28 +142,28 @@ func TestAdGuardPadding(t *testing.T) {
 // AdGuard Home probes each address while it holds its lock: an unused address delayed all clients for a second.
 func TestAdGuardProbeDelaysNoOtherClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cfg := config(voice())
+		cfg := dhcptest.ConfigOf(dhcptest.Voice())
 		cfg.ConflictCheck = true
-		b := newTableFixture(t, cfg, newDisk(), time.Now)
-		first := b.Want(dhcp.VerdictProbing, discoverOf(1)).Probe
+		b := dhcptest.NewTableFixture(t, cfg, dhcptest.NewDisk(), time.Now)
+		first := b.Want(dhcp.VerdictProbing, dhcptest.Discover(1)).Probe
 		began := time.Now()
-		b.Want(dhcp.VerdictAcked, initRebootOf(2, ip("10.20.0.107")))
-		if other := b.Want(dhcp.VerdictProbing, discoverOf(3)).Probe; other == first {
+		b.Want(dhcp.VerdictAcked, dhcptest.InitReboot(2, dhcptest.Addr("10.20.0.107")))
+		if other := b.Want(dhcp.VerdictProbing, dhcptest.Discover(3)).Probe; other == first {
 			t.Error("two clients wait for one address")
 		}
 		if took := time.Since(began); took != 0 {
 			t.Errorf("others waited %s for the probe", took)
 		}
 		b.Probed(first, false)
-		b.Want(dhcp.VerdictOffered, discoverOf(1))
+		b.Want(dhcp.VerdictOffered, dhcptest.Discover(1))
 	})
 }
 
 // Coredhcp never gives an address back to its pool (its issues 148 and 182).
 func TestCoredhcpExpiredLeasesAreFreed(t *testing.T) {
-	s := voice()
+	s := dhcptest.Voice()
 	s.Phones = dhcp.PhonesNone
-	g := newFixture(t, config(s), nil, nil)
+	g := dhcptest.NewFixture(t, dhcptest.ConfigOf(s), nil, nil)
 	given := map[netip.Addr]bool{}
 	for n := range 30 {
 		if n%10 == 0 {

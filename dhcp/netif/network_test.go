@@ -128,7 +128,7 @@ func TestARPReplyOfAnotherVLANIsNoConflict(t *testing.T) {
 	}
 }
 
-// arpReplyFrame says that mac has addr (RFC 826).
+// arpReplyFrame returns the frame of an ARP reply: mac has addr (RFC 826).
 func arpReplyFrame(mac, to dhcp.MAC, addr string) []byte {
 	b := append(append(append([]byte{}, to[:]...), mac[:]...), 8, 6)
 	b = append(b, 0, 1, 8, 0, 6, 4, 0, 2)

@@ -7,7 +7,7 @@ import (
 )
 
 // A destination without a route costs one query of the kernel, as one with a route does. A change of the routes, and a query that
-// failed, are no reason to remember it.
+// failed, must not be cached.
 func TestAbsentRoutesAreCached(t *testing.T) {
 	n := newNetwork(t)
 	queries := 0

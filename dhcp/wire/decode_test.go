@@ -93,7 +93,7 @@ func TestDecodeMalformed(t *testing.T) {
 	}
 }
 
-// C25: options in file and sname are read when option 52 says so, in that order, and only then.
+// C25: options in file and sname are read, in that order, only when option 52 is set for them.
 func TestDecodeOverload(t *testing.T) {
 	p := dhcptest.Packet(dhcp.MessageTypeDiscover, 52, 1, 3, 12, 1, 'a', 255)
 	copy(p[108:], []byte{12, 1, 'b', 60, 2, 'p', 'h', 255})
@@ -128,7 +128,7 @@ func TestDecodeLongOption(t *testing.T) {
 	}
 }
 
-// C30: what relays say.
+// C30: the sub-options of option 82.
 func TestDecodeRelayInfo(t *testing.T) {
 	info := []byte{1, 2, 'g', '7', 2, 2, 's', 'w', 5, 4, 10, 30, 0, 0, 11, 4, 10, 30, 0, 1, 19, 0}
 	r, err := Decode(dhcptest.Packet(dhcp.MessageTypeDiscover, append(append([]byte{82, byte(len(info))}, info...), 255)...))

@@ -41,14 +41,14 @@ func TestEncode(t *testing.T) {
 	}
 }
 
-// C24: the datagram never exceeds max(576, min(option 57, MTU)), and what is dropped is said.
+// C24: the datagram never exceeds max(576, min(option 57, MTU)), and dropped options are reported.
 func TestEncodeMaxSizeC24(t *testing.T) {
 	for _, tc := range []struct {
 		name          string
 		size, mtu, of int
 		want          int // payload bytes at most
 	}{
-		{"nothing said", 0, 1500, 800, 548},
+		{"no option 57", 0, 1500, 800, 548},
 		{"less than the minimum", 300, 1500, 800, 548},
 		{"more", 1000, 1500, 690, 972},
 		{"more than the MTU", 9000, 1400, 2000, 1372},
@@ -102,7 +102,7 @@ func TestEncodeBroadcastFlagC11(t *testing.T) {
 	}
 }
 
-// C24: first what was asked for last, forced options after that, what the client can't do without never.
+// C24: options requested last are dropped first, then forced options; those that the client needs never.
 func TestEncodeDroppingOrderC24(t *testing.T) {
 	forced := opt(66, 200)
 	forced.Force = true
@@ -148,7 +148,7 @@ func TestEncodeOverloadC25(t *testing.T) {
 	if len(dropped) != 0 || len(p) > 548 {
 		t.Fatalf("dropped %v, %d bytes", dropped, len(p))
 	}
-	p[0] = 1 // read back as a request: our decoder knows overload
+	p[0] = 1 // read back as a request: our decoder supports overload
 	p[28] = 2
 	var m options
 	if err := m.parse(p, opRequest); err != nil {
