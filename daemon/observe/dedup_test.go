@@ -13,6 +13,7 @@ import (
 	"plugtone/dhcp/server"
 	"plugtone/provision"
 	"plugtone/provision/fleet"
+	"plugtone/provision/timeline"
 )
 
 func TestRepeatsAreLoggedOnceAMinute(t *testing.T) {
@@ -104,5 +105,18 @@ func TestNextLineReportsHowManyWereLeftOut(t *testing.T) {
 	unrecordedPhones(b, 1)
 	if !strings.Contains(b.log.String(), `kind="dhcp request" lines=7`) {
 		t.Error("the 7 lines left out are not counted")
+	}
+}
+
+// TestForgedPnPRequestsFloodNoLog: any host can send SUBSCRIBEs in a phone's name.
+func TestForgedPnPRequestsFloodNoLog(t *testing.T) {
+	b := newFixture(t)
+	for range 100 {
+		b.Notified(timeline.Entry{Time: noon, MAC: phoneMAC, Source: "sip", Event: "pnp", Verdict: "answered", Reason: "given the URL http://10.20.0.2/", Addr: leased})
+	}
+	b.Notified(timeline.Entry{Time: noon, MAC: phoneMAC, Source: "sip", Event: "notify", Verdict: "sent", Reason: "SIP NOTIFY (job 1)", Addr: leased})
+	b.Notified(timeline.Entry{Time: noon, MAC: phoneMAC, Source: "sip", Event: "notify", Verdict: "sent", Reason: "SIP NOTIFY (job 2)", Addr: leased})
+	if pnp, notify := strings.Count(b.log.String(), `msg="sip pnp" mac=`+phoneMAC.String()), strings.Count(b.log.String(), `msg="sip notify"`); pnp != 1 || notify != 2 {
+		t.Errorf("%d and %d lines: %s", pnp, notify, b.log)
 	}
 }

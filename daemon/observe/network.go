@@ -98,6 +98,9 @@ func (o *Observer) OtherResponder(ifname string, from netip.Addr) {
 
 // Notified records what was sent to a phone over SIP.
 func (o *Observer) Notified(e timeline.Entry) {
-	o.cfg.Log.Info("sip "+e.Event, "mac", e.MAC, "addr", e.Addr, "verdict", e.Verdict, "reason", e.Reason)
-	o.record(e, o.cfg.Recorded(e.MAC))
+	recorded := o.cfg.Recorded(e.MAC)
+	// A request for SIP PnP can be forged in the name of a phone: lines about it are bounded like all others.
+	o.log.write(line{level: slog.LevelInfo, message: "sip " + e.Event, subject: e.MAC.String(), detail: e.Verdict + " " + e.Reason, known: recorded},
+		attrs(e.MAC, e.Addr, "", e.Verdict, 0, slog.String("reason", e.Reason))...)
+	o.record(e, recorded)
 }
