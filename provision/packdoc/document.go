@@ -29,6 +29,7 @@ type Document struct {
 	Models       map[string]Model            `yaml:"models"`
 	Unknown      string                      `yaml:"unknown_model"`
 	FillLines    *bool                       `yaml:"fill_lines"`
+	KeysLocked   bool                        `yaml:"keys_locked"`
 	DomainAsHost bool                        `yaml:"domain_as_host"`
 	Formats      map[string]*render.Format   `yaml:"formats"`
 	Files        []File                      `yaml:"files"`

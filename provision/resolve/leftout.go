@@ -54,7 +54,7 @@ func optionals(vendor *pack.Vendor, p phonefile.Phone) []optional {
 		if k.PickupCode != "" {
 			add(at+"pickup_code", func(p *phonefile.Phone) { p.Keys[i].PickupCode = "" })
 		}
-		if k.Locked {
+		if k.Locked && !vendor.Document().KeysLocked {
 			add(at+"locked", func(p *phonefile.Phone) { p.Keys[i].Locked = false })
 		}
 	}
