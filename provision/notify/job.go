@@ -101,7 +101,7 @@ type Job struct {
 }
 
 // ErrNotFound is returned for a job that does not exist, or no longer.
-var ErrNotFound = errors.New("there is no such job; the last 100 are kept")
+var ErrNotFound = errors.New("there is no such job; the last 100 are kept, with 100,000 phones in all")
 
 // summary returns the job without its phones.
 func (j *Job) summary() Job {

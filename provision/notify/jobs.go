@@ -14,8 +14,12 @@ import (
 	"plugtone/provision/timeline"
 )
 
-// keepJobs is how many jobs are kept; the oldest that has ended goes first.
-const keepJobs = 100
+// How many jobs are kept, and how many phones they have in all; the oldest that has ended goes first. A phone takes some hundred bytes, in
+// memory and in events.db.
+const (
+	keepJobs   = 100
+	keepPhones = 100_000
+)
 
 // Store keeps jobs over a restart.
 type Store interface {
@@ -167,14 +171,19 @@ func (j *Jobs) Plan(phones []dhcp.MAC, reboot bool) []Planned {
 
 // surplus removes the oldest jobs that have ended, and returns their numbers. The caller holds mu.
 func (j *Jobs) surplus() (ids []uint64) {
+	phones := 0
 	for id, r := range j.jobs {
+		phones += len(r.job.Phones)
 		if r.state() != Running {
 			ids = append(ids, id)
 		}
 	}
 	slices.Sort(ids)
-	ids = ids[:min(len(ids), max(0, len(j.jobs)-keepJobs))]
-	for _, id := range ids {
+	for i, id := range ids {
+		if len(j.jobs) <= keepJobs && phones <= keepPhones {
+			return ids[:i]
+		}
+		phones -= len(j.jobs[id].job.Phones)
 		delete(j.jobs, id)
 	}
 	return ids

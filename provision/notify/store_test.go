@@ -40,3 +40,27 @@ func TestWhatCanNotBeStoredIsStoredLater(t *testing.T) {
 		}
 	})
 }
+
+func TestJobsOfManyPhonesAreKeptInASmallerNumber(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture()
+		jobs, stop := f.start(t)
+		defer stop()
+		f.target = func(dhcp.MAC) (notify.Target, error) {
+			return notify.Target{}, &notify.Skipped{Reason: "it has no line"}
+		}
+		for range 4 {
+			job, err := jobs.Start("root", "", macs(40_000), notify.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			wait(t, jobs, job.ID)
+		}
+		if list := jobs.List(); len(list) != 2 || list[1].ID != 3 {
+			t.Errorf("%d jobs are kept", len(list))
+		}
+		if n := len(f.store.parts); n != 2*(1+400) {
+			t.Errorf("%d parts are stored", n)
+		}
+	})
+}

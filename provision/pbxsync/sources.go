@@ -202,8 +202,10 @@ func (s *Sources) note(name, server string, r *SyncResult, err error) {
 	s.c.Synced(name, err == nil)
 }
 
-// Run syncs each source when its interval is over, until ctx ends. A source that fails is tried again after its interval.
+// Run syncs each source when its interval is over, until ctx ends. A source that fails is tried again after its interval. Problems that
+// remain are logged once.
 func (s *Sources) Run(ctx context.Context) {
+	problems := map[string]int{}
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
@@ -217,7 +219,8 @@ func (s *Sources) Run(ctx context.Context) {
 				return
 			case err != nil:
 				s.c.Log.Error("pbx sync", "source", x.Name, "err", err)
-			case r.Added+r.Changed+r.Removed > 0 || len(r.Problems) > 0:
+			case r.Added+r.Changed+r.Removed > 0 || len(r.Problems) != problems[x.Name]:
+				problems[x.Name] = len(r.Problems)
 				s.c.Log.Info("pbx sync", "source", x.Name, "result", r.String())
 			}
 		}

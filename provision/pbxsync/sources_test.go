@@ -5,8 +5,11 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"plugtone/dhcp"
@@ -45,6 +48,27 @@ func TestOnlyASourceOfTheTypePushIsPushedTo(t *testing.T) {
 	if got.Added != 20 {
 		t.Errorf("%s", got)
 	}
+}
+
+// TestProblemThatRemainsIsLoggedOnce: not in every minute.
+func TestProblemThatRemainsIsLoggedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "sip.conf")
+		must(t, os.WriteFile(path, []byte("[1001]\ntype=friend\nhost=dynamic\n"), 0o600))
+		var log strings.Builder
+		s := pbxsync.New(pbxsync.Config{
+			Sources: func() []pbxsync.Source {
+				return []pbxsync.Source{{Name: "main", Source: pbx.Source{Type: "asterisk-files", Files: []string{path}}, Interval: time.Minute}}
+			},
+			Records: &provisiontest.Records{}, Synced: func(string, bool) {}, Concerned: func(string, []dhcp.MAC) {}, Now: time.Now, Log: slog.New(slog.NewTextHandler(&log, nil)),
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute+time.Second)
+		defer cancel()
+		s.Run(ctx)
+		if n := strings.Count(log.String(), "1 problems"); n != 1 {
+			t.Errorf("%d lines: %s", n, log.String())
+		}
+	})
 }
 
 // TestAccountWithoutAPasswordLeavesTheOneThatIsThere: no phone is given an empty password, whatever a PBX pushes.
