@@ -19,7 +19,7 @@ import (
 // Config is everything a Server needs. All members are required except those marked optional.
 type Config struct {
 	Listen  []string        // unix:PATH or HOST:PORT
-	Hosts   func() []string // optional; names of this host that a Host header may have, beside addresses and localhost
+	Hosts   func() []string // optional; names of this host that a Host header may have, besides addresses and localhost
 	TLS     *tls.Config     // optional; required for TCP addresses other than loopback
 	Version string
 	Metrics prometheus.Gatherer

@@ -22,7 +22,7 @@ import (
 
 const phone = "00:15:65:12:34:56"
 
-// TestMain draws fewer examples than rapid's default, unless another number is asked for: each makes two APIs.
+// TestMain draws fewer examples than rapid's default, unless another number is set: each makes two APIs.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if f := flag.Lookup("rapid.checks"); f != nil && f.Value.String() == f.DefValue {

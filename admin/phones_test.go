@@ -38,7 +38,7 @@ func TestFilesAreMaskedUnlessRevealed(t *testing.T) {
 	}
 	for _, r := range []reply{masked, clear} {
 		if r.header.Get("Plugtone-Digest") != digest || r.header.Get("Plugtone-Size") != size {
-			t.Errorf("digest and size are %s, %s; the list says %s, %s", r.header.Get("Plugtone-Digest"), r.header.Get("Plugtone-Size"), digest, size)
+			t.Errorf("digest and size are %s, %s; the list has %s, %s", r.header.Get("Plugtone-Digest"), r.header.Get("Plugtone-Size"), digest, size)
 		}
 	}
 	// Other callers get a digest that is equal for equal files and can't be used to try passwords.
@@ -97,12 +97,12 @@ func TestARollbackRestoresTheFilesOfARevision(t *testing.T) {
 		return ""
 	}
 	if got := change(); got != "same" {
-		t.Errorf("diff says %q before a change", got)
+		t.Errorf("diff is %q before a change", got)
 	}
 	first := a.do("GET /api/v1/devices/"+phone+"/history", "", 200).get(t, "items.0.revision")
 	a.do("PATCH /api/v1/devices/"+phone, `{"lines":[{"extension":"1002"}]}`, 200)
 	if got := change(); got != "changed" {
-		t.Errorf("diff says %q after a change", got)
+		t.Errorf("diff is %q after a change", got)
 	}
 	h := a.do("GET /api/v1/devices/"+phone+"/history", "", 200)
 	if h.get(t, "items.1.revision") != first || h.get(t, "items.0.actor") != "token:operator" || strings.Contains(h.body, "topsecret") {
@@ -113,7 +113,7 @@ func TestARollbackRestoresTheFilesOfARevision(t *testing.T) {
 		t.Errorf("rolled back to line %q", got)
 	}
 	if got := change(); got != "same" {
-		t.Errorf("diff says %q after the rollback", got)
+		t.Errorf("diff is %q after the rollback", got)
 	}
 	a.do("POST /api/v1/devices/"+phone+"/rollback", `{"revision":4711}`, 404)
 	a.do("POST /api/v1/devices/"+phone+"/rollback", `{}`, 422)
@@ -136,7 +136,7 @@ func TestATimelineEndsWithTheNewestEntryAndHasADiagnosis(t *testing.T) {
 	if r.get(t, "diagnosis.0.text") == "" {
 		t.Errorf("no diagnosis: %s", r.body)
 	}
-	// It rests on the whole timeline, however many entries are asked for: here on the file that was served first.
+	// It rests on the whole timeline, however many entries are requested: here on the file that was served first.
 	all := a.do("GET /api/v1/devices/"+phone+"/timeline", "", 200).get(t, "diagnosis")
 	if one := a.do("GET /api/v1/devices/"+phone+"/timeline?limit=1", "", 200).get(t, "diagnosis"); one != all || !strings.Contains(all, "it fetched 001565123456.cfg") {
 		t.Errorf("the diagnosis of one entry is %s\nthat of all is %s", one, all)

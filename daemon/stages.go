@@ -48,7 +48,7 @@ func (d *Daemon) stages() []stage {
 	return []stage{{tasks: storage}, {tasks: second, grace: transferGrace + 3*time.Second}}
 }
 
-// lookForOthers refuses to start without a file beside another DHCP server: a user who only tries plugtone must
+// lookForOthers refuses to start without a configuration file when the network has another DHCP server: a user who only tries plugtone must
 // not break the network. With a file the server itself looks from time to time, and warns.
 func (d *Daemon) lookForOthers(ctx context.Context) error {
 	if d.opts.Config != "" || d.dhcp == nil || d.first.cfg.DHCP.Mode != dhcp.ModeServe {

@@ -81,7 +81,7 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 	return err
 }
 
-// open takes the given sockets and opens the others. What it returns is to be closed, also beside an error.
+// open takes the given sockets and opens the others. What it returns is to be closed, also when it returns an error.
 func (s *Server) open(ctx context.Context) ([]net.Listener, error) {
 	listeners := append([]net.Listener(nil), s.cfg.Listeners...)
 	for _, addr := range s.cfg.Listen {

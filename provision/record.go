@@ -30,7 +30,7 @@ func (s recorder) recordOutcome(x exchange) Answer {
 	if q.auth.Contradiction {
 		s.trust.Report(trust.Event{Time: q.Time, Kind: trust.EventContradiction, MAC: a.MAC, Addr: source.Addr, Reason: q.auth.Reason})
 	}
-	if q.auth.wrongPassword() && !(q.auth.Proven && a.Outcome == Served) { // a phone may have an old password beside its lease
+	if q.auth.wrongPassword() && !(q.auth.Proven && a.Outcome == Served) { // a phone with a lease may have an old password
 		s.trust.WrongPassword(q.who.claimed(), source.Addr, q.Time)
 	}
 	if !q.auth.Proven {

@@ -76,7 +76,7 @@ func TestKill(t *testing.T) {
 		for ; lines < 15+7*round && out.Scan(); lines++ {
 			n, err := strconv.Atoi(out.Text())
 			if err != nil {
-				t.Fatalf("round %d: child says %q", round, out.Text())
+				t.Fatalf("round %d: child printed %q", round, out.Text())
 			}
 			acked = n
 		}
@@ -124,7 +124,7 @@ func TestFilesInUseAreSaidToBe(t *testing.T) {
 	h := fullFixture(t)
 	cmd, out, in := startChild(t, "hold", h.cfg.Dir)
 	if !out.Scan() || out.Text() != "held" {
-		t.Fatalf("child says %q", out.Text())
+		t.Fatalf("child printed %q", out.Text())
 	}
 	must(t, os.Truncate(h.path(leases.FileName), 100)) // looks damaged, but it isn't ours to judge
 	_, err := Open(h.cfg)

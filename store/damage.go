@@ -75,7 +75,7 @@ func (s *Store) Damage() []Damage {
 // Notices returns the texts of what this start found wrong and repaired.
 func (s *Store) Notices() []string { return slices.Clone(s.notices) }
 
-// identify compares the identities of the files. A file that was made just now beside older ones was lost.
+// identify compares the identities of the files. A new file among older ones means that the old one was lost.
 func (o *opening) identify() error {
 	identities := map[string]string{}
 	votes := map[string]int{}

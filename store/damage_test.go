@@ -121,7 +121,7 @@ func TestLostLeaseFilesAreReported(t *testing.T) {
 			h.now = h.now.Add(time.Hour)
 			s = h.open()
 			if len(s.Notices()) != 0 || len(leaseDamage(s)) != len(found) || !leaseDamage(s)[0].Time.Equal(found[0].Time) {
-				t.Errorf("the next start knows of %+v, notices %q", s.Damage(), s.Notices())
+				t.Errorf("the next start reports %+v, notices %q", s.Damage(), s.Notices())
 			}
 			if got := leasesOf(t, s); len(got) != c.left+1 {
 				t.Errorf("%d leases after the next start", len(got))

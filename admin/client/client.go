@@ -64,7 +64,7 @@ func clientOf(c *conn) *Client {
 	return &Client{Records{c}, Phones{c}, Operation{c}, Fleet{c}}
 }
 
-// Write says what for records are changed, and whether that is only to be tried.
+// Write holds the reason for a change of records, and whether it is a dry run.
 type Write struct {
 	Message string // shown with the change
 	DryRun  bool   // nothing is changed: each call that would change records returns a *DryRun error

@@ -63,7 +63,7 @@ func each[T any](ctx context.Context, c *conn, path string, query url.Values) it
 	}
 }
 
-// ApplyOptions say how Apply reads a body and what it does beside.
+// ApplyOptions control how Apply reads a body, and what else it does.
 type ApplyOptions struct {
 	Table    bool                  // the body is a table in CSV, not a document in JSON
 	Map      []string              // of a table: COLUMN=FIELD

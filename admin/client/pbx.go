@@ -17,7 +17,7 @@ type PBXTest struct {
 	More       int                 `json:"more,omitempty" doc:"further problems" example:"0"`
 }
 
-// PBXSync says how a sync is done.
+// PBXSync holds the options of a sync.
 type PBXSync struct {
 	Prune bool // remove extensions that the PBX has no more and no phone uses
 	Force bool // also when more than a tenth would be gone

@@ -8,7 +8,7 @@ import (
 	"plugtone/provision/notify"
 )
 
-// ResyncOptions say how phones are made to fetch again. Members that are left out have their defaults.
+// ResyncOptions control how phones are made to fetch again. Members that are left out have their defaults.
 type ResyncOptions struct {
 	Reboot     bool   `json:"reboot,omitempty" doc:"make the phones restart; a phone whose vendor has no way to do so is skipped" example:"false"`
 	Pace       string `json:"pace,omitempty" doc:"phones in a time: COUNT/s, COUNT/m, COUNT/h or off; 50/m when left out" example:"50/m"`
@@ -19,7 +19,7 @@ type ResyncOptions struct {
 	Print      bool   `json:"print,omitempty" doc:"only answer what would be sent" example:"false"`
 }
 
-// ResyncRequest selects phones and says how they are made to fetch again.
+// ResyncRequest selects phones and has the options with which they are made to fetch again.
 type ResyncRequest struct {
 	ResyncOptions
 	MACs  []string `json:"macs,omitempty" doc:"MAC addresses of the phones" example:"[\"00:15:65:12:34:56\"]"`

@@ -17,7 +17,7 @@ func TestOnlyLongValuesAreShortened(t *testing.T) {
 	}
 	between := `file "a.cfg": ` + strings.Repeat("can't be written ", 20) + `"b"`
 	if got := ShortenText(between); got != between {
-		t.Errorf("what stands between two values was cut: %q", got)
+		t.Errorf("the text between two values was cut: %q", got)
 	}
 	quoted := `model "` + strings.Repeat("a b", 1000) + `" is not known, nearest are "A1", "A4"`
 	if got := ShortenText(quoted); len(got) > 130 || !strings.HasPrefix(got, `model "a b`) || !strings.HasSuffix(got, `…" is not known, nearest are "A1", "A4"`) {

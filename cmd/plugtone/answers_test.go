@@ -8,7 +8,7 @@ import (
 	"plugtone/provision/fleet"
 )
 
-// TestRemovalsAsJSON holds what takes something away to an object that says so.
+// TestRemovalsAsJSON checks that each removal prints an object that names what was removed.
 func TestRemovalsAsJSON(t *testing.T) {
 	s := newShell(t)
 	s.office()
@@ -32,7 +32,7 @@ func TestRemovalsAsJSON(t *testing.T) {
 	}
 }
 
-// TestLongValues gives 10 kB wherever a value goes: a message that fills the screen tells nothing.
+// TestLongValues passes 10 kB as each value: messages must shorten it.
 func TestLongValues(t *testing.T) {
 	s := newShell(t)
 	s.office()

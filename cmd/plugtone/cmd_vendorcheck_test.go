@@ -208,7 +208,7 @@ func TestVendorCheckTestdataFaults(t *testing.T) {
 	}
 }
 
-// The packs of the page "a new phone in ten minutes" are what it says they are: whole, as they stand there.
+// The packs on the page "a new phone in ten minutes" are complete, as they are printed there.
 func TestTenMinutes(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join(root, "provision/vendors/TEN-MINUTES.md"))
 	if err != nil {
@@ -229,7 +229,7 @@ func TestTenMinutes(t *testing.T) {
 	if status != 0 || !strings.Contains(errs, "zephyr/testdata/z100.txtar written") || !strings.Contains(out, "extending digium: no problems") {
 		t.Errorf("status %d\n%s%s", status, out, errs)
 	}
-	// A key type more and a setting more are a line each, as the page says.
+	// A key type more and a setting more are a line each, as on the page.
 	dir = unpack(t, "-- digium-own/vendor.yaml --\n"+blocks[0]+"settings: {dnd: own_dnd}\nkey_types: {park: 10}\n")
 	if status, out, errs := command(t, "vendor", "check", dir); status != 0 || !strings.Contains(string(page), "`settings: {dnd: own_dnd}`") || !strings.Contains(string(page), "`key_types: {park: 10}`") {
 		t.Errorf("status %d\n%s%s", status, out, errs)

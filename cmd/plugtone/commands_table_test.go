@@ -2,7 +2,7 @@ package main
 
 import "slices"
 
-// commandLineCase is a command line with what it must print. out and errs are patterns: "" wants nothing there, "." anything.
+// commandLineCase is a command line with what it must print. out and errs are patterns: "" requires no output, "." any.
 type commandLineCase struct {
 	line      string
 	status    int

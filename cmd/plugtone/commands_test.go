@@ -217,7 +217,7 @@ func TestTraceFollow(t *testing.T) {
 	}
 }
 
-// watcher tells when each of the wanted texts has been written.
+// watcher closes a channel when each of the wanted texts has been written.
 type watcher struct {
 	text strings.Builder
 	want []string
@@ -234,12 +234,12 @@ func (w *watcher) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// TestHelp holds every command to a text that says what it does, and every one with flags of its own to an example.
+// TestHelp checks that every command has a description, and every one with flags of its own an example.
 func TestHelp(t *testing.T) {
 	var walk func(c *cobra.Command)
 	walk = func(c *cobra.Command) {
 		if c.Short == "" {
-			t.Errorf("%s says nothing of itself", c.CommandPath())
+			t.Errorf("%s has no description", c.CommandPath())
 		}
 		for _, sub := range c.Commands() {
 			walk(sub)

@@ -241,13 +241,13 @@ func TestEveryDocumentedTargetExists(t *testing.T) {
 	for _, doc := range documents(t) {
 		for _, m := range regexp.MustCompile("(?m)(?:`|^|&& |sudo )make ([a-z-]+)").FindAllStringSubmatch(readRoot(t, doc), -1) {
 			if !regexp.MustCompile("(?m)^" + m[1] + ":").MatchString(makefile) {
-				t.Errorf("%s says make %s, which the Makefile does not have", doc, m[1])
+				t.Errorf("%s has make %s, which the Makefile does not have", doc, m[1])
 			}
 		}
 	}
 }
 
-// TestEveryConfigurationKeyIsDocumented compares the headings of docs/configuration.md with the keys that the reader knows.
+// TestEveryConfigurationKeyIsDocumented compares the headings of docs/configuration.md with the keys that the reader accepts.
 func TestEveryConfigurationKeyIsDocumented(t *testing.T) {
 	documented := map[string]bool{}
 	for _, m := range regexp.MustCompile("(?m)^### `([a-z0-9_.\\[\\]]+)`").FindAllStringSubmatch(readRoot(t, "docs/configuration.md"), -1) {
@@ -320,12 +320,12 @@ func TestDeviationsAgree(t *testing.T) {
 		"quarantine|rests", "offered without a probe", "RFC 3011", "borrow", "ciaddr in a DISCOVER", "100 ms", "LEASEQUERY", "0 or\\s+(// )?255", "T1", "(?i)a tenth", "disk"}
 	for name, got := range map[string][]string{"dhcp/dhcp.go": comment, "docs/dhcp.md": document} {
 		if len(got) != len(known) {
-			t.Errorf("%s lists %d deviations, this test knows %d", name, len(got), len(known))
+			t.Errorf("%s lists %d deviations, this test expects %d", name, len(got), len(known))
 			continue
 		}
 		for i, word := range known {
 			if !regexp.MustCompile(word).MatchString(got[i]) {
-				t.Errorf("%s: deviation %d says nothing of %q: %s", name, i+1, word, got[i])
+				t.Errorf("%s: deviation %d does not mention %q: %s", name, i+1, word, got[i])
 			}
 		}
 	}

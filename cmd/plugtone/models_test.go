@@ -23,9 +23,9 @@ import (
 	"plugtone/provision/vendors"
 )
 
-// TestEveryModelBoots plays every model of every pack as plugtone simulate does, but without a network: what the phone
-// says of itself is put before DHCP's adviser, its server is read from the option that it reads, and every file that it
-// asks for is asked of the one function that both file servers call. None of them may be a surprise.
+// TestEveryModelBoots simulates the boot of every model of every pack without a network: the DHCP options that identify the phone are
+// passed to the client policy, its server is read from the option that it evaluates, and each file that it requests is requested of
+// Service.Answer, which both file servers call. All of them must be served or be an expected 404.
 func TestEveryModelBoots(t *testing.T) {
 	dirs, err := fs.ReadDir(vendors.FS, ".")
 	if err != nil {
@@ -90,15 +90,15 @@ func bootModel(t *testing.T, packs *pack.Set, v *pack.Vendor, m *phonefile.Model
 		wanted = wanted && (f.File.MaxNumbers == 0 || phonebook != "off")
 		switch {
 		case wanted && (a.Outcome != provision.Served || a.Size == 0):
-			t.Errorf("%s asks for %s (%s): %s, %s %v", m.Name, base+f.Name, f.File.Kind, a.Outcome, a.Reason, a.Err)
+			t.Errorf("%s requests %s (%s): %s, %s %v", m.Name, base+f.Name, f.File.Kind, a.Outcome, a.Reason, a.Err)
 		case !wanted && a.Outcome != provision.Expected404:
 			t.Errorf("%s requests %s (%s) and gets an unexpected 404: %s, %s", m.Name, base+f.Name, f.File.Kind, a.Outcome, a.Reason)
 		case a.Vendor != v.ID:
-			t.Errorf("%s asks for %s and is answered as %s", m.Name, base+f.Name, a.Vendor)
+			t.Errorf("%s requests %s and is answered as %s", m.Name, base+f.Name, a.Vendor)
 		}
 	}
 	if files == 0 {
-		t.Errorf("%s asks for nothing", m.Name)
+		t.Errorf("%s requests nothing", m.Name)
 	}
 }
 

@@ -113,7 +113,7 @@ func offerGolden(t *testing.T, packs *pack.Set, name string) {
 	}
 }
 
-// newOffer begins the golden of a new pack with a DISCOVER that says what the pack recognises first.
+// newOffer begins the golden of a new pack with a DISCOVER that has the text which the pack recognises first.
 func newOffer(t *testing.T, id string) *txtar.Archive {
 	t.Helper()
 	f, err := os.Open(filepath.Join("../../provision/vendors", id, "testdata/recognise.csv"))

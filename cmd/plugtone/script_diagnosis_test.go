@@ -47,7 +47,7 @@ func (s *scriptEnv) serveLater(ts *testscript.TestScript, neg bool, args []strin
 
 var timeOfDay = regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`)
 
-// diagnosis MAC FILE compares the whole diagnosis that trace prints with FILE, in which TIME stands for each time. It waits until they are
+// diagnosis MAC FILE compares the whole diagnosis that trace prints with FILE, in which TIME replaces each time. It waits until they are
 // equal.
 func (s *scriptEnv) diagnosis(ts *testscript.TestScript, neg bool, args []string) error {
 	if len(args) != 2 {

@@ -26,7 +26,7 @@ var uploading = map[string]struct {
 	"cisco-3pcc": {"8861", "POST", []string{"-report.xml"}},
 }
 
-// Whatever a pack says that its phones send is taken from the phone itself, over HTTP and TFTP, and given back to it by the
+// Each upload that a pack declares is accepted from the phone itself, over HTTP and TFTP, and given back to it by the
 // very name and to no other.
 func TestUploadsOfAllPacks(t *testing.T) {
 	packs, err := pack.Load(pack.Config{Builtin: vendors.FS})

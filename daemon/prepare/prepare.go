@@ -17,7 +17,7 @@ import (
 
 const (
 	pageSize   = 256                    // fetches read at a time
-	overhead   = 512                    // bytes that a cached file takes beside its own
+	overhead   = 512                    // bytes that a cached file takes besides its own
 	quietTime  = 250 * time.Millisecond // since a phone was last served: then none is waiting
 	politeness = 20 * time.Millisecond  // pause after each file and page while phones are served
 )

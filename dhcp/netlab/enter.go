@@ -20,7 +20,7 @@ func Entered() bool { return os.Getenv(entered) != "" }
 // Enter makes it possible to create namespaces, where the kernel allows it. As root it does nothing and returns ran
 // false. Else it runs the same program with the same arguments once more, as root of a user namespace with a network of
 // its own, waits for it and returns ran true with its exit status, with which the caller should exit. Where that is
-// refused, too, ran is false, and the errors of Available and New say why. Call it first in main or TestMain:
+// refused, too, ran is false, and the errors of Available and New have the reason. Call it first in main or TestMain:
 //
 //	if status, ran := netlab.Enter(); ran {
 //		os.Exit(status)

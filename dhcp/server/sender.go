@@ -12,7 +12,7 @@ import (
 	"plugtone/dhcp/wire"
 )
 
-// errNoFrame says why an Ethernet frame cannot be sent on this link.
+// errNoFrame is the reason why no Ethernet frame can be sent on this link.
 var errNoFrame = errors.New("no packet socket (CAP_NET_RAW) or no Ethernet on this link")
 
 // sender sends replies. It never waits: what does not fit into a send buffer is an error.

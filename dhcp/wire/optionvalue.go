@@ -80,7 +80,7 @@ func parseAddrs(fields []string) ([]byte, error) {
 	return out, nil
 }
 
-// checkServerText refuses characters that no name, address or URL contains, in the options that say where a phone's files are (C32).
+// checkServerText refuses characters that no name, address or URL contains, in the options with the address of a phone's files (C32).
 func checkServerText(code uint8, s string) error {
 	switch code {
 	case dhcp.OptionTFTPServer, dhcp.OptionBootFile, 114, 159, 160:

@@ -16,7 +16,7 @@ import (
 )
 
 // WriteTable writes devices as a table that ParseTable reads. It reads them twice, first to find out which columns there are.
-// Secrets are left out unless reveal is set. Contacts, and what a line has beside its extension, have no columns: applying the
+// Secrets are left out unless reveal is set. Contacts, and what a line has besides its extension, have no columns: applying the
 // table leaves them as they are.
 func WriteTable(w io.Writer, devices iter.Seq2[*fleet.Device, error], reveal bool) error {
 	cols := &columns{reveal: reveal, used: map[string]bool{"mac": true}, keys: map[fleet.Key]bool{}, settings: map[string]bool{}}

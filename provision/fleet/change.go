@@ -13,7 +13,7 @@ const (
 	KindProfile   = "profile"
 )
 
-// Write says who changes records, from where and what for.
+// Write holds who changes records, from where, and the reason.
 type Write struct {
 	Actor   string // local:USER, token:NAME, or the daemon
 	From    string // address that the request came from; "" for the daemon itself and the unix socket

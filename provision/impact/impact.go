@@ -61,14 +61,14 @@ type File struct {
 	SecretsOnly bool   `json:"secrets_only,omitempty" doc:"whether nothing but secrets would change" example:"false"`
 }
 
-// Options say what Compute does.
+// Options control what Compute does.
 type Options struct {
 	Site    *fleet.Site // whose settings the phones have
 	Summary bool        // count only
 	Phones  int         // how many phones are listed; 0: MaxPhones
 }
 
-// MaxPhones is how many phones a preview lists unless it is told otherwise.
+// MaxPhones is how many phones a preview lists by default.
 const MaxPhones = 10_000
 
 // Compute returns what a change would do. before renders from records as they are, after from what Records returns for the

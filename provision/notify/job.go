@@ -32,7 +32,7 @@ func Outcomes() []Outcome {
 // Final reports whether an outcome does not change any more.
 func (o Outcome) Final() bool { return o != "" && o != Waiting }
 
-// Options say how a job goes about it. The zero value of a member is its default.
+// Options control how a job runs. The zero value of a member is its default.
 type Options struct {
 	Reboot     bool          `json:"reboot,omitempty" doc:"make the phones restart, where the vendor has a way to ask for it" example:"false"`
 	Pace       Rate          `json:"pace" doc:"phones in a time, as 50/m; off for no limit; 50/m when left out" example:"50/m"`

@@ -19,7 +19,7 @@ type Boot struct {
 	UserAgent string  // of its HTTP requests
 }
 
-// bootPlaceholders returns the placeholders of the texts of boot, beside the pack's variables.
+// bootPlaceholders returns the placeholders of the texts of boot, besides the pack's variables.
 func bootPlaceholders() []string { return []string{"model", "mac", "MAC", "mac_colon", "MAC_dash"} }
 
 // Boot returns what a model sends when it boots. It is an error when the pack doesn't state it.

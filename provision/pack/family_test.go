@@ -38,7 +38,7 @@ func TestUnknownModelIsOfAFamily(t *testing.T) {
 		t.Errorf("files of a phone taken for big: %s", got)
 	}
 	if got := names(plain); strings.Contains(got, "{mac}-keys.cfg") {
-		t.Errorf("files where the pack says nothing: %s", got)
+		t.Errorf("files where the pack declares none: %s", got)
 	}
 	if _, err := acmeWith("families:\n", "unknown_model: huge\nfamilies:\n"); err == nil || !strings.Contains(err.Error(), `unknown_model: there is no family "huge"`) {
 		t.Error(err)

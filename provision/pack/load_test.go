@@ -85,7 +85,7 @@ func TestLoadAllFaultsAtOnce(t *testing.T) {
 	}
 }
 
-// A template that fails for any model, or prints what the format can't carry, is found before a phone asks.
+// A template that fails for any model, or prints what the format can't carry, is rejected when the pack is loaded.
 func TestLoadTriesTemplates(t *testing.T) {
 	for text, want := range map[string]string{
 		"a = {{.Vars.nope}}\n":                            "nope",

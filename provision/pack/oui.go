@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// readOUI reads oui.csv, which lies beside the built-in packs: MAC prefixes of phone vendors, from the IEEE's lists.
+// readOUI reads oui.csv, which is in the folder of the built-in packs: MAC prefixes of phone vendors, from the IEEE's lists.
 // It has the lowest rank: the prefixes in the packs come before it.
 func readOUI(builtin fs.FS) ([][2]string, error) {
 	if builtin == nil {

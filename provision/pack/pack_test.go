@@ -161,7 +161,7 @@ zz = last
 	if err != nil || string(got) != want {
 		t.Errorf("%v\n%s\nwant\n%s", err, got, want)
 	}
-	// The same file under the name that the phone asks for.
+	// The same file under the name that the phone requests.
 	again, err := v.Render("/"+testMAC.Hex()+".cfg", p)
 	if err != nil || string(again) != want {
 		t.Errorf("%v\n%s", err, again)
@@ -260,7 +260,7 @@ func TestUnknownModel(t *testing.T) {
 		names = append(names, f.Name)
 	}
 	if got := strings.Join(names, " "); got != "02ac3e00001f.boot cfg/02AC3E00001F.cfg 02ac3e00001f.log" {
-		t.Errorf("it asks for %s", got)
+		t.Errorf("it requests %s", got)
 	}
 }
 

@@ -82,7 +82,7 @@ type checker struct {
 }
 
 // names requests every file of every sample phone by the name that the phone would use. That they can be rendered has
-// been found when the pack was loaded; here each name must lead back to its file, also beside all other vendors.
+// been found when the pack was loaded; here each name must resolve to its file, also when all other vendors are loaded.
 func (t *checker) names() []error {
 	var errs []error
 	v := t.vendor

@@ -195,7 +195,7 @@ func (s snapshot) rows(ctx context.Context, name string, columns []string) ([]ro
 	return out, rows.Err()
 }
 
-// isTrue reports whether a column says yes: FusionPBX writes words, and booleans since 5.3.
+// isTrue reports whether a column means true: FusionPBX writes words, and booleans since 5.3.
 func isTrue(s string) bool {
 	return slices.Contains([]string{"true", "t", "1", "yes"}, strings.ToLower(s))
 }

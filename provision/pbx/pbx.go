@@ -56,7 +56,7 @@ func (s *Snapshot) add(e Account) {
 	s.Extensions = append(s.Extensions, e)
 }
 
-// Source says where a PBX is read from.
+// Source describes where a PBX is read from.
 type Source struct {
 	Type         string   // one of Types
 	DSN          string   // of a database: postgres://USER@HOST/DATABASE or mysql://USER@HOST/DATABASE

@@ -15,7 +15,7 @@ import (
 	"plugtone/provision/setting"
 )
 
-// Options say how a snapshot is written.
+// Options control how a snapshot is written.
 type Options struct {
 	Source  string            // name of the source
 	Domains map[string]string // SIP domain to registrar; "" for accounts without a domain

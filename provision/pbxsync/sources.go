@@ -50,7 +50,7 @@ type Config struct {
 	ReadTime  time.Duration // how long a read may take; 0: two minutes
 }
 
-// Sources reads the PBXs of the configuration, regularly and when an operator asks for it. Its methods may be called from any goroutine.
+// Sources reads the PBXs of the configuration, regularly and on request of an operator. Its methods may be called from any goroutine.
 type Sources struct {
 	c       Config
 	mu      sync.Mutex

@@ -47,7 +47,7 @@ func Plain(v any, words [2]string) (text string, sensitive bool, err error) {
 }
 
 // checkText refuses what no configuration format of any phone carries: bytes that aren't UTF-8, and control characters
-// beside tab and line break.
+// besides tab and line break.
 func checkText(s string) error {
 	for i, r := range s {
 		if r == utf8.RuneError {

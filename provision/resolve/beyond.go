@@ -11,7 +11,7 @@ import (
 // limits are how many lines and keys a device may have.
 type limits struct {
 	model *phonefile.Model
-	open  bool // more than the pack states are let through: its numbers are not certain, or the operator says so
+	open  bool // more than the pack states are let through: its numbers are not certain, or the operator allows it
 }
 
 func limitsOf(vendor *pack.Vendor, d *fleet.Device) limits {

@@ -31,7 +31,7 @@ type layer struct {
 	values setting.Values
 }
 
-// defaultRecheck is how often phones poll for changes, beside the notifications they get.
+// defaultRecheck is how often phones poll for changes, besides the notifications they get.
 const defaultRecheck = 24 * time.Hour
 
 // resolved is what a device's files depend on, read from one revision of the fleet.

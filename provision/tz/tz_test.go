@@ -48,7 +48,7 @@ func TestLoad(t *testing.T) {
 	}
 }
 
-// The footer of the system's own zone files was written by zic, not by us: it must say the same.
+// The footer of the system's own zone files was written by zic, not by us: both must agree.
 func TestAgainstZoneFiles(t *testing.T) {
 	const dir = "/usr/share/zoneinfo"
 	n := 0
@@ -71,7 +71,7 @@ func TestAgainstZoneFiles(t *testing.T) {
 				continue
 			}
 			if n++; got != want {
-				t.Errorf("%s: %s, the zone file says %s", f, got, want)
+				t.Errorf("%s: %s, the zone file has %s", f, got, want)
 			}
 		}
 	}

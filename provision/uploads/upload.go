@@ -153,7 +153,7 @@ func (u *Upload) publish() error {
 	err = s.makeRoom(u.dir, &stored, u.size)
 	switch {
 	case errors.Is(err, ErrNoRoom) && stored.total-newest+u.size <= maxBytes:
-		// It fits in the place of the version before it, not beside it.
+		// It fits when it replaces the version before it, not in addition to it.
 	case err != nil:
 		return err
 	default:

@@ -265,7 +265,7 @@ func (l *Log) Append(data []byte) (rotated bool, err error) {
 	return rotated, nil
 }
 
-// clearTorn makes sure that a batch whose write failed is not found some day beside the one that got its number.
+// clearTorn makes sure that a batch whose write failed is never found together with the one that got its number.
 func (l *Log) clearTorn() error {
 	if l.torn == 0 {
 		return nil

@@ -205,7 +205,7 @@ func TestAFailedBatchIsNotThereBesideTheNext(t *testing.T) {
 		if checkpointed {
 			must(t, j.CheckpointAll(func(b Batches) error { after = b.Last(); return nil }))
 		}
-		long := bytes.Repeat([]byte("x"), 6*sector) // has no room where the failed one stands, or goes to the beginning
+		long := bytes.Repeat([]byte("x"), 6*sector) // does not fit where the failed one is, or goes to the beginning
 		if _, err := j.Append(long); !errors.Is(err, os.ErrInvalid) {
 			t.Fatalf("written beside the failed one: %v", err)
 		}

@@ -39,7 +39,7 @@ type stormResult struct {
 	TCPAgain     int           // segments that the phones' kernel had to send once more
 }
 
-// bootFile is one file that a phone asks for as it boots, and the status that it gets.
+// bootFile is one file that a phone requests as it boots, and the status that it gets.
 type bootFile struct {
 	file   string
 	status string
@@ -54,7 +54,7 @@ func bootFiles(n int) []bootFile {
 
 func localFile(n int) string { return fmt.Sprintf("%x-local.cfg", phoneMAC(n)) }
 
-// A phone asks again after one to two seconds. After so many times it gives up.
+// A phone repeats a request after one to two seconds, at most so many times.
 const bootTries = 15
 
 func patience() time.Duration { return time.Second + rand.N(time.Second) }

@@ -83,8 +83,8 @@ func openMany(ctx context.Context, from netip.Addr, to string, every time.Durati
 	}
 }
 
-// besideCrowd measures phones' fetches alone, and beside the crowd.
-func besideCrowd(ctx context.Context, o options) error {
+// duringCrowd measures phones' fetches alone, and while the crowd connects.
+func duringCrowd(ctx context.Context, o options) error {
 	s, err := start(ctx, o, "plugtone", phones, phones)
 	if err != nil {
 		return err

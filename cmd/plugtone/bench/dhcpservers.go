@@ -19,7 +19,7 @@ import (
 	"plugtone/store"
 )
 
-// makers write a server's configuration and leases into dir and say how it is started.
+// makers write a server's configuration and leases into dir and return the command that starts it.
 var makers = map[string]func(o dhcpOptions, dir string, held int) (args, env []string, err error){
 	"plugtone": makePlugtone, "kea": makeKea, "dnsmasq": makeDnsmasq,
 }
@@ -129,7 +129,7 @@ func makeDnsmasq(_ dhcpOptions, dir string, held int) ([]string, []string, error
 		fmt.Sprintf("--dhcp-range=%s,%s,255.240.0.0,1h", firstNew, lastOfPool), "--dhcp-option=3,10.0.0.1", "--dhcp-option=6,10.0.0.1"}, nil, nil
 }
 
-// awaitOffer asks for an address as a relay would until there is an answer.
+// awaitOffer sends DISCOVERs as a relay would until there is an answer.
 func awaitOffer(ctx context.Context, from *netlab.Namespace) error {
 	var conn *net.UDPConn
 	err := from.Do(func() (err error) {

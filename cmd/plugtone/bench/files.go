@@ -15,12 +15,12 @@ import (
 	"plugtone/dhcp/netlab"
 )
 
-// workload is one thing that is measured, of plugtone and of the program beside it.
+// workload is one measurement, of plugtone and of the program that it is compared with.
 type workload struct {
-	name   string
-	beside string
-	goal   string
-	load   load
+	name  string
+	other string
+	goal  string
+	load  load
 }
 
 // workloads are those of the project's aims.
@@ -82,7 +82,7 @@ func benchFiles(ctx context.Context, args []string) error {
 		}
 	}
 	if strings.Contains("crowd", o.only) {
-		if err := besideCrowd(ctx, o); err != nil {
+		if err := duringCrowd(ctx, o); err != nil {
 			return err
 		}
 	}
@@ -97,7 +97,7 @@ func benchFiles(ctx context.Context, args []string) error {
 	return nil
 }
 
-// compare measures plugtone and the program beside it in turn.
+// compare measures plugtone and the other program in turn.
 func compare(ctx context.Context, o options, w workload) error {
 	ours, err := start(ctx, o, "plugtone", phones, phones)
 	if err != nil {
@@ -106,12 +106,12 @@ func compare(ctx context.Context, o options, w workload) error {
 	defer ours.close()
 	var theirs *server
 	if o.build != "" {
-		w.beside = "build"
+		w.other = "build"
 		other := o
 		other.program = o.build
-		theirs, err = start(ctx, other, w.beside, phones, phones)
+		theirs, err = start(ctx, other, w.other, phones, phones)
 	} else {
-		theirs, err = startBeside(ctx, o, w.beside, ours)
+		theirs, err = startBeside(ctx, o, w.other, ours)
 	}
 	if err != nil {
 		return err
@@ -122,7 +122,7 @@ func compare(ctx context.Context, o options, w workload) error {
 		return err
 	}
 	fmt.Printf("\n%s\n  %-9s %s\n  %-9s %s\n", w.name, ours.name, a, theirs.name, b)
-	fmt.Printf("  plugtone/%s: rate %.2f (reach %s), CPU a file %.2f\n", w.beside, a.rate()/b.rate(), w.goal, a.cpu()/b.cpu())
+	fmt.Printf("  plugtone/%s: rate %.2f (reach %s), CPU a file %.2f\n", w.other, a.rate()/b.rate(), w.goal, a.cpu()/b.cpu())
 	return nil
 }
 

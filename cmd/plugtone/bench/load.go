@@ -173,7 +173,7 @@ func (f *fetch) run(buf []byte) (int64, error) {
 		case errors.Is(err, os.ErrDeadlineExceeded) && try < 5:
 			try++
 			if f.total > 0 {
-				f.say(f.block)
+				f.setACK(f.block)
 			}
 			_, err = f.c.WriteToUDPAddrPort(f.out, f.peer)
 		case err == nil && n >= 4:
@@ -195,7 +195,7 @@ func (f *fetch) receive(p []byte) (done bool, err error) {
 	case 5:
 		return false, fmt.Errorf("error %q", p)
 	case 6:
-		f.say(0)
+		f.setACK(0)
 	case 3:
 		switch n := binary.BigEndian.Uint16(p[2:]) - f.block; {
 		case n == 1:
@@ -211,7 +211,7 @@ func (f *fetch) receive(p []byte) (done bool, err error) {
 		default:
 			return false, nil
 		}
-		f.say(f.block)
+		f.setACK(f.block)
 	default:
 		return false, nil
 	}
@@ -219,8 +219,8 @@ func (f *fetch) receive(p []byte) (done bool, err error) {
 	return done, err
 }
 
-// say makes an ACK the next packet.
-func (f *fetch) say(block uint16) {
+// setACK makes an ACK the next packet.
+func (f *fetch) setACK(block uint16) {
 	f.acked = block
 	f.out = append(f.out[:0], 0, 4, byte(block>>8), byte(block))
 }

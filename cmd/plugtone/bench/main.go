@@ -1,11 +1,11 @@
-// Command bench measures plugtone beside other servers: DHCP beside Kea and dnsmasq (make bench-dhcp), TFTP and HTTP beside
+// Command bench compares plugtone with other servers: DHCP with Kea and dnsmasq (make bench-dhcp), TFTP and HTTP with
 // dnsmasq, atftpd and nginx (make bench-files), and very many phones that boot at the same moment (make bench-storm). It is not
 // for tests: it prints figures and asserts nothing.
 //
 // Each server runs in a network namespace of its own and is measured from another one, so nothing of this machine's network is
 // touched. What counts first is the server's CPU time for each exchange or file, from the operating system's accounting: on a
 // small machine the rate is as much the load generator's as the server's. DHCP clients begin at a fixed rate, and their times count from when a
-// message was to be sent; perfdhcp (of Kea) is run beside as a check.
+// message was to be sent; perfdhcp (of Kea) is run as a check.
 // The file servers give the same bytes: plugtone renders them from records, on proof by lease; the others read them from disk.
 package main
 

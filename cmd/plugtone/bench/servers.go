@@ -33,7 +33,7 @@ const (
 	stormPhones = 1000
 )
 
-// bigFile has the size of firmware, and a name that no pack knows: firmware is only for devices that name it.
+// bigFile has the size of firmware, and a name that no pack has: firmware is only for devices that name it.
 const (
 	bigFile   = "bench.dat"
 	bigSize   = 50_000_000

@@ -18,7 +18,7 @@ import (
 )
 
 // storm has all phones boot at the same moment, as after a power cut: phones on record that had leases before, each from its
-// DISCOVER to its third file. The server has just come back, or some seconds before, or knows every file already.
+// DISCOVER to its third file. The server has just come back, or some seconds before, or has every file cached.
 func storm(ctx context.Context, o options) error {
 	s, err := start(ctx, o, "plugtone", stormPhones, stormPhones)
 	if err != nil {
@@ -115,7 +115,7 @@ func (s *server) restart() error {
 	return s.ready()
 }
 
-// ready waits until the server says that all of it is up: files are there before DHCP is.
+// ready waits until the server reports that all of it is up: files are there before DHCP is.
 func (s *server) ready() (err error) {
 	for range 300 {
 		if _, err = s.get("/readyz"); err == nil {
@@ -152,7 +152,7 @@ func (s *server) lost() (n losses, err error) {
 	return n, errors.Join(err, errOne)
 }
 
-// tell asks the server's admin API for something that needs no token.
+// get requests something from the server's admin API that needs no token.
 func (s *server) get(path string) ([]byte, error) {
 	c := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(s.dir, "admin.sock"))

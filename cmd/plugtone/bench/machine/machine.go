@@ -50,7 +50,7 @@ func Describe() string {
 }
 
 // CPUTime is what a process and those that it started have used of the processors, with the kernel's work on their behalf, also
-// of threads that have ended (proc_pid_stat(5)). It counts in steps of 10 ms. An error says that the process has ended.
+// of threads that have ended (proc_pid_stat(5)). It counts in steps of 10 ms. An error means that the process has ended.
 func CPUTime(pid int) (time.Duration, error) {
 	all, err := os.ReadDir("/proc")
 	if err != nil {
