@@ -121,5 +121,5 @@ func (s manyDevices) one(e fleet.Edit, r *applying, mac dhcp.MAC, in client.Many
 			return place
 		}
 		return place + ", " + path
-	}}, true)
+	}}, false) // what another device has is no reason to try again: all devices get the same
 }

@@ -30,8 +30,8 @@ func Fields() []string {
 // ofStatus are the fields that the record alone does not have.
 var ofStatus = []string{"state", "subnet", "firmware", "left_out"}
 
-// Parse reads comma-separated conditions, FIELD=VALUE or FIELD!=VALUE, where * in a value stands for any text. Its error is a
-// ValidationError of the field where.
+// Parse reads comma-separated conditions, FIELD=VALUE or FIELD!=VALUE, where * in a value stands for any text. Only "" has no condition. Its
+// error is a ValidationError of the field where.
 func Parse(expr string) (Selector, error) {
 	var out Selector
 	var bad fleet.ValidationError
@@ -56,6 +56,9 @@ func Parse(expr string) (Selector, error) {
 			pattern = bare(pattern)
 		}
 		out = append(out, condition{field, not, pattern})
+	}
+	if expr != "" && len(out)+len(bad) == 0 { // "$A,$B" of a script whose variables are empty must not select every device
+		bad.Add("where", expr, "has no condition; mac=* is every device")
 	}
 	return out, bad.Err()
 }

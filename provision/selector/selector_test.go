@@ -32,7 +32,7 @@ func TestConditionsSelect(t *testing.T) {
 			t.Errorf("%q: %v, want %v", expr, got, want)
 		}
 	}
-	for expr, want := range map[string]string{"vendr=x": "near: vendor", "vendor": "is not FIELD=VALUE"} {
+	for expr, want := range map[string]string{"vendr=x": "near: vendor", "vendor": "is not FIELD=VALUE", ",": "has no condition", " ": "mac=* is every device"} {
 		if _, err := Parse(expr); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", expr, err, want)
 		}
