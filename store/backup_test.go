@@ -36,7 +36,7 @@ func backupOf(t *testing.T) []byte {
 	return b.Bytes()
 }
 
-func TestBackupAndRestore(t *testing.T) {
+func TestRestoredBackupHasAllRecords(t *testing.T) {
 	b := backupOf(t)
 	h := fullFixture(t)
 	h.restore(b)
@@ -207,7 +207,7 @@ func TestSnapshotsRotate(t *testing.T) {
 	}
 }
 
-func TestWhichSnapshotsAreTooOld(t *testing.T) {
+func TestHourlyAndDailySnapshotsAreKept(t *testing.T) {
 	var paths []string
 	for n := range 24 * 40 {
 		paths = append(paths, "/b/plugtone-"+dbfile.Stamp(startOfTime.Add(-time.Duration(n)*time.Hour))+".db")
@@ -228,7 +228,7 @@ func TestWhichSnapshotsAreTooOld(t *testing.T) {
 	}
 }
 
-func TestUnfinishedCopiesAreSweptAway(t *testing.T) {
+func TestUnfinishedCopiesAreRemoved(t *testing.T) {
 	h := newFixture(t)
 	must(t, os.MkdirAll(h.path("backups/.backup-1"), 0o700))
 	for _, name := range []string{".backup-1/plugtone.db", ".tmp-2", "plugtone-x.db"} {

@@ -65,9 +65,9 @@ func startChild(t *testing.T, part, dir string) (*exec.Cmd, *bufio.Scanner, io.C
 	return cmd, bufio.NewScanner(out), in
 }
 
-// TestKill kills a process in the middle of its writes, again and again on the same files: what it acknowledged is there,
+// TestAcknowledgedWritesSurviveAKill kills a process in the middle of its writes, again and again on the same files: what it acknowledged is there,
 // what it did not is there whole or not at all.
-func TestKill(t *testing.T) {
+func TestAcknowledgedWritesSurviveAKill(t *testing.T) {
 	h := newFixture(t)
 	for round := range 6 {
 		cmd, out, _ := startChild(t, "write", h.cfg.Dir)
@@ -120,7 +120,7 @@ func TestKill(t *testing.T) {
 	}
 }
 
-func TestFilesInUseAreSaidToBe(t *testing.T) {
+func TestFilesInUseAreReported(t *testing.T) {
 	h := fullFixture(t)
 	cmd, out, in := startChild(t, "hold", h.cfg.Dir)
 	if !out.Scan() || out.Text() != "held" {

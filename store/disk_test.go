@@ -85,7 +85,7 @@ func smallDisk(t *testing.T, h *fixture, size string, ballast int) (relieve func
 	return func() { must(t, os.Remove(h.path("ballast"))) }
 }
 
-func TestFullDisk(t *testing.T) {
+func TestAcknowledgedLeasesSurviveAFullDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newFixture(t)
 		relieve := smallDisk(t, h, "2m", 512<<10)

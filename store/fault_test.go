@@ -59,9 +59,9 @@ func TestRecordsThatCantBeReadStopTheStart(t *testing.T) {
 	}
 }
 
-// TestADataDirectoryThatIsGoneTakesNoPromises moves the directory away while the store is open, puts another in its place,
+// TestWritesFailWhenTheDataDirectoryIsGone moves the directory away while the store is open, puts another in its place,
 // and puts it back.
-func TestADataDirectoryThatIsGoneTakesNoPromises(t *testing.T) {
+func TestWritesFailWhenTheDataDirectoryIsGone(t *testing.T) {
 	h := newFixture(t)
 	s := h.open()
 	must(t, s.WriteLeases([]dhcp.Change{{Lease: lease(1)}}))

@@ -46,7 +46,7 @@ func (h *fixture) devices(s *Store) int {
 	return n
 }
 
-func TestFilesAreForTheDaemonAlone(t *testing.T) {
+func TestFilesAreReadableByTheDaemonAlone(t *testing.T) {
 	h := newFixture(t)
 	must(t, os.WriteFile(h.path(leases.FileName), nil, 0o644))
 	s := h.open()
@@ -147,7 +147,7 @@ func TestNewestGoodSnapshotIsUsed(t *testing.T) {
 	}
 }
 
-func TestNoSnapshotAtAll(t *testing.T) {
+func TestDamagedRecordsWithoutASnapshotStartEmpty(t *testing.T) {
 	h := newFixture(t)
 	must(t, os.WriteFile(h.path(records.FileName), []byte("garbage"), 0o600))
 	s := h.open()
@@ -156,7 +156,7 @@ func TestNoSnapshotAtAll(t *testing.T) {
 	}
 }
 
-func TestAMissingFileWithSnapshotsIsSaid(t *testing.T) {
+func TestAMissingFileWithSnapshotsIsReported(t *testing.T) {
 	h := fullFixture(t)
 	must(t, os.Remove(h.path(records.FileName)))
 	s := h.open()
@@ -165,7 +165,7 @@ func TestAMissingFileWithSnapshotsIsSaid(t *testing.T) {
 	}
 }
 
-func TestConfigIsChecked(t *testing.T) {
+func TestInvalidConfigIsRefused(t *testing.T) {
 	if _, err := Open(Config{TimelineEntries: -1, TimelineMaxSize: 1}); err == nil || strings.Count(err.Error(), "\n") != 3 {
 		t.Errorf("got %v", err)
 	}

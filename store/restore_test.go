@@ -35,9 +35,9 @@ func restoreAndDie(dir string) {
 	fmt.Println("done", err)
 }
 
-// TestARestoreThatIsKilled kills a restore before each of its steps. The next start has what was there before, or the
+// TestAKilledRestoreLeavesTheOldFilesOrTheBackup kills a restore before each of its steps. The next start has what was there before, or the
 // backup, and nothing between.
-func TestARestoreThatIsKilled(t *testing.T) {
+func TestAKilledRestoreLeavesTheOldFilesOrTheBackup(t *testing.T) {
 	backup := filepath.Join(t.TempDir(), "b.tar")
 	must(t, os.WriteFile(backup, backupOf(t), 0o600))
 	before, after := 0, 0
@@ -80,7 +80,7 @@ func TestARestoreThatIsKilled(t *testing.T) {
 }
 
 // A restore that was interrupted is finished before the next one begins.
-func TestARestoreAfterAnInterruptedOne(t *testing.T) {
+func TestAnInterruptedRestoreIsFinishedByTheNext(t *testing.T) {
 	h := fullFixture(t)
 	backup := backupOf(t)
 	func() {

@@ -24,7 +24,7 @@ func TestCheckRegistrarFillsIn(t *testing.T) {
 	}
 }
 
-func TestCheckRegistrarNamesEveryFault(t *testing.T) {
+func TestCheckRegistrarNamesEveryProblem(t *testing.T) {
 	r := fleet.Registrar{Name: "-x", Host: "a b", Port: 70000, Transport: "sctp", OutboundProxy: "x:y", BackupHost: "::1",
 		RegisterExpires: setting.Duration(time.Second), Settings: setting.Values{"x": 1}}
 	want := []string{"name", "host", "transport", "port", "outbound_proxy", "backup_host", "register_expires", "settings.x"}

@@ -9,7 +9,7 @@ import (
 )
 
 // After a power cut all phones boot at once: fragments that their files share hold no data of a single phone.
-func TestRenderAtTheSameTime(t *testing.T) {
+func TestConcurrentRendersDoNotMix(t *testing.T) {
 	v := acmeVendor(t)
 	phone := func(i int) phonefile.Phone {
 		p := acmePhone("A2")

@@ -55,7 +55,7 @@ func TestEachItemBecomesAParameter(t *testing.T) {
 	}
 }
 
-func TestEachFaults(t *testing.T) {
+func TestEachRejectsInvalidUse(t *testing.T) {
 	for _, tt := range []struct{ to, want string }{
 		{"codecs, each: item,", "each needs {i} or {key}"},
 		{"\"codec.{i}\", join: x,", "{i} and {key} need each"},

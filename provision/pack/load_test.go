@@ -12,7 +12,7 @@ import (
 )
 
 // Every problem of a pack is reported with its file and line, all at once.
-func TestLoadFaults(t *testing.T) {
+func TestLoadRejectsInvalidPacks(t *testing.T) {
 	located := regexp.MustCompile(`(?m)^acme/(vendor\.yaml|\w+\.tmpl):\d+:(\d+:)? `)
 	for _, tt := range []struct{ from, to, want string }{
 		{"name: Acme\n", "name: Acme\ncolour: red\n", `acme/vendor.yaml:3:1: colour: unknown key: allowed are aliases, areas`},
@@ -72,7 +72,7 @@ func TestLoadFaults(t *testing.T) {
 	}
 }
 
-func TestLoadAllFaultsAtOnce(t *testing.T) {
+func TestLoadReportsAllProblemsAtOnce(t *testing.T) {
 	files := acmeFS()
 	text := strings.Replace(strings.Replace(acme, "kind: none", "kind: nothing", 1), "lldp: lldp", "lldpp: lldp", 1)
 	files["acme/vendor.yaml"] = &fstest.MapFile{Data: []byte(text)}
@@ -86,7 +86,7 @@ func TestLoadAllFaultsAtOnce(t *testing.T) {
 }
 
 // A template that fails for any model, or prints what the format can't carry, is rejected when the pack is loaded.
-func TestLoadTriesTemplates(t *testing.T) {
+func TestLoadRendersTheTemplatesOfEachModel(t *testing.T) {
 	for text, want := range map[string]string{
 		"a = {{.Vars.nope}}\n":                            "nope",
 		"a = {{(index .Lines 3).Number}}\n":               "out of range",

@@ -174,7 +174,7 @@ zz = last
 }
 
 // A disabled phone, and one on hold, get files without accounts and keys.
-func TestRenderClears(t *testing.T) {
+func TestRenderClearsDisabledAndUnassignedPhones(t *testing.T) {
 	v := acmeVendor(t)
 	for _, change := range []func(*phonefile.Phone){func(p *phonefile.Phone) { p.Enabled = false }, func(p *phonefile.Phone) { p.Assigned = false }} {
 		p := acmePhone("A1")
@@ -188,7 +188,7 @@ func TestRenderClears(t *testing.T) {
 	}
 }
 
-func TestRenderFaults(t *testing.T) {
+func TestRenderReportsInvalidPhones(t *testing.T) {
 	v := acmeVendor(t)
 	for _, tt := range []struct {
 		name   string

@@ -67,7 +67,7 @@ func TestValuesReadBack(t *testing.T) {
 }
 
 // What a format can't carry is refused; the rest is not.
-func TestRefusals(t *testing.T) {
+func TestFormatsRefuseWhatTheyCanNotCarry(t *testing.T) {
 	f := formats(t)
 	for _, tt := range []struct {
 		format, value string
@@ -158,7 +158,7 @@ func TestMerge(t *testing.T) {
 	}
 }
 
-func TestFormatFaults(t *testing.T) {
+func TestInvalidFormatsAreRejected(t *testing.T) {
 	for _, tt := range []struct {
 		f    Format
 		want string
@@ -183,7 +183,7 @@ func TestFormatFaults(t *testing.T) {
 }
 
 // Any text at all, in any format: it reads back or is refused.
-func TestAnyValue(t *testing.T) {
+func TestAnyValueReadsBackOrIsRefused(t *testing.T) {
 	all := formats(t)
 	rapid.Check(t, func(rt *rapid.T) {
 		v := rapid.String().Draw(rt, "value")

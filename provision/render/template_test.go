@@ -275,8 +275,8 @@ func TestWith(t *testing.T) {
 	}
 }
 
-// What an operator types may look like the complaint of a formatting function, or like a format's word for nothing.
-func TestTextsThatLookLikeOurs(t *testing.T) {
+// A value may look like an error of fmt, or like the text by which a format writes an empty value.
+func TestValuesThatLookLikeErrorsOrEmptyAreWritten(t *testing.T) {
 	nothing := "%NULL%"
 	f := &Format{Kind: "lines", Empty: &nothing}
 	if err := f.Check(); err != nil {

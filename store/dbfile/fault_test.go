@@ -37,7 +37,7 @@ func TestAPageThatCantBeReadIsAnError(t *testing.T) {
 }
 
 // Without its first pages bbolt begins no transaction, and keeps a lock for ever. No caller may wait for it.
-func TestAFileThatIsEmptiedHoldsUpNoCaller(t *testing.T) {
+func TestAnEmptiedFileBlocksNoCaller(t *testing.T) {
 	f := newFixture(t).open()
 	put(t, f.File, "a", "1")
 	must(t, os.Truncate(f.Path(), 0))
@@ -66,7 +66,7 @@ func TestAFileThatIsEmptiedHoldsUpNoCaller(t *testing.T) {
 
 // Readers and writers that are under way when a file loses its first pages end with an error or with what they have read: none waits for a
 // lock that bbolt holds for ever. Closing the file doesn't either.
-func TestAFileThatIsEmptiedHoldsUpNoneOfManyReaders(t *testing.T) {
+func TestAnEmptiedFileBlocksNoConcurrentReader(t *testing.T) {
 	for range 10 {
 		f := newFixture(t).open()
 		put(t, f.File, "a", "1")
@@ -102,7 +102,7 @@ func TestAFileThatIsEmptiedHoldsUpNoneOfManyReaders(t *testing.T) {
 }
 
 // Readers under way while another file takes the place of theirs end on the old one, without an error, and later ones read the new one.
-func TestReadersOfAFileThatIsReplaced(t *testing.T) {
+func TestReadersOfAReplacedFileFinishOnTheOldOne(t *testing.T) {
 	f := newFixture(t).open()
 	put(t, f.File, "a", "1")
 	stop := make(chan struct{})
@@ -147,7 +147,7 @@ func TestLocksOfBoltAreFound(t *testing.T) {
 	}
 }
 
-func TestAPanicOfTheCallerGoesOn(t *testing.T) {
+func TestAPanicOfTheCallerIsPassedOn(t *testing.T) {
 	f := newFixture(t).open()
 	for _, run := range []func(func(Tx) error) error{f.View, f.Update} {
 		func() {
@@ -286,7 +286,7 @@ func TestAWriteThatDoesNotEndIsReported(t *testing.T) {
 	}
 }
 
-func TestAReplacedFileTakesNoWrites(t *testing.T) {
+func TestAReplacedFileRefusesWrites(t *testing.T) {
 	h := newFixture(t)
 	f := h.open()
 	put(t, f.File, "a", "1")

@@ -15,8 +15,8 @@ import (
 	"plugtone/provision/timeline"
 )
 
-// TestEventsOnAFullDisk: what waits is bounded, the oldest goes, and what waits is written when there is room again.
-func TestEventsOnAFullDisk(t *testing.T) {
+// TestEventsThatWaitOnAFullDiskAreBoundedAndWrittenLater: what waits is bounded, the oldest goes, and what waits is written when there is room again.
+func TestEventsThatWaitOnAFullDiskAreBoundedAndWrittenLater(t *testing.T) {
 	h := newFixture(t)
 	dir := filepath.Dir(h.path)
 	err := unix.Mount("plugtone", dir, "tmpfs", 0, "size=24m")

@@ -67,8 +67,8 @@ func TestEveryMemberOfAnEntryIsKept(t *testing.T) {
 	})
 }
 
-// TestTimelineIsARing compares the store with a slice, flushing at random places.
-func TestTimelineIsARing(t *testing.T) {
+// TestTimelineKeepsTheNewestEntries compares the store with a slice, flushing at random places.
+func TestTimelineKeepsTheNewestEntries(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		h := newFixture(t)
 		h.cfg.PerPhone = 7
@@ -146,7 +146,7 @@ func TestEventsAreWrittenAtMostOnceASecond(t *testing.T) {
 	})
 }
 
-func TestTimelineWhileItIsWritten(t *testing.T) {
+func TestTimelineIsCompleteWhileItIsWritten(t *testing.T) {
 	s := newFixture(t).open()
 	var writers sync.WaitGroup
 	stop := make(chan struct{})
@@ -171,7 +171,7 @@ func TestTimelineWhileItIsWritten(t *testing.T) {
 	writers.Wait()
 }
 
-func TestQuietStrangersLoseTheirTimelinesFirst(t *testing.T) {
+func TestQuietPhonesWithoutRecordLoseTheirTimelinesFirst(t *testing.T) {
 	h := newFixture(t)
 	h.cfg.Phones = 10
 	s := h.open()

@@ -18,9 +18,9 @@ func wordy(m dhcp.MAC, n int) timeline.Entry {
 	return e
 }
 
-// TestAFloodOfStrangersIsBounded lets 65,536 MACs claim to be phones. A few of them have a timeline in memory and in the
+// TestAFloodOfPhonesWithoutRecordIsBounded lets 65,536 MACs claim to be phones. A few of them have a timeline in memory and in the
 // file; the phones with a record keep theirs.
-func TestAFloodOfStrangersIsBounded(t *testing.T) {
+func TestAFloodOfPhonesWithoutRecordIsBounded(t *testing.T) {
 	h := newFixture(t)
 	s := h.open()
 	for n := range 20 {

@@ -77,7 +77,7 @@ func TestWhatWasAppendedIsThereWhenOpenedAgain(t *testing.T) {
 }
 
 // Both sides are used in turn, many times over; what is checkpointed doesn't come back, what is not is all there.
-func TestSegmentsTakeTurns(t *testing.T) {
+func TestSegmentsAreUsedInTurn(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "j")
 	j := open(t, path)
 	left(t, j, 0)
@@ -171,7 +171,7 @@ func TestATornBatchIsNotThere(t *testing.T) {
 
 // A disk that reports a failed write may have done it all the same: the batch that gets its number, wherever there was
 // room for it, is the only one that has it.
-func TestAFailedBatchIsNotThereBesideTheNext(t *testing.T) {
+func TestAFailedBatchIsNotReadWithTheNext(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "j")
 	for _, checkpointed := range []bool{false, true} {
 		must(t, os.RemoveAll(path))
@@ -221,7 +221,7 @@ func TestAFailedBatchIsNotThereBesideTheNext(t *testing.T) {
 }
 
 // When it is not known what was checkpointed, what lies before a gap is left out: what was in the gap may have overtaken it.
-func TestWithoutANumberOnlyTheNewestCount(t *testing.T) {
+func TestWithoutACheckpointBatchesBeforeAGapAreDropped(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "j")
 	j := open(t, path)
 	left(t, j, 0)
@@ -240,7 +240,7 @@ func TestWithoutANumberOnlyTheNewestCount(t *testing.T) {
 }
 
 // A client may send bytes that look like a batch: without the salt of the file they are none.
-func TestDataIsNoBatch(t *testing.T) {
+func TestDataThatLooksLikeABatchIsNone(t *testing.T) {
 	dir := t.TempDir()
 	other := open(t, filepath.Join(dir, "other"))
 	left(t, other, 0)
@@ -264,7 +264,7 @@ func TestDataIsNoBatch(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoLogIsSaidToBe(t *testing.T) {
+func TestFileThatIsNoLogIsReported(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "j")
 	for _, b := range [][]byte{bytes.Repeat([]byte("garbage "), 100_000), append([]byte("plugtone journal\x02"), make([]byte, pageSize+2*MinSegment)...)} {
 		must(t, os.WriteFile(path, b, 0o600))
