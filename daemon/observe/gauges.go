@@ -22,7 +22,7 @@ type gauges struct {
 	from    Sources
 	devices deviceCounter
 
-	leases, pool, active, found, kept *prometheus.Desc
+	leases, pool, active, found, records *prometheus.Desc
 }
 
 // deviceLabel is one time series of plugtone_devices.
@@ -35,17 +35,17 @@ func NewGauges(from Sources) prometheus.Collector {
 	}
 	return &gauges{
 		from: from, devices: deviceCounter{records: from.Records},
-		leases: desc("plugtone_dhcp_leases", "Addresses that are not free, by what holds them.", "subnet", "state"),
-		pool:   desc("plugtone_dhcp_pool_addresses", "Addresses that may be handed out.", "subnet"),
-		active: desc("plugtone_tftp_transfers_active", "TFTP transfers and waiting requests."),
-		found:  desc("plugtone_discovered_phones", "Phones that were seen and have no device record."),
-		kept:   desc("plugtone_devices", "Device records.", "vendor", "state"),
+		leases:  desc("plugtone_dhcp_leases", "Addresses that are not free, by what holds them.", "subnet", "state"),
+		pool:    desc("plugtone_dhcp_pool_addresses", "Addresses that may be handed out.", "subnet"),
+		active:  desc("plugtone_tftp_transfers_active", "TFTP transfers and waiting requests."),
+		found:   desc("plugtone_discovered_phones", "Phones that were seen and have no device record."),
+		records: desc("plugtone_devices", "Device records.", "vendor", "state"),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (g *gauges) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{g.leases, g.pool, g.active, g.found, g.kept} {
+	for _, d := range []*prometheus.Desc{g.leases, g.pool, g.active, g.found, g.records} {
 		ch <- d
 	}
 }
@@ -65,7 +65,7 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 	set(g.active, g.from.Transfers())
 	set(g.found, g.from.Discovered())
 	for l, n := range g.devices.count() {
-		set(g.kept, n, l.vendor, l.state)
+		set(g.records, n, l.vendor, l.state)
 	}
 }
 

@@ -28,20 +28,20 @@ func CleanName(name string) (string, error) {
 		return "", fmt.Errorf("file name %.60q has a control character", name)
 	}
 	parts := strings.FieldsFunc(name, func(r rune) bool { return r == '/' || r == '\\' })
-	kept := parts[:0]
+	elements := parts[:0]
 	for _, p := range parts {
 		switch p {
 		case ".":
 		case "..":
 			return "", fmt.Errorf("file name %.60q leads out of its folder", name)
 		default:
-			kept = append(kept, p)
+			elements = append(elements, p)
 		}
 	}
-	if len(kept) == 0 {
+	if len(elements) == 0 {
 		return "", fmt.Errorf("file name %.60q names no file", name)
 	}
-	return strings.Join(kept, "/"), nil
+	return strings.Join(elements, "/"), nil
 }
 
 // isPlain reports whether a name needs no cleaning: printable ASCII without any separator, as nearly all are.
