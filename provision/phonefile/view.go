@@ -127,6 +127,7 @@ func (r *Renderer) newView(p Phone, m *Model, common bool) (*view, error) {
 		if err != nil {
 			return nil, err
 		}
+		zone = zone.In(p.Now.Year())
 		out.TZ = &zone
 	}
 	if common {

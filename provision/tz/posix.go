@@ -32,7 +32,11 @@ func (z Zone) POSIXLong() string {
 // posix prints the rule exactly, with a time beyond 24 hours where it takes one.
 func (r Rule) posix() string {
 	weekday, minutes := (r.Weekday-r.days+7)%7, r.Minutes+r.days*24*60
-	s := fmt.Sprintf("M%d.%d.%d", r.Month, r.Week, weekday)
+	month, week := r.Month, r.Week
+	if r.days > 0 {
+		month, week = r.month, r.week
+	}
+	s := fmt.Sprintf("M%d.%d.%d", month, week, weekday)
 	if minutes != 120 {
 		s += "/" + shortTime(minutes)
 	}

@@ -29,16 +29,40 @@ type Zone struct {
 	Irregular bool   // no rule that phones have describes the changes; Offset is what holds most of the year
 }
 
-// Rule is a day of the year and the clock time on it. A change at 24:00 or later stands as one of the next weekday, in the
-// same week of the month: no phone is known to take 24:00, and 23:00 would be an hour early. That is exact but in years in
-// which the month begins with that weekday (or, for the last week, ends on the day before): then it is a week early.
+// Rule is a day of the year and the clock time on it. A change at 24:00 or later is written as one of the next weekday: no phone is known
+// to take 24:00, and 23:00 would be an hour early. Which week of the month that is differs from year to year: Zone.In has it for one.
 type Rule struct {
 	Month   int // 1..12
 	Week    int // 1..4, or 5 for the last
 	Weekday int // 0 is Sunday
 	Minutes int // since midnight, below 24 hours; negative when the change is on the day before, as in POSIX TZ
 
-	days int // whole days that Weekday and Minutes were moved by
+	days        int // whole days that Weekday and Minutes were moved by
+	month, week int // of the day before they were moved, when days is not 0
+}
+
+// In returns the zone with the rules that hold in a year. Only those of changes at 24:00 or later differ.
+func (z Zone) In(year int) Zone {
+	z.Start, z.End = z.Start.in(year), z.End.in(year)
+	return z
+}
+
+// in returns the rule for a year.
+func (r Rule) in(year int) Rule {
+	if r.days == 0 {
+		return r
+	}
+	first := time.Date(year, time.Month(r.month), 1, 0, 0, 0, 0, time.UTC)
+	day := 1 + (r.Weekday-r.days-int(first.Weekday())+14)%7 + 7*(r.week-1)
+	for first.AddDate(0, 0, day-1).Month() != first.Month() { // the last week has no such weekday
+		day -= 7
+	}
+	on := first.AddDate(0, 0, day-1+r.days)
+	r.Month, r.Week = int(on.Month()), (on.Day()-1)/7+1
+	if r.week == 5 && on.AddDate(0, 0, 7).Month() != on.Month() {
+		r.Week = 5
+	}
+	return r
 }
 
 // Load finds the zone by its IANA name.
@@ -183,6 +207,9 @@ func (r Rule) Last() bool { return r.Week == 5 }
 // plain moves a change at 24:00 or later to the next weekday.
 func (r Rule) plain() Rule {
 	for r.Minutes >= 24*60 {
+		if r.days == 0 {
+			r.month, r.week = r.Month, r.Week
+		}
 		r.Weekday, r.Minutes, r.days = (r.Weekday+1)%7, r.Minutes-24*60, r.days+1
 	}
 	return r

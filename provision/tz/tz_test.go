@@ -139,3 +139,45 @@ func TestUnknown(t *testing.T) {
 		}
 	}
 }
+
+// In each year the rule names the day on which the clock of the zone really changes.
+func TestRulesOfAYearNameTheDayOfTheChange(t *testing.T) {
+	for _, name := range []string{"America/Santiago", "Africa/Cairo", "Asia/Jerusalem", "Europe/Berlin", "America/Asuncion"} {
+		z, err := Load(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !z.DST {
+			continue
+		}
+		loc, err := time.LoadLocation(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for year := 2026; year <= 2036; year++ {
+			in := z.In(year)
+			for _, r := range []Rule{in.Start, in.End} {
+				day := ruleDay(r, year)
+				before := day.Add(time.Duration(r.Minutes)*time.Minute - time.Duration(z.Offset)*time.Minute - 2*time.Hour)
+				_, was := before.In(loc).Zone()
+				_, is := before.Add(3 * time.Hour).In(loc).Zone()
+				if was == is {
+					t.Errorf("%s %d: no change on %s at %d:%02d", name, year, day.Format(time.DateOnly), r.Hour(), r.Minute())
+				}
+				if in.POSIX() != z.POSIX() {
+					t.Errorf("%s %d: %s, want %s", name, year, in.POSIX(), z.POSIX())
+				}
+			}
+		}
+	}
+}
+
+// ruleDay returns the day that a rule names in a year.
+func ruleDay(r Rule, year int) time.Time {
+	first := time.Date(year, time.Month(r.Month), 1, 0, 0, 0, 0, time.UTC)
+	day := first.AddDate(0, 0, (r.Weekday-int(first.Weekday())+7)%7+7*(r.Week-1))
+	for day.Month() != first.Month() {
+		day = day.AddDate(0, 0, -7)
+	}
+	return day
+}
