@@ -58,6 +58,13 @@ func (m *memoryStore) DeleteJob(id uint64) error {
 	return nil
 }
 
+// count returns how many parts are stored.
+func (m *memoryStore) count() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.parts)
+}
+
 // fixture is phones in memory. What a phone does is set by MAC before the job starts.
 type fixture struct {
 	store   *memoryStore
@@ -381,8 +388,8 @@ func TestOnlyTheLastHundredJobsAreKept(t *testing.T) {
 		if len(list) != 100 || list[0].ID != 105 || list[99].ID != 6 {
 			t.Errorf("%d jobs, %d to %d", len(list), list[0].ID, list[len(list)-1].ID)
 		}
-		if len(f.store.parts) != 200 {
-			t.Errorf("%d parts are stored", len(f.store.parts))
+		if n := f.store.count(); n != 200 {
+			t.Errorf("%d parts are stored", n)
 		}
 	})
 }

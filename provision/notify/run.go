@@ -16,6 +16,9 @@ const (
 	tick       = time.Second // how often fetches are looked for
 	saveEvery  = 2 * time.Second
 	lookBehind = 50 // entries of a timeline that are searched for the fetch
+
+	// maxSending is how many phones of a job are waited for an answer from at a time: each takes a socket, which the file servers need too.
+	maxSending = 256
 )
 
 // run is a job while it is in memory.
@@ -28,6 +31,7 @@ type run struct {
 	first   int          // the phones before it are notified or skipped
 	dirty   map[int]bool // parts that are not stored
 	saved   time.Time
+	sending int                      // phones that are being notified
 	last    time.Time                // when a phone was notified last
 	address map[netip.Addr]time.Time // the same for each address
 	replies chan reply
@@ -113,6 +117,9 @@ func (r *run) pause() time.Duration {
 // send notifies one phone and passes on what it answered.
 func (r *run) send(ctx context.Context, i int, t Target) {
 	res, err := r.c.Send(ctx, t, r.job.Options.Reboot)
+	r.mu.Lock()
+	r.sending--
+	r.mu.Unlock()
 	select {
 	case r.replies <- reply{i, res, err}:
 	case <-ctx.Done():
@@ -124,7 +131,7 @@ func (r *run) nextPhone() (phone int, t Target, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.c.Now()
-	if r.job.State != Running || r.last.Add(r.job.Options.Pace.interval()).After(now) {
+	if r.job.State != Running || r.sending >= maxSending || r.last.Add(r.job.Options.Pace.interval()).After(now) {
 		return 0, Target{}, false
 	}
 	end := len(r.job.Phones)
@@ -150,6 +157,7 @@ func (r *run) nextPhone() (phone int, t Target, ok bool) {
 		p.Outcome, p.Addr, p.SentAt = Waiting, t.Addr, now.UTC()
 		r.last, r.address[t.Addr.Addr()] = now, now
 		r.dirty[partOf(i)] = true
+		r.sending++
 		r.record(p, "sent", "SIP NOTIFY, Event: "+eventOf(t.Notify, r.job.Options.Reboot))
 		return i, t, true
 	}

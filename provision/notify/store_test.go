@@ -41,6 +41,34 @@ func TestWhatCanNotBeStoredIsStoredLater(t *testing.T) {
 	})
 }
 
+// TestJobWithoutAPaceTakesABoundedNumberOfSockets: phones that do not answer are waited for.
+func TestJobWithoutAPaceTakesABoundedNumberOfSockets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture()
+		now, most := 0, 0
+		f.reply = func(dhcp.MAC) (notify.Reply, error) {
+			f.mu.Lock()
+			now++
+			most = max(most, now)
+			f.mu.Unlock()
+			time.Sleep(5 * time.Second)
+			f.mu.Lock()
+			now--
+			f.mu.Unlock()
+			return notify.Reply{Code: 200}, nil
+		}
+		jobs, stop := f.start(t)
+		defer stop()
+		job, err := jobs.Start("root", "", macs(600), notify.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if job = wait(t, jobs, job.ID); job.Counts[notify.Fetched] != 600 || most != 256 {
+			t.Errorf("%v, %d at a time", job.Counts, most)
+		}
+	})
+}
+
 func TestJobsOfManyPhonesAreKeptInASmallerNumber(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture()
@@ -59,7 +87,7 @@ func TestJobsOfManyPhonesAreKeptInASmallerNumber(t *testing.T) {
 		if list := jobs.List(); len(list) != 2 || list[1].ID != 3 {
 			t.Errorf("%d jobs are kept", len(list))
 		}
-		if n := len(f.store.parts); n != 2*(1+400) {
+		if n := f.store.count(); n != 2*(1+400) {
 			t.Errorf("%d parts are stored", n)
 		}
 	})
