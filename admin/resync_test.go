@@ -29,6 +29,9 @@ func TestResyncStartsAJobThatIsListedShownAndStopped(t *testing.T) {
 	a.want(a.as("viewer", "GET /api/v1/jobs/2", ""), "a job that is not there", 404)
 	a.want(a.as("operator", "DELETE /api/v1/jobs/2", ""), "stop of a job that is not there", 404)
 	log := a.as("admin", "GET /api/v1/audit?limit=1000", "").body
+	if entry := a.as("admin", "GET /api/v1/audit?limit=1", ""); entry.get(t, "items.0.from") != "127.0.0.1" {
+		t.Errorf("the entry does not name where the request came from: %s", entry.body)
+	}
 	for _, want := range []string{"resync " + phone, "stop job 1"} {
 		if !strings.Contains(log, want) {
 			t.Errorf("no %q in the audit log", want)

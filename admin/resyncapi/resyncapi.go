@@ -93,7 +93,7 @@ func Register(api huma.API, c Config) {
 
 // note writes an audit entry.
 func (c Config) note(ctx context.Context, action string) error {
-	return c.Audit(fleet.AuditEntry{Time: c.Now(), Actor: access.Of(ctx).Name, Action: action})
+	return c.Audit(fleet.AuditEntry{Time: c.Now(), Actor: access.Of(ctx).Name, From: access.Of(ctx).From, Action: action})
 }
 
 func jobProblem(err error) error {
