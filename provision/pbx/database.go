@@ -53,12 +53,13 @@ func readDatabase(ctx context.Context, s Source, read func(context.Context, snap
 	return out, read(ctx, snapshot{tx, postgres, &out})
 }
 
-// redacted returns a DSN without a password that is in it against the manual.
+// redacted returns a DSN without its parameters, and without a password that is in it against the manual.
 func redacted(dsn string) string {
 	u, err := url.Parse(dsn)
 	if err != nil {
 		return "the database"
 	}
+	u.RawQuery = ""
 	return u.Redacted()
 }
 
@@ -67,7 +68,7 @@ func parseDSN(dsn string) (*url.URL, error) {
 	if err != nil || !slices.Contains([]string{"postgres", "postgresql", "mysql", "mariadb"}, u.Scheme) || strings.Trim(u.Path, "/") == "" {
 		return nil, errors.New("dsn must be postgres://USER@HOST/DATABASE or mysql://USER@HOST/DATABASE")
 	}
-	if _, ok := u.User.Password(); ok {
+	if _, ok := u.User.Password(); ok || u.Query().Has("password") {
 		return nil, errors.New("dsn: the password belongs into password_file")
 	}
 	return u, nil

@@ -189,3 +189,16 @@ func FuzzAsteriskFile(f *testing.F) {
 		}
 	})
 }
+
+// TestPasswordInADSNIsNeitherTakenNorShown: the error of a connection is shown to viewers.
+func TestPasswordInADSNIsNeitherTakenNorShown(t *testing.T) {
+	for dsn, want := range map[string]string{
+		"postgres://a@127.0.0.1:1/x?password=hush":                         "the password belongs into password_file",
+		"postgres://a@127.0.0.1:1/x?sslmode=disable&application_name=hush": "connect to postgres://a@127.0.0.1:1/x: ",
+	} {
+		_, err := pbx.Source{Type: "fusionpbx", DSN: dsn}.Read(context.Background())
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hush") {
+			t.Errorf("%s: %v", dsn, err)
+		}
+	}
+}
