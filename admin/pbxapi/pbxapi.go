@@ -87,8 +87,8 @@ func Register(api huma.API, c Config) {
 	})
 }
 
-// maxPush holds the accounts of a large PBX.
-const maxPush = 32 << 20 // bytes
+// maxPush holds 50,000 accounts.
+const maxPush = 8 << 20 // bytes
 
 // write runs the edit of a sync as a change of the caller.
 func (c Config) write(ctx context.Context) pbxsync.Write {

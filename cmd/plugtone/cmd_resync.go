@@ -110,7 +110,10 @@ func (a *app) followJob(c *cobra.Command, cl *client.Client, id uint64) error {
 		job, err := cl.Job(ctx, id)
 		if err == nil && job.State != notify.Running {
 			progress.end()
-			return a.printJob(c, job)
+			if err := a.printJob(c, job); err != nil {
+				return err
+			}
+			return unfetched(job)
 		}
 		if err == nil {
 			progress.show("job %d: %s", id, jobProgress(job))
@@ -155,19 +158,20 @@ func jobCounts(job notify.Job) string {
 	return strings.Join(parts, ", ")
 }
 
-// printJob prints a job with its phones. A job that ended without the fetch of every phone is an error.
-func (a *app) printJob(c *cobra.Command, job notify.Job) error {
-	if a.json {
-		if err := printJSON(c, job); err != nil {
-			return err
-		}
-	} else if err := printJobTable(c.OutOrStdout(), job); err != nil {
-		return err
-	}
-	if missing := job.Total - job.Counts[notify.Fetched]; job.State != notify.Running && missing > 0 {
+// unfetched returns an error for a job that ended without the fetch of every phone.
+func unfetched(job notify.Job) error {
+	if missing := job.Total - job.Counts[notify.Fetched]; missing > 0 {
 		return fmt.Errorf("job %d: %d of %d phones did not fetch", job.ID, missing, job.Total)
 	}
 	return nil
+}
+
+// printJob prints a job with its phones.
+func (a *app) printJob(c *cobra.Command, job notify.Job) error {
+	if a.json {
+		return printJSON(c, job)
+	}
+	return printJobTable(c.OutOrStdout(), job)
 }
 
 func printJobTable(out io.Writer, job notify.Job) error {

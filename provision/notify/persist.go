@@ -63,22 +63,26 @@ func (r *run) save() error {
 	return nil
 }
 
-// load reads all jobs. Parts of a job that has no head are left over from a start that was cut off: they are removed.
+// load reads all jobs. Parts of a job that has no head are left over from a start that was cut off: they are removed, and so is a job that
+// can't be read whole: the daemon starts without it.
 func load(s Store) ([]*Job, error) {
+	broken := map[uint64]bool{}
 	heads := map[uint64]*Job{}
 	phones := map[uint64]map[int][]Result{}
 	err := s.LoadJobs(func(id uint64, part int, data []byte) error {
 		if part == 0 {
 			var j Job
 			if err := json.Unmarshal(data, &j); err != nil {
-				return fmt.Errorf("job %d: %w", id, err)
+				broken[id] = true
+				return nil
 			}
 			heads[id] = &j
 			return nil
 		}
 		var list []Result
 		if err := json.Unmarshal(data, &list); err != nil {
-			return fmt.Errorf("job %d: %w", id, err)
+			broken[id] = true
+			return nil
 		}
 		if phones[id] == nil {
 			phones[id] = map[int][]Result{}
@@ -92,7 +96,7 @@ func load(s Store) ([]*Job, error) {
 	var out []*Job
 	for id, parts := range phones {
 		job, ok := heads[id]
-		if !ok {
+		if last := slices.Max(slices.Collect(maps.Keys(parts))); !ok || broken[id] || last != len(parts) {
 			if err := s.DeleteJob(id); err != nil {
 				return nil, err
 			}
