@@ -21,6 +21,8 @@ func TestChangeOfManyNamesWhatIsTaken(t *testing.T) {
 func TestConditionsOfEmptyVariablesSelectNothing(t *testing.T) {
 	a := newAPI(t)
 	a.office()
+	a.want(a.as("operator", "POST /api/v1/keys/fill", `{"where":",","from":3,"extensions":["1001"]}`), "fill", 422)
+	a.want(a.as("operator", "POST /api/v1/keys/fill", `{"from":3,"extensions":["1001"]}`), "fill", 422)
 	for _, body := range []string{`{"where":",","delete":true}`, `{"where":"","delete":true}`, `{"where":" , ","delete":true}`} {
 		a.want(a.as("operator", "POST /api/v1/devices/change", body), body, 422)
 	}

@@ -28,7 +28,8 @@ type ReplaceRequest struct {
 
 // FillRequest says which keys phones get: one for each extension, in consecutive slots.
 type FillRequest struct {
-	Devices    []string `json:"devices" required:"true" minItems:"1" maxItems:"10000" doc:"MAC addresses of the phones" example:"[\"00:15:65:12:34:56\"]"`
+	Devices    []string `json:"devices,omitempty" maxItems:"10000" doc:"MAC addresses of the phones" example:"[\"00:15:65:12:34:56\"]"`
+	Where      string   `json:"where,omitempty" doc:"the phones by conditions, as in the list of devices" example:"profile=desk"`
 	Area       string   `json:"area,omitempty" doc:"area of the keys; line when left out" example:"line"`
 	From       int      `json:"from" required:"true" minimum:"1" maximum:"999" doc:"first slot" example:"5"`
 	Type       string   `json:"type,omitempty" enum:"blf,speed_dial,intercom" doc:"type of the keys; blf when left out" example:"blf"`

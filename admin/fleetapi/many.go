@@ -35,7 +35,7 @@ func (s manyDevices) change(ctx context.Context, in *struct {
 	writing.Input
 	Body client.ManyDevices
 }) (*struct{ Body client.Applied }, error) {
-	macs, err := s.selected(ctx, in.Body)
+	macs, err := s.selected(ctx, "macs", in.Body.MACs, in.Body.Where)
 	if err != nil {
 		return nil, err
 	}
@@ -56,16 +56,16 @@ func (s manyDevices) change(ctx context.Context, in *struct {
 	return &struct{ Body client.Applied }{r.out}, err
 }
 
-// selected returns the devices of a request: those named, and those for which the conditions hold.
-func (s manyDevices) selected(ctx context.Context, in client.ManyDevices) ([]dhcp.MAC, error) {
-	if len(in.MACs) == 0 && in.Where == "" {
-		return nil, problem.Field("body", "", "needs macs or where")
+// selected returns the devices of a request: those named in its member, and those for which the conditions hold.
+func (s *core) selected(ctx context.Context, member string, named []dhcp.MAC, expr string) ([]dhcp.MAC, error) {
+	if len(named) == 0 && expr == "" {
+		return nil, problem.Field("body", "", "needs "+member+" or where")
 	}
-	macs := slices.Clone(in.MACs)
-	if in.Where == "" {
+	macs := slices.Clone(named)
+	if expr == "" {
 		return macs, nil
 	}
-	where, err := selector.Parse(in.Where)
+	where, err := selector.Parse(expr)
 	if err != nil {
 		return nil, problem.From(err)
 	}
@@ -74,7 +74,7 @@ func (s manyDevices) selected(ctx context.Context, in client.ManyDevices) ([]dhc
 		return nil, problem.From(err)
 	}
 	for _, mac := range found {
-		if !slices.Contains(in.MACs, mac) {
+		if !slices.Contains(named, mac) {
 			macs = append(macs, mac)
 		}
 	}

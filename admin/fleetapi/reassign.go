@@ -178,6 +178,10 @@ func (s reassigning) fill(ctx context.Context, in *struct {
 		}
 		macs[i] = mac
 	}
+	macs, err := s.selected(ctx, "devices", macs, in.Body.Where)
+	if err != nil {
+		return nil, err
+	}
 	action := fmt.Sprintf("fill keys of %d devices", len(macs))
 	if len(macs) == 1 {
 		action = "fill keys of device " + macs[0].String()

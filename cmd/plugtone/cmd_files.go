@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"plugtone/admin/client"
+	"plugtone/dhcp"
 	"plugtone/provision"
 )
 
@@ -20,34 +21,60 @@ func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys
 func deviceFiles(a *app) *cobra.Command {
 	var subnet string
 	var reveal bool
+	var m many
 	c := &cobra.Command{
-		Use: "files MAC [NAME]", Args: cobra.RangeArgs(1, 2), Short: "Show the files that a phone would be given",
-		Long: "Show the files that a phone would be given, in the order it requests them, or the bytes of one of them.\n" +
+		Use: "files [MAC]... [NAME]", Short: "Show the files that phones would be given",
+		Long: "Show the files that phones would be given, in the order they request them, or with one MAC and the NAME of a file its bytes.\n" +
 			"Secrets are masked unless --reveal is given; size and digest are always the real file's. Files are rendered for the\n" +
 			"subnet of the phone's lease, else of its reservation, else of its last fetch.",
 		Example: `  plugtone device files 00:15:65:12:34:56
+  plugtone device files --where "profile=desk,state=stale"
   plugtone device files 00:15:65:12:34:56 001565123456.cfg
   plugtone device files 00:15:65:12:34:56 001565123456.cfg --reveal | sha256sum`,
-		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) == 2 {
-				return a.oneFile(c, args[0], args[1], subnet, reveal)
+		Args: func(c *cobra.Command, args []string) error {
+			if namesFile(args) {
+				args = args[:1]
 			}
-			if reveal {
+			return m.args(c, args)
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			switch {
+			case namesFile(args):
+				return a.oneFile(c, args[0], args[1], subnet, reveal)
+			case reveal:
 				return usagef("--reveal needs the NAME of a file")
 			}
-			return a.allFiles(c, args[0], subnet)
+			cl, err := a.client()
+			if err != nil {
+				return err
+			}
+			if m.single(args) {
+				return a.allFiles(c, cl, args[0], subnet)
+			}
+			macs, err := m.devices(c, cl, args)
+			if err != nil {
+				return err
+			}
+			return a.filesOfMany(c, cl, macs, subnet)
 		},
 	}
+	m.define(c)
 	c.Flags().StringVar(&subnet, "subnet", "", "as in this subnet: `PREFIX`")
 	c.Flags().BoolVar(&reveal, "reveal", false, "byte for byte, with secrets; noted in the audit log")
 	return c
 }
 
-func (a *app) allFiles(c *cobra.Command, mac, subnet string) error {
-	cl, err := a.client()
-	if err != nil {
-		return err
+// namesFile reports whether the second of two arguments is the name of a file. The MAC of another phone is none.
+func namesFile(args []string) bool {
+	if len(args) != 2 {
+		return false
 	}
+	mac, err := dhcp.ParseMAC(args[0])
+	other, otherErr := dhcp.ParseMAC(args[1])
+	return err == nil && (otherErr != nil || other == mac)
+}
+
+func (a *app) allFiles(c *cobra.Command, cl *client.Client, mac, subnet string) error {
 	files, err := cl.Files(c.Context(), mac, subnet)
 	if err != nil {
 		return err
@@ -57,13 +84,42 @@ func (a *app) allFiles(c *cobra.Command, mac, subnet string) error {
 	}
 	t := newTable("NAME", "KIND", "OUTCOME", "SIZE", "SHA-256", "")
 	for _, f := range files.Items {
-		size := "-"
-		if f.Outcome == string(provision.Served) {
-			size = strconv.FormatInt(f.Size, 10)
-		}
-		t.add(f.Name, f.Kind, f.Outcome, size, dash(shortDigest(f.Digest)), f.Reason)
+		t.add(fileRow(f)...)
 	}
 	return t.print(c.OutOrStdout())
+}
+
+// filesOfMany lists the files of phones in one table.
+func (a *app) filesOfMany(c *cobra.Command, cl *client.Client, macs []dhcp.MAC, subnet string) error {
+	lists := []client.Files{}
+	t := newTable("MAC", "NAME", "KIND", "OUTCOME", "SIZE", "SHA-256", "")
+	for _, mac := range macs {
+		files, err := cl.Files(c.Context(), mac.String(), subnet)
+		if err != nil {
+			return fmt.Errorf("device %s: %w", mac, err)
+		}
+		lists = append(lists, files)
+		for _, f := range files.Items {
+			t.add(append([]string{mac.String()}, fileRow(f)...)...)
+		}
+	}
+	switch {
+	case a.json:
+		return printJSON(c, lists)
+	case len(macs) == 0:
+		message(c, "no device is selected")
+		return nil
+	}
+	return t.print(c.OutOrStdout())
+}
+
+// fileRow is a file as the table of files has it.
+func fileRow(f provision.FileInfo) []string {
+	size := "-"
+	if f.Outcome == string(provision.Served) {
+		size = strconv.FormatInt(f.Size, 10)
+	}
+	return []string{f.Name, f.Kind, f.Outcome, size, dash(shortDigest(f.Digest)), f.Reason}
 }
 
 func (a *app) oneFile(c *cobra.Command, mac, name, subnet string, reveal bool) error {

@@ -95,9 +95,7 @@ func deviceReplace(a *app) *cobra.Command {
 
 func deviceKeys(a *app) *cobra.Command {
 	c := &cobra.Command{Use: "keys", Short: "The keys of phones"}
-	fill := keysFill(a)
-	checkMAC(fill)
-	c.AddCommand(fill)
+	c.AddCommand(keysFill(a))
 	return c
 }
 
@@ -105,12 +103,14 @@ func keysFill(a *app) *cobra.Command {
 	r := client.FillRequest{}
 	var sort string
 	var blf, dial []string
+	var m many
 	c := &cobra.Command{
-		Use: "fill MAC...", Args: cobra.MinimumNArgs(1), Short: "Give phones a key for each of many extensions",
+		Use: "fill [MAC]...", Args: m.args, Short: "Give phones a key for each of many extensions",
 		Long: "Give phones a key for each of many extensions, in consecutive slots of an area, all phones in one step. The labels follow the\n" +
 			"extensions' display names. Of a range such as 1001-1040, the extensions that exist count. Run again, it sets the same\n" +
 			"keys. A slot that has a key of another type is an error unless --overwrite is given.",
 		Example: `  plugtone device keys fill 00:15:65:12:34:56 --area line --from 5 --blf 1001-1040 --sort label --skip-own
+  plugtone device keys fill --where "profile=reception" --from 5 --blf 1001-1040 --skip-own --dry-run
   plugtone device keys fill 001565123456 001565123457 --area expansion1 --from 1 --blf 1001-1020 --blf 1100 --dry-run`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := oneOf("sort", sort, reassign.SortNumber, reassign.SortLabel); err != nil {
@@ -122,7 +122,14 @@ func keysFill(a *app) *cobra.Command {
 			case len(blf) > 0 && len(dial) > 0:
 				return usagef("--blf and --speed-dial are two layouts: give one of them")
 			}
-			r.Devices, r.Sort, r.Type, r.Extensions = args, sort, "blf", blf
+			named, err := m.request(c, args)
+			if err != nil {
+				return err
+			}
+			for _, mac := range named.MACs {
+				r.Devices = append(r.Devices, mac.String())
+			}
+			r.Where, r.Sort, r.Type, r.Extensions = named.Where, sort, "blf", blf
 			if len(dial) > 0 {
 				r.Type, r.Extensions = "speed_dial", dial
 			}
@@ -140,16 +147,23 @@ func keysFill(a *app) *cobra.Command {
 			return a.done(c, out, "keys of %s filled; that is change %d", deviceCount(out.Change.Changed), out.Change.ID)
 		},
 	}
+	m.define(c)
 	f := c.Flags()
-	f.StringVar(&r.Area, "area", "line", "`AREA` of the keys: line, memory, programmable, expansion1 to expansion6")
-	f.IntVar(&r.From, "from", 1, "first `SLOT`")
 	f.StringArrayVar(&blf, "blf", nil, "busy lamps for `EXTENSIONS`: a range such as 1001-1040, or one extension (repeatable)")
 	f.StringArrayVar(&dial, "speed-dial", nil, "speed dials for `EXTENSIONS` instead of busy lamps (repeatable)")
 	f.StringVar(&sort, "sort", "", "`ORDER` of the keys: number or label; as named when not given")
-	f.BoolVar(&r.SkipOwn, "skip-own", false, "leave out the extensions on a phone's own lines")
-	f.BoolVar(&r.Overwrite, "overwrite", false, "also replace keys of other types")
+	fillFlags(c, &r)
 	a.writes(c)
 	return c
+}
+
+// fillFlags adds the flags of keys fill whose values need no check here.
+func fillFlags(c *cobra.Command, r *client.FillRequest) {
+	f := c.Flags()
+	f.StringVar(&r.Area, "area", "line", "`AREA` of the keys: line, memory, programmable, expansion1 to expansion6")
+	f.IntVar(&r.From, "from", 1, "first `SLOT`")
+	f.BoolVar(&r.SkipOwn, "skip-own", false, "leave out the extensions on a phone's own lines")
+	f.BoolVar(&r.Overwrite, "overwrite", false, "also replace keys of other types")
 }
 
 func deviceCount(n int) string {

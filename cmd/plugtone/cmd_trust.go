@@ -2,47 +2,58 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"plugtone/admin/client"
 	"plugtone/dhcp"
 	"plugtone/provision/setting"
+	"plugtone/provision/trust"
 )
 
 func deviceEnroll(a *app) *cobra.Command {
 	var all bool
 	var length, from string
+	var m many
 	c := &cobra.Command{
-		Use: "enroll [MAC]", Args: cobra.MaximumNArgs(1), Short: "For a time, let a phone have its files without a proof",
-		Long: "For a time, let a phone have its files without any other proof: for its first boot away from the networks that are leased\n" +
-			"here. With --all it holds for every phone, and leases of new phones that came too fast are proof again at once.\n" +
+		Use: "enroll [MAC]...", Short: "For a time, let phones have their files without a proof",
+		Long: "For a time, let phones have their files without any other proof: for their first boot away from the networks that are leased\n" +
+			"here. Each phone that is named has a window of its own. With --all it holds for every phone, and leases of new phones that came\n" +
+			"too fast are proof again at once.\n" +
 			"Every requester there gets the passwords meanwhile: keep it short, and name the network with --from. --all, and a window without\n" +
 			"--from or from a network larger than /8, need the role admin.",
 		Example: `  plugtone device enroll 00:15:65:12:34:56 --for 30m --from 198.51.100.0/24
+  plugtone device enroll --where "tag=pilot,state=never_fetched" --for 30m --from 198.51.100.0/24
   plugtone device enroll --all --for 30m
   plugtone device enroll --all --for 0s   # closes it`,
-		RunE: func(c *cobra.Command, args []string) error {
-			mac := ""
-			duration, lengthErr := setting.ParseDuration(length)
+		Args: func(c *cobra.Command, args []string) error {
+			named := len(args) > 0 || m.where != "" || m.stdin
 			switch {
-			case all == (len(args) == 1):
-				return usagef("name one phone, or --all")
+			case all == named:
+				return usagef("name phones by MAC, --where or --stdin, or every phone by --all")
+			case named:
+				return m.args(c, args)
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			duration, err := setting.ParseDuration(length)
+			switch {
 			case length == "":
 				return usagef("--for is needed: how long, such as 30m")
-			case lengthErr != nil:
-				return usagef("--for: %w", lengthErr)
-			case !all:
-				m, err := dhcp.ParseMAC(args[0])
-				if err != nil {
-					return usageError{err}
-				}
-				mac = m.String()
+			case err != nil:
+				return usagef("--for: %w", err)
 			}
 			cl, err := a.client()
 			if err != nil {
 				return err
 			}
+			window := client.EnrollRequest{For: length, From: from}
+			if !all && !m.single(args) {
+				return a.enrollMany(c, cl, &m, args, window)
+			}
+			mac := strings.Join(args, "")
 			w, err := cl.Enroll(c.Context(), mac, length, from)
 			if err != nil {
 				return err
@@ -53,11 +64,47 @@ func deviceEnroll(a *app) *cobra.Command {
 			return a.done(c, w, "%s", localTimes(w.String()))
 		},
 	}
+	m.define(c)
 	f := c.Flags()
 	f.BoolVar(&all, "all", false, "every phone; lifts the freeze of new phones too")
 	f.StringVar(&length, "for", "", "how long, a `DURATION` such as 30m; 0s closes the window")
 	f.StringVar(&from, "from", "", "only for requests from these addresses, a `PREFIX` such as 198.51.100.0/24; larger than /8 only for the role admin")
 	return c
+}
+
+// enrollMany opens or closes a window for each phone. Windows are no records: those of the phones before an error stay.
+func (a *app) enrollMany(c *cobra.Command, cl *client.Client, m *many, args []string, window client.EnrollRequest) error {
+	macs, err := m.devices(c, cl, args)
+	if err != nil {
+		return err
+	}
+	windows := []trust.Window{}
+	for _, mac := range macs {
+		w, err := cl.Enroll(c.Context(), mac.String(), window.For, window.From)
+		if err != nil {
+			return fmt.Errorf("device %s, after %d of %d phones were done: %w", mac, len(windows), len(macs), err)
+		}
+		windows = append(windows, w)
+	}
+	if a.json {
+		return printJSON(c, windows)
+	}
+	if len(windows) == 0 {
+		return a.done(c, windows, "no device is selected")
+	}
+	return a.done(c, windows, "%s", enrolled(windows, window.For))
+}
+
+// enrolled describes windows that were opened or closed alike.
+func enrolled(windows []trust.Window, length string) string {
+	if d, err := setting.ParseDuration(length); err == nil && d == 0 {
+		return "closed for " + deviceCount(len(windows))
+	}
+	texts := make([]string, len(windows))
+	for i, w := range windows {
+		texts[i] = localTimes(w.String())
+	}
+	return strings.Join(texts, "\n")
 }
 
 func deviceCredentials(a *app) *cobra.Command {
@@ -69,11 +116,14 @@ func deviceCredentials(a *app) *cobra.Command {
 			"the old one counts until the phone has used the new one, and there is no third before that without --force. --csv prints those\n" +
 			"of all phones, for the redirect services of vendors.",
 		Example: `  plugtone device credentials 00:15:65:12:34:56 --reveal
-  plugtone device credentials 00:15:65:12:34:56 --rotate
+  plugtone device credentials 00:15:65:12:34:56 --rotate --message "phone was lent"
   plugtone device credentials --csv`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if all == (len(args) == 1) {
 				return usagef("name one phone, or --csv for all")
+			}
+			if !rotate && a.write != (client.Write{}) {
+				return usagef("--dry-run, --summary and --message go with --rotate: nothing else here changes records")
 			}
 			cl, err := a.client()
 			if err != nil {
@@ -108,6 +158,7 @@ func deviceCredentials(a *app) *cobra.Command {
 	f.BoolVar(&force, "force", false, "with --rotate: also before the phone has used the last password, which then counts no more;\na phone that has fetched that one and is away from our leases must be enrolled")
 	f.BoolVar(&all, "csv", false, "all phones, with passwords, as CSV")
 	c.MarkFlagsMutuallyExclusive("csv", "rotate")
+	a.writes(c)
 	return c
 }
 

@@ -3,6 +3,8 @@ package main
 import (
 	"bufio"
 	"fmt"
+	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -79,6 +81,31 @@ func (m *many) request(c *cobra.Command, args []string) (in client.ManyDevices, 
 		return in, fmt.Errorf("standard input has no MAC")
 	}
 	return in, nil
+}
+
+// devices returns the MACs of the devices that were named, each once. With --where they are those for which the conditions hold now.
+func (m *many) devices(c *cobra.Command, cl *client.Client, args []string) ([]dhcp.MAC, error) {
+	in, err := m.request(c, args)
+	if err != nil {
+		return nil, err
+	}
+	macs := in.MACs
+	if in.Where != "" {
+		found, err := cl.Devices().All(c.Context(), url.Values{"where": {in.Where}})
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range found {
+			macs = append(macs, d.MAC)
+		}
+	}
+	var out []dhcp.MAC
+	for _, mac := range macs {
+		if !slices.Contains(out, mac) {
+			out = append(out, mac)
+		}
+	}
+	return out, nil
 }
 
 // changeMany sends a change of many devices and prints what became of it.

@@ -55,3 +55,56 @@ func TestManyDevicesAreChangedInOneChange(t *testing.T) {
 		}
 	}
 }
+
+func TestManyDevicesAreEnrolledFilledAndListed(t *testing.T) {
+	s := newShell(t)
+	s.office()
+	s.ok("device add 001565123457 --model acme/A4 --tag pilot")
+	s.ok("device add 001565123458 --model acme/A4 --tag pilot")
+	if out := s.ok("device enroll --where tag=pilot --for 30m --from 198.51.100.0/24"); strings.Count(out, "need no proof from 198.51.100.0/24") != 2 || strings.Contains(out, desk) {
+		t.Errorf("enrolled:\n%s", out)
+	}
+	s.stdin = "001565123457\n00-15-65-12-34-57\n001565123456\n"
+	if out := s.ok("device enroll --stdin --for 30m"); strings.Count(out, "need no proof") != 2 || !strings.Contains(out, desk) {
+		t.Errorf("enrolled:\n%s", out)
+	}
+	if out := s.ok("device files --where tag=pilot"); !strings.Contains(out, "001565123457.cfg") || !strings.Contains(out, "00:15:65:12:34:58  001565123458.cfg") || strings.Contains(out, desk) {
+		t.Errorf("files:\n%s", out)
+	}
+	if out := s.ok("device files 001565123456 001565123457"); !strings.Contains(out, "001565123456.cfg") || !strings.Contains(out, "001565123457.cfg") {
+		t.Errorf("files:\n%s", out)
+	}
+	s.stdin = "001565123458\n"
+	if out := s.ok("device files --stdin --json"); !strings.HasPrefix(out, "[") || !strings.Contains(out, "001565123458.cfg") {
+		t.Errorf("files:\n%s", out)
+	}
+	if out := s.ok("device keys fill --where tag=pilot --from 3 --blf 1001-1002 --dry-run --summary"); !strings.Contains(out, "2 records (2 changed)") {
+		t.Errorf("dry run: %s", out)
+	}
+	if out := s.ok("device keys fill --where tag=pilot --from 3 --blf 1001-1002"); !strings.Contains(out, "keys of 2 devices filled") {
+		t.Errorf("filled: %s", out)
+	}
+	if out := s.ok("device show 001565123458"); !strings.Contains(out, "blf:1002") {
+		t.Errorf("a phone:\n%s", out)
+	}
+	s.stdin = "001565123457\n001565123458\n"
+	if out := s.ok("device keys fill --stdin --from 3 --blf 1001-1002"); !strings.Contains(out, "unchanged") {
+		t.Errorf("filled again: %s", out)
+	}
+	for line, want := range map[string]string{
+		"device enroll " + desk + " --where tag=x --for 30m": "not by more than one",
+		"device files": "MAC is missing",
+		"device files --where tag=pilot --reveal":               "--reveal needs the NAME",
+		"device files " + desk + " 001565123456.cfg --stdin":    "not by more than one",
+		"device files " + desk + " 001565123457 x.cfg":          `MAC address "x.cfg"`,
+		"device files --where labl=x":                           "near: label",
+		"device files " + desk + " 001565999999":                "device 00:15:65:99:99:99: ",
+		"device keys fill --blf 1001":                           "MAC is missing",
+		"device keys fill --where labl=x --blf 1001":            "near: label",
+		"device keys fill " + desk + " --where tag=x --blf 100": "not by more than one",
+	} {
+		if status, _, errs := s.run(line); status == 0 || !strings.Contains(errs, want) {
+			t.Errorf("%s: status %d, %s\nlacks %q", line, status, errs, want)
+		}
+	}
+}
