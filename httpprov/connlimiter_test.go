@@ -21,10 +21,11 @@ func occupy(t *testing.T, s *running, addrs []string, n int, stop <-chan struct{
 		attackers.Go(func() {
 			d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
 			var held []net.Conn
+		dial:
 			for range n {
 				select {
 				case <-stop:
-					n = 0
+					break dial
 				default:
 					if c, err := d.Dial("tcp4", s.addr); err == nil {
 						held = append(held, c)

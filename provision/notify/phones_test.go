@@ -65,6 +65,9 @@ Content-Length: 0
 ]]></send>`, code, reason)
 }
 
+// sender is made once: it sets the logger of package sip.
+var sender = notify.NewSender("1.0")
+
 // sipp starts a phone and returns where it listens. The test ends it.
 func sipp(t *testing.T, transport, scenario string) netip.AddrPort {
 	t.Helper()
@@ -184,13 +187,12 @@ func TestPhoneOverTLSIsNotified(t *testing.T) {
 		_, _ = c.Read(make([]byte, 1)) // until the other side closes
 	}()
 	to := notify.Target{Addr: netip.MustParseAddrPort(l.Addr().String()), Transport: "tls", User: "1001", Notify: packdoc.Notify{Event: "check-sync"}}
-	if got, err := notify.NewSender("1.0").Notify(context.Background(), to, false); err != nil || got.Code != 200 {
+	if got, err := sender.Notify(context.Background(), to, false); err != nil || got.Code != 200 {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
 
 func TestPhonesAnswerANotify(t *testing.T) {
-	sender := notify.NewSender("1.0")
 	for _, x := range []struct {
 		name, transport, phone, password string
 		want                             notify.Reply
@@ -218,7 +220,7 @@ func TestPhonesAnswerANotify(t *testing.T) {
 
 func TestPhoneThatRefusesTheConnectionIsAnError(t *testing.T) {
 	to := notify.Target{Addr: freePort(t, "tcp"), Transport: "tcp", Notify: packdoc.Notify{Event: "check-sync"}}
-	if got, err := notify.NewSender("1.0").Notify(context.Background(), to, false); err == nil || !strings.Contains(err.Error(), "connection refused") {
+	if got, err := sender.Notify(context.Background(), to, false); err == nil || !strings.Contains(err.Error(), "connection refused") {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
@@ -232,7 +234,7 @@ func TestSilentPhoneGivesNoReplyAndNoError(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
 	defer cancel()
 	to := notify.Target{Addr: netip.MustParseAddrPort(c.LocalAddr().String()), Transport: "udp", Notify: packdoc.Notify{Event: "check-sync"}}
-	if got, err := notify.NewSender("1.0").Notify(ctx, to, false); err != nil || got.Code != 0 {
+	if got, err := sender.Notify(ctx, to, false); err != nil || got.Code != 0 {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
