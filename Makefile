@@ -9,7 +9,7 @@
 # make build   bin/plugtone
 # make lint    gofmt, vet, staticcheck
 # make lint-api    the OpenAPI document by redocly and spectral, which npm installs into a temporary folder
-# make install    after make build: binary, unit, default configuration, man pages, completion for bash, zsh and fish (DESTDIR=/tmp/root)
+# make install    after make build: binary, unit, default configuration, man pages, completion for bash, zsh and fish, alerts and dashboard (DESTDIR=/tmp/root)
 
 GO       ?= go
 BIN      := bin/plugtone
@@ -19,9 +19,9 @@ FUZZTIME ?= 60s
 PREFIX   ?= /usr
 SUDO     := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-# Programs that the tests boot phones with, and the Debian package each comes from.
+# Programs that the tests use, and the Debian package each comes from. Of prometheus only promtool is used; the tests need no running server.
 TEST_TOOLS := pg_ctlcluster:postgresql mariadbd:mariadb-server sipp:sip-tester udhcpc:udhcpc dhclient:isc-dhcp-client dhcrelay:isc-dhcp-relay tftp:tftp-hpa atftp:atftp curl:curl \
-              ip:iproute2 ping:iputils-ping openssl:openssl systemd-analyze:systemd linphonec:linphone-cli
+              ip:iproute2 ping:iputils-ping openssl:openssl systemd-analyze:systemd linphonec:linphone-cli promtool:prometheus
 
 .PHONY: demo test bench bench-dhcp bench-files bench-storm parity fuzz build lint lint-api install tools
 
@@ -108,6 +108,9 @@ install:
 	$(BIN) completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/plugtone
 	$(BIN) completion zsh > $(DESTDIR)$(ZSH_COMPLETIONS)/_plugtone
 	$(BIN) completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/plugtone.fish
+	install -D -m 0644 packaging/prometheus/alerts.yaml $(DESTDIR)$(PREFIX)/share/plugtone/prometheus/alerts.yaml
+	install -D -m 0644 packaging/prometheus/alerts_test.yaml $(DESTDIR)$(PREFIX)/share/plugtone/prometheus/alerts_test.yaml
+	install -D -m 0644 packaging/grafana/plugtone.json $(DESTDIR)$(PREFIX)/share/plugtone/grafana/plugtone.json
 	@[ -n "$(DESTDIR)" ] || ! command -v systemd-sysusers >/dev/null || systemd-sysusers plugtone.conf
 	@[ -n "$(DESTDIR)" ] || ! command -v systemd-tmpfiles >/dev/null || systemd-tmpfiles --create plugtone.conf
 	@[ -n "$(DESTDIR)" ] || ! command -v sysctl >/dev/null || sysctl -q -p packaging/sysctl.conf || echo "net.core.rmem_max stays as it is until the next boot"

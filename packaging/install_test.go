@@ -56,6 +56,7 @@ func TestInstallPutsEverythingInItsPlace(t *testing.T) {
 		"usr/lib/tmpfiles.d/plugtone.conf": 0o644, "usr/lib/sysctl.d/60-plugtone.conf": 0o644, "usr/share/man/man5/plugtone.yaml.5": 0o644, "etc/plugtone/plugtone.yaml": 0o640, "etc/plugtone/vendors": 0o755 | os.ModeDir,
 		"usr/share/man/man1/plugtone.1": 0o644, "usr/share/bash-completion/completions/plugtone": 0o644,
 		"usr/share/zsh/vendor-completions/_plugtone": 0o644, "usr/share/fish/vendor_completions.d/plugtone.fish": 0o644,
+		"usr/share/plugtone/prometheus/alerts.yaml": 0o644, "usr/share/plugtone/prometheus/alerts_test.yaml": 0o644, "usr/share/plugtone/grafana/plugtone.json": 0o644,
 	} {
 		info, err := os.Stat(filepath.Join(root, path))
 		if err != nil || info.Mode() != mode || !info.IsDir() && info.Size() == 0 {
