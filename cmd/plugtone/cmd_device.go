@@ -46,7 +46,7 @@ func (d *deviceFlags) define(c *cobra.Command) {
 	f.StringVar(&d.vendor, "vendor", "", "id of the `VENDOR`: plugtone vendor list")
 	f.StringVar(&d.model, "model", "", "`MODEL`, as T46U or yealink/T46U")
 	f.StringVar(&d.label, "label", "", "`TEXT` that people call this phone by")
-	f.StringArrayVar(&d.lines, "line", nil, "extension `EXT` of the next line, NUMBER or NUMBER@REGISTRAR (repeatable, in order)")
+	f.StringArrayVar(&d.lines, "line", nil, lineUsage)
 	f.StringVar(&d.profile, "profile", "", "`PROFILE` whose keys and settings it shares")
 	f.StringArrayVar(&d.keys, "key", nil, "a key by its `SPEC`, SLOT=TYPE:VALUE and more, see above (repeatable)")
 	f.StringArrayVar(&d.contacts, "contact", nil, "`NAME=NUMBER` of the phonebook (repeatable; they replace all contacts)")
@@ -118,22 +118,6 @@ func (d *deviceFlags) patch(c *cobra.Command) (patchFields, error) {
 	return m, m.settings(d.settings)
 }
 
-// parseLines gives the extensions positions from 1 on. A single "" means no lines.
-func parseLines(refs []string) ([]fleet.Line, error) {
-	lines := []fleet.Line{}
-	if len(refs) == 1 && refs[0] == "" {
-		return lines, nil
-	}
-	for i, ref := range refs {
-		number, registrar := fleet.ParseExtension(ref)
-		if number == "" {
-			return nil, usagef("--line %.60q names no extension", ref)
-		}
-		lines = append(lines, fleet.Line{Position: i + 1, Extension: number, Registrar: registrar})
-	}
-	return lines, nil
-}
-
 // parseContacts reads NAME=NUMBER. A single "" means no contacts.
 func parseContacts(texts []string) ([]fleet.Contact, error) {
 	contacts := []fleet.Contact{}
@@ -170,7 +154,7 @@ func deviceAdd(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use: "add MAC", Args: cobra.ExactArgs(1), Short: "Enter a phone",
 		Long: "Enter a phone. Without --vendor and --model it takes what the phone was recognised as, and prints it; a device that\n" +
-			"is no phone (a printer) keeps neither, only its address.\n\n" + keyTypes(),
+			"is no phone (a printer) keeps neither, only its address.\n\n" + lineHelp + "\n" + keyTypes(),
 		Example: `  plugtone device add 00:15:65:12:34:56 --model yealink/T46U --label "Front Desk Phone" --line 1001
   plugtone device add 001565123456 --line 1001 --key 2=blf:1002,label=Bob --key 3=park:701
   plugtone device add 0015.6512.3456 --profile reception --set time_zone=Europe/Berlin
@@ -274,10 +258,11 @@ func deviceSet(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use: "set [MAC]...", Args: m.args, Short: "Change only what is named",
 		Long: "Change only what is named. --line names all lines in order; --key and --set touch only what they name:\n" +
-			"--key 5= and --set NAME= remove, and so does an empty value of the other flags.\n\n" + keyTypes(),
+			"--key 5= and --set NAME= remove, and so does an empty value of the other flags.\n\n" + lineHelp + "\n" + keyTypes(),
 		Example: `  plugtone device set 00:15:65:12:34:56 --label "Reception" --key 5=speed_dial:0800123456
   plugtone device set --where "profile=desk,state!=in_sync" --set language=de --dry-run
   plugtone device set 00:15:65:12:34:56 --line 1001 --line 1002   # both lines, in this order
+  plugtone device set 00:15:65:12:34:56 --line 1=1001,label=Desk --line 2=1002,shared=true,enabled=false
   plugtone device set 00:15:65:12:34:56 --key 5= --set ring_volume=  # remove both`,
 		RunE: func(c *cobra.Command, args []string) error {
 			doc, err := d.patch(c)

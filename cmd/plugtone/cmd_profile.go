@@ -151,7 +151,7 @@ func discoveredAdopt(a *app) *cobra.Command {
 			return a.done(c, d, "device %s created%s", d.MAC, describeModel(d))
 		},
 	}
-	c.Flags().StringArrayVar(&lines, "line", nil, "extension `EXT` of the next line, NUMBER or NUMBER@REGISTRAR (repeatable, in order)")
+	c.Flags().StringArrayVar(&lines, "line", nil, lineUsage)
 	c.Flags().StringVar(&in.Profile, "profile", "", "`PROFILE` whose keys and settings it shares")
 	c.Flags().StringVar(&in.Label, "label", "", "`TEXT` that people call this phone by")
 	a.writes(c)

@@ -34,7 +34,7 @@ func deviceCopy(a *app) *cobra.Command {
 			return a.done(c, r, "device %s created like %s%s", r.Devices[0].MAC, macText(args[0]), describeModel(r.Devices[0]))
 		},
 	}
-	c.Flags().StringArrayVar(&lines, "line", nil, "extension `EXT` of the next line, NUMBER or NUMBER@REGISTRAR (repeatable, in order)")
+	c.Flags().StringArrayVar(&lines, "line", nil, lineUsage)
 	c.Flags().StringVar(&label, "label", "", "`TEXT` that people call the new phone by")
 	a.writes(c)
 	return c
