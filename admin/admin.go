@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"plugtone/admin/api"
+	"plugtone/admin/leaseapi"
 	"plugtone/admin/pbxapi"
 	"plugtone/admin/resyncapi"
 )
@@ -26,6 +27,7 @@ type Config struct {
 	API     api.Config
 	Jobs    resyncapi.Jobs
 	PBX     pbxapi.Sources
+	Table   leaseapi.Table
 }
 
 // Server is the admin API on its listeners.
@@ -43,8 +45,8 @@ func New(c Config) (*Server, error) {
 	if err := c.API.Missing(); err != nil {
 		errs = append(errs, err)
 	}
-	if c.Jobs == nil || c.PBX == nil {
-		errs = append(errs, errors.New("admin configuration lacks Jobs or PBX"))
+	if c.Jobs == nil || c.PBX == nil || c.Table == nil {
+		errs = append(errs, errors.New("admin configuration lacks Jobs, PBX or Table"))
 	}
 	if c.Metrics == nil {
 		errs = append(errs, errors.New("admin configuration lacks Metrics"))

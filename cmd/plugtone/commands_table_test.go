@@ -11,7 +11,7 @@ type commandLineCase struct {
 
 // commandLineCases are run in this order. profile is the path of a profile's file.
 func commandLineCases(profile string) []commandLineCase {
-	return slices.Concat(recordCases(profile), oneStepCases(), mistakeCases(), lookCases(profile))
+	return slices.Concat(recordCases(profile), oneStepCases(), mistakeCases(), lookCases(profile), importCases())
 }
 
 func recordCases(profile string) []commandLineCase {
@@ -171,5 +171,16 @@ func mistakeCases() []commandLineCase {
 		{"device rollback " + desk, 2, "", `.`},
 		{"change show", 2, "", `ID is missing, usage: plugtone change show ID`},
 		{"--version", 0, `^plugtone \S+ \(go1\.\S+, \w+/\w+\)\n$`, ""},
+	}
+}
+
+// importCases import the leases of another server.
+func importCases() []commandLineCase {
+	return []commandLineCase{
+		{"import leases testdata/dnsmasq.leases", 2, "", `--format is missing: one of isc, kea, dnsmasq`},
+		{"import leases testdata/dnsmasq.leases --format windows", 2, "", `--format "windows": must be one of isc, kea, dnsmasq`},
+		{"import leases testdata/dnsmasq.leases --format kea", 1, "", `(?s)testdata/dnsmasq.leases: nothing is imported:.*line 1: the header lacks the column address`},
+		{"import leases /nowhere --format isc", 1, "", `/nowhere: no such file`},
+		{"import leases testdata/dnsmasq.leases --format dnsmasq --dry-run", 0, `(?s)^IP .*10.20.1.20 +00:15:65:00:00:20 +never +imported\s.*10.30.1.20 .* outside +address is in no subnet.*1 imported, 0 same, 0 expired, 1 outside, 0 conflict; nothing was changed\n$`, `left out: 1 entries of IPv6 or without a MAC address`},
 	}
 }

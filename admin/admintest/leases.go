@@ -1,0 +1,28 @@
+package admintest
+
+import (
+	"net/netip"
+
+	"plugtone/dhcp"
+)
+
+// leaseTable returns a lease table that writes into the leases of h. Leases of PutLease are not in it.
+func leaseTable(h *Fixture) *dhcp.Table {
+	pool := dhcp.Range{First: netip.MustParseAddr("10.20.1.0"), Last: netip.MustParseAddr("10.20.3.250")}
+	return dhcp.NewTable(dhcp.Config{Subnets: []dhcp.Subnet{{Prefix: netip.MustParsePrefix("10.20.0.0/22"), Pools: []dhcp.Range{pool}}}}, h, clock)
+}
+
+// WriteLeases implements dhcp.Writer.
+func (h *Fixture) WriteLeases(changes []dhcp.Change) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.broken {
+		return ErrBroken
+	}
+	for _, c := range changes {
+		if delete(h.leases, c.Lease.Addr); !c.Delete {
+			h.leases[c.Lease.Addr] = c.Lease
+		}
+	}
+	return nil
+}
