@@ -60,7 +60,7 @@ func parseLine(spec string, next int) (l fleet.Line, err error) {
 		name, value, ok := strings.Cut(part, "=")
 		switch {
 		case !slices.Contains(lineParts, name):
-			return l, fmt.Errorf("%q is none of %s%s; a comma within a label is written \\,", name, strings.Join(lineParts, " "), fleet.Nearest(name, lineParts))
+			return l, fmt.Errorf("%q must be one of %s%s; a comma within a label is written \\,", name, strings.Join(lineParts, " "), fleet.Nearest(name, lineParts))
 		case !ok || value == "":
 			return l, fmt.Errorf("%s has no value: write %[1]s=VALUE, or leave it out", name)
 		case given[name]:

@@ -28,11 +28,11 @@ func TestLinesAreReadFromFlags(t *testing.T) {
 		}
 	}
 	for specs, want := range map[string]string{
-		"1001,lable=x":               `"lable" is none of label enabled shared host port transport outbound_proxy register_expires; near: label`,
-		"1001,Desk":                  `"Desk" is none of label`,
+		"1001,lable=x":               `"lable" must be one of label enabled shared host port transport outbound_proxy register_expires; near: label`,
+		"1001,Desk":                  `"Desk" must be one of label`,
 		"1001,label":                 "label has no value",
 		"1001,host=":                 "host has no value",
-		"1001,":                      `"" is none of label`,
+		"1001,":                      `"" must be one of label`,
 		"1001,label=a,label=b":       "label is given twice",
 		"1001,shared=yes":            `shared "yes" is neither true nor false`,
 		"1001,enabled=0":             `enabled "0" is neither true nor false`,

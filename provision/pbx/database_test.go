@@ -224,7 +224,7 @@ func TestPostgreSQL(t *testing.T) {
 			t.Errorf("%d extensions, %v", len(got.Extensions), got.Problems)
 		}
 	})
-	t.Run("a schema that is none of FusionPBX", func(t *testing.T) {
+	t.Run("a schema that is not of FusionPBX", func(t *testing.T) {
 		_, err := pbx.Source{Type: "fusionpbx", DSN: fmt.Sprintf(s.dsn, "postgres"), PasswordFile: s.password}.Read(context.Background())
 		if err == nil || !strings.Contains(err.Error(), "there is no table v_domains, or this user may not read it") {
 			t.Error(err)
