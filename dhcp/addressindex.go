@@ -281,7 +281,7 @@ func (x *addressIndex) isLast(e *addressState, now time.Time) bool {
 	return o == nil || o == e || e.active(now) || !o.active(now) && o.lease.starts <= e.lease.starts
 }
 
-// end returns when the lease or the offer of e ends, whichever is first, in Unix nanoseconds.
+// end returns when the lease or the offer of e ends, the earlier of the two, in Unix nanoseconds.
 func (e *addressState) end(now time.Time) int64 {
 	held := e.active(now) || e.declined(now)
 	if e.offered(now) && (!held || e.offeredUntil < e.lease.expires*int64(time.Second)) {

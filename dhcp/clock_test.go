@@ -151,14 +151,14 @@ func TestDistrustHandsOutLongestUnusedFirst(t *testing.T) {
 
 // Clients that renew or remember a free and permitted address get it after a probe, whether the server is authoritative or not, and
 // even against a stored record, which may be older.
-func TestDistrustBelievesClientsThatHaveAnAddress(t *testing.T) {
+func TestDistrustGrantsClaimedAddressesAfterAProbe(t *testing.T) {
 	for _, authoritative := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
 			cfg := dhcptest.ConfigOf(dhcptest.Voice())
 			cfg.Authoritative = authoritative
 			b := distrustFixture(t, cfg, leaseFile(time.Now(), 1))
 			for _, req := range []*dhcp.Request{
-				dhcptest.InitReboot(1, dhcptest.Addr("10.20.0.104")), dhcptest.Renew(2, dhcptest.Addr("10.20.0.105")), dhcptest.InitReboot(0, dhcptest.Addr("10.20.0.106")), // its record says 10.20.0.100
+				dhcptest.InitReboot(1, dhcptest.Addr("10.20.0.104")), dhcptest.Renew(2, dhcptest.Addr("10.20.0.105")), dhcptest.InitReboot(0, dhcptest.Addr("10.20.0.106")), // its record has 10.20.0.100
 			} {
 				b.Probed(b.Want(dhcp.VerdictProbing, req).Probe, false)
 				b.Want(dhcp.VerdictAcked, req)
@@ -171,8 +171,8 @@ func TestDistrustBelievesClientsThatHaveAnAddress(t *testing.T) {
 	}
 }
 
-// Caution lasts one lease time, whatever the wall clock does, and can be read.
-func TestDistrustEnds(t *testing.T) {
+// Caution lasts one lease time, also when the wall clock is set, and can be read.
+func TestDistrustLastsOneLeaseTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &steppingClock{truth: map[int64]time.Time{}}
 		cfg := dhcptest.ConfigOf(dhcptest.Voice())

@@ -37,7 +37,7 @@ type Subnet struct {
 	Pools           []Range
 	Exclude         []Range // never handed out, except by reservation
 	Routers         []netip.Addr
-	Relays          []netip.Addr // relay agents (giaddr) that may speak for the subnet; empty: any address inside it, and Routers
+	Relays          []netip.Addr // relay agents (giaddr) that may relay for the subnet; empty: any address inside it, and Routers
 	DNSServers      []netip.Addr
 	NTPServers      []netip.Addr
 	DomainName      string
@@ -50,7 +50,7 @@ type Subnet struct {
 	Options         []Option   // further options, from ParseOption
 }
 
-// AcceptsRelay reports whether the relay agent with the address a (giaddr) may speak for clients of the subnet.
+// AcceptsRelay reports whether the relay agent with the address a (giaddr) may relay for clients of the subnet.
 func (s *Subnet) AcceptsRelay(a netip.Addr) bool {
 	if len(s.Relays) > 0 {
 		return slices.Contains(s.Relays, a)
@@ -61,7 +61,7 @@ func (s *Subnet) AcceptsRelay(a netip.Addr) bool {
 // Range is an inclusive run of addresses.
 type Range struct{ First, Last netip.Addr }
 
-// Contains reports whether a lies in the range.
+// Contains reports whether a is in the range.
 func (r Range) Contains(a netip.Addr) bool { return r.First.Compare(a) <= 0 && a.Compare(r.Last) <= 0 }
 
 // Size counts the addresses of the range.

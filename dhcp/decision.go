@@ -7,12 +7,12 @@ import (
 
 // Decision is what is to be done about one message.
 type Decision struct {
-	Reply   *Reply     // nil: silent
-	Changes []Change   // must be durable before the reply leaves
-	Probe   netip.Addr // valid: probe this address, report it by Table.Probed, then decide again; nothing is sent meanwhile
-	Hold    netip.Addr // valid: remember this address as offered to the client
-	Unhold  bool       // forget what was offered to the client; comes before Hold
-	Event   Event
+	Reply     *Reply     // nil: silent
+	Changes   []Change   // must be durable before the reply leaves
+	Probe     netip.Addr // valid: probe this address, report it by Table.Probed, then decide again; nothing is sent meanwhile
+	Hold      netip.Addr // valid: store this address as offered to the client
+	DropOffer bool       // delete the offer to the client; comes before Hold
+	Event     Event
 }
 
 // Verdict is what was decided about a message: a closed set of words, used in timelines and as a metric label.
@@ -33,7 +33,7 @@ const (
 	VerdictIgnored       Verdict = "ignored"      // not for us: type, subnet or sender that we don't serve
 	VerdictMalformed     Verdict = "malformed"    // refused by wire.Decode
 	VerdictInternalError Verdict = "fault"        // an internal error, such as a full disk: silent, so that the client tries again
-	VerdictConflict      Verdict = "conflict"     // another host answered a probe of the address; no message of its own
+	VerdictConflict      Verdict = "conflict"     // another host answered a probe of the address; of no client's message
 )
 
 // Verdicts lists all verdicts, for metrics that need every label from the start.

@@ -33,7 +33,7 @@
 //   - Subnet selection (RFC 3011) from a client on an attached link chooses among the subnets of that link only.
 //   - A relayed or routed message about a subnet of phones is ignored when it comes in on the link of another kind of network and
 //     the kernel's way back is a different one, or the relay is in that network, and when its sender is in another kind of network
-//     and is no router of it; a routed one also when it comes in on whatever link that is not the kernel's way to an attached
+//     and is no router of it; a routed one also when it comes in on any link that is not the kernel's route to an attached
 //     client: a client there could borrow a phone's MAC to end its lease.
 //   - A ciaddr in a DISCOVER is ignored: its OFFER goes to the hardware address or is broadcast (4.1 would unicast to ciaddr).
 //   - A client whose DISCOVERs come less than 100 ms apart is answered ten times a second (dhcp/server; 4.1 requires clients to wait).

@@ -15,7 +15,7 @@ const Quarantine = 24 * time.Hour
 const (
 	offerHold       = time.Minute         // C38: an offer belongs to its client for this time
 	shortQuarantine = 10 * time.Minute    // of it, before the phone that it is reserved for may try again
-	probeFresh      = 30 * time.Second    // C41: a probe without an answer is believed for this time
+	probeFresh      = 30 * time.Second    // C41: how long the result of a probe without an answer is used
 	phoneAffinity   = 30 * 24 * time.Hour // other clients don't get a phone's last address before
 	declineWindow   = time.Hour           // C45: declines are counted over this time
 	maxDecliners    = 4096                // clients that are counted at a time
@@ -167,7 +167,7 @@ func (s indexSet) state(addr netip.Addr) *addressState {
 	return nil
 }
 
-// Of returns what mac was bound to last in the subnet, whatever its state.
+// Of returns what mac was bound to last in the subnet, in any state.
 func (v *Leases) Of(subnet netip.Prefix, mac MAC) (Lease, bool) {
 	if x := v.indexes.of(subnet.Addr()); x != nil {
 		if e := x.byMAC[mac]; e != nil {
@@ -235,9 +235,9 @@ func (v *Leases) dropOffer(mac MAC) {
 	}
 }
 
-// applyOffer applies Unhold and Hold of a decision.
+// applyOffer applies DropOffer and Hold of a decision.
 func (v *Leases) applyOffer(d *Decision) {
-	if d.Unhold {
+	if d.DropOffer {
 		v.dropOffer(d.Event.MAC)
 	}
 	if d.Hold.IsValid() {

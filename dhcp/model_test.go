@@ -187,7 +187,7 @@ var errDisk = errors.New("disk full")
 
 // No address is acknowledged to two live clients. Acknowledged leases survive a crash at any moment. Every client that keeps trying gets
 // an address while one is free.
-func TestModel(t *testing.T) {
+func TestTableHoldsItsInvariantsInASimulation(t *testing.T) {
 	for range 50 { // a hundred runs each: some bugs show only in thousands of runs
 		rapid.Check(t, model)
 	}

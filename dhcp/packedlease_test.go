@@ -55,7 +55,7 @@ func TestPackedLeaseRoundTrip(t *testing.T) {
 	}
 }
 
-// A MAC is known as long as it has a record, on whatever address.
+// A MAC is known as long as it has a record, on any address.
 func TestKnownMACsFollowTheRecords(t *testing.T) {
 	o := durableIndex{leases: map[uint32]*packedLease{}, macs: map[MAC]int{}}
 	one, two := MAC{1}, MAC{2}

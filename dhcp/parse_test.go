@@ -29,7 +29,7 @@ func TestParseRange(t *testing.T) {
 }
 
 // Validate returns all problems at once, each with its subnet and its value.
-func TestValidate(t *testing.T) {
+func TestValidateReturnsAllProblems(t *testing.T) {
 	s := dhcptest.Voice()
 	s.Phones, s.VoiceVLAN, s.LeaseTime = "yes", 5000, time.Second
 	s.Pools = append(s.Pools, dhcp.Range{First: dhcptest.Addr("10.21.0.1"), Last: dhcptest.Addr("10.21.0.2")}, dhcp.Range{First: dhcptest.Addr("10.20.0.105"), Last: dhcptest.Addr("10.20.0.120")}, dhcp.Range{})

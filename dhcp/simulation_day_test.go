@@ -10,8 +10,8 @@ import (
 	"plugtone/dhcp/dhcptest"
 )
 
-// The properties of TestModel also hold when clients move, addresses are taken, reserved, declined and deleted, the clock is set and the
-// configuration changes. A client of an ordinary network ends no other client's lease elsewhere.
+// The properties of TestTableHoldsItsInvariantsInASimulation also hold when clients move, addresses are taken, reserved, declined and deleted, the clock is set and the
+// configuration changes. A client of an ordinary network ends no other client's lease on another network.
 func TestClientsThatMove(t *testing.T) {
 	for range 30 {
 		rapid.Check(t, simulatedDay)

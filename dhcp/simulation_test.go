@@ -61,7 +61,7 @@ type datagram struct {
 	xid   uint32
 	guest bool
 
-	direct, elsewhere bool // a guest's own
+	direct, mismatch bool // a guest's own
 }
 
 type probing struct {
@@ -144,7 +144,7 @@ func (m *simulation) linkOf(l datagram) *dhcp.Link {
 	if l.site == atRelay && !l.req.GIAddr.IsValid() {
 		link.Source = netip.AddrPortFrom(l.req.CIAddr, 68)
 	}
-	if link.ReversePathMismatch = l.elsewhere; l.direct {
+	if link.ReversePathMismatch = l.mismatch; l.direct {
 		link.Source = netip.MustParseAddrPort("10.40.0.100:68")
 	}
 	return link
@@ -228,7 +228,7 @@ func (m *simulation) borrow(c *simulatedClient, what int) {
 		typ, set = dhcp.MessageTypeRelease, func(r *dhcp.Request) { r.CIAddr = c.addr }
 	}
 	l := m.datagram(c, atData, typ, set)
-	l.guest, l.direct, l.elsewhere = true, what >= 6, what == 6
+	l.guest, l.direct, l.mismatch = true, what >= 6, what == 6
 	m.net = append(m.net, l)
 }
 

@@ -227,10 +227,10 @@ func (t *Table) LeaseAt(addr netip.Addr) (Lease, bool) {
 	return k.lease(), true
 }
 
-// Known reports whether mac has a durable lease record, whatever its state. It does not wait for decisions or the disk.
+// Known reports whether mac has a durable lease record, in any state. It does not wait for decisions or the disk.
 func (t *Table) Known(mac MAC) bool { return t.durable.holds(mac) }
 
-// LeasesOf returns the durable lease records of mac, newest first, whatever their state: one for each subnet it was seen in.
+// LeasesOf returns the durable lease records of mac, newest first, in any state: one for each subnet it was seen in.
 func (t *Table) LeasesOf(mac MAC) []Lease {
 	var out []Lease
 	t.mu.Lock()
@@ -249,7 +249,7 @@ func (t *Table) LeasesOf(mac MAC) []Lease {
 func (k *packedLease) at(now time.Time) Lease {
 	l := k.lease()
 	if (l.State == LeaseActive || l.State == LeaseDeclined) && !l.Expires.After(now) {
-		l.State = LeaseExpired // a quarantine that is over counts as expired, too
+		l.State = LeaseExpired // a quarantine that has ended counts as expired, too
 	}
 	return l
 }

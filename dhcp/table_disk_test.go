@@ -114,7 +114,7 @@ func TestFailedWriteKeepsTheOffer(t *testing.T) {
 }
 
 // A hanging disk does not make the queue grow without bound, however many requests need a write. Clients with a lease on disk keep it.
-func TestHangingDisk(t *testing.T) {
+func TestHangingDiskBoundsTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := dhcptest.NewDisk()
 		b := dhcptest.NewTableFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), d, time.Now)
@@ -153,7 +153,7 @@ func TestHangingDisk(t *testing.T) {
 }
 
 // While a disk hangs no client waits for long: a lease on disk is acknowledged for its remaining time.
-func TestSlowDisk(t *testing.T) {
+func TestSlowDiskDelaysNoRenewal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := dhcptest.NewDisk()
 		b := dhcptest.NewTableFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), d, time.Now)
@@ -194,7 +194,7 @@ func TestSlowDisk(t *testing.T) {
 		}
 		v := dhcptest.LeasesOf(b.Table)
 		if held, ok := v.Offered(dhcptest.Voice().Prefix, dhcptest.ClientMAC(9)); !ok || held != offered {
-			t.Errorf("offered %s, held is %s: the client will ask for it again", offered, held)
+			t.Errorf("offered %s, held is %s: the client will request it again", offered, held)
 		}
 		d.Slow(0)
 		time.Sleep(time.Hour / 2)

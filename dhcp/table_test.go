@@ -85,7 +85,7 @@ func TestTableGroupCommit(t *testing.T) {
 }
 
 // Acknowledged leases survive a restart and can be renewed; expired leases keep their affinity.
-func TestTableRestart(t *testing.T) {
+func TestLeasesSurviveARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := dhcptest.NewDisk()
 		b := dhcptest.NewTableFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), d, time.Now)
@@ -110,7 +110,7 @@ func TestTableRestart(t *testing.T) {
 }
 
 // A reload changes pools and subnets; leases stay, and their addresses are free when they end.
-func TestTableConfigure(t *testing.T) {
+func TestLeasesSurviveAReload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := dhcptest.NewDisk()
 		b := dhcptest.NewTableFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), d, time.Now)
@@ -152,7 +152,7 @@ func TestTableConfigure(t *testing.T) {
 	})
 }
 
-func TestTableDelete(t *testing.T) {
+func TestDeleteIsDurable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := dhcptest.NewDisk()
 		b := dhcptest.NewTableFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), d, time.Now)
@@ -172,7 +172,7 @@ func TestTableDelete(t *testing.T) {
 }
 
 // C41: a probe that is answered puts the address into quarantine, on disk, and the client gets another one.
-func TestTableProbe(t *testing.T) {
+func TestAnsweredProbeQuarantinesTheAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := dhcptest.ConfigOf(dhcptest.Voice())
 		cfg.ConflictCheck = true
@@ -303,7 +303,7 @@ func TestTableWriteQueued(t *testing.T) {
 }
 
 // C01: the address held for a client that accepted another server's offer is free; other held addresses stay held.
-func TestTableForgetsOffersC01(t *testing.T) {
+func TestTableDropsOffersC01(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := dhcptest.NewTableFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), dhcptest.NewDisk(), time.Now)
 		b.Want(dhcp.VerdictOffered, dhcptest.Discover(1))
@@ -320,7 +320,7 @@ func TestTableForgetsOffersC01(t *testing.T) {
 }
 
 // On shutdown everything queued is written, and later commits are refused.
-func TestTableClose(t *testing.T) {
+func TestCloseWritesWhatIsQueued(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := dhcptest.NewDisk()
 		table := dhcp.NewTable(dhcptest.ConfigOf(dhcptest.Voice()), d, time.Now)

@@ -302,7 +302,7 @@ func TestConflictCheckC41(t *testing.T) {
 }
 
 // C42: nothing is free: silence, and never a NAK.
-func TestExhaustedC42(t *testing.T) {
+func TestExhaustedSubnetAnswersNothingC42(t *testing.T) {
 	s := dhcptest.Voice()
 	s.Phones = dhcp.PhonesNone
 	g := dhcptest.NewFixture(t, dhcptest.ConfigOf(s), nil, nil)

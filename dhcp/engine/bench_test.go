@@ -43,18 +43,18 @@ func BenchmarkDecide(b *testing.B) {
 			dhcptest.RunTable(b, table)
 			link := dhcp.Link{Interface: "voice0", Addrs: []netip.Prefix{netip.MustParsePrefix("10.0.0.2/8")}, Dest: dhcptest.Broadcast, MTU: 1500}
 			discover := dhcptest.Packet(dhcp.MessageTypeDiscover, 60, 7, 'y', 'e', 'a', 'l', 'i', 'n', 'k', 61, 7, 1, 0, 21, 101, 0, 0, 0, 55, 6, 1, 3, 6, 15, 42, 66, 12, 4, 's', 'i', 'p', 't', 255)
-			ask := append(dhcptest.Packet(dhcp.MessageTypeRequest, 50, 4, 0, 0, 0, 0, 54, 4, 10, 0, 0, 2), discover[243:]...)
+			request := append(dhcptest.Packet(dhcp.MessageTypeRequest, 50, 4, 0, 0, 0, 0, 54, 4, 10, 0, 0, 2), discover[243:]...)
 			buf := make([]byte, 0, 1500)
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
 				now = now.Add(10 * time.Millisecond)
 				m := dhcptest.ClientMAC(i % (1 << 17))
 				copy(discover[28:], m[:])
-				copy(ask[28:], m[:])
+				copy(request[28:], m[:])
 				o := benchServe(b, e, table, discover, &link, buf)
 				a := o.Reply.YIAddr.As4()
-				copy(ask[245:], a[:])
-				if d := benchServe(b, e, table, ask, &link, buf); d.Reply.Type != dhcp.MessageTypeAck {
+				copy(request[245:], a[:])
+				if d := benchServe(b, e, table, request, &link, buf); d.Reply.Type != dhcp.MessageTypeAck {
 					b.Fatal(d.Event.Reason)
 				}
 			}

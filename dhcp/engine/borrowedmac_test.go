@@ -74,7 +74,7 @@ func (f *borrowedMAC) cases() []borrowedMACCase {
 		{"renewal by broadcast", "10.40.0.100", "255.255.255.255", "", named(1, dhcp.MessageTypeRequest, free)},
 		{"a relay on the phones' link", "10.40.0.100", "10.40.0.2", "10.20.0.2", dhcptest.Message(1, dhcp.MessageTypeDiscover, dhcptest.AsPhone, giaddr("10.20.0.77"))},
 		{"its release", "10.40.0.100", "10.40.0.2", "10.20.0.2", named(1, dhcp.MessageTypeRelease, a, giaddr("10.20.0.77"))},
-		{"a relay elsewhere", "10.40.0.100", "10.40.0.2", "192.0.2.2", dhcptest.Message(2, dhcp.MessageTypeRequest, dhcptest.AsPhone, giaddr("10.30.0.1"), func(r *dhcp.Request) { r.Requested = freeFar })},
+		{"a relay on another link", "10.40.0.100", "10.40.0.2", "192.0.2.2", dhcptest.Message(2, dhcp.MessageTypeRequest, dhcptest.AsPhone, giaddr("10.30.0.1"), func(r *dhcp.Request) { r.Requested = freeFar })},
 		{"a relay in the guests' network that selects the phones' link", "10.40.0.100", "10.40.0.2", "10.40.0.2",
 			dhcptest.Message(1, dhcp.MessageTypeDiscover, dhcptest.AsPhone, giaddr("10.40.0.77"), func(r *dhcp.Request) { r.LinkSelection = dhcptest.Addr("10.20.0.0") })},
 		{"its decline", "10.40.0.100", "10.40.0.2", "192.0.2.2", named(2, dhcp.MessageTypeDecline, b, giaddr("10.30.0.1"))},
@@ -98,7 +98,7 @@ func named(n int, typ dhcp.MessageType, addr netip.Addr, opts ...func(*dhcp.Requ
 
 // A guest with a phone's MAC does not change the phone's lease: neither by messages that name its address, nor with a forged relay or
 // client address.
-func TestBorrowedMACElsewhere(t *testing.T) {
+func TestBorrowedMACOnAnotherLinkChangesNoLease(t *testing.T) {
 	f := newBorrowedMAC(t)
 	for _, tc := range f.cases() {
 		t.Run(tc.name, func(t *testing.T) {

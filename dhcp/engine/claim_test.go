@@ -74,7 +74,7 @@ func TestDistrustRefusesAddressOfAnotherHost(t *testing.T) {
 }
 
 // A claim that can't be probed, or whose probe failed, is not answered.
-func TestDistrustNeverBelievesWithoutAProbe(t *testing.T) {
+func TestDistrustGrantsNothingWithoutAProbe(t *testing.T) {
 	forEachClaim(t, func(t *testing.T, b *dhcptest.TableFixture, req *dhcp.Request) {
 		b.Link.NoProbe = true
 		for failed, want := range map[bool]dhcp.Verdict{false: dhcp.VerdictSilent, true: dhcp.VerdictInternalError} {
@@ -110,7 +110,7 @@ func TestDistrustKeepsTheHolderOfAClaimedAddress(t *testing.T) {
 	}
 }
 
-// Behind a relay a probe by ICMP does not show who answers: a client that uses its address is believed, one that remembers it is probed.
+// Behind a relay a probe by ICMP does not show who answers: the address of a client that uses it is granted unprobed, one that a client remembers is probed.
 func TestDistrustBehindARelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := distrusted(t, true, dhcptest.NewDisk())

@@ -17,7 +17,7 @@ type policyFunc func(dhcp.Client, dhcp.Site) dhcp.Policy
 func (f policyFunc) PolicyFor(c dhcp.Client, s dhcp.Site) dhcp.Policy { return f(c, s) }
 
 // The ClientPolicy opens the store and runs the regular expressions of all packs: it is called once for a message, and never while
-// the lease table is locked, whatever the message and however often it is decided about.
+// the lease table is locked, for every message, also when it is decided about again.
 func TestClientPolicyIsCalledWithoutTheTableLock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := dhcptest.ConfigOf(dhcptest.Voice())

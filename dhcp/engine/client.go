@@ -22,7 +22,7 @@ type client struct {
 	mac        dhcp.MAC
 	leases     *dhcp.Leases
 	phone      bool       // recognised or recorded, where phones count
-	reserved   netip.Addr // its reservation, in whatever subnet
+	reserved   netip.Addr // its reservation, in any subnet
 	nextServer netip.Addr
 }
 
@@ -55,7 +55,7 @@ func (c *client) choose(requested netip.Addr) (choice, bool) {
 		return choice{last.Addr, "it had this address before" + note}, true
 	}
 	if requested.IsValid() && c.subnet.Prefix.Contains(requested) && c.assignable(requested) {
-		return choice{requested, "it asked for this address" + note}, true
+		return choice{requested, "it requested this address" + note}, true
 	}
 	a, ok := c.leases.Free(c.subnet.Prefix, c.phone, c.probing(), c.unclaimed)
 	return choice{a, "a free address" + note}, ok
@@ -142,8 +142,8 @@ func (c *client) needsProbe(a netip.Addr) bool {
 	return !ok || l.MAC != c.mac || l.State == dhcp.LeaseDeclined || c.now.Sub(l.Expires) > recently
 }
 
-// leaseTime returns the lease time in seconds for a client that requested asked seconds; 0: it requested none (C35).
-func (c *client) leaseTime(asked uint32) uint32 {
+// leaseTime returns the lease time in seconds for a client; requested is what it requested, 0 for none; all in seconds (C35).
+func (c *client) leaseTime(requested uint32) uint32 {
 	d := c.subnet.OtherLeaseTime
 	if c.phone {
 		d = c.subnet.LeaseTime
@@ -152,8 +152,8 @@ func (c *client) leaseTime(asked uint32) uint32 {
 		}
 	}
 	limit := uint32(d / time.Second)
-	if asked > 0 && asked < limit {
-		return max(asked, min(limit, uint32(dhcp.MinLease/time.Second)))
+	if requested > 0 && requested < limit {
+		return max(requested, min(limit, uint32(dhcp.MinLease/time.Second)))
 	}
 	return limit
 }

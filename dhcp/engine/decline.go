@@ -35,7 +35,7 @@ func (x *exchange) decline() dhcp.Decision {
 	}
 	l = x.leaseRecord(addr, dhcp.Quarantine)
 	l.State = dhcp.LeaseDeclined
-	x.d.Unhold = true
+	x.d.DropOffer = true
 	x.d.Changes = []dhcp.Change{{Lease: l}}
 	reason := "another host uses the address"
 	if x.req.Message != "" {
@@ -65,7 +65,7 @@ func (x *exchange) release() dhcp.Decision {
 		return x.silent(dhcp.VerdictSilent, "the address stays reserved for the client")
 	}
 	l.State, l.Expires = dhcp.LeaseReleased, x.now.UTC().Truncate(time.Second)
-	x.d.Unhold = true
+	x.d.DropOffer = true
 	x.d.Changes = []dhcp.Change{{Lease: l}}
 	return x.silent(dhcp.VerdictReleased, "it gave the address back")
 }

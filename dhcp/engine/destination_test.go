@@ -10,7 +10,7 @@ import (
 )
 
 // The send rule of RFC 2131, 4.1: C11 to C17.
-func TestDestination(t *testing.T) {
+func TestRepliesGoToTheDestinationOfRFC2131(t *testing.T) {
 	yi, routed := dhcptest.Addr("10.20.0.100"), dhcptest.Addr("10.40.0.9")
 	bcast := func(r *dhcp.Request) { r.Flags = 0x8000 }
 	relay := func(r *dhcp.Request) { r.GIAddr = dhcptest.Addr("10.30.0.1") }
@@ -31,7 +31,7 @@ func TestDestination(t *testing.T) {
 		{"C12 nak", nil, dhcp.Reply{Type: dhcp.MessageTypeNak}, "0.0.0.0:68", "255.255.255.255", "255.255.255.255:68", false, true},
 		{"C12 KeaNakWithCiaddr: nak of a renewal on the link", []func(*dhcp.Request){ci(yi)}, dhcp.Reply{Type: dhcp.MessageTypeNak}, "10.20.0.100:68", "10.20.0.2", "255.255.255.255:68", false, true},
 		{"C12 nak of a routed renewal", []func(*dhcp.Request){ci(routed)}, dhcp.Reply{Type: dhcp.MessageTypeNak}, "10.40.0.9:68", "10.20.0.2", "10.40.0.9:68", false, false},
-		{"C12 nak of a rebinding from elsewhere", []func(*dhcp.Request){ci(routed)}, dhcp.Reply{Type: dhcp.MessageTypeNak}, "10.40.0.9:68", "255.255.255.255", "255.255.255.255:68", false, true},
+		{"C12 nak of a rebinding from another network", []func(*dhcp.Request){ci(routed)}, dhcp.Reply{Type: dhcp.MessageTypeNak}, "10.40.0.9:68", "255.255.255.255", "255.255.255.255:68", false, true},
 		{"C13 ack of a renewal", []func(*dhcp.Request){ci(yi)}, dhcp.Reply{Type: dhcp.MessageTypeAck, YIAddr: yi, CIAddr: yi}, "10.20.0.100:1068", "10.20.0.2", "10.20.0.100:68", false, false},
 		{"C13 broadcast flag does not matter then", []func(*dhcp.Request){ci(yi), bcast}, dhcp.Reply{Type: dhcp.MessageTypeAck, YIAddr: yi, CIAddr: yi}, "10.20.0.100:68", "255.255.255.255", "10.20.0.100:68", false, false},
 		{"C14 broadcast flag (router7, Kea 2211)", []func(*dhcp.Request){bcast}, dhcp.Reply{Type: dhcp.MessageTypeOffer, YIAddr: yi}, "0.0.0.0:68", "255.255.255.255", "255.255.255.255:68", false, true},
@@ -56,7 +56,7 @@ func TestDestination(t *testing.T) {
 
 // C17: an INFORM is answered at ciaddr, else where it came from, else through its relay as a broadcast. It gets no address, no
 // times, and changes nothing; also from an address that we don't manage.
-func TestInformC17(t *testing.T) {
+func TestInformIsAnsweredWithoutLeaseC17(t *testing.T) {
 	tests := []struct {
 		name, src string
 		opts      []func(*dhcp.Request)
@@ -102,7 +102,7 @@ func TestInformC17(t *testing.T) {
 }
 
 // Mode inform needs no subnets, and answers nothing else.
-func TestModeInform(t *testing.T) {
+func TestModeInformAnswersOnlyINFORM(t *testing.T) {
 	g := dhcptest.NewFixture(t, dhcp.Config{Mode: dhcp.ModeInform}, nil, nil)
 	g.Link.Source = netip.MustParseAddrPort("10.20.0.77:68")
 	d := g.Want(dhcp.VerdictInformed, dhcptest.Message(1, dhcp.MessageTypeInform, dhcptest.Params(66)))

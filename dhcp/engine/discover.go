@@ -13,11 +13,11 @@ func (x *exchange) discover() dhcp.Decision {
 	}
 	c, ok := x.choose(x.req.Requested)
 	if !ok {
-		x.d.Unhold = true
+		x.d.DropOffer = true
 		return x.silent(dhcp.VerdictExhausted, x.subnet.exhausted)
 	}
 	x.d.Event.Addr = c.addr
-	x.d.Unhold, x.d.Hold = false, c.addr
+	x.d.DropOffer, x.d.Hold = false, c.addr
 	if x.needsProbe(c.addr) {
 		if x.link.NoProbe { // the client tries again
 			return x.silent(x.unprobed(c.reason))

@@ -14,7 +14,7 @@ import (
 	"plugtone/dhcp"
 )
 
-// Reservations looks up reserved addresses. It must answer from memory.
+// Reservations looks up reserved addresses. It must not do I/O.
 type Reservations interface {
 	Reserved(dhcp.MAC) (netip.Addr, bool) // the address reserved for a client
 	HolderOf(netip.Addr) (dhcp.MAC, bool) // the client for which an address is reserved

@@ -8,7 +8,7 @@ import (
 )
 
 // The four-way exchange of RFC 2131, 3.1, and the records it leaves.
-func TestExchange(t *testing.T) {
+func TestFourWayExchangeLeavesALease(t *testing.T) {
 	g := dhcptest.NewFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), nil, dhcptest.Phones{})
 	o := g.Want(dhcp.VerdictOffered, dhcptest.Discover(1, dhcptest.AsPhone))
 	if o.Reply.Type != dhcp.MessageTypeOffer || o.Reply.YIAddr != dhcptest.Addr("10.20.0.100") || len(o.Changes) != 0 {

@@ -57,7 +57,7 @@ func (x *exchange) nak(addr netip.Addr, why string) dhcp.Decision {
 	if x.leases.RefusedByUnwritten(addr, x.mac, x.link.NoWrite) {
 		return x.silent(dhcp.VerdictInternalError, "leases cannot be written; "+why)
 	}
-	x.d.Unhold = true
+	x.d.DropOffer = true
 	r := x.newReply(dhcp.MessageTypeNak)
 	r.Overload = false // C20: sname and file stay empty
 	id := x.serverID.As4()

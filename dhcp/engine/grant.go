@@ -49,7 +49,7 @@ func (x *exchange) grantWritten(addr netip.Addr, stays bool, reason string) dhcp
 
 // acknowledge answers with an ACK for addr and a lease time of secs seconds.
 func (x *exchange) acknowledge(addr netip.Addr, secs uint32, reason string) dhcp.Decision {
-	x.d.Unhold = true
+	x.d.DropOffer = true
 	r := x.newReply(dhcp.MessageTypeAck)
 	r.YIAddr = addr
 	if !x.req.ServerID.IsValid() {
@@ -68,7 +68,7 @@ func sameButTimes(a, b dhcp.Lease) bool {
 }
 
 // vacated returns the changes that end the client's leases on other addresses, and those leases as they are (C44). A client in an ordinary network never ends the
-// lease of a phone elsewhere, nor one where phones are provisioned: it may be using another client's MAC. Neither does a packet that
+// lease of a phone on another link, nor one where phones are provisioned: it may be using another client's MAC. Neither does a packet that
 // only claims to come from a relay.
 func (c *client) vacated(addr netip.Addr) (changes []dhcp.Change, ended []dhcp.Lease) {
 	for _, l := range c.leases.ActiveOf(c.mac) {

@@ -81,7 +81,7 @@ func TestRouter7BroadcastBit(t *testing.T) {
 	}
 }
 
-// Kea sent a broadcast reply to the client's own hardware address (its issue 2211): a phone behind some switches never saw it.
+// Kea sent a broadcast reply to the client's own hardware address (its issue 2211): a phone behind some switches never received it.
 func TestKea2211BroadcastUsesTheBroadcastMAC(t *testing.T) {
 	g := dhcptest.NewFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), nil, nil)
 	req := dhcptest.Discover(1, func(r *dhcp.Request) { r.Flags = 0x8000 })

@@ -14,7 +14,7 @@ type ingress struct {
 	subnet *servedSubnet
 }
 
-// refuse returns why the message is not for this server, whatever its type; "" when it is.
+// refuse returns why the message is not for this server, for any type; "" when it is.
 func (in *ingress) refuse(mode string) string {
 	req, link := in.req, in.link
 	switch req.Type {
@@ -61,7 +61,7 @@ func sourceOf(link *dhcp.Link) netip.Addr {
 // relayed reports whether the message came through a relay agent.
 func (in *ingress) relayed() bool { return in.req.GIAddr.IsValid() }
 
-// refuseRelay returns why the relay of the message may not speak for the subnet, "" when it may.
+// refuseRelay returns why the relay of the message may not relay for the subnet, "" when it may.
 func (in *ingress) refuseRelay() string {
 	if !in.relayed() || in.subnet.unconfigured || in.subnet.AcceptsRelay(in.req.GIAddr) {
 		return ""

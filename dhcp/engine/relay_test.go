@@ -33,7 +33,7 @@ func releaseOf(n int, a netip.Addr, opts ...func(*dhcp.Request)) *dhcp.Request {
 	return dhcptest.Message(n, dhcp.MessageTypeRelease, append([]func(*dhcp.Request){dhcptest.AsPhone, func(r *dhcp.Request) { r.CIAddr = a }}, opts...)...)
 }
 
-// A relay speaks for a subnet if its address is inside it, or is listed; a list leaves out every other address.
+// A relay may relay for a subnet if its address is inside it, or is listed; a list leaves out every other address.
 func TestRelaysOfSubnet(t *testing.T) {
 	listed := func(_, far *dhcp.Subnet) {
 		far.Relays = []netip.Addr{dhcptest.Addr("10.30.0.1"), dhcptest.Addr("10.99.0.1")}
@@ -159,13 +159,13 @@ func TestForgedRelayMovesNoLease(t *testing.T) {
 	near := g.Bind(1, dhcptest.AsPhone)
 	g.Link.Source = netip.MustParseAddrPort("10.30.0.1:67")
 	far := g.Bind(2, through("10.30.0.1"))
-	ask := func(n int, a netip.Addr) *dhcp.Request {
+	request := func(n int, a netip.Addr) *dhcp.Request {
 		return dhcptest.Message(n, dhcp.MessageTypeRequest, through("10.30.0.1"), func(r *dhcp.Request) { r.Requested, r.ServerID = a, dhcptest.Addr("10.20.0.2") })
 	}
 	g.From("172.16.9.5", func() {
-		g.Do(ask(1, dhcptest.Addr("10.30.0.108")))
-		g.Want(dhcp.VerdictIgnored, ask(2, dhcptest.Addr("10.30.0.109")))
-		g.Do(ask(2, far))
+		g.Do(request(1, dhcptest.Addr("10.30.0.108")))
+		g.Want(dhcp.VerdictIgnored, request(2, dhcptest.Addr("10.30.0.109")))
+		g.Do(request(2, far))
 		g.Want(dhcp.VerdictIgnored, releaseOf(2, far, through("10.30.0.1")))
 	})
 	for _, a := range []netip.Addr{near, far} {
@@ -174,7 +174,7 @@ func TestForgedRelayMovesNoLease(t *testing.T) {
 		}
 	}
 	// The relay itself moves the client (C44).
-	d := g.Want(dhcp.VerdictAcked, ask(1, dhcptest.Addr("10.30.0.107")))
+	d := g.Want(dhcp.VerdictAcked, request(1, dhcptest.Addr("10.30.0.107")))
 	if l, _ := g.Leases().At(near); l.State != dhcp.LeaseReleased || len(d.Event.Vacated) == 0 {
 		t.Errorf("%s is %s, vacated %v", near, l.State, d.Event.Vacated)
 	}

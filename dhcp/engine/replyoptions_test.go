@@ -85,7 +85,7 @@ func TestClientIDEchoC28(t *testing.T) {
 	}
 }
 
-// C29: option 82 comes back verbatim, and is believed only from relays and trusted switches.
+// C29: option 82 comes back verbatim, and is used only from relays and trusted switches.
 func TestRelayInfoC29(t *testing.T) {
 	with := func(r *dhcp.Request) { r.RelayInfo, r.Client.CircuitID, r.Client.RemoteID = "\x01\x01a", "a", "b" }
 	for _, tc := range []struct {
@@ -116,7 +116,7 @@ func TestRelayInfoC29(t *testing.T) {
 }
 
 // C31: texts end without NUL, or with one where the vendor needs it; the subnet's own option stays as it is.
-func TestNULTerminateC31(t *testing.T) {
+func TestTextsEndWithNULOnlyWhereVendorNeedsItC31(t *testing.T) {
 	text := []byte("http://x/")
 	policy := dhcp.Policy{Options: []dhcp.Option{{Code: 66, Data: text}, {Code: 43, Data: []byte("raw")}}}
 	g := dhcptest.NewFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), nil, dhcptest.Phones{Policy: policy})
@@ -171,7 +171,7 @@ func TestPolicyOptionsC33(t *testing.T) {
 func TestLeaseTimeC35(t *testing.T) {
 	s := dhcptest.Voice()
 	s.LeaseTime, s.OtherLeaseTime = 8*24*time.Hour, 2*time.Hour
-	ask := func(secs uint32) func(*dhcp.Request) { return func(r *dhcp.Request) { r.LeaseTime = secs } }
+	leaseTime := func(secs uint32) func(*dhcp.Request) { return func(r *dhcp.Request) { r.LeaseTime = secs } }
 	none := func(*dhcp.Request) {}
 	for _, tc := range []struct {
 		name      string
@@ -193,8 +193,8 @@ func TestLeaseTimeC35(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			s.Phones, s.VoiceVLAN = tc.phones, 20
 			g := dhcptest.NewFixture(t, dhcptest.ConfigOf(s), nil, dhcptest.Phones{})
-			o := g.Want(dhcp.VerdictOffered, dhcptest.Discover(1, tc.as, ask(tc.requested)))
-			a := g.Want(dhcp.VerdictAcked, dhcptest.Selecting(1, o.Reply.YIAddr, tc.as, ask(tc.requested)))
+			o := g.Want(dhcp.VerdictOffered, dhcptest.Discover(1, tc.as, leaseTime(tc.requested)))
+			a := g.Want(dhcp.VerdictAcked, dhcptest.Selecting(1, o.Reply.YIAddr, tc.as, leaseTime(tc.requested)))
 			offered, acked := dhcptest.Seconds(dhcptest.OptionOf(o.Reply, 51)), dhcptest.Seconds(dhcptest.OptionOf(a.Reply, 51))
 			if offered != tc.want || acked != tc.want {
 				t.Errorf("offered %d, acknowledged %d, want %d", offered, acked, tc.want)
@@ -233,7 +233,7 @@ func TestEmptyRelayInfoC29(t *testing.T) {
 }
 
 // C48: an authentication (RFC 3118) is neither evaluated nor sent back, even when it is requested.
-func TestAuthenticationC48(t *testing.T) {
+func TestAuthenticationIsNotSentBackC48(t *testing.T) {
 	req, err := wire.Decode(dhcptest.Packet(dhcp.MessageTypeDiscover, 90, 3, 1, 2, 3, 55, 2, 1, 90, 255))
 	if err != nil {
 		t.Fatal(err)

@@ -26,7 +26,7 @@ func (x *exchange) request() dhcp.Decision {
 // selecting answers a client that accepted an offer.
 func (x *exchange) selecting() dhcp.Decision {
 	if !x.ours(x.req.ServerID) { // C01
-		x.d.Unhold = true
+		x.d.DropOffer = true
 		x.d.Event.Server = x.req.ServerID
 		return x.silent(dhcp.VerdictOtherServer, "it accepted the offer of "+x.req.ServerID.String())
 	}

@@ -135,7 +135,7 @@ func TestAdGuardServerIDWithCiaddrC08(t *testing.T) {
 }
 
 // C10: a DISCOVER must not name a server; a ciaddr in it does no harm.
-func TestDiscoverC10(t *testing.T) {
+func TestDiscoverNamesNoServerC10(t *testing.T) {
 	g := dhcptest.NewFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), nil, nil)
 	g.Want(dhcp.VerdictIgnored, dhcptest.Discover(1, func(r *dhcp.Request) { r.ServerID = dhcptest.Addr("10.20.0.2") }))
 	d := g.Want(dhcp.VerdictOffered, dhcptest.Discover(1, func(r *dhcp.Request) { r.CIAddr = dhcptest.Addr("10.20.0.9") }))
@@ -207,7 +207,7 @@ func TestDeclineFloodC45(t *testing.T) {
 }
 
 // C46: a RELEASE by the holder frees the address and keeps it for the holder; reserved ones stay.
-func TestReleaseC46(t *testing.T) {
+func TestReleaseFreesTheAddressC46(t *testing.T) {
 	g := dhcptest.NewFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), dhcptest.FakeReservations{dhcptest.ClientMAC(9): dhcptest.Addr("10.20.0.50")}, nil)
 	a, r := g.Bind(1), g.Bind(9)
 	release := func(n int, a netip.Addr) *dhcp.Request {

@@ -117,7 +117,7 @@ func TestTwoSubnetsOnOneLinkC16(t *testing.T) {
 		r.Requested, r.ServerID = dhcptest.Addr("10.40.0.7"), dhcptest.Addr("10.40.0.2")
 	}))
 	g.Want(dhcp.VerdictAcked, dhcptest.InitReboot(3, dhcptest.Addr("10.40.0.105")))
-	// It stays in the subnet where it has or had a lease, whatever the packet's source is.
+	// It stays in the subnet where it has or had a lease, for any source address of the packet.
 	if d := g.Want(dhcp.VerdictOffered, dhcptest.Discover(3)); d.Reply.YIAddr != dhcptest.Addr("10.40.0.105") {
 		t.Errorf("offered %s", d.Reply.YIAddr)
 	}
@@ -130,7 +130,7 @@ func TestTwoSubnetsOnOneLinkC16(t *testing.T) {
 	if d := g.Want(dhcp.VerdictOffered, dhcptest.Discover(6)); d.Event.Subnet.String() != "10.20.0.0/24" {
 		t.Errorf("offered %s", d.Reply.YIAddr)
 	}
-	// A lease in force counts for more than one that has ended, whatever the order of the subnets.
+	// A lease in force counts for more than one that has ended, in any order of the subnets.
 	g.Want(dhcp.VerdictAcked, dhcptest.InitReboot(5, dhcptest.Addr("10.40.0.107")))
 	g.Now = g.Now.Add(time.Minute)
 	g.Want(dhcp.VerdictAcked, dhcptest.InitReboot(5, dhcptest.Addr("10.40.0.107")))
@@ -241,7 +241,7 @@ func TestBorrowedMACAndMovingPhone(t *testing.T) {
 }
 
 // C44: a client that moved leaves its old lease behind; but an ordinary network can't take a phone's lease away.
-func TestMovedC44(t *testing.T) {
+func TestMoveLeavesTheOldLeaseC44(t *testing.T) {
 	for _, tc := range []struct {
 		name string
 		kind string
@@ -269,7 +269,7 @@ func TestMovedC44(t *testing.T) {
 	}
 }
 
-func TestUnknownLink(t *testing.T) {
+func TestLinkWithoutSubnetIsIgnored(t *testing.T) {
 	g := dhcptest.NewFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), nil, nil)
 	g.Link.Interface = "eth7"
 	g.Want(dhcp.VerdictIgnored, dhcptest.Discover(1))

@@ -43,7 +43,7 @@ func (e *Engine) relayedSubnet(req *dhcp.Request) []*servedSubnet {
 // has one.
 func (e *Engine) directSubnets(req *dhcp.Request, link *dhcp.Link, from netip.Addr) (subnets []*servedSubnet, chosen bool) {
 	here := func(s *servedSubnet) bool { return s != nil && s.Interface != "" && s.Interface == link.Interface }
-	if s := e.subnetOf(req.SubnetSelection); here(s) { // elsewhere any client could select any subnet
+	if s := e.subnetOf(req.SubnetSelection); here(s) { // on other links any client could select any subnet
 		return []*servedSubnet{s}, true
 	}
 	var first *servedSubnet

@@ -19,8 +19,8 @@ func sampleFrame(payload []byte) Frame {
 	}
 }
 
-// TestFrameBytes compares with frames that another program (Python's struct, after RFC 791 and RFC 768) made.
-func TestFrameBytes(t *testing.T) {
+// TestFramesEqualThoseOfAnotherProgram compares with frames that another program (Python's struct, after RFC 791 and RFC 768) made.
+func TestFramesEqualThoseOfAnotherProgram(t *testing.T) {
 	for name, c := range map[string]struct{ payload, want string }{
 		"odd length": {"abc", "001565123456" + "020000000001" + "0800" +
 			"4510001f000000004011658e" + "0a140002" + "0a140107" + "00430044000b25be" + "616263"},
@@ -101,7 +101,7 @@ func FuzzParseFrame(f *testing.F) {
 	})
 }
 
-func TestARPProbe(t *testing.T) {
+func TestARPMessagesFollowRFC5227(t *testing.T) {
 	// RFC 5227, 2.1.1: sender address all zero, target hardware address all zero.
 	got := hex.EncodeToString(arpProbe(dhcp.MAC{2, 0, 0, 0, 0, 1}, netip.MustParseAddr("10.20.1.7")))
 	if want := "0001080006040001" + "020000000001" + "00000000" + "000000000000" + "0a140107"; got != want {

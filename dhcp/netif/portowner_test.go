@@ -61,7 +61,7 @@ func TestSocketsOnReadsTheTable(t *testing.T) {
 	}
 }
 
-func TestListenErrorTellsWhoAndHow(t *testing.T) {
+func TestListenErrorNamesOwnerAndMend(t *testing.T) {
 	held, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)

@@ -14,11 +14,11 @@ const maxRoutes = 1024
 
 // Routes caches which source address and interface the kernel uses towards relays and routed clients.
 type Routes struct {
-	within Namespace
-	mu     sync.Mutex
-	cache  map[netip.Addr]Route
-	absent map[netip.Addr]struct{} // without a route; apart, so that made-up relays push no real one out
-	epoch  int                     // counts Invalidate
+	within     Namespace
+	mu         sync.Mutex
+	cache      map[netip.Addr]Route
+	absent     map[netip.Addr]struct{} // without a route; apart, so that made-up relays push no real one out
+	generation int                     // counts Invalidate
 }
 
 // Route is how the kernel would send to a destination. The zero Route means that there is none.
@@ -37,7 +37,7 @@ func (r *Routes) Lookup(to netip.Addr) Route {
 	r.mu.Lock()
 	route, ok := r.cache[to]
 	_, absent := r.absent[to]
-	epoch := r.epoch
+	generation := r.generation
 	r.mu.Unlock()
 	if ok || absent {
 		return route
@@ -49,7 +49,7 @@ func (r *Routes) Lookup(to netip.Addr) Route {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
-	case r.epoch != epoch: // the routes have changed meanwhile
+	case r.generation != generation: // the routes have changed meanwhile
 	case route.Source.IsValid():
 		put(r.cache, to, route)
 	default:
@@ -87,7 +87,7 @@ func (r *Routes) query(to netip.Addr) (route Route, err error) {
 func (r *Routes) Invalidate() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.epoch++
+	r.generation++
 	clear(r.cache)
 	clear(r.absent)
 }

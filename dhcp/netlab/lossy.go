@@ -57,11 +57,11 @@ func (i Impairment) carry(from io.Reader, to io.Writer, r *rand.Rand) {
 		due  time.Time
 		data []byte
 	}
-	const room = 10_000 // frames under way; more are lost
-	way := make(chan frame, room)
-	defer close(way)
+	const capacity = 10_000 // frames in flight; more are lost
+	queue := make(chan frame, capacity)
+	defer close(queue)
 	go func() {
-		for f := range way {
+		for f := range queue {
 			time.Sleep(time.Until(f.due))
 			_, _ = to.Write(f.data) // as good as lost
 		}
@@ -75,7 +75,7 @@ func (i Impairment) carry(from io.Reader, to io.Writer, r *rand.Rand) {
 			continue
 		}
 		select {
-		case way <- frame{time.Now().Add(i.Delay), append([]byte(nil), buf[:n]...)}:
+		case queue <- frame{time.Now().Add(i.Delay), append([]byte(nil), buf[:n]...)}:
 		default:
 		}
 	}

@@ -264,7 +264,7 @@ func (f *fakeTB) Fatalf(s string, a ...any) { f.calls = append(f.calls, "fatal "
 func (f *fakeTB) Errorf(s string, a ...any) { f.calls = append(f.calls, "error "+fmt.Sprintf(s, a...)) }
 func (f *fakeTB) Cleanup(g func())          { f.done = append(f.done, g) }
 
-func TestRequireSaysWhatIsMissing(t *testing.T) {
+func TestRequireNamesWhatIsMissing(t *testing.T) {
 	netlab.Require(t)
 	const want = `no-such-program is not installed (Debian package no-such-package)`
 	for _, c := range []struct{ env, want string }{

@@ -9,7 +9,7 @@ import (
 )
 
 func (f *wireFixture) broadcast(t *testing.T) {
-	c := f.ask(t, f.message(1, tDiscover, wantsBroadcast), tOffer)
+	c := f.exchange(t, f.message(1, tDiscover, wantsBroadcast), tOffer)
 	if c.to != broadcastHW || c.dst.String() != "255.255.255.255:68" || c.src.String() != "10.20.0.2:67" || c.from != pbxMAC || c.bootp.flags != 0x8000 {
 		t.Errorf("%+v", c)
 	}
@@ -21,7 +21,7 @@ func (f *wireFixture) broadcast(t *testing.T) {
 func (f *wireFixture) unicast(t *testing.T) {
 	m := f.message(2, tDiscover)
 	m.hops, m.secs = 3, 9
-	c := f.ask(t, m, tOffer)
+	c := f.exchange(t, m, tOffer)
 	b := c.bootp
 	if c.to != [6]byte(m.chaddr[:6]) || c.dst != netip.AddrPortFrom(netip.AddrFrom4(b.yiaddr), 68) || !c.checked || c.src.String() != "10.20.0.2:67" {
 		t.Errorf("%+v", c)
@@ -34,7 +34,7 @@ func (f *wireFixture) unicast(t *testing.T) {
 	}
 	for _, r := range []byte{tOffer, tAck} {
 		if r == tAck {
-			c = f.ask(t, f.message(2, tRequest, addrOption(50, b.yiaddr), addrOption(54, serverIP)), tAck)
+			c = f.exchange(t, f.message(2, tRequest, addrOption(50, b.yiaddr), addrOption(54, serverIP)), tAck)
 		}
 		o := c.bootp.order()
 		if mask, router := bytes.IndexByte(o, 1), bytes.IndexByte(o, 3); mask < 0 || router < mask || c.bootp.opt(51) == nil {
@@ -44,26 +44,26 @@ func (f *wireFixture) unicast(t *testing.T) {
 }
 
 func (f *wireFixture) order(t *testing.T) {
-	c := f.ask(t, f.message(3, tDiscover, option(55, 200, 3, 6, 6, 51, 3, 1, 0, 255), option(61, 1, 2, 3)), tOffer)
+	c := f.exchange(t, f.message(3, tDiscover, option(55, 200, 3, 6, 6, 51, 3, 1, 0, 255), option(61, 1, 2, 3)), tOffer)
 	if got := c.bootp.order(); !slices.Equal(got, []byte{53, 54, 1, 3, 6, 51, 58, 59, 61}) {
 		t.Errorf("order %v", got)
 	}
 }
 
 func (f *wireFixture) otherServer(t *testing.T) {
-	a := f.ask(t, f.message(4, tDiscover), tOffer).bootp.yiaddr
-	f.silent(t, func() {
+	a := f.exchange(t, f.message(4, tDiscover), tOffer).bootp.yiaddr
+	f.checkNoReply(t, func() {
 		f.sendBroadcast(f.message(4, tRequest, addrOption(50, a), addrOption(54, [4]byte{10, 20, 0, 66})))
 	})
 	// Its offer is dropped: another client can have the address.
-	if b := f.ask(t, f.message(5, tDiscover, addrOption(50, a)), tOffer).bootp.yiaddr; b != a {
+	if b := f.exchange(t, f.message(5, tDiscover, addrOption(50, a)), tOffer).bootp.yiaddr; b != a {
 		t.Errorf("%v is still held", a)
 	}
 }
 
 func (f *wireFixture) nak(t *testing.T) {
 	a := f.bind(t, 6)
-	c := f.ask(t, f.message(7, tRequest, addrOption(50, a), addrOption(54, serverIP), option(61, 9, 9), option(55, 1, 3, 6)), tNak)
+	c := f.exchange(t, f.message(7, tRequest, addrOption(50, a), addrOption(54, serverIP), option(61, 9, 9), option(55, 1, 3, 6)), tNak)
 	b := c.bootp
 	if c.to != broadcastHW || c.dst.String() != "255.255.255.255:68" || !slices.Equal(b.order(), []byte{53, 54, 56, 61}) {
 		t.Errorf("order %v to %s", b.order(), c.dst)
@@ -75,20 +75,20 @@ func (f *wireFixture) nak(t *testing.T) {
 
 func (f *wireFixture) noOffer(t *testing.T) {
 	want := [4]byte{10, 20, 0, 200}
-	if c := f.ask(t, f.message(8, tRequest, addrOption(50, want), addrOption(54, serverIP)), tAck); c.bootp.yiaddr != want {
+	if c := f.exchange(t, f.message(8, tRequest, addrOption(50, want), addrOption(54, serverIP)), tAck); c.bootp.yiaddr != want {
 		t.Errorf("acknowledged %v", c.bootp.yiaddr)
 	}
 }
 
 func (f *wireFixture) initReboot(t *testing.T) {
 	a := f.bind(t, 9)
-	if c := f.ask(t, f.message(9, tRequest, addrOption(50, a)), tAck); c.bootp.yiaddr != a || c.bootp.ciaddr != [4]byte{} {
+	if c := f.exchange(t, f.message(9, tRequest, addrOption(50, a)), tAck); c.bootp.yiaddr != a || c.bootp.ciaddr != [4]byte{} {
 		t.Errorf("%+v", c.bootp)
 	}
-	f.ask(t, f.message(9, tRequest, addrOption(50, [4]byte{10, 20, 0, 180})), tNak)
-	f.ask(t, f.message(9, tRequest, addrOption(50, [4]byte{192, 168, 1, 5})), tNak)
-	f.ask(t, f.message(10, tRequest, addrOption(50, a)), tNak)
-	f.ask(t, f.message(10, tRequest, addrOption(50, [4]byte{10, 20, 0, 190})), tAck) // a lease that the server lost
+	f.exchange(t, f.message(9, tRequest, addrOption(50, [4]byte{10, 20, 0, 180})), tNak)
+	f.exchange(t, f.message(9, tRequest, addrOption(50, [4]byte{192, 168, 1, 5})), tNak)
+	f.exchange(t, f.message(10, tRequest, addrOption(50, a)), tNak)
+	f.exchange(t, f.message(10, tRequest, addrOption(50, [4]byte{10, 20, 0, 190})), tAck) // a lease that the server lost
 }
 
 // own gives the phone's host an address, for which it then answers by ARP.
@@ -127,20 +127,20 @@ func (f *wireFixture) wrongRenewal(t *testing.T) {
 	if c := f.answer(t, m, tNak); c.to != broadcastHW || c.dst.String() != "255.255.255.255:68" || c.bootp.ciaddr != [4]byte{} {
 		t.Errorf("%+v", c)
 	}
-	f.ask(t, f.message(14, tRequest, ciaddr(a)), tNak)
+	f.exchange(t, f.message(14, tRequest, ciaddr(a)), tNak)
 }
 
 func (f *wireFixture) noAddress(t *testing.T) {
-	f.silent(t, func() { f.sendBroadcast(f.message(15, tRequest)) })
+	f.checkNoReply(t, func() { f.sendBroadcast(f.message(15, tRequest)) })
 	a := f.bind(t, 15)
-	if c := f.ask(t, f.message(15, tRequest), tAck); c.bootp.yiaddr != a {
+	if c := f.exchange(t, f.message(15, tRequest), tAck); c.bootp.yiaddr != a {
 		t.Errorf("acknowledged %v", c.bootp.yiaddr)
 	}
 }
 
 func (f *wireFixture) oldClient(t *testing.T) {
 	a := [4]byte{10, 20, 0, 150}
-	if c := f.ask(t, f.message(16, tRequest, ciaddr(a), addrOption(54, serverIP)), tAck); c.bootp.yiaddr != a || c.to != [6]byte{0, 0x15, 0x65, 0, 1, 16} {
+	if c := f.exchange(t, f.message(16, tRequest, ciaddr(a), addrOption(54, serverIP)), tAck); c.bootp.yiaddr != a || c.to != [6]byte{0, 0x15, 0x65, 0, 1, 16} {
 		t.Errorf("%+v", c)
 	}
 }
@@ -158,24 +158,24 @@ func (f *wireFixture) malformed(t *testing.T) {
 		"no options at all":  set(func(m *bootp) { m.opts = nil }), "a relay at 127.0.0.1": set(func(m *bootp) { m.giaddr = [4]byte{127, 0, 0, 1} }),
 		"a relay that is the server": set(func(m *bootp) { m.giaddr = serverIP }), "a multicast relay": set(func(m *bootp) { m.giaddr = [4]byte{224, 0, 0, 1} }),
 	} {
-		t.Run(name, func(t *testing.T) { f.silent(t, func() { f.sendBroadcast(m) }) })
+		t.Run(name, func(t *testing.T) { f.checkNoReply(t, func() { f.sendBroadcast(m) }) })
 	}
 	t.Run("not even a header", func(t *testing.T) {
-		f.silent(t, func() {
+		f.checkNoReply(t, func() {
 			f.w.send(f.w.mac, broadcastHW, unspecified, limitedBroadcast, []byte("GET / HTTP/1.1\r\n\r\n"))
 		})
 	})
 	for i, g := range []func(*bootp){func(m *bootp) { m.opts = append(m.opts, make([]byte, 1200)...) }, func(m *bootp) { m.opts = append(m.opts, 12, 0, 60, 0, 61, 0, 55, 0) }} {
-		f.ask(t, f.message(18+byte(i), tDiscover, g), tOffer) // unusual, but valid
+		f.exchange(t, f.message(18+byte(i), tDiscover, g), tOffer) // unusual, but valid
 	}
 	endless := f.message(20, tDiscover)
 	endless.opts = endless.opts[:len(endless.opts)-1]
-	f.ask(t, endless, tOffer)
+	f.exchange(t, endless, tOffer)
 }
 
 func (f *wireFixture) discoverWithServer(t *testing.T) {
-	f.silent(t, func() { f.sendBroadcast(f.message(21, tDiscover, addrOption(54, serverIP))) })
-	if c := f.ask(t, f.message(60, tDiscover, ciaddr([4]byte{10, 20, 0, 77})), tOffer); c.bootp.ciaddr != [4]byte{} {
+	f.checkNoReply(t, func() { f.sendBroadcast(f.message(21, tDiscover, addrOption(54, serverIP))) })
+	if c := f.exchange(t, f.message(60, tDiscover, ciaddr([4]byte{10, 20, 0, 77})), tOffer); c.bootp.ciaddr != [4]byte{} {
 		t.Errorf("%+v", c.bootp)
 	}
 }
@@ -210,7 +210,7 @@ func (f *wireFixture) size(t *testing.T) {
 		if c.max > 0 {
 			mods = append(mods, option(57, byte(c.max>>8), byte(c.max)))
 		}
-		got := f.ask(t, f.message(23+byte(i), tDiscover, mods...), tOffer)
+		got := f.exchange(t, f.message(23+byte(i), tDiscover, mods...), tOffer)
 		if got.size > c.most {
 			t.Errorf("%d bytes for a client that takes %d", got.size, c.most)
 		}
@@ -228,7 +228,7 @@ func (f *wireFixture) overload(t *testing.T) {
 	m := f.message(30, tDiscover, option(52, 3), option(61, bytes.Repeat([]byte{1}, 30)...))
 	copy(m.file[:], []byte{61, 2, 2, 2, 55, 1, 6, 255})
 	copy(m.sname[:], []byte{61, 1, 3, 255})
-	c := f.ask(t, m, tOffer)
+	c := f.exchange(t, m, tOffer)
 	if want := append(bytes.Repeat([]byte{1}, 30), 2, 2, 3); !bytes.Equal(c.bootp.opt(61), want) {
 		t.Errorf("61 comes back as % x", c.bootp.opt(61))
 	}
@@ -241,17 +241,17 @@ func (f *wireFixture) times(t *testing.T) {
 	secs := func(c received, code byte) uint32 {
 		return binary.BigEndian.Uint32(append(c.bootp.opt(code), 0, 0, 0, 0))
 	}
-	for i, ask := range []uint32{0, 600, 0xffffffff} {
+	for i, requested := range []uint32{0, 600, 0xffffffff} {
 		mods := []func(*bootp){}
-		if ask > 0 {
-			mods = append(mods, option(51, binary.BigEndian.AppendUint32(nil, ask)...))
+		if requested > 0 {
+			mods = append(mods, option(51, binary.BigEndian.AppendUint32(nil, requested)...))
 		}
 		client := 31 + byte(i)
-		o := f.ask(t, f.message(client, tDiscover, mods...), tOffer)
-		a := f.ask(t, f.message(client, tRequest, append(mods, addrOption(50, o.bootp.yiaddr), addrOption(54, serverIP))...), tAck)
+		o := f.exchange(t, f.message(client, tDiscover, mods...), tOffer)
+		a := f.exchange(t, f.message(client, tRequest, append(mods, addrOption(50, o.bootp.yiaddr), addrOption(54, serverIP))...), tAck)
 		lease := secs(a, 51)
-		if want := map[bool]uint32{true: 600, false: 3600}[ask == 600]; lease != want || secs(o, 51) != want {
-			t.Errorf("asked %d, offered %d, given %d", ask, secs(o, 51), lease)
+		if want := map[bool]uint32{true: 600, false: 3600}[requested == 600]; lease != want || secs(o, 51) != want {
+			t.Errorf("requested %d, offered %d, granted %d", requested, secs(o, 51), lease)
 		}
 		if t1, t2 := secs(a, 58), secs(a, 59); t1 == 0 || t1 > lease/2 || t1 < lease/2-lease/16-1 || t2 <= t1 || t2 >= lease {
 			t.Errorf("lease %d, T1 %d, T2 %d", lease, t1, t2)
@@ -260,11 +260,11 @@ func (f *wireFixture) times(t *testing.T) {
 }
 
 func (f *wireFixture) sameOffer(t *testing.T) {
-	a := f.ask(t, f.message(35, tDiscover, option(61, 1)), tOffer).bootp.yiaddr
-	f.ask(t, f.message(36, tDiscover, addrOption(50, a)), tOffer) // another client requests the same address
-	f.ask(t, f.message(35, tRequest, addrOption(50, a), addrOption(54, serverIP), option(61, 1)), tAck)
-	if c := f.ask(t, f.message(35, tRequest, addrOption(50, a), addrOption(54, serverIP), option(61, 2, 2)), tAck); c.bootp.yiaddr != a {
+	a := f.exchange(t, f.message(35, tDiscover, option(61, 1)), tOffer).bootp.yiaddr
+	f.exchange(t, f.message(36, tDiscover, addrOption(50, a)), tOffer) // another client requests the same address
+	f.exchange(t, f.message(35, tRequest, addrOption(50, a), addrOption(54, serverIP), option(61, 1)), tAck)
+	if c := f.exchange(t, f.message(35, tRequest, addrOption(50, a), addrOption(54, serverIP), option(61, 2, 2)), tAck); c.bootp.yiaddr != a {
 		t.Errorf("another client id gets %v", c.bootp.yiaddr)
 	}
-	f.ask(t, f.message(36, tRequest, addrOption(50, a), addrOption(54, serverIP)), tNak)
+	f.exchange(t, f.message(36, tRequest, addrOption(50, a), addrOption(54, serverIP)), tNak)
 }

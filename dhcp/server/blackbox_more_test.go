@@ -10,21 +10,21 @@ import (
 
 func (f *wireFixture) decline(t *testing.T) {
 	a := f.bind(t, 37)
-	f.silent(t, func() { f.sendBroadcast(f.message(38, tDecline, addrOption(50, a), addrOption(54, serverIP))) }) // not its own
-	f.ask(t, f.message(37, tRequest, addrOption(50, a)), tAck)
-	f.silent(t, func() { f.sendBroadcast(f.message(37, tDecline, addrOption(50, a), addrOption(54, serverIP))) })
-	f.ask(t, f.message(39, tRequest, addrOption(50, a)), tNak)
-	if b := f.ask(t, f.message(39, tDiscover, addrOption(50, a)), tOffer).bootp.yiaddr; b == a {
+	f.checkNoReply(t, func() { f.sendBroadcast(f.message(38, tDecline, addrOption(50, a), addrOption(54, serverIP))) }) // not its own
+	f.exchange(t, f.message(37, tRequest, addrOption(50, a)), tAck)
+	f.checkNoReply(t, func() { f.sendBroadcast(f.message(37, tDecline, addrOption(50, a), addrOption(54, serverIP))) })
+	f.exchange(t, f.message(39, tRequest, addrOption(50, a)), tNak)
+	if b := f.exchange(t, f.message(39, tDiscover, addrOption(50, a)), tOffer).bootp.yiaddr; b == a {
 		t.Error("a declined address is offered")
 	}
 }
 
 func (f *wireFixture) release(t *testing.T) {
 	a := f.bind(t, 40)
-	f.silent(t, func() { f.sendUnicast(f.message(41, tRelease, ciaddr(a), addrOption(54, serverIP)), a) }) // not its own
-	f.ask(t, f.message(41, tRequest, addrOption(50, a)), tNak)
-	f.silent(t, func() { f.sendUnicast(f.message(40, tRelease, ciaddr(a), addrOption(54, serverIP)), a) })
-	if b := f.ask(t, f.message(42, tDiscover), tOffer).bootp.yiaddr; b == a {
+	f.checkNoReply(t, func() { f.sendUnicast(f.message(41, tRelease, ciaddr(a), addrOption(54, serverIP)), a) }) // not its own
+	f.exchange(t, f.message(41, tRequest, addrOption(50, a)), tNak)
+	f.checkNoReply(t, func() { f.sendUnicast(f.message(40, tRelease, ciaddr(a), addrOption(54, serverIP)), a) })
+	if b := f.exchange(t, f.message(42, tDiscover), tOffer).bootp.yiaddr; b == a {
 		t.Error("a released address goes to another while fresh ones are left")
 	}
 	if b := f.bind(t, 43, addrOption(12, [4]byte{'a', 'b', 'c', 'd'})); b == a {
@@ -34,19 +34,19 @@ func (f *wireFixture) release(t *testing.T) {
 
 func (f *wireFixture) notServed(t *testing.T) {
 	for _, kind := range []byte{tOffer, tAck, tNak, 9, tLeaseQuery, 13, 200} {
-		f.silent(t, func() { f.sendBroadcast(f.message(44, kind)) })
+		f.checkNoReply(t, func() { f.sendBroadcast(f.message(44, kind)) })
 	}
-	c := f.ask(t, f.message(44, tDiscover, option(80), option(90, 1, 1, 0), option(55, 1, 80, 90)), tOffer) // no rapid commit, no authentication
+	c := f.exchange(t, f.message(44, tDiscover, option(80), option(90, 1, 1, 0), option(55, 1, 80, 90)), tOffer) // no rapid commit, no authentication
 	if o := c.bootp.order(); slices.Contains(o, 80) || slices.Contains(o, 90) {
 		t.Errorf("options %v", o)
 	}
 }
 
 func (f *wireFixture) again(t *testing.T) {
-	a := f.ask(t, f.message(45, tDiscover), tOffer).bootp.yiaddr
+	a := f.exchange(t, f.message(45, tDiscover), tOffer).bootp.yiaddr
 	m := f.message(45, tRequest, addrOption(50, a), addrOption(54, serverIP))
 	for range 3 {
-		if c := f.ask(t, m, tAck); c.bootp.yiaddr != a {
+		if c := f.exchange(t, m, tAck); c.bootp.yiaddr != a {
 			t.Errorf("acknowledged %v", c.bootp.yiaddr)
 		}
 	}

@@ -107,28 +107,29 @@ func (f *wireFixture) answer(t testing.TB, m *bootp, kind byte) received {
 	return c
 }
 
-func (f *wireFixture) ask(t testing.TB, m *bootp, kind byte) received {
+// exchange broadcasts m and returns the reply, which must be of that type.
+func (f *wireFixture) exchange(t testing.TB, m *bootp, kind byte) received {
 	t.Helper()
 	f.sendBroadcast(m)
 	return f.answer(t, m, kind)
 }
 
-// silent checks that a message, sent by send, has no answer: the next datagram is the NAK for a client that comes after it.
-func (f *wireFixture) silent(t *testing.T, send func()) {
+// checkNoReply checks that a message, sent by send, has no answer: the next datagram is the NAK for a client that comes after it.
+func (f *wireFixture) checkNoReply(t *testing.T, send func()) {
 	t.Helper()
 	send()
-	f.ask(t, f.message(0, tRequest, addrOption(50, [4]byte{192, 168, 9, 9})), tNak)
+	f.exchange(t, f.message(0, tRequest, addrOption(50, [4]byte{192, 168, 9, 9})), tNak)
 }
 
 // bind returns the address of the lease that a client gets.
 func (f *wireFixture) bind(t testing.TB, client byte, mods ...func(*bootp)) [4]byte {
 	t.Helper()
-	a := f.ask(t, f.message(client, tDiscover, mods...), tOffer).bootp.yiaddr
-	return f.ask(t, f.message(client, tRequest, append(mods, addrOption(50, a), addrOption(54, serverIP))...), tAck).bootp.yiaddr
+	a := f.exchange(t, f.message(client, tDiscover, mods...), tOffer).bootp.yiaddr
+	return f.exchange(t, f.message(client, tRequest, append(mods, addrOption(50, a), addrOption(54, serverIP))...), tAck).bootp.yiaddr
 }
 
-// TestBlackBox checks the rules that show in the packets of a server.
-func TestBlackBox(t *testing.T) {
+// TestPacketsFollowTheRules checks the rules that show in the packets of a server.
+func TestPacketsFollowTheRules(t *testing.T) {
 	f := newWireFixture(t)
 	for _, check := range []struct {
 		name string

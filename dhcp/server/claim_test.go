@@ -44,7 +44,7 @@ func newClaimFixture(t *testing.T, conflictCheck, distrusted bool) *claimFixture
 // claim sends a REQUEST of a client that renews or remembers an address, and returns the last decision about it.
 func (f *claimFixture) claim(t *testing.T, conn *net.UDPConn, client byte, mod dhcpv4.Modifier) dhcp.Event {
 	t.Helper()
-	f.ask(conn, message(t, client, dhcpv4.MessageTypeRequest, mod))
+	f.send(conn, message(t, client, dhcpv4.MessageTypeRequest, mod))
 	for {
 		if ev := f.nextOf(t, dhcp.MessageTypeRequest); ev.Verdict != dhcp.VerdictProbing && ev.Verdict != dhcp.VerdictConflict {
 			return ev
@@ -91,7 +91,7 @@ func TestFailedProbeIsNoFreeAddress(t *testing.T) {
 		if ev := f.claim(t, conn, 3, remembers); distrusted && (ev.Verdict != dhcp.VerdictInternalError || ev.Reply != nil) {
 			t.Errorf("remembered: %s (%s)", ev.Verdict, ev.Reason)
 		}
-		f.ask(conn, message(t, 4, dhcpv4.MessageTypeDiscover))
+		f.send(conn, message(t, 4, dhcpv4.MessageTypeDiscover))
 		if ev := f.next(t, dhcp.VerdictInternalError); ev.Type != dhcp.MessageTypeDiscover || ev.Reply != nil {
 			t.Errorf("distrusted %v: %s: %s (%s)", distrusted, ev.Type, ev.Verdict, ev.Reason)
 		}
@@ -99,7 +99,7 @@ func TestFailedProbeIsNoFreeAddress(t *testing.T) {
 		if ev := f.claim(t, conn, 3, remembers); ev.Verdict != dhcp.VerdictAcked {
 			t.Errorf("distrusted %v: remembered: %s (%s)", distrusted, ev.Verdict, ev.Reason)
 		}
-		f.ask(conn, message(t, 5, dhcpv4.MessageTypeDiscover, dhcpv4.WithBroadcast(true)))
+		f.send(conn, message(t, 5, dhcpv4.MessageTypeDiscover, dhcpv4.WithBroadcast(true)))
 		f.next(t, dhcp.VerdictOffered)
 	}
 }
@@ -116,12 +116,12 @@ func TestProbesNeedNetRaw(t *testing.T) {
 	s.ok(err)
 	s.run(s.pbx, srv)
 	conn := s.udp(s.host("phone", "eth0", "00:15:65:00:00:01", "10.20.0.104/24"), "10.20.0.104:68")
-	s.ask(conn, message(t, 4, dhcpv4.MessageTypeDiscover))
+	s.send(conn, message(t, 4, dhcpv4.MessageTypeDiscover))
 	if ev := receive(t, j.decided); ev.Verdict != dhcp.VerdictOffered {
 		t.Errorf("%s (%s)", ev.Verdict, ev.Reason)
 	}
 	table.Distrust(time.Now().Add(time.Hour), "leases.db was missing")
-	s.ask(conn, message(t, 5, dhcpv4.MessageTypeDiscover))
+	s.send(conn, message(t, 5, dhcpv4.MessageTypeDiscover))
 	if ev := receive(t, j.decided); ev.Verdict != dhcp.VerdictSilent {
 		t.Errorf("leases may be missing: %s (%s)", ev.Verdict, ev.Reason)
 	}

@@ -18,7 +18,7 @@ func TestServerThatAClientNamesIsReported(t *testing.T) {
 	j, _ := s.serveReal(cfg, "voice0")
 	conn := s.udp(s.host("phone", "eth0", "02:00:00:00:00:03", "10.20.0.9/24"), "10.20.0.9:68")
 	for server, mac := range map[string]string{"10.20.0.66": "02:00:00:00:00:66", "10.20.0.67": "", "192.0.2.67": ""} {
-		s.ask(conn, message(t, 1, dhcpv4.MessageTypeRequest, dhcpv4.WithOption(dhcpv4.OptServerIdentifier(ip(server))),
+		s.send(conn, message(t, 1, dhcpv4.MessageTypeRequest, dhcpv4.WithOption(dhcpv4.OptServerIdentifier(ip(server))),
 			dhcpv4.WithOption(dhcpv4.OptRequestedIPAddress(ip("10.20.0.200")))))
 		want := Offer{Interface: "voice0", Server: netip.MustParseAddr(server), Type: dhcp.MessageTypeRequest, Addr: netip.MustParseAddr("10.20.0.200"), Client: dhcp.MAC{0, 0x15, 0x65, 0, 0, 1}}
 		if mac != "" {
@@ -39,9 +39,9 @@ func TestUserOfDeclinedAddressIsReportedC45(t *testing.T) {
 	conn := s.udp(s.host("phone", "eth0", "02:00:00:00:00:03", "10.20.0.9/24"), "10.20.0.9:68")
 	named := dhcpv4.WithOption(dhcpv4.OptRequestedIPAddress(ip("10.20.0.100")))
 	ours := dhcpv4.WithOption(dhcpv4.OptServerIdentifier(ip("10.20.0.2")))
-	s.ask(conn, message(t, 1, dhcpv4.MessageTypeRequest, named, ours))
+	s.send(conn, message(t, 1, dhcpv4.MessageTypeRequest, named, ours))
 	j.next(t, dhcp.VerdictAcked)
-	s.ask(conn, message(t, 1, dhcpv4.MessageTypeDecline, named, ours))
+	s.send(conn, message(t, 1, dhcpv4.MessageTypeDecline, named, ours))
 	j.next(t, dhcp.VerdictDeclined)
 	ev := j.next(t, dhcp.VerdictConflict)
 	if ev.Holder.String() != "02:00:00:00:00:99" || ev.Addr.String() != "10.20.0.100" || ev.MAC != (dhcp.MAC{0, 0x15, 0x65, 0, 0, 1}) || ev.Reply != nil {

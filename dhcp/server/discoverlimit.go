@@ -13,7 +13,7 @@ import (
 // second and more before they try again.
 const repeatGap = 100 * time.Millisecond
 
-// repeatLimit remembers the last messages, so that a client that sends hundreds of DISCOVERs a second costs no more than
+// repeatLimit stores the last messages, so that a client that sends hundreds of DISCOVERs a second costs no more than
 // ten (C49). Its size is fixed: clients that share a slot replace each other, and are answered.
 type repeatLimit struct {
 	mu    sync.Mutex
@@ -34,7 +34,7 @@ type sightingKey struct {
 	ifindex int
 }
 
-// repeated reports whether a message follows too soon on the client's last one of its type, and remembers it if not.
+// repeated reports whether a message follows too soon on the client's last one of its type, and stores it if not.
 func (l *repeatLimit) repeated(h *header, ifindex int, at time.Time) bool {
 	key := sightingKey{h.mac, h.kind, h.giaddr, ifindex}
 	slot := &l.slots[maphash.Comparable(l.seed, key)%uint64(len(l.slots))]

@@ -15,7 +15,7 @@ import (
 )
 
 // fakeTable decides in the simplest way, so that these tests are about packets: the nth client gets the nth
-// address of the network that it asks from, beginning with .100.
+// address of its network, beginning with .100.
 type fakeTable struct {
 	mu     sync.Mutex
 	given  map[dhcp.MAC]netip.Addr

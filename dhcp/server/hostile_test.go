@@ -21,9 +21,9 @@ func TestRepliesToAbsentHostsDelayNoOthers(t *testing.T) {
 	conn := s.udp(s.host("phone", "eth0", "00:15:65:00:00:01", "10.20.0.50/24"), "10.20.0.50:68")
 	for n := range 400 { // more than the kernel keeps while it waits for ARP, and fewer than the server's queue
 		absent := netip.AddrFrom4([4]byte{10, 20, 0, byte(200 + n%50)})
-		s.ask(conn, message(t, byte(n), dhcpv4.MessageTypeInform, dhcpv4.WithClientIP(absent.AsSlice())))
+		s.send(conn, message(t, byte(n), dhcpv4.MessageTypeInform, dhcpv4.WithClientIP(absent.AsSlice())))
 	}
-	s.ask(conn, message(t, 1, dhcpv4.MessageTypeDiscover, dhcpv4.WithBroadcast(true)))
+	s.send(conn, message(t, 1, dhcpv4.MessageTypeDiscover, dhcpv4.WithBroadcast(true)))
 	if ev := j.nextOf(t, dhcp.MessageTypeDiscover); ev.Verdict != dhcp.VerdictOffered {
 		t.Errorf("%s (%s)", ev.Verdict, ev.Reason)
 	}
@@ -40,9 +40,9 @@ func TestRepliesToAbsentRelaysDelayNoOthers(t *testing.T) {
 	conn := s.udp(s.host("phone", "eth0", "00:15:65:00:00:01", "10.20.0.50/24"), "10.20.0.50:68")
 	for n := range 400 {
 		absent := netip.AddrFrom4([4]byte{10, 20, 0, byte(200 + n%50)})
-		s.ask(conn, message(t, byte(n), dhcpv4.MessageTypeInform, dhcpv4.WithGatewayIP(absent.AsSlice())))
+		s.send(conn, message(t, byte(n), dhcpv4.MessageTypeInform, dhcpv4.WithGatewayIP(absent.AsSlice())))
 	}
-	s.ask(conn, message(t, 1, dhcpv4.MessageTypeDiscover, dhcpv4.WithBroadcast(true)))
+	s.send(conn, message(t, 1, dhcpv4.MessageTypeDiscover, dhcpv4.WithBroadcast(true)))
 	if ev := j.nextOf(t, dhcp.MessageTypeDiscover); ev.Verdict != dhcp.VerdictOffered {
 		t.Errorf("%s (%s)", ev.Verdict, ev.Reason)
 	}
@@ -66,10 +66,10 @@ func TestRenewalsAreServedBesideAbsentRelays(t *testing.T) {
 	for round := range 3 {
 		for n := range 400 {
 			absent := netip.AddrFrom4([4]byte{10, 20, 0, byte(200 + n%50)})
-			s.ask(phones["10.20.0.50"], message(t, byte(n), dhcpv4.MessageTypeInform, dhcpv4.WithGatewayIP(absent.AsSlice())))
+			s.send(phones["10.20.0.50"], message(t, byte(n), dhcpv4.MessageTypeInform, dhcpv4.WithGatewayIP(absent.AsSlice())))
 		}
 		for addr, conn := range phones {
-			s.ask(conn, message(t, map[string]byte{"10.20.0.50": 1, "10.40.0.50": 2}[addr], dhcpv4.MessageTypeRequest, dhcpv4.WithClientIP(ip(addr))))
+			s.send(conn, message(t, map[string]byte{"10.20.0.50": 1, "10.40.0.50": 2}[addr], dhcpv4.MessageTypeRequest, dhcpv4.WithClientIP(ip(addr))))
 			s.ok(conn.SetReadDeadline(time.Now().Add(20 * time.Second)))
 			buf := make([]byte, packetSize)
 			n, err := conn.Read(buf)
@@ -189,8 +189,8 @@ func forgedFrame(n int) []byte {
 	return datagramFrame([6]byte{2, 0, 0, 0, 0, 10}, pbxMAC, src, dst, m.bytes())
 }
 
-// ask sends a client's message to the server's address on voice0.
-func (s *network) ask(conn *net.UDPConn, packet []byte) {
+// send sends a client's message to the server's address on voice0.
+func (s *network) send(conn *net.UDPConn, packet []byte) {
 	s.t.Helper()
 	_, err := conn.WriteTo(packet, &net.UDPAddr{IP: ip("10.20.0.2"), Port: 67})
 	s.ok(err)

@@ -11,10 +11,10 @@ import (
 	"plugtone/dhcp/netlab"
 )
 
-// TestSubInterface: a link on top of another, as the voice VLAN is on a trunk, has clients of its own; the link below is
+// TestSubInterfaceHasClientsOfItsOwn: a link on top of another, as the voice VLAN is on a trunk, has clients of its own; the link below is
 // not served. The frame to a client without an address leaves by the upper one. Where the kernel has no VLANs the links
 // are macvlans, and tags are not tested.
-func TestSubInterface(t *testing.T) {
+func TestSubInterfaceHasClientsOfItsOwn(t *testing.T) {
 	for name, args := range map[string][]string{"broadcast": {"-B"}, "unicast": nil} {
 		t.Run(name, func(t *testing.T) {
 			s, d := newNetwork(t, "udhcpc"), newFakeTable()

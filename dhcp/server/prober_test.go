@@ -11,8 +11,8 @@ import (
 	"plugtone/dhcp"
 )
 
-// TestConflict (C41): the first address is in use by a host without a lease; the probe finds it, and another is offered.
-func TestConflict(t *testing.T) {
+// TestAddressInUseIsNotOffered (C41): the first address is in use by a host without a lease; the probe finds it, and another is offered.
+func TestAddressInUseIsNotOffered(t *testing.T) {
 	s, d := newNetwork(t, "udhcpc"), newFakeTable()
 	d.probe = true
 	s.host("squatter", "eth0", "02:00:00:00:00:99", "10.20.0.100/24")
@@ -56,16 +56,16 @@ func TestProbeDelaysNoOtherClient(t *testing.T) {
 		}
 	})
 	conn := s.udp(s.host("phone", "eth0", "02:00:00:00:00:03", "10.20.0.9/24"), "10.20.0.9:68")
-	s.ask(conn, message(t, 3, dhcpv4.MessageTypeDiscover)) // opens the socket that sends frames
+	s.send(conn, message(t, 3, dhcpv4.MessageTypeDiscover)) // opens the socket that sends frames
 	j.next(t, dhcp.VerdictOffered)
 	gated.Store(true)
-	s.ask(conn, message(t, 1, dhcpv4.MessageTypeDiscover))
+	s.send(conn, message(t, 1, dhcpv4.MessageTypeDiscover))
 	if ev := j.next(t, dhcp.VerdictProbing); ev.MAC[5] != 1 {
 		t.Errorf("probing for %s", ev.MAC)
 	}
 	for _, mac := range []byte{2, 1} {
 		if mac == 2 {
-			s.ask(conn, message(t, mac, dhcpv4.MessageTypeDiscover))
+			s.send(conn, message(t, mac, dhcpv4.MessageTypeDiscover))
 		} else {
 			close(gate)
 		}
@@ -91,8 +91,8 @@ func TestOwnerMayKeepItsAddress(t *testing.T) {
 	}
 }
 
-// TestICMPProbe probes addresses that ARP does not reach.
-func TestICMPProbe(t *testing.T) {
+// TestICMPProbeFindsHosts probes addresses that ARP does not reach.
+func TestICMPProbeFindsHosts(t *testing.T) {
 	s := newNetwork(t)
 	s.host("phone", "eth0", "00:15:65:12:34:56", "10.20.0.100/24")
 	p := newProber(s.pbx.Do)

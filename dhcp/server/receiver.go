@@ -103,7 +103,7 @@ func (r *receiver) run(ctx context.Context) error {
 	}
 }
 
-// beWatched has run look for writes that hang.
+// beWatched makes run check for writes that hang.
 func (r *receiver) beWatched() {
 	if r.watched.Swap(true) {
 		return

@@ -11,7 +11,7 @@ import (
 	"plugtone/dhcp/netif"
 )
 
-// rogueScan looks for other DHCP servers on the links that are served: it listens to what they send, and asks for them
+// rogueScan looks for other DHCP servers on the links that are served: it listens to what they send, and sends DISCOVERs
 // from time to time.
 type rogueScan struct {
 	server    *Server

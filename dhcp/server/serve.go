@@ -23,7 +23,7 @@ type job struct {
 	link    *dhcp.Link
 	in      *netif.Interface
 	at      time.Time
-	class   *engine.Classification // what the engine found out about its sender; nil before the first decision
+	class   *engine.Classification // classification of its sender; nil before the first decision
 	diskErr error                  // why the first attempt to write its lease failed
 }
 
@@ -42,7 +42,7 @@ func (j *job) unwritten(err error) *job {
 	return next
 }
 
-// serve decodes one packet and decides about it. When busy, no conflict probes are begun.
+// serve decodes one packet and decides about it. When busy, no conflict probes are started.
 func (s *Server) serve(ctx context.Context, p *packet, busy bool) {
 	defer s.recover()
 	if j := s.decode(p, busy); j != nil {

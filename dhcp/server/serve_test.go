@@ -110,7 +110,7 @@ func TestWhichPacketsAreWanted(t *testing.T) {
 		{"renewal through a router", 8, "192.0.2.1", renew, true},
 		{"renewal by broadcast on another link", 8, "255.255.255.255", renew, false},
 		{"without ciaddr to our address on another link", 8, "192.0.2.1", discover, false},
-		{"a packet too short to tell, on another link", 8, "192.0.2.1", []byte{1, 1, 6, 0}, true},
+		{"a packet too short to classify, on another link", 8, "192.0.2.1", []byte{1, 1, 6, 0}, true},
 	} {
 		b := newServerFixture(t, nil)
 		if got := b.put(c.ifindex, c.dst, c.packet); got != c.want {
@@ -271,18 +271,18 @@ func TestPanicAfterAProbeCostsOneAnswer(t *testing.T) {
 	ev := func(v dhcp.Verdict) *dhcp.Event {
 		return &dhcp.Event{Verdict: v, MAC: client, Addr: addr, Server: addr}
 	}
-	for what, ask := range map[string]func(){
+	for name, call := range map[string]func(){
 		"a probe":      func() { b.probe(t.Context(), j, &dhcp.Decision{Probe: addr, Event: *ev(dhcp.VerdictProbing)}) },
 		"a decline":    func() { b.checkConflict(t.Context(), j, ev(dhcp.VerdictDeclined)) },
 		"other server": func() { b.checkConflict(t.Context(), j, ev(dhcp.VerdictOtherServer)) },
 	} {
 		b.prober.running[addr] = []func(probeResult){}
-		ask()
+		call()
 		for _, done := range b.prober.running[addr] {
 			done(probeResult{mac: dhcp.MAC{2}, inUse: true})
 		}
 		if len(b.dropped) != 1 || <-b.dropped != DropPanic {
-			t.Errorf("%s: not counted as a panic", what)
+			t.Errorf("%s: not counted as a panic", name)
 		}
 	}
 }
@@ -298,9 +298,9 @@ func TestDiskErrorIsSilence(t *testing.T) {
 		t.Errorf("%d replies, reason %q, reply %v", len(b.out), ev.Reason, ev.Reply)
 	}
 	// It is decided once more without a write, and no more than once.
-	asked := b.table.requests()
-	if len(asked) != 2 || asked[0].link.NoWrite || !asked[1].link.NoWrite {
-		t.Errorf("%d decisions: %+v", len(asked), asked)
+	decided := b.table.requests()
+	if len(decided) != 2 || decided[0].link.NoWrite || !decided[1].link.NoWrite {
+		t.Errorf("%d decisions: %+v", len(decided), decided)
 	}
 }
 
@@ -360,7 +360,7 @@ func TestConfigProblemsAreReportedTogether(t *testing.T) {
 	}
 }
 
-// FuzzReceive: whatever is received, there is no panic, and a reply goes only where it may.
+// FuzzReceive: no received packet causes a panic, and a reply goes only where it may.
 func FuzzReceive(f *testing.F) {
 	f.Add(message(f, 1, dhcpv4.MessageTypeDiscover), uint8(7))
 	f.Add(message(f, 1, dhcpv4.MessageTypeRequest, dhcpv4.WithClientIP(ip("10.20.0.9"))), uint8(8))

@@ -36,7 +36,7 @@ type Server struct {
 	rogues  *rogueScan
 	routes  *netif.Routes
 	repeats repeatLimit
-	// priorities are those that were served first, whatever relay they named.
+	// priorities are those that were served first, with any relay.
 	priorities repeatLimit
 	buffers    sync.Pool     // of *[packetSize]byte
 	reload     chan struct{} // holds a token when the served interfaces may have changed
@@ -93,7 +93,7 @@ func (s *Server) Use(e *engine.Engine, interfaces []string) {
 	}
 }
 
-// Run opens the sockets, calls ready and serves until ctx ends. Errors of opening say who has the port, or which
+// Run opens the sockets, calls ready and serves until ctx ends. Errors of opening name the program that has the port, or which
 // capability is missing. Run may be called once.
 func (s *Server) Run(ctx context.Context, ready func()) error {
 	if err := s.open(); err != nil {

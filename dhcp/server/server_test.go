@@ -20,9 +20,9 @@ import (
 	"plugtone/dhcp/netlab"
 )
 
-// TestUdhcpc boots busybox's client with the broadcast flag (C14) and without it, when the reply is a frame to
+// TestUdhcpcBootsAndRenews boots busybox's client with the broadcast flag (C14) and without it, when the reply is a frame to
 // its hardware address (C15), then has it renew by unicast (C13).
-func TestUdhcpc(t *testing.T) {
+func TestUdhcpcBootsAndRenews(t *testing.T) {
 	for name, args := range map[string][]string{"broadcast": {"-B"}, "unicast": nil} {
 		t.Run(name, func(t *testing.T) {
 			s, d := newNetwork(t, "udhcpc"), newFakeTable()
@@ -50,7 +50,7 @@ func TestUdhcpc(t *testing.T) {
 }
 
 // renew has udhcpc renew its lease and returns the request that came by unicast. The client opens the socket for the answer
-// only after it has sent: when the answer is faster, it meets a closed port, and the client sends again by broadcast.
+// only after it has sent: when the answer is faster, the port is still closed, and the client sends again by broadcast.
 func (s *network) renew(c *client, d *fakeTable) seen {
 	s.t.Helper()
 	before := len(d.requests())
@@ -61,7 +61,7 @@ func (s *network) renew(c *client, d *fakeTable) seen {
 	return d.requests()[before]
 }
 
-func TestDhclient(t *testing.T) {
+func TestDhclientGetsALease(t *testing.T) {
 	s := newNetwork(t, "dhclient=isc-dhcp-client")
 	j := s.serve(newFakeTable(), nil)
 	c := s.dhclient(s.host("phone", "eth0", "00:15:65:12:34:56"))
@@ -126,8 +126,8 @@ func TestMissingCapabilityIsNamed(t *testing.T) {
 	}
 }
 
-// TestRelay has ISC's relay between client and server: packets come by unicast on a link without a subnet of the client.
-func TestRelay(t *testing.T) {
+// TestClientBehindDhcrelayIsServed has ISC's relay between client and server: packets come by unicast on a link without a subnet of the client.
+func TestClientBehindDhcrelayIsServed(t *testing.T) {
 	s, d := newNetwork(t, "udhcpc", "dhcrelay=isc-dhcp-relay"), newFakeTable()
 	phone, _ := s.relayed()
 	j := s.serve(d, func(c *Config) { c.Interfaces = nil })
@@ -158,7 +158,7 @@ func TestLinkThatComesLater(t *testing.T) {
 	}
 }
 
-// TestTwoAddressesOnALink (C16): each client is answered from the address that it asked.
+// TestTwoAddressesOnALink (C16): each client is answered from the address that it sent to.
 func TestTwoAddressesOnALink(t *testing.T) {
 	s, d := newNetwork(t), newFakeTable()
 	s.serve(d, nil)
@@ -172,13 +172,13 @@ func TestTwoAddressesOnALink(t *testing.T) {
 		_, from, err := conn.ReadFrom(buf)
 		s.ok(errors.Join(err, conn.Close()))
 		if from.String() != c.to+":67" {
-			t.Errorf("%s asked %s and was answered by %s", c.from, c.to, from)
+			t.Errorf("%s sent to %s and was answered by %s", c.from, c.to, from)
 		}
 	}
 }
 
-// TestTwoLinks: each client is served from the link that it is on, as on the VLANs of one cable.
-func TestTwoLinks(t *testing.T) {
+// TestClientIsServedFromItsLink: each client is served from the link that it is on, as on the VLANs of one cable.
+func TestClientIsServedFromItsLink(t *testing.T) {
 	s := newNetwork(t, "udhcpc")
 	s.serve(newFakeTable(), func(c *Config) { c.Interfaces = []string{"voice0", "voice1"} })
 	other, err := s.lab.Namespace("other")
@@ -203,12 +203,12 @@ func TestReplyLeavesAfterShutdownBegan(t *testing.T) {
 	srv.process = d.process
 	ctx, stop := context.WithCancel(t.Context())
 	conn := s.udp(s.host("phone", "eth0", "00:15:65:00:00:01", "10.20.0.9/24"), "10.20.0.9:68")
-	ask := func() {
+	renew := func() {
 		_, err := conn.WriteTo(message(t, 1, dhcpv4.MessageTypeRequest, dhcpv4.WithClientIP(ip("10.20.0.9"))), &net.UDPAddr{IP: ip("10.20.0.2"), Port: 67})
 		s.ok(err)
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- srv.Run(ctx, ask) }()
+	go func() { ended <- srv.Run(ctx, renew) }()
 	receive(t, d.hold)
 	stop()
 	d.hold <- struct{}{}
@@ -248,8 +248,8 @@ func TestSecondServerIsRefused(t *testing.T) {
 	}
 }
 
-// TestOtherServerIsSeen: in its OFFER to another client (by broadcast) and in its answer to this server's DISCOVER.
-func TestOtherServerIsSeen(t *testing.T) {
+// TestOtherServerIsReported: in its OFFER to another client (by broadcast) and in its answer to this server's DISCOVER.
+func TestOtherServerIsReported(t *testing.T) {
 	s, d := newNetwork(t, "udhcpc"), newFakeTable()
 	d.fail = errDisk // the server under test stays silent
 	rogue := s.host("rogue", "lan0", "02:00:00:00:00:66", "10.20.0.66/24")
@@ -299,7 +299,7 @@ func TestServerThatComesLaterIsFound(t *testing.T) {
 	}
 }
 
-// TestOtherServerIsNoRogueWhereItLeases: with mode inform the network has its own server, which is neither asked nor reported.
+// TestOtherServerIsNoRogueWhereItLeases: with mode inform the network has its own server, which receives no DISCOVER and is not reported.
 func TestOtherServerIsNoRogueWhereItLeases(t *testing.T) {
 	s, d := newNetwork(t, "udhcpc"), newFakeTable()
 	s.serveOn(s.host("lan", "lan0", "02:00:00:00:00:66", "10.20.0.66/24"), d, func(c *Config) { c.Interfaces = []string{"lan0"} })
@@ -312,7 +312,7 @@ func TestOtherServerIsNoRogueWhereItLeases(t *testing.T) {
 	j.next(t, dhcp.VerdictIgnored) // its DISCOVER; the answers to it were broadcast, too
 	j.next(t, dhcp.VerdictIgnored) // its REQUEST
 	if len(j.others) > 0 || len(d.requests()) != 2 {
-		t.Errorf("%d answers reported; the other server was asked %d times", len(j.others), len(d.requests()))
+		t.Errorf("%d answers reported; the other server received %d DISCOVERs", len(j.others), len(d.requests()))
 	}
 }
 

@@ -182,7 +182,7 @@ func readOptions(r *dhcp.Request, opts *options) error {
 	return readRelayInfo(r, opts[dhcp.OptionRelayInfo])
 }
 
-// readRelayInfo reads the sub-options of option 82. What can't be walked is echoed all the same, and nothing of it used.
+// readRelayInfo reads the sub-options of option 82. Malformed sub-options are echoed all the same, and none of them is used.
 func readRelayInfo(r *dhcp.Request, info []byte) error {
 	r.RelayInfo = string(info)
 	for rest := info; len(rest) > 0; {

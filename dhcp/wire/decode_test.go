@@ -12,7 +12,7 @@ import (
 	"plugtone/dhcp/dhcptest"
 )
 
-func TestDecode(t *testing.T) {
+func TestDecodeReadsEveryField(t *testing.T) {
 	p := dhcptest.Packet(dhcp.MessageTypeRequest, 50, 4, 10, 20, 0, 7, 54, 4, 10, 20, 0, 2, 55, 5, 3, 1, 3, 66, 0, 57, 2, 5, 220, 12, 3, 'a', 0xff, 0, 60, 7, 'y', 'e', 'a', 'l', 'i', 'n', 'k', 61, 2, 0, 9, 255)
 	copy(p[12:], []byte{10, 20, 0, 9})
 	p[10] = 0x80
@@ -34,7 +34,7 @@ func TestDecode(t *testing.T) {
 }
 
 // C51 and C09: what must be refused, and what must not.
-func TestDecodeMalformed(t *testing.T) {
+func TestDecodeRefusesMalformedPackets(t *testing.T) {
 	set := func(i int, v byte) []byte {
 		p := append(dhcptest.Packet(dhcp.MessageTypeDiscover), 255)
 		p[i] = v
@@ -94,7 +94,7 @@ func TestDecodeMalformed(t *testing.T) {
 }
 
 // C25: options in file and sname are read, in that order, only when option 52 is set for them.
-func TestDecodeOverload(t *testing.T) {
+func TestDecodeReadsOverloadedFieldsOnlyWithOption52(t *testing.T) {
 	p := dhcptest.Packet(dhcp.MessageTypeDiscover, 52, 1, 3, 12, 1, 'a', 255)
 	copy(p[108:], []byte{12, 1, 'b', 60, 2, 'p', 'h', 255})
 	copy(p[44:], []byte{12, 1, 'c', 255})
@@ -181,7 +181,7 @@ func TestRouter7AddressesAreValues(t *testing.T) {
 }
 
 // C52: another server's OFFER is read, to be reported.
-func TestDecodeForeign(t *testing.T) {
+func TestDecodeReadsOffersOfOtherServers(t *testing.T) {
 	p := dhcptest.Packet(dhcp.MessageTypeOffer, 54, 4, 192, 168, 1, 1, 255)
 	p[0] = 2
 	copy(p[16:], []byte{192, 168, 1, 50})

@@ -23,7 +23,7 @@ const (
 //
 // Options that don't fit are moved to file and sname when the client sent a parameter list (such a client is no BOOTP client
 // and must read option 52). What doesn't fit there either is dropped, least important first: options that the client
-// asked for, from the end of its list; then forced ones, from the last; then what only repeats the request: the client identifier and
+// requested, from the end of its list; then forced ones, from the last; then what only repeats the request: the client identifier and
 // the subnet selection. Mask, router, message type, server, message, times and relay information are never dropped: the relay
 // removes its relay information, so the client's limit applies to the rest.
 func Encode(r *dhcp.Reply, buf []byte, mtu int) (packet []byte, dropped []uint8) {

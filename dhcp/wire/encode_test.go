@@ -21,7 +21,7 @@ func opt(code uint8, size int) dhcp.Option {
 }
 
 // C19, C22, C27, C29: header copied, options in the order given, 82 last, padded to 300.
-func TestEncode(t *testing.T) {
+func TestEncodeWritesHeaderAndOptionsInOrder(t *testing.T) {
 	r := reply(opt(3, 4), opt(1, 4))
 	r.Flags, r.CHAddr, r.GIAddr, r.SIAddr, r.RelayInfo = 0x8000, [16]byte{1, 2, 3, 4, 5, 6, 7}, dhcptest.Addr("10.30.0.1"), dhcptest.Addr("10.20.0.2"), "\x01\x01a"
 	p, dropped := Encode(r, nil, 1500)
@@ -121,7 +121,7 @@ func TestEncodeDroppingOrderC24(t *testing.T) {
 	}
 }
 
-// C24: whatever a client sends to be repeated, its datagram stays within what it takes; so does a NAK.
+// C24: with any values that a reply must repeat, the datagram stays within the size that the client accepts; so does a NAK.
 func TestEncodeHardLimitC24(t *testing.T) {
 	for name, r := range map[string]*dhcp.Reply{
 		"offer": reply(opt(1, 4), opt(3, 4), opt(66, 30), opt(51, 4), opt(58, 4), opt(59, 4), opt(61, 400)),
