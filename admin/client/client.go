@@ -3,6 +3,8 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -58,6 +60,17 @@ func New(addr, token string) (*Client, error) {
 		return nil, err
 	}
 	return clientOf(c), nil
+}
+
+// Trust makes the client accept the certificates of the authorities in pem, and no others. It is an error when pem has none. Call it before the
+// first request.
+func (c *Client) Trust(pem []byte) error {
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return errors.New("holds no certificate in PEM form")
+	}
+	c.Records.conn.http.Transport.(*http.Transport).TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	return nil
 }
 
 func clientOf(c *conn) *Client {

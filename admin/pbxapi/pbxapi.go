@@ -111,7 +111,8 @@ func (c Config) write(ctx context.Context) pbxsync.Write {
 const shownProblems = 20
 
 func testOf(s pbx.Snapshot) client.PBXTest {
-	out := client.PBXTest{Server: s.Server, Extensions: len(s.Extensions), Problems: s.Problems, More: max(0, len(s.Problems)-shownProblems)}
+	accounts, problems := s.Usable()
+	out := client.PBXTest{Server: s.Server, Extensions: accounts, Problems: problems, More: max(0, len(problems)-shownProblems)}
 	if out.More > 0 {
 		out.Problems = out.Problems[:shownProblems]
 	}

@@ -193,40 +193,67 @@ func pbxSync(a *app) *cobra.Command {
 	return c
 }
 
+// pushTarget is where a PBX's state is pushed to.
+type pushTarget struct{ url, tokenFile, caFile, name string }
+
+func (t *pushTarget) flags(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&t.url, "to", "", "`URL` of plugtone's admin address")
+	f.StringVar(&t.tokenFile, "token-file", "", "`FILE` with a token of the role push")
+	f.StringVar(&t.caFile, "ca-file", "", "`FILE` with the certificate of the authority that plugtone's was issued by, as PEM (default: those of this system)")
+	f.StringVar(&t.name, "name", "main", "`NAME` of the source in plugtone's configuration")
+}
+
+// client connects to the target.
+func (t *pushTarget) client() (*client.Client, error) {
+	if t.url == "" || t.tokenFile == "" {
+		return nil, usagef("--to and --token-file are needed")
+	}
+	token, err := os.ReadFile(t.tokenFile)
+	if err != nil {
+		return nil, err
+	}
+	cl, err := client.New(t.url, strings.TrimSpace(string(token)))
+	if err != nil || t.caFile == "" {
+		return cl, err
+	}
+	pem, err := os.ReadFile(t.caFile)
+	if err != nil {
+		return nil, err
+	}
+	if err := cl.Trust(pem); err != nil {
+		return nil, fmt.Errorf("--ca-file %s: %w", t.caFile, err)
+	}
+	return cl, nil
+}
+
 func pbxPush(a *app) *cobra.Command {
 	var s pbx.Source
 	var o client.PBXSync
-	var name, to, tokenFile string
+	var to pushTarget
 	c := &cobra.Command{
 		Use: "push --type TYPE --dsn DSN --to URL --token-file FILE", Args: cobra.NoArgs, Short: "On the PBX's host: read the PBX and send what it has to plugtone",
 		Long: "For PBXs whose database listens on their own host only. It needs no daemon there, only this program and a token with the role push,\n" +
 			"which can do nothing else. The source must be in plugtone's configuration, with the type push. Run it from cron or a timer.",
 		Example: `  plugtone token add pbx --role push            # on plugtone's host
-  plugtone pbx push --type fusionpbx --dsn postgres://fusionpbx@127.0.0.1/fusionpbx --password-file /etc/plugtone.pass --to https://plugtone.example.com:8067 --token-file /etc/plugtone.token --name main`,
+  plugtone pbx push --type fusionpbx --dsn postgres://fusionpbx@127.0.0.1/fusionpbx --password-file /etc/plugtone.pass --to https://plugtone.example.com:8067 --ca-file /etc/plugtone-ca.pem --token-file /etc/plugtone.token --name main`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if to == "" || tokenFile == "" {
-				return usagef("--to and --token-file are needed")
+			cl, err := to.client()
+			if err != nil {
+				return err
 			}
 			if err := s.Validate(); err != nil {
 				return usageError{err}
-			}
-			token, err := os.ReadFile(tokenFile)
-			if err != nil {
-				return err
-			}
-			cl, err := client.New(to, strings.TrimSpace(string(token)))
-			if err != nil {
-				return err
 			}
 			snapshot, err := s.Read(c.Context())
 			if err != nil {
 				return err
 			}
-			r, err := cl.PushPBX(c.Context(), name, snapshot, o)
+			r, err := cl.PushPBX(c.Context(), to.name, snapshot, o)
 			if err != nil {
 				return err
 			}
-			return a.printSync(c, name, r)
+			return a.printSync(c, to.name, r)
 		},
 	}
 	f := c.Flags()
@@ -234,9 +261,7 @@ func pbxPush(a *app) *cobra.Command {
 	f.StringVar(&s.DSN, "dsn", "", "`DSN` of the database, such as postgres://USER@127.0.0.1/fusionpbx")
 	f.StringVar(&s.PasswordFile, "password-file", "", "`FILE` with the password of the database's user")
 	f.StringSliceVar(&s.Files, "files", nil, "`FILES` of asterisk-files and freeswitch-xml")
-	f.StringVar(&to, "to", "", "`URL` of plugtone's admin address")
-	f.StringVar(&tokenFile, "token-file", "", "`FILE` with a token of the role push")
-	f.StringVar(&name, "name", "main", "`NAME` of the source in plugtone's configuration")
+	to.flags(c)
 	syncFlags(c, &o)
 	return c
 }

@@ -208,11 +208,11 @@ func (f *asteriskFile) accounts(out *Snapshot) {
 func (f *asteriskFile) endpoint(out *Snapshot, s *section) {
 	auth := f.find(s.value("auth"), "auth")
 	if auth == nil {
-		out.Problems = append(out.Problems, SourceProblem{"extension " + s.name, "there is no section of type auth called " + s.value("auth")})
+		out.add(Account{Number: s.name, Unusable: "there is no section of type auth called " + s.value("auth")})
 		return
 	}
 	if auth.value("auth_type") == "md5" || auth.value("md5_cred") != "" && auth.value("password") == "" {
-		out.Problems = append(out.Problems, SourceProblem{"extension " + s.name, "its password is stored as MD5 only, so no phone can be given it"})
+		out.add(Account{Number: s.name, Unusable: "its password is stored as MD5 only, so no phone can be given it"})
 		return
 	}
 	out.add(Account{Number: s.name, AuthUser: auth.value("username"), DisplayName: callerName(s.value("callerid")), Password: setting.Secret(auth.value("password"))})

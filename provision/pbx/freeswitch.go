@@ -95,7 +95,7 @@ func addDirectoryUser(out *Snapshot, domain string, u directoryUser) {
 	}
 	password := valueOf(u.Params, "password")
 	if strings.Contains(password, "$${") {
-		out.Problems = append(out.Problems, SourceProblem{"extension " + u.ID, "its password is a variable of vars.xml: write it into the user's file"})
+		out.add(Account{Domain: domain, Number: u.ID, Unusable: "its password is a variable of vars.xml: write it into the user's file"})
 		return
 	}
 	out.add(Account{Domain: domain, Number: u.ID, DisplayName: valueOf(u.Variables, "effective_caller_id_name"), Password: setting.Secret(password)})

@@ -20,7 +20,24 @@ type Account struct {
 	Number      string         `json:"number" doc:"number of the extension" example:"1001"`
 	DisplayName string         `json:"display_name,omitempty" doc:"name that called phones show" example:"Front Desk"`
 	AuthUser    string         `json:"auth_user,omitempty" doc:"user for SIP authentication, unless it is the number" example:"1001"`
-	Password    setting.Secret `json:"password" doc:"SIP password" example:"correct-horse-battery"`
+	Password    setting.Secret `json:"password" doc:"SIP password; empty when the PBX has none in clear" example:"correct-horse-battery"`
+	Unusable    string         `json:"unusable,omitempty" doc:"why no phone can be given the account; absent for one that can be used" example:"its password is stored as MD5 only, so no phone can be given it"`
+}
+
+// String returns the account as problems name it.
+func (a Account) String() string {
+	if a.Domain == "" {
+		return "extension " + a.Number
+	}
+	return "extension " + a.Number + "@" + a.Domain
+}
+
+// Problem returns why the account can't be used, "" for one that can: a phone that is given an empty password never registers.
+func (a Account) Problem() string {
+	if a.Unusable == "" && a.Password.Reveal() == "" {
+		return "has no password in clear, so no phone can be given it"
+	}
+	return a.Unusable
 }
 
 // SourceProblem is something of a PBX that could not be used.
@@ -34,26 +51,31 @@ func (p SourceProblem) String() string { return p.Record + ": " + p.Message }
 // Snapshot is what a PBX had at one time.
 type Snapshot struct {
 	Server     string          `json:"server,omitempty" doc:"version of the server that was read" example:"PostgreSQL 15.8"`
-	Extensions []Account       `json:"extensions" doc:"its accounts"`
+	Extensions []Account       `json:"extensions" doc:"its accounts, those that can't be used too"`
 	Problems   []SourceProblem `json:"problems" doc:"what could not be used"`
 }
 
-// add takes an account, or reports why it can't: a phone that is given an empty password never registers.
-func (s *Snapshot) add(e Account) {
-	what := "extension " + e.Number
-	if e.Domain != "" {
-		what += "@" + e.Domain
+// add takes an account. One without a number is none.
+func (s *Snapshot) add(a Account) {
+	if a.AuthUser == a.Number {
+		a.AuthUser = ""
 	}
-	switch {
-	case e.Number == "":
-		return
-	case e.Password.Reveal() == "":
-		s.Problems = append(s.Problems, SourceProblem{what, "has no password in clear, so no phone can be given it"})
-		return
-	case e.AuthUser == e.Number:
-		e.AuthUser = ""
+	if a.Number != "" {
+		s.Extensions = append(s.Extensions, a)
 	}
-	s.Extensions = append(s.Extensions, e)
+}
+
+// Usable counts the accounts that phones can be given, and returns all problems of the snapshot, those of its accounts too.
+func (s *Snapshot) Usable() (accounts int, problems []SourceProblem) {
+	problems = slices.Clone(s.Problems)
+	for _, a := range s.Extensions {
+		if why := a.Problem(); why != "" {
+			problems = append(problems, SourceProblem{a.String(), why})
+			continue
+		}
+		accounts++
+	}
+	return accounts, problems
 }
 
 // Source describes where a PBX is read from.

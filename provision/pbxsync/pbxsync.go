@@ -86,12 +86,8 @@ func Apply(e fleet.Edit, s pbx.Snapshot, o Options) (SyncResult, error) {
 	return out, nil
 }
 
-func (s *syncRun) problem(x pbx.Account, format string, args ...any) {
-	what := "extension " + x.Number
-	if x.Domain != "" {
-		what += "@" + x.Domain
-	}
-	s.out.Problems = append(s.out.Problems, pbx.SourceProblem{Record: what, Message: fmt.Sprintf(format, args...)})
+func (s *syncRun) problem(about fmt.Stringer, format string, args ...any) {
+	s.out.Problems = append(s.out.Problems, pbx.SourceProblem{Record: about.String(), Message: fmt.Sprintf(format, args...)})
 }
 
 // extension writes one account, unless it is as it should be.
@@ -116,8 +112,8 @@ func (s *syncRun) extension(x pbx.Account) error {
 		s.problem(x, "belongs to the source %s", old.Source)
 		return nil
 	}
-	if x.Password.Reveal() == "" { // a PBX has pushed it: a read reports it
-		s.problem(x, "has no password in clear, so no phone can be given it")
+	if why := x.Problem(); why != "" { // one that is in the records keeps what it has: the PBX has it still
+		s.problem(x, "%s", why)
 		s.seen[key] = old != nil
 		return nil
 	}

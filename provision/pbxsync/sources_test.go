@@ -2,7 +2,9 @@ package pbxsync_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -85,5 +87,53 @@ func TestAccountWithoutAPasswordLeavesTheOneThatIsThere(t *testing.T) {
 	}
 	if x := extension(t, r, "1001", domain); x.Password.Reveal() != "s3cret" || x.Gone {
 		t.Errorf("%+v", x)
+	}
+}
+
+// TestReadAndPushTreatALostPasswordAlike: the account is a problem, and the extension is neither changed nor gone, whether plugtone reads the PBX or the
+// PBX pushes the same snapshot as JSON.
+func TestReadAndPushTreatALostPasswordAlike(t *testing.T) {
+	const endpoint = "[1001]\ntype=endpoint\nauth=1001\n[1001]\ntype=auth\nusername=1001\n"
+	path := filepath.Join(t.TempDir(), "pjsip.conf")
+	for _, lost := range []string{endpoint, endpoint + "auth_type=md5\nmd5_cred=d41d8cd98f00b204e9800998ecf8427e\n", strings.Replace(endpoint, "auth=1001", "auth=other", 1)} {
+		var results []string
+		for _, pushed := range []bool{false, true} {
+			r := &provisiontest.Records{}
+			write := func(action string, edit func(fleet.Edit) error) error { return r.Edit("pbx:main", action, edit) }
+			must(t, r.Edit("root", "add", func(e fleet.Edit) error {
+				return e.PutRegistrar(&fleet.Registrar{Name: "main", Host: domain, Port: 5060, Transport: "udp"})
+			}))
+			src := pbx.Source{Type: "asterisk-files", Files: []string{path}}
+			s := newSources(r, pbxsync.Source{Name: "main", Source: src})
+			if pushed {
+				s = newSources(r, pbxsync.Source{Name: "main", Source: pbx.Source{Type: pbx.Pushed}})
+			}
+			sync := func(conf string) pbxsync.SyncResult {
+				must(t, os.WriteFile(path, []byte(conf), 0o600))
+				if !pushed {
+					out, err := s.Sync(t.Context(), "main", pbxsync.Options{}, write)
+					must(t, err)
+					return out
+				}
+				snapshot, err := src.Read(t.Context())
+				must(t, err)
+				b, err := json.Marshal(snapshot)
+				must(t, err)
+				var sent pbx.Snapshot
+				must(t, json.Unmarshal(b, &sent))
+				out, err := s.Push("main", sent, pbxsync.Options{}, write)
+				must(t, err)
+				return out
+			}
+			sync(endpoint + "password=s3cret\n")
+			got := sync(lost)
+			if x := extension(t, r, "1001", "main"); x.Gone || x.Password.Reveal() != "s3cret" || len(got.Problems) != 1 || got.Gone != 0 {
+				t.Errorf("pushed %v: %s, %v, %+v", pushed, got, got.Problems, x)
+			}
+			results = append(results, fmt.Sprint(got, got.Problems))
+		}
+		if results[0] != results[1] {
+			t.Errorf("read: %s\npush: %s", results[0], results[1])
+		}
 	}
 }

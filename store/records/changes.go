@@ -206,11 +206,11 @@ func (db *DB) Changes(before uint64, limit int) ([]fleet.Change, error) {
 	err := db.file.View(func(tx dbfile.Tx) error {
 		table := tx.Table(tableChanges)
 		c := table.Cursor()
-		k, v := c.Last()
-		if before > 0 {
-			if at, _ := c.Seek(number(before)); at != nil {
-				k, v = c.Prev()
-			}
+		var k, v []byte
+		if at, _ := c.Seek(number(before)); before > 0 && at != nil {
+			k, v = c.Prev()
+		} else {
+			k, v = c.Last()
 		}
 		for ; k != nil && len(found) < limit; k, v = c.Prev() {
 			b, err := table.Payload(k, v)

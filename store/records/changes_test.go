@@ -132,6 +132,31 @@ func TestOldChangesAreForgotten(t *testing.T) {
 	}))
 }
 
+// TestPageOfChangesBeyondTheNewest: a cursor from before a restore of older data begins with the newest change, once.
+func TestPageOfChangesBeyondTheNewest(t *testing.T) {
+	h := newFixture(t)
+	s := h.open()
+	for _, before := range []uint64{0, 7} {
+		if list, err := s.Changes(before, 10); err != nil || len(list) != 0 {
+			t.Errorf("before %d without changes: %v %v", before, list, err)
+		}
+	}
+	for i := range 3 {
+		putDevices(t, s, &fleet.Device{MAC: mac(1), Label: fmt.Sprint(i)})
+	}
+	for before, want := range map[uint64]string{0: "[3 2 1]", 1: "[]", 2: "[1]", 3: "[2 1]", 4: "[3 2 1]", 1000: "[3 2 1]"} {
+		list, err := s.Changes(before, 10)
+		must(t, err)
+		ids := []uint64{}
+		for _, c := range list {
+			ids = append(ids, c.ID)
+		}
+		if got := fmt.Sprint(ids); got != want {
+			t.Errorf("before %d: %s, want %s", before, got, want)
+		}
+	}
+}
+
 func TestALargeChangeIsStoredCompactly(t *testing.T) {
 	h := newFixture(t)
 	s := h.open()
