@@ -51,7 +51,7 @@ func (s *Server) routes() error {
 	fleetapi.Register(s.api, s.cfg.API)
 	pbxapi.Register(s.api, pbxapi.Config{Sources: s.cfg.PBX, Writer: s.cfg.API.Writer()})
 	resyncapi.Register(s.api, resyncapi.Config{Records: s.cfg.API.Records, Site: s.cfg.API.Site, Jobs: s.cfg.Jobs, Status: s.cfg.API.Phones.Status, Audit: s.cfg.API.Audit.RecordAudit, Now: s.cfg.API.Now})
-	leaseapi.Register(s.api, leaseapi.Config{Records: s.cfg.API.Records, Site: s.cfg.API.Site, Table: s.cfg.Table, Audit: s.cfg.API.Audit.RecordAudit, Now: s.cfg.API.Now})
+	leaseapi.Register(s.api, leaseapi.Config{Config: s.cfg.API, Table: s.cfg.Table})
 	openapi.Complete(s.api.OpenAPI())
 	return s.pages()
 }

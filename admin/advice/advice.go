@@ -56,3 +56,15 @@ func Vendor(packs *pack.Set, d *fleet.Device, entries []timeline.Entry) (warning
 	}
 	return []string{fmt.Sprintf("the prefix of its MAC belongs to %s, but its record says %s", id.Vendor, d.Vendor)}
 }
+
+// Recognised returns the vendor that a phone without a record was recognised as, and the model if the pack has it; "" for what is not certain.
+func Recognised(packs *pack.Set, d fleet.Discovered) (vendor, model string) {
+	v, ok := packs.Vendor(d.Vendor)
+	if !ok {
+		return "", ""
+	}
+	if m, known := v.Model(d.Model); known {
+		model = m.Name
+	}
+	return d.Vendor, model
+}

@@ -9,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"plugtone/admin/access"
+	"plugtone/admin/advice"
 	"plugtone/admin/api"
 	"plugtone/admin/client"
 	"plugtone/admin/masking"
@@ -153,14 +154,8 @@ func (s reassigning) recognised(mac dhcp.MAC) (is reassign.Hardware, err error) 
 		return is, problem.From(err)
 	}
 	for _, d := range found {
-		if d.MAC != mac || d.Vendor == "" {
-			continue
-		}
-		is.Vendor = d.Vendor
-		if v, ok := s.Packs().Vendor(d.Vendor); ok {
-			if m, known := v.Model(d.Model); known {
-				is.Model = m.Name
-			}
+		if d.MAC == mac {
+			is.Vendor, is.Model = advice.Recognised(s.Packs(), d)
 		}
 	}
 	return is, nil

@@ -1,4 +1,4 @@
-// Package leaseapi has the operation of the admin API that makes leases of another DHCP server ours.
+// Package leaseapi has the operation of the admin API that makes leases and reservations of another DHCP server ours.
 package leaseapi
 
 import (
@@ -14,8 +14,10 @@ import (
 
 	"plugtone/admin/access"
 	"plugtone/admin/advice"
+	"plugtone/admin/api"
 	"plugtone/admin/client"
 	"plugtone/admin/problem"
+	"plugtone/admin/writing"
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
 	"plugtone/provision/leaseimport"
@@ -29,11 +31,8 @@ type Table interface {
 
 // Config has the dependencies of the operation. All members are required.
 type Config struct {
-	Records fleet.Records
-	Site    func() *fleet.Site
-	Table   Table
-	Audit   func(fleet.AuditEntry) error
-	Now     func() time.Time
+	api.Config
+	Table Table
 }
 
 const (
@@ -44,23 +43,46 @@ const (
 )
 
 // Register adds the operation to an API.
-func Register(api huma.API, c Config) {
-	post := access.Op(http.MethodPost, "/leases/import", "import-leases", "network", "Import leases of another DHCP server", access.Admin)
+func Register(humaAPI huma.API, c Config) {
+	post := access.Op(http.MethodPost, "/leases/import", "import-leases", "network", "Import leases and reservations of another DHCP server", access.Admin)
 	post.MaxBodyBytes, post.BodyReadTimeout = maxImport, timeout
-	huma.Register(api, post, func(ctx context.Context, in *struct{ Body client.LeaseImport }) (*struct{ Body client.LeasesImported }, error) {
-		rows, err := c.rows(in.Body.Leases)
-		if err != nil {
-			return nil, problem.From(err)
-		}
-		if err := c.run(ctx, rows, in.Body.DryRun); err != nil {
-			return nil, problem.From(err)
-		}
-		out := client.LeasesImported{DryRun: in.Body.DryRun, Items: make([]client.ImportedLease, 0, len(rows))}
-		for _, r := range rows {
-			out.Items = append(out.Items, r.ImportedLease)
-		}
-		return &struct{ Body client.LeasesImported }{out}, nil
+	huma.Register(humaAPI, post, func(ctx context.Context, in *struct {
+		writing.Input
+		Body client.LeaseImport
+	}) (*struct{ Body client.LeasesImported }, error) {
+		in.Body.DryRun = in.Body.DryRun || in.DryRun
+		out, err := c.importAll(ctx, in.Body)
+		return &struct{ Body client.LeasesImported }{out}, problem.From(err)
 	})
+}
+
+// importAll imports the reservations in one change of records, then the leases.
+func (c Config) importAll(ctx context.Context, in client.LeaseImport) (out client.LeasesImported, err error) {
+	if in.DryRun {
+		ctx = writing.WithDryRun(ctx)
+	}
+	out = client.LeasesImported{DryRun: in.DryRun, Items: make([]client.ImportedLease, 0, len(in.Leases))}
+	var rows []*row
+	// The records of a dry run have the reservations only within its edit, so that the leases are looked up there.
+	lookUp := func(v fleet.View) (err error) {
+		rows, err = c.rows(v, in.Leases)
+		return err
+	}
+	if len(in.Reservations) == 0 {
+		err = c.Records.View(lookUp)
+	} else {
+		err = c.reserve(ctx, in.Reservations, &out, lookUp)
+	}
+	if err != nil {
+		return out, err
+	}
+	if err := c.run(ctx, rows, in.DryRun); err != nil {
+		return out, err
+	}
+	for _, r := range rows {
+		out.Items = append(out.Items, r.ImportedLease)
+	}
+	return out, nil
 }
 
 // row is a lease of an import with what the records have about it.
@@ -77,38 +99,35 @@ func (r *row) set(v client.LeaseVerdict, format string, args ...any) {
 }
 
 // rows looks the leases up in the records and the configuration. Rows without a verdict are to be decided by the lease table.
-func (c Config) rows(leases []leaseimport.ForeignLease) ([]*row, error) {
+func (c Config) rows(v fleet.View, leases []leaseimport.ForeignLease) ([]*row, error) {
 	site := c.Site()
 	rows := make([]*row, 0, len(leases))
-	err := c.Records.View(func(v fleet.View) error {
-		for _, l := range leases {
-			r := &row{ImportedLease: client.ImportedLease{ForeignLease: l}}
-			rows = append(rows, r)
-			n, ours := site.SubnetOf(l.IP)
-			switch {
-			case l.Ended:
-				r.set(client.LeaseExpired, "the other server has ended it")
-				continue
-			case !ours || !l.IP.Is4():
-				r.set(client.LeaseOutside, "address is in no subnet of the configuration")
-				continue
-			case l.MAC.IsZero():
-				return problem.Field("body.leases", l.IP.String(), "the lease has no mac")
-			}
-			r.subnet = n.Prefix
-			if err := r.lookUp(v); err != nil {
-				return err
-			}
-			none := func(netip.Addr) (dhcp.Lease, bool) { return dhcp.Lease{}, false }
-			if text := advice.Reservation(site, none, &fleet.Device{MAC: l.MAC, ReservedIP: l.IP}, netip.Addr{}); text != "" {
-				r.set(client.LeaseConflict, "address %s", text)
-			} else if !r.holder.IsZero() && !r.reserved {
-				r.set(client.LeaseConflict, "address is reserved for %s", r.holder)
-			}
+	for _, l := range leases {
+		r := &row{ImportedLease: client.ImportedLease{ForeignLease: l}}
+		rows = append(rows, r)
+		n, ours := site.SubnetOf(l.IP)
+		switch {
+		case l.Ended:
+			r.set(client.LeaseExpired, "the other server has ended it")
+			continue
+		case !ours || !l.IP.Is4():
+			r.set(client.LeaseOutside, "address is in no subnet of the configuration")
+			continue
+		case l.MAC.IsZero():
+			return nil, problem.Field("body.leases", l.IP.String(), "the lease has no mac")
 		}
-		return nil
-	})
-	return rows, err
+		r.subnet = n.Prefix
+		if err := r.lookUp(v); err != nil {
+			return nil, err
+		}
+		none := func(netip.Addr) (dhcp.Lease, bool) { return dhcp.Lease{}, false }
+		if text := advice.Reservation(site, none, &fleet.Device{MAC: l.MAC, ReservedIP: l.IP}, netip.Addr{}); text != "" {
+			r.set(client.LeaseConflict, "address %s", text)
+		} else if !r.holder.IsZero() && !r.reserved {
+			r.set(client.LeaseConflict, "address is reserved for %s", r.holder)
+		}
+	}
+	return rows, nil
 }
 
 // lookUp reads the records of the address and of the client.
@@ -143,7 +162,7 @@ func (c Config) run(ctx context.Context, rows []*row, dryRun bool) error {
 		return err
 	}
 	entry := fleet.AuditEntry{Time: c.Now(), Actor: access.Of(ctx).Name, From: access.Of(ctx).From, Action: fmt.Sprintf("import %d leases", written)}
-	return errors.Join(err, c.Audit(entry))
+	return errors.Join(err, c.Audit.RecordAudit(entry))
 }
 
 // runBatch returns when the batch is on disk.

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"plugtone/admin/api"
 	"plugtone/admin/client"
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
@@ -23,6 +24,16 @@ func (w *secondFails) WriteLeases([]dhcp.Change) error {
 	return nil
 }
 
+// actions is an audit log that has only the actions.
+type actions []string
+
+func (a *actions) RecordAudit(e fleet.AuditEntry) error {
+	*a = append(*a, e.Action)
+	return nil
+}
+
+func (a *actions) Audit(uint64, int) ([]fleet.AuditEntry, error) { return nil, nil }
+
 // TestFailedWriteIsReported imports two batches of which the second can't be written: the error names its leases, the table has only
 // the first batch, and the audit log has their number.
 func TestFailedWriteIsReported(t *testing.T) {
@@ -31,8 +42,8 @@ func TestFailedWriteIsReported(t *testing.T) {
 	subnet := netip.MustParsePrefix("10.20.0.0/22")
 	pool := dhcp.Range{First: netip.MustParseAddr("10.20.0.1"), Last: netip.MustParseAddr("10.20.3.250")}
 	table := dhcp.NewTable(dhcp.Config{Subnets: []dhcp.Subnet{{Prefix: subnet, Pools: []dhcp.Range{pool}}}}, &secondFails{}, clock)
-	var audit []string
-	c := Config{Table: table, Now: clock, Audit: func(e fleet.AuditEntry) error { audit = append(audit, e.Action); return nil }}
+	var audit actions
+	c := Config{Config: api.Config{Now: clock, Audit: &audit}, Table: table}
 	var rows []*row
 	for i := range batch + 2 {
 		l := leaseimport.ForeignLease{IP: netip.AddrFrom4([4]byte{10, 20, byte(i / 250), byte(1 + i%250)}), MAC: dhcp.MAC{0, 0x15, 0x65, 0, byte(i >> 8), byte(i)}}

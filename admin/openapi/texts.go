@@ -97,7 +97,7 @@ var texts = map[string]text{
 
 	"list-leases":  {description: "Sorted by address. A subnet that the configuration does not have is an error. " + page},
 	"delete-lease": {description: "The client keeps using the address until it renews its lease, so the address may be leased twice meanwhile."},
-	"import-leases": {description: "Each lease gets a verdict with its reason; those that can be imported are written like any lease. From then on an imported lease is proof of the phone's address, " +
+	"import-leases": {description: "Reservations become `reserved_ip` of device records, in one change that can be undone; a client without a record gets one. Each lease gets a verdict with its reason; those that can be imported are written like any lease. From then on an imported lease is proof of the phone's address, " +
 		"as one that was given here. A lease without an end is kept for a year."},
 	"list-subnets": {description: "In the order of the configuration."},
 

@@ -45,6 +45,13 @@ func OptionsOf(ctx context.Context) Input {
 	return in
 }
 
+// WithDryRun returns the context of a request whose writes are dry runs.
+func WithDryRun(ctx context.Context) context.Context {
+	in := OptionsOf(ctx)
+	in.DryRun = true
+	return context.WithValue(ctx, optionsKey{}, in)
+}
+
 // DryRunHeader is set on the answer to a dry run: its body is a Preview, whatever the operation answers otherwise.
 const DryRunHeader = "Plugtone-Dry-Run"
 

@@ -182,5 +182,7 @@ func importCases() []commandLineCase {
 		{"import leases testdata/dnsmasq.leases --format kea", 1, "", `(?s)testdata/dnsmasq.leases: nothing is imported:.*line 1: the header lacks the column address`},
 		{"import leases /nowhere --format isc", 1, "", `/nowhere: no such file`},
 		{"import leases testdata/dnsmasq.leases --format dnsmasq --dry-run", 0, `(?s)^IP .*10.20.1.20 +00:15:65:00:00:20 +never +imported\s.*10.30.1.20 .* outside +address is in no subnet.*1 imported, 0 same, 0 expired, 1 outside, 0 conflict; nothing was changed\n$`, `left out: 1 entries of IPv6 or without a MAC address`},
+		{"import leases testdata/dnsmasq.conf --format dnsmasq --dry-run --summary", 0, `(?s)^IP .*10.20.0.77 +00:15:65:00:00:77 +desk-77 +new\s.*reservations: 1 new, 0 changed, 0 same, 1 outside, 0 conflict; nothing was changed\nimport 2 reservations: 1 record \(created\) would change\nno phone's files`, ``},
+		{"import leases testdata/dnsmasq.conf --format isc", 0, "0 imported", `testdata/dnsmasq.conf has neither leases nor reservations of IPv4 in the format isc`},
 	}
 }

@@ -19,17 +19,25 @@ type token struct {
 
 func (t token) is(s string) bool { return !t.quoted && t.text == s }
 
-// isc reads dhcpd.leases (dhcpd.leases(5)): times are in UTC, and the last entry of an address counts.
+// isc reads dhcpd.leases (dhcpd.leases(5)), whose times are in UTC and of which the last entry of an address counts, or dhcpd.conf
+// (dhcpd.conf(5)).
 func (c *collector) isc(text string) {
 	tokens, err := scan(text)
 	if err != nil {
-		c.faults = append(c.faults, err)
+		c.faults = append(c.faults, fmt.Errorf("%s: %w", c.place(err.line), err))
 		return
 	}
+	c.iscBlock(tokens)
+}
+
+// iscBlock reads statements, and those of the blocks in them: a host may be in a group, subnet, shared network or pool.
+func (c *collector) iscBlock(tokens []token) {
 	for len(tokens) > 0 {
 		head, rest := statement(tokens)
-		opened := len(rest) > 0 && rest[0].is("{")
-		if !opened {
+		if len(rest) == 0 || !rest[0].is("{") {
+			if len(head) == 2 && head[0].is("include") {
+				c.included(head[0].line, head[1].text, c.isc)
+			}
 			tokens = rest[min(1, len(rest)):]
 			continue
 		}
@@ -42,8 +50,12 @@ func (c *collector) isc(text string) {
 		switch {
 		case len(head) == 2 && head[0].is("lease"):
 			c.iscLease(head[1], body)
+		case len(head) == 2 && head[0].is("host"):
+			c.iscHost(head[1], body)
 		case len(head) > 0 && strings.HasPrefix(head[0].text, "ia-"):
 			c.file.Skipped++ // IPv6
+		default:
+			c.iscBlock(body)
 		}
 	}
 }
@@ -153,8 +165,15 @@ func iscTime(words []token) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("%.60q must be never, epoch SECONDS or WEEKDAY YYYY/MM/DD HH:MM:SS", strings.Join(text, " "))
 }
 
+// scanError is a string without an end.
+type scanError struct{ line int }
+
+func (*scanError) Error() string {
+	return "the string that begins here has no end; copy the file again"
+}
+
 // scan splits a file into tokens. Comments go from # to the end of the line.
-func scan(text string) (out []token, err error) {
+func scan(text string) (out []token, err *scanError) {
 	line := 1
 	for i := 0; i < len(text); {
 		switch b := text[i]; {
@@ -175,7 +194,7 @@ func scan(text string) (out []token, err error) {
 		case b == '"':
 			s, n := unquote(text[i+1:])
 			if n < 0 {
-				return nil, fmt.Errorf("line %d: the string that begins here has no end; copy the file again", line)
+				return nil, &scanError{line}
 			}
 			out = append(out, token{text: s, line: line, quoted: true})
 			line += strings.Count(text[i:i+1+n], "\n")

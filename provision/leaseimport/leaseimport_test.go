@@ -98,7 +98,7 @@ func TestParse(t *testing.T) {
 `},
 		{"isc", "", "0 skipped\n"}, {"kea", "", "0 skipped\n"}, {"dnsmasq", "\n", "0 skipped\n"},
 	} {
-		f, err := leaseimport.Parse(c.format, c.text)
+		f, err := leaseimport.Parse(c.format, c.text, nil)
 		if got := show(f); err != nil || got != c.want {
 			t.Errorf("%s: %v\n%swant\n%s", c.format, err, got, c.want)
 		}
@@ -123,7 +123,7 @@ func TestFaultsNameTheLine(t *testing.T) {
 		{"dnsmasq", strings.Repeat("x\n", 22), "line 20: \"x\" must be END MAC ADDRESS NAME CLIENT-ID\nand 2 more"},
 		{"windows", "", `format "windows": must be one of isc, kea, dnsmasq`},
 	} {
-		f, err := leaseimport.Parse(c.format, c.text)
+		f, err := leaseimport.Parse(c.format, c.text, nil)
 		if err == nil || !strings.Contains(err.Error(), c.want) || len(f.Leases) > 0 {
 			t.Errorf("%s %q: %v, want %s", c.format, c.text, err, c.want)
 		}
@@ -135,7 +135,7 @@ func fuzz(f *testing.F, format string, seeds ...string) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		file, err := leaseimport.Parse(format, text)
+		file, err := leaseimport.Parse(format, text, nil)
 		if err != nil {
 			return
 		}
@@ -152,9 +152,20 @@ func fuzz(f *testing.F, format string, seeds ...string) {
 			}
 			seen[l.IP.String()] = true
 		}
+		for _, r := range file.Reservations {
+			if !r.IP.Is4() || r.MAC.IsZero() || len(r.OtherMACs) > 8 || len(r.Hostname) > 63 {
+				t.Errorf("%+v", r)
+			}
+		}
 	})
 }
 
-func FuzzISC(f *testing.F)     { fuzz(f, "isc", isc, `lease 10.0.0.1{ends never}`) }
-func FuzzKea(f *testing.F)     { fuzz(f, "kea", kea) }
-func FuzzDnsmasq(f *testing.F) { fuzz(f, "dnsmasq", dnsmasq) }
+func FuzzISC(f *testing.F) {
+	fuzz(f, "isc", isc, `lease 10.0.0.1{ends never}`, `group{host a{hardware ethernet 0:1:2:3:4:5;fixed-address 10.0.0.1;}}`)
+}
+func FuzzKea(f *testing.F) {
+	fuzz(f, "kea", kea, `{"Dhcp4":{"reservations":[{"hw-address":"00:15:65:00:00:01","ip-address":"10.0.0.1",},]}}//`, `/*<?include "a"?>`)
+}
+func FuzzDnsmasq(f *testing.F) {
+	fuzz(f, "dnsmasq", dnsmasq, "dhcp-host=00:15:65:00:00:01,10.0.0.1,a")
+}
