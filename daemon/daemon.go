@@ -101,6 +101,7 @@ type Daemon struct {
 	manager      serviceManager
 	packUse      *health.PackUse
 	failedReload atomic.Pointer[reloadFailure] // of the last reload; nil when it was accepted
+	pnpFault     atomic.Pointer[error]         // why the PnP responder does not listen; nil, or nil within: it does, or there is none
 	tasks        []string
 }
 

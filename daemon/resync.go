@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"net/netip"
+	"sync"
 
 	"plugtone/daemon/push"
 )
@@ -31,8 +32,11 @@ func (s servers) pnp(ctx context.Context, ready func()) error {
 		return p.interfaces()
 	}
 	other := func(ifname string, from netip.Addr) { s.d.observe.OtherResponder(ifname, from) }
-	return push.NewResponder(pushConfig(s.d), interfaces, other).Run(ctx, func() {
-		s.d.listeners.add("pnp", "224.0.1.75:5060")
-		ready()
-	})
+	listening := sync.OnceFunc(func() { s.d.listeners.add("pnp", "224.0.1.75:5060") })
+	state := func(err error) {
+		if s.d.pnpFault.Store(&err); err == nil {
+			listening()
+		}
+	}
+	return push.NewResponder(pushConfig(s.d), interfaces, other, state).Run(ctx, ready)
 }

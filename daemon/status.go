@@ -89,6 +89,9 @@ func (r reporter) warnings() []string {
 	for _, w := range r.d.service.Windows() {
 		out = append(out, w.String())
 	}
+	if fault := r.d.pnpFault.Load(); fault != nil && *fault != nil {
+		out = append(out, fmt.Sprintf("phones that look for their server by SIP PnP are not answered: %s; it is tried again every 30 seconds", *fault))
+	}
 	for _, s := range r.d.pbx.List() {
 		if s.Error != "" {
 			out = append(out, fmt.Sprintf("the last sync of a PBX source failed: %s; plugtone pbx show %s has its state", s.Error, s.Name))

@@ -55,10 +55,11 @@ func NewJobs(c Config) (*notify.Jobs, error) {
 	})
 }
 
-// NewResponder returns the PnP responder for these interfaces. other is called for another responder that is seen.
-func NewResponder(c Config, interfaces func() []string, other func(ifname string, from netip.Addr)) *notify.Responder {
+// NewResponder returns the PnP responder for these interfaces. other is called for another responder that is seen, state when it listens or
+// can't.
+func NewResponder(c Config, interfaces func() []string, other func(ifname string, from netip.Addr), state func(error)) *notify.Responder {
 	return &notify.Responder{
-		Interfaces: interfaces, Now: c.Now, Log: c.Log, Other: other,
+		Interfaces: interfaces, Now: c.Now, Log: c.Log, Other: other, State: state,
 		URL: func(s notify.Subscription) (dhcp.MAC, string, error) { return pnpURL(c, s) },
 		Answered: func(mac dhcp.MAC, s notify.Subscription, url string) {
 			c.Observer.Notified(timeline.Entry{Time: c.Now(), MAC: mac, Source: "sip", Event: "pnp", Verdict: "answered", Reason: "given the URL " + url, Addr: s.From.Addr(), Interface: s.Interface})

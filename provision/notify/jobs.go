@@ -116,7 +116,12 @@ func (j *Jobs) Start(actor, message string, phones []dhcp.MAC, o Options) (Job, 
 	j.mu.Lock()
 	job.ID = j.next
 	j.next++
+	j.mu.Unlock()
 	r := newRun(&j.c, job)
+	if err := r.save(); err != nil { // before it is among the jobs: Run must not begin one that a restart would forget
+		return Job{}, fmt.Errorf("store the job: %w", err)
+	}
+	j.mu.Lock()
 	j.jobs[job.ID] = r
 	old := j.surplus()
 	j.mu.Unlock()
@@ -124,12 +129,6 @@ func (j *Jobs) Start(actor, message string, phones []dhcp.MAC, o Options) (Job, 
 		if err := j.c.Store.DeleteJob(id); err != nil {
 			j.c.Log.Warn("delete an old job", "job", id, "err", err)
 		}
-	}
-	if err := r.save(); err != nil {
-		j.mu.Lock()
-		delete(j.jobs, job.ID)
-		j.mu.Unlock()
-		return Job{}, fmt.Errorf("store the job: %w", err)
 	}
 	select {
 	case j.wake <- struct{}{}:

@@ -23,9 +23,14 @@ type memoryStore struct {
 	mu    sync.Mutex
 	parts map[string][]byte
 	fail  error
+	// saving is called before a part of a job is stored; nil: not.
+	saving func(id uint64)
 }
 
 func (m *memoryStore) SaveJob(id uint64, part int, data []byte) error {
+	if m.saving != nil {
+		m.saving(id)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.fail != nil {

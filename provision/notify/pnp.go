@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"plugtone/dhcp"
+	"plugtone/provision/internal/lru"
 )
 
 // pnpGroup is the multicast group of SIP (RFC 3261, 18.1.1), to which phones send their SUBSCRIBE for the event ua-profile (RFC 6080, 5.1).
@@ -38,13 +40,28 @@ type Responder struct {
 	Interfaces func() []string
 	// URL returns the MAC of the phone and the URL that it is given. A zero MAC or an error means silence.
 	URL func(Subscription) (mac dhcp.MAC, url string, err error)
-	// Answered is called for each phone that was given its URL.
+	// Answered is called when a phone was given its URL: at most once in ten minutes for each, as any host on the link can send requests in
+	// the name of a phone.
 	Answered func(mac dhcp.MAC, s Subscription, url string)
+	// State is called with nil when it listens, and with the error when it can't; it tries again by itself.
+	State func(error)
 	// Other is called when another host answers a SUBSCRIBE of our own.
 	Other func(ifname string, from netip.Addr)
 	Now   func() time.Time
 	Log   *slog.Logger
+
+	listen   func(context.Context) (net.PacketConn, error) // nil: of the group; tests replace it
+	reported *lru.Cache[dhcp.MAC, time.Time]               // when Answered was called; nil before Run
 }
+
+// retryEvery is how long after a failure the responder listens again.
+const retryEvery = 30 * time.Second
+
+// Answered is called again for a phone after reportEvery; reportedPhones are remembered.
+const (
+	reportEvery    = 10 * time.Minute
+	reportedPhones = 16_384
+)
 
 // maxAnswers is how many phones are answered at a time.
 const maxAnswers = 256
@@ -52,30 +69,61 @@ const maxAnswers = 256
 // probeEvery is how often each interface is searched for other responders.
 const probeEvery = 10 * time.Minute
 
-// Run answers until ctx ends. It calls ready when it listens.
+// Run answers until ctx ends. A socket that fails is opened again later: phones that need no PnP must not suffer from it. It calls ready when
+// it listens, or can't for the first time.
 func (r *Responder) Run(ctx context.Context, ready func()) error {
-	lc := net.ListenConfig{Control: reuseAddress}
-	conn, err := lc.ListenPacket(ctx, "udp4", pnpGroup.String()) // only what is sent to the group: another SIP server may use the port
-	if err != nil {
-		return fmt.Errorf("pnp: %w", err)
+	r.reported = lru.New[dhcp.MAC, time.Time](reportedPhones)
+	ready = sync.OnceFunc(ready)
+	for {
+		err := r.serve(ctx, ready)
+		if ctx.Err() != nil {
+			return nil
+		}
+		r.Log.Warn("pnp: phones that look for their server by SIP PnP are not answered", "err", err, "retry", retryEvery)
+		r.State(err)
+		ready()
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(retryEvery):
+		}
 	}
+}
+
+// openGroup listens for what is sent to the group only: another SIP server may use the port.
+func openGroup(ctx context.Context) (net.PacketConn, error) {
+	lc := net.ListenConfig{Control: reuseAddress}
+	return lc.ListenPacket(ctx, "udp4", pnpGroup.String())
+}
+
+// serve answers until ctx ends or the socket fails.
+func (r *Responder) serve(ctx context.Context, ready func()) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	open := r.listen
+	if open == nil {
+		open = openGroup
+	}
+	conn, err := open(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	p := ipv4.NewPacketConn(conn)
 	if err := p.SetControlMessage(ipv4.FlagInterface, true); err != nil {
-		return fmt.Errorf("pnp: %w", err)
+		return err
 	}
 	go r.join(ctx, p)
+	r.State(nil)
 	ready()
 	free := make(chan struct{}, maxAnswers)
 	buf := make([]byte, 65_535)
 	for {
 		n, control, from, err := p.ReadFrom(buf)
-		if ctx.Err() != nil {
-			return nil
-		}
 		if err != nil {
-			return fmt.Errorf("pnp: %w", err)
+			return err
 		}
 		if control == nil {
 			continue
@@ -161,7 +209,19 @@ func (r *Responder) handle(packet []byte, ifindex int, from netip.AddrPort) {
 		r.Log.Warn("pnp", "mac", mac, "err", err)
 		return
 	}
-	r.Answered(mac, s, target)
+	if r.reportDue(mac) {
+		r.Answered(mac, s, target)
+	}
+}
+
+// reportDue reports whether Answered is to be called for the phone, and remembers that it is.
+func (r *Responder) reportDue(mac dhcp.MAC) bool {
+	now := r.Now()
+	if last, ok := r.reported.Get(mac); ok && now.Sub(last) < reportEvery && !now.Before(last) {
+		return false
+	}
+	r.reported.Put(mac, now, 1)
+	return true
 }
 
 // isProfile reports whether the request has the event ua-profile.

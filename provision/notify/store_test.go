@@ -92,3 +92,27 @@ func TestJobsOfManyPhonesAreKeptInASmallerNumber(t *testing.T) {
 		}
 	})
 }
+
+// TestJobIsStoredBeforeItCanBegin: a job that Run begins before it is stored would be forgotten by a restart, with phones notified.
+func TestJobIsStoredBeforeItCanBegin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture()
+		jobs, stop := f.start(t)
+		defer stop()
+		saves := 0
+		f.store.saving = func(id uint64) {
+			if saves++; saves > 1 {
+				return
+			}
+			if list := jobs.List(); len(list) != 0 {
+				t.Errorf("while job %d is stored, the jobs are %v", id, list)
+			}
+		}
+		if _, err := jobs.Start("root", "", macs(2), notify.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		if saves == 0 {
+			t.Error("the job was not stored")
+		}
+	})
+}
