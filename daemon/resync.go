@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"plugtone/daemon/push"
+	"plugtone/provision/pbxroute"
 )
 
 // buildPush makes the resync jobs and the PBX sources that start them.
@@ -19,7 +20,7 @@ func buildPush(d *Daemon) (err error) {
 // pushConfig returns what of the daemon is needed to make phones fetch.
 func pushConfig(d *Daemon) push.Config {
 	return push.Config{Records: d.store, Leases: d.table, Packs: d.packs, Site: d.site, Fetches: d.store.Fetches, Observer: d.observe, Store: d.store,
-		Registerer: d.metrics.Registry, Version: d.opts.Version, Now: d.opts.Now, Log: d.log}
+		Registrars: func() []pbxroute.Config { return d.current.Load().cfg.Registrars }, Registerer: d.metrics.Registry, Version: d.opts.Version, Now: d.opts.Now, Log: d.log}
 }
 
 // pnp answers phones that look for their server by SIP PnP.

@@ -90,7 +90,11 @@ func (a *app) printPlanned(c *cobra.Command, planned []notify.Planned) error {
 	for _, p := range planned {
 		text := "skipped: " + p.Skipped
 		if p.Skipped == "" {
-			text = fmt.Sprintf("to %s over %s:\n\n  %s", p.Addr, p.Over, strings.ReplaceAll(strings.TrimSpace(strings.ReplaceAll(p.Request, "\r", "")), "\n", "\n  "))
+			to := "by " + p.Over // the PBX has its address
+			if p.Addr.IsValid() {
+				to = fmt.Sprintf("to %s over %s", p.Addr, p.Over)
+			}
+			text = fmt.Sprintf("%s:\n\n  %s", to, strings.ReplaceAll(strings.TrimSpace(strings.ReplaceAll(p.Request, "\r", "")), "\n", "\n  "))
 		}
 		if _, err := fmt.Fprintf(c.OutOrStdout(), "%s %s\n", p.MAC, text); err != nil {
 			return err

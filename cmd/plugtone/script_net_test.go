@@ -29,6 +29,7 @@ var network = map[string]func(*scriptEnv, *testscript.TestScript, bool, []string
 	"relay-many":  (*scriptEnv).relayMany,
 	"take-leases": (*scriptEnv).takeLeases,
 	"registrar":   (*scriptEnv).registrar,
+	"eventsocket": (*scriptEnv).eventsocket,
 }
 
 // plug HOST SWITCH IFACE [ADDR/BITS] gives a host, made if there is none, an interface on another switch, made likewise.

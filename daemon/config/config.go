@@ -11,6 +11,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
+	"plugtone/provision/pbxroute"
 	"plugtone/provision/pbxsync"
 	"plugtone/provision/setting"
 	"plugtone/provision/trust"
@@ -40,6 +41,7 @@ type Config struct {
 	Timeline     Timeline
 	History      History
 	PBX          []pbxsync.Source
+	Registrars   []pbxroute.Config
 	Log          Log
 
 	where map[string]yamlpos.Value // the place of each key that was written

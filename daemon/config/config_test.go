@@ -18,6 +18,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
+	"plugtone/provision/pbxroute"
 	"plugtone/provision/setting"
 	"plugtone/provision/trust"
 )
@@ -151,6 +152,10 @@ func contractExample(dir string) *Config {
 			Networks:  []fleet.Network{{From: netip.MustParsePrefix("192.0.2.0/24"), Trust: []trust.Proof{"credentials"}}, {From: netip.MustParsePrefix("0.0.0.0/0"), Trust: []trust.Proof{}}},
 			NewPhones: NewPhones{7, 0}, StepUp: "always", Resets: Resets{0, 9}, UnknownPhones: "hold", TimeZone: "America/New_York", ExternalURL: "https://prov.example.net/p/",
 			VendorDirs: []string{dir}, ExperimentalPacks: []string{"avaya"}, Settings: setting.Values{"ntp_servers": []string{"pool.ntp.org"}},
+		},
+		Registrars: []pbxroute.Config{
+			{Registrar: "main", Notify: "ami", Address: "pbx.example.com:5038", User: "plugtone", PasswordFile: dir + "/pass", Poll: time.Minute},
+			{Registrar: "branch", Notify: "direct", PollBy: "esl", Address: "10.20.0.9:8021", PasswordFile: "/etc/esl.pass", Profile: "external", Poll: 30 * time.Second},
 		},
 		TFTP: Listener{false, []netip.AddrPort{port("10.20.0.2:69")}},
 		HTTP: Listener{false, []netip.AddrPort{port("0.0.0.0:80"), port("0.0.0.0:6970")}},

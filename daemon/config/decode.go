@@ -108,7 +108,8 @@ func (r *reader) root(n *yaml.Node, c *Config, ranges map[int]*subnetPlaces) {
 				"max":  r.toInt(&c.History.Max, 10, 1_000_000),
 			})
 		},
-		"pbx": func(n *yaml.Node, at string) { r.pbx(n, at, &c.PBX) },
+		"pbx":        func(n *yaml.Node, at string) { r.pbx(n, at, &c.PBX) },
+		"registrars": func(n *yaml.Node, at string) { r.registrars(n, at, &c.Registrars) },
 		"log": func(n *yaml.Node, at string) {
 			r.Fields(n, at, map[string]yamlpos.Field{
 				"level":  r.toWord(&c.Log.Level, "debug", "info", "warn", "error"),

@@ -15,6 +15,7 @@ import (
 	"plugtone/provision/fleet"
 	"plugtone/provision/notify"
 	"plugtone/provision/pack"
+	"plugtone/provision/pbxroute"
 	"plugtone/provision/timeline"
 )
 
@@ -33,6 +34,7 @@ type Config struct {
 	Fetches    func(dhcp.MAC) ([]fleet.Fetch, error)
 	Observer   Observer
 	Store      notify.Store
+	Registrars func() []pbxroute.Config // of the configuration in force
 	Registerer prometheus.Registerer
 	Version    string
 	Now        func() time.Time
@@ -48,9 +50,10 @@ func NewJobs(c Config) (*notify.Jobs, error) {
 	if err := c.Registerer.Register(total); err != nil {
 		return nil, err
 	}
-	phones := notify.Directory{Records: c.Records, Leases: c.Leases, Packs: c.Packs, Site: c.Site, Fetches: c.Fetches, Now: c.Now}
+	r := newRoutes(c)
+	phones := notify.Directory{Records: c.Records, Leases: c.Leases, Packs: c.Packs, Site: c.Site, Fetches: c.Fetches, Route: r.route, Now: c.Now}
 	return notify.New(notify.Config{
-		Target: phones.Target, Send: notify.NewSender(c.Version).Notify, Timeline: c.Observer.Timeline, Record: c.Observer.Notified,
+		Target: phones.Target, Send: r.send, Timeline: c.Observer.Timeline, Record: c.Observer.Notified,
 		Counted: func(o notify.Outcome) { total.WithLabelValues(string(o)).Inc() }, Store: c.Store, Now: c.Now, Log: c.Log,
 	})
 }

@@ -32,7 +32,7 @@ type Store interface {
 // Config has the dependencies of Jobs. All members must be set.
 type Config struct {
 	Target   func(mac dhcp.MAC, reboot bool) (Target, error)                 // how a phone is notified; a *Skipped error when it can't be
-	Send     func(ctx context.Context, t Target, reboot bool) (Reply, error) // Sender.Notify
+	Send     func(ctx context.Context, t Target, reboot bool) (Reply, error) // Sender.Notify; a *Skipped error when nothing was sent
 	Timeline func(mac dhcp.MAC, limit int) ([]timeline.Entry, error)         // newest last
 	Record   func(timeline.Entry)                                            // writes what was done to the phone's timeline
 	Counted  func(Outcome)                                                   // a final outcome
@@ -141,7 +141,7 @@ func (j *Jobs) Start(actor, message string, phones []dhcp.MAC, o Options) (Job, 
 type Planned struct {
 	MAC     dhcp.MAC       `json:"mac" doc:"MAC address of the phone" example:"00:15:65:12:34:56"`
 	Addr    netip.AddrPort `json:"addr,omitzero" doc:"where the NOTIFY would be sent" example:"10.20.1.7:5060"`
-	Over    string         `json:"over,omitempty" doc:"SIP transport" example:"udp" enum:"udp,tcp,tls"`
+	Over    string         `json:"over,omitempty" doc:"SIP transport, or the route through the PBX" example:"udp" enum:"udp,tcp,tls,esl,ami,fspbx"`
 	Request string         `json:"request,omitempty" doc:"the NOTIFY, without the headers that are made when it is sent" example:"NOTIFY sip:1001@10.20.1.7:5060 SIP/2.0"`
 	Skipped string         `json:"skipped,omitempty" doc:"why nothing would be sent" example:"the device is disabled"`
 }
@@ -151,21 +151,34 @@ func (j *Jobs) Plan(phones []dhcp.MAC, reboot bool) []Planned {
 	out := make([]Planned, 0, len(phones))
 	for _, mac := range phones {
 		p := Planned{MAC: mac}
-		t, err := j.c.Target(mac, reboot)
-		if err != nil {
+		if t, err := j.c.Target(mac, reboot); err != nil {
 			p.Skipped = err.Error()
 		} else {
-			p.Addr, p.Over = t.Addr, t.Transport
-			local, err := localAddr(t.Addr)
-			if err != nil {
-				p.Skipped = err.Error()
-			} else {
-				p.Request = Request(t, reboot, local, "").String()
-			}
+			p.of(t, reboot)
 		}
 		out = append(out, p)
 	}
 	return out
+}
+
+// of fills in what is sent to a phone.
+func (p *Planned) of(t Target, reboot bool) {
+	p.Addr, p.Over = t.Addr, t.Transport
+	if t.Route != "" {
+		p.Over = t.Route
+		n := Through(t, reboot)
+		p.Request = fmt.Sprintf("NOTIFY to the registration of %s@%s, sent by the PBX of %s\nEvent: %s\n", n.User, n.Domain, t.Registrar, n.Event)
+		if n.Body != "" {
+			p.Request += "Content-Type: " + n.ContentType + "\n\n" + n.Body
+		}
+		return
+	}
+	local, err := localAddr(t.Addr)
+	if err != nil {
+		p.Skipped = err.Error()
+		return
+	}
+	p.Request = Request(t, reboot, local, "").String()
 }
 
 // surplus removes the oldest jobs that have ended, and returns their numbers. The caller holds mu.

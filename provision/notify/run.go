@@ -40,6 +40,7 @@ type run struct {
 
 type reply struct {
 	phone int
+	to    Target
 	Reply
 	err error
 }
@@ -121,7 +122,7 @@ func (r *run) send(ctx context.Context, i int, t Target) {
 	r.sending--
 	r.mu.Unlock()
 	select {
-	case r.replies <- reply{i, res, err}:
+	case r.replies <- reply{i, t, res, err}:
 	case <-ctx.Done():
 	}
 }
@@ -151,17 +152,28 @@ func (r *run) nextPhone() (phone int, t Target, ok bool) {
 			end = min(end+1, len(r.job.Phones)) // a canary that can't be notified is none: the next one is
 			continue
 		}
-		if r.address[t.Addr.Addr()].Add(r.job.Options.PerAddress.interval()).After(now) {
+		if addr := t.Addr.Addr(); addr.IsValid() && r.address[addr].Add(r.job.Options.PerAddress.interval()).After(now) {
 			continue
 		}
 		p.Outcome, p.Addr, p.SentAt = Waiting, t.Addr, now.UTC()
 		r.last, r.address[t.Addr.Addr()] = now, now
 		r.dirty[partOf(i)] = true
 		r.sending++
-		r.record(p, "sent", "SIP NOTIFY, Event: "+eventOf(t.Notify, r.job.Options.Reboot))
+		if t.Route == "" { // a PBX may send nothing
+			r.record(p, "sent", sentText(t, r.job.Options.Reboot))
+		}
 		return i, t, true
 	}
 	return 0, Target{}, false
+}
+
+// sentText is the entry of the timeline about a NOTIFY.
+func sentText(t Target, reboot bool) string {
+	text := "SIP NOTIFY, Event: " + eventOf(t.Notify, reboot)
+	if t.Route != "" {
+		text += fmt.Sprintf(", through the PBX of %s (%s)", t.Registrar, t.Route)
+	}
+	return text
 }
 
 // canaries returns the number of phones up to the last canary, and whether all canaries have fetched. The canaries are the first phones that
@@ -205,9 +217,17 @@ func (r *run) answered(a reply) {
 	}
 	p.Code = a.Code
 	r.dirty[partOf(a.phone)] = true
+	skipped, notSent := errors.AsType[*Skipped](a.err)
 	switch {
+	case notSent:
+		r.end(a.phone, SkippedOut, skipped.Reason)
 	case a.err != nil:
 		p.Detail = a.err.Error() // the phone may still fetch: a stream that breaks off can have carried the NOTIFY
+	case a.Refused:
+		r.end(a.phone, Rejected, a.Reason)
+	case a.Relayed:
+		r.record(p, "sent", sentText(a.to, r.job.Options.Reboot))
+		p.Detail = fmt.Sprintf("the PBX took the NOTIFY, and there was no fetch within %s", r.job.Options.Wait)
 	case a.Challenged:
 		r.end(a.phone, Challenged, fmt.Sprintf("it answered %d: it wants credentials that it accepts", a.Code))
 	case a.Code >= 300:
@@ -320,7 +340,7 @@ func (r *run) stopNow(reason string) {
 		case p.Outcome == "":
 			r.end(i, SkippedOut, "the job was stopped before its turn")
 		case p.Outcome == Waiting && p.Code == 0:
-			r.end(i, Silent, "no answer before the job was stopped")
+			r.end(i, Silent, "neither an answer nor a fetch before the job was stopped")
 		case p.Outcome == Waiting:
 			r.end(i, Answered, "it answered, and had not fetched when the job was stopped")
 		}

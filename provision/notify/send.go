@@ -15,15 +15,18 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"plugtone/provision/packdoc"
+	"plugtone/provision/pbxroute"
 )
 
 // transactionTime is how long a NOTIFY is repeated without an answer: timer F of RFC 3261, 64 times T1 of 500 ms.
 const transactionTime = 32 * time.Second
 
-// Reply is what a phone answered.
+// Reply is what a phone answered, or the PBX through which it is notified.
 type Reply struct {
 	Code   int // 0: nothing
 	Reason string
+	// Refused is set when the PBX refused to send the NOTIFY, with Reason; Relayed when it took it: what the phone answers it does not report.
+	Refused, Relayed bool
 	// Challenged is set when the phone still wants credentials: there are none for it, or it did not accept them.
 	Challenged bool
 }
@@ -85,10 +88,7 @@ func Request(t Target, reboot bool, local netip.Addr, version string) *sip.Reque
 	req := sip.NewRequest(sip.NOTIFY, to)
 	req.SetTransport(strings.ToUpper(t.Transport))
 	req.SetDestination(t.Addr.String())
-	body := t.Notify.Body
-	if reboot && t.Notify.RebootBody != "" {
-		body = t.Notify.RebootBody
-	}
+	body := bodyOf(t.Notify, reboot)
 	req.AppendHeader(sip.NewHeader("Event", eventOf(t.Notify, reboot)))
 	req.AppendHeader(sip.NewHeader("Subscription-State", "terminated")) // RFC 6665, 8.2.3 requires one
 	req.AppendHeader(&sip.ContactHeader{Address: sip.Uri{Scheme: "sip", User: "plugtone", Host: local.String()}})
@@ -98,6 +98,22 @@ func Request(t Target, reboot bool, local netip.Addr, version string) *sip.Reque
 		req.SetBody([]byte(strings.ReplaceAll(body, "\n", "\r\n")))
 	}
 	return req
+}
+
+// Through returns the NOTIFY for the PBX that a phone is notified through.
+func Through(t Target, reboot bool) pbxroute.Notification {
+	n := pbxroute.Notification{User: t.User, Domain: t.Domain, Addr: t.Addr.Addr(), Event: eventOf(t.Notify, reboot), Body: bodyOf(t.Notify, reboot), Reboot: reboot}
+	if n.Body != "" {
+		n.ContentType = t.Notify.ContentType
+	}
+	return n
+}
+
+func bodyOf(n packdoc.Notify, reboot bool) string {
+	if reboot && n.RebootBody != "" {
+		return n.RebootBody
+	}
+	return n.Body
 }
 
 // eventOf returns the Event header: check-sync;reboot=false.

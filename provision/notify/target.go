@@ -1,9 +1,11 @@
 package notify
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"plugtone/dhcp"
@@ -20,6 +22,8 @@ type Target struct {
 	MAC       dhcp.MAC
 	Addr      netip.AddrPort
 	Transport string // udp, tcp or tls
+	Route     string // the route through the PBX of the registrar, by which Addr need not be known; "": none, directly
+	Registrar string // name of the first line's registrar
 	User      string // user of the phone's first line
 	Domain    string // SIP domain of that line
 	AuthUser  string
@@ -47,6 +51,7 @@ type Directory struct {
 	Packs   func() *pack.Set
 	Site    func() *fleet.Site
 	Fetches func(dhcp.MAC) ([]fleet.Fetch, error)
+	Route   func(registrar string) string // the route through the PBX of a registrar; "": its phones are notified directly
 	Now     func() time.Time
 }
 
@@ -102,19 +107,31 @@ func (d Directory) target(rec *fleet.Device, phone phonefile.Phone, reboot bool)
 		return Target{}, skip("it has no line, and without an account a phone ignores a NOTIFY")
 	}
 	line := phone.Lines[0]
+	if !registersElsewhere(rec, line.Position) {
+		t.Route = d.Route(line.Registrar.Name)
+	}
 	if line.Registrar.Transport != "" {
 		t.Transport = line.Registrar.Transport
 	}
-	t.User, t.Domain = line.Number, line.Registrar.Host
+	t.Registrar, t.User, t.Domain = line.Registrar.Name, line.Number, cmp.Or(line.Registrar.SIPDomain, line.Registrar.Host)
 	addr, leased := d.address(rec, last)
-	if !addr.IsValid() {
+	if !addr.IsValid() && t.Route == "" {
 		return Target{}, skip("its address is not known: it has no lease, and has not fetched lately")
 	}
 	if leased { // at any other address another host could collect answers to challenges
 		t.AuthUser, t.Password = line.AuthUser, line.Password
 	}
-	t.Addr = netip.AddrPortFrom(addr, sipPort(t.Transport, phone.Settings, method))
+	if addr.IsValid() {
+		t.Addr = netip.AddrPortFrom(addr, sipPort(t.Transport, phone.Settings, method))
+	}
 	return t, nil
+}
+
+// registersElsewhere reports whether a line has a server of its own instead of that of its registrar.
+func registersElsewhere(rec *fleet.Device, position int) bool {
+	return slices.ContainsFunc(rec.Lines, func(l fleet.Line) bool {
+		return l.Position == position && l.Override != nil && l.Override.Host != ""
+	})
 }
 
 // restarts reports whether a phone can be made to restart.
