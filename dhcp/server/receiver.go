@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync/atomic"
 	"time"
 )
@@ -27,6 +28,11 @@ const (
 	hangs       = 200 * time.Millisecond
 	idlePeriods = 3
 )
+
+// yieldEvery is how often the reader yields. To Go's scheduler a goroutine that only waits in system calls runs all the time; after 10 ms
+// the scheduler's monitor looks every 20 µs for one of them to interrupt. Without yielding, an exchange takes a fifth more of the
+// processor at 400 a second, a sixth more at 1,000 and a tenth more at 4,000 (make bench-dhcp).
+const yieldEvery = 5 * time.Millisecond
 
 // priority is what is done with a received packet.
 type priority int
@@ -117,6 +123,7 @@ func (r *receiver) beWatched() {
 // read serves until ctx ends, or until another goroutine has taken its place because a write hung.
 func (r *receiver) read(ctx context.Context) (replaced bool, err error) {
 	failed, turns := 0, 0
+	var yielded time.Time
 	for ctx.Err() == nil {
 		n, err := r.in.read(r.sock, r.queue.used == 0)
 		if err != nil && ctx.Err() == nil {
@@ -128,6 +135,10 @@ func (r *receiver) read(ctx context.Context) (replaced bool, err error) {
 		}
 		failed = 0
 		at := r.now()
+		if at.Sub(yielded) > yieldEvery {
+			runtime.Gosched()
+			yielded = at
+		}
 		for i := range n {
 			r.receive(i, at)
 		}
