@@ -14,6 +14,7 @@ import (
 
 	"plugtone/admin/access"
 	"plugtone/admin/api"
+	"plugtone/admin/devicelist"
 	"plugtone/admin/fleetapi"
 	"plugtone/admin/leaseapi"
 	"plugtone/admin/openapi"
@@ -48,9 +49,10 @@ func (s *Server) routes() error {
 	s.api.UseMiddleware(access.Require(s.api), writing.Options)
 
 	api.Register(s.api, s.cfg.API)
+	devicelist.Register(s.api, devicelist.Config{Index: s.cfg.API.Index, Packs: s.cfg.API.Packs})
 	fleetapi.Register(s.api, s.cfg.API)
 	pbxapi.Register(s.api, pbxapi.Config{Sources: s.cfg.PBX, Writer: s.cfg.API.Writer()})
-	resyncapi.Register(s.api, resyncapi.Config{Records: s.cfg.API.Records, Site: s.cfg.API.Site, Jobs: s.cfg.Jobs, Status: s.cfg.API.Phones.Status, Audit: s.cfg.API.Audit.RecordAudit, Now: s.cfg.API.Now})
+	resyncapi.Register(s.api, resyncapi.Config{Records: s.cfg.API.Records, Jobs: s.cfg.Jobs, Select: s.cfg.API.Index.Select, Audit: s.cfg.API.Audit.RecordAudit, Now: s.cfg.API.Now})
 	leaseapi.Register(s.api, leaseapi.Config{Config: s.cfg.API, Table: s.cfg.Table})
 	openapi.Complete(s.api.OpenAPI())
 	return s.pages()

@@ -24,6 +24,7 @@ import (
 	"plugtone/dhcp/engine"
 	"plugtone/dhcp/server"
 	"plugtone/provision"
+	"plugtone/provision/deviceindex"
 	"plugtone/provision/fleet"
 	"plugtone/provision/notify"
 	"plugtone/provision/pack"
@@ -84,6 +85,7 @@ type Daemon struct {
 	hostChanges chan struct{}                  // holds a token when links, addresses or routes may have changed
 	table       *dhcp.Table
 	service     *provision.Service
+	index       *deviceindex.Index
 	memory      memory
 	dhcp        *server.Server // nil with dhcp.mode off
 	feed        feed.Feed
@@ -165,6 +167,7 @@ func (d *Daemon) build(p *runtimeConfig) (err error) {
 	if err != nil {
 		return err
 	}
+	d.index = deviceindex.New(deviceindex.Config{Records: d.store, Packs: d.packs, Site: d.site, Status: d.service.StatusOf, Now: d.opts.Now})
 	d.observe = observe.New(observe.Config{
 		Store: d.store, Feed: &d.feed, Metrics: d.metrics, Log: d.log, Recorded: d.service.Recorded, Site: d.site, Now: d.opts.Now,
 		LeaseAt: d.table.LeaseAt, Certificate: d.certs.leaf,

@@ -23,6 +23,7 @@ import (
 	"plugtone/admin/feed"
 	"plugtone/dhcp"
 	"plugtone/provision"
+	"plugtone/provision/deviceindex"
 	"plugtone/provision/diagnosis"
 	"plugtone/provision/fleet"
 	"plugtone/provision/impact"
@@ -80,13 +81,15 @@ func New(t testing.TB) *Fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
+	packs := func() *pack.Set { return h.Packs }
+	index := deviceindex.New(deviceindex.Config{Records: h.Records, Packs: packs, Site: func() *fleet.Site { return site }, Status: h.Service.StatusOf, Now: clock})
 	reg := prometheus.NewRegistry()
 	info := prometheus.NewGauge(prometheus.GaugeOpts{Name: "plugtone_build_info", Help: "Always 1."})
 	info.Set(1)
 	reg.MustRegister(info)
 	h.Config = admin.Config{Listen: []string{"unix:/nowhere"}, Hosts: func() []string { return []string{"plugtone-a", "phones.example.net"} }, Version: "test", Metrics: reg, Jobs: jobs(t, h), PBX: sources(h), Table: leaseTable(h), API: api.Config{
 		Now: clock, Log: slog.New(slog.DiscardHandler),
-		Records: records{h}, Phones: h.Service, Trust: h.Service, Packs: func() *pack.Set { return h.Packs }, Leases: h, Events: h,
+		Records: records{h}, Phones: h.Service, Index: index, Trust: h.Service, Packs: func() *pack.Set { return h.Packs }, Leases: h, Events: h,
 		Site: func() *fleet.Site { return site },
 		Preview: func(other fleet.Records) (impact.Renderer, error) {
 			return provision.New(provision.Config{Records: other, Leases: h, Packs: func() *pack.Set { return h.Packs }, Site: func() *fleet.Site { return site }, Fetches: h.Fetches, Now: clock})

@@ -18,6 +18,7 @@ import (
 	"plugtone/admin/writing"
 	"plugtone/dhcp"
 	"plugtone/provision"
+	"plugtone/provision/deviceindex"
 	"plugtone/provision/diagnosis"
 	"plugtone/provision/fleet"
 	"plugtone/provision/impact"
@@ -84,7 +85,8 @@ type Config struct {
 
 	Records    fleet.Records
 	Phones     Phones
-	Packs      func() *pack.Set // the current packs
+	Index      *deviceindex.Index // what devices are listed and selected by
+	Packs      func() *pack.Set   // the current packs
 	Leases     Leases
 	Events     Events
 	Discovered Discovered
@@ -138,7 +140,7 @@ func (c Config) Missing() error {
 		name string
 		ok   bool
 	}{
-		{"Now", c.Now != nil}, {"Log", c.Log != nil}, {"Records", c.Records != nil}, {"Phones", c.Phones != nil},
+		{"Now", c.Now != nil}, {"Log", c.Log != nil}, {"Records", c.Records != nil}, {"Phones", c.Phones != nil}, {"Index", c.Index != nil},
 		{"Packs", c.Packs != nil}, {"Leases", c.Leases != nil}, {"Events", c.Events != nil},
 		{"Discovered", c.Discovered != nil}, {"Audit", c.Audit != nil}, {"Tokens", c.Tokens != nil}, {"Trust", c.Trust != nil},
 		{"Feed", c.Feed != nil}, {"Changes", c.Changes != nil}, {"Site", c.Site != nil}, {"Preview", c.Preview != nil}, {"Subnets", c.Subnets != nil}, {"Status", c.Status != nil}, {"Ready", c.Ready != nil},

@@ -15,15 +15,11 @@ import (
 	"plugtone/admin/client"
 	"plugtone/admin/document"
 	"plugtone/admin/masking"
-	"plugtone/admin/paging"
 	"plugtone/admin/problem"
 	"plugtone/admin/writing"
 	"plugtone/dhcp"
-	"plugtone/provision"
 	"plugtone/provision/fleet"
-	"plugtone/provision/pack"
 	"plugtone/provision/resolve"
-	"plugtone/provision/selector"
 )
 
 // devices has the operations on device records.
@@ -39,7 +35,6 @@ func (in MACInput) Parse() (dhcp.MAC, error) { return parseMAC("path.mac", in.MA
 
 func (s devices) register() {
 	const path = "/devices/{mac}"
-	huma.Register(s.api, access.Op(http.MethodGet, "/devices", "list-devices", "devices", "List devices", access.Viewer), s.list)
 	create := access.Op(http.MethodPost, "/devices", "post-device", "devices", "Create a device", access.Operator)
 	create.DefaultStatus = http.StatusCreated
 	huma.Register(s.api, create, func(ctx context.Context, in *struct {
@@ -97,133 +92,6 @@ func (s devices) register() {
 // publicDevice is a device without secrets; see package masking.
 func publicDevice(d fleet.Device, c access.Caller) client.Device {
 	return client.Device{Device: masking.Device(d, c)}
-}
-
-type deviceListInput struct {
-	paging.Input
-	State   string `query:"state" enum:"never_seen,never_fetched,in_sync,stale,refused,disabled" doc:"only devices in this state" example:"stale"`
-	Vendor  string `query:"vendor" doc:"only devices of this vendor, by id or alias" example:"yealink"`
-	Profile string `query:"profile" doc:"only devices with this profile" example:"desk"`
-	Where   string `query:"where" doc:"only devices for which all of these comma-separated conditions hold, FIELD=VALUE or FIELD!=VALUE with * for any text; the fields are mac vendor model profile state subnet label extension registrar location tag firmware source left_out overridden" example:"profile=desk,state!=in_sync"`
-}
-
-// selector returns the conditions of a list.
-func (s devices) selector(in *deviceListInput) (selector.Selector, error) {
-	if in.Vendor != "" {
-		v, err := s.Packs().FindVendor(in.Vendor)
-		if err != nil {
-			return nil, problem.Field("query.vendor", in.Vendor, unknownMessage(err))
-		}
-		in.Vendor = v.ID
-	}
-	out, err := selector.Parse(in.Where)
-	if err != nil {
-		return nil, problem.From(err)
-	}
-	return out, nil
-}
-
-func (s devices) list(ctx context.Context, in *deviceListInput) (*listOutput[client.Device], error) {
-	where, err := s.selector(in)
-	if err != nil {
-		return nil, err
-	}
-	var after dhcp.MAC
-	if in.Cursor != "" {
-		text, err := paging.ReadCursor(in.Cursor)
-		if err == nil {
-			after, err = dhcp.ParseMAC(text)
-		}
-		if err != nil {
-			return nil, paging.InvalidCursor(in.Cursor)
-		}
-	}
-	out := &listOutput[client.Device]{}
-	out.Body.Items = []client.Device{}
-	for {
-		found, end, err := s.scan(in, where, after)
-		if err != nil {
-			return nil, err
-		}
-		for _, d := range found {
-			if err := ctx.Err(); err != nil {
-				return nil, err
-			}
-			if len(out.Body.Items) == in.Limit {
-				out.Body.NextCursor = paging.Cursor(out.Body.Items[in.Limit-1].MAC.String())
-				return out, nil
-			}
-			dev := publicDevice(d, access.Of(ctx))
-			s.addStatus(ctx, &dev)
-			if s.hasStatus(in, where, &d, dev.Status) {
-				out.Body.Items = append(out.Body.Items, dev)
-			}
-			after = d.MAC
-		}
-		if end {
-			return out, nil
-		}
-	}
-}
-
-// hasStatus reports whether the conditions on the status hold.
-func (s devices) hasStatus(in *deviceListInput, where selector.Selector, d *fleet.Device, st *provision.Status) bool {
-	if in.State != "" && (st == nil || st.State != in.State) {
-		return false
-	}
-	if st == nil {
-		return !where.NeedsStatus()
-	}
-	return where.MatchesStatus(s.Site(), d, *st)
-}
-
-// unknownMessage returns the message about an unknown vendor without its name, which the problem has already.
-func unknownMessage(err error) string {
-	var u *pack.Unknown
-	if errors.As(err, &u) {
-		return u.Message
-	}
-	return err.Error()
-}
-
-// scan returns the next devices whose records match, one more than a page has at most. end is set when there are no others.
-func (s devices) scan(in *deviceListInput, where selector.Selector, after dhcp.MAC) (found []fleet.Device, end bool, err error) {
-	err = s.view(func(f fleet.View) error {
-		for d, err := range f.Devices(after) {
-			if err != nil {
-				return err
-			}
-			if !in.matches(d) || !where.MatchesRecord(d) {
-				continue
-			}
-			if len(found) > in.Limit {
-				return nil
-			}
-			found = append(found, *d)
-		}
-		end = true
-		return nil
-	})
-	return found, end, err
-}
-
-func (in *deviceListInput) matches(d *fleet.Device) bool {
-	if in.Vendor != "" && d.Vendor != in.Vendor || in.Profile != "" && d.Profile != in.Profile {
-		return false
-	}
-	q := in.Query()
-	if q == "" || contains(q, d.Label, d.Model, d.Vendor, d.Profile, d.Notes) || containsMAC(q, d.MAC) || containsMAC(q, d.OtherMACs...) {
-		return true
-	}
-	if d.ReservedIP.IsValid() && contains(q, d.ReservedIP.String()) {
-		return true
-	}
-	for _, l := range d.Lines {
-		if contains(q, l.Extension) {
-			return true
-		}
-	}
-	return false
 }
 
 func (s devices) read(ctx context.Context, mac dhcp.MAC, in ReadInput) (*recordOutput[client.Device], error) {

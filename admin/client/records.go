@@ -35,6 +35,16 @@ func (r Records) Profiles() Collection[fleet.Profile] {
 	return Collection[fleet.Profile]{r.conn, "/profiles"}
 }
 
+// DevicePage reads one page of the list of devices with their total, filtered and sorted by query, which may have limit and cursor.
+func (r Records) DevicePage(ctx context.Context, query url.Values) (out DevicePage, err error) {
+	return out, r.conn.get(ctx, "/devices", query, &out)
+}
+
+// DeviceCounts counts devices by state, vendor and so on, filtered by query.
+func (r Records) DeviceCounts(ctx context.Context, query url.Values) (out DeviceCounts, err error) {
+	return out, r.conn.get(ctx, "/devices/counts", query, &out)
+}
+
 func (x Collection[T]) at(id string) string { return x.path + "/" + url.PathEscape(id) }
 
 // All reads the whole list, filtered by query.

@@ -29,6 +29,33 @@ type Device struct {
 	Warnings []string          `json:"warnings,omitempty" readOnly:"true" doc:"what contradicts the record: the prefix of the MAC, or what the phone was recognised as; not in lists; ignored in a body" example:"[\"the prefix of its MAC belongs to yealink, but its record says snom\"]"`
 }
 
+// DevicePage is one page of the list of devices.
+type DevicePage struct {
+	Items      []Device `json:"items" doc:"the items of this page"`
+	NextCursor string   `json:"next_cursor" doc:"cursor of the next page; empty on the last one" example:"MDAxNTY1MTIzNDU2"`
+	Total      int      `json:"total" doc:"how many devices the list has on all its pages" example:"1234" minimum:"0"`
+	Pending    int      `json:"pending" doc:"where the list depends on states: of how many devices the state is from before something changed that it depends on, because the time to wait was over; 0: all is exact. The items of a page are always exact" example:"0" minimum:"0"`
+}
+
+// DeviceCounts is how many devices there are, by what they have. A facet that was not requested is absent.
+type DeviceCounts struct {
+	Total   int          `json:"total" doc:"how many devices are selected" example:"1234" minimum:"0"`
+	Pending int          `json:"pending" doc:"of how many devices the state is from before something changed that it depends on, because the time to wait was over; 0: all counts are exact" example:"0" minimum:"0"`
+	State   []ValueCount `json:"state,omitempty" doc:"by state"`
+	Vendor  []ValueCount `json:"vendor,omitempty" doc:"by vendor"`
+	Model   []ValueCount `json:"model,omitempty" doc:"by VENDOR/MODEL"`
+	Profile []ValueCount `json:"profile,omitempty" doc:"by profile"`
+	Subnet  []ValueCount `json:"subnet,omitempty" doc:"by subnet of the lease, else of the reserved address"`
+	Tag     []ValueCount `json:"tag,omitempty" doc:"by tag; a device counts for each of its tags"`
+	LeftOut []ValueCount `json:"left_out,omitempty" doc:"by what the phones do not get; a device counts for each"`
+}
+
+// ValueCount is how many devices have a value.
+type ValueCount struct {
+	Value string `json:"value" doc:"the value; empty for devices without one" example:"stale"`
+	Count int    `json:"count" doc:"how many devices have it" example:"17" minimum:"0"`
+}
+
 // Lease is one lease, as operators see it.
 type Lease struct {
 	IP          netip.Addr      `json:"ip" doc:"leased address" example:"10.20.1.7"`

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -53,10 +54,12 @@ func (s fleets) export(ctx context.Context, in *exportInput) (*huma.StreamRespon
 	if err != nil {
 		return nil, problem.From(err)
 	}
-	if where.NeedsStatus() {
-		return nil, problem.Field("query.where", in.Where, "has a condition on the phone's state, which an export does not have; list the devices instead")
-	}
 	x := exporter{fleets: s, caller: access.Of(ctx), reveal: in.Reveal, where: where}
+	if where != nil {
+		if x.selected, err = s.Index.Select(ctx, where); err != nil {
+			return nil, problem.From(err)
+		}
+	}
 	write, contentType := x.document, "application/json"
 	if in.Format == "csv" {
 		write, contentType = x.table, "text/csv; charset=utf-8"
@@ -85,13 +88,34 @@ type exporter struct {
 	caller access.Caller
 	reveal bool
 	where  selector.Selector // nil: all records
+
+	selected []dhcp.MAC // devices for which where holds
 }
 
 // devices yields the devices that are exported: those of a PBX source come from there.
 func (x exporter) devices(f fleet.View) iter.Seq2[*fleet.Device, error] {
 	return func(yield func(*fleet.Device, error) bool) {
-		for d, err := range f.Devices(dhcp.MAC{}) {
-			if err == nil && (d.Source != "" && !x.where.Names("source") || !x.where.MatchesRecord(d)) {
+		list := f.Devices(dhcp.MAC{})
+		if x.where != nil {
+			list = devicesOf(f, x.selected)
+		}
+		for d, err := range list {
+			if err == nil && d.Source != "" && !x.where.Names("source") {
+				continue
+			}
+			if !yield(d, err) {
+				return
+			}
+		}
+	}
+}
+
+// devicesOf yields the devices with these MACs that there are.
+func devicesOf(f fleet.View, macs []dhcp.MAC) iter.Seq2[*fleet.Device, error] {
+	return func(yield func(*fleet.Device, error) bool) {
+		for _, mac := range macs {
+			d, err := f.Device(mac)
+			if errors.Is(err, fleet.ErrNotFound) { // deleted since it was selected
 				continue
 			}
 			if !yield(d, err) {

@@ -69,7 +69,7 @@ func (s *core) selected(ctx context.Context, member string, named []dhcp.MAC, ex
 	if err != nil {
 		return nil, problem.From(err)
 	}
-	found, err := where.Devices(ctx, s.Records, s.Site(), s.Phones.Status)
+	found, err := s.Index.Select(ctx, where)
 	if err != nil {
 		return nil, problem.From(err)
 	}

@@ -15,7 +15,8 @@ const (
 
 // texts are the texts of the operations by operationId.
 var texts = map[string]text{
-	"list-devices": {description: "Each device has its status. A page is short only at the end of the list. " + page},
+	"list-devices":  {description: "Each device has its status, and the list its length. A page is short only at the end of the list. Devices that do not change while pages are read are neither skipped nor repeated. " + page},
+	"count-devices": {description: "The values that most devices have come first, 1000 of each kind at most. The parameters that select devices are those of the list."},
 	"post-device": {description: "The body names the MAC. Members that are absent get their defaults.",
 		conflict: "The MAC has a device already."},
 	"get-device":    {description: secrets},

@@ -33,9 +33,8 @@ type Jobs interface {
 // Config has the dependencies of the operations. All members are required.
 type Config struct {
 	Records fleet.Records
-	Site    func() *fleet.Site
 	Jobs    Jobs
-	Status  func(ctx context.Context, mac dhcp.MAC) (provision.Status, error)
+	Select  func(ctx context.Context, where selector.Selector) ([]dhcp.MAC, error) // the devices for which the conditions hold
 	Audit   func(fleet.AuditEntry) error
 	Now     func() time.Time
 }
@@ -181,7 +180,7 @@ func (c Config) selected(ctx context.Context, in client.ResyncRequest) (phones [
 		if err != nil {
 			return nil, problem.Field("body.where", in.Where, err.Error())
 		}
-		phones, err = where.Devices(ctx, c.Records, c.Site(), c.Status)
+		phones, err = c.Select(ctx, where)
 		return phones, problem.From(err)
 	}
 	err = c.Records.View(func(v fleet.View) error {

@@ -10,14 +10,16 @@ import (
 	"plugtone/admin/client"
 	"plugtone/provision"
 	"plugtone/provision/changes"
+	"plugtone/provision/deviceindex"
 )
 
 func deviceList(a *app) *cobra.Command {
-	var search, state, vendor, profile, where string
+	var search, state, vendor, profile, where, sort string
 	c := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Args: cobra.NoArgs, Short: "List devices",
 		Example: `  plugtone device list --state stale
-  plugtone device list --vendor yealink --search reception`,
+  plugtone device list --vendor yealink --search reception
+  plugtone device list --where "profile=desk,state!=in_sync" --sort -last_fetch`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := oneOf("state", state, "never_seen", "never_fetched", "in_sync", "stale", "refused", "disabled"); err != nil {
 				return err
@@ -27,7 +29,7 @@ func deviceList(a *app) *cobra.Command {
 				return err
 			}
 			q := url.Values{}
-			for name, v := range map[string]string{"q": search, "state": state, "vendor": vendor, "profile": profile, "where": where} {
+			for name, v := range map[string]string{"q": search, "state": state, "vendor": vendor, "profile": profile, "where": where, "sort": sort} {
 				if v != "" {
 					q.Set(name, v)
 				}
@@ -57,6 +59,7 @@ func deviceList(a *app) *cobra.Command {
 	f.StringVar(&where, "where", "", "only those for which `EXPR` holds, as profile=desk,state!=in_sync; * stands for any text")
 	f.StringVar(&vendor, "vendor", "", "only this `VENDOR`'s")
 	f.StringVar(&profile, "profile", "", "only those that name this `PROFILE`")
+	f.StringVar(&sort, "sort", "", "in the order of `FIELD`, with a minus before it from the last to the first: "+strings.Join(deviceindex.Sorts(), " "))
 	return c
 }
 

@@ -1,0 +1,111 @@
+package deviceindex
+
+import (
+	"cmp"
+	"context"
+	"slices"
+)
+
+// Facets are the fields that devices are counted by.
+func Facets() []string {
+	return []string{"state", "vendor", "model", "profile", "subnet", "tag", "left_out"}
+}
+
+// Value is how many devices have a value.
+type Value struct {
+	Value string
+	Count int
+}
+
+// Counts is how many devices a query selects.
+type Counts struct {
+	Total   int
+	Pending int                // of all devices that may be selected, those whose status is from before its inputs changed
+	By      map[string][]Value // by facet; the values that most devices have come first
+}
+
+// Count counts the devices of a query by facets.
+func (x *Index) Count(ctx context.Context, q Query, facets []string) (Counts, error) {
+	out := Counts{By: map[string][]Value{}}
+	needed := func(field string) bool { return q.Where.Names(field) || slices.Contains(facets, field) }
+	m, err := x.prepare(ctx, q, needed)
+	if err != nil {
+		return out, err
+	}
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	m.begin()
+	counted := make([]map[uint32]int, len(facets))
+	for i := range counted {
+		counted[i] = map[uint32]int{}
+	}
+	status := slices.ContainsFunc(ofStatus, needed)
+	for _, r := range x.rows {
+		if !m.record(r) {
+			continue
+		}
+		if r.pending && status {
+			out.Pending++
+		}
+		if !m.status(r) {
+			continue
+		}
+		out.Total++
+		for i, f := range facets {
+			counted[i][r.place(f)]++
+		}
+	}
+	for i, f := range facets {
+		out.By[f] = valuesOf(m.texts, f, counted[i])
+	}
+	return out, nil
+}
+
+// place returns the shared text of a facet; of the state its number.
+func (r *row) place(facet string) uint32 {
+	switch facet {
+	case "state":
+		return uint32(r.state)
+	case "vendor", "model":
+		return r.kind
+	case "profile":
+		return r.profile
+	case "subnet":
+		return r.subnet
+	case "tag":
+		return r.tags
+	}
+	return r.leftOut
+}
+
+// valuesOf returns the values of a facet. Devices without one are counted as "".
+func valuesOf(t *interned, facet string, counted map[uint32]int) []Value {
+	by := map[string]int{}
+	for at, n := range counted {
+		var values []string
+		switch facet {
+		case "state":
+			values = []string{states[at]}
+		case "vendor":
+			values = t.values(at)[:1]
+		case "model":
+			if kind := t.values(at); kind[1] != "" {
+				values = []string{kind[0] + "/" + kind[1]}
+			}
+		default:
+			values = t.values(at)
+		}
+		if len(values) == 0 {
+			by[""] += n
+		}
+		for _, v := range values {
+			by[v] += n
+		}
+	}
+	out := make([]Value, 0, len(by))
+	for v, n := range by {
+		out = append(out, Value{v, n})
+	}
+	slices.SortFunc(out, func(a, b Value) int { return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Value, b.Value)) })
+	return out
+}

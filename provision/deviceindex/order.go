@@ -1,0 +1,215 @@
+package deviceindex
+
+import (
+	"cmp"
+	"container/heap"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"plugtone/dhcp"
+)
+
+// Sorts are the fields that lists can be sorted by.
+func Sorts() []string {
+	return []string{"mac", "label", "vendor", "model", "profile", "location", "extension", "source", "state", "subnet", "ip", "firmware", "last_seen", "last_fetch"}
+}
+
+// Order is a sorted list, of which a page is read.
+type Order struct {
+	Limit int
+	After string // Page.Next of the page before; "" begins the list
+
+	key  sortKey
+	desc bool
+}
+
+// ErrCursor is the error of a cursor that no page of the same order returned.
+var ErrCursor = errors.New("is not the next_cursor of a page of a list with this sort")
+
+// SortBy returns an order by a field and then by MAC, or by -FIELD the other way round.
+func SortBy(field string, limit int, after string) (Order, error) {
+	o := Order{Limit: limit, After: after}
+	field, o.desc = strings.CutPrefix(field, "-")
+	if o.key.field = cmp.Or(field, "mac"); !slices.Contains(Sorts(), o.key.field) {
+		return o, fmt.Errorf("must be one of %s, with a minus before it to begin with the last", strings.Join(Sorts(), " "))
+	}
+	if _, err := o.start(); err != nil {
+		return o, err
+	}
+	return o, nil
+}
+
+// sortKey is the place of a row in an order: by number, then text, then MAC.
+type sortKey struct {
+	field  string
+	number uint64
+	text   string
+	mac    dhcp.MAC
+}
+
+func (k sortKey) compare(other sortKey) int {
+	if c := cmp.Or(cmp.Compare(k.number, other.number), strings.Compare(k.text, other.text)); c != 0 {
+		return c
+	}
+	return compareMAC(k.mac, other.mac)
+}
+
+// keyOf returns the place of a row.
+func (o Order) keyOf(t *interned, r *row) sortKey {
+	k := sortKey{mac: r.mac}
+	switch o.key.field {
+	case "label":
+		k.text = r.part(textLabel)
+	case "location":
+		k.text = r.part(textLocation)
+	case "extension":
+		for number := range r.lines {
+			k.text = number
+			break
+		}
+	case "vendor":
+		k.text = t.one(r.kind, 0)
+	case "model":
+		k.text = t.one(r.kind, 1)
+	case "profile":
+		k.text = t.one(r.profile, 0)
+	case "source":
+		k.text = t.one(r.source, 0)
+	case "state":
+		k.text = states[r.state]
+	case "subnet":
+		k.text = t.one(r.subnet, 0)
+	case "firmware":
+		k.text = t.one(r.firmware, 0)
+	case "ip":
+		k.number = uint64(r.ip)
+	case "last_seen":
+		k.number = uint64(r.lastSeen)
+	case "last_fetch":
+		k.number = uint64(r.lastFetch)
+	}
+	return k
+}
+
+// encode returns the cursor of the page after a row.
+func (o Order) encode(k sortKey) string {
+	if o.key.field == "mac" && !o.desc {
+		return base64.RawURLEncoding.EncodeToString([]byte(k.mac.String()))
+	}
+	text := strings.Join([]string{o.name(), k.mac.Hex(), strconv.FormatUint(k.number, 36), k.text}, separator)
+	return base64.RawURLEncoding.EncodeToString([]byte(text))
+}
+
+func (o Order) name() string {
+	if o.desc {
+		return "-" + o.key.field
+	}
+	return o.key.field
+}
+
+// start returns the place after which the page begins; that without a MAC is before all rows.
+func (o Order) start() (sortKey, error) {
+	if o.After == "" {
+		return sortKey{}, nil
+	}
+	b, err := base64.RawURLEncoding.DecodeString(o.After)
+	if err != nil {
+		return sortKey{}, ErrCursor
+	}
+	if o.key.field == "mac" && !o.desc {
+		mac, err := dhcp.ParseMAC(string(b))
+		if err != nil {
+			return sortKey{}, ErrCursor
+		}
+		return sortKey{mac: mac}, nil
+	}
+	parts := strings.SplitN(string(b), separator, 4)
+	if len(parts) != 4 || parts[0] != o.name() {
+		return sortKey{}, ErrCursor
+	}
+	k := sortKey{text: parts[3]}
+	n, err := hex.Decode(k.mac[:], []byte(parts[1]))
+	if err != nil || n != len(k.mac) || k.mac.IsZero() {
+		return sortKey{}, ErrCursor
+	}
+	if k.number, err = strconv.ParseUint(parts[2], 36, 64); err != nil {
+		return sortKey{}, ErrCursor
+	}
+	return k, nil
+}
+
+// after returns the places of the n rows that a query selects and that come first after a place, in order.
+func (x *Index) after(m *matcher, o Order, from sortKey, n int) []sortKey {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	m.begin()
+	if o.key.field == "mac" && !o.desc {
+		return x.inOrder(m, from.mac, n)
+	}
+	best := firstOf{order: o}
+	for _, r := range x.rows {
+		k := o.keyOf(m.texts, r)
+		if !from.mac.IsZero() && o.compare(k, from) <= 0 {
+			continue
+		}
+		if best.Len() == n && o.compare(k, best.keys[0]) >= 0 || !m.all(r) {
+			continue
+		}
+		if heap.Push(&best, k); best.Len() > n {
+			heap.Pop(&best)
+		}
+	}
+	slices.SortFunc(best.keys, o.compare)
+	for i := range best.keys { // the text shares memory with a row
+		best.keys[i].text = strings.Clone(best.keys[i].text)
+	}
+	return best.keys
+}
+
+// inOrder is after for the order that rows have. The caller holds mu.
+func (x *Index) inOrder(m *matcher, from dhcp.MAC, n int) (keys []sortKey) {
+	i, there := x.find(from)
+	if there {
+		i++
+	}
+	for _, r := range x.rows[i:] {
+		if len(keys) == n {
+			break
+		}
+		if m.all(r) {
+			keys = append(keys, sortKey{mac: r.mac})
+		}
+	}
+	return keys
+}
+
+// compare compares two places. From the last to the first, MACs are in reverse order as well.
+func (o Order) compare(a, b sortKey) int {
+	if o.desc {
+		return b.compare(a)
+	}
+	return a.compare(b)
+}
+
+// firstOf is a heap of the first rows of an order, the last of them on top.
+type firstOf struct {
+	order Order
+	keys  []sortKey
+}
+
+func (h *firstOf) Len() int           { return len(h.keys) }
+func (h *firstOf) Less(i, j int) bool { return h.order.compare(h.keys[i], h.keys[j]) > 0 }
+func (h *firstOf) Swap(i, j int)      { h.keys[i], h.keys[j] = h.keys[j], h.keys[i] }
+func (h *firstOf) Push(k any)         { h.keys = append(h.keys, k.(sortKey)) }
+
+// Pop removes the last element, for container/heap.
+func (h *firstOf) Pop() any {
+	last := h.keys[len(h.keys)-1]
+	h.keys = h.keys[:len(h.keys)-1]
+	return last
+}
