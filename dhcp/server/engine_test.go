@@ -76,6 +76,7 @@ func (s *network) serveReal(cfg dhcp.Config, ifaces ...string) (*recorder, *disk
 	j := newRecorder()
 	srv, err := New(Config{Interfaces: ifaces, Now: time.Now, Log: logTo(s.t), Observer: j.observer(), InNetns: s.pbx.Do, ScanEvery: -1}, e, table)
 	s.ok(err)
+	s.server = srv
 	s.run(s.pbx, srv)
 	return j, d
 }

@@ -29,10 +29,11 @@ func TestMain(m *testing.M) {
 
 // network is a switch with a host for the server, whose voice0 is at 10.20.0.2/24, and as many others as a test plugs in.
 type network struct {
-	t   testing.TB
-	lab *netlab.Lab
-	sw  *netlab.Bridge
-	pbx *netlab.Namespace
+	t      testing.TB
+	lab    *netlab.Lab
+	sw     *netlab.Bridge
+	pbx    *netlab.Namespace
+	server *Server // of serveReal
 }
 
 func newNetwork(t testing.TB, programs ...string) *network {

@@ -3,6 +3,9 @@ package server
 import (
 	"context"
 	"net"
+	"os"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -117,4 +120,25 @@ func TestWatchNeverWaitsForItself(t *testing.T) {
 		r.watch <- struct{}{}
 		r.beWatched()
 	})
+}
+
+// TestReceiveBufferPassesTheSystemsLimit: with CAP_NET_ADMIN the server has its whole buffer, whatever net.core.rmem_max is.
+func TestReceiveBufferPassesTheSystemsLimit(t *testing.T) {
+	s := newNetwork(t)
+	limit, err := os.ReadFile("/proc/sys/net/core/rmem_max")
+	s.ok(err)
+	most, err := strconv.Atoi(strings.TrimSpace(string(limit)))
+	s.ok(err)
+	s.ok(s.pbx.Do(func() error {
+		sock, err := openSocket(67)
+		if err != nil {
+			return err
+		}
+		defer sock.Close()
+		err = sock.setBuffer(most + 4096)
+		if sock.buffer != most+4096 {
+			t.Errorf("%d bytes were granted, want %d", sock.buffer, most+4096)
+		}
+		return err
+	}))
 }
