@@ -1,4 +1,4 @@
-// Package admin serves the admin API: its listeners, who may call it, and the pages beside it (OpenAPI document, health, metrics).
+// Package admin serves the admin API: its listeners, who may call it, the admin page, and what is beside them (OpenAPI document, health, metrics).
 // The operations are in admin/api. It reads no configuration file and stores nothing; package daemon
 // provides both.
 package admin
@@ -37,6 +37,8 @@ type Server struct {
 	mux     *http.ServeMux
 	openapi []byte
 	listen  []listenAddr
+	// notFound is the page's answer to a path that does not exist.
+	notFound http.HandlerFunc
 }
 
 // New checks c and builds the API. Nothing listens before Run.

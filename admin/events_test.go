@@ -103,14 +103,14 @@ func TestAnUnchangedRecordIsAnswered304(t *testing.T) {
 	}
 }
 
-func TestTheRootRedirectsToTheDocsPage(t *testing.T) {
+func TestTheRootIsThePageAndNeedsASession(t *testing.T) {
 	a := newAPI(t)
 	res, err := http.Get(a.url + "/")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer res.Body.Close()
-	if res.StatusCode != 200 || res.Request.URL.Path != "/docs" {
+	if res.StatusCode != 200 || res.Request.URL.Path != "/login" {
 		t.Errorf("/ leads to %s, %s", res.Request.URL.Path, res.Status)
 	}
 }

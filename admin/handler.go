@@ -21,6 +21,9 @@ import (
 	"plugtone/admin/pbxapi"
 	"plugtone/admin/problem"
 	"plugtone/admin/resyncapi"
+	"plugtone/admin/web"
+	"plugtone/admin/web/login"
+	"plugtone/admin/web/session"
 	"plugtone/admin/writing"
 )
 
@@ -54,8 +57,26 @@ func (s *Server) routes() error {
 	pbxapi.Register(s.api, pbxapi.Config{Sources: s.cfg.PBX, Writer: s.cfg.API.Writer()})
 	resyncapi.Register(s.api, resyncapi.Config{Records: s.cfg.API.Records, Jobs: s.cfg.Jobs, Select: s.cfg.API.Index.Select, Audit: s.cfg.API.Audit.RecordAudit, Now: s.cfg.API.Now})
 	leaseapi.Register(s.api, leaseapi.Config{Config: s.cfg.API, Table: s.cfg.Table})
+	sessions := &session.Sessions{Now: s.cfg.API.Now, Token: s.cfg.API.Tokens.TokenByHash}
+	login.RegisterOperation(s.api, login.OperationConfig{Sessions: sessions, Listen: s.cfg.Listen, TLS: s.cfg.TLS != nil, Hosts: s.cfg.Hosts, Audit: s.cfg.API.Audit.RecordAudit})
 	openapi.Complete(s.api.OpenAPI())
+	var err error
+	s.notFound, err = web.Register(web.Config{Mux: s.mux, API: http.HandlerFunc(s.fromPage), Sessions: sessions, Now: s.cfg.API.Now, Log: s.cfg.API.Log, Version: s.cfg.Version})
+	if err != nil {
+		return err
+	}
 	return s.pages()
+}
+
+// fromPage answers the calls that the page makes in this process. The session's user is in their context; contexts of requests from the
+// network never have one.
+func (s *Server) fromPage(w http.ResponseWriter, r *http.Request) {
+	defer s.recovered(w, r)
+	if access.Of(r.Context()).Role == access.None || !strings.HasPrefix(r.URL.Path, apiPrefix) {
+		s.refuse(w, errNoToken)
+		return
+	}
+	s.mux.ServeHTTP(w, r)
 }
 
 // pages registers the paths that need no token. Their answers are the same for all callers and contain no device.
@@ -69,7 +90,6 @@ func (s *Server) pages() error {
 		w.Header().Set("Content-Type", "application/json")
 		w.Write(s.openapi)
 	})
-	s.mux.Handle("GET /{$}", http.RedirectHandler("/docs", http.StatusFound))
 	s.mux.HandleFunc("GET /docs", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.Header().Set("Content-Security-Policy", docsSecurity)
@@ -143,6 +163,10 @@ func (s *Server) refuse(w http.ResponseWriter, err error) {
 func (s *Server) unmatched(w http.ResponseWriter, r *http.Request, h http.Handler) {
 	rec := headerRecorder{header: http.Header{}}
 	h.ServeHTTP(&rec, r)
+	if rec.code != http.StatusMethodNotAllowed && strings.Contains(r.Header.Get("Accept"), "text/html") {
+		s.notFound(w, r)
+		return
+	}
 	if rec.code != http.StatusMethodNotAllowed {
 		problem.Write(w, http.StatusNotFound, "no such path; /docs lists all")
 		return

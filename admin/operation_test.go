@@ -162,7 +162,7 @@ func TestEveryOperationReportsABrokenStore(t *testing.T) {
 	sock := t.TempDir() + "/admin.sock"
 	h := a.Fixture
 	h.Config.API.Log = quiet()
-	h.Serve(t, nil, "unix:"+sock)
+	h.Serve(t, nil, "unix:"+sock, "127.0.0.1:0") // the address of the page is one over TCP
 	c := overSocket(sock)
 	sound := []string{"/subnets GET", "/vendors GET", "/vendors/{vendor} GET", "/status GET", "/events GET", "/enroll GET", "/jobs GET", "/jobs/{id} GET", "/pbx GET", "/pbx/{name}/sync POST", "/pbx/{name}/test POST"}
 	for line := range strings.Lines(string(list)) {

@@ -119,6 +119,8 @@ var texts = map[string]text{
 	"post-token":   {description: "The daemon stores only a digest of the secret.", conflict: "A token with this name exists already."},
 	"delete-token": {description: "Requests with the token are refused from then on."},
 
+	"post-web-login": {description: "The address can be used for five minutes. The session has the caller's role and name. plugtone web calls this over the unix socket.",
+		conflict: "No admin listener has a TCP address."},
 	"get-status": {description: "What runs, what does not, and what needs attention."},
 	"list-audit": {description: "Each entry has the author, the action and the records touched, never their contents. " + page},
 	"reload": {description: "With force also when subnets with active leases or the vendor packs of devices are left out, or an interface is missing.",

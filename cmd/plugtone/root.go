@@ -89,7 +89,7 @@ func clientCommands() []*cobra.Command {
 		makes []func(*app) *cobra.Command
 	}{
 		{groupRecords, []func(*app) *cobra.Command{registrarCommand, extensionCommand, deviceCommand, profileCommand, discoveredCommand, applyCommand, exportCommand}},
-		{groupLook, []func(*app) *cobra.Command{changeCommand, pbxCommand, resyncCommand, jobCommand, traceCommand, explainCommand, leasesCommand, statusCommand, vendorCommand}},
+		{groupLook, []func(*app) *cobra.Command{changeCommand, pbxCommand, resyncCommand, jobCommand, traceCommand, explainCommand, leasesCommand, statusCommand, vendorCommand, webCommand}},
 		{groupRun, []func(*app) *cobra.Command{reloadCommand, tokenCommand, backupCommand, importCommand}},
 	} {
 		for _, make := range g.makes {
