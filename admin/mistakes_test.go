@@ -1,6 +1,10 @@
 package admin_test
 
 import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -70,4 +74,41 @@ func TestAnEmptyPasswordIsRefused(t *testing.T) {
 	}
 	a.do("PATCH /api/v1/extensions/1001", `{"password":""}`, 422)
 	a.do("PATCH /api/v1/extensions/1001", `{"password":null}`, 200)
+}
+
+// TestFilesThatAreNotThereAreAWarning saves settings of a device and of its profile that name firmware.
+func TestFilesThatAreNotThereAreAWarning(t *testing.T) {
+	a := fleetOf(t)
+	a.do("PATCH /api/v1/profiles/desk", `{"settings":{"firmware":["fw-1.rom","fw-2.rom"]}}`, 200)
+	warnings := func(want ...string) {
+		t.Helper()
+		r := a.do("GET /api/v1/devices/"+second, "", 200)
+		if saved := a.do("PATCH /api/v1/devices/"+second, `{}`, 200); saved.get(t, "warnings") != r.get(t, "warnings") {
+			t.Errorf("saved: %s, read: %s", saved.get(t, "warnings"), r.get(t, "warnings"))
+		}
+		for i, text := range want {
+			if got := r.get(t, fmt.Sprintf("warnings.%d", i)); got != text {
+				t.Errorf("warning %q, want %q", got, text)
+			}
+		}
+		if got := r.get(t, fmt.Sprintf("warnings.%d", len(want))); got != "" {
+			t.Errorf("another warning: %s", got)
+		}
+	}
+	missing := func(owner, name string) string {
+		return "the setting firmware of " + owner + " names " + name + ", which is neither files/acme/" + name + " nor files/" + name + " in data_dir"
+	}
+	warnings(missing("profile desk", "fw-1.rom"), missing("profile desk", "fw-2.rom"))
+	for _, name := range []string{"fw-1.rom", "acme/fw-2.rom"} {
+		path := filepath.Join(a.FilesDir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, nil, 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	warnings()
+	a.do("PATCH /api/v1/devices/"+second, `{"settings":{"firmware":["acme"]}}`, 200) // a folder
+	warnings(missing("the device", "acme"))
+	a.do("PATCH /api/v1/devices/"+second, `{"settings":{"firmware":null}}`, 200)
+	a.do("PATCH /api/v1/profiles/desk", `{"settings":{"firmware":null}}`, 200)
+	warnings()
 }

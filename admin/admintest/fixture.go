@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/netip"
+	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -58,6 +59,8 @@ type Fixture struct {
 	Reloads  int   // how often the configuration was reloaded
 	ReloadAs error // error of a reload
 	NotReady error // error of readyz
+
+	FilesDir string // the folder of files, empty at first
 }
 
 // New builds a Fixture over the test packs (acme, bolt) with one subnet, 10.20.0.0/22.
@@ -83,6 +86,7 @@ func New(t testing.TB) *Fixture {
 	}
 	packs := func() *pack.Set { return h.Packs }
 	index := deviceindex.New(deviceindex.Config{Records: h.Records, Packs: packs, Site: func() *fleet.Site { return site }, Status: h.Service.StatusOf, Now: clock})
+	files := h.filesFolder(t)
 	reg := prometheus.NewRegistry()
 	info := prometheus.NewGauge(prometheus.GaugeOpts{Name: "plugtone_build_info", Help: "Always 1."})
 	info.Set(1)
@@ -90,7 +94,7 @@ func New(t testing.TB) *Fixture {
 	h.Config = admin.Config{Listen: []string{"unix:/nowhere"}, Hosts: func() []string { return []string{"plugtone-a", "phones.example.net"} }, Version: "test", Metrics: reg, Jobs: jobs(t, h), PBX: sources(h), Table: leaseTable(h), API: api.Config{
 		Now: clock, Log: slog.New(slog.DiscardHandler),
 		Records: records{h}, Phones: h.Service, Index: index, Trust: h.Service, Packs: func() *pack.Set { return h.Packs }, Leases: h, Events: h,
-		Site: func() *fleet.Site { return site },
+		Site: func() *fleet.Site { return site }, Files: files,
 		Preview: func(other fleet.Records) (impact.Renderer, error) {
 			return provision.New(provision.Config{Records: other, Leases: h, Packs: func() *pack.Set { return h.Packs }, Site: func() *fleet.Site { return site }, Fetches: h.Fetches, Now: clock})
 		},
@@ -116,6 +120,21 @@ func New(t testing.TB) *Fixture {
 }
 
 func clock() time.Time { return Noon }
+
+// filesFolder makes the folder of files.
+func (h *Fixture) filesFolder(t testing.TB) *os.Root {
+	h.FilesDir = t.TempDir()
+	root, err := os.OpenRoot(h.FilesDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := root.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return root
+}
 
 // Server returns the API.
 func (h *Fixture) Server(t testing.TB) *admin.Server {

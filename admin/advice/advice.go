@@ -1,5 +1,5 @@
-// Package advice finds mistakes in records that no rule of the records themselves shows: what contradicts the leases, the MAC's prefix
-// or what a phone was recognised as.
+// Package advice finds mistakes in records that no rule of the records themselves shows: what contradicts the leases, the MAC's prefix,
+// what a phone was recognised as, or the folder of files.
 package advice
 
 import (

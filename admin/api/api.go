@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
+	"os"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -97,7 +98,8 @@ type Config struct {
 	Feed       *feed.Feed // new timeline entries
 	Diagnose   func(context.Context, dhcp.MAC) ([]diagnosis.Finding, error)
 
-	Site func() *fleet.Site // the configuration in force
+	Site  func() *fleet.Site // the configuration in force
+	Files *os.Root           // data_dir/files, which settings name files of; nil: none
 	// Preview returns a renderer of the files that phones would get from other records than the daemon's.
 	Preview func(fleet.Records) (impact.Renderer, error)
 

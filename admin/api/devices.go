@@ -163,7 +163,32 @@ func (s devices) warnings(d *fleet.Device) []string {
 	if err != nil {
 		s.Log.Warn("device warnings", "mac", d.MAC, "err", err)
 	}
-	return advice.Vendor(s.Packs(), d, entries)
+	return append(advice.Vendor(s.Packs(), d, entries), s.missingFiles(d)...)
+}
+
+// missingFiles returns warnings about files that the device's settings name and that are not there.
+func (s devices) missingFiles(d *fleet.Device) (warnings []string) {
+	vendor, ok := s.Packs().Vendor(d.Vendor)
+	if !ok {
+		return nil
+	}
+	site := s.Site()
+	subnet, ok := site.SubnetOf(d.ReservedIP)
+	if leases := s.Leases.LeasesOf(d.MAC); len(leases) > 0 && leases[0].State == dhcp.LeaseActive {
+		subnet, ok = site.SubnetOf(leases[0].Addr)
+	}
+	if !ok {
+		subnet, _ = site.FirstProvisioning()
+	}
+	err := s.Records.View(func(f fleet.View) error {
+		origins, err := resolve.Origins(f, s.Packs(), site, subnet, d)
+		warnings = advice.Files(s.Files, vendor, d.Model, origins)
+		return err
+	})
+	if err != nil {
+		s.Log.Warn("files of settings", "mac", d.MAC, "err", err)
+	}
+	return warnings
 }
 
 // check checks a device, and its reservation against the leases.

@@ -26,7 +26,7 @@ type Page[T any] struct {
 type Device struct {
 	fleet.Device
 	Status   *provision.Status `json:"status,omitempty" readOnly:"true" doc:"what is known of the phone now; ignored in a body"`
-	Warnings []string          `json:"warnings,omitempty" readOnly:"true" doc:"what contradicts the record: the prefix of the MAC, or what the phone was recognised as; not in lists; ignored in a body" example:"[\"the prefix of its MAC belongs to yealink, but its record says snom\"]"`
+	Warnings []string          `json:"warnings,omitempty" readOnly:"true" doc:"what contradicts the record: the prefix of the MAC, what the phone was recognised as, or files that its settings name and that are not there; not in lists; ignored in a body" example:"[\"the prefix of its MAC belongs to yealink, but its record says snom\"]"`
 }
 
 // DevicePage is one page of the list of devices.

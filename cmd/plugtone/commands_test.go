@@ -89,6 +89,9 @@ func TestCommands(t *testing.T) {
 		if status != c.status || !matches(c.out, out) || !matches(c.errs, errs) {
 			t.Errorf("plugtone %s: status %d, want %d\nstdout:\n%s\nwant %s\nstderr:\n%s\nwant %s", c.line, status, c.status, out, c.out, errs, c.errs)
 		}
+		if word := httpWords.FindString(errs); word != "" && status != statusDone {
+			t.Errorf("plugtone %s: %q in %s", c.line, word, errs)
+		}
 	}
 }
 

@@ -15,6 +15,8 @@ func TestValuesAreCompletedFromTheDaemon(t *testing.T) {
 	s := newShell(t)
 	s.office()
 	s.ok("device set " + desk + " --label Desk")
+	s.stdin = "settings: {language: de}"
+	s.ok("profile set reception -f -")
 	s.Discover(fleet.Discovered{MAC: mac(t, "00:15:65:00:00:09"), Vendor: "acme", Model: "A1", LastSeen: admintest.Noon})
 	for line, want := range map[string]string{
 		"device show ''":                   desk + "\tDesk A4",
@@ -28,6 +30,7 @@ func TestValuesAreCompletedFromTheDaemon(t *testing.T) {
 		"device list --state ''":           "stale",
 		"device add x --line ''":           "1001\tFront Desk",
 		"device add x --set ''":            "language=",
+		"device add x --profile ''":        "reception",
 		"registrar show ''":                "main\tpbx.example.com",
 		"extension show ''":                "1002",
 		"vendor show ''":                   "bolt\t",
