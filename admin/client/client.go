@@ -100,6 +100,9 @@ func (c *Client) Writing(w Write) *Client {
 type DryRun struct{ Preview impact.Preview }
 
 func (e *DryRun) Error() string {
+	if e.Preview.Phones == 1 {
+		return fmt.Sprintf("dry run: %s: the files of 1 phone would change", e.Preview.Action)
+	}
 	return fmt.Sprintf("dry run: %s: the files of %d phones would change", e.Preview.Action, e.Preview.Phones)
 }
 

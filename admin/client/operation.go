@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"iter"
 	"net/http"
 	"net/url"
 
@@ -25,6 +26,11 @@ func (c Operation) Windows(ctx context.Context) ([]trust.Window, error) {
 // Leases lists leases, filtered by query (subnet, state, q).
 func (c Operation) Leases(ctx context.Context, query url.Values) ([]Lease, error) {
 	return all[Lease](ctx, c.conn, "/leases", query)
+}
+
+// EachLease yields leases, filtered by query, reading page after page.
+func (c Operation) EachLease(ctx context.Context, query url.Values) iter.Seq2[Lease, error] {
+	return each[Lease](ctx, c.conn, "/leases", query)
 }
 
 // DeleteLease deletes a lease.
@@ -77,6 +83,11 @@ func (c Operation) DeleteToken(ctx context.Context, name string) error {
 // Audit lists changes with their authors, newest first.
 func (c Operation) Audit(ctx context.Context) ([]fleet.AuditEntry, error) {
 	return all[fleet.AuditEntry](ctx, c.conn, "/audit", nil)
+}
+
+// EachAuditEntry yields the audit log, newest first, reading page after page.
+func (c Operation) EachAuditEntry(ctx context.Context) iter.Seq2[fleet.AuditEntry, error] {
+	return each[fleet.AuditEntry](ctx, c.conn, "/audit", nil)
 }
 
 // Reload makes the daemon read its configuration and vendor packs again. With force, the new configuration may lack subnets with active leases.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -198,6 +199,17 @@ func (c Phones) Explain(ctx context.Context, q ExplainRequest) (out Explanation,
 // Discovered lists phones without a record.
 func (c Phones) Discovered(ctx context.Context, query url.Values) ([]fleet.Discovered, error) {
 	return all[fleet.Discovered](ctx, c.conn, "/discovered", query)
+}
+
+// DiscoveredPhone reads one phone without a record.
+func (c Phones) DiscoveredPhone(ctx context.Context, mac string) (out fleet.Discovered, err error) {
+	err = c.conn.get(ctx, "/discovered/"+url.PathEscape(mac), nil, &out)
+	return out, err
+}
+
+// EachDiscovered yields phones without a record, filtered by query, reading page after page.
+func (c Phones) EachDiscovered(ctx context.Context, query url.Values) iter.Seq2[fleet.Discovered, error] {
+	return each[fleet.Discovered](ctx, c.conn, "/discovered", query)
 }
 
 // Adopt makes a discovered phone a device.

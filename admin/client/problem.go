@@ -67,6 +67,19 @@ func IsConflict(err error) bool { return hasStatus(err, http.StatusConflict) }
 // IsPrecondition reports whether err means that the record was changed meanwhile.
 func IsPrecondition(err error) bool { return hasStatus(err, http.StatusPreconditionFailed) }
 
+// IsInvalid reports whether err means that the request has something wrong; the Errors of its *Problem name each field.
+func IsInvalid(err error) bool {
+	return hasStatus(err, http.StatusUnprocessableEntity) || hasStatus(err, http.StatusBadRequest)
+}
+
+// IsDenied reports whether err means that the token is missing, unknown, or of a role that is too low.
+func IsDenied(err error) bool {
+	return hasStatus(err, http.StatusUnauthorized) || hasStatus(err, http.StatusForbidden)
+}
+
+// IsUnavailable reports whether err means that the daemon can't do it now, because of its store for example, and may later.
+func IsUnavailable(err error) bool { return hasStatus(err, http.StatusServiceUnavailable) }
+
 func hasStatus(err error, status int) bool {
 	var p *Problem
 	return errors.As(err, &p) && p.Status == status

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"iter"
 	"net/http"
 	"net/url"
 
@@ -52,6 +53,11 @@ func (x Collection[T]) All(ctx context.Context, query url.Values) ([]T, error) {
 	return all[T](ctx, x.c, x.path, query)
 }
 
+// Each yields the list, filtered by query, reading page after page. An error ends it.
+func (x Collection[T]) Each(ctx context.Context, query url.Values) iter.Seq2[T, error] {
+	return each[T](ctx, x.c, x.path, query)
+}
+
 // Page reads one page of the list, filtered by query, which may have limit and cursor.
 func (x Collection[T]) Page(ctx context.Context, query url.Values) (out Page[T], err error) {
 	_, err = x.c.do(ctx, call{method: http.MethodGet, path: x.path, query: query}, &out)
@@ -72,7 +78,7 @@ func (x Collection[T]) Get(ctx context.Context, id string, reveal bool) (T, stri
 	return out, h.Get("ETag"), nil
 }
 
-// Create creates a record under the id within it.
+// Create creates a device under the MAC within it. Records of other kinds are created by Put.
 func (x Collection[T]) Create(ctx context.Context, record any) (T, error) {
 	var out T
 	_, err := x.c.do(ctx, call{method: http.MethodPost, path: x.path, body: record, change: true}, &out)

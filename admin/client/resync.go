@@ -38,10 +38,17 @@ func (c Operation) Resync(ctx context.Context, in ResyncRequest) (out ResyncAnsw
 	return out, c.conn.post(ctx, "/resync", in, &out)
 }
 
+// ResyncDevice makes one phone fetch its files again.
+func (c Operation) ResyncDevice(ctx context.Context, mac string, o ResyncOptions) (out ResyncAnswer, err error) {
+	err = c.conn.post(ctx, device(mac)+"/resync", o, &out)
+	return out, err
+}
+
 // Jobs lists the resync jobs, newest first, without their phones.
 func (c Operation) Jobs(ctx context.Context) ([]notify.Job, error) {
 	var out Page[notify.Job]
-	return out.Items, c.conn.get(ctx, "/jobs", nil, &out)
+	err := c.conn.get(ctx, "/jobs", nil, &out)
+	return out.Items, err
 }
 
 // Job reads a resync job with its phones.
