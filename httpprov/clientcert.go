@@ -19,7 +19,7 @@ import (
 	"plugtone/provision"
 )
 
-// maxChain is the longest chain looked at: a phone's certificate, two intermediate authorities and the root.
+// maxChain is the longest chain that is checked: a phone's certificate, two intermediate authorities and the root.
 const maxChain = 4
 
 // ClientCAs are the roots of phones' factory certificates, by vendor id. It never changes: a reload makes a new one.
@@ -67,7 +67,7 @@ func ParseClientCAs(files map[string][]byte) (*ClientCAs, error) {
 // client has the key. It is nil for certificates that prove nothing.
 //
 // The rules are not those of a browser: factory certificates are made once, for all that the phone will ever do, so that
-// their extended key usage says little, and many are signed with SHA-1, whose collisions cannot be used against an existing
+// their extended key usage is often wrong, and many are signed with SHA-1, whose collisions cannot be used against an existing
 // certificate. What counts is the vendor's own authority and the MAC in the subject.
 func (c *ClientCAs) Verify(peer []*x509.Certificate, now time.Time) *provision.Certificate {
 	if c == nil || len(peer) == 0 || len(peer) > 2*maxChain {
@@ -123,7 +123,7 @@ func unknownCritical(c *x509.Certificate) []string {
 	return out
 }
 
-// issues reports whether a certificate may sign others. Roots from before X.509 v3 can't say so.
+// issues reports whether a certificate may sign others. Roots from before X.509 v3 have no field for it.
 func issues(c *x509.Certificate) bool {
 	if c.KeyUsage != 0 && c.KeyUsage&x509.KeyUsageCertSign == 0 {
 		return false

@@ -56,7 +56,7 @@ func (s *Server) Stats() Stats {
 	return Stats{Conns: len(s.limits.conns), TurnedAway: s.limits.evicted}
 }
 
-// connInfo describes a connection. It is kept in the connection's context, so that the addresses are parsed once, and so is what
+// connInfo describes a connection. It is stored in the connection's context, so that the addresses are parsed once, and so is what
 // the client's certificate proves: it is verified once for all requests, and again when the authorities have changed.
 type connInfo struct {
 	from, local netip.AddrPort
@@ -98,7 +98,7 @@ func abort(c net.Conn) {
 	if t, ok := c.(*tls.Conn); ok {
 		c = t.NetConn()
 	}
-	// It is of no use any more, whatever error closing it returns.
+	// It is of no use any more, also when closing it fails.
 	_ = c.Close()
 }
 

@@ -153,7 +153,7 @@ func (s *Server) respond(w *countingWriter, r *http.Request, a *provision.Answer
 	return s.refuse(w, r, a)
 }
 
-// refuse answers a requester that may not have the file, or for whom there is none: with a delay, or not at all, after many guesses.
+// refuse answers a request for a file that is denied or absent: with a delay, or not at all, after many guessed names.
 func (s *Server) refuse(w *countingWriter, r *http.Request, a *provision.Answer) error {
 	if a.Delay > 0 {
 		delay := time.NewTimer(a.Delay)
@@ -219,7 +219,7 @@ func (s *Server) tryLater(w *countingWriter, a *provision.Answer) error {
 	return orErr(w.refuse(http.StatusServiceUnavailable, bodyLater), a.Err)
 }
 
-// conditional reports whether a request asks for something else than the whole file.
+// conditional reports whether a request is for something else than the whole file.
 func conditional(h http.Header) bool {
 	for _, name := range []string{"If-None-Match", "Range", "If-Match"} {
 		if _, ok := h[name]; ok {

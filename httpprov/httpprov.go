@@ -15,7 +15,7 @@
 //     100-continue: 417
 //   - a plain HTTP request on an HTTPS listener: 400
 //
-// When there are too many connections, one goes of the address that holds most of them, then of the network that does, then the one
+// When there are too many connections, one is closed: of the address that holds most of them, then of the network that does, then the one
 // that has waited longest; never one in which a known phone (provision.Answer.Known) is being answered. Addresses with a lease
 // (Config.Leased) have a quarter of the connections for themselves. So neither a slow client nor many connections delay phones.
 //
@@ -43,7 +43,7 @@ type Answerer interface {
 }
 
 // Observer is called once for each request, when it has ended. sent counts bytes of the body that were written, took the time
-// from the handler's start. err is nil when everything asked for was written. Observers are called from many goroutines
+// from the handler's start. err is nil when everything requested was written. Observers are called from many goroutines
 // and must not wait.
 type Observer func(r provision.Request, a provision.Answer, sent int64, took time.Duration, err error)
 
@@ -55,7 +55,7 @@ type Config struct {
 	Listen    []string       // TCP addresses, ":80"; IPv4 only
 	Listeners []net.Listener // sockets already open, used beside Listen and closed by Run
 	TLS       *tls.Config    // not nil: HTTPS on all of them
-	// ClientCAs returns the authorities of phones' own certificates, which are asked for when TLS.ClientAuth says so; nil: none
+	// ClientCAs returns the authorities of phones' own certificates, which are requested according to TLS.ClientAuth; nil: none
 	// proves anything.
 	ClientCAs func() *ClientCAs
 	// Leased reports whether an address is leased to a phone; nil: it is not known. It must not wait.

@@ -153,7 +153,7 @@ func TestConnectionsThatHaveJustCome(t *testing.T) {
 }
 
 // A client that holds the maximum of connections, over plain HTTP or in the middle of a TLS handshake, delays no phone, neither
-// elsewhere nor behind the same address.
+// at other addresses nor behind the same one.
 func TestSlowLorisOnAllConnections(t *testing.T) {
 	s := start(t, Config{MaxConns: 40, MaxPerAddress: 10, MinIdle: time.Nanosecond}, &answers{F: served})
 	for i := range 60 {
@@ -167,7 +167,7 @@ func TestSlowLorisOnAllConnections(t *testing.T) {
 }
 
 // A slow-loris, one header byte at a time, is cut off, and delays no other client meanwhile.
-func TestSlowLoris(t *testing.T) {
+func TestSlowLorisIsCutOff(t *testing.T) {
 	s := start(t, Config{HeaderTime: 200 * time.Millisecond}, &answers{F: served})
 	var slow []net.Conn
 	for range 50 {
@@ -179,7 +179,7 @@ func TestSlowLoris(t *testing.T) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	begin := time.Now()
-	for s.Stats().Conns > 1 { // the one that works is kept
+	for s.Stats().Conns > 1 { // the one that works stays open
 		for _, c := range slow {
 			c.Write([]byte("x"))
 		}
@@ -189,7 +189,7 @@ func TestSlowLoris(t *testing.T) {
 	}
 }
 
-// A kept connection without a request is closed.
+// An idle connection is closed.
 func TestIdleConnectionsEnd(t *testing.T) {
 	s := start(t, Config{IdleTime: 50 * time.Millisecond}, &answers{F: served})
 	works(t, dial(t, s, "127.0.0.2"))
@@ -197,7 +197,7 @@ func TestIdleConnectionsEnd(t *testing.T) {
 }
 
 // The connection of a phone that does not read its file is closed.
-func TestSlowReader(t *testing.T) {
+func TestSlowReaderIsCutOff(t *testing.T) {
 	big := make([]byte, 32<<20)
 	s := start(t, Config{WriteTime: 200 * time.Millisecond}, &answers{F: func(provision.Request) provision.Answer {
 		return provision.Answer{Outcome: provision.Served, Body: big}
@@ -239,7 +239,7 @@ func needCurl(t *testing.T) {
 }
 
 // curl as the phone.
-func TestCurl(t *testing.T) {
+func TestCurlFetchesFiles(t *testing.T) {
 	needCurl(t)
 	s := start(t, Config{}, &answers{F: func(r provision.Request) provision.Answer {
 		if strings.Contains(r.Name, "secret") {

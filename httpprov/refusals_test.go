@@ -28,7 +28,7 @@ func TestEachChallengeIsSent(t *testing.T) {
 		t.Errorf("%d %q %v", resp.StatusCode, body, resp.Header)
 	}
 	if n := len(a.Last().Authorization); n != maxAuthorization {
-		t.Errorf("%d bytes of the header are kept", n)
+		t.Errorf("%d bytes of the header are stored", n)
 	}
 	if resp, _ := get(t, s.addr, "/x", "Authorization: Digest a=b"); resp.StatusCode != 401 || a.Last().Authorization != "Digest a=b" {
 		t.Errorf("%d %q", resp.StatusCode, a.Last().Authorization)
@@ -58,7 +58,7 @@ func TestLockedOutRequesterGetsNoResponse(t *testing.T) {
 	}
 }
 
-// A requester that guesses from a phone network gets the same response, delayed.
+// A requester in a phone network that guesses names gets the same response, delayed.
 func TestRefusalsOfAGuesserAreDelayed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, err := New(Config{Listen: []string{"127.0.0.1:0"}, Now: time.Now}, refused(func(a *provision.Answer) { a.Delay = 2 * time.Second }), nil)

@@ -24,7 +24,7 @@ type Server struct {
 	stopped  bool           // Run is about to return: the Observer is called no more
 	reports  sync.WaitGroup // running calls of the Observer
 	limits   *connLimiter
-	stopping atomic.Bool // the grace time of the shutdown is over
+	stopping atomic.Bool // the grace time of the shutdown has ended
 }
 
 // New makes a Server. All problems of the configuration are reported at once. Nothing is opened before Run, which may be
@@ -44,7 +44,7 @@ func New(cfg Config, a Answerer, o Observer) (*Server, error) {
 	return &Server{cfg: cfg, answer: a, observe: o, limits: newConnLimiter(&cfg)}, nil
 }
 
-// Run opens the sockets, calls ready once, and serves until ctx ends. Then it accepts no more, lets answers go on for
+// Run opens the sockets, calls ready once, and serves until ctx ends. Then it accepts no more, continues running answers for
 // Config.Grace, and returns nil. The Observer isn't called after Run has returned.
 func (s *Server) Run(ctx context.Context, ready func()) error {
 	listeners, err := s.open(ctx)

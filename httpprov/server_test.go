@@ -345,7 +345,7 @@ func (f answererFunc) Answer(ctx context.Context, r provision.Request) provision
 	return f(ctx, r)
 }
 
-func TestHTTPS(t *testing.T) {
+func TestHTTPSServesFiles(t *testing.T) {
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)

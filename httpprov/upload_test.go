@@ -100,7 +100,7 @@ func TestSlowUploadEnds(t *testing.T) {
 	}
 }
 
-// An upload may take longer than an answer, and is answered all the same.
+// An upload may take longer than an answer, and is still answered.
 func TestLongUploadIsAnswered(t *testing.T) {
 	const limit = 100 * time.Millisecond
 	a, _ := uploadStore(t, 8<<20)
@@ -144,7 +144,7 @@ func TestUploadsThatAreNotAcceptedGetTheirStatus(t *testing.T) {
 	}
 }
 
-func TestCurlUploads(t *testing.T) {
+func TestCurlUploadsAreStored(t *testing.T) {
 	needCurl(t)
 	a, dir := uploadStore(t, 1<<20)
 	s := start(t, Config{}, a)

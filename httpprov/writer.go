@@ -55,7 +55,7 @@ func (w *countingWriter) ReadFrom(r io.Reader) (total int64, err error) {
 	}
 	control := http.NewResponseController(w.rw)
 	for from.N > 0 {
-		// Where there is no deadline to move, the server's own stays in force.
+		// Where there is no deadline to move, the server's own applies.
 		_ = control.SetWriteDeadline(w.s.cfg.Now().Add(w.s.cfg.WriteTime))
 		part := &io.LimitedReader{R: from.R, N: min(from.N, chunkSize)}
 		n, err := to.ReadFrom(part)

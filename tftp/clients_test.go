@@ -12,8 +12,8 @@ import (
 	"plugtone/provision"
 )
 
-// foreign finds an installed TFTP client. Without it the test is skipped, unless PLUGTONE_REQUIRE_E2E is set.
-func foreign(t *testing.T, name, debian string) string {
+// requireClient finds an installed TFTP client. Without it the test is skipped, unless PLUGTONE_REQUIRE_E2E is set.
+func requireClient(t *testing.T, name, debian string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	switch {
@@ -37,12 +37,12 @@ func fetch(t *testing.T, s *running, client, name string, opts ...string) ([]byt
 	} else {
 		cmd = exec.CommandContext(t.Context(), client, append(opts, "-g", "-r", name, "-l", out, "127.0.0.1", port)...)
 	}
-	said, err := cmd.CombinedOutput()
+	output, err := cmd.CombinedOutput()
 	got, _ := os.ReadFile(out)
-	return got, string(said), err
+	return got, string(output), err
 }
 
-func TestForeignClients(t *testing.T) {
+func TestInstalledClientsFetchFiles(t *testing.T) {
 	big := bytes.Repeat([]byte("0123456789abcde\n"), 640) // 10 kB
 	for _, c := range []struct {
 		client, debian string
@@ -58,12 +58,12 @@ func TestForeignClients(t *testing.T) {
 		{"atftp", "atftp", []string{"--option", "blksize 8192", "--option", "windowsize 8", "--option", "timeout 2"}, big, big},
 	} {
 		t.Run(c.client+" "+strings.Join(c.opts, " "), func(t *testing.T) {
-			foreign(t, c.client, c.debian)
+			requireClient(t, c.client, c.debian)
 			a := file(string(c.body))
 			s := start(t, Config{}, a)
-			got, said, err := fetch(t, s, c.client, "001565123456.cfg", c.opts...)
+			got, output, err := fetch(t, s, c.client, "001565123456.cfg", c.opts...)
 			if err != nil || !bytes.Equal(got, c.want) {
-				t.Errorf("%v %q, %d bytes, want %d", err, said, len(got), len(c.want))
+				t.Errorf("%v %q, %d bytes, want %d", err, output, len(got), len(c.want))
 			}
 			if r := s.reported(t); r.err != nil || r.req.Name != "001565123456.cfg" || r.sent != int64(len(c.body)) {
 				t.Errorf("%+v", r)
@@ -75,32 +75,32 @@ func TestForeignClients(t *testing.T) {
 func TestForeignClientsRefused(t *testing.T) {
 	for client, debian := range map[string]string{"tftp": "tftp-hpa", "atftp": "atftp"} {
 		t.Run(client, func(t *testing.T) {
-			foreign(t, client, debian)
+			requireClient(t, client, debian)
 			s := start(t, Config{}, outcome(provision.Refused))
-			got, said, _ := fetch(t, s, client, "001565123456.cfg")
-			if len(got) != 0 || !strings.Contains(strings.ToLower(said), "file not found") {
-				t.Errorf("%q, saved %q", said, got)
+			got, output, _ := fetch(t, s, client, "001565123456.cfg")
+			if len(got) != 0 || !strings.Contains(strings.ToLower(output), "file not found") {
+				t.Errorf("%q, saved %q", output, got)
 			}
 		})
 	}
 }
 
 func TestForeignClientUploads(t *testing.T) {
-	foreign(t, "tftp", "tftp-hpa")
+	requireClient(t, "tftp", "tftp-hpa")
 	s := start(t, Config{}, file("secret"))
 	from := filepath.Join(t.TempDir(), "log")
 	if err := os.WriteFile(from, []byte("log"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	said, _ := exec.CommandContext(t.Context(), "tftp", "127.0.0.1", fmt.Sprint(s.addr.Port()), "-c", "put", from, "x.log").CombinedOutput()
-	if !strings.Contains(string(said), "uploads are not taken") {
-		t.Errorf("%q", said)
+	output, _ := exec.CommandContext(t.Context(), "tftp", "127.0.0.1", fmt.Sprint(s.addr.Port()), "-c", "put", from, "x.log").CombinedOutput()
+	if !strings.Contains(string(output), "uploads are not accepted") {
+		t.Errorf("%q", output)
 	}
 }
 
 // curl sends tsize, blksize and timeout of its own accord, in both directions.
-func TestCurl(t *testing.T) {
-	foreign(t, "curl", "curl")
+func TestCurlFetchesAndUploads(t *testing.T) {
+	requireClient(t, "curl", "curl")
 	body := bytes.Repeat([]byte("0123456789abcde\n"), 640)
 	for _, size := range []string{"512", "1428", "65464"} {
 		s := start(t, Config{}, file(string(body)))

@@ -28,10 +28,10 @@ type action int
 const (
 	ignore action = iota // the packet is old, or none of this transfer
 	hasten               // the packet repeats an ACK within a window: packets are to be sent again soon, unless another follows (F22)
-	wait                 // the packet is one of a window that goes on
+	wait                 // the packet is not the last of its window
 	send                 // packets are new
 	doIO                 // packets will be new after io
-	done                 // the transfer is over, successfully without an error
+	done                 // the transfer has ended, successfully without an error
 )
 
 // chunkSize is how much of a file is read from or written to the disk at once.

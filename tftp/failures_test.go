@@ -13,7 +13,7 @@ import (
 	"plugtone/provision"
 )
 
-func TestF17Malformed(t *testing.T) {
+func TestF17MalformedRequestsAreRefused(t *testing.T) {
 	s := start(t, Config{}, file("hello"))
 	for _, packet := range []string{
 		"\x00\x01", "\x00\x01\x00", "\x00\x01\x00octet\x00", "\x00\x01name", "\x00\x01name\x00", "\x00\x00", "\x00\x07x\x00octet\x00", "\x00\x01\x00\x00\x00",
@@ -32,7 +32,7 @@ func TestF17Malformed(t *testing.T) {
 	}
 }
 
-func TestF18HardCap(t *testing.T) {
+func TestF18TransferEndsAfterItsTime(t *testing.T) {
 	for _, static := range []bool{false, true} {
 		var late atomic.Int64
 		at := time.Now()
@@ -67,7 +67,7 @@ func TestF18HardCap(t *testing.T) {
 	}
 }
 
-func TestF19Broadcast(t *testing.T) {
+func TestF19BroadcastRequestsAreIgnored(t *testing.T) {
 	a := file("hello")
 	s := start(t, Config{}, a)
 	p := newPhone(t, "127.0.0.1")
@@ -79,7 +79,7 @@ func TestF19Broadcast(t *testing.T) {
 	}
 }
 
-func TestPanics(t *testing.T) {
+func TestPanicEndsOneTransfer(t *testing.T) {
 	content := &stream{Reader: broken{}}
 	s := start(t, Config{}, &answers{F: func(r provision.Request) provision.Answer {
 		switch r.Name {
@@ -199,7 +199,7 @@ func TestNewReportsAllProblems(t *testing.T) {
 	}
 }
 
-func TestTakenPort(t *testing.T) {
+func TestListenErrorNamesTheAddress(t *testing.T) {
 	p := newPhone(t, "127.0.0.1")
 	s, err := New(Config{Listen: []string{p.c.LocalAddr().String()}, Now: time.Now}, file(""), nil)
 	if err != nil {
@@ -212,7 +212,7 @@ func TestTakenPort(t *testing.T) {
 }
 
 // A requester that guesses names gets no reply, and its requests are reported.
-func TestSilentRefusal(t *testing.T) {
+func TestGuessedNamesGetNoReply(t *testing.T) {
 	s := start(t, Config{}, &answers{F: func(provision.Request) provision.Answer {
 		return provision.Answer{Outcome: provision.Refused, Status: 404, Reason: "too many", Silent: true}
 	}})

@@ -41,16 +41,16 @@ func FuzzGuard(f *testing.F) {
 			t.Fatal("the name is part of the receive buffer")
 		}
 		if n := r.blockSize(1468); n < 8 || n > 1468 || r.blksize != 0 && n > r.blksize {
-			t.Fatalf("blocks of %d agreed to, %d asked for", n, r.blksize)
+			t.Fatalf("blocks of %d agreed to, %d requested", n, r.blksize)
 		}
 		if n := r.windowSize(1468); n < 1 || n > maxWindow || n > max(r.window, 1) || n*r.blockSize(1468) > maxWindowBytes {
-			t.Fatalf("windows of %d agreed to, %d asked for", n, r.window)
+			t.Fatalf("windows of %d agreed to, %d requested", n, r.window)
 		}
 		checkOACK(t, r, r.oack(nil, 1468, size))
 	})
 }
 
-// checkOACK checks that an OACK is well-formed, and that each option is one that was asked for, with a value that its RFC allows.
+// checkOACK checks that an OACK is well-formed, and that each option is one that was requested, with a value that its RFC allows.
 func checkOACK(t *testing.T, r request, out []byte) {
 	if len(out) == 0 {
 		return
@@ -84,11 +84,11 @@ func FuzzTransfer(f *testing.F) {
 	f.Add([]byte("\x00\x04\x00\x00|\x00\x04\x00\x02|\x00\x04\x00\x02|\x00\x04\x00\x06"), uint16(8), uint8(4), false)
 	f.Add([]byte("\x00\x03\x00\x0112345678|\x00\x03\x00\x0312345678|\x00\x03\x00\x02|\x00\x03\x00\x02"), uint16(8), uint8(4), false)
 	f.Fuzz(func(t *testing.T, script []byte, blksize uint16, window uint8, ascii bool) {
-		asked := request{name: "f", netascii: ascii, blksize: max(8, int(blksize)), window: int(window)}
+		req := request{name: "f", netascii: ascii, blksize: max(8, int(blksize)), window: int(window)}
 		body := bytes.Repeat([]byte("line\n"), 500)
-		from := newSender(asked, nil, bytes.NewReader(body), int64(len(body)), 1468)
+		from := newSender(req, nil, bytes.NewReader(body), int64(len(body)), 1468)
 		file := &room{left: 100}
-		to := newReceiver(asked, file, 1468)
+		to := newReceiver(req, file, 1468)
 		if err := from.begin(); err != nil {
 			t.Fatal(err)
 		}

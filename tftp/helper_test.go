@@ -111,7 +111,7 @@ func (p *phone) send(to netip.AddrPort, b []byte) {
 	}
 }
 
-// rrq asks for a name; strs are mode, then options.
+// rrq returns a read request for a name; strs are mode, then options.
 func rrq(name string, strs ...string) []byte {
 	return []byte("\x00\x01" + name + "\x00" + strings.Join(strs, "\x00") + "\x00")
 }
@@ -187,7 +187,7 @@ func (p *phone) oack() map[string]string {
 	return opts
 }
 
-// refused reads an ERROR, which has to come from the port that was asked.
+// refused reads an ERROR, which has to come from the port that received the request.
 func (p *phone) refused(s *running, code byte) {
 	p.t.Helper()
 	b := p.must(5)

@@ -9,7 +9,7 @@ import (
 	"plugtone/provision"
 )
 
-// key tells a repeated request from a new one. Its address is the client's.
+// key distinguishes a repeated request from a new one. Its address is the client's.
 type key struct {
 	from netip.AddrPort
 	name string
@@ -41,30 +41,30 @@ func newLimiter(cfg *Config) *limiter {
 func (l *limiter) leased(a netip.Addr) bool { return l.cfg.Leased != nil && l.cfg.Leased(a) }
 
 // admit registers a request. It returns nil for a repetition and for a request beyond the limits. With other options it is a new
-// request: some boot ROMs try one block size after the other, or ask for the size first, all from one port (F15).
+// request: some boot ROMs try one block size after the other, or request the size first, all from one port (F15).
 func (l *limiter) admit(k key, r request, now time.Time) *transfer {
 	leased := l.leased(k.from.Addr())
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.cfg.Leased != nil && !l.budget.take(now, k.from.Addr(), leased) {
+	if l.cfg.Leased != nil && !l.budget.allow(now, k.from.Addr(), leased) {
 		l.limited++
 		return nil
 	}
-	// A phone that reuses its port may ask again before its last ACK has been read: that is a new request (F15).
+	// A phone that reuses its port may send a request again before its last ACK has been read: that is a new request (F15).
 	if old := l.byKey[k]; old != nil && !old.ending.Load() {
-		if old.asked == r {
+		if old.request == r {
 			l.duplicates++
 			old.repeated = true
 			return nil
 		}
-		if old.idle != nil { // one that is alive goes on: a forged request must not end it
+		if old.idle != nil { // one that is alive continues: a forged request must not end it
 			l.evict(old, &ErrSuperseded)
 		}
 	}
 	if !l.hasRoom(k.from.Addr(), leased) {
 		return nil
 	}
-	t := &transfer{key: k, asked: r, counted: true, leased: leased}
+	t := &transfer{key: k, request: r, counted: true, leased: leased}
 	if l.cfg.Leased != nil && !leased && !l.countUnproven(t) {
 		return nil
 	}
@@ -74,7 +74,7 @@ func (l *limiter) admit(k key, r request, now time.Time) *transfer {
 }
 
 // hasRoom reports whether an address may have one more transfer (F16). Beyond the limits, the transfer that has waited longest
-// for a first packet of its peer is evicted: it is forged, or its phone is gone. limiter.mu is held.
+// for a first packet of its peer is evicted: it is forged, or its phone has been unplugged. limiter.mu is held.
 func (l *limiter) hasRoom(a netip.Addr, leased bool) bool {
 	most := l.cfg.MaxPerAddress
 	if leased {
@@ -106,7 +106,7 @@ func (l *limiter) evict(t *transfer, why *error) {
 }
 
 // register lists a transfer among those that wait for their peer's first packet, once its answer is known. It returns false when
-// the requester is not a known phone, and those have all the places that they may have: a file that everybody may fetch must
+// the requester is not a known phone, and those have all the places that they may have: a public file must
 // not keep phones from their own.
 func (l *limiter) register(t *transfer) bool {
 	l.mu.Lock()
@@ -210,14 +210,14 @@ func (l *limiter) report(t *transfer) (provision.Answer, bool) {
 }
 
 // refusalShare returns how much of a listener's send buffer, in percent, may be in use when an ERROR is sent to an address.
-// Requesters that are not known to be phones share the first quarter, phones that ask unusually often the first half.
+// Requesters that are not known to be phones share the first quarter, phones that send unusually many requests the first half.
 func (l *limiter) refusalShare(a netip.Addr, phone bool) int {
 	if !phone {
 		return 25
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.budget.asked[a] > usualRequests {
+	if l.budget.requests[a] > usualRequests {
 		return 50
 	}
 	return 100
@@ -230,40 +230,40 @@ func (l *limiter) counts() (active int, duplicates, limited uint64) {
 	return len(l.active), l.duplicates, l.limited
 }
 
-// Limits where Config.Leased tells phones from others. Those of the budget hold for a window of time. The kernel has room for
-// about a thousand neighbours that do not answer ARP, and forgets each after three seconds, so the number of addresses
+// Limits where Config.Leased distinguishes phones from others. Those of the budget hold for a window of time. The kernel has room for
+// about a thousand neighbours that do not answer ARP, and drops each after three seconds, so the number of addresses
 // without a lease that are answered in that time stays well below.
 const (
-	maxPerPhone   = 64 // transfers of a leased address
-	budgetWindow  = 2 * time.Second
-	unleasedAsks  = 4000 // requests of all addresses without a lease
-	unleasedAddrs = 200  // addresses without a lease
-	leasedAsks    = 400  // requests of one leased address
-	usualRequests = 16   // of a phone that boots
+	maxPerPhone      = 64 // transfers of a leased address
+	budgetWindow     = 2 * time.Second
+	unleasedRequests = 4000 // requests of all addresses without a lease
+	unleasedAddrs    = 200  // addresses without a lease
+	leasedRequests   = 400  // requests of one leased address
+	usualRequests    = 16   // of a phone that boots
 )
 
 // budget counts the requests of a window of time.
 type budget struct {
-	began         time.Time
-	asked         map[netip.Addr]int
-	addrs, others int // addresses without a lease, and their requests
+	began           time.Time
+	requests        map[netip.Addr]int
+	addrs, unleased int // addresses without a lease, and their requests
 }
 
-// take reports whether a request is within the budget, and counts it.
-func (b *budget) take(now time.Time, a netip.Addr, leased bool) bool {
-	if age := now.Sub(b.began); b.asked == nil || age < 0 || age >= budgetWindow {
-		*b = budget{began: now, asked: map[netip.Addr]int{}}
+// allow reports whether a request is within the budget, and counts it.
+func (b *budget) allow(now time.Time, a netip.Addr, leased bool) bool {
+	if age := now.Sub(b.began); b.requests == nil || age < 0 || age >= budgetWindow {
+		*b = budget{began: now, requests: map[netip.Addr]int{}}
 	}
-	n := b.asked[a]
+	n := b.requests[a]
 	switch {
-	case leased && n >= leasedAsks, !leased && b.others >= unleasedAsks, !leased && n == 0 && b.addrs >= unleasedAddrs:
+	case leased && n >= leasedRequests, !leased && b.unleased >= unleasedRequests, !leased && n == 0 && b.addrs >= unleasedAddrs:
 		return false
 	case !leased && n == 0:
 		b.addrs++
 	}
 	if !leased {
-		b.others++
+		b.unleased++
 	}
-	b.asked[a] = n + 1
+	b.requests[a] = n + 1
 	return true
 }

@@ -38,7 +38,7 @@ func TestF15DuplicateWhileRendering(t *testing.T) {
 	if n := len(a.All()); n != 2 {
 		t.Errorf("answered %d times", n)
 	}
-	// The key is dropped with the end of its transfer: the same port may ask again.
+	// The key is dropped with the end of its transfer: the same port may be used again.
 	p.send(s.addr, rrq("f", "octet"))
 	if got, _ := p.rest(512); got != "hello" {
 		t.Errorf("%q", got)
@@ -82,7 +82,7 @@ func TestF15OtherOptionsAreANewRequest(t *testing.T) {
 	}
 	p.ack(0)
 	p.must(3)
-	p.send(s.addr, rrq("f", "octet")) // one that is alive goes on
+	p.send(s.addr, rrq("f", "octet")) // one that is alive continues
 	b := p.must(3)
 	for p.peer == first {
 		b = p.must(3)
@@ -135,8 +135,8 @@ func (p *phone) flood(s *running, n int) {
 	}
 }
 
-// known answers every request with the same bytes, as to an authenticated phone with a record.
-func known(body string) *answers {
+// authenticated answers every request with the same bytes, as to an authenticated phone with a record.
+func authenticated(body string) *answers {
 	return &answers{F: func(provision.Request) provision.Answer {
 		return provision.Answer{Outcome: provision.Served, Kind: "device", Body: []byte(body), Size: int64(len(body)), Proof: trust.ProofLease, Known: true}
 	}}
@@ -157,8 +157,8 @@ func (p *phone) hello(s *running) {
 }
 
 // A flood of idle requests reaches the limits of one address and of all. Phones are still served, at other addresses and at its own.
-func TestF16Flood(t *testing.T) {
-	s := start(t, Config{Resend: time.Minute, Grace: time.Millisecond}, known("hello"))
+func TestF16FloodDelaysNoPhone(t *testing.T) {
+	s := start(t, Config{Resend: time.Minute, Grace: time.Millisecond}, authenticated("hello"))
 	newPhone(t, "127.0.0.2").flood(s, 5000)
 	if st := s.Stats(); st.Active != 512 || st.Limited != 5000-512 {
 		t.Errorf("%+v", st)
@@ -176,7 +176,7 @@ func TestF16Flood(t *testing.T) {
 
 // mixed answers "own" as to an authenticated phone, and every other name as to any client.
 func mixed() *answers {
-	own, others := known("hello"), file(strings.Repeat("x", 1000))
+	own, others := authenticated("hello"), file(strings.Repeat("x", 1000))
 	return &answers{F: func(r provision.Request) provision.Answer {
 		if r.Name == "own" {
 			return own.F(r)
@@ -186,7 +186,7 @@ func mixed() *answers {
 }
 
 // Transfers of public files cannot use the places of authenticated phones, not even behind the same address.
-func TestF16Unknown(t *testing.T) {
+func TestF16PublicTransfersTakeNoPhonesPlaces(t *testing.T) {
 	s := start(t, Config{Resend: time.Minute, Grace: time.Millisecond}, mixed())
 	var all []*phone
 	for i := range 600 { // alive: each has acknowledged a block, and could go on for half an hour
@@ -224,8 +224,8 @@ func TestF16UnknownBehindOneAddress(t *testing.T) {
 }
 
 // When all transfers are active a further request is dropped silently, and all of them complete.
-func TestF16AllAlive(t *testing.T) {
-	s := start(t, Config{MaxTransfers: 4, MaxPerAddress: 2, MaxUnknown: 4}, known(strings.Repeat("x", 1000)))
+func TestF16ActiveTransfersAreNotEvicted(t *testing.T) {
+	s := start(t, Config{MaxTransfers: 4, MaxPerAddress: 2, MaxUnknown: 4}, authenticated(strings.Repeat("x", 1000)))
 	var all []*phone
 	for _, ip := range []string{"127.0.0.2", "127.0.0.2", "127.0.0.3", "127.0.0.4"} {
 		p := newPhone(t, ip)
@@ -251,7 +251,7 @@ func TestF16AllAlive(t *testing.T) {
 	}
 }
 
-func TestF16Allow(t *testing.T) {
+func TestF16AddressesThatAreNotAllowedGetNoReply(t *testing.T) {
 	a := file("hello")
 	s := start(t, Config{Allow: func(a netip.Addr) bool { return a.String() == "127.0.0.1" }}, a)
 	foreign := newPhone(t, "127.0.0.2")
@@ -286,6 +286,6 @@ func TestF15RequestAtOnceAfterAbort(t *testing.T) {
 	for range 1000 {
 		p.send(s.addr, rrq("f", "octet", "tsize", "0"))
 		p.oack()
-		p.fail(8, "only asking")
+		p.fail(8, "size query only")
 	}
 }

@@ -68,7 +68,7 @@ func (l *listener) read() (p []byte, from, local netip.AddrPort, unicast bool, e
 }
 
 // destination returns the address that a datagram was sent to. struct in_pktinfo has two: the one in the header, and the local
-// address that stands for it. They differ for broadcast and multicast (ip(7)).
+// address that represents it. They differ for broadcast and multicast (ip(7)).
 func (l *listener) destination(oob []byte) (local netip.AddrPort, unicast bool) {
 	msgs, err := unix.ParseSocketControlMessage(oob)
 	if err != nil {
@@ -104,7 +104,7 @@ func (l *listener) refuse(e errorPacket, local, to netip.AddrPort, share int) bo
 		}
 		_, err := unix.SendmsgN(int(fd), e.bytes(), pktinfo(local.Addr()), &unix.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().As4()}, unix.MSG_DONTWAIT)
 		sent = err == nil
-		return true // done, whatever the result: RawConn must not wait for the socket
+		return true // done, also after an error: RawConn must not wait for the socket
 	})
 	return sent && err == nil
 }

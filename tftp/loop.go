@@ -11,7 +11,7 @@ import (
 )
 
 // loop waits for the packets of many transfers at once, in one goroutine: a packet is read and answered without waking another.
-// Whatever might wait, the disk and the observer, is done by a worker, which gives the transfer back.
+// What might wait, the disk and the observer, is done by a worker, which gives the transfer back.
 type loop struct {
 	s    *Server
 	poll *poller
@@ -179,7 +179,7 @@ func (l *loop) handle(t *transfer, p []byte, now time.Time) {
 	}
 }
 
-// sweep sends the packets that are due again, and ends the transfers that are over.
+// sweep sends the packets that are due again, and ends the transfers that are done.
 func (l *loop) sweep(now time.Time, stop bool) {
 	for _, t := range l.mine {
 		switch late := !now.Before(t.again); {
@@ -195,11 +195,11 @@ func (l *loop) sweep(now time.Time, stop bool) {
 		case now.After(t.deadline): // F18
 			l.end(t, ErrTooLong)
 		case !late:
-		case t.tries >= l.s.cfg.Retries && t.endpoint.complete() && !t.asked.write: // F09
+		case t.tries >= l.s.cfg.Retries && t.endpoint.complete() && !t.request.write: // F09
 			l.end(t, nil)
 		case t.tries >= l.s.cfg.Retries:
 			l.end(t, errors.Join(ErrTimeout, t.unsent))
-		default: // F05: after 1, 1, 2, 2, 3 times as long; a phone waits for 2 to 4 s before it gives up or asks again
+		default: // F05: after 1, 1, 2, 2, 3 times as long; a phone waits for 2 to 4 s before it gives up or sends its request again
 			t.tries++
 			t.send()
 			t.again = now.Add(t.interval(&l.s.cfg))
@@ -217,7 +217,7 @@ func (l *loop) end(t *transfer, err error) {
 	t.stage, t.err = stageFinish, err
 	l.s.queue <- t
 	if repeated && errors.Is(err, ErrAborted) {
-		l.s.accept(t.listener, t.asked, t.key.from, t.local)
+		l.s.accept(t.listener, t.request, t.key.from, t.local)
 	}
 }
 

@@ -26,7 +26,7 @@ type errorPacket struct {
 // The errors that are sent. The zero errorPacket means silence.
 var (
 	errNotFound        = errorPacket{1, "file not found"}
-	errNoUploads       = errorPacket{2, "uploads are not taken"}
+	errNoUploads       = errorPacket{2, "uploads are not accepted"}
 	errNoSpace         = errorPacket{3, "there is no room for the file"}
 	errTooLarge        = errorPacket{3, "the file is too large"}
 	errIllegal         = errorPacket{4, "illegal request"}
@@ -47,10 +47,10 @@ type request struct {
 	write    bool
 	name     string
 	netascii bool
-	blksize  int   // 0: not asked for, or not a number that RFC 2348 allows
-	timeout  int   // seconds; 0: not asked for, or not a number that RFC 2349 allows
-	window   int   // blocks; 0: not asked for, or not a number that RFC 7440 allows
-	tsize    bool  // asked for
+	blksize  int   // 0: not requested, or not a number that RFC 2348 allows
+	timeout  int   // seconds; 0: not requested, or not a number that RFC 2349 allows
+	window   int   // blocks; 0: not requested, or not a number that RFC 7440 allows
+	tsize    bool  // requested
 	size     int64 // of an upload, as tsize announces it; 0: not announced
 }
 
@@ -72,7 +72,7 @@ func parse(p []byte) (r request, refused errorPacket, ok bool) {
 	if len(p) > maxRequest { // RFC 2347: the maximum size of a request packet
 		return r, errIllegal, false
 	}
-	// The last string's NUL may be missing: some boot ROMs forget it (F17).
+	// The last string's NUL may be missing: some boot ROMs leave it out (F17).
 	fields := bytes.Split(bytes.TrimSuffix(p[2:], []byte{0}), []byte{0})
 	if len(fields) < 2 || len(fields[0]) == 0 {
 		return r, errIllegal, false
@@ -164,7 +164,7 @@ func (r *request) oack(b []byte, most int, size int64) []byte {
 	if r.blksize != 0 {
 		option("blksize", int64(r.blockSize(most)))
 	}
-	if r.timeout != 0 { // RFC 2349: the very value that was asked for
+	if r.timeout != 0 { // RFC 2349: the requested value, unchanged
 		option("timeout", int64(r.timeout))
 	}
 	if tsize {

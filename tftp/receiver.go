@@ -35,10 +35,10 @@ type sink interface {
 }
 
 // newReceiver makes a receiver whose first packet is the OACK, or the ACK of block 0.
-func newReceiver(asked request, file sink, most int) *receiver {
-	r := &receiver{size: asked.blockSize(most), window: asked.windowSize(most), offer: asked.oack(nil, most, asked.size), file: file}
+func newReceiver(req request, file sink, most int) *receiver {
+	r := &receiver{size: req.blockSize(most), window: req.windowSize(most), offer: req.oack(nil, most, req.size), file: file}
 	r.to = &r.pending
-	if asked.netascii {
+	if req.netascii {
 		r.to = netascii.FromWriter(&r.pending)
 	}
 	return r

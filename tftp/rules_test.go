@@ -14,7 +14,7 @@ import (
 	"plugtone/provision"
 )
 
-func TestF01NewPort(t *testing.T) {
+func TestF01TransferHasItsOwnPort(t *testing.T) {
 	s := start(t, Config{}, file("x"))
 	for _, opts := range [][]string{{"octet"}, {"octet", "blksize", "1024"}} {
 		p := newPhone(t, "127.0.0.1")
@@ -24,7 +24,7 @@ func TestF01NewPort(t *testing.T) {
 		}
 		p.fail(0, "enough")
 	}
-	// A file and a refusal come from the address that was asked, although the route would give another.
+	// A file and an ERROR come from the address that received the request, although the route would give another.
 	for _, opts := range [][]string{{"octet"}, {"octet", "blksize", "1024"}} {
 		p := newPhone(t, "127.0.0.1")
 		p.send(netip.AddrPortFrom(netip.MustParseAddr("127.0.0.9"), s.addr.Port()), rrq("f", opts...))
@@ -64,21 +64,21 @@ func TestF02ErrorAfterOACKEndsQuietly(t *testing.T) {
 	p := newPhone(t, "127.0.0.1")
 	p.send(s.addr, rrq("f", "octet", "tsize", "0"))
 	p.oack()
-	p.fail(8, "only asking")
+	p.fail(8, "size query only")
 	if r := s.reported(t); !errors.Is(r.err, ErrAborted) || r.sent != 0 || r.ans.Outcome != provision.Aborted {
 		t.Errorf("%+v", r)
 	}
 	p.silent(100 * time.Millisecond)
-	p.send(s.addr, rrq("f", "octet")) // as PXE goes on, from the same port
+	p.send(s.addr, rrq("f", "octet")) // as PXE continues, from the same port
 	if got, _ := p.rest(512); got != "hello" {
 		t.Errorf("%q", got)
 	}
 }
 
-func TestF03Options(t *testing.T) {
+func TestF03OptionsAreNegotiated(t *testing.T) {
 	for _, c := range []struct {
-		asked []string
-		want  map[string]string
+		options []string
+		want    map[string]string
 	}{
 		{[]string{"blksize", "1024"}, map[string]string{"blksize": "1024"}},
 		{[]string{"blksize", "1428"}, map[string]string{"blksize": "1428"}},
@@ -94,15 +94,15 @@ func TestF03Options(t *testing.T) {
 	} {
 		s := start(t, Config{}, file(strings.Repeat("x", 2000)))
 		p := newPhone(t, "127.0.0.1")
-		p.send(s.addr, rrq("f", append([]string{"octet"}, c.asked...)...))
+		p.send(s.addr, rrq("f", append([]string{"octet"}, c.options...)...))
 		if got := p.oack(); !maps.Equal(got, c.want) {
-			t.Errorf("%v: %v, want %v", c.asked, got, c.want)
+			t.Errorf("%v: %v, want %v", c.options, got, c.want)
 		}
 		p.ack(0)
 		size := 512
 		fmt.Sscan(c.want["blksize"], &size)
 		if got, _ := p.rest(size); len(got) != 2000 {
-			t.Errorf("%v: %d bytes", c.asked, len(got))
+			t.Errorf("%v: %d bytes", c.options, len(got))
 		}
 	}
 	// Nothing to agree to: no OACK at all.
@@ -114,7 +114,7 @@ func TestF03Options(t *testing.T) {
 	}
 }
 
-func TestF04DuplicateAcks(t *testing.T) {
+func TestF04DuplicateAcksCauseNoResend(t *testing.T) {
 	s := start(t, Config{}, file(strings.Repeat("x", 5000)))
 	p := newPhone(t, "127.0.0.1")
 	p.send(s.addr, rrq("f", "octet"))
@@ -132,7 +132,7 @@ func TestF04DuplicateAcks(t *testing.T) {
 	}
 }
 
-func TestF05Resends(t *testing.T) {
+func TestF05PacketsAreSentAgain(t *testing.T) {
 	const body = 1500
 	for k := 1; k <= 3; k++ {
 		s := start(t, Config{Resend: 50 * time.Millisecond}, file(strings.Repeat("x", body)))
@@ -161,7 +161,7 @@ func TestF05Resends(t *testing.T) {
 	}
 }
 
-func TestF06Sizes(t *testing.T) {
+func TestF06FilesOfEverySizeArriveWhole(t *testing.T) {
 	for _, size := range []int{0, 1, 511, 512, 513, 1024} {
 		s := start(t, Config{}, file(strings.Repeat("x", size)))
 		p := newPhone(t, "127.0.0.1")
@@ -208,7 +208,7 @@ type stream struct {
 func (*stream) Seek(int64, int) (int64, error) { return 0, errors.ErrUnsupported }
 func (s *stream) Close() error                 { s.closed.Add(1); return nil }
 
-func TestF08ForeignPort(t *testing.T) {
+func TestF08PacketsOfOtherPortsAreRefused(t *testing.T) {
 	s := start(t, Config{}, file(strings.Repeat("x", 1000)))
 	p, other := newPhone(t, "127.0.0.1"), newPhone(t, "127.0.0.1")
 	p.send(s.addr, rrq("f", "octet"))
@@ -260,7 +260,7 @@ func TestF09LastAckLost(t *testing.T) {
 	}
 }
 
-func TestF10Modes(t *testing.T) {
+func TestF10ModesAreOctetAndNetascii(t *testing.T) {
 	for mode, want := range map[string]string{"octet": "a\nb\r", "OCTET": "a\nb\r", "Octet": "a\nb\r", "binary": "a\nb\r",
 		"netascii": "a\r\nb\r\x00", "NetASCII": "a\r\nb\r\x00", "NETASCII": "a\r\nb\r\x00"} {
 		s := start(t, Config{}, file("a\nb\r"))
@@ -276,7 +276,7 @@ func TestF10Modes(t *testing.T) {
 	}
 }
 
-func TestF11Codes(t *testing.T) {
+func TestF11RefusalsHaveErrorCodes(t *testing.T) {
 	for _, o := range []provision.Outcome{provision.NotFound, provision.Refused, provision.Expected404} {
 		s := start(t, Config{}, outcome(o))
 		p := newPhone(t, "127.0.0.1")
@@ -316,7 +316,7 @@ func TestF11Codes(t *testing.T) {
 	p.silent(50 * time.Millisecond)
 }
 
-func TestF12Names(t *testing.T) {
+func TestF12NamesReachTheAnswererUnchanged(t *testing.T) {
 	a := outcome(provision.NotFound)
 	s := start(t, Config{}, a)
 	ask := func(name string) {
@@ -324,7 +324,7 @@ func TestF12Names(t *testing.T) {
 		p.send(s.addr, rrq(name, "octet"))
 		p.refused(s, 1)
 	}
-	// Names go to the Answerer as they are; nothing here knows a file system.
+	// Names go to the Answerer as they are; this package opens no files.
 	for _, name := range []string{"/etc/passwd", "../../etc/passwd", `..\..\boot.ini`, "//a//b", "./x", "a/../../b", `Communicator\x.xml`,
 		"%2e%2e/x", "C:/x", " ", "\xff\xfe", strings.Repeat("x", 128)} {
 		ask(name)
@@ -337,7 +337,7 @@ func TestF12Names(t *testing.T) {
 		ask(name)
 	}
 	if got := a.All(); len(got) != n {
-		t.Errorf("asked for %+v", got[n:])
+		t.Errorf("requested %+v", got[n:])
 	}
 }
 

@@ -36,15 +36,15 @@ func newChunks(size int) *sync.Pool {
 }
 
 // newSender makes a sender of body, or of content when it isn't nil. size is the file's.
-func newSender(asked request, body []byte, content io.Reader, size int64, most int) *sender {
-	s := &sender{size: asked.blockSize(most), window: asked.windowSize(most), ascii: asked.netascii, data: body, src: content}
+func newSender(req request, body []byte, content io.Reader, size int64, most int) *sender {
+	s := &sender{size: req.blockSize(most), window: req.windowSize(most), ascii: req.netascii, data: body, src: content}
 	if s.ascii {
 		if content == nil {
 			content = bytes.NewReader(body)
 		}
 		s.data, s.src = nil, netascii.ToReader(content)
 	}
-	s.offer = asked.oack(nil, most, size)
+	s.offer = req.oack(nil, most, size)
 	return s
 }
 

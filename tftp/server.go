@@ -74,7 +74,7 @@ func (s *Server) Stats() Stats {
 	}
 }
 
-// Run opens the sockets, calls ready once, and serves until ctx ends. Then it reads no more, lets transfers go on for
+// Run opens the sockets, calls ready once, and serves until ctx ends. Then it reads no more, continues transfers for
 // Config.Grace, and returns nil. The Observer isn't called after Run has returned.
 func (s *Server) Run(ctx context.Context, ready func()) error {
 	listeners, err := s.open(ctx)
@@ -152,7 +152,7 @@ func (s *Server) drain(giveUp func()) error {
 	err := s.closeLoops()
 	close(s.quit)
 	s.empty()
-	// The remaining transfers belong to workers that wait for an answer. They end now, whatever the answer.
+	// The remaining transfers belong to workers that wait for an answer. They end now.
 	s.limits.mu.Lock()
 	rest := slices.Collect(maps.Keys(s.limits.active))
 	s.limits.mu.Unlock()
@@ -273,7 +273,7 @@ func (s *Server) worker(ctx context.Context) {
 func (s *Server) step(ctx context.Context, t *transfer) {
 	defer func() {
 		if v := recover(); v != nil {
-			s.cfg.Log.Error("tftp: panic in transfer", "file", t.asked.name, "addr", t.key.from, "panic", v)
+			s.cfg.Log.Error("tftp: panic in transfer", "file", t.request.name, "addr", t.key.from, "panic", v)
 			defer s.report(t, fmt.Errorf("panic: %v", v))
 			defer func() { _ = recover() }() // what has panicked may do so again when it is closed
 			t.release()
@@ -292,7 +292,7 @@ func (s *Server) step(ctx context.Context, t *transfer) {
 // serve looks up the answer and sends it.
 func (s *Server) serve(ctx context.Context, t *transfer) {
 	var a provision.Answer
-	if why := filename.Problem(t.asked.name, maxName); why != "" {
+	if why := filename.Problem(t.request.name, maxName); why != "" {
 		a = provision.Answer{Outcome: provision.NotFound, Reason: why, Status: 404}
 	} else {
 		a = s.lookUp(ctx, t.req)
@@ -303,7 +303,7 @@ func (s *Server) serve(ctx context.Context, t *transfer) {
 		s.report(t, a.Err) // nothing is sent: the phone retries
 	case a.Silent:
 		s.report(t, nil)
-	case a.Outcome == provision.Received, a.Outcome == provision.Served && !t.asked.write:
+	case a.Outcome == provision.Received, a.Outcome == provision.Served && !t.request.write:
 		err := ErrEvicted
 		if s.limits.register(t) {
 			err = s.start(t, a)
@@ -311,16 +311,16 @@ func (s *Server) serve(ctx context.Context, t *transfer) {
 		if err != nil {
 			s.finish(t, err)
 		}
-	case t.asked.write && a.Outcome == provision.Rejected:
+	case t.request.write && a.Outcome == provision.Rejected:
 		s.reject(t, errTooLarge, ErrNoUpload)
-	case t.asked.write:
+	case t.request.write:
 		s.reject(t, errNoUploads, ErrNoUpload)
 	default:
 		s.reject(t, errNotFound, nil)
 	}
 }
 
-// reject ends a transfer that does not begin. Its place is free before the ERROR leaves: a phone may ask again at once.
+// reject ends a transfer that does not begin. Its place is free before the ERROR leaves: a phone may repeat its request at once.
 func (s *Server) reject(t *transfer, e errorPacket, err error) {
 	t.release()
 	s.limits.release(t)

@@ -67,7 +67,7 @@ func (p *pipe) LocalAddr() net.Addr {
 	return &net.UDPAddr{IP: net.IPv4(10, 0, 0, 2), Port: 69}
 }
 
-func TestAnySocket(t *testing.T) {
+func TestGivenSocketIsServed(t *testing.T) {
 	p := &pipe{in: make(chan []byte), out: make(chan []byte, 1), closed: make(chan struct{}), from: &net.UDPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 5}}
 	a := outcome(provision.NotFound)
 	start(t, Config{Conns: []net.PacketConn{p}}, a)
@@ -81,7 +81,7 @@ func TestAnySocket(t *testing.T) {
 }
 
 // A socket that always fails ends the server instead of using a core.
-func TestDeadSocket(t *testing.T) {
+func TestDeadSocketEndsTheServer(t *testing.T) {
 	p := &pipe{closed: make(chan struct{}), err: errors.New("dead")}
 	s, err := New(Config{Conns: []net.PacketConn{p}, Now: time.Now}, file(""), nil)
 	if err != nil {
@@ -93,7 +93,7 @@ func TestDeadSocket(t *testing.T) {
 }
 
 // A burst of phones at once is served whole.
-func TestManyPhones(t *testing.T) {
+func TestBurstOfPhonesIsServedWhole(t *testing.T) {
 	s := start(t, Config{}, file(strings.Repeat("x", 3000)))
 	var phones sync.WaitGroup
 	for range 60 {

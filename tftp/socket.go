@@ -10,7 +10,7 @@ import (
 
 // socket is the UDP socket of one transfer. Its calls never wait, so they need not announce themselves to Go's scheduler, which
 // costs about as much as the call; see the package comment for figures. unix.Recvfrom would also make a second system call
-// for each packet, to find out the socket's protocol.
+// for each packet, to look up the socket's protocol.
 type socket struct {
 	fd    int // 0: none
 	peer  unix.RawSockaddrInet4

@@ -3,7 +3,7 @@
 //
 // A listener reads the requests on port 69. It drops what is forged, repeated or beyond the limits, and refuses on its own. Each
 // transfer has a socket, and a loop waits for the packets of all of them in one thread, because the boot of a whole site is
-// many short transfers at once: a packet costs two system calls and wakes no goroutine. Whatever might wait, for the disk or
+// many short transfers at once: a packet costs two system calls and wakes no goroutine. What might wait, for the disk or
 // an observer, is done by workers meanwhile, so that no transfer delays another. Nothing waits to send: a packet for which the
 // kernel has no room is as good as lost on the way. Hosts that do not answer ARP can only fill the buffers of their own
 // transfers, and a share of the listener's.
@@ -17,7 +17,7 @@
 // (UDP_SEGMENT), which takes 0.29 of the CPU time of a call for each, and is 2.7 times as fast.
 //
 // github.com/pin/tftp/v3 has a goroutine for each transfer too; it cannot choose error codes or a source address, nor answer
-// strangers. Its netascii is used here, and all of it as the client in simulated phones.
+// clients without a lease. Its netascii is used here, and all of it as the client in simulated phones.
 //
 // What differs from the RFCs, or from what one might expect:
 //   - An ACK that repeats the last one within a window is answered only when no other follows at once (F22).
@@ -59,9 +59,9 @@ var (
 	ErrAborted    = errors.New("the phone ended the transfer")       // an ERROR packet, often on purpose once the size is known
 	ErrTimeout    = errors.New("the phone stopped answering")        // after all resends
 	ErrTooLong    = errors.New("the transfer took too long")         // Config.TransferTime or Config.StaticTime
-	ErrStopped    = errors.New("the server stopped during transfer") // the grace time of the shutdown is over
+	ErrStopped    = errors.New("the server stopped during transfer") // the grace time of the shutdown has ended
 	ErrEvicted    = errors.New("too many transfers at once")         // the phone had not answered yet, or proved nothing
-	ErrSuperseded = errors.New("the phone asked again with other options")
+	ErrSuperseded = errors.New("the phone repeated its request with other options")
 	ErrNoUpload   = errors.New("the upload is not accepted") // a WRQ that was refused
 )
 
@@ -75,7 +75,7 @@ type Config struct {
 	// Allow reports whether requests from an address are served; others are dropped silently. nil: all.
 	Allow func(netip.Addr) bool
 	// Leased reports whether an address is leased to a phone. Those of all other addresses share a budget, for they may be
-	// forged. nil: requesters are told apart by their answers alone (provision.Answer.Known). It must not wait.
+	// forged. nil: requesters are distinguished by their answers alone (provision.Answer.Known). It must not wait.
 	Leased func(netip.Addr) bool
 
 	MaxTransfers  int           // 1024: transfers and waiting requests in all

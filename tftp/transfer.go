@@ -25,18 +25,18 @@ const (
 // others read are marked.
 type transfer struct {
 	key      key
-	asked    request
+	request  request
 	listener *listener
 	local    netip.AddrPort
-	leased   bool // Config.Leased said so when the request came
+	leased   bool // the result of Config.Leased when the request came
 	req      provision.Request
 	stage    stage
 	deadline time.Time
 	endpoint endpoint
-	err      error // why it is over
+	err      error // why it ended
 
 	loop    *loop     // which waits for its packets
-	sock    socket    // of this transfer alone, on a new port of the address that was asked (F01)
+	sock    socket    // of this transfer alone, on a new port of the address that received the request (F01)
 	tries   int       // how often the packets have been sent again
 	again   time.Time // when it will be, or when the dallying ends
 	alive   bool      // the peer has answered from where it claims to be
@@ -69,8 +69,8 @@ func (t *transfer) send() {
 
 // interval returns the silence after which packets are sent again (F05), or what the phone has set as timeout (F23).
 func (t *transfer) interval(c *Config) time.Duration {
-	if t.asked.timeout > 0 {
-		return time.Duration(t.asked.timeout) * time.Second
+	if t.request.timeout > 0 {
+		return time.Duration(t.request.timeout) * time.Second
 	}
 	return c.Resend * time.Duration(1+t.tries/2)
 }
@@ -118,14 +118,14 @@ func (t *transfer) sendError(err error) {
 // start opens a transfer's socket, sends the first packet and gives it to the loop.
 func (s *Server) start(t *transfer, a provision.Answer) error {
 	t.deadline = t.req.Time.Add(s.cfg.TransferTime)
-	if t.asked.write {
-		t.endpoint = newReceiver(t.asked, a.Upload, s.cfg.BlockSize)
+	if t.request.write {
+		t.endpoint = newReceiver(t.request, a.Upload, s.cfg.BlockSize)
 	} else {
 		size := int64(len(a.Body))
 		if a.Content != nil {
 			size, t.deadline = a.Size, t.req.Time.Add(s.cfg.StaticTime)
 		}
-		from := newSender(t.asked, a.Body, a.Content, size, s.cfg.BlockSize)
+		from := newSender(t.request, a.Body, a.Content, size, s.cfg.BlockSize)
 		t.endpoint = from
 		if err := from.begin(); err != nil {
 			return err
@@ -157,7 +157,7 @@ func (s *Server) proceed(t *transfer) error {
 // the socket lingers to repeat it (RFC 1350, 6).
 func (s *Server) doIO(t *transfer) {
 	err := t.endpoint.io()
-	if err == nil && t.asked.write && t.endpoint.complete() {
+	if err == nil && t.request.write && t.endpoint.complete() {
 		if err = s.endUpload(t, nil); err == nil {
 			s.dally(t)
 			return

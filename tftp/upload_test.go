@@ -28,7 +28,7 @@ func stored(t *testing.T, dir string) string {
 	return provisiontest.StoredFiles(t, dir, func(name string, body []byte) string { return fmt.Sprintf("%s=%d", name, len(body)) })
 }
 
-// wrq wants to write a name; strs are mode, then options.
+// wrq returns a write request for a name; strs are mode, then options.
 func wrq(name string, strs ...string) []byte {
 	return []byte("\x00\x02" + name + "\x00" + strings.Join(strs, "\x00") + "\x00")
 }
@@ -42,7 +42,7 @@ func (p *phone) data(block uint16, body string) {
 	}
 }
 
-func TestUpload(t *testing.T) {
+func TestUploadIsStored(t *testing.T) {
 	for _, size := range []int{0, 1, 511, 512, 513, 1024} {
 		a, dir := uploadStore(t, 1024)
 		s := start(t, Config{}, a)
@@ -55,7 +55,7 @@ func TestUpload(t *testing.T) {
 			rest = rest[512:]
 		}
 		p.data(block, rest)
-		// The last ACK means that the file is kept.
+		// The last ACK means that the file is stored.
 		if got := stored(t, dir); got != fmt.Sprintf("a.log=%d", size) {
 			t.Errorf("%d bytes: stored %q", size, got)
 		}
@@ -89,7 +89,7 @@ func TestUploadWithOptions(t *testing.T) {
 	}
 }
 
-// A file that grows beyond what it may have ends with an error that says so, and is not kept.
+// A file that grows beyond what it may have ends with an ERROR of that reason, and is not stored.
 func TestUploadTooLarge(t *testing.T) {
 	a, dir := uploadStore(t, 600)
 	s := start(t, Config{}, a)
@@ -155,7 +155,7 @@ func TestUploadsDallyInBoundedRoom(t *testing.T) {
 	waitFor(t, func() bool { return s.dallying.Load() == 0 })
 }
 
-func TestUploadRepeated(t *testing.T) {
+func TestRepeatedUploadIsStoredOnce(t *testing.T) {
 	a, dir := uploadStore(t, 5000)
 	s := start(t, Config{}, a)
 	p := newPhone(t, "127.0.0.1")
@@ -193,12 +193,12 @@ func TestForeignClientsUpload(t *testing.T) {
 			return []string{"-p", "-l", from, "-r", "x.log", "--option", "blksize 512", "--option", "windowsize 4", "--option", "timeout 2", "127.0.0.1", port}
 		}},
 	} {
-		foreign(t, c.client, c.debian)
+		requireClient(t, c.client, c.debian)
 		a, dir := uploadStore(t, 1<<20)
 		s := start(t, Config{}, a)
-		said, err := exec.CommandContext(t.Context(), c.client, c.args(fmt.Sprint(s.addr.Port()))...).CombinedOutput()
+		output, err := exec.CommandContext(t.Context(), c.client, c.args(fmt.Sprint(s.addr.Port()))...).CombinedOutput()
 		if got := stored(t, dir); err != nil || got != "x.log=10000" {
-			t.Errorf("%s: %v %q, stored %q", c.client, err, said, got)
+			t.Errorf("%s: %v %q, stored %q", c.client, err, output, got)
 		}
 		if r := s.reported(t); r.err != nil || r.ans.Outcome != provision.Received {
 			t.Errorf("%s: %+v", c.client, r)

@@ -50,10 +50,10 @@ func (p *phone) blocks(from, to uint16) (got string) {
 	return got
 }
 
-func TestF20WindowSize(t *testing.T) {
+func TestF20WindowSizeIsNegotiated(t *testing.T) {
 	for _, c := range []struct {
-		asked []string
-		want  map[string]string
+		options []string
+		want    map[string]string
 	}{
 		{[]string{"windowsize", "1"}, map[string]string{"windowsize": "1"}},
 		{[]string{"WindowSize", "16"}, map[string]string{"windowsize": "16"}},
@@ -68,9 +68,9 @@ func TestF20WindowSize(t *testing.T) {
 	} {
 		s := start(t, Config{}, file(text(2000)))
 		p := newPhone(t, "127.0.0.1")
-		p.send(s.addr, rrq("f", append([]string{"octet"}, c.asked...)...))
+		p.send(s.addr, rrq("f", append([]string{"octet"}, c.options...)...))
 		if got := p.oack(); !maps.Equal(got, c.want) {
-			t.Errorf("%v: %v, want %v", c.asked, got, c.want)
+			t.Errorf("%v: %v, want %v", c.options, got, c.want)
 		}
 		p.fail(0, "enough")
 	}
@@ -87,7 +87,7 @@ func TestF20WindowSize(t *testing.T) {
 	q.refused(s, 8)
 }
 
-// receive fetches a file in windows, as the agreed options say.
+// receive fetches a file in windows of the agreed size.
 func (p *phone) receive(s *running, size, window int, mode string) string {
 	p.t.Helper()
 	p.send(s.addr, rrq("f", mode, "blksize", fmt.Sprint(size), "windowsize", fmt.Sprint(window)))
@@ -166,7 +166,7 @@ func TestF21WindowContinuesAfterTheBlockAcknowledged(t *testing.T) {
 		p.ack(0)
 		got := p.blocks(1, 4)[:1024]
 		p.ack(2) // 3 was lost
-		p.ack(2) // said again for each of those after it
+		p.ack(2) // repeated for each of those after it
 		p.ack(1) // late
 		got += p.blocks(3, 6)
 		p.silent(20 * time.Millisecond)
@@ -183,7 +183,7 @@ func TestF21WindowContinuesAfterTheBlockAcknowledged(t *testing.T) {
 }
 
 // When no ACK arrives, the window is sent again from the last one that did.
-func TestF21LostAck(t *testing.T) {
+func TestF21WindowIsSentAgainAfterALostAck(t *testing.T) {
 	s := start(t, Config{Resend: 50 * time.Millisecond}, streamed(text(7*512)))
 	p := newPhone(t, "127.0.0.1")
 	p.send(s.addr, rrq("f", "octet", "windowsize", "4"))
@@ -203,9 +203,9 @@ func TestF21LostAck(t *testing.T) {
 	}
 }
 
-// A repeated ACK causes no resend while the transfer goes on: each would double all that follows. Without another ACK it means that
+// A repeated ACK causes no resend while the transfer continues: each would double all that follows. Without another ACK it means that
 // the first block of the window was lost, and is answered long before the timeout.
-func TestF22RepeatedAck(t *testing.T) {
+func TestF22RepeatedAckCausesNoResend(t *testing.T) {
 	s := start(t, Config{Resend: 10 * time.Second}, file(text(11*512)))
 	p := newPhone(t, "127.0.0.1")
 	p.send(s.addr, rrq("f", "octet", "windowsize", "4"))
@@ -229,7 +229,7 @@ func TestF22RepeatedAck(t *testing.T) {
 	}
 }
 
-func TestF23Timeout(t *testing.T) {
+func TestF23TimeoutIsNegotiated(t *testing.T) {
 	for value, want := range map[string]string{"1": "1", "7": "7", "255": "255", "0": "", "256": "", "-1": "", "x": "", "": ""} {
 		s := start(t, Config{}, file("hello"))
 		p := newPhone(t, "127.0.0.1")
@@ -246,7 +246,7 @@ func TestF23Timeout(t *testing.T) {
 	p.oack()
 	p.oack()
 	if took := time.Since(sent); took < time.Second {
-		t.Errorf("sent again after %v, want the second that was asked for", took)
+		t.Errorf("sent again after %v, want the second that was requested", took)
 	}
 	p.ack(0)
 	if got, _ := p.rest(512); got != "hello" {
