@@ -104,7 +104,7 @@ func TestUndoRestoresTheFilesOfEveryKindOfChange(t *testing.T) {
 	}
 }
 
-// TestADryRunNamesThePhonesWhoseFilesChange compares what dry runs of changes of every kind say with what the changes then do.
+// TestADryRunNamesThePhonesWhoseFilesChange compares the results of dry runs of changes of every kind with what the changes then do.
 func TestADryRunNamesThePhonesWhoseFilesChange(t *testing.T) {
 	for _, c := range fleetChanges {
 		t.Run(c.request, func(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 	"plugtone/admin/client"
 )
 
-// TestChangeOfManyNamesWhatIsTaken: a device that can't have what the others get is no reason to leave it out and to say nothing.
+// TestChangeOfManyNamesWhatIsTaken: a device that can't have what the others get is no reason to leave it out without a report.
 func TestChangeOfManyNamesWhatIsTaken(t *testing.T) {
 	a := newAPI(t)
 	a.office()

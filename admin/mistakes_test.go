@@ -42,11 +42,11 @@ func TestAVendorThatThePhoneContradictsIsAWarning(t *testing.T) {
 		t.Errorf("a warning about a device that is right: %s", w)
 	}
 	r := a.do("POST /api/v1/devices", `{"mac":"001565123458","model":"bolt/B1"}`, 201)
-	if got := r.get(t, "warnings.0"); got != "the prefix of its MAC belongs to acme, but its record says bolt" {
+	if got := r.get(t, "warnings.0"); got != "the prefix of its MAC belongs to acme, but its record has bolt" {
 		t.Errorf("warning %q", got)
 	}
 	a.Happened(timeline.Entry{Time: admintest.Noon, MAC: mustMAC(t, phone), Source: "dhcp", Event: "discover", Verdict: "offered", Recognised: "bolt"})
-	if got := a.do("GET /api/v1/devices/"+phone, "", 200).get(t, "warnings.0"); got != "the phone's own messages name bolt, but its record says acme" {
+	if got := a.do("GET /api/v1/devices/"+phone, "", 200).get(t, "warnings.0"); got != "the phone's own messages name bolt, but its record has acme" {
 		t.Errorf("warning %q", got)
 	}
 	a.do("PATCH /api/v1/devices/"+phone, `{"warnings":["x"],"label":"y"}`, 200) // as read, written back

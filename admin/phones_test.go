@@ -164,7 +164,7 @@ func TestAPhoneWithARecordIsNotDiscovered(t *testing.T) {
 	a.do("POST /api/v1/discovered/001565000009/adopt", "", 404)
 	r = a.do("POST /api/v1/discovered/00156500000a/adopt", "", 201)
 	if r.get(t, "vendor") != "acme" || r.get(t, "model") != "" {
-		t.Errorf("a model that the pack does not know: %s", r.body)
+		t.Errorf("a model that the pack does not have: %s", r.body)
 	}
 	a.Discover(fleet.Discovered{MAC: mustMAC(t, "00:15:65:00:00:0b")})
 	a.do("DELETE /api/v1/discovered/00156500000b", "", 204)

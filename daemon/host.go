@@ -7,7 +7,7 @@ import (
 	"plugtone/daemon/config"
 )
 
-// addressOn is the address of ours on an interface that lies in prefix, else any that it has; zero when there is none.
+// addressOn is the address of ours on an interface that is in prefix, else any that it has; zero when there is none.
 func addressOn(ifname string, prefix netip.Prefix) netip.Addr {
 	ifi, err := net.InterfaceByName(ifname)
 	if err != nil {

@@ -86,7 +86,7 @@ func (m *serviceManager) stopping(ctx context.Context, ready func()) error {
 	return nil
 }
 
-// tableResponds queries the lease table, because a daemon whose table is stuck answers no phone, whatever else runs.
+// tableResponds queries the lease table, because a daemon whose table is stuck answers no phone, even when all else runs.
 func tableResponds(table *dhcp.Table, within time.Duration) bool {
 	done := make(chan struct{})
 	go func() {

@@ -128,7 +128,7 @@ func (s servers) prepare(ctx context.Context, ready func()) error {
 	c := prepare.Config{Fetches: s.d.store, Answerer: s.d.service, LastPhone: s.d.observe.LastPhone, Now: s.d.opts.Now, Bytes: preparedBytes}
 	switch n, err := c.Run(ctx); {
 	case err != nil:
-		s.d.log.Warn("files are rendered only when phones ask", "err", err)
+		s.d.log.Warn("files are rendered only when phones request them", "err", err)
 	case ctx.Err() == nil:
 		s.d.log.Debug("files rendered", "files", n, "dur", s.d.opts.Now().Sub(began))
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 // BenchmarkWrongAuthorization measures how long a wrong Digest answer takes for phones with a record and for MACs without one, in
-// turn, with records on disk: the medians must not show which is which. Each MAC and each address is asked for once, so that no limit
+// turn, with records on disk: the medians must not show which is which. Each MAC and each address is requested once, so that no limit
 // applies. Compare known-ns with unknown-ns.
 func BenchmarkWrongAuthorization(b *testing.B) {
 	r := start(b, strings.Replace(testConfig, "trust: [open]", "trust: [credentials]", 1))

@@ -121,7 +121,7 @@ func TestTmpfilesHandsOverTheDataDirectory(t *testing.T) {
 }
 
 // The unit shows the daemon only the parts of /proc that belong to processes (ProcSubset=pid): it starts with them, finds its
-// interfaces, and tells who has a port that it needs.
+// interfaces, and names the program that has a port that it needs.
 func TestDaemonRunsWithTheUnitsProc(t *testing.T) {
 	if me, err := user.Current(); err != nil || me.Uid != "0" {
 		t.Skip("SKIPPED: only root can mount /proc")

@@ -161,7 +161,7 @@ func TestUnitIsExposedLittle(t *testing.T) {
 	}
 }
 
-// TestUnitAgreesWithTheProgram holds paths, privileges and limits to what the manual says.
+// TestUnitAgreesWithTheProgram holds paths, privileges and limits to the manual.
 func TestUnitAgreesWithTheProgram(t *testing.T) {
 	unit := read(t, "plugtone.service")
 	caps := "CAP_NET_BIND_SERVICE CAP_NET_RAW"

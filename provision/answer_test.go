@@ -108,7 +108,7 @@ func TestRefusalReadsNoRecord(t *testing.T) {
 	h := newFixture(t)
 	h.leases.Lease("10.20.1.9", mac("001565000009"), voice, noon)
 	for _, from := range []string{"192.0.2.1", "10.20.1.9"} {
-		h.get("001565123456.cfg", from) // whatever is cached is cached now
+		h.get("001565123456.cfg", from) // all that can be cached is cached now
 		count := func(name string) int {
 			before := h.records.Views()
 			h.get(name, from)
@@ -127,7 +127,7 @@ func TestContradictionIsInTheReason(t *testing.T) {
 		t.Errorf("%s: %s", a.Outcome, a.Reason)
 	}
 	a := h.send(provision.Request{Transport: fleet.HTTP, Name: "001565123456.cfg", From: netip.MustParseAddr("10.20.1.7"), UserAgent: "Acme A4 1.2.3 00:15:65:00:00:09"})
-	if a.Outcome != provision.Refused || !strings.Contains(a.Reason, "user agent says 00:15:65:00:00:09") {
+	if a.Outcome != provision.Refused || !strings.Contains(a.Reason, "user agent has 00:15:65:00:00:09") {
 		t.Errorf("%s: %s", a.Outcome, a.Reason)
 	}
 	a = h.send(provision.Request{Transport: fleet.HTTP, Name: "001565123456.cfg", From: netip.MustParseAddr("10.20.1.7"), UserAgent: "Acme A4 1.2.3 00:15:65:12:34:56"})

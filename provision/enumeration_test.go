@@ -364,7 +364,7 @@ func TestPasswordsTriedOnCommonFilesCount(t *testing.T) {
 	}
 }
 
-// The number of remembered sources is bounded: those that were quiet longest are forgotten.
+// The number of remembered sources is bounded: those that were quiet longest are dropped.
 func TestRememberedSourcesAreBounded(t *testing.T) {
 	h := newFixture(t)
 	for i := range 20000 {

@@ -81,7 +81,7 @@ func (s explainer) explain(ctx context.Context, question Question) (Explanation,
 	a := dry.Answer
 	a.discard()
 	if until := s.trust.Enumeration().Limited(trust.Source{Addr: question.From.Unmap(), Datagram: true}, dry.Time); !dry.auth.Proven && !until.IsZero() {
-		a.Reason += fmt.Sprintf("; over tftp it is limited until %s: it asked for the files of too many phones", until.UTC().Format(time.RFC3339))
+		a.Reason += fmt.Sprintf("; over tftp it is limited until %s: it requested the files of too many phones", until.UTC().Format(time.RFC3339))
 	}
 	place := s.c.Site().TrustAt(question.From)
 	// The answer itself never reads the record of a phone that did not prove itself; the operator may see it.
@@ -125,11 +125,11 @@ func (s explainer) phone(ctx context.Context, question Question) (Explanation, e
 	}
 	subnet, by := s.subnets.Find(site, question.MAC, d)
 	if question.Subnet.IsValid() {
-		asked, ok := site.SubnetByPrefix(question.Subnet)
+		requested, ok := site.SubnetByPrefix(question.Subnet)
 		if !ok {
 			return Explanation{}, fleet.ValidationError{{Field: "subnet", Value: question.Subnet.String(), Message: "is not one of the subnets"}}
 		}
-		subnet, by = asked, "asked for"
+		subnet, by = requested, "asked for"
 	}
 	x.Subnet, x.SubnetBy, x.URL = subnet.Prefix, by, site.URLFor(subnet)
 	if d != nil {

@@ -29,7 +29,7 @@ func (s producer) limit(q fileRequest, p product) exchange {
 	case q.who.place().Leased:
 		if p.Outcome == Refused {
 			p.Delay, p.Silent = trust.EnumerationDelay, q.Transport == fleet.TFTP
-			p.Reason += "; slowed until " + until(end) + ": it asked for the files of too many phones"
+			p.Reason += "; slowed until " + until(end) + ": it requested the files of too many phones"
 		}
 		return q.with(p)
 	}
@@ -37,11 +37,11 @@ func (s producer) limit(q fileRequest, p product) exchange {
 		p = s.shutOut(q, p)
 	}
 	if isFirstStep(q, p) {
-		p.Reason += "; unless it logs in it is shut out until " + until(end) + ": it asked for the files of too many phones"
+		p.Reason += "; unless it logs in it is shut out until " + until(end) + ": it requested the files of too many phones"
 		return q.with(p)
 	}
 	p.Silent = true
-	p.Reason = fmt.Sprintf("%s is shut out until %s: it asked for the files of too many phones", q.who.source.Addr, until(end))
+	p.Reason = fmt.Sprintf("%s is shut out until %s: it requested the files of too many phones", q.who.source.Addr, until(end))
 	return q.with(p)
 }
 

@@ -84,7 +84,7 @@ func TestRightPasswordIsProofForOneFileAndAddress(t *testing.T) {
 	}
 	r.Name, r.From = name, netip.MustParseAddr("192.0.2.2")
 	if a := h.send(r); a.Outcome != provision.Refused || !strings.Contains(a.Challenge, "stale=true") {
-		t.Errorf("replayed from elsewhere: %s, %s", a.Outcome, a.Challenge)
+		t.Errorf("replayed from another address: %s, %s", a.Outcome, a.Challenge)
 	}
 	r.From = netip.MustParseAddr(away)
 	r.Authorization = logIn(first, c.User, "wrong", "/"+name)
@@ -170,7 +170,7 @@ func TestOldPasswordCountsUntilTheNewOneIsUsed(t *testing.T) {
 	if !maps.Equal(h.used, map[dhcp.MAC]setting.Secret{front: second.Password}) {
 		t.Errorf("used %v", h.used)
 	}
-	try("the old one before the record knows", setting.Secret(old), provision.Refused)
+	try("the old one before the record is updated", setting.Secret(old), provision.Refused)
 	// A password before the previous one does not retire the previous one.
 	retire(map[dhcp.MAC]setting.Secret{front: first.Password, mac("001565000077"): first.Password})
 	if _, err := fleet.RotateCredentials(h.records, "test", front, false, noon); !errors.Is(err, fleet.ErrPending) {
@@ -265,7 +265,7 @@ func TestWritesKeepTheCredentials(t *testing.T) {
 	contains(t, b.String(), "mac,vendor,model,label,url,user,password\n", "00:15:65:12:34:56,acme,A4,Front Desk Phone,https://x/,001565123456,"+c.Password.Reveal(), ",'=cmd,")
 }
 
-// Whatever credentials a request has, unknown, disabled and existing phones get the same answer, with as many reads of records.
+// With any credentials, unknown, disabled and existing phones get the same answer, with as many reads of records.
 func TestCredentialsDoNotRevealWhichPhonesExist(t *testing.T) {
 	h := newFixture(t)
 	h.withCredentials()

@@ -66,7 +66,7 @@ func (q fileRequest) packMissing() bool {
 	return !ok
 }
 
-// withoutPack answers a phone whose vendor has no pack. What lies in the files folder is served. For any other name it is not known what the
+// withoutPack answers a phone whose vendor has no pack. What is in the files folder is served. For any other name it is not known what the
 // phone requests: "not found" could make it give up a file that it has.
 func (s producer) withoutPack(q fileRequest) product {
 	q.file = selection{vendor: q.auth.device.Vendor, model: q.auth.device.Model}
@@ -212,5 +212,5 @@ func (s producer) unselected(q fileRequest) product {
 	case q.name.guarded() && !q.auth.Proven:
 		return s.refuse(q)
 	}
-	return q.notFound("%s is a file of %s, and nothing tells which vendor's phone asks", q.name.Name, names)
+	return q.notFound("%s is a file of %s, and the vendor of the requesting phone is not known", q.name.Name, names)
 }

@@ -65,7 +65,7 @@ func TestEnrollmentWindowIsProofForItsPhoneFromItsNetwork(t *testing.T) {
 	other := r
 	other.From = netip.MustParseAddr("192.0.2.99")
 	if a := h.send(other); a.Outcome != provision.Refused {
-		t.Errorf("from elsewhere: %s", a.Outcome)
+		t.Errorf("from another network: %s", a.Outcome)
 	}
 	if w := h.Windows(); len(w) != 1 || w[0].MAC != front {
 		t.Errorf("windows %v", w)

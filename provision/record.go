@@ -72,7 +72,7 @@ func (s recorder) recordUnproven(q fileRequest, p product) {
 }
 
 // guesses lists the phones that a requester without proof has requested: by the name of a guarded file, and as which phone it
-// tried to log in, whatever the file.
+// tried to log in, for any file.
 func (q fileRequest) guesses() []string {
 	var out []string
 	if !q.name.MAC.IsZero() && q.isGuarded() {
@@ -100,7 +100,7 @@ func (q fileRequest) enumerationEvent() trust.Event {
 	if l := q.who.lease(); l != nil {
 		e.MAC = l.MAC
 	}
-	e.Reason = fmt.Sprintf("%s asked over %s for the files of more than %d phones without a proof: it %s for %s",
+	e.Reason = fmt.Sprintf("%s requested over %s the files of more than %d phones without a proof: it %s for %s",
 		e.Addr, q.Transport, trust.EnumerationFree, how, trust.EnumerationPause)
 	return e
 }

@@ -59,11 +59,11 @@ func TestPolicyOfAClient(t *testing.T) {
 	}{
 		{"recorded", dhcp.Client{MAC: front, VendorClass: "acme"}, nil, "acme", "A4", true, true, "http://10.20.0.2/! 20", "recorded as acme A4; recognised as acme"},
 		{"recorded, by its other MAC", dhcp.Client{MAC: mac("001565123457")}, nil, "acme", "A4", true, true, "http://10.20.0.2/! 20", "recorded as acme A4"},
-		{"recorded, says another model", dhcp.Client{MAC: front, VendorClass: "acme A1"}, nil, "acme", "A4", true, true, "http://10.20.0.2/! 20", "but it identifies itself as A1"},
+		{"recorded, identifies itself as another model", dhcp.Client{MAC: front, VendorClass: "acme A1"}, nil, "acme", "A4", true, true, "http://10.20.0.2/! 20", "but it identifies itself as A1"},
 		{"record against packet", dhcp.Client{MAC: disguised, VendorClass: "acme A1"}, nil, "bolt", "B1", true, true, "http://10.20.0.2", "recorded as bolt B1, but recognised as acme"},
 		{"recorded without vendor", dhcp.Client{MAC: printer}, nil, "", "", true, true, "", "only its address is kept"},
 		{"recognised", dhcp.Client{MAC: mac("aabbccddee01"), VendorClass: "acme A1"}, nil, "acme", "A1", true, false, "http://10.20.0.2/! 20", "recognised as acme"},
-		{"evidence at odds", dhcp.Client{MAC: mac("aabbccddee03"), VendorClass: "acme", Hostname: "bolt-1"}, nil, "acme", "", true, false, "http://10.20.0.2/! 20", `but hostname "bolt-1" says bolt`},
+		{"evidence at odds", dhcp.Client{MAC: mac("aabbccddee03"), VendorClass: "acme", Hostname: "bolt-1"}, nil, "acme", "", true, false, "http://10.20.0.2/! 20", `but hostname "bolt-1" means bolt`},
 		{"laptop", dhcp.Client{MAC: mac("aabbccddee02"), VendorClass: "MSFT 5.0"}, nil, "", "", false, false, "", "not recognised"},
 		{"ordinary subnet", dhcp.Client{MAC: front, VendorClass: "acme"}, func(s *dhcp.Site) { s.Phones = dhcp.PhonesNone }, "acme", "A4", true, true, "", "recorded"},
 		{"to be moved", dhcp.Client{MAC: front, VendorClass: "acme"}, func(s *dhcp.Site) { s.Phones = dhcp.PhonesMove }, "acme", "A4", true, true, "20", "recorded"},

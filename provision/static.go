@@ -13,7 +13,7 @@ import (
 	"plugtone/provision/phonefile"
 )
 
-// static serves what lies in the files folder: the vendor's own folder first, then the name as it is. The name's last part
+// static serves what is in the files folder: the vendor's own folder first, then the name as it is. The name's last part
 // keeps the kind that a pack gives it wherever the file is, so that an old tftpboot tree that an operator copied there
 // doesn't hand out configurations or firmware.
 func (s producer) static(q fileRequest, name string) product {

@@ -58,11 +58,11 @@ func TestUploadIsServedToItsDeviceAlone(t *testing.T) {
 
 func TestUploadsOutsideTheRulesAreRejected(t *testing.T) {
 	h := newFixture(t)
-	stranger, disabled := mac("001565000088"), mac("001565000089")
+	unrecorded, disabled := mac("001565000088"), mac("001565000089")
 	edit(t, h.records, func(e fleet.Edit) error {
 		return e.PutDevice(&fleet.Device{MAC: disabled, Vendor: "acme", Model: "A4"})
 	})
-	h.leases.Lease("10.20.1.88", stranger, voice, noon)
+	h.leases.Lease("10.20.1.88", unrecorded, voice, noon)
 	h.leases.Lease("10.20.1.89", disabled, voice, noon)
 	for _, tt := range []struct {
 		name, file, from, body string

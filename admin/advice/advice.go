@@ -45,7 +45,7 @@ func Vendor(packs *pack.Set, d *fleet.Device, entries []timeline.Entry) (warning
 	for _, e := range slices.Backward(entries) {
 		if e.Recognised != "" {
 			if e.Recognised != d.Vendor {
-				return []string{fmt.Sprintf("the phone's own messages name %s, but its record says %s", e.Recognised, d.Vendor)}
+				return []string{fmt.Sprintf("the phone's own messages name %s, but its record has %s", e.Recognised, d.Vendor)}
 			}
 			break
 		}
@@ -54,7 +54,7 @@ func Vendor(packs *pack.Set, d *fleet.Device, entries []timeline.Entry) (warning
 	if id.Vendor == "" || slices.ContainsFunc(id.Clues, func(c pack.Clue) bool { return c.Vendor == d.Vendor }) {
 		return nil
 	}
-	return []string{fmt.Sprintf("the prefix of its MAC belongs to %s, but its record says %s", id.Vendor, d.Vendor)}
+	return []string{fmt.Sprintf("the prefix of its MAC belongs to %s, but its record has %s", id.Vendor, d.Vendor)}
 }
 
 // Recognised returns the vendor that a phone without a record was recognised as, and the model if the pack has it; "" for what is not certain.

@@ -52,7 +52,7 @@ type Unreachable struct {
 func (e *Unreachable) Error() string { return "no daemon answers at " + e.Addr + ": " + e.Err.Error() }
 func (e *Unreachable) Unwrap() error { return e.Err }
 
-// New returns a client for unix:PATH, HOST:PORT (http on this machine, https elsewhere) or a URL. A token is needed over
+// New returns a client for unix:PATH, HOST:PORT (http on this machine, https to others) or a URL. A token is needed over
 // TCP only.
 func New(addr, token string) (*Client, error) {
 	c, err := dial(addr, token)

@@ -23,7 +23,7 @@ type LeaseVerdict string
 // The verdicts of an import.
 const (
 	LeaseImported LeaseVerdict = "imported"
-	LeaseExpired  LeaseVerdict = "expired"  // it is over, or the other server ended it
+	LeaseExpired  LeaseVerdict = "expired"  // it has ended, or the other server ended it
 	LeaseOutside  LeaseVerdict = "outside"  // in no subnet of ours, or in none of its pools
 	LeaseSame     LeaseVerdict = "same"     // the client has it here
 	LeaseConflict LeaseVerdict = "conflict" // something here contradicts it

@@ -9,7 +9,7 @@ import (
 
 // Problem is an RFC 9457 problem document of the daemon. It names every invalid field.
 type Problem struct {
-	Type   string   `json:"type,omitempty" doc:"kind of problem; absent: what the status says" example:"about:blank"`
+	Type   string   `json:"type,omitempty" doc:"kind of problem; absent: that of the status" example:"about:blank"`
 	Title  string   `json:"title,omitempty" doc:"the status in words" example:"Unprocessable Entity"`
 	Status int      `json:"status,omitempty" doc:"HTTP status" example:"422"`
 	Detail string   `json:"detail,omitempty" doc:"what is wrong" example:"2 problems; nothing was changed"`

@@ -26,7 +26,7 @@ type ReplaceRequest struct {
 	Model string `json:"model,omitempty" doc:"model of the new phone, as MODEL or VENDOR/MODEL; when left out, that of its record, what it was recognised as, or the old phone's" example:"yealink/T54W"`
 }
 
-// FillRequest says which keys phones get: one for each extension, in consecutive slots.
+// FillRequest describes which keys phones get: one for each extension, in consecutive slots.
 type FillRequest struct {
 	Devices    []string `json:"devices,omitempty" maxItems:"10000" doc:"MAC addresses of the phones" example:"[\"00:15:65:12:34:56\"]"`
 	Where      string   `json:"where,omitempty" doc:"the phones by conditions, as in the list of devices" example:"profile=desk"`

@@ -26,7 +26,7 @@ type Page[T any] struct {
 type Device struct {
 	fleet.Device
 	Status   *provision.Status `json:"status,omitempty" readOnly:"true" doc:"what is known of the phone now; ignored in a body"`
-	Warnings []string          `json:"warnings,omitempty" readOnly:"true" doc:"what contradicts the record: the prefix of the MAC, what the phone was recognised as, or files that its settings name and that are not there; not in lists; ignored in a body" example:"[\"the prefix of its MAC belongs to yealink, but its record says snom\"]"`
+	Warnings []string          `json:"warnings,omitempty" readOnly:"true" doc:"what contradicts the record: the prefix of the MAC, what the phone was recognised as, or files that its settings name and that are not there; not in lists; ignored in a body" example:"[\"the prefix of its MAC belongs to yealink, but its record has snom\"]"`
 }
 
 // DevicePage is one page of the list of devices.
@@ -119,7 +119,7 @@ type Revision struct {
 	Action   string           `json:"action" doc:"what was done, in words" example:"change device 00:15:65:12:34:56"`
 	Message  string           `json:"message,omitempty" doc:"what the change was for, as its author wrote" example:"move the front desk"`
 	Deleted  bool             `json:"deleted,omitempty" doc:"whether the change deleted the record" example:"false"`
-	Members  []changes.Member `json:"members,omitempty" doc:"the members that the change set, from what to what; *** stands for secrets"`
+	Members  []changes.Member `json:"members,omitempty" doc:"the members that the change set, from what to what; *** in place of secrets"`
 	Device   *Device          `json:"device,omitempty" doc:"in the history of a device: the device after the change, or what was deleted"`
 }
 
@@ -175,7 +175,7 @@ type Applied struct {
 
 // RowVerdict is what became of one record of an apply.
 type RowVerdict struct {
-	Row     string `json:"row,omitempty" doc:"where the record stands" example:"row 7"`
+	Row     string `json:"row,omitempty" doc:"where the record is" example:"row 7"`
 	Kind    string `json:"kind" doc:"kind of record" example:"device"`
 	Name    string `json:"name" doc:"name of the record" example:"00:15:65:12:34:56"`
 	Verdict string `json:"verdict" enum:"new,changed,deleted" doc:"what became of it" example:"new"`
@@ -195,7 +195,7 @@ type ChangedRecord struct {
 	Kind    string           `json:"kind" doc:"kind of record: device, extension, registrar or profile" example:"device"`
 	Name    string           `json:"name" doc:"name of the record: a MAC, NUMBER@REGISTRAR or a name" example:"00:15:65:12:34:56"`
 	Change  string           `json:"change" enum:"created,changed,deleted" doc:"what happened to it" example:"changed"`
-	Members []changes.Member `json:"members" doc:"the members that differ, from what to what; *** stands for secrets"`
+	Members []changes.Member `json:"members" doc:"the members that differ, from what to what; *** in place of secrets"`
 }
 
 // Timeline has the entries of one phone, newest last, and the diagnosis.

@@ -44,7 +44,7 @@ type applying struct {
 	table *apply.Table
 
 	out      client.Applied
-	seen     map[string]map[string]string // kind and name to where it stands
+	seen     map[string]map[string]string // kind and name to where it is
 	affected []dhcp.MAC
 	created  []dhcp.MAC // devices
 	problems []error
@@ -212,7 +212,7 @@ func (r *applying) object(e fleet.Edit, o apply.Object, first bool) error {
 	return nil
 }
 
-// see notes where a record stands. twice is true when it stood somewhere before.
+// see notes where a record is. twice is true when it had been listed before.
 func (r *applying) see(o apply.Object, name string) (at string, twice bool) {
 	if r.seen[o.Kind] == nil {
 		r.seen[o.Kind] = map[string]string{}

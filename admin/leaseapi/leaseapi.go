@@ -222,7 +222,7 @@ func (p *plan) decide(rows []*row, now time.Time, leases *dhcp.Leases) (changes 
 	return changes
 }
 
-// judge compares a row with the lease table. It leaves the verdict empty when nothing speaks against the import.
+// judge compares a row with the lease table. It leaves the verdict empty when nothing prevents the import.
 func (r *row) judge(now time.Time, leases *dhcp.Leases) {
 	if !r.Expires.IsZero() && !r.Expires.After(now) {
 		r.set(client.LeaseExpired, "it ended at %s", r.Expires.UTC().Format(time.RFC3339))

@@ -13,7 +13,7 @@ func Info(version string) *huma.Info {
 	return &huma.Info{
 		Title: "plugtone", Version: version,
 		Description: "Devices, extensions, leases and what happened to each phone. Errors are RFC 9457 problem documents. " +
-			"Secrets are left out, and *** stands for vendor settings that may be secrets: written back, it keeps the value.",
+			"Secrets are left out, and *** replaces vendor settings that may be secrets: written back, it keeps the value.",
 		Contact: &huma.Contact{Name: "the plugtone authors"},
 		License: &huma.License{Name: "Apache License 2.0", Identifier: "Apache-2.0"},
 	}

@@ -66,7 +66,7 @@ var texts = map[string]text{
 	"push-pbx": {description: "For PBXs whose database can't be reached: plugtone pbx push runs on the PBX. A token with the role push can call this operation and no other.",
 		conflict: "More than a tenth of the source's extensions would be gone."},
 
-	"get-device-timeline": {description: "A MAC without a device record has a timeline too. The diagnosis rests on the whole timeline, the record, the leases and the last fetches, however many entries are asked for."},
+	"get-device-timeline": {description: "A MAC without a device record has a timeline too. The diagnosis rests on the whole timeline, the record, the leases and the last fetches, however many entries are requested."},
 
 	"list-extensions": {description: page},
 	"get-extension":   {description: secrets, conflict: "Two registrars have the number; use NUMBER@REGISTRAR."},

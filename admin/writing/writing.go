@@ -52,7 +52,7 @@ func WithDryRun(ctx context.Context) context.Context {
 	return context.WithValue(ctx, optionsKey{}, in)
 }
 
-// DryRunHeader is set on the answer to a dry run: its body is a Preview, whatever the operation answers otherwise.
+// DryRunHeader is set on the answer to a dry run: its body is a Preview, in place of the operation's own answer.
 const DryRunHeader = "Plugtone-Dry-Run"
 
 // Answer is the answer to a dry run. It is returned as an error, so that it takes the place of the operation's own answer.

@@ -32,7 +32,7 @@ func checkMAC(c *cobra.Command) {
 	}
 }
 
-// argumentProblem says which arguments are missing, or too many.
+// argumentProblem returns which arguments are missing, or too many.
 func argumentProblem(c *cobra.Command, given []string) string {
 	names := argumentNames(c)
 	needed := 0

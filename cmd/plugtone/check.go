@@ -20,7 +20,7 @@ func checkCommand() *cobra.Command {
 		Use:   "check",
 		Short: "Check the configuration and the vendor packs",
 		Long: `Read the configuration and the vendor packs as the daemon would, and print all problems at once,
-each with file, line and column. Without problems, print what phones in each subnet will be told.
+each with file, line and column. Without problems, print the provisioning server that phones in each subnet get.
 Nothing is started or changed.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {

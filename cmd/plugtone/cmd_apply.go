@@ -232,7 +232,7 @@ func rows(file string, err error) error {
 	return errors.Join(errs...)
 }
 
-// bar shows progress on a terminal, and nothing elsewhere.
+// bar shows progress on a terminal, and nothing on other outputs.
 type bar struct {
 	w     io.Writer
 	width int // 0: no terminal

@@ -15,7 +15,7 @@ import (
 func changeCommand(a *app) *cobra.Command {
 	c := &cobra.Command{Use: "change", Short: "What was changed, by whom and what for; undo",
 		Long: "Every write of records is one change, of one record or ten thousand. plugtone change undo sets all records of a change\n" +
-			"back at once. Changes are kept as history.keep and history.max of the configuration say."}
+			"back at once. history.keep and history.max of the configuration limit how long changes are kept."}
 	c.AddCommand(changeList(a), changeShow(a), changeUndo(a))
 	return c
 }

@@ -56,7 +56,7 @@ func deviceList(a *app) *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&search, "search", "", "only those with this `TEXT` in MAC, label, model, lines, notes ...")
 	f.StringVar(&state, "state", "", "only those in `STATE`: never_seen, never_fetched, in_sync, stale, refused or disabled")
-	f.StringVar(&where, "where", "", "only those for which `EXPR` holds, as profile=desk,state!=in_sync; * stands for any text")
+	f.StringVar(&where, "where", "", "only those for which `EXPR` holds, as profile=desk,state!=in_sync; * matches any text")
 	f.StringVar(&vendor, "vendor", "", "only this `VENDOR`'s")
 	f.StringVar(&profile, "profile", "", "only those that name this `PROFILE`")
 	f.StringVar(&sort, "sort", "", "in the order of `FIELD`, with a minus before it from the last to the first: "+strings.Join(deviceindex.Sorts(), " "))

@@ -27,7 +27,7 @@ func importLeases(a *app) *cobra.Command {
 			"its files. Its leases become ours, so that clients keep their addresses. Each gets a verdict:\n\n" +
 			"  imported  it is ours now; a lease without an end is kept for a year\n" +
 			"  same      the client has it here already\n" +
-			"  expired   it is over, or the other server ended it\n" +
+			"  expired   it has ended, or the other server ended it\n" +
 			"  outside   it is in no subnet of the configuration, or in no pool\n" +
 			"  conflict  the address or the client has another lease here, or the address is reserved\n\n" +
 			"An imported lease proves the phone's address as any lease does.\n\n" +

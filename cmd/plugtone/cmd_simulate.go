@@ -102,9 +102,9 @@ func simulateCommand() *cobra.Command {
 		Use:   "simulate --vendor V --model M",
 		Short: "Play phones that boot as real ones do",
 		Long: `Play phones on one of this machine's networks: each gets a network interface with a MAC
-of its own (a macvlan on --interface), asks for an address as phones of that vendor do,
-takes its provisioning server from the option that they read, and asks for every file
-that they ask for, in their order. It fails unless every phone gets the files it needs:
+of its own (a macvlan on --interface), requests an address as phones of that vendor do,
+takes its provisioning server from the option that they read, and requests every file
+that they request, in their order. It fails unless every phone gets the files it needs:
 without a device record it is refused its own file, as a real phone would be.
 
 It needs root. A daemon on this very machine can't be reached through the same interface
@@ -126,7 +126,7 @@ plugtone demo, which has a network of its own.`,
 	f.StringVar(&p.iface, "interface", "", "interface `NAME` of the network (default: the only one that is up)")
 	f.IntVar(&p.count, "count", 1, "`N` phones")
 	f.IntVar(&p.concurrency, "concurrency", 1, "`N` boot at the same time")
-	f.StringVar(&p.transport, "transport", "", "`PROTOCOL`; tftp: fetch by TFTP whatever the scheme of the server's URL")
+	f.StringVar(&p.transport, "transport", "", "`PROTOCOL`; tftp: fetch by TFTP for any scheme of the server's URL")
 	f.StringArrayVar(&p.vendorDirs, "vendor-dir", nil, "`DIR` of further vendor packs; may be given again")
 	f.BoolVar(&p.json, "json", false, "print the results as JSON")
 	return c
@@ -210,7 +210,7 @@ func next(m dhcp.MAC) dhcp.MAC {
 	return m
 }
 
-// onlyInterface is the one interface that phones could be meant to stand on.
+// onlyInterface is the one interface that phones could be on.
 func onlyInterface() (string, error) {
 	names := interfaces(net.FlagUp)
 	if len(names) == 1 {
@@ -219,7 +219,7 @@ func onlyInterface() (string, error) {
 	return "", usagef("--interface is missing: there is not one network interface but %d (%s)", len(names), strings.Join(names, ", "))
 }
 
-// interfaces are those with all these flags that phones can stand on.
+// interfaces are those with all these flags that phones can be on.
 func interfaces(flags net.Flags) []string {
 	all, err := net.Interfaces()
 	var names []string

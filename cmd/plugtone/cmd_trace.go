@@ -26,7 +26,7 @@ func traceCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use: "trace MAC", Args: cobra.ExactArgs(1), Short: "Show what happened to a phone, with a diagnosis",
 		Long: "Show what happened to a phone over DHCP, TFTP and HTTP, oldest first, and below it what can be concluded.\n" +
-			"Times are in the local time zone. MAC addresses stand on phones' labels, and in plugtone device list, discovered list and leases.\n" +
+			"Times are in the local time zone. MAC addresses are on phones' labels, and in plugtone device list, discovered list and leases.\n" +
 			"With --follow, go on as things happen until Ctrl-C: plug the phone in and watch it boot.",
 		Example: `  plugtone trace 00:15:65:12:34:56
   plugtone trace 00:15:65:12:34:56 --follow`,
@@ -189,7 +189,7 @@ func printExplanation(c *cobra.Command, x client.Explanation) error {
 	for _, o := range x.Options {
 		forced := ""
 		if o.Force {
-			forced = " (also when not asked for)"
+			forced = " (also when not requested)"
 		}
 		f.add("option "+strconv.Itoa(int(o.Code)), o.Value+forced)
 	}
@@ -231,7 +231,7 @@ func bracketed(by string) string {
 	case "first provisioning subnet":
 		return " (the first with phones: provision)"
 	case "asked for":
-		return " (asked for)"
+		return " (requested)"
 	}
 	return " (of its " + by + ")"
 }

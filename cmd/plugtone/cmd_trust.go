@@ -95,7 +95,7 @@ func (a *app) enrollMany(c *cobra.Command, cl *client.Client, m *many, args []st
 	return a.done(c, windows, "%s", enrolled(windows, window.For))
 }
 
-// enrolled describes windows that were opened or closed alike.
+// enrolled describes windows that were all opened or all closed.
 func enrolled(windows []trust.Window, length string) string {
 	if d, err := setting.ParseDuration(length); err == nil && d == 0 {
 		return "closed for " + deviceCount(len(windows))

@@ -37,7 +37,7 @@ func vendorCommand(a *app) *cobra.Command {
 	}, &cobra.Command{
 		Use: "show VENDOR", Args: cobra.ExactArgs(1), Short: "Show a vendor's models, key types, settings, files and DHCP options",
 		Long: "Show a vendor's models, key types, settings, files and DHCP options. Behind a key type or setting that not every model has\n" +
-			"stands how many have it; VENDOR/MODEL shows what one model has.",
+			"is how many have it; VENDOR/MODEL shows what one model has.",
 		Example: `  plugtone vendor show yealink
   plugtone vendor show yealink/T46U`,
 		RunE: func(c *cobra.Command, args []string) error {

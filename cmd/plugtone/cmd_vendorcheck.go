@@ -26,10 +26,10 @@ and nothing but goldens (with --update) is written.
 Each pack is loaded beside those built in, which it may extend. Then, for every model,
 sample phones are made up (the least, everything at once, another time zone, disabled,
 waiting for a record), every file is rendered for each and read back in its format, and
-every name is looked up as if the phone asked for it. The goldens in testdata/*.txtar run,
+every name is looked up as if the phone requested it. The goldens in testdata/*.txtar run,
 and testdata/recognise.csv is recognised beside all other packs. Every setting, key type
 and member of lines that the pack accepts is switched on and off: what makes no difference
-in a model's files must stand under lacks in vendor.yaml, and nothing else may.
+in a model's files must be listed under lacks in vendor.yaml, and nothing else may.
 
 Every problem is printed with file and line, and the status is 1. A folder that passes can
 be named under provisioning.vendor_dirs; plugtone check tries it together with your

@@ -74,7 +74,7 @@ func TestVendorCheck(t *testing.T) {
 		!matches(`mine: there are no goldens in testdata; --update writes the first ones\n`, errs) {
 		t.Fatalf("status %d\n%s%s", status, out, errs)
 	}
-	// The first goldens ask for every file, and hold from then on.
+	// The first goldens request every file, and hold from then on.
 	status, out, errs = command(t, "vendor", "check", "--update", filepath.Join(dir, "mine"))
 	if status != 0 || strings.Count(errs, "txtar written: read it before you keep it") != 2 {
 		t.Fatalf("status %d\n%s%s", status, out, errs)
@@ -125,9 +125,9 @@ func TestVendorCheckFaults(t *testing.T) {
 		{"user{{.N}} = {{.Number}}", "user{{.N}} = {{.Number}}{{range $.Slots \"lin\"}}{{end}}", `mine/device.tmpl:2:\d+: .*key area "lin" must be one of line, memory`},
 		{"formats: {cfg: ", "formats: {xml: {kind: lines}, cfg: ", `mine/vendor.yaml:\d+:\d+: format xml is built in: give the pack's own another name`},
 		{"{auth_user: no, password: no, ", "{", `mine/vendor.yaml: members of lines auth_user, password are accepted, and make no difference in the files of M2, M1 and models like them: print them, or write lacks: \{lines: \{auth_user: "the reason", `},
-		{"{auth_user: no", "{number: no, auth_user: no", `mine/vendor.yaml: members of lines number stand under lacks, and make a difference in the files of M2, M1 and models like them`},
+		{"{auth_user: no", "{number: no, auth_user: no", `mine/vendor.yaml: members of lines number are listed under lacks, and make a difference in the files of M2, M1 and models like them`},
 		{"{auth_user: no", "{auth_usr: no, auth_user: no", `mine/vendor.yaml:\d+:\d+: lacks: lines: auth_usr: must be one of number, auth_user`},
-		{"{name: \"{mac}.boot\", kind: none}", "{name: \"{mac}.{any}\", kind: none}", `model M1 asks for 02005e100001.cfg \(\{mac\}.cfg\), which is taken for another`},
+		{"{name: \"{mac}.boot\", kind: none}", "{name: \"{mac}.{any}\", kind: none}", `model M1 requests 02005e100001.cfg \(\{mac\}.cfg\), which is taken for another`},
 	} {
 		if !strings.Contains(twoPacks, tt.from) {
 			t.Errorf("%q is not in the packs", tt.from)
@@ -183,7 +183,7 @@ option60,mine M1,M1,,,synthetic
 func TestVendorCheckTestdataFaults(t *testing.T) {
 	const one, rows = "one.txtar", "recognise.csv"
 	for _, tt := range []struct{ file, text, want string }{
-		{one, "a comment\n-- phone.yaml --\nmodel: M1\n", `no golden asks for {mac}.txt, {any}.rom`},
+		{one, "a comment\n-- phone.yaml --\nmodel: M1\n", `no golden requests {mac}.txt, {any}.rom`},
 		{one, "a comment\n-- phone.yaml --\nmodl: M1\n", `mine/testdata/one.txtar:3: phone.yaml: modl: unknown key: did you mean model`},
 		{one, "a comment\n-- phone.yaml --\nmodel: M1\nlabel: [a\n", `mine/testdata/one.txtar:5: phone.yaml: not YAML: `},
 		{one, "a comment\n-- phone.yaml --\nmodel: M7\n", `mine/testdata/one.txtar:3: phone.yaml: model "M7" is not a model of mine`},
@@ -191,7 +191,7 @@ func TestVendorCheckTestdataFaults(t *testing.T) {
 		{one, "a comment\n-- phone.yaml --\nmodel: M1\nkeys:\n  - {slot: 99, type: blf}\n", `mine/testdata/one.txtar:5: phone.yaml: M1 has`},
 		{one, "a comment\n-- phone.yaml --\nmodel: M1\nsettings:\n  time_zne: x\n", `mine/testdata/one.txtar:5: phone.yaml: setting time_zne: is unknown; near: time_zone`},
 		{one, "a comment\n-- phone.yaml --\nmodel: M1\nlines: [{number: '1', expires: soon}]\n", `mine/testdata/one.txtar:4: phone.yaml: expires "soon" must be a duration`},
-		{one, "a comment\n-- phone.yaml --\nmodel: M1\n", `phones ask for the phonebook {mac}-book.xml while it is on: write phonebook: all`},
+		{one, "a comment\n-- phone.yaml --\nmodel: M1\n", `phones request the phonebook {mac}-book.xml while it is on: write phonebook: all`},
 		{rows, "kind,value\n", `mine/testdata/recognise.csv:1: the first line is not kind,value,model,firmware,mac,origin`},
 		{rows, "kind,value,model,firmware,mac,origin\noption60,mine M1,M1\n", `mine/testdata/recognise.csv:2: 3 fields`},
 		{rows, "kind,value,model,firmware,mac,origin\noption60,mine M1,M1,,,heard\n", `mine/testdata/recognise.csv:2: origin "heard"`},

@@ -165,7 +165,7 @@ func mistakeCases() []commandLineCase {
 		{"device set " + desk + " --reserve-ip 10.20.0.2", 1, "", `reserved_ip "10.20.0.2": is this server's own address`},
 		{"device files " + desk + " --subnet 10.99.0.0/24", 1, "", `subnet "10.99.0.0/24": is not a subnet of the configuration: 10.20.0.0/22`},
 		{"extension set 1001 --password ''", 2, "", `--password is empty`},
-		{"device add 0015.6500.0031 --model bolt/B1", 0, `created \(bolt/B1\)`, `warning: the prefix of its MAC belongs to acme, but its record says bolt`},
+		{"device add 0015.6500.0031 --model bolt/B1", 0, `created \(bolt/B1\)`, `warning: the prefix of its MAC belongs to acme, but its record has bolt`},
 		{"device show 0015.6500.0031", 0, `(?m)^problem +the prefix of its MAC belongs to acme`, ""},
 		{"device rm 0015.6500.0031", 0, `.`, ""},
 		{"device rollback " + desk, 2, "", `.`},

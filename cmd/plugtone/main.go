@@ -1,5 +1,5 @@
 // Plugtone boots desk phones: it leases addresses, gives each phone the address of its configuration, renders it, and
-// can say afterwards what happened. plugtone help shows its commands.
+// can report afterwards what happened. plugtone help shows its commands.
 package main
 
 import (

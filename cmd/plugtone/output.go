@@ -148,7 +148,7 @@ func ago(t, now time.Time) string {
 	return span(d) + " ago"
 }
 
-// span prints a duration in its largest unit that is worth saying.
+// span prints a duration in its largest unit in which it is not zero.
 func span(d time.Duration) string {
 	switch {
 	case d < 2*time.Minute:

@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// progress shows how far long work is: one line that is written over on a terminal, and nothing elsewhere.
+// progress shows how far long work is: one line that is overwritten on a terminal, and nothing on other outputs.
 type progress struct {
 	screen
 	wide int // of the line that is shown

@@ -39,13 +39,13 @@ func newProgram() *cobra.Command {
 	return newRoot(serveCommand(), checkCommand(), demoCommand(), simulateCommand(), manCommand(), versionCommand())
 }
 
-// newRoot builds the command tree: those that talk to a running daemon, and others that need none.
+// newRoot builds the command tree: those for a running daemon, and others that need none.
 func newRoot(offline ...*cobra.Command) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "plugtone",
 		Short: "DHCP, TFTP and HTTP provisioning for desk phones",
 		Long: "plugtone leases addresses to phones, gives each one the address of its configuration, and serves it.\n\n" +
-			"plugtone serve is the daemon. The other commands talk to it over its admin socket.",
+			"plugtone serve is the daemon. The other commands reach it over its admin socket.",
 		Example: `  plugtone registrar set main --host pbx.example.com
   plugtone extension set 1001 --display-name "Front Desk" --password-file secret.txt
   plugtone device add 00:15:65:12:34:56 --model yealink/T46U --line 1001
@@ -81,7 +81,7 @@ const (
 	groupRun     = "run"
 )
 
-// clientCommands are the commands that talk to a running daemon.
+// clientCommands are the commands for a running daemon.
 func clientCommands() []*cobra.Command {
 	var out []*cobra.Command
 	for _, g := range []struct {
@@ -255,12 +255,12 @@ func unreachableHint(e *client.Unreachable) string {
 	case errors.Is(e.Err, fs.ErrPermission):
 		return "its socket is for root and the group plugtone: use sudo, or join the group"
 	case errors.Is(e.Err, fs.ErrNotExist), errors.Is(e.Err, syscall.ECONNREFUSED):
-		return "is the daemon running? systemctl start plugtone, or plugtone serve; if it listens elsewhere, name it with --admin or $PLUGTONE_ADMIN"
+		return "is the daemon running? systemctl start plugtone, or plugtone serve; if it listens on another address, name it with --admin or $PLUGTONE_ADMIN"
 	}
 	return "--admin or $PLUGTONE_ADMIN names the daemon's address"
 }
 
-// app is what the commands that talk to a daemon share.
+// app is what the commands for a daemon share.
 type app struct {
 	admin  string
 	token  string

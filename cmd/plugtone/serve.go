@@ -30,7 +30,7 @@ func serveWith(o daemon.Options) *cobra.Command {
 It is set up by a configuration file (` + config.DefaultPath + ` unless --config names another),
 or, without one, by --interface: then it serves the interface's own subnet, after it has
 made sure that no other DHCP server answers there. --interface alone reads no file. With
---config and --interface, the named interfaces are served beside what the file says.
+--config and --interface, the named interfaces are served beside those of the file.
 
 SIGHUP reads the file again, SIGTERM ends the daemon.`,
 		Example: `  plugtone serve

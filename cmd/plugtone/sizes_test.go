@@ -88,7 +88,7 @@ func checkPackageTable(t *testing.T, lines map[string]int) {
 		listed[m[1]] = true
 		said, err := strconv.Atoi(m[2])
 		if n := lines[m[1]]; err != nil || n == 0 || max(said, n)-min(said, n) > n/4+10 {
-			t.Errorf("docs/architecture.md: package %s is said to have %d lines, and has %d", m[1], said, n)
+			t.Errorf("docs/architecture.md: package %s is listed with %d lines, and has %d", m[1], said, n)
 		}
 	}
 	for dir, n := range lines {

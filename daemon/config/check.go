@@ -46,7 +46,7 @@ func (r *reader) checkSubnet(s *fleet.Subnet, p *subnetPlaces) {
 	r.checkRanges(s, s.Exclude, p.exclude, false)
 	for i, a := range s.Routers {
 		if at := fmt.Sprintf("%s.routers[%d]", p.at, i); a.IsValid() && !s.Prefix.Contains(a) {
-			r.problemPath(at, a.String(), "lies outside %s: a phone can't reach a router that is not on its own network", s.Prefix)
+			r.problemPath(at, a.String(), "is outside %s: a phone can't reach a router that is not on its own network", s.Prefix)
 		}
 	}
 	for i, a := range s.Relays {
@@ -71,7 +71,7 @@ func (r *reader) checkRanges(s *fleet.Subnet, ranges []dhcp.Range, at []string, 
 	for i, v := range ranges {
 		switch {
 		case !s.Prefix.Contains(v.First) || !s.Prefix.Contains(v.Last):
-			r.problemPath(at[i], v.String(), "lies outside %s", s.Prefix)
+			r.problemPath(at[i], v.String(), "is outside %s", s.Prefix)
 		case pool && (v.First.Less(first) || last.Less(v.Last)):
 			r.problemPath(at[i], v.String(), "takes in the network or broadcast address: %s has the host addresses %s-%s", s.Prefix, first, last)
 		}

@@ -120,7 +120,7 @@ func (a AdminAddr) String() string {
 	return a.TCP.String()
 }
 
-// Metrics is where /metrics stands alone.
+// Metrics is where /metrics is served alone.
 type Metrics struct{ Listen []netip.AddrPort }
 
 // Timeline bounds what is stored of phones' histories.
@@ -184,7 +184,7 @@ type Warning Problem
 
 func (w Warning) String() string { return Problem(w).Error() }
 
-// ProblemAt returns a problem of the key at path, at the place where it was written, for checks that are made elsewhere.
+// ProblemAt returns a problem of the key at path, at the place where it was written, for checks of other packages.
 func (c *Config) ProblemAt(path, allowed string) Problem {
 	p := c.where[path]
 	return Problem{File: c.Path, Line: p.Line, Column: p.Column, Key: path, Text: p.Text, Allowed: allowed}

@@ -20,7 +20,7 @@ import (
 
 const (
 	day = 24 * time.Hour
-	// minLease keeps phones from asking for their address more often than they are used.
+	// minLease keeps phones from requesting their address more often than they are used.
 	minLease = time.Minute
 	// maxLease keeps clear of 0xffffffff seconds, which DHCP reads as "for ever" (RFC 2131, 3.3).
 	maxLease = 3650 * day
@@ -239,7 +239,7 @@ func (r values) toPaths(dst *[]string) yamlpos.Field {
 		r.List(n, path, func(n *yaml.Node, at string) {
 			var s string
 			r.toPath(&s, false)(n, at)
-			out = append(out, s) // also after a problem, or the next would stand at another's place
+			out = append(out, s) // also after a problem, or the next would be at another's index
 		})
 		*dst = out
 	}

@@ -38,7 +38,7 @@ func AddInterfaces(c *Config, names []string) error {
 	return nil
 }
 
-// ForInterface is the subnet that an interface is in: the host's gateway as router if it lies in it, all the rest as pool.
+// ForInterface is the subnet that an interface is in: the host's gateway as router if it is in it, all the rest as pool.
 func ForInterface(name string) (fleet.Subnet, error) {
 	if !validInterface(name) {
 		return fleet.Subnet{}, fmt.Errorf("interface %.40q is no interface name: 1 to 15 characters without spaces, slashes and colons", name)

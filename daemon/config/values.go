@@ -98,7 +98,7 @@ func (r values) toAddrs(dst *[]netip.Addr) yamlpos.Field {
 		var out []netip.Addr
 		r.List(n, path, func(n *yaml.Node, at string) {
 			a, _ := r.addr(n, at)
-			out = append(out, a) // the zero address after a problem, or the next would stand at another's place
+			out = append(out, a) // the zero address after a problem, or the next would be at another's index
 		})
 		*dst = out
 	}

@@ -67,7 +67,7 @@ type PackUse struct {
 	missing  []Missing
 }
 
-// Missing is MissingIn for the records of now; nil when they can't be read, which is reported elsewhere.
+// Missing is MissingIn for the records of now; nil when they can't be read, which the status reports.
 func (u *PackUse) Missing(packs *pack.Set) []Missing {
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -54,7 +54,7 @@ func unrecordedPhones(b *fixture, n int) {
 	}
 }
 
-// The log lines about made-up MACs are bounded, whatever their number; those about phones with a record are written all the same.
+// The log lines about made-up MACs are bounded, for any number of them; those about phones with a record are still written.
 func TestLogLinesOfPhonesWithoutRecordAreBounded(t *testing.T) {
 	b := newFixture(t)
 	unrecordedPhones(b, 65_000)

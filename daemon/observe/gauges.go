@@ -9,7 +9,7 @@ import (
 	"plugtone/provision/fleet"
 )
 
-// Sources hold what is counted elsewhere. They are read at each scrape.
+// Sources hold what other packages count. They are read at each scrape.
 type Sources struct {
 	Leases     func() []dhcp.Stats
 	Transfers  func() int
@@ -100,7 +100,7 @@ func (c *deviceCounter) count() map[deviceLabel]int {
 		return nil
 	})
 	if err != nil {
-		return nil // a missing series is seen; a wrong one is believed
+		return nil // a missing series is noticed; a wrong one is not
 	}
 	return c.counts
 }

@@ -207,7 +207,7 @@ func TestUnknownRelayIsLoggedOnceAMinute(t *testing.T) {
 	}
 }
 
-// The port that a relay or switch sends is in the timeline, printable whatever its bytes are.
+// The port that a relay or switch sends is in the timeline, printable for any bytes.
 func TestPortIsInTheTimeline(t *testing.T) {
 	b := newFixture(t)
 	for _, c := range []dhcp.Client{{CircuitID: "eth1"}, {CircuitID: "\x00\x04\x00\x14\x01\x07", RemoteID: "sw-2 floor 3"}, {}} {

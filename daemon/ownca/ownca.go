@@ -26,7 +26,7 @@ import (
 // FileName is the name under which phones can fetch our own authority's certificate, over any transport.
 const FileName = "plugtone-ca.crt"
 
-// Our own certificates are valid from the year that a phone without a clock believes in, to the last whole year that fits
+// Our own certificates are valid from the year of a phone without a clock, to the last whole year that fits
 // into the 32 bits in which old phones count seconds. They are RSA with SHA-256, which the oldest support.
 var (
 	ownFrom  = time.Date(1970, 1, 1, 0, 0, 1, 0, time.UTC)

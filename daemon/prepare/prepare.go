@@ -1,4 +1,4 @@
-// Package prepare renders phones' files after the start, before the phones ask for them: after a power cut a whole site boots at once,
+// Package prepare renders phones' files after the start, before the phones request them: after a power cut a whole site boots at once,
 // and rendering is most of the work. It begins with the phones that fetched last, and does not delay phones that request files at the time.
 package prepare
 

@@ -16,7 +16,7 @@ import (
 // Object is one record of a file.
 type Object struct {
 	Kind  string
-	Place string         // where it stands: devices[3], row 7
+	Place string         // where it is: devices[3], row 7
 	Doc   map[string]any // its members as JSON values
 	// Where returns the place of a member, such as lines[0].extension, and the name of what holds it there.
 	Where func(path string) string

@@ -54,7 +54,7 @@ func headerName(text string) string {
 	}, strings.TrimSpace(text)), "_")
 }
 
-// readHeader finds out what each column is. Columns that rename names are what it says.
+// readHeader determines what each column is. Columns that rename names are as it maps them.
 func readHeader(head []string, rename map[string]string) (format string, out []column, err error) {
 	var bad fleet.ValidationError
 	used := map[string]bool{}
@@ -104,7 +104,7 @@ func readHeader(head []string, rename map[string]string) (format string, out []c
 	return format, out, bad.Err()
 }
 
-// key tells columns of one field apart from those of another.
+// key distinguishes columns of one field from those of another.
 func (c column) key() string { return fmt.Sprint(c.field, c.n, c.area, c.slot, c.name) }
 
 func renamedTo(rename map[string]string, header string) (string, bool) {

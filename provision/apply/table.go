@@ -27,7 +27,7 @@ type row struct {
 	cells []string
 }
 
-// utf8BOM may stand before the first column.
+// utf8BOM may precede the first column.
 var utf8BOM = []byte("\xef\xbb\xbf")
 
 // ParseTable reads a CSV file: a header, then one phone a row. The separator is a comma, semicolon or tab, whichever the header

@@ -14,7 +14,7 @@ import (
 	"plugtone/provision/setting"
 )
 
-// Mask stands for a secret.
+// Mask replaces a secret.
 const Mask = "***"
 
 // Member is one member of a record with its values before and after a change, as text; "" is absent.

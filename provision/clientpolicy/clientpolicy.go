@@ -86,7 +86,7 @@ func fromRecord(a dhcp.Policy, d *fleet.Device, id pack.Identity) dhcp.Policy {
 func conflicts(id pack.Identity) string {
 	parts := make([]string, 0, len(id.Conflicts))
 	for _, c := range id.Conflicts {
-		parts = append(parts, fmt.Sprintf("%s %q says %s", c.Kind, c.Value, strings.TrimSpace(c.Vendor+" "+c.Model)))
+		parts = append(parts, fmt.Sprintf("%s %q means %s", c.Kind, c.Value, strings.TrimSpace(c.Vendor+" "+c.Model)))
 	}
 	if len(parts) == 0 {
 		return ""

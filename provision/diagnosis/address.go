@@ -31,7 +31,7 @@ func (a *addressing) read(e *timeline.Entry) {
 	}
 }
 
-// unanswered reports whether the rules say not to answer the message.
+// unanswered reports whether the rules forbid to answer the message.
 func unanswered(e *timeline.Entry) bool {
 	return e.Verdict == string(dhcp.VerdictSilent) && e.Event != "release" || e.Verdict == string(dhcp.VerdictIgnored)
 }
@@ -65,7 +65,7 @@ func (h *history) noMessages(lease dhcp.Lease, leased bool) []conclusion {
 		}
 		return []conclusion{note(lease.Starts, text, "")}
 	case file == nil && h.pnp != nil:
-		return []conclusion{note(h.pnp.Time, fmt.Sprintf("it has no lease here, and the timeline has no DHCP message of it; it asked for its server by SIP PnP from %s at %s", h.pnp.Addr, at(h.pnp.Time)),
+		return []conclusion{note(h.pnp.Time, fmt.Sprintf("it has no lease here, and the timeline has no DHCP message of it; it requested its server by SIP PnP from %s at %s", h.pnp.Addr, at(h.pnp.Time)),
 			"it has a fixed address, or another DHCP server")}
 	case file == nil && h.f.Fetched.Time.IsZero():
 		return []conclusion{problem(time.Time{}, fmt.Sprintf("nothing was received from %s: no DHCP message and no file request is in its timeline", h.f.MAC),

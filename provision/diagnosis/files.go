@@ -50,7 +50,7 @@ func (f *fetching) read(e *timeline.Entry, h *history) {
 		f.failed[e.Source] = e
 	case own && (e.Verdict == "served" || e.Verdict == "not_modified"):
 		f.served = e
-		clear(f.failed) // what failed before, over whatever protocol, did not keep the file from the phone
+		clear(f.failed) // what failed before, over any protocol, did not keep the file from the phone
 	case own && (e.Verdict == "not_found" || e.Verdict == "aborted"):
 		f.failed[e.Source] = e
 	case e.Verdict == "not_found" && e.Kind == "static" && len(h.claims(e)) == 0:
@@ -184,7 +184,7 @@ func (h *history) refusal(e *timeline.Entry) conclusion {
 	case strings.Contains(e.Reason, "a lease does not count in"):
 		hint = "let a lease be proof in this subnet (trust), or for one first boot: plugtone device enroll " + h.f.MAC.String()
 	case strings.Contains(e.Reason, "not leased by us"):
-		hint = "a phone proves who it is by the address that we lease to it; for one first boot elsewhere: plugtone device enroll " + h.f.MAC.String()
+		hint = "a phone proves who it is by the address that we lease to it; for one first boot on another network: plugtone device enroll " + h.f.MAC.String()
 	}
 	return problem(e.Time, text, hint)
 }

@@ -43,7 +43,7 @@ func (h *history) vendor() []conclusion {
 			if e.Source == "dhcp" {
 				what = "its DHCP messages name"
 			}
-			return []conclusion{problem(e.Time, fmt.Sprintf("its record says %s, but %s %s", recorded, what, e.Recognised),
+			return []conclusion{problem(e.Time, fmt.Sprintf("its record has %s, but %s %s", recorded, what, e.Recognised),
 				fmt.Sprintf("correct the record: plugtone device set %s --model %s/MODEL", h.f.MAC, e.Recognised))}
 		}
 		if c, ok := h.otherModel(e); ok && model.Text == "" {
@@ -76,7 +76,7 @@ func (h *history) otherModel(e *timeline.Entry) (conclusion, bool) {
 		if c.Vendor != h.f.Vendor || h.f.Model == "" || len(c.Models) == 0 || slices.Contains(c.Models, h.f.Model) {
 			continue
 		}
-		return problem(e.Time, fmt.Sprintf("it requested %s, which is a file of %s, but its record says %s", name(e), few(c.Models), h.f.Model),
+		return problem(e.Time, fmt.Sprintf("it requested %s, which is a file of %s, but its record has %s", name(e), few(c.Models), h.f.Model),
 			fmt.Sprintf("correct the record: plugtone device set %s --model %s", h.f.MAC, c.Models[0])), true
 	}
 	return conclusion{}, false
@@ -92,7 +92,7 @@ func (h *history) otherVendor(e *timeline.Entry, recorded string) (conclusion, b
 	for _, c := range claims {
 		names = append(names, c.Vendor)
 	}
-	return doubtful(e.Time, fmt.Sprintf("it requested %s, which phones of %s request, but its record says %s", name(e), few(names), recorded),
+	return doubtful(e.Time, fmt.Sprintf("it requested %s, which phones of %s request, but its record has %s", name(e), few(names), recorded),
 		"compare the vendor and model on its label with its record: plugtone device show "+h.f.MAC.String()), true
 }
 

@@ -100,7 +100,7 @@ type Device struct {
 	Keys           []Key                        `json:"keys" doc:"programmable keys; a key here replaces the profile's in the same area and slot"`
 	Contacts       []Contact                    `json:"contacts,omitempty" doc:"entries of the phone's phonebook, which it gets when the setting phonebook is on; 1000 at most"`
 	Settings       setting.Values               `json:"settings,omitempty" doc:"settings of this device by name, as GET /vendors/{vendor} lists them, over those of its profile, registrar, subnet and site; lists are arrays; secrets are shown with reveal only" example:"{\"language\":\"de\",\"emergency_numbers\":[\"112\",\"110\"]}"`
-	VendorSettings map[string]map[string]string `json:"vendor_settings,omitempty" doc:"parameters in the vendor's own words by vendor and name, written into the files as they are; *** stands for a value that is not shown and is kept" example:"{\"yealink\":{\"features.dnd.enable\":\"0\"}}"`
+	VendorSettings map[string]map[string]string `json:"vendor_settings,omitempty" doc:"parameters in the vendor's own words by vendor and name, written into the files as they are; *** in place of a value that is not shown and is kept" example:"{\"yealink\":{\"features.dnd.enable\":\"0\"}}"`
 	Credentials    *trust.Credentials           `json:"credentials,omitempty" doc:"the phone's own HTTP user and password, made by the daemon"`
 	Revision       uint64                       `json:"revision" doc:"revision of the record, also its ETag; ignored in a body" example:"17"`
 	CreatedAt      time.Time                    `json:"created_at,omitzero" doc:"when the record was created; ignored in a body" example:"2026-11-22T12:00:00Z"`
@@ -114,7 +114,7 @@ type Profile struct {
 	Keys           []Key                        `json:"keys" doc:"programmable keys of all devices with the profile"`
 	Contacts       []Contact                    `json:"contacts,omitempty" doc:"phonebook entries of all devices with the profile"`
 	Settings       setting.Values               `json:"settings,omitempty" doc:"settings by name, over those of the parent, registrar, subnet and site; secrets are shown with reveal only" example:"{\"language\":\"de\"}"`
-	VendorSettings map[string]map[string]string `json:"vendor_settings,omitempty" doc:"parameters in the vendor's own words by vendor and name, written into the files as they are; *** stands for a value that is not shown and is kept" example:"{\"yealink\":{\"features.dnd.enable\":\"0\"}}"`
+	VendorSettings map[string]map[string]string `json:"vendor_settings,omitempty" doc:"parameters in the vendor's own words by vendor and name, written into the files as they are; *** in place of a value that is not shown and is kept" example:"{\"yealink\":{\"features.dnd.enable\":\"0\"}}"`
 	Revision       uint64                       `json:"revision" doc:"revision of the record, also its ETag; ignored in a body" example:"17"`
 	CreatedAt      time.Time                    `json:"created_at,omitzero" doc:"when the record was created; ignored in a body" example:"2026-11-22T12:00:00Z"`
 	UpdatedAt      time.Time                    `json:"updated_at,omitzero" doc:"when the record was changed last; ignored in a body" example:"2026-11-22T12:00:00Z"`

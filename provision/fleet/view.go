@@ -50,7 +50,7 @@ type Records interface {
 	View(f func(View) error) error
 	// Edit runs f in one transaction with one revision and one audit entry in the name of actor. An error of f undoes all.
 	Edit(actor, action string, f func(Edit) error) error
-	// Write is Edit with all that is to be said of the change. It returns the change, whose ID is 0 when nothing changed.
+	// Write is Edit with a description of the change. It returns the change, whose ID is 0 when nothing changed.
 	Write(w Write, f func(Edit) error) (Change, error)
 }
 

@@ -34,7 +34,7 @@ func (o Outcome) Final() bool { return o != "" && o != Waiting }
 
 // Options control how a job runs. The zero value of a member is its default.
 type Options struct {
-	Reboot     bool          `json:"reboot,omitempty" doc:"make the phones restart, where the vendor has a way to ask for it" example:"false"`
+	Reboot     bool          `json:"reboot,omitempty" doc:"make the phones restart, where the vendor has a way to request it" example:"false"`
 	Pace       Rate          `json:"pace" doc:"phones in a time, as 50/m; off for no limit; 50/m when left out" example:"50/m"`
 	PerAddress Rate          `json:"per_address" doc:"phones behind one address in a time, as 5/m; off for no limit; 5/m when left out" example:"5/m"`
 	Canary     int           `json:"canary,omitempty" doc:"so many phones first: when one of them does not fetch, the job stops" example:"2" minimum:"0"`

@@ -243,7 +243,7 @@ func TestEachOutcomeIsReported(t *testing.T) {
 		}
 		job = wait(t, jobs, job.ID)
 		want := []string{"fetched: fetched after 3 s", "answered: it answered 200, and did not fetch within 1m30s", "answered: it answered, and its request was refused: no proof",
-			"challenged: it answered 401: it wants credentials that it accepts", "rejected: it answered 489 Bad Event", "silent: no answer, and no fetch within 1m30s",
+			"challenged: it answered 401: it requires other credentials", "rejected: it answered 489 Bad Event", "silent: no answer, and no fetch within 1m30s",
 			"skipped: the device is disabled", "silent: connection refused"}
 		for i, p := range job.Phones {
 			if got := string(p.Outcome) + ": " + p.Detail; got != want[i] {

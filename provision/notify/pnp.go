@@ -253,7 +253,7 @@ func macOf(req *sip.Request) dhcp.MAC {
 }
 
 // answer sends 200 and then the NOTIFY with the URL, from the address of this host that the phone can reach. The NOTIFY goes to the
-// packet's source, and not to where its Contact points: a forged Contact would send it elsewhere.
+// packet's source, and not to where its Contact points: a forged Contact would send it to another host.
 func answer(req *sip.Request, to netip.AddrPort, target string, now time.Time) error {
 	local, err := localAddr(to)
 	if err != nil {

@@ -229,13 +229,13 @@ func (r *run) answered(a reply) {
 		r.record(p, "sent", sentText(a.to, r.job.Options.Reboot))
 		p.Detail = fmt.Sprintf("the PBX took the NOTIFY, and there was no fetch within %s", r.job.Options.Wait)
 	case a.Challenged:
-		r.end(a.phone, Challenged, fmt.Sprintf("it answered %d: it wants credentials that it accepts", a.Code))
+		r.end(a.phone, Challenged, fmt.Sprintf("it answered %d: it requires other credentials", a.Code))
 	case a.Code >= 300:
 		r.end(a.phone, Rejected, fmt.Sprintf("it answered %d %.100s", a.Code, a.Reason))
 	}
 }
 
-// checkFetches ends the phones that have fetched, and those whose time is over.
+// checkFetches ends the phones that have fetched, and those whose time has ended.
 func (r *run) checkFetches() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -27,7 +27,7 @@ type Reply struct {
 	Reason string
 	// Refused is set when the PBX refused to send the NOTIFY, with Reason; Relayed when it took it: what the phone answers it does not report.
 	Refused, Relayed bool
-	// Challenged is set when the phone still wants credentials: there are none for it, or it did not accept them.
+	// Challenged is set when the phone still requires credentials: there are none for it, or it did not accept them.
 	Challenged bool
 }
 

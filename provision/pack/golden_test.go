@@ -44,7 +44,7 @@ func TestGoldens(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	files["testdata/one.txtar"] = &fstest.MapFile{Data: []byte(strings.Replace(goldenPhone, "ask: [pictures/logo.png]\n", "", 1))}
-	if err := packcheck.Goldens(v, files, func(string, []byte) error { return nil }); err == nil || !strings.Contains(err.Error(), "no golden asks for pictures/{path}") {
+	if err := packcheck.Goldens(v, files, func(string, []byte) error { return nil }); err == nil || !strings.Contains(err.Error(), "no golden requests pictures/{path}") {
 		t.Errorf("%v", err)
 	}
 	if err := packcheck.Goldens(v, fstest.MapFS{}, nil); err == nil {

@@ -226,7 +226,7 @@ func TestRenderReportsInvalidPhones(t *testing.T) {
 	}
 }
 
-// A common file is the same for every phone of the model, whatever it holds.
+// A common file is the same for every phone of the model, with any content.
 func TestCommonFile(t *testing.T) {
 	v := acmeVendor(t)
 	p := acmePhone("A1")

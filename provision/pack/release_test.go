@@ -10,7 +10,7 @@ import (
 	"plugtone/provision/phonefile"
 )
 
-// A reload replaces the set. Whatever was rendered, matched or checked with the old one, nothing keeps it: its caches are
+// A reload replaces the set. Nothing that was rendered, matched or checked with the old one keeps it: its caches are
 // its own.
 func TestDroppedSetIsCollected(t *testing.T) {
 	set, renderer := usedSet(t)

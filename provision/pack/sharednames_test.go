@@ -12,7 +12,7 @@ import (
 	"plugtone/provision/phonefile"
 )
 
-// Two families whose phones ask for one name and read different formats; models of neither read the second.
+// Two families whose phones request one name and read different formats; models of neither read the second.
 func TestSharedName(t *testing.T) {
 	s, err := Load(Config{Builtin: fstest.MapFS{
 		"two/vendor.yaml": {Data: []byte(`vendor: two

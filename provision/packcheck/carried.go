@@ -14,7 +14,7 @@ import (
 )
 
 // CheckCarried switches every setting, type of key and member of lines that a pack accepts on and off for its models, and
-// compares their files. What makes no difference must stand under lacks, and what stands there must make none. Its error
+// compares their files. What makes no difference must be listed under lacks, and what is listed there must make none. Its error
 // joins every problem.
 //
 // Models with the same templates, key types and statements are examined once, by one that has at least the lines and keys
@@ -105,7 +105,7 @@ func (d disagreement) describe(names, models []string) error {
 		of = strings.Join(models, ", ") + " and models like them"
 	}
 	if d.stated {
-		return fmt.Errorf("%s stand under lacks, and make a difference in the files of %s", what, of)
+		return fmt.Errorf("%s are listed under lacks, and make a difference in the files of %s", what, of)
 	}
 	return fmt.Errorf(`%s are accepted, and make no difference in the files of %s: print them, or write lacks: {%s: {%s: "the reason"}}`,
 		what, of, d.kind, strings.Join(names, `: "the reason", `))

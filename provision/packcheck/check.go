@@ -31,7 +31,7 @@ type CheckResult struct {
 
 // Check checks a pack, or a folder of packs, as a daemon with c would take it, and more: every file of every model is
 // rendered for sample phones and parsed again, every file pattern is requested, the goldens run, every row of
-// testdata/recognise.csv must be recognised, and whatever is accepted must make a difference. With rewrite set, goldens that differ are passed to it, and a pack without
+// testdata/recognise.csv must be recognised, and all that is accepted must make a difference. With rewrite set, goldens that differ are passed to it, and a pack without
 // any is given its first ones. The error joins every validation error, each with file and line where it has one.
 func Check(c pack.Config, dir string, rewrite func(path string, data []byte) error) ([]CheckResult, error) {
 	dirs, err := pack.Dirs(dir)
@@ -96,14 +96,14 @@ func (t *checker) names() []error {
 					t.out.Rendered++
 				}
 				if i == 0 && !t.resolvesBack(n, m) {
-					errs = append(errs, fmt.Errorf("%s: model %s asks for %s (%s), which is taken for another of the pack's files", t.file("vendor.yaml"), m.Name, n.Name, n.File.Name))
+					errs = append(errs, fmt.Errorf("%s: model %s requests %s (%s), which is taken for another of the pack's files", t.file("vendor.yaml"), m.Name, n.Name, n.File.Name))
 				}
 			}
 		}
 	}
 	for _, f := range v.Declared() {
 		if !asked[f.Name] && !openEnded(f.Name) {
-			t.out.Notes = append(t.out.Notes, "no model asks for "+f.Name)
+			t.out.Notes = append(t.out.Notes, "no model requests "+f.Name)
 		}
 	}
 	return errs

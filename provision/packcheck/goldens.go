@@ -60,16 +60,16 @@ func goldens(v *pack.Vendor, fsys fs.FS, rewrite func(name string, data []byte) 
 	}
 	left := slices.DeleteFunc(slices.Clone(must), func(name string) bool { return slices.Contains(asked, name) })
 	if len(left) > 0 && !unread { // one that can't be read may be the one that requests it
-		errs = append(errs, fmt.Errorf("%s: no golden asks for %s%s", dir, strings.Join(left, ", "), phonebookHint(v, left)))
+		errs = append(errs, fmt.Errorf("%s: no golden requests %s%s", dir, strings.Join(left, ", "), phonebookHint(v, left)))
 	}
 	return errors.Join(errs...)
 }
 
-// phonebookHint says how a golden asks for a phonebook, when one is among the files that none asks for.
+// phonebookHint says how a golden requests a phonebook, when one is among the files that none requests.
 func phonebookHint(v *pack.Vendor, left []string) string {
 	for _, f := range v.Declared() {
 		if f.MaxNumbers > 0 && slices.Contains(left, f.Name) {
-			return "; phones ask for the phonebook " + f.Name + " while it is on: write phonebook: all under settings of one"
+			return "; phones request the phonebook " + f.Name + " while it is on: write phonebook: all under settings of one"
 		}
 	}
 	return ""

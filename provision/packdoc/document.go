@@ -208,7 +208,7 @@ type Setting struct {
 	Unit   string           `yaml:"unit"`
 	Join   string           `yaml:"join"`
 	Each   string           `yaml:"each"` // a list, one parameter for each item: item, key or value is what is printed of it
-	Keys   Values           `yaml:"keys"` // with each: {key} in the parameter's name is this word for what stands before =
+	Keys   Values           `yaml:"keys"` // with each: {key} in the parameter's name is this word for what precedes =
 	Text   string           `yaml:"text"`
 	For    Words            `yaml:"for"`
 	Also   map[string]Value `yaml:"also"`

@@ -58,7 +58,7 @@ func readFreeSWITCH(_ context.Context, s Source) (Snapshot, error) {
 
 func readDirectory(b []byte, out *Snapshot) error {
 	d := xml.NewDecoder(strings.NewReader(string(b)))
-	d.Strict = false // X-PRE-PROCESS stands between the elements
+	d.Strict = false // X-PRE-PROCESS is between the elements
 	domain := ""
 	for {
 		t, err := d.Token()

@@ -202,7 +202,7 @@ func (s *Sources) note(name, server string, r *SyncResult, err error) {
 	s.c.Synced(name, err == nil)
 }
 
-// Run syncs each source when its interval is over, until ctx ends. A source that fails is tried again after its interval. Problems that
+// Run syncs each source when its interval has ended, until ctx ends. A source that fails is tried again after its interval. Problems that
 // remain are logged once.
 func (s *Sources) Run(ctx context.Context) {
 	problems := map[string]int{}
@@ -232,7 +232,7 @@ func (s *Sources) Run(ctx context.Context) {
 	}
 }
 
-// due returns the sources whose interval is over.
+// due returns the sources whose interval has ended.
 func (s *Sources) due() (out []Source) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -73,7 +73,7 @@ func TestProblemThatRemainsIsLoggedOnce(t *testing.T) {
 	})
 }
 
-// TestAccountWithoutAPasswordLeavesTheOneThatIsThere: no phone is given an empty password, whatever a PBX pushes.
+// TestAccountWithoutAPasswordLeavesTheOneThatIsThere: no phone is given an empty password, with any data of a PBX.
 func TestAccountWithoutAPasswordLeavesTheOneThatIsThere(t *testing.T) {
 	r := &provisiontest.Records{}
 	_, err := sync(t, r, twenty(), pbxsync.Options{})

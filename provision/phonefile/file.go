@@ -76,7 +76,7 @@ type pattern struct {
 	head, tail string   // before the first of them, and after the last
 }
 
-// mayMatch reports whether a name of ASCII characters begins and ends as the pattern does, in whatever case, with room for what is
+// mayMatch reports whether a name of ASCII characters begins and ends as the pattern does, in any case, with room for what is
 // between. Most names are none of most vendors' files, and this is a hundredth of the regular expression's work.
 func (p pattern) mayMatch(name string) bool {
 	between := len(name) - len(p.head) - len(p.tail)
@@ -156,7 +156,7 @@ func (f *File) HasMAC() bool {
 	})
 }
 
-// macSeparator is what stands between the pairs of a MAC for a placeholder of file names: 00-15-65-12-34-56 for mac_dash.
+// macSeparator is what separates the pairs of a MAC for a placeholder of file names: 00-15-65-12-34-56 for mac_dash.
 // It is "" for all others.
 func macSeparator(placeholder string) string {
 	switch placeholder {

@@ -101,7 +101,7 @@ func (f *FileList) match(file *File, p pattern, name string) (Match, bool) {
 	return m, true
 }
 
-// mergeModels adds the models whose own entry under files has the same name, in whatever case: families may have one name
+// mergeModels adds the models whose own entry under files has the same name, in any case: families may have one name
 // for files of different formats, and which one a phone gets depends on its model.
 func (f *FileList) mergeModels(m Match) Match {
 	for _, file := range f.list {

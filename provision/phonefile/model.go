@@ -24,7 +24,7 @@ type Model struct {
 	Note         string
 	Types        map[string]*packdoc.KeyType
 	Lacks        Lacks   // what its files do not carry, although others of the pack do
-	DomainAsHost bool    // a SIP domain other than the host stands in the host's place, see serverOf
+	DomainAsHost bool    // a SIP domain other than the host takes the host's place, see serverOf
 	Uncertain    bool    // its numbers of lines and keys are not certain
 	Minimum      Minimum // of the generic model: what every model has
 

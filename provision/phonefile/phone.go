@@ -25,7 +25,7 @@ type Phone struct {
 	Extra     map[string]string // vendor_settings of this vendor: the phone's own parameter to value
 	ServerURL string            // where the phone fetches from, ends in "/"
 	Server    string            // host of ServerURL
-	CAURL     string            // where the certificate of our own authority lies; "" when https has none
+	CAURL     string            // where the certificate of our own authority is; "" when https has none
 	CACert    string            // that certificate itself as PEM, lines ending in LF; "" with CAURL
 	Now       time.Time         // never printed; the year from which time zone rules are computed
 }
@@ -40,5 +40,5 @@ type Account struct {
 	Label       string // what the phone shows beside the key; never empty
 	Voicemail   string
 	Registrar   fleet.Registrar
-	Shared      bool // the extension stands on more than one device as a shared line
+	Shared      bool // the extension is on more than one device as a shared line
 }

@@ -95,7 +95,7 @@ func (v *view) settingParam(name string, val any, d *packdoc.Setting, f *render.
 	return out, nil
 }
 
-// itemParams gives one parameter for each item of a list. In its name {i} is the item's place, from 1, and {key} what stands before the
+// itemParams gives one parameter for each item of a list. In its name {i} is the item's place, from 1, and {key} what precedes the
 // item's =. Of several parameters each item takes the next; those left over are printed empty.
 func (v *view) itemParams(name string, items []string, d *packdoc.Setting) ([]render.Param, error) {
 	if most := len(d.Params); most > 0 && len(items) > most {

@@ -18,7 +18,7 @@ const (
 	SortLabel  = "label"
 )
 
-// Fill says which keys devices get: one for each extension, in consecutive slots.
+// Fill describes which keys devices get: one for each extension, in consecutive slots.
 type Fill struct {
 	Area       string // "" is line
 	From       int    // first slot

@@ -20,7 +20,7 @@ type Format struct {
 	MediaType string            `yaml:"media_type"` // default text/plain, application/xml or application/json
 	Bool      []string          `yaml:"bool"`       // words for true and false
 	Empty     *string           `yaml:"empty"`      // printed instead of an empty value
-	Repeat    []string          `yaml:"repeat"`     // parameters that may stand more than once
+	Repeat    []string          `yaml:"repeat"`     // parameters that may occur more than once
 	Value     string            `yaml:"value"`      // shape around every value, default {value}
 	Header    []string          `yaml:"header"`     // lines: first lines of the file
 	Footer    []string          `yaml:"footer"`     // lines: last lines
@@ -36,7 +36,7 @@ type Format struct {
 	Index     string            `yaml:"index"`      // tree: the attribute that [3] is short for
 
 	line    *regexp.Regexp
-	parts   [3]string // what stands before the name, between name and value, and after the value
+	parts   [3]string // what precedes the name, between name and value, and after the value
 	escaper *strings.Replacer
 	root    step
 	names   *nameCache
@@ -190,7 +190,7 @@ func (f *Format) CheckValue(value string) error {
 	return nil
 }
 
-// quoted reports whether something stands around every value, so that spaces at its ends are kept.
+// quoted reports whether every value is enclosed, so that spaces at its ends are kept.
 func (f *Format) quoted() bool {
 	_, after, _ := strings.Cut(f.Line, "{value}")
 	return after != "" || f.Value != "{value}" || strings.Contains(f.QuoteWhen, " ")
@@ -232,7 +232,7 @@ func (f *Format) Write(params []Param) ([]byte, error) {
 	return b, nil
 }
 
-// shape gives the value as it stands before escaping.
+// shape gives the value as it is before escaping.
 func (f *Format) shape(value string) string {
 	if value == "" && f.Empty != nil {
 		return *f.Empty

@@ -145,7 +145,7 @@ func (t *Template) element(b *strings.Builder, body string, e any, p *FragmentCo
 
 const eachSuffix = "*"
 
-// splitRanges makes templates of the bodies that can stand alone.
+// splitRanges makes templates of the bodies that can be templates of their own.
 func splitRanges(t *template.Template) error {
 	n := 0
 	for _, tt := range t.Templates() {

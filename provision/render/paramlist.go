@@ -84,7 +84,7 @@ func printedBy(source, line string) int {
 
 // Merge joins the parameters of a template with those of the settings and of the operator. Settings may not name what
 // the template set: two places would claim one truth. The operator's own parameters win over both: they replace a
-// parameter where it stands, and those that are new are appended in the order of their names when add is set.
+// parameter in its place, and those that are new are appended in the order of their names when add is set.
 func (f *Format) Merge(params, settings []Param, extra map[string]string, add bool) ([]Param, error) {
 	all := append(params[:len(params):len(params)], settings...)
 	if len(settings) == 0 && len(extra) > 0 {

@@ -83,7 +83,7 @@ func (e *FieldError) Error() string { return e.Field + " " + e.Err.Error() }
 
 func (e *FieldError) Unwrap() error { return e.Err }
 
-// escape makes v safe where an action of this format stands.
+// escape makes v safe where an action of this format is.
 func (f *Format) escape(v any, secrets bool) (string, error) {
 	if f.Kind == "json" {
 		return f.escapeJSON(v, secrets)

@@ -36,7 +36,7 @@ func mustCompile(t testing.TB, text string, f *Format, secrets bool) *Template {
 	return tt
 }
 
-// A value in a template's line is one value of one parameter, whatever it holds.
+// A value in a template's line is one value of one parameter, with any content.
 func TestSheetCarriesAnyValue(t *testing.T) {
 	f := formats(t)["quoted"]
 	tt := mustCompile(t, "# comment\n  a.{{.N}}.label = {{.V}}  \n\n{{if .V}}b = x{{.V}}y{{end}}\nempty =\n", f, true)
@@ -148,7 +148,7 @@ func TestTextDocument(t *testing.T) {
 	}
 }
 
-// In a file that is given without proof a secret is an error, whatever a function did to it.
+// In a file that is given without proof a secret is an error, after any function.
 func TestSecrets(t *testing.T) {
 	f := formats(t)["ini"]
 	data := map[string]any{"P": word("s3cret"), "S": "plain"}
@@ -169,7 +169,7 @@ func TestSecrets(t *testing.T) {
 		t.Errorf("%q %v", params, err)
 	}
 	if _, err := mustCompile(t, `{"a": {{.P}}}`, document(t, "json"), false).Document(data); err == nil {
-		t.Error("a secret stands in a common JSON file")
+		t.Error("a secret is in a common JSON file")
 	}
 }
 

@@ -7,7 +7,7 @@ type Refusal struct{ Reason string }
 
 func (r *Refusal) Error() string { return r.Reason }
 
-// refuse ends a template with the reason why there can't be such a phone. Where it stands nothing is printed.
+// refuse ends a template with the reason why there can't be such a phone. In its place nothing is printed.
 func refuse(reason string) (string, error) { return "", &Refusal{Reason: reason} }
 
 // refusal finds the refusal in err, nil when it is another error.

@@ -50,7 +50,7 @@ func (l limits) key(k fleet.Key, own bool) error {
 	return fmt.Errorf("%w; beyond_model lets more through", err)
 }
 
-// Beyond returns the lines and keys of a phone that are more than its pack states of the model, and are written all the same.
+// Beyond returns the lines and keys of a phone that are more than its pack states of the model, and are still written.
 func Beyond(vendor *pack.Vendor, p phonefile.Phone) []string {
 	m := vendor.ModelOrGeneric(p.Model)
 	reason := "more are let through for this device"

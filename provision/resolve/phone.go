@@ -47,7 +47,7 @@ func Phone(f fleet.View, packs *pack.Set, site *fleet.Site, subnet netip.Prefix,
 	return p, r.leftOut, nil
 }
 
-// withhold takes the secrets from a disabled phone, which may have been stolen or sold: it keeps what it has and learns no new one.
+// withhold takes the secrets from a disabled phone, which may have been stolen or sold: it keeps what it has and gets no new one.
 // Only its own credentials stay, with which it proves itself when it fetches the file that clears its accounts.
 func withhold(p *phonefile.Phone) {
 	for name := range p.Settings {

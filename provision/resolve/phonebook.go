@@ -11,7 +11,7 @@ import (
 	"plugtone/provision/phonefile"
 )
 
-// maxPhonebook bounds the numbers in one phone's phonebook, whatever its pack allows: it is rendered again for each phone after
+// maxPhonebook bounds the numbers in one phone's phonebook, also where its pack allows more: it is rendered again for each phone after
 // every change.
 const maxPhonebook = 5000
 

@@ -1,7 +1,7 @@
 // Package resolve checks records against the vendor packs and computes what a device's files are rendered from: its effective
 // settings, keys, lines and phonebook, with what its model can't have left out and named.
 //
-// It is pure: it reads one view of the fleet and returns values. Which requester gets a file is decided elsewhere (trust, provision).
+// It is pure: it reads one view of the fleet and returns values. Which requester gets a file is decided by packages trust and provision.
 package resolve
 
 import (

@@ -16,7 +16,7 @@ type Condition struct {
 	Field   string
 	not     bool
 	exact   bool   // the pattern is the value itself
-	pattern string // lower case; * stands for any text
+	pattern string // lower case; * matches any text
 	parts   []string
 }
 
@@ -31,7 +31,7 @@ func Fields() []string {
 		"source", "left_out", "overridden"}
 }
 
-// Parse reads comma-separated conditions, FIELD=VALUE or FIELD!=VALUE, where * in a value stands for any text. Only "" has no condition. Its
+// Parse reads comma-separated conditions, FIELD=VALUE or FIELD!=VALUE, where * in a value matches any text. Only "" has no condition. Its
 // error is a ValidationError of the field where.
 func Parse(expr string) (Selector, error) {
 	var out Selector
@@ -79,7 +79,7 @@ func (c Condition) Holds(values ...string) bool {
 	return slices.ContainsFunc(values, c.fits) != c.not
 }
 
-// fits reports whether a text is like the pattern. A pattern of * alone wants some text.
+// fits reports whether a text is like the pattern. A pattern of * alone needs some text.
 func (c Condition) fits(text string) bool {
 	switch {
 	case c.exact || len(c.parts) == 1:

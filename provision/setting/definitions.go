@@ -41,7 +41,7 @@ func networkSettings() []Def {
 		{Name: "stun_server", Type: Text, Form: HostOptPort, Max: 255, Help: "STUN server that the phone finds its public address with"},
 		{Name: "syslog_level", Type: Int, Min: 0, Max: 7, Help: "least severe message sent to the syslog server"},
 		{Name: "syslog_server", Type: Text, Form: HostOptPort, Max: 255, Help: "where the phone sends its log"},
-		{Name: "tls_version", Type: Choice, Choices: []string{"auto", "tls1.0", "tls1.1", "tls1.2"}, Help: "version of TLS that the phone speaks; auto for the best that both sides have"},
+		{Name: "tls_version", Type: Choice, Choices: []string{"auto", "tls1.0", "tls1.1", "tls1.2"}, Help: "version of TLS that the phone uses; auto for the best that both sides have"},
 		{Name: "user_password", Type: Hidden, Max: 64, Help: "password of the phone's user account"},
 		{Name: "verify_certificates", Type: Bool, Help: "accept only servers whose certificate the phone trusts"},
 		{Name: "vlan_priority", Type: Int, Min: 0, Max: 7, Help: "IEEE 802.1p priority of the phone's own packets in voice_vlan"},
@@ -82,7 +82,7 @@ func callSettings() []Def {
 		{Name: "ring_volume", Type: Int, Min: 0, Max: 15, Help: "ring volume"},
 		{Name: "transfer_on_hangup", Type: Bool, Help: "hanging up completes a transfer"},
 		{Name: "transfer_type", Type: Choice, Choices: []string{"attended", "blind"}, Help: "what a transfer key does: call the target first, or transfer at once"},
-		{Name: "vad", Type: Bool, Help: "voice activity detection: send nothing while nobody speaks"},
+		{Name: "vad", Type: Bool, Help: "voice activity detection: send nothing during silence"},
 	}
 }
 
@@ -95,7 +95,7 @@ func displaySettings() []Def {
 		{Name: "date_format", Type: Choice, Choices: []string{"dmy", "mdy", "ymd"}, Help: "order of day, month and year in the date shown"},
 		{Name: "language", Type: Text, Form: Language, Max: 5, Help: "language of display and web page: de, en, en-GB, fr-CA and the like"},
 		{Name: "ldap_base", Type: Text, Max: 255, Help: "where in the LDAP directory the phone searches: ou=people,dc=example,dc=com"},
-		{Name: "ldap_filter", Type: Text, Max: 255, Help: "LDAP filter of a search by name, % for what was typed where the phone wants it so: (|(cn=%)(sn=%))"},
+		{Name: "ldap_filter", Type: Text, Max: 255, Help: "LDAP filter of a search by name, % for what was typed where the phone needs it: (|(cn=%)(sn=%))"},
 		{Name: "ldap_password", Type: Hidden, Max: 64, Help: "password of ldap_user"},
 		{Name: "ldap_server", Type: Text, Form: HostOptPort, Max: 255, Help: "LDAP directory that the phone searches"},
 		{Name: "ldap_tls", Type: Choice, Choices: []string{"off", "starttls", "ldaps"}, Help: "encryption of LDAP"},

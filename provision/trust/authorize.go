@@ -126,12 +126,12 @@ func (e Evidence) contradiction(claims []identityClaim) string {
 		case !e.FilenameMAC.IsZero() && !slices.Contains(c.macs, e.FilenameMAC):
 			return fmt.Sprintf("%s, but the file is %s's", c.reason, e.FilenameMAC)
 		case !e.UserAgentMAC.IsZero() && !slices.Contains(c.macs, e.UserAgentMAC):
-			return fmt.Sprintf("%s, but the user agent says %s", c.reason, e.UserAgentMAC)
+			return fmt.Sprintf("%s, but the user agent has %s", c.reason, e.UserAgentMAC)
 		}
 		known = known || slices.Contains(c.macs, e.UserAgentMAC)
 	}
 	if !e.FilenameMAC.IsZero() && !e.UserAgentMAC.IsZero() && e.FilenameMAC != e.UserAgentMAC && !known {
-		return fmt.Sprintf("the file is %s's, but the user agent says %s", e.FilenameMAC, e.UserAgentMAC)
+		return fmt.Sprintf("the file is %s's, but the user agent has %s", e.FilenameMAC, e.UserAgentMAC)
 	}
 	return ""
 }

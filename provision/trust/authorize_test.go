@@ -44,11 +44,11 @@ var authorizeTests = []struct {
 
 	{name: "another's file", change: func(e *Evidence) { e.FilenameMAC = macB }, reason: "is leased to 00:15:65:00:00:0a, but the file is 00:15:65:00:00:0b's", contra: true},
 	{name: "another's file where all is open", change: func(e *Evidence) { e.FilenameMAC, e.Place.Proofs = macB, []Proof{ProofOpen, ProofLease} }, reason: "is leased to", contra: true},
-	{name: "another's user agent", change: func(e *Evidence) { e.UserAgentMAC = macB }, reason: "but the user agent says 00:15:65:00:00:0b", contra: true},
+	{name: "another's user agent", change: func(e *Evidence) { e.UserAgentMAC = macB }, reason: "but the user agent has 00:15:65:00:00:0b", contra: true},
 	{name: "name against user agent, no lease", change: func(e *Evidence) {
 		e.Lease, e.LeaseMACs, e.UserAgentMAC, e.Place.Proofs = nil, nil, macB, []Proof{ProofOpen}
 	},
-		reason: "the file is 00:15:65:00:00:0a's, but the user agent says 00:15:65:00:00:0b", contra: true},
+		reason: "the file is 00:15:65:00:00:0a's, but the user agent has 00:15:65:00:00:0b", contra: true},
 
 	{name: "no lease", change: func(e *Evidence) { e.Lease, e.LeaseMACs = nil, nil }, reason: "no proof: 10.20.1.7 is not leased by us (subnet 10.20.0.0/22)"},
 	{name: "expired", change: func(e *Evidence) { e.Lease.Expires = testNow }, reason: "ran out"},
@@ -105,7 +105,7 @@ func TestProofIsForTheRequestersOwnPhone(t *testing.T) {
 	}
 }
 
-// Whatever the evidence, a lease never proves anything about a phone that is not its holder's.
+// With any evidence, a lease never proves anything about a phone that is not its holder's.
 func TestLeaseProvesOnlyItsHolder(t *testing.T) {
 	macs := []dhcp.MAC{{}, macA, macB, macA2}
 	for _, named := range macs {

@@ -87,12 +87,12 @@ func newWindows(store WindowStore, now time.Time) (*windows, error) {
 		return nil, fmt.Errorf("enrollment windows: %w", err)
 	}
 	// After the clock was set back a window would stay open for longer than is allowed.
-	all = slices.DeleteFunc(all, func(w EnrollmentWindow) bool { return w.forgotten(now) || w.Until.Sub(now) > MaxWindow })
+	all = slices.DeleteFunc(all, func(w EnrollmentWindow) bool { return w.expired(now) || w.Until.Sub(now) > MaxWindow })
 	return &windows{store: store, all: all}, nil
 }
 
-// forgotten reports whether a window need not be remembered any more.
-func (w *EnrollmentWindow) forgotten(now time.Time) bool {
+// expired reports whether a window need not be stored any more.
+func (w *EnrollmentWindow) expired(now time.Time) bool {
 	if w.MAC.IsZero() {
 		now = now.Add(-windowMemory)
 	}
@@ -150,7 +150,7 @@ func (w *windows) put(x EnrollmentWindow, now time.Time) error {
 			o.Until = now.UTC()
 		}
 	}
-	all = slices.DeleteFunc(all, func(o EnrollmentWindow) bool { return o.forgotten(now) })
+	all = slices.DeleteFunc(all, func(o EnrollmentWindow) bool { return o.expired(now) })
 	if x.Until.After(now) {
 		all = append(all, x)
 	}

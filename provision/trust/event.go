@@ -17,7 +17,7 @@ const (
 	EventFrozen        EventKind = "frozen"        // leases of new phones are no proof for now
 	EventThawed        EventKind = "thawed"        // they are proof again
 	EventSlowed        EventKind = "slowed"        // a requester of many phones' files in one of our subnets is answered slowly
-	EventShutOut       EventKind = "shut_out"      // the same elsewhere: it gets no answer for a while
+	EventShutOut       EventKind = "shut_out"      // the same outside of the leased subnets: it gets no answer for a while
 	EventEnroll        EventKind = "enroll"        // an operator has opened or closed an enrollment window
 	EventStepUp        EventKind = "step_up"       // a phone came without the credentials that it has used before
 	EventManyPhones    EventKind = "many_phones"   // many known phones were bound early and fetched within a minute

@@ -25,7 +25,7 @@ type leaseTimes struct {
 }
 
 // phoneWatch notices when many known phones are bound again long before their leases need it and then fetch: after a power
-// cut, or when one host takes the phones' leases one after the other. The operator can tell which of the two it was.
+// cut, or when one host takes the phones' leases one after the other. The operator can find out which of the two it was.
 type phoneWatch struct {
 	mu       sync.Mutex
 	known    map[dhcp.MAC]leaseTimes
@@ -40,7 +40,7 @@ type recentFetch struct {
 	own bool // it proved itself by its own credentials or certificate
 }
 
-// bound notes a phone's binding. One before half of the last lease's time is over, when a phone would not even renew
+// bound notes a phone's binding. One before half of the last lease's time has passed, when a phone would not even renew
 // (RFC 2131, 4.4.5), is early. It reports whether the phone had no lease or one on another address before.
 func (w *phoneWatch) bound(l dhcp.Lease) (moved bool) {
 	w.mu.Lock()
@@ -109,7 +109,7 @@ func (w *phoneWatch) fetched(mac dhcp.MAC, own bool, now time.Time) *Event {
 		}
 	}
 	return &Event{Time: now, Kind: EventManyPhones, Reason: fmt.Sprintf(
-		"%d of %d known phones were bound long before their leases needed it and asked for their files, all within %s since %s; %d of them have sent credentials of their own so far: after a power cut this is normal, else one host may be taking the phones' leases",
+		"%d of %d known phones were bound long before their leases needed it and requested their files, all within %s since %s; %d of them have sent credentials of their own so far: after a power cut this is normal, else one host may be taking the phones' leases",
 		len(w.recent), len(w.known), manyPhonesWindow, w.recent[0].at.UTC().Format(time.RFC3339), owns)}
 }
 

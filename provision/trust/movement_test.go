@@ -253,7 +253,7 @@ func TestManyKnownPhonesAtOnceAreReportedOnce(t *testing.T) {
 func TestRenewalsAndSlowRestartsAreNotReportedAsManyPhones(t *testing.T) {
 	f := newFixture(t)
 	f.boot(120, false)
-	f.now = f.now.Add(12 * time.Hour) // half of the lease is over
+	f.now = f.now.Add(12 * time.Hour) // half of the lease has passed
 	f.boot(120, false)
 	if len(f.events) != 0 {
 		t.Errorf("renewals: %+v", f.events)

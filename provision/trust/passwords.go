@@ -19,7 +19,7 @@ const (
 )
 
 // PasswordLimiter counts wrong passwords for each phone, whether the phone exists or not. It limits refusals only: a right
-// password is accepted whatever has been tried before.
+// password is accepted after any number of wrong ones.
 type PasswordLimiter struct {
 	mu     sync.Mutex
 	phones *lru.Cache[dhcp.MAC, *triedPasswords]

@@ -59,7 +59,7 @@ func (r *WeakRequest) pinnedPort(before string) StepUpVerdict {
 	return StepUpVerdict{Action: StepUpRefuse, Reason: reason, Event: &Event{Time: r.Time, Kind: EventPortChanged, MAC: r.MAC, Addr: r.From, Reason: reason}}
 }
 
-// Answered notes that a phone has answered a challenge, for whatever file.
+// Answered notes that a phone has answered a challenge, for any file.
 func (s *Service) Answered(mac dhcp.MAC) { s.stepUp.ownProof(mac) }
 
 // Served is what a guarded file that has left shows of its phone.

@@ -48,7 +48,7 @@ type noResetStore struct{}
 func (noResetStore) LoadResets() (ResetState, error) { return ResetState{}, nil }
 func (noResetStore) SaveResets(ResetState) error     { return nil }
 
-// fileHash stands for a file's name in a challenge; it is never 0.
+// fileHash replaces a file's name in a challenge; it is never 0.
 func fileHash(name string) uint64 {
 	h := fnv.New64a()
 	h.Write([]byte(name))
@@ -101,7 +101,7 @@ type resetSaver struct {
 // error is added to the event: the phone is served all the same.
 func (r *resetSaver) storeReset(v *StepUpVerdict) {
 	if err := r.save(); err != nil {
-		v.Event.Reason += fmt.Sprintf("; a restart would forget this: %v", err)
+		v.Event.Reason += fmt.Sprintf("; a restart would lose this: %v", err)
 	}
 }
 

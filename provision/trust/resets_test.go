@@ -124,7 +124,7 @@ func TestStoredResetsAreBounded(t *testing.T) {
 	if v := s.Weak(reset(5000, now), true); v.Action != StepUpAccept {
 		t.Errorf("%+v", v)
 	}
-	if e := (*events)[len(*events)-1]; !strings.Contains(e.Reason, "a restart would forget this: disk full") {
+	if e := (*events)[len(*events)-1]; !strings.Contains(e.Reason, "a restart would lose this: disk full") {
 		t.Errorf("%+v", e)
 	}
 }

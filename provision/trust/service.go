@@ -150,7 +150,7 @@ func (s *Service) HasUsed(mac dhcp.MAC, password setting.Secret) bool {
 	return used
 }
 
-// Bound must be called for each lease as soon as it is on disk and before its phone learns of it, where a lease is a proof
+// Bound must be called for each lease as soon as it is on disk and before its phone receives it, where a lease is a proof
 // it counts new phones, watches for many early ones, and notices a phone with leases in two subnets.
 func (s *Service) Bound(l dhcp.Lease) {
 	now := s.c.Now()
@@ -232,7 +232,7 @@ func (s *Service) reportThawed(now time.Time) {
 	s.Report(Event{Time: now, Kind: EventThawed, Reason: "leases of new phones are proof again"})
 }
 
-// seenBefore reports whether the phone has had a lease elsewhere before, where a lease is a proof too: a phone that moves
+// seenBefore reports whether the phone has had a lease on another network before, where a lease is a proof too: a phone that moves
 // is not a new one.
 func (s *Service) seenBefore(policy Policy, limit NewPhones, l dhcp.Lease, now time.Time) bool {
 	for _, o := range s.c.Leases.LeasesOf(l.MAC) {

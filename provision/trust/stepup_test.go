@@ -41,11 +41,11 @@ func TestPhoneThatUsedItsCredentialsIsChallenged(t *testing.T) {
 
 func TestPhoneThatDoesNotAnswerItsChallengeCountsAsFactoryReset(t *testing.T) {
 	for name, change := range map[string]func(*WeakRequest){
-		"same file again":   func(*WeakRequest) {},
-		"other file later":  func(r *WeakRequest) { r.File, r.Time = "GET other.cfg", r.Time.Add(challengeAnswer) },
-		"wrong password":    func(r *WeakRequest) { r.File, r.Wrong = "GET other.cfg", true },
-		"no way to ask":     func(r *WeakRequest) { r.File, r.CanAnswer = "GET other.cfg", false },
-		"in its third boot": func(r *WeakRequest) { r.Time = r.Time.Add(2 * time.Hour) },
+		"same file again":      func(*WeakRequest) {},
+		"other file later":     func(r *WeakRequest) { r.File, r.Time = "GET other.cfg", r.Time.Add(challengeAnswer) },
+		"wrong password":       func(r *WeakRequest) { r.File, r.Wrong = "GET other.cfg", true },
+		"cannot be challenged": func(r *WeakRequest) { r.File, r.CanAnswer = "GET other.cfg", false },
+		"in its third boot":    func(r *WeakRequest) { r.Time = r.Time.Add(2 * time.Hour) },
 		"hours later, always": func(r *WeakRequest) {
 			r.Limits.StepUp, r.CanSend, r.CanAnswer, r.Time = StepUpAlways, false, false, r.Time.Add(3*time.Hour)
 		},
@@ -131,13 +131,13 @@ func TestRefusalBeyondTheBudgetNamesTheCommandThatHelps(t *testing.T) {
 
 func TestStepUpIsForPhonesThatHaveUsedTheirCredentials(t *testing.T) {
 	for name, change := range map[string]func(*WeakRequest){
-		"off":                           func(r *WeakRequest) { r.Limits.StepUp = StepUpOff },
-		"pack sends none":               func(r *WeakRequest) { r.CanSend = false },
-		"never used, never given":       func(r *WeakRequest) { r.LastOwnProof, r.Given = time.Time{}, time.Time{} },
-		"never used, can't be asked":    func(r *WeakRequest) { r.LastOwnProof, r.CanAnswer = time.Time{}, false },
-		"given them in this boot":       func(r *WeakRequest) { r.LastOwnProof, r.Given = time.Time{}, r.Time.Add(-time.Minute) },
-		"never used, wrong password":    func(r *WeakRequest) { r.LastOwnProof, r.Wrong = time.Time{}, true },
-		"always, but never used, given": func(r *WeakRequest) { r.Limits.StepUp, r.LastOwnProof, r.CanAnswer = StepUpAlways, time.Time{}, false },
+		"off":                              func(r *WeakRequest) { r.Limits.StepUp = StepUpOff },
+		"pack sends none":                  func(r *WeakRequest) { r.CanSend = false },
+		"never used, never given":          func(r *WeakRequest) { r.LastOwnProof, r.Given = time.Time{}, time.Time{} },
+		"never used, cannot be challenged": func(r *WeakRequest) { r.LastOwnProof, r.CanAnswer = time.Time{}, false },
+		"given them in this boot":          func(r *WeakRequest) { r.LastOwnProof, r.Given = time.Time{}, r.Time.Add(-time.Minute) },
+		"never used, wrong password":       func(r *WeakRequest) { r.LastOwnProof, r.Wrong = time.Time{}, true },
+		"always, but never used, given":    func(r *WeakRequest) { r.Limits.StepUp, r.LastOwnProof, r.CanAnswer = StepUpAlways, time.Time{}, false },
 	} {
 		s := newStepUp()
 		for i := range 40 {

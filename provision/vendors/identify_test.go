@@ -125,7 +125,7 @@ func alike(a, b string) bool {
 	return plain(a) == plain(b)
 }
 
-// tryName asks for the name: names may belong to several vendors, of whom the row's must be one.
+// tryName requests the name: names may belong to several vendors, of whom the row's must be one.
 func (r identifyRow) tryName(s *pack.Set) string {
 	var others []string
 	for _, m := range s.Resolve(r.value) {

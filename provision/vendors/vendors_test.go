@@ -17,7 +17,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the goldens")
 
-// TestMain lets property tests try a few devices for each of many vendors; -rapid.checks asks for more.
+// TestMain lets property tests try a few devices for each of many vendors; -rapid.checks sets more.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	asked := false

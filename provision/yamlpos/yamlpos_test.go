@@ -105,7 +105,7 @@ func TestAliasesAreBounded(t *testing.T) {
 	}
 }
 
-// What is written is read or refused, whatever it is.
+// All that is written is read or refused.
 func FuzzDecode(f *testing.F) {
 	f.Add("name: a\ninner: {x: {size: 1}}\n")
 	f.Add("<<: *a\n? [b]\n: c\n")

@@ -42,7 +42,7 @@ func TestEventsThatWaitOnAFullDiskAreBoundedAndWrittenLater(t *testing.T) {
 	s.flushAndLog(false)
 	s.flushAndLog(false)
 	if n := strings.Count(log.String(), "timelines are not kept"); n != 1 || !strings.Contains(log.String(), "dropped=8192") {
-		t.Errorf("said %d times: %s", n, log.String())
+		t.Errorf("logged %d times: %s", n, log.String())
 	}
 	if first, err := s.Timeline(mac(0), 10); err != nil || len(first) != 0 {
 		t.Errorf("the oldest entry: %v, %v", first, err)

@@ -296,7 +296,7 @@ func TestAFloodOfPhonesIsBounded(t *testing.T) {
 	for n := range 1000 {
 		h.now = h.now.Add(time.Second)
 		s.SeePhone(fleet.Discovered{MAC: mac(n)})
-		s.SeePhone(fleet.Discovered{MAC: mac(100_000)}) // a real phone that goes on asking
+		s.SeePhone(fleet.Discovered{MAC: mac(100_000)}) // a real phone that continues
 		if c := s.DiscoveredCount(); c > 100 {
 			t.Fatalf("%d on the list", c)
 		}

@@ -175,7 +175,7 @@ func (e *edit) prune(bound historyBound) error {
 	return nil
 }
 
-// forget removes a change. What of it can't be read stays as an entry of the index that leads nowhere.
+// forget removes a change. What of it can't be read stays as an entry of the index without its change.
 func (e *edit) forget(id uint64) error {
 	changed, index := e.tx.Table(tableChanged), e.tx.Table(tableByRecord)
 	var keys [][]byte

@@ -123,7 +123,7 @@ func (l *Log) prepare(path string, segment int64, id Identity) error {
 	return l.preallocate(path, have)
 }
 
-// readPage reads a page; what lies behind the end of the file is zeros.
+// readPage reads a page; what is behind the end of the file is zeros.
 func readPage(f io.ReaderAt, page []byte, at int64) error {
 	if _, err := f.ReadAt(page, at); err != nil && !errors.Is(err, io.EOF) {
 		return err

@@ -69,7 +69,7 @@ func (b Batches) Last() uint64 {
 // Contiguous reports whether no batch is missing between the first and the last.
 func (b Batches) Contiguous() bool { return len(b) == 0 || b.Last()-b[0].Number == uint64(len(b)-1) }
 
-// newest returns the batches up to the last, as far back as none is missing: what lies before a gap may have been
+// newest returns the batches up to the last, as far back as none is missing: what is before a gap may have been
 // overtaken by what was in it.
 func (b Batches) newest() Batches {
 	i := len(b)

@@ -186,7 +186,7 @@ func TestAFailedBatchIsNotReadWithTheNext(t *testing.T) {
 		after := uint64(0)
 		if checkpointed {
 			must(t, j.CheckpointAll(func(b Batches) error { after = b.Last(); return nil }))
-			for range 20 { // the failed one will stand behind where the next begins
+			for range 20 { // the failed one will be behind where the next begins
 				n++
 				_, err := j.Append(text(1))
 				must(t, err)
@@ -220,7 +220,7 @@ func TestAFailedBatchIsNotReadWithTheNext(t *testing.T) {
 	}
 }
 
-// When it is not known what was checkpointed, what lies before a gap is left out: what was in the gap may have overtaken it.
+// When it is not known what was checkpointed, what is before a gap is left out: what was in the gap may have overtaken it.
 func TestWithoutACheckpointBatchesBeforeAGapAreDropped(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "j")
 	j := open(t, path)
@@ -257,7 +257,7 @@ func TestDataThatLooksLikeABatchIsNone(t *testing.T) {
 		must(t, err)
 	}
 	must(t, j.CheckpointAll(func(Batches) error { return nil }))
-	appendAll(t, j, 3, 3) // over the head of the pageSize: its second sector lies bare
+	appendAll(t, j, 3, 3) // over the head of the pageSize: its second sector is exposed
 	must(t, j.Close())
 	if got := left(t, open(t, path), 2); len(got) != 1 || got[0].Number != 3 {
 		t.Errorf("%d batches: %v", len(got), got)

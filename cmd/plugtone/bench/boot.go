@@ -33,7 +33,7 @@ type stormResult struct {
 	Last         time.Duration // from the first DISCOVER until the last phone had its last file
 	P50, P99     time.Duration // of a phone, from its DISCOVER to its last file
 	Leased       time.Duration // until the last phone had its lease
-	DHCPAgain    int           // DISCOVERs and REQUESTs that were said once more
+	DHCPAgain    int           // DISCOVERs and REQUESTs that were sent again
 	DHCPLost     int           // DISCOVERs and REQUESTs that were never answered; the others were answered late
 	FilesAgain   int           // fetches that had to be done once more
 	TCPAgain     int           // segments that the phones' kernel had to send once more

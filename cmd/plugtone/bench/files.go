@@ -227,7 +227,7 @@ func (s sample) String() string {
 	return text
 }
 
-// ask has the phones' namespace ask a server for so long.
+// measure has the phones' namespace load a server for so long.
 func (s *server) ask(l load, period time.Duration) (got sample, err error) {
 	l.Server, l.Period, l.Phones = serverAddr.String(), period, phones
 	got.used, _, err = s.measure("load", l, &got.loaded)

@@ -62,7 +62,7 @@ func generate(spec string) error {
 	return json.NewEncoder(os.Stdout).Encode(l.run())
 }
 
-// run has the phones ask until the period is over.
+// run has the phones send requests until the period ends.
 func (l *load) run() (all loaded) {
 	var mu sync.Mutex
 	var times []time.Duration
@@ -153,7 +153,7 @@ func (l *load) tftp(from netip.Addr) func(string) (int64, error) {
 type fetch struct {
 	c            *net.UDPConn
 	peer         netip.AddrPort
-	out          []byte // what was said last
+	out          []byte // what was sent last
 	size, window int
 	block, acked uint16 // the last that was received in sequence, and acknowledged
 	gap          bool   // the loss after block has been reported

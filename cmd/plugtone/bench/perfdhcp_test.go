@@ -36,6 +36,6 @@ func TestParse(t *testing.T) {
 		}
 	}
 	if _, err := parsePerfdhcp("perfdhcp: no such interface\n"); err == nil {
-		t.Error("nothing was measured, and nothing said of it")
+		t.Error("nothing was measured, and nothing reported")
 	}
 }

@@ -27,7 +27,7 @@ import (
 	"plugtone/store"
 )
 
-// phones ask; there may be more devices on record. When all boot at once there are more of them too.
+// phones send requests; there may be more devices on record. When all boot at once there are more of them too.
 const (
 	phones      = 100
 	stormPhones = 1000

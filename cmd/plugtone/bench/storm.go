@@ -65,7 +65,7 @@ func pick(b bool, yes, no string) string {
 	return no
 }
 
-// storm is one run. The server's kernel has forgotten where the phones are, as it would have by then.
+// storm is one run. The server's kernel has dropped the phones' neighbour entries, as it would have by then.
 func (s *server) storm(r stormSpec) (string, error) {
 	if out, err := s.host.Command(s.ctx, "ip", "neigh", "flush", "dev", "eth0").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("ip neigh flush: %w: %s", err, out)

@@ -17,12 +17,12 @@ const (
 	serverPort, clientPort        = 67, 68
 )
 
-// wire is one packet socket on which very many phones speak DHCP, each with its own MAC, as they do before they have an address.
+// wire is one packet socket on which very many phones use DHCP, each with its own MAC, as they do before they have an address.
 type wire struct {
 	fd       int
 	index    int
 	received []chan received // of each phone
-	owed     atomic.Int64    // what was said and has no answer yet
+	owed     atomic.Int64    // what was sent and has no answer yet
 }
 
 // received is a DHCP reply to a phone.

@@ -128,7 +128,7 @@ func (d *demo) host(name, iface, mac string, addrs ...netip.Prefix) (*netlab.Nam
 	return ns, d.bench.Attach(netlab.Port{Namespace: ns, Name: iface, MAC: mac, Addrs: addrs})
 }
 
-// play enters the devices, boots the phones one after the other, and lets a stranger try.
+// play enters the devices, boots the phones one after the other, and lets another host try.
 func (d *demo) play(ctx context.Context) error {
 	all := phones()
 	if err := d.command(ctx, "registrar", "set", "main", "--host", "pbx.example.com"); err != nil {
@@ -145,7 +145,7 @@ func (d *demo) play(ctx context.Context) error {
 			failed = append(failed, fmt.Errorf("%s %s (%s): %w", p.vendor, p.model, p.mac, err))
 		}
 	}
-	if err := d.stranger(ctx, all[0]); err != nil {
+	if err := d.otherHost(ctx, all[0]); err != nil {
 		failed = append(failed, err)
 	}
 	if len(failed) > 0 {
@@ -182,20 +182,20 @@ func (d *demo) boot(ctx context.Context, p phone) error {
 	return errors.Join(result.Err, d.command(ctx, "trace", p.mac))
 }
 
-// stranger requests another phone's file and must not get it.
-func (d *demo) stranger(ctx context.Context, victim phone) error {
+// otherHost requests another phone's file and must not get it.
+func (d *demo) otherHost(ctx context.Context, victim phone) error {
 	mac, err := dhcp.ParseMAC(victim.mac)
 	if err != nil {
 		return err
 	}
 	d.printf("\n== another host on the network requests %s.cfg ==", mac.Hex())
-	ns, err := d.host("stranger", "eth0", "02:00:00:00:66:66", netip.MustParsePrefix("10.20.0.66/22"))
+	ns, err := d.host("other", "eth0", "02:00:00:00:66:66", netip.MustParsePrefix("10.20.0.66/22"))
 	if err != nil {
 		return err
 	}
 	size, err := simulate.Fetch(ctx, ns, "http://10.20.0.2/", mac.Hex()+".cfg", "curl/7.88.1")
 	if err == nil {
-		return fmt.Errorf("a stranger got %s.cfg, %d bytes", mac.Hex(), size)
+		return fmt.Errorf("another host got %s.cfg, %d bytes", mac.Hex(), size)
 	}
 	d.printf("the answer: %v", err)
 	return d.command(ctx, "explain", "/"+mac.Hex()+".cfg", "--ip", "10.20.0.66")

@@ -2,7 +2,7 @@
 // parameter list, the server taken from the option that the vendor reads, then every file in the vendor's order.
 //
 // It shows that a daemon, its packs and the network fit together, and makes load. It is no proof that a pack is right
-// about a phone, since it believes the same pack; the scripts in cmd/plugtone/testdata use foreign clients for that.
+// about a phone, since it uses the same pack; the scripts in cmd/plugtone/testdata use foreign clients for that.
 package simulate
 
 import (
@@ -24,7 +24,7 @@ type Spec struct {
 	MAC       dhcp.MAC
 	Vendor    *pack.Vendor
 	Model     string
-	Transport string // "tftp": fetch by TFTP whatever the scheme of the server's URL; "": by that scheme
+	Transport string // "tftp": fetch by TFTP for any scheme of the server's URL; "": by that scheme
 }
 
 // Host is where a phone is connected: an interface of a namespace, with the phone's MAC and no address yet.
@@ -118,7 +118,7 @@ func boot(ctx context.Context, host Host, r *Result, logStep func(string, ...any
 			logStep("did not get %s: %v", got.Name, got.Err)
 			missed = append(missed, fmt.Errorf("%s: %w", got.Name, got.Err))
 		default:
-			logStep("asked for %s, which it can do without", got.Name)
+			logStep("requested %s, which it can do without", got.Name)
 		}
 	}
 	if len(r.Files) == 0 {

@@ -14,7 +14,7 @@ import (
 )
 
 // Workplace makes a new folder in dir, on the disk that is to be measured, and finds the program there or in PATH. Both paths
-// are absolute, for the servers run elsewhere. What remove returns is an error of the file system.
+// are absolute, for the servers run in another folder. What remove returns is an error of the file system.
 func Workplace(dir, program string) (work, found string, remove func() error, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", "", nil, err
