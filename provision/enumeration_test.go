@@ -23,8 +23,8 @@ func basic(user, password string) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
 }
 
-// guesses sends r for the files of n phones.
-func (h *fixture) guesses(r provision.Request, n int) {
+// guess sends r for the files of n phones.
+func (h *fixture) guess(r provision.Request, n int) {
 	h.t.Helper()
 	for i := range n {
 		r.Name = guess(i)
@@ -89,7 +89,7 @@ func TestGuesserOutsideTheSubnetsIsRefusedEverything(t *testing.T) {
 func TestGuesserIsRefusedEverythingWhereCredentialsAreNoProof(t *testing.T) {
 	h := newFixture(t)
 	h.site.Networks = []fleet.Network{{From: netip.MustParsePrefix("192.0.2.0/24"), Trust: []trust.Proof{trust.ProofCertificate}}}
-	h.guesses(request(""), 20)
+	h.guess(request(""), 20)
 	for _, name := range []string{"common004.cfg", guess(1)} {
 		if a := h.send(request(name)); !a.Silent || a.Challenge != "" || a.Body != nil {
 			t.Errorf("%s: %+v", name, a)
@@ -141,7 +141,7 @@ func TestGuessingIsReported(t *testing.T) {
 			r.Authorization = basic("x", "y")
 			r.Transport = fleet.HTTPS
 		}
-		h.guesses(r, 20)
+		h.guess(r, 20)
 		if i := slices.IndexFunc(h.events, func(a trust.Event) bool { return a.Kind == place.kind }); i < 0 || h.events[i].MAC != place.mac || h.events[i].Addr != r.From ||
 			!strings.Contains(h.events[i].Reason, "the files of more than 16 phones without a proof") {
 			t.Errorf("%s: alarms %+v", place.from, h.events)
@@ -193,7 +193,7 @@ func TestPhoneWithProofIsServedFromALimitedAddress(t *testing.T) {
 		}
 		guesser := r
 		guesser.Certificate, guesser.Authorization = nil, basic("x", "y")
-		h.guesses(guesser, 40)
+		h.guess(guesser, 40)
 		if !slices.Contains(h.kinds(), trust.EventShutOut) && !slices.Contains(h.kinds(), trust.EventSlowed) {
 			t.Fatalf("%s: no requester is limited: %v", proof, h.kinds())
 		}
@@ -244,7 +244,7 @@ func TestForgedDatagramsNeverLimitHTTP(t *testing.T) {
 	h := newFixture(t)
 	r := request("")
 	r.Transport = fleet.TFTP
-	h.guesses(r, 60)
+	h.guess(r, 60)
 	r.Name = "common004.cfg"
 	if a := h.send(r); !a.Silent {
 		t.Error("TFTP is not limited")
@@ -253,7 +253,7 @@ func TestForgedDatagramsNeverLimitHTTP(t *testing.T) {
 
 	guesser := request("")
 	guesser.From, guesser.Authorization = netip.MustParseAddr("192.0.2.66"), basic("x", "y")
-	h.guesses(guesser, 20)
+	h.guess(guesser, 20)
 	for i := range 10000 {
 		r.Name, r.From = guess(i), netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)})
 		h.send(r)
@@ -314,7 +314,7 @@ func TestPhonesAreServedBesideAGuesserAtTheirAddress(t *testing.T) {
 	h.now = noon.Add(6 * time.Minute)
 	guesser := request("")
 	guesser.Authorization = basic("x", "y")
-	h.guesses(guesser, 40)
+	h.guess(guesser, 40)
 	if !slices.Contains(h.kinds(), trust.EventShutOut) {
 		t.Fatalf("alarms %v", h.kinds())
 	}
@@ -342,7 +342,7 @@ func TestPhonesAreServedBesideAGuesserAtTheirAddress(t *testing.T) {
 // answer.
 func TestBurstOfChallengesIsGuessing(t *testing.T) {
 	h := newFixture(t)
-	h.guesses(request(""), 1200)
+	h.guess(request(""), 1200)
 	if got := h.kinds(); !slices.Equal(got, []trust.EventKind{trust.EventShutOut}) {
 		t.Errorf("alarms %v", got)
 	}

@@ -64,16 +64,16 @@ func (q fileRequest) isGuarded() bool {
 func (s recorder) recordUnproven(q fileRequest, p product) {
 	// A challenge without an answer isn't counted at once: the answer may be on its way. It would not help a contradiction.
 	challenged := isFirstStep(q, p) && !q.auth.Contradiction
-	for _, phone := range q.guesses() {
+	for _, phone := range q.phonesTried() {
 		if began := s.trust.Enumeration().Failed(q.who.source, phone, challenged, q.Time); began {
 			s.trust.Report(q.enumerationEvent())
 		}
 	}
 }
 
-// guesses lists the phones that a requester without proof has requested: by the name of a guarded file, and as which phone it
+// phonesTried lists the phones that a requester without proof has requested: by the name of a guarded file, and as which phone it
 // tried to log in, for any file.
-func (q fileRequest) guesses() []string {
+func (q fileRequest) phonesTried() []string {
 	var out []string
 	if !q.name.MAC.IsZero() && q.isGuarded() {
 		out = append(out, q.name.MAC.Hex())

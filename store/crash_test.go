@@ -130,7 +130,7 @@ func TestFilesInUseAreReported(t *testing.T) {
 	_, err := Open(h.cfg)
 	holder := fmt.Sprintf("process %d (", cmd.Process.Pid)
 	if err == nil || !strings.Contains(err.Error(), h.cfg.Dir+" is in use by "+holder) || strings.Count(err.Error(), "\n") != 1 {
-		t.Errorf("got %v, want it said once and with a hint", err)
+		t.Errorf("got %v, want it logged once and with a hint", err)
 	}
 	if _, err := Restore(strings.NewReader(""), h.restoreConfig()); err == nil {
 		t.Error("restored over files in use")

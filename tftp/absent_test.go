@@ -57,11 +57,11 @@ func serveFixture() error {
 		return err
 	}
 	a := &answers{F: func(r provision.Request) provision.Answer {
-		switch known := phoneNet.Contains(r.From); {
-		case strings.HasPrefix(r.Name, "own") && known, r.Name == "ringtone.wav":
-			return provision.Answer{Outcome: provision.Served, Body: fixtureFile, Size: int64(len(fixtureFile)), Known: known}
+		switch authenticated := phoneNet.Contains(r.From); {
+		case strings.HasPrefix(r.Name, "own") && authenticated, r.Name == "ringtone.wav":
+			return provision.Answer{Outcome: provision.Served, Body: fixtureFile, Size: int64(len(fixtureFile)), Known: authenticated}
 		case r.Name == "large":
-			return provision.Answer{Outcome: provision.Served, Content: &stream{Reader: bytes.NewReader(largeFile())}, Size: int64(len(largeFile())), Known: known}
+			return provision.Answer{Outcome: provision.Served, Content: &stream{Reader: bytes.NewReader(largeFile())}, Size: int64(len(largeFile())), Known: authenticated}
 		case strings.HasPrefix(r.Name, "own"):
 			return provision.Answer{Outcome: provision.Refused}
 		}

@@ -33,7 +33,7 @@ func (o PBXSync) query() url.Values {
 	return q
 }
 
-func pbxPath(name, what string) string { return "/pbx/" + url.PathEscape(name) + "/" + what }
+func pbxPath(name, operation string) string { return "/pbx/" + url.PathEscape(name) + "/" + operation }
 
 // PBXs lists the PBX sources of the configuration.
 func (c Operation) PBXs(ctx context.Context) ([]pbxsync.SourceStatus, error) {

@@ -61,14 +61,14 @@ func (r *applying) total() int {
 }
 
 func (r *applying) action() string {
-	what := fmt.Sprintf("apply %d records", r.total())
+	text := fmt.Sprintf("apply %d records", r.total())
 	if r.table != nil {
-		what = fmt.Sprintf("apply %d rows", r.total())
+		text = fmt.Sprintf("apply %d rows", r.total())
 		if r.table.Format != "plugtone" {
-			what += " of " + r.table.Format
+			text += " of " + r.table.Format
 		}
 	}
-	return what
+	return text
 }
 
 // run makes the change, all or nothing.

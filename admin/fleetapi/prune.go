@@ -48,7 +48,7 @@ func (r *applying) prune(e fleet.Edit) error {
 }
 
 func (r *applying) pruneKind(kind string, all iter.Seq2[string, error], remove func(string) error) error {
-	var gone []string
+	var removed []string
 	total := 0
 	for name, err := range all {
 		if err != nil {
@@ -56,13 +56,13 @@ func (r *applying) pruneKind(kind string, all iter.Seq2[string, error], remove f
 		}
 		total++
 		if !r.has(kind, name) {
-			gone = append(gone, name)
+			removed = append(removed, name)
 		}
 	}
-	if len(gone)*10 > total && !r.in.Yes {
-		return huma.Error409Conflict(fmt.Sprintf("prune would remove %d of %d %ss, which is more than a tenth", len(gone), total, kind))
+	if len(removed)*10 > total && !r.in.Yes {
+		return huma.Error409Conflict(fmt.Sprintf("prune would remove %d of %d %ss, which is more than a tenth", len(removed), total, kind))
 	}
-	for _, name := range gone {
+	for _, name := range removed {
 		if err := remove(name); err != nil {
 			return err
 		}

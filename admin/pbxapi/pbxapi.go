@@ -123,12 +123,12 @@ func testOf(s pbx.Snapshot) client.PBXTest {
 }
 
 func sourceProblem(err error) error {
-	var gone *pbxsync.TooManyGone
+	var tooMany *pbxsync.TooManyGone
 	var unread *pbxsync.ReadError
 	switch {
 	case errors.Is(err, pbxsync.ErrUnknown):
 		return huma.Error404NotFound(err.Error())
-	case errors.As(err, &gone), errors.Is(err, pbxsync.ErrRead):
+	case errors.As(err, &tooMany), errors.Is(err, pbxsync.ErrRead):
 		return huma.Error409Conflict(err.Error())
 	case errors.As(err, &unread):
 		return huma.Error502BadGateway(err.Error())

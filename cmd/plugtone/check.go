@@ -65,7 +65,7 @@ func report(w io.Writer, r *daemon.Report) error {
 		}
 		switch {
 		case s.Phones != "provision":
-			url = "none told"
+			url = "none"
 		case url == "":
 			url = "http:// and the address of ours that a relay or client there reaches"
 		}

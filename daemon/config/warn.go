@@ -116,8 +116,8 @@ func (r *reader) warnSubnet(c *Config, s *fleet.Subnet, at string) {
 	}
 	r.warnURL(c, s, at)
 	r.warnOptions(s, at)
-	if size, room := replySize(s), 548; size > room {
-		r.warn(at+".options", "", "an ACK with all options has %d bytes, but phones that send no maximum message size get at most %d: the last options are left out", size, room)
+	if size, limit := replySize(s), 548; size > limit {
+		r.warn(at+".options", "", "an ACK with all options has %d bytes, but phones that send no maximum message size get at most %d: the last options are left out", size, limit)
 	}
 }
 

@@ -298,7 +298,7 @@ func TestEnterAsOrdinaryUser(t *testing.T) {
 		// Enter has run already, or this test would have been skipped.
 		return
 	}
-	const nobody = 65534
+	const unprivileged = 65534
 	if exec.Command("setpriv", "--reuid=65534", "--clear-groups", "unshare", "-Urn", "true").Run() != nil {
 		t.Log("this kernel lets no ordinary user make user namespaces: nothing to enter")
 		return
@@ -313,7 +313,7 @@ func TestEnterAsOrdinaryUser(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), dir+"/test", "-test.run=^TestEnterHelper$")
 	cmd.Env = append(os.Environ(), "NETLAB_TEST_HELPER=1")
 	cmd.Dir = dir
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: unprivileged, Gid: unprivileged}}
 	out, err := cmd.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "helper: uid 0\n") {
 		t.Errorf("as an ordinary user: %v\n%s", err, out)

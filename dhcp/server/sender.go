@@ -39,7 +39,7 @@ func (s *sender) open(within netif.Namespace, log *slog.Logger) {
 	}
 }
 
-// send sends a reply to where the send rule says. in is the interface that the request came in on, client the hardware
+// send sends a reply to the destination that the send rule gives. in is the interface that the request came in on, client the hardware
 // address of the client; zero when the destination is a relay.
 func (s *sender) send(to wire.Destination, client dhcp.MAC, payload []byte, in *netif.Interface) error {
 	switch {

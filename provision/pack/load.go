@@ -32,7 +32,7 @@ func Load(c Config) (*Set, error) {
 			errs = append(errs, err)
 			continue
 		}
-		v.Recognises = !v.Experimental || slices.Contains(c.Experimental, v.ID) || slices.Contains(c.Trial, v.ID)
+		v.Recognises = !v.Experimental || slices.Contains(c.Experimental, v.ID) || slices.Contains(c.Checked, v.ID)
 		if c.Check != nil && (own[id] || c.CheckBuiltin) {
 			errs = append(errs, c.Check(v))
 		}

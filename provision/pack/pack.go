@@ -28,7 +28,7 @@ type Config struct {
 	Builtin      fs.FS    // one folder per vendor
 	Dirs         []string // operators' folders of packs: replace or extend the built-in ones, later ones win
 	Experimental []string // experimental packs that may recognise phones
-	Trial        []string // packs that may recognise phones even if experimental, because they are being checked
+	Checked      []string // packs that may recognise phones even if experimental, because they are being checked
 
 	Check        func(*Vendor) error // called for packs of Dirs; its error is one of the pack. See packcheck.Load
 	CheckBuiltin bool                // also call it for the built-in packs; their tests have done so already

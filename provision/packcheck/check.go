@@ -49,7 +49,7 @@ func Check(c pack.Config, dir string, rewrite func(path string, data []byte) err
 			return nil, err
 		}
 		heads = append(heads, f)
-		c.Trial = append(c.Trial, f.ID)
+		c.Checked = append(c.Checked, f.ID)
 	}
 	s, err := Load(c)
 	if err != nil {

@@ -65,7 +65,7 @@ func goldens(v *pack.Vendor, fsys fs.FS, rewrite func(name string, data []byte) 
 	return errors.Join(errs...)
 }
 
-// phonebookHint says how a golden requests a phonebook, when one is among the files that none requests.
+// phonebookHint returns how a golden requests a phonebook, when one is among the files that no golden requests.
 func phonebookHint(v *pack.Vendor, left []string) string {
 	for _, f := range v.Declared() {
 		if f.MaxNumbers > 0 && slices.Contains(left, f.Name) {

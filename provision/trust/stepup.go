@@ -15,11 +15,11 @@ const (
 	challengeAnswer = 5 * time.Second
 	// challengeRetry is the time within which a phone that got no file tries again in the same boot.
 	challengeRetry = time.Minute
-	// challengeMemory is how long an unanswered challenge is remembered.
-	challengeMemory = 24 * time.Hour
-	// deafMemory is how long a phone is left alone that did not answer two challenges, on different days, after it was given
+	// challengePeriod is how long an unanswered challenge is remembered.
+	challengePeriod = 24 * time.Hour
+	// unansweredPeriod is how long a phone is left alone that did not answer two challenges, on different days, after it was given
 	// credentials: its firmware ignores them, and it may fetch its file only once a day.
-	deafMemory = 30 * 24 * time.Hour
+	unansweredPeriod = 30 * 24 * time.Hour
 	// oneBoot is how long a phone takes at most from its first file until it uses what it was given.
 	oneBoot = 10 * time.Minute
 	// resetGrant is how long a phone that counts as factory-reset gets its files.
@@ -150,16 +150,16 @@ func (s *stepUp) decide(r WeakRequest, commit bool) StepUpVerdict {
 // invited decides about a phone that was given credentials and has never used them. It is challenged for one file; when it
 // does not answer, its weak proof is enough as before. So it is once more on another day, and then rarely.
 func invited(r WeakRequest, p *stepUpPhone) StepUpVerdict {
-	memory := challengeMemory
+	period := challengePeriod
 	if p.boots >= 2 {
-		memory = deafMemory
+		period = unansweredPeriod
 	}
-	if !r.CanAnswer || r.Wrong || within(p.challenged, r.Time, memory) && p.file != 0 {
+	if !r.CanAnswer || r.Wrong || within(p.challenged, r.Time, period) && p.file != 0 {
 		return StepUpVerdict{}
 	}
 	p.challenged, p.file = r.Time, fileHash(r.File)
 	p.boots++
-	return StepUpVerdict{Action: StepUpChallenge, Reason: "the phone was given credentials of its own and is asked for them; without them it is served when it asks again"}
+	return StepUpVerdict{Action: StepUpChallenge, Reason: "the phone was given credentials of its own and is asked for them; without them it is served when it sends the request again"}
 }
 
 // required decides about a phone that has used its credentials before.
@@ -169,7 +169,7 @@ func (s *stepUp) required(r WeakRequest, p *stepUpPhone, commit bool) StepUpVerd
 		return StepUpVerdict{Reason: "it counts as factory-reset since " + p.granted.UTC().Format(time.RFC3339)}
 	}
 	if r.CanAnswer && !r.Wrong && !p.unanswered(r) {
-		if !within(p.challenged, r.Time, challengeMemory) {
+		if !within(p.challenged, r.Time, challengePeriod) {
 			p.boots = 0
 		}
 		if !within(p.challenged, r.Time, challengeRetry) {
@@ -224,7 +224,7 @@ func (p *stepUpPhone) unanswered(r WeakRequest) bool {
 	if within(p.challenged, r.Time, challengeRetry) {
 		return p.file == fileHash(r.File) || r.Time.Sub(p.challenged) >= challengeAnswer
 	}
-	return within(p.challenged, r.Time, challengeMemory) && p.boots >= 2
+	return within(p.challenged, r.Time, challengePeriod) && p.boots >= 2
 }
 
 // within reports whether at is at most d before now.

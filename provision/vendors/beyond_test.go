@@ -20,7 +20,7 @@ type beyondCase struct {
 	keys                []fleet.Key
 	refused             string // part of the problem
 	file                string // part of the phone's file
-	warning, left       string // part of what the status says
+	warning, left       string // part of the status
 }
 
 func beyondCases() []beyondCase {
@@ -35,9 +35,9 @@ func beyondCases() []beyondCase {
 		{name: "line, not certain", vendor: "grandstream", model: "GRP2602", lines: line(6), file: "account.6.sip.userid", warning: "line 6: GRP2602 has lines 1 to 4, as far as is known"},
 		{name: "line key, certain", vendor: "yealink", model: "T46U", keys: key("line", 40), refused: "T46U has line keys 1 to 27, not 40; beyond_model lets more through"},
 		{name: "line, certain", vendor: "yealink", model: "T46U", lines: line(20), refused: "T46U has lines 1 to 16; beyond_model lets more through"},
-		{name: "line key, said to be there", vendor: "yealink", model: "T46U", beyond: true, keys: key("line", 40), file: "linekey.40.type = 16", warning: "more are let through for this device"},
-		{name: "module, said to be there", vendor: "yealink", model: "T46U", beyond: true, keys: key("expansion4", 2), file: "expansion_module.4.key.2.type = 16", warning: "has no expansion4 keys"},
-		{name: "line, said to be there", vendor: "yealink", model: "T46U", beyond: true, lines: line(20), file: "account.20.user_name = 1001", warning: "lines 1 to 16"},
+		{name: "line key, present", vendor: "yealink", model: "T46U", beyond: true, keys: key("line", 40), file: "linekey.40.type = 16", warning: "more are let through for this device"},
+		{name: "module, present", vendor: "yealink", model: "T46U", beyond: true, keys: key("expansion4", 2), file: "expansion_module.4.key.2.type = 16", warning: "has no expansion4 keys"},
+		{name: "line, present", vendor: "yealink", model: "T46U", beyond: true, lines: line(20), file: "account.20.user_name = 1001", warning: "lines 1 to 16"},
 		{name: "an area that no file has", vendor: "grandstream", model: "GXV3480", beyond: true, keys: key("programmable", 2), left: "key programmable:2: beyond the model: has no place in the files of Grandstream"},
 	}
 }

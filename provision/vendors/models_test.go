@@ -112,7 +112,7 @@ func TestNumberOfModels(t *testing.T) {
 	}
 }
 
-// Every model says where it is from, or its family does.
+// Every model has a source, or its family has one.
 func TestModelsHaveSources(t *testing.T) {
 	type member struct{ Family, Source string }
 	for _, v := range load(t).Vendors() {

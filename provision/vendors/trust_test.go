@@ -46,7 +46,7 @@ func found(t *testing.T, v *pack.Vendor, p phonefile.Phone, text string) (kinds 
 }
 
 // Each phone gets its own user and password by its vendor's parameters wherever the sources name them, in its own file
-// alone, and is then asked for them in a way that it knows.
+// alone, and is then challenged in a way that it supports.
 func TestCredentialsAreMapped(t *testing.T) {
 	s := load(t)
 	for vendor, models := range map[string][]string{

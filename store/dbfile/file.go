@@ -52,12 +52,12 @@ type File struct {
 func (f *File) View(fn func(Tx) error) error {
 	h := f.acquire()
 	if h == nil {
-		return f.fault("read", errClosed)
+		return f.fileError("read", errClosed)
 	}
 	defer f.release(h)
 	tx, unreadable, err := h.begin()
 	if err != nil {
-		err = f.fault("read", err)
+		err = f.fileError("read", err)
 		f.mu.Lock()
 		if unreadable && f.current == h {
 			f.stuck = err
@@ -72,7 +72,7 @@ func (f *File) View(fn func(Tx) error) error {
 		return fnErr
 	})
 	if fnErr == nil && err != nil {
-		return f.fault("read", err)
+		return f.fileError("read", err)
 	}
 	return err
 }
@@ -98,8 +98,8 @@ func (f *File) release(h *handle) {
 	}
 }
 
-// fault names the file in err, unless the operating system's error names it already.
-func (f *File) fault(verb string, err error) error {
+// fileError names the file in err, unless the operating system's error names it already.
+func (f *File) fileError(verb string, err error) error {
 	if pe := (*fs.PathError)(nil); errors.As(err, &pe) && pe.Path == f.path {
 		return fmt.Errorf("%w: %w", err, fleet.ErrInternal)
 	}
@@ -112,7 +112,7 @@ func (f *File) Health() error {
 	err, place := errors.Join(f.stuck, f.lastErr), f.place
 	f.mu.Unlock()
 	if gone := place.Check(); gone != nil && !errors.Is(err, ErrReplaced) {
-		err = errors.Join(err, f.fault("write", gone))
+		err = errors.Join(err, f.fileError("write", gone))
 	}
 	return errors.Join(err, f.writing.Health(f.path, f.o.Now()))
 }
@@ -153,11 +153,11 @@ func (f *File) UsedBytes() int64 {
 func (f *File) Sync() error {
 	h := f.acquire()
 	if h == nil {
-		return f.fault("write", errClosed)
+		return f.fileError("write", errClosed)
 	}
 	defer f.release(h)
 	if err := h.db.Sync(); err != nil {
-		return f.fault("write", err)
+		return f.fileError("write", err)
 	}
 	return nil
 }

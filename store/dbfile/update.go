@@ -48,7 +48,7 @@ func (f *File) Update(fn func(Tx) error) error {
 	if err == nil {
 		f.o.Commits.Observe(f.o.Now().Sub(start).Seconds())
 	} else {
-		err = f.fault("write", err)
+		err = f.fileError("write", err)
 	}
 	f.mu.Lock()
 	f.lastErr = err
@@ -72,7 +72,7 @@ func (f *File) transact(fn func(Tx) error) error {
 	})
 	if !returned {
 		f.mu.Lock()
-		f.stuck = f.fault("write", err)
+		f.stuck = f.fileError("write", err)
 		f.mu.Unlock()
 	}
 	return err
@@ -140,7 +140,7 @@ func (f *File) reopen() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err != nil {
-		f.stuck = f.fault("open", err)
+		f.stuck = f.fileError("open", err)
 		return err
 	}
 	f.current, f.place = h, place
@@ -173,7 +173,7 @@ func (f *File) Replace(s Schema, maxSize int, fill func(from Tx, to *File) error
 		err = os.Rename(path, f.path)
 	}
 	if err != nil {
-		return errors.Join(f.fault("replace", err), os.Remove(path))
+		return errors.Join(f.fileError("replace", err), os.Remove(path))
 	}
 	f.o.MaxSize = maxSize
 	return f.reopen()

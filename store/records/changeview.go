@@ -19,7 +19,7 @@ const partBytes = 64 << 10
 // recordKind is a kind of record for the changes, which hold records of all kinds.
 type recordKind struct {
 	word, table string
-	letter      byte // in the index
+	code        byte // in the index
 	name        func(key []byte) string
 	decode      func(payload []byte) (*fleet.Record, error)
 }
@@ -73,7 +73,7 @@ func recordNamed(kind, name string) (recordKind, []byte, error) {
 
 // recordKey is the key of a record's change in the index.
 func recordKey(t touchedRecord, id uint64) []byte {
-	return append(append([]byte{kindOf(t.table).letter}, t.key...), number(id)...)
+	return append(append([]byte{kindOf(t.table).code}, t.key...), number(id)...)
 }
 
 func partKey(id uint64, part int) []byte {
@@ -96,12 +96,12 @@ func parts(all []touchedRecord) [][]touchedRecord {
 	return out
 }
 
-// packEntries compresses records: for each its kind's letter, key, and the payloads before and after, all but the letter with
+// packEntries compresses records: for each its kind's code, key, and the payloads before and after, all but the code with
 // its length before it. An empty payload is none.
 func packEntries(list []touchedRecord) ([]byte, error) {
 	var plain []byte
 	for _, t := range list {
-		plain = append(plain, kindOf(t.table).letter)
+		plain = append(plain, kindOf(t.table).code)
 		for _, b := range [][]byte{t.key, t.before, t.after} {
 			plain = binary.AppendUvarint(plain, uint64(len(b)))
 			plain = append(plain, b...)
@@ -142,7 +142,7 @@ func entriesOf(table dbfile.Table, key, value []byte) ([]touchedRecord, error) {
 	for len(plain) > 0 {
 		t := touchedRecord{}
 		for _, k := range recordKinds {
-			if k.letter == plain[0] {
+			if k.code == plain[0] {
 				t.table = k.table
 			}
 		}

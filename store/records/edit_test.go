@@ -240,12 +240,12 @@ func compareIndexes(t *rapid.T, s *DB) {
 			if err != nil {
 				return err
 			}
-			seen := map[string]bool{}
+			listed := map[string]bool{}
 			for _, l := range d.Lines {
-				if !seen[l.Extension] {
+				if !listed[l.Extension] {
 					withExt[l.Extension] = append(withExt[l.Extension], d.MAC)
 				}
-				seen[l.Extension] = true
+				listed[l.Extension] = true
 			}
 			withProfile[d.Profile] = append(withProfile[d.Profile], d.MAC)
 			if d.ReservedIP.IsValid() {

@@ -185,12 +185,12 @@ func TestAnEditMayChangeWhatItWalks(t *testing.T) {
 		devices = append(devices, &fleet.Device{MAC: mac(i + 1), Label: "old"})
 	}
 	putDevices(t, s, devices...)
-	seen := 0
+	visited := 0
 	must(t, s.Edit("tester", "change all", func(e fleet.Edit) error {
 		for d, err := range e.Devices(dhcp.MAC{}) {
 			must(t, err)
-			seen++
-			if seen%3 == 0 {
+			visited++
+			if visited%3 == 0 {
 				must(t, e.DeleteDevice(d.MAC))
 				continue
 			}
@@ -210,8 +210,8 @@ func TestAnEditMayChangeWhatItWalks(t *testing.T) {
 		}
 		return nil
 	}))
-	if seen != 1000 || left != 667 {
-		t.Errorf("%d seen, %d left", seen, left)
+	if visited != 1000 || left != 667 {
+		t.Errorf("%d visited, %d left", visited, left)
 	}
 }
 
