@@ -108,7 +108,7 @@ func TestCursorOfAnotherListIsAnError(t *testing.T) {
 	}
 }
 
-// TestPagesUnderWritesNeitherSkipNorRepeat: devices that nobody changes are on exactly one page, while others come, go and change.
+// TestPagesUnderWritesNeitherSkipNorRepeat: devices that are not changed are on exactly one page, while others come, go and change.
 func TestPagesUnderWritesNeitherSkipNorRepeat(t *testing.T) {
 	list, status := phones(120)
 	x, records := newIndex(t, status, list...)

@@ -118,7 +118,7 @@ func StateOf(id string) State {
 // States lists the states of devices, those that need attention first.
 func States() []State {
 	return []State{
-		{"refused", "Refused", "bad", "The phone asked for its files and could not prove to be this phone."},
+		{"refused", "Refused", "bad", "The phone requested its files and could not prove to be this phone."},
 		{"stale", "Stale", "warn", "The files that the phone fetched last differ from what it would get now."},
 		{"never_fetched", "Never fetched", "warn", "The phone was seen, but has not fetched its files."},
 		{"never_seen", "Never seen", "new", "The phone is recorded and has not been seen on the network."},
