@@ -2,11 +2,15 @@ package daemon
 
 import (
 	"bufio"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"testing"
+
+	"plugtone/dhcp"
 )
 
 // BenchmarkHTTPFile is a phone's own file from the socket to the socket, with timeline, log and metrics, kept alive.
@@ -69,4 +73,21 @@ func BenchmarkTFTPFile(b *testing.B) {
 			_ = c.Close()
 		}
 	})
+}
+
+// BenchmarkPolicyOfStranger is what the two packets of a new client without a record cost before the lease table is locked.
+func BenchmarkPolicyOfStranger(b *testing.B) {
+	r := start(b, testConfig)
+	r.addPhone()
+	client := dhcp.Client{Params: []uint8{1, 3, 6, 15, 42, 66}}
+	site := dhcp.Site{Subnet: netip.MustParsePrefix("10.0.0.0/8"), Phones: dhcp.PhonesProvision, NextServer: netip.MustParseAddr("10.0.0.2")}
+	b.ReportAllocs()
+	for n := uint32(0); b.Loop(); n++ {
+		binary.BigEndian.PutUint32(client.MAC[2:], n)
+		for range 2 {
+			if p := r.service.PolicyFor(client, site); p.Phone {
+				b.Fatal(p.Reason)
+			}
+		}
+	}
 }

@@ -11,7 +11,7 @@ import (
 // PolicyFor implements dhcp.ClientPolicy; see clientpolicy.For. It does no I/O beyond a read of the record.
 func (s *Service) PolicyFor(c dhcp.Client, site dhcp.Site) dhcp.Policy {
 	g := s.current()
-	d, err := s.device(g, c.MAC, g.device)
+	d, err := s.device(g, c.MAC, anyDevice)
 	return clientpolicy.For(g.packs, c, site, d, err)
 }
 
@@ -19,32 +19,30 @@ func (s *Service) PolicyFor(c dhcp.Client, site dhcp.Site) dhcp.Policy {
 // as long for a MAC that none has: what is recorded of a refusal may delay the requester's next answer.
 func (s *Service) Recorded(mac dhcp.MAC) bool {
 	g := s.current()
-	d, err := s.device(g, mac, g.deviceInConstantWork)
+	d, err := s.device(g, mac, deviceInConstantWork)
 	return err == nil && d != nil
 }
 
 // device returns the device that has mac, nil without one. DHCP queries it for every packet, mostly for a MAC that it queried a
 // moment ago: then the records aren't opened.
-func (s *Service) device(g *generation, mac dhcp.MAC, read func(fleet.View, dhcp.MAC) (*fleet.Device, error)) (*fleet.Device, error) {
-	if d, _, ok := g.cachedDevice(s.c.Records, mac); ok {
+func (s *Service) device(g *generation, mac dhcp.MAC, read deviceReader) (*fleet.Device, error) {
+	d, revision, ok := g.cachedDevice(s.c.Records, mac)
+	if ok {
 		return d, nil
 	}
-	var d *fleet.Device
 	err := s.c.Records.View(func(f fleet.View) (err error) {
-		d, err = read(f, mac)
+		d, err = g.readDevice(f, deviceKey{mac, revision}, read)
 		return err
 	})
 	return d, err
 }
 
-// deviceInConstantWork is device that reads another record when there is none for mac.
-func (g *generation) deviceInConstantWork(f fleet.View, mac dhcp.MAC) (*fleet.Device, error) {
-	return g.deviceBy(f, mac, func(f fleet.View, mac dhcp.MAC) (*fleet.Device, error) {
-		d, err := f.DeviceByAny(mac)
-		if !errors.Is(err, fleet.ErrNotFound) {
-			return d, err
-		}
-		_, err = fleet.DeviceOrNext(f, mac)
-		return nil, err
-	})
+// deviceInConstantWork is anyDevice that reads another record when there is none for mac.
+func deviceInConstantWork(f fleet.View, mac dhcp.MAC) (*fleet.Device, error) {
+	d, err := f.DeviceByAny(mac)
+	if !errors.Is(err, fleet.ErrNotFound) {
+		return d, err
+	}
+	_, err = fleet.DeviceOrNext(f, mac)
+	return nil, err
 }

@@ -112,25 +112,30 @@ func (g *generation) cachedDevice(records fleet.Records, mac dhcp.MAC) (d *fleet
 
 // device returns the device that has mac, or nil.
 func (g *generation) device(f fleet.View, mac dhcp.MAC) (*fleet.Device, error) {
-	return g.deviceBy(f, mac, func(f fleet.View, mac dhcp.MAC) (*fleet.Device, error) {
-		d, err := f.DeviceByAny(mac)
-		if errors.Is(err, fleet.ErrNotFound) {
-			return nil, nil
-		}
-		return d, err
-	})
-}
-
-// deviceBy reads a record that isn't cached.
-func (g *generation) deviceBy(f fleet.View, mac dhcp.MAC, read func(fleet.View, dhcp.MAC) (*fleet.Device, error)) (*fleet.Device, error) {
 	key := deviceKey{mac, f.Revision()}
 	if d, ok := g.devices.Get(key); ok {
 		return d, nil
 	}
-	d, err := read(f, mac)
+	return g.readDevice(f, key, anyDevice)
+}
+
+// readDevice reads a record that isn't cached. f is at the revision of key or a later one.
+func (g *generation) readDevice(f fleet.View, key deviceKey, read deviceReader) (*fleet.Device, error) {
+	d, err := read(f, key.mac)
 	if err != nil {
 		return nil, err
 	}
 	g.devices.Put(key, d, 1)
 	return d, nil
+}
+
+// deviceReader returns the device that has a MAC, or nil.
+type deviceReader func(fleet.View, dhcp.MAC) (*fleet.Device, error)
+
+func anyDevice(f fleet.View, mac dhcp.MAC) (*fleet.Device, error) {
+	d, err := f.DeviceByAny(mac)
+	if errors.Is(err, fleet.ErrNotFound) {
+		return nil, nil
+	}
+	return d, err
 }

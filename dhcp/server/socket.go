@@ -102,6 +102,7 @@ type inbox struct {
 	names   [batchSize]unix.RawSockaddrInet4
 	control [batchSize][controlSize]byte
 	data    [batchSize]unix.Iovec
+	used    int // messages that were received by the last read
 }
 
 // mmsghdr is recvmmsg's.
@@ -118,20 +119,27 @@ func newInbox() *inbox {
 		m.Iov = &in.data[i]
 		m.SetIovlen(1)
 		m.Name, m.Control = (*byte)(unsafe.Pointer(&in.names[i])), &in.control[i][0]
+		in.ready(i)
 	}
 	return in
+}
+
+// ready prepares message i to be received into packet i.
+func (in *inbox) ready(i int) {
+	m := &in.msgs[i]
+	m.Namelen, m.Flags = unix.SizeofSockaddrInet4, 0
+	m.SetControllen(controlSize)
+	in.data[i].Base = &in.packets[i].buf[0]
+	in.data[i].SetLen(packetSize)
 }
 
 // read receives what the socket holds and returns how many packets that are. Without wait it returns 0 when there are
 // none.
 func (in *inbox) read(s *socket, wait bool) (int, error) {
-	for i := range in.msgs {
-		m, p := &in.msgs[i], in.packets[i]
-		m.Namelen, m.Flags = unix.SizeofSockaddrInet4, 0
-		m.SetControllen(controlSize)
-		in.data[i].Base = &p.buf[0]
-		in.data[i].SetLen(packetSize)
+	for i := range in.used {
+		in.ready(i)
 	}
+	in.used = 0
 	flags := unix.MSG_WAITFORONE
 	if !wait {
 		flags = unix.MSG_DONTWAIT
@@ -139,7 +147,8 @@ func (in *inbox) read(s *socket, wait bool) (int, error) {
 	n, _, err := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(s.FD), uintptr(unsafe.Pointer(&in.msgs)), batchSize, uintptr(flags), 0, 0)
 	switch {
 	case err == 0:
-		return int(n), nil
+		in.used = int(n)
+		return in.used, nil
 	case err == unix.EINTR, !wait && err == unix.EAGAIN:
 		return 0, nil
 	}

@@ -44,11 +44,14 @@ var evidenceKinds = []struct {
 }
 
 func paramList(params []uint8) string {
-	words := make([]string, len(params))
+	text := make([]byte, 0, 4*len(params))
 	for i, p := range params {
-		words[i] = strconv.Itoa(int(p))
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = strconv.AppendUint(text, uint64(p), 10)
 	}
-	return strings.Join(words, ",")
+	return string(text)
 }
 
 // ouiDigits is how many digits every prefix has; some, of small blocks, have more.
@@ -282,6 +285,9 @@ func (s *Set) Resolve(name string) []phonefile.Match {
 
 // cleanName returns a file name as it is looked up, "" for a malformed one.
 func cleanName(name string) string {
+	if name == "" { // as in every DHCP packet
+		return ""
+	}
 	name, err := phonefile.CleanName(name)
 	if err != nil {
 		return ""

@@ -23,10 +23,16 @@ func (db *DB) View(f func(fleet.View) error) error {
 // Revision is that of the last committed Edit.
 func (db *DB) Revision() uint64 { return db.revision.Load() }
 
-// notFound names which record isn't there.
-func notFound(kind, name string) error {
-	return fmt.Errorf("%s %.80s: %w", kind, name, fleet.ErrNotFound)
+// missing is the error that names which record isn't there. It is text only when it is shown: most are of DHCP clients without a record.
+type missing struct{ kind, name string }
+
+func notFound(kind, name string) error { return missing{kind, name} }
+
+func (m missing) Error() string {
+	return fmt.Sprintf("%s %.80s: %v", m.kind, m.name, fleet.ErrNotFound)
 }
+
+func (missing) Unwrap() error { return fleet.ErrNotFound }
 
 // broken names a record that can't be read: an internal error.
 func broken(kind, name string, err error) error {
