@@ -9,6 +9,9 @@
 # make build   bin/plugtone
 # make lint    gofmt, vet, staticcheck
 # make lint-api    the OpenAPI document by redocly and spectral, which npm installs into a temporary folder
+# make packages    .deb and .rpm for amd64, arm64 and armv7 in bin/packages (ARCHS=amd64, VERSION=1.2.3)
+# make test-packages    builds them twice, checks them by lintian, and installs, upgrades, downgrades, removes and purges them in a Debian that systemd-nspawn boots
+# make image    an OCI image for this machine's architecture in bin/plugtone-image.tar; needs no Docker
 # make install    after make build: binary, unit, default configuration, man pages, completion for bash, zsh and fish, alerts and dashboard (DESTDIR=/tmp/root)
 
 GO       ?= go
@@ -24,7 +27,7 @@ TEST_TOOLS := pg_ctlcluster:postgresql mariadbd:mariadb-server sipp:sip-tester u
               ip:iproute2 ping:iputils-ping openssl:openssl systemd-analyze:systemd linphonec:linphone-cli promtool:prometheus \
               chromium:chromium
 
-.PHONY: demo test bench bench-dhcp bench-files bench-storm parity fuzz build lint lint-api install tools
+.PHONY: demo test bench bench-dhcp bench-files bench-storm parity fuzz build lint lint-api install packages test-packages image tools
 
 demo: build
 	$(BIN) demo $(ARGS)
@@ -94,6 +97,8 @@ tools:
 # Installs what "make build" made, and builds nothing: it runs as root. Set DESTDIR for a package. systemd need not run.
 # Debian's zsh looks in vendor-completions, others' in site-functions.
 ZSH_COMPLETIONS ?= $(PREFIX)/share/zsh/vendor-completions
+# The program that writes manual pages and completions: another one when BIN is for another kind of machine.
+TOOL ?= $(BIN)
 
 install:
 	@[ -x $(BIN) ] || { echo "$(BIN) is missing: run make build first" >&2; exit 1; }
@@ -104,11 +109,11 @@ install:
 	install -D -m 0644 packaging/sysctl.conf $(DESTDIR)$(PREFIX)/lib/sysctl.d/60-plugtone.conf
 	install -d -m 0755 $(DESTDIR)/etc/plugtone/vendors
 	[ -e $(DESTDIR)/etc/plugtone/plugtone.yaml ] || install -D -m 0640 packaging/plugtone.yaml $(DESTDIR)/etc/plugtone/plugtone.yaml
-	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || date +%s) $(BIN) man $(DESTDIR)$(PREFIX)/share/man
+	SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null || date +%s)} $(TOOL) man $(DESTDIR)$(PREFIX)/share/man
 	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(ZSH_COMPLETIONS) $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
-	$(BIN) completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/plugtone
-	$(BIN) completion zsh > $(DESTDIR)$(ZSH_COMPLETIONS)/_plugtone
-	$(BIN) completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/plugtone.fish
+	$(TOOL) completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/plugtone
+	$(TOOL) completion zsh > $(DESTDIR)$(ZSH_COMPLETIONS)/_plugtone
+	$(TOOL) completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/plugtone.fish
 	install -D -m 0644 packaging/prometheus/alerts.yaml $(DESTDIR)$(PREFIX)/share/plugtone/prometheus/alerts.yaml
 	install -D -m 0644 packaging/prometheus/alerts_test.yaml $(DESTDIR)$(PREFIX)/share/plugtone/prometheus/alerts_test.yaml
 	install -D -m 0644 packaging/grafana/plugtone.json $(DESTDIR)$(PREFIX)/share/plugtone/grafana/plugtone.json
@@ -116,3 +121,15 @@ install:
 	@[ -n "$(DESTDIR)" ] || ! command -v systemd-tmpfiles >/dev/null || systemd-tmpfiles --create plugtone.conf
 	@[ -n "$(DESTDIR)" ] || ! command -v sysctl >/dev/null || sysctl -q -p packaging/sysctl.conf || echo "net.core.rmem_max stays as it is until the next boot"
 	@[ -n "$(DESTDIR)" ] || [ ! -d /run/systemd/system ] || systemctl daemon-reload
+
+packages:
+	GO=$(GO) packaging/build-packages
+
+PACKAGE_TOOLS := lintian:lintian debootstrap:debootstrap rpm:rpm systemd-nspawn:systemd-container dpkg-deb:dpkg skopeo:skopeo
+
+test-packages:
+	@$(MAKE) --no-print-directory tools TEST_TOOLS='$(PACKAGE_TOOLS)'
+	GO=$(GO) packaging/test-packages
+
+image: build
+	$(GO) run ./packaging/image -program $(BIN) -o bin/plugtone-image.tar

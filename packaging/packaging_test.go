@@ -166,7 +166,7 @@ func TestUnitAgreesWithTheProgram(t *testing.T) {
 	unit := read(t, "plugtone.service")
 	caps := "CAP_NET_BIND_SERVICE CAP_NET_RAW"
 	for _, line := range []string{
-		"Type=notify", "ExecStart=/usr/bin/plugtone serve", "ExecReload=/bin/kill -HUP $MAINPID", "User=plugtone", "Group=plugtone",
+		"Type=notify", "ExecStart=/usr/bin/plugtone serve --config /etc/plugtone/plugtone.yaml $PLUGTONE_OPTIONS", "EnvironmentFile=-/etc/default/plugtone", "ExecReload=/bin/kill -HUP $MAINPID", "User=plugtone", "Group=plugtone",
 		"AmbientCapabilities=" + caps, "CapabilityBoundingSet=" + caps, "RuntimeDirectory=plugtone", "StateDirectory=plugtone",
 		"LimitNOFILE=65536", "LimitCORE=0", "NoNewPrivileges=yes", "UMask=0077", "ProtectProc=invisible", "ProcSubset=pid", "PrivateMounts=yes",
 		"DevicePolicy=closed", "MemoryMax=1G", "TasksMax=512", "Environment=GOGC=200 GOMEMLIMIT=144MiB",
