@@ -76,13 +76,14 @@
 //
 // A screen links to another by these addresses only:
 //
-//	/phones?where=EXPR&q=TEXT&sort=FIELD      list of phones; EXPR as in the API
+//	/phones?where=EXPR&q=TEXT&sort=FIELD      list of phones; EXPR as in the API; state=STATE is short for where=state=STATE
 //	/phones/MAC[/TAB]                         one phone; TAB is keys, lines, settings, files or history
 //	/phones/new                               form for a new phone
 //	/profiles, /profiles/NAME                 profiles and their keys
-//	/change/new?action=ACTION&mac=MAC&mac=…   draft of a change of these phones (GET or POST, for many MACs), or
-//	/change/new?action=ACTION&where=EXPR&q=…  of all phones that match. ACTION is profile, settings, lines, tags, firmware, keys,
-//	                                          enable, disable, resync, enroll, export or delete
+//	/change/new                               draft of a change of selected phones, by GET or POST (POST for many MACs). Parameters:
+//	                                          action=ACTION: profile, settings, keys, lines, tags, firmware, enable, disable, resync, enroll,
+//	                                          export or delete; and mac=MAC for each phone. With all=on the phones are instead all that
+//	                                          match where=EXPR and q=TEXT, as in the list; mac is ignored then
 //	/changes/ID                               a change: what it did, and undo
 //	/jobs/ID                                  progress of a resync
 //	/discovered, /import, /pbx, /network, /activity
@@ -160,6 +161,9 @@ func (f *Frame) handle(pattern string, h Handler, needsSession bool) {
 		f.serve(w, r, s, h)
 	})))
 }
+
+// Has reports whether a screen is registered at a path: a link to it would lead somewhere.
+func (f *Frame) Has(path string) bool { return f.paths[path] }
 
 // NotFound answers a path that no screen has, for browsers.
 func (f *Frame) NotFound(w http.ResponseWriter, r *http.Request) {

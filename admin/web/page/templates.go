@@ -29,6 +29,12 @@ type Base struct {
 
 func (b *Base) base() *Base { return b }
 
+// ShortUser returns the name of the user without what kind of name it is.
+func (b *Base) ShortUser() string {
+	_, name, _ := strings.Cut(b.User, ":")
+	return name
+}
+
 // View is what a template shows. A struct that embeds Base is one.
 type View interface{ base() *Base }
 

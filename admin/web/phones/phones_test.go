@@ -8,12 +8,53 @@ import (
 
 func TestMain(m *testing.M) { webtest.Main(m) }
 
-func TestPhonesAreListedAndFound(t *testing.T) {
-	b := webtest.New(t).As(t, "viewer")
+func TestPhonesAreFilteredSearchedAndSorted(t *testing.T) {
+	b := webtest.New(t).As(t, "operator")
 	b.Open("/phones")
 	b.WaitText("#phones", "Amelia Wright")
 	b.Check("list")
-	b.Type("input[type=search]", "hoffmann")
-	b.WaitFor(`document.querySelectorAll("#phones tbody tr").length == 2`)
-	b.WaitFor(`location.search.includes("q=hoffmann")`)
+	b.Type("#q", "hoffmann")
+	b.WaitFor(`document.querySelectorAll("#phones tbody tr").length == 2 && location.search.includes("q=hoffmann")`)
+	b.Type("#q", "")
+	b.Press("\r")
+	b.WaitFor(`document.querySelectorAll("#phones tbody tr").length == 48`)
+	b.Click(`.chip[href*="refused"]`)
+	b.WaitFor(`document.querySelectorAll("#phones tbody tr").length == 2 && location.search.includes("refused")`)
+	b.Click(`.facet:nth-child(2) summary`)
+	b.Check("facet")
+	b.Click(`.facet:nth-child(2) .menu-body a`)
+	b.WaitFor(`location.search.includes("model")`)
+	b.WaitText("#phones", "Lucas Meyer")
+	b.Back()
+	b.WaitFor(`!location.search.includes("model")`)
+	b.Back()
+	b.WaitFor(`document.querySelectorAll("#phones tbody tr").length == 48`)
+	b.Click(`th.sort a[href*="sort=last_fetch"]`)
+	b.WaitFor(`document.querySelector("th[aria-sort=ascending]")?.innerText.trim() == "Last fetch"`)
+	b.Open("/phones?q=nothing+has+this")
+	b.Check("no-match")
+}
+
+func TestKeysLeftOutAreCounted(t *testing.T) {
+	b := webtest.New(t).As(t, "viewer")
+	b.Open("/phones")
+	b.Click(`.chip[href*="left_out"]`)
+	b.WaitFor(`location.search.includes("left_out") && document.querySelectorAll("#phones tbody tr").length > 0 &&
+		[...document.querySelectorAll("#phones tbody tr")].every(r => r.querySelector(".badge.warn"))`)
+}
+
+func TestAnEmptyListSaysWhatToDo(t *testing.T) {
+	b := webtest.Empty(t).As(t, "operator")
+	b.Open("/phones")
+	b.WaitText(".empty h2", "No phones yet")
+	b.Check("empty")
+}
+
+func TestAWrongFilterIsExplained(t *testing.T) {
+	b := webtest.New(t).As(t, "viewer")
+	b.Open("/phones?where=colour%3Dred")
+	b.WaitText("[role=alert]", `there is no field "colour"`)
+	b.Check("wrong")
+	b.Click("a.button.quiet")
+	b.WaitText("#phones", "Amelia Wright")
 }

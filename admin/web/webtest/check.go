@@ -32,7 +32,7 @@ func (b *Tab) look(name, scheme string, width int64) {
 	b.do(chromedp.EmulateViewport(width, 900))
 	at := fmt.Sprintf("%s-%s-%d", name, scheme, width)
 	b.Screenshot(at)
-	wide := b.Eval(`[...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest(".table-wrap, .nav, .tabs, .diff, .unseen, .scroll-x")).map(e => e.outerHTML.slice(0, 120)).slice(0, 3).join("\n")`)
+	wide := b.Eval(`[...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest(".table-wrap, .nav, .tabs, .diff, .unseen, .chips, .scroll-x")).map(e => e.outerHTML.slice(0, 120)).slice(0, 3).join("\n")`)
 	if wide != "" {
 		b.t.Errorf("%s: wider than the window: %s", at, wide)
 	}

@@ -28,6 +28,7 @@ import (
 	"plugtone/admin/client"
 	"plugtone/dhcp"
 	"plugtone/provision"
+	"plugtone/provision/deviceindex"
 	"plugtone/provision/fleet"
 	"plugtone/provision/impact"
 	"plugtone/provision/pack"
@@ -90,6 +91,8 @@ func (s *Site) withTimeline(t testing.TB) {
 		t.Fatal(err)
 	}
 	s.Config.API.Phones, s.Config.API.Trust = s.Service, s.Service
+	s.Config.API.Index = deviceindex.New(deviceindex.Config{Records: s.Records, Packs: func() *pack.Set { return s.Packs }, Site: func() *fleet.Site { return site },
+		Status: s.Service.StatusOf, Now: func() time.Time { return admintest.Noon }})
 	s.Config.API.Preview = func(other fleet.Records) (impact.Renderer, error) { return build(other) }
 }
 
@@ -138,7 +141,8 @@ func Phone(i int) dhcp.MAC {
 	return mac
 }
 
-// Office creates a registrar, three profiles, extensions 1001 and up, and devices in every state. Most are in sync; i%12 of the others decides.
+// Office creates a registrar, three profiles (a key of warehouse fits not every model), extensions 1001 and up, and devices in every state. Most
+// are in sync.
 func (s *Site) Office(t testing.TB) {
 	t.Helper()
 	must := func(err error) {
@@ -152,6 +156,9 @@ func (s *Site) Office(t testing.TB) {
 	must(err)
 	for _, name := range []string{"desk", "reception", "warehouse"} {
 		keys := []fleet.Key{{Area: "line", Slot: 2, Type: "blf", Value: "1001", LabelSource: fleet.LabelExtension}, {Area: "line", Slot: 3, Type: "speed_dial", Value: "112", Label: "Emergency"}}
+		if name == "warehouse" { // not every model has this key
+			keys = append(keys, fleet.Key{Area: "memory", Slot: 3, Type: "blf", Value: "1002", Label: "Foreman"})
+		}
 		_, err := s.API.Profiles().Put(ctx, name, map[string]any{"keys": keys, "settings": map[string]any{"language": "de"}}, "")
 		must(err)
 	}
@@ -168,9 +175,8 @@ func (s *Site) Office(t testing.TB) {
 		if place[2] != "" {
 			d["tags"] = []string{place[2]}
 		}
-		if i%12 == 5 {
-			d["enabled"] = i != 5
-			d["keys"] = []fleet.Key{{Area: "line", Slot: 99, Type: "blf", Value: "1002", Label: "Too far"}}
+		if i == 5 {
+			d["enabled"] = false
 		}
 		_, err := s.API.Devices().Create(ctx, d)
 		must(err)

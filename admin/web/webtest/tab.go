@@ -14,6 +14,7 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 // patience is how long a page may take for one step. The machine may be loaded.
@@ -108,16 +109,21 @@ func (b *Tab) Open(path string) {
 	b.do(chromedp.Navigate(b.site.URL + path))
 }
 
-// Back goes to the page before.
-func (b *Tab) Back() { b.t.Helper(); b.do(chromedp.NavigateBack()) }
+// Back goes to the page before. It does not wait for it.
+func (b *Tab) Back() { b.t.Helper(); b.Eval("history.back()") }
 
 // Click clicks on the first visible element of a CSS selector.
 func (b *Tab) Click(css string) { b.t.Helper(); b.do(chromedp.Click(chromedp.CSS(css))) }
 
-// Type focuses a field, clears it, and types a text.
+// Type replaces what is in a field by a text, key by key.
 func (b *Tab) Type(css, text string) {
 	b.t.Helper()
-	b.do(chromedp.WaitVisible(chromedp.CSS(css)), chromedp.Clear(chromedp.CSS(css)), chromedp.SendKeys(chromedp.CSS(css), text))
+	b.do(chromedp.WaitVisible(chromedp.CSS(css)), chromedp.Focus(chromedp.CSS(css)))
+	b.Eval(fmt.Sprintf("document.querySelector(%q).select()", css))
+	if text == "" {
+		text = kb.Backspace
+	}
+	b.do(chromedp.KeyEvent(text))
 }
 
 // Press sends keys to what has the focus; package chromedp/kb names them.

@@ -69,6 +69,35 @@ document.addEventListener("keydown", (e) => {
   }
 });
 
+// Rows of a table that are selected: a box in its head selects all, shift selects a range, and [data-count] shows how many.
+let last = null;
+document.addEventListener("click", (e) => {
+  const box = e.target;
+  if (!(box instanceof HTMLInputElement) || box.type !== "checkbox") return;
+  const form = box.form;
+  if (!form?.querySelector("[data-all]")) return;
+  const boxes = [...form.querySelectorAll("tbody input[type=checkbox]")];
+  if ("all" in box.dataset) {
+    for (const b of boxes) b.checked = box.checked;
+  } else if (e.shiftKey && last && boxes.includes(last) && boxes.includes(box)) {
+    const [from, to] = [boxes.indexOf(last), boxes.indexOf(box)].sort((a, b) => a - b);
+    for (const b of boxes.slice(from, to + 1)) b.checked = box.checked;
+  }
+  if (boxes.includes(box)) last = box;
+  countSelected(form);
+});
+
+function countSelected(form) {
+  const boxes = [...form.querySelectorAll("tbody input[type=checkbox]")];
+  const n = boxes.filter((b) => b.checked).length;
+  const head = form.querySelector("[data-all]");
+  head.checked = n > 0 && n === boxes.length;
+  head.indeterminate = n > 0 && n < boxes.length;
+  const all = form.querySelector("input[name=all]")?.checked;
+  const text = form.querySelector("[data-count]");
+  if (text) text.textContent = all ? "All selected" : `${n} selected`;
+}
+
 // A form that is sent as soon as it is shown, such as that of a one-time address.
 document.querySelector("form[data-submit]")?.requestSubmit();
 
