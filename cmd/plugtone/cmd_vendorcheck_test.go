@@ -10,24 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/rogpeppe/go-internal/txtar"
+	"plugtone/provision/provisiontest"
 )
-
-// unpack writes an archive's files into a new folder.
-func unpack(t *testing.T, archive string) string {
-	t.Helper()
-	dir := t.TempDir()
-	for _, f := range txtar.Parse([]byte(archive)).Files {
-		path := filepath.Join(dir, f.Name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, f.Data, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
-}
 
 // command runs a command that needs no daemon.
 func command(t *testing.T, args ...string) (status int, stdout, stderr string) {
@@ -68,7 +52,7 @@ no pack
 `
 
 func TestVendorCheck(t *testing.T) {
-	dir := unpack(t, twoPacks)
+	dir := provisiontest.Unpack(t, twoPacks)
 	status, out, errs := command(t, "vendor", "check", dir)
 	if status != 0 || !matches(`(?s)mine: mine: no problems; 2 models, 16 files rendered for 10 sample phones and read back, 0 goldens\n.*more: digium, extending digium: no problems; \d+ models`, out) ||
 		!matches(`mine: there are no goldens in testdata; --update writes the first ones\n`, errs) {
@@ -132,7 +116,7 @@ func TestVendorCheckFaults(t *testing.T) {
 		if !strings.Contains(twoPacks, tt.from) {
 			t.Errorf("%q is not in the packs", tt.from)
 		}
-		dir := unpack(t, strings.Replace(twoPacks, tt.from, tt.to, 1))
+		dir := provisiontest.Unpack(t, strings.Replace(twoPacks, tt.from, tt.to, 1))
 		status, out, errs := command(t, "vendor", "check", dir)
 		if status != 1 || out != "" || !matches(tt.want, errs) {
 			t.Errorf("%s: status %d\n%s%swant %s", tt.to, status, out, errs, tt.want)
@@ -153,7 +137,7 @@ func TestVendorCheckFaults(t *testing.T) {
 
 // A golden that does not request every file, and a row that is not recognised, are validation errors of the pack.
 func TestVendorCheckTestdata(t *testing.T) {
-	dir := unpack(t, twoPacks+`
+	dir := provisiontest.Unpack(t, twoPacks+`
 -- mine/testdata/one.txtar --
 no phone
 -- mine/testdata/recognise.csv --
@@ -196,7 +180,7 @@ func TestVendorCheckTestdataFaults(t *testing.T) {
 		{rows, "kind,value,model,firmware,mac,origin\noption60,mine M1,M1\n", `mine/testdata/recognise.csv:2: 3 fields`},
 		{rows, "kind,value,model,firmware,mac,origin\noption60,mine M1,M1,,,heard\n", `mine/testdata/recognise.csv:2: origin "heard"`},
 	} {
-		dir := unpack(t, twoPacks)
+		dir := provisiontest.Unpack(t, twoPacks)
 		file := filepath.Join(dir, "mine/testdata", tt.file)
 		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(tt.text), 0o644)); err != nil {
 			t.Fatal(err)
@@ -224,13 +208,13 @@ func TestTenMinutes(t *testing.T) {
 	if len(blocks) < 3 {
 		t.Fatalf("the page has %d blocks", len(blocks))
 	}
-	dir := unpack(t, "-- digium-own/vendor.yaml --\n"+blocks[0]+"-- zephyr/vendor.yaml --\n"+blocks[1]+"-- zephyr/device.tmpl --\n"+blocks[2])
+	dir := provisiontest.Unpack(t, "-- digium-own/vendor.yaml --\n"+blocks[0]+"-- zephyr/vendor.yaml --\n"+blocks[1]+"-- zephyr/device.tmpl --\n"+blocks[2])
 	status, out, errs := command(t, "vendor", "check", "--update", dir)
 	if status != 0 || !strings.Contains(errs, "zephyr/testdata/z100.txtar written") || !strings.Contains(out, "extending digium: no problems") {
 		t.Errorf("status %d\n%s%s", status, out, errs)
 	}
 	// A key type more and a setting more are a line each, as on the page.
-	dir = unpack(t, "-- digium-own/vendor.yaml --\n"+blocks[0]+"settings: {dnd: own_dnd}\nkey_types: {park: 10}\n")
+	dir = provisiontest.Unpack(t, "-- digium-own/vendor.yaml --\n"+blocks[0]+"settings: {dnd: own_dnd}\nkey_types: {park: 10}\n")
 	if status, out, errs := command(t, "vendor", "check", dir); status != 0 || !strings.Contains(string(page), "`settings: {dnd: own_dnd}`") || !strings.Contains(string(page), "`key_types: {park: 10}`") {
 		t.Errorf("status %d\n%s%s", status, out, errs)
 	}

@@ -7,26 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/tools/txtar"
-
 	"plugtone/provision/pbx"
+	"plugtone/provision/provisiontest"
 )
-
-// files writes an archive into a folder.
-func files(t *testing.T, archive string) string {
-	t.Helper()
-	dir := t.TempDir()
-	for _, f := range txtar.Parse([]byte(archive)).Files {
-		path := filepath.Join(dir, f.Name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, f.Data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
-}
 
 const asteriskConf = `
 -- pjsip.conf --
@@ -106,7 +89,7 @@ secret=x
 `
 
 func TestAsteriskFiles(t *testing.T) {
-	dir := files(t, asteriskConf)
+	dir := provisiontest.Unpack(t, asteriskConf)
 	got, err := pbx.Source{Type: "asterisk-files", Files: []string{filepath.Join(dir, "*.conf")}}.Read(context.Background())
 	if err != nil {
 		t.Fatal(err)
@@ -131,7 +114,7 @@ func TestAsteriskFilesThatCanNotBeReadNameTheLine(t *testing.T) {
 		"-- a.conf --\n[x\n":            `a.conf:1: "[x": a section begins with [`,
 		"-- a.conf --\n#include a.conf": "includes nest deeper than 16",
 	} {
-		dir := files(t, archive)
+		dir := provisiontest.Unpack(t, archive)
 		if _, err := (pbx.Source{Type: "asterisk-files", Files: []string{filepath.Join(dir, "a.conf")}}).Read(context.Background()); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)
 		}
@@ -139,7 +122,7 @@ func TestAsteriskFilesThatCanNotBeReadNameTheLine(t *testing.T) {
 }
 
 func TestFreeSWITCHDirectory(t *testing.T) {
-	dir := files(t, `
+	dir := provisiontest.Unpack(t, `
 -- default.xml --
 <include>
   <domain name="$${domain}">

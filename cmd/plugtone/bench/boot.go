@@ -54,10 +54,10 @@ func bootFiles(n int) []bootFile {
 
 func localFile(n int) string { return fmt.Sprintf("%x-local.cfg", phoneMAC(n)) }
 
-// A phone repeats a request after one to two seconds, at most so many times.
+// bootTries is how often a phone sends a request at most, one to two seconds apart.
 const bootTries = 15
 
-func patience() time.Duration { return time.Second + rand.N(time.Second) }
+func retryAfter() time.Duration { return time.Second + rand.N(time.Second) }
 
 // boot has all phones boot and prints what became of them.
 func boot(spec string) error {
@@ -159,16 +159,16 @@ func (p *phone) run() {
 // lease goes from DISCOVER to ACK.
 func (p *phone) lease() error {
 	xid := lastXID.Add(1)
-	offered, err := p.ask(discover, offer, xid, received{})
+	offered, err := p.exchange(discover, offer, xid, received{})
 	if err != nil {
 		return err
 	}
-	_, err = p.ask(request, ack, xid, offered)
+	_, err = p.exchange(request, ack, xid, offered)
 	return err
 }
 
-// ask repeats a message until the wanted reply arrives. It must have the address that the phone had before.
-func (p *phone) ask(kind, want byte, xid uint32, chosen received) (received, error) {
+// exchange repeats a message until the wanted reply arrives. It must have the address that the phone had before.
+func (p *phone) exchange(kind, want byte, xid uint32, chosen received) (received, error) {
 	for try := range bootTries {
 		if try > 0 {
 			p.dhcpAgain++
@@ -176,7 +176,7 @@ func (p *phone) ask(kind, want byte, xid uint32, chosen received) (received, err
 		if err := p.wire.send(p.n, kind, xid, chosen); err != nil {
 			return received{}, err
 		}
-		timeout := time.NewTimer(patience())
+		timeout := time.NewTimer(retryAfter())
 		for waiting := true; waiting; {
 			select {
 			case h := <-p.wire.received[p.n]:
@@ -209,7 +209,7 @@ func (p *phone) fetch() error {
 				return err
 			}
 			p.filesAgain++
-			time.Sleep(patience())
+			time.Sleep(retryAfter())
 		}
 	}
 	return nil
@@ -237,14 +237,14 @@ func (c *fileClient) exchange(method, file, body, status string) error {
 	if err := c.conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
 		return err
 	}
-	ask := method + " /" + file + " HTTP/1.1\r\nHost: " + c.server + "\r\n"
+	head := method + " /" + file + " HTTP/1.1\r\nHost: " + c.server + "\r\n"
 	if body != "" {
-		ask += "Content-Length: " + strconv.Itoa(len(body)) + "\r\n"
+		head += "Content-Length: " + strconv.Itoa(len(body)) + "\r\n"
 	}
 	if !c.keep {
-		ask += "Connection: close\r\n"
+		head += "Connection: close\r\n"
 	}
-	if _, err := io.WriteString(c.conn, ask+"\r\n"+body); err != nil {
+	if _, err := io.WriteString(c.conn, head+"\r\n"+body); err != nil {
 		return err
 	}
 	if _, err := response(c.r, status); err != nil {

@@ -119,12 +119,12 @@ func (o dhcpOptions) measure(ctx context.Context, held int) error {
 }
 
 // climb finds the highest rate with under 1 % lost: in steps of a quarter upwards, then between the last two.
-func climb(ask func(rate int) (dhcpSample, error), from int) (best dhcpSample, err error) {
+func climb(measure func(rate int) (dhcpSample, error), from int) (best dhcpSample, err error) {
 	good, bad := from/8, 0
 	for next, step := from, 0; step < 20 && next <= most && next-good >= good/20 && next >= 8; step++ {
-		s, err := ask(next)
+		s, err := measure(next)
 		if err == nil && s.lost() >= 0.01 { // once more, for it may have been this machine's doing
-			s, err = ask(next)
+			s, err = measure(next)
 		}
 		if err != nil {
 			return best, err

@@ -142,8 +142,8 @@ func (x *exchanges) send(n int, kind byte, addr netip.Addr, server [4]byte) {
 		p = append(append(p, 60, byte(len(x.Class))), x.Class...)
 	}
 	if server != [4]byte{} {
-		asked := addr.As4()
-		p = append(append(p, 50, 4), asked[:]...)
+		requested := addr.As4()
+		p = append(append(p, 50, 4), requested[:]...)
 		p = append(append(p, 54, 4), server[:]...)
 	}
 	p = append(p, 255)

@@ -131,7 +131,7 @@ func inTurn(o options, l load, a, b *server) (sample, sample, error) {
 	var of [2][]sample
 	for range o.rounds {
 		for i, s := range []*server{a, b} {
-			got, err := s.ask(l, o.period)
+			got, err := s.runLoad(l, o.period)
 			if err != nil {
 				return sample{}, sample{}, fmt.Errorf("%s: %w", s.name, err)
 			}
@@ -164,7 +164,7 @@ func windows(ctx context.Context, o options) error {
 	var of [2][]sample
 	for range o.rounds {
 		for i, window := range []int{1, 16} {
-			got, err := s.ask(load{Kind: "tftp", Clients: 1, Blksize: 1428, Window: window, File: lossyFile}, o.period)
+			got, err := s.runLoad(load{Kind: "tftp", Clients: 1, Blksize: 1428, Window: window, File: lossyFile}, o.period)
 			if err != nil {
 				return err
 			}
@@ -227,8 +227,8 @@ func (s sample) String() string {
 	return text
 }
 
-// measure has the phones' namespace load a server for so long.
-func (s *server) ask(l load, period time.Duration) (got sample, err error) {
+// runLoad has the phones' namespace load a server for so long.
+func (s *server) runLoad(l load, period time.Duration) (got sample, err error) {
 	l.Server, l.Period, l.Phones = serverAddr.String(), period, phones
 	got.used, _, err = s.measure("load", l, &got.loaded)
 	return got, err

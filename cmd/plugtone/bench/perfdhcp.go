@@ -136,8 +136,8 @@ func (b *benchmark) begin(name string, held int) error {
 	}
 	b.pid = b.cmd.Process.Pid
 	if err := awaitOffer(b.ctx, b.clients); err != nil {
-		said, _ := os.ReadFile(log.Name())
-		return fmt.Errorf("%w\n%s", err, said)
+		output, _ := os.ReadFile(log.Name())
+		return fmt.Errorf("%w\n%s", err, output)
 	}
 	b.started = time.Since(started)
 	return nil

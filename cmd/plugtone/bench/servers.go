@@ -125,8 +125,8 @@ func (s *server) launch(kind string, args ...string) error {
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
-	said, _ := os.ReadFile(log.Name())
-	return fmt.Errorf("%s does not answer: %w\n%s", s.name, err, said)
+	output, _ := os.ReadFile(log.Name())
+	return fmt.Errorf("%s does not answer: %w\n%s", s.name, err, output)
 }
 
 // fetch gets a phone's own file, as that phone.

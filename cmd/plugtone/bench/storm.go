@@ -28,12 +28,12 @@ func storm(ctx context.Context, o options) error {
 	if err := s.ready(); err != nil {
 		return err
 	}
-	var kept stormResult
-	if _, _, err := s.measure("boot", stormSpec{Server: serverAddr.String(), Phones: stormPhones, Upload: true}, &kept); err != nil {
+	var uploaded stormResult
+	if _, _, err := s.measure("boot", stormSpec{Server: serverAddr.String(), Phones: stormPhones, Upload: true}, &uploaded); err != nil {
 		return err
 	}
-	if kept.Failed > 0 {
-		return fmt.Errorf("%d uploads failed: %s", kept.Failed, kept.Why)
+	if uploaded.Failed > 0 {
+		return fmt.Errorf("%d uploads failed: %s", uploaded.Failed, uploaded.Why)
 	}
 	fmt.Printf("\nstorm: %d phones that had leases before, all at once, from DISCOVER to the third file (reach 2 s, none lost)\n", stormPhones)
 	for _, keep := range []bool{false, true} {

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// patience is how long a daemon may take to get ready or to end.
-const patience = 30 * time.Second
+// timeout is how long a daemon may take to get ready or to end.
+const timeout = 30 * time.Second
 
 // serve starts the daemon on its host and waits until it is ready.
 func (d *demo) serve(ctx context.Context) error {
@@ -59,14 +59,14 @@ func (d *demo) serve(ctx context.Context) error {
 
 // awaitReady waits for READY=1, as systemd does.
 func awaitReady(notify *net.UnixConn) error {
-	if err := notify.SetReadDeadline(time.Now().Add(patience)); err != nil {
+	if err := notify.SetReadDeadline(time.Now().Add(timeout)); err != nil {
 		return err
 	}
 	buf := make([]byte, 4096)
 	for {
 		n, err := notify.Read(buf)
 		if err != nil {
-			return fmt.Errorf("the daemon is not ready after %v: %w", patience, err)
+			return fmt.Errorf("the daemon is not ready after %v: %w", timeout, err)
 		}
 		if strings.Contains(string(buf[:n]), "READY=1") {
 			return nil
@@ -80,7 +80,7 @@ func (d *demo) stop() {
 	_ = d.daemon.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-d.ended:
-	case <-time.After(patience):
+	case <-time.After(timeout):
 		_ = d.daemon.Process.Kill()
 	}
 }
