@@ -41,7 +41,7 @@ func checkExtension(r *provisiontest.Records, e *fleet.Extension) (err error) {
 	return err
 }
 
-func TestCheckExtension(t *testing.T) {
+func TestCheckExtensionFillsInTheRegistrar(t *testing.T) {
 	one := &provisiontest.Records{}
 	e := fleet.Extension{Number: "1001"}
 	if err := checkExtension(one, &e); err == nil || !strings.Contains(err.Error(), "there is no registrar yet") {

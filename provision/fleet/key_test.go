@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestParseKey(t *testing.T) {
+func TestParseKeyReadsEveryForm(t *testing.T) {
 	tests := []struct {
 		in   string
 		want Key
@@ -69,7 +69,7 @@ func TestParseKeyRefuses(t *testing.T) {
 	}
 }
 
-func TestSortKeys(t *testing.T) {
+func TestKeysAreSortedByAreaAndSlot(t *testing.T) {
 	keys := []Key{{Area: "expansion2", Slot: 1}, {Area: "line", Slot: 10}, {Area: "expansion1", Slot: 3}, {Area: "line", Slot: 9}, {Area: "memory", Slot: 1}}
 	SortKeys(keys)
 	var got []string

@@ -80,7 +80,7 @@ func show(f leaseimport.File) string {
 	return fmt.Sprintf("%s%d skipped\n", b.String(), f.Skipped)
 }
 
-func TestParse(t *testing.T) {
+func TestParseReadsLeaseFiles(t *testing.T) {
 	for _, c := range []struct{ format, text, want string }{
 		{"isc", isc, `10.20.1.7 00:15:65:00:00:03 12:00 13:00 ""  false
 10.20.1.8 00:15:65:00:00:02 10:00 - "SEP\"8}" 01001565000002 false

@@ -7,7 +7,7 @@ import (
 	"plugtone/provision/notify"
 )
 
-func TestParseRate(t *testing.T) {
+func TestParseRateReadsEveryForm(t *testing.T) {
 	for text, want := range map[string]notify.Rate{"": {}, "off": {}, "50/m": {Count: 50, Per: time.Minute}, "5/s": {Count: 5, Per: time.Second}, "1/h": {Count: 1, Per: time.Hour}} {
 		if got, err := notify.ParseRate(text); err != nil || got != want {
 			t.Errorf("%q: %v, %v", text, got, err)

@@ -46,7 +46,7 @@ func TestUnknownModelIsOfAFamily(t *testing.T) {
 }
 
 // Options can depend on the URL's scheme; of several conditions all must hold.
-func TestOptionConditions(t *testing.T) {
+func TestOptionsDependOnAllConditions(t *testing.T) {
 	s, err := acmeWith("when: voice_vlan, confidence: low}\n", "when: [https, voice_vlan], confidence: low}\n")
 	if err != nil {
 		t.Fatal(err)

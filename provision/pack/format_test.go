@@ -36,7 +36,7 @@ func changed(t *testing.T, files map[string]string, replace ...string) (*Vendor,
 }
 
 // A checksum is that of the file as the phone gets it, and as well guarded.
-func TestChecksumFile(t *testing.T) {
+func TestChecksumIsThatOfTheFileAsSent(t *testing.T) {
 	v, err := changed(t, nil, "\nfiles:\n", "\nfiles:\n  - {name: \"{mac}.md5\", kind: checksum, of: \"{mac}.cfg\"}\n")
 	if err != nil {
 		t.Fatal(err)
@@ -70,7 +70,7 @@ func TestChecksumFile(t *testing.T) {
 }
 
 // Which NOTIFY a phone takes may hang on its model and firmware.
-func TestResyncVariants(t *testing.T) {
+func TestNotifyDependsOnModelAndFirmware(t *testing.T) {
 	doc := string(acmeFS()["acme/vendor.yaml"].Data)
 	_, line, _ := strings.Cut(doc, "\nresync:")
 	line, _, _ = strings.Cut(line, "\n")
@@ -101,7 +101,7 @@ resync:
 }
 
 // The error of a template that refuses a phone has the template's reason; no template may refuse the plainest phone.
-func TestRefuse(t *testing.T) {
+func TestRefusedPhoneGetsTheTemplatesReason(t *testing.T) {
 	text := string(acmeFS()["acme/device.tmpl"].Data)
 	v, err := changed(t, map[string]string{"device.tmpl": `{{range .Lines}}{{if eq .Transport "tls"}}{{refuse "an A1 can't do TLS"}}{{end}}{{end}}` + "\n" + text})
 	if err != nil {

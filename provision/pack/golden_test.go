@@ -16,7 +16,7 @@ ask: [pictures/logo.png]
 `
 
 // A golden that differs, does not request every file or can't be read is a validation error; rewriting corrects it.
-func TestGoldens(t *testing.T) {
+func TestGoldenThatDiffersIsAnError(t *testing.T) {
 	v := acmeVendor(t)
 	files := fstest.MapFS{"testdata/one.txtar": {Data: []byte(goldenPhone)}}
 	err := packcheck.Goldens(v, files, nil)

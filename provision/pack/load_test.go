@@ -109,7 +109,7 @@ func TestLoadRendersTheTemplatesOfEachModel(t *testing.T) {
 }
 
 // An operator's folder changes only those members of a built-in pack that it has.
-func TestExtend(t *testing.T) {
+func TestExtensionChangesOnlyItsMembers(t *testing.T) {
 	dir := writeTree(t, map[string]string{
 		"acme/vendor.yaml": "vendor: acme\nextends: acme\nmodels:\n  A9: {family: big, number: \"009\"}\n  A1: null\nsettings: {dtmf: dtmf}\nkey_types: {park: 50, dnd: null}\n" +
 			"dhcp:\n  - {option: 67, text: other}\n  - {option: 160, text: \"{url}\"}\nfiles:\n  - {name: \"{mac}.boot\", kind: none, missing: fine}\n  - {name: extra.cfg, kind: none}\n",
@@ -160,7 +160,7 @@ func TestExtend(t *testing.T) {
 }
 
 // An experimental pack recognises nothing until it is named.
-func TestExperimental(t *testing.T) {
+func TestExperimentalPackRecognisesNothingUntilNamed(t *testing.T) {
 	files := acmeFS()
 	files["acme/vendor.yaml"] = &fstest.MapFile{Data: []byte(strings.Replace(acme, "name: Acme\n", "name: Acme\nexperimental: true\n", 1))}
 	e := Evidence{VendorClass: "Acme A1"}

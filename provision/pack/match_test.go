@@ -166,7 +166,7 @@ func TestOptions(t *testing.T) {
 }
 
 // The table of prefixes has the lowest rank, counts only for vendors that have a pack, and is parsed strictly.
-func TestOUITable(t *testing.T) {
+func TestOUITableHasTheLowestRank(t *testing.T) {
 	files := acmeFS()
 	files["oui.csv"] = &fstest.MapFile{Data: []byte("# of a day\n0a0b0c,acme\n0a0b0d,missing\n0a0b0c1,other\n")}
 	s, err := Load(Config{Builtin: files})

@@ -227,7 +227,7 @@ func TestRenderReportsInvalidPhones(t *testing.T) {
 }
 
 // A common file is the same for every phone of the model, with any content.
-func TestCommonFile(t *testing.T) {
+func TestCommonFileIsTheSameForEveryPhone(t *testing.T) {
 	v := acmeVendor(t)
 	p := acmePhone("A1")
 	p.Extra = map[string]string{"url": "x"}

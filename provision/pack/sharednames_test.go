@@ -13,7 +13,7 @@ import (
 )
 
 // Two families whose phones request one name and read different formats; models of neither read the second.
-func TestSharedName(t *testing.T) {
+func TestSharedNameHasTheFormatOfTheModel(t *testing.T) {
 	s, err := Load(Config{Builtin: fstest.MapFS{
 		"two/vendor.yaml": {Data: []byte(`vendor: two
 name: Two

@@ -129,7 +129,7 @@ func TestNames(t *testing.T) {
 }
 
 // An operator's parameter replaces the template's in its place; a new one comes last; duplicates are errors.
-func TestMerge(t *testing.T) {
+func TestOperatorsParameterReplacesTheTemplates(t *testing.T) {
 	f := formats(t)["index"]
 	params := []Param{{"a", "1"}, {"user[1]", "2"}}
 	settings := []Param{{"c", "3"}}

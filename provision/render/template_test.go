@@ -70,7 +70,7 @@ func TestSheetRefusesWhatIsNoParameter(t *testing.T) {
 }
 
 // A digest changes with its text alone, and what is made of a secret stays one.
-func TestDigest(t *testing.T) {
+func TestDigestOfASecretStaysSecret(t *testing.T) {
 	x := mustCompile(t, `<a b="{{digest .V}}"/>`, document(t, "xml"), false)
 	one, err := x.Document(map[string]any{"V": "1002 Bob"})
 	if err != nil || !regexp.MustCompile(`^<a b="[0-9a-f]{12}"/>\n?$`).Match(one) {
@@ -149,7 +149,7 @@ func TestTextDocument(t *testing.T) {
 }
 
 // In a file that is given without proof a secret is an error, after any function.
-func TestSecrets(t *testing.T) {
+func TestSecretInACommonFileIsAnError(t *testing.T) {
 	f := formats(t)["ini"]
 	data := map[string]any{"P": word("s3cret"), "S": "plain"}
 	for _, action := range []string{"{{.P}}", `{{print "x" .P}}`, `{{printf "a:%s" .P}}`, "{{upper .P}}", "{{lower .P}}", "{{trim .P}}", `{{replace "s" "t" .P}}`,
@@ -193,7 +193,7 @@ func TestRefusedTemplates(t *testing.T) {
 }
 
 // Every place that prints is escaped: branches, loops, partials, blocks.
-func TestEverywhereEscaped(t *testing.T) {
+func TestEveryActionIsEscaped(t *testing.T) {
 	partial := Source{"_p.tmpl", `{{define "p"}}<p>{{.}}</p>{{end}}`}
 	main := Source{"x.tmpl", `<a>{{if .V}}{{.V}}{{else}}{{.V}}{{end}}{{range .L}}{{.}}{{else}}{{$.V}}{{end}}{{with .V}}{{.}}{{end}}{{template "p" .V}}` +
 		`{{block "b" .V}}{{.}}{{end}}{{range $i, $x := .L}}{{$x}}{{end}}{{.V | upper | lower}}</a>`}
@@ -259,7 +259,7 @@ func TestFields(t *testing.T) {
 }
 
 // The functions of one phone don't leak into the template that all share.
-func TestWith(t *testing.T) {
+func TestFunctionsOfOnePhoneDoNotLeak(t *testing.T) {
 	base, err := Compile(Source{"x.tmpl", "{{f}}"}, nil, document(t, "text"), template.FuncMap{"f": func() string { return "base" }}, true)
 	if err != nil {
 		t.Fatal(err)

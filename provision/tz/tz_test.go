@@ -112,7 +112,7 @@ func TestRuleForms(t *testing.T) {
 }
 
 // A change at the end of a day is never written an hour early.
-func TestMidnight(t *testing.T) {
+func TestChangeAtMidnightIsNotEarly(t *testing.T) {
 	for name, want := range map[string]string{
 		"America/Santiago": "9/1/0 0:00 4/1/0 0:00",
 		"Africa/Cairo":     "4/5/5 0:00 10/5/5 0:00",

@@ -61,7 +61,7 @@ func TestSlowDiskOfOnePhoneHoldsUpNoOther(t *testing.T) {
 
 // As many uploads at once as a phone may have: each is stored whole or refused, none removes another that is under way, and
 // nothing is left in memory.
-func TestConcurrentUploads(t *testing.T) {
+func TestConcurrentUploadsAreStoredWhole(t *testing.T) {
 	s, dir := newStore(t)
 	var all sync.WaitGroup
 	for phone := range 4 {

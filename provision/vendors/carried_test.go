@@ -24,7 +24,7 @@ func TestNothingAcceptedIsIgnored(t *testing.T) {
 }
 
 // What was once accepted and printed nowhere is printed, or is known to have no place.
-func TestOnceIgnored(t *testing.T) {
+func TestWhatWasOnceIgnoredIsPrinted(t *testing.T) {
 	s := load(t)
 	for _, tt := range []struct {
 		vendor, model, setting string

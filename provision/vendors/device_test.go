@@ -217,8 +217,8 @@ func TestAnyDevice(t *testing.T) {
 	}
 }
 
-// Whatever text stands in a field, it arrives as it is or is refused by name; it never breaks a file.
-func TestAnyText(t *testing.T) {
+// Any text in a field arrives as it is or is refused by name; it never breaks a file.
+func TestAnyTextArrivesOrIsRefused(t *testing.T) {
 	for _, v := range load(t).Vendors() {
 		t.Run(v.ID, func(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {

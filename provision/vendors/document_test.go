@@ -11,12 +11,12 @@ import (
 	"plugtone/provision/setting"
 )
 
-// The table of built-in packs in docs/vendors.md is what the packs say; -update rewrites it.
+// The table of built-in packs in docs/vendors.md is that of the packs; -update rewrites it.
 func TestVendorsTable(t *testing.T) {
 	checkTable(t, "../../docs/vendors.md", "| pack |", vendorsTable(t))
 }
 
-// The table of settings in docs/settings.md is what the catalogue and the packs say; -update rewrites it.
+// The table of settings in docs/settings.md is that of the catalogue and the packs; -update rewrites it.
 func TestSettingsTable(t *testing.T) {
 	checkTable(t, "../../docs/settings.md", "| setting |", settingsTable(t))
 }

@@ -166,8 +166,8 @@ func (r identifyRow) identifiedModel(s *pack.Set) bool {
 	return alike(id.ReportedModel, r.model) || alike(id.Model, r.model) || v != nil && sameModel(v, id, r.model)
 }
 
-// Names under which some firmware or an earlier server's files ask.
-func TestFurtherNames(t *testing.T) {
+// Names that some firmware or an earlier server's files request.
+func TestNamesOfOtherFirmwareAreAnswered(t *testing.T) {
 	s := load(t)
 	for name, want := range map[string]string{
 		"0004f2123456-registration.cfg": "polycom device", "0004f2123456-sip.cfg": "polycom device", "features.cfg": "polycom none",

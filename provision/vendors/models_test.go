@@ -63,7 +63,7 @@ func TestFanvilKeyPages(t *testing.T) {
 }
 
 // A model goes by its part number too.
-func TestPartNumbers(t *testing.T) {
+func TestModelIsFoundByPartNumber(t *testing.T) {
 	s := load(t)
 	for _, c := range []struct{ vendor, part, model string }{
 		{"cisco-3pcc", "8841-3PCC", "8841"}, {"cisco-3pcc", "CP-8841-3PCC", "8841"}, {"cisco-3pcc", "DP-9841", "9841"}, {"cisco-3pcc", "ATA191-MPP", "ATA191"},

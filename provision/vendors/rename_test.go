@@ -16,7 +16,7 @@ import (
 
 // Renaming an extension changes its display name, the labels that follow it and the phonebook on phones of every vendor that
 // has them, and no label that was set.
-func TestRenamedExtension(t *testing.T) {
+func TestRenamedExtensionChangesItsLabels(t *testing.T) {
 	packs := load(t)
 	for _, tt := range []struct{ vendor, model string }{
 		{"yealink", "T46U"}, {"grandstream", "GRP2614"}, {"snom", "D785"}, {"polycom", "VVX411"}, {"fanvil", "X4U"},

@@ -75,7 +75,7 @@ func zoneFiles(v *pack.Vendor, p phonefile.Phone) string {
 }
 
 // What phones have no name or number for is reported with the zone's name.
-func TestZoneReports(t *testing.T) {
+func TestZoneWithoutANumberIsReported(t *testing.T) {
 	s := load(t)
 	for _, c := range []struct{ vendor, model, zone, want string }{
 		{"gigaset", "Maxwell 3", "Asia/Kathmandu", "time zone Asia/Kathmandu: has no place in the files of"},

@@ -21,7 +21,7 @@ sent / received: 000001.040668 / 000001.042031
 sent / received: 000000.002894 / 000000.003460
 `
 
-func TestParse(t *testing.T) {
+func TestPerfdhcpReportIsParsed(t *testing.T) {
 	e, err := parsePerfdhcp(printed)
 	if err != nil {
 		t.Fatal(err)

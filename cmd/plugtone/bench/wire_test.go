@@ -34,7 +34,7 @@ func TestReplyIsParsed(t *testing.T) {
 	}
 }
 
-func TestChecksum(t *testing.T) {
+func TestChecksumIsThatOfRFC1071(t *testing.T) {
 	h := []byte{0x45, 0, 0, 0x73, 0, 0, 0x40, 0, 0x40, 0x11, 0, 0, 0xc0, 0xa8, 0, 1, 0xc0, 0xa8, 0, 0xc7}
 	if got := checksum(h); got != 0xb861 {
 		t.Errorf("checksum %#x, want 0xb861", got)

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Prefixes of all lengths go to the makers of makers.csv, everybody else's are left out, and the date is that of the
+// Prefixes of all lengths go to the makers of makers.csv, those of others are left out, and the date is that of the
 // newest list.
 func TestRun(t *testing.T) {
 	from, dir := t.TempDir(), t.TempDir()

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// TestAccounting: the kernel's figures can be read for this very process, its children counted with it.
-func TestAccounting(t *testing.T) {
+// TestProcessAccountingCountsChildren: the kernel's figures can be read for this very process, its children counted with it.
+func TestProcessAccountingCountsChildren(t *testing.T) {
 	used, err := CPUTime(os.Getpid())
 	for started := time.Now(); err == nil && used == 0 && time.Since(started) < time.Minute; { // the kernel counts whole ticks
 		used, err = CPUTime(os.Getpid())
@@ -30,8 +30,8 @@ func TestAccounting(t *testing.T) {
 	}
 }
 
-// TestStat: a name in brackets may hold brackets and blanks.
-func TestStat(t *testing.T) {
+// TestStatNameMayHaveBrackets: a name in brackets may hold brackets and blanks.
+func TestStatNameMayHaveBrackets(t *testing.T) {
 	parent, used, err := stat("77 (a) b (c) S 1 77 77 0 -1 4194560 100 0 0 0 150 50 0 0 20 0 1 0 5 0 0")
 	if parent != 1 || used != 2*time.Second || err != nil {
 		t.Errorf("%d, %v, %v", parent, used, err)
