@@ -3,6 +3,7 @@ package admin_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -257,5 +258,27 @@ func TestErrorsOfTheClientHaveTypes(t *testing.T) {
 	var p *client.Problem
 	if !errors.As(invalid, &p) || len(p.Errors) != 2 || p.Errors[0].Location == "" {
 		t.Errorf("the problems of an invalid record are %+v", p)
+	}
+}
+
+// TestListsWaitForPendingStates reads a list of which the daemon has to compute states first, and one of which it can't keep up with.
+func TestListsWaitForPendingStates(t *testing.T) {
+	var pending []int
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n := pending[0]
+		pending = pending[1:]
+		_, _ = fmt.Fprintf(w, `{"items":[{"mac":"00:15:65:00:00:%02x"}],"next_cursor":"","pending":%d}`, len(pending), n)
+	}))
+	t.Cleanup(srv.Close)
+	c, err := client.New(srv.URL, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, answers := range [][]int{{0}, {400, 120, 0}, {400, 500}} {
+		pending = slices.Clone(answers)
+		list, err := c.Devices().All(t.Context(), nil)
+		if err != nil || len(pending) != 0 || len(list) != 1 || list[0].MAC[5] != 0 {
+			t.Errorf("pending %v: %d answers were not read; %+v, %v", answers, len(pending), list, err)
+		}
 	}
 }

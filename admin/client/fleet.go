@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"math"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -45,8 +46,8 @@ func each[T any](ctx context.Context, c *conn, path string, query url.Values) it
 		}
 		var none T
 		for {
-			var page Page[T]
-			if _, err := c.do(ctx, call{method: http.MethodGet, path: path, query: q}, &page); err != nil {
+			page, err := exactPage[T](ctx, c, call{method: http.MethodGet, path: path, query: q})
+			if err != nil {
 				yield(none, err)
 				return
 			}
@@ -60,6 +61,22 @@ func each[T any](ctx context.Context, c *conn, path string, query url.Values) it
 			}
 			q.Set("cursor", page.NextCursor)
 		}
+	}
+}
+
+// exactPage reads a page. While the daemon has not computed all states that the page depends on, and gets on with it, it reads the page again:
+// a list must not lack phones whose state a change has just made another.
+func exactPage[T any](ctx context.Context, c *conn, q call) (Page[T], error) {
+	for before := math.MaxInt; ; {
+		var page struct {
+			Page[T]
+			Pending int `json:"pending"`
+		}
+		_, err := c.do(ctx, q, &page)
+		if err != nil || page.Pending == 0 || page.Pending >= before {
+			return page.Page, err
+		}
+		before = page.Pending
 	}
 }
 
