@@ -1,8 +1,6 @@
 package provision
 
 import (
-	"errors"
-
 	"plugtone/dhcp"
 	"plugtone/provision/clientpolicy"
 	"plugtone/provision/fleet"
@@ -39,10 +37,9 @@ func (s *Service) device(g *generation, mac dhcp.MAC, read deviceReader) (*fleet
 
 // deviceInConstantWork is anyDevice that reads another record when there is none for mac.
 func deviceInConstantWork(f fleet.View, mac dhcp.MAC) (*fleet.Device, error) {
-	d, err := f.DeviceByAny(mac)
-	if !errors.Is(err, fleet.ErrNotFound) {
-		return d, err
+	d, err := anyDevice(f, mac)
+	if d == nil && err == nil {
+		_, err = fleet.DeviceOrNext(f, mac)
 	}
-	_, err = fleet.DeviceOrNext(f, mac)
-	return nil, err
+	return d, err
 }
