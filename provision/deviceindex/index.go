@@ -1,7 +1,7 @@
 // Package deviceindex has one compact row in memory for each device: what lists are searched, sorted and counted by. A row has two
 // parts. That of the record is exact: before a query, the index takes in all changes of the records up to their revision. That of
 // the status is pending from the moment when one of its inputs changes until it is computed again; queries compute what they need,
-// and report how many rows are still pending when their time is over. The package stores nothing.
+// and report how many rows are still pending when their time has ended. The package stores nothing.
 package deviceindex
 
 import (

@@ -78,7 +78,7 @@ func (c *collector) dnsmasqHost(line int, value string) {
 		case macErr == nil:
 			macs = append(macs, mac)
 		case strings.Contains(part, "*") && strings.Contains(part, ":"):
-			c.leftOut(place, "%q stands for several clients", part)
+			c.leftOut(place, "%q matches several clients", part)
 			return
 		case ipErr == nil && ip.Is4():
 			addrs = append(addrs, part)

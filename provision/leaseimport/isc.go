@@ -212,7 +212,7 @@ func scan(text string) (out []token, err *scanError) {
 }
 
 // unquote reads a string after its opening quote. It returns the length up to and with the closing one, -1 when there is none. A
-// backslash comes before three octal digits, or before the byte that it stands for.
+// backslash comes before three octal digits, or before the byte that it escapes.
 func unquote(text string) (s string, length int) {
 	var b strings.Builder
 	for i := 0; i < len(text); i++ {

@@ -69,7 +69,7 @@ func member(v any, name string) any {
 	return nil
 }
 
-// keaReservations reads the lists of reservations in v and below it. path is where v stands.
+// keaReservations reads the lists of reservations in v and below it. path is where v is.
 func (c *collector) keaReservations(v any, path string) {
 	switch v := v.(type) {
 	case map[string]any:

@@ -39,7 +39,7 @@ func (c *collector) leftOut(place, format string, args ...any) {
 	c.file.LeftOut = append(c.file.LeftOut, fmt.Sprintf("%s: "+format, append([]any{place}, args...)...))
 }
 
-// reserve adds the addresses of one client. place is where it stands.
+// reserve adds the addresses of one client. place is where it is.
 func (c *collector) reserve(place, name string, addrs []string, macs []dhcp.MAC) {
 	switch {
 	case len(macs) == 0:

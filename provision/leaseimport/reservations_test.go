@@ -66,7 +66,7 @@ func TestReservationsAreRead(t *testing.T) {
 			"dhcp-host=00:15:65:00:00:02,00:15:65:00:00:03,id:*,set:a,10.20.0.2,infinite\ndhcp-host=00:15:65:00:00:04,ignore\ndhcp-host=00:15:65:*:*:*,10.20.0.5\n" +
 			"dhcp-host=phone6,10.20.0.6\ndhcp-host=00:15:65:00:00:07,[fd00::7],phone-7\ndhcp-hostsdir=/etc/d/\n",
 			"10.20.0.1 00:15:65:00:00:01 [] phone-1\n10.20.0.2 00:15:65:00:00:02 [00:15:65:00:00:03] \n10.20.0.11 00:15:65:00:00:0b [] b\n10.20.0.12 00:15:65:00:00:0c [] c\n" +
-				"- line 5: dhcp-host 00:15:65:00:00:04,ignore: the client is to be ignored\n- line 6: dhcp-host 00:15:65:*:*:*,10.20.0.5: \"00:15:65:*:*:*\" stands for several clients\n" +
+				"- line 5: dhcp-host 00:15:65:00:00:04,ignore: the client is to be ignored\n- line 6: dhcp-host 00:15:65:*:*:*,10.20.0.5: \"00:15:65:*:*:*\" matches several clients\n" +
 				"- line 7: dhcp-host phone6,10.20.0.6: it has no MAC address\n- line 8: dhcp-host 00:15:65:00:00:07,[fd00::7],phone-7: it has no IPv4 address\n"},
 		{"hosts of dnsmasq", "dnsmasq", "00:15:65:00:00:01,10.20.0.1\n", "10.20.0.1 00:15:65:00:00:01 [] \n"},
 	} {

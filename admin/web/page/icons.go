@@ -2,7 +2,7 @@ package page
 
 import "html/template"
 
-// icon returns a picture of 16 by 16 pixels in the colour of the text. It is hidden from screen readers: a text stands beside it, or an aria-label.
+// icon returns a picture of 16 by 16 pixels in the colour of the text. It is hidden from screen readers: a text is beside it, or an aria-label.
 func icon(name string) template.HTML {
 	d, ok := icons()[name]
 	if !ok {

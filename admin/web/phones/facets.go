@@ -30,7 +30,7 @@ type facet struct {
 // most is how many values a menu lists.
 const most = 40
 
-// words is what the address says, for people.
+// words describes the address in words.
 type words struct {
 	States []choice
 	Facets []facet

@@ -177,7 +177,7 @@ func rowOf(d client.Device, names map[string]string) row {
 			name = names[l.String()]
 		}
 		if name == d.Label {
-			name = "" // the label says it already
+			name = "" // the label has it already
 		}
 		r.Lines = append(r.Lines, line{l.Extension, name, !l.On()})
 	}

@@ -17,7 +17,7 @@ import (
 // Limits of sessions.
 const (
 	IdleTime = 2 * time.Hour   // a session without a request ends
-	MaxTime  = 24 * time.Hour  // a session ends, whatever is done with it
+	MaxTime  = 24 * time.Hour  // a session ends, used or not
 	CodeTime = 5 * time.Minute // how long a one-time address can be used
 	most     = 256             // sessions at a time; the one that is idle for longest makes way
 	maxCodes = 64              // one-time addresses at a time, likewise

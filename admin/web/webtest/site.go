@@ -37,7 +37,7 @@ import (
 	"plugtone/provision/vendors"
 )
 
-// Site is an admin server with an office's phones, and the packs that come with plugtone. Its clock stands at admintest.Noon.
+// Site is an admin server with an office's phones, and the packs that come with plugtone. Its clock is at admintest.Noon.
 type Site struct {
 	*admintest.Fixture
 	URL string         // of the page

@@ -160,7 +160,7 @@ func (b *Tab) WaitFor(js string) {
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
 	for ctx.Err() == nil {
-		// A page that is being replaced answers with an error; the next one is asked again.
+		// A page that is being replaced answers with an error; the next one is requested.
 		ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool](js))
 		if err == nil && ok {
 			return
