@@ -30,6 +30,8 @@ var network = map[string]func(*scriptEnv, *testscript.TestScript, bool, []string
 	"take-leases": (*scriptEnv).takeLeases,
 	"registrar":   (*scriptEnv).registrar,
 	"eventsocket": (*scriptEnv).eventsocket,
+	"postgresql":  (*scriptEnv).postgresql,
+	"sql":         (*scriptEnv).sql,
 }
 
 // plug HOST SWITCH IFACE [ADDR/BITS] gives a host, made if there is none, an interface on another switch, made likewise.

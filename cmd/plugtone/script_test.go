@@ -36,11 +36,16 @@ func TestScripts(t *testing.T) {
 	if err := lab.Close(); err != nil {
 		t.Fatal(err)
 	}
+	wd, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
 			s := &scriptEnv{work: e.WorkDir, hosts: map[string]*host{}}
 			e.Values[scriptEnvKey{}] = s
+			e.Setenv("VENDORS", filepath.Join(wd, "../../provision/vendors"))
 			e.Setenv("BROKEN", "two\nlines")
 			e.Setenv("LONG", strings.Repeat("long ", 2000))
 			e.Setenv("PLUGTONE_ADMIN", "unix:"+filepath.Join(e.WorkDir, "admin.sock"))
@@ -63,6 +68,7 @@ type scriptEnv struct {
 
 	switches map[string]*netlab.Bridge // besides bench
 	wrap     []string                  // what the daemon is started by
+	db       *database
 
 	daemon *exec.Cmd
 	ended  chan error // what Wait of the daemon returned
