@@ -61,7 +61,8 @@ func checkOACK(t *testing.T, r request, out []byte) {
 	}
 	for ; len(f) > 0; f = f[2:] {
 		n, err := strconv.ParseInt(f[1], 10, 64)
-		switch ok := err == nil; f[0] {
+		ok := err == nil
+		switch f[0] {
 		case "blksize":
 			ok = ok && n <= int64(r.blksize)
 		case "timeout":
@@ -72,6 +73,9 @@ func checkOACK(t *testing.T, r request, out []byte) {
 			ok = ok && r.tsize
 		default:
 			t.Fatalf("%q from %+v: %s", out, r, f[0])
+		}
+		if !ok {
+			t.Fatalf("%q from %+v: %s %s", out, r, f[0], f[1])
 		}
 	}
 }

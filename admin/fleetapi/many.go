@@ -43,7 +43,7 @@ func (s manyDevices) change(ctx context.Context, in *struct {
 	if in.Body.Delete {
 		verb = "delete"
 	}
-	r := &applying{fleets: fleets{s.core, s.editor}, seen: map[string]map[string]string{}}
+	r := &applying{fleets: fleets(s), seen: map[string]map[string]string{}}
 	c, err := s.edit(ctx, fleet.Write{Action: fmt.Sprintf("%s %d devices", verb, len(macs))}, func(e fleet.Edit) ([]dhcp.MAC, error) {
 		for _, mac := range macs {
 			if err := s.one(e, r, mac, in.Body); err != nil {

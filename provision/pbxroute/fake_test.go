@@ -15,7 +15,6 @@ import (
 type fake struct {
 	addr     string
 	greeting string
-	eol      string
 	answer   func(block string) string
 
 	mu     sync.Mutex

@@ -5,7 +5,6 @@ import "plugtone/provision/provisiontest"
 var (
 	mac    = provisiontest.MAC
 	front  = provisiontest.FrontDesk
-	edit   = provisiontest.Edit
 	office = provisiontest.Office
 	fields = provisiontest.Fields
 )

@@ -191,7 +191,7 @@ func TestALargeChangeIsStoredCompactly(t *testing.T) {
 // TestHistoryOfAnOlderVersionIsShown puts revisions as versions without changes wrote them.
 func TestHistoryOfAnOlderVersionIsShown(t *testing.T) {
 	h := newFixture(t)
-	s := h.open()
+	h.open()
 	must(t, h.file.Update(func(tx dbfile.Tx) error {
 		for rev := uint64(1); rev <= 3; rev++ {
 			r := historyRecord{
@@ -204,7 +204,7 @@ func TestHistoryOfAnOlderVersionIsShown(t *testing.T) {
 		}
 		return tx.SetNumber(keyRevision, 3)
 	}))
-	s = h.open()
+	s := h.open()
 	putDevices(t, s, &fleet.Device{MAC: mac(1), Label: "new"})
 	list, err := s.RecordHistory("device", mac(1).String(), 100)
 	must(t, err)
