@@ -14,7 +14,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v4"
-	"golang.org/x/sys/unix"
 
 	"plugtone/admin/client"
 	"plugtone/provision/yamlpos"
@@ -82,7 +81,7 @@ func (a *app) apply(c *cobra.Command, file, format string, o client.ApplyOptions
 	if err != nil {
 		return err
 	}
-	bar := newBar(c.ErrOrStderr())
+	bar := newBar(c.ErrOrStderr(), a.now)
 	o.Progress = bar.show
 	out, err := cl.Apply(c.Context(), bytes.NewReader(b), o)
 	bar.end()
@@ -230,42 +229,6 @@ func rows(file string, err error) error {
 		errs = append(errs, fmt.Errorf("%s: %s", file, x))
 	}
 	return errors.Join(errs...)
-}
-
-// bar shows progress on a terminal, and nothing on other outputs.
-type bar struct {
-	w     io.Writer
-	width int // 0: no terminal
-	shown bool
-}
-
-func newBar(w io.Writer) *bar {
-	b := &bar{w: w}
-	if f, ok := w.(*os.File); ok {
-		if size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ); err == nil {
-			b.width = max(int(size.Col), 40)
-		}
-	}
-	return b
-}
-
-// show draws the bar. An error of standard error can't be reported anywhere.
-func (b *bar) show(done, total int) {
-	if b.width == 0 || total == 0 {
-		return
-	}
-	text := fmt.Sprintf(" %d of %d", done, total)
-	cells := min(b.width-len(text)-3, 50)
-	full := cells * done / total
-	fmt.Fprintf(b.w, "\r[%s%s]%s\x1b[K", strings.Repeat("#", full), strings.Repeat(" ", cells-full), text)
-	b.shown = true
-}
-
-// end removes the bar.
-func (b *bar) end() {
-	if b.shown {
-		fmt.Fprint(b.w, "\r\x1b[K")
-	}
 }
 
 func exportCommand(a *app) *cobra.Command {
