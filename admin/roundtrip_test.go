@@ -237,7 +237,7 @@ func unusedMembers(used map[string]bool, path string, t reflect.Type) (missing [
 	}
 	for i := range t.NumField() {
 		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
-		if slices.Contains([]string{"revision", "created_at", "updated_at", "source", "gone"}, name) {
+		if slices.Contains([]string{"revision", "created_at", "updated_at", "source", "source_members", "gone"}, name) {
 			continue
 		}
 		missing = append(missing, unusedMembers(used, path+"."+name, t.Field(i).Type)...)

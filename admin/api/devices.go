@@ -143,13 +143,22 @@ func (s devices) invalid(doc document.Object, text string) error {
 }
 
 func (s devices) update(mac dhcp.MAC, pre writing.Precondition, doc document.Object, patch bool) recordUpdate[fleet.Device] {
+	var old *fleet.Device
 	return recordUpdate[fleet.Device]{
 		noun: "device " + mac.String(), pre: pre, body: doc, patch: patch, wire: reflect.TypeFor[client.Device](),
-		key:     map[string]string{"mac": mac.String()},
-		find:    func(f fleet.View) (*fleet.Device, error) { return f.Device(mac) },
+		key: map[string]string{"mac": mac.String()},
+		find: func(f fleet.View) (_ *fleet.Device, err error) {
+			old, err = f.Device(mac)
+			return old, err
+		},
 		prepare: prepareDevice,
 		check:   s.check,
-		put:     func(e fleet.Edit, d *fleet.Device) error { return e.PutDevice(d) },
+		put: func(e fleet.Edit, d *fleet.Device) error {
+			if err := fleet.CheckOwnedDevice(old, d); err != nil {
+				return err
+			}
+			return e.PutDevice(d)
+		},
 		affects: func(_ fleet.View, d *fleet.Device) ([]dhcp.MAC, error) { return []dhcp.MAC{d.MAC}, nil },
 	}
 }

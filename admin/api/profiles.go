@@ -87,14 +87,23 @@ func (s profiles) write(ctx context.Context, name string, pre writing.Preconditi
 }
 
 func (s profiles) update(name string, pre writing.Precondition, doc document.Object, patch bool) recordUpdate[fleet.Profile] {
+	var old *fleet.Profile
 	return recordUpdate[fleet.Profile]{
 		noun: "profile " + name, pre: pre, body: doc, patch: patch, wire: reflect.TypeFor[fleet.Profile](),
-		key:  map[string]string{"name": name},
-		find: func(f fleet.View) (*fleet.Profile, error) { return f.Profile(name) },
+		key: map[string]string{"name": name},
+		find: func(f fleet.View) (_ *fleet.Profile, err error) {
+			old, err = f.Profile(name)
+			return old, err
+		},
 		check: func(f fleet.View, p *fleet.Profile) error {
 			return resolve.CheckProfile(f, s.Packs(), p)
 		},
-		put: func(e fleet.Edit, p *fleet.Profile) error { return e.PutProfile(p) },
+		put: func(e fleet.Edit, p *fleet.Profile) error {
+			if err := fleet.CheckOwnedProfile(old, p); err != nil {
+				return err
+			}
+			return e.PutProfile(p)
+		},
 		affects: func(f fleet.View, p *fleet.Profile) ([]dhcp.MAC, error) {
 			return fleet.DevicesUsing(f, p.Name)
 		},

@@ -110,7 +110,7 @@ func (w recordUpdate[T]) build(s *core, f fleet.View, old *T) (*T, error) {
 			return nil, err
 		}
 	}
-	for _, name := range []string{"created_at", "source", "gone"} { // kept, with any body
+	for _, name := range []string{"created_at", "source", "source_members", "gone"} { // kept, with any body
 		if value, ok := was[name]; ok {
 			doc[name] = value
 		}

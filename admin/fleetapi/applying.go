@@ -172,16 +172,10 @@ func (r *applying) object(e fleet.Edit, o apply.Object, first bool) error {
 			return nil
 		}
 	}
-	if r.owned(e, o) {
-		r.out.Skipped++
-		return nil
-	}
 	doc := document.Copy(document.Object(o.Doc))
-	owned := r.ownedExtension(e, o)
-	if owned {
-		for _, member := range fleet.OwnedMembers() {
-			delete(doc, member)
-		}
+	owned, err := withoutOwned(e, o.Kind, nameOf(o), doc)
+	if err != nil {
+		return err
 	}
 	name, v, macs, err := r.editor.Apply(e, o.Kind, doc)
 	if err != nil {
@@ -249,30 +243,6 @@ func keyMember(kind string) string {
 		return "number"
 	}
 	return "name"
-}
-
-// owned reports whether the device is a PBX source's: those change with the source only.
-func (r *applying) owned(e fleet.Edit, o apply.Object) bool {
-	text, _ := o.Doc["mac"].(string)
-	mac, err := dhcp.ParseMAC(text)
-	if o.Kind != fleet.KindDevice || err != nil {
-		return false
-	}
-	d, err := e.Device(mac)
-	if err != nil || d.Source == "" {
-		return false
-	}
-	return true
-}
-
-// ownedExtension reports whether the extension is a PBX source's: what it has from there changes with the source only.
-func (r *applying) ownedExtension(e fleet.Edit, o apply.Object) bool {
-	name := nameOf(o)
-	if o.Kind != fleet.KindExtension || name == "" {
-		return false
-	}
-	x, err := fleet.FindExtension(e, name)
-	return err == nil && x.Source != ""
 }
 
 // failed notes the problems of a record. An error that is not the record's ends the apply.

@@ -135,17 +135,25 @@ func (s histories) rollback(ctx context.Context, in *struct {
 	action := fmt.Sprintf("roll device %s back to revision %d", mac, in.Body.Revision)
 	_, err = s.edit(ctx, fleet.Write{Action: action}, func(e fleet.Edit) ([]dhcp.MAC, error) {
 		old, err := e.Device(mac)
-		if err != nil && !errors.Is(err, fleet.ErrNotFound) {
-			return nil, err
-		}
 		var rev uint64
-		if err == nil {
+		switch {
+		case err == nil:
 			rev = old.Revision
+		case errors.Is(err, fleet.ErrNotFound):
+			old = nil
+		default:
+			return nil, err
 		}
 		if err := in.Met("device "+mac.String(), rev); err != nil {
 			return nil, err
 		}
+		if old != nil {
+			rec.Source, rec.SourceMembers, rec.Gone = old.Source, old.SourceMembers, old.Gone
+		}
 		if err := resolve.CheckDevice(e, s.Packs(), rec); err != nil {
+			return nil, err
+		}
+		if err := fleet.CheckOwnedDevice(old, rec); err != nil {
 			return nil, err
 		}
 		return []dhcp.MAC{mac}, e.PutDevice(rec)

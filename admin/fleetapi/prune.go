@@ -29,7 +29,7 @@ func (r *applying) prune(e fleet.Edit) error {
 			number, registrar := fleet.ParseExtension(name)
 			return fleet.RemoveExtension(e, number, registrar, false)
 		}},
-		{fleet.KindProfile, names(e.Profiles(), func(p *fleet.Profile) string { return p.Name }), func(name string) error {
+		{fleet.KindProfile, profileNames(e), func(name string) error {
 			return fleet.RemoveProfile(e, name, false)
 		}},
 		{fleet.KindRegistrar, names(e.Registrars(), func(p *fleet.Registrar) string { return p.Name }), func(name string) error {
@@ -127,6 +127,21 @@ func deviceNames(f fleet.View) iter.Seq2[string, error] {
 				return
 			}
 			if d.Source == "" && !yield(d.MAC.String(), nil) {
+				return
+			}
+		}
+	}
+}
+
+// profileNames yields the profiles that are made by hand.
+func profileNames(f fleet.View) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for p, err := range f.Profiles() {
+			if err != nil {
+				yield("", err)
+				return
+			}
+			if p.Source == "" && !yield(p.Name, nil) {
 				return
 			}
 		}

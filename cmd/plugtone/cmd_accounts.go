@@ -221,6 +221,9 @@ func printExtension(_ *app, c *cobra.Command, x fleet.Extension) error {
 	f.add("auth user", x.AuthUser)
 	f.add("password", string(x.Password))
 	f.add("voicemail", x.Voicemail)
+	if x.Source != "" {
+		addSource(&f, x.Source, fleet.OwnedMembers(), x.Gone)
+	}
 	f.add("changed", at(x.UpdatedAt)+", revision "+strconv.FormatUint(x.Revision, 10))
 	return f.print(c.OutOrStdout())
 }

@@ -63,6 +63,15 @@ func deviceList(a *app) *cobra.Command {
 	return c
 }
 
+// addSource prints which PBX source a record comes from, and what of it is changed there.
+func addSource(f *fields, source string, members []string, gone bool) {
+	if gone {
+		source += ", which has it no more"
+	}
+	f.add("source", source)
+	f.add("from source", strings.Join(members, " "))
+}
+
 // warn prints what contradicts the record of a device.
 func warn(c *cobra.Command, d client.Device) {
 	for _, text := range d.Warnings {
@@ -133,7 +142,7 @@ func printDevice(a *app, c *cobra.Command, d client.Device) error {
 	f.add("location", d.Location)
 	f.add("serial", d.Serial)
 	f.add("tags", strings.Join(d.Tags, ", "))
-	f.add("source", d.Source)
+	addSource(&f, d.Source, d.SourceMembers, d.Gone)
 	f.add("notes", d.Notes)
 	f.add("changed", at(d.UpdatedAt)+", revision "+strconv.FormatUint(d.Revision, 10))
 	return f.print(c.OutOrStdout())

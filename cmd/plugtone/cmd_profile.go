@@ -86,6 +86,7 @@ func printProfile(_ *app, c *cobra.Command, p fleet.Profile) error {
 			f.add(vendor, name+" = "+p.VendorSettings[vendor][name])
 		}
 	}
+	addSource(&f, p.Source, p.SourceMembers, p.Gone)
 	f.add("changed", at(p.UpdatedAt)+", revision "+strconv.FormatUint(p.Revision, 10))
 	return f.print(c.OutOrStdout())
 }

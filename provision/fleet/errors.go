@@ -21,28 +21,6 @@ var ErrInternal = errors.New("internal error")
 // ErrOwned is wrapped by the error about members that a PBX source owns.
 var ErrOwned = errors.New("comes from a PBX source")
 
-// OwnedMembers lists the members, besides those that name it, that an extension has from its PBX source.
-func OwnedMembers() []string { return []string{"display_name", "auth_user", "password"} }
-
-// CheckOwned refuses a change by hand of what an extension has from its PBX source: the next sync would set it back.
-func CheckOwned(before, after *Extension) error {
-	if before == nil || before.Source == "" {
-		return nil
-	}
-	for _, m := range []struct {
-		name string
-		same bool
-	}{
-		{"registrar", before.Registrar == after.Registrar}, {"display_name", before.DisplayName == after.DisplayName},
-		{"auth_user", before.AuthUser == after.AuthUser}, {"password", before.Password == after.Password},
-	} {
-		if !m.same {
-			return fmt.Errorf("extension %s@%s: %s %w: change it in the PBX of the source %s", before.Number, before.Registrar, m.name, ErrOwned, before.Source)
-		}
-	}
-	return nil
-}
-
 // InUse is the error for a record that others depend on.
 type InUse struct {
 	What  string   // extension 1001@main

@@ -94,6 +94,8 @@ type Device struct {
 	Serial         string                       `json:"serial,omitempty" doc:"serial number of the phone, 64 characters at most" example:"3130018062012345"`
 	Tags           []string                     `json:"tags,omitempty" doc:"short words by which devices are selected, 32 at most" example:"[\"pilot\"]"`
 	Source         string                       `json:"source,omitempty" doc:"PBX source that the record comes from; absent for records made by hand; ignored in a body" example:"main"`
+	SourceMembers  []string                     `json:"source_members,omitempty" doc:"members that come from the source and are changed there only: by name, and as lines.POSITION, keys.AREA:SLOT, settings.NAME; ignored in a body" example:"[\"model\",\"lines.1\",\"keys.line:2\"]"`
+	Gone           bool                         `json:"gone,omitempty" doc:"the source has it no more; it stays as it is until it is removed; ignored in a body" example:"false"`
 	Notes          string                       `json:"notes,omitempty" doc:"free text for operators, 4096 characters at most" example:"spare power supply in the cupboard"`
 	BeyondModel    bool                         `json:"beyond_model,omitempty" doc:"whether lines and keys beyond those that the pack states of the model are written; where its numbers are not certain they always are" example:"false"`
 	Lines          []Line                       `json:"lines" doc:"the extensions that the phone registers, 255 at most"`
@@ -111,6 +113,9 @@ type Device struct {
 type Profile struct {
 	Name           string                       `json:"name" doc:"name of the profile, 64 characters at most" example:"desk"`
 	Parent         string                       `json:"parent,omitempty" doc:"profile that this one inherits from" example:"base"`
+	Source         string                       `json:"source,omitempty" doc:"PBX source that the record comes from; absent for records made by hand; ignored in a body" example:"main"`
+	SourceMembers  []string                     `json:"source_members,omitempty" doc:"members that come from the source and are changed there only: by name, and as lines.POSITION, keys.AREA:SLOT, settings.NAME; ignored in a body" example:"[\"model\",\"lines.1\",\"keys.line:2\"]"`
+	Gone           bool                         `json:"gone,omitempty" doc:"the source has it no more; it stays as it is until it is removed; ignored in a body" example:"false"`
 	Keys           []Key                        `json:"keys" doc:"programmable keys of all devices with the profile"`
 	Contacts       []Contact                    `json:"contacts,omitempty" doc:"phonebook entries of all devices with the profile"`
 	Settings       setting.Values               `json:"settings,omitempty" doc:"settings by name, over those of the parent, registrar, subnet and site; secrets are shown with reveal only" example:"{\"language\":\"de\"}"`

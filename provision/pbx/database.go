@@ -138,6 +138,19 @@ func (s snapshot) table(ctx context.Context, name string, required, optional []s
 	return s.rows(ctx, name, columns)
 }
 
+// optionalTable is table for one that need not be there: then that is reported, and there are no rows.
+func (s snapshot) optionalTable(ctx context.Context, name string, required, optional []string) ([]row, error) {
+	have, err := s.columns(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if len(have) == 0 {
+		s.out.Problems = append(s.out.Problems, SourceProblem{"table " + name, "is not there in this version, or this user may not read it"})
+		return nil, nil
+	}
+	return s.table(ctx, name, required, optional)
+}
+
 // columns returns the columns of a table, none when there is no such table.
 func (s snapshot) columns(ctx context.Context, name string) (map[string]bool, error) {
 	query := "SELECT column_name FROM information_schema.columns WHERE table_name = ? AND table_schema = DATABASE()"

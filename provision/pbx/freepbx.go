@@ -7,7 +7,8 @@ import (
 	"plugtone/provision/setting"
 )
 
-// readFreePBX reads the extensions of FreePBX: devices by technology, names in users, and the secret in the key-value table sip, for pjsip too.
+// readFreePBX reads FreePBX, and OSS Endpoint Manager where devices or profiles are taken. Extensions are devices by technology, names in users, and
+// the secret in the key-value table sip, for pjsip too.
 func readFreePBX(ctx context.Context, s Source) (Snapshot, error) {
 	return readDatabase(ctx, s, func(ctx context.Context, db snapshot) error {
 		devices, err := db.table(ctx, "devices", []string{"id", "tech"}, []string{"user", "description"})
@@ -41,6 +42,6 @@ func readFreePBX(ctx context.Context, s Source) (Snapshot, error) {
 			}
 			db.out.add(e)
 		}
-		return nil
+		return endpointManager{db}.read(ctx, s.Take)
 	})
 }

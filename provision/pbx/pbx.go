@@ -1,7 +1,8 @@
-// Package pbx reads extensions from PBXs: from their databases, their configuration files, or what a PBX has pushed. A read is one snapshot,
+// Package pbx reads extensions, and devices with their profiles where there are any, from PBXs: from their databases, their configuration files, or what a PBX has pushed. A read is one snapshot,
 // changes nothing there, and reports what it can't use. Package pbxsync writes the result into the records.
 //
-// Tables, columns and files are those that FusionPBX 5, FS PBX, FreePBX 16, Asterisk 18 to 22, Kamailio 5 and FreeSWITCH 1.10 have.
+// Tables, columns and files are those that FusionPBX 4 and 5, FS PBX, FreePBX 16, OSS Endpoint Manager, Asterisk 18 to 22, Kamailio 5 and FreeSWITCH 1.10
+// have.
 package pbx
 
 import (
@@ -52,6 +53,8 @@ func (p SourceProblem) String() string { return p.Record + ": " + p.Message }
 type Snapshot struct {
 	Server     string          `json:"server,omitempty" doc:"version of the server that was read" example:"PostgreSQL 15.8"`
 	Extensions []Account       `json:"extensions" doc:"its accounts, those that can't be used too"`
+	Devices    []SourceDevice  `json:"devices,omitzero" doc:"its devices; absent when they were not read, which leaves those of the records as they are"`
+	Profiles   []SourceProfile `json:"profiles,omitzero" doc:"its device profiles; absent when they were not read"`
 	Problems   []SourceProblem `json:"problems" doc:"what could not be used"`
 }
 
@@ -84,6 +87,7 @@ type Source struct {
 	DSN          string   // of a database: postgres://USER@HOST/DATABASE or mysql://USER@HOST/DATABASE
 	PasswordFile string   // the password of its user; "" for none
 	Files        []string // of asterisk-files and freeswitch-xml
+	Take         Take     // what is read beside extensions
 }
 
 // Pushed is the type of a source that is not read: the PBX sends what it has.
@@ -98,19 +102,20 @@ const (
 	fromFiles
 )
 
-// types are the readers, by the name of their type.
+// types are the readers, by the name of their type. Those with devices have profiles too.
 var types = map[string]struct {
-	from from
-	read func(context.Context, Source) (Snapshot, error)
+	from    from
+	devices bool
+	read    func(context.Context, Source) (Snapshot, error)
 }{
-	"fusionpbx":         {fromDatabase, readFusionPBX},
-	"fspbx":             {fromDatabase, readFusionPBX},
-	"freepbx":           {fromDatabase, readFreePBX},
-	"asterisk-realtime": {fromDatabase, readRealtime},
-	"kamailio":          {fromDatabase, readKamailio},
-	"asterisk-files":    {fromFiles, readAsteriskFiles},
-	"freeswitch-xml":    {fromFiles, readFreeSWITCH},
-	Pushed: {fromNothing, func(context.Context, Source) (Snapshot, error) {
+	"fusionpbx":         {fromDatabase, true, readFusionPBX},
+	"fspbx":             {fromDatabase, true, readFusionPBX},
+	"freepbx":           {fromDatabase, true, readFreePBX},
+	"asterisk-realtime": {fromDatabase, false, readRealtime},
+	"kamailio":          {fromDatabase, false, readKamailio},
+	"asterisk-files":    {fromFiles, false, readAsteriskFiles},
+	"freeswitch-xml":    {fromFiles, false, readFreeSWITCH},
+	Pushed: {fromNothing, true, func(context.Context, Source) (Snapshot, error) {
 		return Snapshot{}, errors.New("this source is not read: the PBX pushes what it has, by plugtone pbx push")
 	}},
 }
@@ -135,6 +140,8 @@ func (s Source) Validate() error {
 		return fmt.Errorf("a source of the type %s needs a dsn, such as postgres://reader@pbx.example.com/fusionpbx", s.Type)
 	case t.from == fromFiles && len(s.Files) == 0:
 		return fmt.Errorf("a source of the type %s needs files", s.Type)
+	case (s.Take.Devices || s.Take.Profiles) && !t.devices:
+		return fmt.Errorf("a source of the type %s has extensions only: take can't name devices or profiles", s.Type)
 	}
 	if t.from == fromDatabase {
 		_, err := parseDSN(s.DSN)

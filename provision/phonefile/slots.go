@@ -201,3 +201,15 @@ func (v *view) finishKey(k *keyView) error {
 	k.Text = text
 	return nil
 }
+
+// KeyCode returns what the model's files call a key: the code of its type, and the text that the pack makes of its value, label and line. Either may
+// be empty. It is an error when the model has no such keys in the area.
+func KeyCode(r *Renderer, m *Model, k fleet.Key) (code, text string, err error) {
+	if t := m.Types[k.Type]; t != nil && (len(t.Areas) == 0 || slices.Contains(t.Areas, areaClass(k.Area))) {
+		v := &view{Vendor: r.doc.Vendor, Model: m.Name, Vars: m.Vars, model: m, renderer: r, settings: make(map[string]any)}
+		into := &keyView{Area: k.Area, Slot: k.Slot, Type: k.Type, Value: k.Value, Label: k.Label, Line: k.Line, Code: keyCode(t, k.Area), model: m}
+		err = v.finishKey(into)
+		return into.Code, into.Text, err
+	}
+	return "", "", fmt.Errorf("%s has no %s keys of type %q", m.title(), k.Area, k.Type)
+}

@@ -43,9 +43,6 @@ func (o Office) FillKeys(macs []dhcp.MAC, f Fill) (r Result, err error) {
 		if err != nil {
 			return r, err
 		}
-		if err := owned(d); err != nil {
-			return r, err
-		}
 		had := slices.Clone(d.Keys)
 		problem := o.fillDevice(d, f, all)
 		fleet.SortKeys(d.Keys)

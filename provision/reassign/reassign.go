@@ -81,7 +81,8 @@ func (o Office) Copy(from, to dhcp.MAC, label string, lines []fleet.Line) (r Res
 	}
 	c := *d
 	c.MAC, c.Label, c.Lines, c.Enabled = to, label, lines, true
-	c.Serial, c.Notes, c.OtherMACs, c.ReservedIP, c.Source, c.Credentials = "", "", nil, netip.Addr{}, "", nil
+	c.Serial, c.Notes, c.OtherMACs, c.ReservedIP, c.Credentials = "", "", nil, netip.Addr{}, nil
+	c.Source, c.SourceMembers, c.Gone = "", nil, false
 	c.Revision, c.CreatedAt, c.UpdatedAt = 0, time.Time{}, time.Time{}
 	return Result{Devices: []*fleet.Device{&c}}, o.put(&c)
 }
@@ -153,6 +154,14 @@ func (o Office) release(d *fleet.Device) error {
 
 func (o Office) put(d *fleet.Device) error {
 	if err := resolve.CheckDevice(o, o.Packs, d); err != nil {
+		return err
+	}
+	switch old, err := o.Device(d.MAC); {
+	case err == nil:
+		if err := fleet.CheckOwnedDevice(old, d); err != nil {
+			return err
+		}
+	case !errors.Is(err, fleet.ErrNotFound):
 		return err
 	}
 	return o.PutDevice(d)
