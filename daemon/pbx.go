@@ -2,10 +2,13 @@ package daemon
 
 import (
 	"context"
+	"errors"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"plugtone/dhcp"
+	"plugtone/provision/fleet"
 	"plugtone/provision/notify"
 	"plugtone/provision/pbxsync"
 )
@@ -23,6 +26,9 @@ func buildPBX(d *Daemon) error {
 			}
 			total.WithLabelValues(source, outcome).Inc()
 		},
+		Packs:     d.packs,
+		Render:    func(f fleet.View, mac dhcp.MAC) error { return d.service.ValidateRendering(f, []dhcp.MAC{mac}) },
+		Created:   func(devices []dhcp.MAC) { forgetDiscovered(d, devices) },
 		Concerned: func(source string, phones []dhcp.MAC) { resyncConcerned(d, source, phones) },
 		Now:       d.opts.Now,
 		Log:       d.log,
@@ -33,7 +39,24 @@ func buildPBX(d *Daemon) error {
 	return d.metrics.Registry.Register(pbxAges{d})
 }
 
-// resyncConcerned makes phones fetch whose extensions a sync has changed.
+// forgetDiscovered takes devices that a sync has added off the list of phones without a record.
+func forgetDiscovered(d *Daemon, devices []dhcp.MAC) {
+	found, err := d.store.DiscoveredPhones()
+	if err != nil {
+		d.log.Warn("forget discovered phones", "err", err)
+		return
+	}
+	for _, phone := range found {
+		if !slices.Contains(devices, phone.MAC) {
+			continue
+		}
+		if err := d.store.ForgetPhone(phone.MAC); err != nil && !errors.Is(err, fleet.ErrNotFound) {
+			d.log.Warn("forget discovered phone", "mac", phone.MAC, "err", err)
+		}
+	}
+}
+
+// resyncConcerned makes phones fetch that a sync has changed.
 func resyncConcerned(d *Daemon, source string, phones []dhcp.MAC) {
 	o := notify.Options{Pace: notify.DefaultPace, PerAddress: notify.DefaultPerAddress}
 	job, err := d.jobs.Start("pbx:"+source, "sync of the PBX source "+source, phones, o)

@@ -13,13 +13,15 @@ import (
 type PBXTest struct {
 	Server     string              `json:"server,omitempty" doc:"version of the server" example:"PostgreSQL 15.8"`
 	Extensions int                 `json:"extensions" doc:"accounts that can be used" example:"312"`
-	Problems   []pbx.SourceProblem `json:"problems" doc:"the first 20 accounts that can't be used"`
+	Devices    *int                `json:"devices,omitempty" doc:"devices, where the source takes them" example:"48"`
+	Profiles   *int                `json:"profiles,omitempty" doc:"device profiles, where the source takes them" example:"5"`
+	Problems   []pbx.SourceProblem `json:"problems" doc:"the first 20 things that can't be used"`
 	More       int                 `json:"more,omitempty" doc:"further problems" example:"0"`
 }
 
 // PBXSync holds the options of a sync.
 type PBXSync struct {
-	Prune bool // remove extensions that the PBX has no more and no phone uses
+	Prune bool // remove what the PBX has no more
 	Force bool // also when more than a tenth would be gone
 }
 
@@ -47,7 +49,7 @@ func (c Operation) TestPBX(ctx context.Context, name string) (out PBXTest, err e
 	return out, c.conn.post(ctx, pbxPath(name, "test"), nil, &out)
 }
 
-// SyncPBX brings the extensions to what a PBX has.
+// SyncPBX brings the records to what a PBX has.
 func (c Fleet) SyncPBX(ctx context.Context, name string, o PBXSync) (out pbxsync.SyncResult, err error) {
 	_, err = c.conn.do(ctx, call{method: "POST", path: pbxPath(name, "sync"), query: o.query(), change: true}, &out)
 	return out, err

@@ -20,7 +20,7 @@ import (
 // Sources reads the PBXs of the configuration. *pbxsync.Sources implements it.
 type Sources interface {
 	List() []pbxsync.SourceStatus
-	Read(ctx context.Context, name string) (pbx.Snapshot, error)
+	Test(ctx context.Context, name string) (pbx.Snapshot, []pbx.SourceProblem, error)
 	Sync(ctx context.Context, name string, o pbxsync.Options, write pbxsync.Write) (pbxsync.SyncResult, error)
 	Push(name string, s pbx.Snapshot, o pbxsync.Options, write pbxsync.Write) (pbxsync.SyncResult, error)
 }
@@ -40,8 +40,8 @@ type NameInput struct {
 type SyncInput struct {
 	NameInput
 	writing.Input
-	Prune bool `query:"prune" doc:"remove extensions that the PBX has no more and no phone uses"`
-	Force bool `query:"force" doc:"also when more than a tenth of the extensions would be gone"`
+	Prune bool `query:"prune" doc:"remove what the PBX has no more: devices, and extensions and profiles that no phone uses"`
+	Force bool `query:"force" doc:"also when more than a tenth of the records of a kind would be gone"`
 }
 
 func (in SyncInput) options() pbxsync.Options {
@@ -62,18 +62,18 @@ func Register(api huma.API, c Config) {
 		})
 	huma.Register(api, access.Op(http.MethodPost, "/pbx/{name}/test", "test-pbx", "pbx", "Read a PBX and change nothing", access.Operator),
 		func(ctx context.Context, in *NameInput) (*struct{ Body client.PBXTest }, error) {
-			s, err := c.Sources.Read(ctx, in.Name)
+			s, problems, err := c.Sources.Test(ctx, in.Name)
 			if err != nil {
 				return nil, sourceProblem(err)
 			}
-			return &struct{ Body client.PBXTest }{testOf(s)}, nil
+			return &struct{ Body client.PBXTest }{testOf(s, problems)}, nil
 		})
-	huma.Register(api, access.Op(http.MethodPost, "/pbx/{name}/sync", "sync-pbx", "pbx", "Bring the extensions to what a PBX has", access.Operator),
+	huma.Register(api, access.Op(http.MethodPost, "/pbx/{name}/sync", "sync-pbx", "pbx", "Bring the records to what a PBX has", access.Operator),
 		func(ctx context.Context, in *SyncInput) (*resultOutput, error) {
 			r, err := c.Sources.Sync(ctx, in.Name, in.options(), c.write(ctx))
 			return &resultOutput{r}, sourceProblem(err)
 		})
-	push := access.Op(http.MethodPost, "/pbx/{name}/push", "push-pbx", "pbx", "Bring the extensions to what a PBX sends of itself", access.Push)
+	push := access.Op(http.MethodPost, "/pbx/{name}/push", "push-pbx", "pbx", "Bring the records to what a PBX sends of itself", access.Push)
 	push.MaxBodyBytes = maxPush
 	huma.Register(api, push, func(ctx context.Context, in *struct {
 		SyncInput
@@ -87,8 +87,8 @@ func Register(api huma.API, c Config) {
 	})
 }
 
-// maxPush holds 50,000 accounts.
-const maxPush = 8 << 20 // bytes
+// maxPush holds 50,000 accounts and 5,000 devices with 50 keys each.
+const maxPush = 64 << 20 // bytes
 
 // write runs the edit of a sync as a change of the caller.
 func (c Config) write(ctx context.Context) pbxsync.Write {
@@ -110,14 +110,16 @@ func (c Config) write(ctx context.Context) pbxsync.Write {
 // shownProblems is how many problems a test answers.
 const shownProblems = 20
 
-func testOf(s pbx.Snapshot) client.PBXTest {
-	accounts, problems := s.Usable()
-	out := client.PBXTest{Server: s.Server, Extensions: accounts, Problems: problems, More: max(0, len(problems)-shownProblems)}
+func testOf(s pbx.Snapshot, problems []pbx.SourceProblem) client.PBXTest {
+	out := client.PBXTest{Server: s.Server, Extensions: s.Usable(), Problems: problems, More: max(0, len(problems)-shownProblems)}
+	if s.Devices != nil {
+		out.Devices = new(len(s.Devices))
+	}
+	if s.Profiles != nil {
+		out.Profiles = new(len(s.Profiles))
+	}
 	if out.More > 0 {
 		out.Problems = out.Problems[:shownProblems]
-	}
-	if out.Problems == nil {
-		out.Problems = []pbx.SourceProblem{}
 	}
 	return out
 }

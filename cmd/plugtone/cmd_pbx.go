@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,10 +17,10 @@ import (
 )
 
 func pbxCommand(a *app) *cobra.Command {
-	c := &cobra.Command{Use: "pbx", Short: "PBX sources: extensions and passwords from where they are entered",
-		Long: "plugtone reads extensions from the database or the files of a PBX (pbx in the configuration), so that no password is typed twice.\n" +
-			"What comes from a source is changed in the PBX only. An extension that the PBX has no more is marked gone and keeps its phones\n" +
-			"running."}
+	c := &cobra.Command{Use: "pbx", Short: "PBX sources: extensions, passwords and devices from where they are entered",
+		Long: "plugtone reads extensions from the database or the files of a PBX (pbx in the configuration), so that no password is typed twice,\n" +
+			"and devices with lines, keys and profiles where take names them. What comes from a source is changed in the PBX only. What the PBX\n" +
+			"has no more is marked gone and keeps its phones running."}
 	c.AddCommand(pbxList(a), pbxShow(a), pbxTest(a), pbxSync(a), pbxPush(a))
 	return c
 }
@@ -126,6 +127,14 @@ func pbxTest(a *app) *cobra.Command {
 			var f fields
 			f.add("server", dash(got.Server))
 			f.add("extensions", fmt.Sprint(got.Extensions))
+			for _, x := range []struct {
+				name string
+				n    *int
+			}{{"devices", got.Devices}, {"profiles", got.Profiles}} {
+				if x.n != nil {
+					f.add(x.name, fmt.Sprint(*x.n))
+				}
+			}
 			f.add("problems", fmt.Sprint(len(got.Problems)+got.More))
 			if err := f.print(c.OutOrStdout()); err != nil {
 				return err
@@ -137,8 +146,8 @@ func pbxTest(a *app) *cobra.Command {
 
 // syncFlags adds the flags of a sync.
 func syncFlags(c *cobra.Command, o *client.PBXSync) {
-	c.Flags().BoolVar(&o.Prune, "prune", false, "remove extensions that the PBX has no more and no phone uses")
-	c.Flags().BoolVar(&o.Force, "force", false, "also when more than a tenth of the extensions would be gone")
+	c.Flags().BoolVar(&o.Prune, "prune", false, "remove what the PBX has no more: devices, and extensions and profiles that no phone uses")
+	c.Flags().BoolVar(&o.Force, "force", false, "also when more than a tenth of the extensions, devices or profiles would be gone")
 }
 
 func (a *app) printSync(c *cobra.Command, name string, r pbxsync.SyncResult) error {
@@ -154,7 +163,7 @@ func (a *app) printSync(c *cobra.Command, name string, r pbxsync.SyncResult) err
 func pbxSync(a *app) *cobra.Command {
 	var o client.PBXSync
 	c := &cobra.Command{
-		Use: "sync [NAME]", Args: cobra.MaximumNArgs(1), Short: "Bring the extensions to what a PBX has, or all PBXs have",
+		Use: "sync [NAME]", Args: cobra.MaximumNArgs(1), Short: "Bring the records to what a PBX has, or all PBXs have",
 		Example: `  plugtone pbx sync main --dry-run
   plugtone pbx sync --prune`,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -231,6 +240,7 @@ func pbxPush(a *app) *cobra.Command {
 	var s pbx.Source
 	var o client.PBXSync
 	var to pushTarget
+	var take []string
 	c := &cobra.Command{
 		Use: "push --type TYPE --dsn DSN --to URL --token-file FILE", Args: cobra.NoArgs, Short: "On the PBX's host: read the PBX and send what it has to plugtone",
 		Long: "For PBXs whose database listens on their own host only. It needs no daemon there, only this program and a token with the role push,\n" +
@@ -242,6 +252,12 @@ func pbxPush(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			for _, word := range take {
+				if !slices.Contains(pbx.Takes(), word) {
+					return usagef("--take %q must be one of %s", word, strings.Join(pbx.Takes(), ", "))
+				}
+			}
+			s.Take = pbx.TakeOf(take)
 			if err := s.Validate(); err != nil {
 				return usageError{err}
 			}
@@ -261,6 +277,7 @@ func pbxPush(a *app) *cobra.Command {
 	f.StringVar(&s.DSN, "dsn", "", "`DSN` of the database, such as postgres://USER@127.0.0.1/fusionpbx")
 	f.StringVar(&s.PasswordFile, "password-file", "", "`FILE` with the password of the database's user")
 	f.StringSliceVar(&s.Files, "files", nil, "`FILES` of asterisk-files and freeswitch-xml")
+	f.StringSliceVar(&take, "take", []string{"extensions"}, "`WHAT` is sent: "+strings.Join(pbx.Takes(), ", "))
 	to.flags(c)
 	syncFlags(c, &o)
 	return c

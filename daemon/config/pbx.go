@@ -23,7 +23,7 @@ func (r *reader) pbx(n *yaml.Node, path string, dst *[]pbxsync.Source) {
 			"dsn":           r.toText(&s.DSN),
 			"password_file": r.toPath(&s.PasswordFile, true),
 			"files":         r.toPaths(&s.Files),
-			"take":          r.toWords(&take, "extensions"),
+			"take":          r.toWords(&take, pbx.Takes()...),
 			"interval":      r.toDuration(&s.Interval, 0, 30*day),
 			"resync":        r.toBool(&s.Resync),
 			"domains": func(n *yaml.Node, at string) {
@@ -35,6 +35,7 @@ func (r *reader) pbx(n *yaml.Node, path string, dst *[]pbxsync.Source) {
 				})
 			},
 		})
+		s.Take = pbx.TakeOf(take)
 		switch {
 		case s.Name == "":
 			if !r.written(at + ".name") {

@@ -181,10 +181,21 @@ func (s server) read(t *testing.T, typ, database string) pbx.Snapshot {
 	return got
 }
 
+// problemsOf returns the problems of a snapshot and of its accounts.
+func problemsOf(s pbx.Snapshot) []pbx.SourceProblem {
+	problems := slices.Clone(s.Problems)
+	for _, a := range s.Extensions {
+		if why := a.Problem(); why != "" {
+			problems = append(problems, pbx.SourceProblem{Record: a.String(), Message: why})
+		}
+	}
+	return problems
+}
+
 // compare compares snapshots with their passwords in clear. The accounts that want names are those that can be used; the others are among its problems.
 func compare(t *testing.T, got, want pbx.Snapshot) {
 	t.Helper()
-	_, got.Problems = got.Usable()
+	got.Problems = problemsOf(got)
 	got.Extensions = slices.DeleteFunc(slices.Clone(got.Extensions), func(a pbx.Account) bool { return a.Problem() != "" })
 	clear := cmp.Transformer("clear", func(s setting.Secret) string { return s.Reveal() })
 	if diff := cmp.Diff(want, got, clear); diff != "" {
@@ -223,7 +234,7 @@ func TestPostgreSQL(t *testing.T) {
 		s.run(t, "postgres", "CREATE DATABASE older")
 		s.run(t, "older", "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO reader;"+fusionPBX+"ALTER TABLE v_extensions DROP COLUMN directory_last_name; ALTER TABLE v_domains DROP COLUMN domain_enabled;")
 		got := s.read(t, "fusionpbx", "older")
-		if n, problems := got.Usable(); n != 3 || len(problems) != 3 || got.Problems[0].String() != "table v_domains: has no column domain_enabled in this version" {
+		if n, problems := got.Usable(), problemsOf(got); n != 3 || len(problems) != 3 || got.Problems[0].String() != "table v_domains: has no column domain_enabled in this version" {
 			t.Errorf("%d extensions, %v", len(got.Extensions), got.Problems)
 		}
 	})

@@ -68,17 +68,14 @@ func (s *Snapshot) add(a Account) {
 	}
 }
 
-// Usable counts the accounts that phones can be given, and returns all problems of the snapshot, those of its accounts too.
-func (s *Snapshot) Usable() (accounts int, problems []SourceProblem) {
-	problems = slices.Clone(s.Problems)
+// Usable counts the accounts that phones can be given.
+func (s *Snapshot) Usable() (n int) {
 	for _, a := range s.Extensions {
-		if why := a.Problem(); why != "" {
-			problems = append(problems, SourceProblem{a.String(), why})
-			continue
+		if a.Problem() == "" {
+			n++
 		}
-		accounts++
 	}
-	return accounts, problems
+	return n
 }
 
 // Source describes where a PBX is read from.

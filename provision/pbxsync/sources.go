@@ -12,6 +12,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
+	"plugtone/provision/pack"
 	"plugtone/provision/pbx"
 )
 
@@ -21,7 +22,7 @@ type Source struct {
 	pbx.Source
 	Domains  map[string]string
 	Interval time.Duration // between syncs; 0: only when an operator starts one
-	Resync   bool          // make the phones fetch whose extensions were changed
+	Resync   bool          // make the phones fetch that a sync has changed
 }
 
 // SourceStatus is what is known of a source.
@@ -43,8 +44,11 @@ const readTime = 2 * time.Minute
 type Config struct {
 	Sources   func() []Source // of the configuration in force
 	Records   fleet.Records
+	Packs     func() *pack.Set                       // in force
+	Render    func(f fleet.View, mac dhcp.MAC) error // why the files of a device can't be rendered
+	Created   func(devices []dhcp.MAC)               // devices that a sync has added
 	Synced    func(source string, ok bool)           // for metrics
-	Concerned func(source string, phones []dhcp.MAC) // phones of extensions that were changed, of sources with Resync
+	Concerned func(source string, phones []dhcp.MAC) // phones that a sync has changed, of sources with Resync
 	Now       func() time.Time
 	Log       *slog.Logger
 	ReadTime  time.Duration // how long a read may take; 0: two minutes
@@ -118,6 +122,33 @@ func (s *Sources) Read(ctx context.Context, name string) (pbx.Snapshot, error) {
 	return out, nil
 }
 
+// errTested ends the edit of a test: nothing of it is kept.
+var errTested = errors.New("tested")
+
+// Test reads a source and returns what it has, with the problems that a sync would report. It changes nothing.
+func (s *Sources) Test(ctx context.Context, name string) (pbx.Snapshot, []pbx.SourceProblem, error) {
+	snapshot, err := s.Read(ctx, name)
+	if err != nil {
+		return snapshot, nil, err
+	}
+	x, err := s.find(name)
+	if err != nil {
+		return snapshot, nil, err
+	}
+	var out SyncResult
+	err = s.c.Records.Edit("pbx:"+name, "test", func(e fleet.Edit) error {
+		out, err = Apply(e, snapshot, Options{Source: x.Name, Domains: x.Domains, Take: x.Take, Force: true, Packs: s.c.Packs()})
+		if err == nil || errors.Is(err, ErrUnchanged) {
+			return errTested
+		}
+		return err
+	})
+	if errors.Is(err, errTested) {
+		err = nil
+	}
+	return snapshot, out.Problems, err
+}
+
 // ReadError is why a PBX could not be read.
 type ReadError struct {
 	Source string
@@ -130,7 +161,7 @@ func (e *ReadError) Unwrap() error { return e.Err }
 // Write runs an edit of the records as one change; a dry run returns an error of its own.
 type Write func(action string, edit func(fleet.Edit) error) error
 
-// Sync reads a source and writes its extensions. ErrUnchanged is no error: the result counts them.
+// Sync reads a source and writes what it takes. ErrUnchanged is no error: the result counts them.
 func (s *Sources) Sync(ctx context.Context, name string, o Options, write Write) (SyncResult, error) {
 	snapshot, err := s.Read(ctx, name)
 	if errors.Is(err, ErrUnknown) {
@@ -168,7 +199,7 @@ func (s *Sources) apply(name string, snapshot pbx.Snapshot, o Options, write Wri
 	}
 	s.running.Lock()
 	defer s.running.Unlock()
-	o.Source, o.Domains = x.Name, x.Domains
+	o.Source, o.Domains, o.Take, o.Packs, o.Render = x.Name, x.Domains, x.Take, s.c.Packs(), s.c.Render
 	var out SyncResult
 	err = write("sync of the PBX source "+name, func(e fleet.Edit) (err error) {
 		out, err = Apply(e, snapshot, o)
@@ -181,6 +212,9 @@ func (s *Sources) apply(name string, snapshot pbx.Snapshot, o Options, write Wri
 		return out, err
 	}
 	s.note(name, snapshot.Server, &out, err)
+	if err == nil && len(out.created) > 0 {
+		s.c.Created(out.created)
+	}
 	if err == nil && x.Resync && len(out.Phones) > 0 {
 		s.c.Concerned(name, out.Phones)
 	}
@@ -219,7 +253,7 @@ func (s *Sources) Run(ctx context.Context) {
 				return
 			case err != nil:
 				s.c.Log.Error("pbx sync", "source", x.Name, "err", err)
-			case r.Added+r.Changed+r.Removed > 0 || len(r.Problems) != problems[x.Name]:
+			case r.touched() || len(r.Problems) != problems[x.Name]:
 				problems[x.Name] = len(r.Problems)
 				s.c.Log.Info("pbx sync", "source", x.Name, "result", r.String())
 			}

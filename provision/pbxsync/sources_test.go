@@ -22,7 +22,7 @@ import (
 )
 
 func newSources(r *provisiontest.Records, list ...pbxsync.Source) *pbxsync.Sources {
-	return pbxsync.New(pbxsync.Config{Sources: func() []pbxsync.Source { return list }, Records: r, Synced: func(string, bool) {}, Concerned: func(string, []dhcp.MAC) {},
+	return pbxsync.New(pbxsync.Config{Sources: func() []pbxsync.Source { return list }, Records: r, Packs: packs, Created: func([]dhcp.MAC) {}, Synced: func(string, bool) {}, Concerned: func(string, []dhcp.MAC) {},
 		Now: time.Now, Log: slog.New(slog.DiscardHandler), ReadTime: 100 * time.Millisecond})
 }
 
@@ -62,7 +62,7 @@ func TestProblemThatRemainsIsLoggedOnce(t *testing.T) {
 			Sources: func() []pbxsync.Source {
 				return []pbxsync.Source{{Name: "main", Source: pbx.Source{Type: "asterisk-files", Files: []string{path}}, Interval: time.Minute}}
 			},
-			Records: &provisiontest.Records{}, Synced: func(string, bool) {}, Concerned: func(string, []dhcp.MAC) {}, Now: time.Now, Log: slog.New(slog.NewTextHandler(&log, nil)),
+			Records: &provisiontest.Records{}, Packs: packs, Created: func([]dhcp.MAC) {}, Synced: func(string, bool) {}, Concerned: func(string, []dhcp.MAC) {}, Now: time.Now, Log: slog.New(slog.NewTextHandler(&log, nil)),
 		})
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute+time.Second)
 		defer cancel()
