@@ -2,8 +2,6 @@ package daemon
 
 import (
 	"context"
-	"errors"
-	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -26,34 +24,17 @@ func buildPBX(d *Daemon) error {
 			}
 			total.WithLabelValues(source, outcome).Inc()
 		},
-		Packs:     d.packs,
-		Render:    func(f fleet.View, mac dhcp.MAC) error { return d.service.ValidateRendering(f, []dhcp.MAC{mac}) },
-		Created:   func(devices []dhcp.MAC) { forgetDiscovered(d, devices) },
-		Concerned: func(source string, phones []dhcp.MAC) { resyncConcerned(d, source, phones) },
-		Now:       d.opts.Now,
-		Log:       d.log,
+		Packs:      d.packs,
+		Discovered: d.store,
+		Render:     func(f fleet.View, mac dhcp.MAC) error { return d.service.ValidateRendering(f, []dhcp.MAC{mac}) },
+		Concerned:  func(source string, phones []dhcp.MAC) { resyncConcerned(d, source, phones) },
+		Now:        d.opts.Now,
+		Log:        d.log,
 	})
 	if err := d.metrics.Registry.Register(total); err != nil {
 		return err
 	}
 	return d.metrics.Registry.Register(pbxAges{d})
-}
-
-// forgetDiscovered takes devices that a sync has added off the list of phones without a record.
-func forgetDiscovered(d *Daemon, devices []dhcp.MAC) {
-	found, err := d.store.DiscoveredPhones()
-	if err != nil {
-		d.log.Warn("forget discovered phones", "err", err)
-		return
-	}
-	for _, phone := range found {
-		if !slices.Contains(devices, phone.MAC) {
-			continue
-		}
-		if err := d.store.ForgetPhone(phone.MAC); err != nil && !errors.Is(err, fleet.ErrNotFound) {
-			d.log.Warn("forget discovered phone", "mac", phone.MAC, "err", err)
-		}
-	}
 }
 
 // resyncConcerned makes phones fetch that a sync has changed.

@@ -15,6 +15,6 @@ func sources(h *Fixture) *pbxsync.Sources {
 		Sources: func() []pbxsync.Source {
 			return []pbxsync.Source{{Name: "main", Source: pbx.Source{Type: "asterisk-files", Files: []string{"/nowhere/pjsip.conf"}}}, {Name: "pushed", Source: pbx.Source{Type: pbx.Pushed}}}
 		},
-		Records: h.Records, Packs: func() *pack.Set { return h.Packs }, Created: func([]dhcp.MAC) {}, Synced: func(string, bool) {}, Concerned: func(string, []dhcp.MAC) {}, Now: clock, Log: slog.New(slog.DiscardHandler),
+		Records: h.Records, Packs: func() *pack.Set { return h.Packs }, Discovered: h, Synced: func(string, bool) {}, Concerned: func(string, []dhcp.MAC) {}, Now: clock, Log: slog.New(slog.DiscardHandler),
 	})
 }

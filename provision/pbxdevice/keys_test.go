@@ -71,7 +71,7 @@ func TestWhatAPackRendersIsInverted(t *testing.T) {
 	t.Logf("%d keys, %d of them by another name that renders the same", keys, twice)
 }
 
-// onPhone returns what tells a phone the type of a key whose value is 1002: its text, where that has more than the value, else its code.
+// onPhone returns what decides on the phone which type a key has: its text, where the pack makes one, else its code.
 func onPhone(code, text string) string {
 	if text != "" {
 		return text

@@ -26,8 +26,8 @@ func mac(n int) dhcp.MAC { return dhcp.MAC{0, 0x15, 0x65, 0, byte(n >> 8), byte(
 
 var everything = pbx.Take{Extensions: true, Devices: true, Profiles: true}
 
-// desk is a device of the PBX with the extension of the same number.
-func desk(n int) pbx.SourceDevice {
+// phoneOf returns a device of the PBX with the extension of the same number.
+func phoneOf(n int) pbx.SourceDevice {
 	return pbx.SourceDevice{MAC: mac(n), Domain: domain, Vendor: "acme", Model: "a4", Label: fmt.Sprintf("Phone %d", n), Enabled: true, Profiles: []string{"p1"},
 		Lines: []pbx.SourceLine{{Position: 1, Domain: domain, Number: fmt.Sprint(1000 + n)}},
 		Keys:  []pbx.SourceKey{{Area: "line", Slot: 2, Vendor: "acme", Type: "16", Value: "1001", Label: "Boss"}}}
@@ -38,7 +38,7 @@ func office() pbx.Snapshot {
 	s := twenty()
 	s.Devices = []pbx.SourceDevice{}
 	for n := range 20 {
-		s.Devices = append(s.Devices, desk(n+1))
+		s.Devices = append(s.Devices, phoneOf(n+1))
 	}
 	s.Profiles = []pbx.SourceProfile{{ID: "p1", Domain: domain, Name: "Front Desk", Keys: []pbx.SourceKey{{Area: "line", Slot: 5, Vendor: "acme", Type: "10", Value: "*5901"}},
 		Settings: []pbx.SourceSetting{{Name: "time_zone", Value: "Europe/Berlin"}}}}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,16 +43,38 @@ const readTime = 2 * time.Minute
 
 // Config has the dependencies of Sources. All members but ReadTime must be set.
 type Config struct {
-	Sources   func() []Source // of the configuration in force
-	Records   fleet.Records
-	Packs     func() *pack.Set                       // in force
-	Render    func(f fleet.View, mac dhcp.MAC) error // why the files of a device can't be rendered
-	Created   func(devices []dhcp.MAC)               // devices that a sync has added
-	Synced    func(source string, ok bool)           // for metrics
-	Concerned func(source string, phones []dhcp.MAC) // phones that a sync has changed, of sources with Resync
-	Now       func() time.Time
-	Log       *slog.Logger
-	ReadTime  time.Duration // how long a read may take; 0: two minutes
+	Sources    func() []Source // of the configuration in force
+	Records    fleet.Records
+	Packs      func() *pack.Set                       // in force
+	Render     func(f fleet.View, mac dhcp.MAC) error // why the files of a device can't be rendered
+	Discovered Discovered                             // phones without a record
+	Synced     func(source string, ok bool)           // for metrics
+	Concerned  func(source string, phones []dhcp.MAC) // phones that a sync has changed, of sources with Resync
+	Now        func() time.Time
+	Log        *slog.Logger
+	ReadTime   time.Duration // how long a read may take; 0: two minutes
+}
+
+// Discovered is the list of phones without a record. The store implements it.
+type Discovered interface {
+	DiscoveredPhones() ([]fleet.Discovered, error)
+	ForgetPhone(mac dhcp.MAC) error
+}
+
+// forget takes devices that a sync has added off the list of phones without a record. They are stored already, so an error is only logged.
+func (s *Sources) forget(devices []dhcp.MAC) {
+	found, err := s.c.Discovered.DiscoveredPhones()
+	for _, phone := range found {
+		if err == nil && slices.Contains(devices, phone.MAC) {
+			err = s.c.Discovered.ForgetPhone(phone.MAC)
+		}
+		if errors.Is(err, fleet.ErrNotFound) {
+			err = nil
+		}
+	}
+	if err != nil {
+		s.c.Log.Warn("forget discovered phones", "err", err)
+	}
 }
 
 // Sources reads the PBXs of the configuration, regularly and on request of an operator. Its methods may be called from any goroutine.
@@ -213,7 +236,7 @@ func (s *Sources) apply(name string, snapshot pbx.Snapshot, o Options, write Wri
 	}
 	s.note(name, snapshot.Server, &out, err)
 	if err == nil && len(out.created) > 0 {
-		s.c.Created(out.created)
+		s.forget(out.created)
 	}
 	if err == nil && x.Resync && len(out.Phones) > 0 {
 		s.c.Concerned(name, out.Phones)

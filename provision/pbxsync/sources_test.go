@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -16,13 +17,14 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
+	"plugtone/provision/pack"
 	"plugtone/provision/pbx"
 	"plugtone/provision/pbxsync"
 	"plugtone/provision/provisiontest"
 )
 
 func newSources(r *provisiontest.Records, list ...pbxsync.Source) *pbxsync.Sources {
-	return pbxsync.New(pbxsync.Config{Sources: func() []pbxsync.Source { return list }, Records: r, Packs: packs, Created: func([]dhcp.MAC) {}, Synced: func(string, bool) {}, Concerned: func(string, []dhcp.MAC) {},
+	return pbxsync.New(pbxsync.Config{Sources: func() []pbxsync.Source { return list }, Records: r, Packs: packs, Discovered: &discovered{}, Synced: func(string, bool) {}, Concerned: func(string, []dhcp.MAC) {},
 		Now: time.Now, Log: slog.New(slog.DiscardHandler), ReadTime: 100 * time.Millisecond})
 }
 
@@ -62,7 +64,7 @@ func TestProblemThatRemainsIsLoggedOnce(t *testing.T) {
 			Sources: func() []pbxsync.Source {
 				return []pbxsync.Source{{Name: "main", Source: pbx.Source{Type: "asterisk-files", Files: []string{path}}, Interval: time.Minute}}
 			},
-			Records: &provisiontest.Records{}, Packs: packs, Created: func([]dhcp.MAC) {}, Synced: func(string, bool) {}, Concerned: func(string, []dhcp.MAC) {}, Now: time.Now, Log: slog.New(slog.NewTextHandler(&log, nil)),
+			Records: &provisiontest.Records{}, Packs: packs, Discovered: &discovered{}, Synced: func(string, bool) {}, Concerned: func(string, []dhcp.MAC) {}, Now: time.Now, Log: slog.New(slog.NewTextHandler(&log, nil)),
 		})
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute+time.Second)
 		defer cancel()
@@ -135,5 +137,44 @@ func TestReadAndPushTreatALostPasswordAlike(t *testing.T) {
 		if results[0] != results[1] {
 			t.Errorf("read: %s\npush: %s", results[0], results[1])
 		}
+	}
+}
+
+// discovered is a list of phones without a record.
+type discovered []dhcp.MAC
+
+func (d *discovered) DiscoveredPhones() (out []fleet.Discovered, err error) {
+	for _, mac := range *d {
+		out = append(out, fleet.Discovered{MAC: mac})
+	}
+	return out, nil
+}
+
+func (d *discovered) ForgetPhone(mac dhcp.MAC) error {
+	*d = slices.DeleteFunc(*d, func(m dhcp.MAC) bool { return m == mac })
+	return nil
+}
+
+// TestPhonesThatBecameRecordsAreNoLongerListed as phones without one.
+func TestPhonesThatBecameRecordsAreNoLongerListed(t *testing.T) {
+	r, list := &provisiontest.Records{}, discovered{mac(3), mac(99)}
+	set := provisiontest.Packs(t)
+	var concerned []dhcp.MAC
+	s := pbxsync.New(pbxsync.Config{
+		Sources: func() []pbxsync.Source {
+			return []pbxsync.Source{{Name: "main", Source: pbx.Source{Type: pbx.Pushed, Take: everything}, Resync: true}}
+		},
+		Records: r, Packs: func() *pack.Set { return set }, Discovered: &list, Synced: func(string, bool) {}, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		Concerned: func(_ string, phones []dhcp.MAC) { concerned = append(concerned, phones...) },
+	})
+	write := func(action string, edit func(fleet.Edit) error) error { return r.Edit("token:pbx", action, edit) }
+	if _, err := s.Push("main", office(), pbxsync.Options{}, write); err != nil || !slices.Equal(list, discovered{mac(99)}) || len(concerned) != 20 {
+		t.Errorf("%v, left are %v, to be notified %v", err, list, concerned)
+	}
+	// A push without devices, as of an older program, leaves them.
+	got, err := s.Push("main", twenty(), pbxsync.Options{}, write)
+	must(t, err)
+	if d := device(t, r, 3); d.Gone || got.Devices != nil || len(got.Problems) != 2 || !strings.Contains(got.Problems[0].String(), "add --take devices to its pbx push") || len(concerned) != 20 {
+		t.Errorf("%s, %v, %+v", got, got.Problems, d)
 	}
 }
