@@ -3,6 +3,8 @@ package vendors_test
 import (
 	"errors"
 	"net/netip"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -87,4 +89,61 @@ func filesOf(t *testing.T, packs *pack.Set, r *provisiontest.Records, d *fleet.D
 		t.Fatal(err)
 	}
 	return out.String()
+}
+
+// digests are those of other files of the phone, which change with these.
+var digests = regexp.MustCompile(`\b[0-9a-f]{12}([0-9a-f]{20})?\b`)
+
+// TestRenamedExtensionInEveryPack renames an extension on a phone of every pack, with the keys and lines that its model has: the files differ in the
+// name alone, and labels that were set stay.
+func TestRenamedExtensionInEveryPack(t *testing.T) {
+	packs := load(t)
+	for _, v := range packs.Vendors() {
+		model := modelWithMost(v)
+		t.Run(v.ID, func(t *testing.T) {
+			r := &provisiontest.Records{}
+			name := func(display string) {
+				provisiontest.Edit(t, r, func(e fleet.Edit) error {
+					return errors.Join(e.PutRegistrar(&fleet.Registrar{Name: "main", Host: "pbx.example.com", Port: 5060, Transport: "udp"}),
+						e.PutExtension(&fleet.Extension{Number: "1001", Registrar: "main", DisplayName: display, Password: "s3cret"}),
+						e.PutExtension(&fleet.Extension{Number: "1002", Registrar: "main", DisplayName: "Other", Password: "s3cret"}))
+				})
+			}
+			name("OldOne")
+			d := &fleet.Device{MAC: provisiontest.FrontDesk, Vendor: v.ID, Model: model.Name, Enabled: true, Lines: []fleet.Line{{Position: 1, Extension: "1001", Registrar: "main"}}}
+			ok := func(d fleet.Device) bool { return resolve.CheckDevice(viewOf(t, r), packs, &d) == nil }
+			for _, with := range []func(*fleet.Device){
+				func(d *fleet.Device) {
+					d.Lines = append(slices.Clone(d.Lines), fleet.Line{Position: 2, Extension: "1002", Registrar: "main", Label: "FixedLine"})
+				},
+				func(d *fleet.Device) {
+					d.Keys = append(slices.Clone(d.Keys), fleet.Key{Area: "line", Slot: 3, Type: "speed_dial", Value: "1001", LabelSource: fleet.LabelExtension})
+				},
+				func(d *fleet.Device) {
+					d.Keys = append(slices.Clone(d.Keys), fleet.Key{Area: "line", Slot: 4, Type: "speed_dial", Value: "1001", Label: "FixedKey"})
+				},
+				func(d *fleet.Device) { d.Settings = setting.Values{"phonebook": "extensions"} },
+			} {
+				next := *d
+				if with(&next); ok(next) {
+					*d = next
+				}
+			}
+			provisiontest.Edit(t, r, func(e fleet.Edit) error { return e.PutDevice(d) })
+			before := digests.ReplaceAllString(filesOf(t, packs, r, d), "DIGEST")
+			name("NewOne")
+			after := digests.ReplaceAllString(filesOf(t, packs, r, d), "DIGEST")
+			if strings.ReplaceAll(before, "OldOne", "NewOne") != after {
+				t.Errorf("the files differ in more than the name:\n%s\nbefore:\n%s", after, before)
+			}
+			if !strings.Contains(before, "1001") {
+				return // its files hold more than this phone has, such as its own password
+			}
+			_, lacksName := model.LineLack("display_name", 1)
+			_, lacksLabel := model.LineLack("label", 1)
+			if carried := !lacksName || !lacksLabel; carried && !strings.Contains(after, "NewOne") {
+				t.Errorf("the new name is not in the files:\n%s", after)
+			}
+		})
+	}
 }
