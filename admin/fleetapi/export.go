@@ -35,8 +35,9 @@ func (s fleets) registerExport() {
 
 type exportInput struct {
 	api.RevealInput
-	Where  string `query:"where" doc:"only devices for which these conditions hold, as in the list of devices, and no other records" example:"profile=desk"`
-	Format string `query:"format" enum:"json,csv" default:"json" doc:"json: all kinds of records; csv: devices, one a row" example:"csv"`
+	Where  string   `query:"where" doc:"only devices for which these conditions hold, as in the list of devices, and no other records" example:"profile=desk"`
+	MACs   []string `query:"mac,explode" maxItems:"1000" doc:"only these devices, and no other records" example:"[\"00:15:65:12:34:56\"]"`
+	Format string   `query:"format" enum:"json,csv" default:"json" doc:"json: all kinds of records; csv: devices, one a row" example:"csv"`
 }
 
 func (s fleets) export(ctx context.Context, in *exportInput) (*huma.StreamResponse, error) {
@@ -54,11 +55,17 @@ func (s fleets) export(ctx context.Context, in *exportInput) (*huma.StreamRespon
 	if err != nil {
 		return nil, problem.From(err)
 	}
-	x := exporter{fleets: s, caller: access.Of(ctx), reveal: in.Reveal, where: where}
-	if where != nil {
-		if x.selected, err = s.Index.Select(ctx, where); err != nil {
-			return nil, problem.From(err)
-		}
+	x := exporter{fleets: s, caller: access.Of(ctx), reveal: in.Reveal, where: where, named: len(in.MACs) > 0}
+	switch {
+	case x.named && where != nil:
+		err = problem.Field("query.mac", "", "names devices, and where does too; use one of them")
+	case x.named:
+		x.selected, err = s.named(in.MACs)
+	case where != nil:
+		x.selected, err = s.Index.Select(ctx, where)
+	}
+	if err != nil {
+		return nil, problem.From(err)
 	}
 	write, contentType := x.document, "application/json"
 	if in.Format == "csv" {
@@ -88,19 +95,38 @@ type exporter struct {
 	caller access.Caller
 	reveal bool
 	where  selector.Selector // nil: all records
+	named  bool              // devices are named by their MACs
 
-	selected []dhcp.MAC // devices for which where holds
+	selected []dhcp.MAC // devices for which where holds, or that are named
 }
 
-// devices yields the devices that are exported: those of a PBX source come from there.
+// named parses the MACs of a query, whose devices must exist.
+func (s fleets) named(texts []string) (macs []dhcp.MAC, err error) {
+	err = s.Records.View(func(f fleet.View) error {
+		for _, text := range texts {
+			mac, err := dhcp.ParseMAC(text)
+			if err != nil {
+				return problem.Field("query.mac", text, problem.MACForms)
+			}
+			if _, err := f.Device(mac); err != nil {
+				return err
+			}
+			macs = append(macs, mac)
+		}
+		return nil
+	})
+	return macs, err
+}
+
+// devices yields the devices that are exported: those of a PBX source, which come from there, only when they are named.
 func (x exporter) devices(f fleet.View) iter.Seq2[*fleet.Device, error] {
 	return func(yield func(*fleet.Device, error) bool) {
 		list := f.Devices(dhcp.MAC{})
-		if x.where != nil {
+		if x.where != nil || x.named {
 			list = devicesOf(f, x.selected)
 		}
 		for d, err := range list {
-			if err == nil && d.Source != "" && !x.where.Names("source") {
+			if err == nil && d.Source != "" && !x.named && !x.where.Names("source") {
 				continue
 			}
 			if !yield(d, err) {
@@ -151,7 +177,7 @@ func (x exporter) document(w io.Writer, f fleet.View) error {
 	if _, err := fmt.Fprintf(w, "{\"private\":%v", !x.reveal); err != nil {
 		return err
 	}
-	if x.where != nil {
+	if x.where != nil || x.named {
 		if err := x.deviceSection(w, f); err != nil {
 			return err
 		}

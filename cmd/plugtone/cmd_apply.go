@@ -232,15 +232,17 @@ func rows(file string, err error) error {
 }
 
 func exportCommand(a *app) *cobra.Command {
-	var format, file, where string
+	var format, file string
 	var reveal bool
+	var m many
 	c := &cobra.Command{
-		Use: "export", Args: cobra.NoArgs, Short: "Write all records, so that apply reads them",
+		Use: "export [MAC]...", Args: m.anyArgs, Short: "Write all records, so that apply reads them",
 		Long: "Write all records as YAML or JSON, or the devices as CSV. Applied to the records that it was made of, an export changes\n" +
-			"nothing. Without --reveal secrets are left out: apply then keeps those of existing records.",
+			"nothing. Without --reveal secrets are left out: apply then keeps those of existing records. Devices that are named, by MAC,\n" +
+			"--where or --stdin, are written alone, without other records.",
 		Example: `  plugtone export -o fleet.yaml
   plugtone export --format csv -o phones.csv`,
-		RunE: func(c *cobra.Command, _ []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			if err := oneOf("format", format, formats...); err != nil {
 				return err
 			}
@@ -261,8 +263,17 @@ func exportCommand(a *app) *cobra.Command {
 			if reveal {
 				q.Set("reveal", "true")
 			}
-			if where != "" {
-				q.Set("where", where)
+			if m.where != "" {
+				q.Set("where", m.where)
+			}
+			if len(args) > 0 || m.stdin {
+				macs, err := m.devices(c, cl, args)
+				if err != nil {
+					return err
+				}
+				for _, mac := range macs {
+					q.Add("mac", mac.String())
+				}
 			}
 			return a.export(c, cl, q, format, file)
 		},
@@ -271,7 +282,7 @@ func exportCommand(a *app) *cobra.Command {
 	f.StringVar(&format, "format", "", "`FORMAT` yaml, json or csv (default: by the name of -o, else yaml)")
 	f.StringVarP(&file, "output", "o", "", "`FILE` to write, which must not exist (default: standard output)")
 	f.BoolVar(&reveal, "reveal", false, "with secrets in clear; noted in the audit log")
-	f.StringVar(&where, "where", "", "only devices for which `EXPR` holds, as profile=desk,tag!=spare, and no other records")
+	m.define(c)
 	return c
 }
 

@@ -14,13 +14,14 @@ import (
 )
 
 func deviceList(a *app) *cobra.Command {
-	var search, state, vendor, profile, where, sort string
+	var search, state, vendor, profile, sort string
+	var m many
 	c := &cobra.Command{
-		Use: "list", Aliases: []string{"ls"}, Args: cobra.NoArgs, Short: "List devices",
+		Use: "list [MAC]...", Aliases: []string{"ls"}, Args: m.anyArgs, Short: "List devices",
 		Example: `  plugtone device list --state stale
   plugtone device list --vendor yealink --search reception
   plugtone device list --where "profile=desk,state!=in_sync" --sort -last_fetch`,
-		RunE: func(c *cobra.Command, _ []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			if err := oneOf("state", state, "never_seen", "never_fetched", "in_sync", "stale", "refused", "disabled"); err != nil {
 				return err
 			}
@@ -29,34 +30,32 @@ func deviceList(a *app) *cobra.Command {
 				return err
 			}
 			q := url.Values{}
-			for name, v := range map[string]string{"q": search, "state": state, "vendor": vendor, "profile": profile, "where": where, "sort": sort} {
+			for name, v := range map[string]string{"q": search, "state": state, "vendor": vendor, "profile": profile, "where": m.where, "sort": sort} {
 				if v != "" {
 					q.Set(name, v)
 				}
+			}
+			if len(args) > 0 || m.stdin {
+				if len(q) > 0 {
+					return usagef("devices that are named by their MACs are listed as they are; leave the other flags out")
+				}
+				list, err := m.records(c, cl, args)
+				if err != nil {
+					return err
+				}
+				return a.printDevices(c, list)
 			}
 			list, err := cl.Devices().All(c.Context(), q)
 			if err != nil {
 				return err
 			}
-			if a.json {
-				return printJSON(c, list)
-			}
-			t := newTable("MAC", "VENDOR", "MODEL", "LINES", "STATE", "IP", "LABEL")
-			for _, d := range list {
-				st := statusOf(d)
-				ip := "-"
-				if st.IP.IsValid() {
-					ip = st.IP.String()
-				}
-				t.add(d.MAC.String(), dash(d.Vendor), dash(d.Model), dash(linesOf(d.Lines)), dash(st.State), ip, d.Label)
-			}
-			return t.print(c.OutOrStdout())
+			return a.printDevices(c, list)
 		},
 	}
 	f := c.Flags()
 	f.StringVar(&search, "search", "", "only those with this `TEXT` in MAC, label, model, lines, notes ...")
 	f.StringVar(&state, "state", "", "only those in `STATE`: never_seen, never_fetched, in_sync, stale, refused or disabled")
-	f.StringVar(&where, "where", "", "only those for which `EXPR` holds, as profile=desk,state!=in_sync; * matches any text")
+	m.define(c)
 	f.StringVar(&vendor, "vendor", "", "only this `VENDOR`'s")
 	f.StringVar(&profile, "profile", "", "only those that name this `PROFILE`")
 	f.StringVar(&sort, "sort", "", "in the order of `FIELD`, with a minus before it from the last to the first: "+strings.Join(deviceindex.Sorts(), " "))
@@ -70,6 +69,22 @@ func addSource(f *fields, source string, members []string, gone bool) {
 	}
 	f.add("source", source)
 	f.add("from source", strings.Join(members, " "))
+}
+
+func (a *app) printDevices(c *cobra.Command, list []client.Device) error {
+	if a.json {
+		return printJSON(c, list)
+	}
+	t := newTable("MAC", "VENDOR", "MODEL", "LINES", "STATE", "IP", "LABEL")
+	for _, d := range list {
+		st := statusOf(d)
+		ip := "-"
+		if st.IP.IsValid() {
+			ip = st.IP.String()
+		}
+		t.add(d.MAC.String(), dash(d.Vendor), dash(d.Model), dash(linesOf(d.Lines)), dash(st.State), ip, d.Label)
+	}
+	return t.print(c.OutOrStdout())
 }
 
 // warn prints what contradicts the record of a device.

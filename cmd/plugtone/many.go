@@ -46,6 +46,14 @@ func (m *many) args(c *cobra.Command, given []string) error {
 	return nil
 }
 
+// anyArgs is args where naming no device means all of them.
+func (m *many) anyArgs(c *cobra.Command, given []string) error {
+	if len(given) == 0 && m.where == "" && !m.stdin {
+		return nil
+	}
+	return m.args(c, given)
+}
+
 // single reports whether one device is named by its MAC.
 func (m *many) single(args []string) bool { return len(args) == 1 }
 
@@ -106,6 +114,23 @@ func (m *many) devices(c *cobra.Command, cl *client.Client, args []string) ([]dh
 		}
 	}
 	return out, nil
+}
+
+// records reads the devices that were named, in their order.
+func (m *many) records(c *cobra.Command, cl *client.Client, args []string) ([]client.Device, error) {
+	macs, err := m.devices(c, cl, args)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]client.Device, 0, len(macs))
+	for _, mac := range macs {
+		d, _, err := cl.Devices().Get(c.Context(), mac.String(), false)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, d)
+	}
+	return list, nil
 }
 
 // changeMany sends a change of many devices and prints what became of it.

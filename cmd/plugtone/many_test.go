@@ -108,3 +108,31 @@ func TestManyDevicesAreEnrolledFilledAndListed(t *testing.T) {
 		}
 	}
 }
+
+// TestNamedDevicesAreListedAndExported names devices by MAC and on standard input.
+func TestNamedDevicesAreListedAndExported(t *testing.T) {
+	s := newShell(t)
+	s.office()
+	s.ok("device add 001565123457 --model acme/A4 --tag pilot")
+	s.ok("device add 001565123458 --model acme/A4 --tag pilot")
+	s.stdin = "001565123458\n001565123457\n"
+	for _, line := range []string{"device list 001565123458 001565123457", "device list --stdin", "device list --where tag=pilot", "export 001565123457 001565123458", "export --stdin",
+		"export --stdin --format csv", "export --where tag=pilot"} {
+		out := s.ok(line)
+		if !strings.Contains(out, "00:15:65:12:34:57") || !strings.Contains(out, "00:15:65:12:34:58") || strings.Contains(out, desk) || strings.Contains(out, "pbx.example.com") {
+			t.Errorf("%s:\n%s", line, out)
+		}
+	}
+	for line, want := range map[string]string{
+		"device list 001565999999":               "device 00:15:65:99:99:99: not found",
+		"device list " + desk + " --where tag=x": "not by more than one",
+		"device list " + desk + " --state stale": "leave the other flags out",
+		"device list x":                          `MAC address "x"`,
+		"export 001565999999":                    "device 00:15:65:99:99:99: not found",
+		"export " + desk + " --where tag=x":      "not by more than one",
+	} {
+		if status, _, errs := s.run(line); status == 0 || !strings.Contains(errs, want) {
+			t.Errorf("%s: status %d, %s\nlacks %q", line, status, errs, want)
+		}
+	}
+}
