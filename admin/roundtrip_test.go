@@ -135,7 +135,8 @@ func (r randomFleet) store(a *api) {
 				}
 			}
 		}
-		for _, p := range []*fleet.Profile{{Name: "base"}, {Name: "desk", Parent: "base", Keys: r.keys(), Contacts: r.contacts(), Settings: r.settings(), VendorSettings: r.extras()}} {
+		for _, p := range []*fleet.Profile{{Name: "base"}, {Name: "desk", Parent: "base", Keys: r.keys(), Contacts: r.contacts(), Settings: r.settings(), VendorSettings: r.extras()},
+			{Name: "elsewhere", Upstream: []string{"https://pbx.example.net/app/"}, UpstreamUser: "provision", UpstreamPassword: "hush"}} {
 			if err := resolve.CheckProfile(e, a.Packs, p); err != nil {
 				return err
 			}
@@ -182,7 +183,7 @@ func TestExportThenApplyGivesTheSameStore(t *testing.T) {
 			}
 		}
 		b := newAPI(t)
-		if r := b.as("operator", "POST /api/v1/apply", full.body, "Content-Type: application/json"); r.status != 200 {
+		if r := b.as("admin", "POST /api/v1/apply", full.body, "Content-Type: application/json"); r.status != 200 {
 			rt.Fatalf("applied to an empty store: %s\n%s", r.body, full.body)
 		}
 		if again := b.as("admin", "GET /api/v1/export?reveal=true", ""); again.body != full.body {

@@ -20,6 +20,7 @@ import (
 	"plugtone/daemon/config"
 	"plugtone/daemon/health"
 	"plugtone/daemon/observe"
+	"plugtone/daemon/upstreams"
 	"plugtone/dhcp"
 	"plugtone/dhcp/engine"
 	"plugtone/dhcp/server"
@@ -30,6 +31,7 @@ import (
 	"plugtone/provision/pack"
 	"plugtone/provision/pbxsync"
 	"plugtone/provision/trust"
+	"plugtone/provision/upstream"
 	"plugtone/store"
 	"plugtone/tftp"
 )
@@ -91,6 +93,7 @@ type Daemon struct {
 	feed        feed.Feed
 	jobs        *notify.Jobs
 	pbx         *pbxsync.Sources
+	upstreams   *upstreams.Upstreams
 	credentials credentials
 
 	current atomic.Pointer[runtimeConfig]
@@ -160,11 +163,10 @@ func (d *Daemon) build(p *runtimeConfig) (err error) {
 		return fmt.Errorf("load leases: %w", err)
 	}
 	d.distrustLeases(p.cfg)
-	d.service, err = provision.New(provision.Config{
-		Records: d.store, Leases: d.table, Packs: d.packs, Site: d.site, Fetches: d.store.Fetches, Timeline: d.store.Timeline, Files: d.files, Uploads: d.uploads, Now: d.opts.Now,
-		Neighbor: newNeighbors(d.opts.Now).of, Event: func(e trust.Event) { d.observe.TrustEvent(e) }, Used: d.credentials.used.add, Windows: d.store, Resets: d.store, Probe: addressProber{d},
-	})
-	if err != nil {
+	if err := openUpstreams(d, p); err != nil {
+		return err
+	}
+	if err := buildService(d); err != nil {
 		return err
 	}
 	d.index = deviceindex.New(deviceindex.Config{Records: d.store, Packs: d.packs, Site: d.site, Status: d.service.StatusOf, Now: d.opts.Now})
@@ -189,6 +191,24 @@ func (d *Daemon) build(p *runtimeConfig) (err error) {
 		return nil
 	}
 	return d.buildDHCP(p)
+}
+
+// buildService makes the service that answers file requests.
+func buildService(d *Daemon) (err error) {
+	d.service, err = provision.New(provision.Config{
+		Upstream: d.upstreams, Records: d.store, Leases: d.table, Packs: d.packs, Site: d.site, Fetches: d.store.Fetches, Timeline: d.store.Timeline, Files: d.files, Uploads: d.uploads, Now: d.opts.Now,
+		Neighbor: newNeighbors(d.opts.Now).of, Event: func(e trust.Event) { d.observe.TrustEvent(e) }, Used: d.credentials.used.add, Windows: d.store, Resets: d.store, Probe: addressProber{d},
+	})
+	return err
+}
+
+// openUpstreams makes the client of PBXs that render files.
+func openUpstreams(d *Daemon, p *runtimeConfig) (err error) {
+	d.upstreams, err = upstreams.Open(upstreams.Config{
+		Dir: filepath.Join(p.cfg.DataDir, "upstream"), Settings: func() *upstream.Settings { return d.current.Load().upstream },
+		Records: d.store, Registerer: d.metrics.Registry, Now: d.opts.Now, Log: d.log,
+	})
+	return err
 }
 
 func (d *Daemon) buildDHCP(p *runtimeConfig) error {
@@ -233,6 +253,10 @@ func (d *Daemon) Close() error {
 	if d.uploads != nil {
 		errs = append(errs, d.uploads.Close())
 		d.uploads = nil
+	}
+	if d.upstreams != nil {
+		errs = append(errs, d.upstreams.Close())
+		d.upstreams = nil
 	}
 	if d.store != nil {
 		if d.service != nil {

@@ -9,6 +9,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision"
+	"plugtone/provision/devicestatus"
 	"plugtone/provision/fleet"
 )
 
@@ -72,7 +73,7 @@ func preflight(ctx context.Context, d *Daemon) (*PreflightReport, error) {
 		}
 		r.Devices++
 		r.States[status.State]++
-		if status.State == provision.StateStale {
+		if status.State == devicestatus.StateStale {
 			r.Changed = append(r.Changed, changedFiles(ctx, d, device))
 		}
 	}

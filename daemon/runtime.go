@@ -11,12 +11,14 @@ import (
 	"plugtone/daemon/config"
 	"plugtone/daemon/ownca"
 	"plugtone/daemon/packprobe"
+	"plugtone/daemon/upstreams"
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/packcheck"
 	"plugtone/provision/setting"
 	"plugtone/provision/trust"
+	"plugtone/provision/upstream"
 	"plugtone/provision/vendors"
 )
 
@@ -28,6 +30,7 @@ type runtimeConfig struct {
 	packs    *pack.Set
 	site     *fleet.Site
 	dhcp     dhcp.Config
+	upstream *upstream.Settings
 }
 
 // loadRuntimeConfig reads configuration and packs. Its error joins the problems of both.
@@ -48,6 +51,9 @@ func loadRuntimeConfig(o Options) (*runtimeConfig, error) {
 	p := &runtimeConfig{cfg: c, packs: packs, site: siteOf(c), dhcp: dhcpOf(c)}
 	if err := p.dhcp.Validate(); err != nil {
 		return nil, err
+	}
+	if p.upstream, err = upstreams.Settings(c.Provisioning.Upstream); err != nil {
+		return nil, config.Problems{c.ProblemAt("provisioning.upstream.ca_file", err.Error())}
 	}
 	p.warnings = append(c.Warnings(), packprobe.Warnings(c, packs, p.site)...)
 	return p, nil

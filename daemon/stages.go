@@ -21,6 +21,7 @@ func (d *Daemon) stages() []stage {
 		{"stopping", m.stopping},
 		{"prepare", s.prepare},
 		{"pbx", s.runPBX},
+		{"upstream", d.upstreams.Run},
 		{"resync", func(ctx context.Context, ready func()) error { ready(); d.jobs.Run(ctx); return nil }},
 	}
 	add := func(on bool, t task) {

@@ -97,6 +97,7 @@ func (r reporter) warnings() []string {
 			out = append(out, fmt.Sprintf("the last sync of a PBX source failed: %s; plugtone pbx show %s has its state", s.Error, s.Name))
 		}
 	}
+	out = append(out, r.d.upstreams.Warnings()...)
 	return append(out, r.damageWarnings()...)
 }
 

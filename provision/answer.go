@@ -42,7 +42,7 @@ func (s *Service) answer(ctx context.Context, r Request, commit bool) exchange {
 	}
 	q.name = q.generation.confirm(q.name, q.auth.Proven)
 	q.file = selectFile(r, q.generation.packs, q.name, q.who, q.auth) // which vendor's file is it?
-	return s.producer.limit(q, s.producer.produce(q))                 // may this requester have it, and what are its bytes?
+	return s.producer.limit(q, s.producer.produce(ctx, q))            // may this requester have it, and what are its bytes?
 }
 
 // fileRequest is a request with what the stages found. It is passed by value: a stage reads it and returns its own part.

@@ -172,7 +172,7 @@ func (s explainer) dhcp(site *fleet.Site, mac dhcp.MAC, x *Explanation) {
 	client := dhcp.Client{MAC: mac}
 	for _, l := range s.c.Leases.LeasesOf(mac) {
 		client.VendorClass, client.Hostname = l.VendorClass, l.Hostname
-		if isActive(l, s.c.Now()) {
+		if l.State == dhcp.LeaseActive && l.Expires.After(s.c.Now()) {
 			x.Trust = s.trustWords(l.Addr)
 			break
 		}

@@ -87,8 +87,8 @@ func (s *Service) File(ctx context.Context, mac dhcp.MAC, name string, subnet ne
 		return FileContent{}, fmt.Errorf("file %s: %s: %w", a.Name, a.Reason, fleet.ErrNotFound)
 	}
 	out := FileContent{FileInfo: a.info(), Body: a.Body}
-	if a.Kind == string(phonefile.KindUpload) && a.Content != nil && !reveal {
-		// Which parts of what a phone wrote are secret is unknown.
+	if !reveal && (a.Kind == string(phonefile.KindUpload) && a.Content != nil || a.Upstream != nil && a.Outcome == Served) {
+		// Which parts of what a phone or a PBX wrote are secret is unknown.
 		a.discard()
 		out.Body, out.Masked = []byte("***\n"), true
 		return out, nil
@@ -126,6 +126,6 @@ func ownerOf(name parsedName, d *fleet.Device) dhcp.MAC {
 func (a *Answer) info() FileInfo {
 	return FileInfo{
 		Name: a.Name, Kind: a.Kind, Size: a.Size, MediaType: a.MediaType, Digest: a.Digest,
-		Outcome: string(a.Outcome), Reason: a.Reason,
+		Outcome: string(a.Outcome), Reason: a.Reason, Upstream: a.Upstream,
 	}
 }

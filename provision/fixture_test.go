@@ -40,13 +40,17 @@ type fixture struct {
 	eventsMu  sync.Mutex
 	files     string
 	uploads   string
+	upstream  *switchable
 }
+
+// switchable is an Upstream that a test sets; without one nothing may be requested of it.
+type switchable struct{ provision.Upstream }
 
 const voice = "10.20.0.0/22"
 
 func newFixture(t testing.TB) *fixture {
 	t.Helper()
-	h := &fixture{t: t, used: map[dhcp.MAC]setting.Secret{}, records: office(t), leases: &provisiontest.Leases{}, packs: provisiontest.Packs(t), now: noon, files: t.TempDir(), uploads: t.TempDir()}
+	h := &fixture{t: t, used: map[dhcp.MAC]setting.Secret{}, records: office(t), leases: &provisiontest.Leases{}, packs: provisiontest.Packs(t), now: noon, files: t.TempDir(), uploads: t.TempDir(), upstream: &switchable{}}
 	h.site = &fleet.Site{
 		Subnets: []fleet.Subnet{
 			{Subnet: dhcp.Subnet{Prefix: netip.MustParsePrefix("10.30.0.0/24"), Phones: dhcp.PhonesNone}},
@@ -68,7 +72,7 @@ func newFixture(t testing.TB) *fixture {
 	}
 	t.Cleanup(func() { _ = uploads.Close() })
 	h.Service, err = provision.New(provision.Config{
-		Records: h.records, Leases: lockOrderChecker{h.leases, h.records, t}, Files: root, Uploads: uploads,
+		Upstream: h.upstream, Records: h.records, Leases: lockOrderChecker{h.leases, h.records, t}, Files: root, Uploads: uploads,
 		Packs:   func() *pack.Set { return h.packs },
 		Site:    func() *fleet.Site { return h.site },
 		Fetches: func(dhcp.MAC) ([]fleet.Fetch, error) { return h.fetches, nil },

@@ -18,6 +18,8 @@ const (
 	cachedDevices = 8192
 	cachedAgents  = 8192
 	cachedNames   = 16384
+
+	cachedProfiles = 1024
 )
 
 // generation is one configuration in force with every cache that depends on it. Packs and site never change: a reload makes
@@ -31,7 +33,9 @@ type generation struct {
 	agents  *lru.Cache[string, pack.Identity]
 	devices *lru.Cache[deviceKey, *fleet.Device] // shared: the records must not be changed; nil for a MAC without one
 	files   *lru.Cache[fileKey, renderedFile]
-	renders callgroup.Group[fileKey, renderedFile]
+	// upstreams has where the files of phones with a profile are rendered.
+	upstreams *lru.Cache[profileKey, fleet.Upstream]
+	renders   callgroup.Group[fileKey, renderedFile]
 
 	mu       sync.Mutex
 	revision uint64 // the newest of the records that was seen
@@ -63,6 +67,8 @@ func newGeneration(packs *pack.Set, site *fleet.Site, fileBytes int64) *generati
 		agents:  lru.New[string, pack.Identity](cachedAgents),
 		devices: lru.New[deviceKey, *fleet.Device](cachedDevices),
 		files:   lru.New[fileKey, renderedFile](fileBytes),
+
+		upstreams: lru.New[profileKey, fleet.Upstream](cachedProfiles),
 	}
 }
 
@@ -87,6 +93,7 @@ func (g *generation) invalidate(revision uint64) {
 	g.revision = revision
 	g.files.Clear()
 	g.devices.Clear()
+	g.upstreams.Clear()
 }
 
 // identifyAgent returns what the user agent alone shows. Phones send the same one with every request.

@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"os"
@@ -23,10 +24,12 @@ type producer struct {
 	subnets fleet.SubnetFinder
 	issuer  *httpauth.Issuer
 	trust   *trust.Service
+
+	upstream upstreams
 }
 
 // produce decides by the kind of the selected file whether this requester may have it, and makes its bytes.
-func (s producer) produce(q fileRequest) product {
+func (s producer) produce(ctx context.Context, q fileRequest) product {
 	switch {
 	case q.packMissing():
 		return s.withoutPack(q)
@@ -45,9 +48,9 @@ func (s producer) produce(q fileRequest) product {
 	case phonefile.KindUpload:
 		return s.sendUpload(q)
 	case phonefile.KindCommon:
-		return s.common(q)
+		return s.common(ctx, q)
 	case phonefile.KindDevice, phonefile.KindPrivate:
-		return s.guarded(q)
+		return s.guarded(ctx, q)
 	case phonefile.KindFirmware:
 		return s.firmware(q)
 	case phonefile.KindStatic:
@@ -79,7 +82,7 @@ func (s producer) withoutPack(q fileRequest) product {
 }
 
 // guarded decides about a file that may hold secrets: only the phone that it is for may have it.
-func (s producer) guarded(q fileRequest) product {
+func (s producer) guarded(ctx context.Context, q fileRequest) product {
 	d, m := q.auth.device, q.file.match
 	switch {
 	case !q.auth.Proven:
@@ -90,7 +93,12 @@ func (s producer) guarded(q fileRequest) product {
 		return q.notFound("the device has no vendor: only its address is kept")
 	case d.Vendor != m.Vendor:
 		return q.notFound("%s is a file of %s, but the device's vendor is %s", q.name.Name, m.Vendor, d.Vendor)
-	case m.File.Template == "":
+	}
+	up, err := s.upstream.of(q)
+	switch {
+	case err != nil:
+		return q.internalError(err)
+	case len(up.URLs) == 0 && m.File.Template == "":
 		return q.notFound("%s has no contents yet", q.file.describe())
 	}
 	verdict := s.stepUp(q)
@@ -100,6 +108,9 @@ func (s producer) guarded(q fileRequest) product {
 	reason := q.auth.Reason
 	if verdict.Reason != "" {
 		reason += "; " + verdict.Reason
+	}
+	if len(up.URLs) > 0 {
+		return s.upstream.answer(ctx, q, up, reason)
 	}
 	if m.File.MaxNumbers > 0 {
 		on, err := s.phonebookOn(q)
@@ -126,10 +137,13 @@ func (s producer) stepUp(q fileRequest) trust.StepUpVerdict {
 	n, _ := q.generation.site.SubnetOf(q.who.source.Addr)
 	scheme := q.file.match.File.Challenge
 	accepts := q.who.place().Accepts(trust.ProofCredentials)
+	// A file that a PBX renders gives the phone no credentials for this server.
+	up, err := s.upstream.of(q)
+	ours := err == nil && len(up.URLs) == 0
 	return s.trust.Weak(trust.WeakRequest{
 		Time: q.Time, MAC: d.MAC, From: q.who.source.Addr, Place: q.who.place(), Proof: q.auth.Reason, File: q.Method + " " + q.name.Name,
 		Since:     d.CreatedAt,
-		CanSend:   accepts && resolve.SendsCredentials(v, d.Model, q.generation.site.URLFor(n)),
+		CanSend:   ours && accepts && resolve.SendsCredentials(v, d.Model, q.generation.site.URLFor(n)),
 		CanAnswer: accepts && (q.Transport == fleet.HTTPS && scheme != httpauth.None || q.Transport == fleet.HTTP && httpauth.IsDigest(scheme)),
 		Wrong:     q.auth.wrongPassword(),
 		Port:      trust.PortOf(q.who.lease()),
@@ -174,12 +188,20 @@ func (s producer) unassigned(q fileRequest) product {
 }
 
 // common serves a file that any requester may have. A phone that proved itself gets it with its own settings.
-func (s producer) common(q fileRequest) product {
+func (s producer) common(ctx context.Context, q fileRequest) product {
 	m, d := q.file.match, q.auth.device
+	own := q.auth.Proven && d != nil && d.Vendor == m.Vendor
+	if own {
+		switch up, err := s.upstream.of(q); {
+		case err != nil:
+			return q.internalError(err)
+		case len(up.URLs) > 0:
+			return s.upstream.answer(ctx, q, up, "common file of "+m.Vendor)
+		}
+	}
 	if m.File.Template == "" {
 		return s.static(q, m.Name)
 	}
-	own := q.auth.Proven && d != nil && d.Vendor == m.Vendor
 	p := s.render(q, !own, "common file of "+m.Vendor)
 	if own && p.Outcome == Served && q.file.isForOtherModel(d) {
 		p.Reason += fmt.Sprintf("; it is the file of %s, but the device's model is %s", strings.Join(m.Models, ", "), d.Model)

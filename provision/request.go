@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"plugtone/dhcp"
+	"plugtone/provision/devicestatus"
 	"plugtone/provision/fleet"
 	"plugtone/provision/trust"
 	"plugtone/provision/uploads"
@@ -27,6 +28,7 @@ type Request struct {
 	Authorization string
 	As            dhcp.MAC     // Preview only: answer as this phone would be answered
 	Subnet        netip.Prefix // Preview only: as in this subnet; zero: the phone's own
+	Waits         func()       // called before the answer waits for a PBX, for some seconds at most; nil: not
 }
 
 // Outcome is what became of a request. The words are metric labels and verdicts of the timeline.
@@ -61,16 +63,18 @@ type Answer struct {
 	Size       int64
 	Upload     *uploads.Upload // Received: where the bytes go; the caller ends it with Receive
 	MediaType  string
-	ETag       string        // strong, with quotes
-	Digest     string        // SHA-256 of Body, hex
-	Status     int           // HTTP status for an unproven or failed request: 404, 401, 503; 0 when Served
-	Challenge  string        // WWW-Authenticate for Status 401, one a line; without one httpprov answers 404
-	Delay      time.Duration // the refusal is to be sent only then: requesters of too many phones' files are slowed
-	Silent     bool          // nothing is to be sent at all: TFTP sends nothing, HTTP ends the connection
-	Proof      trust.Proof   // by which the requester proved itself; "" when it didn't
-	Known      bool          // it proved itself to be a phone that has a record: its request comes before those of others
-	Port       string        // switch port (option 82) of the proven phone's lease; "" when none is known
-	OwnProof   time.Time     // when the proven phone proved itself last by its own credentials or certificate; zero: never
-	Given      time.Time     // when a file gave it its credentials first; zero: never
-	Err        error         // behind InternalError
+	ETag       string                 // strong, with quotes
+	Digest     string                 // SHA-256 of Body, hex
+	Status     int                    // HTTP status for an unproven or failed request: 404, 401, 503; 0 when Served
+	Challenge  string                 // WWW-Authenticate for Status 401, one a line; without one httpprov answers 404
+	Delay      time.Duration          // the refusal is to be sent only then: requesters of too many phones' files are slowed
+	Silent     bool                   // nothing is to be sent at all: TFTP sends nothing, HTTP ends the connection
+	Proof      trust.Proof            // by which the requester proved itself; "" when it didn't
+	Known      bool                   // it proved itself to be a phone that has a record: its request comes before those of others
+	Port       string                 // switch port (option 82) of the proven phone's lease; "" when none is known
+	OwnProof   time.Time              // when the proven phone proved itself last by its own credentials or certificate; zero: never
+	Given      time.Time              // when a file gave it its credentials first; zero: never
+	Upstream   *devicestatus.Upstream // of a file that a PBX renders; nil for others
+	Old        bool                   // the PBX did not answer: this is what it answered before
+	Err        error                  // behind InternalError
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"plugtone/dhcp"
+	"plugtone/provision/devicestatus"
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/setting"
@@ -43,8 +44,10 @@ type Config struct {
 	Probe   trust.Prober      // checks whether a phone still answers at its old address; nil: nothing does
 	Windows trust.WindowStore // nil: enrollment windows end with the service
 	Resets  trust.ResetStore  // nil: a new service has its whole budget of resets
-	Now     func() time.Time
-	Cache   int64 // bytes of rendered files kept; 0: 32 MiB
+	// Upstream requests the files that PBXs render; nil: phones with such a profile get none, as in a preview of other records.
+	Upstream Upstream
+	Now      func() time.Time
+	Cache    int64 // bytes of rendered files kept; 0: 32 MiB
 }
 
 // Service answers file requests and previews the answers. It is safe for concurrent use.
@@ -110,7 +113,7 @@ func New(c Config) (*Service, error) {
 	return &Service{
 		c: c, trust: guard, subnets: subnets,
 		authorizer: authorizer{records: c.Records, leases: c.Leases, neighbor: c.Neighbor, issuer: issuer, trust: guard},
-		producer:   producer{records: c.Records, files: c.Files, uploads: store, subnets: subnets, issuer: issuer, trust: guard},
+		producer:   producer{records: c.Records, files: c.Files, uploads: store, subnets: subnets, issuer: issuer, trust: guard, upstream: upstreams{c.Records, c.Upstream}},
 		recorder:   recorder{trust: guard, used: c.Used},
 	}, nil
 }
@@ -133,6 +136,8 @@ type FileInfo struct {
 	Digest    string `json:"digest,omitempty" doc:"SHA-256 of the file in hexadecimal, a stand-in for callers without the role admin; absent when there are no bytes" example:"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"`
 	Outcome   string `json:"outcome" doc:"what the phone is answered: served; expected (a file that phones do without), not_found, fault (internal error)" example:"served"`
 	Reason    string `json:"reason,omitempty" doc:"why the file is not served" example:"optional file; the phone does without it"`
+	// Upstream is set for a file that a PBX renders: it has the PBX's last answer.
+	Upstream *devicestatus.Upstream `json:"upstream,omitempty" doc:"set when a PBX renders the file: size and digest are those of its last answer"`
 }
 
 // FileContent is one file as an operator may see it. Size and Digest are the real file's, also when Body is masked.

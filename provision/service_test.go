@@ -12,6 +12,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision"
+	"plugtone/provision/devicestatus"
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/timeline"
@@ -171,7 +172,7 @@ func TestFileMasksSecrets(t *testing.T) {
 func TestStatusFollowsTheLastFetch(t *testing.T) {
 	h := newFixture(t)
 	ctx := context.Background()
-	state := func() provision.Status {
+	state := func() devicestatus.Status {
 		t.Helper()
 		st, err := h.Status(ctx, front)
 		if err != nil {

@@ -289,3 +289,38 @@ func TestF15RequestAtOnceAfterAbort(t *testing.T) {
 		p.fail(8, "size query only")
 	}
 }
+
+// TestAnswersThatWaitHoldUpNoOther: while requests wait for a PBX, others work in their place.
+func TestAnswersThatWaitHoldUpNoOther(t *testing.T) {
+	goOn := make(chan struct{})
+	a := &answers{F: func(r provision.Request) provision.Answer {
+		if r.Name == "slow" {
+			r.Waits()
+			<-goOn
+		}
+		return provision.Answer{Outcome: provision.Served, Body: []byte(r.Name)}
+	}}
+	s := start(t, Config{Workers: 1}, a)
+	var waiting []*phone
+	for range 5 {
+		p := newPhone(t, "127.0.0.1")
+		p.send(s.addr, rrq("slow", "octet"))
+		waiting = append(waiting, p)
+	}
+	waitFor(t, func() bool { return len(a.All()) == 5 })
+	other := newPhone(t, "127.0.0.1")
+	other.send(s.addr, rrq("fast", "octet"))
+	if got, _ := other.rest(512); got != "fast" {
+		t.Errorf("%q", got)
+	}
+	close(goOn)
+	for _, p := range waiting {
+		if got, _ := p.rest(512); got != "slow" {
+			t.Errorf("%q", got)
+		}
+	}
+	other.send(s.addr, rrq("fast", "octet"))
+	if got, _ := other.rest(512); got != "fast" {
+		t.Errorf("afterwards %q", got)
+	}
+}

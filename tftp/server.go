@@ -257,12 +257,22 @@ func (s *Server) refuse(l *listener, e errorPacket, local, to netip.AddrPort, ph
 	}
 }
 
-// worker does what may take time.
+// worker does what may take time. While it waits for a PBX another one works in its place, and it ends afterwards.
 func (s *Server) worker(ctx context.Context) {
 	for {
 		select {
 		case t := <-s.queue:
+			replaced := false
+			t.req.Waits = func() {
+				if !replaced {
+					replaced = true
+					go s.worker(ctx)
+				}
+			}
 			s.step(ctx, t)
+			if replaced {
+				return
+			}
 		case <-s.quit:
 			return
 		}

@@ -20,6 +20,7 @@ import (
 	"plugtone/dhcp"
 	"plugtone/provision"
 	"plugtone/provision/deviceindex"
+	"plugtone/provision/devicestatus"
 	"plugtone/provision/diagnosis"
 	"plugtone/provision/fleet"
 	"plugtone/provision/impact"
@@ -32,7 +33,7 @@ import (
 type Phones interface {
 	Files(ctx context.Context, mac dhcp.MAC, subnet netip.Prefix) ([]provision.FileInfo, error)
 	File(ctx context.Context, mac dhcp.MAC, name string, subnet netip.Prefix, reveal bool) (provision.FileContent, error)
-	Status(ctx context.Context, mac dhcp.MAC) (provision.Status, error)
+	Status(ctx context.Context, mac dhcp.MAC) (devicestatus.Status, error)
 	Explain(ctx context.Context, q provision.Question) (provision.Explanation, error)
 	// ValidateRendering returns an error if the files of a device can't be rendered from f.
 	ValidateRendering(f fleet.View, macs []dhcp.MAC) error

@@ -173,7 +173,7 @@ func (s deviceFiles) diff(ctx context.Context, in *MACInput) (*struct{ Body clie
 
 // addLines adds the lines that differ in a changed file. What was fetched is rendered again from the records of that time.
 func (s deviceFiles) addLines(ctx context.Context, mac dhcp.MAC, d *client.FileDiff) {
-	if d.Change != "changed" {
+	if d.Change != "changed" || d.Note != "" {
 		return
 	}
 	d.Note = "the lines are not known: the file depends on more than records, such as configuration and packs, or the changes since are not kept"
@@ -207,7 +207,7 @@ func compare(fetches []fleet.Fetch, files []provision.FileInfo) []client.FileDif
 		}
 	}
 	for _, f := range files {
-		if f.Outcome != string(provision.Served) {
+		if f.Outcome != string(provision.Served) && f.Upstream == nil {
 			continue
 		}
 		d := client.FileDiff{Name: f.Name, Change: "never_fetched", Digest: f.Digest, Size: f.Size}
@@ -216,6 +216,9 @@ func compare(fetches []fleet.Fetch, files []provision.FileInfo) []client.FileDif
 			d.Change = "changed"
 			if was.Digest == f.Digest {
 				d.Change = "same"
+			}
+			if f.Upstream != nil {
+				d.Note = "rendered by " + f.Upstream.Hosts + ": compared with its last answer; the lines are not known here"
 			}
 			delete(last, fileKey(f.Name))
 		}

@@ -9,6 +9,7 @@ import (
 	"plugtone/dhcp"
 	"plugtone/provision"
 	"plugtone/provision/changes"
+	"plugtone/provision/devicestatus"
 	"plugtone/provision/diagnosis"
 	"plugtone/provision/fleet"
 	"plugtone/provision/impact"
@@ -25,8 +26,8 @@ type Page[T any] struct {
 // Device is a device record with the status of the phone.
 type Device struct {
 	fleet.Device
-	Status   *provision.Status `json:"status,omitempty" readOnly:"true" doc:"what is known of the phone now; ignored in a body"`
-	Warnings []string          `json:"warnings,omitempty" readOnly:"true" doc:"what contradicts the record: the prefix of the MAC, what the phone was recognised as, or files that its settings name and that are not there; not in lists; ignored in a body" example:"[\"the prefix of its MAC belongs to yealink, but its record has snom\"]"`
+	Status   *devicestatus.Status `json:"status,omitempty" readOnly:"true" doc:"what is known of the phone now; ignored in a body"`
+	Warnings []string             `json:"warnings,omitempty" readOnly:"true" doc:"what contradicts the record: the prefix of the MAC, what the phone was recognised as, or files that its settings name and that are not there; not in lists; ignored in a body" example:"[\"the prefix of its MAC belongs to yealink, but its record has snom\"]"`
 }
 
 // DevicePage is one page of the list of devices.

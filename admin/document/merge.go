@@ -51,9 +51,14 @@ func WithoutNulls(doc Object) Object {
 // KeepSecrets adds the stored secrets that the body lacks, so that a client that can't read them does not delete them when it writes the
 // record back. A secret that is null stays null and is cleared.
 func KeepSecrets(doc, was Object) {
-	if old, ok := was["password"]; ok {
-		if _, given := doc["password"]; !given {
-			doc["password"] = old
+	for _, name := range []string{"password", "upstream_password"} {
+		old, ok := was[name]
+		if name == "upstream_password" {
+			_, user := doc["upstream_user"]
+			ok = ok && user // with the user its password goes
+		}
+		if _, given := doc[name]; ok && !given {
+			doc[name] = old
 		}
 	}
 	old, _ := was["settings"].(map[string]any)
@@ -91,6 +96,12 @@ func ParseFields(doc Object, bad *problem.List) {
 		if a, err := netip.ParseAddr(s); err != nil || !a.Is4() {
 			bad.Add("reserved_ip", s, problem.IPForm)
 			delete(doc, "reserved_ip")
+		}
+	}
+	if s, ok := doc["upstream"].(string); ok { // one URL
+		doc["upstream"] = []any{}
+		if s != "" {
+			doc["upstream"] = []any{s}
 		}
 	}
 	macs, _ := doc["other_macs"].([]any)

@@ -33,6 +33,7 @@ func WithLists(d fleet.Device) fleet.Device {
 func Profile(p fleet.Profile, c access.Caller) fleet.Profile {
 	p.Settings = p.Settings.Public()
 	p.VendorSettings = Extras(p.VendorSettings, c)
+	p.UpstreamPassword = ""
 	if p.Keys == nil {
 		p.Keys = []fleet.Key{}
 	}

@@ -14,7 +14,7 @@ import (
 	"plugtone/admin/client"
 	"plugtone/admin/problem"
 	"plugtone/dhcp"
-	"plugtone/provision"
+	"plugtone/provision/devicestatus"
 	"plugtone/provision/fleet"
 	"plugtone/provision/notify"
 	"plugtone/provision/selector"
@@ -173,7 +173,7 @@ func (c Config) selected(ctx context.Context, in client.ResyncRequest) (phones [
 		return nil, problem.Field("body.macs", "", "name phones by macs, or by where, or set stale to select those that have not fetched what they would get now")
 	}
 	if in.Stale {
-		in.Where = "state=" + provision.StateStale
+		in.Where = "state=" + devicestatus.StateStale
 	}
 	if in.Where != "" {
 		where, err := selector.Parse(in.Where)

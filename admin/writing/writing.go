@@ -88,7 +88,7 @@ func (w Writer) Edit(ctx context.Context, action string, f func(fleet.Edit) erro
 func (w Writer) Change(ctx context.Context, write fleet.Write, f func(fleet.Edit) error) (fleet.Change, error) {
 	o, caller := OptionsOf(ctx), access.Of(ctx)
 	write.Actor, write.From, write.Message, write.DryRun = caller.Name, caller.From, o.Message, o.DryRun
-	c, err := w.Records.Write(write, f)
+	c, err := w.Records.Write(write, func(e fleet.Edit) error { return f(upstreamGuard{e, caller}) })
 	switch {
 	case o.DryRun && errors.Is(err, ErrUnchanged):
 		c, err = fleet.Change{}, nil
@@ -105,6 +105,27 @@ func (w Writer) Change(ctx context.Context, write fleet.Write, f func(fleet.Edit
 		return c, err
 	}
 	return c, huma.ErrorWithHeaders(&Answer{p}, http.Header{DryRunHeader: {"true"}})
+}
+
+// upstreamGuard is an edit in which only the role admin sets where PBXs are that render files: this server sends requests there, and to
+// phones what it answers. It holds for every write, also an undo.
+type upstreamGuard struct {
+	fleet.Edit
+	caller access.Caller
+}
+
+// PutProfile implements fleet.Edit.
+func (g upstreamGuard) PutProfile(p *fleet.Profile) error {
+	if g.caller.Role < access.Admin {
+		was, err := g.Profile(p.Name)
+		if err != nil && !errors.Is(err, fleet.ErrNotFound) {
+			return err
+		}
+		if !fleet.SameUpstream(was, p) {
+			return huma.Error403Forbidden("the members upstream, upstream_user and upstream_password of a profile need the role admin; " + g.caller.Name + " is " + g.caller.Role.String())
+		}
+	}
+	return g.Edit.PutProfile(p)
 }
 
 // For returns the records as the caller changes them: their Edit is that of w.

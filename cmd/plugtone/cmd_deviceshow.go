@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
@@ -8,9 +9,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"plugtone/admin/client"
-	"plugtone/provision"
 	"plugtone/provision/changes"
 	"plugtone/provision/deviceindex"
+	"plugtone/provision/devicestatus"
 )
 
 func deviceList(a *app) *cobra.Command {
@@ -94,11 +95,34 @@ func warn(c *cobra.Command, d client.Device) {
 	}
 }
 
-func statusOf(d client.Device) provision.Status {
+func statusOf(d client.Device) devicestatus.Status {
 	if d.Status == nil {
-		return provision.Status{}
+		return devicestatus.Status{}
 	}
 	return *d.Status
+}
+
+// addStatus shows what is known of the phone now.
+func (a *app) addStatus(f *fields, st *devicestatus.Status) {
+	f.add("state", st.State)
+	f.add("rendered by", renderedBy(st.Upstream))
+	if st.IP.IsValid() {
+		f.add("address", st.IP.String())
+	}
+	f.add("last seen", ago(st.LastSeen, a.now()))
+	f.add("last fetch", ago(st.LastFetch, a.now()))
+	f.add("firmware", st.Firmware)
+}
+
+// renderedBy names the PBX that renders a phone's files, and what the state is compared with.
+func renderedBy(u *devicestatus.Upstream) string {
+	switch {
+	case u == nil:
+		return ""
+	case u.Answered.IsZero():
+		return u.Hosts + ", which has not answered for it yet"
+	}
+	return fmt.Sprintf("%s; the state is that of the last answer, of %s at %s", u.Hosts, u.By, at(u.Answered))
 }
 
 // printDevice shows what a phone is, its status, and then what it is given.
@@ -112,13 +136,7 @@ func printDevice(a *app, c *cobra.Command, d client.Device) error {
 		f.add("model", "none: only its address is kept")
 	}
 	if st := d.Status; st != nil {
-		f.add("state", st.State)
-		if st.IP.IsValid() {
-			f.add("address", st.IP.String())
-		}
-		f.add("last seen", ago(st.LastSeen, a.now()))
-		f.add("last fetch", ago(st.LastFetch, a.now()))
-		f.add("firmware", st.Firmware)
+		a.addStatus(&f, st)
 	}
 	if !d.Enabled {
 		f.add("enabled", "no: the phone is given a configuration without accounts")

@@ -24,13 +24,19 @@ func profileSet(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use: "set NAME -f FILE", Args: cobra.ExactArgs(1), Short: "Create a profile, or change only what the file names",
 		Long: "Create a profile, or change only what the file names. The file is YAML or JSON with the members parent, keys,\n" +
-			"contacts, settings and vendor_settings; - reads standard input. Keys may be written as specifications, and the list replaces\n" +
-			"the one before; null clears a setting. " + keyTypes(),
+			"contacts, settings, vendor_settings, upstream, upstream_user and upstream_password; - reads standard input. Keys may be\n" +
+			"written as specifications, and the list replaces the one before; null clears a setting. With upstream, one URL or a list, the\n" +
+			"configuration files of the phones are rendered by that PBX; it needs the role admin. " + keyTypes(),
 		Example: `  plugtone profile set reception -f - <<END
   settings: {time_zone: Europe/Berlin}
   keys: ["2=blf:1002,label=Bob", "3=park:701"]
   contacts: [{name: Taxi, number: "030202020", group: Travel}]
   vendor_settings: {yealink: {phone_setting.backlight_time: "60"}}
+  END
+  plugtone profile set fusion -f - <<END
+  upstream: [https://pbx1.example.com/app/provision/, https://pbx2.example.com/app/provision/]
+  upstream_user: provision
+  upstream_password: s3cret
   END`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if file == "" {
@@ -75,6 +81,10 @@ func printProfile(_ *app, c *cobra.Command, p fleet.Profile) error {
 	var f fields
 	f.add("profile", p.Name)
 	f.add("parent", p.Parent)
+	for _, url := range p.Upstream {
+		f.add("upstream", url)
+	}
+	f.add("upstream user", p.UpstreamUser)
 	for _, k := range p.Keys {
 		name, value, _ := strings.Cut(k.String(), "=")
 		f.add("key "+name, value)

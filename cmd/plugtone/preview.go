@@ -114,6 +114,10 @@ func printPhone(s screen, p impact.Phone) error {
 			if _, err := fmt.Fprintf(s, "  %s: only secrets would change\n", clean(f.Name)); err != nil {
 				return err
 			}
+		case f.Note != "":
+			if _, err := fmt.Fprintf(s, "  %s: %s\n", clean(f.Name), clean(f.Note)); err != nil {
+				return err
+			}
 		case f.Diff == "":
 			if _, err := fmt.Fprintf(s, "  %s: %s\n", clean(f.Name), f.Change); err != nil {
 				return err

@@ -63,6 +63,7 @@ type Provisioning struct {
 	StepUp            string // auto, off or always
 	Resets            Resets
 	PnP               PnP
+	Upstream          Upstream
 	UnknownPhones     string // list, hold or ignore
 	TimeZone          string // IANA name
 	ExternalURL       string // ends in "/"; "" for that of DHCP
@@ -150,6 +151,7 @@ func Default() *Config {
 			NewPhones:     NewPhones{Burst: 200, PerMinute: 20},
 			StepUp:        "auto",
 			Resets:        Resets{Burst: 5, PerHour: 5},
+			Upstream:      Upstream{Timeout: 3 * time.Second, MaxSize: 1 << 20},
 			UnknownPhones: "list",
 			TimeZone:      "UTC",
 			VendorDirs:    []string{DefaultVendorDir},

@@ -124,7 +124,7 @@ func TestContractExample(t *testing.T) {
 		t.Errorf("(-want +got) %s", diff)
 	}
 	p := got.ProblemAt("provisioning.experimental_packs[0]", "no pack")
-	if want := `x.yaml:38:24: provisioning.experimental_packs[0]: "avaya": no pack`; p.Error() != want {
+	if want := `x.yaml:39:24: provisioning.experimental_packs[0]: "avaya": no pack`; p.Error() != want {
 		t.Errorf("got %s, want %s", p.Error(), want)
 	}
 }
@@ -150,7 +150,7 @@ func contractExample(dir string) *Config {
 		Provisioning: Provisioning{
 			Trust:     []trust.Proof{trust.ProofCertificate},
 			Networks:  []fleet.Network{{From: netip.MustParsePrefix("192.0.2.0/24"), Trust: []trust.Proof{"credentials"}}, {From: netip.MustParsePrefix("0.0.0.0/0"), Trust: []trust.Proof{}}},
-			NewPhones: NewPhones{7, 0}, StepUp: "always", Resets: Resets{0, 9}, UnknownPhones: "hold", TimeZone: "America/New_York", ExternalURL: "https://prov.example.net/p/",
+			NewPhones: NewPhones{7, 0}, StepUp: "always", Resets: Resets{0, 9}, Upstream: Upstream{5 * time.Second, 2 << 20, dir + "/ca"}, UnknownPhones: "hold", TimeZone: "America/New_York", ExternalURL: "https://prov.example.net/p/",
 			VendorDirs: []string{dir}, ExperimentalPacks: []string{"avaya"}, Settings: setting.Values{"ntp_servers": []string{"pool.ntp.org"}},
 		},
 		Registrars: []pbxroute.Config{

@@ -208,6 +208,7 @@ func (r *reader) provisioning(n *yaml.Node, path string, p *Provisioning) {
 		"pnp": func(n *yaml.Node, at string) {
 			r.Fields(n, at, map[string]yamlpos.Field{"enabled": r.toBool(&p.PnP.Enabled), "interfaces": r.toInterfaces(&p.PnP.Interfaces)})
 		},
+		"upstream":           toUpstream(r.values, &p.Upstream),
 		"unknown_phones":     r.toWord(&p.UnknownPhones, "list", "hold", "ignore"),
 		"time_zone":          r.toTimeZone(&p.TimeZone),
 		"external_url":       r.toURL(&p.ExternalURL),

@@ -121,6 +121,12 @@ func (o *Observer) Answered(r provision.Request, a provision.Answer, sent int64,
 		Addr: r.From, File: dhcp.Printable(r.Name, 255), Kind: a.Kind, Bytes: sent, Digest: a.Digest, Vendor: a.Vendor, Model: a.Model,
 		Recognised: a.Recognised, Firmware: a.Firmware, Duration: took,
 	}
+	if u := a.Upstream; u != nil {
+		e.Upstream = u.By
+		if a.Old {
+			e.UpstreamAt = u.Answered
+		}
+	}
 	if err != nil && !strings.Contains(a.Reason, err.Error()) {
 		e.Reason = strings.TrimPrefix(e.Reason+"; "+err.Error(), "; ")
 	}

@@ -62,7 +62,7 @@ func masked(s string) string {
 func isSecret(name string, hideVendor bool) bool {
 	head, rest, _ := strings.Cut(name, ".")
 	switch head {
-	case "password", "credentials":
+	case "password", "upstream_password", "credentials":
 		return true
 	case "settings":
 		d, ok := setting.Lookup(rest)

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"plugtone/dhcp"
-	"plugtone/provision"
+	"plugtone/provision/devicestatus"
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 )
@@ -24,7 +24,7 @@ type Config struct {
 	Records fleet.Records
 	Packs   func() *pack.Set
 	Site    func() *fleet.Site
-	Status  func(context.Context, *fleet.Device) (provision.Status, error) // of a record that was just read
+	Status  func(context.Context, *fleet.Device) (devicestatus.Status, error) // of a record that was just read
 	Now     func() time.Time
 }
 
@@ -171,7 +171,7 @@ func (x *Index) compute(ctx context.Context, o outdated) error {
 		return ctx.Err()
 	}
 	if err != nil {
-		st = provision.Status{}
+		st = devicestatus.Status{}
 	}
 	subnet := x.subnetOf(d, st)
 	x.mu.Lock()
@@ -184,7 +184,7 @@ func (x *Index) compute(ctx context.Context, o outdated) error {
 }
 
 // subnetOf returns the subnet that a device is in: of its lease, else of its reservation.
-func (x *Index) subnetOf(d *fleet.Device, st provision.Status) netip.Prefix {
+func (x *Index) subnetOf(d *fleet.Device, st devicestatus.Status) netip.Prefix {
 	addr := st.IP
 	if !addr.IsValid() {
 		addr = d.ReservedIP

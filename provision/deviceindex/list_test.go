@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"plugtone/dhcp"
-	"plugtone/provision"
+	"plugtone/provision/devicestatus"
 	"plugtone/provision/fleet"
 	"plugtone/provision/provisiontest"
 	"plugtone/provision/selector"
@@ -20,15 +20,15 @@ import (
 func numbered(n int) dhcp.MAC { return dhcp.MAC{0, 0x15, 0x65, byte(n >> 16), byte(n >> 8), byte(n)} }
 
 // phones returns devices that share labels, models and so on, and a status for each.
-func phones(n int) ([]*fleet.Device, func(dhcp.MAC) provision.Status) {
+func phones(n int) ([]*fleet.Device, func(dhcp.MAC) devicestatus.Status) {
 	list := make([]*fleet.Device, n)
 	for i := range list {
 		list[i] = &fleet.Device{MAC: numbered(i), Enabled: true, Vendor: "acme", Model: fmt.Sprintf("A%d", i%3), Label: fmt.Sprintf("Phone %d", i%7), Location: fmt.Sprintf("Room %d", i%5),
 			Profile: []string{"", "desk"}[i%2], Lines: []fleet.Line{{Extension: fmt.Sprint(1000 + i%11)}}, Tags: []string{"pilot", "x"}[:i%3]}
 	}
-	return list, func(m dhcp.MAC) provision.Status {
+	return list, func(m dhcp.MAC) devicestatus.Status {
 		i := int(m[4])<<8 | int(m[5])
-		st := provision.Status{State: []string{"stale", "in_sync", "never_seen"}[i%3], Firmware: fmt.Sprintf("1.%d", i%4), IP: netip.AddrFrom4([4]byte{10, 20, 1, byte(i)}),
+		st := devicestatus.Status{State: []string{"stale", "in_sync", "never_seen"}[i%3], Firmware: fmt.Sprintf("1.%d", i%4), IP: netip.AddrFrom4([4]byte{10, 20, 1, byte(i)}),
 			LastSeen: noon.Add(time.Duration(i%9) * time.Minute), LastFetch: noon.Add(time.Duration(-(i % 6)) * time.Hour)}
 		if i%4 == 0 {
 			st.LeftOut = []string{"key 13: the model has 12"}
@@ -152,7 +152,7 @@ func TestPagesUnderWritesNeitherSkipNorRepeat(t *testing.T) {
 
 func TestSearchFindsEveryText(t *testing.T) {
 	long := strings.Repeat("blank ", 30) + "Needle"
-	x, _ := newIndex(t, func(dhcp.MAC) provision.Status { return provision.Status{State: "never_seen"} },
+	x, _ := newIndex(t, func(dhcp.MAC) devicestatus.Status { return devicestatus.Status{State: "never_seen"} },
 		&fleet.Device{MAC: numbered(1), OtherMACs: []dhcp.MAC{{0xaa, 0xbb, 0xcc, 0, 0, 1}}, Vendor: "acme", Model: "A4", Profile: "desk", Label: "Front Desk", Location: "Berlin", Notes: "spare",
 			ReservedIP: netip.MustParseAddr("10.20.0.50"), Lines: []fleet.Line{{Extension: "1001", Registrar: "main"}, {Extension: "2002"}}},
 		&fleet.Device{MAC: numbered(2), Notes: long})

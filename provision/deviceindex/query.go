@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"plugtone/dhcp"
-	"plugtone/provision"
+	"plugtone/provision/devicestatus"
 	"plugtone/provision/fleet"
 	"plugtone/provision/selector"
 )
@@ -22,7 +22,7 @@ type Query struct {
 // Item is a device of a page.
 type Item struct {
 	Device *fleet.Device
-	Status *provision.Status // nil when it can't be computed
+	Status *devicestatus.Status // nil when it can't be computed
 }
 
 // Page is a part of a list.

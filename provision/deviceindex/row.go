@@ -9,13 +9,13 @@ import (
 	"time"
 
 	"plugtone/dhcp"
-	"plugtone/provision"
+	"plugtone/provision/devicestatus"
 	"plugtone/provision/fleet"
 )
 
 // states are the states of a device, as rows have them. The first is that of a device whose status can't be computed.
-var states = [...]string{"", provision.StateDisabled, provision.StateInSync, provision.StateNeverFetched, provision.StateNeverSeen,
-	provision.StateRefused, provision.StateStale}
+var states = [...]string{"", devicestatus.StateDisabled, devicestatus.StateInSync, devicestatus.StateNeverFetched, devicestatus.StateNeverSeen,
+	devicestatus.StateRefused, devicestatus.StateStale}
 
 // row is what is known of one device, in a form that fits into memory a hundred thousand times.
 type row struct {
@@ -154,7 +154,7 @@ func (r *row) otherMACs(yield func(string) bool) {
 }
 
 // setStatus sets the members of the status.
-func (r *row) setStatus(t *interned, st provision.Status, subnet netip.Prefix) {
+func (r *row) setStatus(t *interned, st devicestatus.Status, subnet netip.Prefix) {
 	r.state = uint8(max(0, slices.Index(states[:], st.State)))
 	r.ip = packAddr(st.IP)
 	r.lastSeen, r.lastFetch = packTime(st.LastSeen), packTime(st.LastFetch)
@@ -169,11 +169,11 @@ func (r *row) setStatus(t *interned, st provision.Status, subnet netip.Prefix) {
 }
 
 // status returns the status as setStatus got it; nil when it could not be computed.
-func (r *row) status(t *interned) *provision.Status {
+func (r *row) status(t *interned) *devicestatus.Status {
 	if r.state == 0 {
 		return nil
 	}
-	st := provision.Status{State: states[r.state], IP: unpackAddr(r.ip), LastSeen: unpackTime(r.lastSeen), LastFetch: unpackTime(r.lastFetch),
+	st := devicestatus.Status{State: states[r.state], IP: unpackAddr(r.ip), LastSeen: unpackTime(r.lastSeen), LastFetch: unpackTime(r.lastFetch),
 		LeftOut: t.values(r.leftOut), Beyond: t.values(r.beyond)}
 	if v := t.values(r.firmware); len(v) > 0 {
 		st.Firmware = v[0]

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"plugtone/dhcp"
-	"plugtone/provision"
+	"plugtone/provision/devicestatus"
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/provisiontest"
@@ -21,7 +21,7 @@ var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 var site = &fleet.Site{Subnets: []fleet.Subnet{{Subnet: dhcp.Subnet{Prefix: netip.MustParsePrefix("10.20.0.0/22")}}}}
 
 // newIndex returns an index over records in memory, with a status for each MAC.
-func newIndex(t testing.TB, status func(dhcp.MAC) provision.Status, devices ...*fleet.Device) (*Index, *provisiontest.Records) {
+func newIndex(t testing.TB, status func(dhcp.MAC) devicestatus.Status, devices ...*fleet.Device) (*Index, *provisiontest.Records) {
 	t.Helper()
 	records := &provisiontest.Records{}
 	provisiontest.Edit(t, records, func(e fleet.Edit) error {
@@ -34,7 +34,7 @@ func newIndex(t testing.TB, status func(dhcp.MAC) provision.Status, devices ...*
 	})
 	return New(Config{
 		Records: records, Packs: func() *pack.Set { return nil }, Site: func() *fleet.Site { return site }, Now: func() time.Time { return noon },
-		Status: func(_ context.Context, d *fleet.Device) (provision.Status, error) { return status(d.MAC), nil },
+		Status: func(_ context.Context, d *fleet.Device) (devicestatus.Status, error) { return status(d.MAC), nil },
 	}), records
 }
 
@@ -42,8 +42,8 @@ func TestConditionsSelect(t *testing.T) {
 	d := &fleet.Device{MAC: dhcp.MAC{0, 0x15, 0x65, 0x12, 0x34, 0x56}, OtherMACs: []dhcp.MAC{{0, 0x15, 0x65, 0, 0, 0xaa}}, Vendor: "acme", Model: "A4", Profile: "desk", Label: "Front Desk", Tags: []string{"pilot", "X"},
 		Location: "Berlin, room 7", Lines: []fleet.Line{{Extension: "1001", Registrar: "main"}}, Settings: setting.Values{"language": "de"},
 		VendorSettings: map[string]map[string]string{"acme": {"P1": "2"}}}
-	st := provision.Status{State: "stale", Firmware: "1.2.3", IP: netip.MustParseAddr("10.20.1.7"), LeftOut: []string{"key 13: the model has 12"}}
-	x, _ := newIndex(t, func(dhcp.MAC) provision.Status { return st }, d)
+	st := devicestatus.Status{State: "stale", Firmware: "1.2.3", IP: netip.MustParseAddr("10.20.1.7"), LeftOut: []string{"key 13: the model has 12"}}
+	x, _ := newIndex(t, func(dhcp.MAC) devicestatus.Status { return st }, d)
 	for expr, want := range map[string]bool{
 		"": true, "mac=00:15:65:12:34:56": true, "mac=001565*": true, "mac!=001565*": false, "mac=0015650000aa": true, "vendor=ACME": true, "model=acme/a4": true, "model=A*": true,
 		"profile=desk,state=stale": true, "profile=desk,state!=stale": false, "label=front*": true, "label=*desk": true, "label=*ont*de*": true, "label=*x*": false,

@@ -43,6 +43,7 @@ type Facts struct {
 	Model    string       // of the record
 	NoPack   bool         // there is no vendor pack for the record's vendor
 	State    string       // status.state; "" when it is not known
+	Upstream string       // hosts of the PBXs that render its files; "" when they are rendered here
 	Leases   []dhcp.Lease // of all MACs of the phone, in any state
 	Fetched  fleet.Fetch  // the last fetch of its own configuration; zero when there is none
 	Off      []string     // the transports that are switched off: tftp, http, https

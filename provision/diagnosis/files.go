@@ -98,6 +98,10 @@ func (h *history) fetches() []conclusion {
 	if e := h.files.foreign; e != nil {
 		out = append(out, otherHostRefused(e))
 	}
+	if e := h.files.served; e != nil && !e.UpstreamAt.IsZero() {
+		out = append(out, doubtful(e.Time, fmt.Sprintf("its PBX did not answer for %s at %s, and it was sent the answer of %s: %s", name(e), at(e.Time), at(e.UpstreamAt), e.Reason),
+			"plugtone status warns of PBXs that do not answer"))
+	}
 	if e := h.files.upload; e != nil {
 		out = append(out, note(e.Time, fmt.Sprintf("its upload %s was not taken at %s: %s", name(e), at(e.Time), e.Reason), ""))
 	}
@@ -143,8 +147,14 @@ func (h *history) fetched() (c conclusion, ok bool) {
 	text := fmt.Sprintf("it fetched %s at %s", file, at(when))
 	switch h.f.State {
 	case "in_sync":
+		if h.f.Upstream != "" {
+			return good(when, fmt.Sprintf("%s and has what its PBX answered last (%s); whether that would answer the same now is not known here", text, h.f.Upstream)), true
+		}
 		return good(when, text+" and has what it would get now"), true
 	case "stale":
+		if h.f.Upstream != "" {
+			return doubtful(when, fmt.Sprintf("%s, and not what its PBX (%s) answers", text, h.f.Upstream), "it fetches again at its next re-check or restart; plugtone resync "+h.f.MAC.String()+" makes it do so now"), true
+		}
 		return doubtful(when, text+", but would get something else now", "it fetches again at its next re-check or restart; see plugtone device diff "+h.f.MAC.String()), true
 	}
 	return doubtful(when, text, ""), true

@@ -64,10 +64,14 @@ func (g Gatherer) facts(ctx context.Context, mac dhcp.MAC) (f Facts, macs []dhcp
 			return ""
 		}}
 	var d *fleet.Device
+	var up fleet.Upstream
 	err = g.Records.View(func(v fleet.View) (err error) {
 		d, err = v.DeviceByAny(mac)
 		if errors.Is(err, fleet.ErrNotFound) {
 			d, err = nil, nil
+		}
+		if d != nil {
+			up, _ = fleet.UpstreamOf(v, d.Profile) // a profile that is missing shows in its files
 		}
 		return err
 	})
@@ -81,7 +85,7 @@ func (g Gatherer) facts(ctx context.Context, mac dhcp.MAC) (f Facts, macs []dhcp
 	if d == nil {
 		return f, macs, nil
 	}
-	f.MAC, f.Recorded, f.Enabled, f.Vendor, f.Model = d.MAC, true, d.Enabled, d.Vendor, d.Model
+	f.MAC, f.Recorded, f.Enabled, f.Vendor, f.Model, f.Upstream = d.MAC, true, d.Enabled, d.Vendor, d.Model, up.Hosts()
 	_, known := g.Packs().Vendor(d.Vendor)
 	f.NoPack = d.Vendor != "" && !known
 	fetches, err := g.Fetches(d.MAC)

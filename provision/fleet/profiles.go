@@ -20,6 +20,7 @@ func CheckProfile(fleet View, p *Profile) error {
 	bad.Keys(p.Keys)
 	bad.Contacts(p.Contacts)
 	p.Settings = bad.Settings(p.Settings)
+	bad.Upstream(p)
 	SortKeys(p.Keys)
 	return bad.Err()
 }

@@ -120,9 +120,13 @@ type Profile struct {
 	Contacts       []Contact                    `json:"contacts,omitempty" doc:"phonebook entries of all devices with the profile"`
 	Settings       setting.Values               `json:"settings,omitempty" doc:"settings by name, over those of the parent, registrar, subnet and site; secrets are shown with reveal only" example:"{\"language\":\"de\"}"`
 	VendorSettings map[string]map[string]string `json:"vendor_settings,omitempty" doc:"parameters in the vendor's own words by vendor and name, written into the files as they are; *** in place of a value that is not shown and is kept" example:"{\"yealink\":{\"features.dnd.enable\":\"0\"}}"`
-	Revision       uint64                       `json:"revision" doc:"revision of the record, also its ETag; ignored in a body" example:"17"`
-	CreatedAt      time.Time                    `json:"created_at,omitzero" doc:"when the record was created; ignored in a body" example:"2026-11-22T12:00:00Z"`
-	UpdatedAt      time.Time                    `json:"updated_at,omitzero" doc:"when the record was changed last; ignored in a body" example:"2026-11-22T12:00:00Z"`
+	// Upstream, UpstreamUser and UpstreamPassword are inherited together, from the nearest profile that has an upstream.
+	Upstream         []string       `json:"upstream,omitempty" doc:"http or https URLs of PBXs that render the configuration files of the devices with the profile: the first that answers is used; in a body also one URL as text; only the role admin sets it" example:"[\"https://pbx.example.net/app/provision/\"]"`
+	UpstreamUser     string         `json:"upstream_user,omitempty" doc:"user of HTTP Digest or Basic at those PBXs" example:"provision"`
+	UpstreamPassword setting.Secret `json:"upstream_password,omitempty" doc:"its password; shown with reveal only" example:"correct-horse-battery"`
+	Revision         uint64         `json:"revision" doc:"revision of the record, also its ETag; ignored in a body" example:"17"`
+	CreatedAt        time.Time      `json:"created_at,omitzero" doc:"when the record was created; ignored in a body" example:"2026-11-22T12:00:00Z"`
+	UpdatedAt        time.Time      `json:"updated_at,omitzero" doc:"when the record was changed last; ignored in a body" example:"2026-11-22T12:00:00Z"`
 }
 
 // Extension is an account on a registrar. (Number, Registrar) is its key.

@@ -58,6 +58,7 @@ type File struct {
 	Name        string `json:"name" doc:"name of the file" example:"001565123456.cfg"`
 	Change      string `json:"change" enum:"changed,new,gone" doc:"how it would change" example:"changed"`
 	Diff        string `json:"diff,omitempty" doc:"the lines that would change, as a unified diff with *** for secrets; absent for files that are not text" example:"-label = Desk\n+label = Reception\n"`
+	Note        string `json:"note,omitempty" doc:"why the lines are not known" example:"rendered by pbx.example.net instead of plugtone"`
 	SecretsOnly bool   `json:"secrets_only,omitempty" doc:"whether nothing but secrets would change" example:"false"`
 }
 
@@ -161,12 +162,12 @@ func (x compare) files(ctx context.Context, mac dhcp.MAC, was, is []provision.Fi
 	var out []File
 	old := map[string]provision.FileInfo{}
 	for _, f := range was {
-		if f.Outcome == string(provision.Served) {
+		if isServed(f) {
 			old[f.Name] = f
 		}
 	}
 	for _, f := range is {
-		if f.Outcome != string(provision.Served) {
+		if !isServed(f) {
 			continue
 		}
 		o, there := old[f.Name]
@@ -174,6 +175,9 @@ func (x compare) files(ctx context.Context, mac dhcp.MAC, was, is []provision.Fi
 		switch {
 		case !there:
 			out = append(out, x.file(ctx, mac, f.Name, New))
+		case o.Upstream != nil && f.Upstream != nil && o.Upstream.Hosts == f.Upstream.Hosts: // what it renders is not known here
+		case o.Upstream != nil || f.Upstream != nil:
+			out = append(out, File{Name: f.Name, Change: Changed, Note: renderer(o, f)})
 		case o.Digest != f.Digest || o.Size != f.Size:
 			out = append(out, x.file(ctx, mac, f.Name, Changed))
 		}
@@ -184,6 +188,22 @@ func (x compare) files(ctx context.Context, mac dhcp.MAC, was, is []provision.Fi
 		}
 	}
 	return out
+}
+
+// isServed reports whether the phone gets the file, from here or from a PBX.
+func isServed(f provision.FileInfo) bool {
+	return f.Outcome == string(provision.Served) || f.Upstream != nil
+}
+
+// renderer returns who renders a file before and after a change.
+func renderer(was, is provision.FileInfo) string {
+	name := func(f provision.FileInfo) string {
+		if f.Upstream == nil {
+			return "plugtone"
+		}
+		return f.Upstream.Hosts
+	}
+	return "rendered by " + name(is) + " instead of " + name(was)
 }
 
 // file returns how a file differs.

@@ -30,6 +30,8 @@ type Entry struct {
 	Model      string        `json:"model,omitempty" doc:"model that the phone reported" example:"T46U"`
 	Recognised string        `json:"recognised,omitempty" doc:"vendor that the phone's own messages name, when its record names another" example:"snom"`
 	Firmware   string        `json:"firmware,omitempty" doc:"firmware that the phone reported" example:"108.86.0.70"`
+	Upstream   string        `json:"upstream,omitempty" doc:"PBX that rendered the file" example:"pbx1.example.net"`
+	UpstreamAt time.Time     `json:"upstream_at,omitzero" doc:"set when no PBX answered: when it gave the answer that was sent instead" example:"2026-11-22T12:00:00Z"`
 	Options    string        `json:"options,omitempty" doc:"DHCP options that were sent, in short form" example:"1 3 6 51 54 66=http://10.20.0.2/"`
 	Duration   time.Duration `json:"duration_ns,omitempty" doc:"how long the answer took, in nanoseconds" example:"1500000" minimum:"0"`
 	Repeat     int           `json:"repeat,omitempty" doc:"how many further times the same thing happened right after" example:"3" minimum:"0"`
