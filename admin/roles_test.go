@@ -1,8 +1,10 @@
 package admin_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -106,5 +108,42 @@ func TestOfTwoWritersWithOneETagOneWins(t *testing.T) {
 		if r := a.do("GET "+path, "", 200); r.header.Get("ETag") == read.header.Get("ETag") {
 			t.Errorf("%s: the ETag is the same", path)
 		}
+	}
+}
+
+// notRecords are the operations that change something else than records, or nothing.
+var notRecords = []string{
+	"/api/v1/devices/{mac}/credentials/rotate", "/api/v1/devices/{mac}/enroll", "/api/v1/devices/{mac}/resync", "/api/v1/discovered/{mac}", "/api/v1/enroll", "/api/v1/explain",
+	"/api/v1/jobs/{id}", "/api/v1/leases/{ip}", "/api/v1/pbx/{name}/push", "/api/v1/pbx/{name}/test", "/api/v1/reload", "/api/v1/resync", "/api/v1/tokens", "/api/v1/tokens/{name}", "/api/v1/web/login",
+}
+
+// TestEveryWritingRequestHasADryRun looks at every operation that changes records.
+func TestEveryWritingRequestHasADryRun(t *testing.T) {
+	a := newAPI(t)
+	r := a.as("", "GET /openapi.json", "")
+	var doc struct {
+		Paths map[string]map[string]struct {
+			Parameters []struct{ Name string }
+		}
+	}
+	if err := json.Unmarshal([]byte(r.body), &doc); err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for path, operations := range doc.Paths {
+		for method, o := range operations {
+			if method == "get" || slices.Contains(notRecords, path) {
+				continue
+			}
+			seen++
+			for _, name := range []string{"dry_run", "message"} {
+				if !slices.ContainsFunc(o.Parameters, func(p struct{ Name string }) bool { return p.Name == name }) {
+					t.Errorf("%s %s has no %s", method, path, name)
+				}
+			}
+		}
+	}
+	if seen < 20 {
+		t.Errorf("only %d operations change records", seen)
 	}
 }
