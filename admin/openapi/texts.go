@@ -61,10 +61,10 @@ var texts = map[string]text{
 
 	"list-pbx": {description: "A source that was never synced has no times."},
 	"test-pbx": {description: "The first problems are listed. 502 when the PBX can't be read."},
-	"sync-pbx": {description: "The extensions of the source are added, changed, or marked gone, in one change. 502 when the PBX can't be read.",
-		conflict: "More than a tenth of the source's extensions would be gone."},
+	"sync-pbx": {description: "Extensions, and devices and profiles where the source takes them, are added, changed, or marked gone, in one change. What can't be used is in problems. 502 when the PBX can't be read.",
+		conflict: "More than a tenth of the source's extensions, devices, or profiles in use would be gone."},
 	"push-pbx": {description: "For PBXs whose database can't be reached: plugtone pbx push runs on the PBX. A token with the role push can call this operation and no other.",
-		conflict: "More than a tenth of the source's extensions would be gone."},
+		conflict: "More than a tenth of the source's extensions, devices, or profiles in use would be gone."},
 
 	"get-device-timeline": {description: "A MAC without a device record has a timeline too. The diagnosis rests on the whole timeline, the record, the leases and the last fetches, however many entries are requested."},
 
