@@ -41,6 +41,7 @@ type Options struct {
 	Config     string   // configuration file; "" for none
 	Interfaces []string // serve the own subnets of these too
 	DataDir    string   // instead of data_dir
+	KeyFile    string   // of the records; "": a systemd credential or the file in the data directory
 	Version    string
 	Log        io.Writer // standard error
 

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
+	"os"
 	"strings"
 
 	"plugtone/dhcp"
@@ -36,6 +38,13 @@ type PreflightDevice struct {
 func Preflight(ctx context.Context, o Options) (*PreflightReport, error) {
 	if o.DataDir == "" {
 		return nil, errors.New("name a copy of the data folder with --data-dir")
+	}
+	if _, err := os.Stat(keyFile(o.DataDir)); o.KeyFile == "" && errors.Is(err, fs.ErrNotExist) { // a backup has no key
+		c, err := readConfig(Options{Config: o.Config})
+		if err != nil {
+			return nil, err
+		}
+		o.KeyFile = keyFile(c.DataDir)
 	}
 	d, err := New(o)
 	if err != nil {

@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"cmp"
+	"os"
 	"time"
 
 	"plugtone/daemon/config"
@@ -8,15 +10,19 @@ import (
 	"plugtone/store/events"
 	"plugtone/store/leases"
 	"plugtone/store/records"
+	"plugtone/store/seal"
 )
 
 // storeConfig returns the configuration of the store.
 func (d *Daemon) storeConfig(c *config.Config) store.Config {
 	return store.Config{
-		Dir: c.DataDir, Now: d.opts.Now, Log: d.log, Registerer: d.metrics.Registry, CheckCommand: d.opts.CheckCommand,
+		Dir: c.DataDir, KeyFile: cmp.Or(d.opts.KeyFile, keyFile(c.DataDir)), Now: d.opts.Now, Log: d.log, Registerer: d.metrics.Registry, CheckCommand: d.opts.CheckCommand,
 		TimelineEntries: c.Timeline.PerPhone, TimelineStrangers: c.Timeline.Strangers, TimelineMaxSize: c.Timeline.MaxSize,
 	}
 }
+
+// keyFile returns where the key of the records in a data directory is.
+func keyFile(dir string) string { return seal.Path(dir, os.Getenv("CREDENTIALS_DIRECTORY")) }
 
 // distrustLeases makes the lease table cautious for one lease time after damage that may have lost leases: an address that looks free
 // may belong to a phone. The time is counted while plugtone runs: the clock may have been wrong when the damage was found.
@@ -45,6 +51,8 @@ func damageAdvice(x store.Damage) string {
 	switch {
 	case x.Kind == store.Restored:
 		return "nothing has to be done"
+	case x.Kind == store.NoKey:
+		return "without it, restore a backup of which you have the key, or enter the records again in an empty data directory"
 	case x.File == records.FileName:
 		return "compare the devices with what should be there, or stop plugtone and restore a backup with \"plugtone restore\""
 	case x.File == events.FileName && x.Kind == store.Unreadable:

@@ -23,6 +23,7 @@ const (
 	Changed        Kind = "changed"         // a file is not as plugtone left it when it stopped
 	Foreign        Kind = "foreign"         // a file has the identity of another data directory
 	Unreadable     Kind = "unreadable"      // a file can't be used; plugtone runs without it
+	NoKey          Kind = "no_key"          // the key of the encrypted records is missing
 	Restored       Kind = "restored"        // the files are those of a backup
 )
 

@@ -10,6 +10,7 @@ import (
 	"plugtone/store/events"
 	"plugtone/store/leases"
 	"plugtone/store/records"
+	"plugtone/store/seal"
 	"plugtone/store/wal"
 )
 
@@ -48,6 +49,7 @@ type opening struct {
 	states   map[string]dbfile.State // by file
 	opened   map[string]dbfile.Opened
 	identity wal.Identity
+	keys     *seal.Ring // nil: nothing is encrypted, or the key is missing
 
 	logExpected bool // the lease log must exist
 }
@@ -78,6 +80,9 @@ func (o *opening) open() error {
 		return err
 	}
 	if err := removeMarker(o.cfg.Dir); err != nil {
+		return err
+	}
+	if err := o.readKeys(); err != nil {
 		return err
 	}
 	for _, spec := range specs() {
@@ -153,6 +158,9 @@ func (o *opening) openFile(spec dbfile.Spec) error {
 	}
 	options := dbfile.Options{Now: o.cfg.Now, Log: o.cfg.Log, MaxSize: o.most[name],
 		Commits: o.metrics.commits.WithLabelValues(name), Damaged: o.metrics.damaged.WithLabelValues(name)}
+	if name == records.FileName {
+		options.Keys = o.keys
+	}
 	if name == events.FileName {
 		options.NoSync = true
 		if info, err := os.Stat(o.path(name)); options.MaxSize == 0 && (err != nil || info.Size() <= o.cfg.TimelineMaxSize) {
@@ -168,6 +176,9 @@ func (o *opening) openFile(spec dbfile.Spec) error {
 		return err
 	}
 	o.files[name], o.opened[name] = opened.File, opened
+	if err := opened.Locked(); err != nil {
+		o.found(Damage{File: name, Kind: NoKey, Text: fmt.Sprintf("%v: phones get addresses and no files, and nothing can be changed; put the key into %s and restart plugtone", err, o.cfg.KeyFile)})
+	}
 	if opened.Damaged > 0 {
 		o.found(Damage{File: name, Kind: DamagedRecords, Leases: name == leases.FileName,
 			Text: fmt.Sprintf("%s: %d of its records were damaged and were set aside; the log names them", o.path(name), opened.Damaged)})

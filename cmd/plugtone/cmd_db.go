@@ -19,7 +19,7 @@ const checkFileName = "check-file"
 // dbCommand looks at the files of a data folder.
 func dbCommand() *cobra.Command {
 	c := &cobra.Command{Use: "db", Short: "Look at the files of a data folder"}
-	c.AddCommand(dbCheckCommand(), dbCheckFileCommand())
+	c.AddCommand(dbCheckCommand(), dbCheckFileCommand(), dbRotateKeyCommand(), dbDecryptCommand())
 	return c
 }
 

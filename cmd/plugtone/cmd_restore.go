@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"plugtone/store"
+	"plugtone/store/seal"
 )
 
 // restoredText is printed with the backup's file and time, and the data folder.
@@ -45,8 +47,13 @@ served by themselves, the others with "plugtone device enroll MAC".`,
 			if err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
 			}
-			_, err = fmt.Fprintf(c.OutOrStdout(), restoredText, args[0], made.UTC().Format(time.RFC3339), dir)
-			return err
+			if _, err = fmt.Fprintf(c.OutOrStdout(), restoredText, args[0], made.UTC().Format(time.RFC3339), dir); err != nil {
+				return err
+			}
+			if id := store.MissingKey(dir); id != "" {
+				message(c, "its records are encrypted with the key %s: put that key into %s", id, filepath.Join(dir, seal.FileName))
+			}
+			return nil
 		},
 	}
 	c.Flags().StringVar(&dir, "data-dir", "", "the data folder `DIR`")

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"plugtone/provision/fleet"
+	"plugtone/store/seal"
 )
 
 // FileMode keeps secrets to the daemon's own user.
@@ -24,8 +25,9 @@ type Options struct {
 	Commits prometheus.Observer // seconds of each commit
 	Damaged prometheus.Counter  // damaged records
 
-	NoSync  bool // a commit does not wait for the disk
-	MaxSize int  // bytes that the file may reach; 0: no limit
+	Keys    *seal.Ring // encrypts the schema's sealed tables; nil: they are not encrypted
+	NoSync  bool       // a commit does not wait for the disk
+	MaxSize int        // bytes that the file may reach; 0: no limit
 
 	// Commit is called in the place of a transaction's commit, which it gets, by tests of a disk that fails; nil: no test.
 	Commit func(commit func() error) error
@@ -34,6 +36,7 @@ type Options struct {
 // File is one open bbolt file. Its methods may be called from any goroutine.
 type File struct {
 	name, path string
+	schema     Schema
 	o          Options
 	writing    Progress
 
@@ -43,6 +46,7 @@ type File struct {
 	mu      sync.Mutex
 	place   Place
 	current *handle
+	locked  error           // the key of its sealed records is missing: nothing is written; nil: it is there
 	lastErr error           // of the last write, nil when it succeeded
 	stuck   error           // bbolt can't write any more; nil while it can
 	noted   map[string]bool // damaged records that were counted and logged
@@ -109,7 +113,7 @@ func (f *File) fileError(verb string, err error) error {
 // Health returns nil while writes succeed, else the reason why they don't. It never waits for the disk.
 func (f *File) Health() error {
 	f.mu.Lock()
-	err, place := errors.Join(f.stuck, f.lastErr), f.place
+	err, place := errors.Join(f.locked, f.stuck, f.lastErr), f.place
 	f.mu.Unlock()
 	if gone := place.Check(); gone != nil && !errors.Is(err, ErrReplaced) {
 		err = errors.Join(err, f.fileError("write", gone))

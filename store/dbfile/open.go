@@ -79,7 +79,7 @@ type Opened struct {
 // Open opens and migrates a file that Examine found sound or Empty. With examine, for a file that is not Known, records that
 // do not match their checksums are set aside within the file.
 func Open(path string, s Spec, backups string, examine bool, o Options) (Opened, error) {
-	f := &File{name: s.Name, path: path, o: o, noted: map[string]bool{}}
+	f := &File{name: s.Name, path: path, schema: s.Schema, o: o, noted: map[string]bool{}}
 	h, err := openBolt(path, o.NoSync, o.MaxSize)
 	if err != nil {
 		return Opened{}, err
@@ -89,6 +89,9 @@ func Open(path string, s Spec, backups string, examine bool, o Options) (Opened,
 	f.place, err = PlaceOf(path)
 	if err == nil {
 		opened.From, err = f.migrate(s.Schema, backups)
+	}
+	if err == nil {
+		err = sealAll(f, opened.From == 0)
 	}
 	if err == nil && examine {
 		opened.Damaged, err = f.setAside(s.Schema)

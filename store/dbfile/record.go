@@ -7,9 +7,10 @@ import (
 	"hash/crc32"
 )
 
-// A value in a file is one version byte, the checksum in four bytes, and the payload.
+// A value in a file is one version byte, the checksum in four bytes, and the payload. That of a sealed record is encrypted.
 const (
 	recordVersion = 2
+	sealedVersion = 3
 	headerLen     = 5
 )
 
@@ -24,9 +25,9 @@ func Damagedf(format string, args ...any) error {
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // checksum covers the table and the key too: a value that turns up under another key is damaged.
-func checksum(table string, key, payload []byte) uint32 {
+func checksum(version byte, table string, key, payload []byte) uint32 {
 	var head [headerLen]byte
-	head[0] = recordVersion
+	head[0] = version
 	binary.BigEndian.PutUint32(head[1:], uint32(len(key)))
 	sum := crc32.Update(uint32(len(table)), castagnoli, []byte(table))
 	sum = crc32.Update(sum, castagnoli, head[:])
@@ -36,17 +37,22 @@ func checksum(table string, key, payload []byte) uint32 {
 
 // AppendRecord appends the value for payload under key in table to b.
 func AppendRecord(b []byte, table string, key, payload []byte) []byte {
-	b = append(b, recordVersion)
-	b = binary.BigEndian.AppendUint32(b, checksum(table, key, payload))
+	return appendRecord(b, recordVersion, table, key, payload)
+}
+
+func appendRecord(b []byte, version byte, table string, key, payload []byte) []byte {
+	b = append(b, version)
+	b = binary.BigEndian.AppendUint32(b, checksum(version, table, key, payload))
 	return append(b, payload...)
 }
 
-// Payload returns the part of value that the caller stored under key in table. It is part of value, not a copy.
+// Payload returns the part of value that the caller stored under key in table, still encrypted when the record is sealed. It is part of
+// value, not a copy.
 func Payload(table string, key, value []byte) ([]byte, error) {
 	switch {
-	case len(value) < headerLen || value[0] != recordVersion:
+	case len(value) < headerLen || value[0] != recordVersion && value[0] != sealedVersion:
 		return nil, Damagedf("%d bytes without a checksum", len(value))
-	case binary.BigEndian.Uint32(value[1:]) != checksum(table, key, value[headerLen:]):
+	case binary.BigEndian.Uint32(value[1:]) != checksum(value[0], table, key, value[headerLen:]):
 		return nil, Damagedf("its checksum does not match")
 	}
 	return value[headerLen:], nil

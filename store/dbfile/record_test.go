@@ -32,7 +32,7 @@ func TestADamagedRecordIsSetAside(t *testing.T) {
 	f := h.open()
 	put(t, f.File, "good", "value")
 	put(t, f.File, "bad", "value")
-	must(t, f.Update(func(tx Tx) error { return tx.Table("a").PutSealed([]byte("bad"), []byte("\x02damaged value")) }))
+	must(t, f.Update(func(tx Tx) error { return tx.Table("a").PutRecord([]byte("bad"), []byte("\x02damaged value")) }))
 	for range 2 { // logged and counted once
 		if v, err := get(t, f.File, "bad"); !errors.Is(err, ErrDamaged) {
 			t.Errorf("%q, %v", v, err)

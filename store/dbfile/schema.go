@@ -19,6 +19,7 @@ type Schema struct {
 	Version   uint64 // 1 or more
 	Checksums uint64 // the first version whose records carry checksums
 	Tables    []string
+	Sealed    []string // those of Tables whose records are encrypted when the file has keys
 }
 
 // keySchema holds the version. Its value has no header, so that a plugtone from before the checksums reads a large number
@@ -85,7 +86,7 @@ func (f *File) migrate(want Schema, backups string) (from uint64, err error) {
 	}
 	if have > 0 && sound && backups != "" {
 		to := filepath.Join(backups, fmt.Sprintf("%s.schema-%d-%s", f.name, have, Stamp(f.o.Now())))
-		if err := WriteDurably(to, f.CopyTo); err != nil {
+		if err := copyBefore(f, to); err != nil {
 			return have, fmt.Errorf("copy before migration: %w", err)
 		}
 	}
@@ -120,6 +121,7 @@ func addChecksums(tx Tx, table string, from []byte) ([]byte, error) {
 	type record struct{ key, payload []byte }
 	var todo []record
 	t := tx.Table(table)
+	t.sealed = false // that comes after the migration, in a new file
 	c := t.Cursor()
 	k, v := c.Seek(from)
 	for ; k != nil && len(todo) < migrateBatch; k, v = c.Next() {

@@ -5,9 +5,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"plugtone/provision/fleet"
+	"plugtone/store/seal"
 )
 
 // Tables that every file has.
@@ -31,15 +35,18 @@ func (tx Tx) Advance(extra time.Duration) {
 
 // Table returns a table that the schema made.
 func (tx Tx) Table(name string) Table {
-	return Table{Bucket: tx.Bucket([]byte(name)), name: name, file: tx.file}
+	t := Table{Bucket: tx.Bucket([]byte(name)), name: name, file: tx.file}
+	t.sealed = tx.file != nil && tx.file.o.Keys != nil && slices.Contains(tx.file.schema.Sealed, name)
+	return t
 }
 
 // Table is one bucket. Its Get and Put are those of records with checksums; a value that a cursor returns is opened with
 // Payload.
 type Table struct {
 	*bolt.Bucket
-	name string
-	file *File
+	name   string
+	file   *File
+	sealed bool // what is put is encrypted
 }
 
 // Get returns the payload under key, nil when there is none. It is valid until the transaction ends.
@@ -54,14 +61,35 @@ func (t Table) Get(key []byte) ([]byte, error) {
 // Has reports whether there is a record under key, damaged or not.
 func (t Table) Has(key []byte) bool { return t.Bucket.Get(key) != nil }
 
-// Payload verifies a value that a cursor returned. A damaged one is counted and logged, and must not be used.
+// Payload verifies a value that a cursor returned, and decrypts it. A damaged one is counted and logged, and must not be used.
 func (t Table) Payload(key, value []byte) ([]byte, error) {
 	payload, err := Payload(t.name, key, value)
-	if err != nil && t.file != nil {
+	if err == nil && value[0] == sealedVersion {
+		payload, err = t.open(key, payload)
+	}
+	if errors.Is(err, ErrDamaged) && t.file != nil {
 		t.file.noteDamaged(t.name, key, err)
 	}
 	return payload, err
 }
+
+// open decrypts the payload of a sealed record.
+func (t Table) open(key, payload []byte) ([]byte, error) {
+	if t.file == nil || t.file.o.Keys == nil {
+		return nil, fmt.Errorf("%w: %w", seal.ErrNoKey, fleet.ErrInternal)
+	}
+	plain, err := t.file.o.Keys.Open(payload, placeOf(t.name, key))
+	if errors.Is(err, seal.ErrAltered) {
+		return nil, Damagedf("%v", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", err, fleet.ErrInternal)
+	}
+	return plain, nil
+}
+
+// placeOf names the place that a sealed record is bound to.
+func placeOf(table string, key []byte) []byte { return append(append([]byte(table), 0), key...) }
 
 // SetAside moves a damaged record to a table of its own, so that another can take its place.
 func (tx Tx) SetAside(table string, key []byte) error {
@@ -77,13 +105,16 @@ func (tx Tx) SetAside(table string, key []byte) error {
 	return errors.Join(aside.Put(bytes.Join([][]byte{[]byte(table), key}, []byte{0}), value), from.Delete(key))
 }
 
-// Put stores payload under key.
+// Put stores payload under key, encrypted if the table is one of the schema's sealed ones.
 func (t Table) Put(key, payload []byte) error {
+	if t.sealed {
+		return t.Bucket.Put(key, appendRecord(nil, sealedVersion, t.name, key, t.file.o.Keys.Seal(payload, placeOf(t.name, key))))
+	}
 	return t.Bucket.Put(key, AppendRecord(nil, t.name, key, payload))
 }
 
-// PutSealed stores a value that AppendRecord has made for this table and key.
-func (t Table) PutSealed(key, value []byte) error { return t.Bucket.Put(key, value) }
+// PutRecord stores a value that AppendRecord has made for this table and key.
+func (t Table) PutRecord(key, value []byte) error { return t.Bucket.Put(key, value) }
 
 // Meta returns a record about the file itself, nil when there is none or it is damaged.
 func (tx Tx) Meta(key string) []byte {

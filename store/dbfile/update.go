@@ -1,6 +1,7 @@
 package dbfile
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -25,10 +26,10 @@ func (f *File) Update(fn func(Tx) error) error {
 	f.writeMu.Lock()
 	defer f.writeMu.Unlock()
 	f.mu.Lock()
-	stuck := f.stuck
+	refused := cmp.Or(f.locked, f.stuck)
 	f.mu.Unlock()
-	if stuck != nil {
-		return stuck
+	if refused != nil {
+		return refused
 	}
 	var fnErr error
 	start := f.o.Now()

@@ -34,7 +34,7 @@ func (c *copier) add(table string, k, v []byte) error {
 func (c *copier) flush() error {
 	err := c.to.Update(func(tx dbfile.Tx) error {
 		for _, r := range c.waiting {
-			if err := tx.Table(r.table).PutSealed(r.key, r.value); err != nil {
+			if err := tx.Table(r.table).PutRecord(r.key, r.value); err != nil {
 				return err
 			}
 		}

@@ -268,7 +268,7 @@ func putRecords(tx dbfile.Tx, records map[string][]byte) error {
 		if v := records[k]; v == nil {
 			err = t.Delete([]byte(k))
 		} else {
-			err = t.PutSealed([]byte(k), v)
+			err = t.PutRecord([]byte(k), v)
 		}
 		if err != nil {
 			return fmt.Errorf("lease %x: %w", k, err)

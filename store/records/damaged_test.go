@@ -18,7 +18,7 @@ func TestDamagedRecordIsReplaced(t *testing.T) {
 	putDevices(t, db, old, &fleet.Device{MAC: mac(2), ReservedIP: addr(2), Profile: "front"})
 	must(t, h.file.Update(func(tx dbfile.Tx) error {
 		m := mac(1)
-		return errors.Join(tx.Table(tableDevices).PutSealed(m[:], []byte("\x02damaged")), tx.Table(tableRegistrars).PutSealed([]byte("main"), []byte("\x02damaged")))
+		return errors.Join(tx.Table(tableDevices).PutRecord(m[:], []byte("\x02damaged")), tx.Table(tableRegistrars).PutRecord([]byte("main"), []byte("\x02damaged")))
 	}))
 	device := func() (d *fleet.Device, err error) {
 		return d, db.View(func(f fleet.View) error { d, err = f.Device(mac(1)); return err })

@@ -41,9 +41,10 @@ const (
 
 // Spec returns what plugtone.db holds.
 func Spec() dbfile.Spec {
-	return dbfile.Spec{Name: FileName, Schema: dbfile.Schema{Version: 3, Checksums: 2, Tables: []string{
+	return dbfile.Spec{Name: FileName, Schema: dbfile.Schema{Version: 4, Checksums: 2, Tables: []string{
 		tableDevices, tableExtensions, tableRegistrars, tableProfiles, tableByMAC, tableByIP, tableByExt, tableByProfile,
-		tableHistory, tableChanges, tableChanged, tableByRecord, tableAudit, tableTokens}}}
+		tableHistory, tableChanges, tableChanged, tableByRecord, tableAudit, tableTokens},
+		Sealed: []string{tableDevices, tableExtensions, tableRegistrars, tableProfiles, tableHistory, tableChanged}}}
 }
 
 // DB is the open records. Its methods may be called from any goroutine.
@@ -62,7 +63,7 @@ type DB struct {
 // derived from the others is derived again.
 func New(f *dbfile.File, now func() time.Time, log *slog.Logger, repair bool) (*DB, error) {
 	db := &DB{file: f, now: now, log: log, reserved: newReservations()}
-	if repair {
+	if repair && f.Locked() == nil {
 		if err := rebuild(f); err != nil {
 			return nil, fmt.Errorf("repair %s: %w", f.Path(), err)
 		}

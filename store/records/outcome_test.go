@@ -51,8 +51,8 @@ func TestLostIndexesAreBuiltAgain(t *testing.T) {
 	putDevices(t, db, &fleet.Device{MAC: mac(2), ReservedIP: addr(2), Profile: "p"})
 	must(t, db.file.Update(func(tx dbfile.Tx) error {
 		a := addr(2)
-		return errors.Join(tx.Table(tableByIP).PutSealed(a.AsSlice(), []byte("\x02damaged")),
-			tx.Table(dbfile.MetaTable).PutSealed([]byte(keyRevision), []byte("\x02damaged")))
+		return errors.Join(tx.Table(tableByIP).PutRecord(a.AsSlice(), []byte("\x02damaged")),
+			tx.Table(dbfile.MetaTable).PutRecord([]byte(keyRevision), []byte("\x02damaged")))
 	}))
 	db = h.open()
 	if a, _ := db.Reserved(mac(2)); a != addr(2) || db.Revision() != 2 {
