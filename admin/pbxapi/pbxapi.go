@@ -71,7 +71,7 @@ func Register(api huma.API, c Config) {
 	huma.Register(api, access.Op(http.MethodPost, "/pbx/{name}/sync", "sync-pbx", "pbx", "Bring the records to what a PBX has", access.Operator),
 		func(ctx context.Context, in *SyncInput) (*resultOutput, error) {
 			r, err := c.Sources.Sync(ctx, in.Name, in.options(), c.write(ctx))
-			return &resultOutput{r}, sourceProblem(err)
+			return answer(r, err)
 		})
 	push := access.Op(http.MethodPost, "/pbx/{name}/push", "push-pbx", "pbx", "Bring the records to what a PBX sends of itself", access.Push)
 	push.MaxBodyBytes = maxPush
@@ -83,8 +83,19 @@ func Register(api huma.API, c Config) {
 			return nil, huma.Error403Forbidden("a dry run shows phones and their files: it needs the role operator; " + caller.Name + " is push")
 		}
 		r, err := c.Sources.Push(in.Name, in.Body, in.options(), c.write(ctx))
-		return &resultOutput{r}, sourceProblem(err)
+		return answer(r, err)
 	})
+}
+
+// answer returns what a sync did. That of a dry run is a preview, with the problems of the sync.
+func answer(r pbxsync.SyncResult, err error) (*resultOutput, error) {
+	var tried *writing.Answer
+	if errors.As(err, &tried) {
+		for _, p := range r.Problems {
+			tried.Problems = append(tried.Problems, p.String())
+		}
+	}
+	return &resultOutput{r}, sourceProblem(err)
 }
 
 // maxPush holds 50,000 accounts and 5,000 devices with 50 keys each.

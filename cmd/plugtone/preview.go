@@ -36,6 +36,11 @@ func printPreview(c *cobra.Command, p impact.Preview) error {
 	if err := printLost(w, p.Lost); err != nil {
 		return err
 	}
+	for _, problem := range p.Problems {
+		if _, err := fmt.Fprintf(w, "problem: %s\n", clean(problem)); err != nil {
+			return err
+		}
+	}
 	for _, phone := range p.Items {
 		if err := printPhone(s, phone); err != nil {
 			return err

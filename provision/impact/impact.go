@@ -40,6 +40,8 @@ type Preview struct {
 	Phones  int     `json:"phones" doc:"how many phones' files would change, new and removed phones included" example:"1" minimum:"0"`
 	Items   []Phone `json:"items" doc:"the phones whose files would change, by MAC; empty in a summary"`
 	More    int     `json:"more,omitempty" doc:"how many phones are not listed" example:"0" minimum:"0"`
+	// Problems is set by syncs of PBX sources.
+	Problems []string `json:"problems,omitempty" doc:"of a sync of a PBX source: what of the PBX could not be used" example:"[\"device 00:15:65:12:34:56: its model is not known: tried were acme/x1\"]"`
 	// Lost is set by the callers of Compute that move members between phones.
 	Lost []string `json:"lost,omitempty" doc:"what phones would lose because their models can't have it; the change itself then needs the confirmation yes" example:"[\"00:15:65:12:34:57: line 5 (1005@main): T31P has lines 1 to 2\"]"`
 }
