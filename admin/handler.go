@@ -55,7 +55,7 @@ func (s *Server) routes() error {
 	devicelist.Register(s.api, devicelist.Config{Index: s.cfg.API.Index, Packs: s.cfg.API.Packs})
 	fleetapi.Register(s.api, s.cfg.API)
 	pbxapi.Register(s.api, pbxapi.Config{Sources: s.cfg.PBX, Writer: s.cfg.API.Writer()})
-	resyncapi.Register(s.api, resyncapi.Config{Records: s.cfg.API.Records, Jobs: s.cfg.Jobs, Select: s.cfg.API.Index.Select, Audit: s.cfg.API.Audit.RecordAudit, Now: s.cfg.API.Now})
+	resyncapi.Register(s.api, resyncapi.Config{Records: s.cfg.API.Records, Jobs: s.cfg.Jobs, Select: s.cfg.API.Index.Select, Changed: s.cfg.API.Writer().Phones, Audit: s.cfg.API.Audit.RecordAudit, Now: s.cfg.API.Now})
 	leaseapi.Register(s.api, leaseapi.Config{Config: s.cfg.API, Table: s.cfg.Table})
 	sessions := &session.Sessions{Now: s.cfg.API.Now, Token: s.cfg.API.Tokens.TokenByHash}
 	login.RegisterOperation(s.api, login.OperationConfig{Sessions: sessions, Listen: s.cfg.Listen, TLS: s.cfg.TLS != nil, Hosts: s.cfg.Hosts, Audit: s.cfg.API.Audit.RecordAudit})

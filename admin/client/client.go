@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -36,11 +37,12 @@ type Client struct {
 
 // conn is the connection that the parts of a Client share.
 type conn struct {
-	addr  string // as given, for messages
-	base  string // http://host
-	token string
-	http  *http.Client
-	write Write
+	addr     string // as given, for messages
+	base     string // http://host
+	token    string
+	http     *http.Client
+	write    Write
+	onChange func(id uint64) // nil: not called
 }
 
 // Unreachable is the error when no daemon answers at the address.
@@ -93,6 +95,13 @@ type Write struct {
 func (c *Client) Writing(w Write) *Client {
 	with := *c.Records.conn
 	with.write = w
+	return clientOf(&with)
+}
+
+// OnChange returns a client that calls f with the number of each change that it made.
+func (c *Client) OnChange(f func(id uint64)) *Client {
+	with := *c.Records.conn
+	with.onChange = f
 	return clientOf(&with)
 }
 
@@ -211,7 +220,17 @@ func (c *conn) send(ctx context.Context, q call) (*http.Response, error) {
 		}
 		return nil, tried
 	}
+	if id, err := strconv.ParseUint(res.Header.Get("Plugtone-Change"), 10, 64); err == nil {
+		c.changed(id)
+	}
 	return res, nil
+}
+
+// changed reports a change that was made; 0 is none.
+func (c *conn) changed(id uint64) {
+	if c.onChange != nil && id > 0 {
+		c.onChange(id)
+	}
 }
 
 // queryOf returns the query of a call, with how records are changed.

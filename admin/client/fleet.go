@@ -117,6 +117,7 @@ func (c Fleet) Apply(ctx context.Context, body io.Reader, o ApplyOptions) (Appli
 		case line.Preview != nil:
 			return Applied{}, &DryRun{*line.Preview}
 		case line.Result != nil:
+			c.conn.changed(line.Result.Change) // its number was not known when the headers were sent
 			return *line.Result, nil
 		case o.Progress != nil:
 			o.Progress(line.Done, line.Total)

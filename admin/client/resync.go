@@ -22,9 +22,10 @@ type ResyncOptions struct {
 // ResyncRequest selects phones and has the options with which they are made to fetch again.
 type ResyncRequest struct {
 	ResyncOptions
-	MACs  []string `json:"macs,omitempty" doc:"MAC addresses of the phones" example:"[\"00:15:65:12:34:56\"]"`
-	Where string   `json:"where,omitempty" doc:"conditions that the phones meet, as in the list of devices" example:"profile=desk,state=stale"`
-	Stale bool     `json:"stale,omitempty" doc:"all phones whose last fetch is not what they would get now" example:"false"`
+	MACs   []string `json:"macs,omitempty" doc:"MAC addresses of the phones" example:"[\"00:15:65:12:34:56\"]"`
+	Where  string   `json:"where,omitempty" doc:"conditions that the phones meet, as in the list of devices" example:"profile=desk,state=stale"`
+	Change uint64   `json:"change,omitempty" doc:"number of a change: the phones whose files it has changed" example:"128"`
+	Stale  bool     `json:"stale,omitempty" doc:"all phones whose last fetch is not what they would get now" example:"false"`
 }
 
 // ResyncAnswer is the job that was started, or with print what it would send. Neither is set when no phone is selected.

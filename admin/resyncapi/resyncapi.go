@@ -35,6 +35,7 @@ type Config struct {
 	Records fleet.Records
 	Jobs    Jobs
 	Select  func(ctx context.Context, where selector.Selector) ([]dhcp.MAC, error) // the devices for which the conditions hold
+	Changed func(ctx context.Context, id uint64) ([]dhcp.MAC, error)               // the devices whose files a change has changed
 	Audit   func(fleet.AuditEntry) error
 	Now     func() time.Time
 }
@@ -164,13 +165,17 @@ func options(in client.ResyncOptions) (notify.Options, error) {
 // selected returns the phones of a request. Those that are named must have a record, by any of their MACs.
 func (c Config) selected(ctx context.Context, in client.ResyncRequest) (phones []dhcp.MAC, err error) {
 	ways := 0
-	for _, on := range []bool{len(in.MACs) > 0, in.Where != "", in.Stale} {
+	for _, on := range []bool{len(in.MACs) > 0, in.Where != "", in.Stale, in.Change > 0} {
 		if on {
 			ways++
 		}
 	}
 	if ways != 1 {
-		return nil, problem.Field("body.macs", "", "name phones by macs, or by where, or set stale to select those that have not fetched what they would get now")
+		return nil, problem.Field("body.macs", "", "name phones by macs, or by where, or set stale to select those that have not fetched what they would get now, or change to select those whose files a change has changed")
+	}
+	if in.Change > 0 {
+		phones, err = c.Changed(ctx, in.Change)
+		return phones, problem.From(err)
 	}
 	if in.Stale {
 		in.Where = "state=" + devicestatus.StateStale

@@ -12,6 +12,7 @@ import (
 
 	"plugtone/admin/access"
 	"plugtone/admin/problem"
+	"plugtone/dhcp"
 	"plugtone/provision/changes"
 	"plugtone/provision/fleet"
 	"plugtone/provision/impact"
@@ -22,7 +23,12 @@ type Input struct {
 	DryRun  bool   `query:"dry_run" doc:"change nothing: the answer is a Preview of the phones whose files would change, and how"`
 	Summary bool   `query:"summary" doc:"with dry_run: count the phones, without the lines that would change"`
 	Message string `query:"message" maxLength:"500" doc:"what the change is for, shown with it" example:"move the front desk"`
+
+	header func(name, value string) // sets a header of the answer; nil outside of a request
 }
+
+// ChangeHeader is set on the answer to a write that changed records: the number of the change.
+const ChangeHeader = "Plugtone-Change"
 
 type optionsKey struct{}
 
@@ -36,6 +42,7 @@ func Options(ctx huma.Context, next func(huma.Context)) {
 	// An invalid value is refused when the operation reads its parameters.
 	in.DryRun, _ = strconv.ParseBool(ctx.Query("dry_run"))
 	in.Summary, _ = strconv.ParseBool(ctx.Query("summary"))
+	in.header = ctx.SetHeader
 	next(huma.WithValue(ctx, optionsKey{}, in))
 }
 
@@ -92,8 +99,13 @@ func (w Writer) Change(ctx context.Context, write fleet.Write, f func(fleet.Edit
 	switch {
 	case o.DryRun && errors.Is(err, ErrUnchanged):
 		c, err = fleet.Change{}, nil
-	case err != nil || !o.DryRun:
+	case err != nil:
 		return c, err
+	case !o.DryRun:
+		if c.ID > 0 && o.header != nil {
+			o.header(ChangeHeader, strconv.FormatUint(c.ID, 10))
+		}
+		return c, nil
 	}
 	c.Action = write.Action
 	after, err := w.After(impact.Records(w.Records, c))
@@ -126,6 +138,11 @@ func (g upstreamGuard) PutProfile(p *fleet.Profile) error {
 		}
 	}
 	return g.Edit.PutProfile(p)
+}
+
+// Phones returns the devices whose files a change has changed, by MAC.
+func (w Writer) Phones(ctx context.Context, id uint64) ([]dhcp.MAC, error) {
+	return impact.Phones(ctx, w.Records, w.Before, w.After, id, w.Site())
 }
 
 // For returns the records as the caller changes them: their Edit is that of w.

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -103,14 +104,14 @@ func statusOf(d client.Device) devicestatus.Status {
 }
 
 // addStatus shows what is known of the phone now.
-func (a *app) addStatus(f *fields, st *devicestatus.Status) {
+func addStatus(f *fields, st *devicestatus.Status, now time.Time) {
 	f.add("state", st.State)
 	f.add("rendered by", renderedBy(st.Upstream))
 	if st.IP.IsValid() {
 		f.add("address", st.IP.String())
 	}
-	f.add("last seen", ago(st.LastSeen, a.now()))
-	f.add("last fetch", ago(st.LastFetch, a.now()))
+	f.add("last seen", ago(st.LastSeen, now))
+	f.add("last fetch", ago(st.LastFetch, now))
 	f.add("firmware", st.Firmware)
 }
 
@@ -136,7 +137,7 @@ func printDevice(a *app, c *cobra.Command, d client.Device) error {
 		f.add("model", "none: only its address is kept")
 	}
 	if st := d.Status; st != nil {
-		a.addStatus(&f, st)
+		addStatus(&f, st, a.now())
 	}
 	if !d.Enabled {
 		f.add("enabled", "no: the phone is given a configuration without accounts")

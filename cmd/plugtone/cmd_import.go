@@ -47,7 +47,7 @@ func importLeases(a *app) *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error { return a.importLeases(c, args[0], format) },
 	}
 	c.Flags().StringVar(&format, "format", "", "what wrote the file: `FORMAT` isc, kea or dnsmasq")
-	a.writes(c)
+	a.triesFirst(c)
 	c.Flags().Lookup("dry-run").Usage = "change nothing; show what would become of each lease and reservation"
 	return c
 }

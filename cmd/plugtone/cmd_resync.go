@@ -20,7 +20,7 @@ func resyncCommand(a *app) *cobra.Command {
 	var detach bool
 	var m many
 	c := &cobra.Command{
-		Use: "resync MAC... | --where EXPR | --stale", Short: "Make phones fetch their files again, and wait until they have",
+		Use: "resync MAC... | --where EXPR | --stale | --change ID", Short: "Make phones fetch their files again, and wait until they have",
 		Long: "Send each phone a SIP NOTIFY, by the method of its vendor, at a pace, and wait for its fetch. The result names for each phone\n" +
 			"what happened: fetched, answered (and did not fetch), challenged (it wanted credentials), rejected, silent or skipped.\n" +
 			"With --canary the first phones must fetch before the others are notified. Ctrl-C detaches: the job goes on, and\n" +
@@ -30,11 +30,11 @@ func resyncCommand(a *app) *cobra.Command {
   plugtone resync --stale --canary 2 --message "new key layout"
   plugtone resync 00:15:65:12:34:56 --reboot --print`,
 		Args: func(c *cobra.Command, args []string) error {
-			if in.Stale && len(args) == 0 && m.where == "" && !m.stdin {
+			if in.Stale != (in.Change > 0) && len(args) == 0 && m.where == "" && !m.stdin {
 				return nil
 			}
-			if in.Stale {
-				return usagef("name the phones by MAC, --where or --stdin, or use --stale for those that have not fetched what they would get now")
+			if in.Stale || in.Change > 0 {
+				return usagef("name the phones by MAC, --where or --stdin, or use --stale for those that have not fetched what they would get now, or --change for those whose files it has changed")
 			}
 			return m.args(c, args)
 		},
@@ -71,9 +71,36 @@ func resyncCommand(a *app) *cobra.Command {
 	return c
 }
 
+// resyncChanged makes the phones fetch whose files the command has changed, and waits until they have.
+func (a *app) resyncChanged(c *cobra.Command) error {
+	cl, err := a.client()
+	if err != nil {
+		return err
+	}
+	started := false
+	for _, id := range a.made {
+		answer, err := cl.Resync(c.Context(), client.ResyncRequest{Change: id, ResyncOptions: client.ResyncOptions{Message: a.write.Message}})
+		if err != nil {
+			return fmt.Errorf("the records are changed, but no phone is made to fetch: %w", err)
+		}
+		if answer.Job == nil {
+			continue
+		}
+		started = true
+		if err := a.followJob(c, cl, answer.Job.ID); err != nil {
+			return err
+		}
+	}
+	if !started {
+		message(c, "no phone's files have changed: none is made to fetch")
+	}
+	return nil
+}
+
 func resyncFlags(c *cobra.Command, in *client.ResyncRequest) {
 	f := c.Flags()
 	f.BoolVar(&in.Stale, "stale", false, "all phones whose last fetch is not what they would get now")
+	f.Uint64Var(&in.Change, "change", 0, "the phones whose files the change `ID` has changed")
 	f.BoolVar(&in.Reboot, "reboot", false, "make the phones restart; those that can't be made to are skipped")
 	f.StringVar(&in.Pace, "pace", "50/m", "phones in a time, `RATE` as 50/m, 5/s or off")
 	f.StringVar(&in.PerAddress, "per-address", "5/m", "phones behind one address in a time, `RATE` as with --pace")

@@ -122,8 +122,8 @@ func deviceCredentials(a *app) *cobra.Command {
 			if all == (len(args) == 1) {
 				return usagef("name one phone, or --csv for all")
 			}
-			if !rotate && a.write != (client.Write{}) {
-				return usagef("--dry-run, --summary and --message go with --rotate: nothing else here changes records")
+			if !rotate && (a.write != (client.Write{}) || a.resync) {
+				return usagef("--dry-run, --summary, --message and --resync go with --rotate: nothing else here changes records")
 			}
 			cl, err := a.client()
 			if err != nil {

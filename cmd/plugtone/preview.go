@@ -12,6 +12,24 @@ import (
 
 // writes adds the flags of commands that change records.
 func (a *app) writes(commands ...*cobra.Command) {
+	a.triesFirst(commands...)
+	for _, c := range commands {
+		c.Flags().BoolVar(&a.resync, "resync", false, "then make exactly the phones fetch whose files this changes, and wait until they have, as plugtone resync does")
+		run := c.RunE
+		c.RunE = func(c *cobra.Command, args []string) error {
+			if a.resync && a.write.DryRun {
+				return usagef("--resync goes with the change itself, not with --dry-run")
+			}
+			if err := run(c, args); err != nil || !a.resync {
+				return err
+			}
+			return a.resyncChanged(c)
+		}
+	}
+}
+
+// triesFirst adds the flags of the dry run and of the reason.
+func (a *app) triesFirst(commands ...*cobra.Command) {
 	for _, c := range commands {
 		f := c.Flags()
 		f.BoolVar(&a.write.DryRun, "dry-run", false, "change nothing; show which phones' files would change, and how")

@@ -266,6 +266,8 @@ type app struct {
 	token  string
 	json   bool
 	write  client.Write
+	resync bool     // make phones fetch whose files were changed
+	made   []uint64 // changes
 	now    func() time.Time
 	getenv func(string) string
 }
@@ -295,5 +297,5 @@ func (a *app) client() (*client.Client, error) {
 	if err != nil {
 		return nil, usageError{err}
 	}
-	return c.Writing(a.write), nil
+	return c.Writing(a.write).OnChange(func(id uint64) { a.made = append(a.made, id) }), nil
 }

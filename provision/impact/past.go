@@ -62,6 +62,50 @@ func addPast(back *fleet.Change, place map[[2]string]int, r fleet.ChangedRecord)
 	back.Records = append(back.Records, turned)
 }
 
+// Phones returns the devices of now whose files a change that is stored has changed, by MAC. now renders their files, and before returns
+// a renderer of the files that they would get from other records.
+func Phones(ctx context.Context, records fleet.Records, now Renderer, before func(fleet.Records) (Renderer, error), id uint64, site *fleet.Site) ([]dhcp.MAC, error) {
+	c, back := fleet.Change{}, fleet.Change{}
+	place := map[[2]string]int{}
+	err := records.View(func(f fleet.View) (err error) {
+		if c, err = f.Change(id); err != nil {
+			return err
+		}
+		for r, err := range f.ChangeRecords(id) {
+			if err != nil {
+				return err
+			}
+			c.Records = append(c.Records, r)
+			addPast(&back, place, r)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	earlier := Records(records, back)
+	was, err := before(earlier)
+	if err != nil {
+		return nil, err
+	}
+	macs, err := Affected(earlier, site, c)
+	if err != nil {
+		return nil, err
+	}
+	var out []dhcp.MAC
+	devices := changedDevices(c)
+	for _, mac := range macs {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		p, differs := compare{was, now, true}.phone(ctx, mac, devices[mac])
+		if differs && p.Change != Gone {
+			out = append(out, mac)
+		}
+	}
+	return out, nil
+}
+
 // Since returns the lines by which a file differs from what it was in the past; ok is false when its bytes then are not those
 // with the digest, because configuration or packs were others.
 func Since(ctx context.Context, past, now Renderer, mac dhcp.MAC, name, digest string) (diff string, ok bool) {
