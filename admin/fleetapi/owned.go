@@ -16,9 +16,12 @@ import (
 func withoutOwned(f fleet.View, kind, name string, doc document.Object) (owned bool, err error) {
 	switch kind {
 	case fleet.KindExtension:
-		x, err := fleet.FindExtension(f, name)
-		if err != nil || x.Source == "" {
-			return false, nil // the write reports an error
+		// FindExtension would look for similar numbers of each extension that is new. An error is reported by the write.
+		number, registrar := fleet.ParseExtension(name)
+		all, err := f.ExtensionsNumbered(number)
+		i := slices.IndexFunc(all, func(x *fleet.Extension) bool { return registrar == "" || x.Registrar == registrar })
+		if err != nil || i < 0 || all[i].Source == "" || registrar == "" && len(all) > 1 {
+			return false, nil
 		}
 		for _, member := range fleet.OwnedMembers() {
 			delete(doc, member)

@@ -77,6 +77,17 @@ func (s *Site) Restart(t testing.TB) {
 	}
 }
 
+// UseRecords puts a store in the place of the records in memory.
+func (s *Site) UseRecords(t testing.TB, r interface {
+	fleet.Records
+	fleet.Changes
+}) {
+	t.Helper()
+	s.Config.API.Records, s.Config.API.Changes = r, r
+	s.withTimeline(t)
+	s.Restart(t)
+}
+
 // withTimeline rebuilds the provisioning service with the timeline, so that phones can be refused.
 func (s *Site) withTimeline(t testing.TB) {
 	t.Helper()
@@ -91,7 +102,7 @@ func (s *Site) withTimeline(t testing.TB) {
 		t.Fatal(err)
 	}
 	s.Config.API.Phones, s.Config.API.Trust = s.Service, s.Service
-	s.Config.API.Index = deviceindex.New(deviceindex.Config{Records: s.Records, Packs: func() *pack.Set { return s.Packs }, Site: func() *fleet.Site { return site },
+	s.Config.API.Index = deviceindex.New(deviceindex.Config{Records: s.Config.API.Records, Packs: func() *pack.Set { return s.Packs }, Site: func() *fleet.Site { return site },
 		Status: s.Service.StatusOf, Now: func() time.Time { return admintest.Noon }})
 	s.Config.API.Preview = func(other fleet.Records) (impact.Renderer, error) { return build(other) }
 }

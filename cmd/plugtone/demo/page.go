@@ -3,8 +3,13 @@ package demo
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"strings"
 	"sync"
 )
 
@@ -30,9 +35,28 @@ func (d *demo) offerPage(ctx context.Context) error {
 			go d.forward(ctx, in)
 		}
 	}()
-	d.printf("\nOn this machine, while the demo runs:\n\n  http://%[1]s/docs      the API\n  http://%[1]s/metrics   for Prometheus", l.Addr())
-	d.printf("\nThe API needs a token:")
+	login, err := d.login(ctx)
+	if err != nil {
+		return err
+	}
+	d.printf("\nOn this machine, while the demo runs:\n\n  http://%[1]s%[2]s   the page, signed in; within five minutes\n  http://%[1]s/docs      the API\n  http://%[1]s/metrics   for Prometheus", l.Addr(), login)
+	d.printf("\nThe API needs a token, which signs in to the page too:")
 	return d.command(ctx, "token", "add", "demo", "--role", "operator")
+}
+
+// login returns the path that signs in to the page once.
+func (d *demo) login(ctx context.Context) (string, error) {
+	cmd := exec.CommandContext(ctx, d.Self, "web")
+	cmd.Env = append(os.Environ(), "PLUGTONE_ADMIN="+d.admin())
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("plugtone web: %w", err)
+	}
+	u, err := url.Parse(strings.TrimSpace(string(out)))
+	if err != nil {
+		return "", err
+	}
+	return u.Path, nil
 }
 
 // forward copies between a connection and the daemon's page until one of them ends.
