@@ -52,7 +52,7 @@ func damageAdvice(x store.Damage) string {
 	case x.Kind == store.Restored:
 		return "nothing has to be done"
 	case x.Kind == store.NoKey:
-		return "without it, restore a backup of which you have the key, or enter the records again in an empty data directory"
+		return "without it, restore a backup whose key you have, or enter the records again in an empty data directory"
 	case x.File == records.FileName:
 		return "compare the devices with what should be there, or stop plugtone and restore a backup with \"plugtone restore\""
 	case x.File == events.FileName && x.Kind == store.Unreadable:

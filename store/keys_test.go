@@ -243,3 +243,29 @@ func TestMissingKeyNamesTheKey(t *testing.T) {
 		t.Errorf("an empty folder: %q", got)
 	}
 }
+
+// A backup is restored without its key, which is not in it, and read once the key is there.
+func TestABackupOfEncryptedRecordsIsRestored(t *testing.T) {
+	h := newSealedFixture(t)
+	s := h.open()
+	putSecret(t, s)
+	var backup bytes.Buffer
+	must(t, s.Backup(&backup))
+	must(t, s.Close())
+	other := newSealedFixture(t)
+	other.restore(backup.Bytes())
+	if MissingKey(other.cfg.Dir) == "" {
+		t.Error("the missing key is not reported")
+	}
+	s = other.open()
+	if !errors.Is(s.Health(), seal.ErrNoKey) {
+		t.Errorf("without the key: %v", s.Health())
+	}
+	must(t, s.Close())
+	ring, err := seal.Read(h.cfg.KeyFile)
+	must(t, err)
+	must(t, ring.Write(other.cfg.KeyFile))
+	if s = other.open(); passwordOf(t, s) != planted || s.Health() != nil {
+		t.Errorf("with the key: %v", s.Health())
+	}
+}

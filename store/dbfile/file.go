@@ -37,6 +37,7 @@ type Options struct {
 type File struct {
 	name, path string
 	schema     Schema
+	locked     error // the key of its sealed records is missing: none is read or written; nil: it is there
 	o          Options
 	writing    Progress
 
@@ -46,7 +47,6 @@ type File struct {
 	mu      sync.Mutex
 	place   Place
 	current *handle
-	locked  error           // the key of its sealed records is missing: nothing is written; nil: it is there
 	lastErr error           // of the last write, nil when it succeeded
 	stuck   error           // bbolt can't write any more; nil while it can
 	noted   map[string]bool // damaged records that were counted and logged

@@ -30,11 +30,7 @@ func SealedBy(path string) (id string, err error) {
 }
 
 // Locked returns nil while the sealed records can be read, else an error that wraps seal.ErrNoKey.
-func (f *File) Locked() error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.locked
-}
+func (f *File) Locked() error { return f.locked }
 
 // sealAll makes sure that all records of the sealed tables are encrypted with the newest key. Else it writes the file again, so that no
 // free page has what was there before. Without the key of the file it is Locked.

@@ -36,7 +36,7 @@ func (tx Tx) Advance(extra time.Duration) {
 // Table returns a table that the schema made.
 func (tx Tx) Table(name string) Table {
 	t := Table{Bucket: tx.Bucket([]byte(name)), name: name, file: tx.file}
-	t.sealed = tx.file != nil && tx.file.o.Keys != nil && slices.Contains(tx.file.schema.Sealed, name)
+	t.sealed = tx.file != nil && (tx.file.o.Keys != nil || tx.file.locked != nil) && slices.Contains(tx.file.schema.Sealed, name)
 	return t
 }
 
@@ -107,7 +107,10 @@ func (tx Tx) SetAside(table string, key []byte) error {
 
 // Put stores payload under key, encrypted if the table is one of the schema's sealed ones.
 func (t Table) Put(key, payload []byte) error {
-	if t.sealed {
+	switch {
+	case t.sealed && t.file.locked != nil:
+		return t.file.locked
+	case t.sealed:
 		return t.Bucket.Put(key, appendRecord(nil, sealedVersion, t.name, key, t.file.o.Keys.Seal(payload, placeOf(t.name, key))))
 	}
 	return t.Bucket.Put(key, AppendRecord(nil, t.name, key, payload))

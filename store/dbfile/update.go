@@ -1,7 +1,6 @@
 package dbfile
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -26,10 +25,10 @@ func (f *File) Update(fn func(Tx) error) error {
 	f.writeMu.Lock()
 	defer f.writeMu.Unlock()
 	f.mu.Lock()
-	refused := cmp.Or(f.locked, f.stuck)
+	stuck := f.stuck
 	f.mu.Unlock()
-	if refused != nil {
-		return refused
+	if stuck != nil {
+		return stuck
 	}
 	var fnErr error
 	start := f.o.Now()
