@@ -18,9 +18,9 @@ import (
 
 // Keys converts keys of PBXs. It keeps what it has found of a model: make one for each sync. It is not for several goroutines.
 type Keys struct {
-	packs *pack.Set
-	codes map[place][]keyCode
-	first map[[2]string]int
+	codes     map[place][]keyCode
+	different map[place][]*phonefile.Model // those of a vendor whose codes are not the same
+	first     map[[2]string]int
 }
 
 // place is what the codes of a key type depend on.
@@ -29,9 +29,9 @@ type place struct {
 	line                int
 }
 
-// NewKeys returns a converter that reads these packs.
-func NewKeys(packs *pack.Set) *Keys {
-	return &Keys{packs, map[place][]keyCode{}, map[[2]string]int{}}
+// NewKeys returns a converter that has found nothing yet.
+func NewKeys() *Keys {
+	return &Keys{map[place][]keyCode{}, map[place][]*phonefile.Model{}, map[[2]string]int{}}
 }
 
 // Phone is the phone that a key is for.
@@ -105,8 +105,8 @@ func (x *Keys) keyType(p Phone, k pbx.SourceKey, out *fleet.Key) (label string, 
 	if p.Vendor == nil {
 		return "", fmt.Errorf("the vendor is not known, so that its code has no meaning; set the model here")
 	}
-	model := p.Vendor.ModelOrGeneric(p.Model)
-	for _, m := range append([]*phonefile.Model{model, p.Vendor.Generic()}, p.Vendor.Models()...) {
+	own := p.Vendor.ModelOrGeneric(p.Model)
+	for _, m := range append([]*phonefile.Model{own}, x.others(p.Vendor, out.Area, max(out.Line, 1))...) {
 		codes := x.of(p.Vendor, m, out.Area, max(out.Line, 1))
 		f, err := choose(p.Vendor, m, *out, candidates(codes, k.Type, k.Value))
 		if err != nil {
@@ -157,12 +157,39 @@ func choose(v *pack.Vendor, m *phonefile.Model, k fleet.Key, list []found) (foun
 	return list[0], nil
 }
 
+// placeOf names a model and an area. All modules are alike.
+func placeOf(v *pack.Vendor, model, area string, line int) place {
+	if strings.HasPrefix(area, "expansion") {
+		area = "expansion1"
+	}
+	return place{v.ID, model, area, line}
+}
+
+// others returns the models of a vendor whose codes in an area differ from each other, the generic one first: most have those of others.
+func (x *Keys) others(v *pack.Vendor, area string, line int) []*phonefile.Model {
+	at := placeOf(v, "", area, line)
+	if list, ok := x.different[at]; ok {
+		return list
+	}
+	seen := map[string]bool{}
+	list := []*phonefile.Model{}
+	for _, m := range append([]*phonefile.Model{v.Generic()}, v.Models()...) {
+		var all strings.Builder
+		for _, c := range x.of(v, m, area, line) {
+			fmt.Fprintf(&all, "%s %s %s %v\n", c.keyType, c.code, c.plain, c.text)
+		}
+		if text := all.String(); !seen[text] {
+			seen[text] = true
+			list = append(list, m)
+		}
+	}
+	x.different[at] = list
+	return list
+}
+
 // of returns the codes of a model in an area.
 func (x *Keys) of(v *pack.Vendor, m *phonefile.Model, area string, line int) []keyCode {
-	at := place{v.ID, m.Name, area, line}
-	if strings.HasPrefix(area, "expansion") {
-		at.area = "expansion1"
-	}
+	at := placeOf(v, m.Name, area, line)
 	codes, ok := x.codes[at]
 	if !ok {
 		codes = codesOf(v, m, at.area, line)

@@ -28,7 +28,7 @@ func load(t *testing.T) *pack.Set {
 // code, with the value or the whole text. The key that is found renders the same.
 func TestWhatAPackRendersIsInverted(t *testing.T) {
 	s := load(t)
-	x := pbxdevice.NewKeys(s)
+	x := pbxdevice.NewKeys()
 	keys, twice := 0, 0
 	for _, v := range s.Vendors() {
 		for _, m := range append([]*phonefile.Model{v.Generic()}, v.Models()...) {
@@ -126,7 +126,7 @@ var fusionKeys = []struct {
 // TestKeysAsFusionPBXHasThem has codes of its vendor functions and of its templates.
 func TestKeysAsFusionPBXHasThem(t *testing.T) {
 	s := load(t)
-	x := pbxdevice.NewKeys(s)
+	x := pbxdevice.NewKeys()
 	for _, c := range fusionKeys {
 		vendor, model, _ := strings.Cut(c.model, "/")
 		p := pbxdevice.Phone{Model: model, Vars: map[string]string{"user_id": "1001"}}

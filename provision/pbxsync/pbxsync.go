@@ -110,7 +110,7 @@ func Apply(e fleet.Edit, s pbx.Snapshot, o Options) (SyncResult, error) {
 		o.Take.Extensions = true
 	}
 	out := SyncResult{Problems: slices.Clone(s.Problems)}
-	run := &syncRun{Options: o, Edit: e, out: &out, seen: map[[2]string]bool{}, told: map[string]bool{}, keys: pbxdevice.NewKeys(o.Packs)}
+	run := &syncRun{Options: o, Edit: e, out: &out, seen: map[[2]string]bool{}, told: map[string]bool{}, keys: pbxdevice.NewKeys()}
 	run.devices.syncRun, run.profiles.syncRun = run, run
 	err := run.apply(s)
 	if out.Problems == nil {
