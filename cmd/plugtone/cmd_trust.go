@@ -109,18 +109,23 @@ func enrolled(windows []trust.Window, length string) string {
 
 func deviceCredentials(a *app) *cobra.Command {
 	var reveal, rotate, force, all bool
+	var export credentialsExport
 	c := &cobra.Command{
 		Use: "credentials [MAC]", Args: cobra.MaximumNArgs(1), Short: "A phone's own user and password at this server",
 		Long: "Each phone has a user and a password of its own, with which it is served where no lease proves who it is. They are written\n" +
 			"into the phone's configuration if it can send them, and always with provisioning.external_url. --rotate makes a new password;\n" +
-			"the old one counts until the phone has used the new one, and there is no third before that without --force. --csv prints those\n" +
-			"of all phones, for the redirect services of vendors.",
+			"the old one counts until the phone has used the new one, and there is no third before that without --force. --format prints a\n" +
+			"table of all phones, or of those of --where, for the redirect services of vendors.",
 		Example: `  plugtone device credentials 00:15:65:12:34:56 --reveal
   plugtone device credentials 00:15:65:12:34:56 --rotate --message "phone was lent"
-  plugtone device credentials --csv`,
+  plugtone device credentials --format csv
+  plugtone device credentials --format poly-lens --where "vendor=polycom,location=Berlin*"`,
 		RunE: func(c *cobra.Command, args []string) error {
-			if all == (len(args) == 1) {
-				return usagef("name one phone, or --csv for all")
+			if all {
+				export.format = formatCSV
+			}
+			if err := export.check(args); err != nil {
+				return err
 			}
 			if !rotate && (a.write != (client.Write{}) || a.resync) {
 				return usagef("--dry-run, --summary, --message and --resync go with --rotate: nothing else here changes records")
@@ -129,8 +134,8 @@ func deviceCredentials(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if all {
-				return cl.ExportCredentials(c.Context(), c.OutOrStdout())
+			if export.format != "" {
+				return export.print(c, cl)
 			}
 			mac, err := dhcp.ParseMAC(args[0])
 			if err != nil {
@@ -156,8 +161,8 @@ func deviceCredentials(a *app) *cobra.Command {
 	f.BoolVar(&reveal, "reveal", false, "show the password")
 	f.BoolVar(&rotate, "rotate", false, "make a new password")
 	f.BoolVar(&force, "force", false, "with --rotate: also before the phone has used the last password, which then counts no more;\na phone that has fetched that one and is away from our leases must be enrolled")
-	f.BoolVar(&all, "csv", false, "all phones, with passwords, as CSV")
-	c.MarkFlagsMutuallyExclusive("csv", "rotate")
+	f.BoolVar(&all, "csv", false, "all phones, with passwords, as CSV; the same as --format csv")
+	export.define(c)
 	a.writes(c)
 	return c
 }
