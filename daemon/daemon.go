@@ -30,6 +30,7 @@ import (
 	"plugtone/provision/notify"
 	"plugtone/provision/pack"
 	"plugtone/provision/pbxsync"
+	"plugtone/provision/registration"
 	"plugtone/provision/trust"
 	"plugtone/provision/upstream"
 	"plugtone/store"
@@ -81,21 +82,22 @@ type Daemon struct {
 	observe *observe.Observer
 	certs   *certificates
 
-	store       *store.Store
-	files       *os.Root
-	uploads     *os.Root
-	links       atomic.Pointer[[]netip.Prefix] // attached to this host
-	hostChanges chan struct{}                  // holds a token when links, addresses or routes may have changed
-	table       *dhcp.Table
-	service     *provision.Service
-	index       *deviceindex.Index
-	memory      memory
-	dhcp        *server.Server // nil with dhcp.mode off
-	feed        feed.Feed
-	jobs        *notify.Jobs
-	pbx         *pbxsync.Sources
-	upstreams   *upstreams.Upstreams
-	credentials credentials
+	store         *store.Store
+	files         *os.Root
+	uploads       *os.Root
+	links         atomic.Pointer[[]netip.Prefix] // attached to this host
+	hostChanges   chan struct{}                  // holds a token when links, addresses or routes may have changed
+	table         *dhcp.Table
+	service       *provision.Service
+	index         *deviceindex.Index
+	memory        memory
+	dhcp          *server.Server // nil with dhcp.mode off
+	feed          feed.Feed
+	jobs          *notify.Jobs
+	pbx           *pbxsync.Sources
+	registrations *registration.Tracker
+	upstreams     *upstreams.Upstreams
+	credentials   credentials
 
 	current atomic.Pointer[runtimeConfig]
 	first   *runtimeConfig // what was started with: listeners can't change later
@@ -164,13 +166,14 @@ func (d *Daemon) build(p *runtimeConfig) (err error) {
 		return fmt.Errorf("load leases: %w", err)
 	}
 	d.distrustLeases(p.cfg)
+	d.registrations = newRegistrations(d)
 	if err := openUpstreams(d, p); err != nil {
 		return err
 	}
 	if err := buildService(d); err != nil {
 		return err
 	}
-	d.index = deviceindex.New(deviceindex.Config{Records: d.store, Packs: d.packs, Site: d.site, Status: d.service.StatusOf, Now: d.opts.Now})
+	d.index = deviceindex.New(deviceindex.Config{Records: d.store, Packs: d.packs, Site: d.site, Status: d.service.StatusOf, Registration: d.registrations.Of, Now: d.opts.Now})
 	d.observe = observe.New(observe.Config{
 		Store: d.store, Feed: &d.feed, Metrics: d.metrics, Log: d.log, Recorded: d.service.Recorded, Site: d.site, Now: d.opts.Now,
 		LeaseAt: d.table.LeaseAt, Certificate: d.certs.leaf,
@@ -198,7 +201,7 @@ func (d *Daemon) build(p *runtimeConfig) (err error) {
 func buildService(d *Daemon) (err error) {
 	d.service, err = provision.New(provision.Config{
 		Upstream: d.upstreams, Records: d.store, Leases: d.table, Packs: d.packs, Site: d.site, Fetches: d.store.Fetches, Timeline: d.store.Timeline, Files: d.files, Uploads: d.uploads, Now: d.opts.Now,
-		Neighbor: newNeighbors(d.opts.Now).of, Event: func(e trust.Event) { d.observe.TrustEvent(e) }, Used: d.credentials.used.add, Windows: d.store, Resets: d.store, Probe: addressProber{d},
+		Neighbor: newNeighbors(d.opts.Now).of, Event: func(e trust.Event) { d.observe.TrustEvent(e) }, Used: d.credentials.used.add, Windows: d.store, Resets: d.store, Probe: addressProber{d}, Registration: d.registrations.Of,
 	})
 	return err
 }

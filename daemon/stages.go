@@ -22,6 +22,7 @@ func (d *Daemon) stages() []stage {
 		{"prepare", s.prepare},
 		{"pbx", s.runPBX},
 		{"upstream", d.upstreams.Run},
+		{"registrations", func(ctx context.Context, ready func()) error { ready(); d.registrations.Run(ctx); return nil }},
 		{"resync", func(ctx context.Context, ready func()) error { ready(); d.jobs.Run(ctx); return nil }},
 	}
 	add := func(on bool, t task) {

@@ -21,7 +21,7 @@ func (r reporter) diagnose() func(context.Context, dhcp.MAC) ([]diagnosis.Findin
 	d := r.d
 	return diagnosis.Gatherer{
 		Records: d.store, Leases: d.table, Packs: d.packs, Site: d.site, Timeline: d.observe.Timeline, Fetches: d.observe.Fetches,
-		State: d.service.State, Off: r.off, Now: d.opts.Now,
+		Status: d.service.Status, Off: r.off, Now: d.opts.Now,
 	}.Diagnose
 }
 

@@ -13,6 +13,7 @@ import (
 	"plugtone/provision/devicestatus"
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
+	"plugtone/provision/registration"
 	"plugtone/provision/setting"
 	"plugtone/provision/timeline"
 	"plugtone/provision/trust"
@@ -45,9 +46,10 @@ type Config struct {
 	Windows trust.WindowStore // nil: enrollment windows end with the service
 	Resets  trust.ResetStore  // nil: a new service has its whole budget of resets
 	// Upstream requests the files that PBXs render; nil: phones with such a profile get none, as in a preview of other records.
-	Upstream Upstream
-	Now      func() time.Time
-	Cache    int64 // bytes of rendered files kept; 0: 32 MiB
+	Upstream     Upstream
+	Now          func() time.Time
+	Cache        int64                                                             // bytes of rendered files kept; 0: 32 MiB
+	Registration func([]registration.Account, netip.Addr) []registration.LineState // registration.Tracker.Of; nil: nothing is known
 }
 
 // Service answers file requests and previews the answers. It is safe for concurrent use.

@@ -23,16 +23,10 @@ func (s *Service) Status(ctx context.Context, mac dhcp.MAC) (devicestatus.Status
 	return s.StatusOf(ctx, d)
 }
 
-// State is the state alone.
-func (s *Service) State(ctx context.Context, mac dhcp.MAC) (string, error) {
-	st, err := s.Status(ctx, mac)
-	return st.State, err
-}
-
 // StatusOf is Status for a record that was read already.
 func (s *Service) StatusOf(ctx context.Context, d *fleet.Device) (devicestatus.Status, error) {
 	r := devicestatus.Reader{
-		Records: s.c.Records, Leases: s.c.Leases, Packs: s.c.Packs(), Site: s.c.Site(), Subnets: s.subnets, Fetches: s.c.Fetches, Timeline: s.c.Timeline, Now: s.c.Now(),
+		Records: s.c.Records, Leases: s.c.Leases, Packs: s.c.Packs(), Site: s.c.Site(), Subnets: s.subnets, Fetches: s.c.Fetches, Timeline: s.c.Timeline, Registration: s.c.Registration, Now: s.c.Now(),
 		File: func(ctx context.Context, mac dhcp.MAC, name string) devicestatus.File {
 			a := s.preview(ctx, Request{Name: name, As: mac}).Answer
 			a.discard()

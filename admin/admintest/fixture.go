@@ -100,7 +100,7 @@ func New(t testing.TB) *Fixture {
 		},
 		Discovered: h, Audit: h, Changes: h.Records, Tokens: h, Feed: &h.Feed,
 		Diagnose: diagnosis.Gatherer{Records: records{h}, Leases: h, Packs: func() *pack.Set { return h.Packs }, Site: func() *fleet.Site { return site },
-			Timeline: h.Timeline, Fetches: h.Fetches, State: h.Service.State, Off: func() []string { return nil }, Now: clock}.Diagnose,
+			Timeline: h.Timeline, Fetches: h.Fetches, Status: h.Service.Status, Off: func() []string { return nil }, Now: clock}.Diagnose,
 		Subnets: func() []client.Subnet {
 			return []client.Subnet{{Subnet: netip.MustParsePrefix("10.20.0.0/22"), Interface: "voice0", Phones: "provision",
 				Pools: []string{"10.20.1.0-10.20.3.250"}, Addresses: 763, Active: len(h.All()), Free: 763 - len(h.All())}}

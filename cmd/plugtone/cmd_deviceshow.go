@@ -126,6 +126,16 @@ func renderedBy(u *devicestatus.Upstream) string {
 	return fmt.Sprintf("%s; the state is that of the last answer, of %s at %s", u.Hosts, u.By, at(u.Answered))
 }
 
+// addLines adds the lines, and what the PBX has of them.
+func addLines(f *fields, d client.Device) {
+	for _, l := range d.Lines {
+		f.add("line "+strconv.Itoa(l.Position), changes.LineText(l))
+	}
+	for _, l := range statusOf(d).Registration {
+		f.add("pbx, line "+strconv.Itoa(l.Position), l.String())
+	}
+}
+
 // printDevice shows what a phone is, its status, and then what it is given.
 func printDevice(a *app, c *cobra.Command, d client.Device) error {
 	var f fields
@@ -149,9 +159,7 @@ func printDevice(a *app, c *cobra.Command, d client.Device) error {
 		f.add("other mac", m.String())
 	}
 	f.add("profile", d.Profile)
-	for _, l := range d.Lines {
-		f.add("line "+strconv.Itoa(l.Position), changes.LineText(l))
-	}
+	addLines(&f, d)
 	for _, k := range d.Keys {
 		spec := k.String()
 		name, value, _ := strings.Cut(spec, "=")

@@ -17,15 +17,18 @@ import (
 	"plugtone/provision/devicestatus"
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
+	"plugtone/provision/registration"
 )
 
-// Config is what an Index needs. All members are required.
+// Config is what an Index needs. All members but Registration are required.
 type Config struct {
 	Records fleet.Records
 	Packs   func() *pack.Set
 	Site    func() *fleet.Site
 	Status  func(context.Context, *fleet.Device) (devicestatus.Status, error) // of a record that was just read
 	Now     func() time.Time
+	// Registration is registration.Tracker.Of: it changes with no revision, so rows don't have it. nil: nothing is known.
+	Registration func([]registration.Account, netip.Addr) []registration.LineState
 }
 
 // Index has a row for each device. Its methods may be called from any goroutine.

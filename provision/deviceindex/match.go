@@ -3,11 +3,13 @@ package deviceindex
 import (
 	"encoding/hex"
 	"errors"
+	"net/netip"
 	"slices"
 	"strings"
 
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
+	"plugtone/provision/registration"
 	"plugtone/provision/selector"
 )
 
@@ -20,7 +22,8 @@ type matcher struct {
 	bare             string // the same without the separators of a MAC
 	textKnown        memo   // of the shared texts
 	longNotes        map[dhcp.MAC]bool
-	onRecord, ofRest []*test // conditions on the record, and those on the status
+	registration     func([]registration.Account, netip.Addr) []registration.LineState // of Config
+	onRecord, ofRest []*test                                                           // conditions on the record, and those on the status
 }
 
 // test is a condition on rows.
@@ -121,12 +124,26 @@ func (m *matcher) holds(t *test, r *row) bool {
 		return shared(r.leftOut)
 	case "state":
 		return t.Holds(states[r.state])
+	case "registered":
+		return t.Holds(m.registered(r))
 	case "label":
 		return t.Holds(r.part(textLabel))
 	case "location":
 		return t.Holds(r.part(textLocation))
 	}
 	return t.Holds(listed(t.Field, r)...)
+}
+
+// registered returns the state of a phone's lines at the PBX; "" when nothing is known.
+func (m *matcher) registered(r *row) string {
+	if m.registration == nil || r.ip == 0 {
+		return ""
+	}
+	var accounts []registration.Account
+	for number, registrar := range r.lines {
+		accounts = append(accounts, registration.Account{Number: number, Registrar: registrar})
+	}
+	return registration.Summary(m.registration(accounts, unpackAddr(r.ip)))
 }
 
 // listed returns the values of a field that can have several, and that few rows share.

@@ -34,7 +34,7 @@ type Page struct {
 }
 
 // ofStatus are the fields that the record alone does not have.
-var ofStatus = []string{"state", "subnet", "firmware", "left_out", "ip", "last_seen", "last_fetch"}
+var ofStatus = []string{"state", "subnet", "firmware", "left_out", "registered", "ip", "last_seen", "last_fetch"}
 
 // needsStatus reports whether a condition is on more than the record.
 func (q Query) needsStatus() bool {
@@ -69,6 +69,7 @@ func (x *Index) prepare(ctx context.Context, q Query, needed func(field string) 
 		return nil, err
 	}
 	m := newMatcher(q, x.texts)
+	m.registration = x.c.Registration
 	if err := x.searchNotes(m); err != nil || !slices.ContainsFunc(ofStatus, needed) {
 		return m, err
 	}

@@ -12,6 +12,7 @@ import (
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/provisiontest"
+	"plugtone/provision/registration"
 	"plugtone/provision/selector"
 	"plugtone/provision/setting"
 )
@@ -59,6 +60,30 @@ func TestConditionsSelect(t *testing.T) {
 		got, err := x.Select(t.Context(), s)
 		if err != nil || slices.Contains(got, d.MAC) != want {
 			t.Errorf("%q: %v, %v, want %v", expr, got, err, want)
+		}
+	}
+}
+
+// TestRegisteredSelects: what the PBX has of a phone changes with no record.
+func TestRegisteredSelects(t *testing.T) {
+	d := &fleet.Device{MAC: dhcp.MAC{0, 0x15, 0x65, 0x12, 0x34, 0x56}, Vendor: "acme", Model: "A4", Lines: []fleet.Line{{Position: 1, Extension: "1001", Registrar: "main"}}}
+	ip := netip.MustParseAddr("10.20.1.7")
+	x, _ := newIndex(t, func(dhcp.MAC) devicestatus.Status { return devicestatus.Status{State: "in_sync", IP: ip} }, d)
+	state := ""
+	x.c.Registration = func(a []registration.Account, addr netip.Addr) []registration.LineState {
+		if len(a) != 1 || a[0].Number != "1001" || a[0].Registrar != "main" || addr != ip {
+			t.Errorf("%v at %s", a, addr)
+		}
+		return []registration.LineState{{State: state}}
+	}
+	where, err := selector.Parse("registered=refused")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, state = range []string{registration.Registered, registration.Refused, registration.Registered} {
+		got, err := x.Select(t.Context(), where)
+		if err != nil || slices.Contains(got, d.MAC) != (state == registration.Refused) {
+			t.Errorf("%s: %v, %v", state, got, err)
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/phonefile"
+	"plugtone/provision/registration"
 	"plugtone/provision/resolve"
 	"plugtone/provision/timeline"
 )
@@ -30,14 +31,16 @@ const (
 
 // Status is the state of a device.
 type Status struct {
-	State     string     `json:"state" doc:"state of the device: in_sync when its last fetches are what it would get now (of a phone whose files a PBX renders: what the PBX answered last), stale when they differ" example:"in_sync" enum:"never_seen,never_fetched,in_sync,stale,refused,disabled"`
-	IP        netip.Addr `json:"ip,omitzero" doc:"address of its active lease" example:"10.20.1.7"`
-	LastSeen  time.Time  `json:"last_seen,omitzero" doc:"when the phone sent something last" example:"2026-11-22T12:00:00Z"`
-	LastFetch time.Time  `json:"last_fetch,omitzero" doc:"when it fetched a file last" example:"2026-11-22T12:00:00Z"`
-	Firmware  string     `json:"firmware,omitempty" doc:"firmware that it reported last" example:"108.86.0.70"`
-	Upstream  *Upstream  `json:"upstream,omitempty" doc:"set when a PBX renders its files: in_sync then means that it has what the PBX answered last; whether the PBX would answer the same now is not known"`
-	Beyond    []string   `json:"beyond_model,omitempty" doc:"lines and keys that the phone gets although the pack states fewer of its model" example:"[\"line 5: T44W has lines 1 to 4, as far as is known; that is not certain\"]"`
-	LeftOut   []string   `json:"left_out,omitempty" doc:"keys, lines and settings that the phone does not get, with the reason" example:"[\"key 13: the model has 12\"]"`
+	State        string                   `json:"state" doc:"state of the device: in_sync when its last fetches are what it would get now (of a phone whose files a PBX renders: what the PBX answered last), stale when they differ" example:"in_sync" enum:"never_seen,never_fetched,in_sync,stale,refused,disabled"`
+	IP           netip.Addr               `json:"ip,omitzero" doc:"address of its active lease" example:"10.20.1.7"`
+	LastSeen     time.Time                `json:"last_seen,omitzero" doc:"when the phone sent something last" example:"2026-11-22T12:00:00Z"`
+	LastFetch    time.Time                `json:"last_fetch,omitzero" doc:"when it fetched a file last" example:"2026-11-22T12:00:00Z"`
+	Firmware     string                   `json:"firmware,omitempty" doc:"firmware that it reported last" example:"108.86.0.70"`
+	Upstream     *Upstream                `json:"upstream,omitempty" doc:"set when a PBX renders its files: in_sync then means that it has what the PBX answered last; whether the PBX would answer the same now is not known"`
+	Beyond       []string                 `json:"beyond_model,omitempty" doc:"lines and keys that the phone gets although the pack states fewer of its model" example:"[\"line 5: T44W has lines 1 to 4, as far as is known; that is not certain\"]"`
+	Registered   string                   `json:"registered,omitempty" doc:"the worst state of its lines at the PBX; absent when the PBX is not polled or does not answer" example:"registered" enum:"registered,refused,elsewhere,not_registered"`
+	Registration []registration.LineState `json:"registration,omitempty" doc:"its lines at the PBX"`
+	LeftOut      []string                 `json:"left_out,omitempty" doc:"keys, lines and settings that the phone does not get, with the reason" example:"[\"key 13: the model has 12\"]"`
 }
 
 // recentEntries is how much of a timeline the status looks at.
@@ -63,23 +66,28 @@ type Leases interface {
 	LeasesOf(mac dhcp.MAC) []dhcp.Lease
 }
 
-// Reader computes states. All members but Timeline are required.
+// Reader computes states. All members but Timeline and Registration are required.
 type Reader struct {
-	Records  fleet.Records
-	Leases   Leases
-	Packs    *pack.Set
-	Site     *fleet.Site
-	Subnets  fleet.SubnetFinder
-	Fetches  func(mac dhcp.MAC) ([]fleet.Fetch, error)
-	Timeline func(mac dhcp.MAC, limit int) ([]timeline.Entry, error) // nil: no device is shown as refused
-	File     func(ctx context.Context, mac dhcp.MAC, name string) File
-	Now      time.Time
+	Records      fleet.Records
+	Leases       Leases
+	Packs        *pack.Set
+	Site         *fleet.Site
+	Subnets      fleet.SubnetFinder
+	Fetches      func(mac dhcp.MAC) ([]fleet.Fetch, error)
+	Timeline     func(mac dhcp.MAC, limit int) ([]timeline.Entry, error) // nil: no device is shown as refused
+	File         func(ctx context.Context, mac dhcp.MAC, name string) File
+	Registration func([]registration.Account, netip.Addr) []registration.LineState // registration.Tracker.Of; nil: nothing is known
+	Now          time.Time
 }
 
 // Read returns the state of a device.
 func (s Reader) Read(ctx context.Context, d *fleet.Device) (Status, error) {
 	var st Status
 	s.seen(&st, d)
+	if s.Registration != nil {
+		st.Registration = s.Registration(registration.Accounts(d), st.IP)
+		st.Registered = registration.Summary(st.Registration)
+	}
 	fetches, err := s.Fetches(d.MAC)
 	if err != nil {
 		return Status{}, err

@@ -12,6 +12,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
+	"plugtone/provision/registration"
 	"plugtone/provision/timeline"
 )
 
@@ -39,14 +40,15 @@ type Facts struct {
 	MAC      dhcp.MAC
 	Recorded bool
 	Enabled  bool
-	Vendor   string       // of the record
-	Model    string       // of the record
-	NoPack   bool         // there is no vendor pack for the record's vendor
-	State    string       // status.state; "" when it is not known
-	Upstream string       // hosts of the PBXs that render its files; "" when they are rendered here
-	Leases   []dhcp.Lease // of all MACs of the phone, in any state
-	Fetched  fleet.Fetch  // the last fetch of its own configuration; zero when there is none
-	Off      []string     // the transports that are switched off: tftp, http, https
+	Vendor   string                   // of the record
+	Model    string                   // of the record
+	NoPack   bool                     // there is no vendor pack for the record's vendor
+	State    string                   // status.state; "" when it is not known
+	Upstream string                   // hosts of the PBXs that render its files; "" when they are rendered here
+	Leases   []dhcp.Lease             // of all MACs of the phone, in any state
+	Fetched  fleet.Fetch              // the last fetch of its own configuration; zero when there is none
+	Off      []string                 // the transports that are switched off: tftp, http, https
+	Lines    []registration.LineState // what the PBX has of its lines; none where it is not polled
 
 	Claims func(file string) []Claim    // the packs whose phones request a file as their own or a common one
 	Holder func(netip.Addr) dhcp.MAC    // the client with an active lease of the address; zero when there is none
@@ -119,7 +121,7 @@ func Diagnose(entries []timeline.Entry, f Facts) []Finding {
 		}
 	}
 	var all []conclusion
-	for _, part := range [][]conclusion{h.record(), h.vendor(), h.macUsedTwice(), h.address(), h.fetches()} {
+	for _, part := range [][]conclusion{h.record(), h.vendor(), h.macUsedTwice(), h.address(), h.fetches(), h.registrations()} {
 		all = append(all, part...)
 	}
 	agreed := !slices.ContainsFunc(all, func(c conclusion) bool { return c.doubt })

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"plugtone/dhcp"
+	"plugtone/provision/devicestatus"
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/phonefile"
@@ -28,8 +29,8 @@ type Gatherer struct {
 	Site     func() *fleet.Site
 	Timeline func(mac dhcp.MAC, limit int) ([]timeline.Entry, error) // the newest, oldest first
 	Fetches  func(dhcp.MAC) ([]fleet.Fetch, error)
-	State    func(context.Context, dhcp.MAC) (string, error) // status.state
-	Off      func() []string                                 // see Facts
+	Status   func(context.Context, dhcp.MAC) (devicestatus.Status, error)
+	Off      func() []string // see Facts
 	Now      func() time.Time
 }
 
@@ -97,9 +98,9 @@ func (g Gatherer) facts(ctx context.Context, mac dhcp.MAC) (f Facts, macs []dhcp
 			f.Fetched = x
 		}
 	}
-	// Without the state the diagnosis is still useful.
-	if state, err := g.State(ctx, d.MAC); err == nil {
-		f.State = state
+	// Without the status the diagnosis is still useful.
+	if st, err := g.Status(ctx, d.MAC); err == nil {
+		f.State, f.Lines = st.State, st.Registration
 	}
 	return f, macs, nil
 }
