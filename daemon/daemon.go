@@ -20,6 +20,7 @@ import (
 	"plugtone/daemon/config"
 	"plugtone/daemon/health"
 	"plugtone/daemon/observe"
+	"plugtone/daemon/push"
 	"plugtone/daemon/upstreams"
 	"plugtone/dhcp"
 	"plugtone/dhcp/engine"
@@ -166,7 +167,7 @@ func (d *Daemon) build(p *runtimeConfig) (err error) {
 		return fmt.Errorf("load leases: %w", err)
 	}
 	d.distrustLeases(p.cfg)
-	d.registrations = newRegistrations(d)
+	d.registrations = push.NewRegistrations(func() push.Config { return pushConfig(d) }, d.opts.Now, d.log)
 	if err := openUpstreams(d, p); err != nil {
 		return err
 	}

@@ -7,7 +7,6 @@ import (
 
 	"plugtone/daemon/push"
 	"plugtone/provision/pbxroute"
-	"plugtone/provision/registration"
 )
 
 // buildPush makes the resync jobs and the PBX sources that start them.
@@ -21,16 +20,7 @@ func buildPush(d *Daemon) (err error) {
 // pushConfig returns what of the daemon is needed to make phones fetch.
 func pushConfig(d *Daemon) push.Config {
 	return push.Config{Records: d.store, Leases: d.table, Packs: d.packs, Site: d.site, Fetches: d.store.Fetches, Observer: d.observe, Store: d.store,
-		Registrars: d.registrars, Registerer: d.metrics.Registry, Version: d.opts.Version, Now: d.opts.Now, Log: d.log}
-}
-
-// registrars returns how the PBXs of registrars are reached, of the configuration in force.
-func (d *Daemon) registrars() []pbxroute.Config { return d.current.Load().cfg.Registrars }
-
-// newRegistrations returns the tracker of who is registered at PBXs.
-func newRegistrations(d *Daemon) *registration.Tracker {
-	return registration.New(registration.Config{PBXs: d.registrars, Open: push.Open, Now: d.opts.Now, Log: d.log,
-		Changed: func(c registration.Change) { push.Changed(pushConfig(d), c) }})
+		Registrars: func() []pbxroute.Config { return d.current.Load().cfg.Registrars }, Registerer: d.metrics.Registry, Version: d.opts.Version, Now: d.opts.Now, Log: d.log}
 }
 
 // pnp answers phones that look for their server by SIP PnP.

@@ -2,6 +2,8 @@ package push
 
 import (
 	"errors"
+	"log/slog"
+	"time"
 
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
@@ -10,11 +12,16 @@ import (
 	"plugtone/provision/timeline"
 )
 
-// Open returns a PBX for the polls of a registration.Tracker.
-func Open(c pbxroute.Config) registration.PBX { return pbxroute.New(c) }
+// NewRegistrations returns the tracker of who is registered at the PBXs. c is called when it runs.
+func NewRegistrations(c func() Config, now func() time.Time, log *slog.Logger) *registration.Tracker {
+	return registration.New(registration.Config{
+		PBXs: func() []pbxroute.Config { return c().Registrars() }, Open: func(x pbxroute.Config) registration.PBX { return pbxroute.New(x) },
+		Changed: func(change registration.Change) { changed(c(), change) }, Now: now, Log: log,
+	})
+}
 
-// Changed writes a change of registration to the timeline of the phone that has the address, when the phone has a line of the account.
-func Changed(c Config, change registration.Change) {
+// changed writes a change of registration to the timeline of the phone that has the address, when the phone has a line of the account.
+func changed(c Config, change registration.Change) {
 	lease, ok := c.Leases.LeaseAt(change.Addr)
 	if !ok {
 		return
