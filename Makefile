@@ -27,13 +27,18 @@ TEST_TOOLS := pg_ctlcluster:postgresql mariadbd:mariadb-server sipp:sip-tester u
               ip:iproute2 ping:iputils-ping openssl:openssl systemd-analyze:systemd linphonec:linphone-cli kamailio:kamailio-postgres-modules promtool:prometheus \
               chromium:chromium nginx:nginx-light
 
-.PHONY: demo test bench bench-dhcp bench-files bench-storm parity fuzz build lint lint-api install packages test-packages image tools
+.PHONY: demo test screenshots bench bench-dhcp bench-files bench-storm parity fuzz build lint lint-api install packages test-packages image tools
 
 demo: build
 	$(BIN) demo $(ARGS)
 
 test: tools
 	PLUGTONE_REQUIRE_E2E=1 $(GO) test -timeout 20m ./...
+
+# The pictures in docs/page.md, of the office that the page's tests have.
+screenshots: tools
+	mkdir -p docs/images
+	PLUGTONE_SCREENSHOTS=$(CURDIR)/docs/images $(GO) test ./admin/web/webtest -run TestScreenshots -count=1
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./...

@@ -12,6 +12,7 @@ import (
 func (f *Frame) funcs() template.FuncMap {
 	return template.FuncMap{
 		"asset":  f.Assets.URL, // asset "style.css": address of a file
+		"script": f.script,     // script "keys.js": a module of one screen
 		"icon":   icon,         // icon "phone": a picture beside a text
 		"time":   timeTag,      // time .At: date and time
 		"ago":    func(t time.Time) template.HTML { return agoTag(f.Now(), t) },
@@ -22,6 +23,11 @@ func (f *Frame) funcs() template.FuncMap {
 		"join":   strings.Join,
 		"dict":   dict, // dict "A" 1 "B" 2: several values for one template
 	}
+}
+
+// script returns the element that loads a module.
+func (f *Frame) script(name string) template.HTML {
+	return template.HTML(`<script type="module" src="` + template.HTMLEscapeString(f.Assets.URL(name)) + `"></script>`)
 }
 
 func dict(pairs ...any) (map[string]any, error) {

@@ -1,6 +1,7 @@
 package phones
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"slices"
@@ -33,6 +34,7 @@ const (
 	maxCells = 40 // columns in an address
 
 	usualSort = "label"
+	firstPage = "-" // the first page among the cursors of the pages before
 )
 
 // readQuery reads the address of a request. What it does not understand is the API's to refuse.
@@ -136,7 +138,7 @@ func (q query) first() query {
 
 // next returns the query of the page after this one, which has n rows.
 func (q query) next(cursor string, n int) query {
-	q.Prev = append(slices.Clone(q.Prev), q.Cursor)
+	q.Prev = append(slices.Clone(q.Prev), cmp.Or(q.Cursor, firstPage))
 	q.Prev = q.Prev[max(0, len(q.Prev)-maxPrev):]
 	q.Cursor, q.From = cursor, q.From+n
 	return q
@@ -149,6 +151,9 @@ func (q query) previous() (_ query, ok bool) {
 	}
 	last := len(q.Prev) - 1
 	q.Cursor, q.Prev, q.From = q.Prev[last], q.Prev[:last], max(1, q.From-q.Limit)
+	if q.Cursor == firstPage {
+		q.Cursor = ""
+	}
 	return q, true
 }
 

@@ -179,6 +179,9 @@ func (b *Tab) Text(css string) string {
 	return b.Eval(fmt.Sprintf(`document.querySelector(%q)?.innerText ?? ""`, css))
 }
 
+// Has reports whether there is such an element now.
+func (b *Tab) Has(css string) bool { b.t.Helper(); return b.Count(css) > 0 }
+
 // Count returns how many elements a selector has.
 func (b *Tab) Count(css string) int {
 	b.t.Helper()
@@ -210,20 +213,6 @@ func (b *Tab) Path() string {
 	return strings.TrimPrefix(text, b.site.URL)
 }
 
-// WithoutScripts opens a tab in which no JavaScript runs, signed in with a role.
-func (s *Site) WithoutScripts(t testing.TB, role string) *Tab {
-	t.Helper()
-	b := s.Tab(t)
-	if _, err := chromedp.Call(b.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}); err != nil {
-		t.Fatal(err)
-	}
-	b.Open("/login")
-	b.Type("#token", role)
-	b.Press("\r")
-	b.Wait(".nav")
-	return b
-}
-
 // Cookies returns the cookies of the site as a Cookie header has them, for requests of the test's own.
 func (b *Tab) Cookies() string {
 	b.t.Helper()
@@ -238,20 +227,25 @@ func (b *Tab) Cookies() string {
 	return strings.Join(out, "; ")
 }
 
-// Screenshot writes the visible page to NAME.png in the folder $PLUGTONE_SCREENSHOTS; without one it does nothing.
-func (b *Tab) Screenshot(name string) {
-	dir := os.Getenv("PLUGTONE_SCREENSHOTS")
-	if dir == "" {
-		return
-	}
+// Picture writes the visible page to NAME.png in the folder $PLUGTONE_SCREENSHOTS.
+func (b *Tab) Picture(name string) {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
 	png, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
 	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, strings.ReplaceAll(b.t.Name(), "/", "-")+"-"+name+".png"), png, 0o644)
+		err = os.WriteFile(filepath.Join(os.Getenv("PLUGTONE_SCREENSHOTS"), name+".png"), png, 0o644)
 	}
 	if err != nil {
 		b.t.Errorf("screenshot: %v", err)
 	}
+}
+
+// Screenshot writes the visible page to NAME.png in the folder $PLUGTONE_SCREENSHOTS; without one it does nothing.
+func (b *Tab) Screenshot(name string) {
+	if os.Getenv("PLUGTONE_SCREENSHOTS") == "" {
+		return
+	}
+	b.t.Helper()
+	b.Picture(strings.ReplaceAll(b.t.Name(), "/", "-") + "-" + name)
 }
