@@ -28,6 +28,9 @@ func selectFile(r Request, packs *pack.Set, name parsedName, who requester, auth
 		id := identity(r, packs, name, who, auth)
 		return selection{vendor: id.Vendor, model: id.Model}
 	case auth.Proven && d != nil && d.Vendor != "":
+		if m := name.bestMatch(d.Vendor, d.Model); m != nil {
+			return selection{match: m, vendor: d.Vendor, model: d.Model, kind: string(m.Kind)}
+		}
 		return selectFor(d, name, identity(r, packs, name, who, auth).Vendor)
 	}
 	id := identity(r, packs, name, who, auth)
@@ -47,12 +50,11 @@ func selectFile(r Request, packs *pack.Set, name parsedName, who requester, auth
 	return sel
 }
 
-// selectFor selects the file of a proven phone with a vendor. recognized is the vendor that it presents itself as.
+// selectFor selects a file for a proven phone whose vendor has none of the name. recognized is the vendor that it presents itself as.
 func selectFor(d *fleet.Device, name parsedName, recognized string) selection {
-	sel := selection{match: name.bestMatch(d.Vendor, d.Model), vendor: d.Vendor, model: d.Model}
+	sel := selection{vendor: d.Vendor, model: d.Model}
 	m := name.bestMatch(recognized, "")
 	switch {
-	case sel.match != nil:
 	case m != nil && m.Kind == phonefile.KindFirmware:
 		sel.match = m // a phone that presents itself as the vendor that would install it
 	case len(name.vendors()) == 1 && !name.guarded() && name.Matches[0].Kind != phonefile.KindFirmware:
