@@ -144,7 +144,7 @@ var lastXID atomic.Uint32
 func (p *phone) run() {
 	p.started = time.Now()
 	if p.stormSpec.Upload {
-		p.err = p.conn.exchange("PUT", localFile(p.n), "phone_setting.ring_type = Ring3.wav\n", "2")
+		p.err = p.request("PUT", localFile(p.n), "phone_setting.ring_type = Ring3.wav\n", "2")
 		p.conn.hangUp()
 		p.leased, p.done = p.started, time.Now()
 		return
@@ -200,19 +200,26 @@ func (p *phone) exchange(kind, want byte, xid uint32, chosen received) (received
 func (p *phone) fetch() error {
 	defer p.conn.hangUp()
 	for _, a := range bootFiles(p.n) {
-		for try := 1; ; try++ {
-			err := p.conn.exchange("GET", a.file, "", a.status)
-			if err == nil {
-				break
-			}
-			if p.conn.hangUp(); try == bootTries {
-				return err
-			}
-			p.filesAgain++
-			time.Sleep(retryAfter())
+		if err := p.request("GET", a.file, "", a.status); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// request repeats a request until it has the wanted answer.
+func (p *phone) request(method, file, body, status string) error {
+	for try := 1; ; try++ {
+		err := p.conn.exchange(method, file, body, status)
+		if err == nil {
+			return nil
+		}
+		if p.conn.hangUp(); try == bootTries {
+			return err
+		}
+		p.filesAgain++
+		time.Sleep(retryAfter())
+	}
 }
 
 // fileClient is a phone's HTTP client.

@@ -126,7 +126,7 @@ func makeDnsmasq(_ dhcpOptions, dir string, held int) ([]string, []string, error
 	return []string{"dnsmasq", "--keep-in-foreground", "--user=root", "--group=root", "--port=0", "--conf-file=/dev/null", "--pid-file=" + filepath.Join(dir, "pid"),
 		"--interface=eth0", "--no-ping", "--quiet-dhcp", "--dhcp-authoritative", "--dhcp-lease-max=1000000",
 		"--log-facility=" + filepath.Join(dir, "messages"), "--dhcp-leasefile=" + filepath.Join(dir, "leases"),
-		fmt.Sprintf("--dhcp-range=%s,%s,255.240.0.0,1h", firstNew, lastOfPool), "--dhcp-option=3,10.0.0.1", "--dhcp-option=6,10.0.0.1"}, nil, nil
+		fmt.Sprintf("--dhcp-range=%s,%s,255.0.0.0,1h", firstNew, lastOfPool), "--dhcp-option=3,10.0.0.1", "--dhcp-option=6,10.0.0.1"}, nil, nil
 }
 
 // awaitOffer sends DISCOVERs as a relay would until there is an answer.

@@ -44,6 +44,7 @@ type options struct {
 	only    string
 	build   string // another build of plugtone to compare with; "": the program of the workload
 	devices int
+	storm   int // phones that boot at once
 
 	impairment *netlab.Impairment // of the links; nil: none
 }
@@ -59,6 +60,7 @@ func benchFiles(ctx context.Context, args []string) error {
 	flag.StringVar(&o.only, "only", "", "only workloads with this in their name")
 	flag.StringVar(&o.build, "build", "", "compare with this build of plugtone, not with the other programs")
 	flag.IntVar(&o.devices, "devices", 100_000, "devices on record, for the comparison with 100")
+	flag.IntVar(&o.storm, "storm-phones", 1000, "phones that boot at the same moment; 10,000 are the most")
 	if err := flag.Parse(args); err != nil {
 		return err
 	}

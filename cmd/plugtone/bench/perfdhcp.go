@@ -23,12 +23,12 @@ import (
 // The addresses of the two namespaces, and what is handed out. Leases that are there before lie behind what is handed out
 // new, so that no server has to walk over them first.
 var (
-	dhcpNetwork    = netip.MustParsePrefix("10.0.0.0/12")
+	dhcpNetwork    = netip.MustParsePrefix("10.0.0.0/8")
 	dhcpServerAddr = netip.MustParseAddr("10.0.0.2")
 	clientAddr     = netip.MustParseAddr("10.0.0.3")
 	firstNew       = netip.MustParseAddr("10.1.0.1")
 	firstHeld      = netip.MustParseAddr("10.10.0.1")
-	lastOfPool     = netip.MustParseAddr("10.14.255.254")
+	lastOfPool     = netip.MustParseAddr("10.30.255.254")
 )
 
 // benchmark is one running server and the namespace of its clients.

@@ -174,7 +174,7 @@ func start(ctx context.Context, o options, name string, phones, devices int) (*s
 dhcp:
   conflict_check: false
   subnets:
-    - {subnet: %s, interface: eth0, pools: [10.0.1.0-10.0.9.255], routers: [10.0.0.1], lease_time: 8d}
+    - {subnet: %s, interface: eth0, pools: [10.0.1.0-10.0.49.255], routers: [10.0.0.1], lease_time: 8d}
 provisioning: {settings: {admin_password: b3nchmark}}
 admin: {listen: ["unix:%s/admin.sock"]}
 `, data, network, s.dir)

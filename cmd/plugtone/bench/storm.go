@@ -20,7 +20,7 @@ import (
 // storm has all phones boot at the same moment, as after a power cut: phones on record that had leases before, each from its
 // DISCOVER to its third file. The server has just come back, or some seconds before, or has every file cached.
 func storm(ctx context.Context, o options) error {
-	s, err := start(ctx, o, "plugtone", stormPhones, stormPhones)
+	s, err := start(ctx, o, "plugtone", o.storm, o.storm)
 	if err != nil {
 		return err
 	}
@@ -29,13 +29,13 @@ func storm(ctx context.Context, o options) error {
 		return err
 	}
 	var uploaded stormResult
-	if _, _, err := s.measure("boot", stormSpec{Server: serverAddr.String(), Phones: stormPhones, Upload: true}, &uploaded); err != nil {
+	if _, _, err := s.measure("boot", stormSpec{Server: serverAddr.String(), Phones: o.storm, Upload: true}, &uploaded); err != nil {
 		return err
 	}
 	if uploaded.Failed > 0 {
 		return fmt.Errorf("%d uploads failed: %s", uploaded.Failed, uploaded.Why)
 	}
-	fmt.Printf("\nstorm: %d phones that had leases before, all at once, from DISCOVER to the third file (reach 2 s, none lost)\n", stormPhones)
+	fmt.Printf("\nstorm: %d phones that had leases before, all at once, from DISCOVER to the third file (reach 2 s, none lost)\n", o.storm)
 	for _, keep := range []bool{false, true} {
 		for range o.rounds {
 			for _, since := range []string{"just started", "started 10 s ago", "files known"} {
@@ -47,7 +47,7 @@ func storm(ctx context.Context, o options) error {
 				if since == "started 10 s ago" { // a phone needs longer to boot
 					time.Sleep(10 * time.Second)
 				}
-				text, err := s.storm(stormSpec{Server: serverAddr.String(), Phones: stormPhones, Keep: keep})
+				text, err := s.storm(stormSpec{Server: serverAddr.String(), Phones: o.storm, Keep: keep})
 				if err != nil {
 					return err
 				}
