@@ -124,7 +124,7 @@ install:
 	install -D -m 0644 packaging/grafana/plugtone.json $(DESTDIR)$(PREFIX)/share/plugtone/grafana/plugtone.json
 	@[ -n "$(DESTDIR)" ] || ! command -v systemd-sysusers >/dev/null || systemd-sysusers plugtone.conf
 	@[ -n "$(DESTDIR)" ] || ! command -v systemd-tmpfiles >/dev/null || systemd-tmpfiles --create plugtone.conf
-	@[ -n "$(DESTDIR)" ] || ! command -v sysctl >/dev/null || sysctl -q -p packaging/sysctl.conf || echo "net.core.rmem_max stays as it is until the next boot"
+	@[ -n "$(DESTDIR)" ] || ! command -v sysctl >/dev/null || sysctl -q -p packaging/sysctl.conf || echo "the limits in sysctl.conf stay as they are until the next boot"
 	@[ -n "$(DESTDIR)" ] || [ ! -d /run/systemd/system ] || systemctl daemon-reload
 
 packages:
