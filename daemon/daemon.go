@@ -19,6 +19,7 @@ import (
 	"plugtone/admin/feed"
 	"plugtone/daemon/config"
 	"plugtone/daemon/health"
+	"plugtone/daemon/memorylimit"
 	"plugtone/daemon/observe"
 	"plugtone/daemon/push"
 	"plugtone/daemon/upstreams"
@@ -91,7 +92,7 @@ type Daemon struct {
 	table         *dhcp.Table
 	service       *provision.Service
 	index         *deviceindex.Index
-	memory        memory
+	memory        *memorylimit.Limit
 	dhcp          *server.Server // nil with dhcp.mode off
 	feed          feed.Feed
 	jobs          *notify.Jobs
@@ -122,7 +123,7 @@ func New(o Options) (*Daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Daemon{opts: o, level: new(slog.LevelVar), started: o.Now(), first: p, hostChanges: make(chan struct{}, 1)}
+	d := &Daemon{opts: o, level: new(slog.LevelVar), started: o.Now(), first: p, hostChanges: make(chan struct{}, 1), memory: memorylimit.Follow()}
 	d.level.Set(levelOf(p.cfg))
 	d.log = newLog(o.Log, p.cfg.Log.Format, d.level)
 	d.manager = serviceManager{send: o.Notify, interval: o.Watchdog, log: d.log}
@@ -251,6 +252,7 @@ func (d *Daemon) transfers() int {
 // Close closes what New opened. Run does it by itself.
 func (d *Daemon) Close() error {
 	var errs []error
+	d.memory.Release()
 	if d.files != nil {
 		errs = append(errs, d.files.Close())
 		d.files = nil

@@ -179,7 +179,7 @@ func (s servers) admin(ctx context.Context, ready func()) error {
 			Records: s.d.store, Phones: s.d.service, Index: s.d.index, Packs: s.d.packs, Leases: s.d.table, Events: s.d.observe,
 			Discovered: s.d.store, Audit: s.d.store, Changes: s.d.store, Tokens: s.d.store, Trust: s.d.service, Feed: &s.d.feed,
 			Diagnose: reporter(s).diagnose(), Site: s.d.site, Files: s.d.files, Preview: s.d.preview,
-			Subnets: reporter(s).subnets, Status: reporter(s).status, Ready: s.d.Ready, Reload: s.d.Reload, Backup: s.d.store.Backup, Memory: s.d.memory.grant},
+			Subnets: reporter(s).subnets, Status: reporter(s).status, Ready: s.d.Ready, Reload: s.d.Reload, Backup: s.d.store.Backup, Memory: s.d.memory.Grant},
 	})
 	if err != nil {
 		return err

@@ -1,0 +1,102 @@
+// Package memorylimit keeps the limit of Go's collector (GOMEMLIMIT) above what is in use. At the limit the collector takes half of the
+// processor time: with 144 MiB, 10,000 phones that boot at once needed 30 s instead of 9, and an exchange with 1,000,000 leases 587 µs
+// instead of 175.
+package memorylimit
+
+import (
+	"math"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+	"sync"
+)
+
+// most is how many times the configured limit may be in force, apart from what is granted: beyond it the collector shall work rather
+// than the kernel end the daemon.
+const most = 5
+
+// Limit is the collector's limit. Its methods may be called from any goroutine.
+type Limit struct {
+	mu       sync.Mutex
+	base     int64 // as configured; math.MaxInt64: none
+	needed   int64 // for what is in use
+	granted  int64
+	released bool
+}
+
+// Follow returns the configured limit, and raises it after each collection that leaves more than two thirds of it in use, until Release.
+// Without a limit it does nothing.
+func Follow() *Limit {
+	l := &Limit{base: debug.SetMemoryLimit(-1)}
+	if l.base != math.MaxInt64 {
+		l.afterCollection()
+	}
+	return l
+}
+
+// collected is garbage at once: its finalizer runs after each collection. It is large enough not to share its memory with others.
+type collected struct{ _ [64]byte }
+
+func (l *Limit) afterCollection() {
+	runtime.SetFinalizer(new(collected), func(*collected) {
+		if l.adapt(inUse()) {
+			l.afterCollection()
+		}
+	})
+}
+
+// Release puts the configured limit into force again.
+func (l *Limit) Release() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.released, l.needed, l.granted = true, 0, 0
+	l.apply()
+}
+
+// Grant raises the limit by some bytes until done is called, once: before something large is done.
+func (l *Limit) Grant(bytes int64) (done func()) {
+	l.grant(bytes)
+	return func() { l.grant(-bytes) }
+}
+
+func (l *Limit) grant(bytes int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.granted += bytes
+	l.apply()
+}
+
+// adapt makes room for what is in use: beyond two thirds of the configured limit three bytes for each. It returns false after Release.
+func (l *Limit) adapt(used int64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.released {
+		return false
+	}
+	l.needed = 3*used - l.base
+	l.apply()
+	return true
+}
+
+// apply puts the limit into force, unless it is nearly the one that is: each change stops the program for a moment. The caller holds mu.
+func (l *Limit) apply() {
+	if l.base == math.MaxInt64 {
+		return
+	}
+	wanted := min(max(l.base, l.needed), l.base*most) + l.granted
+	if now := debug.SetMemoryLimit(-1); wanted > now || wanted < now-now/16 || wanted == l.base && now != wanted {
+		debug.SetMemoryLimit(wanted)
+	}
+}
+
+// inUse is what the last collection left, with stacks and the runtime's own memory, in bytes.
+func inUse() int64 {
+	s := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/objects:bytes"},
+		{Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/unused:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	metrics.Read(s)
+	n := int64(s[0].Value.Uint64()) + int64(s[1].Value.Uint64())
+	for _, x := range s[2:] {
+		n -= int64(x.Value.Uint64())
+	}
+	return n
+}

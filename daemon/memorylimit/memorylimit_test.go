@@ -1,0 +1,67 @@
+package memorylimit
+
+import (
+	"math"
+	"runtime"
+	"runtime/debug"
+	"testing"
+)
+
+func limitFor(t *testing.T, bytes int64) {
+	before := debug.SetMemoryLimit(bytes)
+	t.Cleanup(func() { debug.SetMemoryLimit(before) })
+}
+
+func TestLimitStaysAboveWhatIsInUse(t *testing.T) {
+	limitFor(t, 100)
+	l := &Limit{base: 100}
+	for _, c := range []struct{ used, limit int64 }{{60, 100}, {66, 100}, {100, 200}, {98, 200}, {150, 350}, {2000, 500}, {10, 100}} {
+		if l.adapt(c.used); debug.SetMemoryLimit(-1) != c.limit {
+			t.Errorf("%d in use: limit %d, want %d", c.used, debug.SetMemoryLimit(-1), c.limit)
+		}
+	}
+	done := l.Grant(50)
+	if got := debug.SetMemoryLimit(-1); got != 150 {
+		t.Errorf("limit with a grant %d, want 150", got)
+	}
+	done()
+	if l.adapt(100); debug.SetMemoryLimit(-1) != 200 {
+		t.Errorf("limit after a grant %d, want 200", debug.SetMemoryLimit(-1))
+	}
+	if l.Release(); debug.SetMemoryLimit(-1) != 100 || l.adapt(200) {
+		t.Errorf("limit after the release %d, want 100 for good", debug.SetMemoryLimit(-1))
+	}
+}
+
+func TestNoLimitStaysNone(t *testing.T) {
+	limitFor(t, math.MaxInt64)
+	l := Follow()
+	defer l.Release()
+	defer l.Grant(1 << 20)()
+	if l.adapt(1 << 30); debug.SetMemoryLimit(-1) != math.MaxInt64 {
+		t.Error("a limit was set")
+	}
+}
+
+// TestLimitFollowsEachCollection: what a collection leaves in use raises the limit, and lowers it when it is free.
+func TestLimitFollowsEachCollection(t *testing.T) {
+	const base = 32 << 20
+	limitFor(t, base)
+	l := Follow()
+	defer l.Release()
+	await := func(what string, ok func(limit int64) bool) {
+		for range 1000 {
+			runtime.GC()
+			if ok(debug.SetMemoryLimit(-1)) {
+				return
+			}
+			runtime.Gosched()
+		}
+		t.Errorf("limit %d MiB with %s", debug.SetMemoryLimit(-1)>>20, what)
+	}
+	b := make([]byte, 64<<20)
+	await("64 MiB in use", func(limit int64) bool { return limit > 128<<20 && limit <= most*base })
+	runtime.KeepAlive(b)
+	b = nil
+	await("nothing in use", func(limit int64) bool { return limit == base })
+}
