@@ -16,7 +16,7 @@ import (
 // storeConfig returns the configuration of the store.
 func (d *Daemon) storeConfig(c *config.Config) store.Config {
 	return store.Config{
-		Dir: c.DataDir, KeyFile: cmp.Or(d.opts.KeyFile, keyFile(c.DataDir)), Now: d.opts.Now, Log: d.log, Registerer: d.metrics.Registry, CheckCommand: d.opts.CheckCommand,
+		Dir: c.DataDir, Configuration: c.Path, KeyFile: cmp.Or(d.opts.KeyFile, keyFile(c.DataDir)), Now: d.opts.Now, Log: d.log, Registerer: d.metrics.Registry, CheckCommand: d.opts.CheckCommand,
 		TimelineEntries: c.Timeline.PerPhone, TimelineStrangers: c.Timeline.Strangers, TimelineMaxSize: c.Timeline.MaxSize,
 	}
 }

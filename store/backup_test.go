@@ -29,7 +29,7 @@ func backupOf(t *testing.T) []byte {
 	must(t, s.WriteLeases([]dhcp.Change{{Lease: lease(1)}}))
 	s.AppendTimeline([]timeline.Entry{{Time: startOfTime, MAC: mac(1), Source: "dhcp"}}) // still buffered
 	var b bytes.Buffer
-	must(t, s.Backup(&b))
+	must(t, s.Backup(&b, false))
 	if left, _ := filepath.Glob(filepath.Join(s.backups(), ".*")); len(left) != 0 {
 		t.Errorf("the backup left %v", left)
 	}
@@ -152,7 +152,7 @@ func TestASlowBackupHoldsUpNoWriter(t *testing.T) {
 	s := newFixture(t).open()
 	w := &stuckWriter{stuck: make(chan struct{}), on: make(chan struct{})}
 	done := make(chan error)
-	go func() { done <- s.Backup(w) }()
+	go func() { done <- s.Backup(w, false) }()
 	<-w.stuck
 	putDevices(t, s, &fleet.Device{MAC: mac(1)})
 	must(t, s.WriteLeases([]dhcp.Change{{Lease: lease(1)}}))
@@ -172,7 +172,7 @@ func (brokenWriter) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
 
 func TestABrokenBackupIsAnError(t *testing.T) {
 	s := newFixture(t).open()
-	if err := s.Backup(brokenWriter{}); !errors.Is(err, io.ErrClosedPipe) {
+	if err := s.Backup(brokenWriter{}, false); !errors.Is(err, io.ErrClosedPipe) {
 		t.Errorf("got %v", err)
 	}
 	if left, _ := os.ReadDir(s.backups()); len(left) != 0 {
@@ -237,5 +237,70 @@ func TestUnfinishedCopiesAreRemoved(t *testing.T) {
 	h.open()
 	if left, _ := os.ReadDir(h.path("backups")); len(left) != 1 || left[0].Name() != "plugtone-x.db" {
 		t.Errorf("left: %v", left)
+	}
+}
+
+// A backup with files has the configuration and what operators and phones put into the folders, and no upload under way. Restored, a folder
+// that was there is set aside.
+func TestABackupWithFilesIsRestored(t *testing.T) {
+	h := newFixture(t)
+	h.cfg.Configuration = filepath.Join(t.TempDir(), "any.yaml")
+	must(t, os.WriteFile(h.cfg.Configuration, []byte("# configuration\n"), 0o600))
+	put := func(h *fixture, name, text string) {
+		must(t, os.MkdirAll(filepath.Dir(h.path(name)), 0o750))
+		must(t, os.WriteFile(h.path(name), []byte(text), 0o600))
+	}
+	put(h, "files/sub/logo.png", "logo")
+	put(h, "uploads/001565123456/log.txt~1", "upload")
+	put(h, "uploads/001565123456/.tmp1", "unfinished")
+	s := h.open()
+	var with, without bytes.Buffer
+	must(t, s.Backup(&with, true))
+	must(t, s.Backup(&without, false))
+	must(t, s.Close())
+
+	other := newFixture(t)
+	put(other, "files/old.png", "old")
+	other.restore(with.Bytes())
+	for name, want := range map[string]string{"plugtone.yaml": "# configuration\n", "files/sub/logo.png": "logo", "uploads/001565123456/log.txt~1": "upload"} {
+		if b, err := os.ReadFile(other.path(name)); err != nil || string(b) != want {
+			t.Errorf("%s: %q, %v", name, b, err)
+		}
+	}
+	for _, name := range []string{"files/old.png", "uploads/001565123456/.tmp1"} {
+		if _, err := os.Stat(other.path(name)); !os.IsNotExist(err) {
+			t.Errorf("%s is there: %v", name, err)
+		}
+	}
+	if aside, err := filepath.Glob(other.path("files.before-restore-*/old.png")); err != nil || len(aside) != 1 {
+		t.Errorf("set aside: %v, %v", aside, err)
+	}
+	must(t, other.open().Close())
+
+	third := newFixture(t)
+	put(third, "files/old.png", "old")
+	third.restore(without.Bytes())
+	if _, err := os.Stat(third.path("files/old.png")); err != nil {
+		t.Errorf("a backup without files touches the folder: %v", err)
+	}
+}
+
+func TestABackupCanNotWriteOutsideItsFolders(t *testing.T) {
+	for _, name := range []string{"files/../../evil", "/etc/evil", "other/evil", "files", "plugtone.key", "files//x"} {
+		h := newFixture(t)
+		s := h.open()
+		var b bytes.Buffer
+		must(t, s.Backup(&b, false))
+		must(t, s.Close())
+		var forged bytes.Buffer
+		w := tar.NewWriter(&forged)
+		must(t, w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Size: 1}))
+		_, err := w.Write([]byte("x"))
+		must(t, err)
+		must(t, w.Flush())
+		forged.Write(b.Bytes())
+		if _, err := Restore(&forged, newFixture(t).restoreConfig()); err == nil || !strings.Contains(err.Error(), "is not part of a backup") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

@@ -42,7 +42,7 @@ func TestATimelineThatCantBeReadDoesNotStopTheStart(t *testing.T) {
 			if h.devices(s) != 201 || len(leasesOf(t, s)) != 2 || s.Health() != nil {
 				t.Errorf("%d devices, %v", h.devices(s), s.Health())
 			}
-			must(t, s.Backup(&strings.Builder{}))
+			must(t, s.Backup(&strings.Builder{}, false))
 		})
 	}
 }

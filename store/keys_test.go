@@ -69,7 +69,7 @@ func TestNoFileHasASecretInClear(t *testing.T) {
 	putSecret(t, s)
 	must(t, s.Snapshot())
 	var backup bytes.Buffer
-	must(t, s.Backup(&backup))
+	must(t, s.Backup(&backup, false))
 	if bytes.Contains(backup.Bytes(), []byte(planted)) {
 		t.Error("the backup has the secret in clear")
 	}
@@ -250,7 +250,7 @@ func TestABackupOfEncryptedRecordsIsRestored(t *testing.T) {
 	s := h.open()
 	putSecret(t, s)
 	var backup bytes.Buffer
-	must(t, s.Backup(&backup))
+	must(t, s.Backup(&backup, false))
 	must(t, s.Close())
 	other := newSealedFixture(t)
 	other.restore(backup.Bytes())

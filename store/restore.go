@@ -9,7 +9,10 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -235,6 +238,15 @@ func unpack(r io.Reader, dir string, now time.Time, checkCommand []string) (name
 		if err != nil {
 			return nil, made, fmt.Errorf("this is not a complete backup of plugtone: %w", err)
 		}
+		if extra := extraOf(h); extra != "" {
+			if err := unpackExtra(t, dir, h.Name); err != nil {
+				return nil, made, err
+			}
+			if !slices.Contains(names, extra) {
+				names = append(names, extra)
+			}
+			continue
+		}
 		spec, ok := known[h.Name]
 		if !ok || h.Typeflag != tar.TypeReg {
 			return nil, made, fmt.Errorf("%.60q is not part of a backup, or is in it twice; %s, %s and %s are", h.Name, records.FileName, leases.FileName, events.FileName)
@@ -258,6 +270,30 @@ func unpack(r io.Reader, dir string, now time.Time, checkCommand []string) (name
 		return nil, made, fmt.Errorf("this is not a backup of plugtone: it has no %s", records.FileName)
 	}
 	return names, made, nil
+}
+
+// extraOf returns which part of a backup with files an entry belongs to: the configuration or a folder; "" for all others.
+func extraOf(h *tar.Header) string {
+	if h.Typeflag != tar.TypeReg || !filepath.IsLocal(h.Name) || path.Clean(h.Name) != h.Name {
+		return ""
+	}
+	top, _, inside := strings.Cut(h.Name, "/")
+	if h.Name == configurationName || inside && slices.Contains(folders(), top) {
+		return top
+	}
+	return ""
+}
+
+func unpackExtra(r io.Reader, dir, name string) error {
+	to := filepath.Join(dir, filepath.FromSlash(name))
+	if err := os.MkdirAll(filepath.Dir(to), 0o750); err != nil {
+		return err
+	}
+	err := dbfile.WriteDurably(to, func(w io.Writer) error { _, err := io.Copy(w, r); return err })
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("this is not a complete backup: it ends within %s", name)
+	}
+	return err
 }
 
 // prepareRestored refuses what Open would not read. It takes the identity off the file, for its log is not in the backup,

@@ -27,6 +27,9 @@ type Config struct {
 	// KeyFile has the key that records with secrets are encrypted with; it is made when the records are new. "": they are not encrypted.
 	KeyFile string
 
+	// Configuration is the configuration file, for backups with files; "" when there is none.
+	Configuration string
+
 	// CheckCommand is this program's command to check one file, "plugtone db check-file": a file that is not as plugtone
 	// left it is checked in a process of its own, which a damaged file may end. Without it the records are read in this
 	// process, and bbolt's check of the pages is left out.

@@ -108,7 +108,7 @@ func New(t testing.TB) *Fixture {
 		Status: func() client.DaemonStatus { return client.DaemonStatus{Version: "test", StartedAt: Noon} },
 		Ready:  func() error { return h.NotReady },
 		Reload: func(context.Context, bool) error { h.Reloads++; return h.ReloadAs },
-		Backup: func(w io.Writer) error {
+		Backup: func(w io.Writer, withFiles bool) error {
 			if h.isBroken() {
 				return ErrBroken
 			}

@@ -108,7 +108,7 @@ type Config struct {
 	Status  func() client.DaemonStatus
 	Ready   func() error                                // nil when everything runs
 	Reload  func(ctx context.Context, force bool) error // force: also when phones lose their subnet
-	Backup  func(w io.Writer) error
+	Backup  func(w io.Writer, withFiles bool) error
 	// Memory lets the process use this many bytes more until done is called; nil: it may use as much as it needs.
 	Memory func(bytes int64) (done func())
 }

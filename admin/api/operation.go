@@ -38,7 +38,7 @@ func (s operation) register() {
 			}
 			return &struct{ Body client.DaemonStatus }{st}, nil
 		})
-	backup := access.Op(http.MethodGet, "/backup", "get-backup", "operation", "Read a backup of everything, secrets included", access.Admin)
+	backup := access.Op(http.MethodGet, "/backup", "get-backup", "operation", "Read a backup of records, leases and timelines", access.Admin)
 	backup.Responses = map[string]*huma.Response{"200": {Description: "The backup", Content: map[string]*huma.MediaType{"application/x-tar": {}}}}
 	huma.Register(s.api, backup, s.backup)
 }
@@ -72,7 +72,9 @@ func (s operation) audit(_ context.Context, in *struct {
 
 // backup streams a backup. After the first byte, an error can't be answered any more. Then the connection is closed, so that the client
 // sees that the backup is incomplete.
-func (s operation) backup(ctx context.Context, _ *struct{}) (*huma.StreamResponse, error) {
+func (s operation) backup(ctx context.Context, in *struct {
+	WithFiles bool `query:"with_files" doc:"also the configuration and the folders files and uploads" example:"true"`
+}) (*huma.StreamResponse, error) {
 	if err := s.note(ctx, "backup", "backup", "", "revealed"); err != nil {
 		return nil, problem.From(err)
 	}
@@ -80,7 +82,7 @@ func (s operation) backup(ctx context.Context, _ *struct{}) (*huma.StreamRespons
 		c.SetHeader("Content-Type", "application/x-tar")
 		c.SetHeader("Content-Disposition", `attachment; filename="plugtone-backup.tar"`)
 		w := &countingWriter{w: c.BodyWriter()}
-		err := s.Backup(w)
+		err := s.Backup(w, in.WithFiles)
 		switch {
 		case err == nil:
 		case w.n == 0:

@@ -101,9 +101,13 @@ func (c Operation) Status(ctx context.Context) (out DaemonStatus, err error) {
 	return out, c.conn.get(ctx, "/status", nil, &out)
 }
 
-// Backup copies a backup of everything to w.
-func (c Operation) Backup(ctx context.Context, w io.Writer) (int64, error) {
-	res, err := c.conn.send(ctx, call{method: http.MethodGet, path: "/backup"})
+// Backup copies a backup to w: records, leases and timelines, and with withFiles the configuration and the folders files and uploads.
+func (c Operation) Backup(ctx context.Context, w io.Writer, withFiles bool) (int64, error) {
+	query := url.Values{}
+	if withFiles {
+		query.Set("with_files", "true")
+	}
+	res, err := c.conn.send(ctx, call{method: http.MethodGet, path: "/backup", query: query})
 	if err != nil {
 		return 0, err
 	}

@@ -22,10 +22,11 @@ It counts as reset to factory settings: provisioning.resets of them are served b
 
 // restoreCommand puts a backup into place. It needs no daemon: none may be using the folder.
 func restoreCommand() *cobra.Command {
-	var dir string
+	var dir, passphraseFile string
 	c := &cobra.Command{
 		Use: "restore FILE --data-dir DIR", Args: cobra.ExactArgs(1), Short: "Put a backup into a data folder that no daemon is using",
 		Long: `Put a backup into a data folder that no daemon is using. What the folder has is set aside there, not removed.
+The configuration of a backup with files is put there as plugtone.yaml: move it to /etc/plugtone yourself.
 
 A phone whose password was changed after the backup was made ("plugtone device credentials --rotate") has another
 one than the restored records. It counts as reset to factory settings: as many as provisioning.resets allows are
@@ -42,7 +43,11 @@ served by themselves, the others with "plugtone device enroll MAC".`,
 				return err
 			}
 			defer f.Close()
-			made, err := store.Restore(f, store.RestoreConfig{Dir: dir, Now: time.Now(), Log: slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil)),
+			backup, err := openBackup(f, passphraseFile)
+			if err != nil {
+				return fmt.Errorf("%s: %w", args[0], err)
+			}
+			made, err := store.Restore(backup, store.RestoreConfig{Dir: dir, Now: time.Now(), Log: slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil)),
 				CheckCommand: checkFileCommand()})
 			if err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
@@ -57,5 +62,6 @@ served by themselves, the others with "plugtone device enroll MAC".`,
 		},
 	}
 	c.Flags().StringVar(&dir, "data-dir", "", "the data folder `DIR`")
+	c.Flags().StringVar(&passphraseFile, "passphrase-file", "", "the backup is encrypted with the passphrase in `FILE`; - reads standard input")
 	return c
 }

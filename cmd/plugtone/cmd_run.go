@@ -107,32 +107,6 @@ func tokenAdd(a *app) *cobra.Command {
 	return c
 }
 
-func backupCommand(a *app) *cobra.Command {
-	return &cobra.Command{
-		Use: "backup FILE", Args: cobra.ExactArgs(1), Short: "Write a backup of everything, secrets included",
-		Long: "Write a backup of everything the daemon keeps, as of now, while it runs: records, leases and timelines. The folders\n" +
-			"files and uploads of the data directory hold plain files and are not in it. A backup holds the\n" +
-			"SIP passwords: the file is made readable for you alone. - writes to standard output.",
-		Example: `  plugtone backup /root/plugtone-$(date +%F).tar
-  plugtone backup - | ssh backup 'cat > plugtone.tar'`,
-		RunE: func(c *cobra.Command, args []string) error {
-			cl, err := a.client()
-			if err != nil {
-				return err
-			}
-			if args[0] == "-" {
-				_, err := cl.Backup(c.Context(), c.OutOrStdout())
-				return err
-			}
-			n, err := writeNew(args[0], func(w io.Writer) (int64, error) { return cl.Backup(c.Context(), w) })
-			if err != nil {
-				return err
-			}
-			return a.done(c, map[string]any{"file": args[0], "size": n}, "%s written, %s", args[0], bytesOf(n))
-		},
-	}
-}
-
 // writeNew writes a file that must not be there yet, whole or not at all.
 func writeNew(path string, write func(io.Writer) (int64, error)) (n int64, err error) {
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {

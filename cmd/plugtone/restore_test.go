@@ -40,7 +40,7 @@ func TestRestore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Backup(f); err != nil {
+	if err := s.Backup(f, false); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.Close(); err != nil {
