@@ -179,7 +179,7 @@ func (a *api) UseStore(t testing.TB, s interface {
 	a.Config.API.Records, a.Config.API.Changes, a.Config.API.Site = s, s, site
 	a.Config.API.Phones = service.(*provision.Service)
 	a.Service = service.(*provision.Service)
-	a.Config.API.Index = deviceindex.New(deviceindex.Config{Records: s, Packs: a.Config.API.Packs, Site: site, Status: a.Service.StatusOf, Now: a.Config.API.Now})
+	a.Config.API.Index = deviceindex.New(deviceindex.Config{Records: s, Packs: a.Config.API.Packs, Site: site, Compute: a.Service.States().Of, Now: a.Config.API.Now})
 	srv := httptest.NewServer(a.Server(t).Handler())
 	t.Cleanup(srv.Close)
 	a.url = srv.URL

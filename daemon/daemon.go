@@ -22,6 +22,7 @@ import (
 	"plugtone/daemon/memorylimit"
 	"plugtone/daemon/observe"
 	"plugtone/daemon/push"
+	"plugtone/daemon/states"
 	"plugtone/daemon/upstreams"
 	"plugtone/dhcp"
 	"plugtone/dhcp/engine"
@@ -175,9 +176,10 @@ func (d *Daemon) build(p *runtimeConfig) (err error) {
 	if err := buildService(d); err != nil {
 		return err
 	}
-	d.index = deviceindex.New(deviceindex.Config{Records: d.store, Packs: d.packs, Site: d.site, Status: d.service.StatusOf, Registration: d.registrations.Of, Now: d.opts.Now})
+	d.index = deviceindex.New(deviceindex.Config{Records: d.store, Packs: d.packs, Site: d.site, Compute: d.service.States().Of, Registration: d.registrations.Of, Now: d.opts.Now})
+	d.table.Notify(d.index.LeaseChanged)
 	d.observe = observe.New(observe.Config{
-		Store: d.store, Feed: &d.feed, Metrics: d.metrics, Log: d.log, Recorded: d.service.Recorded, Site: d.site, Now: d.opts.Now,
+		Store: states.Store{Store: d.store, Index: d.index}, Feed: &d.feed, Metrics: d.metrics, Log: d.log, Recorded: d.service.Recorded, Site: d.site, Now: d.opts.Now,
 		LeaseAt: d.table.LeaseAt, Certificate: d.certs.leaf,
 	})
 	if err := d.buildTrust(); err != nil {
@@ -186,11 +188,8 @@ func (d *Daemon) build(p *runtimeConfig) (err error) {
 	if err := buildPush(d); err != nil {
 		return err
 	}
-	sources := observe.Sources{Leases: d.table.Stats, Transfers: d.transfers, Discovered: d.store.DiscoveredCount, Records: d.store}
-	if err := d.metrics.Registry.Register(observe.NewGauges(sources)); err != nil {
-		return err
-	}
-	if err := d.metrics.Registry.Register(refusalsDropped(&d.tftp)); err != nil {
+	sources := observe.Sources{Leases: d.table.Stats, Transfers: d.transfers, Discovered: d.store.DiscoveredCount, Devices: d.index.States}
+	if err := errors.Join(d.metrics.Registry.Register(observe.NewGauges(sources)), d.metrics.Registry.Register(refusalsDropped(&d.tftp))); err != nil {
 		return err
 	}
 	if p.cfg.DHCP.Mode == dhcp.ModeOff {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"plugtone/daemon/states"
 	"plugtone/dhcp"
 )
 
@@ -20,6 +21,7 @@ func (d *Daemon) stages() []stage {
 		{"watchdog", func(ctx context.Context, ready func()) error { return m.watchdog(ctx, ready, d.table) }},
 		{"stopping", m.stopping},
 		{"prepare", s.prepare},
+		{"states", states.Config{Index: d.index, LastPhone: d.observe.LastPhone, Now: d.opts.Now, Log: d.log}.Run},
 		{"pbx", s.runPBX},
 		{"upstream", d.upstreams.Run},
 		{"registrations", func(ctx context.Context, ready func()) error { ready(); d.registrations.Run(ctx); return nil }},

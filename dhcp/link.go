@@ -1,6 +1,9 @@
 package dhcp
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // Link is the receiving interface of a packet, with the addresses of packet and host. The socket loop fills it in.
 type Link struct {
@@ -21,30 +24,12 @@ type Link struct {
 
 // Owns reports whether a is an address of this host.
 func (l *Link) Owns(a netip.Addr) bool {
-	if !a.IsValid() {
-		return false
-	}
-	for _, h := range l.Host {
-		if h == a {
-			return true
-		}
-	}
-	for _, p := range l.Addrs {
-		if p.Addr() == a {
-			return true
-		}
-	}
-	return false
+	return a.IsValid() && (slices.Contains(l.Host, a) || slices.ContainsFunc(l.Addrs, func(p netip.Prefix) bool { return p.Addr() == a }))
 }
 
 // Attached reports whether a is on the receiving link.
 func (l *Link) Attached(a netip.Addr) bool {
-	for _, p := range l.Addrs {
-		if p.Contains(a) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(l.Addrs, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
 // Unicast reports whether the packet was addressed to this host alone.

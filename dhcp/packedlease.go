@@ -113,6 +113,8 @@ type durableIndex struct {
 	mu     sync.RWMutex
 	leases map[uint32]*packedLease
 	macs   map[MAC]int // how many of leases each MAC has
+
+	changed func(addr netip.Addr, was, is MAC) // receives each change; nil: nothing does
 }
 
 // holds reports whether mac has a lease record.
@@ -130,9 +132,11 @@ func (o *durableIndex) get(addr netip.Addr) *packedLease {
 
 // put takes k in; nil takes out what is there.
 func (o *durableIndex) put(addr uint32, k *packedLease) {
+	var was, is MAC
 	o.mu.Lock()
-	defer o.mu.Unlock()
-	if old := o.leases[addr]; old != nil {
+	old := o.leases[addr]
+	if old != nil {
+		was = old.mac
 		if o.macs[old.mac]--; o.macs[old.mac] == 0 {
 			delete(o.macs, old.mac)
 		}
@@ -140,8 +144,13 @@ func (o *durableIndex) put(addr uint32, k *packedLease) {
 	if k == nil {
 		delete(o.leases, addr)
 	} else {
+		is = k.mac
 		o.leases[addr] = k
-		o.macs[k.mac]++
+		o.macs[is]++
+	}
+	o.mu.Unlock()
+	if o.changed != nil && old != k {
+		o.changed(addr4(addr), was, is)
 	}
 }
 

@@ -103,6 +103,10 @@ func (t *Table) Load(load func(func(Lease) error) error) error {
 	return nil
 }
 
+// Notify makes changed receive every change of a durable lease: the address with the MACs that have its record before and after, zero
+// for none. It is called before anything else of the table, which changed must not call, and must not wait.
+func (t *Table) Notify(changed func(addr netip.Addr, was, is MAC)) { t.durable.changed = changed }
+
 // Configure changes the subnets after a reload; leases stay.
 func (t *Table) Configure(cfg Config) {
 	t.mu.Lock()

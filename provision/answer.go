@@ -40,7 +40,7 @@ func (s *Service) answer(ctx context.Context, r Request, commit bool) exchange {
 	if q.auth, err = s.authorizer.authorize(r, q.generation, q.name, q.who); err != nil { // is it proved to be a phone, and which?
 		return q.with(q.internalError(err))
 	}
-	q.name = q.generation.confirm(q.name, q.auth.Proven)
+	q.name = q.generation.confirm(q.name, q.auth.Proven, r.Uncached)
 	q.file = selectFile(r, q.generation.packs, q.name, q.who, q.auth) // which vendor's file is it?
 	return s.producer.limit(q, s.producer.produce(ctx, q))            // may this requester have it, and what are its bytes?
 }

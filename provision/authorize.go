@@ -63,7 +63,11 @@ func (s authorizer) authorizeByRecords(r Request, g *generation, name parsedName
 			}
 			return nil
 		}
-		d, err := g.device(f, a.MAC)
+		read := g.device
+		if r.Uncached {
+			read = anyDevice
+		}
+		d, err := read(f, a.MAC)
 		if err == nil {
 			a.device, a.about = d, fleet.MACsOf(a.MAC, d)[0]
 		}

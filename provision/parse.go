@@ -37,9 +37,9 @@ func (g *generation) parse(raw string) (parsedName, error) {
 // confirm caches the name once the requester has proved itself: names of others could push out those that a whole site
 // requests each day. Without proof the cache must save no time, as a quick refusal would show that a phone has requested the
 // name before.
-func (g *generation) confirm(n parsedName, proven bool) parsedName {
+func (g *generation) confirm(n parsedName, proven, uncached bool) parsedName {
 	switch {
-	case proven && !n.cached:
+	case proven && !n.cached && !uncached:
 		g.names.Put(n.Name, n.Matches, 1)
 	case !proven && n.cached:
 		n.Matches = g.packs.Resolve(n.Name)

@@ -80,7 +80,7 @@ func (s producer) phone(q fileRequest, r *rendering) (p phonefile.Phone, err err
 
 // renderNew renders a file that is not cached, once for requests that come at the same time.
 func (s producer) renderNew(q fileRequest, r *rendering, key fileKey) (renderedFile, error) {
-	return q.generation.render(key, q.auth.Proven, func() (out renderedFile, err error) {
+	return q.generation.render(key, q.auth.Proven, q.Uncached, func() (out renderedFile, err error) {
 		p, err := s.phone(q, r)
 		if err != nil {
 			return out, err
@@ -123,8 +123,8 @@ func (g *generation) rendered(key fileKey, proven bool) (out renderedFile, ok bo
 	return out, ok
 }
 
-// render renders a file and caches it.
-func (g *generation) render(key fileKey, proven bool, render func() (renderedFile, error)) (renderedFile, error) {
+// render renders a file, and caches it unless uncached is set.
+func (g *generation) render(key fileKey, proven, uncached bool, render func() (renderedFile, error)) (renderedFile, error) {
 	if !key.cacheable(proven) {
 		return render()
 	}
@@ -134,7 +134,7 @@ func (g *generation) render(key fileKey, proven bool, render func() (renderedFil
 			return out, nil
 		}
 		out, err := render()
-		if err == nil {
+		if err == nil && !uncached {
 			g.files.Put(key, out, int64(len(out.body))+512)
 		}
 		return out, err

@@ -8,6 +8,7 @@ import (
 	"plugtone/dhcp"
 	"plugtone/provision/devicestatus"
 	"plugtone/provision/fleet"
+	"plugtone/provision/timeline"
 	"plugtone/provision/trust"
 	"plugtone/provision/uploads"
 )
@@ -27,6 +28,7 @@ type Request struct {
 	// Authorization is the header of that name as it came. Its digest may be for another spelling of the same path.
 	Authorization string
 	As            dhcp.MAC     // Preview only: answer as this phone would be answered
+	Uncached      bool         // Preview only: caches are read and not filled, for the phone has not sent the request
 	Subnet        netip.Prefix // Preview only: as in this subnet; zero: the phone's own
 	Waits         func()       // called before the answer waits for a PBX, for some seconds at most; nil: not
 }
@@ -36,15 +38,15 @@ type Outcome string
 
 // The outcomes.
 const (
-	Served        Outcome = "served"
-	NotModified   Outcome = "not_modified" // set by httpprov
-	NotFound      Outcome = "not_found"    // no file has the name, or it must look so to this requester
-	Expected404   Outcome = "expected"     // requested although nothing is there; never counted as a failure
-	Refused       Outcome = "refused"      // no proof: the requester sees the same as NotFound
-	InternalError Outcome = "fault"        // HTTP 503, TFTP silence
-	Received      Outcome = "received"     // an upload is accepted
-	Rejected      Outcome = "rejected"     // an upload of a proven phone isn't stored: too large, or it ended early
-	Aborted       Outcome = "aborted"      // the client ended the connection or the transfer before it had everything
+	Served        Outcome = timeline.Served
+	NotModified   Outcome = timeline.NotModified // set by httpprov
+	NotFound      Outcome = "not_found"          // no file has the name, or it must look so to this requester
+	Expected404   Outcome = "expected"           // requested although nothing is there; never counted as a failure
+	Refused       Outcome = timeline.Refused     // no proof: the requester sees the same as NotFound
+	InternalError Outcome = "fault"              // HTTP 503, TFTP silence
+	Received      Outcome = "received"           // an upload is accepted
+	Rejected      Outcome = "rejected"           // an upload of a proven phone isn't stored: too large, or it ended early
+	Aborted       Outcome = "aborted"            // the client ended the connection or the transfer before it had everything
 )
 
 // Answer is the answer to a request, with the verdict that goes to timeline, log and metrics.

@@ -14,6 +14,7 @@ import (
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/registration"
+	"plugtone/provision/resolve"
 	"plugtone/provision/setting"
 	"plugtone/provision/timeline"
 	"plugtone/provision/trust"
@@ -57,6 +58,7 @@ type Service struct {
 	c       Config
 	trust   *trust.Service
 	subnets fleet.SubnetFinder
+	zones   resolve.ZoneMemo
 
 	authorizer authorizer
 	producer   producer

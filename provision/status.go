@@ -9,11 +9,22 @@ import (
 	"plugtone/provision/resolve"
 )
 
+// States returns what computes the states of devices.
+func (s *Service) States() devicestatus.Reader {
+	return devicestatus.Reader{
+		Records: s.c.Records, Leases: s.c.Leases, Packs: s.c.Packs, Site: s.c.Site, Fetches: s.c.Fetches, Timeline: s.c.Timeline, Registration: s.c.Registration, Now: s.c.Now, Zones: &s.zones,
+		File: func(ctx context.Context, mac dhcp.MAC, name string) devicestatus.File {
+			a := s.preview(ctx, Request{Name: name, As: mac, Uncached: true}).Answer
+			a.discard()
+			return devicestatus.File{Served: a.Outcome == Served, Digest: a.Digest, Upstream: a.Upstream}
+		},
+	}
+}
+
 // Status compares what the device fetched last with what it would get now.
 func (s *Service) Status(ctx context.Context, mac dhcp.MAC) (devicestatus.Status, error) {
 	var d *fleet.Device
-	err := s.c.Records.View(func(f fleet.View) error {
-		var err error
+	err := s.c.Records.View(func(f fleet.View) (err error) {
 		d, err = f.DeviceByAny(mac)
 		return err
 	})
@@ -25,15 +36,8 @@ func (s *Service) Status(ctx context.Context, mac dhcp.MAC) (devicestatus.Status
 
 // StatusOf is Status for a record that was read already.
 func (s *Service) StatusOf(ctx context.Context, d *fleet.Device) (devicestatus.Status, error) {
-	r := devicestatus.Reader{
-		Records: s.c.Records, Leases: s.c.Leases, Packs: s.c.Packs(), Site: s.c.Site(), Subnets: s.subnets, Fetches: s.c.Fetches, Timeline: s.c.Timeline, Registration: s.c.Registration, Now: s.c.Now(),
-		File: func(ctx context.Context, mac dhcp.MAC, name string) devicestatus.File {
-			a := s.preview(ctx, Request{Name: name, As: mac}).Answer
-			a.discard()
-			return devicestatus.File{Served: a.Outcome == Served, Digest: a.Digest, Upstream: a.Upstream}
-		},
-	}
-	return r.Read(ctx, d)
+	c, err := s.States().Of(ctx, d, devicestatus.Known{})
+	return c.Status, err
 }
 
 // ValidateRendering renders the files of devices as the view has them; see resolve.ValidateRendering.

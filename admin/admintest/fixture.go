@@ -84,8 +84,7 @@ func New(t testing.TB) *Fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	packs := func() *pack.Set { return h.Packs }
-	index := deviceindex.New(deviceindex.Config{Records: h.Records, Packs: packs, Site: func() *fleet.Site { return site }, Status: h.Service.StatusOf, Now: clock})
+	index := deviceindex.New(deviceindex.Config{Records: h.Records, Packs: func() *pack.Set { return h.Packs }, Site: func() *fleet.Site { return site }, Compute: h.Service.States().Of, Now: clock})
 	files := h.filesFolder(t)
 	reg := prometheus.NewRegistry()
 	info := prometheus.NewGauge(prometheus.GaugeOpts{Name: "plugtone_build_info", Help: "Always 1."})
@@ -218,15 +217,6 @@ func (r records) Write(w fleet.Write, f func(fleet.Edit) error) (fleet.Change, e
 	return c, err
 }
 
-// PutLease adds an active lease of a day.
-func (h *Fixture) PutLease(addr string, mac dhcp.MAC) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	a := netip.MustParseAddr(addr)
-	h.leases[a] = dhcp.Lease{Addr: a, MAC: mac, Subnet: netip.MustParsePrefix("10.20.0.0/22"), State: dhcp.LeaseActive,
-		Starts: Noon.Add(-time.Hour), Expires: Noon.Add(23 * time.Hour), Vendor: "acme", Hostname: "phone\x1b[2J", CircuitID: "\x00\x01"}
-}
-
 // LeaseAt implements provision.Leases.
 func (h *Fixture) LeaseAt(addr netip.Addr) (dhcp.Lease, bool) {
 	h.mu.Lock()
@@ -254,6 +244,7 @@ func (h *Fixture) Delete(_ context.Context, addr netip.Addr) error {
 	if h.broken {
 		return ErrBroken
 	}
+	h.Config.API.Index.LeaseChanged(addr, h.leases[addr].MAC, dhcp.MAC{})
 	delete(h.leases, addr)
 	return nil
 }
@@ -263,6 +254,7 @@ func (h *Fixture) Happened(e timeline.Entry) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.entries[e.MAC] = append(h.entries[e.MAC], e)
+	h.Config.API.Index.Touch(e.MAC)
 }
 
 // Timeline implements admin.Events.
@@ -281,6 +273,7 @@ func (h *Fixture) Fetched(f fleet.Fetch) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.fetches[f.MAC] = append(h.fetches[f.MAC], f)
+	h.Config.API.Index.Touch(f.MAC)
 }
 
 // Fetches implements admin.Events.

@@ -2,6 +2,7 @@ package admintest
 
 import (
 	"net/netip"
+	"time"
 
 	"plugtone/dhcp"
 )
@@ -20,9 +21,20 @@ func (h *Fixture) WriteLeases(changes []dhcp.Change) error {
 		return ErrBroken
 	}
 	for _, c := range changes {
+		h.Config.API.Index.LeaseChanged(c.Lease.Addr, h.leases[c.Lease.Addr].MAC, c.Lease.MAC)
 		if delete(h.leases, c.Lease.Addr); !c.Delete {
 			h.leases[c.Lease.Addr] = c.Lease
 		}
 	}
 	return nil
+}
+
+// PutLease adds an active lease of a day.
+func (h *Fixture) PutLease(addr string, mac dhcp.MAC) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	a := netip.MustParseAddr(addr)
+	h.leases[a] = dhcp.Lease{Addr: a, MAC: mac, Subnet: netip.MustParsePrefix("10.20.0.0/22"), State: dhcp.LeaseActive,
+		Starts: Noon.Add(-time.Hour), Expires: Noon.Add(23 * time.Hour), Vendor: "acme", Hostname: "phone\x1b[2J", CircuitID: "\x00\x01"}
+	h.Config.API.Index.LeaseChanged(a, dhcp.MAC{}, mac)
 }

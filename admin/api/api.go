@@ -134,7 +134,7 @@ func Register(api huma.API, c Config) {
 
 // Writer returns what changes the records for the operations.
 func (c Config) Writer() writing.Writer {
-	return writing.Writer{Records: c.Records, Site: c.Site, Before: c.Phones, After: c.Preview}
+	return writing.Writer{Records: c.Records, Site: c.Site, Before: c.Phones, After: c.Preview, Followers: c.Index.Followers}
 }
 
 // Missing returns an error that names a member that is not set, nil when all are.

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -123,25 +122,10 @@ func (x exporter) devices(f fleet.View) iter.Seq2[*fleet.Device, error] {
 	return func(yield func(*fleet.Device, error) bool) {
 		list := f.Devices(dhcp.MAC{})
 		if x.where != nil || x.named {
-			list = devicesOf(f, x.selected)
+			list = fleet.DevicesOf(f, x.selected)
 		}
 		for d, err := range list {
 			if err == nil && d.Source != "" && !x.named && !x.where.Names("source") {
-				continue
-			}
-			if !yield(d, err) {
-				return
-			}
-		}
-	}
-}
-
-// devicesOf yields the devices with these MACs that there are.
-func devicesOf(f fleet.View, macs []dhcp.MAC) iter.Seq2[*fleet.Device, error] {
-	return func(yield func(*fleet.Device, error) bool) {
-		for _, mac := range macs {
-			d, err := f.Device(mac)
-			if errors.Is(err, fleet.ErrNotFound) { // deleted since it was selected
 				continue
 			}
 			if !yield(d, err) {

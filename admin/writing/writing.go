@@ -80,6 +80,8 @@ type Writer struct {
 	Before impact.Renderer // of the records
 	// After returns a renderer of the files that phones would get from other records.
 	After func(fleet.Records) (impact.Renderer, error)
+	// Followers returns what spares a dry run reading all devices.
+	Followers func() (impact.Followers, error)
 }
 
 // ErrUnchanged ends an edit that would change nothing.
@@ -112,7 +114,11 @@ func (w Writer) Change(ctx context.Context, write fleet.Write, f func(fleet.Edit
 	if err != nil {
 		return c, err
 	}
-	p, err := impact.Compute(ctx, w.Records, w.Before, after, c, impact.Options{Site: w.Site(), Summary: o.Summary})
+	followers, err := w.Followers()
+	if err != nil {
+		return c, err
+	}
+	p, err := impact.Compute(ctx, w.Records, w.Before, after, c, impact.Options{Site: w.Site(), Summary: o.Summary, Followers: followers})
 	if err != nil {
 		return c, err
 	}

@@ -32,6 +32,7 @@ func (x *Index) Count(ctx context.Context, q Query, facets []string) (Counts, er
 	if err != nil {
 		return out, err
 	}
+	now := x.seconds()
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	m.begin()
@@ -44,7 +45,7 @@ func (x *Index) Count(ctx context.Context, q Query, facets []string) (Counts, er
 		if !m.record(r) {
 			continue
 		}
-		if r.pending && status {
+		if status && r.isPending(now) {
 			out.Pending++
 		}
 		if !m.status(r) {
@@ -108,4 +109,37 @@ func valuesOf(t *interned, facet string, counted map[uint32]int) []Value {
 	}
 	slices.SortFunc(out, func(a, b Value) int { return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Value, b.Value)) })
 	return out
+}
+
+// VendorState is how many devices of a vendor have a state.
+type VendorState struct {
+	Vendor, State string // the state is "unknown" until it is computed for the first time
+	Devices       int
+}
+
+// States counts devices by vendor and state. It computes no state: those that are pending count as before.
+func (x *Index) States() ([]VendorState, error) {
+	if err := x.sync(); err != nil {
+		return nil, err
+	}
+	type place struct {
+		kind  uint32
+		state uint8
+	}
+	counted := map[place]int{}
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	for _, r := range x.rows {
+		counted[place{r.kind, r.state}]++
+	}
+	by := map[VendorState]int{}
+	for p, n := range counted {
+		by[VendorState{Vendor: x.texts.values(p.kind)[0], State: cmp.Or(states[p.state], "unknown")}] += n
+	}
+	out := make([]VendorState, 0, len(by))
+	for v, n := range by {
+		v.Devices = n
+		out = append(out, v)
+	}
+	return out, nil
 }

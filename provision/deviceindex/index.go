@@ -6,16 +6,19 @@ package deviceindex
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"plugtone/dhcp"
 	"plugtone/provision/devicestatus"
 	"plugtone/provision/fleet"
+	"plugtone/provision/impact"
 	"plugtone/provision/pack"
 	"plugtone/provision/registration"
 )
@@ -25,7 +28,7 @@ type Config struct {
 	Records fleet.Records
 	Packs   func() *pack.Set
 	Site    func() *fleet.Site
-	Status  func(context.Context, *fleet.Device) (devicestatus.Status, error) // of a record that was just read
+	Compute func(context.Context, *fleet.Device, devicestatus.Known) (devicestatus.Computed, error)
 	Now     func() time.Time
 	// Registration is registration.Tracker.Of: it changes with no revision, so rows don't have it. nil: nothing is known.
 	Registration func([]registration.Account, netip.Addr) []registration.LineState
@@ -33,43 +36,154 @@ type Config struct {
 
 // Index has a row for each device. Its methods may be called from any goroutine.
 type Index struct {
-	c Config
+	c       Config
+	touched touched
+	next    atomic.Uint32 // when the next status becomes pending by itself, in seconds since 1970
 
 	syncing  sync.Mutex // of what follows; taken before mu
 	revision uint64     // of the records that the rows have
+	filled   bool
 	packs    *pack.Set
 	site     *fleet.Site
 
-	mu    sync.RWMutex // of what follows; never held while a record or status is read
-	rows  []*row       // by MAC
-	texts *interned
+	table
+}
+
+// table is the rows.
+type table struct {
+	mu      sync.RWMutex // never held while a record is read or a status computed
+	rows    []*row       // by MAC
+	texts   *interned
+	watched map[netip.Addr][]dhcp.MAC // rows whose state depends on whose lease an address has
 }
 
 // New returns an index that is filled at its first use.
-func New(c Config) *Index { return &Index{c: c, texts: newInterned()} }
+func New(c Config) *Index {
+	return &Index{c: c, table: table{texts: newInterned(), watched: map[netip.Addr][]dhcp.MAC{}}}
+}
 
 // sync takes in what has changed since the last time.
 func (x *Index) sync() error {
 	x.syncing.Lock()
 	defer x.syncing.Unlock()
-	if x.c.Records.Revision() != x.revision {
-		if err := x.c.Records.View(x.rebuild); err != nil {
+	if packs, site := x.c.Packs(), x.c.Site(); packs != x.packs || site != x.site {
+		x.packs, x.site = packs, site
+		x.markAll()
+	}
+	if !x.filled || x.c.Records.Revision() != x.revision {
+		if err := x.c.Records.View(x.takeIn); err != nil {
 			return err
 		}
 	}
-	x.packs, x.site = x.c.Packs(), x.c.Site()
-	x.markAll()
+	return x.takeTouched()
+}
+
+// manyChanges is how many changed records are taken in one by one; after more changes all devices are read.
+const manyChanges = 1000
+
+// takeIn brings the rows to the revision of f.
+func (x *Index) takeIn(f fleet.View) error {
+	back, ok, err := fleet.Change{}, false, error(nil)
+	if x.filled {
+		back, ok, err = impact.Back(f, x.revision, max(manyChanges, len(x.rows)/20))
+	}
+	if err != nil || !ok { // a change that can't be read is no reason to show nothing
+		return x.rebuild(f)
+	}
+	macs, err := impact.Affected(f, x.site, back, x.followers)
+	if err != nil {
+		return err
+	}
+	if err := x.replace(f, back); err != nil {
+		return err
+	}
+	x.mark(macs, true)
+	x.revision = f.Revision()
 	return nil
 }
 
-// rebuild brings all rows to the revision of f.
+// followers implements impact.Followers.
+func (x *table) followers(all bool) (macs []dhcp.MAC, err error) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	for _, r := range x.rows {
+		if all || r.has(showsNames) {
+			macs = append(macs, r.mac)
+		}
+	}
+	return macs, nil
+}
+
+// Followers returns what finds the devices whose files may show names of extensions that are not on their lines, with what is known now.
+func (x *Index) Followers() (impact.Followers, error) { return x.followers, x.sync() }
+
+// replace brings the rows of changed devices to the revision of f.
+func (x *Index) replace(f fleet.View, back fleet.Change) error {
+	var records []*fleet.Device
+	gone := map[dhcp.MAC]bool{}
+	for _, c := range back.Records {
+		if c.Kind != fleet.KindDevice {
+			continue
+		}
+		mac := cmp.Or(c.Before, c.After).Device.MAC
+		d, err := f.Device(mac)
+		switch {
+		case errors.Is(err, fleet.ErrNotFound):
+			gone[mac] = true
+		case err != nil:
+			return err
+		default:
+			records = append(records, d)
+		}
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if len(gone) > 0 {
+		x.rows = slices.DeleteFunc(x.rows, func(r *row) bool {
+			if gone[r.mac] {
+				x.release(r)
+			}
+			return gone[r.mac]
+		})
+	}
+	var added []*row
+	for _, d := range records {
+		i, ok := x.find(d.MAC)
+		var r *row
+		if ok {
+			r = x.rows[i]
+		} else {
+			r = new(row)
+			added = append(added, r)
+		}
+		r.setRecord(x.texts, d)
+	}
+	if len(added) > 0 {
+		x.rows = append(x.rows, added...)
+		slices.SortFunc(x.rows, func(a, b *row) int { return compareMAC(a.mac, b.mac) })
+	}
+	return nil
+}
+
+// atOnce is how many records are in memory while all devices are read.
+const atOnce = 256
+
+// rebuild brings all rows to the revision of f by reading all devices. Every status is pending then.
 func (x *Index) rebuild(f fleet.View) error {
 	x.mu.RLock()
 	old := x.rows
 	x.mu.RUnlock()
 	rows := make([]*row, 0, len(old))
-	var changed []*fleet.Device // with the place of its row in at
-	var at []int
+	var changed []*fleet.Device
+	var at []*row // the rows of changed
+	set := func() {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		for i, d := range changed {
+			at[i].setRecord(x.texts, d)
+		}
+		changed, at = changed[:0], at[:0]
+	}
 	var gone []*row
 	for d, err := range f.Devices(dhcp.MAC{}) {
 		if err != nil {
@@ -84,114 +198,62 @@ func (x *Index) rebuild(f fleet.View) error {
 		}
 		rows = append(rows, r)
 		if r.revision == 0 || r.revision != d.Revision {
-			changed, at = append(changed, d), append(at, len(rows)-1)
+			changed, at = append(changed, d), append(at, r)
+		}
+		if len(changed) == atOnce {
+			set()
 		}
 	}
+	set()
 	x.mu.Lock()
-	defer x.mu.Unlock()
-	for i, d := range changed {
-		rows[at[i]].setRecord(x.texts, d)
-		rows[at[i]].mark()
-	}
 	for _, r := range append(gone, old...) {
-		r.release(x.texts)
+		x.release(r)
 	}
 	x.rows = rows
-	x.revision = f.Revision()
+	x.mu.Unlock()
+	x.revision, x.filled = f.Revision(), true
+	x.markAll()
 	return nil
 }
 
-// mark makes the status pending.
-func (r *row) mark() {
-	r.pending = true
+// release gives up what a row that is removed has of others. The caller holds mu.
+func (x *table) release(r *row) {
+	x.unwatch(r)
+	r.release(x.texts)
+}
+
+// mark makes the status pending. With render, what rendering found no longer holds.
+func (r *row) mark(render bool) {
+	r.set(pending, true)
 	r.marks++
+	if render {
+		r.known = 0
+	}
+}
+
+// mark makes the status of some rows pending.
+func (x *table) mark(macs []dhcp.MAC, render bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, mac := range macs {
+		if i, ok := x.find(mac); ok {
+			x.rows[i].mark(render)
+		}
+	}
 }
 
 // markAll makes the status of all rows pending.
-func (x *Index) markAll() {
+func (x *table) markAll() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for _, r := range x.rows {
-		r.mark()
+		r.mark(true)
 	}
 }
 
 func compareMAC(a, b dhcp.MAC) int { return bytes.Compare(a[:], b[:]) }
 
 // find returns the place of a MAC, or where its row would be. The caller holds mu.
-func (x *Index) find(mac dhcp.MAC) (int, bool) {
+func (x *table) find(mac dhcp.MAC) (int, bool) {
 	return slices.BinarySearchFunc(x.rows, mac, func(r *row, mac dhcp.MAC) int { return compareMAC(r.mac, mac) })
-}
-
-// outdated is a row whose status is pending.
-type outdated struct {
-	mac   dhcp.MAC
-	marks uint32
-}
-
-// pending returns the rows whose status is pending, of those whose records a query selects.
-func (x *Index) pending(m *matcher) (list []outdated) {
-	x.mu.RLock()
-	defer x.mu.RUnlock()
-	m.begin()
-	for _, r := range x.rows {
-		if r.pending && m.record(r) {
-			list = append(list, outdated{r.mac, r.marks})
-		}
-	}
-	return list
-}
-
-// refresh computes the status of rows until the deadline; the zero deadline never comes.
-func (x *Index) refresh(ctx context.Context, list []outdated, deadline time.Time) error {
-	for _, o := range list {
-		if !deadline.IsZero() && x.c.Now().After(deadline) {
-			return nil
-		}
-		if err := x.compute(ctx, o); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// compute computes the status of one row. A change of its inputs meanwhile leaves the row pending. A status that can't be computed,
-// because a file can't be rendered for instance, leaves the row without a state.
-func (x *Index) compute(ctx context.Context, o outdated) error {
-	var d *fleet.Device
-	err := x.c.Records.View(func(f fleet.View) (err error) {
-		d, err = f.Device(o.mac)
-		return err
-	})
-	if errors.Is(err, fleet.ErrNotFound) {
-		return nil // deleted meanwhile
-	}
-	if err != nil {
-		return err
-	}
-	st, err := x.c.Status(ctx, d)
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if err != nil {
-		st = devicestatus.Status{}
-	}
-	subnet := x.subnetOf(d, st)
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if i, ok := x.find(o.mac); ok && x.rows[i].marks == o.marks {
-		x.rows[i].setStatus(x.texts, st, subnet)
-		x.rows[i].pending = false
-	}
-	return nil
-}
-
-// subnetOf returns the subnet that a device is in: of its lease, else of its reservation.
-func (x *Index) subnetOf(d *fleet.Device, st devicestatus.Status) netip.Prefix {
-	addr := st.IP
-	if !addr.IsValid() {
-		addr = d.ReservedIP
-	}
-	n, _ := x.c.Site().SubnetOf(addr)
-	return n.Prefix
 }

@@ -217,7 +217,7 @@ func (x *Index) searchNotes(m *matcher) error {
 	var long []dhcp.MAC
 	x.mu.RLock()
 	for _, r := range x.rows {
-		if r.longNote {
+		if r.has(longNote) {
 			long = append(long, r.mac)
 		}
 	}

@@ -144,7 +144,7 @@ func (o Order) start() (sortKey, error) {
 }
 
 // after returns the places of the n rows that a query selects and that come first after a place, in order.
-func (x *Index) after(m *matcher, o Order, from sortKey, n int) []sortKey {
+func (x *table) after(m *matcher, o Order, from sortKey, n int) []sortKey {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	m.begin()
@@ -172,7 +172,7 @@ func (x *Index) after(m *matcher, o Order, from sortKey, n int) []sortKey {
 }
 
 // inOrder is after for the order that rows have. The caller holds mu.
-func (x *Index) inOrder(m *matcher, from dhcp.MAC, n int) (keys []sortKey) {
+func (x *table) inOrder(m *matcher, from dhcp.MAC, n int) (keys []sortKey) {
 	i, there := x.find(from)
 	if there {
 		i++

@@ -73,7 +73,7 @@ func (x *Index) prepare(ctx context.Context, q Query, needed func(field string) 
 	if err := x.searchNotes(m); err != nil || !slices.ContainsFunc(ofStatus, needed) {
 		return m, err
 	}
-	return m, x.refresh(ctx, x.pending(m), deadline)
+	return m, x.refresh(ctx, x.pending(m, x.seconds()), deadline)
 }
 
 // List returns a page of the devices of a query, in an order.
@@ -87,7 +87,7 @@ func (x *Index) List(ctx context.Context, q Query, o Order) (Page, error) {
 	if err != nil {
 		return page, err
 	}
-	page.Total, page.Pending = x.count(m, q.needsStatus())
+	page.Total, page.Pending = x.count(m, q.needsStatus(), x.seconds())
 	for {
 		want := o.Limit + 1 - len(page.Items)
 		found := x.after(m, o, after, want)
@@ -114,7 +114,7 @@ func (x *Index) List(ctx context.Context, q Query, o Order) (Page, error) {
 }
 
 // count returns how many rows a query selects, and of those that it may select how many are pending.
-func (x *Index) count(m *matcher, status bool) (total, pending int) {
+func (x *table) count(m *matcher, status bool, now uint32) (total, pending int) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	m.begin()
@@ -122,7 +122,7 @@ func (x *Index) count(m *matcher, status bool) (total, pending int) {
 		if !m.record(r) {
 			continue
 		}
-		if r.pending && status {
+		if status && r.isPending(now) {
 			pending++
 		}
 		if m.status(r) {
@@ -134,18 +134,13 @@ func (x *Index) count(m *matcher, status bool) (total, pending int) {
 
 // item returns a device of a page. It has no Device when that is no longer selected.
 func (x *Index) item(ctx context.Context, m *matcher, mac dhcp.MAC) (Item, error) {
+	now := x.seconds()
 	x.mu.RLock()
 	i, ok := x.find(mac)
-	var o outdated
-	if ok && x.rows[i].pending {
-		o = outdated{mac, x.rows[i].marks}
-	}
+	outdated := ok && x.rows[i].isPending(now)
 	x.mu.RUnlock()
-	if !ok {
-		return Item{}, nil
-	}
-	if !o.mac.IsZero() {
-		if err := x.compute(ctx, o); err != nil {
+	if outdated {
+		if err := x.compute(ctx, mac); err != nil {
 			return Item{}, err
 		}
 	}
@@ -167,6 +162,8 @@ func (x *Index) item(ctx context.Context, m *matcher, mac dhcp.MAC) (Item, error
 	if !ok || !m.all(x.rows[i]) {
 		return Item{}, nil
 	}
-	item.Status = x.rows[i].status(x.texts)
+	if item.Status = x.rows[i].status(x.texts); item.Status != nil {
+		item.Status.Register(item.Device, x.c.Registration)
+	}
 	return item, nil
 }

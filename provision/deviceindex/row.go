@@ -3,14 +3,17 @@ package deviceindex
 import (
 	"encoding/binary"
 	"maps"
+	"math"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"plugtone/dhcp"
 	"plugtone/provision/devicestatus"
 	"plugtone/provision/fleet"
+	"plugtone/provision/impact"
 )
 
 // states are the states of a device, as rows have them. The first is that of a device whose status can't be computed.
@@ -20,18 +23,42 @@ var states = [...]string{"", devicestatus.StateDisabled, devicestatus.StateInSyn
 // row is what is known of one device, in a form that fits into memory a hundred thousand times.
 type row struct {
 	revision uint64 // of the record
+	known    uint64 // devicestatus.Known.Inputs of the status
 	mac      dhcp.MAC
-	state    uint8  // in states
-	pending  bool   // the members of the status are from before its inputs changed
-	longNote bool   // the text lacks the record's notes
+	state    uint8 // in states
+	flags    flags
 	marks    uint32 // how often the row was marked as pending
+	until    uint32 // seconds since 1970 from which on the status is pending
 
-	kind, profile, source, tags, overridden uint32 // interned; kind is vendor and model
-	firmware, subnet, leftOut, beyond       uint32 // interned; of the status
-	reserved, ip                            uint32 // IPv4 addresses, 0 for none
-	lastSeen, lastFetch                     int64  // nanoseconds since 1970, 0 for never
-	text                                    string // see packText
+	kind, profile, source, tags, overridden     uint32 // interned; kind is vendor and model
+	firmware, subnet, leftOut, beyond, upstream uint32 // interned; of the status
+	reserved, ip                                uint32 // IPv4 addresses, 0 for none
+	lastSeen, lastFetch                         int64  // nanoseconds since 1970, 0 for never
+	text                                        string // see packText
 }
+
+// flags are what a row has or has not.
+type flags uint8
+
+const (
+	pending    flags = 1 << iota // the members of the status are from before its inputs changed
+	longNote                     // the text lacks the record's notes
+	showsNames                   // the record's own settings or keys may show the names of extensions that are not the phone's
+	watching                     // the leases of some addresses decide about the state; see watched
+	compared                     // devicestatus.Known.Compared
+	same                         // devicestatus.Known.Same
+)
+
+func (r *row) has(f flags) bool { return r.flags&f != 0 }
+
+func (r *row) set(f flags, on bool) {
+	if r.flags &^= f; on {
+		r.flags |= f
+	}
+}
+
+// isPending reports whether the members of the status may be wrong. now is in seconds since 1970.
+func (r *row) isPending(now uint32) bool { return r.has(pending) || r.until <= now }
 
 // maxNote is how many bytes of notes a row holds; longer notes are read from the record when they are searched.
 const maxNote = 64
@@ -53,7 +80,10 @@ func (r *row) setRecord(t *interned, d *fleet.Device) {
 	t.set(&r.tags, d.Tags...)
 	t.set(&r.overridden, overridden(d)...)
 	r.reserved = packAddr(d.ReservedIP)
-	r.text, r.longNote = packText(d)
+	text, long := packText(d)
+	r.text = text
+	r.set(longNote, long)
+	r.set(showsNames, impact.ShowsNames(d))
 }
 
 // overridden returns the names of the settings that a device sets itself.
@@ -68,9 +98,9 @@ func overridden(d *fleet.Device) []string {
 }
 
 // packText returns the texts of a record that few rows share, in lower case, each with its length before it.
-func packText(d *fleet.Device) (text string, longNote bool) {
+func packText(d *fleet.Device) (text string, long bool) {
 	notes := d.Notes
-	if longNote = len(notes) > maxNote; longNote {
+	if long = len(notes) > maxNote; long {
 		notes = ""
 	}
 	b := make([]byte, 0, len(d.Label)+len(d.Location)+len(notes)+8+16*len(d.Lines))
@@ -89,7 +119,7 @@ func packText(d *fleet.Device) (text string, longNote bool) {
 	for _, m := range d.OtherMACs {
 		add(m.Hex())
 	}
-	return string(b), longNote
+	return string(b), long
 }
 
 // next reads one part of a packed text; it shares its bytes.
@@ -154,18 +184,32 @@ func (r *row) otherMACs(yield func(string) bool) {
 }
 
 // setStatus sets the members of the status.
-func (r *row) setStatus(t *interned, st devicestatus.Status, subnet netip.Prefix) {
-	r.state = uint8(max(0, slices.Index(states[:], st.State)))
-	r.ip = packAddr(st.IP)
-	r.lastSeen, r.lastFetch = packTime(st.LastSeen), packTime(st.LastFetch)
-	t.set(&r.firmware, st.Firmware)
-	t.set(&r.leftOut, st.LeftOut...)
-	t.set(&r.beyond, st.Beyond...)
+func (r *row) setStatus(t *interned, c devicestatus.Computed, subnet netip.Prefix) {
+	r.state = uint8(max(0, slices.Index(states[:], c.State)))
+	r.ip = packAddr(c.IP)
+	r.lastSeen, r.lastFetch = packTime(c.LastSeen), packTime(c.LastFetch)
+	r.until, r.known = packSeconds(c.Until), c.Known.Inputs
+	r.set(pending, false)
+	r.set(compared, c.Known.Compared)
+	r.set(same, c.Known.Same)
+	t.set(&r.firmware, c.Firmware)
+	t.set(&r.leftOut, c.LeftOut...)
+	t.set(&r.beyond, c.Beyond...)
+	if u := c.Upstream; u != nil {
+		t.set(&r.upstream, u.Hosts, u.By, strconv.FormatInt(packTime(u.Answered), 10))
+	} else {
+		t.drop(&r.upstream)
+	}
 	if subnet.IsValid() {
 		t.set(&r.subnet, subnet.String())
 	} else {
 		t.drop(&r.subnet)
 	}
+}
+
+// knownOf returns what rendering found of a row.
+func (r *row) knownOf(t *interned) devicestatus.Known {
+	return devicestatus.Known{Inputs: r.known, Compared: r.has(compared), Same: r.has(same), LeftOut: t.values(r.leftOut), Beyond: t.values(r.beyond)}
 }
 
 // status returns the status as setStatus got it; nil when it could not be computed.
@@ -178,12 +222,16 @@ func (r *row) status(t *interned) *devicestatus.Status {
 	if v := t.values(r.firmware); len(v) > 0 {
 		st.Firmware = v[0]
 	}
+	if v := t.values(r.upstream); len(v) == 3 {
+		answered, _ := strconv.ParseInt(v[2], 10, 64) // it was written by FormatInt
+		st.Upstream = &devicestatus.Upstream{Hosts: v[0], By: v[1], Answered: unpackTime(answered)}
+	}
 	return &st
 }
 
 // release gives up the shared texts of a row that is removed.
 func (r *row) release(t *interned) {
-	for _, at := range []*uint32{&r.kind, &r.profile, &r.source, &r.tags, &r.overridden, &r.firmware, &r.subnet, &r.leftOut, &r.beyond} {
+	for _, at := range []*uint32{&r.kind, &r.profile, &r.source, &r.tags, &r.overridden, &r.firmware, &r.subnet, &r.leftOut, &r.beyond, &r.upstream} {
 		t.drop(at)
 	}
 }
@@ -201,6 +249,14 @@ func unpackAddr(n uint32) netip.Addr {
 		return netip.Addr{}
 	}
 	return netip.AddrFrom4([4]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)})
+}
+
+// packSeconds returns a time of whole seconds; the zero time never comes.
+func packSeconds(t time.Time) uint32 {
+	if t.IsZero() {
+		return math.MaxUint32
+	}
+	return uint32(min(max(t.Unix(), 0), math.MaxUint32))
 }
 
 func packTime(t time.Time) int64 {

@@ -35,7 +35,9 @@ func newIndex(t testing.TB, status func(dhcp.MAC) devicestatus.Status, devices .
 	})
 	return New(Config{
 		Records: records, Packs: func() *pack.Set { return nil }, Site: func() *fleet.Site { return site }, Now: func() time.Time { return noon },
-		Status: func(_ context.Context, d *fleet.Device) (devicestatus.Status, error) { return status(d.MAC), nil },
+		Compute: func(_ context.Context, d *fleet.Device, _ devicestatus.Known) (devicestatus.Computed, error) {
+			return devicestatus.Computed{Status: status(d.MAC)}, nil
+		},
 	}), records
 }
 

@@ -1,10 +1,11 @@
-// Package devicestatus computes the state of a device: whether the phone was seen, and whether what it fetched last is what it would get now.
-// It reads what others have stored, and renders nothing itself.
+// Package devicestatus computes the state of a device: whether the phone was seen, has fetched its files, and has what it would get
+// now. It keeps nothing; package deviceindex does.
 package devicestatus
 
 import (
 	"cmp"
 	"context"
+	"hash/maphash"
 	"net/netip"
 	"slices"
 	"strings"
@@ -43,9 +44,6 @@ type Status struct {
 	LeftOut      []string                 `json:"left_out,omitempty" doc:"keys, lines and settings that the phone does not get, with the reason" example:"[\"key 13: the model has 12\"]"`
 }
 
-// recentEntries is how much of a timeline the status looks at.
-const recentEntries = 20
-
 // Upstream is what is known of the PBX that renders a device's files.
 type Upstream struct {
 	Hosts    string    `json:"hosts" doc:"hosts of the PBXs, in the order in which they are requested" example:"pbx1.example.net, pbx2.example.net"`
@@ -60,77 +58,111 @@ type File struct {
 	Upstream *Upstream
 }
 
-// Leases reads leases.
+// Leases is what a Reader reads from the lease table.
 type Leases interface {
-	LeaseAt(addr netip.Addr) (dhcp.Lease, bool)
+	LeaseAt(addr netip.Addr) (dhcp.Lease, bool) // confirmed leases only
 	LeasesOf(mac dhcp.MAC) []dhcp.Lease
 }
 
-// Reader computes states. All members but Timeline and Registration are required.
+// Reader computes states. Its members are what a state depends on.
 type Reader struct {
-	Records      fleet.Records
-	Leases       Leases
-	Packs        *pack.Set
-	Site         *fleet.Site
-	Subnets      fleet.SubnetFinder
-	Fetches      func(mac dhcp.MAC) ([]fleet.Fetch, error)
-	Timeline     func(mac dhcp.MAC, limit int) ([]timeline.Entry, error) // nil: no device is shown as refused
-	File         func(ctx context.Context, mac dhcp.MAC, name string) File
-	Registration func([]registration.Account, netip.Addr) []registration.LineState // registration.Tracker.Of; nil: nothing is known
-	Now          time.Time
+	Records  fleet.Records
+	Leases   Leases
+	Packs    func() *pack.Set
+	Site     func() *fleet.Site
+	Fetches  func(mac dhcp.MAC) ([]fleet.Fetch, error)
+	Timeline func(mac dhcp.MAC, limit int) ([]timeline.Entry, error) // the last entries, oldest first; nil: no device is shown as refused
+	File     func(ctx context.Context, mac dhcp.MAC, name string) File
+	// Registration is registration.Tracker.Of; nil: nothing is known.
+	Registration func([]registration.Account, netip.Addr) []registration.LineState
+	Now          func() time.Time
+	Zones        *resolve.ZoneMemo // nil: nothing is remembered
 }
 
-// Read returns the state of a device.
-func (s Reader) Read(ctx context.Context, d *fleet.Device) (Status, error) {
-	var st Status
-	s.seen(&st, d)
-	if s.Registration != nil {
-		st.Registration = s.Registration(registration.Accounts(d), st.IP)
-		st.Registered = registration.Summary(st.Registration)
-	}
+// Computed is the status of a device, and when it must be computed again.
+type Computed struct {
+	Status
+	Until   time.Time    // the status may differ from then on, although nothing has happened
+	Watched []netip.Addr // whose leases decide whether a refusal counts
+	Known   Known
+}
+
+// Known is what was found by rendering. It holds as long as no record, pack or configuration changes that the device's files
+// depend on, and its inputs are the same.
+type Known struct {
+	Inputs   uint64 // digest of the other things that decide it; 0: nothing is known
+	Compared bool   // Same was found out
+	Same     bool   // what the phone fetched is what it would get
+	LeftOut  []string
+	Beyond   []string
+}
+
+// upstreamFor is how long the status of a phone holds whose files a PBX renders.
+const upstreamFor = time.Minute
+
+// recentEntries is how much of a timeline the status looks at.
+const recentEntries = 20
+
+// Of computes the status of a device. known is what an earlier call found, or zero: its part is not rendered again.
+func (s Reader) Of(ctx context.Context, d *fleet.Device, known Known) (Computed, error) {
+	now := s.Now()
+	out := Computed{Until: time.Date(now.UTC().Year()+1, 1, 1, 0, 0, 0, 0, time.UTC)} // time zone rules are those of a year
+	s.seen(&out, d, now)
+	out.Register(d, s.Registration)
 	fetches, err := s.Fetches(d.MAC)
 	if err != nil {
-		return Status{}, err
+		return out, err
 	}
-	var own fleet.Fetch // the latest of its own files
-	for _, f := range fetches {
-		if f.Time.After(st.LastFetch) {
-			st.LastFetch, st.Firmware = f.Time, cmp.Or(f.Firmware, st.Firmware)
-		}
-		if f.Kind == string(phonefile.KindDevice) && f.Time.After(own.Time) {
-			own = f
-		}
-	}
-	if st.LastFetch.After(st.LastSeen) {
-		st.LastSeen = st.LastFetch
-	}
-	refused, err := s.refusedSince(d, st.LastFetch)
+	own := latest(&out, fetches)
+	refused, err := s.refusedSince(&out, d, now)
 	if err != nil {
-		return Status{}, err
+		return out, err
 	}
-	if st.Upstream = s.upstream(d); st.Upstream == nil {
-		st.LeftOut, st.Beyond = s.leftOut(d)
-	} else {
-		st.LeftOut = unused(d, st.Upstream.Hosts)
+	subnet, _ := fleet.SubnetFinder{Leases: s.Leases, Fetches: func(dhcp.MAC) ([]fleet.Fetch, error) { return fetches, nil }, Now: s.Now}.Find(s.Site(), d.MAC, d)
+	fetches = current(fetches)
+	in := inputs(subnet.Prefix, own, fetches, now)
+	switch out.Upstream = s.upstream(d); {
+	case out.Upstream != nil:
+		known = Known{LeftOut: unused(d, out.Upstream.Hosts)}
 		if u := s.File(ctx, d.MAC, own.File).Upstream; u != nil && own.File != "" {
-			st.Upstream = u
+			out.Upstream = u
 		}
+		// Answers are put away with the requests of the phone, and removed at any time.
+		if soon := now.Add(upstreamFor); soon.Before(out.Until) {
+			out.Until = soon
+		}
+	case known.Inputs != in:
+		known = Known{Inputs: in}
+		known.LeftOut, known.Beyond = s.leftOut(d, subnet)
 	}
+	out.LeftOut, out.Beyond = known.LeftOut, known.Beyond
 	switch {
 	case !d.Enabled:
-		st.State = StateDisabled
+		out.State = StateDisabled
 	case refused:
-		st.State = StateRefused
-	case own.Time.IsZero() && st.LastSeen.IsZero():
-		st.State = StateNeverSeen
+		out.State = StateRefused
+	case own.Time.IsZero() && out.LastSeen.IsZero():
+		out.State = StateNeverSeen
 	case own.Time.IsZero():
-		st.State = StateNeverFetched
-	case s.same(ctx, d, own, fetches):
-		st.State = StateInSync
+		out.State = StateNeverFetched
 	default:
-		st.State = StateStale
+		if !known.Compared {
+			known.Same, known.Compared = s.same(ctx, d, own, fetches), true
+		}
+		if out.State = StateStale; known.Same {
+			out.State = StateInSync
+		}
 	}
-	return st, nil
+	out.Known = known
+	return out, ctx.Err()
+}
+
+// Register fills in what the PBXs have of the device's lines now. of may be nil.
+func (st *Status) Register(d *fleet.Device, of func([]registration.Account, netip.Addr) []registration.LineState) {
+	if of != nil {
+		st.Registration = of(registration.Accounts(d), st.IP)
+		st.Registered = registration.Summary(st.Registration)
+	}
 }
 
 // upstream returns which PBX renders the device's files; nil when they are rendered here. An error shows in its files.
@@ -163,43 +195,54 @@ func unused(d *fleet.Device, hosts string) []string {
 	return out
 }
 
-// leftOut returns what of its record and profiles the device does not get, and what it gets beyond its model. An error shows
-// in its files.
-func (s Reader) leftOut(d *fleet.Device) (left, beyond []string) {
-	if d.Vendor == "" {
-		return nil, nil
-	}
-	subnet, _ := s.Subnets.Find(s.Site, d.MAC, d)
-	_ = s.Records.View(func(f fleet.View) (err error) {
-		left, beyond, err = resolve.LeftOut(f, s.Packs, s.Site, subnet.Prefix, d, s.Now)
-		return err
-	})
-	return left, beyond
-}
-
 // seen fills in what the leases show.
-func (s Reader) seen(st *Status, d *fleet.Device) {
+func (s Reader) seen(out *Computed, d *fleet.Device, now time.Time) {
 	for _, mac := range fleet.MACsOf(d.MAC, d) {
 		for _, l := range s.Leases.LeasesOf(mac) {
+			out.ends(l, now)
 			if l.State == dhcp.LeaseDeclined {
 				continue
 			}
-			if l.Starts.After(st.LastSeen) {
-				st.LastSeen = l.Starts
+			if l.Starts.After(out.LastSeen) {
+				out.LastSeen = l.Starts
 			}
-			if isActive(l, s.Now) {
-				st.IP = l.Addr
+			if isActive(l, now) {
+				out.IP = l.Addr
 			}
 		}
 	}
 }
 
+// ends notes that a lease ends.
+func (c *Computed) ends(l dhcp.Lease, now time.Time) {
+	if l.Expires.After(now) && l.Expires.Before(c.Until) {
+		c.Until = l.Expires
+	}
+}
+
+// isActive reports whether a client has a lease now.
 func isActive(l dhcp.Lease, now time.Time) bool {
 	return l.State == dhcp.LeaseActive && l.Expires.After(now)
 }
 
+// latest fills in what the fetches show, and returns the last one of the phone's own file.
+func latest(out *Computed, fetches []fleet.Fetch) (own fleet.Fetch) {
+	for _, f := range fetches {
+		if f.Time.After(out.LastFetch) {
+			out.LastFetch, out.Firmware = f.Time, cmp.Or(f.Firmware, out.Firmware)
+		}
+		if f.Kind == string(phonefile.KindDevice) && f.Time.After(own.Time) {
+			own = f
+		}
+	}
+	if out.LastFetch.After(out.LastSeen) {
+		out.LastSeen = out.LastFetch
+	}
+	return own
+}
+
 // refusedSince reports whether the last thing that happened to the device's files was a refusal.
-func (s Reader) refusedSince(d *fleet.Device, fetched time.Time) (bool, error) {
+func (s Reader) refusedSince(out *Computed, d *fleet.Device, now time.Time) (bool, error) {
 	if s.Timeline == nil {
 		return false, nil
 	}
@@ -209,12 +252,16 @@ func (s Reader) refusedSince(d *fleet.Device, fetched time.Time) (bool, error) {
 	}
 	refused := false
 	for _, e := range entries {
-		if timeline.IsFile(e.Source) && e.Time.After(fetched) && !s.elsewhere(d, e.Addr) {
-			switch e.Verdict {
-			case "refused":
-				refused = true
-			case "served", "not_modified":
-				refused = false
+		if !timeline.IsFile(e.Source) || !e.Time.After(out.LastFetch) {
+			continue
+		}
+		switch e.Verdict {
+		case timeline.Refused, timeline.Served, timeline.NotModified:
+			if !slices.Contains(out.Watched, e.Addr) {
+				out.Watched = append(out.Watched, e.Addr)
+			}
+			if !s.elsewhere(out, d, e.Addr, now) {
+				refused = e.Verdict == timeline.Refused
 			}
 		}
 	}
@@ -223,34 +270,73 @@ func (s Reader) refusedSince(d *fleet.Device, fetched time.Time) (bool, error) {
 
 // elsewhere reports whether the device is not at an address, which is leased to another client or differs from the one that
 // the device has a lease on: what was refused there does not concern it.
-func (s Reader) elsewhere(d *fleet.Device, addr netip.Addr) bool {
+func (s Reader) elsewhere(out *Computed, d *fleet.Device, addr netip.Addr, now time.Time) bool {
 	own := fleet.MACsOf(d.MAC, d)
 	if l, ok := s.Leases.LeaseAt(addr); ok {
+		out.ends(l, now)
 		return !slices.Contains(own, l.MAC)
 	}
-	return slices.ContainsFunc(own, func(mac dhcp.MAC) bool {
-		return slices.ContainsFunc(s.Leases.LeasesOf(mac), func(l dhcp.Lease) bool { return isActive(l, s.Now) })
+	return out.IP.IsValid()
+}
+
+// current returns the fetches without those of a file that was requested later by another name: phones differ in case between firmwares.
+func current(fetches []fleet.Fetch) []fleet.Fetch {
+	fetches = slices.SortedFunc(slices.Values(fetches), func(a, b fleet.Fetch) int { return b.Time.Compare(a.Time) })
+	seen := make(map[string]bool, len(fetches))
+	return slices.DeleteFunc(fetches, func(f fleet.Fetch) bool {
+		name := strings.ToLower(f.File)
+		if seen[name] {
+			return true
+		}
+		seen[name] = true
+		return false
 	})
 }
 
-// same reports whether everything that the device fetched is what it would get now. Of a file that was requested by several
-// names (phones differ in case between firmwares) only the last fetch counts.
+// seed is of the digests of inputs, which are compared within one process.
+var seed = maphash.MakeSeed()
+
+// inputs returns a digest of what decides, besides records, packs and configuration, what rendering finds.
+func inputs(subnet netip.Prefix, own fleet.Fetch, fetches []fleet.Fetch, now time.Time) uint64 {
+	var h maphash.Hash
+	h.SetSeed(seed)
+	text := func(s string) {
+		_, _ = h.WriteString(s) // never fails
+		_ = h.WriteByte(0)
+	}
+	text(subnet.String())
+	text(own.File)
+	_ = h.WriteByte(byte(now.UTC().Year()))
+	for _, f := range slices.SortedFunc(slices.Values(fetches), func(a, b fleet.Fetch) int { return strings.Compare(a.File, b.File) }) {
+		text(f.File)
+		text(f.Digest)
+	}
+	return max(h.Sum64(), 1)
+}
+
+// same reports whether everything that the device fetched is what it would get now.
 func (s Reader) same(ctx context.Context, d *fleet.Device, own fleet.Fetch, fetches []fleet.Fetch) bool {
-	latest := slices.SortedFunc(slices.Values(fetches), func(a, b fleet.Fetch) int { return b.Time.Compare(a.Time) })
-	seen := make(map[string]bool, len(latest))
-	for _, f := range latest {
-		if name := strings.ToLower(f.File); seen[name] {
-			continue
-		} else {
-			seen[name] = true
-		}
-		a := s.File(ctx, d.MAC, f.File)
+	for _, f := range fetches {
+		now := s.File(ctx, d.MAC, f.File)
 		switch {
-		case f.File == own.File && (!a.Served || a.Digest != f.Digest):
+		case f.File == own.File && (!now.Served || now.Digest != f.Digest):
 			return false
-		case a.Served && a.Digest != "" && f.Digest != "" && a.Digest != f.Digest:
+		case now.Served && now.Digest != "" && f.Digest != "" && now.Digest != f.Digest:
 			return false
 		}
 	}
 	return true
+}
+
+// leftOut returns what of its record and profiles the device does not get, and what it gets beyond its model. An error shows
+// in its files.
+func (s Reader) leftOut(d *fleet.Device, subnet fleet.Subnet) (left, beyond []string) {
+	if d.Vendor == "" {
+		return nil, nil
+	}
+	_ = s.Records.View(func(f fleet.View) (err error) {
+		left, beyond, err = s.Zones.LeftOut(f, s.Packs(), s.Site(), subnet.Prefix, d, s.Now())
+		return err
+	})
+	return left, beyond
 }

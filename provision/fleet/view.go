@@ -4,6 +4,7 @@
 package fleet
 
 import (
+	"errors"
 	"iter"
 	"net/netip"
 
@@ -63,6 +64,21 @@ func DeviceOrNext(f View, mac dhcp.MAC) (*Device, error) {
 		}
 	}
 	return nil, nil
+}
+
+// DevicesOf yields the devices with these MACs as their own that there are.
+func DevicesOf(f View, macs []dhcp.MAC) iter.Seq2[*Device, error] {
+	return func(yield func(*Device, error) bool) {
+		for _, mac := range macs {
+			d, err := f.Device(mac)
+			if errors.Is(err, ErrNotFound) {
+				continue
+			}
+			if !yield(d, err) {
+				return
+			}
+		}
+	}
 }
 
 // before returns the MAC that comes before mac.

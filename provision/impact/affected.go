@@ -11,8 +11,17 @@ import (
 // affected collects the devices whose files depend on changed records, within one view.
 type affected struct {
 	fleet.View
-	site  *fleet.Site
-	found map[dhcp.MAC]bool
+	site      *fleet.Site
+	followers Followers
+	found     map[dhcp.MAC]bool
+}
+
+// Followers returns the devices for which ShowsNames is true, or all of them. Those that a change touches may be missing.
+type Followers func(all bool) ([]dhcp.MAC, error)
+
+// ShowsNames reports whether a device's own settings or keys may show the names of extensions that are not on its lines.
+func ShowsNames(d *fleet.Device) bool {
+	return d.Settings["phonebook"] != nil || slices.ContainsFunc(d.Keys, func(k fleet.Key) bool { return k.LabelSource == fleet.LabelExtension })
 }
 
 func (a affected) add(macs []dhcp.MAC, err error) error {
@@ -89,7 +98,15 @@ func (a affected) showing(numbers map[string]bool) error {
 		}
 	}
 	everywhere := a.phonebookEverywhere()
-	for d, err := range a.Devices(dhcp.MAC{}) {
+	list := a.Devices(dhcp.MAC{})
+	if a.followers != nil {
+		macs, err := a.followers(everywhere)
+		if err != nil || everywhere {
+			return a.add(macs, err)
+		}
+		list = fleet.DevicesOf(a, macs)
+	}
+	for d, err := range list {
 		if err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -68,7 +69,9 @@ type File struct {
 type Options struct {
 	Site    *fleet.Site // whose settings the phones have
 	Summary bool        // count only
-	Phones  int         // how many phones are listed; 0: MaxPhones
+	// Followers spares reading all devices; nil: they are read.
+	Followers Followers
+	Phones    int // how many phones are listed; 0: MaxPhones
 }
 
 // MaxPhones is how many phones a preview lists by default.
@@ -81,7 +84,11 @@ func Compute(ctx context.Context, records fleet.Records, before, after Renderer,
 	if o.Phones == 0 {
 		o.Phones = MaxPhones
 	}
-	macs, err := Affected(records, o.Site, c)
+	var macs []dhcp.MAC
+	err := records.View(func(f fleet.View) (err error) {
+		macs, err = Affected(f, o.Site, c, o.Followers)
+		return err
+	})
 	if err != nil {
 		return p, err
 	}
@@ -257,24 +264,17 @@ func Unified(name string, was, is []byte) string {
 	return string(out)
 }
 
-// Affected returns the devices whose files may change by a change, by MAC. Some of them may stay the same.
-func Affected(records fleet.Records, site *fleet.Site, c fleet.Change) ([]dhcp.MAC, error) {
+// Affected returns the devices whose files may differ between the records of f and those after a change of them, by MAC. Some of
+// them may stay the same. followers may be nil.
+func Affected(f fleet.View, site *fleet.Site, c fleet.Change, followers Followers) ([]dhcp.MAC, error) {
 	found := map[dhcp.MAC]bool{}
-	for _, r := range []fleet.Records{records, Records(records, c)} {
-		err := r.View(func(f fleet.View) error {
-			return affected{f, site, found}.all(c)
-		})
-		if err != nil {
+	for _, v := range []fleet.View{f, view{f, overlay(c)}} {
+		if err := (affected{v, site, followers, found}).all(c); err != nil {
 			return nil, fmt.Errorf("phones that a change affects: %w", err)
 		}
 	}
 	for mac := range changedDevices(c) {
 		found[mac] = true
 	}
-	macs := make([]dhcp.MAC, 0, len(found))
-	for mac := range found {
-		macs = append(macs, mac)
-	}
-	slices.SortFunc(macs, func(a, b dhcp.MAC) int { return bytes.Compare(a[:], b[:]) })
-	return macs, nil
+	return slices.SortedFunc(maps.Keys(found), func(a, b dhcp.MAC) int { return bytes.Compare(a[:], b[:]) }), nil
 }

@@ -16,8 +16,14 @@ import (
 
 // Records returns the records as they would be after a change that was computed by a dry run. They can't be edited.
 func Records(base fleet.Records, c fleet.Change) fleet.Records {
+	o := overlay(c)
+	o.base = base
+	return o
+}
+
+func overlay(c fleet.Change) overlaid {
 	o := overlaid{
-		base: base, devices: map[dhcp.MAC]*fleet.Device{}, extensions: map[extensionKey]*fleet.Extension{},
+		devices: map[dhcp.MAC]*fleet.Device{}, extensions: map[extensionKey]*fleet.Extension{},
 		registrars: map[string]*fleet.Registrar{}, profiles: map[string]*fleet.Profile{},
 		owners: map[dhcp.MAC]dhcp.MAC{}, addrs: map[netip.Addr]dhcp.MAC{},
 		onLine: map[extensionKey][]dhcp.MAC{}, withProfile: map[string][]dhcp.MAC{},

@@ -2,6 +2,7 @@ package impact
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -47,6 +48,31 @@ func Past(records fleet.Records, changes fleet.Changes, at time.Time) (fleet.Cha
 	}
 }
 
+// Back returns the change that leads from the records of f back to those of a revision. ok is false when a change between them is not
+// kept, or when they are about more than most records.
+func Back(f fleet.View, revision uint64, most int) (back fleet.Change, ok bool, err error) {
+	place := map[[2]string]int{}
+	for id := f.Revision(); id > revision; id-- {
+		c, err := f.Change(id)
+		if errors.Is(err, fleet.ErrNotFound) {
+			return back, false, nil
+		}
+		if err != nil {
+			return back, false, err
+		}
+		if most -= c.Total(); most < 0 {
+			return back, false, nil
+		}
+		for r, err := range f.ChangeRecords(id) {
+			if err != nil {
+				return back, false, err
+			}
+			addPast(&back, place, r)
+		}
+	}
+	return back, f.Revision() >= revision, nil
+}
+
 // addPast sets a record to what it was before a change; those are added from the newest to the oldest.
 func addPast(back *fleet.Change, place map[[2]string]int, r fleet.ChangedRecord) {
 	turned := fleet.ChangedRecord{Kind: r.Kind, Name: r.Name, Before: r.After, After: r.Before}
@@ -88,7 +114,11 @@ func Phones(ctx context.Context, records fleet.Records, now Renderer, before fun
 	if err != nil {
 		return nil, err
 	}
-	macs, err := Affected(earlier, site, c)
+	var macs []dhcp.MAC
+	err = earlier.View(func(f fleet.View) (err error) {
+		macs, err = Affected(f, site, c, nil)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

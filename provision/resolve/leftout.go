@@ -16,6 +16,11 @@ import (
 // keys that its files have no place for. Those are found by rendering the files with and without them. It also returns the
 // lines and keys beyond the model that it does get.
 func LeftOut(f fleet.View, packs *pack.Set, site *fleet.Site, subnet netip.Prefix, d *fleet.Device, now time.Time) (left, beyond []string, err error) {
+	return (*ZoneMemo)(nil).LeftOut(f, packs, site, subnet, d, now)
+}
+
+// LeftOut is the function LeftOut with what is remembered of time zones; nil remembers nothing.
+func (m *ZoneMemo) LeftOut(f fleet.View, packs *pack.Set, site *fleet.Site, subnet netip.Prefix, d *fleet.Device, now time.Time) (left, beyond []string, err error) {
 	p, left, err := Phone(f, packs, site, subnet, d, now)
 	if err != nil || !d.Enabled {
 		return left, nil, err
@@ -24,7 +29,7 @@ func LeftOut(f fleet.View, packs *pack.Set, site *fleet.Site, subnet netip.Prefi
 	if !ok {
 		return left, nil, nil
 	}
-	left = append(left, ZoneLeftOut(vendor, p)...)
+	left = append(left, m.leftOut(packs, vendor, p)...)
 	return append(left, unrendered(vendor, p)...), Beyond(vendor, p), nil
 }
 

@@ -18,7 +18,12 @@ func ZoneLeftOut(vendor *pack.Vendor, p phonefile.Phone) []string {
 	if err != nil {
 		return nil
 	}
-	if vendor != nil && !hasZone(vendor, p, z) {
+	return zoneLeftOut(vendor, z, name, vendor == nil || hasZone(vendor, p, z))
+}
+
+// zoneLeftOut names what a phone isn't given of a zone. has reports whether the zone has a place in its files.
+func zoneLeftOut(vendor *pack.Vendor, z tz.Zone, name string, has bool) []string {
+	if !has {
 		return []string{fmt.Sprintf("time zone %s: has no place in the files of %s", name, vendor.Name)}
 	}
 	if z.Irregular {

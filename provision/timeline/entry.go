@@ -12,6 +12,13 @@ import (
 // IsFile reports whether entries of this source are about files.
 func IsFile(source string) bool { return source == "tftp" || source == "http" || source == "https" }
 
+// The verdicts of file requests that decide about a phone's state.
+const (
+	Served      = "served"
+	NotModified = "not_modified"
+	Refused     = "refused"
+)
+
 // Entry is one decision about one phone. Time, MAC, Source, Event and Verdict are always set.
 type Entry struct {
 	Time       time.Time     `json:"time" doc:"when it happened" example:"2026-11-22T12:00:00Z"`

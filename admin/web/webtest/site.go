@@ -103,7 +103,7 @@ func (s *Site) withTimeline(t testing.TB) {
 	}
 	s.Config.API.Phones, s.Config.API.Trust = s.Service, s.Service
 	s.Config.API.Index = deviceindex.New(deviceindex.Config{Records: s.Config.API.Records, Packs: func() *pack.Set { return s.Packs }, Site: func() *fleet.Site { return site },
-		Status: s.Service.StatusOf, Now: func() time.Time { return admintest.Noon }})
+		Compute: s.Service.States().Of, Now: func() time.Time { return admintest.Noon }})
 	s.Config.API.Preview = func(other fleet.Records) (impact.Renderer, error) { return build(other) }
 }
 
