@@ -188,3 +188,9 @@ func LocalPath(path string) string {
 	}
 	return path
 }
+
+// IsForbidden reports whether the API refused a call because of the caller's role.
+func IsForbidden(err error) bool {
+	var p *client.Problem
+	return errors.As(err, &p) && p.Status == http.StatusForbidden
+}
