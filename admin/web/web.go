@@ -9,6 +9,7 @@ import (
 
 	"plugtone/admin/client"
 	"plugtone/admin/web/assets"
+	"plugtone/admin/web/changing"
 	"plugtone/admin/web/inprocess"
 	"plugtone/admin/web/login"
 	"plugtone/admin/web/overview"
@@ -44,6 +45,7 @@ func Register(c Config) (notFound http.HandlerFunc, err error) {
 		login.Register,
 		overview.Register,
 		phones.Register,
+		changing.Register,
 	} {
 		if err := register(f); err != nil {
 			return nil, err
