@@ -21,6 +21,7 @@ type column struct {
 func columns() []column {
 	return []column{
 		{ID: "state", Title: "State", Sort: "state", Class: "tight", Usual: true},
+		{ID: registered, Title: "At the PBX", Class: "fold tight"},
 		{ID: "label", Title: "Label", Sort: "label", Usual: true},
 		{ID: "lines", Title: "Lines", Sort: "extension", Class: "fold", Usual: true},
 		{ID: "mac", Title: "MAC", Sort: "mac", Class: "fold tight", Usual: true},
@@ -39,23 +40,26 @@ func columns() []column {
 	}
 }
 
+// registered is the column of the state at the PBX. It is usual where a PBX is polled: see view.
+const registered = "registered"
+
 // columnCookie keeps the columns that a user of this browser has chosen.
 const columnCookie = "columns"
 
-// chosen returns the columns with those of the address, else those of the cookie, else the usual ones as shown.
-func chosen(q query, r *http.Request) []column {
+// chosen returns the columns with those of the address, else those of the cookie, else the usual ones as shown. own is true when they were chosen.
+func chosen(q query, r *http.Request) (all []column, own bool) {
 	ids := q.Cols
 	if len(ids) == 0 {
 		if c, err := r.Cookie(columnCookie); err == nil {
 			ids = strings.Split(c.Value, ".")
 		}
 	}
-	all := columns()
-	some := slices.ContainsFunc(all, func(c column) bool { return slices.Contains(ids, c.ID) })
+	all = columns()
+	own = slices.ContainsFunc(all, func(c column) bool { return slices.Contains(ids, c.ID) })
 	field, descending := strings.CutPrefix(q.Sort, "-")
 	for i := range all {
 		c := &all[i]
-		c.Shown = some && slices.Contains(ids, c.ID) || !some && c.Usual
+		c.Shown = own && slices.Contains(ids, c.ID) || !own && c.Usual
 		if c.Sort == "" {
 			continue
 		}
@@ -68,7 +72,7 @@ func chosen(q query, r *http.Request) []column {
 			c.Order = "ascending"
 		}
 	}
-	return all
+	return all, own
 }
 
 // remember keeps the chosen columns in the browser.

@@ -7,6 +7,7 @@ import (
 	"embed"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -34,7 +35,7 @@ func Register(f *page.Frame) error {
 }
 
 // wait is how long an answer waits for states that are computed: the list is shown, and completes itself.
-const wait = "80ms"
+const wait = "40ms"
 
 // view is what the template shows.
 type view struct {
@@ -68,6 +69,30 @@ type row struct {
 	More  int // lines that are not shown
 }
 
+// AtPBX returns the state of the phone's lines at the PBX, the worst of them, and what the PBX answered; nil when nothing is known.
+func (r row) AtPBX() *page.State {
+	if r.Status == nil || r.Status.Registered == "" {
+		return nil
+	}
+	st := page.State{ID: r.Status.Registered, Name: r.Status.Registered, Tone: "bad"}
+	switch st.ID {
+	case "registered":
+		st.Name, st.Tone = "Registered", "ok"
+	case "elsewhere":
+		st.Name, st.Tone = "Elsewhere", "warn"
+	case "refused":
+		st.Name = "Rejected"
+	case "not_registered":
+		st.Name = "Not registered"
+	}
+	for _, l := range r.Status.Registration {
+		if l.State == r.Status.Registered && l.Reason != "" {
+			st.Reason = l.Extension + ": " + l.Reason
+		}
+	}
+	return &st
+}
+
 // line is one line of a phone with the name of its extension.
 type line struct {
 	Number, Name string
@@ -93,8 +118,10 @@ func (s screen) list(r *page.Request) error {
 	if len(q.Cols) > 0 {
 		remember(r.Writer(), r.Request, q.Cols)
 	}
-	v := &view{Base: page.Base{Title: "Phones", Wide: true}, query: q, Columns: chosen(q, r.Request), Self: q.URL(), FirstURL: q.first().URL(),
+	v := &view{Base: page.Base{Title: "Phones", Wide: true}, query: q, Self: q.URL(), FirstURL: q.first().URL(),
 		Hidden: q.hidden("where", "sort", "limit", "col"), Kept: q.hidden("q", "where", "sort", "limit"), CanAdd: s.Has("/phones/new"), CanNew: s.Has("/discovered")}
+	cols, own := chosen(q, r.Request)
+	v.Columns = cols
 	v.Clear = query{Sort: q.Sort, Limit: q.Limit, Cols: q.Cols}.URL()
 	if s.Has("/change/new") {
 		v.Actions = actions()
@@ -114,6 +141,12 @@ func (s screen) list(r *page.Request) error {
 		status, v.Problem, v.Any = p.Status, reason(p), true
 	case err != nil:
 		return err
+	}
+	polled := slices.ContainsFunc(v.Rows, func(x row) bool { return x.Status != nil && x.Status.Registered != "" })
+	for i := range v.Columns {
+		if c := &v.Columns[i]; c.ID == registered && polled && !own {
+			c.Shown = true
+		}
 	}
 	return r.RenderStatus(status, s.templates, "list", v)
 }

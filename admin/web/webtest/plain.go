@@ -169,3 +169,13 @@ func has(n *html.Node, name string) bool {
 	}
 	return false
 }
+
+// Lacks requires that no element of a name, such as thead, has a text.
+func (p *Plain) Lacks(element, text string) {
+	p.t.Helper()
+	for n := range p.doc.Descendants() {
+		if n.Type == html.ElementNode && n.Data == element && strings.Contains(words(n), text) {
+			p.t.Fatalf("%s has %q in %s", p.Path(), text, element)
+		}
+	}
+}
