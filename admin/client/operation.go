@@ -28,6 +28,11 @@ func (c Operation) Leases(ctx context.Context, query url.Values) ([]Lease, error
 	return all[Lease](ctx, c.conn, "/leases", query)
 }
 
+// LeasePage reads one page of the leases. query has the API's parameters: limit, cursor, subnet, state, q.
+func (c Operation) LeasePage(ctx context.Context, query url.Values) (out Page[Lease], err error) {
+	return out, c.conn.get(ctx, "/leases", query, &out)
+}
+
 // EachLease yields leases, filtered by query, reading page after page.
 func (c Operation) EachLease(ctx context.Context, query url.Values) iter.Seq2[Lease, error] {
 	return each[Lease](ctx, c.conn, "/leases", query)

@@ -12,6 +12,7 @@ import (
 	"plugtone/admin/web/changing"
 	"plugtone/admin/web/inprocess"
 	"plugtone/admin/web/login"
+	"plugtone/admin/web/network"
 	"plugtone/admin/web/overview"
 	"plugtone/admin/web/page"
 	"plugtone/admin/web/phones"
@@ -46,6 +47,7 @@ func Register(c Config) (notFound http.HandlerFunc, err error) {
 		overview.Register,
 		phones.Register,
 		changing.Register,
+		network.Register,
 	} {
 		if err := register(f); err != nil {
 			return nil, err
