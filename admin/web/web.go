@@ -15,6 +15,7 @@ import (
 	"plugtone/admin/web/network"
 	"plugtone/admin/web/overview"
 	"plugtone/admin/web/page"
+	"plugtone/admin/web/pbxscreen"
 	"plugtone/admin/web/phones"
 	"plugtone/admin/web/session"
 )
@@ -48,6 +49,7 @@ func Register(c Config) (notFound http.HandlerFunc, err error) {
 		phones.Register,
 		changing.Register,
 		network.Register,
+		pbxscreen.Register,
 	} {
 		if err := register(f); err != nil {
 			return nil, err
