@@ -47,12 +47,13 @@ func facetFields() [][2]string {
 type counter struct {
 	api     *client.Client
 	q       query
+	wait    string
 	pending int
 }
 
 func (c *counter) count(ctx context.Context, q query, by ...string) (client.DeviceCounts, error) {
 	v := q.filters()
-	v.Set("wait", wait)
+	v.Set("wait", c.wait)
 	v.Set("by", strings.Join(by, ","))
 	out, err := c.api.DeviceCounts(ctx, v)
 	c.pending = max(c.pending, out.Pending)

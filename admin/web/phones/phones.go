@@ -13,6 +13,7 @@ import (
 
 	"plugtone/admin/client"
 	"plugtone/admin/web/page"
+	"plugtone/admin/web/session"
 )
 
 //go:embed templates
@@ -34,8 +35,11 @@ func Register(f *page.Frame) error {
 	return nil
 }
 
-// wait is how long an answer waits for states that are computed: the list is shown, and completes itself.
-const wait = "40ms"
+// How long an answer waits for states that are computed. The list is shown soon, and completes itself by requests that wait longer.
+const (
+	shortWait = "40ms"
+	longWait  = "2s"
+)
 
 // view is what the template shows.
 type view struct {
@@ -136,7 +140,7 @@ func (s screen) list(r *page.Request) error {
 	}
 	status := http.StatusOK
 	var p *client.Problem
-	switch err := s.load(r.Context(), v); {
+	switch err := s.load(r.Context(), v, waitOf(r)); {
 	case errors.As(err, &p) && (p.Status == http.StatusUnprocessableEntity || p.Status == http.StatusBadRequest):
 		status, v.Problem, v.Any = p.Status, reason(p), true
 	case err != nil:
@@ -149,6 +153,13 @@ func (s screen) list(r *page.Request) error {
 		}
 	}
 	return r.RenderStatus(status, s.templates, "list", v)
+}
+
+func waitOf(r *page.Request) string {
+	if r.Header.Get(session.BackgroundHeader) != "" {
+		return longWait
+	}
+	return shortWait
 }
 
 // reason returns what is wrong with the address.
@@ -164,7 +175,7 @@ func reason(p *client.Problem) string {
 }
 
 // load reads the page of the list, and the counts.
-func (s screen) load(ctx context.Context, v *view) error {
+func (s screen) load(ctx context.Context, v *view, wait string) error {
 	f := v.filters()
 	f.Set("wait", wait)
 	f.Set("limit", strconv.Itoa(v.Limit))
@@ -174,7 +185,7 @@ func (s screen) load(ctx context.Context, v *view) error {
 	if err != nil {
 		return err
 	}
-	c := &counter{api: s.API, q: v.query}
+	c := &counter{api: s.API, q: v.query, wait: wait}
 	counts, err := c.all(ctx)
 	if err != nil {
 		return err

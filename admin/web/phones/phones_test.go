@@ -58,3 +58,31 @@ func TestAWrongFilterIsExplained(t *testing.T) {
 	b.Click("a.button.quiet")
 	b.WaitText("#phones", "Amelia Wright")
 }
+
+func TestSelectedPhonesLeadToADraft(t *testing.T) {
+	b := webtest.New(t).As(t, "operator")
+	b.Open("/phones")
+	b.Click("tbody tr:nth-child(2) input")
+	b.Click("tbody tr:nth-child(4) input")
+	b.WaitText("[data-count]", "2 selected")
+	b.Check("selected")
+	b.Click(`.selection button[value=tags]`)
+	b.WaitFor(`location.pathname.startsWith("/change")`)
+	b.WaitText("main", "2 phones")
+	b.Open("/phones?limit=20&where=state%3Din_sync")
+	b.Click("tbody tr:nth-child(1) input")
+	b.Click(`input[name=all]`)
+	b.WaitText("[data-count]", "All selected")
+	b.Click(`.selection button[value=tags]`)
+	b.WaitFor(`location.pathname.startsWith("/change")`)
+	b.WaitText("main", "33 phones")
+}
+
+func TestAViewerSelectsNothing(t *testing.T) {
+	b := webtest.New(t).As(t, "viewer")
+	b.Open("/phones")
+	b.Wait("#phones tbody tr")
+	if b.Has("tbody input[type=checkbox]") || b.Has(".selection") {
+		t.Error("a viewer can select phones")
+	}
+}
