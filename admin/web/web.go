@@ -11,12 +11,15 @@ import (
 	"plugtone/admin/web/assets"
 	"plugtone/admin/web/changing"
 	"plugtone/admin/web/inprocess"
+	"plugtone/admin/web/keys"
 	"plugtone/admin/web/login"
 	"plugtone/admin/web/network"
 	"plugtone/admin/web/overview"
 	"plugtone/admin/web/page"
 	"plugtone/admin/web/pbxscreen"
+	"plugtone/admin/web/phone"
 	"plugtone/admin/web/phones"
+	"plugtone/admin/web/records"
 	"plugtone/admin/web/session"
 )
 
@@ -50,6 +53,9 @@ func Register(c Config) (notFound http.HandlerFunc, err error) {
 		changing.Register,
 		network.Register,
 		pbxscreen.Register,
+		phone.Register,
+		keys.Register,
+		records.Register,
 	} {
 		if err := register(f); err != nil {
 			return nil, err

@@ -30,13 +30,15 @@ type Description struct {
 
 // ModelDescription is one model in a Description.
 type ModelDescription struct {
-	Model     string         `json:"model" doc:"name of the model" example:"T46U"`
-	Aliases   []string       `json:"aliases,omitempty" doc:"further names that are accepted for the model" example:"[\"SIP-T46U\"]"`
-	Lines     int            `json:"lines" doc:"how many lines the model has" example:"16" minimum:"0"`
-	Keys      map[string]int `json:"keys,omitempty" doc:"how many keys each area has" example:"{\"line\":27}"`
-	Expansion string         `json:"expansion,omitempty" doc:"expansion modules, in words" example:"3 x EXP43, 60 keys each"`
-	Uncertain bool           `json:"counts_uncertain,omitempty" doc:"whether the numbers of lines, keys and modules are not certain; more are let through" example:"true"`
-	Note      string         `json:"note,omitempty" doc:"what is particular about the model" example:"needs firmware 86"`
+	Model      string         `json:"model" doc:"name of the model" example:"T46U"`
+	Aliases    []string       `json:"aliases,omitempty" doc:"further names that are accepted for the model" example:"[\"SIP-T46U\"]"`
+	Lines      int            `json:"lines" doc:"how many lines the model has" example:"16" minimum:"0"`
+	Keys       map[string]int `json:"keys,omitempty" doc:"how many keys each area has" example:"{\"line\":27}"`
+	Expansion  string         `json:"expansion,omitempty" doc:"expansion modules, in words" example:"3 x EXP43, 60 keys each"`
+	Modules    int            `json:"modules,omitempty" doc:"how many expansion modules can be attached" example:"3" minimum:"0"`
+	ModuleKeys int            `json:"module_keys,omitempty" doc:"how many keys each module has" example:"60" minimum:"0"`
+	Uncertain  bool           `json:"counts_uncertain,omitempty" doc:"whether the numbers of lines, keys and modules are not certain; more are let through" example:"true"`
+	Note       string         `json:"note,omitempty" doc:"what is particular about the model" example:"needs firmware 86"`
 
 	LacksKeyTypes []string `json:"lacks_key_types,omitempty" doc:"key types of the vendor that this model lacks" example:"[\"park\"]"`
 	LacksSettings []string `json:"lacks_settings,omitempty" doc:"settings of the vendor that this model lacks" example:"[\"wallpaper\"]"`
@@ -60,6 +62,7 @@ func (v *Vendor) Describe() Description {
 	for _, m := range v.Models() {
 		md := ModelDescription{Model: m.Name, Aliases: m.Aliases, Lines: m.Lines, Keys: m.Keys, Uncertain: m.Uncertain, Note: m.Note}
 		if e := m.Expansion; e.Modules > 0 {
+			md.Modules, md.ModuleKeys = e.Modules, e.Keys
 			md.Expansion = strings.TrimSpace(fmt.Sprintf("%d x %s, %d keys each", e.Modules, e.Name, e.Keys))
 		}
 		md.LacksKeyTypes = slices.DeleteFunc(slices.Clone(d.KeyTypes), func(t string) bool { return slices.Contains(m.KeyTypes(), t) })

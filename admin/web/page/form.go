@@ -75,8 +75,21 @@ type Field struct {
 	Name, Label, Type string // Type is text, number, password, textarea, select or checkbox
 	Hint              string
 	Value, Problem    string
-	Options           []Option
+	Options           []Option // of a select; of a line of text, what is suggested
 	Required          bool
+	ReadOnly          bool
+}
+
+// Suggest returns the field with texts that are suggested while it is typed.
+func (x Field) Suggest(options []Option) Field {
+	x.Options = options
+	return x
+}
+
+// Must returns the field as one that must not be empty.
+func (x Field) Must() Field {
+	x.Required = true
+	return x
 }
 
 // Option is one choice of a select.

@@ -3,6 +3,7 @@ package page
 import (
 	"fmt"
 	"html/template"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -15,13 +16,15 @@ func (f *Frame) funcs() template.FuncMap {
 		"script": f.script,     // script "keys.js": a module of one screen
 		"icon":   icon,         // icon "phone": a picture beside a text
 		"time":   timeTag,      // time .At: date and time
+		"times":  withTimes,    // times .Text: a text with its times in the viewer's zone
 		"ago":    func(t time.Time) template.HTML { return agoTag(f.Now(), t) },
 		"count":  Count,     // count 1234: 1,234
 		"plural": Plural,    // plural 2 "phone" "phones": 2 phones
 		"diff":   SplitDiff, // diff .Text: lines for the template "diff"
 		"state":  StateOf,   // state "in_sync": for the template "state"
 		"join":   strings.Join,
-		"dict":   dict, // dict "A" 1 "B" 2: several values for one template
+		"int":    func(n int64) int { return int(n) }, // int .Bytes: for count
+		"dict":   dict,                                // dict "A" 1 "B" 2: several values for one template
 	}
 }
 
@@ -69,6 +72,20 @@ func timeTag(t time.Time) template.HTML {
 	}
 	t = t.UTC()
 	return template.HTML(fmt.Sprintf(`<time datetime="%s">%s UTC</time>`, t.Format(time.RFC3339), t.Format("2006-01-02 15:04:05")))
+}
+
+// stamps matches the times within texts of the API.
+var stamps = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`)
+
+// withTimes returns a text whose times, in UTC as of RFC 3339, the script converts to the viewer's zone.
+func withTimes(text string) template.HTML {
+	return template.HTML(stamps.ReplaceAllStringFunc(template.HTMLEscapeString(text), func(s string) string {
+		t, err := time.Parse(time.RFC3339, s)
+		if err != nil { // such as a 13th month
+			return s
+		}
+		return string(timeTag(t))
+	}))
 }
 
 // agoTag shows how long ago a time was, or is ahead; its title is the time itself.

@@ -15,6 +15,7 @@ func navigation() []NavItem {
 		{Path: "/phones", Text: "Phones", Icon: "phone"},
 		{Path: "/discovered", Text: "New phones", Icon: "radar"},
 		{Path: "/profiles", Text: "Profiles", Icon: "keys"},
+		{Path: "/extensions", Text: "Extensions", Icon: "user"},
 		{Path: "/import", Text: "Import", Icon: "upload"},
 		{Path: "/pbx", Text: "PBX", Icon: "server"},
 		{Path: "/network", Text: "Network", Icon: "network"},
@@ -23,7 +24,7 @@ func navigation() []NavItem {
 }
 
 // sections are paths that belong to an entry with another path.
-var sections = [...][2]string{{"/change", "/phones"}, {"/changes", "/activity"}, {"/jobs", "/activity"}}
+var sections = [...][2]string{{"/change", "/phones"}, {"/changes", "/activity"}, {"/jobs", "/activity"}, {"/registrars", "/extensions"}}
 
 func (f *Frame) nav(current string) []NavItem {
 	for _, s := range sections {

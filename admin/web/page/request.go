@@ -60,6 +60,9 @@ func (r *Request) admit() error {
 // Caller returns who is signed in; one with the role None on public pages.
 func (r *Request) Caller() access.Caller { return access.Of(r.Context()) }
 
+// MayChange reports whether the caller may change records. Templates have it as .Operator.
+func (r *Request) MayChange() bool { return r.Caller().Role >= access.Operator }
+
 // Session returns the session; nil on public pages.
 func (r *Request) Session() *session.Session { return r.session }
 

@@ -44,11 +44,13 @@ type Templates struct {
 }
 
 // Templates parses templates/*.html of a screen, each with the layout and the components. Files whose names begin with "part-" are parsed into
-// all others.
-func (f *Frame) Templates(screen fs.FS) (*Templates, error) {
+// all others; so are those of parts, which several screens share.
+func (f *Frame) Templates(screen fs.FS, parts ...fs.FS) (*Templates, error) {
 	common := template.New("").Funcs(f.funcs())
-	if _, err := common.ParseFS(files, "templates/part-*.html"); err != nil {
-		return nil, err
+	for _, p := range append([]fs.FS{files}, parts...) {
+		if _, err := common.ParseFS(p, "templates/part-*.html"); err != nil {
+			return nil, err
+		}
 	}
 	names, err := fs.Glob(screen, "templates/*.html")
 	if err != nil {

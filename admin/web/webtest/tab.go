@@ -66,6 +66,9 @@ func (s *Site) Tab(t testing.TB) *Tab {
 // heard keeps a message that is an error. A form that is refused is none: Chromium reports each answer of 400 and above.
 func (b *Tab) heard(m chromedp.ConsoleMessage) {
 	text := m.String()
+	if strings.Contains(text, "Transition was aborted") || strings.Contains(text, "Transition was skipped") {
+		return // Chromium gave up the fading between two pages, since it was too slow or the window changed its size
+	}
 	refused := m.Source == "network" && strings.Contains(m.Text, "status of 4") && !strings.Contains(m.URL, "/assets/")
 	if refused || !m.IsException() && m.Type != "error" && m.Type != "warning" {
 		return
@@ -248,4 +251,14 @@ func (b *Tab) Screenshot(name string) {
 	}
 	b.t.Helper()
 	b.Picture(strings.ReplaceAll(b.t.Name(), "/", "-") + "-" + name)
+}
+
+// Drawn waits until the page has been drawn. Until then Chromium drops clicks on a page that has just replaced another.
+func Drawn(b *Tab) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	if _, err := chromedp.Run(ctx, chromedp.CaptureScreenshot()); err != nil {
+		b.t.Fatal(err)
+	}
 }

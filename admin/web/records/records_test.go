@@ -1,0 +1,100 @@
+package records_test
+
+import (
+	"testing"
+
+	"plugtone/admin/web/webtest"
+)
+
+func TestMain(m *testing.M) { webtest.Main(m) }
+
+func TestProfilesAreAddedSetAndDeleted(t *testing.T) {
+	s := webtest.New(t)
+	b := s.As(t, "operator")
+	b.Open("/profiles")
+	b.WaitText("tbody", "warehouse")
+	b.WaitText("tbody .badge.warn", "lack something")
+	b.Check("profiles")
+	b.Click(".page-head .primary")
+	b.Type("#f-name", "sales")
+	b.Choose("#f-parent", "desk")
+	b.Check("new")
+	b.Click("form.act .primary")
+	b.WaitText(".page-head h1", "sales")
+	b.WaitText(".legend", "from profile desk")
+	b.Click(`.tabs a[href$="/settings"]`)
+	b.WaitText("tbody", "profile desk")
+	b.Click(`a[href*="edit=language"]`)
+	b.Type("#f-value", "fr")
+	b.Check("settings")
+	b.Click(`button[value="save"]`)
+	b.WaitText("tr.own", "fr")
+	b.Click(`.tabs a[href$="/history"]`)
+	b.WaitText(".members", "settings.language")
+	b.Check("history")
+	b.Open("/profiles/desk/delete")
+	b.WaitText(".lead", "in use")
+	b.WaitText(".effect", "phones change")
+	b.Check("delete")
+	b.Click("button.danger")
+	b.WaitFor(`location.pathname == "/profiles"`)
+	b.WaitText(".notes", "deleted")
+}
+
+func TestExtensionsAndRegistrarsAreEdited(t *testing.T) {
+	s := webtest.New(t)
+	b := s.As(t, "operator")
+	b.Open("/extensions")
+	b.WaitText("tbody", "Amelia Wright")
+	b.Check("extensions")
+	b.Type("#q", "hoffmann")
+	b.WaitFor(`document.querySelectorAll("tbody tr").length == 2`)
+	b.Click("tbody a")
+	b.Type("#f-display_name", "Mia Hoffmann-Schulz")
+	b.Click(`button[value="preview"]`)
+	b.WaitText(".effect .diff", "Hoffmann-Schulz")
+	b.Check("extension")
+	b.Click(`button[value="save"]`)
+	b.WaitText(".notes", "saved")
+	b.Open("/extensions/new")
+	b.Type("#f-number", "2001")
+	b.Type("#f-display_name", "New")
+	b.Type("#f-password", "n3w-secret")
+	b.Click("form.act .primary")
+	b.WaitText(".notes", "2001 was added")
+	b.Open("/extensions/new")
+	b.Type("#f-number", "2001")
+	b.Click("form.act .primary")
+	b.WaitText("[role=alert]", "exists")
+	b.Open("/registrars")
+	b.WaitText("tbody", "pbx.example.com")
+	b.Check("registrars")
+	b.Click("tbody a")
+	b.Type("#f-port", "99999")
+	b.Click(`button[value="save"]`)
+	b.Wait("#f-port-problem")
+	b.Type("#f-port", "5070")
+	b.Click(`button[value="save"]`)
+	b.WaitText("tbody", "5070")
+
+	v := s.As(t, "viewer")
+	v.Open("/registrars/main")
+	v.Wait("#f-host[readonly]")
+	if v.Count("form.act button, .page-head .actions") > 0 {
+		t.Error("a viewer can edit a registrar")
+	}
+	v.Check("viewer")
+	for _, at := range []string{"/profiles/new", "/extensions/new", "/registrars/main/delete"} {
+		v.Open(at)
+		v.WaitText("h1", "Not allowed")
+	}
+}
+
+func TestEmptyListsSayWhatToDo(t *testing.T) {
+	b := webtest.Empty(t).As(t, "operator")
+	for _, path := range []string{"/profiles", "/extensions", "/registrars"} {
+		b.Open(path)
+		b.Wait(".empty h2")
+		b.Check("empty-" + path[1:])
+	}
+}
