@@ -10,6 +10,7 @@ import (
 	"plugtone/admin/client"
 	"plugtone/admin/web/assets"
 	"plugtone/admin/web/changing"
+	"plugtone/admin/web/importing"
 	"plugtone/admin/web/inprocess"
 	"plugtone/admin/web/keys"
 	"plugtone/admin/web/login"
@@ -56,6 +57,7 @@ func Register(c Config) (notFound http.HandlerFunc, err error) {
 		phone.Register,
 		keys.Register,
 		records.Register,
+		importing.Register,
 	} {
 		if err := register(f); err != nil {
 			return nil, err

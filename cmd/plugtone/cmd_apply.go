@@ -2,21 +2,19 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v4"
 
 	"plugtone/admin/client"
-	"plugtone/provision/yamlpos"
+	"plugtone/provision/apply"
 )
 
 // maxFleetFile bounds a file of records.
@@ -66,16 +64,19 @@ func (a *app) apply(c *cobra.Command, file, format string, o client.ApplyOptions
 	if err := oneOf("format", format, formats...); err != nil {
 		return err
 	}
-	locate := func(err error) error { return rows(file, err) }
-	switch formatOf(format, file, b) {
+	named := func(err error) error { return rows(file, err) }
+	if format == "" {
+		format = apply.FormatOf(file, b)
+	}
+	switch format {
 	case "csv":
 		o.Table = true
 	case "yaml":
-		doc, err := readYAML(file, b)
+		doc, err := apply.ParseYAML(file, b, maxFleetFile)
 		if err != nil {
 			return counted(file, err)
 		}
-		b, locate = doc.json, doc.locate
+		b, named = doc.JSON, func(err error) error { return locate(file, doc, err) }
 	}
 	cl, err := a.client()
 	if err != nil {
@@ -89,7 +90,7 @@ func (a *app) apply(c *cobra.Command, file, format string, o client.ApplyOptions
 		return fmt.Errorf("%w\nhint: --yes confirms it; --dry-run shows which", err)
 	}
 	if err != nil {
-		return locate(err)
+		return named(err)
 	}
 	return a.printApplied(c, out)
 }
@@ -133,87 +134,16 @@ func readAll(c *cobra.Command, file string) ([]byte, error) {
 	return b, nil
 }
 
-// formatOf returns the format that was named, or that of the file's name, or what the file looks like.
-func formatOf(format, file string, b []byte) string {
-	if format != "" {
-		return format
-	}
-	switch strings.ToLower(filepath.Ext(file)) {
-	case ".yaml", ".yml":
-		return "yaml"
-	case ".json":
-		return "json"
-	case ".csv", ".tsv", ".txt":
-		return "csv"
-	}
-	line, _, _ := bytes.Cut(bytes.TrimLeft(b, " \r\n\t"), []byte("\n"))
-	switch {
-	case bytes.HasPrefix(line, []byte("{")):
-		return "json"
-	case bytes.ContainsAny(line, ",;\t") && !bytes.Contains(line, []byte(": ")):
-		return "csv"
-	}
-	return "yaml"
-}
-
-// yamlFleet is a document in YAML.
-type yamlFleet struct {
-	name string
-	root *yaml.Node
-	json []byte
-}
-
-func readYAML(file string, b []byte) (*yamlFleet, error) {
-	r := yamlpos.NewReader(file)
-	d := &yamlFleet{name: file, root: r.Parse(b, maxFleetFile)}
-	if d.root != nil && !yamlpos.IsNull(d.root) && len(r.Errors) == 0 {
-		asText(d.root, false)
-		var err error
-		if d.json, err = json.Marshal(r.Any(d.root, "")); err != nil {
-			return nil, err
-		}
-	}
-	if len(r.Errors) > 0 {
-		return nil, r.Errors
-	}
-	if d.json == nil {
-		return nil, fmt.Errorf("%s is empty", file)
-	}
-	return d, nil
-}
-
-// textMembers are members that are texts and often look like numbers: YAML takes 1001 without quotes for one.
-var textMembers = []string{"mac", "other_macs", "number", "extension", "registrar", "value", "label", "name", "serial", "location", "notes", "model",
-	"profile", "auth_user", "password", "voicemail", "display_name", "pickup_code", "mobile", "home", "group", "tags"}
-
-// asText makes texts of what is written as a number where a member is a text.
-func asText(n *yaml.Node, text bool) {
-	switch n.Kind {
-	case yaml.ScalarNode:
-		if text && (n.Tag == "!!int" || n.Tag == "!!float") {
-			n.Tag = "!!str"
-		}
-	case yaml.MappingNode:
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			asText(n.Content[i+1], slices.Contains(textMembers, n.Content[i].Value))
-		}
-	default:
-		for _, c := range n.Content {
-			asText(c, text)
-		}
-	}
-}
-
 // locate adds file and line to each problem that the daemon found.
-func (d *yamlFleet) locate(err error) error {
+func locate(file string, d *apply.YAML, err error) error {
 	var p *client.Problem
 	if !errors.As(err, &p) || len(p.Errors) == 0 {
 		return err
 	}
 	errs := []error{errors.New(p.Detail)}
 	for _, x := range p.Errors {
-		at := yamlpos.Find(d.root, strings.TrimPrefix(x.Location, "body."))
-		errs = append(errs, fmt.Errorf("%s:%d:%d: %s", d.name, at.Line, at.Column, x))
+		at := d.Find(strings.TrimPrefix(x.Location, "body."))
+		errs = append(errs, fmt.Errorf("%s:%d:%d: %s", file, at.Line, at.Column, x))
 	}
 	return errors.Join(errs...)
 }

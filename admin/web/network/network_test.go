@@ -22,6 +22,7 @@ func TestALeaseIsFoundAndEnded(t *testing.T) {
 	}
 	s.Restart(t)
 	b := s.As(t, "operator")
+	b.Scheme("light") // with reduced motion: a click during the transition to a page is lost
 	b.Open("/network")
 	b.WaitText(".banner", "another DHCP server answers on voice0")
 	b.WaitText(".subnets", "44 of 763")
@@ -43,6 +44,7 @@ func TestALeaseIsFoundAndEnded(t *testing.T) {
 func TestAViewerEndsNoLease(t *testing.T) {
 	s := webtest.New(t)
 	b := s.As(t, "viewer")
+	b.Scheme("light") // with reduced motion: a click during the transition to a page is lost
 	b.Open("/network")
 	b.WaitText("#leases", "10.20.1.10")
 	if n := b.Count(`a[href*="/end"]`); n != 0 {
@@ -67,12 +69,14 @@ func TestALeaseIsEndedWithoutScripts(t *testing.T) {
 
 func TestAnEmptyNetworkSaysWhatToDo(t *testing.T) {
 	b := webtest.Empty(t).As(t, "viewer")
+	b.Scheme("light") // with reduced motion: a click during the transition to a page is lost
 	b.Open("/network")
 	b.WaitText("#leases .empty", "No leases yet")
 }
 
 func TestAWrongSubnetIsExplained(t *testing.T) {
 	b := webtest.Empty(t).As(t, "viewer")
+	b.Scheme("light") // with reduced motion: a click during the transition to a page is lost
 	b.Open("/network?subnet=10.9.0.0/24")
 	b.WaitText("[role=alert]", "is not a subnet of the configuration")
 	b.Check("wrong")

@@ -49,6 +49,7 @@ func TestASourceIsTestedTriedAndSynced(t *testing.T) {
 	s, file := withSources(t)
 	write(t, file, accounts)
 	b := s.As(t, "operator")
+	b.Scheme("light") // with reduced motion: a click during the transition to a page is lost
 	b.Open("/pbx")
 	b.WaitText(".source", "Never synced")
 	b.Click(`form[action="/pbx/asterisk/test"] button`)
@@ -75,6 +76,7 @@ func TestASyncThatLosesMuchIsRefusedWithoutForce(t *testing.T) {
 	s, file := withSources(t)
 	write(t, file, accounts)
 	b := s.As(t, "operator")
+	b.Scheme("light") // with reduced motion: a click during the transition to a page is lost
 	b.Open("/pbx")
 	b.Click(`form[action="/pbx/asterisk/sync"] button`)
 	b.WaitText(".banner.ok", "was synced")
@@ -106,6 +108,7 @@ func TestASourceThatCannotBeReadIsExplained(t *testing.T) {
 func TestAViewerSeesSourcesWithoutActions(t *testing.T) {
 	s, _ := withSources(t)
 	b := s.As(t, "viewer")
+	b.Scheme("light") // with reduced motion: a click during the transition to a page is lost
 	b.Open("/pbx")
 	b.WaitText(".source", "hosted")
 	if n := b.Count("main form, main .button"); n != 0 {

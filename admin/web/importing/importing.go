@@ -1,0 +1,155 @@
+// Package importing is the screen that takes a file of phones or other records: it shows what each column is read as and what each row would do,
+// and then applies the file as one change.
+package importing
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"plugtone/admin/client"
+	"plugtone/admin/web/page"
+)
+
+//go:embed templates
+var files embed.FS
+
+type screen struct {
+	*page.Frame
+	templates *page.Templates
+}
+
+// Register adds the screen to a frame.
+func Register(f *page.Frame) error {
+	t, err := f.Templates(files)
+	if err != nil {
+		return err
+	}
+	s := screen{f, t}
+	f.Handle("GET /import", s.start)
+	f.Handle("POST /import", s.check)
+	f.Handle("POST /import/apply", s.apply)
+	return nil
+}
+
+// maxFile is the size of the largest file. The page sends it back with each step; larger ones are for plugtone apply.
+const maxFile = 8 << 20 // bytes
+
+// startView is the form for a file.
+type startView struct {
+	page.Base
+	Form *page.Form
+}
+
+func (s screen) start(r *page.Request) error {
+	return r.Render(s.templates, "import", &startView{Base: page.Base{Title: "Import"}, Form: page.NewForm(nil)})
+}
+
+// again shows the form for a file with what is wrong.
+func (s screen) again(r *page.Request, form *page.Form, problem string) error {
+	form.Problems["file"] = problem
+	return r.RenderStatus(http.StatusUnprocessableEntity, s.templates, "import", &startView{Base: page.Base{Title: "Import"}, Form: form})
+}
+
+// read returns the form with the file in it: the uploaded one, that of the step before, or what was pasted.
+func read(r *page.Request) (*page.Form, *upload, error) {
+	if err := r.ParseMultipartForm(maxFile); err != nil && !errors.Is(err, http.ErrNotMultipart) {
+		return nil, nil, err
+	}
+	form, err := r.Form()
+	if err != nil {
+		return nil, nil, err
+	}
+	up := &upload{Name: form.Get("name"), Text: form.Values.Get("text")}
+	f, head, err := r.FormFile("file")
+	switch {
+	case errors.Is(err, http.ErrMissingFile), errors.Is(err, http.ErrNotMultipart):
+		return form, up, nil
+	case err != nil:
+		return nil, nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return nil, nil, err
+	}
+	if head.Filename != "" || len(b) > 0 {
+		up.Name, up.Text = head.Filename, string(b)
+	}
+	return form, up, nil
+}
+
+// reviewView is a file before it is applied.
+type reviewView struct {
+	page.Base
+	*review
+	Form *page.Form
+}
+
+func (s screen) check(r *page.Request) error {
+	form, up, err := read(r)
+	if err != nil {
+		return err
+	}
+	switch {
+	case strings.TrimSpace(up.Text) == "" && up.Name == "":
+		return s.again(r, form, "choose a file, or paste one")
+	case strings.TrimSpace(up.Text) == "":
+		return s.again(r, form, "the file is empty")
+	case len(up.Text) > maxFile:
+		return s.again(r, form, "the file is larger than 8 MiB; plugtone apply -f takes it")
+	}
+	v, err := s.review(r, form, up)
+	if err != nil {
+		return err
+	}
+	return r.Render(s.templates, "review", v)
+}
+
+// review reads a file and tries it.
+func (s screen) review(r *page.Request, form *page.Form, up *upload) (*reviewView, error) {
+	v := &reviewView{Base: page.Base{Title: "Import"}, Form: form, review: newReview(up, form)}
+	if v.Problem != "" {
+		return v, nil
+	}
+	_, err := s.API.Writing(client.Write{DryRun: true}).Apply(r.Context(), v.body(), v.options())
+	var tried *client.DryRun
+	switch {
+	case errors.As(err, &tried):
+		v.Preview = &tried.Preview
+	case !v.refused(err):
+		return nil, err
+	}
+	return v, nil
+}
+
+func (s screen) apply(r *page.Request) error {
+	form, up, err := read(r)
+	if err != nil {
+		return err
+	}
+	v := newReview(up, form)
+	if v.Problem != "" {
+		return s.check(r)
+	}
+	out, err := s.API.Writing(client.Write{Message: form.Get("message")}).Apply(r.Context(), v.body(), v.options())
+	if v.refused(err) {
+		return r.RenderStatus(http.StatusUnprocessableEntity, s.templates, "review", &reviewView{Base: page.Base{Title: "Import"}, Form: form, review: v})
+	}
+	if err != nil {
+		return err
+	}
+	text := fmt.Sprintf("%d new, %d changed, %d the same", out.New, out.Changed, out.Same)
+	if out.Skipped > 0 {
+		text += fmt.Sprintf(", %d of a PBX source left alone", out.Skipped)
+	}
+	r.Note("ok", v.Name+": "+text+".")
+	if out.Change == 0 {
+		return r.Redirect("/import")
+	}
+	return r.Redirect("/changes/" + strconv.FormatUint(out.Change, 10))
+}
