@@ -146,7 +146,7 @@ func States() []State {
 		{"never_fetched", "Never fetched", "warn", "The phone was seen, but has not fetched its files."},
 		{"never_seen", "Never seen", "new", "The phone is recorded and has not been seen on the network."},
 		{"in_sync", "In sync", "ok", "The phone has the files that it should have."},
-		{"disabled", "Disabled", "off", "The phone is given no files."},
+		{"disabled", "Disabled", "off", "The files of the phone have no accounts."},
 	}
 }
 

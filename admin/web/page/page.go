@@ -79,7 +79,9 @@
 //	/phones?where=EXPR&q=TEXT&sort=FIELD      list of phones; EXPR as in the API; state=STATE is short for where=state=STATE
 //	/phones/MAC[/TAB]                         one phone; TAB is keys, lines, settings, files or history
 //	/phones/new                               form for a new phone
-//	/profiles, /profiles/NAME                 profiles and their keys
+//	/phones/MAC/do/ACTION                     an action on one phone: its effect, then the button that does it
+//	/profiles, /profiles/NAME[/settings]      profiles, their keys and settings
+//	/extensions, /registrars                  SIP accounts and servers
 //	/change/new                               draft of a change of selected phones, by GET or POST (POST for many MACs). Parameters:
 //	                                          action=ACTION: profile, settings, keys, lines, tags, firmware, enable, disable, resync, enroll,
 //	                                          export or delete; and mac=MAC for each phone. With all=on the phones are instead all that

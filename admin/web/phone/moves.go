@@ -53,10 +53,10 @@ func enroll() action {
 }
 
 func able(enabled bool) action {
-	a := action{Title: "Disable", Verb: "Disable the phone", Lead: "The phone is given no files any more and keeps its address. Its record stays as it is."}
-	note := "The phone is disabled: it is given no files."
+	a := action{Title: "Disable", Verb: "Disable the phone", Lead: "The phone loses its accounts at the next fetch and keeps its address. Its record stays as it is."}
+	note := "The phone is disabled."
 	if enabled {
-		a.Title, a.Verb, a.Lead, note = "Enable", "Enable the phone", "The phone is given its files again.", "The phone is enabled."
+		a.Title, a.Verb, a.Lead, note = "Enable", "Enable the phone", "The phone gets its accounts back at the next fetch.", "The phone is enabled."
 	}
 	a.run = func(_ screen, r *page.Request, api *client.Client, d client.Device, _ *page.Form) (string, string, error) {
 		_, err := api.Devices().Patch(r.Context(), d.MAC.String(), map[string]any{"enabled": enabled}, "")

@@ -44,9 +44,9 @@ type Action struct {
 
 // Actions lists what can be done with a phone.
 func Actions(d client.Device) []Action {
-	able := Action{"disable", "Disable", "stop", false, "State"}
+	able := Action{"disable", "Disable", "stop", false, ""}
 	if !d.Enabled {
-		able = Action{"enable", "Enable", "play", false, "State"}
+		able = Action{"enable", "Enable", "play", false, ""}
 	}
 	return []Action{
 		{"resync", "Resync", "sync", false, ""},
