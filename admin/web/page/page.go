@@ -177,6 +177,7 @@ func (f *Frame) NotFound(w http.ResponseWriter, r *http.Request) {
 func (f *Frame) serve(w http.ResponseWriter, r *http.Request, s *session.Session, h Handler) {
 	secure(w.Header())
 	q := &Request{Request: r, w: w, frame: f, session: s}
+	defer q.removeFiles()
 	err := q.admit()
 	if err == nil {
 		err = h(q)

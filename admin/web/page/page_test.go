@@ -2,9 +2,11 @@ package page_test
 
 import (
 	"io"
+	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -144,6 +146,36 @@ func TestFormsOfOtherSitesAreRefused(t *testing.T) {
 	}
 	if res, _ := b.get("/phones", nil); res.StatusCode != http.StatusSeeOther {
 		t.Errorf("after the sign-out: %d", res.StatusCode)
+	}
+}
+
+func TestFilesOfAFormAreRemoved(t *testing.T) {
+	tmp := t.TempDir()
+	t.Setenv("TMPDIR", tmp)
+	s := webtest.Empty(t)
+	b, csrf := signIn(t, s, "viewer")
+	for name, want := range map[string]int{csrf: http.StatusSeeOther, "another": http.StatusForbidden} {
+		var body strings.Builder
+		form := multipart.NewWriter(&body)
+		if err := form.WriteField("csrf", name); err != nil {
+			t.Fatal(err)
+		}
+		file, err := form.CreateFormFile("file", "phones.csv")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := file.Write(make([]byte, 33<<20)); err != nil { // http.Request keeps 32 MiB in memory
+			t.Fatal(err)
+		}
+		if err := form.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if res, text := b.send(http.MethodPost, "/theme", body.String(), http.Header{"Content-Type": {form.FormDataContentType()}}); res.StatusCode != want {
+			t.Errorf("%d %s", res.StatusCode, text)
+		}
+	}
+	if left, err := filepath.Glob(filepath.Join(tmp, "multipart-*")); err != nil || len(left) > 0 {
+		t.Errorf("files are left: %v, %v", left, err)
 	}
 }
 

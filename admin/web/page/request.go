@@ -57,6 +57,17 @@ func (r *Request) admit() error {
 	return nil
 }
 
+// removeFiles removes the files of a form that were too large for memory. The HTTP server does so for its own Request only, and admit made
+// another one.
+func (r *Request) removeFiles() {
+	if r.MultipartForm == nil {
+		return
+	}
+	if err := r.MultipartForm.RemoveAll(); err != nil {
+		r.frame.Log.Warn("files of a form stay in the folder for temporary files", "err", err)
+	}
+}
+
 // Caller returns who is signed in; one with the role None on public pages.
 func (r *Request) Caller() access.Caller { return access.Of(r.Context()) }
 
