@@ -48,7 +48,7 @@ func (s *Server) identify(r *http.Request) (access.Caller, error) {
 	if subtle.ConstantTimeCompare([]byte(t.Hash), []byte(hash)) != 1 {
 		return access.Caller{}, errNoToken
 	}
-	return access.Caller{Name: "token:" + t.Name, Role: access.ParseRole(t.Role), From: remoteHost(r.RemoteAddr)}, nil
+	return access.Caller{Name: "token:" + t.Name, Role: access.ParseRole(t.Role), From: remoteHost(r.RemoteAddr), Token: hash}, nil
 }
 
 // remoteHost returns the address in a HOST:PORT.

@@ -38,6 +38,8 @@ type Caller struct {
 	Name string
 	Role Role
 	From string // address that the request came from; "" over the unix socket
+
+	Token string // digest of the secret of the caller's token, see HashToken; "" over the unix socket
 }
 
 type callerKey struct{}

@@ -55,7 +55,6 @@ type Note struct {
 type Session struct {
 	all    *Sessions
 	key    string
-	hash   string // of the token that signed in; "" for a one-time address
 	csrf   string
 	caller access.Caller
 
@@ -106,10 +105,10 @@ func (s *Sessions) SignIn(token, from string) (cookie string, err error) {
 	if role < access.Viewer {
 		return "", ErrToken
 	}
-	return s.begin(access.Caller{Name: "token:" + t.Name, Role: role, From: from}, hash), nil
+	return s.begin(access.Caller{Name: "token:" + t.Name, Role: role, From: from, Token: hash}), nil
 }
 
-// Code makes a one-time code that signs in as caller until the time returned.
+// Code makes a one-time code that signs in as caller until the time returned. The session ends with the caller's token, if the caller has one.
 func (s *Sessions) Code(caller access.Caller) (text string, until time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -141,10 +140,10 @@ func (s *Sessions) Redeem(text, from string) (cookie string, err error) {
 		return "", ErrCode
 	}
 	c.caller.From = from
-	return s.begin(c.caller, ""), nil
+	return s.begin(c.caller), nil
 }
 
-func (s *Sessions) begin(caller access.Caller, hash string) (cookie string) {
+func (s *Sessions) begin(caller access.Caller) (cookie string) {
 	cookie = rand.Text() + rand.Text()
 	key, now := access.HashToken(cookie), s.Now()
 	s.mu.Lock()
@@ -160,7 +159,7 @@ func (s *Sessions) begin(caller access.Caller, hash string) (cookie string) {
 	for len(s.byKey) >= most {
 		delete(s.byKey, oldest(s.byKey, func(x *Session) time.Time { return x.used }))
 	}
-	s.byKey[key] = &Session{all: s, key: key, hash: hash, csrf: rand.Text(), caller: caller, made: now, used: now}
+	s.byKey[key] = &Session{all: s, key: key, csrf: rand.Text(), caller: caller, made: now, used: now}
 	return cookie
 }
 
@@ -196,7 +195,7 @@ func (s *Sessions) Find(cookie string, background bool) (*Session, error) {
 		x.used = now
 	}
 	s.mu.Unlock()
-	if x.hash == "" {
+	if x.caller.Token == "" { // by an address that was made over the unix socket
 		return x, nil
 	}
 	return s.check(x)
@@ -204,7 +203,7 @@ func (s *Sessions) Find(cookie string, background bool) (*Session, error) {
 
 // check ends the session of a token that was revoked or has another role now.
 func (s *Sessions) check(x *Session) (*Session, error) {
-	t, err := s.Token(x.hash)
+	t, err := s.Token(x.caller.Token)
 	if err != nil && !errors.Is(err, fleet.ErrNotFound) {
 		return nil, err
 	}

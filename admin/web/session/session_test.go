@@ -51,7 +51,7 @@ func TestATokenBeginsASessionWithItsNameAndRole(t *testing.T) {
 	if err != nil || s == nil {
 		t.Fatalf("%v, %v", s, err)
 	}
-	if c := s.Caller(); c != (access.Caller{Name: "token:desk", Role: access.Operator, From: "10.0.0.7"}) {
+	if c := s.Caller(); c != (access.Caller{Name: "token:desk", Role: access.Operator, From: "10.0.0.7", Token: access.HashToken("secret")}) {
 		t.Errorf("caller %+v", c)
 	}
 	if s.ValidCSRF("") || s.ValidCSRF("x") || !s.ValidCSRF(s.CSRF()) {
@@ -132,6 +132,38 @@ func TestACodeSignsInOnceAndForAShortTime(t *testing.T) {
 	f.now = f.now.Add(session.CodeTime)
 	if _, err := f.Redeem(code, ""); !errors.Is(err, session.ErrCode) {
 		t.Errorf("an old code: %v", err)
+	}
+}
+
+// An address that was made with a token must not outlive the token: nor must one that was made by the session of such an address.
+func TestASessionByACodeEndsWithTheTokenThatMadeIt(t *testing.T) {
+	for _, role := range []string{"", "viewer"} {
+		f := newFixture()
+		caller := access.Caller{Name: "token:desk", Role: access.Operator, Token: access.HashToken("secret")}
+		var cookies []string
+		for range 2 {
+			code, _ := f.Code(caller)
+			cookie, err := f.Redeem(code, "10.0.0.7")
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := f.Find(cookie, false)
+			if err != nil || s == nil {
+				t.Fatalf("session %v, %v", s, err)
+			}
+			cookies, caller = append(cookies, cookie), s.Caller()
+		}
+		late, _ := f.Code(caller)
+		f.role = role
+		cookie, err := f.Redeem(late, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, cookie := range append(cookies, cookie) {
+			if f.signedIn(t, cookie, false) {
+				t.Errorf("session %d goes on when the token's role is %q", i, role)
+			}
+		}
 	}
 }
 
