@@ -1,6 +1,7 @@
 package page
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -163,8 +164,11 @@ func Compare(who string, yours, theirs url.Values, members ...string) *Conflict 
 	return c
 }
 
+// errEnded is what a stream ends with after its session.
+var errEnded = errors.New("the session has ended")
+
 // Stream answers with server-sent events, for hx-sse, until send returns an error or the browser goes away. Each event is the template NAME of a
-// file, executed with a value.
+// file, executed with a value. send returns an error when the session has ended.
 func (r *Request) Stream(t *Templates, file string, follow func(send func(event, name string, value any) error) error) error {
 	set := t.sets[file]
 	if set == nil {
@@ -175,6 +179,11 @@ func (r *Request) Stream(t *Templates, file string, follow func(send func(event,
 		return err
 	}
 	err = follow(func(event, name string, value any) error {
+		if r.session != nil {
+			if live, err := r.frame.Sessions.Live(r.session); err != nil || !live {
+				return cmp.Or(err, errEnded)
+			}
+		}
 		var b strings.Builder
 		if err := set.ExecuteTemplate(&b, name, value); err != nil {
 			return err

@@ -195,14 +195,27 @@ func (s *Sessions) Find(cookie string, background bool) (*Session, error) {
 		x.used = now
 	}
 	s.mu.Unlock()
-	if x.caller.Token == "" { // by an address that was made over the unix socket
-		return x, nil
-	}
 	return s.check(x)
+}
+
+// Live reports whether a session that Find has returned goes on. It does not keep it alive.
+func (s *Sessions) Live(x *Session) (bool, error) {
+	now := s.Now()
+	s.mu.Lock()
+	live := s.byKey[x.key] == x && !x.over(now)
+	s.mu.Unlock()
+	if !live {
+		return false, nil
+	}
+	x, err := s.check(x)
+	return x != nil, err
 }
 
 // check ends the session of a token that was revoked or has another role now.
 func (s *Sessions) check(x *Session) (*Session, error) {
+	if x.caller.Token == "" { // by an address that was made over the unix socket
+		return x, nil
+	}
 	t, err := s.Token(x.caller.Token)
 	if err != nil && !errors.Is(err, fleet.ErrNotFound) {
 		return nil, err
