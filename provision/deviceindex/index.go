@@ -66,6 +66,10 @@ func New(c Config) *Index {
 func (x *Index) sync() error {
 	x.syncing.Lock()
 	defer x.syncing.Unlock()
+	if x.uptodate() {
+		return nil
+	}
+	defer x.next.Store(0) // after the rows are marked: schedule must not overwrite it
 	if packs, site := x.c.Packs(), x.c.Site(); packs != x.packs || site != x.site {
 		x.packs, x.site = packs, site
 		x.markAll()
@@ -76,6 +80,11 @@ func (x *Index) sync() error {
 		}
 	}
 	return x.takeTouched()
+}
+
+// uptodate reports whether nothing has changed since sync. The caller holds syncing.
+func (x *Index) uptodate() bool {
+	return x.filled && x.packs == x.c.Packs() && x.site == x.c.Site() && x.revision == x.c.Records.Revision() && !x.touched.any()
 }
 
 // manyChanges is how many changed records are taken in one by one; after more changes all devices are read.

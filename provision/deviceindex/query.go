@@ -30,16 +30,11 @@ type Page struct {
 	Items   []Item
 	Next    string // cursor of the next page; "" on the last one
 	Total   int    // devices of all pages
-	Pending int    // of all devices that may be in the list, those whose status is from before its inputs changed
+	Pending int    // of all devices that may be in the list, those whose status is from before its inputs changed; 0 when conditions and order need none
 }
 
 // ofStatus are the fields that the record alone does not have.
 var ofStatus = []string{"state", "subnet", "firmware", "left_out", "registered", "ip", "last_seen", "last_fetch"}
-
-// needsStatus reports whether a condition is on more than the record.
-func (q Query) needsStatus() bool {
-	return slices.ContainsFunc(q.Where, func(c selector.Condition) bool { return slices.Contains(ofStatus, c.Field) })
-}
 
 // Select returns the devices of a query in MAC order. It waits until all states that it needs are known.
 func (x *Index) Select(ctx context.Context, where selector.Selector) ([]dhcp.MAC, error) {
@@ -83,11 +78,12 @@ func (x *Index) List(ctx context.Context, q Query, o Order) (Page, error) {
 	if err != nil {
 		return page, err
 	}
-	m, err := x.prepare(ctx, q, func(field string) bool { return q.Where.Names(field) || o.key.field == field })
+	needed := func(field string) bool { return q.Where.Names(field) || o.key.field == field }
+	m, err := x.prepare(ctx, q, needed)
 	if err != nil {
 		return page, err
 	}
-	page.Total, page.Pending = x.count(m, q.needsStatus(), x.seconds())
+	page.Total, page.Pending = x.count(m, slices.ContainsFunc(ofStatus, needed), x.seconds())
 	for {
 		want := o.Limit + 1 - len(page.Items)
 		found := x.after(m, o, after, want)

@@ -35,7 +35,7 @@ func (x *Index) Run(ctx context.Context, tick <-chan time.Time, wait func(contex
 func (x *Index) outdated() bool {
 	x.syncing.Lock()
 	defer x.syncing.Unlock()
-	return !x.filled || x.packs != x.c.Packs() || x.site != x.c.Site() || x.revision != x.c.Records.Revision() || x.touched.any() || x.seconds() >= x.next.Load()
+	return !x.uptodate() || x.seconds() >= x.next.Load()
 }
 
 // round computes all states that are pending at its beginning.
