@@ -26,6 +26,16 @@ func (c Fleet) Changes(ctx context.Context, since string) iter.Seq2[fleet.Change
 	return each[fleet.Change](ctx, c.conn, "/changes", q)
 }
 
+// ChangePage reads one page of the changes, newest first. query may have limit, cursor and since.
+func (c Fleet) ChangePage(ctx context.Context, query url.Values) (out Page[fleet.Change], err error) {
+	return out, c.conn.get(ctx, "/changes", query, &out)
+}
+
+// AuditPage reads one page of the audit log, newest first. query may have limit and cursor.
+func (c Fleet) AuditPage(ctx context.Context, query url.Values) (out Page[fleet.AuditEntry], err error) {
+	return out, c.conn.get(ctx, "/audit", query, &out)
+}
+
 // Change reads one change with its records.
 func (c Fleet) Change(ctx context.Context, id uint64) (out ChangeDetail, err error) {
 	return out, c.conn.get(ctx, "/changes/"+strconv.FormatUint(id, 10), nil, &out)

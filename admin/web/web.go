@@ -8,8 +8,10 @@ import (
 	"time"
 
 	"plugtone/admin/client"
+	"plugtone/admin/web/activity"
 	"plugtone/admin/web/assets"
 	"plugtone/admin/web/changing"
+	"plugtone/admin/web/discovered"
 	"plugtone/admin/web/importing"
 	"plugtone/admin/web/inprocess"
 	"plugtone/admin/web/keys"
@@ -51,6 +53,7 @@ func Register(c Config) (notFound http.HandlerFunc, err error) {
 		login.Register,
 		overview.Register,
 		phones.Register,
+		activity.Register,
 		changing.Register,
 		network.Register,
 		pbxscreen.Register,
@@ -58,6 +61,7 @@ func Register(c Config) (notFound http.HandlerFunc, err error) {
 		keys.Register,
 		records.Register,
 		importing.Register,
+		discovered.Register,
 	} {
 		if err := register(f); err != nil {
 			return nil, err

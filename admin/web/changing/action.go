@@ -35,6 +35,7 @@ const (
 
 func actions() []action {
 	return []action{
+		{ID: "adopt", Does: "Adopt", Fields: []string{"extensions", "named", "profile", "model"}, Kind: records, Verb: "Adopt", Fetch: true},
 		{ID: "profile", Does: "Profile of", Fields: []string{"profile"}, Kind: records, Verb: "Change", Fetch: true},
 		{ID: "settings", Does: "Settings of", Fields: []string{"setting", "value"}, Kind: records, Verb: "Change", Fetch: true},
 		{ID: "lines", Does: "Lines of", Fields: []string{"extensions", "position"}, Needs: []string{"extensions", "position"}, Kind: records, Verb: "Change", Fetch: true},
@@ -66,8 +67,10 @@ func (a action) defaults(f url.Values) {
 			f.Set(d[1], d[2])
 		}
 	}
-	if a.ID == "keys" && f.Get("step") == "" {
-		f.Set("skip_own", "on")
+	for _, d := range [][2]string{{"keys", "skip_own"}, {"adopt", "named"}} {
+		if d[0] == a.ID && f.Get("step") == "" {
+			f.Set(d[1], "on")
+		}
 	}
 	for name, value := range map[string]string{"fetch": "later", "canary": "2", "pace": "50/m"} {
 		if f.Get(name) == "" {
@@ -92,6 +95,8 @@ func (a action) prepare(x selection, f *page.Form) write {
 		}
 	}
 	switch a.ID {
+	case "adopt":
+		return adopt(x, f)
 	case "profile":
 		if !f.Values.Has("step") {
 			return nil

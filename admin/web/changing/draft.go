@@ -85,12 +85,12 @@ func (s screen) newDraft(r *page.Request, f *page.Form) (*draftView, error) {
 func (s screen) choices(ctx context.Context, v *draftView) error {
 	f := v.Form
 	switch v.ID {
-	case "profile":
+	case "profile", "adopt":
 		list, err := s.API.Profiles().All(ctx, nil)
 		if err != nil {
 			return err
 		}
-		if !f.Values.Has("step") && len(v.Phones) > 0 { // begin with what they have
+		if !f.Values.Has("step") && !f.Values.Has("profile") { // begin with what they have
 			f.Values.Set("profile", v.Phones[0].Profile)
 		}
 		v.Profiles = []page.Option{{Value: "", Text: "No profile"}}
@@ -308,4 +308,12 @@ func (s screen) start(r *page.Request, id uint64, in *client.ResyncRequest) erro
 		to += "?" + url.Values{"job": {fmt.Sprint(out.Job.ID)}}.Encode()
 	}
 	return r.Redirect(to)
+}
+
+// From is where the draft was begun.
+func (v *draftView) From() string {
+	if v.ID == "adopt" {
+		return "/discovered"
+	}
+	return "/phones"
 }

@@ -40,8 +40,12 @@ func (s screen) selected(ctx context.Context, f url.Values) (selection, error) {
 			return x, err
 		}
 	} else {
+		read := s.recorded
+		if f.Get("action") == "adopt" {
+			read = s.found
+		}
 		for _, text := range f["mac"] {
-			d, _, err := s.API.Devices().Get(ctx, text, false)
+			d, err := read(ctx, text)
 			if err != nil {
 				return x, err
 			}
@@ -128,4 +132,9 @@ func (x selection) models() map[dhcp.MAC]string {
 		out[d.MAC] = strings.TrimSpace(d.Vendor + " " + d.Model)
 	}
 	return out
+}
+
+func (s screen) recorded(ctx context.Context, mac string) (client.Device, error) {
+	d, _, err := s.API.Devices().Get(ctx, mac, false)
+	return d, err
 }

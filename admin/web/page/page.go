@@ -84,7 +84,7 @@
 //	/extensions, /registrars                  SIP accounts and servers
 //	/change/new                               draft of a change of selected phones, by GET or POST (POST for many MACs). Parameters:
 //	                                          action=ACTION: profile, settings, keys, lines, tags, firmware, enable, disable, resync, enroll,
-//	                                          export or delete; and mac=MAC for each phone. With all=on the phones are instead all that
+//	                                          export, delete, or adopt for phones without a record; and mac=MAC for each. With all=on the phones are instead all that
 //	                                          match where=EXPR and q=TEXT, as in the list; mac is ignored then
 //	/changes/ID                               a change: what it did, and undo
 //	/jobs/ID                                  progress of a resync
