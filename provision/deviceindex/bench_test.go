@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"runtime"
 	"strconv"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/packcheck"
+	"plugtone/provision/selector"
 	"plugtone/provision/setting"
 	"plugtone/provision/vendors"
 	"plugtone/store"
@@ -128,5 +130,97 @@ func BenchmarkStatus(b *testing.B) {
 			b.Fatal(err)
 		}
 		i++
+	}
+}
+
+// ready computes all states.
+func (f *benchFleet) ready(b *testing.B) {
+	b.Helper()
+	began := time.Now()
+	if _, err := f.index.Count(b.Context(), deviceindex.Query{}, deviceindex.Facets()); err != nil {
+		b.Fatal(err)
+	}
+	b.Logf("%d states computed in %s", benchDevices(b), time.Since(began))
+}
+
+// BenchmarkList reads pages of 100, searches and counts. Something happens to a phone before each.
+func BenchmarkList(b *testing.B) {
+	f := newBenchFleet(b)
+	f.ready(b)
+	var before, after runtime.MemStats
+	for range 3 { // pools are empty then
+		runtime.GC()
+	}
+	runtime.ReadMemStats(&before)
+	where := func(expr string) selector.Selector {
+		s, err := selector.Parse(expr)
+		if err != nil {
+			b.Fatal(err)
+		}
+		return s
+	}
+	page := func(sort string, q deviceindex.Query) func() error {
+		return func() error {
+			o, err := deviceindex.SortBy(sort, 100, "")
+			if err == nil {
+				_, err = f.index.List(b.Context(), q, o)
+			}
+			return err
+		}
+	}
+	for _, c := range []struct {
+		name string
+		do   func() error
+	}{
+		{"page", page("mac", deviceindex.Query{})},
+		{"page by label", page("label", deviceindex.Query{})},
+		{"page by last fetch", page("-last_fetch", deviceindex.Query{})},
+		{"page of a state", page("mac", deviceindex.Query{Where: where("state=stale,profile=desk")})},
+		{"search with few matches", page("mac", deviceindex.Query{Text: "phone 17777"})},
+		{"search without a match", page("mac", deviceindex.Query{Text: "nothing"})},
+		{"counts", func() error {
+			_, err := f.index.Count(b.Context(), deviceindex.Query{}, deviceindex.Facets())
+			return err
+		}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			for i := 0; b.Loop(); i++ {
+				f.index.Touch(benchMAC(i))
+				if err := c.do(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	f.index = nil
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	runtime.KeepAlive(f)
+	b.Logf("the index takes %.1f MB", float64(before.HeapAlloc-after.HeapAlloc)/1e6)
+}
+
+// BenchmarkRename renames one extension and reads a page.
+func BenchmarkRename(b *testing.B) {
+	f := newBenchFleet(b)
+	f.ready(b)
+	o, err := deviceindex.SortBy("mac", 100, "")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for i := 0; b.Loop(); i++ {
+		err := f.store.Edit("bench", "rename", func(e fleet.Edit) error {
+			x, err := e.Extension("100007", "main")
+			if err != nil {
+				return err
+			}
+			x.DisplayName = fmt.Sprint("Name ", i)
+			return e.PutExtension(x)
+		})
+		if err == nil {
+			_, err = f.index.List(b.Context(), deviceindex.Query{}, o)
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
 	}
 }

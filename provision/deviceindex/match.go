@@ -20,6 +20,7 @@ type matcher struct {
 
 	text             string // to search for
 	bare             string // the same without the separators of a MAC
+	inMAC, inAddr    bool   // whether a MAC or an address can contain it
 	textKnown        memo   // of the shared texts
 	longNotes        map[dhcp.MAC]bool
 	registration     func([]registration.Account, netip.Addr) []registration.LineState // of Config
@@ -52,6 +53,8 @@ func (m *memo) of(at uint32, holds func() bool) bool {
 
 func newMatcher(q Query, texts *interned) *matcher {
 	m := &matcher{texts: texts, text: q.Text, bare: strings.NewReplacer(":", "", "-", "", ".", "").Replace(q.Text)}
+	m.inMAC = m.bare != "" && strings.Trim(m.bare, "0123456789abcdef") == ""
+	m.inAddr = strings.Trim(m.text, "0123456789.") == ""
 	for _, c := range q.Where {
 		if slices.Contains(ofStatus, c.Field) {
 			m.ofRest = append(m.ofRest, &test{Condition: c})
@@ -175,8 +178,11 @@ func (m *matcher) contains(r *row) bool {
 		return true
 	case m.longNotes[r.mac]:
 		return true
-	case r.reserved != 0 && strings.Contains(unpackAddr(r.reserved).String(), m.text):
+	case r.reserved != 0 && m.inAddr && strings.Contains(unpackAddr(r.reserved).String(), m.text):
 		return true
+	}
+	if !strings.Contains(r.text, m.text) { // most rows
+		return false
 	}
 	for i := range textLines {
 		if strings.Contains(r.part(i), m.text) {
@@ -193,7 +199,7 @@ func (m *matcher) contains(r *row) bool {
 
 // hasMAC reports whether the text is a part of one of the MACs, with or without separators.
 func (m *matcher) hasMAC(r *row) bool {
-	if m.bare == "" || strings.Trim(m.bare, "0123456789abcdef") != "" {
+	if !m.inMAC {
 		return false
 	}
 	var digits [12]byte

@@ -2,7 +2,6 @@ package deviceindex
 
 import (
 	"cmp"
-	"container/heap"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -24,7 +23,7 @@ type Order struct {
 	Limit int
 	After string // Page.Next of the page before; "" begins the list
 
-	key  sortKey
+	by   string // one of Sorts
 	desc bool
 }
 
@@ -35,7 +34,7 @@ var ErrCursor = errors.New("is not the next_cursor of a page of a list with this
 func SortBy(field string, limit int, after string) (Order, error) {
 	o := Order{Limit: limit, After: after}
 	field, o.desc = strings.CutPrefix(field, "-")
-	if o.key.field = cmp.Or(field, "mac"); !slices.Contains(Sorts(), o.key.field) {
+	if o.by = cmp.Or(field, "mac"); !slices.Contains(Sorts(), o.by) {
 		return o, fmt.Errorf("must be one of %s, with a minus before it to begin with the last", strings.Join(Sorts(), " "))
 	}
 	if _, err := o.start(); err != nil {
@@ -46,7 +45,6 @@ func SortBy(field string, limit int, after string) (Order, error) {
 
 // sortKey is the place of a row in an order: by number, then text, then MAC.
 type sortKey struct {
-	field  string
 	number uint64
 	text   string
 	mac    dhcp.MAC
@@ -62,7 +60,7 @@ func (k sortKey) compare(other sortKey) int {
 // keyOf returns the place of a row.
 func (o Order) keyOf(t *interned, r *row) sortKey {
 	k := sortKey{mac: r.mac}
-	switch o.key.field {
+	switch o.by {
 	case "label":
 		k.text = r.part(textLabel)
 	case "location":
@@ -98,7 +96,7 @@ func (o Order) keyOf(t *interned, r *row) sortKey {
 
 // encode returns the cursor of the page after a row.
 func (o Order) encode(k sortKey) string {
-	if o.key.field == "mac" && !o.desc {
+	if o.by == "mac" && !o.desc {
 		return base64.RawURLEncoding.EncodeToString([]byte(k.mac.String()))
 	}
 	text := strings.Join([]string{o.name(), k.mac.Hex(), strconv.FormatUint(k.number, 36), k.text}, separator)
@@ -107,9 +105,9 @@ func (o Order) encode(k sortKey) string {
 
 func (o Order) name() string {
 	if o.desc {
-		return "-" + o.key.field
+		return "-" + o.by
 	}
-	return o.key.field
+	return o.by
 }
 
 // start returns the place after which the page begins; that without a MAC is before all rows.
@@ -121,7 +119,7 @@ func (o Order) start() (sortKey, error) {
 	if err != nil {
 		return sortKey{}, ErrCursor
 	}
-	if o.key.field == "mac" && !o.desc {
+	if o.by == "mac" && !o.desc {
 		mac, err := dhcp.ParseMAC(string(b))
 		if err != nil {
 			return sortKey{}, ErrCursor
@@ -148,27 +146,31 @@ func (x *table) after(m *matcher, o Order, from sortKey, n int) []sortKey {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	m.begin()
-	if o.key.field == "mac" && !o.desc {
+	if o.by == "mac" && !o.desc {
 		return x.inOrder(m, from.mac, n)
 	}
-	best := firstOf{order: o}
-	for _, r := range x.rows {
+	best := make([]sortKey, 0, 4*n) // the first ones so far, in any order
+	full := false                   // best[n-1] is the last that may be among them
+	for i := range x.rows {
+		r := x.rows[i]
+		if o.desc { // equal ones come last to first
+			r = x.rows[len(x.rows)-1-i]
+		}
 		k := o.keyOf(m.texts, r)
-		if !from.mac.IsZero() && o.compare(k, from) <= 0 {
+		if full && o.compare(k, best[n-1]) >= 0 || !from.mac.IsZero() && o.compare(k, from) <= 0 || !m.all(r) {
 			continue
 		}
-		if best.Len() == n && o.compare(k, best.keys[0]) >= 0 || !m.all(r) {
-			continue
-		}
-		if heap.Push(&best, k); best.Len() > n {
-			heap.Pop(&best)
+		if best = append(best, k); len(best) == cap(best) {
+			slices.SortFunc(best, o.compare)
+			best, full = best[:n], true
 		}
 	}
-	slices.SortFunc(best.keys, o.compare)
-	for i := range best.keys { // the text shares memory with a row
-		best.keys[i].text = strings.Clone(best.keys[i].text)
+	slices.SortFunc(best, o.compare)
+	best = best[:min(n, len(best))]
+	for i := range best { // the text shares memory with a row
+		best[i].text = strings.Clone(best[i].text)
 	}
-	return best.keys
+	return best
 }
 
 // inOrder is after for the order that rows have. The caller holds mu.
@@ -194,22 +196,4 @@ func (o Order) compare(a, b sortKey) int {
 		return b.compare(a)
 	}
 	return a.compare(b)
-}
-
-// firstOf is a heap of the first rows of an order, the last of them on top.
-type firstOf struct {
-	order Order
-	keys  []sortKey
-}
-
-func (h *firstOf) Len() int           { return len(h.keys) }
-func (h *firstOf) Less(i, j int) bool { return h.order.compare(h.keys[i], h.keys[j]) > 0 }
-func (h *firstOf) Swap(i, j int)      { h.keys[i], h.keys[j] = h.keys[j], h.keys[i] }
-func (h *firstOf) Push(k any)         { h.keys = append(h.keys, k.(sortKey)) }
-
-// Pop removes the last element, for container/heap.
-func (h *firstOf) Pop() any {
-	last := h.keys[len(h.keys)-1]
-	h.keys = h.keys[:len(h.keys)-1]
-	return last
 }

@@ -78,7 +78,7 @@ func (x *Index) List(ctx context.Context, q Query, o Order) (Page, error) {
 	if err != nil {
 		return page, err
 	}
-	needed := func(field string) bool { return q.Where.Names(field) || o.key.field == field }
+	needed := func(field string) bool { return q.Where.Names(field) || o.by == field }
 	m, err := x.prepare(ctx, q, needed)
 	if err != nil {
 		return page, err
