@@ -114,3 +114,33 @@ func TestTheRootIsThePageAndNeedsASession(t *testing.T) {
 		t.Errorf("/ leads to %s, %s", res.Request.URL.Path, res.Status)
 	}
 }
+
+func TestEventsEndWithTheToken(t *testing.T) {
+	a := newAPI(t)
+	req, err := http.NewRequestWithContext(t.Context(), "GET", a.url+"/api/v1/events", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer viewer")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	in := bufio.NewScanner(res.Body)
+	if !in.Scan() {
+		t.Fatal(in.Err())
+	}
+	a.Feed.Publish(timeline.Entry{Source: "dhcp"})
+	for in.Scan() && !strings.Contains(in.Text(), `"dhcp"`) {
+	}
+	if err := a.DeleteToken("test", "viewer"); err != nil {
+		t.Fatal(err)
+	}
+	a.Feed.Publish(timeline.Entry{Source: "tftp"})
+	for in.Scan() { // until the server ends the stream
+		if strings.Contains(in.Text(), "tftp") {
+			t.Fatalf("sent after the token was revoked: %s", in.Text())
+		}
+	}
+}

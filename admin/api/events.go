@@ -45,10 +45,28 @@ func (s events) register() {
 	huma.Register(s.api, o, func(ctx context.Context, in *eventsInput) (*huma.StreamResponse, error) {
 		return &huma.StreamResponse{Body: func(c huma.Context) {
 			r, w := humago.Unwrap(c)
-			// An error means that the reader has gone.
-			_ = s.Feed.Serve(r.Context(), w, in.Last, func(e timeline.Entry) (timeline.Entry, bool) {
-				return s.publicEntry(ctx, e), in.mac.IsZero() || e.MAC == in.mac
+			following, stop := context.WithCancel(r.Context())
+			defer stop()
+			// An error means that the reader has gone, or may follow no more.
+			_ = s.Feed.Serve(following, w, in.Last, func(e timeline.Entry) (timeline.Entry, bool) {
+				if !in.mac.IsZero() && e.MAC != in.mac {
+					return e, false
+				}
+				if !s.valid(access.Of(ctx)) {
+					stop()
+					return e, false
+				}
+				return s.publicEntry(ctx, e), true
 			})
 		}}, nil
 	})
+}
+
+// valid reports whether the token of a caller still exists and has the same role: a stream may be older than that.
+func (s events) valid(c access.Caller) bool {
+	if c.Token == "" {
+		return true
+	}
+	t, err := s.Tokens.TokenByHash(c.Token)
+	return err == nil && access.ParseRole(t.Role) == c.Role
 }
