@@ -66,9 +66,6 @@ func (s *Site) Tab(t testing.TB) *Tab {
 // heard keeps a message that is an error. A form that is refused is none: Chromium reports each answer of 400 and above.
 func (b *Tab) heard(m chromedp.ConsoleMessage) {
 	text := m.String()
-	if strings.Contains(text, "Transition was aborted") || strings.Contains(text, "Transition was skipped") {
-		return // Chromium gave up the fading between two pages, since it was too slow or the window changed its size
-	}
 	refused := m.Source == "network" && strings.Contains(m.Text, "status of 4") && !strings.Contains(m.URL, "/assets/")
 	if refused || !m.IsException() && m.Type != "error" && m.Type != "warning" {
 		return
@@ -116,7 +113,15 @@ func (b *Tab) Open(path string) {
 func (b *Tab) Back() { b.t.Helper(); b.Eval("history.back()") }
 
 // Click clicks on the first visible element of a CSS selector.
-func (b *Tab) Click(css string) { b.t.Helper(); b.do(chromedp.Click(chromedp.CSS(css))) }
+func (b *Tab) Click(css string) {
+	b.t.Helper()
+	b.Wait(css)
+	b.WaitFor(painted)
+	b.do(chromedp.Click(chromedp.CSS(css)))
+}
+
+// painted is true once a page has been drawn. Until then Chromium drops clicks on a page that has just replaced another.
+const painted = `performance.getEntriesByName("first-contentful-paint").length > 0`
 
 // Type replaces what is in a field by a text, key by key.
 func (b *Tab) Type(css, text string) {
