@@ -124,7 +124,7 @@ func New(o Options) (*Daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Daemon{opts: o, level: new(slog.LevelVar), started: o.Now(), first: p, hostChanges: make(chan struct{}, 1), memory: memorylimit.Follow()}
+	d := &Daemon{opts: o, level: new(slog.LevelVar), started: o.Now(), first: p.withoutPacks(), hostChanges: make(chan struct{}, 1), memory: memorylimit.Follow()}
 	d.level.Set(levelOf(p.cfg))
 	d.log = newLog(o.Log, p.cfg.Log.Format, d.level)
 	d.manager = serviceManager{send: o.Notify, interval: o.Watchdog, log: d.log}

@@ -33,6 +33,12 @@ type runtimeConfig struct {
 	upstream *upstream.Settings
 }
 
+// withoutPacks returns a copy that does not hold the packs in memory.
+func (p runtimeConfig) withoutPacks() *runtimeConfig {
+	p.packs = nil
+	return &p
+}
+
 // loadRuntimeConfig reads configuration and packs. Its error joins the problems of both.
 func loadRuntimeConfig(o Options) (*runtimeConfig, error) {
 	c, err := readConfig(o)

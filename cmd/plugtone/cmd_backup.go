@@ -112,6 +112,7 @@ func openBackup(r io.Reader, passphraseFile string) (io.Reader, error) {
 	if err != nil {
 		return nil, err
 	}
+	identity.SetMaxWorkFactor(20) // a forged file must not take gigabytes of memory
 	out, err := age.Decrypt(in, identity)
 	if errors.As(err, new(*age.NoIdentityMatchError)) {
 		return nil, errors.New("the passphrase is wrong")

@@ -87,6 +87,7 @@ func decryptCopy(name, keyFile string, w io.Writer) error {
 		if err != nil {
 			return err
 		}
+		id.SetMaxWorkFactor(1) // of copies that plugtone made
 		identities = append(identities, id)
 	}
 	r, err := age.Decrypt(f, identities...)

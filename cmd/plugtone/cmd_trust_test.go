@@ -32,7 +32,7 @@ func TestTrustCommands(t *testing.T) {
 		{"device credentials " + desk, 0, `(?s)user +001565123456\npassword +\*\*\*\nurl +http://10\.20\.0\.2/`, ""},
 		{"device credentials " + desk + " --reveal", 0, `password +[a-z2-9]{20}\n`, ""},
 		{"device credentials " + desk + " --rotate --dry-run --summary", 0, `^rotate credentials of ` + desk + `: 1 record \(changed\) would change\n`, `^$`},
-		{"device credentials " + desk + " --message lent", 2, "", `--dry-run, --summary and --message go with --rotate`},
+		{"device credentials " + desk + " --message lent", 2, "", `--dry-run, --summary, --message and --resync go with --rotate`},
 		{"device credentials --csv --dry-run", 2, "", `go with --rotate`},
 		{"device credentials " + desk + " --rotate --message lent", 0, `changing +the password before counts too`, `has a new password`},
 		{"device credentials " + desk + " --rotate", 1, "", `has not used its new password yet.*\nhint: force replaces it`},

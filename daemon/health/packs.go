@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"weak"
 
 	"plugtone/daemon/observe"
 	"plugtone/dhcp"
@@ -62,7 +63,7 @@ type PackUse struct {
 	Records fleet.Records
 
 	mu       sync.Mutex
-	packs    *pack.Set
+	packs    weak.Pointer[pack.Set]
 	revision uint64
 	missing  []Missing
 }
@@ -72,11 +73,11 @@ func (u *PackUse) Missing(packs *pack.Set) []Missing {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	err := u.Records.View(func(f fleet.View) (err error) {
-		if u.packs == packs && u.revision == f.Revision() {
+		if u.packs == weak.Make(packs) && u.revision == f.Revision() {
 			return nil
 		}
 		if u.missing, err = MissingIn(f, packs); err == nil {
-			u.packs, u.revision = packs, f.Revision()
+			u.packs, u.revision = weak.Make(packs), f.Revision()
 		}
 		return err
 	})

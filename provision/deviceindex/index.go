@@ -14,6 +14,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"weak"
 
 	"plugtone/dhcp"
 	"plugtone/provision/devicestatus"
@@ -43,7 +44,7 @@ type Index struct {
 	syncing  sync.Mutex // of what follows; taken before mu
 	revision uint64     // of the records that the rows have
 	filled   bool
-	packs    *pack.Set
+	packs    weak.Pointer[pack.Set] // that the rows were made with
 	site     *fleet.Site
 
 	table
@@ -70,8 +71,8 @@ func (x *Index) sync() error {
 		return nil
 	}
 	defer x.next.Store(0) // after the rows are marked: schedule must not overwrite it
-	if packs, site := x.c.Packs(), x.c.Site(); packs != x.packs || site != x.site {
-		x.packs, x.site = packs, site
+	if packs, site := x.c.Packs(), x.c.Site(); weak.Make(packs) != x.packs || site != x.site {
+		x.packs, x.site = weak.Make(packs), site
 		x.markAll()
 	}
 	if !x.filled || x.c.Records.Revision() != x.revision {
@@ -84,7 +85,7 @@ func (x *Index) sync() error {
 
 // uptodate reports whether nothing has changed since sync. The caller holds syncing.
 func (x *Index) uptodate() bool {
-	return x.filled && x.packs == x.c.Packs() && x.site == x.c.Site() && x.revision == x.c.Records.Revision() && !x.touched.any()
+	return x.filled && x.packs == weak.Make(x.c.Packs()) && x.site == x.c.Site() && x.revision == x.c.Records.Revision() && !x.touched.any()
 }
 
 // manyChanges is how many changed records are taken in one by one; after more changes all devices are read.
