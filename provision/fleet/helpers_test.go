@@ -3,7 +3,6 @@ package fleet_test
 import "plugtone/provision/provisiontest"
 
 var (
-	mac    = provisiontest.MAC
 	front  = provisiontest.FrontDesk
 	edit   = provisiontest.Edit
 	office = provisiontest.Office

@@ -62,7 +62,7 @@ func (s store) put(mac dhcp.MAC, name, url string, a Answer) error {
 		return err
 	}
 	part := dir + "/part-" + rand.Text()
-	if err := s.write(part, append(append(head, '\n'), a.Body...), a.Time); err == nil {
+	if err = s.write(part, append(append(head, '\n'), a.Body...), a.Time); err == nil {
 		err = s.dir.Rename(part, file)
 	}
 	if err != nil {
