@@ -240,7 +240,7 @@ func TestWhatADeviceCanNotHaveIsAProblemOfItsRow(t *testing.T) {
 		`device 00:15:65:00:00:1f: line 3: line 3: A1 has lines 1 to 2; beyond_model lets more through`,
 		`device 00:15:65:00:00:1f: line 1 is left out: there is no extension 999@pbx.example.com with a password; add it here, or set the line here`,
 		`device 00:15:65:00:00:1f: line 2 is left out: no registrar is known for the domain "elsewhere.example.com"; name it in domains, or set the line here`,
-		`device 00:15:65:00:00:1f: line 1: its transport "dns srv" is none of udp, tcp, tls; the registrar's counts`,
+		`device 00:15:65:00:00:1f: line 1: its transport "dns srv" must be one of udp, tcp, tls; the registrar's counts`,
 		`device 00:15:65:00:00:1f: line 1: its port "99999" is not a number from 0 to 65535; the registrar's counts`,
 		`device 00:15:65:00:00:1f: line 1: its registration time "x" is not a number from 0 to 604800; the registrar's counts`,
 		`registrar pbx.example.com: lines have the second server "pbx2.example.com", which a line can't have: set backup_host of the registrar`,

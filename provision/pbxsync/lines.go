@@ -104,7 +104,7 @@ func (s *deviceSync) override(x pbx.SourceDevice, l pbx.SourceLine, r *fleet.Reg
 	if t := strings.ToLower(l.Transport); t != "" && t != r.Transport {
 		if o.Transport = t; !slices.Contains(fleet.Transports(), t) {
 			o.Transport = ""
-			s.problem(x, "line %d: its transport %q is none of udp, tcp, tls; the registrar's counts", l.Position, l.Transport)
+			s.problem(x, "line %d: its transport %q must be one of udp, tcp, tls; the registrar's counts", l.Position, l.Transport)
 		}
 	}
 	if port := s.number(x, l, "port", l.Port, 65535); port != 0 && port != o.Apply(*r).Port {
