@@ -26,6 +26,7 @@ import (
 	"plugtone/daemon/upstreams"
 	"plugtone/dhcp"
 	"plugtone/dhcp/engine"
+	"plugtone/dhcp/leasetable"
 	"plugtone/dhcp/server"
 	"plugtone/provision"
 	"plugtone/provision/deviceindex"
@@ -90,7 +91,7 @@ type Daemon struct {
 	uploads       *os.Root
 	links         atomic.Pointer[[]netip.Prefix] // attached to this host
 	hostChanges   chan struct{}                  // holds a token when links, addresses or routes may have changed
-	table         *dhcp.Table
+	table         *leasetable.Table
 	service       *provision.Service
 	index         *deviceindex.Index
 	memory        *memorylimit.Limit
@@ -164,7 +165,7 @@ func (d *Daemon) build(p *runtimeConfig) (err error) {
 	}
 	d.certs = &certificates{}
 	d.installCertificates(certs, p)
-	d.table = dhcp.NewTable(p.dhcp, leaseWriter{d}, d.opts.Now)
+	d.table = leasetable.NewTable(p.dhcp, leaseWriter{d}, d.opts.Now)
 	if err := d.table.Load(d.store.LoadLeases); err != nil {
 		return fmt.Errorf("load leases: %w", err)
 	}

@@ -11,7 +11,7 @@ import (
 	systemd "github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sys/unix"
 
-	"plugtone/dhcp"
+	"plugtone/dhcp/leasetable"
 )
 
 // notifyTimeout bounds a notification: a service manager that does not read must not stop a reload.
@@ -55,7 +55,7 @@ func sendState(socket, state string, timeout time.Duration) error {
 
 // watchdog notifies the service manager twice in each interval, as long as the lease table answers. A disk that hangs is no reason to
 // stop: a restart would not help, leases in memory are still served from, and /readyz reports it.
-func (m *serviceManager) watchdog(ctx context.Context, ready func(), table *dhcp.Table) error {
+func (m *serviceManager) watchdog(ctx context.Context, ready func(), table *leasetable.Table) error {
 	ready()
 	every, err := m.interval()
 	if err != nil || every == 0 {
@@ -87,7 +87,7 @@ func (m *serviceManager) stopping(ctx context.Context, ready func()) error {
 }
 
 // tableResponds queries the lease table, because a daemon whose table is stuck answers no phone, even when all else runs.
-func tableResponds(table *dhcp.Table, within time.Duration) bool {
+func tableResponds(table *leasetable.Table, within time.Duration) bool {
 	done := make(chan struct{})
 	go func() {
 		table.Stats()

@@ -9,6 +9,7 @@ import (
 	"plugtone/admin/client"
 	"plugtone/daemon/health"
 	"plugtone/dhcp"
+	"plugtone/dhcp/leasetable"
 	"plugtone/provision/diagnosis"
 	"plugtone/provision/fleet"
 )
@@ -42,7 +43,7 @@ func (r reporter) off() (out []string) {
 // subnets for the API, in the order of the configuration.
 func (r reporter) subnets() []client.Subnet {
 	p := r.d.current.Load()
-	stats := map[netip.Prefix]dhcp.Stats{}
+	stats := map[netip.Prefix]leasetable.Stats{}
 	for _, s := range r.d.table.Stats() {
 		stats[s.Subnet] = s
 	}

@@ -16,7 +16,7 @@ import (
 // at once is counted already.
 type leaseWriter struct{ d *Daemon }
 
-// WriteLeases implements dhcp.Writer.
+// WriteLeases implements leasetable.Writer.
 func (w leaseWriter) WriteLeases(changes []dhcp.Change) error {
 	if err := w.d.store.WriteLeases(changes); err != nil {
 		return err

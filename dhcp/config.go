@@ -65,7 +65,7 @@ type Range struct{ First, Last netip.Addr }
 func (r Range) Contains(a netip.Addr) bool { return r.First.Compare(a) <= 0 && a.Compare(r.Last) <= 0 }
 
 // Size counts the addresses of the range.
-func (r Range) Size() int { return int(u32(r.Last)-u32(r.First)) + 1 }
+func (r Range) Size() int { return int(AddrNumber(r.Last)-AddrNumber(r.First)) + 1 }
 
 // String prints the range as 10.20.1.0-10.20.3.250, or a single address as itself.
 func (r Range) String() string {

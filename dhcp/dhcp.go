@@ -1,11 +1,8 @@
-// Package dhcp holds the values of a DHCPv4 server and its lease table.
+// Package dhcp holds the values of a DHCPv4 server that its other packages exchange: messages (Request, Reply), the configuration of
+// subnets, leases, the policy for a client, and the Decision about a message with its verdict and reason.
 //
-// The values are those that the other packages exchange: messages (Request, Reply), the configuration of subnets, leases, the policy for
-// a client, and the Decision about a message with its verdict and reason. The Table owns the leases of the daemon: it finds free
-// addresses, writes changes by group commit, and answers which client holds an address.
-//
-// It opens no socket, starts no goroutine, and has no disk (a Writer has), no vendors (a ClientPolicy has) and no clock but the one that it
-// is given. Packets are decoded and encoded by dhcp/wire, decisions are made by dhcp/engine, and dhcp/server is the loop around all of it.
+// Packets are decoded and encoded by dhcp/wire, decisions are made by dhcp/engine, dhcp/leasetable owns the leases, and dhcp/server is
+// the loop around all of it.
 //
 // Rules are cited as C01 to C52, this project's own numbers for the behaviour of a DHCP server; each has a test that names it.
 //

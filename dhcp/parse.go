@@ -32,17 +32,17 @@ func ParseRange(s string) (Range, error) {
 
 // LastAddr returns the highest address of p, its broadcast address.
 func LastAddr(p netip.Prefix) netip.Addr {
-	return addr4(u32(p.Masked().Addr()) | (1<<(32-p.Bits()) - 1))
+	return NumberedAddr(AddrNumber(p.Masked().Addr()) | (1<<(32-p.Bits()) - 1))
 }
 
-// u32 returns a as a number; a must be an IPv4 address.
-func u32(a netip.Addr) uint32 {
+// AddrNumber returns a as a number; a must be an IPv4 address.
+func AddrNumber(a netip.Addr) uint32 {
 	b := a.As4()
 	return binary.BigEndian.Uint32(b[:])
 }
 
-// addr4 returns the IPv4 address with the number n, the inverse of u32.
-func addr4(n uint32) netip.Addr {
+// NumberedAddr returns the IPv4 address with the number n, the inverse of AddrNumber.
+func NumberedAddr(n uint32) netip.Addr {
 	var b [4]byte
 	binary.BigEndian.PutUint32(b[:], n)
 	return netip.AddrFrom4(b)

@@ -5,15 +5,16 @@ import (
 	"time"
 
 	"plugtone/dhcp"
+	"plugtone/dhcp/leasetable"
 )
 
 // leaseTable returns a lease table that writes into the leases of h. Leases of PutLease are not in it.
-func leaseTable(h *Fixture) *dhcp.Table {
+func leaseTable(h *Fixture) *leasetable.Table {
 	pool := dhcp.Range{First: netip.MustParseAddr("10.20.1.0"), Last: netip.MustParseAddr("10.20.3.250")}
-	return dhcp.NewTable(dhcp.Config{Subnets: []dhcp.Subnet{{Prefix: netip.MustParsePrefix("10.20.0.0/22"), Pools: []dhcp.Range{pool}}}}, h, clock)
+	return leasetable.NewTable(dhcp.Config{Subnets: []dhcp.Subnet{{Prefix: netip.MustParsePrefix("10.20.0.0/22"), Pools: []dhcp.Range{pool}}}}, h, clock)
 }
 
-// WriteLeases implements dhcp.Writer.
+// WriteLeases implements leasetable.Writer.
 func (h *Fixture) WriteLeases(changes []dhcp.Change) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()

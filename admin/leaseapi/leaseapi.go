@@ -19,13 +19,14 @@ import (
 	"plugtone/admin/problem"
 	"plugtone/admin/writing"
 	"plugtone/dhcp"
+	"plugtone/dhcp/leasetable"
 	"plugtone/provision/fleet"
 	"plugtone/provision/leaseimport"
 )
 
-// Table decides on leases and writes them. *dhcp.Table implements it.
+// Table decides on leases and writes them. *leasetable.Table implements it.
 type Table interface {
-	Serve(decide func(now time.Time, leases *dhcp.Leases) dhcp.Decision, done func(*dhcp.Decision, error))
+	Serve(decide func(now time.Time, leases *leasetable.Leases) dhcp.Decision, done func(*dhcp.Decision, error))
 	WriteQueued()
 }
 
@@ -168,7 +169,7 @@ func (c Config) run(ctx context.Context, rows []*row, dryRun bool) error {
 // runBatch returns when the batch is on disk.
 func (c Config) runBatch(ctx context.Context, p *plan, part []*row, dryRun bool) error {
 	done := make(chan error, 1)
-	c.Table.Serve(func(now time.Time, leases *dhcp.Leases) dhcp.Decision {
+	c.Table.Serve(func(now time.Time, leases *leasetable.Leases) dhcp.Decision {
 		changes := p.decide(part, now, leases)
 		if dryRun {
 			changes = nil
@@ -197,7 +198,7 @@ type clientIn struct {
 }
 
 // decide gives the remaining rows their verdicts and returns the leases to write.
-func (p *plan) decide(rows []*row, now time.Time, leases *dhcp.Leases) (changes []dhcp.Change) {
+func (p *plan) decide(rows []*row, now time.Time, leases *leasetable.Leases) (changes []dhcp.Change) {
 	for _, r := range rows {
 		if r.Verdict != "" {
 			continue
@@ -223,7 +224,7 @@ func (p *plan) decide(rows []*row, now time.Time, leases *dhcp.Leases) (changes 
 }
 
 // judge compares a row with the lease table. It leaves the verdict empty when nothing prevents the import.
-func (r *row) judge(now time.Time, leases *dhcp.Leases) {
+func (r *row) judge(now time.Time, leases *leasetable.Leases) {
 	if !r.Expires.IsZero() && !r.Expires.After(now) {
 		r.set(client.LeaseExpired, "it ended at %s", r.Expires.UTC().Format(time.RFC3339))
 		return

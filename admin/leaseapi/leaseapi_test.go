@@ -10,6 +10,7 @@ import (
 	"plugtone/admin/api"
 	"plugtone/admin/client"
 	"plugtone/dhcp"
+	"plugtone/dhcp/leasetable"
 	"plugtone/provision/fleet"
 	"plugtone/provision/leaseimport"
 )
@@ -41,7 +42,7 @@ func TestFailedWriteIsReported(t *testing.T) {
 	clock := func() time.Time { return now }
 	subnet := netip.MustParsePrefix("10.20.0.0/22")
 	pool := dhcp.Range{First: netip.MustParseAddr("10.20.0.1"), Last: netip.MustParseAddr("10.20.3.250")}
-	table := dhcp.NewTable(dhcp.Config{Subnets: []dhcp.Subnet{{Prefix: subnet, Pools: []dhcp.Range{pool}}}}, &secondFails{}, clock)
+	table := leasetable.NewTable(dhcp.Config{Subnets: []dhcp.Subnet{{Prefix: subnet, Pools: []dhcp.Range{pool}}}}, &secondFails{}, clock)
 	var audit actions
 	c := Config{Config: api.Config{Now: clock, Audit: &audit}, Table: table}
 	var rows []*row

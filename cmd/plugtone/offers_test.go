@@ -24,6 +24,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/dhcp/engine"
+	"plugtone/dhcp/leasetable"
 	"plugtone/dhcp/wire"
 	"plugtone/provision"
 	"plugtone/provision/fleet"
@@ -173,7 +174,7 @@ func offerFor(t *testing.T, packs *pack.Set, discover []byte) ([]byte, dhcp.Even
 	if err != nil {
 		t.Fatal(err)
 	}
-	view := dhcp.NewLeases(cfg)
+	view := leasetable.NewLeases(cfg)
 	view.Advance(noon)
 	link := &dhcp.Link{Interface: "voice0", Addrs: []netip.Prefix{netip.MustParsePrefix("10.20.0.2/22")}, Dest: netip.MustParseAddr("255.255.255.255"), MTU: 1500}
 	d := e.Decide(noon, req, link, e.Classify(req, link), view)

@@ -16,6 +16,7 @@ import (
 
 	"plugtone/daemon/observe"
 	"plugtone/dhcp"
+	"plugtone/dhcp/leasetable"
 	"plugtone/provision/fleet"
 )
 
@@ -41,7 +42,7 @@ type Certificate struct {
 // State is what the warnings are made from. Zero members have nothing to report.
 type State struct {
 	Now            time.Time
-	Pools          []dhcp.Stats
+	Pools          []leasetable.Stats
 	FailedReload   error // of the last reload; nil when it was accepted, or there was none
 	FailedAt       time.Time
 	Interfaces     []string // those that are served

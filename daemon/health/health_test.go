@@ -12,6 +12,7 @@ import (
 
 	"plugtone/daemon/observe"
 	"plugtone/dhcp"
+	"plugtone/dhcp/leasetable"
 	"plugtone/dhcp/server"
 	"plugtone/provision/fleet"
 	"plugtone/provision/provisiontest"
@@ -24,7 +25,7 @@ var (
 
 func TestNoWarningsWhenNothingIsWrong(t *testing.T) {
 	s := State{
-		Now: noon, Pools: []dhcp.Stats{{Subnet: subnet, Pool: 100, Free: 10}, {Subnet: subnet}}, Interfaces: []string{"voice0"}, Link: func(string) string { return "" },
+		Now: noon, Pools: []leasetable.Stats{{Subnet: subnet, Pool: 100, Free: 10}, {Subnet: subnet}}, Interfaces: []string{"voice0"}, Link: func(string) string { return "" },
 		Subnets:      []fleet.Subnet{{Subnet: dhcp.Subnet{Prefix: subnet, Phones: dhcp.PhonesProvision, NextServer: netip.MustParseAddr("10.20.0.2"), ProvisioningURL: "https://pbx.example.com/"}}},
 		OtherServer:  &observe.OtherServer{Offer: server.Offer{Server: netip.MustParseAddr("10.20.0.66")}, Time: noon.Add(-25 * time.Hour)},
 		Relays:       []observe.Relay{{Addr: netip.MustParseAddr("10.20.0.9"), Time: noon}},
@@ -44,7 +45,7 @@ func TestEachConditionHasItsWarning(t *testing.T) {
 			}
 			return ""
 		},
-		Pools:        []dhcp.Stats{{Subnet: subnet, Pool: 100}, {Subnet: netip.MustParsePrefix("10.30.0.0/24"), Pool: 100, Free: 9}},
+		Pools:        []leasetable.Stats{{Subnet: subnet, Pool: 100}, {Subnet: netip.MustParsePrefix("10.30.0.0/24"), Pool: 100, Free: 9}},
 		FailedReload: errors.New("plugtone.yaml:3:5: no such key\nplugtone.yaml:4:1: another"), FailedAt: noon.Add(-time.Minute),
 		Missing:        []Missing{{"acme", []string{"00:15:65:00:00:01 (Front Desk)", "00:15:65:00:00:02"}, 9}},
 		OtherServer:    &observe.OtherServer{Offer: server.Offer{Server: netip.MustParseAddr("10.20.0.66"), MAC: mac, Interface: "voice0"}, Time: noon.Add(-time.Hour)},

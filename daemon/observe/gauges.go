@@ -3,13 +3,13 @@ package observe
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
-	"plugtone/dhcp"
+	"plugtone/dhcp/leasetable"
 	"plugtone/provision/deviceindex"
 )
 
 // Sources hold what other packages count. They are read at each scrape.
 type Sources struct {
-	Leases     func() []dhcp.Stats
+	Leases     func() []leasetable.Stats
 	Transfers  func() int
 	Discovered func() int
 	Devices    func() ([]deviceindex.VendorState, error)

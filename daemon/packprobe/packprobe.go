@@ -12,6 +12,7 @@ import (
 	"plugtone/daemon/config"
 	"plugtone/dhcp"
 	"plugtone/dhcp/engine"
+	"plugtone/dhcp/leasetable"
 	"plugtone/dhcp/wire"
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
@@ -106,7 +107,7 @@ func (t *probe) run(packs *pack.Set) {
 				continue
 			}
 			phone.advice = dhcp.Policy{Vendor: v.ID, Phone: true, Options: opts.List, NULTerminate: opts.Quirks.NULTerminate}
-			if d := e.Decide(time.Time{}, req, link, e.Classify(req, link), dhcp.NewLeases(cfg)); d.Reply != nil {
+			if d := e.Decide(time.Time{}, req, link, e.Classify(req, link), leasetable.NewLeases(cfg)); d.Reply != nil {
 				if _, left := wire.Encode(d.Reply, nil, 0); len(left) > 0 {
 					dropped = append(dropped, fmt.Sprintf("%s: %s", v.ID, codes(left)))
 				}

@@ -13,6 +13,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/dhcp/engine"
+	"plugtone/dhcp/leasetable"
 )
 
 // Start is when every test begins.
@@ -93,7 +94,7 @@ type Fixture struct {
 	Reservations engine.Reservations
 	Policy       dhcp.ClientPolicy
 	Engine       *engine.Engine
-	Table        *dhcp.Table
+	Table        *leasetable.Table
 	Now          time.Time
 	Link         dhcp.Link
 }
@@ -146,7 +147,7 @@ func (g *Fixture) Because(v dhcp.Verdict, reason string, r *dhcp.Request) dhcp.D
 func FixtureOf(t *testing.T, cfg dhcp.Config, e *engine.Engine) *Fixture {
 	t.Helper()
 	g := &Fixture{T: t, Config: cfg, Engine: e, Now: Start}
-	g.Table = dhcp.NewTable(cfg, NewDisk(), func() time.Time { return g.Now })
+	g.Table = leasetable.NewTable(cfg, NewDisk(), func() time.Time { return g.Now })
 	g.Link = dhcp.Link{
 		Interface: "voice0", Addrs: []netip.Prefix{netip.MustParsePrefix("10.20.0.2/24")}, Host: []netip.Addr{Addr("10.20.0.2"), Addr("192.0.2.2")},
 		Source: netip.MustParseAddrPort("0.0.0.0:68"), Dest: Broadcast, MTU: 1500,
@@ -156,7 +157,7 @@ func FixtureOf(t *testing.T, cfg dhcp.Config, e *engine.Engine) *Fixture {
 }
 
 // Leases returns the leases as the next decision sees them.
-func (g *Fixture) Leases() *dhcp.Leases {
+func (g *Fixture) Leases() *leasetable.Leases {
 	return LeasesOf(g.Table)
 }
 

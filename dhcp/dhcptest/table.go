@@ -9,6 +9,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/dhcp/engine"
+	"plugtone/dhcp/leasetable"
 )
 
 // Disk is a Writer that stores leases in memory, and that can be slow or fail.
@@ -23,7 +24,7 @@ type Disk struct {
 // NewDisk returns an empty Disk.
 func NewDisk() *Disk { return &Disk{Leases: map[netip.Addr]dhcp.Lease{}} }
 
-// WriteLeases implements dhcp.Writer. It returns the error that Fail set.
+// WriteLeases implements leasetable.Writer. It returns the error that Fail set.
 func (d *Disk) WriteLeases(changes []dhcp.Change) error {
 	d.mu.Lock()
 	delay := d.delay
@@ -63,7 +64,7 @@ func (d *Disk) Load(f func(dhcp.Lease) error) error {
 
 // TableFixture is a running table in a synctest bubble.
 type TableFixture struct {
-	*dhcp.Table
+	*leasetable.Table
 	T      *testing.T
 	Engine *engine.Engine
 	Link   dhcp.Link
@@ -73,7 +74,7 @@ type TableFixture struct {
 func NewTableFixture(t *testing.T, cfg dhcp.Config, d *Disk, clock func() time.Time) *TableFixture {
 	t.Helper()
 	g := NewFixture(t, cfg, nil, Phones{})
-	b := &TableFixture{Table: dhcp.NewTable(cfg, d, clock), T: t, Engine: g.Engine, Link: g.Link}
+	b := &TableFixture{Table: leasetable.NewTable(cfg, d, clock), T: t, Engine: g.Engine, Link: g.Link}
 	if err := b.Load(d.Load); err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +83,7 @@ func NewTableFixture(t *testing.T, cfg dhcp.Config, d *Disk, clock func() time.T
 }
 
 // RunTable runs a table until the test ends.
-func RunTable(t testing.TB, table *dhcp.Table) {
+func RunTable(t testing.TB, table *leasetable.Table) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { defer close(ended); _ = table.Run(ctx) }()
@@ -100,7 +101,7 @@ func (b *TableFixture) Do(r *dhcp.Request) (*dhcp.Decision, error) {
 }
 
 // ServeAndWait has a request decided on a table, and waits until the decision is written.
-func ServeAndWait(t *dhcp.Table, e *engine.Engine, r *dhcp.Request, link *dhcp.Link) (*dhcp.Decision, error) {
+func ServeAndWait(t *leasetable.Table, e *engine.Engine, r *dhcp.Request, link *dhcp.Link) (*dhcp.Decision, error) {
 	type answer struct {
 		d   *dhcp.Decision
 		err error
@@ -123,14 +124,14 @@ func (b *TableFixture) Want(v dhcp.Verdict, r *dhcp.Request) *dhcp.Decision {
 }
 
 // ServeOn classifies a request and has it decided on a table.
-func ServeOn(t *dhcp.Table, e *engine.Engine, r *dhcp.Request, link *dhcp.Link, done func(*dhcp.Decision, error)) {
+func ServeOn(t *leasetable.Table, e *engine.Engine, r *dhcp.Request, link *dhcp.Link, done func(*dhcp.Decision, error)) {
 	c := e.Classify(r, link)
-	t.Serve(func(now time.Time, leases *dhcp.Leases) dhcp.Decision { return e.Decide(now, r, link, c, leases) }, done)
+	t.Serve(func(now time.Time, leases *leasetable.Leases) dhcp.Decision { return e.Decide(now, r, link, c, leases) }, done)
 }
 
 // LeasesOf returns the leases of a table as the next decision sees them.
-func LeasesOf(t *dhcp.Table) (leases *dhcp.Leases) {
-	t.Serve(func(_ time.Time, l *dhcp.Leases) dhcp.Decision {
+func LeasesOf(t *leasetable.Table) (leases *leasetable.Leases) {
+	t.Serve(func(_ time.Time, l *leasetable.Leases) dhcp.Decision {
 		leases = l
 		return dhcp.Decision{}
 	}, func(*dhcp.Decision, error) {})

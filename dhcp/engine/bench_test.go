@@ -9,6 +9,7 @@ import (
 	"plugtone/dhcp"
 	"plugtone/dhcp/dhcptest"
 	"plugtone/dhcp/engine"
+	"plugtone/dhcp/leasetable"
 	"plugtone/dhcp/wire"
 )
 
@@ -27,7 +28,7 @@ func BenchmarkDecide(b *testing.B) {
 				b.Fatal(err)
 			}
 			now := dhcptest.Start
-			table := dhcp.NewTable(cfg, dhcptest.NewDisk(), func() time.Time { return now })
+			table := leasetable.NewTable(cfg, dhcptest.NewDisk(), func() time.Time { return now })
 			err = table.Load(func(f func(dhcp.Lease) error) error {
 				for n := range held {
 					l := dhcp.Lease{Addr: dhcptest.AddrOf(10<<24 + 1<<16 + 1 + uint32(n)), MAC: dhcptest.ClientMAC(n + 1<<20), Subnet: s.Prefix, State: dhcp.LeaseActive, Phone: true, Starts: now, Expires: now.Add(time.Hour + time.Duration(n)*time.Millisecond)}
@@ -62,7 +63,7 @@ func BenchmarkDecide(b *testing.B) {
 	}
 }
 
-func benchServe(b *testing.B, e *engine.Engine, table *dhcp.Table, p []byte, link *dhcp.Link, buf []byte) *dhcp.Decision {
+func benchServe(b *testing.B, e *engine.Engine, table *leasetable.Table, p []byte, link *dhcp.Link, buf []byte) *dhcp.Decision {
 	req, err := wire.Decode(p)
 	if err != nil {
 		b.Fatal(err)
@@ -81,7 +82,7 @@ func BenchmarkLoad(b *testing.B) {
 	s.Prefix = netip.MustParsePrefix("10.0.0.0/8")
 	s.Pools = []dhcp.Range{{First: dhcptest.Addr("10.1.0.0"), Last: dhcptest.Addr("10.4.255.255")}}
 	for b.Loop() {
-		t := dhcp.NewTable(dhcptest.ConfigOf(s), dhcptest.NewDisk(), func() time.Time { return dhcptest.Start })
+		t := leasetable.NewTable(dhcptest.ConfigOf(s), dhcptest.NewDisk(), func() time.Time { return dhcptest.Start })
 		_ = t.Load(func(f func(dhcp.Lease) error) error {
 			for n := range 100_000 {
 				if err := f(dhcp.Lease{Addr: dhcptest.AddrOf(10<<24 + 1<<16 + 1 + uint32(n)), MAC: dhcptest.ClientMAC(n), Subnet: s.Prefix, State: dhcp.LeaseActive, Starts: dhcptest.Start, Expires: dhcptest.Start.Add(time.Hour)}); err != nil {

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"plugtone/dhcp"
+	"plugtone/dhcp/leasetable"
 )
 
 // claimable reports whether the client may get addr, which it renews or remembers. While leases may be missing that includes an address
@@ -14,7 +15,7 @@ func (c *client) claimable(addr netip.Addr) bool {
 
 // disputed reports whether addr is in quarantine, leases may be missing, and no probe for this message has found another host on it.
 func (c *client) disputed(addr netip.Addr) bool {
-	return c.leases.Cautious() != "" && !c.link.ProbeAnswered && c.whyNot(addr) == dhcp.RefusedQuarantined
+	return c.leases.Cautious() != "" && !c.link.ProbeAnswered && c.whyNot(addr) == leasetable.RefusedQuarantined
 }
 
 // claim grants an address that the client renews, remembers or selects. While leases may be missing, an address without a lease in force
@@ -51,7 +52,7 @@ func (c *client) unprobed(reason string) (dhcp.Verdict, string) {
 // at all. An address that is only offered to another client while leases may be missing is no reason: this client may have held it before.
 func (x *exchange) deny(addr netip.Addr, why string, mayRefuse bool) dhcp.Decision {
 	x.d.Event.Addr = addr
-	if x.leases.Cautious() != "" && x.whyNot(addr) == dhcp.RefusedOffered {
+	if x.leases.Cautious() != "" && x.whyNot(addr) == leasetable.RefusedOffered {
 		return x.silent(dhcp.VerdictSilent, why+", and leases may be missing: "+x.leases.Cautious())
 	}
 	if x.link.ProbeAnswered {

@@ -9,6 +9,7 @@ import (
 	"plugtone/dhcp"
 	"plugtone/dhcp/dhcptest"
 	"plugtone/dhcp/engine"
+	"plugtone/dhcp/leasetable"
 )
 
 // policyFunc is a ClientPolicy that is a function.
@@ -47,7 +48,9 @@ func TestClientPolicyIsCalledWithoutTheTableLock(t *testing.T) {
 		c := e.Classify(req, &b.Link)
 		calls = 0
 		for range 3 { // before and after a probe, and without a write
-			b.Table.Serve(func(now time.Time, leases *dhcp.Leases) dhcp.Decision { return e.Decide(now, req, &b.Link, c, leases) }, func(*dhcp.Decision, error) {})
+			b.Table.Serve(func(now time.Time, leases *leasetable.Leases) dhcp.Decision {
+				return e.Decide(now, req, &b.Link, c, leases)
+			}, func(*dhcp.Decision, error) {})
 		}
 		if calls != 0 {
 			t.Errorf("called %d times by Decide", calls)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"plugtone/dhcp"
+	"plugtone/dhcp/leasetable"
 )
 
 // recently is how long after its lease has ended a client's own address is not probed (C41).
@@ -20,7 +21,7 @@ type client struct {
 	engine     *Engine
 	now        time.Time
 	mac        dhcp.MAC
-	leases     *dhcp.Leases
+	leases     *leasetable.Leases
 	phone      bool       // recognised or recorded, where phones count
 	reserved   netip.Addr // its reservation, in any subnet
 	nextServer netip.Addr

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"plugtone/dhcp"
+	"plugtone/dhcp/leasetable"
 )
 
 // maxDeclines is how many DECLINEs of one client are accepted within an hour (C45).
@@ -33,7 +34,7 @@ func (x *exchange) decline() dhcp.Decision {
 	if why := x.refuseEnding(l); why != "" {
 		return x.silent(dhcp.VerdictIgnored, why)
 	}
-	l = x.leaseRecord(addr, dhcp.Quarantine)
+	l = x.leaseRecord(addr, leasetable.Quarantine)
 	l.State = dhcp.LeaseDeclined
 	x.d.DropOffer = true
 	x.d.Changes = []dhcp.Change{{Lease: l}}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"plugtone/dhcp"
+	"plugtone/dhcp/leasetable"
 )
 
 // Reservations looks up reserved addresses. It must not do I/O.
@@ -46,7 +47,7 @@ func (e *Engine) Leases() bool { return e.cfg.Mode == dhcp.ModeServe }
 
 // Decide returns the decision about req; c is its classification. It does no I/O, takes no lock, reads no clock and
 // doesn't call the ClientPolicy.
-func (e *Engine) Decide(now time.Time, req *dhcp.Request, link *dhcp.Link, c *Classification, leases *dhcp.Leases) dhcp.Decision {
+func (e *Engine) Decide(now time.Time, req *dhcp.Request, link *dhcp.Link, c *Classification, leases *leasetable.Leases) dhcp.Decision {
 	x, ok := e.exchanges.Get().(*exchange)
 	if !ok {
 		x = new(exchange)

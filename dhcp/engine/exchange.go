@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"plugtone/dhcp"
+	"plugtone/dhcp/leasetable"
 )
 
 // exchange is the state of one decision: the message, the client in its subnet, and the decision so far.
@@ -18,7 +19,7 @@ type exchange struct {
 }
 
 // begin initialises x for a message.
-func begin(x *exchange, e *Engine, now time.Time, req *dhcp.Request, link *dhcp.Link, leases *dhcp.Leases) {
+func begin(x *exchange, e *Engine, now time.Time, req *dhcp.Request, link *dhcp.Link, leases *leasetable.Leases) {
 	*x = exchange{client: client{ingress: ingress{req: req, link: link}, engine: e, now: now, mac: req.MAC, leases: leases}}
 	x.d.Event = dhcp.Event{Time: now, MAC: req.MAC, XID: req.XID, Type: req.Type, Interface: link.Interface, Client: req.Client}
 }

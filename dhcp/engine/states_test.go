@@ -7,6 +7,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/dhcp/dhcptest"
+	"plugtone/dhcp/leasetable"
 	"plugtone/dhcp/wire"
 )
 
@@ -165,14 +166,14 @@ func TestRouter7DeclineC45(t *testing.T) {
 	g.Want(dhcp.VerdictIgnored, dhcptest.Message(1, dhcp.MessageTypeDecline))
 	g.Want(dhcp.VerdictIgnored, dhcptest.Message(1, dhcp.MessageTypeDecline, func(r *dhcp.Request) { r.Requested, r.ServerID = a, dhcptest.Addr("10.20.0.66") }))
 	d := g.Want(dhcp.VerdictDeclined, decline(1, a))
-	if d.Reply != nil || d.Changes[0].Lease.State != dhcp.LeaseDeclined || d.Changes[0].Lease.Expires.Sub(g.Now) < dhcp.Quarantine {
+	if d.Reply != nil || d.Changes[0].Lease.State != dhcp.LeaseDeclined || d.Changes[0].Lease.Expires.Sub(g.Now) < leasetable.Quarantine {
 		t.Errorf("%+v", d)
 	}
 	g.Want(dhcp.VerdictNak, dhcptest.InitReboot(2, a))
 	if b := g.Bind(1); b == a {
 		t.Error("the declined address is given again")
 	}
-	g.Now = g.Now.Add(dhcp.Quarantine + 2*dhcptest.Second)
+	g.Now = g.Now.Add(leasetable.Quarantine + 2*dhcptest.Second)
 	g.Want(dhcp.VerdictAcked, dhcptest.InitReboot(2, a))
 
 	// The client may try its reserved address again soon, but is not forced to leave another one for it.

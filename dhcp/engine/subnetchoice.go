@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"plugtone/dhcp"
+	"plugtone/dhcp/leasetable"
 )
 
 // subnetsFor lists the subnets in which the client may be: by link selection, subnet selection, relay address, then by the link itself
@@ -81,7 +82,7 @@ func (e *Engine) subnetOf(a netip.Addr) *servedSubnet {
 }
 
 // choose returns the subnet that the client is in: where it has a reservation, a lease, requests an address, or had a lease before.
-func (c *Classification) choose(now time.Time, req *dhcp.Request, leases *dhcp.Leases) *candidate {
+func (c *Classification) choose(now time.Time, req *dhcp.Request, leases *leasetable.Leases) *candidate {
 	first := &c.candidates[0]
 	if c.chosen {
 		return first

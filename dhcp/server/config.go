@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"plugtone/dhcp"
+	"plugtone/dhcp/leasetable"
 	"plugtone/dhcp/netif"
 )
 
@@ -26,9 +27,9 @@ type Config struct {
 	InNetns netif.Namespace
 }
 
-// Leases is the part of *dhcp.Table that serves packets.
+// Leases is the part of *leasetable.Table that serves packets.
 type Leases interface {
-	Serve(decide func(now time.Time, leases *dhcp.Leases) dhcp.Decision, done func(*dhcp.Decision, error))
+	Serve(decide func(now time.Time, leases *leasetable.Leases) dhcp.Decision, done func(*dhcp.Decision, error))
 	Probed(addr netip.Addr, inUse bool)
 	Known(mac dhcp.MAC) bool // reports whether mac has a lease record on disk; waits for nothing
 	WriteQueued()            // writes what Serve queued, or has it written where that would take longer

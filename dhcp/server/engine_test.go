@@ -9,11 +9,12 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/dhcp/engine"
+	"plugtone/dhcp/leasetable"
 	"plugtone/dhcp/netlab"
 	"plugtone/dhcp/wire"
 )
 
-var _ Leases = (*dhcp.Table)(nil)
+var _ Leases = (*leasetable.Table)(nil)
 
 // disk is a Writer in memory.
 type disk struct {
@@ -48,12 +49,12 @@ func (plain) HolderOf(netip.Addr) (dhcp.MAC, bool)         { return dhcp.MAC{}, 
 func (plain) PolicyFor(dhcp.Client, dhcp.Site) dhcp.Policy { return dhcp.Policy{} }
 
 // realEngine returns an engine and a table over a disk in memory, which runs until the test ends.
-func (s *network) realEngine(cfg dhcp.Config) (*engine.Engine, *dhcp.Table, *disk) {
+func (s *network) realEngine(cfg dhcp.Config) (*engine.Engine, *leasetable.Table, *disk) {
 	s.t.Helper()
 	e, err := engine.New(cfg, plain{}, plain{})
 	s.ok(err)
 	d := &disk{leases: map[netip.Addr]dhcp.Lease{}}
-	table := dhcp.NewTable(cfg, d, time.Now)
+	table := leasetable.NewTable(cfg, d, time.Now)
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- table.Run(ctx) }()

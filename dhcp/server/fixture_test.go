@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"plugtone/dhcp"
+	"plugtone/dhcp/leasetable"
 )
 
 // fakeTable decides in the simplest way, so that these tests are about packets: the nth client gets the nth
@@ -57,7 +58,7 @@ func (d *fakeTable) Probed(addr netip.Addr, inUse bool) {
 }
 
 // Serve isn't called: process takes the place of Server.runEngine.
-func (d *fakeTable) Serve(func(time.Time, *dhcp.Leases) dhcp.Decision, func(*dhcp.Decision, error)) {
+func (d *fakeTable) Serve(func(time.Time, *leasetable.Leases) dhcp.Decision, func(*dhcp.Decision, error)) {
 	panic("process replaces Serve")
 }
 

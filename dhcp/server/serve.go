@@ -9,6 +9,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/dhcp/engine"
+	"plugtone/dhcp/leasetable"
 	"plugtone/dhcp/netif"
 	"plugtone/dhcp/wire"
 )
@@ -107,7 +108,7 @@ func (s *Server) runEngine(j *job, done func(*dhcp.Decision, error)) {
 	if j.class == nil {
 		j.class = e.Classify(j.req, j.link)
 	}
-	s.leases.Serve(func(now time.Time, leases *dhcp.Leases) dhcp.Decision {
+	s.leases.Serve(func(now time.Time, leases *leasetable.Leases) dhcp.Decision {
 		return e.Decide(now, j.req, j.link, j.class, leases)
 	}, done)
 }

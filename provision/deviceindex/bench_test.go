@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"plugtone/dhcp"
+	"plugtone/dhcp/leasetable"
 	"plugtone/provision"
 	"plugtone/provision/deviceindex"
 	"plugtone/provision/fleet"
@@ -42,7 +43,7 @@ func benchMAC(n int) dhcp.MAC { return dhcp.MAC{0, 0x15, 0x65, byte(n >> 16), by
 // benchFleet is a store on disk with devices, each with a line, a key, a profile and a lease; of ten, eight have fetched their file.
 type benchFleet struct {
 	store   *store.Store
-	leases  *dhcp.Table
+	leases  *leasetable.Table
 	service *provision.Service
 	index   *deviceindex.Index
 }
@@ -59,7 +60,7 @@ func newBenchFleet(b *testing.B) *benchFleet {
 	}
 	f := &benchFleet{store: s}
 	pool := dhcp.Range{First: netip.MustParseAddr("10.1.0.0"), Last: netip.MustParseAddr("10.9.255.255")}
-	f.leases = dhcp.NewTable(dhcp.Config{Subnets: []dhcp.Subnet{{Prefix: netip.MustParsePrefix("10.0.0.0/8"), Pools: []dhcp.Range{pool}}}}, s, time.Now)
+	f.leases = leasetable.NewTable(dhcp.Config{Subnets: []dhcp.Subnet{{Prefix: netip.MustParsePrefix("10.0.0.0/8"), Pools: []dhcp.Range{pool}}}}, s, time.Now)
 	packs, err := packcheck.Load(pack.Config{Builtin: vendors.FS})
 	if err != nil {
 		b.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"plugtone/dhcp"
+	"plugtone/dhcp/leasetable"
 	"plugtone/provision"
 	"plugtone/provision/devicestatus"
 	"plugtone/provision/fleet"
@@ -37,7 +38,7 @@ func TestMain(m *testing.M) {
 // world is an index over a service, with all that states depend on.
 type world struct {
 	records *provisiontest.Records
-	table   *dhcp.Table
+	table   *leasetable.Table
 	fetches map[dhcp.MAC][]fleet.Fetch
 	entries map[dhcp.MAC][]timeline.Entry
 	site    *fleet.Site
@@ -55,7 +56,7 @@ func newWorld(packs *pack.Set) (*world, error) {
 	for _, n := range w.site.Subnets {
 		subnets = append(subnets, n.Subnet)
 	}
-	w.table = dhcp.NewTable(dhcp.Config{Subnets: subnets}, w, func() time.Time { return w.now })
+	w.table = leasetable.NewTable(dhcp.Config{Subnets: subnets}, w, func() time.Time { return w.now })
 	var err error
 	w.service, err = provision.New(provision.Config{
 		Records: w.records, Leases: w.table, Packs: func() *pack.Set { return packs }, Site: func() *fleet.Site { return w.site }, Now: func() time.Time { return w.now },

@@ -15,7 +15,7 @@ import (
 	"plugtone/provision/timeline"
 )
 
-// Leases reads leases. *dhcp.Table implements it.
+// Leases reads leases. *leasetable.Table implements it.
 type Leases interface {
 	LeaseAt(addr netip.Addr) (dhcp.Lease, bool)
 	LeasesOf(mac dhcp.MAC) []dhcp.Lease

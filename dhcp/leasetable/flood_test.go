@@ -1,4 +1,4 @@
-package dhcp_test
+package leasetable_test
 
 import (
 	"net/netip"
@@ -7,6 +7,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/dhcp/dhcptest"
+	"plugtone/dhcp/leasetable"
 )
 
 // A hundred thousand MACs request, accept and decline addresses, on the link and through forged relays. Memory use is bounded by the
@@ -76,16 +77,16 @@ func flood(t *testing.T, claimed bool) {
 }
 
 // bounded checks that memory use after n clients is bounded by the pool and by time.
-func bounded(t *testing.T, n int, leases *dhcp.Leases, pool int) {
+func bounded(t *testing.T, n int, leases *leasetable.Leases, pool int) {
 	t.Helper()
-	z := dhcp.SizesOf(leases)
+	z := leasetable.SizesOf(leases)
 	if z.States > pool || z.Clients > pool || z.Offers > pool || z.Busy > pool || z.NonPhones > pool-pool/10 {
 		t.Fatalf("after %d: %+v; the pool has %d", n, z, pool)
 	}
-	if z.Probes > pool+10 || z.Declines > dhcp.MaxDecliners || z.Subnets != 2 {
+	if z.Probes > pool+10 || z.Declines > leasetable.MaxDecliners || z.Subnets != 2 {
 		t.Fatalf("after %d: %+v", n, z)
 	}
-	if why := dhcp.Inconsistent(leases); why != "" {
+	if why := leasetable.Inconsistent(leases); why != "" {
 		t.Fatalf("after %d: %s", n, why)
 	}
 }

@@ -1,4 +1,4 @@
-package dhcp
+package leasetable
 
 import (
 	"encoding/binary"
@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"plugtone/dhcp"
 )
 
 // packedLease is a Lease in the form in which a table holds a hundred thousand of them: a quarter of the size, with one pointer for the
@@ -15,14 +17,14 @@ type packedLease struct {
 	addr                       uint32
 	subnet                     uint32
 	firstSeen, starts, expires int64 // Unix seconds
-	mac                        MAC
+	mac                        dhcp.MAC
 	bits                       int8  // of the subnet; -1: none
 	state                      uint8 // in leaseStates
 	phone                      bool
 	texts                      string // each with its length before it, a uvarint; "" when all are empty
 }
 
-var leaseStates = [...]LeaseState{LeaseReleased, LeaseActive, LeaseExpired, LeaseDeclined}
+var leaseStates = [...]dhcp.LeaseState{dhcp.LeaseReleased, dhcp.LeaseActive, dhcp.LeaseExpired, dhcp.LeaseDeclined}
 
 // The states that decisions query, as a packedLease has them.
 const (
@@ -31,13 +33,13 @@ const (
 )
 
 // packLease packs l. An unknown state binds no client: it becomes LeaseReleased.
-func packLease(l *Lease) packedLease {
+func packLease(l *dhcp.Lease) packedLease {
 	k := packedLease{
-		addr: u32(l.Addr), bits: -1, firstSeen: l.FirstSeen.Unix(), starts: l.Starts.Unix(), expires: l.Expires.Unix(), mac: l.MAC, phone: l.Phone,
+		addr: dhcp.AddrNumber(l.Addr), bits: -1, firstSeen: l.FirstSeen.Unix(), starts: l.Starts.Unix(), expires: l.Expires.Unix(), mac: l.MAC, phone: l.Phone,
 		state: uint8(max(0, slices.Index(leaseStates[:], l.State))),
 	}
 	if p := l.Subnet; p.IsValid() && p.Addr().Is4() {
-		k.subnet, k.bits = u32(p.Addr()), int8(p.Bits())
+		k.subnet, k.bits = dhcp.AddrNumber(p.Addr()), int8(p.Bits())
 	}
 	all := [...]string{l.ClientID, l.Hostname, l.VendorClass, l.Vendor, l.CircuitID, l.RemoteID, l.Relay.Pack()}
 	size := 0
@@ -55,9 +57,9 @@ func packLease(l *Lease) packedLease {
 }
 
 // lease unpacks k.
-func (k *packedLease) lease() Lease {
-	l := Lease{
-		Addr: addr4(k.addr), MAC: k.mac, Subnet: k.prefix(), State: leaseStates[k.state], Phone: k.phone,
+func (k *packedLease) lease() dhcp.Lease {
+	l := dhcp.Lease{
+		Addr: dhcp.NumberedAddr(k.addr), MAC: k.mac, Subnet: k.prefix(), State: leaseStates[k.state], Phone: k.phone,
 		FirstSeen: time.Unix(k.firstSeen, 0).UTC(), Starts: time.Unix(k.starts, 0).UTC(), Expires: time.Unix(k.expires, 0).UTC(),
 	}
 	rest, relay := k.texts, ""
@@ -67,7 +69,7 @@ func (k *packedLease) lease() Lease {
 		}
 		*s, rest = nextText(rest)
 	}
-	l.Relay, _ = UnpackRelay(relay)
+	l.Relay, _ = dhcp.UnpackRelay(relay)
 	return l
 }
 
@@ -89,7 +91,7 @@ func (k *packedLease) prefix() netip.Prefix {
 	if k.bits < 0 {
 		return netip.Prefix{}
 	}
-	return netip.PrefixFrom(addr4(k.subnet), int(k.bits))
+	return netip.PrefixFrom(dhcp.NumberedAddr(k.subnet), int(k.bits))
 }
 
 // endsAfter reports whether k is in that state and ends later than now. Leases end at whole seconds.
@@ -112,13 +114,13 @@ func (k *packedLease) shifted(d time.Duration) *packedLease {
 type durableIndex struct {
 	mu     sync.RWMutex
 	leases map[uint32]*packedLease
-	macs   map[MAC]int // how many of leases each MAC has
+	macs   map[dhcp.MAC]int // how many of leases each MAC has
 
-	changed func(addr netip.Addr, was, is MAC) // receives each change; nil: nothing does
+	changed func(addr netip.Addr, was, is dhcp.MAC) // receives each change; nil: nothing does
 }
 
 // holds reports whether mac has a lease record.
-func (o *durableIndex) holds(mac MAC) bool {
+func (o *durableIndex) holds(mac dhcp.MAC) bool {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
 	return o.macs[mac] > 0
@@ -127,12 +129,12 @@ func (o *durableIndex) holds(mac MAC) bool {
 func (o *durableIndex) get(addr netip.Addr) *packedLease {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
-	return o.leases[u32(addr)]
+	return o.leases[dhcp.AddrNumber(addr)]
 }
 
 // put takes k in; nil takes out what is there.
 func (o *durableIndex) put(addr uint32, k *packedLease) {
-	var was, is MAC
+	var was, is dhcp.MAC
 	o.mu.Lock()
 	old := o.leases[addr]
 	if old != nil {
@@ -150,7 +152,7 @@ func (o *durableIndex) put(addr uint32, k *packedLease) {
 	}
 	o.mu.Unlock()
 	if o.changed != nil && old != k {
-		o.changed(addr4(addr), was, is)
+		o.changed(dhcp.NumberedAddr(addr), was, is)
 	}
 }
 

@@ -1,9 +1,11 @@
-package dhcp
+package leasetable
 
 import (
 	"fmt"
 	"math/bits"
 	"time"
+
+	"plugtone/dhcp"
 )
 
 // Inconsistent returns a contradiction between the indexes of v and the states of the addresses; "" when there is none.
@@ -19,12 +21,12 @@ func Inconsistent(v *Leases) string {
 func (b *addressIndex) inconsistent(now time.Time) string {
 	var want Stats
 	nonPhones, listed, busy, withEntry := 0, 0, 0, 0
-	current := map[MAC]*addressState{}
+	current := map[dhcp.MAC]*addressState{}
 	for n, e := range b.states {
 		if why := b.contradiction(n, e, now); why != "" {
 			return why
 		}
-		a := addr4(n)
+		a := dhcp.NumberedAddr(n)
 		taken := e.active(now) || e.declined(now) || e.offered(now)
 		if e.where == listBusy {
 			busy++
@@ -38,7 +40,7 @@ func (b *addressIndex) inconsistent(now time.Time) string {
 				want.Phones++
 			}
 			if o := current[e.lease.mac]; o != nil {
-				return fmt.Sprintf("%s has both %s and %s", e.lease.mac, addr4(o.addr), a)
+				return fmt.Sprintf("%s has both %s and %s", e.lease.mac, dhcp.NumberedAddr(o.addr), a)
 			}
 			current[e.lease.mac] = e
 			if b.byMAC[e.lease.mac] != e {
@@ -79,7 +81,7 @@ func (b *addressIndex) inconsistentLists(listed int) string {
 		for e := b.lists[which].front; e != nil; e = e.next {
 			n++
 			if !e.listed || int(e.list) != which || b.states[e.addr] != e {
-				return fmt.Sprintf("%s is in list %d, but not marked so", addr4(e.addr), which)
+				return fmt.Sprintf("%s is in list %d, but not marked so", dhcp.NumberedAddr(e.addr), which)
 			}
 		}
 		if n != b.lists[which].n {
@@ -97,19 +99,19 @@ func (b *addressIndex) inconsistentLists(listed int) string {
 			}
 			for ; set != 0; set &= set - 1 {
 				if e := b.states[p.first+uint32(w*64+bits.TrailingZeros64(set))]; e != nil && e.where != listNeverLeased {
-					return fmt.Sprintf("%s is free, but listed as %d", addr4(e.addr), e.where)
+					return fmt.Sprintf("%s is free, but listed as %d", dhcp.NumberedAddr(e.addr), e.where)
 				}
 			}
 		}
 	}
 	for m, e := range b.offers {
 		if e.offeredTo != m || b.states[e.addr] != e {
-			return fmt.Sprintf("%s is wrongly in offers of %s", addr4(e.addr), m)
+			return fmt.Sprintf("%s is wrongly in offers of %s", dhcp.NumberedAddr(e.addr), m)
 		}
 	}
 	for m, e := range b.byMAC {
 		if e.lease == nil || e.lease.mac != m || b.states[e.addr] != e {
-			return fmt.Sprintf("byMAC of %s wrongly has %s", m, addr4(e.addr))
+			return fmt.Sprintf("byMAC of %s wrongly has %s", m, dhcp.NumberedAddr(e.addr))
 		}
 	}
 	switch {
@@ -123,11 +125,11 @@ func (b *addressIndex) inconsistentLists(listed int) string {
 
 // contradiction returns how the state of address n contradicts the index; "" when it does not.
 func (b *addressIndex) contradiction(n uint32, e *addressState, now time.Time) string {
-	a := addr4(n)
+	a := dhcp.NumberedAddr(n)
 	taken := e.active(now) || e.declined(now) || e.offered(now)
 	switch {
 	case n != e.addr || !b.prefix.Contains(a):
-		return fmt.Sprintf("%s is filed under %s", addr4(e.addr), a)
+		return fmt.Sprintf("%s is filed under %s", dhcp.NumberedAddr(e.addr), a)
 	case e.pooled != b.pooled(n):
 		return fmt.Sprintf("%s: pooled is %v", a, e.pooled)
 	case taken != (e.where == listBusy):

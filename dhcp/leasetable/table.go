@@ -1,4 +1,8 @@
-package dhcp
+// Package leasetable owns the leases of the daemon: it finds free addresses, writes changes by group commit, and answers which client
+// holds an address.
+//
+// It opens no socket and has no disk (a Writer has) and no clock but the one that it is given.
+package leasetable
 
 import (
 	"cmp"
@@ -9,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"plugtone/dhcp"
 )
 
 // clockStep is by how much wall clock and monotonic clock may drift apart between two messages before it counts as a step.
@@ -35,9 +41,9 @@ type Table struct {
 	closed bool
 	wake   chan struct{}
 
-	writing sync.Mutex  // held to write; comes before mu
-	slow    atomic.Bool // the last write took longer than inlineWrite
-	batch   []Change    // buffer of the last write, reused, with writing held
+	writing sync.Mutex    // held to write; comes before mu
+	slow    atomic.Bool   // the last write took longer than inlineWrite
+	batch   []dhcp.Change // buffer of the last write, reused, with writing held
 
 	durable durableIndex // read without mu
 }
@@ -55,11 +61,11 @@ type Stats struct {
 
 // NewTable returns a table for the subnets of cfg that reads the time from clock and writes through w. The clock's times
 // must carry a monotonic reading, as those of time.Now do.
-func NewTable(cfg Config, w Writer, clock func() time.Time) *Table {
+func NewTable(cfg dhcp.Config, w Writer, clock func() time.Time) *Table {
 	t := &Table{
 		writer: w, clock: clock, since: func(now, before time.Time) time.Duration { return now.Sub(before) },
 		view: NewLeases(cfg), wake: make(chan struct{}, 1),
-		durable: durableIndex{leases: map[uint32]*packedLease{}, macs: map[MAC]int{}},
+		durable: durableIndex{leases: map[uint32]*packedLease{}, macs: map[dhcp.MAC]int{}},
 	}
 	now := clock()
 	t.last.Store(&now)
@@ -68,11 +74,11 @@ func NewTable(cfg Config, w Writer, clock func() time.Time) *Table {
 }
 
 // Load fills the table at start. load must call its argument for each stored lease; its error is returned.
-func (t *Table) Load(load func(func(Lease) error) error) error {
+func (t *Table) Load(load func(func(dhcp.Lease) error) error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var all []*packedLease
-	err := load(func(l Lease) error {
+	err := load(func(l dhcp.Lease) error {
 		if !l.Addr.Is4() {
 			return fmt.Errorf("lease of %s: address %q is not an IPv4 address", l.MAC, l.Addr)
 		}
@@ -88,11 +94,11 @@ func (t *Table) Load(load func(func(Lease) error) error) error {
 	})
 	now := t.tick()
 	behind := clockBehind(all, now)
-	var corrected []Change
+	var corrected []dhcp.Change
 	for _, k := range all {
 		was := k
 		if k = k.shifted(-behind).notBefore(now); *k != *was {
-			corrected = append(corrected, Change{Lease: k.lease(), ClockShifted: true})
+			corrected = append(corrected, dhcp.Change{Lease: k.lease(), ClockShifted: true})
 		}
 		t.durable.put(k.addr, t.view.load(k))
 	}
@@ -105,10 +111,10 @@ func (t *Table) Load(load func(func(Lease) error) error) error {
 
 // Notify makes changed receive every change of a durable lease: the address with the MACs that have its record before and after, zero
 // for none. It is called before anything else of the table, which changed must not call, and must not wait.
-func (t *Table) Notify(changed func(addr netip.Addr, was, is MAC)) { t.durable.changed = changed }
+func (t *Table) Notify(changed func(addr netip.Addr, was, is dhcp.MAC)) { t.durable.changed = changed }
 
 // Configure changes the subnets after a reload; leases stay.
-func (t *Table) Configure(cfg Config) {
+func (t *Table) Configure(cfg dhcp.Config) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.tick()
@@ -149,7 +155,7 @@ func (t *Table) adjustedNow() time.Time {
 // decide runs under the lock of the table. It is Engine.Decide with the result of Engine.Classify.
 //
 // What Serve queues is written after the next Flush, so that a caller can serve several requests and write them together.
-func (t *Table) Serve(decide func(now time.Time, leases *Leases) Decision, done func(*Decision, error)) {
+func (t *Table) Serve(decide func(now time.Time, leases *Leases) dhcp.Decision, done func(*dhcp.Decision, error)) {
 	d, queued, err := t.execute(decide, done)
 	if !queued {
 		done(d, err)
@@ -157,7 +163,7 @@ func (t *Table) Serve(decide func(now time.Time, leases *Leases) Decision, done 
 }
 
 // execute is the part of Serve that holds mu, also when decide panics.
-func (t *Table) execute(decide func(now time.Time, leases *Leases) Decision, done func(*Decision, error)) (d *Decision, queued bool, err error) {
+func (t *Table) execute(decide func(now time.Time, leases *Leases) dhcp.Decision, done func(*dhcp.Decision, error)) (d *dhcp.Decision, queued bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	decision := decide(t.tick(), t.view)
@@ -178,7 +184,7 @@ func (t *Table) execute(decide func(now time.Time, leases *Leases) Decision, don
 }
 
 // Commit queues changes and calls done, unless it is nil, when they are on disk or with the error of the write.
-func (t *Table) Commit(changes []Change, done func(error)) {
+func (t *Table) Commit(changes []dhcp.Change, done func(error)) {
 	t.mu.Lock()
 	if !t.closed {
 		t.tick()
@@ -212,31 +218,31 @@ func (t *Table) Probed(addr netip.Addr, inUse bool) {
 	}
 	x.drop(e, now)
 	starts := now.UTC().Truncate(time.Second)
-	l := Lease{Addr: addr, Subnet: x.prefix, State: LeaseDeclined, FirstSeen: starts, Starts: starts, Expires: starts.Add(Quarantine)}
+	l := dhcp.Lease{Addr: addr, Subnet: x.prefix, State: dhcp.LeaseDeclined, FirstSeen: starts, Starts: starts, Expires: starts.Add(Quarantine)}
 	if !t.closed && !t.writeBacklog(now) {
-		t.enqueue([]Change{{Lease: l}}, nil)
+		t.enqueue([]dhcp.Change{{Lease: l}}, nil)
 		t.Flush()
 	}
 }
 
 // LeaseAt returns the acknowledged, unexpired lease on addr that is safe on disk. It does not wait for decisions or the disk.
-func (t *Table) LeaseAt(addr netip.Addr) (Lease, bool) {
+func (t *Table) LeaseAt(addr netip.Addr) (dhcp.Lease, bool) {
 	if !addr.Is4() {
-		return Lease{}, false
+		return dhcp.Lease{}, false
 	}
 	k := t.durable.get(addr)
 	if !k.endsAfter(t.adjustedNow(), packedActive) {
-		return Lease{}, false
+		return dhcp.Lease{}, false
 	}
 	return k.lease(), true
 }
 
 // Known reports whether mac has a durable lease record, in any state. It does not wait for decisions or the disk.
-func (t *Table) Known(mac MAC) bool { return t.durable.holds(mac) }
+func (t *Table) Known(mac dhcp.MAC) bool { return t.durable.holds(mac) }
 
 // LeasesOf returns the durable lease records of mac, newest first, in any state: one for each subnet it was seen in.
-func (t *Table) LeasesOf(mac MAC) []Lease {
-	var out []Lease
+func (t *Table) LeasesOf(mac dhcp.MAC) []dhcp.Lease {
+	var out []dhcp.Lease
 	t.mu.Lock()
 	now := t.tick()
 	for _, x := range t.view.indexes {
@@ -245,27 +251,27 @@ func (t *Table) LeasesOf(mac MAC) []Lease {
 		}
 	}
 	t.mu.Unlock()
-	slices.SortStableFunc(out, func(a, b Lease) int { return b.Starts.Compare(a.Starts) })
+	slices.SortStableFunc(out, func(a, b dhcp.Lease) int { return b.Starts.Compare(a.Starts) })
 	return out
 }
 
 // at returns the lease with its state at the time now.
-func (k *packedLease) at(now time.Time) Lease {
+func (k *packedLease) at(now time.Time) dhcp.Lease {
 	l := k.lease()
-	if (l.State == LeaseActive || l.State == LeaseDeclined) && !l.Expires.After(now) {
-		l.State = LeaseExpired // a quarantine that has ended counts as expired, too
+	if (l.State == dhcp.LeaseActive || l.State == dhcp.LeaseDeclined) && !l.Expires.After(now) {
+		l.State = dhcp.LeaseExpired // a quarantine that has ended counts as expired, too
 	}
 	return l
 }
 
 // All returns all durable lease records in address order.
-func (t *Table) All() []Lease {
+func (t *Table) All() []dhcp.Lease {
 	now, all := t.adjustedNow(), t.durable.all()
-	out := make([]Lease, 0, len(all))
+	out := make([]dhcp.Lease, 0, len(all))
 	for _, k := range all {
 		out = append(out, k.at(now))
 	}
-	slices.SortFunc(out, func(a, b Lease) int { return a.Addr.Compare(b.Addr) })
+	slices.SortFunc(out, func(a, b dhcp.Lease) int { return a.Addr.Compare(b.Addr) })
 	return out
 }
 
@@ -278,7 +284,7 @@ func (t *Table) Delete(ctx context.Context, addr netip.Addr) error {
 		return fmt.Errorf("address %s has no lease", addr)
 	}
 	done := make(chan error, 1)
-	t.Commit([]Change{{Lease: Lease{Addr: addr}, Delete: true}}, func(err error) { done <- err })
+	t.Commit([]dhcp.Change{{Lease: dhcp.Lease{Addr: addr}, Delete: true}}, func(err error) { done <- err })
 	select {
 	case err := <-done:
 		return err

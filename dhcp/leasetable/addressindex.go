@@ -1,4 +1,4 @@
-package dhcp
+package leasetable
 
 import (
 	"container/heap"
@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"plugtone/dhcp"
 )
 
 // listKind is the structure of an addressIndex that an address is in.
@@ -39,7 +41,7 @@ type addressState struct {
 	lease        *packedLease // as decided
 	durable      *packedLease // as on disk
 	counted      counts       // what this address adds to the counters of the index
-	offeredTo    MAC
+	offeredTo    dhcp.MAC
 	offeredPhone bool  // offeredTo is a phone
 	listed       bool  // in lists[list]
 	offeredUntil int64 // unix nanoseconds; 0: never
@@ -95,8 +97,8 @@ type addressIndex struct {
 	size             int // addresses that may be handed out
 	reserve          int // of these, reserved for phones
 	states           map[uint32]*addressState
-	byMAC            map[MAC]*addressState // what a client was bound to last
-	offers           map[MAC]*addressState
+	byMAC            map[dhcp.MAC]*addressState // what a client was bound to last
+	offers           map[dhcp.MAC]*addressState
 	busy             busyHeap
 	lists            [listCount]list
 	neverLeasedCount int
@@ -113,10 +115,10 @@ type pool struct {
 	cursor      uint32 // offset where the search for a never-leased one goes on
 }
 
-func newAddressIndex(s *Subnet) *addressIndex {
-	x := &addressIndex{prefix: s.Prefix, states: map[uint32]*addressState{}, byMAC: map[MAC]*addressState{}, offers: map[MAC]*addressState{}}
+func newAddressIndex(s *dhcp.Subnet) *addressIndex {
+	x := &addressIndex{prefix: s.Prefix, states: map[uint32]*addressState{}, byMAC: map[dhcp.MAC]*addressState{}, offers: map[dhcp.MAC]*addressState{}}
 	for _, r := range s.Pools {
-		p := pool{first: u32(r.First), last: u32(r.Last)}
+		p := pool{first: dhcp.AddrNumber(r.First), last: dhcp.AddrNumber(r.Last)}
 		p.fill(s)
 		for _, word := range p.allowed {
 			x.size += bits.OnesCount64(word)
@@ -125,7 +127,7 @@ func newAddressIndex(s *Subnet) *addressIndex {
 		x.pools = append(x.pools, p)
 	}
 	x.neverLeasedCount = x.size
-	if s.Phones == PhonesProvision {
+	if s.Phones == dhcp.PhonesProvision {
 		x.reserve = x.size / 10
 	}
 	return x
@@ -133,7 +135,7 @@ func newAddressIndex(s *Subnet) *addressIndex {
 
 // fill allows the addresses of the pool that may be leased: C40. In a network wider than /24 addresses that end in 0 or 255 are left
 // out, because some devices reject them; a device record may still reserve them.
-func (p *pool) fill(s *Subnet) {
+func (p *pool) fill(s *dhcp.Subnet) {
 	size := uint64(p.last-p.first) + 1
 	p.allowed = make([]uint64, (size+63)/64)
 	for i := range p.allowed {
@@ -145,13 +147,13 @@ func (p *pool) fill(s *Subnet) {
 			p.allowed[i/64] &^= 1 << (i % 64)
 		}
 	}
-	for _, a := range append([]netip.Addr{s.Prefix.Addr(), LastAddr(s.Prefix), s.NextServer}, s.Routers...) {
+	for _, a := range append([]netip.Addr{s.Prefix.Addr(), dhcp.LastAddr(s.Prefix), s.NextServer}, s.Routers...) {
 		if a.Is4() {
-			leaveOut(uint64(u32(a)), uint64(u32(a)))
+			leaveOut(uint64(dhcp.AddrNumber(a)), uint64(dhcp.AddrNumber(a)))
 		}
 	}
 	for _, r := range s.Exclude {
-		leaveOut(uint64(u32(r.First)), uint64(u32(r.Last)))
+		leaveOut(uint64(dhcp.AddrNumber(r.First)), uint64(dhcp.AddrNumber(r.Last)))
 	}
 	for n := uint64(p.first &^ 255); s.Prefix.Bits() < 24 && n <= uint64(p.last)+1; n += 256 {
 		leaveOut(n-1, n)
@@ -175,7 +177,7 @@ func (x *addressIndex) pooled(n uint32) bool {
 
 // get returns the state of addr, and creates it when missing.
 func (x *addressIndex) get(addr netip.Addr) *addressState {
-	n := u32(addr)
+	n := dhcp.AddrNumber(addr)
 	e := x.states[n]
 	if e == nil {
 		e = &addressState{addr: n, pooled: x.pooled(n), heapAt: -1}
@@ -210,7 +212,7 @@ func (x *addressIndex) own(k *packedLease) *packedLease {
 		return k
 	}
 	l := *k
-	l.subnet, l.bits = u32(x.prefix.Addr()), int8(x.prefix.Bits())
+	l.subnet, l.bits = dhcp.AddrNumber(x.prefix.Addr()), int8(x.prefix.Bits())
 	return &l
 }
 
@@ -291,7 +293,7 @@ func (e *addressState) end(now time.Time) int64 {
 }
 
 // unoffer removes the offer from e.
-func (e *addressState) unoffer() { e.offeredTo, e.offeredPhone, e.offeredUntil = MAC{}, false, 0 }
+func (e *addressState) unoffer() { e.offeredTo, e.offeredPhone, e.offeredUntil = dhcp.MAC{}, false, 0 }
 
 func (x *addressIndex) enlist(e *addressState, which uint8) {
 	e.list, e.listed = which, true

@@ -1,4 +1,4 @@
-package dhcp
+package leasetable
 
 import (
 	"net/netip"
@@ -8,6 +8,8 @@ import (
 	"unsafe"
 
 	"pgregory.net/rapid"
+
+	"plugtone/dhcp"
 )
 
 // A packed lease unpacks to the same lease.
@@ -23,8 +25,8 @@ func TestPackedLeaseRoundTrip(t *testing.T) {
 		moment := func(name string) time.Time {
 			return time.Unix(rapid.Int64Range(0, 1<<33).Draw(t, name), 0).UTC()
 		}
-		l := Lease{
-			Addr:     addr4(rapid.Uint32().Draw(t, "address")),
+		l := dhcp.Lease{
+			Addr:     dhcp.NumberedAddr(rapid.Uint32().Draw(t, "address")),
 			ClientID: text("client id"), Hostname: text("hostname"), VendorClass: text("class"), Vendor: text("vendor"),
 			CircuitID: text("circuit"), RemoteID: text("remote"),
 			State: rapid.SampledFrom(leaseStates[:]).Draw(t, "state"), Phone: rapid.Bool().Draw(t, "phone"),
@@ -38,16 +40,16 @@ func TestPackedLeaseRoundTrip(t *testing.T) {
 		case 1:
 			l.Relay.GIAddr = netip.MustParseAddr("0.0.0.0")
 		case 2:
-			l.Relay = Relay{netip.MustParseAddr("10.30.0.1"), netip.MustParseAddr("10.30.0.1")}
+			l.Relay = dhcp.Relay{GIAddr: netip.MustParseAddr("10.30.0.1"), Source: netip.MustParseAddr("10.30.0.1")}
 		case 3:
-			l.Relay = Relay{netip.MustParseAddr("10.30.0.1"), netip.MustParseAddr("192.0.2.254")}
+			l.Relay = dhcp.Relay{GIAddr: netip.MustParseAddr("10.30.0.1"), Source: netip.MustParseAddr("192.0.2.254")}
 		}
 		k := packLease(&l)
 		if got := k.lease(); got != l {
 			t.Errorf("packed %+v, unpacked %+v", l, got)
 		}
 	})
-	if k := packLease(&Lease{Addr: addr4(1), State: "borrowed"}); k.lease().State != LeaseReleased || !k.lease().Expires.IsZero() {
+	if k := packLease(&dhcp.Lease{Addr: dhcp.NumberedAddr(1), State: "borrowed"}); k.lease().State != dhcp.LeaseReleased || !k.lease().Expires.IsZero() {
 		t.Errorf("an unknown state is unpacked as %+v", k.lease())
 	}
 	if n := unsafe.Sizeof(packedLease{}); n > 64 {
@@ -57,8 +59,8 @@ func TestPackedLeaseRoundTrip(t *testing.T) {
 
 // A MAC is known as long as it has a record, on any address.
 func TestKnownMACsFollowTheRecords(t *testing.T) {
-	o := durableIndex{leases: map[uint32]*packedLease{}, macs: map[MAC]int{}}
-	one, two := MAC{1}, MAC{2}
+	o := durableIndex{leases: map[uint32]*packedLease{}, macs: map[dhcp.MAC]int{}}
+	one, two := dhcp.MAC{1}, dhcp.MAC{2}
 	o.put(10, &packedLease{addr: 10, mac: one})
 	o.put(10, &packedLease{addr: 10, mac: one, state: packedActive}) // a renewal
 	o.put(11, &packedLease{addr: 11, mac: one})

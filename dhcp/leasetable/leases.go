@@ -1,4 +1,4 @@
-package dhcp
+package leasetable
 
 import (
 	"cmp"
@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"plugtone/dhcp"
 )
 
 // Quarantine is for how long a declined address is handed out to no client (C45).
@@ -37,21 +39,21 @@ type Leases struct {
 }
 
 // declineCounts counts the DECLINEs of each client within declineWindow.
-type declineCounts map[MAC]declineCount
+type declineCounts map[dhcp.MAC]declineCount
 
 type declineCount struct {
 	n     int
 	since time.Time // by the wall clock alone, whose steps shift follows
 }
 
-func (c declineCounts) of(mac MAC, now time.Time) int {
+func (c declineCounts) of(mac dhcp.MAC, now time.Time) int {
 	if d, ok := c[mac]; ok && now.Sub(d.since) < declineWindow {
 		return d.n
 	}
 	return 0
 }
 
-func (c declineCounts) add(mac MAC, now time.Time) {
+func (c declineCounts) add(mac dhcp.MAC, now time.Time) {
 	d := c[mac]
 	if now.Sub(d.since) >= declineWindow {
 		d = declineCount{since: now.Round(0)}
@@ -67,7 +69,7 @@ func (c declineCounts) add(mac MAC, now time.Time) {
 type indexSet []*addressIndex
 
 // NewLeases returns the leases of the subnets of cfg: none yet.
-func NewLeases(cfg Config) *Leases {
+func NewLeases(cfg dhcp.Config) *Leases {
 	v := &Leases{probes: map[uint32]time.Time{}, declines: declineCounts{}}
 	v.configure(cfg, func(*packedLease) {})
 	return v
@@ -75,7 +77,7 @@ func NewLeases(cfg Config) *Leases {
 
 // configure changes the subnets; leases stay, and go with the subnet that holds their address now. moved receives each durable record
 // that does.
-func (v *Leases) configure(cfg Config, moved func(*packedLease)) {
+func (v *Leases) configure(cfg dhcp.Config, moved func(*packedLease)) {
 	cfg = cfg.WithDefaults()
 	old := v.indexes
 	v.indexes = nil
@@ -91,12 +93,12 @@ func (v *Leases) configure(cfg Config, moved func(*packedLease)) {
 	}
 	slices.SortFunc(all, func(a, x *addressState) int { return cmp.Compare(a.lastUse(), x.lastUse()) })
 	for _, e := range all {
-		prefix := netip.PrefixFrom(addr4(e.addr), 32)
+		prefix := netip.PrefixFrom(dhcp.NumberedAddr(e.addr), 32)
 		if e.lease != nil {
 			prefix = e.lease.prefix()
 		}
 		was := e.durable
-		if v.indexFor(addr4(e.addr), prefix).rebind(e, v.now); e.durable != was {
+		if v.indexFor(dhcp.NumberedAddr(e.addr), prefix).rebind(e, v.now); e.durable != was {
 			moved(e.durable)
 		}
 	}
@@ -118,7 +120,7 @@ func (v *Leases) indexFor(addr netip.Addr, prefix netip.Prefix) *addressIndex {
 	if !prefix.Contains(addr) {
 		prefix = netip.PrefixFrom(addr, 32)
 	}
-	x := newAddressIndex(&Subnet{Prefix: prefix})
+	x := newAddressIndex(&dhcp.Subnet{Prefix: prefix})
 	v.indexes = append(v.indexes, x)
 	return x
 }
@@ -153,35 +155,35 @@ func (v *Leases) Advance(now time.Time) {
 }
 
 // At returns the lease record of addr, if there is one.
-func (v *Leases) At(addr netip.Addr) (Lease, bool) {
+func (v *Leases) At(addr netip.Addr) (dhcp.Lease, bool) {
 	if e := v.indexes.state(addr); e != nil && e.lease != nil {
 		return e.lease.lease(), true
 	}
-	return Lease{}, false
+	return dhcp.Lease{}, false
 }
 
 func (s indexSet) state(addr netip.Addr) *addressState {
 	if x := s.of(addr); x != nil {
-		return x.states[u32(addr)]
+		return x.states[dhcp.AddrNumber(addr)]
 	}
 	return nil
 }
 
 // Of returns what mac was bound to last in the subnet, in any state.
-func (v *Leases) Of(subnet netip.Prefix, mac MAC) (Lease, bool) {
+func (v *Leases) Of(subnet netip.Prefix, mac dhcp.MAC) (dhcp.Lease, bool) {
 	if x := v.indexes.of(subnet.Addr()); x != nil {
 		if e := x.byMAC[mac]; e != nil {
 			return e.lease.lease(), true
 		}
 	}
-	return Lease{}, false
+	return dhcp.Lease{}, false
 }
 
 // Offered returns the address that is offered to mac in the subnet.
-func (v *Leases) Offered(subnet netip.Prefix, mac MAC) (netip.Addr, bool) {
+func (v *Leases) Offered(subnet netip.Prefix, mac dhcp.MAC) (netip.Addr, bool) {
 	if x := v.indexes.of(subnet.Addr()); x != nil {
 		if e := x.offers[mac]; e != nil && e.offered(v.now) {
-			return addr4(e.addr), true
+			return dhcp.NumberedAddr(e.addr), true
 		}
 	}
 	return netip.Addr{}, false
@@ -194,30 +196,30 @@ func (v *Leases) Pending(addr netip.Addr) bool {
 }
 
 // Written returns the lease record of addr that is on disk, unless it is about to become another client's.
-func (v *Leases) Written(addr netip.Addr) (Lease, bool) {
+func (v *Leases) Written(addr netip.Addr) (dhcp.Lease, bool) {
 	e := v.indexes.state(addr)
 	if e == nil || e.lease == nil || e.durable == nil || e.pending > 1 || e.lease.mac != e.durable.mac || e.lease.state != e.durable.state {
-		return Lease{}, false
+		return dhcp.Lease{}, false
 	}
 	return e.durable.lease(), true
 }
 
 // ProbedFree reports whether a probe of addr was not answered a moment ago.
 func (v *Leases) ProbedFree(addr netip.Addr) bool {
-	t, ok := v.probes[u32(addr)]
+	t, ok := v.probes[dhcp.AddrNumber(addr)]
 	return ok && v.now.Sub(t) <= probeFresh
 }
 
 // Declines counts the declines of mac in the last hour.
-func (v *Leases) Declines(mac MAC) int { return v.declines.of(mac, v.now) }
+func (v *Leases) Declines(mac dhcp.MAC) int { return v.declines.of(mac, v.now) }
 
 // hold records addr as the only address offered to mac in its subnet.
-func (v *Leases) hold(mac MAC, addr netip.Addr, phone bool) {
+func (v *Leases) hold(mac dhcp.MAC, addr netip.Addr, phone bool) {
 	x := v.indexes.of(addr)
 	if x == nil {
 		return
 	}
-	if old := x.offers[mac]; old != nil && old.addr != u32(addr) {
+	if old := x.offers[mac]; old != nil && old.addr != dhcp.AddrNumber(addr) {
 		x.drop(old, v.now)
 	}
 	e := x.get(addr)
@@ -227,7 +229,7 @@ func (v *Leases) hold(mac MAC, addr netip.Addr, phone bool) {
 }
 
 // dropOffer removes the offers to mac in all subnets.
-func (v *Leases) dropOffer(mac MAC) {
+func (v *Leases) dropOffer(mac dhcp.MAC) {
 	for _, x := range v.indexes {
 		if e := x.offers[mac]; e != nil {
 			x.drop(e, v.now)
@@ -236,7 +238,7 @@ func (v *Leases) dropOffer(mac MAC) {
 }
 
 // applyOffer applies DropOffer and Hold of a decision.
-func (v *Leases) applyOffer(d *Decision) {
+func (v *Leases) applyOffer(d *dhcp.Decision) {
 	if d.DropOffer {
 		v.dropOffer(d.Event.MAC)
 	}
@@ -246,7 +248,7 @@ func (v *Leases) applyOffer(d *Decision) {
 }
 
 // apply makes a change visible to the next decision. It is pending until completeWrite.
-func (v *Leases) apply(c Change) {
+func (v *Leases) apply(c dhcp.Change) {
 	l := &c.Lease
 	x := v.indexFor(l.Addr, l.Subnet)
 	e := x.get(l.Addr)
@@ -255,20 +257,20 @@ func (v *Leases) apply(c Change) {
 	if e.lease = nil; !c.Delete {
 		e.lease = x.own(new(packLease(l)))
 	}
-	if l.State == LeaseDeclined && !c.ClockShifted {
-		delete(v.probes, u32(l.Addr)) // an earlier probe is no longer valid
+	if l.State == dhcp.LeaseDeclined && !c.ClockShifted {
+		delete(v.probes, dhcp.AddrNumber(l.Addr)) // an earlier probe is no longer valid
 		if !l.MAC.IsZero() {
 			v.declines.add(l.MAC, v.now)
 		}
 	}
-	if l.State == LeaseActive && e.offeredTo == l.MAC {
+	if l.State == dhcp.LeaseActive && e.offeredTo == l.MAC {
 		e.unoffer()
 	}
 	x.index(e, v.now)
 }
 
 // completeWrite ends a pending change: it is on disk, or it is withdrawn unless a later change is pending. It returns the durable record.
-func (v *Leases) completeWrite(c Change, written bool) (durable *packedLease) {
+func (v *Leases) completeWrite(c dhcp.Change, written bool) (durable *packedLease) {
 	x := v.indexFor(c.Lease.Addr, c.Lease.Subnet)
 	e := x.get(c.Lease.Addr)
 	e.pending--
@@ -286,7 +288,7 @@ func (v *Leases) completeWrite(c Change, written bool) (durable *packedLease) {
 	x.unindex(e)
 	if !written && e.pending == 0 {
 		e.lease = e.durable
-		if c.Lease.State == LeaseActive && !c.ClockShifted && !e.active(v.now) && !e.declined(v.now) && x.offers[c.Lease.MAC] == nil {
+		if c.Lease.State == dhcp.LeaseActive && !c.ClockShifted && !e.active(v.now) && !e.declined(v.now) && x.offers[c.Lease.MAC] == nil {
 			// The client will retry. No other client is offered the address meanwhile.
 			e.offeredTo, e.offeredPhone, e.offeredUntil = c.Lease.MAC, c.Lease.Phone, v.now.Add(offerHold).UnixNano()
 		}
@@ -297,7 +299,7 @@ func (v *Leases) completeWrite(c Change, written bool) (durable *packedLease) {
 
 // load adds a lease that is on disk and returns the durable record.
 func (v *Leases) load(k *packedLease) (durable *packedLease) {
-	addr := addr4(k.addr)
+	addr := dhcp.NumberedAddr(k.addr)
 	x := v.indexFor(addr, k.prefix())
 	e := x.get(addr)
 	x.unindex(e)
@@ -309,8 +311,8 @@ func (v *Leases) load(k *packedLease) (durable *packedLease) {
 
 // shift moves every time by d after a step of the wall clock. It passes each changed durable record to moved, and returns the changes to
 // write.
-func (v *Leases) shift(d time.Duration, now time.Time, moved func(*packedLease)) []Change {
-	var out []Change
+func (v *Leases) shift(d time.Duration, now time.Time, moved func(*packedLease)) []dhcp.Change {
+	var out []dhcp.Change
 	v.now = now
 	for _, x := range v.indexes {
 		for _, e := range x.states {
@@ -324,7 +326,7 @@ func (v *Leases) shift(d time.Duration, now time.Time, moved func(*packedLease))
 				if e.durable == was {
 					e.durable = e.lease
 				}
-				out = append(out, Change{Lease: e.lease.lease(), ClockShifted: true})
+				out = append(out, dhcp.Change{Lease: e.lease.lease(), ClockShifted: true})
 			}
 			if e.durable != nil {
 				if e.durable != e.lease {
@@ -347,7 +349,7 @@ func (v *Leases) shift(d time.Duration, now time.Time, moved func(*packedLease))
 }
 
 // probed records a probe that no host answered.
-func (v *Leases) probed(addr netip.Addr) { v.probes[u32(addr)] = v.now }
+func (v *Leases) probed(addr netip.Addr) { v.probes[dhcp.AddrNumber(addr)] = v.now }
 
 // Stats counts the addresses of each configured subnet.
 func (v *Leases) Stats() []Stats {

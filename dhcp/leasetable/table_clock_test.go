@@ -1,4 +1,4 @@
-package dhcp_test
+package leasetable_test
 
 import (
 	"sync"
@@ -8,6 +8,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/dhcp/dhcptest"
+	"plugtone/dhcp/leasetable"
 )
 
 // steppingClock is a wall clock that can be set, with the monotonic time behind each reading.
@@ -42,7 +43,7 @@ func TestClockStepC36(t *testing.T) {
 				c := &steppingClock{truth: map[int64]time.Time{}}
 				d := dhcptest.NewDisk()
 				b := dhcptest.NewTableFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), d, c.now)
-				dhcp.SetSince(b.Table, c.since)
+				leasetable.SetSince(b.Table, c.since)
 				a := dhcptest.Addr("10.20.0.105")
 				b.Want(dhcp.VerdictAcked, dhcptest.Selecting(1, a))
 				time.Sleep(30 * time.Minute)
@@ -73,7 +74,7 @@ func TestClockStepIsNoDecline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &steppingClock{truth: map[int64]time.Time{}}
 		b := dhcptest.NewTableFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), dhcptest.NewDisk(), c.now)
-		dhcp.SetSince(b.Table, c.since)
+		leasetable.SetSince(b.Table, c.since)
 		for range dhcptest.MaxDeclines - 1 {
 			a := b.Want(dhcp.VerdictOffered, dhcptest.Discover(1)).Reply.YIAddr
 			b.Want(dhcp.VerdictAcked, dhcptest.Selecting(1, a))
@@ -92,7 +93,7 @@ func TestClockStepIsNoDecline(t *testing.T) {
 			}
 		}
 		states(dhcp.LeaseDeclined)
-		time.Sleep(dhcp.Quarantine + 2*dhcptest.Second)
+		time.Sleep(leasetable.Quarantine + 2*dhcptest.Second)
 		states(dhcp.LeaseExpired)
 		if s := b.Stats()[0]; s.Declined != 0 {
 			t.Errorf("%+v", s)

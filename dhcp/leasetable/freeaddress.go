@@ -1,15 +1,17 @@
-package dhcp
+package leasetable
 
 import (
 	"math/bits"
 	"net/netip"
 	"time"
+
+	"plugtone/dhcp"
 )
 
 // Leasable reports whether a may be leased at all: it is in a pool, or reserved.
 func (v *Leases) Leasable(a netip.Addr, reserved bool) bool {
 	x := v.indexes.of(a) // nil briefly while a reload replaces engine and table
-	return x != nil && (reserved || x.pooled(u32(a)))
+	return x != nil && (reserved || x.pooled(dhcp.AddrNumber(a)))
 }
 
 // Results of Refusal, when no other client has a lease of the address.
@@ -20,12 +22,12 @@ const (
 
 // Refusal returns why the client mac can't have a now, "" when it can: no other client has it, and the share of phones is respected.
 // reserved reports whether a is reserved for the client.
-func (v *Leases) Refusal(a netip.Addr, mac MAC, phone, reserved bool) string {
+func (v *Leases) Refusal(a netip.Addr, mac dhcp.MAC, phone, reserved bool) string {
 	x := v.indexes.of(a)
 	if x == nil {
 		return "address is in no pool"
 	}
-	e := x.states[u32(a)]
+	e := x.states[dhcp.AddrNumber(a)]
 	if e == nil {
 		if phone || reserved || !x.nonPhonesFull() {
 			return ""
@@ -50,7 +52,7 @@ func (v *Leases) Refusal(a netip.Addr, mac MAC, phone, reserved bool) string {
 
 // RefusedByUnwritten reports whether mac would be refused addr only for what isn't on disk, an offer or a lease under way, while
 // writes fail: a NAK would send the client away for an internal error.
-func (v *Leases) RefusedByUnwritten(addr netip.Addr, mac MAC, noWrite bool) bool {
+func (v *Leases) RefusedByUnwritten(addr netip.Addr, mac dhcp.MAC, noWrite bool) bool {
 	if !v.writeFailed && !noWrite {
 		return false
 	}
@@ -59,8 +61,8 @@ func (v *Leases) RefusedByUnwritten(addr netip.Addr, mac MAC, noWrite bool) bool
 }
 
 // ActiveOf returns the leases in force of mac, whether or not they are on disk yet.
-func (v *Leases) ActiveOf(mac MAC) []Lease {
-	var out []Lease
+func (v *Leases) ActiveOf(mac dhcp.MAC) []dhcp.Lease {
+	var out []dhcp.Lease
 	for _, x := range v.indexes {
 		if e := x.byMAC[mac]; e != nil && e.active(v.now) {
 			out = append(out, e.lease.lease())
@@ -97,7 +99,7 @@ func (v *Leases) Free(subnet netip.Prefix, phone, probing bool, suits func(netip
 		return a, true
 	}
 	for e := x.lists[freeOthers].front; e != nil; e = e.next {
-		if a := addr4(e.addr); suits(a) {
+		if a := dhcp.NumberedAddr(e.addr); suits(a) {
 			return a, true
 		}
 	}
@@ -105,12 +107,12 @@ func (v *Leases) Free(subnet netip.Prefix, phone, probing bool, suits func(netip
 		if !phone && e.heldForPhone(v.now) {
 			break // the following ones were used more recently
 		}
-		if a := addr4(e.addr); suits(a) {
+		if a := dhcp.NumberedAddr(e.addr); suits(a) {
 			return a, true
 		}
 	}
 	for e := x.lists[declined].front; e != nil; e = e.next {
-		a := addr4(e.addr)
+		a := dhcp.NumberedAddr(e.addr)
 		if e.offered(v.now) || e.declined(v.now) && !probing {
 			continue
 		}
@@ -128,7 +130,7 @@ func (x *addressIndex) lastNeverLeased(suits func(netip.Addr) bool) (netip.Addr,
 		for w := len(p.neverLeased) - 1; w >= 0; w-- {
 			for set := p.neverLeased[w]; set != 0; {
 				bit := 63 - bits.LeadingZeros64(set)
-				if a := addr4(p.first + uint32(w*64+bit)); suits(a) {
+				if a := dhcp.NumberedAddr(p.first + uint32(w*64+bit)); suits(a) {
 					return a, true
 				}
 				set &^= 1 << bit
@@ -157,7 +159,7 @@ func (x *addressIndex) nextNeverLeased(now time.Time, suits func(netip.Addr) boo
 				set &= ^uint64(0) << (p.cursor % 64)
 			}
 			for ; set != 0; set &= set - 1 {
-				if a := addr4(p.first + w*64 + uint32(bits.TrailingZeros64(set))); suits(a) {
+				if a := dhcp.NumberedAddr(p.first + w*64 + uint32(bits.TrailingZeros64(set))); suits(a) {
 					return a, true
 				}
 			}

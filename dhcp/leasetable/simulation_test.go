@@ -1,4 +1,4 @@
-package dhcp_test
+package leasetable_test
 
 import (
 	"net/netip"
@@ -10,6 +10,7 @@ import (
 	"plugtone/dhcp"
 	"plugtone/dhcp/dhcptest"
 	"plugtone/dhcp/engine"
+	"plugtone/dhcp/leasetable"
 )
 
 // A simulation has three networks, between which clients move: phones' own link, an ordinary or moving network, and
@@ -37,7 +38,7 @@ type simulation struct {
 	cfg      int
 	reserved dhcptest.FakeReservations
 	engine   *engine.Engine
-	table    *dhcp.Table
+	table    *leasetable.Table
 	disk     *dhcptest.Disk
 	now      time.Time
 	offset   time.Duration // of the wall clock
@@ -115,8 +116,8 @@ func (m *simulation) reload(t *rapid.T) {
 
 func (m *simulation) boot(t *rapid.T) {
 	m.life++
-	m.table = dhcp.NewTable(m.cfgs[m.cfg], m.disk, m.wall)
-	dhcp.SetSince(m.table, m.since)
+	m.table = leasetable.NewTable(m.cfgs[m.cfg], m.disk, m.wall)
+	leasetable.SetSince(m.table, m.since)
 	if err := m.table.Load(m.disk.Load); err != nil {
 		t.Fatal(err)
 	}
@@ -277,7 +278,7 @@ func (m *simulation) deliver(t *rapid.T, l datagram, link *dhcp.Link) {
 		}
 	})
 	ended := func(addr netip.Addr, state dhcp.LeaseState) {
-		if x, ok := dhcp.LeasesOf(m.table).At(addr); ok && x.MAC == l.req.MAC && x.State == state && !l.guest {
+		if x, ok := leasetable.LeasesOf(m.table).At(addr); ok && x.MAC == l.req.MAC && x.State == state && !l.guest {
 			m.lost(l.req.MAC, addr)
 		}
 	}
@@ -320,7 +321,7 @@ func (m *simulation) probed(t *rapid.T, p probing) {
 
 // check fails unless each live client has its lease, as decided and on disk, no two have one address, and the index is consistent.
 func (m *simulation) check(t *rapid.T) {
-	if why := dhcp.Inconsistent(dhcp.LeasesOf(m.table)); why != "" {
+	if why := leasetable.Inconsistent(leasetable.LeasesOf(m.table)); why != "" {
 		t.Fatal(why)
 	}
 	held := map[netip.Addr]int{}
@@ -333,7 +334,7 @@ func (m *simulation) check(t *rapid.T) {
 		}
 		held[c.addr] = c.n
 		until := c.expires.Add(m.offset - m.steps*dhcptest.Second) // leases are moved by whole seconds
-		if l, ok := dhcp.LeasesOf(m.table).At(c.addr); !ok || l.MAC != c.mac() || l.State != dhcp.LeaseActive || l.Expires.Before(until) {
+		if l, ok := leasetable.LeasesOf(m.table).At(c.addr); !ok || l.MAC != c.mac() || l.State != dhcp.LeaseActive || l.Expires.Before(until) {
 			t.Fatalf("client %d has %s until %s, decided is %+v", c.n, c.addr, until, l)
 		}
 		if l, ok := m.table.LeaseAt(c.addr); !ok || l.MAC != c.mac() || l.Expires.Before(until) {
@@ -364,7 +365,7 @@ func (m *simulation) quiet(t *rapid.T, written bool) {
 			m.probed(t, p)
 		}
 		if written {
-			dhcp.WriteQueued(m.table)
+			leasetable.WriteQueued(m.table)
 		}
 		m.check(t)
 	}

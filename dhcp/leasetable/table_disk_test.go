@@ -1,4 +1,4 @@
-package dhcp_test
+package leasetable_test
 
 import (
 	"encoding/binary"
@@ -11,6 +11,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/dhcp/dhcptest"
+	"plugtone/dhcp/leasetable"
 )
 
 // When writes fail, the server sends nothing and never a NAK; leases on disk stay in force. It recovers when the disk does.
@@ -126,10 +127,10 @@ func TestHangingDiskBoundsTheQueue(t *testing.T) {
 		named := func(n int) func(*dhcp.Request) {
 			return func(r *dhcp.Request) { r.Client.Hostname = fmt.Sprint("host", n) }
 		}
-		for n := range dhcp.MaxQueued + 100 {
+		for n := range leasetable.MaxQueued + 100 {
 			b.Serve(b.Engine, dhcptest.Selecting(2, c, named(n)), &b.Link, func(d *dhcp.Decision, err error) {
 				switch {
-				case errors.Is(err, dhcp.ErrWriteBacklog):
+				case errors.Is(err, leasetable.ErrWriteBacklog):
 					refused++
 				case err == nil:
 					acked++
@@ -139,15 +140,15 @@ func TestHangingDiskBoundsTheQueue(t *testing.T) {
 				synctest.Wait() // the writer has begun
 			}
 		}
-		if refused != 99 || acked != 0 || dhcp.QueueLen(b.Table) != dhcp.MaxQueued {
-			t.Errorf("%d refused, %d acknowledged, %d wait", refused, acked, dhcp.QueueLen(b.Table))
+		if refused != 99 || acked != 0 || leasetable.QueueLen(b.Table) != leasetable.MaxQueued {
+			t.Errorf("%d refused, %d acknowledged, %d wait", refused, acked, leasetable.QueueLen(b.Table))
 		}
 		b.Link.NoWrite = true
 		b.Want(dhcp.VerdictAcked, dhcptest.Renew(1, a))
 		time.Sleep(3 * time.Hour)
 		synctest.Wait()
-		if acked != dhcp.MaxQueued+1 || dhcp.QueueLen(b.Table) != 0 || d.Leases[c].Hostname != fmt.Sprint("host", dhcp.MaxQueued) {
-			t.Errorf("%d acknowledged, %d wait, on disk is %+v", acked, dhcp.QueueLen(b.Table), d.Leases[c])
+		if acked != leasetable.MaxQueued+1 || leasetable.QueueLen(b.Table) != 0 || d.Leases[c].Hostname != fmt.Sprint("host", leasetable.MaxQueued) {
+			t.Errorf("%d acknowledged, %d wait, on disk is %+v", acked, leasetable.QueueLen(b.Table), d.Leases[c])
 		}
 	})
 }
@@ -172,7 +173,7 @@ func TestSlowDiskDelaysNoRenewal(t *testing.T) {
 		}
 		left := func(n int) {
 			t.Helper()
-			if _, err := b.Do(dhcptest.Renew(n, given[n])); !errors.Is(err, dhcp.ErrWriteBacklog) {
+			if _, err := b.Do(dhcptest.Renew(n, given[n])); !errors.Is(err, leasetable.ErrWriteBacklog) {
 				t.Errorf("client %d: %v", n, err)
 			}
 			b.Link.NoWrite = true
@@ -182,14 +183,14 @@ func TestSlowDiskDelaysNoRenewal(t *testing.T) {
 			}
 			b.Link.NoWrite = false
 		}
-		time.Sleep(dhcp.SlowWrite + dhcptest.Second)
+		time.Sleep(leasetable.SlowWrite + dhcptest.Second)
 		left(2)
 		time.Sleep(dhcptest.Retransmitted)
 		for n := range 3 {
 			left(n)
 		}
 		offered := b.Want(dhcp.VerdictOffered, dhcptest.Discover(9)).Reply.YIAddr
-		if _, err := b.Do(dhcptest.Selecting(9, offered)); !errors.Is(err, dhcp.ErrWriteBacklog) {
+		if _, err := b.Do(dhcptest.Selecting(9, offered)); !errors.Is(err, leasetable.ErrWriteBacklog) {
 			t.Error(err)
 		}
 		v := dhcptest.LeasesOf(b.Table)

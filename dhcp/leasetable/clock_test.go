@@ -1,4 +1,4 @@
-package dhcp_test
+package leasetable_test
 
 import (
 	"net/netip"
@@ -8,6 +8,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/dhcp/dhcptest"
+	"plugtone/dhcp/leasetable"
 )
 
 // leaseFile returns a disk with n leases that began one minute after the other, the last one just now.
@@ -177,7 +178,7 @@ func TestDistrustLastsOneLeaseTime(t *testing.T) {
 		c := &steppingClock{truth: map[int64]time.Time{}}
 		cfg := dhcptest.ConfigOf(dhcptest.Voice())
 		b := dhcptest.NewTableFixture(t, cfg, dhcptest.NewDisk(), c.now)
-		dhcp.SetSince(b.Table, c.since)
+		leasetable.SetSince(b.Table, c.since)
 		b.Distrust(c.now().Add(dhcptest.DefaultLease), "cut short")
 		c.step(365 * 24 * time.Hour)
 		time.Sleep(dhcptest.DefaultLease - time.Minute)

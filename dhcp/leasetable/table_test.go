@@ -1,4 +1,4 @@
-package dhcp_test
+package leasetable_test
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 	"plugtone/dhcp"
 	"plugtone/dhcp/dhcptest"
 	"plugtone/dhcp/engine"
+	"plugtone/dhcp/leasetable"
 )
 
 // An ACK waits until its lease is on disk; only then can the lease be looked up.
@@ -128,7 +129,7 @@ func TestLeasesSurviveAReload(t *testing.T) {
 		if l, ok := b.LeaseAt(dhcptest.Addr("10.20.0.106")); !ok || l.MAC != dhcptest.ClientMAC(2) {
 			t.Error("a lease outside the new pools is forgotten")
 		}
-		for what, table := range map[string]*dhcp.Table{"a reload": b.Table, "a restart": dhcptest.NewTableFixture(t, dhcptest.ConfigOf(s), d, time.Now).Table} {
+		for what, table := range map[string]*leasetable.Table{"a reload": b.Table, "a restart": dhcptest.NewTableFixture(t, dhcptest.ConfigOf(s), d, time.Now).Table} {
 			for _, l := range append(table.All(), table.LeasesOf(dhcptest.ClientMAC(1))...) {
 				if l.Subnet != s.Prefix {
 					t.Errorf("after %s: the lease of %s has the subnet %s, which grew to %s", what, l.Addr, l.Subnet, s.Prefix)
@@ -259,7 +260,7 @@ func TestTableOfTheLargestPool(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := 1<<24 - 2<<16 - 1 - 14 // the router, .250 to .254 and .1 to .9
-	if got := dhcp.NewTable(cfg, dhcptest.NewDisk(), time.Now).Stats()[0]; got.Pool != want || got.Free != want {
+	if got := leasetable.NewTable(cfg, dhcptest.NewDisk(), time.Now).Stats()[0]; got.Pool != want || got.Free != want {
 		t.Errorf("%+v, want a pool of %d", got, want)
 	}
 }
@@ -323,7 +324,7 @@ func TestTableDropsOffersC01(t *testing.T) {
 func TestCloseWritesWhatIsQueued(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := dhcptest.NewDisk()
-		table := dhcp.NewTable(dhcptest.ConfigOf(dhcptest.Voice()), d, time.Now)
+		table := leasetable.NewTable(dhcptest.ConfigOf(dhcptest.Voice()), d, time.Now)
 		g := dhcptest.NewFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), nil, nil)
 		var err error = errors.New("never called")
 		dhcptest.ServeOn(table, g.Engine, dhcptest.Selecting(1, dhcptest.Addr("10.20.0.105")), &g.Link, func(_ *dhcp.Decision, e error) { err = e })
@@ -334,7 +335,7 @@ func TestCloseWritesWhatIsQueued(t *testing.T) {
 			t.Errorf("%v, %d leases", err, len(d.Leases))
 		}
 		dhcptest.ServeOn(table, g.Engine, dhcptest.Selecting(2, dhcptest.Addr("10.20.0.106")), &g.Link, func(_ *dhcp.Decision, e error) { err = e })
-		if !errors.Is(err, dhcp.ErrClosed) {
+		if !errors.Is(err, leasetable.ErrClosed) {
 			t.Error(err)
 		}
 		dhcptest.ServeOn(table, g.Engine, dhcptest.Discover(3), &g.Link, func(_ *dhcp.Decision, e error) { err = e })

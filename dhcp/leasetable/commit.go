@@ -1,15 +1,17 @@
-package dhcp
+package leasetable
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"time"
+
+	"plugtone/dhcp"
 )
 
 // Writer makes changes durable: all of them in one transaction, or none. It must not retain the slice.
 type Writer interface {
-	WriteLeases([]Change) error
+	WriteLeases([]dhcp.Change) error
 }
 
 // maxReusedBatch is the capacity, in changes, up to which the buffer of a write is reused.
@@ -34,7 +36,7 @@ var ErrWriteBacklog = errors.New("write backlog: earlier leases are still being 
 
 // job is one queued commit.
 type job struct {
-	changes []Change
+	changes []dhcp.Change
 	done    func(error)
 }
 
@@ -94,7 +96,7 @@ func (t *Table) writeQueue() {
 		t.view.writeFailed = err != nil
 	}
 	for _, c := range changes {
-		t.durable.put(u32(c.Lease.Addr), t.view.completeWrite(c, err == nil))
+		t.durable.put(dhcp.AddrNumber(c.Lease.Addr), t.view.completeWrite(c, err == nil))
 	}
 	t.mu.Unlock()
 	if t.batch = changes[:0]; cap(changes) > maxReusedBatch {
@@ -114,7 +116,7 @@ func (t *Table) writeBacklog(now time.Time) bool {
 }
 
 // enqueue makes changes pending and queues them for the next Flush. The caller holds mu.
-func (t *Table) enqueue(changes []Change, done func(error)) {
+func (t *Table) enqueue(changes []dhcp.Change, done func(error)) {
 	for _, c := range changes {
 		t.view.apply(c)
 	}

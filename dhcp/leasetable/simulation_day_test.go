@@ -1,4 +1,4 @@
-package dhcp_test
+package leasetable_test
 
 import (
 	"testing"
@@ -8,6 +8,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/dhcp/dhcptest"
+	"plugtone/dhcp/leasetable"
 )
 
 // The properties of TestTableHoldsItsInvariantsInASimulation also hold when clients move, addresses are taken, reserved, declined and deleted, the clock is set and the
@@ -49,8 +50,8 @@ func simulatedDay(t *rapid.T) {
 			m.quiet(t, false)
 		},
 		"lose":          func(t *rapid.T) { pick() },
-		"write":         func(t *rapid.T) { dhcp.WriteQueued(m.table) },
-		"write fails":   func(t *rapid.T) { m.disk.Err = errDisk; dhcp.WriteQueued(m.table); m.disk.Err = nil },
+		"write":         func(t *rapid.T) { leasetable.WriteQueued(m.table) },
+		"write fails":   func(t *rapid.T) { m.disk.Err = errDisk; leasetable.WriteQueued(m.table); m.disk.Err = nil },
 		"crash":         func(t *rapid.T) { m.boot(t) },
 		"borrows a MAC": func(t *rapid.T) { m.borrow(anyClient(), rapid.IntRange(0, 8).Draw(t, "what")) },
 		"double": func(t *rapid.T) {
@@ -69,7 +70,7 @@ func simulatedDay(t *rapid.T) {
 			m.steps++ // makes every time distinct
 			m.offset += time.Duration(rapid.SampledFrom([]int{-3000, -60, 60, 3000}).Draw(t, "seconds"))*time.Second + m.steps
 			m.table.Stats()
-			dhcp.WriteQueued(m.table)
+			leasetable.WriteQueued(m.table)
 		},
 		"time passes": func(t *rapid.T) {
 			m.now = m.now.Add(time.Duration(rapid.SampledFrom([]int{1, 5, 20, 70, 290, 590}).Draw(t, "seconds")) * time.Second)
@@ -82,7 +83,7 @@ func simulatedDay(t *rapid.T) {
 // drain lets a quiet network finish every exchange.
 func (m *simulation) drain(t *rapid.T) {
 	m.net, m.probes = nil, nil
-	dhcp.WriteQueued(m.table)
+	leasetable.WriteQueued(m.table)
 	m.now = m.now.Add(time.Hour)
 	m.table.Stats()
 	for range 4 {

@@ -1,4 +1,4 @@
-package dhcp_test
+package leasetable_test
 
 import (
 	"errors"
@@ -12,6 +12,7 @@ import (
 	"plugtone/dhcp"
 	"plugtone/dhcp/dhcptest"
 	"plugtone/dhcp/engine"
+	"plugtone/dhcp/leasetable"
 )
 
 // simClient is a client written from RFC 2131, 4.4, not from the server's code.
@@ -44,7 +45,7 @@ type promise struct {
 type sim struct {
 	cfg      dhcp.Config
 	engine   *engine.Engine
-	table    *dhcp.Table
+	table    *leasetable.Table
 	disk     *dhcptest.Disk
 	now      time.Time
 	link     dhcp.Link
@@ -74,7 +75,7 @@ func newSim(t *rapid.T) *sim {
 // boot starts a server from what is on disk.
 func (m *sim) boot(t *rapid.T) {
 	m.life++
-	m.table = dhcp.NewTable(m.cfg, m.disk, func() time.Time { return m.now })
+	m.table = leasetable.NewTable(m.cfg, m.disk, func() time.Time { return m.now })
 	if err := m.table.Load(m.disk.Load); err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +138,7 @@ func (m *sim) deliver(t *rapid.T, msg message) {
 		m.net = append(m.net, message{reply: d.Reply, to: n, xid: msg.xid})
 	})
 	if msg.req.Type == dhcp.MessageTypeRelease {
-		if l, ok := dhcp.LeasesOf(m.table).At(msg.req.CIAddr); ok && l.MAC == msg.req.MAC && l.State == dhcp.LeaseReleased {
+		if l, ok := leasetable.LeasesOf(m.table).At(msg.req.CIAddr); ok && l.MAC == msg.req.MAC && l.State == dhcp.LeaseReleased {
 			delete(m.promises, msg.req.MAC)
 			m.released[msg.req.MAC] = m.served
 			// A delayed or duplicated RELEASE also ends a lease that the client got after it had sent it: the message does not identify
@@ -169,7 +170,7 @@ func (m *sim) receive(t *rapid.T, c *simClient, msg message) {
 
 // check fails when an address has two live holders.
 func (m *sim) check(t *rapid.T) {
-	if why := dhcp.Inconsistent(dhcp.LeasesOf(m.table)); why != "" {
+	if why := leasetable.Inconsistent(leasetable.LeasesOf(m.table)); why != "" {
 		t.Fatal(why)
 	}
 	held := map[netip.Addr]int{}
@@ -227,7 +228,7 @@ func model(t *rapid.T) {
 				for _, msg := range sent {
 					m.deliver(t, msg)
 				}
-				dhcp.WriteQueued(m.table)
+				leasetable.WriteQueued(m.table)
 			}
 		},
 		"double": func(t *rapid.T) {
@@ -236,12 +237,12 @@ func model(t *rapid.T) {
 			}
 		},
 		"lose":        func(t *rapid.T) { pick() },
-		"write":       func(t *rapid.T) { dhcp.WriteQueued(m.table) },
-		"write fails": func(t *rapid.T) { m.disk.Err = errDisk; dhcp.WriteQueued(m.table); m.disk.Err = nil },
+		"write":       func(t *rapid.T) { leasetable.WriteQueued(m.table) },
+		"write fails": func(t *rapid.T) { m.disk.Err = errDisk; leasetable.WriteQueued(m.table); m.disk.Err = nil },
 		"crash":       func(t *rapid.T) { m.boot(t) },
 		"crash after the write": func(t *rapid.T) {
 			m.life++ // the replies are never sent
-			dhcp.WriteQueued(m.table)
+			leasetable.WriteQueued(m.table)
 			m.boot(t)
 		},
 		"time passes": func(t *rapid.T) {
@@ -255,7 +256,7 @@ func model(t *rapid.T) {
 func (m *sim) drain(t *rapid.T) {
 	m.net = nil
 	m.clients = m.clients[:min(4, len(m.clients))]
-	dhcp.WriteQueued(m.table)
+	leasetable.WriteQueued(m.table)
 	m.now = m.now.Add(30 * time.Minute) // what others held has ended
 	for range 4 {
 		for _, c := range m.clients {
@@ -270,7 +271,7 @@ func (m *sim) drain(t *rapid.T) {
 					continue
 				}
 				m.deliver(t, msg)
-				dhcp.WriteQueued(m.table)
+				leasetable.WriteQueued(m.table)
 			}
 		}
 		m.check(t)
