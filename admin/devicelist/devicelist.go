@@ -88,7 +88,7 @@ func unknownMessage(err error) string {
 type listInput struct {
 	paging.Input
 	Filter
-	Sort string `query:"sort" default:"mac" doc:"field to sort by, with a minus before it to begin with the last: mac label vendor model profile location extension source state subnet ip firmware last_seen last_fetch; equal ones are sorted by MAC" example:"-last_fetch"`
+	Sort string `query:"sort" default:"mac" doc:"field to sort by, with a minus before it to begin with the last: mac label vendor model profile location extension source state subnet ip firmware last_seen last_fetch switch_port registered serial tags notes; equal ones are sorted by MAC" example:"-last_fetch"`
 }
 
 func (c Config) list(ctx context.Context, in *listInput) (*struct{ Body client.DevicePage }, error) {

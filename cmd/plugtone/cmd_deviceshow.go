@@ -110,6 +110,7 @@ func addStatus(f *fields, st *devicestatus.Status, now time.Time) {
 	if st.IP.IsValid() {
 		f.add("address", st.IP.String())
 	}
+	f.add("switch port", st.SwitchPort)
 	f.add("last seen", ago(st.LastSeen, now))
 	f.add("last fetch", ago(st.LastFetch, now))
 	f.add("firmware", st.Firmware)

@@ -14,6 +14,7 @@ import (
 	"plugtone/provision/devicestatus"
 	"plugtone/provision/fleet"
 	"plugtone/provision/provisiontest"
+	"plugtone/provision/registration"
 	"plugtone/provision/selector"
 )
 
@@ -24,11 +25,12 @@ func phones(n int) ([]*fleet.Device, func(dhcp.MAC) devicestatus.Status) {
 	list := make([]*fleet.Device, n)
 	for i := range list {
 		list[i] = &fleet.Device{MAC: numbered(i), Enabled: true, Vendor: "acme", Model: fmt.Sprintf("A%d", i%3), Label: fmt.Sprintf("Phone %d", i%7), Location: fmt.Sprintf("Room %d", i%5),
-			Profile: []string{"", "desk"}[i%2], Lines: []fleet.Line{{Extension: fmt.Sprint(1000 + i%11)}}, Tags: []string{"pilot", "x"}[:i%3]}
+			Profile: []string{"", "desk"}[i%2], Lines: []fleet.Line{{Extension: fmt.Sprint(1000 + i%11)}}, Tags: []string{"pilot", "x"}[:i%3],
+			Serial: fmt.Sprintf("SN%d", i%8), Notes: []string{"", "Spare", strings.Repeat("long ", 20) + fmt.Sprint(i)}[i%3]}
 	}
 	return list, func(m dhcp.MAC) devicestatus.Status {
 		i := int(m[4])<<8 | int(m[5])
-		st := devicestatus.Status{State: []string{"stale", "in_sync", "never_seen"}[i%3], Firmware: fmt.Sprintf("1.%d", i%4), IP: netip.AddrFrom4([4]byte{10, 20, 1, byte(i)}),
+		st := devicestatus.Status{SwitchPort: fmt.Sprintf("Gi1/0/%d", i%5), State: []string{"stale", "in_sync", "never_seen"}[i%3], Firmware: fmt.Sprintf("1.%d", i%4), IP: netip.AddrFrom4([4]byte{10, 20, 1, byte(i)}),
 			LastSeen: noon.Add(time.Duration(i%9) * time.Minute), LastFetch: noon.Add(time.Duration(-(i % 6)) * time.Hour)}
 		if i%4 == 0 {
 			st.LeftOut = []string{"key 13: the model has 12"}
@@ -65,6 +67,9 @@ func whole(t *testing.T, x *Index, q Query, sort string, limit int) (macs []dhcp
 func TestEverySortIsAnOrderOfAllDevices(t *testing.T) {
 	list, status := phones(100)
 	x, _ := newIndex(t, status, list...)
+	x.c.Registration = func(_ []registration.Account, ip netip.Addr) []registration.LineState {
+		return []registration.LineState{{State: []string{"registered", "refused"}[ip.As4()[3]%2]}}
+	}
 	key := map[string]func(d *fleet.Device) string{
 		"mac": func(d *fleet.Device) string { return "" }, "label": func(d *fleet.Device) string { return strings.ToLower(d.Label) },
 		"vendor": func(d *fleet.Device) string { return d.Vendor }, "model": func(d *fleet.Device) string { return d.Model },
@@ -73,7 +78,10 @@ func TestEverySortIsAnOrderOfAllDevices(t *testing.T) {
 		"state": func(d *fleet.Device) string { return status(d.MAC).State }, "subnet": func(d *fleet.Device) string { return "" },
 		"ip":       func(d *fleet.Device) string { return fmt.Sprintf("%3d", status(d.MAC).IP.As4()[3]) },
 		"firmware": func(d *fleet.Device) string { return status(d.MAC).Firmware }, "last_seen": func(d *fleet.Device) string { return status(d.MAC).LastSeen.String() },
-		"last_fetch": func(d *fleet.Device) string { return status(d.MAC).LastFetch.String() },
+		"last_fetch":  func(d *fleet.Device) string { return status(d.MAC).LastFetch.String() },
+		"switch_port": func(d *fleet.Device) string { return status(d.MAC).SwitchPort }, "serial": func(d *fleet.Device) string { return d.Serial },
+		"tags": func(d *fleet.Device) string { return strings.Join(d.Tags, " ") }, "notes": func(d *fleet.Device) string { return strings.ToLower(d.Notes[:min(len(d.Notes), maxNote)]) },
+		"registered": func(d *fleet.Device) string { return []string{"registered", "refused"}[status(d.MAC).IP.As4()[3]%2] },
 	}
 	for _, sort := range Sorts() {
 		want := slices.Clone(list)

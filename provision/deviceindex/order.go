@@ -15,7 +15,8 @@ import (
 
 // Sorts are the fields that lists can be sorted by.
 func Sorts() []string {
-	return []string{"mac", "label", "vendor", "model", "profile", "location", "extension", "source", "state", "subnet", "ip", "firmware", "last_seen", "last_fetch"}
+	return []string{"mac", "label", "vendor", "model", "profile", "location", "extension", "source", "state", "subnet", "ip", "firmware", "last_seen", "last_fetch", "switch_port", "registered",
+		"serial", "tags", "notes"}
 }
 
 // Order is a sorted list, of which a page is read.
@@ -57,14 +58,24 @@ func (k sortKey) compare(other sortKey) int {
 	return compareMAC(k.mac, other.mac)
 }
 
-// keyOf returns the place of a row.
-func (o Order) keyOf(t *interned, r *row) sortKey {
-	k := sortKey{mac: r.mac}
+// keyOf returns the place of a row. Notes are in the order of what rows have of them.
+func (o Order) keyOf(m *matcher, r *row) sortKey {
+	k, t := sortKey{mac: r.mac}, m.texts
 	switch o.by {
 	case "label":
 		k.text = r.part(textLabel)
 	case "location":
 		k.text = r.part(textLocation)
+	case "notes":
+		k.text = r.part(textNotes)
+	case "serial":
+		k.text = r.part(textSerial)
+	case "tags":
+		k.text = strings.Join(t.lower(r.tags), " ")
+	case "registered":
+		k.text = m.registered(r)
+	case "switch_port":
+		k.text = t.one(r.port, 0)
 	case "extension":
 		for number := range r.lines {
 			k.text = number
@@ -156,7 +167,7 @@ func (x *table) after(m *matcher, o Order, from sortKey, n int) []sortKey {
 		if o.desc { // equal ones come last to first
 			r = x.rows[len(x.rows)-1-i]
 		}
-		k := o.keyOf(m.texts, r)
+		k := o.keyOf(m, r)
 		if full && o.compare(k, best[n-1]) >= 0 || !from.mac.IsZero() && o.compare(k, from) <= 0 || !m.all(r) {
 			continue
 		}

@@ -133,7 +133,7 @@ func (w *world) happen(t *rapid.T) {
 	switch rapid.SampledFrom([]string{"lease", "lease", "fetch", "fetch", "entry", "time", "site", "new year"}).Draw(t, "what") {
 	case "lease":
 		l := dhcp.Lease{Addr: addr, MAC: mac, State: rapid.SampledFrom([]dhcp.LeaseState{dhcp.LeaseActive, dhcp.LeaseActive, dhcp.LeaseReleased, dhcp.LeaseDeclined}).Draw(t, "state"),
-			FirstSeen: w.now, Starts: w.now, Expires: w.now.Add(time.Duration(rapid.IntRange(1, 48).Draw(t, "hours")) * time.Hour)}
+			CircuitID: rapid.SampledFrom([]string{"", "Gi1/0/7", "Gi1/0/8"}).Draw(t, "port"), FirstSeen: w.now, Starts: w.now, Expires: w.now.Add(time.Duration(rapid.IntRange(1, 48).Draw(t, "hours")) * time.Hour)}
 		n, _ := w.site.SubnetOf(addr)
 		l.Subnet = n.Prefix
 		w.table.Commit([]dhcp.Change{{Lease: l, Delete: rapid.IntRange(0, 5).Draw(t, "delete") == 0}}, nil)

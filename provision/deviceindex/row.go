@@ -32,6 +32,7 @@ type row struct {
 
 	kind, profile, source, tags, overridden     uint32 // interned; kind is vendor and model
 	firmware, subnet, leftOut, beyond, upstream uint32 // interned; of the status
+	port                                        uint32 // the same
 	reserved, ip                                uint32 // IPv4 addresses, 0 for none
 	lastSeen, lastFetch                         int64  // nanoseconds since 1970, 0 for never
 	text                                        string // see packText
@@ -60,7 +61,7 @@ func (r *row) set(f flags, on bool) {
 // isPending reports whether the members of the status may be wrong. now is in seconds since 1970.
 func (r *row) isPending(now uint32) bool { return r.has(pending) || r.until <= now }
 
-// maxNote is how many bytes of notes a row holds; longer notes are read from the record when they are searched.
+// maxNote is how many bytes of notes a row holds; what is longer is read from the record when it is searched.
 const maxNote = 64
 
 // The parts of row.text that every row has, in this order. Lines and other MACs follow.
@@ -68,6 +69,7 @@ const (
 	textLabel = iota
 	textLocation
 	textNotes
+	textSerial
 	textLines // number of lines, then two parts for each
 )
 
@@ -101,9 +103,9 @@ func overridden(d *fleet.Device) []string {
 func packText(d *fleet.Device) (text string, long bool) {
 	notes := d.Notes
 	if long = len(notes) > maxNote; long {
-		notes = ""
+		notes = strings.ToValidUTF8(notes[:maxNote], "")
 	}
-	b := make([]byte, 0, len(d.Label)+len(d.Location)+len(notes)+8+16*len(d.Lines))
+	b := make([]byte, 0, len(d.Label)+len(d.Location)+len(notes)+len(d.Serial)+9+16*len(d.Lines))
 	add := func(s string) {
 		s = strings.ToLower(s)
 		b = append(binary.AppendUvarint(b, uint64(len(s))), s...)
@@ -111,6 +113,7 @@ func packText(d *fleet.Device) (text string, long bool) {
 	add(d.Label)
 	add(d.Location)
 	add(notes)
+	add(d.Serial)
 	b = binary.AppendUvarint(b, uint64(len(d.Lines)))
 	for _, l := range d.Lines {
 		add(l.Extension)
@@ -193,6 +196,7 @@ func (r *row) setStatus(t *interned, c devicestatus.Computed, subnet netip.Prefi
 	r.set(compared, c.Known.Compared)
 	r.set(same, c.Known.Same)
 	t.set(&r.firmware, c.Firmware)
+	t.set(&r.port, c.SwitchPort)
 	t.set(&r.leftOut, c.LeftOut...)
 	t.set(&r.beyond, c.Beyond...)
 	if u := c.Upstream; u != nil {
@@ -222,6 +226,9 @@ func (r *row) status(t *interned) *devicestatus.Status {
 	if v := t.values(r.firmware); len(v) > 0 {
 		st.Firmware = v[0]
 	}
+	if v := t.values(r.port); len(v) > 0 {
+		st.SwitchPort = v[0]
+	}
 	if v := t.values(r.upstream); len(v) == 3 {
 		answered, _ := strconv.ParseInt(v[2], 10, 64) // it was written by FormatInt
 		st.Upstream = &devicestatus.Upstream{Hosts: v[0], By: v[1], Answered: unpackTime(answered)}
@@ -231,7 +238,7 @@ func (r *row) status(t *interned) *devicestatus.Status {
 
 // release gives up the shared texts of a row that is removed.
 func (r *row) release(t *interned) {
-	for _, at := range []*uint32{&r.kind, &r.profile, &r.source, &r.tags, &r.overridden, &r.firmware, &r.subnet, &r.leftOut, &r.beyond, &r.upstream} {
+	for _, at := range []*uint32{&r.kind, &r.profile, &r.source, &r.tags, &r.overridden, &r.firmware, &r.subnet, &r.leftOut, &r.beyond, &r.upstream, &r.port} {
 		t.drop(at)
 	}
 }

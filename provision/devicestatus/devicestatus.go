@@ -18,6 +18,7 @@ import (
 	"plugtone/provision/registration"
 	"plugtone/provision/resolve"
 	"plugtone/provision/timeline"
+	"plugtone/provision/trust"
 )
 
 // The states of a device.
@@ -34,6 +35,7 @@ const (
 type Status struct {
 	State        string                   `json:"state" doc:"state of the device: in_sync when its last fetches are what it would get now (of a phone whose files a PBX renders: what the PBX answered last), stale when they differ" example:"in_sync" enum:"never_seen,never_fetched,in_sync,stale,refused,disabled"`
 	IP           netip.Addr               `json:"ip,omitzero" doc:"address of its active lease" example:"10.20.1.7"`
+	SwitchPort   string                   `json:"switch_port,omitempty" doc:"switch port of its last lease, as the relay or switch wrote it into DHCP option 82: remote id, then circuit id, each as text or hexadecimal with 0x" example:"switch-3 Gi1/0/7"`
 	LastSeen     time.Time                `json:"last_seen,omitzero" doc:"when the phone sent something last" example:"2026-11-22T12:00:00Z"`
 	LastFetch    time.Time                `json:"last_fetch,omitzero" doc:"when it fetched a file last" example:"2026-11-22T12:00:00Z"`
 	Firmware     string                   `json:"firmware,omitempty" doc:"firmware that it reported last" example:"108.86.0.70"`
@@ -204,7 +206,7 @@ func (s Reader) seen(out *Computed, d *fleet.Device, now time.Time) {
 				continue
 			}
 			if l.Starts.After(out.LastSeen) {
-				out.LastSeen = l.Starts
+				out.LastSeen, out.SwitchPort = l.Starts, trust.PortOf(&l)
 			}
 			if isActive(l, now) {
 				out.IP = l.Addr

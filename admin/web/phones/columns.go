@@ -4,14 +4,17 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"plugtone/provision/devicestatus"
 )
 
 // column is one column of the table.
 type column struct {
 	ID, Title string
-	Sort      string // field of the API; "" cannot be sorted by
-	Class     string // of its cells
-	Usual     bool   // shown unless others are chosen
+	Sort      string                            // field of the API
+	Class     string                            // of its cells
+	Usual     bool                              // shown unless others are chosen
+	Known     func(*devicestatus.Status) string // set: usual where a phone of the page has it
 	Shown     bool
 	URL       string // of the list sorted by it
 	Order     string // ascending or descending when the list is sorted by it
@@ -21,7 +24,7 @@ type column struct {
 func columns() []column {
 	return []column{
 		{ID: "state", Title: "State", Sort: "state", Class: "tight", Usual: true},
-		{ID: registered, Title: "At the PBX", Class: "fold tight"},
+		{ID: "registered", Title: "Registered", Sort: "registered", Class: "fold tight", Known: func(s *devicestatus.Status) string { return s.Registered }},
 		{ID: "label", Title: "Label", Sort: "label", Usual: true},
 		{ID: "lines", Title: "Lines", Sort: "extension", Class: "fold", Usual: true},
 		{ID: "mac", Title: "MAC", Sort: "mac", Class: "fold tight", Usual: true},
@@ -29,19 +32,17 @@ func columns() []column {
 		{ID: "vendor", Title: "Vendor", Sort: "vendor", Class: "fold"},
 		{ID: "profile", Title: "Profile", Sort: "profile", Class: "fold", Usual: true},
 		{ID: "location", Title: "Location", Sort: "location", Class: "fold", Usual: true},
-		{ID: "tags", Title: "Tags", Class: "fold"},
+		{ID: "tags", Title: "Tags", Sort: "tags", Class: "fold"},
 		{ID: "ip", Title: "Address", Sort: "ip", Class: "fold tight", Usual: true},
+		{ID: "port", Title: "Switch port", Sort: "switch_port", Class: "fold tight", Known: func(s *devicestatus.Status) string { return s.SwitchPort }},
 		{ID: "firmware", Title: "Firmware", Sort: "firmware", Class: "fold tight", Usual: true},
 		{ID: "fetched", Title: "Last fetch", Sort: "last_fetch", Class: "fold num", Usual: true},
 		{ID: "seen", Title: "Last seen", Sort: "last_seen", Class: "fold num"},
-		{ID: "serial", Title: "Serial number", Class: "fold"},
+		{ID: "serial", Title: "Serial number", Sort: "serial", Class: "fold"},
 		{ID: "source", Title: "Source", Sort: "source", Class: "fold"},
-		{ID: "notes", Title: "Notes", Class: "fold"},
+		{ID: "notes", Title: "Notes", Sort: "notes", Class: "fold"},
 	}
 }
-
-// registered is the column of the state at the PBX. It is usual where a PBX is polled: see view.
-const registered = "registered"
 
 // columnCookie keeps the columns that a user of this browser has chosen.
 const columnCookie = "columns"
@@ -60,9 +61,6 @@ func chosen(q query, r *http.Request) (all []column, own bool) {
 	for i := range all {
 		c := &all[i]
 		c.Shown = own && slices.Contains(ids, c.ID) || !own && c.Usual
-		if c.Sort == "" {
-			continue
-		}
 		c.URL = q.sorted(c.Sort).URL()
 		switch {
 		case c.Sort != field:

@@ -146,10 +146,9 @@ func (s screen) list(r *page.Request) error {
 	case err != nil:
 		return err
 	}
-	polled := slices.ContainsFunc(v.Rows, func(x row) bool { return x.Status != nil && x.Status.Registered != "" })
 	for i := range v.Columns {
-		if c := &v.Columns[i]; c.ID == registered && polled && !own {
-			c.Shown = true
+		if c := &v.Columns[i]; c.Known != nil && !own {
+			c.Shown = slices.ContainsFunc(v.Rows, func(x row) bool { return x.Status != nil && c.Known(x.Status) != "" })
 		}
 	}
 	return r.RenderStatus(status, s.templates, "list", v)

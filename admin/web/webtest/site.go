@@ -207,7 +207,11 @@ func (s *Site) boot(t testing.TB, i int) {
 	}
 	addr := fmt.Sprintf("10.20.1.%d", 10+i)
 	ip := netip.MustParseAddr(addr)
-	s.PutLease(addr, mac)
+	lease := dhcp.Lease{Addr: ip, MAC: mac, Subnet: netip.MustParsePrefix("10.20.0.0/22"), State: dhcp.LeaseActive, Starts: admintest.Noon.Add(-time.Hour), Expires: admintest.Noon.Add(23 * time.Hour),
+		Vendor: strings.Split(m.name, "/")[0], Hostname: "sip-" + mac.Hex(), RemoteID: fmt.Sprintf("switch-%d", 1+i/24), CircuitID: fmt.Sprintf("Gi1/0/%d", 1+i%24)}
+	if err := s.WriteLeases([]dhcp.Change{{Lease: lease}}); err != nil {
+		t.Fatal(err)
+	}
 	at := admintest.Noon.Add(-time.Duration(i*i+3) * time.Minute)
 	s.Happened(timeline.Entry{Time: at.Add(-20 * time.Second), MAC: mac, Source: "dhcp", Event: "discover", Verdict: "offered", Addr: ip, Interface: "voice0"})
 	s.Happened(timeline.Entry{Time: at.Add(-19 * time.Second), MAC: mac, Source: "dhcp", Event: "request", Verdict: "acked", Addr: ip, Interface: "voice0", Options: "1 3 6 51 54 66=http://10.20.0.2/"})
