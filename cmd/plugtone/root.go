@@ -36,7 +36,7 @@ func usagef(format string, args ...any) error { return usageError{fmt.Errorf(for
 
 // newProgram returns the whole command tree.
 func newProgram() *cobra.Command {
-	return newRoot(serveCommand(), checkCommand(), preflightCommand(), demoCommand(), simulateCommand(), manCommand(), versionCommand())
+	return newRoot(serveCommand(), checkCommand(), preflightCommand(), demoCommand(), simulateCommand(), benchCommand(), manCommand(), versionCommand())
 }
 
 // newRoot builds the command tree: those for a running daemon, and others that need none.

@@ -9,9 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Plug gives a namespace an interface with a MAC of its own on an interface of this machine (a macvlan in bridge mode):
+// Plug gives a namespace an interface with a MAC of its own on an interface of this machine (a macvlan in private mode):
 // one more host on that network. This machine itself cannot be reached through it, as the kernel keeps a macvlan and its
-// parent apart. It needs CAP_NET_ADMIN where parent is.
+// parent apart. Nor can the other hosts on the same interface: a broadcast would be copied to each of a thousand. It needs
+// CAP_NET_ADMIN where parent is.
 func (l *Lab) Plug(parent string, p Port) error {
 	up, err := netlink.LinkByName(parent)
 	if err != nil {
@@ -21,7 +22,7 @@ func (l *Lab) Plug(parent string, p Port) error {
 	if attrs.HardwareAddr, err = parseMAC(p.MAC); err != nil {
 		return fmt.Errorf("port %s of %s: %w", p.Name, p.Namespace.name, err)
 	}
-	if err := netlink.LinkAdd(&netlink.Macvlan{LinkAttrs: attrs, Mode: netlink.MACVLAN_MODE_BRIDGE}); err != nil {
+	if err := netlink.LinkAdd(&netlink.Macvlan{LinkAttrs: attrs, Mode: netlink.MACVLAN_MODE_PRIVATE}); err != nil {
 		return fmt.Errorf("macvlan %s of %s on %s: %w", p.Name, p.Namespace.name, parent, err)
 	}
 	return p.configure()

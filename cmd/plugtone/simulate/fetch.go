@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -19,6 +20,9 @@ import (
 
 // fileLimit is more than any configuration file has; a phone's flash would not take it either.
 const fileLimit = 8 << 20
+
+// ErrRefused is an answer by which a server refuses a file or has none: HTTP 401, 403 or 404, TFTP error 1 or 2.
+var ErrRefused = errors.New("refused")
 
 // fetcher gets files over the transport that the base URL names.
 type fetcher struct {
@@ -41,6 +45,9 @@ func newFetcher(host Host, base *url.URL, userAgent string) *fetcher {
 
 func (f *fetcher) close() { f.web.CloseIdleConnections() }
 
+// refusedOverTFTP matches the client library's text of an ERROR packet: file not found, access violation (RFC 1350, appendix I).
+var refusedOverTFTP = regexp.MustCompile(`^code: [12],`)
+
 // get returns the size of a file.
 func (f *fetcher) get(ctx context.Context, name string) (int, error) {
 	switch f.base.Scheme {
@@ -59,7 +66,11 @@ func (f *fetcher) overHTTP(ctx context.Context, name string) (int, error) {
 	if err == nil && status == http.StatusUnauthorized {
 		n, status, err = f.once(ctx, name)
 	}
-	if err == nil && status != http.StatusOK {
+	switch {
+	case err != nil || status == http.StatusOK:
+	case status == http.StatusUnauthorized || status == http.StatusForbidden || status == http.StatusNotFound:
+		err = fmt.Errorf("HTTP %d %s: %w", status, http.StatusText(status), ErrRefused)
+	default:
 		err = fmt.Errorf("HTTP %d %s", status, http.StatusText(status))
 	}
 	return n, err
@@ -98,6 +109,9 @@ func (f *fetcher) overTFTP(name string) (int, error) {
 		client.SetRetries(3)
 		client.SetBlockSize(1428)
 		transfer, err := client.Receive(strings.TrimPrefix(f.base.Path, "/")+name, "octet")
+		if err != nil && refusedOverTFTP.MatchString(err.Error()) {
+			return fmt.Errorf("%w: %w", err, ErrRefused)
+		}
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,14 +13,14 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4"
 	"github.com/insomniacslk/dhcp/dhcpv4/nclient4"
 
-	"plugtone/dhcp"
 	"plugtone/provision/pack"
 )
 
-// A phone retries after two seconds, five times in all.
+// A phone retries after two seconds, then after twice as long each time (RFC 2131, 4.1), five times in all.
 const (
-	dhcpPatience = 2 * time.Second
+	dhcpTimeout  = 2 * time.Second
 	dhcpTries    = 5
+	dhcpPatience = 31 * dhcpTimeout
 )
 
 // leased is what an ACK gives a phone.
@@ -31,10 +32,13 @@ type leased struct {
 }
 
 // obtain gets a lease by DISCOVER and REQUEST from the host's interface.
-func obtain(ctx context.Context, host Host, mac dhcp.MAC, manner pack.Boot) (leased, error) {
+func obtain(ctx context.Context, host Host, spec Spec, manner pack.Boot) (leased, error) {
+	mac, patience := spec.MAC, cmp.Or(spec.Patience, dhcpPatience)
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	var client *nclient4.Client
 	err := host.Namespace.Do(func() (err error) {
-		client, err = nclient4.New(host.Interface, nclient4.WithHWAddr(mac[:]), nclient4.WithTimeout(dhcpPatience), nclient4.WithRetry(dhcpTries))
+		client, err = nclient4.New(host.Interface, nclient4.WithHWAddr(mac[:]), nclient4.WithTimeout(dhcpTimeout), nclient4.WithRetry(dhcpTries))
 		return err
 	})
 	if err != nil {
@@ -42,6 +46,9 @@ func obtain(ctx context.Context, host Host, mac dhcp.MAC, manner pack.Boot) (lea
 	}
 	defer client.Close()
 	got, err := client.Request(ctx, modifiers(manner)...)
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) && err != nil {
+		return leased{}, fmt.Errorf("no lease within %s", patience)
+	}
 	if err != nil {
 		return leased{}, fmt.Errorf("no lease: %w", err)
 	}

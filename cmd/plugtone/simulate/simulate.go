@@ -24,7 +24,8 @@ type Spec struct {
 	MAC       dhcp.MAC
 	Vendor    *pack.Vendor
 	Model     string
-	Transport string // "tftp": fetch by TFTP for any scheme of the server's URL; "": by that scheme
+	Transport string        // "tftp": fetch by TFTP for any scheme of the server's URL; "": by that scheme
+	Patience  time.Duration // how long it waits for an address; 0: a minute
 }
 
 // Host is where a phone is connected: an interface of a namespace, with the phone's MAC and no address yet.
@@ -62,6 +63,10 @@ type Result struct {
 	Files  []Fetched
 	Took   time.Duration
 	Err    error // nil: the phone has an address and every file that it needs
+
+	Leased   time.Duration // from the first DISCOVER until the ACK
+	Released bool          // it has sent a RELEASE
+	lease    leased
 }
 
 // Boot plays one phone until it has its files or fails. report may be nil.
@@ -73,21 +78,21 @@ func Boot(ctx context.Context, host Host, spec Spec, report func(Step)) Result {
 		}
 	}
 	r := Result{Spec: spec}
-	r.Err = boot(ctx, host, &r, logStep)
+	r.Err = boot(ctx, host, &r, start, logStep)
 	r.Took = time.Since(start)
 	return r
 }
 
-func boot(ctx context.Context, host Host, r *Result, logStep func(string, ...any)) error {
+func boot(ctx context.Context, host Host, r *Result, start time.Time, logStep func(string, ...any)) error {
 	manner, err := r.Spec.Vendor.Boot(r.Spec.Model, r.Spec.MAC)
 	if err != nil {
 		return err
 	}
-	lease, err := obtain(ctx, host, r.Spec.MAC, manner)
+	lease, err := obtain(ctx, host, r.Spec, manner)
 	if err != nil {
 		return err
 	}
-	r.Addr = lease.addr
+	r.Addr, r.lease, r.Leased = lease.addr, lease, time.Since(start)
 	logStep("leased %s from %s", lease.addr, lease.server)
 	if err := host.configure(lease); err != nil {
 		return err
