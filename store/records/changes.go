@@ -135,8 +135,9 @@ func (e *edit) storeChange() error {
 	if err := e.tx.Table(tableChanges).Put(number(e.change.ID), v); err != nil {
 		return err
 	}
+	var pack packer
 	for i, part := range parts(e.touched) {
-		b, err := packEntries(part)
+		b, err := pack.entries(part)
 		if err != nil {
 			return err
 		}
@@ -144,12 +145,10 @@ func (e *edit) storeChange() error {
 			return err
 		}
 		for _, t := range part {
-			if err := e.tx.Table(tableByRecord).Put(recordKey(t, e.change.ID), binary.AppendUvarint(nil, uint64(i))); err != nil {
-				return err
-			}
+			e.later.put(tableByRecord, recordKey(t, e.change.ID), binary.AppendUvarint(nil, uint64(i)))
 		}
 	}
-	return nil
+	return e.later.write(e.tx, tableByRecord)
 }
 
 // prune removes the oldest changes beyond the bound.
@@ -236,7 +235,7 @@ func (db *DB) RecordHistory(kind, name string, limit int) ([]fleet.RecordRevisio
 	}
 	var found []fleet.RecordRevision
 	err = db.file.View(func(tx dbfile.Tx) error {
-		f := view{tx}
+		f := view{tx: tx}
 		for _, at := range f.entriesFor(k.table, key, limit) {
 			r, err := f.revision(at, k.table, key)
 			if err != nil {

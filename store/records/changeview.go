@@ -96,10 +96,17 @@ func parts(all []touchedRecord) [][]touchedRecord {
 	return out
 }
 
-// packEntries compresses records: for each its kind's code, key, and the payloads before and after, all but the code with
-// its length before it. An empty payload is none.
-func packEntries(list []touchedRecord) ([]byte, error) {
-	var plain []byte
+// packer compresses records, many parts with the same memory.
+type packer struct {
+	plain []byte
+	out   bytes.Buffer
+	w     *flate.Writer
+}
+
+// entries compresses records: for each its kind's code, key, and the payloads before and after, all but the code with
+// its length before it. An empty payload is none. The bytes are valid until the next call.
+func (p *packer) entries(list []touchedRecord) ([]byte, error) {
+	plain := p.plain[:0]
 	for _, t := range list {
 		plain = append(plain, kindOf(t.table).code)
 		for _, b := range [][]byte{t.key, t.before, t.after} {
@@ -107,24 +114,30 @@ func packEntries(list []touchedRecord) ([]byte, error) {
 			plain = append(plain, b...)
 		}
 	}
-	var out bytes.Buffer
-	w, err := flate.NewWriter(&out, flate.BestSpeed)
-	if err != nil {
+	p.plain = plain
+	p.out.Reset()
+	if p.w == nil {
+		w, err := flate.NewWriter(&p.out, flate.BestSpeed)
+		if err != nil {
+			return nil, err
+		}
+		p.w = w
+	} else {
+		p.w.Reset(&p.out)
+	}
+	if _, err := p.w.Write(plain); err != nil {
 		return nil, err
 	}
-	if _, err := w.Write(plain); err != nil {
+	if err := p.w.Close(); err != nil {
 		return nil, err
 	}
-	if err := w.Close(); err != nil {
-		return nil, err
-	}
-	return out.Bytes(), nil
+	return p.out.Bytes(), nil
 }
 
 // maxPart bounds what a part may unpack to: one record on each side is beyond partBytes at most.
 const maxPart = 64 << 20
 
-// entriesOf reads what packEntries has made, from a value of the table.
+// entriesOf reads what a packer has made, from a value of the table.
 func entriesOf(table dbfile.Table, key, value []byte) ([]touchedRecord, error) {
 	if value == nil {
 		return nil, notFound("part of change", fmt.Sprintf("%x", key))

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -85,7 +86,7 @@ func (db *DB) time() time.Time { return db.now().UTC().Truncate(time.Millisecond
 // rebuild builds the indexes again, and the revision when it is lost: the largest of a record.
 func rebuild(f *dbfile.File) error {
 	return f.Update(func(tx dbfile.Tx) error {
-		for _, table := range []string{tableByMAC, tableByIP, tableByExt, tableByProfile, tableByRecord} {
+		for _, table := range append(slices.Clone(indexTables), tableByRecord) {
 			if err := errors.Join(tx.DeleteBucket([]byte(table)), makeTable(tx, table)); err != nil {
 				return err
 			}
@@ -93,16 +94,17 @@ func rebuild(f *dbfile.File) error {
 		if err := rebuildByRecord(tx); err != nil {
 			return err
 		}
-		e := &edit{view: view{tx}}
+		e := &edit{view: view{tx, indexWrites{}}}
 		newest := tx.Number(keyRevision)
 		for d, err := range e.Devices(dhcp.MAC{}) {
 			if err != nil {
 				return err
 			}
 			newest = max(newest, d.Revision)
-			if err := e.index(nil, d); err != nil {
-				return err
-			}
+			e.index(nil, d)
+		}
+		if err := e.later.write(tx, indexTables...); err != nil {
+			return err
 		}
 		newest = max(newest, maxRevision(tx, extensionKind), maxRevision(tx, registrarKind), maxRevision(tx, profileKind))
 		return tx.SetNumber(keyRevision, newest)

@@ -37,7 +37,7 @@ func (db *DB) Write(w fleet.Write, f func(fleet.Edit) error) (fleet.Change, erro
 	defer db.editMu.Unlock()
 	var e *edit
 	err := db.file.Update(func(tx dbfile.Tx) error {
-		e = &edit{view: view{tx}, now: db.time(), write: w, at: map[[2]string]int{}}
+		e = &edit{view: view{tx, indexWrites{}}, now: db.time(), write: w, at: map[[2]string]int{}}
 		e.revision = e.Revision() + 1
 		if err := f(e); err != nil {
 			return err
@@ -83,6 +83,9 @@ func (e *edit) finish(bound historyBound) error {
 			return err
 		}
 		return errDryRun
+	}
+	if err := e.later.write(e.tx, indexTables...); err != nil {
+		return err
 	}
 	if err := e.tx.SetNumber(keyRevision, e.revision); err != nil {
 		return err
@@ -184,9 +187,7 @@ func (e *edit) PutDevice(d *fleet.Device) error {
 	if err != nil || !changed {
 		return err
 	}
-	if err := e.index(old, d); err != nil {
-		return broken("device", d.MAC.String(), err)
-	}
+	e.index(old, d)
 	return nil
 }
 
@@ -195,9 +196,7 @@ func (e *edit) DeleteDevice(mac dhcp.MAC) error {
 	if err != nil {
 		return err
 	}
-	if err := e.index(old, nil); err != nil {
-		return broken("device", mac.String(), err)
-	}
+	e.index(old, nil)
 	return nil
 }
 

@@ -189,7 +189,7 @@ func TestAnAddressMayChangeHandsWithinAnEdit(t *testing.T) {
 	}
 }
 
-// TestIndexesAgreeWithTheRecords makes random edits and compares every index, and what is kept in memory, with what a
+// TestIndexesAgreeWithTheRecords makes random edits and compares every index, within them and after, and what is kept in memory, with what a
 // walk over all devices finds; then once more after opening the files again.
 func TestIndexesAgreeWithTheRecords(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
@@ -220,6 +220,7 @@ func TestIndexesAgreeWithTheRecords(t *testing.T) {
 						return err
 					}
 				}
+				compareView(r, e)
 				return nil
 			})
 			if invalid := (fleet.ValidationError)(nil); err != nil && !errors.As(err, &invalid) {
@@ -233,51 +234,15 @@ func TestIndexesAgreeWithTheRecords(t *testing.T) {
 }
 
 func compareIndexes(t *rapid.T, s *DB) {
-	withExt, withProfile := map[string][]dhcp.MAC{}, map[string][]dhcp.MAC{}
-	reserved, others := map[netip.Addr]dhcp.MAC{}, map[dhcp.MAC]dhcp.MAC{}
 	err := s.View(func(f fleet.View) error {
-		for d, err := range f.Devices(dhcp.MAC{}) {
-			if err != nil {
-				return err
-			}
-			listed := map[string]bool{}
-			for _, l := range d.Lines {
-				if !listed[l.Extension] {
-					withExt[l.Extension] = append(withExt[l.Extension], d.MAC)
-				}
-				listed[l.Extension] = true
-			}
-			withProfile[d.Profile] = append(withProfile[d.Profile], d.MAC)
-			if d.ReservedIP.IsValid() {
-				reserved[d.ReservedIP] = d.MAC
-			}
-			for _, m := range d.OtherMACs {
-				others[m] = d.MAC
-			}
-		}
+		reserved := compareView(t, f)
 		for i := range 12 {
-			name := fmt.Sprint(i)
-			gotExt, _ := f.DevicesWith(name, "main")
-			gotProfile, _ := f.(view).DevicesWithProfile("p" + name)
-			byIP, _ := f.DeviceByIP(addr(i))
-			holder, _ := s.HolderOf(addr(i))
-			if diff := cmp.Diff([]any{withExt[name], withProfile["p"+name], reserved[addr(i)], reserved[addr(i)]},
-				[]any{gotExt, gotProfile, byIP, holder}); diff != "" {
-				t.Fatalf("%d: %s", i, diff)
+			if holder, _ := s.HolderOf(addr(i)); holder != reserved[addr(i)] {
+				t.Fatalf("%s is held by %s, not %s", addr(i), holder, reserved[addr(i)])
 			}
 			a, ok := s.Reserved(mac(i))
 			if want := reserved[a]; ok && want != mac(i) {
 				t.Fatalf("%s has %s reserved, which is %s's", mac(i), a, want)
-			}
-			d, err := f.DeviceByAny(mac(i))
-			_, own := f.Device(mac(i))
-			switch owner, ok := others[mac(i)]; {
-			case own == nil && (err != nil || d.MAC != mac(i)):
-				t.Fatalf("%s is not found by its own MAC", mac(i))
-			case own != nil && ok && (err != nil || d.MAC != owner):
-				t.Fatalf("%s is not found by %s: %v", owner, mac(i), err)
-			case own != nil && !ok && err == nil:
-				t.Fatalf("%s is found by %s", d.MAC, mac(i))
 			}
 		}
 		return nil
@@ -285,6 +250,51 @@ func compareIndexes(t *rapid.T, s *DB) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// compareView compares the indexes of a view with its records. It returns the devices by their reserved addresses.
+func compareView(t *rapid.T, f fleet.View) map[netip.Addr]dhcp.MAC {
+	withExt, withProfile := map[string][]dhcp.MAC{}, map[string][]dhcp.MAC{}
+	reserved, others := map[netip.Addr]dhcp.MAC{}, map[dhcp.MAC]dhcp.MAC{}
+	for d, err := range f.Devices(dhcp.MAC{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		listed := map[string]bool{}
+		for _, l := range d.Lines {
+			if !listed[l.Extension] {
+				withExt[l.Extension] = append(withExt[l.Extension], d.MAC)
+			}
+			listed[l.Extension] = true
+		}
+		withProfile[d.Profile] = append(withProfile[d.Profile], d.MAC)
+		if d.ReservedIP.IsValid() {
+			reserved[d.ReservedIP] = d.MAC
+		}
+		for _, m := range d.OtherMACs {
+			others[m] = d.MAC
+		}
+	}
+	for i := range 12 {
+		name := fmt.Sprint(i)
+		d, err := f.DeviceByAny(mac(i)) // before what writes the index
+		_, own := f.Device(mac(i))
+		byIP, _ := f.DeviceByIP(addr(i))
+		gotExt, _ := f.DevicesWith(name, "main")
+		gotProfile, _ := f.DevicesWithProfile("p" + name)
+		if diff := cmp.Diff([]any{withExt[name], withProfile["p"+name], reserved[addr(i)]}, []any{gotExt, gotProfile, byIP}); diff != "" {
+			t.Fatalf("%d: %s", i, diff)
+		}
+		switch owner, ok := others[mac(i)]; {
+		case own == nil && (err != nil || d.MAC != mac(i)):
+			t.Fatalf("%s is not found by its own MAC", mac(i))
+		case own != nil && ok && (err != nil || d.MAC != owner):
+			t.Fatalf("%s is not found by %s: %v", owner, mac(i), err)
+		case own != nil && !ok && err == nil:
+			t.Fatalf("%s is found by %s", d.MAC, mac(i))
+		}
+	}
+	return reserved
 }
 
 func TestTokens(t *testing.T) {

@@ -13,11 +13,14 @@ import (
 )
 
 // view reads one state of plugtone.db. It implements fleet.View.
-type view struct{ tx dbfile.Tx }
+type view struct {
+	tx    dbfile.Tx
+	later indexWrites // of an edit
+}
 
 // View implements fleet.Records: f sees one state and holds up no writer. What it is given ends with it.
 func (db *DB) View(f func(fleet.View) error) error {
-	return db.file.View(func(tx dbfile.Tx) error { return f(view{tx}) })
+	return db.file.View(func(tx dbfile.Tx) error { return f(view{tx: tx}) })
 }
 
 // Revision is that of the last committed Edit.
@@ -58,7 +61,7 @@ func (f view) Device(mac dhcp.MAC) (*fleet.Device, error) {
 func (f view) DeviceByAny(mac dhcp.MAC) (*fleet.Device, error) {
 	key := mac[:]
 	if !f.tx.Table(tableDevices).Has(key) {
-		owner, err := f.tx.Table(tableByMAC).Get(key)
+		owner, err := f.later.get(f.tx.Table(tableByMAC), tableByMAC, key)
 		if err != nil {
 			return nil, broken("owner of", mac.String(), err)
 		}
@@ -70,7 +73,12 @@ func (f view) DeviceByAny(mac dhcp.MAC) (*fleet.Device, error) {
 }
 
 func (f view) DeviceByIP(ip netip.Addr) (dhcp.MAC, error) {
-	v, err := f.tx.Table(tableByIP).Get(addrKey(ip))
+	v, err := f.later.get(f.tx.Table(tableByIP), tableByIP, addrKey(ip))
+	return ownerOfIP(ip, v, err)
+}
+
+// ownerOfIP reads an entry of tableByIP.
+func ownerOfIP(ip netip.Addr, v []byte, err error) (dhcp.MAC, error) {
 	if err != nil {
 		return dhcp.MAC{}, broken("device with reserved_ip", ip.String(), err)
 	}
@@ -124,11 +132,17 @@ func (f view) Profiles() iter.Seq2[*fleet.Profile, error] {
 }
 
 func (f view) DevicesWith(number, registrar string) ([]dhcp.MAC, error) {
+	if err := f.later.write(f.tx, tableByExt); err != nil {
+		return nil, broken("devices with", fleet.Line{Extension: number, Registrar: registrar}.String(), err)
+	}
 	return macsUnder(f.tx.Table(tableByExt), append(accountKey(number, registrar), 0)), nil
 }
 
 // DevicesWithProfile returns the devices that name a profile, in MAC order.
 func (f view) DevicesWithProfile(name string) ([]dhcp.MAC, error) {
+	if err := f.later.write(f.tx, tableByProfile); err != nil {
+		return nil, broken("devices with profile", name, err)
+	}
 	return macsUnder(f.tx.Table(tableByProfile), []byte(name+"\x00")), nil
 }
 

@@ -27,12 +27,12 @@ func (e *edit) checkDevice(d *fleet.Device) error {
 		return nil
 	}
 	owners := e.tx.Table(tableByMAC)
-	owner, err := owners.Get(d.MAC[:])
+	owner, err := e.later.get(owners, tableByMAC, d.MAC[:])
 	if err := claim(owner, err, "mac", d.MAC.String(), "is one of the other_macs of device %s"); err != nil {
 		return err
 	}
 	for i, m := range d.OtherMACs {
-		owner, err := owners.Get(m[:])
+		owner, err := e.later.get(owners, tableByMAC, m[:])
 		if owner == nil && devices.Has(m[:]) {
 			owner = m[:]
 		}
@@ -41,7 +41,7 @@ func (e *edit) checkDevice(d *fleet.Device) error {
 		}
 	}
 	if d.ReservedIP.IsValid() {
-		owner, err := e.tx.Table(tableByIP).Get(addrKey(d.ReservedIP))
+		owner, err := e.later.get(e.tx.Table(tableByIP), tableByIP, addrKey(d.ReservedIP))
 		if err := claim(owner, err, "reserved_ip", d.ReservedIP.String(), "is reserved for device %s already"); err != nil {
 			return err
 		}
@@ -61,19 +61,15 @@ func (e *edit) checkDevice(d *fleet.Device) error {
 }
 
 // index brings the secondary indexes from old to d; either may be nil.
-func (e *edit) index(old, d *fleet.Device) error {
+func (e *edit) index(old, d *fleet.Device) {
 	if old != nil {
 		for _, k := range indexKeys(old) {
-			if err := e.tx.Table(k.table).Delete(k.key); err != nil {
-				return err
-			}
+			e.later.remove(k.table, k.key)
 		}
 	}
 	if d != nil {
 		for _, k := range indexKeys(d) {
-			if err := e.tx.Table(k.table).Put(k.key, k.value); err != nil {
-				return err
-			}
+			e.later.put(k.table, k.key, k.value)
 		}
 	}
 	move := reservation{}
@@ -86,12 +82,14 @@ func (e *edit) index(old, d *fleet.Device) error {
 	if move.from != move.to {
 		e.moved = append(e.moved, move)
 	}
-	return nil
 }
 
 // dropIndex removes all index entries of a device whose record is lost.
 func (e *edit) dropIndex(mac dhcp.MAC) error {
-	for _, name := range []string{tableByMAC, tableByIP, tableByExt, tableByProfile} {
+	if err := e.later.write(e.tx, indexTables...); err != nil {
+		return err
+	}
+	for _, name := range indexTables {
 		table := e.tx.Table(name)
 		var keys [][]byte
 		err := table.ForEach(func(k, v []byte) error {
