@@ -225,7 +225,7 @@ func TestWhatADeviceCanNotHaveIsAProblemOfItsRow(t *testing.T) {
 	r := &provisiontest.Records{}
 	s := office()
 	s.Devices = append(s.Devices[:1],
-		pbx.SourceDevice{MAC: mac(30), Vendor: "nobody", Template: "nobody/x1", Enabled: true, Keys: []pbx.SourceKey{{Area: "line", Slot: 1, Type: "16", Value: "1001"}}},
+		pbx.SourceDevice{MAC: mac(30), Vendor: "unheard", Template: "unheard/x1", Enabled: true, Keys: []pbx.SourceKey{{Area: "line", Slot: 1, Type: "16", Value: "1001"}}},
 		pbx.SourceDevice{MAC: mac(31), Vendor: "acme", Template: "acme/a9x", Agent: "Acme A1 1.2.3 00:15:65:00:00:1f", Enabled: true,
 			Lines: []pbx.SourceLine{{Position: 3, Domain: domain, Number: "1001"}, {Position: 1, Domain: domain, Number: "999"}, {Position: 2, Domain: "elsewhere.example.com", Number: "1001"},
 				{Position: 1, Domain: domain, Number: "1002", Transport: "dns srv", Port: "99999", Expires: "x", BackupServer: "pbx2.example.com"}},
@@ -235,7 +235,7 @@ func TestWhatADeviceCanNotHaveIsAProblemOfItsRow(t *testing.T) {
 		pbx.SourceDevice{MAC: mac(32), Vendor: "acme", Template: "acme/a9x", Enabled: true}, pbx.SourceDevice{MAC: mac(32), Enabled: true})
 	got := run(t, r, s, pbxsync.Options{})
 	for _, want := range []string{
-		`device 00:15:65:00:00:1e: its vendor and model are not known: tried were nobody/x1; it gets an address and no files until the model is set here`,
+		`device 00:15:65:00:00:1e: its vendor and model are not known: tried were unheard/x1; it gets an address and no files until the model is set here`,
 		`device 00:15:65:00:00:1e: key line:1 type "16" value "1001": the vendor is not known, so that its code has no meaning; set the model here`,
 		`device 00:15:65:00:00:1f: line 3: line 3: A1 has lines 1 to 2; beyond_model lets more through`,
 		`device 00:15:65:00:00:1f: line 1 is left out: there is no extension 999@pbx.example.com with a password; add it here, or set the line here`,
