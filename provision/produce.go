@@ -101,7 +101,7 @@ func (s producer) guarded(ctx context.Context, q fileRequest) product {
 	case len(up.URLs) == 0 && m.File.Template == "":
 		return q.notFound("%s has no contents yet", q.file.describe())
 	}
-	verdict := s.stepUp(q)
+	verdict := s.stepUp(q, len(up.URLs) == 0)
 	if verdict.Action != trust.StepUpAccept {
 		return s.refuseStepUp(q, verdict.Reason)
 	}
@@ -127,8 +127,9 @@ func (s producer) guarded(ctx context.Context, q fileRequest) product {
 	return s.render(q, false, reason)
 }
 
-// stepUp decides whether a weak proof, which a host with a borrowed MAC has as well, is enough for the guarded file.
-func (s producer) stepUp(q fileRequest) trust.StepUpVerdict {
+// stepUp decides whether a weak proof, which a host with a borrowed MAC has as well, is enough for the guarded file. ours is whether
+// the file is rendered here: one that a PBX renders gives the phone no credentials for this server.
+func (s producer) stepUp(q fileRequest, ours bool) trust.StepUpVerdict {
 	d := q.auth.device
 	v, ok := q.generation.packs.Vendor(d.Vendor)
 	if !q.auth.Proof.Weak() || !ok { // nothing is rendered without a pack
@@ -137,9 +138,6 @@ func (s producer) stepUp(q fileRequest) trust.StepUpVerdict {
 	n, _ := q.generation.site.SubnetOf(q.who.source.Addr)
 	scheme := q.file.match.File.Challenge
 	accepts := q.who.place().Accepts(trust.ProofCredentials)
-	// A file that a PBX renders gives the phone no credentials for this server.
-	up, err := s.upstream.of(q)
-	ours := err == nil && len(up.URLs) == 0
 	return s.trust.Weak(trust.WeakRequest{
 		Time: q.Time, MAC: d.MAC, From: q.who.source.Addr, Place: q.who.place(), Proof: q.auth.Reason, File: q.Method + " " + q.name.Name,
 		Since:     d.CreatedAt,

@@ -110,7 +110,8 @@ func (s producer) sendUpload(q fileRequest) product {
 		return q.internalError(fmt.Errorf("%w: %s: %w", fleet.ErrInternal, place, err))
 	}
 	// What a phone wrote may hold secrets as well.
-	if verdict := s.stepUp(q); verdict.Action != trust.StepUpAccept {
+	up, err := s.upstream.of(q)
+	if verdict := s.stepUp(q, err == nil && len(up.URLs) == 0); verdict.Action != trust.StepUpAccept {
 		_ = f.Close() // it was only opened
 		return s.refuseStepUp(q, verdict.Reason)
 	}

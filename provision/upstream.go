@@ -40,9 +40,13 @@ func (s upstreams) of(q fileRequest) (u fleet.Upstream, err error) {
 	if u, ok := q.generation.upstreams.Get(profileKey{d.Profile, q.auth.revision}); ok {
 		return u, nil
 	}
+	return s.read(d, q.generation)
+}
+
+func (s upstreams) read(d *fleet.Device, g *generation) (u fleet.Upstream, err error) {
 	err = s.records.View(func(f fleet.View) error {
 		if u, err = fleet.UpstreamOf(f, d.Profile); err == nil {
-			q.generation.upstreams.Put(profileKey{d.Profile, f.Revision()}, u, 1)
+			g.upstreams.Put(profileKey{d.Profile, f.Revision()}, u, 1)
 		}
 		return err
 	})
