@@ -49,8 +49,14 @@ func separated(s string, sep byte, every int) bool {
 
 // String prints the MAC as 00:15:65:12:34:56.
 func (m MAC) String() string {
-	x := m.Hex()
-	return x[:2] + ":" + x[2:4] + ":" + x[4:6] + ":" + x[6:8] + ":" + x[8:10] + ":" + x[10:]
+	var b [17]byte
+	for i := range m {
+		hex.Encode(b[3*i:], m[i:i+1])
+		if i > 0 {
+			b[3*i-1] = ':'
+		}
+	}
+	return string(b[:])
 }
 
 // Hex prints the MAC as 001565123456, the form most phones put into file names.

@@ -27,7 +27,7 @@ func backupOf(t *testing.T) []byte {
 	s := newFixture(t).open()
 	putDevices(t, s, &fleet.Device{MAC: mac(1), Label: "from the backup", ReservedIP: addr(1)})
 	must(t, s.WriteLeases([]dhcp.Change{{Lease: lease(1)}}))
-	s.AppendTimeline([]timeline.Entry{{Time: startOfTime, MAC: mac(1), Source: "dhcp"}}) // still buffered
+	s.AppendTimeline(timeline.Entry{Time: startOfTime, MAC: mac(1), Source: "dhcp"}) // still buffered
 	var b bytes.Buffer
 	must(t, s.Backup(&b, false))
 	if left, _ := filepath.Glob(filepath.Join(s.backups(), ".*")); len(left) != 0 {

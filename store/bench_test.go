@@ -147,7 +147,7 @@ func BenchmarkTimelineEntry(b *testing.B) {
 	n := 0
 	for b.Loop() {
 		n++
-		s.AppendTimeline([]timeline.Entry{{Time: startOfTime.Add(time.Duration(n) * time.Second), MAC: mac(n % 200), Source: "dhcp", Event: "request", Verdict: "acked"}})
+		s.AppendTimeline(timeline.Entry{Time: startOfTime.Add(time.Duration(n) * time.Second), MAC: mac(n % 200), Source: "dhcp", Event: "request", Verdict: "acked"})
 		if n%1000 == 0 {
 			if err := s.Flush(); err != nil {
 				b.Fatal(err)

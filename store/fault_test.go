@@ -30,7 +30,7 @@ func TestATimelineThatCantBeReadDoesNotStopTheStart(t *testing.T) {
 			if !s.has(events.FileName, Unreadable) || len(s.Notices()) != 1 || !strings.Contains(h.log.String(), "timelines and the discovered list are in memory only") {
 				t.Errorf("damage %+v", s.Damage())
 			}
-			s.AppendTimeline([]timeline.Entry{{Time: h.now, MAC: mac(1), Verdict: "acked"}})
+			s.AppendTimeline(timeline.Entry{Time: h.now, MAC: mac(1), Verdict: "acked"})
 			s.SeePhone(fleet.Discovered{MAC: mac(2)})
 			s.RecordFetch(fleet.Fetch{MAC: mac(1), File: "a"})
 			must(t, s.Flush())

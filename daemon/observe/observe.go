@@ -20,7 +20,7 @@ import (
 
 // Store keeps what happened to phones. store.Store is one.
 type Store interface {
-	AppendTimeline([]timeline.Entry)
+	AppendTimeline(timeline.Entry)
 	SeePhone(fleet.Discovered)
 	RecordFetch(fleet.Fetch)
 	Timeline(mac dhcp.MAC, limit int) ([]timeline.Entry, error)
@@ -155,7 +155,7 @@ func (o *Observer) Answered(r provision.Request, a provision.Answer, sent int64,
 // record stores an entry about a phone, remembers one about any other client, and publishes both to followers.
 func (o *Observer) record(e timeline.Entry, phone bool) {
 	if phone {
-		o.cfg.Store.AppendTimeline([]timeline.Entry{e})
+		o.cfg.Store.AppendTimeline(e)
 	} else {
 		o.unrecognized.add(e)
 	}

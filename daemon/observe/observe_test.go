@@ -33,9 +33,9 @@ type recorder struct {
 	fetches []fleet.Fetch
 }
 
-func (r *recorder) AppendTimeline(e []timeline.Entry) { r.entries = append(r.entries, e...) }
-func (r *recorder) SeePhone(d fleet.Discovered)       { r.seen = append(r.seen, d) }
-func (r *recorder) RecordFetch(f fleet.Fetch)         { r.fetches = append(r.fetches, f) }
+func (r *recorder) AppendTimeline(e timeline.Entry) { r.entries = append(r.entries, e) }
+func (r *recorder) SeePhone(d fleet.Discovered)     { r.seen = append(r.seen, d) }
+func (r *recorder) RecordFetch(f fleet.Fetch)       { r.fetches = append(r.fetches, f) }
 
 func (r *recorder) Timeline(mac dhcp.MAC, _ int) ([]timeline.Entry, error) {
 	return slices.DeleteFunc(slices.Clone(r.entries), func(e timeline.Entry) bool { return e.MAC != mac }), nil
@@ -351,6 +351,6 @@ func BenchmarkAnswered(b *testing.B) {
 // discard is a Store that stores nothing.
 type discard struct{ recorder }
 
-func (*discard) AppendTimeline([]timeline.Entry) {}
-func (*discard) SeePhone(fleet.Discovered)       {}
-func (*discard) RecordFetch(fleet.Fetch)         {}
+func (*discard) AppendTimeline(timeline.Entry) {}
+func (*discard) SeePhone(fleet.Discovered)     {}
+func (*discard) RecordFetch(fleet.Fetch)       {}

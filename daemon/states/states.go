@@ -26,12 +26,10 @@ func (s Store) RecordFetch(f fleet.Fetch) {
 }
 
 // AppendTimeline implements observe.Store.
-func (s Store) AppendTimeline(entries []timeline.Entry) {
-	s.Store.AppendTimeline(entries)
-	for _, e := range entries {
-		if timeline.IsFile(e.Source) {
-			s.Index.Touch(e.MAC)
-		}
+func (s Store) AppendTimeline(e timeline.Entry) {
+	s.Store.AppendTimeline(e)
+	if timeline.IsFile(e.Source) {
+		s.Index.Touch(e.MAC)
 	}
 }
 

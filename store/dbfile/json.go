@@ -7,16 +7,16 @@ import (
 	"fmt"
 )
 
-// jsonVersion is the first byte of a payload that is JSON. A change that an older plugtone would misread gets a new one,
+// JSONVersion is the first byte of a payload that is JSON. A change that an older plugtone would misread gets a new one,
 // and a new version of the file's schema.
-const jsonVersion = 1
+const JSONVersion = 1
 
 // ErrNewer is wrapped by the error of a payload that a newer plugtone wrote.
 var ErrNewer = errors.New("written by a newer plugtone")
 
 // Encode returns v as a payload.
 func Encode(v any) ([]byte, error) {
-	buf := bytes.NewBuffer([]byte{jsonVersion})
+	buf := bytes.NewBuffer([]byte{JSONVersion})
 	enc := json.NewEncoder(buf)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(v); err != nil {
@@ -51,9 +51,9 @@ func Decode(b []byte, v any) error {
 	switch {
 	case len(b) == 0:
 		return Damagedf("empty record")
-	case b[0] > jsonVersion:
+	case b[0] > JSONVersion:
 		return fmt.Errorf("record version %d: %w", b[0], ErrNewer)
-	case b[0] != jsonVersion:
+	case b[0] != JSONVersion:
 		return Damagedf("record version %d", b[0])
 	}
 	if err := json.Unmarshal(b[1:], v); err != nil {

@@ -30,12 +30,10 @@ func TestEventsThatWaitOnAFullDiskAreBoundedAndWrittenLater(t *testing.T) {
 	var log bytes.Buffer
 	h.cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
 	s := h.open()
-	var many []timeline.Entry
 	for n := range queueMax + 10 {
 		h.recorded[mac(n)] = true
-		many = append(many, timeline.Entry{Time: h.now, MAC: mac(n), Source: "dhcp", Verdict: "acked"})
+		s.AppendTimeline(timeline.Entry{Time: h.now, MAC: mac(n), Source: "dhcp", Verdict: "acked"})
 	}
-	s.AppendTimeline(many)
 	if err := s.Flush(); err == nil {
 		t.Fatal("they fit")
 	}

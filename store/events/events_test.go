@@ -47,7 +47,7 @@ func TestEveryMemberOfAnEntryIsKept(t *testing.T) {
 		storetest.Fill(r, reflect.ValueOf(&f).Elem(), "fetch")
 		storetest.Fill(r, reflect.ValueOf(&d).Elem(), "discovered")
 		_ = s.ForgetPhone(d.MAC)
-		s.AppendTimeline([]timeline.Entry{e})
+		s.AppendTimeline(e)
 		s.RecordFetch(f)
 		s.SeePhone(d)
 		must(t, s.Flush())
@@ -83,7 +83,7 @@ func TestTimelineKeepsTheNewestEntries(t *testing.T) {
 			case 1:
 				s = h.open()
 			default:
-				s.AppendTimeline([]timeline.Entry{entry(m, n)})
+				s.AppendTimeline(entry(m, n))
 				model[m] = append(model[m], int64(n))
 			}
 			for _, m := range macs {
@@ -126,14 +126,14 @@ func TestEventsAreWrittenAtMostOnceASecond(t *testing.T) {
 			t.Errorf("%d commits while nothing happened", n-idle)
 		}
 		for n := range 100 {
-			s.AppendTimeline([]timeline.Entry{entry(mac(1), n)})
+			s.AppendTimeline(entry(mac(1), n))
 			synctest.Wait()
 			time.Sleep(50 * time.Millisecond)
 		}
 		if n := commits() - idle; n < 4 || n > 6 {
 			t.Errorf("%d commits in five seconds", n)
 		}
-		s.AppendTimeline([]timeline.Entry{entry(mac(1), 100)})
+		s.AppendTimeline(entry(mac(1), 100))
 		stop()
 		running.Wait()
 		if len(s.queue) != 0 {
@@ -161,7 +161,8 @@ func TestTimelineIsCompleteWhileItIsWritten(t *testing.T) {
 		}
 	})
 	for n := range 150 {
-		s.AppendTimeline([]timeline.Entry{entry(mac(1), n), entry(mac(2), n)})
+		s.AppendTimeline(entry(mac(1), n))
+		s.AppendTimeline(entry(mac(2), n))
 		got, err := s.Timeline(mac(1), 1000)
 		if err != nil || len(got) != n+1 || got[n].Bytes != int64(n) || got[0].Bytes != 0 {
 			t.Fatalf("after %d: %v, %v", n+1, numbers(got), err)
@@ -177,7 +178,8 @@ func TestQuietPhonesWithoutRecordLoseTheirTimelinesFirst(t *testing.T) {
 	s := h.open()
 	h.recorded[mac(1)], h.recorded[mac(2)] = true, true
 	for n := 1; n <= 12; n++ {
-		s.AppendTimeline([]timeline.Entry{entry(mac(n), n), entry(mac(n), n)})
+		s.AppendTimeline(entry(mac(n), n))
+		s.AppendTimeline(entry(mac(n), n))
 		s.RecordFetch(fleet.Fetch{MAC: mac(n), File: "a"})
 		must(t, s.Flush())
 	}
@@ -206,7 +208,7 @@ func TestQuietPhonesWithoutRecordLoseTheirTimelinesFirst(t *testing.T) {
 func TestTextsFromTheNetworkAreBounded(t *testing.T) {
 	s := newFixture(t).open()
 	long := strings.Repeat("x", 1023) + "\xe4" + strings.Repeat("y", 100_000)
-	s.AppendTimeline([]timeline.Entry{{MAC: mac(1), File: long, Reason: "a\xff"}})
+	s.AppendTimeline(timeline.Entry{MAC: mac(1), File: long, Reason: "a\xff"})
 	s.SeePhone(fleet.Discovered{MAC: mac(1), Hostname: long})
 	s.RecordFetch(fleet.Fetch{MAC: mac(1), File: long})
 	before, err := s.Timeline(mac(1), 1)

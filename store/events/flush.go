@@ -57,7 +57,7 @@ func (db *DB) flush(all bool) error {
 func chunk(all []queued, phones, entries int) (chunks []map[dhcp.MAC][]queued) {
 	byPhone := map[dhcp.MAC][]queued{}
 	for _, q := range all {
-		byPhone[q.entry.MAC] = append(byPhone[q.entry.MAC], q)
+		byPhone[q.mac] = append(byPhone[q.mac], q)
 	}
 	chunks = []map[dhcp.MAC][]queued{{}}
 	n := 0 // entries in the last
@@ -88,7 +88,7 @@ func (db *DB) collect(all bool) (batch, error) {
 		macs[mac] = true
 	}
 	for _, q := range queue {
-		macs[q.entry.MAC] = true
+		macs[q.mac] = true
 	}
 	var err error
 	if b.recorded, err = db.c.Recorded(slices.Collect(maps.Keys(macs))); err != nil {
@@ -101,7 +101,7 @@ func (db *DB) collect(all bool) (batch, error) {
 		}
 	}
 	for _, q := range queue {
-		if b.recorded[q.entry.MAC] && db.file != nil {
+		if b.recorded[q.mac] && db.file != nil {
 			b.write = append(b.write, q)
 		} else {
 			b.strangers.add(q, db.c.PerPhone)
@@ -165,22 +165,20 @@ func (db *DB) writeChunk(entries map[dhcp.MAC][]queued, b batch, last bool) erro
 	})
 }
 
-// AppendTimeline takes entries to be written within a second or so. It never waits for the disk. When the disk can't follow
+// AppendTimeline takes an entry to be written within a second or so. It never waits for the disk. When the disk can't follow
 // the oldest entries are dropped and counted.
-func (db *DB) AppendTimeline(entries []timeline.Entry) {
-	db.mu.Lock()
-	for _, entry := range entries {
-		entry.Time = entry.Time.UTC().Round(0)
-		for _, text := range []*string{&entry.Reason, &entry.File, &entry.Options, &entry.Vendor, &entry.Model, &entry.Firmware} {
-			*text = clip(*text)
-		}
-		if len(db.queue) >= queueMax {
-			db.queue = slices.Clone(db.queue[queueMax/4:]) // a copy: flush may be reading the old one
-			db.drop(queueMax / 4)
-		}
-		db.last++
-		db.queue = append(db.queue, queued{db.last, entry})
+func (db *DB) AppendTimeline(entry timeline.Entry) {
+	entry.Time = entry.Time.UTC().Round(0)
+	for _, text := range []*string{&entry.Reason, &entry.File, &entry.Options, &entry.Vendor, &entry.Model, &entry.Firmware} {
+		*text = clip(*text)
 	}
+	db.mu.Lock()
+	if len(db.queue) >= queueMax {
+		db.queue = slices.Clone(db.queue[queueMax/4:]) // a copy: flush may be reading the old one
+		db.drop(queueMax / 4)
+	}
+	db.last++
+	db.queue = append(db.queue, queued{db.last, entry.MAC, &entry})
 	db.mu.Unlock()
 	db.wake.put()
 }

@@ -26,12 +26,13 @@ func TestAFloodOfPhonesWithoutRecordIsBounded(t *testing.T) {
 	for n := range 20 {
 		h.recorded[mac(n)] = true
 		for i := range 5 {
-			s.AppendTimeline([]timeline.Entry{entry(mac(n), i)})
+			s.AppendTimeline(entry(mac(n), i))
 		}
 	}
 	for n := range 65_536 {
 		stranger := mac(1000 + n)
-		s.AppendTimeline([]timeline.Entry{wordy(stranger, n), wordy(stranger, n)})
+		s.AppendTimeline(wordy(stranger, n))
+		s.AppendTimeline(wordy(stranger, n))
 		if n%4096 == 0 {
 			h.now = h.now.Add(20 * time.Second)
 			must(t, s.Flush())
@@ -67,13 +68,13 @@ func TestAFloodOfPhonesWithoutRecordIsBounded(t *testing.T) {
 func TestPhoneThatGetsARecordKeepsItsTimeline(t *testing.T) {
 	h := newFixture(t)
 	s := h.open()
-	s.AppendTimeline([]timeline.Entry{entry(mac(1), 1)})
+	s.AppendTimeline(entry(mac(1), 1))
 	must(t, s.flush(false))
 	if len(s.timelines.phones) != 0 {
 		t.Error("the timeline of a phone without a record is written at once")
 	}
 	h.recorded[mac(1)] = true
-	s.AppendTimeline([]timeline.Entry{entry(mac(1), 2)})
+	s.AppendTimeline(entry(mac(1), 2))
 	must(t, s.flush(false))
 	if got, err := s.Timeline(mac(1), 10); err != nil || fmt.Sprint(numbers(got)) != "[1 2]" || len(s.strangers) != 0 {
 		t.Errorf("%v, %v", numbers(got), err)
@@ -91,7 +92,7 @@ func TestTheFileStaysBelowItsLimit(t *testing.T) {
 		for p := range phones {
 			h.recorded[mac(p)] = true
 			n++
-			s.AppendTimeline([]timeline.Entry{wordy(mac(p), n)})
+			s.AppendTimeline(wordy(mac(p), n))
 		}
 		if err := s.Flush(); err != nil {
 			t.Fatalf("round %d: %v", round, err)
@@ -115,12 +116,12 @@ func TestALargeFileIsMadeSmaller(t *testing.T) {
 	for n := range 100 {
 		h.recorded[mac(n)] = true
 		for i := range 200 {
-			s.AppendTimeline([]timeline.Entry{wordy(mac(n), i)})
+			s.AppendTimeline(wordy(mac(n), i))
 		}
 		must(t, s.Flush())
 	}
 	for n := range 900 {
-		s.AppendTimeline([]timeline.Entry{wordy(mac(1000+n), n)})
+		s.AppendTimeline(wordy(mac(1000+n), n))
 	}
 	must(t, s.Flush())
 	before := s.file.Size()
@@ -138,7 +139,7 @@ func TestALargeFileIsMadeSmaller(t *testing.T) {
 	if got, err := s.Timeline(mac(1899), 10); err != nil || len(got) != 1 || len(s.timelines.phones) > 200 {
 		t.Errorf("the last phone without a record: %d entries; %d timelines, %v", len(got), len(s.timelines.phones), err)
 	}
-	s.AppendTimeline([]timeline.Entry{wordy(mac(1), 200)})
+	s.AppendTimeline(wordy(mac(1), 200))
 	s = h.open()
 	if got, err := s.Timeline(mac(1), 1); err != nil || len(got) != 1 || got[0].Bytes != 200 {
 		t.Errorf("after opening again: %v, %v", numbers(got), err)

@@ -15,8 +15,8 @@ type strangers map[dhcp.MAC][]queued
 const strangerEntries = 8
 
 func (s strangers) add(q queued, perPhone int) {
-	entries := append(slices.Clip(s[q.entry.MAC]), q) // a copy: the old one may be read
-	s[q.entry.MAC] = entries[max(0, len(entries)-perPhone):]
+	entries := append(slices.Clip(s[q.mac]), q) // a copy: the old one may be read
+	s[q.mac] = entries[max(0, len(entries)-perPhone):]
 }
 
 // limit removes the strangers that were quiet for longest beyond that number, and some more, so that a flood does not sort

@@ -63,10 +63,13 @@ func extend(t dbfile.Table, mac dhcp.MAC, entries []queued, perPhone int) error 
 		k, v := lastOf(c, mac)
 		written = readEntry(t, k, v).Number
 	}
-	entries = slices.DeleteFunc(slices.Clone(entries), func(q queued) bool { return q.number <= written })
+	var v []byte
 	for _, q := range entries[max(0, len(entries)-perPhone):] {
-		v, err := dbfile.Encode(&entryRecord{q.entry, q.number})
-		if err != nil {
+		if q.number <= written {
+			continue
+		}
+		var err error
+		if v, err = appendEntry(v[:0], q.entry, q.number); err != nil {
 			return err
 		}
 		last++
@@ -104,10 +107,15 @@ func lastOf(c *bolt.Cursor, mac dhcp.MAC) (k, v []byte) {
 // Timeline returns the newest limit entries of a phone, the oldest of them first, those that are not written yet too.
 func (db *DB) Timeline(mac dhcp.MAC, limit int) ([]timeline.Entry, error) {
 	db.mu.Lock()
-	waiting := slices.Clone(db.strangers[mac]) // before the file: an entry that is written meanwhile is known by its number
-	for _, q := range db.queue {
-		if q.entry.MAC == mac {
-			waiting = append(waiting, q)
+	var waiting []queued // newest first; before the file: an entry that is written meanwhile is known by its number
+	for _, from := range [][]queued{db.queue, db.strangers[mac]} {
+		for _, q := range slices.Backward(from) {
+			if len(waiting) == limit {
+				break
+			}
+			if q.mac == mac {
+				waiting = append(waiting, q)
+			}
 		}
 	}
 	db.mu.Unlock()
@@ -131,9 +139,9 @@ func (db *DB) Timeline(mac dhcp.MAC, limit int) ([]timeline.Entry, error) {
 		}
 		return nil
 	})
-	for _, q := range slices.Backward(waiting) {
+	for _, q := range waiting {
 		if q.number > written {
-			found = append(found, q.entry)
+			found = append(found, *q.entry)
 		}
 	}
 	found = append(found, stored...)
