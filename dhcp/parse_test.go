@@ -11,7 +11,7 @@ import (
 	"plugtone/dhcp/engine"
 )
 
-func TestParseRange(t *testing.T) {
+func TestRangesAreReadAndPrinted(t *testing.T) {
 	for in, want := range map[string]string{"10.0.0.1-10.0.0.9": "10.0.0.1-10.0.0.9", " 10.0.0.1 - 10.0.0.1 ": "10.0.0.1", "10.0.0.7": "10.0.0.7", "10.0.1.0/24": "10.0.1.0-10.0.1.255"} {
 		r, err := dhcp.ParseRange(in)
 		if err != nil || r.String() != want {

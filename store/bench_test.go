@@ -17,7 +17,7 @@ import (
 	"plugtone/store/records"
 )
 
-func TestMetrics(t *testing.T) {
+func TestMetricsOfTheStoreMove(t *testing.T) {
 	h := newFixture(t)
 	r := prometheus.NewPedanticRegistry()
 	h.cfg.Registerer = r

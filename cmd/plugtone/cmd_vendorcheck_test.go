@@ -51,7 +51,7 @@ models:
 no pack
 `
 
-func TestVendorCheck(t *testing.T) {
+func TestVendorCheckReportsWhatItRendered(t *testing.T) {
 	dir := provisiontest.Unpack(t, twoPacks)
 	status, out, errs := command(t, "vendor", "check", dir)
 	if status != 0 || !matches(`(?s)mine: mine: no problems; 2 models, 16 files rendered for 10 sample phones and read back, 0 goldens\n.*more: digium, extending digium: no problems; \d+ models`, out) ||

@@ -134,8 +134,8 @@ func TestPasswordFile(t *testing.T) {
 	}
 }
 
-// TestJSON runs every command that prints data with --json: it must be one JSON value and nothing else.
-func TestJSON(t *testing.T) {
+// TestEveryListIsOneJSONValue runs every command that prints data with --json: it must be one JSON value and nothing else.
+func TestEveryListIsOneJSONValue(t *testing.T) {
 	s := newShell(t)
 	s.office()
 	s.Discover(fleet.Discovered{MAC: mac(t, "00:15:65:00:00:09"), Vendor: "acme"})
@@ -152,7 +152,7 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-func TestBackupFile(t *testing.T) {
+func TestBackupIsWrittenToAFileOfItsOwn(t *testing.T) {
 	s := newShell(t)
 	file := filepath.Join(t.TempDir(), "b.tar")
 	s.ok("backup " + file)
@@ -177,7 +177,7 @@ func TestBackupFile(t *testing.T) {
 	}
 }
 
-func TestNoDaemon(t *testing.T) {
+func TestCommandsWithoutADaemonSaySo(t *testing.T) {
 	s := &shell{t: t}
 	t.Setenv("PLUGTONE_ADMIN", "unix:"+filepath.Join(t.TempDir(), "none.sock"))
 	t.Setenv("PLUGTONE_TOKEN", "")

@@ -23,7 +23,7 @@ func openStore(t *testing.T, dir string) *store.Store {
 	return s
 }
 
-func TestRestore(t *testing.T) {
+func TestRestoreMakesAFolderOfABackup(t *testing.T) {
 	sh := &shell{t: t}
 	if status, _, errs := sh.run("restore x.tar"); status != 2 || !strings.Contains(errs, "--data-dir DIR is needed") {
 		t.Errorf("without a folder: %d %s", status, errs)

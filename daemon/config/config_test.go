@@ -58,7 +58,7 @@ func golden(t *testing.T, path string, f func(name string, data []byte) string) 
 	}
 }
 
-func TestProblems(t *testing.T) {
+func TestEveryProblemOfAFileIsReported(t *testing.T) {
 	golden(t, "testdata/problems.txtar", func(name string, data []byte) string {
 		c, _, err := Parse(name, data)
 		if err == nil || c != nil {
@@ -73,7 +73,7 @@ func TestProblems(t *testing.T) {
 	})
 }
 
-func TestWarnings(t *testing.T) {
+func TestWarningsOfAFileAreReported(t *testing.T) {
 	golden(t, "testdata/warnings.txtar", func(name string, data []byte) string {
 		_, warnings, err := Parse(name, data)
 		if err != nil {
@@ -176,7 +176,7 @@ func TestSecretsAreNotRepeated(t *testing.T) {
 	}
 }
 
-func TestForAddresses(t *testing.T) {
+func TestSubnetsOfAnInterfacesAddresses(t *testing.T) {
 	p, a := netip.MustParsePrefix, netip.MustParseAddr
 	s, err := forAddresses("voice0", []netip.Prefix{p("10.20.0.2/22"), p("10.20.1.1/22"), p("192.0.2.1/24")}, []netip.Addr{a("192.168.1.1"), a("10.20.0.1")})
 	if err != nil {
@@ -214,14 +214,14 @@ func TestNonUTF8FileAndFileAsDataDirAreProblems(t *testing.T) {
 	}
 }
 
-func TestNameservers(t *testing.T) {
+func TestNameserversOfThisHostAreLeftOut(t *testing.T) {
 	got := nameservers("# 1.1.1.1\nsearch example.com\nnameserver 127.0.0.53\nnameserver 10.0.0.53\nnameserver 10.0.0.53\nnameserver fe80::1%eth0\nnameserver\nnameserver 9.9.9.9 # x\nnameserver 8.8.8.8\nnameserver 8.8.4.4\n")
 	if fmt.Sprint(got) != "[10.0.0.53 9.9.9.9 8.8.8.8]" {
 		t.Errorf("%v", got)
 	}
 }
 
-func TestForInterface(t *testing.T) {
+func TestInterfaceWithoutASubnetIsAnError(t *testing.T) {
 	for _, name := range []string{"nosuchif0", "a/b", "lo"} { // lo is a /8
 		if _, err := ForInterface(name); err == nil {
 			t.Errorf("%s: got no error", name)
@@ -229,7 +229,7 @@ func TestForInterface(t *testing.T) {
 	}
 }
 
-func TestHosts(t *testing.T) {
+func TestHostsOfAPrefix(t *testing.T) {
 	for prefix, want := range map[string]string{
 		"10.0.0.0/24": "10.0.0.1-10.0.0.254", "10.0.0.4/30": "10.0.0.5-10.0.0.6", "10.0.0.4/31": "10.0.0.4-10.0.0.5",
 		"10.0.0.4/32": "10.0.0.4-10.0.0.4", "0.0.0.0/0": "0.0.0.1-255.255.255.254",

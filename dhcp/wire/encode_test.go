@@ -177,7 +177,7 @@ func TestEncodeLongOptionC26(t *testing.T) {
 	}
 }
 
-func TestSummary(t *testing.T) {
+func TestSummaryNamesEveryOptionOfAReply(t *testing.T) {
 	r := reply(opt(1, 4), dhcp.Option{Code: 66, Data: []byte("http://10.20.0.2/\x00")}, dhcp.Option{Code: 150, Data: []byte{10, 20, 0, 2}}, dhcp.Option{Code: 43, Data: []byte{1, 2}}, opt(15, 3))
 	r.RelayInfo = "x"
 	if got, want := Summary(r, []uint8{15}), "53 54 1 66=http://10.20.0.2/ 150=10.20.0.2 43=0x0102 82"; got != want {

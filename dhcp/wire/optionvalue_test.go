@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestParseOption(t *testing.T) {
+func TestOptionsAreReadByTheirType(t *testing.T) {
 	for in, want := range map[string]string{
 		"ip 10.20.0.1":             "\x0a\x14\x00\x01",
 		"ips 10.20.0.1, 10.20.0.2": "\x0a\x14\x00\x01\x0a\x14\x00\x02",

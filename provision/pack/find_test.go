@@ -7,7 +7,7 @@ import (
 	. "plugtone/provision/pack"
 )
 
-func TestFind(t *testing.T) {
+func TestFindModelByAnyOfItsNames(t *testing.T) {
 	s := acmeSet(t)
 	for _, tt := range []struct{ vendor, model, want string }{
 		{"", "a_2", "acme/A-2"}, {"", "Acme2", "acme/A-2"}, {"acme", "A1", "acme/A1"}, {"", "acmecorp/a1", "acme/A1"}, {"acme", "acmecorp/A1", "acme/A1"}, {"", "O1", "other/O1"},
@@ -27,7 +27,7 @@ func TestFind(t *testing.T) {
 	}
 }
 
-func TestDescribe(t *testing.T) {
+func TestDescribeCountsKeysAndModules(t *testing.T) {
 	d := acmeVendor(t).Describe()
 	if len(d.Models) != 3 || d.Models[0].Expansion != "2 x X1, 3 keys each" || d.Resync != "NOTIFY check-sync;reboot=false" {
 		t.Errorf("%+v", d)

@@ -12,7 +12,7 @@ import (
 	"plugtone/provision/phonefile"
 )
 
-func TestResolve(t *testing.T) {
+func TestResolveFilesOfARequestedName(t *testing.T) {
 	s := acmeSet(t)
 	show := func(ms []phonefile.Match) string {
 		var out []string
@@ -71,7 +71,7 @@ func FuzzResolve(f *testing.F) {
 	})
 }
 
-func TestIdentify(t *testing.T) {
+func TestIdentifyByEveryKindOfEvidence(t *testing.T) {
 	s := acmeSet(t)
 	for _, tt := range []struct {
 		name                        string
@@ -116,7 +116,7 @@ func TestIdentifyShowsSafely(t *testing.T) {
 	}
 }
 
-func TestOptions(t *testing.T) {
+func TestOptionsOfAModelInASubnet(t *testing.T) {
 	v := acmeVendor(t)
 	show := func(model string, site dhcp.Site) string {
 		o, err := v.Options(model, testMAC, site)

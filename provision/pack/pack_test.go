@@ -119,7 +119,7 @@ func acmePhone(model string) phonefile.Phone {
 		{Position: 2, Number: "1002", Password: "s4cret", Label: "1002", Registrar: fleet.Registrar{Host: "pbx", Port: 5060, Transport: "udp", RegisterExpires: setting.Duration(time.Hour)}}}}
 }
 
-func TestRender(t *testing.T) {
+func TestRenderWritesLinesKeysAndSettings(t *testing.T) {
 	v := acmeVendor(t)
 	p := acmePhone("A-2")
 	p.Keys = []fleet.Key{{Area: "line", Slot: 1, Type: "blf", Value: "1005"}, {Area: "line", Slot: 3, Type: "line", Line: 2}, {Area: "line", Slot: 5, Type: "speed_dial", Value: "9", Line: 2},
@@ -264,7 +264,7 @@ func TestUnknownModel(t *testing.T) {
 	}
 }
 
-func TestFiles(t *testing.T) {
+func TestFilesOfAPhoneInOrder(t *testing.T) {
 	v := acmeVendor(t)
 	var got []string
 	for _, f := range v.Files(acmePhone("A-2")) {
@@ -276,7 +276,7 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-func TestCheckKey(t *testing.T) {
+func TestCheckKeyAgainstTheModel(t *testing.T) {
 	v := acmeVendor(t)
 	for _, tt := range []struct {
 		model string
@@ -332,7 +332,7 @@ func TestSettingsAndExtra(t *testing.T) {
 }
 
 // Equal phones get equal bytes, also from many goroutines.
-func TestRenderAtOnce(t *testing.T) {
+func TestRenderAtOnceGivesEqualBytes(t *testing.T) {
 	v := acmeVendor(t)
 	p := acmePhone("A-2")
 	p.Settings = map[string]any{"time_zone": "Asia/Tokyo"}

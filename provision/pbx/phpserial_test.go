@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestUnserialize(t *testing.T) {
+func TestUnserializeReadsArraysAndRefusesTheRest(t *testing.T) {
 	got, err := unserialize(`a:4:{s:1:"a";i:-5;i:7;a:1:{i:0;b:1;}s:4:"n;"}";N;s:1:"d";d:0.5;}`)
 	want := map[string]any{"a": "-5", "7": map[string]any{"0": "1"}, `n;"}`: "", "d": "0.5"}
 	if err != nil || !reflect.DeepEqual(got, want) {

@@ -8,7 +8,7 @@ import (
 )
 
 // Where the server is the SIP domain too, a domain other than the host is the server, and the hosts are outbound proxies.
-func TestDomainAsHost(t *testing.T) {
+func TestDomainTakesThePlaceOfTheHost(t *testing.T) {
 	plain := fleet.Registrar{Host: "pbx.example.com", Port: 5080, Transport: "tls"}
 	with := func(change func(*fleet.Registrar)) fleet.Registrar {
 		r := plain

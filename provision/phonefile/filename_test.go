@@ -23,7 +23,7 @@ func FuzzCleanName(f *testing.F) {
 	})
 }
 
-func TestCleanName(t *testing.T) {
+func TestCleanNameStaysInItsFolder(t *testing.T) {
 	good := map[string]string{
 		"001565123456.cfg": "001565123456.cfg", "/001565123456.cfg": "001565123456.cfg", "//a//b": "a/b", `\a\b`: "a/b", "./a/./b": "a/b", "a b.cfg": "a b.cfg",
 	}

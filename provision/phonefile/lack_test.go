@@ -58,7 +58,7 @@ func TestLinesLeftOut(t *testing.T) {
 	}
 }
 
-func TestParseSpan(t *testing.T) {
+func TestSpansAreReadAndRefused(t *testing.T) {
 	for text, want := range map[string]Span{"": {1, 0}, "5-6": {5, 6}, "2-": {2, 0}, "7": {7, 7}} {
 		if got, err := ParseSpan(text); err != nil || got != want {
 			t.Errorf("%q is %v, %v", text, got, err)

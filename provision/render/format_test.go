@@ -84,7 +84,7 @@ func TestFormatsRefuseWhatTheyCanNotCarry(t *testing.T) {
 	}
 }
 
-func TestBytes(t *testing.T) {
+func TestBytesOfEveryFormat(t *testing.T) {
 	f := formats(t)
 	for _, tt := range []struct {
 		format string
@@ -109,7 +109,7 @@ func TestBytes(t *testing.T) {
 	}
 }
 
-func TestNames(t *testing.T) {
+func TestNamesThatAFormatCanWrite(t *testing.T) {
 	f := formats(t)
 	for _, tt := range []struct {
 		format, name string

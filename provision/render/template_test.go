@@ -138,7 +138,7 @@ func TestDocumentsCarryAnyValue(t *testing.T) {
 	})
 }
 
-func TestTextDocument(t *testing.T) {
+func TestTextDocumentIsWrittenAsItIs(t *testing.T) {
 	tt := mustCompile(t, "include:config <{{.V}}>\n", document(t, "text"), true)
 	if out, err := tt.Document(map[string]any{"V": "a b"}); err != nil || string(out) != "include:config <a b>\n" {
 		t.Errorf("%q %v", out, err)
@@ -229,7 +229,7 @@ func TestErrorsNameTheField(t *testing.T) {
 	}
 }
 
-func TestFunctions(t *testing.T) {
+func TestFunctionsOfTemplates(t *testing.T) {
 	f := formats(t)["ini"]
 	data := map[string]any{"L": []string{"a", "b"}, "D": 90 * time.Second, "T": true, "F": false, "E": ""}
 	for action, want := range map[string]string{
@@ -245,7 +245,7 @@ func TestFunctions(t *testing.T) {
 	}
 }
 
-func TestFields(t *testing.T) {
+func TestFieldsThatATemplateUses(t *testing.T) {
 	tt, err := Compile(Source{"x.tmpl", `{{range .Lines}}{{template "used" .}}{{end}}{{if setting "dtmf"}}{{$.Model}}{{end}}{{(index .Keys 0).Label}}`},
 		[]Source{{"_p.tmpl", `{{define "used"}}{{.Password}}{{end}}{{define "unused"}}{{.Secret}}{{end}}`}}, document(t, "text"),
 		template.FuncMap{"setting": func(string) any { return nil }}, true)

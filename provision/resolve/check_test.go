@@ -200,7 +200,7 @@ func TestCheckDeviceTellsFaultsOfTheStore(t *testing.T) {
 	}
 }
 
-func TestCheckProfile(t *testing.T) {
+func TestCheckProfileNamesTheFieldAndTheMend(t *testing.T) {
 	r, packs := office(t), provisiontest.Packs(t)
 	check := func(p *fleet.Profile) (err error) {
 		_ = r.View(func(f fleet.View) error { err = resolve.CheckProfile(f, packs, p); return nil })

@@ -265,7 +265,7 @@ func TestCheckLeavesItsInputAlone(t *testing.T) {
 	}
 }
 
-func TestDurations(t *testing.T) {
+func TestDurationsAreReadAndPrinted(t *testing.T) {
 	tests := []struct{ in, out string }{{"8d", "8d"}, {"90s", "1m30s"}, {"24h", "1d"}, {"1h30m", "1h30m"}, {"0s", "0s"}, {"25h", "25h"}, {"1h0m5s", "1h0m5s"}}
 	for _, tt := range tests {
 		d, err := ParseDuration(tt.in)
@@ -283,7 +283,7 @@ func TestDurations(t *testing.T) {
 	}
 }
 
-func TestHosts(t *testing.T) {
+func TestHostsAreTakenOrRefused(t *testing.T) {
 	for _, good := range []string{"10.0.0.1", "pbx", "pbx.example.com", "pbx.example.com.", "_sip._udp.example.com", "a-b.c1"} {
 		if !IsHost(good) {
 			t.Errorf("%q is refused", good)
@@ -306,7 +306,7 @@ func TestHosts(t *testing.T) {
 	}
 }
 
-func TestOneLine(t *testing.T) {
+func TestOneLineRefusesControlCharacters(t *testing.T) {
 	for _, good := range []string{"", "Bob", "Büro Nord", "会議室", "🙂 <a & b> \"x\""} {
 		if err := OneLine(good); err != nil {
 			t.Errorf("%q: %v", good, err)

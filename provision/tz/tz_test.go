@@ -10,7 +10,7 @@ import (
 	_ "time/tzdata"
 )
 
-func TestLoad(t *testing.T) {
+func TestLoadKnownZones(t *testing.T) {
 	tests := []struct {
 		name, posix, long string
 		irregular         bool
@@ -80,7 +80,7 @@ func TestAgainstZoneFiles(t *testing.T) {
 	}
 }
 
-func TestRuleForms(t *testing.T) {
+func TestRulesInEveryFormOfTheVendors(t *testing.T) {
 	z, err := Load("Europe/Berlin")
 	if err != nil {
 		t.Fatal(err)
@@ -132,7 +132,7 @@ func TestChangeAtMidnightIsNotEarly(t *testing.T) {
 	}
 }
 
-func TestUnknown(t *testing.T) {
+func TestUnknownZonesAreRefused(t *testing.T) {
 	for _, name := range []string{"", "Local", "Mars/Phobos", "../etc/passwd"} {
 		if _, err := Load(name); err == nil {
 			t.Errorf("%q was taken for a time zone", name)

@@ -116,7 +116,7 @@ func TestSlowPBXHoldsUpNoOther(t *testing.T) {
 	all.Wait()
 }
 
-func TestLogin(t *testing.T) {
+func TestLoginToThePBXByBasicAndDigest(t *testing.T) {
 	f := newFixture(t)
 	md5sum := func(parts ...string) string {
 		sum := md5.Sum([]byte(strings.Join(parts, ":")))

@@ -204,7 +204,7 @@ func plainAccounts(p phonefile.Phone) phonefile.Phone {
 	return p
 }
 
-func TestAnyDevice(t *testing.T) {
+func TestAnyDeviceRendersOrIsRefused(t *testing.T) {
 	for _, v := range load(t).Vendors() {
 		t.Run(v.ID, func(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {

@@ -53,7 +53,7 @@ func load(t testing.TB) *pack.Set {
 }
 
 // Every pack by itself: the same checks as an operator's own pack, every golden, every recogniser.
-func TestPacks(t *testing.T) {
+func TestPacksPassTheChecksOfOperatorsPacks(t *testing.T) {
 	dirs, _ := filepath.Glob("*/vendor.yaml")
 	for _, d := range dirs {
 		dir := filepath.Dir(d)
@@ -78,7 +78,7 @@ func TestPacks(t *testing.T) {
 }
 
 // Each pack recognises its own examples while all others are loaded.
-func TestRecognise(t *testing.T) {
+func TestEachPackRecognisesItsExamplesAmongAll(t *testing.T) {
 	s := load(t)
 	for _, v := range s.Vendors() {
 		t.Run(v.ID, func(t *testing.T) {
@@ -96,7 +96,7 @@ func TestRecognise(t *testing.T) {
 }
 
 // The packs compiled into the program are those in this folder.
-func TestEmbedded(t *testing.T) {
+func TestEmbeddedPacksAreThoseOfTheFolder(t *testing.T) {
 	dirs, _ := filepath.Glob("*/*")
 	for _, f := range dirs {
 		if ext := filepath.Ext(f); ext != ".yaml" && ext != ".tmpl" {

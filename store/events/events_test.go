@@ -224,7 +224,7 @@ func TestTextsFromTheNetworkAreBounded(t *testing.T) {
 	}
 }
 
-func TestFetches(t *testing.T) {
+func TestFetchesKeepTheLastOfEachFile(t *testing.T) {
 	h := newFixture(t)
 	s := h.open()
 	fetch := func(file string, n int) fleet.Fetch {

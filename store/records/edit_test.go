@@ -117,7 +117,7 @@ func TestALargeEditNamesItsFirstRecords(t *testing.T) {
 	}
 }
 
-func TestHistory(t *testing.T) {
+func TestHistoryKeepsTheNewestChanges(t *testing.T) {
 	s := newFixture(t).open()
 	for i := range 60 {
 		must(t, s.Edit("anna", fmt.Sprint("label ", i), func(e fleet.Edit) error {
@@ -297,7 +297,7 @@ func compareView(t *rapid.T, f fleet.View) map[netip.Addr]dhcp.MAC {
 	return reserved
 }
 
-func TestTokens(t *testing.T) {
+func TestTokensAreStoredByNameAndFoundByHash(t *testing.T) {
 	s := newFixture(t).open()
 	must(t, s.PutToken("root", fleet.Token{Name: "ci", Role: "viewer", Hash: "aa", CreatedAt: startOfTime}))
 	must(t, s.PutToken("root", fleet.Token{Name: "boss", Role: "admin", Hash: "bb", CreatedAt: startOfTime, CreatedBy: "root"}))

@@ -35,7 +35,7 @@ func TestExampleOfRFC7616(t *testing.T) {
 	}
 }
 
-func TestDigest(t *testing.T) {
+func TestDigestOfEveryOldStack(t *testing.T) {
 	nonce := issuer().Nonce(now, from)
 	ha1, ha2 := md("u:plugtone:pw"), md("GET:/x.cfg")
 	for _, tt := range []struct{ name, header string }{
@@ -64,7 +64,7 @@ func TestDigest(t *testing.T) {
 	}
 }
 
-func TestBasic(t *testing.T) {
+func TestBasicProvesThePassword(t *testing.T) {
 	a, ok := Parse("basic " + base64.StdEncoding.EncodeToString([]byte("u:p:w")))
 	if !ok || a.Scheme != Basic || a.User != "u" || !a.Proves("p:w", "GET") || a.Proves("p", "GET") || !a.Fresh(issuer(), now, from) {
 		t.Errorf("%+v %v", a, ok)
@@ -119,7 +119,7 @@ func TestNonceExpires(t *testing.T) {
 	}
 }
 
-func TestChallenge(t *testing.T) {
+func TestChallengeOfEachScheme(t *testing.T) {
 	i := issuer()
 	if c := i.Challenge(Digest, now, from, false); strings.Count(c, "Digest ") != 1 || !strings.Contains(c, "algorithm=MD5") || strings.Contains(c, "stale") {
 		t.Error(c)

@@ -10,7 +10,7 @@ import (
 
 // Prefixes of all lengths go to the makers of makers.csv, those of others are left out, and the date is that of the
 // newest list.
-func TestRun(t *testing.T) {
+func TestRunWritesThePrefixesOfMakers(t *testing.T) {
 	from, dir := t.TempDir(), t.TempDir()
 	const head = "Registry,Assignment,Organization Name,Organization Address\n"
 	lists := map[string]string{

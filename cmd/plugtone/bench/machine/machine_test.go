@@ -41,7 +41,7 @@ func TestStatNameMayHaveBrackets(t *testing.T) {
 	}
 }
 
-func TestWorkplace(t *testing.T) {
+func TestWorkplaceIsMadeAndRemoved(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "made")
 	work, program, remove, err := Workplace(dir, "true")
 	if err != nil || filepath.Dir(work) != dir || !filepath.IsAbs(program) {
