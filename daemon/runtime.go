@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -201,5 +202,6 @@ func (p *runtimeConfig) needsRestart(new *runtimeConfig) []string {
 	differs("provisioning.pnp", a.Provisioning.PnP.Enabled == b.Provisioning.PnP.Enabled)
 	differs("timeline", a.Timeline == b.Timeline)
 	differs("log.format", a.Log.Format == b.Log.Format)
+	differs("cluster", reflect.DeepEqual(a.Cluster, b.Cluster))
 	return keys
 }

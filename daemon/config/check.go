@@ -211,6 +211,9 @@ func (r *reader) checkFiles(c *Config) {
 	file("https.key_file", c.HTTPS.KeyFile, false)
 	file("admin.tls_cert_file", c.Admin.TLSCertFile, false)
 	file("admin.tls_key_file", c.Admin.TLSKeyFile, false)
+	for key, f := range c.Cluster.Etcd.files() {
+		file("cluster.etcd."+key, f, false)
+	}
 	for vendor, f := range c.HTTPS.ClientCAFiles {
 		file(yamlpos.Join("https.client_ca_files", vendor), f, false)
 	}

@@ -40,6 +40,7 @@ type Config struct {
 	Metrics      Metrics
 	Timeline     Timeline
 	History      History
+	Cluster      Cluster
 	PBX          []pbxsync.Source
 	Registrars   []pbxroute.Config
 	Log          Log
@@ -166,6 +167,7 @@ func Default() *Config {
 		}},
 		Timeline: Timeline{MaxSize: 256 << 20, PerPhone: 200, Strangers: 1000},
 		History:  History{Keep: 90 * 24 * time.Hour, Max: 10_000},
+		Cluster:  Cluster{KeyFile: DefaultClusterKey, Etcd: Etcd{Prefix: "/plugtone/"}},
 		Log:      Log{Level: "info", Format: "text"},
 	}
 }

@@ -164,8 +164,10 @@ func contractExample(dir string) *Config {
 		Admin:    Admin{[]AdminAddr{{Unix: "/tmp/a.sock"}, {TCP: port("10.20.0.2:8067")}}, []string{"phones.example.net"}, dir + "/cert", dir + "/key"},
 		Timeline: Timeline{1 << 30, 50, 7},
 		History:  History{30 * 24 * time.Hour, 500},
-		Metrics:  Metrics{[]netip.AddrPort{port("0.0.0.0:9100")}},
-		Log:      Log{"debug", "json"},
+		Cluster: Cluster{"voice-a", Etcd{[]string{"https://10.0.0.1:2379", "https://10.0.0.2:2379"},
+			dir + "/ca", dir + "/cert", dir + "/key", "plugtone", dir + "/key", "/voice/"}, dir + "/cluster.key"},
+		Metrics: Metrics{[]netip.AddrPort{port("0.0.0.0:9100")}},
+		Log:     Log{"debug", "json"},
 	}
 }
 

@@ -108,6 +108,7 @@ func (r *reader) root(n *yaml.Node, c *Config, ranges map[int]*subnetPlaces) {
 				"max":  r.toInt(&c.History.Max, 10, 1_000_000),
 			})
 		},
+		"cluster":    func(n *yaml.Node, at string) { readCluster(r, n, at, &c.Cluster) },
 		"pbx":        func(n *yaml.Node, at string) { r.pbx(n, at, &c.PBX) },
 		"registrars": func(n *yaml.Node, at string) { r.registrars(n, at, &c.Registrars) },
 		"log": func(n *yaml.Node, at string) {

@@ -1,0 +1,150 @@
+// Package etcdtest runs etcd for tests: real servers on ports of this machine.
+package etcdtest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"plugtone/store/etcd"
+)
+
+// Cluster is an etcd cluster. It ends with the test.
+type Cluster struct {
+	t       testing.TB
+	servers []*server
+}
+
+type server struct {
+	args   []string
+	client string // URL
+	cmd    *exec.Cmd
+	output *bytes.Buffer
+}
+
+// Start starts a cluster of n servers and waits until it answers. Flags are added to those of each server.
+func Start(t testing.TB, n int, flags ...string) *Cluster {
+	t.Helper()
+	if _, err := exec.LookPath("etcd"); err != nil {
+		if os.Getenv("PLUGTONE_REQUIRE_E2E") != "" {
+			t.Fatal(err)
+		}
+		t.Skip("SKIPPED: etcd is not installed (Debian package etcd-server)")
+	}
+	c := &Cluster{t: t}
+	var peers, members []string
+	for i := range n {
+		peers = append(peers, "http://"+freeAddr(t))
+		members = append(members, fmt.Sprintf("s%d=%s", i, peers[i]))
+	}
+	for i := range n {
+		client := "http://" + freeAddr(t)
+		c.servers = append(c.servers, &server{client: client, args: append([]string{
+			"--name", fmt.Sprintf("s%d", i), "--data-dir", t.TempDir(), "--listen-client-urls", client, "--advertise-client-urls", client,
+			"--listen-peer-urls", peers[i], "--initial-advertise-peer-urls", peers[i], "--initial-cluster", strings.Join(members, ","),
+			"--log-level", "error", "--unsafe-no-fsync"}, flags...)})
+		c.StartServer(i)
+	}
+	t.Cleanup(func() {
+		for i := range c.servers {
+			c.Kill(i)
+		}
+	})
+	for i := range n {
+		c.waitAnswer(i)
+	}
+	return c
+}
+
+// freeAddr returns an address of this machine with a port that is free now.
+func freeAddr(t testing.TB) string {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// StartServer starts a server again that was killed, with its data.
+func (c *Cluster) StartServer(i int) {
+	s := c.servers[i]
+	s.output = new(bytes.Buffer)
+	s.cmd = exec.Command("etcd", s.args...)
+	s.cmd.Env = append(os.Environ(), "ETCD_UNSUPPORTED_ARCH=arm64")
+	s.cmd.Stdout, s.cmd.Stderr = s.output, s.output
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := s.cmd.Start(); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// Kill ends a server at once.
+func (c *Cluster) Kill(i int) {
+	if s := c.servers[i]; s.cmd != nil {
+		_ = s.cmd.Process.Kill()
+		_ = s.cmd.Wait()
+		s.cmd = nil
+	}
+}
+
+// Signal sends a signal, such as SIGSTOP, to a server.
+func (c *Cluster) Signal(i int, s os.Signal) {
+	if err := c.servers[i].cmd.Process.Signal(s); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// waitAnswer waits until a server takes requests.
+func (c *Cluster) waitAnswer(i int) {
+	ctx, cancel := context.WithTimeout(c.t.Context(), 30*time.Second)
+	defer cancel()
+	for {
+		out, err := exec.Command("etcdctl", "--endpoints", c.servers[i].client, "--command-timeout", "2s", "get", "x").CombinedOutput()
+		if err == nil {
+			return
+		}
+		if ctx.Err() != nil {
+			c.t.Fatalf("etcd %d does not answer: %s\n%s", i, out, c.servers[i].output)
+		}
+	}
+}
+
+// Endpoints returns the URLs of the servers.
+func (c *Cluster) Endpoints() (urls []string) {
+	for _, s := range c.servers {
+		urls = append(urls, s.client)
+	}
+	return urls
+}
+
+// Client returns a client with the prefix /plugtone/.
+func (c *Cluster) Client(t testing.TB) *etcd.Client { return Client(t, c.Endpoints()...) }
+
+// Client returns a client of these endpoints with the prefix /plugtone/.
+func Client(t testing.TB, endpoints ...string) *etcd.Client {
+	t.Helper()
+	client, err := etcd.Open(etcd.Config{Endpoints: endpoints, Prefix: "/plugtone/"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+// Ctl runs etcdctl and returns what it prints.
+func (c *Cluster) Ctl(args ...string) string {
+	c.t.Helper()
+	out, err := exec.Command("etcdctl", append([]string{"--endpoints", strings.Join(c.Endpoints(), ",")}, args...)...).CombinedOutput()
+	if err != nil {
+		c.t.Fatalf("etcdctl %v: %v\n%s", args, err, out)
+	}
+	return string(out)
+}

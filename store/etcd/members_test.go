@@ -1,0 +1,169 @@
+package etcd_test
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"plugtone/store/etcd"
+	"plugtone/store/etcd/etcdtest"
+)
+
+// watched is a running Members with a channel that gets a token after each change.
+type watched struct {
+	*etcd.Members
+	changed chan struct{}
+	stop    func()
+}
+
+func start(t *testing.T, c *etcd.Client, self etcd.Member, instance string) *watched {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	w := &watched{Members: etcd.NewMembers(c, self, instance, time.Now, slog.New(slog.DiscardHandler)), changed: make(chan struct{}, 1)}
+	w.Notify(func() {
+		select {
+		case w.changed <- struct{}{}:
+		default:
+		}
+	})
+	done := make(chan struct{})
+	go func() { defer close(done); w.Run(ctx) }()
+	w.stop = func() { cancel(); <-done }
+	t.Cleanup(w.stop)
+	return w
+}
+
+// wait waits until ok, which is looked at after each change.
+func (w *watched) wait(t *testing.T, what string, ok func([]etcd.Member) bool) {
+	t.Helper()
+	timeout := time.After(20 * time.Second)
+	for {
+		if list, _ := w.List(); ok(list) {
+			return
+		}
+		select {
+		case <-w.changed:
+		case <-timeout:
+			list, _ := w.List()
+			t.Fatalf("no list with %s: %+v", what, list)
+		}
+	}
+}
+
+func alive(names ...string) func([]etcd.Member) bool {
+	return func(list []etcd.Member) bool {
+		var got []string
+		for _, m := range list {
+			if m.Alive {
+				got = append(got, m.Name)
+			}
+		}
+		return strings.Join(got, " ") == strings.Join(names, " ")
+	}
+}
+
+func TestMembersSeeEachOtherComeAndGo(t *testing.T) {
+	e := etcdtest.Start(t, 1)
+	subnet := etcd.Subnet{Prefix: netip.MustParsePrefix("10.20.0.0/22"), Shared: true, Pools: []string{"10.20.1.0-10.20.1.9"}, ServerID: netip.MustParseAddr("10.20.0.2")}
+	a := start(t, e.Client(t), etcd.Member{Name: "a", Version: "1", Schema: 4, Subnets: []etcd.Subnet{subnet}}, "1")
+	b := start(t, e.Client(t), etcd.Member{Name: "b"}, "2")
+	a.wait(t, "both", alive("a", "b"))
+	b.wait(t, "both", alive("a", "b"))
+	list, ok := b.List()
+	if m := list[0]; !ok || m.Version != "1" || m.Schema != 4 || len(m.Subnets) != 1 || m.Subnets[0].ServerID != subnet.ServerID || m.Instance != "1" {
+		t.Errorf("b sees a as %+v", m)
+	}
+	a.SetSelf(etcd.Member{Name: "a", Version: "2"})
+	b.wait(t, "the new version", func(list []etcd.Member) bool { return list[0].Version == "2" && list[0].Alive })
+	b.stop()
+	a.wait(t, "b registered and not alive", func(list []etcd.Member) bool { return len(list) == 2 && !list[1].Alive })
+	if was, err := etcd.Leave(t.Context(), e.Client(t), "b"); err != nil || !was {
+		t.Errorf("leave: %v, %v", was, err)
+	}
+	a.wait(t, "only a", func(list []etcd.Member) bool { return len(list) == 1 })
+	if list, err := etcd.ListMembers(t.Context(), e.Client(t), slog.New(slog.DiscardHandler)); err != nil || len(list) != 1 || !list[0].Alive {
+		t.Errorf("list: %+v, %v", list, err)
+	}
+}
+
+func TestMemberWithTheNameOfAnotherIsRefused(t *testing.T) {
+	e := etcdtest.Start(t, 1)
+	a := start(t, e.Client(t), etcd.Member{Name: "a"}, "1")
+	a.wait(t, "a", alive("a"))
+	other := start(t, e.Client(t), etcd.Member{Name: "a"}, "2")
+	other.wait(t, "a", alive("a"))
+	other.wait(t, "an error that names cluster.name", func([]etcd.Member) bool {
+		err := other.Connected()
+		return err != nil && strings.Contains(err.Error(), "cluster.name")
+	})
+	if list, _ := a.List(); list[0].Instance != "1" {
+		t.Errorf("the name went to %q", list[0].Instance)
+	}
+}
+
+func TestMemberStaysAliveWhileOneOfThreeServersHangs(t *testing.T) {
+	e := etcdtest.Start(t, 3)
+	a := start(t, e.Client(t), etcd.Member{Name: "a"}, "1")
+	b := start(t, e.Client(t), etcd.Member{Name: "b"}, "2")
+	b.wait(t, "both", alive("a", "b"))
+	a.wait(t, "both", alive("a", "b"))
+	e.Signal(2, syscall.SIGSTOP)
+	for _, version := range []string{"1", "2", "3", "4", "5", "6"} {
+		a.SetSelf(etcd.Member{Name: "a", Version: version})
+		b.wait(t, "version "+version, func(list []etcd.Member) bool {
+			if !list[0].Alive {
+				t.Error("a counts as dead while two of three servers run")
+			}
+			return list[0].Version == version
+		})
+	}
+	e.Signal(2, syscall.SIGCONT)
+	e.Kill(2)
+	b.stop() // an event that a gets although a server is gone
+	a.wait(t, "a alone", alive("a"))
+	e.Kill(1)
+	a.wait(t, "etcd without a majority", func([]etcd.Member) bool { return a.Connected() != nil })
+	e.StartServer(1)
+	a.wait(t, "etcd again", func([]etcd.Member) bool { return a.Connected() == nil })
+}
+
+func TestOpenWithUserDoesNotWaitForEtcd(t *testing.T) {
+	e := etcdtest.Start(t, 1)
+	e.Ctl("user", "add", "root:secret")
+	e.Ctl("user", "grant-role", "root", "root")
+	e.Ctl("user", "add", "voice:geheim")
+	e.Ctl("role", "add", "voice")
+	e.Ctl("role", "grant-permission", "voice", "--prefix=true", "readwrite", "/plugtone/")
+	e.Ctl("user", "grant-role", "voice", "voice")
+	e.Ctl("auth", "enable")
+	e.Kill(0)
+	password := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(password, []byte("geheim\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := etcd.Open(etcd.Config{Endpoints: e.Endpoints(), Prefix: "/plugtone/", Username: "voice", PasswordFile: password})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	a := start(t, c, etcd.Member{Name: "a"}, "1")
+	if a.Connected() == nil {
+		t.Error("connected to an etcd that is not there")
+	}
+	e.StartServer(0)
+	a.wait(t, "a", alive("a"))
+	other, err := etcd.Open(etcd.Config{Endpoints: e.Endpoints(), Prefix: "/other/", Username: "voice", PasswordFile: password})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if err := other.Put(t.Context(), "x", ""); err == nil || !strings.Contains(err.Error(), "permission denied") {
+		t.Errorf("another prefix: %v", err)
+	}
+}
