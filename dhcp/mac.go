@@ -49,12 +49,9 @@ func separated(s string, sep byte, every int) bool {
 
 // String prints the MAC as 00:15:65:12:34:56.
 func (m MAC) String() string {
-	var b [17]byte
+	b := [17]byte{2: ':', 5: ':', 8: ':', 11: ':', 14: ':'}
 	for i := range m {
 		hex.Encode(b[3*i:], m[i:i+1])
-		if i > 0 {
-			b[3*i-1] = ':'
-		}
 	}
 	return string(b[:])
 }
@@ -74,9 +71,8 @@ func (m MAC) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 // UnmarshalText reads any form that ParseMAC accepts.
 func (m *MAC) UnmarshalText(b []byte) error {
 	v, err := ParseMAC(string(b))
-	if err != nil {
-		return err
+	if err == nil {
+		*m = v
 	}
-	*m = v
-	return nil
+	return err
 }
