@@ -27,6 +27,13 @@ func child(part, dir string) {
 		restoreAndDie(dir)
 		return
 	}
+	if work, ok := powerPrograms()[part]; ok {
+		if err := work(dir); err != nil {
+			fmt.Println("error:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	s, err := Open(Config{Dir: dir, Now: time.Now, Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()})
 	if err != nil {
 		fmt.Println("error:", err)

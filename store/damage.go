@@ -9,6 +9,7 @@ import (
 	"plugtone/store/dbfile"
 	"plugtone/store/leases"
 	"plugtone/store/records"
+	"plugtone/store/wal"
 )
 
 // Kind is a kind of damage.
@@ -111,7 +112,11 @@ func (o *opening) identify() error {
 	}
 	// Since schema 2 of leases.db there is a log.
 	o.logExpected = best != "" || o.opened[leases.FileName].From == 2
-	if copy(o.identity[:], best) == 0 {
+	if copy(o.identity[:], best) > 0 {
+		return nil
+	}
+	unused, ok := wal.Unused(o.path(leases.LogName))
+	if o.identity = unused; !ok { // else the first start ended when it had made the log
 		rand.Read(o.identity[:]) // never fails
 	}
 	return nil

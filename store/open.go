@@ -167,6 +167,15 @@ func (o *opening) openFile(spec dbfile.Spec) error {
 			options.MaxSize = int(o.cfg.TimelineMaxSize)
 		}
 	}
+	if ok && st.Empty {
+		if err := dbfile.Create(o.path(name)); err != nil {
+			if name == events.FileName {
+				o.withoutTimeline(err)
+				return nil
+			}
+			return fmt.Errorf("make %s: %w", name, err)
+		}
+	}
 	opened, err := dbfile.Open(o.path(name), spec, o.backups(), ok && !st.Empty && !st.Known, options)
 	if err != nil {
 		if name == events.FileName && !errors.Is(err, dbfile.ErrNewer) {

@@ -169,7 +169,7 @@ func finish(dir string, step func(string)) error {
 			return err
 		}
 	}
-	if err := dbfile.SyncDir(dir); err != nil {
+	if err := errors.Join(dbfile.SyncDir(prepared), dbfile.SyncDir(dir)); err != nil { // both have changed
 		return err
 	}
 	step("remove the plan")

@@ -6,6 +6,7 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
+	"path/filepath"
 )
 
 // Spec describes what a file holds and how it is opened.
@@ -100,6 +101,26 @@ func Open(path string, s Spec, backups string, examine bool, o Options) (Opened,
 		return Opened{}, errors.Join(err, f.Close())
 	}
 	return opened, nil
+}
+
+// Create makes an empty database at path, all of it or nothing. A file without a byte may be there, which it replaces. What is no file but a
+// symbolic link, for example, is left as it is.
+func Create(path string) error {
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		return nil
+	}
+	made := path + ".new"
+	if err := os.Remove(made); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	h, err := openBolt(made, false, 0)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(h.db.Close(), os.Rename(made, path)); err != nil {
+		return errors.Join(err, os.Remove(made))
+	}
+	return SyncDir(filepath.Dir(path))
 }
 
 // setAside moves damaged records to a table of their own and returns how many there were.

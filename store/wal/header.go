@@ -93,13 +93,17 @@ func (l *Log) prepare(path string, segment int64, id Identity) error {
 		h.identity = id
 	case ok:
 	default:
+		fromCopy := false
 		if h, old, ok = parseHeader(last); ok && !old && have == h.fileSize() {
-			l.damage = append(l.damage, "its first page was damaged and has been restored from the copy at its end: nothing of it is lost")
-			break
+			fromCopy, have = true, have-pageSize
 		}
-		empty, err := l.isEmpty()
+		empty, err := isEmpty(io.NewSectionReader(l.read, 0, have))
 		if err != nil {
 			return err
+		}
+		if fromCopy && !empty {
+			l.damage = append(l.damage, "its first page was damaged and has been restored from the copy at its end: nothing of it is lost")
+			break
 		}
 		if !empty {
 			return fmt.Errorf("%s: %w", path, ErrDamaged)
@@ -131,10 +135,33 @@ func readPage(f io.ReaderAt, page []byte, at int64) error {
 	return nil
 }
 
-// isEmpty reports whether the file has nothing but zeros.
-func (l *Log) isEmpty() (bool, error) {
-	b := make([]byte, 64<<10)
-	for r := io.NewSectionReader(l.read, 0, 1<<62); ; {
+// Unused returns the identity of a log to which nothing was ever appended. ok is false when there is no such log.
+func Unused(path string) (id Identity, ok bool) {
+	f, err := os.Open(path)
+	if err != nil {
+		return id, false
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return id, false
+	}
+	for _, at := range []int64{0, max(0, info.Size()-pageSize)} { // the copy at the end is written first
+		page := make([]byte, pageSize)
+		if err := readPage(f, page, at); err != nil {
+			return id, false
+		}
+		if h, old, ok := parseHeader(page); ok && !old {
+			unused, err := isEmpty(io.NewSectionReader(f, pageSize, 2*h.segment))
+			return h.identity, err == nil && unused
+		}
+	}
+	return id, false
+}
+
+// isEmpty reports whether there is nothing but zeros.
+func isEmpty(r io.Reader) (bool, error) {
+	for b := make([]byte, 64<<10); ; {
 		n, err := r.Read(b)
 		if !isZero(b[:n]) {
 			return false, nil
@@ -149,19 +176,22 @@ func (l *Log) isEmpty() (bool, error) {
 }
 
 // preallocate writes zeros from byte from on and the header twice. A block that was never written would cost a change of
-// the file system's own records at the first batch. The header at the beginning comes last: a file that has one has its
-// size, and needs no room on a full disk.
+// the file system's own records at the first batch. The file has its size on disk before it has a header, and the header at the
+// beginning comes last: a file that has one needs no room on a full disk.
 func (l *Log) preallocate(path string, from int64) error {
-	end := l.header.fileSize() - pageSize
+	size := l.header.fileSize()
 	zero := make([]byte, 64<<10)
-	for at := from; at < end; {
-		n := min(int64(len(zero)), end-at)
+	for at := from; at < size; {
+		n := min(int64(len(zero)), size-at)
 		if _, err := l.read.WriteAt(zero[:n], at); err != nil {
 			return fmt.Errorf("preallocate: %w", err)
 		}
 		at += n
 	}
-	for _, at := range []int64{end, 0} {
+	if err := l.read.Sync(); err != nil {
+		return err
+	}
+	for _, at := range []int64{size - pageSize, 0} {
 		if _, err := l.read.WriteAt(l.header.page(), at); err != nil {
 			return fmt.Errorf("preallocate: %w", err)
 		}
