@@ -63,7 +63,7 @@ func steps() (all []step) {
 			s.do = func(s *Store) error { return s.Backup(io.Discard, false) }
 		case n%10 == 7:
 			s.do = func(s *Store) error {
-				s.AppendTimeline([]timeline.Entry{{Time: startOfTime, MAC: mac(n), Verdict: "acked"}})
+				s.AppendTimeline(timeline.Entry{Time: startOfTime, MAC: mac(n), Verdict: "acked"})
 				return s.Flush()
 			}
 		case n%10 == 3:
