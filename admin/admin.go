@@ -14,6 +14,7 @@ import (
 	"plugtone/admin/api"
 	"plugtone/admin/leaseapi"
 	"plugtone/admin/pbxapi"
+	"plugtone/admin/recent"
 	"plugtone/admin/resyncapi"
 )
 
@@ -28,6 +29,7 @@ type Config struct {
 	Jobs    resyncapi.Jobs
 	PBX     pbxapi.Sources
 	Table   leaseapi.Table
+	Recent  *recent.Recent
 }
 
 // Server is the admin API on its listeners.
@@ -47,8 +49,8 @@ func New(c Config) (*Server, error) {
 	if err := c.API.Missing(); err != nil {
 		errs = append(errs, err)
 	}
-	if c.Jobs == nil || c.PBX == nil || c.Table == nil {
-		errs = append(errs, errors.New("admin configuration lacks Jobs, PBX or Table"))
+	if c.Jobs == nil || c.PBX == nil || c.Table == nil || c.Recent == nil {
+		errs = append(errs, errors.New("admin configuration lacks Jobs, PBX, Table or Recent"))
 	}
 	if c.Metrics == nil {
 		errs = append(errs, errors.New("admin configuration lacks Metrics"))

@@ -17,6 +17,7 @@ import (
 	"plugtone/admin/devicelist"
 	"plugtone/admin/fleetapi"
 	"plugtone/admin/leaseapi"
+	"plugtone/admin/networkapi"
 	"plugtone/admin/openapi"
 	"plugtone/admin/pbxapi"
 	"plugtone/admin/problem"
@@ -57,6 +58,7 @@ func (s *Server) routes() error {
 	pbxapi.Register(s.api, pbxapi.Config{Sources: s.cfg.PBX, Writer: s.cfg.API.Writer()})
 	resyncapi.Register(s.api, resyncapi.Config{Records: s.cfg.API.Records, Jobs: s.cfg.Jobs, Select: s.cfg.API.Index.Select, Changed: s.cfg.API.Writer().Phones, Audit: s.cfg.API.Audit.RecordAudit, Now: s.cfg.API.Now})
 	leaseapi.Register(s.api, leaseapi.Config{Config: s.cfg.API, Table: s.cfg.Table})
+	networkapi.Register(s.api, networkapi.Config{Recent: s.cfg.Recent, Now: s.cfg.API.Now})
 	sessions := &session.Sessions{Now: s.cfg.API.Now, Token: s.cfg.API.Tokens.TokenByHash}
 	login.RegisterOperation(s.api, login.OperationConfig{Sessions: sessions, Listen: s.cfg.Listen, TLS: s.cfg.TLS != nil, Hosts: s.cfg.Hosts, Audit: s.cfg.API.Audit.RecordAudit})
 	openapi.Complete(s.api.OpenAPI())

@@ -17,6 +17,7 @@ import (
 	systemd "github.com/coreos/go-systemd/v22/daemon"
 
 	"plugtone/admin/feed"
+	"plugtone/admin/recent"
 	"plugtone/daemon/config"
 	"plugtone/daemon/health"
 	"plugtone/daemon/memorylimit"
@@ -24,6 +25,7 @@ import (
 	"plugtone/daemon/push"
 	"plugtone/daemon/states"
 	"plugtone/daemon/upstreams"
+	"plugtone/daemon/usage"
 	"plugtone/dhcp"
 	"plugtone/dhcp/engine"
 	"plugtone/dhcp/leasetable"
@@ -97,6 +99,8 @@ type Daemon struct {
 	memory        *memorylimit.Limit
 	dhcp          *server.Server // nil with dhcp.mode off
 	feed          feed.Feed
+	recent        recent.Recent
+	usage         *usage.Usage
 	jobs          *notify.Jobs
 	pbx           *pbxsync.Sources
 	registrations *registration.Tracker
@@ -169,6 +173,9 @@ func (d *Daemon) build(p *runtimeConfig) (err error) {
 	if err := d.table.Load(d.store.LoadLeases); err != nil {
 		return fmt.Errorf("load leases: %w", err)
 	}
+	if d.usage, err = usage.Open(usage.Config{Stats: d.table.Stats, Store: d.store.Usage(), Now: d.opts.Now, Log: d.log}); err != nil {
+		return err
+	}
 	d.distrustLeases(p.cfg)
 	d.registrations = push.NewRegistrations(func() push.Config { return pushConfig(d) }, d.opts.Now, d.log)
 	if err := openUpstreams(d, p); err != nil {
@@ -180,7 +187,7 @@ func (d *Daemon) build(p *runtimeConfig) (err error) {
 	d.index = deviceindex.New(deviceindex.Config{Records: d.store, Packs: d.packs, Site: d.site, Compute: d.service.States().Of, Registration: d.registrations.Of, Now: d.opts.Now})
 	d.table.Notify(d.index.LeaseChanged)
 	d.observe = observe.New(observe.Config{
-		Store: states.Store{Store: d.store, Index: d.index}, Feed: &d.feed, Metrics: d.metrics, Log: d.log, Recorded: d.service.Recorded, Site: d.site, Now: d.opts.Now,
+		Store: states.Store{Store: d.store, Index: d.index}, Feed: &d.feed, Recent: &d.recent, Metrics: d.metrics, Log: d.log, Recorded: d.service.Recorded, Site: d.site, Now: d.opts.Now,
 		LeaseAt: d.table.LeaseAt, Certificate: d.certs.leaf,
 	})
 	if err := d.buildTrust(); err != nil {
@@ -190,7 +197,7 @@ func (d *Daemon) build(p *runtimeConfig) (err error) {
 		return err
 	}
 	sources := observe.Sources{Leases: d.table.Stats, Transfers: d.transfers, Discovered: d.store.DiscoveredCount, Devices: d.index.States}
-	if err := errors.Join(d.metrics.Registry.Register(observe.NewGauges(sources)), d.metrics.Registry.Register(refusalsDropped(&d.tftp))); err != nil {
+	if err := errors.Join(d.metrics.Registry.Register(observe.NewGauges(sources)), d.metrics.Registry.Register(refusalsDropped(&d.tftp)), d.metrics.Registry.Register(d.usage)); err != nil {
 		return err
 	}
 	if p.cfg.DHCP.Mode == dhcp.ModeOff {

@@ -22,6 +22,7 @@ func (d *Daemon) stages() []stage {
 		{"stopping", m.stopping},
 		{"prepare", s.prepare},
 		{"states", states.Config{Index: d.index, LastPhone: d.observe.LastPhone, Now: d.opts.Now, Log: d.log}.Run},
+		{"usage", d.usage.Run},
 		{"pbx", s.runPBX},
 		{"upstream", d.upstreams.Run},
 		{"registrations", func(ctx context.Context, ready func()) error { ready(); d.registrations.Run(ctx); return nil }},

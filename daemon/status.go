@@ -54,10 +54,14 @@ func (r reporter) subnets() []client.Subnet {
 			pools = append(pools, r.String())
 		}
 		n := stats[s.Prefix]
-		out = append(out, client.Subnet{
+		one := client.Subnet{
 			Subnet: s.Prefix, Interface: s.Interface, Phones: s.Phones, Pools: pools, Addresses: n.Pool, Active: n.Active,
-			Declined: n.Declined, Free: n.Free, ProvisioningURL: provisioningURL(p.site.Subnets[i]),
-		})
+			Declined: n.Declined, Free: n.Free, Peaks: r.d.usage.Peaks(s.Prefix), ProvisioningURL: provisioningURL(p.site.Subnets[i]),
+		}
+		if days, ok := r.d.usage.FullIn(n); ok {
+			one.DaysUntilFull = &days
+		}
+		out = append(out, one)
 	}
 	return out
 }
@@ -114,7 +118,7 @@ func (r reporter) health(p *runtimeConfig) health.State {
 		s.FailedReload, s.FailedAt = f.err, f.time
 	}
 	if p.cfg.DHCP.Mode == dhcp.ModeServe {
-		s.Pools = r.d.table.Stats()
+		s.Pools, s.FullIn = r.d.table.Stats(), r.d.usage.FullIn
 	}
 	if r.d.dhcp != nil {
 		s.Interfaces = p.interfaces()

@@ -98,6 +98,9 @@ type Store struct {
 	notices []string
 }
 
+// Usage returns how full the subnets were.
+func (s *Store) Usage() events.Usage { return events.UsageOf(s.eventsDB) }
+
 func (s *Store) backups() string { return filepath.Join(s.cfg.Dir, "backups") }
 
 func (s *Store) path(name string) string { return filepath.Join(s.cfg.Dir, name) }

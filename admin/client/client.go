@@ -27,12 +27,13 @@ const DefaultAddr = "unix:/run/plugtone/admin.sock"
 // answerTime is how long the daemon may take to start its answer.
 const answerTime = 60 * time.Second
 
-// Client calls the admin API of one daemon. Its methods are those of its parts: Records, Phones, Operation and Fleet.
+// Client calls the admin API of one daemon. Its methods are those of its parts: Records, Phones, Operation, Fleet and Network.
 type Client struct {
 	Records
 	Phones
 	Operation
 	Fleet
+	Network
 }
 
 // conn is the connection that the parts of a Client share.
@@ -81,7 +82,7 @@ func Over(transport http.RoundTripper) *Client {
 }
 
 func clientOf(c *conn) *Client {
-	return &Client{Records{c}, Phones{c}, Operation{c}, Fleet{c}}
+	return &Client{Records{c}, Phones{c}, Operation{c}, Fleet{c}, Network{c}}
 }
 
 // Write holds the reason for a change of records, and whether it is a dry run.

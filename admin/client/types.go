@@ -83,6 +83,8 @@ type Subnet struct {
 	Active          int          `json:"active" doc:"how many are leased" example:"120" minimum:"0"`
 	Declined        int          `json:"declined" doc:"how many are set aside because another host uses them" example:"1" minimum:"0"`
 	Free            int          `json:"free" doc:"how many can be leased to new clients" example:"642" minimum:"0"`
+	Peaks           []int        `json:"daily_peaks,omitempty" doc:"most leases at once on each of the last days of 24 hours, at most 14, the oldest first" example:"[110,112,120]"`
+	DaysUntilFull   *int         `json:"days_until_full,omitempty" doc:"in how many days no address is free if the daily peaks grow as they did; absent when they do not grow, when fewer than three days are known, and when it is more than a year" example:"21" minimum:"0"`
 	ProvisioningURL string       `json:"provisioning_url,omitempty" doc:"address that phones of the subnet are sent to for their files" example:"http://10.20.0.2/"`
 }
 

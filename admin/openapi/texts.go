@@ -100,7 +100,9 @@ var texts = map[string]text{
 	"delete-lease": {description: "The client keeps using the address until it renews its lease, so the address may be leased twice meanwhile."},
 	"import-leases": {description: "Reservations become `reserved_ip` of device records, in one change that can be undone; a client without a record gets one. Each lease gets a verdict with its reason; those that can be imported are written like any lease. From then on an imported lease is proof of the phone's address, " +
 		"as one that was given here. A lease without an end is kept for a year."},
-	"list-subnets": {description: "In the order of the configuration."},
+	"list-subnets":   {description: "In the order of the configuration."},
+	"list-incidents": {description: "Other DHCP servers, addresses that other hosts use, and security events; what was seen last comes first. At most 200 are kept, in memory: the list is empty after a restart."},
+	"list-boots":     {description: "The oldest minute comes first. They are counted in memory: a restart begins at 0."},
 
 	"list-windows": {description: "Only windows that are open."},
 	"enroll-all": {description: "For the time given, files of all phones need no proof, and leases of new phones that wait are accepted as proof again. " +

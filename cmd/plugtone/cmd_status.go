@@ -55,13 +55,21 @@ func printStatus(a *app, c *cobra.Command, s client.DaemonStatus, subnets []clie
 	if err := f.print(c.OutOrStdout()); err != nil || len(subnets) == 0 {
 		return err
 	}
-	t := newTable("SUBNET", "INTERFACE", "PHONES", "ADDRESSES", "LEASED", "DECLINED", "FREE", "PROVISIONING ADDRESS")
+	t := newTable("SUBNET", "INTERFACE", "PHONES", "ADDRESSES", "LEASED", "DECLINED", "FREE", "FULL IN", "PROVISIONING ADDRESS")
 	for _, n := range subnets {
 		t.add(n.Subnet.String(), dash(n.Interface), n.Phones, strconv.Itoa(n.Addresses), strconv.Itoa(n.Active), strconv.Itoa(n.Declined),
-			strconv.Itoa(n.Free), dash(n.ProvisioningURL))
+			strconv.Itoa(n.Free), fullIn(n.DaysUntilFull), dash(n.ProvisioningURL))
 	}
 	if _, err := fmt.Fprintln(c.OutOrStdout()); err != nil {
 		return err
 	}
 	return t.print(c.OutOrStdout())
+}
+
+// fullIn returns in how many days a subnet is full, by its forecast.
+func fullIn(days *int) string {
+	if days == nil {
+		return dash("")
+	}
+	return strconv.Itoa(*days) + "d"
 }

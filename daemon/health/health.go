@@ -23,6 +23,8 @@ import (
 const (
 	// nearlyFull is the share of free addresses, in percent, below which a pool is reported.
 	nearlyFull = 10
+	// soonFull is how many days before a pool is full, by the forecast, it is reported.
+	soonFull = 14
 	// certificateNear is how long before its end a certificate is reported. Most are renewed 30 days before.
 	certificateNear = 21 * 24 * time.Hour
 	// recently is how far back failed handshakes and messages of unknown relays are reported.
@@ -43,7 +45,8 @@ type Certificate struct {
 type State struct {
 	Now            time.Time
 	Pools          []leasetable.Stats
-	FailedReload   error // of the last reload; nil when it was accepted, or there was none
+	FullIn         func(leasetable.Stats) (days int, ok bool) // the forecast of a subnet; nil: there is none
+	FailedReload   error                                      // of the last reload; nil when it was accepted, or there was none
 	FailedAt       time.Time
 	Interfaces     []string // those that are served
 	Subnets        []fleet.Subnet
@@ -113,6 +116,10 @@ func (s *State) pools() (out []string) {
 			out = append(out, fmt.Sprintf("subnet %s has no free address: all %d of its pools are leased, offered or declined; widen pools, or shorten other_lease_time", p.Subnet, p.Pool))
 		case p.Free*100 < p.Pool*nearlyFull:
 			out = append(out, fmt.Sprintf("subnet %s has %d free addresses of %d; widen pools, or shorten other_lease_time", p.Subnet, p.Free, p.Pool))
+		case s.FullIn != nil:
+			if days, ok := s.FullIn(p); ok && days <= soonFull {
+				out = append(out, fmt.Sprintf("subnet %s is full in about %d days if its use grows as in the last two weeks: %d of %d addresses are free; widen pools, or shorten other_lease_time", p.Subnet, days, p.Free, p.Pool))
+			}
 		}
 	}
 	return out

@@ -45,7 +45,9 @@ func TestEachConditionHasItsWarning(t *testing.T) {
 			}
 			return ""
 		},
-		Pools:        []leasetable.Stats{{Subnet: subnet, Pool: 100}, {Subnet: netip.MustParsePrefix("10.30.0.0/24"), Pool: 100, Free: 9}},
+		Pools: []leasetable.Stats{{Subnet: subnet, Pool: 100}, {Subnet: netip.MustParsePrefix("10.30.0.0/24"), Pool: 100, Free: 9},
+			{Subnet: netip.MustParsePrefix("10.40.0.0/24"), Pool: 100, Free: 40}, {Subnet: netip.MustParsePrefix("10.50.0.0/24"), Pool: 100, Free: 90}},
+		FullIn:       func(s leasetable.Stats) (int, bool) { return s.Free / 4, true }, // 10.50.0.0/24 is far from full
 		FailedReload: errors.New("plugtone.yaml:3:5: no such key\nplugtone.yaml:4:1: another"), FailedAt: noon.Add(-time.Minute),
 		Missing:        []Missing{{"acme", []string{"00:15:65:00:00:01 (Front Desk)", "00:15:65:00:00:02"}, 9}},
 		OtherServer:    &observe.OtherServer{Offer: server.Offer{Server: netip.MustParseAddr("10.20.0.66"), MAC: mac, Interface: "voice0"}, Time: noon.Add(-time.Hour)},
@@ -61,6 +63,7 @@ func TestEachConditionHasItsWarning(t *testing.T) {
 		"interface voice1 is down: no phone there is served",
 		"subnet 10.20.0.0/22 has no free address: all 100 of its pools are leased, offered or declined; widen pools, or shorten other_lease_time",
 		"subnet 10.30.0.0/24 has 9 free addresses of 100; widen pools, or shorten other_lease_time",
+		"subnet 10.40.0.0/24 is full in about 10 days if its use grows as in the last two weeks: 40 of 100 addresses are free; widen pools, or shorten other_lease_time",
 		"the reload at 2026-11-22T11:59:00Z was refused, and the configuration from before stays in force: plugtone.yaml:3:5: no such key; plugtone check has all problems",
 		`there is no vendor pack "acme", the vendor of 9 devices, 00:15:65:00:00:01 (Front Desk), 00:15:65:00:00:02 and 7 more: their files are answered with 503; put the pack back into provisioning.vendor_dirs and reload, or change the records`,
 		"another DHCP server answers on voice0: 10.20.0.66 (00:15:65:00:00:01), last at 2026-11-22T11:00:00Z; turn it off there, or set dhcp.mode: inform",

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"plugtone/admin/client"
 	"plugtone/dhcp"
 	"plugtone/dhcp/server"
 	"plugtone/provision/timeline"
@@ -36,6 +37,12 @@ func (o *Observer) OtherServer(f server.Offer) {
 		f := before.Offer
 		o.lastOtherServer.Store(&OtherServer{Offer: f, Time: o.cfg.Now()}) // its hardware address was seen before
 	}
+	incident := client.Incident{Kind: "other_server", LastSeen: o.cfg.Now(), IP: f.Server, MAC: f.MAC, Interface: f.Interface,
+		Reason: "gave " + f.Addr.String() + " to " + f.Client.String()}
+	if f.Type == dhcp.MessageTypeRequest {
+		incident.Reason = f.Client.String() + " took its offer"
+	}
+	o.cfg.Recent.Incident(incident)
 	attrs := []slog.Attr{slog.Any("addr", f.Server), slog.String("iface", f.Interface)}
 	if !f.MAC.IsZero() {
 		attrs = append(attrs, slog.Any("mac", f.MAC))
@@ -81,6 +88,9 @@ func (o *Observer) TrustEvent(a trust.Event) {
 	}
 	// Repeats by one address are one line, with the MAC of the first.
 	o.log.write(line{level: level, message: "trust: " + string(a.Kind), subject: a.Addr.String()}, attrs(a.MAC, a.Addr, "", string(a.Kind), 0, slog.String("reason", a.Reason))...)
+	if level == slog.LevelWarn {
+		o.cfg.Recent.Incident(client.Incident{Kind: string(a.Kind), LastSeen: a.Time, IP: a.Addr, MAC: a.MAC, Reason: a.Reason})
+	}
 	if a.MAC.IsZero() {
 		return
 	}
@@ -93,6 +103,7 @@ func (o *Observer) Flush() { o.log.flush() }
 // OtherResponder logs that another host answers SIP PnP on a link.
 func (o *Observer) OtherResponder(ifname string, from netip.Addr) {
 	o.cfg.Metrics.otherResponders.Inc()
+	o.cfg.Recent.Incident(client.Incident{Kind: "other_pnp", LastSeen: o.cfg.Now(), IP: from, Interface: ifname, Reason: "answers SIP PnP"})
 	o.log.write(line{level: slog.LevelWarn, message: "another sip pnp responder answers", subject: from.String(), detail: ifname}, slog.Any("addr", from), slog.String("iface", ifname))
 }
 

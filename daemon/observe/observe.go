@@ -10,7 +10,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"plugtone/admin/client"
 	"plugtone/admin/feed"
+	"plugtone/admin/recent"
 	"plugtone/dhcp"
 	"plugtone/dhcp/wire"
 	"plugtone/provision"
@@ -31,6 +33,7 @@ type Store interface {
 type Config struct {
 	Store    Store
 	Feed     *feed.Feed
+	Recent   *recent.Recent
 	Metrics  *Metrics
 	Log      *slog.Logger
 	Recorded func(dhcp.MAC) bool // whether a device record has this MAC
@@ -82,13 +85,31 @@ func (o *Observer) Decided(ev *dhcp.Event, took time.Duration) {
 	if ev.Recorded && e.Event == "discover" || ev.Recognised != "" { // a renewal may lack what a phone is recognised by
 		o.oddities.vendor(ev.MAC, ev.Vendor, ev.Recognised, ev.Time)
 	}
-	o.record(e, ev.Recorded || ev.Vendor != "")
+	phone := ev.Recorded || ev.Vendor != ""
+	o.recent(ev, phone)
+	o.record(e, phone)
 	if ev.Vendor != "" && !ev.Recorded {
 		o.discover(fleet.Discovered{
 			MAC: ev.MAC, Vendor: ev.Vendor, Model: ev.Model, Hostname: dhcp.Printable(ev.Client.Hostname, 63), IP: ev.Addr, Subnet: ev.Subnet,
 			CircuitID: ev.Client.CircuitID, RemoteID: ev.Client.RemoteID, FirstSeen: ev.Time, LastSeen: ev.Time,
 		})
 	}
+}
+
+// recent counts phones that boot, and notes addresses that other hosts use.
+func (o *Observer) recent(ev *dhcp.Event, phone bool) {
+	if phone && ev.Type == dhcp.MessageTypeDiscover {
+		o.cfg.Recent.Boot(ev.MAC, ev.Time)
+	}
+	x := client.Incident{Kind: "conflict", LastSeen: ev.Time, IP: ev.Addr, MAC: ev.Holder, Interface: ev.Interface, Reason: ev.Reason}
+	switch ev.Verdict {
+	case dhcp.VerdictConflict:
+	case dhcp.VerdictDeclined:
+		x.Reason = ev.MAC.String() + " declined the address: another host uses it"
+	default:
+		return
+	}
+	o.cfg.Recent.Incident(x)
 }
 
 // portOf names the port in option 82, as its switch or relay calls it: words as they are, anything else in hex.

@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"plugtone/admin/feed"
+	"plugtone/admin/recent"
 	"plugtone/dhcp"
 	"plugtone/dhcp/server"
 	"plugtone/provision"
@@ -67,7 +68,7 @@ func newFixture(t *testing.T) *fixture {
 	b := &fixture{store: &recorder{}, log: &bytes.Buffer{}, site: &fleet.Site{UnknownPhones: fleet.UnknownList}, time: noon}
 	now := func() time.Time { return b.time }
 	b.Observer = New(Config{
-		Store: b.store, Feed: &feed.Feed{}, Metrics: m, Now: now,
+		Store: b.store, Feed: &feed.Feed{}, Recent: &recent.Recent{}, Metrics: m, Now: now,
 		Log:      slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Recorded: func(m dhcp.MAC) bool { return m == phoneMAC }, Site: func() *fleet.Site { return b.site },
 		LeaseAt: func(a netip.Addr) (dhcp.Lease, bool) {
@@ -331,13 +332,36 @@ func TestSecurityEventsAreLoggedStoredAndCounted(t *testing.T) {
 	}
 }
 
+func TestWhatIsWrongOnTheNetworkIsAnIncidentAndBootsAreCounted(t *testing.T) {
+	b := newFixture(t)
+	b.Decided(&dhcp.Event{Time: noon, MAC: phoneMAC, Type: dhcp.MessageTypeDiscover, Verdict: dhcp.VerdictOffered, Recorded: true}, 0)
+	b.Decided(&dhcp.Event{Time: noon, MAC: dhcp.MAC{2, 0, 0, 0, 0, 1}, Type: dhcp.MessageTypeDiscover, Verdict: dhcp.VerdictOffered}, 0) // no phone
+	b.Decided(&dhcp.Event{Time: noon.Add(time.Second), MAC: phoneMAC, Type: dhcp.MessageTypeDiscover, Verdict: dhcp.VerdictConflict, Addr: leased, Holder: dhcp.MAC{2, 0, 0, 0, 0, 9}, Interface: "voice0", Reason: "it answers ARP"}, 0)
+	b.time = noon.Add(2 * time.Second)
+	b.OtherServer(server.Offer{Server: netip.MustParseAddr("10.20.0.9"), Addr: leased, Client: phoneMAC, MAC: dhcp.MAC{2, 0, 0, 0, 0, 8}, Interface: "voice0", Type: dhcp.MessageTypeOffer})
+	b.TrustEvent(trust.Event{Time: noon.Add(3 * time.Second), Kind: trust.EventShutOut, Addr: netip.MustParseAddr("198.51.100.7"), Reason: "too many phones' files"})
+	b.TrustEvent(trust.Event{Time: noon.Add(3 * time.Second), Kind: trust.EventEnroll, MAC: phoneMAC, Reason: "by an operator"}) // nothing is wrong
+	var got []string
+	for _, x := range b.cfg.Recent.Incidents(noon.Add(time.Minute)) {
+		got = append(got, fmt.Sprint(x.Kind, " ", x.IP, " ", x.MAC, " ", x.Interface, ": ", x.Reason))
+	}
+	want := []string{"shut_out 198.51.100.7 00:00:00:00:00:00 : too many phones' files", "other_server 10.20.0.9 02:00:00:00:00:08 voice0: gave 10.20.1.7 to 00:15:65:12:34:56",
+		"conflict 10.20.1.7 02:00:00:00:00:09 voice0: it answers ARP"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if boots := b.cfg.Recent.Boots(noon); boots[59].Boots != 1 {
+		t.Errorf("%d boots", boots[59].Boots)
+	}
+}
+
 // BenchmarkAnswered is the record of one served file: timeline, fetch, metrics and log, without the disk.
 func BenchmarkAnswered(b *testing.B) {
 	m, err := NewMetrics("test")
 	if err != nil {
 		b.Fatal(err)
 	}
-	o := New(Config{Store: &discard{}, Feed: &feed.Feed{}, Metrics: m, Now: time.Now, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	o := New(Config{Store: &discard{}, Feed: &feed.Feed{}, Recent: &recent.Recent{}, Metrics: m, Now: time.Now, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Recorded: func(dhcp.MAC) bool { return true }, Site: func() *fleet.Site { return &fleet.Site{} }})
 	r := provision.Request{Time: noon, Transport: fleet.TFTP, Method: "GET", Name: "001565123456.cfg", From: leased}
 	a := provision.Answer{Outcome: provision.Served, MAC: phoneMAC, Vendor: "yealink", Model: "T46U", Kind: "device", Name: r.Name, Size: 10_000,

@@ -47,7 +47,7 @@ func (c *copier) flush() error {
 // copyPhones copies all but the phones that are gone, of each timeline the last entries.
 func copyPhones(from dbfile.Tx, to *dbfile.File, gone map[dhcp.MAC]bool, perPhone int) error {
 	c := &copier{to: to}
-	for _, table := range []string{dbfile.MetaTable, tableFetches, tableDiscovered, tableJobs} {
+	for _, table := range []string{dbfile.MetaTable, tableFetches, tableDiscovered, tableJobs, tableUsage} {
 		err := from.Table(table).ForEach(func(k, v []byte) error {
 			if table == tableFetches && len(k) >= 6 && gone[dhcp.MAC(k[:6])] {
 				return nil

@@ -36,8 +36,8 @@ const (
 
 // Spec returns what events.db holds.
 func Spec() dbfile.Spec {
-	return dbfile.Spec{Name: FileName, Schema: dbfile.Schema{Version: 3, Checksums: 2,
-		Tables: []string{tableTimeline, tableFetches, tableDiscovered, tableJobs}}}
+	return dbfile.Spec{Name: FileName, Schema: dbfile.Schema{Version: 4, Checksums: 2,
+		Tables: []string{tableTimeline, tableFetches, tableDiscovered, tableJobs, tableUsage}}}
 }
 
 // Config is what a DB needs. All members must be set.

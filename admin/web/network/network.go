@@ -36,13 +36,12 @@ func Register(f *page.Frame) error {
 type view struct {
 	page.Base
 	query
-	Faults, Warnings []string
+	Incidents        []incident
 	Subnets          []subnet
 	States           []choice
 	Nets             []choice
 	Leases           []client.Lease
 	Problem          string // the filter, as the API refuses it
-	Declined         int    // addresses that other hosts use, in all subnets
 	Self             string
 	NextURL, PrevURL string
 	FirstURL, Clear  string
@@ -55,6 +54,9 @@ type subnet struct {
 	Tone     string // of the bar
 	LeaseURL string
 	Unusable string // address of the list of declined addresses
+	Full     string // when it is full
+	FullTone string
+	Peaks    *page.Chart // nil before there is one
 }
 
 // choice is one value of a filter.
@@ -82,18 +84,17 @@ func (s screen) show(r *page.Request) error {
 
 // load reads the subnets, what is wrong, and a page of leases.
 func (s screen) load(ctx context.Context, v *view) error {
-	state, err := s.API.Status(ctx)
+	wrong, err := s.API.Incidents(ctx)
 	if err != nil {
 		return err
 	}
-	v.Faults, v.Warnings = state.Faults, state.Warnings
+	v.Incidents = inWords(wrong)
 	subnets, err := s.API.Subnets(ctx)
 	if err != nil {
 		return err
 	}
 	for _, n := range subnets {
 		v.Subnets = append(v.Subnets, describe(n))
-		v.Declined += n.Declined
 	}
 	v.choices()
 	leases, err := s.API.LeasePage(ctx, v.filters())
@@ -125,6 +126,8 @@ func describe(n client.Subnet) subnet {
 	if n.Addresses > 0 && n.Free == 0 {
 		out.Tone = "bad"
 	}
+	out.Full, out.FullTone = forecast(n)
+	out.Peaks = peaks(n)
 	name := n.Subnet.String()
 	out.LeaseURL = query{Subnet: name}.URL()
 	out.Unusable = query{Subnet: name, State: "declined"}.URL()

@@ -5,6 +5,9 @@ import (
 	"context"
 	"embed"
 	"net/url"
+	"slices"
+	"strings"
+	"time"
 
 	"plugtone/admin/client"
 	"plugtone/admin/web/page"
@@ -45,7 +48,9 @@ type view struct {
 	New     int // phones without a record
 	Subnets []subnet
 	Sources []source
-	Changes []fleet.Change
+	Changes []change
+	Boots   page.Chart
+	Booted  int // in the last hour
 
 	HasNew, HasNetwork, HasChanges, HasPBX bool
 }
@@ -61,9 +66,19 @@ type figure struct {
 // subnet is how full a subnet is.
 type subnet struct {
 	client.Subnet
-	Used int // percent of its addresses
-	Tone string
+	Used     int // percent of its addresses
+	Tone     string
+	Forecast *forecast // nil: it is not full within the time that a forecast reaches
 }
+
+// change is a change with the name of who made it.
+type change struct {
+	fleet.Change
+	Who string
+}
+
+// forecast says when a subnet is full.
+type forecast struct{ Text, Tone string }
 
 // source is a PBX that can't be read, or was not yet.
 type source struct{ Name, Problem string }
@@ -98,6 +113,11 @@ func (s screen) load(ctx context.Context, v *view) (err error) {
 	for _, n := range subnets {
 		v.Subnets = append(v.Subnets, fill(n))
 	}
+	boots, err := s.API.Boots(ctx)
+	if err != nil {
+		return err
+	}
+	v.Boots, v.Booted = bootChart(boots)
 	sources, err := s.API.PBXs(ctx)
 	if err != nil && !page.IsForbidden(err) {
 		return err
@@ -111,11 +131,35 @@ func (s screen) load(ctx context.Context, v *view) (err error) {
 		if err != nil {
 			return ignoreForbidden(err)
 		}
-		if v.Changes = append(v.Changes, c); len(v.Changes) == recentChanges {
+		_, who, _ := strings.Cut(c.Actor, ":")
+		if v.Changes = append(v.Changes, change{c, who}); len(v.Changes) == recentChanges {
 			break
 		}
 	}
 	return nil
+}
+
+// bootChart returns the boots of the last hour as a chart, and their number.
+func bootChart(list []client.BootMinute) (c page.Chart, total int) {
+	values := make([]int, len(list))
+	most := 0
+	for i, m := range list {
+		values[i] = m.Boots
+		total += m.Boots
+		most = max(most, m.Boots)
+	}
+	ago := func(i int) string {
+		if i == len(list)-1 {
+			return "this minute"
+		}
+		return page.Span(time.Duration(len(list)-1-i)*time.Minute) + " ago"
+	}
+	text := "Phones that booted in each minute of the last hour: " + page.Count(total)
+	if total > 0 {
+		i := slices.Index(values, most)
+		text += ", most of them " + ago(i) + ": " + page.Count(most)
+	}
+	return page.NewChart(values, 4, text, func(i int) string { return ago(i) + ": " + page.Count(values[i]) }), total
 }
 
 func ignoreForbidden(err error) error {
@@ -145,12 +189,19 @@ func figures(c client.DeviceCounts) (out []figure) {
 const (
 	nearlyFull = 80
 	full       = 95
+	soon       = 14 // days until it is full
 )
 
 func fill(n client.Subnet) subnet {
 	s := subnet{Subnet: n}
 	if n.Addresses > 0 {
 		s.Used = (n.Addresses - n.Free) * 100 / n.Addresses
+	}
+	if d := n.DaysUntilFull; d != nil {
+		s.Forecast = &forecast{Text: "full in " + page.Plural(*d, "day", "days")}
+		if *d <= soon {
+			s.Forecast.Tone = "minus"
+		}
 	}
 	switch {
 	case s.Used >= full:
