@@ -172,17 +172,12 @@ type Applied struct {
 	Same    int          `json:"same" doc:"how many records were so already" example:"12" minimum:"0"`
 	Deleted int          `json:"deleted" doc:"how many records were removed by prune" example:"0" minimum:"0"`
 	Skipped int          `json:"skipped" doc:"how many records come from a PBX source and were left alone" example:"0" minimum:"0"`
-	Rows    []RowVerdict `json:"rows,omitempty" doc:"the records that were created, changed or removed, 1000 at most"`
+	Rows    []RowVerdict `json:"rows,omitempty" doc:"the records that were created, changed or removed, and those that a PBX source keeps as they are, in the order of the file, 1000 at most"`
 	More    int          `json:"more,omitempty" doc:"how many further ones there were" example:"0" minimum:"0"`
 }
 
 // RowVerdict is what became of one record of an apply.
-type RowVerdict struct {
-	Row     string `json:"row,omitempty" doc:"where the record is" example:"row 7"`
-	Kind    string `json:"kind" doc:"kind of record" example:"device"`
-	Name    string `json:"name" doc:"name of the record" example:"00:15:65:12:34:56"`
-	Verdict string `json:"verdict" enum:"new,changed,deleted" doc:"what became of it" example:"new"`
-}
+type RowVerdict = impact.RowVerdict
 
 // ApplyLine is one line of the progress of an apply. The last one has one of result, preview and problem.
 type ApplyLine struct {

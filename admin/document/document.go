@@ -85,7 +85,7 @@ func Same(a, b Object) bool {
 
 func sameMembers(a, b map[string]any, ignored []string) bool {
 	for name, v := range a {
-		if !slices.Contains(ignored, name) && !sameValue(v, b[name]) {
+		if !slices.Contains(ignored, name) && !SameValue(v, b[name]) {
 			return false
 		}
 	}
@@ -97,7 +97,8 @@ func sameMembers(a, b map[string]any, ignored []string) bool {
 	return true
 }
 
-func sameValue(a, b any) bool {
+// SameValue reports whether two JSON values are equal, by the rules of Same.
+func SameValue(a, b any) bool {
 	if empty(a) || empty(b) {
 		return empty(a) && empty(b)
 	}

@@ -143,7 +143,7 @@ func flusher(c huma.Context) func() {
 
 // newApply reads the body.
 func (s fleets) newApply(in *ApplyInput) (*applying, error) {
-	r := &applying{fleets: s, in: in, seen: map[string]map[string]string{}}
+	r := newApplying(s, in)
 	var err error
 	switch ct, _, _ := strings.Cut(in.ContentType, ";"); strings.TrimSpace(strings.ToLower(ct)) {
 	case "text/csv":

@@ -43,30 +43,39 @@ type applying struct {
 	doc   *apply.Document
 	table *apply.Table
 
-	out      client.Applied
-	seen     map[string]map[string]string // kind and name to where it is
-	affected []dhcp.MAC
-	created  []dhcp.MAC // devices
-	problems []error
-	faulty   int
-	again    []apply.Object // devices that want an address or a MAC that another had then
-	done     int
+	out       client.Applied
+	seen      map[string]map[string]string // kind and name to where it is
+	affected  []dhcp.MAC
+	created   []dhcp.MAC // devices
+	problems  firsts[error]
+	conflicts int // of the problems
+	rows      firsts[client.RowVerdict]
+	same      firsts[client.RowVerdict]
+	again     []apply.Object // devices that want an address or a MAC that another had then
+	done      int
 }
 
+// newApplying returns an apply of no records.
+func newApplying(s fleets, in *ApplyInput) *applying {
+	return &applying{fleets: s, in: in, seen: map[string]map[string]string{}, problems: firsts[error]{most: shownProblems},
+		rows: firsts[client.RowVerdict]{most: shownVerdicts}, same: firsts[client.RowVerdict]{most: shownVerdicts}}
+}
+
+// total returns how many steps an apply has at most.
 func (r *applying) total() int {
 	if r.table != nil {
-		return r.table.Len()
+		return r.table.Steps()
 	}
 	return r.doc.Len()
 }
 
 func (r *applying) action() string {
-	text := fmt.Sprintf("apply %d records", r.total())
-	if r.table != nil {
-		text = fmt.Sprintf("apply %d rows", r.total())
-		if r.table.Format != "plugtone" {
-			text += " of " + r.table.Format
-		}
+	if r.doc != nil {
+		return fmt.Sprintf("apply %d records", r.doc.Len())
+	}
+	text := fmt.Sprintf("apply %d rows", r.table.Len())
+	if r.table.Format != "plugtone" {
+		text += " of " + r.table.Format
 	}
 	return text
 }
@@ -84,7 +93,7 @@ func (r *applying) run(ctx context.Context, progress func(done int)) (client.App
 				return err
 			}
 			if p != nil {
-				r.bad(p.Place, p.Value, p.Message)
+				r.bad(o.Order, p.Place, p.Value, p.Message)
 				return nil
 			}
 			return r.object(e, o, true)
@@ -98,18 +107,24 @@ func (r *applying) run(ctx context.Context, progress func(done int)) (client.App
 		if err == nil {
 			err = r.retry(e)
 		}
-		if err == nil && r.faulty == 0 && r.in.Prune {
+		if err == nil && r.problems.total == 0 && r.in.Prune {
 			err = r.prune(e)
 		}
 		if err != nil {
 			return nil, err
 		}
+		if writing.OptionsOf(ctx).DryRun && r.problems.total == r.conflicts {
+			return r.affected, nil // the conflicts are in the rows
+		}
 		return r.affected, r.verdict()
 	})
 	var tried *writing.Answer
 	if errors.As(err, &tried) {
-		tried.Same = r.out.Same
+		r.rows.fill(r.same)
+		tried.Same, tried.Conflicts = r.out.Same, r.conflicts
+		tried.Rows, tried.MoreRows = r.rows.values()
 	}
+	r.out.Rows, r.out.More = r.rows.values()
 	if err != nil {
 		return r.out, err
 	}
@@ -130,32 +145,43 @@ func finder(f fleet.View) func(dhcp.MAC) (*fleet.Device, error) {
 	}
 }
 
-// bad adds a problem to the answer.
-func (r *applying) bad(place, value, message string) {
-	r.faulty++
-	if len(r.problems) == shownProblems {
-		return
-	}
+// bad adds a problem to the answer. order is the position of its record in the file.
+func (r *applying) bad(order int, place, value, message string) {
 	d := &huma.ErrorDetail{Location: "body." + place, Message: message}
 	if value != "" {
 		d.Value = client.Shorten(value)
 	}
-	r.problems = append(r.problems, d)
+	r.problems.add(order, d)
 }
+
+// conflict adds a problem that is no fault of the record itself: another one has what it wants.
+func (r *applying) conflict(o apply.Object, member, value, message string) {
+	r.bad(o.Order, o.Where(member), value, message)
+	r.conflicts++
+	reason := strings.TrimSpace(member + " " + value + " " + message)
+	r.rows.add(o.Order, client.RowVerdict{Row: o.Place, Kind: o.Kind, Name: nameOf(o), Verdict: verdictConflict, Reason: reason})
+}
+
+// Verdicts that no single record has.
+const (
+	verdictConflict = "conflict"
+	verdictDeleted  = "deleted"
+)
 
 // verdict returns the answer that names all problems, nil when there are none.
 func (r *applying) verdict() error {
-	if r.faulty == 0 {
+	shown, more := r.problems.values()
+	if len(shown) == 0 {
 		return nil
 	}
-	text := fmt.Sprintf("%d problems; nothing was changed", r.faulty)
-	if r.faulty == 1 {
+	text := fmt.Sprintf("%d problems; nothing was changed", r.problems.total)
+	if r.problems.total == 1 {
 		text = "1 problem; nothing was changed"
 	}
-	if r.faulty > shownProblems {
+	if more > 0 {
 		text += fmt.Sprintf("; the first %d are named", shownProblems)
 	}
-	return huma.Error422UnprocessableEntity(text, r.problems...)
+	return huma.Error422UnprocessableEntity(text, shown...)
 }
 
 // object applies one record. first is false when it is tried again.
@@ -168,12 +194,11 @@ func (r *applying) object(e fleet.Edit, o apply.Object, first bool) error {
 	}
 	if name := nameOf(o); first && name != "" {
 		if at, twice := r.see(o, name); twice {
-			r.bad(o.Where(keyMember(o.Kind)), name, "is in "+at+" already")
+			r.conflict(o, keyMember(o.Kind), name, "is in "+at+" already")
 			return nil
 		}
 	}
-	doc := document.Copy(document.Object(o.Doc))
-	owned, err := withoutOwned(e, o.Kind, nameOf(o), doc)
+	doc, kept, err := withoutOwned(e, o.Kind, nameOf(o), o.Doc)
 	if err != nil {
 		return err
 	}
@@ -182,14 +207,19 @@ func (r *applying) object(e fleet.Edit, o apply.Object, first bool) error {
 		return r.failed(o, err, first)
 	}
 	r.affected = append(r.affected, macs...)
+	row := client.RowVerdict{Row: o.Place, Kind: o.Kind, Name: name, Verdict: string(v), Reason: kept.reason()}
 	switch v {
 	case api.Same:
-		if owned {
-			r.out.Skipped++
-		} else {
+		if kept.source == "" {
 			r.out.Same++
+		} else {
+			r.out.Skipped++
 		}
-		return nil
+		if row.Reason == "" {
+			r.same.add(o.Order, row)
+			return nil
+		}
+		row.Verdict = verdictConflict
 	case api.New:
 		r.out.New++
 		if mac, err := dhcp.ParseMAC(name); err == nil && o.Kind == fleet.KindDevice {
@@ -198,11 +228,7 @@ func (r *applying) object(e fleet.Edit, o apply.Object, first bool) error {
 	case api.Changed:
 		r.out.Changed++
 	}
-	if len(r.out.Rows) < shownVerdicts {
-		r.out.Rows = append(r.out.Rows, client.RowVerdict{Row: o.Place, Kind: o.Kind, Name: name, Verdict: string(v)})
-	} else {
-		r.out.More++
-	}
+	r.rows.add(o.Order, row)
 	return nil
 }
 
@@ -256,12 +282,17 @@ func (r *applying) failed(o apply.Object, err error, first bool) error {
 		return nil
 	}
 	if len(model.Errors) == 0 || model.Status != http.StatusUnprocessableEntity {
-		r.bad(o.Where(keyMember(o.Kind)), "", model.Detail)
+		r.bad(o.Order, o.Where(keyMember(o.Kind)), "", model.Detail)
 		return nil
 	}
 	for _, d := range model.Errors {
 		value, _ := d.Value.(string)
-		r.bad(o.Where(strings.TrimPrefix(strings.TrimPrefix(d.Location, "body"), ".")), value, d.Message)
+		member := strings.TrimPrefix(strings.TrimPrefix(d.Location, "body"), ".")
+		if isTaken(d) && belongsToOther(d.Message) {
+			r.conflict(o, member, value, d.Message)
+			continue
+		}
+		r.bad(o.Order, o.Where(member), value, d.Message)
 	}
 	return nil
 }
@@ -269,6 +300,12 @@ func (r *applying) failed(o apply.Object, err error, first bool) error {
 // isTaken reports whether a problem is that another device has the address or MAC.
 func isTaken(d *huma.ErrorDetail) bool {
 	return d.Location == "body.reserved_ip" || strings.HasPrefix(d.Location, "body.other_macs") || d.Location == "body.mac"
+}
+
+// belongsToOther reports whether the message about an address or a MAC is that another device, client or this server has it.
+func belongsToOther(message string) bool {
+	return slices.ContainsFunc([]string{"belongs to device ", "is reserved for device ", "is one of the other_macs of device ", "is leased to ", "is this server's own "},
+		func(start string) bool { return strings.HasPrefix(message, start) })
 }
 
 // retry applies the devices again that wanted what another device had then: it may have given it up since. Devices that want
@@ -334,7 +371,7 @@ func (r *applying) missing(e fleet.Edit, o *apply.Object) (bool, error) {
 		registrar = names[0]
 	}
 	if registrar == "" {
-		r.bad(o.Where("server"), server, "is the host, SIP domain or name of no registrar: "+strings.Join(names, ", "))
+		r.bad(o.Order, o.Where("server"), server, "is the host, SIP domain or name of no registrar: "+strings.Join(names, ", "))
 		return false, nil
 	}
 	_, err := e.Extension(number, registrar)

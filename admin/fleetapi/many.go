@@ -43,16 +43,17 @@ func (s manyDevices) change(ctx context.Context, in *struct {
 	if in.Body.Delete {
 		verb = "delete"
 	}
-	r := &applying{fleets: fleets(s), seen: map[string]map[string]string{}}
+	r := newApplying(fleets(s), nil)
 	c, err := s.edit(ctx, fleet.Write{Action: fmt.Sprintf("%s %d devices", verb, len(macs))}, func(e fleet.Edit) ([]dhcp.MAC, error) {
-		for _, mac := range macs {
-			if err := s.one(e, r, mac, in.Body); err != nil {
+		for i, mac := range macs {
+			if err := s.one(e, r, i, mac, in.Body); err != nil {
 				return nil, err
 			}
 		}
 		return r.affected, r.verdict()
 	})
 	r.out.Change = c.ID
+	r.out.Rows, r.out.More = r.rows.values()
 	return &struct{ Body client.Applied }{r.out}, err
 }
 
@@ -81,11 +82,11 @@ func (s *core) selected(ctx context.Context, member string, named []dhcp.MAC, ex
 	return macs, nil
 }
 
-// one changes or deletes one device.
-func (s manyDevices) one(e fleet.Edit, r *applying, mac dhcp.MAC, in client.ManyDevices) error {
+// one changes or deletes one device, the i-th.
+func (s manyDevices) one(e fleet.Edit, r *applying, i int, mac dhcp.MAC, in client.ManyDevices) error {
 	d, err := e.Device(mac)
 	if errors.Is(err, fleet.ErrNotFound) {
-		r.bad("macs", mac.String(), "no such device")
+		r.bad(i, "macs", mac.String(), "no such device")
 		return nil
 	}
 	if err != nil {
@@ -116,7 +117,7 @@ func (s manyDevices) one(e fleet.Edit, r *applying, mac dhcp.MAC, in client.Many
 	}
 	doc["mac"] = mac.String()
 	place := "device " + mac.String()
-	return r.object(e, apply.Object{Kind: fleet.KindDevice, Place: place, Doc: doc, Where: func(path string) string {
+	return r.object(e, apply.Object{Kind: fleet.KindDevice, Place: place, Order: i, Doc: doc, Where: func(path string) string {
 		if path == "" {
 			return place
 		}

@@ -3,6 +3,8 @@ package fleetapi
 import (
 	"cmp"
 	"errors"
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -11,44 +13,60 @@ import (
 	"plugtone/provision/fleet"
 )
 
-// withoutOwned removes from a document what its record has from a PBX source: that changes with the source only. owned is true when the record has a
-// source. name is that of the record.
-func withoutOwned(f fleet.View, kind, name string, doc document.Object) (owned bool, err error) {
+// keptMembers are members of a record that a PBX source owns and that a document has with other values: they stay as they are.
+type keptMembers struct {
+	source  string // "" for a record that is made by hand
+	members []string
+}
+
+func (k keptMembers) reason() string {
+	if len(k.members) == 0 {
+		return ""
+	}
+	return strings.Join(k.members, ", ") + ": what the PBX source " + k.source + " has stays as it is"
+}
+
+// withoutOwned returns a document without what its record has from a PBX source: that changes with the source only. name is that of the record.
+func withoutOwned(f fleet.View, kind, name string, given document.Object) (doc document.Object, kept keptMembers, err error) {
+	rec, source, members, err := owned(f, kind, name)
+	if err != nil || source == "" {
+		return maps.Clone(given), kept, err
+	}
+	was, err := document.ToObject(rec)
+	doc = document.Copy(given)
+	return doc, keptMembers{source, keepMembers(doc, was, members)}, err
+}
+
+// owned returns the record with a name, its PBX source, and the members that come from there. source is "" when there is none.
+func owned(f fleet.View, kind, name string) (rec any, source string, members []string, err error) {
 	switch kind {
 	case fleet.KindExtension:
 		// FindExtension would look for similar numbers of each extension that is new. An error is reported by the write.
 		number, registrar := fleet.ParseExtension(name)
 		all, err := f.ExtensionsNumbered(number)
 		i := slices.IndexFunc(all, func(x *fleet.Extension) bool { return registrar == "" || x.Registrar == registrar })
-		if err != nil || i < 0 || all[i].Source == "" || registrar == "" && len(all) > 1 {
-			return false, nil
+		if err != nil || i < 0 || registrar == "" && len(all) > 1 {
+			return nil, "", nil, nil
 		}
-		for _, member := range fleet.OwnedMembers() {
-			delete(doc, member)
-		}
-		return true, nil
+		return all[i], all[i].Source, fleet.OwnedMembers(), nil
 	case fleet.KindProfile:
-		p, err := f.Profile(name)
-		if err != nil || p.Source == "" {
-			return false, ignoreMissing(err)
+		if p, err := f.Profile(name); err == nil {
+			return p, p.Source, p.SourceMembers, nil
+		} else {
+			return nil, "", nil, ignoreMissing(err)
 		}
-		was, err := document.ToObject(p)
-		keepMembers(doc, was, p.SourceMembers)
-		return true, err
 	case fleet.KindDevice:
 		mac, err := dhcp.ParseMAC(name)
 		if err != nil {
-			return false, nil
+			return nil, "", nil, nil
 		}
 		d, err := f.Device(mac)
-		if err != nil || d.Source == "" {
-			return false, ignoreMissing(err)
+		if err != nil {
+			return nil, "", nil, ignoreMissing(err)
 		}
-		was, err := document.ToObject(d)
-		keepMembers(doc, was, d.SourceMembers)
-		return true, err
+		return d, d.Source, d.SourceMembers, nil
 	}
-	return false, nil
+	return nil, "", nil, nil
 }
 
 func ignoreMissing(err error) error {
@@ -58,47 +76,86 @@ func ignoreMissing(err error) error {
 	return err
 }
 
-// keepMembers puts what the record has from its source in the place of what the document has.
-func keepMembers(doc, was document.Object, members []string) {
-	keepItems(doc, was, "lines", func(item map[string]any, i int) bool {
-		return slices.Contains(members, fleet.LineMember(number(item, "position", i+1)))
-	})
-	keepItems(doc, was, "keys", func(item map[string]any, _ int) bool {
+// keepMembers puts what the record has from its source in the place of what the document has. It returns the members that the document
+// has with other values.
+func keepMembers(doc, was document.Object, members []string) (differ []string) {
+	differ = append(differ, keepItems(doc, was, "lines", members, func(item map[string]any, i int) string {
+		return fleet.LineMember(number(item, "position", i+1))
+	})...)
+	differ = append(differ, keepItems(doc, was, "keys", members, func(item map[string]any, _ int) string {
 		area, _ := item["area"].(string)
-		return slices.Contains(members, fleet.KeyMember(cmp.Or(area, "line"), number(item, "slot", 0)))
-	})
+		return fleet.KeyMember(cmp.Or(area, "line"), number(item, "slot", 0))
+	})...)
 	settings, _ := doc["settings"].(map[string]any)
 	if settings == nil {
 		delete(doc, "settings") // null would remove those of the source too
 	}
+	had, _ := was["settings"].(map[string]any)
 	for _, m := range members {
-		if name, ok := strings.CutPrefix(m, "settings."); ok {
-			delete(settings, name)
-			continue
+		in, of, name := map[string]any(doc), map[string]any(was), m
+		if x, ok := strings.CutPrefix(m, "settings."); ok {
+			in, of, name = settings, had, x
 		}
-		delete(doc, m)
+		if value, given := in[name]; given && !document.SameValue(value, of[name]) && !(m == "model" && sameModel(value, was)) {
+			differ = append(differ, m)
+		}
+		delete(in, name)
 	}
+	return differ
 }
 
-// keepItems replaces the items of a list that the source owns by those that the record has. A document without the list leaves it as it is.
-func keepItems(doc, was document.Object, name string, owned func(item map[string]any, i int) bool) {
+// sameModel reports whether VENDOR/MODEL is that of the record.
+func sameModel(value any, was document.Object) bool {
+	text, _ := value.(string)
+	return strings.EqualFold(text, fmt.Sprint(was["vendor"], "/", was["model"]))
+}
+
+// keepItems replaces the items of a list that the source owns by those that the record has, and returns the members that were others. A
+// document without the list leaves it as it is. member returns what the item is called among the members of the source.
+func keepItems(doc, was document.Object, name string, members []string, member func(item map[string]any, i int) string) (differ []string) {
 	value, given := doc[name]
 	items, isList := value.([]any)
 	if !given || !isList && value != nil {
-		return // the check of the document reports what is no list
+		return nil // the check of the document reports what is no list
 	}
 	var out []any
-	add := func(items []any, take bool) {
-		for i, item := range items {
-			if m, _ := item.(map[string]any); owned(m, i) == take {
-				out = append(out, item)
-			}
+	asGiven := map[string]map[string]any{}
+	for i, item := range items {
+		m, _ := item.(map[string]any)
+		if id := member(m, i); slices.Contains(members, id) {
+			asGiven[id] = m
 		}
 	}
 	had, _ := was[name].([]any)
-	add(had, true)
-	add(items, false)
+	for i, item := range had {
+		m, _ := item.(map[string]any)
+		id := member(m, i)
+		if !slices.Contains(members, id) {
+			continue
+		}
+		out = append(out, item)
+		if !agrees(asGiven[id], m) {
+			differ = append(differ, id)
+		}
+	}
+	for i, item := range items {
+		m, _ := item.(map[string]any)
+		if !slices.Contains(members, member(m, i)) {
+			out = append(out, item)
+		}
+	}
 	doc[name] = out
+	return differ
+}
+
+// agrees reports whether all that a document has of an item is as the item is. An item that it does not have differs.
+func agrees(given, item map[string]any) bool {
+	for name, v := range given {
+		if !document.SameValue(v, item[name]) && !(name == "area" || name == "position") {
+			return false
+		}
+	}
+	return given != nil
 }
 
 // number returns a member of an item that is a number, otherwise when it has none.

@@ -3,6 +3,7 @@ package fleetapi
 import (
 	"fmt"
 	"iter"
+	"math"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -67,11 +68,7 @@ func (r *applying) pruneKind(kind string, all iter.Seq2[string, error], remove f
 			return err
 		}
 		r.out.Deleted++
-		if len(r.out.Rows) < shownVerdicts {
-			r.out.Rows = append(r.out.Rows, client.RowVerdict{Kind: kind, Name: name, Verdict: "deleted"})
-		} else {
-			r.out.More++
-		}
+		r.rows.add(math.MaxInt, client.RowVerdict{Kind: kind, Name: name, Verdict: verdictDeleted})
 	}
 	return nil
 }

@@ -109,6 +109,25 @@ func TestApplyNamesEveryFaultyRow(t *testing.T) {
 	}
 }
 
+// TestADryRunListsTheVerdictsOfRows: a conflict is an error, as it is without the dry run.
+func TestADryRunListsTheVerdictsOfRows(t *testing.T) {
+	s := newShell(t)
+	s.office()
+	s.ok("device add 001565000009 --model acme/A4 --reserve-ip 10.20.0.50")
+	file := s.write("v.csv", "mac,model,reserved_ip,label\n001565000003,acme/A4,10.20.0.50,Attic\n001565000002,acme/A4,,Hall\n001565000009,acme/A4,10.20.0.50,\n")
+	for flags, same := range map[string]bool{"": true, " --summary": false} {
+		status, out, errs := s.run("apply -f " + file + " --dry-run" + flags)
+		if status != 1 || !strings.Contains(errs, "1 of the records conflict") ||
+			!strings.Contains(out, "conflict  device 00:15:65:00:00:03  row 2: reserved_ip 10.20.0.50 is reserved for device 00:15:65:00:00:09 already") ||
+			strings.Contains(out, "new       device 00:15:65:00:00:02  row 3") != same || strings.Contains(out, "same      device 00:15:65:00:00:09  row 4") != same {
+			t.Errorf("%s: status %d, %s\n%s", flags, status, errs, out)
+		}
+	}
+	if status, _, errs := s.run("apply -f " + file); status != 1 || !strings.Contains(errs, `row 2, column reserved_ip "10.20.0.50": is reserved for device`) {
+		t.Errorf("status %d, %s", status, errs)
+	}
+}
+
 func TestTablesOfPBXsAreRecognised(t *testing.T) {
 	s := newShell(t)
 	s.office()

@@ -51,6 +51,9 @@ func printPreview(c *cobra.Command, p impact.Preview) error {
 	if _, err := fmt.Fprintln(w, phoneCount(p.Phones)); err != nil {
 		return err
 	}
+	if err := printRows(c, s, p); err != nil {
+		return err
+	}
 	if err := printLost(w, p.Lost); err != nil {
 		return err
 	}
@@ -69,6 +72,34 @@ func printPreview(c *cobra.Command, p impact.Preview) error {
 		return err
 	}
 	return nil
+}
+
+// printRows lists the verdicts of an apply; in a summary those that need attention.
+func printRows(c *cobra.Command, s screen, p impact.Preview) error {
+	summary, err := c.Flags().GetBool("summary")
+	if err != nil || len(p.Rows) == 0 {
+		return nil
+	}
+	text, more := "", p.MoreRows
+	for _, r := range p.Rows {
+		if summary && r.Reason == "" {
+			continue
+		}
+		word := map[string]string{"conflict": "problem", "new": "ok"}[r.Verdict]
+		line := strings.TrimRight(fmt.Sprintf("%s  %s %s  %s", s.paint(word, fmt.Sprintf("%-8s", r.Verdict)), r.Kind, clean(r.Name), clean(r.Row)), " ")
+		if r.Reason != "" {
+			line += ": " + clean(r.Reason)
+		}
+		text += line + "\n"
+	}
+	if text == "" {
+		return nil
+	}
+	if more > 0 {
+		text += fmt.Sprintf("and %d more\n", more)
+	}
+	_, err = io.WriteString(s, "\n"+text)
+	return err
 }
 
 // printLost lists what phones lose because their models can't have it.

@@ -184,6 +184,9 @@ func execute(ctx context.Context, root *cobra.Command, args []string, in io.Read
 	var tried *client.DryRun
 	if errors.As(err, &tried) {
 		err = printPreview(ran, tried.Preview)
+		if n := tried.Preview.Conflicts; err == nil && n > 0 {
+			err = fmt.Errorf("%d of the records conflict with others; without --dry-run nothing would be changed", n)
+		}
 	}
 	if err == nil {
 		return statusDone

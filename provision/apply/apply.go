@@ -17,6 +17,7 @@ import (
 type Object struct {
 	Kind  string
 	Place string         // where it is: devices[3], row 7
+	Order int            // its position among all records of the file
 	Doc   map[string]any // its members as JSON values
 	// Where returns the place of a member, such as lines[0].extension, and the name of what holds it there.
 	Where func(path string) string
@@ -103,25 +104,28 @@ func (d *Document) Len() int {
 }
 
 // Objects calls f with each record in the order in which they are applied: what others refer to comes first. Profiles come
-// after their parents. A record that can't be read is given without its Doc, with the problem.
+// after their parents, other records in the order of their keys, in which they are stored fastest. A record that can't be read is given
+// without its Doc, with the problem.
 func (d *Document) Objects(f func(Object, *Problem) error) error {
+	before := 0
 	for _, s := range sections {
-		list := make([]Object, 0, len(d.parts[s.kind]))
-		for i, raw := range d.parts[s.kind] {
+		part := d.parts[s.kind]
+		list := make([]Object, 0, len(part))
+		for _, i := range byKey(s.kind, part) {
 			place := fmt.Sprintf("%s[%d]", s.member, i)
-			o := Object{Kind: s.kind, Place: place, Where: func(path string) string {
+			o := Object{Kind: s.kind, Place: place, Order: before + i, Where: func(path string) string {
 				if path == "" {
 					return place
 				}
 				return place + "." + path
 			}}
 			if s.kind == fleet.KindProfile {
-				if err := json.Unmarshal(raw, &o.Doc); err == nil && o.Doc != nil {
+				if err := json.Unmarshal(part[i], &o.Doc); err == nil && o.Doc != nil {
 					list = append(list, o)
 					continue
 				}
 			}
-			if err := give(o, raw, f); err != nil {
+			if err := give(o, part[i], f); err != nil {
 				return err
 			}
 		}
@@ -130,6 +134,7 @@ func (d *Document) Objects(f func(Object, *Problem) error) error {
 				return err
 			}
 		}
+		before += len(part)
 	}
 	return nil
 }

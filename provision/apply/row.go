@@ -18,7 +18,9 @@ type rowReader struct {
 	table    *Table
 	row      row
 	place    string
-	objects  []Object
+	order    int
+	device   Object
+	account  *Object // the extension of a PBX's table
 	problems []Problem
 
 	doc      map[string]any
@@ -27,7 +29,7 @@ type rowReader struct {
 	lines    map[int]fleet.Line
 	keys     map[[2]string]fleet.Key
 	where    map[string]string // member to column
-	account  map[string]string
+	pbx      map[string]string // of a PBX's table: what the line's account is
 }
 
 func (x *rowReader) bad(c column, value, format string, args ...any) {
@@ -66,7 +68,7 @@ func (x *rowReader) read(find func(dhcp.MAC) (*fleet.Device, error)) error {
 		x.problems = append(x.problems, Problem{Place: x.place, Message: fmt.Sprintf("has %d values; the header has %d columns", len(x.row.cells), n)})
 		return nil
 	}
-	x.doc, x.settings, x.extras, x.where, x.account = map[string]any{}, map[string]any{}, map[string]any{}, map[string]string{}, map[string]string{}
+	x.doc, x.settings, x.extras, x.where, x.pbx = map[string]any{}, map[string]any{}, map[string]any{}, map[string]string{}, map[string]string{}
 	mac, ok := x.mac()
 	if !ok {
 		return nil
@@ -85,7 +87,7 @@ func (x *rowReader) read(find func(dhcp.MAC) (*fleet.Device, error)) error {
 
 // mac reads the cell that names the device.
 func (x *rowReader) mac() (dhcp.MAC, bool) {
-	i := slices.IndexFunc(x.table.columns, func(c column) bool { return c.field == "mac" })
+	i := x.table.place("mac")
 	c, value := x.table.columns[i], x.value(i)
 	mac, err := dhcp.ParseMAC(value)
 	if err != nil {
@@ -129,12 +131,12 @@ func (x *rowReader) set(c column, value string) {
 		x.setKey(c, value)
 	case "line":
 		if c.n == 0 { // of a PBX's table
-			x.account["line"], x.where["account"] = value, c.header
+			x.pbx["line"], x.where["account"] = value, c.header
 			return
 		}
 		x.setLine(c.n, c, value)
 	case "line_number", "display_name", "auth_user", "password", "server":
-		x.account[c.field] = value
+		x.pbx[c.field] = value
 	default:
 		x.doc[c.field] = nil
 		if value != "" {
@@ -265,34 +267,34 @@ func (x *rowReader) finish(was *fleet.Device) {
 	if was == nil || !slices.Equal(keys, was.Keys) {
 		x.doc["keys"] = toAny(keys)
 	}
-	x.objects = append(x.objects, Object{Kind: fleet.KindDevice, Place: x.place, Doc: x.doc, Where: func(path string) string { return x.column(path, lines, keys) }})
+	x.device = Object{Kind: fleet.KindDevice, Place: x.place, Order: x.order, Doc: x.doc, Where: func(path string) string { return x.column(path, lines, keys) }}
 }
 
 // setAccount takes the line of a PBX's table, with the account that it registers.
 func (x *rowReader) setAccount() {
-	number := x.account["line"]
+	number := x.pbx["line"]
 	if number == "" {
 		return
 	}
 	n := 1
-	if text := x.account["line_number"]; text != "" {
+	if text := x.pbx["line_number"]; text != "" {
 		if v, err := strconv.Atoi(text); err == nil {
 			n = v
 		}
 	}
 	c := column{header: x.where["account"]}
 	x.setLine(n, c, number)
-	if x.account["password"] == "" && x.account["display_name"] == "" {
+	if x.pbx["password"] == "" && x.pbx["display_name"] == "" {
 		return // the extension must exist
 	}
-	doc := map[string]any{"number": number, "server": x.account["server"]}
+	doc := map[string]any{"number": number, "server": x.pbx["server"]}
 	for _, m := range []string{"display_name", "auth_user", "password"} {
-		if v := x.account[m]; v != "" {
+		if v := x.pbx[m]; v != "" {
 			doc[m] = v
 		}
 	}
-	x.objects = append(x.objects, Object{Kind: fleet.KindExtension, Place: x.place, Doc: doc, Missing: true,
-		Where: func(path string) string { return x.place + ", column " + x.where["account"] + " (" + path + ")" }})
+	x.account = &Object{Kind: fleet.KindExtension, Place: x.place, Order: x.order, Doc: doc, Missing: true,
+		Where: func(path string) string { return x.place + ", column " + x.where["account"] + " (" + path + ")" }}
 }
 
 // column returns the place of a member in the table.

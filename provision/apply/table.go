@@ -113,30 +113,72 @@ func syntaxError(err error) error {
 // Len returns the number of rows.
 func (t *Table) Len() int { return len(t.rows) }
 
-// Objects calls f with the records of each row. find returns the device that has a MAC, nil when there is none: what a row
-// does not name of its lines and keys stays. problems are given with an Object without Doc.
+// Steps returns how many records Objects gives at most.
+func (t *Table) Steps() int { return len(t.accountRows()) + len(t.rows) }
+
+// Objects calls f with the records of each row: first the extensions of a PBX's table, then the devices, both in the order of their keys.
+// find returns the device that has a MAC, nil when there is none: what a row does not name of its lines and keys stays. problems are given
+// with an Object without Doc.
 func (t *Table) Objects(find func(dhcp.MAC) (*fleet.Device, error), f func(Object, *Problem) error) error {
-	for _, r := range t.rows {
-		x := rowReader{table: t, row: r}
-		x.place = fmt.Sprintf("row %d", r.line)
+	for _, i := range t.accountRows() {
+		x := t.reader(i)
+		if err := x.read(func(dhcp.MAC) (*fleet.Device, error) { return nil, nil }); err != nil {
+			return err
+		}
+		if x.account == nil || len(x.problems) > 0 {
+			continue // the row has no extension, or is reported below
+		}
+		if err := f(*x.account, nil); err != nil {
+			return err
+		}
+	}
+	mac := t.place("mac")
+	for _, i := range inOrder(len(t.rows), func(i int) string { return macKey(t.cell(i, mac)) }) {
+		x := t.reader(i)
 		if err := x.read(find); err != nil {
 			return err
 		}
 		for i := range x.problems {
-			if err := f(Object{Kind: fleet.KindDevice, Place: x.place}, &x.problems[i]); err != nil {
+			if err := f(Object{Kind: fleet.KindDevice, Place: x.place, Order: x.order}, &x.problems[i]); err != nil {
 				return err
 			}
 		}
 		if len(x.problems) > 0 {
 			continue
 		}
-		for _, o := range x.objects {
-			if err := f(o, nil); err != nil {
-				return err
-			}
+		if err := f(x.device, nil); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// accountRows returns the rows of a PBX's table that have a line, by its number.
+func (t *Table) accountRows() []int {
+	at := t.place("line")
+	if at < 0 {
+		return nil
+	}
+	rows := inOrder(len(t.rows), func(i int) string { return t.cell(i, at) })
+	return slices.DeleteFunc(rows, func(i int) bool { return t.cell(i, at) == "" })
+}
+
+// place returns the place of the column with a field that occurs once, -1 when there is none. "line" is that of a PBX's table.
+func (t *Table) place(field string) int {
+	return slices.IndexFunc(t.columns, func(c column) bool { return c.field == field && c.n == 0 })
+}
+
+func (t *Table) reader(i int) *rowReader {
+	return &rowReader{table: t, row: t.rows[i], order: i, place: fmt.Sprintf("row %d", t.rows[i].line)}
+}
+
+// cell returns a value without blanks around it, "" when the row has no such column.
+func (t *Table) cell(row, column int) string {
+	cells := t.rows[row].cells
+	if column >= len(cells) {
+		return ""
+	}
+	return cell(strings.TrimSpace(cells[column]))
 }
 
 // column is one column of a table.

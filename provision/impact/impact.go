@@ -33,18 +33,31 @@ const (
 
 // Preview is what a change would do.
 type Preview struct {
-	Action  string  `json:"action" doc:"what would be done, in words" example:"change device 00:15:65:12:34:56"`
-	Created int     `json:"created" doc:"how many records would be created" example:"0" minimum:"0"`
-	Changed int     `json:"changed" doc:"how many records would be changed" example:"1" minimum:"0"`
-	Deleted int     `json:"deleted" doc:"how many records would be deleted" example:"0" minimum:"0"`
-	Same    int     `json:"same,omitempty" doc:"of an apply: how many records of the file are so already" example:"12" minimum:"0"`
-	Phones  int     `json:"phones" doc:"how many phones' files would change, new and removed phones included" example:"1" minimum:"0"`
-	Items   []Phone `json:"items" doc:"the phones whose files would change, by MAC; empty in a summary"`
-	More    int     `json:"more,omitempty" doc:"how many phones are not listed" example:"0" minimum:"0"`
+	Action  string `json:"action" doc:"what would be done, in words" example:"change device 00:15:65:12:34:56"`
+	Created int    `json:"created" doc:"how many records would be created" example:"0" minimum:"0"`
+	Changed int    `json:"changed" doc:"how many records would be changed" example:"1" minimum:"0"`
+	Deleted int    `json:"deleted" doc:"how many records would be deleted" example:"0" minimum:"0"`
+	Same    int    `json:"same,omitempty" doc:"of an apply: how many records of the file are so already" example:"12" minimum:"0"`
+	// Rows is set by an apply, as is Conflicts.
+	Rows      []RowVerdict `json:"rows,omitempty" doc:"of an apply: what would become of the records of the file, in its order, 1000 at most; records that are so already only as far as there is room"`
+	MoreRows  int          `json:"more_rows,omitempty" doc:"how many further records would be created, changed or removed, or conflict" example:"0" minimum:"0"`
+	Conflicts int          `json:"conflicts,omitempty" doc:"of an apply: how many records contradict another record; while there are any, apply changes nothing" example:"0" minimum:"0"`
+	Phones    int          `json:"phones" doc:"how many phones' files would change, new and removed phones included" example:"1" minimum:"0"`
+	Items     []Phone      `json:"items" doc:"the phones whose files would change, by MAC; empty in a summary"`
+	More      int          `json:"more,omitempty" doc:"how many phones are not listed" example:"0" minimum:"0"`
 	// Problems is set by syncs of PBX sources.
 	Problems []string `json:"problems,omitempty" doc:"of a sync of a PBX source: what of the PBX could not be used" example:"[\"device 00:15:65:12:34:56: its model is not known: tried were acme/x1\"]"`
 	// Lost is set by the callers of Compute that move members between phones.
 	Lost []string `json:"lost,omitempty" doc:"what phones would lose because their models can't have it; the change itself then needs the confirmation yes" example:"[\"00:15:65:12:34:57: line 5 (1005@main): T31P has lines 1 to 2\"]"`
+}
+
+// RowVerdict is what became of one record of an apply, or would.
+type RowVerdict struct {
+	Row     string `json:"row,omitempty" doc:"where the record is" example:"row 7"`
+	Kind    string `json:"kind" doc:"kind of record" example:"device"`
+	Name    string `json:"name" doc:"name of the record" example:"00:15:65:12:34:56"`
+	Verdict string `json:"verdict" enum:"new,same,changed,conflict,deleted" doc:"what became of it; conflict: another record, an earlier row or a PBX source has what it wants" example:"new"`
+	Reason  string `json:"reason,omitempty" doc:"what it contradicts, and what a PBX source keeps as it is" example:"reserved_ip 10.20.0.50 is reserved for device 00:15:65:12:34:57 already"`
 }
 
 // Phone is a phone whose files would change.

@@ -120,7 +120,7 @@ func (s screen) review(r *page.Request, form *page.Form, up *upload) (*reviewVie
 	var tried *client.DryRun
 	switch {
 	case errors.As(err, &tried):
-		v.Preview = &tried.Preview
+		v.tried(tried.Preview)
 	case !v.refused(err):
 		return nil, err
 	}

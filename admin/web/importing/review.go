@@ -2,6 +2,7 @@ package importing
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strconv"
@@ -134,6 +135,23 @@ func (v *review) refused(err error) bool {
 		v.Rows = append(v.Rows, v.faulty(d))
 	}
 	return true
+}
+
+// tried adds what a dry run found. With conflicts the file can't be applied.
+func (v *review) tried(p impact.Preview) {
+	for _, r := range p.Rows {
+		if r.Reason != "" {
+			v.Rows = append(v.Rows, faulty{Row: r.Row, Value: r.Name, Message: r.Reason})
+		}
+	}
+	switch p.Conflicts {
+	case 0:
+		v.Preview = &p
+	case 1:
+		v.Detail = "1 row conflicts; nothing can be changed"
+	default:
+		v.Detail = fmt.Sprintf("%d rows conflict; nothing can be changed", p.Conflicts)
+	}
 }
 
 func (v *review) faulty(d client.Detail) faulty {
