@@ -5,6 +5,7 @@
 # make bench-files   TFTP and HTTP beside dnsmasq, atftpd and nginx in network namespaces, with the ratios; installs them (ARGS='-only http', -help)
 # make bench-storm   the last part of bench-files alone: 1,000 phones that boot at the same moment
 # make parity  what the packs set of the parameters that other systems' templates let an operator set, and what they lack
+# make soak    an hour of boots, renewals, fetches, changes, reloads, API reads and hostile packets: nothing lost, memory, descriptors and goroutines flat (SOAK_TIME=1h)
 # make fuzz    every fuzz target, one after the other (FUZZTIME=60s)
 # make build   bin/plugtone
 # make lint    gofmt, vet, staticcheck
@@ -19,6 +20,7 @@ BIN      := bin/plugtone
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS  := -s -w -X main.version=$(VERSION)
 FUZZTIME ?= 60s
+SOAK_TIME ?= 1h
 PREFIX   ?= /usr
 SUDO     := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
@@ -27,7 +29,7 @@ TEST_TOOLS := pg_ctlcluster:postgresql mariadbd:mariadb-server sipp:sip-tester u
               ip:iproute2 ping:iputils-ping openssl:openssl systemd-analyze:systemd linphonec:linphone-cli kamailio:kamailio-postgres-modules promtool:prometheus \
               chromium:chromium nginx:nginx-light etcd:etcd-server etcdctl:etcd-client strace:strace
 
-.PHONY: demo test screenshots bench bench-dhcp bench-files bench-storm parity fuzz build lint lint-api install packages test-packages image tools
+.PHONY: demo test screenshots bench bench-dhcp bench-files bench-storm parity soak fuzz build lint lint-api install packages test-packages image tools
 
 demo: build
 	$(BIN) demo $(ARGS)
@@ -45,6 +47,10 @@ bench:
 
 parity:
 	$(GO) test ./provision/vendors -run TestParity -v | grep -v '^ *---\|^===' | sed 's/^ *parity_test.go:[0-9]*: //'
+
+# The suite runs it for 40 seconds.
+soak: tools
+	SOAK_TIME=$(SOAK_TIME) PLUGTONE_REQUIRE_E2E=1 $(GO) test ./cmd/plugtone -run 'TestScripts/^soak$$' -count=1 -v -timeout 0
 
 # Go would spend up to a minute on making each new input shorter, and find nothing meanwhile.
 fuzz:

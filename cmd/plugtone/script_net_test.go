@@ -28,6 +28,7 @@ var network = map[string]func(*scriptEnv, *testscript.TestScript, bool, []string
 	"inform":      (*scriptEnv).inform,
 	"relay-many":  (*scriptEnv).relayMany,
 	"take-leases": (*scriptEnv).takeLeases,
+	"soak":        (*scriptEnv).soak,
 	"registrar":   (*scriptEnv).registrar,
 	"eventsocket": (*scriptEnv).eventsocket,
 	"postgresql":  (*scriptEnv).postgresql,

@@ -1,0 +1,393 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"plugtone/cmd/plugtone/bench/machine"
+)
+
+// soakTime is how long the soak runs unless $SOAK_TIME is set; make soak sets an hour.
+const soakTime = 40 * time.Second
+
+// soak is a daemon under a mix of everything that it has to do.
+type soak struct {
+	env    *scriptEnv
+	phones *host // has the addresses of all phones
+	thief  *host
+	relay  netip.Addr
+	server netip.Addr
+	api    *http.Client
+	conn   *net.UDPConn // of the relay
+
+	mu    sync.Mutex
+	addrs []netip.Addr // of the phones; invalid before the first lease
+	lost  []string
+	done  [4]atomic.Int64 // of each of the loops
+}
+
+// soakPhones have the MACs 00:15:65:00:00:00 and on, and records.
+const soakPhones = 20
+
+func soakMAC(n int) net.HardwareAddr { return net.HardwareAddr{0, 0x15, 0x65, 0, 0, byte(n)} }
+
+// soak HOST THIEF has HOST play phones that boot, renew and fetch, and THIEF send hostile packets, while the API is read, records change
+// and the configuration is reloaded. It fails when a request has no right answer, or when memory, descriptors or goroutines grow.
+func (s *scriptEnv) soak(ts *testscript.TestScript, _ bool, args []string) error {
+	length := soakTime
+	if text := os.Getenv("SOAK_TIME"); text != "" {
+		var err error
+		if length, err = time.ParseDuration(text); err != nil {
+			return fmt.Errorf("SOAK_TIME: %w", err)
+		}
+	}
+	k := &soak{
+		env: s, phones: s.hosts[args[0]], thief: s.hosts[args[1]], relay: netip.MustParseAddr("10.20.0.9"), server: netip.MustParseAddr("10.20.0.2"),
+		addrs: make([]netip.Addr, soakPhones),
+		api: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(s.work, "admin.sock"))
+		}}},
+	}
+	defer k.api.CloseIdleConnections()
+	err := k.phones.ns.Do(func() (err error) {
+		k.conn, err = net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(k.relay, 67)))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	defer k.conn.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), length)
+	defer cancel()
+	var loops sync.WaitGroup
+	for i, l := range []struct {
+		pace time.Duration
+		once func(n int) error
+	}{{50 * time.Millisecond, k.lease}, {50 * time.Millisecond, k.fetch}, {100 * time.Millisecond, k.operate}, {50 * time.Millisecond, k.attack}} {
+		loops.Go(func() { k.loop(ctx, l.pace, &k.done[i], l.once) })
+	}
+	samples, err := k.sample(ctx, length)
+	loops.Wait()
+	fmt.Fprintf(ts.Stdout(), "%d leases and renewals, %d fetches, %d API requests, %d hostile packets\n", k.done[0].Load(), k.done[1].Load(), k.done[2].Load(), k.done[3].Load())
+	if len(k.lost) > 0 {
+		err = errors.Join(err, fmt.Errorf("%d requests without the right answer:\n%s", len(k.lost), strings.Join(k.lost[:min(10, len(k.lost))], "\n")))
+	}
+	text, growth := judge(samples)
+	fmt.Fprint(ts.Stdout(), text)
+	return errors.Join(err, growth)
+}
+
+// loop calls once at that pace. An error is a lost request.
+func (k *soak) loop(ctx context.Context, pace time.Duration, done *atomic.Int64, once func(n int) error) {
+	tick := time.NewTicker(pace)
+	defer tick.Stop()
+	for n := 0; ; n++ {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := once(n); err != nil {
+			k.mu.Lock()
+			k.lost = append(k.lost, err.Error())
+			k.mu.Unlock()
+		}
+		done.Add(1)
+	}
+}
+
+// exchange sends a DHCP message by the relay, and repeats it as a phone does until an answer of the kind wanted comes.
+func (k *soak) exchange(m *dhcpv4.DHCPv4, want dhcpv4.MessageType) (*dhcpv4.DHCPv4, error) {
+	buf := make([]byte, 2048)
+	for range 5 {
+		if _, err := k.conn.WriteToUDPAddrPort(m.ToBytes(), netip.AddrPortFrom(k.server, 67)); err != nil {
+			return nil, err
+		}
+		if err := k.conn.SetReadDeadline(time.Now().Add(4 * time.Second)); err != nil {
+			return nil, err
+		}
+		for {
+			n, err := k.conn.Read(buf)
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				break
+			}
+			if err != nil {
+				return nil, err
+			}
+			if got, err := dhcpv4.FromBytes(buf[:n]); err == nil && got.TransactionID == m.TransactionID && got.MessageType() == want {
+				return got, nil
+			}
+		}
+	}
+	return nil, fmt.Errorf("no %s for the %s of %s", want, m.MessageType(), m.ClientHWAddr)
+}
+
+// lease has a phone boot, or extend the lease that it has (REBINDING of RFC 2131, 4.3.2, which relays forward).
+func (k *soak) lease(n int) error {
+	phone := n % soakPhones
+	k.mu.Lock()
+	had := k.addrs[phone]
+	k.mu.Unlock()
+	class, relayed := dhcpv4.WithOption(dhcpv4.OptClassIdentifier("yealink")), dhcpv4.WithRelay(k.relay.AsSlice())
+	if had.IsValid() && n%3 != 0 {
+		m, err := dhcpv4.New(dhcpv4.WithMessageType(dhcpv4.MessageTypeRequest), dhcpv4.WithHwAddr(soakMAC(phone)), dhcpv4.WithClientIP(had.AsSlice()), relayed, class)
+		if err != nil {
+			return err
+		}
+		_, err = k.exchange(m, dhcpv4.MessageTypeAck)
+		return err
+	}
+	m, err := dhcpv4.New(dhcpv4.WithMessageType(dhcpv4.MessageTypeDiscover), dhcpv4.WithHwAddr(soakMAC(phone)), relayed, class)
+	if err != nil {
+		return err
+	}
+	offer, err := k.exchange(m, dhcpv4.MessageTypeOffer)
+	if err != nil {
+		return err
+	}
+	m, err = dhcpv4.New(dhcpv4.WithMessageType(dhcpv4.MessageTypeRequest), dhcpv4.WithHwAddr(soakMAC(phone)), relayed, class,
+		dhcpv4.WithOption(dhcpv4.OptRequestedIPAddress(offer.YourIPAddr)), dhcpv4.WithOption(dhcpv4.OptServerIdentifier(offer.ServerIdentifier())))
+	if err != nil {
+		return err
+	}
+	ack, err := k.exchange(m, dhcpv4.MessageTypeAck)
+	if err != nil {
+		return err
+	}
+	addr, _ := netip.AddrFromSlice(ack.YourIPAddr.To4())
+	switch {
+	case had.IsValid() && addr != had:
+		return fmt.Errorf("%s had %s and was given %s", soakMAC(phone), had, addr)
+	case !had.IsValid():
+		if err := k.phones.ns.AddAddr("eth0", netip.PrefixFrom(addr, 22)); err != nil {
+			return err
+		}
+		k.mu.Lock()
+		k.addrs[phone] = addr
+		k.mu.Unlock()
+	}
+	return nil
+}
+
+// fetch has a phone that has an address fetch its own file; one of 20 times by TFTP.
+func (k *soak) fetch(n int) error {
+	phone := n % soakPhones
+	k.mu.Lock()
+	from := k.addrs[phone]
+	k.mu.Unlock()
+	if !from.IsValid() {
+		return nil
+	}
+	name := fmt.Sprintf("%x.cfg", []byte(soakMAC(phone)))
+	var body string
+	var err error
+	if n%20 == 0 {
+		var out []byte
+		out, err = k.phones.ns.Command(context.Background(), "curl", "-s", "-m", "30", "--interface", from.String(), "tftp://"+k.server.String()+"/"+name).Output()
+		body = string(out)
+	} else {
+		body, err = k.phones.fetch(from, "http://"+k.server.String()+"/"+name)
+	}
+	if err == nil && !strings.Contains(body, "s3cret") {
+		err = fmt.Errorf("not its own file: %.200q", body)
+	}
+	if err != nil {
+		return fmt.Errorf("%s for %s: %w", name, from, err)
+	}
+	return nil
+}
+
+// operate is what an operator, a page and Prometheus do.
+func (k *soak) operate(n int) error {
+	mac := soakMAC(n / 9 % soakPhones).String()
+	reads := []string{"devices?where=vendor%3Dyealink", "devices/" + mac, "devices/" + mac + "/timeline", "devices/" + mac + "/diff", "status", "leases", "discovered"}
+	switch step := n % 9; {
+	case n%45 == 0:
+		return k.request("POST", "/api/v1/reload", "")
+	case step == 7:
+		return k.request("PATCH", "/api/v1/devices/"+mac, fmt.Sprintf(`{"label":"Desk %d"}`, n))
+	case step == 8:
+		return k.request("PATCH", "/api/v1/extensions/1001", fmt.Sprintf(`{"display_name":"Desk %d"}`, n))
+	default:
+		return k.request("GET", "/api/v1/"+reads[step], "")
+	}
+}
+
+func (k *soak) request(method, path, body string) error {
+	_, err := k.read(method, path, body)
+	return err
+}
+
+func (k *soak) read(method, path, body string) ([]byte, error) {
+	req, err := http.NewRequest(method, "http://plugtone"+path, strings.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	if method == "PATCH" {
+		req.Header.Set("Content-Type", "application/merge-patch+json")
+	}
+	resp, err := k.api.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode/100 != 2 {
+		err = fmt.Errorf("%s %s: %s: %.200s", method, path, resp.Status, text)
+	}
+	return text, err
+}
+
+// attack sends something hostile and waits for nothing. Its own errors don't matter.
+func (k *soak) attack(n int) error {
+	junk := make([]byte, 1+rand.IntN(600))
+	for i := range junk {
+		junk[i] = byte(rand.Uint32())
+	}
+	if n%2 == 0 { // what looks like DHCP at first
+		junk = append(append(bytes.Repeat([]byte{1, 1, 6, 0}, 59), 0x63, 0x82, 0x53, 0x63, 53, 1, byte(n%16)), junk...)
+	}
+	network, port := "udp4", ":67"
+	switch n % 4 {
+	case 1:
+		port, junk = ":69", append([]byte{0, byte(n % 7)}, junk...)
+	case 2:
+		port, junk = ":69", []byte("\x00\x01../../../etc/"+strconv.Itoa(n)+"\x00octet\x00")
+	case 3:
+		network, port = "tcp4", ":80"
+		if n%8 == 3 {
+			junk = []byte("GET /0015650000" + fmt.Sprintf("%02x", n%100) + ".cfg HTTP/1.1\r\nHost: x\r\n\r\n")
+		}
+	}
+	return k.thief.ns.Do(func() error {
+		conn, err := net.DialTimeout(network, k.server.String()+port, time.Second)
+		if err == nil {
+			_, _ = conn.Write(junk)
+			_ = conn.Close()
+		}
+		return nil
+	})
+}
+
+// soakSample is what the daemon holds at one moment.
+type soakSample [len(soakMeasures)]float64
+
+// soakMeasures are what must not grow, each with by how much the last third may be above the first: a share, and besides that a number
+// for what happens to run at the moment. The goal of the collector is a multiple of what it found in use, without the garbage since.
+var soakMeasures = [...]struct {
+	name    string
+	unit    float64
+	share   float64
+	besides float64
+}{
+	{"go_memstats_next_gc_bytes", 1 << 20, 0.2, 8},
+	{"RssAnon", 1 << 10, 0.2, 16},
+	{"process_open_fds", 1, 0.1, 6},
+	{"go_goroutines", 1, 0.1, 8},
+}
+
+// sample reads the measures until ctx ends.
+func (k *soak) sample(ctx context.Context, length time.Duration) ([]soakSample, error) {
+	tick := time.NewTicker(max(length/400, 250*time.Millisecond))
+	defer tick.Stop()
+	var all []soakSample
+	for {
+		select {
+		case <-ctx.Done():
+			return all, nil
+		case <-tick.C:
+		}
+		text, err := k.read("GET", "/metrics", "")
+		if err != nil {
+			return all, err
+		}
+		memory, err := machine.MemoryOf(k.env.daemon.Process.Pid)
+		if err != nil {
+			return all, err
+		}
+		text = fmt.Appendf(text, "RssAnon %d\n", memory.Own)
+		var s soakSample
+		for line := range strings.Lines(string(text)) {
+			name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+			for i, m := range soakMeasures {
+				if name == m.name {
+					if s[i], err = strconv.ParseFloat(value, 64); err != nil {
+						return all, err
+					}
+					s[i] /= m.unit
+				}
+			}
+		}
+		all = append(all, s)
+	}
+}
+
+// judge compares the medians of the first and the last third of what was measured after the warm-up, the first quarter. It returns the
+// figures, and an error when one has grown.
+func judge(all []soakSample) (text string, err error) {
+	all = all[len(all)/4:]
+	if len(all) < 30 {
+		return "", fmt.Errorf("%d samples are too few", len(all))
+	}
+	var out strings.Builder
+	for i, m := range soakMeasures {
+		median := func(part []soakSample) float64 {
+			values := slices.SortedFunc(slices.Values(part), func(a, b soakSample) int { return cmp.Compare(a[i], b[i]) })
+			return values[len(values)/2][i]
+		}
+		third := len(all) / 3
+		first, middle, last := median(all[:third]), median(all[third:2*third]), median(all[2*third:])
+		fmt.Fprintf(&out, "%-30s %8.1f %8.1f %8.1f\n", m.name, first, middle, last)
+		if first == 0 {
+			err = errors.Join(err, fmt.Errorf("%s was not measured", m.name))
+		}
+		if last > first*(1+m.share)+m.besides {
+			err = errors.Join(err, fmt.Errorf("%s grows: medians of the thirds %.1f, %.1f, %.1f", m.name, first, middle, last))
+		}
+	}
+	return out.String(), err
+}
+
+func TestSoakFindsWhatGrows(t *testing.T) {
+	for i, m := range soakMeasures {
+		var flat, growing []soakSample
+		for n := range 200 {
+			s := soakSample{40, 80, 30, 60}
+			for j := range s {
+				s[j] += float64(n*7%13) - 6 // noise
+			}
+			flat = append(flat, s)
+			s[i] += float64(n) * (s[i]*m.share + m.besides) / 80
+			growing = append(growing, s)
+		}
+		if _, err := judge(flat); err != nil {
+			t.Errorf("flat: %v", err)
+		}
+		if _, err := judge(growing); err == nil || !strings.Contains(err.Error(), m.name+" grows") {
+			t.Errorf("%s: %v", m.name, err)
+		}
+	}
+	if _, err := judge(nil); err == nil {
+		t.Error("nothing measured is flat")
+	}
+}
