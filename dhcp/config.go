@@ -44,6 +44,7 @@ type Subnet struct {
 	LeaseTime       time.Duration // phones; 8 days when 0
 	OtherLeaseTime  time.Duration // everything else; the smaller of 1 h and LeaseTime when 0
 	VoiceVLAN       int
+	Shared          bool       // other servers serve it, too; its leases are bound in a store that they share
 	TrustOption82   bool       // use option 82 of a snooping switch (giaddr 0)
 	NextServer      netip.Addr // our address towards the client when not valid
 	ProvisioningURL string     // http://<next server>/ when empty

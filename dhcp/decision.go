@@ -12,8 +12,19 @@ type Decision struct {
 	Probe     netip.Addr // valid: probe this address, report it by Table.Probed, then decide again; nothing is sent meanwhile
 	Hold      netip.Addr // valid: store this address as offered to the client
 	DropOffer bool       // delete the offer to the client; comes before Hold
+	Waits     Waits      // what to remember of the client's waiting for another server
 	Event     Event
 }
+
+// Waits says what a decision means for the memory of clients that wait for another server of their subnet.
+type Waits uint8
+
+// The values of Waits.
+const (
+	WaitsUnchanged Waits = iota
+	WaitsBegin           // the message was left to another server
+	WaitsEnd             // the client has been answered
+)
 
 // Verdict is what was decided about a message: a closed set of words, used in timelines and as a metric label.
 type Verdict string
@@ -29,6 +40,7 @@ const (
 	VerdictDeclined      Verdict = "declined"     // address in quarantine
 	VerdictSilent        Verdict = "silent"       // understood, and by the rules not answered
 	VerdictOtherServer   Verdict = "other_server" // the client took another server's offer
+	VerdictLeft          Verdict = "left"         // another server of the same subnet answers it
 	VerdictExhausted     Verdict = "exhausted"    // no address is free for this client
 	VerdictIgnored       Verdict = "ignored"      // not for us: type, subnet or sender that we don't serve
 	VerdictMalformed     Verdict = "malformed"    // refused by wire.Decode
@@ -40,7 +52,7 @@ const (
 func Verdicts() []Verdict {
 	return []Verdict{
 		VerdictOffered, VerdictAcked, VerdictInformed, VerdictNak, VerdictProbing, VerdictReleased, VerdictDeclined, VerdictSilent,
-		VerdictOtherServer, VerdictExhausted, VerdictIgnored, VerdictMalformed, VerdictInternalError, VerdictConflict,
+		VerdictOtherServer, VerdictLeft, VerdictExhausted, VerdictIgnored, VerdictMalformed, VerdictInternalError, VerdictConflict,
 	}
 }
 

@@ -4,7 +4,7 @@
 // Packets are decoded and encoded by dhcp/wire, decisions are made by dhcp/engine, dhcp/leasetable owns the leases, and dhcp/server is
 // the loop around all of it.
 //
-// Rules are cited as C01 to C52, this project's own numbers for the behaviour of a DHCP server; each has a test that names it.
+// Rules are cited as C01 to C59, this project's own numbers for the behaviour of a DHCP server; each has a test that names it.
 //
 // # Deliberate deviations
 //
@@ -44,4 +44,6 @@
 //     phone's last address isn't given to another client for 30 days.
 //   - When a write to the disk fails or takes longer than three seconds, a client with a lease on it is acknowledged for the remaining
 //     time, and no other client gets a reply.
+//   - Where several servers share a subnet, one leaves DISCOVER, INIT-REBOOT, REBINDING and INFORM to another (RFC 3074), and acknowledges a
+//     REQUEST for the offer of a server that is dead, with its own server identifier (4.3.2: silence).
 package dhcp

@@ -51,6 +51,7 @@ type Request struct {
 	CHAddr    [16]byte // with its padding; the reply repeats it
 	MAC       MAC
 	Hops      uint8
+	Secs      uint16 // for how long the client has been trying, in seconds
 	CIAddr    netip.Addr
 	GIAddr    netip.Addr
 	Requested netip.Addr // option 50

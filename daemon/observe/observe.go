@@ -72,7 +72,7 @@ func (o *Observer) Decided(ev *dhcp.Event, took time.Duration) {
 	if ev.Relay.IsValid() {
 		o.oddities.relay(ev.Relay, ev.Time)
 	}
-	if ev.MAC.IsZero() {
+	if ev.MAC.IsZero() || ev.Verdict == dhcp.VerdictLeft { // the server that answers it has the timeline
 		return
 	}
 	e := timeline.Entry{

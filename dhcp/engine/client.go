@@ -7,6 +7,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/dhcp/leasetable"
+	"plugtone/dhcp/sharing"
 )
 
 // recently is how long after its lease has ended a client's own address is not probed (C41).
@@ -25,6 +26,7 @@ type client struct {
 	phone      bool       // recognised or recorded, where phones count
 	reserved   netip.Addr // its reservation, in any subnet
 	nextServer netip.Addr
+	share      *sharing.Servers // of the subnet; nil when this server alone serves it
 }
 
 // choice is an address for a client and why it is this one.
@@ -55,10 +57,10 @@ func (c *client) choose(requested netip.Addr) (choice, bool) {
 	if known && c.assignable(last.Addr) {
 		return choice{last.Addr, "it had this address before" + note}, true
 	}
-	if requested.IsValid() && c.subnet.Prefix.Contains(requested) && c.assignable(requested) {
+	if requested.IsValid() && c.subnet.Prefix.Contains(requested) && c.assignable(requested) && (c.share == nil || c.share.Offers(requested)) {
 		return choice{requested, "it requested this address" + note}, true
 	}
-	a, ok := c.leases.Free(c.subnet.Prefix, c.phone, c.probing(), c.unclaimed)
+	a, ok := c.free()
 	return choice{a, "a free address" + note}, ok
 }
 

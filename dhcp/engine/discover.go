@@ -17,6 +17,9 @@ func (x *exchange) discover() dhcp.Decision {
 		return x.silent(dhcp.VerdictExhausted, x.subnet.exhausted)
 	}
 	x.d.Event.Addr = c.addr
+	if !x.bindable() && !x.acknowledgeable(c.addr) { // C58
+		return x.silent(dhcp.VerdictInternalError, noSharedStore)
+	}
 	x.d.DropOffer, x.d.Hold = false, c.addr
 	if x.needsProbe(c.addr) {
 		if x.link.NoProbe { // the client tries again

@@ -73,6 +73,10 @@ func (x *exchange) decide(c *Classification) dhcp.Decision {
 	if why := x.refuseLeasedRelay(); why != "" {
 		return x.silent(dhcp.VerdictIgnored, why)
 	}
+	if other := x.leftTo(); other != "" {
+		x.d.Waits = dhcp.WaitsBegin
+		return x.silent(dhcp.VerdictLeft, "left to "+other)
+	}
 	switch x.req.Type {
 	case dhcp.MessageTypeDiscover:
 		return x.discoverIn(c, in)

@@ -19,7 +19,7 @@ func (x *exchange) grant(addr netip.Addr, reason string) dhcp.Decision {
 	had = had && x.holds(old)
 	vacated, ended := x.vacated(addr)
 	x.d.Event.Vacated = ended
-	if x.link.NoWrite {
+	if x.link.NoWrite || !x.bindable() {
 		return x.grantWritten(addr, len(vacated) == 0, reason)
 	}
 	if had && len(vacated) == 0 && sameButTimes(old, l) && x.now.Sub(old.Starts) < retransmitted && old.Expires.After(x.now.Add(time.Minute)) {
@@ -39,17 +39,22 @@ func (x *exchange) grant(addr netip.Addr, reason string) dhcp.Decision {
 // grantWritten acknowledges the client's lease for the rest of its time on disk (4.3.1 allows that): when nothing can be written, clients
 // keep their addresses.
 func (x *exchange) grantWritten(addr netip.Addr, stays bool, reason string) dhcp.Decision {
-	l, ok := x.leases.Written(addr)
-	left := l.Expires.Sub(x.now)
-	if !ok || !stays || !x.holds(l) || left < dhcp.MinLease {
+	if !stays || !x.acknowledgeable(addr) {
+		if !x.bindable() {
+			return x.silent(dhcp.VerdictInternalError, noSharedStore)
+		}
 		return x.silent(dhcp.VerdictInternalError, "its lease can't be written")
 	}
-	return x.acknowledge(addr, min(uint32(left/time.Second), x.leaseTime(x.req.LeaseTime)), reason+", for the remaining time: nothing can be written")
+	l, _ := x.leases.Written(addr)
+	return x.acknowledge(addr, min(uint32(l.Expires.Sub(x.now)/time.Second), x.leaseTime(x.req.LeaseTime)), reason+", for the remaining time: nothing can be written")
 }
 
 // acknowledge answers with an ACK for addr and a lease time of secs seconds.
 func (x *exchange) acknowledge(addr netip.Addr, secs uint32, reason string) dhcp.Decision {
 	x.d.DropOffer = true
+	if x.share != nil {
+		x.d.Waits = dhcp.WaitsEnd
+	}
 	r := x.newReply(dhcp.MessageTypeAck)
 	r.YIAddr = addr
 	if !x.req.ServerID.IsValid() {

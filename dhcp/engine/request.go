@@ -27,6 +27,10 @@ func (x *exchange) request() dhcp.Decision {
 func (x *exchange) selecting() dhcp.Decision {
 	if !x.ours(x.req.ServerID) { // C01
 		x.d.DropOffer = true
+		if m, ok := x.member(x.req.ServerID); ok { // C55
+			x.d.Waits = dhcp.WaitsEnd
+			return x.silent(dhcp.VerdictLeft, "it accepted the offer of "+m.Name)
+		}
 		x.d.Event.Server = x.req.ServerID
 		return x.silent(dhcp.VerdictOtherServer, "it accepted the offer of "+x.req.ServerID.String())
 	}

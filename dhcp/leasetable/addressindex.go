@@ -44,6 +44,7 @@ type addressState struct {
 	offeredTo    dhcp.MAC
 	offeredPhone bool  // offeredTo is a phone
 	listed       bool  // in lists[list]
+	shared       bool  // see dhcp.Subnet
 	offeredUntil int64 // unix nanoseconds; 0: never
 }
 
@@ -93,6 +94,7 @@ func (l *list) remove(e *addressState) {
 // addressIndex indexes the addresses of one subnet, so that no search visits all of them.
 type addressIndex struct {
 	prefix           netip.Prefix
+	shared           bool // see dhcp.Subnet
 	pools            []pool
 	size             int // addresses that may be handed out
 	reserve          int // of these, reserved for phones
@@ -103,6 +105,7 @@ type addressIndex struct {
 	lists            [listCount]list
 	neverLeasedCount int
 	noneFreshUntil   time.Time // until when no never-leased address is looked for: all were found to be reserved
+	noneInShareUntil time.Time // the same for the share of this server
 	nonPhones        int       // pooled addresses that others than phones hold, are offered, or declined
 	stats            Stats
 }
@@ -116,7 +119,7 @@ type pool struct {
 }
 
 func newAddressIndex(s *dhcp.Subnet) *addressIndex {
-	x := &addressIndex{prefix: s.Prefix, states: map[uint32]*addressState{}, byMAC: map[dhcp.MAC]*addressState{}, offers: map[dhcp.MAC]*addressState{}}
+	x := &addressIndex{prefix: s.Prefix, shared: s.Shared, states: map[uint32]*addressState{}, byMAC: map[dhcp.MAC]*addressState{}, offers: map[dhcp.MAC]*addressState{}}
 	for _, r := range s.Pools {
 		p := pool{first: dhcp.AddrNumber(r.First), last: dhcp.AddrNumber(r.Last)}
 		p.fill(s)
@@ -180,7 +183,7 @@ func (x *addressIndex) get(addr netip.Addr) *addressState {
 	n := dhcp.AddrNumber(addr)
 	e := x.states[n]
 	if e == nil {
-		e = &addressState{addr: n, pooled: x.pooled(n), heapAt: -1}
+		e = &addressState{addr: n, pooled: x.pooled(n), heapAt: -1, shared: x.shared}
 		if e.pooled {
 			e.where = listNeverLeased
 		}
@@ -191,7 +194,7 @@ func (x *addressIndex) get(addr netip.Addr) *addressState {
 
 // rebind moves the state of an address from another index into x, after a reload.
 func (x *addressIndex) rebind(e *addressState, now time.Time) {
-	e.where, e.heapAt, e.listed, e.counted, e.prev, e.next = listNone, -1, false, 0, nil, nil
+	e.where, e.heapAt, e.listed, e.counted, e.prev, e.next, e.shared = listNone, -1, false, 0, nil, nil, x.shared
 	if e.pooled = x.pooled(e.addr); e.pooled {
 		e.where = listNeverLeased
 	}
@@ -216,8 +219,13 @@ func (x *addressIndex) own(k *packedLease) *packedLease {
 	return &l
 }
 
-// active reports whether e has a lease in force at the time now.
-func (e *addressState) active(now time.Time) bool { return e.lease.endsAfter(now, packedActive) }
+// active reports whether e has a lease in force at the time now, as other clients see it: a shared one counts for sharedMargin longer.
+func (e *addressState) active(now time.Time) bool {
+	if e.shared {
+		now = now.Add(-sharedMargin)
+	}
+	return e.lease.endsAfter(now, packedActive)
+}
 
 // declined reports whether e is in quarantine at the time now.
 func (e *addressState) declined(now time.Time) bool { return e.lease.endsAfter(now, packedDeclined) }
@@ -251,7 +259,7 @@ func (x *addressIndex) index(e *addressState, now time.Time) {
 		p, i := x.poolAt(e.addr)
 		p.neverLeased[i/64] |= 1 << (i % 64)
 		x.neverLeasedCount++
-		x.noneFreshUntil = time.Time{}
+		x.noneFreshUntil, x.noneInShareUntil = time.Time{}, time.Time{}
 		x.forget(e)
 	case e.lease == nil:
 		e.where = listNone
@@ -286,10 +294,17 @@ func (x *addressIndex) isLast(e *addressState, now time.Time) bool {
 // end returns when the lease or the offer of e ends, the earlier of the two, in Unix nanoseconds.
 func (e *addressState) end(now time.Time) int64 {
 	held := e.active(now) || e.declined(now)
-	if e.offered(now) && (!held || e.offeredUntil < e.lease.expires*int64(time.Second)) {
+	var ends int64
+	if held {
+		ends = e.lease.expires * int64(time.Second)
+		if e.shared && e.lease.state == packedActive {
+			ends += int64(sharedMargin)
+		}
+	}
+	if e.offered(now) && (!held || e.offeredUntil < ends) {
 		return e.offeredUntil
 	}
-	return e.lease.expires * int64(time.Second)
+	return ends
 }
 
 // unoffer removes the offer from e.

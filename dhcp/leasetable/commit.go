@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"plugtone/dhcp"
@@ -38,11 +39,17 @@ var ErrWriteBacklog = errors.New("write backlog: earlier leases are still being 
 type job struct {
 	changes []dhcp.Change
 	done    func(error)
+	copies  bool // of shared leases, which are bound already: not pending
 }
 
 // Run writes what no other goroutine writes, until ctx ends, and returns after everything queued before is written. Commits that
 // arrive during a write form the next one: the writer never waits to collect more.
 func (t *Table) Run(ctx context.Context) error {
+	if t.shared != nil {
+		var binding sync.WaitGroup
+		binding.Go(func() { t.shared.run(ctx) })
+		defer func() { binding.Wait(); t.shared.close() }()
+	}
 	for running := true; running; {
 		select {
 		case <-t.wake:
@@ -60,6 +67,9 @@ func (t *Table) Run(ctx context.Context) error {
 // WriteQueued writes what is queued on the caller's goroutine, which spares two switches of threads. It does not wait for another
 // write, nor for a slow disk: then Run writes it.
 func (t *Table) WriteQueued() {
+	if t.shared != nil {
+		t.shared.flush()
+	}
 	if t.slow.Load() || !t.writing.TryLock() {
 		t.Flush()
 		return
@@ -95,8 +105,13 @@ func (t *Table) writeQueue() {
 	if len(changes) > 0 {
 		t.view.writeFailed = err != nil
 	}
-	for _, c := range changes {
-		t.durable.put(dhcp.AddrNumber(c.Lease.Addr), t.view.completeWrite(c, err == nil))
+	for _, j := range jobs {
+		if j.copies {
+			continue
+		}
+		for _, c := range j.changes {
+			t.durable.put(dhcp.AddrNumber(c.Lease.Addr), t.view.completeWrite(c, err == nil))
+		}
 	}
 	t.mu.Unlock()
 	if t.batch = changes[:0]; cap(changes) > maxReusedBatch {
@@ -112,19 +127,27 @@ func (t *Table) writeQueue() {
 
 // writeBacklog reports whether decisions must not wait for the disk. The caller holds mu.
 func (t *Table) writeBacklog(now time.Time) bool {
-	return len(t.queue) >= maxQueued || !t.began.IsZero() && t.since(now, t.began) > slowWrite
+	return len(t.queue) >= maxQueued || t.shared != nil && len(t.shared.queue) >= maxQueued || !t.began.IsZero() && t.since(now, t.began) > slowWrite
 }
 
 // enqueue makes changes pending and queues them for the next Flush. The caller holds mu.
 func (t *Table) enqueue(changes []dhcp.Change, done func(error)) {
+	if t.shared != nil {
+		if changes = t.shared.enqueue(changes, done); len(changes) == 0 {
+			return
+		}
+	}
 	for _, c := range changes {
 		t.view.apply(c)
 	}
-	t.queue = append(t.queue, job{changes, done})
+	t.queue = append(t.queue, job{changes: changes, done: done})
 }
 
 // Flush starts a write of what is queued, and does not wait for it.
 func (t *Table) Flush() {
+	if t.shared != nil {
+		t.shared.flush()
+	}
 	select {
 	case t.wake <- struct{}{}:
 	default:

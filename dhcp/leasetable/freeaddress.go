@@ -85,8 +85,9 @@ func (e *addressState) heldForPhone(now time.Time) bool {
 }
 
 // Free returns an unused address of the subnet for which suits returns true: first a never-leased one, then the one unused longest,
-// with the addresses of phones after all others; last, when probing, one that was declined.
-func (v *Leases) Free(subnet netip.Prefix, phone, probing bool, suits func(netip.Addr) bool) (netip.Addr, bool) {
+// with the addresses of phones after all others; last, when probing, one that was declined. share says that suits is limited to the share
+// of one server.
+func (v *Leases) Free(subnet netip.Prefix, phone, probing, share bool, suits func(netip.Addr) bool) (netip.Addr, bool) {
 	x := v.indexes.of(subnet.Addr())
 	if x == nil || !phone && x.nonPhonesFull() {
 		return netip.Addr{}, false
@@ -95,7 +96,7 @@ func (v *Leases) Free(subnet netip.Prefix, phone, probing bool, suits func(netip
 		if a, ok := x.lastNeverLeased(suits); ok {
 			return a, true
 		}
-	} else if a, ok := x.nextNeverLeased(v.now, suits); ok {
+	} else if a, ok := x.nextNeverLeased(v.now, share, suits); ok {
 		return a, true
 	}
 	for e := x.lists[freeOthers].front; e != nil; e = e.next {
@@ -144,8 +145,12 @@ func (x *addressIndex) lastNeverLeased(suits func(netip.Addr) bool) (netip.Addr,
 const noneFreshPause = time.Second
 
 // nextNeverLeased finds a never-leased address that suits, going on where the last one was found.
-func (x *addressIndex) nextNeverLeased(now time.Time, suits func(netip.Addr) bool) (netip.Addr, bool) {
-	if x.neverLeasedCount == 0 || now.Before(x.noneFreshUntil) {
+func (x *addressIndex) nextNeverLeased(now time.Time, share bool, suits func(netip.Addr) bool) (netip.Addr, bool) {
+	until := &x.noneFreshUntil
+	if share {
+		until = &x.noneInShareUntil
+	}
+	if x.neverLeasedCount == 0 || now.Before(*until) {
 		return netip.Addr{}, false
 	}
 	for i := range x.pools {
@@ -165,6 +170,6 @@ func (x *addressIndex) nextNeverLeased(now time.Time, suits func(netip.Addr) boo
 			}
 		}
 	}
-	x.noneFreshUntil = now.Add(noneFreshPause)
+	*until = now.Add(noneFreshPause)
 	return netip.Addr{}, false
 }

@@ -32,6 +32,7 @@ type Leases struct {
 	probes   map[uint32]time.Time
 	swept    time.Time // when probes was cleaned
 	declines declineCounts
+	waiting  waitingClients
 
 	cautiousUntil  time.Time // wall clock alone, whose steps shift follows; see Table.Distrust
 	cautiousReason string
@@ -70,7 +71,7 @@ type indexSet []*addressIndex
 
 // NewLeases returns the leases of the subnets of cfg: none yet.
 func NewLeases(cfg dhcp.Config) *Leases {
-	v := &Leases{probes: map[uint32]time.Time{}, declines: declineCounts{}}
+	v := &Leases{probes: map[uint32]time.Time{}, declines: declineCounts{}, waiting: waitingClients{}}
 	v.configure(cfg, func(*packedLease) {})
 	return v
 }
@@ -237,8 +238,11 @@ func (v *Leases) dropOffer(mac dhcp.MAC) {
 	}
 }
 
-// applyOffer applies DropOffer and Hold of a decision.
+// applyOffer applies DropOffer, Hold and Waits of a decision.
 func (v *Leases) applyOffer(d *dhcp.Decision) {
+	if d.Waits != dhcp.WaitsUnchanged {
+		v.waiting.remember(d.Event.MAC, d.Waits, v.now)
+	}
 	if d.DropOffer {
 		v.dropOffer(d.Event.MAC)
 	}
@@ -316,25 +320,10 @@ func (v *Leases) shift(d time.Duration, now time.Time, moved func(*packedLease))
 	v.now = now
 	for _, x := range v.indexes {
 		for _, e := range x.states {
-			x.unindex(e)
 			if e.offeredUntil != 0 {
 				e.offeredUntil += int64(d)
 			}
-			if e.lease != nil {
-				was := e.lease
-				e.lease = was.shifted(d)
-				if e.durable == was {
-					e.durable = e.lease
-				}
-				out = append(out, dhcp.Change{Lease: e.lease.lease(), ClockShifted: true})
-			}
-			if e.durable != nil {
-				if e.durable != e.lease {
-					e.durable = e.durable.shifted(d)
-				}
-				moved(e.durable)
-			}
-			x.index(e, now)
+			out = x.shift(e, d, now, moved, out)
 		}
 	}
 	for m, c := range v.declines {
@@ -348,8 +337,26 @@ func (v *Leases) shift(d time.Duration, now time.Time, moved func(*packedLease))
 	return out
 }
 
-// probed records a probe that no host answered.
-func (v *Leases) probed(addr netip.Addr) { v.probes[dhcp.AddrNumber(addr)] = v.now }
+// shift moves the times of the leases of e by d, and appends the change to write to out.
+func (x *addressIndex) shift(e *addressState, d time.Duration, now time.Time, moved func(*packedLease), out []dhcp.Change) []dhcp.Change {
+	x.unindex(e)
+	if e.lease != nil {
+		was := e.lease
+		e.lease = was.shifted(d)
+		if e.durable == was {
+			e.durable = e.lease
+		}
+		out = append(out, dhcp.Change{Lease: e.lease.lease(), ClockShifted: true})
+	}
+	if e.durable != nil {
+		if e.durable != e.lease {
+			e.durable = e.durable.shifted(d)
+		}
+		moved(e.durable)
+	}
+	x.index(e, now)
+	return out
+}
 
 // Stats counts the addresses of each configured subnet.
 func (v *Leases) Stats() []Stats {

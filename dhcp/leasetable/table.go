@@ -46,6 +46,8 @@ type Table struct {
 	batch   []dhcp.Change // buffer of the last write, reused, with writing held
 
 	durable durableIndex // read without mu
+
+	shared *Shared // of subnets that other servers serve, too; nil: there are none
 }
 
 // Stats counts one subnet's addresses.
@@ -136,7 +138,11 @@ func (t *Table) tick() time.Time {
 
 // step shifts all leases along with the wall clock. The caller holds mu.
 func (t *Table) step(d time.Duration, now time.Time) {
-	t.enqueue(t.view.shift(d, now, func(k *packedLease) { t.durable.put(k.addr, k) }), nil)
+	moved := t.view.shift(d, now, func(k *packedLease) { t.durable.put(k.addr, k) })
+	if t.shared != nil { // the time of the store has no steps
+		t.shared.offset = (t.shared.offset - d).Round(time.Second)
+	}
+	t.enqueue(moved, nil)
 	t.Flush()
 }
 
@@ -205,7 +211,7 @@ func (t *Table) Probed(addr netip.Addr, inUse bool) {
 	defer t.mu.Unlock()
 	now := t.tick()
 	if !inUse {
-		t.view.probed(addr)
+		t.view.probes[dhcp.AddrNumber(addr)] = t.view.now
 		return
 	}
 	x := t.view.indexes.of(addr)

@@ -11,6 +11,7 @@ import (
 	"plugtone/dhcp"
 	"plugtone/dhcp/leasetable"
 	"plugtone/dhcp/netif"
+	"plugtone/dhcp/sharing"
 )
 
 // Config is what a server needs besides engine and leases.
@@ -19,8 +20,9 @@ type Config struct {
 	Now        func() time.Time // the clock
 	Log        *slog.Logger
 	Observer   Observer
-	Queue      int           // packets of unknown clients that may wait; 0: 2048, of 4 MB
-	ScanEvery  time.Duration // how often to look for other DHCP servers; 0: 10 minutes, negative: only listen
+	Queue      int                    // packets of unknown clients that may wait; 0: 2048, of 4 MB
+	Sharing    func() sharing.Subnets // the subnets that other servers serve, too; nil: there are none
+	ScanEvery  time.Duration          // how often to look for other DHCP servers; 0: 10 minutes, negative: only listen
 
 	// InNetns runs every function that opens sockets; nil runs them as they are. Tests put a server into another network
 	// namespace with it.
@@ -120,6 +122,9 @@ func (c *Config) check() error {
 	}
 	if c.ScanEvery == 0 {
 		c.ScanEvery = 10 * time.Minute
+	}
+	if c.Sharing == nil {
+		c.Sharing = func() sharing.Subnets { return nil }
 	}
 	if c.InNetns == nil {
 		c.InNetns = func(f func() error) error { return f() }

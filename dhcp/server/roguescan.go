@@ -133,7 +133,7 @@ func (r *rogueScan) readReplies(sock *netif.PacketSocket, name string) {
 		now := s.links.snapshot()
 		// A relay on the link sends this server's replies with its own hardware address, and a second interface of this
 		// host may receive what the first sends.
-		if !ok || now.Owns(o.Server) || now.OwnsMAC(o.MAC) {
+		if !ok || now.Owns(o.Server) || now.OwnsMAC(o.MAC) || s.cfg.Sharing().Has(o.Server) {
 			continue
 		}
 		s.cfg.Observer.otherServer(o)

@@ -74,7 +74,7 @@ func (s *Server) decode(p *packet, busy bool) *job {
 	}
 	link := &dhcp.Link{
 		Interface: in.Name, Addrs: in.Addrs, Host: now.Addrs, Source: p.src, Dest: p.dst, MTU: in.MTU,
-		Overloaded: busy, NoProbe: s.prober.busy(),
+		Overloaded: busy, NoProbe: s.prober.busy(), Sharing: s.cfg.Sharing(),
 	}
 	link.LocalAddr, link.ReversePathMismatch = s.localAddr(in, req, p.src.Addr())
 	return &job{runtime: s.runtime.Load(), req: req, link: link, in: in, at: p.at}

@@ -17,6 +17,7 @@ import (
 const (
 	offHops    = 3
 	offXID     = 4
+	offSecs    = 8
 	offFlags   = 10
 	offCIAddr  = 12
 	offYIAddr  = 16
@@ -60,6 +61,7 @@ func Decode(buf []byte) (*dhcp.Request, error) {
 		Flags:  binary.BigEndian.Uint16(buf[offFlags:]),
 		CHAddr: [16]byte(buf[offCHAddr:offSName]),
 		Hops:   buf[offHops],
+		Secs:   binary.BigEndian.Uint16(buf[offSecs:]),
 		CIAddr: addrAt(buf[offCIAddr:]),
 		GIAddr: addrAt(buf[offGIAddr:]),
 	}

@@ -193,3 +193,13 @@ func TestDecodeReadsOffersOfOtherServers(t *testing.T) {
 		t.Error("a client's message is no server's")
 	}
 }
+
+// C54: for how long a client has been trying is read.
+func TestDecodeSecsC54(t *testing.T) {
+	p := dhcptest.Packet(dhcp.MessageTypeDiscover)
+	p[8], p[9] = 1, 2
+	r, err := Decode(p)
+	if err != nil || r.Secs != 0x0102 {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
