@@ -156,6 +156,7 @@ func contractExample(dir string) *Config {
 		Registrars: []pbxroute.Config{
 			{Registrar: "main", Notify: "ami", Address: "pbx.example.com:5038", User: "plugtone", PasswordFile: dir + "/pass", Poll: time.Minute},
 			{Registrar: "branch", Notify: "direct", PollBy: "esl", Address: "10.20.0.9:8021", PasswordFile: "/etc/esl.pass", Profile: "external", Poll: 30 * time.Second},
+			{Registrar: "third", Notify: "direct", PollBy: "kamailio", Address: "mysql://reader@10.20.0.10/kamailio", Poll: 30 * time.Second},
 		},
 		TFTP: Listener{false, []netip.AddrPort{port("10.20.0.2:69")}},
 		HTTP: Listener{false, []netip.AddrPort{port("0.0.0.0:80"), port("0.0.0.0:6970")}},

@@ -20,7 +20,7 @@ func (r *reader) registrars(n *yaml.Node, path string, dst *[]pbxroute.Config) {
 		r.Fields(n, at, map[string]yamlpos.Field{
 			"name":          r.toName(&c.Registrar),
 			"notify":        r.toWord(&c.Notify, append([]string{pbxroute.Direct}, pbxroute.Kinds()...)...),
-			"poll_by":       r.toWord(&c.PollBy, pbxroute.Kinds()...),
+			"poll_by":       r.toWord(&c.PollBy, pbxroute.PollKinds()...),
 			"address":       r.toText(&c.Address),
 			"user":          r.toText(&c.User),
 			"password_file": r.toPath(&c.PasswordFile, true),

@@ -1,6 +1,7 @@
 package push
 
 import (
+	"cmp"
 	"errors"
 	"log/slog"
 	"time"
@@ -16,8 +17,24 @@ import (
 func NewRegistrations(c func() Config, now func() time.Time, log *slog.Logger) *registration.Tracker {
 	return registration.New(registration.Config{
 		PBXs: func() []pbxroute.Config { return c().Registrars() }, Open: func(x pbxroute.Config) registration.PBX { return pbxroute.New(x) },
+		Domain:  func(registrar string) string { return domain(c(), registrar) },
 		Changed: func(change registration.Change) { changed(c(), change) }, Now: now, Log: log,
 	})
+}
+
+// domain returns the SIP domain of a registrar; "" when there is no such record.
+func domain(c Config, registrar string) (name string) {
+	err := c.Records.View(func(v fleet.View) error {
+		r, err := v.Registrar(registrar)
+		if err == nil {
+			name = cmp.Or(r.SIPDomain, r.Host)
+		}
+		return err
+	})
+	if err != nil && !errors.Is(err, fleet.ErrNotFound) {
+		c.Log.Error("registration", "registrar", registrar, "err", err)
+	}
+	return name
 }
 
 // changed writes a change of registration to the timeline of the phone that has the address, when the phone has a line of the account.

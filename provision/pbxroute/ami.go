@@ -1,7 +1,6 @@
 package pbxroute
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -18,7 +17,7 @@ type amiClient struct{ Config }
 // amiConn is a connection that has logged in.
 type amiConn struct {
 	w      io.Writer
-	r      *textproto.Reader
+	r      *blocks
 	close  func()
 	banner string
 }
@@ -35,8 +34,9 @@ func (c amiClient) login(ctx context.Context, events string) (*amiConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &amiConn{w: conn, r: textproto.NewReader(bufio.NewReader(conn)), close: closed}
-	s.banner, err = s.r.ReadLine()
+	s := &amiConn{w: conn, r: newBlocks(conn), close: closed}
+	defer time.AfterFunc(callTime, func() { conn.Close() }).Stop()
+	s.banner, err = s.r.line()
 	switch {
 	case err != nil:
 		err = fmt.Errorf("read from the manager interface: %w; look at permit, deny and bindaddr in manager.conf", err)
@@ -57,7 +57,7 @@ func (c amiClient) login(ctx context.Context, events string) (*amiConn, error) {
 
 // read returns the next block.
 func (s *amiConn) read() (amiMessage, error) {
-	h, err := s.r.ReadMIMEHeader()
+	h, err := s.r.headers()
 	if err != nil {
 		return nil, fmt.Errorf("read from the manager interface: %w", err)
 	}
@@ -76,6 +76,7 @@ func (s *amiConn) do(action string, pairs ...string) (amiMessage, error) {
 	if _, err := io.WriteString(s.w, text+"\r\n"); err != nil {
 		return nil, fmt.Errorf("write to the manager interface: %w", err)
 	}
+	s.r.beginAnswer()
 	for {
 		m, err := s.read()
 		if err != nil {
@@ -209,15 +210,6 @@ func (c amiClient) contacts(ctx context.Context) ([]Contact, error) {
 	return append(pjsip, sip...), err
 }
 
-func (c amiClient) version(ctx context.Context) (string, error) {
-	s, err := c.login(ctx, "off")
-	if err != nil {
-		return "", err
-	}
-	defer s.close()
-	return s.banner, nil
-}
-
 // watch reads security events: InvalidPassword and ChallengeResponseFailed are those of a REGISTER with a wrong password. The user needs read = security.
 func (c amiClient) watch(ctx context.Context, now func() time.Time, refused func(Refusal)) error {
 	s, err := c.login(ctx, "security")
@@ -226,6 +218,7 @@ func (c amiClient) watch(ctx context.Context, now func() time.Time, refused func
 	}
 	defer s.close()
 	for {
+		s.r.beginAnswer()
 		m, err := s.read()
 		if ctx.Err() != nil {
 			return nil

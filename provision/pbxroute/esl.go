@@ -21,7 +21,7 @@ type eslClient struct{ Config }
 // eslConn is a connection that has logged in.
 type eslConn struct {
 	w     io.Writer
-	r     *textproto.Reader
+	r     *blocks
 	close func()
 }
 
@@ -41,7 +41,8 @@ func (c eslClient) login(ctx context.Context) (*eslConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &eslConn{conn, textproto.NewReader(bufio.NewReader(conn)), closed}
+	s := &eslConn{conn, newBlocks(conn), closed}
+	defer time.AfterFunc(callTime, func() { conn.Close() }).Stop()
 	first, err := s.read()
 	switch {
 	case err == nil && first.kind == "text/rude-rejection":
@@ -67,7 +68,7 @@ func (c eslClient) login(ctx context.Context) (*eslConn, error) {
 
 // read returns the next block. A block that ends the connection is an error.
 func (s *eslConn) read() (eslMessage, error) {
-	h, err := s.r.ReadMIMEHeader()
+	h, err := s.r.headers()
 	if err != nil {
 		return eslMessage{}, fmt.Errorf("read from the event socket: %w", err)
 	}
@@ -77,11 +78,9 @@ func (s *eslConn) read() (eslMessage, error) {
 		if err != nil || n < 0 || n > maxAnswer {
 			return m, fmt.Errorf("read from the event socket: Content-Length %q", text)
 		}
-		body := make([]byte, n)
-		if _, err := io.ReadFull(s.r.R, body); err != nil {
+		if m.body, err = s.r.body(n); err != nil {
 			return m, fmt.Errorf("read from the event socket: %w", err)
 		}
-		m.body = string(body)
 	}
 	if m.kind == "text/disconnect-notice" {
 		return m, errors.New("the event socket ended the connection")
@@ -94,6 +93,7 @@ func (s *eslConn) do(command string) (eslMessage, error) {
 	if _, err := io.WriteString(s.w, command+"\n\n"); err != nil {
 		return eslMessage{}, fmt.Errorf("write to the event socket: %w", err)
 	}
+	s.r.beginAnswer()
 	for {
 		m, err := s.read()
 		if err != nil || m.kind == "command/reply" || m.kind == "api/response" {
@@ -188,19 +188,6 @@ func (c eslClient) contacts(ctx context.Context) ([]Contact, error) {
 	return c.list(s, "")
 }
 
-func (c eslClient) version(ctx context.Context) (string, error) {
-	s, err := c.login(ctx)
-	if err != nil {
-		return "", err
-	}
-	defer s.close()
-	m, err := s.do("api version")
-	if err != nil {
-		return "", err
-	}
-	return strings.TrimSpace(cmp.Or(m.body, m.reply)), nil
-}
-
 // watch subscribes to sofia::register_failure, which FreeSWITCH sends for each REGISTER that it answers with 403.
 func (c eslClient) watch(ctx context.Context, now func() time.Time, refused func(Refusal)) error {
 	s, err := c.login(ctx)
@@ -213,6 +200,7 @@ func (c eslClient) watch(ctx context.Context, now func() time.Time, refused func
 		err = fmt.Errorf("it refuses the events sofia::register_failure (%s): allow them in esl-allowed-events of the user", m.reply)
 	}
 	for err == nil {
+		s.r.beginAnswer()
 		if m, err = s.read(); err == nil && m.kind == "text/event-plain" {
 			if r, ok := registerFailure(m.body); ok {
 				r.Time = now()

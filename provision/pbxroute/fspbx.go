@@ -28,8 +28,7 @@ func (c fspbxClient) call(ctx context.Context, method, path string, into any) er
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
 	req.Header.Set("Accept", "application/json")
-	// A redirect is refused: it could carry the token to another host.
-	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client := noRedirects()
 	defer client.CloseIdleConnections()
 	res, err := client.Do(req)
 	if err != nil {
@@ -170,14 +169,6 @@ func (c fspbxClient) contacts(ctx context.Context) ([]Contact, error) {
 		out = append(out, list...)
 	}
 	return out, nil
-}
-
-func (c fspbxClient) version(ctx context.Context) (string, error) {
-	domains, err := c.domains(ctx)
-	if err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("FS PBX, %d domains", len(domains)), nil
 }
 
 // watch does nothing: FS PBX reports no refused registrations.

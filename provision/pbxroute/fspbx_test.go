@@ -108,7 +108,7 @@ func TestRouteThatIsNotCompleteIsRefused(t *testing.T) {
 		"has no password_file: esl needs one":                           {Notify: pbxroute.ESL, Address: "pbx:8021"},
 		"has no user: ami needs the name of a user in manager.conf":     {Notify: pbxroute.AMI, Address: "pbx:5038", PasswordFile: "f"},
 		`address "pbx" must be HOST:PORT, such as pbx.example.com:8021`: {Notify: pbxroute.ESL, Address: "pbx", PasswordFile: "f"},
-		`address "pbx" must be the URL of FS PBX`:                       {Notify: pbxroute.FSPBX, Address: "pbx", PasswordFile: "f"},
+		"address must be the URL of FS PBX":                             {Notify: pbxroute.FSPBX, Address: "pbx", PasswordFile: "f"},
 		"user and profile must not have spaces":                         {Notify: pbxroute.ESL, Address: "pbx:8021", PasswordFile: "f", Profile: "a b"},
 	} {
 		if err := c.Validate(); err == nil || !strings.Contains(err.Error(), want) {

@@ -1,5 +1,5 @@
 // Package pbxroute has clients of the PBXs that can send a SIP NOTIFY to their registered phones and list who is registered: the event socket
-// of FreeSWITCH (esl), the manager interface of Asterisk (ami), and the REST interface of FS PBX (fspbx).
+// of FreeSWITCH (esl), the manager interface of Asterisk (ami), and the REST interface of FS PBX (fspbx). Kamailio and OpenSIPS list who is registered only (kamailio).
 //
 // Which phones are notified and when is the subject of package notify; what the contacts mean for a phone, of package registration.
 package pbxroute
@@ -26,8 +26,14 @@ const (
 	FSPBX  = "fspbx"
 )
 
+// Kamailio lists who is registered, for Config.PollBy, and is no route.
+const Kamailio = "kamailio"
+
 // Kinds are the routes through a PBX.
 func Kinds() []string { return []string{ESL, AMI, FSPBX} }
+
+// PollKinds are the kinds of PBX that list who is registered.
+func PollKinds() []string { return append(Kinds(), Kamailio) }
 
 // callTime bounds one exchange with a PBX: connecting, logging in, and the answer.
 const callTime = 10 * time.Second
@@ -40,9 +46,9 @@ type Config struct {
 	Registrar    string        // name of the record
 	Notify       string        // Direct, or a kind
 	PollBy       string        // a kind, for Poll with Direct; "": that of Notify
-	Address      string        // HOST:PORT; for fspbx the URL of its API
-	User         string        // ami: name of the manager user; esl: USER@DOMAIN, "" for the password of the event socket itself
-	PasswordFile string        // password; for fspbx the token
+	Address      string        // HOST:PORT; for fspbx the URL of its API; for kamailio a DSN, or the URL of its JSON-RPC
+	User         string        // ami: name of the manager user; esl: USER@DOMAIN, "" for the password of the event socket itself; kamailio: of HTTP Basic, "" for none
+	PasswordFile string        // password; for fspbx the token; for kamailio "" where there is none
 	Profile      string        // esl: the SIP profile that phones register with; "": internal
 	Poll         time.Duration // how often contacts are listed; 0: never
 }
@@ -60,19 +66,21 @@ func (c Config) Validate() error {
 	kind := c.Kind()
 	switch {
 	case kind == "" && c.Poll > 0:
-		return fmt.Errorf("poll needs a PBX to list the contacts: set notify, or poll_by, to one of %s", strings.Join(Kinds(), " "))
+		return fmt.Errorf("poll needs a PBX to list the contacts: set notify to one of %s, or poll_by to one of %s", strings.Join(Kinds(), " "), strings.Join(PollKinds(), " "))
 	case kind == "":
 		return nil
 	case c.PollBy != "" && c.PollBy != kind:
 		return fmt.Errorf("poll_by %s must be that of notify, %s: there is one address", c.PollBy, kind)
+	case kind == Kamailio:
+		return c.validateKamailio()
 	case c.PasswordFile == "":
 		return fmt.Errorf("has no password_file: %s needs one", kind)
 	case kind == AMI && c.User == "":
 		return errors.New("has no user: ami needs the name of a user in manager.conf")
 	case kind == FSPBX:
 		u, err := url.Parse(c.Address)
-		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
-			return fmt.Errorf("address %q must be the URL of FS PBX, such as https://pbx.example.com", c.Address)
+		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil {
+			return errors.New("address must be the URL of FS PBX without a user, such as https://pbx.example.com")
 		}
 		return nil
 	}
@@ -143,7 +151,6 @@ func (e *Unreachable) Unwrap() error { return e.Err }
 type client interface {
 	notify(ctx context.Context, n Notification) error
 	contacts(ctx context.Context) ([]Contact, error)
-	version(ctx context.Context) (string, error)
 	// watch calls refused for each REGISTER that the PBX refuses, until ctx ends or the connection breaks. It returns nil at once where the
 	// PBX does not report them.
 	watch(ctx context.Context, now func() time.Time, refused func(Refusal)) error
@@ -155,13 +162,15 @@ type PBX struct {
 	client
 }
 
-// New returns the PBX of a valid configuration that has a kind. Nothing is sent.
+// New returns the PBX of a valid configuration that has a kind. Nothing is sent yet.
 func New(c Config) PBX {
 	switch c.Kind() {
 	case ESL:
 		return PBX{c, eslClient{c}}
 	case AMI:
 		return PBX{c, amiClient{c}}
+	case Kamailio:
+		return PBX{c, kamailioClient{c}}
 	}
 	return PBX{c, fspbxClient{c}}
 }
@@ -185,14 +194,6 @@ func (p PBX) Contacts(ctx context.Context) ([]Contact, error) {
 	return list, p.wrap(err)
 }
 
-// Version logs in and returns what the PBX is. The error is an *Unreachable.
-func (p PBX) Version(ctx context.Context) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTime)
-	defer cancel()
-	v, err := p.version(ctx)
-	return v, p.wrap(err)
-}
-
 // Watch calls refused for each REGISTER that the PBX refuses, until ctx ends or the connection breaks. It returns at once where the PBX
 // does not report them.
 func (p PBX) Watch(ctx context.Context, now func() time.Time, refused func(Refusal)) error {
@@ -202,6 +203,9 @@ func (p PBX) Watch(ctx context.Context, now func() time.Time, refused func(Refus
 func (p PBX) wrap(err error) error {
 	if err == nil {
 		return nil
+	}
+	if errors.Is(err, net.ErrClosed) {
+		err = errors.New("it did not answer in time")
 	}
 	return &Unreachable{p.Registrar, p.Kind(), p.Address, err}
 }

@@ -74,7 +74,8 @@ type PBX interface {
 type Config struct {
 	PBXs    func() []pbxroute.Config // of the configuration in force
 	Open    func(pbxroute.Config) PBX
-	Changed func(Change) // must not call the Tracker
+	Domain  func(registrar string) string // SIP domain of a registrar in the records; "" when there is none
+	Changed func(Change)                  // must not call the Tracker
 	Now     func() time.Time
 	Log     *slog.Logger
 }
@@ -101,6 +102,7 @@ type known struct {
 	since    map[key]time.Time
 	first    map[key]bool // in the first list
 	users    map[string][]netip.Addr
+	domains  domains
 	refusals map[key]pbxroute.Refusal
 	changed  map[key]time.Time // when a refusal was a Change last
 	stop     context.CancelFunc
@@ -186,6 +188,10 @@ func (t *Tracker) watch(ctx context.Context, k *known) {
 
 func (t *Tracker) refused(k *known, r pbxroute.Refusal) {
 	t.mu.Lock()
+	if !k.domains.ours(r.Domain) {
+		t.mu.Unlock()
+		return
+	}
 	at := key{r.User, r.Addr}
 	_, had := k.refusals[at]
 	if !had && len(k.refusals) >= maxRefusals {
@@ -216,19 +222,23 @@ func (t *Tracker) poll(ctx context.Context, k *known) {
 		}
 		return
 	}
-	for _, c := range t.take(k, list) {
+	for _, c := range t.take(k, list, t.c.Domain(k.config.Registrar)) {
 		t.c.Changed(c)
 	}
 }
 
-// take compares a list with the one before.
-func (t *Tracker) take(k *known, list []pbxroute.Contact) (changes []Change) {
+// take compares a list with the one before. own is the registrar's domain.
+func (t *Tracker) take(k *known, list []pbxroute.Contact, own string) (changes []Change) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now, initial := t.c.Now(), k.polled.IsZero()
 	seen := map[key]bool{}
 	k.users = map[string][]netip.Addr{}
+	k.domains = k.domains.next(list, own)
 	for _, c := range list {
+		if !k.domains.ours(c.Domain) {
+			continue
+		}
 		for _, addr := range []netip.Addr{c.Addr, c.Inner} {
 			at := key{c.User, addr}
 			if !addr.IsValid() || seen[at] {
@@ -265,8 +275,8 @@ func (t *Tracker) take(k *known, list []pbxroute.Contact) (changes []Change) {
 	return changes
 }
 
-// Of returns what is known of the lines of a phone with an address. A line whose registrar is not polled, or whose PBX has not answered for three polls, is left out;
-// without an address all are.
+// Of returns what is known of the lines of a phone with an address. A line is left out when its registrar is not polled, when its PBX has not answered for three polls, and when
+// its number is registered in domains of which none is that of the registrar; without an address all are.
 func (t *Tracker) Of(accounts []Account, addr netip.Addr) (out []LineState) {
 	if !addr.IsValid() {
 		return nil
@@ -290,6 +300,8 @@ func (t *Tracker) Of(accounts []Account, addr netip.Addr) (out []LineState) {
 			l.State, l.Since, l.AtLeast = Registered, since, k.first[at]
 		case refused:
 			l.State = Refused
+		case len(l.Addrs) > 0 && k.domains.foreign:
+			continue
 		case len(l.Addrs) > 0:
 			l.State = Elsewhere
 		default:

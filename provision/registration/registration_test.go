@@ -70,6 +70,7 @@ func run(t *testing.T, check func(f *fixture, tr *registration.Tracker)) {
 		f := &fixture{refuse: make(chan pbxroute.Refusal), configs: []pbxroute.Config{{Registrar: "main", Notify: pbxroute.ESL, Poll: time.Minute}, {Registrar: "unpolled", Notify: pbxroute.ESL}}}
 		tr := registration.New(registration.Config{
 			PBXs: func() []pbxroute.Config { f.mu.Lock(); defer f.mu.Unlock(); return f.configs }, Open: func(pbxroute.Config) registration.PBX { return f },
+			Domain: func(string) string { return "pbx.example.com" },
 			Changed: func(c registration.Change) {
 				f.changes = append(f.changes, strings.TrimSpace(fmt.Sprintf("%s %s %s %s", c.User, c.Addr, c.State, c.Reason)))
 			},
@@ -194,6 +195,47 @@ func TestRefusalsAreBounded(t *testing.T) {
 		dropped := registration.Summary(tr.Of([]registration.Account{{Position: 1, Number: "10099", Registrar: "main"}}, atDesk))
 		if kept != registration.Refused || dropped != registration.NotRegistered {
 			t.Errorf("%q %q", kept, dropped)
+		}
+	})
+}
+
+// in is a contact of the number 1001 in a domain.
+func in(domain string, addr netip.Addr) pbxroute.Contact {
+	return pbxroute.Contact{User: "1001", Domain: domain, Addr: addr}
+}
+
+// TestTheSameNumberInAnotherDomainIsAnotherAccount: a PBX of several tenants has 1001 in each of its domains.
+func TestTheSameNumberInAnotherDomainIsAnotherAccount(t *testing.T) {
+	run(t, func(f *fixture, tr *registration.Tracker) {
+		time.Sleep(10 * time.Second) // between two polls
+		for _, x := range []struct {
+			want     string
+			contacts []pbxroute.Contact
+		}{
+			{registration.Registered, []pbxroute.Contact{in("", atDesk)}},
+			{registration.Registered, []pbxroute.Contact{in("10.20.0.9", atDesk)}}, // the PBX names its domain in another way
+			{"", []pbxroute.Contact{in("a.example.com", other), in("b.example.com", other)}},
+			{registration.Registered, []pbxroute.Contact{in("a.example.com", other), in("b.example.com", atDesk)}},
+			{registration.NotRegistered, nil},
+			{registration.Elsewhere, []pbxroute.Contact{in("PBX.example.com", other), in("b.example.com", atDesk)}},
+			{registration.Registered, []pbxroute.Contact{in("pbx.example.com", atDesk), in("b.example.com", other)}},
+			{registration.NotRegistered, []pbxroute.Contact{in("b.example.com", atDesk)}}, // the name of its domain is known by now
+		} {
+			f.set(nil, x.contacts...)
+			time.Sleep(time.Minute)
+			if got := stateOf(tr); got != x.want {
+				t.Errorf("%q instead of %q with %v", got, x.want, x.contacts)
+			}
+		}
+		f.refuse <- pbxroute.Refusal{User: "1001", Domain: "b.example.com", Addr: atDesk, Reason: "the PBX answered 403"}
+		synctest.Wait()
+		if got := stateOf(tr); got != registration.NotRegistered {
+			t.Errorf("%q by a refusal in another domain", got)
+		}
+		f.refuse <- pbxroute.Refusal{User: "1001", Domain: "pbx.example.com", Addr: atDesk, Reason: "the PBX answered 403"}
+		synctest.Wait()
+		if got := stateOf(tr); got != registration.Refused {
+			t.Errorf("%q", got)
 		}
 	})
 }
