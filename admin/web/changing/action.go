@@ -8,6 +8,8 @@ import (
 
 	"plugtone/admin/client"
 	"plugtone/admin/web/page"
+	"plugtone/admin/web/preview"
+	"plugtone/dhcp"
 	"plugtone/provision/setting"
 )
 
@@ -72,12 +74,7 @@ func (a action) defaults(f url.Values) {
 			f.Set(d[1], "on")
 		}
 	}
-	for name, value := range map[string]string{"fetch": "later", "canary": "2", "pace": "50/m"} {
-		if f.Get(name) == "" {
-			f.Set(name, value)
-		}
-	}
-	for _, name := range append([]string{"message"}, a.Fields...) { // so that errors find their fields
+	for _, name := range a.Fields { // so that errors find their fields
 		if f[name] == nil {
 			f[name] = []string{""}
 		}
@@ -86,6 +83,11 @@ func (a action) defaults(f url.Values) {
 
 // write is a change of records. Its Client decides whether it is a dry run.
 type write func(context.Context, *client.Client) (change uint64, err error)
+
+// dryRun makes the change without storing it. models has the models of phones, as far as they are known.
+func (w write) dryRun(ctx context.Context, api *client.Client, models map[dhcp.MAC]string) (*preview.Preview, error) {
+	return preview.DryRun(ctx, api, func(ctx context.Context, c *client.Client) error { _, err := w(ctx, c); return err }, models)
+}
 
 // prepare returns the change that the form describes, nil when the form has nothing yet, or has a problem.
 func (a action) prepare(x selection, f *page.Form) write {
@@ -208,7 +210,7 @@ func tags(x selection, f *page.Form) write {
 }
 
 func keys(x selection, f *page.Form) write {
-	from := number(f, "from", 1, 999)
+	from := page.ReadNumber(f, "from", 1, 999)
 	extensions := words(f.Get("keys"))
 	if len(extensions) == 0 || from == 0 {
 		return nil

@@ -6,6 +6,7 @@ import (
 	"embed"
 
 	"plugtone/admin/web/page"
+	"plugtone/admin/web/preview"
 )
 
 //go:embed templates
@@ -18,7 +19,7 @@ type screen struct {
 
 // Register adds the screens to a frame.
 func Register(f *page.Frame) error {
-	t, err := f.Templates(files)
+	t, err := f.Templates(files, preview.Parts)
 	if err != nil {
 		return err
 	}
@@ -31,6 +32,7 @@ func Register(f *page.Frame) error {
 	f.Handle("GET /changes/{id}/undo", m.undoDraft)
 	f.Handle("POST /changes/{id}/undo", m.undo)
 	f.Handle("GET /jobs/{id}", s.job)
+	f.Handle("GET /jobs/{id}/live", s.live)
 	f.Handle("POST /jobs/{id}/stop", s.stop)
 	return nil
 }

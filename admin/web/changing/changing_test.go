@@ -65,6 +65,9 @@ func TestAProfileIsChangedInWavesAndUndone(t *testing.T) {
 		j.Phones[2].Outcome = notify.Waiting
 	})
 	b.WaitText(".job", "2 of 10 phones") // by itself
+	jobs.set(func(j *notify.Job) { j.State = notify.Done })
+	b.WaitText(".job .state", "Done")
+	b.Wait(`#job-progress[hx-sse\:close="end"]:not([hx-sse\:connect])`) // no further connection is made
 	b.Check("change")
 	b.Click("a.button[href$=undo]")
 	b.WaitText("h1", "Undo change")

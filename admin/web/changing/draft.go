@@ -2,14 +2,13 @@ package changing
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"plugtone/admin/client"
 	"plugtone/admin/web/page"
+	"plugtone/admin/web/preview"
 	"plugtone/provision/notify"
 	"plugtone/provision/setting"
 )
@@ -20,7 +19,7 @@ type draftView struct {
 	action
 	selection
 	Form    *page.Form
-	Preview *preview
+	Preview *preview.Preview
 	Plan    *plan
 	Stale   bool   // what is sent is not what was previewed
 	Seen    string // what the preview is of
@@ -77,6 +76,7 @@ func (s screen) newDraft(r *page.Request, f *page.Form) (*draftView, error) {
 		return nil, err
 	}
 	a.defaults(f.Values)
+	preview.Defaults(f)
 	v := &draftView{Base: page.Base{Title: a.Does + " " + x.Name()}, action: a, selection: x, Form: f, MaxExport: maxExport}
 	return v, s.choices(r.Context(), v)
 }
@@ -129,7 +129,7 @@ func (s screen) try(ctx context.Context, v *draftView) (err error) {
 	if do == nil || v.Form.Get("step") == "more" {
 		return nil
 	}
-	v.Preview, err = dryRun(ctx, s.API, do, v.models())
+	v.Preview, err = do.dryRun(ctx, s.API, v.models())
 	if err != nil && v.Form.Fail(err, map[string]string{"from": "from"}) {
 		v.shorten()
 		return nil
@@ -221,7 +221,7 @@ func (s screen) apply(r *page.Request) error {
 // do makes the change, and has the phones fetch it.
 func (s screen) do(r *page.Request, v *draftView, do write) error {
 	f := v.Form
-	waves, err := s.waves(r, f, func() (*preview, error) { return dryRun(r.Context(), s.API, do, nil) })
+	waves, err := preview.Waves(r, s.API, f, func() (*preview.Preview, error) { return do.dryRun(r.Context(), s.API, nil) })
 	if err != nil && !f.Fail(err, nil) {
 		return err
 	}
@@ -241,73 +241,7 @@ func (s screen) do(r *page.Request, v *draftView, do write) error {
 		r.Note("ok", "The phones had this already. Nothing was changed.")
 		return r.Redirect("/phones")
 	}
-	return s.start(r, id, waves)
-}
-
-// fields are the options of a resync as the form has them.
-func options(f *page.Form) client.ResyncOptions {
-	o := client.ResyncOptions{Reboot: f.Get("reboot") != "", Message: f.Get("message"), Pace: "off", PerAddress: "off"}
-	if f.Get("fetch") == "waves" {
-		o.Pace, o.PerAddress, o.Canary = f.Get("pace"), "", number(f, "canary", 0, 100_000)
-	}
-	return o
-}
-
-// waves returns the job that makes the phones of a change fetch, nil when none is wanted. It is prepared before the change: the dry run names
-// the phones.
-func (s screen) waves(r *page.Request, f *page.Form, try func() (*preview, error)) (*client.ResyncRequest, error) {
-	if f.Get("fetch") != "now" && f.Get("fetch") != "waves" {
-		return nil, nil
-	}
-	in := client.ResyncRequest{ResyncOptions: options(f)}
-	if len(f.Problems) > 0 {
-		return nil, invalid("the options of the resync")
-	}
-	p, err := try()
-	if err != nil || p == nil {
-		return nil, err
-	}
-	var all bool
-	if in.MACs, all = p.changing(); !all {
-		in.MACs, in.Stale = nil, true // too many to name: all that then have not what they should have
-	}
-	if !in.Stale && len(in.MACs) == 0 {
-		return nil, nil
-	}
-	check := in
-	check.Print = true // what is wrong with the options is known before the change is made
-	if _, err = s.API.Resync(r.Context(), check); client.IsNotFound(err) {
-		err = nil // phones that the change creates
-	}
-	return &in, err
-}
-
-func invalid(subject string) error {
-	return &client.Problem{Status: http.StatusUnprocessableEntity, Detail: subject + " are not valid"}
-}
-
-// start starts the job of a change, and shows the change.
-func (s screen) start(r *page.Request, id uint64, in *client.ResyncRequest) error {
-	to := fmt.Sprintf("/changes/%d", id)
-	if in == nil {
-		r.Note("ok", fmt.Sprintf("Change %d was made.", id))
-		return r.Redirect(to)
-	}
-	if in.Message == "" {
-		in.Message = fmt.Sprintf("change %d", id)
-	}
-	out, err := s.API.Resync(r.Context(), *in)
-	var p *client.Problem
-	switch {
-	case errors.As(err, &p):
-		r.Note("warn", "The change was made, but the resync was not started: "+p.Error())
-	case err != nil:
-		return err
-	case out.Job != nil:
-		r.Note("ok", fmt.Sprintf("Change %d was made. The phones are fetching it.", id))
-		to += "?" + url.Values{"job": {fmt.Sprint(out.Job.ID)}}.Encode()
-	}
-	return r.Redirect(to)
+	return preview.Start(r, s.API, id, waves)
 }
 
 // From is where the draft was begun.

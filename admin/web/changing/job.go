@@ -3,6 +3,7 @@ package changing
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 
 	"plugtone/admin/client"
@@ -27,7 +28,7 @@ type jobParts struct {
 	Only     string // the outcome that is shown; "" for all
 	More     int    // phones that are not shown
 	Self     string // its address
-	Refresh  string // address of the page that it is on
+	Live     string // address of its events
 	Brief    bool   // the screen has more than the job
 }
 
@@ -59,6 +60,26 @@ func (s screen) job(r *page.Request) error {
 	return r.Render(s.templates, "job", &jobView{Base: page.Base{Title: fmt.Sprintf("Resync %d", id)}, HasActivity: s.Has("/activity"), Who: shortName(j.Actor), Job: s.partsOf(r, j, r.URL.Query().Get("outcome"), shownRows)})
 }
 
+// live sends the progress of a job until it has ended.
+func (s screen) live(r *page.Request) error {
+	id, err := strconv.ParseUint(r.PathValue("id"), 10, 64)
+	if err != nil {
+		return errNoJob
+	}
+	q, most := r.URL.Query(), shownRows
+	if q.Has("brief") {
+		most = briefRows
+	}
+	return r.Watch(s.templates, "job", "job-progress", func() (any, string, bool, error) {
+		j, err := s.API.Job(r.Context(), id)
+		if err != nil {
+			return nil, "", false, err
+		}
+		p := s.partsOf(r, j, q.Get("outcome"), most)
+		return &jobView{Job: p}, fmt.Sprint(j.State, j.Phones), p.Running(), nil
+	})
+}
+
 // stop ends a job. What it has sent already stays sent.
 func (s screen) stop(r *page.Request) error {
 	id, err := strconv.ParseUint(r.PathValue("id"), 10, 64)
@@ -74,7 +95,15 @@ func (s screen) stop(r *page.Request) error {
 
 // partsOf counts the outcomes of a job, and lists its phones: those that need attention first.
 func (s screen) partsOf(r *page.Request, j notify.Job, only string, most int) *jobParts {
-	p := &jobParts{Job: j, Only: only, Brief: most == briefRows, Self: fmt.Sprintf("/jobs/%d", j.ID), Refresh: r.URL.RequestURI()}
+	p := &jobParts{Job: j, Only: only, Brief: most == briefRows, Self: fmt.Sprintf("/jobs/%d", j.ID)}
+	q := url.Values{}
+	if only != "" {
+		q.Set("outcome", only)
+	}
+	if p.Brief {
+		q.Set("brief", "on")
+	}
+	p.Live = p.Self + "/live?" + q.Encode()
 	by := map[string][]jobRow{}
 	for i, x := range j.Phones {
 		id := string(x.Outcome)

@@ -18,23 +18,9 @@ func asJSON(v any) (io.Reader, error) {
 	return bytes.NewReader(b), err
 }
 
-// number reads a number of the form; 0 when the field is empty, or has a problem.
-func number(f *page.Form, name string, least, most int) int {
-	text := f.Get(name)
-	if text == "" {
-		return 0
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < least || n > most {
-		f.Problems[name] = fmt.Sprintf("must be a number from %d to %d", least, most)
-		return 0
-	}
-	return n
-}
-
 // lines gives the phones extensions in order: the first phone the first extension, and so on. "none" removes the line.
 func lines(x selection, f *page.Form) write {
-	at := number(f, "position", 1, 255)
+	at := page.ReadNumber(f, "position", 1, 255)
 	text := f.Get("extensions")
 	if text == "" || at == 0 {
 		return nil

@@ -9,6 +9,7 @@ import (
 
 	"plugtone/admin/client"
 	"plugtone/admin/web/page"
+	"plugtone/admin/web/preview"
 	"plugtone/provision/changes"
 	"plugtone/provision/notify"
 )
@@ -43,11 +44,17 @@ type undoView struct {
 	client.ChangeDetail
 	What, Who string
 	Form      *page.Form
-	Preview   *preview
+	Preview   *preview.Preview
 	Since     []string // records that were changed since
 	Force     bool
 	CanDo     bool
 }
+
+// Limits of what is shown of a change.
+const (
+	shownGroups = 60
+	shownNames  = 40 // records of a group
+)
 
 var errNoChange = &client.Problem{Status: http.StatusNotFound, Detail: "there is no such change"}
 
@@ -142,22 +149,18 @@ func (s made) undoDraft(r *page.Request) error {
 
 func (s made) newUndo(r *page.Request, f *page.Form) (*undoView, error) {
 	c, err := s.readChange(r)
-	for name, value := range map[string]string{"fetch": "later", "canary": "2", "pace": "50/m", "message": ""} {
-		if !f.Values.Has(name) {
-			f.Values.Set(name, value)
-		}
-	}
+	preview.Defaults(f)
 	return &undoView{Base: page.Base{Title: fmt.Sprintf("Undo change %d", c.ID)}, ChangeDetail: c, What: sentence(c.Action), Who: shortName(c.Actor), Form: f, Force: f.Get("force") != ""}, err
 }
 
 // dryUndo makes the dry run of an undo.
-func (s made) dryUndo(r *page.Request, v *undoView) (*preview, error) {
+func (s made) dryUndo(r *page.Request, v *undoView) (*preview.Preview, error) {
 	_, err := s.API.Writing(client.Write{DryRun: true}).Undo(r.Context(), v.ID, v.Force)
 	var tried *client.DryRun
 	if !errors.As(err, &tried) {
 		return nil, err
 	}
-	return summarize(tried.Preview, nil), nil
+	return preview.Of(tried.Preview, nil), nil
 }
 
 // tryUndo shows the dry run of an undo, or why it is refused.
@@ -195,11 +198,11 @@ func (s made) undo(r *page.Request) error {
 	if err != nil {
 		return err
 	}
-	waves, err := s.waves(r, f, func() (*preview, error) { return s.dryUndo(r, v) })
+	waves, err := preview.Waves(r, s.API, f, func() (*preview.Preview, error) { return s.dryUndo(r, v) })
 	if err == nil {
 		done, undoErr := s.API.Writing(client.Write{Message: f.Get("message")}).Undo(r.Context(), v.ID, v.Force)
 		if undoErr == nil {
-			return s.start(r, done.ID, waves)
+			return preview.Start(r, s.API, done.ID, waves)
 		}
 		err = undoErr
 	}

@@ -10,11 +10,12 @@ import (
 	"plugtone/admin/access"
 	"plugtone/admin/client"
 	"plugtone/admin/web/page"
+	"plugtone/admin/web/preview"
 )
 
 // resync starts a job for the phones of a draft.
 func (s screen) resync(r *page.Request, v *draftView) error {
-	in := client.ResyncRequest{MACs: v.texts(), ResyncOptions: options(v.Form)}
+	in := client.ResyncRequest{MACs: v.texts(), ResyncOptions: preview.Options(v.Form)}
 	if len(v.Form.Problems) == 0 {
 		out, err := s.API.Resync(r.Context(), in)
 		if err == nil && out.Job != nil {

@@ -1,12 +1,12 @@
 package page
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"plugtone/admin/client"
@@ -138,6 +138,20 @@ func (f *Form) Select(name, label string, options []Option, hint ...string) Fiel
 	return x
 }
 
+// ReadNumber reads a number of the form; 0 when the field is empty, or has a problem.
+func ReadNumber(f *Form, name string, least, most int) int {
+	text := f.Get(name)
+	if text == "" {
+		return 0
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < least || n > most {
+		f.Problems[name] = fmt.Sprintf("must be a number from %d to %d", least, most)
+		return 0
+	}
+	return n
+}
+
 // Conflict is both versions of a record that two users changed, for the template "conflict". The form is shown again with the ETag of the
 // stored version, so that sending it again takes this user's.
 type Conflict struct {
@@ -162,36 +176,4 @@ func Compare(who string, yours, theirs url.Values, members ...string) *Conflict 
 		return nil
 	}
 	return c
-}
-
-// errEnded is what a stream ends with after its session.
-var errEnded = errors.New("the session has ended")
-
-// Stream answers with server-sent events, for hx-sse, until send returns an error or the browser goes away. Each event is the template NAME of a
-// file, executed with a value. send returns an error when the session has ended.
-func (r *Request) Stream(t *Templates, file string, follow func(send func(event, name string, value any) error) error) error {
-	set := t.sets[file]
-	if set == nil {
-		return fmt.Errorf("no template %s.html", file)
-	}
-	s, err := newStream(r.w)
-	if err != nil {
-		return err
-	}
-	err = follow(func(event, name string, value any) error {
-		if r.session != nil {
-			if live, err := r.frame.Sessions.Live(r.session); err != nil || !live {
-				return cmp.Or(err, errEnded)
-			}
-		}
-		var b strings.Builder
-		if err := set.ExecuteTemplate(&b, name, value); err != nil {
-			return err
-		}
-		return s.event(event, b.String())
-	})
-	if err != nil && r.Context().Err() == nil {
-		r.frame.Log.Debug("stream ended", "path", r.URL.Path, "err", err)
-	}
-	return nil
 }

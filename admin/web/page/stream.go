@@ -1,7 +1,9 @@
 package page
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -36,4 +38,65 @@ func (s *stream) event(name, data string) error {
 		return err
 	}
 	return s.rc.Flush()
+}
+
+// errEnded is what a stream ends with after its session.
+var errEnded = errors.New("the session has ended")
+
+// Stream answers with server-sent events, for hx-sse, until send returns an error or the browser goes away. Each event is the template NAME of a
+// file, executed with a value. send returns an error when the session has ended.
+func (r *Request) Stream(t *Templates, file string, follow func(send func(event, name string, value any) error) error) error {
+	set := t.sets[file]
+	if set == nil {
+		return fmt.Errorf("no template %s.html", file)
+	}
+	s, err := newStream(r.w)
+	if err != nil {
+		return err
+	}
+	err = follow(func(event, name string, value any) error {
+		if r.session != nil {
+			if live, err := r.frame.Sessions.Live(r.session); err != nil || !live {
+				return cmp.Or(err, errEnded)
+			}
+		}
+		var b strings.Builder
+		if err := set.ExecuteTemplate(&b, name, value); err != nil {
+			return err
+		}
+		return s.event(event, b.String())
+	})
+	if err != nil && r.Context().Err() == nil {
+		r.frame.Log.Debug("stream ended", "path", r.URL.Path, "err", err)
+	}
+	return nil
+}
+
+// Watch streams a template as long as what it shows may change: it reads a value each second, and sends it as an event when its digest differs
+// from the one before. It ends when read reports that nothing will change any more.
+func (r *Request) Watch(t *Templates, file, name string, read func() (value any, digest string, more bool, err error)) error {
+	return r.Stream(t, file, func(send func(event, name string, value any) error) error {
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for sent := ""; ; {
+			value, digest, more, err := read()
+			if err != nil {
+				return err
+			}
+			if digest != sent {
+				if err := send("", name, value); err != nil {
+					return err
+				}
+				sent = digest
+			}
+			if !more {
+				return send("end", name, value) // the element has hx-sse:close="end"
+			}
+			select {
+			case <-r.Context().Done():
+				return nil
+			case <-tick.C:
+			}
+		}
+	})
 }

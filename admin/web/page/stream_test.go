@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"testing/synctest"
 	"time"
 
 	"plugtone/admin/web/assets"
@@ -16,6 +17,38 @@ import (
 )
 
 // A stream is one request for hours: it must not outlive the session that it was let in by.
+func TestWatchSendsWhatChangesAndThenTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		files, err := assets.New()
+		if err != nil {
+			t.Fatal(err)
+		}
+		mux := http.NewServeMux()
+		sessions := &session.Sessions{Now: time.Now, Token: func(string) (fleet.Token, error) { return fleet.Token{}, fleet.ErrNotFound }}
+		f, err := page.New(page.Config{Mux: mux, Sessions: sessions, Assets: files, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		set, err := f.Templates(fstest.MapFS{"templates/live.html": {Data: []byte(`{{define "entry"}}<p>{{.}}</p>{{end}}`)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		values := []string{"a", "a", "a", "b", "c"}
+		f.HandlePublic("GET /live", func(r *page.Request) error {
+			return r.Watch(set, "live", "entry", func() (any, string, bool, error) {
+				v := values[0]
+				values = values[1:]
+				return v, v, len(values) > 0, nil
+			})
+		})
+		w := httptest.NewRecorder()
+		mux.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/live", nil))
+		if got, want := w.Body.String(), "data: <p>a</p>\n\ndata: <p>b</p>\n\ndata: <p>c</p>\n\nevent: end\ndata: <p>c</p>\n\n"; got != want {
+			t.Errorf("sent %q, want %q", got, want)
+		}
+	})
+}
+
 func TestAStreamEndsWithItsSession(t *testing.T) {
 	for name, end := range map[string]func(s *session.Sessions, x *session.Session, now *time.Time, role *string){
 		"sign-out": func(s *session.Sessions, x *session.Session, _ *time.Time, _ *string) { s.End(x) },

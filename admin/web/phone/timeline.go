@@ -1,6 +1,7 @@
 package phone
 
 import (
+	"fmt"
 	"net/url"
 	"slices"
 
@@ -97,7 +98,7 @@ type jobView struct {
 	notify.Job
 	Result notify.Result
 	URL    string // of the screen that shows it
-	Again  string // address that it is read from again, while it runs
+	Live   string // address of its events, while it runs
 }
 
 // Tone returns the tone of the result.
@@ -123,7 +124,7 @@ func (s screen) loadJob(r *page.Request, id string) (*jobView, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &jobView{Job: j, Again: "/phones/" + r.PathValue("mac") + "/job/" + id}
+	v := &jobView{Job: j, Live: "/phones/" + r.PathValue("mac") + "/job/" + id}
 	if s.Has("/jobs/{id}") {
 		v.URL = "/jobs/" + id
 	}
@@ -135,12 +136,13 @@ func (s screen) loadJob(r *page.Request, id string) (*jobView, error) {
 	return v, nil
 }
 
-// job shows the result of a resync alone, for a screen that shows it again and again.
+// job sends the result of a resync, until it is final.
 func (s screen) job(r *page.Request) error {
-	v, err := s.loadJob(r, r.PathValue("id"))
-	if err != nil {
-		return err
-	}
-	v.Title = "Resync"
-	return r.Render(s.templates, "job", v)
+	return r.Watch(s.templates, "timeline", "job", func() (any, string, bool, error) {
+		v, err := s.loadJob(r, r.PathValue("id"))
+		if err != nil {
+			return nil, "", false, err
+		}
+		return v, fmt.Sprint(v.State, v.Result), v.Running(), nil
+	})
 }

@@ -1,8 +1,11 @@
-package changing
+// Package preview is what the screens of changes share: a dry run, with the phones grouped that change in the same way, and how the phones
+// fetch the change afterwards. Its templates are "preview" and "fetch-choice".
+package preview
 
 import (
 	"cmp"
 	"context"
+	"embed"
 	"errors"
 	"slices"
 	"strings"
@@ -13,27 +16,32 @@ import (
 	"plugtone/provision/impact"
 )
 
-// preview is what a dry run has found.
-type preview struct {
+// Parts are the templates of this package, for page.Frame.Templates.
+//
+//go:embed templates
+var Parts embed.FS
+
+// Preview is what a dry run has found.
+type Preview struct {
 	impact.Preview
-	Groups []group
+	Groups []Group
 	Hidden int // groups that are not shown
 }
 
-// group is phones whose files change in the same way.
-type group struct {
+// Group is phones whose files change in the same way.
+type Group struct {
 	Change  string // changed, new or gone
 	Phones  []impact.Phone
-	Files   []fileDiff // of the first phone
-	Added   int        // lines
+	Files   []File // of the first phone
+	Added   int    // lines
 	Removed int
 	Open    bool
 	Problem string
 	Models  []string
 }
 
-// fileDiff is how one file changes.
-type fileDiff struct {
+// File is how one file changes.
+type File struct {
 	impact.File
 	Lines []page.DiffLine
 }
@@ -45,19 +53,19 @@ const (
 	shownLines  = 400
 )
 
-// dryRun makes a change without storing it. models has the models of phones, as far as they are known.
-func dryRun(ctx context.Context, api *client.Client, do write, models map[dhcp.MAC]string) (*preview, error) {
-	_, err := do(ctx, api.Writing(client.Write{DryRun: true}))
+// DryRun makes a change without storing it. models has the models of phones, as far as they are known.
+func DryRun(ctx context.Context, api *client.Client, do func(context.Context, *client.Client) error, models map[dhcp.MAC]string) (*Preview, error) {
+	err := do(ctx, api.Writing(client.Write{DryRun: true}))
 	var tried *client.DryRun
 	if !errors.As(err, &tried) {
 		return nil, err
 	}
-	return summarize(tried.Preview, models), nil
+	return Of(tried.Preview, models), nil
 }
 
-// summarize groups the phones of a preview by how they change, the largest group first.
-func summarize(p impact.Preview, models map[dhcp.MAC]string) *preview {
-	out := &preview{Preview: p}
+// Of groups the phones of a preview by how they change, the largest group first.
+func Of(p impact.Preview, models map[dhcp.MAC]string) *Preview {
+	out := &Preview{Preview: p}
 	at := map[string]int{}
 	for _, x := range p.Items {
 		key := wayOf(x)
@@ -73,7 +81,7 @@ func summarize(p impact.Preview, models map[dhcp.MAC]string) *preview {
 			g.Models = append(g.Models, m)
 		}
 	}
-	slices.SortStableFunc(out.Groups, func(a, b group) int { return cmp.Compare(len(b.Phones), len(a.Phones)) })
+	slices.SortStableFunc(out.Groups, func(a, b Group) int { return cmp.Compare(len(b.Phones), len(a.Phones)) })
 	if len(out.Groups) > shownGroups {
 		out.Hidden = len(out.Groups) - shownGroups
 		out.Groups = out.Groups[:shownGroups]
@@ -100,10 +108,10 @@ func wayOf(x impact.Phone) string {
 	return b.String()
 }
 
-func newGroup(x impact.Phone) group {
-	g := group{Change: x.Change, Problem: x.Error}
+func newGroup(x impact.Phone) Group {
+	g := Group{Change: x.Change, Problem: x.Error}
 	for _, f := range x.Files {
-		d := fileDiff{File: f}
+		d := File{File: f}
 		for _, l := range page.SplitDiff(f.Diff) {
 			switch l.Kind {
 			case "add":
@@ -123,13 +131,13 @@ func newGroup(x impact.Phone) group {
 }
 
 // Shown are the phones of a group that are named.
-func (g group) Shown() []impact.Phone { return g.Phones[:min(len(g.Phones), shownNames)] }
+func (g Group) Shown() []impact.Phone { return g.Phones[:min(len(g.Phones), shownNames)] }
 
 // More is how many are not.
-func (g group) More() int { return max(0, len(g.Phones)-shownNames) }
+func (g Group) More() int { return max(0, len(g.Phones)-shownNames) }
 
 // Name is the name of the group: its phone, or how many there are.
-func (g group) Name() string {
+func (g Group) Name() string {
 	if len(g.Phones) > 1 {
 		return page.Plural(len(g.Phones), "phone", "phones")
 	}
@@ -144,7 +152,7 @@ func phoneName(p impact.Phone) string {
 }
 
 // changing are the MACs of the phones that have something to fetch; ok is false when the preview does not list all.
-func (p *preview) changing() (macs []string, ok bool) {
+func (p *Preview) changing() (macs []string, ok bool) {
 	for _, x := range p.Items {
 		if x.Change != impact.Gone {
 			macs = append(macs, x.MAC.String())
@@ -154,9 +162,9 @@ func (p *preview) changing() (macs []string, ok bool) {
 }
 
 // Records is how many records would change.
-func (p *preview) Records() int { return p.Created + p.Changed + p.Deleted }
+func (p *Preview) Records() int { return p.Created + p.Changed + p.Deleted }
 
 // Ends reports whether all phones of the preview are those that get no files afterwards.
-func (p *preview) Ends() bool {
+func (p *Preview) Ends() bool {
 	return p.Phones > 0 && !slices.ContainsFunc(p.Items, func(x impact.Phone) bool { return x.Change != impact.Gone })
 }
