@@ -38,6 +38,7 @@ import (
 	"plugtone/provision/pbxsync"
 	"plugtone/provision/registration"
 	"plugtone/provision/trust"
+	"plugtone/provision/uploads"
 	"plugtone/provision/upstream"
 	"plugtone/store"
 	"plugtone/tftp"
@@ -90,7 +91,7 @@ type Daemon struct {
 
 	store         *store.Store
 	files         *os.Root
-	uploads       *os.Root
+	uploads       *uploads.Store
 	links         atomic.Pointer[[]netip.Prefix] // attached to this host
 	hostChanges   chan struct{}                  // holds a token when links, addresses or routes may have changed
 	table         *leasetable.Table
@@ -164,7 +165,7 @@ func (d *Daemon) build(p *runtimeConfig) (err error) {
 	if d.files, err = openFiles(filesDir(p.cfg)); err != nil {
 		return err
 	}
-	if d.uploads, err = openFiles(filepath.Join(p.cfg.DataDir, "uploads")); err != nil {
+	if d.uploads, err = uploads.OpenFolder(filepath.Join(p.cfg.DataDir, uploads.FolderName), d.store.Cipher()); err != nil {
 		return err
 	}
 	d.certs = &certificates{}
@@ -219,7 +220,7 @@ func buildService(d *Daemon) (err error) {
 func openUpstreams(d *Daemon, p *runtimeConfig) (err error) {
 	d.upstreams, err = upstreams.Open(upstreams.Config{
 		Dir: filepath.Join(p.cfg.DataDir, "upstream"), Settings: func() *upstream.Settings { return d.current.Load().upstream },
-		Records: d.store, Registerer: d.metrics.Registry, Now: d.opts.Now, Log: d.log,
+		Records: d.store, Cipher: d.store.Cipher(), Registerer: d.metrics.Registry, Now: d.opts.Now, Log: d.log,
 	})
 	return err
 }

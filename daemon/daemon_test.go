@@ -76,7 +76,7 @@ func TestStatusAndHealth(t *testing.T) {
 	if err := json.Unmarshal([]byte(r.must("GET", "/api/v1/status", "")), &s); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"store", "leases", "admin", "snapshots", "credentials", "watch", "watchdog", "stopping", "prepare", "states", "usage", "pbx", "upstream", "registrations", "resync", "tftp", "http", "metrics"}
+	want := []string{"store", "leases", "admin", "snapshots", "credentials", "watch", "watchdog", "stopping", "prepare", "states", "usage", "pbx", "upstream", "encrypt", "registrations", "resync", "tftp", "http", "metrics"}
 	if !s.Ready || s.Version != "test" || !slices.Equal(s.Tasks, want) || s.Config != filepath.Join(r.dir, "plugtone.yaml") {
 		t.Errorf("got %+v, want ready and tasks %v", s, want)
 	}

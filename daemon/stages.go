@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"plugtone/daemon/encrypt"
 	"plugtone/daemon/states"
 	"plugtone/dhcp"
 )
@@ -25,6 +26,7 @@ func (d *Daemon) stages() []stage {
 		{"usage", d.usage.Run},
 		{"pbx", s.runPBX},
 		{"upstream", d.upstreams.Run},
+		{"encrypt", encrypt.Config{Folders: []encrypt.Folder{{Name: "uploads", Seal: d.uploads.Seal}, {Name: "upstream", Seal: d.upstreams.Seal}}, Log: d.log}.Run},
 		{"registrations", func(ctx context.Context, ready func()) error { ready(); d.registrations.Run(ctx); return nil }},
 		{"resync", func(ctx context.Context, ready func()) error { ready(); d.jobs.Run(ctx); return nil }},
 	}

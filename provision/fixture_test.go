@@ -20,6 +20,7 @@ import (
 	"plugtone/provision/provisiontest"
 	"plugtone/provision/setting"
 	"plugtone/provision/trust"
+	"plugtone/provision/uploads"
 )
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
@@ -66,13 +67,13 @@ func newFixture(t testing.TB) *fixture {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = root.Close() })
-	uploads, err := os.OpenRoot(h.uploads)
+	folder, err := os.OpenRoot(h.uploads)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = uploads.Close() })
+	t.Cleanup(func() { _ = folder.Close() })
 	h.Service, err = provision.New(provision.Config{
-		Upstream: h.upstream, Records: h.records, Leases: lockOrderChecker{h.leases, h.records, t}, Files: root, Uploads: uploads,
+		Upstream: h.upstream, Records: h.records, Leases: lockOrderChecker{h.leases, h.records, t}, Files: root, Uploads: uploads.NewStore(folder, nil),
 		Packs:   func() *pack.Set { return h.packs },
 		Site:    func() *fleet.Site { return h.site },
 		Fetches: func(dhcp.MAC) ([]fleet.Fetch, error) { return h.fetches, nil },

@@ -38,7 +38,7 @@ type Config struct {
 	// Timeline gives a phone's last entries, oldest first; nil: no device is shown as refused.
 	Timeline func(mac dhcp.MAC, limit int) ([]timeline.Entry, error)
 	Files    *os.Root                               // data_dir/files; nil: no static files
-	Uploads  *os.Root                               // data_dir/uploads; nil: no uploads are taken
+	Uploads  *uploads.Store                         // data_dir/uploads; nil: no uploads are taken
 	Neighbor func(addr netip.Addr) (dhcp.MAC, bool) // the kernel's neighbour table; nil: never known
 	Event    func(trust.Event)                      // receives each security event; it must not wait. nil: dropped
 	// Used receives each phone that has used its new password: fleet.RetirePasswords removes the old one. It must not wait.
@@ -98,10 +98,6 @@ func New(c Config) (*Service, error) {
 	if c.Cache == 0 {
 		c.Cache = 32 << 20
 	}
-	var store *uploads.Store
-	if c.Uploads != nil {
-		store = uploads.NewStore(c.Uploads)
-	}
 	guard, err := trust.New(trust.Config{
 		Leases: c.Leases, Policy: func() trust.Policy { return c.Site() }, Windows: c.Windows, Resets: c.Resets, Event: c.Event, Now: c.Now,
 		History: func(mac dhcp.MAC) (trust.History, error) {
@@ -117,7 +113,7 @@ func New(c Config) (*Service, error) {
 	return &Service{
 		c: c, trust: guard, subnets: subnets,
 		authorizer: authorizer{records: c.Records, leases: c.Leases, neighbor: c.Neighbor, issuer: issuer, trust: guard},
-		producer:   producer{records: c.Records, files: c.Files, uploads: store, subnets: subnets, issuer: issuer, trust: guard, upstream: upstreams{c.Records, c.Upstream}},
+		producer:   producer{records: c.Records, files: c.Files, uploads: c.Uploads, subnets: subnets, issuer: issuer, trust: guard, upstream: upstreams{c.Records, c.Upstream}},
 		recorder:   recorder{trust: guard, used: c.Used},
 	}, nil
 }

@@ -2,8 +2,8 @@ package provision
 
 import (
 	"fmt"
+	"io"
 	"io/fs"
-	"os"
 	"path"
 	"slices"
 	"strings"
@@ -67,7 +67,7 @@ func (s producer) open(q fileRequest, name string) product {
 		f, info, err := regularfile.Open(s.files, place)
 		switch {
 		case err == nil:
-			return q.serveFile(f, info, "files/"+place)
+			return q.serveFile(f, info.Size(), info, "files/"+place)
 		case !regularfile.IsAbsent(err):
 			return q.internalError(fmt.Errorf("%w: files/%s: %w", fleet.ErrInternal, place, err))
 		}
@@ -87,11 +87,11 @@ func (q fileRequest) absent(name string) product {
 	return p
 }
 
-// serveFile answers with an open file. The ETag is made of name, size and time: a large file isn't read for it.
-func (q fileRequest) serveFile(f *os.File, info fs.FileInfo, place string) product {
+// serveFile answers with an open file of that many bytes. The ETag is made of name, size and time: a large file isn't read for it.
+func (q fileRequest) serveFile(f io.ReadSeekCloser, size int64, info fs.FileInfo, place string) product {
 	p := q.blank()
 	p.Outcome, p.Reason = Served, place
-	p.Content, p.Size, p.MediaType = f, info.Size(), regularfile.MediaType(place)
-	p.ETag = etag(digestOf(fmt.Appendf(nil, "%s\x00%d\x00%d", place, info.Size(), info.ModTime().UnixNano())))
+	p.Content, p.Size, p.MediaType = f, size, regularfile.MediaType(place)
+	p.ETag = etag(digestOf(fmt.Appendf(nil, "%s\x00%d\x00%d", place, size, info.ModTime().UnixNano())))
 	return p
 }

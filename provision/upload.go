@@ -115,7 +115,7 @@ func (s producer) sendUpload(q fileRequest) product {
 		_ = f.Close() // it was only opened
 		return s.refuseStepUp(q, verdict.Reason)
 	}
-	return q.serveFile(f, info, place)
+	return q.serveFile(f, f.Size(), info, place)
 }
 
 // Receive ends an upload whose bytes have all been written, or that failed with err, and sets the outcome. It returns nil when

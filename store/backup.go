@@ -15,7 +15,7 @@ import (
 
 // Backup writes a tar stream of all files, each consistent in itself. They are copied first, so that a slow reader does not block
 // writers. Records are encrypted in it, and the key is not in it. With withFiles it has the configuration and the folders files and uploads too, as
-// they are: those may have secrets in clear.
+// they are: the configuration may have secrets in clear.
 func (s *Store) Backup(w io.Writer, withFiles bool) error {
 	if err := s.eventsDB.Flush(); err != nil {
 		s.cfg.Log.Warn("backup is without the newest events", "err", err)

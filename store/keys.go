@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -76,9 +77,9 @@ type RotateConfig struct {
 	CheckCommand []string // as in Config
 }
 
-// RotateKey encrypts the records of a data directory with a new key and returns its id. The key file has the new key before the first
-// record is encrypted with it, and the older ones until the last record is.
-func RotateKey(c RotateConfig) (id string, err error) {
+// RotateKey encrypts the records of a data directory, what phones have uploaded and the answers of PBXs with a new key and returns its id.
+// The key file has the new key before the first of them is encrypted with it, and the older ones until the last is.
+func RotateKey(ctx context.Context, c RotateConfig) (id string, err error) {
 	ring, err := seal.Read(c.KeyFile)
 	if err != nil {
 		return "", fmt.Errorf("key of the records: %w", err)
@@ -101,7 +102,7 @@ func RotateKey(c RotateConfig) (id string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if err := errors.Join(s.Health(), s.Close()); err != nil {
+	if err := errors.Join(s.Health(), sealFiles(ctx, c.Dir, s.Cipher()), s.Close()); err != nil {
 		return "", err
 	}
 	if c.Forget {

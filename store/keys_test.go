@@ -3,14 +3,19 @@ package store
 import (
 	"bytes"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	bolt "go.etcd.io/bbolt"
+
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
+	"plugtone/provision/sealedfile"
 	"plugtone/provision/setting"
+	"plugtone/store/dbfile"
 	"plugtone/store/records"
 	"plugtone/store/seal"
 )
@@ -170,13 +175,13 @@ func TestRotatedKeysOpenOlderSnapshotsUntilForgotten(t *testing.T) {
 	putSecret(t, s)
 	must(t, s.Snapshot())
 	c := RotateConfig{Dir: h.cfg.Dir, KeyFile: h.cfg.KeyFile, Now: h.cfg.Now, Log: h.cfg.Log, CheckCommand: h.cfg.CheckCommand}
-	if _, err := RotateKey(c); err == nil {
+	if _, err := RotateKey(t.Context(), c); err == nil {
 		t.Error("the key of a running daemon is rotated")
 	}
 	must(t, s.Close())
 	old, err := seal.Read(h.cfg.KeyFile)
 	must(t, err)
-	id, err := RotateKey(c)
+	id, err := RotateKey(t.Context(), c)
 	must(t, err)
 	ring, err := seal.Read(h.cfg.KeyFile)
 	must(t, err)
@@ -201,7 +206,7 @@ func TestRotatedKeysOpenOlderSnapshotsUntilForgotten(t *testing.T) {
 
 	must(t, os.WriteFile(h.path(records.FileName), now, 0o600))
 	c.Forget = true
-	_, err = RotateKey(c)
+	_, err = RotateKey(t.Context(), c)
 	must(t, err)
 	must(t, os.WriteFile(h.path(records.FileName), copied, 0o600))
 	if s = h.open(); !errors.Is(s.Health(), seal.ErrNoKey) {
@@ -267,5 +272,79 @@ func TestABackupOfEncryptedRecordsIsRestored(t *testing.T) {
 	must(t, ring.Write(other.cfg.KeyFile))
 	if s = other.open(); passwordOf(t, s) != planted || s.Health() != nil {
 		t.Errorf("with the key: %v", s.Health())
+	}
+}
+
+// putFiles stores an upload and the answer of a PBX with the planted password, in clear as earlier versions did.
+func putFiles(t *testing.T, h *fixture) {
+	t.Helper()
+	for _, name := range []string{"uploads/001565000001/a.cfg", "uploads/001565000001/a.cfg~1", "upstream/001565000001/0123456789abcdef"} {
+		must(t, errors.Join(os.MkdirAll(filepath.Dir(h.path(name)), 0o700), os.WriteFile(h.path(name), []byte(planted), 0o600)))
+	}
+}
+
+// A new key encrypts uploads and the answers of PBXs too, before the older one is forgotten. A backup has them encrypted.
+func TestFilesAreEncryptedWithTheNewKey(t *testing.T) {
+	h := newSealedFixture(t)
+	must(t, h.open().Close())
+	putFiles(t, h)
+	c := RotateConfig{Dir: h.cfg.Dir, KeyFile: h.cfg.KeyFile, Forget: true, Now: h.cfg.Now, Log: h.cfg.Log, CheckCommand: h.cfg.CheckCommand}
+	for range 2 {
+		_, err := RotateKey(t.Context(), c)
+		must(t, err)
+		if found := filesWith(t, h.cfg.Dir, planted); len(found) > 0 {
+			t.Errorf("%v are in clear", found)
+		}
+	}
+	s := h.open()
+	for _, name := range []string{"uploads/001565000001/a.cfg", "uploads/001565000001/a.cfg~1", "upstream/001565000001/0123456789abcdef"} {
+		f, err := os.Open(h.path(name))
+		must(t, err)
+		defer f.Close()
+		info, err := f.Stat()
+		must(t, err)
+		r, err := sealedfile.NewReader(f, info.Size(), sealedfile.Place("", name), s.Cipher())
+		must(t, err)
+		if b, err := io.ReadAll(r); err != nil || string(b) != planted {
+			t.Errorf("%s: %q, %v", name, b, err)
+		}
+	}
+	var backup bytes.Buffer
+	must(t, s.Backup(&backup, true))
+	if bytes.Contains(backup.Bytes(), []byte(planted)) || !bytes.Contains(backup.Bytes(), []byte("uploads/001565000001/a.cfg~1")) {
+		t.Error("the backup has no uploads, or in clear")
+	}
+}
+
+// Without the key of the records uploads are refused, and not encrypted with another one.
+func TestALostKeyEncryptsNoFiles(t *testing.T) {
+	h := newSealedFixture(t)
+	must(t, h.open().Close())
+	must(t, seal.New().Write(h.cfg.KeyFile))
+	if _, err := h.open().Cipher().Seal([]byte("x"), []byte("uploads/x")); !errors.Is(err, seal.ErrNoKey) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A record in clear that was put among encrypted ones, by a program that has no key, is not taken for ours.
+func TestARecordInClearAmongEncryptedOnesIsRefused(t *testing.T) {
+	h := newSealedFixture(t)
+	s := h.open()
+	putSecret(t, s)
+	must(t, s.Close())
+	db, err := bolt.Open(h.path(records.FileName), 0o600, nil)
+	must(t, err)
+	m := mac(1)
+	must(t, db.Update(func(tx *bolt.Tx) error {
+		return tx.Bucket([]byte("devices")).Put(m[:], dbfile.AppendRecord(nil, "devices", m[:], []byte("{}")))
+	}))
+	must(t, db.Close())
+	s = h.open()
+	err = s.View(func(v fleet.View) error { _, err := v.Device(m); return err })
+	if !errors.Is(err, dbfile.ErrDamaged) || !strings.Contains(h.log.String(), "it is in clear, where all records are encrypted") {
+		t.Errorf("got %v", err)
+	}
+	if passwordOf(t, s) != planted {
+		t.Error("another record is lost")
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"plugtone/store/events"
 	"plugtone/store/leases"
 	"plugtone/store/records"
-	"plugtone/store/seal"
 	"plugtone/store/wal"
 )
 
@@ -49,7 +48,6 @@ type opening struct {
 	states   map[string]dbfile.State // by file
 	opened   map[string]dbfile.Opened
 	identity wal.Identity
-	keys     *seal.Ring // nil: nothing is encrypted, or the key is missing
 
 	logExpected bool // the lease log must exist
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -117,7 +118,7 @@ func powerPrograms() map[string]func(dir string) error {
 		},
 		"power rotate": func(dir string) error {
 			c := powerConfig(dir)
-			_, err := RotateKey(RotateConfig{Dir: dir, KeyFile: c.KeyFile, Forget: true, Now: c.Now, Log: c.Log})
+			_, err := RotateKey(context.Background(), RotateConfig{Dir: dir, KeyFile: c.KeyFile, Forget: true, Now: c.Now, Log: c.Log})
 			return acknowledged(err)
 		},
 		"power restore": func(dir string) error {

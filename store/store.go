@@ -15,6 +15,7 @@ import (
 	"plugtone/store/events"
 	"plugtone/store/leases"
 	"plugtone/store/records"
+	"plugtone/store/seal"
 )
 
 // Config is what a Store needs. Dir, Now, Log and Registerer must be set.
@@ -94,6 +95,7 @@ type Store struct {
 	lock    *os.File // of the directory
 	metrics *metrics
 	files   map[string]*dbfile.File // by name; events.db is left out when it can't be used
+	keys    *seal.Ring              // nil: nothing is encrypted, or the key is missing
 	damage  []Damage
 	notices []string
 }

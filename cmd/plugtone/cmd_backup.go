@@ -23,8 +23,8 @@ func backupCommand(a *app) *cobra.Command {
 		Long: `Write a backup of what the daemon has, as of now, while it runs: records, leases and timelines. --with-files adds the
 configuration and the folders files and uploads of the data folder. - writes to standard output.
 
-The records in it are encrypted; their key, plugtone.key in the data folder, is not in it: copy it to a safe place once. The
-configuration and uploads may have secrets in clear. --passphrase-file encrypts the whole backup, in the age format.`,
+Records and uploads in it are encrypted; their key, plugtone.key in the data folder, is not in it: copy it to a safe place once.
+The configuration may have secrets in clear. --passphrase-file encrypts the whole backup, in the age format.`,
 		Example: `  plugtone backup /root/plugtone-$(date +%F).tar
   plugtone backup --with-files --passphrase-file /root/backup.pass /root/plugtone.tar.age
   plugtone backup - | ssh backup 'cat > plugtone.tar'`,

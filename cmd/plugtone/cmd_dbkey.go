@@ -12,6 +12,9 @@ import (
 	"filippo.io/age"
 	"github.com/spf13/cobra"
 
+	"plugtone/provision/sealedfile"
+	"plugtone/provision/uploads"
+	"plugtone/provision/upstream"
 	"plugtone/store"
 	"plugtone/store/dbfile"
 	"plugtone/store/seal"
@@ -34,7 +37,7 @@ copies can then not be read any more. When it is interrupted, the next start of 
 			if path == "" {
 				path = filepath.Join(args[0], seal.FileName)
 			}
-			id, err := store.RotateKey(store.RotateConfig{Dir: args[0], KeyFile: path, Forget: forget, Now: time.Now,
+			id, err := store.RotateKey(c.Context(), store.RotateConfig{Dir: args[0], KeyFile: path, Forget: forget, Now: time.Now,
 				Log: slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn})), CheckCommand: checkFileCommand()})
 			if err != nil {
 				return err
@@ -52,23 +55,37 @@ copies can then not be read any more. When it is interrupted, the next start of 
 func dbDecryptCommand() *cobra.Command {
 	var path, out string
 	c := &cobra.Command{
-		Use: "decrypt FILE.age -o FILE", Args: cobra.ExactArgs(1), Short: "Decrypt a copy that was made before a migration",
-		Long: `Decrypt a copy that plugtone made in backups/ before it changed a file to a newer schema, with the key of the data folder. The
-result has secrets in clear text.`,
-		Example: `  plugtone db decrypt /var/lib/plugtone/backups/plugtone.db.schema-3-20261130T090455.943Z.age -o plugtone.db`,
+		Use: "decrypt FILE -o FILE", Args: cobra.ExactArgs(1), Short: "Decrypt an upload, or a copy that was made before a migration",
+		Long: `Decrypt a file of the data folder with its key: one that a phone has uploaded (uploads/), an answer of a PBX that renders files
+(upstream/), or a copy that plugtone made in backups/ before it changed a file to a newer schema. The result has secrets in
+clear text.`,
+		Example: `  plugtone db decrypt /var/lib/plugtone/uploads/001565123456/001565123456-local.cfg -o local.cfg
+  plugtone db decrypt /var/lib/plugtone/backups/plugtone.db.schema-3-20261130T090455.943Z.age -o plugtone.db`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if path == "" {
-				path = filepath.Join(filepath.Dir(filepath.Dir(args[0])), seal.FileName)
+				path = filepath.Join(dataFolderOf(args[0]), seal.FileName)
 			}
 			if out == "" {
 				return usagef("-o FILE is needed")
 			}
+			if out == "-" {
+				return decryptCopy(args[0], path, c.OutOrStdout())
+			}
 			return dbfile.WriteDurably(out, func(w io.Writer) error { return decryptCopy(args[0], path, w) })
 		},
 	}
-	c.Flags().StringVarP(&out, "output", "o", "", "write to `FILE`, with mode 0600")
+	c.Flags().StringVarP(&out, "output", "o", "", "write to `FILE`, with mode 0600; - is standard output")
 	c.Flags().StringVar(&path, "key-file", "", "the key is in `FILE`; default: in the data folder")
 	return c
+}
+
+// dataFolderOf returns the data folder that a file of backups/, uploads/ or upstream/ is in.
+func dataFolderOf(name string) string {
+	dir := filepath.Dir(filepath.Dir(name))
+	if b := filepath.Base(dir); b == uploads.FolderName || b == upstream.FolderName {
+		return filepath.Dir(dir)
+	}
+	return dir
 }
 
 func decryptCopy(name, keyFile string, w io.Writer) error {
@@ -81,6 +98,22 @@ func decryptCopy(name, keyFile string, w io.Writer) error {
 		return err
 	}
 	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	path, err := filepath.Abs(name)
+	if err != nil {
+		return err
+	}
+	phone := filepath.Dir(path)
+	place := sealedfile.Place(filepath.Base(filepath.Dir(phone)), filepath.Base(phone)+"/"+filepath.Base(path))
+	if sealed, err := sealedfile.NewReader(f, info.Size(), place, store.CipherOf(ring)); err != nil || sealed.Sealed() {
+		if err == nil {
+			_, err = io.Copy(w, sealed)
+		}
+		return err
+	}
 	var identities []age.Identity
 	for _, passphrase := range ring.Passphrases() {
 		id, err := age.NewScryptIdentity(passphrase)

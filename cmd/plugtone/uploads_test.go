@@ -13,6 +13,7 @@ import (
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/phonefile"
+	"plugtone/provision/uploads"
 	"plugtone/provision/vendors"
 )
 
@@ -62,7 +63,7 @@ func tryUploads(t *testing.T, packs *pack.Set, v *pack.Vendor, model, method str
 	}
 	t.Cleanup(func() { _ = root.Close() })
 	mac := dhcp.MAC{0, 0x15, 0x65, 0xab, 0xcd, 0xef}
-	service := standing(t, packs, v, m, mac, "off", func(c *provision.Config) { c.Uploads = root })
+	service := standing(t, packs, v, m, mac, "off", func(c *provision.Config) { c.Uploads = uploads.NewStore(root, nil) })
 	ask := func(over fleet.Transport, method, name, from string) provision.Answer {
 		return service.Answer(t.Context(), provision.Request{Time: bootDay, Transport: over, Method: method, Name: name, From: netip.MustParseAddr(from)})
 	}

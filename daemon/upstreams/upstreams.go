@@ -17,6 +17,7 @@ import (
 	"plugtone/daemon/config"
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
+	"plugtone/provision/sealedfile"
 	"plugtone/provision/upstream"
 )
 
@@ -40,11 +41,12 @@ func Settings(c config.Upstream) (*upstream.Settings, error) {
 	return s, nil
 }
 
-// Config has the dependencies. All members must be set.
+// Config has the dependencies. All members but Cipher must be set.
 type Config struct {
 	Dir        string // of the last answers; it is made
 	Settings   func() *upstream.Settings
 	Records    fleet.Records
+	Cipher     sealedfile.Cipher // encrypts the answers; nil: they are stored in clear
 	Registerer prometheus.Registerer
 	Now        func() time.Time
 	Log        *slog.Logger
@@ -73,7 +75,7 @@ func Open(c Config) (*Upstreams, error) {
 		return nil, err
 	}
 	count := func(pbx string, o upstream.Outcome) { total.WithLabelValues(pbx, string(o)).Inc() }
-	return &Upstreams{upstream.New(upstream.Config{Settings: c.Settings, Dir: dir, Counted: count, Now: c.Now, Log: c.Log}), c.Records, c.Log, dir}, nil
+	return &Upstreams{upstream.New(upstream.Config{Settings: c.Settings, Dir: dir, Cipher: c.Cipher, Counted: count, Now: c.Now, Log: c.Log}), c.Records, c.Log, dir}, nil
 }
 
 // Close closes the folder.

@@ -23,7 +23,7 @@ func Uploads(t testing.TB, mac dhcp.MAC, most int64) (a *Answers, dir string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = root.Close() })
-	s := uploads.NewStore(root)
+	s := uploads.NewStore(root, nil)
 	return &Answers{F: func(r provision.Request) provision.Answer {
 		if r.Transport == fleet.TFTP && r.Size > most {
 			return provision.Answer{Outcome: provision.Rejected}

@@ -3,6 +3,7 @@
 package uploads
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
 	"plugtone/provision/internal/regularfile"
+	"plugtone/provision/sealedfile"
 )
 
 // Bounds of what one phone may store. A Polycom's overrides, contacts, call lists and logs are about 2 MiB.
@@ -40,6 +42,7 @@ var (
 // the older ones as NAME~1 (the last but one), NAME~2 and so on. It is safe for concurrent use.
 type Store struct {
 	root   *os.Root
+	cipher sealedfile.Cipher
 	serial atomic.Uint64 // makes the names of temporary files unique
 
 	mu     sync.Mutex
@@ -52,8 +55,25 @@ type folder struct {
 	uploads int        // under way; guarded by Store.mu
 }
 
-// NewStore makes a store of a folder.
-func NewStore(root *os.Root) *Store { return &Store{root: root, active: map[dhcp.MAC]*folder{}} }
+// FolderName is the name of the folder in a data directory.
+const FolderName = "uploads"
+
+// NewStore makes a store of a folder. What is stored is encrypted with cipher, unless that is nil.
+func NewStore(root *os.Root, cipher sealedfile.Cipher) *Store {
+	return &Store{root: root, cipher: cipher, active: map[dhcp.MAC]*folder{}}
+}
+
+// OpenFolder makes the folder if it is missing, and a store of it.
+func OpenFolder(dir string, cipher sealedfile.Cipher) (*Store, error) {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return nil, err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	return NewStore(root, cipher), nil
+}
 
 // fileKey returns a file's name on disk: no slashes, not hidden, no "~".
 func fileKey(name string) (string, error) {
@@ -65,12 +85,54 @@ func fileKey(name string) (string, error) {
 }
 
 // Open opens the newest version of a file. The error is one that regularfile.IsAbsent recognizes when there is none.
-func (s *Store) Open(mac dhcp.MAC, name string) (*os.File, fs.FileInfo, error) {
+func (s *Store) Open(mac dhcp.MAC, name string) (*sealedfile.Reader, fs.FileInfo, error) {
 	key, err := fileKey(name)
 	if err != nil {
 		return nil, nil, fs.ErrNotExist
 	}
-	return regularfile.Open(s.root, path.Join(mac.Hex(), key))
+	return s.open(path.Join(mac.Hex(), key))
+}
+
+// Close closes the folder.
+func (s *Store) Close() error { return s.root.Close() }
+
+func (s *Store) open(file string) (*sealedfile.Reader, fs.FileInfo, error) {
+	f, info, err := regularfile.Open(s.root, file)
+	if err != nil {
+		return nil, nil, err
+	}
+	r, err := sealedfile.NewReader(f, info.Size(), sealedfile.Place(FolderName, file), s.cipher)
+	if err != nil {
+		return nil, nil, errors.Join(err, f.Close())
+	}
+	return r, info, nil
+}
+
+// size returns how many bytes a file holds, as far as its size on disk shows.
+func (s *Store) size(info fs.FileInfo) int64 {
+	if s.cipher == nil {
+		return info.Size()
+	}
+	return sealedfile.PlainSize(info.Size())
+}
+
+// Seal encrypts the files that earlier versions wrote in clear, or that were encrypted with an older key, and returns how many.
+func (s *Store) Seal(ctx context.Context) (int, error) {
+	if s.cipher == nil {
+		return 0, nil
+	}
+	return sealedfile.ResealAll(ctx, s.root, FolderName, s.cipher, func(dir string) func() {
+		mac, err := dhcp.ParseMAC(dir)
+		if err != nil {
+			return func() {}
+		}
+		s.mu.Lock()
+		f := s.folderOf(mac)
+		f.uploads++ // so that no upload takes the temporary file for one that a crash left behind
+		s.mu.Unlock()
+		f.mu.Lock()
+		return func() { f.mu.Unlock(); s.release(mac, f) }
+	})
 }
 
 // Begin starts a new version of a file, of at most most bytes. It becomes visible with Commit.
@@ -85,7 +147,7 @@ func (s *Store) Begin(mac dhcp.MAC, name string, most int64) (*Upload, error) {
 	}
 	u := &Upload{store: s, mac: mac, folder: own, dir: mac.Hex(), key: key, left: most, sum: sha256.New()}
 	if err := u.create(); err != nil {
-		u.release()
+		s.release(mac, own)
 		return nil, err
 	}
 	return u, nil
@@ -95,16 +157,31 @@ func (s *Store) Begin(mac dhcp.MAC, name string, most int64) (*Upload, error) {
 func (s *Store) acquire(mac dhcp.MAC) *folder {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f := s.active[mac]
-	if f == nil {
-		f = &folder{}
-		s.active[mac] = f
-	}
+	f := s.folderOf(mac)
 	if f.uploads >= maxConcurrent {
 		return nil
 	}
 	f.uploads++
 	return f
+}
+
+// folderOf returns the state of a phone's folder; the caller holds s.mu.
+func (s *Store) folderOf(mac dhcp.MAC) *folder {
+	f := s.active[mac]
+	if f == nil {
+		f = &folder{}
+		s.active[mac] = f
+	}
+	return f
+}
+
+// release counts an upload out.
+func (s *Store) release(mac dhcp.MAC, f *folder) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f.uploads--; f.uploads == 0 {
+		delete(s.active, mac)
+	}
 }
 
 // isOnly reports whether the phone has one upload under way.
@@ -152,13 +229,13 @@ func (s *Store) list(dir string, sweep bool) (storedFiles, error) {
 		if statErr != nil || !info.Mode().IsRegular() {
 			continue // removed meanwhile, or not an upload
 		}
-		out.total += info.Size()
+		out.total += s.size(info)
 		if _, age, old := strings.Cut(name, "~"); old {
 			n, _ := strconv.Atoi(age)
-			out.older = append(out.older, oldVersion{name, n, info.Size()})
+			out.older = append(out.older, oldVersion{name, n, s.size(info)})
 			continue
 		}
-		out.newest[name] = info.Size()
+		out.newest[name] = s.size(info)
 	}
 	return out, err
 }

@@ -13,6 +13,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
+	"plugtone/store/seal"
 )
 
 var phone = dhcp.MAC{0, 0x15, 0x65, 0x12, 0x34, 0x56}
@@ -26,7 +27,7 @@ func newStore(t *testing.T) (*Store, string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = root.Close() })
-	return NewStore(root), dir
+	return NewStore(root, nil), dir
 }
 
 // phoneStore returns a store and the folder of phone.
@@ -256,5 +257,102 @@ func TestNamesStayInThePhonesFolder(t *testing.T) {
 	}
 	if _, _, err := s.Open(dhcp.MAC{2}, "x~1"); err == nil {
 		t.Error("another phone's file was opened")
+	}
+}
+
+// ring is the cipher of the store, without its errors.
+type ring struct{ *seal.Ring }
+
+func (r ring) Seal(plain, where []byte) ([]byte, error) { return r.Ring.Seal(plain, where), nil }
+
+// read returns the newest version of a file, as the phone gets it.
+func read(t *testing.T, s *Store, name string) string {
+	t.Helper()
+	f, _, err := s.Open(phone, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(f)
+	if err != nil || int64(len(b)) != f.Size() {
+		t.Errorf("%s: %d bytes of %d, %v", name, len(b), f.Size(), err)
+	}
+	return string(b)
+}
+
+// With a cipher no byte of an upload is on disk in clear, also while it is received; what earlier versions stored in clear is encrypted, and
+// the same bytes are still no new version.
+func TestUploadsAreEncrypted(t *testing.T) {
+	plain, dir := newStore(t)
+	for _, body := range []string{"password = pl4nted 1", "password = pl4nted 2"} {
+		if err := write(plain, phone, "a.cfg", body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := NewStore(plain.root, ring{seal.New()})
+	if got := read(t, s, "a.cfg"); got != "password = pl4nted 2" {
+		t.Errorf("before it is encrypted: %q", got)
+	}
+	n, err := s.Seal(t.Context())
+	if n != 2 || err != nil || len(s.active) != 0 {
+		t.Errorf("%d files were encrypted, %v; %d phones are counted", n, err, len(s.active))
+	}
+	u, err := s.Begin(phone, "b.cfg", 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(u, strings.Repeat("password = pl4nted 3", 5000)); err != nil {
+		t.Fatal(err)
+	}
+	inClear(t, dir)
+	if err := errors.Join(u.Commit(), write(s, phone, "a.cfg", "password = pl4nted 2"), write(s, phone, "a.cfg", "password = pl4nted 3")); err != nil {
+		t.Fatal(err)
+	}
+	inClear(t, dir)
+	if a, b := read(t, s, "a.cfg"), read(t, s, "b.cfg"); a != "password = pl4nted 3" || len(b) != 100_000 {
+		t.Errorf("%q, and %d bytes", a, len(b))
+	}
+	if all, err := filepath.Glob(filepath.Join(dir, phone.Hex(), "a.cfg*")); err != nil || len(all) != 3 {
+		t.Errorf("versions: %v, %v", all, err)
+	}
+	f, _, err := NewStore(plain.root, ring{seal.New()}).Open(phone, "a.cfg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := io.ReadAll(f); !errors.Is(err, seal.ErrNoKey) {
+		t.Errorf("with another key: %v", err)
+	}
+}
+
+// inClear reports files that have the planted password.
+func inClear(t *testing.T, dir string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if bytes.Contains(b, []byte("pl4nted")) {
+			t.Errorf("%s has the password in clear", path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The bounds count what phones have sent, not what encryption adds.
+func TestEncryptionTakesNoRoomOfThePhone(t *testing.T) {
+	plain, _ := newStore(t)
+	s := NewStore(plain.root, ring{seal.New()})
+	for _, name := range []string{"a", "b", "c", "d"} {
+		if err := write(s, phone, name, strings.Repeat("x", maxBytes/4)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := write(s, phone, "e", "x"); !errors.Is(err, ErrNoRoom) {
+		t.Errorf("beyond the bound: %v", err)
 	}
 }

@@ -12,7 +12,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
-	"plugtone/provision/internal/regularfile"
+	"plugtone/provision/sealedfile"
 )
 
 // Upload is one file while it is received. It ends with Commit or Abort.
@@ -22,6 +22,7 @@ type Upload struct {
 	folder         *folder
 	dir, key, temp string
 	file           *os.File
+	sealed         *sealedfile.Writer // to file
 	sum            hash.Hash
 	size, left     int64
 	failed         error
@@ -47,6 +48,7 @@ func (u *Upload) create() error {
 	if u.file, err = s.root.OpenFile(u.temp, os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o640); err != nil {
 		return fmt.Errorf("%w: %w", fleet.ErrInternal, err)
 	}
+	u.sealed = sealedfile.NewWriter(u.file, sealedfile.Place(FolderName, path.Join(u.dir, u.key)), s.cipher)
 	return nil
 }
 
@@ -67,7 +69,7 @@ func (u *Upload) Write(p []byte) (int, error) {
 		u.failed = ErrTooLarge
 		return 0, u.failed
 	}
-	n, err := u.file.Write(p)
+	n, err := u.sealed.Write(p)
 	u.sum.Write(p[:n])
 	u.size += int64(n)
 	u.left -= int64(n)
@@ -92,16 +94,7 @@ func (u *Upload) Abort() {
 	// What can't be removed now is removed before the phone's next upload.
 	_ = u.file.Close()
 	_ = u.store.root.Remove(u.temp)
-	u.release()
-}
-
-// release counts the upload out.
-func (u *Upload) release() {
-	u.store.mu.Lock()
-	defer u.store.mu.Unlock()
-	if u.folder.uploads--; u.folder.uploads == 0 {
-		delete(u.store.active, u.mac)
-	}
+	u.store.release(u.mac, u.folder)
 }
 
 // Commit makes what was written the file's newest version, on disk when it returns. Bytes that are the newest version
@@ -112,7 +105,7 @@ func (u *Upload) Commit() error {
 	}
 	err := u.failed
 	if err == nil {
-		if err = errors.Join(u.file.Sync(), u.file.Close()); err != nil {
+		if err = errors.Join(u.sealed.Close(), u.file.Sync(), u.file.Close()); err != nil {
 			err = fmt.Errorf("%w: %w", fleet.ErrInternal, err)
 		}
 	}
@@ -121,7 +114,7 @@ func (u *Upload) Commit() error {
 		return err
 	}
 	u.ended = true
-	defer u.release()
+	defer u.store.release(u.mac, u.folder)
 	u.folder.mu.Lock()
 	defer u.folder.mu.Unlock()
 	if err := u.publish(); err != nil {
@@ -169,11 +162,17 @@ func (u *Upload) publish() error {
 
 // equals reports whether a stored file has the very bytes that were written.
 func (u *Upload) equals(file string) (bool, error) {
-	f, info, err := regularfile.Open(u.store.root, file)
-	if err != nil || info.Size() != u.size {
+	f, _, err := u.store.open(file)
+	if errors.Is(err, sealedfile.ErrDamaged) {
+		return false, nil
+	}
+	if err != nil {
 		return false, err
 	}
 	defer f.Close()
+	if f.Size() != u.size {
+		return false, nil
+	}
 	sum := sha256.New()
 	if _, err := io.Copy(sum, f); err != nil {
 		return false, err

@@ -20,6 +20,7 @@ import (
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
 	"plugtone/provision/internal/callgroup"
+	"plugtone/provision/sealedfile"
 )
 
 // Outcome is what became of a request, for the metrics.
@@ -43,10 +44,11 @@ func Outcomes() []Outcome {
 	return []Outcome{Answered, NotFound, Login, Failed, TooLarge, Timeout, Unreachable, Skipped, Last}
 }
 
-// Config has the dependencies of a Client. All members but Dir are required.
+// Config has the dependencies of a Client. All members but Dir and Cipher are required.
 type Config struct {
-	Settings func() *Settings // in force; the same pointer until they change
-	Dir      *os.Root         // where the last answers are; nil: none are stored
+	Settings func() *Settings  // in force; the same pointer until they change
+	Dir      *os.Root          // where the last answers are; nil: none are stored
+	Cipher   sealedfile.Cipher // encrypts them; nil: they are stored in clear
 	Counted  func(pbx string, o Outcome)
 	Now      func() time.Time
 	Log      *slog.Logger
@@ -66,7 +68,7 @@ type Client struct {
 
 // New returns a client.
 func New(c Config) *Client {
-	return &Client{c: c, last: store{c.Dir}, pbxs: map[string]*pbx{}}
+	return &Client{c: c, last: store{c.Dir, c.Cipher, new(sync.RWMutex)}, pbxs: map[string]*pbx{}}
 }
 
 // Request is one file that a phone wants.

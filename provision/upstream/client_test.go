@@ -16,7 +16,9 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
+	"plugtone/provision/sealedfile"
 	"plugtone/provision/upstream"
+	"plugtone/store/seal"
 )
 
 var (
@@ -30,6 +32,7 @@ type fixture struct {
 	t        *testing.T
 	dir      string
 	settings upstream.Settings
+	cipher   sealedfile.Cipher
 
 	mu      sync.Mutex
 	now     time.Time
@@ -50,7 +53,7 @@ func (f *fixture) restart() {
 	}
 	f.t.Cleanup(func() { root.Close() })
 	f.Client = upstream.New(upstream.Config{
-		Settings: func() *upstream.Settings { return &f.settings }, Dir: root, Log: slog.New(slog.DiscardHandler),
+		Settings: func() *upstream.Settings { return &f.settings }, Dir: root, Cipher: f.cipher, Log: slog.New(slog.DiscardHandler),
 		Counted: func(_ string, o upstream.Outcome) { f.mu.Lock(); f.counted[o]++; f.mu.Unlock() },
 		Now:     func() time.Time { f.mu.Lock(); defer f.mu.Unlock(); return f.now },
 	})
@@ -286,5 +289,52 @@ func TestTidyKeepsPhonesThatPBXsRenderFor(t *testing.T) {
 	}
 	if last(other, 39) {
 		t.Error("a phone without a record keeps its answers")
+	}
+}
+
+// ring is the cipher of the store, without its errors.
+type ring struct{ *seal.Ring }
+
+func (r ring) Seal(plain, where []byte) ([]byte, error) { return r.Ring.Seal(plain, where), nil }
+
+// Answers that an earlier version stored in clear are encrypted, and so are new ones; both are sent while no PBX answers.
+func TestLastAnswersAreEncrypted(t *testing.T) {
+	f := newFixture(t)
+	url := pbx(t, says("password = pl4nted"))
+	want(t, f.get(url), upstream.Answered, "password = pl4nted", "")
+	stored, err := filepath.Glob(filepath.Join(f.dir, "*", "*"))
+	if err != nil || len(stored) != 1 {
+		t.Fatal(stored, err)
+	}
+	inClear := func() bool {
+		b, err := os.ReadFile(stored[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Contains(string(b), "pl4nted") || strings.Contains(string(b), "001565000001.cfg")
+	}
+	if !inClear() {
+		t.Fatal("the test needs an answer in clear")
+	}
+	f.cipher = ring{seal.New()}
+	f.restart()
+	n, err := f.Seal(t.Context())
+	if n != 1 || err != nil || inClear() {
+		t.Errorf("%d were encrypted, %v; in clear: %v", n, err, inClear())
+	}
+	f.settings.Timeout = time.Second
+	old := f.Fetch(t.Context(), upstream.Request{MAC: phone, Name: "001565000001.cfg", Upstream: fleet.Upstream{URLs: []string{down(t), url}}})
+	want(t, old, upstream.Answered, "password = pl4nted", "is unreachable")
+	if inClear() {
+		t.Error("a new answer is stored in clear")
+	}
+	f.restart()
+	f.pass(time.Hour)
+	if err := os.Remove(stored[0]); err != nil {
+		t.Fatal(err)
+	}
+	want(t, f.get(url), upstream.Answered, "password = pl4nted", "")
+	if inClear() {
+		t.Error("a new answer is stored in clear")
 	}
 }

@@ -3,6 +3,7 @@ package upstream
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -12,9 +13,11 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"plugtone/dhcp"
+	"plugtone/provision/sealedfile"
 )
 
 const (
@@ -26,7 +29,25 @@ const (
 
 // store keeps the last answers as files, one folder for each phone. They hold passwords: only the daemon's user may read them. Each
 // begins with a line of JSON, and its time is that of the last answer with these bytes.
-type store struct{ dir *os.Root }
+type store struct {
+	dir     *os.Root
+	cipher  sealedfile.Cipher
+	writing *sync.RWMutex // held to write while all files are encrypted again, else to read
+}
+
+// FolderName is the name of the folder in a data directory.
+const FolderName = "upstream"
+
+// Seal encrypts the answers that earlier versions stored in clear, or that were encrypted with an older key, and returns how many.
+func (c *Client) Seal(ctx context.Context) (int, error) {
+	if c.last.dir == nil || c.last.cipher == nil {
+		return 0, nil
+	}
+	return sealedfile.ResealAll(ctx, c.last.dir, FolderName, c.last.cipher, func(string) func() {
+		c.last.writing.Lock()
+		return c.last.writing.Unlock
+	})
+}
 
 // stored is the first line of a file.
 type stored struct {
@@ -47,6 +68,8 @@ func (s store) put(mac dhcp.MAC, name, url string, a Answer) error {
 	if s.dir == nil {
 		return nil
 	}
+	s.writing.RLock()
+	defer s.writing.RUnlock()
 	dir, file := s.path(mac, name)
 	if old, at, err := s.read(file); err == nil && old.Digest == a.Digest && old.URL == url && old.MediaType == a.MediaType {
 		if !at.Before(a.Time) {
@@ -62,7 +85,7 @@ func (s store) put(mac dhcp.MAC, name, url string, a Answer) error {
 		return err
 	}
 	part := dir + "/part-" + rand.Text()
-	if err = s.write(part, append(append(head, '\n'), a.Body...), a.Time); err == nil {
+	if err = s.write(part, sealedfile.Place(FolderName, file), append(append(head, '\n'), a.Body...), a.Time); err == nil {
 		err = s.dir.Rename(part, file)
 	}
 	if err != nil {
@@ -71,14 +94,14 @@ func (s store) put(mac dhcp.MAC, name, url string, a Answer) error {
 	return s.limit(dir)
 }
 
-func (s store) write(file string, data []byte, at time.Time) error {
+func (s store) write(file, place string, data []byte, at time.Time) error {
 	f, err := s.dir.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
+	w := sealedfile.NewWriter(f, place, s.cipher)
+	if _, err = w.Write(data); err == nil {
+		err = errors.Join(w.Close(), f.Sync())
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
@@ -114,7 +137,11 @@ func (s store) readAll(file string) (head stored, body []byte, at time.Time, err
 	if err != nil {
 		return head, nil, at, err
 	}
-	all, err := io.ReadAll(f)
+	r, err := sealedfile.NewReader(f, info.Size(), sealedfile.Place(FolderName, file), s.cipher)
+	if err != nil {
+		return head, nil, at, err
+	}
+	all, err := io.ReadAll(r)
 	if err != nil {
 		return head, nil, at, err
 	}

@@ -38,6 +38,7 @@ type File struct {
 	name, path string
 	schema     Schema
 	locked     error // the key of its sealed records is missing: none is read or written; nil: it is there
+	encrypted  bool  // all records of the schema's sealed tables are encrypted: one in clear was put there by another program
 	o          Options
 	writing    Progress
 

@@ -43,16 +43,21 @@ func sealAll(f *File, isNew bool) error {
 		return err
 	}
 	if id != "" && (f.o.Keys == nil || !f.o.Keys.Has(id)) {
+		f.encrypted = true
 		f.locked = fmt.Errorf("%s is encrypted with the key %s: %w: %w", f.path, id, seal.ErrNoKey, fleet.ErrInternal)
 		return nil
 	}
+	f.encrypted = id != ""
+	var err error
 	switch {
 	case f.o.Keys == nil || id == f.o.Keys.ID():
-		return nil
 	case isNew:
-		return f.Update(func(tx Tx) error { return tx.SetMeta(keyKey, []byte(f.o.Keys.ID())) })
+		err = f.Update(func(tx Tx) error { return tx.SetMeta(keyKey, []byte(f.o.Keys.ID())) })
+	default:
+		err = f.Replace(f.schema, f.o.MaxSize, sealTo)
 	}
-	return f.Replace(f.schema, f.o.MaxSize, sealTo)
+	f.encrypted = f.encrypted || f.o.Keys != nil
+	return err
 }
 
 // sealTo copies all tables of a file to another one, which seals them with its own key.

@@ -64,8 +64,12 @@ func (t Table) Has(key []byte) bool { return t.Bucket.Get(key) != nil }
 // Payload verifies a value that a cursor returned, and decrypts it. A damaged one is counted and logged, and must not be used.
 func (t Table) Payload(key, value []byte) ([]byte, error) {
 	payload, err := Payload(t.name, key, value)
-	if err == nil && value[0] == sealedVersion {
+	switch {
+	case err != nil:
+	case value[0] == sealedVersion:
 		payload, err = t.open(key, payload)
+	case t.sealed && t.file.encrypted:
+		err = Damagedf("it is in clear, where all records are encrypted")
 	}
 	if errors.Is(err, ErrDamaged) && t.file != nil {
 		t.file.noteDamaged(t.name, key, err)

@@ -89,6 +89,9 @@ func (r *Ring) Has(id string) bool {
 	return slices.ContainsFunc(r.keys, func(k key) bool { return hex.EncodeToString(k.id[:]) == id })
 }
 
+// Newest reports whether a sealed value, or its beginning, is encrypted with the key that seals.
+func (r *Ring) Newest(sealed []byte) bool { return bytes.HasPrefix(sealed, r.keys[0].id[:]) }
+
 // Keys returns how many keys there are.
 func (r *Ring) Keys() int { return len(r.keys) }
 
