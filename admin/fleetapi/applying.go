@@ -53,11 +53,12 @@ type applying struct {
 	same      firsts[client.RowVerdict]
 	again     []apply.Object // devices that want an address or a MAC that another had then
 	done      int
+	compare   *document.Comparer
 }
 
 // newApplying returns an apply of no records.
 func newApplying(s fleets, in *ApplyInput) *applying {
-	return &applying{fleets: s, in: in, seen: map[string]map[string]string{}, problems: firsts[error]{most: shownProblems},
+	return &applying{fleets: s, in: in, compare: document.NewComparer(), seen: map[string]map[string]string{}, problems: firsts[error]{most: shownProblems},
 		rows: firsts[client.RowVerdict]{most: shownVerdicts}, same: firsts[client.RowVerdict]{most: shownVerdicts}}
 }
 
@@ -198,7 +199,16 @@ func (r *applying) object(e fleet.Edit, o apply.Object, first bool) error {
 			return nil
 		}
 	}
-	doc, kept, err := withoutOwned(e, o.Kind, nameOf(o), o.Doc)
+	rec, err := recordNamed(e, o.Kind, nameOf(o))
+	if err != nil {
+		return err
+	}
+	if rec.source == "" && r.unchanged(e, o, rec.value) {
+		r.out.Same++
+		r.same.add(o.Order, client.RowVerdict{Row: o.Place, Kind: o.Kind, Name: nameOf(o), Verdict: string(api.Same)})
+		return nil
+	}
+	doc, kept, err := withoutOwned(rec, o.Doc)
 	if err != nil {
 		return err
 	}

@@ -26,19 +26,25 @@ func (k keptMembers) reason() string {
 	return strings.Join(k.members, ", ") + ": what the PBX source " + k.source + " has stays as it is"
 }
 
-// withoutOwned returns a document without what its record has from a PBX source: that changes with the source only. name is that of the record.
-func withoutOwned(f fleet.View, kind, name string, given document.Object) (doc document.Object, kept keptMembers, err error) {
-	rec, source, members, err := owned(f, kind, name)
-	if err != nil || source == "" {
-		return maps.Clone(given), kept, err
+// withoutOwned returns a document without what its record has from a PBX source: that changes with the source only.
+func withoutOwned(rec storedRecord, given document.Object) (doc document.Object, kept keptMembers, err error) {
+	if rec.source == "" {
+		return maps.Clone(given), kept, nil
 	}
-	was, err := document.ToObject(rec)
+	was, err := document.ToObject(rec.value)
 	doc = document.Copy(given)
-	return doc, keptMembers{source, keepMembers(doc, was, members)}, err
+	return doc, keptMembers{rec.source, keepMembers(doc, was, rec.members)}, err
 }
 
-// owned returns the record with a name, its PBX source, and the members that come from there. source is "" when there is none.
-func owned(f fleet.View, kind, name string) (rec any, source string, members []string, err error) {
+// storedRecord is a record as it is stored, nil when there is none, with its PBX source and the members that come from there.
+type storedRecord struct {
+	value   any
+	source  string
+	members []string
+}
+
+// recordNamed returns the record with a name.
+func recordNamed(f fleet.View, kind, name string) (storedRecord, error) {
 	switch kind {
 	case fleet.KindExtension:
 		// FindExtension would look for similar numbers of each extension that is new. An error is reported by the write.
@@ -46,27 +52,27 @@ func owned(f fleet.View, kind, name string) (rec any, source string, members []s
 		all, err := f.ExtensionsNumbered(number)
 		i := slices.IndexFunc(all, func(x *fleet.Extension) bool { return registrar == "" || x.Registrar == registrar })
 		if err != nil || i < 0 || registrar == "" && len(all) > 1 {
-			return nil, "", nil, nil
+			return storedRecord{}, nil
 		}
-		return all[i], all[i].Source, fleet.OwnedMembers(), nil
+		return storedRecord{all[i], all[i].Source, fleet.OwnedMembers()}, nil
 	case fleet.KindProfile:
-		if p, err := f.Profile(name); err == nil {
-			return p, p.Source, p.SourceMembers, nil
-		} else {
-			return nil, "", nil, ignoreMissing(err)
+		p, err := f.Profile(name)
+		if err != nil {
+			return storedRecord{}, ignoreMissing(err)
 		}
+		return storedRecord{p, p.Source, p.SourceMembers}, nil
 	case fleet.KindDevice:
 		mac, err := dhcp.ParseMAC(name)
 		if err != nil {
-			return nil, "", nil, nil
+			return storedRecord{}, nil
 		}
 		d, err := f.Device(mac)
 		if err != nil {
-			return nil, "", nil, ignoreMissing(err)
+			return storedRecord{}, ignoreMissing(err)
 		}
-		return d, d.Source, d.SourceMembers, nil
+		return storedRecord{d, d.Source, d.SourceMembers}, nil
 	}
-	return nil, "", nil, nil
+	return storedRecord{}, nil
 }
 
 func ignoreMissing(err error) error {
