@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"net"
 	"net/url"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"plugtone/admin/client"
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
+	"plugtone/provision/selector"
 	"plugtone/provision/setting"
 )
 
@@ -130,6 +132,8 @@ func flagValues(name string) values {
 		return subnetPrefixes
 	case "interface":
 		return interfaceNames
+	case "where":
+		return conditions
 	}
 	return nil
 }
@@ -238,6 +242,26 @@ func interfaceNames(ctx context.Context, cl *client.Client, _ string) (out []str
 	local, err := net.Interfaces()
 	for _, i := range local {
 		out = append(out, i.Name)
+	}
+	return out, err
+}
+
+// conditions completes the last condition of an expression: its field, or its value where the daemon counts the devices by that field.
+func conditions(ctx context.Context, cl *client.Client, text string) (out []string, err error) {
+	before, last := selector.Last(text)
+	if last.Op == "" {
+		for _, field := range selector.Fields() {
+			out = append(out, before+field+"=")
+		}
+		return out, nil
+	}
+	counts, err := cl.DeviceCounts(ctx, url.Values{"by": {last.Field}})
+	for _, list := range [][]client.ValueCount{counts.State, counts.Vendor, counts.Model, counts.Profile, counts.Subnet, counts.Tag, counts.LeftOut} {
+		for _, v := range list {
+			if v.Value != "" {
+				out = append(out, described(before+last.Field+last.Op+selector.Quote(v.Value), fmt.Sprint(v.Count)))
+			}
+		}
 	}
 	return out, err
 }

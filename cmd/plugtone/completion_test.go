@@ -35,6 +35,11 @@ func TestValuesAreCompletedFromTheDaemon(t *testing.T) {
 		"extension show ''":                "1002",
 		"vendor show ''":                   "bolt\t",
 		"leases --subnet ''":               "10.20.0.0/22\tvoice0",
+
+		"device list --where ''":                "profile=",
+		"device list --where state=stale,":      "state=stale,label=",
+		"device list --where 'tag!=x,vendor='":  "tag!=x,vendor=acme\t1",
+		"export --where 'label=\"a,b\",model='": "label=\"a,b\",model=acme/A4\t1",
 	} {
 		_, out, _ := s.run("__complete " + line)
 		if !strings.Contains("\n"+out, "\n"+want) {

@@ -20,7 +20,7 @@ type many struct {
 }
 
 func (m *many) define(c *cobra.Command) {
-	c.Flags().StringVar(&m.where, "where", "", "devices for which `EXPR` holds: FIELD=VALUE or FIELD!=VALUE, comma-separated, * for any text")
+	c.Flags().StringVar(&m.where, "where", "", "devices for which `EXPR` holds: FIELD=VALUE or FIELD!=VALUE, comma-separated, * for any text; a value with a comma in double quotes")
 	c.Flags().BoolVar(&m.stdin, "stdin", false, "devices whose MACs are on standard input, one a line")
 }
 

@@ -13,16 +13,14 @@ type Selector []Condition
 
 // Condition is one condition on a field.
 type Condition struct {
-	Field   string
-	not     bool
-	exact   bool   // the pattern is the value itself
-	pattern string // lower case; * matches any text
-	parts   []string
+	Field string
+	not   bool
+	parts []string // of the value, in lower case, between those * that match any text
 }
 
 // Is returns the condition that a field has this value, in upper or lower case; * stands for itself.
 func Is(field, value string) Condition {
-	return Condition{Field: field, exact: true, pattern: strings.ToLower(value)}
+	return Condition{Field: field, parts: []string{strings.ToLower(value)}}
 }
 
 // Fields are the fields of conditions.
@@ -31,32 +29,31 @@ func Fields() []string {
 		"source", "left_out", "overridden", "registered"}
 }
 
-// Parse reads comma-separated conditions, FIELD=VALUE or FIELD!=VALUE, where * in a value matches any text. Only "" has no condition. Its
-// error is a ValidationError of the field where.
+// Parse reads comma-separated conditions, FIELD=VALUE or FIELD!=VALUE, where * in a value matches any text; Split describes quotes. Only ""
+// has no condition. Its error is a ValidationError of the field where.
 func Parse(expr string) (Selector, error) {
 	var out Selector
 	var bad fleet.ValidationError
-	for part := range strings.SplitSeq(expr, ",") {
-		part = strings.TrimSpace(part)
-		if part == "" {
+	for _, t := range Split(expr) {
+		switch {
+		case t.Op == "":
+			bad.Add("where", t.String(), "is not FIELD=VALUE or FIELD!=VALUE; a value with a comma is written in double quotes")
+			continue
+		case !slices.Contains(Fields(), t.Field):
+			bad.Add("where", t.String(), "there is no field %q%s; there are %s", t.Field, fleet.Nearest(t.Field, Fields()), strings.Join(Fields(), " "))
+			continue
+		case t.problem != "":
+			bad.Add("where", t.String(), "%s", t.problem)
 			continue
 		}
-		field, value, ok := strings.Cut(part, "=")
-		if !ok {
-			bad.Add("where", part, "is not FIELD=VALUE or FIELD!=VALUE")
-			continue
+		parts := unquote(t.Value)
+		for i := range parts {
+			parts[i] = strings.ToLower(parts[i])
+			if t.Field == "mac" {
+				parts[i] = bare(parts[i])
+			}
 		}
-		field, not := strings.CutSuffix(strings.TrimSpace(field), "!")
-		field = strings.TrimSpace(field)
-		if !slices.Contains(Fields(), field) {
-			bad.Add("where", part, "there is no field %q%s; there are %s", field, fleet.Nearest(field, Fields()), strings.Join(Fields(), " "))
-			continue
-		}
-		pattern := strings.ToLower(strings.TrimSpace(value))
-		if field == "mac" {
-			pattern = bare(pattern)
-		}
-		out = append(out, Condition{Field: field, not: not, pattern: pattern, parts: strings.Split(pattern, "*")})
+		out = append(out, Condition{Field: t.Field, not: t.Op == "!=", parts: parts})
 	}
 	if expr != "" && len(out)+len(bad) == 0 { // "$A,$B" of a script whose variables are empty must not select every device
 		bad.Add("where", expr, "has no condition; mac=* is every device")
@@ -81,15 +78,15 @@ func (c Condition) Holds(values ...string) bool {
 
 // fits reports whether a text is like the pattern. A pattern of * alone needs some text.
 func (c Condition) fits(text string) bool {
+	last := len(c.parts) - 1
 	switch {
-	case c.exact || len(c.parts) == 1:
-		return c.pattern == text
-	case c.pattern == "*":
+	case last == 0:
+		return c.parts[0] == text
+	case last == 1 && c.parts[0]+c.parts[1] == "":
 		return text != ""
 	case !strings.HasPrefix(text, c.parts[0]):
 		return false
 	}
-	last := len(c.parts) - 1
 	text = text[len(c.parts[0]):]
 	for _, part := range c.parts[1:last] {
 		at := strings.Index(text, part)

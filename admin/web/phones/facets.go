@@ -8,6 +8,7 @@ import (
 
 	"plugtone/admin/client"
 	"plugtone/admin/web/page"
+	"plugtone/provision/selector"
 )
 
 // choice is one value that the list can be filtered by.
@@ -131,10 +132,10 @@ func states(q query, counts client.DeviceCounts) []choice {
 	out := []choice{{Text: "All", Count: total, URL: q.only("state", "", "").URL(), Here: !filtered}}
 	for _, s := range page.States() {
 		n := countOf(counts.State, s.ID)
-		if n == 0 && here.Value != s.ID {
+		if n == 0 && here.Text() != s.ID {
 			continue
 		}
-		out = append(out, choice{Text: s.Name, Tone: s.Tone, Count: n, URL: q.only("state", "=", s.ID).URL(), Here: filtered && here.Value == s.ID})
+		out = append(out, choice{Text: s.Name, Tone: s.Tone, Count: n, URL: q.only("state", "=", s.ID).URL(), Here: filtered && here.Text() == s.ID})
 	}
 	lacking := 0
 	phones := 0
@@ -169,17 +170,14 @@ func menu(q query, field, title string, list []client.ValueCount) facet {
 	here, on := q.on(field)
 	on = on && here.Op == "="
 	if on {
-		f.Value, f.Clear = nonEmpty(here.Value), q.only(field, "", "").URL()
+		f.Value, f.Clear = nonEmpty(here.Text()), q.only(field, "", "").URL()
 	}
 	for _, v := range list {
-		if strings.ContainsAny(v.Value, ",*") { // a condition can't name it
-			continue
-		}
 		if len(f.Choices) == most {
 			f.More++
 			continue
 		}
-		f.Choices = append(f.Choices, choice{Text: nonEmpty(v.Value), Count: v.Count, URL: q.only(field, "=", v.Value).URL(), Here: on && strings.EqualFold(here.Value, v.Value)})
+		f.Choices = append(f.Choices, choice{Text: nonEmpty(v.Value), Count: v.Count, URL: q.only(field, "=", selector.Quote(v.Value)).URL(), Here: on && strings.EqualFold(here.Text(), v.Value)})
 	}
 	return f
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"plugtone/provision/selector"
 )
 
 // query is what the list shows, as in the address of the page.
@@ -22,9 +24,7 @@ type query struct {
 }
 
 // condition is one condition of the API's where.
-type condition struct{ Field, Op, Value string }
-
-func (c condition) String() string { return c.Field + c.Op + c.Value }
+type condition = selector.Term
 
 // Limits of a page.
 const (
@@ -40,9 +40,9 @@ const (
 // readQuery reads the address of a request. What it does not understand is the API's to refuse.
 func readQuery(r *http.Request) query {
 	f := r.URL.Query()
-	q := query{Q: strings.TrimSpace(f.Get("q")), Where: parseWhere(f.Get("where")), Sort: f.Get("sort"), Cursor: f.Get("cursor"), Cols: f["col"]}
+	q := query{Q: strings.TrimSpace(f.Get("q")), Where: selector.Split(f.Get("where")), Sort: f.Get("sort"), Cursor: f.Get("cursor"), Cols: f["col"]}
 	if state := f.Get("state"); state != "" { // short form, for links from other pages
-		q.Where = append(q.Where, condition{"state", "=", state})
+		q.Where = append(q.Where, condition{Field: "state", Op: "=", Value: selector.Quote(state)})
 	}
 	if q.Sort == "" {
 		q.Sort = usualSort
@@ -62,26 +62,6 @@ func number(text string, otherwise, least, most int) int {
 		return otherwise
 	}
 	return n
-}
-
-// parseWhere splits conditions. A part without "=" is kept, so that the API can name it.
-func parseWhere(text string) (out []condition) {
-	for part := range strings.SplitSeq(text, ",") {
-		part = strings.TrimSpace(part)
-		if part == "" {
-			continue
-		}
-		field, value, ok := strings.Cut(part, "=")
-		switch {
-		case !ok:
-			out = append(out, condition{Field: part})
-		case strings.HasSuffix(field, "!"):
-			out = append(out, condition{strings.TrimSpace(field[:len(field)-1]), "!=", strings.TrimSpace(value)})
-		default:
-			out = append(out, condition{strings.TrimSpace(field), "=", strings.TrimSpace(value)})
-		}
-	}
-	return out
 }
 
 // where returns the conditions as the API takes them.
@@ -167,12 +147,12 @@ func (q query) sorted(field string) query {
 	return q
 }
 
-// only returns the query with one condition on a field in place of all others on it; an empty value removes them.
+// only returns the query with one condition on a field in place of all others on it; without op it has none. value is as in an expression.
 func (q query) only(field, op, value string) query {
 	q = q.first()
 	q.Where = slices.DeleteFunc(slices.Clone(q.Where), func(c condition) bool { return c.Field == field })
 	if op != "" {
-		q.Where = append(q.Where, condition{field, op, value})
+		q.Where = append(q.Where, condition{Field: field, Op: op, Value: value})
 	}
 	return q
 }
