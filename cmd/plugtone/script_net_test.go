@@ -21,18 +21,20 @@ import (
 
 // network is what scripts build beyond the one switch: other switches, programs that go on running, a small disk.
 var network = map[string]func(*scriptEnv, *testscript.TestScript, bool, []string) error{
-	"plug":        (*scriptEnv).plug,
-	"spawn":       (*scriptEnv).spawn,
-	"small":       (*scriptEnv).small,
-	"ondisk":      (*scriptEnv).ondisk,
-	"inform":      (*scriptEnv).inform,
-	"relay-many":  (*scriptEnv).relayMany,
-	"take-leases": (*scriptEnv).takeLeases,
-	"soak":        (*scriptEnv).soak,
-	"registrar":   (*scriptEnv).registrar,
-	"eventsocket": (*scriptEnv).eventsocket,
-	"postgresql":  (*scriptEnv).postgresql,
-	"sql":         (*scriptEnv).sql,
+	"plug":           (*scriptEnv).plug,
+	"spawn":          (*scriptEnv).spawn,
+	"small":          (*scriptEnv).small,
+	"ondisk":         (*scriptEnv).ondisk,
+	"inform":         (*scriptEnv).inform,
+	"relay-many":     (*scriptEnv).relayMany,
+	"take-leases":    (*scriptEnv).takeLeases,
+	"soak":           (*scriptEnv).soak,
+	"registrar":      (*scriptEnv).registrar,
+	"eventsocket":    (*scriptEnv).eventsocket,
+	"lease-fleet":    (*scriptEnv).leaseFleet,
+	"fetch-notified": (*scriptEnv).fetchNotified,
+	"postgresql":     (*scriptEnv).postgresql,
+	"sql":            (*scriptEnv).sql,
 }
 
 // plug HOST SWITCH IFACE [ADDR/BITS] gives a host, made if there is none, an interface on another switch, made likewise.

@@ -59,7 +59,9 @@ func New(c Config) (*Jobs, error) {
 		return nil, fmt.Errorf("load jobs: %w", err)
 	}
 	for _, job := range loaded {
-		j.jobs[job.ID] = newRun(&j.c, job)
+		r := newRun(&j.c, &job.Job)
+		r.loaded, r.lost = true, !job.Paused
+		j.jobs[job.ID] = r
 		j.next = max(j.next, job.ID+1)
 	}
 	return j, nil

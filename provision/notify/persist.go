@@ -12,6 +12,12 @@ const partSize = 100
 
 func partOf(phone int) int { return 1 + phone/partSize }
 
+// head is part 0 of a job.
+type head struct {
+	Job
+	Paused bool `json:"paused,omitempty"` // stored when the daemon stopped: it lost nothing after that
+}
+
 // saveSometimes stores what has changed, every two seconds at most. An error is logged: the job goes on in memory.
 func (r *run) saveSometimes() {
 	r.mu.Lock()
@@ -35,9 +41,9 @@ func (r *run) save() error {
 			parts = append(parts, partOf(i))
 		}
 	}
-	head := *r.job
-	head.Phones = nil
-	data := map[int]any{0: head}
+	h := head{*r.job, r.paused}
+	h.Phones = nil
+	data := map[int]any{0: h}
 	for _, n := range parts {
 		from := (n - 1) * partSize
 		data[n] = slices.Clone(r.job.Phones[from:min(from+partSize, len(r.job.Phones))])
@@ -49,7 +55,7 @@ func (r *run) save() error {
 	for _, n := range append(parts, 0) {
 		b, err := json.Marshal(data[n])
 		if err == nil {
-			err = r.c.Store.SaveJob(head.ID, n, b)
+			err = r.c.Store.SaveJob(h.ID, n, b)
 		}
 		if err != nil {
 			r.mu.Lock()
@@ -57,7 +63,7 @@ func (r *run) save() error {
 			for _, n := range parts {
 				r.dirty[n] = true
 			}
-			return fmt.Errorf("job %d: %w", head.ID, err)
+			return fmt.Errorf("job %d: %w", h.ID, err)
 		}
 	}
 	return nil
@@ -65,13 +71,13 @@ func (r *run) save() error {
 
 // load reads all jobs. Parts of a job that has no head are left over from a start that was cut off: they are removed, and so is a job that
 // can't be read whole: the daemon starts without it.
-func load(s Store) ([]*Job, error) {
+func load(s Store) ([]*head, error) {
 	broken := map[uint64]bool{}
-	heads := map[uint64]*Job{}
+	heads := map[uint64]*head{}
 	phones := map[uint64]map[int][]Result{}
 	err := s.LoadJobs(func(id uint64, part int, data []byte) error {
 		if part == 0 {
-			var j Job
+			var j head
 			if err := json.Unmarshal(data, &j); err != nil {
 				broken[id] = true
 				return nil
@@ -93,7 +99,7 @@ func load(s Store) ([]*Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	var out []*Job
+	var out []*head
 	for id, parts := range phones {
 		job, ok := heads[id]
 		if last := slices.Max(slices.Collect(maps.Keys(parts))); !ok || broken[id] || last != len(parts) {

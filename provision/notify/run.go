@@ -14,6 +14,7 @@ import (
 
 const (
 	tick       = time.Second // how often fetches are looked for
+	minLook    = tick / 4    // the same at most, while the pace wakes the job more often: each look reads the timelines of all phones that are waited for
 	saveEvery  = 2 * time.Second
 	lookBehind = 50 // entries of a timeline that are searched for the fetch
 
@@ -25,14 +26,18 @@ const (
 type run struct {
 	c       *Config
 	started bool // under Jobs.mu
+	loaded  bool // it was begun before the daemon started
+	lost    bool // what happened last before that may be lost
 
 	mu      sync.Mutex
 	job     *Job
+	paused  bool         // ctx has ended
 	first   int          // the phones before it are notified or skipped
 	dirty   map[int]bool // parts that are not stored
 	saved   time.Time
 	sending int                      // phones that are being notified
 	last    time.Time                // when a phone was notified last
+	looked  time.Time                // when fetches were looked for last
 	address map[netip.Addr]time.Time // the same for each address
 	replies chan reply
 	stopped chan struct{} // closed by stop
@@ -77,9 +82,13 @@ func (r *run) run(ctx context.Context) {
 	defer cancel()
 	clock := time.NewTimer(0)
 	defer clock.Stop()
+	r.resume()
 	for r.state() == Running {
 		select {
 		case <-ctx.Done():
+			r.mu.Lock()
+			r.paused = true
+			r.mu.Unlock()
 			_ = r.save()
 			return
 		case a := <-r.replies:
@@ -100,6 +109,25 @@ func (r *run) run(ctx context.Context) {
 		clock.Reset(r.pause())
 	}
 	if err := r.save(); err != nil {
+		r.c.Log.Error("store a job", "job", r.job.ID, "err", err)
+	}
+}
+
+// resume prepares a job of the store. When the daemon did not stop in order, the last answers and fetches may be lost: phones that were waited for and have no fetch are
+// notified again, unless that would restart them a second time.
+func (r *run) resume() {
+	if !r.loaded {
+		return
+	}
+	r.checkFetches()
+	r.mu.Lock()
+	for i := range r.job.Phones {
+		if p := &r.job.Phones[i]; r.lost && !r.job.Options.Reboot && p.Outcome == Waiting {
+			*p = Result{MAC: p.MAC}
+		}
+	}
+	r.mu.Unlock()
+	if err := r.save(); err != nil { // without the mark of an orderly stop
 		r.c.Log.Error("store a job", "job", r.job.ID, "err", err)
 	}
 }
@@ -239,6 +267,11 @@ func (r *run) answered(a reply) {
 func (r *run) checkFetches() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if now := r.c.Now(); now.Sub(r.looked) < minLook {
+		return
+	} else {
+		r.looked = now
+	}
 	for i := range r.job.Phones {
 		p := &r.job.Phones[i]
 		if p.Outcome != Waiting {
