@@ -6,6 +6,7 @@ import (
 	"plugtone/dhcp"
 	"plugtone/provision/devicestatus"
 	"plugtone/provision/fleet"
+	"plugtone/provision/overrides"
 	"plugtone/provision/resolve"
 )
 
@@ -13,12 +14,19 @@ import (
 func (s *Service) States() devicestatus.Reader {
 	return devicestatus.Reader{
 		Records: s.c.Records, Leases: s.c.Leases, Packs: s.c.Packs, Site: s.c.Site, Fetches: s.c.Fetches, Timeline: s.c.Timeline, Registration: s.c.Registration, Now: s.c.Now, Zones: &s.zones,
+		Overrides: overrides.Reader{Uploads: s.producer.uploads, Packs: s.c.Packs, Secrets: s.Secrets}.Of,
 		File: func(ctx context.Context, mac dhcp.MAC, name string) devicestatus.File {
 			a := s.preview(ctx, Request{Name: name, As: mac, Uncached: true}).Answer
 			a.discard()
 			return devicestatus.File{Served: a.Outcome == Served, Digest: a.Digest, Upstream: a.Upstream}
 		},
 	}
+}
+
+// Secrets returns the secrets that the files of a device have now; none when they can't be rendered.
+func (s *Service) Secrets(d *fleet.Device) []string {
+	subnet, _ := s.subnets.Find(s.c.Site(), d.MAC, d)
+	return resolve.SecretsOf(s.c.Records, s.c.Packs(), s.c.Site(), subnet.Prefix, d, s.c.Now())
 }
 
 // Status compares what the device fetched last with what it would get now.

@@ -168,7 +168,11 @@ func (s deviceFiles) diff(ctx context.Context, in *MACInput) (*struct{ Body clie
 		s.addLines(ctx, mac, &items[i])
 		items[i].Digest, items[i].FetchedDigest = s.digest(ctx, items[i].Digest), s.digest(ctx, items[i].FetchedDigest)
 	}
-	return &struct{ Body client.Diff }{client.Diff{MAC: mac, Items: items}}, nil
+	st, err := s.Phones.Status(ctx, mac)
+	if err != nil {
+		return nil, problem.From(err)
+	}
+	return &struct{ Body client.Diff }{client.Diff{MAC: mac, Items: items, OnPhone: st.OnPhone}}, nil
 }
 
 // addLines adds the lines that differ in a changed file. What was fetched is rendered again from the records of that time.

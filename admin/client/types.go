@@ -13,6 +13,7 @@ import (
 	"plugtone/provision/diagnosis"
 	"plugtone/provision/fleet"
 	"plugtone/provision/impact"
+	"plugtone/provision/overrides"
 	"plugtone/provision/pack"
 	"plugtone/provision/timeline"
 )
@@ -109,8 +110,9 @@ type FileDiff struct {
 
 // Diff is the comparison for all files of a phone.
 type Diff struct {
-	MAC   dhcp.MAC   `json:"mac" doc:"MAC address of the phone" example:"00:15:65:12:34:56"`
-	Items []FileDiff `json:"items" doc:"one comparison for each file"`
+	MAC     dhcp.MAC             `json:"mac" doc:"MAC address of the phone" example:"00:15:65:12:34:56"`
+	Items   []FileDiff           `json:"items" doc:"one comparison for each file"`
+	OnPhone []overrides.Override `json:"overridden_on_phone,omitempty" doc:"what its user changed on the phone, which wins over these files; 200 parameters at most"`
 }
 
 // Revision is a record as it was after one change.

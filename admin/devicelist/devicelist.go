@@ -40,7 +40,7 @@ type Filter struct {
 	State   string `query:"state" enum:"never_seen,never_fetched,in_sync,stale,refused,disabled" doc:"only devices in this state" example:"stale"`
 	Vendor  string `query:"vendor" doc:"only devices of this vendor, by id or alias" example:"yealink"`
 	Profile string `query:"profile" doc:"only devices with this profile" example:"desk"`
-	Where   string `query:"where" doc:"only devices for which all of these comma-separated conditions hold, FIELD=VALUE or FIELD!=VALUE with * for any text; a value in double quotes may have commas, and in it \\ before a quote, * or \\ means that character; the fields are mac vendor model profile state subnet label extension registrar location tag firmware source left_out overridden registered" example:"profile=desk,state!=in_sync"`
+	Where   string `query:"where" doc:"only devices for which all of these comma-separated conditions hold, FIELD=VALUE or FIELD!=VALUE with * for any text; a value in double quotes may have commas, and in it \\ before a quote, * or \\ means that character; the fields are mac vendor model profile state subnet label extension registrar location tag firmware source left_out overridden registered on_phone" example:"profile=desk,state!=in_sync"`
 	Wait    string `query:"wait" default:"10s" doc:"how long states are computed whose inputs have just changed, at most 1m; pending counts those that are not computed by then" example:"50ms"`
 }
 

@@ -176,6 +176,9 @@ func printDevice(a *app, c *cobra.Command, d client.Device) error {
 	for _, text := range statusOf(d).Beyond {
 		f.add("beyond model", text)
 	}
+	for _, o := range statusOf(d).OnPhone {
+		f.add("on the phone", o.Parameter+" = "+o.Value+" ("+o.File+")")
+	}
 	for _, text := range statusOf(d).LeftOut {
 		f.add("left out", text)
 	}

@@ -150,6 +150,8 @@ func (a *app) oneFile(c *cobra.Command, mac, name, subnet string, reveal bool) e
 func deviceDiff(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "diff MAC", Args: cobra.ExactArgs(1), Short: "Compare what a phone fetched last with what it would get now, line by line",
+		Long: "Compare what a phone fetched last with what it would get now, line by line. Below is what its user changed on the phone,\n" +
+			"as far as the phone uploads that: it wins over the files until it is removed on the phone. Secrets are masked.",
 		RunE: func(c *cobra.Command, args []string) error {
 			cl, err := a.client()
 			if err != nil {
@@ -170,7 +172,15 @@ func deviceDiff(a *app) *cobra.Command {
 			if err := t.print(c.OutOrStdout()); err != nil {
 				return err
 			}
-			return printFileDiffs(c, d.Items)
+			if err := printFileDiffs(c, d.Items); err != nil || len(d.OnPhone) == 0 {
+				return err
+			}
+			fmt.Fprintln(c.OutOrStdout(), "\nchanged on the phone, which wins over these files:")
+			onPhone := newTable("PARAMETER", "VALUE", "UPLOADED AS")
+			for _, o := range d.OnPhone {
+				onPhone.add(o.Parameter, o.Value, o.File)
+			}
+			return onPhone.print(c.OutOrStdout())
 		},
 	}
 }

@@ -207,6 +207,9 @@ func (k *soak) fetch(n int) error {
 		body = string(out)
 	} else {
 		body, err = k.phones.fetch(from, "http://"+k.server.String()+"/"+name)
+		if err == nil && strings.HasPrefix(body, "HTTP/1.1 401 ") { // ten minutes after it was given credentials it is challenged once for them
+			body, err = k.phones.fetch(from, "http://"+k.server.String()+"/"+name)
+		}
 	}
 	if err == nil && !strings.Contains(body, "s3cret") {
 		err = fmt.Errorf("not its own file: %.200q", body)

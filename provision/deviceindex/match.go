@@ -123,6 +123,8 @@ func (m *matcher) holds(t *test, r *row) bool {
 		return shared(r.firmware)
 	case "subnet":
 		return shared(r.subnet)
+	case "on_phone":
+		return t.known.of(r.onPhone, func() bool { return t.Holds(parametersOf(m.texts.lower(r.onPhone))...) })
 	case "left_out":
 		return shared(r.leftOut)
 	case "state":

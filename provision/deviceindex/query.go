@@ -34,7 +34,7 @@ type Page struct {
 }
 
 // ofStatus are the fields that the record alone does not have.
-var ofStatus = []string{"state", "subnet", "firmware", "left_out", "registered", "ip", "last_seen", "last_fetch", "switch_port"}
+var ofStatus = []string{"state", "subnet", "firmware", "left_out", "on_phone", "registered", "ip", "last_seen", "last_fetch", "switch_port"}
 
 // Select returns the devices of a query in MAC order. It waits until all states that it needs are known.
 func (x *Index) Select(ctx context.Context, where selector.Selector) ([]dhcp.MAC, error) {

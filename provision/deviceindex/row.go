@@ -32,7 +32,7 @@ type row struct {
 
 	kind, profile, source, tags, overridden     uint32 // interned; kind is vendor and model
 	firmware, subnet, leftOut, beyond, upstream uint32 // interned; of the status
-	port                                        uint32 // the same
+	port, onPhone                               uint32 // the same; of onPhone the parts of each override, one after the other
 	reserved, ip                                uint32 // IPv4 addresses, 0 for none
 	lastSeen, lastFetch                         int64  // nanoseconds since 1970, 0 for never
 	text                                        string // see packText
@@ -199,6 +199,7 @@ func (r *row) setStatus(t *interned, c devicestatus.Computed, subnet netip.Prefi
 	t.set(&r.port, c.SwitchPort)
 	t.set(&r.leftOut, c.LeftOut...)
 	t.set(&r.beyond, c.Beyond...)
+	t.set(&r.onPhone, packOverrides(c.OnPhone)...)
 	if u := c.Upstream; u != nil {
 		t.set(&r.upstream, u.Hosts, u.By, strconv.FormatInt(packTime(u.Answered), 10))
 	} else {
@@ -222,7 +223,7 @@ func (r *row) status(t *interned) *devicestatus.Status {
 		return nil
 	}
 	st := devicestatus.Status{State: states[r.state], IP: unpackAddr(r.ip), LastSeen: unpackTime(r.lastSeen), LastFetch: unpackTime(r.lastFetch),
-		LeftOut: t.values(r.leftOut), Beyond: t.values(r.beyond)}
+		LeftOut: t.values(r.leftOut), Beyond: t.values(r.beyond), OnPhone: unpackOverrides(t.values(r.onPhone))}
 	if v := t.values(r.firmware); len(v) > 0 {
 		st.Firmware = v[0]
 	}
@@ -238,7 +239,7 @@ func (r *row) status(t *interned) *devicestatus.Status {
 
 // release gives up the shared texts of a row that is removed.
 func (r *row) release(t *interned) {
-	for _, at := range []*uint32{&r.kind, &r.profile, &r.source, &r.tags, &r.overridden, &r.firmware, &r.subnet, &r.leftOut, &r.beyond, &r.upstream, &r.port} {
+	for _, at := range []*uint32{&r.kind, &r.profile, &r.source, &r.tags, &r.overridden, &r.firmware, &r.subnet, &r.leftOut, &r.beyond, &r.upstream, &r.port, &r.onPhone} {
 		t.drop(at)
 	}
 }

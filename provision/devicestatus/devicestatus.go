@@ -13,6 +13,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
+	"plugtone/provision/overrides"
 	"plugtone/provision/pack"
 	"plugtone/provision/phonefile"
 	"plugtone/provision/registration"
@@ -43,6 +44,7 @@ type Status struct {
 	Beyond       []string                 `json:"beyond_model,omitempty" doc:"lines and keys that the phone gets although the pack states fewer of its model" example:"[\"line 5: T44W has lines 1 to 4, as far as is known; that is not certain\"]"`
 	Registered   string                   `json:"registered,omitempty" doc:"the worst state of its lines at the PBX; absent when the PBX is not polled or does not answer" example:"registered" enum:"registered,refused,elsewhere,not_registered"`
 	Registration []registration.LineState `json:"registration,omitempty" doc:"its lines at the PBX"`
+	OnPhone      []overrides.Override     `json:"overridden_on_phone,omitempty" doc:"what its user changed on the phone, as the phone uploaded it, 200 parameters at most; it wins over the configuration until it is removed on the phone"`
 	LeftOut      []string                 `json:"left_out,omitempty" doc:"keys, lines and settings that the phone does not get, with the reason" example:"[\"key 13: the model has 12\"]"`
 }
 
@@ -77,6 +79,7 @@ type Reader struct {
 	File     func(ctx context.Context, mac dhcp.MAC, name string) File
 	// Registration is registration.Tracker.Of; nil: nothing is known.
 	Registration func([]registration.Account, netip.Addr) []registration.LineState
+	Overrides    func(*fleet.Device) []overrides.Override // nil: none are known
 	Now          func() time.Time
 	Zones        *resolve.ZoneMemo // nil: nothing is remembered
 }
@@ -111,6 +114,9 @@ func (s Reader) Of(ctx context.Context, d *fleet.Device, known Known) (Computed,
 	out := Computed{Until: time.Date(now.UTC().Year()+1, 1, 1, 0, 0, 0, 0, time.UTC)} // time zone rules are those of a year
 	s.seen(&out, d, now)
 	out.Register(d, s.Registration)
+	if s.Overrides != nil {
+		out.OnPhone = s.Overrides(d)
+	}
 	fetches, err := s.Fetches(d.MAC)
 	if err != nil {
 		return out, err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -70,7 +71,10 @@ func (c *fileCompiler) compileFile(d *packdoc.File) (*phonefile.File, error) {
 		return nil, fmt.Errorf("challenge %q must be one of digest, digest-sha256, basic, none", f.Challenge)
 	}
 	c.checkFor(d.Pos, "", f.For)
-	var err error
+	err := checkOverrides(f, d.Overrides)
+	if err != nil {
+		return nil, err
+	}
 	if f.Max, err = parseSize(d.Max); err != nil {
 		return nil, err
 	}
@@ -110,6 +114,27 @@ func checkKind(f *phonefile.File) error {
 	if f.Of != "" {
 		return fmt.Errorf("file %s: of belongs to kind checksum", f.Name)
 	}
+	return nil
+}
+
+// checkOverrides sets how an uploaded file lists what was changed on the phone, when it does.
+func checkOverrides(f *phonefile.File, o *packdoc.Overrides) error {
+	switch {
+	case o == nil:
+		return nil
+	case f.Kind != phonefile.KindUpload:
+		return fmt.Errorf("file %s: overrides belong to kind upload", f.Name)
+	case o.Format != phonefile.OverrideAttributes && o.Format != phonefile.OverrideLines:
+		return fmt.Errorf("file %s: format %q of overrides must be one of %s, %s", f.Name, o.Format, phonefile.OverrideAttributes, phonefile.OverrideLines)
+	case len(o.Secret) == 0:
+		return fmt.Errorf("file %s: overrides need secret: patterns of the parameters that hold secrets, such as *password*", f.Name)
+	}
+	for _, p := range o.Secret {
+		if _, err := path.Match(p, ""); err != nil || p != strings.ToLower(p) || strings.Contains(p, "/") {
+			return fmt.Errorf("file %s: secret %q must be a pattern in lower case without slashes, such as *password*", f.Name, p)
+		}
+	}
+	f.Overrides = &phonefile.Overrides{Format: o.Format, Secret: o.Secret}
 	return nil
 }
 

@@ -160,23 +160,30 @@ func (m *Model) DecodeYAML(r *yamlpos.Reader, n *yaml.Node, path string) {
 
 // File is one file that phones fetch or upload.
 type File struct {
-	Name       string   `yaml:"name"`
-	Also       []string `yaml:"also"`
-	Kind       string   `yaml:"kind"`
-	Template   string   `yaml:"template"`
-	Format     string   `yaml:"format"`
-	MediaType  string   `yaml:"media_type"`
-	Max        string   `yaml:"max"`
-	Missing    string   `yaml:"missing"`
-	Challenge  string   `yaml:"challenge"`
-	Settings   *bool    `yaml:"settings"`
-	Of         string   `yaml:"of"`     // checksum: the file that it is the checksum of
-	Digest     string   `yaml:"digest"` // checksum: md5 (default), sha1, sha256
-	When       string   `yaml:"when"`
-	MaxNumbers int      `yaml:"most"`
-	For        Words    `yaml:"for"`
+	Name       string     `yaml:"name"`
+	Also       []string   `yaml:"also"`
+	Kind       string     `yaml:"kind"`
+	Template   string     `yaml:"template"`
+	Format     string     `yaml:"format"`
+	MediaType  string     `yaml:"media_type"`
+	Max        string     `yaml:"max"`
+	Missing    string     `yaml:"missing"`
+	Challenge  string     `yaml:"challenge"`
+	Settings   *bool      `yaml:"settings"`
+	Of         string     `yaml:"of"`     // checksum: the file that it is the checksum of
+	Digest     string     `yaml:"digest"` // checksum: md5 (default), sha1, sha256
+	When       string     `yaml:"when"`
+	MaxNumbers int        `yaml:"most"`
+	Overrides  *Overrides `yaml:"overrides"` // upload: it has what the phone's user changed on the phone
+	For        Words      `yaml:"for"`
 	Basis      `yaml:",inline"`
 	Pos        yamlpos.Pos
+}
+
+// Overrides is how an uploaded file lists what was changed on the phone.
+type Overrides struct {
+	Format string `yaml:"format"`
+	Secret Words  `yaml:"secret"`
 }
 
 // KeyType is one key type: its code alone, or {code, text, areas, ...}.

@@ -39,17 +39,30 @@ type File struct {
 	Settings          bool   // settings and vendor settings go here
 	For               []string
 	Note              string
-	Of                string // of a checksum: the pattern of the file that it is the checksum of
-	Digest            string // of a checksum: md5, sha1 or sha256
-	MaxNumbers        int    // largest number of contacts' numbers in it; 0 unless it is a phonebook
-	PhonebookFile     *File  // of an upload: what the phone gets under this name instead while its phonebook is on
-	OnlyWithPhonebook bool   // requested only by phones whose phonebook is on; for others it is an expected 404
+	Of                string     // of a checksum: the pattern of the file that it is the checksum of
+	Digest            string     // of a checksum: md5, sha1 or sha256
+	MaxNumbers        int        // largest number of contacts' numbers in it; 0 unless it is a phonebook
+	PhonebookFile     *File      // of an upload: what the phone gets under this name instead while its phonebook is on
+	Overrides         *Overrides // of an upload: it has what the phone's user changed on the phone
+	OnlyWithPhonebook bool       // requested only by phones whose phonebook is on; for others it is an expected 404
 	Pos               yamlpos.Pos
 
 	patterns []pattern
 	template *boundTemplates
 	settings []string // settings that the template prints itself
 }
+
+// Overrides is how a file lists what was changed on the phone. Package overrides reads it.
+type Overrides struct {
+	Format string
+	Secret []string // patterns of the parameters that hold secrets, in lower case
+}
+
+// The formats of overrides.
+const (
+	OverrideAttributes = "attributes" // XML, each attribute of the elements within the root a parameter
+	OverrideLines      = "lines"      // NAME = VALUE, with comments (#, ;) and sections ([NAME]), whose name goes before the parameter's
+)
 
 // FileName is one file that a phone requests, as it requests it.
 type FileName struct {

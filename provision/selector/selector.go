@@ -26,7 +26,7 @@ func Is(field, value string) Condition {
 // Fields are the fields of conditions.
 func Fields() []string {
 	return []string{"mac", "vendor", "model", "profile", "state", "subnet", "label", "extension", "registrar", "location", "tag", "firmware",
-		"source", "left_out", "overridden", "registered"}
+		"source", "left_out", "overridden", "registered", "on_phone"}
 }
 
 // Parse reads comma-separated conditions, FIELD=VALUE or FIELD!=VALUE, where * in a value matches any text; Split describes quotes. Only ""
