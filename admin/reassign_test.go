@@ -115,6 +115,29 @@ func TestReplaceByAnotherModelListsWhatIsLost(t *testing.T) {
 	}
 }
 
+// TestAProfileIsFilledForAllItsPhones: the phones with the profile get the keys, as far as their models have room.
+func TestAProfileIsFilledForAllItsPhones(t *testing.T) {
+	a := fleetOf(t)
+	a.do("PUT /api/v1/profiles/wall", `{"keys":[{"slot":4,"type":"dtmf","value":"1"}]}`, 201)
+	a.do("PATCH /api/v1/devices/"+phone, `{"profile":"wall"}`, 200)
+	body := `{"profile":"wall","from":3,"extensions":["1001-1002"]}`
+	if r := a.do("POST /api/v1/keys/fill", body, 422); !strings.Contains(r.body, "has other keys there") {
+		t.Errorf("a slot that is taken: %s", r.body)
+	}
+	body = strings.Replace(body, `"from"`, `"overwrite":true,"from"`, 1)
+	if r := a.do("POST /api/v1/keys/fill?dry_run=true", body, 200); r.get(t, "phones") != "1" {
+		t.Errorf("dry run: %s", r.body)
+	}
+	if r := a.do("POST /api/v1/keys/fill", body, 200); r.get(t, "change.id") == "0" {
+		t.Errorf("filled: %s", r.body)
+	}
+	if r := a.do("GET /api/v1/profiles/wall", "", 200); r.get(t, "keys.0.value") != "1001" || r.get(t, "keys.1.value") != "1002" {
+		t.Errorf("keys: %s", r.body)
+	}
+	a.do("POST /api/v1/keys/fill", `{"profile":"wall","devices":["`+phone+`"],"from":1,"extensions":["1001"]}`, 422)
+	a.do("POST /api/v1/keys/fill", `{"profile":"none","from":1,"extensions":["1001"]}`, 404)
+}
+
 // TestReplaceTakesTheRecognisedModel replaces a phone by a discovered one.
 func TestReplaceTakesTheRecognisedModel(t *testing.T) {
 	a := fleetOf(t)

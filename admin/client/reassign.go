@@ -26,10 +26,11 @@ type ReplaceRequest struct {
 	Model string `json:"model,omitempty" doc:"model of the new phone, as MODEL or VENDOR/MODEL; when left out, that of its record, what it was recognised as, or the old phone's" example:"yealink/T54W"`
 }
 
-// FillRequest describes which keys phones get: one for each extension, in consecutive slots.
+// FillRequest describes which keys phones get, or a profile: one for each extension, in consecutive slots.
 type FillRequest struct {
 	Devices    []string `json:"devices,omitempty" maxItems:"10000" doc:"MAC addresses of the phones" example:"[\"00:15:65:12:34:56\"]"`
 	Where      string   `json:"where,omitempty" doc:"the phones by conditions, as in the list of devices" example:"profile=desk"`
+	Profile    string   `json:"profile,omitempty" doc:"the profile that gets the keys, in place of phones" example:"reception"`
 	Area       string   `json:"area,omitempty" doc:"area of the keys; line when left out" example:"line"`
 	From       int      `json:"from" required:"true" minimum:"1" maximum:"999" doc:"first slot" example:"5"`
 	Type       string   `json:"type,omitempty" enum:"blf,speed_dial,intercom" doc:"type of the keys; blf when left out" example:"blf"`

@@ -165,6 +165,14 @@ func (s reassigning) fill(ctx context.Context, in *struct {
 	writing.Input
 	Body client.FillRequest
 }) (*reassignedOutput, error) {
+	b := in.Body
+	fill := reassign.Fill{Area: b.Area, From: b.From, Type: b.Type, Extensions: b.Extensions, Sort: b.Sort, SkipOwn: b.SkipOwn, Overwrite: b.Overwrite}
+	if b.Profile != "" {
+		if len(b.Devices) > 0 || b.Where != "" {
+			return nil, problem.Field("body.profile", b.Profile, "either a profile gets the keys, or devices do")
+		}
+		return s.do(ctx, "fill keys of profile "+b.Profile, true, func(o reassign.Office) (reassign.Result, error) { return o.FillProfile(b.Profile, fill) })
+	}
 	macs := make([]dhcp.MAC, len(in.Body.Devices))
 	for i, text := range in.Body.Devices {
 		mac, err := dhcp.ParseMAC(text)
@@ -181,8 +189,5 @@ func (s reassigning) fill(ctx context.Context, in *struct {
 	if len(macs) == 1 {
 		action = "fill keys of device " + macs[0].String()
 	}
-	b := in.Body
-	return s.do(ctx, action, true, func(o reassign.Office) (reassign.Result, error) {
-		return o.FillKeys(macs, reassign.Fill{Area: b.Area, From: b.From, Type: b.Type, Extensions: b.Extensions, Sort: b.Sort, SkipOwn: b.SkipOwn, Overwrite: b.Overwrite})
-	})
+	return s.do(ctx, action, true, func(o reassign.Office) (reassign.Result, error) { return o.FillKeys(macs, fill) })
 }

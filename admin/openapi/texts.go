@@ -47,7 +47,7 @@ var texts = map[string]text{
 		conflict: "A phone is disabled or comes from a PBX source, or something would be lost, which is listed; yes goes on."},
 	"replace-device": {description: "The new phone takes lines, keys, settings, reserved address and profile. The old one is disabled: if it proves itself, it gets a file that clears its accounts and has no secrets.",
 		conflict: "The new phone has lines of its own, a phone comes from a PBX source, or something would be lost, which is listed; yes goes on."},
-	"fill-keys": {description: "All phones are changed in one change, or none. The labels follow the display names of the extensions.",
+	"fill-keys": {description: "All phones are changed in one change, or none. A profile that is named gets the keys itself; phones leave out what their model has no place for. The labels follow the display names of the extensions.",
 		conflict: "A phone comes from a PBX source."},
 	"get-extension-history": {description: "Each revision has the members that changed. Revisions of a deleted extension are listed too when the registrar is named, as far as they are kept."},
 	"get-registrar-history": {description: "Each revision has the members that changed."},

@@ -10,6 +10,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
+	"plugtone/provision/resolve"
 )
 
 // Orders of the keys of a Fill.
@@ -75,23 +76,61 @@ func (o Office) fillDevice(d *fleet.Device, f Fill, all []*fleet.Extension) (pro
 				cmp.Or(d.Model, vendor.Name), slots, f.Area, f.From, room, len(own), own[room].Number)
 		}
 	}
+	return f.into(&d.Keys, own)
+}
+
+// into puts the keys into a list, or returns why they have no place there.
+func (f Fill) into(keys *[]fleet.Key, all []*fleet.Extension) (problem string) {
 	var taken []string
-	for i, x := range own {
+	for i, x := range all {
 		k := fleet.Key{Area: f.Area, Slot: f.From + i, Type: f.Type, Value: x.Number, LabelSource: fleet.LabelExtension, Label: shortLabel(x)}
-		at := slices.IndexFunc(d.Keys, func(h fleet.Key) bool { return h.Area == k.Area && h.Slot == k.Slot })
+		at := slices.IndexFunc(*keys, func(h fleet.Key) bool { return h.Area == k.Area && h.Slot == k.Slot })
 		switch {
 		case at < 0:
-			d.Keys = append(d.Keys, k)
-		case d.Keys[at].Type != f.Type && d.Keys[at].Type != "none" && !f.Overwrite:
-			taken = append(taken, d.Keys[at].String())
+			*keys = append(*keys, k)
+		case (*keys)[at].Type != f.Type && (*keys)[at].Type != "none" && !f.Overwrite:
+			taken = append(taken, (*keys)[at].String())
 		default:
-			d.Keys[at] = k
+			(*keys)[at] = k
 		}
 	}
 	if len(taken) > 0 {
 		return "has other keys there: " + strings.Join(taken, " ") + "; overwrite replaces them"
 	}
 	return ""
+}
+
+// FillProfile gives a profile keys for extensions, as FillKeys does; what models of its phones can't have is left out on them. SkipOwn has no
+// meaning: a profile has no lines.
+func (o Office) FillProfile(name string, f Fill) (r Result, err error) {
+	f.Area, f.Type = cmp.Or(f.Area, "line"), cmp.Or(f.Type, "blf")
+	all, err := o.extensions(f)
+	if err != nil {
+		return r, err
+	}
+	p, err := o.Profile(name)
+	if err != nil {
+		return r, err
+	}
+	old := *p
+	p.Keys = slices.Clone(p.Keys)
+	if problem := f.into(&p.Keys, all); problem != "" {
+		var bad fleet.ValidationError
+		bad.Add("profile "+name, "", "%s", problem)
+		return r, bad.Err()
+	}
+	fleet.SortKeys(p.Keys)
+	if slices.Equal(old.Keys, p.Keys) {
+		return r, nil
+	}
+	if err := errors.Join(resolve.CheckProfile(o, o.Packs, p), fleet.CheckOwnedProfile(&old, p)); err != nil {
+		return r, err
+	}
+	if err := o.PutProfile(p); err != nil {
+		return r, err
+	}
+	r.Using, err = fleet.DevicesUsing(o, name)
+	return r, err
 }
 
 // shortLabel is the label of a key until the extension's name changes.

@@ -29,10 +29,12 @@ type Office struct {
 type Result struct {
 	Devices []*fleet.Device
 	Lost    []string
+	Using   []dhcp.MAC // devices whose profile was changed
 }
 
-// MACs returns the MACs of the devices.
-func (r Result) MACs() (out []dhcp.MAC) {
+// MACs returns the MACs of the devices that the operation concerns.
+func (r Result) MACs() []dhcp.MAC {
+	out := slices.Clone(r.Using)
 	for _, d := range r.Devices {
 		out = append(out, d.MAC)
 	}

@@ -8,11 +8,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"plugtone/admin/client"
 	"plugtone/admin/web/page"
+	"plugtone/admin/web/preview"
+	"plugtone/provision/impact"
 )
 
 //go:embed templates
@@ -25,7 +26,7 @@ type screen struct {
 
 // Register adds the screen to a frame.
 func Register(f *page.Frame) error {
-	t, err := f.Templates(files)
+	t, err := f.Templates(files, preview.Parts)
 	if err != nil {
 		return err
 	}
@@ -49,8 +50,8 @@ func (s screen) start(r *page.Request) error {
 	return r.Render(s.templates, "import", &startView{Base: page.Base{Title: "Import"}, Form: page.NewForm(nil)})
 }
 
-// again shows the form for a file with what is wrong.
-func (s screen) again(r *page.Request, form *page.Form, problem string) error {
+// refuse shows the form for a file with what is wrong.
+func (s screen) refuse(r *page.Request, form *page.Form, problem string) error {
 	form.Problems["file"] = problem
 	return r.RenderStatus(http.StatusUnprocessableEntity, s.templates, "import", &startView{Base: page.Base{Title: "Import"}, Form: form})
 }
@@ -97,11 +98,11 @@ func (s screen) check(r *page.Request) error {
 	}
 	switch {
 	case strings.TrimSpace(up.Text) == "" && up.Name == "":
-		return s.again(r, form, "choose a file, or paste one")
+		return s.refuse(r, form, "choose a file, or paste one")
 	case strings.TrimSpace(up.Text) == "":
-		return s.again(r, form, "the file is empty")
+		return s.refuse(r, form, "the file is empty")
 	case len(up.Text) > maxFile:
-		return s.again(r, form, "the file is larger than 8 MiB; plugtone apply -f takes it")
+		return s.refuse(r, form, "the file is larger than 8 MiB; plugtone apply -f takes it")
 	}
 	v, err := s.review(r, form, up)
 	if err != nil {
@@ -112,19 +113,29 @@ func (s screen) check(r *page.Request) error {
 
 // review reads a file and tries it.
 func (s screen) review(r *page.Request, form *page.Form, up *upload) (*reviewView, error) {
+	preview.Defaults(form)
 	v := &reviewView{Base: page.Base{Title: "Import"}, Form: form, review: newReview(up, form)}
 	if v.Problem != "" {
 		return v, nil
 	}
-	_, err := s.API.Writing(client.Write{DryRun: true}).Apply(r.Context(), v.body(), v.options())
-	var tried *client.DryRun
+	p, err := s.try(r, v.review)
 	switch {
-	case errors.As(err, &tried):
-		v.tried(tried.Preview)
+	case p != nil:
+		v.tried(*p)
 	case !v.refused(err):
 		return nil, err
 	}
 	return v, nil
+}
+
+// try makes the dry run of a file.
+func (s screen) try(r *page.Request, v *review) (*impact.Preview, error) {
+	_, err := s.API.Writing(client.Write{DryRun: true}).Apply(r.Context(), v.body(), v.options())
+	var tried *client.DryRun
+	if errors.As(err, &tried) {
+		return &tried.Preview, nil
+	}
+	return nil, err
 }
 
 func (s screen) apply(r *page.Request) error {
@@ -136,14 +147,33 @@ func (s screen) apply(r *page.Request) error {
 	if v.Problem != "" {
 		return s.check(r)
 	}
-	out, err := s.API.Writing(client.Write{Message: form.Get("message")}).Apply(r.Context(), v.body(), v.options())
-	if v.refused(err) {
-		return r.RenderStatus(http.StatusUnprocessableEntity, s.templates, "review", &reviewView{Base: page.Base{Title: "Import"}, Form: form, review: v})
+	if v.Digest() != form.Get("checked") {
+		return s.again(r, form, up, func(v *reviewView) { v.Changed = true })
 	}
+	waves, err := preview.Waves(r, s.API, form, func() (*preview.Preview, error) {
+		p, err := s.try(r, v)
+		if p == nil {
+			return nil, err
+		}
+		return preview.Of(*p, nil), nil
+	})
 	if err != nil {
-		return err
+		if !form.Fail(err, nil) {
+			return err
+		}
+		return s.again(r, form, up, nil)
+	}
+	out, err := s.API.Writing(client.Write{Message: form.Get("message")}).Apply(r.Context(), v.body(), v.options())
+	if err != nil {
+		if !v.refused(err) {
+			return err
+		}
+		return s.again(r, form, up, nil) // it names what is wrong now
 	}
 	text := fmt.Sprintf("%d new, %d changed, %d the same", out.New, out.Changed, out.Same)
+	if out.Deleted > 0 {
+		text += fmt.Sprintf(", %d removed", out.Deleted)
+	}
 	if out.Skipped > 0 {
 		text += fmt.Sprintf(", %d of a PBX source left alone", out.Skipped)
 	}
@@ -151,5 +181,17 @@ func (s screen) apply(r *page.Request) error {
 	if out.Change == 0 {
 		return r.Redirect("/import")
 	}
-	return r.Redirect("/changes/" + strconv.FormatUint(out.Change, 10))
+	return preview.Start(r, s.API, out.Change, waves)
+}
+
+// again shows the file with what is wrong now.
+func (s screen) again(r *page.Request, form *page.Form, up *upload, change func(*reviewView)) error {
+	v, err := s.review(r, form, up)
+	if err != nil {
+		return err
+	}
+	if change != nil {
+		change(v)
+	}
+	return r.RenderStatus(http.StatusUnprocessableEntity, s.templates, "review", v)
 }

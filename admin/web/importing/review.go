@@ -1,6 +1,8 @@
 package importing
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +12,7 @@ import (
 
 	"plugtone/admin/client"
 	"plugtone/admin/web/page"
+	"plugtone/admin/web/preview"
 	"plugtone/provision/apply"
 	"plugtone/provision/impact"
 )
@@ -26,7 +29,15 @@ type review struct {
 	Problem string // why the file can't be read
 	Rows    []faulty
 	Detail  string // of the problems
-	Preview *impact.Preview
+	Preview *preview.Preview
+
+	Verdicts []verdict
+	MoreRows int // records that have no row
+	Tally    []tally
+	AskYes   bool // a prune removes more than a tenth
+	Changed  bool // the choices are not those that were checked
+	prune    bool
+	yes      bool
 
 	yaml *apply.YAML
 }
@@ -45,7 +56,8 @@ type faulty struct{ Row, Column, Value, Message string }
 
 // newReview reads the parts of a file that the page needs. The API checks the rest.
 func newReview(up *upload, form *page.Form) *review {
-	v := &review{upload: *up}
+	v := &review{upload: *up, prune: form.Get("prune") != "", yes: form.Get("yes") != ""}
+	v.AskYes = v.prune && v.yes
 	if v.Name == "" {
 		v.Name = "pasted text"
 	}
@@ -115,13 +127,20 @@ func (v *review) body() io.Reader {
 }
 
 func (v *review) options() client.ApplyOptions {
-	o := client.ApplyOptions{Table: v.Format == "csv"}
+	o := client.ApplyOptions{Table: v.Format == "csv", Prune: v.prune, Yes: v.prune && v.yes}
 	for _, c := range v.Columns {
 		if c.Chosen != c.Field {
 			o.Map = append(o.Map, c.Header+"="+c.Chosen)
 		}
 	}
 	return o
+}
+
+// Digest identifies what is applied, and how: what is applied must be what was checked.
+func (v *review) Digest() string {
+	o := v.options()
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %v %v %v %q", o.Map, o.Table, o.Prune, o.Yes, v.Text))
+	return hex.EncodeToString(sum[:8])
 }
 
 // refused adds the problems of a file that the API refuses, and reports whether it did.
@@ -131,6 +150,7 @@ func (v *review) refused(err error) bool {
 		return false
 	}
 	v.Detail = p.Detail
+	v.AskYes = v.AskYes || v.prune && client.IsConflict(err)
 	for _, d := range p.Errors {
 		v.Rows = append(v.Rows, v.faulty(d))
 	}
@@ -139,14 +159,10 @@ func (v *review) refused(err error) bool {
 
 // tried adds what a dry run found. With conflicts the file can't be applied.
 func (v *review) tried(p impact.Preview) {
-	for _, r := range p.Rows {
-		if r.Reason != "" {
-			v.Rows = append(v.Rows, faulty{Row: r.Row, Value: r.Name, Message: r.Reason})
-		}
-	}
+	v.verdicts(p)
 	switch p.Conflicts {
 	case 0:
-		v.Preview = &p
+		v.Preview = preview.Of(p, nil)
 	case 1:
 		v.Detail = "1 row conflicts; nothing can be changed"
 	default:

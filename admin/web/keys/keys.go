@@ -36,6 +36,8 @@ func Register(f *page.Frame) error {
 	f.Handle("POST /phones/{mac}/keys", s.editPhone)
 	f.Handle("GET /phones/{mac}/keys/fill", s.fill)
 	f.Handle("POST /phones/{mac}/keys/fill", s.doFill)
+	f.Handle("GET /profiles/{name}/keys/fill", s.fill)
+	f.Handle("POST /profiles/{name}/keys/fill", s.doFill)
 	f.Handle("GET /profiles/{name}", s.profile)
 	f.Handle("POST /profiles/{name}", s.editProfile)
 	return nil

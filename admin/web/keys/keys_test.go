@@ -116,6 +116,24 @@ func TestKeysAreFilledFromExtensions(t *testing.T) {
 	v.WaitFor(`document.querySelectorAll("#keys [data-key]").length > 0`)
 }
 
+func TestKeysOfAProfileAreFilledFromExtensions(t *testing.T) {
+	s := webtest.New(t)
+	b := s.As(t, "operator")
+	b.Open("/profiles/reception")
+	b.Click(`a[href$="/keys/fill"]`)
+	b.Type("#f-extensions", "1001-1040")
+	b.Type("#f-from", "5")
+	b.Click(`button[value="preview"]`)
+	b.WaitText(".effect", "phones change")
+	b.Check("fill-profile")
+	b.Click(`button[value="do"]`)
+	b.WaitText(`[data-key="line:5"].own`, "Amelia Wright")
+	b.WaitText(".misfits", "line:") // the models with fewer keys
+	if p, _, err := s.API.Profiles().Get(t.Context(), "reception", false); err != nil || len(p.Keys) != 42 {
+		t.Errorf("%d keys, %v", len(p.Keys), err)
+	}
+}
+
 func TestKeysAreEditedWithoutScripts(t *testing.T) {
 	b := webtest.New(t).Plain(t, "operator")
 	at := "/phones/" + webtest.Phone(0).String() + "/keys"

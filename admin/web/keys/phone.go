@@ -118,23 +118,3 @@ func (e *editor) conflict(stored []fleet.Key, tag string) {
 	e.Form.Conflict = page.Compare("", mine, theirs, once...)
 	e.Form.Values.Set("etag", tag)
 }
-
-type fillView struct {
-	record.View
-	Form   *page.Form
-	Fields []page.Field
-	Effect *record.Effect
-	Of     string // the fields of which Effect is the effect
-}
-
-func (s screen) fill(r *page.Request) error {
-	return s.fillForm(r, page.NewForm(url.Values{"area": {"line"}, "type": {"blf"}, "from": {r.URL.Query().Get("from")}, "skip_own": {"on"}}))
-}
-
-func (s screen) doFill(r *page.Request) error {
-	f, err := r.Form()
-	if err != nil {
-		return err
-	}
-	return s.fillForm(r, f)
-}

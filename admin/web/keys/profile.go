@@ -48,7 +48,7 @@ func (s screen) loadProfile(r *page.Request, as string) (*profileView, []layer, 
 	}
 	v := &profileView{ProfileHead: h}
 	v.Title = "Profile " + h.Profile.Name
-	v.editor = editor{Saved: h.Profile.Keys, Action: "/profiles/" + url.PathEscape(h.Profile.Name), Whose: "this profile", MayEdit: r.MayChange()}
+	v.editor = editor{Saved: h.Profile.Keys, Action: "/profiles/" + url.PathEscape(h.Profile.Name), FillURL: "/profiles/" + url.PathEscape(h.Profile.Name) + "/keys/fill", Whose: "this profile", MayEdit: r.MayChange()}
 	if as == "" && len(h.ByModel) > 0 {
 		as = h.ByModel[0].Value
 	}
