@@ -3,7 +3,6 @@ package page
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -46,9 +45,9 @@ var errEnded = errors.New("the session has ended")
 // Stream answers with server-sent events, for hx-sse, until send returns an error or the browser goes away. Each event is the template NAME of a
 // file, executed with a value. send returns an error when the session has ended.
 func (r *Request) Stream(t *Templates, file string, follow func(send func(event, name string, value any) error) error) error {
-	set := t.sets[file]
-	if set == nil {
-		return fmt.Errorf("no template %s.html", file)
+	set, err := t.set(file)
+	if err != nil {
+		return err
 	}
 	s, err := newStream(r.w)
 	if err != nil {

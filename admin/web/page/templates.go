@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+	"sync"
 
 	"plugtone/admin/web/session"
 )
@@ -38,53 +39,81 @@ func (b *Base) ShortUser() string {
 // View is what a template shows. A struct that embeds Base is one.
 type View interface{ base() *Base }
 
-// Templates are the templates of one screen.
+// Templates are the templates of one screen. A file is parsed when it is shown first: all of them take 11 MB, and most daemons show few.
 type Templates struct {
-	sets map[string]*template.Template // by file, without .html
+	sets map[string]parser // by file, without .html
 }
 
-// Templates parses templates/*.html of a screen, each with the layout and the components. Files whose names begin with "part-" are parsed into
-// all others; so are those of parts, which several screens share.
+// parser returns a template, which the first call parses.
+type parser = func() (*template.Template, error)
+
+// Templates finds templates/*.html of a screen, each with the layout and the components. Files whose names begin with "part-" belong to
+// all others; so do those of parts, which several screens share.
 func (f *Frame) Templates(screen fs.FS, parts ...fs.FS) (*Templates, error) {
-	common := template.New("").Funcs(f.funcs())
-	for _, p := range append([]fs.FS{files}, parts...) {
-		if _, err := common.ParseFS(p, "templates/part-*.html"); err != nil {
-			return nil, err
-		}
-	}
 	names, err := fs.Glob(screen, "templates/*.html")
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range names {
-		if strings.HasPrefix(path.Base(name), "part-") {
-			if _, err := common.ParseFS(screen, name); err != nil {
+	common := sync.OnceValues(func() (*template.Template, error) {
+		common := template.New("").Funcs(f.funcs())
+		for _, p := range append([]fs.FS{files}, parts...) {
+			if _, err := common.ParseFS(p, "templates/part-*.html"); err != nil {
 				return nil, err
 			}
 		}
-	}
-	t := &Templates{map[string]*template.Template{}}
+		for _, name := range names {
+			if strings.HasPrefix(path.Base(name), "part-") {
+				if _, err := common.ParseFS(screen, name); err != nil {
+					return nil, err
+				}
+			}
+		}
+		return common, nil
+	})
+	t := &Templates{map[string]parser{}}
 	for _, name := range names {
 		base := strings.TrimSuffix(path.Base(name), ".html")
 		if strings.HasPrefix(base, "part-") {
 			continue
 		}
-		set, err := common.Clone()
-		if err != nil {
-			return nil, err
-		}
-		if t.sets[base], err = set.ParseFS(screen, name); err != nil {
-			return nil, err
-		}
+		t.sets[base] = sync.OnceValues(func() (*template.Template, error) {
+			set, err := common()
+			if err == nil {
+				set, err = set.Clone()
+			}
+			if err != nil {
+				return nil, err
+			}
+			return set.ParseFS(screen, name)
+		})
 	}
 	return t, nil
 }
 
+// Parse parses every template. Its error is that of the first that is wrong.
+func (t *Templates) Parse() error {
+	for _, parse := range t.sets {
+		if _, err := parse(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// set returns the templates of a file.
+func (t *Templates) set(file string) (*template.Template, error) {
+	parse := t.sets[file]
+	if parse == nil {
+		return nil, fmt.Errorf("no template %s.html", file)
+	}
+	return parse()
+}
+
 // execute writes a whole page, or only the template with the name of an element's id.
 func (t *Templates) execute(w io.Writer, name, fragment string, view View) error {
-	set := t.sets[name]
-	if set == nil {
-		return fmt.Errorf("no template %s.html", name)
+	set, err := t.set(name)
+	if err != nil {
+		return err
 	}
 	switch {
 	case fragment == "":
