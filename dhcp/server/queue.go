@@ -2,17 +2,11 @@ package server
 
 // packetQueue is a bounded FIFO of packets. It is used by one goroutine.
 type packetQueue struct {
-	slots       []*packet
+	slots       []*packet // nil where none was before: full it takes 7 MB
 	first, used int
 }
 
-func newPacketQueue(size int) *packetQueue {
-	q := &packetQueue{slots: make([]*packet, size)}
-	for i := range q.slots {
-		q.slots[i] = new(packet)
-	}
-	return q
-}
+func newPacketQueue(size int) *packetQueue { return &packetQueue{slots: make([]*packet, size)} }
 
 // push queues p and returns an unused packet in its place; p itself, with ok false, when the queue is full.
 func (q *packetQueue) push(p *packet) (unused *packet, ok bool) {
@@ -21,7 +15,9 @@ func (q *packetQueue) push(p *packet) (unused *packet, ok bool) {
 	}
 	slot := &q.slots[(q.first+q.used)%len(q.slots)]
 	q.used++
-	unused, *slot = *slot, p
+	if unused, *slot = *slot, p; unused == nil {
+		unused = new(packet)
+	}
 	return unused, true
 }
 
