@@ -91,7 +91,7 @@ func (s explainer) explain(ctx context.Context, question Question) (Explanation,
 	}
 	return Explanation{
 		MAC: a.MAC, Recorded: d != nil, Enabled: d != nil && d.Enabled,
-		Vendor: a.Vendor, Model: a.Model, Subnet: dry.subnet(), Trust: s.trustWords(question.From) + " (" + place.Name + ")",
+		Vendor: a.Vendor, Model: a.Model, Subnet: dry.subnet(), Trust: s.trustWords(question.From) + " (" + place.Name() + ")",
 		Answer: &FileVerdict{
 			Outcome: a.Outcome, Reason: a.Reason, Name: a.Name, Kind: a.Kind, MAC: a.MAC, Vendor: a.Vendor,
 			Model: a.Model, Size: a.Size, Digest: a.Digest, Status: a.Status,
@@ -193,7 +193,7 @@ func (s explainer) dhcp(site *fleet.Site, mac dhcp.MAC, x *Explanation) {
 func (s explainer) trustWords(addr netip.Addr) string {
 	place := s.c.Site().TrustAt(addr)
 	if len(place.Proofs) == 0 {
-		return "nothing is proof in " + place.Name
+		return "nothing is proof in " + place.Name()
 	}
 	words := make([]string, len(place.Proofs))
 	for i, t := range place.Proofs {

@@ -69,10 +69,10 @@ func (s *Site) SubnetByPrefix(p netip.Prefix) (Subnet, bool) {
 // first network that matches. An empty list means that nothing is proof there.
 func (s *Site) TrustAt(addr netip.Addr) trust.Place {
 	if n, ok := s.SubnetOf(addr); ok {
-		p := trust.Place{Name: "subnet " + n.Prefix.String(), Leased: true, Subnet: n.Prefix, PinPort: n.PinPort}
+		p := trust.Place{Leased: true, Subnet: n.Prefix, PinPort: n.PinPort}
 		switch {
 		case n.Phones == dhcp.PhonesNone || n.Phones == dhcp.PhonesMove:
-			p.Name += " (phones: " + n.Phones + ")"
+			p.NoPhones = n.Phones
 		case n.Trust != nil:
 			p.Proofs = n.Trust
 		default:
@@ -82,10 +82,10 @@ func (s *Site) TrustAt(addr netip.Addr) trust.Place {
 	}
 	for _, n := range s.Networks {
 		if n.From.Contains(addr) {
-			return trust.Place{Name: "network " + n.From.String(), Proofs: n.Trust}
+			return trust.Place{Network: n.From, Proofs: n.Trust}
 		}
 	}
-	return trust.Place{Name: "outside the leased subnets and networks", Proofs: s.trust()}
+	return trust.Place{Proofs: s.trust()}
 }
 
 // Limits implements trust.Policy.
@@ -100,9 +100,12 @@ func (s *Site) Limits() trust.Limits {
 	return l
 }
 
+// defaultTrust is what counts as proof without the configuration key trust.
+var defaultTrust = []trust.Proof{trust.ProofLease, trust.ProofCredentials, trust.ProofCertificate}
+
 func (s *Site) trust() []trust.Proof {
 	if s.Trust == nil {
-		return []trust.Proof{trust.ProofLease, trust.ProofCredentials, trust.ProofCertificate}
+		return defaultTrust
 	}
 	return s.Trust
 }

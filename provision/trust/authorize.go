@@ -72,11 +72,11 @@ func Authorize(e Evidence) Verdict {
 	case !e.Enrolled.IsZero():
 		return Verdict{Proven: true, Proof: ProofEnroll, MAC: e.Enrolled, Reason: fmt.Sprintf("%s is being enrolled from %s", e.Enrolled, e.From)}
 	case !e.FilenameMAC.IsZero() && e.Place.Accepts(ProofOpen):
-		return Verdict{Proven: true, Proof: ProofOpen, MAC: e.FilenameMAC, Reason: e.Place.Name + " is open: no proof is required"}
+		return Verdict{Proven: true, Proof: ProofOpen, MAC: e.FilenameMAC, Reason: e.Place.Name() + " is open: no proof is required"}
 	case leased && e.LeaseDoubt != "" && e.Place.Accepts(ProofLease):
 		why = e.LeaseDoubt
 	case leased:
-		why = "a lease does not count in " + e.Place.Name
+		why = "a lease does not count in " + e.Place.Name()
 	}
 	if e.Error != "" {
 		why += "; " + e.Error
@@ -141,7 +141,7 @@ func (e Evidence) leased() (bool, string) {
 	l := e.Lease
 	switch {
 	case l == nil:
-		return false, fmt.Sprintf("%s is not leased by us (%s)", e.From, e.Place.Name)
+		return false, fmt.Sprintf("%s is not leased by us (%s)", e.From, e.Place.Name())
 	case l.Addr != e.From || len(e.LeaseMACs) == 0:
 		return false, fmt.Sprintf("the lease of %s is not the requester's", e.From)
 	case l.State != dhcp.LeaseActive:

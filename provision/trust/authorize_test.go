@@ -24,7 +24,7 @@ func leaseOf(mac dhcp.MAC) *dhcp.Lease {
 
 // requestOfA is the evidence of phone A that requests its own file from its leased address.
 func requestOfA() Evidence {
-	return Evidence{Time: testNow, From: addrA, Place: Place{Name: "subnet 10.20.0.0/22", Proofs: []Proof{ProofLease}}, Lease: leaseOf(macA), LeaseMACs: []dhcp.MAC{macA}, FilenameMAC: macA}
+	return Evidence{Time: testNow, From: addrA, Place: Place{Leased: true, Subnet: netip.MustParsePrefix("10.20.0.0/22"), Proofs: []Proof{ProofLease}}, Lease: leaseOf(macA), LeaseMACs: []dhcp.MAC{macA}, FilenameMAC: macA}
 }
 
 var authorizeTests = []struct {

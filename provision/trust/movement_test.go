@@ -46,10 +46,10 @@ func (f *fixture) Limits() Limits { return f.limits }
 func (f *fixture) TrustAt(addr netip.Addr) Place {
 	for _, p := range []netip.Prefix{here, there} {
 		if p.Contains(addr) {
-			return Place{Name: "subnet " + p.String(), Subnet: p, Leased: true, Proofs: []Proof{ProofLease}}
+			return Place{Subnet: p, Leased: true, Proofs: []Proof{ProofLease}}
 		}
 	}
-	return Place{Name: "elsewhere"}
+	return Place{}
 }
 
 func (f *fixture) LeasesOf(mac dhcp.MAC) (out []dhcp.Lease) {

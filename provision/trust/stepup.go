@@ -179,7 +179,7 @@ func (s *stepUp) required(r WeakRequest, p *stepUpPhone, commit bool) StepUpVerd
 		return StepUpVerdict{Action: StepUpChallenge, Reason: "the phone used its own credentials last at " + used + " and is asked for them"}
 	}
 	b := s.budget(r.Place.Subnet, r.Limits.Resets, r.Time, commit)
-	where := r.Place.Name
+	where := r.Place.Name()
 	if b.tokens >= 1 {
 		b.tokens--
 		*p = stepUpPhone{granted: r.Time, reported: r.Time}

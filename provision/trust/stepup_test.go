@@ -9,7 +9,7 @@ import (
 	"plugtone/dhcp"
 )
 
-var voice = Place{Name: "subnet 10.20.0.0/22", Subnet: netip.MustParsePrefix("10.20.0.0/22"), Leased: true, Proofs: []Proof{ProofLease}}
+var voice = Place{Subnet: netip.MustParsePrefix("10.20.0.0/22"), Leased: true, Proofs: []Proof{ProofLease}}
 
 func phone(i int) dhcp.MAC { return dhcp.MAC{0x00, 0x15, 0x65, 1, byte(i >> 8), byte(i)} }
 

@@ -33,11 +33,26 @@ func (p Proof) Own() bool { return p == ProofCredentials || p == ProofCertificat
 
 // Place is what the configuration has for a requester's address.
 type Place struct {
-	Name    string  // in words
 	Proofs  []Proof // that count there; nil: nothing is proof
 	Leased  bool    // it is in one of our subnets
 	Subnet  netip.Prefix
 	PinPort bool // another switch port than the remembered one is refused
+
+	NoPhones string       // how the subnet is configured, when that makes nothing proof there
+	Network  netip.Prefix // of a place outside the subnets; zero when no configured network has it
+}
+
+// Name returns the place in words.
+func (p Place) Name() string {
+	switch {
+	case p.NoPhones != "":
+		return "subnet " + p.Subnet.String() + " (phones: " + p.NoPhones + ")"
+	case p.Leased:
+		return "subnet " + p.Subnet.String()
+	case p.Network.IsValid():
+		return "network " + p.Network.String()
+	}
+	return "outside the leased subnets and networks"
 }
 
 // Accepts reports whether the proof counts at the place.
