@@ -1,9 +1,11 @@
 package observe
 
 import (
+	"cmp"
 	"errors"
+	"maps"
 	"runtime"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -26,6 +28,8 @@ type Metrics struct {
 	files, fileBytes            *prometheus.CounterVec
 	fileSeconds                 *prometheus.HistogramVec
 	ofTransport                 map[fleet.Transport]transportMetrics
+	ofType                      map[string]typeMetrics
+	ofVerdict                   map[dhcp.Verdict]prometheus.Counter
 	otherServers                prometheus.Counter
 	otherResponders             prometheus.Counter
 	broadcasts                  prometheus.Counter
@@ -77,17 +81,11 @@ func NewMetrics(version string) (*Metrics, error) {
 	return m, errors.Join(errs...)
 }
 
-// messageTypes are those that clients send; anything else is counted as other.
-var messageTypes = [...]dhcp.MessageType{dhcp.MessageTypeDiscover, dhcp.MessageTypeRequest, dhcp.MessageTypeDecline, dhcp.MessageTypeRelease, dhcp.MessageTypeInform}
+// typeLabels are those of the messages that clients send; anything else is counted as other.
+var typeLabels = map[dhcp.MessageType]string{dhcp.MessageTypeDiscover: "discover", dhcp.MessageTypeRequest: "request",
+	dhcp.MessageTypeDecline: "decline", dhcp.MessageTypeRelease: "release", dhcp.MessageTypeInform: "inform"}
 
-func typeLabel(t dhcp.MessageType) string {
-	for _, known := range messageTypes {
-		if t == known {
-			return strings.ToLower(t.String())
-		}
-	}
-	return "other"
-}
+func typeLabel(t dhcp.MessageType) string { return cmp.Or(typeLabels[t], "other") }
 
 // transports and outcomes are all that a file request can be counted under.
 var (
@@ -97,19 +95,19 @@ var (
 
 // fill makes every label exist from the start, so that a rate over them is never missing.
 func (m *Metrics) fill() {
-	for _, t := range messageTypes {
-		m.messages.WithLabelValues(typeLabel(t))
-		m.replySeconds.WithLabelValues(typeLabel(t))
+	m.ofType = map[string]typeMetrics{}
+	for _, label := range append(slices.Collect(maps.Values(typeLabels)), "other") {
+		m.ofType[label] = typeMetrics{m.messages.WithLabelValues(label), m.replySeconds.WithLabelValues(label)}
 	}
-	m.messages.WithLabelValues("other")
 	for _, k := range trust.EventKinds() {
 		m.alarms.WithLabelValues(string(k))
 	}
 	for _, r := range httpprov.HandshakeReasons() {
 		m.handshakes.WithLabelValues(string(r))
 	}
+	m.ofVerdict = map[dhcp.Verdict]prometheus.Counter{}
 	for _, v := range dhcp.Verdicts() {
-		m.verdicts.WithLabelValues(string(v))
+		m.ofVerdict[v] = m.verdicts.WithLabelValues(string(v))
 	}
 	for _, why := range server.Drops() {
 		m.dropped.WithLabelValues(string(why))
@@ -125,14 +123,22 @@ func (m *Metrics) fill() {
 }
 
 func (m *Metrics) decided(ev *dhcp.Event, took time.Duration) {
-	label := typeLabel(ev.Type)
+	t := m.ofType[typeLabel(ev.Type)]
 	if ev.Verdict != dhcp.VerdictProbing && ev.Verdict != dhcp.VerdictConflict { // there is another decision about the message
-		m.messages.WithLabelValues(label).Inc()
+		t.messages.Inc()
 	}
-	m.verdicts.WithLabelValues(string(ev.Verdict)).Inc()
+	if verdicts := m.ofVerdict[ev.Verdict]; verdicts != nil {
+		verdicts.Inc()
+	}
 	if ev.Reply != nil {
-		m.replySeconds.WithLabelValues(label).Observe(took.Seconds())
+		t.seconds.Observe(took.Seconds())
 	}
+}
+
+// typeMetrics are the series of one type of message, found once.
+type typeMetrics struct {
+	messages prometheus.Counter
+	seconds  prometheus.Observer
 }
 
 // transportMetrics are the series of one transport, found once.

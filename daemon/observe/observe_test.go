@@ -372,6 +372,21 @@ func BenchmarkAnswered(b *testing.B) {
 	}
 }
 
+// BenchmarkDecided is the record of an ACK to a client that is no phone, without the disk.
+func BenchmarkDecided(b *testing.B) {
+	m, err := NewMetrics("test")
+	if err != nil {
+		b.Fatal(err)
+	}
+	o := New(Config{Store: &discard{}, Feed: &feed.Feed{}, Metrics: m, Now: time.Now, Log: slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Recorded: func(dhcp.MAC) bool { return false }, Site: func() *fleet.Site { return &fleet.Site{} }})
+	ev := &dhcp.Event{Time: noon, MAC: phoneMAC, Type: dhcp.MessageTypeRequest, Verdict: dhcp.VerdictAcked, Addr: leased, Interface: "eth0", Reply: &dhcp.Reply{}}
+	b.ReportAllocs()
+	for b.Loop() {
+		o.Decided(ev, time.Millisecond)
+	}
+}
+
 // discard is a Store that stores nothing.
 type discard struct{ recorder }
 
