@@ -88,6 +88,9 @@ func pages[T any](ctx context.Context, c fspbxClient, path string, key func(T) s
 		if err := c.call(ctx, http.MethodGet, path+"?"+query.Encode(), &page); err != nil {
 			return nil, err
 		}
+		if after != "" && len(page.Data) == 0 { // FS PBX answers so when that item is gone, and has more
+			return nil, fmt.Errorf("the list %s changed while it was read", path)
+		}
 		out = append(out, page.Data...)
 		if !page.HasMore || len(page.Data) == 0 {
 			break
@@ -144,6 +147,9 @@ func (c fspbxClient) notifyIn(ctx context.Context, d fsDomain, n Notification) e
 		action = "restart"
 	}
 	for _, r := range chosen {
+		if strings.Contains(r.callID, "/") { // its router takes none, %2F neither
+			return &NotSent{Reason: fmt.Sprintf("the registration has the Call-ID %q, and FS PBX takes none with a slash", r.callID), Refused: true}
+		}
 		var answer struct{ Accepted bool }
 		if err := c.call(ctx, http.MethodPost, "/domains/"+url.PathEscape(d.UUID)+"/registrations/"+url.PathEscape(r.callID)+"/"+action, &answer); err != nil {
 			return err

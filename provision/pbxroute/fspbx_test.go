@@ -2,6 +2,7 @@ package pbxroute_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -25,8 +26,8 @@ func fsPBX(t *testing.T) (c pbxroute.Config, done func() []string) {
 		answer(w, 200, object{"object": "list", "has_more": false, "data": []object{{"domain_uuid": "d-1", "domain_name": "pbx.example.com"}, {"domain_uuid": "d-2", "domain_name": "other.example.com"}}})
 	})
 	mux.HandleFunc("GET /api/v1/domains/d-1/registrations", func(w http.ResponseWriter, r *http.Request) {
-		row, more := object{"call_id": "aaa/1", "user": "1001@pbx.example.com", "lan_ip": "10.20.1.7", "wan_ip": "10.20.1.7", "agent": "Yealink SIP-T46U"}, true
-		if r.URL.Query().Get("starting_after") == "aaa/1" {
+		row, more := object{"call_id": "aaa@10.20.1.7", "user": "1001@pbx.example.com", "lan_ip": "10.20.1.7", "wan_ip": "10.20.1.7", "agent": "Yealink SIP-T46U"}, true
+		if r.URL.Query().Get("starting_after") == "aaa@10.20.1.7" {
 			row, more = object{"call_id": "bbb", "user": "1002@pbx.example.com", "lan_ip": "10.20.1.8", "wan_ip": "198.51.100.4", "agent": nil}, false
 		}
 		answer(w, 200, object{"object": "list", "has_more": more, "data": []object{row}})
@@ -62,12 +63,46 @@ func TestFSPBXSyncsAndRestartsARegistration(t *testing.T) {
 	if err := pbxroute.New(c).Notify(t.Context(), n); err != nil {
 		t.Fatal(err)
 	}
-	if got := done(); !slices.Equal(got, []string{"aaa/1 sync", "bbb restart"}) {
+	if got := done(); !slices.Equal(got, []string{"aaa@10.20.1.7 sync", "bbb restart"}) {
 		t.Errorf("%q", got)
 	}
 	list, err := pbxroute.New(c).Contacts(t.Context())
 	if err != nil || len(list) != 2 || list[1].User != "1002" {
 		t.Errorf("%+v, %v", list, err)
+	}
+}
+
+func TestFSPBXListThatChangesMeanwhileIsNotCutOff(t *testing.T) {
+	pages := 0
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch pages++; {
+		case strings.HasSuffix(r.URL.Path, "/domains"):
+			fmt.Fprint(w, `{"has_more": false, "data": [{"domain_uuid": "d-1", "domain_name": "pbx.example.com"}]}`)
+		case r.URL.Query().Get("starting_after") == "":
+			fmt.Fprint(w, `{"has_more": true, "data": [{"call_id": "a/1", "user": "1001@pbx.example.com", "lan_ip": "10.20.1.7"}]}`)
+		default:
+			fmt.Fprint(w, `{"has_more": false, "data": []}`)
+		}
+	}))
+	defer s.Close()
+	c := pbxroute.Config{Registrar: "main", Notify: pbxroute.FSPBX, Address: s.URL, PasswordFile: passwordFile(t, "3|token")}
+	if list, err := pbxroute.New(c).Contacts(t.Context()); err == nil || !strings.Contains(err.Error(), "changed while it was read") || pages != 3 {
+		t.Errorf("%v, %v, %d pages", list, err, pages)
+	}
+}
+
+// TestFSPBXTakesNoCallIDWithASlash: its router (Laravel) ends a part of a path at a slash, however it is written.
+func TestFSPBXTakesNoCallIDWithASlash(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			t.Errorf("it received %s", r.URL)
+		}
+		fmt.Fprint(w, `{"has_more": false, "data": [{"domain_uuid": "d-1", "domain_name": "pbx.example.com", "call_id": "a/1", "user": "1001@pbx.example.com", "lan_ip": "10.20.1.7"}]}`)
+	}))
+	defer s.Close()
+	c := pbxroute.Config{Registrar: "main", Notify: pbxroute.FSPBX, Address: s.URL, PasswordFile: passwordFile(t, "3|token")}
+	if err := pbxroute.New(c).Notify(t.Context(), notification("10.20.1.7")); err == nil || !strings.Contains(err.Error(), `Call-ID "a/1"`) {
+		t.Error(err)
 	}
 }
 
