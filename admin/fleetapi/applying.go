@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/netip"
 	"reflect"
@@ -43,6 +44,12 @@ type applying struct {
 	doc   *apply.Document
 	table *apply.Table
 
+	compare *document.Comparer
+	applied
+}
+
+// applied is what an apply has done in its edit, which may begin again.
+type applied struct {
 	out       client.Applied
 	seen      map[string]map[string]string // kind and name to where it is
 	affected  []dhcp.MAC
@@ -53,12 +60,15 @@ type applying struct {
 	same      firsts[client.RowVerdict]
 	again     []apply.Object // devices that want an address or a MAC that another had then
 	done      int
-	compare   *document.Comparer
 }
 
 // newApplying returns an apply of no records.
 func newApplying(s fleets, in *ApplyInput) *applying {
-	return &applying{fleets: s, in: in, compare: document.NewComparer(), seen: map[string]map[string]string{}, problems: firsts[error]{most: shownProblems},
+	return &applying{fleets: s, in: in, compare: document.NewComparer()}
+}
+
+func newApplied() applied {
+	return applied{seen: map[string]map[string]string{}, problems: firsts[error]{most: shownProblems},
 		rows: firsts[client.RowVerdict]{most: shownVerdicts}, same: firsts[client.RowVerdict]{most: shownVerdicts}}
 }
 
@@ -87,6 +97,7 @@ func (r *applying) run(ctx context.Context, progress func(done int)) (client.App
 		defer r.Memory(int64(len(r.in.RawBody)) * memoryFactor)()
 	}
 	c, err := r.edit(ctx, fleet.Write{Action: r.action()}, func(e fleet.Edit) ([]dhcp.MAC, error) {
+		r.applied = newApplied()
 		step := func(o apply.Object, p *apply.Problem) error {
 			r.done++
 			progress(r.done)
@@ -97,6 +108,7 @@ func (r *applying) run(ctx context.Context, progress func(done int)) (client.App
 				r.bad(o.Order, p.Place, p.Value, p.Message)
 				return nil
 			}
+			o.Doc = maps.Clone(o.Doc)
 			return r.object(e, o, true)
 		}
 		var err error

@@ -45,6 +45,7 @@ func (s manyDevices) change(ctx context.Context, in *struct {
 	}
 	r := newApplying(fleets(s), nil)
 	c, err := s.edit(ctx, fleet.Write{Action: fmt.Sprintf("%s %d devices", verb, len(macs))}, func(e fleet.Edit) ([]dhcp.MAC, error) {
+		r.applied = newApplied()
 		for i, mac := range macs {
 			if err := s.one(e, r, i, mac, in.Body); err != nil {
 				return nil, err

@@ -29,6 +29,7 @@ func (c Config) reserve(ctx context.Context, list []leaseimport.ForeignReservati
 		action = "import 1 reservation"
 	}
 	change, err := c.Writer().Change(ctx, fleet.Write{Action: action}, func(e fleet.Edit) error {
+		r.written, out.Reservations = nil, nil // of the time before, when it runs again
 		for _, l := range list {
 			item := client.ImportedReservation{ForeignReservation: l}
 			if err := r.one(e, &item); err != nil {

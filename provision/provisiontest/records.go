@@ -92,6 +92,9 @@ func (r *Records) Write(w fleet.Write, f func(fleet.Edit) error) (fleet.Change, 
 	if r.broken {
 		return fleet.Change{}, ErrBroken
 	}
+	undone := r.fleet.clone() // as when another member of a cluster has made a change at the same time
+	undone.revision++
+	_ = f(&undone) // the second time decides
 	next := r.fleet.clone()
 	next.revision++
 	if err := f(&next); err != nil {
