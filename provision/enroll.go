@@ -43,6 +43,9 @@ func (s *Service) Enroll(mac dhcp.MAC, from netip.Prefix, length time.Duration) 
 // Windows lists the enrollment windows that are open.
 func (s *Service) Windows() []trust.Window { return s.trust.Windows() }
 
+// ReloadWindows is trust.ReloadWindows.
+func ReloadWindows(s *Service) error { return trust.ReloadWindows(s.trust) }
+
 // Bound is trust.Service.Bound.
 func (s *Service) Bound(l dhcp.Lease) { s.trust.Bound(l) }
 

@@ -24,11 +24,15 @@ func (d *windowStore) LoadWindows() ([]trust.EnrollmentWindow, error) {
 	return slices.Clone(d.windows), d.broken
 }
 
-func (d *windowStore) SaveWindows(all []trust.EnrollmentWindow) error {
-	if d.broken == nil {
-		d.windows = slices.Clone(all)
+func (d *windowStore) UpdateWindows(change func([]trust.EnrollmentWindow) ([]trust.EnrollmentWindow, error)) ([]trust.EnrollmentWindow, error) {
+	if d.broken != nil {
+		return nil, d.broken
 	}
-	return d.broken
+	all, err := change(slices.Clone(d.windows))
+	if err == nil {
+		d.windows = all
+	}
+	return all, err
 }
 
 // restart puts a new service into the fixture, over the same records, leases and windows.

@@ -130,6 +130,20 @@ func BenchmarkReadDevice(b *testing.B) {
 	}
 }
 
+func BenchmarkWriteOneDevice(b *testing.B) {
+	s := benchStore(b)
+	n := 0
+	for b.Loop() {
+		n++
+		d := benchDevice(n % 1000)
+		d.ReservedIP = addr(n % 1000)
+		d.Label = fmt.Sprint(n)
+		if err := s.Edit("bench", "put", func(e fleet.Edit) error { return e.PutDevice(d) }); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func BenchmarkWriteOneLease(b *testing.B) {
 	s := benchStore(b)
 	n := 0

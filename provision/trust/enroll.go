@@ -61,14 +61,21 @@ type EnrollmentWindow struct {
 // WindowStore stores windows, so that one that was opened for half an hour survives a restart.
 type WindowStore interface {
 	LoadWindows() ([]EnrollmentWindow, error)
-	SaveWindows([]EnrollmentWindow) error // returns when they are on disk
+	// UpdateWindows stores what change makes of the windows that are stored, and returns that. It may call change several times.
+	UpdateWindows(change func([]EnrollmentWindow) ([]EnrollmentWindow, error)) ([]EnrollmentWindow, error)
 }
 
 // noWindowStore is for a service whose windows end with it.
-type noWindowStore struct{}
+type noWindowStore struct{ all []EnrollmentWindow }
 
-func (noWindowStore) LoadWindows() ([]EnrollmentWindow, error) { return nil, nil }
-func (noWindowStore) SaveWindows([]EnrollmentWindow) error     { return nil }
+func (s *noWindowStore) LoadWindows() ([]EnrollmentWindow, error) { return s.all, nil }
+
+func (s *noWindowStore) UpdateWindows(change func([]EnrollmentWindow) ([]EnrollmentWindow, error)) (all []EnrollmentWindow, err error) {
+	if all, err = change(slices.Clone(s.all)); err == nil {
+		s.all = all
+	}
+	return all, err
+}
 
 // windows are those that are open, and those for all phones that were open a while ago.
 type windows struct {
@@ -80,15 +87,34 @@ type windows struct {
 
 func newWindows(store WindowStore, now time.Time) (*windows, error) {
 	if store == nil {
-		store = noWindowStore{}
+		store = &noWindowStore{}
 	}
-	all, err := store.LoadWindows()
+	w := &windows{store: store}
+	return w, w.load(now)
+}
+
+// load reads the windows from the store.
+func (w *windows) load(now time.Time) error {
+	w.saving.Lock()
+	defer w.saving.Unlock()
+	all, err := w.store.LoadWindows()
 	if err != nil {
-		return nil, fmt.Errorf("enrollment windows: %w", err)
+		return fmt.Errorf("enrollment windows: %w", err)
 	}
-	// After the clock was set back a window would stay open for longer than is allowed.
-	all = slices.DeleteFunc(all, func(w EnrollmentWindow) bool { return w.expired(now) || w.Until.Sub(now) > MaxWindow })
-	return &windows{store: store, all: all}, nil
+	w.set(current(all, now))
+	return nil
+}
+
+func (w *windows) set(all []EnrollmentWindow) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.all = all
+}
+
+// current leaves out windows that need not be stored, and those that would stay open for longer than is allowed, after the clock was set
+// back.
+func current(all []EnrollmentWindow, now time.Time) []EnrollmentWindow {
+	return slices.DeleteFunc(all, func(w EnrollmentWindow) bool { return w.expired(now) || w.Until.Sub(now) > MaxWindow })
 }
 
 // expired reports whether a window need not be stored any more.
@@ -142,30 +168,34 @@ func (w *windows) open(now time.Time) []Window {
 func (w *windows) put(x EnrollmentWindow, now time.Time) error {
 	w.saving.Lock()
 	defer w.saving.Unlock()
-	w.mu.Lock()
-	all := slices.Clone(w.all)
-	w.mu.Unlock()
+	all, err := w.store.UpdateWindows(func(all []EnrollmentWindow) ([]EnrollmentWindow, error) { return with(current(all, now), x, now) })
+	if errors.Is(err, ErrTooManyWindows) {
+		return err
+	}
+	if err != nil {
+		return fmt.Errorf("store the window of %s: %w", x.Phones(), err)
+	}
+	w.set(all)
+	return nil
+}
+
+// with returns all windows and x.
+func with(all []EnrollmentWindow, x EnrollmentWindow, now time.Time) ([]EnrollmentWindow, error) {
 	for i := range all {
 		if o := &all[i]; o.MAC == x.MAC && o.From == x.From && o.Until.After(now) {
 			o.Until = now.UTC()
 		}
 	}
-	all = slices.DeleteFunc(all, func(o EnrollmentWindow) bool { return o.expired(now) })
+	all = current(all, now)
 	if x.Until.After(now) {
 		all = append(all, x)
 	}
 	if len(all) > MaxWindows {
 		ended := slices.IndexFunc(all, func(o EnrollmentWindow) bool { return !o.Until.After(now) })
 		if ended < 0 {
-			return ErrTooManyWindows
+			return nil, ErrTooManyWindows
 		}
 		all = slices.Delete(all, ended, ended+1)
 	}
-	if err := w.store.SaveWindows(all); err != nil {
-		return fmt.Errorf("store the window of %s: %w", x.Phones(), err)
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.all = all
-	return nil
+	return all, nil
 }

@@ -108,6 +108,9 @@ func (s *Service) Enumeration() *EnumerationLimiter { return s.enumeration }
 // Windows lists the enrollment windows that are open.
 func (s *Service) Windows() []Window { return s.windows.open(s.c.Now()) }
 
+// ReloadWindows reads the enrollment windows from their store again.
+func ReloadWindows(s *Service) error { return s.windows.load(s.c.Now()) }
+
 // Enrolled reports whether an enrollment window is open for the phone at the requester's address.
 func (s *Service) Enrolled(mac dhcp.MAC, from netip.Addr, now time.Time) bool {
 	return s.windows.covers(mac, from, now)

@@ -105,7 +105,7 @@ func walk(tx *bolt.Tx, schema Schema, r *Report) (bad []location, err error) {
 		schema.Checksums = 0 // written before there were checksums
 	}
 	err = tx.ForEach(func(table []byte, b *bolt.Bucket) error {
-		if string(table) == damagedTable {
+		if string(table) == DamagedTable {
 			return nil
 		}
 		return b.ForEach(func(k, v []byte) error {

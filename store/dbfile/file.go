@@ -42,6 +42,8 @@ type File struct {
 	o          Options
 	writing    Progress
 
+	replication *replication // nil: there is none
+
 	writeMu  sync.Mutex // one writer at a time
 	unsynced bool       // a commit failed whose pages may be visible all the same; under writeMu
 
@@ -73,7 +75,7 @@ func (f *File) View(fn func(Tx) error) error {
 	defer tx.Rollback() // it has only read
 	var fnErr error
 	err = guard(func() error {
-		fnErr = fn(Tx{tx, f})
+		fnErr = fn(Tx{Tx: tx, file: f})
 		return fnErr
 	})
 	if fnErr == nil && err != nil {

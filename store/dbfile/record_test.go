@@ -53,7 +53,7 @@ func TestADamagedRecordIsSetAside(t *testing.T) {
 		t.Errorf("%q, %v", v, err)
 	}
 	must(t, f.View(func(tx Tx) error {
-		if v := tx.Bucket([]byte(damagedTable)).Get([]byte("a\x00bad")); string(v) != "\x02damaged value" {
+		if v := tx.Bucket([]byte(DamagedTable)).Get([]byte("a\x00bad")); string(v) != "\x02damaged value" {
 			t.Errorf("set aside: %q", v)
 		}
 		return nil

@@ -90,7 +90,7 @@ func (f *File) migrate(want Schema, backups string) (from uint64, err error) {
 			return have, fmt.Errorf("copy before migration: %w", err)
 		}
 	}
-	err = f.Update(func(tx Tx) error { return tx.makeTables(slices.Concat(want.Tables, []string{damagedTable, MetaTable})) })
+	err = f.Update(func(tx Tx) error { return tx.makeTables(slices.Concat(want.Tables, []string{DamagedTable, MetaTable})) })
 	if err == nil && have > 0 && have < want.Checksums {
 		err = f.addChecksums(want)
 	}

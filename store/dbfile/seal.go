@@ -24,7 +24,7 @@ func SealedBy(path string) (id string, err error) {
 		return "", err
 	}
 	err = guard(func() error {
-		return db.View(func(tx *bolt.Tx) error { id = string(Tx{tx, nil}.Meta(keyKey)); return nil })
+		return db.View(func(tx *bolt.Tx) error { id = string(Tx{Tx: tx}.Meta(keyKey)); return nil })
 	})
 	return id, errors.Join(err, db.Close())
 }
@@ -87,15 +87,15 @@ func sealRecord(from, to Tx, table string, k, v []byte) error {
 	switch {
 	case table == MetaTable && (string(k) == keySchema || string(k) == keyKey):
 		return nil
-	case table == damagedTable && len(v) > 0 && v[0] != sealedVersion: // what it was may have been a secret
-		return target.Bucket.Put(k, appendRecord(nil, sealedVersion, damagedTable, k, to.file.o.Keys.Seal(v, placeOf(damagedTable, k))))
+	case table == DamagedTable && len(v) > 0 && v[0] != sealedVersion: // what it was may have been a secret
+		return target.Bucket.Put(k, appendRecord(nil, sealedVersion, DamagedTable, k, to.file.o.Keys.Seal(v, placeOf(DamagedTable, k))))
 	case !target.sealed:
 		return target.Bucket.Put(k, v)
 	}
 	payload, err := from.Table(table).Payload(k, v)
 	if errors.Is(err, ErrDamaged) {
 		aside := bytes.Join([][]byte{[]byte(table), k}, []byte{0})
-		return sealRecord(from, to, damagedTable, aside, v)
+		return sealRecord(from, to, DamagedTable, aside, v)
 	}
 	if err != nil {
 		return err

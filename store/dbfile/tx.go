@@ -17,13 +17,14 @@ import (
 // Tables that every file has.
 const (
 	MetaTable    = "meta"
-	damagedTable = "damaged" // records that were set aside: table NUL key, the value as it was found
+	DamagedTable = "damaged" // records that were set aside: table NUL key, the value as it was found
 )
 
 // Tx is a transaction.
 type Tx struct {
 	*bolt.Tx
-	file *File // nil while the file is being checked
+	file     *File // nil while the file is being checked
+	recorded *recorded
 }
 
 // Advance records that a long write goes on, which would else count as one that hangs. Its commit may take extra time.
@@ -35,7 +36,7 @@ func (tx Tx) Advance(extra time.Duration) {
 
 // Table returns a table that the schema made.
 func (tx Tx) Table(name string) Table {
-	t := Table{Bucket: tx.Bucket([]byte(name)), name: name, file: tx.file}
+	t := Table{Bucket: tx.Bucket([]byte(name)), name: name, file: tx.file, recorded: tx.recorded}
 	t.sealed = tx.file != nil && (tx.file.o.Keys != nil || tx.file.locked != nil) && slices.Contains(tx.file.schema.Sealed, name)
 	return t
 }
@@ -44,9 +45,10 @@ func (tx Tx) Table(name string) Table {
 // Payload.
 type Table struct {
 	*bolt.Bucket
-	name   string
-	file   *File
-	sealed bool // what is put is encrypted
+	name     string
+	file     *File
+	sealed   bool // what is put is encrypted
+	recorded *recorded
 }
 
 // Get returns the payload under key, nil when there is none. It is valid until the transaction ends.
@@ -102,7 +104,7 @@ func (tx Tx) SetAside(table string, key []byte) error {
 	if _, err := Payload(table, key, value); err != nil {
 		tx.file.noteDamaged(table, key, err)
 	}
-	aside, err := tx.CreateBucketIfNotExists([]byte(damagedTable))
+	aside, err := tx.CreateBucketIfNotExists([]byte(DamagedTable))
 	if err != nil {
 		return err
 	}
@@ -111,6 +113,7 @@ func (tx Tx) SetAside(table string, key []byte) error {
 
 // Put stores payload under key, encrypted if the table is one of the schema's sealed ones.
 func (t Table) Put(key, payload []byte) error {
+	t.recorded.add(t.name, key, payload, false)
 	switch {
 	case t.sealed && t.file.locked != nil:
 		return t.file.locked
@@ -118,6 +121,12 @@ func (t Table) Put(key, payload []byte) error {
 		return t.Bucket.Put(key, appendRecord(nil, sealedVersion, t.name, key, t.file.o.Keys.Seal(payload, placeOf(t.name, key))))
 	}
 	return t.Bucket.Put(key, AppendRecord(nil, t.name, key, payload))
+}
+
+// Delete removes the record under key; it is no error if there is none.
+func (t Table) Delete(key []byte) error {
+	t.recorded.add(t.name, key, nil, true)
+	return t.Bucket.Delete(key)
 }
 
 // PutRecord stores a value that AppendRecord has made for this table and key.
@@ -141,6 +150,7 @@ func (tx Tx) SetMeta(key string, payload []byte) error {
 	if err != nil {
 		return err
 	}
+	tx.recorded.add(MetaTable, []byte(key), payload, payload == nil)
 	if payload == nil {
 		return b.Delete([]byte(key))
 	}

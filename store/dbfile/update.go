@@ -18,8 +18,16 @@ var ErrOutcomeUnknown = errors.New("it is not known whether the change is stored
 var ErrReplaced = errors.New("the data directory or the file was removed or replaced while plugtone runs; restart it")
 
 // Update runs fn in one transaction. An error of fn is returned as it is. An error of the file names it, wraps
-// fleet.ErrInternal and is remembered until a write succeeds.
+// fleet.ErrInternal and is remembered until a write succeeds. With a Replica, fn may run several times.
 func (f *File) Update(fn func(Tx) error) error {
+	if f.replication != nil {
+		return updateReplicated(f, fn)
+	}
+	return UpdateLocally(f, fn)
+}
+
+// UpdateLocally is File.Update without the Replica.
+func UpdateLocally(f *File, fn func(Tx) error) error {
 	f.writing.Begin(f.o.Now())
 	defer func() { f.writing.End(f.o.Now()) }()
 	f.writeMu.Lock()
@@ -89,7 +97,7 @@ func (f *File) run(h *handle, fn func(Tx) error) error {
 			_ = tx.Rollback()
 		}
 	}()
-	err = guard(func() error { return fn(Tx{tx, f}) })
+	err = guard(func() error { return fn(Tx{Tx: tx, file: f}) })
 	ended = true
 	if err != nil {
 		return errors.Join(err, tx.Rollback())

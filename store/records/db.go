@@ -56,8 +56,11 @@ type DB struct {
 
 	editMu   sync.Mutex // one Edit at a time
 	revision atomic.Uint64
-	reserved *reservations
-	bound    atomic.Pointer[historyBound]
+
+	refreshing sync.Mutex
+	onWindows  func() // the windows of enrollment were changed by another machine; nil: there is none
+	reserved   *reservations
+	bound      atomic.Pointer[historyBound]
 }
 
 // New returns the records in an open file. repair is true when records of the file were set aside: then what can be

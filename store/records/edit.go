@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"plugtone/dhcp"
@@ -20,7 +21,7 @@ type edit struct {
 
 	touched []touchedRecord
 	at      map[[2]string]int // table and key to place in touched
-	moved   []reservation     // in the order made
+	moved   []netip.Addr      // addresses whose reservations change
 	change  fleet.Change
 }
 
@@ -54,8 +55,9 @@ func (db *DB) Write(w fleet.Write, f func(fleet.Edit) error) (fleet.Change, erro
 	case err != nil:
 		return fleet.Change{}, err
 	}
-	db.reserved.apply(e.moved)
-	db.revision.Store(e.revision)
+	if err := refresh(db, e.moved); err != nil {
+		db.log.Error("the change is stored, but reservations may be those of before until the next start", "err", err)
+	}
 	return e.change, nil
 }
 

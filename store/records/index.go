@@ -72,15 +72,15 @@ func (e *edit) index(old, d *fleet.Device) {
 			e.later.put(k.table, k.key, k.value)
 		}
 	}
-	move := reservation{}
+	var from, to netip.Addr
 	if old != nil {
-		move.mac, move.from = old.MAC, old.ReservedIP.Unmap()
+		from = old.ReservedIP.Unmap()
 	}
 	if d != nil {
-		move.mac, move.to = d.MAC, d.ReservedIP.Unmap()
+		to = d.ReservedIP.Unmap()
 	}
-	if move.from != move.to {
-		e.moved = append(e.moved, move)
+	if from != to {
+		e.moved = append(e.moved, from, to)
 	}
 }
 
@@ -104,7 +104,7 @@ func (e *edit) dropIndex(mac dhcp.MAC) error {
 		})
 		for _, k := range keys {
 			if from, ok := netip.AddrFromSlice(k); ok && name == tableByIP {
-				e.moved = append(e.moved, reservation{mac: mac, from: from})
+				e.moved = append(e.moved, from)
 			}
 			err = errors.Join(err, table.Delete(k))
 		}
@@ -141,12 +141,6 @@ func indexKeys(d *fleet.Device) []indexKey {
 	return keys
 }
 
-// reservation is a change of the address that is reserved for a device; the zero address is none.
-type reservation struct {
-	mac      dhcp.MAC
-	from, to netip.Addr
-}
-
 // reservations answers the DHCP server, which queries it for every packet, from memory.
 type reservations struct {
 	mu     sync.RWMutex
@@ -180,23 +174,31 @@ func (r *reservations) load(tx dbfile.Tx) error {
 	return err
 }
 
-// apply makes the changes of one edit visible, all at once and in their order: within an edit an address is taken only after
-// it was given up.
-func (r *reservations) apply(moves []reservation) {
-	if len(moves) == 0 {
-		return
+// refresh reads the reservations of some addresses again; the zero address is none. They become visible all at once.
+func (r *reservations) refresh(tx dbfile.Tx, addrs []netip.Addr) error {
+	if len(addrs) == 0 {
+		return nil
 	}
+	table := tx.Table(tableByIP)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, m := range moves {
-		if m.from.IsValid() && r.byAddr[m.from] == m.mac {
-			delete(r.byAddr, m.from)
-			delete(r.byMAC, m.mac)
+	for _, a := range addrs {
+		if !a.IsValid() {
+			continue
 		}
-		if m.to.IsValid() {
-			r.byMAC[m.mac], r.byAddr[m.to] = m.to, m.mac
+		owner, err := table.Get(addrKey(a))
+		if err != nil && !errors.Is(err, dbfile.ErrDamaged) {
+			return err
+		}
+		if old, had := r.byAddr[a]; had && r.byMAC[old] == a {
+			delete(r.byMAC, old)
+		}
+		delete(r.byAddr, a)
+		if len(owner) == len(dhcp.MAC{}) {
+			r.byMAC[dhcp.MAC(owner)], r.byAddr[a] = a, dhcp.MAC(owner)
 		}
 	}
+	return nil
 }
 
 // Reserved returns the address that is reserved for the device with this MAC, from memory.

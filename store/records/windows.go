@@ -7,29 +7,39 @@ import (
 	"plugtone/store/dbfile"
 )
 
-// LoadWindows returns the windows of enrollment as SaveWindows has written them last.
+// LoadWindows returns the windows of enrollment as UpdateWindows has written them last.
 func (db *DB) LoadWindows() (all []trust.EnrollmentWindow, err error) {
-	err = db.file.View(func(tx dbfile.Tx) error {
-		v := tx.Meta(keyWindows)
-		if v == nil {
-			return nil
-		}
-		if err := dbfile.Decode(v, &all); err != nil {
-			return broken("windows", "of enrollment", err)
-		}
-		return nil
-	})
+	err = db.file.View(func(tx dbfile.Tx) (err error) { all, err = windowsIn(tx); return err })
 	return all, err
 }
 
-// SaveWindows writes the windows of enrollment in the place of those before. They are no part of the fleet: its revision
-// stays.
-func (db *DB) SaveWindows(all []trust.EnrollmentWindow) error {
-	v, err := dbfile.EncodeExact(&all)
-	if err != nil {
-		return fmt.Errorf("windows of enrollment: %w", err)
+func windowsIn(tx dbfile.Tx) (all []trust.EnrollmentWindow, err error) {
+	if v := tx.Meta(keyWindows); v != nil {
+		if err := dbfile.Decode(v, &all); err != nil {
+			return nil, broken("windows", "of enrollment", err)
+		}
 	}
-	return db.file.Update(func(tx dbfile.Tx) error { return tx.SetMeta(keyWindows, v) })
+	return all, nil
+}
+
+// UpdateWindows writes the windows of enrollment that change makes of those before, and returns them. They are no part of the fleet: its
+// revision stays.
+func (db *DB) UpdateWindows(change func([]trust.EnrollmentWindow) ([]trust.EnrollmentWindow, error)) (all []trust.EnrollmentWindow, err error) {
+	err = db.file.Update(func(tx dbfile.Tx) error {
+		before, err := windowsIn(tx)
+		if err != nil {
+			return err
+		}
+		if all, err = change(before); err != nil {
+			return err
+		}
+		v, err := dbfile.EncodeExact(&all)
+		if err != nil {
+			return fmt.Errorf("windows of enrollment: %w", err)
+		}
+		return tx.SetMeta(keyWindows, v)
+	})
+	return all, err
 }
 
 // LoadResets returns the budgets of resets as SaveResets has written them last.

@@ -1,0 +1,100 @@
+package dbfile
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+)
+
+// otherPlace is a Replica that is behind as often as it says.
+type otherPlace struct {
+	behind  int
+	caught  int
+	changes []Mutation
+}
+
+func (r *otherPlace) Offer(tx Tx, changes []Mutation) error {
+	if r.behind > 0 {
+		r.behind--
+		return fmt.Errorf("offer: %w", ErrBehind)
+	}
+	r.changes = append(r.changes, changes...)
+	return tx.SetMeta("position", []byte("1"))
+}
+
+func (r *otherPlace) CatchUp() error { r.caught++; return nil }
+
+func TestReplicaGetsChangesOfWhatIsCommitted(t *testing.T) {
+	f := newFixture(t).open()
+	r := &otherPlace{behind: 2}
+	Replicate(f.File, r, func(table string, key []byte) bool { return table == "a" })
+	runs := 0
+	err := f.Update(func(tx Tx) error {
+		runs++
+		return errors.Join(tx.Table("a").Put([]byte("k"), []byte("v")), tx.Table("a").Delete([]byte("gone")), tx.SetMeta("local", []byte("x")))
+	})
+	if err != nil || runs != 3 || r.caught != 2 {
+		t.Errorf("ran %d times, caught up %d times: %v", runs, r.caught, err)
+	}
+	if got := fmt.Sprint(r.changes); got != fmt.Sprint([]Mutation{{"a", []byte("k"), []byte("v"), false}, {"a", []byte("gone"), nil, true}}) {
+		t.Errorf("changes %s", got)
+	}
+	if err := f.Update(func(tx Tx) error { return tx.SetMeta("local", []byte("y")) }); err != nil || len(r.changes) != 2 {
+		t.Errorf("a change of this file alone was offered: %v, %v", r.changes, err)
+	}
+	failed := errors.New("failed")
+	err = f.Update(func(tx Tx) error {
+		return errors.Join(tx.Table("a").Put([]byte("k"), []byte("w")), failed)
+	})
+	if !errors.Is(err, failed) || len(r.changes) != 2 {
+		t.Errorf("an undone change was offered: %v, %v", r.changes, err)
+	}
+	r.behind = 1000
+	if err := f.Update(func(tx Tx) error { return tx.Table("a").Put([]byte("k"), []byte("w")) }); !errors.Is(err, ErrBehind) {
+		t.Errorf("a write that is always behind: %v", err)
+	}
+	if err := f.View(func(tx Tx) error {
+		v, err := tx.Table("a").Get([]byte("k"))
+		if string(v) != "v" || string(tx.Meta("position")) != "1" || string(tx.Meta("local")) != "y" {
+			t.Errorf("the file has %q, position %q", v, tx.Meta("position"))
+		}
+		return err
+	}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestReplacedRecordsLeaveTheOthers(t *testing.T) {
+	f := newFixture(t).open()
+	must(t, f.Update(func(tx Tx) error {
+		return errors.Join(tx.Table("a").Put([]byte("old"), []byte("v")), tx.Table("b").Put([]byte("own"), []byte("v")), tx.SetMeta("own", []byte("x")))
+	}))
+	which := func(table string, key []byte) bool { return table == "a" }
+	failed := errors.New("failed")
+	if err := ReplaceRecords(f.File, which, func(put func(Mutation) error) error {
+		return errors.Join(put(Mutation{Table: "a", Key: []byte("half"), Payload: []byte("v")}), failed)
+	}); !errors.Is(err, failed) {
+		t.Errorf("got %v", err)
+	}
+	list := func() (got []string) {
+		must(t, f.View(func(tx Tx) error {
+			return tx.Each(func(table string, key []byte) bool { return table != MetaTable || string(key) == "own" }, func(m Mutation) error {
+				got = append(got, m.Table+"/"+string(m.Key))
+				return nil
+			})
+		}))
+		return got
+	}
+	if got := fmt.Sprint(list()); got != "[a/old b/own meta/own]" {
+		t.Errorf("after a replacement that failed: %s", got)
+	}
+	must(t, ReplaceRecords(f.File, which, func(put func(Mutation) error) error {
+		return put(Mutation{Table: "a", Key: []byte("new"), Payload: []byte("v")})
+	}))
+	if got := fmt.Sprint(list()); got != "[a/new b/own meta/own]" {
+		t.Errorf("after the replacement: %s", got)
+	}
+	if err := f.Update(func(tx Tx) error { return tx.Apply(Mutation{Table: "three"}) }); !errors.Is(err, ErrDamaged) {
+		t.Errorf("a change of an unknown table: %v", err)
+	}
+}
