@@ -147,17 +147,6 @@ func (r *applying) run(ctx context.Context, progress func(done int)) (client.App
 	return r.out, nil
 }
 
-// finder returns a function that reads a device, nil when there is none.
-func finder(f fleet.View) func(dhcp.MAC) (*fleet.Device, error) {
-	return func(mac dhcp.MAC) (*fleet.Device, error) {
-		d, err := f.Device(mac)
-		if errors.Is(err, fleet.ErrNotFound) {
-			return nil, nil
-		}
-		return d, err
-	}
-}
-
 // bad adds a problem to the answer. order is the position of its record in the file.
 func (r *applying) bad(order int, place, value, message string) {
 	d := &huma.ErrorDetail{Location: "body." + place, Message: message}

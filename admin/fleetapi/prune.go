@@ -1,6 +1,7 @@
 package fleetapi
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"math"
@@ -142,5 +143,16 @@ func profileNames(f fleet.View) iter.Seq2[string, error] {
 				return
 			}
 		}
+	}
+}
+
+// finder returns a function that reads a device, nil when there is none.
+func finder(f fleet.View) func(dhcp.MAC) (*fleet.Device, error) {
+	return func(mac dhcp.MAC) (*fleet.Device, error) {
+		d, err := f.Device(mac)
+		if errors.Is(err, fleet.ErrNotFound) {
+			return nil, nil
+		}
+		return d, err
 	}
 }
