@@ -7,12 +7,13 @@ import (
 
 // Decision is what is to be done about one message.
 type Decision struct {
-	Reply     *Reply     // nil: silent
-	Changes   []Change   // must be durable before the reply leaves
-	Probe     netip.Addr // valid: probe this address, report it by Table.Probed, then decide again; nothing is sent meanwhile
-	Hold      netip.Addr // valid: store this address as offered to the client
-	DropOffer bool       // delete the offer to the client; comes before Hold
-	Waits     Waits      // what to remember of the client's waiting for another server
+	Reply     *Reply       // nil: silent
+	Changes   []Change     // must be durable before the reply leaves
+	Probe     netip.Addr   // valid: probe this address, report it by Table.Probed, then decide again; nothing is sent meanwhile
+	Hold      netip.Addr   // valid: store this address as offered to the client
+	DropOffer bool         // delete the offer to the client; comes before Hold
+	Verify    []netip.Addr // shared addresses whose records must be in the common store as they are here, before the reply leaves
+	Waits     Waits        // what to remember of the client's waiting for another server
 	Event     Event
 }
 

@@ -4,7 +4,7 @@
 // Packets are decoded and encoded by dhcp/wire, decisions are made by dhcp/engine, dhcp/leasetable owns the leases, and dhcp/server is
 // the loop around all of it.
 //
-// Rules are cited as C01 to C59, this project's own numbers for the behaviour of a DHCP server; each has a test that names it.
+// Rules are cited as C01 to C60, this project's own numbers for the behaviour of a DHCP server; each has a test that names it.
 //
 // # Deliberate deviations
 //

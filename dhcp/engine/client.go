@@ -7,7 +7,6 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/dhcp/leasetable"
-	"plugtone/dhcp/sharing"
 )
 
 // recently is how long after its lease has ended a client's own address is not probed (C41).
@@ -26,7 +25,7 @@ type client struct {
 	phone      bool       // recognised or recorded, where phones count
 	reserved   netip.Addr // its reservation, in any subnet
 	nextServer netip.Addr
-	share      *sharing.Servers // of the subnet; nil when this server alone serves it
+	share      share
 }
 
 // choice is an address for a client and why it is this one.
@@ -57,7 +56,7 @@ func (c *client) choose(requested netip.Addr) (choice, bool) {
 	if known && c.assignable(last.Addr) {
 		return choice{last.Addr, "it had this address before" + note}, true
 	}
-	if requested.IsValid() && c.subnet.Prefix.Contains(requested) && c.assignable(requested) && (c.share == nil || c.share.Offers(requested)) {
+	if requested.IsValid() && c.subnet.Prefix.Contains(requested) && c.assignable(requested) && (!c.share.is() || c.share.Offers(requested)) {
 		return choice{requested, "it requested this address" + note}, true
 	}
 	a, ok := c.free()
@@ -100,7 +99,7 @@ func (c *client) unclaimed(a netip.Addr) bool {
 
 // assignable reports whether the client can have a now: it is permitted, no other client has it, and the share of phones is respected.
 func (c *client) assignable(a netip.Addr) bool {
-	return c.permitted(a) && c.leases.Refusal(a, c.mac, c.phone, a == c.reserved) == ""
+	return c.permitted(a) && !c.promised(a) && c.leases.Refusal(a, c.mac, c.phone, a == c.reserved) == ""
 }
 
 // reservationUsable reports whether the client would get its reservation r: no other client has it, and it is not in quarantine.
@@ -121,6 +120,8 @@ func (c *client) whyNot(a netip.Addr) string {
 		return "address is reserved"
 	case !c.permitted(a):
 		return "address is in no pool"
+	case c.promised(a):
+		return "address was given back, and its lease has not ended"
 	}
 	return c.leases.Refusal(a, c.mac, c.phone, a == c.reserved)
 }

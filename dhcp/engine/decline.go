@@ -2,7 +2,6 @@ package engine
 
 import (
 	"fmt"
-	"time"
 
 	"plugtone/dhcp"
 	"plugtone/dhcp/leasetable"
@@ -65,8 +64,7 @@ func (x *exchange) release() dhcp.Decision {
 	if addr == x.reserved { // C46: a release is easily forged, and no other client could get the address anyway
 		return x.silent(dhcp.VerdictSilent, "the address stays reserved for the client")
 	}
-	l.State, l.Expires = dhcp.LeaseReleased, x.now.UTC().Truncate(time.Second)
 	x.d.DropOffer = true
-	x.d.Changes = []dhcp.Change{{Lease: l}}
+	x.d.Changes = []dhcp.Change{{Lease: x.givenBack(l)}}
 	return x.silent(dhcp.VerdictReleased, "it gave the address back")
 }

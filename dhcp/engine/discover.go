@@ -17,7 +17,7 @@ func (x *exchange) discover() dhcp.Decision {
 		return x.silent(dhcp.VerdictExhausted, x.subnet.exhausted)
 	}
 	x.d.Event.Addr = c.addr
-	if !x.bindable() && !x.acknowledgeable(c.addr) { // C58
+	if !x.share.bindable() && !x.acknowledgeable(c.addr) { // C58
 		return x.silent(dhcp.VerdictInternalError, noSharedStore)
 	}
 	x.d.DropOffer, x.d.Hold = false, c.addr

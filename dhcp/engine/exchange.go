@@ -29,7 +29,7 @@ func (x *exchange) useSubnet(c *candidate, reserved netip.Addr) {
 	x.subnet, x.self, x.serverID, x.site, x.policy = c.subnet, c.self, c.serverID, c.site, c.policy
 	x.phone = c.policy.Phone && c.subnet.Phones != dhcp.PhonesNone
 	x.reserved, x.nextServer = reserved, c.site.NextServer
-	x.share = x.link.Sharing[c.subnet.Prefix]
+	x.share = share{x.link.Sharing[c.subnet.Prefix]}
 	ev := &x.d.Event
 	ev.Subnet, ev.Client = c.subnet.Prefix, c.evidence(x.req)
 	ev.Vendor, ev.Model, ev.Recognised = c.policy.Vendor, c.policy.Model, c.policy.Recognised
@@ -41,7 +41,7 @@ func (x *exchange) ours(id netip.Addr) bool {
 	if id == x.serverID || x.link.Owns(id) {
 		return true
 	}
-	m, ok := x.member(id)
+	m, ok := x.share.member(id)
 	return ok && !m.Alive && x.share.Usable()
 }
 
@@ -62,8 +62,11 @@ func (x *exchange) answer(r *dhcp.Reply, v dhcp.Verdict, reason string) dhcp.Dec
 // obstacle is a lease or offer that is not on disk.
 func (x *exchange) nak(addr netip.Addr, why string) dhcp.Decision {
 	x.d.Event.Addr = addr
-	if !x.bindable() { // C58: what is known here may be out of date
-		return x.silent(dhcp.VerdictInternalError, noSharedStore+"; "+why)
+	if x.share.is() { // C57: what is known here may be out of date
+		if !x.share.bindable() || x.link.NoWrite {
+			return x.silent(dhcp.VerdictInternalError, noSharedStore+"; "+why)
+		}
+		x.d.Verify = x.basis(addr)
 	}
 	if x.leases.RefusedByUnwritten(addr, x.mac, x.link.NoWrite) {
 		return x.silent(dhcp.VerdictInternalError, "leases cannot be written; "+why)

@@ -19,7 +19,7 @@ func (x *exchange) grant(addr netip.Addr, reason string) dhcp.Decision {
 	had = had && x.holds(old)
 	vacated, ended := x.vacated(addr)
 	x.d.Event.Vacated = ended
-	if x.link.NoWrite || !x.bindable() {
+	if x.link.NoWrite || !x.share.bindable() {
 		return x.grantWritten(addr, len(vacated) == 0, reason)
 	}
 	if had && len(vacated) == 0 && sameButTimes(old, l) && x.now.Sub(old.Starts) < retransmitted && old.Expires.After(x.now.Add(time.Minute)) {
@@ -40,7 +40,7 @@ func (x *exchange) grant(addr netip.Addr, reason string) dhcp.Decision {
 // keep their addresses.
 func (x *exchange) grantWritten(addr netip.Addr, stays bool, reason string) dhcp.Decision {
 	if !stays || !x.acknowledgeable(addr) {
-		if !x.bindable() {
+		if !x.share.bindable() {
 			return x.silent(dhcp.VerdictInternalError, noSharedStore)
 		}
 		return x.silent(dhcp.VerdictInternalError, "its lease can't be written")
@@ -52,7 +52,7 @@ func (x *exchange) grantWritten(addr netip.Addr, stays bool, reason string) dhcp
 // acknowledge answers with an ACK for addr and a lease time of secs seconds.
 func (x *exchange) acknowledge(addr netip.Addr, secs uint32, reason string) dhcp.Decision {
 	x.d.DropOffer = true
-	if x.share != nil {
+	if x.share.is() {
 		x.d.Waits = dhcp.WaitsEnd
 	}
 	r := x.newReply(dhcp.MessageTypeAck)
@@ -81,8 +81,7 @@ func (c *client) vacated(addr netip.Addr) (changes []dhcp.Change, ended []dhcp.L
 			continue
 		}
 		ended = append(ended, l)
-		l.State, l.Expires = dhcp.LeaseReleased, c.now.UTC().Truncate(time.Second)
-		changes = append(changes, dhcp.Change{Lease: l})
+		changes = append(changes, dhcp.Change{Lease: c.givenBack(l)})
 	}
 	return changes, ended
 }

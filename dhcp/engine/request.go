@@ -27,7 +27,7 @@ func (x *exchange) request() dhcp.Decision {
 func (x *exchange) selecting() dhcp.Decision {
 	if !x.ours(x.req.ServerID) { // C01
 		x.d.DropOffer = true
-		if m, ok := x.member(x.req.ServerID); ok { // C55
+		if m, ok := x.share.member(x.req.ServerID); ok { // C55
 			x.d.Waits = dhcp.WaitsEnd
 			return x.silent(dhcp.VerdictLeft, "it accepted the offer of "+m.Name)
 		}

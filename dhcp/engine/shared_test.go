@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -15,7 +16,7 @@ var otherID = dhcptest.Addr("10.20.0.9")
 // share makes the fixture one of two servers of its subnet. alive is the state of the other one, usable that of the common store.
 func share(g *dhcptest.Fixture, alive, usable bool) {
 	members := []sharing.Member{{Name: "a", ServerID: dhcptest.Addr("10.20.0.2"), Alive: true}, {Name: "b", ServerID: otherID, Alive: alive}}
-	g.Link.Sharing = sharing.Subnets{dhcptest.Voice().Prefix: sharing.NewServers("a", members, usable)}
+	g.Link.Sharing = sharing.Subnets{dhcptest.Voice().Prefix: sharing.NewServers("a", members, sharing.State{Usable: usable, Complete: alive && usable})}
 }
 
 // clients returns a client that this server answers, and one that the other does.
@@ -146,4 +147,51 @@ func TestWithoutTheStoreC58(t *testing.T) {
 	g.Unicast(a.String(), func() { g.Want(dhcp.VerdictAcked, dhcptest.Renew(mine, a)) })
 	g.Now = g.Now.Add(30 * 24 * time.Hour)
 	g.Because(dhcp.VerdictInternalError, silent, dhcptest.Discover(mine)) // it has ended
+}
+
+// C57: what a NAK depends on is compared with the store before it leaves.
+func TestNakIsVerifiedC57(t *testing.T) {
+	g, mine, theirs := sharedFixture(t)
+	a := g.Bind(mine)
+	d := g.Want(dhcp.VerdictNak, dhcptest.Selecting(theirs, a))
+	if !slices.Equal(d.Verify, []netip.Addr{a}) {
+		t.Errorf("%v", d.Verify)
+	}
+	g.Now = g.Now.Add(20 * time.Second)
+	d = g.Want(dhcp.VerdictNak, dhcptest.InitReboot(mine, dhcptest.Addr("10.20.0.108")))
+	if !slices.Equal(d.Verify, []netip.Addr{dhcptest.Addr("10.20.0.108"), a}) {
+		t.Errorf("%v", d.Verify)
+	}
+	g.Link.NoWrite = true // the store has refused
+	g.Want(dhcp.VerdictInternalError, dhcptest.InitReboot(mine, dhcptest.Addr("10.20.0.108")))
+}
+
+// C60: an address that was given back waits until no other server can acknowledge it to its client any more.
+func TestAddressThatWasGivenBackC60(t *testing.T) {
+	g, mine, theirs := sharedFixture(t)
+	a := g.Bind(mine)
+	waited := func(r *dhcp.Request) { r.Secs = 5 }
+	g.Unicast(a.String(), func() {
+		g.Want(dhcp.VerdictReleased, dhcptest.Message(mine, dhcp.MessageTypeRelease, func(r *dhcp.Request) { r.CIAddr = a }))
+	})
+	g.Want(dhcp.VerdictNak, dhcptest.Selecting(theirs, a))
+	if o := g.Want(dhcp.VerdictOffered, dhcptest.Discover(mine)); o.Reply.YIAddr != a {
+		t.Errorf("its own client is offered %s", o.Reply.YIAddr)
+	}
+	g.Now = g.Now.Add(2 * time.Minute) // the offer has ended
+	g.Want(dhcp.VerdictAcked, dhcptest.Selecting(theirs, a))
+
+	g.Unicast(a.String(), func() {
+		g.Want(dhcp.VerdictReleased, dhcptest.Message(theirs, dhcp.MessageTypeRelease, func(r *dhcp.Request) { r.CIAddr = a }))
+	})
+	share(g, false, true)
+	g.Now = g.Now.Add(10 * time.Minute)
+	g.Because(dhcp.VerdictNak, "its lease has not ended", dhcptest.Selecting(mine, a))
+	for range 12 {
+		if o := g.Do(dhcptest.Discover(mine, waited)); o.Reply != nil && o.Reply.YIAddr == a {
+			t.Fatal("it was offered")
+		}
+	}
+	g.Now = g.Now.Add(time.Hour)
+	g.Want(dhcp.VerdictAcked, dhcptest.Selecting(mine, a))
 }

@@ -219,10 +219,10 @@ func (x *addressIndex) own(k *packedLease) *packedLease {
 	return &l
 }
 
-// active reports whether e has a lease in force at the time now, as other clients see it: a shared one counts for sharedMargin longer.
+// active reports whether e has a lease in force at the time now, as other clients see it: a shared one counts for SharedMargin longer.
 func (e *addressState) active(now time.Time) bool {
 	if e.shared {
-		now = now.Add(-sharedMargin)
+		now = now.Add(-SharedMargin)
 	}
 	return e.lease.endsAfter(now, packedActive)
 }
@@ -298,7 +298,7 @@ func (e *addressState) end(now time.Time) int64 {
 	if held {
 		ends = e.lease.expires * int64(time.Second)
 		if e.shared && e.lease.state == packedActive {
-			ends += int64(sharedMargin)
+			ends += int64(SharedMargin)
 		}
 	}
 	if e.offered(now) && (!held || e.offeredUntil < ends) {

@@ -36,6 +36,22 @@ func (s *Shared) SyncTime(store func() time.Time) {
 	}
 }
 
+// Leases returns the shared leases that the table has, as records that the store does not have. now is the time of the store.
+func (s *Shared) Leases(now time.Time) []SharedChange {
+	s.table.mu.Lock()
+	defer s.table.mu.Unlock()
+	offset := now.Sub(s.table.tick().Round(0)).Round(time.Second)
+	var out []SharedChange
+	for _, x := range s.table.view.indexes {
+		for _, e := range x.states {
+			if x.shared && e.durable != nil {
+				out = append(out, SharedChange{Change: movedChange(dhcp.Change{Lease: e.durable.lease()}, offset)})
+			}
+		}
+	}
+	return out
+}
+
 // Apply applies records of the store of shared leases that this or another server wrote, in the order of their revisions.
 func (s *Shared) Apply(changes []SharedChange) {
 	s.table.mu.Lock()

@@ -21,6 +21,7 @@ type SharedStore interface {
 type SharedChange struct {
 	dhcp.Change
 	Revision int64 // of the record: the one that the decision was made on, or the one that was written; 0: there is none
+	Check    bool  // nothing is changed: only the revision matters
 }
 
 // SharedResult is what became of a job.
@@ -38,8 +39,8 @@ var (
 )
 
 const (
-	// sharedMargin is for how long after its end a shared lease is not given to another client. The servers' ideas of the time differ by less.
-	sharedMargin = 30 * time.Second
+	// SharedMargin is for how long after its end a shared lease is not given to another client. The servers' ideas of the time differ by less.
+	SharedMargin = time.Minute
 	// maxBindAge is how old a decision may become until its lease is bound. Later its client has given up, or this process was stopped.
 	maxBindAge = 4 * time.Second
 	maxBinding = 4   // requests under way
@@ -151,10 +152,26 @@ func (s *Shared) commitRest(changes []dhcp.Change) {
 func (s *Shared) bind(changes, rest []dhcp.Change, done func(error)) {
 	j := &sharedJob{rest: rest, done: done, began: *s.table.last.Load()}
 	for _, c := range changes {
+		c.Lease.Subnet = s.table.view.indexes.of(c.Lease.Addr).prefix
 		e := s.table.view.indexes.state(c.Lease.Addr)
 		j.follows = append(j.follows, e != nil && e.pending > 0)
 		j.changes = append(j.changes, SharedChange{Change: movedChange(c, s.offset), Revision: s.known[dhcp.AddrNumber(c.Lease.Addr)].record})
 		s.table.view.apply(c)
+	}
+	s.queue = append(s.queue, j)
+}
+
+// verify calls done when the records of the addresses are in the store as they are here, or with an error. The caller holds mu.
+func (s *Shared) verify(addrs []netip.Addr, done func(error)) {
+	j := &sharedJob{done: done, began: *s.table.last.Load()}
+	for _, a := range addrs {
+		x, e := s.table.view.indexes.of(a), s.table.view.indexes.state(a)
+		if x == nil { // briefly while a reload replaces engine and table
+			continue
+		}
+		j.follows = append(j.follows, e != nil && e.pending > 0)
+		c := SharedChange{Change: dhcp.Change{Lease: dhcp.Lease{Addr: a, Subnet: x.prefix}}, Revision: s.known[dhcp.AddrNumber(a)].record, Check: true}
+		j.changes = append(j.changes, c)
 	}
 	s.queue = append(s.queue, j)
 }
@@ -301,6 +318,11 @@ func (s *Shared) complete(j *sharedJob, r SharedResult) {
 	}
 	for _, c := range j.changes {
 		a := dhcp.AddrNumber(c.Lease.Addr)
+		if c.Check {
+			delete(s.busy, a)
+			s.resolve(a, r.Err == nil)
+			continue
+		}
 		local, written := movedChange(c.Change, -s.offset), r.Err == nil
 		if written && s.known[a].seen > r.Revision {
 			written, err = false, ErrOtherServer // a later change has arrived before this result

@@ -182,6 +182,10 @@ func (t *Table) execute(decide func(now time.Time, leases *Leases) dhcp.Decision
 		return d, false, ErrWriteBacklog // the offer to the client remains
 	}
 	t.view.applyOffer(d)
+	if len(d.Verify) > 0 && t.shared != nil && !t.closed {
+		t.shared.verify(d.Verify, func(err error) { done(d, err) })
+		return d, true, nil
+	}
 	if len(d.Changes) == 0 {
 		return d, false, nil
 	}

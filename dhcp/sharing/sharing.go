@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Member is one server of a shared subnet.
@@ -36,13 +37,21 @@ type Servers struct {
 	members []Member // sorted by name, this server included
 	live    []int    // indexes of those that are alive
 	self    int
-	usable  bool
+	state   State
 }
 
-// NewServers returns the servers of a subnet as the one named self sees them. members are the servers of the subnet; self counts as alive, and is added when missing.
-// usable reports whether leases can be bound now.
-func NewServers(self string, members []Member, usable bool) *Servers {
-	v := &Servers{members: slices.Clone(members), usable: usable}
+// State is what else a server has learned.
+type State struct {
+	Usable   bool // leases can be bound now
+	Complete bool // all servers have been alive for SettleTime, so that each has received what the others bound before
+}
+
+// SettleTime is for how long all servers must be alive to count as complete. It is longer than it takes to find that one is not.
+const SettleTime = 10 * time.Second
+
+// NewServers returns the servers of a subnet as the one named self sees them. self counts as alive, and is added when missing.
+func NewServers(self string, members []Member, state State) *Servers {
+	v := &Servers{members: slices.Clone(members), state: state}
 	byName := func(a, b Member) int { return strings.Compare(a.Name, b.Name) }
 	slices.SortFunc(v.members, byName)
 	at, found := slices.BinarySearchFunc(v.members, Member{Name: self}, byName)
@@ -60,7 +69,10 @@ func NewServers(self string, members []Member, usable bool) *Servers {
 }
 
 // Usable reports whether leases of the subnet can be bound now. If not, it is not known either which servers are alive.
-func (v *Servers) Usable() bool { return v.usable }
+func (v *Servers) Usable() bool { return v.state.Usable }
+
+// Complete reports whether all servers have been alive for SettleTime.
+func (v *Servers) Complete() bool { return v.state.Complete }
 
 // Members returns the servers of the subnet, sorted by name.
 func (v *Servers) Members() []Member { return v.members }

@@ -46,7 +46,7 @@ func TestLiveServersDivideClientsC53(t *testing.T) {
 		for n := range 3000 {
 			var mine []string
 			for i, m := range all {
-				if alive[i] && sharing.NewServers(m.Name, all, true).Mine(mac(n)) {
+				if alive[i] && sharing.NewServers(m.Name, all, sharing.State{Usable: true}).Mine(mac(n)) {
 					mine = append(mine, m.Name)
 				}
 			}
@@ -56,7 +56,7 @@ func TestLiveServersDivideClientsC53(t *testing.T) {
 			count[mine[0]]++
 		}
 		live, buckets := 0, 0
-		v := sharing.NewServers(all[len(all)-1].Name, all, true) // the last one lives in each case
+		v := sharing.NewServers(all[len(all)-1].Name, all, sharing.State{Usable: true}) // the last one lives in each case
 		for i, m := range all {
 			if alive[i] {
 				live++
@@ -79,8 +79,8 @@ func TestLiveServersDivideClientsC53(t *testing.T) {
 // C56: the addresses of live servers are disjoint, and those of a dead one are offered by the others.
 func TestSharesOfAddressesC56(t *testing.T) {
 	all := members(true, true)
-	a, b := sharing.NewServers("m0", all, true), sharing.NewServers("m1", all, true)
-	alone := sharing.NewServers("m0", members(true, false), true)
+	a, b := sharing.NewServers("m0", all, sharing.State{Usable: true}), sharing.NewServers("m1", all, sharing.State{Usable: true})
+	alone := sharing.NewServers("m0", members(true, false), sharing.State{Usable: true})
 	for i := range 200 {
 		addr := netip.AddrFrom4([4]byte{10, 20, 0, byte(i)})
 		if a.Offers(addr) == b.Offers(addr) {
@@ -94,7 +94,7 @@ func TestSharesOfAddressesC56(t *testing.T) {
 
 // A server that is not registered yet counts as a member.
 func TestServersIncludeThisOne(t *testing.T) {
-	v := sharing.NewServers("m9", members(true, true), true)
+	v := sharing.NewServers("m9", members(true, true), sharing.State{Usable: true})
 	if len(v.Members()) != 3 || v.Buckets("m9") == 0 {
 		t.Errorf("%+v", v.Members())
 	}

@@ -29,7 +29,7 @@ func appendChanges(b []byte, changes []dhcp.Change) []byte {
 			b = append(b, 0)
 			continue
 		}
-		lease = appendLease(lease[:0], c.Lease)
+		lease = AppendLease(lease[:0], c.Lease)
 		record = dbfile.AppendRecord(record[:0], tableLeases, key, lease)
 		b = binary.AppendUvarint(b, uint64(len(record))+1)
 		b = append(b, record...)
@@ -63,7 +63,8 @@ func readChanges(b []byte, records map[string][]byte) error {
 
 func appendBytes(b, v []byte) []byte { return append(binary.AppendUvarint(b, uint64(len(v))), v...) }
 
-func appendLease(b []byte, l dhcp.Lease) []byte {
+// AppendLease appends all of a lease but its address to b, in the form that ReadLease reads.
+func AppendLease(b []byte, l dhcp.Lease) []byte {
 	var flags byte
 	if l.Phone {
 		flags |= leasePhone
@@ -85,9 +86,9 @@ func appendLease(b []byte, l dhcp.Lease) []byte {
 	return b
 }
 
-// readLease reads all of a lease but its address. Nothing of it points into b. What follows the texts that are known here
+// ReadLease reads what AppendLease wrote: all of a lease but its address. Nothing of it points into b. What follows the texts that are known here
 // is left alone.
-func readLease(b []byte) (dhcp.Lease, error) {
+func ReadLease(b []byte) (dhcp.Lease, error) {
 	var l dhcp.Lease
 	switch {
 	case len(b) < 8 || b[0] < leaseWithoutRelay:

@@ -290,7 +290,7 @@ func (db *DB) LoadLeases(f func(dhcp.Lease) error) error {
 			return nil // damaged: it is logged and counted
 		}
 		addr, ok := netip.AddrFromSlice(k)
-		l, err := readLease(payload)
+		l, err := ReadLease(payload)
 		l.Addr = addr
 		switch {
 		case errors.Is(err, dbfile.ErrNewer):

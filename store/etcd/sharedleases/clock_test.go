@@ -1,0 +1,140 @@
+package sharedleases
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// oneClock is a Store that has the clock alone.
+type oneClock struct {
+	revision int64
+	value    []byte
+	cut      bool
+}
+
+func (s *oneClock) Txn(_ context.Context, t Txn) (TxnResult, error) {
+	if s.cut {
+		return TxnResult{}, context.DeadlineExceeded
+	}
+	if t.If[0].Revision != s.revision {
+		return TxnResult{Revision: s.revision, Read: s.records()}, nil
+	}
+	s.revision++
+	s.value = t.Then[0].Value
+	return TxnResult{Done: true, Revision: s.revision}, nil
+}
+
+func (s *oneClock) records() []Record {
+	if s.revision == 0 {
+		return nil
+	}
+	return []Record{{Key: clockKey, Value: s.value, Revision: s.revision}}
+}
+
+func (s *oneClock) List(context.Context, string) ([]Record, int64, error) {
+	if s.cut {
+		return nil, 0, context.DeadlineExceeded
+	}
+	return s.records(), s.revision, nil
+}
+
+func (s *oneClock) Watch(context.Context, string, int64, func([]Record)) error { return nil }
+
+func newClock(s Store) *clock {
+	began := time.Now()
+	return &clock{store: s, elapsed: func() time.Duration { return time.Since(began) }}
+}
+
+func (c *clock) mustUpdate(t *testing.T) {
+	t.Helper()
+	if exists, err := c.update(t.Context()); err != nil || !exists {
+		t.Fatal(exists, err)
+	}
+}
+
+// A member that starts does not take the time that it finds for the present one: another that was cut off may be hours ahead.
+func TestClockIsNotKnownBeforeItAdvances(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &oneClock{}
+		start := time.Unix(1e9, 0).UTC()
+		a := newClock(s)
+		if err := a.create(t.Context(), start); err != nil {
+			t.Fatal(err)
+		}
+		a.mustUpdate(t)
+		if a.fresh() || !a.now().IsZero() {
+			t.Fatal("known by its first reading")
+		}
+		a.mustUpdate(t)
+		if !a.fresh() || !a.now().Equal(start) {
+			t.Fatalf("fresh %v, at %s", a.fresh(), a.now())
+		}
+		time.Sleep(time.Hour) // no member advances it
+		if a.fresh() {
+			t.Error("fresh without a reading for an hour")
+		}
+		b := newClock(s)
+		b.mustUpdate(t)
+		if b.fresh() || !b.now().IsZero() {
+			t.Error("the other member takes the old time for the present one")
+		}
+		a.mustUpdate(t) // a catches up
+		b.mustUpdate(t)
+		if want := start.Add(time.Hour); !b.fresh() || b.now().Before(want) || b.now().After(want.Add(time.Second)) {
+			t.Errorf("fresh %v, at %s", b.fresh(), b.now())
+		}
+	})
+}
+
+// A member that was cut off is never behind the others, whatever they do meanwhile.
+func TestClockThatIsCutOffIsNotBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &oneClock{}
+		a, b := newClock(s), newClock(s)
+		_ = a.create(t.Context(), time.Unix(1e9, 0))
+		for range 3 {
+			a.mustUpdate(t)
+			b.mustUpdate(t)
+		}
+		for range 1000 {
+			time.Sleep(clockEvery)
+			b.mustUpdate(t)
+			if a.now().Before(b.now()) {
+				t.Fatalf("%s is before %s", a.now(), b.now())
+			}
+		}
+		if ahead := a.now().Sub(b.now()); ahead > 5*time.Second {
+			t.Errorf("%s ahead after 2,000 seconds", ahead)
+		}
+		s.cut = true
+		if _, err := b.update(t.Context()); err == nil {
+			t.Error("no error")
+		}
+		time.Sleep(clockFresh + time.Second)
+		if b.fresh() {
+			t.Error("fresh without etcd")
+		}
+	})
+}
+
+// A store that has lost its data, or went back to an older copy, binds nothing.
+func TestClockThatIsGoneIsNotFresh(t *testing.T) {
+	for name, lose := range map[string]func(*oneClock){"lost": func(s *oneClock) { s.revision = 0 }, "older": func(s *oneClock) { s.revision = 1 }} {
+		s := &oneClock{}
+		c := newClock(s)
+		_ = c.create(t.Context(), time.Unix(1e9, 0))
+		for range 4 {
+			c.mustUpdate(t)
+		}
+		c.mu.Lock()
+		c.received -= advanceAfter // as if it were due
+		c.mu.Unlock()
+		c.mustUpdate(t)
+		lose(s)
+		if _, err := c.update(t.Context()); err != errClockGone || c.fresh() {
+			t.Errorf("%s: %v, fresh %v", name, err, c.fresh())
+		}
+	}
+}

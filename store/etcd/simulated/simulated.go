@@ -1,0 +1,289 @@
+// Package simulated is the part of etcd that shared leases need, in memory, behind a network that delays, loses and is cut. It is for
+// simulations in testing/synctest.
+package simulated
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"plugtone/store/etcd/sharedleases"
+)
+
+// ErrCompacted ends a watch whose changes are no longer kept.
+var ErrCompacted = errors.New("simulated: the revision has been compacted")
+
+// Store is one etcd cluster.
+type Store struct {
+	mu       sync.Mutex
+	revision int64
+	records  map[string]sharedleases.Record
+	changes  []sharedleases.Record // in order
+	compact  int64                 // changes up to this revision are gone
+	grown    chan struct{}         // closed when changes grows
+
+	Written func(sharedleases.Record) // receives each change; it must not call the store
+}
+
+// New returns an empty store.
+func New() *Store {
+	return &Store{records: map[string]sharedleases.Record{}, revision: 1, grown: make(chan struct{})}
+}
+
+// Txn implements sharedleases.Store.
+func (s *Store) Txn(_ context.Context, t sharedleases.Txn) (sharedleases.TxnResult, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range t.If {
+		if s.records[c.Key].Revision != c.Revision {
+			return s.otherwise(t), nil
+		}
+	}
+	if len(t.Then) > 0 {
+		s.revision++
+	}
+	for _, w := range t.Then {
+		r := sharedleases.Record{Key: w.Key, Value: slices.Clone(w.Value), Revision: s.revision, Deleted: w.Delete}
+		if w.Delete {
+			delete(s.records, w.Key)
+		} else {
+			s.records[w.Key] = r
+		}
+		s.changes = append(s.changes, r)
+		if s.Written != nil {
+			s.Written(r)
+		}
+	}
+	close(s.grown)
+	s.grown = make(chan struct{})
+	return sharedleases.TxnResult{Done: true, Revision: s.revision}, nil
+}
+
+func (s *Store) otherwise(t sharedleases.Txn) sharedleases.TxnResult {
+	r := sharedleases.TxnResult{Revision: s.revision}
+	for _, key := range t.Else {
+		if rec, ok := s.records[key]; ok {
+			r.Read = append(r.Read, rec)
+		}
+	}
+	return r
+}
+
+// List implements sharedleases.Store.
+func (s *Store) List(_ context.Context, prefix string) (out []sharedleases.Record, revision int64, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.records {
+		if strings.HasPrefix(r.Key, prefix) {
+			out = append(out, r)
+		}
+	}
+	slices.SortFunc(out, func(a, b sharedleases.Record) int { return strings.Compare(a.Key, b.Key) })
+	return out, s.revision, nil
+}
+
+// Watch implements sharedleases.Store.
+func (s *Store) Watch(ctx context.Context, prefix string, from int64, f func([]sharedleases.Record)) error {
+	for {
+		s.mu.Lock()
+		var out []sharedleases.Record
+		for _, r := range s.changes {
+			if r.Revision >= from && strings.HasPrefix(r.Key, prefix) {
+				out = append(out, r)
+			}
+		}
+		lost, grown := from <= s.compact, s.grown
+		next := s.revision + 1
+		s.mu.Unlock()
+		if lost {
+			return ErrCompacted
+		}
+		if from = next; len(out) > 0 {
+			f(out)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-grown:
+		}
+	}
+}
+
+// Compact removes the changes so far: a watch from one of them fails.
+func (s *Store) Compact() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.compact, s.changes = s.revision, nil
+}
+
+// Client is a member's connection to a store.
+type Client struct {
+	store *Store
+	rand  func(n int) int // a number below n
+
+	mu        sync.Mutex
+	cut       bool          // nothing passes
+	stop      chan struct{} // while the member is stopped: closed when it goes on
+	slow      time.Duration // the most that one way takes
+	stopAtTxn bool
+	lose      int           // one in so many requests, or their answers, is lost; 0: none
+	ended     chan struct{} // closed to end them
+}
+
+// NewClient returns a connection. rand(n) returns a number below n; it is called from many goroutines.
+func (s *Store) NewClient(rand func(n int) int) *Client {
+	return &Client{store: s, rand: rand, ended: make(chan struct{})}
+}
+
+// Network sets how long a message takes at most, and that one in lose is lost.
+func (c *Client) Network(slow time.Duration, lose int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.slow, c.lose = slow, lose
+}
+
+// Cut cuts the connection, or joins it again: then watches end.
+func (c *Client) Cut(cut bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cut && !cut {
+		close(c.ended)
+		c.ended = make(chan struct{})
+	}
+	c.cut = cut
+}
+
+// Stop stops the member: what it has sent goes on, and it receives nothing until GoOn.
+func (c *Client) Stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stop == nil {
+		c.stop = make(chan struct{})
+	}
+}
+
+// StopAtTxn stops the member when its next transaction is done, before it has the answer.
+func (c *Client) StopAtTxn() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stopAtTxn = true
+}
+
+// GoOn ends a stop.
+func (c *Client) GoOn() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopAtTxn = false; c.stop != nil {
+		close(c.stop)
+		c.stop = nil
+	}
+}
+
+// Stopped reports whether the member is stopped.
+func (c *Client) Stopped() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stop != nil
+}
+
+// Connected reports whether the member reaches the store.
+func (c *Client) Connected() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.cut && c.stop == nil
+}
+
+// way takes the time of one way, and returns an error when the message is lost. lose: it may be, even while the connection is not cut.
+func (c *Client) way(ctx context.Context, lose bool) error {
+	c.mu.Lock()
+	slow, lost := c.slow, c.cut || lose && c.lose > 0 && c.rand(c.lose) == 0
+	c.mu.Unlock()
+	if lost {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	if slow > 0 {
+		t := time.NewTimer(time.Duration(c.rand(int(slow))))
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// running waits until the member is not stopped.
+func (c *Client) running() {
+	for {
+		c.mu.Lock()
+		stop := c.stop
+		c.mu.Unlock()
+		if stop == nil {
+			return
+		}
+		<-stop
+	}
+}
+
+// call does f on the store, with the network in between. What is sent is done, whether or not the answer arrives.
+func (c *Client) call(ctx context.Context, f func()) error {
+	c.running()
+	if err := c.way(ctx, true); err != nil {
+		c.running()
+		return err
+	}
+	f()
+	err := c.way(ctx, true)
+	c.running() // the answer is there, or the time has passed, while the member is stopped
+	return err
+}
+
+// Txn implements sharedleases.Store.
+func (c *Client) Txn(ctx context.Context, t sharedleases.Txn) (r sharedleases.TxnResult, err error) {
+	err = c.call(ctx, func() {
+		r, _ = c.store.Txn(ctx, t)
+		c.mu.Lock()
+		stop := c.stopAtTxn && len(t.Then) > 0 && t.Then[0].Key != "clock"
+		c.mu.Unlock()
+		if stop {
+			c.Stop()
+		}
+	})
+	if err != nil {
+		return sharedleases.TxnResult{}, err
+	}
+	return r, nil
+}
+
+// List implements sharedleases.Store.
+func (c *Client) List(ctx context.Context, prefix string) (out []sharedleases.Record, revision int64, err error) {
+	err = c.call(ctx, func() { out, revision, _ = c.store.List(ctx, prefix) })
+	return out, revision, err
+}
+
+// Watch implements sharedleases.Store.
+func (c *Client) Watch(ctx context.Context, prefix string, from int64, f func([]sharedleases.Record)) error {
+	c.mu.Lock()
+	ended := c.ended
+	c.mu.Unlock()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-ended:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return c.store.Watch(ctx, prefix, from, func(records []sharedleases.Record) {
+		if c.way(ctx, false) == nil { // while the connection is cut it waits, and ends with it
+			c.running()
+			f(records)
+		}
+	})
+}
