@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/netip"
@@ -18,9 +17,11 @@ import (
 
 	"plugtone/admin/feed"
 	"plugtone/admin/recent"
+	"plugtone/daemon/cluster"
 	"plugtone/daemon/config"
 	"plugtone/daemon/health"
 	"plugtone/daemon/memorylimit"
+	"plugtone/daemon/neighbors"
 	"plugtone/daemon/observe"
 	"plugtone/daemon/push"
 	"plugtone/daemon/states"
@@ -95,6 +96,7 @@ type Daemon struct {
 	links         atomic.Pointer[[]netip.Prefix] // attached to this host
 	hostChanges   chan struct{}                  // holds a token when links, addresses or routes may have changed
 	table         *leasetable.Table
+	cluster       *cluster.Cluster // nil: a single appliance
 	service       *provision.Service
 	index         *deviceindex.Index
 	memory        *memorylimit.Limit
@@ -170,9 +172,8 @@ func (d *Daemon) build(p *runtimeConfig) (err error) {
 	}
 	d.certs = &certificates{}
 	d.installCertificates(certs, p)
-	d.table = leasetable.NewTable(p.dhcp, leaseWriter{d}, d.opts.Now)
-	if err := d.table.Load(d.store.LoadLeases); err != nil {
-		return fmt.Errorf("load leases: %w", err)
+	if err := openLeases(d, p); err != nil {
+		return err
 	}
 	if d.usage, err = usage.Open(usage.Config{Stats: d.table.Stats, Store: d.store.Usage(), Now: d.opts.Now, Log: d.log}); err != nil {
 		return err
@@ -211,7 +212,7 @@ func (d *Daemon) build(p *runtimeConfig) (err error) {
 func buildService(d *Daemon) (err error) {
 	d.service, err = provision.New(provision.Config{
 		Upstream: d.upstreams, Records: d.store, Leases: d.table, Packs: d.packs, Site: d.site, Fetches: d.store.Fetches, Timeline: d.store.Timeline, Files: d.files, Uploads: d.uploads, Now: d.opts.Now,
-		Neighbor: newNeighbors(d.opts.Now).of, Event: func(e trust.Event) { d.observe.TrustEvent(e) }, Used: d.credentials.used.add, Windows: d.store, Resets: d.store, Probe: addressProber{d}, Registration: d.registrations.Of,
+		Neighbor: neighbors.New(d.opts.Now).Of, Event: func(e trust.Event) { d.observe.TrustEvent(e) }, Used: d.credentials.used.add, Windows: d.store, Resets: d.store, Probe: addressProber{d}, Registration: d.registrations.Of,
 	})
 	return err
 }
@@ -231,7 +232,7 @@ func (d *Daemon) buildDHCP(p *runtimeConfig) error {
 		return err
 	}
 	d.dhcp, err = server.New(server.Config{
-		Interfaces: p.interfaces(), Now: d.opts.Now, Log: d.log,
+		Interfaces: p.interfaces(), Now: d.opts.Now, Log: d.log, Sharing: d.cluster.Sharing,
 		Observer: server.Observer{Decided: d.observe.Decided, Dropped: d.observe.Dropped, Fallback: d.observe.Fallback, OtherServer: d.observe.OtherServer, LinksChanged: d.hostChanged},
 	}, engine, d.table)
 	return err
@@ -273,6 +274,7 @@ func (d *Daemon) Close() error {
 		errs = append(errs, d.upstreams.Close())
 		d.upstreams = nil
 	}
+	errs = append(errs, d.cluster.Close())
 	if d.store != nil {
 		if d.service != nil {
 			errs = append(errs, d.service.Close())

@@ -58,6 +58,7 @@ func (d *Daemon) apply(force bool) error {
 	if err := d.refusal(p); err != nil && !force {
 		return err
 	}
+	keepShared(&p.dhcp, d.first.cfg)
 	certs, err := loadCertificates(p.cfg, ownNames(p, readHost()))
 	if err != nil {
 		return err

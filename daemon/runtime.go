@@ -163,10 +163,15 @@ func siteOf(c *config.Config) *fleet.Site {
 
 // nextServer returns the address of this host that phones in the subnet are sent to; zero while it is unknown.
 func nextServer(s dhcp.Subnet) netip.Addr {
-	switch {
-	case s.NextServer.IsValid():
+	if s.NextServer.IsValid() {
 		return s.NextServer
-	case s.Interface != "":
+	}
+	return serverID(s)
+}
+
+// serverID returns the address of this host from which it answers DHCP in the subnet; zero while it is unknown.
+func serverID(s dhcp.Subnet) netip.Addr {
+	if s.Interface != "" {
 		return addressOn(s.Interface, s.Prefix)
 	}
 	return addressTowards(s.Prefix)
@@ -200,8 +205,27 @@ func (p *runtimeConfig) needsRestart(new *runtimeConfig) []string {
 	differs("admin.listen", slices.Equal(a.Admin.Listen, b.Admin.Listen))
 	differs("metrics.listen", slices.Equal(a.Metrics.Listen, b.Metrics.Listen))
 	differs("provisioning.pnp", a.Provisioning.PnP.Enabled == b.Provisioning.PnP.Enabled)
+	differs("dhcp.subnets[].shared", slices.Equal(sharedSubnets(a), sharedSubnets(b)))
 	differs("timeline", a.Timeline == b.Timeline)
 	differs("log.format", a.Log.Format == b.Log.Format)
 	differs("cluster", reflect.DeepEqual(a.Cluster, b.Cluster))
 	return keys
+}
+
+// sharedSubnets lists the subnets that several members of the cluster serve.
+func sharedSubnets(c *config.Config) (out []netip.Prefix) {
+	for _, s := range c.DHCP.Subnets {
+		if s.Shared {
+			out = append(out, s.Prefix)
+		}
+	}
+	return out
+}
+
+// keepShared makes the subnets of c shared that were at start, and no other.
+func keepShared(c *dhcp.Config, first *config.Config) {
+	shared := sharedSubnets(first)
+	for i := range c.Subnets {
+		c.Subnets[i].Shared = slices.Contains(shared, c.Subnets[i].Prefix)
+	}
 }

@@ -49,6 +49,9 @@ func (d *Daemon) stages() []stage {
 		{"store", d.store.Run},
 		{"leases", func(ctx context.Context, ready func()) error { ready(); return d.table.Run(ctx) }},
 	}
+	if d.cluster != nil {
+		storage = append(storage, task{"cluster", func(ctx context.Context, ready func()) error { ready(); d.cluster.Run(ctx); return nil }})
+	}
 	for _, t := range append(slices.Clone(storage), second...) {
 		d.tasks = append(d.tasks, t.name)
 	}

@@ -103,6 +103,7 @@ func (r reporter) warnings() []string {
 		}
 	}
 	out = append(out, r.d.upstreams.Warnings()...)
+	out = append(out, r.d.cluster.Warnings()...)
 	return append(out, r.damageWarnings()...)
 }
 

@@ -2,10 +2,13 @@ package daemon
 
 import (
 	"cmp"
+	"fmt"
 	"os"
 	"time"
 
+	"plugtone/daemon/cluster"
 	"plugtone/daemon/config"
+	"plugtone/dhcp/leasetable"
 	"plugtone/store"
 	"plugtone/store/events"
 	"plugtone/store/leases"
@@ -19,6 +22,23 @@ func (d *Daemon) storeConfig(c *config.Config) store.Config {
 		Dir: c.DataDir, Configuration: c.Path, KeyFile: cmp.Or(d.opts.KeyFile, keyFile(c.DataDir)), Now: d.opts.Now, Log: d.log, Registerer: d.metrics.Registry, CheckCommand: d.opts.CheckCommand,
 		TimelineEntries: c.Timeline.PerPhone, TimelineStrangers: c.Timeline.Strangers, TimelineMaxSize: c.Timeline.MaxSize,
 	}
+}
+
+// openLeases makes the lease table. In a cluster it binds the leases of shared subnets in etcd.
+func openLeases(d *Daemon, p *runtimeConfig) (err error) {
+	d.table = leasetable.NewTable(p.dhcp, leaseWriter{d}, d.opts.Now)
+	if p.cfg.Cluster.Enabled() {
+		d.cluster, err = cluster.Open(cluster.Config{
+			Cluster: p.cfg.Cluster, Version: d.opts.Version, Subnets: p.dhcp.Subnets, ServerID: serverID, Now: d.opts.Now, Log: d.log, Registerer: d.metrics.Registry,
+		}, d.table)
+		if err != nil {
+			return err
+		}
+	}
+	if err := d.table.Load(d.store.LoadLeases); err != nil {
+		return fmt.Errorf("load leases: %w", err)
+	}
+	return nil
 }
 
 // keyFile returns where the key of the records in a data directory is.

@@ -30,6 +30,9 @@ func (r *reader) check(c *Config, places map[int]*subnetPlaces) {
 			continue
 		}
 		r.checkSubnet(s, p)
+		if s.Shared && !c.Cluster.Enabled() {
+			r.problemPath(p.at+".shared", "true", "several servers can share a subnet in a cluster only: write cluster, or leave shared out")
+		}
 		for j := range i {
 			if o := c.DHCP.Subnets[j]; o.Prefix.IsValid() && o.Prefix.Overlaps(s.Prefix) {
 				r.problemPath(p.at+".subnet", s.Prefix.String(), "overlaps %s of dhcp.subnets[%d]", o.Prefix, j)

@@ -124,7 +124,7 @@ func TestContractExample(t *testing.T) {
 		t.Errorf("(-want +got) %s", diff)
 	}
 	p := got.ProblemAt("provisioning.experimental_packs[0]", "no pack")
-	if want := `x.yaml:39:24: provisioning.experimental_packs[0]: "avaya": no pack`; p.Error() != want {
+	if want := `x.yaml:40:24: provisioning.experimental_packs[0]: "avaya": no pack`; p.Error() != want {
 		t.Errorf("got %s, want %s", p.Error(), want)
 	}
 }
@@ -142,7 +142,7 @@ func contractExample(dir string) *Config {
 				Relays:  []netip.Addr{ip("10.20.0.3"), ip("192.0.2.1")}, Routers: []netip.Addr{ip("10.20.0.1")},
 				DNSServers: []netip.Addr{ip("10.20.0.1"), ip("9.9.9.9")}, NTPServers: []netip.Addr{ip("10.20.0.1")},
 				DomainName: "voice.example.net", LeaseTime: 48 * time.Hour, OtherLeaseTime: 30 * time.Minute, VoiceVLAN: 20,
-				TrustOption82: true, NextServer: ip("10.20.0.2"), ProvisioningURL: "http://prov.example.net/",
+				TrustOption82: true, Shared: true, NextServer: ip("10.20.0.2"), ProvisioningURL: "http://prov.example.net/",
 				Options: []dhcp.Option{{Code: 42, Data: []byte{10, 20, 0, 1}}, {Code: 150, Data: []byte{10, 20, 0, 2}}},
 			}}, {Settings: setting.Values{}, Subnet: dhcp.Subnet{
 			Prefix: netip.MustParsePrefix("10.30.0.0/24"), Phones: "provision", LeaseTime: 5 * time.Minute, OtherLeaseTime: 5 * time.Minute,

@@ -168,6 +168,7 @@ func (r *reader) subnet(n *yaml.Node, path string, s *fleet.Subnet, p *subnetPla
 		"other_lease_time": r.toDuration(&s.OtherLeaseTime, minLease, maxLease),
 		"voice_vlan":       r.toInt(&s.VoiceVLAN, 0, 4094),
 		"trust_option82":   r.toBool(&s.TrustOption82),
+		"shared":           r.toBool(&s.Shared),
 		"next_server":      r.toAddr(&s.NextServer),
 		"provisioning_url": r.toURL(&s.ProvisioningURL),
 		"settings":         func(n *yaml.Node, at string) { r.settings(n, at, s.Settings) },

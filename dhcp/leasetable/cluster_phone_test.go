@@ -157,7 +157,7 @@ func (p *phone) discover(ctx context.Context) {
 func (p *phone) extend(ctx context.Context, to netip.Addr) {
 	tries := 2
 	if p.c.random(3) == 0 {
-		tries = 40 // it waits for as long as its lease lasts, or longer
+		tries = 100 // it goes on when its lease has ended
 	}
 	p.take(p.exchange(ctx, dhcp.MessageTypeRequest, to, tries, func(r *dhcp.Request) { r.CIAddr = p.addr }))
 }

@@ -1,4 +1,5 @@
-package daemon
+// Package neighbors reads the kernel's neighbour table: which hardware address is at an address of an attached link.
+package neighbors
 
 import (
 	"net/netip"
@@ -12,12 +13,12 @@ import (
 
 // How old the copy of the neighbour table may be: a phone that has just spoken to us must be in it.
 const (
-	neighborsAge  = time.Second
-	neighborsMiss = 100 * time.Millisecond
+	maxAge  = time.Second
+	missAge = 100 * time.Millisecond
 )
 
-// neighbors is the kernel's neighbour table, read at most so often.
-type neighbors struct {
+// Table is the kernel's neighbour table, read at most so often.
+type Table struct {
 	now  func() time.Time
 	read func() (map[netip.Addr]dhcp.MAC, error)
 
@@ -26,14 +27,14 @@ type neighbors struct {
 	at    time.Time
 }
 
-// of finds who is at addr. A table that can't be read proves nothing.
-func (n *neighbors) of(addr netip.Addr) (dhcp.MAC, bool) {
+// Of finds who is at addr. A table that can't be read proves nothing.
+func (n *Table) Of(addr netip.Addr) (dhcp.MAC, bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	now := n.now()
 	mac, ok := n.table[addr]
 	age := now.Sub(n.at)
-	if n.at.IsZero() || age < 0 || age >= neighborsAge || !ok && age >= neighborsMiss {
+	if n.at.IsZero() || age < 0 || age >= maxAge || !ok && age >= missAge {
 		table, err := n.read()
 		if err != nil {
 			table = nil
@@ -61,4 +62,5 @@ func readNeighbors() (map[netip.Addr]dhcp.MAC, error) {
 	return out, nil
 }
 
-func newNeighbors(now func() time.Time) *neighbors { return &neighbors{now: now, read: readNeighbors} }
+// New returns the table; now is the clock.
+func New(now func() time.Time) *Table { return &Table{now: now, read: readNeighbors} }

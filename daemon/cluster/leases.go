@@ -1,0 +1,199 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"plugtone/dhcp/leasetable"
+	"plugtone/dhcp/sharing"
+	"plugtone/store/etcd"
+	"plugtone/store/etcd/sharedleases"
+)
+
+// viewEvery is how often it is computed who answers which clients, besides when the members change.
+const viewEvery = time.Second
+
+// leases binds the leases of shared subnets, and keeps who answers which clients.
+type leases struct {
+	m       *Cluster
+	shared  []netip.Prefix
+	store   *sharedleases.Leases
+	table   *leasetable.Shared
+	changed chan struct{} // holds a token when the members or the state of etcd may have changed
+	now     atomic.Pointer[sharing.Subnets]
+
+	mu        sync.Mutex
+	completes map[netip.Prefix]time.Duration // since when all members of a subnet are alive
+	unusable  time.Time                      // since when no lease can be bound; zero: they can
+}
+
+func newLeases(m *Cluster, table *leasetable.Table) (*leases, error) {
+	l := &leases{m: m, changed: make(chan struct{}, 1), completes: map[netip.Prefix]time.Duration{}, unusable: m.cfg.Now()}
+	for _, s := range m.cfg.Subnets {
+		if s.Shared {
+			l.shared = append(l.shared, s.Prefix)
+		}
+	}
+	l.now.Store(&sharing.Subnets{})
+	m.members.Notify(l.wake)
+	if len(l.shared) == 0 {
+		return l, nil
+	}
+	l.store = sharedleases.New(context.Background(), sharedleases.Config{
+		Store: sharedleases.Etcd(m.client), Subnets: l.shared, Elapsed: elapsed, Wall: m.cfg.Now, Log: m.cfg.Log, Changed: l.wake,
+	})
+	l.table = table.Share(l.store)
+	l.update()
+	return l, m.cfg.Registerer.Register(collector{l})
+}
+
+func (l *leases) wake() {
+	select {
+	case l.changed <- struct{}{}:
+	default:
+	}
+}
+
+// run registers this member, follows the others and the shared leases, until ctx ends.
+func (l *leases) run(ctx context.Context) {
+	var tasks sync.WaitGroup
+	defer tasks.Wait()
+	tasks.Go(func() { l.m.members.Run(ctx) })
+	if l.store != nil {
+		tasks.Go(func() { l.store.Run(ctx, l.table) })
+	}
+	tick := time.NewTicker(viewEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-l.changed:
+		case <-tick.C:
+			l.m.members.SetSelf(l.m.self()) // an address of this host may have come or gone
+		}
+		l.update()
+	}
+}
+
+// update computes who answers which clients.
+func (l *leases) update() {
+	if l.store == nil {
+		return
+	}
+	members, _ := l.m.members.List()
+	usable, connected := l.store.Usable(), l.m.members.Connected() == nil
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	subnets := sharing.Subnets{}
+	for _, p := range l.shared {
+		servers, all := serversOf(p, l.m.cfg.Cluster.Name, members)
+		if !all || !connected {
+			delete(l.completes, p)
+		} else if _, ok := l.completes[p]; !ok {
+			l.completes[p] = elapsed()
+		}
+		since, complete := l.completes[p]
+		complete = complete && elapsed()-since >= sharing.SettleTime
+		subnets[p] = sharing.NewServers(l.m.cfg.Cluster.Name, servers, sharing.State{Usable: usable, Complete: complete})
+	}
+	l.now.Store(&subnets)
+	switch {
+	case usable && !l.unusable.IsZero():
+		l.unusable = time.Time{}
+		l.m.cfg.Log.Info("leases of shared subnets are bound in etcd")
+	case !usable && l.unusable.IsZero():
+		l.unusable = l.m.cfg.Now()
+		l.m.cfg.Log.Error("etcd is not reachable: phones keep the leases that they have in shared subnets, and new ones get no address")
+	}
+}
+
+// serversOf returns the members that share the subnet, and whether all of them are alive.
+func serversOf(p netip.Prefix, self string, members []etcd.Member) (out []sharing.Member, all bool) {
+	all = true
+	for _, m := range members {
+		i := slices.IndexFunc(m.Subnets, func(s etcd.Subnet) bool { return s.Prefix == p && s.Shared })
+		if i < 0 {
+			continue
+		}
+		out = append(out, sharing.Member{Name: m.Name, ServerID: m.Subnets[i].ServerID, Alive: m.Alive})
+		all = all && (m.Alive || m.Name == self)
+	}
+	return out, all
+}
+
+// Sharing returns who answers which clients in shared subnets.
+func (m *Cluster) Sharing() sharing.Subnets {
+	if m == nil {
+		return nil
+	}
+	return *m.leases.now.Load()
+}
+
+// Serving is a member's part in a shared subnet.
+type Serving struct {
+	Subnet   netip.Prefix
+	Member   string
+	ServerID netip.Addr
+	Alive    bool
+	Percent  int // of the clients that it answers
+}
+
+// Serving lists who answers which clients, by subnet and member. usable is false while no lease can be bound.
+func (m *Cluster) Serving() (out []Serving, usable bool) {
+	usable = true
+	for p, s := range m.Sharing() {
+		usable = s.Usable()
+		for _, x := range s.Members() {
+			out = append(out, Serving{Subnet: p, Member: x.Name, ServerID: x.ServerID, Alive: x.Alive, Percent: s.Buckets(x.Name) * 100 / 256})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Serving) int { return a.Subnet.Addr().Compare(b.Subnet.Addr()) })
+	return out, usable
+}
+
+// Warnings returns what needs attention.
+func (m *Cluster) Warnings() []string {
+	if m == nil || m.leases.store == nil {
+		return nil
+	}
+	m.leases.mu.Lock()
+	since := m.leases.unusable
+	m.leases.mu.Unlock()
+	if since.IsZero() {
+		return nil
+	}
+	return []string{fmt.Sprintf("etcd has not been reachable since %s: phones keep the leases that they have in shared subnets, and new ones get no address; look at etcd and the network to it",
+		since.UTC().Format(time.RFC3339))}
+}
+
+// collector exports the metrics of shared leases.
+type collector struct{ l *leases }
+
+var (
+	leasesDesc = prometheus.NewDesc("plugtone_cluster_leases_total", "Leases of shared subnets that this member tried to bind in etcd, by outcome.", []string{"outcome"}, nil)
+	usableDesc = prometheus.NewDesc("plugtone_cluster_leases_usable", "1 while leases of shared subnets can be bound in etcd.", nil, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (collector) Describe(out chan<- *prometheus.Desc) { out <- leasesDesc; out <- usableDesc }
+
+// Collect implements prometheus.Collector.
+func (c collector) Collect(out chan<- prometheus.Metric) {
+	s := c.l.store.Stats()
+	for outcome, n := range map[string]int64{"bound": s.Bound, "conflict": s.Conflicts, "failed": s.Failed} {
+		out <- prometheus.MustNewConstMetric(leasesDesc, prometheus.CounterValue, float64(n), outcome)
+	}
+	usable := 0.0
+	if c.l.store.Usable() {
+		usable = 1
+	}
+	out <- prometheus.MustNewConstMetric(usableDesc, prometheus.GaugeValue, usable)
+}
