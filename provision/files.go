@@ -14,22 +14,38 @@ import (
 
 // Files lists what the phone would be given, in the order it requests them. A zero subnet means the phone's own.
 func (s *Service) Files(ctx context.Context, mac dhcp.MAC, subnet netip.Prefix) ([]FileInfo, error) {
-	d, p, err := s.previewPhone(mac, subnet)
-	if err != nil {
+	list, err := s.files(ctx, Request{As: mac, Subnet: subnet})
+	if list == nil || err != nil {
 		return nil, err
 	}
-	if d.Vendor == "" {
-		return nil, nil
+	out := make([]FileInfo, len(list))
+	for i := range list {
+		out[i] = list[i].FileInfo
 	}
+	return out, nil
+}
+
+// Masked is Files with the rendered bytes, secrets masked. Digests are of these.
+func (s *Service) Masked(ctx context.Context, mac dhcp.MAC) ([]FileContent, error) {
+	return s.files(ctx, Request{As: mac, Masked: true, Uncached: true})
+}
+
+func (s *Service) files(ctx context.Context, r Request) ([]FileContent, error) {
+	d, p, err := s.previewPhone(r.As, r.Subnet)
+	if err != nil || d.Vendor == "" {
+		return nil, err
+	}
+	r.As = d.MAC
 	vendor, ok := s.c.Packs().Vendor(d.Vendor)
 	if !ok {
 		return nil, fmt.Errorf("%w: device %s: there is no vendor pack %q", fleet.ErrInternal, d.MAC, d.Vendor)
 	}
-	out := []FileInfo{}
+	out := []FileContent{}
 	for _, f := range vendor.Files(p) {
-		p := s.preview(ctx, Request{Name: f.Name, As: d.MAC, Subnet: subnet}).product
+		r.Name = f.Name
+		p := s.preview(ctx, r).product
 		p.discard()
-		out = append(out, p.info())
+		out = append(out, FileContent{FileInfo: p.info(), Body: p.Body})
 	}
 	return out, nil
 }

@@ -57,6 +57,7 @@ type fileKey struct {
 	model     string
 	subnet    netip.Prefix
 	anonymous bool
+	masked    bool
 	year      int
 }
 

@@ -75,6 +75,9 @@ func (s producer) phone(q fileRequest, r *rendering) (p phonefile.Phone, err err
 	if q.file.match.Kind == phonefile.KindCommon {
 		p = resolve.WithoutSecrets(p)
 	}
+	if q.Masked {
+		p = resolve.Masked(p)
+	}
 	return p, err
 }
 
@@ -98,7 +101,7 @@ func (q fileRequest) fileKey(subnet fleet.Subnet, anonymous bool) fileKey {
 	m := q.file.match
 	key := fileKey{
 		revision: q.auth.revision, vendor: m.Vendor, file: m.File.Name, name: m.Name,
-		model: q.file.model, subnet: subnet.Prefix, anonymous: anonymous, year: q.Time.UTC().Year(),
+		model: q.file.model, subnet: subnet.Prefix, anonymous: anonymous, masked: q.Masked, year: q.Time.UTC().Year(),
 	}
 	switch {
 	case !anonymous:

@@ -29,6 +29,7 @@ type Request struct {
 	Authorization string
 	As            dhcp.MAC     // Preview only: answer as this phone would be answered
 	Uncached      bool         // Preview only: caches are read and not filled, for the phone has not sent the request
+	Masked        bool         // Preview only: secrets are printed as ***
 	Subnet        netip.Prefix // Preview only: as in this subnet; zero: the phone's own
 	Waits         func()       // called before the answer waits for a PBX, for some seconds at most; nil: not
 }

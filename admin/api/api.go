@@ -32,6 +32,7 @@ import (
 // Phones renders the files of phones and reports their status. *provision.Service implements it.
 type Phones interface {
 	Files(ctx context.Context, mac dhcp.MAC, subnet netip.Prefix) ([]provision.FileInfo, error)
+	Masked(ctx context.Context, mac dhcp.MAC) ([]provision.FileContent, error)
 	File(ctx context.Context, mac dhcp.MAC, name string, subnet netip.Prefix, reveal bool) (provision.FileContent, error)
 	Status(ctx context.Context, mac dhcp.MAC) (devicestatus.Status, error)
 	Explain(ctx context.Context, q provision.Question) (provision.Explanation, error)

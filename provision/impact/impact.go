@@ -16,11 +16,13 @@ import (
 	"plugtone/dhcp"
 	"plugtone/provision"
 	"plugtone/provision/fleet"
+	"plugtone/provision/phonefile"
 )
 
 // Renderer renders the files of phones. *provision.Service implements it.
 type Renderer interface {
 	Files(ctx context.Context, mac dhcp.MAC, subnet netip.Prefix) ([]provision.FileInfo, error)
+	Masked(ctx context.Context, mac dhcp.MAC) ([]provision.FileContent, error)
 	File(ctx context.Context, mac dhcp.MAC, name string, subnet netip.Prefix, reveal bool) (provision.FileContent, error)
 }
 
@@ -163,13 +165,17 @@ func (x compare) phone(ctx context.Context, mac dhcp.MAC, r fleet.ChangedRecord)
 	if p.Change != Changed && (x.count || d.Vendor == "") {
 		return p, d.Vendor != "" // a device without a vendor gets no files
 	}
-	var was, is []provision.FileInfo
+	list := masks
+	if x.count {
+		list = digests
+	}
+	var was, is []provision.FileContent
 	var errWas, errIs error
 	if p.Change != New {
-		was, errWas = x.before.Files(ctx, mac, netip.Prefix{})
+		was, errWas = list(ctx, x.before, mac)
 	}
 	if p.Change != Gone {
-		is, errIs = x.after.Files(ctx, mac, netip.Prefix{})
+		is, errIs = list(ctx, x.after, mac)
 	}
 	if errIs != nil {
 		p.Error = errIs.Error()
@@ -179,15 +185,29 @@ func (x compare) phone(ctx context.Context, mac dhcp.MAC, r fleet.ChangedRecord)
 	return p, len(p.Files) > 0 || p.Change != Changed
 }
 
-// files returns the files that differ, in the order in which the phone requests them.
-func (x compare) files(ctx context.Context, mac dhcp.MAC, was, is []provision.FileInfo) []File {
-	var out []File
-	old := map[string]provision.FileInfo{}
-	for _, f := range was {
-		if isServed(f) {
-			old[f.Name] = f
-		}
+// masks returns the files of a phone with secrets masked. A template that takes no mask for a value leaves them without bytes.
+func masks(ctx context.Context, r Renderer, mac dhcp.MAC) ([]provision.FileContent, error) {
+	list, err := r.Masked(ctx, mac)
+	if slices.ContainsFunc(list, func(f provision.FileContent) bool { return f.Outcome == string(provision.InternalError) }) {
+		return digests(ctx, r, mac)
 	}
+	return list, err
+}
+
+// digests returns the files of a phone without bytes; their digests are those of the secrets too.
+func digests(ctx context.Context, r Renderer, mac dhcp.MAC) (out []provision.FileContent, err error) {
+	list, err := r.Files(ctx, mac, netip.Prefix{})
+	for _, f := range list {
+		out = append(out, provision.FileContent{FileInfo: f})
+	}
+	return out, err
+}
+
+// files returns the files that differ, in the order in which the phone requests them.
+func (x compare) files(ctx context.Context, mac dhcp.MAC, was, is []provision.FileContent) []File {
+	var out []File
+	old := byName(was)
+	secrets := x.secrets(ctx, mac, old, is)
 	for _, f := range is {
 		if !isServed(f) {
 			continue
@@ -196,30 +216,69 @@ func (x compare) files(ctx context.Context, mac dhcp.MAC, was, is []provision.Fi
 		delete(old, f.Name)
 		switch {
 		case !there:
-			out = append(out, x.file(ctx, mac, f.Name, New))
+			out = append(out, x.file(New, f.Name, nil, f.Body))
 		case o.Upstream != nil && f.Upstream != nil && o.Upstream.Hosts == f.Upstream.Hosts: // what it renders is not known here
 		case o.Upstream != nil || f.Upstream != nil:
 			out = append(out, File{Name: f.Name, Change: Changed, Note: renderer(o, f)})
-		case o.Digest != f.Digest || o.Size != f.Size:
-			out = append(out, x.file(ctx, mac, f.Name, Changed))
+		case differ(o, f):
+			out = append(out, x.file(Changed, f.Name, o.Body, f.Body))
+		case secrets[f.Name]:
+			out = append(out, File{Name: f.Name, Change: Changed, SecretsOnly: true})
 		}
 	}
 	for _, f := range was {
 		if _, gone := old[f.Name]; gone {
-			out = append(out, x.file(ctx, mac, f.Name, Gone))
+			out = append(out, x.file(Gone, f.Name, f.Body, nil))
 		}
 	}
 	return out
 }
 
+// byName returns the files that the phone gets.
+func byName(list []provision.FileContent) map[string]provision.FileContent {
+	out := map[string]provision.FileContent{}
+	for _, f := range list {
+		if isServed(f) {
+			out[f.Name] = f
+		}
+	}
+	return out
+}
+
+func differ(a, b provision.FileContent) bool { return a.Digest != b.Digest || a.Size != b.Size }
+
+// secrets returns the files that differ only in what is masked. All are rendered once more for that, unless none can: files of all phones
+// of a model have no secrets.
+func (x compare) secrets(ctx context.Context, mac dhcp.MAC, old map[string]provision.FileContent, is []provision.FileContent) map[string]bool {
+	alike := slices.ContainsFunc(is, func(f provision.FileContent) bool {
+		o, there := old[f.Name]
+		return there && isServed(f) && f.Upstream == nil && o.Upstream == nil && f.Kind != string(phonefile.KindCommon) && f.Body != nil && !differ(o, f)
+	})
+	if x.count || !alike {
+		return nil
+	}
+	before, errBefore := digests(ctx, x.before, mac)
+	after, errAfter := digests(ctx, x.after, mac)
+	if errBefore != nil || errAfter != nil {
+		return nil // it became unreadable meanwhile
+	}
+	out := map[string]bool{}
+	full := byName(before)
+	for _, f := range after {
+		o, there := full[f.Name]
+		out[f.Name] = there && isServed(f) && differ(o, f)
+	}
+	return out
+}
+
 // isServed reports whether the phone gets the file, from here or from a PBX.
-func isServed(f provision.FileInfo) bool {
+func isServed(f provision.FileContent) bool {
 	return f.Outcome == string(provision.Served) || f.Upstream != nil
 }
 
 // renderer returns who renders a file before and after a change.
-func renderer(was, is provision.FileInfo) string {
-	name := func(f provision.FileInfo) string {
+func renderer(was, is provision.FileContent) string {
+	name := func(f provision.FileContent) string {
 		if f.Upstream == nil {
 			return "plugtone"
 		}
@@ -228,24 +287,12 @@ func renderer(was, is provision.FileInfo) string {
 	return "rendered by " + name(is) + " instead of " + name(was)
 }
 
-// file returns how a file differs.
-func (x compare) file(ctx context.Context, mac dhcp.MAC, name, change string) File {
+// file returns how a file differs. Bytes that are not rendered here are not shown.
+func (x compare) file(change, name string, was, is []byte) File {
 	out := File{Name: name, Change: change}
-	if x.count {
-		return out
+	if !x.count {
+		out.Diff = Unified(name, was, is)
 	}
-	var was, is []byte
-	var err error
-	if change != New {
-		was, err = masked(ctx, x.before, mac, name)
-	}
-	if err == nil && change != Gone {
-		is, err = masked(ctx, x.after, mac, name)
-	}
-	if err != nil {
-		return out // not rendered by us, or it became unreadable meanwhile: its name is listed all the same
-	}
-	out.Diff, out.SecretsOnly = Unified(name, was, is), change == Changed && bytes.Equal(was, is)
 	return out
 }
 
