@@ -77,6 +77,29 @@ func TestAnEmptyPasswordIsRefused(t *testing.T) {
 }
 
 // TestFilesThatAreNotThereAreAWarning saves settings of a device and of its profile that name firmware.
+// TestFilesOfAProfileThatAreNotThereAreAWarning: when it is saved, those that it names itself and that no folder has.
+func TestFilesOfAProfileThatAreNotThereAreAWarning(t *testing.T) {
+	a := fleetOf(t)
+	save := func(method, body string) string {
+		t.Helper()
+		r := a.do(method+" /api/v1/profiles/desk", body, 200)
+		return r.get(t, "warnings.0") + "|" + r.get(t, "warnings.1")
+	}
+	if got := save("PATCH", `{"settings":{"firmware":["fw-1.rom"]}}`); got != "the setting firmware names fw-1.rom, which is in no folder of files in data_dir|" {
+		t.Errorf("warnings %q", got)
+	}
+	path := filepath.Join(a.FilesDir, "bolt", "fw-1.rom")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, nil, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	if got := save("PATCH", `{}`); got != "|" {
+		t.Errorf("warnings %q", got)
+	}
+	if got := save("PUT", `{"settings":{"firmware":["gone.rom"]}}`); !strings.Contains(got, "gone.rom") {
+		t.Errorf("warnings %q", got)
+	}
+}
+
 func TestFilesThatAreNotThereAreAWarning(t *testing.T) {
 	a := fleetOf(t)
 	a.do("PATCH /api/v1/profiles/desk", `{"settings":{"firmware":["fw-1.rom","fw-2.rom"]}}`, 200)

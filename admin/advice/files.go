@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 
+	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/resolve"
 )
@@ -28,6 +29,22 @@ func Files(folder *os.Root, vendor *pack.Vendor, model string, settings []resolv
 				if !strings.Contains(file, "://") && !hasFile(folder, vendor.ID, file, name == "firmware") {
 					warnings = append(warnings, fmt.Sprintf("the setting %s of %s names %s, which is neither files/%s/%s nor files/%s in data_dir", name, ownerOf(o.From), file, vendor.ID, file, file))
 				}
+			}
+		}
+	}
+	return warnings
+}
+
+// ProfileFiles returns a warning for each file that the settings of a profile itself name and that is nowhere in the folder of files: no
+// phone could fetch it.
+func ProfileFiles(folder *os.Root, p *fleet.Profile) (warnings []string) {
+	if folder == nil {
+		return nil
+	}
+	for _, name := range fileSettings {
+		for _, file := range filesNamed(p.Settings[name]) {
+			if !strings.Contains(file, "://") && !hasFile(folder, "", file, true) {
+				warnings = append(warnings, fmt.Sprintf("the setting %s names %s, which is in no folder of files in data_dir", name, file))
 			}
 		}
 	}
@@ -58,7 +75,7 @@ func hasFile(folder *os.Root, vendor, name string, anywhere bool) bool {
 		return err == nil && info.Mode().IsRegular()
 	}
 	name = strings.TrimLeft(name, "/")
-	if regular(vendor+"/"+name) || regular(name) {
+	if vendor != "" && regular(vendor+"/"+name) || regular(name) {
 		return true
 	}
 	if !anywhere {

@@ -8,6 +8,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"plugtone/admin/access"
+	"plugtone/admin/advice"
+	"plugtone/admin/client"
 	"plugtone/admin/document"
 	"plugtone/admin/masking"
 	"plugtone/admin/paging"
@@ -46,7 +48,7 @@ func (s profiles) register() {
 				NameInput
 				writing.Precondition
 				BodyInput
-			}) (*recordOutput[fleet.Profile], error) {
+			}) (*recordOutput[client.SavedProfile], error) {
 				return s.write(ctx, in.Name, in.Precondition, &in.BodyInput, method == http.MethodPatch)
 			})
 		documentBody[fleet.Profile](s.core, method, path)
@@ -74,7 +76,7 @@ func (s profiles) read(ctx context.Context, name string, in ReadInput) (*recordO
 	return recordAnswer(rec, rec.Revision, false), nil
 }
 
-func (s profiles) write(ctx context.Context, name string, pre writing.Precondition, body *BodyInput, patch bool) (*recordOutput[fleet.Profile], error) {
+func (s profiles) write(ctx context.Context, name string, pre writing.Precondition, body *BodyInput, patch bool) (*recordOutput[client.SavedProfile], error) {
 	doc, err := body.document()
 	if err != nil {
 		return nil, err
@@ -83,7 +85,8 @@ func (s profiles) write(ctx context.Context, name string, pre writing.Preconditi
 	if err != nil {
 		return nil, problem.From(err)
 	}
-	return recordAnswer(masking.Profile(*rec, access.Of(ctx)), rec.Revision, created), nil
+	out := client.SavedProfile{Profile: masking.Profile(*rec, access.Of(ctx)), Warnings: advice.ProfileFiles(s.Files, rec)}
+	return recordAnswer(out, rec.Revision, created), nil
 }
 
 func (s profiles) update(name string, pre writing.Precondition, doc document.Object, patch bool) recordUpdate[fleet.Profile] {

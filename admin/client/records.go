@@ -36,6 +36,11 @@ func (r Records) Profiles() Collection[fleet.Profile] {
 	return Collection[fleet.Profile]{r.conn, "/profiles"}
 }
 
+// SavedProfiles are profiles as writes return them, with warnings.
+func (r Records) SavedProfiles() Collection[SavedProfile] {
+	return Collection[SavedProfile]{r.conn, "/profiles"}
+}
+
 // DevicePage reads one page of the list of devices with their total, filtered and sorted by query, which may have limit and cursor.
 func (r Records) DevicePage(ctx context.Context, query url.Values) (out DevicePage, err error) {
 	return out, r.conn.get(ctx, "/devices", query, &out)

@@ -178,6 +178,12 @@ type Applied struct {
 	More    int          `json:"more,omitempty" doc:"how many further ones there were" example:"0" minimum:"0"`
 }
 
+// SavedProfile is a profile as it was saved.
+type SavedProfile struct {
+	fleet.Profile
+	Warnings []string `json:"warnings,omitempty" readOnly:"true" doc:"files that its settings name and that are not there; of a write only" example:"[\"the setting wallpaper names logo.jpg, which is in no folder of files in data_dir\"]"`
+}
+
 // RowVerdict is what became of one record of an apply.
 type RowVerdict = impact.RowVerdict
 

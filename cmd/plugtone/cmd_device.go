@@ -188,7 +188,7 @@ func deviceAdd(a *app) *cobra.Command {
 			}
 			d.reserved(c, cl)
 			beyondModel(c, dev)
-			warn(c, dev)
+			warn(c, dev.Warnings)
 			return a.done(c, dev, "device %s created%s", dev.MAC, describeModel(dev))
 		},
 	}
@@ -300,7 +300,7 @@ func deviceSet(a *app) *cobra.Command {
 			}
 			d.reserved(c, cl)
 			beyondModel(c, dev)
-			warn(c, dev)
+			warn(c, dev.Warnings)
 			return a.done(c, dev, "device %s changed%s", dev.MAC, describeModel(dev))
 		},
 	}

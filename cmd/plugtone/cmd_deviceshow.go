@@ -90,8 +90,8 @@ func (a *app) printDevices(c *cobra.Command, list []client.Device) error {
 }
 
 // warn prints what contradicts the record of a device.
-func warn(c *cobra.Command, d client.Device) {
-	for _, text := range d.Warnings {
+func warn(c *cobra.Command, warnings []string) {
+	for _, text := range warnings {
 		message(c, "warning: %s", clean(text))
 	}
 }

@@ -53,10 +53,11 @@ func profileSet(a *app) *cobra.Command {
 			if doc.problems != nil {
 				return counted(file, doc.allProblems(c, cl, args[0]))
 			}
-			p, created, err := cl.Profiles().Set(c.Context(), args[0], doc.members)
+			p, created, err := cl.SavedProfiles().Set(c.Context(), args[0], doc.members)
 			if err != nil {
 				return counted(file, doc.locate(err))
 			}
+			warn(c, p.Warnings)
 			return a.done(c, p, "profile %s %s", p.Name, createdOrChanged(created))
 		},
 	}
