@@ -15,14 +15,11 @@ import (
 // Files lists what the phone would be given, in the order it requests them. A zero subnet means the phone's own.
 func (s *Service) Files(ctx context.Context, mac dhcp.MAC, subnet netip.Prefix) ([]FileInfo, error) {
 	list, err := s.files(ctx, Request{As: mac, Subnet: subnet})
-	if list == nil || err != nil {
-		return nil, err
+	out := slices.Grow([]FileInfo(nil), len(list))
+	for _, f := range list {
+		out = append(out, f.FileInfo)
 	}
-	out := make([]FileInfo, len(list))
-	for i := range list {
-		out[i] = list[i].FileInfo
-	}
-	return out, nil
+	return out, err
 }
 
 // Masked is Files with the rendered bytes, secrets masked. Digests are of these.
@@ -102,15 +99,12 @@ func (s *Service) File(ctx context.Context, mac dhcp.MAC, name string, subnet ne
 	case len(x.name.Matches) == 0 && a.Outcome != Served:
 		return FileContent{}, fmt.Errorf("file %s: %s: %w", a.Name, a.Reason, fleet.ErrNotFound)
 	}
-	out := FileContent{FileInfo: a.info(), Body: a.Body}
+	out := FileContent{FileInfo: a.info(), Body: a.Body, Content: a.Content}
 	if !reveal && (a.Kind == string(phonefile.KindUpload) && a.Content != nil || a.Upstream != nil && a.Outcome == Served) {
 		// Which parts of what a phone or a PBX wrote are secret is unknown.
 		a.discard()
-		out.Body, out.Masked = []byte("***\n"), true
+		out.Body, out.Content, out.Masked = []byte("***\n"), nil, true
 		return out, nil
-	}
-	if a.Content != nil {
-		out.Content = a.Content
 	}
 	if reveal || x.rendering == nil {
 		return out, nil
@@ -140,8 +134,5 @@ func ownerOf(name parsedName, d *fleet.Device) dhcp.MAC {
 
 // info is the answer without its bytes.
 func (a *Answer) info() FileInfo {
-	return FileInfo{
-		Name: a.Name, Kind: a.Kind, Size: a.Size, MediaType: a.MediaType, Digest: a.Digest,
-		Outcome: string(a.Outcome), Reason: a.Reason, Upstream: a.Upstream,
-	}
+	return FileInfo{Name: a.Name, Kind: a.Kind, Size: a.Size, MediaType: a.MediaType, Digest: a.Digest, Outcome: string(a.Outcome), Reason: a.Reason, Upstream: a.Upstream}
 }

@@ -15,10 +15,9 @@ import (
 
 // How many entries the caches of a generation hold.
 const (
-	cachedDevices = 8192
-	cachedAgents  = 8192
-	cachedNames   = 16384
-
+	cachedDevices  = 8192
+	cachedAgents   = 8192
+	cachedNames    = 16384
 	cachedProfiles = 1024
 )
 
@@ -64,11 +63,10 @@ type fileKey struct {
 func newGeneration(packs *pack.Set, site *fleet.Site, fileBytes int64) *generation {
 	return &generation{
 		packs: packs, site: site,
-		names:   lru.New[string, []phonefile.Match](cachedNames),
-		agents:  lru.New[string, pack.Identity](cachedAgents),
-		devices: lru.New[deviceKey, *fleet.Device](cachedDevices),
-		files:   lru.New[fileKey, renderedFile](fileBytes),
-
+		names:     lru.New[string, []phonefile.Match](cachedNames),
+		agents:    lru.New[string, pack.Identity](cachedAgents),
+		devices:   lru.New[deviceKey, *fleet.Device](cachedDevices),
+		files:     lru.New[fileKey, renderedFile](fileBytes),
 		upstreams: lru.New[profileKey, fleet.Upstream](cachedProfiles),
 	}
 }

@@ -72,10 +72,10 @@ func (s producer) phone(q fileRequest, r *rendering) (p phonefile.Phone, err err
 		}
 		return err
 	})
-	if q.file.match.Kind == phonefile.KindCommon {
+	switch {
+	case q.file.match.Kind == phonefile.KindCommon:
 		p = resolve.WithoutSecrets(p)
-	}
-	if q.Masked {
+	case q.Masked:
 		p = resolve.Masked(p)
 	}
 	return p, err
@@ -99,10 +99,8 @@ func (s producer) renderNew(q fileRequest, r *rendering, key fileKey) (renderedF
 // fileKey is what the bytes of the selected file depend on.
 func (q fileRequest) fileKey(subnet fleet.Subnet, anonymous bool) fileKey {
 	m := q.file.match
-	key := fileKey{
-		revision: q.auth.revision, vendor: m.Vendor, file: m.File.Name, name: m.Name,
-		model: q.file.model, subnet: subnet.Prefix, anonymous: anonymous, masked: q.Masked, year: q.Time.UTC().Year(),
-	}
+	key := fileKey{revision: q.auth.revision, vendor: m.Vendor, file: m.File.Name, name: m.Name,
+		model: q.file.model, subnet: subnet.Prefix, anonymous: anonymous, masked: q.Masked, year: q.Time.UTC().Year()}
 	switch {
 	case !anonymous:
 		key.mac = q.auth.device.MAC
