@@ -31,6 +31,7 @@ var network = map[string]func(*scriptEnv, *testscript.TestScript, bool, []string
 	"soak":           (*scriptEnv).soak,
 	"registrar":      (*scriptEnv).registrar,
 	"eventsocket":    (*scriptEnv).eventsocket,
+	"pnp-responder":  (*scriptEnv).pnpResponder,
 	"lease-fleet":    (*scriptEnv).leaseFleet,
 	"fetch-notified": (*scriptEnv).fetchNotified,
 	"postgresql":     (*scriptEnv).postgresql,
