@@ -40,9 +40,10 @@ type loaded struct {
 	Why           string // the first failure
 }
 
-// phoneAddr and phoneFile are those of phone n, from 0.
+// phoneAddr and phoneFile are those of phone n, from 0; each device on record has a lease there.
 func phoneAddr(n int) netip.Addr {
-	return netip.AddrFrom4([4]byte{10, 0, byte(1 + n/250), byte(1 + n%250)})
+	third := 1 + n/250
+	return netip.AddrFrom4([4]byte{10, byte(third >> 8), byte(third), byte(1 + n%250)})
 }
 
 func phoneMAC(n int) [6]byte {

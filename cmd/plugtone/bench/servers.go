@@ -43,7 +43,7 @@ const (
 
 var (
 	serverAddr = netip.MustParseAddr("10.0.0.2")
-	network    = netip.MustParsePrefix("10.0.0.0/16")
+	network    = netip.MustParsePrefix("10.0.0.0/8")
 )
 
 // server is one running program and the namespace of its clients.
@@ -174,7 +174,7 @@ func start(ctx context.Context, o options, name string, phones, devices int) (*s
 dhcp:
   conflict_check: false
   subnets:
-    - {subnet: %s, interface: eth0, pools: [10.0.1.0-10.0.49.255], routers: [10.0.0.1], lease_time: 8d}
+    - {subnet: %s, interface: eth0, pools: [10.0.1.0-10.5.255.255], routers: [10.0.0.1], lease_time: 8d}
 provisioning: {settings: {admin_password: b3nchmark}}
 admin: {listen: ["unix:%s/admin.sock"]}
 `, data, network, s.dir)
@@ -199,7 +199,7 @@ func seed(dir string, phones, devices int) (err error) {
 	defer func() { err = errors.Join(err, s.Close()) }()
 	now := time.Now().UTC().Truncate(time.Second)
 	var leases []dhcp.Change
-	for n := range phones {
+	for n := range max(phones, devices) {
 		leases = append(leases, dhcp.Change{Lease: dhcp.Lease{Addr: phoneAddr(n), MAC: phoneMAC(n), Subnet: network, State: dhcp.LeaseActive,
 			FirstSeen: now.AddDate(0, -1, 0), Starts: now, Expires: now.Add(24 * time.Hour), VendorClass: "yealink", Phone: true}})
 	}
