@@ -178,13 +178,13 @@ func (c *certificates) leaf() *x509.Certificate {
 func (c *certificates) list(cfg *config.Config) []health.Certificate {
 	out := []health.Certificate{}
 	if own := c.own.Load(); own != nil {
-		out = append(out, health.Certificate{What: "the own authority of https", Cert: own.CA})
+		out = append(out, health.Certificate{Kind: "own_authority", What: "the own authority of https", Cert: own.CA})
 	}
 	if pair := c.https.Load(); pair != nil {
-		out = append(out, health.Certificate{What: strings.TrimSpace("https " + cfg.HTTPS.CertFile), Cert: pair.Leaf})
+		out = append(out, health.Certificate{Kind: "https", What: strings.TrimSpace("https " + cfg.HTTPS.CertFile), Cert: pair.Leaf})
 	}
 	if pair := c.api.Load(); pair != nil {
-		out = append(out, health.Certificate{What: "admin " + cfg.Admin.TLSCertFile, Cert: pair.Leaf})
+		out = append(out, health.Certificate{Kind: "admin", What: "admin " + cfg.Admin.TLSCertFile, Cert: pair.Leaf})
 	}
 	return out
 }

@@ -199,7 +199,7 @@ func (d *Daemon) build(p *runtimeConfig) (err error) {
 		return err
 	}
 	sources := observe.Sources{Leases: d.table.Stats, Transfers: d.transfers, Discovered: d.store.DiscoveredCount, Devices: d.index.States}
-	if err := errors.Join(d.metrics.Registry.Register(observe.NewGauges(sources)), d.metrics.Registry.Register(refusalsDropped(&d.tftp)), d.metrics.Registry.Register(d.usage)); err != nil {
+	if err := errors.Join(d.metrics.Registry.Register(observe.NewGauges(sources)), d.metrics.Registry.Register(refusalsDropped(&d.tftp)), d.metrics.Registry.Register(d.usage), d.metrics.Registry.Register(health.NewCertificateEnds(func() []health.Certificate { return d.certs.list(d.current.Load().cfg) }))); err != nil {
 		return err
 	}
 	if p.cfg.DHCP.Mode == dhcp.ModeOff {

@@ -75,6 +75,7 @@ type Event struct {
 	Relay         netip.Addr // ignored: the relay that no configured subnet has; else zero
 	Phone         bool
 	Recorded      bool
+	Probed        bool    // it waited for the result of an address probe
 	NewLease      bool    // acked: this MAC had no lease in this subnet before
 	Vacated       []Lease // acked: the client's other leases in force, which this one ended, as they were before
 	Client        Client  // what the packet had of its sender

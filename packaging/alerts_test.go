@@ -17,6 +17,7 @@ import (
 	"plugtone/dhcp"
 	"plugtone/httpprov"
 	"plugtone/provision"
+	"plugtone/provision/devicestatus"
 	"plugtone/provision/notify"
 	"plugtone/provision/trust"
 )
@@ -78,10 +79,11 @@ func dashboardExpressions(t *testing.T) map[string][]string {
 	return out
 }
 
-// metricLabels are the labels of every metric of the daemon. Those of PBX sources are there only with a source.
+// metricLabels are the labels of every metric of the daemon. Those of PBXs and certificates are there only with one.
 func metricLabels(t *testing.T) map[string][]string {
 	t.Helper()
-	out := map[string][]string{"plugtone_pbx_sync_total": {"source", "outcome"}, "plugtone_pbx_sync_age_seconds": {"source"}}
+	out := map[string][]string{"plugtone_pbx_sync_total": {"source", "outcome"}, "plugtone_pbx_sync_age_seconds": {"source"},
+		"plugtone_upstream_requests_total": {"upstream", "outcome"}, "plugtone_upstream_up": {"upstream"}, "plugtone_certificate_expiry_timestamp_seconds": {"certificate"}}
 	for line := range strings.Lines(read(t, "../daemon/testdata/metrics.txt")) {
 		m := regexp.MustCompile(`^(\w+)\{([a-z_,]*)\} (\w+)\n$`).FindStringSubmatch(line)
 		if m == nil {
@@ -107,13 +109,16 @@ func words[S ~string](list ...S) []string {
 
 // labelValues are all values of the labels that expressions select by.
 var labelValues = map[string][]string{
-	"plugtone_dhcp_verdicts_total.verdict":         words(dhcp.Verdicts()...),
-	"plugtone_dhcp_reply_seconds_bucket.type":      {"discover", "request"},
-	"plugtone_files_total.outcome":                 words(provision.Refused, provision.InternalError),
-	"plugtone_resync_total.outcome":                words(notify.Outcomes()...),
-	"plugtone_security_events_total.event":         words(trust.EventKinds()...),
-	"plugtone_tls_handshake_failures_total.reason": words(httpprov.HandshakeReasons()...),
-	"plugtone:dhcp_reply_seconds:p99_5m.type":      {"discover", "request"},
+	"plugtone_dhcp_verdicts_total.verdict":             words(dhcp.Verdicts()...),
+	"plugtone_dhcp_reply_seconds_bucket.type":          {"discover", "request"},
+	"plugtone_dhcp_reply_unprobed_seconds_bucket.type": {"discover", "request"},
+	"plugtone_files_total.outcome":                     words(provision.Refused, provision.InternalError),
+	"plugtone_resync_total.outcome":                    words(notify.Outcomes()...),
+	"plugtone_security_events_total.event":             words(trust.EventKinds()...),
+	"plugtone_tls_handshake_failures_total.reason":     words(httpprov.HandshakeReasons()...),
+	"plugtone:dhcp_reply_seconds:p99_5m.type":          {"discover", "request"},
+	"plugtone:dhcp_reply_unprobed_seconds:p99_5m.type": {"discover", "request"},
+	"plugtone_devices.state":                           {devicestatus.StateStale},
 }
 
 // checkExpression reports metrics, labels and label values of an expression that do not exist.

@@ -2,8 +2,10 @@ package store
 
 import (
 	"errors"
+	"math"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sys/unix"
 
 	"plugtone/store/leases"
 )
@@ -47,6 +49,10 @@ func (m *metrics) register(r prometheus.Registerer, s *Store) error {
 			ConstLabels: prometheus.Labels{"file": name},
 		}, func() float64 { return float64(size()) }))
 	}
+	m.all = append(m.all, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "plugtone_store_free_bytes",
+		Help: "Bytes that are free on the disk of the data directory, for the daemon's user.",
+	}, func() float64 { return freeBytes(s.cfg.Dir) }))
 	var errs []error
 	for _, c := range m.all {
 		errs = append(errs, r.Register(c))
@@ -59,4 +65,13 @@ func (m *metrics) unregister(r prometheus.Registerer) {
 	for _, c := range m.all {
 		r.Unregister(c)
 	}
+}
+
+// freeBytes returns how many bytes may still be written; NaN when that is not known.
+func freeBytes(dir string) float64 {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return math.NaN()
+	}
+	return float64(st.Bavail) * float64(st.Bsize)
 }

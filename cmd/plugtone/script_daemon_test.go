@@ -46,6 +46,8 @@ func (s *scriptEnv) halt(sig syscall.Signal) error {
 	if s.daemon == nil {
 		return errors.New("no daemon runs")
 	}
+	s.watch()
+	s.scraped = nil
 	if err := s.daemon.Process.Signal(sig); err != nil {
 		return err
 	}

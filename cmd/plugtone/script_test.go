@@ -40,10 +40,13 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	metrics := &movedMetrics{moved: map[string]bool{}}
+	t.Cleanup(func() { metrics.check(t, "testdata/script") })
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
-			s := &scriptEnv{work: e.WorkDir, hosts: map[string]*host{}}
+			s := &scriptEnv{work: e.WorkDir, hosts: map[string]*host{}, metrics: metrics}
+			metrics.started()
 			e.Values[scriptEnvKey{}] = s
 			e.Setenv("VENDORS", filepath.Join(wd, "../../provision/vendors"))
 			e.Setenv("BROKEN", "two\nlines")
@@ -69,6 +72,9 @@ type scriptEnv struct {
 	switches map[string]*netlab.Bridge // besides bench
 	wrap     []string                  // what the daemon is started by
 	db       *database
+
+	metrics *movedMetrics
+	scraped map[string]string // the daemon's metrics at the last look
 
 	daemon *exec.Cmd
 	ended  chan error // what Wait of the daemon returned
@@ -129,7 +135,9 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 	out := map[string]func(*testscript.TestScript, bool, []string){}
 	for name, f := range cmds {
 		out[name] = func(ts *testscript.TestScript, neg bool, args []string) {
-			err := f(ts.Value(scriptEnvKey{}).(*scriptEnv), ts, neg, args)
+			env := ts.Value(scriptEnvKey{}).(*scriptEnv)
+			err := f(env, ts, neg, args)
+			env.watch()
 			switch {
 			case err != nil && !neg:
 				ts.Fatalf("%s: %v", name, err)

@@ -37,6 +37,7 @@ const (
 
 // Certificate is one that clients are shown or that is needed to check theirs.
 type Certificate struct {
+	Kind string // own_authority, https or admin
 	What string // what it is, as in the configuration: https.cert_file
 	Cert *x509.Certificate
 }

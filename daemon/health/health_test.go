@@ -3,12 +3,14 @@ package health
 import (
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"plugtone/daemon/observe"
 	"plugtone/dhcp"
@@ -29,7 +31,7 @@ func TestNoWarningsWhenNothingIsWrong(t *testing.T) {
 		Subnets:      []fleet.Subnet{{Subnet: dhcp.Subnet{Prefix: subnet, Phones: dhcp.PhonesProvision, NextServer: netip.MustParseAddr("10.20.0.2"), ProvisioningURL: "https://pbx.example.com/"}}},
 		OtherServer:  &observe.OtherServer{Offer: server.Offer{Server: netip.MustParseAddr("10.20.0.66")}, Time: noon.Add(-25 * time.Hour)},
 		Relays:       []observe.Relay{{Addr: netip.MustParseAddr("10.20.0.9"), Time: noon}},
-		Certificates: []Certificate{{"https", nil}, {"admin", &x509.Certificate{NotAfter: noon.AddDate(0, 1, 0)}}},
+		Certificates: []Certificate{{"https", "https", nil}, {"admin", "admin", &x509.Certificate{NotAfter: noon.AddDate(0, 1, 0)}}},
 	}
 	if got := Warnings(s); len(got) != 0 {
 		t.Errorf("warnings %q", got)
@@ -55,8 +57,8 @@ func TestEachConditionHasItsWarning(t *testing.T) {
 		Subnets:        []fleet.Subnet{{Subnet: dhcp.Subnet{Prefix: subnet, Phones: dhcp.PhonesProvision, NextServer: netip.MustParseAddr("10.20.0.2"), ProvisioningURL: "https://10.20.0.2/"}}},
 		Off:            []string{"https"},
 		Contradictions: []observe.Contradiction{{MAC: mac, Vendor: "polycom", Recognised: "yealink", Time: noon}},
-		Certificates: []Certificate{{"https web.pem", &x509.Certificate{NotAfter: noon.AddDate(0, 0, 12)}}, {"admin api.pem", &x509.Certificate{NotAfter: noon.AddDate(0, 0, -1)}},
-			{"https new.pem", &x509.Certificate{NotBefore: noon.AddDate(0, 0, 1), NotAfter: noon.AddDate(1, 0, 0)}}},
+		Certificates: []Certificate{{"https", "https web.pem", &x509.Certificate{NotAfter: noon.AddDate(0, 0, 12)}}, {"admin", "admin api.pem", &x509.Certificate{NotAfter: noon.AddDate(0, 0, -1)}},
+			{"https", "https new.pem", &x509.Certificate{NotBefore: noon.AddDate(0, 0, 1), NotAfter: noon.AddDate(1, 0, 0)}}},
 		Handshakes: []observe.Failure{{}, {Time: noon, From: netip.MustParseAddr("10.20.1.7"), Reason: "the client does not trust the authority of the server's certificate"}},
 	}
 	want := []string{
@@ -120,5 +122,16 @@ func TestDevicesWithoutPackAreFoundWhenRecordsChange(t *testing.T) {
 	got := u.Missing(packs)
 	if len(got) != 1 || got[0].Count != 7 || !strings.HasPrefix(got[0].String(), "7 devices, 02:00:00:00:00:00 (Hall), ") || !strings.HasSuffix(got[0].String(), " and 2 more") {
 		t.Errorf("got %+v", got)
+	}
+}
+
+func TestCertificateEndsAreMetrics(t *testing.T) {
+	c := NewCertificateEnds(func() []Certificate {
+		return []Certificate{{"own_authority", "the own authority of https", &x509.Certificate{NotAfter: noon}}, {"https", "https web.pem", nil}}
+	})
+	want := fmt.Sprintf("# HELP plugtone_certificate_expiry_timestamp_seconds When a certificate ends: own_authority and https are for phones, admin is for the API.\n"+
+		"# TYPE plugtone_certificate_expiry_timestamp_seconds gauge\nplugtone_certificate_expiry_timestamp_seconds{certificate=\"own_authority\"} %v\n", float64(noon.Unix()))
+	if err := testutil.CollectAndCompare(c, strings.NewReader(want)); err != nil {
+		t.Error(err)
 	}
 }

@@ -24,7 +24,7 @@ type Metrics struct {
 	Registry *prometheus.Registry
 
 	messages, verdicts, dropped *prometheus.CounterVec
-	replySeconds                *prometheus.HistogramVec
+	replySeconds, unprobed      *prometheus.HistogramVec
 	files, fileBytes            *prometheus.CounterVec
 	fileSeconds                 *prometheus.HistogramVec
 	ofTransport                 map[fleet.Transport]transportMetrics
@@ -57,6 +57,7 @@ func NewMetrics(version string) (*Metrics, error) {
 		handshakes:   counters("plugtone_tls_handshake_failures_total", "TLS handshakes with HTTPS clients that failed.", "reason"),
 		dropped:      counters("plugtone_dhcp_dropped_total", "DHCP packets without a decision, and replies that could not leave.", "reason"),
 		replySeconds: seconds("plugtone_dhcp_reply_seconds", "Time from reading a DHCP message until its reply has left.", "type"),
+		unprobed:     seconds("plugtone_dhcp_reply_unprobed_seconds", "The same time, of messages that waited for no address probe.", "type"),
 		files:        counters("plugtone_files_total", "File requests, by what became of them.", "transport", "outcome"),
 		fileBytes:    counters("plugtone_file_bytes_total", "Bytes of files sent.", "transport"),
 		fileSeconds:  seconds("plugtone_file_seconds", "Time from a file request until its last byte.", "transport"),
@@ -74,7 +75,7 @@ func NewMetrics(version string) (*Metrics, error) {
 	build.Set(1)
 	m.fill()
 	var errs []error
-	for _, c := range []prometheus.Collector{build, m.messages, m.verdicts, m.dropped, m.replySeconds, m.files, m.fileBytes, m.fileSeconds,
+	for _, c := range []prometheus.Collector{build, m.messages, m.verdicts, m.dropped, m.replySeconds, m.unprobed, m.files, m.fileBytes, m.fileSeconds,
 		m.otherServers, m.otherResponders, m.broadcasts, m.reloadOK, m.reloadTime, m.alarms, m.handshakes, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})} {
 		errs = append(errs, m.Registry.Register(c))
 	}
@@ -97,7 +98,7 @@ var (
 func (m *Metrics) fill() {
 	m.ofType = map[string]typeMetrics{}
 	for _, label := range append(slices.Collect(maps.Values(typeLabels)), "other") {
-		m.ofType[label] = typeMetrics{m.messages.WithLabelValues(label), m.replySeconds.WithLabelValues(label)}
+		m.ofType[label] = typeMetrics{m.messages.WithLabelValues(label), m.replySeconds.WithLabelValues(label), m.unprobed.WithLabelValues(label)}
 	}
 	for _, k := range trust.EventKinds() {
 		m.alarms.WithLabelValues(string(k))
@@ -132,6 +133,9 @@ func (m *Metrics) decided(ev *dhcp.Event, took time.Duration) {
 	}
 	if ev.Reply != nil {
 		t.seconds.Observe(took.Seconds())
+		if !ev.Probed {
+			t.unprobed.Observe(took.Seconds())
+		}
 	}
 }
 
@@ -139,6 +143,7 @@ func (m *Metrics) decided(ev *dhcp.Event, took time.Duration) {
 type typeMetrics struct {
 	messages prometheus.Counter
 	seconds  prometheus.Observer
+	unprobed prometheus.Observer // seconds of those that waited for no address probe
 }
 
 // transportMetrics are the series of one transport, found once.

@@ -58,6 +58,40 @@ type Upstreams struct {
 	records fleet.Records
 	log     *slog.Logger
 	dir     *os.Root
+	up      *prometheus.Desc
+}
+
+// Describe implements prometheus.Collector.
+func (u *Upstreams) Describe(ch chan<- *prometheus.Desc) { ch <- u.up }
+
+// Collect implements prometheus.Collector: of each PBX of a profile that was requested, whether it answered last.
+func (u *Upstreams) Collect(ch chan<- prometheus.Metric) {
+	for _, s := range u.states() {
+		up := 1.0
+		if s.Trouble != "" {
+			up = 0
+		}
+		ch <- prometheus.MustNewConstMetric(u.up, prometheus.GaugeValue, up, s.Name)
+	}
+}
+
+// states returns what became of the last requests to the PBXs of profiles.
+func (u *Upstreams) states() (all []upstream.State) {
+	// What can't be read is warned of elsewhere.
+	_ = u.records.View(func(f fleet.View) error {
+		for p, err := range f.Profiles() {
+			if err != nil {
+				return err
+			}
+			for _, base := range p.Upstream {
+				if s, ok := u.State(base); ok && !slices.ContainsFunc(all, func(o upstream.State) bool { return o.Name == s.Name }) {
+					all = append(all, s)
+				}
+			}
+		}
+		return nil
+	})
+	return all
 }
 
 // Open returns the client, with plugtone_upstream_requests_total registered.
@@ -67,6 +101,7 @@ func Open(c Config) (*Upstreams, error) {
 	if err := c.Registerer.Register(total); err != nil {
 		return nil, err
 	}
+	up := prometheus.NewDesc("plugtone_upstream_up", "1 when a PBX that renders files answered the last request, else 0.", []string{"upstream"}, nil)
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -75,7 +110,8 @@ func Open(c Config) (*Upstreams, error) {
 		return nil, err
 	}
 	count := func(pbx string, o upstream.Outcome) { total.WithLabelValues(pbx, string(o)).Inc() }
-	return &Upstreams{upstream.New(upstream.Config{Settings: c.Settings, Dir: dir, Cipher: c.Cipher, Counted: count, Now: c.Now, Log: c.Log}), c.Records, c.Log, dir}, nil
+	u := &Upstreams{upstream.New(upstream.Config{Settings: c.Settings, Dir: dir, Cipher: c.Cipher, Counted: count, Now: c.Now, Log: c.Log}), c.Records, c.Log, dir, up}
+	return u, c.Registerer.Register(u)
 }
 
 // Close closes the folder.
@@ -120,26 +156,11 @@ func (u *Upstreams) rendersFor(mac dhcp.MAC) bool {
 }
 
 // Warnings names the PBXs of profiles that did not answer the last request.
-func (u *Upstreams) Warnings() []string {
-	var out []string
-	// What can't be read is warned of elsewhere.
-	_ = u.records.View(func(f fleet.View) error {
-		for p, err := range f.Profiles() {
-			if err != nil {
-				return err
-			}
-			for _, base := range p.Upstream {
-				s, ok := u.State(base)
-				if !ok || s.Trouble == "" {
-					continue
-				}
-				text := fmt.Sprintf("PBX %s has not answered since %s: it %s; phones whose files it renders get those of the next PBX of their profile, else its last answers", s.Name, s.Since.UTC().Format(time.RFC3339), s.Trouble)
-				if !slices.Contains(out, text) {
-					out = append(out, text)
-				}
-			}
+func (u *Upstreams) Warnings() (out []string) {
+	for _, s := range u.states() {
+		if s.Trouble != "" {
+			out = append(out, fmt.Sprintf("PBX %s has not answered since %s: it %s; phones whose files it renders get those of the next PBX of their profile, else its last answers", s.Name, s.Since.UTC().Format(time.RFC3339), s.Trouble))
 		}
-		return nil
-	})
+	}
 	return out
 }

@@ -20,10 +20,12 @@ func (s *Server) probe(ctx context.Context, j *job, d *dhcp.Decision) {
 		}
 		s.reportProbe(j, d, r)
 		late := s.cfg.Now().Sub(j.at) > probeDeadline
-		s.decide(ctx, j.again(func(l *dhcp.Link) {
+		next := j.again(func(l *dhcp.Link) {
 			l.NoProbe, l.ProbeFailed = l.NoProbe || late || r.err != nil, r.err != nil
 			l.ProbeAnswered = r.byOther(j.req.MAC)
-		}))
+		})
+		next.probed = true
+		s.decide(ctx, next)
 		s.leases.Flush()
 	}
 	if s.prober.start(ctx, addr, s.probeLink(j, addr), done) {

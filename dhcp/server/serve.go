@@ -26,6 +26,7 @@ type job struct {
 	at      time.Time
 	class   *engine.Classification // classification of its sender; nil before the first decision
 	diskErr error                  // why the first attempt to write its lease failed
+	probed  bool                   // it waited for the result of a probe
 }
 
 // again is the same request to be decided once more, with the link as change leaves it.
@@ -135,6 +136,7 @@ func (s *Server) decide(ctx context.Context, j *job) {
 // ACK of a lease that is on disk already is sent, never a NAK: the client tries again.
 func (s *Server) reply(j *job, d *dhcp.Decision, err error) {
 	ev := &d.Event
+	ev.Probed = j.probed
 	if err == nil && j.diskErr != nil && (d.Reply == nil || d.Reply.Type != dhcp.MessageTypeAck) {
 		err = j.diskErr
 	}

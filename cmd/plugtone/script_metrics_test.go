@@ -1,0 +1,114 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"flag"
+	"net"
+	"net/http"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// movedMetrics collects which metrics the scripts have changed.
+type movedMetrics struct {
+	mu      sync.Mutex
+	scripts int
+	moved   map[string]bool
+}
+
+// unmoved are metrics of alerts and dashboard that no script can change, with the test that does.
+var unmoved = map[string]string{
+	"plugtone_build_info": "it is always 1",
+}
+
+// check reports metrics that alerts or dashboard name and no script has changed, when all scripts have run.
+func (m *movedMetrics) check(t *testing.T, dir string) {
+	all, err := filepath.Glob(filepath.Join(dir, "*.txtar"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if t.Failed() || m.scripts != len(all) || flag.Lookup("test.count").Value.String() != "1" {
+		return
+	}
+	text := readRoot(t, "packaging/prometheus/alerts.yaml") + readRoot(t, "packaging/grafana/plugtone.json")
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(regexp.MustCompile(`\bplugtone_[a-z_]+`).FindAllString(text, -1)))) {
+		name = family(name)
+		if moved, why := m.moved[name], unmoved[name]; moved == (why != "") {
+			t.Errorf("%s: changed by a script: %v; listed as one that none changes: %q", name, moved, why)
+		}
+	}
+}
+
+// started counts a script in.
+func (m *movedMetrics) started() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.scripts++
+}
+
+// family returns the metric that a line of /metrics belongs to.
+func family(line string) string {
+	name, _, _ := strings.Cut(line, "{")
+	name, _, _ = strings.Cut(name, " ")
+	for _, part := range []string{"_bucket", "_sum", "_count"} {
+		name = strings.TrimSuffix(name, part)
+	}
+	return name
+}
+
+// compare notes what is not as it was in the scrape before.
+func (m *movedMetrics) compare(before, now map[string]string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for series, value := range now {
+		if before[series] != value {
+			m.moved[family(series)] = true
+		}
+	}
+	for series := range before {
+		if _, ok := now[series]; !ok {
+			m.moved[family(series)] = true
+		}
+	}
+}
+
+// watch compares the metrics of the daemon with those of the last call. A daemon that can't be read just now is left alone.
+func (s *scriptEnv) watch() {
+	if s.daemon == nil || s.metrics == nil {
+		return
+	}
+	now := scrape(filepath.Join(s.work, "admin.sock"))
+	if now == nil {
+		return
+	}
+	if s.scraped != nil {
+		s.metrics.compare(s.scraped, now)
+	}
+	s.scraped = now
+}
+
+// scrape reads the metrics of the daemon that listens on a socket: values by series. nil: it does not answer.
+func scrape(socket string) map[string]string {
+	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", socket)
+		}}}
+	r, err := client.Get("http://localhost/metrics")
+	if err != nil {
+		return nil
+	}
+	defer r.Body.Close()
+	out := map[string]string{}
+	for lines := bufio.NewScanner(r.Body); lines.Scan(); {
+		if i := strings.LastIndexByte(lines.Text(), ' '); i > 0 && strings.HasPrefix(lines.Text(), "plugtone_") {
+			out[lines.Text()[:i]] = lines.Text()[i+1:]
+		}
+	}
+	return out
+}
