@@ -22,6 +22,7 @@ import (
 	"plugtone/admin/api"
 	"plugtone/daemon/prepare"
 	"plugtone/dhcp"
+	"plugtone/dhcp/leasetable"
 	"plugtone/dhcp/netif"
 	"plugtone/httpprov"
 	"plugtone/provision"
@@ -91,7 +92,7 @@ func (s servers) files(ctx context.Context, ready func(), what string, addrs []n
 	if err != nil {
 		return err
 	}
-	server, err := httpprov.New(httpprov.Config{Listeners: listeners, TLS: t, ClientCAs: s.d.certs.phones.Load, Leased: s.d.leased(), Handshake: s.d.observe.Handshake, Now: s.d.opts.Now, Log: s.d.log, Grace: transferGrace}, s.d.service, s.d.observe.Answered)
+	server, err := httpprov.New(httpprov.Config{Listeners: listeners, TLS: t, ClientCAs: s.d.certs.phones.Load, Leased: s.d.leased(), Handshake: s.d.observe.Handshake, ClockWrong: func() bool { return leasetable.ClockWrong(s.d.table) }, Now: s.d.opts.Now, Log: s.d.log, Grace: transferGrace}, s.d.service, s.d.observe.Answered)
 	if err != nil {
 		return errors.Join(err, closeAll(listeners))
 	}

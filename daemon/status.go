@@ -111,7 +111,7 @@ func (r reporter) warnings() []string {
 func (r reporter) health(p *runtimeConfig) health.State {
 	now := r.d.opts.Now()
 	s := health.State{
-		Now: now, Off: r.off(), Link: health.LinkFault, Subnets: p.site.Subnets, Missing: r.d.packUse.Missing(p.packs),
+		Now: now, ClockWrong: leasetable.ClockWrong(r.d.table), Off: r.off(), Link: health.LinkFault, Subnets: p.site.Subnets, Missing: r.d.packUse.Missing(p.packs),
 		Contradictions: health.Contradicting(r.d.store, r.d.observe.Contradictions()), OtherServer: r.d.observe.OtherServerSeen(),
 		Relays: r.d.observe.UnknownRelays(health.Since(now)), Certificates: r.d.certs.list(p.cfg), Handshakes: r.d.observe.HandshakeFailures(health.Since(now)),
 	}
@@ -141,7 +141,7 @@ func (r reporter) damageWarnings() []string {
 			out = append(out, fmt.Sprintf("%s; until %s free addresses are probed before they are offered, and no phone has to do anything",
 				x.Text, until.UTC().Format(time.RFC3339)))
 		default:
-			out = append(out, x.Text+"; "+damageAdvice(x))
+			out = append(out, x.Text+"; "+health.DamageAdvice(x))
 		}
 	}
 	for _, text := range r.d.store.Notices() {

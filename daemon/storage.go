@@ -10,9 +10,6 @@ import (
 	"plugtone/daemon/config"
 	"plugtone/dhcp/leasetable"
 	"plugtone/store"
-	"plugtone/store/events"
-	"plugtone/store/leases"
-	"plugtone/store/records"
 	"plugtone/store/seal"
 )
 
@@ -52,6 +49,9 @@ func (d *Daemon) distrustLeases(c *config.Config) {
 			d.table.Distrust(d.opts.Now().Add(left), x.Text)
 		}
 	}
+	if leasetable.ClockWrong(d.table) {
+		d.log.Error("the clock differs from the time at which leases were written, or was never set: leases keep the time that was left, and certificates of phones count as not ended, until it is set", "clock", d.opts.Now())
+	}
 	if until, reason := d.table.Distrusted(); !until.IsZero() {
 		d.log.Error("leases may be missing: free addresses are probed before they are offered, those never leased first", "until", until, "reason", reason)
 	}
@@ -64,23 +64,4 @@ func longestLease(c *config.Config) time.Duration {
 		longest = max(longest, s.LeaseTime, s.OtherLeaseTime)
 	}
 	return longest
-}
-
-// damageAdvice returns what the operator should do about damage.
-func damageAdvice(x store.Damage) string {
-	switch {
-	case x.Kind == store.Restored:
-		return "nothing has to be done"
-	case x.Kind == store.NoKey:
-		return "without it, restore a backup whose key you have, or enter the records again in an empty data directory"
-	case x.File == records.FileName:
-		return "compare the devices with what should be there, or stop plugtone and restore a backup with \"plugtone restore\""
-	case x.File == events.FileName && x.Kind == store.Unreadable:
-		return "check the disk and the file's permissions, then restart plugtone"
-	case x.File == events.FileName:
-		return "check the disk; nothing has to be entered again"
-	case x.File == leases.FileName, x.File == leases.LogName:
-		return "check the disk; phones keep their addresses"
-	}
-	return "check the disk"
 }

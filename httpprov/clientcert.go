@@ -68,7 +68,8 @@ func ParseClientCAs(files map[string][]byte) (*ClientCAs, error) {
 //
 // The rules are not those of a browser: factory certificates are made once, for all that the phone will ever do, so that
 // their extended key usage is often wrong, and many are signed with SHA-1, whose collisions cannot be used against an existing
-// certificate. What counts is the vendor's own authority and the MAC in the subject.
+// certificate. What counts is the vendor's own authority and the MAC in the subject. One that is not valid yet counts: the clock is
+// behind, and a forger gains nothing by it. With the zero time, for a clock that is known to be wrong, one that has ended counts too.
 func (c *ClientCAs) Verify(peer []*x509.Certificate, now time.Time) *provision.Certificate {
 	if c == nil || len(peer) == 0 || len(peer) > 2*maxChain {
 		return nil
@@ -95,11 +96,11 @@ func (c *ClientCAs) Verify(peer []*x509.Certificate, now time.Time) *provision.C
 
 // chains reports whether cert leads to a root, over the certificates that came with it.
 func chains(cert *x509.Certificate, between, roots []*x509.Certificate, now time.Time, left int) bool {
-	if left < 2 || now.Before(cert.NotBefore) || now.After(cert.NotAfter) || len(unknownCritical(cert)) > 0 {
+	if left < 2 || now.After(cert.NotAfter) || len(unknownCritical(cert)) > 0 {
 		return false
 	}
 	for _, root := range roots {
-		if !now.Before(root.NotBefore) && !now.After(root.NotAfter) && signed(cert, root) {
+		if !now.After(root.NotAfter) && signed(cert, root) {
 			return true
 		}
 	}

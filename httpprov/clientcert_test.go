@@ -99,7 +99,7 @@ func TestClientCertificateIsOfTheVendorThatSignedIt(t *testing.T) {
 		{"signed by another phone", []*authority{phone.certify(t, cn("001565999999"), nil), phone}, ""},
 		{"signed by an unknown authority", []*authority{(*authority)(nil).certify(t, cn("001565123456"), nil)}, ""},
 		{"expired", []*authority{root.certify(t, cn("001565123456"), func(c *x509.Certificate) { c.NotAfter = noon.AddDate(0, 0, -1) })}, ""},
-		{"not yet", []*authority{root.certify(t, cn("001565123456"), func(c *x509.Certificate) { c.NotBefore = noon.AddDate(0, 0, 1) })}, ""},
+		{"not yet", []*authority{root.certify(t, cn("001565123456"), func(c *x509.Certificate) { c.NotBefore = noon.AddDate(0, 0, 1) })}, "yealink 00:15:65:12:34:56"},
 		{"usage of a server only, critical", []*authority{root.certify(t, cn("001565123456"), critical(2, 5, 29, 37))}, "yealink 00:15:65:12:34:56"},
 		{"something critical", []*authority{root.certify(t, cn("001565123456"), critical(1, 2, 3, 4))}, ""},
 		{"no MAC", []*authority{root.certify(t, cn("T46U"), nil)}, ""},
@@ -221,5 +221,20 @@ func TestFactoryCertificateIsAcceptedInAHandshake(t *testing.T) {
 		if a.Last().Transport != fleet.HTTPS || resp.StatusCode != 200 {
 			t.Errorf("%s: %s, status %d", name, a.Last().Transport, resp.StatusCode)
 		}
+	}
+}
+
+// A clock that is known to be wrong ends no certificate: a phone that has to show its own would get nothing until the clock is set.
+func TestWrongClockEndsNoCertificate(t *testing.T) {
+	root := (*authority)(nil).certify(t, cn("Root"), isCA)
+	phone := root.certify(t, cn("001565123456"), func(c *x509.Certificate) { c.NotAfter = noon.AddDate(0, 0, -1) })
+	cas := roots(t, map[string][]byte{"yealink": root.pem()})
+	s := &Server{cfg: Config{Now: func() time.Time { return noon }, ClockWrong: func() bool { return false }}}
+	if cas.Verify([]*x509.Certificate{phone.cert}, s.certificateTime()) != nil {
+		t.Error("a certificate that has ended counts")
+	}
+	s.cfg.ClockWrong = func() bool { return true }
+	if cas.Verify([]*x509.Certificate{phone.cert}, s.certificateTime()) == nil {
+		t.Error("it does not count while the clock is wrong")
 	}
 }

@@ -89,7 +89,15 @@ func (s *Server) certificate(r *http.Request, e *connInfo) *provision.Certificat
 	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 || s.cfg.ClientCAs == nil {
 		return nil
 	}
-	return e.proves(r.TLS.PeerCertificates, s.cfg.ClientCAs(), s.cfg.Now())
+	return e.proves(r.TLS.PeerCertificates, s.cfg.ClientCAs(), s.certificateTime())
+}
+
+// certificateTime is the time at which certificates of phones are checked; zero while the clock is wrong.
+func (s *Server) certificateTime() time.Time {
+	if s.cfg.ClockWrong != nil && s.cfg.ClockWrong() {
+		return time.Time{}
+	}
+	return s.cfg.Now()
 }
 
 // writes reports whether a request carries a file.

@@ -63,6 +63,8 @@ type Config struct {
 	// Handshake is called for each TLS handshake that failed; nil: they are not reported. It must not wait.
 	Handshake func(Handshake)
 	Now       func() time.Time // the clock; must be given
+	// ClockWrong reports whether the clock is known to be wrong: then no certificate of a phone counts as ended; nil: it never is.
+	ClockWrong func() bool
 	Log       *slog.Logger     // nil: no log
 
 	MaxConns      int           // 4096: connections in all

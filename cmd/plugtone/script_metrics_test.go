@@ -33,7 +33,7 @@ func (m *movedMetrics) check(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if t.Failed() || m.scripts != len(all) || flag.Lookup("test.count").Value.String() != "1" {
+	if m.scripts < len(all)-1 || flag.Lookup("test.count").Value.String() != "1" {
 		return
 	}
 	text := readRoot(t, "packaging/prometheus/alerts.yaml") + readRoot(t, "packaging/grafana/plugtone.json")

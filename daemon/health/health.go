@@ -45,6 +45,7 @@ type Certificate struct {
 // State is what the warnings are made from. Zero members have nothing to report.
 type State struct {
 	Now            time.Time
+	ClockWrong     bool // it differs from the time at which leases were written, or was never set
 	Pools          []leasetable.Stats
 	FullIn         func(leasetable.Stats) (days int, ok bool) // the forecast of a subnet; nil: there is none
 	FailedReload   error                                      // of the last reload; nil when it was accepted, or there was none
@@ -68,7 +69,7 @@ func Since(now time.Time) time.Time { return now.Add(-recently) }
 // Warnings returns one sentence for each thing, with what to do, the most urgent first.
 func Warnings(s State) []string {
 	var out []string
-	for _, part := range [][]string{s.links(), s.pools(), s.reload(), s.packs(), s.servers(), s.transports(), s.vendors(), s.certificates(), s.handshakes()} {
+	for _, part := range [][]string{s.links(), s.pools(), s.reload(), s.packs(), s.clock(), s.servers(), s.transports(), s.vendors(), s.certificates(), s.handshakes()} {
 		out = append(out, part...)
 	}
 	return out
@@ -183,6 +184,13 @@ func (s *State) vendors() []string {
 		return nil
 	}
 	return []string{"the vendor of a record contradicts what the phone's own messages name: " + some(phones, len(phones)) + "; correct the records with plugtone device set MAC --model VENDOR/MODEL"}
+}
+
+func (s *State) clock() []string {
+	if !s.ClockWrong {
+		return nil
+	}
+	return []string{fmt.Sprintf("the clock shows %s, which differs from the time at which leases were written: set it, or let a time server do so; leases keep the time that was left", at(s.Now))}
 }
 
 func (s *State) certificates() (out []string) {

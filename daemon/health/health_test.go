@@ -135,3 +135,10 @@ func TestCertificateEndsAreMetrics(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestAWrongClockIsWarnedOf(t *testing.T) {
+	out := Warnings(State{Now: noon, ClockWrong: true})
+	if len(out) != 1 || !strings.Contains(out[0], "the clock shows 2026-11-22T12:00:00Z, which differs from the time at which leases were written") {
+		t.Errorf("%q", out)
+	}
+}

@@ -8,26 +8,46 @@ import (
 // The time at which leases were last written is estimated from the newest ones.
 const (
 	newestLeases = 15 // how many are used
-	fewestLeases = 3  // with fewer there is no estimate
+	fewestLeases = 3  // with fewer the clock does not count as behind them
+	// farAhead is how long after the end of the newest leases a start is taken for that of a clock that is wrong. A host without a clock
+	// of its own may start in any year; one that was off for so long has phones that come back to their addresses.
+	farAhead = 30 * 24 * time.Hour
 )
 
-// clockBehind returns by how much the clock is behind the time at which the leases were written, 0 when it is not. It is the median
-// of the newest leases: no single lease, whose start time may be damaged, moves the others.
+// earliest is before any time at which this program can run: a clock that shows less was never set.
+var earliest = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// clockBehind returns by how much the clock is behind the time at which the leases were written, 0 when it is not, and a negative time when
+// it is far ahead of it. It is the median of the newest leases: no single lease, whose times may be damaged, moves the others.
 func clockBehind(leases []*packedLease, now time.Time) time.Duration {
-	if len(leases) < fewestLeases {
+	if len(leases) == 0 {
 		return 0
 	}
-	starts := make([]int64, len(leases))
-	for i, k := range leases {
-		starts[i] = k.starts
-	}
-	slices.Sort(starts)
-	newest := starts[max(0, len(starts)-newestLeases):]
-	median := newest[(len(newest)-1)/2]
-	if behind := time.Unix(median, 0).Sub(now.Round(0)); behind > clockStep {
+	behind := medianOfNewest(leases, func(k *packedLease) int64 { return k.starts }).Sub(now.Round(0))
+	switch ends := medianOfNewest(leases, func(k *packedLease) int64 { return k.expires }); {
+	case behind > clockStep && len(leases) >= fewestLeases:
+		return behind
+	case now.Sub(ends) > farAhead && behind < 0:
 		return behind
 	}
 	return 0
+}
+
+func medianOfNewest(leases []*packedLease, of func(*packedLease) int64) time.Time {
+	times := make([]int64, len(leases))
+	for i, k := range leases {
+		times[i] = of(k)
+	}
+	slices.Sort(times)
+	newest := times[max(0, len(times)-newestLeases):]
+	return time.Unix(newest[(len(newest)-1)/2], 0)
+}
+
+// ClockWrong reports whether the clock was found wrong when the leases were loaded, and has not been set since.
+func ClockWrong(t *Table) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.clockWrong || t.tick().Before(earliest)
 }
 
 // notBefore returns k as a lease that does not begin later than now: it is moved back to begin now, with the same duration. A lease

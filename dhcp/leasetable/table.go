@@ -41,6 +41,8 @@ type Table struct {
 	closed bool
 	wake   chan struct{}
 
+	clockWrong bool // since the leases were loaded; a step of the clock sets it right
+
 	writing sync.Mutex    // held to write; comes before mu
 	slow    atomic.Bool   // the last write took longer than inlineWrite
 	batch   []dhcp.Change // buffer of the last write, reused, with writing held
@@ -96,6 +98,7 @@ func (t *Table) Load(load func(func(dhcp.Lease) error) error) error {
 	})
 	now := t.tick()
 	behind := clockBehind(all, now)
+	t.clockWrong = behind != 0
 	var corrected []dhcp.Change
 	for _, k := range all {
 		was := k
@@ -138,6 +141,7 @@ func (t *Table) tick() time.Time {
 
 // step shifts all leases along with the wall clock. The caller holds mu.
 func (t *Table) step(d time.Duration, now time.Time) {
+	t.clockWrong = false
 	moved := t.view.shift(d, now, func(k *packedLease) { t.durable.put(k.addr, k) })
 	if t.shared != nil { // the time of the store has no steps
 		t.shared.offset = (t.shared.offset - d).Round(time.Second)

@@ -1,6 +1,7 @@
 package leasetable_test
 
 import (
+	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -115,6 +116,63 @@ func TestClockBehindAtStartC36(t *testing.T) {
 		}
 		if age := time.Since(l.FirstSeen); age < 0 || age > time.Minute {
 			t.Errorf("first seen %s ago: it is new for as long as it was before", age)
+		}
+	})
+}
+
+// C36: a host that starts in 1970 or far in the future, as one without a clock of its own does, keeps its leases for the time that was left;
+// when the clock is set while it runs they keep that too, also after another start. A host that was off for some days lets them end.
+func TestClockThatWasNeverSetC36(t *testing.T) {
+	const year = 365 * 24 * time.Hour
+	for name, offset := range map[string]time.Duration{"1970": -56 * year, "2099": 73 * year, "a year ahead": year, "40 days ahead": 40 * 24 * time.Hour} {
+		for _, n := range []int{1, 2, 3, 20} {
+			t.Run(fmt.Sprint(name, ", leases: ", n), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					time.Sleep(27 * year) // synctest begins in 2000
+					d := leaseFile(time.Now(), n)
+					c := &steppingClock{truth: map[int64]time.Time{}, offset: offset}
+					check := func(when string, b *dhcptest.TableFixture, left time.Duration) {
+						t.Helper()
+						synctest.Wait()
+						for a := range d.Leases {
+							l, ok := b.LeaseAt(a)
+							if got := l.Expires.Sub(c.now()); !ok || got > left+11*time.Minute || got < left-21*time.Minute {
+								t.Errorf("%s: %s has %s left of %s", when, a, got, left)
+							}
+						}
+					}
+					b := dhcptest.NewTableFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), d, c.now)
+					leasetable.SetSince(b.Table, c.since)
+					check("at the start", b, time.Hour)
+					if !leasetable.ClockWrong(b.Table) {
+						t.Error("the clock is not reported")
+					}
+					time.Sleep(10 * time.Minute)
+					c.step(-offset)
+					b.Want(dhcp.VerdictNak, dhcptest.Selecting(77, dhcptest.Addr("10.20.0.100")))
+					check("when the clock was set", b, 50*time.Minute)
+					if leasetable.ClockWrong(b.Table) {
+						t.Error("the clock is still reported")
+					}
+					again := dhcptest.NewTableFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), d, c.now)
+					leasetable.SetSince(again.Table, c.since)
+					check("after another start", again, 50*time.Minute)
+				})
+			})
+		}
+	}
+}
+
+func TestLeasesEndWhileTheHostIsOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := leaseFile(time.Now(), 10)
+		time.Sleep(29 * 24 * time.Hour)
+		b := dhcptest.NewTableFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), d, time.Now)
+		synctest.Wait()
+		for a := range d.Leases {
+			if _, ok := b.LeaseAt(a); ok {
+				t.Errorf("%s is in force", a)
+			}
 		}
 	})
 }

@@ -26,6 +26,9 @@ func TestAddressInUseIsNotOffered(t *testing.T) {
 	if ev := j.next(t, dhcp.VerdictConflict); ev.Addr.String() != "10.20.0.100" || ev.Holder.String() != "02:00:00:00:00:99" || !strings.Contains(ev.Reason, "02:00:00:00:00:99") {
 		t.Errorf("conflict reported as %+v", ev)
 	}
+	if offer, ack := j.next(t, dhcp.VerdictOffered), j.next(t, dhcp.VerdictAcked); !offer.Probed || ack.Probed {
+		t.Errorf("the offer waited for a probe: %v, the ACK: %v; want true, false", offer.Probed, ack.Probed)
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if used, known := d.probed[netip.MustParseAddr("10.20.0.100")]; !used || !known {
