@@ -1,10 +1,12 @@
 package observe
 
 import (
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	dto "github.com/prometheus/client_model/go"
 
 	"plugtone/dhcp"
@@ -26,5 +28,15 @@ func TestReplyTimesAreKnownWithoutProbes(t *testing.T) {
 	}
 	if all, unprobed := counted(b.cfg.Metrics.replySeconds), counted(b.cfg.Metrics.unprobed); all != 3 || unprobed != 1 {
 		t.Errorf("%d replies, %d without a probe", all, unprobed)
+	}
+}
+
+func TestOddEventsOfTheNetworkAreCounted(t *testing.T) {
+	b := newFixture(t)
+	b.Fallback(errors.New("no CAP_NET_RAW"))
+	b.OtherResponder("voice0", leased)
+	b.OtherResponder("voice0", leased)
+	if broadcasts, responders := testutil.ToFloat64(b.cfg.Metrics.broadcasts), testutil.ToFloat64(b.cfg.Metrics.otherResponders); broadcasts != 1 || responders != 2 {
+		t.Errorf("%v broadcasts, %v responders", broadcasts, responders)
 	}
 }
