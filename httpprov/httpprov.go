@@ -65,7 +65,7 @@ type Config struct {
 	Now       func() time.Time // the clock; must be given
 	// ClockWrong reports whether the clock is known to be wrong: then no certificate of a phone counts as ended; nil: it never is.
 	ClockWrong func() bool
-	Log       *slog.Logger     // nil: no log
+	Log        *slog.Logger // nil: no log
 
 	MaxConns      int           // 4096: connections in all
 	MaxPerAddress int           // 256: of which one address may hold; a whole site can be one address
