@@ -35,6 +35,7 @@ var docsPage []byte
 
 const (
 	apiPrefix    = "/api/"
+	noContent    = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 	docsSecurity = "default-src 'none'; connect-src 'self'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; " +
 		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
@@ -119,6 +120,8 @@ func (s *Server) Handler() http.Handler {
 	all := s.handler()
 	checked := allowHosts(s.cfg.Hosts, all)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Security-Policy", noContent) // pages set their own; redirects and errors keep it
+		w.Header().Set("X-Content-Type-Options", "nosniff")
 		if local, _ := r.Context().Value(localKey{}).(bool); local {
 			all.ServeHTTP(w, r) // no browser connects to a unix socket
 			return
@@ -139,7 +142,6 @@ func (s *Server) handler() http.Handler {
 			r = r.WithContext(access.With(r.Context(), c))
 			w.Header().Set("Cache-Control", "no-store")
 		}
-		w.Header().Set("X-Content-Type-Options", "nosniff")
 		h, pattern := s.mux.Handler(r)
 		if pattern == "" {
 			s.unmatched(w, r, h)

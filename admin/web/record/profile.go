@@ -34,6 +34,7 @@ func LoadProfile(ctx context.Context, api *client.Client, name, tab string) (h P
 	h.Tabs = []Tab{
 		{base, "Keys", len(h.Profile.Keys), tab == "keys"},
 		{base + "/settings", "Settings", len(h.Profile.Settings), tab == "settings"},
+		{base + "/contacts", "Contacts", len(h.Profile.Contacts), tab == "contacts"},
 		{base + "/history", "History", 0, tab == "history"},
 	}
 	return h, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"plugtone/admin/client"
 	"plugtone/admin/web/page"
@@ -46,7 +47,8 @@ func registrarNames(ctx context.Context, api *client.Client) (names []string, er
 }
 
 func profileKind() kind {
-	return kind{Path: "/profiles", One: "profile", Many: "Profiles",
+	return kind{Path: "/profiles", One: "profile", Many: "Profiles", Admins: []string{"upstream", "upstream_user", "upstream_password"},
+		Fields: map[string]string{"upstream[0]": "upstream", "upstream[1]": "upstream", "upstream[2]": "upstream"},
 		fields: func(ctx context.Context, api *client.Client, f *page.Form, fresh bool) ([]page.Field, error) {
 			all, err := api.Profiles().All(ctx, nil)
 			var names []string
@@ -54,14 +56,17 @@ func profileKind() kind {
 				names = append(names, p.Name)
 			}
 			parent := f.Select("parent", "Inherits from", choices("nothing", names), "Keys, contacts and settings of that profile hold where this one has none.")
+			rest := []page.Field{parent, f.Area("upstream", "PBXs that render the files", "URLs, one a line; the first that answers is used. Empty: plugtone renders them."),
+				f.Text("upstream_user", "User at those PBXs", "For HTTP Digest or Basic, where they want it."), f.Password("upstream_password", "Password at those PBXs", "Is never shown. Empty: it stays.")}
 			if !fresh {
-				return []page.Field{parent}, err
+				return rest, err
 			}
-			return []page.Field{f.Text("name", "Name", "Such as desk or reception.").Must(), parent}, err
+			return append([]page.Field{f.Text("name", "Name", "Such as desk or reception.").Must()}, rest...), err
 		},
 		read: func(ctx context.Context, api *client.Client, id string) (stored, error) {
 			p, tag, err := api.Profiles().Get(ctx, id, false)
-			return stored{url.Values{"parent": {p.Parent}}, tag, p.Source, p.SourceMembers}, err
+			v := url.Values{"parent": {p.Parent}, "upstream": {strings.Join(p.Upstream, "\n")}, "upstream_user": {p.UpstreamUser}, "upstream_password": {""}}
+			return stored{v, tag, p.Source, p.SourceMembers}, err
 		},
 		write: func(ctx context.Context, api *client.Client, id string, set map[string]any, tag string) error {
 			return put(ctx, api.Profiles(), id, set, tag)

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"plugtone/admin/access"
 	"plugtone/admin/client"
 	"plugtone/admin/web/page"
 	"plugtone/admin/web/record"
@@ -34,6 +35,10 @@ func Register(f *page.Frame) error {
 	f.Handle("GET /profiles/{name}/settings", s.settings)
 	f.Handle("POST /profiles/{name}/settings", s.saveSetting)
 	f.Handle("GET /profiles/{name}/history", s.profileHistory)
+	f.Handle("GET /profiles/{name}/contacts", s.contacts)
+	f.Handle("POST /profiles/{name}/contacts", s.saveContacts)
+	f.Handle("GET /registrars/{name}/settings", s.registrarSettings)
+	f.Handle("POST /registrars/{name}/settings", s.saveRegistrarSetting)
 	f.Handle("GET /extensions", s.extensions)
 	f.Handle("GET /registrars", s.registrars)
 	for _, k := range []kind{profileKind(), extensionKind(), registrarKind()} {
@@ -54,6 +59,8 @@ func Register(f *page.Frame) error {
 // kind is a kind of records with a form.
 type kind struct {
 	Path, One, Many string
+	Admins          []string          // fields that only admins may change
+	Fields          map[string]string // of the form, by members of the API that are called otherwise
 	// fields returns the fields of the form; fresh is set for a new record.
 	fields func(ctx context.Context, api *client.Client, f *page.Form, fresh bool) ([]page.Field, error)
 	read   func(ctx context.Context, api *client.Client, id string) (stored, error)
@@ -107,6 +114,8 @@ func (s screen) show(r *page.Request, v *formView, owned []string) error {
 		switch {
 		case !r.MayChange():
 			x.ReadOnly, x.Required = true, false
+		case slices.Contains(v.Kind.Admins, x.Name) && r.Caller().Role < access.Admin:
+			x.ReadOnly, x.Hint = true, "Only the role admin changes it."
 		case slices.Contains(owned, x.Name):
 			x.ReadOnly, x.Hint = true, "Comes from the PBX and is changed there."
 		}
@@ -120,11 +129,14 @@ func (s screen) members(r *page.Request, k kind, f *page.Form, fresh bool) (map[
 	set := map[string]any{}
 	for _, x := range fields {
 		switch text := f.Get(x.Name); {
+		case slices.Contains(k.Admins, x.Name) && r.Caller().Role < access.Admin:
 		case x.Type == "password" && text == "", fresh && text == "":
 		case text == "":
 			set[x.Name] = nil
 		case x.Type == "number":
 			set[x.Name] = number(text)
+		case x.Type == "textarea": // one value a line
+			set[x.Name] = strings.Fields(text)
 		default:
 			set[x.Name] = text
 		}
@@ -147,7 +159,7 @@ func (s screen) create(r *page.Request, k kind) error {
 		return s.show(r, &formView{Kind: k, Form: f}, nil)
 	}
 	if err := k.write(r.Context(), s.API, id, set, "new"); err != nil {
-		if !f.Fail(err, nil) {
+		if !f.Fail(err, k.Fields) {
 			return err
 		}
 		return s.show(r, &formView{Kind: k, Form: f}, nil)
@@ -192,7 +204,7 @@ func (s screen) save(r *page.Request, k kind) error {
 		if client.IsPrecondition(err) {
 			var members []string
 			for m := range x.Values {
-				if m != "password" {
+				if !strings.HasSuffix(m, "password") {
 					members = append(members, m+"="+strings.ReplaceAll(m, "_", " "))
 				}
 			}
@@ -200,7 +212,7 @@ func (s screen) save(r *page.Request, k kind) error {
 			f.Conflict = page.Compare("", f.Values, x.Values, members...)
 			f.Values.Set("etag", x.ETag)
 		}
-		if !f.Fail(err, nil) {
+		if !f.Fail(err, k.Fields) {
 			return err
 		}
 	}

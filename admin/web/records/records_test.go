@@ -90,6 +90,48 @@ func TestExtensionsAndRegistrarsAreEdited(t *testing.T) {
 	}
 }
 
+func TestContactsUpstreamsAndSettingsOfRegistrarsAreEdited(t *testing.T) {
+	s := webtest.New(t)
+	b := s.As(t, "operator")
+	b.Open("/profiles/desk/contacts")
+	b.Type("[name='c0.name']", "Front Desk")
+	b.Type("[name='c0.mobile']", "+49 170 1234567")
+	b.Type("[name='c1.name']", "Nobody")
+	b.Click(`.form-foot button[value="save"]`)
+	b.WaitText(".problem", "needed") // a number of the second
+	b.Check("contacts")
+	b.Type("[name='c1.number']", "1001")
+	b.Click(`.form-foot button[value="preview"]`)
+	b.Wait("#effect")
+	b.Click(`.form-foot button[value="save"]`)
+	b.WaitText(".notes", "contacts were saved")
+	if p, _, err := s.API.Profiles().Get(t.Context(), "desk", false); err != nil || len(p.Contacts) != 2 || p.Contacts[0].Mobile != "+491701234567" {
+		t.Errorf("%+v, %v", p.Contacts, err)
+	}
+	b.Open("/profiles/desk/edit")
+	b.Wait("#f-upstream[readonly]") // only admins
+
+	a := s.As(t, "admin")
+	a.Open("/profiles/desk/edit")
+	a.Type("#f-upstream", "ftp://pbx.example.com/")
+	a.Click(`button[value="save"]`)
+	a.WaitText("#f-upstream-problem", "http")
+	a.Check("upstream")
+	a.Type("#f-upstream", "https://pbx.example.com/app/provision/")
+	a.Type("#f-upstream_user", "provision")
+	a.Click(`button[value="save"]`)
+	a.WaitText(".subhead", "files from https://pbx.example.com/app/provision/")
+
+	b.Open("/registrars/main")
+	b.Click(`.tabs a[href$="/settings"]`)
+	b.Choose(".add-setting select", "dtmf")
+	b.Click(".add-setting button")
+	b.Choose("#f-value", "inband")
+	b.Check("registrar-settings")
+	b.Click(`#edit button[value="save"]`)
+	b.WaitText("tr.own", "inband")
+}
+
 func TestEmptyListsSayWhatToDo(t *testing.T) {
 	b := webtest.Empty(t).As(t, "operator")
 	for _, path := range []string{"/profiles", "/extensions", "/registrars"} {

@@ -2,6 +2,7 @@ package records
 
 import (
 	"context"
+	"maps"
 	"net/url"
 	"slices"
 
@@ -44,14 +45,81 @@ func (s screen) loadSettings(r *page.Request) (*settingsView, error) {
 	}
 	v.SettingsForm = record.SettingsForm{Action: "/profiles/" + url.PathEscape(h.Profile.Name) + "/settings", Whose: "this profile",
 		Settings: record.Settings(origins, h.Profile.Settings, nil), Source: h.Profile.Source, Owned: h.Profile.SourceMembers}
-	if r.MayChange() {
-		var names []string
-		for _, d := range setting.All() {
-			names = append(names, d.Name)
-		}
-		v.Add = record.Addable(names, v.Settings)
-	}
+	addable(r, &v.SettingsForm)
 	return v, nil
+}
+
+// addable fills in the settings that the user may add.
+func addable(r *page.Request, f *record.SettingsForm) {
+	if !r.MayChange() {
+		return
+	}
+	var names []string
+	for _, d := range setting.All() {
+		names = append(names, d.Name)
+	}
+	f.Add = record.Addable(names, f.Settings)
+}
+
+type registrarSettingsView struct {
+	page.Base
+	Registrar fleet.Registrar
+	ETag      string
+	record.SettingsForm
+}
+
+func (s screen) loadRegistrar(r *page.Request) (*registrarSettingsView, error) {
+	x, tag, err := s.API.Registrars().Get(r.Context(), r.PathValue("name"), false)
+	if err != nil {
+		return nil, err
+	}
+	v := &registrarSettingsView{Base: page.Base{Title: "Settings · " + x.Name}, Registrar: x, ETag: tag}
+	var origins []resolve.Origin
+	for _, name := range slices.Sorted(maps.Keys(x.Settings)) {
+		origins = append(origins, resolve.Origin{Name: name, Value: x.Settings[name], From: "registrar " + x.Name})
+	}
+	v.SettingsForm = record.SettingsForm{Action: "/registrars/" + url.PathEscape(x.Name) + "/settings", Whose: "this registrar", Settings: record.Settings(origins, x.Settings, nil)}
+	addable(r, &v.SettingsForm)
+	return v, nil
+}
+
+func (s screen) registrarSettings(r *page.Request) error {
+	v, err := s.loadRegistrar(r)
+	if err != nil {
+		return err
+	}
+	if name := r.URL.Query().Get("edit"); name != "" && r.MayChange() {
+		v.Begin(name, v.ETag, v.Registrar.Settings[name])
+	}
+	return r.Render(s.templates, "registrar-settings", v)
+}
+
+func (s screen) saveRegistrarSetting(r *page.Request) error {
+	v, err := s.loadRegistrar(r)
+	if err != nil {
+		return err
+	}
+	return s.saveOne(r, &v.SettingsForm, v.ETag, v.Registrar.Settings, func(w client.Write, set map[string]any, tag string) error {
+		_, err := s.API.Writing(w).Registrars().Patch(r.Context(), v.Registrar.Name, set, tag)
+		return err
+	}, func(status int) error { return r.RenderStatus(status, s.templates, "registrar-settings", v) })
+}
+
+// saveOne saves the setting that a form has, or shows the form again.
+func (s screen) saveOne(r *page.Request, v *record.SettingsForm, tag string, own setting.Values, patch func(client.Write, map[string]any, string) error, again func(status int) error) error {
+	f, err := r.Form()
+	if err != nil {
+		return err
+	}
+	done, err := v.Save(f, tag, own, patch)
+	if err != nil {
+		return err
+	}
+	if done == "" {
+		return again(f.Status)
+	}
+	r.Note("ok", done+" Phones fetch it at the next resync or restart.")
+	return r.Redirect(v.Action)
 }
 
 // origins returns the settings of a profile and its parents; the nearest one's hold. Secrets that are set are not known here.
@@ -82,26 +150,14 @@ func (s screen) origins(ctx context.Context, p fleet.Profile) ([]resolve.Origin,
 }
 
 func (s screen) saveSetting(r *page.Request) error {
-	f, err := r.Form()
-	if err != nil {
-		return err
-	}
 	v, err := s.loadSettings(r)
 	if err != nil {
 		return err
 	}
-	done, err := v.Save(f, v.ETag, v.Profile.Settings, func(w client.Write, set map[string]any, tag string) error {
+	return s.saveOne(r, &v.SettingsForm, v.ETag, v.Profile.Settings, func(w client.Write, set map[string]any, tag string) error {
 		_, err := s.API.Writing(w).Profiles().Patch(r.Context(), v.Profile.Name, set, tag)
 		return err
-	})
-	if err != nil {
-		return err
-	}
-	if done != "" {
-		r.Note("ok", done+" Phones fetch it at the next resync or restart.")
-		return r.Redirect(v.Action)
-	}
-	return r.RenderStatus(f.Status, s.templates, "settings", v)
+	}, func(status int) error { return r.RenderStatus(status, s.templates, "settings", v) })
 }
 
 type historyView struct {
