@@ -18,10 +18,10 @@ import (
 func TestMain(m *testing.M) { webtest.Main(m) }
 
 // office is an office with jobs that the test drives.
-func office(t *testing.T) (*webtest.Site, *fakeJobs) {
+func office(t *testing.T) (*webtest.Site, *webtest.Jobs) {
 	t.Helper()
 	s := webtest.New(t)
-	j := &fakeJobs{}
+	j := &webtest.Jobs{}
 	s.Config.Jobs = j
 	s.Config.API.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
 	s.Restart(t)
@@ -59,13 +59,13 @@ func TestAProfileIsChangedInWavesAndUndone(t *testing.T) {
 	b.WaitText("h1", "Change 29 devices")
 	b.WaitText(".notes", "was made")
 	b.WaitText(".job", "0 of 10 phones")
-	jobs.set(func(j *notify.Job) {
+	jobs.Set(func(j *notify.Job) {
 		j.Phones[0].Outcome, j.Phones[0].Detail = notify.Fetched, "fetched after 8 s"
 		j.Phones[1].Outcome, j.Phones[1].Detail = notify.Silent, "no answer to 4 attempts"
 		j.Phones[2].Outcome = notify.Waiting
 	})
 	b.WaitText(".job", "2 of 10 phones") // by itself
-	jobs.set(func(j *notify.Job) { j.State = notify.Done })
+	jobs.Set(func(j *notify.Job) { j.State = notify.Done })
 	b.WaitText(".job .state", "Done")
 	b.Wait(`#job-progress[hx-sse\:close="end"]:not([hx-sse\:connect])`) // no further connection is made
 	b.Check("change")
@@ -141,7 +141,7 @@ func TestPhonesAreResyncedEnrolledAndExported(t *testing.T) {
 	b.Check("resync")
 	b.Click(".draft-side .primary")
 	b.WaitText("h1", "after the move")
-	jobs.set(func(j *notify.Job) {
+	jobs.Set(func(j *notify.Job) {
 		for i, o := range notify.Outcomes() {
 			if i < len(j.Phones) {
 				j.Phones[i].Outcome = o

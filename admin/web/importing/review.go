@@ -139,7 +139,8 @@ func (v *review) options() client.ApplyOptions {
 // Digest identifies what is applied, and how: what is applied must be what was checked.
 func (v *review) Digest() string {
 	o := v.options()
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q %v %v %v %q", o.Map, o.Table, o.Prune, o.Yes, v.Text))
+	text := strings.ReplaceAll(v.Text, "\r\n", "\n") // browsers send CR LF
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %v %v %v %q", o.Map, o.Table, o.Prune, o.Yes, text))
 	return hex.EncodeToString(sum[:8])
 }
 

@@ -50,7 +50,9 @@ func readContacts(f *page.Form) (list []fleet.Contact, rows []int) {
 	list = []fleet.Contact{}
 	for i := range contactRows(f) {
 		get := func(member string) string { return f.Get(cell(i, member)) }
-		digits := func(member string) string { return strings.NewReplacer(" ", "", "(", "", ")", "", "/", "").Replace(get(member)) } // as people write them
+		digits := func(member string) string {
+			return strings.NewReplacer(" ", "", "(", "", ")", "", "/", "").Replace(get(member))
+		} // as people write them
 		c := fleet.Contact{Name: get("name"), Number: digits("number"), Mobile: digits("mobile"), Home: digits("home"), Group: get("group")}
 		if c == (fleet.Contact{}) {
 			continue

@@ -1,4 +1,4 @@
-package changing_test
+package webtest
 
 import (
 	"maps"
@@ -9,13 +9,14 @@ import (
 	"plugtone/provision/notify"
 )
 
-// fakeJobs are resync jobs whose outcomes the test sets.
-type fakeJobs struct {
+// Jobs are resync jobs whose outcomes the test sets. They implement resyncapi.Jobs.
+type Jobs struct {
 	mu   sync.Mutex
 	jobs []notify.Job
 }
 
-func (j *fakeJobs) Start(actor, message string, phones []dhcp.MAC, o notify.Options) (notify.Job, error) {
+// Start begins a job that sends nothing.
+func (j *Jobs) Start(actor, message string, phones []dhcp.MAC, o notify.Options) (notify.Job, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	job := notify.Job{ID: uint64(len(j.jobs) + 1), Actor: actor, Message: message, State: notify.Running, Created: admintest.Noon, Options: o, Total: len(phones), Counts: map[notify.Outcome]int{}}
@@ -26,7 +27,8 @@ func (j *fakeJobs) Start(actor, message string, phones []dhcp.MAC, o notify.Opti
 	return job, nil
 }
 
-func (j *fakeJobs) Plan(phones []dhcp.MAC, _ bool) (out []notify.Planned) {
+// Plan skips every fourth phone.
+func (j *Jobs) Plan(phones []dhcp.MAC, _ bool) (out []notify.Planned) {
 	for i, mac := range phones {
 		p := notify.Planned{MAC: mac, Over: "udp", Request: "NOTIFY"}
 		if i%4 == 3 {
@@ -37,7 +39,8 @@ func (j *fakeJobs) Plan(phones []dhcp.MAC, _ bool) (out []notify.Planned) {
 	return out
 }
 
-func (j *fakeJobs) List() (out []notify.Job) {
+// List returns the jobs, the newest first.
+func (j *Jobs) List() (out []notify.Job) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for i := len(j.jobs) - 1; i >= 0; i-- {
@@ -48,7 +51,8 @@ func (j *fakeJobs) List() (out []notify.Job) {
 	return out
 }
 
-func (j *fakeJobs) Job(id uint64) (notify.Job, error) {
+// Job returns a job.
+func (j *Jobs) Job(id uint64) (notify.Job, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if id > uint64(len(j.jobs)) {
@@ -57,7 +61,8 @@ func (j *fakeJobs) Job(id uint64) (notify.Job, error) {
 	return clone(j.jobs[id-1]), nil
 }
 
-func (j *fakeJobs) Stop(id uint64, reason string) (notify.Job, error) {
+// Stop ends a job.
+func (j *Jobs) Stop(id uint64, reason string) (notify.Job, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	job := &j.jobs[id-1]
@@ -71,8 +76,8 @@ func clone(j notify.Job) notify.Job {
 	return j
 }
 
-// set changes the last job.
-func (j *fakeJobs) set(f func(*notify.Job)) {
+// Set changes the last job.
+func (j *Jobs) Set(f func(*notify.Job)) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	f(&j.jobs[len(j.jobs)-1])
