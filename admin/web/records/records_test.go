@@ -96,7 +96,7 @@ func TestContactsUpstreamsAndSettingsOfRegistrarsAreEdited(t *testing.T) {
 	b.Open("/profiles/desk/contacts")
 	b.Type("[name='c0.name']", "Front Desk")
 	b.Type("[name='c0.mobile']", "+49 170 1234567")
-	b.Type("[name='c1.name']", "Nobody")
+	b.Type("[name='c1.name']", "Warehouse")
 	b.Click(`.form-foot button[value="save"]`)
 	b.WaitText(".problem", "needed") // a number of the second
 	b.Check("contacts")
