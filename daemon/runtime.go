@@ -149,7 +149,7 @@ func siteOf(c *config.Config) *fleet.Site {
 	p := c.Provisioning
 	site := &fleet.Site{
 		Trust: p.Trust, Networks: p.Networks, NewPhones: &trust.NewPhones{Burst: p.NewPhones.Burst, PerMinute: p.NewPhones.PerMinute},
-		StepUp: trust.StepUp(p.StepUp), Resets: &trust.Resets{Burst: p.Resets.Burst, PerHour: p.Resets.PerHour}, UnknownPhones: p.UnknownPhones, TimeZone: p.TimeZone, ExternalURL: p.ExternalURL, Settings: p.Settings,
+		StepUp: trust.StepUp(p.StepUp), Resets: &trust.Resets{Burst: p.Resets.Burst, PerHour: p.Resets.PerHour}, UnknownPhones: p.UnknownPhones, TimeZone: p.TimeZone, ExternalURL: p.ExternalURL, Settings: p.Settings, SyslogPort: c.SyslogPort(),
 	}
 	if c.HTTPS.Enabled && c.HTTPS.CertFile == "" {
 		site.CAFile = ownca.FileName
@@ -206,6 +206,7 @@ func (p *runtimeConfig) needsRestart(new *runtimeConfig) []string {
 	differs("metrics.listen", slices.Equal(a.Metrics.Listen, b.Metrics.Listen))
 	differs("provisioning.pnp", a.Provisioning.PnP.Enabled == b.Provisioning.PnP.Enabled)
 	differs("dhcp.subnets[].shared", slices.Equal(sharedSubnets(a), sharedSubnets(b)))
+	differs("syslog", a.Syslog.Enabled == b.Syslog.Enabled && slices.Equal(a.Syslog.Listen, b.Syslog.Listen))
 	differs("timeline", a.Timeline == b.Timeline)
 	differs("log.format", a.Log.Format == b.Log.Format)
 	differs("cluster", reflect.DeepEqual(a.Cluster, b.Cluster))

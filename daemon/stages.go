@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"plugtone/daemon/encrypt"
+	"plugtone/daemon/phonelog"
 	"plugtone/daemon/states"
 	"plugtone/dhcp"
 )
@@ -37,13 +38,12 @@ func (d *Daemon) stages() []stage {
 	}
 	add(d.dhcp != nil, task{"dhcp", s.dhcp})
 	add(c.TFTP.Enabled, task{"tftp", s.tftp})
-	add(c.HTTP.Enabled, task{"http", func(ctx context.Context, ready func()) error {
-		return s.files(ctx, ready, "http", c.HTTP.Listen, nil)
-	}})
+	add(c.HTTP.Enabled, task{"http", func(ctx context.Context, ready func()) error { return s.files(ctx, ready, "http", c.HTTP.Listen, nil) }})
 	add(c.HTTPS.Enabled, task{"https", func(ctx context.Context, ready func()) error {
 		return s.files(ctx, ready, "https", c.HTTPS.Listen, d.certs.files())
 	}})
 	add(c.Provisioning.PnP.Enabled, task{"pnp", s.pnp})
+	add(c.Syslog.Enabled, task{"syslog", phonelog.Config{Listen: c.Syslog.Listen, Listening: d.listeners.add, LeaseAt: d.table.LeaseAt, Records: d.store, Secrets: d.service.Secrets, Observer: d.observe, Now: d.opts.Now, Log: d.log}.Run})
 	add(len(c.Metrics.Listen) > 0, task{"metrics", s.metrics})
 	storage := []task{
 		{"store", d.store.Run},

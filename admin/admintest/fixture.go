@@ -258,17 +258,6 @@ func (h *Fixture) Happened(e timeline.Entry) {
 	h.Config.API.Index.Touch(e.MAC)
 }
 
-// Timeline implements admin.Events.
-func (h *Fixture) Timeline(mac dhcp.MAC, limit int) ([]timeline.Entry, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	list := h.entries[mac]
-	if h.broken {
-		return nil, ErrBroken
-	}
-	return slices.Clone(list[max(0, len(list)-limit):]), nil
-}
-
 // Fetched adds the last fetch of a file.
 func (h *Fixture) Fetched(f fleet.Fetch) {
 	h.mu.Lock()

@@ -51,6 +51,7 @@ type Leases interface {
 // Events reads the timelines of phones and their last fetches.
 type Events interface {
 	Timeline(mac dhcp.MAC, limit int) ([]timeline.Entry, error) // the newest, newest last
+	PhoneLog(mac dhcp.MAC, limit int) ([]timeline.Entry, error) // what the phone has logged, likewise
 	Fetches(mac dhcp.MAC) ([]fleet.Fetch, error)
 }
 

@@ -238,17 +238,33 @@ func compare(fetches []fleet.Fetch, files []provision.FileInfo) []client.FileDif
 // fileKey returns the same key for all spellings in which phones request a file.
 func fileKey(name string) string { return strings.ToLower(strings.TrimLeft(name, "/")) }
 
+// entries returns the timeline of a phone and what it has logged, in order of time.
+func (s deviceFiles) entries(mac dhcp.MAC, limit int) ([]timeline.Entry, error) {
+	entries, err := s.Events.Timeline(mac, limit)
+	if err != nil {
+		return nil, err
+	}
+	lines, err := s.Events.PhoneLog(mac, limit)
+	entries = append(entries, lines...)
+	slices.SortStableFunc(entries, func(a, b timeline.Entry) int { return a.Time.Compare(b.Time) })
+	return entries, err
+}
+
 func (s deviceFiles) timeline(ctx context.Context, in *struct {
 	MACInput
-	Limit int `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"how many of the newest entries" example:"50"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"how many of the newest entries, and how many of the newest lines that the phone has logged" example:"50"`
+	Source string `query:"source" enum:"dhcp,tftp,http,https,sip,syslog,trust,admin" doc:"only entries of this source" example:"syslog"`
 }) (*struct{ Body client.Timeline }, error) {
 	mac, err := in.Parse()
 	if err != nil {
 		return nil, err
 	}
-	entries, err := s.Events.Timeline(mac, in.Limit)
+	entries, err := s.entries(mac, in.Limit)
 	if err != nil {
 		return nil, problem.From(err)
+	}
+	if in.Source != "" {
+		entries = slices.DeleteFunc(entries, func(e timeline.Entry) bool { return e.Source != in.Source })
 	}
 	out := client.Timeline{MAC: mac, Items: make([]timeline.Entry, 0, len(entries))}
 	for _, e := range entries {

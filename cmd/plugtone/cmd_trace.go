@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -21,27 +22,29 @@ import (
 )
 
 func traceCommand(a *app) *cobra.Command {
-	var follow bool
+	var follow, syslog bool
 	var limit int
 	c := &cobra.Command{
 		Use: "trace MAC", Args: cobra.ExactArgs(1), Short: "Show what happened to a phone, with a diagnosis",
 		Long: "Show what happened to a phone over DHCP, TFTP and HTTP, oldest first, and below it what can be concluded.\n" +
 			"Times are in the local time zone. MAC addresses are on phones' labels, and in plugtone device list, discovered list and leases.\n" +
-			"With --follow, go on as things happen until Ctrl-C: plug the phone in and watch it boot.",
+			"With --follow, go on as things happen until Ctrl-C: plug the phone in and watch it boot.\n" +
+			"With --syslog, also show what the phone itself has logged, where the listener syslog is on and the phone logs to it.",
 		Example: `  plugtone trace 00:15:65:12:34:56
-  plugtone trace 00:15:65:12:34:56 --follow`,
+  plugtone trace 00:15:65:12:34:56 --follow --syslog`,
 		RunE: func(c *cobra.Command, args []string) error {
 			cl, err := a.client()
 			if err != nil {
 				return err
 			}
 			if follow {
-				return a.follow(c, cl, args[0], limit)
+				return a.follow(c, cl, args[0], limit, syslog)
 			}
 			t, err := cl.Timeline(c.Context(), args[0], limit)
 			if err != nil {
 				return err
 			}
+			t.Items = slices.DeleteFunc(t.Items, func(e timeline.Entry) bool { return e.Source == timeline.Syslog && !syslog })
 			if a.json {
 				return printJSON(c, t)
 			}
@@ -50,6 +53,7 @@ func traceCommand(a *app) *cobra.Command {
 	}
 	checkMAC(c)
 	c.Flags().BoolVarP(&follow, "follow", "f", false, "go on as things happen")
+	c.Flags().BoolVar(&syslog, "syslog", false, "also show what the phone has logged")
 	c.Flags().IntVar(&limit, "limit", 100, "the newest `N` entries, 1000 at most")
 	return c
 }
@@ -87,12 +91,15 @@ func printDiagnosis(s screen, findings []diagnosis.Finding) error {
 
 // follow prints the timeline as it is and goes on with what happens. It listens before it reads, so that nothing is
 // missed; what is in both is printed once.
-func (a *app) follow(c *cobra.Command, cl *client.Client, mac string, limit int) error {
+func (a *app) follow(c *cobra.Command, cl *client.Client, mac string, limit int, syslog bool) error {
 	ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt)
 	defer stop()
 	printed := map[string]bool{}
 	p := entries{screen: newScreen(c.OutOrStdout(), a.getenv)}
 	show := func(e timeline.Entry) error {
+		if e.Source == timeline.Syslog && !syslog {
+			return nil
+		}
 		b, err := json.Marshal(e)
 		if err != nil || printed[string(b)] {
 			return err

@@ -131,7 +131,11 @@ func details(e timeline.Entry) string {
 	if e.Bytes > 0 {
 		add(strconv.FormatInt(e.Bytes, 10) + " bytes")
 	}
-	add(localTimes(e.Reason))
+	if e.Source == timeline.Syslog {
+		add(e.Reason) // as the phone wrote it
+	} else {
+		add(localTimes(e.Reason))
+	}
 	if e.Recognised != "" {
 		add("recognised as " + e.Recognised)
 	}

@@ -270,7 +270,7 @@ func (k *soak) attack(n int) error {
 	if n%2 == 0 { // what looks like DHCP at first
 		junk = append(append(bytes.Repeat([]byte{1, 1, 6, 0}, 59), 0x63, 0x82, 0x53, 0x63, 53, 1, byte(n%16)), junk...)
 	}
-	network, port := "udp4", ":67"
+	network, port := "udp4", [...]string{":67", ":514"}[n/4%2]
 	switch n % 4 {
 	case 1:
 		port, junk = ":69", append([]byte{0, byte(n % 7)}, junk...)

@@ -136,9 +136,13 @@ func (r *reader) checkListeners(c *Config) {
 			all = append(all, taken{at, a})
 		}
 	}
-	for _, s := range []server{{"tftp", c.TFTP.Enabled, c.TFTP.Listen}, servers[0], servers[1]} {
+	for _, s := range []server{{"tftp", c.TFTP.Enabled, c.TFTP.Listen}, {"syslog", c.Syslog.Enabled, c.Syslog.Listen}, servers[0], servers[1]} {
 		if s.on && len(s.addrs) == 0 && !r.broken(s.path+".listen") {
-			r.problemPath(s.path+".listen", "", "is empty: name an address such as \":69\", or set %s.enabled: false", s.path)
+			example := ":69"
+			if s.path == "syslog" {
+				example = ":514"
+			}
+			r.problemPath(s.path+".listen", "", "is empty: name an address such as %q, or set %s.enabled: false", example, s.path)
 		}
 	}
 	if len(c.Admin.Listen) == 0 && !r.broken("admin.listen") {

@@ -38,6 +38,7 @@ type Config struct {
 	HTTPS        HTTPS
 	Admin        Admin
 	Metrics      Metrics
+	Syslog       Listener
 	Timeline     Timeline
 	History      History
 	Cluster      Cluster
@@ -85,10 +86,18 @@ type PnP struct {
 	Interfaces []string // none: those of the subnets
 }
 
-// Listener is a plain file server.
+// Listener is a plain file server, or the receiver of phones' logs.
 type Listener struct {
 	Enabled bool
 	Listen  []netip.AddrPort // the zero address means all
+}
+
+// SyslogPort returns the port on which phones can log; 0 while they can't.
+func (c *Config) SyslogPort() uint16 {
+	if !c.Syslog.Enabled || len(c.Syslog.Listen) == 0 {
+		return 0
+	}
+	return c.Syslog.Listen[0].Port()
 }
 
 // HTTPS is the file server with certificates.
@@ -165,6 +174,7 @@ func Default() *Config {
 			{Unix: "/run/plugtone/admin.sock"},
 			{TCP: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 8067)},
 		}},
+		Syslog:   Listener{Listen: []netip.AddrPort{netip.AddrPortFrom(any4, 514)}},
 		Timeline: Timeline{MaxSize: 256 << 20, PerPhone: 200, Strangers: 1000},
 		History:  History{Keep: 90 * 24 * time.Hour, Max: 10_000},
 		Cluster:  Cluster{KeyFile: DefaultClusterKey, Etcd: Etcd{Prefix: "/plugtone/"}},

@@ -163,6 +163,7 @@ func contractExample(dir string) *Config {
 		HTTPS: HTTPS{true, []netip.AddrPort{port("0.0.0.0:8443")}, dir + "/cert", dir + "/key",
 			map[string]string{"yealink": dir + "/ca"}},
 		Admin:    Admin{[]AdminAddr{{Unix: "/tmp/a.sock"}, {TCP: port("10.20.0.2:8067")}}, []string{"phones.example.net"}, dir + "/cert", dir + "/key"},
+		Syslog:   Listener{true, []netip.AddrPort{port("10.20.0.2:1514")}},
 		Timeline: Timeline{1 << 30, 50, 7},
 		History:  History{30 * 24 * time.Hour, 500},
 		Cluster: Cluster{"voice-a", Etcd{[]string{"https://10.0.0.1:2379", "https://10.0.0.2:2379"},

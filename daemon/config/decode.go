@@ -95,6 +95,7 @@ func (r *reader) root(n *yaml.Node, c *Config, ranges map[int]*subnetPlaces) {
 		"metrics": func(n *yaml.Node, at string) {
 			r.Fields(n, at, map[string]yamlpos.Field{"listen": r.toListen(&c.Metrics.Listen)})
 		},
+		"syslog": func(n *yaml.Node, at string) { r.listener(n, at, &c.Syslog) },
 		"timeline": func(n *yaml.Node, at string) {
 			r.Fields(n, at, map[string]yamlpos.Field{
 				"max_size":  r.toSize(&c.Timeline.MaxSize, minTimeline, maxTimeline),

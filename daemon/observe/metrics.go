@@ -16,6 +16,7 @@ import (
 	"plugtone/httpprov"
 	"plugtone/provision"
 	"plugtone/provision/fleet"
+	"plugtone/provision/syslog"
 	"plugtone/provision/trust"
 )
 
@@ -23,18 +24,18 @@ import (
 type Metrics struct {
 	Registry *prometheus.Registry
 
-	messages, verdicts, dropped *prometheus.CounterVec
-	replySeconds, unprobed      *prometheus.HistogramVec
-	files, fileBytes            *prometheus.CounterVec
-	fileSeconds                 *prometheus.HistogramVec
-	ofTransport                 map[fleet.Transport]transportMetrics
-	ofType                      map[string]typeMetrics
-	ofVerdict                   map[dhcp.Verdict]prometheus.Counter
-	otherServers                prometheus.Counter
-	otherResponders             prometheus.Counter
-	broadcasts                  prometheus.Counter
-	reloadOK, reloadTime        prometheus.Gauge
-	alarms, handshakes          *prometheus.CounterVec
+	messages, verdicts, dropped  *prometheus.CounterVec
+	replySeconds, unprobed       *prometheus.HistogramVec
+	files, fileBytes             *prometheus.CounterVec
+	fileSeconds                  *prometheus.HistogramVec
+	ofTransport                  map[fleet.Transport]transportMetrics
+	ofType                       map[string]typeMetrics
+	ofVerdict                    map[dhcp.Verdict]prometheus.Counter
+	otherServers                 prometheus.Counter
+	otherResponders              prometheus.Counter
+	broadcasts                   prometheus.Counter
+	reloadOK, reloadTime         prometheus.Gauge
+	alarms, handshakes, phoneLog *prometheus.CounterVec
 }
 
 // NewMetrics returns the metrics of a daemon of this version, registered in a registry of their own.
@@ -55,6 +56,7 @@ func NewMetrics(version string) (*Metrics, error) {
 		verdicts:     counters("plugtone_dhcp_verdicts_total", "DHCP decisions.", "verdict"),
 		alarms:       counters("plugtone_security_events_total", "Security events, by kind.", "event"),
 		handshakes:   counters("plugtone_tls_handshake_failures_total", "TLS handshakes with HTTPS clients that failed.", "reason"),
+		phoneLog:     counters("plugtone_syslog_messages_total", "Datagrams that came to the syslog listener, by what became of them.", "outcome"),
 		dropped:      counters("plugtone_dhcp_dropped_total", "DHCP packets without a decision, and replies that could not leave.", "reason"),
 		replySeconds: seconds("plugtone_dhcp_reply_seconds", "Time from reading a DHCP message until its reply has left.", "type"),
 		unprobed:     seconds("plugtone_dhcp_reply_unprobed_seconds", "The same time, of messages that waited for no address probe.", "type"),
@@ -76,7 +78,7 @@ func NewMetrics(version string) (*Metrics, error) {
 	m.fill()
 	var errs []error
 	for _, c := range []prometheus.Collector{build, m.messages, m.verdicts, m.dropped, m.replySeconds, m.unprobed, m.files, m.fileBytes, m.fileSeconds,
-		m.otherServers, m.otherResponders, m.broadcasts, m.reloadOK, m.reloadTime, m.alarms, m.handshakes, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})} {
+		m.otherServers, m.otherResponders, m.broadcasts, m.reloadOK, m.reloadTime, m.alarms, m.handshakes, m.phoneLog, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})} {
 		errs = append(errs, m.Registry.Register(c))
 	}
 	return m, errors.Join(errs...)
@@ -102,6 +104,9 @@ func (m *Metrics) fill() {
 	}
 	for _, k := range trust.EventKinds() {
 		m.alarms.WithLabelValues(string(k))
+	}
+	for _, o := range syslog.Outcomes() {
+		m.phoneLog.WithLabelValues(o)
 	}
 	for _, r := range httpprov.HandshakeReasons() {
 		m.handshakes.WithLabelValues(string(r))

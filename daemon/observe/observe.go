@@ -26,6 +26,7 @@ type Store interface {
 	SeePhone(fleet.Discovered)
 	RecordFetch(fleet.Fetch)
 	Timeline(mac dhcp.MAC, limit int) ([]timeline.Entry, error)
+	PhoneLog(mac dhcp.MAC, limit int) ([]timeline.Entry, error)
 	Fetches(mac dhcp.MAC) ([]fleet.Fetch, error)
 }
 
@@ -202,6 +203,19 @@ func (o *Observer) Timeline(mac dhcp.MAC, limit int) ([]timeline.Entry, error) {
 		all = all[len(all)-limit:]
 	}
 	return all, nil
+}
+
+// Logged records a line that a phone has logged.
+func (o *Observer) Logged(e timeline.Entry) { o.record(e, true) }
+
+// LogReceived counts a datagram that came to the syslog listener, by what became of it.
+func (o *Observer) LogReceived(outcome string) {
+	o.cfg.Metrics.phoneLog.WithLabelValues(outcome).Inc()
+}
+
+// PhoneLog returns the last limit lines that a phone has logged, oldest first.
+func (o *Observer) PhoneLog(mac dhcp.MAC, limit int) ([]timeline.Entry, error) {
+	return o.cfg.Store.PhoneLog(mac, limit)
 }
 
 // Fetches returns the last fetch of each file of mac.

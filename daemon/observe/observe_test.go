@@ -42,6 +42,8 @@ func (r *recorder) Timeline(mac dhcp.MAC, _ int) ([]timeline.Entry, error) {
 	return slices.DeleteFunc(slices.Clone(r.entries), func(e timeline.Entry) bool { return e.MAC != mac }), nil
 }
 
+func (r *recorder) PhoneLog(dhcp.MAC, int) ([]timeline.Entry, error) { return nil, nil }
+
 func (r *recorder) Fetches(dhcp.MAC) ([]fleet.Fetch, error) { return r.fetches, nil }
 
 var (

@@ -42,6 +42,7 @@ type Site struct {
 	ExternalURL   string           // written into phones as their server instead of the subnet's; "" for none
 	CAFile        string           // the certificate of our own authority, below the server's URL; "" when https has none
 	CACert        string           // that certificate itself as PEM
+	SyslogPort    uint16           // of this host, where phones log unless syslog_server is set; 0: nowhere
 	Settings      setting.Values
 }
 

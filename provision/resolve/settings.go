@@ -7,6 +7,7 @@ package resolve
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -56,12 +57,26 @@ func siteLayers(site *fleet.Site, subnet fleet.Subnet) []layer {
 		}
 		builtin["ntp_servers"] = servers
 	}
+	if site.SyslogPort != 0 && subnet.NextServer.IsValid() {
+		builtin["syslog_server"] = syslogServer(netip.AddrPortFrom(subnet.NextServer, site.SyslogPort))
+	}
 	layers := []layer{{"default", builtin}, {"provisioning.settings", site.Settings}}
 	if subnet.Prefix.IsValid() {
 		layers = append(layers, layer{"subnet " + subnet.Prefix.String(), subnet.Settings})
 	}
 	return layers
 }
+
+// syslogServer returns the address of a syslog server, with its port when that is not the usual one: some phones have no place for a port.
+func syslogServer(a netip.AddrPort) string {
+	if a.Port() == syslogPort {
+		return a.Addr().String()
+	}
+	return a.String()
+}
+
+// syslogPort is the port of syslog over UDP (RFC 5426, 3.3).
+const syslogPort = 514
 
 // resolveDevice reads what the device's files depend on.
 func resolveDevice(f fleet.View, packs *pack.Set, site *fleet.Site, subnet fleet.Subnet, d *fleet.Device) (*resolved, error) {

@@ -9,6 +9,9 @@ import (
 	"plugtone/dhcp"
 )
 
+// Syslog is the source of what a phone has logged itself: any host on the link can send it, so nothing is concluded from it.
+const Syslog = "syslog"
+
 // IsFile reports whether entries of this source are about files.
 func IsFile(source string) bool { return source == "tftp" || source == "http" || source == "https" }
 
@@ -23,10 +26,10 @@ const (
 type Entry struct {
 	Time       time.Time     `json:"time" doc:"when it happened" example:"2026-11-22T12:00:00Z"`
 	MAC        dhcp.MAC      `json:"mac" doc:"MAC address of the phone" example:"00:15:65:12:34:56"`
-	Source     string        `json:"source" doc:"protocol; trust for a security event, admin for an operator's change" example:"dhcp" enum:"dhcp,tftp,http,https,sip,trust,admin"`
-	Event      string        `json:"event" doc:"what was requested, such as discover, request, inform, release, decline, get, put, handshake (TLS), notify or change" example:"discover"`
-	Verdict    string        `json:"verdict" doc:"what was decided, such as offered, acked, nak, silent, served, not_modified, not_found, refused, challenged or fault; of a handshake that failed the reason, such as unknown_authority or clock" example:"offered"`
-	Reason     string        `json:"reason,omitempty" doc:"why, in one sentence" example:"reserved for the device"`
+	Source     string        `json:"source" doc:"protocol; syslog for a line that the phone has logged, trust for a security event, admin for an operator's change" example:"dhcp" enum:"dhcp,tftp,http,https,sip,syslog,trust,admin"`
+	Event      string        `json:"event" doc:"what was requested, such as discover, request, inform, release, decline, get, put, handshake (TLS), notify, log or change" example:"discover"`
+	Verdict    string        `json:"verdict" doc:"what was decided, such as offered, acked, nak, silent, served, not_modified, not_found, refused, challenged or fault; of a handshake that failed the reason, such as unknown_authority or clock; of a line of the phone's log its severity, from emergency to debug" example:"offered"`
+	Reason     string        `json:"reason,omitempty" doc:"why, in one sentence; of a line of the phone's log its text" example:"reserved for the device"`
 	Addr       netip.Addr    `json:"addr,omitzero" doc:"address that was offered or leased, or that the request came from" example:"10.20.1.7"`
 	Interface  string        `json:"interface,omitempty" doc:"network interface of the request" example:"eth1"`
 	File       string        `json:"file,omitempty" doc:"name of the file as the phone requested it, without control characters" example:"001565123456.cfg"`

@@ -96,14 +96,14 @@ func New(f *dbfile.File, c Config) (*DB, error) {
 	if f == nil {
 		return db, nil
 	}
-	if err := db.load(); err != nil {
+	if err := load(db); err != nil {
 		return nil, err
 	}
 	return db, db.timelines.shrink()
 }
 
 // load reads what is kept in memory.
-func (db *DB) load() error {
+func load(db *DB) error {
 	err := db.file.View(func(tx dbfile.Tx) error {
 		db.last = tx.Number(keyFlushed)
 		return db.discovered.load(tx, db.c.Log)

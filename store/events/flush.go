@@ -91,7 +91,7 @@ func (db *DB) collect(all bool) (batch, error) {
 		macs[q.mac] = true
 	}
 	var err error
-	if b.recorded, err = db.c.Recorded(slices.Collect(maps.Keys(macs))); err != nil {
+	if b.recorded, err = db.c.recorded(slices.Collect(maps.Keys(macs))); err != nil {
 		return b, err
 	}
 	for mac, entries := range b.strangers {
@@ -104,7 +104,7 @@ func (db *DB) collect(all bool) (batch, error) {
 		if b.recorded[q.mac] && db.file != nil {
 			b.write = append(b.write, q)
 		} else {
-			b.strangers.add(q, db.c.PerPhone)
+			b.strangers.add(q, lengthOf(q.mac, db.c.PerPhone))
 		}
 	}
 	b.strangers.limit(db.c.Strangers)
@@ -148,7 +148,7 @@ func (db *DB) writeChunk(entries map[dhcp.MAC][]queued, b batch, last bool) erro
 	return db.file.Update(func(tx dbfile.Tx) error {
 		for _, mac := range slices.SortedFunc(maps.Keys(entries), compareMAC) {
 			of := entries[mac]
-			if err := extend(tx.Table(tableTimeline), mac, of, db.timelines.perPhone); err != nil {
+			if err := extend(tx.Table(tableTimeline), mac, of, lengthOf(mac, db.timelines.perPhone)); err != nil {
 				return err
 			}
 			db.timelines.phones[mac] = phone{newest: of[len(of)-1].entry.Time, stranger: !b.recorded[mac]}
@@ -178,7 +178,7 @@ func (db *DB) AppendTimeline(entry timeline.Entry) {
 		db.drop(queueMax / 4)
 	}
 	db.last++
-	db.queue = append(db.queue, queued{db.last, entry.MAC, &entry})
+	db.queue = append(db.queue, queued{db.last, keyOf(&entry), &entry})
 	db.mu.Unlock()
 	db.wake.put()
 }

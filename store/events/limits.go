@@ -43,7 +43,7 @@ func (t *timelines) load() (last uint64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	recorded, err := t.c.Recorded(slices.Collect(maps.Keys(t.phones)))
+	recorded, err := t.c.recorded(slices.Collect(maps.Keys(t.phones)))
 	for mac, p := range t.phones {
 		p.stranger = !recorded[mac]
 		t.phones[mac] = p

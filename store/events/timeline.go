@@ -28,6 +28,54 @@ func clip(s string) string {
 
 func compareMAC(a, b dhcp.MAC) int { return bytes.Compare(a[:], b[:]) }
 
+// logKeyBit is the group bit of a MAC, which no interface's own has (IEEE 802).
+const logKeyBit = 1
+
+// logLines is how many lines of its log are stored of a phone at most.
+const logLines = 100
+
+// keyOf returns the MAC under which an entry is stored: its own, with the group bit for a line of the phone's log. So a log is a timeline of its
+// own, with its own bounds: it pushes out nothing of what happened to the phone.
+func keyOf(e *timeline.Entry) dhcp.MAC {
+	if e.Source == timeline.Syslog {
+		return logKey(e.MAC)
+	}
+	return e.MAC
+}
+
+func logKey(mac dhcp.MAC) dhcp.MAC {
+	mac[0] |= logKeyBit
+	return mac
+}
+
+// isLog reports whether lines of a log are stored under the key.
+func isLog(key dhcp.MAC) bool { return key[0]&logKeyBit != 0 }
+
+// lengthOf returns how many entries are stored under a key, when a timeline has perPhone.
+func lengthOf(key dhcp.MAC, perPhone int) int {
+	if isLog(key) {
+		return min(perPhone, logLines)
+	}
+	return perPhone
+}
+
+// recorded returns which of the keys belong to a device record.
+func (c *Config) recorded(keys []dhcp.MAC) (map[dhcp.MAC]bool, error) {
+	macs := make([]dhcp.MAC, len(keys))
+	for i, key := range keys {
+		key[0] &^= logKeyBit
+		macs[i] = key
+	}
+	of, err := c.Recorded(macs)
+	out := make(map[dhcp.MAC]bool, len(of))
+	for i, key := range keys {
+		if of[macs[i]] {
+			out[key] = true
+		}
+	}
+	return out, err
+}
+
 func timelineKey(mac dhcp.MAC, n uint64) []byte { return binary.BigEndian.AppendUint64(mac[:], n) }
 
 // loadPhones jumps from the end of one timeline to the end of the next. last is the largest number of their entries.
@@ -106,6 +154,16 @@ func lastOf(c *bolt.Cursor, mac dhcp.MAC) (k, v []byte) {
 
 // Timeline returns the newest limit entries of a phone, the oldest of them first, those that are not written yet too.
 func (db *DB) Timeline(mac dhcp.MAC, limit int) ([]timeline.Entry, error) {
+	return read(db, mac, limit)
+}
+
+// PhoneLog returns the newest limit lines that a phone has logged, as Timeline.
+func (db *DB) PhoneLog(mac dhcp.MAC, limit int) ([]timeline.Entry, error) {
+	return read(db, logKey(mac), limit)
+}
+
+// read returns what is stored under a key.
+func read(db *DB, mac dhcp.MAC, limit int) ([]timeline.Entry, error) {
 	db.mu.Lock()
 	var waiting []queued // newest first; before the file: an entry that is written meanwhile is known by its number
 	for _, from := range [][]queued{db.queue, db.strangers[mac]} {

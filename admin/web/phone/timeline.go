@@ -16,7 +16,7 @@ const shown = 200
 
 // protocols are the sources of entries by which the timeline is filtered, with their names.
 func protocols() [][2]string {
-	return [][2]string{{"dhcp", "DHCP"}, {"tftp", "TFTP"}, {"http", "HTTP"}, {"https", "HTTPS"}, {"sip", "SIP"}, {"trust", "Trust"}, {"admin", "Changes"}}
+	return [][2]string{{"dhcp", "DHCP"}, {"tftp", "TFTP"}, {"http", "HTTP"}, {"https", "HTTPS"}, {"sip", "SIP"}, {"syslog", "Log of the phone"}, {"trust", "Trust"}, {"admin", "Changes"}}
 }
 
 // protocolName returns the name of a source of entries.
