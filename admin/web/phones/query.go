@@ -2,6 +2,7 @@ package phones
 
 import (
 	"cmp"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -48,7 +49,7 @@ func readQuery(r *http.Request) query {
 		q.Sort = usualSort
 	}
 	q.Limit = number(f.Get("limit"), rows, 1, maxRows)
-	q.From = number(f.Get("from"), 1, 1, 1<<31)
+	q.From = number(f.Get("from"), 1, 1, math.MaxInt32)
 	if prev := f.Get("prev"); prev != "" {
 		q.Prev = strings.Split(prev, ".")
 	}
