@@ -54,6 +54,20 @@ func (f *fixture) set(err error, contacts ...pbxroute.Contact) {
 	f.contacts, f.err = contacts, err
 }
 
+// reported returns the changes up to now.
+func (f *fixture) reported() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.changes)
+}
+
+// polled returns how many polls there were.
+func (f *fixture) polled() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.polls
+}
+
 var (
 	atDesk = netip.MustParseAddr("10.20.1.7")
 	other  = netip.MustParseAddr("10.20.1.8")
@@ -72,13 +86,19 @@ func run(t *testing.T, check func(f *fixture, tr *registration.Tracker)) {
 			PBXs: func() []pbxroute.Config { f.mu.Lock(); defer f.mu.Unlock(); return f.configs }, Open: func(pbxroute.Config) registration.PBX { return f },
 			Domain: func(string) string { return "pbx.example.com" },
 			Changed: func(c registration.Change) {
+				f.mu.Lock()
+				defer f.mu.Unlock()
 				f.changes = append(f.changes, strings.TrimSpace(fmt.Sprintf("%s %s %s %s", c.User, c.Addr, c.State, c.Reason)))
 			},
 			Now: time.Now, Log: slog.New(slog.DiscardHandler),
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
-		go func() { tr.Run(ctx); close(ended) }()
+		go func() {
+			time.Sleep(time.Millisecond) // check sets the first list before
+			tr.Run(ctx)
+			close(ended)
+		}()
 		check(f, tr)
 		cancel()
 		<-ended
@@ -118,8 +138,8 @@ func TestNothingIsStatedOfAPBXThatIsNotPolledOrDoesNotAnswer(t *testing.T) {
 		f.configs = nil
 		f.mu.Unlock()
 		time.Sleep(time.Hour)
-		if f.polls != polls || stateOf(tr) != "" {
-			t.Errorf("%d polls after it left the configuration", f.polls-polls)
+		if f.polled() != polls || stateOf(tr) != "" {
+			t.Errorf("%d polls after it left the configuration", f.polled()-polls)
 		}
 	})
 }
@@ -147,8 +167,8 @@ func TestRegistrationIsSeenSince(t *testing.T) {
 			t.Errorf("%q", got)
 		}
 		// What was there at the start is no change.
-		if want := []string{"1001 10.20.1.7 registered Yealink", "1001 10.20.1.7 not_registered", "1001 10.20.1.8 not_registered"}; !slices.Equal(f.changes, want) {
-			t.Errorf("changes %q", f.changes)
+		if want := []string{"1001 10.20.1.7 registered Yealink", "1001 10.20.1.7 not_registered", "1001 10.20.1.8 not_registered"}; !slices.Equal(f.reported(), want) {
+			t.Errorf("changes %q", f.reported())
 		}
 	})
 }
@@ -177,8 +197,8 @@ func TestRefusalHoldsUntilTheNextRegistration(t *testing.T) {
 		if l := tr.Of(line, atDesk)[0]; l.State != registration.Registered || !strings.Contains(l.String(), "; the PBX answered 403 at ") {
 			t.Errorf("%+v", l)
 		}
-		if want := []string{"1001 10.20.1.7 refused the PBX answered 403", "1001 10.20.1.7 registered Yealink", "1001 10.20.1.7 refused the PBX answered 403"}; !slices.Equal(f.changes, want) {
-			t.Errorf("changes %q", f.changes)
+		if want := []string{"1001 10.20.1.7 refused the PBX answered 403", "1001 10.20.1.7 registered Yealink", "1001 10.20.1.7 refused the PBX answered 403"}; !slices.Equal(f.reported(), want) {
+			t.Errorf("changes %q", f.reported())
 		}
 	})
 }
