@@ -105,3 +105,34 @@ func TestNotificationThroughAPBXHasWhatThePackSays(t *testing.T) {
 		t.Errorf("%+v", n)
 	}
 }
+
+func TestPhoneThatTakesSIPFromItsRegistrarOnlyIsReportedAsSuch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture()
+		m := macs(2)
+		direct := f.target
+		f.target = func(mac dhcp.MAC) (notify.Target, error) {
+			to, err := direct(mac)
+			to.RegistrarOnly = true
+			return to, err
+		}
+		f.fetches = func(dhcp.MAC) time.Duration { return 0 }
+		f.reply = func(mac dhcp.MAC) (notify.Reply, error) {
+			if mac == m[0] {
+				return notify.Reply{Code: 403, Reason: "Forbidden"}, nil
+			}
+			return notify.Reply{}, nil
+		}
+		jobs, stop := f.start(t)
+		defer stop()
+		job, err := jobs.Start("root", "", m, notify.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, p := range wait(t, jobs, job.ID).Phones {
+			if !strings.Contains(p.Detail, "; it takes SIP from its registrar only (sip_from_registrar_only): set registrars[].notify") || p.Outcome != []notify.Outcome{notify.Rejected, notify.Silent}[i] {
+				t.Errorf("%s: %s", p.Outcome, p.Detail)
+			}
+		}
+	})
+}

@@ -259,8 +259,18 @@ func (r *run) answered(a reply) {
 	case a.Challenged:
 		r.end(a.phone, Challenged, fmt.Sprintf("it answered %d: it requires other credentials", a.Code))
 	case a.Code >= 300:
-		r.end(a.phone, Rejected, fmt.Sprintf("it answered %d %.100s", a.Code, a.Reason))
+		r.end(a.phone, Rejected, fmt.Sprintf("it answered %d %.100s%s", a.Code, a.Reason, registrarHint(a.to)))
+	case a.Code == 0 && registrarHint(a.to) != "":
+		p.Detail = fmt.Sprintf("no answer, and no fetch within %s%s", r.job.Options.Wait, registrarHint(a.to))
 	}
+}
+
+// registrarHint is what may be wrong when a phone does not accept a NOTIFY of this host.
+func registrarHint(t Target) string {
+	if !t.RegistrarOnly || t.Route != "" {
+		return ""
+	}
+	return "; it takes SIP from its registrar only (sip_from_registrar_only): set registrars[].notify"
 }
 
 // checkFetches ends the phones that have fetched, and those whose time has ended.

@@ -29,6 +29,8 @@ type Target struct {
 	AuthUser  string
 	Password  setting.Secret // never sent in clear; "": a challenge can't be answered
 	Notify    packdoc.Notify
+	// RegistrarOnly is set when the phone is set to take SIP from its registrar only.
+	RegistrarOnly bool
 }
 
 // Skipped is why a phone can't be notified.
@@ -121,6 +123,7 @@ func (d Directory) target(rec *fleet.Device, phone phonefile.Phone, reboot bool)
 	if leased { // at any other address another host could collect answers to challenges
 		t.AuthUser, t.Password = line.AuthUser, line.Password
 	}
+	t.RegistrarOnly, _ = phone.Settings["sip_from_registrar_only"].(bool)
 	if addr.IsValid() {
 		t.Addr = netip.AddrPortFrom(addr, sipPort(t.Transport, phone.Settings, method))
 	}
