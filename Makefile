@@ -37,10 +37,10 @@ demo: build
 test: tools
 	PLUGTONE_REQUIRE_E2E=1 $(GO) test -timeout 20m ./...
 
-# The pictures in docs/page.md, of the office that the page's tests have.
-screenshots: tools
+# The pictures in docs/page.md and the README, of the demo.
+screenshots: tools build
 	mkdir -p docs/images
-	PLUGTONE_SCREENSHOTS=$(CURDIR)/docs/images $(GO) test ./admin/web/webtest -run TestScreenshots -count=1
+	PLUGTONE_SCREENSHOTS=$(CURDIR)/docs/images PLUGTONE_DEMO=$(CURDIR)/bin/plugtone $(GO) test ./admin/web/webtest -run TestScreenshots -count=1
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./...
