@@ -104,7 +104,7 @@ func (s *Server) pages() error {
 	})
 	s.mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if err := s.cfg.API.Ready(); err != nil {
-			problem.Write(w, http.StatusServiceUnavailable, err.Error())
+			problem.Write(w, http.StatusServiceUnavailable, "degraded: "+err.Error())
 			return
 		}
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")

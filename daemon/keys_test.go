@@ -69,7 +69,7 @@ func TestWithoutTheKeyPhonesGetNoFiles(t *testing.T) {
 	if status, text := r.get("http://" + r.address("http") + "/001565123456.cfg"); status != 503 {
 		t.Errorf("the phone's file: %d %.100s", status, text)
 	}
-	if status, text := r.api("GET", "/readyz", ""); status != 503 || !strings.Contains(text, "its key is missing") {
+	if status, text := r.api("GET", "/readyz", ""); status != 503 || !strings.Contains(text, "degraded: ") || !strings.Contains(text, "its key is missing") {
 		t.Errorf("readyz: %d %s", status, text)
 	}
 	if text := r.must("GET", "/api/v1/status", ""); !strings.Contains(text, "plugtone.key") {

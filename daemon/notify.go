@@ -11,7 +11,6 @@ import (
 	systemd "github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sys/unix"
 
-	"plugtone/dhcp/leasetable"
 )
 
 // notifyTimeout bounds a notification: a service manager that does not read must not stop a reload.
@@ -53,9 +52,10 @@ func sendState(socket, state string, timeout time.Duration) error {
 	return err
 }
 
-// watchdog notifies the service manager twice in each interval, as long as the lease table answers. A disk that hangs is no reason to
-// stop: a restart would not help, leases in memory are still served from, and /readyz reports it.
-func (m *serviceManager) watchdog(ctx context.Context, ready func(), table *leasetable.Table) error {
+// watchdog notifies the service manager twice in each interval, as long as check returns: it takes the locks of the lease table and of the
+// store. A disk that hangs holds none of them and is no reason to stop: a restart would not help, leases in memory are still served from,
+// and /readyz reports it.
+func (m *serviceManager) watchdog(ctx context.Context, ready, check func()) error {
 	ready()
 	every, err := m.interval()
 	if err != nil || every == 0 {
@@ -69,10 +69,10 @@ func (m *serviceManager) watchdog(ctx context.Context, ready func(), table *leas
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			if tableResponds(table, every/4) {
+			if responds(check, every/4) {
 				m.notify(systemd.SdNotifyWatchdog)
 			} else {
-				m.log.Error("lease table does not answer; the service manager will restart the daemon")
+				m.log.Error("lease table or store do not answer; the service manager will restart the daemon")
 			}
 		}
 	}
@@ -86,11 +86,11 @@ func (m *serviceManager) stopping(ctx context.Context, ready func()) error {
 	return nil
 }
 
-// tableResponds queries the lease table, because a daemon whose table is stuck answers no phone, even when all else runs.
-func tableResponds(table *leasetable.Table, within time.Duration) bool {
+// responds reports whether check returns in time: a daemon whose lease table or store is stuck answers no phone, even when all else runs.
+func responds(check func(), within time.Duration) bool {
 	done := make(chan struct{})
 	go func() {
-		table.Stats()
+		check()
 		close(done)
 	}()
 	timeout := time.NewTimer(within)

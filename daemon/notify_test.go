@@ -1,11 +1,16 @@
 package daemon
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	systemd "github.com/coreos/go-systemd/v22/daemon"
@@ -70,4 +75,39 @@ func TestReloadHoldsNoLockWhileItNotifies(t *testing.T) {
 	if err := <-r.ended; err != nil {
 		t.Error(err)
 	}
+}
+
+// The watchdog is fed while lease table and store answer, and not while one of them is stuck.
+func TestWatchdogIsFedOnlyWhileTheStoreAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &logBuffer{}
+		fed, stuck := 0, make(chan struct{})
+		m := serviceManager{send: func(string) (bool, error) { fed++; return true, nil }, interval: func() (time.Duration, error) { return 30 * time.Second, nil }, log: slog.New(slog.NewTextHandler(log, nil))}
+		ctx, stop := context.WithCancel(t.Context())
+		var hang atomic.Bool
+		ended := make(chan error, 1)
+		go func() {
+			ended <- m.watchdog(ctx, func() {}, func() {
+				if hang.Load() {
+					<-stuck
+				}
+			})
+		}()
+		time.Sleep(time.Minute + time.Second)
+		synctest.Wait()
+		if fed != 4 {
+			t.Errorf("fed %d times in a minute, want 4", fed)
+		}
+		hang.Store(true)
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if fed != 4 || !strings.Contains(log.String(), "do not answer") {
+			t.Errorf("fed %d times while the store was stuck; %s", fed-4, log)
+		}
+		close(stuck)
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
 }
