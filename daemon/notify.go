@@ -10,7 +10,6 @@ import (
 
 	systemd "github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sys/unix"
-
 )
 
 // notifyTimeout bounds a notification: a service manager that does not read must not stop a reload.

@@ -20,7 +20,9 @@ func (d *Daemon) stages() []stage {
 		{"snapshots", s.snapshots},
 		{"credentials", d.credentials.run},
 		{"watch", hostWatcher{d}.run},
-		{"watchdog", func(ctx context.Context, ready func()) error { return m.watchdog(ctx, ready, func() { d.table.Stats(); _ = d.store.Health() }) }},
+		{"watchdog", func(ctx context.Context, ready func()) error {
+			return m.watchdog(ctx, ready, func() { d.table.Stats(); _ = d.store.Health() })
+		}},
 		{"stopping", m.stopping},
 		{"prepare", s.prepare},
 		{"states", states.Config{Index: d.index, LastPhone: d.observe.LastPhone, Now: d.opts.Now, Log: d.log}.Run},
