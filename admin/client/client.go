@@ -24,8 +24,14 @@ import (
 // DefaultAddr is where a daemon listens by default.
 const DefaultAddr = "unix:/run/plugtone/admin.sock"
 
-// answerTime is how long the daemon may take to start its answer.
-const answerTime = 60 * time.Second
+// How long the daemon may take to start its answer: a change of very many records, or its dry run, renders the files of as many phones.
+const (
+	answerTime = 60 * time.Second
+	changeTime = 10 * time.Minute
+)
+
+// errNoAnswer ends a request that takes longer.
+var errNoAnswer = errors.New("it does not answer in time")
 
 // Client calls the admin API of one daemon. Its methods are those of its parts: Records, Phones, Operation, Fleet and Network.
 type Client struct {
@@ -119,7 +125,7 @@ func (e *DryRun) Error() string {
 // dial parses an address. It sends nothing.
 func dial(addr, token string) (*conn, error) {
 	c := &conn{addr: addr, token: token}
-	transport := &http.Transport{ResponseHeaderTimeout: answerTime, MaxIdleConnsPerHost: 4}
+	transport := &http.Transport{MaxIdleConnsPerHost: 4}
 	c.http = &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	path, unix := strings.CutPrefix(addr, "unix:")
 	switch {
@@ -185,7 +191,14 @@ func (c *conn) send(ctx context.Context, q call) (*http.Response, error) {
 	if query := c.queryOf(q); len(query) > 0 {
 		target += "?" + query.Encode()
 	}
-	req, err := http.NewRequestWithContext(ctx, q.method, target, body)
+	limited, cancel := context.WithCancelCause(ctx)
+	limit := answerTime
+	if q.change {
+		limit = changeTime
+	}
+	late := time.AfterFunc(limit, func() { cancel(errNoAnswer) })
+	defer late.Stop() // the body is read with the same context
+	req, err := http.NewRequestWithContext(limited, q.method, target, body)
 	if err != nil {
 		return nil, err
 	}
@@ -207,6 +220,9 @@ func (c *conn) send(ctx context.Context, q call) (*http.Response, error) {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
+		if cause := context.Cause(limited); cause != nil {
+			err = cause
+		}
 		return nil, &Unreachable{Addr: c.addr, Err: err}
 	}
 	if res.StatusCode >= 300 {
@@ -215,16 +231,21 @@ func (c *conn) send(ctx context.Context, q call) (*http.Response, error) {
 	}
 	if res.Header.Get("Plugtone-Dry-Run") != "" {
 		defer res.Body.Close()
-		tried := &DryRun{}
-		if err := json.NewDecoder(res.Body).Decode(&tried.Preview); err != nil {
-			return nil, fmt.Errorf("the daemon's answer is invalid: %w", err)
-		}
-		return nil, tried
+		return nil, readDryRun(res.Body)
 	}
 	if id, err := strconv.ParseUint(res.Header.Get("Plugtone-Change"), 10, 64); err == nil {
 		c.changed(id)
 	}
 	return res, nil
+}
+
+// readDryRun reads the answer to a dry run, as the error that it is.
+func readDryRun(body io.Reader) error {
+	tried := &DryRun{}
+	if err := json.NewDecoder(body).Decode(&tried.Preview); err != nil {
+		return fmt.Errorf("the daemon's answer is invalid: %w", err)
+	}
+	return tried
 }
 
 // changed reports a change that was made; 0 is none.

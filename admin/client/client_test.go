@@ -1,0 +1,38 @@
+package client
+
+import (
+	"errors"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// silent is a daemon that answers nothing.
+type silent struct{}
+
+func (silent) RoundTrip(r *http.Request) (*http.Response, error) {
+	<-r.Context().Done()
+	return nil, r.Context().Err()
+}
+
+// TestAChangeMayTakeLongerThanARead: the dry run of a change that concerns very many phones is no daemon that does not answer.
+func TestAChangeMayTakeLongerThanARead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := Over(silent{})
+		for name, x := range map[string]struct {
+			call func() error
+			want time.Duration
+		}{
+			"read":   {func() error { _, _, err := c.Profiles().Get(t.Context(), "desk", false); return err }, time.Minute},
+			"change": {func() error { _, err := c.Profiles().Put(t.Context(), "desk", map[string]any{}, ""); return err }, 10 * time.Minute},
+		} {
+			began := time.Now()
+			err := x.call()
+			var u *Unreachable
+			if took := time.Since(began); !errors.As(err, &u) || !errors.Is(err, errNoAnswer) || took != x.want {
+				t.Errorf("%s: %v after %v, want %v", name, err, took, x.want)
+			}
+		}
+	})
+}
