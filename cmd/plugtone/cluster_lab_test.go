@@ -207,6 +207,7 @@ func (c *clusterLab) plugtone(member string, args ...string) string {
 // labPhone is a host with udhcpc.
 type labPhone struct {
 	name string
+	mac  string
 	ns   *netlab.Namespace
 	cmd  *exec.Cmd
 	pipe string
@@ -230,8 +231,8 @@ func (c *clusterLab) phone(n int) *labPhone {
 	name := fmt.Sprintf("phone%d", n)
 	ns, err := c.lab.Namespace(name)
 	c.check(err)
-	c.check(c.voice.Attach(netlab.Port{Namespace: ns, Name: "eth0", MAC: fmt.Sprintf("00:15:65:00:%02x:%02x", n>>8, n&255)}))
-	p := &labPhone{name: name, ns: ns, pipe: filepath.Join(c.dir, name+".events")}
+	p := &labPhone{name: name, mac: fmt.Sprintf("00:15:65:00:%02x:%02x", n>>8, n&255), ns: ns, pipe: filepath.Join(c.dir, name+".events")}
+	c.check(c.voice.Attach(netlab.Port{Namespace: ns, Name: "eth0", MAC: p.mac}))
 	c.check(syscall.Mkfifo(p.pipe, 0o600))
 	events, err := os.OpenFile(p.pipe, os.O_RDWR, 0)
 	c.check(err)

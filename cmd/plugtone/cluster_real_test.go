@@ -55,6 +55,9 @@ func (c *clusterLab) extended(p *labPhone, ip, to string) {
 	c.t.Helper()
 	if r := c.renew(p, ip, to); r == nil || r.MessageType() != dhcpv4.MessageTypeAck || r.YourIPAddr.String() != ip {
 		c.t.Errorf("%s renews %s at %s: %v", p.name, ip, to, r)
+		for name := range c.members {
+			c.t.Log(c.plugtone(name, "trace", p.mac))
+		}
 	}
 }
 

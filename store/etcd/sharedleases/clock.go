@@ -35,6 +35,8 @@ type clock struct {
 	store   Store
 	elapsed func() time.Duration // monotonic
 
+	turn chan struct{} // holds a token while no update is under way: a reading that is overtaken by another would look older
+
 	mu       sync.Mutex
 	revision int64 // 0: not read yet
 	value    time.Time
@@ -43,6 +45,12 @@ type clock struct {
 	checked  time.Duration // when the request was sent that read it last
 	timed    bool          // written is known
 	gone     bool
+}
+
+func newClock(s Store, elapsed func() time.Duration) *clock {
+	c := &clock{store: s, elapsed: elapsed, turn: make(chan struct{}, 1)}
+	c.turn <- struct{}{}
+	return c
 }
 
 // now returns the time of the cluster; the zero time while it is not known.
@@ -74,6 +82,12 @@ func (c *clock) create(ctx context.Context, now time.Time) error {
 
 // update reads the clock, and advances it when it is due, or when its value is too old to be used. exists is false when there is none.
 func (c *clock) update(ctx context.Context) (exists bool, err error) {
+	select {
+	case <-c.turn:
+	case <-ctx.Done():
+		return true, ctx.Err()
+	}
+	defer func() { c.turn <- struct{}{} }()
 	c.mu.Lock()
 	sent, was := c.elapsed(), c.revision
 	advance := was != 0 && (!c.tight() || sent-c.received >= advanceAfter)

@@ -42,9 +42,9 @@ func (s *oneClock) List(context.Context, string) ([]Record, int64, error) {
 
 func (s *oneClock) Watch(context.Context, string, int64, func([]Record)) error { return nil }
 
-func newClock(s Store) *clock {
+func startClock(s Store) *clock {
 	began := time.Now()
-	return &clock{store: s, elapsed: func() time.Duration { return time.Since(began) }}
+	return newClock(s, func() time.Duration { return time.Since(began) })
 }
 
 func (c *clock) mustUpdate(t *testing.T) {
@@ -59,7 +59,7 @@ func TestClockIsNotKnownBeforeItAdvances(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &oneClock{}
 		start := time.Unix(1e9, 0).UTC()
-		a := newClock(s)
+		a := startClock(s)
 		if err := a.create(t.Context(), start); err != nil {
 			t.Fatal(err)
 		}
@@ -75,7 +75,7 @@ func TestClockIsNotKnownBeforeItAdvances(t *testing.T) {
 		if a.fresh() {
 			t.Error("fresh without a reading for an hour")
 		}
-		b := newClock(s)
+		b := startClock(s)
 		b.mustUpdate(t)
 		if b.fresh() || !b.now().IsZero() {
 			t.Error("the other member takes the old time for the present one")
@@ -92,7 +92,7 @@ func TestClockIsNotKnownBeforeItAdvances(t *testing.T) {
 func TestClockThatIsCutOffIsNotBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &oneClock{}
-		a, b := newClock(s), newClock(s)
+		a, b := startClock(s), startClock(s)
 		_ = a.create(t.Context(), time.Unix(1e9, 0))
 		for range 3 {
 			a.mustUpdate(t)
@@ -119,11 +119,50 @@ func TestClockThatIsCutOffIsNotBehind(t *testing.T) {
 	})
 }
 
+// slowClock holds up the answers to readings.
+type slowClock struct {
+	*oneClock
+	first chan struct{} // closed when the first answer may arrive; nil: at once
+}
+
+func (s *slowClock) List(ctx context.Context, prefix string) ([]Record, int64, error) {
+	r, revision, err := s.oneClock.List(ctx, prefix)
+	if first := s.first; first != nil {
+		s.first = nil
+		<-first
+	}
+	return r, revision, err
+}
+
+// An answer that is overtaken by a later one does not look like a store that went back.
+func TestReadingsOfTheClockDoNotOvertakeEachOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &slowClock{oneClock: &oneClock{}}
+		c := startClock(s)
+		_ = c.create(t.Context(), time.Unix(1e9, 0))
+		c.mustUpdate(t)
+		c.mustUpdate(t)
+		hold := make(chan struct{})
+		s.first = hold
+		for range 2 {
+			go func() { _, _ = c.update(t.Context()) }()
+			synctest.Wait()
+			s.revision++ // by another member
+		}
+		close(hold)
+		synctest.Wait()
+		c.mustUpdate(t)
+		if !c.fresh() {
+			t.Error("not fresh")
+		}
+	})
+}
+
 // A store that has lost its data, or went back to an older copy, binds nothing.
 func TestClockThatIsGoneIsNotFresh(t *testing.T) {
 	for name, lose := range map[string]func(*oneClock){"lost": func(s *oneClock) { s.revision = 0 }, "older": func(s *oneClock) { s.revision = 1 }} {
 		s := &oneClock{}
-		c := newClock(s)
+		c := startClock(s)
 		_ = c.create(t.Context(), time.Unix(1e9, 0))
 		for range 4 {
 			c.mustUpdate(t)

@@ -43,7 +43,7 @@ type Config struct {
 type Leases struct {
 	ctx    context.Context
 	cfg    Config
-	clock  clock
+	clock  *clock
 	read   atomic.Bool // the table has what etcd has
 	usable atomic.Bool // what Changed was called for last
 	stats  counters
@@ -51,7 +51,7 @@ type Leases struct {
 
 // New returns the shared leases of a member. Calls of Bind end with ctx.
 func New(ctx context.Context, cfg Config) *Leases {
-	return &Leases{ctx: ctx, cfg: cfg, clock: clock{store: cfg.Store, elapsed: cfg.Elapsed}}
+	return &Leases{ctx: ctx, cfg: cfg, clock: newClock(cfg.Store, cfg.Elapsed)}
 }
 
 // Usable reports whether leases can be bound now.
