@@ -25,6 +25,8 @@ const (
 	aliveTTL = 3
 	// aliveEvery is how often it gives one. A call that hangs is given up after it, and the next goes to another server of etcd.
 	aliveEvery = time.Second
+	// checkEvery is how often it is checked that etcd is no older than what its watches have reported.
+	checkEvery = 5 * time.Second
 )
 
 // Member is one appliance of a cluster.
@@ -93,12 +95,9 @@ func (m *Members) SetSelf(self Member) {
 	same := reflect.DeepEqual(m.self, self)
 	m.self = self
 	m.mu.Unlock()
-	if !same {
-		m.retry()
+	if same {
+		return
 	}
-}
-
-func (m *Members) retry() {
 	select {
 	case m.again <- struct{}{}:
 	default:
@@ -152,15 +151,19 @@ func (m *Members) keepAlive(ctx context.Context) {
 	tick := time.NewTicker(aliveEvery)
 	defer tick.Stop()
 	lease := clientv3.NoLease
-	for ctx.Err() == nil {
+	for changed := false; ctx.Err() == nil; {
 		err := m.sign(ctx, &lease)
 		m.signedAt(err)
+		if changed && err == nil {
+			err := m.client.Put(ctx, membersPrefix+m.Self().Name, m.value())
+			if changed = err != nil; changed {
+				m.log.Debug("etcd has not what has changed of this member", "err", err)
+			}
+		}
 		select {
 		case <-ctx.Done():
 		case <-m.again:
-			if err := m.client.Put(ctx, membersPrefix+m.Self().Name, m.value()); err != nil {
-				m.retry()
-			}
+			changed = true
 		case <-tick.C:
 		}
 	}
@@ -259,7 +262,7 @@ func (m *Members) follow(ctx context.Context) {
 	}
 }
 
-// list reads the list, and follows its changes until the watch is lost.
+// list reads the list, and follows its changes until the watch is lost, or etcd has lost its data: a watch does not report that.
 func (m *Members) list(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -278,17 +281,27 @@ func (m *Members) list(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for {
+	check := time.NewTicker(checkEvery)
+	defer check.Stop()
+	for newest := r.Header.Revision; ; {
 		var w clientv3.WatchResponse
 		ok := false
 		select {
 		case w, ok = <-members:
 		case w, ok = <-alive:
+		case <-check.C:
+			r, err := m.client.Get(ctx, membersPrefix, clientv3.WithPrefix(), clientv3.WithCountOnly())
+			if err != nil || r.Header.Revision < newest {
+				return err
+			}
+			newest = r.Header.Revision
+			continue
 		}
 		if err := w.Err(); err != nil || !ok {
 			return unavailable(errors.Join(err, ctx.Err()))
 		}
 		m.apply(w.Events)
+		newest = max(newest, w.Header.Revision)
 	}
 }
 

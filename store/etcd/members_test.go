@@ -92,6 +92,47 @@ func TestMembersSeeEachOtherComeAndGo(t *testing.T) {
 	}
 }
 
+// A store that has lost its data begins with a low revision again, which a watch does not report.
+func TestMembersSeeEachOtherAfterEtcdLostItsData(t *testing.T) {
+	e := etcdtest.Start(t, 1)
+	a := start(t, e.Client(t), etcd.Member{Name: "a"}, "1")
+	b := start(t, e.Client(t), etcd.Member{Name: "b"}, "2")
+	a.wait(t, "both", alive("a", "b"))
+	for range 20 {
+		e.Ctl("put", "/x", "y")
+	}
+	e.Lose()
+	b.stop()
+	a.wait(t, "a alone", alive("a"))
+}
+
+// A change that etcd refuses, as when its disk space is used up, is registered later, without a loop that keeps a processor busy meanwhile.
+func TestMemberWaitsToRegisterAChange(t *testing.T) {
+	e := etcdtest.Start(t, 1, "--quota-backend-bytes", "1000000")
+	c := e.Client(t)
+	a := start(t, c, etcd.Member{Name: "a", Version: "1"}, "1")
+	a.wait(t, "a", alive("a"))
+	for c.Put(t.Context(), "x", strings.Repeat("x", 500_000)) == nil {
+	}
+	before := cpuTime(t)
+	a.SetSelf(etcd.Member{Name: "a", Version: "2"})
+	<-time.After(2 * time.Second)
+	if used := cpuTime(t) - before; used > 200*time.Millisecond {
+		t.Errorf("%s of CPU time in 2 s", used)
+	}
+	if err := a.Connected(); err != nil {
+		t.Error(err)
+	}
+}
+
+func cpuTime(t *testing.T) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
 func TestMemberWithTheNameOfAnotherIsRefused(t *testing.T) {
 	e := etcdtest.Start(t, 1)
 	a := start(t, e.Client(t), etcd.Member{Name: "a"}, "1")

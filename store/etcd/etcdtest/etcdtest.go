@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -93,6 +94,17 @@ func (c *Cluster) Kill(i int) {
 		_ = s.cmd.Wait()
 		s.cmd = nil
 	}
+}
+
+// Lose makes the only server lose its data, and waits until it answers again.
+func (c *Cluster) Lose() {
+	c.Kill(0)
+	args := c.servers[0].args
+	if err := os.RemoveAll(args[slices.Index(args, "--data-dir")+1]); err != nil {
+		c.t.Fatal(err)
+	}
+	c.StartServer(0)
+	c.waitAnswer(0)
 }
 
 // Signal sends a signal, such as SIGSTOP, to a server.

@@ -20,8 +20,9 @@ import (
 )
 
 const (
-	retryEvery = time.Second // after the log could not be read
-	atOnce     = 50          // entries that are read and applied together
+	retryEvery = time.Second      // after the log could not be read
+	checkEvery = 10 * time.Second // how often the log is read although nothing was reported
+	atOnce     = 50               // entries that are read and applied together
 )
 
 // Run follows the log, and writes the snapshots that are due, until ctx ends.
@@ -52,7 +53,8 @@ func (l *Log) CatchUp() error {
 	return nil
 }
 
-// follow brings the copy up to the log, and applies what is added to it until the watch is lost.
+// follow brings the copy up to the log, and applies what is added to it until the watch is lost. It reads the log from time to time too: when
+// etcd has lost its data, or was restored from an older copy, a watch waits without a word for a revision that is far ahead.
 func (l *Log) follow(ctx context.Context) error {
 	rev, err := l.pull(ctx)
 	if err != nil {
@@ -66,15 +68,29 @@ func (l *Log) follow(ctx context.Context) error {
 		return err
 	}
 	l.following(l.Now(), l.Log)
-	for w := range watched {
-		if err := w.Err(); err != nil {
-			return fmt.Errorf("the watch of the log has ended: %w", err)
-		}
-		if err := l.apply(ctx, w.Events); err != nil {
-			return err
+	check := time.NewTicker(l.checkEvery)
+	defer check.Stop()
+	for {
+		select {
+		case w, ok := <-watched:
+			if err := w.Err(); err != nil || !ok {
+				return errors.Join(errors.New("the watch of the log has ended"), err)
+			}
+			if err := l.apply(ctx, w.Events); err != nil {
+				return err
+			}
+			rev = max(rev, w.Header.Revision)
+		case <-check.C:
+			now, err := l.pull(ctx)
+			if err != nil {
+				return err
+			}
+			if now < rev {
+				return errors.New("etcd has an older state than before")
+			}
+			rev = now
 		}
 	}
-	return errors.New("the watch of the log has ended")
 }
 
 // writeSnapshots writes snapshots when they are due.
@@ -155,7 +171,7 @@ func (l *Log) pull(ctx context.Context) (int64, error) {
 			return 0, err
 		}
 		if !behind {
-			l.sawHead(h, rev)
+			l.setHead(h, rev)
 			return now, nil
 		}
 		if err := l.advance(ctx, at, h); err != nil {

@@ -60,13 +60,14 @@ type Log struct {
 	ctx     context.Context // ends with the daemon; the calls of a Replica have none of their own
 	pulling chan struct{}   // holds a token while the copy is not brought up to the log
 
-	due chan struct{} // holds a token when a snapshot is due
+	due        chan struct{} // holds a token when a snapshot is due
+	checkEvery time.Duration // see follow
 	state
 }
 
 // New returns the log. Offers are refused until Run has caught up. ctx ends them.
 func New(ctx context.Context, c Config) *Log {
-	l := &Log{Config: c, ctx: ctx, pulling: make(chan struct{}, 1), due: make(chan struct{}, 1),
+	l := &Log{Config: c, ctx: ctx, pulling: make(chan struct{}, 1), due: make(chan struct{}, 1), checkEvery: checkEvery,
 		state: state{problem: errors.New("it has not been read yet")}}
 	l.pulling <- struct{}{}
 	return l

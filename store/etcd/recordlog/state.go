@@ -23,6 +23,14 @@ func (s *state) lastHead() (head, int64) {
 	return s.head, s.headRev
 }
 
+// setHead takes over the head that the log has, whose revision is lower than before when etcd has lost its data. An older one than this member
+// has just written costs a write one more try.
+func (s *state) setHead(h head, rev int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.head, s.headRev = h, rev
+}
+
 // sawHead takes over a head of the log, unless a newer one was seen.
 func (s *state) sawHead(h head, rev int64) {
 	s.mu.Lock()
