@@ -38,7 +38,7 @@ type Options struct {
 	Pace       Rate          `json:"pace" doc:"phones in a time, as 50/m; off for no limit; 50/m when left out" example:"50/m"`
 	PerAddress Rate          `json:"per_address" doc:"phones behind one address in a time, as 5/m; off for no limit; 5/m when left out" example:"5/m"`
 	Canary     int           `json:"canary,omitempty" doc:"so many phones first: when one of them does not fetch, the job stops" example:"2" minimum:"0"`
-	Wait       time.Duration `json:"wait_ns" doc:"how long to wait for the fetch of a phone, in nanoseconds" example:"90000000000"`
+	Wait       time.Duration `json:"wait_ns" doc:"how long to wait for the fetch of a phone, in nanoseconds" example:"900000000"`
 }
 
 // Defaults of the options.
@@ -72,7 +72,7 @@ type Result struct {
 	Code    int            `json:"code,omitempty" doc:"SIP code that the phone answered" example:"200"`
 	Detail  string         `json:"detail,omitempty" doc:"the outcome in one sentence" example:"fetched after 8 s"`
 	SentAt  time.Time      `json:"sent_at,omitzero" doc:"when the NOTIFY was sent" example:"2026-11-22T12:00:00Z"`
-	After   time.Duration  `json:"after_ns,omitempty" doc:"time from the NOTIFY to the fetch, in nanoseconds" example:"8000000000"`
+	After   time.Duration  `json:"after_ns,omitempty" doc:"time from the NOTIFY to the fetch, in nanoseconds" example:"900000000"`
 }
 
 // State is where a job is.

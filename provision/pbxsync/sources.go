@@ -30,7 +30,7 @@ type Source struct {
 type SourceStatus struct {
 	Name     string        `json:"name" doc:"name of the source" example:"main"`
 	Type     string        `json:"type" doc:"kind of PBX" example:"fusionpbx"`
-	Interval time.Duration `json:"interval_ns,omitempty" doc:"time between syncs, in nanoseconds; absent when only an operator starts one" example:"60000000000"`
+	Interval time.Duration `json:"interval_ns,omitempty" doc:"time between syncs, in nanoseconds; absent when only an operator starts one" example:"900000000"`
 	Server   string        `json:"server,omitempty" doc:"version of the server that was read last" example:"PostgreSQL 15.8"`
 	TriedAt  time.Time     `json:"tried_at,omitzero" doc:"when a sync was tried last" example:"2026-11-22T12:00:00Z"`
 	SyncedAt time.Time     `json:"synced_at,omitzero" doc:"when a sync succeeded last" example:"2026-11-22T12:00:00Z"`
