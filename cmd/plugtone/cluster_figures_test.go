@@ -27,12 +27,12 @@ func TestClusterFigures(t *testing.T) {
 	}
 	c := newClusterLab(t, "pools: [10.20.1.0-10.20.3.250], routers: [10.20.0.1]", "a", "b")
 	c.addMember("single", 2)
-	alone := fmt.Sprintf("data_dir: %[1]s/single\ndhcp: {conflict_check: false, subnets: [{subnet: 10.20.0.0/22, interface: voice0, pools: [10.20.1.0-10.20.3.250], routers: [10.20.0.1]}]}\nadmin: {listen: [\"unix:%[1]s/single.sock\"]}\n", c.dir)
+	alone := fmt.Sprintf("data_dir: %[1]s/single\ndhcp: {conflict_check: false, subnets: [{subnet: 10.20.0.0/16, interface: voice0, pools: [10.20.1.0-10.20.3.250], routers: [10.20.0.1]}]}\nadmin: {listen: [\"unix:%[1]s/single.sock\"]}\n", c.dir)
 	c.check(os.WriteFile(c.dir+"/single.yaml", []byte(alone), 0o600))
 	c.startMember("single")
 	relay, err := c.lab.Namespace("relay")
 	c.check(err)
-	c.check(c.voice.Attach(netlab.Port{Namespace: relay, Name: "eth0", Addrs: []netip.Prefix{netip.MustParsePrefix("10.20.0.99/22")}}))
+	c.check(c.voice.Attach(netlab.Port{Namespace: relay, Name: "eth0", Addrs: []netip.Prefix{netip.MustParsePrefix("10.20.0.99/16")}}))
 	before := c.etcdTraffic()
 	for round := range 3 {
 		c.figures(relay, []string{"single"}, phones, round, "10.20.0.4")

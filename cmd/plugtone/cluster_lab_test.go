@@ -104,12 +104,12 @@ func (c *clusterLab) addEtcd(i int) {
 func (c *clusterLab) startEtcd(i int) { c.run(c.etcd[i]) }
 
 func (c *clusterLab) addMember(name string, i int) {
-	h := c.host(name, fmt.Sprintf("192.0.2.%d/24", 2+i), fmt.Sprintf("10.20.0.%d/22", 2+i))
+	h := c.host(name, fmt.Sprintf("192.0.2.%d/24", 2+i), fmt.Sprintf("10.20.0.%d/16", 2+i))
 	config := filepath.Join(c.dir, name+".yaml")
 	c.check(os.WriteFile(config, []byte(fmt.Sprintf(`data_dir: %[1]s/%[2]s
 dhcp:
   conflict_check: false
-  subnets: [{subnet: 10.20.0.0/22, interface: voice0, shared: true, %[3]s}]
+  subnets: [{subnet: 10.20.0.0/16, interface: voice0, shared: true, %[3]s}]
 cluster: {name: %[2]s, key_file: %[1]s/cluster.key, etcd: {endpoints: ["http://192.0.2.10:2379", "http://192.0.2.11:2379", "http://192.0.2.12:2379"]}}
 provisioning: {settings: {admin_password: op3rator}}
 admin: {listen: ["unix:%[1]s/%[2]s.sock"]}
