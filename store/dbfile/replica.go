@@ -55,16 +55,22 @@ func Replicate(f *File, r Replica, which func(table string, key []byte) bool) {
 	f.replication = &replication{r, which}
 }
 
-// updateReplicated is Update of a file with a Replica.
+// updateReplicated is Update of a file with a Replica. A commit that fails after the Replica has the changes undoes them in this file alone.
 func updateReplicated(f *File, fn func(Tx) error) error {
 	for try := 1; ; try++ {
+		offered := false
 		err := UpdateLocally(f, func(tx Tx) error {
 			tx.recorded = &recorded{which: f.replication.which}
 			if err := fn(tx); err != nil || len(tx.recorded.list) == 0 {
 				return err
 			}
-			return f.replication.Offer(tx, tx.recorded.list)
+			err := f.replication.Offer(tx, tx.recorded.list)
+			offered = err == nil
+			return err
 		})
+		if offered && err != nil && !errors.Is(err, ErrOutcomeUnknown) {
+			return fmt.Errorf("%w: %w", err, ErrOutcomeUnknown)
+		}
 		if !errors.Is(err, ErrBehind) || try == offers {
 			return err
 		}
@@ -86,9 +92,9 @@ func (tx Tx) Apply(m Mutation) error {
 	return t.Put(m.Key, m.Payload)
 }
 
-// Each calls f with each record for which which returns true.
-func (tx Tx) Each(which func(table string, key []byte) bool, f func(Mutation) error) error {
-	return tx.ForEach(func(name []byte, b *bolt.Bucket) error {
+// Each calls f with each record for which which returns true. A damaged one is left out, as for readers; damaged counts them.
+func (tx Tx) Each(which func(table string, key []byte) bool, f func(Mutation) error) (damaged int, err error) {
+	err = tx.ForEach(func(name []byte, b *bolt.Bucket) error {
 		t := tx.Table(string(name))
 		return b.ForEach(func(k, v []byte) error {
 			if !which(t.name, k) {
@@ -96,7 +102,8 @@ func (tx Tx) Each(which func(table string, key []byte) bool, f func(Mutation) er
 			}
 			payload, err := t.Payload(k, v)
 			if errors.Is(err, ErrDamaged) {
-				return nil // it is left out, as for readers
+				damaged++
+				return nil
 			}
 			if err != nil {
 				return err
@@ -104,6 +111,7 @@ func (tx Tx) Each(which func(table string, key []byte) bool, f func(Mutation) er
 			return f(Mutation{Table: t.name, Key: k, Payload: payload})
 		})
 	})
+	return damaged, err
 }
 
 // ReplaceRecords replaces the records for which which returns true by those that fill puts, all of them or none.

@@ -78,10 +78,11 @@ func TestReplacedRecordsLeaveTheOthers(t *testing.T) {
 	}
 	list := func() (got []string) {
 		must(t, f.View(func(tx Tx) error {
-			return tx.Each(func(table string, key []byte) bool { return table != MetaTable || string(key) == "own" }, func(m Mutation) error {
+			_, err := tx.Each(func(table string, key []byte) bool { return table != MetaTable || string(key) == "own" }, func(m Mutation) error {
 				got = append(got, m.Table+"/"+string(m.Key))
 				return nil
 			})
+			return err
 		}))
 		return got
 	}

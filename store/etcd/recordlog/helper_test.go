@@ -122,10 +122,11 @@ func (m *member) dump() string {
 	m.t.Helper()
 	var out bytes.Buffer
 	must(m.t, m.file.View(func(tx dbfile.Tx) error {
-		return tx.Each(records.Replicated, func(r dbfile.Mutation) error {
+		_, err := tx.Each(records.Replicated, func(r dbfile.Mutation) error {
 			fmt.Fprintf(&out, "%s %q %q\n", r.Table, r.Key, r.Payload)
 			return nil
 		})
+		return err
 	}))
 	return out.String()
 }

@@ -2,9 +2,13 @@ package recordlog
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"plugtone/store/dbfile"
 	"plugtone/store/etcd/etcdtest"
 )
 
@@ -30,5 +34,36 @@ func TestRunningMemberGoesOnAfterEtcdLostItsData(t *testing.T) {
 	must(t, a.put(31, "by a"))
 	b.until("gets what a writes", func() bool { return b.labels()[31] == "by a" })
 	must(t, b.put(32, "by b again"))
+	same(t, a, b)
+}
+
+// A damaged record of one copy is not lost for the others, and comes back from them.
+func TestDamagedRecordIsNotLost(t *testing.T) {
+	e := etcdtest.Start(t, 1)
+	all := newCluster(t, e, "a", "b")
+	a, b := all[0], all[1]
+	must(t, b.put(2, "second"))
+	same(t, a, b)
+	key := mac(1)
+	must(t, dbfile.UpdateLocally(b.file, func(tx dbfile.Tx) error { return tx.Table("devices").PutRecord(key[:], []byte("garbage")) }))
+	before := b.log.Status().Snapshot
+	if err := b.log.WriteSnapshot(t.Context()); err == nil || !strings.Contains(err.Error(), "1 records of this copy are damaged: restart") {
+		t.Errorf("a snapshot of a copy with a damaged record: %v", err)
+	}
+	must(t, b.log.CatchUp())
+	r, err := b.client.Get(t.Context(), snapshotPrefix, clientv3.WithPrefix(), clientv3.WithCountOnly())
+	if err != nil || r.Count != 1 || b.log.Status().Snapshot != before {
+		t.Errorf("%d parts of snapshots, %v", r.Count, err)
+	}
+	must(t, dbfile.UpdateLocally(b.file, func(tx dbfile.Tx) error { return tx.SetAside("devices", key[:]) })) // as a start does
+	b.restart()
+	b.follow()
+	same(t, a, b)
+	if b.labels()[1] != "first" {
+		t.Error("the damaged record did not come back")
+	}
+	b.restart()
+	b.follow()
+	must(t, b.put(3, "third"))
 	same(t, a, b)
 }

@@ -32,7 +32,11 @@ func snapshotPlace(name string) func(part int) string {
 
 // WriteSnapshot writes all records to etcd, and removes the entries that it makes unnecessary.
 func (l *Log) WriteSnapshot(ctx context.Context) error {
-	at, name, err := l.putSnapshot(ctx)
+	at, name, damaged, err := l.putSnapshot(ctx)
+	if err == nil && damaged > 0 { // the entries that are kept have what this copy lacks
+		_, err = l.Etcd.Delete(ctx, snapshotPrefix+name+"/", clientv3.WithPrefix())
+		err = errors.Join(fmt.Errorf("%d records of this copy are damaged: restart this appliance, which then loads the records of the cluster again", damaged), err)
+	}
 	if err != nil {
 		return err
 	}
@@ -57,8 +61,8 @@ func (l *Log) WriteSnapshot(ctx context.Context) error {
 	}
 }
 
-// putSnapshot writes the parts of a snapshot.
-func (l *Log) putSnapshot(ctx context.Context) (at position, name string, err error) {
+// putSnapshot writes the parts of a snapshot, and returns how many damaged records it lacks.
+func (l *Log) putSnapshot(ctx context.Context) (at position, name string, damaged int, err error) {
 	err = l.Records.File().View(func(tx dbfile.Tx) error {
 		if at, err = positionIn(tx); err != nil {
 			return err
@@ -68,10 +72,10 @@ func (l *Log) putSnapshot(ctx context.Context) (at position, name string, err er
 			return l.Etcd.Put(ctx, fmt.Sprintf("%s%s/%08x", snapshotPrefix, name, part), string(sealed))
 		}}
 		position := dbfile.Mutation{Table: dbfile.MetaTable, Key: []byte(keyPosition), Payload: at.value()}
-		err := tx.Each(records.Replicated, func(m dbfile.Mutation) error { return writeChange(w, m) })
+		damaged, err = tx.Each(records.Replicated, func(m dbfile.Mutation) error { return writeChange(w, m) })
 		return errors.Join(err, writeChange(w, position), writeEnd(w), w.Close())
 	})
-	return at, name, err
+	return at, name, damaged, err
 }
 
 // trim removes what a snapshot makes unnecessary: old entries, their parts and those of entries that were never added, and older snapshots.
@@ -86,6 +90,29 @@ func (l *Log) trim(ctx context.Context, seq uint64, name string) error {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// keyDamaged holds how many damaged records had been set aside when this copy was loaded.
+const keyDamaged = "cluster_damaged"
+
+// repair loads the records again when damaged ones of this copy were set aside since it was loaded last. The others have them.
+func repair(ctx context.Context, l *Log) error {
+	var aside, before uint64
+	err := l.Records.File().View(func(tx dbfile.Tx) error {
+		aside, before = uint64(tx.Table(dbfile.DamagedTable).Stats().KeyN), tx.Number(keyDamaged)
+		return nil
+	})
+	if err != nil || aside == before {
+		return err
+	}
+	h, _ := l.lastHead()
+	if err := l.loadSnapshot(ctx, h); err != nil {
+		return err
+	}
+	if _, err := l.pull(ctx); err != nil {
+		return err
+	}
+	return dbfile.UpdateLocally(l.Records.File(), func(tx dbfile.Tx) error { return tx.SetNumber(keyDamaged, aside) })
 }
 
 // loadSnapshot replaces the records of this copy by those of the snapshot.
@@ -149,7 +176,7 @@ func Import(ctx context.Context, l *Log, restore, dryRun bool) error {
 
 // begin writes the snapshot and the head of a new log that goes on from at.
 func begin(ctx context.Context, l *Log, at position) error {
-	_, name, err := l.putSnapshot(ctx)
+	_, name, _, err := l.putSnapshot(ctx)
 	if err != nil {
 		return err
 	}
