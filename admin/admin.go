@@ -4,6 +4,7 @@
 package admin
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"plugtone/admin/api"
+	"plugtone/admin/client"
 	"plugtone/admin/leaseapi"
 	"plugtone/admin/pbxapi"
 	"plugtone/admin/recent"
@@ -30,6 +32,7 @@ type Config struct {
 	PBX     pbxapi.Sources
 	Table   leaseapi.Table
 	Recent  *recent.Recent
+	Cluster func(context.Context) client.ClusterStatus // optional; nil: a single appliance
 }
 
 // Server is the admin API on its listeners.

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	_ "embed"
 	"encoding/json"
 	"errors"
@@ -14,6 +15,8 @@ import (
 
 	"plugtone/admin/access"
 	"plugtone/admin/api"
+	"plugtone/admin/client"
+	"plugtone/admin/clusterapi"
 	"plugtone/admin/devicelist"
 	"plugtone/admin/fleetapi"
 	"plugtone/admin/leaseapi"
@@ -59,6 +62,7 @@ func (s *Server) routes() error {
 	pbxapi.Register(s.api, pbxapi.Config{Sources: s.cfg.PBX, Writer: s.cfg.API.Writer()})
 	resyncapi.Register(s.api, resyncapi.Config{Records: s.cfg.API.Records, Jobs: s.cfg.Jobs, Select: s.cfg.API.Index.Select, Changed: s.cfg.API.Writer().Phones, Audit: s.cfg.API.Audit.RecordAudit, Now: s.cfg.API.Now})
 	leaseapi.Register(s.api, leaseapi.Config{Config: s.cfg.API, Table: s.cfg.Table})
+	clusterapi.Register(s.api, s.clusterStatus)
 	networkapi.Register(s.api, networkapi.Config{Recent: s.cfg.Recent, Now: s.cfg.API.Now})
 	sessions := &session.Sessions{Now: s.cfg.API.Now, Token: s.cfg.API.Tokens.TokenByHash}
 	login.RegisterOperation(s.api, login.OperationConfig{Sessions: sessions, Listen: s.cfg.Listen, TLS: s.cfg.TLS != nil, Hosts: s.cfg.Hosts, Audit: s.cfg.API.Audit.RecordAudit})
@@ -69,6 +73,14 @@ func (s *Server) routes() error {
 		return err
 	}
 	return s.pages()
+}
+
+// clusterStatus returns the state of the cluster.
+func (s *Server) clusterStatus(ctx context.Context) client.ClusterStatus {
+	if s.cfg.Cluster == nil {
+		return client.ClusterStatus{}
+	}
+	return s.cfg.Cluster(ctx)
 }
 
 // fromPage answers the calls that the page makes in this process. The session's user is in their context; contexts of requests from the

@@ -4,15 +4,18 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
+	"plugtone/store/seal"
 )
 
 var update = flag.Bool("update", false, "rewrite goldens")
@@ -25,13 +28,40 @@ func TestMetricNames(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	families, err := r.metrics.Registry.Gather()
+	key := filepath.Join(t.TempDir(), "cluster.key")
+	if err := seal.New().Write(key); err != nil {
+		t.Fatal(err)
+	}
+	member := start(t, testConfig+"cluster: {etcd: {endpoints: [http://127.0.0.1:1]}, key_file: "+key+"}\n")
+	lines := append(metricLines(t, r.metrics.Registry, "plugtone_"), metricLines(t, member.metrics.Registry, "plugtone_cluster_")...)
+	slices.SortFunc(lines, func(a, b string) int { return strings.Compare(nameOf(a), nameOf(b)) })
+	got := strings.Join(lines, "")
+	if *update {
+		if err := os.WriteFile("testdata/metrics.txt", []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile("testdata/metrics.txt")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var lines []string
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("metrics changed (-want +got): %s", diff)
+	}
+}
+
+// nameOf returns the name of the metric that a line describes.
+func nameOf(line string) string { name, _, _ := strings.Cut(line, "{"); return name }
+
+// metricLines describes the metrics whose names begin with prefix.
+func metricLines(t *testing.T, registry *prometheus.Registry, prefix string) (lines []string) {
+	t.Helper()
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, f := range families {
-		if !strings.HasPrefix(f.GetName(), "plugtone_") {
+		if !strings.HasPrefix(f.GetName(), prefix) {
 			continue
 		}
 		labels := map[string]bool{}
@@ -46,21 +76,9 @@ func TestMetricNames(t *testing.T) {
 		}
 		slices.Sort(names)
 		lines = append(lines, fmt.Sprintf("%s{%s} %s\n", f.GetName(), strings.Join(names, ","), strings.ToLower(f.GetType().String())))
-		if problems, err := testutil.GatherAndLint(r.metrics.Registry, f.GetName()); err != nil || len(problems) > 0 {
+		if problems, err := testutil.GatherAndLint(registry, f.GetName()); err != nil || len(problems) > 0 {
 			t.Errorf("%s: %v %v", f.GetName(), problems, err)
 		}
 	}
-	got := strings.Join(lines, "")
-	if *update {
-		if err := os.WriteFile("testdata/metrics.txt", []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile("testdata/metrics.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("metrics changed (-want +got): %s", diff)
-	}
+	return lines
 }

@@ -175,7 +175,7 @@ func (s servers) admin(ctx context.Context, ready func()) error {
 		}
 	}
 	server, err := admin.New(admin.Config{
-		Listen: listen, Hosts: s.d.hostNames, TLS: s.d.certs.admin(), Version: s.d.opts.Version, Metrics: s.d.metrics.Registry, Jobs: s.d.jobs, PBX: s.d.pbx, Table: s.d.table, Recent: &s.d.recent,
+		Listen: listen, Hosts: s.d.hostNames, TLS: s.d.certs.admin(), Version: s.d.opts.Version, Metrics: s.d.metrics.Registry, Jobs: s.d.jobs, PBX: s.d.pbx, Table: s.d.table, Recent: &s.d.recent, Cluster: s.d.cluster.Status,
 		API: api.Config{Now: s.d.opts.Now, Log: s.d.log,
 			Records: s.d.store, Phones: s.d.service, Index: s.d.index, Packs: s.d.packs, Leases: s.d.table, Events: s.d.observe,
 			Discovered: s.d.store, Audit: s.d.store, Changes: s.d.store, Tokens: s.d.store, Trust: s.d.service, Feed: &s.d.feed,

@@ -52,7 +52,7 @@ func (d *Daemon) stages() []stage {
 		{"leases", func(ctx context.Context, ready func()) error { ready(); return d.table.Run(ctx) }},
 	}
 	if d.cluster != nil {
-		storage = append(storage, task{"cluster", func(ctx context.Context, ready func()) error { ready(); d.cluster.Run(ctx); return nil }})
+		storage = append(storage, task{"cluster", d.cluster.Run})
 	}
 	for _, t := range append(slices.Clone(storage), second...) {
 		d.tasks = append(d.tasks, t.name)

@@ -9,6 +9,7 @@ import (
 	"plugtone/daemon/cluster"
 	"plugtone/daemon/config"
 	"plugtone/dhcp/leasetable"
+	"plugtone/provision"
 	"plugtone/store"
 	"plugtone/store/seal"
 )
@@ -25,8 +26,13 @@ func (d *Daemon) storeConfig(c *config.Config) store.Config {
 func openLeases(d *Daemon, p *runtimeConfig) (err error) {
 	d.table = leasetable.NewTable(p.dhcp, leaseWriter{d}, d.opts.Now)
 	if p.cfg.Cluster.Enabled() {
+		windows := func() {
+			if err := provision.ReloadWindows(d.service); err != nil {
+				d.log.Error("windows of enrollment of another member", "err", err)
+			}
+		}
 		d.cluster, err = cluster.Open(cluster.Config{
-			Cluster: p.cfg.Cluster, Version: d.opts.Version, Subnets: p.dhcp.Subnets, ServerID: serverID, Now: d.opts.Now, Log: d.log, Registerer: d.metrics.Registry,
+			Cluster: p.cfg.Cluster, Version: d.opts.Version, Records: d.store.Copy(), Windows: windows, Subnets: p.dhcp.Subnets, ServerID: serverID, Now: d.opts.Now, Log: d.log, Registerer: d.metrics.Registry,
 		}, d.table)
 		if err != nil {
 			return err

@@ -118,6 +118,7 @@ var labelValues = map[string][]string{
 	"plugtone_tls_handshake_failures_total.reason":     words(httpprov.HandshakeReasons()...),
 	"plugtone:dhcp_reply_seconds:p99_5m.type":          {"discover", "request"},
 	"plugtone:dhcp_reply_unprobed_seconds:p99_5m.type": {"discover", "request"},
+	"plugtone_cluster_members.alive":                   {"true", "false"},
 	"plugtone_devices.state":                           {devicestatus.StateStale},
 }
 

@@ -110,6 +110,9 @@ func (s *Store) path(name string) string { return filepath.Join(s.cfg.Dir, name)
 // fileNames are the names of the bbolt files, in the order in which they are opened.
 func fileNames() []string { return []string{records.FileName, leases.FileName, events.FileName} }
 
+// Copy returns the records as a copy of which other machines have others.
+func (s *Store) Copy() records.Copy { return records.Copy{DB: s.recordsDB} }
+
 // Health returns nil while what is written reaches the disk, else the reasons why it doesn't: a write that failed, one that
 // has been under way for three seconds, or a data directory that was replaced. It never waits for the disk.
 func (s *Store) Health() error {

@@ -90,7 +90,7 @@ func clientCommands() []*cobra.Command {
 	}{
 		{groupRecords, []func(*app) *cobra.Command{registrarCommand, extensionCommand, deviceCommand, profileCommand, discoveredCommand, applyCommand, exportCommand}},
 		{groupLook, []func(*app) *cobra.Command{changeCommand, pbxCommand, resyncCommand, jobCommand, traceCommand, explainCommand, leasesCommand, statusCommand, vendorCommand, webCommand}},
-		{groupRun, []func(*app) *cobra.Command{reloadCommand, tokenCommand, backupCommand, importCommand}},
+		{groupRun, []func(*app) *cobra.Command{reloadCommand, tokenCommand, backupCommand, importCommand, clusterCommand}},
 	} {
 		for _, make := range g.makes {
 			a := newApp()

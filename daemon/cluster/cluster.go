@@ -1,15 +1,18 @@
-// Package cluster joins an appliance to a cluster: it registers the appliance in etcd, and binds the leases of the subnets that it shares
-// with other members there.
+// Package cluster joins an appliance to a cluster: it registers the appliance in etcd, makes its records follow those of the other members,
+// and binds the leases of the subnets that it shares with them there.
 package cluster
 
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -19,6 +22,9 @@ import (
 	"plugtone/dhcp"
 	"plugtone/dhcp/leasetable"
 	"plugtone/store/etcd"
+	"plugtone/store/etcd/recordlog"
+	"plugtone/store/records"
+	"plugtone/store/seal"
 )
 
 // checkTimeout is how long a start waits for etcd, to find out whether another member serves the same subnets.
@@ -28,6 +34,8 @@ const checkTimeout = 3 * time.Second
 type Config struct {
 	Cluster    config.Cluster
 	Version    string
+	Records    records.Copy
+	Windows    func()                       // is called when another member has changed the windows of enrollment
 	Subnets    []dhcp.Subnet                // that this appliance serves
 	ServerID   func(dhcp.Subnet) netip.Addr // its address there; zero while it is not known
 	Now        func() time.Time
@@ -41,32 +49,71 @@ type Cluster struct {
 	client  *etcd.Client
 	members *etcd.Members
 	leases  *leases
+	log     *recordlog.Log
+	stop    context.CancelFunc // ends the calls of log
+	opened  time.Time
 }
 
-// Open opens the connection to etcd, which need not answer, and makes the table bind the leases of shared subnets there. It returns an error
-// when another member serves the same subnets.
+// Open opens the connection to etcd, which need not answer, and makes the table bind the leases of shared subnets there. From then on records
+// are changed only together with those of the other members. It returns an error when another member serves the same subnets, or the records
+// are no copy of the cluster's.
 func Open(c Config, table *leasetable.Table) (*Cluster, error) {
-	e := c.Cluster.Etcd
-	client, err := etcd.Open(etcd.Config{
-		Endpoints: e.Endpoints, CAFile: e.CAFile, CertFile: e.CertFile, KeyFile: e.KeyFile, Username: e.Username, PasswordFile: e.PasswordFile, Prefix: e.Prefix,
-	})
+	if err := recordlog.CheckCopy(c.Records.DB); err != nil {
+		return nil, fmt.Errorf("cluster: %w", err)
+	}
+	m, err := connect(c)
 	if err != nil {
 		return nil, err
 	}
-	m := &Cluster{cfg: c, client: client}
-	m.members = etcd.NewMembers(client, m.self(), rand.Text(), c.Now, c.Log)
 	if err := m.checkSubnets(); err != nil {
-		return nil, fmt.Errorf("cluster: %w", err)
+		return nil, errors.Join(fmt.Errorf("cluster: %w", err), m.Close())
 	}
-	if m.leases, err = newLeases(m, table); err != nil {
+	m.leases, err = newLeases(m, table)
+	if err == nil {
+		err = c.Registerer.Register(recordCollector{m})
+	}
+	if err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	c.Records.Replicate(m.log, c.Windows)
+	return m, nil
+}
+
+// connect makes the parts that need no table.
+func connect(c Config) (*Cluster, error) {
+	keys, err := seal.Read(c.Cluster.KeyFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("cluster.key_file: %w: copy it from another member, or run \"plugtone cluster import\", which makes it", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cluster.key_file: %w", err)
+	}
+	client, err := openEtcd(c.Cluster)
+	if err != nil {
 		return nil, err
 	}
+	m := &Cluster{cfg: c, client: client, opened: c.Now()}
+	m.members = etcd.NewMembers(client, m.self(), rand.Text(), c.Now, c.Log)
+	ctx, stop := context.WithCancel(context.Background())
+	m.stop = stop
+	m.log = recordlog.New(ctx, recordlog.Config{Etcd: client, Keys: keys, Records: c.Records, Member: c.Cluster.Name,
+		Connected: m.members.Connected, Members: m.members.List, Now: c.Now, Log: c.Log})
 	return m, nil
+}
+
+func openEtcd(c config.Cluster) (*etcd.Client, error) {
+	e := c.Etcd
+	client, err := etcd.Open(etcd.Config{Endpoints: e.Endpoints, CAFile: e.CAFile, CertFile: e.CertFile, KeyFile: e.KeyFile,
+		Username: e.Username, PasswordFile: e.PasswordFile, Prefix: e.Prefix})
+	if err != nil {
+		return nil, fmt.Errorf("cluster.etcd: %w", err)
+	}
+	return client, nil
 }
 
 // self returns what this appliance registers.
 func (m *Cluster) self() etcd.Member {
-	self := etcd.Member{Name: m.cfg.Cluster.Name, Version: m.cfg.Version}
+	self := etcd.Member{Name: m.cfg.Cluster.Name, Version: m.cfg.Version, Schema: records.Spec().Schema.Version}
 	for _, s := range m.cfg.Subnets {
 		self.Subnets = append(self.Subnets, etcd.Subnet{Prefix: s.Prefix, Shared: s.Shared, Pools: pools(s), ServerID: m.cfg.ServerID(s)})
 	}
@@ -127,14 +174,38 @@ func conflictOf(mine, theirs etcd.Subnet, o etcd.Member) string {
 	return ""
 }
 
-// Run keeps this appliance a member until ctx ends.
-func (m *Cluster) Run(ctx context.Context) { m.leases.run(ctx) }
+// startWait is how long a start waits for the records of the other members. Without etcd it goes on with its copy.
+const startWait = 2 * time.Second
+
+// Run keeps this appliance a member, and its records as those of the others, until ctx ends. It is a task of the daemon.
+func (m *Cluster) Run(ctx context.Context, ready func()) error {
+	var tasks sync.WaitGroup
+	tasks.Go(func() { m.leases.run(ctx) })
+	tasks.Go(func() { m.log.Run(ctx) })
+	timeout := time.After(startWait)
+	tick := time.NewTicker(startWait / 40)
+	defer tick.Stop()
+	for waiting := true; waiting; {
+		select {
+		case <-ctx.Done():
+			waiting = false
+		case <-timeout:
+			waiting = false
+		case <-tick.C:
+			waiting = m.log.Status().Problem != nil || m.members.Connected() != nil
+		}
+	}
+	ready()
+	tasks.Wait()
+	return nil
+}
 
 // Close ends the connection.
 func (m *Cluster) Close() error {
 	if m == nil {
 		return nil
 	}
+	m.stop()
 	return m.client.Close()
 }
 

@@ -161,17 +161,18 @@ func (m *Cluster) Serving() (out []Serving, usable bool) {
 
 // Warnings returns what needs attention.
 func (m *Cluster) Warnings() []string {
-	if m == nil || m.leases.store == nil {
+	if m == nil {
 		return nil
 	}
+	list := m.recordWarnings()
 	m.leases.mu.Lock()
 	since := m.leases.unusable
 	m.leases.mu.Unlock()
-	if since.IsZero() {
-		return nil
+	if m.leases.store == nil || since.IsZero() {
+		return list
 	}
-	return []string{fmt.Sprintf("etcd has not been reachable since %s: phones keep the leases that they have in shared subnets, and new ones get no address; look at etcd and the network to it",
-		since.UTC().Format(time.RFC3339))}
+	return append(list, fmt.Sprintf("etcd has not been reachable since %s: phones keep the leases that they have in shared subnets, and new ones get no address; look at etcd and the network to it",
+		since.UTC().Format(time.RFC3339)))
 }
 
 // collector exports the metrics of shared leases.

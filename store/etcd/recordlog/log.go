@@ -73,10 +73,15 @@ func New(ctx context.Context, c Config) *Log {
 	return l
 }
 
-// refused wraps the reason why a write is refused, for the operator whose write it is.
-func refused(err error) error {
-	return fmt.Errorf("records can't be changed now: %w: %w", err, fleet.ErrInternal)
-}
+// refusal is why a write is refused, for the operator whose write it is.
+type refusal struct{ reason error }
+
+func refused(reason error) error { return refusal{reason} }
+
+func (r refusal) Error() string { return "records can't be changed now: " + r.reason.Error() }
+
+// Unwrap makes it an internal error: neither the operator nor the records have caused it, and it may pass.
+func (r refusal) Unwrap() []error { return []error{r.reason, fleet.ErrInternal} }
 
 // Offer implements dbfile.Replica.
 func (l *Log) Offer(tx dbfile.Tx, changes []dbfile.Mutation) error {

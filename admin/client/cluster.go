@@ -1,0 +1,57 @@
+package client
+
+import (
+	"context"
+	"net/netip"
+)
+
+// ClusterStatus is the state of a cluster as one member sees it.
+type ClusterStatus struct {
+	Enabled   bool            `json:"enabled" doc:"false on a single appliance: nothing else is set"`
+	Name      string          `json:"name,omitempty" doc:"of this member"`
+	Connected bool            `json:"connected" doc:"etcd takes this member's signs of life; without, records can't be changed here"`
+	Problem   string          `json:"problem,omitempty" doc:"why it is not connected"`
+	Etcd      []EtcdServer    `json:"etcd,omitempty"`
+	Records   ClusterRecords  `json:"records" doc:"this member's copy of the records"`
+	Members   []ClusterMember `json:"members,omitempty"`
+}
+
+// EtcdServer is a server of etcd.
+type EtcdServer struct {
+	Endpoint string `json:"endpoint"`
+	Problem  string `json:"problem,omitempty" doc:"why it can't be used; absent when it answers"`
+}
+
+// ClusterRecords is the state of a member's copy of the records.
+type ClusterRecords struct {
+	Cluster    string  `json:"cluster,omitempty" doc:"names the records; absent when this appliance has no copy yet"`
+	Applied    uint64  `json:"applied" doc:"number of the newest change that this copy has"`
+	Head       uint64  `json:"head" doc:"number of the newest change that this member has seen"`
+	Behind     uint64  `json:"behind" doc:"changes that it has seen and not applied"`
+	LagSeconds float64 `json:"lag_seconds" doc:"for how long it may lack changes"`
+	Snapshot   string  `json:"snapshot,omitempty" doc:"newest copy of all records in etcd"`
+	Problem    string  `json:"problem,omitempty" doc:"why it does not follow; absent while it does"`
+}
+
+// ClusterMember is a member of a cluster.
+type ClusterMember struct {
+	Name    string         `json:"name"`
+	Self    bool           `json:"self,omitempty" doc:"the member that answers"`
+	Alive   bool           `json:"alive" doc:"it runs and reaches etcd"`
+	Version string         `json:"version"`
+	Schema  uint64         `json:"schema" doc:"of its records"`
+	Address string         `json:"address,omitempty" doc:"that other members use"`
+	Subnets []MemberSubnet `json:"subnets,omitempty"`
+}
+
+// MemberSubnet is a subnet that a member serves.
+type MemberSubnet struct {
+	Subnet   netip.Prefix `json:"subnet"`
+	Shared   bool         `json:"shared,omitempty" doc:"several members serve it"`
+	ServerID netip.Addr   `json:"server_id,omitzero" doc:"option 54 of the member's replies"`
+}
+
+// Cluster reads the state of the cluster as the daemon sees it.
+func (c Network) Cluster(ctx context.Context) (out ClusterStatus, err error) {
+	return out, c.conn.get(ctx, "/cluster", nil, &out)
+}
