@@ -106,10 +106,13 @@ func (t *Table) writeQueue() {
 		t.view.writeFailed = err != nil
 	}
 	for _, j := range jobs {
-		if j.copies {
-			continue
-		}
 		for _, c := range j.changes {
+			if j.copies {
+				if err != nil {
+					t.shared.copyLater(dhcp.AddrNumber(c.Lease.Addr), c.ClockShifted)
+				}
+				continue
+			}
 			t.durable.put(dhcp.AddrNumber(c.Lease.Addr), t.view.completeWrite(c, err == nil))
 		}
 	}

@@ -30,8 +30,8 @@ func (s *Shared) SyncTime(store func() time.Time) {
 		if !x.shared {
 			continue
 		}
-		for _, e := range x.states {
-			s.copies = x.shift(e, d, now, func(k *packedLease) { t.durable.put(k.addr, k) }, s.copies)
+		for a, e := range x.states {
+			x.shift(e, d, now, func(k *packedLease) { t.durable.put(k.addr, k); s.copyLater(a, true) }, nil)
 		}
 	}
 }
@@ -101,7 +101,7 @@ func (s *Shared) apply(c SharedChange) {
 	durable, changed := x.applyRemote(local, t.view.now)
 	t.durable.put(a, durable)
 	if changed {
-		s.copies = append(s.copies, local)
+		s.copyLater(a, false)
 	}
 }
 

@@ -56,7 +56,7 @@ type Shared struct {
 	queue  []*sharedJob
 	busy   map[uint32]bool     // addresses in requests under way
 	known  map[uint32]revision // what is known of the store
-	copies []dhcp.Change       // to be written to the disk
+	copies map[uint32]bool     // addresses whose records are to be written to the disk; true: only their times have changed
 	read   bool                // the store has been read
 	timed  bool                // offset is known
 	offset time.Duration       // time of the store minus that of the table, in whole seconds
@@ -83,7 +83,7 @@ type sharedJob struct {
 // Share makes the table bind leases of shared subnets in store. It is called before Load.
 func (t *Table) Share(store SharedStore) *Shared {
 	t.shared = &Shared{
-		table: t, store: store, busy: map[uint32]bool{}, known: map[uint32]revision{},
+		table: t, store: store, busy: map[uint32]bool{}, known: map[uint32]revision{}, copies: map[uint32]bool{},
 		wake: make(chan struct{}, 1), slots: make(chan struct{}, maxBinding),
 	}
 	return t.shared
@@ -112,7 +112,7 @@ func (s *Shared) enqueue(changes []dhcp.Change, done func(error)) (local []dhcp.
 		case !s.table.view.indexes.shared(c.Lease.Addr):
 			local = append(local, c)
 		case c.ClockShifted:
-			s.copies = append(s.copies, c)
+			s.copyLater(dhcp.AddrNumber(c.Lease.Addr), true)
 		default:
 			shared = append(shared, c)
 		}
@@ -236,16 +236,31 @@ func (s *Shared) close() {
 	t.writeQueue()
 }
 
+// copyLater makes the record of an address be written to the disk as it will be then. The caller holds mu.
+func (s *Shared) copyLater(a uint32, shifted bool) {
+	was, had := s.copies[a]
+	s.copies[a] = shifted && (was || !had)
+}
+
 // queueCopies queues the shared leases that were bound since the last call for the disk.
 func (s *Shared) queueCopies() {
 	t := s.table
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(s.copies) > 0 && len(t.queue) < maxQueued {
-		t.queue = append(t.queue, job{changes: s.copies, copies: true})
-		s.copies = nil
-		t.Flush()
+	if len(s.copies) == 0 || len(t.queue) >= maxQueued {
+		return
 	}
+	changes := make([]dhcp.Change, 0, len(s.copies))
+	for a, shifted := range s.copies {
+		c := dhcp.Change{Lease: dhcp.Lease{Addr: dhcp.NumberedAddr(a)}, Delete: true}
+		if e := t.view.indexes.state(c.Lease.Addr); e != nil && e.durable != nil {
+			c = dhcp.Change{Lease: e.durable.lease(), ClockShifted: shifted}
+		}
+		changes = append(changes, c)
+	}
+	clear(s.copies)
+	t.queue = append(t.queue, job{changes: changes, copies: true})
+	t.Flush()
 }
 
 // nextJobs takes jobs for one request from the queue: none whose address another request has, or an earlier job.
@@ -329,7 +344,7 @@ func (s *Shared) complete(j *sharedJob, r SharedResult) {
 		}
 		if written {
 			s.known[a] = revisionOf(c.Change, r.Revision)
-			s.copies = append(s.copies, local)
+			s.copyLater(a, false)
 		}
 		t.durable.put(a, t.view.completeWrite(local, written))
 		delete(s.busy, a)

@@ -234,6 +234,22 @@ func TestStartWithoutTheStoreC58(t *testing.T) {
 	})
 }
 
+// C58: a disk that was full for a while has all shared leases afterwards.
+func TestDiskGetsSharedLeasesLaterC58(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, disk := dhcptest.NewSharedStore(), dhcptest.NewDisk()
+		s := startShared(t, store, disk, true)
+		disk.Fail(errors.New("no space left on device"))
+		s.want(dhcp.VerdictAcked, dhcptest.Selecting(1, at105))
+		time.Sleep(time.Minute)
+		disk.Fail(nil)
+		time.Sleep(2 * time.Second)
+		if l := disk.Leases[at105]; l.MAC != dhcptest.ClientMAC(1) {
+			t.Errorf("on disk: %+v", l)
+		}
+	})
+}
+
 // Records arrive in any order and more than once: an older one changes nothing.
 func TestOlderRecordsAreIgnored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
