@@ -57,8 +57,8 @@ type DB struct {
 	editMu   sync.Mutex // one Edit at a time
 	revision atomic.Uint64
 
-	refreshing sync.Mutex
-	onWindows  func() // the windows of enrollment were changed by another machine; nil: there is none
+	refreshing sync.Mutex // held while memory is brought up to the file
+	onWindows  func()     // the windows of enrollment were changed by another machine; nil: there is none
 	reserved   *reservations
 	bound      atomic.Pointer[historyBound]
 }
@@ -77,6 +77,8 @@ func New(f *dbfile.File, now func() time.Time, log *slog.Logger, repair bool) (*
 
 // load fills what is kept in memory.
 func (db *DB) load() error {
+	db.refreshing.Lock()
+	defer db.refreshing.Unlock()
 	return db.file.View(func(tx dbfile.Tx) error {
 		db.revision.Store(tx.Number(keyRevision))
 		return db.reserved.load(tx)

@@ -18,7 +18,8 @@ func Replicated(table string, key []byte) bool {
 // Copy is the records as a copy of which other machines have others.
 type Copy struct{ *DB }
 
-// Replicate stores all further changes with r too. onWindows is called when another machine has changed the windows of enrollment.
+// Replicate stores all further changes with r too. onWindows is called when another machine has changed the windows of enrollment, on a goroutine
+// of its own: a write of windows may be waiting for r meanwhile. It may be nil.
 func (db Copy) Replicate(r dbfile.Replica, onWindows func()) {
 	db.onWindows = onWindows
 	dbfile.Replicate(db.file, r, Replicated)
@@ -39,7 +40,7 @@ func (db Copy) Applied(changes []dbfile.Mutation) error {
 	}
 	err := refresh(db.DB, addrs)
 	if windows && db.onWindows != nil {
-		db.onWindows()
+		go db.onWindows()
 	}
 	return err
 }
@@ -48,7 +49,7 @@ func (db Copy) Applied(changes []dbfile.Mutation) error {
 func (db Copy) Reloaded() error {
 	err := db.load()
 	if db.onWindows != nil {
-		db.onWindows()
+		go db.onWindows()
 	}
 	return err
 }
