@@ -8,6 +8,7 @@ import (
 
 	"plugtone/daemon/cluster"
 	"plugtone/daemon/config"
+	"plugtone/dhcp"
 	"plugtone/dhcp/leasetable"
 	"plugtone/provision"
 	"plugtone/store"
@@ -32,7 +33,8 @@ func openLeases(d *Daemon, p *runtimeConfig) (err error) {
 			}
 		}
 		d.cluster, err = cluster.Open(cluster.Config{
-			Cluster: p.cfg.Cluster, Version: d.opts.Version, Records: d.store.Copy(), Windows: windows, Subnets: p.dhcp.Subnets, ServerID: serverID, Now: d.opts.Now, Log: d.log, Registerer: d.metrics.Registry,
+			Cluster: p.cfg.Cluster, Version: d.opts.Version, Records: d.store.Copy(), Windows: windows, Bound: func(l dhcp.Lease) { d.service.Bound(l) },
+			Subnets: p.dhcp.Subnets, ServerID: serverID, Now: d.opts.Now, Log: d.log, Registerer: d.metrics.Registry,
 		}, d.table)
 		if err != nil {
 			return err

@@ -36,6 +36,7 @@ type Config struct {
 	Version    string
 	Records    records.Copy
 	Windows    func()                       // is called when another member has changed the windows of enrollment
+	Bound      func(dhcp.Lease)             // is called for each lease that was bound in etcd, before its phone receives it
 	Subnets    []dhcp.Subnet                // that this appliance serves
 	ServerID   func(dhcp.Subnet) netip.Addr // its address there; zero while it is not known
 	Now        func() time.Time

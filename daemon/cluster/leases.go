@@ -50,6 +50,7 @@ func newLeases(m *Cluster, table *leasetable.Table) (*leases, error) {
 		Store: sharedleases.Etcd(m.client), Subnets: l.shared, Elapsed: elapsed, Wall: m.cfg.Now, Log: m.cfg.Log, Changed: l.wake,
 	})
 	l.table = table.Share(l.store)
+	l.table.OnBound(m.cfg.Bound)
 	l.update()
 	return l, m.cfg.Registerer.Register(collector{l})
 }

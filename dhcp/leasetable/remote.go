@@ -105,6 +105,14 @@ func (s *Shared) apply(c SharedChange) {
 	}
 }
 
+// revisionOf returns what is known of a record after the change c at that revision.
+func revisionOf(c dhcp.Change, at int64) revision {
+	if c.Delete {
+		return revision{seen: at}
+	}
+	return revision{record: at, seen: at}
+}
+
 // applyRemote makes the record that another server wrote the durable one, and the visible one unless a change is pending, which will fail.
 // changed is false when the durable record was the same.
 func (x *addressIndex) applyRemote(c dhcp.Change, now time.Time) (durable *packedLease, changed bool) {

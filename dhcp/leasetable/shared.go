@@ -60,6 +60,7 @@ type Shared struct {
 	read   bool                // the store has been read
 	timed  bool                // offset is known
 	offset time.Duration       // time of the store minus that of the table, in whole seconds
+	bound  func(dhcp.Lease)    // see OnBound; nil: there is none
 	wake   chan struct{}       // holds a token when the queue is to be sent
 	slots  chan struct{}       // one for each request under way
 }
@@ -88,6 +89,9 @@ func (t *Table) Share(store SharedStore) *Shared {
 	}
 	return t.shared
 }
+
+// OnBound makes f receive each lease that this server has bound, before its client receives it. It is called before Run.
+func (s *Shared) OnBound(f func(dhcp.Lease)) { s.bound = f }
 
 // flush starts a request with what is queued.
 func (s *Shared) flush() {
@@ -326,6 +330,7 @@ func (s *Shared) send(jobs []*sharedJob) {
 // complete ends the pending changes of a job, and calls its done.
 func (s *Shared) complete(j *sharedJob, r SharedResult) {
 	t := s.table
+	var bound []dhcp.Lease
 	t.mu.Lock()
 	now, err := t.tick(), r.Err
 	for _, c := range r.Current {
@@ -345,6 +350,9 @@ func (s *Shared) complete(j *sharedJob, r SharedResult) {
 		if written {
 			s.known[a] = revisionOf(c.Change, r.Revision)
 			s.copyLater(a, false)
+			if !local.Delete {
+				bound = append(bound, local.Lease)
+			}
 		}
 		t.durable.put(a, t.view.completeWrite(local, written))
 		delete(s.busy, a)
@@ -354,6 +362,11 @@ func (s *Shared) complete(j *sharedJob, r SharedResult) {
 		err = ErrLate
 	}
 	t.mu.Unlock()
+	for i := range bound {
+		if s.bound != nil {
+			s.bound(bound[i])
+		}
+	}
 	if err == nil && len(j.rest) > 0 {
 		s.commitRest(j.rest)
 	}
@@ -377,12 +390,4 @@ func (s *Shared) resolve(addr uint32, written bool) {
 			return
 		}
 	}
-}
-
-// revisionOf returns what is known of a record after the change c at that revision.
-func revisionOf(c dhcp.Change, at int64) revision {
-	if c.Delete {
-		return revision{seen: at}
-	}
-	return revision{record: at, seen: at}
 }

@@ -234,6 +234,20 @@ func TestStartWithoutTheStoreC58(t *testing.T) {
 	})
 }
 
+// Who counts new phones gets a lease before its client does.
+func TestBoundBeforeTheReply(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := dhcptest.NewSharedStore()
+		s := startShared(t, store, dhcptest.NewDisk(), true)
+		var bound []netip.Addr
+		s.shared.OnBound(func(l dhcp.Lease) { bound = append(bound, l.Addr) })
+		s.want(dhcp.VerdictAcked, dhcptest.Selecting(1, at105))
+		if len(bound) != 1 || bound[0] != at105 {
+			t.Errorf("bound %v", bound)
+		}
+	})
+}
+
 // C58: a disk that was full for a while has all shared leases afterwards.
 func TestDiskGetsSharedLeasesLaterC58(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
