@@ -3,6 +3,7 @@ package daemon
 import (
 	"flag"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -47,6 +48,37 @@ func TestMetricNames(t *testing.T) {
 	}
 	if diff := cmp.Diff(string(want), got); diff != "" {
 		t.Errorf("metrics changed (-want +got): %s", diff)
+	}
+}
+
+// TestTransferUnderWayIsAMetric: a transfer whose client has not acknowledged its first DATA counts.
+func TestTransferUnderWayIsAMetric(t *testing.T) {
+	r := start(t, testConfig)
+	if err := os.WriteFile(filepath.Join(r.dir, "data", "files", "big.dat"), make([]byte, 100_000), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	to, err := net.ResolveUDPAddr("udp4", r.address("tftp"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.WriteTo([]byte("\x00\x01big.dat\x00octet\x00"), to); err != nil {
+		t.Fatal(err)
+	}
+	data := make([]byte, 1024)
+	n, from, err := conn.ReadFrom(data)
+	if err != nil || n != 516 {
+		t.Fatalf("%d bytes, %v", n, err)
+	}
+	if text := r.must("GET", "/metrics", ""); !strings.Contains(text, "\nplugtone_tftp_transfers_active 1\n") {
+		t.Error("the transfer does not count")
+	}
+	if _, err := conn.WriteTo([]byte("\x00\x05\x00\x00stop\x00"), from); err != nil {
+		t.Fatal(err)
 	}
 }
 

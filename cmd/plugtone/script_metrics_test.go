@@ -38,6 +38,7 @@ var unmoved = map[string]string{
 	"plugtone_store_damaged_records_total":    "TestDamagedRecordsAreCounted",
 	"plugtone_store_events_dropped_total":     "TestEventsThatWaitOnAFullDiskAreBoundedAndWrittenLater",
 	"plugtone_tftp_refusals_dropped_total":    "TestRefusalsNeverWait",
+	"plugtone_tftp_transfers_active":          "TestTransferUnderWayIsAMetric",
 }
 
 // check reports metrics that alerts or dashboard name and no script has changed, when all scripts have run.
@@ -52,8 +53,8 @@ func (m *movedMetrics) check(t *testing.T, dir string) {
 	text := readRoot(t, "packaging/prometheus/alerts.yaml") + readRoot(t, "packaging/grafana/plugtone.json")
 	for _, name := range slices.Compact(slices.Sorted(slices.Values(regexp.MustCompile(`\bplugtone_[a-z_]+`).FindAllString(text, -1)))) {
 		name = family(name)
-		if _, listed := unmoved[name]; m.moved[name] == listed {
-			t.Errorf("%s: changed by a script: %v; listed as one that none changes: %v", name, m.moved[name], listed)
+		if _, listed := unmoved[name]; !listed && !m.moved[name] {
+			t.Errorf("%s: changed by no script, and not listed as one that another test changes", name)
 		}
 	}
 }
