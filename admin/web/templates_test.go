@@ -7,6 +7,7 @@ import (
 
 	"plugtone/admin/web/assets"
 	"plugtone/admin/web/page"
+	"plugtone/admin/web/preview"
 	"plugtone/admin/web/record"
 )
 
@@ -25,7 +26,7 @@ func TestEveryTemplateParses(t *testing.T) {
 		t.Fatalf("%d folders, %v", len(dirs), err)
 	}
 	for _, dir := range dirs {
-		screen, err := f.Templates(os.DirFS(filepath.Dir(dir)), record.Parts)
+		screen, err := f.Templates(os.DirFS(filepath.Dir(dir)), record.Parts, preview.Parts)
 		if err == nil {
 			err = screen.Parse()
 		}

@@ -156,7 +156,7 @@ func (s screen) tokens(r *page.Request) error {
 func (s screen) showTokens(r *page.Request, status int, f *page.Form, created *client.NewToken) (err error) {
 	v := open(r)
 	v.Form, v.NewToken = f, created
-	v.Roles = []page.Option{{Value: "viewer", Text: "viewer: reads, without secrets"}, {Value: "operator", Text: "operator: also changes"},
+	v.Roles = []page.Option{{Value: "viewer", Text: "viewer: reads, without secrets"}, {Value: "operator", Text: "operator: also changes phones"},
 		{Value: "admin", Text: "admin: also secrets and tokens"}, {Value: "push", Text: "push: only sends a PBX’s accounts"}}
 	if v.Tokens, err = s.API.Tokens(r.Context()); err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 
 	"plugtone/admin/client"
 	"plugtone/admin/web/page"
+	"plugtone/admin/web/preview"
 	"plugtone/admin/web/record"
 )
 
@@ -26,7 +27,7 @@ type fillView struct {
 	filled
 	Form   *page.Form
 	Fields []page.Field
-	Effect *record.Effect
+	Effect *preview.Preview
 	Shown  string // the fields of which Effect is the effect
 }
 
@@ -92,7 +93,7 @@ func (s screen) fillForm(r *page.Request, f *page.Form) error {
 	if step := f.Get("step"); step != "" {
 		do := step == "do" && f.Get("of") == v.Shown
 		_, err := s.API.Writing(client.Write{DryRun: !do}).FillKeys(r.Context(), x.read(f))
-		if v.Effect, err = record.EffectOf(err); err == nil && v.Effect == nil {
+		if v.Effect, err = preview.Tried(err, nil); err == nil && v.Effect == nil {
 			r.Note("ok", "The keys were filled. "+record.Later)
 			return r.Redirect(x.At)
 		}

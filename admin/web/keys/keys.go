@@ -13,6 +13,7 @@ import (
 
 	"plugtone/admin/client"
 	"plugtone/admin/web/page"
+	"plugtone/admin/web/preview"
 	"plugtone/admin/web/record"
 	"plugtone/provision/fleet"
 )
@@ -27,7 +28,7 @@ type screen struct {
 
 // Register adds the screens to a frame.
 func Register(f *page.Frame) error {
-	t, err := f.Templates(files, record.Parts)
+	t, err := f.Templates(files, record.Parts, preview.Parts)
 	if err != nil {
 		return err
 	}
@@ -54,7 +55,7 @@ type editor struct {
 	Chosen   *slot
 	Fields   keyFields
 	Others   []string // problems of no single key
-	Effect   *record.Effect
+	Effect   *preview.Preview
 	Misfits  []misfit
 	Action   string // address of the form
 	FillURL  string // address of the form that fills from extensions
@@ -217,7 +218,7 @@ func (e *editor) send(step string, patch func(client.Write, map[string]any, stri
 	if errors.As(err, &dry) && step == "check" {
 		return false, nil
 	}
-	if e.Effect, err = record.EffectOf(err); err == nil {
+	if e.Effect, err = preview.Tried(err, nil); err == nil {
 		return e.Effect == nil, nil
 	}
 	if step == "check" && client.IsPrecondition(err) {

@@ -12,7 +12,7 @@ import (
 
 	"plugtone/admin/client"
 	"plugtone/admin/web/page"
-	"plugtone/provision/impact"
+	"plugtone/admin/web/preview"
 	"plugtone/provision/pbx"
 	"plugtone/provision/pbxsync"
 )
@@ -27,7 +27,7 @@ type screen struct {
 
 // Register adds the screen to a frame.
 func Register(f *page.Frame) error {
-	t, err := f.Templates(files)
+	t, err := f.Templates(files, preview.Parts)
 	if err != nil {
 		return err
 	}
@@ -152,7 +152,7 @@ type draftView struct {
 	page.Base
 	Name    string
 	Form    *page.Form
-	Preview *impact.Preview
+	Preview *preview.Preview
 	Refused string // why it is not possible in this way
 }
 
@@ -168,14 +168,12 @@ func (s screen) showDraft(r *page.Request, form *page.Form, refused *client.Prob
 	status := http.StatusOK
 	if refused == nil {
 		_, err := s.API.Writing(client.Write{DryRun: true}).SyncPBX(r.Context(), name, options(form))
-		var tried *client.DryRun
-		switch refused = unread(err); {
-		case errors.As(err, &tried):
-			v.Preview = &tried.Preview
-		case refused == nil && err != nil:
+		v.Preview, err = preview.Tried(err, nil)
+		if refused = unread(err); refused == nil && err != nil {
 			return err
-		case refused == nil:
-			v.Preview = &impact.Preview{}
+		}
+		if refused == nil && v.Preview == nil {
+			v.Preview = &preview.Preview{} // nothing differs
 		}
 	}
 	if refused != nil {

@@ -8,6 +8,7 @@ import (
 
 	"plugtone/admin/client"
 	"plugtone/admin/web/page"
+	"plugtone/admin/web/preview"
 	"plugtone/admin/web/record"
 	"plugtone/provision/notify"
 )
@@ -36,7 +37,7 @@ type actionView struct {
 	Act     action
 	Form    *page.Form
 	Fields  []page.Field
-	Effect  *record.Effect
+	Effect  *preview.Preview
 	Planned []notify.Planned
 	Of      string // the fields of which Effect is the effect
 	Hidden  url.Values
@@ -91,8 +92,8 @@ func (s screen) form(r *page.Request, f *page.Form, step string) error {
 	case a.Certain, step == "ask" && len(v.Fields) > 0:
 	default:
 		_, _, err = a.run(s, r, s.API.Writing(client.Write{DryRun: true}), h.Device, f)
-		if v.Effect, err = record.EffectOf(err); err == nil && v.Effect == nil {
-			v.Effect = &record.Effect{} // nothing to change
+		if v.Effect, err = preview.Tried(err, nil); err == nil && v.Effect == nil {
+			v.Effect = &preview.Preview{} // nothing to change
 		}
 	}
 	if err != nil {
@@ -145,7 +146,7 @@ func (v *actionView) Ready() bool { return v.Act.Certain || v.Effect != nil }
 
 // Changes reports whether it would do anything.
 func (v *actionView) Changes() bool {
-	return v.Act.Certain || v.Effect != nil && v.Effect.Created+v.Effect.Changed+v.Effect.Deleted > 0
+	return v.Act.Certain || v.Effect != nil && v.Effect.Records() > 0
 }
 
 // plan finds out what a resync would send.

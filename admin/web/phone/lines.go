@@ -9,6 +9,7 @@ import (
 
 	"plugtone/admin/client"
 	"plugtone/admin/web/page"
+	"plugtone/admin/web/preview"
 	"plugtone/admin/web/record"
 	"plugtone/provision/fleet"
 )
@@ -21,7 +22,7 @@ type linesView struct {
 	Form       *page.Form
 	Rows       []lineRow
 	Registrars []string // more than one: a line may need to name its own
-	Effect     *record.Effect
+	Effect     *preview.Preview
 }
 
 // lineRow is one line of the form. N is its number in the names of the fields.
@@ -150,7 +151,7 @@ func (s screen) saveLines(r *page.Request) error {
 	}
 	api := s.API.Writing(client.Write{Message: f.Get("message"), DryRun: f.Get("step") == "preview"})
 	_, err = api.Devices().Patch(r.Context(), h.Device.MAC.String(), map[string]any{"lines": lines}, f.Get("etag"))
-	if v.Effect, err = record.EffectOf(err); err == nil && v.Effect == nil {
+	if v.Effect, err = preview.Tried(err, nil); err == nil && v.Effect == nil {
 		r.Note("ok", "The lines were saved. "+record.Later)
 		return r.Redirect("/phones/" + h.Device.MAC.String() + "/lines")
 	}

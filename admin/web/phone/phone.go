@@ -6,6 +6,7 @@ import (
 	"embed"
 
 	"plugtone/admin/web/page"
+	"plugtone/admin/web/preview"
 	"plugtone/admin/web/record"
 )
 
@@ -19,7 +20,7 @@ type screen struct {
 
 // Register adds the screens to a frame.
 func Register(f *page.Frame) error {
-	t, err := f.Templates(files, record.Parts)
+	t, err := f.Templates(files, record.Parts, preview.Parts)
 	if err != nil {
 		return err
 	}

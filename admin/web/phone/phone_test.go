@@ -100,6 +100,21 @@ func TestSettingsHaveOriginsAndAreOverridden(t *testing.T) {
 	b.WaitText(".notes", "own value of language was removed")
 }
 
+func TestWhatWasChangedOnThePhoneIsShown(t *testing.T) {
+	s := webtest.New(t)
+	s.Upload(t, 0, webtest.Phone(0).Hex()+"-local.cfg", "phone_setting.ring_type = Ring3.wav\nstatic.security.user_password = geheim\n")
+	b := s.As(t, "viewer")
+	b.Open(path(0, "/settings"))
+	b.WaitText(".on-phone", "Ring3.wav")
+	b.WaitText(".on-phone", "***")
+	b.Check("on-phone")
+	b.Open(path(6, "/settings"))
+	b.WaitText("tbody", "language")
+	if b.Has(".on-phone") {
+		t.Error("a phone that uploaded nothing has changes")
+	}
+}
+
 func TestFilesAreShownMaskedAndCompared(t *testing.T) {
 	s := webtest.New(t)
 	b := s.As(t, "operator")
@@ -130,7 +145,7 @@ func TestFilesAreShownMaskedAndCompared(t *testing.T) {
 	b.WaitText(".revision .members", "settings.language")
 	b.Check("history")
 	b.Click(`.revision:first-child a[href*="do/undo"]`)
-	b.WaitText(".effect", "files of one phone change")
+	b.WaitText(".effect", "1 phone gets other files")
 	b.Check("undo")
 	b.Click(`button[value="do"]`)
 	b.WaitText(".notes", "undone")
@@ -163,7 +178,7 @@ func TestEveryActionShowsItsEffectFirst(t *testing.T) {
 	b.Check("job")
 
 	choose(b, 0, "disable")
-	b.WaitText(".effect", "change")
+	b.WaitText(".effect", "1 phone gets other files")
 	b.Check("disable")
 	b.Click(`button[value="do"]`)
 	b.WaitText(".page-head .state", "Disabled")
@@ -194,7 +209,7 @@ func TestPhonesAreSwappedCopiedEnrolledAndDeleted(t *testing.T) {
 	choose(b, 2, "swap")
 	b.Type("#f-with", webtest.Phone(4).String())
 	b.Click(`button[value="preview"]`)
-	b.WaitText(".effect", "files of 2 phones change")
+	b.WaitText(".effect", "2 phones get other files")
 	b.Check("swap")
 	b.Click(`button[value="do"]`)
 	b.WaitText(".page-head h1", "Mia Hoffmann")
@@ -215,7 +230,7 @@ func TestPhonesAreSwappedCopiedEnrolledAndDeleted(t *testing.T) {
 	b.WaitText(".notes", "without proof until")
 
 	choose(b, 2, "delete")
-	b.WaitText(".effect", "gone")
+	b.WaitText(".effect", "no files any more")
 	b.Check("delete")
 	b.Click(`button[value="do"]`)
 	b.WaitFor(`location.pathname == "/phones"`)
@@ -271,7 +286,7 @@ func TestLinesAndActionsWorkWithoutScripts(t *testing.T) {
 	b.Send(path(0, "/lines"), url.Values{"step": {"save"}})
 	b.Sees("The lines were saved")
 	b.Follow("Disable")
-	b.Sees("The files of one phone change")
+	b.Sees("1 phone gets other files")
 	b.Send(path(0, "/do/disable"), url.Values{"step": {"do"}})
 	b.Sees("The phone is disabled")
 }

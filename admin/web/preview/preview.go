@@ -1,5 +1,5 @@
 // Package preview is what the screens of changes share: a dry run, with the phones grouped that change in the same way, and how the phones
-// fetch the change afterwards. Its templates are "preview" and "fetch-choice".
+// fetch the change afterwards. Its templates are "preview", "effect", a preview on the screen of one record, and "fetch-choice".
 package preview
 
 import (
@@ -55,7 +55,11 @@ const (
 
 // DryRun makes a change without storing it. models has the models of phones, as far as they are known.
 func DryRun(ctx context.Context, api *client.Client, do func(context.Context, *client.Client) error, models map[dhcp.MAC]string) (*Preview, error) {
-	err := do(ctx, api.Writing(client.Write{DryRun: true}))
+	return Tried(do(ctx, api.Writing(client.Write{DryRun: true})), models)
+}
+
+// Tried returns the preview that the error of a dry run has. Any other error is returned as it is.
+func Tried(err error, models map[dhcp.MAC]string) (*Preview, error) {
 	var tried *client.DryRun
 	if !errors.As(err, &tried) {
 		return nil, err

@@ -8,6 +8,7 @@ import (
 
 	"plugtone/admin/client"
 	"plugtone/admin/web/page"
+	"plugtone/admin/web/preview"
 	"plugtone/provision/setting"
 )
 
@@ -21,7 +22,7 @@ type SettingsForm struct {
 	Field    page.Field // of the setting that is edited
 	Edit     string     // its name
 	Listed   bool       // it is in the table
-	Effect   *Effect
+	Effect   *preview.Preview
 	Source   string   // the PBX source of the record
 	Owned    []string // members that the source owns
 }
@@ -70,7 +71,7 @@ func (s *SettingsForm) Save(f *page.Form, etag string, own setting.Values, patch
 		}
 	}
 	err = patch(client.Write{DryRun: step == "preview"}, map[string]any{"settings": map[string]any{name: Plain(value)}}, f.Get("etag"))
-	if s.Effect, err = EffectOf(err); err == nil && s.Effect == nil {
+	if s.Effect, err = preview.Tried(err, nil); err == nil && s.Effect == nil {
 		if step == "reset" {
 			return "The own value of " + name + " was removed.", nil
 		}
@@ -88,6 +89,9 @@ func (s *SettingsForm) Save(f *page.Form, etag string, own setting.Values, patch
 	s.show(name, f)
 	return "", nil
 }
+
+// Later is when a change arrives on phones, as the end of a message.
+const Later = "The phone fetches it at the next resync or restart."
 
 // Revisions is the history of a record, for the template "revisions".
 type Revisions struct {

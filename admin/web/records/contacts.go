@@ -8,6 +8,7 @@ import (
 
 	"plugtone/admin/client"
 	"plugtone/admin/web/page"
+	"plugtone/admin/web/preview"
 	"plugtone/admin/web/record"
 	"plugtone/provision/fleet"
 )
@@ -25,7 +26,7 @@ type contactsView struct {
 	Heads  []string
 	Rows   [][]page.Field
 	Owned  bool // a PBX source has them
-	Effect *record.Effect
+	Effect *preview.Preview
 }
 
 // contactMembers are the columns of the form: members of a contact with their labels.
@@ -121,7 +122,7 @@ func (s screen) saveContacts(r *page.Request) error {
 		fields[fmt.Sprintf("contacts[%d]", at)] = cell(row, "number")
 	}
 	_, err = s.API.Writing(client.Write{DryRun: f.Get("step") == "preview"}).Profiles().Patch(r.Context(), h.Profile.Name, map[string]any{"contacts": list}, f.Get("etag"))
-	if v.Effect, err = record.EffectOf(err); err == nil && v.Effect == nil {
+	if v.Effect, err = preview.Tried(err, nil); err == nil && v.Effect == nil {
 		r.Note("ok", "The contacts were saved. Phones fetch them at the next resync or restart.")
 		return r.Redirect("/profiles/" + url.PathEscape(h.Profile.Name) + "/contacts")
 	}

@@ -13,6 +13,7 @@ import (
 	"plugtone/admin/access"
 	"plugtone/admin/client"
 	"plugtone/admin/web/page"
+	"plugtone/admin/web/preview"
 	"plugtone/admin/web/record"
 )
 
@@ -26,7 +27,7 @@ type screen struct {
 
 // Register adds the screens to a frame.
 func Register(f *page.Frame) error {
-	t, err := f.Templates(files, record.Parts)
+	t, err := f.Templates(files, record.Parts, preview.Parts)
 	if err != nil {
 		return err
 	}
@@ -86,7 +87,7 @@ type formView struct {
 	Form   *page.Form
 	Fields []page.Field
 	Source string
-	Effect *record.Effect
+	Effect *preview.Preview
 	Delete string // address
 	Back   string
 }
@@ -196,7 +197,7 @@ func (s screen) save(r *page.Request, k kind) error {
 	}
 	v := &formView{Kind: k, Name: name, Form: f, Source: x.Source}
 	err = k.write(r.Context(), s.API.Writing(client.Write{DryRun: f.Get("step") == "preview"}), name, set, f.Get("etag"))
-	if v.Effect, err = record.EffectOf(err); err == nil && v.Effect == nil {
+	if v.Effect, err = preview.Tried(err, nil); err == nil && v.Effect == nil {
 		r.Note("ok", "The "+k.One+" "+name+" was saved. Its phones fetch the change at the next resync or restart.")
 		return r.Redirect(k.after(name))
 	}
@@ -224,8 +225,9 @@ type deleteView struct {
 	Kind   kind
 	Name   string
 	Form   *page.Form
-	Effect *record.Effect
-	Used   bool // others use it: it is deleted with force only
+	Effect *preview.Preview
+	Used   bool     // others use it: it is deleted with force only
+	Users  []string // which
 }
 
 // ask shows what becomes of the phones when a record is deleted.
@@ -251,9 +253,12 @@ func (s screen) delete(r *page.Request, k kind, f *page.Form, w client.Write) er
 	if client.IsConflict(err) && w.DryRun {
 		f.Fail(err, nil)
 		v.Used, f.Status = true, http.StatusOK
+		if _, users, ok := strings.Cut(f.Message, "\n"); ok {
+			v.Users, f.Message = strings.Split(users, "\n"), ""
+		}
 		err = k.remove(r.Context(), s.API.Writing(w), v.Name, true)
 	}
-	if v.Effect, err = record.EffectOf(err); err == nil && v.Effect == nil {
+	if v.Effect, err = preview.Tried(err, nil); err == nil && v.Effect == nil {
 		r.Note("ok", "The "+k.One+" "+v.Name+" was deleted.")
 		return r.Redirect(k.Path)
 	}

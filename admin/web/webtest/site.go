@@ -34,6 +34,7 @@ import (
 	"plugtone/provision/pack"
 	"plugtone/provision/setting"
 	"plugtone/provision/timeline"
+	"plugtone/provision/uploads"
 	"plugtone/provision/vendors"
 )
 
@@ -42,6 +43,8 @@ type Site struct {
 	*admintest.Fixture
 	URL string         // of the page
 	API *client.Client // with the role admin
+
+	uploads *uploads.Store
 }
 
 // loadPacks loads the built-in packs once: they don't change.
@@ -91,11 +94,18 @@ func (s *Site) UseRecords(t testing.TB, r interface {
 // withTimeline rebuilds the provisioning service with the timeline, so that phones can be refused.
 func (s *Site) withTimeline(t testing.TB) {
 	t.Helper()
+	if s.uploads == nil {
+		var err error
+		if s.uploads, err = uploads.OpenFolder(t.TempDir(), nil); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = s.uploads.Close() })
+	}
 	site := s.Config.API.Site()
 	site.Settings = setting.Values{"admin_password": setting.Secret("site-admin"), "language": "en"}
 	build := func(records fleet.Records) (*provision.Service, error) {
 		return provision.New(provision.Config{Records: records, Leases: s, Packs: func() *pack.Set { return s.Packs }, Site: func() *fleet.Site { return site },
-			Fetches: s.Fetches, Timeline: s.Timeline, Now: func() time.Time { return admintest.Noon }})
+			Fetches: s.Fetches, Timeline: s.Timeline, Uploads: s.uploads, Now: func() time.Time { return admintest.Noon }})
 	}
 	var err error
 	if s.Service, err = build(s.Config.API.Records); err != nil {
@@ -105,6 +115,21 @@ func (s *Site) withTimeline(t testing.TB) {
 	s.Config.API.Index = deviceindex.New(deviceindex.Config{Records: s.Config.API.Records, Packs: func() *pack.Set { return s.Packs }, Site: func() *fleet.Site { return site },
 		Compute: s.Service.States().Of, Now: func() time.Time { return admintest.Noon }})
 	s.Config.API.Preview = func(other fleet.Records) (impact.Renderer, error) { return build(other) }
+}
+
+// Upload stores a file as phone i of the office uploads it.
+func (s *Site) Upload(t testing.TB, i int, name, text string) {
+	t.Helper()
+	u, err := s.uploads.Begin(Phone(i), name, 1<<20)
+	if err == nil {
+		_, err = u.Write([]byte(text))
+	}
+	if err == nil {
+		err = u.Commit()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // New serves a site with an office: see Office.
