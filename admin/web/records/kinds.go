@@ -47,7 +47,7 @@ func registrarNames(ctx context.Context, api *client.Client) (names []string, er
 }
 
 func profileKind() kind {
-	return kind{Path: "/profiles", One: "profile", Many: "Profiles", Admins: []string{"upstream", "upstream_user", "upstream_password"},
+	return kind{Path: "/profiles", One: "profile", Add: "Add a profile", Many: "Profiles", Admins: []string{"upstream", "upstream_user", "upstream_password"},
 		Fields: map[string]string{"upstream[0]": "upstream", "upstream[1]": "upstream", "upstream[2]": "upstream"},
 		fields: func(ctx context.Context, api *client.Client, f *page.Form, fresh bool) ([]page.Field, error) {
 			all, err := api.Profiles().All(ctx, nil)
@@ -79,7 +79,7 @@ func profileKind() kind {
 }
 
 func extensionKind() kind {
-	return kind{Path: "/extensions", One: "extension", Many: "Extensions",
+	return kind{Path: "/extensions", One: "extension", Add: "Add an extension", Many: "Extensions",
 		fields: func(ctx context.Context, api *client.Client, f *page.Form, fresh bool) ([]page.Field, error) {
 			names, err := registrarNames(ctx, api)
 			password := f.Password("password", "SIP password", "Is never shown. Empty: it stays.")
@@ -114,7 +114,7 @@ func extensionKind() kind {
 }
 
 func registrarKind() kind {
-	return kind{Path: "/registrars", One: "registrar", Many: "Registrars",
+	return kind{Path: "/registrars", One: "registrar", Add: "Add a registrar", Many: "Registrars",
 		fields: func(_ context.Context, _ *client.Client, f *page.Form, fresh bool) ([]page.Field, error) {
 			var out []page.Field
 			if fresh {

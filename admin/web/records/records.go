@@ -60,6 +60,7 @@ func Register(f *page.Frame) error {
 // kind is a kind of records with a form.
 type kind struct {
 	Path, One, Many string
+	Add             string            // title of the form for a new record
 	Admins          []string          // fields that only admins may change
 	Fields          map[string]string // of the form, by members of the API that are called otherwise
 	// fields returns the fields of the form; fresh is set for a new record.
@@ -102,7 +103,7 @@ func (s screen) add(r *page.Request, k kind) error {
 }
 
 func (s screen) show(r *page.Request, v *formView, owned []string) error {
-	v.Title, v.Back = "Add: "+v.Kind.One, v.Kind.Path
+	v.Title, v.Back = v.Kind.Add, v.Kind.Path
 	if v.Name != "" {
 		v.Title, v.Delete = v.Name, v.Kind.Path+"/"+url.PathEscape(v.Name)+"/delete"
 	}
@@ -110,12 +111,18 @@ func (s screen) show(r *page.Request, v *formView, owned []string) error {
 	if v.Fields, err = v.Kind.fields(r.Context(), s.API, v.Form, v.Name == ""); err != nil {
 		return err
 	}
+	admins := func(x page.Field) bool {
+		return slices.Contains(v.Kind.Admins, x.Name) && r.Caller().Role < access.Admin
+	}
+	if v.Name == "" {
+		v.Fields = slices.DeleteFunc(v.Fields, admins)
+	}
 	for i := range v.Fields {
 		x := &v.Fields[i]
 		switch {
 		case !r.MayChange():
 			x.ReadOnly, x.Required = true, false
-		case slices.Contains(v.Kind.Admins, x.Name) && r.Caller().Role < access.Admin:
+		case admins(*x):
 			x.ReadOnly, x.Hint = true, "Only the role admin changes it."
 		case slices.Contains(owned, x.Name):
 			x.ReadOnly, x.Hint = true, "Comes from the PBX and is changed there."

@@ -18,6 +18,10 @@ func TestProfilesAreAddedSetAndDeleted(t *testing.T) {
 	b.Click(".page-head .primary")
 	b.Type("#f-name", "sales")
 	b.Choose("#f-parent", "desk")
+	b.WaitText("h1", "Add a profile")
+	if b.Has(`[name="upstream"]`) {
+		t.Error("an operator is offered a field of the role admin")
+	}
 	b.Check("new")
 	b.Click("form.act .primary")
 	b.WaitText(".page-head h1", "sales")
