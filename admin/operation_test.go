@@ -164,7 +164,7 @@ func TestEveryOperationReportsABrokenStore(t *testing.T) {
 	h.Config.API.Log = quiet()
 	h.Serve(t, nil, "unix:"+sock, "127.0.0.1:0") // the address of the page is one over TCP
 	c := overSocket(sock)
-	sound := []string{"/subnets GET", "/incidents GET", "/boots GET", "/vendors GET", "/vendors/{vendor} GET", "/status GET", "/events GET", "/enroll GET", "/jobs GET", "/jobs/{id} GET", "/pbx GET", "/pbx/{name}/sync POST", "/pbx/{name}/test POST"}
+	sound := []string{"/subnets GET", "/incidents GET", "/boots GET", "/cluster GET", "/vendors GET", "/vendors/{vendor} GET", "/status GET", "/events GET", "/enroll GET", "/jobs GET", "/jobs/{id} GET", "/pbx GET", "/pbx/{name}/sync POST", "/pbx/{name}/test POST"}
 	for line := range strings.Lines(string(list)) {
 		path, method, _ := strings.Cut(strings.TrimSpace(line), " ")
 		if slices.Contains(sound, strings.TrimPrefix(path, "/api/v1")+" "+method) {

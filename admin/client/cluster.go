@@ -11,14 +11,14 @@ type ClusterStatus struct {
 	Name      string          `json:"name,omitempty" doc:"of this member"`
 	Connected bool            `json:"connected" doc:"etcd takes this member's signs of life; without, records can't be changed here"`
 	Problem   string          `json:"problem,omitempty" doc:"why it is not connected"`
-	Etcd      []EtcdServer    `json:"etcd,omitempty"`
+	Etcd      []EtcdServer    `json:"etcd,omitempty" doc:"the servers of the configuration"`
 	Records   ClusterRecords  `json:"records" doc:"this member's copy of the records"`
-	Members   []ClusterMember `json:"members,omitempty"`
+	Members   []ClusterMember `json:"members,omitempty" doc:"those that are registered, in order of name"`
 }
 
 // EtcdServer is a server of etcd.
 type EtcdServer struct {
-	Endpoint string `json:"endpoint"`
+	Endpoint string `json:"endpoint" doc:"URL"`
 	Problem  string `json:"problem,omitempty" doc:"why it can't be used; absent when it answers"`
 }
 
@@ -35,18 +35,18 @@ type ClusterRecords struct {
 
 // ClusterMember is a member of a cluster.
 type ClusterMember struct {
-	Name    string         `json:"name"`
+	Name    string         `json:"name" doc:"cluster.name of its configuration"`
 	Self    bool           `json:"self,omitempty" doc:"the member that answers"`
 	Alive   bool           `json:"alive" doc:"it runs and reaches etcd"`
-	Version string         `json:"version"`
+	Version string         `json:"version" doc:"of its plugtone"`
 	Schema  uint64         `json:"schema" doc:"of its records"`
 	Address string         `json:"address,omitempty" doc:"that other members use"`
-	Subnets []MemberSubnet `json:"subnets,omitempty"`
+	Subnets []MemberSubnet `json:"subnets,omitempty" doc:"that it serves"`
 }
 
 // MemberSubnet is a subnet that a member serves.
 type MemberSubnet struct {
-	Subnet   netip.Prefix `json:"subnet"`
+	Subnet   netip.Prefix `json:"subnet" doc:"network"`
 	Shared   bool         `json:"shared,omitempty" doc:"several members serve it"`
 	ServerID netip.Addr   `json:"server_id,omitzero" doc:"option 54 of the member's replies"`
 }

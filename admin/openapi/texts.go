@@ -102,6 +102,7 @@ var texts = map[string]text{
 		"as one that was given here. A lease without an end is kept for a year."},
 	"list-subnets":   {description: "In the order of the configuration."},
 	"list-incidents": {description: "Other DHCP servers, addresses that other hosts use, and security events; what was seen last comes first. At most 200 are kept, in memory: the list is empty after a restart."},
+	"get-cluster":    {description: "It is what this member has seen; the servers of etcd are queried. A single appliance answers enabled: false."},
 	"list-boots":     {description: "The oldest minute comes first. They are counted in memory: a restart begins at 0."},
 
 	"list-windows": {description: "Only windows that are open."},
