@@ -94,6 +94,9 @@ func (s *Server) fromPage(w http.ResponseWriter, r *http.Request) {
 	s.mux.ServeHTTP(w, r)
 }
 
+// InProcess answers API calls whose caller is in their context already.
+func (s *Server) InProcess() http.Handler { return http.HandlerFunc(s.fromPage) }
+
 // pages registers the paths that need no token. Their answers are the same for all callers and contain no device.
 func (s *Server) pages() error {
 	doc, err := json.MarshalIndent(s.api.OpenAPI(), "", " ")

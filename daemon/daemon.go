@@ -212,7 +212,7 @@ func (d *Daemon) build(p *runtimeConfig) (err error) {
 func buildService(d *Daemon) (err error) {
 	d.service, err = provision.New(provision.Config{
 		Upstream: d.upstreams, Records: d.store, Leases: d.table, Packs: d.packs, Site: d.site, Fetches: d.store.Fetches, Timeline: d.store.Timeline, Files: d.files, Uploads: d.uploads, Now: d.opts.Now,
-		Neighbor: neighbors.New(d.opts.Now).Of, Event: func(e trust.Event) { d.observe.TrustEvent(e) }, Used: d.credentials.used.add, Windows: d.store, Resets: d.store, Probe: addressProber{d}, Registration: d.registrations.Of,
+		Neighbor: neighbors.New(d.opts.Now).Of, Event: func(e trust.Event) { d.observe.TrustEvent(e) }, Used: d.credentials.used.add, Windows: d.store, Resets: d.store, NonceKey: d.cluster.NonceKey(), Probe: addressProber{d}, Registration: d.registrations.Of,
 	})
 	return err
 }

@@ -174,17 +174,19 @@ func (s servers) admin(ctx context.Context, ready func()) error {
 			return fmt.Errorf("folder of the admin socket: %w\nhint: make it for this user, or name another place in admin.listen", err)
 		}
 	}
+	members := s.d.cluster.Others()
 	server, err := admin.New(admin.Config{
 		Listen: listen, Hosts: s.d.hostNames, TLS: s.d.certs.admin(), Version: s.d.opts.Version, Metrics: s.d.metrics.Registry, Jobs: s.d.jobs, PBX: s.d.pbx, Table: s.d.table, Recent: &s.d.recent, Cluster: s.d.cluster.Status,
 		API: api.Config{Now: s.d.opts.Now, Log: s.d.log,
 			Records: s.d.store, Phones: s.d.service, Index: s.d.index, Packs: s.d.packs, Leases: s.d.table, Events: s.d.observe,
 			Discovered: s.d.store, Audit: s.d.store, Changes: s.d.store, Tokens: s.d.store, Trust: s.d.service, Feed: &s.d.feed,
-			Diagnose: reporter(s).diagnose(), Site: s.d.site, Files: s.d.files, Preview: s.d.preview,
+			Members: members, Diagnose: reporter(s).diagnose(), Site: s.d.site, Files: s.d.files, Preview: s.d.preview,
 			Subnets: reporter(s).subnets, Status: reporter(s).status, Ready: s.d.Ready, Reload: s.d.Reload, Backup: s.d.store.Backup, Memory: s.d.memory.Grant},
 	})
 	if err != nil {
 		return err
 	}
+	s.d.cluster.Answer(server.InProcess())
 	err = server.Run(ctx, func() {
 		for _, l := range listen {
 			s.d.listeners.add("admin", l)

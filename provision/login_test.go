@@ -16,6 +16,7 @@ import (
 	"plugtone/dhcp"
 	"plugtone/provision"
 	"plugtone/provision/fleet"
+	"plugtone/provision/pack"
 	"plugtone/provision/setting"
 	"plugtone/provision/trust"
 )
@@ -304,6 +305,29 @@ func TestCredentialsDoNotRevealWhichPhonesExist(t *testing.T) {
 					}
 				}
 			}
+		}
+	}
+}
+
+func TestAChallengeOfOneMemberIsAnsweredToAnother(t *testing.T) {
+	h := newFixture(t)
+	c := h.withCredentials()
+	member := func(key string) *provision.Service {
+		s, err := provision.New(provision.Config{
+			Records: h.records, Leases: h.leases, Packs: func() *pack.Set { return h.packs }, Site: func() *fleet.Site { return h.site }, Now: func() time.Time { return h.now }, NonceKey: []byte(key),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	r := request("001565123456.cfg")
+	r.Time = h.now
+	challenged := member("of the cluster").Answer(t.Context(), r)
+	r.Authorization = logIn(challenged, c.User, string(c.Password), "/001565123456.cfg")
+	for key, want := range map[string]provision.Outcome{"of the cluster": provision.Served, "of another cluster": provision.Refused} {
+		if a := member(key).Answer(t.Context(), r); a.Outcome != want {
+			t.Errorf("a member with the key %q: %s, want %s", key, a.Outcome, want)
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package provision
 
 import (
-	"crypto/rand"
 	"errors"
 	"io"
 	"net/netip"
@@ -42,10 +41,11 @@ type Config struct {
 	Neighbor func(addr netip.Addr) (dhcp.MAC, bool) // the kernel's neighbour table; nil: never known
 	Event    func(trust.Event)                      // receives each security event; it must not wait. nil: dropped
 	// Used receives each phone that has used its new password: fleet.RetirePasswords removes the old one. It must not wait.
-	Used    func(mac dhcp.MAC, password setting.Secret)
-	Probe   trust.Prober      // checks whether a phone still answers at its old address; nil: nothing does
-	Windows trust.WindowStore // nil: enrollment windows end with the service
-	Resets  trust.ResetStore  // nil: a new service has its whole budget of resets
+	Used     func(mac dhcp.MAC, password setting.Secret)
+	NonceKey []byte            // signs what phones are challenged with; the same on all members of a cluster. nil: one is made
+	Probe    trust.Prober      // checks whether a phone still answers at its old address; nil: nothing does
+	Windows  trust.WindowStore // nil: enrollment windows end with the service
+	Resets   trust.ResetStore  // nil: a new service has its whole budget of resets
 	// Upstream requests the files that PBXs render; nil: phones with such a profile get none, as in a preview of other records.
 	Upstream     Upstream
 	Now          func() time.Time
@@ -108,7 +108,7 @@ func New(c Config) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	issuer := httpauth.NewIssuer([]byte(rand.Text()))
+	issuer := httpauth.NewIssuer(c.NonceKey)
 	subnets := fleet.SubnetFinder{Leases: c.Leases, Fetches: c.Fetches, Now: c.Now}
 	return &Service{
 		c: c, trust: guard, subnets: subnets,

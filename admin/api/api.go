@@ -16,6 +16,7 @@ import (
 
 	"plugtone/admin/client"
 	"plugtone/admin/feed"
+	"plugtone/admin/merging"
 	"plugtone/admin/writing"
 	"plugtone/dhcp"
 	"plugtone/provision"
@@ -98,7 +99,8 @@ type Config struct {
 	Changes    fleet.Changes
 	Tokens     Tokens
 	Trust      Trust
-	Feed       *feed.Feed // new timeline entries
+	Feed       *feed.Feed      // new timeline entries
+	Members    merging.Members // of the cluster; nil: a single appliance
 	Diagnose   func(context.Context, dhcp.MAC) ([]diagnosis.Finding, error)
 
 	Site  func() *fleet.Site // the configuration in force

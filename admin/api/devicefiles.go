@@ -13,6 +13,7 @@ import (
 
 	"plugtone/admin/access"
 	"plugtone/admin/client"
+	"plugtone/admin/merging"
 	"plugtone/admin/problem"
 	"plugtone/dhcp"
 	"plugtone/provision"
@@ -252,6 +253,7 @@ func (s deviceFiles) entries(mac dhcp.MAC, limit int) ([]timeline.Entry, error) 
 
 func (s deviceFiles) timeline(ctx context.Context, in *struct {
 	MACInput
+	merging.Choice
 	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"how many of the newest entries, and how many of the newest lines that the phone has logged" example:"50"`
 	Source string `query:"source" enum:"dhcp,tftp,http,https,sip,syslog,trust,admin" doc:"only entries of this source" example:"syslog"`
 }) (*struct{ Body client.Timeline }, error) {
@@ -263,9 +265,6 @@ func (s deviceFiles) timeline(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, problem.From(err)
 	}
-	if in.Source != "" {
-		entries = slices.DeleteFunc(entries, func(e timeline.Entry) bool { return e.Source != in.Source })
-	}
 	out := client.Timeline{MAC: mac, Items: make([]timeline.Entry, 0, len(entries))}
 	for _, e := range entries {
 		out.Items = append(out.Items, s.publicEntry(ctx, e))
@@ -275,5 +274,9 @@ func (s deviceFiles) timeline(ctx context.Context, in *struct {
 		return nil, problem.From(err)
 	}
 	out.Diagnosis = append([]diagnosis.Finding{}, findings...)
+	merging.Timeline(ctx, s.Members, in.Choice, &out, in.Limit)
+	if in.Source != "" {
+		out.Items = slices.DeleteFunc(out.Items, func(e timeline.Entry) bool { return e.Source != in.Source })
+	}
 	return &struct{ Body client.Timeline }{out}, nil
 }

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"plugtone/admin/access"
 	"plugtone/admin/client"
+	"plugtone/admin/merging"
 	"plugtone/admin/paging"
 	"plugtone/admin/problem"
 	"plugtone/admin/writing"
@@ -23,25 +25,29 @@ type discovery struct{ *core }
 
 func (s discovery) register() {
 	huma.Register(s.api, access.Op(http.MethodGet, "/discovered", "list-discovered", "discovered", "List phones without a record", access.Viewer),
-		func(_ context.Context, in *paging.Input) (*listOutput[fleet.Discovered], error) {
-			found, err := s.Discovered.DiscoveredPhones()
+		func(ctx context.Context, in *struct {
+			paging.Input
+			merging.Choice
+		}) (*struct{ Body client.DiscoveredPage }, error) {
+			found, silent, err := s.list(ctx, in.Choice)
 			if err != nil {
 				return nil, problem.From(err)
 			}
-			out := &listOutput[fleet.Discovered]{}
-			out.Body, err = paging.Page(*in, paging.Values(found), func(d fleet.Discovered) string { return d.MAC.String() },
+			out := &struct{ Body client.DiscoveredPage }{}
+			out.Body.Unanswered = silent
+			out.Body.Page, err = paging.Page(in.Input, paging.Values(found), func(d fleet.Discovered) string { return d.MAC.String() },
 				func(d fleet.Discovered, q string) bool {
 					return contains(q, d.Vendor, d.Model, d.Hostname, d.IP.String()) || containsMAC(q, d.MAC)
 				})
 			return out, err
 		})
 	huma.Register(s.api, access.Op(http.MethodGet, "/discovered/{mac}", "get-discovered", "discovered", "Read a discovered phone", access.Viewer),
-		func(_ context.Context, in *MACInput) (*struct{ Body fleet.Discovered }, error) {
+		func(ctx context.Context, in *MACInput) (*struct{ Body fleet.Discovered }, error) {
 			mac, err := in.Parse()
 			if err != nil {
 				return nil, err
 			}
-			d, err := s.find(mac)
+			d, err := s.find(ctx, mac, merging.Choice{})
 			if err != nil {
 				return nil, problem.From(err)
 			}
@@ -56,7 +62,7 @@ func (s discovery) register() {
 			if err != nil {
 				return nil, err
 			}
-			if _, err := s.find(mac); err != nil {
+			if _, err := s.find(ctx, mac, merging.Choice{Member: merging.Local}); err != nil {
 				return nil, problem.From(err)
 			}
 			if err := s.Discovered.ForgetPhone(mac); err != nil {
@@ -66,8 +72,22 @@ func (s discovery) register() {
 		})
 }
 
-func (s discovery) find(mac dhcp.MAC) (fleet.Discovered, error) {
-	all, err := s.Discovered.DiscoveredPhones()
+// list returns the phones without a record that the members of the cluster have seen, and the members that did not answer.
+func (s discovery) list(ctx context.Context, in merging.Choice) (list []fleet.Discovered, silent []client.Unanswered, err error) {
+	own, err := s.Discovered.DiscoveredPhones()
+	if err != nil || s.Members == nil {
+		return own, nil, err
+	}
+	list, silent = merging.Discovered(ctx, s.Members, in, own)
+	err = s.Records.View(func(v fleet.View) error { // another member may have made the record
+		list = slices.DeleteFunc(list, func(d fleet.Discovered) bool { _, err := v.Device(d.MAC); return err == nil })
+		return nil
+	})
+	return list, silent, err
+}
+
+func (s discovery) find(ctx context.Context, mac dhcp.MAC, in merging.Choice) (fleet.Discovered, error) {
+	all, _, err := s.list(ctx, in)
 	if err != nil {
 		return fleet.Discovered{}, err
 	}
@@ -88,7 +108,7 @@ func (s discovery) adopt(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	found, err := s.find(mac)
+	found, err := s.find(ctx, mac, merging.Choice{})
 	if err != nil {
 		return nil, problem.From(err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"plugtone/admin/access"
 	"plugtone/admin/client"
+	"plugtone/admin/merging"
 	"plugtone/admin/paging"
 	"plugtone/admin/problem"
 	"plugtone/provision/fleet"
@@ -30,12 +31,13 @@ func (s operation) register() {
 			return nil, problem.From(s.note(ctx, "reload", "configuration", "", "changed"))
 		})
 	huma.Register(s.api, access.Op(http.MethodGet, "/status", "get-status", "operation", "Read the state of the daemon", access.Viewer),
-		func(context.Context, *struct{}) (*struct{ Body client.DaemonStatus }, error) {
+		func(ctx context.Context, in *struct{ merging.Choice }) (*struct{ Body client.DaemonStatus }, error) {
 			st := s.Status()
 			err := s.Ready()
 			if st.Ready = err == nil; err != nil {
 				st.Faults = append(st.Faults, err.Error())
 			}
+			merging.Status(ctx, s.Members, in.Choice, &st)
 			return &struct{ Body client.DaemonStatus }{st}, nil
 		})
 	backup := access.Op(http.MethodGet, "/backup", "get-backup", "operation", "Read a backup of records, leases and timelines", access.Admin)

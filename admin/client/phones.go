@@ -201,6 +201,22 @@ func (c Phones) Discovered(ctx context.Context, query url.Values) ([]fleet.Disco
 	return all[fleet.Discovered](ctx, c.conn, "/discovered", query)
 }
 
+// DiscoveredEverywhere lists the phones without a record that the members of the cluster have seen, and the members that did not answer.
+func (c Phones) DiscoveredEverywhere(ctx context.Context) (list []fleet.Discovered, silent []Unanswered, err error) {
+	query := url.Values{"limit": {pageSize}}
+	for {
+		var page DiscoveredPage
+		if err := c.conn.get(ctx, "/discovered", query, &page); err != nil {
+			return nil, nil, err
+		}
+		list, silent = append(list, page.Items...), page.Unanswered
+		if page.NextCursor == "" {
+			return list, silent, nil
+		}
+		query.Set("cursor", page.NextCursor)
+	}
+}
+
 // DiscoveredPhone reads one phone without a record.
 func (c Phones) DiscoveredPhone(ctx context.Context, mac string) (out fleet.Discovered, err error) {
 	err = c.conn.get(ctx, "/discovered/"+url.PathEscape(mac), nil, &out)

@@ -204,11 +204,19 @@ type ChangedRecord struct {
 	Members []changes.Member `json:"members" doc:"the members that differ, from what to what; *** in place of secrets"`
 }
 
+// Unanswered is a member of the cluster that did not answer.
+type Unanswered struct {
+	Member  string `json:"member" doc:"name of the member" example:"voice-b"`
+	Problem string `json:"problem" doc:"why there is no answer" example:"it does not run, or does not reach etcd"`
+}
+
 // Timeline has the entries of one phone, newest last, and the diagnosis.
 type Timeline struct {
 	MAC       dhcp.MAC            `json:"mac" doc:"MAC address of the phone" example:"00:15:65:12:34:56"`
 	Items     []timeline.Entry    `json:"items" doc:"the newest entries, newest last"`
-	Diagnosis []diagnosis.Finding `json:"diagnosis" doc:"what can be concluded from the entries"`
+	Diagnosis []diagnosis.Finding `json:"diagnosis" doc:"what can be concluded from the entries; in a cluster, from those of the member with the newest one"`
+
+	Unanswered []Unanswered `json:"unanswered,omitempty" doc:"members of the cluster whose entries are missing"`
 }
 
 // ExplainRequest is the question of a dry run: about a phone, or about a file request from an address.
@@ -295,4 +303,24 @@ type DaemonStatus struct {
 	Tasks     []string         `json:"tasks,omitempty" doc:"what the daemon is doing in the background" example:"[\"compact leases\"]"`
 	Listening []string         `json:"listening,omitempty" doc:"addresses that the daemon listens on" example:"[\"udp 10.20.0.2:69\"]"`
 	Sizes     map[string]int64 `json:"sizes,omitempty" doc:"size of each file of the store, in bytes" example:"{\"records.db\":1048576}"`
+	Member    string           `json:"member,omitempty" doc:"name of this member of a cluster; absent on a single appliance" example:"voice-a"`
+	Members   []MemberStatus   `json:"members,omitempty" doc:"the other members of the cluster"`
+}
+
+// MemberStatus is the state of another member of the cluster.
+type MemberStatus struct {
+	Member    string    `json:"member" doc:"name of the member" example:"voice-b"`
+	Problem   string    `json:"problem,omitempty" doc:"why it did not answer; absent when it did" example:"it does not run, or does not reach etcd"`
+	Version   string    `json:"version,omitempty" doc:"version of its daemon" example:"1.4.0"`
+	StartedAt time.Time `json:"started_at,omitzero" doc:"when its daemon started" example:"2026-11-22T12:00:00Z"`
+	Revision  uint64    `json:"revision,omitempty" doc:"revision of its records" example:"128"`
+	Ready     bool      `json:"ready" doc:"whether everything runs there" example:"true"`
+	Faults    []string  `json:"faults,omitempty" doc:"what does not run there" example:"[\"leases.db: no space left on device\"]"`
+	Warnings  []string  `json:"warnings,omitempty" doc:"what needs attention there" example:"[\"subnet 10.20.0.0/22: 97 % of the addresses are leased\"]"`
+}
+
+// DiscoveredPage is a page of discovered phones.
+type DiscoveredPage struct {
+	Page[fleet.Discovered]
+	Unanswered []Unanswered `json:"unanswered,omitempty" doc:"members of the cluster whose phones are missing"`
 }

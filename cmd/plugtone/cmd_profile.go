@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -119,20 +120,30 @@ func discoveredList(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			list, err := cl.Discovered(c.Context(), nil)
+			list, silent, err := cl.DiscoveredEverywhere(c.Context())
 			if err != nil {
 				return err
 			}
+			unanswered(c, silent)
 			if a.json {
 				return printJSON(c, list)
 			}
-			t := newTable("MAC", "VENDOR", "MODEL", "IP", "LAST SEEN", "HOSTNAME", "RECOGNISED")
+			head := []string{"MAC", "VENDOR", "MODEL", "IP", "LAST SEEN", "HOSTNAME", "RECOGNISED"}
+			cluster := slices.ContainsFunc(list, func(d fleet.Discovered) bool { return d.Member != "" })
+			if cluster {
+				head = append(head, "MEMBER")
+			}
+			t := newTable(head...)
 			for _, d := range list {
 				ip := "-"
 				if d.IP.IsValid() {
 					ip = d.IP.String()
 				}
-				t.add(d.MAC.String(), dash(d.Vendor), dash(d.Model), ip, ago(d.LastSeen, a.now()), dash(d.Hostname), d.Reason)
+				row := []string{d.MAC.String(), dash(d.Vendor), dash(d.Model), ip, ago(d.LastSeen, a.now()), dash(d.Hostname), d.Reason}
+				if cluster {
+					row = append(row, d.Member)
+				}
+				t.add(row...)
 			}
 			return t.print(c.OutOrStdout())
 		},

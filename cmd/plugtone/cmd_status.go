@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -52,6 +53,12 @@ func printStatus(a *app, c *cobra.Command, s client.DaemonStatus, subnets []clie
 	for _, x := range s.Warnings {
 		f.add("warning", localTimes(x))
 	}
+	for _, m := range s.Members {
+		f.add("member "+m.Member, otherMember(m))
+		for _, x := range slices.Concat(m.Faults, m.Warnings) {
+			f.add("warning", m.Member+": "+localTimes(x))
+		}
+	}
 	if err := f.print(c.OutOrStdout()); err != nil || len(subnets) == 0 {
 		return err
 	}
@@ -64,6 +71,14 @@ func printStatus(a *app, c *cobra.Command, s client.DaemonStatus, subnets []clie
 		return err
 	}
 	return t.print(c.OutOrStdout())
+}
+
+// otherMember returns the state of another member of the cluster.
+func otherMember(m client.MemberStatus) string {
+	if m.Problem != "" {
+		return "no answer: " + m.Problem
+	}
+	return either(m.Ready, "ready", "not ready") + ", version " + m.Version + ", since " + at(m.StartedAt)
 }
 
 // fullIn returns in how many days a subnet is full, by its forecast.

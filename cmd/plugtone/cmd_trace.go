@@ -28,7 +28,8 @@ func traceCommand(a *app) *cobra.Command {
 		Use: "trace MAC", Args: cobra.ExactArgs(1), Short: "Show what happened to a phone, with a diagnosis",
 		Long: "Show what happened to a phone over DHCP, TFTP and HTTP, oldest first, and below it what can be concluded.\n" +
 			"Times are in the local time zone. MAC addresses are on phones' labels, and in plugtone device list, discovered list and leases.\n" +
-			"With --follow, go on as things happen until Ctrl-C: plug the phone in and watch it boot.\n" +
+			"In a cluster the entries are those of all members; each names its own.\n" +
+			"With --follow, go on as things happen here until Ctrl-C: plug the phone in and watch it boot.\n" +
 			"With --syslog, also show what the phone itself has logged, where the listener syslog is on and the phone logs to it.",
 		Example: `  plugtone trace 00:15:65:12:34:56
   plugtone trace 00:15:65:12:34:56 --follow --syslog`,
@@ -68,7 +69,15 @@ func printTimeline(c *cobra.Command, getenv func(string) string, t client.Timeli
 			return err
 		}
 	}
+	unanswered(c, t.Unanswered)
 	return printDiagnosis(p.screen, t.Diagnosis)
+}
+
+// unanswered names the members of the cluster whose part is missing.
+func unanswered(c *cobra.Command, list []client.Unanswered) {
+	for _, u := range list {
+		message(c, "what member %s has is missing: %s", u.Member, u.Problem)
+	}
 }
 
 // printDiagnosis prints what the entries mean, and what to do about it.

@@ -148,6 +148,9 @@ func details(e timeline.Entry) string {
 	if e.Repeat > 0 {
 		add(fmt.Sprintf("(and %d times more)", e.Repeat))
 	}
+	if e.Member != "" {
+		add("on " + e.Member)
+	}
 	return strings.Join(out, "; ")
 }
 

@@ -33,6 +33,7 @@ const checkTimeout = 3 * time.Second
 // Config is what a cluster needs of the daemon.
 type Config struct {
 	Cluster    config.Cluster
+	DataDir    string
 	Version    string
 	Records    records.Copy
 	Windows    func()                       // is called when another member has changed the windows of enrollment
@@ -48,11 +49,13 @@ type Config struct {
 type Cluster struct {
 	cfg     Config
 	client  *etcd.Client
+	keys    *seal.Ring
 	members *etcd.Members
 	leases  *leases
 	log     *recordlog.Log
 	stop    context.CancelFunc // ends the calls of log
 	opened  time.Time
+	between *between // nil for a command while no daemon runs
 }
 
 // Open opens the connection to etcd, which need not answer, and makes the table bind the leases of shared subnets there. From then on records
@@ -69,7 +72,9 @@ func Open(c Config, table *leasetable.Table) (*Cluster, error) {
 	if err := m.checkSubnets(); err != nil {
 		return nil, errors.Join(fmt.Errorf("cluster: %w", err), m.Close())
 	}
-	m.leases, err = newLeases(m, table)
+	if err = openBetween(m); err == nil {
+		m.leases, err = newLeases(m, table)
+	}
 	if err == nil {
 		err = c.Registerer.Register(recordCollector{m})
 	}
@@ -93,7 +98,7 @@ func connect(c Config) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Cluster{cfg: c, client: client, opened: c.Now()}
+	m := &Cluster{cfg: c, client: client, keys: keys, opened: c.Now()}
 	m.members = etcd.NewMembers(client, m.self(), rand.Text(), c.Now, c.Log)
 	ctx, stop := context.WithCancel(context.Background())
 	m.stop = stop
@@ -118,6 +123,7 @@ func (m *Cluster) self() etcd.Member {
 	for _, s := range m.cfg.Subnets {
 		self.Subnets = append(self.Subnets, etcd.Subnet{Prefix: s.Prefix, Shared: s.Shared, Pools: pools(s), ServerID: m.cfg.ServerID(s)})
 	}
+	self.Address, self.Certificate = m.between.registered()
 	return self
 }
 
@@ -180,7 +186,14 @@ const startWait = 2 * time.Second
 
 // Run keeps this appliance a member, and its records as those of the others, until ctx ends. It is a task of the daemon.
 func (m *Cluster) Run(ctx context.Context, ready func()) error {
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	listener, err := m.between.listen(ctx)
+	if err != nil {
+		return err
+	}
 	var tasks sync.WaitGroup
+	tasks.Go(func() { m.between.run(ctx, listener, end) })
 	tasks.Go(func() { m.leases.run(ctx) })
 	tasks.Go(func() { m.log.Run(ctx) })
 	timeout := time.After(startWait)
@@ -198,7 +211,7 @@ func (m *Cluster) Run(ctx context.Context, ready func()) error {
 	}
 	ready()
 	tasks.Wait()
-	return nil
+	return failure(ctx)
 }
 
 // Close ends the connection.

@@ -35,13 +35,13 @@ func TestMetricsOfAMemberMove(t *testing.T) {
 	if err := s.Edit("test", "put", func(e fleet.Edit) error { return e.PutRegistrar(&fleet.Registrar{Name: "main"}) }); err != nil {
 		t.Fatal(err)
 	}
-	cfg := config.Cluster{Name: "a", Etcd: config.Etcd{Endpoints: e.Endpoints(), Prefix: "/plugtone/"}, KeyFile: filepath.Join(t.TempDir(), "cluster.key")}
+	cfg := config.Cluster{Name: "a", Etcd: config.Etcd{Endpoints: e.Endpoints(), Prefix: "/plugtone/"}, KeyFile: filepath.Join(t.TempDir(), "cluster.key"), Listen: netip.MustParseAddrPort("127.0.0.1:0")}
 	n, madeKey, err := Offline{Cluster: cfg, Records: s.Copy(), Log: log, Now: time.Now}.Import(t.Context(), false, false)
 	if err != nil || !madeKey || n.Registrars != 1 {
 		t.Fatalf("import: %+v, key made: %v, %v", n, madeKey, err)
 	}
 	registry := prometheus.NewRegistry()
-	m, err := Open(Config{Cluster: cfg, Records: s.Copy(), Windows: func() {}, ServerID: func(dhcp.Subnet) netip.Addr { return netip.Addr{} },
+	m, err := Open(Config{Cluster: cfg, DataDir: t.TempDir(), Records: s.Copy(), Windows: func() {}, ServerID: func(dhcp.Subnet) netip.Addr { return netip.Addr{} },
 		Now: time.Now, Log: log, Registerer: registry}, leasetable.NewTable(dhcp.Config{}, noWriter{}, time.Now))
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/netip"
 	"net/url"
 	"os"
 	"slices"
@@ -19,6 +20,9 @@ type Cluster struct {
 	Name    string // of this member; "" without a cluster
 	Etcd    Etcd
 	KeyFile string // encrypts what is in etcd
+
+	Listen    netip.AddrPort // for the other members; the zero address means all
+	Advertise string         // HOST or HOST:PORT that they use; "": the address towards etcd
 }
 
 // Etcd is how etcd is reached.
@@ -53,7 +57,9 @@ func readCluster(r *reader, n *yaml.Node, path string, c *Cluster) {
 				"prefix":        toPrefixOfKeys(r.values, &e.Prefix),
 			})
 		},
-		"key_file": r.toPath(&c.KeyFile, false),
+		"key_file":  r.toPath(&c.KeyFile, false),
+		"listen":    toOneListen(r.values, &c.Listen),
+		"advertise": toAdvertise(r.values, &c.Advertise),
 	})
 	if c.Name == "" && !r.broken(path+".name") {
 		c.Name, _ = os.Hostname() // an empty one is refused below
@@ -99,6 +105,36 @@ func toEndpoints(r values, dst *[]string) yamlpos.Field {
 			}
 		})
 		*dst = out
+	}
+}
+
+// toOneListen reads ":8068" or "10.20.0.2:8068".
+func toOneListen(r values, dst *netip.AddrPort) yamlpos.Field {
+	return func(n *yaml.Node, path string) {
+		s, ok := r.Scalar(n, path)
+		a, err := parseListen(s)
+		switch {
+		case !ok:
+		case err != nil:
+			r.Errorf(n, path, "\":PORT\" or \"ADDRESS:PORT\" with an IPv4 address of this host, such as \":8068\"")
+		default:
+			*dst = a
+		}
+	}
+}
+
+// toAdvertise reads the address of this member that others use.
+func toAdvertise(r values, dst *string) yamlpos.Field {
+	return func(n *yaml.Node, path string) {
+		s, ok := r.Scalar(n, path)
+		u, err := url.Parse("https://" + s)
+		switch {
+		case !ok:
+		case s != "" && (err != nil || u.Host != s || u.Hostname() == "" || strings.HasSuffix(s, ":")):
+			r.Errorf(n, path, "HOST or HOST:PORT, such as 10.20.0.2 or voice-a.example.net:8068")
+		default:
+			*dst = s
+		}
 	}
 }
 

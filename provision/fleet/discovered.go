@@ -22,4 +22,5 @@ type Discovered struct {
 	RemoteID  string       `json:"remote_id,omitempty" doc:"remote id of the relay agent (DHCP option 82): printable text, else hexadecimal with 0x" example:"switch-3"`
 	FirstSeen time.Time    `json:"first_seen" doc:"when the phone was seen first" example:"2026-11-22T12:00:00Z"`
 	LastSeen  time.Time    `json:"last_seen" doc:"when the phone was seen last" example:"2026-11-22T12:05:00Z"`
+	Member    string       `json:"member,omitempty" doc:"member of the cluster that has seen the phone last; absent on a single appliance" example:"voice-a"` // of answers; not stored
 }

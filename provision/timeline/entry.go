@@ -45,4 +45,5 @@ type Entry struct {
 	Options    string        `json:"options,omitempty" doc:"DHCP options that were sent, in short form" example:"1 3 6 51 54 66=http://10.20.0.2/"`
 	Duration   time.Duration `json:"duration_ns,omitempty" doc:"how long the answer took, in nanoseconds" example:"1500000" minimum:"0"`
 	Repeat     int           `json:"repeat,omitempty" doc:"how many further times the same thing happened right after" example:"3" minimum:"0"`
+	Member     string        `json:"member,omitempty" doc:"member of the cluster where it happened; absent on a single appliance" example:"voice-a"` // of answers; not stored
 }

@@ -38,6 +38,7 @@ func appendEntry(b []byte, e *timeline.Entry, number uint64) ([]byte, error) {
 	o.optional("options", e.Options)
 	o.number("duration_ns", int64(e.Duration))
 	o.number("repeat", int64(e.Repeat))
+	o.optional("member", e.Member)
 	o.number("number", int64(number))
 	return append(o.b, '}'), o.err
 }

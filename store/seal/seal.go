@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -97,6 +98,15 @@ func (r *Ring) Keys() int { return len(r.keys) }
 
 // ID names the key that seals, in eight hexadecimal digits.
 func (r *Ring) ID() string { return hex.EncodeToString(r.keys[0].id[:]) }
+
+// Derive returns a secret of 32 bytes for another purpose, made of the key that seals (HKDF, RFC 5869). The same key and purpose give the same.
+func (r *Ring) Derive(purpose string) []byte {
+	b, err := hkdf.Key(sha256.New, r.keys[0].secret[:], nil, "plugtone "+purpose, keyLen)
+	if err != nil {
+		panic(err) // the length is right
+	}
+	return b
+}
 
 // Passphrases returns the keys as passphrases of the age format, for whole files: the one that seals, then the older ones.
 func (r *Ring) Passphrases() []string {

@@ -99,3 +99,24 @@ func TestACredentialTakesThePlaceOfTheFile(t *testing.T) {
 		t.Errorf("without systemd: %s", got)
 	}
 }
+
+func TestDerivedSecretsDifferByKeyAndPurpose(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "key")
+	r := New()
+	if err := r.Write(path); err != nil {
+		t.Fatal(err)
+	}
+	same, err := Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := r.Derive("nonces")
+	if !bytes.Equal(a, same.Derive("nonces")) || len(a) != keyLen {
+		t.Errorf("the same key gives %x and %x", a, same.Derive("nonces"))
+	}
+	for what, b := range map[string][]byte{"another purpose": r.Derive("other"), "another key": New().Derive("nonces"), "the key itself": r.keys[0].secret[:]} {
+		if bytes.Equal(a, b) {
+			t.Errorf("%s gives the same secret", what)
+		}
+	}
+}

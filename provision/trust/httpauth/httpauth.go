@@ -9,6 +9,7 @@ package httpauth
 import (
 	"crypto/hmac"
 	"crypto/md5"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
@@ -44,8 +45,14 @@ func IsDigest(scheme string) bool { return scheme == Digest || scheme == DigestS
 // Issuer makes challenges and recognises its own nonces.
 type Issuer struct{ key []byte }
 
-// NewIssuer returns an issuer that signs its nonces with key, which must stay secret.
-func NewIssuer(key []byte) *Issuer { return &Issuer{append([]byte(nil), key...)} }
+// NewIssuer returns an issuer that signs its nonces with key, which must stay secret, and accepts those of all issuers with the same key. Without
+// a key it makes one.
+func NewIssuer(key []byte) *Issuer {
+	if len(key) == 0 {
+		key = []byte(rand.Text())
+	}
+	return &Issuer{append([]byte(nil), key...)}
+}
 
 const (
 	stampSize = 8

@@ -119,6 +119,16 @@ func TestNonceExpires(t *testing.T) {
 	}
 }
 
+func TestIssuersWithOneKeyAcceptEachOthersNonces(t *testing.T) {
+	a, b := NewIssuer([]byte("of the cluster")), NewIssuer([]byte("of the cluster"))
+	if !b.Fresh(a.Nonce(now, from), now, from) {
+		t.Error("the nonce of another member is refused")
+	}
+	if NewIssuer(nil).Fresh(NewIssuer(nil).Nonce(now, from), now, from) {
+		t.Error("issuers without a key have the same")
+	}
+}
+
 func TestChallengeOfEachScheme(t *testing.T) {
 	i := issuer()
 	if c := i.Challenge(Digest, now, from, false); strings.Count(c, "Digest ") != 1 || !strings.Contains(c, "algorithm=MD5") || strings.Contains(c, "stale") {

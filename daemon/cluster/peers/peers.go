@@ -1,0 +1,194 @@
+// Package peers lets the members of a cluster read from each other what each has of its own. Both sides of a connection have the certificate
+// that they have registered in etcd, and accept no other.
+package peers
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"regexp"
+	"sync/atomic"
+	"time"
+
+	"plugtone/admin/access"
+	"plugtone/admin/client"
+	"plugtone/admin/merging"
+	"plugtone/admin/problem"
+	"plugtone/store/etcd"
+	"plugtone/store/seal"
+)
+
+// Config is what a member needs to answer others, and to be answered.
+type Config struct {
+	Name    string // of this member
+	Pair    tls.Certificate
+	Keys    *seal.Ring                   // of the cluster
+	Members func() ([]etcd.Member, bool) // as registered
+	Log     *slog.Logger
+}
+
+// Peers are the other members. Its methods may be called from any goroutine.
+type Peers struct {
+	cfg         Config
+	certificate string // as it is registered
+	api         atomic.Pointer[http.Handler]
+	transport   *http.Transport
+}
+
+// New returns the other members of a cluster.
+func New(c Config) *Peers {
+	p := &Peers{cfg: c, certificate: register(c.Keys, c.Name, c.Pair)}
+	p.transport = &http.Transport{DialTLSContext: p.dial, MaxIdleConnsPerHost: 2, IdleConnTimeout: 30 * time.Second, MaxResponseHeaderBytes: 16 << 10}
+	return p
+}
+
+// Certificate returns what is registered of this member.
+func (p *Peers) Certificate() string { return p.certificate }
+
+// Answer makes h answer the requests of other members. Their caller is in the context, and h checks its role.
+func (p *Peers) Answer(h http.Handler) { p.api.Store(&h) }
+
+// Self implements merging.Members.
+func (p *Peers) Self() string { return p.cfg.Name }
+
+// Others implements merging.Members.
+func (p *Peers) Others() (out []merging.Other) {
+	list, _ := p.cfg.Members()
+	for _, m := range list {
+		o := merging.Other{Name: m.Name}
+		switch {
+		case m.Name == p.cfg.Name:
+			continue
+		case !m.Alive:
+			o.Problem = "it does not run, or does not reach etcd"
+		case m.Address == "":
+			o.Problem = "it has registered no address"
+		default:
+			o.API = client.Over(route{p, m.Name})
+		}
+		out = append(out, o)
+	}
+	return out
+}
+
+// route sends requests to one member.
+type route struct {
+	p    *Peers
+	name string
+}
+
+// RoundTrip implements http.RoundTripper.
+func (r route) RoundTrip(q *http.Request) (*http.Response, error) {
+	q = q.Clone(q.Context())
+	q.URL.Scheme, q.URL.Host, q.Host = "https", r.name, ""
+	return r.p.transport.RoundTrip(q)
+}
+
+// dial connects to the member that addr names, and accepts its registered certificate alone.
+func (p *Peers) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	name, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, err
+	}
+	m, err := p.member(name)
+	if err != nil {
+		return nil, err
+	}
+	d := tls.Dialer{Config: &tls.Config{
+		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{p.cfg.Pair},
+		InsecureSkipVerify: true, // VerifyConnection decides
+		VerifyConnection: func(s tls.ConnectionState) error {
+			if p.has(m, s) {
+				return nil
+			}
+			return fmt.Errorf("what answers at %s has not the certificate that member %s has registered", m.Address, name)
+		},
+	}}
+	return d.DialContext(ctx, network, m.Address)
+}
+
+// member returns a registered member.
+func (p *Peers) member(name string) (etcd.Member, error) {
+	list, _ := p.cfg.Members()
+	for _, m := range list {
+		if m.Name == name {
+			return m, nil
+		}
+	}
+	return etcd.Member{}, fmt.Errorf("%s is no member", name)
+}
+
+// has reports whether the other side of a connection has the certificate that m has registered.
+func (p *Peers) has(m etcd.Member, s tls.ConnectionState) bool {
+	der, err := registered(p.cfg.Keys, m.Name, m.Certificate)
+	return err == nil && len(s.PeerCertificates) > 0 && bytes.Equal(der, s.PeerCertificates[0].Raw)
+}
+
+// errStranger is the answer to a connection that no member made.
+var errStranger = errors.New("no member of the cluster has registered this certificate")
+
+// caller returns the member that made a connection.
+func (p *Peers) caller(s tls.ConnectionState) (string, error) {
+	list, _ := p.cfg.Members()
+	for _, m := range list {
+		if p.has(m, s) {
+			return m.Name, nil
+		}
+	}
+	return "", errStranger
+}
+
+// readable are the paths that members read from each other.
+var readable = regexp.MustCompile(`^/api/v1/(status|discovered|devices/[0-9A-Fa-f:.-]+/timeline)$`)
+
+// Serve answers other members until ctx ends. It closes l.
+func (p *Peers) Serve(ctx context.Context, l net.Listener) error {
+	s := &http.Server{
+		Handler: p, ReadTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+		ErrorLog: slog.NewLogLogger(p.cfg.Log.Handler(), slog.LevelDebug),
+	}
+	t := &tls.Config{
+		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{p.cfg.Pair}, ClientAuth: tls.RequireAnyClientCert,
+		VerifyConnection: func(s tls.ConnectionState) error { _, err := p.caller(s); return err },
+	}
+	stop := context.AfterFunc(ctx, func() { _ = s.Close() })
+	defer stop()
+	err := s.Serve(tls.NewListener(l, t))
+	p.transport.CloseIdleConnections()
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// ServeHTTP implements http.Handler. A member that left is refused on connections that it made before.
+func (p *Peers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	name, err := p.caller(*r.TLS)
+	h := p.api.Load()
+	switch {
+	case err != nil:
+		problem.Write(w, http.StatusForbidden, err.Error())
+		return
+	case r.Method != http.MethodGet || !readable.MatchString(r.URL.Path):
+		problem.Write(w, http.StatusForbidden, "members do not read this from each other")
+		return
+	case h == nil:
+		w.Header().Set("Retry-After", problem.RetryAfter)
+		problem.Write(w, http.StatusServiceUnavailable, "this member starts")
+		return
+	}
+	host, _, _ := net.SplitHostPort(r.RemoteAddr) // "" when it has none
+	r = r.WithContext(access.With(r.Context(), access.Caller{Name: "member:" + name, Role: access.Viewer, From: host}))
+	query := r.URL.Query()
+	query.Set("member", "local")
+	u := *r.URL
+	u.RawQuery = url.Values(query).Encode()
+	r.URL = &u
+	(*h).ServeHTTP(w, r)
+}
