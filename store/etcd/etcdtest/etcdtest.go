@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -64,14 +65,17 @@ func Start(t testing.TB, n int, flags ...string) *Cluster {
 	return c
 }
 
-// freeAddr returns an address of this machine with a port that is free now.
+// freeAddr returns an address of this machine with a port that is free now. It is below those that the kernel gives to others by itself.
 func freeAddr(t testing.TB) string {
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		l, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", 20_000+rand.IntN(12_000)))
+		if err == nil {
+			defer l.Close()
+			return l.Addr().String()
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }
 
 // StartServer starts a server again that was killed, with its data.
