@@ -35,7 +35,7 @@ type Member struct {
 	Version     string   `json:"version"`
 	Schema      uint64   `json:"schema"`                // of its records
 	Address     string   `json:"address,omitempty"`     // that other members use, host:port
-	Certificate string   `json:"certificate,omitempty"` // of that address, PEM
+	Certificate string   `json:"certificate,omitempty"` // of that address, sealed with the key of the cluster and bound to the name
 	Subnets     []Subnet `json:"subnets,omitempty"`     // that it serves
 
 	Alive    bool   `json:"-"`
