@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"plugtone/dhcp/netlab"
+	"plugtone/store/seal"
 )
 
 // clusterLab is a network with members of a cluster, the servers of their etcd, and phones. Members reach etcd by a network of its own, mgmt,
@@ -53,6 +54,7 @@ func newClusterLab(t *testing.T, options string, members ...string) *clusterLab 
 	c.check(err)
 	c.program = filepath.Join(c.dir, "plugtone")
 	c.check(os.Symlink(self, c.program))
+	c.check(seal.New().Write(filepath.Join(c.dir, "cluster.key")))
 	c.voice, err = c.lab.Bridge("voice")
 	c.check(err)
 	c.mgmt, err = c.lab.Bridge("mgmt")

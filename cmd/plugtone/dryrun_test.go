@@ -11,7 +11,7 @@ var notRecords = []string{
 	"change list", "change show", "device diff", "device enroll", "device files", "device history", "device list", "device show", "device credentials",
 	"discovered forget", "discovered list", "explain", "export", "extension history", "extension list", "extension show", "job list", "job show", "job stop", "leases",
 	"pbx list", "pbx push", "pbx registrations", "pbx show", "pbx test", "profile history", "profile list", "profile show", "registrar history", "registrar list", "registrar show",
-	"backup", "check", "db check", "db decrypt", "db rotate-key", "db check-file", "reload", "restore", "resync", "status", "token add", "token list", "token rm", "trace", "vendor check", "vendor list", "vendor show", "version", "web",
+	"backup", "check", "cluster import", "cluster join", "cluster leave", "cluster status", "db check", "db decrypt", "db rotate-key", "db check-file", "reload", "restore", "resync", "status", "token add", "token list", "token rm", "trace", "vendor check", "vendor list", "vendor show", "version", "web",
 }
 
 // TestEveryWritingCommandHasADryRun looks at every command that changes records.

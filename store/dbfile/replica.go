@@ -29,7 +29,7 @@ type Replica interface {
 var ErrBehind = errors.New("other changes were stored meanwhile")
 
 // offers is how often a transaction runs that comes after changes of other machines each time.
-const offers = 10
+const offers = 30
 
 // replication is where a file's changes are stored besides.
 type replication struct {

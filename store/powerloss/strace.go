@@ -112,7 +112,7 @@ func (r *recorder) read(from io.Reader) error {
 		thread, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
 		rest = strings.TrimLeft(rest, " ")
 		switch {
-		case strings.HasPrefix(rest, "+++"), strings.HasPrefix(rest, "---"):
+		case strings.HasPrefix(rest, "+++"), strings.HasPrefix(rest, "---"), strings.HasPrefix(rest, "???"): // the last: it was killed in a call that strace had not read
 			continue
 		case strings.HasPrefix(rest, "<... "):
 			_, tail, _ := strings.Cut(rest, " resumed>")
