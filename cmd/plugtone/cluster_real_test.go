@@ -53,7 +53,11 @@ func (c *clusterLab) renew(p *labPhone, ip, to string) (reply *dhcpv4.DHCPv4) {
 
 func (c *clusterLab) extended(p *labPhone, ip, to string) {
 	c.t.Helper()
-	if r := c.renew(p, ip, to); r == nil || r.MessageType() != dhcpv4.MessageTypeAck || r.YourIPAddr.String() != ip {
+	r := c.renew(p, ip, to)
+	for try := 1; r == nil && to == allServers && try < 3; try++ { // clients repeat it, too: the other member may count as alive for seconds
+		r = c.renew(p, ip, to)
+	}
+	if r == nil || r.MessageType() != dhcpv4.MessageTypeAck || r.YourIPAddr.String() != ip {
 		c.t.Errorf("%s renews %s at %s: %v", p.name, ip, to, r)
 		for name := range c.members {
 			c.t.Log(c.plugtone(name, "trace", p.mac))
@@ -106,7 +110,7 @@ func TestTwoMembersServeOneSubnet(t *testing.T) {
 		t.Fatalf("leases from %v, of %v", servers, addrs)
 	}
 	out := c.plugtone("a", "status")
-	if strings.Contains(out, "etcd") || strings.Contains(out, "another DHCP server") {
+	if strings.Contains(out, "etcd has not been reachable") || strings.Contains(out, "another DHCP server") {
 		t.Errorf("%s", out)
 	}
 
