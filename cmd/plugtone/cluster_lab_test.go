@@ -22,7 +22,7 @@ import (
 // clusterLab is a network with members of a cluster, the servers of their etcd, and phones. Members reach etcd by a network of its own, mgmt,
 // which can be cut.
 type clusterLab struct {
-	t           *testing.T
+	t           testing.TB
 	dir         string
 	program     string
 	lab         *netlab.Lab
@@ -42,7 +42,7 @@ type labHost struct {
 	log   string
 }
 
-func newClusterLab(t *testing.T, options string, members ...string) *clusterLab {
+func newClusterLab(t testing.TB, options string, members ...string) *clusterLab {
 	t.Helper()
 	c := &clusterLab{t: t, dir: t.TempDir(), lab: netlab.Require(t, "udhcpc", "etcd=etcd-server", "etcdctl=etcd-client"), members: map[string]*labHost{},
 		phones: map[string]*labPhone{}, events: make(chan phoneEvent, 1000), options: options}
