@@ -48,7 +48,7 @@ bench:
 parity:
 	$(GO) test ./provision/vendors -run TestParity -v | grep -v '^ *---\|^===' | sed 's/^ *parity_test.go:[0-9]*: //'
 
-# The suite runs it for 40 seconds.
+# The suite runs it for two minutes, beside its other scripts.
 soak: tools
 	SOAK_TIME=$(SOAK_TIME) PLUGTONE_REQUIRE_E2E=1 $(GO) test ./cmd/plugtone -run 'TestScripts/^soak$$' -count=1 -v -timeout 0
 
