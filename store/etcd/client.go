@@ -20,6 +20,14 @@ import (
 // callTimeout is how long a call may take unless its context ends sooner: a write by an operator waits for it.
 const callTimeout = 2 * time.Second
 
+// How often a connection without an answer is pinged while calls or watches are under way on it, and how long a ping may take. etcd closes a
+// connection (too_many_pings) after three pings that came within 5 seconds of the one before (--grpc-keepalive-min-time), or while nothing was
+// under way. gRPC for Go takes no shorter time.
+const (
+	keepAliveTime    = 10 * time.Second
+	keepAliveTimeout = 2 * time.Second
+)
+
 // Config is how etcd is reached. Endpoints and Prefix must be set.
 type Config struct {
 	Endpoints    []string // URLs
@@ -55,8 +63,7 @@ type api struct {
 func Open(c Config) (*Client, error) {
 	cfg := clientv3.Config{
 		Endpoints: c.Endpoints, Username: c.Username, DialTimeout: callTimeout, Logger: zap.NewNop(),
-		// etcd takes one ping in 5 seconds.
-		DialKeepAliveTime: 6 * time.Second, DialKeepAliveTimeout: 2 * time.Second, PermitWithoutStream: true,
+		DialKeepAliveTime: keepAliveTime, DialKeepAliveTimeout: keepAliveTimeout,
 	}
 	var err error
 	if strings.HasPrefix(c.Endpoints[0], "https:") {

@@ -16,20 +16,21 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"plugtone/store/dbfile"
+	"plugtone/store/etcd"
 	"plugtone/store/records"
 )
 
 const (
 	retryEvery = time.Second      // after the log could not be read
 	checkEvery = 10 * time.Second // how often the log is read although nothing was reported
-	atOnce     = 50               // entries that are read and applied together
+	atOnce     = 50               // entries that are read and applied together, if they arrive in the time of one call
 )
 
 // Run follows the log, and writes the snapshots that are due, until ctx ends.
 func (l *Log) Run(ctx context.Context) {
-	var snapshots sync.WaitGroup
-	defer snapshots.Wait()
-	snapshots.Go(func() { l.writeSnapshots(ctx) })
+	var tasks sync.WaitGroup
+	defer tasks.Wait()
+	tasks.Go(func() { upkeep(ctx, l) })
 	for ctx.Err() == nil {
 		err := l.follow(ctx)
 		if ctx.Err() != nil {
@@ -92,20 +93,6 @@ func (l *Log) follow(ctx context.Context) error {
 				return errors.New("etcd has an older state than before")
 			}
 			rev = now
-		}
-	}
-}
-
-// writeSnapshots writes snapshots when they are due.
-func (l *Log) writeSnapshots(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-l.due:
-			if err := l.WriteSnapshot(ctx); err != nil {
-				l.Log.Warn("write a snapshot of the records to etcd", "err", err)
-			}
 		}
 	}
 }
@@ -201,7 +188,7 @@ func (l *Log) advance(ctx context.Context, at position, h head) error {
 	if at.Cluster == "" {
 		return l.loadSnapshot(ctx, h)
 	}
-	r, err := l.Etcd.Get(ctx, logKey(at.Seq+1), clientv3.WithRange(logKey(h.Seq+1)), clientv3.WithLimit(atOnce))
+	r, err := getSome(ctx, l.Etcd, logKey(at.Seq+1), logKey(h.Seq+1), atOnce)
 	if err != nil {
 		return err
 	}
@@ -315,11 +302,21 @@ func (l *Log) changes(ctx context.Context, e entry) (list []dbfile.Mutation, err
 	return list, nil
 }
 
+// getSome reads at most so many keys of a range: fewer when they do not arrive in the time of one call, as over a slow line.
+func getSome(ctx context.Context, c *etcd.Client, from, end string, most int64) (r *clientv3.GetResponse, err error) {
+	for ; ; most = 1 {
+		r, err = c.Get(ctx, from, clientv3.WithRange(end), clientv3.WithLimit(most))
+		if most == 1 || !errors.Is(err, etcd.ErrUnavailable) || ctx.Err() != nil {
+			return r, err
+		}
+	}
+}
+
 // parts reads the values of the keys that begin with prefix, in order.
 func (l *Log) parts(ctx context.Context, prefix string) (parts [][]byte, err error) {
 	end := clientv3.GetPrefixRangeEnd(prefix)
 	for from := prefix; ; {
-		r, err := l.Etcd.Get(ctx, from, clientv3.WithRange(end), clientv3.WithLimit(8))
+		r, err := getSome(ctx, l.Etcd, from, end, 8)
 		if err != nil {
 			return nil, err
 		}

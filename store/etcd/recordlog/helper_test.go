@@ -38,6 +38,7 @@ type member struct {
 	name, dir string
 	client    *etcd.Client
 	connected func() error
+	others    []etcd.Member // nil: they are not known
 	commit    func(commit func() error) error
 
 	*records.DB
@@ -49,7 +50,7 @@ type member struct {
 // newMember opens a copy without following.
 func newMember(t *testing.T, client *etcd.Client, name string) *member {
 	t.Helper()
-	m := &member{t: t, name: name, dir: t.TempDir(), client: client, connected: func() error { return nil }}
+	m := &member{t: t, name: name, dir: t.TempDir(), client: client, connected: func() error { return nil }, others: []etcd.Member{}}
 	m.open()
 	return m
 }
@@ -65,7 +66,7 @@ func (m *member) open() {
 	must(m.t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	m.log = New(ctx, Config{Etcd: m.client, Keys: clusterKey, Records: records.Copy{DB: m.DB}, Member: m.name, Connected: func() error { return m.connected() },
-		Members: func() ([]etcd.Member, bool) { return nil, false }, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+		Members: func() ([]etcd.Member, bool) { return m.others, m.others != nil }, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
 	m.stop = func() { cancel(); must(m.t, m.file.Close()); m.stop = func() {} }
 	m.t.Cleanup(func() { m.stop() })
 }

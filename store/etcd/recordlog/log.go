@@ -60,14 +60,15 @@ type Log struct {
 	ctx     context.Context // ends with the daemon; the calls of a Replica have none of their own
 	pulling chan struct{}   // holds a token while the copy is not brought up to the log
 
-	due        chan struct{} // holds a token when a snapshot is due
-	checkEvery time.Duration // see follow
+	due           chan struct{} // holds a token when a snapshot is due
+	checkEvery    time.Duration // see follow
+	snapshotRetry time.Duration // see upkeep
 	state
 }
 
 // New returns the log. Offers are refused until Run has caught up. ctx ends them.
 func New(ctx context.Context, c Config) *Log {
-	l := &Log{Config: c, ctx: ctx, pulling: make(chan struct{}, 1), due: make(chan struct{}, 1), checkEvery: checkEvery,
+	l := &Log{Config: c, ctx: ctx, pulling: make(chan struct{}, 1), due: make(chan struct{}, 1), checkEvery: checkEvery, snapshotRetry: snapshotRetry,
 		state: state{problem: errors.New("it has not been read yet")}}
 	l.pulling <- struct{}{}
 	return l
@@ -124,7 +125,10 @@ func (l *Log) writable() error {
 	if err := l.why(); err != nil {
 		return fmt.Errorf("this copy does not follow the cluster's: %w", err)
 	}
-	members, _ := l.Members()
+	members, known := l.Members()
+	if !known {
+		return errors.New("it is not known yet which members the cluster has")
+	}
 	for _, m := range members {
 		if m.Schema < schema() {
 			return fmt.Errorf("member %s runs plugtone %s, whose records have the older schema %d: update it first", m.Name, m.Version, m.Schema)
@@ -172,7 +176,7 @@ func (l *Log) put(ctx context.Context, rev int64, key string, value []byte) erro
 	return nil
 }
 
-// unstage removes the parts of an entry that was not added. What it can't remove goes with the next snapshot.
+// unstage removes the parts of an entry that was not added. What it can't remove is removed later: see removeAbandoned.
 func (l *Log) unstage(e entry, reason error) {
 	if e.Parts == 0 || errors.Is(reason, dbfile.ErrOutcomeUnknown) || errors.Is(reason, etcd.ErrUnavailable) {
 		return

@@ -34,11 +34,11 @@ func snapshotPlace(name string) func(part int) string {
 func (l *Log) WriteSnapshot(ctx context.Context) error {
 	at, name, damaged, err := l.putSnapshot(ctx)
 	if err == nil && damaged > 0 { // the entries that are kept have what this copy lacks
-		_, err = l.Etcd.Delete(ctx, snapshotPrefix+name+"/", clientv3.WithPrefix())
-		err = errors.Join(fmt.Errorf("%d records of this copy are damaged: restart this appliance, which then loads the records of the cluster again", damaged), err)
+		err = fmt.Errorf("%d records of this copy are damaged: restart this appliance, which then loads the records of the cluster again", damaged)
 	}
 	if err != nil {
-		return err
+		_, again := l.Etcd.Delete(ctx, snapshotPrefix+name+"/", clientv3.WithPrefix()) // what is left goes with the next snapshot
+		return errors.Join(err, again)
 	}
 	for {
 		h, rev, _, err := l.readHead(ctx)

@@ -2,6 +2,7 @@ package sharedleases
 
 import (
 	"context"
+	"errors"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -44,13 +45,40 @@ func (s etcdStore) Txn(ctx context.Context, t Txn) (TxnResult, error) {
 	return result, nil
 }
 
+// A list is read in pages, each in the time of one call: a page of leases has about 100 KB.
+const (
+	pageRecords = 500
+	pageTries   = 5
+)
+
 // List implements Store.
-func (s etcdStore) List(ctx context.Context, prefix string) ([]Record, int64, error) {
-	r, err := s.client.Get(ctx, prefix, clientv3.WithPrefix())
-	if err != nil {
-		return nil, 0, err
+func (s etcdStore) List(ctx context.Context, prefix string) (records []Record, revision int64, err error) {
+	end := clientv3.GetPrefixRangeEnd(prefix)
+	for from := prefix; ; {
+		r, err := s.page(ctx, from, end, revision)
+		if err != nil {
+			return nil, 0, err
+		}
+		if revision == 0 {
+			revision = r.Header.Revision
+		}
+		records = append(records, recordsOf(r.Kvs)...)
+		if !r.More {
+			return records, revision, nil
+		}
+		from = records[len(records)-1].Key + "\x00"
 	}
-	return recordsOf(r.Kvs), r.Header.Revision, nil
+}
+
+// page reads the first records of a range as of a revision, 0 for the newest. One that does not arrive in time is read again.
+func (s etcdStore) page(ctx context.Context, from, end string, revision int64) (r *clientv3.GetResponse, err error) {
+	for range pageTries {
+		r, err = s.client.Get(ctx, from, clientv3.WithRange(end), clientv3.WithLimit(pageRecords), clientv3.WithRev(revision))
+		if !errors.Is(err, etcd.ErrUnavailable) || ctx.Err() != nil {
+			break
+		}
+	}
+	return r, err
 }
 
 // Watch implements Store.

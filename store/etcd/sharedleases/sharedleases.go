@@ -20,10 +20,10 @@ import (
 )
 
 const (
-	bindTimeout = 2 * time.Second // a client repeats its REQUEST after about four seconds
-	retryAfter  = time.Second     // of a reading that failed
-	readTimeout = 30 * time.Second
-	importBatch = 100 // leases in one transaction
+	bindTimeout = 2 * time.Second  // a client repeats its REQUEST after about four seconds
+	retryAfter  = time.Second      // of a reading that failed
+	readTimeout = 10 * time.Minute // 100,000 leases over a line of 1 Mbit/s take three
+	importBatch = 100              // leases in one transaction
 )
 
 // ErrNotUsable is why nothing is bound while the clock or the leases of the cluster are not known.
