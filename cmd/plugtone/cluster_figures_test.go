@@ -49,7 +49,7 @@ func (c *clusterLab) figures(relay *netlab.Namespace, members []string, phones, 
 	var took []time.Duration
 	cpu := func() (d time.Duration) {
 		for _, name := range members {
-			d += processorTime(c.members[name].cmd.Process.Pid)
+			d += processorTime(c.hosts[name].cmd.Process.Pid)
 		}
 		return d
 	}

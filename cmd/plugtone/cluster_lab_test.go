@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"net"
@@ -10,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -27,11 +25,19 @@ type clusterLab struct {
 	program     string
 	lab         *netlab.Lab
 	voice, mgmt *netlab.Bridge
-	members     map[string]*labHost
+	hosts       map[string]*labHost // of members
 	etcd        []*labHost
 	phones      map[string]*labPhone
-	events      chan phoneEvent // of all phones
-	options     string          // of the members' subnet
+	happened    func(phoneEvent) // of all phones; nil: no one looks
+	labConfig
+}
+
+// labConfig is what a lab has.
+type labConfig struct {
+	options string            // of the members' subnet
+	members []string          // that are started
+	lossy   netlab.Impairment // of the members' connections to etcd
+	faults  bool              // clocks of members can be set, and disks filled
 }
 
 // labHost is a host with one program.
@@ -40,12 +46,18 @@ type labHost struct {
 	start func() *exec.Cmd
 	cmd   *exec.Cmd
 	log   string
+	disk  string // a small one; "": there is none
 }
 
 func newClusterLab(t testing.TB, options string, members ...string) *clusterLab {
 	t.Helper()
-	c := &clusterLab{t: t, dir: t.TempDir(), lab: netlab.Require(t, "udhcpc", "etcd=etcd-server", "etcdctl=etcd-client"), members: map[string]*labHost{},
-		phones: map[string]*labPhone{}, events: make(chan phoneEvent, 1000), options: options}
+	return newLab(t, labConfig{options: options, members: members})
+}
+
+func newLab(t testing.TB, cfg labConfig) *clusterLab {
+	t.Helper()
+	c := &clusterLab{t: t, dir: t.TempDir(), lab: netlab.Require(t, "udhcpc", "dhclient=isc-dhcp-client", "etcd=etcd-server", "etcdctl=etcd-client"), hosts: map[string]*labHost{},
+		phones: map[string]*labPhone{}, labConfig: cfg}
 	t.Cleanup(func() {
 		c.end()
 		_ = c.lab.Close()
@@ -54,6 +66,7 @@ func newClusterLab(t testing.TB, options string, members ...string) *clusterLab 
 	c.check(err)
 	c.program = filepath.Join(c.dir, "plugtone")
 	c.check(os.Symlink(self, c.program))
+	c.check(os.Symlink(self, c.program+"-stepped"))
 	c.check(seal.New().Write(filepath.Join(c.dir, "cluster.key")))
 	c.voice, err = c.lab.Bridge("voice")
 	c.check(err)
@@ -65,11 +78,17 @@ func newClusterLab(t testing.TB, options string, members ...string) *clusterLab 
 	for i := range 3 {
 		c.startEtcd(i)
 	}
-	for i, name := range members {
+	for i, name := range c.members {
 		c.addMember(name, i)
+	}
+	c.eventually("etcd answers", func() bool {
+		out := c.offline(c.members[0], "cluster", "import")
+		return strings.Contains(out, "are the cluster's now") || strings.Contains(out, "has the records")
+	})
+	for _, name := range c.members {
 		c.startMember(name)
 	}
-	for _, name := range members {
+	for _, name := range c.members {
 		c.logged(name, "leases of shared subnets are bound in etcd")
 	}
 	return c
@@ -86,7 +105,12 @@ func (c *clusterLab) check(err error) {
 func (c *clusterLab) host(name, mgmt, voice string) *labHost {
 	ns, err := c.lab.Namespace(name)
 	c.check(err)
-	c.check(c.mgmt.Attach(netlab.Port{Namespace: ns, Name: "mgmt0", Addrs: []netip.Prefix{netip.MustParsePrefix(mgmt)}}))
+	port := netlab.Port{Namespace: ns, Name: "mgmt0", Addrs: []netip.Prefix{netip.MustParsePrefix(mgmt)}}
+	if voice == "" || c.lossy == (netlab.Impairment{}) {
+		c.check(c.mgmt.Attach(port))
+	} else {
+		c.check(c.mgmt.AttachLossy(port, c.lossy))
+	}
 	if voice != "" {
 		c.check(c.voice.Attach(netlab.Port{Namespace: ns, Name: "voice0", Addrs: []netip.Prefix{netip.MustParsePrefix(voice)}}))
 	}
@@ -116,8 +140,18 @@ cluster: {name: %[2]s, key_file: %[1]s/cluster.key, etcd: {endpoints: ["http://1
 provisioning: {settings: {admin_password: op3rator}}
 admin: {listen: ["unix:%[1]s/%[2]s.sock"]}
 `, c.dir, name, c.options)), 0o600))
-	h.start = func() *exec.Cmd { return h.ns.Command(context.Background(), c.program, "serve", "--config", config) }
-	c.members[name] = h
+	program := c.program
+	if c.faults {
+		program += "-stepped"
+		h.disk = filepath.Join(c.dir, name)
+		c.mount(h.disk)
+	}
+	h.start = func() *exec.Cmd {
+		cmd := h.ns.Command(context.Background(), program, "serve", "--config", config)
+		cmd.Env = []string{clockVariable + "=" + c.clockOf(name)}
+		return cmd
+	}
+	c.hosts[name] = h
 }
 
 // run starts the program of a host; its log is appended to.
@@ -134,14 +168,14 @@ func (c *clusterLab) run(h *labHost) {
 // startMember starts a member and waits until it serves.
 func (c *clusterLab) startMember(name string) {
 	c.t.Helper()
-	h := c.members[name]
+	h := c.hosts[name]
 	path := filepath.Join(c.dir, name+".notify")
 	_ = os.Remove(path)
 	sock, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
 	c.check(err)
 	defer sock.Close()
 	start := h.start
-	h.start = func() *exec.Cmd { cmd := start(); cmd.Env = []string{"NOTIFY_SOCKET=" + path}; return cmd }
+	h.start = func() *exec.Cmd { cmd := start(); cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+path); return cmd }
 	c.run(h)
 	h.start = start
 	if err := awaitReady(sock); err != nil {
@@ -159,13 +193,18 @@ func (h *labHost) kill() {
 	}
 }
 
-func (h *labHost) signal(s syscall.Signal) { _ = h.cmd.Process.Signal(s) }
+// signal sends a signal to the program of a host, if it runs.
+func (h *labHost) signal(s syscall.Signal) {
+	if h.cmd != nil {
+		_ = h.cmd.Process.Signal(s)
+	}
+}
 
 func (c *clusterLab) end() {
 	for _, p := range c.phones {
 		p.stop()
 	}
-	for _, h := range c.members {
+	for _, h := range c.hosts {
 		h.kill()
 	}
 	for _, h := range c.etcd {
@@ -177,7 +216,7 @@ func (c *clusterLab) end() {
 func (c *clusterLab) logged(name, text string) {
 	c.t.Helper()
 	c.eventually(name+" logs "+text, func() bool {
-		log, _ := os.ReadFile(c.members[name].log)
+		log, _ := os.ReadFile(c.hosts[name].log)
 		return strings.Contains(string(log), text)
 	})
 }
@@ -188,7 +227,7 @@ func (c *clusterLab) eventually(what string, f func() bool) {
 	deadline := time.Now().Add(time.Minute)
 	for !f() {
 		if time.Now().After(deadline) {
-			for name, h := range c.members {
+			for name, h := range c.hosts {
 				log, _ := os.ReadFile(h.log)
 				c.t.Logf("%s:\n%s", name, log)
 			}
@@ -198,123 +237,18 @@ func (c *clusterLab) eventually(what string, f func() bool) {
 	}
 }
 
+// offline runs a command with the configuration of a member that does not run, and returns its output.
+func (c *clusterLab) offline(member string, args ...string) string {
+	cmd := c.hosts[member].ns.Command(context.Background(), c.program, append(args, "--config", filepath.Join(c.dir, member+".yaml"))...)
+	cmd.Env = os.Environ()
+	out, _ := cmd.CombinedOutput()
+	return string(out)
+}
+
 // plugtone runs a command with a member's API and returns its output.
 func (c *clusterLab) plugtone(member string, args ...string) string {
 	cmd := exec.Command(c.program, args...)
 	cmd.Env = append(os.Environ(), "PLUGTONE_ADMIN=unix:"+filepath.Join(c.dir, member+".sock"))
 	out, _ := cmd.CombinedOutput()
 	return string(out)
-}
-
-// labPhone is a host with udhcpc.
-type labPhone struct {
-	name string
-	mac  string
-	ns   *netlab.Namespace
-	cmd  *exec.Cmd
-	pipe string
-
-	mu   sync.Mutex
-	last phoneEvent
-}
-
-// phoneEvent is one event of udhcpc: bound, renew, deconfig, leasefail or nak.
-type phoneEvent struct {
-	phone  string
-	at     time.Time
-	kind   string
-	ip     string
-	server string
-	lease  time.Duration
-}
-
-// phone plugs a phone in.
-func (c *clusterLab) phone(n int) *labPhone {
-	name := fmt.Sprintf("phone%d", n)
-	ns, err := c.lab.Namespace(name)
-	c.check(err)
-	p := &labPhone{name: name, mac: fmt.Sprintf("00:15:65:00:%02x:%02x", n>>8, n&255), ns: ns, pipe: filepath.Join(c.dir, name+".events")}
-	c.check(c.voice.Attach(netlab.Port{Namespace: ns, Name: "eth0", MAC: p.mac}))
-	c.check(syscall.Mkfifo(p.pipe, 0o600))
-	events, err := os.OpenFile(p.pipe, os.O_RDWR, 0)
-	c.check(err)
-	go func() {
-		for lines := bufio.NewScanner(events); lines.Scan(); {
-			e := parsePhoneEvent(name, lines.Text())
-			p.mu.Lock()
-			p.last = e
-			p.mu.Unlock()
-			select {
-			case c.events <- e:
-			default:
-			}
-		}
-	}()
-	script := filepath.Join(c.dir, "udhcpc.sh")
-	c.check(os.WriteFile(script, []byte(dhcpScript), 0o755))
-	c.phones[name] = p
-	return p
-}
-
-func parsePhoneEvent(phone, line string) phoneEvent {
-	e := phoneEvent{phone: phone, at: time.Now()}
-	for i, f := range strings.Fields(line) {
-		key, value, _ := strings.Cut(f, "=")
-		switch {
-		case i == 0:
-			e.kind = f
-		case key == "ip":
-			e.ip = value
-		case key == "server":
-			e.server = value
-		case key == "lease":
-			var secs int
-			_, _ = fmt.Sscan(value, &secs)
-			e.lease = time.Duration(secs) * time.Second
-		}
-	}
-	return e
-}
-
-// boot starts udhcpc, which repeats a DISCOVER after three seconds; tries is how many it sends before it gives up.
-func (c *clusterLab) boot(p *labPhone, tries int) {
-	p.stop()
-	p.mu.Lock()
-	p.last = phoneEvent{}
-	p.mu.Unlock()
-	p.cmd = p.ns.Command(context.Background(), "udhcpc", "-i", "eth0", "-f", "-n", "-t", fmt.Sprint(tries), "-T", "3", "-s", filepath.Join(c.dir, "udhcpc.sh"), "-V", "yealink")
-	p.cmd.Env = append(os.Environ(), "EVENTS="+p.pipe)
-	c.check(p.cmd.Start())
-}
-
-// bound waits until the phone has a lease and returns it.
-func (c *clusterLab) bound(p *labPhone) (e phoneEvent) {
-	c.t.Helper()
-	c.eventually(p.name+" has a lease", func() bool {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		e = p.last
-		return e.kind == "bound" || e.kind == "renew"
-	})
-	return e
-}
-
-// refused waits until the phone has given up.
-func (c *clusterLab) refused(p *labPhone) {
-	c.t.Helper()
-	err := p.cmd.Wait()
-	p.cmd = nil
-	if p.mu.Lock(); err == nil || p.last.kind == "bound" {
-		c.t.Errorf("%s got a lease: %+v", p.name, p.last)
-	}
-	p.mu.Unlock()
-}
-
-// stop ends udhcpc, without a RELEASE.
-func (p *labPhone) stop() {
-	if p.cmd != nil {
-		_ = p.cmd.Process.Kill()
-		_ = p.cmd.Wait()
-		p.cmd = nil
-	}
 }

@@ -1,18 +1,14 @@
 package main
 
 import (
-	"fmt"
-	"math/rand/v2"
 	"net"
-	"net/netip"
-	"os"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
+	"golang.org/x/sys/unix"
 )
 
 // renew sends a REQUEST of a phone that extends its lease, to one server or to all, and returns the reply; nil when there is none in time.
@@ -24,6 +20,13 @@ func (c *clusterLab) renew(p *labPhone, ip, to string) (reply *dhcpv4.DHCPv4) {
 			return err
 		}
 		defer conn.Close()
+		raw, err := conn.SyscallConn()
+		if err != nil {
+			return err
+		}
+		if err := raw.Control(func(fd uintptr) { err = unix.BindToDevice(int(fd), "eth0") }); err != nil { // there may be no route
+			return err
+		}
 		ifi, err := net.InterfaceByName("eth0")
 		if err != nil {
 			return err
@@ -59,7 +62,7 @@ func (c *clusterLab) extended(p *labPhone, ip, to string) {
 	}
 	if r == nil || r.MessageType() != dhcpv4.MessageTypeAck || r.YourIPAddr.String() != ip {
 		c.t.Errorf("%s renews %s at %s: %v", p.name, ip, to, r)
-		for name := range c.members {
+		for name := range c.hosts {
 			c.t.Log(c.plugtone(name, "trace", p.mac))
 		}
 	}
@@ -77,13 +80,16 @@ func (c *clusterLab) bootAll(most time.Duration, phones ...*labPhone) (out []pho
 	for _, p := range phones {
 		c.boot(p, 5)
 	}
+	var slowest time.Duration
 	for _, p := range phones {
 		e := c.bound(p)
-		if took := e.at.Sub(began); took > most {
+		took := e.at.Sub(began)
+		if slowest = max(slowest, took); took > most {
 			c.t.Errorf("%s has its lease after %s, from %s", p.name, took, e.server)
 		}
 		out = append(out, e)
 	}
+	c.t.Logf("%d phones booted, the slowest in %s", len(phones), slowest.Round(time.Millisecond))
 	return out
 }
 
@@ -97,6 +103,7 @@ func (c *clusterLab) newPhones(from, n int) (out []*labPhone) {
 // TestTwoMembersServeOneSubnet: two daemons with three servers of etcd; real clients get leases from both, and from either when the other is
 // killed or stopped; without etcd the leases go on, also over a restart of both, and new clients are not answered (C53 to C58).
 func TestTwoMembersServeOneSubnet(t *testing.T) {
+	t.Parallel()
 	c := newClusterLab(t, "pools: [10.20.1.10-10.20.1.90], routers: [10.20.0.1]", "a", "b")
 	first := c.newPhones(1, 6)
 	servers, addrs := map[string]int{}, map[string]bool{}
@@ -115,7 +122,7 @@ func TestTwoMembersServeOneSubnet(t *testing.T) {
 	}
 
 	// a is killed: phones that boot are served by b within five seconds, and one that renews loses nothing.
-	c.members["a"].kill()
+	c.hosts["a"].kill()
 	for _, e := range c.bootAll(failover, c.newPhones(11, 6)...) {
 		if e.server != "10.20.0.3" {
 			t.Errorf("%+v", e)
@@ -129,13 +136,13 @@ func TestTwoMembersServeOneSubnet(t *testing.T) {
 	// b is stopped, not dead: the same.
 	c.startMember("a")
 	c.eventually("a binds leases", func() bool { return c.renew(first[0], leases[first[0].name].ip, "10.20.0.2") != nil })
-	c.members["b"].signal(syscall.SIGSTOP)
+	c.hosts["b"].signal(syscall.SIGSTOP)
 	for _, e := range c.bootAll(failover, c.newPhones(21, 4)...) {
 		if e.server != "10.20.0.2" {
 			t.Errorf("%+v", e)
 		}
 	}
-	c.members["b"].signal(syscall.SIGCONT)
+	c.hosts["b"].signal(syscall.SIGCONT)
 
 	c.withoutEtcd(first, leases)
 }
@@ -158,7 +165,7 @@ func (c *clusterLab) withoutEtcd(known []*labPhone, leases map[string]phoneEvent
 
 	// Both die, and start without etcd: phones keep their addresses, also when they boot.
 	for _, name := range []string{"a", "b"} {
-		c.members[name].kill()
+		c.hosts[name].kill()
 	}
 	for _, name := range []string{"a", "b"} {
 		c.startMember(name)
@@ -183,102 +190,6 @@ func (c *clusterLab) withoutEtcd(known []*labPhone, leases map[string]phoneEvent
 	for _, e := range leases {
 		if e.ip == got.ip {
 			t.Errorf("%s was given to %s, and %s has it", got.ip, stranger.name, e.phone)
-		}
-	}
-}
-
-// TestRandomFailuresOfMembers kills, stops and cuts off the members of a real cluster at random while udhcpc boots and renews leases of a
-// minute. No address is acknowledged to two phones at a time. PLUGTONE_CLUSTER_LAB_RUNS sets the number of runs, each of about 100 s; without
-// it there is a single short one.
-func TestRandomFailuresOfMembers(t *testing.T) {
-	runs, steps := 1, 6
-	if n, err := strconv.Atoi(os.Getenv("PLUGTONE_CLUSTER_LAB_RUNS")); err == nil {
-		runs, steps = n, 16
-	}
-	for i := range runs {
-		t.Run(fmt.Sprintf("seed%d", i), func(t *testing.T) {
-			c := newClusterLab(t, "pools: [10.20.1.10-10.20.1.15], lease_time: 1m", "a", "b")
-			c.randomRun(rand.New(rand.NewPCG(uint64(i), 1)), steps)
-		})
-	}
-}
-
-func (c *clusterLab) randomRun(r *rand.Rand, steps int) {
-	phones := c.newPhones(1, 7)
-	acks := make(chan int)
-	stop := make(chan struct{})
-	go func() { acks <- c.ledger(stop) }()
-	names := []string{"a", "b"}
-	for range steps {
-		p := phones[r.IntN(len(phones))]
-		c.boot(p, 3)
-		h := c.members[names[r.IntN(2)]]
-		switch r.IntN(6) {
-		case 0:
-			h.kill()
-		case 1:
-			if h.cmd != nil {
-				h.signal(syscall.SIGSTOP)
-			}
-		case 2:
-			c.check(h.ns.Down("mgmt0"))
-		default:
-			c.mend()
-		}
-		time.Sleep(time.Duration(2+r.IntN(6)) * time.Second) // clients and members are other programs
-	}
-	c.mend()
-	for _, p := range phones { // there are fewer addresses than phones, which keep theirs
-		if p.mu.Lock(); p.last.kind == "bound" || p.last.kind == "renew" {
-			p.mu.Unlock()
-			c.boot(p, 5)
-			c.bound(p)
-			break
-		}
-		p.mu.Unlock()
-	}
-	close(stop)
-	if n := <-acks; n < steps/2 {
-		c.t.Errorf("only %d ACKs", n)
-	} else {
-		c.t.Logf("%d ACKs", n)
-	}
-}
-
-// mend makes all members work.
-func (c *clusterLab) mend() {
-	for name, h := range c.members {
-		c.check(h.ns.Up("mgmt0"))
-		if h.cmd == nil {
-			c.startMember(name)
-		}
-		h.signal(syscall.SIGCONT)
-	}
-}
-
-// ledger checks each lease that a phone gets against those of the others, until stop is closed, and returns how many there were.
-func (c *clusterLab) ledger(stop <-chan struct{}) (n int) {
-	held := map[string]phoneEvent{}
-	for {
-		select {
-		case <-stop:
-			return n
-		case e := <-c.events:
-			delete(held, e.phone)
-			if e.kind != "bound" && e.kind != "renew" {
-				continue // it has left its address
-			}
-			if _, err := netip.ParseAddr(e.ip); err != nil {
-				c.t.Errorf("%+v", e)
-				continue
-			}
-			n++
-			for _, o := range held {
-				if o.ip == e.ip && e.at.Before(o.at.Add(o.lease)) {
-					c.t.Errorf("%s is leased to %s, and %s has it for %s", e.ip, e.phone, o.phone, o.at.Add(o.lease).Sub(e.at))
-				}
-			}
-			held[e.phone] = e
 		}
 	}
 }

@@ -1,10 +1,10 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"os"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -14,62 +14,74 @@ import (
 	"plugtone/dhcp/netlab"
 	"plugtone/provision/pack"
 	"plugtone/provision/packcheck"
-	"plugtone/provision/phonefile"
 	"plugtone/provision/vendors"
 )
 
-// TestPhonesBootWhileAMemberDies: many simulated phones boot at once, and a member is killed when a third of them have their address. Each gets
-// an address and the files of all phones; one whose provisioning server died restarts, as phones do. PLUGTONE_CLUSTER_PHONES sets their
-// number: without it there are few.
+// TestPhonesBootWhileAMemberDies: many simulated phones with records boot at once, half of them fetch over TFTP, and a member is killed when
+// a third of them have their address. Each gets an address and all its files; one whose provisioning server died restarts, as phones do.
+// PLUGTONE_CLUSTER_PHONES sets their number: without it there are few.
 func TestPhonesBootWhileAMemberDies(t *testing.T) {
-	phones := 30
+	t.Parallel()
+	phones := 40
 	if n, err := strconv.Atoi(os.Getenv("PLUGTONE_CLUSTER_PHONES")); err == nil {
 		phones = n
 	}
 	c := newClusterLab(t, "pools: [10.20.1.0-10.20.254.250]", "a", "b")
+	c.giveRecords(phones)
 	packs, err := packcheck.Load(pack.Config{Builtin: vendors.FS})
 	c.check(err)
 	vendor, _ := packs.Vendor("yealink")
 	var booting sync.WaitGroup
-	var leased, restarts atomic.Int64
+	var leased, restarts, afterDeath atomic.Int64
 	start := make(chan struct{})
+	servers := new(sync.Map)
 	for n := range phones {
-		mac := simulate.StormMAC(n)
-		ns, err := c.lab.Namespace(mac.String())
+		spec := simulate.Spec{MAC: simulate.StormMAC(n), Vendor: vendor, Model: "T46U", Patience: 30 * time.Second, Transport: []string{"", "tftp"}[n%2]}
+		ns, err := c.lab.Namespace(spec.MAC.String())
 		c.check(err)
-		c.check(c.voice.Attach(netlab.Port{Namespace: ns, Name: "eth0", MAC: mac.String()}))
+		c.check(c.voice.Attach(netlab.Port{Namespace: ns, Name: "eth0", MAC: spec.MAC.String()}))
 		booting.Go(func() {
 			<-start
-			for range 4 {
-				_, err := bootOnce(t.Context(), simulate.Host{Namespace: ns, Interface: "eth0"}, simulate.Spec{MAC: mac, Vendor: vendor, Model: "T46U", Patience: 30 * time.Second}, &leased)
-				if err == nil {
+			for try := range 4 {
+				r := simulate.Boot(t.Context(), simulate.Host{Namespace: ns, Interface: "eth0"}, spec, func(s simulate.Step) {
+					if strings.HasPrefix(s.Text, "leased ") {
+						leased.Add(1)
+					}
+				})
+				if r.Err == nil {
+					servers.Store(r.Server, true)
 					return
 				}
-				restarts.Add(1)
+				if restarts.Add(1); try == 3 {
+					t.Errorf("%s has not all its files: %v", spec.MAC, r.Err)
+				}
+				if r.Addr.IsValid() {
+					afterDeath.Add(1)
+					_ = ns.DelAddr("eth0", r.Addr) // a phone that restarts has none
+				}
 			}
-			t.Errorf("%s has no files", mac)
 		})
 	}
+	began := time.Now()
 	close(start)
 	c.eventually("a third has an address", func() bool { return leased.Load() >= int64(phones/3) })
-	c.members["a"].kill()
+	c.hosts["a"].kill()
 	booting.Wait()
-	t.Logf("%d phones, %d restarts", phones, restarts.Load())
+	t.Logf("%d phones have all their files after %s, %d restarts, %d of them with an address", phones, time.Since(began).Round(100*time.Millisecond), restarts.Load(), afterDeath.Load())
+	if _, ok := servers.Load("http://10.20.0.3/"); !ok {
+		t.Error("no phone has its files from b")
+	}
 }
 
-// bootOnce boots a phone. A device has no record here, so only the files of all phones count.
-func bootOnce(ctx context.Context, host simulate.Host, spec simulate.Spec, leased *atomic.Int64) (simulate.Result, error) {
-	r := simulate.Boot(ctx, host, spec, func(simulate.Step) {})
-	if !r.Addr.IsValid() {
-		return r, r.Err
-	}
-	leased.Add(1)
-	_ = host.Namespace.DelAddr("eth0", r.Addr) // a phone that restarts has none
-	var missed []error
-	for _, f := range r.Files {
-		if f.Kind == phonefile.KindCommon {
-			missed = append(missed, f.Err)
+// giveRecords gives the phones of a storm records on member a, and waits until b has them, too.
+func (c *clusterLab) giveRecords(phones int) {
+	path := filepath.Join(c.dir, "storm.csv")
+	c.check(os.WriteFile(path, []byte(c.plugtone("a", "bench", "storm", "--phones", strconv.Itoa(phones), "--records")), 0o600))
+	for _, args := range [][]string{{"apply", "-f", path}, {"device", "enroll", "--all", "--for", "30m", "--from", "10.20.0.0/16"}} {
+		if out := c.plugtone("a", args...); strings.Contains(out, "error") {
+			c.t.Fatalf("%v: %s", args, out)
 		}
 	}
-	return r, errors.Join(missed...)
+	last := simulate.StormMAC(phones - 1).String()
+	c.eventually("b has the records", func() bool { return strings.Contains(c.plugtone("b", "device", "list"), last) })
 }

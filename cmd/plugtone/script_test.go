@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 	if status, ran := netlab.Enter(); ran {
 		os.Exit(status)
 	}
-	testscript.Main(m, map[string]func(){"plugtone": main, "plugtone-later": mainLater})
+	testscript.Main(m, map[string]func(){"plugtone": main, "plugtone-later": mainLater, "plugtone-stepped": mainStepped})
 }
 
 // TestScripts runs testdata/script: a daemon in one network namespace, foreign clients as phones in others, all on one

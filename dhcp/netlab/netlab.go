@@ -172,18 +172,28 @@ func (l *Lab) Bridge(name string) (*Bridge, error) {
 
 // Attach plugs a port into the switch. The switch port forwards at once: there is no spanning tree.
 func (b *Bridge) Attach(p Port) error {
+	return b.plug(p, func(own Port) error { return b.lab.Link(p, own) })
+}
+
+// AttachLossy plugs a port into the switch by a cable that delays frames and loses some, as LossyLink does.
+func (b *Bridge) AttachLossy(p Port, how Impairment) error {
+	return b.plug(p, func(own Port) error { return b.lab.LossyLink(p, own, how) })
+}
+
+// plug makes a port of the switch, which link joins to p.
+func (b *Bridge) plug(p Port, link func(own Port) error) error {
 	b.lab.mu.Lock()
 	b.ports++
 	own := fmt.Sprintf("p%d", b.ports)
 	b.lab.mu.Unlock()
-	if err := b.lab.Link(p, Port{Namespace: b.ns, Name: own, MTU: p.MTU, Down: true}); err != nil {
+	if err := link(Port{Namespace: b.ns, Name: own, MTU: p.MTU, Down: true}); err != nil {
 		return err
 	}
-	link, err := b.ns.nl.LinkByName(own)
+	port, err := b.ns.nl.LinkByName(own)
 	if err != nil {
 		return fmt.Errorf("%s: port %s: %w", b.ns.name, own, err)
 	}
-	if err := b.ns.nl.LinkSetMasterByIndex(link, b.index); err != nil {
+	if err := b.ns.nl.LinkSetMasterByIndex(port, b.index); err != nil {
 		return fmt.Errorf("%s: port %s: %w", b.ns.name, own, err)
 	}
 	if err := b.ns.Up(own); err != nil || p.Down {

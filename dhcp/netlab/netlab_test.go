@@ -81,21 +81,32 @@ func TestLinkCarriesPacketsBetweenNamespaces(t *testing.T) {
 }
 
 func TestLossyLinkDelaysAndLosesFrames(t *testing.T) {
-	lab := netlab.Require(t)
-	server, phone := namespace(t, lab, "server"), namespace(t, lab, "phone")
-	must(t, lab.LossyLink(
-		netlab.Port{Namespace: server, Name: "eth0", Addrs: []netip.Prefix{prefix("10.9.0.1/24")}},
-		netlab.Port{Namespace: phone, Name: "eth0", Addrs: []netip.Prefix{prefix("10.9.0.2/24")}},
-		netlab.Impairment{Delay: 5 * time.Millisecond, Loss: 0.2, Seed: 1}))
-	out, _ := phone.Command(t.Context(), "ping", "-c", "60", "-i", "0.02", "-W", "1", "10.9.0.1").CombinedOutput()
-	var sent, received int
-	var least float64
-	for line := range strings.Lines(string(out)) {
-		_, _ = fmt.Sscanf(line, "%d packets transmitted, %d received", &sent, &received)
-		_, _ = fmt.Sscanf(line, "rtt min/avg/max/mdev = %f/", &least)
-	}
-	if sent != 60 || received == 0 || received > 55 || least < 10 {
-		t.Errorf("%d of %d came back, the fastest after %v ms; want some lost, and 10 ms at least:\n%s", received, sent, least, out)
+	how := netlab.Impairment{Delay: 5 * time.Millisecond, Loss: 0.2, Seed: 1}
+	for name, join := range map[string]func(*netlab.Lab, netlab.Port, netlab.Port) error{
+		"cable": func(lab *netlab.Lab, a, b netlab.Port) error { return lab.LossyLink(a, b, how) },
+		"switch": func(lab *netlab.Lab, a, b netlab.Port) error {
+			br, err := lab.Bridge("voice")
+			must(t, err)
+			return errors.Join(br.Attach(a), br.AttachLossy(b, how))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			lab := netlab.Require(t)
+			server, phone := namespace(t, lab, "server"), namespace(t, lab, "phone")
+			must(t, join(lab, netlab.Port{Namespace: server, Name: "eth0", Addrs: []netip.Prefix{prefix("10.9.0.1/24")}},
+				netlab.Port{Namespace: phone, Name: "eth0", Addrs: []netip.Prefix{prefix("10.9.0.2/24")}}))
+			out, _ := phone.Command(t.Context(), "ping", "-c", "60", "-i", "0.02", "-W", "1", "10.9.0.1").CombinedOutput()
+			var sent, received int
+			var least float64
+			for line := range strings.Lines(string(out)) {
+				_, _ = fmt.Sscanf(line, "%d packets transmitted, %d received", &sent, &received)
+				_, _ = fmt.Sscanf(line, "rtt min/avg/max/mdev = %f/", &least)
+			}
+			if sent != 60 || received == 0 || received > 55 || least < 10 {
+				t.Errorf("%d of %d came back, the fastest after %v ms; want some lost, and 10 ms at least:\n%s", received, sent, least, out)
+			}
+		})
 	}
 }
 

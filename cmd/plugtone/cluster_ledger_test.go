@@ -1,0 +1,257 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
+
+	"plugtone/dhcp/netlab"
+)
+
+// ledger has the leases that clients hold, and checks each one they get against those of the others: no address is leased to two clients at
+// a time, and none loses a lease before its end.
+type ledger struct {
+	t    interface{ Errorf(string, ...any) }
+	mu   sync.Mutex
+	held map[string]phoneEvent
+	acks map[string]int // by what acknowledged
+	log  []string
+}
+
+func newLedger(t interface{ Errorf(string, ...any) }) *ledger {
+	return &ledger{t: t, held: map[string]phoneEvent{}, acks: map[string]int{}}
+}
+
+// note adds a line to what is printed when the test fails.
+func (l *ledger) note(format string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.notes(format, args...)
+}
+
+func (l *ledger) notes(format string, args ...any) {
+	l.log = append(l.log, time.Now().Format("15:04:05.000 ")+fmt.Sprintf(format, args...))
+}
+
+func (l *ledger) fail(format string, args ...any) {
+	l.notes("BROKEN: "+format, args...)
+	l.t.Errorf(format, args...)
+}
+
+// take takes what happened to a client.
+func (l *ledger) take(e phoneEvent) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.notes("%s: %s %s for %s from %s", e.phone, e.kind, e.ip, e.lease, e.server)
+	was, held := l.held[e.phone]
+	held = held && e.at.Before(was.at.Add(was.lease))
+	delete(l.held, e.phone)
+	switch {
+	case e.kind == "nak" && held:
+		l.fail("%s was refused its lease of %s", e.phone, was.ip)
+		return
+	case e.kind != "bound" && e.kind != "renew":
+		return // it has left its address
+	case held && was.ip != e.ip:
+		l.fail("%s had %s and gets %s", e.phone, was.ip, e.ip)
+	}
+	if _, err := netip.ParseAddr(e.ip); err != nil || e.lease <= 0 {
+		l.fail("%+v", e)
+		return
+	}
+	l.acks[e.server]++
+	for _, o := range l.held {
+		if o.ip == e.ip && e.at.Before(o.at.Add(o.lease)) {
+			l.fail("%s is leased to %s, and %s has it for %s", e.ip, e.phone, o.phone, o.at.Add(o.lease).Sub(e.at))
+		}
+	}
+	l.held[e.phone] = e
+}
+
+// has returns the lease of a client that has one for some time.
+func (l *ledger) has(phone string, least time.Duration) (e phoneEvent, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e, ok = l.held[phone]
+	return e, ok && time.Now().Add(least).Before(e.at.Add(e.lease))
+}
+
+// total returns how many leases were acknowledged.
+func (l *ledger) total() (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, k := range l.acks {
+		n += k
+	}
+	return n
+}
+
+// failures counts calls of Errorf.
+type failures int
+
+func (f *failures) Errorf(string, ...any) { *f++ }
+
+func TestLedgerFindsBrokenPromises(t *testing.T) {
+	now := time.Now()
+	bound := func(phone, ip string, after time.Duration) phoneEvent {
+		return phoneEvent{phone: phone, at: now.Add(after), kind: "bound", ip: ip, server: "10.20.0.2", lease: time.Minute}
+	}
+	for name, c := range map[string]struct {
+		events []phoneEvent
+		broken failures
+	}{
+		"a renewal":                      {[]phoneEvent{bound("one", "10.20.1.1", 0), bound("one", "10.20.1.1", 30*time.Second)}, 0},
+		"two addresses":                  {[]phoneEvent{bound("one", "10.20.1.1", 0), bound("two", "10.20.1.2", 0)}, 0},
+		"an address to two":              {[]phoneEvent{bound("one", "10.20.1.1", 0), bound("two", "10.20.1.1", 59*time.Second)}, 1},
+		"an address whose lease ended":   {[]phoneEvent{bound("one", "10.20.1.1", 0), bound("two", "10.20.1.1", 61*time.Second)}, 0},
+		"an address that was given back": {[]phoneEvent{bound("one", "10.20.1.1", 0), {phone: "one", kind: "release"}, bound("two", "10.20.1.1", 1)}, 0},
+		"another address":                {[]phoneEvent{bound("one", "10.20.1.1", 0), bound("one", "10.20.1.2", 1)}, 1},
+		"a NAK":                          {[]phoneEvent{bound("one", "10.20.1.1", 0), {phone: "one", at: now, kind: "nak"}}, 1},
+		"a NAK after the lease":          {[]phoneEvent{bound("one", "10.20.1.1", 0), {phone: "one", at: now.Add(time.Hour), kind: "nak"}}, 0},
+		"no address":                     {[]phoneEvent{bound("one", "", 0)}, 1},
+	} {
+		var got failures
+		l := newLedger(&got)
+		for _, e := range c.events {
+			l.take(e)
+		}
+		if got != c.broken {
+			t.Errorf("%s: %d promises count as broken, want %d", name, got, c.broken)
+		}
+	}
+}
+
+// relayLoad is many clients behind a relay, which boot, renew, restart and release as fast as they are answered.
+type relayLoad struct {
+	c       *clusterLab
+	ledger  *ledger
+	conn    *net.UDPConn
+	clients int
+
+	mu      sync.Mutex
+	replies map[dhcpv4.TransactionID]chan *dhcpv4.DHCPv4
+}
+
+// relayAddr is the relay's, in the shared subnet.
+const relayAddr = "10.20.0.99"
+
+func (c *clusterLab) newLoad(l *ledger, clients int) *relayLoad {
+	relay, err := c.lab.Namespace("relay")
+	c.check(err)
+	c.check(c.voice.Attach(netlab.Port{Namespace: relay, Name: "eth0", Addrs: []netip.Prefix{netip.MustParsePrefix(relayAddr + "/16")}}))
+	r := &relayLoad{c: c, ledger: l, clients: clients, replies: map[dhcpv4.TransactionID]chan *dhcpv4.DHCPv4{}}
+	c.check(relay.Do(func() (err error) {
+		r.conn, err = net.ListenUDP("udp4", &net.UDPAddr{Port: dhcpv4.ServerPort})
+		return err
+	}))
+	c.t.Cleanup(func() { _ = r.conn.Close() })
+	go r.receive()
+	return r
+}
+
+func (r *relayLoad) receive() {
+	for buf := make([]byte, 2048); ; {
+		n, err := r.conn.Read(buf)
+		if err != nil {
+			return
+		}
+		m, err := dhcpv4.FromBytes(buf[:n])
+		if err != nil {
+			continue
+		}
+		r.mu.Lock()
+		if ch := r.replies[m.TransactionID]; ch != nil {
+			select {
+			case ch <- m:
+			default:
+			}
+		}
+		r.mu.Unlock()
+	}
+}
+
+// send sends a message to all members.
+func (r *relayLoad) send(m *dhcpv4.DHCPv4) {
+	for i := range r.c.members {
+		_, _ = r.conn.WriteTo(m.ToBytes(), &net.UDPAddr{IP: net.IPv4(10, 20, 0, byte(2+i)), Port: dhcpv4.ServerPort}) // one that is down is not reachable
+	}
+}
+
+// exchange sends a message up to tries times, and returns the first reply; nil when there is none.
+func (r *relayLoad) exchange(n, tries int, mods ...dhcpv4.Modifier) *dhcpv4.DHCPv4 {
+	m := r.message(n, append(mods, dhcpv4.WithRelay(net.ParseIP(relayAddr)))...)
+	ch := make(chan *dhcpv4.DHCPv4, 8)
+	r.mu.Lock()
+	r.replies[m.TransactionID] = ch
+	r.mu.Unlock()
+	defer func() {
+		r.mu.Lock()
+		delete(r.replies, m.TransactionID)
+		r.mu.Unlock()
+	}()
+	for began := time.Now(); tries > 0; tries-- {
+		m.NumSeconds = uint16(time.Since(began) / time.Second)
+		r.send(m)
+		select {
+		case reply := <-ch:
+			return reply
+		case <-time.After(2 * time.Second): // members are other programs
+		}
+	}
+	return nil
+}
+
+func (r *relayLoad) message(n int, mods ...dhcpv4.Modifier) *dhcpv4.DHCPv4 {
+	m, err := dhcpv4.New(append(mods, dhcpv4.WithHwAddr(net.HardwareAddr{0, 0x15, 0x65, 1, byte(n >> 8), byte(n)}), dhcpv4.WithOption(dhcpv4.OptClassIdentifier("yealink")))...)
+	if err != nil {
+		panic(err) // there is no entropy
+	}
+	return m
+}
+
+// boot gets client n a lease.
+func (r *relayLoad) boot(n int) {
+	offer := r.exchange(n, 3, dhcpv4.WithMessageType(dhcpv4.MessageTypeDiscover))
+	if offer == nil || offer.MessageType() != dhcpv4.MessageTypeOffer {
+		return
+	}
+	r.take(n, r.exchange(n, 2, dhcpv4.WithMessageType(dhcpv4.MessageTypeRequest), dhcpv4.WithOption(dhcpv4.OptRequestedIPAddress(offer.YourIPAddr)),
+		dhcpv4.WithOption(dhcpv4.OptServerIdentifier(offer.ServerIdentifier()))))
+}
+
+// renew extends the lease of client n at all members, as after T2.
+func (r *relayLoad) renew(n int, ip string) *dhcpv4.DHCPv4 {
+	return r.take(n, r.exchange(n, 2, dhcpv4.WithMessageType(dhcpv4.MessageTypeRequest), dhcpv4.WithClientIP(net.ParseIP(ip))))
+}
+
+// restart verifies the lease of client n as after a power cut.
+func (r *relayLoad) restart(n int, ip string) {
+	r.take(n, r.exchange(n, 2, dhcpv4.WithMessageType(dhcpv4.MessageTypeRequest), dhcpv4.WithOption(dhcpv4.OptRequestedIPAddress(net.ParseIP(ip)))))
+}
+
+// release gives the lease of client n back.
+func (r *relayLoad) release(n int, e phoneEvent) {
+	r.ledger.take(phoneEvent{phone: r.name(n), at: time.Now(), kind: "release"})
+	m := r.message(n, dhcpv4.WithMessageType(dhcpv4.MessageTypeRelease), dhcpv4.WithClientIP(net.ParseIP(e.ip)), dhcpv4.WithOption(dhcpv4.OptServerIdentifier(net.ParseIP(e.server))))
+	_, _ = r.conn.WriteTo(m.ToBytes(), &net.UDPAddr{IP: net.ParseIP(e.server), Port: dhcpv4.ServerPort})
+}
+
+func (r *relayLoad) name(n int) string { return fmt.Sprintf("client%d", n) }
+
+// take takes an ACK or NAK for client n, and returns it.
+func (r *relayLoad) take(n int, m *dhcpv4.DHCPv4) *dhcpv4.DHCPv4 {
+	if m == nil {
+		return nil
+	}
+	e := phoneEvent{phone: r.name(n), at: time.Now(), kind: "bound", ip: m.YourIPAddr.String(), server: m.ServerIdentifier().String(), lease: m.IPAddressLeaseTime(0)}
+	if m.MessageType() == dhcpv4.MessageTypeNak {
+		e.kind = "nak"
+	}
+	r.ledger.take(e)
+	return m
+}
