@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"net/netip"
 	"sync"
 	"syscall"
 	"testing"
@@ -50,6 +51,28 @@ func BenchmarkTFTP(b *testing.B) {
 			clients.Wait()
 			b.ReportMetric(float64(cpu()-before)/float64(b.N)/1000, "cpu-µs/op")
 			b.SetBytes(int64(len(body)))
+		})
+	}
+}
+
+// BenchmarkSocket is what the sockets of transfers cost that follow each other: a new one for each, and one that gets another port.
+func BenchmarkSocket(b *testing.B) {
+	for _, again := range []bool{false, true} {
+		b.Run(fmt.Sprint("again=", again), func(b *testing.B) {
+			l := newTestLoop(b)
+			for b.Loop() {
+				sock, err := l.socket(netip.MustParseAddr("127.0.0.1"), netip.MustParseAddrPort("127.0.0.1:9"))
+				if err == nil && !sock.used {
+					err = l.poll.add(sock.fd)
+				}
+				if err != nil {
+					b.Fatal(err)
+				}
+				if again {
+					l.save(&sock)
+				}
+				sock.close()
+			}
 		})
 	}
 }

@@ -197,3 +197,12 @@ func (p *phone) refused(s *running, code byte) {
 }
 
 var waitFor = provisiontest.WaitFor
+
+// newTestLoop returns a loop without transfers.
+func newTestLoop(t testing.TB) *loop {
+	t.Helper()
+	l, err := newLoop(&Server{cfg: Config{Resend: time.Second, Now: time.Now}})
+	must(t, err)
+	t.Cleanup(func() { must(t, l.close()) })
+	return l
+}

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,17 +22,60 @@ type loop struct {
 
 	mu      sync.Mutex
 	added   []*transfer
+	spare   []int          // sockets without a port, watched, for the next transfers
+	paused  map[int32]bool // sockets that received a packet before their transfer was added
 	running bool
 	stopped bool
 	done    sync.WaitGroup
 }
+
+// maxSpare is how many sockets of ended transfers wait for others.
+const maxSpare = 64
 
 func newLoop(s *Server) (*loop, error) {
 	p, err := newPoller(min(max(s.cfg.Resend/8, time.Millisecond), 100*time.Millisecond))
 	if err != nil {
 		return nil, err
 	}
-	return &loop{s: s, poll: p, buf: make([]byte, chunkSize+5), mine: map[int32]*transfer{}}, nil
+	return &loop{s: s, poll: p, buf: make([]byte, chunkSize+5), mine: map[int32]*transfer{}, paused: map[int32]bool{}}, nil
+}
+
+// socket returns a socket on a new port for one peer. One that was used before, and had its port taken, costs the kernel less than a new
+// one does (BenchmarkSocket).
+func (l *loop) socket(local netip.Addr, peer netip.AddrPort) (socket, error) {
+	l.mu.Lock()
+	used := socket{peer: rawAddr(peer), used: true}
+	if last := len(l.spare) - 1; last >= 0 {
+		used.fd, l.spare = l.spare[last], l.spare[:last]
+	}
+	l.mu.Unlock()
+	if used.fd != 0 && used.rebind(local) == nil {
+		return used, nil
+	}
+	used.close()
+	return openSocket(local, peer)
+}
+
+// save takes the port of a socket whose peer has received everything, so that nothing of it waits to be sent, and stores the socket.
+func (l *loop) save(s *socket) {
+	if !s.unbind() {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.spare) < maxSpare && !l.stopped {
+		l.spare = append(l.spare, s.fd)
+		s.fd = 0
+	}
+}
+
+// pause ignores a socket of which no transfer is known, until there is one: the packet came before the transfer was added.
+func (l *loop) pause(fd int32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !slices.ContainsFunc(l.added, func(t *transfer) bool { return int32(t.sock.fd) == fd }) {
+		l.paused[fd] = l.poll.watch(int(fd), 0) == nil
+	}
 }
 
 // add adds a transfer to the loop, which runs as long as it has any.
@@ -48,11 +93,17 @@ func (l *loop) add(t *transfer) error {
 		l.done.Go(l.run)
 	}
 	l.added = append(l.added, t) // before there can be an event for it
-	if err := l.poll.add(t.sock.fd); err != nil {
-		l.added = l.added[:len(l.added)-1]
-		return err
+	var err error
+	if !t.sock.used {
+		err = l.poll.add(t.sock.fd)
+	} else if fd := int32(t.sock.fd); l.paused[fd] {
+		delete(l.paused, fd)
+		err = l.poll.watch(t.sock.fd, unix.EPOLLIN)
 	}
-	return nil
+	if err != nil {
+		l.added = l.added[:len(l.added)-1]
+	}
+	return err
 }
 
 // close ends all transfers that the loop still has, and waits until it has released them.
@@ -61,6 +112,9 @@ func (l *loop) close() error {
 	l.stopped = true
 	l.mu.Unlock()
 	l.done.Wait()
+	for _, fd := range l.spare {
+		_ = unix.Close(fd)
+	}
 	return l.poll.close()
 }
 
@@ -72,6 +126,8 @@ func (l *loop) run() {
 		for _, e := range ready {
 			if t := l.mine[e.Fd]; t != nil {
 				l.read(t, now)
+			} else if int(e.Fd) != l.poll.timer {
+				l.pause(e.Fd)
 			}
 		}
 		if tick {
@@ -172,6 +228,7 @@ func (l *loop) handle(t *transfer, p []byte, now time.Time) {
 	case doIO:
 		l.leave(t)
 		l.poll.remove(t.sock.fd)
+		t.sock.used = false
 		t.stage = stageIO
 		l.s.queue <- t
 	case done:
@@ -213,6 +270,9 @@ func (l *loop) end(t *transfer, err error) {
 	l.leave(t)
 	repeated := l.s.limits.release(t)
 	t.sendError(err)
+	if err == nil && t.tries == 0 {
+		l.save(&t.sock)
+	}
 	t.sock.close()
 	t.stage, t.err = stageFinish, err
 	l.s.queue <- t

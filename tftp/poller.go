@@ -52,6 +52,11 @@ func (p *poller) add(fd int) error {
 	return nil
 }
 
+// watch changes which events of a socket that was added are waited for.
+func (p *poller) watch(fd int, events uint32) error {
+	return unix.EpollCtl(p.epoll, unix.EPOLL_CTL_MOD, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)})
+}
+
 // remove ends that. A socket that is closed needs no removal.
 func (p *poller) remove(fd int) { _ = unix.EpollCtl(p.epoll, unix.EPOLL_CTL_DEL, fd, nil) }
 

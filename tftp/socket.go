@@ -15,6 +15,7 @@ type socket struct {
 	fd    int // 0: none
 	peer  unix.RawSockaddrInet4
 	plain bool // the kernel does not split what is sent
+	used  bool // by an earlier transfer, so that the loop waits for its packets already
 }
 
 // openSocket opens a socket on a new port of the local address, or of all addresses when local is not known, for one peer.
@@ -23,15 +24,44 @@ func openSocket(local netip.Addr, peer netip.AddrPort) (socket, error) {
 	if err != nil {
 		return socket{}, fmt.Errorf("socket: %w", err)
 	}
+	if err := bind(fd, local); err != nil {
+		_ = unix.Close(fd)
+		return socket{}, err
+	}
+	return socket{fd: fd, peer: rawAddr(peer)}, nil
+}
+
+// bind gives a socket a port that the kernel chooses at random.
+func bind(fd int, local netip.Addr) error {
 	var here unix.SockaddrInet4
 	if local.Is4() {
 		here.Addr = local.As4()
 	}
 	if err := unix.Bind(fd, &here); err != nil {
-		_ = unix.Close(fd)
-		return socket{}, fmt.Errorf("bind %s: %w", local, err)
+		return fmt.Errorf("bind %s: %w", local, err)
 	}
-	return socket{fd: fd, peer: rawAddr(peer)}, nil
+	return nil
+}
+
+// unbind frees a socket's port, as closing it does. It returns false where the kernel can't.
+func (s *socket) unbind() bool {
+	nowhere := unix.RawSockaddrInet4{Family: unix.AF_UNSPEC} // connect(2): dissolves the association, and with it a port that the kernel has chosen
+	_, _, e := unix.RawSyscall(unix.SYS_CONNECT, uintptr(s.fd), uintptr(unsafe.Pointer(&nowhere)), unix.SizeofSockaddrInet4)
+	return e == 0
+}
+
+// rebind gives a socket without a port a new one, after dropping what it has received before.
+func (s *socket) rebind(local netip.Addr) error {
+	var b [1]byte
+	for {
+		switch _, _, err := s.recv(b[:]); err {
+		case nil, unix.EINTR:
+		case unix.EAGAIN:
+			return bind(s.fd, local)
+		default:
+			return fmt.Errorf("receive: %w", err)
+		}
+	}
 }
 
 // rawAddr returns an address as the kernel has it: the port in network order.

@@ -13,7 +13,8 @@
 // net.UDPConn for each transfer. Measured for files of 10 kB and 50 clients on a busy machine, medians of 7 runs in turn: the
 // server's CPU time for a file is 15 % higher without them with blocks of 512 bytes, and 16 % with blocks of 1428. Batches of
 // different transfers (recvmmsg) are not possible: each has a socket of its own, for its port must not be guessed by a host that
-// forges requests, and in lock-step one packet is under way. A window is one batch: the kernel splits it into packets
+// forges requests, and in lock-step one packet is under way. A socket whose peer has received everything loses its port and gets
+// another one for the next transfer, which takes 1.6 µs instead of the 7.2 of a new socket (BenchmarkSocket). A window is one batch: the kernel splits it into packets
 // (UDP_SEGMENT), which takes 0.29 of the CPU time of a call for each, and is 2.7 times as fast.
 //
 // github.com/pin/tftp/v3 has a goroutine for each transfer too; it cannot choose error codes or a source address, nor answer

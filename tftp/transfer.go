@@ -136,7 +136,7 @@ func (s *Server) start(t *transfer, a provision.Answer) error {
 	if a.Content != nil {
 		t.loop = s.loops[int(s.turn.Add(1))%len(s.loops)]
 	}
-	if t.sock, err = openSocket(t.local.Addr(), t.key.from); err != nil {
+	if t.sock, err = t.loop.socket(t.local.Addr(), t.key.from); err != nil {
 		return err
 	}
 	return s.proceed(t)

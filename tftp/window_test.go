@@ -184,7 +184,7 @@ func TestF21WindowContinuesAfterTheBlockAcknowledged(t *testing.T) {
 
 // When no ACK arrives, the window is sent again from the last one that did.
 func TestF21WindowIsSentAgainAfterALostAck(t *testing.T) {
-	s := start(t, Config{Resend: 50 * time.Millisecond}, streamed(text(7*512)))
+	s := start(t, Config{Resend: time.Second}, streamed(text(7*512)))
 	p := newPhone(t, "127.0.0.1")
 	p.send(s.addr, rrq("f", "octet", "windowsize", "4"))
 	p.oack()

@@ -1,0 +1,125 @@
+package tftp
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// boundTo returns the address and port that a socket has.
+func boundTo(t *testing.T, s socket) netip.AddrPort {
+	t.Helper()
+	name, err := unix.Getsockname(s.fd)
+	must(t, err)
+	a := name.(*unix.SockaddrInet4)
+	return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port))
+}
+
+// F01: a socket that was used before has another address, a port that can't be foreseen, and nothing of what it received.
+func TestUsedSocketIsLikeANewOne(t *testing.T) {
+	l := newTestLoop(t)
+	p := newPhone(t, "127.0.0.1")
+	peer := p.c.LocalAddr().(*net.UDPAddr).AddrPort()
+	ports := map[uint16]bool{}
+	for n, addr := range []string{"127.0.0.1", "127.0.0.9", "0.0.0.0", "127.0.0.1"} {
+		s, err := l.socket(netip.MustParseAddr(addr), peer)
+		must(t, err)
+		if !s.used {
+			must(t, l.poll.add(s.fd))
+		}
+		at := boundTo(t, s)
+		if at.Addr().String() != addr || s.used != (n > 0) {
+			t.Fatalf("bound to %s, wanted address %s; used before: %v", at, addr, s.used)
+		}
+		ports[at.Port()] = true
+		if got, _, err := s.recv(make([]byte, 10)); err != unix.EAGAIN {
+			t.Errorf("%d bytes of what came before, %v", got, err)
+		}
+		must(t, s.send([]byte("hello"), 512))
+		if got := p.recv(5 * time.Second); string(got) != "hello" || p.peer.Port() != at.Port() {
+			t.Errorf("%q from %s", got, p.peer)
+		}
+		p.send(p.peer, []byte("too late"))
+		l.save(&s)
+		other, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(at))
+		if err != nil {
+			t.Fatalf("the port is still in use: %v", err)
+		}
+		other.Close()
+	}
+	if len(ports) < 2 { // one may come again by chance
+		t.Errorf("always port %v", ports)
+	}
+}
+
+// A packet that comes before its transfer was added waits, without waking the loop again and again.
+func TestPacketBeforeItsTransferIsAdded(t *testing.T) {
+	l := newTestLoop(t)
+	p := newPhone(t, "127.0.0.1")
+	s, err := l.socket(netip.MustParseAddr("127.0.0.1"), p.c.LocalAddr().(*net.UDPAddr).AddrPort())
+	must(t, err)
+	must(t, l.poll.add(s.fd))
+	l.save(&s)
+	s, err = l.socket(netip.MustParseAddr("127.0.0.1"), p.c.LocalAddr().(*net.UDPAddr).AddrPort())
+	must(t, err)
+	defer s.close()
+	p.send(boundTo(t, s), []byte("\x00\x04\x00\x00"))
+	events := func() int {
+		var found [8]unix.EpollEvent
+		n, err := unix.EpollWait(l.poll.epoll, found[:], 0)
+		must(t, err)
+		return n
+	}
+	if n := events(); n != 1 {
+		t.Fatalf("%d events", n)
+	}
+	l.pause(int32(s.fd))
+	if n := events(); n != 0 {
+		t.Errorf("%d events of a socket without a transfer", n)
+	}
+	l.running = true // the test waits itself
+	must(t, l.add(&transfer{sock: s}))
+	if n := events(); n != 1 {
+		t.Errorf("%d events once the transfer is added", n)
+	}
+	l.pause(int32(s.fd)) // the transfer is known, so that it is no stranger
+	if n := events(); n != 1 {
+		t.Errorf("%d events of a socket whose transfer was added just now", n)
+	}
+}
+
+// Only a socket whose peer has received everything is used again: what was sent to a host that does not answer still fills its buffer.
+func TestSocketsOfFailedTransfersAreClosed(t *testing.T) {
+	s := start(t, Config{Resend: 20 * time.Millisecond}, file("x"))
+	spare := func() int {
+		l := s.loops[0]
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return len(l.spare)
+	}
+	silent := newPhone(t, "127.0.0.1")
+	silent.send(s.addr, rrq("f", "octet"))
+	aborting := newPhone(t, "127.0.0.1")
+	aborting.send(s.addr, rrq("f", "octet"))
+	aborting.must(3)
+	aborting.fail(0, "enough")
+	for range 2 {
+		s.reported(t)
+	}
+	if n := spare(); n != 0 {
+		t.Errorf("%d sockets of transfers that failed", n)
+	}
+	p := newPhone(t, "127.0.0.1")
+	for n := range 3 {
+		p.send(s.addr, rrq(fmt.Sprint(n), "octet"))
+		p.rest(512)
+		s.reported(t)
+	}
+	if n := spare(); n != 1 {
+		t.Errorf("%d sockets after three transfers", n)
+	}
+}
