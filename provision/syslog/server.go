@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"strings"
 	"sync"
 	"time"
 
@@ -126,10 +125,7 @@ func (s *Server) handle(line string, from netip.Addr) (outcome string) {
 	if !ok {
 		return Limited
 	}
-	for _, secret := range secrets {
-		m.Text = strings.ReplaceAll(m.Text, secret, "***")
-	}
-	e := timeline.Entry{Time: now, MAC: lease.MAC, Source: timeline.Syslog, Event: "log", Verdict: m.SeverityName(), Reason: dhcp.Printable(m.Text, maxText), Addr: from, Vendor: lease.Vendor}
+	e := timeline.Entry{Time: now, MAC: lease.MAC, Source: timeline.Syslog, Event: "log", Verdict: m.SeverityName(), Reason: dhcp.Printable(masked(m.Text, secrets), maxText), Addr: from, Vendor: lease.Vendor}
 	if dropped > 0 {
 		e.Reason += fmt.Sprintf(" (%d lines before it are not kept: more than %d a second)", dropped, perSecond)
 	}

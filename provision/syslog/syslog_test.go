@@ -118,6 +118,29 @@ func TestKnownPasswordsAreMasked(t *testing.T) {
 	}
 }
 
+func TestValuesOfSecretNamesAreMasked(t *testing.T) {
+	for line, want := range map[string]string{
+		"sua: login user=1001 pin=12 ok":                             "sua: login user=1001 pin=*** ok",
+		"account.1.password = 7, account.1.label = Desk":             "account.1.password = ***, account.1.label = Desk",
+		`{"adminPwd": "a b", "user": "admin"}`:                       `{"adminPwd": "***", "user": "admin"}`,
+		`reg user="1001" secret='x y' port=5060`:                     `reg user="1001" secret='***' port=5060`,
+		`password="never ends`:                                       `password="***"`,
+		"<Password perm=\"R\">ab</Password><Name>Desk</Name>":        "<Password perm=\"R\">***</Password><Name>Desk</Name>",
+		"GET http://phone:ab@10.20.0.2/x.cfg":                        "GET http://phone:***@10.20.0.2/x.cfg",
+		"Authorization: Basic cGhvbmU6YWI= ok":                       "Authorization: *** ok",
+		"fetching 10.20.0.2:80 at 12:30:01, registration: ok":        "fetching 10.20.0.2:80 at 12:30:01, registration: ok",
+		"password wrong, wait 5 s":                                   "password wrong, wait 5 s",
+		"P2=1 network.port.pc=auto linekey.1.type=16 features.dnd=0": "P2=1 network.port.pc=auto linekey.1.type=16 features.dnd=0",
+	} {
+		if got := masked(line, nil); got != want {
+			t.Errorf("%q: %q, want %q", line, got, want)
+		}
+	}
+	if got := masked("x s3cret-long s3cret", []string{"s3cret-long", "s3cret"}); got != "x *** ***" {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestAChattyPhoneIsLimited(t *testing.T) {
 	f := newFixture()
 	count := map[string]int{}
@@ -174,7 +197,7 @@ func FuzzParse(f *testing.F) {
 		if m.Severity < 0 || m.Severity > 7 || m.Facility < 0 || m.Facility > 23 || ok != (m.Text != "") || len(m.Text) > len(line)+2 {
 			t.Errorf("%q: %+v %t", line, m, ok)
 		}
-		if shown := dhcp.Printable(m.Text, maxText); len(shown) > maxText || !utf8.ValidString(shown) {
+		if shown := dhcp.Printable(masked(m.Text, nil), maxText); len(shown) > maxText || !utf8.ValidString(shown) {
 			t.Errorf("%q is shown as %q", line, shown)
 		}
 	})
