@@ -27,7 +27,7 @@ SUDO     := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # Programs that the tests use, and the Debian package each comes from. Of prometheus only promtool is used; the tests need no running server.
 TEST_TOOLS := pg_ctlcluster:postgresql mariadbd:mariadb-server sipp:sip-tester udhcpc:udhcpc dhcpd:isc-dhcp-server kea-dhcp4:kea-dhcp4-server dnsmasq:dnsmasq-base dhclient:isc-dhcp-client dhcrelay:isc-dhcp-relay tftp:tftp-hpa atftp:atftp curl:curl logger:bsdutils \
               ip:iproute2 ping:iputils-ping openssl:openssl systemd-analyze:systemd linphonec:linphone-cli kamailio:kamailio-postgres-modules baresip:baresip-core promtool:prometheus \
-              chromium:chromium nginx:nginx-light etcd:etcd-server etcdctl:etcd-client strace:strace
+              chromium:chromium nginx:nginx-light etcd:etcd-server etcdctl:etcd-client strace:strace nft:nftables
 
 .PHONY: demo test screenshots bench bench-dhcp bench-files bench-storm parity soak fuzz build lint lint-api install packages test-packages image tools
 

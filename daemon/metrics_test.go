@@ -33,7 +33,7 @@ func TestMetricNames(t *testing.T) {
 	if err := seal.New().Write(key); err != nil {
 		t.Fatal(err)
 	}
-	member := start(t, testConfig+"cluster: {etcd: {endpoints: [http://127.0.0.1:1]}, key_file: "+key+"}\n")
+	member := start(t, strings.Replace(testConfig, "{mode: off}", "{mode: off, subnets: [{subnet: 10.20.0.0/22, pools: [10.20.1.0-10.20.1.9], shared: true}]}", 1)+"cluster: {etcd: {endpoints: [http://127.0.0.1:1]}, key_file: "+key+"}\n")
 	lines := append(metricLines(t, r.metrics.Registry, "plugtone_"), metricLines(t, member.metrics.Registry, "plugtone_cluster_")...)
 	slices.SortFunc(lines, func(a, b string) int { return strings.Compare(nameOf(a), nameOf(b)) })
 	got := strings.Join(lines, "")

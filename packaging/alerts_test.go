@@ -119,6 +119,7 @@ var labelValues = map[string][]string{
 	"plugtone:dhcp_reply_seconds:p99_5m.type":          {"discover", "request"},
 	"plugtone:dhcp_reply_unprobed_seconds:p99_5m.type": {"discover", "request"},
 	"plugtone_cluster_members.alive":                   {"true", "false"},
+	"plugtone_cluster_leases_total.outcome":            {"bound", "conflict", "failed"},
 	"plugtone_devices.state":                           {devicestatus.StateStale},
 }
 

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"maps"
 	"net"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -120,6 +122,9 @@ func TestTwoMembersServeOneSubnet(t *testing.T) {
 	if strings.Contains(out, "etcd has not been reachable") || strings.Contains(out, "another DHCP server") {
 		t.Errorf("%s", out)
 	}
+	if m := c.metrics("a"); m["plugtone_cluster_leases_usable"] != "1" || m[`plugtone_cluster_leases_total{outcome="bound"}`] == "0" {
+		t.Errorf("metrics with etcd: %v", m)
+	}
 
 	// a is killed: phones that boot are served by b within five seconds, and one that renews loses nothing.
 	c.hosts["a"].kill()
@@ -147,12 +152,21 @@ func TestTwoMembersServeOneSubnet(t *testing.T) {
 	c.withoutEtcd(first, leases)
 }
 
+// metrics returns what a member counts of shared leases.
+func (c *clusterLab) metrics(member string) map[string]string {
+	m := scrape(filepath.Join(c.dir, member+".sock"))
+	maps.DeleteFunc(m, func(series, _ string) bool { return !strings.HasPrefix(series, "plugtone_cluster_leases_") })
+	return m
+}
+
 // withoutEtcd takes etcd away and brings it back.
 func (c *clusterLab) withoutEtcd(known []*labPhone, leases map[string]phoneEvent) {
 	t := c.t
 	for _, h := range c.etcd {
 		h.kill()
 	}
+	early := c.phone(30)
+	c.boot(early, 2) // before the members notice
 	c.eventually("a warns", func() bool { return strings.Contains(c.plugtone("a", "status"), "etcd has not been reachable since") })
 	c.eventually("b warns", func() bool { return strings.Contains(c.plugtone("b", "status"), "etcd has not been reachable since") })
 	stranger := c.phone(31)
@@ -161,7 +175,12 @@ func (c *clusterLab) withoutEtcd(known []*labPhone, leases map[string]phoneEvent
 		c.extended(p, leases[p.name].ip, leases[p.name].server)
 		c.extended(p, leases[p.name].ip, allServers)
 	}
+	c.refused(early)
 	c.refused(stranger)
+	const failed = `plugtone_cluster_leases_total{outcome="failed"}`
+	if a, b := c.metrics("a"), c.metrics("b"); a["plugtone_cluster_leases_usable"] != "0" || a[failed] == "0" && b[failed] == "0" {
+		t.Errorf("metrics without etcd: %v, %v", a, b)
+	}
 
 	// Both die, and start without etcd: phones keep their addresses, also when they boot.
 	for _, name := range []string{"a", "b"} {

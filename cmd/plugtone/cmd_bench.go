@@ -57,9 +57,8 @@ say, and gives its address back (RELEASE).
 Run it against your own appliance, on a subnet that no phone in use needs: it takes one
 address for each phone, and a phone that boots there meanwhile has to wait. Run it on another
 machine of that network: each phone is an interface built on --interface (a macvlan), and
-through these the machine itself can't be reached. It needs root and about 1 MB of memory
-for each phone. A pool smaller than --phones leaves phones without an address. Where a relay
-serves that network, the phones boot through it, and need a router in the subnet's options.
+through these the machine itself can't be reached. In a network behind a relay they boot
+through it. It needs root and about 1 MB of memory for each phone.
 
 The MACs are 02:50:54:00:00:00 and on, locally administered, the same at each run. Without
 device records the phones get the files that all phones get; their own are refused, which

@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 // TestScripts runs testdata/script: a daemon in one network namespace, foreign clients as phones in others, all on one
 // switch. Besides those of testscript, scripts have the commands that commands() lists.
 func TestScripts(t *testing.T) {
-	lab := netlab.Require(t, "udhcpc", "dhclient=isc-dhcp-client", "tftp=tftp-hpa", "atftp", "curl", "ip=iproute2", "dhcrelay=isc-dhcp-relay", "linphonec=linphone-cli", "baresip=baresip-core", "kamailio=kamailio-postgres-modules", "sipp=sip-tester", "dhcpd=isc-dhcp-server", "kea-dhcp4=kea-dhcp4-server", "dnsmasq=dnsmasq-base", "nginx=nginx-light")
+	lab := netlab.Require(t, "udhcpc", "dhclient=isc-dhcp-client", "tftp=tftp-hpa", "atftp", "curl", "ip=iproute2", "dhcrelay=isc-dhcp-relay", "linphonec=linphone-cli", "baresip=baresip-core", "kamailio=kamailio-postgres-modules", "sipp=sip-tester", "dhcpd=isc-dhcp-server", "kea-dhcp4=kea-dhcp4-server", "dnsmasq=dnsmasq-base", "nginx=nginx-light", "nft=nftables")
 	if err := lab.Close(); err != nil {
 		t.Fatal(err)
 	}
