@@ -56,22 +56,8 @@ func newClusterLab(t testing.TB, options string, members ...string) *clusterLab 
 
 func newLab(t testing.TB, cfg labConfig) *clusterLab {
 	t.Helper()
-	c := &clusterLab{t: t, dir: t.TempDir(), lab: netlab.Require(t, "udhcpc", "dhclient=isc-dhcp-client", "etcd=etcd-server", "etcdctl=etcd-client"), hosts: map[string]*labHost{},
-		phones: map[string]*labPhone{}, labConfig: cfg}
-	t.Cleanup(func() {
-		c.end()
-		_ = c.lab.Close()
-	})
-	self, err := os.Executable()
-	c.check(err)
-	c.program = filepath.Join(c.dir, "plugtone")
-	c.check(os.Symlink(self, c.program))
-	c.check(os.Symlink(self, c.program+"-stepped"))
+	c := bareLab(t, cfg)
 	c.check(seal.New().Write(filepath.Join(c.dir, "cluster.key")))
-	c.voice, err = c.lab.Bridge("voice")
-	c.check(err)
-	c.mgmt, err = c.lab.Bridge("mgmt")
-	c.check(err)
 	for i := range 3 {
 		c.addEtcd(i)
 	}
@@ -91,6 +77,27 @@ func newLab(t testing.TB, cfg labConfig) *clusterLab {
 	for _, name := range c.members {
 		c.logged(name, "leases of shared subnets are bound in etcd")
 	}
+	return c
+}
+
+// bareLab is the networks without hosts.
+func bareLab(t testing.TB, cfg labConfig) *clusterLab {
+	t.Helper()
+	c := &clusterLab{t: t, dir: t.TempDir(), lab: netlab.Require(t, "udhcpc", "dhclient=isc-dhcp-client", "etcd=etcd-server", "etcdctl=etcd-client"), hosts: map[string]*labHost{},
+		phones: map[string]*labPhone{}, labConfig: cfg}
+	t.Cleanup(func() {
+		c.end()
+		_ = c.lab.Close()
+	})
+	self, err := os.Executable()
+	c.check(err)
+	c.program = filepath.Join(c.dir, "plugtone")
+	c.check(os.Symlink(self, c.program))
+	c.check(os.Symlink(self, c.program+"-stepped"))
+	c.voice, err = c.lab.Bridge("voice")
+	c.check(err)
+	c.mgmt, err = c.lab.Bridge("mgmt")
+	c.check(err)
 	return c
 }
 
