@@ -1,9 +1,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -13,8 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/insomniacslk/dhcp/dhcpv4"
-
+	"plugtone/cmd/plugtone/bench/machine"
+	"plugtone/cmd/plugtone/simulate/bootclient"
+	"plugtone/dhcp"
 	"plugtone/dhcp/netlab"
 )
 
@@ -31,8 +32,8 @@ func BenchmarkClusterFigures(t *testing.B) {
 	c.check(c.voice.Attach(netlab.Port{Namespace: relay, Name: "eth0", Addrs: []netip.Prefix{netip.MustParsePrefix("10.20.0.99/16")}}))
 	before := c.etcdTraffic()
 	for round := range 3 {
-		c.figures(relay, []string{"single"}, phones, round, "10.20.0.4")
-		c.figures(relay, []string{"a", "b"}, phones, round, "10.20.0.2", "10.20.0.3")
+		c.figures(relay, []string{"single"}, phones, round, netip.MustParseAddr("10.20.0.4"))
+		c.figures(relay, []string{"a", "b"}, phones, round, netip.MustParseAddr("10.20.0.2"), netip.MustParseAddr("10.20.0.3"))
 	}
 	after := c.etcdTraffic()
 	for k, v := range after {
@@ -45,80 +46,43 @@ func BenchmarkClusterFigures(t *testing.B) {
 }
 
 // figures boots phones one after the other through a relay, and prints median and processor time of all members.
-func (c *clusterLab) figures(relay *netlab.Namespace, members []string, phones, round int, servers ...string) {
+func (c *clusterLab) figures(relay *netlab.Namespace, members []string, phones, round int, servers ...netip.Addr) {
 	var took []time.Duration
 	cpu := func() (d time.Duration) {
 		for _, name := range members {
-			d += processorTime(c.hosts[name].cmd.Process.Pid)
+			used, err := machine.CPUTime(c.hosts[name].cmd.Process.Pid)
+			c.check(err)
+			d += used
 		}
 		return d
 	}
 	used := cpu()
 	began := time.Now()
 	c.check(relay.Do(func() error {
-		conn, err := net.ListenUDP("udp4", &net.UDPAddr{Port: dhcpv4.ServerPort})
+		relay := netip.MustParseAddr("10.20.0.99")
+		port, err := bootclient.OverUDP(netip.AddrPortFrom(relay, bootclient.ServerPort), servers...)
 		if err != nil {
 			return err
 		}
-		defer conn.Close()
+		defer port.Close()
 		for n := range phones {
-			mac := net.HardwareAddr{0, 0x15, 0x65, byte(round), byte(n >> 8), byte(n)}
-			offer, _, err := relayed(conn, servers, dhcpv4.WithMessageType(dhcpv4.MessageTypeDiscover), dhcpv4.WithHwAddr(mac))
+			mac := dhcp.MAC{0, 0x15, 0x65, byte(round), byte(n >> 8), byte(n)}
+			client := port.Client(bootclient.Message{MAC: mac, Relay: relay, Class: "yealink"}, 5, bootclient.Every(3*time.Second))
+			offer, err := client.Offer(context.Background())
 			if err != nil {
-				return fmt.Errorf("phone %d: %w", n, err)
+				return err
 			}
-			_, d, err := relayed(conn, servers, dhcpv4.WithMessageType(dhcpv4.MessageTypeRequest), dhcpv4.WithHwAddr(mac),
-				dhcpv4.WithOption(dhcpv4.OptRequestedIPAddress(offer.YourIPAddr)), dhcpv4.WithOption(dhcpv4.OptServerIdentifier(offer.ServerIdentifier())))
-			if err != nil {
-				return fmt.Errorf("phone %d: %w", n, err)
+			began := time.Now()
+			if _, err := client.Select(context.Background(), offer.Addr, offer.Server); err != nil {
+				return err
 			}
-			took = append(took, d)
+			took = append(took, time.Since(began))
 		}
 		return nil
 	}))
 	used = cpu() - used
 	slices.Sort(took)
 	c.t.Logf("%v: %d boots in %s, REQUEST to ACK p50 %s p99 %s, processor %s a boot", members, phones, time.Since(began).Round(time.Millisecond), took[len(took)/2], took[len(took)*99/100], used/time.Duration(phones))
-}
-
-// relayed sends a message to all servers, as a relay does, and returns the first reply and how long it took.
-func relayed(conn *net.UDPConn, servers []string, mods ...dhcpv4.Modifier) (*dhcpv4.DHCPv4, time.Duration, error) {
-	m, err := dhcpv4.New(append(mods, dhcpv4.WithRelay(net.IPv4(10, 20, 0, 99)), dhcpv4.WithOption(dhcpv4.OptClassIdentifier("yealink")))...)
-	if err != nil {
-		return nil, 0, err
-	}
-	began := time.Now()
-	buf := make([]byte, 2048)
-	for range 5 {
-		for _, s := range servers {
-			if _, err := conn.WriteTo(m.ToBytes(), &net.UDPAddr{IP: net.ParseIP(s), Port: dhcpv4.ServerPort}); err != nil {
-				return nil, 0, err
-			}
-		}
-		if err := conn.SetReadDeadline(time.Now().Add(3 * time.Second)); err != nil {
-			return nil, 0, err
-		}
-		for {
-			n, _, err := conn.ReadFrom(buf)
-			if err != nil {
-				break
-			}
-			if r, err := dhcpv4.FromBytes(buf[:n]); err == nil && r.TransactionID == m.TransactionID {
-				return r, time.Since(began), nil
-			}
-		}
-	}
-	return nil, 0, fmt.Errorf("no reply")
-}
-
-// processorTime returns what a process has used, in units of 10 ms.
-func processorTime(pid int) time.Duration {
-	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	_, rest, _ := strings.Cut(string(b), ") ")
-	f := strings.Fields(rest)
-	user, _ := strconv.Atoi(f[11])
-	system, _ := strconv.Atoi(f[12])
-	return time.Duration(user+system) * 10 * time.Millisecond
 }
 
 // etcdTraffic sums counters of all servers of etcd.

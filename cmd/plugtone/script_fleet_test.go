@@ -6,18 +6,21 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"net/netip"
 	"os"
 	"strings"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"plugtone/dhcp"
 )
 
 // fleetMAC is the MAC of a phone of a fleet, by the address that it leases: 00:15:65 and the last three octets.
-func fleetMAC(addr netip.Addr) [6]byte {
+func fleetMAC(addr netip.Addr) dhcp.MAC {
 	a := addr.As4()
-	return [6]byte{0, 0x15, 0x65, a[1], a[2], a[3]}
+	return dhcp.MAC{0, 0x15, 0x65, a[1], a[2], a[3]}
 }
 
 // nextPhone is the address after one of a fleet: of each 256 it has the first 250.
@@ -43,17 +46,17 @@ func (s *scriptEnv) leaseFleet(_ *testscript.TestScript, _ bool, args []string) 
 	if err != nil {
 		return err
 	}
-	defer a.conn.Close()
+	defer a.Close()
 	const atOnce = 100
 	for addr, left := netip.MustParseAddr(args[3]), count; left > 0; {
-		clients := map[[6]byte]netip.Addr{}
+		clients := map[dhcp.MAC]netip.Addr{}
 		for range min(left, atOnce) {
 			clients[fleetMAC(addr)] = addr
 			addr = nextPhone(addr)
 		}
-		n, err := a.requestAll(clients, append([]byte{60, 7}, "yealink"...)...)
-		if err != nil || n < len(clients) {
-			return fmt.Errorf("%d of %d phones were answered: %w", n, len(clients), err)
+		n := a.requestAll(clients, "yealink", nil)
+		if n < len(clients) {
+			return fmt.Errorf("%d of %d phones were answered", n, len(clients))
 		}
 		left -= n
 	}
@@ -116,8 +119,8 @@ func (s *scriptEnv) followNotified(ctx context.Context, h *host, name, not, serv
 
 // fetchOnce has a phone of a fleet fetch its file, and reports whether it got it.
 func (s *scriptEnv) fetchOnce(h *host, addr netip.Addr, server string) bool {
-	body, err := h.fetch(addr, fmt.Sprintf("http://%s/%x.cfg", server, fleetMAC(addr)))
-	if err != nil || !strings.Contains(body, " 200 OK") {
+	status, _, err := h.fetch(addr, server, fleetMAC(addr).Hex()+".cfg")
+	if err != nil || status != http.StatusOK {
 		return false
 	}
 	s.appendTo("fetched.log", addr.String()+"\n")

@@ -4,101 +4,59 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"maps"
-	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"os/exec"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"plugtone/cmd/plugtone/simulate/bootclient"
+	"plugtone/dhcp"
 )
 
-// leaseRelay requests leases for many clients, one after the other, as their relay would. It is written from RFC 2131 and 3046.
+// leaseRelay requests leases for many clients, as their relay would.
 type leaseRelay struct {
-	conn   *net.UDPConn
+	*bootclient.Port
 	relay  netip.Addr
 	server netip.Addr
-	xid    byte
 }
 
 func (h *host) leaseRelay(relay, server string) (*leaseRelay, error) {
 	a := &leaseRelay{relay: netip.MustParseAddr(relay), server: netip.MustParseAddr(server)}
 	err := h.ns.Do(func() (err error) {
-		a.conn, err = net.ListenUDP("udp4", &net.UDPAddr{IP: a.relay.AsSlice(), Port: 67})
+		a.Port, err = bootclient.OverUDP(netip.AddrPortFrom(a.relay, bootclient.ServerPort), a.server)
 		return err
 	})
 	return a, err
 }
 
-// request has a client choose addr, and returns the address that was acknowledged: 0.0.0.0 by a NAK, none without an answer.
-func (a *leaseRelay) request(mac [6]byte, addr netip.Addr, options ...byte) (given netip.Addr, err error) {
-	if err := a.send(mac, addr, options...); err != nil {
-		return given, err
+// request has a client of a class choose addr, and returns the address that was acknowledged: 0.0.0.0 by a NAK, none without an answer.
+func (a *leaseRelay) request(mac dhcp.MAC, addr netip.Addr, class string, options []byte) netip.Addr {
+	c := a.Client(bootclient.Message{MAC: mac, Relay: a.relay, Class: class, More: options}, 5, bootclient.Every(2*time.Second))
+	r, err := c.Select(context.Background(), addr, a.server)
+	if err != nil {
+		return netip.Addr{}
 	}
-	return a.given()
+	return r.Addr
 }
 
-func (a *leaseRelay) send(mac [6]byte, addr netip.Addr, options ...byte) error {
-	a.xid++
-	p := make([]byte, 240)
-	copy(p, []byte{1, 1, 6, 1, 'm', 'a', mac[5], a.xid})
-	copy(p[24:], a.relay.AsSlice()) // giaddr
-	copy(p[28:], mac[:])            // chaddr
-	copy(p[236:], []byte{0x63, 0x82, 0x53, 0x63})
-	p = append(append(p, 53, 1, 3, 54, 4), a.server.AsSlice()...)
-	p = append(append(p, 50, 4), addr.AsSlice()...)
-	p = append(append(p, options...), 255)
-	_, err := a.conn.WriteToUDPAddrPort(p, netip.AddrPortFrom(a.server, 67))
-	return err
-}
-
-// given is the address in the next answer.
-func (a *leaseRelay) given() (given netip.Addr, err error) {
-	_, given, err = a.answer()
-	return given, err
-}
-
-// answer is the client and the address in the next answer; no address when none comes in two seconds.
-func (a *leaseRelay) answer() (mac [6]byte, given netip.Addr, err error) {
-	if err := a.conn.SetReadDeadline(time.Now().Add(2 * time.Second)); err != nil {
-		return mac, given, err
-	}
-	reply := make([]byte, 2048)
-	n, err := a.conn.Read(reply)
-	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return mac, given, nil
-	case err == nil && n > 240:
-		mac, given = [6]byte(reply[28:]), netip.AddrFrom4([4]byte(reply[16:]))
-	}
-	return mac, given, err
-}
-
-// requestAll is request for many clients at once; each repeats its request up to five times, as clients do. It returns how many got an answer.
-func (a *leaseRelay) requestAll(clients map[[6]byte]netip.Addr, options ...byte) (answered int, err error) {
-	waiting := maps.Clone(clients)
-	for try := 0; try < 5 && len(waiting) > 0; try++ {
-		for mac, addr := range waiting {
-			if err := a.send(mac, addr, options...); err != nil {
-				return 0, err
+// requestAll is request for many clients at once. It returns how many got an answer.
+func (a *leaseRelay) requestAll(clients map[dhcp.MAC]netip.Addr, class string, options []byte) int {
+	var answered atomic.Int64
+	var all sync.WaitGroup
+	for mac, addr := range clients {
+		all.Go(func() {
+			if a.request(mac, addr, class, options).IsValid() {
+				answered.Add(1)
 			}
-		}
-		for len(waiting) > 0 {
-			mac, given, err := a.answer()
-			if err != nil {
-				return 0, err
-			}
-			if !given.IsValid() {
-				break
-			}
-			delete(waiting, mac)
-		}
+		})
 	}
-	return len(clients) - len(waiting), nil
+	all.Wait()
+	return int(answered.Load())
 }
 
 // relay-many HOST ADDR SERVER FIRST has a host relay the requests of many clients, a hundred at a time, each for the next address from
@@ -108,22 +66,19 @@ func (s *scriptEnv) relayMany(ts *testscript.TestScript, _ bool, args []string) 
 	if err != nil {
 		return err
 	}
-	defer a.conn.Close()
+	defer a.Close()
 	next := netip.MustParseAddr(args[3])
 	long := strings.Repeat("7", 250)
-	options := append(append(append([]byte{60, 250}, long...), 61, 250), long...)
+	options := append([]byte{61, 250}, long...)
 	options = append(append(options, 82, 6, 5, 4), next.AsSlice()...)
 	const atOnce = 100
 	for answered := 0; answered < 60_000; {
-		clients := map[[6]byte]netip.Addr{}
+		clients := map[dhcp.MAC]netip.Addr{}
 		for n := answered; n < answered+atOnce; n++ {
-			clients[[6]byte{2, 0, 0, 0, byte(n >> 8), byte(n)}] = next
+			clients[dhcp.MAC{2, 0, 0, 0, byte(n >> 8), byte(n)}] = next
 			next = next.Next()
 		}
-		n, err := a.requestAll(clients, options...)
-		if err != nil {
-			return err
-		}
+		n := a.requestAll(clients, long, options)
 		if answered += n; n < atOnce {
 			fmt.Fprintf(ts.Stdout(), "%d clients were answered\n", answered)
 			return nil
@@ -141,24 +96,20 @@ func (s *scriptEnv) takeLeases(ts *testscript.TestScript, _ bool, args []string)
 	if err != nil {
 		return err
 	}
-	defer a.conn.Close()
+	defer a.Close()
 	var count, leases, secrets int
 	if _, err := fmt.Sscan(args[4], &count); err != nil {
 		return err
 	}
 	addr := netip.MustParseAddr(args[3])
 	for n := 3; n < count+3; n++ {
-		mac := [6]byte{0, 0x15, 0x65, 0, byte(n >> 8), byte(n)}
-		given, err := a.request(mac, addr, append([]byte{60, 7}, "yealink"...)...)
-		if err != nil {
-			return err
-		}
-		if given == addr {
+		mac := dhcp.MAC{0, 0x15, 0x65, 0, byte(n >> 8), byte(n)}
+		if a.request(mac, addr, "yealink", nil) == addr {
 			leases++
 			if err := h.ns.AddAddr("eth0", netip.PrefixFrom(addr, 22)); err != nil {
 				return err
 			}
-			got, err := h.tryAll(addr, args[2], fmt.Sprintf("%x.cfg", mac))
+			got, err := h.tryAll(addr, args[2], mac.Hex()+".cfg")
 			if err != nil {
 				return err
 			}
@@ -175,7 +126,7 @@ func (s *scriptEnv) takeLeases(ts *testscript.TestScript, _ bool, args []string)
 // tryAll requests a file in every way that needs no password, and reports whether it got a secret.
 func (h *host) tryAll(from netip.Addr, server, name string) (bool, error) {
 	for range 3 {
-		body, err := h.fetch(from, "http://"+server+"/"+name)
+		_, body, err := h.fetch(from, server, name)
 		if err != nil || strings.Contains(body, "s3cret") {
 			return err == nil, err
 		}
@@ -189,25 +140,12 @@ func (h *host) tryAll(from netip.Addr, server, name string) (bool, error) {
 }
 
 // fetch requests a file from one of the host's addresses.
-func (h *host) fetch(from netip.Addr, url string) (string, error) {
-	var body string
-	err := h.ns.Do(func() error {
-		conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: from.AsSlice()}, Timeout: 30 * time.Second}).Dial("tcp4", strings.Split(url, "/")[2]+":80")
-		if err != nil {
-			return err
-		}
-		defer conn.Close()
-		req, err := http.NewRequest(http.MethodGet, url, nil)
-		if err != nil {
-			return err
-		}
-		req.Close = true
-		if err := req.Write(conn); err != nil {
-			return err
-		}
-		b, err := io.ReadAll(conn)
-		body = string(b)
+func (h *host) fetch(from netip.Addr, server, name string) (status int, body string, err error) {
+	var got strings.Builder
+	err = h.ns.Do(func() (err error) {
+		c := bootclient.HTTP{From: from, Server: netip.MustParseAddr(server), Timeout: 30 * time.Second}
+		status, _, err = c.Do(http.MethodGet, name, "", &got)
 		return err
 	})
-	return body, err
+	return status, got.String(), err
 }

@@ -18,8 +18,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/insomniacslk/dhcp/dhcpv4"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"plugtone/cmd/plugtone/simulate/bootclient"
+	"plugtone/dhcp"
 )
 
 // soakTime is how long the soak runs unless $SOAK_TIME is set; make soak sets an hour.
@@ -27,13 +29,12 @@ const soakTime = 2 * time.Minute
 
 // soak is a daemon under a mix of everything that it has to do.
 type soak struct {
-	env    *scriptEnv
-	phones *host // has the addresses of all phones
-	thief  *host
-	relay  netip.Addr
-	server netip.Addr
-	api    *http.Client
-	conn   *net.UDPConn // of the relay
+	env     *scriptEnv
+	phones  *host // has the addresses of all phones
+	thief   *host
+	server  netip.Addr
+	api     *http.Client
+	clients [soakPhones]*bootclient.Client
 
 	mu     sync.Mutex
 	addrs  []netip.Addr // of the phones; invalid before the first lease
@@ -45,7 +46,7 @@ type soak struct {
 // soakPhones have the MACs 00:15:65:00:00:00 and on, and records.
 const soakPhones = 20
 
-func soakMAC(n int) net.HardwareAddr { return net.HardwareAddr{0, 0x15, 0x65, 0, 0, byte(n)} }
+func soakMAC(n int) dhcp.MAC { return dhcp.MAC{0, 0x15, 0x65, 0, 0, byte(n)} }
 
 // soak HOST THIEF has HOST play phones that boot, renew and fetch, and THIEF send hostile packets, while the API is read, records change
 // and the configuration is reloaded. It fails when a request has no right answer, or when memory, descriptors or goroutines grow.
@@ -58,21 +59,21 @@ func (s *scriptEnv) soak(ts *testscript.TestScript, _ bool, args []string) error
 		}
 	}
 	k := &soak{
-		env: s, phones: s.hosts[args[0]], thief: s.hosts[args[1]], relay: netip.MustParseAddr("10.20.0.9"), server: netip.MustParseAddr("10.20.0.2"),
+		env: s, phones: s.hosts[args[0]], thief: s.hosts[args[1]], server: netip.MustParseAddr("10.20.0.2"),
 		addrs: make([]netip.Addr, soakPhones),
 		api: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(s.work, "admin.sock"))
 		}}},
 	}
 	defer k.api.CloseIdleConnections()
-	err := k.phones.ns.Do(func() (err error) {
-		k.conn, err = net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(k.relay, 67)))
-		return err
-	})
+	relay, err := k.phones.leaseRelay("10.20.0.9", k.server.String())
 	if err != nil {
 		return err
 	}
-	defer k.conn.Close()
+	defer relay.Close()
+	for n := range k.clients {
+		k.clients[n] = relay.Client(bootclient.Message{MAC: soakMAC(n), Relay: relay.relay, Class: "yealink"}, 5, bootclient.Every(4*time.Second))
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), length)
 	defer cancel()
 	var loops sync.WaitGroup
@@ -113,74 +114,29 @@ func (k *soak) loop(ctx context.Context, pace time.Duration, done *atomic.Int64,
 	}
 }
 
-// exchange sends a DHCP message by the relay, and repeats it as a phone does until an answer of the kind wanted comes.
-func (k *soak) exchange(m *dhcpv4.DHCPv4, want dhcpv4.MessageType) (*dhcpv4.DHCPv4, error) {
-	buf := make([]byte, 2048)
-	for range 5 {
-		if _, err := k.conn.WriteToUDPAddrPort(m.ToBytes(), netip.AddrPortFrom(k.server, 67)); err != nil {
-			return nil, err
-		}
-		if err := k.conn.SetReadDeadline(time.Now().Add(4 * time.Second)); err != nil {
-			return nil, err
-		}
-		for {
-			n, err := k.conn.Read(buf)
-			if errors.Is(err, os.ErrDeadlineExceeded) {
-				break
-			}
-			if err != nil {
-				return nil, err
-			}
-			if got, err := dhcpv4.FromBytes(buf[:n]); err == nil && got.TransactionID == m.TransactionID && got.MessageType() == want {
-				return got, nil
-			}
-		}
-	}
-	return nil, fmt.Errorf("no %s for the %s of %s", want, m.MessageType(), m.ClientHWAddr)
-}
-
 // lease has a phone boot, or extend the lease that it has (REBINDING of RFC 2131, 4.3.2, which relays forward).
 func (k *soak) lease(n int) error {
 	phone := n % soakPhones
 	k.mu.Lock()
 	had := k.addrs[phone]
 	k.mu.Unlock()
-	class, relayed := dhcpv4.WithOption(dhcpv4.OptClassIdentifier("yealink")), dhcpv4.WithRelay(k.relay.AsSlice())
 	if had.IsValid() && n%3 != 0 {
-		m, err := dhcpv4.New(dhcpv4.WithMessageType(dhcpv4.MessageTypeRequest), dhcpv4.WithHwAddr(soakMAC(phone)), dhcpv4.WithClientIP(had.AsSlice()), relayed, class)
-		if err != nil {
-			return err
-		}
-		_, err = k.exchange(m, dhcpv4.MessageTypeAck)
+		_, err := k.clients[phone].Extend(context.Background(), had)
 		return err
 	}
-	m, err := dhcpv4.New(dhcpv4.WithMessageType(dhcpv4.MessageTypeDiscover), dhcpv4.WithHwAddr(soakMAC(phone)), relayed, class)
+	ack, err := k.clients[phone].Lease(context.Background())
 	if err != nil {
 		return err
 	}
-	offer, err := k.exchange(m, dhcpv4.MessageTypeOffer)
-	if err != nil {
-		return err
-	}
-	m, err = dhcpv4.New(dhcpv4.WithMessageType(dhcpv4.MessageTypeRequest), dhcpv4.WithHwAddr(soakMAC(phone)), relayed, class,
-		dhcpv4.WithOption(dhcpv4.OptRequestedIPAddress(offer.YourIPAddr)), dhcpv4.WithOption(dhcpv4.OptServerIdentifier(offer.ServerIdentifier())))
-	if err != nil {
-		return err
-	}
-	ack, err := k.exchange(m, dhcpv4.MessageTypeAck)
-	if err != nil {
-		return err
-	}
-	addr, _ := netip.AddrFromSlice(ack.YourIPAddr.To4())
 	switch {
-	case had.IsValid() && addr != had:
-		return fmt.Errorf("%s had %s and was given %s", soakMAC(phone), had, addr)
+	case had.IsValid() && ack.Addr != had:
+		return fmt.Errorf("%s had %s and was given %s", soakMAC(phone), had, ack.Addr)
 	case !had.IsValid():
-		if err := k.phones.ns.AddAddr("eth0", netip.PrefixFrom(addr, 22)); err != nil {
+		if err := k.phones.ns.AddAddr("eth0", netip.PrefixFrom(ack.Addr, 22)); err != nil {
 			return err
 		}
 		k.mu.Lock()
-		k.addrs[phone] = addr
+		k.addrs[phone] = ack.Addr
 		k.mu.Unlock()
 	}
 	return nil
@@ -195,7 +151,7 @@ func (k *soak) fetch(n int) error {
 	if !from.IsValid() {
 		return nil
 	}
-	name := fmt.Sprintf("%x.cfg", []byte(soakMAC(phone)))
+	name := soakMAC(phone).Hex() + ".cfg"
 	var body string
 	var err error
 	if n%20 == 0 {
@@ -203,9 +159,10 @@ func (k *soak) fetch(n int) error {
 		out, err = k.phones.ns.Command(context.Background(), "curl", "-s", "-m", "30", "--interface", from.String(), "tftp://"+k.server.String()+"/"+name).Output()
 		body = string(out)
 	} else {
-		body, err = k.phones.fetch(from, "http://"+k.server.String()+"/"+name)
-		if err == nil && strings.HasPrefix(body, "HTTP/1.1 401 ") { // ten minutes after it was given credentials it is challenged once for them
-			body, err = k.phones.fetch(from, "http://"+k.server.String()+"/"+name)
+		var status int
+		status, body, err = k.phones.fetch(from, k.server.String(), name)
+		if err == nil && status == http.StatusUnauthorized { // ten minutes after it was given credentials it is challenged once for them
+			_, body, err = k.phones.fetch(from, k.server.String(), name)
 		}
 	}
 	if err == nil && !strings.Contains(body, "s3cret") {

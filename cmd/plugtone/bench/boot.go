@@ -1,21 +1,20 @@
 package main
 
 import (
-	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
-	"net"
 	"net/netip"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
+
+	"plugtone/cmd/plugtone/simulate/bootclient"
 )
 
 // stormSpec is a number of phones that boot at the same moment.
@@ -42,17 +41,17 @@ type stormResult struct {
 // bootFile is one file that a phone requests as it boots, and the status that it gets.
 type bootFile struct {
 	file   string
-	status string
+	status int
 }
 
 // bootFiles are the requests of a booting Yealink phone: two names that do not exist, then three files, of which the last is its own of
 // earlier days.
 func bootFiles(n int) []bootFile {
-	mac := fmt.Sprintf("%x", phoneMAC(n))
-	return []bootFile{{mac + ".boot", "404"}, {"y000000000000.boot", "404"}, {"y000000000108.cfg", "200"}, {mac + ".cfg", "200"}, {localFile(n), "200"}}
+	mac := phoneMAC(n).Hex()
+	return []bootFile{{mac + ".boot", 404}, {"y000000000000.boot", 404}, {"y000000000108.cfg", 200}, {mac + ".cfg", 200}, {localFile(n), 200}}
 }
 
-func localFile(n int) string { return fmt.Sprintf("%x-local.cfg", phoneMAC(n)) }
+func localFile(n int) string { return phoneMAC(n).Hex() + "-local.cfg" }
 
 // bootTries is how often a phone sends a request at most, one to two seconds apart.
 const bootTries = 15
@@ -65,15 +64,14 @@ func boot(spec string) error {
 	if err := json.Unmarshal([]byte(spec), &r); err != nil {
 		return err
 	}
-	w, err := openWire("eth0", r.Phones)
+	server, err := netip.ParseAddr(r.Server)
 	if err != nil {
 		return err
 	}
-	go func() {
-		if err := w.listen(); err != nil {
-			fmt.Fprintln(os.Stderr, "bench:", err)
-		}
-	}()
+	port, err := bootclient.OnLink("eth0")
+	if err != nil {
+		return err
+	}
 	before, err := counter("/proc/self/net/snmp", "Tcp:", "RetransSegs")
 	if err != nil {
 		return err
@@ -82,7 +80,9 @@ func boot(spec string) error {
 	var phones sync.WaitGroup
 	start := make(chan struct{})
 	for n := range all {
-		all[n] = &phone{n: n, stormSpec: &r, wire: w, conn: fileClient{from: phoneAddr(n), server: r.Server, keep: r.Keep}}
+		dhcp := port.Client(bootclient.Message{MAC: phoneMAC(n), Class: "yealink", Hostname: "SIP-T46U", Params: []uint8{1, 3, 6, 12, 15, 42, 43, 66, 132}},
+			bootTries, func(int) time.Duration { return retryAfter() })
+		all[n] = &phone{n: n, upload: r.Upload, dhcp: dhcp, files: bootclient.HTTP{From: phoneAddr(n), Server: server, Keep: r.Keep, Timeout: 10 * time.Second}}
 		phones.Go(func() {
 			<-start
 			all[n].run()
@@ -93,7 +93,7 @@ func boot(spec string) error {
 	phones.Wait()
 	out := sum(all, started)
 	for range 100 { // what comes late still counts as an answer
-		if out.DHCPLost = int(w.owed.Load()); out.DHCPLost <= 0 {
+		if out.DHCPLost = port.Unanswered(); out.DHCPLost <= 0 {
 			break
 		}
 		time.Sleep(10 * time.Millisecond)
@@ -107,8 +107,8 @@ func boot(spec string) error {
 func sum(all []*phone, started time.Time) (out stormResult) {
 	var took []time.Duration
 	for _, p := range all {
-		out.DHCPAgain += int(p.dhcpAgain)
-		out.FilesAgain += int(p.filesAgain)
+		out.DHCPAgain += p.dhcp.Again
+		out.FilesAgain += p.filesAgain
 		if p.err != nil {
 			out.Failed++
 			if out.Why == "" {
@@ -131,21 +131,19 @@ func sum(all []*phone, started time.Time) (out stormResult) {
 // phone is one of them.
 type phone struct {
 	n                     int
-	stormSpec             *stormSpec
-	wire                  *wire
-	conn                  fileClient
+	upload                bool
+	dhcp                  *bootclient.Client
+	files                 bootclient.HTTP
 	started, leased, done time.Time
-	dhcpAgain, filesAgain int
+	filesAgain            int
 	err                   error
 }
 
-var lastXID atomic.Uint32
-
 func (p *phone) run() {
 	p.started = time.Now()
-	if p.stormSpec.Upload {
-		p.err = p.request("PUT", localFile(p.n), "phone_setting.ring_type = Ring3.wav\n", "2")
-		p.conn.hangUp()
+	if p.upload {
+		p.err = p.request("PUT", localFile(p.n), "phone_setting.ring_type = Ring3.wav\n", 200)
+		p.files.Close()
 		p.leased, p.done = p.started, time.Now()
 		return
 	}
@@ -156,49 +154,18 @@ func (p *phone) run() {
 	p.done = time.Now()
 }
 
-// lease goes from DISCOVER to ACK.
+// lease goes from DISCOVER to ACK, of the address that the phone had before.
 func (p *phone) lease() error {
-	xid := lastXID.Add(1)
-	offered, err := p.exchange(discover, offer, xid, received{})
-	if err != nil {
-		return err
+	ack, err := p.dhcp.Lease(context.Background())
+	if err == nil && ack.Addr != phoneAddr(p.n) {
+		err = fmt.Errorf("phone %d had %s and is given %s", p.n, phoneAddr(p.n), ack.Addr)
 	}
-	_, err = p.exchange(request, ack, xid, offered)
 	return err
-}
-
-// exchange repeats a message until the wanted reply arrives. It must have the address that the phone had before.
-func (p *phone) exchange(kind, want byte, xid uint32, chosen received) (received, error) {
-	for try := range bootTries {
-		if try > 0 {
-			p.dhcpAgain++
-		}
-		if err := p.wire.send(p.n, kind, xid, chosen); err != nil {
-			return received{}, err
-		}
-		timeout := time.NewTimer(retryAfter())
-		for waiting := true; waiting; {
-			select {
-			case h := <-p.wire.received[p.n]:
-				if h.xid != xid || h.kind != want {
-					continue
-				}
-				timeout.Stop()
-				if h.addr != phoneAddr(p.n) {
-					return h, fmt.Errorf("phone %d had %s and is given %s", p.n, phoneAddr(p.n), h.addr)
-				}
-				return h, nil
-			case <-timeout.C:
-				waiting = false
-			}
-		}
-	}
-	return received{}, fmt.Errorf("phone %d: no DHCP answer after %d requests", p.n, bootTries)
 }
 
 // fetch gets all files, one after the other.
 func (p *phone) fetch() error {
-	defer p.conn.hangUp()
+	defer p.files.Close()
 	for _, a := range bootFiles(p.n) {
 		if err := p.request("GET", a.file, "", a.status); err != nil {
 			return err
@@ -208,65 +175,21 @@ func (p *phone) fetch() error {
 }
 
 // request repeats a request until it has the wanted answer.
-func (p *phone) request(method, file, body, status string) error {
+func (p *phone) request(method, file, body string, want int) error {
 	for try := 1; ; try++ {
-		err := p.conn.exchange(method, file, body, status)
+		status, _, err := p.files.Do(method, file, body, nil)
+		if err == nil && status != want {
+			p.files.Close()
+			err = fmt.Errorf("HTTP status %d", status)
+		}
 		if err == nil {
 			return nil
 		}
-		if p.conn.hangUp(); try == bootTries {
-			return err
+		if try == bootTries {
+			return fmt.Errorf("%s %s: %w", method, file, err)
 		}
 		p.filesAgain++
 		time.Sleep(retryAfter())
-	}
-}
-
-// fileClient is a phone's HTTP client.
-type fileClient struct {
-	from   netip.Addr
-	server string
-	keep   bool
-	conn   net.Conn
-	r      *bufio.Reader
-}
-
-// exchange makes one request and reads its whole answer, whose status must begin as given.
-func (c *fileClient) exchange(method, file, body, status string) error {
-	if c.conn == nil {
-		d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(c.from, 0)), Timeout: 10 * time.Second}
-		conn, err := d.Dial("tcp4", c.server+":80")
-		if err != nil {
-			return err
-		}
-		c.conn, c.r = conn, bufio.NewReader(conn)
-	}
-	if err := c.conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
-		return err
-	}
-	head := method + " /" + file + " HTTP/1.1\r\nHost: " + c.server + "\r\n"
-	if body != "" {
-		head += "Content-Length: " + strconv.Itoa(len(body)) + "\r\n"
-	}
-	if !c.keep {
-		head += "Connection: close\r\n"
-	}
-	if _, err := io.WriteString(c.conn, head+"\r\n"+body); err != nil {
-		return err
-	}
-	if _, err := response(c.r, status); err != nil {
-		return fmt.Errorf("%s %s: %w", method, file, err)
-	}
-	if !c.keep {
-		c.hangUp()
-	}
-	return nil
-}
-
-func (c *fileClient) hangUp() {
-	if c.conn != nil {
-		_ = c.conn.Close()
-		c.conn = nil
 	}
 }
 

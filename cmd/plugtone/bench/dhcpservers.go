@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"plugtone/cmd/plugtone/simulate/bootclient"
 	"plugtone/dhcp"
 	"plugtone/dhcp/netlab"
 	"plugtone/store"
@@ -39,7 +39,7 @@ dhcp:
 log: {level: warn} # the others are as quiet
 provisioning: {settings: {admin_password: b3nchmark}}
 admin: {listen: ["unix:%s/admin.sock"]}
-`, data, dhcpNetwork, firstNew, lastOfPool, dir)
+`, data, network, firstNew, lastOfPool, dir)
 	return []string{o.program, "serve", "--config", config}, unitEnvironment, os.WriteFile(config, []byte(text), 0o644)
 }
 
@@ -58,7 +58,7 @@ func seedLeases(dir string, held int) error {
 	now := time.Now().UTC().Truncate(time.Second)
 	var changes []dhcp.Change
 	each(held, func(addr netip.Addr, mac dhcp.MAC) {
-		changes = append(changes, dhcp.Change{Lease: dhcp.Lease{Addr: addr, MAC: mac, Subnet: dhcpNetwork, State: dhcp.LeaseActive,
+		changes = append(changes, dhcp.Change{Lease: dhcp.Lease{Addr: addr, MAC: mac, Subnet: network, State: dhcp.LeaseActive,
 			FirstSeen: now, Starts: now.Add(-time.Hour), Expires: now.Add(24 * time.Hour)}})
 	})
 	return errors.Join(s.WriteLeases(changes), s.Close())
@@ -68,13 +68,13 @@ func seedLeases(dir string, held int) error {
 func each(n int, f func(netip.Addr, dhcp.MAC)) {
 	a := firstHeld
 	for range n {
-		f(a, dhcp.MAC(heldMAC(a)))
+		f(a, heldMAC(a))
 		a = nextHeld(a)
 	}
 }
 
 // heldMAC is the hardware address of the client that holds a.
-func heldMAC(a netip.Addr) (mac [6]byte) {
+func heldMAC(a netip.Addr) (mac dhcp.MAC) {
 	b := a.As4()
 	copy(mac[:], []byte{2, 0})
 	copy(mac[2:], b[:])
@@ -104,7 +104,7 @@ func makeKea(o dhcpOptions, dir string, held int) ([]string, []string, error) {
  "subnet4": [{"id": 1, "subnet": "%s", "pools": [{"pool": "%s - %s"}],
    "option-data": [{"name": "routers", "data": "10.0.0.1"}, {"name": "domain-name-servers", "data": "10.0.0.1"}]}],
  "loggers": [{"name": "kea-dhcp4", "severity": "ERROR", "output_options": [{"output": "stderr"}]}]
-}}`, map[bool]string{true: "udp", false: "raw"}[o.kind == "relay"], leases, dhcpNetwork, firstNew, lastOfPool)
+}}`, map[bool]string{true: "udp", false: "raw"}[o.kind == "relay"], leases, network, firstNew, lastOfPool)
 	env := []string{"KEA_PIDFILE_DIR=" + dir, "KEA_LOCKFILE_DIR=" + dir}
 	return []string{"kea-dhcp4", "-c", config}, env, os.WriteFile(config, []byte(text), 0o644)
 }
@@ -131,30 +131,16 @@ func makeDnsmasq(_ dhcpOptions, dir string, held int) ([]string, []string, error
 
 // awaitOffer sends DISCOVERs as a relay would until there is an answer.
 func awaitOffer(ctx context.Context, from *netlab.Namespace) error {
-	var conn *net.UDPConn
+	var relay *bootclient.Port
 	err := from.Do(func() (err error) {
-		conn, err = net.ListenUDP("udp4", &net.UDPAddr{IP: clientAddr.AsSlice(), Port: 67})
+		relay, err = bootclient.OverUDP(netip.AddrPortFrom(clientAddr, bootclient.ServerPort), serverAddr)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
-	discover := make([]byte, 300)
-	copy(discover, []byte{1, 1, 6, 0, 'p', 'i', 'n', 'g'})
-	copy(discover[24:], clientAddr.AsSlice())                           // giaddr
-	copy(discover[28:], []byte{2, 0xff, 0xff, 0xff, 0xff, 0xff})        // chaddr
-	copy(discover[236:], []byte{0x63, 0x82, 0x53, 0x63, 53, 1, 1, 255}) // a DISCOVER
-	buf := make([]byte, 2048)
-	for limit := time.Now().Add(time.Minute); time.Now().Before(limit) && ctx.Err() == nil; {
-		// It is refused while nothing listens.
-		_, _ = conn.WriteToUDPAddrPort(discover, netip.AddrPortFrom(dhcpServerAddr, 67))
-		if err := conn.SetReadDeadline(time.Now().Add(20 * time.Millisecond)); err != nil {
-			return err
-		}
-		if n, err := conn.Read(buf); err == nil && n > 8 && string(buf[4:8]) == "ping" {
-			return nil
-		}
-	}
-	return errors.Join(ctx.Err(), errors.New("the server answered nothing within a minute"))
+	defer relay.Close()
+	client := relay.Client(bootclient.Message{MAC: dhcp.MAC{2, 0xff, 0xff, 0xff, 0xff, 0xff}, Relay: clientAddr}, 3000, bootclient.Every(20*time.Millisecond))
+	_, err = client.Offer(ctx)
+	return err
 }

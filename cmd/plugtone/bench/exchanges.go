@@ -12,6 +12,10 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"plugtone/cmd/plugtone/simulate/bootclient"
+	"plugtone/dhcp"
+	"plugtone/dhcp/netif"
 )
 
 // traffic is a load of DHCP clients that begins so many exchanges a second, however the server keeps up.
@@ -34,15 +38,16 @@ type exchanged struct {
 }
 
 // serverMAC is the hardware address of the measured server.
-var serverMAC = [6]byte{2, 0, 0, 0, 0, 1}
+var serverMAC = dhcp.MAC{2, 0, 0, 0, 0, 1}
 
 // exchanges are the clients of one traffic. Client n has the transaction n + 1.
 type exchanges struct {
 	traffic
-	link  *wire // of the clients on the link
-	relay int   // UDP socket of the relay
-	due   []int64
-	step  []byte // what a client has sent last: discover, request or nothing
+	link   *netif.PacketSocket // of the clients on the link
+	linkFD int                 // its descriptor, read with waiting: the generator is to cost little
+	relay  int                 // UDP socket of the relay
+	due    []int64
+	step   []byte // what a client has sent last: discover, request or nothing
 
 	mu  sync.Mutex
 	out exchanged
@@ -57,7 +62,7 @@ func exchange(spec string) error {
 	if err := x.open(); err != nil {
 		return err
 	}
-	for _, fd := range []int{x.relay, x.link.fd} {
+	for _, fd := range []int{x.relay, x.linkFD} {
 		go x.receive(fd)
 	}
 	late := x.begin()
@@ -73,15 +78,16 @@ func exchange(spec string) error {
 func (x *exchanges) open() (err error) {
 	total := int(x.Period.Seconds() * float64(x.Rate))
 	x.due, x.step = make([]int64, total), make([]byte, total)
-	if x.link, err = openWire("eth0", 0); err != nil {
+	if x.link, err = bootclient.OpenLink("eth0"); err != nil {
 		return err
 	}
+	x.linkFD = int(x.link.Fd())
 	if x.relay, err = unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0); err != nil {
 		return err
 	}
-	return errors.Join(unix.SetsockoptInt(x.relay, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 16<<20),
-		unix.SetsockoptInt(x.relay, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1), unix.SetsockoptInt(x.link.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1),
-		unix.Bind(x.relay, &unix.SockaddrInet4{Port: serverPort, Addr: clientAddr.As4()}))
+	return errors.Join(unix.SetNonblock(x.linkFD, false), unix.SetsockoptInt(x.relay, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 16<<20),
+		unix.SetsockoptInt(x.relay, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1), unix.SetsockoptInt(x.linkFD, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1),
+		unix.Bind(x.relay, &unix.SockaddrInet4{Port: bootclient.ServerPort, Addr: clientAddr.As4()}))
 }
 
 // kind returns what client n does.
@@ -108,54 +114,34 @@ func (x *exchanges) begin() (late []time.Duration) {
 		}
 		late = append(late, time.Duration(time.Now().UnixNano()-due))
 		if x.kind(n) == "renew" {
-			x.step[n] = request
-			x.send(n, request, held, [4]byte{})
+			x.step[n] = bootclient.Request
+			x.send(n, bootclient.Request, held, netip.Addr{})
 			held = nextHeld(held)
 		} else {
-			x.step[n] = discover
-			x.send(n, discover, netip.Addr{}, [4]byte{})
+			x.step[n] = bootclient.Discover
+			x.send(n, bootclient.Discover, netip.Addr{}, netip.Addr{})
 		}
 	}
 	return late
 }
 
 // send sends a message of client n: addr is what it renews or accepts, server who offered that.
-func (x *exchanges) send(n int, kind byte, addr netip.Addr, server [4]byte) {
-	var buf [400]byte
-	p := append(buf[:0], 1, 1, 6, 0)
-	p = append(binary.BigEndian.AppendUint32(p, uint32(n+1)), make([]byte, 228)...)
-	mac := [6]byte{0, 0x0c, 1, byte(n >> 16), byte(n >> 8), byte(n)}
-	how, from := x.kind(n), [4]byte{}
-	switch how {
-	case "renew":
-		from = addr.As4()
-		mac = heldMAC(addr)
-		copy(p[12:], from[:]) // ciaddr
-	case "relay":
-		from = clientAddr.As4()
-		p[3] = 1
-		copy(p[24:], from[:]) // giaddr
+func (x *exchanges) send(n int, kind byte, addr, server netip.Addr) {
+	m := bootclient.Message{Type: kind, XID: uint32(n + 1), MAC: dhcp.MAC{0, 0x0c, 1, byte(n >> 16), byte(n >> 8), byte(n)}, Class: x.Class, Params: []uint8{1, 3, 6, 15, 42, 66}}
+	if server.IsValid() {
+		m.Requested, m.Server = addr, server
 	}
-	copy(p[28:], mac[:])
-	p = append(p, 0x63, 0x82, 0x53, 0x63, 53, 1, kind, 55, 6, 1, 3, 6, 15, 42, 66)
-	if x.Class != "" {
-		p = append(append(p, 60, byte(len(x.Class))), x.Class...)
-	}
-	if server != [4]byte{} {
-		requested := addr.As4()
-		p = append(append(p, 50, 4), requested[:]...)
-		p = append(append(p, 54, 4), server[:]...)
-	}
-	p = append(p, 255)
-	p = append(p, make([]byte, max(0, 300-len(p)))...)
 	var err error
-	switch how {
+	switch x.kind(n) {
 	case "relay":
-		err = unix.Sendto(x.relay, p, 0, &unix.SockaddrInet4{Port: serverPort, Addr: dhcpServerAddr.As4()})
+		m.Relay = clientAddr
+		var b [400]byte
+		err = unix.Sendto(x.relay, m.Append(b[:0]), 0, &unix.SockaddrInet4{Port: bootclient.ServerPort, Addr: serverAddr.As4()})
 	case "renew":
-		err = x.link.sendFrame(mac, serverMAC, from, dhcpServerAddr.As4(), p)
+		m.Addr, m.MAC = addr, heldMAC(addr)
+		err = bootclient.SendOnLink(x.link, &m, addr, netif.Endpoint{MAC: serverMAC, Addr: serverAddr})
 	default:
-		err = x.link.sendFrame(mac, broadcastMAC, from, [4]byte{255, 255, 255, 255}, p)
+		err = bootclient.SendOnLink(x.link, &m, netip.IPv4Unspecified(), netif.Endpoint{MAC: netif.BroadcastMAC, Addr: netif.BroadcastAddr})
 	}
 	if err != nil {
 		x.unexpected()
@@ -180,10 +166,10 @@ func (x *exchanges) receive(fd int) {
 			return // the run shows losses
 		}
 		p := buf[:n]
-		if fd == x.link.fd {
+		if fd == x.linkFD {
 			p = p[min(14+20+8, n):]
 		}
-		if h, ok := readReply(p); ok {
+		if h, ok := bootclient.ParseReply(p); ok {
 			x.reply(h, stamp(control[:used]))
 		}
 	}
@@ -199,20 +185,20 @@ func stamp(control []byte) int64 {
 }
 
 // reply takes one reply, and sends what follows on an OFFER.
-func (x *exchanges) reply(h received, at int64) {
-	n := int(h.xid) - 1
+func (x *exchanges) reply(h bootclient.Reply, at int64) {
+	n := int(h.XID) - 1
 	if n < 0 || n >= len(x.due) {
 		return
 	}
 	switch step, took := x.step[n], time.Duration(at-x.due[n]); {
-	case h.kind == offer && step == discover:
+	case h.Type == bootclient.Offer && step == bootclient.Discover:
 		x.mu.Lock()
 		x.out.offers = append(x.out.offers, took)
 		x.mu.Unlock()
-		x.step[n], x.due[n] = request, time.Now().UnixNano()
-		x.send(n, request, h.addr, h.server)
-	case h.kind == ack && step == request:
-		x.step[n] = ack
+		x.step[n], x.due[n] = bootclient.Request, time.Now().UnixNano()
+		x.send(n, bootclient.Request, h.Addr, h.Server)
+	case h.Type == bootclient.Ack && step == bootclient.Request:
+		x.step[n] = bootclient.Ack
 		x.mu.Lock()
 		x.out.acks = append(x.out.acks, took)
 		x.out.Done++

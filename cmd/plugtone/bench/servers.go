@@ -1,13 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
-	"net/http"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -19,6 +17,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"plugtone/cmd/plugtone/simulate/bootclient"
 	"plugtone/dhcp"
 	"plugtone/dhcp/netlab"
 	"plugtone/provision/fleet"
@@ -29,8 +28,7 @@ import (
 
 // phones send requests; there may be more devices on record. When all boot at once there are more of them too.
 const (
-	phones      = 100
-	stormPhones = 1000
+	phones = 100
 )
 
 // bigFile has the size of firmware, and a name that no pack has: firmware is only for devices that name it.
@@ -46,7 +44,7 @@ var (
 	network    = netip.MustParsePrefix("10.0.0.0/8")
 )
 
-// server is one running program and the namespace of its clients.
+// server is one program that is measured and the namespace of its clients.
 type server struct {
 	ctx     context.Context
 	name    string
@@ -58,41 +56,42 @@ type server struct {
 	again   []string // how it was started
 }
 
-// newServer makes two namespaces with a cable between them. All phones live in one of them.
-func newServer(ctx context.Context, o options, name string, phones int) (*server, error) {
-	lab, err := netlab.New()
-	if err != nil {
-		return nil, err
+// newServer makes two namespaces with a cable between them: of the program, which has serverAddr, and of all its clients.
+func newServer(ctx context.Context, dir, name string, impairment *netlab.Impairment, clients ...netip.Addr) (s *server, err error) {
+	s = &server{ctx: ctx, name: name}
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	if s.lab, err = netlab.New(); err != nil {
+		return s, err
 	}
-	s := &server{ctx: ctx, name: name, lab: lab}
-	if s.dir, err = os.MkdirTemp(o.dir, name+"-"); err == nil {
+	if s.dir, err = os.MkdirTemp(dir, name+"-"); err == nil {
 		err = os.Chmod(s.dir, 0o755)
 	}
 	if err == nil {
-		s.host, err = lab.Namespace("server")
+		s.host, err = s.lab.Namespace("server")
 	}
 	if err == nil {
-		s.clients, err = lab.Namespace("phones")
+		s.clients, err = s.lab.Namespace("clients")
 	}
 	if err != nil {
 		return s, err
 	}
 	var addrs []netip.Prefix
-	for n := range phones {
-		addrs = append(addrs, netip.PrefixFrom(phoneAddr(n), network.Bits()))
+	for _, a := range clients {
+		addrs = append(addrs, netip.PrefixFrom(a, network.Bits()))
 	}
-	ours := netlab.Port{Namespace: s.host, Name: "eth0", Addrs: []netip.Prefix{netip.PrefixFrom(serverAddr, network.Bits())}}
+	ours := netlab.Port{Namespace: s.host, Name: "eth0", MAC: serverMAC.String(), Addrs: []netip.Prefix{netip.PrefixFrom(serverAddr, network.Bits())}}
 	theirs := netlab.Port{Namespace: s.clients, Name: "eth0", Addrs: addrs}
-	if o.impairment != nil {
-		return s, lab.LossyLink(ours, theirs, *o.impairment)
+	if impairment != nil {
+		return s, s.lab.LossyLink(ours, theirs, *impairment)
 	}
-	return s, lab.Link(ours, theirs)
+	return s, s.lab.Link(ours, theirs)
 }
 
 func (s *server) close() {
-	if s == nil {
-		return
-	}
 	if s.cmd != nil && s.cmd.Process != nil {
 		// Stop it in order: nginx's workers would outlive a master that was killed.
 		_ = s.cmd.Process.Signal(syscall.SIGTERM)
@@ -100,68 +99,78 @@ func (s *server) close() {
 		_ = s.cmd.Wait()
 		kill.Stop()
 	}
-	_ = s.lab.Close()
+	if s.lab != nil {
+		_ = s.lab.Close()
+	}
+	_ = os.RemoveAll(s.dir)
 }
 
-// launch starts a program and waits until phone 0 gets its file.
-func (s *server) launch(kind string, args ...string) error {
+// launch starts the program and waits until it answers.
+func (s *server) launch(env, args []string, answers func() error) error {
 	log, err := os.Create(filepath.Join(s.dir, "log"))
 	if err != nil {
 		return err
 	}
 	defer log.Close()
 	s.cmd = s.host.Command(s.ctx, args[0], args[1:]...)
-	s.cmd.Stdout, s.cmd.Stderr = log, log
+	s.cmd.Env, s.cmd.Stdout, s.cmd.Stderr = append(os.Environ(), env...), log, log
 	if err := s.cmd.Start(); err != nil {
 		return err
 	}
+	if err := answers(); err != nil {
+		output, _ := os.ReadFile(log.Name())
+		return fmt.Errorf("%s: %w\n%s", s.name, err, output)
+	}
+	return nil
+}
+
+// launchFiles starts a file server and waits until phone 0 gets its file.
+func (s *server) launchFiles(kind string, args ...string) error {
+	return s.launch(nil, args, func() error {
+		return s.poll(100*time.Millisecond, func() error {
+			_, err := s.fetch(kind, 0)
+			return err
+		})
+	})
+}
+
+// poll calls f until it succeeds, up to 300 times.
+func (s *server) poll(every time.Duration, f func() error) (err error) {
 	for range 300 {
-		if _, err = s.fetch(kind, 0); err == nil {
+		if err = f(); err == nil {
 			return nil
 		}
 		select {
 		case <-s.ctx.Done():
 			return s.ctx.Err()
-		case <-time.After(100 * time.Millisecond):
+		case <-time.After(every):
 		}
 	}
-	output, _ := os.ReadFile(log.Name())
-	return fmt.Errorf("%s does not answer: %w\n%s", s.name, err, output)
+	return fmt.Errorf("it does not answer: %w", err)
 }
 
 // fetch gets a phone's own file, as that phone.
 func (s *server) fetch(kind string, n int) (body []byte, err error) {
-	if kind == "tftp" {
-		err = s.clients.Do(func() error {
-			l := load{Server: serverAddr.String()}
-			_, err := l.tftp(phoneAddr(n))(phoneFile(n))
+	var got bytes.Buffer
+	err = s.clients.Do(func() error {
+		if kind == "tftp" {
+			_, err := (&load{Server: serverAddr.String()}).getter(phoneAddr(n))(phoneFile(n))
 			return err
-		})
-		return nil, err
-	}
-	c := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, addr string) (conn net.Conn, err error) {
-		err = s.clients.Do(func() error {
-			conn, err = (&net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(phoneAddr(n), 0))}).DialContext(ctx, network, addr)
-			return err
-		})
-		return conn, err
-	}}}
-	resp, err := c.Get("http://" + serverAddr.String() + "/" + phoneFile(n))
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return nil, errors.New(resp.Status)
-	}
-	return io.ReadAll(resp.Body)
+		}
+		c := bootclient.HTTP{From: phoneAddr(n), Server: serverAddr, Timeout: 5 * time.Second}
+		status, _, err := c.Do("GET", phoneFile(n), "", &got)
+		if err == nil && status != 200 {
+			err = fmt.Errorf("HTTP status %d", status)
+		}
+		return err
+	})
+	return got.Bytes(), err
 }
 
 // start starts plugtone as it is installed: log, timelines, metrics and all.
 func start(ctx context.Context, o options, name string, phones, devices int) (*server, error) {
-	s, err := newServer(ctx, o, name, phones)
+	s, err := newServer(ctx, o.dir, name, o.impairment, phoneAddrs(phones)...)
 	if err != nil {
-		s.close()
 		return nil, err
 	}
 	data := filepath.Join(s.dir, "data")
@@ -181,13 +190,21 @@ admin: {listen: ["unix:%s/admin.sock"]}
 	err = os.WriteFile(config, []byte(text), 0o644)
 	if err == nil {
 		s.again = append(append([]string{"env"}, unitEnvironment...), o.program, "serve", "--config", config)
-		err = s.launch("http", s.again...)
+		err = s.launchFiles("http", s.again...)
 	}
 	if err != nil {
 		s.close()
 		return nil, err
 	}
 	return s, nil
+}
+
+// phoneAddrs are those of the first n phones.
+func phoneAddrs(n int) (all []netip.Addr) {
+	for i := range n {
+		all = append(all, phoneAddr(i))
+	}
+	return all
 }
 
 // seed writes what an operator would have entered and what DHCP would have leased.
@@ -252,9 +269,8 @@ func big() []byte {
 
 // startBeside starts the other program with the very bytes that ours gives.
 func startBeside(ctx context.Context, o options, name string, ours *server) (*server, error) {
-	s, err := newServer(ctx, o, name, phones)
+	s, err := newServer(ctx, o.dir, name, o.impairment, phoneAddrs(phones)...)
 	if err != nil {
-		s.close()
 		return nil, err
 	}
 	files := filepath.Join(s.dir, "files")
@@ -273,9 +289,9 @@ func startBeside(ctx context.Context, o options, name string, ours *server) (*se
 	}
 	switch name {
 	case "dnsmasq":
-		err = s.launch("tftp", "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--enable-tftp", "--tftp-root="+files, "--tftp-max=1000", "--user=root", "--log-facility=-", "--quiet-tftp")
+		err = s.launchFiles("tftp", "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--enable-tftp", "--tftp-root="+files, "--tftp-max=1000", "--user=root", "--log-facility=-", "--quiet-tftp")
 	case "atftpd":
-		err = s.launch("tftp", "atftpd", "--daemon", "--no-fork", "--user=root", "--group=root", "--maxthread=1000", "--logfile="+filepath.Join(s.dir, "atftpd.log"), files)
+		err = s.launchFiles("tftp", "atftpd", "--daemon", "--no-fork", "--user=root", "--group=root", "--maxthread=1000", "--logfile="+filepath.Join(s.dir, "atftpd.log"), files)
 	case "nginx":
 		conf := filepath.Join(s.dir, "nginx.conf")
 		text := fmt.Sprintf(`daemon off; user root; worker_processes auto; pid %[1]s/nginx.pid; error_log %[1]s/error.log;
@@ -283,7 +299,7 @@ events { worker_connections 2048; }
 http { access_log %[1]s/access.log; sendfile on; tcp_nopush on; keepalive_requests 1000000000; default_type text/plain; server { listen 80; root %[2]s; } }
 `, s.dir, files)
 		if err = os.WriteFile(conf, []byte(text), 0o644); err == nil {
-			err = s.launch("http", "nginx", "-c", conf, "-p", s.dir)
+			err = s.launchFiles("http", "nginx", "-c", conf, "-p", s.dir)
 		}
 	default:
 		err = fmt.Errorf("no program %q to compare with", name)

@@ -109,25 +109,18 @@ func (s *server) restart() error {
 	if err := s.cmd.Wait(); err != nil {
 		return fmt.Errorf("%s stopped: %w", s.name, err)
 	}
-	if err := s.launch("http", s.again...); err != nil {
+	if err := s.launchFiles("http", s.again...); err != nil {
 		return err
 	}
 	return s.ready()
 }
 
 // ready waits until the server reports that all of it is up: files are there before DHCP is.
-func (s *server) ready() (err error) {
-	for range 300 {
-		if _, err = s.get("/readyz"); err == nil {
-			return nil
-		}
-		select {
-		case <-s.ctx.Done():
-			return s.ctx.Err()
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
-	return err
+func (s *server) ready() error {
+	return s.poll(20*time.Millisecond, func() error {
+		_, err := s.get("/readyz")
+		return err
+	})
 }
 
 // losses counts what had to be sent once more or was thrown away where the server is.

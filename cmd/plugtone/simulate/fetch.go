@@ -1,7 +1,6 @@
 package simulate
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,12 +8,10 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 	"time"
 
-	"github.com/pin/tftp/v3"
-
+	"plugtone/cmd/plugtone/simulate/bootclient"
 	"plugtone/dhcp/netlab"
 )
 
@@ -45,16 +42,13 @@ func newFetcher(host Host, base *url.URL, userAgent string) *fetcher {
 
 func (f *fetcher) close() { f.web.CloseIdleConnections() }
 
-// refusedOverTFTP matches the client library's text of an ERROR packet: file not found, access violation (RFC 1350, appendix I).
-var refusedOverTFTP = regexp.MustCompile(`^code: [12],`)
-
 // get returns the size of a file.
 func (f *fetcher) get(ctx context.Context, name string) (int, error) {
 	switch f.base.Scheme {
 	case "http":
 		return f.overHTTP(ctx, name)
 	case "tftp":
-		return f.overTFTP(name)
+		return f.overTFTP(ctx, name)
 	}
 	return 0, fmt.Errorf("server URL %s: scheme %q can't be played", f.base, f.base.Scheme)
 }
@@ -93,32 +87,27 @@ func (f *fetcher) once(ctx context.Context, name string) (size, status int, err 
 	return int(n), resp.StatusCode, err
 }
 
-func (f *fetcher) overTFTP(name string) (int, error) {
-	var got bytes.Buffer
-	// The client opens its sockets on this goroutine, so they are in the phone's namespace.
-	err := f.host.Namespace.Do(func() error {
-		port := f.base.Port()
-		if port == "" {
-			port = "69"
-		}
-		client, err := tftp.NewClient(net.JoinHostPort(f.base.Hostname(), port))
+func (f *fetcher) overTFTP(ctx context.Context, name string) (size int, err error) {
+	port := f.base.Port()
+	if port == "" {
+		port = "69"
+	}
+	// The client opens its socket on this goroutine, so it is in the phone's namespace.
+	err = f.host.Namespace.Do(func() error {
+		server, err := net.ResolveUDPAddr("udp4", net.JoinHostPort(f.base.Hostname(), port))
 		if err != nil {
 			return err
 		}
-		client.SetTimeout(2 * time.Second)
-		client.SetRetries(3)
-		client.SetBlockSize(1428)
-		transfer, err := client.Receive(strings.TrimPrefix(f.base.Path, "/")+name, "octet")
-		if err != nil && refusedOverTFTP.MatchString(err.Error()) {
-			return fmt.Errorf("%w: %w", err, ErrRefused)
-		}
-		if err != nil {
-			return err
-		}
-		_, err = transfer.WriteTo(&got)
+		c := bootclient.TFTP{Server: server.AddrPort(), Blksize: 1428}
+		n, err := c.Fetch(ctx, strings.TrimPrefix(f.base.Path, "/")+name)
+		size = int(n)
 		return err
 	})
-	return got.Len(), err
+	var refusal *bootclient.TFTPError
+	if errors.As(err, &refusal) && (refusal.Code == 1 || refusal.Code == 2) { // file not found, access violation (RFC 1350, appendix I)
+		return size, fmt.Errorf("%w: %w", err, ErrRefused)
+	}
+	return size, err
 }
 
 // Fetch requests one file from a namespace and returns its size in bytes.

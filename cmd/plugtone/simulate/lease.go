@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
-	"github.com/insomniacslk/dhcp/dhcpv4/nclient4"
 
+	"plugtone/cmd/plugtone/simulate/bootclient"
 	"plugtone/provision/pack"
 )
 
@@ -33,44 +33,31 @@ type leased struct {
 
 // obtain gets a lease by DISCOVER and REQUEST from the host's interface.
 func obtain(ctx context.Context, host Host, spec Spec, manner pack.Boot) (leased, error) {
-	mac, patience := spec.MAC, cmp.Or(spec.Patience, dhcpPatience)
+	patience := cmp.Or(spec.Patience, dhcpPatience)
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	var client *nclient4.Client
+	var port *bootclient.Port
 	err := host.Namespace.Do(func() (err error) {
-		client, err = nclient4.New(host.Interface, nclient4.WithHWAddr(mac[:]), nclient4.WithTimeout(dhcpTimeout), nclient4.WithRetry(dhcpTries))
+		port, err = bootclient.OnLink(host.Interface)
 		return err
 	})
 	if err != nil {
 		return leased{}, fmt.Errorf("open %s for DHCP: %w", host.Interface, err)
 	}
-	defer client.Close()
-	got, err := client.Request(ctx, modifiers(manner)...)
+	defer port.Close()
+	client := port.Client(bootclient.Message{MAC: spec.MAC, Class: manner.Option60, Hostname: manner.Hostname, Params: manner.Params}, dhcpTries, bootclient.Doubled(dhcpTimeout))
+	got, err := client.Lease(ctx)
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) && err != nil {
 		return leased{}, fmt.Errorf("no lease within %s", patience)
 	}
 	if err != nil {
 		return leased{}, fmt.Errorf("no lease: %w", err)
 	}
-	return readLease(got.ACK)
-}
-
-func modifiers(m pack.Boot) []dhcpv4.Modifier {
-	mods := []dhcpv4.Modifier{func(d *dhcpv4.DHCPv4) {
-		// The client library's own list would hide what this vendor requests.
-		codes := make(dhcpv4.OptionCodeList, len(m.Params))
-		for i, c := range m.Params {
-			codes[i] = dhcpv4.GenericOptionCode(c)
-		}
-		d.UpdateOption(dhcpv4.OptParameterRequestList(codes...))
-	}}
-	if m.Option60 != "" {
-		mods = append(mods, dhcpv4.WithOption(dhcpv4.OptClassIdentifier(m.Option60)))
+	ack, err := dhcpv4.FromBytes(got.Packet)
+	if err != nil {
+		return leased{}, fmt.Errorf("no lease: %w", err)
 	}
-	if m.Hostname != "" {
-		mods = append(mods, dhcpv4.WithOption(dhcpv4.OptHostName(m.Hostname)))
-	}
-	return mods
+	return readLease(ack)
 }
 
 func readLease(ack *dhcpv4.DHCPv4) (leased, error) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"net/netip"
 	"net/url"
 	"slices"
 	"sync"
@@ -14,8 +15,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/insomniacslk/dhcp/dhcpv4"
-
+	"plugtone/cmd/plugtone/simulate/bootclient"
 	"plugtone/dhcp"
 	"plugtone/dhcp/netlab"
 )
@@ -117,18 +117,12 @@ const (
 
 // release sends a RELEASE, which has no answer (RFC 2131, 4.4.6).
 func (h Host) release(mac dhcp.MAC, l leased) error {
-	m, err := dhcpv4.New(dhcpv4.WithMessageType(dhcpv4.MessageTypeRelease), dhcpv4.WithHwAddr(mac[:]), dhcpv4.WithClientIP(l.ack.YourIPAddr),
-		dhcpv4.WithOption(dhcpv4.OptServerIdentifier(l.ack.ServerIdentifier())))
-	if err != nil {
-		return err
-	}
 	return h.Namespace.Do(func() error {
-		conn, err := net.DialUDP("udp4", &net.UDPAddr{IP: l.ack.YourIPAddr, Port: dhcpv4.ClientPort}, &net.UDPAddr{IP: l.ack.ServerIdentifier(), Port: dhcpv4.ServerPort})
+		port, err := bootclient.OverUDP(netip.AddrPortFrom(l.addr.Addr(), bootclient.ClientPort), l.server)
 		if err != nil {
 			return err
 		}
-		_, err = conn.Write(m.ToBytes())
-		return errors.Join(err, conn.Close())
+		return errors.Join(port.Send(bootclient.Message{Type: bootclient.Release, MAC: mac, Addr: l.addr.Addr(), Server: l.server}), port.Close())
 	})
 }
 
