@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"plugtone/provision/provisiontest"
 )
 
 // devicesByState returns plugtone_devices as a scrape has it once the states are computed, which a query does before its answer.
@@ -31,9 +33,12 @@ func TestDevicesByStateMove(t *testing.T) {
 	r := start(t, strings.Replace(testConfig, "{mode: off}", "{mode: off, subnets: [{subnet: 10.20.0.0/22, pools: [10.20.1.0-10.20.1.9]}]}", 1))
 	want := func(after, states string) {
 		t.Helper()
-		if got := r.devicesByState(); got != states {
-			t.Errorf("after %s: %s, want %s", after, got, states)
-		}
+		defer func() {
+			if t.Failed() {
+				t.Logf("after %s: %s, want %s", after, r.devicesByState(), states)
+			}
+		}()
+		provisiontest.WaitFor(t, func() bool { return r.devicesByState() == states }) // a fetch is recorded after its answer
 	}
 	state := func(name string) string { return `state="` + name + `",vendor="yealink"} 1` }
 	fetch := func() {
