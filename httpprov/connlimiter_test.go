@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"plugtone/dhcp/netlab"
 	"plugtone/provision"
 )
 
@@ -65,7 +66,7 @@ func curl(t *testing.T, s *running, from string) bool {
 
 // Addresses that open connections continuously, or many addresses of one network, do not lock out other clients.
 func TestAtTheLimitTheAddressWithMostConnectionsLosesOne(t *testing.T) {
-	needCurl(t)
+	netlab.RequirePrograms(t, "curl")
 	for name, tt := range map[string]struct {
 		attackers []string
 		each      int
@@ -97,7 +98,7 @@ func TestAtTheLimitTheAddressWithMostConnectionsLosesOne(t *testing.T) {
 
 // A phone with a lease is served although as many addresses as there are connections hold one each, in its own network.
 func TestPhonesWithLeaseHaveConnectionsOfTheirOwn(t *testing.T) {
-	needCurl(t)
+	netlab.RequirePrograms(t, "curl")
 	phone := netip.MustParseAddr("127.1.1.250")
 	s := start(t, Config{MaxConns: 64, MinIdle: time.Hour, Leased: func(a netip.Addr) bool { return a == phone }}, &answers{F: served})
 	stop := make(chan struct{})

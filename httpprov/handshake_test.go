@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"plugtone/dhcp/netlab"
 	"strings"
 	"testing"
 	"time"
@@ -13,13 +14,7 @@ import (
 
 // Why a handshake fails is reported, with a real client (OpenSSL) that gives up for each reason, and with clients that speak no TLS.
 func TestFailedHandshakesAreReportedWithTheirReason(t *testing.T) {
-	openssl, err := exec.LookPath("openssl")
-	if err != nil {
-		if os.Getenv("PLUGTONE_REQUIRE_E2E") == "1" {
-			t.Fatal(err)
-		}
-		t.Skipf("SKIPPED: %v", err)
-	}
+	netlab.RequirePrograms(t, "openssl")
 	root := (*authority)(nil).certify(t, cn("authority"), isCA)
 	leaf := root.certify(t, cn("server"), nil)
 	ca := filepath.Join(t.TempDir(), "ca.pem")
@@ -34,7 +29,7 @@ func TestFailedHandshakesAreReportedWithTheirReason(t *testing.T) {
 		HeaderTime: 300 * time.Millisecond,
 		Handshake:  func(h Handshake) { failed <- h },
 	}, &answers{})
-	client := func(args ...string) func() { return runOpenSSL(openssl, s.addr, args) }
+	client := func(args ...string) func() { return runOpenSSL(s.addr, args) }
 	send := func(text string, wait bool) func() { return sendRaw(t, s.addr, text, wait) }
 	for _, tt := range []struct {
 		name string
@@ -72,9 +67,9 @@ func TestFailedHandshakesAreReportedWithTheirReason(t *testing.T) {
 }
 
 // runOpenSSL returns a function that connects with s_client, which may fail.
-func runOpenSSL(openssl, addr string, args []string) func() {
+func runOpenSSL(addr string, args []string) func() {
 	return func() {
-		cmd := exec.Command(openssl, append([]string{"s_client", "-connect", addr, "-verify_return_error"}, args...)...)
+		cmd := exec.Command("openssl", append([]string{"s_client", "-connect", addr, "-verify_return_error"}, args...)...)
 		cmd.Stdin = strings.NewReader("")
 		_ = cmd.Run()
 	}

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"plugtone/dhcp/netlab"
 	"plugtone/provision"
 	"plugtone/provision/provisiontest"
 )
@@ -227,20 +228,9 @@ func TestObserverMayPanic(t *testing.T) {
 	}
 }
 
-// needCurl skips a test without curl, or fails it where nothing may be skipped.
-func needCurl(t *testing.T) {
-	t.Helper()
-	if _, err := exec.LookPath("curl"); err != nil {
-		if os.Getenv("PLUGTONE_REQUIRE_E2E") == "1" {
-			t.Fatal("curl is missing: apt-get install curl")
-		}
-		t.Skip("SKIPPED: curl is missing: apt-get install curl")
-	}
-}
-
 // curl as the phone.
 func TestCurlFetchesFiles(t *testing.T) {
-	needCurl(t)
+	netlab.RequirePrograms(t, "curl")
 	s := start(t, Config{}, &answers{F: func(r provision.Request) provision.Answer {
 		if strings.Contains(r.Name, "secret") {
 			return provision.Answer{Outcome: provision.Refused, Status: 404}

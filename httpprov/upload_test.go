@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"plugtone/dhcp"
+	"plugtone/dhcp/netlab"
 	"plugtone/provision"
 	"plugtone/provision/provisiontest"
 )
@@ -145,7 +146,7 @@ func TestUploadsThatAreNotAcceptedGetTheirStatus(t *testing.T) {
 }
 
 func TestCurlUploadsAreStored(t *testing.T) {
-	needCurl(t)
+	netlab.RequirePrograms(t, "curl")
 	a, dir := uploadStore(t, 1<<20)
 	s := start(t, Config{}, a)
 	file := filepath.Join(t.TempDir(), "f")

@@ -1,12 +1,14 @@
 package packaging
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"plugtone/dhcp/netlab"
 	"strconv"
 	"strings"
 	"syscall"
@@ -75,7 +77,7 @@ func TestInstallPutsEverythingInItsPlace(t *testing.T) {
 func TestTmpfilesHandsOverTheDataDirectory(t *testing.T) {
 	tmpfiles := program(t, "systemd-tmpfiles", "systemd")
 	if me, err := user.Current(); err != nil || me.Uid != "0" {
-		t.Skip("SKIPPED: only root can give files away")
+		netlab.Missing(t, errors.New("only root can give files away"))
 	}
 	const uid, gid = 4711, 4712
 	root := t.TempDir()
@@ -124,7 +126,7 @@ func TestTmpfilesHandsOverTheDataDirectory(t *testing.T) {
 // interfaces, and names the program that has a port that it needs.
 func TestDaemonRunsWithTheUnitsProc(t *testing.T) {
 	if me, err := user.Current(); err != nil || me.Uid != "0" {
-		t.Skip("SKIPPED: only root can mount /proc")
+		netlab.Missing(t, errors.New("only root can mount /proc"))
 	}
 	unshare := program(t, "unshare", "util-linux")
 	taken, err := net.Listen("tcp4", "127.0.0.1:0")

@@ -17,6 +17,7 @@ import (
 
 	"plugtone/daemon/config"
 	"plugtone/dhcp"
+	"plugtone/dhcp/netlab"
 	"plugtone/provision/fleet"
 )
 
@@ -136,10 +137,7 @@ func program(t *testing.T, name, debian string) string {
 	if err == nil {
 		return path
 	}
-	if os.Getenv("PLUGTONE_REQUIRE_E2E") == "1" {
-		t.Fatalf("%s (package %s) is missing", name, debian)
-	}
-	t.Skipf("SKIPPED: %s (package %s) is missing", name, debian)
+	netlab.RequirePrograms(t, name+"="+debian)
 	return ""
 }
 

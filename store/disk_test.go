@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"plugtone/dhcp"
+	"plugtone/dhcp/netlab"
 	"plugtone/provision/fleet"
 	"plugtone/store/leases"
 	"plugtone/store/records"
@@ -77,7 +78,7 @@ func smallDisk(t *testing.T, h *fixture, size string, ballast int) (relieve func
 	t.Helper()
 	err := unix.Mount("plugtone", h.cfg.Dir, "tmpfs", 0, "size="+size)
 	if errors.Is(err, syscall.EPERM) {
-		t.Skip("SKIPPED: a tmpfs can only be mounted by root")
+		netlab.Missing(t, errors.New("a tmpfs can only be mounted by root"))
 	}
 	must(t, err)
 	t.Cleanup(func() { _ = unix.Unmount(h.cfg.Dir, unix.MNT_DETACH) })

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"plugtone/dhcp"
+	"plugtone/dhcp/netlab"
 	"plugtone/provision/fleet"
 	"plugtone/provision/setting"
 	"plugtone/store/dbfile"
@@ -77,9 +78,7 @@ func powerTime() (limit time.Duration, source uint64) {
 // samples of moments and fates until its time has ended. Most have no timelines: those may be lost, and are checked in a process of its own.
 func losePower(t *testing.T, program, dir string, check func(dir string, acked int) error) {
 	t.Helper()
-	if _, err := exec.LookPath("strace"); err != nil && os.Getenv("PLUGTONE_REQUIRE_E2E") == "" {
-		t.Skip("strace is not installed")
-	}
+	netlab.RequirePrograms(t, "strace")
 	cmd := exec.Command(os.Args[0], dir)
 	cmd.Env = append(os.Environ(), childVar+"="+program)
 	trace, err := powerloss.Record(dir, cmd)

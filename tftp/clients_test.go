@@ -9,22 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	"plugtone/dhcp/netlab"
 	"plugtone/provision"
 )
-
-// requireClient finds an installed TFTP client. Without it the test is skipped, unless PLUGTONE_REQUIRE_E2E is set.
-func requireClient(t *testing.T, name, debian string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	switch {
-	case err == nil:
-		return path
-	case os.Getenv("PLUGTONE_REQUIRE_E2E") == "1":
-		t.Fatalf("%s is missing: apt-get install %s", name, debian)
-	}
-	t.Skipf("SKIPPED: %s is missing: apt-get install %s", name, debian)
-	return ""
-}
 
 // fetch runs tftp-hpa or atftp and returns the saved file and the output.
 func fetch(t *testing.T, s *running, client, name string, opts ...string) ([]byte, string, error) {
@@ -58,7 +45,7 @@ func TestInstalledClientsFetchFiles(t *testing.T) {
 		{"atftp", "atftp", []string{"--option", "blksize 8192", "--option", "windowsize 8", "--option", "timeout 2"}, big, big},
 	} {
 		t.Run(c.client+" "+strings.Join(c.opts, " "), func(t *testing.T) {
-			requireClient(t, c.client, c.debian)
+			netlab.RequirePrograms(t, c.client+"="+c.debian)
 			a := file(string(c.body))
 			s := start(t, Config{}, a)
 			got, output, err := fetch(t, s, c.client, "001565123456.cfg", c.opts...)
@@ -75,7 +62,7 @@ func TestInstalledClientsFetchFiles(t *testing.T) {
 func TestForeignClientsRefused(t *testing.T) {
 	for client, debian := range map[string]string{"tftp": "tftp-hpa", "atftp": "atftp"} {
 		t.Run(client, func(t *testing.T) {
-			requireClient(t, client, debian)
+			netlab.RequirePrograms(t, client+"="+debian)
 			s := start(t, Config{}, outcome(provision.Refused))
 			got, output, _ := fetch(t, s, client, "001565123456.cfg")
 			if len(got) != 0 || !strings.Contains(strings.ToLower(output), "file not found") {
@@ -86,7 +73,7 @@ func TestForeignClientsRefused(t *testing.T) {
 }
 
 func TestForeignClientUploads(t *testing.T) {
-	requireClient(t, "tftp", "tftp-hpa")
+	netlab.RequirePrograms(t, "tftp=tftp-hpa")
 	s := start(t, Config{}, file("secret"))
 	from := filepath.Join(t.TempDir(), "log")
 	if err := os.WriteFile(from, []byte("log"), 0o600); err != nil {
@@ -100,7 +87,7 @@ func TestForeignClientUploads(t *testing.T) {
 
 // curl sends tsize, blksize and timeout of its own accord, in both directions.
 func TestCurlFetchesAndUploads(t *testing.T) {
-	requireClient(t, "curl", "curl")
+	netlab.RequirePrograms(t, "curl")
 	body := bytes.Repeat([]byte("0123456789abcde\n"), 640)
 	for _, size := range []string{"512", "1428", "65464"} {
 		s := start(t, Config{}, file(string(body)))

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"plugtone/dhcp"
+	"plugtone/dhcp/netlab"
 	"plugtone/provision"
 	"plugtone/provision/provisiontest"
 	"plugtone/provision/uploads"
@@ -193,7 +194,7 @@ func TestForeignClientsUpload(t *testing.T) {
 			return []string{"-p", "-l", from, "-r", "x.log", "--option", "blksize 512", "--option", "windowsize 4", "--option", "timeout 2", "127.0.0.1", port}
 		}},
 	} {
-		requireClient(t, c.client, c.debian)
+		netlab.RequirePrograms(t, c.client+"="+c.debian)
 		a, dir := uploadStore(t, 1<<20)
 		s := start(t, Config{}, a)
 		output, err := exec.CommandContext(t.Context(), c.client, c.args(fmt.Sprint(s.addr.Port()))...).CombinedOutput()

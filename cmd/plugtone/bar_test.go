@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"plugtone/dhcp/netlab"
 	"strings"
 	"testing"
 	"time"
@@ -17,7 +18,7 @@ func terminal(t *testing.T, columns int) (slave *os.File, written func() string)
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
-		t.Skipf("SKIPPED: no pseudo-terminals: %v", err)
+		netlab.Missing(t, fmt.Errorf("no pseudo-terminals: %w", err))
 	}
 	t.Cleanup(func() { master.Close() })
 	fd := int(master.Fd())

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"plugtone/daemon"
+	"plugtone/dhcp/netlab"
 )
 
 // clockVariable names a file with the seconds by which the wall clock of plugtone-stepped is set. No namespace has a wall clock of its own.
@@ -81,7 +82,7 @@ func (c *clusterLab) mount(dir string) {
 	c.check(os.MkdirAll(dir, 0o700))
 	err := unix.Mount("plugtone", dir, "tmpfs", 0, "size=64m")
 	if errors.Is(err, unix.EPERM) {
-		c.t.Skip("SKIPPED: a tmpfs can only be mounted by root")
+		netlab.Missing(c.t, errors.New("a tmpfs can only be mounted by root"))
 	}
 	c.check(err)
 	c.t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })

@@ -95,7 +95,7 @@ func (s *scriptEnv) followNotified(ctx context.Context, h *host, name, not, serv
 		part, err := in.ReadString('\n')
 		line += part
 		if err == io.EOF {
-			time.Sleep(20 * time.Millisecond)
+			time.Sleep(20 * time.Millisecond) // another program writes it
 			continue
 		}
 		addr, err := netip.ParseAddr(strings.TrimSpace(line))
@@ -110,7 +110,7 @@ func (s *scriptEnv) followNotified(ctx context.Context, h *host, name, not, serv
 				if s.fetchOnce(h, addr, server) {
 					return
 				}
-				time.Sleep(500 * time.Millisecond)
+				time.Sleep(500 * time.Millisecond) // as phones do
 			}
 		}()
 	}

@@ -227,7 +227,7 @@ func (k *soak) allLogged() error {
 		if strings.Contains(string(text), want) {
 			break
 		}
-		time.Sleep(100 * time.Millisecond)
+		time.Sleep(100 * time.Millisecond) // the daemon is another program
 	}
 	_, got, _ := strings.Cut(string(text), "plugtone_syslog_messages_total{outcome=\"stored\"} ")
 	got, _, _ = strings.Cut(got, "\n")

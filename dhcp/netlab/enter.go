@@ -101,11 +101,7 @@ func Require(t TB, programs ...string) *Lab {
 		err = checkInstalled(programs)
 	}
 	if err != nil {
-		if os.Getenv("PLUGTONE_REQUIRE_E2E") == "1" {
-			t.Fatalf("PLUGTONE_REQUIRE_E2E=1: %v", err)
-		} else {
-			t.Skipf("SKIPPED: %v", err)
-		}
+		Missing(t, err)
 		return nil
 	}
 	t.Cleanup(func() {

@@ -294,7 +294,7 @@ func TestRequireNamesWhatIsMissing(t *testing.T) {
 // TestEnterHelper is not a test of its own: TestEnterAsOrdinaryUser runs it as an ordinary user.
 func TestEnterHelper(t *testing.T) {
 	if os.Getenv("NETLAB_TEST_HELPER") == "" {
-		t.SkipNow()
+		return
 	}
 	lab, err := netlab.New()
 	must(t, err)

@@ -3,9 +3,28 @@ package netlab
 import (
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 )
+
+// Missing skips a test that lacks something of this machine. With PLUGTONE_REQUIRE_E2E=1, where nothing may be skipped, the test fails.
+func Missing(t TB, err error) {
+	t.Helper()
+	if os.Getenv("PLUGTONE_REQUIRE_E2E") == "1" {
+		t.Fatalf("PLUGTONE_REQUIRE_E2E=1: %v", err)
+	} else {
+		t.Skipf("SKIPPED: %v", err)
+	}
+}
+
+// RequirePrograms is Missing where one of the programs is not installed; each may be followed by its Debian package ("dhclient=isc-dhcp-client").
+func RequirePrograms(t TB, programs ...string) {
+	t.Helper()
+	if err := checkInstalled(programs); err != nil {
+		Missing(t, err)
+	}
+}
 
 // checkInstalled returns which of the programs are not installed, each written "program" or "program=debian-package".
 func checkInstalled(programs []string) error {

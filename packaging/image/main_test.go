@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"plugtone/dhcp/netlab"
 	"strings"
 	"syscall"
 	"testing"
@@ -56,7 +57,7 @@ func TestProgramRunsInTheImage(t *testing.T) {
 		t.Errorf("the image runs %v %v on %s", c.Entrypoint, c.Cmd, config.OS)
 	}
 	if os.Getuid() != 0 {
-		t.Skip("SKIPPED: only root can change the root folder")
+		netlab.Missing(t, errors.New("only root can change the root folder"))
 	}
 	root := filepath.Join(dir, "root")
 	unpack(t, mutate.Extract(image), root)

@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"plugtone/dhcp/netlab"
 	"plugtone/provision/notify"
 	"plugtone/provision/packdoc"
 	"plugtone/provision/setting"
@@ -71,12 +72,7 @@ var sender = notify.NewSender("1.0")
 // sipp starts a phone and returns where it listens. The test ends it.
 func sipp(t *testing.T, transport, scenario string) netip.AddrPort {
 	t.Helper()
-	if _, err := exec.LookPath("sipp"); err != nil {
-		if os.Getenv("PLUGTONE_REQUIRE_E2E") != "" {
-			t.Fatal("sipp is missing: install sip-tester")
-		}
-		t.Skip("sipp is missing")
-	}
+	netlab.RequirePrograms(t, "sipp=sip-tester")
 	dir := t.TempDir()
 	file := filepath.Join(dir, "phone.xml")
 	scenario = strings.ReplaceAll(scenario, "\n]]>", "\r\n]]>")

@@ -362,7 +362,7 @@ func TestRenderAtOnceGivesEqualBytes(t *testing.T) {
 func BenchmarkRender(b *testing.B) {
 	s, err := packcheck.Load(Config{Dirs: []string{filepath.Join("..", "vendors", "yealink")}})
 	if err != nil {
-		b.Skip(err)
+		b.Fatal(err)
 	}
 	v := s.Vendors()[0]
 	p := acmePhone("T46U")

@@ -3,6 +3,7 @@ package pbx_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"plugtone/dhcp/netlab"
 	"plugtone/provision/pbx"
 	"plugtone/provision/setting"
 )
@@ -27,15 +29,6 @@ type server struct {
 	dsn      string // with %s for the database
 	password string // file with the password of the user reader
 	run      func(t *testing.T, database, sql string)
-}
-
-// missing ends the test: with PLUGTONE_REQUIRE_E2E it fails.
-func missing(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("PLUGTONE_REQUIRE_E2E") != "" {
-		t.Fatal(what)
-	}
-	t.Skip(what)
 }
 
 // folder returns a folder that a system user owns, and the credential of that user; none without root.
@@ -125,7 +118,7 @@ func postgres(t *testing.T) server {
 	t.Helper()
 	bin, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 	if len(bin) == 0 {
-		missing(t, "PostgreSQL is missing: install postgresql")
+		netlab.Missing(t, errors.New("PostgreSQL is missing: install postgresql"))
 	}
 	home := filepath.Dir(bin[len(bin)-1])
 	dir, as := folder(t, "postgres")
@@ -153,7 +146,7 @@ func mariadb(t *testing.T) server {
 	t.Helper()
 	daemon, err := exec.LookPath("/usr/sbin/mariadbd")
 	if err != nil {
-		missing(t, "MariaDB is missing: install mariadb-server")
+		netlab.Missing(t, errors.New("MariaDB is missing: install mariadb-server"))
 	}
 	dir, as := folder(t, "mysql")
 	data, port, socket := filepath.Join(dir, "data"), freePort(t), filepath.Join(dir, "socket")

@@ -158,7 +158,7 @@ func FuzzAsteriskFile(f *testing.F) {
 	f.Add("[a](!)\ntype=endpoint\n[b](a,+)\nauth = b ; x\n;-- y --;\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		if strings.Contains(text, "#") {
-			t.Skip() // includes read other files
+			return // includes read other files
 		}
 		path := filepath.Join(t.TempDir(), "pjsip.conf")
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"plugtone/dhcp/netlab"
 )
 
 const childVar = "PLUGTONE_POWERLOSS_CHILD"
@@ -63,9 +65,7 @@ func programs() map[string]func(dir string) error {
 // outcomes returns what a program may leave in the file a, before and after its acknowledgement.
 func outcomes(t *testing.T, program string) (before, after []string) {
 	t.Helper()
-	if _, err := exec.LookPath("strace"); err != nil && os.Getenv("PLUGTONE_REQUIRE_E2E") == "" {
-		t.Skip("no strace")
-	}
+	netlab.RequirePrograms(t, "strace")
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "a"), []byte("old"), 0o600); err != nil {
 		t.Fatal(err)

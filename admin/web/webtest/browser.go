@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"plugtone/dhcp/netlab"
 	"sync"
 	"testing"
 
@@ -35,10 +36,7 @@ func sharedBrowser(t testing.TB) context.Context {
 	if shared.err == nil {
 		return shared.ctx
 	}
-	if os.Getenv("PLUGTONE_REQUIRE_E2E") == "1" {
-		t.Fatalf("PLUGTONE_REQUIRE_E2E=1: %v", shared.err)
-	}
-	t.Skipf("SKIPPED: %v", shared.err)
+	netlab.Missing(t, shared.err)
 	return nil
 }
 

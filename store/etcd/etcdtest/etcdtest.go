@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"plugtone/dhcp/netlab"
 	"plugtone/store/etcd"
 )
 
@@ -34,12 +35,7 @@ type server struct {
 // Start starts a cluster of n servers and waits until it answers. Flags are added to those of each server.
 func Start(t testing.TB, n int, flags ...string) *Cluster {
 	t.Helper()
-	if _, err := exec.LookPath("etcd"); err != nil {
-		if os.Getenv("PLUGTONE_REQUIRE_E2E") != "" {
-			t.Fatal(err)
-		}
-		t.Skip("SKIPPED: etcd is not installed (Debian package etcd-server)")
-	}
+	netlab.RequirePrograms(t, "etcd=etcd-server")
 	c := &Cluster{t: t}
 	var peers, members []string
 	for i := range n {

@@ -103,7 +103,7 @@ func runs(t *testing.T, normally int) int {
 		return n
 	}
 	if testing.Short() {
-		t.Skip("takes long")
+		return 1
 	}
 	return normally
 }
