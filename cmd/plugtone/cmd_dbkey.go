@@ -1,18 +1,14 @@
 package main
 
 import (
-	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
 
-	"filippo.io/age"
 	"github.com/spf13/cobra"
 
-	"plugtone/provision/sealedfile"
 	"plugtone/provision/uploads"
 	"plugtone/provision/upstream"
 	"plugtone/store"
@@ -55,11 +51,12 @@ copies can then not be read any more. When it is interrupted, the next start of 
 func dbDecryptCommand() *cobra.Command {
 	var path, out string
 	c := &cobra.Command{
-		Use: "decrypt FILE -o FILE", Args: cobra.ExactArgs(1), Short: "Decrypt an upload, or a copy that was made before a migration",
+		Use: "decrypt FILE|FOLDER -o FILE|FOLDER", Args: cobra.ExactArgs(1), Short: "Decrypt uploads, or a copy that was made before a migration",
 		Long: `Decrypt a file of the data folder with its key: one that a phone has uploaded (uploads/), an answer of a PBX that renders files
-(upstream/), or a copy that plugtone made in backups/ before it changed a file to a newer schema. The result has secrets in
-clear text.`,
+(upstream/), or a copy that plugtone made in backups/ before it changed a file to a newer schema. Of a folder, every file
+below it is decrypted to a new folder: an older plugtone reads uploads in clear only. The result has secrets in clear text.`,
 		Example: `  plugtone db decrypt /var/lib/plugtone/uploads/001565123456/001565123456-local.cfg -o local.cfg
+  plugtone db decrypt /var/lib/plugtone/uploads -o /var/lib/plugtone/uploads.clear
   plugtone db decrypt /var/lib/plugtone/backups/plugtone.db.schema-3-20261130T090455.943Z.age -o plugtone.db`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if path == "" {
@@ -68,68 +65,33 @@ clear text.`,
 			if out == "" {
 				return usagef("-o FILE is needed")
 			}
-			if out == "-" {
-				return decryptCopy(args[0], path, c.OutOrStdout())
+			if info, err := os.Stat(args[0]); err == nil && info.IsDir() {
+				n, err := decryptFolder(args[0], path, out)
+				message(c, "%d files are in clear in %s", n, out)
+				return err
 			}
-			return dbfile.WriteDurably(out, func(w io.Writer) error { return decryptCopy(args[0], path, w) })
+			if out == "-" {
+				return decryptFile(args[0], path, false, c.OutOrStdout())
+			}
+			return dbfile.WriteDurably(out, func(w io.Writer) error { return decryptFile(args[0], path, false, w) })
 		},
 	}
-	c.Flags().StringVarP(&out, "output", "o", "", "write to `FILE`, with mode 0600; - is standard output")
+	c.Flags().StringVarP(&out, "output", "o", "", "write to `FILE`, with mode 0600, or to a new folder; - is standard output")
 	c.Flags().StringVar(&path, "key-file", "", "the key is in `FILE`; default: in the data folder")
 	return c
 }
 
-// dataFolderOf returns the data folder that a file of backups/, uploads/ or upstream/ is in.
+// dataFolderOf returns the data folder that a file of backups/, uploads/ or upstream/ is in, or that one of these folders is in.
 func dataFolderOf(name string) string {
+	if info, err := os.Stat(name); err == nil && info.IsDir() {
+		if b := filepath.Base(name); b != uploads.FolderName && b != upstream.FolderName {
+			name = filepath.Dir(name) // the folder of one phone
+		}
+		return filepath.Dir(filepath.Clean(name))
+	}
 	dir := filepath.Dir(filepath.Dir(name))
 	if b := filepath.Base(dir); b == uploads.FolderName || b == upstream.FolderName {
 		return filepath.Dir(dir)
 	}
 	return dir
-}
-
-func decryptCopy(name, keyFile string, w io.Writer) error {
-	ring, err := seal.Read(keyFile)
-	if err != nil {
-		return err
-	}
-	f, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	path, err := filepath.Abs(name)
-	if err != nil {
-		return err
-	}
-	phone := filepath.Dir(path)
-	place := sealedfile.Place(filepath.Base(filepath.Dir(phone)), filepath.Base(phone)+"/"+filepath.Base(path))
-	if sealed, err := sealedfile.NewReader(f, info.Size(), place, store.CipherOf(ring)); err != nil || sealed.Sealed() {
-		if err == nil {
-			_, err = io.Copy(w, sealed)
-		}
-		return err
-	}
-	var identities []age.Identity
-	for _, passphrase := range ring.Passphrases() {
-		id, err := age.NewScryptIdentity(passphrase)
-		if err != nil {
-			return err
-		}
-		id.SetMaxWorkFactor(1) // of copies that plugtone made
-		identities = append(identities, id)
-	}
-	r, err := age.Decrypt(f, identities...)
-	if errors.As(err, new(*age.NoIdentityMatchError)) {
-		return fmt.Errorf("%s: none of the keys in %s is its key", name, keyFile)
-	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	_, err = io.Copy(w, r)
-	return err
 }

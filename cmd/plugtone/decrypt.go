@@ -1,0 +1,106 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"filippo.io/age"
+
+	"plugtone/provision/sealedfile"
+	"plugtone/store"
+	"plugtone/store/dbfile"
+	"plugtone/store/seal"
+)
+
+// decryptFolder decrypts every file below a folder to a new one, with its time, and returns how many. It goes on after a file that can't be
+// decrypted, and fails then.
+func decryptFolder(from, keyFile, to string) (done int, err error) {
+	var failed []error
+	err = filepath.WalkDir(from, func(name string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(from, name)
+		if err != nil {
+			return err
+		}
+		target := filepath.Join(to, rel)
+		switch {
+		case e.IsDir():
+			return os.Mkdir(target, 0o700)
+		case !e.Type().IsRegular():
+			return nil
+		}
+		err = dbfile.WriteDurably(target, func(w io.Writer) error { return decryptFile(name, keyFile, true, w) })
+		if err == nil {
+			done++
+			err = copyTime(name, target)
+		}
+		if err != nil {
+			failed = append(failed, err)
+		}
+		return nil
+	})
+	return done, errors.Join(err, errors.Join(failed...))
+}
+
+// copyTime gives a file the time of another.
+func copyTime(from, to string) error {
+	info, err := os.Stat(from)
+	if err != nil {
+		return err
+	}
+	return os.Chtimes(to, info.ModTime(), info.ModTime())
+}
+
+// decryptFile writes a file of the data folder in clear. One that is in clear is an error, unless clear is true.
+func decryptFile(name, keyFile string, clear bool, w io.Writer) error {
+	ring, err := seal.Read(keyFile)
+	if err != nil {
+		return err
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	path, err := filepath.Abs(name)
+	if err != nil {
+		return err
+	}
+	phone := filepath.Dir(path)
+	place := sealedfile.Place(filepath.Base(filepath.Dir(phone)), filepath.Base(phone)+"/"+filepath.Base(path))
+	sealed, err := sealedfile.NewReader(f, info.Size(), place, store.CipherOf(ring))
+	if err != nil || sealed.Sealed() || clear && filepath.Ext(name) != ".age" {
+		if err == nil {
+			_, err = io.Copy(w, sealed)
+		}
+		return err
+	}
+	var identities []age.Identity
+	for _, passphrase := range ring.Passphrases() {
+		id, err := age.NewScryptIdentity(passphrase)
+		if err != nil {
+			return err
+		}
+		id.SetMaxWorkFactor(1) // of copies that plugtone made
+		identities = append(identities, id)
+	}
+	r, err := age.Decrypt(f, identities...)
+	if errors.As(err, new(*age.NoIdentityMatchError)) {
+		return fmt.Errorf("%s: none of the keys in %s is its key", name, keyFile)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	_, err = io.Copy(w, r)
+	return err
+}
