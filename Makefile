@@ -136,7 +136,7 @@ install:
 packages:
 	GO=$(GO) packaging/build-packages
 
-PACKAGE_TOOLS := lintian:lintian debootstrap:debootstrap rpm:rpm systemd-nspawn:systemd-container dpkg-deb:dpkg skopeo:skopeo qemu-arm-static:qemu-user-static file:file curl:curl
+PACKAGE_TOOLS := lintian:lintian debootstrap:debootstrap rpm:rpm systemd-nspawn:systemd-container dpkg-deb:dpkg skopeo:skopeo podman:podman runc:runc udhcpc:udhcpc ip:iproute2 qemu-arm-static:qemu-user-static file:file curl:curl
 
 test-packages:
 	@$(MAKE) --no-print-directory tools TEST_TOOLS='$(PACKAGE_TOOLS)'

@@ -67,7 +67,9 @@ below it is decrypted to a new folder: an older plugtone reads uploads in clear 
 			}
 			if info, err := os.Stat(args[0]); err == nil && info.IsDir() {
 				n, err := decryptFolder(args[0], path, out)
-				message(c, "%d files are in clear in %s", n, out)
+				if n > 0 {
+					message(c, "%d files are in clear in %s", n, out)
+				}
 				return err
 			}
 			if out == "-" {

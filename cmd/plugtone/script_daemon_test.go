@@ -1,15 +1,20 @@
 package main
 
 import (
+	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
 )
 
 func awaitReady(sock *net.UnixConn) error {
@@ -42,6 +47,22 @@ func (s *scriptEnv) kill9(_ *testscript.TestScript, _ bool, _ []string) error {
 	return nil
 }
 
+// killWith SIGNAL ends the daemon by a signal after which the kernel may write a core; its limit on cores is that of the shell.
+func (s *scriptEnv) killWith(_ *testscript.TestScript, _ bool, args []string) error {
+	sig := unix.SignalNum("SIG" + args[0])
+	if sig == 0 {
+		return fmt.Errorf("no signal %q", args[0])
+	}
+	if err := unix.Prlimit(s.daemon.Process.Pid, unix.RLIMIT_CORE, &unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY}, nil); err != nil {
+		return err
+	}
+	var exit *exec.ExitError
+	if err := s.halt(sig); !errors.As(err, &exit) {
+		return fmt.Errorf("killed daemon ended with %v", err)
+	}
+	return nil
+}
+
 func (s *scriptEnv) halt(sig syscall.Signal) error {
 	if s.daemon == nil {
 		return errors.New("no daemon runs")
@@ -59,4 +80,35 @@ func (s *scriptEnv) halt(sig syscall.Signal) error {
 // hangup sends the daemon SIGHUP.
 func (s *scriptEnv) hangup(_ *testscript.TestScript, _ bool, _ []string) error {
 	return s.daemon.Process.Signal(syscall.SIGHUP)
+}
+
+// hangDisk on|off has every write and sync of the daemon wait, as those of a disk that does not answer, until off.
+func (s *scriptEnv) hangDisk(_ *testscript.TestScript, _ bool, args []string) error {
+	if len(args) != 1 || (args[0] == "on") == (s.hanging != nil) {
+		return errors.New("usage: hang-disk on, and then hang-disk off")
+	}
+	if args[0] == "off" {
+		err := s.hanging.Process.Signal(syscall.SIGTERM) // it lets go of the daemon
+		_ = s.hanging.Wait()
+		s.hanging = nil
+		return err
+	}
+	const calls = "fsync,fdatasync,pwrite64,pwritev,pwritev2"
+	s.hanging = exec.Command("strace", "-f", "-p", strconv.Itoa(s.daemon.Process.Pid), "-e", "trace="+calls, "-e", "inject="+calls+":delay_enter=600000000")
+	s.hanging.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	out, err := s.hanging.StderrPipe()
+	if err != nil {
+		return err
+	}
+	if err := s.hanging.Start(); err != nil {
+		return err
+	}
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		if strings.Contains(lines.Text(), "attached") {
+			go func() { _, _ = io.Copy(io.Discard, out) }()
+			return nil
+		}
+	}
+	return fmt.Errorf("strace: %w", cmp.Or(lines.Err(), io.ErrUnexpectedEOF))
 }

@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 // TestScripts runs testdata/script: a daemon in one network namespace, foreign clients as phones in others, all on one
 // switch. Besides those of testscript, scripts have the commands that commands() lists.
 func TestScripts(t *testing.T) {
-	lab := netlab.Require(t, "udhcpc", "dhclient=isc-dhcp-client", "tftp=tftp-hpa", "atftp", "curl", "ip=iproute2", "dhcrelay=isc-dhcp-relay", "linphonec=linphone-cli", "baresip=baresip-core", "kamailio=kamailio-postgres-modules", "sipp=sip-tester", "dhcpd=isc-dhcp-server", "kea-dhcp4=kea-dhcp4-server", "dnsmasq=dnsmasq-base", "nginx=nginx-light", "nft=nftables")
+	lab := netlab.Require(t, "udhcpc", "dhclient=isc-dhcp-client", "tftp=tftp-hpa", "atftp", "curl", "ip=iproute2", "dhcrelay=isc-dhcp-relay", "linphonec=linphone-cli", "baresip=baresip-core", "kamailio=kamailio-postgres-modules", "sipp=sip-tester", "dhcpd=isc-dhcp-server", "kea-dhcp4=kea-dhcp4-server", "dnsmasq=dnsmasq-base", "nginx=nginx-light", "nft=nftables", "strace")
 	if err := lab.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -79,6 +79,8 @@ type scriptEnv struct {
 	daemon *exec.Cmd
 	ended  chan error // what Wait of the daemon returned
 	log    *os.File
+
+	hanging *exec.Cmd // while the daemon's disk does not answer
 }
 
 // host is one namespace on the switch, with an interface eth0 and perhaps a DHCP client.
@@ -109,6 +111,10 @@ func (s *scriptEnv) attach(name, iface, mac string, addrs ...netip.Prefix) error
 }
 
 func (s *scriptEnv) end() {
+	if s.hanging != nil {
+		_ = s.hanging.Process.Kill()
+		_ = s.hanging.Wait()
+	}
 	if s.daemon != nil {
 		_ = s.daemon.Process.Kill()
 		<-s.ended
@@ -129,6 +135,8 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"envsubst":   (*scriptEnv).envsubst,
 		"logged":     (*scriptEnv).logged,
 		"eventually": (*scriptEnv).eventually,
+		"hang-disk":  (*scriptEnv).hangDisk,
+		"kill-with":  (*scriptEnv).killWith,
 	}
 	maps.Copy(cmds, network)
 	maps.Copy(cmds, diagnoses)
