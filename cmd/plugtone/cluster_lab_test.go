@@ -108,24 +108,24 @@ func (c *clusterLab) check(err error) {
 	}
 }
 
-// host plugs a host into mgmt, and into voice if it has an address there.
-func (c *clusterLab) host(name, mgmt, voice string) *labHost {
+// host plugs a host into mgmt, and into the network of phones that has the address.
+func (c *clusterLab) host(name, mgmt string, phones *netlab.Bridge, voice string) *labHost {
 	ns, err := c.lab.Namespace(name)
 	c.check(err)
 	port := netlab.Port{Namespace: ns, Name: "mgmt0", Addrs: []netip.Prefix{netip.MustParsePrefix(mgmt)}}
-	if voice == "" || c.lossy == (netlab.Impairment{}) {
+	if phones == nil || c.lossy == (netlab.Impairment{}) {
 		c.check(c.mgmt.Attach(port))
 	} else {
 		c.check(c.mgmt.AttachLossy(port, c.lossy))
 	}
-	if voice != "" {
-		c.check(c.voice.Attach(netlab.Port{Namespace: ns, Name: "voice0", Addrs: []netip.Prefix{netip.MustParsePrefix(voice)}}))
+	if phones != nil {
+		c.check(phones.Attach(netlab.Port{Namespace: ns, Name: "voice0", Addrs: []netip.Prefix{netip.MustParsePrefix(voice)}}))
 	}
 	return &labHost{ns: ns, log: filepath.Join(c.dir, name+".log")}
 }
 
 func (c *clusterLab) addEtcd(i int) {
-	h := c.host(fmt.Sprintf("etcd%d", i), fmt.Sprintf("192.0.2.1%d/24", i), "")
+	h := c.host(fmt.Sprintf("etcd%d", i), fmt.Sprintf("192.0.2.1%d/24", i), nil, "")
 	url := func(port int) string { return fmt.Sprintf("http://192.0.2.1%d:%d", i, port) }
 	args := []string{"--name", fmt.Sprintf("s%d", i), "--data-dir", filepath.Join(c.dir, fmt.Sprintf("etcd%d", i)), "--listen-client-urls", url(2379), "--advertise-client-urls", url(2379),
 		"--listen-peer-urls", url(2380), "--initial-advertise-peer-urls", url(2380), "--initial-cluster", "s0=http://192.0.2.10:2380,s1=http://192.0.2.11:2380,s2=http://192.0.2.12:2380",
@@ -136,17 +136,24 @@ func (c *clusterLab) addEtcd(i int) {
 
 func (c *clusterLab) startEtcd(i int) { c.run(c.etcd[i]) }
 
+// addMember adds the member with this number, whose subnet is that of all members.
 func (c *clusterLab) addMember(name string, i int) {
-	h := c.host(name, fmt.Sprintf("192.0.2.%d/24", 2+i), fmt.Sprintf("10.20.0.%d/16", 2+i))
+	c.hosts[name] = c.host(name, fmt.Sprintf("192.0.2.%d/24", 2+i), c.voice, fmt.Sprintf("10.20.0.%d/16", 2+i))
+	c.configure(name, "subnet: 10.20.0.0/16, shared: true, "+c.options)
+}
+
+// configure gives a member a configuration with this subnet.
+func (c *clusterLab) configure(name, subnet string) {
+	h := c.hosts[name]
 	config := filepath.Join(c.dir, name+".yaml")
 	c.check(os.WriteFile(config, []byte(fmt.Sprintf(`data_dir: %[1]s/%[2]s
 dhcp:
   conflict_check: false
-  subnets: [{subnet: 10.20.0.0/16, interface: voice0, shared: true, %[3]s}]
+  subnets: [{interface: voice0, %[3]s}]
 cluster: {name: %[2]s, key_file: %[1]s/cluster.key, etcd: {endpoints: ["http://192.0.2.10:2379", "http://192.0.2.11:2379", "http://192.0.2.12:2379"]}}
 provisioning: {settings: {admin_password: op3rator}}
 admin: {listen: ["unix:%[1]s/%[2]s.sock"]}
-`, c.dir, name, c.options)), 0o600))
+`, c.dir, name, subnet)), 0o600))
 	program := c.program
 	if c.faults {
 		program += "-stepped"
@@ -158,7 +165,6 @@ admin: {listen: ["unix:%[1]s/%[2]s.sock"]}
 		cmd.Env = []string{clockVariable + "=" + c.clockOf(name)}
 		return cmd
 	}
-	c.hosts[name] = h
 }
 
 // run starts the program of a host; its log is appended to.

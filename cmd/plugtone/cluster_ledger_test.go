@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
-
-	"plugtone/dhcp/netlab"
 )
 
 // ledger has the leases that clients hold, and checks each one they get against those of the others: no address is leased to two clients at
@@ -141,9 +139,7 @@ type relayLoad struct {
 const relayAddr = "10.20.0.99"
 
 func (c *clusterLab) newLoad(l *ledger, clients int) *relayLoad {
-	relay, err := c.lab.Namespace("relay")
-	c.check(err)
-	c.check(c.voice.Attach(netlab.Port{Namespace: relay, Name: "eth0", Addrs: []netip.Prefix{netip.MustParsePrefix(relayAddr + "/16")}}))
+	relay := c.relay()
 	r := &relayLoad{c: c, ledger: l, clients: clients, replies: map[dhcpv4.TransactionID]chan *dhcpv4.DHCPv4{}}
 	c.check(relay.Do(func() (err error) {
 		r.conn, err = net.ListenUDP("udp4", &net.UDPAddr{Port: dhcpv4.ServerPort})

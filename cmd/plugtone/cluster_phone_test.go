@@ -40,12 +40,14 @@ type phoneEvent struct {
 }
 
 // phone plugs a phone in.
-func (c *clusterLab) phone(n int) *labPhone {
+func (c *clusterLab) phone(n int) *labPhone { return c.phoneOn(c.voice, n) }
+
+func (c *clusterLab) phoneOn(link *netlab.Bridge, n int) *labPhone {
 	name := fmt.Sprintf("phone%d", n)
 	ns, err := c.lab.Namespace(name)
 	c.check(err)
 	p := &labPhone{name: name, mac: fmt.Sprintf("00:15:65:00:%02x:%02x", n>>8, n&255), ns: ns, pipe: filepath.Join(c.dir, name+".events")}
-	c.check(c.voice.Attach(netlab.Port{Namespace: ns, Name: "eth0", MAC: p.mac}))
+	c.check(link.Attach(netlab.Port{Namespace: ns, Name: "eth0", MAC: p.mac}))
 	c.check(syscall.Mkfifo(p.pipe, 0o600))
 	events, err := os.OpenFile(p.pipe, os.O_RDWR, 0)
 	c.check(err)

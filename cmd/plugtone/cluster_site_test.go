@@ -1,0 +1,142 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestSiteIsCutOff: a site's member that leases a subnet of its own is cut off from etcd, and restarts meanwhile. It serves its phones, known
+// and new ones, and refuses changes. The others change more than etcd keeps: when the line is back the site loads all records, and what was
+// changed is in the files of its phones.
+func TestSiteIsCutOff(t *testing.T) {
+	t.Parallel()
+	c := newClusterLab(t, "pools: [10.20.1.10-10.20.1.90], routers: [10.20.0.1]", "a")
+	link, err := c.lab.Bridge("site")
+	c.check(err)
+	c.hosts["site"] = c.host("site", "192.0.2.9/24", link, "10.30.0.2/16")
+	c.configure("site", "subnet: 10.30.0.0/16, pools: [10.30.1.10-10.30.1.90], routers: [10.30.0.1]")
+	c.runs("a", "registrar", "set", "main", "--host", "pbx.example.com")
+	c.runs("a", "extension", "set", "1001", "--password", "geheim-before")
+	c.runs("a", "device", "add", "00:15:65:00:00:01", "--model", "yealink/T46U", "--line", "1001")
+	c.startMember("site")
+	known := c.phoneOn(link, 1)
+	c.boot(known, 5)
+	c.bound(known)
+	fetches := func(password string) {
+		t.Helper()
+		c.eventually("the phone has "+password, func() bool { return strings.Contains(c.fetch(known, "http://10.30.0.2/001565000001.cfg"), password) })
+	}
+	fetches("geheim-before")
+
+	site := c.hosts["site"]
+	c.check(site.ns.Down("mgmt0"))
+	c.eventually("the site notices", func() bool { return strings.Contains(c.plugtone("site", "status"), "etcd does not answer") })
+	site.kill()
+	c.startMember("site")
+	const changes = 1100 // more than are kept
+	api := c.api("a")
+	for n := range changes {
+		c.put(api, n%50, fmt.Sprint("change ", n))
+	}
+	c.runs("a", "extension", "set", "1001", "--password", "geheim-after")
+	c.eventually("etcd has no old changes", func() bool {
+		first, _, _ := strings.Cut(c.etcdctl("get", "--prefix", "--keys-only", "--limit", "1", "/plugtone/records/log/"), "\n")
+		return first > fmt.Sprintf("/plugtone/records/log/%016x", 100)
+	})
+	c.etcdctl("compact", c.revision())
+
+	c.extended(known, known.last.ip, allServers)
+	stranger := c.phoneOn(link, 2)
+	c.boot(stranger, 5)
+	if e := c.bound(stranger); e.server != "10.30.0.2" {
+		t.Errorf("%+v", e)
+	}
+	fetches("geheim-before")
+	if out := c.plugtone("site", "extension", "set", "1001", "--password", "geheim-lost"); !strings.Contains(out, "records can't be changed now") {
+		t.Errorf("a change at the site: %s", out)
+	}
+
+	c.check(site.ns.Up("mgmt0"))
+	c.eventually("the site follows", func() bool {
+		return strings.Contains(c.plugtone("site", "cluster", "status"), "follow, at change") && strings.Contains(c.plugtone("site", "device", "list"), fmt.Sprint("change ", changes-1))
+	})
+	c.logged("site", "the records of this appliance are replaced by those of the cluster")
+	fetches("geheim-after")
+	c.runs("site", "extension", "set", "1001", "--password", "geheim-by-site")
+	c.eventually("a has the site's change", func() bool {
+		return c.plugtone("a", "device", "preview", "00:15:65:00:00:01") == c.plugtone("site", "device", "preview", "00:15:65:00:00:01")
+	})
+	fetches("geheim-by-site")
+}
+
+// runs runs a command with a member's API, which must succeed.
+func (c *clusterLab) runs(member string, args ...string) {
+	c.t.Helper()
+	if out := c.plugtone(member, args...); strings.Contains(out, "plugtone: ") {
+		c.t.Fatalf("%s: %v: %s", member, args, out)
+	}
+}
+
+// fetch fetches a file as the phone does, and returns it or the error.
+func (c *clusterLab) fetch(p *labPhone, url string) string {
+	client := http.Client{Transport: &http.Transport{DialContext: p.ns.DialContext, DisableKeepAlives: true}}
+	req, err := http.NewRequestWithContext(c.t.Context(), http.MethodGet, url, nil)
+	c.check(err)
+	req.Header.Set("User-Agent", "Yealink SIP-T46U 108.86.0.90 "+p.mac)
+	r, err := client.Do(req)
+	if err != nil {
+		return err.Error()
+	}
+	defer r.Body.Close()
+	text, err := io.ReadAll(r.Body)
+	c.check(err)
+	return string(text)
+}
+
+// api returns a client of a member's API.
+func (c *clusterLab) api(member string) *http.Client {
+	path := filepath.Join(c.dir, member+".sock")
+	return &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", path)
+	}}}
+}
+
+// put writes a device record.
+func (c *clusterLab) put(api *http.Client, n int, label string) {
+	c.t.Helper()
+	body := fmt.Sprintf(`{"vendor": "yealink", "model": "T46U", "label": %q}`, label)
+	req, err := http.NewRequestWithContext(c.t.Context(), http.MethodPut, fmt.Sprintf("http://plugtone/api/v1/devices/00:15:65:02:%02x:%02x", n>>8, n&255), bytes.NewBufferString(body))
+	c.check(err)
+	req.Header.Set("Content-Type", "application/json")
+	r, err := api.Do(req)
+	c.check(err)
+	defer r.Body.Close()
+	if text, _ := io.ReadAll(r.Body); r.StatusCode >= 300 {
+		c.t.Fatalf("%s: %s", r.Status, text)
+	}
+}
+
+// etcdctl runs etcdctl on a server of etcd, and returns what it prints.
+func (c *clusterLab) etcdctl(args ...string) string {
+	c.t.Helper()
+	cmd := c.etcd[0].ns.Command(c.t.Context(), "etcdctl", append([]string{"--endpoints", "http://192.0.2.10:2379"}, args...)...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		c.t.Fatalf("etcdctl %v: %v\n%s", args, err, out)
+	}
+	return string(out)
+}
+
+// revision returns the revision of etcd.
+func (c *clusterLab) revision() string {
+	_, rest, _ := strings.Cut(c.etcdctl("get", "-w", "json", "x"), `"revision":`)
+	rev, _, _ := strings.Cut(rest, ",")
+	return rev
+}
