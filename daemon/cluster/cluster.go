@@ -23,6 +23,7 @@ import (
 	"plugtone/dhcp/leasetable"
 	"plugtone/store/etcd"
 	"plugtone/store/etcd/recordlog"
+	"plugtone/store/etcd/sharedleases"
 	"plugtone/store/records"
 	"plugtone/store/seal"
 )
@@ -36,6 +37,7 @@ type Config struct {
 	DataDir    string
 	Version    string
 	Records    records.Copy
+	Leases     sharedleases.Copy            // where the leases of shared subnets are from
 	Windows    func()                       // is called when another member has changed the windows of enrollment
 	Bound      func(dhcp.Lease)             // is called for each lease that was bound in etcd, before its phone receives it
 	Subnets    []dhcp.Subnet                // that this appliance serves

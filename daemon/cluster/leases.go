@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -25,8 +26,9 @@ type leases struct {
 	m       *Cluster
 	shared  []netip.Prefix
 	store   *sharedleases.Leases
-	table   *leasetable.Shared
-	changed chan struct{} // holds a token when the members or the state of etcd may have changed
+	all     *leasetable.Table
+	table   *leasetable.Shared // the shared leases of all
+	changed chan struct{}      // holds a token when the members or the state of etcd may have changed
 	now     atomic.Pointer[sharing.Subnets]
 
 	mu        sync.Mutex
@@ -47,9 +49,9 @@ func newLeases(m *Cluster, table *leasetable.Table) (*leases, error) {
 		return l, nil
 	}
 	l.store = sharedleases.New(context.Background(), sharedleases.Config{
-		Store: sharedleases.Etcd(m.client), Subnets: l.shared, Elapsed: elapsed, Wall: m.cfg.Now, Log: m.cfg.Log, Changed: l.wake,
+		Store: sharedleases.Etcd(m.client), Subnets: l.shared, Elapsed: elapsed, Wall: m.cfg.Now, Log: m.cfg.Log, Changed: l.wake, Copy: m.cfg.Leases, Doubt: l.doubt,
 	})
-	l.table = table.Share(l.store)
+	l.all, l.table = table, table.Share(l.store)
 	l.table.OnBound(m.cfg.Bound)
 	l.update()
 	return l, m.cfg.Registerer.Register(collector{l})
@@ -60,6 +62,17 @@ func (l *leases) wake() {
 	case l.changed <- struct{}{}:
 	default:
 	}
+}
+
+// doubt makes the table cautious for as long as a phone may have a lease that another member has not brought into an etcd that had lost it.
+func (l *leases) doubt() {
+	longest := time.Duration(0)
+	for _, s := range l.m.cfg.Subnets {
+		if s.Shared {
+			longest = max(longest, s.LeaseTime, s.OtherLeaseTime)
+		}
+	}
+	l.all.Distrust(l.m.cfg.Now().Add(longest), "etcd had lost the leases of shared subnets")
 }
 
 // run registers this member, follows the others and the shared leases, until ctx ends.
@@ -90,7 +103,8 @@ func (l *leases) update() {
 		return
 	}
 	members, _ := l.m.members.List()
-	usable, connected := l.store.Usable(), l.m.members.Connected() == nil
+	why, connected := l.store.Unusable(), l.m.members.Connected() == nil
+	usable := why == nil
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	subnets := sharing.Subnets{}
@@ -112,7 +126,7 @@ func (l *leases) update() {
 		l.m.cfg.Log.Info("leases of shared subnets are bound in etcd")
 	case !usable && l.unusable.IsZero():
 		l.unusable = l.m.cfg.Now()
-		l.m.cfg.Log.Error("etcd is not reachable: phones keep the leases that they have in shared subnets, and new ones get no address")
+		l.m.cfg.Log.Error("phones keep the leases that they have in shared subnets, and new ones get no address", "err", why)
 	}
 }
 
@@ -172,6 +186,9 @@ func (m *Cluster) Warnings() []string {
 	if m.leases.store == nil || since.IsZero() {
 		return list
 	}
+	if errors.Is(m.leases.store.Unusable(), sharedleases.ErrHeld) {
+		return append(list, "etcd has lost the leases of shared subnets: members bring those that they have; phones keep theirs, and new ones get no address for a minute")
+	}
 	return append(list, fmt.Sprintf("etcd has not been reachable since %s: phones keep the leases that they have in shared subnets, and new ones get no address; look at etcd and the network to it",
 		since.UTC().Format(time.RFC3339)))
 }
@@ -194,7 +211,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		out <- prometheus.MustNewConstMetric(leasesDesc, prometheus.CounterValue, float64(n), outcome)
 	}
 	usable := 0.0
-	if c.l.store.Usable() {
+	if c.l.store.Unusable() == nil {
 		usable = 1
 	}
 	out <- prometheus.MustNewConstMetric(usableDesc, prometheus.GaugeValue, usable)

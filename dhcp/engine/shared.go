@@ -18,7 +18,7 @@ const (
 )
 
 // noSharedStore is the reason why nothing is bound in a shared subnet.
-const noSharedStore = "the store of the shared leases is not reachable"
+const noSharedStore = "no lease can be bound in the store of the shared leases now"
 
 // share is the servers of a subnet; none when this one alone serves it.
 type share struct{ *sharing.Servers }

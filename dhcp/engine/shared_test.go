@@ -140,7 +140,7 @@ func TestWithoutTheStoreC58(t *testing.T) {
 		t.Errorf("offered %s, not %s", o.Reply.YIAddr, a)
 	}
 	g.Want(dhcp.VerdictAcked, dhcptest.Selecting(mine, a))
-	const silent = "not reachable"
+	const silent = "no lease can be bound"
 	g.Because(dhcp.VerdictInternalError, silent, dhcptest.Discover(theirs))
 	g.Because(dhcp.VerdictInternalError, silent, dhcptest.InitReboot(theirs, a))
 	g.Because(dhcp.VerdictInternalError, silent, dhcptest.InitReboot(theirs, dhcptest.Addr("192.168.1.5")))

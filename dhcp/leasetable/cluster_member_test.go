@@ -16,6 +16,7 @@ import (
 	"plugtone/dhcp/sharing"
 	"plugtone/store/etcd/sharedleases"
 	"plugtone/store/etcd/simulated"
+	"plugtone/store/leases"
 )
 
 // clusterMember is one server, through its restarts.
@@ -25,6 +26,7 @@ type clusterMember struct {
 	id     netip.Addr
 	client *simulated.Client
 	disk   *dhcptest.Disk
+	origin leases.Origin // of what is on the disk; guarded by mu
 	life   atomic.Pointer[memberLife]
 
 	mu      sync.Mutex
@@ -52,6 +54,21 @@ func (l *memberLife) WriteLeases(changes []dhcp.Change) error {
 		return context.Canceled
 	}
 	return l.disk.WriteLeases(changes)
+}
+
+// LeaseOrigin reads from the member's disk where its leases are from.
+func (m *clusterMember) LeaseOrigin() (leases.Origin, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.origin, nil
+}
+
+// SetLeaseOrigin writes to the member's disk where its leases are from.
+func (m *clusterMember) SetLeaseOrigin(o leases.Origin) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.origin = o
+	return nil
 }
 
 func (m *clusterMember) wall() time.Time {
@@ -85,7 +102,7 @@ func (m *clusterMember) start() {
 	m.c.note("member %d starts", m.n)
 	ctx, cancel := context.WithCancel(m.c.t.Context())
 	s := dhcptest.Voice()
-	s.Shared, s.LeaseTime, s.OtherLeaseTime = true, simLease, simLease
+	s.Shared, s.LeaseTime, s.OtherLeaseTime = true, m.c.lease, m.c.lease
 	s.Pools = []dhcp.Range{{First: dhcptest.Addr(firstAddr), Last: dhcptest.AddrOf(dhcptest.NumberOf(dhcptest.Addr(firstAddr)) + simPool - 1)}}
 	cfg := dhcptest.ConfigOf(s)
 	e, err := engine.New(cfg, nil, nil)
@@ -96,7 +113,7 @@ func (m *clusterMember) start() {
 	l := &memberLife{engine: e, cancel: cancel, disk: m.disk}
 	l.leases = sharedleases.New(ctx, sharedleases.Config{
 		Store: m.client, Subnets: []netip.Prefix{s.Prefix}, Elapsed: func() time.Duration { return time.Since(born) }, Wall: m.wall,
-		Log: slog.New(slog.DiscardHandler), Changed: func() {},
+		Copy: m, Log: slog.New(slog.DiscardHandler), Changed: func() {}, Doubt: func() {},
 	})
 	l.table = leasetable.NewTable(cfg, l, m.wall)
 	leasetable.SetSince(l.table, m.since)
@@ -147,7 +164,7 @@ func (m *clusterMember) link(l *memberLife, unicast bool) *dhcp.Link {
 	}
 	prefix := dhcptest.Voice().Prefix
 	k := &dhcp.Link{Interface: "voice0", Addrs: []netip.Prefix{netip.PrefixFrom(m.id, 24)}, Source: netip.MustParseAddrPort("0.0.0.0:68"), Dest: dhcptest.Broadcast,
-		Sharing: sharing.Subnets{prefix: sharing.NewServers(fmt.Sprint(m.n), members, sharing.State{Usable: l.leases.Usable(), Complete: m.c.complete()})}}
+		Sharing: sharing.Subnets{prefix: sharing.NewServers(fmt.Sprint(m.n), members, sharing.State{Usable: l.leases.Unusable() == nil, Complete: m.c.complete()})}}
 	if unicast {
 		k.Dest = m.id
 	}

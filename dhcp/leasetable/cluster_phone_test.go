@@ -202,9 +202,16 @@ func (p *phone) take(r *dhcp.Reply) {
 	if other != nil {
 		p.c.fail("%s was acknowledged to phone %d, and phone %d uses it until %.3f", r.YIAddr, p.n, other.n, other.until.Sub(p.c.began).Seconds())
 	}
-	if r.Type == dhcp.MessageTypeNak && live {
+	if r.Type == dhcp.MessageTypeNak && live && !p.c.withdrawn(addr) {
 		p.c.fail("phone %d was refused its lease of %s", p.n, addr)
 	}
+}
+
+// withdrawn reports whether two phones had leases of the address.
+func (c *cluster) withdrawn(addr netip.Addr) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.quarantined[addr.String()]
 }
 
 // verify checks that the phone still has its lease, when everything works.
@@ -215,7 +222,7 @@ func (p *phone) verify(ctx context.Context) {
 	if !live {
 		return
 	}
-	if r := p.reboot(ctx); r == nil || r.Type != dhcp.MessageTypeAck || r.YIAddr != addr {
+	if r := p.reboot(ctx); (r == nil || r.Type != dhcp.MessageTypeAck || r.YIAddr != addr) && !p.c.withdrawn(addr) {
 		p.c.fail("phone %d has lost its lease of %s: %+v", p.n, addr, r)
 	}
 }

@@ -77,10 +77,13 @@ type cluster struct {
 	acks int
 	log  []string
 	lost int // one in so many packets
+
+	lease       time.Duration   // of each phone
+	quarantined map[string]bool // addresses that two phones had leases of when the store was set back: both lose theirs
 }
 
 func newCluster(t *testing.T, seed uint64) *cluster {
-	c := &cluster{t: t, store: simulated.New(), rand: rand.New(rand.NewPCG(seed, 7)), began: time.Now(), lost: 12}
+	c := &cluster{t: t, store: simulated.New(), rand: rand.New(rand.NewPCG(seed, 7)), began: time.Now(), lost: 12, lease: simLease, quarantined: map[string]bool{}}
 	c.store.Written = c.written
 	for i := range 2 + c.random(2) {
 		m := &clusterMember{c: c, n: i, id: dhcptest.AddrOf(dhcptest.NumberOf(dhcptest.Addr("10.20.0.2")) + uint32(i)), disk: dhcptest.NewDisk(), truth: map[int64]time.Time{}}
@@ -112,7 +115,11 @@ func (c *cluster) note(format string, args ...any) {
 // written notes a change of the store.
 func (c *cluster) written(r sharedleases.Record) {
 	if l, err := leases.ReadLease(r.Value); err == nil {
-		c.note("store %d: %s is %s of phone %d until %s", r.Revision, r.Key[len("leases/10.20.0.0/24/"):], l.State, l.MAC[5], l.Expires.Format("15:04:05"))
+		addr := r.Key[len("leases/10.20.0.0/24/"):]
+		c.note("store %d: %s is %s of phone %d until %s", r.Revision, addr, l.State, l.MAC[5], l.Expires.Format("15:04:05"))
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.quarantined[addr] = c.quarantined[addr] || l.State == dhcp.LeaseDeclined && l.MAC.IsZero()
 	} else {
 		c.note("store %d: %s is %s", r.Revision, r.Key, r.Value)
 	}
@@ -140,6 +147,9 @@ func (c *cluster) run() {
 	var phones sync.WaitGroup
 	for _, p := range c.phones {
 		phones.Go(func() { p.run(ctx) })
+	}
+	if c.random(3) == 0 {
+		c.loseStore()
 	}
 	for end := time.Now().Add(runTime); time.Now().Before(end); {
 		time.Sleep(c.upTo(25 * time.Second))
@@ -204,6 +214,26 @@ func (c *cluster) disturb(m *clusterMember) {
 			m.client.Cut(true)
 		}
 	}
+}
+
+// loseStore makes the store lose its data, or go back to what it had a while before, while all members run. What was bound a moment before is known to
+// all of them.
+func (c *cluster) loseStore() {
+	time.Sleep(c.upTo(2 * time.Minute))
+	before := c.store.Snapshot()
+	time.Sleep(c.upTo(2 * time.Minute))
+	c.heal()
+	if c.random(2) == 0 {
+		c.note("the store is set back")
+		c.store.SetBack(before)
+	} else {
+		c.note("the store has lost its data")
+		c.store.Lose()
+	}
+	time.Sleep(90 * time.Second)
+	c.mu.Lock()
+	c.lost = 12
+	c.mu.Unlock()
 }
 
 // heal makes everything work.

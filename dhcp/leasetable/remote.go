@@ -36,20 +36,40 @@ func (s *Shared) SyncTime(store func() time.Time) {
 	}
 }
 
-// Leases returns the shared leases that the table has, as records that the store does not have. now is the time of the store.
-func (s *Shared) Leases(now time.Time) []SharedChange {
+// movedChange is c with its times moved by d.
+func movedChange(c dhcp.Change, d time.Duration) dhcp.Change {
+	l := &c.Lease
+	l.FirstSeen, l.Starts, l.Expires = l.FirstSeen.Add(d), l.Starts.Add(d), l.Expires.Add(d)
+	return c
+}
+
+// Leases returns the shared leases that the table has, with times of the store. SyncTime has been called.
+func (s *Shared) Leases() (out []dhcp.Lease) {
 	s.table.mu.Lock()
 	defer s.table.mu.Unlock()
-	offset := now.Sub(s.table.tick().Round(0)).Round(time.Second)
-	var out []SharedChange
+	s.table.tick()
 	for _, x := range s.table.view.indexes {
 		for _, e := range x.states {
 			if x.shared && e.durable != nil {
-				out = append(out, SharedChange{Change: movedChange(dhcp.Change{Lease: e.durable.lease()}, offset)})
+				out = append(out, movedChange(dhcp.Change{Lease: e.durable.lease()}, s.offset).Lease)
 			}
 		}
 	}
 	return out
+}
+
+// Forget forgets what the store had, which has lost it: its revisions and its time. The leases stay as they are, and what waits for the store
+// fails. No shared lease is bound until SyncTime and Reset have been called again.
+func (s *Shared) Forget() {
+	s.table.mu.Lock()
+	jobs := s.queue
+	s.queue, s.read, s.timed = nil, false, false
+	s.epoch++
+	clear(s.known)
+	s.table.mu.Unlock()
+	for _, j := range jobs {
+		s.complete(j, SharedResult{Err: errNotRead})
+	}
 }
 
 // Apply applies records of the store of shared leases that this or another server wrote, in the order of their revisions.

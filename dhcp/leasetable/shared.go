@@ -58,6 +58,7 @@ type Shared struct {
 	known  map[uint32]revision // what is known of the store
 	copies map[uint32]bool     // addresses whose records are to be written to the disk; true: only their times have changed
 	read   bool                // the store has been read
+	epoch  int                 // from 1 on; another one when the store has lost what was read
 	timed  bool                // offset is known
 	offset time.Duration       // time of the store minus that of the table, in whole seconds
 	bound  func(dhcp.Lease)    // see OnBound; nil: there is none
@@ -79,13 +80,14 @@ type sharedJob struct {
 	began   time.Time
 	done    func(error)
 	err     error // it follows a change that failed
+	epoch   int   // in which it was sent; 0: it was not
 }
 
 // Share makes the table bind leases of shared subnets in store. It is called before Load.
 func (t *Table) Share(store SharedStore) *Shared {
 	t.shared = &Shared{
 		table: t, store: store, busy: map[uint32]bool{}, known: map[uint32]revision{}, copies: map[uint32]bool{},
-		wake: make(chan struct{}, 1), slots: make(chan struct{}, maxBinding),
+		epoch: 1, wake: make(chan struct{}, 1), slots: make(chan struct{}, maxBinding),
 	}
 	return t.shared
 }
@@ -178,13 +180,6 @@ func (s *Shared) verify(addrs []netip.Addr, done func(error)) {
 		j.changes = append(j.changes, c)
 	}
 	s.queue = append(s.queue, j)
-}
-
-// movedChange is c with its times moved by d.
-func movedChange(c dhcp.Change, d time.Duration) dhcp.Change {
-	l := &c.Lease
-	l.FirstSeen, l.Starts, l.Expires = l.FirstSeen.Add(d), l.Starts.Add(d), l.Expires.Add(d)
-	return c
 }
 
 // run sends what is queued until ctx ends, and returns when no request is under way.
@@ -311,6 +306,7 @@ func (s *Shared) send(jobs []*sharedJob) {
 		case s.table.since(now, j.began) > maxBindAge:
 			j.err = ErrLate
 		default:
+			j.epoch = s.epoch
 			due, changes = append(due, j), append(changes, j.changes)
 		}
 	}
@@ -332,6 +328,9 @@ func (s *Shared) complete(j *sharedJob, r SharedResult) {
 	t := s.table
 	var bound []dhcp.Lease
 	t.mu.Lock()
+	if j.epoch != 0 && j.epoch != s.epoch {
+		r = SharedResult{Err: errNotRead}
+	}
 	now, err := t.tick(), r.Err
 	for _, c := range r.Current {
 		s.apply(c)

@@ -182,6 +182,31 @@ func TestLateAnswerIsNoAckC57(t *testing.T) {
 	})
 }
 
+// C61: what a store has bound that has lost its data since is no ACK, and what waits for it fails.
+func TestResultOfALostStoreIsNoAckC61(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := dhcptest.NewSharedStore()
+		s := startShared(t, store, dhcptest.NewDisk(), true)
+		resume := store.Hang()
+		var errs []error
+		release := dhcptest.Message(1, dhcp.MessageTypeRelease, func(r *dhcp.Request) { r.CIAddr = at105 })
+		for _, r := range []*dhcp.Request{dhcptest.Selecting(1, at105), release} {
+			dhcptest.ServeOn(s.table, s.engine, r, &s.link, func(_ *dhcp.Decision, err error) { errs = append(errs, err) })
+			s.table.Flush()
+			synctest.Wait()
+		}
+		s.shared.Forget()
+		resume()
+		synctest.Wait()
+		if len(errs) != 2 || errs[0] == nil || errs[1] == nil {
+			t.Errorf("%v", errs)
+		}
+		if all := s.table.All(); len(all) != 0 {
+			t.Errorf("%+v", all)
+		}
+	})
+}
+
 // C58: a store that hangs holds up no subnet that is served alone; a phone that moves there loses its shared lease afterwards.
 func TestStoreThatHangsHoldsUpNoOtherSubnetC58(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -7,7 +7,7 @@
 //	records/staged/ID/N     parts of a large one
 //	records/snapshot/SEQ/N  parts of a copy of all records
 //	leases/PREFIX/ADDR      a lease of a subnet that several members serve
-//	clock                   the time that these leases end by
+//	clock                   the time that these leases end by, and an ID of what etcd has of them
 //
 // It does not interpret records or leases: the packages recordlog and sharedleases do.
 package etcd

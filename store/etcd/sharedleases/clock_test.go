@@ -60,7 +60,7 @@ func TestClockIsNotKnownBeforeItAdvances(t *testing.T) {
 		s := &oneClock{}
 		start := time.Unix(1e9, 0).UTC()
 		a := startClock(s)
-		if err := a.create(t.Context(), start); err != nil {
+		if _, err := a.create(t.Context(), reading{Time: start.UnixMilli(), ID: "x"}); err != nil {
 			t.Fatal(err)
 		}
 		a.mustUpdate(t)
@@ -93,7 +93,7 @@ func TestClockThatIsCutOffIsNotBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &oneClock{}
 		a, b := startClock(s), startClock(s)
-		_ = a.create(t.Context(), time.Unix(1e9, 0))
+		_, _ = a.create(t.Context(), reading{Time: 1e12, ID: "x"})
 		for range 3 {
 			a.mustUpdate(t)
 			b.mustUpdate(t)
@@ -139,7 +139,7 @@ func TestReadingsOfTheClockDoNotOvertakeEachOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &slowClock{oneClock: &oneClock{}}
 		c := startClock(s)
-		_ = c.create(t.Context(), time.Unix(1e9, 0))
+		_, _ = c.create(t.Context(), reading{Time: 1e12, ID: "x"})
 		c.mustUpdate(t)
 		c.mustUpdate(t)
 		hold := make(chan struct{})
@@ -163,7 +163,7 @@ func TestClockThatIsGoneIsNotFresh(t *testing.T) {
 	for name, lose := range map[string]func(*oneClock){"lost": func(s *oneClock) { s.revision = 0 }, "older": func(s *oneClock) { s.revision = 1 }} {
 		s := &oneClock{}
 		c := startClock(s)
-		_ = c.create(t.Context(), time.Unix(1e9, 0))
+		_, _ = c.create(t.Context(), reading{Time: 1e12, ID: "x"})
 		for range 4 {
 			c.mustUpdate(t)
 		}

@@ -7,7 +7,6 @@ package sharedleases
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/netip"
 	"strings"
@@ -26,17 +25,22 @@ const (
 	importBatch = 100              // leases in one transaction
 )
 
-// ErrNotUsable is why nothing is bound while the clock or the leases of the cluster are not known.
-var ErrNotUsable = errors.New("etcd is not reachable")
+// Errors of leases that can't be bound now.
+var (
+	ErrNotUsable = errors.New("etcd is not reachable") // the clock or the leases of the cluster are not known
+	ErrHeld      = errors.New("etcd has other leases than before: members bring theirs, and none is bound for a minute")
+)
 
 // Config is what shared leases need.
 type Config struct {
 	Store   Store
 	Subnets []netip.Prefix
+	Copy    Copy                 // where the table's leases are kept on this member
 	Elapsed func() time.Duration // a clock that no one sets, which counts while the machine sleeps
 	Wall    func() time.Time     // the time of a new cluster begins with it
 	Log     *slog.Logger
-	Changed func() // Usable has changed; it must not wait
+	Changed func() // Unusable has changed; it must not wait
+	Doubt   func() // the store was made again: leases of members that have not brought theirs may be missing
 }
 
 // Leases binds leases in etcd and follows what other members bind.
@@ -44,18 +48,29 @@ type Leases struct {
 	ctx    context.Context
 	cfg    Config
 	clock  *clock
-	read   atomic.Bool // the table has what etcd has
-	usable atomic.Bool // what Changed was called for last
 	stats  counters
+	read   atomic.Bool           // the table has what etcd has
+	why    atomic.Pointer[error] // what Changed was called for last
+	lost   chan struct{}         // holds a token when what was read is not what etcd has any more
+	timing sync.Mutex            // held while the table's idea of the time changes
+	origin origin                // of the table's leases
 }
 
 // New returns the shared leases of a member. Calls of Bind end with ctx.
 func New(ctx context.Context, cfg Config) *Leases {
-	return &Leases{ctx: ctx, cfg: cfg, clock: newClock(cfg.Store, cfg.Elapsed)}
+	return &Leases{ctx: ctx, cfg: cfg, clock: newClock(cfg.Store, cfg.Elapsed), lost: make(chan struct{}, 1), origin: origin{copy: cfg.Copy}}
 }
 
-// Usable reports whether leases can be bound now.
-func (l *Leases) Usable() bool { return l.read.Load() && l.clock.fresh() }
+// Unusable returns why no lease can be bound now, nil when they can.
+func (l *Leases) Unusable() error {
+	switch {
+	case !l.read.Load() || !l.clock.fresh():
+		return ErrNotUsable
+	case l.clock.held():
+		return ErrHeld
+	}
+	return nil
+}
 
 // Bind implements leasetable.SharedStore.
 func (l *Leases) Bind(jobs [][]leasetable.SharedChange) []leasetable.SharedResult {
@@ -71,8 +86,8 @@ func (l *Leases) Bind(jobs [][]leasetable.SharedChange) []leasetable.SharedResul
 		l.stats.failed.Add(int64(len(open)))
 		return results
 	}
-	if !l.Usable() {
-		return fail(ErrNotUsable)
+	if err := l.Unusable(); err != nil {
+		return fail(err)
 	}
 	ctx, cancel := context.WithTimeout(l.ctx, bindTimeout)
 	defer cancel()
@@ -159,15 +174,27 @@ func (l *Leases) Run(ctx context.Context, table *leasetable.Shared) {
 		}
 		wait(ctx, retryAfter)
 	}
+	if err := l.origin.save(); err != nil {
+		l.cfg.Log.Warn("it is not stored which leases of the cluster this member has", "err", err)
+	}
 }
 
 // keepTime keeps the clock, and the table's idea of it.
 func (l *Leases) keepTime(ctx context.Context, table *leasetable.Shared) {
 	for ctx.Err() == nil {
-		_ = l.readClock(ctx)
-		if !l.clock.now().IsZero() {
-			table.SyncTime(l.clock.now)
+		err := l.readClock(ctx)
+		if errors.Is(err, errClockGone) {
+			select {
+			case l.lost <- struct{}{}:
+			default:
+			}
 		}
+		l.timing.Lock()
+		if l.read.Load() && !l.clock.lost() {
+			table.SyncTime(l.clock.now)
+			l.origin.advance(l.clock.at(), l.cfg.Elapsed())
+		}
+		l.timing.Unlock()
 		l.notify()
 		wait(ctx, clockEvery)
 	}
@@ -184,9 +211,10 @@ func (l *Leases) readClock(ctx context.Context) error {
 	return err
 }
 
-// notify calls Changed when Usable has changed.
+// notify calls Changed when Unusable has changed.
 func (l *Leases) notify() {
-	if now := l.Usable(); l.usable.Swap(now) != now {
+	now := l.Unusable()
+	if was := l.why.Swap(&now); was == nil && now != ErrNotUsable || was != nil && *was != now {
 		l.cfg.Changed()
 	}
 }
@@ -207,80 +235,61 @@ func (l *Leases) follow(ctx context.Context, table *leasetable.Shared) error {
 			cancel(l.cfg.Store.Watch(ctx, prefixOf(p), from+1, func(records []Record) { table.Apply(l.changesOf(records)) }))
 		})
 	}
+	select {
+	case <-ctx.Done():
+	case <-l.lost:
+		cancel(errClockGone)
+	}
 	watches.Wait()
 	return context.Cause(ctx)
 }
 
-// readAll passes all shared leases to the table and returns the revision of the store. In a new cluster, and in one whose etcd has lost its
-// data, the leases that this member has are written first.
+// readAll passes all shared leases to the table and returns the revision of the store. What this member alone has is written first, if the store
+// is not the one that its leases are from.
 func (l *Leases) readAll(ctx context.Context, table *leasetable.Shared) (revision int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
+	if err := l.restart(ctx, table); err != nil {
+		return 0, err
+	}
 	if err := l.readClock(ctx); err != nil {
 		return 0, err
 	}
+	made := false
 	if l.clock.now().IsZero() {
-		if err := l.begin(ctx, table); err != nil {
+		if made, err = l.begin(ctx); err != nil {
 			return 0, err
 		}
 	}
 	table.SyncTime(l.clock.now)
-	var all []leasetable.SharedChange
+	all, revision, err := l.list(ctx)
+	if err != nil {
+		return 0, err
+	}
+	brought, err := l.bring(ctx, table, all, revision, made)
+	if brought && err == nil {
+		all, revision, err = l.list(ctx)
+	}
+	if err != nil {
+		return 0, err
+	}
+	table.Reset(l.changesOf(all), revision)
+	return revision, l.origin.set(leases.Origin{ID: l.clock.id(), Revision: revision}, l.cfg.Elapsed())
+}
+
+// list returns all records of shared leases, and the lowest of the revisions at which those of a subnet were read.
+func (l *Leases) list(ctx context.Context) (all []Record, revision int64, err error) {
 	for i, p := range l.cfg.Subnets {
 		records, at, err := l.cfg.Store.List(ctx, prefixOf(p))
 		if err != nil {
-			return 0, err
+			return nil, 0, err
 		}
-		all = append(all, l.changesOf(records)...)
+		all = append(all, records...)
 		if i == 0 || at < revision {
 			revision = at
 		}
 	}
-	table.Reset(all, revision)
-	return revision, nil
-}
-
-// begin writes the leases that the table has, where etcd has none, then the clock.
-func (l *Leases) begin(ctx context.Context, table *leasetable.Shared) error {
-	now := l.cfg.Wall().UTC()
-	changes := table.Leases(now)
-	for len(changes) > 0 {
-		var jobs [][]leasetable.SharedChange
-		n := min(importBatch, len(changes))
-		for _, c := range changes[:n] {
-			jobs = append(jobs, []leasetable.SharedChange{c})
-		}
-		changes = changes[n:]
-		for open := indexes(n); len(open) > 0; {
-			r, err := l.cfg.Store.Txn(ctx, txnOf(jobs, open))
-			if err == nil && !r.Done {
-				open, err = l.refuse(jobs, open, r, make([]leasetable.SharedResult, n))
-			} else {
-				open = nil
-			}
-			if err != nil {
-				return fmt.Errorf("write the leases of this member into etcd: %w", err)
-			}
-		}
-	}
-	if err := l.clock.create(ctx, now); err != nil {
-		return err
-	}
-	if err := l.readClock(ctx); err != nil {
-		return err
-	}
-	if l.clock.now().IsZero() {
-		return errors.New("the clock of the cluster is not known yet")
-	}
-	return nil
-}
-
-func indexes(n int) []int {
-	out := make([]int, n)
-	for i := range out {
-		out[i] = i
-	}
-	return out
+	return all, revision, nil
 }
 
 func (l *Leases) changesOf(records []Record) []leasetable.SharedChange {

@@ -5,6 +5,7 @@ package simulated
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -96,7 +97,7 @@ func (s *Store) Watch(ctx context.Context, prefix string, from int64, f func([]s
 			}
 		}
 		lost, grown := from <= s.compact, s.grown
-		next := s.revision + 1
+		next := max(from, s.revision+1)
 		s.mu.Unlock()
 		if lost {
 			return ErrCompacted
@@ -110,6 +111,30 @@ func (s *Store) Watch(ctx context.Context, prefix string, from int64, f func([]s
 		case <-grown:
 		}
 	}
+}
+
+// Lose makes the store lose its data. Watches get nothing more until it has come to their revision again, as those of etcd do.
+func (s *Store) Lose() { s.SetBack(Snapshot{revision: 1}) }
+
+// Snapshot is what a store had at a time.
+type Snapshot struct {
+	revision int64
+	records  map[string]sharedleases.Record
+}
+
+// Snapshot returns what the store has.
+func (s *Store) Snapshot() Snapshot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return Snapshot{s.revision, maps.Clone(s.records)}
+}
+
+// SetBack makes the store have what it had at the time of a snapshot.
+func (s *Store) SetBack(to Snapshot) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.revision, s.records, s.changes = to.revision, map[string]sharedleases.Record{}, nil
+	maps.Copy(s.records, to.records)
 }
 
 // Compact removes the changes so far: a watch from one of them fails.
