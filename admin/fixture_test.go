@@ -43,7 +43,12 @@ type api struct {
 
 func newAPI(t testing.TB) *api {
 	t.Helper()
-	h := admintest.New(t)
+	return newAPIOf(t, admintest.New(t))
+}
+
+// newAPIOf is newAPI with a fixture whose configuration the test has changed.
+func newAPIOf(t testing.TB, h *admintest.Fixture) *api {
+	t.Helper()
 	for _, role := range []string{"admin", "operator", "viewer", "push"} {
 		sum := sha256.Sum256([]byte(role))
 		if err := h.PutToken("test", fleet.Token{Name: role, Role: role, Hash: hex.EncodeToString(sum[:])}); err != nil {

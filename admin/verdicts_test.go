@@ -3,9 +3,13 @@ package admin_test
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
+	"time"
 
+	"plugtone/admin/admintest"
 	"plugtone/provision/impact"
 )
 
@@ -95,3 +99,51 @@ func TestProblemsAreNamedInTheOrderOfTheFile(t *testing.T) {
 		}
 	}
 }
+
+// TestMemoryOfAnApplyIsGrantedBeforeItsBodyIsRead: 16 bytes for each byte of the body, until the answer is sent; 256 MB when the length of
+// the body is not known.
+func TestMemoryOfAnApplyIsGrantedBeforeItsBodyIsRead(t *testing.T) {
+	granted, done := make(chan int64, 1), make(chan struct{}, 1)
+	h := admintest.New(t)
+	h.Config.API.Memory = func(bytes int64) func() {
+		granted <- bytes
+		return func() { done <- struct{}{} }
+	}
+	a := newAPIOf(t, h)
+	body := `{"profiles":[{"name":"desk"}]}`
+	for length, want := range map[int64]int64{int64(len(body)): 16 * int64(len(body)), -1: 256 << 20} {
+		var got int64
+		req, err := http.NewRequest(http.MethodPost, a.url+"/api/v1/apply", readerFunc(func(b []byte) (int, error) {
+			if got == 0 {
+				select {
+				case got = <-granted:
+				case <-time.After(10 * time.Second):
+					return 0, io.ErrUnexpectedEOF
+				}
+				return copy(b, body), nil
+			}
+			return 0, io.EOF
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.ContentLength = length
+		req.Header = http.Header{"Authorization": {"Bearer operator"}, "Content-Type": {"application/json"}}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if answer, err := io.ReadAll(res.Body); err != nil || res.StatusCode != http.StatusOK || got != want {
+			t.Errorf("length %d: status %d, %v, granted %d, want %d\n%s", length, res.StatusCode, err, got, want, answer)
+		}
+		<-done
+		_ = res.Body.Close()
+	}
+	if r := a.as("viewer", "POST /api/v1/apply", body); r.status != http.StatusForbidden || len(granted) > 0 {
+		t.Errorf("a viewer: status %d, %d grants", r.status, len(granted))
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(b []byte) (int, error) { return f(b) }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -37,6 +38,7 @@ const (
 func (s fleets) register() {
 	post := access.Op(http.MethodPost, "/apply", "apply", "fleet", "Create and change many records at once", access.Operator)
 	post.MaxBodyBytes, post.BodyReadTimeout = maxFleet, fleetTimeout
+	post.Middlewares = huma.Middlewares{s.grantMemory}
 	post.Responses = map[string]*huma.Response{"200": {Description: "What became of the records. With Accept: application/x-ndjson, lines of progress come first.",
 		Content: map[string]*huma.MediaType{
 			"application/json":     {Schema: s.api.OpenAPI().Components.Schemas.Schema(typeOf[client.Applied](), true, "Applied")},
@@ -49,6 +51,24 @@ func (s fleets) register() {
 		"text/csv":         {},
 	}
 	s.registerExport()
+}
+
+// Memory of an apply.
+const (
+	memoryFactor = 16       // bytes for each byte of its body: the changed pages of the store and the change itself
+	unknownBody  = 16 << 20 // bytes that a body counts as whose length is not known before it is read
+)
+
+// grantMemory lets the process use the memory of an apply, from before its body is read until it has been answered.
+func (s fleets) grantMemory(c huma.Context, next func(huma.Context)) {
+	if s.Memory != nil {
+		length, err := strconv.ParseInt(c.Header("Content-Length"), 10, 64)
+		if err != nil || length < 0 {
+			length = unknownBody
+		}
+		defer s.Memory(min(length, maxFleet) * memoryFactor)()
+	}
+	next(c)
 }
 
 // ApplyInput has the parameters of an apply.

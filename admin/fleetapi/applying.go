@@ -34,9 +34,6 @@ const (
 	shownVerdicts = 1000
 )
 
-// memoryFactor is how many bytes an apply takes for each byte of its body: the changed pages of the store and the change itself.
-const memoryFactor = 16
-
 // applying is one apply.
 type applying struct {
 	fleets
@@ -93,9 +90,6 @@ func (r *applying) action() string {
 
 // run makes the change, all or nothing.
 func (r *applying) run(ctx context.Context, progress func(done int)) (client.Applied, error) {
-	if r.Memory != nil {
-		defer r.Memory(int64(len(r.in.RawBody)) * memoryFactor)()
-	}
 	c, err := r.edit(ctx, fleet.Write{Action: r.action()}, func(e fleet.Edit) ([]dhcp.MAC, error) {
 		r.applied = newApplied()
 		step := func(o apply.Object, p *apply.Problem) error {

@@ -33,6 +33,46 @@ func TestLimitStaysAboveWhatIsInUse(t *testing.T) {
 	}
 }
 
+// TestLargeGrantPreparesTheProgram: within a large grant the heap grows without a collection, and more threads run Go code. Afterwards all
+// is as before.
+func TestLargeGrantPreparesTheProgram(t *testing.T) {
+	limitFor(t, math.MaxInt64)
+	l := Follow()
+	defer l.Release()
+	procs, percent := runtime.GOMAXPROCS(0), gcPercent()
+	small := l.Grant(large - 1)
+	if runtime.GOMAXPROCS(0) != procs || gcPercent() != percent {
+		t.Errorf("a small grant changed GOMAXPROCS to %d, GOGC to %d", runtime.GOMAXPROCS(0), gcPercent())
+	}
+	small()
+	runtime.GC()
+	first, second := l.Grant(512<<20), l.Grant(large)
+	if got := runtime.GOMAXPROCS(0); got != procs+besides {
+		t.Errorf("GOMAXPROCS %d, want %d", got, procs+besides)
+	}
+	before := collections()
+	b := make([]byte, 256<<20)
+	if after := collections(); after != before {
+		t.Errorf("%d collections while the heap grows to what is granted", after-before)
+	}
+	runtime.KeepAlive(b)
+	first()
+	if collections() == before {
+		t.Error("what was granted was not collected")
+	}
+	second()
+	if runtime.GOMAXPROCS(0) != procs || gcPercent() != percent {
+		t.Errorf("after the grants: GOMAXPROCS %d, GOGC %d, want %d, %d", runtime.GOMAXPROCS(0), gcPercent(), procs, percent)
+	}
+}
+
+// collections counts the collections so far, that under way included.
+func collections() uint32 {
+	var s runtime.MemStats
+	runtime.ReadMemStats(&s)
+	return s.NumGC
+}
+
 func TestNoLimitStaysNone(t *testing.T) {
 	limitFor(t, math.MaxInt64)
 	l := Follow()

@@ -3,6 +3,7 @@ package dbfile
 import (
 	"fmt"
 	"math/bits"
+	"os"
 	"reflect"
 	"sync"
 	"unsafe"
@@ -13,6 +14,7 @@ import (
 // handle is an open database. It is closed by the last transaction when another took its place.
 type handle struct {
 	db      *bolt.DB
+	writes  *writeOut
 	users   int  // under File.mu
 	retired bool // under File.mu
 
@@ -36,6 +38,7 @@ const growBy = 4 << 20
 // file in a goroutine of its own, where a page that can't be read ends the process.
 func openBolt(path string, noSync bool, maxSize int) (*handle, error) {
 	h := &handle{}
+	var file *os.File
 	err := guard(func() (err error) {
 		h.db, err = bolt.Open(path, FileMode, &bolt.Options{
 			Timeout:         lockTries * lockPause, // bbolt waits for ever without one
@@ -43,8 +46,13 @@ func openBolt(path string, noSync bool, maxSize int) (*handle, error) {
 			FreelistType:    bolt.FreelistMapType,
 			InitialMmapSize: mapSize(),
 			MaxSize:         maxSize,
+			OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
+				file, err = os.OpenFile(name, flag, mode)
+				return file, err
+			},
 		})
 		if err == nil {
+			h.writes = paceWrites(h.db, file)
 			h.db.AllocSize = growBy
 			if maxSize > 0 {
 				h.db.AllocSize = min(growBy, maxSize/16)
