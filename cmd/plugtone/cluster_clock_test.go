@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -20,6 +21,9 @@ import (
 
 // clockVariable names a file with the seconds by which the wall clock of plugtone-stepped is set. No namespace has a wall clock of its own.
 const clockVariable = "PLUGTONE_TEST_CLOCK"
+
+// versionVariable has the version of plugtone-stepped.
+const versionVariable = "PLUGTONE_TEST_VERSION"
 
 // mainStepped is plugtone with a daemon whose wall clock can be set while it runs.
 func mainStepped() {
@@ -43,7 +47,7 @@ func mainStepped() {
 			root.RemoveCommand(c)
 		}
 	}
-	root.AddCommand(serveWith(daemon.Options{Version: versionText(), CheckCommand: checkFileCommand(), Now: func() time.Time { return stepped(time.Now(), offset.Load()) }}))
+	root.AddCommand(serveWith(daemon.Options{Version: cmp.Or(os.Getenv(versionVariable), versionText()), CheckCommand: checkFileCommand(), Now: func() time.Time { return stepped(time.Now(), offset.Load()) }}))
 	os.Exit(execute(context.Background(), root, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 

@@ -47,6 +47,8 @@ type labHost struct {
 	cmd   *exec.Cmd
 	log   string
 	disk  string // a small one; "": there is none
+
+	version string // of a plugtone-stepped; "": that of the tests
 }
 
 func newClusterLab(t testing.TB, options string, members ...string) *clusterLab {
@@ -162,7 +164,7 @@ admin: {listen: ["unix:%[1]s/%[2]s.sock"]}
 	}
 	h.start = func() *exec.Cmd {
 		cmd := h.ns.Command(context.Background(), program, "serve", "--config", config)
-		cmd.Env = []string{clockVariable + "=" + c.clockOf(name)}
+		cmd.Env = []string{clockVariable + "=" + c.clockOf(name), versionVariable + "=" + h.version}
 		return cmd
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -130,6 +131,7 @@ type relayLoad struct {
 	ledger  *ledger
 	conn    *net.UDPConn
 	clients int
+	silent  atomic.Int64 // messages that got no answer although they were repeated
 
 	mu      sync.Mutex
 	replies map[dhcpv4.TransactionID]chan *dhcpv4.DHCPv4
@@ -199,6 +201,7 @@ func (r *relayLoad) exchange(n, tries int, mods ...dhcpv4.Modifier) *dhcpv4.DHCP
 		case <-time.After(2 * time.Second): // members are other programs
 		}
 	}
+	r.silent.Add(1)
 	return nil
 }
 
@@ -216,18 +219,18 @@ func (r *relayLoad) boot(n int) {
 	if offer == nil || offer.MessageType() != dhcpv4.MessageTypeOffer {
 		return
 	}
-	r.take(n, r.exchange(n, 2, dhcpv4.WithMessageType(dhcpv4.MessageTypeRequest), dhcpv4.WithOption(dhcpv4.OptRequestedIPAddress(offer.YourIPAddr)),
+	r.take(n, r.exchange(n, 3, dhcpv4.WithMessageType(dhcpv4.MessageTypeRequest), dhcpv4.WithOption(dhcpv4.OptRequestedIPAddress(offer.YourIPAddr)),
 		dhcpv4.WithOption(dhcpv4.OptServerIdentifier(offer.ServerIdentifier()))))
 }
 
 // renew extends the lease of client n at all members, as after T2.
 func (r *relayLoad) renew(n int, ip string) *dhcpv4.DHCPv4 {
-	return r.take(n, r.exchange(n, 2, dhcpv4.WithMessageType(dhcpv4.MessageTypeRequest), dhcpv4.WithClientIP(net.ParseIP(ip))))
+	return r.take(n, r.exchange(n, 3, dhcpv4.WithMessageType(dhcpv4.MessageTypeRequest), dhcpv4.WithClientIP(net.ParseIP(ip))))
 }
 
 // restart verifies the lease of client n as after a power cut.
 func (r *relayLoad) restart(n int, ip string) {
-	r.take(n, r.exchange(n, 2, dhcpv4.WithMessageType(dhcpv4.MessageTypeRequest), dhcpv4.WithOption(dhcpv4.OptRequestedIPAddress(net.ParseIP(ip)))))
+	r.take(n, r.exchange(n, 3, dhcpv4.WithMessageType(dhcpv4.MessageTypeRequest), dhcpv4.WithOption(dhcpv4.OptRequestedIPAddress(net.ParseIP(ip)))))
 }
 
 // release gives the lease of client n back.

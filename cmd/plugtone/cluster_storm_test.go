@@ -38,7 +38,7 @@ func TestPhonesBootWhileAMemberDies(t *testing.T) {
 	start := make(chan struct{})
 	servers := new(sync.Map)
 	for n := range phones {
-		spec := simulate.Spec{MAC: simulate.StormMAC(n), Vendor: vendor, Model: "T46U", Patience: 30 * time.Second, Transport: []string{"", "tftp"}[n%2]}
+		spec := simulate.Spec{MAC: simulate.StormMAC(n), Vendor: vendor, Model: "T46U", Patience: time.Minute, Transport: []string{"", "tftp"}[n%2]}
 		ns, err := c.lab.Namespace(spec.MAC.String())
 		c.check(err)
 		c.check(c.voice.Attach(netlab.Port{Namespace: ns, Name: "eth0", MAC: spec.MAC.String()}))
@@ -66,7 +66,9 @@ func TestPhonesBootWhileAMemberDies(t *testing.T) {
 	}
 	began := time.Now()
 	close(start)
-	c.eventually("a third has an address", func() bool { return leased.Load() >= int64(phones/3) })
+	for leased.Load() < int64(phones/3) && !t.Failed() {
+		time.Sleep(5 * time.Millisecond) // members are other programs
+	}
 	c.hosts["a"].kill()
 	booting.Wait()
 	t.Logf("%d phones have all their files after %s, %d restarts, %d of them with an address", phones, time.Since(began).Round(100*time.Millisecond), restarts.Load(), afterDeath.Load())
