@@ -178,6 +178,7 @@ func TestDistrustLastsOneLeaseTime(t *testing.T) {
 		c := &steppingClock{truth: map[int64]time.Time{}}
 		cfg := dhcptest.ConfigOf(dhcptest.Voice())
 		b := dhcptest.NewTableFixture(t, cfg, dhcptest.NewDisk(), c.now)
+		synctest.Wait()
 		leasetable.SetSince(b.Table, c.since)
 		b.Distrust(c.now().Add(dhcptest.DefaultLease), "cut short")
 		c.step(365 * 24 * time.Hour)

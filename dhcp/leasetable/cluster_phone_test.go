@@ -99,12 +99,12 @@ func (c *cluster) dropped() bool {
 
 // send sends a request to all members, or to one.
 func (p *phone) send(r *dhcp.Request, to netip.Addr) {
+	if to != dhcptest.Broadcast {
+		r.Hops = unicastMark
+	}
 	for _, m := range p.c.members {
-		if to != dhcptest.Broadcast {
-			r.Hops = unicastMark
-			if m.id != to {
-				continue
-			}
+		if to != dhcptest.Broadcast && m.id != to {
+			continue
 		}
 		copies := 1
 		if p.c.random(20) == 0 {

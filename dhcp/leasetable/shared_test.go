@@ -283,6 +283,7 @@ func TestDiskGetsSharedLeasesLaterC58(t *testing.T) {
 		time.Sleep(time.Minute)
 		disk.Fail(nil)
 		time.Sleep(2 * time.Second)
+		synctest.Wait()
 		if l := disk.Leases[at105]; l.MAC != dhcptest.ClientMAC(1) {
 			t.Errorf("on disk: %+v", l)
 		}

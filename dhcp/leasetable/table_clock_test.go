@@ -44,6 +44,7 @@ func TestClockStepC36(t *testing.T) {
 				c := &steppingClock{truth: map[int64]time.Time{}}
 				d := dhcptest.NewDisk()
 				b := dhcptest.NewTableFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), d, c.now)
+				synctest.Wait()
 				leasetable.SetSince(b.Table, c.since)
 				a := dhcptest.Addr("10.20.0.105")
 				b.Want(dhcp.VerdictAcked, dhcptest.Selecting(1, a))
@@ -75,6 +76,7 @@ func TestClockStepIsNoDecline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &steppingClock{truth: map[int64]time.Time{}}
 		b := dhcptest.NewTableFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), dhcptest.NewDisk(), c.now)
+		synctest.Wait()
 		leasetable.SetSince(b.Table, c.since)
 		for range dhcptest.MaxDeclines - 1 {
 			a := b.Want(dhcp.VerdictOffered, dhcptest.Discover(1)).Reply.YIAddr
@@ -142,6 +144,7 @@ func TestClockThatWasNeverSetC36(t *testing.T) {
 						}
 					}
 					b := dhcptest.NewTableFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), d, c.now)
+					synctest.Wait()
 					leasetable.SetSince(b.Table, c.since)
 					check("at the start", b, time.Hour)
 					if !leasetable.ClockWrong(b.Table) {
@@ -155,6 +158,7 @@ func TestClockThatWasNeverSetC36(t *testing.T) {
 						t.Error("the clock is still reported")
 					}
 					again := dhcptest.NewTableFixture(t, dhcptest.ConfigOf(dhcptest.Voice()), d, c.now)
+					synctest.Wait()
 					leasetable.SetSince(again.Table, c.since)
 					check("after another start", again, 50*time.Minute)
 				})
