@@ -85,7 +85,7 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 func (s *Server) open(ctx context.Context) ([]net.Listener, error) {
 	listeners := append([]net.Listener(nil), s.cfg.Listeners...)
 	for _, addr := range s.cfg.Listen {
-		var lc net.ListenConfig
+		lc := net.ListenConfig{KeepAlive: -1} // IdleTime and the others end connections of hosts that are gone
 		l, err := lc.Listen(ctx, "tcp4", addr)
 		if err != nil {
 			return listeners, fmt.Errorf("%s %s: %w", s.cfg.name(), addr, err)
@@ -121,7 +121,7 @@ func (s *Server) serve(srv *http.Server, l net.Listener) error {
 	if s.cfg.TLS != nil {
 		err = srv.ServeTLS(watchedListener{l}, "", "")
 	} else {
-		err = srv.Serve(l)
+		err = srv.Serve(replyListener{l})
 	}
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil

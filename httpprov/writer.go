@@ -15,6 +15,7 @@ const chunkSize = 1 << 20
 type countingWriter struct {
 	rw     http.ResponseWriter
 	s      *Server
+	conn   *replyConn // nil with TLS
 	status int
 	sent   int64
 	want   int64 // Content-Length of a response that has one
@@ -36,6 +37,16 @@ func (w *countingWriter) Write(p []byte) (int, error) {
 	n, err := w.rw.Write(p)
 	w.note(int64(n), err)
 	return n, err
+}
+
+// writeBody writes a whole body, whose length has been announced.
+func (w *countingWriter) writeBody(body []byte) error {
+	if w.conn != nil && len(body) >= headSize {
+		w.conn.joins = true
+		defer func() { w.conn.joins = false }()
+	}
+	_, err := w.Write(body)
+	return err
 }
 
 func (w *countingWriter) note(n int64, err error) {
