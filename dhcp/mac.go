@@ -49,11 +49,19 @@ func separated(s string, sep byte, every int) bool {
 
 // String prints the MAC as 00:15:65:12:34:56.
 func (m MAC) String() string {
-	b := [17]byte{2: ':', 5: ':', 8: ':', 11: ':', 14: ':'}
+	b, _ := m.AppendText(make([]byte, 0, 17)) // there are no errors
+	return string(b)
+}
+
+// AppendText appends what String returns. There are no errors.
+func (m MAC) AppendText(b []byte) ([]byte, error) {
 	for i := range m {
-		hex.Encode(b[3*i:], m[i:i+1])
+		if i > 0 {
+			b = append(b, ':')
+		}
+		b = hex.AppendEncode(b, m[i:i+1])
 	}
-	return string(b[:])
+	return b, nil
 }
 
 // Hex prints the MAC as 001565123456, the form most phones put into file names.

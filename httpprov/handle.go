@@ -40,7 +40,7 @@ func (s *Server) handle(rw http.ResponseWriter, r *http.Request) {
 		e = &connInfo{}
 	}
 	req := provision.Request{
-		Time: s.cfg.Now(), Transport: fleet.Transport(s.cfg.name()), Method: r.Method, Name: r.URL.Path,
+		Time: s.cfg.Now(), Transport: fleet.Transport(s.cfg.name()), Method: r.Method, Name: strings.Clone(r.URL.Path), // else it would keep the whole request line in memory
 		From: e.from.Addr(), Local: e.local, UserAgent: clip(r.UserAgent(), maxUserAgent),
 		Authorization: clip(r.Header.Get("Authorization"), maxAuthorization),
 		Certificate:   s.certificate(r, e),

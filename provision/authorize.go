@@ -2,7 +2,6 @@ package provision
 
 import (
 	"errors"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -18,6 +17,7 @@ type authorization struct {
 	trust.Verdict
 	login    login
 	about    dhcp.MAC      // the phone that the answer is about; zero when unknown
+	macs     []dhcp.MAC    // all those of the proven phone
 	device   *fleet.Device // of the proven phone; nil when it has no record. Shared: must not be changed
 	revision uint64        // of the records that were read
 }
@@ -37,11 +37,11 @@ func (a authorization) wrongPassword() bool { return a.login.compared && !a.Proo
 
 // authorize completes the evidence with what is in the records and lets trust.Authorize decide. Only the record of a phone that
 // has proved itself is read for the answer.
-func (s authorizer) authorize(r Request, g *generation, name parsedName, who requester) (authorization, error) {
-	if a, ok := s.authorizeCached(r, g, who); ok {
+func (s authorizer) authorize(q *fileRequest) (authorization, error) {
+	if a, ok := s.authorizeCached(q); ok {
 		return a, nil
 	}
-	return s.authorizeByRecords(r, g, name, who)
+	return s.authorizeByRecords(q.Request, q.generation, q.name, q.who)
 }
 
 func (s authorizer) authorizeByRecords(r Request, g *generation, name parsedName, who requester) (authorization, error) {
@@ -69,7 +69,7 @@ func (s authorizer) authorizeByRecords(r Request, g *generation, name parsedName
 		}
 		d, err := read(f, a.MAC)
 		if err == nil {
-			a.device, a.about = d, fleet.MACsOf(a.MAC, d)[0]
+			a.device, a.about, a.macs = d, fleet.MACOf(a.MAC, d), fleet.MACsOf(a.MAC, d)
 		}
 		return err
 	})
@@ -81,9 +81,9 @@ func (s authorizer) authorizeByRecords(r Request, g *generation, name parsedName
 
 // authorizeCached decides the usual case without opening the records: the lease proves its phone, whose record is cached. In
 // any other case ok is false and nothing was done, so that a refusal takes its own time.
-func (s authorizer) authorizeCached(r Request, g *generation, who requester) (a authorization, ok bool) {
-	e := who.evidence
-	if e.Lease == nil || !e.Place.Accepts(trust.ProofLease) || e.Place.Accepts(trust.ProofNeighbor) || e.Place.Accepts(trust.ProofAddress) || who.sent != nil || r.Certificate != nil {
+func (s authorizer) authorizeCached(q *fileRequest) (a authorization, ok bool) {
+	e, g := q.who.evidence, q.generation
+	if e.Lease == nil || !e.Place.Accepts(trust.ProofLease) || e.Place.Accepts(trust.ProofNeighbor) || e.Place.Accepts(trust.ProofAddress) || q.who.sent != nil || q.Certificate != nil {
 		return a, false
 	}
 	holder, revision, ok := g.cachedDevice(s.records, e.Lease.MAC)
@@ -100,7 +100,7 @@ func (s authorizer) authorizeCached(r Request, g *generation, who requester) (a 
 		return a, false
 	}
 	g.invalidate(revision)
-	return authorization{Verdict: verdict, about: fleet.MACsOf(verdict.MAC, d)[0], device: d, revision: revision}, true
+	return authorization{Verdict: verdict, about: fleet.MACOf(verdict.MAC, d), macs: e.LeaseMACs, device: d, revision: revision}, true
 }
 
 // readEvidence reads the records of the phones that the evidence is about, never that of the phone in the file name: what is
@@ -122,7 +122,7 @@ func (s authorizer) readEvidence(f fleet.View, r Request, g *generation, name pa
 		}
 	}
 	if e.Place.Accepts(trust.ProofAddress) {
-		reserved, err := reservedFor(f, e.From)
+		reserved, err := fleet.MACsReserving(f, e.From)
 		errs = append(errs, err)
 		e.Reserved = reserved
 	}
@@ -185,19 +185,4 @@ func isForFile(c *httpauth.Credentials, file parsedName) bool {
 	}
 	name, err := phonefile.CleanName(path)
 	return err == nil && strings.EqualFold(name, file.Name)
-}
-
-func reservedFor(f fleet.View, addr netip.Addr) ([]dhcp.MAC, error) {
-	mac, err := f.DeviceByIP(addr)
-	if errors.Is(err, fleet.ErrNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	d, err := f.Device(mac)
-	if err != nil {
-		return nil, err
-	}
-	return fleet.MACsOf(mac, d), nil
 }

@@ -77,7 +77,7 @@ func (s explainer) explain(ctx context.Context, question Question) (Explanation,
 	if question.Path == "" {
 		return s.phone(ctx, question)
 	}
-	dry := s.answer(ctx, Request{Transport: fleet.HTTP, Name: question.Path, From: question.From, UserAgent: question.UserAgent}, false)
+	dry := s.preview(ctx, Request{Transport: fleet.HTTP, Name: question.Path, From: question.From, UserAgent: question.UserAgent})
 	a := dry.Answer
 	a.discard()
 	if until := s.trust.Enumeration().Limited(trust.Source{Addr: question.From.Unmap(), Datagram: true}, dry.Time); !dry.auth.Proven && !until.IsZero() {

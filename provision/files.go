@@ -47,12 +47,6 @@ func (s *Service) files(ctx context.Context, r Request) ([]FileContent, error) {
 	return out, nil
 }
 
-// preview answers a request as the phone r.As would be answered. It records nothing.
-func (s *Service) preview(ctx context.Context, r Request) exchange {
-	r.Transport = fleet.Preview
-	return s.answer(ctx, r, false)
-}
-
 // previewPhone reads the device and builds its phone.
 func (s *Service) previewPhone(mac dhcp.MAC, subnet netip.Prefix) (*fleet.Device, phonefile.Phone, error) {
 	var d *fleet.Device

@@ -28,7 +28,8 @@ type authorizer struct {
 }
 
 // identify collects the evidence that needs no record.
-func (s authorizer) identify(r Request, g *generation, name parsedName) requester {
+func (s authorizer) identify(q *fileRequest) requester {
+	r, g, name := &q.Request, q.generation, &q.name
 	who := requester{
 		source: trust.Source{Addr: r.From.Unmap(), Datagram: r.Transport == fleet.TFTP},
 		agent:  g.identifyAgent(r.UserAgent),
@@ -70,13 +71,13 @@ func firstMAC(macs ...dhcp.MAC) (mac dhcp.MAC) {
 }
 
 // place is where the requester is.
-func (w requester) place() trust.Place { return w.evidence.Place }
+func (w *requester) place() trust.Place { return w.evidence.Place }
 
 // lease is the confirmed lease of the requester's address; nil without one.
-func (w requester) lease() *dhcp.Lease { return w.evidence.Lease }
+func (w *requester) lease() *dhcp.Lease { return w.evidence.Lease }
 
 // claimed is the phone that the credentials are for, whether it exists or not: by the user, else by the name of the file.
-func (w requester) claimed() dhcp.MAC {
+func (w *requester) claimed() dhcp.MAC {
 	mac, err := dhcp.ParseMAC(w.sent.User)
 	if err != nil {
 		mac = w.evidence.FilenameMAC

@@ -48,7 +48,7 @@ func (g *generation) confirm(n parsedName, proven, uncached bool) parsedName {
 }
 
 // vendors returns the vendors that have a file of the name.
-func (n parsedName) vendors() []string {
+func (n *parsedName) vendors() []string {
 	var out []string
 	for _, m := range n.Matches {
 		if !slices.Contains(out, m.Vendor) {
@@ -59,7 +59,7 @@ func (n parsedName) vendors() []string {
 }
 
 // guarded reports whether a file that the name may mean is one that only its phone may have.
-func (n parsedName) guarded() bool { return slices.ContainsFunc(n.Matches, isGuarded) }
+func (n *parsedName) guarded() bool { return slices.ContainsFunc(n.Matches, isGuarded) }
 
 // isGuarded reports whether only the phone itself may have the file.
 func isGuarded(m phonefile.Match) bool {

@@ -29,7 +29,7 @@ type producer struct {
 }
 
 // produce decides by the kind of the selected file whether this requester may have it, and makes its bytes.
-func (s producer) produce(ctx context.Context, q fileRequest) product {
+func (s producer) produce(ctx context.Context, q *fileRequest) product {
 	switch {
 	case q.packMissing():
 		return s.withoutPack(q)
@@ -60,7 +60,7 @@ func (s producer) produce(ctx context.Context, q fileRequest) product {
 }
 
 // packMissing reports whether the requester is a proven phone whose vendor has no pack, such as one that was removed.
-func (q fileRequest) packMissing() bool {
+func (q *fileRequest) packMissing() bool {
 	d := q.auth.device
 	if d == nil || d.Vendor == "" {
 		return false
@@ -71,7 +71,9 @@ func (q fileRequest) packMissing() bool {
 
 // withoutPack answers a phone whose vendor has no pack. What is in the files folder is served. For any other name it is not known what the
 // phone requests: "not found" could make it give up a file that it has.
-func (s producer) withoutPack(q fileRequest) product {
+func (s producer) withoutPack(q *fileRequest) product {
+	own := *q
+	q = &own
 	q.file = selection{vendor: q.auth.device.Vendor, model: q.auth.device.Model}
 	if len(q.name.Matches) == 0 && !isWrite(q.Method) {
 		if p := s.static(q, q.name.Name); p.Outcome == Served {
@@ -82,7 +84,7 @@ func (s producer) withoutPack(q fileRequest) product {
 }
 
 // guarded decides about a file that may hold secrets: only the phone that it is for may have it.
-func (s producer) guarded(ctx context.Context, q fileRequest) product {
+func (s producer) guarded(ctx context.Context, q *fileRequest) product {
 	d, m := q.auth.device, q.file.match
 	switch {
 	case !q.auth.Proven:
@@ -129,7 +131,7 @@ func (s producer) guarded(ctx context.Context, q fileRequest) product {
 
 // stepUp decides whether a weak proof, which a host with a borrowed MAC has as well, is enough for the guarded file. ours is whether
 // the file is rendered here: one that a PBX renders gives the phone no credentials for this server.
-func (s producer) stepUp(q fileRequest, ours bool) trust.StepUpVerdict {
+func (s producer) stepUp(q *fileRequest, ours bool) trust.StepUpVerdict {
 	d := q.auth.device
 	v, ok := q.generation.packs.Vendor(d.Vendor)
 	if !q.auth.Proof.Weak() || !ok { // nothing is rendered without a pack
@@ -150,7 +152,7 @@ func (s producer) stepUp(q fileRequest, ours bool) trust.StepUpVerdict {
 
 // refuse is the answer to a requester without proof: the same for phones that exist, are disabled or are unknown. Whether it is
 // challenged follows from where it is, its protocol, and the pack that the name and its OUI select.
-func (s producer) refuse(q fileRequest) product {
+func (s producer) refuse(q *fileRequest) product {
 	p := q.blank()
 	p.Outcome, p.Status, p.Reason = Refused, http.StatusNotFound, q.auth.Reason
 	s.challenge(q, &p.Answer, challengeScheme(q.Request, q.generation.packs, q.name))
@@ -158,7 +160,7 @@ func (s producer) refuse(q fileRequest) product {
 }
 
 // refuseStepUp is the answer to a phone whose weak proof is not enough.
-func (s producer) refuseStepUp(q fileRequest, reason string) product {
+func (s producer) refuseStepUp(q *fileRequest, reason string) product {
 	p := q.blank()
 	p.Outcome, p.Status, p.Reason, p.Proof = Refused, http.StatusNotFound, reason, ""
 	if q.isHTTP() {
@@ -168,7 +170,7 @@ func (s producer) refuseStepUp(q fileRequest, reason string) product {
 }
 
 // challenge makes the requester log in, where that is a proof.
-func (s producer) challenge(q fileRequest, a *Answer, scheme string) {
+func (s producer) challenge(q *fileRequest, a *Answer, scheme string) {
 	if scheme == httpauth.None || !q.who.place().Accepts(trust.ProofCredentials) {
 		return
 	}
@@ -177,7 +179,7 @@ func (s producer) challenge(q fileRequest, a *Answer, scheme string) {
 }
 
 // unassigned answers a phone that proved itself and has no record.
-func (s producer) unassigned(q fileRequest) product {
+func (s producer) unassigned(q *fileRequest) product {
 	m := q.file.match
 	if q.generation.site.UnknownPhones != fleet.UnknownHold || m.File.Template == "" || m.Kind != phonefile.KindDevice {
 		return q.notFound("there is no device record for %s", q.auth.MAC)
@@ -186,7 +188,7 @@ func (s producer) unassigned(q fileRequest) product {
 }
 
 // common serves a file that any requester may have. A phone that proved itself gets it with its own settings.
-func (s producer) common(ctx context.Context, q fileRequest) product {
+func (s producer) common(ctx context.Context, q *fileRequest) product {
 	m, d := q.file.match, q.auth.device
 	own := q.auth.Proven && d != nil && d.Vendor == m.Vendor
 	if own {
@@ -208,7 +210,7 @@ func (s producer) common(ctx context.Context, q fileRequest) product {
 }
 
 // unselected answers a name that no pack has, or that several have without any sign which is meant.
-func (s producer) unselected(q fileRequest) product {
+func (s producer) unselected(q *fileRequest) product {
 	if len(q.name.Matches) == 0 {
 		return s.static(q, q.name.Name)
 	}
@@ -236,7 +238,7 @@ func (s producer) unselected(q fileRequest) product {
 }
 
 // requestSubnet returns the subnet that the file is rendered for: the requester's, else the phone's own.
-func (s producer) requestSubnet(q fileRequest, anonymous bool) (fleet.Subnet, error) {
+func (s producer) requestSubnet(q *fileRequest, anonymous bool) (fleet.Subnet, error) {
 	site := q.generation.site
 	if q.Subnet.IsValid() {
 		n, ok := site.SubnetByPrefix(q.Subnet)

@@ -21,8 +21,8 @@ type recorder struct {
 
 // recordOutcome remembers what an answered request shows of its sender and reports security events. It is the last step of a
 // real request, and returns the answer with what is known now.
-func (s recorder) recordOutcome(x exchange) Answer {
-	q, a := x.fileRequest, x.Answer
+func (s recorder) recordOutcome(q *fileRequest, p *product) Answer {
+	a := p.Answer
 	if q.Transport == fleet.Preview || a.Outcome == InternalError {
 		return a
 	}
@@ -34,17 +34,17 @@ func (s recorder) recordOutcome(x exchange) Answer {
 		s.trust.WrongPassword(q.who.claimed(), source.Addr, q.Time)
 	}
 	if !q.auth.Proven {
-		s.recordUnproven(q, x.product)
+		s.recordUnproven(q, p)
 		return a
 	}
 	if l := q.who.lease(); l != nil && q.isGuarded() {
 		s.trust.Requested(l.MAC, q.auth.Proof.Own(), q.Time)
 	}
-	s.trust.Enumeration().Proved(source, fleet.MACsOf(q.auth.MAC, q.auth.device), q.Time)
+	s.trust.Enumeration().Proved(source, q.auth.macs, q.Time)
 	if d := q.auth.device; d != nil && q.auth.Proof.Own() {
 		s.trust.Answered(d.MAC)
 	}
-	a = s.recordServed(q, x.product)
+	a = s.recordServed(q, p)
 	if d := q.auth.device; q.auth.login.newest {
 		s.trust.MarkUsed(d.MAC, d.Credentials.Password)
 		s.used(d.MAC, d.Credentials.Password)
@@ -53,7 +53,7 @@ func (s recorder) recordOutcome(x exchange) Answer {
 }
 
 // isGuarded reports whether the requested file is one that only its phone may have.
-func (q fileRequest) isGuarded() bool {
+func (q *fileRequest) isGuarded() bool {
 	if m := q.file.match; m != nil {
 		return isGuarded(*m)
 	}
@@ -61,7 +61,7 @@ func (q fileRequest) isGuarded() bool {
 }
 
 // recordUnproven counts the phones that a requester without proof has requested.
-func (s recorder) recordUnproven(q fileRequest, p product) {
+func (s recorder) recordUnproven(q *fileRequest, p *product) {
 	// A challenge without an answer isn't counted at once: the answer may be on its way. It would not help a contradiction.
 	challenged := isFirstStep(q, p) && !q.auth.Contradiction
 	for _, phone := range q.phonesTried() {
@@ -73,7 +73,7 @@ func (s recorder) recordUnproven(q fileRequest, p product) {
 
 // phonesTried lists the phones that a requester without proof has requested: by the name of a guarded file, and as which phone it
 // tried to log in, for any file.
-func (q fileRequest) phonesTried() []string {
+func (q *fileRequest) phonesTried() []string {
 	var out []string
 	if !q.name.MAC.IsZero() && q.isGuarded() {
 		out = append(out, q.name.MAC.Hex())
@@ -91,7 +91,7 @@ func (q fileRequest) phonesTried() []string {
 }
 
 // enumerationEvent is the event about a requester that is limited from now on.
-func (q fileRequest) enumerationEvent() trust.Event {
+func (q *fileRequest) enumerationEvent() trust.Event {
 	e := trust.Event{Time: q.Time, Kind: trust.EventShutOut, Addr: q.who.source.Addr}
 	how := "is shut out"
 	if q.who.place().Leased {
@@ -106,7 +106,7 @@ func (q fileRequest) enumerationEvent() trust.Event {
 }
 
 // recordServed remembers what a guarded file that leaves shows of its phone.
-func (s recorder) recordServed(q fileRequest, p product) Answer {
+func (s recorder) recordServed(q *fileRequest, p *product) Answer {
 	a, d, proof := p.Answer, q.auth.device, q.auth.Proof
 	if d == nil || !proof.Weak() && !proof.Own() || a.Outcome != Served || !q.isGuarded() {
 		return a

@@ -18,6 +18,7 @@ import (
 type renderedFile struct {
 	body   []byte
 	digest string
+	etag   string
 }
 
 // rendering is how a file is rendered for a request.
@@ -29,7 +30,7 @@ type rendering struct {
 }
 
 // render renders the selected file. An anonymous phone gets nothing of any record.
-func (s producer) render(q fileRequest, anonymous bool, reason string) product {
+func (s producer) render(q *fileRequest, anonymous bool, reason string) product {
 	vendor, ok := q.generation.packs.Vendor(q.file.match.Vendor)
 	if !ok {
 		return q.internalError(fmt.Errorf("%w: there is no vendor pack %q", fleet.ErrInternal, q.file.match.Vendor))
@@ -50,12 +51,12 @@ func (s producer) render(q fileRequest, anonymous bool, reason string) product {
 	p.rendering = r
 	p.Outcome, p.Reason = Served, reason
 	p.Body, p.Size, p.Digest = out.body, int64(len(out.body)), out.digest
-	p.ETag, p.MediaType = etag(out.digest), cmp.Or(r.file.MediaType, "application/octet-stream")
+	p.ETag, p.MediaType = out.etag, cmp.Or(r.file.MediaType, "application/octet-stream")
 	return p
 }
 
 // phone builds what the templates print.
-func (s producer) phone(q fileRequest, r *rendering) (p phonefile.Phone, err error) {
+func (s producer) phone(q *fileRequest, r *rendering) (p phonefile.Phone, err error) {
 	g := q.generation
 	if r.anonymous {
 		mac := firstMAC(q.file.match.MAC, q.auth.MAC)
@@ -82,22 +83,24 @@ func (s producer) phone(q fileRequest, r *rendering) (p phonefile.Phone, err err
 }
 
 // renderNew renders a file that is not cached, once for requests that come at the same time.
-func (s producer) renderNew(q fileRequest, r *rendering, key fileKey) (renderedFile, error) {
+func (s producer) renderNew(q *fileRequest, r *rendering, key fileKey) (renderedFile, error) {
+	own := *q // the original stays on the stack
 	return q.generation.render(key, q.auth.Proven, q.Uncached, func() (out renderedFile, err error) {
-		p, err := s.phone(q, r)
+		p, err := s.phone(&own, r)
 		if err != nil {
 			return out, err
 		}
 		body, err := r.vendor.Render(r.file.Name, p)
 		if err != nil {
-			return out, fmt.Errorf("%w: %s: render %s: %w", fleet.ErrInternal, q.auth.about, q.name.Name, err)
+			return out, fmt.Errorf("%w: %s: render %s: %w", fleet.ErrInternal, own.auth.about, own.name.Name, err)
 		}
-		return renderedFile{body: body, digest: digestOf(body)}, nil
+		digest := digestOf(body)
+		return renderedFile{body, digest, etag(digest)}, nil
 	})
 }
 
 // fileKey is what the bytes of the selected file depend on.
-func (q fileRequest) fileKey(subnet fleet.Subnet, anonymous bool) fileKey {
+func (q *fileRequest) fileKey(subnet fleet.Subnet, anonymous bool) fileKey {
 	m := q.file.match
 	key := fileKey{revision: q.auth.revision, vendor: m.Vendor, file: m.File.Name, name: m.Name,
 		model: q.file.model, subnet: subnet.Prefix, anonymous: anonymous, masked: q.Masked, year: q.Time.UTC().Year()}
@@ -143,7 +146,7 @@ func (g *generation) render(key fileKey, proven, uncached bool, render func() (r
 }
 
 // phonebookOn reports whether the device's settings give it a phonebook.
-func (s producer) phonebookOn(q fileRequest) (bool, error) {
+func (s producer) phonebookOn(q *fileRequest) (bool, error) {
 	settings, err := s.settings(q)
 	if err != nil {
 		return false, fmt.Errorf("%w: %w", fleet.ErrInternal, err)
@@ -153,17 +156,18 @@ func (s producer) phonebookOn(q fileRequest) (bool, error) {
 
 // settings are the effective settings of the device, all of them. The leases are read before the records are opened, never
 // meanwhile: their table reads records under its own lock.
-func (s producer) settings(q fileRequest) (settings map[string]any, err error) {
-	subnet, _ := s.subnets.Find(q.generation.site, q.auth.device.MAC, q.auth.device)
+func (s producer) settings(q *fileRequest) (settings map[string]any, err error) {
+	g, device := q.generation, q.auth.device
+	subnet, _ := s.subnets.Find(g.site, device.MAC, device)
 	err = s.records.View(func(f fleet.View) error {
-		settings, err = resolve.Settings(f, q.generation.packs, q.generation.site, subnet, q.auth.device)
+		settings, err = resolve.Settings(f, g.packs, g.site, subnet, device)
 		return err
 	})
 	return settings, err
 }
 
 // withoutPhonebook answers a phone that requests a phonebook while it has none: with the operator's own file of that name.
-func (s producer) withoutPhonebook(q fileRequest) product {
+func (s producer) withoutPhonebook(q *fileRequest) product {
 	p := s.open(q, q.file.match.Name)
 	if p.Outcome == NotFound {
 		p = q.expected404()

@@ -19,21 +19,22 @@ type selection struct {
 // selectFile selects one of the files that the name may mean: that of the record's vendor for a phone that proved itself, else
 // that of the vendor the requester is recognized as. For a requester without proof only the name and its MAC count, so that
 // the answer depends on what is requested and not on which phones are known.
-func selectFile(r Request, packs *pack.Set, name parsedName, who requester, auth authorization) selection {
+func selectFile(q *fileRequest) selection {
+	name, auth := &q.name, &q.auth
 	d := auth.device
 	switch {
 	case len(name.Matches) == 0 && auth.Proven && d != nil:
 		return selection{vendor: d.Vendor, model: d.Model} // the file may lie in the vendor's folder
 	case len(name.Matches) == 0:
-		id := identity(r, packs, name, who, auth)
+		id := identity(q)
 		return selection{vendor: id.Vendor, model: id.Model}
 	case auth.Proven && d != nil && d.Vendor != "":
 		if m := name.bestMatch(d.Vendor, d.Model); m != nil {
 			return selection{match: m, vendor: d.Vendor, model: d.Model, kind: string(m.Kind)}
 		}
-		return selectFor(d, name, identity(r, packs, name, who, auth).Vendor)
+		return selectFor(d, name, identity(q).Vendor)
 	}
-	id := identity(r, packs, name, who, auth)
+	id := identity(q)
 	m := name.bestMatch(id.Vendor, id.Model)
 	if m == nil && len(name.vendors()) == 1 {
 		if m = name.bestMatch(name.Matches[0].Vendor, ""); id.Vendor != "" && m.Kind == phonefile.KindFirmware {
@@ -51,7 +52,7 @@ func selectFile(r Request, packs *pack.Set, name parsedName, who requester, auth
 }
 
 // selectFor selects a file for a proven phone whose vendor has none of the name. recognized is the vendor that it presents itself as.
-func selectFor(d *fleet.Device, name parsedName, recognized string) selection {
+func selectFor(d *fleet.Device, name *parsedName, recognized string) selection {
 	sel := selection{vendor: d.Vendor, model: d.Model}
 	m := name.bestMatch(recognized, "")
 	switch {
@@ -69,21 +70,21 @@ func selectFor(d *fleet.Device, name parsedName, recognized string) selection {
 
 // identity is what the requester is recognized as, from the evidence that may count. The name is left out: its meaning is
 // what has to be found.
-func identity(r Request, packs *pack.Set, name parsedName, who requester, auth authorization) pack.Identity {
-	e := pack.Evidence{MAC: name.MAC}
-	if auth.Proven || !name.guarded() {
-		e.UserAgent = r.UserAgent
-		if l := who.lease(); l != nil {
+func identity(q *fileRequest) pack.Identity {
+	e := pack.Evidence{MAC: q.name.MAC}
+	if q.auth.Proven || !q.name.guarded() {
+		e.UserAgent = q.UserAgent
+		if l := q.who.lease(); l != nil {
 			e.VendorClass, e.Hostname = l.VendorClass, l.Hostname
 			e.MAC = firstMAC(e.MAC, l.MAC)
 		}
-		e.MAC = firstMAC(e.MAC, r.As)
+		e.MAC = firstMAC(e.MAC, q.As)
 	}
-	return packs.Identify(e)
+	return q.generation.packs.Identify(e)
 }
 
 // bestMatch returns the vendor's file of the name that fits the model best; nil without one.
-func (n parsedName) bestMatch(vendor, model string) *phonefile.Match {
+func (n *parsedName) bestMatch(vendor, model string) *phonefile.Match {
 	var best *phonefile.Match
 	score := 0
 	for i := range n.Matches {

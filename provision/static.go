@@ -16,7 +16,9 @@ import (
 // static serves what is in the files folder: the vendor's own folder first, then the name as it is. The name's last part
 // keeps the kind that a pack gives it wherever the file is, so that an old tftpboot tree that an operator copied there
 // doesn't hand out configurations or firmware.
-func (s producer) static(q fileRequest, name string) product {
+func (s producer) static(q *fileRequest, name string) product {
+	own := *q
+	q = &own
 	q.file.kind = string(phonefile.KindStatic)
 	if i := strings.LastIndexByte(name, '/'); i >= 0 && (q.file.match == nil || q.file.match.Kind == phonefile.KindStatic) {
 		for _, m := range q.generation.packs.Resolve(name[i+1:]) {
@@ -28,7 +30,7 @@ func (s producer) static(q fileRequest, name string) product {
 				if q.file.vendor != "" && q.file.vendor != m.Vendor {
 					continue // no phone of this vendor installs it
 				}
-				q.file.match = &m
+				q.file.match, q.file.kind = &m, string(m.Kind)
 				return s.firmware(q)
 			}
 		}
@@ -37,8 +39,7 @@ func (s producer) static(q fileRequest, name string) product {
 }
 
 // firmware serves what a phone would install on sight, when its own settings name the file.
-func (s producer) firmware(q fileRequest) product {
-	q.file.kind = string(phonefile.KindFirmware)
+func (s producer) firmware(q *fileRequest) product {
 	name := q.name.Name
 	if !q.auth.Proven || q.auth.device == nil {
 		return q.notFound("firmware %s is only for devices whose firmware setting names it; %s", name, q.auth.Reason)
@@ -55,7 +56,7 @@ func (s producer) firmware(q fileRequest) product {
 }
 
 // open looks a file up in the files folder and answers with it.
-func (s producer) open(q fileRequest, name string) product {
+func (s producer) open(q *fileRequest, name string) product {
 	if s.files == nil {
 		return q.absent(name)
 	}
@@ -76,7 +77,7 @@ func (s producer) open(q fileRequest, name string) product {
 }
 
 // absent answers a name without a file. For a name that a pack declares as static it is the expected answer.
-func (q fileRequest) absent(name string) product {
+func (q *fileRequest) absent(name string) product {
 	if q.file.match == nil {
 		return q.notFound("no pack has %s, and it is not in the files folder", name)
 	}
@@ -88,7 +89,7 @@ func (q fileRequest) absent(name string) product {
 }
 
 // serveFile answers with an open file of that many bytes. The ETag is made of name, size and time: a large file isn't read for it.
-func (q fileRequest) serveFile(f io.ReadSeekCloser, size int64, info fs.FileInfo, place string) product {
+func (q *fileRequest) serveFile(f io.ReadSeekCloser, size int64, info fs.FileInfo, place string) product {
 	p := q.blank()
 	p.Outcome, p.Reason = Served, place
 	p.Content, p.Size, p.MediaType = f, size, regularfile.MediaType(place)

@@ -27,7 +27,7 @@ func isWrite(method string) bool { return method == http.MethodPut || method == 
 
 // receive decides about a file that a phone wants to write. Only the device itself may, and only what its pack declares: an open
 // network lets any requester read and none write. A refusal without proof depends on the name alone.
-func (s producer) receive(q fileRequest) product {
+func (s producer) receive(q *fileRequest) product {
 	methodNotAllowed := func(format string, args ...any) product {
 		p := q.notFound(format, args...)
 		p.Status = http.StatusMethodNotAllowed
@@ -56,7 +56,7 @@ func (s producer) receive(q fileRequest) product {
 }
 
 // beginUpload makes room for an upload that is allowed.
-func (s producer) beginUpload(q fileRequest) product {
+func (s producer) beginUpload(q *fileRequest) product {
 	p, most := q.blank(), q.file.match.File.Max
 	if q.Size > most {
 		p.reject(fmt.Errorf("%w: %d bytes, of at most %d", uploads.ErrTooLarge, q.Size, most))
@@ -82,7 +82,7 @@ func (a *Answer) reject(err error) {
 
 // sendUpload gives a phone back what it uploaded. Most phones request it before they have uploaded anything, so that any other
 // requester gets the answer of such a phone, which doesn't count as a refusal.
-func (s producer) sendUpload(q fileRequest) product {
+func (s producer) sendUpload(q *fileRequest) product {
 	d, m := q.auth.device, *q.file.match
 	if !q.auth.Proven || d == nil || !d.Enabled || d.Vendor != m.Vendor {
 		return q.expected404()
@@ -94,6 +94,8 @@ func (s producer) sendUpload(q fileRequest) product {
 		}
 		if on {
 			m.File, m.Kind = m.File.PhonebookFile, m.File.PhonebookFile.Kind
+			own := *q
+			q = &own
 			q.file.match, q.file.kind = &m, string(m.Kind)
 			return s.render(q, false, "the phonebook, instead of what the phone uploaded; "+q.auth.Reason)
 		}

@@ -32,7 +32,7 @@ type profileKey struct {
 }
 
 // of returns where the proven phone's files are rendered; without URLs it is here. A disabled device's are, so that it loses its accounts.
-func (s upstreams) of(q fileRequest) (u fleet.Upstream, err error) {
+func (s upstreams) of(q *fileRequest) (u fleet.Upstream, err error) {
 	d := q.auth.device
 	if d == nil || d.Profile == "" || !d.Enabled {
 		return u, nil
@@ -57,7 +57,7 @@ func (s upstreams) read(d *fleet.Device, g *generation) (u fleet.Upstream, err e
 }
 
 // answer answers with what a PBX renders. Only a phone's own request goes there: a preview is the last answer.
-func (s upstreams) answer(ctx context.Context, q fileRequest, u fleet.Upstream, reason string) product {
+func (s upstreams) answer(ctx context.Context, q *fileRequest, u fleet.Upstream, reason string) product {
 	mac, name := q.auth.device.MAC, q.name.Name
 	if q.commit && q.Transport != fleet.Preview && s.client != nil {
 		if q.Waits != nil {
@@ -79,7 +79,7 @@ func (s upstreams) answer(ctx context.Context, q fileRequest, u fleet.Upstream, 
 }
 
 // ofUpstream is the answer that came from a PBX.
-func (q fileRequest) ofUpstream(u fleet.Upstream, a upstream.Answer, reason string) product {
+func (q *fileRequest) ofUpstream(u fleet.Upstream, a upstream.Answer, reason string) product {
 	p := q.blank()
 	p.Upstream = &devicestatus.Upstream{Hosts: u.Hosts(), Answered: a.Time, By: a.PBX}
 	trouble := ""

@@ -164,7 +164,10 @@ func (o *Observer) Answered(r provision.Request, a provision.Answer, sent int64,
 			OwnProof: a.OwnProof, Given: a.Given,
 		})
 	}
-	if s, ours := o.cfg.Site().SubnetOf(r.From); !recorded && a.Vendor != "" && (a.Proof != "" || !ours) {
+	if recorded || a.Vendor == "" {
+		return
+	}
+	if s, ours := o.cfg.Site().SubnetOf(r.From); a.Proof != "" || !ours {
 		// On leased subnets the lease identifies the requester; a MAC in a file name alone proves nothing.
 		d := fleet.Discovered{MAC: a.MAC, Vendor: a.Vendor, Model: a.Model, Firmware: a.Firmware, IP: r.From, FirstSeen: r.Time, LastSeen: r.Time}
 		if ours {

@@ -48,12 +48,20 @@ type Site struct {
 
 // SubnetOf finds the leased subnet that has addr.
 func (s *Site) SubnetOf(addr netip.Addr) (Subnet, bool) {
-	for _, n := range s.Subnets {
-		if n.Prefix.Contains(addr) {
-			return n, true
-		}
+	if n := s.subnetOf(addr); n != nil {
+		return *n, true
 	}
 	return Subnet{}, false
+}
+
+// subnetOf returns the leased subnet that has addr, nil without one. It must not be changed.
+func (s *Site) subnetOf(addr netip.Addr) *Subnet {
+	for i := range s.Subnets {
+		if s.Subnets[i].Prefix.Contains(addr) {
+			return &s.Subnets[i]
+		}
+	}
+	return nil
 }
 
 // SubnetByPrefix finds a leased subnet.
@@ -69,7 +77,7 @@ func (s *Site) SubnetByPrefix(p netip.Prefix) (Subnet, bool) {
 // TrustAt returns which proofs count for a requester at addr, and where that is: the leased subnets come first, then the
 // first network that matches. An empty list means that nothing is proof there.
 func (s *Site) TrustAt(addr netip.Addr) trust.Place {
-	if n, ok := s.SubnetOf(addr); ok {
+	if n := s.subnetOf(addr); n != nil {
 		p := trust.Place{Leased: true, Subnet: n.Prefix, PinPort: n.PinPort}
 		switch {
 		case n.Phones == dhcp.PhonesNone || n.Phones == dhcp.PhonesMove:

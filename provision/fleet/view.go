@@ -93,10 +93,34 @@ func before(mac dhcp.MAC) dhcp.MAC {
 	return mac
 }
 
+// MACOf returns the first of MACsOf.
+func MACOf(mac dhcp.MAC, d *Device) dhcp.MAC {
+	if d == nil {
+		return mac
+	}
+	return d.MAC
+}
+
 // MACsOf returns the device's MACs, its own first; without a record the one.
 func MACsOf(mac dhcp.MAC, d *Device) []dhcp.MAC {
 	if d == nil {
 		return []dhcp.MAC{mac}
 	}
 	return append([]dhcp.MAC{d.MAC}, d.OtherMACs...)
+}
+
+// MACsReserving returns the MACs of the device that has an address reserved; none without one.
+func MACsReserving(f View, addr netip.Addr) ([]dhcp.MAC, error) {
+	mac, err := f.DeviceByIP(addr)
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	d, err := f.Device(mac)
+	if err != nil {
+		return nil, err
+	}
+	return MACsOf(mac, d), nil
 }

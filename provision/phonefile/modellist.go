@@ -30,20 +30,21 @@ func NewModelList(vendor string, list []*Model, generic *Model) *ModelList {
 }
 
 // Fold makes names of models comparable: SPA-942, spa942 and SPA 942 are the same, T46U and SIP-T46U are not.
-func Fold(name string) string {
-	out := make([]byte, 0, len(name))
+func Fold(name string) string { return string(appendFold(make([]byte, 0, len(name)), name)) }
+
+func appendFold(out []byte, name string) []byte {
 	for i := range len(name) {
 		switch c := name[i]; {
 		case c == '-' || c == '_' || c == ' ':
 		case c >= 'A' && c <= 'Z':
 			out = append(out, c+'a'-'A')
 		case c >= 0x80: // no model is called so, but a phone may send anything
-			return strings.ToLower(strings.NewReplacer("-", "", "_", "", " ", "").Replace(name))
+			return []byte(strings.ToLower(strings.NewReplacer("-", "", "_", "", " ", "").Replace(name)))
 		default:
 			out = append(out, c)
 		}
 	}
-	return string(out)
+	return out
 }
 
 // Models returns the models by name.
@@ -51,7 +52,8 @@ func (m *ModelList) Models() []*Model { return m.list }
 
 // Model returns the model with a name or an alias, in any case and with or without dashes.
 func (m *ModelList) Model(name string) (*Model, bool) {
-	x, ok := m.byName[Fold(name)]
+	var room [48]byte // longer than any name
+	x, ok := m.byName[string(appendFold(room[:0], name))]
 	return x, ok
 }
 

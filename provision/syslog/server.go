@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -125,7 +126,8 @@ func (s *Server) handle(line string, from netip.Addr) (outcome string) {
 	if !ok {
 		return Limited
 	}
-	e := timeline.Entry{Time: now, MAC: lease.MAC, Source: timeline.Syslog, Event: "log", Verdict: m.SeverityName(), Reason: dhcp.Printable(masked(m.Text, secrets), maxText), Addr: from, Vendor: lease.Vendor}
+	reason := strings.Clone(dhcp.Printable(masked(m.Text, secrets), maxText)) // else it may keep the whole datagram in memory
+	e := timeline.Entry{Time: now, MAC: lease.MAC, Source: timeline.Syslog, Event: "log", Verdict: m.SeverityName(), Reason: reason, Addr: from, Vendor: lease.Vendor}
 	if dropped > 0 {
 		e.Reason += fmt.Sprintf(" (%d lines before it are not kept: more than %d a second)", dropped, perSecond)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"plugtone/dhcp"
@@ -53,7 +54,8 @@ func Authorize(e Evidence) Verdict {
 		return Verdict{Proven: true, Proof: ProofPreview, MAC: e.Preview, Reason: "preview"}
 	}
 	leased, why := e.leased()
-	claims := e.claims(leased)
+	var room [5]identityClaim // all that there can be
+	claims := e.claims(room[:0], leased)
 	// Evidence that contradicts itself is refused before any proof is looked at: nothing outweighs a lease of one phone
 	// together with the name of another.
 	if reason := e.contradiction(claims); reason != "" {
@@ -84,28 +86,43 @@ func Authorize(e Evidence) Verdict {
 	return Verdict{Reason: "no proof: " + why}
 }
 
-// claims lists what ties the requester to phones.
-func (e Evidence) claims(leased bool) []identityClaim {
-	out := make([]identityClaim, 0, 2)
-	from := e.From.String()
-	add := func(proof Proof, macs []dhcp.MAC, before, after string) {
+// claims appends what ties the requester to phones.
+func (e *Evidence) claims(out []identityClaim, leased bool) []identityClaim {
+	add := func(proof Proof, macs []dhcp.MAC, words string) {
 		if len(macs) > 0 {
-			out = append(out, identityClaim{proof, macs, before + macs[0].String() + after, e.Place.Accepts(proof)})
+			out = append(out, identityClaim{proof, macs, e.inWords(words, macs[0]), e.Place.Accepts(proof)})
 		}
 	}
 	if leased {
 		// The phone that proves itself is the lease's own MAC, which need not be the first of its device's.
-		add(ProofLease, MACFirst(e.Lease.MAC, e.LeaseMACs), from+" is leased to ", "")
+		add(ProofLease, MACFirst(e.Lease.MAC, e.LeaseMACs), "ADDR is leased to MAC")
 		out[0].counts = out[0].counts && e.LeaseDoubt == ""
 	}
-	add(ProofCertificate, e.Certified, "the client certificate is that of ", "")
-	add(ProofCredentials, e.LoggedIn, "the user and password are those of ", "")
-	add(ProofNeighbor, e.Neighbor, "the neighbour table has ", " at "+from)
+	add(ProofCertificate, e.Certified, "the client certificate is that of MAC")
+	add(ProofCredentials, e.LoggedIn, "the user and password are those of MAC")
+	add(ProofNeighbor, e.Neighbor, "the neighbour table has MAC at ADDR")
 	// An address may still be leased to one phone and already reserved for another: then the lease is right.
 	if !leased || !e.Place.Accepts(ProofLease) {
-		add(ProofAddress, e.Reserved, from+" is reserved for ", "")
+		add(ProofAddress, e.Reserved, "ADDR is reserved for MAC")
 	}
 	return out
+}
+
+// inWords puts the requester's address and a MAC in the places of ADDR and MAC.
+func (e *Evidence) inWords(words string, mac dhcp.MAC) string {
+	b := make([]byte, 0, 96)
+	for rest := words; rest != ""; {
+		switch word, after, _ := strings.Cut(rest, " "); word {
+		case "ADDR":
+			b, rest = append(e.From.AppendTo(b), ' '), after
+		case "MAC":
+			b, _ = mac.AppendText(b) // there are no errors
+			b, rest = append(b, ' '), after
+		default:
+			b, rest = append(append(b, word...), ' '), after
+		}
+	}
+	return string(b[:len(b)-1])
 }
 
 // MACFirst returns the list with mac as its first element. The list must not be empty.
@@ -117,7 +134,7 @@ func MACFirst(mac dhcp.MAC, macs []dhcp.MAC) []dhcp.MAC {
 }
 
 // contradiction returns what doesn't fit together; "" when all does.
-func (e Evidence) contradiction(claims []identityClaim) string {
+func (e *Evidence) contradiction(claims []identityClaim) string {
 	known := false
 	for i, c := range claims {
 		switch {
@@ -137,7 +154,7 @@ func (e Evidence) contradiction(claims []identityClaim) string {
 }
 
 // leased reports whether the lease of the requester's address is in force, or why not.
-func (e Evidence) leased() (bool, string) {
+func (e *Evidence) leased() (bool, string) {
 	l := e.Lease
 	switch {
 	case l == nil:

@@ -124,6 +124,10 @@ func (s *stepUp) decide(r WeakRequest, commit bool) StepUpVerdict {
 	if r.Enrolled || r.Limits.StepUp == StepUpOff || r.Limits.StepUp != StepUpAlways && !r.CanSend {
 		return StepUpVerdict{}
 	}
+	used, invitable := !r.LastOwnProof.IsZero(), !r.Given.IsZero() && r.Time.Sub(r.Given) >= oneBoot
+	if !used && !invitable {
+		return StepUpVerdict{}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p, known := s.phones.Get(r.MAC)
@@ -134,11 +138,10 @@ func (s *stepUp) decide(r WeakRequest, commit bool) StepUpVerdict {
 		copied := *p
 		p = &copied
 	}
-	v := StepUpVerdict{}
-	switch {
-	case !r.LastOwnProof.IsZero():
+	var v StepUpVerdict
+	if used {
 		v = s.required(r, p, commit)
-	case !r.Given.IsZero() && r.Time.Sub(r.Given) >= oneBoot:
+	} else {
 		v = invited(r, p)
 	}
 	if commit && !known && *p != (stepUpPhone{}) {

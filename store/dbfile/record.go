@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"slices"
 )
 
 // A value in a file is one version byte, the checksum in four bytes, and the payload. That of a sealed record is encrypted.
@@ -29,10 +30,18 @@ func checksum(version byte, table string, key, payload []byte) uint32 {
 	var head [headerLen]byte
 	head[0] = version
 	binary.BigEndian.PutUint32(head[1:], uint32(len(key)))
-	sum := crc32.Update(uint32(len(table)), castagnoli, []byte(table))
-	sum = crc32.Update(sum, castagnoli, head[:])
+	sum := addString(addString(uint32(len(table)), table), string(head[:]))
 	sum = crc32.Update(sum, castagnoli, key)
 	return crc32.Update(sum, castagnoli, payload)
+}
+
+// addString is crc32.Update for a few bytes, which need no memory of their own.
+func addString(sum uint32, s string) uint32 {
+	sum = ^sum
+	for i := range len(s) {
+		sum = castagnoli[byte(sum)^s[i]] ^ sum>>8
+	}
+	return ^sum
 }
 
 // AppendRecord appends the value for payload under key in table to b.
@@ -41,7 +50,7 @@ func AppendRecord(b []byte, table string, key, payload []byte) []byte {
 }
 
 func appendRecord(b []byte, version byte, table string, key, payload []byte) []byte {
-	b = append(b, version)
+	b = append(slices.Grow(b, headerLen+len(payload)), version)
 	b = binary.BigEndian.AppendUint32(b, checksum(version, table, key, payload))
 	return append(b, payload...)
 }

@@ -9,6 +9,7 @@ import (
 	"plugtone/provision/fleet"
 	"plugtone/store/dbfile"
 	"slices"
+	"strings"
 )
 
 // discoveredList is the list of phones without a record, and what of it is not in the file yet.
@@ -40,7 +41,7 @@ func (l *discoveredList) load(tx dbfile.Tx, log *slog.Logger) error {
 // seen for longest make room. It never waits for the disk.
 func (db *DB) SeePhone(d fleet.Discovered) {
 	for _, text := range []*string{&d.Vendor, &d.Model, &d.Firmware, &d.Hostname, &d.Reason, &d.CircuitID, &d.RemoteID} {
-		*text = clip(*text)
+		*text = strings.Clone(clip(*text)) // the list is long-lived, and what the text is part of need not be
 	}
 	if d.LastSeen.IsZero() {
 		d.LastSeen = db.c.Now()

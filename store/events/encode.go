@@ -14,13 +14,17 @@ import (
 func appendEntry(b []byte, e *timeline.Entry, number uint64) ([]byte, error) {
 	o := object{b: append(b, dbfile.JSONVersion, '{')}
 	o.time("time", e.Time)
-	o.string("mac", e.MAC.String())
+	o.begin("mac")
+	o.b, _ = e.MAC.AppendText(o.b) // there are no errors
+	o.end()
 	o.string("source", e.Source)
 	o.string("event", e.Event)
 	o.string("verdict", e.Verdict)
 	o.optional("reason", e.Reason)
 	if e.Addr.IsValid() {
-		o.string("addr", e.Addr.String())
+		o.begin("addr")
+		o.b = e.Addr.AppendTo(o.b)
+		o.end()
 	}
 	o.optional("interface", e.Interface)
 	o.optional("file", e.File)
@@ -83,10 +87,20 @@ func (o *object) number(name string, n int64) {
 }
 
 func (o *object) time(name string, t time.Time) {
-	text, err := t.MarshalJSON()
+	o.begin(name)
+	b, err := t.AppendText(o.b)
 	if err != nil {
 		o.err = err
+		return
 	}
-	o.name(name)
-	o.b = append(o.b, text...)
+	o.b = b
+	o.end()
 }
+
+// begin and end enclose a text without a character that needs escaping.
+func (o *object) begin(name string) {
+	o.name(name)
+	o.b = append(o.b, '"')
+}
+
+func (o *object) end() { o.b = append(o.b, '"') }

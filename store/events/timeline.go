@@ -21,9 +21,12 @@ type entryRecord struct {
 	Number uint64 `json:"number,omitempty"`
 }
 
-// clip bounds a text that came from the network and makes it one that reads back as it is.
+// clip bounds a text that came from the network and makes it one that reads back as it is. The result may be part of s.
 func clip(s string) string {
-	return strings.Clone(strings.ToValidUTF8(s[:min(len(s), textMax)], "\uFFFD"))
+	if len(s) > textMax {
+		s = strings.Clone(s[:textMax])
+	}
+	return strings.ToValidUTF8(s, "\uFFFD")
 }
 
 func compareMAC(a, b dhcp.MAC) int { return bytes.Compare(a[:], b[:]) }
@@ -76,7 +79,11 @@ func (c *Config) recorded(keys []dhcp.MAC) (map[dhcp.MAC]bool, error) {
 	return out, err
 }
 
-func timelineKey(mac dhcp.MAC, n uint64) []byte { return binary.BigEndian.AppendUint64(mac[:], n) }
+func timelineKey(mac dhcp.MAC, n uint64) []byte { return appendTimelineKey(nil, mac, n) }
+
+func appendTimelineKey(b []byte, mac dhcp.MAC, n uint64) []byte {
+	return binary.BigEndian.AppendUint64(append(b, mac[:]...), n)
+}
 
 // loadPhones jumps from the end of one timeline to the end of the next. last is the largest number of their entries.
 func loadPhones(tx dbfile.Tx) (phones map[dhcp.MAC]phone, last uint64) {
@@ -111,22 +118,30 @@ func extend(t dbfile.Table, mac dhcp.MAC, entries []queued, perPhone int) error 
 		k, v := lastOf(c, mac)
 		written = readEntry(t, k, v).Number
 	}
-	var v []byte
-	for _, q := range entries[max(0, len(entries)-perPhone):] {
+	var key, payload, values []byte
+	entries = entries[max(0, len(entries)-perPhone):]
+	for i, q := range entries {
 		if q.number <= written {
 			continue
 		}
 		var err error
-		if v, err = appendEntry(v[:0], q.entry, q.number); err != nil {
+		if payload, err = appendEntry(payload[:0], q.entry, q.number); err != nil {
 			return err
 		}
 		last++
-		if err := t.Put(timelineKey(mac, last), v); err != nil {
+		key = appendTimelineKey(key[:0], mac, last)
+		if cap(values)-len(values) < len(payload)+16 { // values are needed until the end of the transaction: room for the others, about as long
+			values = make([]byte, 0, (len(payload)+32)*(len(entries)-i))
+		}
+		before := len(values)
+		values = dbfile.AppendRecord(values, tableTimeline, key, payload)
+		if err := t.PutRecord(key, values[before:len(values):len(values)]); err != nil {
 			return err
 		}
 	}
 	for ; first+uint64(perPhone) <= last; first++ {
-		if err := t.Delete(timelineKey(mac, first)); err != nil {
+		key = appendTimelineKey(key[:0], mac, first)
+		if err := t.Delete(key); err != nil {
 			return err
 		}
 	}
