@@ -52,13 +52,24 @@ type conn struct {
 	onChange func(id uint64) // nil: not called
 }
 
-// Unreachable is the error when no daemon answers at the address.
+// Unreachable is the error when no daemon answers at the address, or one whose certificate can't be verified.
 type Unreachable struct {
 	Addr string
 	Err  error
 }
 
-func (e *Unreachable) Error() string { return "no daemon answers at " + e.Addr + ": " + e.Err.Error() }
+func (e *Unreachable) Error() string {
+	if e.Untrusted() {
+		return "the certificate of " + e.Addr + " can't be verified: " + e.Err.Error()
+	}
+	return "no daemon answers at " + e.Addr + ": " + e.Err.Error()
+}
+
+// Untrusted reports whether a daemon answers with a certificate that can't be verified.
+func (e *Unreachable) Untrusted() bool {
+	return errors.As(e.Err, new(*tls.CertificateVerificationError))
+}
+
 func (e *Unreachable) Unwrap() error { return e.Err }
 
 // New returns a client for unix:PATH, HOST:PORT (http on this machine, https to others) or a URL. A token is needed over

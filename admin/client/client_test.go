@@ -3,6 +3,8 @@ package client
 import (
 	"errors"
 	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -35,4 +37,19 @@ func TestAChangeMayTakeLongerThanARead(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestAnUnknownAuthorityIsNamedAsSuch: a daemon that answers is not reported as one that does not.
+func TestAnUnknownAuthorityIsNamedAsSuch(t *testing.T) {
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	defer server.Close()
+	c, err := New(server.URL, "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.Status(t.Context())
+	var e *Unreachable
+	if !errors.As(err, &e) || !e.Untrusted() || !strings.Contains(err.Error(), "the certificate of "+server.URL+" can't be verified") {
+		t.Errorf("%v", err)
+	}
 }

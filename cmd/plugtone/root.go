@@ -255,6 +255,8 @@ func listHint(ran *cobra.Command, err error) string {
 
 func unreachableHint(e *client.Unreachable) string {
 	switch {
+	case e.Untrusted():
+		return "name a file with the certificate of its authority in $SSL_CERT_FILE, and the daemon by a name that is in its certificate"
 	case errors.Is(e.Err, fs.ErrPermission):
 		return "its socket is for root and the group plugtone: use sudo, or join the group"
 	case errors.Is(e.Err, fs.ErrNotExist), errors.Is(e.Err, syscall.ECONNREFUSED):
