@@ -19,13 +19,17 @@ import (
 // TestRandomFailuresOfMembers makes the members and the servers of etcd of a real cluster fail at random: they are killed, stopped and cut
 // off, their connections to etcd delay and lose frames, disks fill up and clocks are set, while udhcpc, dhclient and a load of other clients
 // boot, renew, restart and release leases of a minute. No address is leased to two clients at a time, none loses a lease, and when everything
-// works again each can extend its own. PLUGTONE_CLUSTER_LAB_RUNS sets the number of runs, PLUGTONE_CLUSTER_SEED the seed of the first one;
-// without it there is a single short one.
+// works again each can extend its own. PLUGTONE_CLUSTER_LAB_RUNS sets the number of runs, PLUGTONE_CLUSTER_LAB_STEPS their length
+// in steps of 2.5 s on average, PLUGTONE_CLUSTER_SEED the seed of the first one; without them there is a single short one. In runs of more than 60
+// steps, clients leave and addresses go from one client to another.
 func TestRandomFailuresOfMembers(t *testing.T) {
 	t.Parallel()
 	runs, steps := 1, 4
 	if n, err := strconv.Atoi(os.Getenv("PLUGTONE_CLUSTER_LAB_RUNS")); err == nil {
 		runs, steps = n, 14
+	}
+	if n, err := strconv.Atoi(os.Getenv("PLUGTONE_CLUSTER_LAB_STEPS")); err == nil {
+		steps = n
 	}
 	first, _ := strconv.Atoi(os.Getenv("PLUGTONE_CLUSTER_SEED"))
 	for i := range runs {
@@ -47,11 +51,12 @@ type randomRun struct {
 	ledger *ledger
 	load   *relayLoad
 	faults int
+	began  time.Time
 }
 
 func newRandomRun(c *clusterLab, r *rand.Rand) *randomRun {
-	run := &randomRun{clusterLab: c, random: r, ledger: newLedger(c.t)}
-	run.load = c.newLoad(run.ledger, 36)
+	run := &randomRun{clusterLab: c, random: r, ledger: newLedger(c.t), began: time.Now()}
+	run.load = c.newLoad(run.ledger, 60)
 	c.happened = run.ledger.take
 	return run
 }
@@ -109,6 +114,9 @@ func (r *randomRun) work(stop <-chan struct{}, part, parts int, random *rand.Ran
 		case <-time.After(time.Duration(random.IntN(200)) * time.Millisecond): // the pace of clients
 		}
 		n := part + parts*random.IntN(r.load.clients/parts)
+		if r.off(n) {
+			continue
+		}
 		e, ok := r.ledger.has(r.load.name(n), 0)
 		switch random.IntN(8) {
 		case 0:
@@ -127,6 +135,11 @@ func (r *randomRun) work(stop <-chan struct{}, part, parts int, random *rand.Ran
 			}
 		}
 	}
+}
+
+// off reports whether a client is switched off now: half of them are, in turn, for long enough that their leases end.
+func (r *randomRun) off(n int) bool {
+	return n%2 == 1 && int(time.Since(r.began)/(150*time.Second))%2 != n/2%2
 }
 
 // disturb makes something fail, or everything work again.

@@ -156,7 +156,7 @@ func (p *phone) discover(ctx context.Context) {
 // extend renews or rebinds. Without an answer the lease stays for its time.
 func (p *phone) extend(ctx context.Context, to netip.Addr) {
 	tries := 2
-	if p.c.random(3) == 0 {
+	if p.c.random(3) > 0 {
 		tries = 100 // it goes on when its lease has ended
 	}
 	p.take(p.exchange(ctx, dhcp.MessageTypeRequest, to, tries, func(r *dhcp.Request) { r.CIAddr = p.addr }))
