@@ -73,16 +73,24 @@ func collect[T any](ctx context.Context, m Members, in Choice, call func(context
 	}
 	calls.Wait()
 	for _, a := range all {
-		switch {
-		case a.err == nil:
+		if a.err == nil {
 			list = append(list, a)
-		case errors.Is(a.err, context.DeadlineExceeded):
-			silent = append(silent, client.Unanswered{Member: a.member, Problem: "it did not answer within " + answerTime.String()})
-		default:
-			silent = append(silent, client.Unanswered{Member: a.member, Problem: a.err.Error()})
+			continue
 		}
+		silent = append(silent, client.Unanswered{Member: a.member, Problem: problemOf(a.err)})
 	}
 	return list, silent
+}
+
+// problemOf returns why a member did not answer.
+func problemOf(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "it did not answer within " + answerTime.String()
+	}
+	if u, ok := errors.AsType[*client.Unreachable](err); ok {
+		return u.Err.Error()
+	}
+	return err.Error()
 }
 
 // Timeline adds to t, which this member has, what the others have: the newest limit entries of all, in order of time. The diagnosis is that of

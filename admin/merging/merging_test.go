@@ -2,6 +2,7 @@ package merging_test
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -34,6 +35,21 @@ func answers(name string, v any) merging.Other {
 // hangs returns another member that answers no request.
 func hangs(name string) merging.Other {
 	return merging.Other{Name: name, API: client.Over(inprocess.Transport{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })})}
+}
+
+// refused is a transport to a member that takes no connections.
+type refused struct{}
+
+func (refused) RoundTrip(*http.Request) (*http.Response, error) {
+	return nil, errors.New("no plugtone listens there")
+}
+
+func TestWhyAMemberDoesNotAnswerIsPlain(t *testing.T) {
+	s := client.DaemonStatus{}
+	merging.Status(t.Context(), cluster{{Name: "voice-b", API: client.Over(refused{})}}, merging.Choice{}, &s)
+	if len(s.Members) != 1 || s.Members[0].Problem != "no plugtone listens there" {
+		t.Errorf("%+v", s.Members)
+	}
 }
 
 func at(second int) time.Time { return time.Date(2026, 11, 30, 12, 0, second, 0, time.UTC) }

@@ -1,5 +1,6 @@
 // Package peers lets the members of a cluster read from each other what each has of its own. Both sides of a connection have the certificate
-// that they have registered in etcd, and accept no other.
+// that they have registered in etcd, and accept no other. What it says of names and times does not matter: a clock that is wrong at a start keeps
+// no member out, and a certificate ends when its member leaves or registers another.
 package peers
 
 import (
@@ -8,13 +9,17 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
 	"regexp"
 	"sync/atomic"
+	"syscall"
 	"time"
+
+	"golang.org/x/net/netutil"
 
 	"plugtone/admin/access"
 	"plugtone/admin/client"
@@ -44,9 +49,21 @@ type Peers struct {
 // New returns the other members of a cluster.
 func New(c Config) *Peers {
 	p := &Peers{cfg: c, certificate: register(c.Keys, c.Name, c.Pair)}
-	p.transport = &http.Transport{DialTLSContext: p.dial, MaxIdleConnsPerHost: 2, IdleConnTimeout: 30 * time.Second, MaxResponseHeaderBytes: 16 << 10}
+	p.transport = &http.Transport{DialTLSContext: p.dial, MaxConnsPerHost: mostCalls, MaxIdleConnsPerHost: 2, IdleConnTimeout: 30 * time.Second,
+		ResponseHeaderTimeout: answerTime, MaxResponseHeaderBytes: 16 << 10}
 	return p
 }
+
+// Limits of what other members, and those who pretend to be one, may cost this one.
+const (
+	dialTime   = 2 * time.Second  // for a connection with its handshake: a dial goes on when the call that wanted it has ended
+	answerTime = 5 * time.Second  // until an answer begins
+	mostCalls  = 8                // at a time to one member
+	mostBytes  = 8 << 20          // of an answer
+	mostConns  = 128              // at a time from others, members or not; more wait
+	readTime   = 5 * time.Second  // for a request, or a handshake
+	writeTime  = 10 * time.Second // for an answer
+)
 
 // Certificate returns what is registered of this member.
 func (p *Peers) Certificate() string { return p.certificate }
@@ -87,7 +104,43 @@ type route struct {
 func (r route) RoundTrip(q *http.Request) (*http.Response, error) {
 	q = q.Clone(q.Context())
 	q.URL.Scheme, q.URL.Host, q.Host = "https", r.name, ""
-	return r.p.transport.RoundTrip(q)
+	res, err := r.p.transport.RoundTrip(q)
+	if err != nil {
+		return nil, plain(err)
+	}
+	res.Body = &limited{ReadCloser: res.Body, left: mostBytes}
+	return res, nil
+}
+
+// plain returns what an operator needs of an error of a connection.
+func plain(err error) error {
+	var op *net.OpError
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED) && errors.As(err, &op):
+		return fmt.Errorf("no plugtone listens for other members at %s: see cluster.listen and cluster.advertise there", op.Addr)
+	case errors.As(err, &op) && op.Op == "dial" && !op.Timeout():
+		return fmt.Errorf("%s is not reachable: %w", op.Addr, op.Err)
+	case errors.As(err, &op) && op.Op == "remote error":
+		return fmt.Errorf("it refuses the certificate of this member: the two may have different clusters, or etcd's list of members is not the same for both: %w", err)
+	}
+	return err
+}
+
+// limited is a body that ends with an error after so many bytes.
+type limited struct {
+	io.ReadCloser
+	left int64
+}
+
+var errTooLong = fmt.Errorf("its answer is longer than %d MiB", mostBytes>>20)
+
+func (l *limited) Read(b []byte) (n int, err error) {
+	if l.left <= 0 {
+		return 0, errTooLong
+	}
+	n, err = l.ReadCloser.Read(b[:min(int64(len(b)), l.left)])
+	l.left -= int64(n)
+	return n, err
 }
 
 // dial connects to the member that addr names, and accepts its registered certificate alone.
@@ -100,7 +153,7 @@ func (p *Peers) dial(ctx context.Context, network, addr string) (net.Conn, error
 	if err != nil {
 		return nil, err
 	}
-	d := tls.Dialer{Config: &tls.Config{
+	d := tls.Dialer{NetDialer: &net.Dialer{Timeout: dialTime}, Config: &tls.Config{
 		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{p.cfg.Pair},
 		InsecureSkipVerify: true, // VerifyConnection decides
 		VerifyConnection: func(s tls.ConnectionState) error {
@@ -150,7 +203,7 @@ var readable = regexp.MustCompile(`^/api/v1/(status|discovered|devices/[0-9A-Fa-
 // Serve answers other members until ctx ends. It closes l.
 func (p *Peers) Serve(ctx context.Context, l net.Listener) error {
 	s := &http.Server{
-		Handler: p, ReadTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+		Handler: p, ReadTimeout: readTime, WriteTimeout: writeTime, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
 		ErrorLog: slog.NewLogLogger(p.cfg.Log.Handler(), slog.LevelDebug),
 	}
 	t := &tls.Config{
@@ -159,7 +212,7 @@ func (p *Peers) Serve(ctx context.Context, l net.Listener) error {
 	}
 	stop := context.AfterFunc(ctx, func() { _ = s.Close() })
 	defer stop()
-	err := s.Serve(tls.NewListener(l, t))
+	err := s.Serve(tls.NewListener(netutil.LimitListener(l, mostConns), t))
 	p.transport.CloseIdleConnections()
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil

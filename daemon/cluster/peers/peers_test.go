@@ -44,10 +44,16 @@ func start(t *testing.T, r *registry, name string, keys *seal.Ring) *Peers {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := New(Config{Name: name, Pair: pair, Keys: keys, Members: r.members, Log: slog.New(slog.DiscardHandler)})
+	return serve(t, r, Config{Name: name, Pair: pair, Keys: keys, Members: r.members, Log: slog.New(slog.DiscardHandler)})
+}
+
+// serve is start with a configuration.
+func serve(t *testing.T, r *registry, c Config) *Peers {
+	t.Helper()
+	p := New(c)
 	p.Answer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c := access.Of(r.Context())
-		fmt.Fprintf(w, `{"version": "%s %s %s"}`, c.Name, c.Role, r.URL.RequestURI())
+		caller := access.Of(r.Context())
+		fmt.Fprintf(w, `{"version": "%s %s %s"}`, caller.Name, caller.Role, r.URL.RequestURI())
 	}))
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -62,7 +68,7 @@ func start(t *testing.T, r *registry, name string, keys *seal.Ring) *Peers {
 			t.Error(err)
 		}
 	})
-	r.set(etcd.Member{Name: name, Address: l.Addr().String(), Certificate: p.Certificate(), Alive: true})
+	r.set(etcd.Member{Name: c.Name, Address: l.Addr().String(), Certificate: p.Certificate(), Alive: true})
 	return p
 }
 
