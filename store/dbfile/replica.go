@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	bolt "go.etcd.io/bbolt"
+
+	"plugtone/provision/fleet"
 )
 
 // Mutation is one record that a transaction has put or deleted.
@@ -21,14 +23,15 @@ type Replica interface {
 	// Offer stores the changes of a transaction before it is committed. Its error undoes the transaction; one that wraps ErrBehind means
 	// that changes were stored that this file does not have yet. What it writes with tx is committed too.
 	Offer(tx Tx, changes []Mutation) error
-	// CatchUp writes the changes to this file that Offer has found missing.
-	CatchUp() error
+	// CatchUp writes the changes to this file that Offer has found missing. tries is how often the transaction has run. done is called when
+	// it has ended; it may be nil.
+	CatchUp(tries int) (done func(), err error)
 }
 
 // ErrBehind is wrapped by the error of an Offer that came after changes of another machine.
 var ErrBehind = errors.New("other changes were stored meanwhile")
 
-// offers is how often a transaction runs that comes after changes of other machines each time.
+// offers is how often a transaction runs that comes after changes of other machines each time. A Replica lets none lose so often.
 const offers = 30
 
 // replication is where a file's changes are stored besides.
@@ -71,10 +74,17 @@ func updateReplicated(f *File, fn func(Tx) error) error {
 		if offered && err != nil && !errors.Is(err, ErrOutcomeUnknown) {
 			return fmt.Errorf("%w: %w", err, ErrOutcomeUnknown)
 		}
-		if !errors.Is(err, ErrBehind) || try == offers {
+		if !errors.Is(err, ErrBehind) {
 			return err
 		}
-		if err := f.replication.CatchUp(); err != nil {
+		if try == offers {
+			return fmt.Errorf("the records are changed by others all the time, %d times while this change was made: try again later: %w: %w", offers, err, fleet.ErrInternal)
+		}
+		done, err := f.replication.CatchUp(try)
+		if done != nil {
+			defer done()
+		}
+		if err != nil {
 			return err
 		}
 	}

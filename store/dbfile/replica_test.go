@@ -3,13 +3,17 @@ package dbfile
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
+
+	"plugtone/provision/fleet"
 )
 
 // otherPlace is a Replica that is behind as often as it says.
 type otherPlace struct {
 	behind  int
 	caught  int
+	ended   int
 	changes []Mutation
 }
 
@@ -22,7 +26,18 @@ func (r *otherPlace) Offer(tx Tx, changes []Mutation) error {
 	return tx.SetMeta("position", []byte("1"))
 }
 
-func (r *otherPlace) CatchUp() error { r.caught++; return nil }
+func (r *otherPlace) CatchUp(int) (func(), error) { r.caught++; return func() { r.ended++ }, nil }
+
+// A change that always comes after others ends with an error that says so.
+func TestAChangeThatAlwaysComesLateIsRefusedPlainly(t *testing.T) {
+	f := newFixture(t).open()
+	r := &otherPlace{behind: 1000}
+	Replicate(f.File, r, func(table string, key []byte) bool { return table == "a" })
+	err := f.Update(func(tx Tx) error { return tx.Table("a").Put([]byte("k"), []byte("v")) })
+	if !errors.Is(err, ErrBehind) || !errors.Is(err, fleet.ErrInternal) || !strings.Contains(err.Error(), "changed by others all the time") || r.caught != offers-1 {
+		t.Errorf("after %d tries: %v", r.caught+1, err)
+	}
+}
 
 func TestReplicaGetsChangesOfWhatIsCommitted(t *testing.T) {
 	f := newFixture(t).open()
@@ -33,7 +48,7 @@ func TestReplicaGetsChangesOfWhatIsCommitted(t *testing.T) {
 		runs++
 		return errors.Join(tx.Table("a").Put([]byte("k"), []byte("v")), tx.Table("a").Delete([]byte("gone")), tx.SetMeta("local", []byte("x")))
 	})
-	if err != nil || runs != 3 || r.caught != 2 {
+	if err != nil || runs != 3 || r.caught != 2 || r.ended != 2 {
 		t.Errorf("ran %d times, caught up %d times: %v", runs, r.caught, err)
 	}
 	if got := fmt.Sprint(r.changes); got != fmt.Sprint([]Mutation{{"a", []byte("k"), []byte("v"), false}, {"a", []byte("gone"), nil, true}}) {

@@ -157,6 +157,23 @@ func (c *Client) Put(ctx context.Context, key, value string, opts ...clientv3.Op
 	return c.call(ctx, func(ctx context.Context, a api) error { _, err := a.kv.Put(ctx, key, value, opts...); return err })
 }
 
+// Reserve writes a key for a while if there is none, and reports whether it did.
+func (c *Client) Reserve(ctx context.Context, key, value string, ttl time.Duration) (made bool, err error) {
+	err = c.call(ctx, func(ctx context.Context, a api) error {
+		lease, err := a.Grant(ctx, int64(ttl/time.Second))
+		if err != nil {
+			return err
+		}
+		absent := clientv3.Compare(clientv3.CreateRevision(key), "=", 0)
+		r, err := a.kv.Txn(ctx).If(absent).Then(clientv3.OpPut(key, value, clientv3.WithLease(lease.ID))).Commit()
+		if made = err == nil && r.Succeeded; err == nil && !made {
+			_, err = a.Revoke(ctx, lease.ID)
+		}
+		return err
+	})
+	return made, err
+}
+
 // Delete removes a key, or with clientv3.WithPrefix or clientv3.WithRange those of a range, and returns how many there were.
 func (c *Client) Delete(ctx context.Context, key string, opts ...clientv3.OpOption) (n int64, err error) {
 	err = c.call(ctx, func(ctx context.Context, a api) error {

@@ -4,6 +4,7 @@
 //	alive/NAME              exists while the member runs: it is bound to a lease of 3 seconds
 //	records/head            how far the log of records goes
 //	records/log/SEQ         one transaction of plugtone.db, encrypted
+//	records/turn            the member that alone may write for a moment
 //	records/staged/ID/N     parts of a large one
 //	records/snapshot/SEQ/N  parts of a copy of all records
 //	leases/PREFIX/ADDR      a lease of a subnet that several members serve

@@ -44,14 +44,20 @@ func (l *Log) Run(ctx context.Context) {
 	}
 }
 
-// CatchUp implements dbfile.Replica.
-func (l *Log) CatchUp() error {
+// CatchUp implements dbfile.Replica. A transaction that has come after those of others a few times takes the turn: then only this member writes.
+func (l *Log) CatchUp(tries int) (done func(), err error) {
+	if tries >= triesBeforeTurn {
+		done = takeTurn(l)
+	}
+	if err := awaitTurn(l); err != nil {
+		return done, refused(err)
+	}
 	ctx, cancel := context.WithTimeout(l.ctx, offerTimeout)
 	defer cancel()
 	if _, err := l.pull(ctx); err != nil {
-		return refused(err)
+		return done, refused(err)
 	}
-	return nil
+	return done, nil
 }
 
 // follow brings the copy up to the log, and applies what is added to it until the watch is lost. It reads the log from time to time too: when

@@ -26,6 +26,7 @@ const (
 	logPrefix      = "records/log/"
 	stagedPrefix   = "records/staged/"
 	snapshotPrefix = "records/snapshot/"
+	turnKey        = "records/turn"
 )
 
 func logKey(seq uint64) string { return fmt.Sprintf("%s%016x", logPrefix, seq) }
@@ -63,6 +64,7 @@ type Log struct {
 	due           chan struct{} // holds a token when a snapshot is due
 	checkEvery    time.Duration // see follow
 	snapshotRetry time.Duration // see upkeep
+	turn
 	state
 }
 
@@ -166,7 +168,7 @@ func (l *Log) stage(ctx context.Context, tx dbfile.Tx, e *entry, rev int64, chan
 
 // put stores a part while the head of the log has the revision rev.
 func (l *Log) put(ctx context.Context, rev int64, key string, value []byte) error {
-	r, err := l.Etcd.Txn(ctx, []clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(headKey), "=", rev)}, []clientv3.Op{clientv3.OpPut(key, string(value))}, nil)
+	r, err := l.Etcd.Txn(ctx, []clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(headKey), "=", rev), l.mayAdd()}, []clientv3.Op{clientv3.OpPut(key, string(value))}, nil)
 	if err != nil {
 		return refused(err)
 	}
@@ -193,7 +195,7 @@ func (l *Log) add(ctx context.Context, e entry, h head, rev int64) error {
 	then := []clientv3.Op{clientv3.OpPut(logKey(e.seq), e.value()), clientv3.OpPut(headKey, h.value())}
 	otherwise := []clientv3.Op{clientv3.OpGet(logKey(e.seq)), clientv3.OpGet(headKey)}
 	for tries := 0; ; tries++ {
-		r, err := l.Etcd.Txn(ctx, []clientv3.Cmp{unchanged}, then, otherwise)
+		r, err := l.Etcd.Txn(ctx, []clientv3.Cmp{unchanged, l.mayAdd()}, then, otherwise)
 		switch {
 		case err == nil && r.Succeeded:
 			l.sawHead(h, r.Header.Revision)

@@ -167,7 +167,7 @@ func TestNothingSecretIsReadableInEtcd(t *testing.T) {
 			ed.PutDevice(&fleet.Device{MAC: mac(1), Label: secret, Settings: setting.Values{"admin_password": setting.Secret(secret)}}))
 	}))
 	must(t, all[1].manyDevices(5000, secret))
-	must(t, all[0].log.CatchUp())
+	must(t, all[0].catchUp())
 	must(t, all[0].log.WriteSnapshot(t.Context()))
 	found := e.Ctl("get", "--prefix", "/")
 	if len(found) < 100_000 || strings.Contains(found, secret) || strings.Contains(found, "geheim-") || strings.Contains(found, "1001") && strings.Contains(found, "main") {
@@ -294,7 +294,7 @@ func TestWriteWhoseAnswerIsLostIsMadeOnce(t *testing.T) {
 			t.Errorf("write %d: %v", i, err)
 		}
 		a.log.Etcd = a.client
-		must(t, a.log.CatchUp())
+		must(t, a.catchUp())
 		_, made := a.labels()[200+i]
 		if err == nil && !made {
 			t.Errorf("write %d is confirmed and lost", i)

@@ -50,7 +50,7 @@ func TestDamagedRecordIsNotLost(t *testing.T) {
 	if err := b.log.WriteSnapshot(t.Context()); err == nil || !strings.Contains(err.Error(), "1 records of this copy are damaged: restart") {
 		t.Errorf("a snapshot of a copy with a damaged record: %v", err)
 	}
-	must(t, b.log.CatchUp())
+	must(t, b.catchUp())
 	r, err := b.client.Get(t.Context(), snapshotPrefix, clientv3.WithPrefix(), clientv3.WithCountOnly())
 	if err != nil || r.Count != 1 || b.log.Status().Snapshot != before {
 		t.Errorf("%d parts of snapshots, %v", r.Count, err)

@@ -160,7 +160,7 @@ func (r *partitionRun) run(e *etcdtest.Cluster) {
 		l.set(linkUp)
 	}
 	for _, m := range r.members {
-		m.until("follows in the end", func() bool { return m.log.CatchUp() == nil })
+		m.until("follows in the end", func() bool { return m.catchUp() == nil })
 	}
 	same(r.t, r.members...)
 	r.check()
