@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"plugtone/admin/client"
+	"plugtone/provision/pack"
+	"plugtone/provision/vendors"
 )
 
 // TestChangeOfManyNamesWhatIsTaken: a device that can't have what the others get is no reason to leave it out without a report.
@@ -19,6 +21,36 @@ func TestChangeOfManyNamesWhatIsTaken(t *testing.T) {
 	r := a.as("operator", "POST /api/v1/devices/change", `{"macs":["`+phone+`","`+other+`"],"set":{"reserved_ip":"10.20.1.50"}}`)
 	if r.status != 422 || !strings.Contains(r.body, "is reserved for device "+phone) || a.Records.Revision() != revision {
 		t.Errorf("%d, revision %d after %d: %s", r.status, a.Records.Revision(), revision, r.body)
+	}
+}
+
+// TestAnApplyNamesTheRowsThatCanNotBeRendered applies phones of one model of which some have a name that their format can't hold.
+func TestAnApplyNamesTheRowsThatCanNotBeRendered(t *testing.T) {
+	a := newAPI(t)
+	packs, err := pack.Load(pack.Config{Builtin: vendors.FS})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Packs = packs
+	a.do("PUT /api/v1/registrars/main", `{"host":"pbx.example.com"}`, 201)
+	for i, name := range []string{"Front", "Hall", "Lab; left", "Attic"} {
+		a.do(fmt.Sprintf("PUT /api/v1/extensions/%d", 1001+i), fmt.Sprintf(`{"display_name":"%s","password":"s3cret"}`, name), 201)
+	}
+	revision := a.Records.Revision()
+	table := "mac,model,line1\n02:00:00:00:00:01,sipnetic/Sipnetic,1001\n02:00:00:00:00:02,sipnetic/Sipnetic,1002\n02:00:00:00:00:03,sipnetic/Sipnetic,1003\n02:00:00:00:00:04,sipnetic/Sipnetic,1004\n"
+	for _, query := range []string{"", "?dry_run=true"} {
+		r := a.as("operator", "POST /api/v1/apply"+query, table, "Content-Type: text/csv")
+		if r.status != 422 || strings.Count(r.body, "can't be rendered") != 1 || !strings.Contains(r.body, "row 4, device 02:00:00:00:00:03, files") || a.Records.Revision() != revision {
+			t.Errorf("%d, revision %d after %d: %s", r.status, a.Records.Revision(), revision, r.body)
+		}
+	}
+	for i := range 3 {
+		number := []int{1001, 1002, 1004}[i]
+		a.do("POST /api/v1/devices", fmt.Sprintf(`{"mac":"02000000000%d","model":"sipnetic/Sipnetic","lines":[{"extension":"%d"}]}`, i+1, number), 201)
+	}
+	r := a.as("operator", "PATCH /api/v1/extensions/1002", `{"display_name":"Hall; right"}`, "Content-Type: application/merge-patch+json")
+	if r.status != 422 || !strings.Contains(r.body, "can't be rendered") {
+		t.Errorf("a name of another line: %d: %s", r.status, r.body)
 	}
 }
 

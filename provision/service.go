@@ -58,7 +58,7 @@ type Service struct {
 	c       Config
 	trust   *trust.Service
 	subnets fleet.SubnetFinder
-	zones   resolve.ZoneMemo
+	places  resolve.Places
 
 	authorizer authorizer
 	producer   producer

@@ -13,7 +13,7 @@ import (
 // States returns what computes the states of devices.
 func (s *Service) States() devicestatus.Reader {
 	return devicestatus.Reader{
-		Records: s.c.Records, Leases: s.c.Leases, Packs: s.c.Packs, Site: s.c.Site, Fetches: s.c.Fetches, Timeline: s.c.Timeline, Registration: s.c.Registration, Now: s.c.Now, Zones: &s.zones,
+		Records: s.c.Records, Leases: s.c.Leases, Packs: s.c.Packs, Site: s.c.Site, Fetches: s.c.Fetches, Timeline: s.c.Timeline, Registration: s.c.Registration, Now: s.c.Now, Places: &s.places,
 		Overrides: overrides.Reader{Uploads: s.producer.uploads, Packs: s.c.Packs, Secrets: s.Secrets}.Of,
 		File: func(ctx context.Context, mac dhcp.MAC, name string) devicestatus.File {
 			a := s.preview(ctx, Request{Name: name, As: mac, Uncached: true}).Answer

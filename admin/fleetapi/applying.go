@@ -120,10 +120,13 @@ func (r *applying) run(ctx context.Context, progress func(done int)) (client.App
 		if err != nil {
 			return nil, err
 		}
-		if writing.OptionsOf(ctx).DryRun && r.problems.total == r.conflicts {
-			return r.affected, nil // the conflicts are in the rows
+		if err := r.render(e); err != nil {
+			return nil, err
 		}
-		return r.affected, r.verdict()
+		if writing.OptionsOf(ctx).DryRun && r.problems.total == r.conflicts {
+			return nil, nil // the conflicts are in the rows
+		}
+		return nil, r.verdict()
 	})
 	var tried *writing.Answer
 	if errors.As(err, &tried) {

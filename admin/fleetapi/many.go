@@ -51,7 +51,10 @@ func (s manyDevices) change(ctx context.Context, in *struct {
 				return nil, err
 			}
 		}
-		return r.affected, r.verdict()
+		if err := r.render(e); err != nil {
+			return nil, err
+		}
+		return nil, r.verdict()
 	})
 	r.out.Change = c.ID
 	r.out.Rows, r.out.More = r.rows.values()

@@ -46,7 +46,11 @@ func lossy(lost []string) error {
 	for i, text := range lost {
 		details[i] = &huma.ErrorDetail{Message: text}
 	}
-	return huma.Error409Conflict(fmt.Sprintf("%d things would be lost", len(lost)), details...)
+	text := "1 thing would be lost"
+	if len(lost) != 1 {
+		text = fmt.Sprintf("%d things would be lost", len(lost))
+	}
+	return huma.Error409Conflict(text, details...)
 }
 
 // do makes a change of several devices. The answer to a dry run has what is lost; otherwise that needs the confirmation yes.

@@ -60,7 +60,10 @@ func (d *deviceFlags) define(c *cobra.Command) {
 	f.StringArrayVar(&d.otherMACs, "other-mac", nil, "a further `MAC` of the same phone, as of its Wi-Fi (repeatable)")
 }
 
-const keyHelp = `A key is [AREA:]SLOT=TYPE[:VALUE][,label=TEXT][,line=N], for example 2=blf:1002,label=Bob or expansion1:5=park:701.
+const keyHelp = `A key is [AREA:]SLOT=TYPE[:VALUE][,NAME=TEXT]..., for example 2=blf:1002,label=Bob or expansion1:5=park:701,line=2.
+NAME is label, label_source (extension: the label is the display name of the extension that VALUE names), line (the line that it uses,
+the first unless named), pickup_code (dialled before VALUE to take its call), or locked (true: the phone's user can't change it, where
+the phone can do that). A comma within a text is written \,
 AREA is line (the default), memory, programmable, or expansion1 to expansion6. TYPE is one of:
 `
 
@@ -188,6 +191,7 @@ func deviceAdd(a *app) *cobra.Command {
 			}
 			d.reserved(c, cl)
 			beyondModel(c, dev)
+			leftOut(c, dev, nil)
 			warn(c, dev.Warnings)
 			return a.done(c, dev, "device %s created%s", dev.MAC, describeModel(dev))
 		},
@@ -241,6 +245,15 @@ func beyondModel(c *cobra.Command, d client.Device) {
 	}
 }
 
+// leftOut warns of what the phone does not get, apart from what it did not get before.
+func leftOut(c *cobra.Command, d client.Device, before []string) {
+	for _, text := range statusOf(d).LeftOut {
+		if !slices.Contains(before, text) {
+			message(c, "warning: left out: %s", text)
+		}
+	}
+}
+
 // describeModel returns what a device is, in brackets.
 func describeModel(d client.Device) string {
 	switch {
@@ -291,15 +304,16 @@ func deviceSet(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			dev, changed, err := changeDevice(c, cl, args[0], doc.doc, keys)
+			dev, was, err := changeDevice(c, cl, args[0], doc.doc, keys)
 			if err != nil {
 				return err
 			}
-			if !changed {
+			if dev.Revision == was.Revision {
 				return a.done(c, dev, "device %s unchanged: it is so already", dev.MAC)
 			}
 			d.reserved(c, cl)
 			beyondModel(c, dev)
+			leftOut(c, dev, statusOf(was).LeftOut)
 			warn(c, dev.Warnings)
 			return a.done(c, dev, "device %s changed%s", dev.MAC, describeModel(dev))
 		},
@@ -310,14 +324,15 @@ func deviceSet(a *app) *cobra.Command {
 	return c
 }
 
-// changeDevice patches a device and reports whether that changed anything. Keys are one list, so they are merged here into the
+// changeDevice patches a device and returns it, and what it was before. Keys are one list, so they are merged here into the
 // existing ones; when the device changes in between, the merge is repeated.
-func changeDevice(c *cobra.Command, cl *client.Client, mac string, doc map[string]any, keys []fleet.Key) (client.Device, bool, error) {
+func changeDevice(c *cobra.Command, cl *client.Client, mac string, doc map[string]any, keys []fleet.Key) (dev, was client.Device, err error) {
 	const tries = 5
 	for i := 1; ; i++ {
-		was, etag, err := cl.Devices().Get(c.Context(), mac, false)
+		var etag string
+		was, etag, err = cl.Devices().Get(c.Context(), mac, false)
 		if err != nil {
-			return was, false, err
+			return dev, was, err
 		}
 		var absent []fleet.Key
 		if len(keys) > 0 {
@@ -325,17 +340,17 @@ func changeDevice(c *cobra.Command, cl *client.Client, mac string, doc map[strin
 		} else {
 			etag = ""
 		}
-		dev, err := cl.Devices().Patch(c.Context(), mac, doc, etag)
+		dev, err = cl.Devices().Patch(c.Context(), mac, doc, etag)
 		if client.IsPrecondition(err) && i < tries {
 			continue
 		}
 		if err != nil {
-			return dev, false, err
+			return dev, was, err
 		}
 		for _, k := range absent {
 			message(c, "key %s: nothing to remove", keyName(k))
 		}
-		return dev, dev.Revision != was.Revision, nil
+		return dev, was, nil
 	}
 }
 

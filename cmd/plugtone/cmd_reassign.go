@@ -142,15 +142,15 @@ func keysFill(a *app) *cobra.Command {
 				return err
 			}
 			if out.Change.ID == 0 {
-				return a.done(c, out, "unchanged: the keys are so already")
+				return a.done(c, out, "unchanged: no device that was named lacks a key for one of these extensions")
 			}
 			return a.done(c, out, "keys of %s filled; that is change %d", deviceCount(out.Change.Changed), out.Change.ID)
 		},
 	}
 	m.define(c)
 	f := c.Flags()
-	f.StringArrayVar(&blf, "blf", nil, "busy lamps for `EXTENSIONS`: a range such as 1001-1040, or one extension (repeatable)")
-	f.StringArrayVar(&dial, "speed-dial", nil, "speed dials for `EXTENSIONS` instead of busy lamps (repeatable)")
+	f.StringSliceVar(&blf, "blf", nil, "busy lamps for `EXTENSIONS`: ranges such as 1001-1040 and single ones, separated by commas (repeatable)")
+	f.StringSliceVar(&dial, "speed-dial", nil, "speed dials for `EXTENSIONS` instead of busy lamps (repeatable)")
 	f.StringVar(&sort, "sort", "", "`ORDER` of the keys: number or label; as named when not given")
 	fillFlags(c, &r)
 	a.writes(c)

@@ -175,7 +175,7 @@ func (w *world) check(t *rapid.T) {
 		t.Fatal(err)
 	}
 	states := w.service.States()
-	states.Zones = nil
+	states.Places = nil
 	for mac, d := range records {
 		c, err := states.Of(t.Context(), d, devicestatus.Known{})
 		if err != nil {

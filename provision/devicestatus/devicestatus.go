@@ -81,7 +81,7 @@ type Reader struct {
 	Registration func([]registration.Account, netip.Addr) []registration.LineState
 	Overrides    func(*fleet.Device) []overrides.Override // nil: none are known
 	Now          func() time.Time
-	Zones        *resolve.ZoneMemo // nil: nothing is remembered
+	Places       *resolve.Places // nil: nothing is remembered
 }
 
 // Computed is the status of a device, and when it must be computed again.
@@ -343,7 +343,7 @@ func (s Reader) leftOut(d *fleet.Device, subnet fleet.Subnet) (left, beyond []st
 		return nil, nil
 	}
 	_ = s.Records.View(func(f fleet.View) (err error) {
-		left, beyond, err = s.Zones.LeftOut(f, s.Packs(), s.Site(), subnet.Prefix, d, s.Now())
+		left, beyond, err = s.Places.LeftOut(f, s.Packs(), s.Site(), subnet.Prefix, d, s.Now())
 		return err
 	})
 	return left, beyond

@@ -43,12 +43,11 @@ func needsValue(keyType string) bool {
 // keyParts are the names of what may follow a key's type and value.
 var keyParts = []string{"label", "line", "label_source", "pickup_code", "locked"}
 
-// ParseKey reads [AREA:]SLOT=TYPE[:VALUE][,label=TEXT][,line=N], and further ,label_source=extension, ,pickup_code=CODE and
-// ,locked=true. A comma that begins such a part within a text is written "\,", and so is any comma before a word and an equals sign, but for url and dtmf. [AREA:]SLOT= alone gives a key without a type, which means its removal.
+// ParseKey reads [AREA:]SLOT=TYPE[:VALUE][,NAME=TEXT]..., where NAME is one of keyParts. A comma that begins such a part within a text is written "\,", and so is any comma before a word and an equals sign, but for url and dtmf. [AREA:]SLOT= alone gives a key without a type, which means its removal.
 func ParseKey(spec string) (Key, error) {
 	place, what, ok := strings.Cut(spec, "=")
 	if !ok {
-		return Key{}, fmt.Errorf("key %.60q is not [AREA:]SLOT=TYPE[:VALUE][,label=TEXT][,line=N]", spec)
+		return Key{}, fmt.Errorf("key %.60q is not [AREA:]SLOT=TYPE[:VALUE][,NAME=TEXT]...", spec)
 	}
 	k := Key{Area: "line"}
 	slot := place
@@ -81,7 +80,7 @@ func (k *Key) parseWhat(what string) error {
 		if m == nil || i == 0 && (keyType == "url" || keyType == "dtmf") {
 			continue
 		}
-		return fmt.Errorf("%q is neither label= nor line=%s; a comma within a text is written \\,", m[1], Nearest(strings.TrimSuffix(m[1], "="), keyParts))
+		return fmt.Errorf("%q must be one of %s=%s; a comma within a text is written \\,", m[1], strings.Join(keyParts, "= "), Nearest(strings.TrimSuffix(m[1], "="), keyParts))
 	}
 	given := map[string]bool{}
 	for _, p := range parts[1:] {

@@ -83,7 +83,7 @@ func TestKeysAreSortedByAreaAndSlot(t *testing.T) {
 
 func TestKeyWithAnUnknownPart(t *testing.T) {
 	for _, spec := range []string{"2=blf:1002,lable=Bob", "2=blf:1002,label=Bob,lin=3", "2=park:1,x=2"} {
-		if k, err := ParseKey(spec); err == nil || !strings.Contains(err.Error(), "neither label= nor line=") {
+		if k, err := ParseKey(spec); err == nil || !strings.Contains(err.Error(), "must be one of label= line= label_source= pickup_code= locked=") {
 			t.Errorf("%s: %+v, %v", spec, k, err)
 		}
 	}

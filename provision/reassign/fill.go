@@ -147,6 +147,9 @@ func (o Office) extensions(f Fill) (out []*fleet.Extension, err error) {
 		at := fmt.Sprintf("extensions[%d]", i)
 		found, err := o.named(strings.TrimSpace(ref))
 		switch {
+		case errors.Is(err, fleet.ErrNotFound) && isReversed(ref):
+			high, low, _ := strings.Cut(ref, "-")
+			bad.Add(at, ref, "a range begins with its lowest number: %s-%s", low, high)
 		case errors.Is(err, fleet.ErrNotFound), errors.Is(err, fleet.ErrAmbiguous):
 			bad.Add(at, ref, "%s", fleet.ExtensionMessage(err))
 		case err != nil:
@@ -172,10 +175,20 @@ func (o Office) extensions(f Fill) (out []*fleet.Extension, err error) {
 	default:
 		bad.Add("sort", f.Sort, "allowed is number or label")
 	}
+	if !slices.Contains(fleet.KeyAreas(), f.Area) {
+		bad.Add("area", f.Area, "is not a key area%s; allowed is line, memory, programmable, expansion1 to expansion6", fleet.Nearest(f.Area, fleet.KeyAreas()))
+	}
 	if len(f.Extensions) == 0 {
 		bad.Add("extensions", "", "is needed: numbers and ranges, such as 1001-1040")
 	}
 	return out, bad.Err()
+}
+
+// isReversed reports whether a text would be a range if its numbers changed places.
+func isReversed(ref string) bool {
+	high, low, found := strings.Cut(ref, "-")
+	_, _, ok := ParseRange(low + "-" + high)
+	return found && ok
 }
 
 // named finds one extension, or those of a range.

@@ -16,11 +16,11 @@ import (
 // keys that its files have no place for. Those are found by rendering the files with and without them. It also returns the
 // lines and keys beyond the model that it does get.
 func LeftOut(f fleet.View, packs *pack.Set, site *fleet.Site, subnet netip.Prefix, d *fleet.Device, now time.Time) (left, beyond []string, err error) {
-	return (*ZoneMemo)(nil).LeftOut(f, packs, site, subnet, d, now)
+	return (*Places)(nil).LeftOut(f, packs, site, subnet, d, now)
 }
 
-// LeftOut is the function LeftOut with what is remembered of time zones; nil remembers nothing.
-func (m *ZoneMemo) LeftOut(f fleet.View, packs *pack.Set, site *fleet.Site, subnet netip.Prefix, d *fleet.Device, now time.Time) (left, beyond []string, err error) {
+// LeftOut is the function LeftOut with what is remembered.
+func (m *Places) LeftOut(f fleet.View, packs *pack.Set, site *fleet.Site, subnet netip.Prefix, d *fleet.Device, now time.Time) (left, beyond []string, err error) {
 	p, left, err := Phone(f, packs, site, subnet, d, now)
 	if err != nil || !d.Enabled {
 		return left, nil, err
@@ -29,8 +29,8 @@ func (m *ZoneMemo) LeftOut(f fleet.View, packs *pack.Set, site *fleet.Site, subn
 	if !ok {
 		return left, nil, nil
 	}
-	left = append(left, m.leftOut(packs, vendor, p)...)
-	return append(left, unrendered(vendor, p)...), Beyond(vendor, p), nil
+	left = append(left, m.zone(packs, vendor, p)...)
+	return append(left, m.unrendered(packs, vendor, p)...), Beyond(vendor, p), nil
 }
 
 // optional is a member of keys, or a line or key beyond the model, that not every vendor's files have a place for. clear removes it
@@ -40,8 +40,8 @@ type optional struct {
 	clear func(p *phonefile.Phone)
 }
 
-// optionals lists what a phone has of that kind.
-func optionals(vendor *pack.Vendor, p phonefile.Phone) []optional {
+// optionals lists what a phone has of that kind: of labels and lines of keys those that the files of its model have no place for.
+func (m *Places) optionals(packs *pack.Set, vendor *pack.Vendor, p phonefile.Phone) []optional {
 	var out []optional
 	add := func(what string, clear func(*phonefile.Phone)) {
 		out = append(out, optional{what, clear})
@@ -62,13 +62,35 @@ func optionals(vendor *pack.Vendor, p phonefile.Phone) []optional {
 		if k.Locked && !vendor.Document().KeysLocked {
 			add(at+"locked", func(p *phonefile.Phone) { p.Keys[i].Locked = false })
 		}
+		if k.Type == "none" {
+			continue
+		}
+		if k.Label != "" && k.Label != ownLabel(p, k) && m.lacksLabel(packs, vendor, p.Model, k) {
+			add(at+"label", func(p *phonefile.Phone) { p.Keys[i].Label = "" })
+		}
+		if k.Line > 1 && hasLine(p, k.Line) && m.lacksLine(packs, vendor, p.Model, k) {
+			add(at+"line", func(p *phonefile.Phone) { p.Keys[i].Line = 1 })
+		}
 	}
 	return out
 }
 
+// ownLabel is what a phone shows on a key of a line by itself; "" for other keys.
+func ownLabel(p phonefile.Phone, k fleet.Key) string {
+	i := slices.IndexFunc(p.Lines, func(l phonefile.Account) bool { return l.Position == max(k.Line, 1) })
+	if i < 0 || k.Type != "line" && k.Type != "shared_line" {
+		return ""
+	}
+	return p.Lines[i].Label
+}
+
+func hasLine(p phonefile.Phone, position int) bool {
+	return slices.ContainsFunc(p.Lines, func(l phonefile.Account) bool { return l.Position == position })
+}
+
 // unrendered returns the optional members without which the phone's files are the same.
-func unrendered(vendor *pack.Vendor, p phonefile.Phone) (left []string) {
-	all := optionals(vendor, p)
+func (m *Places) unrendered(packs *pack.Set, vendor *pack.Vendor, p phonefile.Phone) (left []string) {
+	all := m.optionals(packs, vendor, p)
 	if len(all) == 0 {
 		return nil
 	}
