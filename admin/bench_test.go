@@ -1,14 +1,19 @@
 package admin_test
 
 import (
+	"cmp"
+	"encoding/json"
 	"fmt"
 	"log/slog"
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"plugtone/admin/client"
 	"plugtone/store"
 )
 
@@ -47,10 +52,29 @@ func comma(i int) string {
 	return ","
 }
 
-// BenchmarkApply applies a fleet to an empty store and again without a change.
+// benchDevices is how many devices the benchmarks have; DEVICES sets another number.
+func benchDevices(b *testing.B) int {
+	n, err := strconv.Atoi(cmp.Or(os.Getenv("DEVICES"), "10000"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	return n
+}
+
+// BenchmarkApply applies a fleet to an empty store, again without a change, and what an export made of it, which changes nothing either.
 func BenchmarkApply(b *testing.B) {
-	const n = 10_000
+	n := benchDevices(b)
 	body := fleetDocument(n)
+	perPhone := func(b *testing.B) {
+		b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/float64(n), "µs/phone")
+	}
+	same := func(b *testing.B, a *api, body string) {
+		r := a.as("operator", "POST /api/v1/apply", body, "Content-Type: application/json")
+		var out client.Applied
+		if err := json.Unmarshal([]byte(r.body), &out); err != nil || r.status != 200 || out.New+out.Changed+out.Deleted != 0 || out.Same < 2*n {
+			b.Fatal(r.status, out.New, out.Changed, out.Same, err)
+		}
+	}
 	b.Run("new", func(b *testing.B) {
 		for b.Loop() {
 			b.StopTimer()
@@ -60,16 +84,26 @@ func BenchmarkApply(b *testing.B) {
 				b.Fatal(r.body)
 			}
 		}
-		b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/n, "µs/phone")
+		perPhone(b)
 	})
 	b.Run("same", func(b *testing.B) {
 		a := benchAPI(b)
 		a.as("operator", "POST /api/v1/apply", body, "Content-Type: application/json")
 		for b.Loop() {
-			if r := a.as("operator", "POST /api/v1/apply", body, "Content-Type: application/json"); r.status != 200 {
+			same(b, a, body)
+		}
+		perPhone(b)
+	})
+	b.Run("exported", func(b *testing.B) {
+		a := benchAPI(b)
+		a.as("operator", "POST /api/v1/apply", body, "Content-Type: application/json")
+		for b.Loop() {
+			r := a.as("admin", "GET /api/v1/export?reveal=true", "")
+			if r.status != 200 {
 				b.Fatal(r.body)
 			}
+			same(b, a, r.body)
 		}
-		b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/n, "µs/phone")
+		perPhone(b)
 	})
 }
