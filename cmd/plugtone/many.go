@@ -143,6 +143,9 @@ func (a *app) changeMany(c *cobra.Command, in client.ManyDevices) error {
 	if err != nil {
 		return err
 	}
+	if out.Change == 0 && out.Same+out.Skipped == 0 {
+		message(c, "no device is selected")
+	}
 	return a.printApplied(c, out)
 }
 

@@ -35,6 +35,9 @@ func TestManyDevicesAreChangedInOneChange(t *testing.T) {
 	if out := s.ok("export --format csv --where tag=pilot"); strings.Count(out, "\n") != 3 || !strings.Contains(out, "Berlin") {
 		t.Errorf("export:\n%s", out)
 	}
+	if status, out, errs := s.run("device enable --where tag=nosuch"); status != 0 || errs != "no device is selected\n" || !strings.Contains(out, "0 changed") {
+		t.Errorf("status %d: %s%s", status, out, errs)
+	}
 	if out := s.ok("device rm --where tag=pilot"); !strings.Contains(out, "2 removed") {
 		t.Errorf("rm: %s", out)
 	}
