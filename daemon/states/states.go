@@ -36,6 +36,7 @@ func (s Store) AppendTimeline(e timeline.Entry) {
 const (
 	every = 2 * time.Second       // how often the states that may have changed are computed again
 	pause = 20 * time.Millisecond // before each state, when a phone was served as long ago at most
+	waits = 10                    // how often that is repeated while phones are served: a state costs as much as ten files
 )
 
 // Config is what Run needs. All members are required.
@@ -57,7 +58,7 @@ func (c Config) Run(ctx context.Context, ready func()) error {
 
 // wait leaves the processor to phones that are being served. It returns an error when the daemon stops.
 func (c Config) wait(ctx context.Context) error {
-	if c.Now().Sub(c.LastPhone()) < pause {
+	for n := 0; n < waits && c.Now().Sub(c.LastPhone()) < pause && ctx.Err() == nil; n++ {
 		select {
 		case <-ctx.Done():
 		case <-time.After(pause):
