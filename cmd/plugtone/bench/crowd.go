@@ -24,7 +24,7 @@ type crowdSpec struct {
 // crowdResult is what became of both.
 type crowdResult struct {
 	Phones loaded
-	Opened int // connections
+	Opened int // connections, while the phones fetched
 }
 
 // crowdAddr is one of the 16; no phone has it.
@@ -54,10 +54,11 @@ func crowd(text string) error {
 		}
 	}
 	time.Sleep(500 * time.Millisecond) // the crowd is there first
+	before := opened.Load()
 	out := crowdResult{Phones: spec.load.run()}
+	out.Opened = int(opened.Load() - before)
 	stop()
 	dialers.Wait()
-	out.Opened = int(opened.Load())
 	return json.NewEncoder(os.Stdout).Encode(out)
 }
 
@@ -101,7 +102,7 @@ func duringCrowd(ctx context.Context, o options) error {
 	}
 	fmt.Printf("\nhttp, 10 clients of leased phones, a connection each, beside 16 addresses that open connections and send nothing\n")
 	for range o.rounds {
-		for _, rate := range []int{0, 8000} {
+		for _, rate := range []int{0, 8500} {
 			var got crowdResult
 			used, _, err := s.measure("crowd", crowdSpec{Server: serverAddr.String(), Rate: rate, Period: o.period, Load: string(text)}, &got)
 			if err != nil {
