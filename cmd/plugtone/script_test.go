@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"maps"
 	"net"
@@ -11,7 +12,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -25,6 +28,10 @@ import (
 func TestMain(m *testing.M) {
 	if status, ran := netlab.Enter(); ran {
 		os.Exit(status)
+	}
+	// Scripts wait for other programs most of the time, so more of them run at once than there are processors.
+	if err := flag.Set("test.parallel", strconv.Itoa(3*runtime.GOMAXPROCS(0))); err != nil {
+		panic(err)
 	}
 	testscript.Main(m, map[string]func(){"plugtone": main, "plugtone-later": mainLater, "plugtone-stepped": mainStepped})
 }

@@ -29,7 +29,7 @@ func must(t *testing.T, err error) {
 func TestProgramRunsInTheImage(t *testing.T) {
 	dir := t.TempDir()
 	program := filepath.Join(dir, "plugtone")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-X main.version=9.8.7", "-o", program, "../../cmd/plugtone")
+	build := exec.Command("go", "build", "-ldflags", "-X main.version=9.8.7", "-o", program, "../../cmd/plugtone")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
