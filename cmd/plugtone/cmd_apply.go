@@ -54,7 +54,7 @@ func (a *app) apply(c *cobra.Command, file, format string, o client.ApplyOptions
 	if file == "" {
 		return usagef("-f FILE is needed")
 	}
-	b, err := readAll(c, file)
+	b, err := readAll(c, file, maxFleetFile)
 	if err != nil {
 		return err
 	}
@@ -113,8 +113,8 @@ func (a *app) printApplied(c *cobra.Command, out client.Applied) error {
 	return err
 }
 
-// readAll reads a file or standard input.
-func readAll(c *cobra.Command, file string) ([]byte, error) {
+// readAll reads a file, or standard input for "-", of at most so many bytes, which are whole MiB.
+func readAll(c *cobra.Command, file string, limit int64) ([]byte, error) {
 	in := c.InOrStdin()
 	if file != "-" {
 		f, err := os.Open(file)
@@ -124,12 +124,12 @@ func readAll(c *cobra.Command, file string) ([]byte, error) {
 		defer f.Close()
 		in = f
 	}
-	b, err := io.ReadAll(io.LimitReader(in, maxFleetFile+1))
+	b, err := io.ReadAll(io.LimitReader(in, limit+1))
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", file, err)
 	}
-	if len(b) > maxFleetFile {
-		return nil, fmt.Errorf("%s is larger than 512 MiB", file)
+	if int64(len(b)) > limit {
+		return nil, fmt.Errorf("%s is larger than %d MiB", file, limit>>20)
 	}
 	return b, nil
 }

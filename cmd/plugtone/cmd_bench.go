@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -19,9 +20,6 @@ import (
 
 	"plugtone/cmd/plugtone/simulate"
 	"plugtone/dhcp/netlab"
-	"plugtone/provision/pack"
-	"plugtone/provision/packcheck"
-	"plugtone/provision/vendors"
 )
 
 func benchCommand() *cobra.Command {
@@ -178,20 +176,15 @@ func (s *storm) specs() ([]simulate.Spec, error) {
 		return nil, usagef("--over %s: must not be negative", s.over)
 	case s.patience <= 0:
 		return nil, usagef("--patience %s: must be more than 0", s.patience)
-	case s.transport != "" && s.transport != "tftp":
-		return nil, usagef("--transport %q: allowed is tftp", s.transport)
 	}
-	set, err := packcheck.Load(pack.Config{Builtin: vendors.FS, Dirs: s.vendorDirs})
+	spec, err := phoneSpec(s.vendorDirs, s.vendor, s.model, s.transport)
 	if err != nil {
 		return nil, err
 	}
-	vendor, model, err := set.FindModel(s.vendor, s.model)
-	if err != nil {
-		return nil, usageError{err}
-	}
-	specs := make([]simulate.Spec, s.phones)
+	spec.Patience = s.patience
+	specs := slices.Repeat([]simulate.Spec{spec}, s.phones)
 	for n := range specs {
-		specs[n] = simulate.Spec{MAC: simulate.StormMAC(n), Vendor: vendor, Model: model.Name, Transport: s.transport, Patience: s.patience}
+		specs[n].MAC = simulate.StormMAC(n)
 	}
 	return specs, nil
 }

@@ -59,7 +59,7 @@ func (a *app) importLeases(c *cobra.Command, name, format string) error {
 	if err := oneOf("format", format, leaseimport.Formats()...); err != nil {
 		return err
 	}
-	b, err := readAll(c, name)
+	b, err := readAll(c, name, maxFleetFile)
 	if err != nil {
 		return err
 	}

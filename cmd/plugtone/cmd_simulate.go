@@ -162,27 +162,36 @@ func (p *player) specs() ([]simulate.Spec, error) {
 		return nil, usagef("--count %d: must be 1 to %d", p.count, mostPhones)
 	case p.concurrency < 1 || p.concurrency > p.count:
 		return nil, usagef("--concurrency %d: must be 1 to --count %d", p.concurrency, p.count)
-	case p.transport != "" && p.transport != "tftp":
-		return nil, usagef("--transport %q: allowed is tftp", p.transport)
 	}
-	set, err := packcheck.Load(pack.Config{Builtin: vendors.FS, Dirs: p.vendorDirs})
+	spec, err := phoneSpec(p.vendorDirs, p.vendor, p.model, p.transport)
 	if err != nil {
 		return nil, err
 	}
-	vendor, model, err := set.FindModel(p.vendor, p.model)
-	if err != nil {
-		return nil, usageError{err}
-	}
-	first, err := p.firstMAC(vendor)
-	if err != nil {
+	if spec.MAC, err = p.firstMAC(spec.Vendor); err != nil {
 		return nil, err
 	}
 	specs := make([]simulate.Spec, p.count)
 	for i := range specs {
-		specs[i] = simulate.Spec{MAC: first, Vendor: vendor, Model: model.Name, Transport: p.transport}
-		first = next(first)
+		specs[i] = spec
+		spec.MAC = next(spec.MAC)
 	}
 	return specs, nil
+}
+
+// phoneSpec is a phone of a model, or VENDOR/MODEL, that fetches by a transport, without a MAC.
+func phoneSpec(vendorDirs []string, vendor, model, transport string) (simulate.Spec, error) {
+	if transport != "" && transport != "tftp" {
+		return simulate.Spec{}, usagef("--transport %q: allowed is tftp", transport)
+	}
+	set, err := packcheck.Load(pack.Config{Builtin: vendors.FS, Dirs: vendorDirs})
+	if err != nil {
+		return simulate.Spec{}, err
+	}
+	v, m, err := set.FindModel(vendor, model)
+	if err != nil {
+		return simulate.Spec{}, usageError{err}
+	}
+	return simulate.Spec{Vendor: v, Model: m.Name, Transport: transport}, nil
 }
 
 func (p *player) firstMAC(v *pack.Vendor) (dhcp.MAC, error) {

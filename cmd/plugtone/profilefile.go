@@ -3,9 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"maps"
-	"os"
 	"strconv"
 	"strings"
 
@@ -31,21 +29,9 @@ type profileFile struct {
 
 // readProfile reads the members of a profile from YAML, of which JSON is a part.
 func readProfile(c *cobra.Command, file string) (*profileFile, error) {
-	in := c.InOrStdin()
-	if file != "-" {
-		f, err := os.Open(file)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		in = f
-	}
-	b, err := io.ReadAll(io.LimitReader(in, maxProfile+1))
+	b, err := readAll(c, file, maxProfile)
 	if err != nil {
-		return nil, fmt.Errorf("read profile: %w", err)
-	}
-	if len(b) > maxProfile {
-		return nil, fmt.Errorf("profile %s is larger than 1 MiB", file)
+		return nil, fmt.Errorf("profile: %w", err)
 	}
 	r := yamlpos.NewReader(file)
 	p := &profileFile{name: file, root: r.Parse(b, maxProfile)}

@@ -17,25 +17,19 @@ import (
 //go:embed templates
 var files embed.FS
 
-type screen struct {
-	*page.Frame
-	templates *page.Templates
-}
+type screen struct{ page.Screen }
 
 // Register adds the screen to a frame.
 func Register(f *page.Frame) error {
-	t, err := f.Templates(files)
-	if err != nil {
-		return err
-	}
-	s := screen{f, t}
+	p, err := f.Screen(files)
+	s := screen{p}
 	f.Handle("GET /activity", s.changes)
 	f.Handle("GET /activity/jobs", s.jobs)
 	f.Handle("GET /activity/audit", s.audit)
 	f.Handle("GET /activity/tokens", s.tokens)
 	f.Handle("POST /activity/tokens", s.addToken)
 	f.Handle("POST /activity/tokens/{name}/delete", s.deleteToken)
-	return nil
+	return err
 }
 
 // tab is one tab of the screen.
@@ -109,7 +103,7 @@ func (s screen) changes(r *page.Request) error {
 	}
 	v.Changes = p.Items
 	v.older(r, p.NextCursor)
-	return r.Render(s.templates, "changes", v)
+	return s.Render(r, "changes", v)
 }
 
 func (s screen) jobs(r *page.Request) error {
@@ -135,7 +129,7 @@ func (s screen) jobs(r *page.Request) error {
 		}
 		v.Jobs = append(v.Jobs, x)
 	}
-	return r.Render(s.templates, "jobs", v)
+	return s.Render(r, "jobs", v)
 }
 
 func (s screen) audit(r *page.Request) error {
@@ -146,7 +140,7 @@ func (s screen) audit(r *page.Request) error {
 	}
 	v.Audit = p.Items
 	v.older(r, p.NextCursor)
-	return r.Render(s.templates, "audit", v)
+	return s.Render(r, "audit", v)
 }
 
 func (s screen) tokens(r *page.Request) error {
@@ -161,7 +155,7 @@ func (s screen) showTokens(r *page.Request, status int, f *page.Form, created *c
 	if v.Tokens, err = s.API.Tokens(r.Context()); err != nil {
 		return err
 	}
-	return r.RenderStatus(status, s.templates, "tokens", v)
+	return s.RenderStatus(r, status, "tokens", v)
 }
 
 // addToken creates a token. Its secret is on this answer and nowhere else, so that there is no redirect.

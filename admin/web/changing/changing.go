@@ -12,18 +12,12 @@ import (
 //go:embed templates
 var files embed.FS
 
-type screen struct {
-	*page.Frame
-	templates *page.Templates
-}
+type screen struct{ page.Screen }
 
 // Register adds the screens to a frame.
 func Register(f *page.Frame) error {
-	t, err := f.Templates(files, preview.Parts)
-	if err != nil {
-		return err
-	}
-	s := screen{f, t}
+	p, err := f.Screen(files, preview.Parts)
+	s := screen{p}
 	f.Handle("GET /change/new", s.draft)
 	f.Handle("POST /change/new", s.draft)
 	f.Handle("POST /change/apply", s.apply)
@@ -34,5 +28,5 @@ func Register(f *page.Frame) error {
 	f.Handle("GET /jobs/{id}", s.job)
 	f.Handle("GET /jobs/{id}/live", s.live)
 	f.Handle("POST /jobs/{id}/stop", s.stop)
-	return nil
+	return err
 }

@@ -185,7 +185,7 @@ func (s screen) show(r *page.Request, v *draftView) error {
 	if v.Form.Message != "" || len(v.Form.Problems) > 0 {
 		status = max(v.Form.Status, http.StatusUnprocessableEntity)
 	}
-	return r.RenderStatus(status, s.templates, "draft", v)
+	return s.RenderStatus(r, status, "draft", v)
 }
 
 // apply makes the change of a draft that was previewed.

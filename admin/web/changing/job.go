@@ -57,7 +57,7 @@ func (s screen) job(r *page.Request) error {
 	if err != nil {
 		return err
 	}
-	return r.Render(s.templates, "job", &jobView{Base: page.Base{Title: fmt.Sprintf("Resync %d", id)}, HasActivity: s.Has("/activity"), Who: shortName(j.Actor), Job: s.partsOf(r, j, r.URL.Query().Get("outcome"), shownRows)})
+	return s.Render(r, "job", &jobView{Base: page.Base{Title: fmt.Sprintf("Resync %d", id)}, HasActivity: s.Has("/activity"), Who: shortName(j.Actor), Job: s.partsOf(r, j, r.URL.Query().Get("outcome"), shownRows)})
 }
 
 // live sends the progress of a job until it has ended.
@@ -70,7 +70,7 @@ func (s screen) live(r *page.Request) error {
 	if q.Has("brief") {
 		most = briefRows
 	}
-	return r.Watch(s.templates, "job", "job-progress", func() (any, string, bool, error) {
+	return s.Watch(r, "job", "job-progress", func() (any, string, bool, error) {
 		j, err := s.API.Job(r.Context(), id)
 		if err != nil {
 			return nil, "", false, err

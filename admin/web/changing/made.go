@@ -86,7 +86,7 @@ func (s made) change(r *page.Request) error {
 			return err
 		}
 	}
-	return r.Render(s.templates, "change", v)
+	return s.Render(r, "change", v)
 }
 
 // groupRecords puts records together that changed in the same way.
@@ -170,7 +170,7 @@ func (s made) tryUndo(r *page.Request, v *undoView) (err error) {
 		return err
 	}
 	v.CanDo = v.Preview != nil && v.Preview.Records() > 0
-	return r.RenderStatus(v.Form.Status, s.templates, "undo", v)
+	return s.RenderStatus(r, v.Form.Status, "undo", v)
 }
 
 // refused takes the reason of a refusal into the view.

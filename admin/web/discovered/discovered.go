@@ -21,21 +21,15 @@ import (
 //go:embed templates
 var files embed.FS
 
-type screen struct {
-	*page.Frame
-	templates *page.Templates
-}
+type screen struct{ page.Screen }
 
 // Register adds the screen to a frame.
 func Register(f *page.Frame) error {
-	t, err := f.Templates(files)
-	if err != nil {
-		return err
-	}
-	s := screen{f, t}
+	p, err := f.Screen(files)
+	s := screen{p}
 	f.Handle("GET /discovered", s.list)
 	f.Handle("POST /discovered/{mac}/forget", s.forget)
-	return nil
+	return err
 }
 
 // Limits of what is shown.
@@ -111,7 +105,7 @@ func (s screen) list(r *page.Request) error {
 	if v.Problem != "" {
 		status = http.StatusUnprocessableEntity
 	}
-	return r.RenderStatus(status, s.templates, "list", v)
+	return s.RenderStatus(r, status, "list", v)
 }
 
 // scans reads what was scanned: before, and now. A scanner ends each MAC with the Enter key, which sends the form.

@@ -19,22 +19,16 @@ import (
 //go:embed templates
 var files embed.FS
 
-type screen struct {
-	*page.Frame
-	templates *page.Templates
-}
+type screen struct{ page.Screen }
 
 // Register adds the screen to a frame.
 func Register(f *page.Frame) error {
-	t, err := f.Templates(files, preview.Parts)
-	if err != nil {
-		return err
-	}
-	s := screen{f, t}
+	p, err := f.Screen(files, preview.Parts)
+	s := screen{p}
 	f.Handle("GET /import", s.start)
 	f.Handle("POST /import", s.check)
 	f.Handle("POST /import/apply", s.apply)
-	return nil
+	return err
 }
 
 // maxFile is the size of the largest file. The page sends it back with each step; larger ones are for plugtone apply.
@@ -47,13 +41,13 @@ type startView struct {
 }
 
 func (s screen) start(r *page.Request) error {
-	return r.Render(s.templates, "import", &startView{Base: page.Base{Title: "Import"}, Form: page.NewForm(nil)})
+	return s.Render(r, "import", &startView{Base: page.Base{Title: "Import"}, Form: page.NewForm(nil)})
 }
 
 // refuse shows the form for a file with what is wrong.
 func (s screen) refuse(r *page.Request, form *page.Form, problem string) error {
 	form.Problems["file"] = problem
-	return r.RenderStatus(http.StatusUnprocessableEntity, s.templates, "import", &startView{Base: page.Base{Title: "Import"}, Form: form})
+	return s.RenderStatus(r, http.StatusUnprocessableEntity, "import", &startView{Base: page.Base{Title: "Import"}, Form: form})
 }
 
 // read returns the form with the file in it: the uploaded one, that of the step before, or what was pasted.
@@ -108,7 +102,7 @@ func (s screen) check(r *page.Request) error {
 	if err != nil {
 		return err
 	}
-	return r.Render(s.templates, "review", v)
+	return s.Render(r, "review", v)
 }
 
 // review reads a file and tries it.
@@ -193,5 +187,5 @@ func (s screen) again(r *page.Request, form *page.Form, up *upload, change func(
 	if change != nil {
 		change(v)
 	}
-	return r.RenderStatus(http.StatusUnprocessableEntity, s.templates, "review", v)
+	return s.RenderStatus(r, http.StatusUnprocessableEntity, "review", v)
 }

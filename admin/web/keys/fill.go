@@ -102,7 +102,7 @@ func (s screen) fillForm(r *page.Request, f *page.Form) error {
 		}
 	}
 	v.Fields = x.fields(f)
-	return r.RenderStatus(f.Status, s.templates, "fill", v)
+	return s.RenderStatus(r, f.Status, "fill", v)
 }
 
 // read returns what the form says.

@@ -21,18 +21,12 @@ import (
 //go:embed templates
 var files embed.FS
 
-type screen struct {
-	*page.Frame
-	templates *page.Templates
-}
+type screen struct{ page.Screen }
 
 // Register adds the screens to a frame.
 func Register(f *page.Frame) error {
-	t, err := f.Templates(files, record.Parts, preview.Parts)
-	if err != nil {
-		return err
-	}
-	s := screen{f, t}
+	p, err := f.Screen(files, record.Parts, preview.Parts)
+	s := screen{p}
 	f.Handle("GET /phones/{mac}/keys", s.phone)
 	f.Handle("POST /phones/{mac}/keys", s.editPhone)
 	f.Handle("GET /phones/{mac}/keys/fill", s.fill)
@@ -41,7 +35,7 @@ func Register(f *page.Frame) error {
 	f.Handle("POST /profiles/{name}/keys/fill", s.doFill)
 	f.Handle("GET /profiles/{name}", s.profile)
 	f.Handle("POST /profiles/{name}", s.editProfile)
-	return nil
+	return err
 }
 
 // editor is what the template "keys" shows.

@@ -49,7 +49,7 @@ func (s screen) load(r *page.Request) (*phoneView, []layer, error) {
 
 func (s screen) show(r *page.Request, v *phoneView, below []layer) error {
 	s.paint(r.Context(), &v.editor, below, v.LeftOut(), func(p place) bool { return v.OwnedBySource(fleet.KeyMember(p.Area, p.Slot)) })
-	return r.RenderStatus(v.Form.Status, s.templates, "phone", v)
+	return s.RenderStatus(r, v.Form.Status, "phone", v)
 }
 
 // editPhone applies one step of the editor to the keys of the form, and saves them if that is the step.

@@ -114,7 +114,7 @@ func (s screen) showProfile(r *page.Request, v *profileView, below []layer) erro
 		return slices.Contains(v.Profile.SourceMembers, fleet.KeyMember(p.Area, p.Slot))
 	})
 	v.markMisfits()
-	return r.RenderStatus(v.Form.Status, s.templates, "profile", v)
+	return s.RenderStatus(r, v.Form.Status, "profile", v)
 }
 
 // markMisfits puts the reasons to the keys of the picture.

@@ -16,28 +16,22 @@ import (
 //go:embed templates
 var files embed.FS
 
-type screen struct {
-	*page.Frame
-	templates *page.Templates
-}
+type screen struct{ page.Screen }
 
 // Path is where one-time addresses are, followed by the code.
 const Path = "/login/"
 
 // Register adds the pages to a frame.
 func Register(f *page.Frame) error {
-	t, err := f.Templates(files)
-	if err != nil {
-		return err
-	}
-	s := screen{f, t}
+	p, err := f.Screen(files)
+	s := screen{p}
 	f.HandlePublic("GET /login", s.form)
 	f.HandlePublic("POST /login", s.signIn)
 	f.HandlePublic("GET "+Path+"{code}", s.offer)
 	f.HandlePublic("POST "+Path+"{code}", s.redeem)
 	f.Handle("POST /logout", s.signOut)
 	f.Handle("POST /theme", s.theme)
-	return nil
+	return err
 }
 
 type formView struct {
@@ -52,7 +46,7 @@ func (s screen) form(r *page.Request) error {
 	if r.Caller().Role != access.None {
 		return r.Redirect(next)
 	}
-	return r.Render(s.templates, "login", &formView{Base: page.Base{Title: "Sign in"}, Next: next})
+	return s.Render(r, "login", &formView{Base: page.Base{Title: "Sign in"}, Next: next})
 }
 
 func (s screen) signIn(r *page.Request) error {
@@ -60,7 +54,7 @@ func (s screen) signIn(r *page.Request) error {
 	cookie, err := s.Sessions.SignIn(r.PostFormValue("token"), address(r))
 	if errors.Is(err, session.ErrToken) {
 		s.Log.Warn("sign-in to the page refused", "from", address(r))
-		return r.RenderStatus(http.StatusUnauthorized, s.templates, "login", &formView{Base: page.Base{Title: "Sign in"}, Next: next,
+		return s.RenderStatus(r, http.StatusUnauthorized, "login", &formView{Base: page.Base{Title: "Sign in"}, Next: next,
 			Problem: "No token has this secret, or it has no role for the page."})
 	}
 	if err != nil {
@@ -71,13 +65,13 @@ func (s screen) signIn(r *page.Request) error {
 
 // offer shows a button, because programs that look at addresses for previews would use the code up by a GET.
 func (s screen) offer(r *page.Request) error {
-	return r.Render(s.templates, "once", &formView{Base: page.Base{Title: "Sign in"}, Code: r.PathValue("code")})
+	return s.Render(r, "once", &formView{Base: page.Base{Title: "Sign in"}, Code: r.PathValue("code")})
 }
 
 func (s screen) redeem(r *page.Request) error {
 	cookie, err := s.Sessions.Redeem(r.PathValue("code"), address(r))
 	if errors.Is(err, session.ErrCode) {
-		return r.RenderStatus(http.StatusGone, s.templates, "once", &formView{Base: page.Base{Title: "Sign in"},
+		return s.RenderStatus(r, http.StatusGone, "once", &formView{Base: page.Base{Title: "Sign in"},
 			Problem: "This address was used already, or is older than 5 minutes."})
 	}
 	if err != nil {

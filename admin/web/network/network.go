@@ -15,22 +15,16 @@ import (
 //go:embed templates
 var files embed.FS
 
-type screen struct {
-	*page.Frame
-	templates *page.Templates
-}
+type screen struct{ page.Screen }
 
 // Register adds the screen to a frame.
 func Register(f *page.Frame) error {
-	t, err := f.Templates(files)
-	if err != nil {
-		return err
-	}
-	s := screen{f, t}
+	p, err := f.Screen(files)
+	s := screen{p}
 	f.Handle("GET /network", s.show)
 	f.Handle("GET /network/leases/{ip}/end", s.confirm)
 	f.Handle("POST /network/leases/{ip}/end", s.end)
-	return nil
+	return err
 }
 
 type view struct {
@@ -79,7 +73,7 @@ func (s screen) show(r *page.Request) error {
 	case err != nil:
 		return err
 	}
-	return r.RenderStatus(status, s.templates, "network", v)
+	return s.RenderStatus(r, status, "network", v)
 }
 
 // load reads the subnets, what is wrong, and a page of leases.
@@ -174,7 +168,7 @@ func (s screen) confirm(r *page.Request) error {
 	if err != nil {
 		return err
 	}
-	return r.Render(s.templates, "end", &endView{Base: page.Base{Title: "End a lease"}, Lease: l, Back: backTo(r.FormValue("back"))})
+	return s.Render(r, "end", &endView{Base: page.Base{Title: "End a lease"}, Lease: l, Back: backTo(r.FormValue("back"))})
 }
 
 // lease returns the lease in the path.

@@ -17,20 +17,14 @@ import (
 //go:embed templates
 var files embed.FS
 
-type screen struct {
-	*page.Frame
-	templates *page.Templates
-}
+type screen struct{ page.Screen }
 
 // Register adds the screen to a frame.
 func Register(f *page.Frame) error {
-	t, err := f.Templates(files)
-	if err != nil {
-		return err
-	}
-	s := screen{f, t}
+	p, err := f.Screen(files)
+	s := screen{p}
 	f.Handle("GET /{$}", s.show)
-	return nil
+	return err
 }
 
 // What the screen shows at most.
@@ -88,7 +82,7 @@ func (s screen) show(r *page.Request) error {
 	if err := s.load(r.Context(), v); err != nil {
 		return err
 	}
-	return r.Render(s.templates, "overview", v)
+	return s.Render(r, "overview", v)
 }
 
 // load reads everything. What the caller's role may not read is left out.

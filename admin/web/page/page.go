@@ -9,20 +9,14 @@
 //	//go:embed templates
 //	var files embed.FS
 //
-//	type screen struct {
-//		*page.Frame                  // API (the admin API's client), Now, Log
-//		templates *page.Templates
-//	}
+//	type screen struct{ page.Screen } // API (the admin API's client), Now, Log, Render
 //
 //	func Register(f *page.Frame) error {
-//		t, err := f.Templates(files)
-//		if err != nil {
-//			return err
-//		}
-//		s := screen{f, t}
+//		p, err := f.Screen(files)
+//		s := screen{p}
 //		f.Handle("GET /things", s.list)
 //		f.Handle("POST /things/{name}/delete", s.remove)
-//		return nil
+//		return err
 //	}
 //
 //	type listView struct {
@@ -35,7 +29,7 @@
 //		if err != nil {
 //			return err               // shown as an error page with the status of the API
 //		}
-//		return r.Render(s.templates, "list", &listView{Base: page.Base{Title: "Things"}, Items: items})
+//		return s.Render(r, "list", &listView{Base: page.Base{Title: "Things"}, Items: items})
 //	}
 //
 //	func (s screen) remove(r *page.Request) error {

@@ -107,13 +107,8 @@ func (r *Request) Redirect(path string) error {
 	return nil
 }
 
-// Render answers with a screen: the file NAME.html of its templates, in the layout, or only the element that htmx replaces.
-func (r *Request) Render(t *Templates, name string, view View) error {
-	return r.RenderStatus(http.StatusOK, t, name, view)
-}
-
-// RenderStatus is Render with an HTTP status, such as 422 for a form with errors.
-func (r *Request) RenderStatus(status int, t *Templates, name string, view View) error {
+// render answers with the file NAME.html of some templates, in the layout, or only with the element that htmx replaces.
+func (r *Request) render(status int, t *Templates, name string, view View) error {
 	r.fill(view.base())
 	var out bytes.Buffer
 	if err := t.execute(&out, name, r.Fragment(), view); err != nil {
@@ -176,7 +171,7 @@ func (r *Request) fail(err error) {
 		p = &client.Problem{Status: http.StatusInternalServerError, Detail: "internal error; the log has the details"}
 	}
 	v := &errorView{Base: Base{Title: http.StatusText(p.Status)}, Status: p.Status, Problem: p, Back: referrer(r.Request)}
-	if err := r.RenderStatus(p.Status, r.frame.errors, "error", v); err != nil {
+	if err := r.render(p.Status, r.frame.errors, "error", v); err != nil {
 		r.frame.Log.Error("error page", "err", err)
 		http.Error(r.w, p.Detail, p.Status)
 	}

@@ -44,12 +44,12 @@ var errEnded = errors.New("the session has ended")
 
 // Stream answers with server-sent events, for hx-sse, until send returns an error or the browser goes away. Each event is the template NAME of a
 // file, executed with a value. send returns an error when the session has ended.
-func (r *Request) Stream(t *Templates, file string, follow func(send func(event, name string, value any) error) error) error {
-	set, err := t.set(file)
+func (s Screen) Stream(r *Request, file string, follow func(send func(event, name string, value any) error) error) error {
+	set, err := s.templates.set(file)
 	if err != nil {
 		return err
 	}
-	s, err := newStream(r.w)
+	events, err := newStream(r.w)
 	if err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func (r *Request) Stream(t *Templates, file string, follow func(send func(event,
 		if err := set.ExecuteTemplate(&b, name, value); err != nil {
 			return err
 		}
-		return s.event(event, b.String())
+		return events.event(event, b.String())
 	})
 	if err != nil && r.Context().Err() == nil {
 		r.frame.Log.Debug("stream ended", "path", r.URL.Path, "err", err)
@@ -73,8 +73,8 @@ func (r *Request) Stream(t *Templates, file string, follow func(send func(event,
 
 // Watch streams a template as long as what it shows may change: it reads a value each second, and sends it as an event when its digest differs
 // from the one before. It ends when read reports that nothing will change any more.
-func (r *Request) Watch(t *Templates, file, name string, read func() (value any, digest string, more bool, err error)) error {
-	return r.Stream(t, file, func(send func(event, name string, value any) error) error {
+func (s Screen) Watch(r *Request, file, name string, read func() (value any, digest string, more bool, err error)) error {
+	return s.Stream(r, file, func(send func(event, name string, value any) error) error {
 		tick := time.NewTicker(time.Second)
 		defer tick.Stop()
 		for sent := ""; ; {

@@ -29,13 +29,13 @@ func TestWatchSendsWhatChangesAndThenTheEnd(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		set, err := f.Templates(fstest.MapFS{"templates/live.html": {Data: []byte(`{{define "entry"}}<p>{{.}}</p>{{end}}`)}})
+		set, err := f.Screen(fstest.MapFS{"templates/live.html": {Data: []byte(`{{define "entry"}}<p>{{.}}</p>{{end}}`)}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		values := []string{"a", "a", "a", "b", "c"}
 		f.HandlePublic("GET /live", func(r *page.Request) error {
-			return r.Watch(set, "live", "entry", func() (any, string, bool, error) {
+			return set.Watch(r, "live", "entry", func() (any, string, bool, error) {
 				v := values[0]
 				values = values[1:]
 				return v, v, len(values) > 0, nil
@@ -79,12 +79,12 @@ func TestAStreamEndsWithItsSession(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			set, err := f.Templates(fstest.MapFS{"templates/live.html": {Data: []byte(`{{define "entry"}}<p>{{.}}</p>{{end}}`)}})
+			set, err := f.Screen(fstest.MapFS{"templates/live.html": {Data: []byte(`{{define "entry"}}<p>{{.}}</p>{{end}}`)}})
 			if err != nil {
 				t.Fatal(err)
 			}
 			f.Handle("GET /live", func(r *page.Request) error {
-				return r.Stream(set, "live", func(send func(event, name string, value any) error) error {
+				return set.Stream(r, "live", func(send func(event, name string, value any) error) error {
 					if err := send("", "entry", "before"); err != nil {
 						t.Errorf("before the end: %v", err)
 					}

@@ -20,23 +20,17 @@ import (
 //go:embed templates
 var files embed.FS
 
-type screen struct {
-	*page.Frame
-	templates *page.Templates
-}
+type screen struct{ page.Screen }
 
 // Register adds the screen to a frame.
 func Register(f *page.Frame) error {
-	t, err := f.Templates(files, preview.Parts)
-	if err != nil {
-		return err
-	}
-	s := screen{f, t}
+	p, err := f.Screen(files, preview.Parts)
+	s := screen{p}
 	f.Handle("GET /pbx", s.list)
 	f.Handle("POST /pbx/{name}/test", s.test)
 	f.Handle("GET /pbx/{name}/sync", s.draft)
 	f.Handle("POST /pbx/{name}/sync", s.sync)
-	return nil
+	return err
 }
 
 type listView struct {
@@ -88,7 +82,7 @@ func (s screen) show(r *page.Request, status int, result *tested) error {
 	for _, x := range list {
 		v.Sources = append(v.Sources, describe(x))
 	}
-	return r.RenderStatus(status, s.templates, "pbx", v)
+	return s.RenderStatus(r, status, "pbx", v)
 }
 
 func describe(x pbxsync.SourceStatus) source {
@@ -179,7 +173,7 @@ func (s screen) showDraft(r *page.Request, form *page.Form, refused *client.Prob
 	if refused != nil {
 		v.Refused, status = refused.Detail, refused.Status
 	}
-	return r.RenderStatus(status, s.templates, "sync", v)
+	return s.RenderStatus(r, status, "sync", v)
 }
 
 func options(f *page.Form) client.PBXSync {

@@ -99,7 +99,7 @@ func (s screen) form(r *page.Request, f *page.Form, step string) error {
 	if err != nil {
 		return s.again(r, v, err)
 	}
-	return r.Render(s.templates, "action", v)
+	return s.Render(r, "action", v)
 }
 
 // again shows the form with what is wrong.
@@ -116,7 +116,7 @@ func (s screen) again(r *page.Request, v *actionView, err error) error {
 	for i := range v.Fields {
 		v.Fields[i].Problem = v.Form.Problems[v.Fields[i].Name]
 	}
-	return r.RenderStatus(v.Form.Status, s.templates, "action", v)
+	return s.RenderStatus(r, v.Form.Status, "action", v)
 }
 
 // entered returns what was entered, in one text: what is confirmed must be that whose effect was shown.

@@ -147,7 +147,7 @@ func (s screen) showNew(r *page.Request, f *page.Form) error {
 	}
 	v.Fields = slices.Concat([]page.Field{f.Text("mac", "MAC address", "From the label of the phone, with or without colons. Phones that are plugged in are suggested.").Suggest(near).Must(),
 		f.Text("line1", "Extension", "The phone registers it on its first line.")}, rest)
-	return r.RenderStatus(f.Status, s.templates, "new", v)
+	return s.RenderStatus(r, f.Status, "new", v)
 }
 
 func (s screen) addPhone(r *page.Request) error {

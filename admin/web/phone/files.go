@@ -77,7 +77,7 @@ func (s screen) files(r *page.Request) error {
 			return err
 		}
 	}
-	return r.Render(s.templates, "files", v)
+	return s.Render(r, "files", v)
 }
 
 // readFile reads the beginning of the chosen file.

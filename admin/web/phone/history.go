@@ -20,5 +20,5 @@ func (s screen) history(r *page.Request) error {
 		return err
 	}
 	v := &historyView{View: titled(h, "History"), Revisions: record.Revisions{Items: all.Items, Changes: s.Has("/changes/{id}"), At: home(h.Device) + "/do"}}
-	return r.Render(s.templates, "history", v)
+	return s.Render(r, "history", v)
 }

@@ -192,7 +192,7 @@ func (s screen) showLines(r *page.Request, v *linesView) error {
 	for i := range rowCount(v.Form) {
 		v.Rows = append(v.Rows, s.lineRow(r, v, i))
 	}
-	return r.RenderStatus(v.Form.Status, s.templates, "lines", v)
+	return s.RenderStatus(r, v.Form.Status, "lines", v)
 }
 
 func (s screen) lineRow(r *page.Request, v *linesView, i int) lineRow {

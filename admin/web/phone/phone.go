@@ -13,18 +13,12 @@ import (
 //go:embed templates
 var files embed.FS
 
-type screen struct {
-	*page.Frame
-	templates *page.Templates
-}
+type screen struct{ page.Screen }
 
 // Register adds the screens to a frame.
 func Register(f *page.Frame) error {
-	t, err := f.Templates(files, record.Parts, preview.Parts)
-	if err != nil {
-		return err
-	}
-	s := screen{f, t}
+	p, err := f.Screen(files, record.Parts, preview.Parts)
+	s := screen{p}
 	f.Handle("GET /phones/new", s.newPhone)
 	f.Handle("POST /phones/new", s.addPhone)
 	f.Handle("GET /phones/{mac}", s.timeline)
@@ -38,7 +32,7 @@ func Register(f *page.Frame) error {
 	f.Handle("GET /phones/{mac}/history", s.history)
 	f.Handle("GET /phones/{mac}/do/{action}", s.ask)
 	f.Handle("POST /phones/{mac}/do/{action}", s.act)
-	return nil
+	return err
 }
 
 // titled returns the frame of a view of a phone.

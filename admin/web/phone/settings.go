@@ -23,7 +23,7 @@ func (s screen) settings(r *page.Request) error {
 	if name := r.URL.Query().Get("edit"); name != "" && r.MayChange() {
 		v.Begin(name, v.ETag, v.Device.Settings[name])
 	}
-	return r.Render(s.templates, "settings", v)
+	return s.Render(r, "settings", v)
 }
 
 func (s screen) loadSettings(r *page.Request) (*settingsView, error) {
@@ -90,5 +90,5 @@ func (s screen) saveSetting(r *page.Request) error {
 		r.Note("ok", done+" "+record.Later)
 		return r.Redirect(v.Action)
 	}
-	return r.RenderStatus(f.Status, s.templates, "settings", v)
+	return s.RenderStatus(r, f.Status, "settings", v)
 }

@@ -72,13 +72,13 @@ func (s screen) timeline(r *page.Request) error {
 			return err
 		}
 	}
-	return r.Render(s.templates, "timeline", v)
+	return s.Render(r, "timeline", v)
 }
 
 // live sends entries as they happen.
 func (s screen) live(r *page.Request) error {
 	only := r.URL.Query().Get("source")
-	return r.Stream(s.templates, "timeline", func(send func(event, name string, value any) error) error {
+	return s.Stream(r, "timeline", func(send func(event, name string, value any) error) error {
 		return s.API.Follow(r.Context(), r.PathValue("mac"), func() error { return nil },
 			func(e timeline.Entry) error {
 				if only != "" && e.Source != only {
@@ -138,7 +138,7 @@ func (s screen) loadJob(r *page.Request, id string) (*jobView, error) {
 
 // job sends the result of a resync, until it is final.
 func (s screen) job(r *page.Request) error {
-	return r.Watch(s.templates, "timeline", "job", func() (any, string, bool, error) {
+	return s.Watch(r, "timeline", "job", func() (any, string, bool, error) {
 		v, err := s.loadJob(r, r.PathValue("id"))
 		if err != nil {
 			return nil, "", false, err

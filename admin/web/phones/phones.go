@@ -19,20 +19,14 @@ import (
 //go:embed templates
 var files embed.FS
 
-type screen struct {
-	*page.Frame
-	templates *page.Templates
-}
+type screen struct{ page.Screen }
 
 // Register adds the screen to a frame.
 func Register(f *page.Frame) error {
-	t, err := f.Templates(files)
-	if err != nil {
-		return err
-	}
-	s := screen{f, t}
+	p, err := f.Screen(files)
+	s := screen{p}
 	f.Handle("GET /phones", s.list)
-	return nil
+	return err
 }
 
 // How long an answer waits for states that are computed. The list is shown soon, and completes itself by requests that wait longer.
@@ -151,7 +145,7 @@ func (s screen) list(r *page.Request) error {
 			c.Shown = slices.ContainsFunc(v.Rows, func(x row) bool { return x.Status != nil && c.Known(x.Status) != "" })
 		}
 	}
-	return r.RenderStatus(status, s.templates, "list", v)
+	return s.RenderStatus(r, status, "list", v)
 }
 
 func waitOf(r *page.Request) string {

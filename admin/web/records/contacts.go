@@ -96,7 +96,7 @@ func (s screen) showContacts(r *page.Request, v *contactsView) error {
 		}
 		v.Rows = append(v.Rows, row)
 	}
-	return r.RenderStatus(v.Form.Status, s.templates, "contacts", v)
+	return s.RenderStatus(r, v.Form.Status, "contacts", v)
 }
 
 func (s screen) saveContacts(r *page.Request) error {

@@ -33,7 +33,7 @@ func (s screen) profiles(r *page.Request) error {
 			to[c.Value] = c.Count
 		}
 	}
-	return r.Render(s.templates, "profiles", v)
+	return s.Render(r, "profiles", v)
 }
 
 type extensionsView struct {
@@ -63,7 +63,7 @@ func (s screen) extensions(r *page.Request) error {
 		ask.Del("limit")
 		v.NextURL = "/extensions?" + ask.Encode()
 	}
-	return r.Render(s.templates, "extensions", v)
+	return s.Render(r, "extensions", v)
 }
 
 // ID returns the address of an extension below /extensions.
@@ -82,5 +82,5 @@ func (s screen) registrars(r *page.Request) error {
 	if v.Items, err = s.API.Registrars().All(r.Context(), nil); err != nil {
 		return err
 	}
-	return r.Render(s.templates, "registrars", v)
+	return s.Render(r, "registrars", v)
 }

@@ -20,18 +20,12 @@ import (
 //go:embed templates
 var files embed.FS
 
-type screen struct {
-	*page.Frame
-	templates *page.Templates
-}
+type screen struct{ page.Screen }
 
 // Register adds the screens to a frame.
 func Register(f *page.Frame) error {
-	t, err := f.Templates(files, record.Parts, preview.Parts)
-	if err != nil {
-		return err
-	}
-	s := screen{f, t}
+	p, err := f.Screen(files, record.Parts, preview.Parts)
+	s := screen{p}
 	f.Handle("GET /profiles", s.profiles)
 	f.Handle("GET /profiles/{name}/settings", s.settings)
 	f.Handle("POST /profiles/{name}/settings", s.saveSetting)
@@ -54,7 +48,7 @@ func Register(f *page.Frame) error {
 		f.Handle("GET "+k.Path+"/{name}/delete", func(r *page.Request) error { return s.ask(r, k) })
 		f.Handle("POST "+k.Path+"/{name}/delete", func(r *page.Request) error { return s.remove(r, k) })
 	}
-	return nil
+	return err
 }
 
 // kind is a kind of records with a form.
@@ -128,7 +122,7 @@ func (s screen) show(r *page.Request, v *formView, owned []string) error {
 			x.ReadOnly, x.Hint = true, "Comes from the PBX and is changed there."
 		}
 	}
-	return r.RenderStatus(v.Form.Status, s.templates, "form", v)
+	return s.RenderStatus(r, v.Form.Status, "form", v)
 }
 
 // members returns the entries of a form, as the API takes them: an empty one clears the member. A password that is not typed stays.
@@ -272,5 +266,5 @@ func (s screen) delete(r *page.Request, k kind, f *page.Form, w client.Write) er
 	if err != nil && !f.Fail(err, nil) {
 		return err
 	}
-	return r.RenderStatus(f.Status, s.templates, "delete", v)
+	return s.RenderStatus(r, f.Status, "delete", v)
 }

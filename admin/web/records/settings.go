@@ -28,7 +28,7 @@ func (s screen) settings(r *page.Request) error {
 	if name := r.URL.Query().Get("edit"); name != "" && r.MayChange() {
 		v.Begin(name, v.ETag, v.Profile.Settings[name])
 	}
-	return r.Render(s.templates, "settings", v)
+	return s.Render(r, "settings", v)
 }
 
 func (s screen) loadSettings(r *page.Request) (*settingsView, error) {
@@ -91,7 +91,7 @@ func (s screen) registrarSettings(r *page.Request) error {
 	if name := r.URL.Query().Get("edit"); name != "" && r.MayChange() {
 		v.Begin(name, v.ETag, v.Registrar.Settings[name])
 	}
-	return r.Render(s.templates, "registrar-settings", v)
+	return s.Render(r, "registrar-settings", v)
 }
 
 func (s screen) saveRegistrarSetting(r *page.Request) error {
@@ -102,7 +102,7 @@ func (s screen) saveRegistrarSetting(r *page.Request) error {
 	return s.saveOne(r, &v.SettingsForm, v.ETag, v.Registrar.Settings, func(w client.Write, set map[string]any, tag string) error {
 		_, err := s.API.Writing(w).Registrars().Patch(r.Context(), v.Registrar.Name, set, tag)
 		return err
-	}, func(status int) error { return r.RenderStatus(status, s.templates, "registrar-settings", v) })
+	}, func(status int) error { return s.RenderStatus(r, status, "registrar-settings", v) })
 }
 
 // saveOne saves the setting that a form has, or shows the form again.
@@ -157,7 +157,7 @@ func (s screen) saveSetting(r *page.Request) error {
 	return s.saveOne(r, &v.SettingsForm, v.ETag, v.Profile.Settings, func(w client.Write, set map[string]any, tag string) error {
 		_, err := s.API.Writing(w).Profiles().Patch(r.Context(), v.Profile.Name, set, tag)
 		return err
-	}, func(status int) error { return r.RenderStatus(status, s.templates, "settings", v) })
+	}, func(status int) error { return s.RenderStatus(r, status, "settings", v) })
 }
 
 type historyView struct {
@@ -177,5 +177,5 @@ func (s screen) profileHistory(r *page.Request) error {
 	}
 	v := &historyView{ProfileHead: h, Revisions: record.Revisions{Items: all.Items, Changes: s.Has("/changes/{id}")}}
 	v.Title = "History · " + h.Profile.Name
-	return r.Render(s.templates, "history", v)
+	return s.Render(r, "history", v)
 }
