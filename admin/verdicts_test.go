@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -139,6 +140,14 @@ func TestMemoryOfAnApplyIsGrantedBeforeItsBodyIsRead(t *testing.T) {
 		<-done
 		_ = res.Body.Close()
 	}
+	within := httptest.NewRequest(http.MethodPost, "/api/v1/apply", strings.NewReader(body)) // as the page sends it
+	within.Header = http.Header{"Authorization": {"Bearer operator"}, "Content-Type": {"application/json"}}
+	within.Host = strings.TrimPrefix(a.url, "http://")
+	h.Server(t).Handler().ServeHTTP(httptest.NewRecorder(), within)
+	if got := <-granted; got != 16*int64(len(body)) {
+		t.Errorf("within the process: granted %d", got)
+	}
+	<-done
 	if r := a.as("viewer", "POST /api/v1/apply", body); r.status != http.StatusForbidden || len(granted) > 0 {
 		t.Errorf("a viewer: status %d, %d grants", r.status, len(granted))
 	}

@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"plugtone/admin/access"
 	"plugtone/admin/api"
@@ -62,8 +62,9 @@ const (
 // grantMemory lets the process use the memory of an apply, from before its body is read until it has been answered.
 func (s fleets) grantMemory(c huma.Context, next func(huma.Context)) {
 	if s.Memory != nil {
-		length, err := strconv.ParseInt(c.Header("Content-Length"), 10, 64)
-		if err != nil || length < 0 {
+		r, _ := humago.Unwrap(c) // the page's requests, within the process, have a length and no header
+		length := r.ContentLength
+		if length < 0 {
 			length = unknownBody
 		}
 		defer s.Memory(min(length, maxFleet) * memoryFactor)()

@@ -24,6 +24,7 @@ type Limit struct {
 	mu       sync.Mutex
 	needed   int64 // for what is in use
 	granted  int64
+	before   int64 // the limit before the first of the grants in force
 	released bool
 	larges   int // large grants
 	procs    int // GOMAXPROCS before the first of them
@@ -82,6 +83,9 @@ func (l *Limit) Grant(bytes int64) (done func()) {
 func (l *Limit) grant(bytes int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.granted == 0 {
+		l.before = l.following()
+	}
 	l.granted += bytes
 	switch {
 	case bytes >= large:
@@ -117,11 +121,17 @@ func (l *Limit) apply() {
 	if l.base == math.MaxInt64 {
 		return
 	}
-	wanted := min(max(l.base, l.needed), l.base*most) + l.granted
+	wanted := l.following()
+	if l.granted > 0 { // not on top of what the last collection found: most of that is what was granted
+		wanted = max(wanted, l.before+l.granted)
+	}
 	if now := debug.SetMemoryLimit(-1); wanted > now || wanted < now-now/16 || wanted == l.base && now != wanted {
 		debug.SetMemoryLimit(wanted)
 	}
 }
+
+// following is the limit without grants.
+func (l *Limit) following() int64 { return min(max(l.base, l.needed), l.base*most) }
 
 // applyPercent lets the heap grow to what is granted before the next collection, if by GOGC it would not. The caller holds mu.
 func (l *Limit) applyPercent() {

@@ -24,6 +24,11 @@ func TestLimitStaysAboveWhatIsInUse(t *testing.T) {
 	if got := debug.SetMemoryLimit(-1); got != 150 {
 		t.Errorf("limit with a grant %d, want 150", got)
 	}
+	for _, c := range []struct{ used, limit int64 }{{80, 150}, {100, 200}, {10, 150}} { // what is used of the grant counts once
+		if l.adapt(c.used); debug.SetMemoryLimit(-1) != c.limit {
+			t.Errorf("%d in use with a grant: limit %d, want %d", c.used, debug.SetMemoryLimit(-1), c.limit)
+		}
+	}
 	done()
 	if l.adapt(100); debug.SetMemoryLimit(-1) != 200 {
 		t.Errorf("limit after a grant %d, want 200", debug.SetMemoryLimit(-1))
