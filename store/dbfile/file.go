@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -204,6 +205,18 @@ func (f *File) noteDamaged(table string, key []byte, err error) {
 	}
 	f.o.Damaged.Inc()
 	f.o.Log.Error("damaged record is left out", "file", f.name, "table", table, "key", printable(key), "err", err)
+}
+
+// Damaged reports whether a damaged record of a table was read, other than of MetaTable, since the file was opened or its records were replaced.
+func Damaged(f *File) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for id := range f.noted {
+		if !strings.HasPrefix(id, MetaTable+"/") {
+			return true
+		}
+	}
+	return false
 }
 
 // maxNoted bounds the memory and the log lines that a damaged file costs.

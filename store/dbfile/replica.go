@@ -126,7 +126,7 @@ func (tx Tx) Each(which func(table string, key []byte) bool, f func(Mutation) er
 
 // ReplaceRecords replaces the records for which which returns true by those that fill puts, all of them or none.
 func ReplaceRecords(f *File, which func(table string, key []byte) bool, fill func(put func(Mutation) error) error) error {
-	return f.Replace(f.schema, f.o.MaxSize, func(from Tx, to *File) error {
+	err := f.Replace(f.schema, f.o.MaxSize, func(from Tx, to *File) error {
 		err := from.ForEach(func(name []byte, b *bolt.Bucket) error {
 			return to.Update(func(tx Tx) error {
 				return b.ForEach(func(k, v []byte) error {
@@ -142,6 +142,12 @@ func ReplaceRecords(f *File, which func(table string, key []byte) bool, fill fun
 		}
 		return inBatches(to, fill)
 	})
+	if err == nil {
+		f.mu.Lock()
+		clear(f.noted) // a record that is still damaged is found again
+		f.mu.Unlock()
+	}
+	return err
 }
 
 // inBatches applies what fill puts, in transactions of migrateBatch records.

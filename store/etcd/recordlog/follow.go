@@ -98,7 +98,11 @@ func (l *Log) follow(ctx context.Context) error {
 			if now < rev {
 				return errors.New("etcd has an older state than before")
 			}
-			rev = now
+			if rev = now; dbfile.Damaged(l.Records.File()) {
+				if err := repair(ctx, l); err != nil {
+					return err
+				}
+			}
 		}
 	}
 }

@@ -64,6 +64,7 @@ type Log struct {
 	due           chan struct{} // holds a token when a snapshot is due
 	checkEvery    time.Duration // see follow
 	snapshotRetry time.Duration // see upkeep
+	repaired      time.Time     // when Run last loaded the records again because some were damaged
 	turn
 	state
 }

@@ -8,6 +8,7 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"plugtone/provision/fleet"
 	"plugtone/store/dbfile"
 	"plugtone/store/etcd/etcdtest"
 )
@@ -37,6 +38,27 @@ func TestRunningMemberGoesOnAfterEtcdLostItsData(t *testing.T) {
 	same(t, a, b)
 }
 
+// A damaged record that is read while the member runs comes back from etcd, with what was written since the snapshot.
+func TestDamagedRecordComesBackWithoutARestart(t *testing.T) {
+	e := etcdtest.Start(t, 1)
+	a := newCluster(t, e, "a")[0]
+	b := newMember(t, e.Client(t), "b")
+	b.log.checkEvery = 20 * time.Millisecond
+	b.follow()
+	must(t, a.put(2, "second"))
+	same(t, a, b)
+	key := mac(2)
+	must(t, dbfile.UpdateLocally(b.file, func(tx dbfile.Tx) error { return tx.Table("devices").PutRecord(key[:], []byte("garbage")) }))
+	if err := b.View(func(v fleet.View) error { _, err := v.Device(key); return err }); err == nil {
+		t.Fatal("the record is not damaged")
+	}
+	b.until("has it again", func() bool {
+		return b.View(func(v fleet.View) error { _, err := v.Device(key); return err }) == nil && b.labels()[2] == "second"
+	})
+	must(t, b.put(3, "third"))
+	same(t, a, b)
+}
+
 // A damaged record of one copy is not lost for the others, and comes back from them.
 func TestDamagedRecordIsNotLost(t *testing.T) {
 	e := etcdtest.Start(t, 1)
@@ -47,7 +69,7 @@ func TestDamagedRecordIsNotLost(t *testing.T) {
 	key := mac(1)
 	must(t, dbfile.UpdateLocally(b.file, func(tx dbfile.Tx) error { return tx.Table("devices").PutRecord(key[:], []byte("garbage")) }))
 	before := b.log.Status().Snapshot
-	if err := b.log.WriteSnapshot(t.Context()); err == nil || !strings.Contains(err.Error(), "1 records of this copy are damaged: restart") {
+	if err := b.log.WriteSnapshot(t.Context()); err == nil || !strings.Contains(err.Error(), "1 records of this copy are damaged: it loads") {
 		t.Errorf("a snapshot of a copy with a damaged record: %v", err)
 	}
 	must(t, b.catchUp())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -34,7 +35,7 @@ func snapshotPlace(name string) func(part int) string {
 func (l *Log) WriteSnapshot(ctx context.Context) error {
 	at, name, damaged, err := l.putSnapshot(ctx)
 	if err == nil && damaged > 0 { // the entries that are kept have what this copy lacks
-		err = fmt.Errorf("%d records of this copy are damaged: restart this appliance, which then loads the records of the cluster again", damaged)
+		err = fmt.Errorf("%d records of this copy are damaged: it loads the records of the cluster again", damaged)
 	}
 	if err != nil {
 		_, again := l.Etcd.Delete(ctx, snapshotPrefix+name+"/", clientv3.WithPrefix()) // what is left goes with the next snapshot
@@ -95,16 +96,21 @@ func (l *Log) trim(ctx context.Context, seq uint64, name string) error {
 // keyDamaged holds how many damaged records had been set aside when this copy was loaded.
 const keyDamaged = "cluster_damaged"
 
-// repair loads the records again when damaged ones of this copy were set aside since it was loaded last. The others have them.
+// repairEvery is how often a copy is loaded again at most: a disk may damage what is written to it at once.
+const repairEvery = 10 * time.Minute
+
+// repair loads the records again when damaged ones of this copy were read, or set aside since it was loaded last. The others have them.
 func repair(ctx context.Context, l *Log) error {
 	var aside, before uint64
 	err := l.Records.File().View(func(tx dbfile.Tx) error {
 		aside, before = uint64(tx.Table(dbfile.DamagedTable).Stats().KeyN), tx.Number(keyDamaged)
 		return nil
 	})
-	if err != nil || aside == before {
+	damaged := dbfile.Damaged(l.Records.File()) && (l.repaired.IsZero() || l.Now().Sub(l.repaired) >= repairEvery)
+	if err != nil || aside == before && !damaged {
 		return err
 	}
+	l.repaired = l.Now()
 	h, _ := l.lastHead()
 	if err := l.loadSnapshot(ctx, h); err != nil {
 		return err
