@@ -189,7 +189,7 @@ func (d *Daemon) build(p *runtimeConfig) (err error) {
 	d.index = deviceindex.New(deviceindex.Config{Records: d.store, Packs: d.packs, Site: d.site, Compute: d.service.States().Of, Registration: d.registrations.Of, Now: d.opts.Now})
 	d.table.Notify(d.index.LeaseChanged)
 	d.observe = observe.New(observe.Config{
-		Store: states.Store{Store: d.store, Index: d.index}, Feed: &d.feed, Recent: &d.recent, Metrics: d.metrics, Log: d.log, Recorded: d.service.Recorded, Site: d.site, Now: d.opts.Now,
+		Store: states.Store{Store: d.store, Index: d.index, Fetched: d.cluster.Fetched}, Feed: &d.feed, Recent: &d.recent, Metrics: d.metrics, Log: d.log, Recorded: d.service.Recorded, Site: d.site, Now: d.opts.Now,
 		LeaseAt: d.table.LeaseAt, Certificate: d.certs.leaf,
 	})
 	if err := d.buildTrust(); err != nil {

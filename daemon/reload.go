@@ -55,10 +55,10 @@ func (d *Daemon) apply(force bool) error {
 	if err != nil {
 		return err
 	}
+	keepShared(&p.dhcp, d.first.cfg)
 	if err := d.refusal(p); err != nil && !force {
 		return err
 	}
-	keepShared(&p.dhcp, d.first.cfg)
 	certs, err := loadCertificates(p.cfg, ownNames(p, readHost()))
 	if err != nil {
 		return err
@@ -74,6 +74,7 @@ func (d *Daemon) apply(force bool) error {
 		d.dhcp.Use(engine, p.interfaces())
 	}
 	d.current.Store(p)
+	d.cluster.SetSubnets(p.dhcp.Subnets)
 	d.installCertificates(certs, p)
 	d.store.SetHistory(p.cfg.History.Keep, p.cfg.History.Max)
 	d.level.Set(levelOf(p.cfg))
@@ -87,11 +88,12 @@ func (d *Daemon) apply(force bool) error {
 }
 
 // refusal returns why next needs force: it serves no subnet any more, it leaves out a subnet in which phones hold leases or a pack of
-// devices, or it names an interface that this host does not have. At boot an interface may come later; during a reload it is a typing error.
+// devices, it serves what another member of the cluster serves, or it names an interface that this host does not have. At boot an interface may come later; during a reload it is a typing error.
 func (d *Daemon) refusal(next *runtimeConfig) error {
 	running := d.current.Load()
 	problems := strandedLeases(d.table.All(), running.cfg.DHCP.Subnets, next.cfg.DHCP.Subnets)
 	problems = append(problems, packsGone(d.store, running, next)...)
+	problems = append(problems, d.cluster.NewConflicts(next.dhcp.Subnets)...)
 	if next.cfg.DHCP.Mode != dhcp.ModeOff {
 		problems = append(problems, missingInterfaces(running, next)...)
 	}

@@ -34,7 +34,7 @@ func openLeases(d *Daemon, p *runtimeConfig) (err error) {
 		}
 		d.cluster, err = cluster.Open(cluster.Config{
 			Cluster: p.cfg.Cluster, DataDir: p.cfg.DataDir, Version: d.opts.Version, Records: d.store.Copy(), Leases: d.store, Windows: windows, Bound: func(l dhcp.Lease) { d.service.Bound(l) },
-			Subnets: p.dhcp.Subnets, ServerID: serverID, Now: d.opts.Now, Log: d.log, Registerer: d.metrics.Registry,
+			Subnets: p.dhcp.Subnets, ServerID: serverID, Uploads: d.uploads, Fetches: d.store, Copied: func(mac dhcp.MAC) { provision.Learned(d.service, mac); d.index.Touch(mac) }, Now: d.opts.Now, Log: d.log, Registerer: d.metrics.Registry,
 		}, d.table)
 		if err != nil {
 			return err

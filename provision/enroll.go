@@ -34,10 +34,7 @@ func (s *Service) Enroll(mac dhcp.MAC, from netip.Prefix, length time.Duration) 
 	if errors.Is(err, trust.ErrTooManyWindows) {
 		return trust.Window{}, fleet.ValidationError{{Field: "mac", Value: w.Phones(), Message: fmt.Sprintf("%d windows are open already; device enroll --all opens one for all phones", trust.MaxWindows)}}
 	}
-	if err != nil {
-		return trust.Window{}, err
-	}
-	return w, nil
+	return w, err
 }
 
 // Windows lists the enrollment windows that are open.
@@ -45,6 +42,9 @@ func (s *Service) Windows() []trust.Window { return s.trust.Windows() }
 
 // ReloadWindows is trust.ReloadWindows.
 func ReloadWindows(s *Service) error { return trust.ReloadWindows(s.trust) }
+
+// Learned is trust.Learned.
+func Learned(s *Service, mac dhcp.MAC) { trust.Learned(s.trust, mac) }
 
 // Bound is trust.Service.Bound.
 func (s *Service) Bound(l dhcp.Lease) { s.trust.Bound(l) }

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"net/netip"
+	"time"
 )
 
 // ClusterStatus is the state of a cluster as one member sees it.
@@ -14,6 +15,24 @@ type ClusterStatus struct {
 	Etcd      []EtcdServer    `json:"etcd,omitempty" doc:"the servers of the configuration"`
 	Records   ClusterRecords  `json:"records" doc:"this member's copy of the records"`
 	Members   []ClusterMember `json:"members,omitempty" doc:"those that are registered, in order of name"`
+	Shared    []SharedSubnet  `json:"shared_subnets,omitempty" doc:"who answers which clients in the shared subnets of this member"`
+	Conflicts []string        `json:"conflicts,omitempty" doc:"subnets that this member and another one must not both serve: addresses may be leased twice"`
+}
+
+// SharedSubnet is who answers which clients in a subnet that several members serve.
+type SharedSubnet struct {
+	Subnet  netip.Prefix   `json:"subnet" doc:"network"`
+	Usable  bool           `json:"usable" doc:"leases can be bound in etcd; else only known ones go on, and it is not known which members are alive"`
+	Servers []SubnetServer `json:"servers" doc:"the members that share it, in order of name"`
+}
+
+// SubnetServer is a member's part in a shared subnet.
+type SubnetServer struct {
+	Member    string     `json:"member" doc:"name"`
+	ServerID  netip.Addr `json:"server_id,omitzero" doc:"option 54 of its replies"`
+	Alive     bool       `json:"alive" doc:"it runs and reaches etcd"`
+	Percent   int        `json:"percent" doc:"part of the clients that it answers, by the hash of their MAC (RFC 3074)"`
+	AwaySince time.Time  `json:"away_since,omitzero" doc:"since when this member has noticed that it is not alive, and the others answer its clients"`
 }
 
 // EtcdServer is a server of etcd.
@@ -42,6 +61,15 @@ type ClusterMember struct {
 	Schema  uint64         `json:"schema" doc:"of its records"`
 	Address string         `json:"address,omitempty" doc:"that other members use"`
 	Subnets []MemberSubnet `json:"subnets,omitempty" doc:"that it serves"`
+	Copies  *CopyState     `json:"copies,omitempty" doc:"how far this member has copied what phones have uploaded to that one and fetched from it; absent when it does not copy it"`
+}
+
+// CopyState is how far uploads and fetches of another member are copied.
+type CopyState struct {
+	Waiting  int       `json:"waiting" doc:"uploads and fetches that are known and not copied yet"`
+	Problem  string    `json:"problem,omitempty" doc:"why they are not copied"`
+	Since    time.Time `json:"since,omitzero" doc:"of the problem"`
+	Complete time.Time `json:"complete,omitzero" doc:"when all of them were copied last"`
 }
 
 // MemberSubnet is a subnet that a member serves.

@@ -64,10 +64,13 @@ func printCluster(out io.Writer, s client.ClusterStatus) error {
 	}
 	r := s.Records
 	f.add("records", either(r.Problem == "", fmt.Sprintf("follow, at change %d of %d, %s behind", r.Applied, r.Head, lagText(r.LagSeconds)), "do not follow: "+r.Problem))
+	for _, c := range s.Conflicts {
+		f.add("conflict", c)
+	}
 	if err := f.print(out); err != nil || len(s.Members) == 0 {
 		return err
 	}
-	t := newTable("MEMBER", "ALIVE", "VERSION", "SCHEMA", "SUBNETS")
+	t := newTable("MEMBER", "ALIVE", "VERSION", "SCHEMA", "COPIED", "SUBNETS")
 	for _, m := range s.Members {
 		var subnets []string
 		for _, n := range m.Subnets {
@@ -77,12 +80,63 @@ func printCluster(out io.Writer, s client.ClusterStatus) error {
 			}
 			subnets = append(subnets, text)
 		}
-		t.add(m.Name, yesNo(m.Alive), m.Version, fmt.Sprint(m.Schema), dash(strings.Join(subnets, ", ")))
+		t.add(m.Name, yesNo(m.Alive), m.Version, fmt.Sprint(m.Schema), copiedText(m), dash(strings.Join(subnets, ", ")))
+	}
+	if _, err := fmt.Fprintln(out); err != nil {
+		return err
+	}
+	if err := t.print(out); err != nil || len(s.Shared) == 0 {
+		return err
+	}
+	t = newTable("SUBNET", "MEMBER", "SERVER ID", "ANSWERS")
+	for _, n := range s.Shared {
+		for _, v := range n.Servers {
+			id := "-"
+			if v.ServerID.IsValid() {
+				id = v.ServerID.String()
+			}
+			t.add(n.Subnet.String(), v.Member, id, answersText(n, v))
+		}
 	}
 	if _, err := fmt.Fprintln(out); err != nil {
 		return err
 	}
 	return t.print(out)
+}
+
+// copiedText is how far what phones have uploaded to a member, and fetched from it, is copied.
+func copiedText(m client.ClusterMember) string {
+	u := m.Copies
+	switch {
+	case u == nil || !m.Alive:
+		return "-"
+	case u.Problem != "":
+		return fmt.Sprintf("%d missing: %s", u.Waiting, u.Problem)
+	case u.Waiting > 0:
+		return fmt.Sprintf("%d missing", u.Waiting)
+	}
+	return "all"
+}
+
+// answersText is which clients of a subnet a member answers.
+func answersText(n client.SharedSubnet, v client.SubnetServer) string {
+	if !n.Usable {
+		return "known leases only: etcd is away"
+	}
+	if !v.Alive {
+		return "none: away since " + at(v.AwaySince)
+	}
+	text := fmt.Sprintf("%d %% of the clients", v.Percent)
+	var gone []string
+	for _, o := range n.Servers {
+		if !o.Alive {
+			gone = append(gone, fmt.Sprintf("%s since %s", o.Member, at(o.AwaySince)))
+		}
+	}
+	if len(gone) > 0 {
+		text += ", takes over for " + strings.Join(gone, ", ")
+	}
+	return text
 }
 
 func either(ok bool, yes, no string) string {

@@ -10,26 +10,24 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/netip"
-	"slices"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sys/unix"
 
+	"plugtone/daemon/cluster/copies"
 	"plugtone/daemon/config"
 	"plugtone/dhcp"
 	"plugtone/dhcp/leasetable"
+	"plugtone/provision/uploads"
 	"plugtone/store/etcd"
 	"plugtone/store/etcd/recordlog"
 	"plugtone/store/etcd/sharedleases"
 	"plugtone/store/records"
 	"plugtone/store/seal"
 )
-
-// checkTimeout is how long a start waits for etcd, to find out whether another member serves the same subnets.
-const checkTimeout = 3 * time.Second
 
 // Config is what a cluster needs of the daemon.
 type Config struct {
@@ -40,8 +38,11 @@ type Config struct {
 	Leases     sharedleases.Copy            // where the leases of shared subnets are from
 	Windows    func()                       // is called when another member has changed the windows of enrollment
 	Bound      func(dhcp.Lease)             // is called for each lease that was bound in etcd, before its phone receives it
-	Subnets    []dhcp.Subnet                // that this appliance serves
+	Subnets    []dhcp.Subnet                // that this appliance serves; SetSubnets changes them
 	ServerID   func(dhcp.Subnet) netip.Addr // its address there; zero while it is not known
+	Uploads    *uploads.Store               // what phones have uploaded; nil: nothing is copied
+	Fetches    copies.Fetches               // what phones have fetched; required with Uploads
+	Copied     func(dhcp.MAC)               // is called when an upload or a fetch of the phone was copied from another member
 	Now        func() time.Time
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
@@ -57,7 +58,10 @@ type Cluster struct {
 	log     *recordlog.Log
 	stop    context.CancelFunc // ends the calls of log
 	opened  time.Time
-	between *between // nil for a command while no daemon runs
+	subnets atomic.Pointer[[]dhcp.Subnet] // that this appliance serves now
+	others  others
+	between *between       // nil for a command while no daemon runs
+	copies  *copies.Copies // nil: nothing is copied
 }
 
 // Open opens the connection to etcd, which need not answer, and makes the table bind the leases of shared subnets there. From then on records
@@ -71,7 +75,7 @@ func Open(c Config, table *leasetable.Table) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := m.checkSubnets(); err != nil {
+	if err := m.checkStart(); err != nil {
 		return nil, errors.Join(fmt.Errorf("cluster: %w", err), m.Close())
 	}
 	if err = openBetween(m); err == nil {
@@ -79,6 +83,9 @@ func Open(c Config, table *leasetable.Table) (*Cluster, error) {
 	}
 	if err == nil {
 		err = c.Registerer.Register(recordCollector{m})
+	}
+	if err == nil {
+		err = openCopies(m)
 	}
 	if err != nil {
 		return nil, errors.Join(err, m.Close())
@@ -101,6 +108,7 @@ func connect(c Config) (*Cluster, error) {
 		return nil, err
 	}
 	m := &Cluster{cfg: c, client: client, keys: keys, opened: c.Now()}
+	m.subnets.Store(&c.Subnets)
 	m.members = etcd.NewMembers(client, m.self(), rand.Text(), c.Now, c.Log)
 	ctx, stop := context.WithCancel(context.Background())
 	m.stop = stop
@@ -120,9 +128,11 @@ func openEtcd(c config.Cluster) (*etcd.Client, error) {
 }
 
 // self returns what this appliance registers.
-func (m *Cluster) self() etcd.Member {
+func (m *Cluster) self() etcd.Member { return m.selfWith(*m.subnets.Load()) }
+
+func (m *Cluster) selfWith(subnets []dhcp.Subnet) etcd.Member {
 	self := etcd.Member{Name: m.cfg.Cluster.Name, Version: m.cfg.Version, Schema: records.Spec().Schema.Version}
-	for _, s := range m.cfg.Subnets {
+	for _, s := range subnets {
 		self.Subnets = append(self.Subnets, etcd.Subnet{Prefix: s.Prefix, Shared: s.Shared, Pools: pools(s), ServerID: m.cfg.ServerID(s)})
 	}
 	self.Address, self.Certificate = m.between.registered()
@@ -134,53 +144,6 @@ func pools(s dhcp.Subnet) (out []string) {
 		out = append(out, r.String())
 	}
 	return out
-}
-
-// checkSubnets returns why this appliance may not serve its subnets beside the other members. When etcd does not answer it returns nil.
-func (m *Cluster) checkSubnets() error {
-	ctx, cancel := context.WithTimeout(context.Background(), checkTimeout)
-	defer cancel()
-	others, err := etcd.ListMembers(ctx, m.client, m.cfg.Log)
-	if err != nil {
-		m.cfg.Log.Warn("etcd does not answer: it is not known whether another member serves the same subnets", "err", err)
-		return nil
-	}
-	return conflict(m.self(), others)
-}
-
-// conflict returns why self may not serve its subnets beside others.
-func conflict(self etcd.Member, others []etcd.Member) error {
-	for _, o := range others {
-		for _, theirs := range o.Subnets {
-			for _, mine := range self.Subnets {
-				if o.Name == self.Name || !mine.Prefix.Overlaps(theirs.Prefix) {
-					continue
-				}
-				if why := conflictOf(mine, theirs, o); why != "" {
-					return fmt.Errorf("subnet %s: member %s %s", mine.Prefix, o.Name, why)
-				}
-			}
-		}
-	}
-	return nil
-}
-
-func conflictOf(mine, theirs etcd.Subnet, o etcd.Member) string {
-	const twice = ": both would lease the same addresses"
-	switch {
-	case mine.Prefix != theirs.Prefix:
-		return "serves " + theirs.Prefix.String() + ", which overlaps it" + twice
-	case !mine.Shared && !theirs.Shared:
-		return "serves it, too" + twice + "; set shared: true on both members, or leave it out here, or remove that member with plugtone cluster leave there"
-	case !mine.Shared:
-		return "shares it: set shared: true here, too"
-	case !theirs.Shared:
-		return "serves it without shared: true" + twice
-	case o.Alive && !slices.Equal(mine.Pools, theirs.Pools):
-		return fmt.Sprintf("runs with other pools, %s, not %s: all members need the same; to change them stop all but one, change and restart it, then the others",
-			strings.Join(theirs.Pools, ", "), strings.Join(mine.Pools, ", "))
-	}
-	return ""
 }
 
 // startWait is how long a start waits for the records of the other members. Without etcd it goes on with its copy.
@@ -198,6 +161,9 @@ func (m *Cluster) Run(ctx context.Context, ready func()) error {
 	tasks.Go(func() { m.between.run(ctx, listener, end) })
 	tasks.Go(func() { m.leases.run(ctx) })
 	tasks.Go(func() { m.log.Run(ctx) })
+	if m.copies != nil {
+		tasks.Go(func() { m.copies.Run(ctx) })
+	}
 	timeout := time.After(startWait)
 	tick := time.NewTicker(startWait / 40)
 	defer tick.Stop()

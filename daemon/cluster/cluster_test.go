@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"plugtone/dhcp"
 	"plugtone/dhcp/sharing"
 	"plugtone/store/etcd"
 )
@@ -33,9 +34,9 @@ func TestSubnetsThatCanNotBeServedTogether(t *testing.T) {
 		"other pools of one that runs":   {subnet("10.20.0.0/24", true, "x"), other(true, subnet("10.20.0.0/24", true, "y")), "with other pools, y, not x"},
 		"other pools of one that is off": {subnet("10.20.0.0/24", true, "x"), other(false, subnet("10.20.0.0/24", true, "y")), ""},
 	} {
-		switch err := conflict(self(c.mine), c.others); {
-		case c.want == "" && err != nil, c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
-			t.Errorf("%s: %v, want %q", name, err, c.want)
+		switch list := conflicts(self(c.mine), c.others); {
+		case c.want == "" && len(list) > 0, c.want != "" && (len(list) != 1 || !strings.Contains(list[0], c.want)):
+			t.Errorf("%s: %v, want %q", name, list, c.want)
 		}
 	}
 }
@@ -62,7 +63,26 @@ func TestNoCluster(t *testing.T) {
 	if none.Sharing() != nil || none.Warnings() != nil || none.Close() != nil {
 		t.Error("a nil cluster does something")
 	}
-	if out, usable := none.Serving(); len(out) != 0 || !usable {
-		t.Errorf("%v, %v", out, usable)
+	none.SetSubnets(nil)
+	if out, list := none.Serving(), none.NewConflicts([]dhcp.Subnet{{}}); len(out) != 0 || len(list) != 0 {
+		t.Errorf("%v, %v", out, list)
+	}
+}
+
+// Uploads are copied from all members, from those that share a subnet, or from none.
+func TestWhoseUploadsAreCopied(t *testing.T) {
+	with := func(list ...etcd.Subnet) etcd.Member { return etcd.Member{Subnets: list} }
+	a, b := subnet("10.20.0.0/24", true), subnet("10.30.0.0/24", false)
+	for _, c := range []struct {
+		whose string
+		self  etcd.Member
+		other etcd.Member
+		want  bool
+	}{
+		{"all", with(), with(), true}, {"none", with(a), with(a), false}, {"shared", with(a, b), with(a), true}, {"shared", with(b), with(b), false}, {"shared", with(), with(), false},
+	} {
+		if got := copiesFrom(c.whose, c.self, c.other); got != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
 	}
 }

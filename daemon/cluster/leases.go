@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"plugtone/admin/client"
 	"plugtone/dhcp/leasetable"
 	"plugtone/dhcp/sharing"
 	"plugtone/store/etcd"
@@ -93,6 +94,7 @@ func (l *leases) run(ctx context.Context) {
 		case <-tick.C:
 			l.m.members.SetSelf(l.m.self()) // an address of this host may have come or gone
 		}
+		l.m.look()
 		l.update()
 	}
 }
@@ -152,26 +154,26 @@ func (m *Cluster) Sharing() sharing.Subnets {
 	return *m.leases.now.Load()
 }
 
-// Serving is a member's part in a shared subnet.
-type Serving struct {
-	Subnet   netip.Prefix
-	Member   string
-	ServerID netip.Addr
-	Alive    bool
-	Percent  int // of the clients that it answers
-}
-
-// Serving lists who answers which clients, by subnet and member. usable is false while no lease can be bound.
-func (m *Cluster) Serving() (out []Serving, usable bool) {
-	usable = true
-	for p, s := range m.Sharing() {
-		usable = s.Usable()
-		for _, x := range s.Members() {
-			out = append(out, Serving{Subnet: p, Member: x.Name, ServerID: x.ServerID, Alive: x.Alive, Percent: s.Buckets(x.Name) * 100 / 256})
-		}
+// Serving lists who answers which clients in the shared subnets, in their order.
+func (m *Cluster) Serving() []client.SharedSubnet {
+	if m == nil {
+		return nil
 	}
-	slices.SortStableFunc(out, func(a, b Serving) int { return a.Subnet.Addr().Compare(b.Subnet.Addr()) })
-	return out, usable
+	away, _ := m.others.noticed()
+	out := []client.SharedSubnet{}
+	for p, s := range m.Sharing() {
+		subnet := client.SharedSubnet{Subnet: p, Usable: s.Usable()}
+		for _, x := range s.Members() {
+			server := client.SubnetServer{Member: x.Name, ServerID: x.ServerID, Alive: x.Alive, Percent: s.Buckets(x.Name) * 100 / 256}
+			if !x.Alive {
+				server.AwaySince = away[x.Name]
+			}
+			subnet.Servers = append(subnet.Servers, server)
+		}
+		out = append(out, subnet)
+	}
+	slices.SortFunc(out, func(a, b client.SharedSubnet) int { return a.Subnet.Addr().Compare(b.Subnet.Addr()) })
+	return out
 }
 
 // Warnings returns what needs attention.
@@ -180,6 +182,10 @@ func (m *Cluster) Warnings() []string {
 		return nil
 	}
 	list := m.recordWarnings()
+	_, conflicts := m.others.noticed()
+	for _, c := range conflicts {
+		list = append(list, "cluster: addresses may be leased twice: "+c)
+	}
 	m.leases.mu.Lock()
 	since := m.leases.unusable
 	m.leases.mu.Unlock()

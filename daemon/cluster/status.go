@@ -41,8 +41,13 @@ func (m *Cluster) Status(ctx context.Context) client.ClusterStatus {
 		for _, n := range o.Subnets {
 			member.Subnets = append(member.Subnets, client.MemberSubnet{Subnet: n.Prefix, Shared: n.Shared, ServerID: n.ServerID})
 		}
+		if c, ok := m.copyState(o.Name); ok {
+			member.Copies = &c
+		}
 		s.Members = append(s.Members, member)
 	}
+	s.Shared = m.Serving()
+	_, s.Conflicts = m.others.noticed()
 	return s
 }
 
@@ -72,7 +77,7 @@ func (m *Cluster) recordWarnings() (list []string) {
 			list = append(list, fmt.Sprintf("cluster: member %s runs plugtone %s with an older schema of records: update it; until then records can't be changed here", o.Name, o.Version))
 		}
 	}
-	return list
+	return append(list, m.copyWarnings(members)...)
 }
 
 // recordCollector has the metrics of the records and of the members.
@@ -84,11 +89,12 @@ var (
 	behindDesc    = prometheus.NewDesc("plugtone_cluster_behind_entries", "Changes of records that this member has seen and not applied yet.", nil, nil)
 	lagDesc       = prometheus.NewDesc("plugtone_cluster_lag_seconds", "For how long this member may lack changes of records.", nil, nil)
 	membersDesc   = prometheus.NewDesc("plugtone_cluster_members", "Registered members, by whether they are alive.", []string{"alive"}, nil)
+	conflictsDesc = prometheus.NewDesc("plugtone_cluster_subnet_conflicts", "Subnets that this member and another one must not both serve: addresses may be leased twice.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (c recordCollector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{connectedDesc, followingDesc, behindDesc, lagDesc, membersDesc} {
+	for _, d := range []*prometheus.Desc{connectedDesc, followingDesc, behindDesc, lagDesc, membersDesc, conflictsDesc} {
 		out <- d
 	}
 }
@@ -112,6 +118,8 @@ func (c recordCollector) Collect(out chan<- prometheus.Metric) {
 	}
 	gauge(membersDesc, float64(alive), "true")
 	gauge(membersDesc, float64(len(members)-alive), "false")
+	_, conflicts := c.m.others.noticed()
+	gauge(conflictsDesc, float64(len(conflicts)))
 }
 
 func oneIf(b bool) float64 {

@@ -23,7 +23,15 @@ type Cluster struct {
 
 	Listen    netip.AddrPort // for the other members; the zero address means all
 	Advertise string         // HOST or HOST:PORT that they use; "": the address towards etcd
+	Copies    string         // of which members uploads and fetches are copied: CopiesAll, CopiesShared or CopiesNone
 }
+
+// Of which members this one copies what they have received from phones.
+const (
+	CopiesAll    = "all"
+	CopiesShared = "shared" // those that share a subnet with this one
+	CopiesNone   = "none"
+)
 
 // Etcd is how etcd is reached.
 type Etcd struct {
@@ -60,6 +68,7 @@ func readCluster(r *reader, n *yaml.Node, path string, c *Cluster) {
 		"key_file":  r.toPath(&c.KeyFile, false),
 		"listen":    toOneListen(r.values, &c.Listen),
 		"advertise": toAdvertise(r.values, &c.Advertise),
+		"copies":    r.toWord(&c.Copies, CopiesAll, CopiesShared, CopiesNone),
 	})
 	if c.Name == "" && !r.broken(path+".name") {
 		c.Name, _ = os.Hostname() // an empty one is refused below

@@ -177,7 +177,7 @@ func Default() *Config {
 		Syslog:   Listener{Listen: []netip.AddrPort{netip.AddrPortFrom(any4, 514)}},
 		Timeline: Timeline{MaxSize: 256 << 20, PerPhone: 200, Strangers: 1000},
 		History:  History{Keep: 90 * 24 * time.Hour, Max: 10_000},
-		Cluster:  Cluster{KeyFile: DefaultClusterKey, Etcd: Etcd{Prefix: "/plugtone/"}, Listen: netip.AddrPortFrom(netip.IPv4Unspecified(), 8068)},
+		Cluster:  Cluster{KeyFile: DefaultClusterKey, Etcd: Etcd{Prefix: "/plugtone/"}, Listen: netip.AddrPortFrom(netip.IPv4Unspecified(), 8068), Copies: CopiesAll},
 		Log:      Log{Level: "info", Format: "text"},
 	}
 }

@@ -167,7 +167,7 @@ func contractExample(dir string) *Config {
 		Timeline: Timeline{1 << 30, 50, 7},
 		History:  History{30 * 24 * time.Hour, 500},
 		Cluster: Cluster{"voice-a", Etcd{[]string{"https://10.0.0.1:2379", "https://10.0.0.2:2379"},
-			dir + "/ca", dir + "/cert", dir + "/key", "plugtone", dir + "/key", "/voice/"}, dir + "/cluster.key", port("10.20.0.2:8068"), "voice-a.example.net:8068"},
+			dir + "/ca", dir + "/cert", dir + "/key", "plugtone", dir + "/key", "/voice/"}, dir + "/cluster.key", port("10.20.0.2:8068"), "voice-a.example.net:8068", "shared"},
 		Metrics: Metrics{[]netip.AddrPort{port("0.0.0.0:9100")}},
 		Log:     Log{"debug", "json"},
 	}

@@ -16,12 +16,16 @@ import (
 // Store is a store that reports to the index what the states of devices depend on.
 type Store struct {
 	*store.Store
-	Index *deviceindex.Index
+	Index   *deviceindex.Index
+	Fetched func(fleet.Fetch) // is called with each fetch; nil: no one is notified
 }
 
 // RecordFetch implements observe.Store.
 func (s Store) RecordFetch(f fleet.Fetch) {
 	s.Store.RecordFetch(f)
+	if s.Fetched != nil {
+		s.Fetched(f)
+	}
 	s.Index.Touch(f.MAC)
 }
 

@@ -22,6 +22,28 @@ func (s *Service) HistoryOf(mac dhcp.MAC) History {
 	return h
 }
 
+// Learned takes in what fetches of a phone have shown that were stored by others than Record: those from another server.
+func Learned(s *Service, mac dhcp.MAC) {
+	known, ok := s.history.Get(mac)
+	if !ok {
+		return // it is read from the store when it is needed
+	}
+	h, err := s.c.History(mac)
+	if err != nil {
+		return // the next fetch is tried again
+	}
+	if known.OwnProof.After(h.OwnProof) {
+		h.OwnProof = known.OwnProof
+	}
+	if known.Given.After(h.Given) {
+		h.Given = known.Given
+	}
+	if h.Port == "" {
+		h.Port = known.Port
+	}
+	s.history.Put(mac, h, 1)
+}
+
 // Weak decides about a request for a guarded file with a proof that a borrowed MAC has as well. It fills in LastOwnProof,
 // Given, Limits and Enrolled. commit: the request is a real one; without it nothing is counted or reported.
 func (s *Service) Weak(r WeakRequest, commit bool) StepUpVerdict {

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
@@ -43,6 +44,7 @@ var (
 type Store struct {
 	root   *os.Root
 	cipher sealedfile.Cipher
+	stored func(File)    // see OnStored; nil: no one compares the files with those of another store
 	serial atomic.Uint64 // makes the names of temporary files unique
 
 	mu     sync.Mutex
@@ -141,11 +143,16 @@ func (s *Store) Begin(mac dhcp.MAC, name string, most int64) (*Upload, error) {
 	if err != nil {
 		return nil, err
 	}
+	return s.begin(mac, key, most, time.Time{})
+}
+
+// begin starts a new version of a file; copied is its time if it is a copy.
+func (s *Store) begin(mac dhcp.MAC, key string, most int64, copied time.Time) (*Upload, error) {
 	own := s.acquire(mac)
 	if own == nil {
 		return nil, fmt.Errorf("%w: %w", fleet.ErrInternal, errBusy)
 	}
-	u := &Upload{store: s, mac: mac, folder: own, dir: mac.Hex(), key: key, left: most, sum: sha256.New()}
+	u := &Upload{store: s, mac: mac, folder: own, dir: mac.Hex(), key: key, left: most, sum: sha256.New(), copied: copied}
 	if err := u.create(); err != nil {
 		s.release(mac, own)
 		return nil, err

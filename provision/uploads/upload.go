@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"time"
 
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
@@ -27,6 +28,8 @@ type Upload struct {
 	size, left     int64
 	failed         error
 	ended          bool
+	copied         time.Time // of the version that this is a copy of; zero: the phone uploads it
+	time           time.Time // of the version; zero: that of the disk
 }
 
 // create makes the temporary file that is written to.
@@ -134,14 +137,12 @@ func (u *Upload) publish() error {
 		return err
 	}
 	newest, known := stored.newest[u.key]
-	if known {
-		same, err := u.equals(file)
-		if err != nil {
-			return fmt.Errorf("%w: %w", fleet.ErrInternal, err)
-		}
-		if same {
-			return s.root.Remove(u.temp)
-		}
+	done, err := u.superfluous(file, known)
+	if err != nil {
+		return fmt.Errorf("%w: %w", fleet.ErrInternal, err)
+	}
+	if done {
+		return s.root.Remove(u.temp)
 	}
 	err = s.makeRoom(u.dir, &stored, u.size)
 	switch {
@@ -157,7 +158,32 @@ func (u *Upload) publish() error {
 	if err := s.root.Rename(u.temp, file); err != nil {
 		return fmt.Errorf("%w: %w", fleet.ErrInternal, err)
 	}
-	return s.sync(u.dir)
+	if err := s.sync(u.dir); err != nil {
+		return err
+	}
+	u.notify()
+	return nil
+}
+
+// superfluous reports whether the newest version, if there is one, stays: it has the same bytes, or u is a copy of an earlier one.
+func (u *Upload) superfluous(file string, known bool) (bool, error) {
+	var before fs.FileInfo
+	var err error
+	if known {
+		if before, err = u.store.root.Lstat(file); err != nil {
+			return false, err
+		}
+	}
+	newer, err := u.stamp(before)
+	if err != nil || !newer || !known {
+		return !newer, err
+	}
+	same, err := u.equals(file)
+	if err != nil || !same || u.time.IsZero() {
+		return same, err
+	}
+	defer u.notify()
+	return true, u.store.root.Chtimes(file, u.time, u.time)
 }
 
 // equals reports whether a stored file has the very bytes that were written.

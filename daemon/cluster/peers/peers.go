@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -43,6 +44,7 @@ type Peers struct {
 	cfg         Config
 	certificate string // as it is registered
 	api         atomic.Pointer[http.Handler]
+	copies      atomic.Pointer[http.Handler] // below copiesPath
 	transport   *http.Transport
 }
 
@@ -70,6 +72,15 @@ func (p *Peers) Certificate() string { return p.certificate }
 
 // Answer makes h answer the requests of other members. Their caller is in the context, and h checks its role.
 func (p *Peers) Answer(h http.Handler) { p.api.Store(&h) }
+
+// copiesPath is what the paths begin with that AnswerCopies is about.
+const copiesPath = "/copies/"
+
+// AnswerCopies makes h answer the requests of other members for what they copy, below /copies/.
+func (p *Peers) AnswerCopies(h http.Handler) { p.copies.Store(&h) }
+
+// Route returns what sends requests to a member; scheme and host of their URL are replaced.
+func (p *Peers) Route(name string) http.RoundTripper { return route{p, name} }
 
 // Self implements merging.Members.
 func (p *Peers) Self() string { return p.cfg.Name }
@@ -223,10 +234,13 @@ func (p *Peers) Serve(ctx context.Context, l net.Listener) error {
 // ServeHTTP implements http.Handler. A member that left is refused on connections that it made before.
 func (p *Peers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name, err := p.caller(*r.TLS)
-	h := p.api.Load()
+	h, copies := p.api.Load(), p.copies.Load()
 	switch {
 	case err != nil:
 		problem.Write(w, http.StatusForbidden, err.Error())
+		return
+	case copies != nil && r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, copiesPath):
+		(*copies).ServeHTTP(w, r)
 		return
 	case r.Method != http.MethodGet || !readable.MatchString(r.URL.Path):
 		problem.Write(w, http.StatusForbidden, "members do not read this from each other")
