@@ -12,13 +12,14 @@ import (
 	"plugtone/dhcp/leasetable"
 	"plugtone/provision/diagnosis"
 	"plugtone/provision/fleet"
+	"plugtone/provision/timeline"
 )
 
 // reporter describes a running daemon to operators.
 type reporter struct{ d *Daemon }
 
 // diagnose returns the function that diagnoses a phone.
-func (r reporter) diagnose() func(context.Context, dhcp.MAC) ([]diagnosis.Finding, error) {
+func (r reporter) diagnose() func(context.Context, dhcp.MAC, []timeline.Entry) ([]diagnosis.Finding, error) {
 	d := r.d
 	return diagnosis.Gatherer{
 		Records: d.store, Leases: d.table, Packs: d.packs, Site: d.site, Timeline: d.observe.Timeline, Fetches: d.observe.Fetches,

@@ -101,7 +101,7 @@ type Config struct {
 	Trust      Trust
 	Feed       *feed.Feed      // new timeline entries
 	Members    merging.Members // of the cluster; nil: a single appliance
-	Diagnose   func(context.Context, dhcp.MAC) ([]diagnosis.Finding, error)
+	Diagnose   func(_ context.Context, _ dhcp.MAC, others []timeline.Entry) ([]diagnosis.Finding, error)
 
 	Site  func() *fleet.Site // the configuration in force
 	Files *os.Root           // data_dir/files, which settings name files of; nil: none

@@ -269,12 +269,12 @@ func (s deviceFiles) timeline(ctx context.Context, in *struct {
 	for _, e := range entries {
 		out.Items = append(out.Items, s.publicEntry(ctx, e))
 	}
-	findings, err := s.Diagnose(ctx, mac)
+	others := merging.Timeline(ctx, s.Members, in.Choice, &out, in.Limit)
+	findings, err := s.Diagnose(ctx, mac, others)
 	if err != nil {
 		return nil, problem.From(err)
 	}
 	out.Diagnosis = append([]diagnosis.Finding{}, findings...)
-	merging.Timeline(ctx, s.Members, in.Choice, &out, in.Limit)
 	if in.Source != "" {
 		out.Items = slices.DeleteFunc(out.Items, func(e timeline.Entry) bool { return e.Source != in.Source })
 	}

@@ -57,15 +57,23 @@ func (s discovery) register() {
 	adopt.DefaultStatus = http.StatusCreated
 	huma.Register(s.api, adopt, s.adopt)
 	huma.Register(s.api, access.Op(http.MethodDelete, "/discovered/{mac}", "forget-discovered", "discovered", "Remove a phone from the discovered list", access.Operator),
-		func(ctx context.Context, in *MACInput) (*struct{}, error) {
+		func(ctx context.Context, in *struct {
+			MACInput
+			merging.Choice
+		}) (*struct{}, error) {
 			mac, err := in.Parse()
 			if err != nil {
 				return nil, err
 			}
-			if _, err := s.find(ctx, mac, merging.Choice{Member: merging.Local}); err != nil {
+			others, err := merging.Forget(ctx, s.Members, in.Choice, mac)
+			if err != nil {
 				return nil, problem.From(err)
 			}
-			if err := s.Discovered.ForgetPhone(mac); err != nil {
+			_, err = s.find(ctx, mac, merging.Choice{Member: merging.Local})
+			if err == nil {
+				err = s.Discovered.ForgetPhone(mac)
+			}
+			if err != nil && !(others && errors.Is(err, fleet.ErrNotFound)) {
 				return nil, problem.From(err)
 			}
 			return nil, problem.From(s.note(ctx, "forget discovered "+mac.String(), "discovered", mac.String(), "deleted"))

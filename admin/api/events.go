@@ -10,6 +10,7 @@ import (
 
 	"plugtone/admin/access"
 	"plugtone/admin/client"
+	"plugtone/admin/merging"
 	"plugtone/admin/problem"
 	"plugtone/dhcp"
 	"plugtone/provision/timeline"
@@ -47,8 +48,9 @@ func (s events) register() {
 			r, w := humago.Unwrap(c)
 			following, stop := context.WithCancel(r.Context())
 			defer stop()
+			others := merging.Follow(following, s.Members, in.mac)
 			// An error means that the reader has gone, or may follow no more.
-			_ = s.Feed.Serve(following, w, in.Last, func(e timeline.Entry) (timeline.Entry, bool) {
+			_ = s.Feed.Serve(following, w, in.Last, others, func(e timeline.Entry) (timeline.Entry, bool) {
 				if !in.mac.IsZero() && e.MAC != in.mac {
 					return e, false
 				}
@@ -56,6 +58,7 @@ func (s events) register() {
 					stop()
 					return e, false
 				}
+				e.Member = merging.Self(s.Members)
 				return s.publicEntry(ctx, e), true
 			})
 		}}, nil

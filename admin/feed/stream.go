@@ -18,8 +18,8 @@ const (
 )
 
 // Serve sends entries to w as server-sent events, after the one with the id last, until ctx ends or the reader goes away. show returns
-// an entry as the reader may see it, and whether it is sent.
-func (f *Feed) Serve(ctx context.Context, w http.ResponseWriter, last string, show func(timeline.Entry) (timeline.Entry, bool)) error {
+// an entry as the reader may see it, and whether it is sent. Entries of others, which may be nil, are sent as they are if show would send them.
+func (f *Feed) Serve(ctx context.Context, w http.ResponseWriter, last string, others <-chan timeline.Entry, show func(timeline.Entry) (timeline.Entry, bool)) error {
 	follower, missed, lost, stop := f.Follow(last)
 	defer stop()
 	s := &stream{w: w, rc: http.NewResponseController(w), show: show}
@@ -40,7 +40,7 @@ func (f *Feed) Serve(ctx context.Context, w http.ResponseWriter, last string, sh
 			return err
 		}
 	}
-	return s.follow(ctx, follower)
+	return s.follow(ctx, follower, others)
 }
 
 // stream writes server-sent events.
@@ -50,7 +50,7 @@ type stream struct {
 	show func(timeline.Entry) (timeline.Entry, bool)
 }
 
-func (s *stream) follow(ctx context.Context, f *Follower) error {
+func (s *stream) follow(ctx context.Context, f *Follower, others <-chan timeline.Entry) error {
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
 	for {
@@ -60,6 +60,10 @@ func (s *stream) follow(ctx context.Context, f *Follower) error {
 			return ctx.Err()
 		case <-beat.C:
 			err = s.write(": still here\n\n")
+		case e := <-others:
+			if _, ok := s.show(e); ok {
+				err = s.event("", "entry", e)
+			}
 		case item := <-f.Items:
 			if n := f.Lost.Swap(0); n > 0 {
 				err = s.event("", "lost", client.Lost{Entries: n})

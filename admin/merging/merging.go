@@ -5,7 +5,9 @@ package merging
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -93,27 +95,103 @@ func problemOf(err error) string {
 	return err.Error()
 }
 
-// Timeline adds to t, which this member has, what the others have: the newest limit entries of all, in order of time. The diagnosis is that of
-// the member with the newest entry that the phone has not logged itself.
-func Timeline(ctx context.Context, m Members, in Choice, t *client.Timeline, limit int) {
+// diagnosed is how many of the newest entries of another member a diagnosis has at least.
+const diagnosed = 300
+
+// Timeline adds to t, which this member has, what the others have: the newest limit entries of all, in order of time. It returns the entries of
+// the others that a diagnosis needs, without what the phone has logged itself.
+func Timeline(ctx context.Context, m Members, in Choice, t *client.Timeline, limit int) (others []timeline.Entry) {
 	parts, silent := collect(ctx, m, in, func(ctx context.Context, c *client.Client) (client.Timeline, error) {
-		return c.Timeline(ctx, t.MAC.String(), limit)
+		return c.Timeline(ctx, t.MAC.String(), max(limit, diagnosed))
 	})
 	if m == nil {
-		return
+		return nil
 	}
 	t.Unanswered = silent
 	mark(t.Items, m.Self())
-	newest := last(t.Items)
 	for _, p := range parts {
 		mark(p.value.Items, p.member)
-		if at := last(p.value.Items); at.After(newest) {
-			newest, t.Diagnosis = at, p.value.Diagnosis
-		}
 		t.Items = append(t.Items, p.value.Items...)
+		others = append(others, p.value.Items...)
 	}
 	slices.SortStableFunc(t.Items, func(a, b timeline.Entry) int { return a.Time.Compare(b.Time) })
 	t.Items = trim(t.Items, limit)
+	return slices.DeleteFunc(others, func(e timeline.Entry) bool { return e.Source == timeline.Syslog })
+}
+
+// Bounds of Follow.
+const (
+	followEvery   = time.Second
+	followEntries = 100 // of a member in that time
+)
+
+// Follow returns what the other members add to the timeline of a phone after the call, until ctx ends. It is nil on a single appliance, and
+// without a phone.
+func Follow(ctx context.Context, m Members, mac dhcp.MAC) <-chan timeline.Entry {
+	if m == nil || mac.IsZero() {
+		return nil
+	}
+	out := make(chan timeline.Entry)
+	seen := map[string]map[string]bool{} // entries of the last answer of a member, by its name
+	news := func() (list []timeline.Entry) {
+		parts, _ := collect(ctx, m, Choice{}, func(ctx context.Context, c *client.Client) (client.Timeline, error) {
+			return c.Timeline(ctx, mac.String(), followEntries)
+		})
+		for _, p := range parts {
+			before, now := seen[p.member], map[string]bool{}
+			mark(p.value.Items, p.member)
+			for _, e := range p.value.Items {
+				b, err := json.Marshal(e)
+				if err != nil {
+					continue // every entry has a JSON form: it was read from one
+				}
+				if now[string(b)] = true; before != nil && !before[string(b)] {
+					list = append(list, e)
+				}
+			}
+			seen[p.member] = now
+		}
+		return list
+	}
+	news()
+	go func() {
+		tick := time.NewTicker(followEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			for _, e := range news() {
+				select {
+				case <-ctx.Done():
+					return
+				case out <- e:
+				}
+			}
+		}
+	}()
+	return out
+}
+
+// Forget removes a phone from the discovered lists of the others. was reports whether one of them had it. One that does not answer keeps it.
+func Forget(ctx context.Context, m Members, in Choice, mac dhcp.MAC) (was bool, err error) {
+	parts, _ := collect(ctx, m, in, func(ctx context.Context, c *client.Client) (error, error) {
+		err := c.Forget(ctx, mac.String())
+		if err != nil && !client.IsNotFound(err) {
+			err = fmt.Errorf("a member of the cluster keeps phone %s on its list: %w", mac, err)
+		}
+		return err, nil
+	})
+	for _, p := range parts {
+		if p.value == nil {
+			was = true
+		} else if !client.IsNotFound(p.value) {
+			err = p.value
+		}
+	}
+	return was, err
 }
 
 // trim keeps the newest limit entries, and the newest limit lines that the phone has logged, of a list in order of time.
@@ -133,16 +211,6 @@ func mark(list []timeline.Entry, member string) {
 	for i := range list {
 		list[i].Member = member
 	}
-}
-
-// last returns when the newest entry was made that the phone has not logged itself.
-func last(list []timeline.Entry) (at time.Time) {
-	for _, e := range list {
-		if e.Source != timeline.Syslog && e.Time.After(at) {
-			at = e.Time
-		}
-	}
-	return at
 }
 
 // Discovered adds to the phones that this member has discovered those of the others, in the order of their MACs. A phone that several members

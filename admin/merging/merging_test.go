@@ -1,11 +1,13 @@
 package merging_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -66,7 +68,7 @@ func TestTimelinesAreOneInOrderOfTime(t *testing.T) {
 		members := cluster{answers("voice-b", b), hangs("voice-c"), {Name: "voice-d", Problem: "it does not run"}}
 		out := client.Timeline{MAC: phone, Items: []timeline.Entry{entry(1, "dhcp", "discover"), entry(3, "tftp", "get"), entry(9, "syslog", "log")}, Diagnosis: []diagnosis.Finding{{Text: "of a"}}}
 		began := time.Now()
-		merging.Timeline(t.Context(), members, merging.Choice{}, &out, 3)
+		others := merging.Timeline(t.Context(), members, merging.Choice{}, &out, 3)
 		if took := time.Since(began); took != time.Second {
 			t.Errorf("it took %s", took)
 		}
@@ -77,8 +79,8 @@ func TestTimelinesAreOneInOrderOfTime(t *testing.T) {
 		if want := []string{"voice-b request", "voice-a get", "voice-b get", "voice-a log"}; !slices.Equal(got, want) {
 			t.Errorf("got %q, want %q: the newest three, and the phone's own line", got, want)
 		}
-		if out.Diagnosis[0].Text != "of b" {
-			t.Errorf("the diagnosis is %q, not that of the member with the newest entry", out.Diagnosis[0].Text)
+		if len(others) != 2 || others[1].Event != "get" || others[1].Member != "voice-b" {
+			t.Errorf("a diagnosis has of the others: %+v", others)
 		}
 		if u := out.Unanswered; len(u) != 2 || u[0].Member != "voice-c" || !strings.Contains(u[0].Problem, "within 1s") || u[1].Problem != "it does not run" {
 			t.Errorf("unanswered: %+v", u)
@@ -128,5 +130,69 @@ func TestStatusNamesTheOtherMembers(t *testing.T) {
 	}
 	if b, c := s.Members[0], s.Members[1]; b.Member != "voice-b" || !b.Ready || b.Version != "1" || len(b.Warnings) != 1 || c.Member != "voice-c" || c.Ready || c.Problem != "it does not run" {
 		t.Errorf("%+v", s.Members)
+	}
+}
+
+// Entries that other members add are followed, each once; those of before are not.
+func TestEntriesOfOthersAreFollowed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		items := []timeline.Entry{entry(1, "dhcp", "discover")}
+		add := func(e timeline.Entry) { mu.Lock(); defer mu.Unlock(); items = append(items, e) }
+		b := merging.Other{Name: "voice-b", API: client.Over(inprocess.Transport{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			mu.Lock()
+			defer mu.Unlock()
+			json.NewEncoder(w).Encode(client.Timeline{MAC: phone, Items: items})
+		})})}
+		ctx, stop := context.WithCancel(t.Context())
+		feed := merging.Follow(ctx, cluster{b, {Name: "voice-d", Problem: "it does not run"}}, phone)
+		var got []string
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for {
+				select {
+				case e := <-feed:
+					got = append(got, e.Member+" "+e.Event)
+				case <-ctx.Done():
+					return
+				}
+			}
+		}()
+		time.Sleep(3 * time.Second)
+		add(entry(2, "dhcp", "request"))
+		time.Sleep(3 * time.Second)
+		add(entry(3, "http", "get"))
+		time.Sleep(3 * time.Second)
+		stop()
+		<-done
+		if want := []string{"voice-b request", "voice-b get"}; !slices.Equal(got, want) {
+			t.Errorf("followed %q, want %q", got, want)
+		}
+		if merging.Follow(ctx, nil, phone) != nil || merging.Follow(ctx, cluster{b}, dhcp.MAC{}) != nil {
+			t.Error("others are followed on a single appliance, or for all phones")
+		}
+	})
+}
+
+// A phone is forgotten by all members that have it; one that fails is an error, one that has it not is none.
+func TestPhonesAreForgottenByAll(t *testing.T) {
+	with := func(name string, status int) merging.Other {
+		return merging.Other{Name: name, API: client.Over(inprocess.Transport{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodDelete || !strings.HasSuffix(r.URL.Path, "/discovered/"+phone.String()) {
+				t.Errorf("%s %s", r.Method, r.URL)
+			}
+			w.WriteHeader(status)
+		})})}
+	}
+	for _, c := range []struct {
+		members cluster
+		was     bool
+		failed  bool
+	}{{cluster{with("b", 204), with("c", 404)}, true, false}, {cluster{with("b", 404), {Name: "d", Problem: "it does not run"}}, false, false}, {cluster{with("b", 204), with("c", 500)}, true, true}, {nil, false, false}} {
+		was, err := merging.Forget(t.Context(), c.members, merging.Choice{}, phone)
+		if was != c.was || (err != nil) != c.failed {
+			t.Errorf("%d members: %v, %v", len(c.members), was, err)
+		}
 	}
 }

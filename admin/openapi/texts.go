@@ -92,7 +92,7 @@ var texts = map[string]text{
 	"list-discovered":   {description: page},
 	"get-discovered":    {description: "404 when the phone is not on the list, or has a device record."},
 	"adopt-discovered":  {description: "Vendor and model are those that were recognised. A model that the pack does not have is left out.", conflict: "The MAC has a device already."},
-	"forget-discovered": {description: "The phone is listed again when it is seen again."},
+	"forget-discovered": {description: "The phone is listed again when it is seen again. In a cluster it is taken off the lists of all members that answer."},
 
 	"explain": {description: "The question is mac, or path and ip. Nothing is changed, and no packet is sent."},
 
@@ -130,5 +130,6 @@ var texts = map[string]text{
 		conflict: "The new configuration or a pack has errors, which are listed; the old one stays in force."},
 	"get-backup": {description: "A tar stream, noted in the audit log. An error after the first byte closes the connection."},
 	"follow-events": {description: "The event \"entry\" has a timeline entry as data; \"lost\" has the number of entries that were lost because the reader did not keep up, " +
-		"0 when it is not known after a reconnect. A reader that reconnects with Last-Event-ID gets what it missed, as far as it is kept."},
+		"0 when it is not known after a reconnect. A reader that reconnects with Last-Event-ID gets what it missed, as far as it is kept. " +
+		"In a cluster, with mac, it also has what the other members add, without an id."},
 }

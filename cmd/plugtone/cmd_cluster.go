@@ -33,7 +33,12 @@ appliance, import makes its records the cluster's. On each further one, join fet
 
 func clusterStatus(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "status", Args: cobra.NoArgs, Short: "Show the members, etcd, and how far this member's records follow",
+		Use: "status", Args: cobra.NoArgs, Short: "Show the members, etcd, and who answers which phones",
+		Long: `Show the members of the cluster, the servers of etcd, and how far this member's records follow.
+
+COPIED is how far this member has copied what phones have uploaded to another one and fetched from it. The table below
+shows which member answers which part of the phones in shared subnets, divided by a hash of their MAC (RFC 3074), and
+which one has taken over for a member that is away.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cl, err := a.client()
 			if err != nil {
@@ -265,7 +270,8 @@ it is a single appliance with them.
 --name takes another member off the list, one that is gone for good; its data is not touched.`,
 		Example: `  systemctl stop plugtone
   plugtone cluster leave
-  plugtone cluster leave --name voice-b`,
+
+  plugtone cluster leave --name voice-b    # on another member`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if name != "" {
 				cfg, err := f.load()
@@ -288,7 +294,7 @@ it is a single appliance with them.
 		},
 	}
 	f.add(c)
-	c.Flags().StringVar(&name, "name", "", "take the member `NAME` off the list, which does not run")
+	c.Flags().StringVar(&name, "name", "", "take off the member `NAME`, which does not run")
 	return c
 }
 

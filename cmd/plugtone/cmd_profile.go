@@ -184,6 +184,7 @@ func discoveredAdopt(a *app) *cobra.Command {
 func discoveredForget(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "forget MAC", Args: cobra.ExactArgs(1), Short: "Take a phone off the list, until it is seen again",
+		Long: "Take a phone off the list, until it is seen again. In a cluster it is taken off the lists of all members that answer.",
 		RunE: func(c *cobra.Command, args []string) error {
 			cl, err := a.client()
 			if err != nil {

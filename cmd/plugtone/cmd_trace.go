@@ -28,8 +28,8 @@ func traceCommand(a *app) *cobra.Command {
 		Use: "trace MAC", Args: cobra.ExactArgs(1), Short: "Show what happened to a phone, with a diagnosis",
 		Long: "Show what happened to a phone over DHCP, TFTP and HTTP, oldest first, and below it what can be concluded.\n" +
 			"Times are in the local time zone. MAC addresses are on phones' labels, and in plugtone device list, discovered list and leases.\n" +
-			"In a cluster the entries are those of all members; each names its own.\n" +
-			"With --follow, go on as things happen here until Ctrl-C: plug the phone in and watch it boot.\n" +
+			"In a cluster the entries are those of all members; each names its own, and the diagnosis is made of all.\n" +
+			"With --follow, go on as things happen, also at the other members, until Ctrl-C: plug the phone in and watch it boot.\n" +
 			"With --syslog, also show what the phone itself has logged, where the listener syslog is on and the phone logs to it.",
 		Example: `  plugtone trace 00:15:65:12:34:56
   plugtone trace 00:15:65:12:34:56 --follow --syslog`,
@@ -124,6 +124,7 @@ func (a *app) follow(c *cobra.Command, cl *client.Client, mac string, limit int,
 		if err != nil {
 			return err
 		}
+		unanswered(c, t.Unanswered)
 		for _, e := range t.Items {
 			if err := show(e); err != nil {
 				return err

@@ -37,13 +37,14 @@ type Gatherer struct {
 // allEntries is more entries than a timeline has: a part of one could lack the decision that counts.
 const allEntries = 1 << 20
 
-// Diagnose reads all that is stored about a phone, with a record or without, and concludes from it.
-func (g Gatherer) Diagnose(ctx context.Context, mac dhcp.MAC) ([]Finding, error) {
+// Diagnose reads all that is stored about a phone, with a record or without, and concludes from it and from others, the entries that other
+// servers have of it.
+func (g Gatherer) Diagnose(ctx context.Context, mac dhcp.MAC, others []timeline.Entry) ([]Finding, error) {
 	f, macs, err := g.facts(ctx, mac)
 	if err != nil {
 		return nil, err
 	}
-	var entries []timeline.Entry
+	entries := slices.Clone(others)
 	for _, m := range macs {
 		some, err := g.Timeline(m, allEntries)
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 
+	"plugtone/admin/client"
 	"plugtone/admin/web/page"
 	"plugtone/admin/web/record"
 	"plugtone/provision/notify"
@@ -36,6 +37,7 @@ type timelineView struct {
 	Only    string // the protocol that is shown; "" for all
 	Live    string // address of the stream
 	Job     *jobView
+	Missing []client.Unanswered // members of the cluster whose entries are missing
 }
 
 // filter is one chip.
@@ -50,7 +52,7 @@ func (s screen) timeline(r *page.Request) error {
 	if err != nil {
 		return err
 	}
-	v := &timelineView{View: titled(h, ""), Only: r.URL.Query().Get("source")}
+	v := &timelineView{View: titled(h, ""), Only: r.URL.Query().Get("source"), Missing: t.Unanswered}
 	base := "/phones/" + h.Device.MAC.String()
 	v.Live = base + "/live?" + url.Values{"source": {v.Only}}.Encode()
 	counts := map[string]int{}

@@ -47,6 +47,7 @@ func details(e timeline.Entry) []part {
 	}
 	add("Event", e.Event)
 	add("Verdict", e.Verdict)
+	add("Member", e.Member)
 	if e.Addr.IsValid() {
 		add("Address", e.Addr.String())
 	}

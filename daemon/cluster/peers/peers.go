@@ -211,6 +211,20 @@ func (p *Peers) caller(s tls.ConnectionState) (string, error) {
 // readable are the paths that members read from each other.
 var readable = regexp.MustCompile(`^/api/v1/(status|discovered|devices/[0-9A-Fa-f:.-]+/timeline)$`)
 
+// forgettable are the paths that members delete at each other.
+var forgettable = regexp.MustCompile(`^/api/v1/discovered/[0-9A-Fa-f:.-]+$`)
+
+// role returns with which role members may make a request; false: they may not.
+func role(r *http.Request) (access.Role, bool) {
+	switch {
+	case r.Method == http.MethodGet && readable.MatchString(r.URL.Path):
+		return access.Viewer, true
+	case r.Method == http.MethodDelete && forgettable.MatchString(r.URL.Path):
+		return access.Operator, true
+	}
+	return 0, false
+}
+
 // Serve answers other members until ctx ends. It closes l.
 func (p *Peers) Serve(ctx context.Context, l net.Listener) error {
 	s := &http.Server{
@@ -234,6 +248,7 @@ func (p *Peers) Serve(ctx context.Context, l net.Listener) error {
 // ServeHTTP implements http.Handler. A member that left is refused on connections that it made before.
 func (p *Peers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name, err := p.caller(*r.TLS)
+	as, may := role(r)
 	h, copies := p.api.Load(), p.copies.Load()
 	switch {
 	case err != nil:
@@ -242,8 +257,8 @@ func (p *Peers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case copies != nil && r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, copiesPath):
 		(*copies).ServeHTTP(w, r)
 		return
-	case r.Method != http.MethodGet || !readable.MatchString(r.URL.Path):
-		problem.Write(w, http.StatusForbidden, "members do not read this from each other")
+	case !may:
+		problem.Write(w, http.StatusForbidden, "members do not request this from each other")
 		return
 	case h == nil:
 		w.Header().Set("Retry-After", problem.RetryAfter)
@@ -251,7 +266,7 @@ func (p *Peers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	host, _, _ := net.SplitHostPort(r.RemoteAddr) // "" when it has none
-	r = r.WithContext(access.With(r.Context(), access.Caller{Name: "member:" + name, Role: access.Viewer, From: host}))
+	r = r.WithContext(access.With(r.Context(), access.Caller{Name: "member:" + name, Role: as, From: host}))
 	query := r.URL.Query()
 	query.Set("member", "local")
 	u := *r.URL

@@ -102,10 +102,30 @@ func TestMembersReadFromEachOtherAsViewers(t *testing.T) {
 	if _, text, err := get(t, b, "GET", "/api/v1/devices/00:15:65:00:00:01/timeline?limit=3&member=x"); err != nil || !strings.Contains(text, "timeline?limit=3&member=local") {
 		t.Errorf("%q, %v", text, err)
 	}
-	for _, q := range [][2]string{{"GET", "/api/v1/devices"}, {"GET", "/api/v1/tokens"}, {"POST", "/api/v1/status"}, {"DELETE", "/api/v1/discovered"}, {"GET", "/metrics"}, {"GET", "/api/v1/devices/a/b/timeline"}} {
+	for _, q := range [][2]string{{"GET", "/api/v1/devices"}, {"GET", "/api/v1/tokens"}, {"POST", "/api/v1/status"}, {"DELETE", "/api/v1/discovered"}, {"DELETE", "/api/v1/devices/00:15:65:00:00:01"}, {"POST", "/api/v1/discovered/00:15:65:00:00:01/adopt"}, {"GET", "/copies/file"}, {"GET", "/metrics"}, {"GET", "/api/v1/devices/a/b/timeline"}} {
 		if code, text, err := get(t, a, q[0], q[1]); err != nil || code != http.StatusForbidden {
 			t.Errorf("%v: %d %q, %v", q, code, text, err)
 		}
+	}
+}
+
+// Members take phones off each other's discovered list, as operators, and read what they copy; nothing of either is for others.
+func TestMembersForgetAndCopy(t *testing.T) {
+	r, keys := &registry{list: map[string]etcd.Member{}}, seal.New()
+	a, b := start(t, r, "voice-a", keys), start(t, r, "voice-b", keys)
+	b.AnswerCopies(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "copy of "+r.URL.Path) }))
+	if _, text, err := get(t, a, "DELETE", "/api/v1/discovered/00:15:65:00:00:01"); err != nil || !strings.Contains(text, "member:voice-a operator /api/v1/discovered/00:15:65:00:00:01?member=local") {
+		t.Errorf("%q, %v", text, err)
+	}
+	if _, text, err := get(t, a, "GET", "/copies/file"); err != nil || text != "copy of /copies/file" {
+		t.Errorf("%q, %v", text, err)
+	}
+	if code, text, err := get(t, a, "POST", "/copies/file"); err != nil || code != http.StatusForbidden {
+		t.Errorf("%d %q, %v", code, text, err)
+	}
+	r.drop("voice-a")
+	if code, text, err := get(t, a, "GET", "/copies/file"); err == nil && code != http.StatusForbidden {
+		t.Errorf("one that left: %d %q", code, text)
 	}
 }
 
