@@ -51,7 +51,7 @@ func (m *Cluster) copySources() map[string]http.RoundTripper {
 	list, _ := m.members.List()
 	for _, o := range list {
 		if o.Name != m.cfg.Cluster.Name && o.Alive && o.Address != "" && copiesFrom(m.cfg.Cluster.Copies, m.members.Self(), o) {
-			out[o.Name] = m.between.peers.Route(o.Name)
+			out[o.Name] = m.between.peers.Copying(o.Name)
 		}
 	}
 	return out

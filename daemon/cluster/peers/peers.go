@@ -46,6 +46,7 @@ type Peers struct {
 	api         atomic.Pointer[http.Handler]
 	copies      atomic.Pointer[http.Handler] // below copiesPath
 	transport   *http.Transport
+	copying     *http.Transport // for what is copied: an answer may take long
 }
 
 // New returns the other members of a cluster.
@@ -53,6 +54,7 @@ func New(c Config) *Peers {
 	p := &Peers{cfg: c, certificate: register(c.Keys, c.Name, c.Pair)}
 	p.transport = &http.Transport{DialTLSContext: p.dial, MaxConnsPerHost: mostCalls, MaxIdleConnsPerHost: 2, IdleConnTimeout: 30 * time.Second,
 		ResponseHeaderTimeout: answerTime, MaxResponseHeaderBytes: 16 << 10}
+	p.copying = &http.Transport{DialTLSContext: p.dial, MaxConnsPerHost: mostCalls, MaxIdleConnsPerHost: 4, IdleConnTimeout: 30 * time.Second, MaxResponseHeaderBytes: 16 << 10}
 	return p
 }
 
@@ -62,7 +64,8 @@ const (
 	answerTime = 5 * time.Second  // until an answer begins
 	mostCalls  = 8                // at a time to one member
 	mostBytes  = 8 << 20          // of an answer
-	mostConns  = 128              // at a time from others, members or not; more wait
+	mostCopied = 16<<20 + 1<<10   // of a file that is copied
+	mostConns  = 512              // at a time from others, members or not; more wait
 	readTime   = 5 * time.Second  // for a request, or a handshake
 	writeTime  = 10 * time.Second // for an answer
 )
@@ -79,8 +82,9 @@ const copiesPath = "/copies/"
 // AnswerCopies makes h answer the requests of other members for what they copy, below /copies/.
 func (p *Peers) AnswerCopies(h http.Handler) { p.copies.Store(&h) }
 
-// Route returns what sends requests to a member; scheme and host of their URL are replaced.
-func (p *Peers) Route(name string) http.RoundTripper { return route{p, name} }
+// Copying returns what sends requests below /copies/ to a member; scheme and host of their URL are replaced. An answer may take as long as the
+// context of the request allows.
+func (p *Peers) Copying(name string) http.RoundTripper { return route{name, p.copying, mostCopied} }
 
 // Self implements merging.Members.
 func (p *Peers) Self() string { return p.cfg.Name }
@@ -98,7 +102,7 @@ func (p *Peers) Others() (out []merging.Other) {
 		case m.Address == "":
 			o.Problem = "it has registered no address"
 		default:
-			o.API = client.Over(route{p, m.Name})
+			o.API = client.Over(route{m.Name, p.transport, mostBytes})
 		}
 		out = append(out, o)
 	}
@@ -107,19 +111,20 @@ func (p *Peers) Others() (out []merging.Other) {
 
 // route sends requests to one member.
 type route struct {
-	p    *Peers
 	name string
+	over *http.Transport
+	most int64 // bytes of an answer
 }
 
 // RoundTrip implements http.RoundTripper.
 func (r route) RoundTrip(q *http.Request) (*http.Response, error) {
 	q = q.Clone(q.Context())
 	q.URL.Scheme, q.URL.Host, q.Host = "https", r.name, ""
-	res, err := r.p.transport.RoundTrip(q)
+	res, err := r.over.RoundTrip(q)
 	if err != nil {
 		return nil, plain(err)
 	}
-	res.Body = &limited{ReadCloser: res.Body, left: mostBytes}
+	res.Body = &limited{ReadCloser: res.Body, left: r.most}
 	return res, nil
 }
 
@@ -239,6 +244,7 @@ func (p *Peers) Serve(ctx context.Context, l net.Listener) error {
 	defer stop()
 	err := s.Serve(tls.NewListener(netutil.LimitListener(l, mostConns), t))
 	p.transport.CloseIdleConnections()
+	p.copying.CloseIdleConnections()
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}

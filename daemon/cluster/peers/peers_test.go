@@ -83,7 +83,7 @@ func get(t *testing.T, p *Peers, method, path string) (int, string, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	res, err := route{p, list[0].Name}.RoundTrip(q)
+	res, err := route{list[0].Name, p.transport, mostBytes}.RoundTrip(q)
 	if err != nil {
 		return 0, "", err
 	}
