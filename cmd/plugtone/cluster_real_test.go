@@ -126,12 +126,19 @@ func TestTwoMembersServeOneSubnet(t *testing.T) {
 		t.Errorf("metrics with etcd: %v", m)
 	}
 
+	if out := c.plugtone("b", "cluster", "status"); strings.Count(out, "50 % of the clients\n") != 2 {
+		t.Errorf("who answers:\n%s", out)
+	}
+
 	// a is killed: phones that boot are served by b within five seconds, and one that renews loses nothing.
 	c.hosts["a"].kill()
 	for _, e := range c.bootAll(failover, c.newPhones(11, 6)...) {
 		if e.server != "10.20.0.3" {
 			t.Errorf("%+v", e)
 		}
+	}
+	if out := c.plugtone("b", "cluster", "status"); !strings.Contains(out, "100 % of the clients, takes over for a since 20") || !strings.Contains(out, "none: away since 20") {
+		t.Errorf("%s", out)
 	}
 	for _, p := range first {
 		c.extended(p, leases[p.name].ip, "10.20.0.3")
