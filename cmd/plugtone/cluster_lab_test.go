@@ -239,14 +239,14 @@ func (c *clusterLab) logged(name, text string) {
 // eventually polls until f holds.
 func (c *clusterLab) eventually(what string, f func() bool) {
 	c.t.Helper()
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(2 * time.Minute)
 	for !f() {
 		if time.Now().After(deadline) {
 			for name, h := range c.hosts {
 				log, _ := os.ReadFile(h.log)
 				c.t.Logf("%s:\n%s", name, log)
 			}
-			c.t.Fatalf("not within a minute: %s", what)
+			c.t.Fatalf("not within two minutes: %s", what)
 		}
 		time.Sleep(20 * time.Millisecond) // other programs run
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestSiteIsCutOff: a site's member that leases a subnet of its own is cut off from etcd, and restarts meanwhile. It serves its phones, known
@@ -108,19 +110,29 @@ func (c *clusterLab) api(member string) *http.Client {
 	}}}
 }
 
-// put writes a device record.
+// put writes a device record. A member that has just had no answer from etcd refuses it; it is written again, as the message says.
 func (c *clusterLab) put(api *http.Client, n int, label string) {
 	c.t.Helper()
-	body := fmt.Sprintf(`{"vendor": "yealink", "model": "T46U", "label": %q}`, label)
-	req, err := http.NewRequestWithContext(c.t.Context(), http.MethodPut, fmt.Sprintf("http://plugtone/api/v1/devices/00:15:65:02:%02x:%02x", n>>8, n&255), bytes.NewBufferString(body))
-	c.check(err)
-	req.Header.Set("Content-Type", "application/json")
-	r, err := api.Do(req)
-	c.check(err)
-	defer r.Body.Close()
-	if text, _ := io.ReadAll(r.Body); r.StatusCode >= 300 {
-		c.t.Fatalf("%s: %s", r.Status, text)
+	var problem string
+	for range 20 {
+		body := fmt.Sprintf(`{"vendor": "yealink", "model": "T46U", "label": %q}`, label)
+		req, err := http.NewRequestWithContext(c.t.Context(), http.MethodPut, fmt.Sprintf("http://plugtone/api/v1/devices/00:15:65:02:%02x:%02x", n>>8, n&255), bytes.NewBufferString(body))
+		c.check(err)
+		req.Header.Set("Content-Type", "application/json")
+		r, err := api.Do(req)
+		c.check(err)
+		text, err := io.ReadAll(r.Body)
+		c.check(errors.Join(err, r.Body.Close()))
+		if r.StatusCode < 300 {
+			return
+		}
+		problem = fmt.Sprintf("%s: %s", r.Status, text)
+		if r.StatusCode != http.StatusServiceUnavailable {
+			break
+		}
+		time.Sleep(500 * time.Millisecond) // etcd is another program
 	}
+	c.t.Fatal(problem)
 }
 
 // etcdctl runs etcdctl on a server of etcd, and returns what it prints.
