@@ -62,8 +62,6 @@ func (c *clusterLab) phoneOn(link *netlab.Bridge, n int) *labPhone {
 			}
 		}
 	}()
-	script := filepath.Join(c.dir, "udhcpc.sh")
-	c.check(os.WriteFile(script, []byte(dhcpScript), 0o755))
 	c.phones[name] = p
 	return p
 }
@@ -97,8 +95,6 @@ func (c *clusterLab) boot(p *labPhone, tries int) {
 	p.mu.Unlock()
 	if p.dhclient {
 		state := func(name string) string { return filepath.Join(c.dir, p.name+name) }
-		c.check(os.WriteFile(filepath.Join(c.dir, "dhclient.sh"), []byte(dhclientScript), 0o755))
-		c.check(os.WriteFile(filepath.Join(c.dir, "dhclient.conf"), []byte(dhclientConfig), 0o600))
 		leases, err := os.OpenFile(state(".leases"), os.O_CREATE|os.O_RDWR, 0o600)
 		c.check(err)
 		c.check(leases.Close())
