@@ -111,7 +111,7 @@ func TestMetricsAreServedToKnownHostsOnly(t *testing.T) {
 	}
 }
 
-func TestReload(t *testing.T) {
+func TestReloadAppliesOnlyAValidConfiguration(t *testing.T) {
 	r := start(t, testConfig)
 	reload := func(text string) (int, string) {
 		writeConfig(t, r.dir, text)

@@ -32,8 +32,8 @@ func TestRemovalsAsJSON(t *testing.T) {
 	}
 }
 
-// TestLongValues passes 10 kB as each value: messages must shorten it.
-func TestLongValues(t *testing.T) {
+// TestMessagesShortenLongValues passes 10 kB as each value: messages must shorten it.
+func TestMessagesShortenLongValues(t *testing.T) {
 	s := newShell(t)
 	s.office()
 	word, text := strings.Repeat("x", 10_000), "'"+strings.Repeat("x y", 3500)+"'"

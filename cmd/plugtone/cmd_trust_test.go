@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestTrustCommands(t *testing.T) {
+func TestCommandsOfTrustAnswerAndRefuse(t *testing.T) {
 	s := newShell(t)
 	s.office()
 	for _, tt := range []struct {

@@ -193,7 +193,7 @@ func TestVendorCheckTestdataFaults(t *testing.T) {
 }
 
 // The packs on the page "a new phone in ten minutes" are complete, as they are printed there.
-func TestTenMinutes(t *testing.T) {
+func TestPacksOfThePageOnTenMinutesAreComplete(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join(root, "provision/vendors/TEN-MINUTES.md"))
 	if err != nil {
 		t.Fatal(err)

@@ -112,7 +112,7 @@ func mac(t *testing.T, s string) dhcp.MAC {
 	return m
 }
 
-func TestPasswordFile(t *testing.T) {
+func TestPasswordsAreReadFromAFileOrStandardInput(t *testing.T) {
 	s := newShell(t)
 	s.ok("registrar set main --host pbx")
 	s.stdin = "from stdin\n"
@@ -193,8 +193,8 @@ func TestCommandsWithoutADaemonSaySo(t *testing.T) {
 	}
 }
 
-// TestTraceFollow follows a phone: what is in the timeline already and what happens are each shown once.
-func TestTraceFollow(t *testing.T) {
+// TestTraceFollowsAPhoneWithoutRepeating follows a phone: what is in the timeline already and what happens are each shown once.
+func TestTraceFollowsAPhoneWithoutRepeating(t *testing.T) {
 	s := newShell(t)
 	e := timeline.Entry{Time: admintest.Noon, MAC: mac(t, desk), Source: "dhcp", Event: "discover", Verdict: "offered"}
 	s.Happened(e)
@@ -237,8 +237,8 @@ func (w *watcher) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// TestHelp checks that every command has a description, and every one with flags of its own an example.
-func TestHelp(t *testing.T) {
+// TestEveryCommandHasADescriptionAndAnExample checks that every command has a description, and every one with flags of its own an example.
+func TestEveryCommandHasADescriptionAndAnExample(t *testing.T) {
 	var walk func(c *cobra.Command)
 	walk = func(c *cobra.Command) {
 		if c.Short == "" {

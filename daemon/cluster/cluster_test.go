@@ -58,7 +58,7 @@ func TestServersOfASubnet(t *testing.T) {
 }
 
 // A single appliance has no cluster: nothing is shared, and nothing is warned of.
-func TestNoCluster(t *testing.T) {
+func TestASingleApplianceHasNoCluster(t *testing.T) {
 	var none *Cluster
 	if none.Sharing() != nil || none.Warnings() != nil || none.Close() != nil {
 		t.Error("a nil cluster does something")

@@ -103,9 +103,9 @@ func TestEmptyFileIsTheDefault(t *testing.T) {
 
 var compare = cmp.Options{cmpopts.IgnoreUnexported(Config{}), cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{}, netip.AddrPort{}, dhcp.Range{}, AdminAddr{})}
 
-// TestContractExample holds the whole example of the manual: every key with a value that differs from its default
+// TestTheExampleWithEveryKeyIsRead holds the whole example of the manual: every key with a value that differs from its default
 // where it can.
-func TestContractExample(t *testing.T) {
+func TestTheExampleWithEveryKeyIsRead(t *testing.T) {
 	dir := t.TempDir()
 	for _, f := range []string{"cert", "key", "ca"} {
 		if err := os.WriteFile(dir+"/"+f, nil, 0o600); err != nil {

@@ -171,7 +171,7 @@ func TestDiagnoseAddress(t *testing.T) {
 	})
 }
 
-func TestDiagnoseVendor(t *testing.T) {
+func TestDiagnosesOfAnotherVendorThanRecorded(t *testing.T) {
 	yealink := func(e *timeline.Entry) { e.Recognised = "yealink" }
 	polycom := func(f *Facts) { f.Vendor, f.Model = "polycom", "VVX450" }
 	twin := func(minute int, firmware string) timeline.Entry {

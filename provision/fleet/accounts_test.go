@@ -77,7 +77,7 @@ func TestCheckExtensionFillsInTheRegistrar(t *testing.T) {
 	}
 }
 
-func TestFindExtension(t *testing.T) {
+func TestExtensionsAreFoundWithAndWithoutRegistrar(t *testing.T) {
 	r := office(t)
 	_ = r.View(func(f fleet.View) error {
 		for ref, want := range map[string]string{"1001": "main", "1001@main": "main", "1003@branch": "branch"} {
@@ -154,7 +154,7 @@ func TestRemoveInUse(t *testing.T) {
 	}
 }
 
-func TestMoveExtension(t *testing.T) {
+func TestLinesFollowAnExtensionToAnotherRegistrar(t *testing.T) {
 	r := office(t)
 	edit(t, r, func(e fleet.Edit) error { return fleet.MoveExtension(e, "1001", "main", "branch") })
 	_ = r.View(func(f fleet.View) error {

@@ -47,7 +47,7 @@ var keyParts = []string{"label", "line", "label_source", "pickup_code", "locked"
 func ParseKey(spec string) (Key, error) {
 	place, what, ok := strings.Cut(spec, "=")
 	if !ok {
-		return Key{}, fmt.Errorf("key %.60q is not [AREA:]SLOT=TYPE[:VALUE][,NAME=TEXT]...", spec)
+		return Key{}, fmt.Errorf("key %.60q must be written [AREA:]SLOT=TYPE[:VALUE][,NAME=TEXT], with more names after further commas", spec)
 	}
 	k := Key{Area: "line"}
 	slot := place

@@ -6,7 +6,7 @@ import (
 	"plugtone/provision/fleet"
 )
 
-func TestLooksSecret(t *testing.T) {
+func TestParametersWithSecretsAreFoundByName(t *testing.T) {
 	for _, name := range []string{"account.1.password", "Admin_Passwd", "User_Password_1_", "sip.secret", "wifi.1.psk", "WpaPSK", "adminPwd", "network.pwd",
 		"phone_setting.unlock_pin", "UserPIN", "lock.pin.code", "static.auto_provision.aes_key_16.com", "Wpa_Shared_Key", "wifi.1.key", "wlan/Key1", "ldap.pw", "api_token", "enc.pass"} {
 		if !fleet.LooksSecret(name) {

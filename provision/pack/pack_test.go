@@ -248,7 +248,7 @@ func TestCommonFileIsTheSameForEveryPhone(t *testing.T) {
 	}
 }
 
-func TestUnknownModel(t *testing.T) {
+func TestAPhoneOfAnUnknownModelIsRendered(t *testing.T) {
 	v := acmeVendor(t)
 	p := acmePhone("")
 	got, err := v.Render("{mac}.cfg", p)

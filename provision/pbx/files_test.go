@@ -88,7 +88,7 @@ host=sip.example.net
 secret=x
 `
 
-func TestAsteriskFiles(t *testing.T) {
+func TestAsteriskFilesAreRead(t *testing.T) {
 	dir := provisiontest.Unpack(t, asteriskConf)
 	got, err := pbx.Source{Type: "asterisk-files", Files: []string{filepath.Join(dir, "*.conf")}}.Read(context.Background())
 	if err != nil {

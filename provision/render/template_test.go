@@ -173,7 +173,7 @@ func TestSecretInACommonFileIsAnError(t *testing.T) {
 	}
 }
 
-func TestRefusedTemplates(t *testing.T) {
+func TestTemplatesThatBypassEscapingAreRefused(t *testing.T) {
 	for _, tt := range []struct{ kind, text, want string }{
 		{"xml", "<a><!-- {{.V}} --></a>", "comment"},
 		{"xml", "<a><![CDATA[{{.V}}]]></a>", "comment or CDATA"},

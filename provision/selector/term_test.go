@@ -7,7 +7,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-func TestQuotedValues(t *testing.T) {
+func TestQuotedValuesMayHaveCommas(t *testing.T) {
 	for expr, x := range map[string]struct {
 		text string
 		fits bool

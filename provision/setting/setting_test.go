@@ -152,7 +152,7 @@ func TestUnknownNamesTheNearest(t *testing.T) {
 	}
 }
 
-func TestParseAssignment(t *testing.T) {
+func TestAssignmentsAreReadByTheTypeOfTheirSetting(t *testing.T) {
 	tests := []struct {
 		in, name string
 		value    any

@@ -12,12 +12,12 @@ import (
 )
 
 // The table of built-in packs in docs/vendors.md is that of the packs; -update rewrites it.
-func TestVendorsTable(t *testing.T) {
+func TestTheTableOfVendorsIsThatOfThePacks(t *testing.T) {
 	checkTable(t, "../../docs/vendors.md", "| pack |", vendorsTable(t))
 }
 
 // The table of settings in docs/settings.md is that of the catalogue and the packs; -update rewrites it.
-func TestSettingsTable(t *testing.T) {
+func TestTheTableOfSettingsIsThatOfTheCatalogue(t *testing.T) {
 	checkTable(t, "../../docs/settings.md", "| setting |", settingsTable(t))
 }
 

@@ -45,7 +45,7 @@ func identifyRows(t *testing.T) []identifyRow {
 
 // Every row is recognised as its vendor's, with its model, firmware and MAC where it has them, or is listed under
 // otherwise with the reason.
-func TestIdentifyTable(t *testing.T) {
+func TestPhonesOfTheTableAreRecognised(t *testing.T) {
 	s := load(t)
 	for _, r := range identifyRows(t) {
 		if _, ok := s.Vendor(r.vendor); !ok && r.vendor != "cisco" {

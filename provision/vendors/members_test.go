@@ -21,9 +21,9 @@ import (
 // lineMembers are the members of lines and registrars in testdata/members.csv.
 var lineMembers = []string{"label", "shared", "backup_host", "sip_domain", "outbound_proxy", "backup_outbound_proxy", "register_expires"}
 
-// TestMembersTable compares which members of records the packs carry with testdata/members.csv: one row for each pack, of the model that
+// TestPacksCarryTheMembersOfTheirTable compares which members of records the packs carry with testdata/members.csv: one row for each pack, of the model that
 // carries most of them, and has most keys. What is not carried is named by left_out; TestNothingAcceptedIsIgnored holds that for every model.
-func TestMembersTable(t *testing.T) {
+func TestPacksCarryTheMembersOfTheirTable(t *testing.T) {
 	packs := load(t)
 	var out bytes.Buffer
 	out.WriteString("vendor,model," + strings.Join(lineMembers, ",") + ",pickup_code,locked,label_source\n")

@@ -258,7 +258,7 @@ func TestFetchesKeepTheLastOfEachFile(t *testing.T) {
 	}
 }
 
-func TestDiscoveredPhones(t *testing.T) {
+func TestDiscoveredPhonesAreMerged(t *testing.T) {
 	h := newFixture(t)
 	s := h.open()
 	s.SeePhone(fleet.Discovered{MAC: mac(2), Vendor: "yealink", Model: "T46U", Hostname: "SIP-T46U"})

@@ -13,8 +13,8 @@ import (
 	"plugtone/store/etcd/simulated"
 )
 
-// TestStoreContract holds for etcd and for the simulated store what shared leases rely on.
-func TestStoreContract(t *testing.T) {
+// TestEtcdAndTheSimulatedStoreBehaveAlike holds for etcd and for the simulated store what shared leases rely on.
+func TestEtcdAndTheSimulatedStoreBehaveAlike(t *testing.T) {
 	stores := map[string]func(*testing.T) (store sharedleases.Store, compact func(int64)){
 		"simulated": func(*testing.T) (sharedleases.Store, func(int64)) {
 			s := simulated.New()
