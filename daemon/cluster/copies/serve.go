@@ -196,7 +196,7 @@ func (x *Copies) serveFile(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case !known || errors.Is(err, fs.ErrNotExist) || errors.Is(err, uploads.ErrNotCopied):
 		if err == nil {
-			err = f.Close()
+			_ = f.Close() // nothing was read of it
 		}
 		problem.Write(w, http.StatusNotFound, "there is no such file")
 		return nil
