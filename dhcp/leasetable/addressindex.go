@@ -285,10 +285,16 @@ func (x *addressIndex) forget(e *addressState) {
 	}
 }
 
-// isLast reports whether e is the address that its client was bound to last.
+// isLast reports whether e is the address that its client was bound to last. It may have two in force: a server bound one before it received the other.
 func (x *addressIndex) isLast(e *addressState, now time.Time) bool {
 	o := x.byMAC[e.lease.mac]
-	return o == nil || o == e || e.active(now) || !o.active(now) && o.lease.starts <= e.lease.starts
+	if o == nil || o == e {
+		return true
+	}
+	if was := o.active(now); was != e.active(now) {
+		return !was
+	}
+	return o.lease.starts <= e.lease.starts
 }
 
 // end returns when the lease or the offer of e ends, the earlier of the two, in Unix nanoseconds.

@@ -290,6 +290,20 @@ func TestDiskGetsSharedLeasesLaterC58(t *testing.T) {
 	})
 }
 
+// A client with two leases in force, because a server bound the second before it received the first, keeps the one that it got last.
+func TestOfTwoLeasesTheLaterOneCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := dhcptest.NewSharedStore()
+		s := startShared(t, store, dhcptest.NewDisk(), true)
+		s.want(dhcp.VerdictAcked, dhcptest.Selecting(1, at105))
+		first := store.At(at105)
+		first.Lease.Addr = dhcptest.Addr("10.20.0.106")
+		first.Lease.Starts, first.Lease.Expires = first.Lease.Starts.Add(-10*time.Minute), first.Lease.Expires.Add(-10*time.Minute)
+		s.shared.Apply([]leasetable.SharedChange{store.Put(first)})
+		s.want(dhcp.VerdictAcked, dhcptest.Message(1, dhcp.MessageTypeRequest, func(r *dhcp.Request) { r.Requested = at105 }))
+	})
+}
+
 // Records arrive in any order and more than once: an older one changes nothing.
 func TestOlderRecordsAreIgnored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
