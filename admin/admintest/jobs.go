@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"plugtone/dhcp"
+	"plugtone/provision/fleet"
 	"plugtone/provision/notify"
 	"plugtone/provision/packdoc"
 	"plugtone/provision/timeline"
@@ -23,7 +24,7 @@ func jobs(t testing.TB, h *Fixture) *notify.Jobs {
 			return notify.Target{}, &notify.Skipped{Reason: "its address is not known"}
 		},
 		Send:     func(context.Context, notify.Target, bool) (notify.Reply, error) { return notify.Reply{}, nil },
-		Timeline: h.Timeline, Record: func(timeline.Entry) {}, Counted: func(notify.Outcome) {}, Store: noStore{}, Now: clock, Log: slog.New(slog.DiscardHandler),
+		Timeline: h.Timeline, Fetches: func(dhcp.MAC) ([]fleet.Fetch, error) { return nil, nil }, Record: func(timeline.Entry) {}, Counted: func(notify.Outcome) {}, Store: noStore{}, Now: clock, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -53,7 +53,7 @@ func NewJobs(c Config) (*notify.Jobs, error) {
 	r := newRoutes(c)
 	phones := notify.Directory{Records: c.Records, Leases: c.Leases, Packs: c.Packs, Site: c.Site, Fetches: c.Fetches, Route: r.route, Now: c.Now}
 	return notify.New(notify.Config{
-		Target: phones.Target, Send: r.send, Timeline: c.Observer.Timeline, Record: c.Observer.Notified,
+		Target: phones.Target, Send: r.send, Timeline: c.Observer.Timeline, Fetches: c.Fetches, Record: c.Observer.Notified,
 		Counted: func(o notify.Outcome) { total.WithLabelValues(string(o)).Inc() }, Store: c.Store, Now: c.Now, Log: c.Log,
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"plugtone/dhcp"
+	"plugtone/provision/fleet"
 	"plugtone/provision/timeline"
 )
 
@@ -34,6 +35,7 @@ type Config struct {
 	Target   func(mac dhcp.MAC, reboot bool) (Target, error)                 // how a phone is notified; a *Skipped error when it can't be
 	Send     func(ctx context.Context, t Target, reboot bool) (Reply, error) // Sender.Notify; a *Skipped error when nothing was sent
 	Timeline func(mac dhcp.MAC, limit int) ([]timeline.Entry, error)         // newest last
+	Fetches  func(dhcp.MAC) ([]fleet.Fetch, error)                           // the last of each file, from any member of a cluster
 	Record   func(timeline.Entry)                                            // writes what was done to the phone's timeline
 	Counted  func(Outcome)                                                   // a final outcome
 	Store    Store

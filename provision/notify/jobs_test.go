@@ -72,8 +72,9 @@ func (m *memoryStore) count() int {
 
 // fixture is phones in memory. What a phone does is set by MAC before the job starts.
 type fixture struct {
-	store   *memoryStore
+	otherMember
 	mu      sync.Mutex
+	store   *memoryStore
 	sent    map[dhcp.MAC][]time.Time
 	reply   func(dhcp.MAC) (notify.Reply, error) // nil: 200
 	fetches func(dhcp.MAC) time.Duration         // time to the fetch; 0: none
@@ -105,10 +106,9 @@ func (f *fixture) start(t *testing.T) (*notify.Jobs, func()) {
 			}
 			return notify.Reply{Code: 200, Reason: "OK"}, nil
 		},
-		Timeline: func(mac dhcp.MAC, _ int) ([]timeline.Entry, error) {
+		Timeline: func(mac dhcp.MAC, _ int) (out []timeline.Entry, err error) {
 			f.mu.Lock()
 			defer f.mu.Unlock()
-			var out []timeline.Entry
 			if reason := f.refused[mac]; reason != "" && len(f.sent[mac]) > 0 {
 				out = append(out, timeline.Entry{Time: time.Now(), MAC: mac, Source: "http", Verdict: "refused", Reason: reason})
 			}
@@ -121,7 +121,7 @@ func (f *fixture) start(t *testing.T) (*notify.Jobs, func()) {
 		},
 		Record:  func(e timeline.Entry) { f.mu.Lock(); f.entries = append(f.entries, e); f.mu.Unlock() },
 		Counted: func(o notify.Outcome) { f.mu.Lock(); f.counted[o]++; f.mu.Unlock() },
-		Store:   f.store, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		Store:   f.store, Fetches: f.copied, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -307,29 +307,6 @@ func (r *run) checkFetches() {
 	}
 }
 
-// fetchSince returns when a phone was given its own file after the NOTIFY, else why it was refused last.
-func (r *run) fetchSince(p *Result) (at time.Time, refused string) {
-	entries, err := r.c.Timeline(p.MAC, lookBehind)
-	if err != nil {
-		r.c.Log.Error("resync", "mac", p.MAC, "err", err)
-		return at, ""
-	}
-	for _, e := range entries {
-		if !timeline.IsFile(e.Source) || e.Time.Before(p.SentAt) {
-			continue
-		}
-		switch e.Verdict {
-		case "served", "not_modified":
-			if e.Kind == "device" || e.Kind == "private" {
-				return e.Time, ""
-			}
-		case "refused":
-			refused = e.Reason
-		}
-	}
-	return at, refused
-}
-
 // end sets the final outcome of a phone. The caller holds mu.
 func (r *run) end(i int, o Outcome, detail string) {
 	p := &r.job.Phones[i]
