@@ -65,7 +65,7 @@ func BenchmarkClusterLoad(b *testing.B) {
 				c.t.Logf("%s, %.1f s: %s", what, took, perUnit(now, at, times))
 				at = now
 			}
-			measure("a second without phones", seconds, func() { time.Sleep(seconds * time.Second) })
+			measure("a second without phones", seconds, func() { time.Sleep(seconds * time.Second) }) // what goes on meanwhile is measured
 			measure("a boot, with what goes on without phones", phones, func() { c.figures(relay, members, phones, len(members), servers...) })
 			api := c.api("a")
 			measure("a new device, the same", changes, func() {

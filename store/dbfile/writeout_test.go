@@ -114,7 +114,7 @@ func fill(tx Tx, n, records int) error {
 // appendUntil appends to a log every 2.5 ms and returns how long each took from when it was due.
 func appendUntil(b *testing.B, log *wal.Log, stop chan struct{}) (took []time.Duration) {
 	for due := time.Now(); ; due = due.Add(2500 * time.Microsecond) {
-		time.Sleep(time.Until(due))
+		time.Sleep(time.Until(due)) // a rate of the benchmark
 		select {
 		case <-stop:
 			return took
