@@ -17,6 +17,9 @@ import (
 // ErrCompacted ends a watch whose changes are no longer kept.
 var ErrCompacted = errors.New("simulated: the revision has been compacted")
 
+// callTimeout is how long a list may take, as a page of one does with etcd.Client.
+const callTimeout = 2 * time.Second
+
 // Store is one etcd cluster.
 type Store struct {
 	mu       sync.Mutex
@@ -287,6 +290,8 @@ func (c *Client) Txn(ctx context.Context, t sharedleases.Txn) (r sharedleases.Tx
 
 // List implements sharedleases.Store.
 func (c *Client) List(ctx context.Context, prefix string) (out []sharedleases.Record, revision int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
 	err = c.call(ctx, func() { out, revision, _ = c.store.List(ctx, prefix) })
 	return out, revision, err
 }
