@@ -11,8 +11,10 @@ import (
 const mask = "***"
 
 var (
-	// named is a name with a value: name=value, name: value, "name": "value", name="two words".
-	named = regexp.MustCompile(`([\pL\pN_.\-/\[\]#@]+)(["']?\s*[=:]\s*)("[^"]*"?|'[^']*'?|(?:(?i:basic|bearer) +)?[^\s"'<>,;&]+)`)
+	// named is a name before a value: name=value, name: value, "name": "value", name="two words".
+	named = regexp.MustCompile(`([\pL\pN_.\-/\[\]#@]+)["']?\s*[=:]\s*`)
+	// value is what follows it.
+	value = regexp.MustCompile(`^(?:"[^"]*"?|'[^']*'?|(?:(?i:basic|bearer) +)?[^\s"'<>,;&]+)`)
 	// element is the text of an XML element, or of an attribute-less part of one.
 	element = regexp.MustCompile(`<([\pL\pN_.\-]+)([^<>]*)>([^<]+)`)
 	// userinfo is the password in a URL (RFC 3986, 3.2.1).
@@ -26,25 +28,40 @@ func masked(text string, known []string) string {
 		text = strings.ReplaceAll(text, secret, mask)
 	}
 	text = userinfo.ReplaceAllString(text, "${1}"+mask+"@")
-	text = replaceSecret(element, text, func(m []string) string { return "<" + m[1] + m[2] + ">" + mask })
-	return replaceSecret(named, text, func(m []string) string {
-		quote := ""
-		if m[3][0] == '"' || m[3][0] == '\'' {
-			quote = m[3][:1]
-		}
-		return m[1] + m[2] + quote + mask + quote
-	})
-}
-
-// replaceSecret replaces the matches whose first group is the name of a secret.
-func replaceSecret(form *regexp.Regexp, text string, with func(groups []string) string) string {
-	return form.ReplaceAllStringFunc(text, func(s string) string {
-		groups := form.FindStringSubmatch(s)
+	text = element.ReplaceAllStringFunc(text, func(s string) string {
+		groups := element.FindStringSubmatch(s)
 		if !looksSecret(groups[1]) {
 			return s
 		}
-		return with(groups)
+		return "<" + groups[1] + groups[2] + ">" + mask
 	})
+	return maskNamed(text)
+}
+
+// maskNamed masks the value after each name of a secret. The value of another name may have such a name itself: config: password=x.
+func maskNamed(text string) string {
+	var b strings.Builder
+	for {
+		at := named.FindStringSubmatchIndex(text)
+		if at == nil {
+			b.WriteString(text)
+			return b.String()
+		}
+		name := text[at[2]:at[3]]
+		b.WriteString(text[:at[1]])
+		text = text[at[1]:]
+		if !looksSecret(name) {
+			continue
+		}
+		if v := value.FindString(text); v != "" {
+			quote := ""
+			if v[0] == '"' || v[0] == '\'' {
+				quote = v[:1]
+			}
+			b.WriteString(quote + mask + quote)
+			text = text[len(v):]
+		}
+	}
 }
 
 // looksSecret adds the header fields that carry a password to the names of parameters.

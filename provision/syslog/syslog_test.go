@@ -121,6 +121,8 @@ func TestKnownPasswordsAreMasked(t *testing.T) {
 func TestValuesOfSecretNamesAreMasked(t *testing.T) {
 	for line, want := range map[string]string{
 		"sua: login user=1001 pin=12 ok":                             "sua: login user=1001 pin=*** ok",
+		"cfg[12]: account.1.password=ab, Config: pin: 12":            "cfg[12]: account.1.password=***, Config: pin: ***",
+		"password: , user=1001":                                      "password: , user=1001",
 		"account.1.password = 7, account.1.label = Desk":             "account.1.password = ***, account.1.label = Desk",
 		`{"adminPwd": "a b", "user": "admin"}`:                       `{"adminPwd": "***", "user": "admin"}`,
 		`reg user="1001" secret='x y' port=5060`:                     `reg user="1001" secret='***' port=5060`,
