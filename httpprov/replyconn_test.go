@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -74,15 +75,18 @@ func tcpPair(t testing.TB) (server, client *net.TCPConn) {
 	return here.(*net.TCPConn), there.(*net.TCPConn)
 }
 
-// arrived returns how many bytes wait at a client. On loopback they are there when the write returns.
-func arrived(t *testing.T, c *net.TCPConn) (n int) {
+// arrived returns how many bytes wait at a client, once there are as many as wanted. On loopback that is soon after the write.
+func arrived(t *testing.T, c *net.TCPConn, want int) (n int) {
 	t.Helper()
 	raw, err := c.SyscallConn()
-	if err == nil {
-		err = raw.Control(func(fd uintptr) { n, err = unix.IoctlGetInt(int(fd), unix.TIOCINQ) })
-	}
-	if err != nil {
-		t.Fatal(err)
+	must(t, err)
+	for range 500 {
+		must(t, raw.Control(func(fd uintptr) { n, err = unix.IoctlGetInt(int(fd), unix.TIOCINQ) }))
+		must(t, err)
+		if n >= want {
+			break
+		}
+		<-time.After(10 * time.Millisecond)
 	}
 	return n
 }
@@ -101,7 +105,7 @@ func TestHeadOfAnAnswerWaitsForItsBody(t *testing.T) {
 		if n, err := c.Write([]byte(w.text)); n != len(w.text) || err != nil {
 			t.Errorf("%s: %d, %v", w.text, n, err)
 		}
-		if n := arrived(t, client); n != w.there {
+		if n := arrived(t, client, w.there); n != w.there {
 			t.Errorf("after %s %d bytes have arrived, want %d", w.text, n, w.there)
 		}
 	}

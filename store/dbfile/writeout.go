@@ -26,7 +26,10 @@ type writeOut struct {
 // paceWrites makes db write large commits to the disk a part at a time. A bbolt without that unexported function is left as it is.
 func paceWrites(db *bolt.DB, file *os.File) *writeOut {
 	w := &writeOut{file: file, every: writeOutEvery, out: writeOutRange}
-	field := reflect.ValueOf(db).Elem().FieldByName("ops").FieldByName("writeAt")
+	field := reflect.ValueOf(db).Elem().FieldByName("ops")
+	if field.Kind() == reflect.Struct {
+		field = field.FieldByName("writeAt")
+	}
 	if field.IsValid() && field.Type() == reflect.TypeFor[func([]byte, int64) (int, error)]() {
 		*(*func([]byte, int64) (int, error))(unsafe.Pointer(field.UnsafeAddr())) = w.WriteAt
 	}

@@ -22,7 +22,6 @@ const (
 	bindTimeout = 2 * time.Second  // a client repeats its REQUEST after about four seconds
 	retryAfter  = time.Second      // of a reading that failed
 	readTimeout = 10 * time.Minute // 100,000 leases over a line of 1 Mbit/s take three
-	importBatch = 100              // leases in one transaction
 )
 
 // Errors of leases that can't be bound now.
