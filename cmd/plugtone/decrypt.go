@@ -19,6 +19,13 @@ import (
 // decryptFolder decrypts every file below a folder to a new one, with its time, and returns how many. It goes on after a file that can't be
 // decrypted, and fails then.
 func decryptFolder(from, keyFile, to string) (done int, err error) {
+	inside, err := isBelow(to, from)
+	if err != nil {
+		return 0, err
+	}
+	if inside || to == "-" {
+		return 0, usagef("-o %s: name a new folder outside of %s", to, from)
+	}
 	var failed []error
 	err = filepath.WalkDir(from, func(name string, e fs.DirEntry, err error) error {
 		if err != nil {
@@ -46,6 +53,17 @@ func decryptFolder(from, keyFile, to string) (done int, err error) {
 		return nil
 	})
 	return done, errors.Join(err, errors.Join(failed...))
+}
+
+// isBelow reports whether a path is that of a folder, or of something in it.
+func isBelow(name, folder string) (bool, error) {
+	at, err := filepath.Abs(name)
+	top, err2 := filepath.Abs(folder)
+	if err := errors.Join(err, err2); err != nil {
+		return false, err
+	}
+	rel, err := filepath.Rel(top, at)
+	return err == nil && filepath.IsLocal(rel), err
 }
 
 // copyTime gives a file the time of another.
