@@ -193,7 +193,7 @@ func (m *Cluster) Warnings() []string {
 		return list
 	}
 	if errors.Is(m.leases.store.Unusable(), sharedleases.ErrHeld) {
-		return append(list, "etcd has lost the leases of shared subnets: members bring those that they have; phones keep theirs, and new ones get no address for a minute")
+		return append(list, "etcd has lost the leases of shared subnets: members bring those that they have; phones keep theirs, and new ones get no address for a minute or more")
 	}
 	return append(list, fmt.Sprintf("etcd has not been reachable since %s: phones keep the leases that they have in shared subnets, and new ones get no address; look at etcd and the network to it",
 		since.UTC().Format(time.RFC3339)))

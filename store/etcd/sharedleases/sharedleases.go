@@ -27,7 +27,7 @@ const (
 // Errors of leases that can't be bound now.
 var (
 	ErrNotUsable = errors.New("etcd is not reachable") // the clock or the leases of the cluster are not known
-	ErrHeld      = errors.New("etcd has other leases than before: members bring theirs, and none is bound for a minute")
+	ErrHeld      = errors.New("etcd has other leases than before: members bring theirs, and none is bound for a minute or more")
 )
 
 // Config is what shared leases need.
