@@ -20,21 +20,22 @@ import (
 
 // Bounds of the work for other members, and of what they can make this one do.
 const (
-	journalLength = 8192             // recent items that are listed; who has missed more compares
-	pageItems     = 2048             // items of one answer, at least those of one phone; also of several bounded lists
-	pollTime      = 8 * time.Second  // for how long a request for recent items waits
-	answerTime    = 30 * time.Second // how long an answer may take, and the next bytes of a file
-	compareEvery  = 24 * time.Hour
-	roundLeast    = 200 * time.Millisecond // between requests for recent items
-	pauseLeast    = 2 * time.Second        // after a failure; it doubles
-	pauseMost     = time.Minute
-	transfers     = 4 // files that are copied at the same time
-	maxAnswer     = 4 << 20
-	bytesPerTime  = 1 << 20          // and
-	rateTime      = time.Second      // bytes are read from others, all together
-	leastRoom     = 256 << 20        // bytes that stay free on the disk
-	logAfter      = 20 * time.Second // a member that stops fails for some seconds
-	lookEvery     = 5 * time.Second  // for members that have come or gone
+	journalLength  = 8192             // recent items that are listed; who has missed more compares
+	pageItems      = 2048             // items of one answer, at least those of one phone; also of several bounded lists
+	pollTime       = 8 * time.Second  // for how long a request for recent items waits
+	answerTime     = 30 * time.Second // how long an answer may take, and the next bytes of a file
+	compareEvery   = 24 * time.Hour
+	roundLeast     = 200 * time.Millisecond // between requests for recent items
+	pauseLeast     = 2 * time.Second        // after a failure; it doubles
+	pauseMost      = time.Minute
+	transfers      = 4 // files that are copied at the same time
+	maxAnswer      = 4 << 20
+	rateTime       = time.Second
+	bytesPerTime   = 1 << 20          // of files that are read from others in rateTime, all together
+	fetchesPerTime = 4096             // that are recorded in rateTime: 16,384 wait in store/events at most, which writes them each second
+	leastRoom      = 256 << 20        // bytes that stay free on the disk
+	logAfter       = 20 * time.Second // a member that stops fails for some seconds
+	lookEvery      = 5 * time.Second  // for members that have come or gone
 )
 
 // Config is what a member needs to copy uploads. All members are required.
@@ -66,7 +67,8 @@ type Copies struct {
 	uploads *subject[listed]
 	fetches *subject[fleet.Fetch]
 	slots   *semaphore.Weighted
-	rate    rate
+	bytes   rate
+	records rate
 
 	mu      sync.Mutex
 	states  map[[2]string]*State // by subject, and member that is copied from
@@ -78,7 +80,7 @@ type Copies struct {
 
 // New returns what copies the uploads of a store and the fetches. From then on each upload to the store is noted for the other members.
 func New(c Config) *Copies {
-	x := &Copies{cfg: c, slots: semaphore.NewWeighted(transfers), states: map[[2]string]*State{}, coming: map[string]bool{}, counts: map[[2]string]uint64{}, skipped: map[string]bool{}}
+	x := &Copies{cfg: c, slots: semaphore.NewWeighted(transfers), bytes: rate{most: bytesPerTime}, records: rate{most: fetchesPerTime}, states: map[[2]string]*State{}, coming: map[string]bool{}, counts: map[[2]string]uint64{}, skipped: map[string]bool{}}
 	x.uploads = &subject[listed]{name: "uploads", journal: newJournal[listed](), all: x.allUploads, copy: x.copyFile,
 		mac: func(l listed) dhcp.MAC { return l.MAC }, text: func(l listed) string { return fileName(l.MAC, l.Key) }}
 	x.fetches = &subject[fleet.Fetch]{name: "fetches", journal: newJournal[fleet.Fetch](), all: x.allFetches, copy: x.copyFetch,

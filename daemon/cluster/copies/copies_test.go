@@ -228,3 +228,26 @@ func TestBandwidthIsBounded(t *testing.T) {
 		}
 	})
 }
+
+// Fetches are recorded no faster than the store can write them, so that none is dropped.
+func TestFetchesAreRecordedAtABoundedRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork(t)
+		a, b := n.add("a"), n.add("b")
+		const all = fetchesPerTime + 500
+		for i := range all {
+			a.fetch(dhcp.MAC{0, 0x15, 0x65, 0, byte(i >> 8), byte(i)}, "a.cfg", "x")
+		}
+		b.start()
+		defer b.stop()
+		count := func() int { b.mu.Lock(); defer b.mu.Unlock(); return len(b.fetches) }
+		after(rateTime / 2)
+		if got := count(); got == 0 || got > fetchesPerTime/2+1 {
+			t.Errorf("%d fetches after half the time", got)
+		}
+		after(rateTime)
+		if got := count(); got != all {
+			t.Errorf("%d of %d fetches in the end", got, all)
+		}
+	})
+}

@@ -106,7 +106,7 @@ func (x *Copies) receive(ctx context.Context, body io.Reader, u *uploads.Upload)
 		if err != nil {
 			return fmt.Errorf("%w: %w", errOfFile, err)
 		}
-		if err := x.rate.wait(ctx, n); err != nil {
+		if err := x.bytes.wait(ctx, n); err != nil {
 			return err
 		}
 	}
@@ -166,13 +166,15 @@ func (x *Copies) end(f uploads.File) {
 	delete(x.coming, fileName(f.MAC, f.Key))
 }
 
-// rate bounds how many bytes are read in a time.
+// rate bounds how many bytes are read, or fetches recorded, in a time.
 type rate struct {
+	most int // in rateTime
+
 	mu   sync.Mutex
 	next time.Time
 }
 
-// wait waits until n more bytes may be read.
+// wait waits until n more are within the bound.
 func (r *rate) wait(ctx context.Context, n int) error {
 	r.mu.Lock()
 	now := time.Now()
@@ -180,7 +182,7 @@ func (r *rate) wait(ctx context.Context, n int) error {
 		r.next = now
 	}
 	pause := r.next.Sub(now)
-	r.next = r.next.Add(rateTime * time.Duration(n) / bytesPerTime)
+	r.next = r.next.Add(rateTime * time.Duration(n) / time.Duration(r.most))
 	r.mu.Unlock()
 	if pause <= 0 {
 		return ctx.Err()

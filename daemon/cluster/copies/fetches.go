@@ -29,7 +29,7 @@ func (x *Copies) allFetches(after string) (out page[fleet.Fetch], err error) {
 }
 
 // copyFetch records a fetch from another member unless this member has the same or a later one of the file.
-func (x *Copies) copyFetch(_ context.Context, from source, f fleet.Fetch) error {
+func (x *Copies) copyFetch(ctx context.Context, from source, f fleet.Fetch) error {
 	if f.File == "" || len(f.File) > maxFetchName || f.Time.Unix() <= 0 || f.Time.Sub(x.cfg.Now()) > maxAhead {
 		x.refused(Fetch, from.member, "the fetch of "+fileName(f.MAC, f.File), fmt.Errorf("%w: its name or time, %s", uploads.ErrNotCopied, f.Time.UTC().Format(time.RFC3339)))
 		return nil
@@ -49,5 +49,5 @@ func (x *Copies) copyFetch(_ context.Context, from source, f fleet.Fetch) error 
 	x.cfg.Fetches.RecordFetch(f)
 	x.count(Fetch, outcomeCopied, 0)
 	x.cfg.Copied(f.MAC)
-	return nil
+	return x.records.wait(ctx, 1) // the next one
 }
