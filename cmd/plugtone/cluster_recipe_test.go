@@ -65,10 +65,8 @@ type recipeBox struct {
 }
 
 func newRecipe(t *testing.T) *recipe {
+	netlab.RequirePrograms(t, "openssl")
 	r := &recipe{clusterLab: bareLab(t, labConfig{}), boxes: map[string]*recipeBox{}}
-	if _, err := exec.LookPath("openssl"); err != nil {
-		t.Fatal(err)
-	}
 	r.tools = filepath.Join(r.dir, "tools")
 	r.check(os.Mkdir(r.tools, 0o755))
 	r.check(os.Symlink(r.program, filepath.Join(r.tools, "plugtone")))

@@ -1,5 +1,5 @@
 // Package peers lets the members of a cluster read from each other what each has of its own. Both sides of a connection have the certificate
-// that they have registered in etcd, and accept no other. What it says of names and times does not matter: a clock that is wrong at a start keeps
+// that they have registered in etcd, and accept no other. Its names and times do not matter: a clock that is wrong at a start keeps
 // no member out, and a certificate ends when its member leaves or registers another.
 package peers
 

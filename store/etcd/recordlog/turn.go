@@ -48,14 +48,15 @@ func (t *turn) mayAdd() clientv3.Cmp {
 	return clientv3.Compare(clientv3.CreateRevision(turnKey), "=", 0)
 }
 
-// takeTurn takes the turn if it is free, and returns what ends it; nil if this member has it already, or does not get it.
+// takeTurn takes the turn if it is free, and returns what ends it; nil if this member has it already, or does not get it. Without an answer of
+// etcd it may have it.
 func takeTurn(l *Log) (end func()) {
 	if l.own() != "" {
 		return nil
 	}
 	value := l.Member + " " + rand.Text()
 	made, err := l.Etcd.Reserve(l.ctx, turnKey, value, turnTime)
-	if err != nil || !made {
+	if err == nil && !made {
 		return nil // it goes on without: see offers of package dbfile
 	}
 	l.set(value)

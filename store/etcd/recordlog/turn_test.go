@@ -67,3 +67,33 @@ func TestNoEntryDuringTheTurnOfAnotherMember(t *testing.T) {
 	must(t, b.put(5, "too"))
 	same(t, a, b)
 }
+
+// A turn that was taken without an answer of etcd ends all the same, and holds up no one for a minute.
+func TestATurnWithoutAnAnswerEnds(t *testing.T) {
+	e := etcdtest.Start(t, 1)
+	a := newCluster(t, e, "a")[0]
+	working := a.log.Etcd
+	left := func() int {
+		r, err := working.Get(t.Context(), turnKey)
+		must(t, err)
+		return len(r.Kvs)
+	}
+	for n := range 20 {
+		a.log.Etcd = interrupted(t, e, n)
+		_, err := a.log.Etcd.Get(t.Context(), turnKey)
+		end := takeTurn(a.log)
+		taken := left()
+		_, lost := a.log.Etcd.Get(t.Context(), turnKey)
+		a.log.Etcd = working
+		if end != nil {
+			end()
+		}
+		if left() != 0 || a.log.own() != "" {
+			t.Fatalf("packet %d is lost: the turn has not ended", n)
+		}
+		if err == nil && taken == 1 && lost != nil {
+			return // the answer may have been lost
+		}
+	}
+	t.Error("no answer was lost")
+}
