@@ -32,8 +32,8 @@ func TestTwoBoxRecipe(t *testing.T) {
 		"## Loss of etcd's data":  r.knownServed,
 	}
 	heading, ran := "", map[string]bool{}
-	for part := range strings.SplitSeq("\n"+readRoot(t, "docs/cluster.md"), "\n#") {
-		heading, _, _ = strings.Cut("#"+part, "\n")
+	for part := range strings.SplitSeq("\n"+readRoot(t, "docs/cluster.md"), "\n##") {
+		heading, _, _ = strings.Cut("##"+part, "\n")
 		began := time.Now()
 		for _, b := range blocks(part) {
 			r.block(b)
@@ -219,6 +219,9 @@ func (r *recipe) block(b block) {
 		return
 	}
 	text := strings.Join(b.lines, "\n")
+	if line, rest, ok := strings.Cut(text, "\n"); ok && strings.HasPrefix(line, "# on ") { // which host, for readers
+		text = rest
+	}
 	if name, path, ok := strings.Cut(words[1], ":"); ok {
 		r.check(os.WriteFile(filepath.Join(r.boxes[name].dir, path), []byte(text), 0o600))
 		return
