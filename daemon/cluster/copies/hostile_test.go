@@ -125,6 +125,9 @@ func TestCutFileIsNotStored(t *testing.T) {
 		if s, _ := b.Of("evil"); !strings.Contains(s.Problem, "unexpected EOF") || s.Waiting != 1 {
 			t.Errorf("%+v", s)
 		}
+		if s := b.Stats(); s.Failing != 1 || s.Waiting != 1 {
+			t.Errorf("%+v", s)
+		}
 	})
 }
 
