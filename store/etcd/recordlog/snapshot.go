@@ -110,11 +110,11 @@ func repair(ctx context.Context, l *Log) error {
 	if err != nil || aside == before && !damaged {
 		return err
 	}
-	l.repaired = l.Now()
 	h, _ := l.lastHead()
 	if err := l.loadSnapshot(ctx, h); err != nil {
 		return err
 	}
+	l.repaired = l.Now()
 	if _, err := l.pull(ctx); err != nil {
 		return err
 	}
