@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"slices"
 	"sync"
@@ -109,7 +110,10 @@ func (l *leases) update() {
 	usable := why == nil
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	subnets := sharing.Subnets{}
+	subnets, id := sharing.Subnets{}, l.store.ID()
+	if received := l.table.Received(); l.store.ID() == id {
+		l.m.members.SetReceived(etcd.Received{ID: id, Revisions: received})
+	}
 	for _, p := range l.shared {
 		servers, all := serversOf(p, l.m.cfg.Cluster.Name, members)
 		if !all || !connected {
@@ -119,7 +123,7 @@ func (l *leases) update() {
 		}
 		since, complete := l.completes[p]
 		complete = complete && elapsed()-since >= sharing.SettleTime
-		subnets[p] = sharing.NewServers(l.m.cfg.Cluster.Name, servers, sharing.State{Usable: usable, Complete: complete})
+		subnets[p] = sharing.NewServers(l.m.cfg.Cluster.Name, servers, sharing.State{Usable: usable, Complete: complete, Received: receivedByAll(p, l.m.cfg.Cluster.Name, members, id)})
 	}
 	l.now.Store(&subnets)
 	switch {
@@ -144,6 +148,22 @@ func serversOf(p netip.Prefix, self string, members []etcd.Member) (out []sharin
 		all = all && (m.Alive || m.Name == self)
 	}
 	return out, all
+}
+
+// receivedByAll returns up to which revision of the store with this ID all other members of a subnet have received which leases were given back.
+func receivedByAll(p netip.Prefix, self string, members []etcd.Member, id string) int64 {
+	lowest := int64(math.MaxInt64)
+	for _, m := range members {
+		shares := slices.ContainsFunc(m.Subnets, func(s etcd.Subnet) bool { return s.Prefix == p && s.Shared })
+		switch {
+		case !shares || m.Name == self:
+		case m.Received.ID != id:
+			return 0
+		default:
+			lowest = min(lowest, m.Received.Revisions[p])
+		}
+	}
+	return lowest
 }
 
 // Sharing returns who answers which clients in shared subnets.

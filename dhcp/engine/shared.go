@@ -102,7 +102,7 @@ func (c *client) promised(a netip.Addr) bool {
 	if !ok || l.State != dhcp.LeaseReleased || l.MAC == c.mac || !c.now.Before(l.Expires.Add(leasetable.SharedMargin)) {
 		return false
 	}
-	return !c.share.Complete() || c.now.Sub(l.Starts) < sharing.SettleTime
+	return !c.share.Complete() || !leasetable.ReceivedAt(c.leases, a, c.share.Received()) || c.now.Sub(l.Starts) < sharing.SettleTime
 }
 
 // acknowledgeable reports whether the client's lease of addr is written, so that it can be acknowledged for the remaining time.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -35,12 +36,44 @@ type clusterMember struct {
 	packets []*dhcp.Request // that arrived while it was stopped
 
 	connected, ended time.Time // from when until when it was connected last
+	received         published // what it published last
+}
+
+// published is up to which revision of which store a member has received which leases were given back.
+type published struct {
+	id string
+	at int64
+}
+
+// publish returns what the member has published: what it has received, or had when it ended.
+func (m *clusterMember) publish() published {
+	l := m.life.Load()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if l != nil {
+		m.received = published{l.leases.ID(), l.shared.Received()[dhcptest.Voice().Prefix]}
+	}
+	return m.received
+}
+
+// receivedByAll returns up to which revision of the member's store all others have received which leases were given back.
+func (m *clusterMember) receivedByAll(l *memberLife) int64 {
+	lowest := int64(math.MaxInt64)
+	for _, o := range m.c.members {
+		if received := o.publish(); o != m && received.id != l.leases.ID() {
+			return 0
+		} else if o != m {
+			lowest = min(lowest, received.at)
+		}
+	}
+	return lowest
 }
 
 // memberLife is a member from start to end.
 type memberLife struct {
 	table  *leasetable.Table
 	leases *sharedleases.Leases
+	shared *leasetable.Shared
 	engine *engine.Engine
 	cancel context.CancelFunc
 	ended  sync.WaitGroup
@@ -117,12 +150,12 @@ func (m *clusterMember) start() {
 	})
 	l.table = leasetable.NewTable(cfg, l, m.wall)
 	leasetable.SetSince(l.table, m.since)
-	shared := l.table.Share(l.leases)
+	l.shared = l.table.Share(l.leases)
 	if err := l.table.Load(m.disk.Load); err != nil {
 		m.c.t.Fatal(err)
 	}
 	l.ended.Go(func() { _ = l.table.Run(ctx) })
-	l.ended.Go(func() { l.leases.Run(ctx, shared) })
+	l.ended.Go(func() { l.leases.Run(ctx, l.shared) })
 	m.life.Store(l)
 }
 
@@ -133,6 +166,7 @@ func (m *clusterMember) kill() {
 		return
 	}
 	m.c.note("member %d is killed", m.n)
+	m.publish()
 	l.dead.Store(true)
 	m.life.Store(nil)
 	m.goOn()
@@ -164,7 +198,7 @@ func (m *clusterMember) link(l *memberLife, unicast bool) *dhcp.Link {
 	}
 	prefix := dhcptest.Voice().Prefix
 	k := &dhcp.Link{Interface: "voice0", Addrs: []netip.Prefix{netip.PrefixFrom(m.id, 24)}, Source: netip.MustParseAddrPort("0.0.0.0:68"), Dest: dhcptest.Broadcast,
-		Sharing: sharing.Subnets{prefix: sharing.NewServers(fmt.Sprint(m.n), members, sharing.State{Usable: l.leases.Unusable() == nil, Complete: m.c.complete()})}}
+		Sharing: sharing.Subnets{prefix: sharing.NewServers(fmt.Sprint(m.n), members, sharing.State{Usable: l.leases.Unusable() == nil, Complete: m.c.complete(), Received: m.receivedByAll(l)})}}
 	if unicast {
 		k.Dest = m.id
 	}

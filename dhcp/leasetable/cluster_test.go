@@ -21,7 +21,7 @@ import (
 )
 
 // TestSharedSubnetKeepsItsPromises runs members of a cluster with simulated phones, whose network, etcd, processes and wall clocks fail at
-// random. No address is acknowledged to two phones that use it at a time, and no acknowledged lease is lost (C57, C58, C59).
+// random. No address is acknowledged to two phones that use it at a time, and no acknowledged lease is lost (C57 to C60).
 // PLUGTONE_CLUSTER_RUNS sets the number of runs, PLUGTONE_CLUSTER_SEED that of the first one.
 func TestSharedSubnetKeepsItsPromises(t *testing.T) {
 	runs, seed := envNumber("PLUGTONE_CLUSTER_RUNS", 1000), envNumber("PLUGTONE_CLUSTER_SEED", 1)
@@ -205,8 +205,10 @@ func (c *cluster) disturb(m *clusterMember) {
 	case 8:
 		slow, lose := c.upTo(time.Second), 2+c.random(20)
 		m.client.Network(slow, lose)
+		m.client.SlowList(c.upTo(3 * time.Minute))
 	case 9:
 		m.client.Network(5*time.Millisecond, 0)
+		m.client.SlowList(0)
 		c.store.Compact()
 	case 10:
 		c.note("etcd is down for all")
@@ -240,8 +242,10 @@ func (c *cluster) loseStore() {
 func (c *cluster) heal() {
 	c.note("healed")
 	for _, m := range c.members {
+		m.client.Cut(true)
 		m.client.Cut(false)
 		m.client.Network(2*time.Millisecond, 0)
+		m.client.SlowList(0)
 		m.goOn()
 		m.start()
 	}

@@ -39,7 +39,7 @@ var ErrWriteBacklog = errors.New("write backlog: earlier leases are still being 
 type job struct {
 	changes []dhcp.Change
 	done    func(error)
-	copies  bool // of shared leases, which are bound already: not pending
+	copied  func(error) // for copies of shared leases, which are bound already: not pending; called with mu held, in the order of writes
 }
 
 // Run writes what no other goroutine writes, until ctx ends, and returns after everything queued before is written. Commits that
@@ -106,13 +106,11 @@ func (t *Table) writeQueue() {
 		t.view.writeFailed = err != nil
 	}
 	for _, j := range jobs {
+		if j.copied != nil {
+			j.copied(err)
+			continue
+		}
 		for _, c := range j.changes {
-			if j.copies {
-				if err != nil {
-					t.shared.copyLater(dhcp.AddrNumber(c.Lease.Addr), c.ClockShifted)
-				}
-				continue
-			}
 			t.durable.put(dhcp.AddrNumber(c.Lease.Addr), t.view.completeWrite(c, err == nil))
 		}
 	}

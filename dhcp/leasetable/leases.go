@@ -36,7 +36,8 @@ type Leases struct {
 
 	cautiousUntil  time.Time // wall clock alone, whose steps shift follows; see Table.Distrust
 	cautiousReason string
-	writeFailed    bool // the last write of leases failed
+	writeFailed    bool                   // the last write of leases failed
+	revision       func(netip.Addr) int64 // of the record in the store of shared leases; nil: there is none
 }
 
 // declineCounts counts the DECLINEs of each client within declineWindow.
@@ -188,12 +189,6 @@ func (v *Leases) Offered(subnet netip.Prefix, mac dhcp.MAC) (netip.Addr, bool) {
 		}
 	}
 	return netip.Addr{}, false
-}
-
-// Pending reports whether a change of addr is on its way to the disk.
-func (v *Leases) Pending(addr netip.Addr) bool {
-	e := v.indexes.state(addr)
-	return e != nil && e.pending > 0
 }
 
 // Written returns the lease record of addr that is on disk, unless it is about to become another client's.

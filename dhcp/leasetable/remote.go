@@ -65,6 +65,7 @@ func (s *Shared) Forget() {
 	jobs := s.queue
 	s.queue, s.read, s.timed = nil, false, false
 	s.epoch++
+	s.received = newReceived()
 	clear(s.known)
 	s.table.mu.Unlock()
 	for _, j := range jobs {
@@ -79,6 +80,7 @@ func (s *Shared) Apply(changes []SharedChange) {
 	s.table.tick()
 	for _, c := range changes {
 		s.apply(c)
+		s.follow(c)
 	}
 }
 
@@ -97,6 +99,7 @@ func (s *Shared) Reset(all []SharedChange, revision int64) {
 		if !x.shared {
 			continue
 		}
+		s.received.applied[x.prefix] = max(s.received.applied[x.prefix], revision)
 		for a, e := range x.states {
 			if !there[a] && (e.durable != nil || s.known[a].record != 0) {
 				s.apply(SharedChange{Change: dhcp.Change{Lease: dhcp.Lease{Addr: dhcp.NumberedAddr(a)}, Delete: true}, Revision: revision})

@@ -51,19 +51,20 @@ const (
 
 // Shared is the part of a Table that binds leases in a SharedStore. mu of the table guards it.
 type Shared struct {
-	table  *Table
-	store  SharedStore
-	queue  []*sharedJob
-	busy   map[uint32]bool     // addresses in requests under way
-	known  map[uint32]revision // what is known of the store
-	copies map[uint32]bool     // addresses whose records are to be written to the disk; true: only their times have changed
-	read   bool                // the store has been read
-	epoch  int                 // from 1 on; another one when the store has lost what was read
-	timed  bool                // offset is known
-	offset time.Duration       // time of the store minus that of the table, in whole seconds
-	bound  func(dhcp.Lease)    // see OnBound; nil: there is none
-	wake   chan struct{}       // holds a token when the queue is to be sent
-	slots  chan struct{}       // one for each request under way
+	table    *Table
+	store    SharedStore
+	queue    []*sharedJob
+	busy     map[uint32]bool     // addresses in requests under way
+	known    map[uint32]revision // what is known of the store
+	copies   map[uint32]bool     // addresses whose records are to be written to the disk; true: only their times have changed
+	received received            // of releases
+	read     bool                // the store has been read
+	epoch    int                 // from 1 on; another one when the store has lost what was read
+	timed    bool                // offset is known
+	offset   time.Duration       // time of the store minus that of the table, in whole seconds
+	bound    func(dhcp.Lease)    // see OnBound; nil: there is none
+	wake     chan struct{}       // holds a token when the queue is to be sent
+	slots    chan struct{}       // one for each request under way
 }
 
 // revision is what is known of one record of the store.
@@ -86,9 +87,10 @@ type sharedJob struct {
 // Share makes the table bind leases of shared subnets in store. It is called before Load.
 func (t *Table) Share(store SharedStore) *Shared {
 	t.shared = &Shared{
-		table: t, store: store, busy: map[uint32]bool{}, known: map[uint32]revision{}, copies: map[uint32]bool{},
+		table: t, store: store, busy: map[uint32]bool{}, known: map[uint32]revision{}, copies: map[uint32]bool{}, received: newReceived(),
 		epoch: 1, wake: make(chan struct{}, 1), slots: make(chan struct{}, maxBinding),
 	}
+	t.view.revision = t.shared.revisionAt
 	return t.shared
 }
 
@@ -233,33 +235,6 @@ func (s *Shared) close() {
 	s.queueCopies()
 	t.writing.Lock()
 	t.writeQueue()
-}
-
-// copyLater makes the record of an address be written to the disk as it will be then. The caller holds mu.
-func (s *Shared) copyLater(a uint32, shifted bool) {
-	was, had := s.copies[a]
-	s.copies[a] = shifted && (was || !had)
-}
-
-// queueCopies queues the shared leases that were bound since the last call for the disk.
-func (s *Shared) queueCopies() {
-	t := s.table
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if len(s.copies) == 0 || len(t.queue) >= maxQueued {
-		return
-	}
-	changes := make([]dhcp.Change, 0, len(s.copies))
-	for a, shifted := range s.copies {
-		c := dhcp.Change{Lease: dhcp.Lease{Addr: dhcp.NumberedAddr(a)}, Delete: true}
-		if e := t.view.indexes.state(c.Lease.Addr); e != nil && e.durable != nil {
-			c = dhcp.Change{Lease: e.durable.lease(), ClockShifted: shifted}
-		}
-		changes = append(changes, c)
-	}
-	clear(s.copies)
-	t.queue = append(t.queue, job{changes: changes, copies: true})
-	t.Flush()
 }
 
 // nextJobs takes jobs for one request from the queue: none whose address another request has, or an earlier job.

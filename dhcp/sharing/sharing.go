@@ -42,8 +42,9 @@ type Servers struct {
 
 // State is what else a server has learned.
 type State struct {
-	Usable   bool // leases can be bound now
-	Complete bool // all servers have been alive for SettleTime, so that each has received what the others bound before
+	Usable   bool  // leases can be bound now
+	Complete bool  // all servers have been alive for SettleTime
+	Received int64 // all servers have received which leases were given back up to this revision of the store
 }
 
 // SettleTime is for how long all servers must be alive to count as complete. It is longer than it takes to find that one is not.
@@ -73,6 +74,9 @@ func (v *Servers) Usable() bool { return v.state.Usable }
 
 // Complete reports whether all servers have been alive for SettleTime.
 func (v *Servers) Complete() bool { return v.state.Complete }
+
+// Received returns the revision of the store up to which all servers have received which leases were given back.
+func (v *Servers) Received() int64 { return v.state.Received }
 
 // Members returns the servers of the subnet, sorted by name.
 func (v *Servers) Members() []Member { return v.members }

@@ -38,8 +38,9 @@ type Member struct {
 	Certificate string   `json:"certificate,omitempty"` // of that address, sealed with the key of the cluster and bound to the name
 	Subnets     []Subnet `json:"subnets,omitempty"`     // that it serves
 
-	Alive    bool   `json:"-"`
-	Instance string `json:"-"` // of the running process; "" when it is not alive
+	Alive    bool     `json:"-"`
+	Instance string   `json:"-"` // of the running process; "" when it is not alive
+	Received Received `json:"-"` // while it is alive
 }
 
 // Subnet is a subnet that a member serves.
@@ -52,7 +53,8 @@ type Subnet struct {
 
 // alive is the value of an alive key.
 type alive struct {
-	Instance string `json:"instance"`
+	Instance string   `json:"instance"`
+	Received Received `json:"received,omitzero"`
 }
 
 // Members registers this member and follows which others are registered and alive.
@@ -62,20 +64,21 @@ type Members struct {
 	now      func() time.Time
 	log      *slog.Logger
 
-	mu      sync.Mutex
-	self    Member
-	all     map[string]Member // by name
-	alive   map[string]string // name to instance
-	listed  bool              // all and alive are what etcd has, or had when it was last reached
-	signed  time.Time         // when this member last gave a sign of life
-	problem error             // why etcd was not reached last; nil when it was
-	waiting []func()
-	again   chan struct{} // holds a token when self has changed
+	mu       sync.Mutex
+	self     Member
+	all      map[string]Member // by name
+	received Received          // of this member
+	alive    map[string]alive  // by name
+	listed   bool              // all and alive are what etcd has, or had when it was last reached
+	signed   time.Time         // when this member last gave a sign of life
+	problem  error             // why etcd was not reached last; nil when it was
+	waiting  []func()
+	again    chan struct{} // holds a token when self has changed
 }
 
 // NewMembers returns the list of a cluster's members. instance names this process and no other.
 func NewMembers(c *Client, self Member, instance string, now func() time.Time, log *slog.Logger) *Members {
-	return &Members{client: c, self: self, instance: instance, now: now, log: log, all: map[string]Member{}, alive: map[string]string{},
+	return &Members{client: c, self: self, instance: instance, now: now, log: log, all: map[string]Member{}, alive: map[string]alive{},
 		problem: errors.New("etcd has not answered yet"), again: make(chan struct{}, 1)}
 }
 
@@ -120,7 +123,7 @@ func (m *Members) List() (list []Member, ok bool) {
 	defer m.mu.Unlock()
 	for _, name := range slices.Sorted(maps.Keys(m.all)) {
 		x := m.all[name]
-		x.Name, x.Instance = name, m.alive[name]
+		x.Name, x.Instance, x.Received = name, m.alive[name].Instance, m.alive[name].Received
 		x.Alive = x.Instance != ""
 		list = append(list, x)
 	}
@@ -150,10 +153,13 @@ func (m *Members) Run(ctx context.Context) {
 func (m *Members) keepAlive(ctx context.Context) {
 	tick := time.NewTicker(aliveEvery)
 	defer tick.Stop()
-	lease := clientv3.NoLease
+	lease, published := clientv3.NoLease, published{}
 	for changed := false; ctx.Err() == nil; {
 		err := m.sign(ctx, &lease)
 		m.signedAt(err)
+		if err == nil {
+			m.publish(ctx, lease, &published)
+		}
 		if changed && err == nil {
 			err := m.client.Put(ctx, membersPrefix+m.Self().Name, m.value())
 			if changed = err != nil; changed {
@@ -191,7 +197,7 @@ func (m *Members) sign(ctx context.Context, lease *clientv3.LeaseID) error {
 // register writes what this member is, and its alive key.
 func (m *Members) register(ctx context.Context, lease *clientv3.LeaseID) error {
 	name := m.Self().Name
-	sign, err := json.Marshal(alive{m.instance})
+	sign, err := json.Marshal(alive{Instance: m.instance})
 	if err != nil {
 		return err
 	}
@@ -357,7 +363,7 @@ func (m *Members) set(key string, value []byte) {
 		delete(m.alive, name)
 		return
 	}
-	m.alive[name] = a.Instance
+	m.alive[name] = a
 }
 
 func (m *Members) changed() {

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"syscall"
 	"testing"
@@ -81,6 +82,11 @@ func TestMembersSeeEachOtherComeAndGo(t *testing.T) {
 	}
 	a.SetSelf(etcd.Member{Name: "a", Version: "2"})
 	b.wait(t, "the new version", func(list []etcd.Member) bool { return list[0].Version == "2" && list[0].Alive })
+	received := etcd.Received{ID: "x", Revisions: map[netip.Prefix]int64{subnet.Prefix: 7}}
+	a.SetReceived(received)
+	b.wait(t, "what a has received", func(list []etcd.Member) bool {
+		return reflect.DeepEqual(list[0].Received, received) && list[0].Instance == "1"
+	})
 	b.stop()
 	a.wait(t, "b registered and not alive", func(list []etcd.Member) bool { return len(list) == 2 && !list[1].Alive })
 	if was, err := etcd.Leave(t.Context(), e.Client(t), "b"); err != nil || !was {

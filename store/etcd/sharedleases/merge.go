@@ -95,11 +95,8 @@ func (l *Leases) restart(ctx context.Context, table *leasetable.Shared) error {
 	defer l.timing.Unlock()
 	l.read.Store(false)
 	l.notify()
-	if err := l.clock.forget(ctx); err != nil {
-		return err
-	}
-	table.Forget()
-	return nil
+	table.Forget() // before there is another ID: see Shared.Received
+	return l.clock.forget(ctx)
 }
 
 // begin makes the clock of a store that has none, and reports whether this member has made it. No lease is bound until bring has ended the hold, or
@@ -120,12 +117,9 @@ func (l *Leases) begin(ctx context.Context) (made bool, err error) {
 }
 
 // bring writes the leases of the table into a store that they are not from, which has these records at a revision, and reports whether it was that.
-// made: this member has made the clock.
-func (l *Leases) bring(ctx context.Context, table *leasetable.Shared, records []Record, revision int64, made bool) (brought bool, err error) {
-	from, err := l.origin.get()
-	if err != nil {
-		return false, err
-	}
+// from is where they are from, read before the records: if its revision is higher than theirs, the store was set back. made: this member has made
+// the clock.
+func (l *Leases) bring(ctx context.Context, table *leasetable.Shared, from leases.Origin, records []Record, revision int64, made bool) (brought bool, err error) {
 	older := from.ID == l.clock.id() // of the same store
 	if older && revision >= from.Revision {
 		return false, nil

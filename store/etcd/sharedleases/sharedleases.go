@@ -71,6 +71,9 @@ func (l *Leases) Unusable() error {
 	return nil
 }
 
+// ID returns the ID of the store that leases are read from; "" while it is not known.
+func (l *Leases) ID() string { return l.clock.id() }
+
 // Bind implements leasetable.SharedStore.
 func (l *Leases) Bind(jobs [][]leasetable.SharedChange) []leasetable.SharedResult {
 	results := make([]leasetable.SharedResult, len(jobs))
@@ -261,11 +264,15 @@ func (l *Leases) readAll(ctx context.Context, table *leasetable.Shared) (revisio
 		}
 	}
 	table.SyncTime(l.clock.now)
+	from, err := l.origin.get() // keepTime advances it while the list is read
+	if err != nil {
+		return 0, err
+	}
 	all, revision, err := l.list(ctx)
 	if err != nil {
 		return 0, err
 	}
-	brought, err := l.bring(ctx, table, all, revision, made)
+	brought, err := l.bring(ctx, table, from, all, revision, made)
 	if brought && err == nil {
 		all, revision, err = l.list(ctx)
 	}

@@ -17,9 +17,6 @@ import (
 // ErrCompacted ends a watch whose changes are no longer kept.
 var ErrCompacted = errors.New("simulated: the revision has been compacted")
 
-// callTimeout is how long a list may take, as a page of one does with etcd.Client.
-const callTimeout = 2 * time.Second
-
 // Store is one etcd cluster.
 type Store struct {
 	mu       sync.Mutex
@@ -156,6 +153,7 @@ type Client struct {
 	cut       bool          // nothing passes
 	stop      chan struct{} // while the member is stopped: closed when it goes on
 	slow      time.Duration // the most that one way takes
+	slowList  time.Duration // that a list takes besides
 	stopAtTxn bool
 	lose      int           // one in so many requests, or their answers, is lost; 0: none
 	ended     chan struct{} // closed to end them
@@ -173,7 +171,14 @@ func (c *Client) Network(slow time.Duration, lose int) {
 	c.slow, c.lose = slow, lose
 }
 
-// Cut cuts the connection, or joins it again: then watches end.
+// SlowList sets how long a list takes besides its messages: one of many records, over a slow line.
+func (c *Client) SlowList(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.slowList = d
+}
+
+// Cut cuts the connection, or joins it again: then watches and lists end.
 func (c *Client) Cut(cut bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -234,15 +239,37 @@ func (c *Client) way(ctx context.Context, lose bool) error {
 		return ctx.Err()
 	}
 	if slow > 0 {
-		t := time.NewTimer(time.Duration(c.rand(int(slow))))
-		defer t.Stop()
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+		return pause(ctx, time.Duration(c.rand(int(slow))))
 	}
 	return nil
+}
+
+// pause waits for d, or returns an error when ctx ends.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// untilJoined returns a context that ends when the connection is joined after a cut.
+func (c *Client) untilJoined(ctx context.Context) (context.Context, context.CancelFunc) {
+	c.mu.Lock()
+	ended := c.ended
+	c.mu.Unlock()
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-ended:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
 }
 
 // running waits until the member is not stopped.
@@ -288,28 +315,24 @@ func (c *Client) Txn(ctx context.Context, t sharedleases.Txn) (r sharedleases.Tx
 	return r, nil
 }
 
-// List implements sharedleases.Store.
+// List implements sharedleases.Store. One that is lost hangs until its context ends, or the connection is cut and joined.
 func (c *Client) List(ctx context.Context, prefix string) (out []sharedleases.Record, revision int64, err error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := c.untilJoined(ctx)
 	defer cancel()
-	err = c.call(ctx, func() { out, revision, _ = c.store.List(ctx, prefix) })
+	c.mu.Lock()
+	slow := c.slowList
+	c.mu.Unlock()
+	if err = c.call(ctx, func() { out, revision, _ = c.store.List(ctx, prefix) }); err == nil {
+		err = pause(ctx, slow)
+	}
+	c.running()
 	return out, revision, err
 }
 
 // Watch implements sharedleases.Store.
 func (c *Client) Watch(ctx context.Context, prefix string, from int64, f func([]sharedleases.Record)) error {
-	c.mu.Lock()
-	ended := c.ended
-	c.mu.Unlock()
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := c.untilJoined(ctx)
 	defer cancel()
-	go func() {
-		select {
-		case <-ended:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
 	return c.store.Watch(ctx, prefix, from, func(records []sharedleases.Record) {
 		if c.way(ctx, false) == nil { // while the connection is cut it waits, and ends with it
 			c.running()
