@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"maps"
 	"net"
 	"path/filepath"
@@ -13,22 +15,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// phoneSocket binds to the phone's interface, for there may be no route. The port may be taken for a moment by a closed socket: a program
+// that another test starts has it until its exec.
+var phoneSocket = net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
+	var set error
+	err := raw.Control(func(fd uintptr) {
+		set = errors.Join(unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEADDR, 1), unix.BindToDevice(int(fd), "eth0"))
+	})
+	return errors.Join(err, set)
+}}
+
 // renew sends a REQUEST of a phone that extends its lease, to one server or to all, and returns the reply; nil when there is none in time.
 func (c *clusterLab) renew(p *labPhone, ip, to string) (reply *dhcpv4.DHCPv4) {
 	c.t.Helper()
 	c.check(p.ns.Do(func() error {
-		conn, err := net.ListenUDP("udp4", &net.UDPAddr{Port: dhcpv4.ClientPort})
+		conn, err := phoneSocket.ListenPacket(c.t.Context(), "udp4", fmt.Sprint(":", dhcpv4.ClientPort))
 		if err != nil {
 			return err
 		}
 		defer conn.Close()
-		raw, err := conn.SyscallConn()
-		if err != nil {
-			return err
-		}
-		if err := raw.Control(func(fd uintptr) { err = unix.BindToDevice(int(fd), "eth0") }); err != nil { // there may be no route
-			return err
-		}
 		ifi, err := net.InterfaceByName("eth0")
 		if err != nil {
 			return err
