@@ -48,10 +48,14 @@ type published struct {
 // publish returns what the member has published: what it has received, or had when it ended.
 func (m *clusterMember) publish() published {
 	l := m.life.Load()
+	var now published
+	if l != nil {
+		now = published{l.leases.ID(), l.shared.Received()[dhcptest.Voice().Prefix]} // before mu: the table reads the member's clock under its own lock
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if l != nil {
-		m.received = published{l.leases.ID(), l.shared.Received()[dhcptest.Voice().Prefix]}
+		m.received = now
 	}
 	return m.received
 }
