@@ -63,7 +63,7 @@ type clock struct {
 	received time.Duration // when it was read first
 	checked  time.Duration // when the request was sent that read it last
 	timed    bool          // written is known
-	gone     bool
+	gone     bool          // what was read is not what the store has any more
 }
 
 func newClock(s Store, elapsed func() time.Duration) *clock {
@@ -205,17 +205,21 @@ func (c *clock) advance(ctx context.Context, sent time.Duration, was int64, next
 func (c *clock) read(records []Record, sent time.Duration, own bool) (exists bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(records) != 1 || records[0].Revision < c.revision {
-		if c.gone = c.revision != 0; c.gone {
-			return len(records) > 0, errClockGone
-		}
+	switch {
+	case c.revision == 0 && len(records) != 1:
 		return false, nil
+	case len(records) != 1 || records[0].Revision < c.revision:
+		c.gone = true
+		return len(records) > 0, errClockGone
 	}
 	r, v := records[0], reading{}
 	if err := json.Unmarshal(r.Value, &v); err != nil {
 		return true, fmt.Errorf("%s in etcd can't be read: %w", clockKey, err)
 	}
-	if c.gone = c.revision != 0 && !own && v.ID != c.last.ID; c.gone {
+	if c.revision != 0 && !own && v.ID != c.last.ID {
+		c.gone = true
+	}
+	if c.gone { // until forget, whatever else is read
 		return true, errClockGone
 	}
 	if r.Revision > c.revision {

@@ -177,3 +177,31 @@ func TestClockThatIsGoneIsNotFresh(t *testing.T) {
 		}
 	}
 }
+
+// A store that went back stays lost to the clock until all was read again, also when it has come further meanwhile than it had been.
+func TestClockThatWentBackStaysLost(t *testing.T) {
+	s := &oneClock{}
+	c := startClock(s)
+	_, _ = c.create(t.Context(), reading{Time: 1e12, ID: "x"})
+	for range 3 {
+		c.mustUpdate(t)
+	}
+	was := s.revision
+	s.revision = 0
+	if _, err := c.update(t.Context()); err != errClockGone {
+		t.Fatal(err)
+	}
+	s.revision = was + 5
+	for range 3 {
+		if _, err := c.update(t.Context()); err != errClockGone || !c.lost() || c.fresh() {
+			t.Errorf("%v, lost %v, fresh %v", err, c.lost(), c.fresh())
+		}
+	}
+	if err := c.forget(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c.mustUpdate(t)
+	if c.lost() {
+		t.Error("lost after it was read again")
+	}
+}
