@@ -222,6 +222,10 @@ func TestTextsFromTheNetworkAreBounded(t *testing.T) {
 	if got, err := s.Fetches(mac(1)); err != nil || len(got) != 0 {
 		t.Errorf("%v, %v", got, err)
 	}
+	s.RecordFetch(fleet.Fetch{MAC: mac(2), File: "a", Kind: long, Digest: long, Transport: fleet.Transport(long), UserAgent: long, Vendor: long, Model: long, Firmware: long, Port: long})
+	if got, err := s.Fetches(mac(2)); err != nil || len(got) != 1 || len(fmt.Sprint(got[0])) > 9000 {
+		t.Errorf("%d fetches, %v: %.100v", len(got), err, got)
+	}
 }
 
 func TestFetchesKeepTheLastOfEachFile(t *testing.T) {

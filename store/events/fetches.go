@@ -25,7 +25,7 @@ type fetchKey struct {
 // RecordFetch remembers the last fetch of a file by a phone, for at most 64 files of each. It never waits for the disk.
 func (db *DB) RecordFetch(f fleet.Fetch) {
 	f.Time = f.Time.UTC().Round(0)
-	for _, text := range []*string{&f.File, &f.UserAgent, &f.Vendor, &f.Model, &f.Firmware} {
+	for _, text := range []*string{&f.File, &f.Kind, &f.Digest, (*string)(&f.Transport), &f.UserAgent, &f.Vendor, &f.Model, &f.Firmware, &f.Port} {
 		*text = clip(*text)
 	}
 	key := fetchKey{f.MAC, f.File}
