@@ -80,12 +80,8 @@ func TestConnectionsOfStrangersAreBounded(t *testing.T) {
 	list, _ := r.members()
 	before := runtime.NumGoroutine()
 	var strangers []net.Conn
-	for range mostConns + 40 {
-		c, err := net.Dial("tcp4", list[0].Address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		strangers = append(strangers, c)
+	for i := range mostConns + 40 {
+		strangers = append(strangers, dialFrom(t, byte(2+i/mostOfOne), list[0].Address))
 	}
 	for range 50 { // the server accepts what it will
 		if runtime.NumGoroutine()-before >= mostConns {
@@ -101,6 +97,31 @@ func TestConnectionsOfStrangersAreBounded(t *testing.T) {
 	}
 	if err := status(t, start(t, r, "voice-b", keys), 15*time.Second); err != nil {
 		t.Errorf("a member is not answered when strangers are gone: %v", err)
+	}
+}
+
+// dialFrom connects from an address of this host, 127.0.0.n.
+func dialFrom(t *testing.T, n byte, to string) net.Conn {
+	t.Helper()
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, n)}}
+	c, err := d.DialContext(t.Context(), "tcp4", to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// One host that opens more connections than there are places takes none from members.
+func TestOneHostDoesNotTakeAllConnections(t *testing.T) {
+	r, keys := &registry{list: map[string]etcd.Member{}}, seal.New()
+	start(t, r, "voice-a", keys)
+	list, _ := r.members()
+	for range mostConns + 40 {
+		c := dialFrom(t, 2, list[0].Address)
+		defer c.Close()
+	}
+	if err := status(t, start(t, r, "voice-b", keys), 15*time.Second); err != nil { // its dial takes at most dialTime
+		t.Errorf("a member is not answered: %v", err)
 	}
 }
 

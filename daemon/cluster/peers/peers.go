@@ -242,7 +242,7 @@ func (p *Peers) Serve(ctx context.Context, l net.Listener) error {
 	}
 	stop := context.AfterFunc(ctx, func() { _ = s.Close() })
 	defer stop()
-	err := s.Serve(tls.NewListener(netutil.LimitListener(l, mostConns), t))
+	err := s.Serve(tls.NewListener(netutil.LimitListener(limitPerAddress(l), mostConns), t))
 	p.transport.CloseIdleConnections()
 	p.copying.CloseIdleConnections()
 	if errors.Is(err, http.ErrServerClosed) {
