@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -34,10 +35,12 @@ type clusterLab struct {
 
 // labConfig is what a lab has.
 type labConfig struct {
-	options string            // of the members' subnet
-	members []string          // that are started
-	lossy   netlab.Impairment // of the members' connections to etcd
-	faults  bool              // clocks of members can be set, and disks filled
+	options    string            // of the members' subnet
+	members    []string          // that are started
+	lossy      netlab.Impairment // of the members' connections to etcd
+	faults     bool              // clocks of members can be set, and disks filled
+	named      string            // in option 66 by all members; "": each names itself
+	oldProgram string            // of another release, with which members begin; "": that of the tests
 }
 
 // labHost is a host with one program.
@@ -48,6 +51,7 @@ type labHost struct {
 	log   string
 	disk  string // a small one; "": there is none
 
+	program string // of another release; "": that of the tests
 	version string // of a plugtone-stepped; "": that of the tests
 }
 
@@ -159,6 +163,7 @@ cluster: {name: %[2]s, key_file: %[1]s/cluster.key, etcd: {endpoints: ["http://1
 provisioning: {settings: {admin_password: op3rator}}
 admin: {listen: ["unix:%[1]s/%[2]s.sock"]}
 `, c.dir, name, subnet)), 0o600))
+	h.program = c.oldProgram
 	program := c.program
 	if c.faults {
 		program += "-stepped"
@@ -166,7 +171,7 @@ admin: {listen: ["unix:%[1]s/%[2]s.sock"]}
 		c.mount(h.disk)
 	}
 	h.start = func() *exec.Cmd {
-		cmd := h.ns.Command(context.Background(), program, "serve", "--config", config)
+		cmd := h.ns.Command(context.Background(), cmp.Or(h.program, program), "serve", "--config", config)
 		cmd.Env = []string{clockVariable + "=" + c.clockOf(name), versionVariable + "=" + h.version}
 		return cmd
 	}
@@ -257,7 +262,8 @@ func (c *clusterLab) eventually(what string, f func() bool) {
 
 // offline runs a command with the configuration of a member that does not run, and returns its output.
 func (c *clusterLab) offline(member string, args ...string) string {
-	cmd := c.hosts[member].ns.Command(context.Background(), c.program, append(args, "--config", filepath.Join(c.dir, member+".yaml"))...)
+	h := c.hosts[member]
+	cmd := h.ns.Command(context.Background(), cmp.Or(h.program, c.program), append(args, "--config", filepath.Join(c.dir, member+".yaml"))...)
 	cmd.Env = os.Environ()
 	out, _ := cmd.CombinedOutput()
 	return string(out)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -72,6 +73,10 @@ func (c *clusterLab) extended(p *labPhone, ip, to string) {
 		for name := range c.hosts {
 			c.t.Log(c.plugtone(name, "trace", p.mac))
 		}
+		return
+	}
+	if want := "http://" + cmp.Or(c.named, r.ServerIdentifier().String()) + "/"; r.TFTPServerName() != want {
+		c.t.Errorf("%s gets option 66 %q from %s, want %q", p.name, r.TFTPServerName(), r.ServerIdentifier(), want)
 	}
 }
 
@@ -111,7 +116,7 @@ func (c *clusterLab) newPhones(from, n int) (out []*labPhone) {
 // killed or stopped; without etcd the leases go on, also over a restart of both, and new clients are not answered (C53 to C58).
 func TestTwoMembersServeOneSubnet(t *testing.T) {
 	t.Parallel()
-	c := newClusterLab(t, "pools: [10.20.1.10-10.20.1.90], routers: [10.20.0.1]", "a", "b")
+	c := newLab(t, labConfig{options: "pools: [10.20.1.10-10.20.1.90], routers: [10.20.0.1], provisioning_url: \"http://phones.example.com/\"", members: []string{"a", "b"}, named: "phones.example.com"})
 	first := c.newPhones(1, 6)
 	servers, addrs := map[string]int{}, map[string]bool{}
 	leases := map[string]phoneEvent{}

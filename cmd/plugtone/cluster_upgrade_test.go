@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"regexp"
 	"sync"
 	"syscall"
@@ -10,10 +11,11 @@ import (
 )
 
 // TestRollingUpgrade: one member after the other ends and starts with another version. Meanwhile each message of a client is answered, none
-// loses its lease, and the other member takes changes, which the new version has.
+// loses its lease, and the other member takes changes, which the new version has. PLUGTONE_OLD_PROGRAM is a plugtone of the release before, with
+// which the members begin; without it they begin with this one.
 func TestRollingUpgrade(t *testing.T) {
 	t.Parallel()
-	c := newLab(t, labConfig{options: "pools: [10.20.1.10-10.20.1.90], lease_time: 5m", members: []string{"a", "b"}, faults: true})
+	c := newLab(t, labConfig{options: "pools: [10.20.1.10-10.20.1.90], lease_time: 5m", members: []string{"a", "b"}, faults: true, oldProgram: os.Getenv("PLUGTONE_OLD_PROGRAM")})
 	run := newRandomRun(c, rand.New(rand.NewPCG(1, 1)))
 	stop := make(chan struct{})
 	var clients sync.WaitGroup
@@ -41,7 +43,7 @@ func TestRollingUpgrade(t *testing.T) {
 			}
 		}
 		change()
-		h.version = "2.0"
+		h.program, h.version = "", "2.0"
 		c.startMember(name)
 		change()
 		shown := regexp.MustCompile(name + " +yes +2[.]0 ")

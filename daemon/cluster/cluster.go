@@ -112,7 +112,7 @@ func connect(c Config) (*Cluster, error) {
 	m.members = etcd.NewMembers(client, m.self(), rand.Text(), c.Now, c.Log)
 	ctx, stop := context.WithCancel(context.Background())
 	m.stop = stop
-	m.log = recordlog.New(ctx, recordlog.Config{Etcd: client, Keys: keys, Records: c.Records, Member: c.Cluster.Name,
+	m.log = recordlog.New(ctx, recordlog.Config{Etcd: client, Keys: keys, Records: c.Records, Member: c.Cluster.Name, Schema: m.members.Self().Schema,
 		Connected: m.members.Connected, Members: m.members.List, Now: c.Now, Log: c.Log})
 	return m, nil
 }

@@ -228,7 +228,7 @@ func (l *Log) applyEntries(ctx context.Context, entries []entry) error {
 	}
 	changes := make([][]dbfile.Mutation, len(entries))
 	for i, e := range entries {
-		if e.Schema > schema() {
+		if e.Schema > l.Schema {
 			return fmt.Errorf("entry %d has schema %d: %w", e.seq, e.Schema, ErrNewer)
 		}
 		if changes[i], err = l.changes(ctx, e); err != nil {

@@ -32,6 +32,8 @@ var (
 // clusterKey is the key of all members of a test.
 var clusterKey = seal.New()
 
+func schema() uint64 { return records.Spec().Schema.Version }
+
 // member is one copy of the records.
 type member struct {
 	t         *testing.T
@@ -40,6 +42,7 @@ type member struct {
 	connected func() error
 	others    []etcd.Member // nil: they are not known
 	commit    func(commit func() error) error
+	schema    uint64 // that it registers and writes
 
 	*records.DB
 	log  *Log
@@ -50,7 +53,7 @@ type member struct {
 // newMember opens a copy without following.
 func newMember(t *testing.T, client *etcd.Client, name string) *member {
 	t.Helper()
-	m := &member{t: t, name: name, dir: t.TempDir(), client: client, connected: func() error { return nil }, others: []etcd.Member{}}
+	m := &member{t: t, name: name, dir: t.TempDir(), client: client, connected: func() error { return nil }, others: []etcd.Member{}, schema: schema()}
 	m.open()
 	return m
 }
@@ -65,7 +68,7 @@ func (m *member) open() {
 	m.DB, err = records.New(m.file, time.Now, slog.New(slog.DiscardHandler), false)
 	must(m.t, err)
 	ctx, cancel := context.WithCancel(context.Background())
-	m.log = New(ctx, Config{Etcd: m.client, Keys: clusterKey, Records: records.Copy{DB: m.DB}, Member: m.name, Connected: func() error { return m.connected() },
+	m.log = New(ctx, Config{Etcd: m.client, Keys: clusterKey, Records: records.Copy{DB: m.DB}, Member: m.name, Schema: m.schema, Connected: func() error { return m.connected() },
 		Members: func() ([]etcd.Member, bool) { return m.others, m.others != nil }, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
 	m.stop = func() { cancel(); must(m.t, m.file.Close()); m.stop = func() {} }
 	m.t.Cleanup(func() { m.stop() })

@@ -49,6 +49,7 @@ type Config struct {
 	Keys      *seal.Ring // of the cluster
 	Records   records.Copy
 	Member    string                       // name of this member
+	Schema    uint64                       // of this member's records
 	Connected func() error                 // nil while etcd is reached
 	Members   func() ([]etcd.Member, bool) // of the cluster; false while they are not known
 	Now       func() time.Time
@@ -102,7 +103,7 @@ func (l *Log) Offer(tx dbfile.Tx, changes []dbfile.Mutation) error {
 	}
 	ctx, cancel := context.WithTimeout(l.ctx, offerTimeout)
 	defer cancel()
-	e := entry{seq: h.Seq + 1, ID: newID(h.Seq + 1), Prev: h.ID, Schema: schema(), Member: l.Member}
+	e := entry{seq: h.Seq + 1, ID: newID(h.Seq + 1), Prev: h.ID, Schema: l.Schema, Member: l.Member}
 	size, err := l.stage(ctx, tx, &e, rev, changes)
 	if err == nil {
 		h.Seq, h.ID, h.Schema, h.Bytes = e.seq, e.ID, e.Schema, h.Bytes+size
@@ -118,8 +119,6 @@ func (l *Log) Offer(tx dbfile.Tx, changes []dbfile.Mutation) error {
 	return tx.SetMeta(keyPosition, h.position().value())
 }
 
-func schema() uint64 { return records.Spec().Schema.Version }
-
 // writable returns nil, or why no write is accepted.
 func (l *Log) writable() error {
 	if err := l.Connected(); err != nil {
@@ -133,7 +132,7 @@ func (l *Log) writable() error {
 		return errors.New("it is not known yet which members the cluster has")
 	}
 	for _, m := range members {
-		if m.Schema < schema() {
+		if m.Schema < l.Schema {
 			return fmt.Errorf("member %s runs plugtone %s, whose records have the older schema %d: update it first", m.Name, m.Version, m.Schema)
 		}
 	}

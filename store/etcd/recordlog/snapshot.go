@@ -123,7 +123,7 @@ func repair(ctx context.Context, l *Log) error {
 
 // loadSnapshot replaces the records of this copy by those of the snapshot.
 func (l *Log) loadSnapshot(ctx context.Context, h head) error {
-	if h.Schema > schema() {
+	if h.Schema > l.Schema {
 		return fmt.Errorf("the snapshot has schema %d: %w", h.Schema, ErrNewer)
 	}
 	parts, err := l.parts(ctx, snapshotPrefix+h.Snapshot+"/")
@@ -186,7 +186,7 @@ func begin(ctx context.Context, l *Log, at position) error {
 	if err != nil {
 		return err
 	}
-	h := head{Cluster: at.Cluster, Seq: at.Seq, ID: at.ID, Schema: schema(), Snapshot: name}
+	h := head{Cluster: at.Cluster, Seq: at.Seq, ID: at.ID, Schema: l.Schema, Snapshot: name}
 	absent := clientv3.Compare(clientv3.CreateRevision(headKey), "=", 0)
 	done, err := l.Etcd.Txn(ctx, []clientv3.Cmp{absent}, []clientv3.Op{clientv3.OpPut(headKey, h.value())}, nil)
 	if err == nil && !done.Succeeded {

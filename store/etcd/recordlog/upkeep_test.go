@@ -98,6 +98,49 @@ func TestNoWriteWhileAMemberHasAnOlderSchema(t *testing.T) {
 	must(t, a.put(2, "all have it"))
 }
 
+// A rolling upgrade to a release with another schema. Meanwhile the older member makes changes, which the newer one has, and the newer one makes
+// none: it would stop the older one. When all have the new schema all make changes, and a member that goes back to the older release stops.
+func TestRollingUpgradeToAnotherSchema(t *testing.T) {
+	e := etcdtest.Start(t, 1)
+	all := newCluster(t, e, "a", "b")
+	a, b := all[0], all[1]
+	registered := func() {
+		for _, m := range all {
+			m.others = []etcd.Member{{Name: "a", Schema: a.schema}, {Name: "b", Schema: b.schema, Version: "1.2.0"}}
+		}
+	}
+	upgrade := func(m *member) {
+		m.stop()
+		m.schema++
+		registered()
+		m.open()
+		m.follow()
+	}
+	registered()
+	must(t, b.put(2, "both are old"))
+	upgrade(a)
+	must(t, b.put(3, "of the older member"))
+	same(t, a, b)
+	if err := a.put(4, "x"); err == nil || !strings.Contains(err.Error(), "member b runs plugtone 1.2.0, whose records have the older schema") {
+		t.Errorf("a change of the newer member: %v", err)
+	}
+	must(t, b.put(5, "the older member goes on"))
+	upgrade(b)
+	must(t, a.put(6, "both are new"))
+	must(t, b.put(7, "both are new"))
+	same(t, a, b)
+
+	b.stop()
+	b.schema--
+	b.open()
+	b.start()
+	must(t, a.put(8, "of the newer member")) // the registry has not changed yet
+	b.until("has stopped", func() bool { return errors.Is(b.log.Status().Problem, ErrNewer) })
+	if b.labels()[7] != "both are new" || b.labels()[8] != "" {
+		t.Errorf("%v", b.labels())
+	}
+}
+
 // Entries of an older schema are applied as they are. A release with another schema needs a conversion of them in Log.changes, and of snapshots.
 func TestEntriesHaveOneSchema(t *testing.T) {
 	if schema() != 4 {
