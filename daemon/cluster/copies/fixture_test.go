@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,10 +30,12 @@ func (r ring) Seal(plain, where []byte) ([]byte, error) { return r.Ring.Seal(pla
 
 // network has the members that reach each other.
 type network struct {
-	t       *testing.T
+	t       testing.TB
 	mu      sync.Mutex
 	members map[string]http.Handler
 	strange map[dhcp.MAC]bool // phones without a record
+
+	requests, answered atomic.Int64 // of all members, and bytes of their answers
 }
 
 // member is one of them, with a store that is encrypted with a key of its own.
@@ -101,7 +104,7 @@ func (m *member) fetched(mac dhcp.MAC, file, want string) {
 	}
 }
 
-func newNetwork(t *testing.T) *network {
+func newNetwork(t testing.TB) *network {
 	return &network{t: t, members: map[string]http.Handler{}, strange: map[dhcp.MAC]bool{}}
 }
 
@@ -161,6 +164,8 @@ func (l line) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
+	l.n.requests.Add(1)
+	l.n.answered.Add(int64(w.Body.Len()))
 	res := w.Result()
 	res.ContentLength = int64(w.Body.Len())
 	return res, r.Context().Err()
