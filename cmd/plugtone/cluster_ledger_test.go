@@ -1,15 +1,16 @@
 package main
 
 import (
+	"context"
 	"fmt"
-	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/insomniacslk/dhcp/dhcpv4"
+	"plugtone/cmd/plugtone/simulate/bootclient"
+	"plugtone/dhcp"
 )
 
 // ledger has the leases that clients hold, and checks each one they get against those of the others: no address is leased to two clients at
@@ -127,130 +128,74 @@ func TestLedgerFindsBrokenPromises(t *testing.T) {
 
 // relayLoad is many clients behind a relay, which boot, renew, restart and release as fast as they are answered.
 type relayLoad struct {
-	c       *clusterLab
 	ledger  *ledger
-	conn    *net.UDPConn
-	clients int
+	clients []*bootclient.Client
 	silent  atomic.Int64 // messages that got no answer although they were repeated
-
-	mu      sync.Mutex
-	replies map[dhcpv4.TransactionID]chan *dhcpv4.DHCPv4
 }
 
 // relayAddr is the relay's, in the shared subnet.
 const relayAddr = "10.20.0.99"
 
 func (c *clusterLab) newLoad(l *ledger, clients int) *relayLoad {
-	relay := c.relay()
-	r := &relayLoad{c: c, ledger: l, clients: clients, replies: map[dhcpv4.TransactionID]chan *dhcpv4.DHCPv4{}}
-	c.check(relay.Do(func() (err error) {
-		r.conn, err = net.ListenUDP("udp4", &net.UDPAddr{Port: dhcpv4.ServerPort})
+	relay := netip.MustParseAddr(relayAddr)
+	var servers []netip.Addr
+	for i := range c.members {
+		servers = append(servers, netip.AddrFrom4([4]byte{10, 20, 0, byte(2 + i)}))
+	}
+	var port *bootclient.Port
+	c.check(c.relay().Do(func() (err error) {
+		port, err = bootclient.OverUDP(netip.AddrPortFrom(relay, bootclient.ServerPort), servers...)
 		return err
 	}))
-	c.t.Cleanup(func() { _ = r.conn.Close() })
-	go r.receive()
+	c.t.Cleanup(func() { _ = port.Close() })
+	r := &relayLoad{ledger: l}
+	for n := range clients {
+		mac := dhcp.MAC{0, 0x15, 0x65, 1, byte(n >> 8), byte(n)}
+		r.clients = append(r.clients, port.Client(bootclient.Message{MAC: mac, Relay: relay, Class: "yealink"}, 3, bootclient.Every(2*time.Second)))
+	}
 	return r
-}
-
-func (r *relayLoad) receive() {
-	for buf := make([]byte, 2048); ; {
-		n, err := r.conn.Read(buf)
-		if err != nil {
-			return
-		}
-		m, err := dhcpv4.FromBytes(buf[:n])
-		if err != nil {
-			continue
-		}
-		r.mu.Lock()
-		if ch := r.replies[m.TransactionID]; ch != nil {
-			select {
-			case ch <- m:
-			default:
-			}
-		}
-		r.mu.Unlock()
-	}
-}
-
-// send sends a message to all members.
-func (r *relayLoad) send(m *dhcpv4.DHCPv4) {
-	for i := range r.c.members {
-		_, _ = r.conn.WriteTo(m.ToBytes(), &net.UDPAddr{IP: net.IPv4(10, 20, 0, byte(2+i)), Port: dhcpv4.ServerPort}) // one that is down is not reachable
-	}
-}
-
-// exchange sends a message up to tries times, and returns the first reply; nil when there is none.
-func (r *relayLoad) exchange(n, tries int, mods ...dhcpv4.Modifier) *dhcpv4.DHCPv4 {
-	m := r.message(n, append(mods, dhcpv4.WithRelay(net.ParseIP(relayAddr)))...)
-	ch := make(chan *dhcpv4.DHCPv4, 8)
-	r.mu.Lock()
-	r.replies[m.TransactionID] = ch
-	r.mu.Unlock()
-	defer func() {
-		r.mu.Lock()
-		delete(r.replies, m.TransactionID)
-		r.mu.Unlock()
-	}()
-	for began := time.Now(); tries > 0; tries-- {
-		m.NumSeconds = uint16(time.Since(began) / time.Second)
-		r.send(m)
-		select {
-		case reply := <-ch:
-			return reply
-		case <-time.After(2 * time.Second): // members are other programs
-		}
-	}
-	r.silent.Add(1)
-	return nil
-}
-
-func (r *relayLoad) message(n int, mods ...dhcpv4.Modifier) *dhcpv4.DHCPv4 {
-	m, err := dhcpv4.New(append(mods, dhcpv4.WithHwAddr(net.HardwareAddr{0, 0x15, 0x65, 1, byte(n >> 8), byte(n)}), dhcpv4.WithOption(dhcpv4.OptClassIdentifier("yealink")))...)
-	if err != nil {
-		panic(err) // there is no entropy
-	}
-	return m
 }
 
 // boot gets client n a lease.
 func (r *relayLoad) boot(n int) {
-	offer := r.exchange(n, 3, dhcpv4.WithMessageType(dhcpv4.MessageTypeDiscover))
-	if offer == nil || offer.MessageType() != dhcpv4.MessageTypeOffer {
+	offer, err := r.clients[n].Offer(context.Background())
+	if err != nil {
+		r.silent.Add(1)
 		return
 	}
-	r.take(n, r.exchange(n, 3, dhcpv4.WithMessageType(dhcpv4.MessageTypeRequest), dhcpv4.WithOption(dhcpv4.OptRequestedIPAddress(offer.YourIPAddr)),
-		dhcpv4.WithOption(dhcpv4.OptServerIdentifier(offer.ServerIdentifier()))))
+	r.take(n)(r.clients[n].Select(context.Background(), offer.Addr, offer.Server))
 }
 
-// renew extends the lease of client n at all members, as after T2.
-func (r *relayLoad) renew(n int, ip string) *dhcpv4.DHCPv4 {
-	return r.take(n, r.exchange(n, 3, dhcpv4.WithMessageType(dhcpv4.MessageTypeRequest), dhcpv4.WithClientIP(net.ParseIP(ip))))
+// renew extends the lease of client n at all members, as after T2, and reports whether there was an answer.
+func (r *relayLoad) renew(n int, ip string) bool {
+	return r.take(n)(r.clients[n].Extend(context.Background(), netip.MustParseAddr(ip)))
 }
 
 // restart verifies the lease of client n as after a power cut.
 func (r *relayLoad) restart(n int, ip string) {
-	r.take(n, r.exchange(n, 3, dhcpv4.WithMessageType(dhcpv4.MessageTypeRequest), dhcpv4.WithOption(dhcpv4.OptRequestedIPAddress(net.ParseIP(ip)))))
+	r.take(n)(r.clients[n].Restart(context.Background(), netip.MustParseAddr(ip)))
 }
 
 // release gives the lease of client n back.
 func (r *relayLoad) release(n int, e phoneEvent) {
 	r.ledger.take(phoneEvent{phone: r.name(n), at: time.Now(), kind: "release"})
-	m := r.message(n, dhcpv4.WithMessageType(dhcpv4.MessageTypeRelease), dhcpv4.WithClientIP(net.ParseIP(e.ip)), dhcpv4.WithOption(dhcpv4.OptServerIdentifier(net.ParseIP(e.server))))
-	_, _ = r.conn.WriteTo(m.ToBytes(), &net.UDPAddr{IP: net.ParseIP(e.server), Port: dhcpv4.ServerPort})
+	_ = r.clients[n].Release(netip.MustParseAddr(e.ip), netip.MustParseAddr(e.server)) // a release may be lost
 }
 
 func (r *relayLoad) name(n int) string { return fmt.Sprintf("client%d", n) }
 
-// take takes an ACK or NAK for client n, and returns it.
-func (r *relayLoad) take(n int, m *dhcpv4.DHCPv4) *dhcpv4.DHCPv4 {
-	if m == nil {
-		return nil
+// take takes an ACK or NAK for client n.
+func (r *relayLoad) take(n int) func(bootclient.Reply, error) (answered bool) {
+	return func(m bootclient.Reply, _ error) bool {
+		e := phoneEvent{phone: r.name(n), at: time.Now(), kind: "bound", ip: m.Addr.String(), server: m.Server.String(), lease: m.Lease}
+		switch m.Type {
+		case 0:
+			r.silent.Add(1)
+			return false
+		case bootclient.Nak:
+			e.kind = "nak"
+		}
+		r.ledger.take(e)
+		return true
 	}
-	e := phoneEvent{phone: r.name(n), at: time.Now(), kind: "bound", ip: m.YourIPAddr.String(), server: m.ServerIdentifier().String(), lease: m.IPAddressLeaseTime(0)}
-	if m.MessageType() == dhcpv4.MessageTypeNak {
-		e.kind = "nak"
-	}
-	r.ledger.take(e)
-	return m
 }

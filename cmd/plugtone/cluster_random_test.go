@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -67,6 +69,7 @@ func (r *randomRun) run(steps int) {
 		p.dhclient = i%2 == 1
 		r.boot(p, 3)
 	}
+	r.givesBack()
 	stop := make(chan struct{})
 	var clients sync.WaitGroup
 	const workers = 6
@@ -86,6 +89,21 @@ func (r *randomRun) run(steps int) {
 	r.mend()
 	r.verify(phones)
 	r.report(steps)
+}
+
+// givesBack checks that a RELEASE of the load counts.
+func (r *randomRun) givesBack() {
+	r.load.boot(0)
+	e, ok := r.ledger.has(r.load.name(0), 0)
+	if !ok {
+		r.t.Fatal("a client of the load has no lease")
+	}
+	r.load.release(0, e)
+	r.eventually("a lease is given back", func() bool {
+		return slices.ContainsFunc(r.members, func(name string) bool {
+			return scrape(filepath.Join(r.dir, name+".sock"))[`plugtone_dhcp_verdicts_total{verdict="released"}`] == "1"
+		})
+	})
 }
 
 // report prints what happened; all of it when the test has failed.
@@ -113,7 +131,7 @@ func (r *randomRun) work(stop <-chan struct{}, part, parts int, random *rand.Ran
 			return
 		case <-time.After(time.Duration(random.IntN(200)) * time.Millisecond): // the pace of clients
 		}
-		n := part + parts*random.IntN(r.load.clients/parts)
+		n := part + parts*random.IntN(len(r.load.clients)/parts)
 		if r.off(n) {
 			continue
 		}
@@ -201,10 +219,10 @@ func (r *randomRun) verify(phones []*labPhone) {
 	}
 	r.ledger.note("each lease is extended")
 	var all sync.WaitGroup
-	extend := func(name string, once func(ip string) *dhcpv4.DHCPv4) {
+	extend := func(name string, once func(ip string) (answered bool)) {
 		all.Go(func() {
 			for e, ok := r.ledger.has(name, leastLeft); ok; e, ok = r.ledger.has(name, 0) {
-				if once(e.ip) != nil {
+				if once(e.ip) {
 					return // the ledger checks it
 				}
 				if _, ok := r.ledger.has(name, 0); !ok {
@@ -215,20 +233,21 @@ func (r *randomRun) verify(phones []*labPhone) {
 		})
 	}
 	for n := range r.load.clients {
-		extend(r.load.name(n), func(ip string) *dhcpv4.DHCPv4 { return r.load.renew(n, ip) })
+		extend(r.load.name(n), func(ip string) bool { return r.load.renew(n, ip) })
 	}
 	for _, p := range phones {
 		p.stop()
-		extend(p.name, func(ip string) *dhcpv4.DHCPv4 {
+		extend(p.name, func(ip string) bool {
 			reply := r.renew(p, ip, allServers)
-			if reply != nil {
-				e := phoneEvent{phone: p.name, at: time.Now(), kind: "renew", ip: reply.YourIPAddr.String(), server: reply.ServerIdentifier().String(), lease: reply.IPAddressLeaseTime(0)}
-				if reply.MessageType() == dhcpv4.MessageTypeNak {
-					e.kind = "nak"
-				}
-				r.ledger.take(e)
+			if reply == nil {
+				return false
 			}
-			return reply
+			e := phoneEvent{phone: p.name, at: time.Now(), kind: "renew", ip: reply.YourIPAddr.String(), server: reply.ServerIdentifier().String(), lease: reply.IPAddressLeaseTime(0)}
+			if reply.MessageType() == dhcpv4.MessageTypeNak {
+				e.kind = "nak"
+			}
+			r.ledger.take(e)
+			return true
 		})
 	}
 	all.Wait()

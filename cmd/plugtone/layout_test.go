@@ -69,8 +69,10 @@ func TestImportMap(t *testing.T) {
 			if why := forbiddenImports[imp]; why != "" && from != "cmd" && !page {
 				t.Errorf("%s imports %s: %s", p.ImportPath, imp, why)
 			}
-			if strings.HasPrefix(imp, "go.etcd.io/bbolt") && from != "store" {
-				t.Errorf("%s imports %s: nothing of bbolt shows outside store", p.ImportPath, imp)
+			for library, only := range map[string]string{"go.etcd.io/bbolt": "plugtone/store", "go.etcd.io/etcd": "plugtone/store/etcd"} {
+				if strings.HasPrefix(imp, library) && !strings.HasPrefix(p.ImportPath+"/", only+"/") {
+					t.Errorf("%s imports %s: nothing of it shows outside %s", p.ImportPath, imp, only)
+				}
 			}
 		}
 	}

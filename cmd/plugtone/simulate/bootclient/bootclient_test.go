@@ -29,14 +29,14 @@ func TestMain(m *testing.M) {
 var phoneMAC = dhcp.MAC{0, 0x15, 0x65, 1, 2, 3}
 
 func TestMessageIsReadByAnotherLibrary(t *testing.T) {
-	m := Message{Type: Request, XID: 0x01020304, MAC: phoneMAC, Addr: netip.MustParseAddr("10.0.1.7"), Relay: netip.MustParseAddr("10.0.0.3"),
+	m := Message{Type: Request, XID: 0x01020304, Secs: 258, MAC: phoneMAC, Addr: netip.MustParseAddr("10.0.1.7"), Relay: netip.MustParseAddr("10.0.0.3"),
 		Requested: netip.MustParseAddr("10.0.1.8"), Server: netip.MustParseAddr("10.0.0.2"), Class: "yealink", Hostname: "SIP-T46U", Params: []uint8{1, 66}, More: []byte{61, 2, 9, 9}}
 	b := m.Append([]byte("before"))[len("before"):]
 	got, err := dhcpv4.FromBytes(b)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.MessageType() != dhcpv4.MessageTypeRequest || got.TransactionID != (dhcpv4.TransactionID{1, 2, 3, 4}) || got.ClientHWAddr.String() != phoneMAC.String() ||
+	if got.MessageType() != dhcpv4.MessageTypeRequest || got.TransactionID != (dhcpv4.TransactionID{1, 2, 3, 4}) || got.NumSeconds != 258 || got.ClientHWAddr.String() != phoneMAC.String() ||
 		got.ClientIPAddr.String() != "10.0.1.7" || got.GatewayIPAddr.String() != "10.0.0.3" || got.HopCount != 1 || got.RequestedIPAddress().String() != "10.0.1.8" ||
 		got.ServerIdentifier().String() != "10.0.0.2" || got.ClassIdentifier() != "yealink" || got.HostName() != "SIP-T46U" ||
 		!got.IsOptionRequested(dhcpv4.OptionTFTPServerName) || !bytes.Equal(got.Options.Get(dhcpv4.OptionClientIdentifier), []byte{9, 9}) || len(b) < 300 {
@@ -54,9 +54,9 @@ func reply(options ...byte) []byte {
 }
 
 func TestReplyIsParsed(t *testing.T) {
-	b := reply(0, 54, 4, 10, 0, 0, 2, 53, 1, Ack, 255)
+	b := reply(0, 54, 4, 10, 0, 0, 2, 51, 4, 0, 0, 14, 16, 53, 1, Ack, 255)
 	r, ok := ParseReply(b)
-	if !ok || r.XID != 9 || r.Type != Ack || r.MAC != phoneMAC || r.Addr != netip.MustParseAddr("10.0.1.7") || r.Server != netip.MustParseAddr("10.0.0.2") || &r.Packet[0] != &b[0] {
+	if !ok || r.XID != 9 || r.Type != Ack || r.MAC != phoneMAC || r.Addr != netip.MustParseAddr("10.0.1.7") || r.Server != netip.MustParseAddr("10.0.0.2") || r.Lease != time.Hour || &r.Packet[0] != &b[0] {
 		t.Errorf("%v %+v", ok, r)
 	}
 	for name, b := range map[string][]byte{"no type": reply(255), "cut off": reply(53, 1), "too long": reply(53, 1, Ack, 54, 200, 1), "short": reply()[:200]} {

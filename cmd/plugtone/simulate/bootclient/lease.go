@@ -53,19 +53,43 @@ func (c *Client) Select(ctx context.Context, addr, server netip.Addr) (Reply, er
 	return c.exchange(ctx, m, 0)
 }
 
-// Extend extends the lease of an address by a REQUEST (RENEWING or REBINDING of RFC 2131, 4.3.2) and returns the ACK.
+// Extend extends the lease of an address by a REQUEST (RENEWING or REBINDING of RFC 2131, 4.3.2) and returns the ACK; the NAK with an error.
 func (c *Client) Extend(ctx context.Context, addr netip.Addr) (Reply, error) {
 	m := c.base
 	m.Type, m.XID, m.Addr = Request, rand.Uint32(), addr
-	return c.exchange(ctx, m, Ack)
+	return c.confirm(ctx, m)
+}
+
+// Restart verifies the lease of an address by a REQUEST (INIT-REBOOT of RFC 2131, 4.3.2) and returns the ACK; the NAK with an error.
+func (c *Client) Restart(ctx context.Context, addr netip.Addr) (Reply, error) {
+	m := c.base
+	m.Type, m.XID, m.Requested = Request, rand.Uint32(), addr
+	return c.confirm(ctx, m)
+}
+
+func (c *Client) confirm(ctx context.Context, m Message) (Reply, error) {
+	r, err := c.exchange(ctx, m, 0)
+	if err == nil && r.Type != Ack {
+		err = fmt.Errorf("%s: a DHCP message of type %d instead of an ACK", c.base.MAC, r.Type)
+	}
+	return r, err
+}
+
+// Release gives the lease of an address back to the server that it is from.
+func (c *Client) Release(addr, server netip.Addr) error {
+	m := c.base
+	m.Type, m.XID, m.Addr, m.Server = Release, rand.Uint32(), addr, server
+	return c.port.send(&m)
 }
 
 // exchange repeats a message until a reply of the type wanted arrives; 0: of any type.
 func (c *Client) exchange(ctx context.Context, m Message, want byte) (Reply, error) {
+	began := time.Now()
 	for try := range c.Tries {
 		if try > 0 {
 			c.Again++
 		}
+		m.Secs = uint16(time.Since(began) / time.Second)
 		c.port.unanswered.Add(1)
 		if err := c.port.send(&m); err != nil {
 			return Reply{}, err

@@ -3,13 +3,14 @@ package bootclient
 import (
 	"encoding/binary"
 	"net/netip"
+	"time"
 
 	"plugtone/dhcp"
 )
 
 // DHCP message types (RFC 2132, 9.6) and ports (RFC 2131, 4.1).
 const (
-	Discover, Offer, Request, Ack, Release = 1, 2, 3, 5, 7
+	Discover, Offer, Request, Ack, Nak, Release = 1, 2, 3, 5, 6, 7
 
 	ServerPort, ClientPort = 67, 68
 )
@@ -20,6 +21,7 @@ var cookie = []byte{0x63, 0x82, 0x53, 0x63} // RFC 2131, 3
 type Message struct {
 	Type              byte
 	XID               uint32
+	Secs              uint16 // since the client has begun
 	MAC               dhcp.MAC
 	Addr              netip.Addr // ciaddr: the lease that it extends or releases
 	Relay             netip.Addr // giaddr
@@ -36,6 +38,7 @@ func (m *Message) Append(b []byte) []byte {
 	head := b[start:]
 	copy(head, []byte{1, 1, 6, 0})
 	binary.BigEndian.PutUint32(head[4:], m.XID)
+	binary.BigEndian.PutUint16(head[8:], m.Secs)
 	if m.Addr.IsValid() {
 		copy(head[12:], m.Addr.AsSlice())
 	}
@@ -74,9 +77,10 @@ type Reply struct {
 	XID    uint32
 	MAC    dhcp.MAC // of the client
 	Type   byte
-	Addr   netip.Addr // yiaddr
-	Server netip.Addr // option 54; may be invalid
-	Packet []byte     // all of it; of ParseReply its argument
+	Addr   netip.Addr    // yiaddr
+	Server netip.Addr    // option 54; may be invalid
+	Lease  time.Duration // option 51
+	Packet []byte        // all of it; of ParseReply its argument
 }
 
 // ParseReply reads a DHCP reply.
@@ -99,6 +103,8 @@ func ParseReply(b []byte) (r Reply, ok bool) {
 			r.Type = value[0]
 		case o[0] == 54 && len(value) == 4:
 			r.Server = netip.AddrFrom4([4]byte(value))
+		case o[0] == 51 && len(value) == 4:
+			r.Lease = time.Duration(binary.BigEndian.Uint32(value)) * time.Second
 		}
 		o = o[end:]
 	}

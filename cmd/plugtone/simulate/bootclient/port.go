@@ -1,6 +1,7 @@
 package bootclient
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"sync"
@@ -44,7 +45,7 @@ func OnLink(iface string) (*Port, error) {
 }
 
 // OverUDP opens a port on an address of the calling thread's network namespace: the servers' port for a relay, the clients' for clients that
-// have an address. Each message goes to all servers.
+// have an address. Each message goes to all servers; that it can't be sent to some of them is no error.
 func OverUDP(local netip.AddrPort, servers ...netip.Addr) (*Port, error) {
 	conn, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(local))
 	if err != nil {
@@ -52,12 +53,16 @@ func OverUDP(local netip.AddrPort, servers ...netip.Addr) (*Port, error) {
 	}
 	send := func(m *Message) error {
 		var b [512]byte
+		var failed []error
 		for _, s := range servers {
 			if _, err := conn.WriteToUDPAddrPort(m.Append(b[:0]), netip.AddrPortFrom(s, ServerPort)); err != nil {
-				return err
+				failed = append(failed, err)
 			}
 		}
-		return nil
+		if len(failed) < len(servers) {
+			return nil
+		}
+		return errors.Join(failed...)
 	}
 	read := func(b []byte) ([]byte, error) {
 		n, _, err := conn.ReadFromUDPAddrPort(b)
