@@ -71,8 +71,8 @@ func program(t *testing.T, as *syscall.SysProcAttr, stdin, name string, args ...
 	}
 }
 
-// start starts a server and waits until it accepts connections.
-func start(t *testing.T, as *syscall.SysProcAttr, port, name string, args ...string) {
+// start starts a server and waits until it accepts connections. The signal stop ends it at the end of the test.
+func start(t *testing.T, as *syscall.SysProcAttr, stop os.Signal, port, name string, args ...string) {
 	t.Helper()
 	cmd := exec.Command(name, args...)
 	cmd.SysProcAttr, cmd.Dir = as, os.TempDir()
@@ -82,7 +82,7 @@ func start(t *testing.T, as *syscall.SysProcAttr, port, name string, args ...str
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = cmd.Process.Signal(os.Interrupt)
+		_ = cmd.Process.Signal(stop)
 		ended := make(chan struct{})
 		go func() { _ = cmd.Wait(); close(ended) }()
 		select {
@@ -92,7 +92,7 @@ func start(t *testing.T, as *syscall.SysProcAttr, port, name string, args ...str
 			<-ended
 		}
 	})
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) { // another program: nothing to wait on
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) { // another program: nothing to wait on
 		c, err := net.Dial("tcp4", "127.0.0.1:"+port)
 		if err == nil {
 			c.Close()
@@ -124,8 +124,8 @@ func postgres(t *testing.T) server {
 	dir, as := folder(t, "postgres")
 	data, port := filepath.Join(dir, "data"), freePort(t)
 	program(t, as, "", bin[len(bin)-1], "-D", data, "-U", "root", "-A", "trust", "--auth-host=scram-sha-256", "-N", "-E", "UTF8", "--locale=C")
-	start(t, as, port, filepath.Join(home, "postgres"), "-D", data, "-p", port, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-k", dir)
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) { // it listens before it answers
+	start(t, as, os.Interrupt, port, filepath.Join(home, "postgres"), "-D", data, "-p", port, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-k", dir)
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) { // it listens before it answers
 		if exec.Command(filepath.Join(home, "pg_isready"), "-q", "-h", dir, "-p", port).Run() == nil {
 			break
 		}
@@ -151,7 +151,7 @@ func mariadb(t *testing.T) server {
 	dir, as := folder(t, "mysql")
 	data, port, socket := filepath.Join(dir, "data"), freePort(t), filepath.Join(dir, "socket")
 	program(t, as, "", "mariadb-install-db", "--no-defaults", "--datadir="+data, "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve")
-	start(t, as, port, daemon, "--no-defaults", "--datadir="+data, "--port="+port, "--bind-address=127.0.0.1", "--socket="+socket, "--innodb-flush-log-at-trx-commit=0", "--skip-name-resolve")
+	start(t, as, syscall.SIGTERM, port, daemon, "--no-defaults", "--datadir="+data, "--port="+port, "--bind-address=127.0.0.1", "--socket="+socket, "--innodb-flush-log-at-trx-commit=0", "--skip-name-resolve")
 	s := server{dsn: "mysql://reader@127.0.0.1:" + port + "/%s", password: passwordFile(t)}
 	s.run = func(t *testing.T, database, sql string) {
 		program(t, nil, sql, "mariadb", "--no-defaults", "-S", socket, "-u", "root", database)
@@ -253,6 +253,8 @@ func TestPostgreSQL(t *testing.T) {
 		s.run(t, "kamailio", "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO reader;"+kamailio)
 		compare(t, s.read(t, "kamailio", "kamailio"), wantKamailio)
 	})
+	t.Run("devices", func(t *testing.T) { devicesOfPostgreSQL(t, s) })
+	t.Run("registrations in the table location", func(t *testing.T) { registrationsOfPostgreSQL(t, s) })
 }
 
 const realtime = `
@@ -301,6 +303,8 @@ INSERT INTO sip VALUES ('1001','secret','s3cret',0),('1001','callerid','x',0),('
 		s.run(t, "mysql", "CREATE DATABASE kamailio; USE kamailio;"+kamailio)
 		compare(t, s.read(t, "kamailio", "kamailio"), wantKamailio)
 	})
+	t.Run("devices", func(t *testing.T) { devicesOfMariaDB(t, s) })
+	t.Run("registrations in the table location", func(t *testing.T) { registrationsOfMariaDB(t, s) })
 }
 
 func TestSourcesThatCanNotBeReadSayWhy(t *testing.T) {

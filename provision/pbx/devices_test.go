@@ -132,9 +132,7 @@ var fusionProblems = []string{
 	`device My App: "softphone" is not a MAC address`,
 }
 
-func TestDevicesOfPostgreSQL(t *testing.T) {
-	t.Parallel()
-	s := postgres(t)
+func devicesOfPostgreSQL(t *testing.T, s server) {
 	database := func(name, sql string) {
 		s.run(t, "postgres", "CREATE DATABASE "+name)
 		s.run(t, name, "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO reader;"+sql)
@@ -249,9 +247,7 @@ INSERT INTO endpointman_line_list VALUES (1,NULL,1,2,'1002','Second'),(2,NULL,1,
 INSERT INTO endpointman_template_list VALUES (3,'7-2','7-2-1','Front Desk','a:1:{s:4:"data";a:1:{s:19:"loop|linekey_type_5";s:2:"10";}}');
 `
 
-func TestDevicesOfMariaDB(t *testing.T) {
-	t.Parallel()
-	s := mariadb(t)
+func devicesOfMariaDB(t *testing.T, s server) {
 	s.run(t, "mysql", strings.ReplaceAll(endpointManager, `s:18:"loop|remotephonebook_url_1"`, `s:26:"loop|remotephonebook_url_1"`))
 	got := s.readAll(t, "freepbx", "epm")
 	sameDevices(t, got, []pbx.SourceDevice{

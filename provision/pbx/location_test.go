@@ -31,31 +31,26 @@ func (s server) registrations(t *testing.T, database string) {
 	}
 }
 
-func TestRegistrationsAreReadFromTheTableLocation(t *testing.T) {
-	t.Run("PostgreSQL", func(t *testing.T) {
-		t.Parallel()
-		s := postgres(t)
-		for name, sql := range map[string]string{
-			"kamailio": fmt.Sprintf(locations, "timestamp", "now() - interval '5 hours'", "'1970-01-01 00:00:00'", "'2026-01-02 03:04:05'"),
-			"opensips": fmt.Sprintf(locations, "integer", "extract(epoch FROM now())::int + 60", "0", "extract(epoch FROM now())::int - 60"),
-		} {
-			s.run(t, "postgres", "CREATE DATABASE "+name)
-			s.run(t, name, "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO reader;"+sql)
-			s.registrations(t, name)
-		}
-		if _, err := pbx.ReadRegistrations(context.Background(), fmt.Sprintf(s.dsn, "postgres"), s.password); err == nil || !strings.Contains(err.Error(), "there is no table location") {
-			t.Error(err)
-		}
-	})
-	t.Run("MariaDB", func(t *testing.T) {
-		t.Parallel()
-		s := mariadb(t)
-		for name, sql := range map[string]string{
-			"kamailio": fmt.Sprintf(locations, "datetime", "now() - interval 5 hour", "'1970-01-01 00:00:00'", "'2026-01-02 03:04:05'"),
-			"opensips": fmt.Sprintf(locations, "int unsigned", "UNIX_TIMESTAMP() + 60", "0", "UNIX_TIMESTAMP() - 60"),
-		} {
-			s.run(t, "mysql", "CREATE DATABASE "+name+"; USE "+name+";"+sql)
-			s.registrations(t, name)
-		}
-	})
+func registrationsOfPostgreSQL(t *testing.T, s server) {
+	for name, sql := range map[string]string{
+		"location_kamailio": fmt.Sprintf(locations, "timestamp", "now() - interval '5 hours'", "'1970-01-01 00:00:00'", "'2026-01-02 03:04:05'"),
+		"location_opensips": fmt.Sprintf(locations, "integer", "extract(epoch FROM now())::int + 60", "0", "extract(epoch FROM now())::int - 60"),
+	} {
+		s.run(t, "postgres", "CREATE DATABASE "+name)
+		s.run(t, name, "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO reader;"+sql)
+		s.registrations(t, name)
+	}
+	if _, err := pbx.ReadRegistrations(context.Background(), fmt.Sprintf(s.dsn, "postgres"), s.password); err == nil || !strings.Contains(err.Error(), "there is no table location") {
+		t.Error(err)
+	}
+}
+
+func registrationsOfMariaDB(t *testing.T, s server) {
+	for name, sql := range map[string]string{
+		"location_kamailio": fmt.Sprintf(locations, "datetime", "now() - interval 5 hour", "'1970-01-01 00:00:00'", "'2026-01-02 03:04:05'"),
+		"location_opensips": fmt.Sprintf(locations, "int unsigned", "UNIX_TIMESTAMP() + 60", "0", "UNIX_TIMESTAMP() - 60"),
+	} {
+		s.run(t, "mysql", "CREATE DATABASE "+name+"; USE "+name+";"+sql)
+		s.registrations(t, name)
+	}
 }

@@ -59,11 +59,11 @@ func WaitFor(t testing.TB, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for range 5000 {
+	for range 30_000 {
 		if ok() {
 			return
 		}
 		<-tick.C
 	}
-	t.Fatal("not within 5000 polls")
+	t.Fatal("not within 30,000 polls")
 }
