@@ -23,8 +23,10 @@ const (
 	alivePrefix   = "alive/"
 	// aliveTTL is how long a member counts as alive after its last sign of life, in seconds.
 	aliveTTL = 3
-	// aliveEvery is how often it gives one. A call that hangs is given up after it, and the next goes to another server of etcd.
+	// aliveEvery is how often it gives one. A call that hangs is given up after it.
 	aliveEvery = time.Second
+	// nextServerAfter is how long a sign of life waits for one server of etcd before it also goes to the next.
+	nextServerAfter = aliveEvery / 4
 	// checkEvery is how often it is checked that etcd is no older than what its watches have reported.
 	checkEvery = 5 * time.Second
 )
@@ -70,10 +72,11 @@ type Members struct {
 	received Received          // of this member
 	alive    map[string]alive  // by name
 	listed   bool              // all and alive are what etcd has, or had when it was last reached
-	signed   time.Time         // when this member last gave a sign of life
+	signedAt time.Time         // when this member last gave a sign of life
 	problem  error             // why etcd was not reached last; nil when it was
 	waiting  []func()
-	again    chan struct{} // holds a token when self has changed
+	again    chan struct{}    // holds a token when self has changed
+	lease    clientv3.LeaseID // that the alive key is bound to, or NoLease; written by keepAlive alone
 }
 
 // NewMembers returns the list of a cluster's members. instance names this process and no other.
@@ -135,8 +138,8 @@ func (m *Members) List() (list []Member, ok bool) {
 func (m *Members) Connected() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.problem == nil && m.now().Sub(m.signed) > aliveTTL*time.Second {
-		return fmt.Errorf("%w: the last sign of life of this member was taken %s ago", ErrUnavailable, m.now().Sub(m.signed).Round(time.Second))
+	if m.problem == nil && m.now().Sub(m.signedAt) > aliveTTL*time.Second {
+		return fmt.Errorf("%w: the last sign of life of this member was taken %s ago", ErrUnavailable, m.now().Sub(m.signedAt).Round(time.Second))
 	}
 	return m.problem
 }
@@ -145,6 +148,7 @@ func (m *Members) Connected() error {
 func (m *Members) Run(ctx context.Context) {
 	var wait sync.WaitGroup
 	wait.Go(func() { m.keepAlive(ctx) })
+	wait.Go(func() { m.announce(ctx) })
 	wait.Go(func() { m.follow(ctx) })
 	wait.Wait()
 }
@@ -153,23 +157,12 @@ func (m *Members) Run(ctx context.Context) {
 func (m *Members) keepAlive(ctx context.Context) {
 	tick := time.NewTicker(aliveEvery)
 	defer tick.Stop()
-	lease, published := clientv3.NoLease, published{}
-	for changed := false; ctx.Err() == nil; {
+	lease := clientv3.NoLease
+	for ctx.Err() == nil {
 		err := m.sign(ctx, &lease)
-		m.signedAt(err)
-		if err == nil {
-			m.publish(ctx, lease, &published)
-		}
-		if changed && err == nil {
-			err := m.client.Put(ctx, membersPrefix+m.Self().Name, m.value())
-			if changed = err != nil; changed {
-				m.log.Debug("etcd has not what has changed of this member", "err", err)
-			}
-		}
+		m.signed(lease, err)
 		select {
 		case <-ctx.Done():
-		case <-m.again:
-			changed = true
 		case <-tick.C:
 		}
 	}
@@ -181,17 +174,29 @@ func (m *Members) sign(ctx context.Context, lease *clientv3.LeaseID) error {
 	if *lease == clientv3.NoLease {
 		return m.register(ctx, lease)
 	}
-	err := m.client.call(ctx, func(ctx context.Context, a api) error {
-		ctx, cancel := context.WithTimeout(ctx, aliveEvery)
-		defer cancel()
-		_, err := a.KeepAliveOnce(ctx, *lease)
-		return err
-	})
+	err := m.client.call(ctx, func(ctx context.Context, a api) error { return keepOnce(ctx, a, *lease) })
 	if err != nil && !errors.Is(err, ErrUnavailable) { // it has expired
 		*lease = clientv3.NoLease
 		return m.register(ctx, lease)
 	}
 	return err
+}
+
+// keepOnce keeps a lease by the first of three calls that succeeds. They begin one after the other, and go to servers in turn: one that hangs
+// costs no time.
+func keepOnce(ctx context.Context, a api, lease clientv3.LeaseID) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, aliveEvery)
+	defer cancel()
+	answers := make(chan error, 3)
+	for range cap(answers) {
+		go func() { _, err := a.KeepAliveOnce(ctx, lease); answers <- err }()
+		select {
+		case err = <-answers:
+			return err
+		case <-time.After(nextServerAfter):
+		}
+	}
+	return <-answers
 }
 
 // register writes what this member is, and its alive key.
@@ -237,13 +242,13 @@ func (m *Members) release(ctx context.Context, lease clientv3.LeaseID) clientv3.
 	return clientv3.NoLease
 }
 
-// signedAt notes the outcome of a sign of life.
-func (m *Members) signedAt(err error) {
+// signed notes the outcome of a sign of life.
+func (m *Members) signed(lease clientv3.LeaseID, err error) {
 	m.mu.Lock()
 	was := m.problem
-	m.problem = err
+	m.lease, m.problem = lease, err
 	if err == nil {
-		m.signed = m.now()
+		m.signedAt = m.now()
 	}
 	m.mu.Unlock()
 	if fmt.Sprint(err) == fmt.Sprint(was) {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -155,29 +156,39 @@ func TestMemberWithTheNameOfAnotherIsRefused(t *testing.T) {
 }
 
 func TestMemberStaysAliveWhileOneOfThreeServersHangs(t *testing.T) {
-	e := etcdtest.Start(t, 3)
-	a := start(t, e.Client(t), etcd.Member{Name: "a"}, "1")
-	b := start(t, e.Client(t), etcd.Member{Name: "b"}, "2")
-	b.wait(t, "both", alive("a", "b"))
-	a.wait(t, "both", alive("a", "b"))
-	e.Signal(2, syscall.SIGSTOP)
-	for _, version := range []string{"1", "2", "3", "4", "5", "6"} {
-		a.SetSelf(etcd.Member{Name: "a", Version: version})
-		b.wait(t, "version "+version, func(list []etcd.Member) bool {
-			if !list[0].Alive {
-				t.Error("a counts as dead while two of three servers run")
+	for name, hangs := range map[string]func(leader int) int{
+		"the leader hangs":     func(leader int) int { return leader },
+		"another server hangs": func(leader int) int { return (leader + 1) % 3 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := etcdtest.Start(t, 3)
+			a := start(t, e.Client(t), etcd.Member{Name: "a"}, "1")
+			b := start(t, e.Client(t), etcd.Member{Name: "b"}, "2")
+			b.wait(t, "both", alive("a", "b"))
+			a.wait(t, "both", alive("a", "b"))
+			gone := hangs(e.Leader())
+			e.Signal(gone, syscall.SIGSTOP)
+			for version := range 6 {
+				a.SetSelf(etcd.Member{Name: "a", Version: strconv.Itoa(version)})
+				b.wait(t, "the new version", func(list []etcd.Member) bool {
+					if !list[0].Alive {
+						t.Error("a counts as dead while two of three servers run")
+					}
+					return list[0].Version == strconv.Itoa(version)
+				})
 			}
-			return list[0].Version == version
+			e.Signal(gone, syscall.SIGCONT)
+			e.Kill(gone)
+			b.stop() // an event that a gets although a server is gone
+			a.wait(t, "a alone", alive("a"))
+			second := (gone + 1) % 3
+			e.Kill(second)
+			a.wait(t, "etcd without a majority", func([]etcd.Member) bool { return a.Connected() != nil })
+			e.StartServer(second)
+			a.wait(t, "etcd again", func([]etcd.Member) bool { return a.Connected() == nil })
 		})
 	}
-	e.Signal(2, syscall.SIGCONT)
-	e.Kill(2)
-	b.stop() // an event that a gets although a server is gone
-	a.wait(t, "a alone", alive("a"))
-	e.Kill(1)
-	a.wait(t, "etcd without a majority", func([]etcd.Member) bool { return a.Connected() != nil })
-	e.StartServer(1)
-	a.wait(t, "etcd again", func([]etcd.Member) bool { return a.Connected() == nil })
 }
 
 func TestOpenWithUserDoesNotWaitForEtcd(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/netip"
 	"reflect"
+	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
@@ -28,9 +29,37 @@ type published struct {
 	received Received
 }
 
+// announce writes what has changed of this member, as soon as etcd takes it. It is apart from the signs of life: no write holds them up.
+func (m *Members) announce(ctx context.Context) {
+	tick := time.NewTicker(aliveEvery)
+	defer tick.Stop()
+	last := published{}
+	for changed := false; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-m.again:
+			changed = true
+		case <-tick.C:
+		}
+		if m.Connected() != nil {
+			continue
+		}
+		m.publish(ctx, &last)
+		if !changed {
+			continue
+		}
+		err := m.client.Put(ctx, membersPrefix+m.Self().Name, m.value())
+		if changed = err != nil; changed {
+			m.log.Debug("etcd has not what has changed of this member", "err", err)
+		}
+	}
+}
+
 // publish writes what this member has received, if that has changed. The key is this member's while the lease is.
-func (m *Members) publish(ctx context.Context, lease clientv3.LeaseID, last *published) {
+func (m *Members) publish(ctx context.Context, last *published) {
 	m.mu.Lock()
+	lease := m.lease
 	now := published{lease, m.received}
 	m.mu.Unlock()
 	if last.lease != lease {

@@ -114,6 +114,18 @@ func (c *Cluster) Signal(i int, s os.Signal) {
 	}
 }
 
+// Leader returns which server leads the others.
+func (c *Cluster) Leader() int {
+	c.t.Helper()
+	for line := range strings.Lines(c.Ctl("endpoint", "status", "--write-out", "simple")) { // endpoint, id, version, size, leader, ...
+		if f := strings.Split(line, ", "); len(f) > 4 && f[4] == "true" {
+			return slices.Index(c.Endpoints(), f[0])
+		}
+	}
+	c.t.Fatal("no server leads")
+	return -1
+}
+
 // waitAnswer waits until a server takes requests.
 func (c *Cluster) waitAnswer(i int) {
 	ctx, cancel := context.WithTimeout(c.t.Context(), 30*time.Second)
