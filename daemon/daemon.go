@@ -198,7 +198,7 @@ func (d *Daemon) build(p *runtimeConfig) (err error) {
 	if err := buildPush(d); err != nil {
 		return err
 	}
-	sources := observe.Sources{Leases: d.table.Stats, Transfers: d.transfers, Discovered: d.store.DiscoveredCount, Devices: d.index.States}
+	sources := observe.Sources{Leases: d.table.Stats, Transfers: d.transfers, Discovered: d.store.DiscoveredCount, Devices: d.index.States, Stale: d.index.LongestStale}
 	if err := errors.Join(d.metrics.Registry.Register(observe.NewGauges(sources)), d.metrics.Registry.Register(refusalsDropped(&d.tftp)), d.metrics.Registry.Register(d.usage), d.metrics.Registry.Register(health.NewCertificateEnds(func() []health.Certificate { return d.certs.list(d.current.Load().cfg) }))); err != nil {
 		return err
 	}

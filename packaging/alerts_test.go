@@ -17,7 +17,6 @@ import (
 	"plugtone/dhcp"
 	"plugtone/httpprov"
 	"plugtone/provision"
-	"plugtone/provision/devicestatus"
 	"plugtone/provision/notify"
 	"plugtone/provision/trust"
 )
@@ -120,7 +119,6 @@ var labelValues = map[string][]string{
 	"plugtone:dhcp_reply_unprobed_seconds:p99_5m.type": {"discover", "request"},
 	"plugtone_cluster_members.alive":                   {"true", "false"},
 	"plugtone_cluster_leases_total.outcome":            {"bound", "conflict", "failed"},
-	"plugtone_devices.state":                           {devicestatus.StateStale},
 }
 
 // checkExpression reports metrics, labels and label values of an expression that do not exist.

@@ -1,6 +1,8 @@
 package observe
 
 import (
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"plugtone/dhcp/leasetable"
@@ -13,13 +15,14 @@ type Sources struct {
 	Transfers  func() int
 	Discovered func() int
 	Devices    func() ([]deviceindex.VendorState, error)
+	Stale      func() (time.Duration, error)
 }
 
 // gauges is a collector over Sources.
 type gauges struct {
 	from Sources
 
-	leases, pool, active, found, records *prometheus.Desc
+	leases, pool, active, found, records, stale *prometheus.Desc
 }
 
 // NewGauges returns a collector that reads the sources.
@@ -34,12 +37,13 @@ func NewGauges(from Sources) prometheus.Collector {
 		active:  desc("plugtone_tftp_transfers_active", "TFTP transfers and waiting requests."),
 		found:   desc("plugtone_discovered_phones", "Phones that were seen and have no device record."),
 		records: desc("plugtone_devices", "Device records, by the state of their phones.", "vendor", "state"),
+		stale:   desc("plugtone_devices_stale_seconds", "For how long the device has been stale that has been longest, since the start of plugtone at most; 0: none is stale."),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (g *gauges) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{g.leases, g.pool, g.active, g.found, g.records} {
+	for _, d := range []*prometheus.Desc{g.leases, g.pool, g.active, g.found, g.records, g.stale} {
 		ch <- d
 	}
 }
@@ -64,5 +68,8 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 	}
 	for _, d := range devices {
 		set(g.records, d.Devices, d.Vendor, d.State)
+	}
+	if stale, err := g.from.Stale(); err == nil {
+		set(g.stale, int(stale/time.Second))
 	}
 }

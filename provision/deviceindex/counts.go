@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"time"
 )
 
 // Facets are the fields that devices are counted by.
@@ -142,4 +143,22 @@ func (x *Index) States() ([]VendorState, error) {
 		out = append(out, v)
 	}
 	return out, nil
+}
+
+// LongestStale returns for how long the device has been stale that has been longest, without a gap, as far as that was computed: since
+// the index was made at most, and 0 when none is.
+func (x *Index) LongestStale() (time.Duration, error) {
+	if err := x.sync(); err != nil {
+		return 0, err
+	}
+	now := running(x)
+	oldest := now
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	for _, r := range x.rows {
+		if r.stale > 0 {
+			oldest = min(oldest, r.stale)
+		}
+	}
+	return time.Duration(now-oldest) * time.Second, nil
 }

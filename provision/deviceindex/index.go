@@ -38,6 +38,7 @@ type Config struct {
 // Index has a row for each device. Its methods may be called from any goroutine.
 type Index struct {
 	c       Config
+	began   time.Time // when it was made, with the reading of the monotonic clock
 	touched touched
 	next    atomic.Uint32 // when the next status becomes pending by itself, in seconds since 1970
 
@@ -60,7 +61,7 @@ type table struct {
 
 // New returns an index that is filled at its first use.
 func New(c Config) *Index {
-	return &Index{c: c, table: table{texts: newInterned(), watched: map[netip.Addr][]dhcp.MAC{}}}
+	return &Index{c: c, began: c.Now(), table: table{texts: newInterned(), watched: map[netip.Addr][]dhcp.MAC{}}}
 }
 
 // sync takes in what has changed since the last time.

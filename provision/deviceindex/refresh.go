@@ -71,6 +71,9 @@ func (x *Index) schedule() {
 
 func (x *Index) seconds() uint32 { return packSeconds(x.c.Now()) }
 
+// running returns the seconds since the index was made, from 1 on. Steps of the clock change nothing of it.
+func running(x *Index) uint32 { return 1 + uint32(max(0, x.c.Now().Sub(x.began)/time.Second)) }
+
 // pending returns the rows whose status is pending, of those whose records a query selects.
 func (x *table) pending(m *matcher, now uint32) (macs []dhcp.MAC) {
 	x.mu.RLock()
@@ -126,7 +129,7 @@ func (x *Index) compute(ctx context.Context, mac dhcp.MAC) error {
 		if err != nil {
 			c = devicestatus.Computed{Until: x.c.Now()}
 		}
-		if x.put(mac, marks, c, x.subnetOf(d, c.Status)) {
+		if x.put(mac, marks, c, x.subnetOf(d, c.Status), running(x)) {
 			return nil
 		}
 	}
@@ -146,7 +149,7 @@ func (x *table) start(mac dhcp.MAC) (marks uint32, known devicestatus.Known, ok 
 
 // put sets the status of a row. It returns false when the status must be computed again: the row was marked meanwhile, or depends on leases
 // that were not watched.
-func (x *table) put(mac dhcp.MAC, marks uint32, c devicestatus.Computed, subnet netip.Prefix) bool {
+func (x *table) put(mac dhcp.MAC, marks uint32, c devicestatus.Computed, subnet netip.Prefix, running uint32) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	i, ok := x.find(mac)
@@ -156,7 +159,7 @@ func (x *table) put(mac dhcp.MAC, marks uint32, c devicestatus.Computed, subnet 
 	if x.rows[i].marks != marks || !x.watch(x.rows[i], c.Watched) {
 		return false
 	}
-	x.rows[i].setStatus(x.texts, c, subnet)
+	x.rows[i].setStatus(x.texts, c, subnet, running)
 	return true
 }
 

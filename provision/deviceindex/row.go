@@ -29,6 +29,7 @@ type row struct {
 	flags    flags
 	marks    uint32 // how often the row was marked as pending
 	until    uint32 // seconds since 1970 from which on the status is pending
+	stale    uint32 // since when the state is stale, as running returns it; 0: it is not
 
 	kind, profile, source, tags, overridden     uint32 // interned; kind is vendor and model
 	firmware, subnet, leftOut, beyond, upstream uint32 // interned; of the status
@@ -186,9 +187,15 @@ func (r *row) otherMACs(yield func(string) bool) {
 	}
 }
 
-// setStatus sets the members of the status.
-func (r *row) setStatus(t *interned, c devicestatus.Computed, subnet netip.Prefix) {
+// setStatus sets the members of the status. now is as running returns it.
+func (r *row) setStatus(t *interned, c devicestatus.Computed, subnet netip.Prefix, now uint32) {
 	r.state = uint8(max(0, slices.Index(states[:], c.State)))
+	switch {
+	case c.State != devicestatus.StateStale:
+		r.stale = 0
+	case r.stale == 0:
+		r.stale = now
+	}
 	r.ip = packAddr(c.IP)
 	r.lastSeen, r.lastFetch = packTime(c.LastSeen), packTime(c.LastFetch)
 	r.until, r.known = packSeconds(c.Until), c.Known.Inputs
