@@ -10,6 +10,8 @@ import (
 
 	systemd "github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sys/unix"
+
+	"plugtone/dhcp/leasetable"
 )
 
 // notifyTimeout bounds a notification: a service manager that does not read must not stop a reload.
@@ -74,6 +76,14 @@ func (m *serviceManager) watchdog(ctx context.Context, ready, check func()) erro
 				m.log.Error("lease table or store do not answer; the service manager will restart the daemon")
 			}
 		}
+	}
+}
+
+// respond returns a function that returns when lease table and store have: each takes its locks.
+func respond(leases interface{ Stats() []leasetable.Stats }, records interface{ Health() error }) func() {
+	return func() {
+		leases.Stats()
+		_ = records.Health() // /readyz reports it
 	}
 }
 

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	systemd "github.com/coreos/go-systemd/v22/daemon"
+
+	"plugtone/dhcp/leasetable"
 )
 
 func TestNotificationGivesUpOnAServiceManagerThatDoesNotRead(t *testing.T) {
@@ -77,37 +79,56 @@ func TestReloadHoldsNoLockWhileItNotifies(t *testing.T) {
 	}
 }
 
+// hanging is a lease table and a store that wait while they are stuck.
+type hanging struct {
+	leases, records atomic.Bool
+	goOn            chan struct{}
+}
+
+func (h *hanging) Stats() []leasetable.Stats {
+	if h.leases.Load() {
+		<-h.goOn
+	}
+	return nil
+}
+
+// Health returns an error: that of a disk that hangs is no reason to end the daemon.
+func (h *hanging) Health() error {
+	if h.records.Load() {
+		<-h.goOn
+	}
+	return errors.New("a write hangs")
+}
+
 // The watchdog is fed while lease table and store answer, and not while one of them is stuck.
 func TestWatchdogIsFedOnlyWhileTheStoreAnswers(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		log := &logBuffer{}
-		fed, stuck := 0, make(chan struct{})
-		m := serviceManager{send: func(string) (bool, error) { fed++; return true, nil }, interval: func() (time.Duration, error) { return 30 * time.Second, nil }, log: slog.New(slog.NewTextHandler(log, nil))}
-		ctx, stop := context.WithCancel(t.Context())
-		var hang atomic.Bool
-		ended := make(chan error, 1)
-		go func() {
-			ended <- m.watchdog(ctx, func() {}, func() {
-				if hang.Load() {
-					<-stuck
-				}
-			})
-		}()
-		time.Sleep(time.Minute + time.Second)
-		synctest.Wait()
-		if fed != 4 {
-			t.Errorf("fed %d times in a minute, want 4", fed)
-		}
-		hang.Store(true)
-		time.Sleep(2 * time.Minute)
-		synctest.Wait()
-		if fed != 4 || !strings.Contains(log.String(), "do not answer") {
-			t.Errorf("fed %d times while the store was stuck; %s", fed-4, log)
-		}
-		close(stuck)
-		stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
+	for name, stuck := range map[string]func(*hanging){
+		"lease table": func(h *hanging) { h.leases.Store(true) },
+		"store":       func(h *hanging) { h.records.Store(true) },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			log, h := &logBuffer{}, &hanging{goOn: make(chan struct{})}
+			fed := 0
+			m := serviceManager{send: func(string) (bool, error) { fed++; return true, nil }, interval: func() (time.Duration, error) { return 30 * time.Second, nil }, log: slog.New(slog.NewTextHandler(log, nil))}
+			ctx, stop := context.WithCancel(t.Context())
+			ended := make(chan error, 1)
+			go func() { ended <- m.watchdog(ctx, func() {}, respond(h, h)) }()
+			time.Sleep(time.Minute + time.Second)
+			synctest.Wait()
+			if fed != 4 {
+				t.Errorf("fed %d times in a minute, want 4", fed)
+			}
+			stuck(h)
+			time.Sleep(2 * time.Minute)
+			synctest.Wait()
+			if fed != 4 || !strings.Contains(log.String(), "do not answer") {
+				t.Errorf("fed %d times while the %s was stuck; %s", fed-4, name, log)
+			}
+			close(h.goOn)
+			stop()
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		})
+	}
 }

@@ -21,7 +21,7 @@ func (d *Daemon) stages() []stage {
 		{"credentials", d.credentials.run},
 		{"watch", hostWatcher{d}.run},
 		{"watchdog", func(ctx context.Context, ready func()) error {
-			return m.watchdog(ctx, ready, func() { d.table.Stats(); _ = d.store.Health() })
+			return m.watchdog(ctx, ready, respond(d.table, d.store))
 		}},
 		{"stopping", m.stopping},
 		{"prepare", s.prepare},
