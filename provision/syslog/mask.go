@@ -13,12 +13,13 @@ const mask = "***"
 var (
 	// named is a name before a value: name=value, name: value, "name": "value", name="two words".
 	named = regexp.MustCompile(`([\pL\pN_.\-/\[\]#@]+)["']?\s*[=:]\s*`)
-	// value is what follows it.
-	value = regexp.MustCompile(`^(?:"[^"]*"?|'[^']*'?|(?:(?i:basic|bearer) +)?[^\s"'<>,;&]+)`)
+	// value is what follows it. Without quotes it goes on to the next space: "," ";" "&" may separate it from another value or be part of it,
+	// and too much is masked rather than half a password.
+	value = regexp.MustCompile(`^(?:"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|(?:(?i:basic|bearer) +)?\S+)`)
 	// element is the text of an XML element, or of an attribute-less part of one.
 	element = regexp.MustCompile(`<([\pL\pN_.\-]+)([^<>]*)>([^<]+)`)
 	// userinfo is the password in a URL (RFC 3986, 3.2.1).
-	userinfo = regexp.MustCompile(`(://[^/\s:@]*:)[^/\s@]+@`)
+	userinfo = regexp.MustCompile(`(://[^/\s:@]*:)[^/\s]+@`)
 )
 
 // masked returns the text with *** in place of known secrets, of passwords in URLs, and of the value of each parameter whose name looks like
@@ -53,11 +54,13 @@ func maskNamed(text string) string {
 		if !looksSecret(name) {
 			continue
 		}
-		if v := value.FindString(text); v != "" {
-			quote := ""
-			if v[0] == '"' || v[0] == '\'' {
-				quote = v[:1]
-			}
+		v, quote := value.FindString(text), ""
+		if strings.HasPrefix(v, `"`) || strings.HasPrefix(v, "'") {
+			quote = v[:1]
+		} else {
+			v = strings.TrimRight(v, ",;&") // before a space they separate values
+		}
+		if v != "" {
 			b.WriteString(quote + mask + quote)
 			text = text[len(v):]
 		}

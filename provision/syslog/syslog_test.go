@@ -131,6 +131,11 @@ func TestValuesOfSecretNamesAreMasked(t *testing.T) {
 		"GET http://phone:ab@10.20.0.2/x.cfg":                        "GET http://phone:***@10.20.0.2/x.cfg",
 		"Authorization: Basic cGhvbmU6YWI= ok":                       "Authorization: *** ok",
 		"fetching 10.20.0.2:80 at 12:30:01, registration: ok":        "fetching 10.20.0.2:80 at 12:30:01, registration: ok",
+		"password=a;b,c&d=e<f\"g'h user=1001":                        "password=*** user=1001",
+		"password: ab;cd; pin=1,2":                                   "password: ***; pin=***",
+		"GET /x?user=1001&password=a;b&mac=1 ok":                     "GET /x?user=1001&password=*** ok",
+		`secret="a\"b;c" user=1001`:                                  `secret="***" user=1001`,
+		"GET ftp://phone:a@b;c@10.20.0.2/x.cfg":                      "GET ftp://phone:***@10.20.0.2/x.cfg",
 		"password wrong, wait 5 s":                                   "password wrong, wait 5 s",
 		"P2=1 network.port.pc=auto linekey.1.type=16 features.dnd=0": "P2=1 network.port.pc=auto linekey.1.type=16 features.dnd=0",
 	} {
