@@ -6,9 +6,11 @@ package memorylimit
 
 import (
 	"math"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"strconv"
 	"sync"
 )
 
@@ -95,10 +97,20 @@ func (l *Limit) grant(bytes int64) {
 		}
 	case bytes <= -large:
 		if l.larges--; l.larges == 0 {
-			runtime.GOMAXPROCS(l.procs)
+			restoreProcs(l.procs)
 		}
 	}
 	l.apply()
+}
+
+// restoreProcs ends what more threads a large grant had. A number in the environment stays; else Go follows the processors that the program
+// may use again, which it does not after a call of GOMAXPROCS.
+func restoreProcs(before int) {
+	if n, err := strconv.Atoi(os.Getenv("GOMAXPROCS")); err == nil && n > 0 {
+		runtime.GOMAXPROCS(before)
+		return
+	}
+	runtime.SetDefaultGOMAXPROCS()
 }
 
 // adapt makes room for what is in use: beyond two thirds of the configured limit three bytes for each. It returns false after Release.

@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"runtime/debug"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func limitFor(t *testing.T, bytes int64) {
@@ -68,6 +70,41 @@ func TestLargeGrantPreparesTheProgram(t *testing.T) {
 	second()
 	if runtime.GOMAXPROCS(0) != procs || gcPercent() != percent {
 		t.Errorf("after the grants: GOMAXPROCS %d, GOGC %d, want %d, %d", runtime.GOMAXPROCS(0), gcPercent(), procs, percent)
+	}
+}
+
+// TestProcessorsAreFollowedAfterALargeGrant: a program that may use fewer processors meanwhile has fewer threads afterwards, unless the
+// environment has a number.
+func TestProcessorsAreFollowedAfterALargeGrant(t *testing.T) {
+	limitFor(t, math.MaxInt64)
+	runtime.LockOSThread() // the affinity is that of a thread
+	defer runtime.UnlockOSThread()
+	before := runtime.GOMAXPROCS(0)
+	var all, one unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &all); err != nil {
+		t.Fatal(err)
+	}
+	for cpu := 0; one.Count() == 0; cpu++ {
+		if all.IsSet(cpu) {
+			one.Set(cpu)
+		}
+	}
+	defer runtime.GOMAXPROCS(before)
+	l := &Limit{base: math.MaxInt64}
+	for env, want := range map[string]int{"": 1, "no number": 1, "2": before} {
+		t.Setenv("GOMAXPROCS", env)
+		runtime.GOMAXPROCS(before)
+		done := l.Grant(large)
+		if err := unix.SchedSetaffinity(0, &one); err != nil {
+			t.Fatal(err)
+		}
+		done()
+		if got := runtime.GOMAXPROCS(0); got != want {
+			t.Errorf("GOMAXPROCS=%s: %d threads after the grant, want %d", env, got, want)
+		}
+		if err := unix.SchedSetaffinity(0, &all); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
