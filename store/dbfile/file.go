@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
-	"strings"
+	"slices"
 	"sync"
 	"time"
 
@@ -53,7 +54,7 @@ type File struct {
 	current *handle
 	lastErr error           // of the last write, nil when it succeeded
 	stuck   error           // bbolt can't write any more; nil while it can
-	noted   map[string]bool // damaged records that were counted and logged
+	noted   map[string]bool // damaged records that were counted and logged; true: a Replica has them too
 }
 
 // View runs fn in a transaction that reads one state and holds up no writer.
@@ -195,28 +196,24 @@ func (f *File) Suspect() bool {
 func (f *File) noteDamaged(table string, key []byte, err error) {
 	id := table + "/" + printable(key)
 	f.mu.Lock()
-	again := f.noted[id] || len(f.noted) >= maxNoted
-	if !again {
-		f.noted[id] = true
+	_, again := f.noted[id]
+	full := len(f.noted) >= maxNoted
+	if again || !full {
+		f.noted[id] = f.replication != nil && f.replication.which(table, key)
 	}
 	f.mu.Unlock()
-	if again {
+	if again || full {
 		return
 	}
 	f.o.Damaged.Inc()
 	f.o.Log.Error("damaged record is left out", "file", f.name, "table", table, "key", printable(key), "err", err)
 }
 
-// Damaged reports whether a damaged record of a table was read, other than of MetaTable, since the file was opened or its records were replaced.
+// Damaged reports whether a damaged record that the file's Replica has too was read, since Replicate or since the records were replaced.
 func Damaged(f *File) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for id := range f.noted {
-		if !strings.HasPrefix(id, MetaTable+"/") {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(slices.Collect(maps.Values(f.noted)), true)
 }
 
 // maxNoted bounds the memory and the log lines that a damaged file costs.

@@ -114,3 +114,39 @@ func TestReplacedRecordsLeaveTheOthers(t *testing.T) {
 		t.Errorf("a change of an unknown table: %v", err)
 	}
 }
+
+// Records that the others lack don't come back from them: the damage of those is no reason to load all records again.
+func TestOnlyDamageOfReplicatedRecordsCounts(t *testing.T) {
+	f := newFixture(t).open()
+	damage := func(table, key string) {
+		t.Helper()
+		must(t, f.Update(func(tx Tx) error { return tx.Bucket([]byte(table)).Put([]byte(key), []byte("\x02damaged value")) }))
+		must(t, f.View(func(tx Tx) error {
+			if _, err := tx.Table(table).Get([]byte(key)); !errors.Is(err, ErrDamaged) {
+				t.Fatalf("%s/%s: %v", table, key, err)
+			}
+			return nil
+		}))
+	}
+	damage("a", "before there was a replica")
+	if Damaged(f.File) {
+		t.Error("damage counts without a replica")
+	}
+	Replicate(f.File, &otherPlace{}, func(table string, key []byte) bool {
+		return table == "a" || table == MetaTable && string(key) == "shared"
+	})
+	damage("b", "own")
+	damage(MetaTable, "own")
+	if Damaged(f.File) {
+		t.Error("damage of records counts that the others lack")
+	}
+	for _, c := range [][2]string{{"a", "key"}, {MetaTable, "shared"}, {"a", "before there was a replica"}} {
+		if damage(c[0], c[1]); !Damaged(f.File) {
+			t.Errorf("damage of %s/%s does not count", c[0], c[1])
+		}
+		must(t, ReplaceRecords(f.File, f.replication.which, func(func(Mutation) error) error { return nil }))
+		if Damaged(f.File) {
+			t.Errorf("damage of %s/%s counts after the records were loaded", c[0], c[1])
+		}
+	}
+}
