@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"filippo.io/age"
 
@@ -17,7 +18,7 @@ import (
 )
 
 // decryptFolder decrypts every file below a folder to a new one, with its time, and returns how many. It goes on after a file that can't be
-// decrypted, and fails then.
+// decrypted, and fails then. What is left of a file that was not written to its end is left out, as the daemon removes it.
 func decryptFolder(from, keyFile, to string) (done int, err error) {
 	inside, err := isBelow(to, from)
 	if err != nil {
@@ -39,7 +40,7 @@ func decryptFolder(from, keyFile, to string) (done int, err error) {
 		switch {
 		case e.IsDir():
 			return os.Mkdir(target, 0o700)
-		case !e.Type().IsRegular():
+		case !e.Type().IsRegular(), strings.HasPrefix(e.Name(), "."): // no stored file has such a name
 			return nil
 		}
 		err = dbfile.WriteDurably(target, func(w io.Writer) error { return decryptFile(name, keyFile, true, w) })
