@@ -31,6 +31,7 @@ func manCommand() *cobra.Command {
 			}
 			root := c.Root()
 			root.DisableAutoGenTag = true
+			asMarkdown(root)
 			root.Long += commandList(root)
 			header := &doc.GenManHeader{Section: "1", Source: "plugtone " + versionText()}
 			if err := doc.GenManTree(root, header, commands); err != nil {
@@ -38,6 +39,31 @@ func manCommand() *cobra.Command {
 			}
 			return os.WriteFile(filepath.Join(files, "plugtone.yaml.5"), configurationPage(), 0o644)
 		},
+	}
+}
+
+// special are the characters that Markdown does not leave as they are.
+var special = regexp.MustCompile("[\\\\*_`<>\\[\\]]")
+
+// asMarkdown turns the description of a command, and of those below it, into the Markdown that manual pages are made of: indented lines
+// are printed as they are.
+func asMarkdown(c *cobra.Command) {
+	var b strings.Builder
+	indented := false
+	for line := range strings.Lines(c.Long) {
+		was := indented
+		if indented = strings.HasPrefix(line, "  "); was != indented {
+			b.WriteString("\n")
+		}
+		if indented {
+			b.WriteString("    " + line[2:])
+		} else {
+			b.WriteString(special.ReplaceAllString(line, `\$0`))
+		}
+	}
+	c.Long = b.String()
+	for _, sub := range c.Commands() {
+		asMarkdown(sub)
 	}
 }
 

@@ -28,7 +28,8 @@ version's schema; configuration, the running daemon and its data are not touched
 A phone that had not fetched its newest files before the upgrade is listed too.`,
 		Example: `  sudo plugtone backup before.bak
   ./plugtone-new restore before.bak --data-dir /tmp/copy
-  ./plugtone-new preflight --data-dir /tmp/copy`,
+  sudo cp /var/lib/plugtone/plugtone.key /tmp/copy/       # 0.1.0 has none
+  sudo ./plugtone-new preflight --data-dir /tmp/copy`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := chooseConfig(&o, true); err != nil {
 				return err
