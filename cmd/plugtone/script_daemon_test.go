@@ -33,8 +33,8 @@ func awaitReady(sock *net.UnixConn) error {
 	}
 }
 
-// stop ends the daemon with SIGTERM and waits for exit status 0.
-func (s *scriptEnv) stop(_ *testscript.TestScript, _ bool, _ []string) error {
+// terminate ends the daemon with SIGTERM and waits for exit status 0.
+func (s *scriptEnv) terminate(_ *testscript.TestScript, _ bool, _ []string) error {
 	return s.halt(syscall.SIGTERM)
 }
 

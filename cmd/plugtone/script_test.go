@@ -136,7 +136,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"renew":      (*scriptEnv).renew,
 		"in":         (*scriptEnv).in,
 		"serve":      (*scriptEnv).serve,
-		"stop":       (*scriptEnv).stop,
+		"terminate":  (*scriptEnv).terminate,
 		"kill9":      (*scriptEnv).kill9,
 		"hangup":     (*scriptEnv).hangup,
 		"envsubst":   (*scriptEnv).envsubst,

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/rogpeppe/go-internal/txtar"
 )
 
 // TestNothingIsSkippedOrSleepsWithoutAReason: tests skip by netlab.Missing alone, which fails them with PLUGTONE_REQUIRE_E2E=1, and a sleep outside
@@ -57,5 +59,28 @@ func TestNothingIsSkippedOrSleepsWithoutAReason(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestScriptsRunToTheirEnd: testscript's own commands stop and skip end a script as passed, and what follows them is never run.
+func TestScriptsRunToTheirEnd(t *testing.T) {
+	scripts, err := filepath.Glob("testdata/*/*.txtar")
+	if err != nil || len(scripts) < 50 {
+		t.Fatalf("%d scripts, %v", len(scripts), err)
+	}
+	for _, path := range scripts {
+		archive, err := txtar.ParseFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(archive.Comment)) {
+			words := strings.Fields(line)
+			for len(words) > 0 && (words[0] == "!" || strings.HasPrefix(words[0], "[")) {
+				words = words[1:]
+			}
+			if len(words) > 0 && (words[0] == "stop" || words[0] == "skip") {
+				t.Errorf("%s: %q ends the script: the daemon is ended by terminate", path, strings.TrimSpace(line))
+			}
+		}
 	}
 }
