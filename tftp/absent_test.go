@@ -39,6 +39,7 @@ func TestMain(m *testing.M) {
 	if status, ran := netlab.Enter(); ran {
 		os.Exit(status)
 	}
+	netlab.AtOnce(8) // most wait for a client or a timeout
 	os.Exit(m.Run())
 }
 

@@ -30,6 +30,7 @@ func fetch(t *testing.T, s *running, client, name string, opts ...string) ([]byt
 }
 
 func TestInstalledClientsFetchFiles(t *testing.T) {
+	t.Parallel()
 	big := bytes.Repeat([]byte("0123456789abcde\n"), 640) // 10 kB
 	for _, c := range []struct {
 		client, debian string
@@ -60,6 +61,7 @@ func TestInstalledClientsFetchFiles(t *testing.T) {
 }
 
 func TestForeignClientsRefused(t *testing.T) {
+	t.Parallel()
 	for client, debian := range map[string]string{"tftp": "tftp-hpa", "atftp": "atftp"} {
 		t.Run(client, func(t *testing.T) {
 			netlab.RequirePrograms(t, client+"="+debian)
@@ -73,6 +75,7 @@ func TestForeignClientsRefused(t *testing.T) {
 }
 
 func TestForeignClientUploads(t *testing.T) {
+	t.Parallel()
 	netlab.RequirePrograms(t, "tftp=tftp-hpa")
 	s := start(t, Config{}, file("secret"))
 	from := filepath.Join(t.TempDir(), "log")
@@ -87,6 +90,7 @@ func TestForeignClientUploads(t *testing.T) {
 
 // curl sends tsize, blksize and timeout of its own accord, in both directions.
 func TestCurlFetchesAndUploads(t *testing.T) {
+	t.Parallel()
 	netlab.RequirePrograms(t, "curl")
 	body := bytes.Repeat([]byte("0123456789abcde\n"), 640)
 	for _, size := range []string{"512", "1428", "65464"} {

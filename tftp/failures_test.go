@@ -14,6 +14,7 @@ import (
 )
 
 func TestF17MalformedRequestsAreRefused(t *testing.T) {
+	t.Parallel()
 	s := start(t, Config{}, file("hello"))
 	for _, packet := range []string{
 		"\x00\x01", "\x00\x01\x00", "\x00\x01\x00octet\x00", "\x00\x01name", "\x00\x01name\x00", "\x00\x00", "\x00\x07x\x00octet\x00", "\x00\x01\x00\x00\x00",
@@ -33,6 +34,7 @@ func TestF17MalformedRequestsAreRefused(t *testing.T) {
 }
 
 func TestF18TransferEndsAfterItsTime(t *testing.T) {
+	t.Parallel()
 	for _, static := range []bool{false, true} {
 		var late atomic.Int64
 		at := time.Now()
@@ -68,6 +70,7 @@ func TestF18TransferEndsAfterItsTime(t *testing.T) {
 }
 
 func TestF19BroadcastRequestsAreIgnored(t *testing.T) {
+	t.Parallel()
 	a := file("hello")
 	s := start(t, Config{}, a)
 	p := newPhone(t, "127.0.0.1")
@@ -80,6 +83,7 @@ func TestF19BroadcastRequestsAreIgnored(t *testing.T) {
 }
 
 func TestPanicEndsOneTransfer(t *testing.T) {
+	t.Parallel()
 	content := &stream{Reader: broken{}}
 	s := start(t, Config{}, &answers{F: func(r provision.Request) provision.Answer {
 		switch r.Name {
@@ -122,6 +126,7 @@ type broken struct{}
 func (broken) Read([]byte) (int, error) { panic("disk") }
 
 func TestObserverMayPanic(t *testing.T) {
+	t.Parallel()
 	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
@@ -147,6 +152,7 @@ func TestObserverMayPanic(t *testing.T) {
 }
 
 func TestShutdownLetsTransfersEnd(t *testing.T) {
+	t.Parallel()
 	s := start(t, Config{}, file(strings.Repeat("x", 2000)))
 	p := newPhone(t, "127.0.0.1")
 	p.send(s.addr, rrq("f", "octet"))
@@ -166,6 +172,7 @@ func TestShutdownLetsTransfersEnd(t *testing.T) {
 }
 
 func TestShutdownHasAnEnd(t *testing.T) {
+	t.Parallel()
 	hang := make(chan struct{})
 	defer close(hang)
 	s := start(t, Config{Grace: 20 * time.Millisecond}, &answers{F: func(r provision.Request) provision.Answer {
@@ -191,6 +198,7 @@ func TestShutdownHasAnEnd(t *testing.T) {
 }
 
 func TestNewReportsAllProblems(t *testing.T) {
+	t.Parallel()
 	_, err := New(Config{Listen: []string{"nowhere"}, BlockSize: 9, Workers: -1, Resend: -1}, nil, nil)
 	for _, want := range []string{`"nowhere"`, "no clock", "block size 9", "workers -1", "resend time", "no answerer"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -200,6 +208,7 @@ func TestNewReportsAllProblems(t *testing.T) {
 }
 
 func TestListenErrorNamesTheAddress(t *testing.T) {
+	t.Parallel()
 	p := newPhone(t, "127.0.0.1")
 	s, err := New(Config{Listen: []string{p.c.LocalAddr().String()}, Now: time.Now}, file(""), nil)
 	if err != nil {
@@ -213,6 +222,7 @@ func TestListenErrorNamesTheAddress(t *testing.T) {
 
 // A requester that guesses names gets no reply, and its requests are reported.
 func TestGuessedNamesGetNoReply(t *testing.T) {
+	t.Parallel()
 	s := start(t, Config{}, &answers{F: func(provision.Request) provision.Answer {
 		return provision.Answer{Outcome: provision.Refused, Status: 404, Reason: "too many", Silent: true}
 	}})

@@ -1,6 +1,7 @@
 package tftp
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -91,6 +92,7 @@ type phone struct {
 	t    testing.TB
 	c    *net.UDPConn
 	peer netip.AddrPort // the TID of the last packet
+	room []byte         // for a packet
 }
 
 // newPhone opens a socket on a loopback address.
@@ -101,7 +103,7 @@ func newPhone(t testing.TB, ip string) *phone {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	return &phone{t: t, c: c}
+	return &phone{t: t, c: c, room: make([]byte, 65536)}
 }
 
 func (p *phone) send(to netip.AddrPort, b []byte) {
@@ -119,9 +121,8 @@ func rrq(name string, strs ...string) []byte {
 // recv reads the next packet, nil when there is none in time.
 func (p *phone) recv(wait time.Duration) []byte {
 	p.t.Helper()
-	b := make([]byte, 65536)
 	p.c.SetReadDeadline(time.Now().Add(wait))
-	n, from, err := p.c.ReadFromUDPAddrPort(b)
+	n, from, err := p.c.ReadFromUDPAddrPort(p.room)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return nil
 	}
@@ -129,7 +130,7 @@ func (p *phone) recv(wait time.Duration) []byte {
 		p.t.Fatal(err)
 	}
 	p.peer = from
-	return b[:n]
+	return bytes.Clone(p.room[:n])
 }
 
 // must reads the next packet, which has to be of kind op.

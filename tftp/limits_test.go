@@ -13,6 +13,7 @@ import (
 )
 
 func TestF15DuplicateWhileRendering(t *testing.T) {
+	t.Parallel()
 	goOn := make(chan struct{})
 	a := &answers{F: func(provision.Request) provision.Answer {
 		<-goOn
@@ -47,6 +48,7 @@ func TestF15DuplicateWhileRendering(t *testing.T) {
 
 // A phone that received its last block may send a new request from the same port before its ACK has arrived, or without an ACK.
 func TestF15NewRequestBeforeLastAck(t *testing.T) {
+	t.Parallel()
 	s := start(t, Config{}, file(strings.Repeat("x", 700)))
 	p := newPhone(t, "127.0.0.1")
 	p.send(s.addr, rrq("f", "octet"))
@@ -66,6 +68,7 @@ func TestF15NewRequestBeforeLastAck(t *testing.T) {
 // A boot ROM tries several block sizes from the same port, and requests the size before the file. Each request is answered at once, and
 // the transfer it replaces is not resent.
 func TestF15OtherOptionsAreANewRequest(t *testing.T) {
+	t.Parallel()
 	s := start(t, Config{Resend: 100 * time.Millisecond}, file(strings.Repeat("x", 700)))
 	p := newPhone(t, "127.0.0.1")
 	p.send(s.addr, rrq("f", "octet", "tsize", "0", "blksize", "4096"))
@@ -105,6 +108,7 @@ func TestF15OtherOptionsAreANewRequest(t *testing.T) {
 }
 
 func TestF16OnePacketAndItsResends(t *testing.T) {
+	t.Parallel()
 	s := start(t, Config{Resend: 20 * time.Millisecond}, file(strings.Repeat("x", 100_000)))
 	p := newPhone(t, "127.0.0.1")
 	p.send(s.addr, rrq("f", "octet"))
@@ -187,6 +191,7 @@ func mixed() *answers {
 
 // Transfers of public files cannot use the places of authenticated phones, not even behind the same address.
 func TestF16PublicTransfersTakeNoPhonesPlaces(t *testing.T) {
+	t.Parallel()
 	s := start(t, Config{Resend: time.Minute, Grace: time.Millisecond}, mixed())
 	var all []*phone
 	for i := range 600 { // alive: each has acknowledged a block, and could go on for half an hour
@@ -209,6 +214,7 @@ func TestF16PublicTransfersTakeNoPhonesPlaces(t *testing.T) {
 }
 
 func TestF16UnknownBehindOneAddress(t *testing.T) {
+	t.Parallel()
 	s := start(t, Config{Resend: time.Minute, Grace: time.Millisecond}, mixed())
 	for i := range 300 {
 		p := newPhone(t, "127.0.0.7")
@@ -225,6 +231,7 @@ func TestF16UnknownBehindOneAddress(t *testing.T) {
 
 // When all transfers are active a further request is dropped silently, and all of them complete.
 func TestF16ActiveTransfersAreNotEvicted(t *testing.T) {
+	t.Parallel()
 	s := start(t, Config{MaxTransfers: 4, MaxPerAddress: 2, MaxUnknown: 4}, authenticated(strings.Repeat("x", 1000)))
 	var all []*phone
 	for _, ip := range []string{"127.0.0.2", "127.0.0.2", "127.0.0.3", "127.0.0.4"} {
@@ -252,6 +259,7 @@ func TestF16ActiveTransfersAreNotEvicted(t *testing.T) {
 }
 
 func TestF16AddressesThatAreNotAllowedGetNoReply(t *testing.T) {
+	t.Parallel()
 	a := file("hello")
 	s := start(t, Config{Allow: func(a netip.Addr) bool { return a.String() == "127.0.0.1" }}, a)
 	foreign := newPhone(t, "127.0.0.2")
@@ -268,6 +276,7 @@ func TestF16AddressesThatAreNotAllowedGetNoReply(t *testing.T) {
 
 // A phone may send a new request as soon as it has an ERROR: the first request has ended.
 func TestF15RequestAtOnceAfterError(t *testing.T) {
+	t.Parallel()
 	s := start(t, Config{}, outcome(provision.NotFound))
 	p := newPhone(t, "127.0.0.1")
 	for range 3000 {
@@ -281,6 +290,7 @@ func TestF15RequestAtOnceAfterError(t *testing.T) {
 
 // A phone that has ended a transfer by an ERROR and repeats its request is answered at once, whichever packet is read first.
 func TestF15RequestAtOnceAfterAbort(t *testing.T) {
+	t.Parallel()
 	s := start(t, Config{Resend: time.Minute}, file("hello"))
 	p := newPhone(t, "127.0.0.1")
 	for range 1000 {
@@ -292,6 +302,7 @@ func TestF15RequestAtOnceAfterAbort(t *testing.T) {
 
 // TestAnswersThatWaitHoldUpNoOther: while requests wait for a PBX, others work in their place.
 func TestAnswersThatWaitHoldUpNoOther(t *testing.T) {
+	t.Parallel()
 	goOn := make(chan struct{})
 	a := &answers{F: func(r provision.Request) provision.Answer {
 		if r.Name == "slow" {

@@ -16,6 +16,7 @@ import (
 // atftp and a server on a link that delays and loses packets exchange files in windows, whole, in either direction. The link is
 // narrower than the blocks in one case: the kernel then refuses to split windows, and blocks go as fragments.
 func TestWindowsOverALossyLink(t *testing.T) {
+	t.Parallel()
 	for _, mtu := range []int{1500, 1280} {
 		t.Run(fmt.Sprint("mtu ", mtu), func(t *testing.T) {
 			lab := netlab.Require(t, "atftp")

@@ -15,6 +15,7 @@ import (
 )
 
 func TestF01TransferHasItsOwnPort(t *testing.T) {
+	t.Parallel()
 	s := start(t, Config{}, file("x"))
 	for _, opts := range [][]string{{"octet"}, {"octet", "blksize", "1024"}} {
 		p := newPhone(t, "127.0.0.1")
@@ -46,6 +47,7 @@ func TestF01TransferHasItsOwnPort(t *testing.T) {
 }
 
 func TestF02AckZeroStarts(t *testing.T) {
+	t.Parallel()
 	s := start(t, Config{}, file("hello"))
 	p := newPhone(t, "127.0.0.1")
 	p.send(s.addr, rrq("f", "octet", "tsize", "0"))
@@ -60,6 +62,7 @@ func TestF02AckZeroStarts(t *testing.T) {
 }
 
 func TestF02ErrorAfterOACKEndsQuietly(t *testing.T) {
+	t.Parallel()
 	s := start(t, Config{}, file("hello"))
 	p := newPhone(t, "127.0.0.1")
 	p.send(s.addr, rrq("f", "octet", "tsize", "0"))
@@ -76,6 +79,7 @@ func TestF02ErrorAfterOACKEndsQuietly(t *testing.T) {
 }
 
 func TestF03OptionsAreNegotiated(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		options []string
 		want    map[string]string
@@ -115,6 +119,7 @@ func TestF03OptionsAreNegotiated(t *testing.T) {
 }
 
 func TestF04DuplicateAcksCauseNoResend(t *testing.T) {
+	t.Parallel()
 	s := start(t, Config{}, file(strings.Repeat("x", 5000)))
 	p := newPhone(t, "127.0.0.1")
 	p.send(s.addr, rrq("f", "octet"))
@@ -133,6 +138,7 @@ func TestF04DuplicateAcksCauseNoResend(t *testing.T) {
 }
 
 func TestF05PacketsAreSentAgain(t *testing.T) {
+	t.Parallel()
 	const body = 1500
 	for k := 1; k <= 3; k++ {
 		s := start(t, Config{Resend: 50 * time.Millisecond}, file(strings.Repeat("x", body)))
@@ -162,6 +168,7 @@ func TestF05PacketsAreSentAgain(t *testing.T) {
 }
 
 func TestF06FilesOfEverySizeArriveWhole(t *testing.T) {
+	t.Parallel()
 	for _, size := range []int{0, 1, 511, 512, 513, 1024} {
 		s := start(t, Config{}, file(strings.Repeat("x", size)))
 		p := newPhone(t, "127.0.0.1")
@@ -174,6 +181,7 @@ func TestF06FilesOfEverySizeArriveWhole(t *testing.T) {
 }
 
 func TestF07BlockNumbersWrapToZero(t *testing.T) {
+	t.Parallel()
 	const blocks = 65540
 	// The phone here takes each block as a new one: a busy machine must not make the server send one twice.
 	s := start(t, Config{Resend: 20 * time.Second}, &answers{F: func(provision.Request) provision.Answer {
@@ -209,6 +217,7 @@ func (*stream) Seek(int64, int) (int64, error) { return 0, errors.ErrUnsupported
 func (s *stream) Close() error                 { s.closed.Add(1); return nil }
 
 func TestF08PacketsOfOtherPortsAreRefused(t *testing.T) {
+	t.Parallel()
 	s := start(t, Config{}, file(strings.Repeat("x", 1000)))
 	p, other := newPhone(t, "127.0.0.1"), newPhone(t, "127.0.0.1")
 	p.send(s.addr, rrq("f", "octet"))
@@ -230,6 +239,7 @@ func TestF08PacketsOfOtherPortsAreRefused(t *testing.T) {
 }
 
 func TestF09LastAckLost(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		size, acks int
 		oack       bool
@@ -261,6 +271,7 @@ func TestF09LastAckLost(t *testing.T) {
 }
 
 func TestF10ModesAreOctetAndNetascii(t *testing.T) {
+	t.Parallel()
 	for mode, want := range map[string]string{"octet": "a\nb\r", "OCTET": "a\nb\r", "Octet": "a\nb\r", "binary": "a\nb\r",
 		"netascii": "a\r\nb\r\x00", "NetASCII": "a\r\nb\r\x00", "NETASCII": "a\r\nb\r\x00"} {
 		s := start(t, Config{}, file("a\nb\r"))
@@ -277,6 +288,7 @@ func TestF10ModesAreOctetAndNetascii(t *testing.T) {
 }
 
 func TestF11RefusalsHaveErrorCodes(t *testing.T) {
+	t.Parallel()
 	for _, o := range []provision.Outcome{provision.NotFound, provision.Refused, provision.Expected404} {
 		s := start(t, Config{}, outcome(o))
 		p := newPhone(t, "127.0.0.1")
@@ -317,6 +329,7 @@ func TestF11RefusalsHaveErrorCodes(t *testing.T) {
 }
 
 func TestF12NamesReachTheAnswererUnchanged(t *testing.T) {
+	t.Parallel()
 	a := outcome(provision.NotFound)
 	s := start(t, Config{}, a)
 	ask := func(name string) {
@@ -342,6 +355,7 @@ func TestF12NamesReachTheAnswererUnchanged(t *testing.T) {
 }
 
 func TestF13CaseIsKept(t *testing.T) { // the Answerer matches MACs in either case; here nothing may be folded
+	t.Parallel()
 	a := file("x")
 	s := start(t, Config{}, a)
 	for _, name := range []string{"SEP001122AABBCC.cnf.xml", "sep001122aabbcc.cnf.xml", "spa504G.cfg", "00-15-65-12-34-56.cfg"} {
@@ -355,6 +369,7 @@ func TestF13CaseIsKept(t *testing.T) { // the Answerer matches MACs in either ca
 }
 
 func TestF14UnknownOptionsAreLeftOut(t *testing.T) {
+	t.Parallel()
 	s := start(t, Config{}, file("hello"))
 	p := newPhone(t, "127.0.0.1")
 	p.send(s.addr, rrq("f", "octet", "multicast", "", "rollover", "1", "blksize", "1024"))

@@ -3,6 +3,8 @@ package tftp
 import (
 	"errors"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,6 +18,7 @@ import (
 
 // A transfer that gets no socket is counted out and reported, and its file is closed. Nothing is sent, so the phone retries.
 func TestNoSocketForTransfer(t *testing.T) {
+	t.Parallel()
 	p := &pipe{in: make(chan []byte), closed: make(chan struct{}), from: &net.UDPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 5},
 		local: &net.UDPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 69}} // not an address of this machine
 	content := &stream{Reader: zeros{}}
@@ -68,6 +71,7 @@ func (p *pipe) LocalAddr() net.Addr {
 }
 
 func TestGivenSocketIsServed(t *testing.T) {
+	t.Parallel()
 	p := &pipe{in: make(chan []byte), out: make(chan []byte, 1), closed: make(chan struct{}), from: &net.UDPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 5}}
 	a := outcome(provision.NotFound)
 	start(t, Config{Conns: []net.PacketConn{p}}, a)
@@ -82,6 +86,7 @@ func TestGivenSocketIsServed(t *testing.T) {
 
 // A socket that always fails ends the server instead of using a core.
 func TestDeadSocketEndsTheServer(t *testing.T) {
+	t.Parallel()
 	p := &pipe{closed: make(chan struct{}), err: errors.New("dead")}
 	s, err := New(Config{Conns: []net.PacketConn{p}, Now: time.Now}, file(""), nil)
 	if err != nil {
@@ -94,6 +99,7 @@ func TestDeadSocketEndsTheServer(t *testing.T) {
 
 // A burst of phones at once is served whole.
 func TestBurstOfPhonesIsServedWhole(t *testing.T) {
+	t.Parallel()
 	s := start(t, Config{}, file(strings.Repeat("x", 3000)))
 	var phones sync.WaitGroup
 	for range 60 {
@@ -130,6 +136,7 @@ func TestBurstOfPhonesIsServedWhole(t *testing.T) {
 // The end of a shutdown doesn't wait for what a worker has taken from the queue meanwhile; and what had ended well is reported
 // so.
 func TestShutdownBesideWorkers(t *testing.T) {
+	t.Parallel()
 	for i := range 3000 {
 		var reported, ended atomic.Int64
 		s, err := New(Config{Conns: []net.PacketConn{nil}, Now: time.Now, Grace: time.Nanosecond}, file(""),
@@ -159,6 +166,30 @@ func TestShutdownBesideWorkers(t *testing.T) {
 			}
 		case <-time.After(10 * time.Second):
 			t.Fatalf("round %d: the server does not end", i)
+		}
+	}
+}
+
+// A file from a disk arrives whole, however it is read.
+func TestFilesFromADisk(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{0, 1, 511, 512, chunkSize - 1, chunkSize, chunkSize + 1, 300_000} {
+		path := filepath.Join(t.TempDir(), "file")
+		must(t, os.WriteFile(path, []byte(text(size)), 0o600))
+		a := &answers{F: func(provision.Request) provision.Answer {
+			f, err := os.Open(path)
+			must(t, err)
+			return provision.Answer{Outcome: provision.Served, Content: f, Size: int64(size)}
+		}}
+		s := start(t, Config{Resend: 20 * time.Second}, a)
+		for _, window := range []int{1, 16} {
+			p := newPhone(t, "127.0.0.1")
+			if got := p.receive(s, 512, window, "octet"); got != text(size) {
+				t.Errorf("%d bytes, windows of %d: got %d bytes", size, window, len(got))
+			}
+			if r := s.reported(t); r.err != nil || r.sent != int64(size) {
+				t.Errorf("%d bytes, windows of %d: %+v", size, window, r)
+			}
 		}
 	}
 }

@@ -21,6 +21,7 @@ func boundTo(t *testing.T, s socket) netip.AddrPort {
 
 // F01: a socket that was used before has another address, a port that can't be foreseen, and nothing of what it received.
 func TestUsedSocketIsLikeANewOne(t *testing.T) {
+	t.Parallel()
 	l := newTestLoop(t)
 	p := newPhone(t, "127.0.0.1")
 	peer := p.c.LocalAddr().(*net.UDPAddr).AddrPort()
@@ -58,6 +59,7 @@ func TestUsedSocketIsLikeANewOne(t *testing.T) {
 
 // A packet that comes before its transfer was added waits, without waking the loop again and again.
 func TestPacketBeforeItsTransferIsAdded(t *testing.T) {
+	t.Parallel()
 	l := newTestLoop(t)
 	p := newPhone(t, "127.0.0.1")
 	s, err := l.socket(netip.MustParseAddr("127.0.0.1"), p.c.LocalAddr().(*net.UDPAddr).AddrPort())
@@ -94,6 +96,7 @@ func TestPacketBeforeItsTransferIsAdded(t *testing.T) {
 
 // Only a socket whose peer has received everything is used again: what was sent to a host that does not answer still fills its buffer.
 func TestSocketsOfFailedTransfersAreClosed(t *testing.T) {
+	t.Parallel()
 	spare := func(s *running) int {
 		l := s.loops[0]
 		l.mu.Lock()

@@ -44,6 +44,7 @@ func (p *phone) data(block uint16, body string) {
 }
 
 func TestUploadIsStored(t *testing.T) {
+	t.Parallel()
 	for _, size := range []int{0, 1, 511, 512, 513, 1024} {
 		a, dir := uploadStore(t, 1024)
 		s := start(t, Config{}, a)
@@ -67,6 +68,7 @@ func TestUploadIsStored(t *testing.T) {
 }
 
 func TestUploadWithOptions(t *testing.T) {
+	t.Parallel()
 	a, dir := uploadStore(t, 5000)
 	s := start(t, Config{}, a)
 	p := newPhone(t, "127.0.0.1")
@@ -92,6 +94,7 @@ func TestUploadWithOptions(t *testing.T) {
 
 // A file that grows beyond what it may have ends with an ERROR of that reason, and is not stored.
 func TestUploadTooLarge(t *testing.T) {
+	t.Parallel()
 	a, dir := uploadStore(t, 600)
 	s := start(t, Config{}, a)
 	p := newPhone(t, "127.0.0.1")
@@ -112,6 +115,7 @@ func TestUploadTooLarge(t *testing.T) {
 
 // A phone that loses its power, or gives up, in the middle leaves nothing behind.
 func TestUploadThatEndsEarly(t *testing.T) {
+	t.Parallel()
 	for name, want := range map[string]error{"silent": ErrTimeout, "gives up": ErrAborted} {
 		a, dir := uploadStore(t, 5000)
 		s := start(t, Config{Resend: 5 * time.Millisecond, Retries: 2}, a)
@@ -134,6 +138,7 @@ func TestUploadThatEndsEarly(t *testing.T) {
 
 // The last ACK is sent again when it was lost. Who uploads without a pause gets no further sockets for that.
 func TestUploadsDallyInBoundedRoom(t *testing.T) {
+	t.Parallel()
 	a, dir := uploadStore(t, 5000)
 	s := start(t, Config{MaxTransfers: 40, Resend: time.Minute}, a)
 	p := newPhone(t, "127.0.0.1")
@@ -157,6 +162,7 @@ func TestUploadsDallyInBoundedRoom(t *testing.T) {
 }
 
 func TestRepeatedUploadIsStoredOnce(t *testing.T) {
+	t.Parallel()
 	a, dir := uploadStore(t, 5000)
 	s := start(t, Config{}, a)
 	p := newPhone(t, "127.0.0.1")

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"net"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -51,6 +49,7 @@ func (p *phone) blocks(from, to uint16) (got string) {
 }
 
 func TestF20WindowSizeIsNegotiated(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		options []string
 		want    map[string]string
@@ -115,6 +114,7 @@ func (p *phone) receive(s *running, size, window int, mode string) string {
 }
 
 func TestF20WindowsArriveWhole(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ size, window, body int }{
 		{512, 4, 0}, {512, 4, 1}, {512, 4, 511}, {512, 4, 512}, {512, 4, 2047}, {512, 4, 2048}, {512, 4, 2049}, {512, 4, 10_000},
 		{512, 1, 10_000}, {1468, 64, 500_000}, {1428, 16, 16 * 1428}, {8, 64, 70_000 * 8}, {8, 3, 1001},
@@ -143,6 +143,7 @@ func TestF20WindowsArriveWhole(t *testing.T) {
 
 // The server sends a window, and no more before it is acknowledged.
 func TestF20NoMoreThanAWindow(t *testing.T) {
+	t.Parallel()
 	s := start(t, Config{Resend: 20 * time.Second}, file(text(20*512)))
 	p := newPhone(t, "127.0.0.1")
 	p.send(s.addr, rrq("f", "octet", "windowsize", "4"))
@@ -158,6 +159,7 @@ func TestF20NoMoreThanAWindow(t *testing.T) {
 }
 
 func TestF21WindowContinuesAfterTheBlockAcknowledged(t *testing.T) {
+	t.Parallel()
 	for kind, a := range map[string]*answers{"rendered": file(text(9 * 512)), "streamed": streamed(text(9 * 512))} {
 		s := start(t, Config{Resend: 20 * time.Second}, a)
 		p := newPhone(t, "127.0.0.1")
@@ -184,6 +186,7 @@ func TestF21WindowContinuesAfterTheBlockAcknowledged(t *testing.T) {
 
 // When no ACK arrives, the window is sent again from the last one that did.
 func TestF21WindowIsSentAgainAfterALostAck(t *testing.T) {
+	t.Parallel()
 	s := start(t, Config{Resend: time.Second}, streamed(text(7*512)))
 	p := newPhone(t, "127.0.0.1")
 	p.send(s.addr, rrq("f", "octet", "windowsize", "4"))
@@ -206,6 +209,7 @@ func TestF21WindowIsSentAgainAfterALostAck(t *testing.T) {
 // A repeated ACK causes no resend while the transfer continues: each would double all that follows. Without another ACK it means that
 // the first block of the window was lost, and is answered long before the timeout.
 func TestF22RepeatedAckCausesNoResend(t *testing.T) {
+	t.Parallel()
 	s := start(t, Config{Resend: 10 * time.Second}, file(text(11*512)))
 	p := newPhone(t, "127.0.0.1")
 	p.send(s.addr, rrq("f", "octet", "windowsize", "4"))
@@ -230,6 +234,7 @@ func TestF22RepeatedAckCausesNoResend(t *testing.T) {
 }
 
 func TestF23TimeoutIsNegotiated(t *testing.T) {
+	t.Parallel()
 	for value, want := range map[string]string{"1": "1", "7": "7", "255": "255", "0": "", "256": "", "-1": "", "x": "", "": ""} {
 		s := start(t, Config{}, file("hello"))
 		p := newPhone(t, "127.0.0.1")
@@ -269,6 +274,7 @@ func (p *phone) acked(block uint16) {
 }
 
 func TestF20UploadInWindows(t *testing.T) {
+	t.Parallel()
 	for _, blocks := range []int{1, 3, 4, 5, 8, 70, 66_000} {
 		body := text(blocks*8 - 3)
 		a, dir := uploadStore(t, 1<<20)
@@ -294,6 +300,7 @@ func TestF20UploadInWindows(t *testing.T) {
 }
 
 func TestF21UploadWithLosses(t *testing.T) {
+	t.Parallel()
 	a, dir := uploadStore(t, 1<<20)
 	s := start(t, Config{Resend: 20 * time.Second}, a)
 	p := newPhone(t, "127.0.0.1")
@@ -331,6 +338,7 @@ func TestF21UploadWithLosses(t *testing.T) {
 
 // When the rest of a window does not arrive, what did is acknowledged after the timeout.
 func TestF21UploadThatStallsWithinAWindow(t *testing.T) {
+	t.Parallel()
 	a, _ := uploadStore(t, 1<<20)
 	s := start(t, Config{Resend: 50 * time.Millisecond}, a)
 	p := newPhone(t, "127.0.0.1")
@@ -347,6 +355,7 @@ func TestF21UploadThatStallsWithinAWindow(t *testing.T) {
 
 // Where the kernel does not split, the packets are the same.
 func TestWindowWithoutSegmentation(t *testing.T) {
+	t.Parallel()
 	s := start(t, Config{}, file(""))
 	p := newPhone(t, "127.0.0.1")
 	for _, plain := range []bool{false, true} {
@@ -364,28 +373,5 @@ func TestWindowWithoutSegmentation(t *testing.T) {
 			}
 		}
 		sock.close()
-	}
-}
-
-// A file from a disk arrives whole, however it is read.
-func TestFilesFromADisk(t *testing.T) {
-	for _, size := range []int{0, 1, 511, 512, chunkSize - 1, chunkSize, chunkSize + 1, 300_000} {
-		path := filepath.Join(t.TempDir(), "file")
-		must(t, os.WriteFile(path, []byte(text(size)), 0o600))
-		a := &answers{F: func(provision.Request) provision.Answer {
-			f, err := os.Open(path)
-			must(t, err)
-			return provision.Answer{Outcome: provision.Served, Content: f, Size: int64(size)}
-		}}
-		s := start(t, Config{Resend: 20 * time.Second}, a)
-		for _, window := range []int{1, 16} {
-			p := newPhone(t, "127.0.0.1")
-			if got := p.receive(s, 512, window, "octet"); got != text(size) {
-				t.Errorf("%d bytes, windows of %d: got %d bytes", size, window, len(got))
-			}
-			if r := s.reported(t); r.err != nil || r.sent != int64(size) {
-				t.Errorf("%d bytes, windows of %d: %+v", size, window, r)
-			}
-		}
 	}
 }

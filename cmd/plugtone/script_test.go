@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"maps"
 	"net"
@@ -14,7 +13,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -30,9 +28,7 @@ func TestMain(m *testing.M) {
 		os.Exit(status)
 	}
 	// Scripts wait for other programs most of the time, so more of them run at once than there are processors.
-	if err := flag.Set("test.parallel", strconv.Itoa(3*runtime.GOMAXPROCS(0))); err != nil {
-		panic(err)
-	}
+	netlab.AtOnce(3 * runtime.GOMAXPROCS(0))
 	testscript.Main(m, map[string]func(){"plugtone": main, "plugtone-later": mainLater, "plugtone-stepped": mainStepped})
 }
 

@@ -2,9 +2,11 @@ package netlab
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 )
 
@@ -39,4 +41,12 @@ func checkInstalled(programs []string) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// AtOnce sets how many parallel tests of a package run at once. It is for tests that wait for other programs or for timeouts most of the time:
+// otherwise there are as many as processors. TestMain calls it before it runs the tests; the flag -parallel has precedence.
+func AtOnce(tests int) {
+	if err := flag.Set("test.parallel", strconv.Itoa(tests)); err != nil {
+		panic(err) // the program is not a test
+	}
 }

@@ -17,6 +17,8 @@ import (
 	"plugtone/store/etcd/etcdtest"
 )
 
+func TestMain(m *testing.M) { etcdtest.Main(m) }
+
 // watched is a running Members with a channel that gets a token after each change.
 type watched struct {
 	*etcd.Members
@@ -71,6 +73,7 @@ func alive(names ...string) func([]etcd.Member) bool {
 }
 
 func TestMembersSeeEachOtherComeAndGo(t *testing.T) {
+	t.Parallel()
 	e := etcdtest.Start(t, 1)
 	subnet := etcd.Subnet{Prefix: netip.MustParsePrefix("10.20.0.0/22"), Shared: true, Pools: []string{"10.20.1.0-10.20.1.9"}, ServerID: netip.MustParseAddr("10.20.0.2")}
 	a := start(t, e.Client(t), etcd.Member{Name: "a", Version: "1", Schema: 4, Subnets: []etcd.Subnet{subnet}}, "1")
@@ -101,6 +104,7 @@ func TestMembersSeeEachOtherComeAndGo(t *testing.T) {
 
 // A store that has lost its data begins with a low revision again, which a watch does not report.
 func TestMembersSeeEachOtherAfterEtcdLostItsData(t *testing.T) {
+	t.Parallel()
 	e := etcdtest.Start(t, 1)
 	a := start(t, e.Client(t), etcd.Member{Name: "a"}, "1")
 	b := start(t, e.Client(t), etcd.Member{Name: "b"}, "2")
@@ -141,6 +145,7 @@ func cpuTime(t *testing.T) time.Duration {
 }
 
 func TestMemberWithTheNameOfAnotherIsRefused(t *testing.T) {
+	t.Parallel()
 	e := etcdtest.Start(t, 1)
 	a := start(t, e.Client(t), etcd.Member{Name: "a"}, "1")
 	a.wait(t, "a", alive("a"))
@@ -192,6 +197,7 @@ func TestMemberStaysAliveWhileOneOfThreeServersHangs(t *testing.T) {
 }
 
 func TestOpenWithUserDoesNotWaitForEtcd(t *testing.T) {
+	t.Parallel()
 	e := etcdtest.Start(t, 1)
 	e.Ctl("user", "add", "root:secret")
 	e.Ctl("user", "grant-role", "root", "root")

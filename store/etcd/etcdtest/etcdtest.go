@@ -32,6 +32,12 @@ type server struct {
 	output *bytes.Buffer
 }
 
+// Main runs the tests of a package, of which most wait for etcd. TestMain calls it.
+func Main(m *testing.M) {
+	netlab.AtOnce(8)
+	os.Exit(m.Run())
+}
+
 // Start starts a cluster of n servers and waits until it answers. Flags are added to those of each server.
 func Start(t testing.TB, n int, flags ...string) *Cluster {
 	t.Helper()

@@ -23,6 +23,8 @@ import (
 	"plugtone/store/storetest"
 )
 
+func TestMain(m *testing.M) { etcdtest.Main(m) }
+
 var (
 	mac  = storetest.MAC
 	addr = storetest.Addr

@@ -20,6 +20,7 @@ import (
 )
 
 func TestEachMemberHasWhatOthersWrite(t *testing.T) {
+	t.Parallel()
 	e := etcdtest.Start(t, 1)
 	all := newCluster(t, e, "a", "b")
 	a, b := all[0], all[1]
@@ -54,6 +55,7 @@ func TestEachMemberHasWhatOthersWrite(t *testing.T) {
 }
 
 func TestWritesOnBothMembersAtOnceAreAllKept(t *testing.T) {
+	t.Parallel()
 	e := etcdtest.Start(t, 1)
 	all := newCluster(t, e, "a", "b")
 	var writers sync.WaitGroup
@@ -75,6 +77,7 @@ func TestWritesOnBothMembersAtOnceAreAllKept(t *testing.T) {
 }
 
 func TestOfTwoWritersWithOneIfMatchOneIsRefused(t *testing.T) {
+	t.Parallel()
 	e := etcdtest.Start(t, 1)
 	all := newCluster(t, e, "a", "b")
 	errMoved := errors.New("another revision")
@@ -124,6 +127,7 @@ func (m *member) manyDevices(n int, label string) error {
 }
 
 func TestLargeChangeIsVisibleAtOnceOrNotAtAll(t *testing.T) {
+	t.Parallel()
 	e := etcdtest.Start(t, 1)
 	all := newCluster(t, e, "a", "b")
 	a, b := all[0], all[1]
@@ -158,6 +162,7 @@ func TestLargeChangeIsVisibleAtOnceOrNotAtAll(t *testing.T) {
 }
 
 func TestNothingSecretIsReadableInEtcd(t *testing.T) {
+	t.Parallel()
 	e := etcdtest.Start(t, 1)
 	all := newCluster(t, e, "a", "b")
 	const secret = "geheim-in-klartext"
@@ -179,6 +184,7 @@ func TestNothingSecretIsReadableInEtcd(t *testing.T) {
 }
 
 func TestCopyCatchesUpAfterLostWatchCompactionAndLostEntries(t *testing.T) {
+	t.Parallel()
 	e := etcdtest.Start(t, 1)
 	all := newCluster(t, e, "a", "b")
 	a, b := all[0], all[1]
@@ -212,6 +218,7 @@ func TestCopyCatchesUpAfterLostWatchCompactionAndLostEntries(t *testing.T) {
 }
 
 func TestSnapshotIsWrittenByWhoAddsEntry1000(t *testing.T) {
+	t.Parallel()
 	e := etcdtest.Start(t, 1)
 	a := newCluster(t, e, "a")[0]
 	for i := range snapshotEvery + 5 {
@@ -229,6 +236,7 @@ func TestSnapshotIsWrittenByWhoAddsEntry1000(t *testing.T) {
 }
 
 func TestWithoutEtcdReadsGoOnAndWritesAreRefused(t *testing.T) {
+	t.Parallel()
 	e := etcdtest.Start(t, 1)
 	all := newCluster(t, e, "a", "b")
 	a, b := all[0], all[1]
@@ -262,6 +270,7 @@ func TestWithoutEtcdReadsGoOnAndWritesAreRefused(t *testing.T) {
 }
 
 func TestAcceptedWriteIsNotLostWhenTheMemberDiesBeforeItsCommit(t *testing.T) {
+	t.Parallel()
 	e := etcdtest.Start(t, 1)
 	all := newCluster(t, e, "a", "b")
 	a, b := all[0], all[1]
@@ -283,6 +292,7 @@ func TestAcceptedWriteIsNotLostWhenTheMemberDiesBeforeItsCommit(t *testing.T) {
 }
 
 func TestWriteWhoseAnswerIsLostIsMadeOnce(t *testing.T) {
+	t.Parallel()
 	e := etcdtest.Start(t, 1)
 	all := newCluster(t, e, "a", "b")
 	a := newMember(t, e.Client(t), "c").follow()
@@ -304,6 +314,7 @@ func TestWriteWhoseAnswerIsLostIsMadeOnce(t *testing.T) {
 }
 
 func TestCopyThatDoesNotFitIsRefused(t *testing.T) {
+	t.Parallel()
 	e := etcdtest.Start(t, 1)
 	own := newMember(t, e.Client(t), "own")
 	must(t, own.put(7, "own"))
@@ -352,6 +363,7 @@ func TestCopyThatDoesNotFitIsRefused(t *testing.T) {
 }
 
 func TestNewerSchemaStopsOlderMembers(t *testing.T) {
+	t.Parallel()
 	e := etcdtest.Start(t, 1)
 	a := newCluster(t, e, "a")[0]
 	h, rev := a.log.lastHead()

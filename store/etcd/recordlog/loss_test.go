@@ -15,6 +15,7 @@ import (
 
 // A store that has lost its data begins with a low revision again.
 func TestRunningMemberGoesOnAfterEtcdLostItsData(t *testing.T) {
+	t.Parallel()
 	e := etcdtest.Start(t, 1)
 	a := newCluster(t, e, "a")[0]
 	b := newMember(t, e.Client(t), "b")
@@ -40,6 +41,7 @@ func TestRunningMemberGoesOnAfterEtcdLostItsData(t *testing.T) {
 
 // A damaged record that is read while the member runs comes back from etcd, with what was written since the snapshot.
 func TestDamagedRecordComesBackWithoutARestart(t *testing.T) {
+	t.Parallel()
 	e := etcdtest.Start(t, 1)
 	a := newCluster(t, e, "a")[0]
 	b := newMember(t, e.Client(t), "b")
@@ -61,6 +63,7 @@ func TestDamagedRecordComesBackWithoutARestart(t *testing.T) {
 
 // A damaged record of one copy is not lost for the others, and comes back from them.
 func TestDamagedRecordIsNotLost(t *testing.T) {
+	t.Parallel()
 	e := etcdtest.Start(t, 1)
 	all := newCluster(t, e, "a", "b")
 	a, b := all[0], all[1]

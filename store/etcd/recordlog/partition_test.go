@@ -109,6 +109,7 @@ func runs(t *testing.T, normally int) int {
 }
 
 func TestMembersEndEqualAfterRandomPartitions(t *testing.T) {
+	t.Parallel()
 	e := etcdtest.Start(t, 1)
 	for run := range runs(t, 1) {
 		seed := rand.Uint64()

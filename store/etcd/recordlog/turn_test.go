@@ -14,6 +14,7 @@ import (
 
 // Another member that adds an entry during each run of a change holds it up a few times only.
 func TestAChangeComesAfterOthersAFewTimesOnly(t *testing.T) {
+	t.Parallel()
 	e := etcdtest.Start(t, 1)
 	all := newCluster(t, e, "a", "b")
 	a, b := all[0], all[1]
@@ -42,6 +43,7 @@ func TestAChangeComesAfterOthersAFewTimesOnly(t *testing.T) {
 
 // While another member has the turn, nothing is added, and the refusal names it.
 func TestNoEntryDuringTheTurnOfAnotherMember(t *testing.T) {
+	t.Parallel()
 	e := etcdtest.Start(t, 1)
 	all := newCluster(t, e, "a", "b")
 	a, b := all[0], all[1]
@@ -70,6 +72,7 @@ func TestNoEntryDuringTheTurnOfAnotherMember(t *testing.T) {
 
 // A turn that was taken without an answer of etcd ends all the same, and holds up no one for a minute.
 func TestATurnWithoutAnAnswerEnds(t *testing.T) {
+	t.Parallel()
 	e := etcdtest.Start(t, 1)
 	a := newCluster(t, e, "a")[0]
 	working := a.log.Etcd

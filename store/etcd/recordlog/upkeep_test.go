@@ -23,6 +23,7 @@ func staged(t *testing.T, m *member) int64 {
 }
 
 func TestASnapshotThatFailedIsWrittenLater(t *testing.T) {
+	t.Parallel()
 	e := etcdtest.Start(t, 1)
 	a := newCluster(t, e, "a")[0]
 	a.restart()
@@ -44,6 +45,7 @@ func TestASnapshotThatFailedIsWrittenLater(t *testing.T) {
 }
 
 func TestAbandonedPartsAreRemoved(t *testing.T) {
+	t.Parallel()
 	e := etcdtest.Start(t, 1)
 	all := newCluster(t, e, "a", "b")
 	a, b := all[0], all[1]
@@ -76,6 +78,7 @@ func TestAbandonedPartsAreRemoved(t *testing.T) {
 
 // A member writes only while all registered members have its schema, and it is known which there are.
 func TestNoWriteWhileAMemberHasAnOlderSchema(t *testing.T) {
+	t.Parallel()
 	e := etcdtest.Start(t, 1)
 	a := newCluster(t, e, "a")[0]
 	for name, tt := range map[string]struct {
@@ -101,6 +104,7 @@ func TestNoWriteWhileAMemberHasAnOlderSchema(t *testing.T) {
 // A rolling upgrade to a release with another schema. Meanwhile the older member makes changes, which the newer one has, and the newer one makes
 // none: it would stop the older one. When all have the new schema all make changes, and a member that goes back to the older release stops.
 func TestRollingUpgradeToAnotherSchema(t *testing.T) {
+	t.Parallel()
 	e := etcdtest.Start(t, 1)
 	all := newCluster(t, e, "a", "b")
 	a, b := all[0], all[1]
@@ -143,6 +147,7 @@ func TestRollingUpgradeToAnotherSchema(t *testing.T) {
 
 // Entries of an older schema are applied as they are. A release with another schema needs a conversion of them in Log.changes, and of snapshots.
 func TestEntriesHaveOneSchema(t *testing.T) {
+	t.Parallel()
 	if schema() != 4 {
 		t.Error("convert entries and snapshots of the schema before in Log.changes and Log.loadSnapshot, with a test, then raise the number here")
 	}

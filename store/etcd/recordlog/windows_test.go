@@ -13,6 +13,7 @@ import (
 
 // A window that another member opens meanwhile is read again while this one still holds the lock of its windows.
 func TestWindowsOnBothMembersAtOnce(t *testing.T) {
+	t.Parallel()
 	e := etcdtest.Start(t, 1)
 	a := newCluster(t, e, "a")[0]
 	b := newMember(t, e.Client(t), "b")

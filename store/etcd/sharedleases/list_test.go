@@ -56,6 +56,7 @@ func slowLine(t *testing.T, to string, bytes int) (url string, underWay chan str
 
 // A list that takes longer than one call may is read all the same, as of one moment.
 func TestALongListOverASlowLineIsReadInPages(t *testing.T) {
+	t.Parallel()
 	e := etcdtest.Start(t, 1)
 	fast := sharedleases.Etcd(e.Client(t))
 	const n = 10_000

@@ -37,6 +37,7 @@ func (m *memory) SetLeaseOrigin(o leases.Origin) error {
 
 // A member that runs notices that etcd has lost its data, whose watches do not report that, and brings its leases.
 func TestLeasesComeBackIntoAnEtcdThatHasLostThem(t *testing.T) {
+	t.Parallel()
 	e := etcdtest.Start(t, 1)
 	s := dhcptest.Voice()
 	s.Shared = true

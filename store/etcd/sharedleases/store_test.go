@@ -15,6 +15,7 @@ import (
 
 // TestEtcdAndTheSimulatedStoreBehaveAlike holds for etcd and for the simulated store what shared leases rely on.
 func TestEtcdAndTheSimulatedStoreBehaveAlike(t *testing.T) {
+	t.Parallel()
 	stores := map[string]func(*testing.T) (store sharedleases.Store, compact func(int64)){
 		"simulated": func(*testing.T) (sharedleases.Store, func(int64)) {
 			s := simulated.New()
