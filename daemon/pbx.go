@@ -12,8 +12,11 @@ import (
 // buildPBX makes the PBX sources.
 func buildPBX(d *Daemon) (err error) {
 	d.pbx, err = push.NewSources(pushConfig(d), d.jobs, pbxsync.Config{
-		Sources: func() []pbxsync.Source { return d.current.Load().cfg.PBX }, Packs: d.packs, Discovered: d.store,
-		Render: func(f fleet.View, mac dhcp.MAC) error { return d.service.ValidateRendering(f, []dhcp.MAC{mac}) },
+		Sources: func() []pbxsync.Source { return d.current.Load().cfg.PBX }, Packs: d.packs, Discovered: d.store, Memory: d.memory.Grant,
+		Render: func(f fleet.View, mac dhcp.MAC) error {
+			_, err := d.service.ValidateRendering(f, []dhcp.MAC{mac})
+			return err
+		},
 	})
 	return err
 }

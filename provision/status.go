@@ -48,12 +48,12 @@ func (s *Service) StatusOf(ctx context.Context, d *fleet.Device) (devicestatus.S
 	return c.Status, err
 }
 
-// ValidateRendering renders the files of devices as the view has them; see resolve.ValidateRendering.
-func (s *Service) ValidateRendering(view fleet.View, macs []dhcp.MAC) error {
+// ValidateRendering renders the files of devices as the view has them; see resolve.Rendering.
+func (s *Service) ValidateRendering(view fleet.View, macs []dhcp.MAC) ([]resolve.LeftOutCount, error) {
 	site := s.c.Site()
 	subnetOf := func(d *fleet.Device) fleet.Subnet {
 		subnet, _ := s.subnets.Find(site, d.MAC, d)
 		return subnet
 	}
-	return resolve.ValidateRendering(view, s.c.Packs(), site, subnetOf, macs, s.c.Now())
+	return resolve.Rendering{Packs: s.c.Packs(), Site: site, SubnetOf: subnetOf, Before: s.c.Records.View, Places: &s.places, Now: s.c.Now()}.Validate(view, macs)
 }

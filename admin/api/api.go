@@ -26,6 +26,7 @@ import (
 	"plugtone/provision/fleet"
 	"plugtone/provision/impact"
 	"plugtone/provision/pack"
+	"plugtone/provision/resolve"
 	"plugtone/provision/timeline"
 	"plugtone/provision/trust"
 )
@@ -37,8 +38,8 @@ type Phones interface {
 	File(ctx context.Context, mac dhcp.MAC, name string, subnet netip.Prefix, reveal bool) (provision.FileContent, error)
 	Status(ctx context.Context, mac dhcp.MAC) (devicestatus.Status, error)
 	Explain(ctx context.Context, q provision.Question) (provision.Explanation, error)
-	// ValidateRendering returns an error if the files of a device can't be rendered from f.
-	ValidateRendering(f fleet.View, macs []dhcp.MAC) error
+	// ValidateRendering returns what devices newly do not get, or an error if the files of one can't be rendered from f.
+	ValidateRendering(f fleet.View, macs []dhcp.MAC) ([]resolve.LeftOutCount, error)
 }
 
 // Leases reads and deletes leases.

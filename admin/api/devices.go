@@ -217,7 +217,7 @@ func (s devices) check(f fleet.View, d *fleet.Device) error {
 }
 
 func (s devices) write(ctx context.Context, mac dhcp.MAC, pre writing.Precondition, doc document.Object, patch bool) (*recordOutput[client.Device], error) {
-	rec, created, err := s.update(mac, pre, doc, patch).run(ctx, s.core)
+	rec, created, _, err := s.update(mac, pre, doc, patch).run(ctx, s.core)
 	if err != nil {
 		return nil, problem.From(err)
 	}

@@ -130,8 +130,9 @@ func (s discovery) adopt(ctx context.Context, in *struct {
 			d.Model = ""
 		}
 	}
-	err = s.writer.Edit(ctx, "adopt device "+mac.String(), func(e fleet.Edit) error {
-		_, err := e.Device(mac)
+	var left []resolve.LeftOutCount
+	err = s.writer.Edit(ctx, "adopt device "+mac.String(), func(e fleet.Edit) (err error) {
+		_, err = e.Device(mac)
 		if err == nil {
 			return huma.Error409Conflict(fmt.Sprintf("device %s exists already", mac))
 		}
@@ -144,13 +145,17 @@ func (s discovery) adopt(ctx context.Context, in *struct {
 		if err := e.PutDevice(&d); err != nil {
 			return err
 		}
-		return s.Phones.ValidateRendering(e, []dhcp.MAC{mac})
+		left, err = s.Phones.ValidateRendering(e, []dhcp.MAC{mac})
+		return err
 	})
 	if err != nil {
-		return nil, problem.From(err)
+		return nil, problem.From(writing.WithLeftOut(err, left))
 	}
 	if err := s.Discovered.ForgetPhone(mac); err != nil && !errors.Is(err, fleet.ErrNotFound) {
 		s.Log.Warn("forget discovered phone", "mac", mac, "err", err)
 	}
-	return recordAnswer(publicDevice(d, access.Of(ctx)), d.Revision, true), nil
+	dev := publicDevice(d, access.Of(ctx))
+	s.addStatus(ctx, &dev)
+	dev.Warnings = devices{s.core}.warnings(&d)
+	return recordAnswer(dev, d.Revision, true), nil
 }

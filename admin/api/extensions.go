@@ -131,7 +131,7 @@ func (s extensions) write(ctx context.Context, ref string, pre writing.Precondit
 	if _, named := fleet.ParseExtension(ref); !patch && named != "" {
 		fixed["registrar"] = named
 	}
-	rec, created, err := update.run(ctx, s.core)
+	rec, created, _, err := update.run(ctx, s.core)
 	if err != nil {
 		return nil, problem.From(err)
 	}

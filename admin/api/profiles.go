@@ -81,11 +81,11 @@ func (s profiles) write(ctx context.Context, name string, pre writing.Preconditi
 	if err != nil {
 		return nil, err
 	}
-	rec, created, err := s.update(name, pre, doc, patch).run(ctx, s.core)
+	rec, created, left, err := s.update(name, pre, doc, patch).run(ctx, s.core)
 	if err != nil {
 		return nil, problem.From(err)
 	}
-	out := client.SavedProfile{Profile: masking.Profile(*rec, access.Of(ctx)), Warnings: advice.ProfileFiles(s.Files, rec)}
+	out := client.SavedProfile{Profile: masking.Profile(*rec, access.Of(ctx)), Warnings: advice.ProfileFiles(s.Files, rec), LeftOut: left}
 	return recordAnswer(out, rec.Revision, created), nil
 }
 

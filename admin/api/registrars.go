@@ -78,7 +78,7 @@ func (s registrars) write(ctx context.Context, name string, pre writing.Precondi
 	if err != nil {
 		return nil, err
 	}
-	rec, created, err := s.update(name, pre, doc, patch).run(ctx, s.core)
+	rec, created, _, err := s.update(name, pre, doc, patch).run(ctx, s.core)
 	if err != nil {
 		return nil, problem.From(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"plugtone/admin/writing"
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
+	"plugtone/provision/resolve"
 )
 
 // recordUpdate is one PUT or PATCH of a record of type T.
@@ -29,8 +30,8 @@ type recordUpdate[T any] struct {
 	affects func(fleet.View, *T) ([]dhcp.MAC, error) // devices whose files depend on it; nil: none
 }
 
-// run makes the change in one edit. It returns the stored record and whether it is new.
-func (w recordUpdate[T]) run(ctx context.Context, s *core) (rec *T, created bool, err error) {
+// run makes the change in one edit. It returns the stored record, whether it is new, and what phones newly do not get.
+func (w recordUpdate[T]) run(ctx context.Context, s *core) (rec *T, created bool, left []resolve.LeftOutCount, err error) {
 	verb := "set "
 	if w.patch {
 		verb = "change "
@@ -43,12 +44,13 @@ func (w recordUpdate[T]) run(ctx context.Context, s *core) (rec *T, created bool
 		if err != nil {
 			return err
 		}
-		return s.Phones.ValidateRendering(e, macs)
+		left, err = s.Phones.ValidateRendering(e, macs)
+		return err
 	})
 	if err != nil && !errors.Is(err, writing.ErrUnchanged) {
-		return nil, false, err
+		return nil, false, nil, writing.WithLeftOut(err, left)
 	}
-	return rec, created, nil
+	return rec, created, left, nil
 }
 
 // apply makes the change within an edit. A record that is so already is writing.ErrUnchanged.

@@ -6,6 +6,7 @@ import (
 	"net/url"
 
 	"plugtone/provision/fleet"
+	"plugtone/provision/resolve"
 )
 
 // CopyRequest names a new device that is like another.
@@ -42,9 +43,11 @@ type FillRequest struct {
 
 // Reassigned is what was moved in one step.
 type Reassigned struct {
-	Change  fleet.Change `json:"change" doc:"the change; its id is 0 when nothing changed"`
-	Devices []Device     `json:"devices" doc:"the devices after the change, the one that it is about first"`
-	Lost    []string     `json:"lost,omitempty" doc:"what the phones lost because their models can't have it" example:"[\"00:15:65:12:34:57: line 5 (1005@main): T31P has lines 1 to 2\"]"`
+	Change  fleet.Change           `json:"change" doc:"the change; its id is 0 when nothing changed"`
+	Devices []Device               `json:"devices" doc:"the devices after the change, the one that it is about first"`
+	LeftOut []resolve.LeftOutCount `json:"left_out,omitempty" doc:"what the phones do not get that they did not lack before, by vendor"`
+
+	Lost []string `json:"lost,omitempty" doc:"what the phones lost because their models can't have it" example:"[\"00:15:65:12:34:57: line 5 (1005@main): T31P has lines 1 to 2\"]"`
 }
 
 func yesQuery(yes bool) url.Values {

@@ -15,6 +15,7 @@ import (
 	"plugtone/provision/impact"
 	"plugtone/provision/overrides"
 	"plugtone/provision/pack"
+	"plugtone/provision/resolve"
 	"plugtone/provision/timeline"
 )
 
@@ -176,12 +177,16 @@ type Applied struct {
 	Skipped int          `json:"skipped" doc:"how many records come from a PBX source and were left alone" example:"0" minimum:"0"`
 	Rows    []RowVerdict `json:"rows,omitempty" doc:"the records that were created, changed or removed, and those that a PBX source keeps as they are, in the order of the file, 1000 at most"`
 	More    int          `json:"more,omitempty" doc:"how many further ones there were" example:"0" minimum:"0"`
+
+	LeftOut []resolve.LeftOutCount `json:"left_out,omitempty" doc:"what phones do not get that they did not lack before, by vendor"`
 }
 
 // SavedProfile is a profile as it was saved.
 type SavedProfile struct {
 	fleet.Profile
 	Warnings []string `json:"warnings,omitempty" readOnly:"true" doc:"files that its settings name and that are not there; of a write only" example:"[\"the setting wallpaper names logo.jpg, which is in no folder of files in data_dir\"]"`
+
+	LeftOut []resolve.LeftOutCount `json:"left_out,omitempty" readOnly:"true" doc:"what its phones do not get that they did not lack before, by vendor; of a write only"`
 }
 
 // RowVerdict is what became of one record of an apply.

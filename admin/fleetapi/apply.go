@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"plugtone/admin/access"
 	"plugtone/admin/api"
@@ -51,25 +50,6 @@ func (s fleets) register() {
 		"text/csv":         {},
 	}
 	s.registerExport()
-}
-
-// Memory of an apply.
-const (
-	memoryFactor = 16       // bytes for each byte of its body: the changed pages of the store and the change itself
-	unknownBody  = 16 << 20 // bytes that a body counts as whose length is not known before it is read
-)
-
-// grantMemory lets the process use the memory of an apply, from before its body is read until it has been answered.
-func (s fleets) grantMemory(c huma.Context, next func(huma.Context)) {
-	if s.Memory != nil {
-		r, _ := humago.Unwrap(c) // the page's requests, within the process, have a length and no header
-		length := r.ContentLength
-		if length < 0 {
-			length = unknownBody
-		}
-		defer s.Memory(min(length, maxFleet) * memoryFactor)()
-	}
-	next(c)
 }
 
 // ApplyInput has the parameters of an apply.

@@ -90,7 +90,7 @@ func (r *applying) action() string {
 
 // run makes the change, all or nothing.
 func (r *applying) run(ctx context.Context, progress func(done int)) (client.Applied, error) {
-	c, err := r.edit(ctx, fleet.Write{Action: r.action()}, func(e fleet.Edit) ([]dhcp.MAC, error) {
+	c, _, err := r.edit(ctx, fleet.Write{Action: r.action()}, func(e fleet.Edit) ([]dhcp.MAC, error) {
 		r.applied = newApplied()
 		step := func(o apply.Object, p *apply.Problem) error {
 			r.done++
@@ -136,7 +136,7 @@ func (r *applying) run(ctx context.Context, progress func(done int)) (client.App
 	}
 	r.out.Rows, r.out.More = r.rows.values()
 	if err != nil {
-		return r.out, err
+		return r.out, writing.WithLeftOut(err, r.out.LeftOut)
 	}
 	slices.SortFunc(r.created, compareMACs)
 	r.forget(r.created)

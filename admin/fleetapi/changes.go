@@ -121,11 +121,26 @@ func (s changeLog) undo(ctx context.Context, in *struct {
 	writing.Input
 	Force bool `query:"force" doc:"also when records were changed since: they are overwritten"`
 }) (*struct{ Body fleet.Change }, error) {
-	c, err := s.edit(ctx, fleet.Write{Action: fmt.Sprintf("undo change %d", in.ID), Undoes: in.ID}, func(e fleet.Edit) ([]dhcp.MAC, error) {
+	records, err := s.recordsOf(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	defer s.grantRecords(records)()
+	c, _, err := s.edit(ctx, fleet.Write{Action: fmt.Sprintf("undo change %d", in.ID), Undoes: in.ID}, func(e fleet.Edit) ([]dhcp.MAC, error) {
 		return changes.Undo(e, s.Packs(), in.ID, in.Force)
 	})
 	if err == nil && c.ID == 0 {
 		err = huma.Error409Conflict(fmt.Sprintf("change %d: there is nothing to undo: all records are as they were before it", in.ID))
 	}
 	return &struct{ Body fleet.Change }{c}, err
+}
+
+// recordsOf returns how many records a change has.
+func (s changeLog) recordsOf(id uint64) (n int, err error) {
+	err = s.view(func(f fleet.View) error {
+		c, err := f.Change(id)
+		n = c.Total()
+		return err
+	})
+	return n, err
 }

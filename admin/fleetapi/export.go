@@ -74,7 +74,12 @@ func (s fleets) export(ctx context.Context, in *exportInput) (*huma.StreamRespon
 	if err := s.view(func(f fleet.View) error { return nil }); err != nil {
 		return nil, err
 	}
+	done, err := x.grantExport(ctx)
+	if err != nil {
+		return nil, problem.From(err)
+	}
 	return &huma.StreamResponse{Body: func(c huma.Context) {
+		defer done()
 		c.SetHeader("Content-Type", contentType)
 		w := bufio.NewWriter(c.BodyWriter())
 		err := s.Records.View(func(f fleet.View) error { return write(w, f) })

@@ -12,6 +12,7 @@ import (
 	"plugtone/admin/writing"
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
+	"plugtone/provision/resolve"
 )
 
 // core has what the handlers of all resources use.
@@ -33,14 +34,15 @@ func Register(humaAPI huma.API, c api.Config) {
 // view runs f on the current records and converts its error into an answer.
 func (s *core) view(f func(fleet.View) error) error { return problem.From(s.Records.View(f)) }
 
-// edit changes records in one edit, in which the files of the devices that f returns must render.
-func (s *core) edit(ctx context.Context, w fleet.Write, f func(fleet.Edit) ([]dhcp.MAC, error)) (fleet.Change, error) {
-	c, err := s.writer.Change(ctx, w, func(e fleet.Edit) error {
+// edit changes records in one edit, in which the files of the devices that f returns must render. It returns what they newly do not get.
+func (s *core) edit(ctx context.Context, w fleet.Write, f func(fleet.Edit) ([]dhcp.MAC, error)) (c fleet.Change, left []resolve.LeftOutCount, err error) {
+	c, err = s.writer.Change(ctx, w, func(e fleet.Edit) error {
 		macs, err := f(e)
 		if err != nil {
 			return err
 		}
-		return s.Phones.ValidateRendering(e, macs)
+		left, err = s.Phones.ValidateRendering(e, macs)
+		return err
 	})
-	return c, writing.Problem(err)
+	return c, left, writing.Problem(writing.WithLeftOut(err, left))
 }

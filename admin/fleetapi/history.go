@@ -133,7 +133,7 @@ func (s histories) rollback(ctx context.Context, in *struct {
 	}
 	rec := deviceOf(revisions[i])
 	action := fmt.Sprintf("roll device %s back to revision %d", mac, in.Body.Revision)
-	_, err = s.edit(ctx, fleet.Write{Action: action}, func(e fleet.Edit) ([]dhcp.MAC, error) {
+	_, _, err = s.edit(ctx, fleet.Write{Action: action}, func(e fleet.Edit) ([]dhcp.MAC, error) {
 		old, err := e.Device(mac)
 		var rev uint64
 		switch {

@@ -43,8 +43,9 @@ func (s manyDevices) change(ctx context.Context, in *struct {
 	if in.Body.Delete {
 		verb = "delete"
 	}
+	defer s.grantRecords(len(macs))()
 	r := newApplying(fleets(s), nil)
-	c, err := s.edit(ctx, fleet.Write{Action: fmt.Sprintf("%s %d devices", verb, len(macs))}, func(e fleet.Edit) ([]dhcp.MAC, error) {
+	c, _, err := s.edit(ctx, fleet.Write{Action: fmt.Sprintf("%s %d devices", verb, len(macs))}, func(e fleet.Edit) ([]dhcp.MAC, error) {
 		r.applied = newApplied()
 		for i, mac := range macs {
 			if err := s.one(e, r, i, mac, in.Body); err != nil {
@@ -58,7 +59,7 @@ func (s manyDevices) change(ctx context.Context, in *struct {
 	})
 	r.out.Change = c.ID
 	r.out.Rows, r.out.More = r.rows.values()
-	return &struct{ Body client.Applied }{r.out}, err
+	return &struct{ Body client.Applied }{r.out}, writing.WithLeftOut(err, r.out.LeftOut)
 }
 
 // selected returns the devices of a request: those named in its member, and those for which the conditions hold.

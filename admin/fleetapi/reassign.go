@@ -57,7 +57,7 @@ func lossy(lost []string) error {
 func (s reassigning) do(ctx context.Context, action string, yes bool, f func(reassign.Office) (reassign.Result, error)) (*reassignedOutput, error) {
 	dry := writing.OptionsOf(ctx).DryRun
 	var r reassign.Result
-	c, err := s.edit(ctx, fleet.Write{Action: action}, func(e fleet.Edit) (macs []dhcp.MAC, err error) {
+	c, left, err := s.edit(ctx, fleet.Write{Action: action}, func(e fleet.Edit) (macs []dhcp.MAC, err error) {
 		r, err = f(reassign.Office{Edit: e, Packs: s.Packs(), Site: s.Site(), Now: s.Now()})
 		var refused *reassign.Conflict
 		switch {
@@ -76,7 +76,7 @@ func (s reassigning) do(ctx context.Context, action string, yes bool, f func(rea
 		return nil, err
 	}
 	s.forget(r.MACs())
-	out := client.Reassigned{Change: c, Devices: []client.Device{}, Lost: r.Lost}
+	out := client.Reassigned{Change: c, Devices: []client.Device{}, LeftOut: left, Lost: r.Lost}
 	for _, d := range r.Devices {
 		out.Devices = append(out.Devices, client.Device{Device: masking.Device(*d, access.Of(ctx))})
 	}
@@ -189,6 +189,7 @@ func (s reassigning) fill(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
+	defer s.grantRecords(len(macs))()
 	action := fmt.Sprintf("fill keys of %d devices", len(macs))
 	if len(macs) == 1 {
 		action = "fill keys of device " + macs[0].String()

@@ -8,12 +8,13 @@ import (
 	"plugtone/provision/resolve"
 )
 
-// render renders the files of the devices that were changed, unless there are problems already, and adds those that can't be.
-func (r *applying) render(e fleet.Edit) error {
+// render renders the files of the devices that were changed, unless there are problems already. It adds those that can't be rendered, and
+// what the devices newly do not get.
+func (r *applying) render(e fleet.Edit) (err error) {
 	if r.problems.total > r.conflicts {
 		return nil
 	}
-	err := r.Phones.ValidateRendering(e, r.affected)
+	r.out.LeftOut, err = r.Phones.ValidateRendering(e, r.affected)
 	var invalid fleet.ValidationError
 	if !errors.As(err, &invalid) {
 		return err

@@ -37,7 +37,7 @@ func (c Config) reserve(ctx context.Context, list []leaseimport.ForeignReservati
 			}
 			out.Reservations = append(out.Reservations, item)
 		}
-		if err := c.Phones.ValidateRendering(e, r.written); err != nil {
+		if _, err := c.Phones.ValidateRendering(e, r.written); err != nil {
 			return err
 		}
 		return after(e)

@@ -16,6 +16,7 @@ import (
 	"plugtone/provision/changes"
 	"plugtone/provision/fleet"
 	"plugtone/provision/impact"
+	"plugtone/provision/resolve"
 )
 
 // Input has the parameters of every write. The middleware Options reads them; an operation embeds them so that they are known.
@@ -72,6 +73,15 @@ func (a *Answer) Error() string { return "dry run: " + a.Action }
 
 // GetStatus returns the HTTP status.
 func (a *Answer) GetStatus() int { return http.StatusOK }
+
+// WithLeftOut adds to the answer to a dry run what phones would not get. Any other error is returned as it is.
+func WithLeftOut(err error, left []resolve.LeftOutCount) error {
+	var tried *Answer
+	if errors.As(err, &tried) {
+		tried.LeftOut = left
+	}
+	return err
+}
 
 // Writer changes records for the operations.
 type Writer struct {

@@ -96,6 +96,7 @@ func (a *app) apply(c *cobra.Command, file, format string, o client.ApplyOptions
 }
 
 func (a *app) printApplied(c *cobra.Command, out client.Applied) error {
+	warnLeftOut(c, out.LeftOut)
 	if a.json {
 		return printJSON(c, out)
 	}

@@ -59,6 +59,7 @@ func profileSet(a *app) *cobra.Command {
 				return counted(file, doc.locate(err))
 			}
 			warn(c, p.Warnings)
+			warnLeftOut(c, p.LeftOut)
 			return a.done(c, p, "profile %s %s", p.Name, createdOrChanged(created))
 		},
 	}
@@ -171,6 +172,9 @@ func discoveredAdopt(a *app) *cobra.Command {
 			if d.Vendor != "" && d.Model == "" {
 				message(c, "hint: the model is not known yet; plugtone device set %s --model MODEL names it", d.MAC)
 			}
+			beyondModel(c, d)
+			leftOut(c, d, nil)
+			warn(c, d.Warnings)
 			return a.done(c, d, "device %s created%s", d.MAC, describeModel(d))
 		},
 	}

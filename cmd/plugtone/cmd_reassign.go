@@ -31,7 +31,7 @@ func deviceCopy(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.done(c, r, "device %s created like %s%s", r.Devices[0].MAC, macText(args[0]), describeModel(r.Devices[0]))
+			return reassigned(a, c, r, "device %s created like %s%s", r.Devices[0].MAC, macText(args[0]), describeModel(r.Devices[0]))
 		},
 	}
 	c.Flags().StringArrayVar(&lines, "line", nil, lineUsage)
@@ -144,7 +144,7 @@ func keysFill(a *app) *cobra.Command {
 			if out.Change.ID == 0 {
 				return a.done(c, out, "unchanged: no device that was named lacks a key for one of these extensions")
 			}
-			return a.done(c, out, "keys of %s filled; that is change %d", deviceCount(out.Change.Changed), out.Change.ID)
+			return reassigned(a, c, out, "keys of %s filled; that is change %d", deviceCount(out.Change.Changed), out.Change.ID)
 		},
 	}
 	m.define(c)
@@ -190,6 +190,9 @@ func reassigned(a *app, c *cobra.Command, r client.Reassigned, format string, ar
 	if !a.json {
 		for _, l := range r.Lost {
 			message(c, "lost: %s", clean(l))
+		}
+		if len(r.Lost) == 0 { // it has them too
+			warnLeftOut(c, r.LeftOut)
 		}
 	}
 	return a.done(c, r, format, args...)

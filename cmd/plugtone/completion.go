@@ -15,6 +15,7 @@ import (
 
 	"plugtone/admin/client"
 	"plugtone/dhcp"
+	"plugtone/provision/deviceindex"
 	"plugtone/provision/fleet"
 	"plugtone/provision/selector"
 	"plugtone/provision/setting"
@@ -42,7 +43,7 @@ func (a *app) completions(c *cobra.Command) {
 		}
 	}
 	c.Flags().VisitAll(func(f *pflag.Flag) {
-		if v := flagValues(f.Name); v != nil {
+		if v := flagValues(c, f.Name); v != nil {
 			_ = c.RegisterFlagCompletionFunc(f.Name, func(c *cobra.Command, _ []string, text string) ([]string, cobra.ShellCompDirective) {
 				return a.complete(c, v, text)
 			}) // its error is a second registration, of a flag that commands share
@@ -103,8 +104,8 @@ func argumentValues(c *cobra.Command, name string) values {
 	return nil
 }
 
-// flagValues returns what a flag may be, nil for those that are not completed.
-func flagValues(name string) values {
+// flagValues returns what a flag of a command may be, nil for those that are not completed.
+func flagValues(c *cobra.Command, name string) values {
 	switch name {
 	case "model":
 		return modelNames
@@ -125,6 +126,9 @@ func flagValues(name string) values {
 	case "role":
 		return fixedWords("admin", "operator", "viewer")
 	case "sort":
+		if c.Name() == "list" {
+			return fixedWords(deviceindex.Sorts()...)
+		}
 		return fixedWords("number", "label")
 	case "area":
 		return fixedWords(fleet.KeyAreas()...)

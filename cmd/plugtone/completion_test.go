@@ -28,6 +28,8 @@ func TestValuesAreCompletedFromTheDaemon(t *testing.T) {
 		"device add x --model ''":          "acme/A4",
 		"device list --vendor ''":          "acme\t",
 		"device list --state ''":           "stale",
+		"device list --sort ''":            "last_fetch",
+		"device keys fill x --sort ''":     "number",
 		"device add x --line ''":           "1001\tFront Desk",
 		"device add x --set ''":            "language=",
 		"device add x --profile ''":        "reception",

@@ -57,6 +57,11 @@ func printPreview(c *cobra.Command, p impact.Preview) error {
 	if err := printLost(w, p.Lost); err != nil {
 		return err
 	}
+	if len(p.Lost) == 0 { // it has them too
+		if err := printLeftOut(w, p.LeftOut); err != nil {
+			return err
+		}
+	}
 	for _, problem := range p.Problems {
 		if _, err := fmt.Fprintf(w, "problem: %s\n", clean(problem)); err != nil {
 			return err

@@ -50,7 +50,8 @@ type Records interface {
 	Revision() uint64 // of the last Edit; never waits for a View or Edit
 	View(f func(View) error) error
 	// Edit runs f in one transaction with one revision and one audit entry in the name of actor. An error of f undoes all. f may run several
-	// times, when another member of a cluster makes a change meanwhile: only what the last time leaves counts.
+	// times, when another member of a cluster makes a change meanwhile: only what the last time leaves counts. A View within f has the
+	// records as they were; f may write nothing while it is open.
 	Edit(actor, action string, f func(Edit) error) error
 	// Write is Edit with a description of the change. It returns the change, whose ID is 0 when nothing changed.
 	Write(w Write, f func(Edit) error) (Change, error)

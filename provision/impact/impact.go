@@ -17,6 +17,7 @@ import (
 	"plugtone/provision"
 	"plugtone/provision/fleet"
 	"plugtone/provision/phonefile"
+	"plugtone/provision/resolve"
 )
 
 // Renderer renders the files of phones. *provision.Service implements it.
@@ -49,6 +50,8 @@ type Preview struct {
 	More      int          `json:"more,omitempty" doc:"how many phones are not listed" example:"0" minimum:"0"`
 	// Problems is set by syncs of PBX sources.
 	Problems []string `json:"problems,omitempty" doc:"of a sync of a PBX source: what of the PBX could not be used" example:"[\"device 00:15:65:12:34:56: its model is not known: tried were acme/x1\"]"`
+	// LeftOut is set by the callers of Compute.
+	LeftOut []resolve.LeftOutCount `json:"left_out,omitempty" doc:"what phones would not get that they do not lack now, by vendor: their models, or the files of the vendor, have no place for it"`
 	// Lost is set by the callers of Compute that move members between phones.
 	Lost []string `json:"lost,omitempty" doc:"what phones would lose because their models can't have it; the change itself then needs the confirmation yes" example:"[\"00:15:65:12:34:57: line 5 (1005@main): T31P has lines 1 to 2\"]"`
 }

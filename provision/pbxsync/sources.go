@@ -41,7 +41,7 @@ type SourceStatus struct {
 // readTime is how long a read may take unless Config has another time. A PBX that does not go on must not keep the other sources from theirs.
 const readTime = 2 * time.Minute
 
-// Config has the dependencies of Sources. All members but ReadTime must be set.
+// Config has the dependencies of Sources. All members but ReadTime and Memory must be set.
 type Config struct {
 	Sources    func() []Source // of the configuration in force
 	Records    fleet.Records
@@ -53,6 +53,8 @@ type Config struct {
 	Now        func() time.Time
 	Log        *slog.Logger
 	ReadTime   time.Duration // how long a read may take; 0: two minutes
+	// Memory lets the process use this many bytes more until done is called; nil: it may use as much as it needs.
+	Memory func(bytes int64) (done func())
 }
 
 // Discovered is the list of phones without a record. The store implements it.
@@ -214,6 +216,9 @@ func (s *Sources) Push(name string, snapshot pbx.Snapshot, o Options, write Writ
 	return s.apply(name, snapshot, o, write)
 }
 
+// memoryPerRecord is how many bytes a sync takes at most for each account and device: the changed pages of the store and the change itself.
+const memoryPerRecord = 4 << 10
+
 // apply writes a snapshot.
 func (s *Sources) apply(name string, snapshot pbx.Snapshot, o Options, write Write) (SyncResult, error) {
 	x, err := s.find(name)
@@ -222,6 +227,9 @@ func (s *Sources) apply(name string, snapshot pbx.Snapshot, o Options, write Wri
 	}
 	s.running.Lock()
 	defer s.running.Unlock()
+	if s.c.Memory != nil {
+		defer s.c.Memory(int64(len(snapshot.Extensions)+len(snapshot.Devices)) * memoryPerRecord)()
+	}
 	o.Source, o.Domains, o.Take, o.Packs, o.Render = x.Name, x.Domains, x.Take, s.c.Packs(), s.c.Render
 	var out SyncResult
 	err = write("sync of the PBX source "+name, func(e fleet.Edit) (err error) {

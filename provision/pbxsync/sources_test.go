@@ -54,6 +54,30 @@ func TestOnlyASourceOfTheTypePushIsPushedTo(t *testing.T) {
 	}
 }
 
+// TestMemoryOfASyncIsGranted: for each account, until it has ended.
+func TestMemoryOfASyncIsGranted(t *testing.T) {
+	r := &provisiontest.Records{}
+	var granted, inForce int64
+	s := pbxsync.New(pbxsync.Config{Sources: func() []pbxsync.Source {
+		return []pbxsync.Source{{Name: "pushed", Source: pbx.Source{Type: pbx.Pushed}}}
+	}, Records: r, Packs: packs,
+		Discovered: &discovered{}, Synced: func(string, bool) {}, Concerned: func(string, []dhcp.MAC) {}, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		Memory: func(bytes int64) func() {
+			granted, inForce = granted+bytes, inForce+bytes
+			return func() { inForce -= bytes }
+		}})
+	_, err := s.Push("pushed", twenty(), pbxsync.Options{}, func(action string, edit func(fleet.Edit) error) error {
+		if inForce == 0 {
+			t.Error("nothing is granted while records are written")
+		}
+		return r.Edit("token:pbx", action, edit)
+	})
+	must(t, err)
+	if granted != 20<<12 || inForce != 0 {
+		t.Errorf("granted %d, %d are still in force", granted, inForce)
+	}
+}
+
 // TestProblemThatRemainsIsLoggedOnce: not in every minute.
 func TestProblemThatRemainsIsLoggedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

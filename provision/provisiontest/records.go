@@ -24,6 +24,8 @@ var ErrBroken = errors.New("disk on fire")
 
 // Records keeps a fleet in memory. The zero value is empty and ready.
 type Records struct {
+	editing sync.Mutex // one edit at a time; the records can be read meanwhile
+
 	mu     sync.RWMutex
 	fleet  view
 	broken bool
@@ -87,25 +89,30 @@ func (r *Records) Edit(actor, action string, f func(fleet.Edit) error) error {
 
 // Write implements fleet.Records.
 func (r *Records) Write(w fleet.Write, f func(fleet.Edit) error) (fleet.Change, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.broken {
+	r.editing.Lock()
+	defer r.editing.Unlock()
+	r.mu.RLock()
+	was, broken := r.fleet, r.broken
+	r.mu.RUnlock()
+	if broken {
 		return fleet.Change{}, ErrBroken
 	}
-	undone := r.fleet.clone() // as when another member of a cluster has made a change at the same time
+	undone := was.clone() // as when another member of a cluster has made a change at the same time
 	undone.revision++
 	_ = f(&undone) // the second time decides
-	next := r.fleet.clone()
+	next := was.clone()
 	next.revision++
 	if err := f(&next); err != nil {
 		return fleet.Change{}, err
 	}
-	c, err := changeOf(w, &r.fleet, &next)
+	c, err := changeOf(w, &was, &next)
 	if err != nil || w.DryRun || c.Total() == 0 {
 		return c, err
 	}
 	next.changeList = append(slices.Clip(next.changeList), c)
+	r.mu.Lock()
 	r.fleet = next
+	r.mu.Unlock()
 	c.Records = nil
 	return c, nil
 }

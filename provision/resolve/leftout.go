@@ -29,8 +29,7 @@ func (m *Places) LeftOut(f fleet.View, packs *pack.Set, site *fleet.Site, subnet
 	if !ok {
 		return left, nil, nil
 	}
-	left = append(left, m.zone(packs, vendor, p)...)
-	return append(left, m.unrendered(packs, vendor, p)...), Beyond(vendor, p), nil
+	return append(left, m.unplaced(packs, vendor, p)...), Beyond(vendor, p), nil
 }
 
 // optional is a member of keys, or a line or key beyond the model, that not every vendor's files have a place for. clear removes it

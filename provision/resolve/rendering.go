@@ -17,54 +17,100 @@ import (
 // other values can be rendered.
 const placeholderURL = "http://192.0.2.1/"
 
-// maxRenderingProblems is how many problems ValidateRendering names.
+// maxRenderingProblems is how many problems Validate names.
 const maxRenderingProblems = 100
 
-// ValidateRendering renders the files of devices as the view has them: a value that a phone's format can't carry is refused when
+// Rendering is what the files of devices are rendered with.
+type Rendering struct {
+	Packs    *pack.Set
+	Site     *fleet.Site
+	SubnetOf func(*fleet.Device) fleet.Subnet   // that a device's files are rendered for
+	Before   func(func(fleet.View) error) error // reads the records as they were
+	Places   *Places
+	Now      time.Time
+}
+
+// rendering is one Validate.
+type rendering struct {
+	Rendering
+	view     fleet.View
+	byShape  map[uint64]rendered
+	lacks    []lacking
+	noted    map[dhcp.MAC]bool
+	upstream map[string]bool // by profile: whether a PBX renders the files
+}
+
+// rendered is what is known of the phones of one shape.
+type rendered struct {
+	tried, fails bool
+	left         []string // what their files have no place for, when known
+	known        bool
+}
+
+// Validate renders the files of devices as the view has them: a value that a phone's format can't carry is refused when
 // it is saved, not when the phone requests the file. Of devices that differ in letters and digits of texts alone one is rendered, so that a
-// change to thousands stays quick. subnetOf returns the subnet that a device's files are rendered for. Problems are a ValidationError that
-// names file and parameter, and of several devices the device: RenderedDevice reads it.
-func ValidateRendering(view fleet.View, packs *pack.Set, site *fleet.Site, subnetOf func(*fleet.Device) fleet.Subnet, macs []dhcp.MAC, now time.Time) error {
-	fails := make(map[uint64]bool) // by shape
+// change to thousands stays quick. Problems are a ValidationError that names file and parameter, and of several devices the device:
+// RenderedDevice reads it. Without problems it returns what the devices do not get that they did not lack before.
+func (r Rendering) Validate(view fleet.View, macs []dhcp.MAC) ([]LeftOutCount, error) {
+	c := &rendering{Rendering: r, view: view, byShape: map[uint64]rendered{}, noted: map[dhcp.MAC]bool{}, upstream: map[string]bool{}}
 	var bad fleet.ValidationError
 	for _, mac := range macs {
-		d, err := view.Device(mac)
-		if errors.Is(err, fleet.ErrNotFound) {
-			continue
-		}
+		x, err := c.device(mac)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		vendor, ok := packs.Vendor(d.Vendor)
-		if !ok || !d.Enabled {
-			continue // a pack that was removed is reported by CheckDevice when the record itself is saved
-		}
-		p, _, err := Phone(view, packs, site, subnetOf(d).Prefix, d, now)
-		if err != nil {
-			continue // a missing line or profile is reported by the checks of records
-		}
-		s := shape(p)
-		if fail, known := fails[s]; known && !fail {
-			continue
-		}
-		x := renderingProblem(view, vendor, p, d)
-		fails[s] = x != nil
 		if x == nil {
 			continue
 		}
 		if len(macs) > 1 {
-			x.Field = devicePrefix + d.MAC.String() + " " + x.Field
+			x.Field = devicePrefix + mac.String() + " " + x.Field
 		}
 		if bad = append(bad, *x); len(bad) == maxRenderingProblems {
 			break
 		}
 	}
-	return bad.Err()
+	if len(bad) > 0 {
+		return nil, bad.Err()
+	}
+	return c.leftOut()
+}
+
+// device renders the files of a device, unless those of a phone of its shape are rendered already, and returns what is wrong with them.
+func (c *rendering) device(mac dhcp.MAC) (*fleet.FieldError, error) {
+	d, err := c.view.Device(mac)
+	if errors.Is(err, fleet.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	vendor, ok := c.Packs.Vendor(d.Vendor)
+	if !ok || !d.Enabled {
+		return nil, nil // a pack that was removed is reported by CheckDevice when the record itself is saved
+	}
+	p, left, err := Phone(c.view, c.Packs, c.Site, c.SubnetOf(d).Prefix, d, c.Now)
+	if err != nil {
+		return nil, nil // a missing line or profile is reported by the checks of records
+	}
+	s := shape(p)
+	x := c.byShape[s]
+	if !x.tried || x.fails {
+		bad := renderingProblem(c.view, vendor, p, d)
+		x.tried, x.fails = true, bad != nil
+		if bad == nil {
+			x.left, x.known = c.Places.unplaced(c.Packs, vendor, p), true
+		}
+		c.byShape[s] = x
+		if bad != nil {
+			return bad, nil
+		}
+	}
+	return nil, c.note(d, append(left, x.left...))
 }
 
 const devicePrefix = "device "
 
-// RenderedDevice returns the device that a problem of ValidateRendering is about, and the field without it. ok is false when it names none.
+// RenderedDevice returns the device that a problem of Validate is about, and the field without it. ok is false when it names none.
 func RenderedDevice(field string) (mac dhcp.MAC, rest string, ok bool) {
 	text, found := strings.CutPrefix(field, devicePrefix)
 	text, rest, _ = strings.Cut(text, " ")

@@ -19,11 +19,12 @@ import (
 
 var renderedAt = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// unrendered returns the devices that ValidateRendering names.
+// unrendered returns the devices that Rendering.Validate names.
 func unrendered(t *testing.T, packs *pack.Set, r *provisiontest.Records, macs ...dhcp.MAC) (out []dhcp.MAC, err error) {
 	t.Helper()
 	_ = r.View(func(f fleet.View) error {
-		err = resolve.ValidateRendering(f, packs, &fleet.Site{ExternalURL: "http://10.20.0.2/"}, func(*fleet.Device) fleet.Subnet { return fleet.Subnet{} }, macs, renderedAt)
+		_, err = resolve.Rendering{Packs: packs, Site: &fleet.Site{ExternalURL: "http://10.20.0.2/"}, SubnetOf: func(*fleet.Device) fleet.Subnet { return fleet.Subnet{} }, Before: r.View,
+			Places: &resolve.Places{}, Now: renderedAt}.Validate(f, macs)
 		return nil
 	})
 	var bad fleet.ValidationError
