@@ -43,8 +43,8 @@ const (
 	knownClient                   // has a lease record: served at once
 )
 
-// receiver reads packets in batches, as many as the socket holds, and serves them in order of priority. It never waits
-// for a batch to grow.
+// receiver reads packets in batches, as many as the socket holds, and serves them in order of priority. It waits for a batch to
+// grow only while very many packets come, and for less than a millisecond; see pace.
 //
 // One goroutine does all: it reads, decides, writes the leases and sends, for each switch to another thread would cost as much as
 // a decision. It waits only in the kernel, for a packet or for the disk. When the disk hangs, another goroutine takes over
@@ -57,6 +57,7 @@ type receiver struct {
 	classify func(*packet) priority
 	serve    func(p *packet, busy bool) // keeps nothing of p
 	write    func()                     // ends a batch: writes its leases
+	rest     func(time.Duration)        // waits for so long
 
 	queue *packetQueue
 	in    *inbox
@@ -124,7 +125,11 @@ func (r *receiver) beWatched() {
 func (r *receiver) read(ctx context.Context) (replaced bool, err error) {
 	failed, turns := 0, 0
 	var yielded time.Time
+	var pace pace
 	for ctx.Err() == nil {
+		if turns == 0 && pace.dense {
+			r.rest(min(collectFor, collectFor-r.now().Sub(pace.began))) // less than nothing: not at all; more: the clock was set back
+		}
 		n, err := r.in.read(r.sock, r.queue.used == 0)
 		if err != nil && ctx.Err() == nil {
 			if failed++; failed > maxReadErrors {
@@ -139,6 +144,7 @@ func (r *receiver) read(ctx context.Context) (replaced bool, err error) {
 			runtime.Gosched()
 			yielded = at
 		}
+		pace.count(n, at, turns == 0)
 		for i := range n {
 			r.receive(i, at)
 		}

@@ -23,7 +23,7 @@ type receiverFixture struct {
 	stop   func()
 }
 
-func newReceiverFixture(t *testing.T, write func()) *receiverFixture {
+func newReceiverFixture(t *testing.T, write func(), change ...func(*receiver)) *receiverFixture {
 	t.Helper()
 	sock, err := openSocket(0)
 	if err != nil {
@@ -40,7 +40,10 @@ func newReceiverFixture(t *testing.T, write func()) *receiverFixture {
 	f := &receiverFixture{served: make(chan byte, 10), client: client, ended: make(chan error, 1)}
 	f.receiver = &receiver{
 		sock: sock, observer: &Observer{}, log: logTo(t), now: time.Now, queue: newPacketQueue(8),
-		classify: func(*packet) priority { return unknownClient }, serve: func(p *packet, _ bool) { f.served <- p.buf[0] }, write: write,
+		classify: func(*packet) priority { return unknownClient }, serve: func(p *packet, _ bool) { f.served <- p.buf[0] }, write: write, rest: rest,
+	}
+	for _, c := range change {
+		c(f.receiver)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	f.stop = func() { cancel(); sock.interrupt() }
