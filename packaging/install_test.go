@@ -25,6 +25,15 @@ func build(t *testing.T) string {
 	return bin
 }
 
+// TestProgramCompilesFor32Bit: there is a package for armv7. What differs between the architectures are the sizes of types.
+func TestProgramCompilesFor32Bit(t *testing.T) {
+	c := exec.Command("go", "build", "-o", os.DevNull, "../cmd/plugtone")
+	c.Env = append(os.Environ(), "GOOS=linux", "GOARCH=arm", "GOARM=7", "CGO_ENABLED=0")
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 // makeTarget runs a target of the Makefile in the repository's root.
 func makeTarget(t *testing.T, args ...string) (string, error) {
 	t.Helper()

@@ -73,7 +73,7 @@ func (m *Cluster) diskFree() (int64, error) {
 	if err := unix.Statfs(m.cfg.DataDir, &st); err != nil {
 		return 0, err
 	}
-	return int64(st.Bavail) * st.Bsize, nil
+	return int64(st.Bavail) * int64(st.Bsize), nil // 32 bits on some machines
 }
 
 // copyState returns how far what a member has is copied. ok is false when nothing is.
