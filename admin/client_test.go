@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path"
 	"reflect"
@@ -17,7 +18,6 @@ import (
 
 	"plugtone/admin/client"
 	"plugtone/dhcp"
-	"plugtone/provision/fleet"
 )
 
 // calls yields each method of a client that has a context, as a function that calls it, by its name.
@@ -152,11 +152,11 @@ func TestCallsEndWithTheirContext(t *testing.T) {
 	}
 }
 
-// TestIteratorsReadPageAfterPage compares the iterators with the lists that are read whole, and leaves one after its first item.
+// TestIteratorsReadPageAfterPage compares an iterator with the list that is read whole, and leaves one after its first item.
 func TestIteratorsReadPageAfterPage(t *testing.T) {
 	a := newAPI(t)
 	for i := range 1203 {
-		a.Discover(fleet.Discovered{MAC: dhcp.MAC{0, 0x15, 0x65, 0, byte(i >> 8), byte(i)}})
+		a.PutLease(fmt.Sprintf("10.20.%d.%d", i>>8, i&255), dhcp.MAC{0, 0x15, 0x65, 0, byte(i >> 8), byte(i)})
 	}
 	requests := 0
 	next := http.DefaultTransport
@@ -182,23 +182,23 @@ func TestIteratorsReadPageAfterPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	whole, err := c.Discovered(t.Context(), nil)
+	whole, err := c.Leases(t.Context(), nil)
 	if err != nil || len(whole) != 1203 || requests != 2 {
-		t.Fatalf("%d phones in %d requests, %v", len(whole), requests, err)
+		t.Fatalf("%d leases in %d requests, %v", len(whole), requests, err)
 	}
 	requests = 0
-	var seen []dhcp.MAC
-	for d, err := range c.EachDiscovered(t.Context(), nil) {
+	var seen []netip.Addr
+	for l, err := range c.EachLease(t.Context(), nil) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		seen = append(seen, d.MAC)
+		seen = append(seen, l.IP)
 	}
-	if !slices.EqualFunc(seen, whole, func(m dhcp.MAC, d fleet.Discovered) bool { return m == d.MAC }) || requests != 2 {
-		t.Errorf("the iterator has %d of %d phones, in %d requests", len(seen), len(whole), requests)
+	if !slices.EqualFunc(seen, whole, func(a netip.Addr, l client.Lease) bool { return a == l.IP }) || requests != 2 {
+		t.Errorf("the iterator has %d of %d leases, in %d requests", len(seen), len(whole), requests)
 	}
 	requests = 0
-	for range c.EachDiscovered(t.Context(), nil) {
+	for range c.EachLease(t.Context(), nil) {
 		break
 	}
 	if requests != 1 {
@@ -235,7 +235,7 @@ func TestErrorsOfTheClientHaveTypes(t *testing.T) {
 	_, unreachable := away.Status(ctx)
 	kinds := map[string]func(error) bool{
 		"not found": client.IsNotFound, "conflict": client.IsConflict, "precondition": client.IsPrecondition, "invalid": client.IsInvalid,
-		"denied": client.IsDenied, "unavailable": client.IsUnavailable,
+		"denied": client.IsDenied,
 		"dry run": func(err error) bool {
 			var e *client.DryRun
 			return errors.As(err, &e) && e.Preview.Phones == 1 && e.Preview.Changed == 1
@@ -248,7 +248,7 @@ func TestErrorsOfTheClientHaveTypes(t *testing.T) {
 	for _, c := range []struct {
 		err  error
 		want string
-	}{{missing, "not found"}, {exists, "conflict"}, {moved, "precondition"}, {invalid, "invalid"}, {low, "denied"}, {none, "denied"}, {broken, "unavailable"}, {tried, "dry run"}, {unreachable, "unreachable"}} {
+	}{{missing, "not found"}, {exists, "conflict"}, {moved, "precondition"}, {invalid, "invalid"}, {low, "denied"}, {none, "denied"}, {broken, "none of them"}, {tried, "dry run"}, {unreachable, "unreachable"}} {
 		for kind, is := range kinds {
 			if is(c.err) != (kind == c.want) {
 				t.Errorf("%v is %s: %t", c.err, kind, is(c.err))

@@ -85,16 +85,6 @@ func (c Operation) DeleteToken(ctx context.Context, name string) error {
 	return err
 }
 
-// Audit lists changes with their authors, newest first.
-func (c Operation) Audit(ctx context.Context) ([]fleet.AuditEntry, error) {
-	return all[fleet.AuditEntry](ctx, c.conn, "/audit", nil)
-}
-
-// EachAuditEntry yields the audit log, newest first, reading page after page.
-func (c Operation) EachAuditEntry(ctx context.Context) iter.Seq2[fleet.AuditEntry, error] {
-	return each[fleet.AuditEntry](ctx, c.conn, "/audit", nil)
-}
-
 // Reload makes the daemon read its configuration and vendor packs again. With force, the new configuration may lack subnets with active leases.
 func (c Operation) Reload(ctx context.Context, force bool) error {
 	_, err := c.conn.do(ctx, call{method: http.MethodPost, path: "/reload", query: forceQuery(force)}, nil)

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"iter"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -196,14 +195,12 @@ func (c Phones) Explain(ctx context.Context, q ExplainRequest) (out Explanation,
 	return out, c.conn.post(ctx, "/explain", q, &out)
 }
 
-// Discovered lists phones without a record.
-func (c Phones) Discovered(ctx context.Context, query url.Values) ([]fleet.Discovered, error) {
-	return all[fleet.Discovered](ctx, c.conn, "/discovered", query)
-}
-
-// DiscoveredEverywhere lists the phones without a record that the members of the cluster have seen, and the members that did not answer.
-func (c Phones) DiscoveredEverywhere(ctx context.Context) (list []fleet.Discovered, silent []Unanswered, err error) {
+// Discovered lists the phones without a record, those whose text matches search, and the members of the cluster that did not answer.
+func (c Phones) Discovered(ctx context.Context, search string) (list []fleet.Discovered, silent []Unanswered, err error) {
 	query := url.Values{"limit": {pageSize}}
+	if search != "" {
+		query.Set("q", search)
+	}
 	for {
 		var page DiscoveredPage
 		if err := c.conn.get(ctx, "/discovered", query, &page); err != nil {
@@ -221,11 +218,6 @@ func (c Phones) DiscoveredEverywhere(ctx context.Context) (list []fleet.Discover
 func (c Phones) DiscoveredPhone(ctx context.Context, mac string) (out fleet.Discovered, err error) {
 	err = c.conn.get(ctx, "/discovered/"+url.PathEscape(mac), nil, &out)
 	return out, err
-}
-
-// EachDiscovered yields phones without a record, filtered by query, reading page after page.
-func (c Phones) EachDiscovered(ctx context.Context, query url.Values) iter.Seq2[fleet.Discovered, error] {
-	return each[fleet.Discovered](ctx, c.conn, "/discovered", query)
 }
 
 // Adopt makes a discovered phone a device.

@@ -77,9 +77,6 @@ func IsDenied(err error) bool {
 	return hasStatus(err, http.StatusUnauthorized) || hasStatus(err, http.StatusForbidden)
 }
 
-// IsUnavailable reports whether err means that the daemon can't do it now, because of its store for example, and may later.
-func IsUnavailable(err error) bool { return hasStatus(err, http.StatusServiceUnavailable) }
-
 func hasStatus(err error, status int) bool {
 	var p *Problem
 	return errors.As(err, &p) && p.Status == status

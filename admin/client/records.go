@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"iter"
 	"net/http"
 	"net/url"
 
@@ -56,11 +55,6 @@ func (x Collection[T]) at(id string) string { return x.path + "/" + url.PathEsca
 // All reads the whole list, filtered by query.
 func (x Collection[T]) All(ctx context.Context, query url.Values) ([]T, error) {
 	return all[T](ctx, x.c, x.path, query)
-}
-
-// Each yields the list, filtered by query, reading page after page. An error ends it.
-func (x Collection[T]) Each(ctx context.Context, query url.Values) iter.Seq2[T, error] {
-	return each[T](ctx, x.c, x.path, query)
 }
 
 // Page reads one page of the list, filtered by query, which may have limit and cursor.

@@ -216,7 +216,10 @@ func mark(list []timeline.Entry, member string) {
 // Discovered adds to the phones that this member has discovered those of the others, in the order of their MACs. A phone that several members
 // have seen is that of the last one.
 func Discovered(ctx context.Context, m Members, in Choice, own []fleet.Discovered) ([]fleet.Discovered, []client.Unanswered) {
-	parts, silent := collect(ctx, m, in, func(ctx context.Context, c *client.Client) ([]fleet.Discovered, error) { return c.Discovered(ctx, nil) })
+	parts, silent := collect(ctx, m, in, func(ctx context.Context, c *client.Client) ([]fleet.Discovered, error) {
+		list, _, err := c.Discovered(ctx, "")
+		return list, err
+	})
 	if m == nil {
 		return own, nil
 	}

@@ -121,7 +121,7 @@ func discoveredList(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			list, silent, err := cl.DiscoveredEverywhere(c.Context())
+			list, silent, err := cl.Discovered(c.Context(), "")
 			if err != nil {
 				return err
 			}

@@ -179,7 +179,7 @@ func deviceMACs(ctx context.Context, cl *client.Client, text string) ([]string, 
 }
 
 func discoveredMACs(ctx context.Context, cl *client.Client, text string) (out []string, err error) {
-	list, err := cl.Discovered(ctx, nil)
+	list, _, err := cl.Discovered(ctx, "")
 	for _, d := range list {
 		out = append(out, described(macAs(d.MAC, text), d.Vendor, d.Model))
 	}

@@ -44,7 +44,8 @@ type view struct {
 	page.Base
 	Q       string
 	Rows    []row
-	More    int // new phones that are not shown
+	More    int                 // new phones that are not shown
+	Missing []client.Unanswered // members of the cluster whose phones are missing
 	Any     bool
 	Sorts   []sorting
 	Sort    string
@@ -124,14 +125,11 @@ func (v *view) scans(q url.Values) {
 }
 
 func (s screen) load(ctx context.Context, v *view) error {
-	q := url.Values{}
-	if v.Q != "" {
-		q.Set("q", v.Q)
-	}
-	found, err := s.API.Discovered(ctx, q)
+	found, missing, err := s.API.Discovered(ctx, v.Q)
 	if err != nil {
 		return err
 	}
+	v.Missing = missing
 	v.Any = len(found) > 0 || v.Q != ""
 	for _, d := range found {
 		x := rowOf(d)

@@ -95,7 +95,7 @@ func (s screen) load(ctx context.Context, v *view) (err error) {
 		return err
 	}
 	v.Total, v.Pending, v.States = counts.Total, counts.Pending, figures(counts)
-	found, err := s.API.Discovered(ctx, nil)
+	found, _, err := s.API.Discovered(ctx, "")
 	if err != nil {
 		return err
 	}

@@ -75,7 +75,7 @@ func remove() action {
 
 // plugged suggests phones without a record.
 func plugged(s screen, r *page.Request) ([]page.Option, error) {
-	p, err := s.API.Discovered(r.Context(), url.Values{"limit": {"50"}})
+	p, _, err := s.API.Discovered(r.Context(), "")
 	if err != nil {
 		return nil, err
 	}
