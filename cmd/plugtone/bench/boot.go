@@ -2,11 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/netip"
 	"os"
 	"slices"
 	"strconv"
@@ -19,7 +16,6 @@ import (
 
 // stormSpec is a number of phones that boot at the same moment.
 type stormSpec struct {
-	Server string
 	Phones int
 	Keep   bool // one connection for all files of a phone
 	Upload bool // don't boot: only give the server what phones will fetch back later
@@ -58,23 +54,15 @@ const bootTries = 15
 
 func retryAfter() time.Duration { return time.Second + rand.N(time.Second) }
 
-// boot has all phones boot and prints what became of them.
-func boot(spec string) error {
-	var r stormSpec
-	if err := json.Unmarshal([]byte(spec), &r); err != nil {
-		return err
-	}
-	server, err := netip.ParseAddr(r.Server)
-	if err != nil {
-		return err
-	}
+// run has all phones boot and returns what became of them.
+func (r stormSpec) run() (out stormResult, err error) {
 	port, err := bootclient.OnLink("eth0")
 	if err != nil {
-		return err
+		return out, err
 	}
 	before, err := counter("/proc/self/net/snmp", "Tcp:", "RetransSegs")
 	if err != nil {
-		return err
+		return out, err
 	}
 	all := make([]*phone, r.Phones)
 	var phones sync.WaitGroup
@@ -82,7 +70,7 @@ func boot(spec string) error {
 	for n := range all {
 		dhcp := port.Client(bootclient.Message{MAC: phoneMAC(n), Class: "yealink", Hostname: "SIP-T46U", Params: []uint8{1, 3, 6, 12, 15, 42, 43, 66, 132}},
 			bootTries, func(int) time.Duration { return retryAfter() })
-		all[n] = &phone{n: n, upload: r.Upload, dhcp: dhcp, files: bootclient.HTTP{From: phoneAddr(n), Server: server, Keep: r.Keep, Timeout: 10 * time.Second}}
+		all[n] = &phone{n: n, upload: r.Upload, dhcp: dhcp, files: bootclient.HTTP{From: phoneAddr(n), Server: serverAddr, Keep: r.Keep, Timeout: 10 * time.Second}}
 		phones.Go(func() {
 			<-start
 			all[n].run()
@@ -91,7 +79,7 @@ func boot(spec string) error {
 	started := time.Now()
 	close(start)
 	phones.Wait()
-	out := sum(all, started)
+	out = sum(all, started)
 	for range 100 { // what comes late still counts as an answer
 		if out.DHCPLost = port.Unanswered(); out.DHCPLost <= 0 {
 			break
@@ -100,7 +88,7 @@ func boot(spec string) error {
 	}
 	after, err := counter("/proc/self/net/snmp", "Tcp:", "RetransSegs")
 	out.TCPAgain = after - before
-	return errors.Join(err, json.NewEncoder(os.Stdout).Encode(out))
+	return out, err
 }
 
 // sum makes one figure of many phones.

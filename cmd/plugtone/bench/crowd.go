@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,11 +12,8 @@ import (
 
 // crowdSpec is 16 addresses that open connections and send nothing, while phones fetch.
 type crowdSpec struct {
-	Server string
-	Rate   int // connections a second, of all addresses
-	Period time.Duration
-	load   load
-	Load   string // of the phones, as JSON
+	Rate int  // connections a second, of all addresses
+	Load load // of the phones
 }
 
 // crowdResult is what became of both.
@@ -32,43 +27,36 @@ func crowdAddr(n int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, 200, by
 
 const crowdAddrs = 16
 
-// crowd runs both in the phones' namespace.
-func crowd(text string) error {
-	var spec crowdSpec
-	if err := json.Unmarshal([]byte(text), &spec); err != nil {
-		return err
-	}
-	if err := json.Unmarshal([]byte(spec.Load), &spec.load); err != nil {
-		return err
-	}
+// run runs both in the phones' namespace.
+func (spec crowdSpec) run() (out crowdResult, err error) {
 	var opened atomic.Int64
-	ctx, stop := context.WithTimeout(context.Background(), spec.Period+500*time.Millisecond)
+	ctx, stop := context.WithTimeout(context.Background(), spec.Load.Period+500*time.Millisecond)
 	defer stop()
 	var dialers sync.WaitGroup
 	const perAddr = 8
 	for i := range crowdAddrs * perAddr {
 		if spec.Rate > 0 {
 			dialers.Go(func() {
-				openMany(ctx, crowdAddr(i%crowdAddrs), spec.Server+":80", time.Second*crowdAddrs*perAddr/time.Duration(spec.Rate), &opened)
+				openMany(ctx, crowdAddr(i%crowdAddrs), time.Second*crowdAddrs*perAddr/time.Duration(spec.Rate), &opened)
 			})
 		}
 	}
 	time.Sleep(500 * time.Millisecond) // the crowd is there first
 	before := opened.Load()
-	out := crowdResult{Phones: spec.load.run()}
+	out.Phones, err = spec.Load.run()
 	out.Opened = int(opened.Load() - before)
 	stop()
 	dialers.Wait()
-	return json.NewEncoder(os.Stdout).Encode(out)
+	return out, err
 }
 
 // openMany opens a connection every so often, whether the ones before are open or not, and keeps the last 30.
-func openMany(ctx context.Context, from netip.Addr, to string, every time.Duration, opened *atomic.Int64) {
+func openMany(ctx context.Context, from netip.Addr, every time.Duration, opened *atomic.Int64) {
 	d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0)), Timeout: time.Second}
 	var held []net.Conn
 	for due := time.Now(); ctx.Err() == nil; due = due.Add(every) {
 		time.Sleep(time.Until(due))
-		c, err := d.DialContext(ctx, "tcp4", to)
+		c, err := d.DialContext(ctx, "tcp4", serverAddr.String()+":80")
 		if err != nil {
 			continue
 		}
@@ -96,15 +84,12 @@ func duringCrowd(ctx context.Context, o options) error {
 			return err
 		}
 	}
-	text, err := json.Marshal(load{Kind: "http", Server: serverAddr.String(), Clients: 10, Phones: phones, Period: o.period})
-	if err != nil {
-		return err
-	}
+	l := load{Kind: "http", Clients: 10, Phones: phones, Period: o.period}
 	fmt.Printf("\nhttp, 10 clients of leased phones, a connection each, beside 16 addresses that open connections and send nothing\n")
 	for range o.rounds {
 		for _, rate := range []int{0, 8500} {
 			var got crowdResult
-			used, _, err := s.measure("crowd", crowdSpec{Server: serverAddr.String(), Rate: rate, Period: o.period, Load: string(text)}, &got)
+			used, _, err := s.measure("crowd", crowdSpec{rate, l}, &got)
 			if err != nil {
 				return err
 			}

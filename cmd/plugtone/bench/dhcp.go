@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"slices"
@@ -116,6 +117,41 @@ func (o dhcpOptions) measure(ctx context.Context, held int) error {
 		fmt.Printf("the same by perfdhcp:            %s\n\n", check)
 	}
 	return nil
+}
+
+// askFresh is one run of our own traffic against a server of its own.
+func askFresh(ctx context.Context, o dhcpOptions, name string, held, rate int) (dhcpSample, error) {
+	if o.kind == "renew" || o.kind == "mix" { // each client renews once
+		held = max(held, int(o.period.Seconds()*float64(rate))+1)
+	}
+	t := traffic{Kind: o.kind, Rate: rate, Period: o.period, Class: o.class}
+	return runFresh(ctx, o, name, held, rate, func(s *server) (e exchanged, used time.Duration, err error) {
+		used, _, err = s.measure("exchange", t, &e)
+		return e, used, err
+	})
+}
+
+// runFresh runs a load against a server of its own.
+func runFresh(ctx context.Context, o dhcpOptions, name string, held, rate int, load func(*server) (exchanged, time.Duration, error)) (sample dhcpSample, err error) {
+	s, err := newServer(ctx, o.dir, name, nil, clientAddr)
+	if err != nil {
+		return sample, err
+	}
+	defer s.close()
+	args, env, err := makers[name](o, s.dir, held)
+	if err != nil {
+		return sample, err
+	}
+	sample = dhcpSample{server: name, held: held, rate: rate}
+	started := time.Now()
+	if err := s.launch(env, args, func() error { return awaitOffer(ctx, s.clients) }); err != nil {
+		return sample, err
+	}
+	sample.started = time.Since(started)
+	sample.exchanged, sample.used, err = load(s)
+	m, errMemory := machine.MemoryOf(s.cmd.Process.Pid)
+	sample.memory = m.All
+	return sample, errors.Join(err, errMemory)
 }
 
 // climb finds the highest rate with under 1 % lost: in steps of a quarter upwards, then between the last two.

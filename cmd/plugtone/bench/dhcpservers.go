@@ -19,6 +19,15 @@ import (
 	"plugtone/store"
 )
 
+// The relay's address, and what is handed out. Leases that are there before lie behind what is handed out new, so that no server has to walk
+// over them first.
+var (
+	clientAddr = netip.MustParseAddr("10.0.0.3")
+	firstNew   = netip.MustParseAddr("10.1.0.1")
+	firstHeld  = netip.MustParseAddr("10.10.0.1")
+	lastOfPool = netip.MustParseAddr("10.30.255.254")
+)
+
 // makers write a server's configuration and leases into dir and return the command that starts it.
 var makers = map[string]func(o dhcpOptions, dir string, held int) (args, env []string, err error){
 	"plugtone": makePlugtone, "kea": makeKea, "dnsmasq": makeDnsmasq,
@@ -26,42 +35,46 @@ var makers = map[string]func(o dhcpOptions, dir string, held int) (args, env []s
 
 // makePlugtone is the daemon as it is installed: every lease on disk before its ACK, timelines, metrics, log and all.
 func makePlugtone(o dhcpOptions, dir string, held int) ([]string, []string, error) {
-	data := filepath.Join(dir, "data")
-	if err := seedLeases(data, held); err != nil {
+	var changes []dhcp.Change
+	each(held, func(addr netip.Addr, mac dhcp.MAC) { changes = append(changes, leaseOf(addr, mac)) })
+	err := withStore(dir, func(s *store.Store) error { return s.WriteLeases(changes) })
+	if err != nil {
 		return nil, nil, err
 	}
+	args, err := plugtone(o.program, dir, fmt.Sprintf("pools: [%s-%s], routers: [10.0.0.1], dns_servers: [10.0.0.1], lease_time: 1h", firstNew, lastOfPool), "log: {level: warn} # the others are as quiet\n")
+	return args, unitEnvironment, err
+}
+
+// plugtone writes a configuration, with the options of the subnet and more lines, and returns the command that starts the daemon.
+func plugtone(program, dir, options, more string) ([]string, error) {
 	config := filepath.Join(dir, "plugtone.yaml")
-	text := fmt.Sprintf(`data_dir: %s
+	text := fmt.Sprintf(`data_dir: %[1]s/data
 dhcp:
   conflict_check: false
   subnets:
-    - {subnet: %s, interface: eth0, pools: [%s-%s], routers: [10.0.0.1], dns_servers: [10.0.0.1], lease_time: 1h}
-log: {level: warn} # the others are as quiet
+    - {subnet: %[2]s, interface: eth0, %[3]s}
 provisioning: {settings: {admin_password: b3nchmark}}
-admin: {listen: ["unix:%s/admin.sock"]}
-`, data, network, firstNew, lastOfPool, dir)
-	return []string{o.program, "serve", "--config", config}, unitEnvironment, os.WriteFile(config, []byte(text), 0o644)
+admin: {listen: ["unix:%[1]s/admin.sock"]}
+%[4]s`, dir, network, options, more)
+	return []string{program, "serve", "--config", config}, os.WriteFile(config, []byte(text), 0o644)
 }
 
 // unitEnvironment is what the systemd unit sets.
 var unitEnvironment = []string{"GOGC=200", "GOMEMLIMIT=144MiB"}
 
-// seedLeases writes leases as the daemon would have.
-func seedLeases(dir string, held int) error {
-	if held == 0 {
-		return nil
-	}
-	s, err := store.Open(store.Config{Dir: dir, Now: time.Now, Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()})
+// withStore writes what the daemon would have in its data directory.
+func withStore(dir string, f func(*store.Store) error) error {
+	s, err := store.Open(store.Config{Dir: filepath.Join(dir, "data"), Now: time.Now, Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()})
 	if err != nil {
 		return err
 	}
+	return errors.Join(f(s), s.Close())
+}
+
+// leaseOf is a lease that began before.
+func leaseOf(addr netip.Addr, mac dhcp.MAC) dhcp.Change {
 	now := time.Now().UTC().Truncate(time.Second)
-	var changes []dhcp.Change
-	each(held, func(addr netip.Addr, mac dhcp.MAC) {
-		changes = append(changes, dhcp.Change{Lease: dhcp.Lease{Addr: addr, MAC: mac, Subnet: network, State: dhcp.LeaseActive,
-			FirstSeen: now, Starts: now.Add(-time.Hour), Expires: now.Add(24 * time.Hour)}})
-	})
-	return errors.Join(s.WriteLeases(changes), s.Close())
+	return dhcp.Change{Lease: dhcp.Lease{Addr: addr, MAC: mac, Subnet: network, State: dhcp.LeaseActive, FirstSeen: now.AddDate(0, -1, 0), Starts: now.Add(-time.Hour), Expires: now.Add(24 * time.Hour)}}
 }
 
 // each calls f for as many clients that have a lease before the load begins.

@@ -2,10 +2,8 @@ package main
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"net/netip"
-	"os"
 	"runtime"
 	"slices"
 	"sync"
@@ -53,14 +51,11 @@ type exchanges struct {
 	out exchanged
 }
 
-// exchange generates the traffic that spec describes and prints what became of it.
-func exchange(spec string) error {
-	x := &exchanges{}
-	if err := json.Unmarshal([]byte(spec), &x.traffic); err != nil {
-		return err
-	}
+// run generates the traffic and returns what became of it.
+func (t traffic) run() (exchanged, error) {
+	x := &exchanges{traffic: t}
 	if err := x.open(); err != nil {
-		return err
+		return exchanged{}, err
 	}
 	for _, fd := range []int{x.relay, x.linkFD} {
 		go x.receive(fd)
@@ -72,7 +67,7 @@ func exchange(spec string) error {
 	o := &x.out
 	o.Begun, o.Late = len(x.due), quantiles(late)
 	o.Offer, o.Ack, o.All = quantiles(o.offers), quantiles(o.acks), quantiles(append(o.offers, o.acks...))
-	return json.NewEncoder(os.Stdout).Encode(o)
+	return *o, nil
 }
 
 func (x *exchanges) open() (err error) {

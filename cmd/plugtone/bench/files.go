@@ -78,23 +78,15 @@ func benchFiles(ctx context.Context, args []string) error {
 			}
 		}
 	}
-	if strings.Contains("windows", o.only) {
-		if err := windows(ctx, o); err != nil {
-			return err
+	for _, m := range []struct {
+		name    string
+		measure func(context.Context, options) error
+	}{{"windows", windows}, {"crowd", duringCrowd}, {"devices", manyDevices}, {"storm", storm}} {
+		if strings.Contains(m.name, o.only) {
+			if err := m.measure(ctx, o); err != nil {
+				return fmt.Errorf("%s: %w", m.name, err)
+			}
 		}
-	}
-	if strings.Contains("crowd", o.only) {
-		if err := duringCrowd(ctx, o); err != nil {
-			return err
-		}
-	}
-	if strings.Contains("devices", o.only) {
-		if err := manyDevices(ctx, o); err != nil {
-			return err
-		}
-	}
-	if strings.Contains("storm", o.only) {
-		return storm(ctx, o)
 	}
 	return nil
 }
@@ -231,7 +223,7 @@ func (s sample) String() string {
 
 // runLoad has the phones' namespace load a server for so long.
 func (s *server) runLoad(l load, period time.Duration) (got sample, err error) {
-	l.Server, l.Period, l.Phones = serverAddr.String(), period, phones
+	l.Period, l.Phones = period, phones
 	got.used, _, err = s.measure("load", l, &got.loaded)
 	return got, err
 }

@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/netip"
-	"os"
 	"slices"
 	"sync"
 	"time"
@@ -17,7 +15,6 @@ import (
 // load is what the phones do. They do as little as they can: they share the machine with the server.
 type load struct {
 	Kind    string // tftp, http
-	Server  string
 	Clients int
 	Phones  int
 	Blksize int    // 0: no options
@@ -50,17 +47,8 @@ func phoneMAC(n int) dhcp.MAC {
 
 func phoneFile(n int) string { return phoneMAC(n).Hex() + ".cfg" }
 
-// generate runs the load that spec describes and prints what became of it.
-func generate(spec string) error {
-	var l load
-	if err := json.Unmarshal([]byte(spec), &l); err != nil {
-		return err
-	}
-	return json.NewEncoder(os.Stdout).Encode(l.run())
-}
-
 // run has the phones send requests until the period ends.
-func (l *load) run() (all loaded) {
+func (l load) run() (all loaded, err error) {
 	var mu sync.Mutex
 	var times []time.Duration
 	var clients sync.WaitGroup
@@ -85,7 +73,7 @@ func (l *load) run() (all loaded) {
 	if n := len(times); n > 0 {
 		all.P50, all.P99 = times[n/2], times[n*99/100]
 	}
-	return all
+	return all, nil
 }
 
 // client plays phones c, c+Clients, c+2·Clients ... one after the other, again and again.
@@ -122,11 +110,10 @@ func (l *load) client(c int, until time.Time) (out loaded, times []time.Duration
 
 // getter returns a client's fetch from an address.
 func (l *load) getter(from netip.Addr) func(file string) (int64, error) {
-	server := netip.MustParseAddr(l.Server)
 	if l.Kind == "http" {
-		c := bootclient.HTTP{From: from, Server: server, Keep: l.Keep, Buffer: 64 << 10}
-		return c.Get
+		c := bootclient.HTTP{From: from, Server: serverAddr, Keep: l.Keep, Buffer: 64 << 10}
+		return func(file string) (int64, error) { return c.Get(file, nil) }
 	}
-	c := bootclient.TFTP{From: from, Server: netip.AddrPortFrom(server, 69), Blksize: l.Blksize, Window: l.Window}
+	c := bootclient.TFTP{From: from, Server: netip.AddrPortFrom(serverAddr, 69), Blksize: l.Blksize, Window: l.Window}
 	return func(file string) (int64, error) { return c.Fetch(context.Background(), file) }
 }

@@ -11,6 +11,8 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -27,8 +29,20 @@ var commands = map[string]func(ctx context.Context, args []string) error{
 	},
 }
 
-// inside are the parts that the program runs of itself in the phones' namespace.
-var inside = map[string]func(spec string) error{"load": generate, "boot": boot, "crowd": crowd, "exchange": exchange}
+// inside are the parts that the program runs of itself in the clients' namespace.
+var inside = map[string]func(spec string) error{"load": part(load.run), "boot": part(stormSpec.run), "crowd": part(crowdSpec.run), "exchange": part(traffic.run)}
+
+// part returns what reads a spec in JSON, runs it, and prints what became of it, in JSON.
+func part[S, R any](run func(S) (R, error)) func(spec string) error {
+	return func(text string) error {
+		var spec S
+		if err := json.Unmarshal([]byte(text), &spec); err != nil {
+			return err
+		}
+		result, err := run(spec)
+		return errors.Join(err, json.NewEncoder(os.Stdout).Encode(result))
+	}
+}
 
 func main() {
 	if err := run(os.Args[1:]); err != nil {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"regexp"
 	"strconv"
 	"strings"
@@ -13,27 +12,6 @@ import (
 
 	"plugtone/cmd/plugtone/bench/machine"
 )
-
-// The relay's address, and what is handed out. Leases that are there before lie behind what is handed out new, so that no server has to walk
-// over them first.
-var (
-	clientAddr = netip.MustParseAddr("10.0.0.3")
-	firstNew   = netip.MustParseAddr("10.1.0.1")
-	firstHeld  = netip.MustParseAddr("10.10.0.1")
-	lastOfPool = netip.MustParseAddr("10.30.255.254")
-)
-
-// askFresh is one run of our own traffic against a server of its own.
-func askFresh(ctx context.Context, o dhcpOptions, name string, held, rate int) (dhcpSample, error) {
-	if o.kind == "renew" || o.kind == "mix" { // each client renews once
-		held = max(held, int(o.period.Seconds()*float64(rate))+1)
-	}
-	t := traffic{Kind: o.kind, Rate: rate, Period: o.period, Class: o.class}
-	return runFresh(ctx, o, name, held, rate, func(s *server) (e exchanged, used time.Duration, err error) {
-		used, _, err = s.measure("exchange", t, &e)
-		return e, used, err
-	})
-}
 
 // perfdhcpFresh is the same by perfdhcp. Its times count from when it sent a message, not from when it should have.
 func perfdhcpFresh(ctx context.Context, o dhcpOptions, name string, held, rate int) (dhcpSample, error) {
@@ -43,28 +21,6 @@ func perfdhcpFresh(ctx context.Context, o dhcpOptions, name string, held, rate i
 		after, err2 := machine.CPUTime(s.cmd.Process.Pid)
 		return e, after - before, errors.Join(err, err1, err2)
 	})
-}
-
-func runFresh(ctx context.Context, o dhcpOptions, name string, held, rate int, load func(*server) (exchanged, time.Duration, error)) (sample dhcpSample, err error) {
-	s, err := newServer(ctx, o.dir, name, nil, clientAddr)
-	if err != nil {
-		return sample, err
-	}
-	defer s.close()
-	args, env, err := makers[name](o, s.dir, held)
-	if err != nil {
-		return sample, err
-	}
-	sample = dhcpSample{server: name, held: held, rate: rate}
-	started := time.Now()
-	if err := s.launch(env, args, func() error { return awaitOffer(ctx, s.clients) }); err != nil {
-		return sample, err
-	}
-	sample.started = time.Since(started)
-	sample.exchanged, sample.used, err = load(s)
-	m, errMemory := machine.MemoryOf(s.cmd.Process.Pid)
-	sample.memory = m.All
-	return sample, errors.Join(err, errMemory)
 }
 
 // perfdhcp begins rate exchanges a second, each of a client that was never seen.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -14,8 +13,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 
 	"plugtone/cmd/plugtone/simulate/bootclient"
 	"plugtone/dhcp"
@@ -26,10 +23,8 @@ import (
 	"plugtone/store"
 )
 
-// phones send requests; there may be more devices on record. When all boot at once there are more of them too.
-const (
-	phones = 100
-)
+// phones send requests, but for those that boot at once; there may be more devices on record.
+const phones = 100
 
 // bigFile has the size of firmware, and a name that no pack has: firmware is only for devices that name it.
 const (
@@ -154,14 +149,11 @@ func (s *server) fetch(kind string, n int) (body []byte, err error) {
 	var got bytes.Buffer
 	err = s.clients.Do(func() error {
 		if kind == "tftp" {
-			_, err := (&load{Server: serverAddr.String()}).getter(phoneAddr(n))(phoneFile(n))
+			_, err := (&load{}).getter(phoneAddr(n))(phoneFile(n))
 			return err
 		}
 		c := bootclient.HTTP{From: phoneAddr(n), Server: serverAddr, Timeout: 5 * time.Second}
-		status, _, err := c.Do("GET", phoneFile(n), "", &got)
-		if err == nil && status != 200 {
-			err = fmt.Errorf("HTTP status %d", status)
-		}
+		_, err := c.Get(phoneFile(n), &got)
 		return err
 	})
 	return got.Bytes(), err
@@ -173,23 +165,16 @@ func start(ctx context.Context, o options, name string, phones, devices int) (*s
 	if err != nil {
 		return nil, err
 	}
-	data := filepath.Join(s.dir, "data")
-	if err := seed(data, phones, devices); err != nil {
-		s.close()
-		return nil, err
-	}
-	config := filepath.Join(s.dir, "plugtone.yaml")
-	text := fmt.Sprintf(`data_dir: %s
-dhcp:
-  conflict_check: false
-  subnets:
-    - {subnet: %s, interface: eth0, pools: [10.0.1.0-10.5.255.255], routers: [10.0.0.1], lease_time: 8d}
-provisioning: {settings: {admin_password: b3nchmark}}
-admin: {listen: ["unix:%s/admin.sock"]}
-`, data, network, s.dir)
-	err = os.WriteFile(config, []byte(text), 0o644)
+	err = withStore(s.dir, func(x *store.Store) error { return seed(x, phones, devices) })
 	if err == nil {
-		s.again = append(append([]string{"env"}, unitEnvironment...), o.program, "serve", "--config", config)
+		err = writeFiles(filepath.Join(s.dir, "data", "files"))
+	}
+	var args []string
+	if err == nil {
+		args, err = plugtone(o.program, s.dir, "pools: [10.0.1.0-10.5.255.255], routers: [10.0.0.1], lease_time: 8d", "")
+	}
+	if err == nil {
+		s.again = append(append([]string{"env"}, unitEnvironment...), args...)
 		err = s.launchFiles("http", s.again...)
 	}
 	if err != nil {
@@ -208,17 +193,12 @@ func phoneAddrs(n int) (all []netip.Addr) {
 }
 
 // seed writes what an operator would have entered and what DHCP would have leased.
-func seed(dir string, phones, devices int) (err error) {
-	s, err := store.Open(store.Config{Dir: dir, Now: time.Now, Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	now := time.Now().UTC().Truncate(time.Second)
+func seed(s *store.Store, phones, devices int) error {
 	var leases []dhcp.Change
 	for n := range max(phones, devices) {
-		leases = append(leases, dhcp.Change{Lease: dhcp.Lease{Addr: phoneAddr(n), MAC: phoneMAC(n), Subnet: network, State: dhcp.LeaseActive,
-			FirstSeen: now.AddDate(0, -1, 0), Starts: now, Expires: now.Add(24 * time.Hour), VendorClass: "yealink", Phone: true}})
+		c := leaseOf(phoneAddr(n), phoneMAC(n))
+		c.Lease.VendorClass, c.Lease.Phone = "yealink", true
+		leases = append(leases, c)
 	}
 	if err := s.WriteLeases(leases); err != nil {
 		return err
@@ -231,11 +211,9 @@ func seed(dir string, phones, devices int) (err error) {
 	const batch = 5000
 	for from := 0; from < devices; from += batch {
 		err := s.Edit("bench", "seed", func(e fleet.Edit) error {
-			if from == 0 {
-				err := e.PutRegistrar(&fleet.Registrar{Name: "main", Host: "pbx.example.com", Port: 5060, Transport: "udp", RegisterExpires: setting.Duration(time.Hour)})
-				if err != nil {
-					return err
-				}
+			err := e.PutRegistrar(&fleet.Registrar{Name: "main", Host: "pbx.example.com", Port: 5060, Transport: "udp", RegisterExpires: setting.Duration(time.Hour)})
+			if err != nil {
+				return err
 			}
 			for n := from; n < min(from+batch, devices); n++ {
 				number := strconv.Itoa(100_000 + n)
@@ -254,17 +232,16 @@ func seed(dir string, phones, devices int) (err error) {
 			return err
 		}
 	}
-	files := filepath.Join(dir, "files")
-	return errors.Join(os.MkdirAll(files, 0o755), os.WriteFile(filepath.Join(files, bigFile), big(), 0o644),
-		os.WriteFile(filepath.Join(files, lossyFile), big()[:lossySize], 0o644))
+	return nil
 }
 
-func big() []byte {
+// writeFiles writes the files that are no phone's own.
+func writeFiles(dir string) error {
 	b := make([]byte, bigSize)
 	for i := range b {
 		b[i] = byte(i * 7)
 	}
-	return b
+	return errors.Join(os.MkdirAll(dir, 0o755), os.WriteFile(filepath.Join(dir, bigFile), b, 0o644), os.WriteFile(filepath.Join(dir, lossyFile), b[:lossySize], 0o644))
 }
 
 // startBeside starts the other program with the very bytes that ours gives.
@@ -274,9 +251,7 @@ func startBeside(ctx context.Context, o options, name string, ours *server) (*se
 		return nil, err
 	}
 	files := filepath.Join(s.dir, "files")
-	if err = os.Mkdir(files, 0o755); err == nil {
-		err = os.WriteFile(filepath.Join(files, bigFile), big(), 0o644)
-	}
+	err = writeFiles(files)
 	for n := 0; n < phones && err == nil; n++ {
 		var body []byte
 		if body, err = ours.fetch("http", n); err == nil {

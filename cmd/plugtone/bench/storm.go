@@ -29,7 +29,7 @@ func storm(ctx context.Context, o options) error {
 		return err
 	}
 	var uploaded stormResult
-	if _, _, err := s.measure("boot", stormSpec{Server: serverAddr.String(), Phones: o.storm, Upload: true}, &uploaded); err != nil {
+	if _, _, err := s.measure("boot", stormSpec{Phones: o.storm, Upload: true}, &uploaded); err != nil {
 		return err
 	}
 	if uploaded.Failed > 0 {
@@ -47,7 +47,7 @@ func storm(ctx context.Context, o options) error {
 				if since == "started 10 s ago" { // a phone needs longer to boot
 					time.Sleep(10 * time.Second)
 				}
-				text, err := s.storm(stormSpec{Server: serverAddr.String(), Phones: o.storm, Keep: keep})
+				text, err := s.storm(stormSpec{Phones: o.storm, Keep: keep})
 				if err != nil {
 					return err
 				}

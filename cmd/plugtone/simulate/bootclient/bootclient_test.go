@@ -196,11 +196,11 @@ func TestHTTPReadsAnswersWithALength(t *testing.T) {
 			if status, n, err := c.Do("PUT", "file", "ring", &got); status != 200 || n != 8 || got.String() != "PUT ring" || err != nil {
 				t.Errorf("keep %t: %d, %d bytes %q, %v", keep, status, n, got.String(), err)
 			}
-			if n, err := c.Get("file"); n != 4 || err != nil {
+			if n, err := c.Get("file", nil); n != 4 || err != nil {
 				t.Errorf("keep %t: %d bytes, %v", keep, n, err)
 			}
 		}
-		if _, err := c.Get("missing"); err == nil {
+		if _, err := c.Get("missing", nil); err == nil {
 			t.Error("a 404 is a file")
 		}
 		if _, _, err := c.Do("GET", "endless", "", io.Discard); err == nil {

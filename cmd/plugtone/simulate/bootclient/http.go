@@ -34,9 +34,9 @@ func (c *HTTP) Do(method, file, body string, w io.Writer) (status int, size int6
 	return status, size, err
 }
 
-// Get fetches a file, whose answer must be 200, and returns its size.
-func (c *HTTP) Get(file string) (int64, error) {
-	status, size, err := c.Do("GET", file, "", nil)
+// Get fetches a file, whose answer must be 200, and returns its size. The file goes to w, or is dropped if that is nil.
+func (c *HTTP) Get(file string, w io.Writer) (int64, error) {
+	status, size, err := c.Do("GET", file, "", w)
 	if err == nil && status != 200 {
 		err = fmt.Errorf("HTTP status %d", status)
 	}
