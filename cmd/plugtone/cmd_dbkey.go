@@ -65,17 +65,22 @@ below it is decrypted to a new folder: an older plugtone reads uploads in clear 
 			if out == "" {
 				return usagef("-o FILE is needed")
 			}
+			ring, err := seal.Read(path)
+			if err != nil {
+				return err
+			}
+			d := decryption{ring, path}
 			if info, err := os.Stat(args[0]); err == nil && info.IsDir() {
-				n, err := decryptFolder(args[0], path, out)
+				n, err := d.folder(args[0], out)
 				if n > 0 {
 					message(c, "%d files are in clear in %s", n, out)
 				}
 				return err
 			}
 			if out == "-" {
-				return decryptFile(args[0], path, false, c.OutOrStdout())
+				return d.file(args[0], false, c.OutOrStdout())
 			}
-			return dbfile.WriteDurably(out, func(w io.Writer) error { return decryptFile(args[0], path, false, w) })
+			return dbfile.WriteDurably(out, func(w io.Writer) error { return d.file(args[0], false, w) })
 		},
 	}
 	c.Flags().StringVarP(&out, "output", "o", "", "write to `FILE`, with mode 0600, or to a new folder; - is standard output")

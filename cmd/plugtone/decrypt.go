@@ -17,9 +17,15 @@ import (
 	"plugtone/store/seal"
 )
 
-// decryptFolder decrypts every file below a folder to a new one, with its time, and returns how many. It goes on after a file that can't be
-// decrypted, and fails then. What is left of a file that was not written to its end is left out, as the daemon removes it.
-func decryptFolder(from, keyFile, to string) (done int, err error) {
+// decryption decrypts files of a data folder with its keys.
+type decryption struct {
+	ring    *seal.Ring
+	keyFile string // where they are from
+}
+
+// folder decrypts every file below a folder to a new one, with its time, and returns how many. It goes on after a file that can't be decrypted,
+// and fails then. What is left of a file that was not written to its end is left out, as the daemon removes it.
+func (d decryption) folder(from, to string) (done int, err error) {
 	inside, err := isBelow(to, from)
 	if err != nil {
 		return 0, err
@@ -43,10 +49,10 @@ func decryptFolder(from, keyFile, to string) (done int, err error) {
 		case !e.Type().IsRegular(), strings.HasPrefix(e.Name(), "."): // no stored file has such a name
 			return nil
 		}
-		err = dbfile.WriteDurably(target, func(w io.Writer) error { return decryptFile(name, keyFile, true, w) })
+		err = dbfile.WriteDurably(target, func(w io.Writer) error { return d.file(name, true, w) })
 		if err == nil {
 			done++
-			err = copyTime(name, target)
+			err = copyTime(e, target)
 		}
 		if err != nil {
 			failed = append(failed, err)
@@ -68,20 +74,16 @@ func isBelow(name, folder string) (bool, error) {
 }
 
 // copyTime gives a file the time of another.
-func copyTime(from, to string) error {
-	info, err := os.Stat(from)
+func copyTime(from fs.DirEntry, to string) error {
+	info, err := from.Info()
 	if err != nil {
 		return err
 	}
 	return os.Chtimes(to, info.ModTime(), info.ModTime())
 }
 
-// decryptFile writes a file of the data folder in clear. One that is in clear is an error, unless clear is true.
-func decryptFile(name, keyFile string, clear bool, w io.Writer) error {
-	ring, err := seal.Read(keyFile)
-	if err != nil {
-		return err
-	}
+// file writes a file of the data folder in clear. One that is in clear is an error, unless clear is true.
+func (d decryption) file(name string, clear bool, w io.Writer) error {
 	f, err := os.Open(name)
 	if err != nil {
 		return err
@@ -97,7 +99,7 @@ func decryptFile(name, keyFile string, clear bool, w io.Writer) error {
 	}
 	phone := filepath.Dir(path)
 	place := sealedfile.Place(filepath.Base(filepath.Dir(phone)), filepath.Base(phone)+"/"+filepath.Base(path))
-	sealed, err := sealedfile.NewReader(f, info.Size(), place, store.CipherOf(ring))
+	sealed, err := sealedfile.NewReader(f, info.Size(), place, store.CipherOf(d.ring))
 	if err != nil || sealed.Sealed() || clear && filepath.Ext(name) != ".age" {
 		if err == nil {
 			_, err = io.Copy(w, sealed)
@@ -105,7 +107,7 @@ func decryptFile(name, keyFile string, clear bool, w io.Writer) error {
 		return err
 	}
 	var identities []age.Identity
-	for _, passphrase := range ring.Passphrases() {
+	for _, passphrase := range d.ring.Passphrases() {
 		id, err := age.NewScryptIdentity(passphrase)
 		if err != nil {
 			return err
@@ -115,7 +117,7 @@ func decryptFile(name, keyFile string, clear bool, w io.Writer) error {
 	}
 	r, err := age.Decrypt(f, identities...)
 	if errors.As(err, new(*age.NoIdentityMatchError)) {
-		return fmt.Errorf("%s: none of the keys in %s is its key", name, keyFile)
+		return fmt.Errorf("%s: none of the keys in %s is its key", name, d.keyFile)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
