@@ -29,7 +29,7 @@ func openCopies(m *Cluster) error {
 	m.copies = copies.New(copies.Config{
 		Uploads: m.cfg.Uploads, Fetches: m.cfg.Fetches, Recorded: m.recorded, Sources: m.copySources, Copied: m.cfg.Copied, Room: m.diskFree, Now: m.cfg.Now, Log: m.cfg.Log,
 	})
-	m.between.peers.AnswerCopies(m.copies)
+	m.between.peers.AnswerBelow(copies.Path, m.copies)
 	return m.cfg.Registerer.Register(copyCollector{m.copies})
 }
 
@@ -63,7 +63,8 @@ func copiesFrom(whose string, self, o etcd.Member) bool {
 		return whose == config.CopiesAll
 	}
 	return slices.ContainsFunc(self.Subnets, func(mine etcd.Subnet) bool {
-		return mine.Shared && slices.ContainsFunc(o.Subnets, func(s etcd.Subnet) bool { return s.Shared && s.Prefix == mine.Prefix })
+		_, shares := sharedBy(o, mine.Prefix)
+		return mine.Shared && shares
 	})
 }
 

@@ -140,22 +140,28 @@ func (l *leases) update() {
 func serversOf(p netip.Prefix, self string, members []etcd.Member) (out []sharing.Member, all bool) {
 	all = true
 	for _, m := range members {
-		i := slices.IndexFunc(m.Subnets, func(s etcd.Subnet) bool { return s.Prefix == p && s.Shared })
-		if i < 0 {
-			continue
+		if s, ok := sharedBy(m, p); ok {
+			out = append(out, sharing.Member{Name: m.Name, ServerID: s.ServerID, Alive: m.Alive})
+			all = all && (m.Alive || m.Name == self)
 		}
-		out = append(out, sharing.Member{Name: m.Name, ServerID: m.Subnets[i].ServerID, Alive: m.Alive})
-		all = all && (m.Alive || m.Name == self)
 	}
 	return out, all
+}
+
+// sharedBy returns a subnet as a member shares it. ok is false if it does not.
+func sharedBy(m etcd.Member, p netip.Prefix) (s etcd.Subnet, ok bool) {
+	i := slices.IndexFunc(m.Subnets, func(s etcd.Subnet) bool { return s.Prefix == p && s.Shared })
+	if i < 0 {
+		return s, false
+	}
+	return m.Subnets[i], true
 }
 
 // receivedByAll returns up to which revision of the store with this ID all other members of a subnet have received which leases were given back.
 func receivedByAll(p netip.Prefix, self string, members []etcd.Member, id string) int64 {
 	lowest := int64(math.MaxInt64)
 	for _, m := range members {
-		shares := slices.ContainsFunc(m.Subnets, func(s etcd.Subnet) bool { return s.Prefix == p && s.Shared })
-		switch {
+		switch _, shares := sharedBy(m, p); {
 		case !shares || m.Name == self:
 		case m.Received.ID != id:
 			return 0
@@ -236,9 +242,5 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	for outcome, n := range map[string]int64{"bound": s.Bound, "conflict": s.Conflicts, "failed": s.Failed} {
 		out <- prometheus.MustNewConstMetric(leasesDesc, prometheus.CounterValue, float64(n), outcome)
 	}
-	usable := 0.0
-	if c.l.store.Unusable() == nil {
-		usable = 1
-	}
-	out <- prometheus.MustNewConstMetric(usableDesc, prometheus.GaugeValue, usable)
+	out <- prometheus.MustNewConstMetric(usableDesc, prometheus.GaugeValue, oneIf(c.l.store.Unusable() == nil))
 }

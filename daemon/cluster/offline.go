@@ -115,7 +115,7 @@ func (o Offline) Leave(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = Remove(ctx, o.Cluster, o.Cluster.Name, o.Log)
+	err = remove(ctx, x.client, o.Cluster.Name, o.Log)
 	if err == nil {
 		err = recordlog.Forget(x.log)
 	}

@@ -44,7 +44,7 @@ type Peers struct {
 	cfg         Config
 	certificate string // as it is registered
 	api         atomic.Pointer[http.Handler]
-	copies      atomic.Pointer[http.Handler] // below copiesPath
+	below       atomic.Pointer[below]
 	transport   *http.Transport
 	copying     *http.Transport // for what is copied: an answer may take long
 }
@@ -76,14 +76,17 @@ func (p *Peers) Certificate() string { return p.certificate }
 // Answer makes h answer the requests of other members. Their caller is in the context, and h checks its role.
 func (p *Peers) Answer(h http.Handler) { p.api.Store(&h) }
 
-// copiesPath is what the paths begin with that AnswerCopies is about.
-const copiesPath = "/copies/"
+// below answers what has a path that begins so.
+type below struct {
+	path string
+	http.Handler
+}
 
-// AnswerCopies makes h answer the requests of other members for what they copy, below /copies/.
-func (p *Peers) AnswerCopies(h http.Handler) { p.copies.Store(&h) }
+// AnswerBelow makes h answer the GET requests of other members whose path begins so.
+func (p *Peers) AnswerBelow(path string, h http.Handler) { p.below.Store(&below{path, h}) }
 
-// Copying returns what sends requests below /copies/ to a member; scheme and host of their URL are replaced. An answer may take as long as the
-// context of the request allows.
+// Copying returns what sends such requests to a member; scheme and host of their URL are replaced. An answer may take as long as the context of
+// the request allows.
 func (p *Peers) Copying(name string) http.RoundTripper { return route{name, p.copying, mostCopied} }
 
 // Self implements merging.Members.
@@ -124,7 +127,7 @@ func (r route) RoundTrip(q *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, plain(err)
 	}
-	res.Body = &limited{ReadCloser: res.Body, left: r.most}
+	res.Body = &limited{ReadCloser: res.Body, left: r.most, most: r.most}
 	return res, nil
 }
 
@@ -145,14 +148,12 @@ func plain(err error) error {
 // limited is a body that ends with an error after so many bytes.
 type limited struct {
 	io.ReadCloser
-	left int64
+	left, most int64
 }
-
-var errTooLong = fmt.Errorf("its answer is longer than %d MiB", mostBytes>>20)
 
 func (l *limited) Read(b []byte) (n int, err error) {
 	if l.left <= 0 {
-		return 0, errTooLong
+		return 0, fmt.Errorf("its answer is longer than %d MiB", l.most>>20)
 	}
 	n, err = l.ReadCloser.Read(b[:min(int64(len(b)), l.left)])
 	l.left -= int64(n)
@@ -255,13 +256,13 @@ func (p *Peers) Serve(ctx context.Context, l net.Listener) error {
 func (p *Peers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name, err := p.caller(*r.TLS)
 	as, may := role(r)
-	h, copies := p.api.Load(), p.copies.Load()
+	h, copies := p.api.Load(), p.below.Load()
 	switch {
 	case err != nil:
 		problem.Write(w, http.StatusForbidden, err.Error())
 		return
-	case copies != nil && r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, copiesPath):
-		(*copies).ServeHTTP(w, r)
+	case copies != nil && r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, copies.path):
+		copies.ServeHTTP(w, r)
 		return
 	case !may:
 		problem.Write(w, http.StatusForbidden, "members do not request this from each other")

@@ -113,7 +113,7 @@ func TestMembersReadFromEachOtherAsViewers(t *testing.T) {
 func TestMembersForgetAndCopy(t *testing.T) {
 	r, keys := &registry{list: map[string]etcd.Member{}}, seal.New()
 	a, b := start(t, r, "voice-a", keys), start(t, r, "voice-b", keys)
-	b.AnswerCopies(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "copy of "+r.URL.Path) }))
+	b.AnswerBelow("/copies/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "copy of "+r.URL.Path) }))
 	if _, text, err := get(t, a, "DELETE", "/api/v1/discovered/00:15:65:00:00:01"); err != nil || !strings.Contains(text, "member:voice-a operator /api/v1/discovered/00:15:65:00:00:01?member=local") {
 		t.Errorf("%q, %v", text, err)
 	}
