@@ -160,27 +160,27 @@ func (l *Limit) applyPercent() {
 }
 
 // gcPercent returns GOGC, a negative number when it is off.
-func gcPercent() int64 {
-	s := []metrics.Sample{{Name: "/gc/gogc:percent"}}
-	metrics.Read(s)
-	return int64(s[0].Value.Uint64())
-}
+func gcPercent() int64 { return figures("/gc/gogc:percent")[0] }
 
 // liveHeap is what the last collection left, in bytes.
-func liveHeap() int64 {
-	s := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	metrics.Read(s)
-	return int64(s[0].Value.Uint64())
-}
+func liveHeap() int64 { return figures("/gc/heap/live:bytes")[0] }
 
 // inUse is what the last collection left, with stacks and the runtime's own memory, in bytes.
 func inUse() int64 {
-	s := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/objects:bytes"},
-		{Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/unused:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
-	metrics.Read(s)
-	n := int64(s[0].Value.Uint64()) + int64(s[1].Value.Uint64())
-	for _, x := range s[2:] {
-		n -= int64(x.Value.Uint64())
+	n := figures("/gc/heap/live:bytes", "/memory/classes/total:bytes", "/memory/classes/heap/objects:bytes", "/memory/classes/heap/free:bytes",
+		"/memory/classes/heap/unused:bytes", "/memory/classes/heap/released:bytes")
+	return n[0] + n[1] - n[2] - n[3] - n[4] - n[5]
+}
+
+// figures reads figures of the runtime as of one moment.
+func figures(names ...string) []int64 {
+	samples, out := make([]metrics.Sample, len(names)), make([]int64, len(names))
+	for i, name := range names {
+		samples[i].Name = name
 	}
-	return n
+	metrics.Read(samples)
+	for i, s := range samples {
+		out[i] = int64(s.Value.Uint64())
+	}
+	return out
 }
