@@ -97,10 +97,10 @@ func (s screen) load(ctx context.Context, v *view) error {
 	}
 	v.Leases = leases.Items
 	if leases.NextCursor != "" {
-		v.NextURL = v.next(leases.NextCursor, len(leases.Items)).URL()
+		v.NextURL = v.at(v.Next(leases.NextCursor, len(leases.Items))).URL()
 	}
-	if prev, ok := v.previous(); ok {
-		v.PrevURL = prev.URL()
+	if prev, ok := v.Previous(rows); ok {
+		v.PrevURL = v.at(prev).URL()
 	}
 	return nil
 }

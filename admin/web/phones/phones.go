@@ -172,8 +172,8 @@ func (s screen) load(ctx context.Context, v *view, wait string) error {
 	f := v.filters()
 	f.Set("wait", wait)
 	f.Set("limit", strconv.Itoa(v.Limit))
-	set(f, "sort", v.Sort)
-	set(f, "cursor", v.Cursor)
+	page.Set(f, "sort", v.Sort)
+	page.Set(f, "cursor", v.Cursor)
 	p, err := s.API.DevicePage(ctx, f)
 	if err != nil {
 		return err
@@ -191,10 +191,10 @@ func (s screen) load(ctx context.Context, v *view, wait string) error {
 		v.Rows = append(v.Rows, rowOf(d, names))
 	}
 	if p.NextCursor != "" {
-		v.NextURL = v.next(p.NextCursor, len(p.Items)).URL()
+		v.NextURL = v.at(v.Next(p.NextCursor, len(p.Items))).URL()
 	}
-	if prev, ok := v.previous(); ok {
-		v.PrevURL = prev.URL()
+	if prev, ok := v.Previous(v.Limit); ok {
+		v.PrevURL = v.at(prev).URL()
 	}
 	return nil
 }
