@@ -53,15 +53,6 @@ func ParseAssignment(s string) (name string, value any, err error) {
 	return name, value, err
 }
 
-// Canonical turns what JSON or YAML gave for the setting into its canonical value. Its error names what is allowed.
-func Canonical(name string, v any) (any, error) {
-	d, err := lookup(name)
-	if err != nil {
-		return nil, err
-	}
-	return d.Canonical(v)
-}
-
 // Unknown is the error for a setting that the catalogue doesn't have, with the nearest names.
 func Unknown(name string) error {
 	near := Nearest(name, slices.Sorted(maps.Keys(catalogue())))

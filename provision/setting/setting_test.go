@@ -184,7 +184,7 @@ func TestCanonicalTakesWhatJSONAndYAMLGive(t *testing.T) {
 		{"recheck_interval", time.Hour, Duration(time.Hour)}, {"srtp", false, "off"}, {"web_interface", false, "off"},
 	}
 	for _, tt := range tests {
-		got, err := Canonical(tt.name, tt.in)
+		got, err := catalogue()[tt.name].Canonical(tt.in)
 		if err != nil || !reflect.DeepEqual(got, tt.want) {
 			t.Errorf("%s: %#v is %#v, %v; want %#v", tt.name, tt.in, got, err, tt.want)
 		}
@@ -197,7 +197,7 @@ func TestCanonicalTakesWhatJSONAndYAMLGive(t *testing.T) {
 		{"recheck_interval", 60}, {"srtp", true}, {"dtmf", false}, {"time_zone", 1}, {"codecs", []any{}}, {"dns_servers", map[string]any{}},
 	}
 	for _, tt := range bad {
-		if got, err := Canonical(tt.name, tt.in); err == nil {
+		if got, err := catalogue()[tt.name].Canonical(tt.in); err == nil {
 			t.Errorf("%s: %#v is taken as %#v", tt.name, tt.in, got)
 		}
 	}

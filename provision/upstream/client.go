@@ -39,11 +39,6 @@ const (
 	Last        Outcome = "last"        // the last answer was sent, because no PBX answered
 )
 
-// Outcomes lists all outcomes.
-func Outcomes() []Outcome {
-	return []Outcome{Answered, NotFound, Login, Failed, TooLarge, Timeout, Unreachable, Skipped, Last}
-}
-
 // Config has the dependencies of a Client. All members but Dir and Cipher are required.
 type Config struct {
 	Settings func() *Settings  // in force; the same pointer until they change

@@ -130,9 +130,6 @@ func (l *Log) Created() bool { return l.created }
 // Damage returns what Open and Recover found wrong with the file.
 func (l *Log) Damage() []string { return l.damage }
 
-// Stat describes the open file.
-func (l *Log) Stat() (os.FileInfo, error) { return l.read.Stat() }
-
 // directAlignment returns the alignment at which a file can be written past the page cache, 0 if it can't.
 func directAlignment(f *os.File) int {
 	var x unix.Statx_t

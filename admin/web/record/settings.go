@@ -84,15 +84,6 @@ func show(v any) string {
 	return fmt.Sprint(v)
 }
 
-// ShowValue returns a canonical value of a setting as people read it.
-func ShowValue(v any) string {
-	switch v.(type) {
-	case bool, []string, nil:
-		return show(v)
-	}
-	return setting.Print(v)
-}
-
 // SettingField returns the field in which the value of a setting is typed. It is named value. text is its value as setting.Parse reads it.
 func SettingField(f *page.Form, d setting.Def) page.Field {
 	hint := sentence(d.Help)
