@@ -95,7 +95,7 @@ func (s discovery) list(ctx context.Context, in merging.Choice) (list []fleet.Di
 }
 
 func (s discovery) find(ctx context.Context, mac dhcp.MAC, in merging.Choice) (fleet.Discovered, error) {
-	all, _, err := s.list(ctx, in)
+	all, silent, err := s.list(ctx, in)
 	if err != nil {
 		return fleet.Discovered{}, err
 	}
@@ -104,7 +104,11 @@ func (s discovery) find(ctx context.Context, mac dhcp.MAC, in merging.Choice) (f
 			return d, nil
 		}
 	}
-	return fleet.Discovered{}, fmt.Errorf("phone %s on the discovered list: %w", mac, fleet.ErrNotFound)
+	err = fmt.Errorf("phone %s on the discovered list: %w", mac, fleet.ErrNotFound)
+	for _, u := range silent {
+		err = fmt.Errorf("%w; member %s: %s", err, u.Member, u.Problem)
+	}
+	return fleet.Discovered{}, err
 }
 
 func (s discovery) adopt(ctx context.Context, in *struct {
