@@ -15,14 +15,7 @@ import (
 // copyFile copies a version.
 func copyFile(s *Store, f File, body string) error {
 	u, err := s.BeginCopy(f, int64(len(body)))
-	if err != nil {
-		return err
-	}
-	if _, err := u.Write([]byte(body)); err != nil {
-		u.Abort()
-		return err
-	}
-	return u.Commit()
+	return fill(u, err, body)
 }
 
 // shared returns a store that reports its uploads, and the newest of them.

@@ -39,6 +39,10 @@ func phoneStore(t *testing.T) (*Store, string) {
 // write uploads a file.
 func write(s *Store, mac dhcp.MAC, name, body string) error {
 	u, err := s.Begin(mac, name, 8<<20)
+	return fill(u, err, body)
+}
+
+func fill(u *Upload, err error, body string) error {
 	if err != nil {
 		return err
 	}
