@@ -51,6 +51,7 @@ type Config struct {
 	Now          func() time.Time
 	Cache        int64                                                             // bytes of rendered files kept; 0: 32 MiB
 	Registration func([]registration.Account, netip.Addr) []registration.LineState // registration.Tracker.Of; nil: nothing is known
+	Elsewhere    devicestatus.Elsewhere                                            // what other members of a cluster answer; nil on a single appliance
 }
 
 // Service answers file requests and previews the answers. It is safe for concurrent use.

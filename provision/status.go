@@ -15,8 +15,11 @@ func (s *Service) States() devicestatus.Reader {
 	return devicestatus.Reader{
 		Records: s.c.Records, Leases: s.c.Leases, Packs: s.c.Packs, Site: s.c.Site, Fetches: s.c.Fetches, Timeline: s.c.Timeline, Registration: s.c.Registration, Now: s.c.Now, Places: &s.places,
 		Overrides: overrides.Reader{Uploads: s.producer.uploads, Packs: s.c.Packs, Secrets: s.Secrets}.Of,
-		File: func(ctx context.Context, mac dhcp.MAC, name string) devicestatus.File {
-			a := s.preview(ctx, Request{Name: name, As: mac, Uncached: true}).Answer
+		File: func(ctx context.Context, mac dhcp.MAC, f fleet.Fetch) devicestatus.File {
+			if out, ok := s.c.Elsewhere.File(ctx, mac, f); ok {
+				return out
+			}
+			a := s.preview(ctx, Request{Name: f.File, As: mac, Uncached: true}).Answer
 			a.discard()
 			return devicestatus.File{Served: a.Outcome == Served, Digest: a.Digest, Upstream: a.Upstream}
 		},

@@ -18,6 +18,7 @@ import (
 	"plugtone/dhcp"
 	"plugtone/provision"
 	"plugtone/provision/diagnosis"
+	"plugtone/provision/devicestatus"
 	"plugtone/provision/fleet"
 	"plugtone/provision/impact"
 	"plugtone/provision/timeline"
@@ -164,14 +165,17 @@ func (s deviceFiles) diff(ctx context.Context, in *MACInput) (*struct{ Body clie
 	if err != nil {
 		return nil, problem.From(err)
 	}
-	items := compare(fetches, files)
-	for i := range items {
-		s.addLines(ctx, mac, &items[i])
-		items[i].Digest, items[i].FetchedDigest = s.digest(ctx, items[i].Digest), s.digest(ctx, items[i].FetchedDigest)
-	}
 	st, err := s.Phones.Status(ctx, mac)
 	if err != nil {
 		return nil, problem.From(err)
+	}
+	items := compare(fetches, files)
+	for i := range items {
+		if st.State == devicestatus.StateInSync && items[i].Change == "changed" && items[i].Note == "" {
+			items[i].Change, items[i].Note = "same", "from another member of the cluster, whose address it names"
+		}
+		s.addLines(ctx, mac, &items[i])
+		items[i].Digest, items[i].FetchedDigest = s.digest(ctx, items[i].Digest), s.digest(ctx, items[i].FetchedDigest)
 	}
 	return &struct{ Body client.Diff }{client.Diff{MAC: mac, Items: items, OnPhone: st.OnPhone}}, nil
 }

@@ -66,8 +66,15 @@ func TestSiteIsCutOff(t *testing.T) {
 	}
 
 	c.check(site.ns.Up("mgmt0"))
+	c.siteIsBack(fetches, fmt.Sprint("change ", changes-1))
+}
+
+// siteIsBack checks that the member site has what the others have changed, up to the last label, and its phone too; and that the others have what
+// is changed there, and show whether its phone is up to date.
+func (c *clusterLab) siteIsBack(fetches func(password string), last string) {
+	c.t.Helper()
 	c.eventually("the site follows", func() bool {
-		return strings.Contains(c.plugtone("site", "cluster", "status"), "follow, at change") && strings.Contains(c.plugtone("site", "device", "list"), fmt.Sprint("change ", changes-1))
+		return strings.Contains(c.plugtone("site", "cluster", "status"), "follow, at change") && strings.Contains(c.plugtone("site", "device", "list"), last)
 	})
 	c.logged("site", "the records of this appliance are replaced by those of the cluster")
 	fetches("geheim-after")
@@ -76,6 +83,15 @@ func TestSiteIsCutOff(t *testing.T) {
 		return c.plugtone("a", "device", "preview", "00:15:65:00:00:01") == c.plugtone("site", "device", "preview", "00:15:65:00:00:01")
 	})
 	fetches("geheim-by-site")
+	c.upToDate("a", "in_sync")
+	c.runs("a", "extension", "set", "1001", "--password", "geheim-last")
+	c.upToDate("a", "stale")
+}
+
+// upToDate waits until a member shows the state of a phone.
+func (c *clusterLab) upToDate(member, state string) {
+	c.t.Helper()
+	c.eventually(member+" shows "+state, func() bool { return strings.Contains(c.plugtone(member, "device", "list"), state) })
 }
 
 // runs runs a command with a member's API, which must succeed.

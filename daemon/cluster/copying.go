@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -66,6 +67,19 @@ func copiesFrom(whose string, self, o etcd.Member) bool {
 		_, shares := sharedBy(o, mine.Prefix)
 		return mine.Shared && shares
 	})
+}
+
+// Serves returns the subnet with the phone's address that another member serves from the address server; ok is false when none does.
+func (m *Cluster) Serves(server, phone netip.Addr) (subnet netip.Prefix, ok bool) {
+	list, _ := m.members.List()
+	for _, o := range list {
+		for _, s := range o.Subnets {
+			if o.Name != m.cfg.Cluster.Name && s.ServerID == server && s.Prefix.Contains(phone) {
+				return s.Prefix, true
+			}
+		}
+	}
+	return subnet, false
 }
 
 // diskFree returns how many bytes the disk of the data directory has left.

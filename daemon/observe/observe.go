@@ -158,10 +158,11 @@ func (o *Observer) Answered(r provision.Request, a provision.Answer, sent int64,
 	o.record(e, recorded || a.Vendor != "")
 	whole := err == nil && (a.Outcome == provision.Served && r.Method == "GET" || a.Outcome == provision.NotModified)
 	if recorded && whole && a.Digest != "" {
+		subnet, _ := o.cfg.Site().SubnetOf(r.From)
 		o.cfg.Store.RecordFetch(fleet.Fetch{
 			MAC: a.MAC, File: a.Name, Kind: a.Kind, Digest: a.Digest, Size: a.Size, Time: r.Time, From: r.From, Transport: r.Transport,
 			UserAgent: dhcp.Printable(r.UserAgent, 255), Vendor: a.Vendor, Model: a.Model, Firmware: a.Firmware, Port: a.Port,
-			OwnProof: a.OwnProof, Given: a.Given,
+			OwnProof: a.OwnProof, Given: a.Given, Server: subnet.NextServer,
 		})
 	}
 	if recorded || a.Vendor == "" {

@@ -62,6 +62,17 @@ type File struct {
 	Upstream *Upstream
 }
 
+// Elsewhere returns a file as another member of a cluster would answer, if the phone has fetched it from that one. A nil one returns none.
+type Elsewhere func(ctx context.Context, mac dhcp.MAC, fetched fleet.Fetch) (f File, ok bool)
+
+// File calls it.
+func (e Elsewhere) File(ctx context.Context, mac dhcp.MAC, fetched fleet.Fetch) (f File, ok bool) {
+	if e == nil {
+		return f, false
+	}
+	return e(ctx, mac, fetched)
+}
+
 // Leases is what a Reader reads from the lease table.
 type Leases interface {
 	LeaseAt(addr netip.Addr) (dhcp.Lease, bool) // confirmed leases only
@@ -75,8 +86,8 @@ type Reader struct {
 	Packs    func() *pack.Set
 	Site     func() *fleet.Site
 	Fetches  func(mac dhcp.MAC) ([]fleet.Fetch, error)
-	Timeline func(mac dhcp.MAC, limit int) ([]timeline.Entry, error) // the last entries, oldest first; nil: no device is shown as refused
-	File     func(ctx context.Context, mac dhcp.MAC, name string) File
+	Timeline func(mac dhcp.MAC, limit int) ([]timeline.Entry, error)           // the last entries, oldest first; nil: no device is shown as refused
+	File     func(ctx context.Context, mac dhcp.MAC, fetched fleet.Fetch) File // what it would get now for this fetch
 	// Registration is registration.Tracker.Of; nil: nothing is known.
 	Registration func([]registration.Account, netip.Addr) []registration.LineState
 	Overrides    func(*fleet.Device) []overrides.Override // nil: none are known
@@ -132,7 +143,7 @@ func (s Reader) Of(ctx context.Context, d *fleet.Device, known Known) (Computed,
 	switch out.Upstream = s.upstream(d); {
 	case out.Upstream != nil:
 		known = Known{LeftOut: unused(d, out.Upstream.Hosts)}
-		if u := s.File(ctx, d.MAC, own.File).Upstream; u != nil && own.File != "" {
+		if u := s.File(ctx, d.MAC, own).Upstream; u != nil && own.File != "" {
 			out.Upstream = u
 		}
 		// Answers are put away with the requests of the phone, and removed at any time.
@@ -318,6 +329,7 @@ func inputs(subnet netip.Prefix, own fleet.Fetch, fetches []fleet.Fetch, now tim
 	for _, f := range slices.SortedFunc(slices.Values(fetches), func(a, b fleet.Fetch) int { return strings.Compare(a.File, b.File) }) {
 		text(f.File)
 		text(f.Digest)
+		text(f.Server.String())
 	}
 	return max(h.Sum64(), 1)
 }
@@ -325,7 +337,7 @@ func inputs(subnet netip.Prefix, own fleet.Fetch, fetches []fleet.Fetch, now tim
 // same reports whether everything that the device fetched is what it would get now.
 func (s Reader) same(ctx context.Context, d *fleet.Device, own fleet.Fetch, fetches []fleet.Fetch) bool {
 	for _, f := range fetches {
-		now := s.File(ctx, d.MAC, f.File)
+		now := s.File(ctx, d.MAC, f)
 		switch {
 		case f.File == own.File && (!now.Served || now.Digest != f.Digest):
 			return false

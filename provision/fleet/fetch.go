@@ -33,7 +33,8 @@ type Fetch struct {
 	Vendor    string     `json:"vendor,omitempty"`
 	Model     string     `json:"model,omitempty"`
 	Firmware  string     `json:"firmware,omitempty"`
-	Port      string     `json:"port,omitempty"` // switch port (option 82) that the phone was behind
+	Port      string     `json:"port,omitempty"`  // switch port (option 82) that the phone was behind
+	Server    netip.Addr `json:"server,omitzero"` // where phones of its leased subnet were sent: each member of a cluster has an address of its own
 	// OwnProof is when the phone, as far as was known at the fetch, proved itself last by its own credentials or certificate.
 	OwnProof time.Time `json:"own_proof,omitzero"`
 	// Given is when a file, as far as was known at the fetch, first gave the phone its credentials.
