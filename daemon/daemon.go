@@ -33,7 +33,6 @@ import (
 	"plugtone/dhcp/server"
 	"plugtone/provision"
 	"plugtone/provision/deviceindex"
-	"plugtone/provision/devicestatus"
 	"plugtone/provision/fleet"
 	"plugtone/provision/memberfiles"
 	"plugtone/provision/notify"
@@ -212,16 +211,10 @@ func (d *Daemon) build(p *runtimeConfig) (err error) {
 
 // buildService makes the service that answers file requests.
 func buildService(d *Daemon) (err error) {
-	var elsewhere devicestatus.Elsewhere
-	if d.cluster != nil {
-		elsewhere = memberfiles.New(memberfiles.Config{Records: d.store, Site: d.site, Serves: d.cluster.Serves, Preview: func(site func() *fleet.Site) (*provision.Service, error) {
-			return provision.New(previewConfig(d, d.store, site))
-		}}).File
-	}
-	d.service, err = provision.New(provision.Config{
+	d.service, err = provision.New(memberfiles.With(provision.Config{
 		Upstream: d.upstreams, Records: d.store, Leases: d.table, Packs: d.packs, Site: d.site, Fetches: d.store.Fetches, Timeline: d.store.Timeline, Files: d.files, Uploads: d.uploads, Now: d.opts.Now,
-		Neighbor: neighbors.New(d.opts.Now).Of, Event: func(e trust.Event) { d.observe.TrustEvent(e) }, Used: d.credentials.used.add, Windows: d.store, Resets: d.store, NonceKey: d.cluster.NonceKey(), Probe: addressProber{d}, Registration: d.registrations.Of, Elsewhere: elsewhere,
-	})
+		Neighbor: neighbors.New(d.opts.Now).Of, Event: func(e trust.Event) { d.observe.TrustEvent(e) }, Used: d.credentials.used.add, Windows: d.store, Resets: d.store, NonceKey: d.cluster.NonceKey(), Probe: addressProber{d}, Registration: d.registrations.Of,
+	}, d.cluster.Serves))
 	return err
 }
 

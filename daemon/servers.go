@@ -156,12 +156,9 @@ func (s servers) snapshots(ctx context.Context, ready func()) error {
 
 // preview returns a renderer of the files that phones would get from other records than the daemon's. It records nothing.
 func (d *Daemon) preview(records fleet.Records) (impact.Renderer, error) {
-	return provision.New(previewConfig(d, records, d.site))
-}
-
-// previewConfig is the configuration of a service that records nothing.
-func previewConfig(d *Daemon, records fleet.Records, site func() *fleet.Site) provision.Config {
-	return provision.Config{Records: records, Leases: d.table, Packs: d.packs, Site: site, Fetches: d.store.Fetches, Files: d.files, Uploads: d.uploads, Now: d.opts.Now}
+	return provision.New(provision.Config{
+		Records: records, Leases: d.table, Packs: d.packs, Site: d.site, Fetches: d.store.Fetches, Files: d.files, Uploads: d.uploads, Now: d.opts.Now,
+	})
 }
 
 func (s servers) admin(ctx context.Context, ready func()) error {

@@ -115,6 +115,8 @@ func copiedText(m client.ClusterMember) string {
 	switch {
 	case u == nil || !m.Alive:
 		return "-"
+	case u.Problem != "" && u.Waiting == 0:
+		return "not known: " + u.Problem
 	case u.Problem != "":
 		return fmt.Sprintf("%d missing: %s", u.Waiting, u.Problem)
 	case u.Waiting > 0:
@@ -126,7 +128,7 @@ func copiedText(m client.ClusterMember) string {
 // answersText is which clients of a subnet a member answers.
 func answersText(n client.SharedSubnet, v client.SubnetServer) string {
 	if !n.Usable {
-		return "known leases only: etcd is away"
+		return "known leases only: plugtone status has the reason"
 	}
 	if !v.Alive {
 		return "none: away since " + at(v.AwaySince)

@@ -16,7 +16,8 @@ func TestClusterStatusText(t *testing.T) {
 	voice := netip.MustParsePrefix("10.20.0.0/16")
 	s := client.ClusterStatus{Enabled: true, Name: "a", Connected: true, Conflicts: []string{"subnet 10.30.0.0/24: member b serves it, too"},
 		Members: []client.ClusterMember{{Name: "a", Self: true, Alive: true, Subnets: []client.MemberSubnet{{Subnet: voice, Shared: true}}}, {Name: "b", Copies: &client.CopyState{Waiting: 3}},
-			{Name: "c", Alive: true, Copies: &client.CopyState{Waiting: 2, Problem: "no route"}}, {Name: "d", Alive: true, Copies: &client.CopyState{}}},
+			{Name: "c", Alive: true, Copies: &client.CopyState{Waiting: 2, Problem: "no route"}}, {Name: "d", Alive: true, Copies: &client.CopyState{}},
+			{Name: "e", Alive: true, Copies: &client.CopyState{Problem: "connection reset"}}},
 		Shared: []client.SharedSubnet{{Subnet: voice, Usable: true, Servers: []client.SubnetServer{
 			{Member: "a", ServerID: netip.MustParseAddr("10.20.0.2"), Alive: true, Percent: 50}, {Member: "b", AwaySince: since}, {Member: "c", Alive: true, Percent: 50}}}},
 	}
@@ -25,7 +26,7 @@ func TestClusterStatusText(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"conflict  subnet 10.30.0.0/24: member b serves it, too", "all                  -", "2 missing: no route", "10.20.0.0/16 shared",
+		"conflict  subnet 10.30.0.0/24: member b serves it, too", "all                          -", "2 missing: no route", "not known: connection reset", "10.20.0.0/16 shared",
 		"10.20.0.0/16  a       10.20.0.2  50 % of the clients, takes over for b since 2026-11-30 12:03:07",
 		"10.20.0.0/16  b       -          none: away since 2026-11-30 12:03:07",
 	} {
@@ -35,7 +36,7 @@ func TestClusterStatusText(t *testing.T) {
 	}
 	s.Shared[0].Usable = false
 	out.Reset()
-	if err := printCluster(&out, s); err != nil || !strings.Contains(out.String(), "known leases only: etcd is away") || strings.Contains(out.String(), "takes over") {
+	if err := printCluster(&out, s); err != nil || !strings.Contains(out.String(), "known leases only: plugtone status has the reason") || strings.Contains(out.String(), "takes over") {
 		t.Errorf("%v, %s", err, &out)
 	}
 }

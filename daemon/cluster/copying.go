@@ -71,6 +71,9 @@ func copiesFrom(whose string, self, o etcd.Member) bool {
 
 // Serves returns the subnet with the phone's address that another member serves from the address server; ok is false when none does.
 func (m *Cluster) Serves(server, phone netip.Addr) (subnet netip.Prefix, ok bool) {
+	if m == nil {
+		return subnet, false
+	}
 	list, _ := m.members.List()
 	for _, o := range list {
 		for _, s := range o.Subnets {

@@ -15,19 +15,13 @@ import (
 	"plugtone/provision/fleet"
 )
 
-// Config is what a Files needs. All members are required.
-type Config struct {
-	Records fleet.Records
-	Site    func() *fleet.Site // the configuration of this member
-	// Serves returns the subnet with the phone's address that another member serves from the address server.
-	Serves func(server, phone netip.Addr) (subnet netip.Prefix, ok bool)
-	// Preview returns what renders files with another configuration. It records nothing.
-	Preview func(site func() *fleet.Site) (*provision.Service, error)
-}
+// Serves returns the subnet with the phone's address that another member serves from the address server; ok is false when none does.
+type Serves func(server, phone netip.Addr) (subnet netip.Prefix, ok bool)
 
-// Files has what other members would answer. Its methods may be called from any goroutine.
-type Files struct {
-	c Config
+// files has what other members would answer. Its methods may be called from any goroutine.
+type files struct {
+	c      provision.Config
+	serves Serves
 
 	mu     sync.Mutex
 	others map[other]*devicestatus.Reader
@@ -39,14 +33,20 @@ type other struct {
 	server netip.Addr
 }
 
-// New returns what other members would answer.
-func New(c Config) *Files { return &Files{c: c, others: map[other]*devicestatus.Reader{}} }
+// With returns the configuration of a service that compares with what other members would answer. Of c it uses what files are rendered from: it
+// records nothing.
+func With(c provision.Config, s Serves) provision.Config {
+	x := &files{serves: s, others: map[other]*devicestatus.Reader{}}
+	x.c = provision.Config{Records: c.Records, Leases: c.Leases, Packs: c.Packs, Site: c.Site, Fetches: c.Fetches, Files: c.Files, Uploads: c.Uploads, Now: c.Now}
+	c.Elsewhere = x.file
+	return c
+}
 
-// File returns the file that a phone has fetched last as the member would answer that it is from; it implements devicestatus.Elsewhere. ok is false
+// file returns the file that a phone has fetched last as the member would answer that it is from; it implements devicestatus.Elsewhere. ok is false
 // when that is this member, or not known. Of a subnet that this member does not serve it does not have the configuration: the file is the one
 // that was fetched, if no record of the phone was changed since.
-func (x *Files) File(ctx context.Context, mac dhcp.MAC, f fleet.Fetch) (out devicestatus.File, ok bool) {
-	subnet, ok := x.c.Serves(f.Server, f.From)
+func (x *files) file(ctx context.Context, mac dhcp.MAC, f fleet.Fetch) (out devicestatus.File, ok bool) {
+	subnet, ok := x.serves(f.Server, f.From)
 	if !ok {
 		return out, false
 	}
@@ -67,13 +67,15 @@ func (x *Files) File(ctx context.Context, mac dhcp.MAC, f fleet.Fetch) (out devi
 }
 
 // reader returns what renders as another member does.
-func (x *Files) reader(o other) (*devicestatus.Reader, error) {
+func (x *files) reader(o other) (*devicestatus.Reader, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if r := x.others[o]; r != nil {
 		return r, nil
 	}
-	s, err := x.c.Preview(siteOf(x.c.Site, o))
+	c := x.c
+	c.Site = siteOf(x.c.Site, o)
+	s, err := provision.New(c)
 	if err != nil {
 		return nil, err
 	}

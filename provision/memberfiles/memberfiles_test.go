@@ -34,20 +34,16 @@ type fixture struct {
 func newFixture(t *testing.T) *fixture {
 	f := &fixture{t: t, records: provisiontest.Office(t), site: siteWith(own)}
 	packs := provisiontest.Packs(t)
-	config := func(site func() *fleet.Site) provision.Config {
-		return provision.Config{Records: f.records, Packs: func() *pack.Set { return packs }, Site: site, Fetches: func(dhcp.MAC) ([]fleet.Fetch, error) { return f.fetches, nil },
-			Now: func() time.Time { return time.Unix(1_800_000_000, 0) }}
-	}
-	others := New(Config{Records: f.records, Site: func() *fleet.Site { return f.site }, Serves: func(server, phone netip.Addr) (netip.Prefix, bool) {
+	c := provision.Config{Records: f.records, Packs: func() *pack.Set { return packs }, Site: func() *fleet.Site { return f.site }, Fetches: func(dhcp.MAC) ([]fleet.Fetch, error) { return f.fetches, nil },
+		Now: func() time.Time { return time.Unix(1_800_000_000, 0) }}
+	c = With(c, func(server, phone netip.Addr) (netip.Prefix, bool) {
 		for _, p := range []netip.Prefix{shared, far} {
 			if server == theirs && p.Contains(phone) {
 				return p, true
 			}
 		}
 		return netip.Prefix{}, false
-	}, Preview: func(site func() *fleet.Site) (*provision.Service, error) { return provision.New(config(site)) }})
-	c := config(func() *fleet.Site { return f.site })
-	c.Elsewhere = others.File
+	})
 	var err error
 	if f.Service, err = provision.New(c); err != nil {
 		t.Fatal(err)
@@ -101,7 +97,9 @@ func TestPhoneOfAnotherMemberIsUpToDate(t *testing.T) {
 	before := f.fetches
 	f.is("from this member", devicestatus.StateInSync)
 	f.fetched(theirs, phone)
-	if !slices.ContainsFunc(f.fetches, func(x fleet.Fetch) bool { return x.Kind == "device" && !slices.ContainsFunc(before, func(b fleet.Fetch) bool { return b.Digest == x.Digest }) }) {
+	if !slices.ContainsFunc(f.fetches, func(x fleet.Fetch) bool {
+		return x.Kind == "device" && !slices.ContainsFunc(before, func(b fleet.Fetch) bool { return b.Digest == x.Digest })
+	}) {
 		t.Fatal("the files of both members are the same")
 	}
 	f.is("from the other member", devicestatus.StateInSync)
