@@ -37,6 +37,7 @@ func backupOf(t *testing.T) []byte {
 }
 
 func TestRestoredBackupHasAllRecords(t *testing.T) {
+	t.Parallel()
 	b := backupOf(t)
 	h := fullFixture(t)
 	h.restore(b)
@@ -59,6 +60,7 @@ func TestRestoredBackupHasAllRecords(t *testing.T) {
 }
 
 func TestRestoreIntoAnEmptyDirectory(t *testing.T) {
+	t.Parallel()
 	h := newFixture(t)
 	h.cfg.Dir = h.path("new/plugtone")
 	h.restore(backupOf(t))
@@ -82,6 +84,7 @@ func tarOf(t *testing.T, pairs ...any) []byte {
 }
 
 func TestABadBackupTouchesNothing(t *testing.T) {
+	t.Parallel()
 	good := backupOf(t)
 	member := map[string][]byte{}
 	for r := tar.NewReader(bytes.NewReader(good)); ; {
@@ -149,6 +152,7 @@ func (w *stuckWriter) Write(p []byte) (int, error) {
 }
 
 func TestASlowBackupHoldsUpNoWriter(t *testing.T) {
+	t.Parallel()
 	s := newFixture(t).open()
 	w := &stuckWriter{stuck: make(chan struct{}), on: make(chan struct{})}
 	done := make(chan error)
@@ -171,6 +175,7 @@ type brokenWriter struct{}
 func (brokenWriter) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
 
 func TestABrokenBackupIsAnError(t *testing.T) {
+	t.Parallel()
 	s := newFixture(t).open()
 	if err := s.Backup(brokenWriter{}, false); !errors.Is(err, io.ErrClosedPipe) {
 		t.Errorf("got %v", err)
@@ -181,6 +186,7 @@ func TestABrokenBackupIsAnError(t *testing.T) {
 }
 
 func TestSnapshotsRotate(t *testing.T) {
+	t.Parallel()
 	h := newFixture(t)
 	s := h.open()
 	putDevices(t, s, &fleet.Device{MAC: mac(1)})
@@ -208,6 +214,7 @@ func TestSnapshotsRotate(t *testing.T) {
 }
 
 func TestHourlyAndDailySnapshotsAreKept(t *testing.T) {
+	t.Parallel()
 	var paths []string
 	for n := range 24 * 40 {
 		paths = append(paths, "/b/plugtone-"+dbfile.Stamp(startOfTime.Add(-time.Duration(n)*time.Hour))+".db")
@@ -229,6 +236,7 @@ func TestHourlyAndDailySnapshotsAreKept(t *testing.T) {
 }
 
 func TestUnfinishedCopiesAreRemoved(t *testing.T) {
+	t.Parallel()
 	h := newFixture(t)
 	must(t, os.MkdirAll(h.path("backups/.backup-1"), 0o700))
 	for _, name := range []string{".backup-1/plugtone.db", ".tmp-2", "plugtone-x.db"} {
@@ -243,6 +251,7 @@ func TestUnfinishedCopiesAreRemoved(t *testing.T) {
 // A backup with files has the configuration and what operators and phones put into the folders, and no upload under way. Restored, a folder
 // that was there is set aside.
 func TestABackupWithFilesIsRestored(t *testing.T) {
+	t.Parallel()
 	h := newFixture(t)
 	h.cfg.Configuration = filepath.Join(t.TempDir(), "any.yaml")
 	must(t, os.WriteFile(h.cfg.Configuration, []byte("# configuration\n"), 0o600))
@@ -286,6 +295,7 @@ func TestABackupWithFilesIsRestored(t *testing.T) {
 }
 
 func TestABackupCanNotWriteOutsideItsFolders(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"files/../../evil", "/etc/evil", "other/evil", "files", "plugtone.key", "files//x"} {
 		h := newFixture(t)
 		s := h.open()

@@ -35,6 +35,7 @@ func eachPage(t *testing.T, path string, f func(number uint64, flags uint16, pag
 
 // A damaged length or a circle of pages must cost neither the memory of the machine nor hours.
 func TestTheCheckOfADamagedFileIsBounded(t *testing.T) {
+	t.Parallel()
 	for name, damage := range map[string]func(t *testing.T, path string){
 		"a page that claims to be 16 TiB long": func(t *testing.T, path string) {
 			eachPage(t, path, func(_ uint64, flags uint16, page []byte) {
@@ -77,6 +78,7 @@ func TestTheCheckOfADamagedFileIsBounded(t *testing.T) {
 
 // The system sends SIGTERM to the check too when it stops plugtone.
 func TestACheckThatIsEndedSetsNothingAside(t *testing.T) {
+	t.Parallel()
 	h := fullFixture(t)
 	h.cfg.CheckCommand = []string{"/bin/sh", "-c", "kill -TERM $$"}
 	must(t, os.Remove(h.path(markerName)))
@@ -93,6 +95,7 @@ func TestACheckThatIsEndedSetsNothingAside(t *testing.T) {
 
 // A check that can't be started, for memory or the program is missing, is no reason to read the file in this process without a bound.
 func TestAFileWhoseCheckCannotStartIsNotRead(t *testing.T) {
+	t.Parallel()
 	h := fullFixture(t)
 	h.cfg.CheckCommand = []string{h.path("gone")}
 	must(t, os.Remove(h.path(markerName)))
@@ -115,6 +118,7 @@ func TestAFileWhoseCheckCannotStartIsNotRead(t *testing.T) {
 
 // Damage that is found while plugtone runs is set aside and reported by the next start, also after a clean stop.
 func TestDamageFoundWhileRunningIsExaminedAtTheNextStart(t *testing.T) {
+	t.Parallel()
 	h := fullFixture(t)
 	path := h.path(records.FileName)
 	s := h.open()

@@ -75,6 +75,7 @@ func startChild(t *testing.T, part, dir string) (*exec.Cmd, *bufio.Scanner, io.C
 // TestAcknowledgedWritesSurviveAKill kills a process in the middle of its writes, again and again on the same files: what it acknowledged is there,
 // what it did not is there whole or not at all.
 func TestAcknowledgedWritesSurviveAKill(t *testing.T) {
+	t.Parallel()
 	h := newFixture(t)
 	for round := range 6 {
 		cmd, out, _ := startChild(t, "write", h.cfg.Dir)
@@ -128,6 +129,7 @@ func TestAcknowledgedWritesSurviveAKill(t *testing.T) {
 }
 
 func TestFilesInUseAreReported(t *testing.T) {
+	t.Parallel()
 	h := fullFixture(t)
 	cmd, out, in := startChild(t, "hold", h.cfg.Dir)
 	if !out.Scan() || out.Text() != "held" {

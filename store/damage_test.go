@@ -93,6 +93,7 @@ func leaseFileDamages() map[string]leaseFileDamage {
 
 // TestLostLeaseFilesAreReported damages what holds the leases in the ways that went unnoticed once.
 func TestLostLeaseFilesAreReported(t *testing.T) {
+	t.Parallel()
 	for name, c := range leaseFileDamages() {
 		t.Run(name, func(t *testing.T) {
 			h, all := withLeases(t)
@@ -131,6 +132,7 @@ func TestLostLeaseFilesAreReported(t *testing.T) {
 }
 
 func TestOtherLostFilesAreReported(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{records.FileName, events.FileName} {
 		h, all := withLeases(t)
 		must(t, os.Remove(h.path(name)))
@@ -145,6 +147,7 @@ func TestOtherLostFilesAreReported(t *testing.T) {
 }
 
 func TestANewDirectoryIsNotDamaged(t *testing.T) {
+	t.Parallel()
 	h := newFixture(t)
 	for range 3 {
 		s := h.open()
@@ -205,6 +208,7 @@ func state(t *testing.T, s *Store) map[string]string {
 // TestFlippedBitsNeverBecomeData flips single bits of the files of a closed store. What is served afterwards is what was
 // entered, or is missing and reported.
 func TestFlippedBitsNeverBecomeData(t *testing.T) {
+	t.Parallel()
 	source := newFixture(t)
 	s := source.open()
 	must(t, s.Edit("tester", "fill", func(e fleet.Edit) error {
@@ -255,6 +259,7 @@ func TestFlippedBitsNeverBecomeData(t *testing.T) {
 
 // TestExistingDirectoriesGetChecksums opens the files of a plugtone from before the checksums, as a crash left them.
 func TestExistingDirectoriesGetChecksums(t *testing.T) {
+	t.Parallel()
 	h := oldDirectory(t)
 	for range 2 {
 		s := h.open()
@@ -302,6 +307,7 @@ func TestExistingDirectoriesGetChecksums(t *testing.T) {
 }
 
 func TestCheckNamesTheDamage(t *testing.T) {
+	t.Parallel()
 	h := fullFixture(t)
 	for _, r := range Check(h.cfg.Dir, h.cfg.CheckCommand) {
 		if !r.Sound || r.File == records.FileName && r.Records < 200 {
@@ -324,6 +330,7 @@ func TestCheckNamesTheDamage(t *testing.T) {
 }
 
 func TestDamagedRecordsAreCounted(t *testing.T) {
+	t.Parallel()
 	h := fullFixture(t)
 	b, err := os.ReadFile(h.path(records.FileName))
 	must(t, err)
@@ -353,6 +360,7 @@ func TestDamagedRecordsAreCounted(t *testing.T) {
 // TestAgeOfDamageIsCountedWhilePlugtoneRuns: neither a wrong clock when the damage was found nor the time while plugtone is stopped
 // counts. A killed plugtone counts again from the last hour.
 func TestAgeOfDamageIsCountedWhilePlugtoneRuns(t *testing.T) {
+	t.Parallel()
 	h, _ := withLeases(t)
 	must(t, os.Remove(h.path(leases.FileName)))
 	h.now = time.Unix(0, 0) // no battery

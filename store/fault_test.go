@@ -19,6 +19,7 @@ import (
 const unreadable = "/proc/self/mem"
 
 func TestATimelineThatCantBeReadDoesNotStopTheStart(t *testing.T) {
+	t.Parallel()
 	for name, damage := range map[string]func(h *fixture) error{
 		"read fails":  func(h *fixture) error { return os.Symlink(unreadable, h.path(events.FileName)) },
 		"a directory": func(h *fixture) error { return os.Mkdir(h.path(events.FileName), 0o700) },
@@ -48,6 +49,7 @@ func TestATimelineThatCantBeReadDoesNotStopTheStart(t *testing.T) {
 }
 
 func TestRecordsThatCantBeReadStopTheStart(t *testing.T) {
+	t.Parallel()
 	h := fullFixture(t)
 	must(t, errors.Join(os.Rename(h.path(records.FileName), h.path("kept")), os.Symlink(unreadable, h.path(records.FileName))))
 	if _, err := Open(h.cfg); err == nil || !strings.Contains(err.Error(), h.path(records.FileName)) {
@@ -62,6 +64,7 @@ func TestRecordsThatCantBeReadStopTheStart(t *testing.T) {
 // TestWritesFailWhenTheDataDirectoryIsGone moves the directory away while the store is open, puts another in its place,
 // and puts it back.
 func TestWritesFailWhenTheDataDirectoryIsGone(t *testing.T) {
+	t.Parallel()
 	h := newFixture(t)
 	s := h.open()
 	must(t, s.WriteLeases([]dhcp.Change{{Lease: lease(1)}}))

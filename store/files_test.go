@@ -47,6 +47,7 @@ func (h *fixture) devices(s *Store) int {
 }
 
 func TestFilesAreReadableByTheDaemonAlone(t *testing.T) {
+	t.Parallel()
 	h := newFixture(t)
 	must(t, os.WriteFile(h.path(leases.FileName), nil, 0o644))
 	s := h.open()
@@ -68,6 +69,7 @@ func TestFilesAreReadableByTheDaemonAlone(t *testing.T) {
 }
 
 func TestASoundFilePassesItsCheck(t *testing.T) {
+	t.Parallel()
 	h := fullFixture(t)
 	s := h.open()
 	if n := h.devices(s); n != 201 || len(s.Notices()) != 0 || len(leasesOf(t, s)) != 2 || s.DiscoveredCount() != 1 {
@@ -77,6 +79,7 @@ func TestASoundFilePassesItsCheck(t *testing.T) {
 
 // TestDamageIsSetAside damages one file in each way; the other two must be as they were, and the damage must be reported.
 func TestDamageIsSetAside(t *testing.T) {
+	t.Parallel()
 	damages := map[string]func(b []byte) []byte{
 		"cut in half":       func(b []byte) []byte { return b[:len(b)/2] },
 		"cut to one page":   func(b []byte) []byte { return b[:4096] },
@@ -127,6 +130,7 @@ func TestDamageIsSetAside(t *testing.T) {
 }
 
 func TestNewestGoodSnapshotIsUsed(t *testing.T) {
+	t.Parallel()
 	h := newFixture(t)
 	s := h.open()
 	for i := range 3 {
@@ -148,6 +152,7 @@ func TestNewestGoodSnapshotIsUsed(t *testing.T) {
 }
 
 func TestDamagedRecordsWithoutASnapshotStartEmpty(t *testing.T) {
+	t.Parallel()
 	h := newFixture(t)
 	must(t, os.WriteFile(h.path(records.FileName), []byte("garbage"), 0o600))
 	s := h.open()
@@ -157,6 +162,7 @@ func TestDamagedRecordsWithoutASnapshotStartEmpty(t *testing.T) {
 }
 
 func TestAMissingFileWithSnapshotsIsReported(t *testing.T) {
+	t.Parallel()
 	h := fullFixture(t)
 	must(t, os.Remove(h.path(records.FileName)))
 	s := h.open()
@@ -166,6 +172,7 @@ func TestAMissingFileWithSnapshotsIsReported(t *testing.T) {
 }
 
 func TestInvalidConfigIsRefused(t *testing.T) {
+	t.Parallel()
 	if _, err := Open(Config{TimelineEntries: -1, TimelineMaxSize: 1}); err == nil || strings.Count(err.Error(), "\n") != 3 {
 		t.Errorf("got %v", err)
 	}
@@ -177,6 +184,7 @@ func TestInvalidConfigIsRefused(t *testing.T) {
 }
 
 func TestNewerFileIsRefused(t *testing.T) {
+	t.Parallel()
 	for _, spec := range specs() {
 		h := fullFixture(t)
 		setSchema(t, h.path(spec.Name), 99)

@@ -12,6 +12,7 @@ import (
 // TestALongEditIsHealthyWhileItGoesOn takes half a minute of an edit that writes, and of edits that only read: none is reported. One that
 // does nothing for three seconds is, until it goes on.
 func TestALongEditIsHealthyWhileItGoesOn(t *testing.T) {
+	t.Parallel()
 	h := newFixture(t)
 	s := h.open()
 	putDevices(t, s, &fleet.Device{MAC: mac(1)}, &fleet.Device{MAC: mac(2)})

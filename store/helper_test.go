@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"plugtone/dhcp"
+	"plugtone/dhcp/netlab"
 	"plugtone/provision/fleet"
 	"plugtone/store/storetest"
 )
@@ -40,6 +41,7 @@ func TestMain(m *testing.M) {
 		child(part, os.Args[len(os.Args)-1])
 		return
 	}
+	netlab.AtOnce(6) // most wait for a disk
 	os.Exit(m.Run())
 }
 

@@ -69,6 +69,7 @@ func passwordOf(t *testing.T, s *Store) string {
 }
 
 func TestNoFileHasASecretInClear(t *testing.T) {
+	t.Parallel()
 	h := newSealedFixture(t)
 	s := h.open()
 	putSecret(t, s)
@@ -89,6 +90,7 @@ func TestNoFileHasASecretInClear(t *testing.T) {
 
 // Records that an earlier plugtone wrote in clear are encrypted by the next start, and no free page or copy keeps them.
 func TestClearRecordsAreEncryptedByTheNextStart(t *testing.T) {
+	t.Parallel()
 	h := newFixture(t)
 	s := h.open()
 	putSecret(t, s)
@@ -123,6 +125,7 @@ func historyOf(t *testing.T, s *Store) []fleet.Change {
 
 // Without the key plugtone starts: leases are there, records that need the key are errors and not "not found", and nothing can be changed.
 func TestALostKeyLeavesLeasesAndIsReported(t *testing.T) {
+	t.Parallel()
 	h := newSealedFixture(t)
 	s := h.open()
 	putSecret(t, s)
@@ -170,6 +173,7 @@ func TestALostKeyLeavesLeasesAndIsReported(t *testing.T) {
 }
 
 func TestRotatedKeysOpenOlderSnapshotsUntilForgotten(t *testing.T) {
+	t.Parallel()
 	h := newSealedFixture(t)
 	s := h.open()
 	putSecret(t, s)
@@ -216,6 +220,7 @@ func TestRotatedKeysOpenOlderSnapshotsUntilForgotten(t *testing.T) {
 
 // A rotation that was killed after it wrote the key file is completed by the next start.
 func TestAnInterruptedRotationIsCompleted(t *testing.T) {
+	t.Parallel()
 	h := newSealedFixture(t)
 	s := h.open()
 	putSecret(t, s)
@@ -233,6 +238,7 @@ func TestAnInterruptedRotationIsCompleted(t *testing.T) {
 }
 
 func TestMissingKeyNamesTheKey(t *testing.T) {
+	t.Parallel()
 	h := newSealedFixture(t)
 	must(t, h.open().Close())
 	ring, err := seal.Read(h.cfg.KeyFile)
@@ -251,6 +257,7 @@ func TestMissingKeyNamesTheKey(t *testing.T) {
 
 // A backup is restored without its key, which is not in it, and read once the key is there.
 func TestABackupOfEncryptedRecordsIsRestored(t *testing.T) {
+	t.Parallel()
 	h := newSealedFixture(t)
 	s := h.open()
 	putSecret(t, s)
@@ -285,6 +292,7 @@ func putFiles(t *testing.T, h *fixture) {
 
 // A new key encrypts uploads and the answers of PBXs too, before the older one is forgotten. A backup has them encrypted.
 func TestFilesAreEncryptedWithTheNewKey(t *testing.T) {
+	t.Parallel()
 	h := newSealedFixture(t)
 	must(t, h.open().Close())
 	putFiles(t, h)
@@ -318,6 +326,7 @@ func TestFilesAreEncryptedWithTheNewKey(t *testing.T) {
 
 // Without the key of the records uploads are refused, and not encrypted with another one.
 func TestALostKeyEncryptsNoFiles(t *testing.T) {
+	t.Parallel()
 	h := newSealedFixture(t)
 	must(t, h.open().Close())
 	must(t, seal.New().Write(h.cfg.KeyFile))
@@ -328,6 +337,7 @@ func TestALostKeyEncryptsNoFiles(t *testing.T) {
 
 // A record in clear that was put among encrypted ones, by a program that has no key, is not taken for ours.
 func TestARecordInClearAmongEncryptedOnesIsRefused(t *testing.T) {
+	t.Parallel()
 	h := newSealedFixture(t)
 	s := h.open()
 	putSecret(t, s)

@@ -28,6 +28,7 @@ func (h *fixture) leave(t *testing.T) (paths []string) {
 
 // What killed processes left is removed by the next start and the next restore, and named in the log.
 func TestLeftoversAreRemoved(t *testing.T) {
+	t.Parallel()
 	for name, next := range map[string]func(h *fixture){
 		"start":   func(h *fixture) { must(t, h.open().Close()) },
 		"restore": func(h *fixture) { h.restore(backupOf(t)) },
@@ -57,6 +58,7 @@ func TestLeftoversAreRemoved(t *testing.T) {
 // A restore locks the directory also when it is empty: neither another restore nor a daemon works in it, or removes what is being
 // unpacked.
 func TestRestoreLocksAnEmptyDirectory(t *testing.T) {
+	t.Parallel()
 	h, backup := newFixture(t), backupOf(t)
 	var second, start error
 	_, err := restore(bytes.NewReader(backup), h.restoreConfig(), func(step string) {

@@ -95,6 +95,7 @@ func wantRelease(t *testing.T, when string, s *Store) {
 
 // Every released version has a data directory here. It opens, its secrets are encrypted, and what it was before can be put back from the copies.
 func TestDataDirectoriesOfReleases(t *testing.T) {
+	t.Parallel()
 	for _, version := range []string{"0.1.0"} {
 		t.Run(version, func(t *testing.T) {
 			h := releaseFixture(t, version)

@@ -38,6 +38,7 @@ func restoreAndDie(dir string) {
 // TestAKilledRestoreLeavesTheOldFilesOrTheBackup kills a restore before each of its steps. The next start has what was there before, or the
 // backup, and nothing between.
 func TestAKilledRestoreLeavesTheOldFilesOrTheBackup(t *testing.T) {
+	t.Parallel()
 	backup := filepath.Join(t.TempDir(), "b.tar")
 	must(t, os.WriteFile(backup, backupOf(t), 0o600))
 	before, after := 0, 0
@@ -81,6 +82,7 @@ func TestAKilledRestoreLeavesTheOldFilesOrTheBackup(t *testing.T) {
 
 // A restore that was interrupted is finished before the next one begins.
 func TestAnInterruptedRestoreIsFinishedByTheNext(t *testing.T) {
+	t.Parallel()
 	h := fullFixture(t)
 	backup := backupOf(t)
 	func() {

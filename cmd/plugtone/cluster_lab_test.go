@@ -247,14 +247,14 @@ func (c *clusterLab) logged(name, text string) {
 // eventually polls until f holds.
 func (c *clusterLab) eventually(what string, f func() bool) {
 	c.t.Helper()
-	deadline := time.Now().Add(2 * time.Minute)
+	deadline := time.Now().Add(5 * time.Minute)
 	for !f() {
 		if time.Now().After(deadline) {
 			for name, h := range c.hosts {
 				log, _ := os.ReadFile(h.log)
 				c.t.Logf("%s:\n%s", name, log)
 			}
-			c.t.Fatalf("not within two minutes: %s", what)
+			c.t.Fatalf("not within five minutes: %s", what)
 		}
 		time.Sleep(20 * time.Millisecond) // other programs run
 	}

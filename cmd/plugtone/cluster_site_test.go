@@ -130,7 +130,7 @@ func (c *clusterLab) api(member string) *http.Client {
 func (c *clusterLab) put(api *http.Client, n int, label string) {
 	c.t.Helper()
 	var problem string
-	for range 20 {
+	for range 120 {
 		body := fmt.Sprintf(`{"vendor": "yealink", "model": "T46U", "label": %q}`, label)
 		req, err := http.NewRequestWithContext(c.t.Context(), http.MethodPut, fmt.Sprintf("http://plugtone/api/v1/devices/00:15:65:02:%02x:%02x", n>>8, n&255), bytes.NewBufferString(body))
 		c.check(err)

@@ -52,6 +52,7 @@ no pack
 `
 
 func TestVendorCheckReportsWhatItRendered(t *testing.T) {
+	t.Parallel()
 	dir := provisiontest.Unpack(t, twoPacks)
 	status, out, errs := command(t, "vendor", "check", dir)
 	if status != 0 || !matches(`(?s)mine: mine: no problems; 2 models, 16 files rendered for 10 sample phones and read back, 0 goldens\n.*more: digium, extending digium: no problems; \d+ models`, out) ||
@@ -88,6 +89,7 @@ func TestVendorCheckReportsWhatItRendered(t *testing.T) {
 }
 
 func TestVendorCheckFaults(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct{ from, to, want string }{
 		{"lines: 2", "lnes: 2", `mine/vendor.yaml:\d+:\d+: model M1.*lnes`},
 		{"M2: {lines: 1}", "M2: {lines: 0}", `mine/vendor.yaml:\d+:\d+: model M2 has no lines`},
@@ -137,6 +139,7 @@ func TestVendorCheckFaults(t *testing.T) {
 
 // A golden that does not request every file, and a row that is not recognised, are validation errors of the pack.
 func TestVendorCheckTestdata(t *testing.T) {
+	t.Parallel()
 	dir := provisiontest.Unpack(t, twoPacks+`
 -- mine/testdata/one.txtar --
 no phone
@@ -165,6 +168,7 @@ option60,mine M1,M1,,,synthetic
 
 // An error in a golden or in a row is reported with its line.
 func TestVendorCheckTestdataFaults(t *testing.T) {
+	t.Parallel()
 	const one, rows = "one.txtar", "recognise.csv"
 	for _, tt := range []struct{ file, text, want string }{
 		{one, "a comment\n-- phone.yaml --\nmodel: M1\n", `no golden requests {mac}.txt, {any}.rom`},

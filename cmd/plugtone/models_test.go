@@ -27,6 +27,7 @@ import (
 // passed to the client policy, its server is read from the option that it evaluates, and each file that it requests is requested of
 // Service.Answer, which both file servers call. All of them must be served or be an expected 404.
 func TestEveryModelBoots(t *testing.T) {
+	t.Parallel()
 	dirs, err := fs.ReadDir(vendors.FS, ".")
 	if err != nil {
 		t.Fatal(err)

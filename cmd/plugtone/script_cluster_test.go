@@ -13,6 +13,7 @@ import (
 // TestClusterScripts runs testdata/cluster: daemons without a network of their own, and a real etcd. Scripts run daemons in the background
 // as testscript does; the command etcd stops and continues etcd.
 func TestClusterScripts(t *testing.T) {
+	t.Parallel()
 	cmds := commands()
 	own := map[string]func(*testscript.TestScript, bool, []string){"envsubst": cmds["envsubst"], "eventually": cmds["eventually"], "etcd": scriptEtcd}
 	testscript.Run(t, testscript.Params{

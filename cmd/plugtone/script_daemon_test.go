@@ -18,7 +18,7 @@ import (
 )
 
 func awaitReady(sock *net.UnixConn) error {
-	if err := sock.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+	if err := sock.SetReadDeadline(time.Now().Add(5 * time.Minute)); err != nil {
 		return err
 	}
 	buf := make([]byte, 4096)

@@ -61,7 +61,7 @@ func (s *scriptEnv) soak(ts *testscript.TestScript, _ bool, args []string) error
 	k := &soak{
 		env: s, phones: s.hosts[args[0]], thief: s.hosts[args[1]], server: netip.MustParseAddr("10.20.0.2"),
 		addrs: make([]netip.Addr, soakPhones),
-		api: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		api: &http.Client{Timeout: 3 * time.Minute, Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(s.work, "admin.sock"))
 		}}},
 	}

@@ -35,6 +35,7 @@ func TestMain(m *testing.M) {
 // TestScripts runs testdata/script: a daemon in one network namespace, foreign clients as phones in others, all on one
 // switch. Besides those of testscript, scripts have the commands that commands() lists.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	lab := netlab.Require(t, "udhcpc", "dhclient=isc-dhcp-client", "tftp=tftp-hpa", "atftp", "curl", "ip=iproute2", "dhcrelay=isc-dhcp-relay", "linphonec=linphone-cli", "baresip=baresip-core", "kamailio=kamailio-postgres-modules", "sipp=sip-tester", "dhcpd=isc-dhcp-server", "kea-dhcp4=kea-dhcp4-server", "dnsmasq=dnsmasq-base", "nginx=nginx-light", "nft=nftables", "strace")
 	if err := lab.Close(); err != nil {
 		t.Fatal(err)
@@ -370,9 +371,9 @@ func (s *scriptEnv) eventually(ts *testscript.TestScript, neg bool, args []strin
 	})
 }
 
-// poll tries again until f has no error, at most a minute. A negated command looks once.
+// poll tries again until f has no error, at most five minutes: the machine may be loaded. A negated command looks once.
 func (s *scriptEnv) poll(neg bool, f func() error) error {
-	limit := time.After(time.Minute)
+	limit := time.After(5 * time.Minute)
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {

@@ -18,7 +18,7 @@ import (
 )
 
 // patience is how long a page may take for one step. The machine may be loaded.
-const patience = 40 * time.Second
+const patience = 3 * time.Minute
 
 // Tab is one tab of a browser that shares nothing with others. When the test ends, messages in its console fail it: errors of scripts,
 // violations of the Content-Security-Policy, files that are missing.

@@ -34,7 +34,7 @@ type server struct {
 
 // Main runs the tests of a package, of which most wait for etcd. TestMain calls it.
 func Main(m *testing.M) {
-	netlab.AtOnce(8)
+	netlab.AtOnce(4)
 	os.Exit(m.Run())
 }
 
@@ -134,7 +134,7 @@ func (c *Cluster) Leader() int {
 
 // waitAnswer waits until a server takes requests.
 func (c *Cluster) waitAnswer(i int) {
-	ctx, cancel := context.WithTimeout(c.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(c.t.Context(), time.Minute)
 	defer cancel()
 	for {
 		out, err := exec.Command("etcdctl", "--endpoints", c.servers[i].client, "--command-timeout", "2s", "get", "x").CombinedOutput()
@@ -172,7 +172,7 @@ func Client(t testing.TB, endpoints ...string) *etcd.Client {
 // Ctl runs etcdctl and returns what it prints.
 func (c *Cluster) Ctl(args ...string) string {
 	c.t.Helper()
-	out, err := exec.Command("etcdctl", append([]string{"--endpoints", strings.Join(c.Endpoints(), ",")}, args...)...).CombinedOutput()
+	out, err := exec.Command("etcdctl", append([]string{"--command-timeout", "1m", "--endpoints", strings.Join(c.Endpoints(), ",")}, args...)...).CombinedOutput()
 	if err != nil {
 		c.t.Fatalf("etcdctl %v: %v\n%s", args, err, out)
 	}
