@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"maps"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -24,7 +26,14 @@ type profileFile struct {
 	root    *yaml.Node
 	members map[string]any
 	// problems are those of keys that are written as specifications. A key with one is left out of members.
-	problems error
+	problems []placedProblem
+	places   []int // of the keys in members: the index in the file
+}
+
+// placedProblem is a problem at a place of the file.
+type placedProblem struct {
+	at  yamlpos.Pos
+	err error
 }
 
 // readProfile reads the members of a profile from YAML, of which JSON is a part.
@@ -53,45 +62,38 @@ func readProfile(c *cobra.Command, file string) (*profileFile, error) {
 }
 
 // readKeys reads the keys that are written as specifications.
-func (p *profileFile) readKeys() error {
+func (p *profileFile) readKeys() (problems []placedProblem) {
 	keys, _ := p.members["keys"].([]any)
-	var errs []error
 	read := make([]any, 0, len(keys))
 	for i, k := range keys {
-		spec, ok := k.(string)
-		if !ok {
-			read = append(read, k)
-			continue
+		if spec, ok := k.(string); ok {
+			key, err := fleet.ParseKey(spec)
+			if err == nil && key.Type == "" {
+				err = errors.New("key " + strconv.Quote(spec) + " has no type; leave it out of the list to remove it")
+			}
+			if err != nil {
+				problems = append(problems, p.problem(fmt.Sprintf("keys[%d]", i), err))
+				continue
+			}
+			k = key
 		}
-		key, err := fleet.ParseKey(spec)
-		if err == nil && key.Type == "" {
-			err = errors.New("key " + strconv.Quote(spec) + " has no type; leave it out of the list to remove it")
-		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", p.at(fmt.Sprintf("keys[%d]", i)), err))
-			continue
-		}
-		read = append(read, key)
+		read = append(read, k)
+		p.places = append(p.places, i)
 	}
 	if keys != nil {
 		p.members["keys"] = read
 	}
-	return errors.Join(errs...)
+	return problems
 }
 
 // allProblems returns the problems of the file with those that the daemon finds in the rest of it, which is only tried.
 func (p *profileFile) allProblems(c *cobra.Command, cl *client.Client, name string) error {
-	rest := p.members
-	if keys, _ := rest["keys"].([]any); len(keys) > 0 {
-		rest = maps.Clone(rest)
-		delete(rest, "keys") // their places in the list are not those in the file
+	_, _, err := cl.Writing(client.Write{DryRun: true, Summary: true}).Profiles().Set(c.Context(), name, p.members)
+	var found *client.Problem
+	if errors.As(err, &found) && len(found.Errors) > 0 {
+		return p.locate(err)
 	}
-	_, _, err := cl.Writing(client.Write{DryRun: true, Summary: true}).Profiles().Set(c.Context(), name, rest)
-	var problem *client.Problem
-	if errors.As(err, &problem) {
-		return errors.Join(p.problems, p.locate(err))
-	}
-	return p.problems
+	return p.joined(nil)
 }
 
 // locate adds file and line to each problem that the daemon found.
@@ -100,18 +102,46 @@ func (p *profileFile) locate(err error) error {
 	if !errors.As(err, &problem) || len(problem.Errors) == 0 {
 		return err
 	}
-	var errs []error
+	var found []placedProblem
 	for _, d := range problem.Errors {
-		errs = append(errs, fmt.Errorf("%s: %s", p.at(strings.TrimPrefix(d.Location, "body.")), d))
+		d.Location, d.Message = p.inFile(d.Location), p.inFile(d.Message)
+		found = append(found, p.problem(strings.TrimPrefix(d.Location, "body."), errors.New(d.String())))
+	}
+	return p.joined(found)
+}
+
+// keyIndex is a key in a problem of the daemon.
+var keyIndex = regexp.MustCompile(`\bkeys\[(\d+)\]`)
+
+// inFile returns a text about keys as the daemon got them with their places in the file.
+func (p *profileFile) inFile(text string) string {
+	return keyIndex.ReplaceAllStringFunc(text, func(s string) string {
+		i, err := strconv.Atoi(s[len("keys[") : len(s)-1])
+		if err != nil || i >= len(p.places) {
+			return s
+		}
+		return fmt.Sprintf("keys[%d]", p.places[i])
+	})
+}
+
+// joined returns the problems of the file and others, in the order of the file.
+func (p *profileFile) joined(others []placedProblem) error {
+	all := slices.Concat(p.problems, others)
+	slices.SortStableFunc(all, func(a, b placedProblem) int {
+		return cmp.Or(cmp.Compare(a.at.Line, b.at.Line), cmp.Compare(a.at.Column, b.at.Column))
+	})
+	errs := make([]error, len(all))
+	for i, x := range all {
+		errs[i] = x.err
 	}
 	return errors.Join(errs...)
 }
 
-// at is file, line and column of a member such as keys[1].type, or of the nearest one around it when it isn't written.
-func (p *profileFile) at(member string) string {
+// problem is a problem of a member such as keys[1].type, at the place of the nearest one around it when it isn't written.
+func (p *profileFile) problem(member string, err error) placedProblem {
 	at := yamlpos.Find(p.root, member)
 	if at == (yamlpos.Pos{}) {
-		return p.name
+		return placedProblem{at, fmt.Errorf("%s: %w", p.name, err)}
 	}
-	return fmt.Sprintf("%s:%d:%d", p.name, at.Line, at.Column)
+	return placedProblem{at, fmt.Errorf("%s:%d:%d: %w", p.name, at.Line, at.Column, err)}
 }
