@@ -18,7 +18,7 @@ import (
 )
 
 // benchAPI is an API over a store on disk.
-func benchAPI(b *testing.B) *api {
+func benchAPI(b testing.TB) *api {
 	a := newAPI(b)
 	s, err := store.Open(store.Config{Dir: b.TempDir(), Now: time.Now, Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()})
 	if err != nil {
