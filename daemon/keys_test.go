@@ -72,8 +72,13 @@ func TestWithoutTheKeyPhonesGetNoFiles(t *testing.T) {
 	if status, text := r.api("GET", "/readyz", ""); status != 503 || !strings.Contains(text, "degraded: ") || !strings.Contains(text, "its key is missing") {
 		t.Errorf("readyz: %d %s", status, text)
 	}
-	if text := r.must("GET", "/api/v1/status", ""); !strings.Contains(text, "plugtone.key") {
+	if text := r.must("GET", "/api/v1/status", ""); !strings.Contains(text, "plugtone.key") || strings.Contains(text, "internal error") {
 		t.Errorf("status: %s", text)
+	}
+	for _, list := range []string{"devices", "devices/counts?by=state", "registrars", "extensions", "export"} {
+		if status, text := r.api("GET", "/api/v1/"+list, ""); status < 500 || !strings.Contains(text, "its key is missing") {
+			t.Errorf("GET %s: %d %s", list, status, text)
+		}
 	}
 	if status, text := r.api("PUT", "/api/v1/registrars/other", `{"name":"other","host":"x.example.com"}`); status != 503 {
 		t.Errorf("a change: %d %s", status, text)

@@ -154,6 +154,19 @@ func TestALostKeyLeavesLeasesAndIsReported(t *testing.T) {
 	if !errors.Is(err, fleet.ErrNotFound) {
 		t.Errorf("a device without a record: %v", err)
 	}
+	listed := 0
+	err = s.View(func(v fleet.View) error {
+		for _, err := range v.Devices(dhcp.MAC{}) {
+			if err != nil {
+				return err
+			}
+			listed++
+		}
+		return nil
+	})
+	if !errors.Is(err, seal.ErrNoKey) || listed > 0 || strings.Contains(err.Error(), "internal error") {
+		t.Errorf("a list of %d devices: %v", listed, err)
+	}
 	err = s.Edit("tester", "put", func(e fleet.Edit) error { return e.PutDevice(&fleet.Device{MAC: mac(3)}) })
 	if !errors.Is(err, seal.ErrNoKey) {
 		t.Errorf("a change: %v", err)

@@ -56,8 +56,22 @@ func (c Config) Run(ctx context.Context, ready func()) error {
 	ready()
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	c.Index.Run(ctx, tick.C, c.wait, func(err error) { c.Log.Warn("states of devices", "err", err) })
+	c.Index.Run(ctx, tick.C, c.wait, c.logged())
 	return nil
+}
+
+// again is how long an error is not logged again.
+const again = 10 * time.Minute
+
+// logged returns a function that logs errors: without the key of the records there is the same one every two seconds.
+func (c Config) logged() func(error) {
+	last, at := "", time.Time{}
+	return func(err error) {
+		if now := c.Now(); err.Error() != last || now.Sub(at).Abs() >= again {
+			last, at = err.Error(), now
+			c.Log.Warn("states of devices", "err", err)
+		}
+	}
 }
 
 // wait leaves the processor to phones that are being served. It returns an error when the daemon stops.

@@ -1,7 +1,11 @@
 package states
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,5 +35,19 @@ func TestStatesWaitForPhonesThatAreServed(t *testing.T) {
 				t.Errorf("%s: no error after the end", c.name)
 			}
 		})
+	}
+}
+
+func TestAnErrorThatStaysIsLoggedEveryTenMinutes(t *testing.T) {
+	var log bytes.Buffer
+	now := time.Unix(1e9, 0)
+	failed := Config{Now: func() time.Time { return now }, Log: slog.New(slog.NewTextHandler(&log, nil))}.logged()
+	for range 600 {
+		failed(errors.New("no key"))
+		now = now.Add(2 * time.Second)
+	}
+	failed(errors.New("another"))
+	if got := strings.Count(log.String(), "no key"); got != 2 || !strings.Contains(log.String(), "another") {
+		t.Errorf("logged %d times in 20 minutes: %s", got, log.String())
 	}
 }

@@ -29,6 +29,14 @@ func SealedBy(path string) (id string, err error) {
 	return id, errors.Join(err, db.Close())
 }
 
+// noKeyError is the text about records whose key is missing.
+type noKeyError string
+
+func (e noKeyError) Error() string { return string(e) }
+
+// Unwrap leaves out of the text that it is an internal error.
+func (e noKeyError) Unwrap() []error { return []error{seal.ErrNoKey, fleet.ErrInternal} }
+
 // Locked returns nil while the sealed records can be read, else an error that wraps seal.ErrNoKey.
 func (f *File) Locked() error { return f.locked }
 
@@ -44,7 +52,7 @@ func sealAll(f *File, isNew bool) error {
 	}
 	if id != "" && (f.o.Keys == nil || !f.o.Keys.Has(id)) {
 		f.encrypted = true
-		f.locked = fmt.Errorf("%s is encrypted with the key %s: %w: %w", f.path, id, seal.ErrNoKey, fleet.ErrInternal)
+		f.locked = noKeyError(fmt.Sprintf("%s is encrypted with the key %s: %v", f.path, id, seal.ErrNoKey))
 		return nil
 	}
 	f.encrypted = id != ""

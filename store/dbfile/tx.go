@@ -81,6 +81,9 @@ func (t Table) Payload(key, value []byte) ([]byte, error) {
 
 // open decrypts the payload of a sealed record.
 func (t Table) open(key, payload []byte) ([]byte, error) {
+	if t.file != nil && t.file.locked != nil {
+		return nil, t.file.locked
+	}
 	if t.file == nil || t.file.o.Keys == nil {
 		return nil, fmt.Errorf("%w: %w", seal.ErrNoKey, fleet.ErrInternal)
 	}

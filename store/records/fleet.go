@@ -39,6 +39,9 @@ func (missing) Unwrap() error { return fleet.ErrNotFound }
 
 // broken names a record that can't be read: an internal error.
 func broken(kind, name string, err error) error {
+	if errors.Is(err, fleet.ErrInternal) {
+		return fmt.Errorf("%s %s in %s: %w", kind, name, FileName, err)
+	}
 	return fmt.Errorf("%s %s in %s: %w: %w", kind, name, FileName, err, fleet.ErrInternal)
 }
 
@@ -192,7 +195,7 @@ func get[T any](tx dbfile.Tx, k kind[T], key []byte) (*T, error) {
 	return v, nil
 }
 
-// each reads the records after a key that begin with a prefix, in order. Damaged ones are left out. Each step seeks again,
+// each reads the records after a key that begin with a prefix, in order. Damaged ones are left out; one whose key is missing is an error. Each step seeks again,
 // so that an Edit may change records while it walks them: a cursor would lose its place.
 func each[T any](tx dbfile.Tx, k kind[T], after, prefix []byte) iter.Seq2[*T, error] {
 	return func(yield func(*T, error) bool) {
@@ -205,8 +208,12 @@ func each[T any](tx dbfile.Tx, k kind[T], after, prefix []byte) iter.Seq2[*T, er
 		key, value := c.Seek(next)
 		for key != nil && bytes.HasPrefix(key, prefix) {
 			at := bytes.Clone(key)
-			if b, err := table.Payload(key, value); err == nil {
-				v, err := k.decode(b)
+			b, err := table.Payload(key, value)
+			if !errors.Is(err, dbfile.ErrDamaged) {
+				var v *T
+				if err == nil {
+					v, err = k.decode(b)
+				}
 				if err != nil {
 					v, err = nil, broken(k.word, k.name(at), err)
 				}
