@@ -136,7 +136,7 @@ func status(request string) int {
 // is undone too.
 func TestUndoRestoresTheFilesOfEveryKindOfChange(t *testing.T) {
 	for _, c := range fleetChanges {
-		t.Run(c.request, func(t *testing.T) {
+		t.Run(strings.TrimSpace(c.request+" "+c.body), func(t *testing.T) {
 			a := fleetOf(t)
 			body := a.prepare(c.body)
 			before := a.files()
@@ -162,7 +162,7 @@ func TestUndoRestoresTheFilesOfEveryKindOfChange(t *testing.T) {
 // TestADryRunNamesThePhonesWhoseFilesChange compares the results of dry runs of changes of every kind with what the changes then do.
 func TestADryRunNamesThePhonesWhoseFilesChange(t *testing.T) {
 	for _, c := range fleetChanges {
-		t.Run(c.request, func(t *testing.T) {
+		t.Run(strings.TrimSpace(c.request+" "+c.body), func(t *testing.T) {
 			a := fleetOf(t)
 			a.Config.API.Log = nil
 			body := a.prepare(c.body)

@@ -37,9 +37,9 @@ func TestFailedHandshakesAreReportedWithTheirReason(t *testing.T) {
 		want HandshakeReason
 	}{
 		{"an authority that it does not have", client("-no-CAfile", "-no-CApath", "-no-CAstore"), UnknownAuthority},
-		{"the same in TLS 1.2", client("-no-CAfile", "-no-CApath", "-no-CAstore", "-tls1_2"), UnknownAuthority},
+		{"an authority that it does not have, in TLS 1.2", client("-no-CAfile", "-no-CApath", "-no-CAstore", "-tls1_2"), UnknownAuthority},
 		{"a clock far ahead", client("-CAfile", ca, "-attime", "9999999999"), Clock},
-		{"the same in TLS 1.2", client("-CAfile", ca, "-attime", "9999999999", "-tls1_2"), Clock},
+		{"a clock far ahead, in TLS 1.2", client("-CAfile", ca, "-attime", "9999999999", "-tls1_2"), Clock},
 		{"an old version", client("-CAfile", ca, "-tls1", "-cipher", "ALL:@SECLEVEL=0"), ProtocolVersion},
 		{"a cipher that the server lacks", client("-CAfile", ca, "-tls1_2", "-cipher", "AES128-CCM8"), Cipher},
 		{"plain HTTP", send("GET / HTTP/1.0\r\n\r\n", true), PlainHTTP},

@@ -45,7 +45,11 @@ func TestInstalledClientsFetchFiles(t *testing.T) {
 		{"atftp", "atftp", []string{"--option", "blksize 512", "--option", "windowsize 4"}, big, big},
 		{"atftp", "atftp", []string{"--option", "blksize 8192", "--option", "windowsize 8", "--option", "timeout 2"}, big, big},
 	} {
-		t.Run(c.client+" "+strings.Join(c.opts, " "), func(t *testing.T) {
+		name := strings.TrimSpace(c.client + " " + strings.Join(c.opts, " "))
+		if c.body == nil {
+			name += ", an empty file"
+		}
+		t.Run(name, func(t *testing.T) {
 			netlab.RequirePrograms(t, c.client+"="+c.debian)
 			a := file(string(c.body))
 			s := start(t, Config{}, a)

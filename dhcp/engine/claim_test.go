@@ -23,21 +23,21 @@ func distrusted(t *testing.T, authoritative bool, d *dhcptest.Disk) *dhcptest.Ta
 // claims are the REQUESTs of client n for an address that it has or remembers, and SELECTING after a restart of the server.
 func claims(n int, a netip.Addr) map[string]func(*dhcptest.TableFixture) *dhcp.Request {
 	return map[string]func(*dhcptest.TableFixture) *dhcp.Request{
-		"initReboot": func(*dhcptest.TableFixture) *dhcp.Request { return dhcptest.InitReboot(n, a, dhcptest.AsPhone) },
-		"rebinding":  func(*dhcptest.TableFixture) *dhcp.Request { return dhcptest.Renew(n, a, dhcptest.AsPhone) },
-		"renewing": func(b *dhcptest.TableFixture) *dhcp.Request {
+		"INIT-REBOOT": func(*dhcptest.TableFixture) *dhcp.Request { return dhcptest.InitReboot(n, a, dhcptest.AsPhone) },
+		"REBINDING":   func(*dhcptest.TableFixture) *dhcp.Request { return dhcptest.Renew(n, a, dhcptest.AsPhone) },
+		"RENEWING": func(b *dhcptest.TableFixture) *dhcp.Request {
 			b.Link.Source, b.Link.Dest = netip.AddrPortFrom(a, 68), dhcptest.Addr("10.20.0.2")
 			return dhcptest.Renew(n, a, dhcptest.AsPhone)
 		},
-		"selecting": func(*dhcptest.TableFixture) *dhcp.Request { return dhcptest.Selecting(n, a, dhcptest.AsPhone) },
+		"SELECTING": func(*dhcptest.TableFixture) *dhcp.Request { return dhcptest.Selecting(n, a, dhcptest.AsPhone) },
 	}
 }
 
 // forEachClaim runs f in a bubble for each kind of claim of client 1 for 10.20.0.104, on authoritative servers and others.
 func forEachClaim(t *testing.T, f func(t *testing.T, b *dhcptest.TableFixture, req *dhcp.Request)) {
 	for name, claim := range claims(1, dhcptest.Addr("10.20.0.104")) {
-		for _, authoritative := range []bool{true, false} {
-			t.Run(name, func(t *testing.T) {
+		for server, authoritative := range map[string]bool{"at an authoritative server": true, "at another server": false} {
+			t.Run(name+" "+server, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					b := distrusted(t, authoritative, dhcptest.NewDisk())
 					f(t, b, claim(b))

@@ -1,6 +1,7 @@
 package leasetable_test
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 	"testing/synctest"
@@ -41,7 +42,7 @@ func TestOneDamagedLeaseShiftsNoOther(t *testing.T) {
 		"began before there were computers": func(l *dhcp.Lease) { l.Starts = l.Starts.Add(-century) },
 	} {
 		for _, leases := range []int{1, 2, 3, 10} {
-			t.Run(name, func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s, one of %d", name, leases), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					d := leaseFile(time.Now(), leases)
 					before := map[netip.Addr]dhcp.Lease{}

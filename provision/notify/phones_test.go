@@ -198,8 +198,8 @@ func TestPhonesAnswerANotify(t *testing.T) {
 		{"401, then the line's password", "udp", receive + challenge + verify, "s3cret", notify.Reply{Code: 200, Reason: "OK"}},
 		{"401, then a wrong password", "udp", receive + challenge + verify, "wrong", notify.Reply{Code: 401, Reason: "Unauthorized", Challenged: true}},
 		{"401 without a password", "udp", receive + challenge, "", notify.Reply{Code: 401, Reason: "Unauthorized", Challenged: true}},
-		{"403", "udp", receive + answer(403, "Forbidden"), "", notify.Reply{Code: 403, Reason: "Forbidden"}},
-		{"480", "udp", receive + answer(480, "Temporarily Unavailable"), "", notify.Reply{Code: 480, Reason: "Temporarily Unavailable"}},
+		{"refused with 403", "udp", receive + answer(403, "Forbidden"), "", notify.Reply{Code: 403, Reason: "Forbidden"}},
+		{"answered 480", "udp", receive + answer(480, "Temporarily Unavailable"), "", notify.Reply{Code: 480, Reason: "Temporarily Unavailable"}},
 		{"200 late, after retransmissions", "udp", receive + `<pause milliseconds="2000"/>` + ok, "", notify.Reply{Code: 200, Reason: "OK"}},
 	} {
 		t.Run(x.name, func(t *testing.T) {

@@ -113,7 +113,7 @@ func TestMembersEndEqualAfterRandomPartitions(t *testing.T) {
 	e := etcdtest.Start(t, 1)
 	for run := range runs(t, 1) {
 		seed := rand.Uint64()
-		t.Run(fmt.Sprint(run), func(t *testing.T) {
+		t.Run(fmt.Sprint("run ", run), func(t *testing.T) {
 			t.Logf("seed %d", seed)
 			e.Ctl("del", "--prefix", "/")
 			(&partitionRun{t: t, random: rand.New(rand.NewPCG(seed, 0)), outcomes: map[string]error{}}).run(e)
