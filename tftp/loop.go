@@ -13,7 +13,7 @@ import (
 )
 
 // loop waits for the packets of many transfers at once, in one goroutine: a packet is read and answered without waking another.
-// What might wait, the disk and the observer, is done by a worker, which gives the transfer back.
+// What might wait, the disk and the answer, is done by a worker, which gives the transfer back.
 type loop struct {
 	s    *Server
 	poll *poller
@@ -264,8 +264,8 @@ func (l *loop) sweep(now time.Time, stop bool) {
 	}
 }
 
-// end ends a transfer. Its place is free at once; a worker does the rest. A peer that aborted a transfer may have sent a new request
-// before its ERROR was read: that request was counted as a repetition, and is served now.
+// end ends a transfer. Its place is free at once; where there is a file, a worker does the rest. A peer that aborted a transfer may have
+// sent a new request before its ERROR was read: that request was counted as a repetition, and is served now.
 func (l *loop) end(t *transfer, err error) {
 	l.leave(t)
 	repeated := l.s.limits.release(t)
@@ -274,8 +274,12 @@ func (l *loop) end(t *transfer, err error) {
 		l.save(&t.sock)
 	}
 	t.sock.close()
-	t.stage, t.err = stageFinish, err
-	l.s.queue <- t
+	if t.answer.Content == nil && t.answer.Upload == nil {
+		l.s.finish(t, err) // neither memory nor the observer waits, and another goroutine costs more than this
+	} else {
+		t.stage, t.err = stageFinish, err
+		l.s.queue <- t
+	}
 	if repeated && errors.Is(err, ErrAborted) {
 		l.s.accept(t.listener, t.request, t.key.from, t.local)
 	}

@@ -4,7 +4,7 @@
 // A listener reads the requests on port 69. It drops what is forged, repeated or beyond the limits, and refuses on its own. Each
 // transfer has a socket, and a loop waits for the packets of all of them in one thread, because the boot of a whole site is
 // many short transfers at once: a packet costs two system calls and wakes no goroutine. What might wait, for the disk or
-// an observer, is done by workers meanwhile, so that no transfer delays another. Nothing waits to send: a packet for which the
+// an answer, is done by workers meanwhile, so that no transfer delays another. Nothing waits to send: a packet for which the
 // kernel has no room is as good as lost on the way. Hosts that do not answer ARP can only fill the buffers of their own
 // transfers, and a share of the listener's.
 //

@@ -340,7 +340,7 @@ func TestF21UploadWithLosses(t *testing.T) {
 func TestF21UploadThatStallsWithinAWindow(t *testing.T) {
 	t.Parallel()
 	a, _ := uploadStore(t, 1<<20)
-	s := start(t, Config{Resend: 50 * time.Millisecond}, a)
+	s := start(t, Config{Resend: 250 * time.Millisecond}, a)
 	p := newPhone(t, "127.0.0.1")
 	p.send(s.addr, wrq("a.log", "octet", "blksize", "8", "windowsize", "4"))
 	p.oack()
