@@ -93,15 +93,13 @@ func (r *randomRun) run(steps int) {
 
 // givesBack checks that a RELEASE of the load counts.
 func (r *randomRun) givesBack() {
-	r.load.boot(0)
-	e, ok := r.ledger.has(r.load.name(0), 0)
-	if !ok {
-		r.t.Fatal("a client of the load has no lease")
-	}
-	r.load.release(0, e)
 	r.eventually("a lease is given back", func() bool {
+		r.load.boot(0)
+		if e, ok := r.ledger.has(r.load.name(0), 0); ok {
+			r.load.release(0, e)
+		}
 		return slices.ContainsFunc(r.members, func(name string) bool {
-			return scrape(filepath.Join(r.dir, name+".sock"))[`plugtone_dhcp_verdicts_total{verdict="released"}`] == "1"
+			return scrape(filepath.Join(r.dir, name+".sock"))[`plugtone_dhcp_verdicts_total{verdict="released"}`] > "0"
 		})
 	})
 }
