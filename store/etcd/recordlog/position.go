@@ -47,7 +47,7 @@ func isPosition(table string, key []byte) bool {
 
 // Errors of a copy that can't follow. Each says what the operator is to do.
 var (
-	ErrNoRecords = errors.New("etcd has no records of a cluster: run \"plugtone cluster import\" on the appliance whose records are to be the cluster's")
+	ErrNoRecords = errors.New("etcd has no records of a cluster: run \"plugtone cluster import\" on the appliance whose records are to be the cluster's, with --restore if etcd has lost its data")
 	ErrForeign   = errors.New("the records of this appliance are its own, not a copy of the cluster's: run \"plugtone cluster join --discard-local\" to replace them, or \"plugtone cluster import\" to make them the cluster's")
 	ErrOther     = errors.New("the records of this appliance are a copy of another cluster's: run \"plugtone cluster join --discard-local\" to replace them")
 	ErrDiverged  = errors.New("this appliance has changes that etcd does not have, as after etcd's data was lost or restored from an older backup: " +
