@@ -66,6 +66,43 @@ type NameInput struct {
 	Name string `path:"name" doc:"name of the record" example:"main"`
 }
 
+// The requests about one record with a name.
+type (
+	namedRead struct {
+		NameInput
+		ReadInput
+	}
+	namedWrite struct {
+		NameInput
+		writing.Precondition
+		BodyInput
+	}
+	namedDelete struct {
+		NameInput
+		DeleteInput
+	}
+)
+
+// registerRecord registers the operations on one record, of which T is the type in the API.
+func registerRecord[T, Read, Found, Write, Saved, Delete any](s *core, path, noun, a string,
+	read func(context.Context, *Read) (*Found, error),
+	write func(_ context.Context, _ *Write, patch bool) (*Saved, error),
+	remove func(context.Context, *Delete) (*struct{}, error)) {
+	tag := noun + "s"
+	huma.Register(s.api, access.Op(http.MethodGet, path, "get-"+noun, tag, "Read "+a+" "+noun, access.Viewer), read)
+	for _, method := range [...]string{http.MethodPut, http.MethodPatch} {
+		patch := method == http.MethodPatch
+		verb, summary := "put", "Create or replace "+a+" "+noun
+		if patch {
+			verb, summary = "patch", "Change members of "+a+" "+noun+" (JSON merge patch, RFC 7396)"
+		}
+		huma.Register(s.api, access.Op(method, path, verb+"-"+noun, tag, summary, access.Operator),
+			func(ctx context.Context, in *Write) (*Saved, error) { return write(ctx, in, patch) })
+		documentBody[T](s, method, path)
+	}
+	huma.Register(s.api, access.Op(http.MethodDelete, path, "delete-"+noun, tag, "Delete "+a+" "+noun, access.Operator), remove)
+}
+
 // view runs f on the current records and converts its error into an answer.
 func (s *core) view(f func(fleet.View) error) error { return problem.From(s.Records.View(f)) }
 
@@ -85,20 +122,6 @@ func (s *core) remove(ctx context.Context, noun string, in DeleteInput, rev func
 		}
 		return del(e)
 	}))
-}
-
-func writeVerb(method string) string {
-	if method == http.MethodPatch {
-		return "patch"
-	}
-	return "put"
-}
-
-func writeSummary(method, record string) string {
-	if method == http.MethodPatch {
-		return "Change members of " + record + " (JSON merge patch, RFC 7396)"
-	}
-	return "Create or replace " + record
 }
 
 // revision returns the revision within a record, nil for any other value.

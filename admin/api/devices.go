@@ -34,7 +34,6 @@ type MACInput struct {
 func (in MACInput) Parse() (dhcp.MAC, error) { return parseMAC("path.mac", in.MAC) }
 
 func (s devices) register() {
-	const path = "/devices/{mac}"
 	create := access.Op(http.MethodPost, "/devices", "post-device", "devices", "Create a device", access.Operator)
 	create.DefaultStatus = http.StatusCreated
 	huma.Register(s.api, create, func(ctx context.Context, in *struct {
@@ -44,49 +43,7 @@ func (s devices) register() {
 		return s.create(ctx, &in.BodyInput)
 	})
 	documentBody[client.Device](s.core, http.MethodPost, "/devices")
-	huma.Register(s.api, access.Op(http.MethodGet, path, "get-device", "devices", "Read a device", access.Viewer),
-		func(ctx context.Context, in *struct {
-			MACInput
-			ReadInput
-		}) (*recordOutput[client.Device], error) {
-			mac, err := in.Parse()
-			if err != nil {
-				return nil, err
-			}
-			return s.read(ctx, mac, in.ReadInput)
-		})
-	for _, method := range [...]string{http.MethodPut, http.MethodPatch} {
-		huma.Register(s.api, access.Op(method, path, writeVerb(method)+"-device", "devices", writeSummary(method, "a device"), access.Operator),
-			func(ctx context.Context, in *struct {
-				MACInput
-				writing.Precondition
-				BodyInput
-			}) (*recordOutput[client.Device], error) {
-				mac, err := in.Parse()
-				if err != nil {
-					return nil, err
-				}
-				doc, err := in.document()
-				if err != nil {
-					return nil, err
-				}
-				return s.write(ctx, mac, in.Precondition, doc, method == http.MethodPatch)
-			})
-		documentBody[client.Device](s.core, method, path)
-	}
-	huma.Register(s.api, access.Op(http.MethodDelete, path, "delete-device", "devices", "Delete a device", access.Operator),
-		func(ctx context.Context, in *struct {
-			MACInput
-			DeleteInput
-		}) (*struct{}, error) {
-			mac, err := in.Parse()
-			if err != nil {
-				return nil, err
-			}
-			return nil, s.remove(ctx, "device "+mac.String(), in.DeleteInput,
-				func(f fleet.View) (uint64, error) { return revisionOf(f.Device(mac)) },
-				func(e fleet.Edit) error { return e.DeleteDevice(mac) })
-		})
+	registerRecord[client.Device](s.core, "/devices/{mac}", "device", "a", s.read, s.write, s.delete)
 }
 
 // publicDevice is a device without secrets; see package masking.
@@ -94,8 +51,17 @@ func publicDevice(d fleet.Device, c access.Caller) client.Device {
 	return client.Device{Device: masking.Device(d, c)}
 }
 
-func (s devices) read(ctx context.Context, mac dhcp.MAC, in ReadInput) (*recordOutput[client.Device], error) {
-	rec, err := readRecord(ctx, s.core, in, "device", func(d *fleet.Device) string { return d.MAC.String() },
+type deviceRead struct {
+	MACInput
+	ReadInput
+}
+
+func (s devices) read(ctx context.Context, in *deviceRead) (*recordOutput[client.Device], error) {
+	mac, err := in.Parse()
+	if err != nil {
+		return nil, err
+	}
+	rec, err := readRecord(ctx, s.core, in.ReadInput, "device", func(d *fleet.Device) string { return d.MAC.String() },
 		func(f fleet.View) (*fleet.Device, error) { return f.Device(mac) })
 	if err != nil {
 		return nil, err
@@ -122,7 +88,7 @@ func (s devices) create(ctx context.Context, in *BodyInput) (*recordOutput[clien
 	if err != nil {
 		return nil, s.invalid(doc, text)
 	}
-	out, err := s.write(ctx, mac, writing.Precondition{IfNoneMatch: "*"}, doc, false)
+	out, err := s.save(ctx, mac, writing.Precondition{IfNoneMatch: "*"}, doc, false)
 	var status huma.StatusError
 	if errors.As(err, &status) && status.GetStatus() == http.StatusPreconditionFailed {
 		return nil, huma.Error409Conflict(fmt.Sprintf("device %s exists already", mac))
@@ -216,7 +182,25 @@ func (s devices) check(f fleet.View, d *fleet.Device) error {
 	return bad.Err()
 }
 
-func (s devices) write(ctx context.Context, mac dhcp.MAC, pre writing.Precondition, doc document.Object, patch bool) (*recordOutput[client.Device], error) {
+type deviceWrite struct {
+	MACInput
+	writing.Precondition
+	BodyInput
+}
+
+func (s devices) write(ctx context.Context, in *deviceWrite, patch bool) (*recordOutput[client.Device], error) {
+	mac, err := in.Parse()
+	if err != nil {
+		return nil, err
+	}
+	doc, err := in.document()
+	if err != nil {
+		return nil, err
+	}
+	return s.save(ctx, mac, in.Precondition, doc, patch)
+}
+
+func (s devices) save(ctx context.Context, mac dhcp.MAC, pre writing.Precondition, doc document.Object, patch bool) (*recordOutput[client.Device], error) {
 	rec, created, _, err := s.update(mac, pre, doc, patch).run(ctx, s.core)
 	if err != nil {
 		return nil, problem.From(err)
@@ -231,6 +215,21 @@ func (s devices) write(ctx context.Context, mac dhcp.MAC, pre writing.Preconditi
 	s.addStatus(ctx, &dev)
 	dev.Warnings = s.warnings(rec)
 	return recordAnswer(dev, rec.Revision, created), nil
+}
+
+type deviceDelete struct {
+	MACInput
+	DeleteInput
+}
+
+func (s devices) delete(ctx context.Context, in *deviceDelete) (*struct{}, error) {
+	mac, err := in.Parse()
+	if err != nil {
+		return nil, err
+	}
+	return nil, s.remove(ctx, "device "+mac.String(), in.DeleteInput,
+		func(f fleet.View) (uint64, error) { return revisionOf(f.Device(mac)) },
+		func(e fleet.Edit) error { return e.DeleteDevice(mac) })
 }
 
 // prepareDevice replaces absent and empty members by what they mean.

@@ -31,7 +31,6 @@ type ExtensionInput struct {
 }
 
 func (s extensions) register() {
-	const path = "/extensions/{number}"
 	huma.Register(s.api, access.Op(http.MethodGet, "/extensions", "list-extensions", "extensions", "List extensions", access.Viewer),
 		func(_ context.Context, in *struct {
 			paging.Input
@@ -48,41 +47,7 @@ func (s extensions) register() {
 				return err
 			})
 		})
-	huma.Register(s.api, access.Op(http.MethodGet, path, "get-extension", "extensions", "Read an extension", access.Viewer),
-		func(ctx context.Context, in *struct {
-			ExtensionInput
-			ReadInput
-		}) (*recordOutput[fleet.Extension], error) {
-			return s.read(ctx, in.Number, in.ReadInput)
-		})
-	for _, method := range [...]string{http.MethodPut, http.MethodPatch} {
-		huma.Register(s.api, access.Op(method, path, writeVerb(method)+"-extension", "extensions", writeSummary(method, "an extension"), access.Operator),
-			func(ctx context.Context, in *struct {
-				ExtensionInput
-				writing.Precondition
-				BodyInput
-			}) (*recordOutput[fleet.Extension], error) {
-				return s.write(ctx, in.Number, in.Precondition, &in.BodyInput, method == http.MethodPatch)
-			})
-		documentBody[fleet.Extension](s.core, method, path)
-	}
-	huma.Register(s.api, access.Op(http.MethodDelete, path, "delete-extension", "extensions", "Delete an extension", access.Operator),
-		func(ctx context.Context, in *struct {
-			ExtensionInput
-			DeleteInput
-		}) (*struct{}, error) {
-			var found *fleet.Extension
-			return nil, s.remove(ctx, "extension "+in.Number, in.DeleteInput,
-				func(f fleet.View) (rev uint64, err error) {
-					if found, err = findExtension(f, in.Number); err != nil {
-						return 0, err
-					}
-					return found.Revision, nil
-				},
-				func(e fleet.Edit) error {
-					return fleet.RemoveExtension(e, found.Number, found.Registrar, in.Force)
-				})
-		})
+	registerRecord[fleet.Extension](s.core, "/extensions/{number}", "extension", "an", s.read, s.write, s.delete)
 }
 
 // findExtension finds NUMBER or NUMBER@REGISTRAR. Its error is the answer 409 when several registrars have the number.
@@ -104,9 +69,14 @@ func manyRegistrars(number string, all []*fleet.Extension) error {
 	return huma.Error409Conflict(fmt.Sprintf("extension %s is on more than one registrar: name one of %s", number, strings.Join(names, ", ")))
 }
 
-func (s extensions) read(ctx context.Context, ref string, in ReadInput) (*recordOutput[fleet.Extension], error) {
-	rec, err := readRecord(ctx, s.core, in, "extension", extensionName,
-		func(f fleet.View) (*fleet.Extension, error) { return findExtension(f, ref) })
+type extensionRead struct {
+	ExtensionInput
+	ReadInput
+}
+
+func (s extensions) read(ctx context.Context, in *extensionRead) (*recordOutput[fleet.Extension], error) {
+	rec, err := readRecord(ctx, s.core, in.ReadInput, "extension", extensionName,
+		func(f fleet.View) (*fleet.Extension, error) { return findExtension(f, in.Number) })
 	if err != nil {
 		return nil, err
 	}
@@ -116,19 +86,26 @@ func (s extensions) read(ctx context.Context, ref string, in ReadInput) (*record
 	return recordAnswer(rec, rec.Revision, false), nil
 }
 
+type extensionWrite struct {
+	ExtensionInput
+	writing.Precondition
+	BodyInput
+}
+
 // write changes an extension. Its registrar is the one in the URL, else the one in the body, else that of the only extension with the
 // number, else (in CheckExtension) the only registrar. A registrar other than the record's moves the extension and the lines that use it.
-func (s extensions) write(ctx context.Context, ref string, pre writing.Precondition, body *BodyInput, patch bool) (*recordOutput[fleet.Extension], error) {
-	doc, err := body.document()
+func (s extensions) write(ctx context.Context, in *extensionWrite, patch bool) (*recordOutput[fleet.Extension], error) {
+	doc, err := in.document()
 	if err != nil {
 		return nil, err
 	}
-	number, registrar := fleet.ParseExtension(ref)
-	if !patch && registrar == "" {
+	number, named := fleet.ParseExtension(in.Number)
+	registrar := named
+	if !patch && named == "" {
 		registrar, _ = doc["registrar"].(string)
 	}
-	update, fixed := s.update(ref, number, registrar, pre, doc, patch)
-	if _, named := fleet.ParseExtension(ref); !patch && named != "" {
+	update, fixed := s.update(in.Number, number, registrar, in.Precondition, doc, patch)
+	if !patch && named != "" {
 		fixed["registrar"] = named
 	}
 	rec, created, _, err := update.run(ctx, s.core)
@@ -136,6 +113,23 @@ func (s extensions) write(ctx context.Context, ref string, pre writing.Precondit
 		return nil, problem.From(err)
 	}
 	return recordAnswer(masking.Extension(*rec), rec.Revision, created), nil
+}
+
+type extensionDelete struct {
+	ExtensionInput
+	DeleteInput
+}
+
+func (s extensions) delete(ctx context.Context, in *extensionDelete) (*struct{}, error) {
+	var found *fleet.Extension
+	return nil, s.remove(ctx, "extension "+in.Number, in.DeleteInput,
+		func(f fleet.View) (rev uint64, err error) {
+			if found, err = findExtension(f, in.Number); err != nil {
+				return 0, err
+			}
+			return found.Revision, nil
+		},
+		func(e fleet.Edit) error { return fleet.RemoveExtension(e, found.Number, found.Registrar, in.Force) })
 }
 
 // update returns the update of an extension, and the members that its body must not change.

@@ -24,7 +24,6 @@ import (
 type profiles struct{ *core }
 
 func (s profiles) register() {
-	const path = "/profiles/{name}"
 	huma.Register(s.api, access.Op(http.MethodGet, "/profiles", "list-profiles", "profiles", "List profiles", access.Viewer),
 		func(ctx context.Context, in *paging.Input) (*listOutput[fleet.Profile], error) {
 			out := &listOutput[fleet.Profile]{}
@@ -35,38 +34,12 @@ func (s profiles) register() {
 				return err
 			})
 		})
-	huma.Register(s.api, access.Op(http.MethodGet, path, "get-profile", "profiles", "Read a profile", access.Viewer),
-		func(ctx context.Context, in *struct {
-			NameInput
-			ReadInput
-		}) (*recordOutput[fleet.Profile], error) {
-			return s.read(ctx, in.Name, in.ReadInput)
-		})
-	for _, method := range [...]string{http.MethodPut, http.MethodPatch} {
-		huma.Register(s.api, access.Op(method, path, writeVerb(method)+"-profile", "profiles", writeSummary(method, "a profile"), access.Operator),
-			func(ctx context.Context, in *struct {
-				NameInput
-				writing.Precondition
-				BodyInput
-			}) (*recordOutput[client.SavedProfile], error) {
-				return s.write(ctx, in.Name, in.Precondition, &in.BodyInput, method == http.MethodPatch)
-			})
-		documentBody[fleet.Profile](s.core, method, path)
-	}
-	huma.Register(s.api, access.Op(http.MethodDelete, path, "delete-profile", "profiles", "Delete a profile", access.Operator),
-		func(ctx context.Context, in *struct {
-			NameInput
-			DeleteInput
-		}) (*struct{}, error) {
-			return nil, s.remove(ctx, "profile "+in.Name, in.DeleteInput,
-				func(f fleet.View) (uint64, error) { return revisionOf(f.Profile(in.Name)) },
-				func(e fleet.Edit) error { return fleet.RemoveProfile(e, in.Name, in.Force) })
-		})
+	registerRecord[fleet.Profile](s.core, "/profiles/{name}", "profile", "a", s.read, s.write, s.delete)
 }
 
-func (s profiles) read(ctx context.Context, name string, in ReadInput) (*recordOutput[fleet.Profile], error) {
-	rec, err := readRecord(ctx, s.core, in, "profile", func(p *fleet.Profile) string { return p.Name },
-		func(f fleet.View) (*fleet.Profile, error) { return f.Profile(name) })
+func (s profiles) read(ctx context.Context, in *namedRead) (*recordOutput[fleet.Profile], error) {
+	rec, err := readRecord(ctx, s.core, in.ReadInput, "profile", func(p *fleet.Profile) string { return p.Name },
+		func(f fleet.View) (*fleet.Profile, error) { return f.Profile(in.Name) })
 	if err != nil {
 		return nil, err
 	}
@@ -76,17 +49,23 @@ func (s profiles) read(ctx context.Context, name string, in ReadInput) (*recordO
 	return recordAnswer(rec, rec.Revision, false), nil
 }
 
-func (s profiles) write(ctx context.Context, name string, pre writing.Precondition, body *BodyInput, patch bool) (*recordOutput[client.SavedProfile], error) {
-	doc, err := body.document()
+func (s profiles) write(ctx context.Context, in *namedWrite, patch bool) (*recordOutput[client.SavedProfile], error) {
+	doc, err := in.document()
 	if err != nil {
 		return nil, err
 	}
-	rec, created, left, err := s.update(name, pre, doc, patch).run(ctx, s.core)
+	rec, created, left, err := s.update(in.Name, in.Precondition, doc, patch).run(ctx, s.core)
 	if err != nil {
 		return nil, problem.From(err)
 	}
 	out := client.SavedProfile{Profile: masking.Profile(*rec, access.Of(ctx)), Warnings: advice.ProfileFiles(s.Files, rec), LeftOut: left}
 	return recordAnswer(out, rec.Revision, created), nil
+}
+
+func (s profiles) delete(ctx context.Context, in *namedDelete) (*struct{}, error) {
+	return nil, s.remove(ctx, "profile "+in.Name, in.DeleteInput,
+		func(f fleet.View) (uint64, error) { return revisionOf(f.Profile(in.Name)) },
+		func(e fleet.Edit) error { return fleet.RemoveProfile(e, in.Name, in.Force) })
 }
 
 func (s profiles) update(name string, pre writing.Precondition, doc document.Object, patch bool) recordUpdate[fleet.Profile] {

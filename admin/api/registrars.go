@@ -21,7 +21,6 @@ import (
 type registrars struct{ *core }
 
 func (s registrars) register() {
-	const path = "/registrars/{name}"
 	huma.Register(s.api, access.Op(http.MethodGet, "/registrars", "list-registrars", "registrars", "List registrars", access.Viewer),
 		func(_ context.Context, in *paging.Input) (*listOutput[fleet.Registrar], error) {
 			out := &listOutput[fleet.Registrar]{}
@@ -32,38 +31,12 @@ func (s registrars) register() {
 				return err
 			})
 		})
-	huma.Register(s.api, access.Op(http.MethodGet, path, "get-registrar", "registrars", "Read a registrar", access.Viewer),
-		func(ctx context.Context, in *struct {
-			NameInput
-			ReadInput
-		}) (*recordOutput[fleet.Registrar], error) {
-			return s.read(ctx, in.Name, in.ReadInput)
-		})
-	for _, method := range [...]string{http.MethodPut, http.MethodPatch} {
-		huma.Register(s.api, access.Op(method, path, writeVerb(method)+"-registrar", "registrars", writeSummary(method, "a registrar"), access.Operator),
-			func(ctx context.Context, in *struct {
-				NameInput
-				writing.Precondition
-				BodyInput
-			}) (*recordOutput[fleet.Registrar], error) {
-				return s.write(ctx, in.Name, in.Precondition, &in.BodyInput, method == http.MethodPatch)
-			})
-		documentBody[fleet.Registrar](s.core, method, path)
-	}
-	huma.Register(s.api, access.Op(http.MethodDelete, path, "delete-registrar", "registrars", "Delete a registrar", access.Operator),
-		func(ctx context.Context, in *struct {
-			NameInput
-			DeleteInput
-		}) (*struct{}, error) {
-			return nil, s.remove(ctx, "registrar "+in.Name, in.DeleteInput,
-				func(f fleet.View) (uint64, error) { return revisionOf(f.Registrar(in.Name)) },
-				func(e fleet.Edit) error { return fleet.RemoveRegistrar(e, in.Name, in.Force) })
-		})
+	registerRecord[fleet.Registrar](s.core, "/registrars/{name}", "registrar", "a", s.read, s.write, s.delete)
 }
 
-func (s registrars) read(ctx context.Context, name string, in ReadInput) (*recordOutput[fleet.Registrar], error) {
-	rec, err := readRecord(ctx, s.core, in, "registrar", func(r *fleet.Registrar) string { return r.Name },
-		func(f fleet.View) (*fleet.Registrar, error) { return f.Registrar(name) })
+func (s registrars) read(ctx context.Context, in *namedRead) (*recordOutput[fleet.Registrar], error) {
+	rec, err := readRecord(ctx, s.core, in.ReadInput, "registrar", func(r *fleet.Registrar) string { return r.Name },
+		func(f fleet.View) (*fleet.Registrar, error) { return f.Registrar(in.Name) })
 	if err != nil {
 		return nil, err
 	}
@@ -73,16 +46,22 @@ func (s registrars) read(ctx context.Context, name string, in ReadInput) (*recor
 	return recordAnswer(rec, rec.Revision, false), nil
 }
 
-func (s registrars) write(ctx context.Context, name string, pre writing.Precondition, body *BodyInput, patch bool) (*recordOutput[fleet.Registrar], error) {
-	doc, err := body.document()
+func (s registrars) write(ctx context.Context, in *namedWrite, patch bool) (*recordOutput[fleet.Registrar], error) {
+	doc, err := in.document()
 	if err != nil {
 		return nil, err
 	}
-	rec, created, _, err := s.update(name, pre, doc, patch).run(ctx, s.core)
+	rec, created, _, err := s.update(in.Name, in.Precondition, doc, patch).run(ctx, s.core)
 	if err != nil {
 		return nil, problem.From(err)
 	}
 	return recordAnswer(masking.Registrar(*rec), rec.Revision, created), nil
+}
+
+func (s registrars) delete(ctx context.Context, in *namedDelete) (*struct{}, error) {
+	return nil, s.remove(ctx, "registrar "+in.Name, in.DeleteInput,
+		func(f fleet.View) (uint64, error) { return revisionOf(f.Registrar(in.Name)) },
+		func(e fleet.Edit) error { return fleet.RemoveRegistrar(e, in.Name, in.Force) })
 }
 
 func (s registrars) update(name string, pre writing.Precondition, doc document.Object, patch bool) recordUpdate[fleet.Registrar] {
