@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -20,7 +19,6 @@ import (
 	"plugtone/provision/provisiontest"
 	"plugtone/provision/setting"
 	"plugtone/provision/trust"
-	"plugtone/provision/vendors"
 )
 
 // TestEveryModelBoots simulates the boot of every model of every pack without a network: the DHCP options that identify the phone are
@@ -28,17 +26,7 @@ import (
 // Service.Answer, which both file servers call. All of them must be served or be an expected 404.
 func TestEveryModelBoots(t *testing.T) {
 	t.Parallel()
-	dirs, err := fs.ReadDir(vendors.FS, ".")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var ids []string
-	for _, d := range dirs {
-		if d.IsDir() {
-			ids = append(ids, d.Name())
-		}
-	}
-	packs, err := pack.Load(pack.Config{Builtin: vendors.FS, Experimental: ids})
+	packs, err := pack.Load(provisiontest.Vendors(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,7 +32,6 @@ import (
 	"plugtone/provision/packcheck"
 	"plugtone/provision/provisiontest"
 	"plugtone/provision/trust"
-	"plugtone/provision/vendors"
 )
 
 var update = flag.Bool("update", false, "rewrite goldens")
@@ -41,21 +40,13 @@ var update = flag.Bool("update", false, "rewrite goldens")
 // voice VLAN: testdata/offers has a file VENDOR.txtar for each pack, and VENDOR.WHAT.txtar for phones of it that get other
 // things. The options are listed too, as another decoder reads them. The pack in testdata/packs has the forms that no other needs.
 func TestOffers(t *testing.T) {
-	dirs, err := fs.ReadDir(vendors.FS, ".")
+	c := provisiontest.Vendors(t)
+	c.Dirs = []string{"testdata/packs"}
+	packs, err := packcheck.Load(c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var ids []string
-	for _, d := range dirs {
-		if d.IsDir() {
-			ids = append(ids, d.Name())
-		}
-	}
-	packs, err := packcheck.Load(pack.Config{Builtin: vendors.FS, Dirs: []string{"testdata/packs"}, Experimental: ids})
-	if err != nil {
-		t.Fatal(err)
-	}
-	names := slices.Clone(ids)
+	names := slices.Clone(c.Experimental)
 	files, err := filepath.Glob("testdata/offers/*.*.txtar")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no further phones: %v", err)

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"plugtone/provision/pack"
+	"plugtone/provision/vendors"
 )
 
 //go:embed packs
@@ -24,4 +25,20 @@ func Packs(t testing.TB) *pack.Set {
 		t.Fatal(err)
 	}
 	return set
+}
+
+// Vendors returns the configuration of all packs of the program, the experimental ones with them.
+func Vendors(t testing.TB) pack.Config {
+	t.Helper()
+	dirs, err := fs.ReadDir(vendors.FS, ".")
+	if err != nil || len(dirs) == 0 {
+		t.Fatalf("no packs: %v", err)
+	}
+	c := pack.Config{Builtin: vendors.FS}
+	for _, d := range dirs {
+		if d.IsDir() {
+			c.Experimental = append(c.Experimental, d.Name())
+		}
+	}
+	return c
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"flag"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -12,6 +11,7 @@ import (
 
 	"plugtone/provision/pack"
 	"plugtone/provision/packcheck"
+	"plugtone/provision/provisiontest"
 	"plugtone/provision/vendors"
 )
 
@@ -35,17 +35,7 @@ func TestMain(m *testing.M) {
 // load loads the packs as the program does, the experimental ones with them.
 func load(t testing.TB) *pack.Set {
 	t.Helper()
-	dirs, err := fs.ReadDir(vendors.FS, ".")
-	if err != nil || len(dirs) == 0 {
-		t.Fatalf("no packs: %v", err)
-	}
-	var ids []string
-	for _, d := range dirs {
-		if d.IsDir() {
-			ids = append(ids, d.Name())
-		}
-	}
-	s, err := pack.Load(pack.Config{Builtin: vendors.FS, Experimental: ids})
+	s, err := pack.Load(provisiontest.Vendors(t))
 	if err != nil {
 		t.Fatal(err)
 	}
