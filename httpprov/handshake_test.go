@@ -6,10 +6,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"plugtone/dhcp/netlab"
 	"strings"
 	"testing"
 	"time"
+
+	"plugtone/dhcp/netlab"
 )
 
 // Why a handshake fails is reported, with a real client (OpenSSL) that gives up for each reason, and with clients that speak no TLS.

@@ -8,11 +8,12 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
-	"plugtone/dhcp/netlab"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+
+	"plugtone/dhcp/netlab"
 )
 
 // build returns the path of a plugtone that was built for the test.

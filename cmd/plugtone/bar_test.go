@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"plugtone/dhcp/netlab"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"plugtone/dhcp/netlab"
 )
 
 // terminal returns a pseudo-terminal of this width, and a function that returns what was written to it.

@@ -10,11 +10,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"plugtone/dhcp/netlab"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"plugtone/dhcp/netlab"
 )
 
 const root = "../.."

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"plugtone/dhcp/netlab"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,6 +15,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
+
+	"plugtone/dhcp/netlab"
 )
 
 func must(t *testing.T, err error) {

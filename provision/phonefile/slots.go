@@ -3,9 +3,10 @@ package phonefile
 import (
 	"fmt"
 	"maps"
+	"slices"
+
 	"plugtone/provision/fleet"
 	"plugtone/provision/packdoc"
-	"slices"
 )
 
 // emptySlots makes every slot of every area of a model, with nothing set.

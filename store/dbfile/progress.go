@@ -2,9 +2,10 @@ package dbfile
 
 import (
 	"fmt"
-	"plugtone/provision/fleet"
 	"sync"
 	"time"
+
+	"plugtone/provision/fleet"
 )
 
 // WriteDeadline is how long a write may take before Health reports it.

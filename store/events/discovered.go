@@ -5,11 +5,12 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
+	"strings"
+
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
 	"plugtone/store/dbfile"
-	"slices"
-	"strings"
 )
 
 // discoveredList is the list of phones without a record, and what of it is not in the file yet.

@@ -2,9 +2,10 @@ package records
 
 import (
 	"fmt"
-	"plugtone/provision/fleet"
 	"strings"
 	"time"
+
+	"plugtone/provision/fleet"
 )
 
 // metadata are the members that Put sets.

@@ -5,11 +5,12 @@ import (
 	"errors"
 	"os"
 	"os/exec"
-	"plugtone/dhcp/netlab"
 	"sync"
 	"testing"
 
 	"github.com/chromedp/chromedp"
+
+	"plugtone/dhcp/netlab"
 )
 
 // shared is the browser of a test binary. It starts with the first tab, since it is heavy.
