@@ -274,14 +274,14 @@ func (l *loop) end(t *transfer, err error) {
 		l.save(&t.sock)
 	}
 	t.sock.close()
+	if repeated && errors.Is(err, ErrAborted) {
+		l.s.accept(t.listener, t.request, t.key.from, t.local) // while this one counts: drain waits until none does
+	}
 	if t.answer.Content == nil && t.answer.Upload == nil {
 		l.s.finish(t, err) // neither memory nor the observer waits, and another goroutine costs more than this
 	} else {
 		t.stage, t.err = stageFinish, err
 		l.s.queue <- t
-	}
-	if repeated && errors.Is(err, ErrAborted) {
-		l.s.accept(t.listener, t.request, t.key.from, t.local)
 	}
 }
 
