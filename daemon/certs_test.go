@@ -63,6 +63,32 @@ func TestOwnCertificateIsMadeAgainOnlyWhenNeeded(t *testing.T) {
 	}
 }
 
+// A member of a cluster that is given the authority of another one makes itself a certificate of that, and drops its own: phones that trust one
+// member trust both.
+func TestMembersHaveOneAuthority(t *testing.T) {
+	one, two := filepath.Join(t.TempDir(), "tls"), filepath.Join(t.TempDir(), "tls")
+	first, err := ownca.Load(one, []string{"10.20.0.2"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ownca.Load(two, []string{"10.20.0.3"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"ca.crt", "ca.key"} {
+		text, err := os.ReadFile(filepath.Join(one, name))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(two, name), text, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	second, err := ownca.Load(two, []string{"10.20.0.3"})
+	if err != nil || !second.Issued || !second.CA.Equal(first.CA) || second.Server.Leaf.CheckSignatureFrom(first.CA) != nil {
+		t.Errorf("issued %v, the same authority %v, %v", second.Issued, second.CA.Equal(first.CA), err)
+	}
+}
+
 const httpsConfig = testConfig + `
 https: {enabled: true, listen: ["127.0.0.1:0"]}
 `
