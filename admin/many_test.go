@@ -105,3 +105,18 @@ func TestPagesAreFullBeforeTheEnd(t *testing.T) {
 		}
 	}
 }
+
+// TestAConflictListsTheFirstRecords: thousands of phones that use a profile are counted, and the first 100 named.
+func TestAConflictListsTheFirstRecords(t *testing.T) {
+	a := newAPI(t)
+	a.do("PUT /api/v1/profiles/desk", `{}`, 201)
+	table := "mac,model,profile\n"
+	for i := range 150 {
+		table += fmt.Sprintf("00156500%04d,acme/A4,desk\n", i)
+	}
+	a.do("POST /api/v1/apply", table, 200, "Content-Type: text/csv")
+	r := a.do("DELETE /api/v1/profiles/desk", "", 409)
+	if !strings.Contains(r.get(t, "detail"), "and 140 more") || r.get(t, "errors.99.message") != "device 00:15:65:00:00:99" || r.get(t, "errors.100.message") != "" {
+		t.Errorf("%s", r.body)
+	}
+}

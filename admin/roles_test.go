@@ -80,7 +80,8 @@ func TestEveryOperationNeedsTheRoleOfTheTable(t *testing.T) {
 func TestOfTwoWritersWithOneETagOneWins(t *testing.T) {
 	a := newAPI(t)
 	a.office()
-	for _, path := range []string{"/api/v1/devices/" + phone, "/api/v1/extensions/1001", "/api/v1/registrars/main"} {
+	a.do("PUT /api/v1/profiles/desk", `{}`, 201)
+	for _, path := range []string{"/api/v1/devices/" + phone, "/api/v1/extensions/1001", "/api/v1/registrars/main", "/api/v1/profiles/desk"} {
 		read := a.do("GET "+path, "", 200)
 		body := func(n int) string {
 			switch {
@@ -88,6 +89,8 @@ func TestOfTwoWritersWithOneETagOneWins(t *testing.T) {
 				return fmt.Sprintf(`{"label":"writer %d"}`, n)
 			case strings.Contains(path, "extensions"):
 				return fmt.Sprintf(`{"display_name":"writer %d"}`, n)
+			case strings.Contains(path, "profiles"):
+				return fmt.Sprintf(`{"settings":{"ring_volume":%d}}`, n)
 			}
 			return fmt.Sprintf(`{"host":"pbx%d.example.com"}`, n)
 		}

@@ -53,3 +53,12 @@ func TestAnUnknownAuthorityIsNamedAsSuch(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestWhatIsInTheWayIsNamedOnce: the text of a conflict has the first records, its list all of them.
+func TestWhatIsInTheWayIsNamedOnce(t *testing.T) {
+	p := &Problem{Status: http.StatusConflict, Detail: "profile desk is in use by device 1, device 2 and 2 more",
+		Errors: []Detail{{Message: "device 1"}, {Message: "device 2"}, {Message: "device 11"}, {Message: "device 3"}}}
+	if got := p.Error(); got != p.Detail+"\n  device 11\n  device 3" {
+		t.Errorf("%s", got)
+	}
+}

@@ -29,7 +29,11 @@ func (p *Problem) Error() string {
 	if p.Detail == "" {
 		b.WriteString("the daemon refused, without a reason")
 	}
+	named := " " + p.Detail + ","
 	for _, d := range p.Errors {
+		if d.Location == "" && (strings.Contains(named, " "+d.Message+",") || strings.Contains(named, " "+d.Message+" and ")) {
+			continue
+		}
 		b.WriteString("\n  ")
 		b.WriteString(d.String())
 	}

@@ -31,7 +31,7 @@ func From(err error) error {
 		_ = all.Check(invalid) // nil: it is a validation error
 		return all.Err()
 	case errors.As(err, &use):
-		return conflict(err, use)
+		return Conflict(err.Error(), use.Users)
 	case errors.Is(err, fleet.ErrInUse), errors.Is(err, fleet.ErrPending), errors.Is(err, fleet.ErrOwned):
 		return huma.Error409Conflict(err.Error())
 	case errors.Is(err, fleet.ErrNotFound):
@@ -49,13 +49,17 @@ func count(n int) string {
 	return fmt.Sprintf("%d fields are invalid", n)
 }
 
-// conflict returns the answer that lists the users of a record.
-func conflict(err error, use *fleet.InUse) error {
-	details := make([]error, len(use.Users))
-	for i, u := range use.Users {
-		details[i] = &huma.ErrorDetail{Message: u}
+// listed is how many records the answer to a conflict lists.
+const listed = 100
+
+// Conflict returns the answer that lists records which are in the way, the first 100 of them.
+func Conflict(text string, records []string) error {
+	records = records[:min(len(records), listed)]
+	details := make([]error, len(records))
+	for i, r := range records {
+		details[i] = &huma.ErrorDetail{Message: r}
 	}
-	return huma.Error409Conflict(err.Error(), details...)
+	return huma.Error409Conflict(text, details...)
 }
 
 // Field returns the answer to one invalid member or parameter, given its location such as body.mac or query.subnet.

@@ -179,11 +179,7 @@ func (r callersRecords) Edit(_, action string, f func(fleet.Edit) error) error {
 func Problem(err error) error {
 	var since *changes.ChangedSince
 	if errors.As(err, &since) {
-		details := make([]error, len(since.Records))
-		for i, r := range since.Records {
-			details[i] = &huma.ErrorDetail{Message: r}
-		}
-		return huma.Error409Conflict(err.Error(), details...)
+		return problem.Conflict(err.Error(), since.Records)
 	}
 	return problem.From(err)
 }

@@ -81,7 +81,9 @@ func (u *undo) each(kind string, f func(fleet.ChangedRecord) error) error {
 		if kind != "" && r.Kind != kind {
 			continue
 		}
-		if err := f(r); err != nil {
+		if err := f(r); errors.Is(err, fleet.ErrInUse) {
+			return err // it names the record
+		} else if err != nil {
 			return fmt.Errorf("%s %s: %w", r.Kind, r.Name, err)
 		}
 	}
