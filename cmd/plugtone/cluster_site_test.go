@@ -80,7 +80,7 @@ func (c *clusterLab) siteIsBack(fetches func(password string), last string) {
 	fetches("geheim-after")
 	c.runs("site", "extension", "set", "1001", "--password", "geheim-by-site")
 	c.eventually("a has the site's change", func() bool {
-		return c.plugtone("a", "device", "preview", "00:15:65:00:00:01") == c.plugtone("site", "device", "preview", "00:15:65:00:00:01")
+		return strings.Contains(c.plugtone("a", "device", "files", "00:15:65:00:00:01", "001565000001.cfg", "--reveal"), "geheim-by-site")
 	})
 	fetches("geheim-by-site")
 	c.upToDate("a", "in_sync")
@@ -94,12 +94,20 @@ func (c *clusterLab) upToDate(member, state string) {
 	c.eventually(member+" shows "+state, func() bool { return strings.Contains(c.plugtone(member, "device", "list"), state) })
 }
 
-// runs runs a command with a member's API, which must succeed.
+// runs runs a command with a member's API, which must succeed. A change is made again while the member has no answer from etcd, or has just had the
+// first one.
 func (c *clusterLab) runs(member string, args ...string) {
 	c.t.Helper()
-	if out := c.plugtone(member, args...); strings.Contains(out, "plugtone: ") {
-		c.t.Fatalf("%s: %v: %s", member, args, out)
-	}
+	c.eventually(fmt.Sprint(member, " runs ", args), func() bool {
+		out := c.plugtone(member, args...)
+		if strings.Contains(out, "records can't be changed now") {
+			return false
+		}
+		if strings.Contains(out, "plugtone: ") {
+			c.t.Fatalf("%s: %v: %s", member, args, out)
+		}
+		return true
+	})
 }
 
 // fetch fetches a file as the phone does, and returns it or the error.
