@@ -6,6 +6,8 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"runtime/debug"
+	"sync"
 	"testing"
 	_ "time/tzdata"
 
@@ -29,17 +31,25 @@ func TestMain(m *testing.M) {
 	if err = errors.Join(err, flag.Set("rapid.nofailfile", "true")); err != nil {
 		panic(err)
 	}
+	debug.SetGCPercent(400) // rendering leaves much garbage, and what is in use is small
 	os.Exit(m.Run())
 }
 
-// load loads the packs as the program does, the experimental ones with them.
+// loaded are the packs, which do not change.
+var loaded struct {
+	once sync.Once
+	set  *pack.Set
+	err  error
+}
+
+// load returns the packs as the program loads them, the experimental ones with them.
 func load(t testing.TB) *pack.Set {
 	t.Helper()
-	s, err := pack.Load(provisiontest.Vendors(t))
-	if err != nil {
-		t.Fatal(err)
+	loaded.once.Do(func() { loaded.set, loaded.err = pack.Load(provisiontest.Vendors(t)) })
+	if loaded.err != nil {
+		t.Fatal(loaded.err)
 	}
-	return s
+	return loaded.set
 }
 
 // Every pack by itself: the same checks as an operator's own pack, every golden, every recogniser.
