@@ -210,6 +210,9 @@ func TestEveryAlertIsExplainedAndTested(t *testing.T) {
 		if s := r.Labels["severity"]; s != "critical" && s != "warning" {
 			t.Errorf("%s has severity %q", r.Alert, s)
 		}
+		if !strings.Contains(read(t, "../docs/operations.md"), "`"+r.Alert+"`") {
+			t.Errorf("docs/operations.md does not list %s", r.Alert)
+		}
 		if r.Annotations["summary"] == "" || r.Annotations["description"] == "" {
 			t.Errorf("%s has no summary or no description", r.Alert)
 		}
