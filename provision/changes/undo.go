@@ -40,7 +40,7 @@ func Undo(e fleet.Edit, packs *pack.Set, id uint64, force bool) ([]dhcp.MAC, err
 	if _, err := e.Change(id); err != nil {
 		return nil, err
 	}
-	u := undo{Edit: e, packs: packs, id: id}
+	u := undo{Edit: e, packs: packs, id: id, kinds: map[string]bool{}}
 	if err := u.check(force); err != nil {
 		return nil, err
 	}
@@ -69,11 +69,15 @@ type undo struct {
 	fleet.Edit
 	packs   *pack.Set
 	id      uint64
+	kinds   map[string]bool // that the change has
 	devices []dhcp.MAC
 }
 
 // each calls f with the records of a kind, "" for all.
 func (u *undo) each(kind string, f func(fleet.ChangedRecord) error) error {
+	if kind != "" && !u.kinds[kind] {
+		return nil // reading a large change takes a second
+	}
 	for r, err := range u.ChangeRecords(u.id) {
 		if err != nil {
 			return err
@@ -94,6 +98,7 @@ func (u *undo) each(kind string, f func(fleet.ChangedRecord) error) error {
 func (u *undo) check(force bool) error {
 	since := &ChangedSince{ID: u.id}
 	err := u.each("", func(r fleet.ChangedRecord) error {
+		u.kinds[r.Kind] = true
 		now, err := current(u, r)
 		if err != nil {
 			return err
