@@ -2,7 +2,6 @@ package resolve
 
 import (
 	"cmp"
-	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -95,28 +94,16 @@ func (c *rendering) leftOut() ([]LeftOutCount, error) {
 
 // before returns what a device did not get.
 func (c *rendering) before(old fleet.View, mac dhcp.MAC) ([]string, error) {
-	d, err := old.Device(mac)
-	if errors.Is(err, fleet.ErrNotFound) {
-		return nil, nil
-	}
-	if err != nil {
+	d, err := c.prepare(old, mac)
+	if d == nil {
 		return nil, err
 	}
-	vendor, ok := c.Packs.Vendor(d.Vendor)
-	if !ok || !d.Enabled {
-		return nil, nil
-	}
-	p, left, err := Phone(old, c.Packs, c.Site, c.SubnetOf(d).Prefix, d, c.Now)
-	if err != nil {
-		return nil, nil // it had no files
-	}
-	s := shape(p)
-	x := c.byShape[s]
+	x := c.byShape[d.shape]
 	if !x.known {
-		x.left, x.known = c.Places.unplaced(c.Packs, vendor, p), true
-		c.byShape[s] = x
+		x.left, x.known = c.Places.unplaced(c.Packs, d.vendor, d.phone), true
+		c.byShape[d.shape] = x
 	}
-	return append(left, x.left...), nil
+	return append(d.left, x.left...), nil
 }
 
 // unplaced returns what a phone has that its files have no place for, which rendering them shows.

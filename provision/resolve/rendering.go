@@ -75,9 +75,19 @@ func (r Rendering) Validate(view fleet.View, macs []dhcp.MAC) ([]LeftOutCount, e
 	return c.leftOut()
 }
 
-// device renders the files of a device, unless those of a phone of its shape are rendered already, and returns what is wrong with them.
-func (c *rendering) device(mac dhcp.MAC) (*fleet.FieldError, error) {
-	d, err := c.view.Device(mac)
+// prepared is a device as the phone that its files are rendered for.
+type prepared struct {
+	device *fleet.Device
+	vendor *pack.Vendor
+	phone  phonefile.Phone
+	shape  uint64
+	left   []string // what the phone does not get, apart from what its files have no place for
+}
+
+// prepare returns nil for a device without files: there is no record, it is disabled, its pack was removed (CheckDevice reports that when the
+// record itself is saved), or a line or profile is missing (the checks of records report that).
+func (c *rendering) prepare(view fleet.View, mac dhcp.MAC) (*prepared, error) {
+	d, err := view.Device(mac)
 	if errors.Is(err, fleet.ErrNotFound) {
 		return nil, nil
 	}
@@ -86,26 +96,34 @@ func (c *rendering) device(mac dhcp.MAC) (*fleet.FieldError, error) {
 	}
 	vendor, ok := c.Packs.Vendor(d.Vendor)
 	if !ok || !d.Enabled {
-		return nil, nil // a pack that was removed is reported by CheckDevice when the record itself is saved
+		return nil, nil
 	}
-	p, left, err := Phone(c.view, c.Packs, c.Site, c.SubnetOf(d).Prefix, d, c.Now)
+	p, left, err := Phone(view, c.Packs, c.Site, c.SubnetOf(d).Prefix, d, c.Now)
 	if err != nil {
-		return nil, nil // a missing line or profile is reported by the checks of records
+		return nil, nil
 	}
-	s := shape(p)
-	x := c.byShape[s]
+	return &prepared{d, vendor, p, shape(p), left}, nil
+}
+
+// device renders the files of a device, unless those of a phone of its shape are rendered already, and returns what is wrong with them.
+func (c *rendering) device(mac dhcp.MAC) (*fleet.FieldError, error) {
+	d, err := c.prepare(c.view, mac)
+	if d == nil {
+		return nil, err
+	}
+	x := c.byShape[d.shape]
 	if !x.tried || x.fails {
-		bad := renderingProblem(c.view, vendor, p, d)
+		bad := renderingProblem(c.view, d.vendor, d.phone, d.device)
 		x.tried, x.fails = true, bad != nil
 		if bad == nil {
-			x.left, x.known = c.Places.unplaced(c.Packs, vendor, p), true
+			x.left, x.known = c.Places.unplaced(c.Packs, d.vendor, d.phone), true
 		}
-		c.byShape[s] = x
+		c.byShape[d.shape] = x
 		if bad != nil {
 			return bad, nil
 		}
 	}
-	return nil, c.note(d, append(left, x.left...))
+	return nil, c.note(d.device, append(d.left, x.left...))
 }
 
 const devicePrefix = "device "
