@@ -20,7 +20,7 @@ func (c waitingClients) remember(mac dhcp.MAC, w dhcp.Waits, now time.Time) {
 		delete(c, mac)
 		return
 	}
-	if since, ok := c[mac]; ok && now.Sub(since) < waitWindow {
+	if since, ok := c[mac]; ok && recent(since, now) {
 		return
 	}
 	if len(c) >= maxWaiting {
@@ -32,5 +32,11 @@ func (c waitingClients) remember(mac dhcp.MAC, w dhcp.Waits, now time.Time) {
 // WaitingSince returns when the first message of mac was left to another server, if the client has not been answered since.
 func (v *Leases) WaitingSince(mac dhcp.MAC) (time.Time, bool) {
 	since, ok := v.waiting[mac]
-	return since, ok && v.now.Sub(since) < waitWindow
+	return since, ok && recent(since, v.now)
+}
+
+// recent reports whether a message at since belongs to the present start of a client. After a step of the clock it may be in the future, and does not.
+func recent(since, now time.Time) bool {
+	age := now.Sub(since)
+	return age >= 0 && age < waitWindow
 }
