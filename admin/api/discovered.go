@@ -160,6 +160,6 @@ func (s discovery) adopt(ctx context.Context, in *struct {
 	}
 	dev := publicDevice(d, access.Of(ctx))
 	s.addStatus(ctx, &dev)
-	dev.Warnings = devices{s.core}.warnings(&d)
+	dev.Warnings = devices(s).warnings(&d)
 	return recordAnswer(dev, d.Revision, true), nil
 }
