@@ -65,7 +65,7 @@ func (c *clusterLab) renew(p *labPhone, ip, to string) (reply *dhcpv4.DHCPv4) {
 func (c *clusterLab) extended(p *labPhone, ip, to string) {
 	c.t.Helper()
 	r := c.renew(p, ip, to)
-	for try := 1; r == nil && try < 3; try++ { // clients repeat it, too: the other member may count as alive for seconds, and etcd be slow
+	for try := 1; r == nil && try < 10; try++ { // clients repeat it, too: the other member may count as alive for seconds, and etcd be slow
 		r = c.renew(p, ip, to)
 	}
 	if r == nil || r.MessageType() != dhcpv4.MessageTypeAck || r.YourIPAddr.String() != ip {
