@@ -150,8 +150,7 @@ func (c *clusterLab) newLoad(l *ledger, clients int) *relayLoad {
 	c.t.Cleanup(func() { _ = port.Close() })
 	r := &relayLoad{ledger: l}
 	for n := range clients {
-		mac := dhcp.MAC{0, 0x15, 0x65, 1, byte(n >> 8), byte(n)}
-		r.clients = append(r.clients, port.Client(bootclient.Message{MAC: mac, Relay: relay, Class: "yealink"}, 3, bootclient.Every(2*time.Second)))
+		r.clients = append(r.clients, port.Client(bootclient.Message{MAC: r.mac(n), Relay: relay, Class: "yealink"}, 3, bootclient.Every(2*time.Second)))
 	}
 	return r
 }
@@ -183,6 +182,8 @@ func (r *relayLoad) release(n int, e phoneEvent) {
 }
 
 func (r *relayLoad) name(n int) string { return fmt.Sprintf("client%d", n) }
+
+func (r *relayLoad) mac(n int) dhcp.MAC { return dhcp.MAC{0, 0x15, 0x65, 1, byte(n >> 8), byte(n)} }
 
 // take takes an ACK or NAK for client n.
 func (r *relayLoad) take(n int) func(bootclient.Reply, error) (answered bool) {

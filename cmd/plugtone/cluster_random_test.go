@@ -217,7 +217,7 @@ func (r *randomRun) verify(phones []*labPhone) {
 	}
 	r.ledger.note("each lease is extended")
 	var all sync.WaitGroup
-	extend := func(name string, once func(ip string) (answered bool)) {
+	extend := func(name, mac string, once func(ip string) (answered bool)) {
 		all.Go(func() {
 			for e, ok := r.ledger.has(name, leastLeft); ok; e, ok = r.ledger.has(name, 0) {
 				if once(e.ip) {
@@ -226,16 +226,19 @@ func (r *randomRun) verify(phones []*labPhone) {
 				if _, ok := r.ledger.has(name, 0); !ok {
 					r.ledger.note("%s gets no answer, to the end of its lease", name)
 					r.t.Errorf("%s gets no answer about its lease of %s", name, e.ip)
+					for _, member := range r.members {
+						r.ledger.note("%s:\n%s\n%s", member, r.plugtone(member, "trace", mac), r.plugtone(member, "cluster", "status"))
+					}
 				}
 			}
 		})
 	}
 	for n := range r.load.clients {
-		extend(r.load.name(n), func(ip string) bool { return r.load.renew(n, ip) })
+		extend(r.load.name(n), r.load.mac(n).String(), func(ip string) bool { return r.load.renew(n, ip) })
 	}
 	for _, p := range phones {
 		p.stop()
-		extend(p.name, func(ip string) bool {
+		extend(p.name, p.mac, func(ip string) bool {
 			reply := r.renew(p, ip, allServers)
 			if reply == nil {
 				return false

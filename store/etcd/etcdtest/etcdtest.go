@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"slices"
@@ -44,12 +43,13 @@ func Start(t testing.TB, n int, flags ...string) *Cluster {
 	netlab.RequirePrograms(t, "etcd=etcd-server")
 	c := &Cluster{t: t}
 	var peers, members []string
+	address := host()
 	for i := range n {
-		peers = append(peers, "http://"+freeAddr(t))
+		peers = append(peers, fmt.Sprintf("http://%s:%d", address, 2480+i))
 		members = append(members, fmt.Sprintf("s%d=%s", i, peers[i]))
 	}
 	for i := range n {
-		client := "http://" + freeAddr(t)
+		client := fmt.Sprintf("http://%s:%d", address, 2379+i)
 		c.servers = append(c.servers, &server{client: client, args: append([]string{
 			"--name", fmt.Sprintf("s%d", i), "--data-dir", t.TempDir(), "--listen-client-urls", client, "--advertise-client-urls", client,
 			"--listen-peer-urls", peers[i], "--initial-advertise-peer-urls", peers[i], "--initial-cluster", strings.Join(members, ","),
@@ -67,17 +67,9 @@ func Start(t testing.TB, n int, flags ...string) *Cluster {
 	return c
 }
 
-// freeAddr returns an address of this machine with a port that is free now. It is below those that the kernel gives to others by itself.
-func freeAddr(t testing.TB) string {
-	for range 100 {
-		l, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", 20_000+rand.IntN(12_000)))
-		if err == nil {
-			defer l.Close()
-			return l.Addr().String()
-		}
-	}
-	t.Fatal("no port is free")
-	return ""
+// host returns an address of this machine that no other cluster is likely to have.
+func host() string {
+	return fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(254), rand.IntN(256), 1+rand.IntN(254))
 }
 
 // StartServer starts a server again that was killed, with its data.
