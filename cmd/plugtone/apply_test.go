@@ -1,11 +1,19 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"reflect"
+	"strconv"
 	"strings"
 	"testing"
+
+	"go.yaml.in/yaml/v4"
 )
 
 func (s *shell) write(name, text string) string {
@@ -206,5 +214,33 @@ func TestPruneHasALimit(t *testing.T) {
 	}
 	if out := s.ok("apply -f " + few + " --prune --yes"); !strings.Contains(out, "3 removed") {
 		t.Error(out)
+	}
+}
+
+// TestExportIsWrittenInParts: many records are the same YAML as few, and an export that ends early is an error.
+func TestExportIsWrittenInParts(t *testing.T) {
+	document := map[string]any{"private": true, "devices": []any{}, "extensions": []any{}}
+	for i := range 2*atOnce + 1 {
+		document["extensions"] = append(document["extensions"].([]any), map[string]any{"number": strconv.Itoa(i), "display_name": "<A & B>: '" + strconv.Itoa(i)})
+	}
+	b, err := json.Marshal(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text bytes.Buffer
+	var got map[string]any
+	if err := errors.Join(writeYAML(&text, bytes.NewReader(b)), yaml.Unmarshal(text.Bytes(), &got)); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(got, document) {
+		t.Errorf("%.300s", text.String())
+	}
+	if strings.Count(text.String(), "extensions:") != 1 || !strings.Contains(text.String(), "\n  - display_name: '<A & B>: ''0'\n    number: \"0\"\n") {
+		t.Errorf("%.300s", text.String())
+	}
+	for _, short := range []int{0, 1, 5, len(b) / 2, len(b) - 2, len(b) - 1} {
+		if err := writeYAML(io.Discard, bytes.NewReader(b[:short])); err == nil {
+			t.Errorf("the first %d of %d bytes are an export", short, len(b))
+		}
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -223,11 +224,10 @@ func (a *app) export(c *cobra.Command, cl *client.Client, q url.Values, format, 
 		if format != "yaml" {
 			return cl.Export(c.Context(), w, q)
 		}
-		var b bytes.Buffer
-		if err := cl.Export(c.Context(), &b, q); err != nil {
-			return err
-		}
-		return writeYAML(w, b.Bytes())
+		records, part := io.Pipe()
+		defer records.Close() // an export that is still under way fails
+		go func() { _ = part.CloseWithError(cl.Export(c.Context(), part, q)) }()
+		return writeYAML(w, records)
 	}
 	if file == "" || file == "-" {
 		return write(c.OutOrStdout())
@@ -247,16 +247,82 @@ func (a *app) export(c *cobra.Command, cl *client.Client, q url.Values, format, 
 	return nil
 }
 
-// writeYAML writes a JSON document as YAML, in the order of its members.
-func writeYAML(w io.Writer, b []byte) error {
+// atOnce is how many records are in memory as YAML: its nodes take a hundred times the memory of the text.
+const atOnce = 500
+
+// writeYAML writes a JSON object of scalars and lists as YAML, in the order of its members.
+func writeYAML(w io.Writer, r io.Reader) error {
+	dec := json.NewDecoder(r)
+	if _, err := dec.Token(); err != nil {
+		return err
+	}
+	for dec.More() {
+		key, err := dec.Token()
+		if err != nil {
+			return err
+		}
+		value, err := dec.Token()
+		if err != nil {
+			return err
+		}
+		if value == json.Delim('[') {
+			err = writeList(w, dec, key)
+		} else {
+			err = writePart(w, key, value, false)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	_, err := dec.Token() // the end, or why there is none
+	return err
+}
+
+// writeList writes the list of which dec has read the beginning.
+func writeList(w io.Writer, dec *json.Decoder, key json.Token) error {
+	for further := false; ; further = true {
+		list := []json.RawMessage{}
+		for len(list) < atOnce && dec.More() {
+			var item json.RawMessage
+			if err := dec.Decode(&item); err != nil {
+				return err
+			}
+			list = append(list, item)
+		}
+		if !further || len(list) > 0 {
+			if err := writePart(w, key, list, further); err != nil {
+				return err
+			}
+		}
+		if !dec.More() {
+			_, err := dec.Token()
+			return err
+		}
+	}
+}
+
+// writePart writes a member, or more items of the list that it is.
+func writePart(w io.Writer, key json.Token, value any, further bool) error {
+	b, err := json.Marshal(map[string]any{fmt.Sprint(key): value})
+	if err != nil {
+		return err
+	}
 	var root yaml.Node
 	if err := yaml.Unmarshal(b, &root); err != nil {
 		return fmt.Errorf("the daemon's answer is invalid: %w", err)
 	}
 	blockStyle(&root)
-	enc := yaml.NewEncoder(w)
+	var text bytes.Buffer
+	enc := yaml.NewEncoder(&text)
 	enc.SetIndent(2)
-	return errors.Join(enc.Encode(&root), enc.Close())
+	if err := errors.Join(enc.Encode(&root), enc.Close()); err != nil {
+		return err
+	}
+	if further {
+		_, _ = text.ReadBytes('\n') // the key
+	}
+	_, err = text.WriteTo(w)
+	return err
 }
 
 // blockStyle writes lists and maps over lines, and texts without the quotes of JSON where YAML needs none.

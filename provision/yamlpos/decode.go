@@ -17,8 +17,8 @@ type Decoder interface {
 
 // Bounds of what one file may decode to: aliases let a short file expand without end, in length or depth.
 const (
-	maxNodes = 1 << 17
-	maxDepth = 64
+	maxExpanded = 1 << 17 // nodes beyond those that the file has itself
+	maxDepth    = 64
 )
 
 // enter counts one more node and one more level; leave ends the level. ok is false when there are too many, which is a
@@ -26,7 +26,7 @@ const (
 func (r *Reader) enter(n *yaml.Node, path string) (ok bool) {
 	r.nodes++
 	r.depth++
-	if r.nodes <= maxNodes && r.depth <= maxDepth {
+	if r.nodes <= 2*r.size+maxExpanded && r.depth <= maxDepth { // a node may be entered twice, as an optional value and as what it is
 		return true
 	}
 	if !r.exceeded {
@@ -37,6 +37,15 @@ func (r *Reader) enter(n *yaml.Node, path string) (ok bool) {
 }
 
 func (r *Reader) leave() { r.depth-- }
+
+// size returns how many nodes a file has itself: aliases are not followed.
+func size(n *yaml.Node) int {
+	all := 1
+	for _, x := range n.Content {
+		all += size(x)
+	}
+	return all
+}
 
 // Decode reads a node into what into points to: a struct with yaml tags, a map with text keys, a slice, a pointer, a
 // string, bool, int or any, or a Decoder. What doesn't fit is a problem of r. A null leaves the zero value.

@@ -20,6 +20,7 @@ type Reader struct {
 	Errors  Errors
 	Written map[string]Value // path of a key or of an item of a list to its value
 
+	size         int  // nodes of the file itself
 	nodes, depth int  // decoded so far, and around the node that is being decoded
 	exceeded     bool // nodes or depth
 }
@@ -58,6 +59,7 @@ func (r *Reader) Parse(data []byte, limit int) *yaml.Node {
 	if len(doc.Content) == 0 {
 		return nil
 	}
+	r.size = size(&doc)
 	return Deref(doc.Content[0])
 }
 

@@ -105,6 +105,16 @@ func TestAliasesAreBounded(t *testing.T) {
 	}
 }
 
+// What a file has itself is read, however much it is: a fleet of 100,000 phones has millions of nodes.
+func TestLargeFileWithoutAliasesIsRead(t *testing.T) {
+	text := "any:\n l:\n" + strings.Repeat("  - [x, x, x, x]\n", 50_000)
+	if got, r, _ := read(text); len(r.Errors) != 0 {
+		t.Error(r.Errors)
+	} else if list, ok := got.Any["l"].([]any); !ok || len(list) != 50_000 {
+		t.Errorf("%d items", len(list))
+	}
+}
+
 // All that is written is read or refused.
 func FuzzDecode(f *testing.F) {
 	f.Add("name: a\ninner: {x: {size: 1}}\n")
