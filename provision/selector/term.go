@@ -59,7 +59,7 @@ func cutTerm(expr string) (t Term, rest string) {
 	}
 	more, rest, _ := strings.Cut(value[n+1:], ",")
 	t.Value = value[:n+1]
-	if more = strings.TrimSpace(more); more != "" {
+	if more = strings.TrimRightFunc(more, unicode.IsSpace); more != "" { // blanks before it stay: without them a quote would count as the value's
 		t.Value, t.problem = t.Value+more, `has text after the closing "; a quote in the value is written twice`
 	}
 	return t, rest

@@ -72,7 +72,7 @@ func TestQuoteNamesEachText(t *testing.T) {
 
 // FuzzSplit: what is split and put together again has the same conditions.
 func FuzzSplit(f *testing.F) {
-	for _, seed := range []string{`label="a,b",model=x`, `a="\`, `"=,`, `label=""","`, "=\"a\"b,c!=*"} {
+	for _, seed := range []string{`label="a,b",model=x`, `a="\`, `"=,`, `label=""","`, "=\"a\"b,c!=*", "=\"\"\v\",\x13"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, expr string) {
