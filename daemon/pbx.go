@@ -11,7 +11,7 @@ import (
 
 // buildPBX makes the PBX sources.
 func buildPBX(d *Daemon) (err error) {
-	d.pbx, err = push.NewSources(pushConfig(d), d.jobs, pbxsync.Config{
+	d.pbx, err = push.NewSources(pushConfig(d), d.jobs, push.Files{Now: d.service, Before: d.preview}, pbxsync.Config{
 		Sources: func() []pbxsync.Source { return d.current.Load().cfg.PBX }, Packs: d.packs, Discovered: d.store, Memory: d.memory.Grant,
 		Render: func(f fleet.View, mac dhcp.MAC) error {
 			_, err := d.service.ValidateRendering(f, []dhcp.MAC{mac})

@@ -22,7 +22,7 @@ type Sources interface {
 	List() []pbxsync.SourceStatus
 	Test(ctx context.Context, name string) (pbx.Snapshot, []pbx.SourceProblem, error)
 	Sync(ctx context.Context, name string, o pbxsync.Options, write pbxsync.Write) (pbxsync.SyncResult, error)
-	Push(name string, s pbx.Snapshot, o pbxsync.Options, write pbxsync.Write) (pbxsync.SyncResult, error)
+	Push(ctx context.Context, name string, s pbx.Snapshot, o pbxsync.Options, write pbxsync.Write) (pbxsync.SyncResult, error)
 }
 
 // Config has the dependencies of the operations. All members are required.
@@ -82,7 +82,7 @@ func Register(api huma.API, c Config) {
 		if caller := access.Of(ctx); in.DryRun && caller.Role == access.Push {
 			return nil, huma.Error403Forbidden("a dry run shows phones and their files: it needs the role operator; " + caller.Name + " is push")
 		}
-		r, err := c.Sources.Push(in.Name, in.Body, in.options(), c.write(ctx))
+		r, err := c.Sources.Push(ctx, in.Name, in.Body, in.options(), c.write(ctx))
 		return answer(r, err)
 	})
 }
@@ -103,8 +103,8 @@ const maxPush = 64 << 20 // bytes
 
 // write runs the edit of a sync as a change of the caller.
 func (c Config) write(ctx context.Context) pbxsync.Write {
-	return func(action string, edit func(fleet.Edit) error) error {
-		err := c.Writer.Edit(ctx, action, func(e fleet.Edit) error {
+	return func(action string, edit func(fleet.Edit) error) (fleet.Change, error) {
+		change, err := c.Writer.Change(ctx, fleet.Write{Action: action}, func(e fleet.Edit) error {
 			err := edit(e)
 			if errors.Is(err, pbxsync.ErrUnchanged) {
 				return writing.ErrUnchanged
@@ -112,9 +112,9 @@ func (c Config) write(ctx context.Context) pbxsync.Write {
 			return err
 		})
 		if errors.Is(err, writing.ErrUnchanged) {
-			return pbxsync.ErrUnchanged
+			return change, pbxsync.ErrUnchanged
 		}
-		return err
+		return change, err
 	}
 }
 

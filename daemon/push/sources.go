@@ -1,16 +1,26 @@
 package push
 
 import (
+	"context"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"plugtone/dhcp"
+	"plugtone/provision/fleet"
+	"plugtone/provision/impact"
 	"plugtone/provision/notify"
 	"plugtone/provision/pbxsync"
 )
 
+// Files render phones' files: Now from the records, and what Before returns from others.
+type Files struct {
+	Now    impact.Renderer
+	Before func(fleet.Records) (impact.Renderer, error)
+}
+
 // NewSources returns the PBX sources, with their metrics registered. The phones that a sync concerns are made to fetch by jobs. What of s is
-// also in c need not be set.
-func NewSources(c Config, jobs *notify.Jobs, s pbxsync.Config) (*pbxsync.Sources, error) {
+// also in c need not be set, nor what is found by f.
+func NewSources(c Config, jobs *notify.Jobs, f Files, s pbxsync.Config) (*pbxsync.Sources, error) {
 	total := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "plugtone_pbx_sync_total", Help: "Syncs of PBX sources, by what became of them."}, []string{"source", "outcome"})
 	s.Records, s.Now, s.Log = c.Records, c.Now, c.Log
 	s.Synced = func(source string, ok bool) {
@@ -19,6 +29,9 @@ func NewSources(c Config, jobs *notify.Jobs, s pbxsync.Config) (*pbxsync.Sources
 			outcome = "failed"
 		}
 		total.WithLabelValues(source, outcome).Inc()
+	}
+	s.Changed = func(ctx context.Context, change uint64) ([]dhcp.MAC, error) {
+		return impact.Phones(ctx, c.Records, f.Now, f.Before, change, c.Site())
 	}
 	s.Concerned = func(source string, phones []dhcp.MAC) { c.resync(jobs, source, phones) }
 	out := pbxsync.New(s)

@@ -23,7 +23,7 @@ type Source struct {
 	pbx.Source
 	Domains  map[string]string
 	Interval time.Duration // between syncs; 0: only when an operator starts one
-	Resync   bool          // make the phones fetch that a sync has changed
+	Resync   bool          // make the phones fetch whose files a sync has changed
 }
 
 // SourceStatus is what is known of a source.
@@ -41,7 +41,7 @@ type SourceStatus struct {
 // readTime is how long a read may take unless Config has another time. A PBX that does not go on must not keep the other sources from theirs.
 const readTime = 2 * time.Minute
 
-// Config has the dependencies of Sources. All members but ReadTime and Memory must be set.
+// Config has the dependencies of Sources. All members but ReadTime and Memory must be set; Changed only when a source has Resync.
 type Config struct {
 	Sources    func() []Source // of the configuration in force
 	Records    fleet.Records
@@ -49,10 +49,12 @@ type Config struct {
 	Render     func(f fleet.View, mac dhcp.MAC) error // why the files of a device can't be rendered
 	Discovered Discovered                             // phones without a record
 	Synced     func(source string, ok bool)           // for metrics
-	Concerned  func(source string, phones []dhcp.MAC) // phones that a sync has changed, of sources with Resync
-	Now        func() time.Time
-	Log        *slog.Logger
-	ReadTime   time.Duration // how long a read may take; 0: two minutes
+	// Changed returns the devices whose files a change has changed: also those that show the name of an extension of another phone.
+	Changed   func(ctx context.Context, change uint64) ([]dhcp.MAC, error)
+	Concerned func(source string, phones []dhcp.MAC) // phones to be notified, of sources with Resync
+	Now       func() time.Time
+	Log       *slog.Logger
+	ReadTime  time.Duration // how long a read may take; 0: two minutes
 	// Memory lets the process use this many bytes more until done is called; nil: it may use as much as it needs.
 	Memory func(bytes int64) (done func())
 }
@@ -183,8 +185,8 @@ type ReadError struct {
 func (e *ReadError) Error() string { return "PBX source " + e.Source + ": " + e.Err.Error() }
 func (e *ReadError) Unwrap() error { return e.Err }
 
-// Write runs an edit of the records as one change; a dry run returns an error of its own.
-type Write func(action string, edit func(fleet.Edit) error) error
+// Write runs an edit of the records as one change, and returns it; a dry run returns an error of its own.
+type Write func(action string, edit func(fleet.Edit) error) (fleet.Change, error)
 
 // Sync reads a source and writes what it takes. ErrUnchanged is no error: the result counts them.
 func (s *Sources) Sync(ctx context.Context, name string, o Options, write Write) (SyncResult, error) {
@@ -198,14 +200,14 @@ func (s *Sources) Sync(ctx context.Context, name string, o Options, write Write)
 	if err != nil {
 		return SyncResult{}, err
 	}
-	return s.apply(name, snapshot, o, write)
+	return s.apply(ctx, name, snapshot, o, write)
 }
 
 // ErrRead is wrapped by the error about a push to a source that plugtone reads.
 var ErrRead = errors.New("is read by plugtone: only a source with type: push takes what a PBX sends")
 
 // Push writes a snapshot that a PBX has sent.
-func (s *Sources) Push(name string, snapshot pbx.Snapshot, o Options, write Write) (SyncResult, error) {
+func (s *Sources) Push(ctx context.Context, name string, snapshot pbx.Snapshot, o Options, write Write) (SyncResult, error) {
 	x, err := s.find(name)
 	if err == nil && x.Type != pbx.Pushed {
 		err = fmt.Errorf("PBX source %s %w", name, ErrRead)
@@ -213,14 +215,14 @@ func (s *Sources) Push(name string, snapshot pbx.Snapshot, o Options, write Writ
 	if err != nil {
 		return SyncResult{}, err
 	}
-	return s.apply(name, snapshot, o, write)
+	return s.apply(ctx, name, snapshot, o, write)
 }
 
 // memoryPerRecord is how many bytes a sync takes at most for each account and device: the changed pages of the store and the change itself.
 const memoryPerRecord = 4 << 10
 
 // apply writes a snapshot.
-func (s *Sources) apply(name string, snapshot pbx.Snapshot, o Options, write Write) (SyncResult, error) {
+func (s *Sources) apply(ctx context.Context, name string, snapshot pbx.Snapshot, o Options, write Write) (SyncResult, error) {
 	x, err := s.find(name)
 	if err != nil {
 		return SyncResult{}, err
@@ -232,7 +234,7 @@ func (s *Sources) apply(name string, snapshot pbx.Snapshot, o Options, write Wri
 	}
 	o.Source, o.Domains, o.Take, o.Packs, o.Render = x.Name, x.Domains, x.Take, s.c.Packs(), s.c.Render
 	var out SyncResult
-	err = write("sync of the PBX source "+name, func(e fleet.Edit) (err error) {
+	change, err := write("sync of the PBX source "+name, func(e fleet.Edit) (err error) {
 		out, err = Apply(e, snapshot, o)
 		return err
 	})
@@ -246,10 +248,31 @@ func (s *Sources) apply(name string, snapshot pbx.Snapshot, o Options, write Wri
 	if err == nil && len(out.created) > 0 {
 		s.forget(out.created)
 	}
-	if err == nil && x.Resync && len(out.Phones) > 0 {
-		s.c.Concerned(name, out.Phones)
+	if err == nil && x.Resync && change.ID > 0 {
+		s.notify(ctx, name, change.ID, out.Phones)
 	}
 	return out, err
+}
+
+// notify has the phones notified that a sync has changed, and all others whose files its change has changed.
+func (s *Sources) notify(ctx context.Context, name string, change uint64, synced []dhcp.MAC) {
+	phones := slices.Clone(synced) // also those whose files a PBX renders: whether it renders others now is not known here
+	others, err := s.c.Changed(ctx, change)
+	if err != nil {
+		s.c.Log.Warn("phones whose files a pbx sync has changed", "source", name, "change", change, "err", err)
+	}
+	seen := map[dhcp.MAC]bool{}
+	for _, mac := range synced {
+		seen[mac] = true
+	}
+	for _, mac := range others {
+		if !seen[mac] {
+			phones = append(phones, mac)
+		}
+	}
+	if len(phones) > 0 {
+		s.c.Concerned(name, phones)
+	}
 }
 
 // note remembers what became of a sync.
@@ -275,9 +298,8 @@ func (s *Sources) Run(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		for _, x := range s.due() {
-			r, err := s.Sync(ctx, x.Name, Options{}, func(action string, edit func(fleet.Edit) error) error {
-				_, err := s.c.Records.Write(fleet.Write{Actor: "pbx:" + x.Name, Action: action}, edit)
-				return err
+			r, err := s.Sync(ctx, x.Name, Options{}, func(action string, edit func(fleet.Edit) error) (fleet.Change, error) {
+				return s.c.Records.Write(fleet.Write{Actor: "pbx:" + x.Name, Action: action}, edit)
 			})
 			switch {
 			case ctx.Err() != nil:

@@ -43,11 +43,13 @@ func TestPBXThatDoesNotGoOnIsGivenUp(t *testing.T) {
 func TestOnlyASourceOfTheTypePushIsPushedTo(t *testing.T) {
 	r := &provisiontest.Records{}
 	s := newSources(r, pbxsync.Source{Name: "main", Source: pbx.Source{Type: "freepbx"}}, pbxsync.Source{Name: "pushed", Source: pbx.Source{Type: pbx.Pushed}})
-	write := func(action string, edit func(fleet.Edit) error) error { return r.Edit("token:pbx", action, edit) }
-	if _, err := s.Push("main", twenty(), pbxsync.Options{}, write); !errors.Is(err, pbxsync.ErrRead) {
+	write := func(action string, edit func(fleet.Edit) error) (fleet.Change, error) {
+		return r.Write(fleet.Write{Actor: "token:pbx", Action: action}, edit)
+	}
+	if _, err := s.Push(t.Context(), "main", twenty(), pbxsync.Options{}, write); !errors.Is(err, pbxsync.ErrRead) {
 		t.Errorf("push to a source that is read: %v", err)
 	}
-	got, err := s.Push("pushed", twenty(), pbxsync.Options{}, write)
+	got, err := s.Push(t.Context(), "pushed", twenty(), pbxsync.Options{}, write)
 	must(t, err)
 	if got.Added != 20 {
 		t.Errorf("%s", got)
@@ -66,11 +68,11 @@ func TestMemoryOfASyncIsGranted(t *testing.T) {
 			granted, inForce = granted+bytes, inForce+bytes
 			return func() { inForce -= bytes }
 		}})
-	_, err := s.Push("pushed", twenty(), pbxsync.Options{}, func(action string, edit func(fleet.Edit) error) error {
+	_, err := s.Push(t.Context(), "pushed", twenty(), pbxsync.Options{}, func(action string, edit func(fleet.Edit) error) (fleet.Change, error) {
 		if inForce == 0 {
 			t.Error("nothing is granted while records are written")
 		}
-		return r.Edit("token:pbx", action, edit)
+		return r.Write(fleet.Write{Actor: "token:pbx", Action: action}, edit)
 	})
 	must(t, err)
 	if granted != 20<<12 || inForce != 0 {
@@ -125,7 +127,9 @@ func TestReadAndPushTreatALostPasswordAlike(t *testing.T) {
 		var results []string
 		for _, pushed := range []bool{false, true} {
 			r := &provisiontest.Records{}
-			write := func(action string, edit func(fleet.Edit) error) error { return r.Edit("pbx:main", action, edit) }
+			write := func(action string, edit func(fleet.Edit) error) (fleet.Change, error) {
+				return r.Write(fleet.Write{Actor: "pbx:main", Action: action}, edit)
+			}
 			must(t, r.Edit("root", "add", func(e fleet.Edit) error {
 				return e.PutRegistrar(&fleet.Registrar{Name: "main", Host: domain, Port: 5060, Transport: "udp"})
 			}))
@@ -147,7 +151,7 @@ func TestReadAndPushTreatALostPasswordAlike(t *testing.T) {
 				must(t, err)
 				var sent pbx.Snapshot
 				must(t, json.Unmarshal(b, &sent))
-				out, err := s.Push("main", sent, pbxsync.Options{}, write)
+				out, err := s.Push(t.Context(), "main", sent, pbxsync.Options{}, write)
 				must(t, err)
 				return out
 			}
@@ -189,16 +193,62 @@ func TestPhonesThatBecameRecordsAreNoLongerListed(t *testing.T) {
 			return []pbxsync.Source{{Name: "main", Source: pbx.Source{Type: pbx.Pushed, Take: everything}, Resync: true}}
 		},
 		Records: r, Packs: func() *pack.Set { return set }, Discovered: &list, Synced: func(string, bool) {}, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		Changed:   func(context.Context, uint64) ([]dhcp.MAC, error) { return nil, nil },
 		Concerned: func(_ string, phones []dhcp.MAC) { concerned = append(concerned, phones...) },
 	})
-	write := func(action string, edit func(fleet.Edit) error) error { return r.Edit("token:pbx", action, edit) }
-	if _, err := s.Push("main", office(), pbxsync.Options{}, write); err != nil || !slices.Equal(list, discovered{mac(99)}) || len(concerned) != 20 {
+	write := func(action string, edit func(fleet.Edit) error) (fleet.Change, error) {
+		return r.Write(fleet.Write{Actor: "token:pbx", Action: action}, edit)
+	}
+	if _, err := s.Push(t.Context(), "main", office(), pbxsync.Options{}, write); err != nil || !slices.Equal(list, discovered{mac(99)}) || len(concerned) != 20 {
 		t.Errorf("%v, left are %v, to be notified %v", err, list, concerned)
 	}
 	// A push without devices, as of an older program, leaves them.
-	got, err := s.Push("main", twenty(), pbxsync.Options{}, write)
+	got, err := s.Push(t.Context(), "main", twenty(), pbxsync.Options{}, write)
 	must(t, err)
 	if d := device(t, r, 3); d.Gone || got.Devices != nil || len(got.Problems) != 2 || !strings.Contains(got.Problems[0].String(), "add --take devices to its pbx push") || len(concerned) != 20 {
 		t.Errorf("%s, %v, %+v", got, got.Problems, d)
+	}
+}
+
+// TestSyncNotifiesAllPhonesWhoseFilesItChanges: the phone of a renamed extension once, and one that only shows its name. When the others can't be found,
+// it notifies those of its own.
+func TestSyncNotifiesAllPhonesWhoseFilesItChanges(t *testing.T) {
+	r, set := &provisiontest.Records{}, provisiontest.Packs(t)
+	own, shows := mac(3), mac(99)
+	var concerned []dhcp.MAC
+	var broken error
+	s := pbxsync.New(pbxsync.Config{
+		Sources: func() []pbxsync.Source {
+			return []pbxsync.Source{{Name: "main", Source: pbx.Source{Type: pbx.Pushed, Take: everything}, Resync: true}}
+		},
+		Records: r, Packs: func() *pack.Set { return set }, Discovered: &discovered{}, Synced: func(string, bool) {}, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		Changed: func(_ context.Context, change uint64) ([]dhcp.MAC, error) {
+			if change != r.Revision() {
+				t.Errorf("change %d, the records have revision %d", change, r.Revision())
+			}
+			return []dhcp.MAC{own, shows}, broken
+		},
+		Concerned: func(_ string, phones []dhcp.MAC) { concerned = phones },
+	})
+	push := func(name string) {
+		t.Helper()
+		concerned = nil
+		snapshot := office()
+		snapshot.Extensions[2].DisplayName = name
+		_, err := s.Push(t.Context(), "main", snapshot, pbxsync.Options{}, func(action string, edit func(fleet.Edit) error) (fleet.Change, error) {
+			return r.Write(fleet.Write{Actor: "token:pbx", Action: action}, edit)
+		})
+		must(t, err)
+	}
+	push("Desk 3")
+	if push("Attic"); !slices.Equal(concerned, []dhcp.MAC{own, shows}) {
+		t.Errorf("notified are %v", concerned)
+	}
+	if push("Attic"); concerned != nil {
+		t.Errorf("notified after a sync without changes are %v", concerned)
+	}
+	broken = errors.New("broken")
+	if push("Cellar"); !slices.Contains(concerned, own) {
+		t.Errorf("notified are %v", concerned)
 	}
 }
