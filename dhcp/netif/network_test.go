@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 
 	"plugtone/dhcp"
@@ -125,6 +126,39 @@ func TestARPReplyOfAnotherVLANIsNoConflict(t *testing.T) {
 		}
 	case <-time.After(20 * time.Second):
 		t.Error("no reply in 20 s")
+	}
+}
+
+// TestFramesOfThisLinkAlone: a socket for frames receives IPv4 for this host, also with a tag that is only a priority; neither what leaves, nor other
+// protocols, nor what is for other hosts or VLANs.
+func TestFramesOfThisLinkAlone(t *testing.T) {
+	n := newNetwork(t)
+	raw, own := n.sender(n.phone), n.sender(n.pbx)
+	defer raw.Close()
+	defer own.Close()
+	link, index := n.list(n.pbx).ByName["voice0"], n.list(n.phone).ByName["eth0"].Index
+	var sock *PacketSocket
+	n.ok(n.pbx.Do(func() (err error) {
+		sock, err = OpenFrames(link.Index, append(SkipOtherHost(1), bpf.RetConstant{Val: 2048}, bpf.RetConstant{Val: 0}))
+		return err
+	}))
+	defer sock.Close()
+	n.ok(sock.SetReadDeadline(time.Now().Add(20 * time.Second)))
+	frame := func(to dhcp.MAC, text string) []byte {
+		end := Endpoint{MAC: to, Addr: netip.MustParseAddr("10.20.0.9"), Port: 67}
+		return Frame{Src: end, Dst: end, Payload: []byte(text)}.Append(nil)
+	}
+	n.ok(own.Send(link.Index, frame(BroadcastMAC, "it leaves")))
+	n.ok(raw.Send(index, arpReplyFrame(dhcp.MAC{2}, link.MAC, "10.20.0.9")))
+	n.ok(raw.Send(index, frame(dhcp.MAC{2, 0, 0, 0, 0, 0x66}, "for another host")))
+	n.ok(raw.Send(index, tagged(frame(link.MAC, "of a VLAN"), 30)))
+	buf := make([]byte, 2048)
+	for text, b := range map[string][]byte{"broadcast": frame(BroadcastMAC, "broadcast"), "priority": tagged(frame(link.MAC, "priority"), 5<<13)} {
+		n.ok(raw.Send(index, b))
+		size, err := sock.Read(buf)
+		if f, _ := ParseFrame(buf[:size]); err != nil || string(f.Payload) != text {
+			t.Errorf("%q instead of %q: %x (%v)", f.Payload, text, buf[:size], err)
+		}
 	}
 }
 

@@ -18,9 +18,19 @@ type PacketSocket struct {
 	protocol uint16
 }
 
-// OpenFrames opens a packet socket for whole IPv4 frames. It receives what filter accepts.
+// OpenFrames opens a packet socket for whole IPv4 frames. It receives what filter accepts. It is in the kernel's list of sockets for all
+// protocols: for one in the list of IPv4 each packet of this host is copied, also what the filter refuses.
 func OpenFrames(ifindex int, filter []bpf.Instruction) (*PacketSocket, error) {
-	return openPacket(ifindex, unix.SOCK_RAW, EtherIPv4, filter)
+	ipv4 := []bpf.Instruction{
+		bpf.LoadAbsolute{Off: 12, Size: 2},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: EtherIPv4, SkipTrue: 1},
+		bpf.RetConstant{Val: 0},
+	}
+	s, err := openPacket(ifindex, unix.SOCK_RAW, unix.ETH_P_ALL, append(ipv4, filter...))
+	if err == nil {
+		s.protocol = EtherIPv4
+	}
+	return s, err
 }
 
 // openPacket opens a packet socket. kind is SOCK_RAW (whole frames) or SOCK_DGRAM (without the Ethernet header).
@@ -34,6 +44,7 @@ func openPacket(ifindex, kind int, protocol uint16, filter []bpf.Instruction) (*
 	if err != nil {
 		return nil, packetError(err)
 	}
+	_ = unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1) // since Linux 4.20
 	if err = setFilter(fd, code); err == nil {
 		err = unix.Bind(fd, &unix.SockaddrLinklayer{Ifindex: ifindex, Protocol: networkOrder(protocol)})
 	}
@@ -52,12 +63,14 @@ func setFilter(fd int, code []bpf.RawInstruction) error {
 	return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: uint16(len(f)), Filter: &f[0]})
 }
 
-// SkipOtherHost begins a filter: a frame that the kernel would not take for this host jumps over the next skip
-// instructions. Frames of a VLAN that has no sub-interface here are among them; the kernel shows them without their tag.
+// SkipOtherHost begins a filter: a frame that the kernel would not take for this host on this link, one that leaves, and one of a VLAN jump
+// over the next skip instructions. The tag is not in the frame (packet(7)), and a sub-interface for the VLAN gets the frame after this socket.
 func SkipOtherHost(skip uint8) []bpf.Instruction {
 	return []bpf.Instruction{
 		bpf.LoadExtension{Num: bpf.ExtType},
-		bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.PACKET_OTHERHOST, SkipTrue: skip},
+		bpf.JumpIf{Cond: bpf.JumpGreaterOrEqual, Val: unix.PACKET_OTHERHOST, SkipTrue: skip + 2},
+		bpf.LoadExtension{Num: bpf.ExtVLANTag},
+		bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: 0xfff, SkipTrue: skip}, // 0: a priority, no VLAN
 	}
 }
 

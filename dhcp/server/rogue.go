@@ -172,9 +172,7 @@ func parseReply(b []byte, ifname string) (o Offer, xid [4]byte, ok bool) {
 
 // serverReplies accepts datagrams from port 67 to port 68: frames with an Ethernet header, no fragments.
 func serverReplies() []bpf.Instruction {
-	return append(netif.SkipOtherHost(12),
-		bpf.LoadAbsolute{Off: 12, Size: 2},
-		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: netif.EtherIPv4, SkipTrue: 10},
+	return append(netif.SkipOtherHost(10),
 		bpf.LoadAbsolute{Off: 23, Size: 1},
 		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: netif.ProtoUDP, SkipTrue: 8},
 		bpf.LoadAbsolute{Off: 20, Size: 2},
