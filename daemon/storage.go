@@ -49,7 +49,7 @@ func openLeases(d *Daemon, p *runtimeConfig) (err error) {
 // keyFile returns where the key of the records in a data directory is.
 func keyFile(dir string) string { return seal.Path(dir, os.Getenv("CREDENTIALS_DIRECTORY")) }
 
-// distrustLeases makes the lease table cautious for one lease time after damage that may have lost leases: an address that looks free
+// distrustLeases distrusts the lease table for one lease time after damage that may have lost leases: an address that looks free
 // may belong to a phone. The time is counted while plugtone runs: the clock may have been wrong when the damage was found.
 func (d *Daemon) distrustLeases(c *config.Config) {
 	for _, x := range d.store.Damage() {

@@ -29,7 +29,7 @@ func (r *running) warningsAbout(text string) []string {
 }
 
 // A lease file that was removed is reported in log, status and metrics, and free addresses are probed for a lease time.
-func TestLostLeasesAreReportedAndTheTableIsCautious(t *testing.T) {
+func TestLostLeasesAreReportedAndTheTableIsDistrusted(t *testing.T) {
 	for _, lost := range []string{leases.FileName, leases.LogName} {
 		data := t.TempDir()
 		putLeases(t, data, 3)
@@ -39,7 +39,7 @@ func TestLostLeasesAreReportedAndTheTableIsCautious(t *testing.T) {
 		r := start(t, strings.Replace(leasedConfig, "DIR/data", data, 1))
 		until, _ := r.table.Distrusted()
 		if left := time.Until(until); left < 7*24*time.Hour || left > 9*24*time.Hour {
-			t.Errorf("%s: the table is cautious until %s, want one lease time", lost, until)
+			t.Errorf("%s: the table is distrusted until %s, want one lease time", lost, until)
 		}
 		if w := r.warningsAbout(lost); len(w) != 1 || !strings.Contains(w[0], "addresses are probed before they are offered") {
 			t.Errorf("%s: the status warns %q", lost, w)
@@ -62,7 +62,7 @@ func TestUndamagedLeasesNeedNoProbes(t *testing.T) {
 	putLeases(t, data, 3)
 	r := start(t, strings.Replace(leasedConfig, "DIR/data", data, 1))
 	if until, reason := r.table.Distrusted(); !until.IsZero() {
-		t.Errorf("cautious until %s: %s", until, reason)
+		t.Errorf("distrusted until %s: %s", until, reason)
 	}
 	if w := (reporter{r.Daemon}).damageWarnings(); len(w) > 0 {
 		t.Errorf("warnings %q", w)

@@ -37,8 +37,8 @@ const (
 	OptionEnd             = 255
 )
 
-// SetByServer returns an error for options whose value the server itself determines, nil for all others.
-func SetByServer(code uint8) error {
+// CheckSettable returns an error about an option whose value the server itself determines, nil for one that may be configured.
+func CheckSettable(code uint8) error {
 	switch code {
 	case OptionPad, OptionEnd, OptionSubnetMask, OptionRequestedAddr, OptionLeaseTime, OptionOverload, OptionMessageType, OptionServerID, OptionParams, OptionMessage, OptionMaxSize,
 		OptionT1, OptionT2, OptionClientID, OptionRapidCommit, OptionRelayInfo, OptionAuthentication, OptionSubnetSelection:

@@ -133,7 +133,7 @@ func (s *Subnet) valueProblems() (problems []error) {
 	}
 	var seen []uint8
 	for _, o := range s.Options {
-		if err := SetByServer(o.Code); err != nil {
+		if err := CheckSettable(o.Code); err != nil {
 			problems = append(problems, err)
 		} else if slices.Contains(seen, o.Code) {
 			add("option %d is set twice", o.Code)

@@ -49,9 +49,9 @@ func (s *Service) answer(ctx context.Context, q *fileRequest) product {
 		return q.internalError(err)
 	}
 	q.name = q.generation.confirm(q.name, q.auth.Proven, q.Uncached)
-	q.file = selectFile(q) // which vendor's file is it?
-	p := s.producer.produce(ctx, q)
-	return s.producer.limit(q, p) // may this requester have it, and what are its bytes?
+	q.file = selectFile(q)          // which vendor's file is it?
+	p := s.producer.produce(ctx, q) // may this requester have it, and what are its bytes?
+	return s.producer.limit(q, p)   // has it requested too many phones' files without proof, or tried too many passwords?
 }
 
 // fileRequest is a request with what the stages found. Only answer writes to it: a stage reads it and returns its own part. It is large, and

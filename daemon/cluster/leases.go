@@ -66,7 +66,7 @@ func (l *leases) wake() {
 	}
 }
 
-// doubt makes the table cautious for as long as a phone may have a lease that another member has not brought into an etcd that had lost it.
+// doubt distrusts the lease table for as long as a phone may have a lease that another member has not brought into an etcd that had lost it.
 func (l *leases) doubt() {
 	longest := time.Duration(0)
 	for _, s := range l.m.cfg.Subnets {

@@ -15,7 +15,7 @@ func (c *client) claimable(addr netip.Addr) bool {
 
 // disputed reports whether addr is in quarantine, leases may be missing, and no probe for this message has found another host on it.
 func (c *client) disputed(addr netip.Addr) bool {
-	return c.leases.Cautious() != "" && !c.link.ProbeAnswered && c.whyNot(addr) == leasetable.RefusedQuarantined
+	return c.leases.Distrusted() != "" && !c.link.ProbeAnswered && c.whyNot(addr) == leasetable.RefusedQuarantined
 }
 
 // claim grants an address that the client renews, remembers or selects. While leases may be missing, an address without a lease in force
@@ -25,7 +25,7 @@ func (x *exchange) claim(addr netip.Addr, has bool, reason string) dhcp.Decision
 	arp := !x.relayed() && x.link.Attached(addr)
 	l, ok := x.leases.At(addr)
 	switch {
-	case x.leases.Cautious() == "", ok && x.holds(l), x.leases.ProbedFree(addr), has && !arp:
+	case x.leases.Distrusted() == "", ok && x.holds(l), x.leases.ProbedFree(addr), has && !arp:
 		return x.grant(addr, reason)
 	}
 	x.d.Event.Addr, x.d.Hold = addr, addr
@@ -38,7 +38,7 @@ func (x *exchange) claim(addr netip.Addr, has bool, reason string) dhcp.Decision
 
 // unprobed returns the verdict and reason about an address that must be probed and can't be.
 func (c *client) unprobed(reason string) (dhcp.Verdict, string) {
-	why := c.leases.Cautious()
+	why := c.leases.Distrusted()
 	if why != "" {
 		why = ", and leases may be missing: " + why
 	}
@@ -52,8 +52,8 @@ func (c *client) unprobed(reason string) (dhcp.Verdict, string) {
 // at all. An address that is only offered to another client while leases may be missing is no reason: this client may have held it before.
 func (x *exchange) deny(addr netip.Addr, why string, mayRefuse bool) dhcp.Decision {
 	x.d.Event.Addr = addr
-	if x.leases.Cautious() != "" && x.whyNot(addr) == leasetable.RefusedOffered {
-		return x.silent(dhcp.VerdictSilent, why+", and leases may be missing: "+x.leases.Cautious())
+	if x.leases.Distrusted() != "" && x.whyNot(addr) == leasetable.RefusedOffered {
+		return x.silent(dhcp.VerdictSilent, why+", and leases may be missing: "+x.leases.Distrusted())
 	}
 	if x.link.ProbeAnswered {
 		return x.nak(addr, "another host uses the address")

@@ -128,7 +128,7 @@ func (c *client) whyNot(a netip.Addr) string {
 
 // probing reports whether new addresses are currently probed.
 func (c *client) probing() bool {
-	return c.leases.Cautious() != "" || c.engine.cfg.ConflictCheck && (c.link.ProbeFailed || !c.link.NoProbe && !c.link.Overloaded)
+	return c.leases.Distrusted() != "" || c.engine.cfg.ConflictCheck && (c.link.ProbeFailed || !c.link.NoProbe && !c.link.Overloaded)
 }
 
 // needsProbe reports whether a must be probed before it is offered: C41.
@@ -136,7 +136,7 @@ func (c *client) needsProbe(a netip.Addr) bool {
 	if c.leases.ProbedFree(a) {
 		return false
 	}
-	if c.leases.Cautious() != "" { // also its own last address: later leases of it may be lost
+	if c.leases.Distrusted() != "" { // also its own last address: later leases of it may be lost
 		return true
 	}
 	if !c.probing() {

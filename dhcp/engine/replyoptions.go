@@ -180,18 +180,19 @@ func (f *optionWriter) add(code uint8) {
 	}
 }
 
-// option returns the value of an option. The vendor's takes precedence over the subnet's.
+// option returns the value of an option: the vendor's, else the subnet's. For option 66 (OptionTFTPServer) there is a third, the plain URL: provisioning_url
+// of the subnet, else http://NEXT_SERVER/, in no form of a vendor.
 func (f *optionWriter) option(code uint8) (dhcp.Option, bool) {
 	x := f.x
 	for _, o := range x.policy.Options {
-		if o.Code == code && dhcp.SetByServer(code) == nil {
+		if o.Code == code && dhcp.CheckSettable(code) == nil {
 			return terminate(&x.policy, o), true
 		}
 	}
 	if i := x.subnet.at[code]; i > 0 {
 		return terminate(&x.policy, x.subnet.opts[i-1]), true
 	}
-	if code == dhcp.OptionTFTPServer && x.subnet.Phones == dhcp.PhonesProvision { // a client that requests it gets the plain URL
+	if code == dhcp.OptionTFTPServer && x.subnet.Phones == dhcp.PhonesProvision { // option 66, of a client without a vendor's value
 		return terminate(&x.policy, dhcp.Option{Code: code, Data: []byte(x.site.ProvisioningURL)}), true
 	}
 	return dhcp.Option{}, false

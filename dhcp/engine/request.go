@@ -58,7 +58,7 @@ func (x *exchange) initReboot() dhcp.Decision {
 	addr := x.req.Requested
 	last, known := x.leases.Of(x.subnet.Prefix, x.mac)
 	known = known && x.holds(last)
-	lost := x.leases.Cautious() != "" && x.claimable(addr)
+	lost := x.leases.Distrusted() != "" && x.claimable(addr)
 	if !known && !x.engine.cfg.Authoritative && !lost { // C04; a NAK might be about another server's lease
 		if l, ok := x.leases.At(addr); !ok || l.MAC != x.mac {
 			return x.deny(addr, "it remembers an address without a known lease", false)

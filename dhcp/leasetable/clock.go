@@ -66,10 +66,10 @@ func (k *packedLease) notBefore(now time.Time) *packedLease {
 	return &c
 }
 
-// Distrust makes the table cautious until the given time, because leases may be missing from it: the lease file was missing, short,
+// Distrust makes the table distrusted until the given time, because leases may be missing from it: the lease file was missing, short,
 // damaged or created again. Until then every address is probed before it is offered, even under load, and the free addresses on which
 // lost leases are most likely are handed out last. Clients that renew or remember a free and permitted address get it after a probe.
-// A table that is already cautious stays so until the later of the two times.
+// A table that is already distrusted stays so until the later of the two times.
 func (t *Table) Distrust(until time.Time, reason string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -77,26 +77,26 @@ func (t *Table) Distrust(until time.Time, reason string) {
 	if reason == "" {
 		reason = "leases may be missing"
 	}
-	if until = until.Round(0); until.After(t.view.cautiousUntil) {
-		t.view.cautiousUntil, t.view.cautiousReason = until, reason
+	if until = until.Round(0); until.After(t.view.distrustedUntil) {
+		t.view.distrustedUntil, t.view.distrustReason = until, reason
 	}
 }
 
-// Distrusted returns until when the table is cautious and why; the zero time when it isn't.
+// Distrusted returns until when the table is distrusted and why; the zero time when it isn't.
 func (t *Table) Distrusted() (until time.Time, reason string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.tick()
-	if t.view.Cautious() == "" {
+	if t.view.Distrusted() == "" {
 		return time.Time{}, ""
 	}
-	return t.view.cautiousUntil, t.view.cautiousReason
+	return t.view.distrustedUntil, t.view.distrustReason
 }
 
-// Cautious returns why leases may be missing, "" when none should be: see Table.Distrust.
-func (v *Leases) Cautious() string {
-	if v.cautiousUntil.After(v.now) {
-		return v.cautiousReason
+// Distrusted returns why leases may be missing, "" when none should be: see Table.Distrust.
+func (v *Leases) Distrusted() string {
+	if v.distrustedUntil.After(v.now) {
+		return v.distrustReason
 	}
 	return ""
 }

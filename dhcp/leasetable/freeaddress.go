@@ -92,7 +92,7 @@ func (v *Leases) Free(subnet netip.Prefix, phone, probing, share bool, suits fun
 	if x == nil || !phone && x.nonPhonesFull() {
 		return netip.Addr{}, false
 	}
-	if v.Cautious() != "" { // lost leases are on addresses that were next in turn
+	if v.Distrusted() != "" { // lost leases are on addresses that were next in turn
 		if a, ok := x.lastNeverLeased(suits); ok {
 			return a, true
 		}

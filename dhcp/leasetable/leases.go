@@ -10,13 +10,13 @@ import (
 	"plugtone/dhcp"
 )
 
-// Quarantine is for how long a declined address is handed out to no client (C45).
+// Quarantine is for how long a declined address is handed out only as the last resort of Free, after a probe without an answer (C45).
 const Quarantine = 24 * time.Hour
 
 // How long things are remembered.
 const (
 	offerHold       = time.Minute         // C38: an offer belongs to its client for this time
-	shortQuarantine = 10 * time.Minute    // of it, before the phone that it is reserved for may try again
+	shortQuarantine = 10 * time.Minute    // C45: after it, the client for which a declined address is reserved may get it again
 	probeFresh      = 30 * time.Second    // C41: how long the result of a probe without an answer is used
 	phoneAffinity   = 30 * 24 * time.Hour // other clients don't get a phone's last address before
 	declineWindow   = time.Hour           // C45: declines are counted over this time
@@ -34,10 +34,10 @@ type Leases struct {
 	declines declineCounts
 	waiting  waitingClients
 
-	cautiousUntil  time.Time // wall clock alone, whose steps shift follows; see Table.Distrust
-	cautiousReason string
-	writeFailed    bool                   // the last write of leases failed
-	revision       func(netip.Addr) int64 // of the record in the store of shared leases; nil: there is none
+	distrustedUntil time.Time // wall clock alone, whose steps shift follows; see Table.Distrust
+	distrustReason  string
+	writeFailed     bool                   // the last write of leases failed
+	revision        func(netip.Addr) int64 // of the record in the store of shared leases; nil: there is none
 }
 
 // declineCounts counts the DECLINEs of each client within declineWindow.
@@ -325,8 +325,8 @@ func (v *Leases) shift(d time.Duration, now time.Time, moved func(*packedLease))
 		c.since = c.since.Add(d)
 		v.declines[m] = c
 	}
-	if !v.cautiousUntil.IsZero() {
-		v.cautiousUntil = v.cautiousUntil.Add(d)
+	if !v.distrustedUntil.IsZero() {
+		v.distrustedUntil = v.distrustedUntil.Add(d)
 	}
 	clear(v.probes)
 	return out

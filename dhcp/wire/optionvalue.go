@@ -16,7 +16,7 @@ const optionTypes = "ip, ips, text, hex, u8, u16, u32, bool"
 
 // ParseOption encodes a typed option value such as "ips 10.20.0.1 10.20.0.2" or "text http://10.20.0.2/". Errors name the code.
 func ParseOption(code uint8, value string) (dhcp.Option, error) {
-	if err := dhcp.SetByServer(code); err != nil {
+	if err := dhcp.CheckSettable(code); err != nil {
 		return dhcp.Option{}, err
 	}
 	kind, rest, _ := strings.Cut(strings.TrimSpace(value), " ")

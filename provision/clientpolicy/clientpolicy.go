@@ -12,8 +12,8 @@ import (
 	"plugtone/provision/pack"
 )
 
-// For returns the policy for a client of a site. d is its record, nil without one; recordErr is why that is unknown. What the
-// record's vendor overrides the one that the packet was recognised as.
+// For returns the policy for a client of a site. d is its record, nil without one; recordErr is why that is unknown. The record's
+// vendor overrides the one that the packet was recognised as.
 func For(packs *pack.Set, c dhcp.Client, site dhcp.Site, d *fleet.Device, recordErr error) dhcp.Policy {
 	id := packs.Identify(evidenceOf(c))
 	p := dhcp.Policy{Vendor: id.Vendor, Model: id.Model, Phone: id.Vendor != "", Reason: id.Reason}
