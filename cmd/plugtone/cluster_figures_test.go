@@ -123,7 +123,7 @@ func (c *clusterLab) figures(relay *netlab.Namespace, members []string, phones, 
 				return err
 			}
 			began := time.Now()
-			if _, err := client.Select(context.Background(), offer.Addr, offer.Server); err != nil {
+			if _, err := client.Request(context.Background(), bootclient.Message{XID: offer.XID, Requested: offer.Addr, Server: offer.Server}); err != nil {
 				return err
 			}
 			took = append(took, time.Since(began))

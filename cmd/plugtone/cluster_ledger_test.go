@@ -129,6 +129,7 @@ func TestLedgerFindsBrokenPromises(t *testing.T) {
 // relayLoad is many clients behind a relay, which boot, renew, restart and release as fast as they are answered.
 type relayLoad struct {
 	ledger  *ledger
+	port    *bootclient.Port
 	clients []*bootclient.Client
 	silent  atomic.Int64 // messages that got no answer although they were repeated
 }
@@ -142,15 +143,14 @@ func (c *clusterLab) newLoad(l *ledger, clients int) *relayLoad {
 	for i := range c.members {
 		servers = append(servers, netip.AddrFrom4([4]byte{10, 20, 0, byte(2 + i)}))
 	}
-	var port *bootclient.Port
+	r := &relayLoad{ledger: l}
 	c.check(c.relay().Do(func() (err error) {
-		port, err = bootclient.OverUDP(netip.AddrPortFrom(relay, bootclient.ServerPort), servers...)
+		r.port, err = bootclient.OverUDP(netip.AddrPortFrom(relay, bootclient.ServerPort), servers...)
 		return err
 	}))
-	c.t.Cleanup(func() { _ = port.Close() })
-	r := &relayLoad{ledger: l}
+	c.t.Cleanup(func() { _ = r.port.Close() })
 	for n := range clients {
-		r.clients = append(r.clients, port.Client(bootclient.Message{MAC: r.mac(n), Relay: relay, Class: "yealink"}, 3, bootclient.Every(2*time.Second)))
+		r.clients = append(r.clients, r.port.Client(bootclient.Message{MAC: r.mac(n), Relay: relay, Class: "yealink"}, 3, bootclient.Every(2*time.Second)))
 	}
 	return r
 }
@@ -162,41 +162,41 @@ func (r *relayLoad) boot(n int) {
 		r.silent.Add(1)
 		return
 	}
-	r.take(n)(r.clients[n].Select(context.Background(), offer.Addr, offer.Server))
+	r.request(n, bootclient.Message{XID: offer.XID, Requested: offer.Addr, Server: offer.Server})
 }
 
 // renew extends the lease of client n at all members, as after T2, and reports whether there was an answer.
 func (r *relayLoad) renew(n int, ip string) bool {
-	return r.take(n)(r.clients[n].Extend(context.Background(), netip.MustParseAddr(ip)))
+	return r.request(n, bootclient.Message{Addr: netip.MustParseAddr(ip)})
 }
 
 // restart verifies the lease of client n as after a power cut.
 func (r *relayLoad) restart(n int, ip string) {
-	r.take(n)(r.clients[n].Restart(context.Background(), netip.MustParseAddr(ip)))
+	r.request(n, bootclient.Message{Requested: netip.MustParseAddr(ip)})
 }
 
 // release gives the lease of client n back.
 func (r *relayLoad) release(n int, e phoneEvent) {
 	r.ledger.take(phoneEvent{phone: r.name(n), at: time.Now(), kind: "release"})
-	_ = r.clients[n].Release(netip.MustParseAddr(e.ip), netip.MustParseAddr(e.server)) // a release may be lost
+	_ = r.port.Send(bootclient.Message{Type: bootclient.Release, MAC: r.mac(n), Relay: netip.MustParseAddr(relayAddr), Class: "yealink",
+		Addr: netip.MustParseAddr(e.ip), Server: netip.MustParseAddr(e.server)}) // a release may be lost
 }
 
 func (r *relayLoad) name(n int) string { return fmt.Sprintf("client%d", n) }
 
 func (r *relayLoad) mac(n int) dhcp.MAC { return dhcp.MAC{0, 0x15, 0x65, 1, byte(n >> 8), byte(n)} }
 
-// take takes an ACK or NAK for client n.
-func (r *relayLoad) take(n int) func(bootclient.Reply, error) (answered bool) {
-	return func(m bootclient.Reply, _ error) bool {
-		e := phoneEvent{phone: r.name(n), at: time.Now(), kind: "bound", ip: m.Addr.String(), server: m.Server.String(), lease: m.Lease}
-		switch m.Type {
-		case 0:
-			r.silent.Add(1)
-			return false
-		case bootclient.Nak:
-			e.kind = "nak"
-		}
-		r.ledger.take(e)
-		return true
+// request enters the ACK or NAK for client n in the ledger, and reports whether there was one.
+func (r *relayLoad) request(n int, m bootclient.Message) bool {
+	reply, _ := r.clients[n].Request(context.Background(), m)
+	e := phoneEvent{phone: r.name(n), at: time.Now(), kind: "bound", ip: reply.Addr.String(), server: reply.Server.String(), lease: reply.Lease}
+	switch reply.Type {
+	case 0:
+		r.silent.Add(1)
+		return false
+	case bootclient.Nak:
+		e.kind = "nak"
 	}
+	r.ledger.take(e)
+	return true
 }

@@ -37,10 +37,7 @@ func (h *host) leaseRelay(relay, server string) (*leaseRelay, error) {
 // request has a client of a class choose addr, and returns the address that was acknowledged: 0.0.0.0 by a NAK, none without an answer.
 func (a *leaseRelay) request(mac dhcp.MAC, addr netip.Addr, class string, options []byte) netip.Addr {
 	c := a.Client(bootclient.Message{MAC: mac, Relay: a.relay, Class: class, More: options}, 5, bootclient.Every(2*time.Second))
-	r, err := c.Select(context.Background(), addr, a.server)
-	if err != nil {
-		return netip.Addr{}
-	}
+	r, _ := c.Request(context.Background(), bootclient.Message{Requested: addr, Server: a.server})
 	return r.Addr
 }
 

@@ -121,7 +121,7 @@ func (k *soak) lease(n int) error {
 	had := k.addrs[phone]
 	k.mu.Unlock()
 	if had.IsValid() && n%3 != 0 {
-		_, err := k.clients[phone].Extend(context.Background(), had)
+		_, err := k.clients[phone].Request(context.Background(), bootclient.Message{Addr: had})
 		return err
 	}
 	ack, err := k.clients[phone].Lease(context.Background())

@@ -102,6 +102,9 @@ func TestLostMessagesAreRepeated(t *testing.T) {
 			kind := dhcpv4.MessageTypeOffer
 			if m.MessageType() == dhcpv4.MessageTypeRequest {
 				kind = dhcpv4.MessageTypeAck
+				if m.RequestedIPAddress().Equal(net.IPv4(10, 0, 1, 9)) {
+					kind = dhcpv4.MessageTypeNak
+				}
 			}
 			r, _ := dhcpv4.NewReplyFromRequest(m, dhcpv4.WithMessageType(kind), dhcpv4.WithYourIP(net.IPv4(10, 0, 1, 7)), dhcpv4.WithServerIP(server.AsSlice()),
 				dhcpv4.WithOption(dhcpv4.OptServerIdentifier(server.AsSlice())))
@@ -116,8 +119,11 @@ func TestLostMessagesAreRepeated(t *testing.T) {
 	if n := port.Unanswered(); n != 2 {
 		t.Errorf("%d unanswered, want the 2 that were lost", n)
 	}
+	if r, err := c.Request(t.Context(), Message{Requested: netip.MustParseAddr("10.0.1.9")}); r.Type != Nak || err == nil {
+		t.Errorf("%+v, %v to an address that the server rejects", r, err)
+	}
 	_ = conn.Close()
-	if r, err := c.Extend(t.Context(), r.Addr); err == nil {
+	if r, err := c.Request(t.Context(), Message{Addr: r.Addr}); err == nil {
 		t.Errorf("%+v without a server", r)
 	}
 }

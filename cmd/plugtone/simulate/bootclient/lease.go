@@ -1,10 +1,11 @@
 package bootclient
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -35,55 +36,29 @@ func (c *Client) Offer(ctx context.Context) (Reply, error) {
 	return c.exchange(ctx, m, Offer)
 }
 
-// Lease gets a lease by DISCOVER and REQUEST and returns the ACK.
+// Lease gets a lease by DISCOVER and REQUEST and returns the ACK; the NAK with an error.
 func (c *Client) Lease(ctx context.Context) (Reply, error) {
 	offer, err := c.Offer(ctx)
 	if err != nil {
 		return Reply{}, err
 	}
-	m := c.base
-	m.Type, m.XID, m.Requested, m.Server = Request, offer.XID, offer.Addr, offer.Server
-	return c.exchange(ctx, m, Ack)
+	return c.Request(ctx, Message{XID: offer.XID, Requested: offer.Addr, Server: offer.Server})
 }
 
-// Select sends the REQUEST of a client that was offered an address by a server, and returns the ACK or NAK.
-func (c *Client) Select(ctx context.Context, addr, server netip.Addr) (Reply, error) {
-	m := c.base
-	m.Type, m.XID, m.Requested, m.Server = Request, rand.Uint32(), addr, server
-	return c.exchange(ctx, m, 0)
-}
-
-// Extend extends the lease of an address by a REQUEST (RENEWING or REBINDING of RFC 2131, 4.3.2) and returns the ACK; the NAK with an error.
-func (c *Client) Extend(ctx context.Context, addr netip.Addr) (Reply, error) {
-	m := c.base
-	m.Type, m.XID, m.Addr = Request, rand.Uint32(), addr
-	return c.confirm(ctx, m)
-}
-
-// Restart verifies the lease of an address by a REQUEST (INIT-REBOOT of RFC 2131, 4.3.2) and returns the ACK; the NAK with an error.
-func (c *Client) Restart(ctx context.Context, addr netip.Addr) (Reply, error) {
-	m := c.base
-	m.Type, m.XID, m.Requested = Request, rand.Uint32(), addr
-	return c.confirm(ctx, m)
-}
-
-func (c *Client) confirm(ctx context.Context, m Message) (Reply, error) {
-	r, err := c.exchange(ctx, m, 0)
-	if err == nil && r.Type != Ack {
-		err = fmt.Errorf("%s: a DHCP message of type %d instead of an ACK", c.base.MAC, r.Type)
+// Request sends a REQUEST with the addresses of m and returns the ACK; the NAK with an error. RFC 2131, 4.3.2: Requested and Server
+// accept an offer, Requested alone verifies a lease after a restart, Addr alone extends it. Without an XID it is random.
+func (c *Client) Request(ctx context.Context, m Message) (Reply, error) {
+	r := c.base
+	r.Type, r.XID, r.Addr, r.Requested, r.Server = Request, cmp.Or(m.XID, rand.Uint32()), m.Addr, m.Requested, m.Server
+	reply, err := c.exchange(ctx, r, Ack, Nak)
+	if err == nil && reply.Type == Nak {
+		err = fmt.Errorf("%s: the server rejects the address by a NAK", c.base.MAC)
 	}
-	return r, err
+	return reply, err
 }
 
-// Release gives the lease of an address back to the server that it is from.
-func (c *Client) Release(addr, server netip.Addr) error {
-	m := c.base
-	m.Type, m.XID, m.Addr, m.Server = Release, rand.Uint32(), addr, server
-	return c.port.send(&m)
-}
-
-// exchange repeats a message until a reply of the type wanted arrives; 0: of any type.
-func (c *Client) exchange(ctx context.Context, m Message, want byte) (Reply, error) {
+// exchange repeats a message until a reply of one of the types wanted arrives.
+func (c *Client) exchange(ctx context.Context, m Message, want ...byte) (Reply, error) {
 	began := time.Now()
 	for try := range c.Tries {
 		if try > 0 {
@@ -98,7 +73,7 @@ func (c *Client) exchange(ctx context.Context, m Message, want byte) (Reply, err
 		for waiting := true; waiting; {
 			select {
 			case r := <-c.replies:
-				if r.XID == m.XID && (want == 0 || r.Type == want) {
+				if r.XID == m.XID && slices.Contains(want, r.Type) {
 					timeout.Stop()
 					return r, nil
 				}
