@@ -15,7 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"plugtone/cmd/plugtone/bench/machine"
+	"github.com/prometheus/procfs"
+
 	"plugtone/cmd/plugtone/simulate/bootclient"
 	"plugtone/dhcp"
 	"plugtone/dhcp/netlab"
@@ -100,9 +101,11 @@ func (c *clusterLab) figures(relay *netlab.Namespace, members []string, phones, 
 	var took []time.Duration
 	cpu := func() (d time.Duration) {
 		for _, name := range members {
-			used, err := machine.CPUTime(c.hosts[name].cmd.Process.Pid)
+			p, err := procfs.NewProc(c.hosts[name].cmd.Process.Pid)
 			c.check(err)
-			d += used
+			st, err := p.Stat()
+			c.check(err)
+			d += time.Duration(st.CPUTime() * float64(time.Second))
 		}
 		return d
 	}

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"plugtone/cmd/plugtone/bench/machine"
+	"github.com/prometheus/procfs"
 )
 
 // soakSample is what the daemon holds at one moment.
@@ -46,11 +46,15 @@ func (k *soak) sample(ctx context.Context, length time.Duration) ([]soakSample, 
 		if err != nil {
 			return all, err
 		}
-		memory, err := machine.MemoryOf(k.env.daemon.Process.Pid)
+		p, err := procfs.NewProc(k.env.daemon.Process.Pid)
 		if err != nil {
 			return all, err
 		}
-		text = fmt.Appendf(text, "RssAnon %d\n", memory.Own)
+		status, err := p.NewStatus()
+		if err != nil {
+			return all, err
+		}
+		text = fmt.Appendf(text, "RssAnon %d\n", status.RssAnon>>10)
 		var s soakSample
 		for line := range strings.Lines(string(text)) {
 			name, value, _ := strings.Cut(strings.TrimSpace(line), " ")

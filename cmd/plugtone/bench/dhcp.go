@@ -10,8 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"plugtone/cmd/plugtone/bench/machine"
 )
 
 // options of the command line.
@@ -66,11 +64,11 @@ func benchDHCP(ctx context.Context, args []string) error {
 	}
 	var remove func() error
 	var err error
-	if o.dir, o.program, remove, err = machine.Workplace(o.dir, o.program); err != nil {
+	if o.dir, o.program, remove, err = workplace(o.dir, o.program); err != nil {
 		return err
 	}
 	defer remove()
-	fmt.Printf("%s; clients: %s\n\n", machine.Describe(), o.kind)
+	fmt.Printf("%s; clients: %s\n\n", describeMachine(), o.kind)
 	for _, held := range slices.Compact([]int{0, o.leases}) {
 		if err := o.measure(ctx, held); err != nil {
 			return err
@@ -149,8 +147,8 @@ func runFresh(ctx context.Context, o dhcpOptions, name string, held, rate int, l
 	}
 	sample.started = time.Since(started)
 	sample.exchanged, sample.used, err = load(s)
-	m, errMemory := machine.MemoryOf(s.cmd.Process.Pid)
-	sample.memory = m.All
+	m, errMemory := memoryOf(s.cmd.Process.Pid)
+	sample.memory = int(m.all)
 	return sample, errors.Join(err, errMemory)
 }
 

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"plugtone/cmd/plugtone/bench/machine"
 	"plugtone/dhcp/netlab"
 )
 
@@ -66,11 +65,11 @@ func benchFiles(ctx context.Context, args []string) error {
 	}
 	var remove func() error
 	var err error
-	if o.dir, o.program, remove, err = machine.Workplace(o.dir, o.program); err != nil {
+	if o.dir, o.program, remove, err = workplace(o.dir, o.program); err != nil {
 		return err
 	}
 	defer remove()
-	fmt.Println(machine.Describe())
+	fmt.Println(describeMachine())
 	for _, w := range workloads {
 		if strings.Contains(w.name, o.only) {
 			if err := compare(ctx, o, w); err != nil {
@@ -238,7 +237,7 @@ func (s *server) measure(part string, spec, result any) (used, theirs time.Durat
 	if err != nil {
 		return 0, 0, err
 	}
-	before, err := machine.CPUTime(s.cmd.Process.Pid)
+	before, err := cpuTime(s.cmd.Process.Pid)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -248,7 +247,7 @@ func (s *server) measure(part string, spec, result any) (used, theirs time.Durat
 	if err != nil {
 		return 0, 0, err
 	}
-	after, err := machine.CPUTime(s.cmd.Process.Pid)
+	after, err := cpuTime(s.cmd.Process.Pid)
 	if err != nil {
 		return 0, 0, err
 	}

@@ -9,16 +9,14 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"plugtone/cmd/plugtone/bench/machine"
 )
 
 // perfdhcpFresh is the same by perfdhcp. Its times count from when it sent a message, not from when it should have.
 func perfdhcpFresh(ctx context.Context, o dhcpOptions, name string, held, rate int) (dhcpSample, error) {
 	return runFresh(ctx, o, name, held, rate, func(s *server) (exchanged, time.Duration, error) {
-		before, err1 := machine.CPUTime(s.cmd.Process.Pid)
+		before, err1 := cpuTime(s.cmd.Process.Pid)
 		e, err := s.perfdhcp(o, rate)
-		after, err2 := machine.CPUTime(s.cmd.Process.Pid)
+		after, err2 := cpuTime(s.cmd.Process.Pid)
 		return e, after - before, errors.Join(err, err1, err2)
 	})
 }

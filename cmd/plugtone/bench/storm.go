@@ -13,8 +13,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"plugtone/cmd/plugtone/bench/machine"
 )
 
 // storm has all phones boot at the same moment, as after a power cut: phones on record that had leases before, each from its
@@ -187,6 +185,6 @@ func (s *server) metric(name string) (sum float64, err error) {
 
 // memory is what the server has in RAM.
 func (s *server) memory() (string, error) {
-	m, err := machine.MemoryOf(s.cmd.Process.Pid)
-	return fmt.Sprintf("%d MB and %d MB of files", m.Own/1024, m.Files/1024), err
+	m, err := memoryOf(s.cmd.Process.Pid)
+	return fmt.Sprintf("%d MB and %d MB of files", m.own/1024, m.files/1024), err
 }
