@@ -70,9 +70,6 @@ func (m MAC) Hex() string { return hex.EncodeToString(m[:]) }
 // IsZero reports whether m names no client.
 func (m MAC) IsZero() bool { return m == MAC{} }
 
-// OUI is the first three octets, which name the manufacturer.
-func (m MAC) OUI() [3]byte { return [3]byte(m[:3]) }
-
 // MarshalText prints m for JSON, YAML and logs.
 func (m MAC) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 

@@ -43,19 +43,6 @@ func newConnLimiter(c *Config) *connLimiter {
 	return l
 }
 
-// Stats are counts of what the Observer does not receive.
-type Stats struct {
-	Conns      int    // connections now
-	TurnedAway uint64 // connections since the start that were closed because of MaxConns or MaxPerAddress
-}
-
-// Stats returns the counts.
-func (s *Server) Stats() Stats {
-	s.limits.mu.Lock()
-	defer s.limits.mu.Unlock()
-	return Stats{Conns: len(s.limits.conns), TurnedAway: s.limits.evicted}
-}
-
 // connInfo describes a connection. It is stored in the connection's context, so that the addresses are parsed once, and so is what
 // the client's certificate proves: it is verified once for all requests, and again when the authorities have changed.
 type connInfo struct {

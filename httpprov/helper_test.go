@@ -102,3 +102,16 @@ func served(provision.Request) provision.Answer {
 	return provision.Answer{Outcome: provision.Served, Kind: "device", Name: "001565123456.cfg", Body: []byte(config),
 		Size: int64(len(config)), MediaType: "text/plain", ETag: `"abc"`}
 }
+
+// Stats are counts of connections.
+type Stats struct {
+	Conns      int    // connections now
+	TurnedAway uint64 // connections since the start that were closed because of MaxConns or MaxPerAddress
+}
+
+// Stats returns the counts.
+func (s *Server) Stats() Stats {
+	s.limits.mu.Lock()
+	defer s.limits.mu.Unlock()
+	return Stats{Conns: len(s.limits.conns), TurnedAway: s.limits.evicted}
+}

@@ -363,16 +363,3 @@ func TestPasswordsTriedOnCommonFilesCount(t *testing.T) {
 		}
 	}
 }
-
-// The number of remembered sources is bounded: those that were quiet longest are dropped.
-func TestRememberedSourcesAreBounded(t *testing.T) {
-	h := newFixture(t)
-	for i := range 20000 {
-		r := request(guess(i))
-		r.From = netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)})
-		h.send(r)
-	}
-	if n := h.Sources(); n > 8192 {
-		t.Errorf("%d sources are remembered", n)
-	}
-}

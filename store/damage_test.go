@@ -282,7 +282,7 @@ func TestExistingDirectoriesGetChecksums(t *testing.T) {
 		}
 		windows, err := s.LoadWindows()
 		fetches, err2 := s.Fetches(mac(1))
-		history, err3 := s.History(mac(1))
+		history, err3 := s.RecordHistory(fleet.KindDevice, mac(1).String(), 10)
 		if must(t, errors.Join(err, err2, err3)); len(windows) != 1 || len(fetches) != 1 || len(history) != 1 || s.DiscoveredCount() != 1 || s.Revision() != 2 {
 			t.Errorf("%d windows, %d fetches, %d revisions, %d discovered, revision %d", len(windows), len(fetches), len(history), s.DiscoveredCount(), s.Revision())
 		}

@@ -162,7 +162,7 @@ func Default() *Config {
 			StepUp:        "auto",
 			Resets:        Resets{Burst: 5, PerHour: 5},
 			Upstream:      Upstream{Timeout: 3 * time.Second, MaxSize: 1 << 20},
-			UnknownPhones: "list",
+			UnknownPhones: fleet.UnknownList,
 			TimeZone:      "UTC",
 			VendorDirs:    []string{DefaultVendorDir},
 			Settings:      setting.Values{},

@@ -212,7 +212,7 @@ func (r *reader) provisioning(n *yaml.Node, path string, p *Provisioning) {
 			r.Fields(n, at, map[string]yamlpos.Field{"enabled": r.toBool(&p.PnP.Enabled), "interfaces": r.toInterfaces(&p.PnP.Interfaces)})
 		},
 		"upstream":           toUpstream(r.values, &p.Upstream),
-		"unknown_phones":     r.toWord(&p.UnknownPhones, "list", "hold", "ignore"),
+		"unknown_phones":     r.toWord(&p.UnknownPhones, fleet.UnknownList, fleet.UnknownHold, fleet.UnknownIgnore),
 		"time_zone":          r.toTimeZone(&p.TimeZone),
 		"external_url":       r.toURL(&p.ExternalURL),
 		"vendor_dirs":        r.toPaths(&p.VendorDirs),

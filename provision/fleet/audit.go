@@ -24,16 +24,6 @@ type AuditEntry struct {
 	More     int           `json:"more,omitempty" doc:"how many further records were touched" example:"0" minimum:"0"`
 }
 
-// DeviceRevision is a device as it was after one edit.
-type DeviceRevision struct {
-	Revision uint64    `json:"revision"`
-	Time     time.Time `json:"time"`
-	Actor    string    `json:"actor"`
-	Action   string    `json:"action"`
-	Deleted  bool      `json:"deleted,omitempty"` // this edit removed it; Device is what was removed
-	Device   *Device   `json:"device"`
-}
-
 // Token is a bearer token of the admin API. Only its digest is kept.
 type Token struct {
 	Name      string    `json:"name" doc:"name of the token, 1 to 63 letters, digits, dots, underscores and hyphens" example:"helpdesk"`

@@ -1,10 +1,12 @@
 package pack_test
 
 import (
+	"io/fs"
 	"strings"
 	"testing"
 	"testing/fstest"
 
+	. "plugtone/provision/pack"
 	"plugtone/provision/packcheck"
 )
 
@@ -19,18 +21,18 @@ ask: [pictures/logo.png]
 func TestGoldenThatDiffersIsAnError(t *testing.T) {
 	v := acmeVendor(t)
 	files := fstest.MapFS{"testdata/one.txtar": {Data: []byte(goldenPhone)}}
-	err := packcheck.Goldens(v, files, nil)
+	err := goldens(v, files, nil)
 	if err == nil || !strings.Contains(err.Error(), `acme/testdata/one.txtar:6: the golden has "", the pack gives "-- dhcp --"`) {
 		t.Errorf("%v", err)
 	}
-	err = packcheck.Goldens(v, files, func(name string, data []byte) error {
+	err = goldens(v, files, func(name string, data []byte) error {
 		files[name] = &fstest.MapFile{Data: data}
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := packcheck.Goldens(v, files, nil); err != nil {
+	if err := goldens(v, files, nil); err != nil {
 		t.Errorf("after rewriting: %v", err)
 	}
 	text := string(files["testdata/one.txtar"].Data)
@@ -40,20 +42,29 @@ func TestGoldenThatDiffersIsAnError(t *testing.T) {
 		}
 	}
 	files["testdata/one.txtar"] = &fstest.MapFile{Data: []byte(strings.Replace(text, "tz = JST-9", "tz = JST-8", 1))}
-	if err := packcheck.Goldens(v, files, nil); err == nil || !strings.Contains(err.Error(), `the golden has "tz = JST-8", the pack gives "tz = JST-9"`) {
+	if err := goldens(v, files, nil); err == nil || !strings.Contains(err.Error(), `the golden has "tz = JST-8", the pack gives "tz = JST-9"`) {
 		t.Errorf("%v", err)
 	}
 	files["testdata/one.txtar"] = &fstest.MapFile{Data: []byte(strings.Replace(goldenPhone, "ask: [pictures/logo.png]\n", "", 1))}
-	if err := packcheck.Goldens(v, files, func(string, []byte) error { return nil }); err == nil || !strings.Contains(err.Error(), "no golden requests pictures/{path}") {
+	if err := goldens(v, files, func(string, []byte) error { return nil }); err == nil || !strings.Contains(err.Error(), "no golden requests pictures/{path}") {
 		t.Errorf("%v", err)
 	}
-	if err := packcheck.Goldens(v, fstest.MapFS{}, nil); err == nil {
+	if err := goldens(v, fstest.MapFS{}, nil); err == nil {
 		t.Error("a pack without goldens passed")
 	}
 	for from, to := range map[string]string{"model: A-2": "model: B7", "lines:": "lnes:", "Asia/Tokyo": "Tokyo!", "ask: [pictures/logo.png]": "ask: [nope]", "phone.yaml": "other.yaml"} {
 		bad := fstest.MapFS{"testdata/one.txtar": {Data: []byte(strings.Replace(goldenPhone, from, to, 1))}}
-		if err := packcheck.Goldens(v, bad, nil); err == nil || !strings.Contains(err.Error(), "acme/testdata/one.txtar:") {
+		if err := goldens(v, bad, nil); err == nil || !strings.Contains(err.Error(), "acme/testdata/one.txtar:") {
 			t.Errorf("%s: %v", to, err)
 		}
 	}
+}
+
+// goldens runs the goldens of a pack's folder, which must request every file of the pack.
+func goldens(v *Vendor, fsys fs.FS, rewrite func(name string, data []byte) error) error {
+	var all []string
+	for _, f := range v.Declared() {
+		all = append(all, f.Name)
+	}
+	return packcheck.Goldens(v, fsys, rewrite, v.Dir, all)
 }

@@ -151,7 +151,7 @@ func (t *checker) goldens() []error {
 	if t.rewrite != nil {
 		rewrite = keep
 	}
-	if err := goldens(t.vendor, t.head.FS, rewrite, t.head.Name, t.own()); err != nil {
+	if err := Goldens(t.vendor, t.head.FS, rewrite, t.head.Name, t.own()); err != nil {
 		return []error{err}
 	}
 	return nil
@@ -186,7 +186,7 @@ func (t *checker) first(keep func(string, []byte) error) []error {
 		if len(ask) > 0 {
 			text += "ask: [" + strings.Join(ask, ", ") + "]\n"
 		}
-		whole, _, err := Golden(t.vendor, []byte(text))
+		whole, _, err := runGolden(t.vendor, []byte(text))
 		if err == nil {
 			err = keep("testdata/"+phonefile.Fold(strings.ReplaceAll(m.Name, "/", ""))+".txtar", whole)
 		}

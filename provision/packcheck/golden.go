@@ -79,22 +79,48 @@ type goldenContact struct {
 	Group  string `yaml:"group"`
 }
 
-// Golden runs one golden: the phone in its first file, then the DHCP options and every file that the phone receives. It
-// returns the archive as it should be, and the patterns of the files that were requested.
-func Golden(v *pack.Vendor, data []byte) (want []byte, asked []string, err error) {
-	in, doc, p, err := readGolden(v, data)
-	if err != nil {
-		return nil, nil, err
+// Golden is one golden of a vendor.
+type Golden struct {
+	Phone phonefile.Phone
+
+	vendor *pack.Vendor
+	in     *txtar.Archive
+	doc    goldenPhone
+}
+
+// ReadGolden reads a golden and the phone in its first file.
+func ReadGolden(v *pack.Vendor, data []byte) (*Golden, error) {
+	g := &Golden{vendor: v, in: txtar.Parse(data)}
+	if len(g.in.Files) == 0 || g.in.Files[0].Name != "phone.yaml" {
+		return nil, errors.New("the first file of a golden is phone.yaml")
 	}
-	out := txtar.Archive{Comment: in.Comment, Files: in.Files[:1]}
-	site := dhcp.Site{NextServer: netip.AddrFrom4([4]byte{10, 20, 0, 2}), ProvisioningURL: p.ServerURL, VoiceVLAN: doc.VoiceVLAN, Phones: "provision"}
+	r := yamlpos.NewReader("")
+	if root := r.Parse(g.in.Files[0].Data, maxPhone); root != nil {
+		r.Decode(root, "", &g.doc)
+	}
+	if len(r.Errors) > 0 {
+		return nil, atGolden(g.in, r.Errors[0])
+	}
+	var problem *yamlpos.Error
+	if g.Phone, problem = g.doc.phone(v, r); problem != nil {
+		return nil, atGolden(g.in, *problem)
+	}
+	return g, nil
+}
+
+// Run makes the DHCP options and every file that the phone receives. It returns the archive as it should be, and the patterns
+// of the files that were requested.
+func (g *Golden) Run() (want []byte, asked []string, err error) {
+	v, p := g.vendor, g.Phone
+	out := txtar.Archive{Comment: g.in.Comment, Files: g.in.Files[:1]}
+	site := dhcp.Site{NextServer: netip.AddrFrom4([4]byte{10, 20, 0, 2}), ProvisioningURL: p.ServerURL, VoiceVLAN: g.doc.VoiceVLAN, Phones: "provision"}
 	opts, err := v.Options(p.Model, p.MAC, site)
 	if err != nil {
 		return nil, nil, err
 	}
 	out.Files = append(out.Files, txtar.File{Name: "dhcp", Data: showOptions(opts)})
 	names := v.Files(p)
-	for _, extra := range doc.Ask {
+	for _, extra := range g.doc.Ask {
 		f, err := v.File(extra, v.ModelOrGeneric(p.Model))
 		if err != nil {
 			return nil, nil, err
@@ -120,29 +146,13 @@ func Golden(v *pack.Vendor, data []byte) (want []byte, asked []string, err error
 	return txtar.Format(&out), asked, nil
 }
 
-// GoldenPhone returns the phone that a golden describes.
-func GoldenPhone(v *pack.Vendor, data []byte) (phonefile.Phone, error) {
-	_, _, p, err := readGolden(v, data)
-	return p, err
-}
-
-func readGolden(v *pack.Vendor, data []byte) (in *txtar.Archive, doc goldenPhone, p phonefile.Phone, err error) {
-	in = txtar.Parse(data)
-	if len(in.Files) == 0 || in.Files[0].Name != "phone.yaml" {
-		return nil, doc, p, errors.New("the first file of a golden is phone.yaml")
+// runGolden reads a golden and runs it.
+func runGolden(v *pack.Vendor, data []byte) (want []byte, asked []string, err error) {
+	g, err := ReadGolden(v, data)
+	if err != nil {
+		return nil, nil, err
 	}
-	r := yamlpos.NewReader("")
-	if root := r.Parse(in.Files[0].Data, maxPhone); root != nil {
-		r.Decode(root, "", &doc)
-	}
-	if len(r.Errors) > 0 {
-		return nil, doc, p, atGolden(in, r.Errors[0])
-	}
-	p, problem := doc.phone(v, r)
-	if problem != nil {
-		return nil, doc, p, atGolden(in, *problem)
-	}
-	return in, doc, p, nil
+	return g.Run()
 }
 
 // goldenError is what is wrong with phone.yaml, at a line of the golden.

@@ -13,18 +13,9 @@ import (
 	"plugtone/provision/pack"
 )
 
-// Goldens runs every golden of a pack's folder and checks that together they request every file of the pack. With
+// Goldens runs every golden of the folder shown as dir and checks that together they request every pattern of must. With
 // rewrite set, goldens that differ are handed to it instead of being problems. Its error joins every problem.
-func Goldens(v *pack.Vendor, fsys fs.FS, rewrite func(name string, data []byte) error) error {
-	var patterns []string
-	for _, f := range v.Declared() {
-		patterns = append(patterns, f.Name)
-	}
-	return goldens(v, fsys, rewrite, v.Dir, patterns)
-}
-
-// goldens runs the goldens of the folder shown as dir; together they must request every pattern of must.
-func goldens(v *pack.Vendor, fsys fs.FS, rewrite func(name string, data []byte) error, dir string, must []string) error {
+func Goldens(v *pack.Vendor, fsys fs.FS, rewrite func(name string, data []byte) error, dir string, must []string) error {
 	names, err := fs.Glob(fsys, path.Join("testdata", "*.txtar"))
 	if err != nil {
 		return err
@@ -42,7 +33,7 @@ func goldens(v *pack.Vendor, fsys fs.FS, rewrite func(name string, data []byte) 
 			errs = append(errs, err)
 			continue
 		}
-		want, patterns, err := Golden(v, have)
+		want, patterns, err := runGolden(v, have)
 		asked = append(asked, patterns...)
 		unread = unread || err != nil
 		var problem *goldenError

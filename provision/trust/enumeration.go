@@ -94,9 +94,6 @@ func (l *EnumerationLimiter) table(k Source) *lru.Cache[netip.Addr, *sourceState
 	return l.connected
 }
 
-// Sources returns how many sources are remembered.
-func (l *EnumerationLimiter) Sources() int { return l.connected.Len() + l.datagrams.Len() }
-
 func (l *EnumerationLimiter) hash(phone string) uint64 { return maphash.String(l.seed, phone) }
 
 // Limited returns when the limit on a source ends; zero when it has none.

@@ -21,11 +21,11 @@ func BenchmarkRender(b *testing.B) {
 			if err != nil {
 				continue
 			}
-			p, err := packcheck.GoldenPhone(v, data)
+			g, err := packcheck.ReadGolden(v, data)
 			if err != nil {
 				b.Fatal(err)
 			}
-			b.Run(v.ID+"/"+golden, func(b *testing.B) { renderAll(b, v, p) })
+			b.Run(v.ID+"/"+golden, func(b *testing.B) { renderAll(b, v, g.Phone) })
 		}
 	}
 }

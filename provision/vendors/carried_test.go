@@ -8,6 +8,7 @@ import (
 	"plugtone/provision/fleet"
 	"plugtone/provision/packcheck"
 	"plugtone/provision/phonefile"
+	"plugtone/provision/setting"
 )
 
 // Nothing that a pack accepts is ignored: each setting, type of key and member of lines makes a difference in the files of
@@ -69,5 +70,26 @@ func TestWhatWasOnceIgnoredIsPrinted(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Each setting of the catalogue has a place in the files of several vendors.
+func TestEverySettingIsUsed(t *testing.T) {
+	// Settings that only some vendors have.
+	rare := map[string]bool{"action_urls": true, "alert_rings": true, "blf_led_mode": true, "call_waiting_tone": true, "conference_uri": true, "country": true, "date_format": true, "emergency_numbers": true, "feature_codes": true, "feature_key_sync": true, "forward_always": true, "forward_busy": true, "forward_no_answer": true, "ldap_filter": true, "ldap_tls": true, "local_sip_port": true, "logo": true, "missed_calls": true, "phone_lock_pin": true, "power_saving": true, "rport": true, "sip_from_registrar_only": true, "soft_keys": true, "stun_server": true, "tls_version": true, "transfer_on_hangup": true, "transfer_type": true, "vad": true, "verify_certificates": true, "vlan_priority": true, "vpn_config": true, "wifi_password": true, "wifi_ssid": true}
+	have := make(map[string][]string)
+	for _, v := range load(t).Vendors() {
+		for _, name := range v.SettingNames() {
+			have[name] = append(have[name], v.ID)
+		}
+	}
+	for _, d := range setting.All() {
+		few := 6
+		if rare[d.Name] {
+			few = 2
+		}
+		if len(have[d.Name]) < few {
+			t.Errorf("%s: only %v", d.Name, have[d.Name])
+		}
 	}
 }

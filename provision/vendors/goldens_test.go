@@ -27,11 +27,11 @@ func TestGoldensShowEverything(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				p, err := packcheck.GoldenPhone(v, data)
+				g, err := packcheck.ReadGolden(v, data)
 				if err != nil {
 					t.Fatalf("%s: %v", name, err)
 				}
-				shows(p, shown)
+				shows(g.Phone, shown)
 			}
 			var missing []string
 			for _, what := range showable(v) {

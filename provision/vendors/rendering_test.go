@@ -1,8 +1,11 @@
 package vendors_test
 
 import (
+	"bytes"
+	"encoding/xml"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -12,6 +15,8 @@ import (
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
+	"plugtone/provision/packcheck"
+	"plugtone/provision/phonefile"
 	"plugtone/provision/provisiontest"
 	"plugtone/provision/resolve"
 	"plugtone/provision/setting"
@@ -113,4 +118,39 @@ func oddText(rnd *rand.Rand) string {
 		text += string(odd[rnd.IntN(len(odd))])
 	}
 	return text + "z"
+}
+
+// Every XML file of every pack is read by a parser that isn't the one it is written with.
+func TestEveryXMLParses(t *testing.T) {
+	for _, v := range load(t).Vendors() {
+		for _, m := range v.Models() {
+			for _, s := range packcheck.Samples(v, m) {
+				for _, n := range v.Files(s.Phone) {
+					if n.File.Template == "" {
+						continue
+					}
+					body, err := v.Render(n.Name, s.Phone)
+					if errors.Is(err, phonefile.ErrNoContent) || phonefile.IsRefusal(err) {
+						continue
+					}
+					if err != nil {
+						t.Fatal(err)
+					}
+					text := strings.TrimSpace(string(body))
+					if !strings.HasPrefix(text, "<?xml") && !strings.HasPrefix(text, "<") || strings.HasPrefix(text, "<<") {
+						continue
+					}
+					d := xml.NewDecoder(bytes.NewReader(body))
+					for {
+						if _, err := d.Token(); err == io.EOF {
+							break
+						} else if err != nil {
+							t.Errorf("%s %s %s: %v", v.ID, m.Name, n.Name, err)
+							break
+						}
+					}
+				}
+			}
+		}
+	}
 }

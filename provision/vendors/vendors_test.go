@@ -70,7 +70,11 @@ func TestPacksPassTheChecksOfOperatorsPacks(t *testing.T) {
 			if *update {
 				rewrite = func(name string, data []byte) error { return os.WriteFile(filepath.Join(dir, name), data, 0o644) }
 			}
-			if err := packcheck.Goldens(v, os.DirFS(dir), rewrite); err != nil {
+			var all []string
+			for _, f := range v.Declared() {
+				all = append(all, f.Name)
+			}
+			if err := packcheck.Goldens(v, os.DirFS(dir), rewrite, v.Dir, all); err != nil {
 				t.Error(err)
 			}
 		})

@@ -199,11 +199,3 @@ func (db *DB) Close() error {
 	}
 	return errors.Join(db.Flush(), db.file.Sync())
 }
-
-// Health returns nil while events are written, else the reason why they aren't.
-func (db *DB) Health() error {
-	if db.file == nil {
-		return nil
-	}
-	return db.file.Health()
-}

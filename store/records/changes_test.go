@@ -113,8 +113,8 @@ func TestOldChangesAreForgotten(t *testing.T) {
 	if got := fmt.Sprint(ids()); got != "[8 7 6 5 4]" {
 		t.Errorf("by number: %s", got)
 	}
-	if history, err := s.History(mac(1)); err != nil || len(history) != 5 || history[4].Device.Label != "3" {
-		t.Errorf("history %+v %v", history, err)
+	if history := historyOf(t, s, mac(1)); len(history) != 5 || history[4].After.Device.Label != "3" {
+		t.Errorf("history %+v", history)
 	}
 	h.now = h.now.Add(46 * time.Hour)
 	putDevices(t, s, &fleet.Device{MAC: mac(2)})
@@ -183,8 +183,8 @@ func TestALargeChangeIsStoredCompactly(t *testing.T) {
 	if list := recordsOf(t, s, 1); len(list) != n || list[n-1].After.Device.MAC != mac(n-1) {
 		t.Errorf("%d records", len(list))
 	}
-	if history, err := s.History(mac(n / 2)); err != nil || len(history) != 1 || history[0].Device.MAC != mac(n/2) {
-		t.Errorf("%+v %v", history, err)
+	if history := historyOf(t, s, mac(n/2)); len(history) != 1 || history[0].After.Device.MAC != mac(n/2) {
+		t.Errorf("%+v", history)
 	}
 }
 
@@ -195,8 +195,8 @@ func TestHistoryOfAnOlderVersionIsShown(t *testing.T) {
 	must(t, h.file.Update(func(tx dbfile.Tx) error {
 		for rev := uint64(1); rev <= 3; rev++ {
 			r := historyRecord{
-				DeviceRevision: fleet.DeviceRevision{Revision: rev, Time: startOfTime, Actor: "old", Action: "set"},
-				Device:         &deviceRecord{Device: fleet.Device{MAC: mac(1), Label: fmt.Sprint(rev), Revision: rev}},
+				Revision: rev, Time: startOfTime, Actor: "old", Action: "set",
+				Device: &deviceRecord{Device: fleet.Device{MAC: mac(1), Label: fmt.Sprint(rev), Revision: rev}},
 			}
 			b, err := dbfile.Encode(&r)
 			must(t, err)
@@ -226,8 +226,8 @@ func TestTheIndexOfChangesIsRepaired(t *testing.T) {
 		return tx.Table(tableByRecord).Delete(recordKey(touchedRecord{table: tableDevices, key: bytes.Clone(macBytes(1))}, 1))
 	}))
 	must(t, rebuild(s.file))
-	if history, err := s.History(mac(1)); err != nil || len(history) != 2 {
-		t.Errorf("%+v %v", history, err)
+	if history := historyOf(t, s, mac(1)); len(history) != 2 {
+		t.Errorf("%+v", history)
 	}
 }
 

@@ -273,29 +273,3 @@ func rebuildByRecord(tx dbfile.Tx) error {
 	}
 	return nil
 }
-
-// History returns the changes of a device that are kept, newest first, as revisions of it.
-func (db *DB) History(mac dhcp.MAC) ([]fleet.DeviceRevision, error) {
-	list, err := db.RecordHistory(fleet.KindDevice, mac.String(), revisionsMax)
-	var found []fleet.DeviceRevision
-	for _, r := range list {
-		found = append(found, deviceRevision(r))
-	}
-	return found, err
-}
-
-// revisionsMax is how many revisions of a device History returns.
-const revisionsMax = 50
-
-func deviceRevision(r fleet.RecordRevision) fleet.DeviceRevision {
-	out := fleet.DeviceRevision{Revision: r.Change.ID, Time: r.Change.Time, Actor: r.Change.Actor, Action: r.Change.Action}
-	if r.After != nil {
-		out.Device = r.After.Device
-		return out
-	}
-	out.Deleted = true
-	if r.Before != nil {
-		out.Device = r.Before.Device
-	}
-	return out
-}

@@ -37,9 +37,14 @@ type tokenRecord struct {
 	Hash string `json:"hash"`
 }
 
+// historyRecord is a device as it was after one edit, as versions before changes were stored wrote it.
 type historyRecord struct {
-	fleet.DeviceRevision
-	Device *deviceRecord `json:"device"`
+	Revision uint64        `json:"revision"`
+	Time     time.Time     `json:"time"`
+	Actor    string        `json:"actor"`
+	Action   string        `json:"action"`
+	Deleted  bool          `json:"deleted,omitempty"` // this edit removed it; Device is what was removed
+	Device   *deviceRecord `json:"device"`
 }
 
 // storedSetting is a setting with its type: exactly one member is set.

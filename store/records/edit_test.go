@@ -125,19 +125,18 @@ func TestHistoryKeepsTheNewestChanges(t *testing.T) {
 		}))
 	}
 	must(t, s.Edit("bert", "rm", func(e fleet.Edit) error { return e.DeleteDevice(mac(1)) }))
-	got, err := s.History(mac(1))
-	must(t, err)
-	if len(got) != 50 || !got[0].Deleted || got[0].Revision != 61 || got[0].Device.Label != "59" || got[0].Actor != "bert" {
+	got := historyOf(t, s, mac(1))
+	if len(got) != 50 || got[0].After != nil || got[0].Change.ID != 61 || got[0].Before.Device.Label != "59" || got[0].Change.Actor != "bert" {
 		t.Fatalf("%d revisions, newest %+v", len(got), got[0])
 	}
-	if last := got[49]; last.Revision != 12 || last.Device.Label != "11" || last.Action != "label 11" || last.Deleted {
+	if last := got[49]; last.Change.ID != 12 || last.After.Device.Label != "11" || last.Change.Action != "label 11" {
 		t.Errorf("oldest %+v", last)
 	}
-	if got, err = s.History(mac(2)); err != nil || len(got) != 1 {
-		t.Errorf("a device that did not change has %d revisions, %v", len(got), err)
+	if got = historyOf(t, s, mac(2)); len(got) != 1 {
+		t.Errorf("a device that did not change has %d revisions", len(got))
 	}
-	if got, err = s.History(mac(3)); err != nil || len(got) != 0 {
-		t.Errorf("a device that never was has %d revisions, %v", len(got), err)
+	if got = historyOf(t, s, mac(3)); len(got) != 0 {
+		t.Errorf("a device that never was has %d revisions", len(got))
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"plugtone/dhcp"
 	"plugtone/provision/fleet"
 	"plugtone/store/dbfile"
 	"plugtone/store/storetest"
@@ -61,4 +62,12 @@ func putDevices(t *testing.T, db *DB, devices ...*fleet.Device) {
 		}
 		return nil
 	}))
+}
+
+// historyOf returns the newest 50 changes of a device.
+func historyOf(t *testing.T, db *DB, mac dhcp.MAC) []fleet.RecordRevision {
+	t.Helper()
+	list, err := db.RecordHistory(fleet.KindDevice, mac.String(), 50)
+	must(t, err)
+	return list
 }

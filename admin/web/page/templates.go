@@ -90,16 +90,6 @@ func (f *Frame) Templates(screen fs.FS, parts ...fs.FS) (*Templates, error) {
 	return t, nil
 }
 
-// Parse parses every template. Its error is that of the first that is wrong.
-func (t *Templates) Parse() error {
-	for _, parse := range t.sets {
-		if _, err := parse(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // set returns the templates of a file.
 func (t *Templates) set(file string) (*template.Template, error) {
 	parse := t.sets[file]

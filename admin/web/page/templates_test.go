@@ -1,4 +1,4 @@
-package web_test
+package page_test
 
 import (
 	"os"
@@ -21,7 +21,7 @@ func TestEveryTemplateParses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dirs, err := filepath.Glob("*/templates")
+	dirs, err := filepath.Glob("../*/templates")
 	if err != nil || len(dirs) < 10 {
 		t.Fatalf("%d folders, %v", len(dirs), err)
 	}
