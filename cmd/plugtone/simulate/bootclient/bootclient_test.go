@@ -88,29 +88,7 @@ func TestLostMessagesAreRepeated(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _, _ = conn.Close(), port.Close() })
-	go func() { // a server that loses the first of each two messages
-		b := make([]byte, 2048)
-		for i := 0; ; i++ {
-			n, from, err := conn.ReadFromUDPAddrPort(b)
-			if err != nil {
-				return
-			}
-			m, err := dhcpv4.FromBytes(b[:n])
-			if err != nil || i%2 == 0 {
-				continue
-			}
-			kind := dhcpv4.MessageTypeOffer
-			if m.MessageType() == dhcpv4.MessageTypeRequest {
-				kind = dhcpv4.MessageTypeAck
-				if m.RequestedIPAddress().Equal(net.IPv4(10, 0, 1, 9)) {
-					kind = dhcpv4.MessageTypeNak
-				}
-			}
-			r, _ := dhcpv4.NewReplyFromRequest(m, dhcpv4.WithMessageType(kind), dhcpv4.WithYourIP(net.IPv4(10, 0, 1, 7)), dhcpv4.WithServerIP(server.AsSlice()),
-				dhcpv4.WithOption(dhcpv4.OptServerIdentifier(server.AsSlice())))
-			_, _ = conn.WriteToUDPAddrPort(r.ToBytes(), from)
-		}
-	}()
+	go answerHalf(conn, server)
 	c := port.Client(Message{MAC: phoneMAC, Relay: relay}, 3, Every(100*time.Millisecond))
 	r, err := c.Lease(t.Context())
 	if err != nil || r.Addr != netip.MustParseAddr("10.0.1.7") || r.Server != server || c.Again != 2 {
@@ -125,6 +103,31 @@ func TestLostMessagesAreRepeated(t *testing.T) {
 	_ = conn.Close()
 	if r, err := c.Request(t.Context(), Message{Addr: r.Addr}); err == nil {
 		t.Errorf("%+v without a server", r)
+	}
+}
+
+// answerHalf is a server that loses the first of each two messages, and rejects 10.0.1.9.
+func answerHalf(conn *net.UDPConn, server netip.Addr) {
+	b := make([]byte, 2048)
+	for i := 0; ; i++ {
+		n, from, err := conn.ReadFromUDPAddrPort(b)
+		if err != nil {
+			return
+		}
+		m, err := dhcpv4.FromBytes(b[:n])
+		if err != nil || i%2 == 0 {
+			continue
+		}
+		kind := dhcpv4.MessageTypeOffer
+		if m.MessageType() == dhcpv4.MessageTypeRequest {
+			kind = dhcpv4.MessageTypeAck
+			if m.RequestedIPAddress().Equal(net.IPv4(10, 0, 1, 9)) {
+				kind = dhcpv4.MessageTypeNak
+			}
+		}
+		r, _ := dhcpv4.NewReplyFromRequest(m, dhcpv4.WithMessageType(kind), dhcpv4.WithYourIP(net.IPv4(10, 0, 1, 7)), dhcpv4.WithServerIP(server.AsSlice()),
+			dhcpv4.WithOption(dhcpv4.OptServerIdentifier(server.AsSlice())))
+		_, _ = conn.WriteToUDPAddrPort(r.ToBytes(), from)
 	}
 }
 
