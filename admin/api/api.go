@@ -37,6 +37,7 @@ type Phones interface {
 	Masked(ctx context.Context, mac dhcp.MAC) ([]provision.FileContent, error)
 	File(ctx context.Context, mac dhcp.MAC, name string, subnet netip.Prefix, reveal bool) (provision.FileContent, error)
 	Status(ctx context.Context, mac dhcp.MAC) (devicestatus.Status, error)
+	States() devicestatus.Reader
 	Explain(ctx context.Context, q provision.Question) (provision.Explanation, error)
 	// ValidateRendering returns what devices newly do not get, or an error if the files of one can't be rendered from f.
 	ValidateRendering(f fleet.View, macs []dhcp.MAC) ([]resolve.LeftOutCount, error)

@@ -169,11 +169,9 @@ func (s deviceFiles) diff(ctx context.Context, in *MACInput) (*struct{ Body clie
 	if err != nil {
 		return nil, problem.From(err)
 	}
-	items := compare(fetches, files)
+	states := s.Phones.States()
+	items := compare(fetches, files, func(f fleet.Fetch) devicestatus.File { return states.File(ctx, mac, f) })
 	for i := range items {
-		if st.State == devicestatus.StateInSync && items[i].Change == "changed" && items[i].Note == "" {
-			items[i].Change, items[i].Note = "same", "from another member of the cluster, whose address it names"
-		}
 		s.addLines(ctx, mac, &items[i])
 		items[i].Digest, items[i].FetchedDigest = s.digest(ctx, items[i].Digest), s.digest(ctx, items[i].FetchedDigest)
 	}
@@ -206,8 +204,9 @@ func (s deviceFiles) addLines(ctx context.Context, mac dhcp.MAC, d *client.FileD
 	}
 }
 
-// compare compares the last fetch of each file with what the phone would get now.
-func compare(fetches []fleet.Fetch, files []provision.FileInfo) []client.FileDiff {
+// compare compares the last fetch of each file with what the phone would get now; again returns what the member of the cluster that a file
+// is from would answer.
+func compare(fetches []fleet.Fetch, files []provision.FileInfo, again func(fleet.Fetch) devicestatus.File) []client.FileDiff {
 	out := []client.FileDiff{}
 	last := make(map[string]fleet.Fetch, len(fetches))
 	for _, f := range fetches {
@@ -223,8 +222,11 @@ func compare(fetches []fleet.Fetch, files []provision.FileInfo) []client.FileDif
 		if was, ok := last[fileKey(f.Name)]; ok {
 			d.FetchedDigest, d.FetchedSize, d.FetchedAt = was.Digest, was.Size, was.Time
 			d.Change = "changed"
-			if was.Digest == f.Digest {
+			switch {
+			case was.Digest == f.Digest:
 				d.Change = "same"
+			case f.Upstream == nil && again(was).Digest == was.Digest:
+				d.Change, d.Note = "same", "from another member of the cluster, whose address it names"
 			}
 			if f.Upstream != nil {
 				d.Note = "rendered by " + f.Upstream.Hosts + ": compared with its last answer; the lines are not known here"
