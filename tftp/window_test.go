@@ -187,7 +187,7 @@ func TestF21WindowContinuesAfterTheBlockAcknowledged(t *testing.T) {
 // When no ACK arrives, the window is sent again from the last one that did.
 func TestF21WindowIsSentAgainAfterALostAck(t *testing.T) {
 	t.Parallel()
-	s := start(t, Config{Resend: time.Second}, streamed(text(7*512)))
+	s := start(t, Config{Resend: 3 * time.Second}, streamed(text(7*512)))
 	p := newPhone(t, "127.0.0.1")
 	p.send(s.addr, rrq("f", "octet", "windowsize", "4"))
 	p.oack()
@@ -340,7 +340,7 @@ func TestF21UploadWithLosses(t *testing.T) {
 func TestF21UploadThatStallsWithinAWindow(t *testing.T) {
 	t.Parallel()
 	a, _ := uploadStore(t, 1<<20)
-	s := start(t, Config{Resend: 250 * time.Millisecond}, a)
+	s := start(t, Config{Resend: 2 * time.Second}, a)
 	p := newPhone(t, "127.0.0.1")
 	p.send(s.addr, wrq("a.log", "octet", "blksize", "8", "windowsize", "4"))
 	p.oack()
