@@ -122,11 +122,11 @@ install:
 	install -D -m 0644 packaging/sysctl.conf $(DESTDIR)$(PREFIX)/lib/sysctl.d/60-plugtone.conf
 	install -d -m 0755 $(DESTDIR)/etc/plugtone/vendors
 	[ -e $(DESTDIR)/etc/plugtone/plugtone.yaml ] || install -D -m 0640 packaging/plugtone.yaml $(DESTDIR)/etc/plugtone/plugtone.yaml
-	SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null || date +%s)} $(TOOL) man $(DESTDIR)$(PREFIX)/share/man
+	umask 022; SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null || date +%s)} $(TOOL) man $(DESTDIR)$(PREFIX)/share/man
 	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(ZSH_COMPLETIONS) $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
-	$(TOOL) completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/plugtone
-	$(TOOL) completion zsh > $(DESTDIR)$(ZSH_COMPLETIONS)/_plugtone
-	$(TOOL) completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/plugtone.fish
+	umask 022; $(TOOL) completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/plugtone
+	umask 022; $(TOOL) completion zsh > $(DESTDIR)$(ZSH_COMPLETIONS)/_plugtone
+	umask 022; $(TOOL) completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/plugtone.fish
 	install -D -m 0644 packaging/prometheus/alerts.yaml $(DESTDIR)$(PREFIX)/share/plugtone/prometheus/alerts.yaml
 	install -D -m 0644 packaging/prometheus/alerts_test.yaml $(DESTDIR)$(PREFIX)/share/plugtone/prometheus/alerts_test.yaml
 	install -D -m 0644 packaging/grafana/plugtone.json $(DESTDIR)$(PREFIX)/share/plugtone/grafana/plugtone.json

@@ -1,6 +1,7 @@
 package netif
 
 import (
+	"context"
 	"errors"
 	"net/netip"
 	"testing"
@@ -67,5 +68,18 @@ func TestRouteThatChangedWhileItWasQueriedIsNotCached(t *testing.T) {
 	routes.Lookup(netip.MustParseAddr("10.20.0.9"))
 	if queries != 2 {
 		t.Errorf("%d queries, want a second one after the change", queries)
+	}
+}
+
+// What changes between the first list of interfaces and the first report of the kernel would be missed else.
+func TestWatchBeginsWithAChange(t *testing.T) {
+	n := newNetwork(t)
+	changed, ended := make(chan struct{}, 100), make(chan error, 1)
+	ctx, stop := context.WithCancel(t.Context())
+	go func() { ended <- Watch(ctx, n.pbx.Do, func() { changed <- struct{}{} }) }()
+	<-changed
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Watch calls changed whenever the kernel reports a change of links, IPv4 addresses or routes, until ctx ends. It
-// returns an error when the kernel refuses to send reports, or stops.
+// Watch calls changed whenever the kernel reports a change of links, IPv4 addresses or routes, until ctx ends, and once at the
+// beginning, for what has changed before. It returns an error when the kernel refuses to send reports, or stops.
 func Watch(ctx context.Context, within Namespace, changed func()) error {
 	var sock *nl.NetlinkSocket
 	err := within(func() (err error) {
@@ -22,6 +22,7 @@ func Watch(ctx context.Context, within Namespace, changed func()) error {
 	}
 	stop := context.AfterFunc(ctx, sock.Close)
 	defer stop()
+	changed()
 	for {
 		// The content of the messages does not matter: each is a reason to list the interfaces again.
 		_, _, err := sock.Receive()
