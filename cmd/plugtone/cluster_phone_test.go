@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -128,13 +129,19 @@ timeout 12; retry 2; reboot 4; select-timeout 0; initial-interval 1; backoff-cut
 `
 
 // bound waits until the phone has a lease and returns it.
-func (c *clusterLab) bound(p *labPhone) (e phoneEvent) {
+func (c *clusterLab) bound(p *labPhone) phoneEvent {
 	c.t.Helper()
-	c.eventually(p.name+" has a lease", func() bool {
+	return c.event(p, "bound", "renew")
+}
+
+// event waits until the last event of the phone is of one of these kinds, and returns it.
+func (c *clusterLab) event(p *labPhone, kinds ...string) (e phoneEvent) {
+	c.t.Helper()
+	c.eventually(fmt.Sprintf("%s: %v", p.name, kinds), func() bool {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		e = p.last
-		return e.kind == "bound" || e.kind == "renew"
+		return slices.Contains(kinds, e.kind)
 	})
 	return e
 }

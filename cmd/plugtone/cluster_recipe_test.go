@@ -136,7 +136,7 @@ for unit; do
 		plugtone check >/dev/null
 		setsid plugtone serve >>/var/lib/plugtone.log 2>&1 &
 		echo $! >$pidfile
-		for try in $(seq 150); do
+		for try in $(seq 1500); do
 			plugtone status >/dev/null 2>&1 && continue 2
 			readlink /proc/$!/exe >/dev/null || break
 			sleep 0.2

@@ -162,7 +162,7 @@ func (c *clusterLab) put(api *http.Client, n int, label string) {
 // etcdctl runs etcdctl on a server of etcd, and returns what it prints.
 func (c *clusterLab) etcdctl(args ...string) string {
 	c.t.Helper()
-	cmd := c.etcd[0].ns.Command(c.t.Context(), "etcdctl", append([]string{"--endpoints", "http://192.0.2.10:2379"}, args...)...)
+	cmd := c.etcd[0].ns.Command(c.t.Context(), "etcdctl", append([]string{"--command-timeout", "1m", "--endpoints", "http://192.0.2.10:2379"}, args...)...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		c.t.Fatalf("etcdctl %v: %v\n%s", args, err, out)

@@ -72,6 +72,9 @@ func (s *scriptEnv) halt(sig syscall.Signal) error {
 	if err := s.daemon.Process.Signal(sig); err != nil {
 		return err
 	}
+	if sig == syscall.SIGKILL {
+		_ = s.letDiskGo() // strace keeps a dead process until its calls have waited
+	}
 	err := <-s.ended
 	s.daemon = nil
 	return err
@@ -82,16 +85,25 @@ func (s *scriptEnv) hangup(_ *testscript.TestScript, _ bool, _ []string) error {
 	return s.daemon.Process.Signal(syscall.SIGHUP)
 }
 
-// hangDisk on|off has every write and sync of the daemon wait, as those of a disk that does not answer, until off.
+// letDiskGo ends what hang-disk has begun.
+func (s *scriptEnv) letDiskGo() error {
+	if s.hanging == nil {
+		return nil
+	}
+	err := s.hanging.Process.Signal(syscall.SIGTERM) // it lets go of the daemon
+	_ = s.hanging.Wait()
+	s.hanging = nil
+	return err
+}
+
+// hangDisk on|off has every write and sync of the daemon wait, as those of a disk that does not answer, until off or
+// kill9.
 func (s *scriptEnv) hangDisk(_ *testscript.TestScript, _ bool, args []string) error {
 	if len(args) != 1 || (args[0] == "on") == (s.hanging != nil) {
 		return errors.New("usage: hang-disk on, and then hang-disk off")
 	}
 	if args[0] == "off" {
-		err := s.hanging.Process.Signal(syscall.SIGTERM) // it lets go of the daemon
-		_ = s.hanging.Wait()
-		s.hanging = nil
-		return err
+		return s.letDiskGo()
 	}
 	const calls = "fsync,fdatasync,pwrite64,pwritev,pwritev2"
 	s.hanging = exec.Command("strace", "-f", "-p", strconv.Itoa(s.daemon.Process.Pid), "-e", "trace="+calls, "-e", "inject="+calls+":delay_enter=600000000")
