@@ -249,7 +249,7 @@ func run(t *testing.T, o Options) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err = d.Run(ctx); err == nil {
 		t.Fatal("it ran")

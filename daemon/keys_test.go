@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"bytes"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -40,6 +41,9 @@ func TestNoSecretIsWrittenInClear(t *testing.T) {
 			return err
 		}
 		b, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) { // the daemon runs
+			return nil
+		}
 		seen[path] = string(b)
 		return err
 	})

@@ -126,7 +126,7 @@ func TestReloadWithAnExternalURLMakesCredentials(t *testing.T) {
 	if status, text := r.api("POST", "/api/v1/reload", ""); status >= 300 {
 		t.Fatal(text)
 	}
-	for deadline := time.Now().Add(10 * time.Second); !has(); runtime.Gosched() {
+	for deadline := time.Now().Add(time.Minute); !has(); runtime.Gosched() {
 		if time.Now().After(deadline) {
 			t.Fatal("no credentials after the reload")
 		}

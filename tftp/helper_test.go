@@ -62,6 +62,9 @@ func start(t testing.TB, cfg Config, a Answerer) *running {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	if cfg.Resend == 0 {
+		cfg.Resend = 20 * time.Second // nothing is repeated where a test does not want it
+	}
 	r.Server, err = New(cfg, a, func(q provision.Request, a provision.Answer, sent int64, _ time.Duration, err error) {
 		select {
 		case r.reports <- report{q, a, sent, err}:
@@ -81,7 +84,7 @@ func (r *running) reported(t testing.TB) report {
 	select {
 	case p := <-r.reports:
 		return p
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("nothing was reported")
 		return report{}
 	}
@@ -136,7 +139,7 @@ func (p *phone) recv(wait time.Duration) []byte {
 // must reads the next packet, which has to be of kind op.
 func (p *phone) must(op uint16) []byte {
 	p.t.Helper()
-	b := p.recv(5 * time.Second)
+	b := p.recv(time.Minute)
 	if len(b) < 2 || binary.BigEndian.Uint16(b) != op {
 		p.t.Fatalf("got %q, want opcode %d", b, op)
 	}

@@ -107,7 +107,7 @@ func TestBurstOfPhonesIsServedWhole(t *testing.T) {
 		p.send(s.addr, rrq("f", "octet", "blksize", "1428"))
 		phones.Go(func() {
 			var got int
-			for b := p.recv(5 * time.Second); b != nil; b = p.recv(5 * time.Second) {
+			for b := p.recv(time.Minute); b != nil; b = p.recv(time.Minute) {
 				if b[1] == 6 {
 					p.ack(0)
 					continue
@@ -164,7 +164,7 @@ func TestShutdownBesideWorkers(t *testing.T) {
 			if got := [2]int64{reported.Load(), ended.Load()}; err != nil || got != [2]int64{int64(n), int64(n)} {
 				t.Fatalf("%v, reported and ended %v of %d", err, got, n)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatalf("round %d: the server does not end", i)
 		}
 	}

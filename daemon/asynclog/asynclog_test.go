@@ -22,36 +22,38 @@ func (s *stuck) Write(p []byte) (int, error) {
 }
 
 func TestCloseLosesNoLine(t *testing.T) {
-	var got bytes.Buffer
-	w := New(&got)
-	var writers sync.WaitGroup
-	for i := range 8 {
-		writers.Go(func() {
-			for j := range 500 {
-				fmt.Fprintf(w, "line %d %d\n", i, j)
-			}
-		})
-	}
-	writers.Wait()
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	fmt.Fprintln(w, "stopped")
-	lines := strings.Split(strings.TrimSpace(got.String()), "\n")
-	if len(lines) != 4001 || lines[4000] != "stopped" {
-		t.Fatalf("%d lines, want 4001; the last is %q", len(lines), lines[len(lines)-1])
-	}
-	next := map[string]int{}
-	for _, l := range lines[:4000] {
-		var i, j int
-		if n, _ := fmt.Sscanf(l, "line %d %d", &i, &j); n != 2 || next[fmt.Sprint(i)] != j {
-			t.Fatalf("%q out of order", l)
+	synctest.Test(t, func(t *testing.T) {
+		var got bytes.Buffer
+		w := New(&got)
+		var writers sync.WaitGroup
+		for i := range 8 {
+			writers.Go(func() {
+				for j := range 500 {
+					fmt.Fprintf(w, "line %d %d\n", i, j)
+				}
+			})
 		}
-		next[fmt.Sprint(i)]++
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
+		writers.Wait()
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintln(w, "stopped")
+		lines := strings.Split(strings.TrimSpace(got.String()), "\n")
+		if len(lines) != 4001 || lines[4000] != "stopped" {
+			t.Fatalf("%d lines, want 4001; the last is %q", len(lines), lines[len(lines)-1])
+		}
+		next := map[string]int{}
+		for _, l := range lines[:4000] {
+			var i, j int
+			if n, _ := fmt.Sscanf(l, "line %d %d", &i, &j); n != 2 || next[fmt.Sprint(i)] != j {
+				t.Fatalf("%q out of order", l)
+			}
+			next[fmt.Sprint(i)]++
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+	})
 }
 
 // A reader that does not read costs no writer any time, and no more memory than the limit. What is lost is counted once it reads.

@@ -320,7 +320,7 @@ func TestEnterAsOrdinaryUser(t *testing.T) {
 	dir, err := os.MkdirTemp("/tmp", "netlab")
 	must(t, err)
 	defer os.RemoveAll(dir)
-	must(t, errors.Join(os.Chmod(dir, 0o755), os.WriteFile(dir+"/test", self, 0o755)))
+	must(t, errors.Join(os.Chmod(dir, 0o755), os.WriteFile(dir+"/test", self, 0o755), os.Chmod(dir+"/test", 0o755))) // whatever the umask
 	cmd := exec.CommandContext(t.Context(), dir+"/test", "-test.run=^TestEnterHelper$")
 	cmd.Env = append(os.Environ(), "NETLAB_TEST_HELPER=1")
 	cmd.Dir = dir

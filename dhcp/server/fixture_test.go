@@ -188,13 +188,13 @@ func (j *recorder) next(t *testing.T, want dhcp.Verdict) dhcp.Event {
 	}
 }
 
-// receive waits for a value, for 20 s at most.
+// receive waits for a value, for a minute at most.
 func receive[T any](t *testing.T, ch <-chan T) (v T) {
 	t.Helper()
 	select {
 	case v = <-ch:
-	case <-time.After(20 * time.Second):
-		t.Fatalf("no %T in 20 s", v)
+	case <-time.After(time.Minute):
+		t.Fatalf("no %T within a minute", v)
 	}
 	return v
 }

@@ -2,7 +2,9 @@ package server
 
 import (
 	"encoding/binary"
+	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -49,9 +51,11 @@ func TestAddressThatChanges(t *testing.T) {
 			s.ok(s.pbx.DelAddr("voice0", netip.MustParsePrefix("10.20.0.2/24"))) // the kernel takes secondary ones with it
 			s.ok(s.pbx.AddAddr("voice0", netip.MustParsePrefix(own)))
 		}
+		s.until("the server has "+own, func() bool { // the kernel reports it
+			return slices.Contains(s.server.links.snapshot().ByName["voice0"].Addrs, netip.MustParsePrefix(own))
+		})
 		want := strings.TrimSuffix(own, "/24")
 		c := s.udhcpc(s.host("phone"+want[len(want)-1:], "eth0", ""))
-		// Its DISCOVER may come before the kernel's message about the address; the next one does not.
 		if got := c.next("bound"); !strings.HasSuffix(got, " "+want) {
 			t.Errorf("bound to %q, want server %s", got, want)
 		}
@@ -72,7 +76,9 @@ func TestLinkDownAndUp(t *testing.T) {
 	}
 	rogue := s.host("rogue", "lan0", "02:00:00:00:00:66", "10.20.0.66/24")
 	s.serveOn(rogue, newFakeTable(), func(c *Config) { c.Interfaces = []string{"lan0"} })
-	s.udhcpc(s.host("other", "eth0", ""), "-B").next("bound")
+	for n := 0; n < 20 && len(j.others) == 0; n++ { // the link is followed again a moment after it is up
+		s.udhcpc(s.host(fmt.Sprint("other", n), "eth0", ""), "-B").next("bound")
+	}
 	if o := receive(t, j.others); o.Server.String() != "10.20.0.66" {
 		t.Errorf("seen: %+v", o)
 	}
@@ -90,9 +96,13 @@ func TestFramesOfOtherVLANs(t *testing.T) {
 	defer raw.Close()
 	offer := netif.Frame{Src: netif.Endpoint{MAC: port.MAC, Addr: netip.MustParseAddr("10.30.0.66"), Port: 67},
 		Dst: netif.Endpoint{MAC: netif.BroadcastMAC, Addr: netif.BroadcastAddr, Port: 68}, Payload: offerOf("10.30.0.66")}
-	s.ok(raw.Send(port.Index, tagged(offer.Append(nil), 30)))
+	foreign := tagged(offer.Append(nil), 30)
 	offer.Payload = offerOf("10.20.0.66")
-	s.ok(raw.Send(port.Index, offer.Append(nil)))
+	s.until("an offer is reported", func() bool { // the link is followed a moment after the server is ready
+		s.ok(raw.Send(port.Index, foreign))
+		s.ok(raw.Send(port.Index, offer.Append(nil)))
+		return len(j.others) > 0
+	})
 	if o := receive(t, j.others); o.Server.String() != "10.20.0.66" {
 		t.Errorf("%s, in another VLAN, is reported", o.Server)
 	}

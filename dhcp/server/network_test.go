@@ -54,6 +54,18 @@ func (s *network) ok(err error) {
 	}
 }
 
+// until waits for what other goroutines do.
+func (s *network) until(what string, ok func() bool) {
+	s.t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(time.Minute); !ok(); <-tick.C {
+		if time.Now().After(deadline) {
+			s.t.Fatalf("not within a minute: %s", what)
+		}
+	}
+}
+
 // host plugs another namespace into the switch.
 func (s *network) host(name, iface, mac string, addrs ...string) *netlab.Namespace {
 	s.t.Helper()
@@ -184,7 +196,7 @@ func (s *network) dhclient(ns *netlab.Namespace) *client {
 // next waits for the client's next event of that kind and returns "ADDRESS SERVER".
 func (c *client) next(kind string) string {
 	c.t.Helper()
-	timeout := time.After(20 * time.Second)
+	timeout := time.After(time.Minute)
 	for {
 		select {
 		case e := <-c.events:
@@ -192,7 +204,7 @@ func (c *client) next(kind string) string {
 				return rest
 			}
 		case <-timeout:
-			c.t.Fatalf("no %q from %s in 20 s", kind, c.cmd.Args)
+			c.t.Fatalf("no %q from %s within a minute", kind, c.cmd.Args)
 		}
 	}
 }

@@ -161,8 +161,8 @@ func TestLinkThatComesLater(t *testing.T) {
 // TestTwoAddressesOnALink (C16): each client is answered from the address that it sent to.
 func TestTwoAddressesOnALink(t *testing.T) {
 	s, d := newNetwork(t), newFakeTable()
-	s.serve(d, nil)
 	s.ok(s.pbx.AddAddr("voice0", netip.MustParsePrefix("10.30.0.2/24")))
+	s.serve(d, nil)
 	phone := s.host("phone", "eth0", "00:15:65:00:00:01", "10.20.0.9/24", "10.30.0.9/24")
 	for _, c := range []struct{ from, to string }{{"10.20.0.9", "10.20.0.2"}, {"10.30.0.9", "10.30.0.2"}} {
 		conn := s.udp(phone, c.from+":68")
@@ -229,7 +229,7 @@ func (s *network) udp(ns *netlab.Namespace, addr string) *net.UDPConn {
 		conn, err = net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.MustParseAddrPort(addr)))
 		return err
 	}))
-	s.ok(conn.SetDeadline(time.Now().Add(10 * time.Second)))
+	s.ok(conn.SetDeadline(time.Now().Add(time.Minute)))
 	s.t.Cleanup(func() { conn.Close() })
 	return conn
 }
@@ -311,8 +311,13 @@ func TestOtherServerIsNoRogueWhereItLeases(t *testing.T) {
 	s.udhcpc(s.host("phone", "eth0", "00:15:65:12:34:56"), "-B").next("bound")
 	j.next(t, dhcp.VerdictIgnored) // its DISCOVER; the answers to it were broadcast, too
 	j.next(t, dhcp.VerdictIgnored) // its REQUEST
-	if len(j.others) > 0 || len(d.requests()) != 2 {
-		t.Errorf("%d answers reported; the other server received %d DISCOVERs", len(j.others), len(d.requests()))
+	if len(j.others) > 0 {
+		t.Errorf("%d answers reported", len(j.others))
+	}
+	for _, r := range d.requests() {
+		if r.req.MAC.String() != "00:15:65:12:34:56" {
+			t.Errorf("the other server received a %s of %s", r.req.Type, r.req.MAC)
+		}
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"plugtone/provision/fleet"
 	"plugtone/store/dbfile"
@@ -196,11 +197,27 @@ func newCluster(t *testing.T, e *etcdtest.Cluster, names ...string) (all []*memb
 
 // interrupted returns a client whose connection breaks when etcd sends its answer number n, which does not arrive.
 func interrupted(t *testing.T, e *etcdtest.Cluster, n int) *etcd.Client {
-	return etcdtest.Client(t, "http://"+cutProxy(t, strings.TrimPrefix(e.Endpoints()[0], "http://"), n))
+	packet := 0
+	return interruptedWhen(t, e, func() bool { packet++; return packet > n+4 }) // the first packets are settings of HTTP/2
 }
 
-// cutProxy passes connections on. It drops what the server sends from its nth packet on, and takes no further connection.
-func cutProxy(t *testing.T, to string, n int) string {
+// interruptedWhileStaging returns a client whose connection breaks when etcd has the first part of a further change, the answer to which does not
+// arrive.
+func interruptedWhileStaging(t *testing.T, e *etcdtest.Cluster, m *member) *etcd.Client {
+	before := staged(t, m)
+	return interruptedWhen(t, e, func() bool {
+		r, err := m.client.Get(t.Context(), stagedPrefix, clientv3.WithPrefix(), clientv3.WithCountOnly())
+		return err != nil || r.Count > before
+	})
+}
+
+// interruptedWhen returns a client that receives nothing from etcd any more once cut holds, which is called before each packet.
+func interruptedWhen(t *testing.T, e *etcdtest.Cluster, cut func() bool) *etcd.Client {
+	return etcdtest.Client(t, "http://"+cutProxy(t, strings.TrimPrefix(e.Endpoints()[0], "http://"), cut))
+}
+
+// cutProxy passes connections on. It drops what the server sends once cut holds, and takes no further connection.
+func cutProxy(t *testing.T, to string, cut func() bool) string {
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	must(t, err)
 	t.Cleanup(func() { _ = l.Close() })
@@ -216,12 +233,12 @@ func cutProxy(t *testing.T, to string, n int) string {
 		}
 		go func() { _, _ = io.Copy(server, client); _ = server.Close() }()
 		buffer := make([]byte, 64<<10)
-		for packet := 0; ; packet++ {
+		for isCut := false; ; {
 			size, err := server.Read(buffer)
 			if err != nil {
 				break
 			}
-			if packet <= n+3 { // the first packets are settings of HTTP/2
+			if isCut = isCut || cut(); !isCut {
 				_, _ = client.Write(buffer[:size])
 			}
 		}

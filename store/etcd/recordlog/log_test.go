@@ -141,7 +141,7 @@ func TestLargeChangeIsVisibleAtOnceOrNotAtAll(t *testing.T) {
 	// A member that dies between its parts and the entry.
 	killed := newMember(t, e.Client(t), "killed")
 	killed.follow()
-	killed.log.Etcd = interrupted(t, e, 3)
+	killed.log.Etcd = interruptedWhileStaging(t, e, a)
 	if err := killed.manyDevices(n, "new"); err == nil {
 		t.Error("a change is confirmed although etcd was cut off while it was staged")
 	}

@@ -55,7 +55,7 @@ func TestAbandonedPartsAreRemoved(t *testing.T) {
 		t.Fatalf("%d parts", made)
 	}
 	killed := newMember(t, e.Client(t), "killed").follow()
-	killed.log.Etcd = interrupted(t, e, 3)
+	killed.log.Etcd = interruptedWhileStaging(t, e, a)
 	if err := killed.manyDevices(6000, "not made"); err == nil {
 		t.Fatal("confirmed")
 	}
