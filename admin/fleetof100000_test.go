@@ -2,6 +2,7 @@ package admin_test
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -11,7 +12,7 @@ import (
 )
 
 // TestAFleetOf100000IsAppliedExportedAndAppliedAgain: 100,000 devices and as many extensions, in a store on disk. Its own export
-// changes nothing. The log has the processor time of each step.
+// changes nothing, and a setting of their registrar is left out on all of them. The log has the processor time of each step.
 func TestAFleetOf100000IsAppliedExportedAndAppliedAgain(t *testing.T) {
 	const n = 100_000
 	a := benchAPI(t)
@@ -44,6 +45,11 @@ func TestAFleetOf100000IsAppliedExportedAndAppliedAgain(t *testing.T) {
 	done("apply of the export")
 	if got.Same != 2*n+2 || got.Change != 0 || got.New+got.Changed+got.Deleted+got.Skipped != 0 || len(got.LeftOut) != 0 || a.Config.API.Records.Revision() != revision {
 		t.Errorf("applied again: %+v", got)
+	}
+	r := a.as("operator", "PATCH /api/v1/registrars/main", `{"settings":{"wallpaper":"logo.png"}}`)
+	done("setting of their registrar")
+	if got := r.get(t, "left_out.0.phones"); r.status != 200 || got != strconv.Itoa(n) {
+		t.Errorf("setting of their registrar: status %d, left out on %s phones", r.status, got)
 	}
 }
 

@@ -51,12 +51,11 @@ func (s *Service) StatusOf(ctx context.Context, d *fleet.Device) (devicestatus.S
 	return c.Status, err
 }
 
-// ValidateRendering renders the files of devices as the view has them; see resolve.Rendering.
-func (s *Service) ValidateRendering(view fleet.View, macs []dhcp.MAC) ([]resolve.LeftOutCount, error) {
+// Rendering returns what the files of devices are rendered with now. Its Validate renders them before a change is stored.
+func (s *Service) Rendering() resolve.Rendering {
 	site := s.c.Site()
-	subnetOf := func(d *fleet.Device) fleet.Subnet {
+	return resolve.Rendering{Packs: s.c.Packs(), Site: site, Before: s.c.Records.View, Places: &s.places, Now: s.c.Now(), SubnetOf: func(d *fleet.Device) fleet.Subnet {
 		subnet, _ := s.subnets.Find(site, d.MAC, d)
 		return subnet
-	}
-	return resolve.Rendering{Packs: s.c.Packs(), Site: site, SubnetOf: subnetOf, Before: s.c.Records.View, Places: &s.places, Now: s.c.Now()}.Validate(view, macs)
+	}}
 }

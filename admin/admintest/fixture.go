@@ -30,6 +30,7 @@ import (
 	"plugtone/provision/fleet"
 	"plugtone/provision/impact"
 	"plugtone/provision/pack"
+	"plugtone/provision/pbx"
 	"plugtone/provision/provisiontest"
 	"plugtone/provision/setting"
 	"plugtone/provision/timeline"
@@ -91,7 +92,7 @@ func New(t testing.TB) *Fixture {
 	info := prometheus.NewGauge(prometheus.GaugeOpts{Name: "plugtone_build_info", Help: "Always 1."})
 	info.Set(1)
 	reg.MustRegister(info)
-	h.Config = admin.Config{Listen: []string{"unix:/nowhere"}, Hosts: func() []string { return []string{"plugtone-a", "phones.example.net"} }, Version: "test", Metrics: reg, Jobs: jobs(t, h), PBX: sources(h), Table: leaseTable(h), Recent: &recent.Recent{}, API: api.Config{
+	h.Config = admin.Config{Listen: []string{"unix:/nowhere"}, Hosts: func() []string { return []string{"plugtone-a", "phones.example.net"} }, Version: "test", Metrics: reg, Jobs: jobs(t, h), PBX: Sources(h, pbx.Take{}), Table: leaseTable(h), Recent: &recent.Recent{}, API: api.Config{
 		Now: clock, Log: slog.New(slog.DiscardHandler),
 		Records: records{h}, Phones: h.Service, Index: index, Trust: h.Service, Packs: func() *pack.Set { return h.Packs }, Leases: h, Events: h,
 		Site: func() *fleet.Site { return site }, Files: files,

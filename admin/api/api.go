@@ -39,8 +39,7 @@ type Phones interface {
 	Status(ctx context.Context, mac dhcp.MAC) (devicestatus.Status, error)
 	States() devicestatus.Reader
 	Explain(ctx context.Context, q provision.Question) (provision.Explanation, error)
-	// ValidateRendering returns what devices newly do not get, or an error if the files of one can't be rendered from f.
-	ValidateRendering(f fleet.View, macs []dhcp.MAC) ([]resolve.LeftOutCount, error)
+	Rendering() resolve.Rendering // its Validate is called before a change is stored
 }
 
 // Leases reads and deletes leases.

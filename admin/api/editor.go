@@ -33,13 +33,15 @@ const (
 )
 
 // Apply creates the record that a document describes, or changes the members that the document has; null removes one. It returns
-// the record's name and the devices whose files depend on it.
+// the record's name and the devices whose files depend on it; not those of a registrar, which take a reading of all extensions.
 func (x Editor) Apply(e fleet.Edit, kind string, doc document.Object) (name string, v Verdict, macs []dhcp.MAC, err error) {
 	switch kind {
 	case fleet.KindRegistrar:
 		name, err = textOf(doc, "name")
 		if err == nil {
-			v, macs, err = applied(x.s, e, registrars{x.s}.update(name, writing.Precondition{}, doc, true))
+			update := registrars{x.s}.update(name, writing.Precondition{}, doc, true)
+			update.affects = nil
+			v, macs, err = applied(x.s, e, update)
 		}
 	case fleet.KindProfile:
 		name, err = textOf(doc, "name")

@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"plugtone/admin/access"
+	"plugtone/admin/client"
 	"plugtone/admin/document"
 	"plugtone/admin/masking"
 	"plugtone/admin/paging"
@@ -94,7 +95,7 @@ type extensionWrite struct {
 
 // write changes an extension. Its registrar is the one in the URL, else the one in the body, else that of the only extension with the
 // number, else (in CheckExtension) the only registrar. A registrar other than the record's moves the extension and the lines that use it.
-func (s extensions) write(ctx context.Context, in *extensionWrite, patch bool) (*recordOutput[fleet.Extension], error) {
+func (s extensions) write(ctx context.Context, in *extensionWrite, patch bool) (*recordOutput[client.SavedExtension], error) {
 	doc, err := in.document()
 	if err != nil {
 		return nil, err
@@ -108,11 +109,11 @@ func (s extensions) write(ctx context.Context, in *extensionWrite, patch bool) (
 	if !patch && named != "" {
 		fixed["registrar"] = named
 	}
-	rec, created, _, err := update.run(ctx, s.core)
+	rec, created, left, err := update.run(ctx, s.core)
 	if err != nil {
 		return nil, problem.From(err)
 	}
-	return recordAnswer(masking.Extension(*rec), rec.Revision, created), nil
+	return recordAnswer(client.SavedExtension{Extension: masking.Extension(*rec), LeftOut: left}, rec.Revision, created), nil
 }
 
 type extensionDelete struct {

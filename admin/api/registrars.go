@@ -9,11 +9,13 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"plugtone/admin/access"
+	"plugtone/admin/client"
 	"plugtone/admin/document"
 	"plugtone/admin/masking"
 	"plugtone/admin/paging"
 	"plugtone/admin/problem"
 	"plugtone/admin/writing"
+	"plugtone/dhcp"
 	"plugtone/provision/fleet"
 )
 
@@ -46,16 +48,16 @@ func (s registrars) read(ctx context.Context, in *namedRead) (*recordOutput[flee
 	return recordAnswer(rec, rec.Revision, false), nil
 }
 
-func (s registrars) write(ctx context.Context, in *namedWrite, patch bool) (*recordOutput[fleet.Registrar], error) {
+func (s registrars) write(ctx context.Context, in *namedWrite, patch bool) (*recordOutput[client.SavedRegistrar], error) {
 	doc, err := in.document()
 	if err != nil {
 		return nil, err
 	}
-	rec, created, _, err := s.update(in.Name, in.Precondition, doc, patch).run(ctx, s.core)
+	rec, created, left, err := s.update(in.Name, in.Precondition, doc, patch).run(ctx, s.core)
 	if err != nil {
 		return nil, problem.From(err)
 	}
-	return recordAnswer(masking.Registrar(*rec), rec.Revision, created), nil
+	return recordAnswer(client.SavedRegistrar{Registrar: masking.Registrar(*rec), LeftOut: left}, rec.Revision, created), nil
 }
 
 func (s registrars) delete(ctx context.Context, in *namedDelete) (*struct{}, error) {
@@ -74,6 +76,9 @@ func (s registrars) update(name string, pre writing.Precondition, doc document.O
 		},
 		check: func(_ fleet.View, r *fleet.Registrar) error { return fleet.CheckRegistrar(r) },
 		put:   func(e fleet.Edit, r *fleet.Registrar) error { return e.PutRegistrar(r) },
+		affects: func(f fleet.View, r *fleet.Registrar) ([]dhcp.MAC, error) {
+			return fleet.DevicesOn(f, map[string]bool{r.Name: true})
+		},
 	}
 }
 

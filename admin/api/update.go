@@ -44,7 +44,7 @@ func (w recordUpdate[T]) run(ctx context.Context, s *core) (rec *T, created bool
 		if err != nil {
 			return err
 		}
-		left, err = s.Phones.ValidateRendering(e, macs)
+		left, err = s.Phones.Rendering().Validate(e, macs)
 		return err
 	})
 	if err != nil && !errors.Is(err, writing.ErrUnchanged) {

@@ -42,7 +42,7 @@ func (c Fleet) Change(ctx context.Context, id uint64) (out ChangeDetail, err err
 }
 
 // Undo sets the records of a change back; with force also those that were changed since. It returns the change that did it.
-func (c Fleet) Undo(ctx context.Context, id uint64, force bool) (out fleet.Change, err error) {
+func (c Fleet) Undo(ctx context.Context, id uint64, force bool) (out Undone, err error) {
 	_, err = c.conn.do(ctx, call{method: http.MethodPost, path: "/changes/" + strconv.FormatUint(id, 10) + "/undo", query: forceQuery(force), change: true}, &out)
 	return out, err
 }

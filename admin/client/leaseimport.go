@@ -7,6 +7,7 @@ import (
 	"plugtone/dhcp"
 	"plugtone/provision/impact"
 	"plugtone/provision/leaseimport"
+	"plugtone/provision/resolve"
 )
 
 // LeaseImport has leases of another DHCP server that are to become ours.
@@ -68,11 +69,12 @@ type ImportedReservation struct {
 
 // LeasesImported is the result of an import.
 type LeasesImported struct {
-	DryRun       bool                  `json:"dry_run,omitempty" doc:"nothing was changed" example:"true"`
-	Items        []ImportedLease       `json:"items" doc:"the leases of the request, in its order"`
-	Reservations []ImportedReservation `json:"reservations,omitempty" doc:"the reservations of the request, in its order"`
-	Change       uint64                `json:"change,omitempty" doc:"number of the change of records that the reservations made, which can be undone" example:"128"`
-	Preview      *impact.Preview       `json:"preview,omitempty" doc:"of a dry run with reservations: the phones whose files would change"`
+	DryRun       bool                   `json:"dry_run,omitempty" doc:"nothing was changed" example:"true"`
+	Items        []ImportedLease        `json:"items" doc:"the leases of the request, in its order"`
+	Reservations []ImportedReservation  `json:"reservations,omitempty" doc:"the reservations of the request, in its order"`
+	Change       uint64                 `json:"change,omitempty" doc:"number of the change of records that the reservations made, which can be undone" example:"128"`
+	LeftOut      []resolve.LeftOutCount `json:"left_out,omitempty" doc:"what the phones of the reservations do not get that they did not lack before, by vendor"`
+	Preview      *impact.Preview        `json:"preview,omitempty" doc:"of a dry run with reservations: the phones whose files would change"`
 }
 
 // ImportLeases makes leases and reservations of another DHCP server ours. A dry run is answered with the verdicts, not with a *DryRun error.

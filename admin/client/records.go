@@ -35,6 +35,16 @@ func (r Records) Profiles() Collection[fleet.Profile] {
 	return Collection[fleet.Profile]{r.conn, "/profiles"}
 }
 
+// SavedRegistrars are registrars as writes return them, with what is left out.
+func (r Records) SavedRegistrars() Collection[SavedRegistrar] {
+	return Collection[SavedRegistrar]{r.conn, "/registrars"}
+}
+
+// SavedExtensions are extensions as writes return them, with what is left out.
+func (r Records) SavedExtensions() Collection[SavedExtension] {
+	return Collection[SavedExtension]{r.conn, "/extensions"}
+}
+
 // SavedProfiles are profiles as writes return them, with warnings.
 func (r Records) SavedProfiles() Collection[SavedProfile] {
 	return Collection[SavedProfile]{r.conn, "/profiles"}

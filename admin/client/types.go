@@ -189,6 +189,27 @@ type SavedProfile struct {
 	LeftOut []resolve.LeftOutCount `json:"left_out,omitempty" readOnly:"true" doc:"what its phones do not get that they did not lack before, by vendor; of a write only"`
 }
 
+// SavedRegistrar is a registrar as it was saved.
+type SavedRegistrar struct {
+	fleet.Registrar
+
+	LeftOut []resolve.LeftOutCount `json:"left_out,omitempty" readOnly:"true" doc:"what phones with a line there do not get that they did not lack before, by vendor; of a write only"`
+}
+
+// SavedExtension is an extension as it was saved.
+type SavedExtension struct {
+	fleet.Extension
+
+	LeftOut []resolve.LeftOutCount `json:"left_out,omitempty" readOnly:"true" doc:"what phones with a line of it do not get that they did not lack before, by vendor; of a write only"`
+}
+
+// Undone is the change that an undo made.
+type Undone struct {
+	fleet.Change
+
+	LeftOut []resolve.LeftOutCount `json:"left_out,omitempty" doc:"what phones do not get that they did not lack before, by vendor"`
+}
+
 // RowVerdict is what became of one record of an apply.
 type RowVerdict = impact.RowVerdict
 

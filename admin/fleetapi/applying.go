@@ -50,7 +50,8 @@ type applied struct {
 	out       client.Applied
 	seen      map[string]map[string]string // kind and name to where it is
 	affected  []dhcp.MAC
-	created   []dhcp.MAC // devices
+	servers   map[string]bool // registrars that were changed
+	created   []dhcp.MAC      // devices
 	problems  firsts[error]
 	conflicts int // of the problems
 	rows      firsts[client.RowVerdict]
@@ -65,7 +66,7 @@ func newApplying(s fleets, in *ApplyInput) *applying {
 }
 
 func newApplied() applied {
-	return applied{seen: map[string]map[string]string{}, problems: firsts[error]{most: shownProblems},
+	return applied{seen: map[string]map[string]string{}, servers: map[string]bool{}, problems: firsts[error]{most: shownProblems},
 		rows: firsts[client.RowVerdict]{most: shownVerdicts}, same: firsts[client.RowVerdict]{most: shownVerdicts}}
 }
 
@@ -235,6 +236,9 @@ func (r *applying) object(e fleet.Edit, o apply.Object, first bool) error {
 		}
 	case api.Changed:
 		r.out.Changed++
+		if o.Kind == fleet.KindRegistrar {
+			r.servers[name] = true
+		}
 	}
 	r.rows.add(o.Order, row)
 	return nil

@@ -120,19 +120,19 @@ func (s changeLog) undo(ctx context.Context, in *struct {
 	ChangeInput
 	writing.Input
 	Force bool `query:"force" doc:"also when records were changed since: they are overwritten"`
-}) (*struct{ Body fleet.Change }, error) {
+}) (*struct{ Body client.Undone }, error) {
 	records, err := s.recordsOf(in.ID)
 	if err != nil {
 		return nil, err
 	}
 	defer s.grantRecords(records)()
-	c, _, err := s.edit(ctx, fleet.Write{Action: fmt.Sprintf("undo change %d", in.ID), Undoes: in.ID}, func(e fleet.Edit) ([]dhcp.MAC, error) {
+	c, left, err := s.edit(ctx, fleet.Write{Action: fmt.Sprintf("undo change %d", in.ID), Undoes: in.ID}, func(e fleet.Edit) ([]dhcp.MAC, error) {
 		return changes.Undo(e, s.Packs(), in.ID, in.Force)
 	})
 	if err == nil && c.ID == 0 {
 		err = huma.Error409Conflict(fmt.Sprintf("change %d: there is nothing to undo: all records are as they were before it", in.ID))
 	}
-	return &struct{ Body fleet.Change }{c}, err
+	return &struct{ Body client.Undone }{client.Undone{Change: c, LeftOut: left}}, err
 }
 
 // recordsOf returns how many records a change has.

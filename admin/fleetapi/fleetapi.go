@@ -41,7 +41,7 @@ func (s *core) edit(ctx context.Context, w fleet.Write, f func(fleet.Edit) ([]dh
 		if err != nil {
 			return err
 		}
-		left, err = s.Phones.ValidateRendering(e, macs)
+		left, err = s.Phones.Rendering().Validate(e, macs)
 		return err
 	})
 	return c, left, writing.Problem(writing.WithLeftOut(err, left))

@@ -8,13 +8,18 @@ import (
 	"plugtone/provision/resolve"
 )
 
-// render renders the files of the devices that were changed, unless there are problems already. It adds those that can't be rendered, and
+// render renders the files of the devices that the changed records affect, unless there are problems already. It adds those that can't be rendered, and
 // what the devices newly do not get.
 func (r *applying) render(e fleet.Edit) (err error) {
 	if r.problems.total > r.conflicts {
 		return nil
 	}
-	r.out.LeftOut, err = r.Phones.ValidateRendering(e, r.affected)
+	macs, err := fleet.DevicesOn(e, r.servers)
+	if err != nil {
+		return err
+	}
+	r.affected = append(r.affected, macs...)
+	r.out.LeftOut, err = r.Phones.Rendering().Validate(e, r.affected)
 	var invalid fleet.ValidationError
 	if !errors.As(err, &invalid) {
 		return err

@@ -37,13 +37,15 @@ func (c Config) reserve(ctx context.Context, list []leaseimport.ForeignReservati
 			}
 			out.Reservations = append(out.Reservations, item)
 		}
-		if _, err := c.Phones.ValidateRendering(e, r.written); err != nil {
+		var err error
+		if out.LeftOut, err = c.Phones.Rendering().Validate(e, r.written); err != nil {
 			return err
 		}
 		return after(e)
 	})
 	var tried *writing.Answer
 	if errors.As(err, &tried) {
+		tried.LeftOut = out.LeftOut
 		out.Preview, err = &tried.Preview, nil
 	}
 	if err != nil {

@@ -83,6 +83,9 @@ func Register(api huma.API, c Config) {
 			return nil, huma.Error403Forbidden("a dry run shows phones and their files: it needs the role operator; " + caller.Name + " is push")
 		}
 		r, err := c.Sources.Push(ctx, in.Name, in.Body, in.options(), c.write(ctx))
+		if access.Of(ctx).Role == access.Push {
+			r.LeftOut = nil // it has values of records; the log has it too
+		}
 		return answer(r, err)
 	})
 }
@@ -91,6 +94,7 @@ func Register(api huma.API, c Config) {
 func answer(r pbxsync.SyncResult, err error) (*resultOutput, error) {
 	var tried *writing.Answer
 	if errors.As(err, &tried) {
+		tried.LeftOut = r.LeftOut
 		for _, p := range r.Problems {
 			tried.Problems = append(tried.Problems, p.String())
 		}

@@ -50,10 +50,11 @@ func registrarSet(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			r, created, err := cl.Registrars().Set(c.Context(), args[0], m.doc)
+			r, created, err := cl.SavedRegistrars().Set(c.Context(), args[0], m.doc)
 			if err != nil {
 				return err
 			}
+			warnLeftOut(c, r.LeftOut)
 			return a.done(c, r, "registrar %s %s: %s:%d %s", r.Name, createdOrChanged(created), r.Host, r.Port, r.Transport)
 		},
 	}
@@ -148,13 +149,14 @@ func extensionSet(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			x, created, err := cl.Extensions().Set(c.Context(), ref, m.doc)
+			x, created, err := cl.SavedExtensions().Set(c.Context(), ref, m.doc)
 			if err != nil {
 				return err
 			}
 			if created && m.doc["password"] == nil {
 				message(c, "extension %s has no password yet: phones can't register it", x.Number)
 			}
+			warnLeftOut(c, x.LeftOut)
 			return a.done(c, x, "extension %s@%s %s", x.Number, x.Registrar, createdOrChanged(created))
 		},
 	}

@@ -155,6 +155,7 @@ func changeUndo(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			warnLeftOut(c, x.LeftOut)
 			return a.done(c, x, "change %d undone: %s; that is change %d", id, recordCount(x.Created, x.Changed, x.Deleted), x.ID)
 		},
 	}

@@ -124,6 +124,9 @@ func includesOf(first string) leaseimport.Include {
 }
 
 func (a *app) printImported(c *cobra.Command, out client.LeasesImported) error {
+	if out.Preview == nil {
+		warnLeftOut(c, out.LeftOut)
+	}
 	if a.json {
 		return printJSON(c, out)
 	}

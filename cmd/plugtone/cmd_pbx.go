@@ -151,6 +151,7 @@ func syncFlags(c *cobra.Command, o *client.PBXSync) {
 }
 
 func (a *app) printSync(c *cobra.Command, name string, r pbxsync.SyncResult) error {
+	warnLeftOut(c, r.LeftOut)
 	if a.json {
 		return printJSON(c, r)
 	}

@@ -35,12 +35,12 @@ func (e *ChangedSince) Error() string {
 
 // Undo sets every record of a change back to what it was before. While records were changed since, it is a ChangedSince error
 // unless force is set, which overwrites them. The phones' own credentials stay as they are: only a rotation changes them. It
-// returns the devices that are there again or changed.
+// returns the devices that are there again or changed, and those whose files depend on another record that is. One may be there twice.
 func Undo(e fleet.Edit, packs *pack.Set, id uint64, force bool) ([]dhcp.MAC, error) {
 	if _, err := e.Change(id); err != nil {
 		return nil, err
 	}
-	u := undo{Edit: e, packs: packs, id: id, kinds: map[string]bool{}}
+	u := undo{Edit: e, packs: packs, id: id, kinds: map[string]bool{}, registrars: map[string]bool{}}
 	if err := u.check(force); err != nil {
 		return nil, err
 	}
@@ -56,13 +56,15 @@ func Undo(e fleet.Edit, packs *pack.Set, id uint64, force bool) ([]dhcp.MAC, err
 		{fleet.KindExtension, u.remove}, // before the devices: their lines may mean another one by the number alone
 		{fleet.KindDevice, u.restore},
 		{fleet.KindProfile, u.remove}, {fleet.KindRegistrar, u.remove},
+		{fleet.KindProfile, u.affected}, {fleet.KindExtension, u.affected},
 		{fleet.KindExtension, u.unused}, {fleet.KindProfile, u.unused}, {fleet.KindRegistrar, u.unused},
 	} {
 		if err := u.each(step.kind, step.do); err != nil {
 			return nil, err
 		}
 	}
-	return u.devices, nil
+	macs, err := fleet.DevicesOn(e, u.registrars)
+	return append(u.devices, macs...), err
 }
 
 type undo struct {
@@ -71,6 +73,8 @@ type undo struct {
 	id      uint64
 	kinds   map[string]bool // that the change has
 	devices []dhcp.MAC
+
+	registrars map[string]bool // that were put back
 }
 
 // each calls f with the records of a kind, "" for all.
@@ -157,6 +161,7 @@ func (u *undo) restore(r fleet.ChangedRecord) error {
 	case b == nil:
 		return nil
 	case b.Registrar != nil:
+		u.registrars[b.Registrar.Name] = true
 		return errors.Join(fleet.CheckRegistrar(b.Registrar), u.PutRegistrar(b.Registrar))
 	case b.Extension != nil:
 		if b.Extension.Registrar != "" { // one whose registrar was deleted is restored as it was
@@ -182,6 +187,20 @@ func (u *undo) checkProfile(r fleet.ChangedRecord) error {
 		return nil
 	}
 	return resolve.CheckProfile(u, u.packs, r.Before.Profile)
+}
+
+// affected adds the devices that use a profile or an extension that was put back.
+func (u *undo) affected(r fleet.ChangedRecord) (err error) {
+	var macs []dhcp.MAC
+	switch b := r.Before; {
+	case b == nil:
+	case b.Profile != nil:
+		macs, err = fleet.DevicesUsing(u, b.Profile.Name)
+	case b.Extension != nil:
+		macs, err = u.DevicesWith(b.Extension.Number, b.Extension.Registrar)
+	}
+	u.devices = append(u.devices, macs...)
+	return err
 }
 
 // unused refuses a record that remove has deleted and that others still use.

@@ -158,6 +158,27 @@ func deviceNames(macs []dhcp.MAC) []string {
 	return out
 }
 
+// DevicesOn names the devices with lines on registrars.
+func DevicesOn(f View, registrars map[string]bool) ([]dhcp.MAC, error) {
+	if len(registrars) == 0 {
+		return nil, nil
+	}
+	var out []dhcp.MAC
+	for x, err := range f.Extensions() {
+		if err != nil {
+			return nil, err
+		}
+		if registrars[x.Registrar] {
+			macs, err := f.DevicesWith(x.Number, x.Registrar)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, macs...)
+		}
+	}
+	return out, nil
+}
+
 // DevicesUsing names the devices whose files a profile has a part in: those that name it, or a profile below it.
 func DevicesUsing(f View, profile string) ([]dhcp.MAC, error) {
 	below := map[string]bool{profile: true}

@@ -58,28 +58,11 @@ func (a affected) all(c fleet.Change) error {
 			return err
 		}
 	}
-	if len(registrars) > 0 {
-		if err := a.onRegistrars(registrars); err != nil {
-			return err
-		}
+	if err := a.add(fleet.DevicesOn(a, registrars)); err != nil {
+		return err
 	}
 	if len(numbers) > 0 {
 		return a.showing(numbers)
-	}
-	return nil
-}
-
-// onRegistrars adds the devices with lines on registrars.
-func (a affected) onRegistrars(names map[string]bool) error {
-	for x, err := range a.Extensions() {
-		if err != nil {
-			return err
-		}
-		if names[x.Registrar] {
-			if err := a.add(a.DevicesWith(x.Number, x.Registrar)); err != nil {
-				return err
-			}
-		}
 	}
 	return nil
 }

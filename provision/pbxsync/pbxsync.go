@@ -14,6 +14,7 @@ import (
 	"plugtone/provision/pack"
 	"plugtone/provision/pbx"
 	"plugtone/provision/pbxdevice"
+	"plugtone/provision/resolve"
 )
 
 // Options control how a snapshot is written.
@@ -26,6 +27,8 @@ type Options struct {
 	DryRun  bool                                   // the write of the records stores nothing
 	Packs   *pack.Set                              // for devices and profiles
 	Render  func(f fleet.View, mac dhcp.MAC) error // why the files of a device can't be rendered; nil: not tried
+	// LeftOut returns what devices do not get that they did not lack before; nil: it is not looked for.
+	LeftOut func(f fleet.View, macs []dhcp.MAC) ([]resolve.LeftOutCount, error)
 }
 
 // SyncCounts is what a sync has done with records of one kind.
@@ -54,7 +57,8 @@ type SyncResult struct {
 	Profiles *SyncCounts         `json:"profiles,omitempty" doc:"profiles, where the source takes them"`
 	Problems []pbx.SourceProblem `json:"problems" doc:"what could not be used"`
 	// Phones are the devices whose record, profile or extension was changed.
-	Phones []dhcp.MAC `json:"phones" doc:"devices that were changed, or have a line of an extension or a profile that was" example:"[\"00:15:65:12:34:56\"]"`
+	Phones  []dhcp.MAC             `json:"phones" doc:"devices that were changed, or have a line of an extension or a profile that was" example:"[\"00:15:65:12:34:56\"]"`
+	LeftOut []resolve.LeftOutCount `json:"left_out,omitempty" doc:"what they do not get that they did not lack before, by vendor"`
 
 	created []dhcp.MAC
 }
@@ -153,7 +157,12 @@ func (s *syncRun) apply(snapshot pbx.Snapshot) error {
 			return err
 		}
 	}
-	return s.phones()
+	if err := s.phones(); err != nil || s.LeftOut == nil {
+		return err
+	}
+	var err error
+	s.out.LeftOut, err = s.LeftOut(s, s.out.Phones)
+	return err
 }
 
 // compareTakes reports what a PBX has pushed and the source does not take, and what it takes and was not pushed.

@@ -15,6 +15,7 @@ import (
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/pbx"
+	"plugtone/provision/resolve"
 )
 
 // Source is one PBX of the configuration.
@@ -41,12 +42,12 @@ type SourceStatus struct {
 // readTime is how long a read may take unless Config has another time. A PBX that does not go on must not keep the other sources from theirs.
 const readTime = 2 * time.Minute
 
-// Config has the dependencies of Sources. All members but ReadTime and Memory must be set; Changed only when a source has Resync.
+// Config has the dependencies of Sources. All members but Rendering, ReadTime and Memory must be set; Changed only when a source has Resync.
 type Config struct {
 	Sources    func() []Source // of the configuration in force
 	Records    fleet.Records
 	Packs      func() *pack.Set                       // in force
-	Render     func(f fleet.View, mac dhcp.MAC) error // why the files of a device can't be rendered
+	Rendering  func() resolve.Rendering               // what the files of devices are rendered with; nil: they are not
 	Discovered Discovered                             // phones without a record
 	Synced     func(source string, ok bool)           // for metrics
 	// Changed returns the devices whose files a change has changed: also those that show the name of an extension of another phone.
@@ -232,7 +233,15 @@ func (s *Sources) apply(ctx context.Context, name string, snapshot pbx.Snapshot,
 	if s.c.Memory != nil {
 		defer s.c.Memory(int64(len(snapshot.Extensions)+len(snapshot.Devices)) * memoryPerRecord)()
 	}
-	o.Source, o.Domains, o.Take, o.Packs, o.Render = x.Name, x.Domains, x.Take, s.c.Packs(), s.c.Render
+	o.Source, o.Domains, o.Take, o.Packs = x.Name, x.Domains, x.Take, s.c.Packs()
+	if s.c.Rendering != nil {
+		rendering := s.c.Rendering()
+		o.LeftOut = rendering.LeftOut
+		o.Render = func(f fleet.View, mac dhcp.MAC) error {
+			_, err := rendering.Validate(f, []dhcp.MAC{mac})
+			return err
+		}
+	}
 	var out SyncResult
 	change, err := write("sync of the PBX source "+name, func(e fleet.Edit) (err error) {
 		out, err = Apply(e, snapshot, o)
@@ -247,6 +256,11 @@ func (s *Sources) apply(ctx context.Context, name string, snapshot pbx.Snapshot,
 	s.note(name, snapshot.Server, &out, err)
 	if err == nil && len(out.created) > 0 {
 		s.forget(out.created)
+	}
+	for _, n := range out.LeftOut {
+		if err == nil {
+			s.c.Log.Warn("left out since pbx sync", "source", name, "vendor", n.Vendor, "member", n.Member, "phones", n.Phones, "mac", n.MAC, "text", n.Text)
+		}
 	}
 	if err == nil && x.Resync && change.ID > 0 {
 		s.notify(ctx, name, change.ID, out.Phones)

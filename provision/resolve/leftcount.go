@@ -23,16 +23,16 @@ type LeftOutCount struct {
 
 // lacking is a phone that does not get something.
 type lacking struct {
-	device *fleet.Device
+	mac    dhcp.MAC
+	vendor string
 	texts  []string
 }
 
 // note adds what a device does not get. A device whose files a PBX renders gets nothing of its record.
 func (c *rendering) note(d *fleet.Device, left []string) error {
-	if len(left) == 0 || c.noted[d.MAC] {
+	if len(left) == 0 {
 		return nil
 	}
-	c.noted[d.MAC] = true
 	elsewhere, known := c.upstream[d.Profile]
 	if !known && d.Profile != "" {
 		up, err := fleet.UpstreamOf(c.view, d.Profile)
@@ -43,7 +43,7 @@ func (c *rendering) note(d *fleet.Device, left []string) error {
 		c.upstream[d.Profile] = elsewhere
 	}
 	if !elsewhere {
-		c.lacks = append(c.lacks, lacking{d, left})
+		c.lacks = append(c.lacks, lacking{d.MAC, d.Vendor, left})
 	}
 	return nil
 }
@@ -56,7 +56,7 @@ func (c *rendering) leftOut() ([]LeftOutCount, error) {
 	err := c.Before(func(old fleet.View) error { // reads no other view: one that is written to may need the memory map of the file
 		for i := range c.lacks {
 			x := &c.lacks[i]
-			was, err := c.before(old, x.device.MAC)
+			was, _, err := c.lacking(old, x.mac)
 			if err != nil {
 				return err
 			}
@@ -76,9 +76,9 @@ func (c *rendering) leftOut() ([]LeftOutCount, error) {
 				continue
 			}
 			last[member] = true
-			key := [2]string{x.device.Vendor, member}
+			key := [2]string{x.vendor, member}
 			if counts[key] == nil {
-				counts[key] = &LeftOutCount{Vendor: x.device.Vendor, Member: member, MAC: x.device.MAC, Text: text}
+				counts[key] = &LeftOutCount{Vendor: x.vendor, Member: member, MAC: x.mac, Text: text}
 			}
 			counts[key].Phones++
 		}
@@ -92,18 +92,18 @@ func (c *rendering) leftOut() ([]LeftOutCount, error) {
 	return out, nil
 }
 
-// before returns what a device did not get.
-func (c *rendering) before(old fleet.View, mac dhcp.MAC) ([]string, error) {
-	d, err := c.prepare(old, mac)
+// lacking returns what a device does not get by the records of a view; no device when it has no files.
+func (c *rendering) lacking(view fleet.View, mac dhcp.MAC) ([]string, *fleet.Device, error) {
+	d, err := c.prepare(view, mac)
 	if d == nil {
-		return nil, err
+		return nil, nil, err
 	}
 	x := c.byShape[d.shape]
 	if !x.known {
 		x.left, x.known = c.Places.unplaced(c.Packs, d.vendor, d.phone), true
 		c.byShape[d.shape] = x
 	}
-	return append(d.left, x.left...), nil
+	return append(d.left, x.left...), d.device, nil
 }
 
 // unplaced returns what a phone has that its files have no place for, which rendering them shows.

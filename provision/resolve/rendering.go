@@ -36,7 +36,7 @@ type rendering struct {
 	view     fleet.View
 	byShape  map[uint64]rendered
 	lacks    []lacking
-	noted    map[dhcp.MAC]bool
+	seen     map[dhcp.MAC]bool
 	upstream map[string]bool // by profile: whether a PBX renders the files
 }
 
@@ -52,9 +52,13 @@ type rendered struct {
 // change to thousands stays quick. Problems are a ValidationError that names file and parameter, and of several devices the device:
 // RenderedDevice reads it. Without problems it returns what the devices do not get that they did not lack before.
 func (r Rendering) Validate(view fleet.View, macs []dhcp.MAC) ([]LeftOutCount, error) {
-	c := &rendering{Rendering: r, view: view, byShape: map[uint64]rendered{}, noted: map[dhcp.MAC]bool{}, upstream: map[string]bool{}}
+	c := r.begin(view)
 	var bad fleet.ValidationError
 	for _, mac := range macs {
+		if c.seen[mac] {
+			continue
+		}
+		c.seen[mac] = true
 		x, err := c.device(mac)
 		if err != nil {
 			return nil, err
@@ -73,6 +77,29 @@ func (r Rendering) Validate(view fleet.View, macs []dhcp.MAC) ([]LeftOutCount, e
 		return nil, bad.Err()
 	}
 	return c.leftOut()
+}
+
+// LeftOut is Validate without the problems: of a device whose files can't be rendered it returns what the record alone shows.
+func (r Rendering) LeftOut(view fleet.View, macs []dhcp.MAC) ([]LeftOutCount, error) {
+	c := r.begin(view)
+	for _, mac := range macs {
+		if c.seen[mac] {
+			continue
+		}
+		c.seen[mac] = true
+		left, d, err := c.lacking(view, mac)
+		if err == nil && d != nil {
+			err = c.note(d, left)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return c.leftOut()
+}
+
+func (r Rendering) begin(view fleet.View) *rendering {
+	return &rendering{Rendering: r, view: view, byShape: map[uint64]rendered{}, seen: map[dhcp.MAC]bool{}, upstream: map[string]bool{}}
 }
 
 // prepared is a device as the phone that its files are rendered for.

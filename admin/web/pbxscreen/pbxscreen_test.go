@@ -10,7 +10,6 @@ import (
 	"plugtone/admin/admintest"
 	"plugtone/admin/web/webtest"
 	"plugtone/dhcp"
-	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/pbx"
 	"plugtone/provision/pbxsync"
@@ -29,7 +28,7 @@ func withSources(t *testing.T) (s *webtest.Site, file string) {
 	}
 	s.Config.PBX = pbxsync.New(pbxsync.Config{
 		Sources: func() []pbxsync.Source { return list }, Records: s.Records, Packs: func() *pack.Set { return s.Packs }, Discovered: s,
-		Render: func(fleet.View, dhcp.MAC) error { return nil }, Synced: func(string, bool) {}, Concerned: func(string, []dhcp.MAC) {},
+		Synced: func(string, bool) {}, Concerned: func(string, []dhcp.MAC) {},
 		Now: func() time.Time { return admintest.Noon }, Log: slog.New(slog.DiscardHandler),
 	})
 	s.Restart(t)
