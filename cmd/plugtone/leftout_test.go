@@ -42,4 +42,19 @@ func TestCommandsWarnOfWhatManyPhonesDoNotGet(t *testing.T) {
 	if _, _, errs := s.run("profile set desk -f -"); strings.Count(errs, "left out") != 1 || !strings.Contains(errs, "warning: left out on 6 phones of acme: setting session_timers (") {
 		t.Errorf("profile: %s", errs)
 	}
+	s.stdin = "{}"
+	s.ok("profile set bare -f -")
+	s.ok("device set " + desk + " --profile bare --line 1001")
+	const onLine = "warning: left out on " + desk + ": setting wallpaper of registrar main: "
+	for _, x := range []struct{ line, want string }{
+		{"registrar set main --set wallpaper=logo.png", onLine},
+		{"registrar set main --sip-domain example.com", ""},
+		{"registrar set main --set wallpaper=", ""},
+		{"change undo LAST", onLine},
+	} {
+		last, _, _ := strings.Cut(strings.Split(s.ok("change list"), "\n")[1], " ")
+		if status, _, errs := s.run(strings.Replace(x.line, "LAST", last, 1)); status != 0 || x.want == "" && strings.Contains(errs, "left out") || !strings.Contains(errs, x.want) {
+			t.Errorf("%s: status %d, %s\nlacks %q", x.line, status, errs, x.want)
+		}
+	}
 }
