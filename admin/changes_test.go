@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"plugtone/admin/admintest"
 	"plugtone/dhcp"
 	"plugtone/provision"
 	"plugtone/provision/fleet"
@@ -327,5 +328,20 @@ func TestDeviceDiffShowsTheLinesSinceTheLastFetch(t *testing.T) {
 	a.Fetched(fleet.Fetch{MAC: m, File: name, Kind: "device", Digest: strings.Repeat("0", 64), Time: at.Add(time.Hour)})
 	if lines, note := diff(); lines != "" || !strings.Contains(note, "not known") {
 		t.Errorf("diff %q, note %q", lines, note)
+	}
+}
+
+// TestDryRunNamesWhyFilesAreNotCompared: without an address for phones no file is rendered, before the change and after it.
+func TestDryRunNamesWhyFilesAreNotCompared(t *testing.T) {
+	h := admintest.New(t)
+	h.Config.API.Site().Subnets = nil
+	a := newAPIOf(t, h)
+	a.office()
+	for _, query := range []string{"?dry_run=true", "?dry_run=true&summary=true"} {
+		r := a.do("PATCH /api/v1/extensions/1001"+query, `{"display_name":"Lobby"}`, 200)
+		if r.get(t, "phones") != "0" || r.get(t, "not_rendered.0.phones") != "1" || r.get(t, "not_rendered.0.mac") != phone ||
+			r.get(t, "not_rendered.0.reason") != "there is no server address for the phone: set provisioning.external_url, or add the phone's subnet" {
+			t.Errorf("%s: %s", query, r.body)
+		}
 	}
 }

@@ -28,3 +28,21 @@ func TestEveryWritingCommandHasADryRun(t *testing.T) {
 		}
 	}
 }
+
+// TestDryRunWithoutAServerAddress has the reason why no file would change, and what to configure.
+func TestDryRunWithoutAServerAddress(t *testing.T) {
+	s := newShell(t)
+	s.Config.API.Site().Subnets = nil
+	s.office()
+	s.ok("device add 00:15:65:12:34:57 --model acme/A1 --line 1001")
+	const reason = "which can't be rendered: there is no server address for the phone: set provisioning.external_url, or add the phone's subnet\n"
+	for line, want := range map[string]string{
+		"extension set 1001 --display-name Lobby --dry-run":           "no phone's files would change\nnot compared are files of 2 phones, " + desk + " among them, " + reason,
+		"extension set 1001 --display-name Lobby --dry-run --summary": "no phone's files would change\nnot compared are files of 2 phones, " + desk + " among them, " + reason,
+		"device set " + desk + " --label Lobby --dry-run":             "no phone's files would change\nnot compared are files of " + desk + ", " + reason,
+	} {
+		if out := s.ok(line); !strings.Contains(out, want) {
+			t.Errorf("%s:\n%s\nwant\n%s", line, out, want)
+		}
+	}
+}

@@ -51,6 +51,11 @@ func printPreview(c *cobra.Command, p impact.Preview) error {
 	if _, err := fmt.Fprintln(w, phoneCount(p.Phones)); err != nil {
 		return err
 	}
+	for _, n := range p.NotRendered {
+		if _, err := fmt.Fprintln(w, notRenderedText(n)); err != nil {
+			return err
+		}
+	}
 	if err := printRows(c, s, p); err != nil {
 		return err
 	}
@@ -118,6 +123,14 @@ func printLost(w io.Writer, lost []string) error {
 	}
 	_, err := io.WriteString(w, text)
 	return err
+}
+
+// notRenderedText returns why phones have files that are not compared.
+func notRenderedText(n impact.NotRendered) string {
+	if n.Phones == 1 {
+		return fmt.Sprintf("not compared are files of %s, which can't be rendered: %s", n.MAC, clean(n.Reason))
+	}
+	return fmt.Sprintf("not compared are files of %d phones, %s among them, which can't be rendered: %s", n.Phones, n.MAC, clean(n.Reason))
 }
 
 func phoneCount(n int) string {

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"errors"
 	"net/netip"
 
 	"plugtone/dhcp"
@@ -129,6 +130,9 @@ func (n Subnet) URL() string {
 	}
 	return ""
 }
+
+// ErrNoServerAddress is wrapped by the error about a phone for which URLFor is "".
+var ErrNoServerAddress = errors.New("there is no server address for the phone: set provisioning.external_url, or add the phone's subnet")
 
 // URLFor returns the URL from which phones in the subnet, which may be zero, are to fetch: the external URL where there is one.
 func (s *Site) URLFor(n Subnet) string {

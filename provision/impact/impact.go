@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/rogpeppe/go-internal/diff"
 
@@ -48,6 +49,8 @@ type Preview struct {
 	Phones    int          `json:"phones" doc:"how many phones' files would change, new and removed phones included" example:"1" minimum:"0"`
 	Items     []Phone      `json:"items" doc:"the phones whose files would change, by MAC; empty in a summary"`
 	More      int          `json:"more,omitempty" doc:"how many phones are not listed" example:"0" minimum:"0"`
+	// NotRendered explains why a phone is missing in Phones.
+	NotRendered []NotRendered `json:"not_rendered,omitempty" doc:"phones that the change affects and that have files that can't be rendered, with or without it: those are not compared"`
 	// Problems is set by syncs of PBX sources.
 	Problems []string `json:"problems,omitempty" doc:"of a sync of a PBX source: what of the PBX could not be used" example:"[\"device 00:15:65:12:34:56: its model is not known: tried were acme/x1\"]"`
 	// LeftOut is set by the callers of Compute.
@@ -63,6 +66,32 @@ type RowVerdict struct {
 	Name    string `json:"name" doc:"name of the record" example:"00:15:65:12:34:56"`
 	Verdict string `json:"verdict" enum:"new,same,changed,conflict,deleted" doc:"what became of it; conflict: another record, an earlier row or a PBX source has what it wants" example:"new"`
 	Reason  string `json:"reason,omitempty" doc:"what it contradicts, and what a PBX source keeps as it is" example:"reserved_ip 10.20.0.50 is reserved for device 00:15:65:12:34:57 already"`
+}
+
+// NotRendered counts phones whose files can't be rendered.
+type NotRendered struct {
+	Reason string   `json:"reason" doc:"why" example:"there is no server address for the phone: set provisioning.external_url, or add the phone's subnet"`
+	Phones int      `json:"phones" doc:"how many phones" example:"12" minimum:"1"`
+	MAC    dhcp.MAC `json:"mac" doc:"one of them" example:"00:15:65:12:34:56"`
+}
+
+// maxReasons is how many reasons a preview lists.
+const maxReasons = 10
+
+// notRendered adds a phone to a preview.
+func (p *Preview) notRendered(mac dhcp.MAC, reason string) {
+	if reason == "" {
+		return
+	}
+	i := slices.IndexFunc(p.NotRendered, func(n NotRendered) bool { return n.Reason == reason })
+	if i < 0 && len(p.NotRendered) == maxReasons {
+		return
+	}
+	if i < 0 {
+		i = len(p.NotRendered)
+		p.NotRendered = append(p.NotRendered, NotRendered{Reason: reason, MAC: mac})
+	}
+	p.NotRendered[i].Phones++
 }
 
 // Phone is a phone whose files would change.
@@ -115,7 +144,8 @@ func Compute(ctx context.Context, records fleet.Records, before, after Renderer,
 		if err := ctx.Err(); err != nil {
 			return p, err
 		}
-		x, differs := compare{before, after, o.Summary || len(p.Items) >= o.Phones}.phone(ctx, mac, devices[mac])
+		x, differs, fails := compare{before, after, o.Summary || len(p.Items) >= o.Phones}.phone(ctx, mac, devices[mac])
+		p.notRendered(mac, fails)
 		if !differs {
 			continue
 		}
@@ -151,7 +181,8 @@ type compare struct {
 	count         bool // without diffs
 }
 
-func (x compare) phone(ctx context.Context, mac dhcp.MAC, r fleet.ChangedRecord) (p Phone, differs bool) {
+// phone compares the files of one phone. fails is why some can't be rendered, when p.Error has no reason.
+func (x compare) phone(ctx context.Context, mac dhcp.MAC, r fleet.ChangedRecord) (p Phone, differs bool, fails string) {
 	p = Phone{MAC: mac, Change: Changed}
 	var d *fleet.Device
 	switch {
@@ -166,7 +197,7 @@ func (x compare) phone(ctx context.Context, mac dhcp.MAC, r fleet.ChangedRecord)
 		p.Label = d.Label
 	}
 	if p.Change != Changed && (x.count || d.Vendor == "") {
-		return p, d.Vendor != "" // a device without a vendor gets no files
+		return p, d.Vendor != "", "" // a device without a vendor gets no files
 	}
 	list := masks
 	if x.count {
@@ -181,11 +212,28 @@ func (x compare) phone(ctx context.Context, mac dhcp.MAC, r fleet.ChangedRecord)
 		is, errIs = list(ctx, x.after, mac)
 	}
 	if errIs != nil {
+		if errWas != nil {
+			return p, false, errIs.Error()
+		}
 		p.Error = errIs.Error()
-		return p, errWas == nil
+		return p, true, ""
 	}
 	p.Files = x.files(ctx, mac, was, is)
-	return p, len(p.Files) > 0 || p.Change != Changed
+	return p, len(p.Files) > 0 || p.Change != Changed, failure(mac, is)
+}
+
+// failure returns why the first of the files that can't be rendered can't, alike for phones with the same reason; "" when there is none.
+func failure(mac dhcp.MAC, list []provision.FileContent) string {
+	for _, f := range list {
+		if f.Outcome != string(provision.InternalError) {
+			continue
+		}
+		if text := fleet.ErrNoServerAddress.Error(); strings.HasSuffix(f.Reason, text) {
+			return text
+		}
+		return strings.TrimPrefix(strings.TrimPrefix(f.Reason, "internal error: "), mac.String()+": ")
+	}
+	return ""
 }
 
 // masks returns the files of a phone with secrets masked. A template that takes no mask for a value leaves them without bytes.

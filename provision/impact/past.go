@@ -128,7 +128,7 @@ func Phones(ctx context.Context, records fleet.Records, now Renderer, before fun
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		p, differs := compare{was, now, true}.phone(ctx, mac, devices[mac])
+		p, differs, _ := compare{was, now, true}.phone(ctx, mac, devices[mac])
 		if differs && p.Change != Gone {
 			out = append(out, mac)
 		}

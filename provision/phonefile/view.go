@@ -2,7 +2,6 @@ package phonefile
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -12,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"plugtone/provision/fleet"
 	"plugtone/provision/setting"
 	"plugtone/provision/tz"
 )
@@ -164,7 +164,7 @@ type ServerAddress struct {
 // ParseServerAddress reads a provisioning URL.
 func ParseServerAddress(raw string) (ServerAddress, error) {
 	if raw == "" {
-		return ServerAddress{}, errors.New("there is no server address for the phone: set provisioning.external_url, or add the phone's subnet")
+		return ServerAddress{}, fleet.ErrNoServerAddress
 	}
 	u, err := url.Parse(raw)
 	if err != nil || u.Host == "" || u.Scheme == "" {
