@@ -35,11 +35,12 @@ func TestDryRunWithoutAServerAddress(t *testing.T) {
 	s.Config.API.Site().Subnets = nil
 	s.office()
 	s.ok("device add 00:15:65:12:34:57 --model acme/A1 --line 1001")
+	s.ok("device add 00:15:65:12:34:58 --model acme/A1 --line 1002")
 	const reason = "which can't be rendered: there is no server address for the phone: set provisioning.external_url, or add the phone's subnet\n"
 	for line, want := range map[string]string{
 		"extension set 1001 --display-name Lobby --dry-run":           "no phone's files would change\nnot compared are files of 2 phones, " + desk + " among them, " + reason,
 		"extension set 1001 --display-name Lobby --dry-run --summary": "no phone's files would change\nnot compared are files of 2 phones, " + desk + " among them, " + reason,
-		"device set " + desk + " --label Lobby --dry-run":             "no phone's files would change\nnot compared are files of " + desk + ", " + reason,
+		"device set 00:15:65:12:34:58 --label Lobby --dry-run":        "no phone's files would change\nnot compared are files of 00:15:65:12:34:58, " + reason,
 	} {
 		if out := s.ok(line); !strings.Contains(out, want) {
 			t.Errorf("%s:\n%s\nwant\n%s", line, out, want)
