@@ -46,10 +46,10 @@ const readTime = 2 * time.Minute
 type Config struct {
 	Sources    func() []Source // of the configuration in force
 	Records    fleet.Records
-	Packs      func() *pack.Set                       // in force
-	Rendering  func() resolve.Rendering               // what the files of devices are rendered with; nil: they are not
-	Discovered Discovered                             // phones without a record
-	Synced     func(source string, ok bool)           // for metrics
+	Packs      func() *pack.Set             // in force
+	Rendering  func() resolve.Rendering     // what the files of devices are rendered with; nil: they are not
+	Discovered Discovered                   // phones without a record
+	Synced     func(source string, ok bool) // for metrics
 	// Changed returns the devices whose files a change has changed: also those that show the name of an extension of another phone.
 	Changed   func(ctx context.Context, change uint64) ([]dhcp.MAC, error)
 	Concerned func(source string, phones []dhcp.MAC) // phones to be notified, of sources with Resync
