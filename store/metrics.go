@@ -52,7 +52,13 @@ func (m *metrics) register(r prometheus.Registerer, s *Store) error {
 	m.all = append(m.all, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "plugtone_store_free_bytes",
 		Help: "Bytes that are free on the disk of the data directory, for the daemon's user.",
-	}, func() float64 { return freeBytes(s.cfg.Dir) }))
+	}, func() float64 {
+		n, err := FreeBytes(s.cfg.Dir)
+		if err != nil {
+			return math.NaN()
+		}
+		return float64(n)
+	}))
 	var errs []error
 	for _, c := range m.all {
 		errs = append(errs, r.Register(c))
@@ -67,11 +73,11 @@ func (m *metrics) unregister(r prometheus.Registerer) {
 	}
 }
 
-// freeBytes returns how many bytes may still be written; NaN when that is not known.
-func freeBytes(dir string) float64 {
+// FreeBytes returns how many bytes the process may still write to the disk of a folder.
+func FreeBytes(dir string) (int64, error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {
-		return math.NaN()
+		return 0, err
 	}
-	return float64(st.Bavail) * float64(st.Bsize)
+	return int64(st.Bavail) * int64(st.Bsize), nil // 32 bits on some machines
 }

@@ -9,13 +9,13 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/sys/unix"
 
 	"plugtone/admin/client"
 	"plugtone/daemon/cluster/copies"
 	"plugtone/daemon/config"
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
+	"plugtone/store"
 	"plugtone/store/etcd"
 )
 
@@ -28,7 +28,7 @@ func openCopies(m *Cluster) error {
 		return nil
 	}
 	m.copies = copies.New(copies.Config{
-		Uploads: m.cfg.Uploads, Fetches: m.cfg.Fetches, Recorded: m.recorded, Sources: m.copySources, Copied: m.cfg.Copied, Room: m.diskFree, Now: m.cfg.Now, Log: m.cfg.Log,
+		Uploads: m.cfg.Uploads, Fetches: m.cfg.Fetches, Recorded: m.recorded, Sources: m.copySources, Copied: m.cfg.Copied, Room: func() (int64, error) { return store.FreeBytes(m.cfg.DataDir) }, Now: m.cfg.Now, Log: m.cfg.Log,
 	})
 	m.between.peers.AnswerBelow(copies.Path, m.copies)
 	return m.cfg.Registerer.Register(copyCollector{m.copies})
@@ -83,15 +83,6 @@ func (m *Cluster) Serves(server, phone netip.Addr) (subnet netip.Prefix, ok bool
 		}
 	}
 	return subnet, false
-}
-
-// diskFree returns how many bytes the disk of the data directory has left.
-func (m *Cluster) diskFree() (int64, error) {
-	var st unix.Statfs_t
-	if err := unix.Statfs(m.cfg.DataDir, &st); err != nil {
-		return 0, err
-	}
-	return int64(st.Bavail) * int64(st.Bsize), nil // 32 bits on some machines
 }
 
 // copyState returns how far what a member has is copied. ok is false when nothing is.
