@@ -89,7 +89,7 @@ func (r reporter) warnings() []string {
 	if keys := r.d.first.needsRestart(p); len(keys) > 0 {
 		out = append(out, fmt.Sprintf("restart to apply the changes of %v", keys))
 	}
-	if f := r.d.service.Freeze(); f.Frozen {
+	if f := r.d.service.Trust().Freeze(); f.Frozen {
 		out = append(out, f.String())
 	}
 	for _, w := range r.d.service.Windows() {

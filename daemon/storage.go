@@ -10,7 +10,6 @@ import (
 	"plugtone/daemon/config"
 	"plugtone/dhcp"
 	"plugtone/dhcp/leasetable"
-	"plugtone/provision"
 	"plugtone/store"
 	"plugtone/store/seal"
 )
@@ -28,13 +27,13 @@ func openLeases(d *Daemon, p *runtimeConfig) (err error) {
 	d.table = leasetable.NewTable(p.dhcp, leaseWriter{d}, d.opts.Now)
 	if p.cfg.Cluster.Enabled() {
 		windows := func() {
-			if err := provision.ReloadWindows(d.service); err != nil {
+			if err := d.service.Trust().ReloadWindows(); err != nil {
 				d.log.Error("windows of enrollment of another member", "err", err)
 			}
 		}
 		d.cluster, err = cluster.Open(cluster.Config{
-			Cluster: p.cfg.Cluster, DataDir: p.cfg.DataDir, Version: d.opts.Version, Records: d.store.Copy(), Leases: d.store, Windows: windows, Bound: func(l dhcp.Lease) { d.service.Bound(l) },
-			Subnets: p.dhcp.Subnets, ServerID: serverID, Uploads: d.uploads, Fetches: d.store, Copied: func(mac dhcp.MAC) { provision.Learned(d.service, mac); d.index.Touch(mac) }, Now: d.opts.Now, Log: d.log, Registerer: d.metrics.Registry,
+			Cluster: p.cfg.Cluster, DataDir: p.cfg.DataDir, Version: d.opts.Version, Records: d.store.Copy(), Leases: d.store, Windows: windows, Bound: func(l dhcp.Lease) { d.service.Trust().Bound(l) },
+			Subnets: p.dhcp.Subnets, ServerID: serverID, Uploads: d.uploads, Fetches: d.store, Copied: func(mac dhcp.MAC) { d.service.Trust().Learned(mac); d.index.Touch(mac) }, Now: d.opts.Now, Log: d.log, Registerer: d.metrics.Registry,
 		}, d.table)
 		if err != nil {
 			return err

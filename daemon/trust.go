@@ -23,7 +23,7 @@ func (w leaseWriter) WriteLeases(changes []dhcp.Change) error {
 	}
 	for i := range changes {
 		if !changes[i].Delete && !changes[i].ClockShifted {
-			w.d.service.Bound(changes[i].Lease)
+			w.d.service.Trust().Bound(changes[i].Lease)
 		}
 	}
 	return nil
@@ -43,12 +43,12 @@ func (p addressProber) Probe(l dhcp.Lease, done func(answered bool, err error)) 
 
 // buildTrust restores the limit of new phones from the active leases after a restart, and registers the metrics of trust.
 func (d *Daemon) buildTrust() error {
-	d.service.Replay(slices.DeleteFunc(d.table.All(), func(l dhcp.Lease) bool { return l.State != dhcp.LeaseActive }))
+	d.service.Trust().Replay(slices.DeleteFunc(d.table.All(), func(l dhcp.Lease) bool { return l.State != dhcp.LeaseActive }))
 	gauge := func(name, help string, f func() int) error {
 		return d.metrics.Registry.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(f()) }))
 	}
 	if err := gauge("plugtone_new_phones_waiting", "New phones whose leases are no proof yet, because more came than provisioning.new_phones allows.",
-		func() int { return d.service.Freeze().Waiting }); err != nil {
+		func() int { return d.service.Trust().Freeze().Waiting }); err != nil {
 		return err
 	}
 	return gauge("plugtone_open_places", "Subnets and networks where files need no proof (trust: open).", func() int { return openPlaces(d.site()) })

@@ -63,7 +63,7 @@ admin: {listen: ["unix:DIR/admin.sock"]}
 	if err := (leaseWriter{r.Daemon}).WriteLeases(changes); err != nil {
 		t.Fatal(err)
 	}
-	if f := r.service.Freeze(); !f.Frozen || f.Waiting != 2 {
+	if f := r.service.Trust().Freeze(); !f.Frozen || f.Waiting != 2 {
 		t.Errorf("%+v", f)
 	}
 	if w := strings.Join((reporter{r.Daemon}).warnings(), "\n"); !strings.Contains(w, "2 new phones came faster") {
@@ -76,7 +76,7 @@ admin: {listen: ["unix:DIR/admin.sock"]}
 	if err := (leaseWriter{r.Daemon}).WriteLeases(changes); err != nil {
 		t.Fatal(err)
 	}
-	if f := r.service.Freeze(); f.Waiting != 2 {
+	if f := r.service.Trust().Freeze(); f.Waiting != 2 {
 		t.Errorf("after a step of the clock: %+v", f)
 	}
 	// A phone has used its new password: the old one's time ends.

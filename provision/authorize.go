@@ -154,9 +154,9 @@ func (s authorizer) checkLogin(f fleet.View, r Request, g *generation, name pars
 	}
 	attempt := trust.Login{Sent: who.sent, Method: r.Method}
 	if d != nil && d.MAC == mac && d.Credentials != nil {
-		attempt.Phone, attempt.Used = d.Credentials, s.trust.HasUsed(d.MAC, d.Credentials.Password)
+		attempt.Phone, attempt.Used = d.Credentials, s.trust.Passwords().HasUsed(d.MAC, d.Credentials.Password)
 	} else {
-		s.trust.HasUsed(mac, "")
+		s.trust.Passwords().HasUsed(mac, "")
 	}
 	right, newest := attempt.Check()
 	l.stale = !who.sent.Fresh(s.issuer, r.Time, who.source.Addr)

@@ -40,20 +40,8 @@ func (s *Service) Enroll(mac dhcp.MAC, from netip.Prefix, length time.Duration) 
 // Windows lists the enrollment windows that are open.
 func (s *Service) Windows() []trust.Window { return s.trust.Windows() }
 
-// ReloadWindows is trust.ReloadWindows.
-func ReloadWindows(s *Service) error { return trust.ReloadWindows(s.trust) }
-
-// Learned is trust.Learned.
-func Learned(s *Service, mac dhcp.MAC) { trust.Learned(s.trust, mac) }
-
-// Bound is trust.Service.Bound.
-func (s *Service) Bound(l dhcp.Lease) { s.trust.Bound(l) }
-
-// Replay is trust.Service.Replay.
-func (s *Service) Replay(leases []dhcp.Lease) { s.trust.Replay(leases) }
-
-// Freeze is trust.Service.Freeze.
-func (s *Service) Freeze() trust.Freeze { return s.trust.Freeze() }
+// Trust returns what is remembered of phones' proofs.
+func (s *Service) Trust() *trust.Service { return s.trust }
 
 // ServerURL is where phones go for their files; see Site.ServerURL.
 func (s *Service) ServerURL() string { return s.c.Site().ServerURL() }

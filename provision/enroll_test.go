@@ -138,14 +138,14 @@ func TestRestartKeepsEnrolledPhonesProven(t *testing.T) {
 	for i := range 3 {
 		bind(500 + i)
 	}
-	if f := h.Freeze(); f.Waiting != 1 {
+	if f := h.Trust().Freeze(); f.Waiting != 1 {
 		t.Fatalf("before the restart: %+v", f)
 	}
 	if err := h.restart(d); err != nil {
 		t.Fatal(err)
 	}
-	h.Replay(all)
-	if f := h.Freeze(); f.Waiting != 1 {
+	h.Trust().Replay(all)
+	if f := h.Trust().Freeze(); f.Waiting != 1 {
 		t.Errorf("after the restart: %+v", f)
 	}
 	for i, l := range all {

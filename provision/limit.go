@@ -15,7 +15,7 @@ func (s producer) limit(q *fileRequest, p product) product {
 	if q.Transport == fleet.Preview || p.Outcome == InternalError {
 		return p
 	}
-	if q.auth.wrongPassword() && p.Outcome == Refused && s.trust.PasswordsLimited(q.who.claimed(), q.Time) {
+	if q.auth.wrongPassword() && p.Outcome == Refused && s.trust.Passwords().Limited(q.who.claimed(), q.Time) {
 		p.Delay = trust.PasswordDelay
 		p.Reason += "; slowed: many wrong passwords were tried for this phone"
 	}

@@ -22,7 +22,7 @@ func (h *fixture) bind(i int) (dhcp.MAC, string) {
 	now := h.now.Truncate(time.Second)
 	l := dhcp.Lease{Addr: netip.MustParseAddr(addr), MAC: m, Subnet: netip.MustParsePrefix(voice), State: dhcp.LeaseActive, FirstSeen: now, Starts: now, Expires: now.Add(24 * time.Hour)}
 	h.leases.Put(l)
-	h.Bound(l)
+	h.Trust().Bound(l)
 	return m, addr
 }
 
@@ -55,7 +55,7 @@ func TestLeasesOfTooManyNewPhonesAreNoProof(t *testing.T) {
 	if got := h.kinds(); !slices.Equal(got, []trust.EventKind{trust.EventFrozen}) {
 		t.Errorf("alarms %v", got)
 	}
-	if f := h.Freeze(); !f.Frozen || f.Waiting < 720 || f.Until.IsZero() || !strings.Contains(f.String(), "device enroll --all") {
+	if f := h.Trust().Freeze(); !f.Frozen || f.Waiting < 720 || f.Until.IsZero() || !strings.Contains(f.String(), "device enroll --all") {
 		t.Errorf("%+v: %s", f, f)
 	}
 	if !h.provenBy(front, "10.20.1.7") {
@@ -81,7 +81,7 @@ func TestLeasesOfTooManyNewPhonesAreNoProof(t *testing.T) {
 		t.Errorf("after ten minutes %d are proven", n)
 	}
 	h.now = h.now.Add(3 * time.Hour)
-	if n := count(); n != 744 || h.Freeze().Frozen || !slices.Contains(h.kinds(), trust.EventThawed) {
+	if n := count(); n != 744 || h.Trust().Freeze().Frozen || !slices.Contains(h.kinds(), trust.EventThawed) {
 		t.Errorf("after three hours %d are proven, alarms %v", n, h.kinds())
 	}
 }
@@ -97,7 +97,7 @@ func TestPowerCutOfKnownPhonesDoesNotFreeze(t *testing.T) {
 		l := h.leases.Lease(addr, m, voice, h.now)
 		l.FirstSeen = noon
 		h.leases.Put(l)
-		h.Bound(l)
+		h.Trust().Bound(l)
 		if !h.provenBy(m, addr) {
 			t.Fatalf("phone %d is not proven", i)
 		}
@@ -107,7 +107,7 @@ func TestPowerCutOfKnownPhonesDoesNotFreeze(t *testing.T) {
 	for range 40 {
 		h.bind(901)
 	}
-	if h.Freeze().Frozen {
+	if h.Trust().Freeze().Frozen {
 		t.Error("one phone that renews again and again froze the others")
 	}
 }
@@ -120,14 +120,14 @@ func TestEnrollAllLiftsTheFreeze(t *testing.T) {
 	for i := range 5 {
 		last, addr = h.bind(i + 300)
 	}
-	if h.provenBy(last, addr) || !h.Freeze().Until.IsZero() {
-		t.Fatalf("not frozen: %+v", h.Freeze())
+	if h.provenBy(last, addr) || !h.Trust().Freeze().Until.IsZero() {
+		t.Fatalf("not frozen: %+v", h.Trust().Freeze())
 	}
 	if _, err := h.Enroll(dhcp.MAC{}, netip.MustParsePrefix("198.51.100.0/24"), time.Minute); err != nil {
 		t.Fatal(err)
 	}
-	if !h.provenBy(last, addr) || h.Freeze().Frozen || !slices.Contains(h.kinds(), trust.EventThawed) {
-		t.Errorf("still frozen: %+v, %v", h.Freeze(), h.kinds())
+	if !h.provenBy(last, addr) || h.Trust().Freeze().Frozen || !slices.Contains(h.kinds(), trust.EventThawed) {
+		t.Errorf("still frozen: %+v, %v", h.Trust().Freeze(), h.kinds())
 	}
 }
 
@@ -141,8 +141,8 @@ func TestRestartDoesNotEndAFreeze(t *testing.T) {
 		all = append(all, l)
 	}
 	h.now = noon.Add(5 * time.Minute)
-	h.Replay(all)
-	if f := h.Freeze(); !f.Frozen || f.Waiting != 200-20-30 {
+	h.Trust().Replay(all)
+	if f := h.Trust().Freeze(); !f.Frozen || f.Waiting != 200-20-30 {
 		t.Errorf("%+v", f)
 	}
 	if !h.provenBy(all[0].MAC, all[0].Addr.String()) || h.provenBy(all[199].MAC, all[199].Addr.String()) {

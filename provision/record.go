@@ -31,7 +31,9 @@ func (s recorder) recordOutcome(q *fileRequest, p *product) Answer {
 		s.trust.Report(trust.Event{Time: q.Time, Kind: trust.EventContradiction, MAC: a.MAC, Addr: source.Addr, Reason: q.auth.Reason})
 	}
 	if q.auth.wrongPassword() && !(q.auth.Proven && a.Outcome == Served) { // a phone with a lease may have an old password
-		s.trust.WrongPassword(q.who.claimed(), source.Addr, q.Time)
+		if e := s.trust.Passwords().Wrong(q.who.claimed(), source.Addr, q.Time); e != nil {
+			s.trust.Report(*e)
+		}
 	}
 	if !q.auth.Proven {
 		s.recordUnproven(q, p)
@@ -46,7 +48,7 @@ func (s recorder) recordOutcome(q *fileRequest, p *product) Answer {
 	}
 	a = s.recordServed(q, p)
 	if d := q.auth.device; q.auth.login.newest {
-		s.trust.MarkUsed(d.MAC, d.Credentials.Password)
+		s.trust.Passwords().MarkUsed(d.MAC, d.Credentials.Password)
 		s.used(d.MAC, d.Credentials.Password)
 	}
 	return a

@@ -24,7 +24,7 @@ func (h *fixture) bindFleet(macs []dhcp.MAC) {
 		l := h.leases.Lease(addrOf(i).String(), m, voice, h.now)
 		l.Phone = true
 		h.leases.Put(l)
-		h.Bound(l)
+		h.Trust().Bound(l)
 	}
 }
 
@@ -253,12 +253,12 @@ func TestPhoneWithLeasesInTwoSubnetsIsRefusedAtBoth(t *testing.T) {
 	old, _ := h.leases.LeaseAt(netip.MustParseAddr("10.20.1.7"))
 	old.Phone = true
 	h.leases.Put(old)
-	h.Bound(old)
+	h.Trust().Bound(old)
 	h.now = h.now.Add(time.Hour)
 	second := h.leases.Lease("10.40.0.7", front, "10.40.0.0/24", h.now)
 	second.Phone = true
 	h.leases.Put(second)
-	h.Bound(second)
+	h.Trust().Bound(second)
 	for _, from := range []string{"10.20.1.7", "10.40.0.7"} {
 		a := h.get("001565123456.cfg", from)
 		if a.Outcome != provision.Refused || !strings.Contains(a.Reason, "neither is proof until the older lease has ended") {

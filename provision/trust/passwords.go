@@ -8,6 +8,7 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision/internal/lru"
+	"plugtone/provision/setting"
 )
 
 // The limit on wrong passwords for one phone. A phone has one or two; what is tried beyond this is guessed.
@@ -18,11 +19,18 @@ const (
 	PasswordDelay = 2 * time.Second
 )
 
-// PasswordLimiter counts wrong passwords for each phone, whether the phone exists or not. It limits refusals only: a right
-// password is accepted after any number of wrong ones.
-type PasswordLimiter struct {
+// Passwords counts wrong passwords for each phone, whether the phone exists or not, and remembers which ones phones have used. It
+// limits refusals only: a right password is accepted after any number of wrong ones.
+type Passwords struct {
 	mu     sync.Mutex
 	phones *lru.Cache[dhcp.MAC, *triedPasswords]
+	used   *lru.Cache[passwordKey, struct{}]
+}
+
+// passwordKey is one password of a phone.
+type passwordKey struct {
+	mac      dhcp.MAC
+	password setting.Secret
 }
 
 type triedPasswords struct {
@@ -30,13 +38,24 @@ type triedPasswords struct {
 	wrong int
 }
 
-// NewPasswordLimiter returns a limiter that has counted nothing.
-func NewPasswordLimiter() *PasswordLimiter {
-	return &PasswordLimiter{phones: lru.New[dhcp.MAC, *triedPasswords](rememberedPhones)}
+func newPasswords() *Passwords {
+	return &Passwords{phones: lru.New[dhcp.MAC, *triedPasswords](rememberedPhones), used: lru.New[passwordKey, struct{}](rememberedPhones)}
+}
+
+// MarkUsed remembers that a phone has used its newest password: the one before counts no more, also while the record
+// still has it.
+func (l *Passwords) MarkUsed(mac dhcp.MAC, password setting.Secret) {
+	l.used.Put(passwordKey{mac, password}, struct{}{}, 1)
+}
+
+// HasUsed reports whether a phone has used this password.
+func (l *Passwords) HasUsed(mac dhcp.MAC, password setting.Secret) bool {
+	_, used := l.used.Get(passwordKey{mac, password})
+	return used
 }
 
 // Limited reports whether refusals for the phone are delayed.
-func (l *PasswordLimiter) Limited(phone dhcp.MAC, now time.Time) bool {
+func (l *Passwords) Limited(phone dhcp.MAC, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p, ok := l.phones.Get(phone)
@@ -44,7 +63,7 @@ func (l *PasswordLimiter) Limited(phone dhcp.MAC, now time.Time) bool {
 }
 
 // Wrong counts a wrong password and returns the event when the limit begins.
-func (l *PasswordLimiter) Wrong(phone dhcp.MAC, from netip.Addr, now time.Time) *Event {
+func (l *Passwords) Wrong(phone dhcp.MAC, from netip.Addr, now time.Time) *Event {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p, ok := l.phones.Get(phone)

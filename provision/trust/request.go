@@ -23,7 +23,7 @@ func (s *Service) HistoryOf(mac dhcp.MAC) History {
 }
 
 // Learned takes in what fetches of a phone have shown that were stored by others than Record: those from another server.
-func Learned(s *Service, mac dhcp.MAC) {
+func (s *Service) Learned(mac dhcp.MAC) {
 	known, ok := s.history.Get(mac)
 	if !ok {
 		return // it is read from the store when it is needed
@@ -122,18 +122,6 @@ func (s *Service) Record(r Served) History {
 // Requested notes that the holder of a lease has requested a guarded file, and reports when many known phones do.
 func (s *Service) Requested(leaseMAC dhcp.MAC, own bool, now time.Time) {
 	if e := s.watch.fetched(leaseMAC, own, now); e != nil {
-		s.Report(*e)
-	}
-}
-
-// PasswordsLimited reports whether refusals of wrong passwords for the phone are delayed.
-func (s *Service) PasswordsLimited(phone dhcp.MAC, now time.Time) bool {
-	return s.passwords.Limited(phone, now)
-}
-
-// WrongPassword counts a wrong password for a phone and reports guessing.
-func (s *Service) WrongPassword(phone dhcp.MAC, from netip.Addr, now time.Time) {
-	if e := s.passwords.Wrong(phone, from, now); e != nil {
 		s.Report(*e)
 	}
 }

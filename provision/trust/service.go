@@ -9,7 +9,6 @@ import (
 
 	"plugtone/dhcp"
 	"plugtone/provision/internal/lru"
-	"plugtone/provision/setting"
 )
 
 // Leases is what trust reads of the lease table. It must be quick and must not wait for a disk.
@@ -43,22 +42,15 @@ type Service struct {
 	windows     *windows
 	newPhones   bindingLimiter
 	enumeration *EnumerationLimiter
-	passwords   *PasswordLimiter
+	passwords   *Passwords
 	stepUp      *stepUp
 	movements   movements
 	watch       phoneWatch
 	counted     *lru.Cache[dhcp.MAC, time.Time] // new phones by when they were first seen
 	history     *lru.Cache[dhcp.MAC, History]   // as stored, and what has happened since
 	refused     *lru.Cache[dhcp.MAC, string]    // switch ports that phones were refused at
-	used        *lru.Cache[passwordKey, struct{}]
 
 	resets resetSaver
-}
-
-// passwordKey is one password of a phone.
-type passwordKey struct {
-	mac      dhcp.MAC
-	password setting.Secret
 }
 
 // rememberedPhones bounds what is remembered of single phones.
@@ -87,12 +79,11 @@ func New(c Config) (*Service, error) {
 		return nil, fmt.Errorf("resets: %w", err)
 	}
 	s := &Service{
-		c: c, windows: w, enumeration: NewEnumerationLimiter(), passwords: NewPasswordLimiter(), stepUp: newStepUp(),
+		c: c, windows: w, enumeration: NewEnumerationLimiter(), passwords: newPasswords(), stepUp: newStepUp(),
 		movements: movements{probe: c.Probe},
 		counted:   lru.New[dhcp.MAC, time.Time](rememberedPhones),
 		history:   lru.New[dhcp.MAC, History](4 * rememberedPhones),
 		refused:   lru.New[dhcp.MAC, string](rememberedPhones),
-		used:      lru.New[passwordKey, struct{}](rememberedPhones),
 	}
 	s.resets.store, s.resets.stepUp = c.Resets, s.stepUp
 	s.stepUp.restore(resets, c.Now())
@@ -105,11 +96,14 @@ func (s *Service) Report(e Event) { s.c.Event(e) }
 // Enumeration returns the limiter of requesters without proof.
 func (s *Service) Enumeration() *EnumerationLimiter { return s.enumeration }
 
+// Passwords returns what is remembered of phones' passwords.
+func (s *Service) Passwords() *Passwords { return s.passwords }
+
 // Windows lists the enrollment windows that are open.
 func (s *Service) Windows() []Window { return s.windows.open(s.c.Now()) }
 
 // ReloadWindows reads the enrollment windows from their store again.
-func ReloadWindows(s *Service) error { return s.windows.load(s.c.Now()) }
+func (s *Service) ReloadWindows() error { return s.windows.load(s.c.Now()) }
 
 // Enrolled reports whether an enrollment window is open for the phone at the requester's address.
 func (s *Service) Enrolled(mac dhcp.MAC, from netip.Addr, now time.Time) bool {
@@ -139,18 +133,6 @@ func (s *Service) Enroll(macs []dhcp.MAC, from netip.Prefix, length time.Duratio
 		}
 	}
 	return x.Window, nil
-}
-
-// MarkUsed remembers that a phone has used its newest password: the one before counts no more, also while the record
-// still has it.
-func (s *Service) MarkUsed(mac dhcp.MAC, password setting.Secret) {
-	s.used.Put(passwordKey{mac, password}, struct{}{}, 1)
-}
-
-// HasUsed reports whether a phone has used this password.
-func (s *Service) HasUsed(mac dhcp.MAC, password setting.Secret) bool {
-	_, used := s.used.Get(passwordKey{mac, password})
-	return used
 }
 
 // Bound must be called for each lease as soon as it is on disk and before its phone receives it, where a lease is a proof

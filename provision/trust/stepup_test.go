@@ -205,7 +205,7 @@ func TestDryRunCountsNothing(t *testing.T) {
 }
 
 func TestWrongPasswordsAreLimitedPerPhone(t *testing.T) {
-	l := NewPasswordLimiter()
+	l := newPasswords()
 	from := netip.MustParseAddr("192.0.2.1")
 	var events []Event
 	for i := range 2000 {
