@@ -73,7 +73,7 @@ func (s *scriptEnv) halt(sig syscall.Signal) error {
 		return err
 	}
 	if sig == syscall.SIGKILL {
-		_ = s.letDiskGo() // strace keeps a dead process until its calls have waited
+		_ = s.letDiskGo(syscall.SIGKILL) // strace keeps a dead process until its calls have waited
 	}
 	err := <-s.ended
 	s.daemon = nil
@@ -85,12 +85,12 @@ func (s *scriptEnv) hangup(_ *testscript.TestScript, _ bool, _ []string) error {
 	return s.daemon.Process.Signal(syscall.SIGHUP)
 }
 
-// letDiskGo ends what hang-disk has begun.
-func (s *scriptEnv) letDiskGo() error {
+// letDiskGo ends what hang-disk has begun, by a signal: at SIGTERM strace lets go of a daemon that runs.
+func (s *scriptEnv) letDiskGo(sig syscall.Signal) error {
 	if s.hanging == nil {
 		return nil
 	}
-	err := s.hanging.Process.Signal(syscall.SIGTERM) // it lets go of the daemon
+	err := s.hanging.Process.Signal(sig)
 	_ = s.hanging.Wait()
 	s.hanging = nil
 	return err
@@ -103,7 +103,7 @@ func (s *scriptEnv) hangDisk(_ *testscript.TestScript, _ bool, args []string) er
 		return errors.New("usage: hang-disk on, and then hang-disk off")
 	}
 	if args[0] == "off" {
-		return s.letDiskGo()
+		return s.letDiskGo(syscall.SIGTERM)
 	}
 	const calls = "fsync,fdatasync,pwrite64,pwritev,pwritev2"
 	s.hanging = exec.Command("strace", "-f", "-p", strconv.Itoa(s.daemon.Process.Pid), "-e", "trace="+calls, "-e", "inject="+calls+":delay_enter=600000000")
