@@ -118,7 +118,7 @@ func TestMemoryOfAnApplyIsGrantedBeforeItsBodyIsRead(t *testing.T) {
 			if got == 0 {
 				select {
 				case got = <-granted:
-				case <-time.After(10 * time.Second):
+				case <-time.After(time.Minute):
 					return 0, io.ErrUnexpectedEOF
 				}
 				return copy(b, body), nil

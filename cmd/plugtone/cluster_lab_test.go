@@ -41,6 +41,7 @@ type labConfig struct {
 	faults     bool              // clocks of members can be set, and disks filled
 	named      string            // in option 66 by all members; "": each names itself
 	oldProgram string            // of another release, with which members begin; "": that of the tests
+	tries      int               // of a client of the load for each message, one every two seconds; 0: three
 }
 
 // labHost is a host with one program.

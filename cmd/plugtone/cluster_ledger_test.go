@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -150,7 +151,7 @@ func (c *clusterLab) newLoad(l *ledger, clients int) *relayLoad {
 	}))
 	c.t.Cleanup(func() { _ = r.port.Close() })
 	for n := range clients {
-		r.clients = append(r.clients, r.port.Client(bootclient.Message{MAC: r.mac(n), Relay: relay, Class: "yealink"}, 3, bootclient.Every(2*time.Second)))
+		r.clients = append(r.clients, r.port.Client(bootclient.Message{MAC: r.mac(n), Relay: relay, Class: "yealink"}, cmp.Or(c.tries, 3), bootclient.Every(2*time.Second)))
 	}
 	return r
 }

@@ -15,7 +15,7 @@ import (
 // which the members begin; without it they begin with this one.
 func TestRollingUpgrade(t *testing.T) {
 	t.Parallel()
-	c := newLab(t, labConfig{options: "pools: [10.20.1.10-10.20.1.90], lease_time: 5m", members: []string{"a", "b"}, faults: true, oldProgram: os.Getenv("PLUGTONE_OLD_PROGRAM")})
+	c := newLab(t, labConfig{options: "pools: [10.20.1.10-10.20.1.90], lease_time: 5m", members: []string{"a", "b"}, faults: true, oldProgram: os.Getenv("PLUGTONE_OLD_PROGRAM"), tries: 10})
 	run := newRandomRun(c, rand.New(rand.NewPCG(1, 1)))
 	stop := make(chan struct{})
 	var clients sync.WaitGroup

@@ -145,7 +145,7 @@ func runCommands(t *testing.T, lines [][]string) {
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	daemon := exec.CommandContext(ctx, program, "serve", "--config", config)
 	var log bytes.Buffer
 	daemon.Stderr = &log

@@ -219,7 +219,7 @@ func (k *soak) log(n int) error {
 func (k *soak) allLogged() error {
 	want := fmt.Sprintf("plugtone_syslog_messages_total{outcome=\"stored\"} %d\n", k.logged)
 	var text []byte
-	for range 50 { // the last lines may be in the socket's buffer
+	for range 600 { // the last lines may be in the socket's buffer
 		var err error
 		if text, err = k.read("GET", "/metrics", ""); err != nil {
 			return err

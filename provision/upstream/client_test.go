@@ -40,7 +40,7 @@ type fixture struct {
 }
 
 func newFixture(t *testing.T) *fixture {
-	f := &fixture{t: t, dir: t.TempDir(), now: noon, settings: upstream.Settings{Timeout: 5 * time.Second, MaxSize: 1000}, counted: map[upstream.Outcome]int{}}
+	f := &fixture{t: t, dir: t.TempDir(), now: noon, settings: upstream.Settings{Timeout: time.Minute, MaxSize: 1000}, counted: map[upstream.Outcome]int{}}
 	f.restart()
 	return f
 }
@@ -322,7 +322,6 @@ func TestLastAnswersAreEncrypted(t *testing.T) {
 	if n != 1 || err != nil || inClear() {
 		t.Errorf("%d were encrypted, %v; in clear: %v", n, err, inClear())
 	}
-	f.settings.Timeout = time.Second
 	old := f.Fetch(t.Context(), upstream.Request{MAC: phone, Name: "001565000001.cfg", Upstream: fleet.Upstream{URLs: []string{down(t), url}}})
 	want(t, old, upstream.Answered, "password = pl4nted", "is unreachable")
 	if inClear() {

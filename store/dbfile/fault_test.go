@@ -58,7 +58,7 @@ func TestAnEmptiedFileBlocksNoCaller(t *testing.T) {
 			if n < 9 && !errors.Is(err, fleet.ErrInternal) {
 				t.Errorf("call %d: %v", n, err)
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatalf("call %d waits", n)
 		}
 	}
@@ -92,7 +92,7 @@ func TestAnEmptiedFileBlocksNoConcurrentReader(t *testing.T) {
 		go func() { all.Wait(); _ = f.Close(); close(ended) }()
 		select {
 		case <-ended:
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatal("a reader or the writer waits")
 		}
 		if f.Health() == nil {
@@ -132,7 +132,7 @@ func TestReadersOfAReplacedFileFinishOnTheOldOne(t *testing.T) {
 	go func() { all.Wait(); close(ended) }()
 	select {
 	case <-ended:
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("a reader waits")
 	}
 	put(t, f.File, "a", "2")

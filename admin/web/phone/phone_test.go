@@ -32,7 +32,7 @@ func TestTimelineIsFilteredAndGoesOnLive(t *testing.T) {
 	b.Open(path(11, ""))
 	n := b.Count("#entries li")
 	// The stream is open once the entry arrives; until then it is sent again.
-	for range 50 {
+	for range 5000 {
 		s.Feed.Publish(timeline.Entry{Time: admintest.Noon, MAC: webtest.Phone(11), Source: "tftp", Event: "get", Verdict: "served", File: "new.cfg", Bytes: 12})
 		if b.Count("#entries li.fresh") > 0 {
 			break

@@ -89,7 +89,7 @@ func TestLostMessagesAreRepeated(t *testing.T) {
 	}
 	t.Cleanup(func() { _, _ = conn.Close(), port.Close() })
 	go answerHalf(conn, server)
-	c := port.Client(Message{MAC: phoneMAC, Relay: relay}, 3, Every(100*time.Millisecond))
+	c := port.Client(Message{MAC: phoneMAC, Relay: relay}, 3, Every(time.Second))
 	r, err := c.Lease(t.Context())
 	if err != nil || r.Addr != netip.MustParseAddr("10.0.1.7") || r.Server != server || c.Again != 2 {
 		t.Errorf("%+v, %d again: %v", r, c.Again, err)
