@@ -244,3 +244,32 @@ func TestExportIsWrittenInParts(t *testing.T) {
 		}
 	}
 }
+
+// TestFaultInALargeYAMLFileIsNamedByItsLine: such a file is read in parts, and a fault in a later one has its place.
+func TestFaultInALargeYAMLFileIsNamedByItsLine(t *testing.T) {
+	s := newShell(t)
+	var text strings.Builder
+	text.WriteString("devices:\n")
+	want := 0
+	for i := range 600 {
+		model := "acme/A4"
+		if i == 550 {
+			model = "acme/A9"
+			want = strings.Count(text.String(), "\n") + 3
+		}
+		fmt.Fprintf(&text, "  # %s\n  - mac: 00:15:65:00:%02x:%02x\n    model: %s\n", strings.Repeat("x", 2000), i>>8, i&0xff, model)
+	}
+	file := s.write("large.yaml", text.String())
+	place := fmt.Sprintf("large.yaml:%d:5: devices[550].model", want)
+	if status, _, errs := s.run("apply -f " + file); status != 1 || !strings.Contains(errs, place) || !strings.Contains(errs, "A9") {
+		t.Errorf("status %d, %s\nlacks %s", status, errs, place)
+	}
+	file = s.write("large.yaml", strings.Replace(text.String(), "A9", "A4\n    model: acme/A4", 1))
+	place = fmt.Sprintf("large.yaml:%d:5: devices[550].model: written twice: first on line %d", want+1, want)
+	if status, _, errs := s.run("apply -f " + file); status != 1 || !strings.Contains(errs, place) {
+		t.Errorf("status %d, %s\nlacks %s", status, errs, place)
+	}
+	if out := s.ok("apply -f " + s.write("large.yaml", strings.Replace(text.String(), "A9", "A4", 1))); !strings.Contains(out, "600 new") {
+		t.Error(out)
+	}
+}

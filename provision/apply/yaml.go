@@ -35,12 +35,36 @@ func FormatOf(name string, b []byte) string {
 
 // YAML is a document in YAML, with what it is in JSON.
 type YAML struct {
-	JSON []byte
-	root *yaml.Node
+	JSON  []byte
+	root  *yaml.Node // nil when it was read in parts
+	parts *parts
 }
 
 // ParseYAML reads a document of at most limit bytes. Its error names each position by the file's name, line and column.
 func ParseYAML(file string, b []byte, limit int) (*YAML, error) {
+	if len(b) > wholeMax && len(b) <= limit {
+		if d, ok, err := parseParts(file, b, recordsAtOnce); ok {
+			return d, err
+		}
+	}
+	return parseWhole(file, b, limit)
+}
+
+// parseParts reads a document in parts. ok is false when it must be read whole.
+func parseParts(file string, b []byte, atOnce int) (d *YAML, ok bool, err error) {
+	list, ok := splitYAML(b, atOnce)
+	if !ok {
+		return nil, false, nil
+	}
+	d = &YAML{parts: &parts{file: file, text: b, list: list}}
+	var problems yamlpos.Errors
+	if d.JSON, problems, ok = d.parts.toJSON(); len(problems) > 0 {
+		return nil, ok, problems
+	}
+	return d, ok, nil
+}
+
+func parseWhole(file string, b []byte, limit int) (*YAML, error) {
 	r := yamlpos.NewReader(file)
 	d := &YAML{root: r.Parse(b, limit)}
 	if d.root != nil && !yamlpos.IsNull(d.root) && len(r.Errors) == 0 {
@@ -60,7 +84,12 @@ func ParseYAML(file string, b []byte, limit int) (*YAML, error) {
 }
 
 // Find returns where a member is: devices[3].label.
-func (d *YAML) Find(path string) yamlpos.Pos { return yamlpos.Find(d.root, path) }
+func (d *YAML) Find(path string) yamlpos.Pos {
+	if d.parts != nil {
+		return d.parts.find(path)
+	}
+	return yamlpos.Find(d.root, path)
+}
 
 // textMembers are members that are texts and often look like numbers: YAML takes 1001 without quotes for one.
 var textMembers = []string{"mac", "other_macs", "number", "extension", "registrar", "value", "label", "name", "serial", "location", "notes", "model",

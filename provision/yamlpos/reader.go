@@ -59,9 +59,12 @@ func (r *Reader) Parse(data []byte, limit int) *yaml.Node {
 	if len(doc.Content) == 0 {
 		return nil
 	}
-	r.size = size(&doc)
+	r.Own(&doc)
 	return Deref(doc.Content[0])
 }
+
+// Own takes a node as that of the file: its aliases add to what it has itself.
+func (r *Reader) Own(n *yaml.Node) { r.size = size(n) }
 
 // syntaxError reports what the YAML parser refused. The parser stops at the first such place.
 func (r *Reader) syntaxError(data []byte, err error) {

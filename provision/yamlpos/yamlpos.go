@@ -166,6 +166,14 @@ func Items(n *yaml.Node) []*yaml.Node {
 	return n.Content
 }
 
+// Shift moves the places of a node and all below it down by lines.
+func Shift(n *yaml.Node, lines int) {
+	n.Line += lines
+	for _, x := range n.Content {
+		Shift(x, lines)
+	}
+}
+
 // Find returns the place of the key with a path such as keys[1].type below root: that of the nearest key around it when it
 // is not written itself. Keys that hold dots may be quoted, as in settings["a.b"], or not.
 func Find(root *yaml.Node, path string) Pos {
