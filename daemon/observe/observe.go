@@ -89,7 +89,7 @@ func (o *Observer) Decided(ev *dhcp.Event, took time.Duration) {
 	phone := ev.Recorded || ev.Vendor != ""
 	o.recent(ev, phone)
 	o.record(e, phone)
-	if ev.Vendor != "" && !ev.Recorded {
+	if ev.Vendor != "" && !ev.Recorded && !o.cfg.Recorded(ev.MAC) { // it may have a record since the decision
 		o.discover(fleet.Discovered{
 			MAC: ev.MAC, Vendor: ev.Vendor, Model: ev.Model, Hostname: dhcp.Printable(ev.Client.Hostname, 63), IP: ev.Addr, Subnet: ev.Subnet,
 			CircuitID: ev.Client.CircuitID, RemoteID: ev.Client.RemoteID, FirstSeen: ev.Time, LastSeen: ev.Time,

@@ -136,6 +136,7 @@ func TestPhonesWithoutRecordAreDiscovered(t *testing.T) {
 	b.Answered(ask, provision.Answer{Outcome: provision.NotFound, MAC: otherMAC, Vendor: "snom", Firmware: "10.1", Proof: trust.ProofLease}, 0, 0, nil)
 	// Another phone's MAC in a name does not make a discovered phone.
 	b.Answered(ask, provision.Answer{Outcome: provision.Refused, MAC: dhcp.MAC{0, 4, 0x13, 9, 9, 9}, Vendor: "snom"}, 0, 0, nil)
+	b.Decided(&dhcp.Event{Time: noon, MAC: phoneMAC, Type: dhcp.MessageTypeRequest, Verdict: dhcp.VerdictAcked, Vendor: "yealink"}, 0) // it has a record since the decision
 	if len(b.store.seen) != 2 || b.store.seen[0].Hostname != "snom?[2J" || b.store.seen[0].CircuitID != "port 7" || b.store.seen[1].Firmware != "10.1" || b.store.seen[1].Subnet != subnet {
 		t.Errorf("got %+v", b.store.seen)
 	}
