@@ -123,7 +123,7 @@ func TestResealAllEncryptsWhatIsNotYet(t *testing.T) {
 		t.Helper()
 		path := filepath.Join(dir, name)
 		at := time.Unix(1e9, 0)
-		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, b, 0o640), os.Chtimes(path, at, at)); err != nil {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, b, 0o640), os.Chmod(path, 0o640), os.Chtimes(path, at, at)); err != nil {
 			t.Fatal(err)
 		}
 	}
