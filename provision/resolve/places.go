@@ -2,10 +2,7 @@ package resolve
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"fmt"
 	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -28,9 +25,8 @@ type Places struct {
 
 // zoneKey is what decides whether a time zone has a place in a phone's files: all that settings can do, and not who the phone is.
 type zoneKey struct {
-	vendor, model string
-	settings      [sha256.Size]byte
-	lines, year   int
+	settings    uint64 // shape of withoutWho
+	lines, year int
 }
 
 // keyPlace is what decides whether a member of keys has a place in a phone's files.
@@ -72,7 +68,7 @@ func (m *Places) zone(packs *pack.Set, vendor *pack.Vendor, p phonefile.Phone) [
 	if err != nil {
 		return nil
 	}
-	key := zoneKey{vendor.ID, p.Model, settingsDigest(p), min(len(p.Lines), 1), p.Now.UTC().Year()}
+	key := zoneKey{shape(withoutWho(p)), min(len(p.Lines), 1), p.Now.UTC().Year()}
 	return zoneLeftOut(vendor, z, name, m.remember(packs, key, func() bool { return hasZone(vendor, p, z) }))
 }
 
@@ -103,19 +99,13 @@ func (m *Places) lacks(packs *pack.Set, vendor *pack.Vendor, model string, k fle
 	})
 }
 
-// settingsDigest returns a digest of the settings of a phone. The values of secrets, and its own name and password for the server,
-// are left out: no time zone depends on them.
-func settingsDigest(p phonefile.Phone) [sha256.Size]byte {
-	h := sha256.New()
-	for _, name := range slices.Sorted(maps.Keys(p.Settings)) {
-		v := p.Settings[name]
-		if _, secret := v.(setting.Secret); secret || name == "provisioning_user" {
-			v = ""
-		}
-		fmt.Fprintf(h, "%s=%v\x00", name, v)
-	}
-	for _, name := range slices.Sorted(maps.Keys(p.Extra)) {
-		fmt.Fprintf(h, "\x01%s=%s\x00", name, p.Extra[name])
-	}
-	return [sha256.Size]byte(h.Sum(nil))
+// withoutWho returns a phone with the vendor, model, settings and parameters of p, without secrets and its own name for the server: no time
+// zone depends on them.
+func withoutWho(p phonefile.Phone) phonefile.Phone {
+	settings := maps.Clone(p.Settings)
+	maps.DeleteFunc(settings, func(name string, v any) bool {
+		_, secret := v.(setting.Secret)
+		return secret || name == "provisioning_user"
+	})
+	return phonefile.Phone{Vendor: p.Vendor, Model: p.Model, Settings: settings, Extra: p.Extra}
 }
