@@ -321,11 +321,7 @@ func listCommand[T any](a *app, short string, of func(*client.Client) client.Col
 	var search string
 	c := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Args: cobra.NoArgs, Short: short,
-		RunE: func(c *cobra.Command, _ []string) error {
-			cl, err := a.client()
-			if err != nil {
-				return err
-			}
+		RunE: withClient(a, func(c *cobra.Command, cl *client.Client, _ []string) error {
 			q := url.Values{}
 			if search != "" {
 				q.Set("q", search)
@@ -338,7 +334,7 @@ func listCommand[T any](a *app, short string, of func(*client.Client) client.Col
 				return printJSON(c, list)
 			}
 			return print(c, list)
-		},
+		}),
 	}
 	c.Flags().StringVar(&search, "search", "", "only those that have this `TEXT` in them")
 	return c
@@ -348,11 +344,7 @@ func showCommand[T any](a *app, arg, short string, of func(*client.Client) clien
 	var reveal bool
 	c := &cobra.Command{
 		Use: "show " + arg, Args: cobra.ExactArgs(1), Short: short,
-		RunE: func(c *cobra.Command, args []string) error {
-			cl, err := a.client()
-			if err != nil {
-				return err
-			}
+		RunE: withClient(a, func(c *cobra.Command, cl *client.Client, args []string) error {
 			rec, _, err := of(cl).Get(c.Context(), args[0], reveal)
 			if err != nil {
 				return err
@@ -361,7 +353,7 @@ func showCommand[T any](a *app, arg, short string, of func(*client.Client) clien
 				return printJSON(c, rec)
 			}
 			return print(a, c, rec)
-		},
+		}),
 	}
 	c.Flags().BoolVar(&reveal, "reveal", false, "with secrets in clear; noted in the audit log")
 	return c
@@ -371,12 +363,8 @@ func removeCommand[T any](a *app, noun, arg, unbinds string, of func(*client.Cli
 	var force bool
 	c := &cobra.Command{
 		Use: "rm " + arg, Args: cobra.ExactArgs(1), Short: "Remove " + article(noun) + " " + noun + " that nothing uses",
-		RunE: func(c *cobra.Command, args []string) error {
-			cl, err := a.client()
-			if err != nil {
-				return err
-			}
-			err = of(cl).Delete(c.Context(), args[0], force)
+		RunE: withClient(a, func(c *cobra.Command, cl *client.Client, args []string) error {
+			err := of(cl).Delete(c.Context(), args[0], force)
 			if client.IsConflict(err) && !force {
 				return fmt.Errorf("%w\nhint: --force removes it all the same: %s", err, unbinds)
 			}
@@ -388,7 +376,7 @@ func removeCommand[T any](a *app, noun, arg, unbinds string, of func(*client.Cli
 				name = macText(name)
 			}
 			return a.done(c, removal{noun, name, "removed"}, "%s %s removed", noun, name)
-		},
+		}),
 	}
 	if unbinds != "" {
 		c.Flags().BoolVar(&force, "force", false, "also when it is in use: "+unbinds)

@@ -28,13 +28,10 @@ The configuration may have secrets in clear. --passphrase-file encrypts the whol
 		Example: `  plugtone backup /root/plugtone-$(date +%F).tar
   plugtone backup --with-files --passphrase-file /root/backup.pass /root/plugtone.tar.age
   plugtone backup - | ssh backup 'cat > plugtone.tar'`,
-		RunE: func(c *cobra.Command, args []string) error {
-			cl, err := a.client()
-			if err != nil {
-				return err
-			}
+		RunE: withClient(a, func(c *cobra.Command, cl *client.Client, args []string) error {
 			write := func(w io.Writer) (int64, error) { return cl.Backup(c.Context(), w, withFiles) }
 			if passphraseFile != "" {
+				var err error
 				if write, err = encryptedBackup(c.Context(), cl, withFiles, passphraseFile); err != nil {
 					return err
 				}
@@ -48,7 +45,7 @@ The configuration may have secrets in clear. --passphrase-file encrypts the whol
 				return err
 			}
 			return a.done(c, map[string]any{"file": args[0], "size": n}, "%s written, %s", args[0], bytesOf(n))
-		},
+		}),
 	}
 	c.Flags().BoolVar(&withFiles, "with-files", false, "also the configuration, files and uploads")
 	c.Flags().StringVar(&passphraseFile, "passphrase-file", "", "encrypt it with the passphrase in `FILE`; - reads standard input")

@@ -25,11 +25,7 @@ func changeList(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Args: cobra.NoArgs, Short: "List changes, newest first",
 		Example: `  plugtone change list --since 7d`,
-		RunE: func(c *cobra.Command, _ []string) error {
-			cl, err := a.client()
-			if err != nil {
-				return err
-			}
+		RunE: withClient(a, func(c *cobra.Command, cl *client.Client, _ []string) error {
 			list := []fleet.Change{}
 			for x, err := range cl.Changes(c.Context(), since) {
 				if err != nil {
@@ -45,7 +41,7 @@ func changeList(a *app) *cobra.Command {
 				t.add(strconv.FormatUint(x.ID, 10), at(x.Time), x.Actor, dash(x.From), x.Action, strconv.Itoa(x.Total()), x.Message)
 			}
 			return t.print(c.OutOrStdout())
-		},
+		}),
 	}
 	c.Flags().StringVar(&since, "since", "", "only changes since `TIME`: 7d, 12h, or 2026-11-22T12:00:00Z")
 	return c
@@ -54,12 +50,8 @@ func changeList(a *app) *cobra.Command {
 func changeShow(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "show ID", Args: cobra.ExactArgs(1), Short: "Show a change with its records before and after",
-		RunE: func(c *cobra.Command, args []string) error {
+		RunE: withClient(a, func(c *cobra.Command, cl *client.Client, args []string) error {
 			id, err := recordID("change", args[0])
-			if err != nil {
-				return err
-			}
-			cl, err := a.client()
 			if err != nil {
 				return err
 			}
@@ -71,7 +63,7 @@ func changeShow(a *app) *cobra.Command {
 				return printJSON(c, x)
 			}
 			return printChange(c, x)
-		},
+		}),
 	}
 }
 
@@ -139,12 +131,8 @@ func changeUndo(a *app) *cobra.Command {
 			"they are named. The undo is a change too: it can be undone the same way.",
 		Example: `  plugtone change undo 128 --dry-run
   plugtone change undo 128 --message "wrong profile"`,
-		RunE: func(c *cobra.Command, args []string) error {
+		RunE: withClient(a, func(c *cobra.Command, cl *client.Client, args []string) error {
 			id, err := recordID("change", args[0])
-			if err != nil {
-				return err
-			}
-			cl, err := a.client()
 			if err != nil {
 				return err
 			}
@@ -157,7 +145,7 @@ func changeUndo(a *app) *cobra.Command {
 			}
 			warnLeftOut(c, x.LeftOut)
 			return a.done(c, x, "change %d undone: %s; that is change %d", id, recordCount(x.Created, x.Changed, x.Deleted), x.ID)
-		},
+		}),
 	}
 	c.Flags().BoolVar(&force, "force", false, "also when records were changed since: they are overwritten")
 	a.writes(c)
@@ -168,11 +156,7 @@ func changeUndo(a *app) *cobra.Command {
 func historyCommand[T any](a *app, noun, arg string, of func(*client.Client) client.Collection[T]) *cobra.Command {
 	return &cobra.Command{
 		Use: "history " + arg, Args: cobra.ExactArgs(1), Short: "List the revisions of " + article(noun) + " " + noun + ", newest first, with what changed",
-		RunE: func(c *cobra.Command, args []string) error {
-			cl, err := a.client()
-			if err != nil {
-				return err
-			}
+		RunE: withClient(a, func(c *cobra.Command, cl *client.Client, args []string) error {
 			h, err := of(cl).History(c.Context(), args[0])
 			if err != nil {
 				return err
@@ -181,7 +165,7 @@ func historyCommand[T any](a *app, noun, arg string, of func(*client.Client) cli
 				return printJSON(c, h)
 			}
 			return printRevisions(c, h.Items)
-		},
+		}),
 	}
 }
 

@@ -39,11 +39,7 @@ func clusterStatus(a *app) *cobra.Command {
 COPIED is how far this member has copied what phones have uploaded to another one and fetched from it. The table below
 shows which member answers which part of the phones in shared subnets, divided by a hash of their MAC (RFC 3074), and
 which one has taken over for a member that is away.`,
-		RunE: func(c *cobra.Command, _ []string) error {
-			cl, err := a.client()
-			if err != nil {
-				return err
-			}
+		RunE: withClient(a, func(c *cobra.Command, cl *client.Client, _ []string) error {
 			s, err := cl.Cluster(c.Context())
 			if err != nil {
 				return err
@@ -52,7 +48,7 @@ which one has taken over for a member that is away.`,
 				return printJSON(c, s)
 			}
 			return printCluster(c.OutOrStdout(), s)
-		},
+		}),
 	}
 }
 

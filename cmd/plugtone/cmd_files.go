@@ -152,11 +152,7 @@ func deviceDiff(a *app) *cobra.Command {
 		Use: "diff MAC", Args: cobra.ExactArgs(1), Short: "Compare what a phone fetched last with what it would get now, line by line",
 		Long: "Compare what a phone fetched last with what it would get now, line by line. Below is what its user changed on the phone,\n" +
 			"as far as the phone uploads that: it wins over the files until it is removed on the phone. Secrets are masked.",
-		RunE: func(c *cobra.Command, args []string) error {
-			cl, err := a.client()
-			if err != nil {
-				return err
-			}
+		RunE: withClient(a, func(c *cobra.Command, cl *client.Client, args []string) error {
 			d, err := cl.Diff(c.Context(), args[0])
 			if err != nil {
 				return err
@@ -181,7 +177,7 @@ func deviceDiff(a *app) *cobra.Command {
 				onPhone.add(o.Parameter, o.Value, o.File)
 			}
 			return onPhone.print(c.OutOrStdout())
-		},
+		}),
 	}
 }
 
@@ -215,11 +211,7 @@ func sizeOrDash(n int64, digest string) string {
 func deviceHistory(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "history MAC", Args: cobra.ExactArgs(1), Short: "List the revisions of a device, newest first, with what changed",
-		RunE: func(c *cobra.Command, args []string) error {
-			cl, err := a.client()
-			if err != nil {
-				return err
-			}
+		RunE: withClient(a, func(c *cobra.Command, cl *client.Client, args []string) error {
 			h, err := cl.History(c.Context(), args[0])
 			if err != nil {
 				return err
@@ -228,7 +220,7 @@ func deviceHistory(a *app) *cobra.Command {
 				return printJSON(c, h)
 			}
 			return printRevisions(c, h.Items)
-		},
+		}),
 	}
 }
 

@@ -28,11 +28,7 @@ func pbxCommand(a *app) *cobra.Command {
 func pbxList(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Args: cobra.NoArgs, Short: "List the sources and their last sync",
-		RunE: func(c *cobra.Command, _ []string) error {
-			cl, err := a.client()
-			if err != nil {
-				return err
-			}
+		RunE: withClient(a, func(c *cobra.Command, cl *client.Client, _ []string) error {
 			list, err := cl.PBXs(c.Context())
 			if err != nil {
 				return err
@@ -45,7 +41,7 @@ func pbxList(a *app) *cobra.Command {
 				t.add(s.Name, s.Type, ago(s.SyncedAt, time.Now()), pbxState(s))
 			}
 			return t.print(c.OutOrStdout())
-		},
+		}),
 	}
 }
 
@@ -62,11 +58,7 @@ func pbxState(s pbxsync.SourceStatus) string {
 func pbxShow(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "show NAME", Args: cobra.ExactArgs(1), Short: "Show a source, its last sync and what it could not use",
-		RunE: func(c *cobra.Command, args []string) error {
-			cl, err := a.client()
-			if err != nil {
-				return err
-			}
+		RunE: withClient(a, func(c *cobra.Command, cl *client.Client, args []string) error {
 			list, err := cl.PBXs(c.Context())
 			if err != nil {
 				return err
@@ -81,7 +73,7 @@ func pbxShow(a *app) *cobra.Command {
 				return printPBX(c.OutOrStdout(), s)
 			}
 			return fmt.Errorf("there is no PBX source %q in the configuration", args[0])
-		},
+		}),
 	}
 }
 
@@ -112,11 +104,7 @@ func printProblems(out io.Writer, problems []pbx.SourceProblem) error {
 func pbxTest(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "test NAME", Args: cobra.ExactArgs(1), Short: "Read a PBX and change nothing",
-		RunE: func(c *cobra.Command, args []string) error {
-			cl, err := a.client()
-			if err != nil {
-				return err
-			}
+		RunE: withClient(a, func(c *cobra.Command, cl *client.Client, args []string) error {
 			got, err := cl.TestPBX(c.Context(), args[0])
 			if err != nil {
 				return err
@@ -140,7 +128,7 @@ func pbxTest(a *app) *cobra.Command {
 				return err
 			}
 			return printProblems(c.OutOrStdout(), got.Problems)
-		},
+		}),
 	}
 }
 
@@ -167,11 +155,7 @@ func pbxSync(a *app) *cobra.Command {
 		Use: "sync [NAME]", Args: cobra.MaximumNArgs(1), Short: "Bring the records to what a PBX has, or all PBXs have",
 		Example: `  plugtone pbx sync main --dry-run
   plugtone pbx sync --prune`,
-		RunE: func(c *cobra.Command, args []string) error {
-			cl, err := a.client()
-			if err != nil {
-				return err
-			}
+		RunE: withClient(a, func(c *cobra.Command, cl *client.Client, args []string) error {
 			names := args
 			if len(args) == 0 {
 				list, err := cl.PBXs(c.Context())
@@ -196,7 +180,7 @@ func pbxSync(a *app) *cobra.Command {
 				errs = append(errs, err)
 			}
 			return errors.Join(errs...)
-		},
+		}),
 	}
 	syncFlags(c, &o)
 	a.writes(c)

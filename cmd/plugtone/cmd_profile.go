@@ -116,11 +116,7 @@ func discoveredCommand(a *app) *cobra.Command {
 func discoveredList(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Args: cobra.NoArgs, Short: "List discovered phones",
-		RunE: func(c *cobra.Command, _ []string) error {
-			cl, err := a.client()
-			if err != nil {
-				return err
-			}
+		RunE: withClient(a, func(c *cobra.Command, cl *client.Client, _ []string) error {
 			list, silent, err := cl.Discovered(c.Context(), "")
 			if err != nil {
 				return err
@@ -147,7 +143,7 @@ func discoveredList(a *app) *cobra.Command {
 				t.add(row...)
 			}
 			return t.print(c.OutOrStdout())
-		},
+		}),
 	}
 }
 
@@ -189,16 +185,12 @@ func discoveredForget(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "forget MAC", Args: cobra.ExactArgs(1), Short: "Take a phone off the list, until it is seen again",
 		Long: "Take a phone off the list, until it is seen again. In a cluster it is taken off the lists of all members that answer.",
-		RunE: func(c *cobra.Command, args []string) error {
-			cl, err := a.client()
-			if err != nil {
-				return err
-			}
+		RunE: withClient(a, func(c *cobra.Command, cl *client.Client, args []string) error {
 			if err := cl.Forget(c.Context(), args[0]); err != nil {
 				return err
 			}
 			return a.done(c, removal{"discovered", macText(args[0]), "forgotten"}, "phone %s forgotten", macText(args[0]))
-		},
+		}),
 	}
 }
 

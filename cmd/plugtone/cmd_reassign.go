@@ -47,17 +47,13 @@ func deviceSwap(a *app) *cobra.Command {
 		Long: "Exchange what two phones are for: lines, keys, settings, profile, label, location, reserved address and all else but the\n" +
 			"hardware itself (MAC, model, serial number). With phones of different models, what one can't have is listed first.",
 		Example: `  plugtone device swap 00:15:65:12:34:56 00:15:65:12:34:57 --dry-run`,
-		RunE: func(c *cobra.Command, args []string) error {
-			cl, err := a.client()
-			if err != nil {
-				return err
-			}
+		RunE: withClient(a, func(c *cobra.Command, cl *client.Client, args []string) error {
 			r, err := cl.SwapDevices(c.Context(), args[0], args[1], yes)
 			if err != nil {
 				return lossHint(err)
 			}
 			return reassigned(a, c, r, "devices %s and %s swapped; each gets its new lines with its next fetch", r.Devices[0].MAC, r.Devices[1].MAC)
-		},
+		}),
 	}
 	lossFlag(c, &yes)
 	a.writes(c)
@@ -75,17 +71,13 @@ func deviceReplace(a *app) *cobra.Command {
 			"model, what it can't have is listed first.",
 		Example: `  plugtone device replace 00:15:65:12:34:56 00:15:65:12:34:57 --dry-run
   plugtone device replace 00:15:65:12:34:56 805e.c000.0001 --model yealink/T54W --message "broken display"`,
-		RunE: func(c *cobra.Command, args []string) error {
-			cl, err := a.client()
-			if err != nil {
-				return err
-			}
+		RunE: withClient(a, func(c *cobra.Command, cl *client.Client, args []string) error {
 			r, err := cl.ReplaceDevice(c.Context(), args[0], client.ReplaceRequest{By: args[1], Model: model}, yes)
 			if err != nil {
 				return lossHint(err)
 			}
 			return reassigned(a, c, r, "device %s replaced by %s%s; %[1]s is disabled", r.Devices[1].MAC, r.Devices[0].MAC, describeModel(r.Devices[0]))
-		},
+		}),
 	}
 	c.Flags().StringVar(&model, "model", "", "`MODEL` of the new phone, as T54W or yealink/T54W")
 	lossFlag(c, &yes)

@@ -240,11 +240,7 @@ func jobCommand(a *app) *cobra.Command {
 func jobList(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Args: cobra.NoArgs, Short: "List the last 100 jobs, newest first",
-		RunE: func(c *cobra.Command, _ []string) error {
-			cl, err := a.client()
-			if err != nil {
-				return err
-			}
+		RunE: withClient(a, func(c *cobra.Command, cl *client.Client, _ []string) error {
 			list, err := cl.Jobs(c.Context())
 			if err != nil {
 				return err
@@ -257,7 +253,7 @@ func jobList(a *app) *cobra.Command {
 				t.add(fmt.Sprint(job.ID), at(job.Created), job.Actor, string(job.State), fmt.Sprint(job.Total), dash(jobCounts(job)), job.Message)
 			}
 			return t.print(c.OutOrStdout())
-		},
+		}),
 	}
 }
 
@@ -265,12 +261,8 @@ func jobShow(a *app) *cobra.Command {
 	var follow bool
 	c := &cobra.Command{
 		Use: "show ID", Args: cobra.ExactArgs(1), Short: "Show a job with its phones",
-		RunE: func(c *cobra.Command, args []string) error {
+		RunE: withClient(a, func(c *cobra.Command, cl *client.Client, args []string) error {
 			id, err := recordID("job", args[0])
-			if err != nil {
-				return err
-			}
-			cl, err := a.client()
 			if err != nil {
 				return err
 			}
@@ -282,7 +274,7 @@ func jobShow(a *app) *cobra.Command {
 				return err
 			}
 			return a.printJob(c, job)
-		},
+		}),
 	}
 	c.Flags().BoolVarP(&follow, "follow", "f", false, "wait until it has ended")
 	return c
@@ -291,12 +283,8 @@ func jobShow(a *app) *cobra.Command {
 func jobStop(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "stop ID", Args: cobra.ExactArgs(1), Short: "Stop a job: phones that are not notified yet are skipped",
-		RunE: func(c *cobra.Command, args []string) error {
+		RunE: withClient(a, func(c *cobra.Command, cl *client.Client, args []string) error {
 			id, err := recordID("job", args[0])
-			if err != nil {
-				return err
-			}
-			cl, err := a.client()
 			if err != nil {
 				return err
 			}
@@ -304,6 +292,6 @@ func jobStop(a *app) *cobra.Command {
 				return err
 			}
 			return a.done(c, removal{"job", args[0], "stopped"}, "job %d stopped", id)
-		},
+		}),
 	}
 }

@@ -19,16 +19,12 @@ func reloadCommand(a *app) *cobra.Command {
 		Long: "Read the configuration and the vendor packs again, as SIGHUP and \"systemctl reload\" do. A configuration with problems is refused\n" +
 			"and the running one stays. So is one that leaves out a subnet with active leases, has no subnet left, leaves out a vendor pack\n" +
 			"that devices need, or names a new interface that this host does not have; --force applies these.",
-		RunE: func(c *cobra.Command, _ []string) error {
-			cl, err := a.client()
-			if err != nil {
-				return err
-			}
+		RunE: withClient(a, func(c *cobra.Command, cl *client.Client, _ []string) error {
 			if err := cl.Reload(c.Context(), force); err != nil {
 				return err
 			}
 			return a.done(c, removal{"configuration", "", "reloaded"}, "configuration reloaded")
-		},
+		}),
 	}
 	c.Flags().BoolVar(&force, "force", false, "also when subnets with active leases are left out, or an interface is missing")
 	return c
@@ -40,11 +36,7 @@ func tokenCommand(a *app) *cobra.Command {
 			"an admin also reveals secrets and manages tokens."}
 	c.AddCommand(tokenAdd(a), &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Args: cobra.NoArgs, Short: "List tokens, without their secrets",
-		RunE: func(c *cobra.Command, _ []string) error {
-			cl, err := a.client()
-			if err != nil {
-				return err
-			}
+		RunE: withClient(a, func(c *cobra.Command, cl *client.Client, _ []string) error {
 			list, err := cl.Tokens(c.Context())
 			if err != nil {
 				return err
@@ -57,19 +49,15 @@ func tokenCommand(a *app) *cobra.Command {
 				t.add(k.Name, k.Role, at(k.CreatedAt), k.CreatedBy)
 			}
 			return t.print(c.OutOrStdout())
-		},
+		}),
 	}, &cobra.Command{
 		Use: "rm NAME", Args: cobra.ExactArgs(1), Short: "Revoke a token",
-		RunE: func(c *cobra.Command, args []string) error {
-			cl, err := a.client()
-			if err != nil {
-				return err
-			}
+		RunE: withClient(a, func(c *cobra.Command, cl *client.Client, args []string) error {
 			if err := cl.DeleteToken(c.Context(), args[0]); err != nil {
 				return err
 			}
 			return a.done(c, removal{"token", args[0], "revoked"}, "token %s revoked", args[0])
-		},
+		}),
 	})
 	return c
 }

@@ -15,11 +15,7 @@ import (
 func statusCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "status", Args: cobra.NoArgs, Short: "Show the daemon's state, how full its subnets are, and its warnings",
-		RunE: func(c *cobra.Command, _ []string) error {
-			cl, err := a.client()
-			if err != nil {
-				return err
-			}
+		RunE: withClient(a, func(c *cobra.Command, cl *client.Client, _ []string) error {
 			s, err := cl.Status(c.Context())
 			if err != nil {
 				return err
@@ -35,7 +31,7 @@ func statusCommand(a *app) *cobra.Command {
 				}{s, subnets})
 			}
 			return printStatus(a, c, s, subnets)
-		},
+		}),
 	}
 }
 

@@ -33,11 +33,7 @@ func traceCommand(a *app) *cobra.Command {
 			"With --syslog, also show what the phone itself has logged, where the listener syslog is on and the phone logs to it.",
 		Example: `  plugtone trace 00:15:65:12:34:56
   plugtone trace 00:15:65:12:34:56 --follow --syslog`,
-		RunE: func(c *cobra.Command, args []string) error {
-			cl, err := a.client()
-			if err != nil {
-				return err
-			}
+		RunE: withClient(a, func(c *cobra.Command, cl *client.Client, args []string) error {
 			if follow {
 				return a.follow(c, cl, args[0], limit, syslog)
 			}
@@ -50,7 +46,7 @@ func traceCommand(a *app) *cobra.Command {
 				return printJSON(c, t)
 			}
 			return printTimeline(c, a.getenv, t)
-		},
+		}),
 	}
 	checkMAC(c)
 	c.Flags().BoolVarP(&follow, "follow", "f", false, "go on as things happen")

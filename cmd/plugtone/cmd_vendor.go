@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"plugtone/admin/client"
 	"plugtone/provision/pack"
 	"plugtone/provision/setting"
 )
@@ -16,11 +17,7 @@ func vendorCommand(a *app) *cobra.Command {
 	c := &cobra.Command{Use: "vendor", Short: "The vendor packs: what plugtone has for each vendor"}
 	c.AddCommand(&cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Args: cobra.NoArgs, Short: "List vendors",
-		RunE: func(c *cobra.Command, _ []string) error {
-			cl, err := a.client()
-			if err != nil {
-				return err
-			}
+		RunE: withClient(a, func(c *cobra.Command, cl *client.Client, _ []string) error {
 			list, err := cl.Vendors(c.Context())
 			if err != nil {
 				return err
@@ -33,18 +30,14 @@ func vendorCommand(a *app) *cobra.Command {
 				t.add(v.Vendor, v.Name, strconv.Itoa(len(v.Models)), dash(strings.Join(v.Aliases, ",")), footing(v.Experimental, v.Recognises))
 			}
 			return t.print(c.OutOrStdout())
-		},
+		}),
 	}, &cobra.Command{
 		Use: "show VENDOR", Args: cobra.ExactArgs(1), Short: "Show a vendor's models, key types, settings, files and DHCP options",
 		Long: "Show a vendor's models, key types, settings, files and DHCP options. Behind a key type or setting that not every model has\n" +
 			"is how many have it; VENDOR/MODEL shows what one model has.",
 		Example: `  plugtone vendor show yealink
   plugtone vendor show yealink/T46U`,
-		RunE: func(c *cobra.Command, args []string) error {
-			cl, err := a.client()
-			if err != nil {
-				return err
-			}
+		RunE: withClient(a, func(c *cobra.Command, cl *client.Client, args []string) error {
 			vendor, model, single := strings.Cut(args[0], "/")
 			v, err := cl.Vendor(c.Context(), vendor)
 			if err != nil {
@@ -57,7 +50,7 @@ func vendorCommand(a *app) *cobra.Command {
 				return printJSON(c, v)
 			}
 			return printVendor(c, v)
-		},
+		}),
 	}, vendorCheckCommand(a))
 	return c
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"plugtone/admin/client"
 )
 
 func webCommand(a *app) *cobra.Command {
@@ -16,11 +18,7 @@ func webCommand(a *app) *cobra.Command {
 			"The page is on the TCP addresses of admin.listen, 127.0.0.1:8067 by default. From another machine, forward that port:\n\n" +
 			"  ssh -L 8067:127.0.0.1:8067 HOST",
 		Example: "  plugtone web\n  xdg-open \"$(plugtone web)\"",
-		RunE: func(c *cobra.Command, _ []string) error {
-			cl, err := a.client()
-			if err != nil {
-				return err
-			}
+		RunE: withClient(a, func(c *cobra.Command, cl *client.Client, _ []string) error {
 			login, err := cl.WebLogin(c.Context())
 			if err != nil {
 				return err
@@ -33,6 +31,6 @@ func webCommand(a *app) *cobra.Command {
 				fmt.Fprintf(c.ErrOrStderr(), "valid until %s; from another machine: ssh -L %s:%s HOST\n", login.ExpiresAt.Local().Format(time.TimeOnly), u.Port(), u.Host)
 			}
 			return nil
-		},
+		}),
 	}
 }

@@ -304,3 +304,14 @@ func (a *app) client() (*client.Client, error) {
 	}
 	return c.Writing(a.write).OnChange(func(id uint64) { a.made = append(a.made, id) }), nil
 }
+
+// withClient returns what a command runs that calls the daemon's API.
+func withClient(a *app, run func(c *cobra.Command, cl *client.Client, args []string) error) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, args []string) error {
+		cl, err := a.client()
+		if err != nil {
+			return err
+		}
+		return run(c, cl, args)
+	}
+}
