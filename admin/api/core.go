@@ -168,6 +168,18 @@ func readRecord[T any](ctx context.Context, s *core, in ReadInput, kind string, 
 	return rec, err
 }
 
+// readMasked is readRecord for a record that is answered as it is stored, without secrets unless they are revealed.
+func readMasked[T any](ctx context.Context, s *core, in ReadInput, kind string, name func(*T) string, find func(fleet.View) (*T, error), mask func(T) T) (*recordOutput[T], error) {
+	rec, err := readRecord(ctx, s, in, kind, name, find)
+	if err != nil {
+		return nil, err
+	}
+	if !in.Reveal {
+		rec = mask(rec)
+	}
+	return recordAnswer(rec, *revision(&rec), false), nil
+}
+
 // vendorID returns the id of a vendor, given that or an alias. Any other name is returned as it is.
 func (s *core) vendorID(name string) string {
 	if v, ok := s.Packs().Vendor(name); ok {

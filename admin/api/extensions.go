@@ -76,15 +76,8 @@ type extensionRead struct {
 }
 
 func (s extensions) read(ctx context.Context, in *extensionRead) (*recordOutput[fleet.Extension], error) {
-	rec, err := readRecord(ctx, s.core, in.ReadInput, "extension", extensionName,
-		func(f fleet.View) (*fleet.Extension, error) { return findExtension(f, in.Number) })
-	if err != nil {
-		return nil, err
-	}
-	if !in.Reveal {
-		rec = masking.Extension(rec)
-	}
-	return recordAnswer(rec, rec.Revision, false), nil
+	return readMasked(ctx, s.core, in.ReadInput, "extension", extensionName,
+		func(f fleet.View) (*fleet.Extension, error) { return findExtension(f, in.Number) }, masking.Extension)
 }
 
 type extensionWrite struct {

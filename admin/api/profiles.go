@@ -38,15 +38,9 @@ func (s profiles) register() {
 }
 
 func (s profiles) read(ctx context.Context, in *namedRead) (*recordOutput[fleet.Profile], error) {
-	rec, err := readRecord(ctx, s.core, in.ReadInput, "profile", func(p *fleet.Profile) string { return p.Name },
-		func(f fleet.View) (*fleet.Profile, error) { return f.Profile(in.Name) })
-	if err != nil {
-		return nil, err
-	}
-	if !in.Reveal {
-		rec = masking.Profile(rec, access.Of(ctx))
-	}
-	return recordAnswer(rec, rec.Revision, false), nil
+	return readMasked(ctx, s.core, in.ReadInput, "profile", func(p *fleet.Profile) string { return p.Name },
+		func(f fleet.View) (*fleet.Profile, error) { return f.Profile(in.Name) },
+		func(p fleet.Profile) fleet.Profile { return masking.Profile(p, access.Of(ctx)) })
 }
 
 func (s profiles) write(ctx context.Context, in *namedWrite, patch bool) (*recordOutput[client.SavedProfile], error) {

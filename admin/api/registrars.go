@@ -37,15 +37,8 @@ func (s registrars) register() {
 }
 
 func (s registrars) read(ctx context.Context, in *namedRead) (*recordOutput[fleet.Registrar], error) {
-	rec, err := readRecord(ctx, s.core, in.ReadInput, "registrar", func(r *fleet.Registrar) string { return r.Name },
-		func(f fleet.View) (*fleet.Registrar, error) { return f.Registrar(in.Name) })
-	if err != nil {
-		return nil, err
-	}
-	if !in.Reveal {
-		rec = masking.Registrar(rec)
-	}
-	return recordAnswer(rec, rec.Revision, false), nil
+	return readMasked(ctx, s.core, in.ReadInput, "registrar", func(r *fleet.Registrar) string { return r.Name },
+		func(f fleet.View) (*fleet.Registrar, error) { return f.Registrar(in.Name) }, masking.Registrar)
 }
 
 func (s registrars) write(ctx context.Context, in *namedWrite, patch bool) (*recordOutput[client.SavedRegistrar], error) {

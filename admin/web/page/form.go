@@ -71,6 +71,19 @@ func (f *Form) Fail(err error, fields map[string]string) bool {
 	return true
 }
 
+// FailWrite is Fail for a write that was made with an ETag; nil does nothing. When another user changed the record meanwhile, the form also shows
+// the conflict that compare returns, with the ETag of the record as it is now. It returns the errors that are the handler's.
+func (f *Form) FailWrite(err error, fields map[string]string, etag string, compare func() *Conflict) error {
+	if client.IsPrecondition(err) {
+		f.Conflict = compare()
+		f.Values.Set("etag", etag)
+	}
+	if err != nil && !f.Fail(err, fields) {
+		return err
+	}
+	return nil
+}
+
 // Field is one field of a form, for the template "field".
 type Field struct {
 	Name, Label, Type string // Type is text, number, password, textarea, select or checkbox

@@ -155,14 +155,11 @@ func (s screen) saveLines(r *page.Request) error {
 		r.Note("ok", "The lines were saved. "+record.Later)
 		return r.Redirect("/phones/" + h.Device.MAC.String() + "/lines")
 	}
+	err = f.FailWrite(err, fields, h.ETag, func() *page.Conflict {
+		return page.Compare("", url.Values{"lines": {lineText(lines)}}, url.Values{"lines": {lineText(h.Device.Lines)}}, "lines=Lines")
+	})
 	if err != nil {
-		if client.IsPrecondition(err) {
-			f.Conflict = page.Compare("", url.Values{"lines": {lineText(lines)}}, url.Values{"lines": {lineText(h.Device.Lines)}}, "lines=Lines")
-			f.Values.Set("etag", h.ETag)
-		}
-		if !f.Fail(err, fields) {
-			return err
-		}
+		return err
 	}
 	return s.showLines(r, v)
 }

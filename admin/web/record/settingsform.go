@@ -77,14 +77,11 @@ func (s *SettingsForm) Save(f *page.Form, etag string, own setting.Values, patch
 		}
 		return "The setting " + name + " was saved.", nil
 	}
+	err = f.FailWrite(err, map[string]string{"settings." + name: "value"}, etag, func() *page.Conflict {
+		return page.Compare("", url.Values{"v": {f.Get("value")}}, url.Values{"v": {SettingText(own[name])}}, "v="+name)
+	})
 	if err != nil {
-		if client.IsPrecondition(err) {
-			f.Conflict = page.Compare("", url.Values{"v": {f.Get("value")}}, url.Values{"v": {SettingText(own[name])}}, "v="+name)
-			f.Values.Set("etag", etag)
-		}
-		if !f.Fail(err, map[string]string{"settings." + name: "value"}) {
-			return "", err
-		}
+		return "", err
 	}
 	s.show(name, f)
 	return "", nil

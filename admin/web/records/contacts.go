@@ -126,14 +126,11 @@ func (s screen) saveContacts(r *page.Request) error {
 		r.Note("ok", "The contacts were saved. Phones fetch them at the next resync or restart.")
 		return r.Redirect("/profiles/" + url.PathEscape(h.Profile.Name) + "/contacts")
 	}
+	err = f.FailWrite(err, fields, h.ETag, func() *page.Conflict {
+		return page.Compare("", url.Values{"c": {contactText(list)}}, url.Values{"c": {contactText(h.Profile.Contacts)}}, "c=Contacts")
+	})
 	if err != nil {
-		if client.IsPrecondition(err) {
-			f.Conflict = page.Compare("", url.Values{"c": {contactText(list)}}, url.Values{"c": {contactText(h.Profile.Contacts)}}, "c=Contacts")
-			f.Values.Set("etag", h.ETag)
-		}
-		if !f.Fail(err, fields) {
-			return err
-		}
+		return err
 	}
 	return s.showContacts(r, v)
 }

@@ -202,21 +202,18 @@ func (s screen) save(r *page.Request, k kind) error {
 		r.Note("ok", "The "+k.One+" "+name+" was saved. Its phones fetch the change at the next resync or restart.")
 		return r.Redirect(k.after(name))
 	}
-	if err != nil {
-		if client.IsPrecondition(err) {
-			var members []string
-			for m := range x.Values {
-				if !strings.HasSuffix(m, "password") {
-					members = append(members, m+"="+strings.ReplaceAll(m, "_", " "))
-				}
+	err = f.FailWrite(err, k.Fields, x.ETag, func() *page.Conflict {
+		var members []string
+		for m := range x.Values {
+			if !strings.HasSuffix(m, "password") {
+				members = append(members, m+"="+strings.ReplaceAll(m, "_", " "))
 			}
-			slices.Sort(members)
-			f.Conflict = page.Compare("", f.Values, x.Values, members...)
-			f.Values.Set("etag", x.ETag)
 		}
-		if !f.Fail(err, k.Fields) {
-			return err
-		}
+		slices.Sort(members)
+		return page.Compare("", f.Values, x.Values, members...)
+	})
+	if err != nil {
+		return err
 	}
 	return s.show(r, v, x.Owned)
 }
