@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -204,7 +205,7 @@ func (o *opening) openParts() (err error) {
 	s := o.Store
 	log, leaseFile := s.cfg.Log, s.files[leases.FileName]
 	db, damage, err := leases.Open(leaseFile, leases.Config{Now: s.cfg.Now, Log: log, Commits: s.metrics.commits.WithLabelValues(leases.LogName),
-		Segment: orDefault(o.segment, wal.DefaultSegment), Identity: o.identity, Expected: o.logExpected})
+		Segment: cmp.Or(o.segment, wal.DefaultSegment), Identity: o.identity, Expected: o.logExpected})
 	if err != nil {
 		return err
 	}
@@ -224,13 +225,6 @@ func (o *opening) openParts() (err error) {
 		return err
 	}
 	return errors.Join(o.seal(), removeLeftovers(s.cfg.Dir, log), s.metrics.register(s.cfg.Registerer, s))
-}
-
-func orDefault(n, d int) int {
-	if n == 0 {
-		return d
-	}
-	return n
 }
 
 // has reports whether damage of this kind was found.

@@ -166,11 +166,5 @@ func sipPort(transport string, settings map[string]any, n packdoc.Notify) uint16
 	if p, ok := settings["local_sip_port"].(int); ok && p > 0 {
 		return uint16(p)
 	}
-	switch {
-	case n.Port > 0:
-		return uint16(n.Port)
-	case transport == "tls":
-		return 5061
-	}
-	return 5060
+	return uint16(cmp.Or(n.Port, fleet.DefaultPort(transport)))
 }

@@ -243,13 +243,9 @@ func (l *goldenLine) line(i int) (phonefile.Account, error) {
 		}
 		expires = d
 	}
-	port := 5060
-	if l.Transport == "tls" {
-		port = 5061
-	}
 	return phonefile.Account{Position: cmp.Or(l.Position, i+1), Number: l.Number, DisplayName: l.DisplayName, AuthUser: cmp.Or(l.AuthUser, l.Number),
 		Password: setting.Secret(l.Password), Label: cmp.Or(l.Label, l.Number), Voicemail: l.Voicemail, Shared: l.Shared,
-		Registrar: fleet.Registrar{Name: "main", Host: cmp.Or(l.Host, "pbx.example.com"), Port: cmp.Or(l.Port, port), Transport: cmp.Or(l.Transport, "udp"),
+		Registrar: fleet.Registrar{Name: "main", Host: cmp.Or(l.Host, "pbx.example.com"), Port: cmp.Or(l.Port, fleet.DefaultPort(l.Transport)), Transport: cmp.Or(l.Transport, "udp"),
 			OutboundProxy: l.OutboundProxy, BackupHost: l.BackupHost,
 			BackupOutboundProxy: l.BackupOutboundProxy, SIPDomain: l.SIPDomain, RegisterExpires: setting.Duration(expires)}}, nil
 }

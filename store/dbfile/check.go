@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	bolt "go.etcd.io/bbolt"
+
+	"plugtone/dhcp"
 )
 
 // maxListed bounds how much damage of one kind a Report lists.
@@ -110,7 +112,7 @@ func walk(tx *bolt.Tx, schema Schema, r *Report) (bad []location, err error) {
 		}
 		return b.ForEach(func(k, v []byte) error {
 			if v == nil {
-				return Damagedf("%s/%s is no record", table, printable(k))
+				return Damagedf("%s/%s is no record", table, dhcp.TextOrHex(k))
 			}
 			r.Records++
 			if schema.Checksums == 0 || string(table) == MetaTable && string(k) == keySchema {
@@ -119,7 +121,7 @@ func walk(tx *bolt.Tx, schema Schema, r *Report) (bad []location, err error) {
 			if _, err := Payload(string(table), k, v); err != nil {
 				bad = append(bad, location{bytes.Clone(table), bytes.Clone(k)})
 				if r.Damaged++; len(r.Keys) < maxListed {
-					r.Keys = append(r.Keys, fmt.Sprintf("%s/%s", table, printable(k)))
+					r.Keys = append(r.Keys, fmt.Sprintf("%s/%s", table, dhcp.TextOrHex(k)))
 				}
 			}
 			return nil

@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"plugtone/dhcp"
 	"plugtone/provision/fleet"
 	"plugtone/store/seal"
 )
@@ -194,7 +195,7 @@ func (f *File) Suspect() bool {
 
 // noteDamaged counts and logs a damaged record, once.
 func (f *File) noteDamaged(table string, key []byte, err error) {
-	id := table + "/" + printable(key)
+	id := table + "/" + dhcp.TextOrHex(key)
 	f.mu.Lock()
 	_, again := f.noted[id]
 	full := len(f.noted) >= maxNoted
@@ -206,7 +207,7 @@ func (f *File) noteDamaged(table string, key []byte, err error) {
 		return
 	}
 	f.o.Damaged.Inc()
-	f.o.Log.Error("damaged record is left out", "file", f.name, "table", table, "key", printable(key), "err", err)
+	f.o.Log.Error("damaged record is left out", "file", f.name, "table", table, "key", dhcp.TextOrHex(key), "err", err)
 }
 
 // Damaged reports whether a damaged record that the file's Replica has too was read, since Replicate or since the records were replaced.
@@ -218,13 +219,3 @@ func Damaged(f *File) bool {
 
 // maxNoted bounds the memory and the log lines that a damaged file costs.
 const maxNoted = 1_000
-
-// printable returns a key for a log line: as text where it is one, else in hexadecimal.
-func printable(key []byte) string {
-	for _, c := range key {
-		if c < ' ' || c > '~' {
-			return fmt.Sprintf("%x", key)
-		}
-	}
-	return string(key)
-}
