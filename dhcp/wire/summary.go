@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"encoding/hex"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -60,13 +61,9 @@ func isASCII(s string) bool {
 
 // hexShort returns b in hexadecimal, cut after 24 bytes.
 func hexShort(b []byte) string {
-	const digits = "0123456789abcdef"
-	var out []byte
-	for i, c := range b {
-		if i == 24 {
-			return string(append(out, ".."...))
-		}
-		out = append(out, digits[c>>4], digits[c&15])
+	const most = 24
+	if len(b) > most {
+		return hex.EncodeToString(b[:most]) + ".."
 	}
-	return string(out)
+	return hex.EncodeToString(b)
 }

@@ -49,8 +49,8 @@ func Samples(v *pack.Vendor, m *phonefile.Model) []Sample {
 	return []Sample{{"least", least}, {"full", full}, {"no daylight saving", tls}, {"disabled", disabled}, {"on hold", hold}}
 }
 
-// withoutRefused takes out of a password what some format of the pack refuses: there the operator is shown the refusal. Texts for the
-// display stay wild, templates have to cope with them.
+// withoutRefused removes from a password the characters that a format of the pack refuses: an operator who enters one gets an error. Texts for
+// the display keep all characters, which templates must escape.
 func withoutRefused(v *pack.Vendor, s string) string {
 	for _, f := range v.Document().Formats {
 		s = strings.Map(func(r rune) rune {
