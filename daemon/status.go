@@ -108,7 +108,7 @@ func (r reporter) warnings() []string {
 	return append(out, r.damageWarnings()...)
 }
 
-// health returns what health.Warnings needs to know.
+// health returns the input of health.Warnings.
 func (r reporter) health(p *runtimeConfig) health.State {
 	now := r.d.opts.Now()
 	s := health.State{

@@ -17,7 +17,7 @@ type Decision struct {
 	Event     Event
 }
 
-// Waits says what a decision means for the memory of clients that wait for another server of their subnet.
+// Waits is what a decision means for the memory of clients that wait for another server of their subnet.
 type Waits uint8
 
 // The values of Waits.

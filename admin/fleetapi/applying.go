@@ -56,7 +56,7 @@ type applied struct {
 	conflicts int // of the problems
 	rows      firsts[client.RowVerdict]
 	same      firsts[client.RowVerdict]
-	again     []apply.Object // devices that want an address or a MAC that another had then
+	again     []apply.Object // devices that were refused an address or a MAC because another had it
 	done      int
 }
 
@@ -154,7 +154,7 @@ func (r *applying) bad(order int, place, value, message string) {
 	r.problems.add(order, d)
 }
 
-// conflict adds a problem that is no fault of the record itself: another one has what it wants.
+// conflict adds a problem that is not of the record itself: another record has what it is to get.
 func (r *applying) conflict(o apply.Object, member, value, message string) {
 	r.bad(o.Order, o.Where(member), value, message)
 	r.conflicts++
@@ -320,7 +320,7 @@ func belongsToOther(message string) bool {
 		func(start string) bool { return strings.HasPrefix(message, start) })
 }
 
-// retry applies the devices again that wanted what another device had then: it may have given it up since. Devices that want
+// retry applies the devices again that were refused because another device had what they are to get: it may have lost it since. Devices that want
 // each other's let go first.
 func (r *applying) retry(e fleet.Edit) error {
 	for _, o := range r.again {

@@ -24,7 +24,7 @@ import (
 // tidyEvery is how often answers of phones that need none any more are removed.
 const tidyEvery = time.Hour
 
-// Settings reads what the configuration says of PBXs.
+// Settings reads the part of the configuration about PBXs that render files.
 func Settings(c config.Upstream) (*upstream.Settings, error) {
 	s := &upstream.Settings{Timeout: c.Timeout, MaxSize: c.MaxSize}
 	if c.CAFile == "" {

@@ -85,7 +85,7 @@ func (e *addressState) heldForPhone(now time.Time) bool {
 }
 
 // Free returns an unused address of the subnet for which suits returns true: first a never-leased one, then the one unused longest,
-// with the addresses of phones after all others; last, when probing, one that was declined. share says that suits is limited to the share
+// with the addresses of phones after all others; last, when probing, one that was declined. With share, suits is limited to the share
 // of one server.
 func (v *Leases) Free(subnet netip.Prefix, phone, probing, share bool, suits func(netip.Addr) bool) (netip.Addr, bool) {
 	x := v.indexes.of(subnet.Addr())

@@ -11,7 +11,7 @@ import (
 const (
 	// Keep is for how long samples are kept.
 	Keep = 14 * 24 * time.Hour
-	// minDays is how many days a forecast needs: one day more or less says nothing.
+	// minDays is how many days a forecast needs: fewer show no trend.
 	minDays = 3
 	// MaxDays is how far a forecast reaches; what is later is not forecast.
 	MaxDays = 365

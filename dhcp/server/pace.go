@@ -25,7 +25,7 @@ type pace struct {
 	packets int
 }
 
-// count counts the packets of a read that ended at a time. first says that it is the first after a write.
+// count counts the packets of a read that ended at a time. first: it is the first after a write.
 func (p *pace) count(n int, at time.Time, first bool) {
 	if first {
 		p.began = at

@@ -17,7 +17,7 @@ type Upstream struct {
 	Password setting.Secret
 }
 
-// UpstreamOf returns where the files of phones with a profile are rendered: as the nearest profile of its chain says that has an upstream.
+// UpstreamOf returns where the files of phones with a profile are rendered: by the upstream of the nearest profile of its chain that has one.
 func UpstreamOf(f View, profile string) (Upstream, error) {
 	chain, err := ProfileChain(f, profile)
 	if err != nil {

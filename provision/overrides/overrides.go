@@ -105,7 +105,7 @@ func isSecret(patterns []string, name string) bool {
 	})
 }
 
-// mask masks the values that have a known secret in them: a phone may have it under a name of which the pack says nothing.
+// mask masks the values that have a known secret in them: a phone may have it under a name that is not in the pack.
 func mask(all []Override, secrets []string) {
 	for i := range all {
 		if slices.ContainsFunc(secrets, func(s string) bool { return s != "" && strings.Contains(all[i].Value, s) }) {

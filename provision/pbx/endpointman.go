@@ -160,7 +160,7 @@ func (x endpointManager) contents(what, data string) (keys []SourceKey, settings
 	return keys, settings
 }
 
-// loopArea returns our area for a group of keys, or its name where it can't be told.
+// loopArea returns our area for a group of keys, or its name where the area is not known.
 func loopArea(group string) string {
 	for _, x := range []struct{ part, area string }{{"exp", "expansion1"}, {"mem", "memory"}, {"pro", "programmable"}, {"line", "line"}} {
 		if strings.Contains(strings.ToLower(group), x.part) {

@@ -91,7 +91,7 @@ func (c keyCode) read(text string) (value, label string, ok bool) {
 // found is a key type that may be meant, with the key's value and label.
 type found struct{ keyType, value, label string }
 
-// surest is how much of a text must be the type's own for its value alone to tell the type.
+// surest is how much of a text must be the type's own for its value alone to decide the type.
 const surest = 4 // characters
 
 // candidates returns the key types that have a code, by the first rule that finds some. code and value are as the PBX has them: the code is the phone's

@@ -1,5 +1,5 @@
 // Package pbxdevice makes of what a PBX has of a device our own: the model that its names stand for, and its keys and settings. The codes of keys are
-// found by rendering each key type of the vendor's pack. What can't be told is returned as a problem. It writes no records: package pbxsync does.
+// found by rendering each key type of the vendor's pack. What can't be converted is returned as a problem. It writes no records: package pbxsync does.
 package pbxdevice
 
 import (
@@ -41,7 +41,7 @@ type Phone struct {
 	Vars   map[string]string
 }
 
-// Key converts one key. ok is false for a key that is not taken; a problem says why, or what of a key that is taken has no place. An empty row of a
+// Key converts one key. ok is false for a key that is not taken; a problem has the reason, or what of a key that is taken has no place. An empty row of a
 // PBX is no key and no problem.
 func (x *Keys) Key(p Phone, k pbx.SourceKey) (out fleet.Key, ok bool, problem string) {
 	if k.Type == "" && k.Value == "" {

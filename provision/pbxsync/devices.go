@@ -169,7 +169,7 @@ func variables(x pbx.SourceDevice) map[string]string {
 	return out
 }
 
-// setHardware sets vendor and model. Those that the PBX's names don't tell stay as they are, and may be set by hand.
+// setHardware sets vendor and model. Those that can't be found from the PBX's names stay as they are, and may be set by hand.
 func (s *deviceSync) setHardware(x pbx.SourceDevice, d *deviceDraft) {
 	h := s.hardware[x.MAC]
 	if h.Vendor != nil {

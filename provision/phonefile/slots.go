@@ -39,7 +39,7 @@ func (m *Model) emptySlots() map[string][]*keyView {
 	return out
 }
 
-// code is what the phone calls the type in an area.
+// keyCode returns the code that the phone has for a key type in an area.
 func keyCode(t *packdoc.KeyType, area string) string {
 	if c, ok := t.ByArea[area]; ok {
 		return c

@@ -120,7 +120,7 @@ func (r *Records) Write(w fleet.Write, f func(fleet.Edit) error) (fleet.Change, 
 // extensionKey names an extension.
 type extensionKey struct{ number, registrar string }
 
-// fleet is one revision. Records are kept as JSON, as a store does, so that no caller shares memory with it and what
+// view is one revision. Records are kept as JSON, as a store does, so that no caller shares memory with it and what
 // doesn't survive JSON is found.
 type view struct {
 	revision   uint64

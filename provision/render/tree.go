@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// A tree format writes XML. A parameter's name is a path of elements, as in XPath: sip/line[@index=1]/PhoneNumber, with
+// step is one element of a path. A tree format writes XML. A parameter's name is a path of elements, as in XPath: sip/line[@index=1]/PhoneNumber, with
 // [@attribute=value] for attributes that distinguish elements, [child=value] for a child that does, [#2] for the second
 // of elements that nothing distinguishes, and @name at the end for a value that is an attribute.
 type step struct {

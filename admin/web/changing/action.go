@@ -17,7 +17,7 @@ import (
 type action struct {
 	ID     string
 	Does   string   // before the phones: "Profile of" 12 phones
-	Fields []string // of the form, which say what the phones get; nil: there is nothing to choose
+	Fields []string // of the form, with what the phones get; nil: there is nothing to choose
 	Needs  []string // fields without which there is no preview
 	Kind   kind
 	Verb   string // of the button: "Delete" 12 phones

@@ -141,7 +141,7 @@ func (s screen) partsOf(r *page.Request, j notify.Job, only string, most int) *j
 	return p
 }
 
-// State of a job in words.
+// StateName returns the state of the job in words.
 func (p *jobParts) StateName() page.State {
 	switch p.State {
 	case notify.Running:

@@ -105,7 +105,7 @@ func (s screen) fillForm(r *page.Request, f *page.Form) error {
 	return s.RenderStatus(r, f.Status, "fill", v)
 }
 
-// read returns what the form says.
+// read returns the request that the form describes.
 func (x filled) read(f *page.Form) client.FillRequest {
 	out := x.request
 	out.From, _ = strconv.Atoi(f.Get("from")) // the API names what is wrong with 0

@@ -71,7 +71,7 @@ type change struct {
 	Who string
 }
 
-// forecast says when a subnet is full.
+// forecast is when a subnet will be full, in words.
 type forecast struct{ Text, Tone string }
 
 // source is a PBX that can't be read, or was not yet.

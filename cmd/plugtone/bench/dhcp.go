@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// options of the command line.
+// dhcpOptions are the options of the command line.
 type dhcpOptions struct {
 	servers []string
 	program string        // plugtone
