@@ -320,8 +320,8 @@ func belongsToOther(message string) bool {
 		func(start string) bool { return strings.HasPrefix(message, start) })
 }
 
-// retry applies the devices again that were refused because another device had what they are to get: it may have lost it since. Devices that want
-// each other's let go first.
+// retry applies the devices again that were refused because another device had what they are to get: it may have lost it since. Devices that are
+// to get each other's lose theirs first.
 func (r *applying) retry(e fleet.Edit) error {
 	for _, o := range r.again {
 		text, _ := o.Doc["mac"].(string)
