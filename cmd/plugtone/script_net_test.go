@@ -142,7 +142,7 @@ func (s *scriptEnv) inform(ts *testscript.TestScript, _ bool, args []string) err
 	if _, err := conn.WriteTo(request.ToBytes(), &net.UDPAddr{IP: net.ParseIP(args[2]), Port: 67}); err != nil {
 		return err
 	}
-	if err := conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := conn.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 		return err
 	}
 	buf := make([]byte, 1500)

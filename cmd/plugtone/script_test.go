@@ -208,7 +208,7 @@ func (s *scriptEnv) boot(ts *testscript.TestScript, _ bool, args []string) error
 		return err
 	}
 	h.events = bufio.NewReader(events)
-	h.client = h.ns.Command(context.Background(), "udhcpc", append([]string{"-i", "eth0", "-f", "-n", "-t", "4", "-T", "1", "-s", script, "-O", "tftp", "-O", "ntpsrv"}, args[1:]...)...)
+	h.client = h.ns.Command(context.Background(), "udhcpc", append([]string{"-i", "eth0", "-f", "-n", "-t", "10", "-T", "1", "-s", script, "-O", "tftp", "-O", "ntpsrv"}, args[1:]...)...)
 	h.client.Env = append(os.Environ(), "EVENTS="+pipe)
 	if err := h.client.Start(); err != nil {
 		return err
