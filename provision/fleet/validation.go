@@ -26,27 +26,7 @@ const (
 )
 
 // FieldError is one problem with one member of a record.
-type FieldError struct {
-	Field   string // JSON path: lines[1].extension
-	Value   string // as given; "" for secrets
-	Message string // what is wrong
-	Hint    string // how to correct it: what is allowed, which names are near; "" when Message is enough
-}
-
-// Problem returns what is wrong and how to correct it, without field and value.
-func (e FieldError) Problem() string {
-	if e.Hint == "" {
-		return e.Message
-	}
-	return e.Message + "; " + e.Hint
-}
-
-func (e FieldError) Error() string {
-	if e.Value == "" {
-		return e.Field + ": " + e.Problem()
-	}
-	return fmt.Sprintf("%s %.60q: %s", e.Field, e.Value, e.Problem())
-}
+type FieldError = setting.FieldError
 
 // ValidationError is all problems of a record at once. The zero value is ready to collect them.
 type ValidationError []FieldError
@@ -168,9 +148,7 @@ func (e *ValidationError) Keys(keys []Key) {
 // Settings returns the settings in canonical form and reports those that no phone could have.
 func (e *ValidationError) Settings(values setting.Values) setting.Values {
 	out, bad := values.Check()
-	for _, b := range bad {
-		e.Add("settings."+b.Name, b.Value, "%s", b.Message)
-	}
+	e.Within("settings", bad)
 	return out
 }
 

@@ -223,11 +223,7 @@ func (doc *goldenPhone) phone(v *pack.Vendor, r *yamlpos.Reader) (phonefile.Phon
 	}
 	vals, problems := setting.Values(doc.Settings).Check()
 	if len(problems) > 0 {
-		what := problems[0].Name
-		if problems[0].Value != "" {
-			what += fmt.Sprintf(" %q", problems[0].Value)
-		}
-		return p, yamlpos.Errorf(r.Written[yamlpos.Join("settings", problems[0].Name)].Pos, "setting %s: %s", what, problems[0].Message)
+		return p, yamlpos.Errorf(r.Written[yamlpos.Join("settings", problems[0].Field)].Pos, "setting %v", problems[0])
 	}
 	p.Settings = vals
 	return p, nil

@@ -109,10 +109,10 @@ func moreSamples() map[string]sample {
 
 func TestListProblemsNameTheItem(t *testing.T) {
 	_, problems := Values{"emergency_numbers": []any{"112", "police"}, "alert_rings": []any{"a=1", "b=2", "a=3"}, "dns_servers": []any{"x"}}.Check()
-	want := []Problem{
-		{"alert_rings", "a=3", `item 3 has "a" a second time; join the two or take one out`},
-		{"dns_servers", "[x]", "allowed is a list of 1 to 3 times an IPv4 address"},
-		{"emergency_numbers", "police", "item 2 is not allowed; allowed is a list of 1 to 10 times 1 to 15 digits"},
+	want := []FieldError{
+		{Field: "alert_rings", Value: "a=3", Message: `item 3 has "a" a second time; join the two or take one out`},
+		{Field: "dns_servers", Value: "[x]", Message: "allowed is a list of 1 to 3 times an IPv4 address"},
+		{Field: "emergency_numbers", Value: "police", Message: "item 2 is not allowed; allowed is a list of 1 to 10 times 1 to 15 digits"},
 	}
 	if !reflect.DeepEqual(problems, want) {
 		t.Errorf("problems %+v, want %+v", problems, want)

@@ -236,7 +236,7 @@ func TestValuesKeepWhatTheyDoNotKnow(t *testing.T) {
 	}
 	want := []string{"codecs", "from_the_future", "voice_vlan"}
 	for i, f := range problems {
-		if f.Name != want[i] || f.Message == "" {
+		if f.Field != want[i] || f.Message == "" {
 			t.Errorf("problem %d is %+v, want %s", i, f, want[i])
 		}
 	}

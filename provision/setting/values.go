@@ -10,17 +10,10 @@ import (
 	"strings"
 )
 
-// Problem is a validation error of one setting.
-type Problem struct {
-	Name    string
-	Value   string // as given; "" for secrets
-	Message string
-}
-
 // Check turns every value into its canonical form and reports all that can't be. A nil value removes the setting.
 // v itself is not changed.
-func (v Values) Check() (Values, []Problem) {
-	var problems []Problem
+func (v Values) Check() (Values, []FieldError) {
+	var problems []FieldError
 	out := make(Values, len(v))
 	for _, name := range slices.Sorted(maps.Keys(v)) {
 		raw := v[name]
@@ -29,7 +22,7 @@ func (v Values) Check() (Values, []Problem) {
 		}
 		d, ok := Lookup(name)
 		if !ok {
-			problems = append(problems, Problem{Name: name, Message: strings.TrimPrefix(Unknown(name).Error(), fmt.Sprintf("setting %.60q ", name))})
+			problems = append(problems, FieldError{Field: name, Message: strings.TrimPrefix(Unknown(name).Error(), fmt.Sprintf("setting %.60q ", name))})
 			continue
 		}
 		c, err := d.Canonical(raw)
@@ -46,14 +39,14 @@ func (v Values) Check() (Values, []Problem) {
 }
 
 // problem describes the error of the value raw. Of a list with more than one item it names the item.
-func (d Def) problem(raw any, err error) Problem {
+func (d Def) problem(raw any, err error) FieldError {
 	var item *itemError
 	if errors.As(err, &item) {
 		if items, _ := texts(raw); len(items) > 1 {
-			return Problem{Name: d.Name, Value: item.value, Message: fmt.Sprintf("item %d %s", item.position, item.reason)}
+			return FieldError{Field: d.Name, Value: item.value, Message: fmt.Sprintf("item %d %s", item.position, item.reason)}
 		}
 	}
-	p := Problem{Name: d.Name, Message: "allowed is " + d.Allowed()}
+	p := FieldError{Field: d.Name, Message: "allowed is " + d.Allowed()}
 	if !d.IsSecret() {
 		p.Value = fmt.Sprint(raw)
 	}
