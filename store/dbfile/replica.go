@@ -58,16 +58,16 @@ func Replicate(f *File, r Replica, which func(table string, key []byte) bool) {
 	f.replication = &replication{r, which}
 }
 
-// updateReplicated is Update of a file with a Replica. A commit that fails after the Replica has the changes undoes them in this file alone.
-func updateReplicated(f *File, fn func(Tx) error) error {
+// update is Update of a file with a Replica. A commit that fails after the Replica has the changes undoes them in this file alone.
+func (r *replication) update(f *File, fn func(Tx) error) error {
 	for try := 1; ; try++ {
 		offered := false
 		err := UpdateLocally(f, func(tx Tx) error {
-			tx.recorded = &recorded{which: f.replication.which}
+			tx.recorded = &recorded{which: r.which}
 			if err := fn(tx); err != nil || len(tx.recorded.list) == 0 {
 				return err
 			}
-			err := f.replication.Offer(tx, tx.recorded.list)
+			err := r.Offer(tx, tx.recorded.list)
 			offered = err == nil
 			return err
 		})
@@ -80,7 +80,7 @@ func updateReplicated(f *File, fn func(Tx) error) error {
 		if try == offers {
 			return fmt.Errorf("the records are changed by others all the time, %d times while this change was made: try again later: %w: %w", offers, err, fleet.ErrInternal)
 		}
-		done, err := f.replication.CatchUp(try)
+		done, err := r.CatchUp(try)
 		if done != nil {
 			defer done()
 		}

@@ -21,7 +21,7 @@ var ErrReplaced = errors.New("the data directory or the file was removed or repl
 // fleet.ErrInternal and is remembered until a write succeeds. With a Replica, fn may run several times.
 func (f *File) Update(fn func(Tx) error) error {
 	if f.replication != nil {
-		return updateReplicated(f, fn)
+		return f.replication.update(f, fn)
 	}
 	return UpdateLocally(f, fn)
 }
